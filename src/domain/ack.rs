@@ -1,0 +1,106 @@
+//! Acks: a processor's typed answer to a task.
+
+use std::collections::BTreeMap;
+
+use super::{
+    ids::{Label, ProcessorId, RequestId, TaskId},
+    time::At,
+    words::Outcome,
+};
+
+/// A processor's answer to one attempt of one task.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Ack {
+    /// The request that it names.
+    pub request_id: RequestId,
+    /// The task that it answers.
+    pub task_id: TaskId,
+    /// The generation that it answers.
+    pub generation: u32,
+    /// The attempt that it answers.
+    pub attempt: u32,
+    /// The processor that says it.
+    pub processor: ProcessorId,
+    /// The proof that it was asked: belongs to (task, generation, attempt).
+    pub token: String,
+    /// What it answers.
+    pub answer: Answer,
+    /// What it brings as proof.
+    pub evidence: Option<Evidence>,
+    /// Its own time, kept as evidence only.
+    pub at: Option<At>,
+    /// Free text, kept out of the ledger.
+    pub message: Option<String>,
+}
+
+/// What a processor answers.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Answer {
+    /// It will do it, by this time where it says one.
+    Accepted { expected_by: Option<At> },
+    /// The data is erased.
+    Erased,
+    /// The data is anonymized.
+    Anonymized,
+    /// It has no data of this subject.
+    NotFound,
+    /// It has to keep (part of) the data until a time, or for good.
+    Retained(Retained),
+    /// Part of it is done: ask again.
+    Partial { retry_after_seconds: Option<u32> },
+    /// It did not work: ask again.
+    Failed { retry_after_seconds: Option<u32> },
+    /// It will not do it.
+    Rejected,
+    /// It cannot do it.
+    Unsupported,
+    /// The data is still there: an answer to `verify`.
+    Present,
+    /// The data is gone: an answer to `verify`.
+    Absent,
+}
+
+/// Why, what and until when a processor keeps.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Retained {
+    /// The legal basis, in the processor's words.
+    pub basis: Label,
+    /// Until when; `None`: for good.
+    pub until: Option<At>,
+    /// Which categories; empty: all of its share.
+    pub categories: Vec<Label>,
+}
+
+impl Answer {
+    /// The outcome's word.
+    pub const fn outcome(&self) -> Outcome {
+        match self {
+            Self::Accepted { .. } => Outcome::Accepted,
+            Self::Erased => Outcome::Erased,
+            Self::Anonymized => Outcome::Anonymized,
+            Self::NotFound => Outcome::NotFound,
+            Self::Retained(_) => Outcome::Retained,
+            Self::Partial { .. } => Outcome::Partial,
+            Self::Failed { .. } => Outcome::Failed,
+            Self::Rejected => Outcome::Rejected,
+            Self::Unsupported => Outcome::Unsupported,
+            Self::Present => Outcome::Present,
+            Self::Absent => Outcome::Absent,
+        }
+    }
+}
+
+/// What a processor brings as proof.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Evidence {
+    /// How the data was erased.
+    pub method: Option<String>,
+    /// How many records were affected.
+    pub records: Option<u64>,
+    /// The processor's own reference.
+    pub reference: Option<String>,
+    /// A digest of the proof.
+    pub digest: Option<String>,
+    /// Records by category.
+    pub by_category: BTreeMap<Label, u64>,
+}

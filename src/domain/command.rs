@@ -1,0 +1,128 @@
+//! Commands: messages that ask for something.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use super::{
+    calendar::Regime,
+    identity::Identity,
+    ids::{AnchorName, CommandId, Label, ProcessorId, RequestId, Tenant},
+    time::At,
+    words::{Action, Reason, RefusalBasis},
+};
+
+/// A command that this version carries out.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Command {
+    /// `erase` or `anonymize`: opens a request.
+    Open(Box<Opening>),
+    /// `cancel`: before the first dispatch.
+    Cancel(Cancel),
+}
+
+impl Command {
+    /// The idempotency key.
+    pub fn command_id(&self) -> CommandId {
+        match self {
+            Self::Open(opening) => opening.command_id,
+            Self::Cancel(cancel) => cancel.command_id,
+        }
+    }
+
+    /// The tenant that it is for.
+    pub fn tenant(&self) -> &Tenant {
+        match self {
+            Self::Open(opening) => &opening.tenant,
+            Self::Cancel(cancel) => &cancel.tenant,
+        }
+    }
+
+    /// The request that it is about.
+    pub fn request_id(&self) -> RequestId {
+        match self {
+            Self::Open(opening) => opening.request_id,
+            Self::Cancel(cancel) => cancel.request_id,
+        }
+    }
+
+    /// The name of its type.
+    pub fn type_name(&self) -> &'static str {
+        match self {
+            Self::Open(opening) => opening.action.as_str(),
+            Self::Cancel(_) => "cancel",
+        }
+    }
+}
+
+/// Asks to withdraw a request.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Cancel {
+    /// The idempotency key.
+    pub command_id: CommandId,
+    /// The tenant.
+    pub tenant: Tenant,
+    /// The request to withdraw.
+    pub request_id: RequestId,
+}
+
+/// Asks to erase or anonymize one subject's data.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Opening {
+    /// The idempotency key.
+    pub command_id: CommandId,
+    /// The request that it opens.
+    pub request_id: RequestId,
+    /// The tenant.
+    pub tenant: Tenant,
+    /// `Erase` or `Anonymize`.
+    pub action: Action,
+    /// Another action for some processors.
+    pub actions_by_processor: BTreeMap<ProcessorId, Action>,
+    /// Whose data.
+    pub identities: Vec<Identity>,
+    /// The regime that gives the deadline; the policy's where it is absent.
+    pub regime: Option<Regime>,
+    /// Why.
+    pub reason: Reason,
+    /// When the subject asked; receipt where it is absent.
+    pub requested_at: Option<At>,
+    /// Nothing is dispatched before it.
+    pub not_before: Option<At>,
+    /// The region of the subject.
+    pub region: Option<Label>,
+    /// What it is limited to.
+    pub scope: Scope,
+    /// Times that retention rules count from.
+    pub anchors: BTreeMap<AnchorName, At>,
+    /// Whether upstream has verified the subject's identity.
+    pub identity_verified: bool,
+    /// Processors that are left out, each on a legal basis.
+    pub exclude: Vec<Exclusion>,
+    /// The controller's own notes: sealed with the identifiers, never interpreted.
+    pub metadata: Option<serde_json::Value>,
+    /// Who submitted it, where the door knows.
+    pub submitter: Option<String>,
+}
+
+/// What a request is limited to; an empty list limits nothing.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
+#[serde(default)]
+pub struct Scope {
+    /// Purposes of processing.
+    pub purposes: Vec<Label>,
+    /// Categories of data.
+    pub categories: Vec<Label>,
+    /// Processors.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub processors: Vec<ProcessorId>,
+}
+
+/// A processor that a command leaves out, and on what basis.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
+pub struct Exclusion {
+    /// The processor.
+    pub processor: ProcessorId,
+    /// The legal basis.
+    pub basis: RefusalBasis,
+}

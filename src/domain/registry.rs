@@ -1,0 +1,183 @@
+//! The registered processors: what each holds, can do, and how it is asked.
+
+use std::{collections::BTreeMap, time::Duration};
+
+use serde::{Deserialize, Serialize};
+
+use super::{
+    ids::{IdentityType, Label, ProcessorId},
+    words::{Action, ProcessorKind},
+};
+
+/// The revision of a registry, counted by the store from 1.
+pub type RegistryRevision = u32;
+
+/// Every registered processor, in the order of the file. Its checks have passed.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Registry {
+    /// The processors; ids are unique and `after` has no cycle.
+    pub processors: Vec<Processor>,
+}
+
+impl Registry {
+    /// The processor of this id.
+    pub fn get(&self, id: &ProcessorId) -> Option<&Processor> {
+        self.processors.iter().find(|p| p.id == *id)
+    }
+}
+
+/// A registered downstream system.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Processor {
+    /// Its id, which never changes.
+    pub id: ProcessorId,
+    /// Its name for people.
+    pub name: String,
+    /// What it is.
+    pub kind: ProcessorKind,
+    /// How it is asked.
+    pub transport: Transport,
+    /// What it can do: `erase`, `anonymize`.
+    pub actions: Vec<Action>,
+    /// The identity types that it is sent, and no others.
+    pub identities: Vec<IdentityType>,
+    /// What happens when the subject has none of them.
+    pub missing_identity: MissingIdentity,
+    /// Whether it erases only what was collected before `data_before`.
+    pub honours_cutoff: bool,
+    /// Whether the same task twice is harmless.
+    pub idempotent: bool,
+    /// What an anonymize command means to one that can only erase.
+    pub anonymize_fallback: AnonymizeFallback,
+    /// Whether `anonymized` settles an erase task.
+    pub accept_anonymized: bool,
+    /// The fields of evidence without which an ack does not settle.
+    pub require_evidence: Vec<EvidenceField>,
+    /// The purposes it processes for; empty: all.
+    pub purposes: Vec<Label>,
+    /// The categories of data it holds; empty: all.
+    pub categories: Vec<Label>,
+    /// The regions whose subjects it holds; empty: all.
+    pub regions: Vec<Label>,
+    /// Dispatched when these are done.
+    pub after: Vec<ProcessorId>,
+    /// How long an answer may take.
+    pub ack_timeout: Duration,
+    /// When it is asked again.
+    pub retry: Retry,
+}
+
+/// How a processor is asked.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "type", rename_all = "snake_case")]
+pub enum Transport {
+    /// Through a topic of its own.
+    Kafka {
+        /// The topic; `tasks_prefix` + id where it is absent.
+        topic: Option<String>,
+    },
+}
+
+/// What happens when a subject has none of the identities that a processor needs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum MissingIdentity {
+    /// The task waits, and the request needs attention, until one is supplied.
+    Block,
+    /// The task is exempt, listed as `no_identity`.
+    Exempt,
+}
+
+/// What an anonymize command means to a processor that can only erase.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum AnonymizeFallback {
+    /// The task is abandoned as `unsupported`.
+    Refuse,
+    /// It erases.
+    Erase,
+}
+
+/// A field of evidence.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum EvidenceField {
+    /// How the data was erased.
+    Method,
+    /// How many records were affected.
+    Records,
+    /// The processor's own reference.
+    Reference,
+    /// A digest of the proof.
+    Digest,
+}
+
+impl EvidenceField {
+    /// The name in configuration and messages.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Method => "method",
+            Self::Records => "records",
+            Self::Reference => "reference",
+            Self::Digest => "digest",
+        }
+    }
+}
+
+/// When a task that failed, or was not answered, is sent again.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct Retry {
+    /// The first delay.
+    pub initial: Duration,
+    /// How much longer each next delay is.
+    pub multiplier: f64,
+    /// The longest delay.
+    pub max: Duration,
+    /// The share of a delay by which it varies, 0 to 1.
+    pub jitter: f64,
+    /// How many attempts count before the task is abandoned.
+    pub attempts: u32,
+}
+
+impl Default for Retry {
+    fn default() -> Self {
+        // Ten attempts from 5 s, doubling, at most 1 h apart: about an hour and a half in all.
+        Self {
+            initial: Duration::from_secs(5),
+            multiplier: 2.0,
+            max: Duration::from_secs(3600),
+            jitter: 0.2,
+            attempts: 10,
+        }
+    }
+}
+
+/// Processors that wait for each other in a circle, if there are any.
+pub fn cycle_in_after(processors: &[Processor]) -> Option<Vec<ProcessorId>> {
+    let by_id: BTreeMap<&ProcessorId, &Processor> = processors.iter().map(|p| (&p.id, p)).collect();
+    let mut finished = std::collections::BTreeSet::new();
+    for start in by_id.keys() {
+        if let Some(cycle) = walk(start, &by_id, &mut Vec::new(), &mut finished) {
+            return Some(cycle);
+        }
+    }
+    None
+}
+
+fn walk<'a>(
+    id: &'a ProcessorId,
+    by_id: &BTreeMap<&'a ProcessorId, &'a Processor>,
+    path: &mut Vec<&'a ProcessorId>,
+    finished: &mut std::collections::BTreeSet<&'a ProcessorId>,
+) -> Option<Vec<ProcessorId>> {
+    if let Some(start) = path.iter().position(|p| *p == id) {
+        return Some(path[start..].iter().map(|p| (*p).clone()).collect());
+    }
+    if !finished.insert(id) {
+        return None;
+    }
+    path.push(id);
+    let found = by_id.get(id).and_then(|p| p.after.iter().find_map(|next| walk(next, by_id, path, finished)));
+    path.pop();
+    found
+}

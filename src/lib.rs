@@ -1,0 +1,5 @@
+//! Lacuna: an event-driven data-erasure orchestrator.
+#![forbid(unsafe_code)]
+
+pub mod clock;
+pub mod domain;
