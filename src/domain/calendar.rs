@@ -31,3 +31,7 @@ impl<'de> Deserialize<'de> for Regime {
         Err(serde::de::Error::custom("regime"))
     }
 }
+#[derive(Debug, Clone)]
+pub struct Calendar {}
+pub struct Deadline { pub unrolled: super::time::At, pub rolled: super::time::At }
+pub fn deadline(_: Regime, at: super::time::At, _: &Calendar) -> Deadline { Deadline { unrolled: at, rolled: at } }

@@ -3,9 +3,15 @@
 #[macro_use]
 pub mod words;
 pub mod ack;
+pub mod body;
 pub mod calendar;
 pub mod command;
+pub mod entry;
 pub mod identity;
 pub mod ids;
+pub mod plan;
 pub mod registry;
+pub mod request;
+pub mod task;
+pub mod task_ids;
 pub mod time;

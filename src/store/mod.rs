@@ -1,1 +1,108 @@
-//! store
+//! Where everything that must survive lives: one trait, two adapters (PostgreSQL, SQLite), one suite that both pass.
+//!
+//! A transaction reads what a batch touches, the pure domain decides, and [`Transaction::write`] takes everything
+//! that follows at once: states, wake-ups, ledger leaves, inbox keys, dead letters and counters. Nothing here decides,
+//! and no network call other than the database's own happens between `begin` and `commit`.
+
+pub mod error;
+pub mod postgres;
+pub mod rows;
+pub mod sqlite;
+
+use async_trait::async_trait;
+
+pub use error::StoreError;
+pub use rows::*;
+
+use crate::domain::{
+    ids::{CommandId, RequestId, Tenant},
+    time::At,
+};
+
+/// A place for requests. Reads here are single statements of their own; they see what is committed.
+#[async_trait]
+pub trait Store: Send + Sync + std::fmt::Debug {
+    /// Begins a transaction that writes. The name labels metrics and stands in the SQL as a comment.
+    async fn begin(&self, name: &'static str) -> Result<Box<dyn Transaction>, StoreError>;
+
+    /// Brings the schema up to this version.
+    async fn migrate(&self) -> Result<(), StoreError>;
+    /// Refuses a schema that this version does not know, or that was not migrated.
+    async fn check_schema(&self) -> Result<(), StoreError>;
+    /// The database's clock.
+    async fn now(&self) -> Result<At, StoreError>;
+
+    /// The requests that exist among these, in no particular order.
+    async fn requests(&self, ids: &[RequestId]) -> Result<Vec<StoredRequest>, StoreError>;
+    /// The bodies of these requests.
+    async fn bodies(&self, ids: &[RequestId]) -> Result<Vec<StoredBody>, StoreError>;
+    /// The revisions that these requests have now.
+    async fn revisions(&self, ids: &[RequestId]) -> Result<Vec<(RequestId, u32)>, StoreError>;
+    /// The next requests by id, for lists.
+    async fn page(&self, after: Option<RequestId>, limit: u32) -> Result<Vec<StoredRequest>, StoreError>;
+    /// The next requests by id that are not closed (they have a row in the agenda), for lists of open work.
+    async fn open_page(&self, after: Option<RequestId>, limit: u32) -> Result<Vec<StoredRequest>, StoreError>;
+    /// The requests of a subject, newest first, by the keyed digest of one identifier.
+    async fn of_subject(&self, digest: &SubjectDigest, limit: u32) -> Result<Vec<RequestId>, StoreError>;
+    /// The ledger leaves of a request, in order.
+    async fn leaves(&self, id: RequestId) -> Result<Vec<StoredLeaf>, StoreError>;
+
+    /// Every counter, summed over its slots.
+    async fn counters(&self) -> Result<Vec<(CounterKey, i64)>, StoreError>;
+    /// How many leaves the ledger has, and how many of them await their place in the tree.
+    async fn ledger_size(&self) -> Result<u64, StoreError>;
+    /// When the oldest request that is not closed was received.
+    async fn oldest_open(&self) -> Result<Option<At>, StoreError>;
+    /// How far the partitions of a cluster have been taken in.
+    async fn positions(&self, cluster: &str) -> Result<Vec<Position>, StoreError>;
+    /// Says how far a partition has been read without anything new in it. Never moves back.
+    async fn seen(&self, seen: &[Seen]) -> Result<(), StoreError>;
+
+    /// Dead letters, oldest first.
+    async fn dead_letters(&self, filter: DeadLetterFilter) -> Result<Vec<DeadLetter>, StoreError>;
+    /// One dead letter, with its sealed payload.
+    async fn dead_letter(&self, id: uuid::Uuid) -> Result<Option<DeadLetter>, StoreError>;
+    /// Open dead letters by reason, with the time of the oldest.
+    async fn open_dead_letters(&self) -> Result<Vec<(String, u64, At)>, StoreError>;
+    /// Closes an open dead letter; `false`: there is no open one of this id.
+    async fn close_dead_letter(&self, id: uuid::Uuid, how: DeadLetterState, note: &str, at: At)
+    -> Result<bool, StoreError>;
+
+    /// The active revision of the registry.
+    async fn registry(&self) -> Result<Option<StoredRegistry>, StoreError>;
+    /// Activates a registry as the revision after `expected` (0: none yet); `false`: another revision is active.
+    async fn activate_registry(&self, expected: u32, text: &str, at: At) -> Result<bool, StoreError>;
+
+    /// Requests whose outputs no Kafka input caused and which nobody has reported as produced since `before`.
+    async fn outbox(&self, before: At, limit: u32) -> Result<Vec<RequestId>, StoreError>;
+    /// Their outputs have been produced, as of these revisions.
+    async fn outbox_done(&self, done: &[(RequestId, u32)]) -> Result<(), StoreError>;
+
+    /// The size of the whole store on disk, for the bench.
+    async fn bytes_on_disk(&self) -> Result<u64, StoreError>;
+}
+
+/// A transaction that writes. Dropped without a commit, it leaves nothing.
+///
+/// Order of locks: gate, positions, request rows by id, wake-ups, counters.
+#[async_trait]
+pub trait Transaction: Send {
+    /// Takes the gate lock: shared by whatever dispatches, settles or parks; exclusive by whatever writes a fact.
+    async fn gate(&mut self, mode: Gate) -> Result<(), StoreError>;
+    /// Moves positions on. [`StoreError::Fenced`]: another worker has already taken a batch in.
+    async fn advance(&mut self, advances: &[Advance]) -> Result<(), StoreError>;
+    /// What the inbox holds of these commands.
+    async fn inbox(&mut self, keys: &[(&Tenant, CommandId)]) -> Result<Vec<InboxRow>, StoreError>;
+    /// The requests that exist among these. With [`Lock::Rows`] their rows are locked, in order of their ids.
+    async fn load(&mut self, ids: &[RequestId], lock: Lock) -> Result<Vec<StoredRequest>, StoreError>;
+    /// The bodies of these requests.
+    async fn bodies(&mut self, ids: &[RequestId]) -> Result<Vec<StoredBody>, StoreError>;
+    /// Requests whose wake-up is due, locked; what another worker has locked is passed over.
+    async fn due(&mut self, now: At, limit: u32) -> Result<Vec<StoredRequest>, StoreError>;
+    /// The dead letters that came from these offsets of a partition, with their sealed payload.
+    async fn dead_letters_of(&mut self, origins: &[Origin]) -> Result<Vec<DeadLetter>, StoreError>;
+    /// Writes everything. A guard that finds another row than expected is [`StoreError::Conflict`].
+    async fn write(&mut self, changes: &Changes) -> Result<(), StoreError>;
+    /// Commits.
+    async fn commit(self: Box<Self>) -> Result<(), StoreError>;
+}

@@ -1,0 +1,126 @@
+//! What a request keeps of its command besides the aggregate: written once, read only to build a message or a detail view.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use super::{
+    command::{Exclusion, Opening, Scope},
+    identity::Identity,
+    ids::{AnchorName, CommandId, IdentityType, Label},
+    time::At,
+};
+
+const VERSION: u8 = 1;
+
+/// The plain part: it holds no identifier.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Body {
+    /// The command that opened it.
+    pub command_id: CommandId,
+    /// What it is limited to.
+    pub scope: PackedScope,
+    /// The region of the subject.
+    pub region: Option<Label>,
+    /// Times that retention rules count from.
+    pub anchors: BTreeMap<AnchorName, At>,
+    /// Processors that the command left out.
+    pub exclude: Vec<Exclusion>,
+    /// Who submitted it, where the door knows.
+    pub submitter: Option<String>,
+    /// The identity types that each task's processor is sent, pinned.
+    pub identities: Vec<Vec<IdentityType>>,
+}
+
+/// [`Scope`] as it is packed: postcard needs every field to be there.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PackedScope(Vec<Label>, Vec<Label>, Vec<super::ids::ProcessorId>);
+
+impl From<&Scope> for PackedScope {
+    fn from(scope: &Scope) -> Self {
+        Self(scope.purposes.clone(), scope.categories.clone(), scope.processors.clone())
+    }
+}
+
+impl PackedScope {
+    /// The purposes.
+    pub fn purposes(&self) -> &[Label] {
+        &self.0
+    }
+
+    /// The categories.
+    pub fn categories(&self) -> &[Label] {
+        &self.1
+    }
+}
+
+/// The part that is sealed under the request's own key.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Subject {
+    /// The identifiers, as the command gave them.
+    pub identities: Vec<Identity>,
+    /// The controller's own notes, as JSON text.
+    pub metadata: Option<super::identity::SubjectData>,
+    /// The salt of the ledger's commitment to the command.
+    pub salt: [u8; 16],
+}
+
+/// A body or subject that cannot be read.
+#[derive(Debug, thiserror::Error)]
+pub enum BodyError {
+    /// It was written by a later version.
+    #[error("packed by version {0}, which this version cannot read")]
+    Version(u8),
+    /// Its bytes are broken.
+    #[error("broken bytes")]
+    Broken(#[from] postcard::Error),
+}
+
+impl Body {
+    /// Takes from the command what is kept in the clear.
+    pub fn of(opening: &Opening, identities: Vec<Vec<IdentityType>>) -> Self {
+        Self {
+            command_id: opening.command_id,
+            scope: PackedScope::from(&opening.scope),
+            region: opening.region.clone(),
+            anchors: opening.anchors.clone(),
+            exclude: opening.exclude.clone(),
+            submitter: opening.submitter.clone(),
+            identities,
+        }
+    }
+
+    /// Packs it.
+    pub fn pack(&self) -> Result<Vec<u8>, BodyError> {
+        pack(self)
+    }
+
+    /// Unpacks it.
+    pub fn unpack(bytes: &[u8]) -> Result<Self, BodyError> {
+        unpack(bytes)
+    }
+}
+
+impl Subject {
+    /// Packs it, to be sealed.
+    pub fn pack(&self) -> Result<Vec<u8>, BodyError> {
+        pack(self)
+    }
+
+    /// Unpacks what was opened.
+    pub fn unpack(bytes: &[u8]) -> Result<Self, BodyError> {
+        unpack(bytes)
+    }
+}
+
+fn pack<T: Serialize>(value: &T) -> Result<Vec<u8>, BodyError> {
+    Ok(postcard::to_extend(value, vec![VERSION])?)
+}
+
+fn unpack<'a, T: Deserialize<'a>>(bytes: &'a [u8]) -> Result<T, BodyError> {
+    match bytes.split_first() {
+        Some((&VERSION, rest)) => Ok(postcard::from_bytes(rest)?),
+        Some((version, _)) => Err(BodyError::Version(*version)),
+        None => Err(BodyError::Broken(postcard::Error::DeserializeUnexpectedEnd)),
+    }
+}

@@ -1,0 +1,219 @@
+//! A processor's answer: what it settles, what it does not, and what it must never change.
+
+use std::time::Duration;
+
+use super::{Context, Request, Trail};
+use crate::domain::{
+    ack::{Ack, Answer, Evidence, Retained},
+    registry::{EvidenceField, Processor},
+    task::{IllegalEvent, Task, TaskEvent, TaskState},
+    time::At,
+    words::{AbandonCause, Action, Outcome, Proof},
+};
+
+/// How an ack was taken.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Taken {
+    /// It changed the task at this place.
+    Counted(u16),
+    /// It says again what is known: counted, and nothing else.
+    Repeated,
+}
+
+/// Why an ack changes nothing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum AckRefusal {
+    /// The request has no such task.
+    #[error("the request has no task of this id")]
+    UnknownTask,
+    /// It does not come from the processor that was asked.
+    #[error("the token or the processor is not the task's")]
+    Forged,
+    /// It answers an earlier generation or attempt, or contradicts what is settled.
+    #[error("it answers another generation or attempt, or contradicts what is settled")]
+    Stale,
+}
+
+impl Request {
+    /// Takes one ack. `token_matches`: whether the token belongs to the task, generation and attempt that it claims.
+    ///
+    /// The caller ends the batch for this request with [`Request::finish_answers`].
+    pub fn answer(
+        &mut self,
+        ack: &Ack,
+        token_matches: bool,
+        context: &Context<'_>,
+        trail: &mut Trail,
+    ) -> Result<Taken, AckRefusal> {
+        let ordinal = self.find_task(ack.task_id).ok_or(AckRefusal::UnknownTask)?;
+        let task = self.task(ordinal);
+        if !token_matches || task.processor != ack.processor {
+            return Err(AckRefusal::Forged);
+        }
+        if ack.generation != task.generation || ack.attempt > task.attempt || self.is_withdrawn() {
+            return Err(AckRefusal::Stale);
+        }
+        let Some(event) = self.event_of(ordinal, ack, context)? else { return Ok(Taken::Repeated) };
+        // `event_of` has looked at the state, so a refusal here is an answer that the state does not allow.
+        self.happen(ordinal, event, trail).map_err(|IllegalEvent { .. }| AckRefusal::Stale)?;
+        Ok(Taken::Counted(ordinal))
+    }
+
+    /// Derives what follows from the answers of one batch.
+    pub fn finish_answers(&mut self, context: &Context<'_>, trail: &mut Trail) -> Result<(), IllegalEvent> {
+        self.conclude(context, trail)?;
+        self.revision += 1;
+        Ok(())
+    }
+
+    fn is_withdrawn(&self) -> bool {
+        use crate::domain::words::Status;
+        matches!(self.life.status, Status::Cancelled | Status::Refused | Status::Merged)
+    }
+
+    fn event_of(&self, ordinal: u16, ack: &Ack, context: &Context<'_>) -> Result<Option<TaskEvent>, AckRefusal> {
+        let task = self.task(ordinal);
+        let registered = context.registry.get(&task.processor);
+        let answer = effective(task, &ack.answer, ack.evidence.as_ref(), registered);
+        let current = ack.attempt == task.attempt;
+        if let Effective::Success(proof) = answer {
+            return match &task.state {
+                TaskState::Done { proof: settled, .. } if *settled == proof || !current => Ok(None),
+                TaskState::Done { .. } => Err(AckRefusal::Stale),
+                _ => Ok(Some(TaskEvent::Settled { proof, at: context.now })),
+            };
+        }
+        let outcome = ack.answer.outcome();
+        if outcome == Outcome::Accepted && matches!(task.state, TaskState::Done { .. }) {
+            return Ok(None);
+        }
+        if !current {
+            return Err(AckRefusal::Stale);
+        }
+        match task.answered {
+            Some(earlier) if earlier == outcome => return Ok(None),
+            None | Some(Outcome::Accepted) => {}
+            Some(_) => return Err(AckRefusal::Stale),
+        }
+        Ok(Some(self.event_of_unsuccessful(ordinal, answer, outcome, context)))
+    }
+
+    fn event_of_unsuccessful(
+        &self,
+        ordinal: u16,
+        answer: Effective<'_>,
+        outcome: Outcome,
+        context: &Context<'_>,
+    ) -> TaskEvent {
+        let abandoned = |cause| TaskEvent::Abandoned { cause, outcome: Some(outcome) };
+        let task = self.task(ordinal);
+        match answer {
+            Effective::Success(proof) => TaskEvent::Settled { proof, at: context.now },
+            Effective::Accepted(expected_by) => TaskEvent::Accepted {
+                at: context.now,
+                // One that names no date gets the time that an answer may take.
+                expected_by: expected_by.unwrap_or_else(|| {
+                    let timeout = context.registry.get(&task.processor).map_or(DAY, |p| p.ack_timeout);
+                    context.now.plus(timeout)
+                }),
+            },
+            Effective::Retained(Retained { until: Some(until), .. }) => TaskEvent::Retained { until: *until },
+            Effective::Retained(Retained { until: None, basis, .. }) => {
+                TaskEvent::RetainedForGood { basis: basis.clone() }
+            }
+            Effective::Partial(after) => TaskEvent::AskedAgain {
+                outcome: Some(outcome),
+                counts: false,
+                due: context.now.plus(self.pause_before_next(ordinal, after, context)),
+            },
+            Effective::Failed(after) => self
+                .failure_of(ordinal, Some(outcome), after, context)
+                .unwrap_or_else(|| abandoned(AbandonCause::AttemptsUsed)),
+            Effective::Rejected => abandoned(AbandonCause::Rejected),
+            Effective::Unsupported => abandoned(AbandonCause::Unsupported),
+        }
+    }
+
+    /// The event of an attempt that counts and did not lead to an end; `None`: it was the last one.
+    pub(super) fn failure_of(
+        &self,
+        ordinal: u16,
+        outcome: Option<Outcome>,
+        after: Option<Duration>,
+        context: &Context<'_>,
+    ) -> Option<TaskEvent> {
+        let task = self.task(ordinal);
+        let retry = context.registry.get(&task.processor).map(|p| p.retry).unwrap_or_default();
+        (task.counted + 1 < retry.attempts).then(|| TaskEvent::AskedAgain {
+            outcome,
+            counts: true,
+            due: context.now.plus(self.pause_before_next(ordinal, after, context)),
+        })
+    }
+
+    /// What the processor asks for wins over the registry's schedule.
+    fn pause_before_next(&self, ordinal: u16, after: Option<Duration>, context: &Context<'_>) -> Duration {
+        let task = self.task(ordinal);
+        after.unwrap_or_else(|| {
+            let retry = context.registry.get(&task.processor).map(|p| p.retry).unwrap_or_default();
+            (context.delay)(&retry, task.attempt)
+        })
+    }
+}
+
+/// How long a processor that is no longer registered is waited for.
+const DAY: Duration = Duration::from_secs(24 * 3600);
+
+/// What an answer comes to under the registry's rules.
+enum Effective<'a> {
+    Success(Proof),
+    Accepted(Option<At>),
+    Retained(&'a Retained),
+    Partial(Option<Duration>),
+    Failed(Option<Duration>),
+    Rejected,
+    Unsupported,
+}
+
+fn effective<'a>(
+    task: &Task,
+    answer: &'a Answer,
+    evidence: Option<&Evidence>,
+    registered: Option<&Processor>,
+) -> Effective<'a> {
+    let seconds = |after: &Option<u32>| after.map(|s| Duration::from_secs(u64::from(s)));
+    let proof = match answer {
+        Answer::Accepted { expected_by } => return Effective::Accepted(*expected_by),
+        Answer::Retained(retained) => return Effective::Retained(retained),
+        Answer::Partial { retry_after_seconds } => return Effective::Partial(seconds(retry_after_seconds)),
+        Answer::Failed { retry_after_seconds } => return Effective::Failed(seconds(retry_after_seconds)),
+        Answer::Rejected => return Effective::Rejected,
+        Answer::Unsupported => return Effective::Unsupported,
+        // The data is still there: what was asked has not happened.
+        Answer::Present => return Effective::Failed(None),
+        Answer::Erased => Proof::Erased,
+        Answer::Anonymized => Proof::Anonymized,
+        Answer::NotFound | Answer::Absent => Proof::NotFound,
+    };
+    if proof == Proof::Anonymized
+        && task.action == Action::Erase
+        && !registered.is_some_and(|processor| processor.accept_anonymized)
+    {
+        return Effective::Rejected;
+    }
+    let required = registered.map_or(&[][..], |processor| &processor.require_evidence);
+    // A processor that has nothing has erased nothing, so there is no method to name.
+    if proof != Proof::NotFound && !required.iter().all(|field| brings(evidence, *field)) {
+        return Effective::Failed(None);
+    }
+    Effective::Success(proof)
+}
+
+fn brings(evidence: Option<&Evidence>, field: EvidenceField) -> bool {
+    evidence.is_some_and(|evidence| match field {
+        EvidenceField::Method => evidence.method.as_ref().is_some_and(|text| !text.is_empty()),
+        EvidenceField::Records => evidence.records.is_some(),
+        EvidenceField::Reference => evidence.reference.as_ref().is_some_and(|text| !text.is_empty()),
+        EvidenceField::Digest => evidence.digest.as_ref().is_some_and(|text| !text.is_empty()),
+    })
+}

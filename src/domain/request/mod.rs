@@ -1,0 +1,228 @@
+//! The aggregate: one data subject's erasure or anonymization, from command to completion.
+//!
+//! It changes in three ways only: [`answer`] takes a processor's ack, [`wake`] takes the passing of time, [`operate`]
+//! takes a person's decision. Each goes through [`Request::happen`], which applies a task's event and writes its
+//! ledger entry, and ends with [`Request::conclude`], which derives everything that follows.
+
+pub mod answer;
+pub mod open;
+pub mod operate;
+pub mod packed;
+pub mod standing;
+pub mod wake;
+
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use super::{
+    calendar::Regime,
+    entry::Entry,
+    ids::{ProcessorId, RequestId, TaskId, Tenant},
+    registry::{Registry, RegistryRevision, Retry},
+    task::{IllegalEvent, Task, TaskEvent, TaskState},
+    task_ids::task_id,
+    time::At,
+    words::{Action, Reason, Status, TaskStateName},
+};
+
+/// One data subject's erasure or anonymization.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Request {
+    /// Its id, given by upstream.
+    pub id: RequestId,
+    /// Grows by one with each transaction that changes it.
+    pub revision: u32,
+    /// What was settled at intake.
+    pub head: Head,
+    /// What moves.
+    pub life: Life,
+    /// The pinned plan and how far it has come.
+    pub tasks: Vec<Task>,
+}
+
+/// What was settled at intake and does not change.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Head {
+    /// The tenant.
+    pub tenant: Tenant,
+    /// What was asked.
+    pub action: Action,
+    /// The regime of its clock.
+    pub regime: Regime,
+    /// Why.
+    pub reason: Reason,
+    /// When Lacuna received it.
+    pub received_at: At,
+    /// When the subject asked.
+    pub requested_at: At,
+    /// Nothing is dispatched before it.
+    pub not_before: Option<At>,
+    /// The deadline that alerts go by.
+    pub deadline: At,
+    /// The deadline, rolled to a working day.
+    pub deadline_rolled: At,
+    /// From when on it is at risk.
+    pub at_risk_from: At,
+    /// The registry's revision that the plan is pinned to.
+    pub registry: RegistryRevision,
+}
+
+/// What moves during its life.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Life {
+    /// Where it stands.
+    pub status: Status,
+    /// When it was closed.
+    pub completed_at: Option<At>,
+    /// Since when live systems are clean.
+    pub live_clean_at: Option<At>,
+    /// The deadline has passed and live systems are not clean.
+    pub overdue: bool,
+    /// Little of the period is left and live systems are not clean.
+    pub at_risk: bool,
+    /// Somebody has to look at it.
+    pub needs_attention: bool,
+    /// Whether its identifiers can still be read.
+    pub readable: bool,
+    /// How many leaves it has in the ledger.
+    pub leaves: u32,
+    /// When its row in the agenda is due; `None`: it has none.
+    pub wake_at: Option<At>,
+}
+
+/// What a decision needs to know besides the request.
+pub struct Context<'a> {
+    /// Now.
+    pub now: At,
+    /// The active registry: what is live in it is read here, what is pinned lies in the plan.
+    pub registry: &'a Registry,
+    /// The delay before the attempt that follows the n-th one.
+    pub delay: &'a dyn Fn(&Retry, u32) -> Duration,
+    /// How long identifiers stay readable after the end.
+    pub keep_after_completion: Duration,
+}
+
+impl std::fmt::Debug for Context<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Context").field("now", &self.now).finish_non_exhaustive()
+    }
+}
+
+/// What a change leaves behind besides the new state.
+#[derive(Debug, Default)]
+pub struct Trail {
+    /// Entries for the ledger.
+    pub entries: Vec<Entry>,
+    /// The task states that were left and entered, for counters.
+    pub moves: Vec<Move>,
+    /// The tasks, by place, that a message has to be sent for.
+    pub dispatched: Vec<u16>,
+    /// The status before, where it changed.
+    pub left_status: Option<Status>,
+}
+
+/// A task went from one state to another.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Move {
+    /// The task's place in the plan.
+    pub ordinal: u16,
+    /// The state that it left; `None`: it is new.
+    pub from: Option<TaskStateName>,
+    /// The state that it entered.
+    pub to: TaskStateName,
+}
+
+impl Trail {
+    /// Whether nothing happened.
+    pub fn is_empty(&self) -> bool {
+        self.entries.is_empty()
+    }
+}
+
+impl Request {
+    /// The id of the task at this place in the plan.
+    pub fn task_id(&self, ordinal: u16) -> TaskId {
+        task_id(self.id, ordinal)
+    }
+
+    /// The task of this id, with its place.
+    pub fn find_task(&self, id: TaskId) -> Option<u16> {
+        self.ordinals().find(|ordinal| self.task_id(*ordinal) == id)
+    }
+
+    /// The task at this place, which must be one of the plan's.
+    pub fn task(&self, ordinal: u16) -> &Task {
+        &self.tasks[usize::from(ordinal)]
+    }
+
+    /// The places of the plan.
+    pub fn ordinals(&self) -> impl Iterator<Item = u16> + use<> {
+        // A plan has at most `task_ids::MAX_TASKS` tasks, which `open` enforces.
+        0..u16::try_from(self.tasks.len()).unwrap_or(u16::MAX)
+    }
+
+    /// Lets an event happen to a task and writes it down.
+    fn happen(&mut self, ordinal: u16, event: TaskEvent, trail: &mut Trail) -> Result<(), IllegalEvent> {
+        let task = &mut self.tasks[usize::from(ordinal)];
+        let from = task.state.name();
+        task.apply(&event)?;
+        trail.moves.push(Move { ordinal, from: Some(from), to: task.state.name() });
+        trail.entries.push(Entry::Task { ordinal, generation: task.generation, attempt: task.attempt, event });
+        Ok(())
+    }
+
+    /// Sends what is due. A Kafka lane takes it at once, so a task that is ready is dispatched in the same step.
+    fn dispatch_due(&mut self, context: &Context<'_>, trail: &mut Trail) -> Result<(), IllegalEvent> {
+        for ordinal in self.ordinals() {
+            let TaskState::Ready { due } = self.task(ordinal).state else { continue };
+            // A processor that is no longer registered cannot be asked: the task waits, and `conclude` raises attention.
+            let Some(processor) = context.registry.get(&self.task(ordinal).processor) else { continue };
+            if due > context.now || !self.life.readable {
+                continue;
+            }
+            let event = TaskEvent::Dispatched { at: context.now, ack_by: context.now.plus(processor.ack_timeout) };
+            self.happen(ordinal, event, trail)?;
+            trail.dispatched.push(ordinal);
+        }
+        Ok(())
+    }
+
+    /// Opens the tasks whose predecessors are out of the way.
+    fn unblock(&mut self, context: &Context<'_>, trail: &mut Trail) -> Result<(), IllegalEvent> {
+        for ordinal in self.ordinals() {
+            let task = self.task(ordinal);
+            if task.state == TaskState::Blocked
+                && task.after.iter().all(|earlier| self.task(*earlier).state.lets_others_go())
+            {
+                let due = self.head.not_before.map_or(context.now, |gate| gate.max(context.now));
+                self.happen(ordinal, TaskEvent::Unblocked { due }, trail)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Derives everything that follows from a change: opened tasks, sends, flags, status, shredding, the next wake-up.
+    fn conclude(&mut self, context: &Context<'_>, trail: &mut Trail) -> Result<(), IllegalEvent> {
+        if !self.life.status.is_final() {
+            self.unblock(context, trail)?;
+            self.dispatch_due(context, trail)?;
+        }
+        self.settle_standing(context, trail);
+        self.life.wake_at = self.next_wake(context);
+        Ok(())
+    }
+
+    /// The processors of the plan, in order.
+    pub fn processors(&self) -> impl Iterator<Item = &ProcessorId> {
+        self.tasks.iter().map(|task| &task.processor)
+    }
+}
+
+impl TaskState {
+    /// Whether the tasks that come after this one may go: it is done, or somebody decided that it need not be.
+    const fn lets_others_go(&self) -> bool {
+        // Parked parts are never waited for: they may be parked for years.
+        self.is_closed() || matches!(self, Self::Parked { .. })
+    }
+}

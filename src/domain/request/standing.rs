@@ -1,0 +1,202 @@
+//! Where a request stands: what follows from its tasks and the time, never the other way round.
+
+use super::{Context, Request, Trail};
+use crate::domain::{
+    entry::Entry,
+    task::TaskState,
+    time::At,
+    words::{Proof, Status},
+};
+
+/// The counts that a status shows.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Counts {
+    /// All tasks, exempt ones too.
+    pub total: u32,
+    /// Proved ones.
+    pub done: u32,
+    /// Parked on a date.
+    pub parked: u32,
+    /// Given up until somebody acts.
+    pub abandoned: u32,
+    /// Proved as erased.
+    pub erased: u32,
+    /// Proved as anonymized.
+    pub anonymized: u32,
+    /// The processor had no data.
+    pub not_found: u32,
+    /// Exempt.
+    pub exempt: u32,
+}
+
+impl Request {
+    /// Counts its tasks.
+    pub fn counts(&self) -> Counts {
+        let mut counts = Counts { total: u32::try_from(self.tasks.len()).unwrap_or(u32::MAX), ..Counts::default() };
+        for task in &self.tasks {
+            match &task.state {
+                TaskState::Done { proof, .. } => {
+                    counts.done += 1;
+                    match proof {
+                        Proof::Erased | Proof::Expired => counts.erased += 1,
+                        Proof::Anonymized => counts.anonymized += 1,
+                        Proof::NotFound => counts.not_found += 1,
+                    }
+                }
+                TaskState::Parked { .. } => counts.parked += 1,
+                TaskState::Abandoned { .. } => counts.abandoned += 1,
+                TaskState::Exempt { .. } => counts.exempt += 1,
+                TaskState::Blocked
+                | TaskState::WithoutIdentity
+                | TaskState::Ready { .. }
+                | TaskState::Dispatched { .. }
+                | TaskState::Accepted { .. }
+                | TaskState::Waived
+                | TaskState::Cancelled => {}
+            }
+        }
+        counts
+    }
+
+    /// Brings status, flags and the life of the key in line with the tasks and the time.
+    pub(super) fn settle_standing(&mut self, context: &Context<'_>, trail: &mut Trail) {
+        if !self.life.status.is_final() {
+            let status = self.status_of_tasks(context.now);
+            self.enter_status(status, context.now, trail);
+        }
+        self.settle_flags(context, trail);
+        self.shred_when_over(context, trail);
+    }
+
+    /// Enters a status, which writes an entry where it is another one.
+    pub(super) fn enter_status(&mut self, status: Status, now: At, trail: &mut Trail) {
+        let before = self.life.status;
+        if status == before {
+            return;
+        }
+        trail.entries.push(Entry::Status { from: before, to: status });
+        trail.left_status.get_or_insert(before);
+        self.life.status = status;
+        self.life.completed_at = status.is_final().then_some(now);
+    }
+
+    /// Invariant 2: `completed` only if every task of the pinned plan is done.
+    fn status_of_tasks(&self, now: At) -> Status {
+        if self.head.not_before.is_some_and(|gate| now < gate) && !self.tasks.iter().any(super::Task::was_sent) {
+            return Status::Scheduled;
+        }
+        let done = |state: &TaskState| matches!(state, TaskState::Done { .. });
+        let parked = |state: &TaskState| matches!(state, TaskState::Parked { .. });
+        if self.tasks.iter().all(|task| done(&task.state)) {
+            Status::Completed
+        } else if self.tasks.iter().all(|task| task.state.is_closed()) {
+            // Nothing that was never sent anywhere may close: a plan of exempt tasks alone needs a person.
+            if self.tasks.iter().all(|task| matches!(task.state, TaskState::Exempt { .. }) && !task.was_sent()) {
+                Status::InProgress
+            } else {
+                Status::ClosedWithExceptions
+            }
+        } else if self.tasks.iter().all(|task| task.state.is_closed() || parked(&task.state)) {
+            Status::Deferred
+        } else {
+            Status::InProgress
+        }
+    }
+
+    fn settle_flags(&mut self, context: &Context<'_>, trail: &mut Trail) {
+        if self.life.status.is_final() && self.life.status != Status::Completed
+            && self.life.status != Status::ClosedWithExceptions
+        {
+            (self.life.overdue, self.life.at_risk, self.life.needs_attention) = (false, false, false);
+            return;
+        }
+        self.life.live_clean_at = if self.is_live_clean() {
+            self.life.live_clean_at.or(Some(context.now))
+        } else {
+            None
+        };
+        let clean = self.life.live_clean_at.is_some();
+        let overdue = !clean && context.now > self.head.deadline;
+        if overdue && !self.life.overdue {
+            trail.entries.push(Entry::Overdue);
+        }
+        self.life.overdue = overdue;
+        let late_promise = |state: &TaskState| {
+            matches!(state, TaskState::Accepted { expected_by, .. } if *expected_by > self.head.deadline)
+        };
+        self.life.at_risk = !overdue
+            && !clean
+            && (context.now >= self.head.at_risk_from
+                || self.tasks.iter().any(|task| !task.backup && late_promise(&task.state)));
+        self.life.needs_attention = !self.life.status.is_final() && self.wants_attention(context);
+    }
+
+    fn is_live_clean(&self) -> bool {
+        let sent_or_decided = !self.tasks.iter().all(|task| matches!(task.state, TaskState::Exempt { .. }));
+        sent_or_decided
+            && self
+                .tasks
+                .iter()
+                .filter(|task| !task.backup)
+                .all(|task| task.state.is_closed() || matches!(task.state, TaskState::Parked { .. }))
+    }
+
+    fn wants_attention(&self, context: &Context<'_>) -> bool {
+        let nothing_can_go = self.tasks.iter().all(|task| matches!(task.state, TaskState::Exempt { .. }));
+        nothing_can_go
+            || self.tasks.iter().any(|task| match &task.state {
+                TaskState::WithoutIdentity | TaskState::Abandoned { .. } => true,
+                TaskState::Accepted { expected_by, .. } => *expected_by <= context.now,
+                TaskState::Ready { .. } | TaskState::Blocked | TaskState::Parked { .. } => {
+                    context.registry.get(&task.processor).is_none()
+                }
+                TaskState::Dispatched { .. }
+                | TaskState::Done { .. }
+                | TaskState::Exempt { .. }
+                | TaskState::Waived
+                | TaskState::Cancelled => false,
+            })
+    }
+
+    /// Invariant 8: after the last need for them the identifiers are unreadable.
+    fn shred_when_over(&mut self, context: &Context<'_>, trail: &mut Trail) {
+        if self.life.readable && self.shred_at(context).is_some_and(|at| at <= context.now) {
+            self.life.readable = false;
+            trail.entries.push(Entry::Shredded);
+        }
+    }
+
+    fn shred_at(&self, context: &Context<'_>) -> Option<At> {
+        self.life.completed_at.map(|at| at.plus(context.keep_after_completion))
+    }
+
+    /// The earliest time at which the passing of time alone changes something.
+    pub(super) fn next_wake(&self, context: &Context<'_>) -> Option<At> {
+        if self.life.status.is_final() {
+            return if self.life.readable { self.shred_at(context) } else { None };
+        }
+        let mut earliest: Option<At> = None;
+        let mut consider = |at: Option<At>| {
+            if let Some(at) = at {
+                earliest = Some(earliest.map_or(at, |earlier| earlier.min(at)));
+            }
+        };
+        for task in &self.tasks {
+            let at = task.state.wake_at();
+            // An acceptance that has run out, and a task that cannot be sent, have raised attention already: waking
+            // again would find nothing new.
+            let spent = at.is_some_and(|at| at <= context.now)
+                && matches!(task.state, TaskState::Accepted { .. } | TaskState::Ready { .. });
+            consider(at.filter(|_| !spent));
+        }
+        if self.life.status == Status::Scheduled {
+            consider(self.head.not_before);
+        }
+        if self.life.live_clean_at.is_none() && !self.life.overdue {
+            // One millisecond later, because a deadline includes its last moment.
+            consider(Some(At::from_millis(self.head.deadline.millis().saturating_add(1))));
+            consider(Some(self.head.at_risk_from).filter(|at| !self.life.at_risk && *at > context.now));
+        }
+        earliest
+    }
+}

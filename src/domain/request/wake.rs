@@ -1,0 +1,53 @@
+//! The passing of time: what is due is sent, what was not answered is asked again, what is late is flagged.
+
+use super::{Context, Request, Trail};
+use crate::domain::{
+    task::{IllegalEvent, TaskEvent, TaskState},
+    time::At,
+    words::AbandonCause,
+};
+
+impl Request {
+    /// Takes the passing of time. `acks_seen_until`: up to when every ack that was sent has been read; an answer is
+    /// missing only when it would have been seen.
+    pub fn wake(&mut self, context: &Context<'_>, acks_seen_until: At) -> Result<Trail, IllegalEvent> {
+        let mut trail = Trail::default();
+        let before = self.life.clone();
+        if !self.life.status.is_final() {
+            for ordinal in self.ordinals() {
+                match self.task(ordinal).state {
+                    TaskState::Parked { until } if until <= context.now => {
+                        self.happen(ordinal, TaskEvent::Woken { due: context.now }, &mut trail)?;
+                    }
+                    TaskState::Dispatched { ack_by, .. } if ack_by <= context.now && ack_by < acks_seen_until => {
+                        self.miss_ack(ordinal, context, &mut trail)?;
+                    }
+                    _ => {}
+                }
+            }
+        }
+        self.conclude(context, &mut trail)?;
+        self.postpone_unseen(context);
+        if self.life != before || !trail.is_empty() {
+            self.revision += 1;
+        }
+        Ok(trail)
+    }
+
+    fn miss_ack(&mut self, ordinal: u16, context: &Context<'_>, trail: &mut Trail) -> Result<(), IllegalEvent> {
+        let event = self.failure_of(ordinal, None, None, context).unwrap_or(TaskEvent::Abandoned {
+            cause: AbandonCause::AttemptsUsed,
+            outcome: None,
+        });
+        self.happen(ordinal, event, trail)
+    }
+
+    /// An answer that may still lie unread in the ack topic is looked for again soon.
+    fn postpone_unseen(&mut self, context: &Context<'_>) {
+        // Settling reports how far it has read every few seconds, so a shorter wait would only wake for nothing.
+        const LOOK_AGAIN_AFTER: std::time::Duration = std::time::Duration::from_secs(5);
+        if self.life.wake_at.is_some_and(|at| at <= context.now) {
+            self.life.wake_at = Some(context.now.plus(LOOK_AGAIN_AFTER));
+        }
+    }
+}

@@ -1,0 +1,54 @@
+//! What can go wrong with a store, and whether trying again helps.
+
+/// A failure of the store.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    /// A serialization failure, a deadlock or a lost race on a unique key: the transaction may be tried again at once.
+    #[error("the transaction lost a race")]
+    Race(#[source] sqlx::Error),
+    /// A row was changed by somebody else since it was read: try again with its rows locked.
+    #[error("a row was changed by somebody else")]
+    Conflict,
+    /// Another worker has already taken this batch in: start again from the position.
+    #[error("another worker has already taken in {topic}/{partition} beyond offset {offset}")]
+    Fenced {
+        /// The topic.
+        topic: String,
+        /// The partition.
+        partition: i32,
+        /// The offset that the batch starts at.
+        offset: i64,
+    },
+    /// The database cannot be reached: try again later.
+    #[error("the store cannot be reached")]
+    Unreachable(#[source] sqlx::Error),
+    /// The schema is not the one that this version works with.
+    #[error("{0}")]
+    Schema(String),
+    /// The store's address is not usable.
+    #[error("{0}")]
+    Address(String),
+    /// A stored row cannot be read.
+    #[error("a row of {table} cannot be read: {detail}")]
+    Unreadable {
+        /// The table.
+        table: &'static str,
+        /// Why not.
+        detail: String,
+    },
+    /// The database refuses the statement; trying again does not help.
+    #[error("the store refuses")]
+    Refused(#[source] sqlx::Error),
+}
+
+impl StoreError {
+    /// Whether the same transaction may succeed when it is tried again at once.
+    pub const fn is_retryable(&self) -> bool {
+        matches!(self, Self::Race(_) | Self::Conflict)
+    }
+
+    /// Whether it may succeed later without anybody doing anything about the batch itself.
+    pub const fn is_outage(&self) -> bool {
+        matches!(self, Self::Unreachable(_))
+    }
+}

@@ -1,0 +1,257 @@
+//! What goes into a store and comes out of it.
+
+use crate::domain::{
+    ids::{CommandId, RequestId, Tenant},
+    request::Request,
+    time::At,
+};
+
+/// A keyed digest of one identifier, under which its subject is found again.
+pub type SubjectDigest = [u8; 16];
+
+/// How the gate lock is taken.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Gate {
+    /// By whatever dispatches, settles or parks.
+    Shared,
+    /// By whatever writes a fact.
+    Exclusive,
+}
+
+/// How rows are read for a change.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Lock {
+    /// Without a lock: the guard on the revision finds a lost race.
+    None,
+    /// Locked until the end of the transaction.
+    Rows,
+}
+
+/// A request as it is stored.
+#[derive(Debug, Clone)]
+pub struct StoredRequest {
+    /// The aggregate.
+    pub request: Request,
+    /// The wrapped key of its identifiers; `None`: shredded.
+    pub wrapped_key: Option<Vec<u8>>,
+}
+
+/// What is written once about a request.
+#[derive(Debug, Clone)]
+pub struct StoredBody {
+    /// The request.
+    pub id: RequestId,
+    /// The packed body.
+    pub body: Vec<u8>,
+    /// The sealed identifiers.
+    pub sealed: Vec<u8>,
+}
+
+/// A new request.
+#[derive(Debug)]
+pub struct OpenedRow {
+    /// The aggregate.
+    pub request: Request,
+    /// The wrapped key of its identifiers; `None`: it was over at once.
+    pub wrapped_key: Option<Vec<u8>>,
+    /// The packed body.
+    pub body: Vec<u8>,
+    /// The sealed identifiers.
+    pub sealed: Vec<u8>,
+    /// The keyed digests of its identifiers.
+    pub digests: Vec<SubjectDigest>,
+}
+
+/// A request that has changed: written only where it still has the revision before.
+#[derive(Debug)]
+pub struct MovedRow {
+    /// The aggregate after the change.
+    pub request: Request,
+    /// The revision that it was read at.
+    pub from_revision: u32,
+    /// Whether the wrapped key is deleted.
+    pub shred: bool,
+    /// Whether the row in the agenda has to follow `request.life.wake_at`.
+    pub rewake: bool,
+}
+
+/// A command that has been taken in.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct InboxRow {
+    /// The tenant.
+    pub tenant: Tenant,
+    /// The idempotency key.
+    pub command_id: CommandId,
+    /// The keyed digest of its payload.
+    pub digest: [u8; 16],
+    /// The request that it is about.
+    pub request_id: RequestId,
+}
+
+/// A leaf of the ledger to be written.
+#[derive(Debug)]
+pub struct LeafRow {
+    /// The request.
+    pub request_id: RequestId,
+    /// Counts the request's leaves.
+    pub n: u32,
+    /// The canonical bytes.
+    pub leaf: Vec<u8>,
+    /// Free text and references, sealed.
+    pub sealed: Option<Vec<u8>>,
+}
+
+/// A leaf of the ledger as it is stored.
+#[derive(Debug, Clone)]
+pub struct StoredLeaf {
+    /// Counts the request's leaves.
+    pub n: u32,
+    /// The canonical bytes.
+    pub leaf: Vec<u8>,
+    /// Free text and references, sealed.
+    pub sealed: Option<Vec<u8>>,
+}
+
+/// Where a message came from.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Origin {
+    /// The cluster.
+    pub cluster: std::sync::Arc<str>,
+    /// The topic.
+    pub topic: std::sync::Arc<str>,
+    /// The partition.
+    pub partition: i32,
+    /// The offset.
+    pub offset: i64,
+}
+
+/// A batch moves a position on.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Advance {
+    /// The cluster.
+    pub cluster: std::sync::Arc<str>,
+    /// The topic.
+    pub topic: std::sync::Arc<str>,
+    /// The partition.
+    pub partition: i32,
+    /// The offset of the batch's first new message.
+    pub first: i64,
+    /// The offset after its last message.
+    pub next: i64,
+    /// The broker's time of its last message: what was sent before it has been seen.
+    pub seen_until: At,
+}
+
+/// How far a partition has been taken in.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Position {
+    /// The topic.
+    pub topic: String,
+    /// The partition.
+    pub partition: i32,
+    /// The next offset to take in.
+    pub next_offset: i64,
+    /// Everything sent before this time has been seen.
+    pub seen_until: At,
+}
+
+/// A partition has been read to its end at a time.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Seen {
+    /// The cluster.
+    pub cluster: std::sync::Arc<str>,
+    /// The topic.
+    pub topic: std::sync::Arc<str>,
+    /// The partition.
+    pub partition: i32,
+    /// The offset that it was read to: creates the position where there is none yet.
+    pub next: i64,
+    /// When.
+    pub at: At,
+}
+
+/// The state of a dead letter.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum DeadLetterState {
+    /// Somebody has to look at it.
+    Open,
+    /// It was published again.
+    Redriven,
+    /// It was closed with a reason.
+    Closed,
+}
+
+/// A message that could not be taken in.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DeadLetter {
+    /// Its id.
+    pub id: uuid::Uuid,
+    /// Why.
+    pub reason: String,
+    /// What exactly is wrong, without any value of the message.
+    pub detail: String,
+    /// Where it came from.
+    pub origin: Origin,
+    /// When.
+    pub at: At,
+    /// Open, redriven or closed.
+    pub state: DeadLetterState,
+    /// The original bytes, sealed; `None` in lists, and for what is too large to be taken in by another try.
+    pub sealed: Option<Vec<u8>>,
+}
+
+/// Which dead letters to list.
+#[derive(Debug, Clone, Default)]
+pub struct DeadLetterFilter {
+    /// Only open ones.
+    pub open_only: bool,
+    /// After this id (they are time-ordered).
+    pub after: Option<uuid::Uuid>,
+    /// How many at the most.
+    pub limit: u32,
+}
+
+/// A registry revision as it is stored.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StoredRegistry {
+    /// The revision, counted from 1.
+    pub revision: u32,
+    /// The registry as JSON.
+    pub text: String,
+    /// When it was activated.
+    pub activated_at: At,
+}
+
+/// What a counter counts.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct CounterKey {
+    /// The metric: `tasks`, `requests`, …
+    pub kind: &'static str,
+    /// Its first label.
+    pub a: String,
+    /// Its second label.
+    pub b: String,
+}
+
+/// Everything that one transaction writes.
+#[derive(Debug, Default)]
+pub struct Changes {
+    /// New requests.
+    pub opened: Vec<OpenedRow>,
+    /// Changed requests.
+    pub moved: Vec<MovedRow>,
+    /// Commands taken in.
+    pub inbox: Vec<InboxRow>,
+    /// Ledger leaves; the transaction's `ledger_batch` row is made from them.
+    pub leaves: Vec<LeafRow>,
+    /// Messages that could not be taken in.
+    pub dead_letters: Vec<DeadLetter>,
+    /// Requests whose outputs no Kafka input caused, with the revision that they are at.
+    pub outbox: Vec<(RequestId, u32)>,
+    /// Differences to counters, in order of their keys.
+    pub counters: Vec<(CounterKey, i64)>,
+    /// The slot that the differences go to: workers and stages have different ones, so that they do not wait for each other.
+    pub slot: u16,
+    /// When.
+    pub at: At,
+}
