@@ -9,6 +9,7 @@ pub mod open;
 pub mod operate;
 pub mod packed;
 pub mod standing;
+pub mod waiting;
 pub mod wake;
 
 use std::time::Duration;
