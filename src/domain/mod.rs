@@ -8,4 +8,5 @@ pub mod command;
 pub mod identity;
 pub mod ids;
 pub mod registry;
+pub mod task_ids;
 pub mod time;
