@@ -229,6 +229,10 @@ impl Engine {
         self.ack_partitions.store(count, Ordering::Relaxed);
     }
 
+    fn ack_partitions(&self) -> i32 {
+        self.ack_partitions.load(Ordering::Relaxed)
+    }
+
     /// The cluster that positions are kept for.
     pub fn cluster(&self) -> &Arc<str> {
         &self.cluster

@@ -174,7 +174,7 @@ impl Engine {
             origin: origin.clone(),
             at,
             state: DeadLetterState::Open,
-            sealed: Some(self.vault.seal_dead_letter(raw)?),
+            sealed: Some(self.vault.seal_dead_letter(raw)),
         })
     }
 }

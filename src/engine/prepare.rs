@@ -10,7 +10,6 @@ use crate::{
         command::{Command, Opening},
         identity::SubjectData,
         ids::RequestId,
-        time::At,
         words::DeadLetterReason,
     },
     store::{Origin, SubjectDigest},
@@ -27,8 +26,6 @@ use crate::{
 pub struct Arrival<T> {
     /// Where it came from; `None`: over HTTP.
     pub origin: Option<Origin>,
-    /// The broker's time of it.
-    pub sent_at: At,
     /// What it is.
     pub content: Result<T, Refusal>,
     /// The original bytes, for a dead letter.
@@ -108,7 +105,7 @@ impl Engine {
         digests.sort_unstable();
         digests.dedup();
         Ok(PreparedSubject {
-            sealed: self.vault.seal_subject(&opening.tenant, opening.request_id, &plain)?,
+            sealed: self.vault.seal_subject(&opening.tenant, opening.request_id, &plain),
             digests,
             commitment,
         })

@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 
 use super::{Engine, EngineError, outputs::Emission, prepare::Arrival};
 use crate::{
-    domain::{ids::RequestId, request::Request, task::TaskState},
+    domain::{ids::RequestId, request::Request, task::TaskState, time::At},
     store::{Advance, Gate, Lock, Origin, StoredRequest, run::run},
 };
 
@@ -78,7 +78,6 @@ pub(super) fn advances_of<T>(arrivals: &[Arrival<T>]) -> Vec<Advance> {
         match advances.iter_mut().find(same) {
             Some(advance) => {
                 advance.next = advance.next.max(origin.offset + 1);
-                advance.seen_until = advance.seen_until.max(arrival.sent_at);
             }
             None => advances.push(Advance {
                 cluster: origin.cluster.clone(),
@@ -86,7 +85,8 @@ pub(super) fn advances_of<T>(arrivals: &[Arrival<T>]) -> Vec<Advance> {
                 partition: origin.partition,
                 first: origin.offset,
                 next: origin.offset + 1,
-                seen_until: arrival.sent_at,
+                // Only a reading of the partition's end says up to when it was read: producers' clocks may say anything.
+                seen_until: At::default(),
             }),
         }
     }

@@ -65,7 +65,6 @@ impl Engine {
         })
         .await?;
         self.count_acks(arrivals, &verdicts);
-        finished.observe(self);
         let emission = finished.emit(self, outboxed).await?;
         Ok(Settled { verdicts, emission })
     }

@@ -142,7 +142,7 @@ impl Touched<'_> {
         let sealed = if self.notes.is_empty() {
             None
         } else {
-            Some(engine.vault.seal_record(self.request.id, n, &serde_json::to_vec(&self.notes)?)?)
+            Some(engine.vault.seal_record(self.request.id, n, &serde_json::to_vec(&self.notes)?))
         };
         changes.leaves.push(LeafRow { request_id: self.request.id, n, leaf: leaf.to_bytes()?, sealed });
         Ok(())
@@ -237,8 +237,23 @@ impl Counters {
 }
 
 impl Finished<'_> {
+    /// Counts what was sent and what came to an end, once the changes are committed.
+    fn observe(&self, engine: &Engine) {
+        for touched in &self.touched {
+            for ordinal in &touched.trail.dispatched {
+                engine.metrics.dispatch(touched.request.task(*ordinal).processor.as_str(), "sent");
+            }
+            let was_open = touched.before.as_ref().is_none_or(|life| !life.status.is_final());
+            if let (true, Some(end)) = (was_open, touched.request.life.completed_at) {
+                let head = &touched.request.head;
+                engine.metrics.request_duration(head.action.as_str(), end.since(head.received_at));
+            }
+        }
+    }
+
     /// Builds what has to be produced, once the changes are committed.
     pub(super) async fn emit(self, engine: &Engine, outboxed: bool) -> Result<Emission, EngineError> {
+        self.observe(engine);
         let mut emission = Emission { outboxed, ..Emission::default() };
         let to_open: Vec<RequestId> = self
             .touched
