@@ -5,17 +5,11 @@ use std::{collections::BTreeSet, path::Path, sync::Arc};
 use crate::{
     app::{AppError, topics},
     clock::Clock,
-    config::{
-        Config,
-        kafka::Brokers,
-        registry_file,
-        sections::Keyring as KeyringPlace,
-        store::StoreUrl,
-    },
+    config::{Brokers, Config, Keyring as KeyringPlace, StoreUrl, registry_file},
     domain::{registry::Registry, request::open::Rules},
     engine::{Engine, Settings, Topics},
     kafka::{KafkaError, admin::Admin, client::Cluster, embedded::EmbeddedBroker},
-    store::{Store, open::open},
+    store::{Exclusive, Store, StoreOptions, open},
     telemetry::metrics::Metrics,
     vault::{Keyring, Vault},
 };
@@ -37,7 +31,9 @@ pub async fn open_store(config: &Config, clock: &Clock, serving: bool) -> Result
         StoreUrl::Sqlite(path) => format!("sqlite:{}", path.display()),
         StoreUrl::Postgres(url) => url.expose().to_owned(),
     };
-    Ok(open(&url, clock.clone(), serving).await?)
+    let exclusive = if serving { Exclusive::Yes } else { Exclusive::No };
+    let options = StoreOptions { exclusive, clock: clock.clone(), ..StoreOptions::default() };
+    Ok(open(&url, &options).await?)
 }
 
 /// Opens the keyring that the configuration names. For a SQLite store it is made where there is none.
@@ -98,7 +94,7 @@ pub async fn connect(config: &Config, clock: Clock, metrics: Arc<Metrics>) -> Re
     let (cluster, embedded) = connect_kafka(config, &registry)?;
     let id = match &embedded {
         // Its offsets start anew each time, so each start is another cluster.
-        Some(_) => format!("embedded-{}", uuid::Uuid::new_v4()),
+        Some(_) => format!("embedded-{}", hex::encode(rand::random::<[u8; 8]>())),
         None => cluster_id(&cluster).await?,
     };
     let engine = Arc::new(open_engine(config, clock, metrics, store, Arc::from(id))?);

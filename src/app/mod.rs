@@ -22,6 +22,7 @@ use crate::{
     config::{Config, Problems},
     engine::{Engine, EngineError, outputs::Emission},
     http,
+
     kafka::{
         KafkaError,
         landing::Lander,

@@ -1,7 +1,7 @@
 //! The topics that a configuration and a registry need.
 
 use crate::{
-    config::kafka::Topics,
+    config::Topics,
     domain::registry::{Registry, Transport},
     kafka::admin::Topic,
 };

@@ -1,9 +1,9 @@
 //! The agenda: whatever is due wakes, is looked at again, and is sent, asked again or flagged.
 
-use super::{Engine, EngineError, outputs::Emission, work::Work};
+use super::{Engine, EngineError, outputs::Emission, work::{Finished, Work}};
 use crate::{
     domain::{ids::RequestId, time::At},
-    store::{Gate, Transaction, run::run},
+    store::{Attempts, Gate},
 };
 
 /// How many requests one transaction wakes.
@@ -23,26 +23,35 @@ pub struct Woken {
 impl Engine {
     /// Wakes a batch of what is due at `now`.
     pub async fn wake_due(&self, now: At) -> Result<Woken, EngineError> {
-        let active = self.active()?;
         let acks_seen_until = self.acks_seen_until().await?;
-        let (count, finished) = run(self.store.as_ref(), "agenda", &*self.metrics, async |tx: &mut dyn Transaction, _| {
-            tx.gate(Gate::Shared).await?;
-            let due = tx.due(now, BATCH).await?;
-            let count = due.len();
-            let mut work = Work::with_loaded(due);
-            let context = self.context(&active, now);
-            for touched in work.all_mut() {
-                let trail = touched.request.wake(&context, acks_seen_until)?;
-                touched.trail.append(trail);
-                touched.woken = true;
+        let mut attempts = Attempts::new(self.store.as_ref(), &*self.metrics, "agenda");
+        let (count, finished) = loop {
+            let done = self.wake_once(now, acks_seen_until, &mut attempts).await;
+            if let Some(done) = attempts.conclude(done).await {
+                break done?;
             }
-            let finished = work.finish(self, now, true)?;
-            tx.write(&finished.changes).await?;
-            Ok::<_, EngineError>((count, finished))
-        })
-        .await?;
+        };
         let emission = finished.emit(self, true).await?;
         Ok(Woken { count, more: count == BATCH as usize, emission })
+    }
+
+    async fn wake_once(
+        &self,
+        now: At,
+        acks_seen_until: At,
+        attempts: &mut Attempts<'_>,
+    ) -> Result<(usize, Finished<'static>), EngineError> {
+        let active = self.active()?;
+        let mut tx = attempts.begin().await?;
+        tx.gate(Gate::Shared).await?;
+        let due = tx.due(now, BATCH).await?;
+        let count = due.len();
+        let mut work = Work::with_loaded(due);
+        work.wake(&self.context(&active, now), acks_seen_until)?;
+        let finished = work.finish(self, now, true)?;
+        tx.write(&finished.changes).await?;
+        tx.commit().await?;
+        Ok((count, finished))
     }
 
     /// Up to when every ack that was sent has been read: the least of the ack topic's partitions.

@@ -7,7 +7,7 @@ use super::{
     outputs::Emission,
     prepare::{Arrival, PreparedCommand},
     reissue::advances_of,
-    work::Work,
+    work::{Finished, Work},
 };
 use crate::{
     domain::{
@@ -22,7 +22,7 @@ use crate::{
         time::At,
         words::DeadLetterReason,
     },
-    store::{Gate, InboxRow, Lock, Transaction, run::run},
+    store::{Gate, InboxRow, Lock, Transaction, Attempts},
     wire::Refusal,
 };
 
@@ -49,21 +49,35 @@ pub struct TakenIn {
 impl Engine {
     /// Takes a batch of commands in.
     pub async fn take_in(&self, arrivals: &[Arrival<PreparedCommand>]) -> Result<TakenIn, EngineError> {
-        let active = self.active()?;
         let outboxed = arrivals.iter().any(|arrival| arrival.origin.is_none());
-        let advances = advances_of(arrivals);
-        let (verdicts, finished) = run(self.store.as_ref(), "intake", &*self.metrics, async |tx, lock| {
-            tx.gate(Gate::Shared).await?;
-            tx.advance(&advances).await?;
-            let (verdicts, work) = self.decide_commands(arrivals, &active, tx, lock).await?;
-            let finished = work.finish(self, self.clock.now(), outboxed)?;
-            tx.write(&finished.changes).await?;
-            Ok::<_, EngineError>((verdicts, finished))
-        })
-        .await?;
+        let mut attempts = Attempts::new(self.store.as_ref(), &*self.metrics, "intake");
+        let (verdicts, finished) = loop {
+            let done = self.take_in_once(arrivals, outboxed, &mut attempts).await;
+            if let Some(done) = attempts.conclude(done).await {
+                break done?;
+            }
+        };
         self.count_commands(arrivals, &verdicts);
         let emission = finished.emit(self, outboxed).await?;
         Ok(TakenIn { verdicts, emission })
+    }
+
+    async fn take_in_once<'a>(
+        &self,
+        arrivals: &'a [Arrival<PreparedCommand>],
+        outboxed: bool,
+        attempts: &mut Attempts<'_>,
+    ) -> Result<(Vec<Verdict>, Finished<'a>), EngineError> {
+        let active = self.active()?;
+        let lock = attempts.lock();
+        let mut tx = attempts.begin().await?;
+        tx.gate(Gate::Shared).await?;
+        tx.advance(&advances_of(arrivals)).await?;
+        let (verdicts, work) = self.decide_commands(arrivals, &active, &mut *tx, lock).await?;
+        let finished = work.finish(self, self.clock.now(), outboxed)?;
+        tx.write(&finished.changes).await?;
+        tx.commit().await?;
+        Ok((verdicts, finished))
     }
 
     async fn decide_commands<'a>(

@@ -33,7 +33,7 @@ use crate::{
         task::IllegalEvent,
         time::At,
     },
-    store::{Store, StoreError, run::HoldsStoreError},
+    store::{Store, StoreError, StoreFailure},
     telemetry::metrics::Metrics,
     vault::{Vault, VaultError},
 };
@@ -73,7 +73,7 @@ pub enum EngineError {
     NoRegistry,
 }
 
-impl HoldsStoreError for EngineError {
+impl StoreFailure for EngineError {
     fn store_error(&self) -> Option<&StoreError> {
         match self {
             Self::Store(error) => Some(error),
@@ -106,6 +106,21 @@ pub enum OperateError {
     /// Something failed.
     #[error(transparent)]
     Engine(#[from] EngineError),
+}
+
+impl From<StoreError> for OperateError {
+    fn from(error: StoreError) -> Self {
+        Self::Engine(error.into())
+    }
+}
+
+impl StoreFailure for OperateError {
+    fn store_error(&self) -> Option<&StoreError> {
+        match self {
+            Self::Engine(error) => error.store_error(),
+            Self::Unknown(_) | Self::Refused(_) => None,
+        }
+    }
 }
 
 /// The topics that Lacuna writes, and names in its messages.

@@ -1,13 +1,13 @@
 //! An operator's decisions about one task or request, and what people look up.
 
-use super::{Engine, EngineError, OperateError, outputs::Emission, work::Work};
+use super::{Engine, EngineError, OperateError, outputs::Emission, work::{Finished, Work}};
 use crate::{
     domain::{
         ids::{RequestId, TaskId},
         request::{Context, Request, Trail, operate::Refused},
         task_ids::request_candidates,
     },
-    store::{Gate, Lock, StoredRequest, Transaction, run::run},
+    store::{Attempts, Gate, Lock, StoredRequest},
 };
 
 /// What an operator decides about a task.
@@ -54,28 +54,39 @@ impl Engine {
         id: RequestId,
         name: &'static str,
         note: serde_json::Value,
-        decision: impl Fn(&mut Request, &Context<'_>) -> Result<Trail, Refused>,
+        decision: impl Fn(&mut Request, &Context<'_>) -> Result<Trail, Refused> + Send + Sync,
     ) -> Result<(Request, Emission), OperateError> {
-        let active = self.active()?;
-        let decided = run(self.store.as_ref(), name, &*self.metrics, async |tx: &mut dyn Transaction, _| {
-            tx.gate(Gate::Shared).await?;
-            let mut work = Work::with_loaded(tx.load(&[id], Lock::Rows).await?);
-            let now = self.clock.now();
-            let context = self.context(&active, now);
-            let Some(touched) = work.get_mut(id) else { return Ok(None) };
-            match decision(&mut touched.request, &context) {
-                Ok(trail) => touched.trail.append(trail),
-                Err(refused) => return Ok(Some(Err(refused))),
+        let mut attempts = Attempts::new(self.store.as_ref(), &*self.metrics, name);
+        let (request, finished) = loop {
+            let done = self.decide_once(id, &note, &decision, &mut attempts).await;
+            if let Some(done) = attempts.conclude(done).await {
+                break done?;
             }
-            touched.notes.push(note.clone());
-            let request = touched.request.clone();
-            let finished = work.finish(self, now, true)?;
-            tx.write(&finished.changes).await?;
-            Ok::<_, EngineError>(Some(Ok((request, finished))))
-        })
-        .await?;
-        let (request, finished) = decided.ok_or(OperateError::Unknown("request"))??;
-        Ok((request, finished.emit(self, true).await.map_err(OperateError::Engine)?))
+        };
+        Ok((request, finished.emit(self, true).await?))
+    }
+
+    async fn decide_once(
+        &self,
+        id: RequestId,
+        note: &serde_json::Value,
+        decision: &(impl Fn(&mut Request, &Context<'_>) -> Result<Trail, Refused> + Sync),
+        attempts: &mut Attempts<'_>,
+    ) -> Result<(Request, Finished<'static>), OperateError> {
+        let active = self.active()?;
+        let mut tx = attempts.begin().await?;
+        tx.gate(Gate::Shared).await?;
+        let mut work = Work::with_loaded(tx.load(&[id], Lock::Rows).await?);
+        let now = self.clock.now();
+        let touched = work.get_mut(id).ok_or(OperateError::Unknown("request"))?;
+        let trail = decision(&mut touched.request, &self.context(&active, now))?;
+        touched.trail.append(trail);
+        touched.notes.push(note.clone());
+        let request = touched.request.clone();
+        let finished = work.finish(self, now, true)?;
+        tx.write(&finished.changes).await.map_err(EngineError::from)?;
+        tx.commit().await.map_err(EngineError::from)?;
+        Ok((request, finished))
     }
 
     /// One request.

@@ -1,6 +1,6 @@
 //! What has to be produced after a commit: tasks to processors, statuses to upstream, dead letters to operators.
 
-use std::sync::Arc;
+use std::{borrow::Cow, sync::Arc};
 
 use super::{Engine, EngineError, time_ordered_id};
 use crate::{
@@ -13,7 +13,12 @@ use crate::{
         time::At,
     },
     store::{DeadLetter, DeadLetterState, Origin, StoredBody},
-    wire,
+    wire::{
+        Refusal,
+        dead_letter::DeadLetterHeaders,
+        status::{OutcomeCounts, StatusMessage, TaskCounts, WaitingFor},
+        task::{AckAddress, TaskMessage, TaskScope},
+    },
 };
 
 /// One message to be produced.
@@ -45,7 +50,7 @@ pub enum RecordKind {
     /// A dead letter.
     DeadLetter {
         /// Where it came from and why.
-        headers: Vec<(&'static str, String)>,
+        headers: DeadLetterHeaders,
     },
 }
 
@@ -82,7 +87,7 @@ impl Engine {
             topic: Arc::clone(&self.topics.status),
             key: Some(request.id),
             kind: RecordKind::Status { event_id: format!("{}:{}", request.id, request.revision) },
-            payload: serde_json::to_vec(&wire::status::Status::of(request))?,
+            payload: serde_json::to_vec(&status_message(request))?,
         });
         Ok(())
     }
@@ -101,24 +106,29 @@ impl Engine {
         let task_id = request.task_id(ordinal);
         let token = self.vault.token(request.id, task_id, task.generation, task.attempt);
         let wanted = body.identities.get(usize::from(ordinal)).map_or(&[][..], Vec::as_slice);
-        let message = wire::task::Task {
+        let categories = if task.categories.is_empty() { body.scope.categories() } else { &task.categories };
+        let message = TaskMessage {
             task_id,
             request_id: request.id,
-            processor: &task.processor,
+            processor: Cow::Borrowed(&task.processor),
             generation: task.generation,
             attempt: task.attempt,
             action: task.action,
-            tenant: &request.head.tenant,
-            identities: declared(identities, wanted),
-            scope: wire::task::Scope {
-                purposes: body.scope.purposes(),
-                categories: if task.categories.is_empty() { body.scope.categories() } else { &task.categories },
+            tenant: Cow::Borrowed(&request.head.tenant),
+            identities: Cow::Owned(declared(identities, wanted)),
+            scope: TaskScope {
+                purposes: Cow::Borrowed(body.scope.purposes()),
+                categories: Cow::Borrowed(categories),
             },
             reason: request.head.reason,
             data_before: request.head.requested_at,
             respond_by: ack_by,
             deadline: request.head.deadline,
-            ack: wire::task::AckTo { topic: &self.topics.acks, url: &self.ack_url, token: token.as_ref() },
+            ack: AckAddress {
+                topic: Cow::Borrowed(&self.topics.acks),
+                url: Some(Cow::Borrowed(&self.ack_url)),
+                token: Cow::Borrowed(token.as_ref()),
+            },
         };
         emission.records.push(Record {
             topic: self.task_topic(&task.processor),
@@ -131,13 +141,8 @@ impl Engine {
 
     /// Adds a dead letter.
     pub(super) fn emit_dead_letter(&self, letter: &DeadLetter, emission: &mut Emission) {
-        let headers = wire::dead_letter::headers(
-            &letter.reason,
-            &letter.origin.topic,
-            letter.origin.partition,
-            letter.origin.offset,
-            letter.at,
-        );
+        let Origin { topic, partition, offset, .. } = &letter.origin;
+        let headers = DeadLetterHeaders::new(letter.reason, topic, *partition, *offset, letter.at);
         emission.records.push(Record {
             topic: Arc::clone(&self.topics.dead_letters),
             key: None,
@@ -163,13 +168,13 @@ impl Engine {
     pub(super) fn dead_letter(
         &self,
         origin: &Origin,
-        refusal: &wire::Refusal,
+        refusal: &Refusal,
         raw: &[u8],
         at: At,
     ) -> Result<DeadLetter, EngineError> {
         Ok(DeadLetter {
             id: time_ordered_id(at),
-            reason: refusal.reason.as_str().to_owned(),
+            reason: refusal.reason,
             detail: refusal.detail.clone(),
             origin: origin.clone(),
             at,
@@ -180,6 +185,51 @@ impl Engine {
 }
 
 /// The identities that a processor declared, and no others.
-fn declared<'a>(identities: &'a [Identity], wanted: &[IdentityType]) -> Vec<&'a Identity> {
-    identities.iter().filter(|identity| wanted.contains(&identity.kind)).collect()
+fn declared(identities: &[Identity], wanted: &[IdentityType]) -> Vec<Identity> {
+    identities.iter().filter(|identity| wanted.contains(&identity.kind)).cloned().collect()
+}
+
+/// The state of a request, as the status topic and the lists of the API say it.
+pub fn status_message(request: &Request) -> StatusMessage<'_> {
+    let counts = request.counts();
+    let life = &request.life;
+    StatusMessage {
+        request_id: request.id,
+        tenant: Cow::Borrowed(&request.head.tenant),
+        status: life.status,
+        action: request.head.action,
+        regime: request.head.regime,
+        received_at: request.head.received_at,
+        deadline: request.head.deadline,
+        completed_at: life.completed_at,
+        overdue: life.overdue,
+        tasks: TaskCounts {
+            total: counts.total,
+            done: counts.done,
+            parked: counts.parked,
+            abandoned: counts.abandoned,
+        },
+        outcomes: OutcomeCounts {
+            erased: counts.erased,
+            anonymized: counts.anonymized,
+            not_found: counts.not_found,
+            exempt: counts.exempt,
+        },
+        live_clean_at: life.live_clean_at,
+        at_risk: life.at_risk,
+        needs_attention: life.needs_attention,
+        notice: None,
+        waiting_for: request
+            .waiting_for()
+            .into_iter()
+            .map(|waiting| WaitingFor {
+                processor: waiting.processor.map(Cow::Borrowed),
+                state: waiting.state,
+                why: waiting.why,
+                until: waiting.until,
+            })
+            .collect(),
+        revision: u64::from(request.revision),
+        merged_into: None,
+    }
 }

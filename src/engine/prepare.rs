@@ -78,7 +78,7 @@ pub struct PreparedProof {
 
 impl Engine {
     /// Prepares the bytes of a command.
-    pub fn prepare_command(&self, bytes: &[u8], envelope: &Envelope, door: Door) -> Result<PreparedCommand, Refusal> {
+    pub fn prepare_command(&self, bytes: &[u8], envelope: &Envelope<'_>, door: Door) -> Result<PreparedCommand, Refusal> {
         let parsed = parse_command(bytes, envelope, door)?;
         let digest = self.vault.payload_digest(parsed.command.tenant(), &parsed.canonical);
         let subject = match &parsed.command {

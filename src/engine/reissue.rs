@@ -8,19 +8,20 @@ use std::collections::BTreeMap;
 use super::{Engine, EngineError, outputs::Emission, prepare::Arrival};
 use crate::{
     domain::{ids::RequestId, request::Request, task::TaskState, time::At},
-    store::{Advance, Gate, Lock, Origin, StoredRequest, run::run},
+    store::{Advance, Attempts, DeadLetter, Gate, Lock, Origin, StoredRequest},
 };
 
 impl Engine {
     /// Says again where these requests stand, what their processors were asked, and which of these messages were
     /// dead-lettered.
     pub async fn reissue(&self, ids: &[RequestId], origins: &[Origin]) -> Result<Emission, EngineError> {
-        let (stored, letters) = run(self.store.as_ref(), "reissue", &*self.metrics, async |tx, _| {
-            tx.gate(Gate::Shared).await?;
-            let stored = tx.load(ids, Lock::Rows).await?;
-            Ok::<_, EngineError>((stored, tx.dead_letters_of(origins).await?))
-        })
-        .await?;
+        let mut attempts = Attempts::new(self.store.as_ref(), &*self.metrics, "reissue");
+        let (stored, letters) = loop {
+            let read = self.read_again(ids, origins, &mut attempts).await;
+            if let Some(read) = attempts.conclude(read).await {
+                break read?;
+            }
+        };
         let out: Vec<RequestId> =
             stored.iter().filter(|stored| !dispatched(&stored.request).is_empty()).map(|s| s.request.id).collect();
         let bodies = self.store.bodies(&out).await?;
@@ -40,6 +41,20 @@ impl Engine {
             self.emit_dead_letter(letter, &mut emission);
         }
         Ok(emission)
+    }
+
+    async fn read_again(
+        &self,
+        ids: &[RequestId],
+        origins: &[Origin],
+        attempts: &mut Attempts<'_>,
+    ) -> Result<(Vec<StoredRequest>, Vec<DeadLetter>), EngineError> {
+        let mut tx = attempts.begin().await?;
+        tx.gate(Gate::Shared).await?;
+        let stored = tx.load(ids, Lock::Rows).await?;
+        let letters = tx.dead_letters_of(origins).await?;
+        tx.commit().await?;
+        Ok((stored, letters))
     }
 
     /// The statuses of those of these requests that have moved on since: the last record of a key is then the highest.

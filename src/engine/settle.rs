@@ -11,7 +11,7 @@ use super::{
     outputs::Emission,
     prepare::{Arrival, PreparedAck},
     reissue::advances_of,
-    work::Work,
+    work::{Finished, Work},
 };
 use crate::{
     domain::{
@@ -22,7 +22,7 @@ use crate::{
         time::At,
         words::DeadLetterReason,
     },
-    store::{Gate, Lock, Transaction, run::run},
+    store::{Gate, Lock, Transaction, Attempts},
     wire::Refusal,
 };
 
@@ -52,21 +52,35 @@ pub struct Settled {
 impl Engine {
     /// Settles a batch of acks.
     pub async fn settle(&self, arrivals: &[Arrival<PreparedAck>]) -> Result<Settled, EngineError> {
-        let active = self.active()?;
         let outboxed = arrivals.iter().any(|arrival| arrival.origin.is_none());
-        let advances = advances_of(arrivals);
-        let (verdicts, finished) = run(self.store.as_ref(), "settle", &*self.metrics, async |tx, lock| {
-            tx.gate(Gate::Shared).await?;
-            tx.advance(&advances).await?;
-            let (verdicts, work) = self.decide_acks(arrivals, &active, tx, lock).await?;
-            let finished = work.finish(self, self.clock.now(), outboxed)?;
-            tx.write(&finished.changes).await?;
-            Ok::<_, EngineError>((verdicts, finished))
-        })
-        .await?;
+        let mut attempts = Attempts::new(self.store.as_ref(), &*self.metrics, "settle");
+        let (verdicts, finished) = loop {
+            let done = self.settle_once(arrivals, outboxed, &mut attempts).await;
+            if let Some(done) = attempts.conclude(done).await {
+                break done?;
+            }
+        };
         self.count_acks(arrivals, &verdicts);
         let emission = finished.emit(self, outboxed).await?;
         Ok(Settled { verdicts, emission })
+    }
+
+    async fn settle_once<'a>(
+        &self,
+        arrivals: &'a [Arrival<PreparedAck>],
+        outboxed: bool,
+        attempts: &mut Attempts<'_>,
+    ) -> Result<(Vec<AckVerdict>, Finished<'a>), EngineError> {
+        let active = self.active()?;
+        let lock = attempts.lock();
+        let mut tx = attempts.begin().await?;
+        tx.gate(Gate::Shared).await?;
+        tx.advance(&advances_of(arrivals)).await?;
+        let (verdicts, work) = self.decide_acks(arrivals, &active, &mut *tx, lock).await?;
+        let finished = work.finish(self, self.clock.now(), outboxed)?;
+        tx.write(&finished.changes).await?;
+        tx.commit().await?;
+        Ok((verdicts, finished))
     }
 
     async fn decide_acks<'a>(

@@ -6,10 +6,10 @@ use super::{Engine, EngineError, outputs::Emission, prepare::PreparedSubject};
 use crate::{
     domain::{
         body::Body,
-        entry::{Entry, Leaf},
+        entry::Leaf,
         identity::Identity,
         ids::RequestId,
-        request::{Life, Request, Trail, open::Opened},
+        request::{Context, Life, Request, Trail, open::Opened},
         time::At,
         words::Status,
     },
@@ -70,8 +70,14 @@ impl<'a> Work<'a> {
         self.touched.get_mut(&id)
     }
 
-    pub(super) fn all_mut(&mut self) -> impl Iterator<Item = &mut Touched<'a>> {
-        self.touched.values_mut()
+    /// Lets time pass for all of them.
+    pub(super) fn wake(&mut self, context: &Context<'_>, acks_seen_until: At) -> Result<(), EngineError> {
+        for touched in self.touched.values_mut() {
+            let trail = touched.request.wake(context, acks_seen_until)?;
+            touched.trail.append(trail);
+            touched.woken = true;
+        }
+        Ok(())
     }
 
     pub(super) fn opened(

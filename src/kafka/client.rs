@@ -4,8 +4,8 @@ use std::{collections::BTreeMap, time::Duration};
 
 use rdkafka::{
     ClientConfig, ClientContext,
+    admin::AdminClient,
     config::RDKafkaLogLevel,
-    producer::{BaseProducer, Producer},
 };
 
 use super::{KafkaError, while_doing};
@@ -67,10 +67,10 @@ impl Cluster {
 
     /// The cluster's id, which positions are kept under.
     pub fn id(&self) -> Result<String, KafkaError> {
-        let producer: BaseProducer<Quiet> =
+        let client: AdminClient<Quiet> =
             self.config().create_with_context(Quiet).map_err(while_doing("connecting"))?;
-        producer
-            .client()
+        client
+            .inner()
             .fetch_cluster_id(PATIENCE)
             .ok_or_else(|| KafkaError::Unreachable { servers: self.servers.clone() })
     }

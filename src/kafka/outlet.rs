@@ -24,7 +24,7 @@ use super::{
 };
 use crate::{
     engine::outputs::{Record, RecordKind},
-    wire::envelope::ce_headers,
+    wire::{envelope::ce_headers, status, task},
 };
 
 /// Where CloudEvents of ours come from.
@@ -174,17 +174,17 @@ fn headers(kind: &RecordKind) -> OwnedHeaders {
     let mut headers = OwnedHeaders::new_with_capacity(5);
     match kind {
         RecordKind::Task { event_id } => {
-            for (key, value) in ce_headers(event_id, SOURCE, "lacuna.task.v1") {
+            for (key, value) in ce_headers(event_id, SOURCE, task::EVENT_TYPE) {
                 headers = headers.insert(Header { key, value: Some(value) });
             }
         }
         RecordKind::Status { event_id } => {
-            for (key, value) in ce_headers(event_id, SOURCE, "lacuna.status.v1") {
+            for (key, value) in ce_headers(event_id, SOURCE, status::EVENT_TYPE) {
                 headers = headers.insert(Header { key, value: Some(value) });
             }
         }
         RecordKind::DeadLetter { headers: own } => {
-            for (key, value) in own {
+            for (key, value) in own.pairs() {
                 headers = headers.insert(Header { key, value: Some(value) });
             }
         }

@@ -23,11 +23,14 @@ use zeroize::Zeroizing;
 use super::client::log_line;
 use crate::{
     clock::{Clock, Stopwatch},
-    domain::{time::At, words::DeadLetterReason},
+    domain::time::At,
     engine::prepare::Arrival,
     store::{Origin, Seen},
     telemetry::metrics::Metrics,
-    wire::{Refusal, envelope::Envelope},
+    wire::{
+        Refusal,
+        envelope::{Envelope, open},
+    },
 };
 
 /// A consumer of ours.
@@ -120,14 +123,11 @@ impl<F> std::fmt::Debug for Poller<F> {
 /// How often the ends of the partitions are looked at.
 const LOOK_AT_ENDS_EVERY: Duration = Duration::from_secs(5);
 
-/// A message above this is not parsed: the contract's limit.
-const MAX_MESSAGE: usize = 1 << 20;
-
 impl<F> Poller<F> {
     /// Reads until the shutdown, or until the stage is gone.
     pub fn run<T>(self, batches: &mpsc::Sender<Batch<T>>) -> Result<(), ClientError>
     where
-        F: Fn(&str, &[u8], &Envelope) -> Result<T, Refusal>,
+        F: Fn(&str, &[u8], &Envelope<'_>) -> Result<T, Refusal>,
     {
         let mut ends = Ends::default();
         let mut topics: HashMap<String, Arc<str>> = HashMap::new();
@@ -152,7 +152,7 @@ impl<F> Poller<F> {
         ends: &mut Ends,
     ) -> Result<Vec<Arrival<T>>, ClientError>
     where
-        F: Fn(&str, &[u8], &Envelope) -> Result<T, Refusal>,
+        F: Fn(&str, &[u8], &Envelope<'_>) -> Result<T, Refusal>,
     {
         // Short enough for a prompt shutdown.
         const IDLE: Duration = Duration::from_millis(100);
@@ -184,14 +184,13 @@ impl<F> Poller<F> {
 
     fn arrival<T>(&self, message: &BorrowedMessage<'_>, topics: &mut HashMap<String, Arc<str>>) -> Arrival<T>
     where
-        F: Fn(&str, &[u8], &Envelope) -> Result<T, Refusal>,
+        F: Fn(&str, &[u8], &Envelope<'_>) -> Result<T, Refusal>,
     {
         let topic = if let Some(topic) = topics.get(message.topic()) {
             Arc::clone(topic)
         } else {
             topics.entry(message.topic().to_owned()).or_insert_with(|| Arc::from(message.topic())).clone()
         };
-        let raw = message.payload().unwrap_or_default();
         Arrival {
             origin: Some(Origin {
                 cluster: Arc::clone(&self.cluster),
@@ -199,22 +198,19 @@ impl<F> Poller<F> {
                 partition: message.partition(),
                 offset: message.offset(),
             }),
-            content: self.content(message, raw),
-            raw: Zeroizing::new(raw.to_vec()),
+            content: self.content(message),
+            raw: Zeroizing::new(message.payload().unwrap_or_default().to_vec()),
         }
     }
 
-    fn content<T>(&self, message: &BorrowedMessage<'_>, raw: &[u8]) -> Result<T, Refusal>
+    fn content<T>(&self, message: &BorrowedMessage<'_>) -> Result<T, Refusal>
     where
-        F: Fn(&str, &[u8], &Envelope) -> Result<T, Refusal>,
+        F: Fn(&str, &[u8], &Envelope<'_>) -> Result<T, Refusal>,
     {
-        if raw.len() > MAX_MESSAGE {
-            return Err(Refusal::new(DeadLetterReason::TooLarge, "the message is larger than 1 MiB".to_owned()));
-        }
         let headers = message.headers();
         let pairs = headers.into_iter().flat_map(|headers| headers.iter()).map(|header| (header.key, header.value));
-        let (payload, envelope) = Envelope::open(pairs, raw, &self.tenant_default)?;
-        (self.prepare)(message.topic(), &payload, &envelope)
+        let opened = open(pairs, message.payload(), &self.tenant_default)?;
+        (self.prepare)(message.topic(), &opened.payload, &opened.envelope)
     }
 }
 

@@ -38,7 +38,7 @@ pub trait Work: Send + Sync + 'static {
     /// The name, for logs.
     const NAME: &'static str;
     /// Prepares one message, on the polling thread.
-    fn prepare(&self, topic: &str, payload: &[u8], envelope: &Envelope) -> Result<Self::Item, Refusal>;
+    fn prepare(&self, topic: &str, payload: &[u8], envelope: &Envelope<'_>) -> Result<Self::Item, Refusal>;
     /// Decides a batch of new messages.
     async fn decide(&self, arrivals: &[Arrival<Self::Item>]) -> Result<Emission, EngineError>;
 }
@@ -57,7 +57,7 @@ impl Work for Intake {
     type Item = PreparedCommand;
     const NAME: &'static str = "intake";
 
-    fn prepare(&self, topic: &str, payload: &[u8], envelope: &Envelope) -> Result<PreparedCommand, Refusal> {
+    fn prepare(&self, topic: &str, payload: &[u8], envelope: &Envelope<'_>) -> Result<PreparedCommand, Refusal> {
         let door = if topic == self.control_topic { Door::Control } else { Door::Commands };
         self.engine.prepare_command(payload, envelope, door)
     }
@@ -79,7 +79,7 @@ impl Work for Settle {
     type Item = PreparedAck;
     const NAME: &'static str = "settle";
 
-    fn prepare(&self, _: &str, payload: &[u8], envelope: &Envelope) -> Result<PreparedAck, Refusal> {
+    fn prepare(&self, _: &str, payload: &[u8], envelope: &Envelope<'_>) -> Result<PreparedAck, Refusal> {
         Ok(self.engine.prepare_ack(parse_ack(payload, envelope)?))
     }
 
@@ -108,6 +108,12 @@ impl<W> std::fmt::Debug for Stage<W> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Stage").field("topics", &self.topics).finish_non_exhaustive()
     }
+}
+
+/// A use case that a stage runs.
+enum Job<'a, T> {
+    Reissue(&'a [RequestId], &'a [Origin]),
+    Decide(&'a [Arrival<T>]),
 }
 
 type Partition = (Arc<str>, i32);
@@ -180,7 +186,7 @@ impl<W: Work> Stage<W> {
         let poller = Poller {
             consumer,
             cluster: Arc::clone(engine.cluster()),
-            prepare: move |topic: &str, payload: &[u8], envelope: &Envelope| work.prepare(topic, payload, envelope),
+            prepare: move |topic: &str, payload: &[u8], envelope: &Envelope<'_>| work.prepare(topic, payload, envelope),
             window: Window::default(),
             clock: engine.clock.clone(),
             metrics: Arc::clone(&engine.metrics),
@@ -224,7 +230,7 @@ impl<W: Work> Stage<W> {
             tracing::info!(stage = W::NAME, messages = replays.len(), "replays: saying again what may not have been said");
             let ids: Vec<RequestId> = named(replays);
             let origins: Vec<Origin> = replays.iter().filter_map(|arrival| arrival.origin.clone()).collect();
-            emission.append(self.patiently(async || self.lander.engine.reissue(&ids, &origins).await).await?);
+            emission.append(self.patiently(Job::Reissue(&ids, &origins)).await?);
         }
         if !new.is_empty() {
             emission.append(self.decide_new(new).await?);
@@ -237,7 +243,7 @@ impl<W: Work> Stage<W> {
         let mut emission = Emission::default();
         let mut pending = vec![new];
         while let Some(slice) = pending.pop() {
-            match self.patiently(async || self.work.decide(slice).await).await {
+            match self.patiently(Job::Decide(slice)).await {
                 Ok(decided) => emission.append(decided),
                 Err(KafkaError::Engine(error)) if error.is_fenced() => return Err(error.into()),
                 Err(error) if slice.len() > 1 => {
@@ -263,17 +269,18 @@ impl<W: Work> Stage<W> {
                 raw: Zeroizing::new(arrival.raw.to_vec()),
             })
             .collect();
-        self.patiently(async || self.work.decide(&buried).await).await
+        self.patiently(Job::Decide(&buried)).await
     }
 
     /// Runs a use case, and waits for a store that is away.
-    async fn patiently(
-        &self,
-        work: impl AsyncFn() -> Result<Emission, EngineError>,
-    ) -> Result<Emission, KafkaError> {
+    async fn patiently(&self, job: Job<'_, W::Item>) -> Result<Emission, KafkaError> {
         let mut pauses = Pauses::default();
         loop {
-            match work().await {
+            let done = match job {
+                Job::Reissue(ids, origins) => self.lander.engine.reissue(ids, origins).await,
+                Job::Decide(arrivals) => self.work.decide(arrivals).await,
+            };
+            match done {
                 Err(error) if error.is_outage() && !self.shutdown.is_cancelled() => {
                     tracing::warn!(stage = W::NAME, error = &error as &dyn std::error::Error, "waiting for the store");
                     tokio::time::sleep(pauses.next()).await;

@@ -8,7 +8,7 @@ use prometheus::{
 
 use crate::{
     domain::words::{DeadLetterReason, Status, TaskStateName},
-    store::{CounterKey, run::Observer},
+    store::{CounterRow, Observer},
 };
 
 /// From a millisecond to a minute: transactions.
@@ -115,7 +115,7 @@ impl Metrics {
     }
 
     /// Takes over the counters of the store. A series that has drained reports zero.
-    pub fn take_counters(&self, counters: &[(CounterKey, i64)]) {
+    pub fn take_counters(&self, counters: &[CounterRow]) {
         self.tasks.reset();
         self.abandoned.reset();
         self.deferred.reset();
@@ -126,18 +126,18 @@ impl Metrics {
             gauge.set(0);
         }
         let mut parked = 0;
-        for (key, n) in counters {
-            match key.kind {
+        for CounterRow { kind, a: processor, b: state, n } in counters {
+            match kind.as_str() {
                 "tasks" => {
-                    self.tasks.with_label_values(&[&key.a, &key.b]).set(*n);
-                    if key.b == TaskStateName::Abandoned.as_str() {
-                        self.abandoned.with_label_values(&[&key.a]).set(*n);
+                    self.tasks.with_label_values(&[processor, state]).set(*n);
+                    if state == TaskStateName::Abandoned.as_str() {
+                        self.abandoned.with_label_values(&[processor]).set(*n);
                     }
-                    if key.b == TaskStateName::Parked.as_str() {
+                    if state == TaskStateName::Parked.as_str() {
                         parked += *n;
                     }
                 }
-                "requests" => self.requests.with_label_values(&[&key.b]).set(*n),
+                "requests" => self.requests.with_label_values(&[state]).set(*n),
                 "overdue" => self.requests_overdue.set(*n),
                 "at_risk" => self.requests_at_risk.set(*n),
                 "sealed" => self.vault_sealed.set(*n),

@@ -99,7 +99,7 @@ pub struct Context<'a> {
     /// The active registry: what is live in it is read here, what is pinned lies in the plan.
     pub registry: &'a Registry,
     /// The delay before the attempt that follows the n-th one.
-    pub delay: &'a dyn Fn(&Retry, u32) -> Duration,
+    pub delay: &'a (dyn Fn(&Retry, u32) -> Duration + Sync),
     /// How long identifiers stay readable after the end.
     pub keep_after_completion: Duration,
 }
