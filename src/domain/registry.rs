@@ -65,6 +65,8 @@ pub struct Processor {
     pub ack_timeout: Duration,
     /// When it is asked again.
     pub retry: Retry,
+    /// How many sends may be in flight; for Kafka, produces that are not confirmed. Never tasks that are not acked.
+    pub concurrency: u32,
 }
 
 /// How a processor is asked.

@@ -1,0 +1,239 @@
+//! `[kafka]`: where the brokers are, and which topics are whose.
+
+use std::collections::BTreeMap;
+
+use super::{
+    reader::{Entry, Node, Section},
+    secret::Secret,
+};
+use crate::domain::registry::{Processor, Transport};
+
+/// How Kafka is reached.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Kafka {
+    /// The brokers.
+    pub bootstrap_servers: Brokers,
+    /// The consumer group of every worker of one deployment.
+    pub group_id: String,
+    /// Passed to librdkafka. Any of them may be a password, so none is shown.
+    pub properties: BTreeMap<String, Secret>,
+    /// The topics.
+    pub topics: Topics,
+}
+
+/// Where the brokers are.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Brokers {
+    /// An in-process broker for development, in memory only.
+    Embedded,
+    /// `host:port`, separated by commas.
+    Servers(String),
+}
+
+/// The names of the topics. They are valid, and no two are the same.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Topics {
+    /// Commands from upstream.
+    pub commands: String,
+    /// Commands of the few who may do more.
+    pub control: String,
+    /// Answers of processors.
+    pub acks: String,
+    /// Events of backup systems.
+    pub backups: String,
+    /// The status of every request.
+    pub status: String,
+    /// What could not be taken in.
+    pub dead_letters: String,
+    /// What a processor's topic begins with, unless its transport names one.
+    pub tasks_prefix: String,
+}
+
+impl Topics {
+    /// Lacuna's own topics, each with its key.
+    pub fn own(&self) -> [(&'static str, &str); 6] {
+        [
+            ("commands", &self.commands),
+            ("control", &self.control),
+            ("acks", &self.acks),
+            ("backups", &self.backups),
+            ("status", &self.status),
+            ("dead_letters", &self.dead_letters),
+        ]
+    }
+
+    /// The topic that a processor's tasks go to.
+    pub fn tasks_of(&self, processor: &Processor) -> String {
+        match &processor.transport {
+            Transport::Kafka { topic: Some(topic) } => topic.clone(),
+            Transport::Kafka { topic: None } => format!("{}{}", self.tasks_prefix, processor.id),
+        }
+    }
+}
+
+/// Kafka's own limit for a topic's name.
+const MAX_TOPIC: usize = 249;
+
+/// A processor's id has up to 63 characters, which the prefix leaves room for.
+const MAX_PREFIX: usize = MAX_TOPIC - 63;
+
+pub(super) fn read(section: &Section<'_>) -> Kafka {
+    Kafka {
+        bootstrap_servers: brokers(section),
+        group_id: section.text_or("group_id", "lacuna"),
+        properties: section
+            .get("properties")
+            .map(|e| properties(&e))
+            .unwrap_or_default(),
+        topics: section.section("topics", topics),
+    }
+}
+
+fn brokers(section: &Section<'_>) -> Brokers {
+    let default = Brokers::Servers("localhost:9092".to_owned());
+    let Some(entry) = section.get("bootstrap_servers") else {
+        return default;
+    };
+    match entry.text() {
+        Some("embedded") => Brokers::Embedded,
+        Some(text) => {
+            let servers: Vec<&str> = text.split(',').map(str::trim).collect();
+            if servers.iter().all(|server| is_server(server)) {
+                return Brokers::Servers(servers.join(","));
+            }
+            entry.problem("expected host:port, several of them separated by commas, or \"embedded\"");
+            default
+        }
+        None => default,
+    }
+}
+
+fn is_server(text: &str) -> bool {
+    // librdkafka takes a protocol before the host, and 9092 where there is no port.
+    let address = text.split_once("://").map_or(text, |(_, address)| address);
+    let (host, port) = match address.rsplit_once(':') {
+        Some((host, port)) if !address.ends_with(']') => (host, port.parse().ok()),
+        _ => (address, Some(9092)),
+    };
+    let plain = host
+        .bytes()
+        .all(|b| b.is_ascii_alphanumeric() || b"-._:[]".contains(&b));
+    plain && !host.is_empty() && port.is_some_and(|port: u16| port > 0)
+}
+
+fn topics(section: &Section<'_>) -> Topics {
+    let topic = |key, default: &str| {
+        section
+            .get(key)
+            .and_then(|e| topic_name(&e, MAX_TOPIC))
+            .unwrap_or_else(|| default.to_owned())
+    };
+    let prefix = section
+        .get("tasks_prefix")
+        .and_then(|e| topic_name(&e, MAX_PREFIX));
+    let topics = Topics {
+        commands: topic("commands", "lacuna.commands"),
+        control: topic("control", "lacuna.control"),
+        acks: topic("acks", "lacuna.acks"),
+        backups: topic("backups", "lacuna.backups"),
+        status: topic("status", "lacuna.status"),
+        dead_letters: topic("dead_letters", "lacuna.dead-letters"),
+        tasks_prefix: prefix.unwrap_or_else(|| "lacuna.tasks.".to_owned()),
+    };
+    let own = topics.own();
+    for (n, (key, name)) in own.iter().enumerate() {
+        if let Some((other, _)) = own.iter().take(n).find(|(_, other)| same_topic(other, name)) {
+            section.problem(
+                key,
+                &format!("the same topic as {other} (Kafka takes . and _ for the same)"),
+            );
+        }
+        if name.starts_with(&topics.tasks_prefix) {
+            section.problem(key, "begins with tasks_prefix: it could be a processor's topic");
+        }
+    }
+    topics
+}
+
+/// Whether Kafka takes two names for one: its metrics do not tell `.` from `_`, so it refuses the second.
+pub(super) fn same_topic(left: &str, right: &str) -> bool {
+    left.replace('_', ".") == right.replace('_', ".")
+}
+
+/// A name that Kafka takes for a topic.
+pub(super) fn topic_name(entry: &Entry<'_>, max: usize) -> Option<String> {
+    let text = entry.text()?;
+    let plain = text
+        .bytes()
+        .all(|b| b.is_ascii_alphanumeric() || b"._-".contains(&b));
+    if plain && (1..=max).contains(&text.len()) && text != "." && text != ".." {
+        return Some(text.to_owned());
+    }
+    entry.refused(&format!("expected a topic's name: [a-zA-Z0-9._-]{{1,{max}}}"))
+}
+
+/// The topic of a processor, where its transport names one.
+pub(super) fn topic(entry: &Entry<'_>) -> Option<String> {
+    topic_name(entry, MAX_TOPIC)
+}
+
+/// Properties that are no one else's to set, each with the reason.
+const OWNED: &[(&str, &str)] = &[
+    ("enable.auto.commit", COMMITS),
+    ("auto.commit.enable", COMMITS),
+    ("enable.auto.offset.store", COMMITS),
+    ("enable.idempotence", PRODUCES),
+    ("acks", PRODUCES),
+    ("request.required.acks", PRODUCES),
+    ("group.id", "it is kafka.group_id"),
+    ("bootstrap.servers", "it is kafka.bootstrap_servers"),
+    ("metadata.broker.list", "it is kafka.bootstrap_servers"),
+    (
+        "auto.offset.reset",
+        "Lacuna starts at the earliest message, so that no command is skipped",
+    ),
+];
+const COMMITS: &str = "Lacuna commits an offset only after the database has taken the message in";
+const PRODUCES: &str = "Lacuna counts a message as sent only when every replica has it, once";
+
+fn properties(entry: &Entry<'_>) -> BTreeMap<String, Secret> {
+    let mut found = BTreeMap::new();
+    collect(entry, "", &mut found);
+    found
+}
+
+/// Collects them from nested tables too: TOML reads an unquoted `security.protocol` as one.
+fn collect(entry: &Entry<'_>, prefix: &str, found: &mut BTreeMap<String, Secret>) {
+    entry.table(|section| {
+        for (key, entry) in section.entries() {
+            let name = format!("{prefix}{key}");
+            if entry.is_table() {
+                collect(&entry, &format!("{name}."), found);
+            } else if let Some((_, why)) = OWNED.iter().find(|(owned, _)| *owned == name) {
+                entry.problem(&format!("not yours to set: {why}"));
+            } else if let Some(value) = property(&entry)
+                && found.insert(name, value).is_some()
+            {
+                entry.problem("given more than once");
+            }
+        }
+        section.take_any();
+    });
+}
+
+fn property(entry: &Entry<'_>) -> Option<Secret> {
+    use toml_edit::Value;
+    match entry.node {
+        Node::Value(Value::Integer(n)) => Some(Secret::new(n.value().to_string())),
+        Node::Value(Value::Float(n)) => Some(Secret::new(n.value().to_string())),
+        Node::Value(Value::Boolean(b)) => Some(Secret::new(b.value().to_string())),
+        Node::Value(Value::String(text)) => match text.value().as_str() {
+            // Only these two are notations here: a property may be empty, and may begin with anything else.
+            text if text.starts_with("env:") || text.starts_with("file:") => {
+                entry.secret_source().and_then(|source| entry.resolved(&source))
+            }
+            text => Some(Secret::new(text)),
+        },
+        _ => entry.mismatch("text, a number or a boolean"),
+    }
+}

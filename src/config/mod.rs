@@ -1,0 +1,142 @@
+//! The configuration: `lacuna.toml` and the registry of processors.
+//!
+//! Both files are read completely before anything is said, so that every mistake is found at once, each with its
+//! line. What the grammar has and this version does not carry out is refused ([`not_built`]). Secrets are fetched
+//! here and never shown. Nothing here starts anything or talks to anyone.
+
+mod auth;
+mod http;
+mod kafka;
+mod names;
+mod not_built;
+mod policy;
+mod problems;
+mod reader;
+pub mod registry_file;
+mod secret;
+mod sections;
+mod store;
+#[cfg(test)]
+mod tests;
+mod values;
+
+use std::{ffi::OsString, fs, path::Path, time::Duration};
+
+pub use auth::{Auth, Role, Token};
+pub use http::{Http, Tls};
+pub use kafka::{Brokers, Kafka, Topics};
+pub use policy::{Approval, Duplicates, Merge, OverLimit, Policy, RepeatLimit};
+pub use problems::{Problem, Problems};
+pub use secret::{BadSecret, Secret, SecretSource, TokenDigest};
+pub use sections::{Dispatch, Keyring, RegistryFile, Vault, Webhook};
+pub use store::{Store, StoreUrl};
+
+use crate::domain::{
+    ids::{Label, Tenant},
+    registry::Registry,
+};
+use reader::{Environment, Section, Source};
+use values::Zero;
+
+/// The whole of `lacuna.toml`. Its checks have passed, its secrets are fetched, its paths are resolved.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Config {
+    /// The tenant of a command that names none.
+    pub tenant_default: Tenant,
+    /// The region whose commands are taken; every one where it is absent.
+    pub region: Option<Label>,
+    /// How long work may go on after SIGTERM.
+    pub shutdown_timeout: Duration,
+    /// `[kafka]`
+    pub kafka: Kafka,
+    /// `[store]`
+    pub store: Store,
+    /// `[http]`
+    pub http: Http,
+    /// `[auth]`; where it is absent, the listener is on loopback and everyone on it has every role.
+    pub auth: Option<Auth>,
+    /// `[vault]`
+    pub vault: Vault,
+    /// `[dispatch]`
+    pub dispatch: Dispatch,
+    /// `[policy]`
+    pub policy: Policy,
+    /// `[webhook]`
+    pub webhook: Webhook,
+    /// `[registry]`
+    pub registry: RegistryFile,
+}
+
+impl Default for Config {
+    /// What an empty file means, in the current folder.
+    fn default() -> Self {
+        let source = Source::new("", Path::new(""), "", &|_| None);
+        read(&Section::absent(&source))
+    }
+}
+
+impl Config {
+    /// Reads a file, and finds every mistake in it.
+    pub fn load(path: &Path) -> Result<Self, Problems> {
+        let name = path.display().to_string();
+        let text = read_file(path, &name)?;
+        let folder = path.parent().unwrap_or(Path::new(""));
+        Self::read_text(&name, folder, &text, &|name| std::env::var_os(name))
+    }
+
+    /// Reads a text. Relative paths are resolved against `folder`.
+    pub fn read_text(
+        name: &str,
+        folder: &Path,
+        text: &str,
+        environment: &dyn Fn(&str) -> Option<OsString>,
+    ) -> Result<Self, Problems> {
+        Source::new(name, folder, text, environment as Environment<'_>).read(read)
+    }
+
+    /// A file with every key, its default and a comment.
+    pub const fn print_default() -> &'static str {
+        include_str!("default.toml")
+    }
+
+    /// Finds what is wrong with a registry under this configuration: topics that are meant for something else.
+    pub fn check_registry(&self, registry: &Registry) -> Result<(), Problems> {
+        registry_file::check_topics(
+            registry,
+            &self.kafka.topics,
+            &self.registry.path.display().to_string(),
+        )
+    }
+}
+
+/// Reads a file of UTF-8; `name` is what problems call it.
+fn read_file(path: &Path, name: &str) -> Result<String, Problems> {
+    let bytes = fs::read(path)
+        .map_err(|error| Problems::of_file(name, None, format!("cannot be read: {}", error.kind())))?;
+    String::from_utf8(bytes).map_err(|error| {
+        let valid = error.as_bytes().iter().take(error.utf8_error().valid_up_to());
+        let line = valid.filter(|b| **b == b'\n').count() + 1;
+        Problems::of_file(name, Some(line), "expected UTF-8, found other bytes".to_owned())
+    })
+}
+
+fn read(root: &Section<'_>) -> Config {
+    let tenant = root.get("tenant_default").and_then(|e| e.checked(Tenant::new));
+    let auth = root.get("auth");
+    let http = root.section("http", |section| http::read(section, auth.is_some()));
+    let on_loopback = http.is_loopback();
+    Config {
+        tenant_default: tenant.unwrap_or_else(|| Tenant::new("default").expect("a valid name")),
+        region: root.get("region").and_then(|e| e.checked(Label::new)),
+        shutdown_timeout: root.duration_or("shutdown_timeout", Zero::Refused, Duration::from_secs(30)),
+        kafka: root.section("kafka", kafka::read),
+        store: root.section("store", store::read),
+        auth: auth.and_then(|e| e.table(auth::read)),
+        vault: root.section("vault", sections::vault),
+        dispatch: root.section("dispatch", sections::dispatch),
+        policy: root.section("policy", policy::read),
+        webhook: root.section("webhook", |section| sections::webhook(section, on_loopback)),
+        registry: root.section("registry", sections::registry),
+        http,
+    }
+}

@@ -1,0 +1,73 @@
+//! Keys as messages show them, and the one that somebody meant.
+
+use std::collections::BTreeSet;
+
+/// A key as messages show it: quoted where TOML would have to quote it.
+pub(super) fn shown(key: &str) -> String {
+    let bare = !key.is_empty()
+        && key
+            .bytes()
+            .all(|b| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'-'));
+    if bare { key.to_owned() } else { format!("{key:?}") }
+}
+
+/// What to say of a key that is none of the known ones.
+pub(super) fn unknown_key(key: &str, known: &BTreeSet<&'static str>) -> String {
+    // A key this long is no slip of the pen, and comparing it would take its time.
+    let near = known.iter().filter(|_| key.len() <= 64).filter_map(|name| {
+        let wrong = distance(key, name);
+        // About a third of the letters may be wrong; beyond that it is another word, unless one begins the other.
+        let misspelt = wrong <= ((name.len() + 1) / 3).max(1);
+        let shortened = key.len() > 2 && (name.starts_with(key) || key.starts_with(name));
+        (misspelt || shortened).then_some((wrong, *name))
+    });
+    match near.min() {
+        Some((_, name)) => format!("unknown key; did you mean {name:?}?"),
+        None => {
+            let known: Vec<&str> = known.iter().copied().collect();
+            format!("unknown key; known here: {}", known.join(", "))
+        }
+    }
+}
+
+/// How many letters have to be added, left out or changed to make one word of the other (Levenshtein).
+fn distance(left: &str, right: &str) -> usize {
+    let right: Vec<char> = right.chars().collect();
+    let mut row: Vec<usize> = (0..=right.len()).collect();
+    for (i, l) in left.chars().enumerate() {
+        let mut diagonal = i;
+        let mut before = i + 1;
+        for (r, cell) in right.iter().zip(row.iter_mut().skip(1)) {
+            let changed = diagonal + usize::from(l != *r);
+            diagonal = *cell;
+            before = changed.min(before + 1).min(diagonal + 1);
+            *cell = before;
+        }
+        if let Some(first) = row.first_mut() {
+            *first = i + 1;
+        }
+    }
+    row.last().copied().unwrap_or(0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn distances_are_counted_in_letters() {
+        let cases = [
+            ("", "", 0),
+            ("", "abc", 3),
+            ("abc", "", 3),
+            ("group_id", "groupid", 1),
+            ("kitten", "sitting", 3),
+            ("topics", "topcis", 2),
+            ("é", "e", 1),
+        ];
+        for (left, right, expected) in cases {
+            assert_eq!(distance(left, right), expected, "{left} {right}");
+            assert_eq!(distance(right, left), expected, "{right} {left}");
+        }
+    }
+}

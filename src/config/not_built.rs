@@ -1,0 +1,54 @@
+//! What the grammar has and this version does not carry out: it is refused, so that nobody relies on it.
+//!
+//! The grammar of these keys is read and checked all the same. To lift a refusal, delete its line, in the change that
+//! carries the thing out: what is read must reach the domain first, or it would be dropped without a word.
+
+use super::reader::Entry;
+
+/// Each refused thing, and what happens instead.
+const REFUSED: &[(&str, &str)] = &[
+    ("auth.oidc", "only the tokens of auth.tokens are accepted"),
+    (
+        "policy.require_identity_verification",
+        "no request would wait for its verification; verify upstream",
+    ),
+    (
+        "policy.approval",
+        "no request would wait for its approval; only \"never\" is possible",
+    ),
+    (
+        "policy.grace",
+        "requests are dispatched at once; a command's not_before delays one",
+    ),
+    (
+        "policy.duplicates",
+        "requests like one another are neither merged, counted nor refused; leave it out",
+    ),
+    ("transport.webhook", "only the transport kafka is"),
+    ("transport.opendsr", "only the transport kafka is"),
+    ("transport.vendor", "only the transport kafka is"),
+    ("transport.manual", "only the transport kafka is"),
+    ("processor.backup", "no task would wait for the backup's horizon"),
+    (
+        "processor.retention",
+        "no category would be kept: everything would be erased at once",
+    ),
+    ("processor.verify", "nobody would look a second time"),
+    ("processor.sweep", "late data would not be erased"),
+    (
+        "processor.provides",
+        "identities that an ack brings would not be passed on",
+    ),
+    ("processor.rate", "tasks would be sent as fast as they come"),
+    (
+        "processor.idempotent",
+        "a task may be sent twice without a look in between; only true is possible",
+    ),
+];
+
+/// Reports that this is not built yet, if it is not.
+pub(super) fn refuse(entry: &Entry<'_>, thing: &str) {
+    if let Some((_, instead)) = REFUSED.iter().find(|(name, _)| *name == thing) {
+        entry.problem(&format!("not built yet in this version: {instead}"));
+    }
+}

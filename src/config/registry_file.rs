@@ -1,0 +1,253 @@
+//! `processors.toml`: the registry of processors.
+
+mod rules;
+mod transport;
+
+use std::{path::Path, time::Duration};
+
+use super::{
+    kafka::{Topics, same_topic},
+    not_built,
+    problems::{Problem, Problems},
+    read_file,
+    reader::{Entry, Section, Source},
+    values::Zero,
+};
+use crate::domain::{
+    ids::{IdentityType, Label, ProcessorId},
+    registry::{
+        AnonymizeFallback, EvidenceField, MissingIdentity, Processor, Registry, Retry, Transport,
+        cycle_in_after,
+    },
+    words::{Action, ProcessorKind},
+};
+
+/// More processors than anyone has; each is a task of every request.
+const MAX_PROCESSORS: usize = 1000;
+
+/// Reads a file, and finds every mistake in it.
+pub fn read(path: &Path) -> Result<Registry, Problems> {
+    let name = path.display().to_string();
+    let text = read_file(path, &name)?;
+    read_text(&name, &text)
+}
+
+/// Reads a text; `name` is what problems call it.
+pub fn read_text(name: &str, text: &str) -> Result<Registry, Problems> {
+    // The registry is stored and shared by all workers: nothing in it is resolved on the machine that reads it.
+    Source::new(name, Path::new(""), text, &|_| None).read(registry)
+}
+
+/// Every id of the file in its order, as far as it is one: what `after` and `sources` may name.
+type Ids = [Option<ProcessorId>];
+
+fn registry(root: &Section<'_>) -> Registry {
+    let list = root.get("processor");
+    let entries = list.as_ref().and_then(Entry::list).unwrap_or_default();
+    if entries.is_empty() {
+        root.problem("processor", "expected at least one [[processor]]");
+    }
+    if entries.len() > MAX_PROCESSORS {
+        root.problem("processor", &format!("expected at most {MAX_PROCESSORS}"));
+        return Registry {
+            processors: Vec::new(),
+        };
+    }
+    let id = |entry: &Entry<'_>| entry.peek("id").and_then(|text| ProcessorId::new(text).ok());
+    let ids: Vec<Option<ProcessorId>> = entries.iter().map(id).collect();
+    let read = entries.iter().enumerate().filter_map(|(n, entry)| {
+        let prefix = match ids.get(n) {
+            Some(Some(id)) => format!("processor {:?}: ", id.as_str()),
+            // People count from one.
+            _ => format!("processor #{}: ", n + 1),
+        };
+        entry
+            .table_named(&prefix, |section| processor(section, &ids, n))
+            .flatten()
+    });
+    let (processors, afters): (Vec<_>, Vec<_>) = read.unzip();
+    report_cycles(processors.clone(), &afters);
+    Registry { processors }
+}
+
+/// Reports every circle of processors that wait for each other.
+fn report_cycles(mut processors: Vec<Processor>, afters: &[Option<Entry<'_>>]) {
+    while let Some(mut cycle) = cycle_in_after(&processors) {
+        let Some(first) = cycle.first().cloned() else {
+            return;
+        };
+        cycle.push(first.clone());
+        let names: Vec<&str> = cycle.iter().map(ProcessorId::as_str).collect();
+        let message = format!("a circle that never begins: {}", names.join(" waits for "));
+        let at = processors.iter().position(|p| p.id == first);
+        if let Some(Some(entry)) = at.and_then(|n| afters.get(n)) {
+            entry.problem(&message);
+        }
+        // This circle is opened to find the next.
+        for processor in processors.iter_mut().filter(|p| p.id == first) {
+            processor.after.clear();
+        }
+    }
+}
+
+/// Reads one processor; it is `None` where it has no id. A broken value stands as its default, since it is reported.
+fn processor<'a>(section: &Section<'a>, ids: &Ids, n: usize) -> Option<(Processor, Option<Entry<'a>>)> {
+    let id = section.need("id").and_then(|e| e.checked(ProcessorId::new));
+    if id.is_some() && ids.iter().take(n).any(|other| *other == id) {
+        section.problem("id", "another processor has the same id");
+    }
+    let name = section
+        .get("name")
+        .and_then(|e| e.line_of_text())
+        .map(str::to_owned);
+    let labels = |key| section.get(key).and_then(|e| e.set(label)).unwrap_or_default();
+    let after = section.get("after");
+    let found = Processor {
+        name: name.unwrap_or_else(|| id.as_ref().map(ToString::to_string).unwrap_or_default()),
+        kind: section
+            .need("kind")
+            .and_then(|e| e.word(&kinds()))
+            .unwrap_or(ProcessorKind::Other),
+        transport: transport::read(section).unwrap_or(Transport::Kafka { topic: None }),
+        actions: section
+            .need("actions")
+            .and_then(|e| e.some_set(|e| e.word(ACTIONS)))
+            .unwrap_or_default(),
+        identities: section
+            .need("identities")
+            .and_then(|e| e.some_set(identity))
+            .unwrap_or_default(),
+        missing_identity: section.word_or("missing_identity", MISSING, MissingIdentity::Block),
+        honours_cutoff: section.boolean_or("honours_cutoff", false),
+        idempotent: idempotent(section),
+        anonymize_fallback: section.word_or("anonymize_fallback", FALLBACKS, AnonymizeFallback::Refuse),
+        accept_anonymized: section.boolean_or("accept_anonymized", false),
+        require_evidence: section
+            .get("require_evidence")
+            .and_then(|e| e.set(|e| e.word(&evidence_fields())))
+            .unwrap_or_default(),
+        purposes: labels("purposes"),
+        categories: labels("categories"),
+        regions: labels("regions"),
+        after: after
+            .as_ref()
+            .and_then(|e| e.set(|e| reference(e, ids)))
+            .unwrap_or_default(),
+        ack_timeout: section.duration_or("ack_timeout", Zero::Refused, Duration::from_secs(24 * 3600)),
+        retry: section.section("retry", retry),
+        concurrency: section.integer_or("concurrency", 1..=100_000, 8),
+        id: id.clone().or_else(|| ProcessorId::new("unnamed").ok())?,
+    };
+    provides(section);
+    rules::read(section, &found, ids);
+    id.map(|_| (found, after))
+}
+
+const ACTIONS: &[(&str, Action)] = &[("erase", Action::Erase), ("anonymize", Action::Anonymize)];
+const MISSING: &[(&str, MissingIdentity)] = &[
+    ("block", MissingIdentity::Block),
+    ("exempt", MissingIdentity::Exempt),
+];
+const FALLBACKS: &[(&str, AnonymizeFallback)] = &[
+    ("refuse", AnonymizeFallback::Refuse),
+    ("erase", AnonymizeFallback::Erase),
+];
+
+fn kinds() -> Vec<(&'static str, ProcessorKind)> {
+    ProcessorKind::ALL
+        .iter()
+        .map(|kind| (kind.as_str(), *kind))
+        .collect()
+}
+
+fn evidence_fields() -> [(&'static str, EvidenceField); 4] {
+    [
+        EvidenceField::Method,
+        EvidenceField::Records,
+        EvidenceField::Reference,
+        EvidenceField::Digest,
+    ]
+    .map(|field| (field.as_str(), field))
+}
+
+fn label(entry: &Entry<'_>) -> Option<Label> {
+    entry.checked(Label::new)
+}
+
+fn identity(entry: &Entry<'_>) -> Option<IdentityType> {
+    entry.checked(IdentityType::new)
+}
+
+/// The id of a processor that is in the file.
+fn reference(entry: &Entry<'_>, ids: &Ids) -> Option<ProcessorId> {
+    let id = entry.checked(ProcessorId::new)?;
+    if ids.iter().flatten().any(|known| *known == id) {
+        return Some(id);
+    }
+    entry.refused(&format!("there is no processor {:?}", id.as_str()))
+}
+
+fn retry(section: &Section<'_>) -> Retry {
+    let default = Retry::default();
+    let retry = Retry {
+        initial: section.duration_or("initial", Zero::Refused, default.initial),
+        multiplier: section.number_or("multiplier", 1.0..=100.0, default.multiplier),
+        max: section.duration_or("max", Zero::Refused, default.max),
+        jitter: section.number_or("jitter", 0.0..=1.0, default.jitter),
+        attempts: section.integer_or("attempts", 1..=1000, default.attempts),
+    };
+    if retry.max < retry.initial {
+        section.problem("max", "expected a duration that is not shorter than initial");
+    }
+    retry
+}
+
+fn idempotent(section: &Section<'_>) -> bool {
+    let Some(entry) = section.get("idempotent") else {
+        return true;
+    };
+    let idempotent = entry.boolean().unwrap_or(true);
+    if !idempotent {
+        not_built::refuse(&entry, "processor.idempotent");
+    }
+    idempotent
+}
+
+fn provides(section: &Section<'_>) {
+    let Some(entry) = section.get("provides") else {
+        return;
+    };
+    entry.set(identity);
+    if entry.list_is_empty() == Some(false) {
+        not_built::refuse(&entry, "processor.provides");
+    }
+}
+
+/// Finds processors whose topic is one of Lacuna's own, or another processor's.
+pub(super) fn check_topics(registry: &Registry, topics: &Topics, file: &str) -> Result<(), Problems> {
+    let mut problems = Vec::new();
+    let mut seen: Vec<(String, &ProcessorId)> = Vec::new();
+    for processor in &registry.processors {
+        let topic = topics.tasks_of(processor);
+        let mut report = |message: String| {
+            let key = format!("processor {:?}: transport.topic", processor.id.as_str());
+            problems.push(Problem {
+                file: file.to_owned(),
+                line: None,
+                key,
+                message,
+            });
+        };
+        if let Some((key, _)) = topics.own().iter().find(|(_, own)| same_topic(own, &topic)) {
+            report(format!("the same topic as kafka.topics.{key}"));
+        }
+        if let Some((_, other)) = seen.iter().find(|(other, _)| same_topic(other, &topic)) {
+            report(format!(
+                "the same topic as that of processor {:?}",
+                other.as_str()
+            ));
+        }
+        seen.push((topic, &processor.id));
+    }
+    Problems::new(problems).map_or(Ok(()), Err)
+}

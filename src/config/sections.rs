@@ -1,0 +1,105 @@
+//! The small sections: `[vault]`, `[dispatch]`, `[webhook]`, `[registry]`.
+
+use std::{path::PathBuf, time::Duration};
+
+use super::{
+    reader::{Entry, Section},
+    values::Zero,
+};
+use crate::domain::calendar::Period;
+
+/// How long identifiers and what is kept of requests live.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Vault {
+    /// How long a key-encryption key is the current one.
+    pub epoch: Period,
+    /// How long backups of Lacuna's own database live.
+    pub own_backups_keep: Period,
+    /// How long keyed digests are kept, for "same person again" and suppression.
+    pub lookups_keep: Period,
+    /// How long a closed request's rows are kept.
+    pub records_keep: Period,
+    /// Where the keys are.
+    pub keyring: Keyring,
+    /// How long identifiers outlive the completion of their request.
+    pub keep_after_completion: Period,
+}
+
+/// Where the keys are.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Keyring {
+    /// `file:PATH`.
+    File(PathBuf),
+}
+
+/// How work is given out.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Dispatch {
+    /// After a crash, the work of the dead worker is taken over within this.
+    pub lease: Duration,
+    /// How many tasks a worker has in its hands at once.
+    pub max_in_flight: u32,
+    /// What clocks of Lacuna and of backup systems may differ by.
+    pub clock_skew: Duration,
+}
+
+/// What webhooks may reach.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Webhook {
+    /// Whether loopback and private addresses are allowed.
+    pub allow_private: bool,
+}
+
+/// Where the processors are registered.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RegistryFile {
+    /// The file.
+    pub path: PathBuf,
+}
+
+pub(super) fn vault(section: &Section<'_>) -> Vault {
+    Vault {
+        epoch: section.period_or("epoch", Zero::Refused, Period::days(7)),
+        own_backups_keep: section.period_or("own_backups_keep", Zero::Allowed, Period::days(14)),
+        lookups_keep: section.period_or("lookups_keep", Zero::Refused, Period::days(365)),
+        records_keep: section.period_or("records_keep", Zero::Refused, Period::years(3)),
+        keyring: section
+            .get("keyring")
+            .and_then(|e| keyring(&e))
+            .unwrap_or_else(|| Keyring::File(section.folder().join("lacuna.keys"))),
+        keep_after_completion: section.period_or("keep_after_completion", Zero::Allowed, Period::ZERO),
+    }
+}
+
+fn keyring(entry: &Entry<'_>) -> Option<Keyring> {
+    let path = entry
+        .line_of_text()?
+        .strip_prefix("file:")
+        .filter(|path| !path.is_empty());
+    match path {
+        Some(path) => Some(Keyring::File(entry.source.folder.join(path))),
+        None => entry.refused("expected file: followed by a path"),
+    }
+}
+
+pub(super) fn dispatch(section: &Section<'_>) -> Dispatch {
+    Dispatch {
+        lease: section.duration_or("lease", Zero::Refused, Duration::from_secs(30)),
+        max_in_flight: section.integer_or("max_in_flight", 1..=1_000_000, 5000),
+        clock_skew: section.duration_or("clock_skew", Zero::Allowed, Duration::from_secs(5 * 60)),
+    }
+}
+
+/// Private addresses are open by default only while nobody else can reach the API.
+pub(super) fn webhook(section: &Section<'_>, on_loopback: bool) -> Webhook {
+    Webhook {
+        allow_private: section.boolean_or("allow_private", on_loopback),
+    }
+}
+
+pub(super) fn registry(section: &Section<'_>) -> RegistryFile {
+    let path = section.get("path").and_then(|e| e.path());
+    RegistryFile {
+        path: path.unwrap_or_else(|| section.folder().join("processors.toml")),
+    }
+}
