@@ -1,6 +1,15 @@
 //! Lacuna: an event-driven data-erasure orchestrator.
 #![forbid(unsafe_code)]
 
+pub mod app;
+pub mod cli;
 pub mod clock;
+pub mod config;
 pub mod domain;
+pub mod engine;
+pub mod http;
+pub mod kafka;
 pub mod store;
+pub mod telemetry;
+pub mod vault;
+pub mod wire;

@@ -21,6 +21,38 @@ pub enum Regime {
     WorkingDays(u16),
 }
 
+impl Regime {
+    /// The regime that this text names.
+    pub fn parse(text: &str) -> Option<Self> {
+        Some(match text {
+            "gdpr" => Self::Gdpr,
+            "uk_gdpr" => Self::UkGdpr,
+            "ccpa" => Self::Ccpa,
+            "drop" => Self::Drop,
+            "lgpd" => Self::Lgpd,
+            _ => match text.split_once(':')? {
+                ("days", n) => Self::Days(n.parse().ok()?),
+                ("working_days", n) => Self::WorkingDays(n.parse().ok()?),
+                _ => return None,
+            },
+        })
+    }
+}
+
+impl std::fmt::Display for Regime {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Gdpr => f.write_str("gdpr"),
+            Self::UkGdpr => f.write_str("uk_gdpr"),
+            Self::Ccpa => f.write_str("ccpa"),
+            Self::Drop => f.write_str("drop"),
+            Self::Lgpd => f.write_str("lgpd"),
+            Self::Days(n) => write!(f, "days:{n}"),
+            Self::WorkingDays(n) => write!(f, "working_days:{n}"),
+        }
+    }
+}
+
 impl Serialize for Regime {
     fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.serialize_str("")

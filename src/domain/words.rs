@@ -110,6 +110,31 @@ words! {
 }
 
 words! {
+    /// The ground of a legal hold.
+    HoldBasis {
+        LegalClaims = 1 "legal_claims", LegalObligation = 2 "legal_obligation",
+        Investigation = 3 "investigation", Dispute = 4 "dispute", Regulator = 5 "regulator",
+    }
+}
+
+words! {
+    /// Why a deadline is extended.
+    ExtensionReason { Complexity = 1 "complexity", NumberOfRequests = 2 "number_of_requests" }
+}
+
+words! {
+    /// What came of checking that the subject is who they say they are.
+    VerificationResult { Passed = 1 "passed", Failed = 2 "failed" }
+}
+
+words! {
+    /// What happened to a backup.
+    BackupEventKind {
+        Taken = 1 "backup.taken", Rotated = 2 "backup.rotated", Restored = 3 "backup.restored",
+    }
+}
+
+words! {
     /// The state of a request as outsiders see it.
     Status {
         AwaitingVerification = 1 "awaiting_verification", AwaitingApproval = 2 "awaiting_approval",

@@ -1,1 +1,264 @@
-//! engine
+//! The use cases, one file each. Every one of them is a transaction over the pure domain, followed by an
+//! [`outputs::Emission`]: what has to be produced once the transaction has committed.
+//!
+//! The engine never produces anything itself, never sleeps until something is due, and never decides: it loads, lets
+//! the domain decide, and writes.
+
+pub mod agenda;
+pub mod intake;
+pub mod operate;
+pub mod outputs;
+pub mod prepare;
+pub mod registry;
+pub mod reissue;
+pub mod schedule;
+pub mod settle;
+pub mod work;
+
+use std::{
+    collections::HashMap,
+    sync::{
+        Arc, PoisonError, RwLock,
+        atomic::{AtomicI32, Ordering},
+    },
+    time::Duration,
+};
+
+use crate::{
+    clock::Clock,
+    domain::{
+        ids::{Label, ProcessorId, RequestId, Tenant},
+        registry::{Registry, RegistryRevision, Transport},
+        request::{Context, open::Rules, operate::Refused},
+        task::IllegalEvent,
+        time::At,
+    },
+    store::{Store, StoreError, run::HoldsStoreError},
+    telemetry::metrics::Metrics,
+    vault::{Vault, VaultError},
+};
+
+/// What can go wrong in a use case.
+#[derive(Debug, thiserror::Error)]
+pub enum EngineError {
+    /// The store.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The vault.
+    #[error(transparent)]
+    Vault(#[from] VaultError),
+    /// A packed body.
+    #[error("a request's body: {0}")]
+    Body(#[from] crate::domain::body::BodyError),
+    /// A ledger leaf.
+    #[error(transparent)]
+    Leaf(#[from] crate::domain::entry::LeafError),
+    /// A message that cannot be written.
+    #[error("a message cannot be written")]
+    Message(#[from] serde_json::Error),
+    /// A fault of the state machine: the transaction is rolled back.
+    #[error(transparent)]
+    Illegal(#[from] IllegalEvent),
+    /// A request without its body: rows are missing.
+    #[error("request {0} has no body")]
+    NoBody(RequestId),
+    /// A message needs identifiers that are no longer readable.
+    #[error("the identifiers of request {0} are no longer readable")]
+    Shredded(RequestId),
+    /// A decision panicked: the transaction is rolled back.
+    #[error("a decision panicked")]
+    Panicked,
+    /// No registry is active yet.
+    #[error("no registry is active: run `lacuna registry apply`, or start `lacuna serve` once")]
+    NoRegistry,
+}
+
+impl HoldsStoreError for EngineError {
+    fn store_error(&self) -> Option<&StoreError> {
+        match self {
+            Self::Store(error) => Some(error),
+            _ => None,
+        }
+    }
+}
+
+impl EngineError {
+    /// Whether waiting helps; otherwise the batch itself is at fault.
+    pub fn is_outage(&self) -> bool {
+        self.store_error().is_some_and(|error| error.is_outage() || error.is_retryable())
+    }
+
+    /// Whether another worker has taken the batch in.
+    pub fn is_fenced(&self) -> bool {
+        matches!(self, Self::Store(StoreError::Fenced { .. }))
+    }
+}
+
+/// Why an operator's decision, or a question about one request, has no good answer.
+#[derive(Debug, thiserror::Error)]
+pub enum OperateError {
+    /// There is no such request or task.
+    #[error("there is no such {0}")]
+    Unknown(&'static str),
+    /// Its state does not allow it.
+    #[error(transparent)]
+    Refused(#[from] Refused),
+    /// Something failed.
+    #[error(transparent)]
+    Engine(#[from] EngineError),
+}
+
+/// The topics that Lacuna writes, and names in its messages.
+#[derive(Debug, Clone)]
+pub struct Topics {
+    /// Where processors answer.
+    pub acks: Arc<str>,
+    /// Where statuses go.
+    pub status: Arc<str>,
+    /// Where dead letters go.
+    pub dead_letters: Arc<str>,
+    /// What a processor's topic starts with.
+    pub tasks_prefix: String,
+}
+
+/// What the engine is set to.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// The topics.
+    pub topics: Topics,
+    /// Where acks are taken over HTTP.
+    pub ack_url: String,
+    /// The region whose commands are taken; `None`: every one.
+    pub region: Option<Label>,
+    /// The tenant of a command that names none.
+    pub tenant_default: Tenant,
+    /// The controller's rules.
+    pub rules: Rules,
+    /// How long identifiers stay readable after the end.
+    pub keep_after_completion: Duration,
+    /// The Kafka cluster that positions are kept for.
+    pub cluster: Arc<str>,
+}
+
+/// The registry that is active, with what is derived from it once.
+#[derive(Debug)]
+pub struct ActiveRegistry {
+    /// Its revision.
+    pub revision: RegistryRevision,
+    /// The processors.
+    pub registry: Registry,
+    task_topics: HashMap<ProcessorId, Arc<str>>,
+}
+
+/// The use cases and what they share.
+#[derive(Debug)]
+pub struct Engine {
+    /// The store.
+    pub store: Arc<dyn Store>,
+    /// The vault.
+    pub vault: Vault,
+    /// The clock.
+    pub clock: Clock,
+    /// The metrics.
+    pub metrics: Arc<Metrics>,
+    /// The tenant of a command that names none.
+    pub tenant_default: Tenant,
+    topics: Topics,
+    ack_url: String,
+    region: Option<Label>,
+    rules: Rules,
+    keep_after_completion: Duration,
+    cluster: Arc<str>,
+    active: RwLock<Option<Arc<ActiveRegistry>>>,
+    /// How many partitions the ack topic has: all of them must have been read past a time before an ack is missing.
+    ack_partitions: AtomicI32,
+    slot: u16,
+}
+
+impl Engine {
+    /// Puts the engine together. `slot`: which of the counter rows this worker writes to.
+    pub fn new(
+        store: Arc<dyn Store>,
+        vault: Vault,
+        clock: Clock,
+        metrics: Arc<Metrics>,
+        settings: Settings,
+        slot: u16,
+    ) -> Self {
+        let Settings { topics, ack_url, region, tenant_default, rules, keep_after_completion, cluster } = settings;
+        Self {
+            store,
+            vault,
+            clock,
+            metrics,
+            tenant_default,
+            topics,
+            ack_url,
+            region,
+            rules,
+            keep_after_completion,
+            cluster,
+            active: RwLock::new(None),
+            ack_partitions: AtomicI32::new(i32::MAX),
+            slot,
+        }
+    }
+
+    /// The registry that is active.
+    pub fn active(&self) -> Result<Arc<ActiveRegistry>, EngineError> {
+        self.active.read().unwrap_or_else(PoisonError::into_inner).clone().ok_or(EngineError::NoRegistry)
+    }
+
+    /// Makes a registry the active one of this worker.
+    pub fn activate(&self, revision: RegistryRevision, registry: Registry) {
+        let task_topics = registry
+            .processors
+            .iter()
+            .map(|processor| {
+                let Transport::Kafka { topic } = &processor.transport;
+                let topic = topic.clone().unwrap_or_else(|| format!("{}{}", self.topics.tasks_prefix, processor.id));
+                (processor.id.clone(), Arc::from(topic))
+            })
+            .collect();
+        *self.active.write().unwrap_or_else(PoisonError::into_inner) =
+            Some(Arc::new(ActiveRegistry { revision, registry, task_topics }));
+    }
+
+    /// Says how many partitions the ack topic has.
+    pub fn set_ack_partitions(&self, count: i32) {
+        self.ack_partitions.store(count, Ordering::Relaxed);
+    }
+
+    fn ack_partitions(&self) -> i32 {
+        self.ack_partitions.load(Ordering::Relaxed)
+    }
+
+    /// The cluster that positions are kept for.
+    pub fn cluster(&self) -> &Arc<str> {
+        &self.cluster
+    }
+
+    fn context<'a>(&self, active: &'a ActiveRegistry, now: At) -> Context<'a> {
+        Context {
+            now,
+            registry: &active.registry,
+            delay: &schedule::delay,
+            keep_after_completion: self.keep_after_completion,
+        }
+    }
+
+    fn task_topic(&self, processor: &ProcessorId) -> Arc<str> {
+        let active = self.active.read().unwrap_or_else(PoisonError::into_inner);
+        active
+            .as_ref()
+            .and_then(|active| active.task_topics.get(processor).cloned())
+            .unwrap_or_else(|| Arc::from(format!("{}{processor}", self.topics.tasks_prefix)))
+    }
+}
+
+/// A time-ordered id.
+pub(crate) fn time_ordered_id(at: At) -> uuid::Uuid {
+    let millis = u64::try_from(at.millis()).unwrap_or(0);
+    let nanos = u32::try_from(millis % 1000).unwrap_or(0) * 1_000_000;
+    uuid::Uuid::new_v7(uuid::Timestamp::from_unix(uuid::NoContext, millis / 1000, nanos))
+}

@@ -1,1 +1,64 @@
-//! kafka
+//! Kafka at the edge: consumer stages, the producer, topics, and the embedded broker.
+//!
+//! One way data flows: a polling thread reads and prepares a batch, a stage has it decided in one transaction, the
+//! outlet produces what follows, and only when the broker has confirmed that is the offset stored. *Outputs before
+//! offset.*
+
+pub mod admin;
+pub mod client;
+pub mod embedded;
+pub mod landing;
+pub mod outlet;
+pub mod poll;
+pub mod stage;
+
+/// What can go wrong at this edge.
+#[derive(Debug, thiserror::Error)]
+pub enum KafkaError {
+    /// The client refuses or fails.
+    #[error("Kafka: {doing}")]
+    Client {
+        /// What was being done.
+        doing: &'static str,
+        /// Why it failed.
+        #[source]
+        source: rdkafka::error::KafkaError,
+    },
+    /// No broker answers.
+    #[error("no Kafka broker answers at {servers}")]
+    Unreachable {
+        /// The addresses that were tried.
+        servers: String,
+    },
+    /// Topics are missing.
+    #[error("these topics do not exist: {0} (run `lacuna topics create`)")]
+    MissingTopics(String),
+    /// Messages that were never taken in are no longer in the log, or the topic was made anew.
+    #[error(
+        "{topic}/{partition}: the store has taken in up to offset {position}, but the log holds {low} to {high}: \
+         messages were lost or the topic was made anew; nothing is read until an operator has looked at it"
+    )]
+    PositionOutOfLog {
+        /// The topic.
+        topic: String,
+        /// The partition.
+        partition: i32,
+        /// The next offset to take in.
+        position: i64,
+        /// The first offset of the log.
+        low: i64,
+        /// The offset after its last message.
+        high: i64,
+    },
+    /// A use case failed in a way that waiting does not mend.
+    #[error(transparent)]
+    Engine(#[from] crate::engine::EngineError),
+    /// A thread or task of this edge ended unexpectedly.
+    #[error("{0} ended unexpectedly")]
+    Ended(&'static str),
+}
+
+/// Names what was being done.
+pub(crate) fn while_doing(doing: &'static str) -> impl FnOnce(rdkafka::error::KafkaError) -> KafkaError {
+    move |source| KafkaError::Client { doing, source }
+}

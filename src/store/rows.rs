@@ -138,7 +138,7 @@ pub struct Advance {
     pub first: i64,
     /// The offset after its last message.
     pub next: i64,
-    /// The broker's time of its last message: what was sent before it has been seen.
+    /// What was sent before it has been seen; never moves back.
     pub seen_until: At,
 }
 

@@ -1,1 +1,4 @@
-//! telemetry
+//! What operators see: metrics and logs.
+
+pub mod logs;
+pub mod metrics;

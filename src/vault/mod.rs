@@ -1,1 +1,263 @@
-//! vault
+//! Where identifiers live: sealed under a key of each request's own, found again by keyed digests, forgotten
+//! by dropping the key.
+//!
+//! Invariants 7 and 8 rest on this module: a forged ack has no token, and what is shredded is unreadable, in
+//! the database's own backups as well once the epoch is retired. It holds keys and transforms bytes; it
+//! stores no rows, reads no clock, logs nothing, and no error or `Debug` of it shows a key or a plaintext.
+
+mod digest;
+mod error;
+mod keyfile;
+mod keyring;
+mod keyring_format;
+mod seal;
+mod secret;
+mod token;
+
+use std::{fmt, sync::Arc};
+
+use sha2::{Digest as _, Sha256};
+use zeroize::Zeroizing;
+
+use self::{
+    digest::MacKey,
+    keyring::EpochKey,
+    seal::{Belonging, Cipher},
+    secret::{SecretKey, random},
+};
+pub use self::{
+    error::{Sealed, VaultError},
+    keyring::{EpochInfo, EpochState, Keyring, KeyringError},
+    token::Token,
+};
+use crate::domain::{
+    identity::Identity,
+    ids::{RequestId, TaskId, Tenant},
+    time::At,
+};
+
+/// Seals, opens, digests and issues tokens. Clones share the keys.
+#[derive(Clone)]
+pub struct Vault(Arc<Keys>);
+
+/// A request's sealed identifiers and the key that opens them. Dropping the key is forgetting.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SealedSubject {
+    /// The data key, sealed under the current epoch.
+    pub wrapped_key: Vec<u8>,
+    /// The identifiers, sealed under the data key.
+    pub sealed: Vec<u8>,
+}
+
+/// Every key, ready to use: derived and scheduled once, not for each of some 60,000 tokens a second.
+struct Keys {
+    lookup: MacKey,
+    payload: MacKey,
+    token: MacKey,
+    record: Cipher,
+    /// By ascending id, as in the keyring.
+    epochs: Vec<(u32, EpochCipher)>,
+    current: u32,
+    current_cipher: Cipher,
+}
+
+enum EpochCipher {
+    Living(Cipher),
+    Retired(At),
+}
+
+impl Vault {
+    /// Takes the keys of an installation.
+    pub fn new(keyring: Keyring) -> Self {
+        let (current, key) = keyring
+            .current()
+            .expect("a keyring is only made or read with a living epoch");
+        let epochs = keyring.epochs().iter().map(|epoch| {
+            let cipher = match &epoch.key {
+                EpochKey::Living(key) => EpochCipher::Living(Cipher::new(key)),
+                EpochKey::Retired(at) => EpochCipher::Retired(*at),
+            };
+            (epoch.id, cipher)
+        });
+        let root = keyring.root();
+        // The purposes are part of the format: a renamed one is another key, and nothing is found any more.
+        Self(Arc::new(Keys {
+            lookup: MacKey::new(&root.derive("lacuna v1 lookup")),
+            payload: MacKey::new(&root.derive("lacuna v1 payload")),
+            token: MacKey::new(&root.derive("lacuna v1 token")),
+            record: Cipher::new(&root.derive("lacuna v1 record")),
+            epochs: epochs.collect(),
+            current,
+            current_cipher: Cipher::new(key),
+        }))
+    }
+
+    /// The epoch that seals now.
+    pub fn current_epoch(&self) -> u32 {
+        self.0.current
+    }
+
+    /// Seals a request's identifiers under a fresh key of its own, which it wraps under the current epoch.
+    pub fn seal_subject(&self, tenant: &Tenant, request: RequestId, plaintext: &[u8]) -> SealedSubject {
+        let data_key = SecretKey::from_thread();
+        let keys = &self.0;
+        SealedSubject {
+            wrapped_key: keys.current_cipher.seal_in_epoch(
+                keys.current,
+                data_key_of(request),
+                data_key.bytes(),
+            ),
+            sealed: Cipher::new(&data_key).seal(subject_of(tenant, request), plaintext),
+        }
+    }
+
+    /// Opens a request's identifiers. Both parts have to be those of this tenant and request.
+    pub fn open_subject(
+        &self,
+        tenant: &Tenant,
+        request: RequestId,
+        wrapped_key: &[u8],
+        sealed: &[u8],
+    ) -> Result<Zeroizing<Vec<u8>>, VaultError> {
+        let what = Sealed::DataKey;
+        let bytes =
+            self.epoch_cipher(what, wrapped_key)?
+                .open_in_epoch(what, data_key_of(request), wrapped_key)?;
+        let data_key = SecretKey::from_slice(&bytes).ok_or(VaultError::Tampered { what })?;
+        Cipher::new(&data_key).open(Sealed::Subject, subject_of(tenant, request), sealed)
+    }
+
+    /// Seals the side row of the request's n-th ledger entry: free text and references.
+    pub fn seal_record(&self, request: RequestId, n: u32, plaintext: &[u8]) -> Vec<u8> {
+        self.0.record.seal(record_of(request, n), plaintext)
+    }
+
+    /// Opens the side row of the request's n-th ledger entry.
+    pub fn open_record(
+        &self,
+        request: RequestId,
+        n: u32,
+        sealed: &[u8],
+    ) -> Result<Zeroizing<Vec<u8>>, VaultError> {
+        self.0.record.open(Sealed::Record, record_of(request, n), sealed)
+    }
+
+    /// Seals a message that could not be taken in. It names the epoch, because it lives in a topic and is
+    /// never rewrapped.
+    pub fn seal_dead_letter(&self, plaintext: &[u8]) -> Vec<u8> {
+        let keys = &self.0;
+        keys.current_cipher
+            .seal_in_epoch(keys.current, Belonging::new(Sealed::DeadLetter), plaintext)
+    }
+
+    /// Opens a dead letter while its epoch lives.
+    pub fn open_dead_letter(&self, sealed: &[u8]) -> Result<Zeroizing<Vec<u8>>, VaultError> {
+        let what = Sealed::DeadLetter;
+        self.epoch_cipher(what, sealed)?
+            .open_in_epoch(what, Belonging::new(what), sealed)
+    }
+
+    /// What finds a person again: equal for equal (tenant, type, normalised value), and says nothing without
+    /// the key.
+    pub fn lookup_digest(&self, tenant: &Tenant, identity: &Identity) -> [u8; 16] {
+        self.0
+            .lookup
+            .start("lacuna lookup v1")
+            .part(tenant.as_str().as_bytes())
+            .part(identity.kind.as_str().as_bytes())
+            .part(identity.normalised().expose().as_bytes())
+            .finish_short()
+    }
+
+    /// What tells a repeated command from another payload under the same id. Keyed: payloads hold guessable
+    /// identifiers.
+    pub fn payload_digest(&self, tenant: &Tenant, canonical: &[u8]) -> [u8; 16] {
+        self.0
+            .payload
+            .start("lacuna payload v1")
+            .part(tenant.as_str().as_bytes())
+            .part(canonical)
+            .finish_short()
+    }
+
+    /// A salted commitment for a ledger leaf, as (salt, commitment). The salt lies in the side row and is
+    /// shredded with it; from then on the leaf says nothing, even about a text that can be guessed.
+    pub fn commitment(&self, plaintext: &[u8]) -> ([u8; 16], [u8; 32]) {
+        let salt = random();
+        (salt, commitment(&salt, plaintext))
+    }
+
+    /// The token of one attempt.
+    pub fn token(&self, request: RequestId, task: TaskId, generation: u32, attempt: u32) -> Token {
+        Token::compute(&self.0.token, request, task, generation, attempt)
+    }
+
+    /// Whether this is the token of that attempt, in constant time. Of another length, or empty: it is not.
+    pub fn token_matches(
+        &self,
+        request: RequestId,
+        task: TaskId,
+        generation: u32,
+        attempt: u32,
+        presented: &str,
+    ) -> bool {
+        self.token(request, task, generation, attempt).matches(presented)
+    }
+
+    fn epoch_cipher(&self, what: Sealed, sealed: &[u8]) -> Result<&Cipher, VaultError> {
+        let epoch = seal::epoch_of(what, sealed)?;
+        let missing = VaultError::MissingEpoch { what, epoch };
+        let at = self
+            .0
+            .epochs
+            .binary_search_by_key(&epoch, |(id, _)| *id)
+            .map_err(|_| missing)?;
+        match &self.0.epochs[at].1 {
+            EpochCipher::Living(cipher) => Ok(cipher),
+            EpochCipher::Retired(retired_at) => Err(VaultError::RetiredEpoch {
+                what,
+                epoch,
+                retired_at: *retired_at,
+            }),
+        }
+    }
+}
+
+impl fmt::Debug for Vault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Vault")
+            .field("current_epoch", &self.0.current)
+            .finish_non_exhaustive()
+    }
+}
+
+/// The commitment to a text under a salt: SHA-256(salt ‖ text). Whoever is shown both can check a leaf with
+/// nothing else.
+pub fn commitment(salt: &[u8; 16], plaintext: &[u8]) -> [u8; 32] {
+    Sha256::new()
+        .chain_update(salt)
+        .chain_update(plaintext)
+        .finalize()
+        .into()
+}
+
+/// The tenant is bound here only: a rewrap, which walks over wrapped keys, then needs nothing but the
+/// request.
+fn data_key_of(request: RequestId) -> Belonging {
+    Belonging::new(Sealed::DataKey).fixed(request.0.as_bytes())
+}
+
+fn subject_of(tenant: &Tenant, request: RequestId) -> Belonging {
+    Belonging::new(Sealed::Subject)
+        .text(tenant.as_str())
+        .fixed(request.0.as_bytes())
+}
+
+fn record_of(request: RequestId, n: u32) -> Belonging {
+    Belonging::new(Sealed::Record)
+        .fixed(request.0.as_bytes())
+        .fixed(&n.to_le_bytes())
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,1 +1,33 @@
-//! wire
+//! The messages: what comes in is checked and becomes a domain type, what goes out is written as the contract says.
+//!
+//! Bytes pass through three stages: [`envelope::open`] takes a CloudEvent apart, [`strict::check`] looks at
+//! the bytes before anything is built from them, and one parser a message type ([`command::parse_command`],
+//! [`ack::parse_ack`], [`backup::parse_backup`]) yields the domain's types.
+//!
+//! Architecture invariant: this module sees only `domain`. It does no I/O, reads no clock, logs nothing, and
+//! knows nothing of Kafka or HTTP beyond the names of headers. Whatever it says about a message that it
+//! refuses holds no value from that message, because any value may be personal data.
+
+pub mod ack;
+pub mod backup;
+mod canonical;
+pub mod command;
+mod control;
+pub mod dead_letter;
+pub mod envelope;
+pub mod fields;
+mod lex;
+mod opening;
+pub mod refusal;
+pub mod schemas;
+pub mod status;
+pub mod strict;
+pub mod task;
+#[cfg(test)]
+mod tests;
+
+pub use ack::parse_ack;
+pub use backup::parse_backup;
+pub use command::{Door, ParsedCommand, command_id_from_key, parse_command};
+pub use envelope::{Envelope, Message, ce_headers};
+pub use refusal::Refusal;

@@ -9,6 +9,7 @@ pub mod open;
 pub mod operate;
 pub mod packed;
 pub mod standing;
+pub mod waiting;
 pub mod wake;
 
 use std::time::Duration;
@@ -118,8 +119,6 @@ pub struct Trail {
     pub moves: Vec<Move>,
     /// The tasks, by place, that a message has to be sent for.
     pub dispatched: Vec<u16>,
-    /// The status before, where it changed.
-    pub left_status: Option<Status>,
 }
 
 /// A task went from one state to another.
@@ -134,9 +133,11 @@ pub struct Move {
 }
 
 impl Trail {
-    /// Whether nothing happened.
-    pub fn is_empty(&self) -> bool {
-        self.entries.is_empty()
+    /// Adds what happened next.
+    pub fn append(&mut self, mut next: Self) {
+        self.entries.append(&mut next.entries);
+        self.moves.append(&mut next.moves);
+        self.dispatched.append(&mut next.dispatched);
     }
 }
 

@@ -75,7 +75,6 @@ impl Request {
             return;
         }
         trail.entries.push(Entry::Status { from: before, to: status });
-        trail.left_status.get_or_insert(before);
         self.life.status = status;
         self.life.completed_at = status.is_final().then_some(now);
     }

@@ -12,7 +12,6 @@ impl Request {
     /// missing only when it would have been seen.
     pub fn wake(&mut self, context: &Context<'_>, acks_seen_until: At) -> Result<Trail, IllegalEvent> {
         let mut trail = Trail::default();
-        let before = self.life.clone();
         if !self.life.status.is_final() {
             for ordinal in self.ordinals() {
                 match self.task(ordinal).state {
@@ -28,9 +27,8 @@ impl Request {
         }
         self.conclude(context, &mut trail)?;
         self.postpone_unseen(context);
-        if self.life != before || !trail.is_empty() {
-            self.revision += 1;
-        }
+        // Also where nothing else happened: the agenda's row has to move, and rows move under the revision's guard.
+        self.revision += 1;
         Ok(trail)
     }
 

@@ -1,0 +1,131 @@
+//! The agenda's turn: wakes what is due, once a second, unless the clock cannot be trusted.
+
+use std::time::Duration;
+
+use crate::{
+    app::Readiness,
+    clock::Stopwatch,
+    domain::time::At,
+    engine::EngineError,
+    kafka::{KafkaError, landing::Lander},
+};
+
+/// How often the agenda looks.
+const TURN: Duration = Duration::from_secs(1);
+
+/// An erasure is irreversible: time may make it late, never early. Beyond this difference nothing is woken.
+const MAX_DRIFT: Duration = Duration::from_secs(60);
+
+/// What nobody has reported as produced for this long is produced again.
+const OUTBOX_AGE: Duration = Duration::from_secs(30);
+
+/// Runs until the shutdown.
+pub(super) async fn run(lander: Lander, readiness: Readiness) -> Result<(), KafkaError> {
+    let mut watch = Watch::new(lander.engine.clock.now());
+    while !lander.shutdown.is_cancelled() {
+        match turn(&lander, &mut watch).await {
+            Ok(()) => readiness.ready("agenda"),
+            Err(Stopped::Clock(why)) => {
+                tracing::error!(why, "the agenda stands still");
+                readiness.not_ready("agenda", why);
+            }
+            Err(Stopped::Failed(error)) => {
+                tracing::warn!(error = &error as &dyn std::error::Error, "a turn of the agenda failed");
+                readiness.not_ready("agenda", error.to_string());
+            }
+        }
+        tokio::select! {
+            () = lander.shutdown.cancelled() => {}
+            () = tokio::time::sleep(TURN) => {}
+        }
+    }
+    Ok(())
+}
+
+/// Why a turn came to nothing.
+enum Stopped {
+    Clock(&'static str),
+    Failed(KafkaError),
+}
+
+impl<E: Into<KafkaError>> From<E> for Stopped {
+    fn from(error: E) -> Self {
+        Self::Failed(error.into())
+    }
+}
+
+async fn turn(lander: &Lander, watch: &mut Watch) -> Result<(), Stopped> {
+    let engine = &lander.engine;
+    let now = if engine.clock.is_system() {
+        let database = engine.store.now().await.map_err(EngineError::from)?;
+        watch.check(engine.clock.now(), database).map_err(Stopped::Clock)?;
+        database
+    } else {
+        engine.clock.now()
+    };
+    loop {
+        let woken = engine.wake_due(now).await?;
+        if !woken.emission.is_empty() {
+            let airborne = lander.launch(woken.emission, Vec::new()).await?;
+            lander.land(airborne).await?;
+        }
+        if !woken.more || lander.shutdown.is_cancelled() {
+            break;
+        }
+    }
+    let before = At::from_millis(now.millis().saturating_sub(i64::try_from(OUTBOX_AGE.as_millis()).unwrap_or(0)));
+    let unproduced = engine.unproduced(before).await?;
+    if !unproduced.is_empty() {
+        tracing::info!(requests = unproduced.len(), "producing what the outbox remembers");
+        let mut again = engine.reissue(&unproduced, &[]).await?;
+        again.outboxed = true;
+        let airborne = lander.launch(again, Vec::new()).await?;
+        lander.land(airborne).await?;
+    }
+    Ok(())
+}
+
+/// Compares the machine's clock with the database's, and with the time that has really passed.
+struct Watch {
+    wall: At,
+    monotonic: Stopwatch,
+}
+
+impl Watch {
+    fn new(now: At) -> Self {
+        Self { wall: now, monotonic: Stopwatch::start() }
+    }
+
+    fn check(&mut self, now: At, database: At) -> Result<(), &'static str> {
+        let expected = self.wall.plus(self.monotonic.elapsed());
+        if distance(now, database) > MAX_DRIFT {
+            return Err("this machine's clock and the database's differ by more than 60 s");
+        }
+        if distance(now, expected) > MAX_DRIFT {
+            // The new time counts from here on: where it stays, the next turn goes on.
+            *self = Self::new(now);
+            return Err("this machine's clock has jumped by more than 60 s");
+        }
+        Ok(())
+    }
+}
+
+fn distance(a: At, b: At) -> Duration {
+    a.since(b).max(b.since(a))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_clock_that_drifts_or_jumps_stops_the_agenda() {
+        let start = At::from_millis(1_000_000_000);
+        let mut watch = Watch::new(start);
+        assert!(watch.check(start, start.plus(Duration::from_secs(59))).is_ok());
+        assert!(watch.check(start, start.plus(Duration::from_secs(61))).is_err());
+        let jumped = start.plus(Duration::from_secs(3600));
+        assert!(watch.check(jumped, jumped).is_err(), "an hour has not passed on the monotonic clock");
+        assert!(watch.check(jumped, jumped).is_ok(), "the new time stays");
+    }
+}

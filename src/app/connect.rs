@@ -1,0 +1,170 @@
+//! Connecting: Kafka, the store, the vault, the registry. Whatever is missing is named.
+
+use std::{collections::BTreeSet, path::Path, sync::Arc};
+
+use crate::{
+    app::{AppError, topics},
+    clock::Clock,
+    config::{
+        Config,
+        kafka::Brokers,
+        registry_file,
+        sections::Keyring as KeyringPlace,
+        store::StoreUrl,
+    },
+    domain::{registry::Registry, request::open::Rules},
+    engine::{Engine, Settings, Topics},
+    kafka::{KafkaError, admin::Admin, client::Cluster, embedded::EmbeddedBroker},
+    store::{Store, open::open},
+    telemetry::metrics::Metrics,
+    vault::{Keyring, Vault},
+};
+
+/// Everything that a worker is connected to.
+#[derive(Debug)]
+pub struct Connected {
+    /// The use cases.
+    pub engine: Arc<Engine>,
+    /// Where Kafka is.
+    pub cluster: Cluster,
+    /// The broker in this process, if it is the embedded one.
+    pub embedded: Option<EmbeddedBroker>,
+}
+
+/// Opens the store that the configuration names; `serving`: as the one worker that may serve a SQLite file.
+pub async fn open_store(config: &Config, clock: &Clock, serving: bool) -> Result<Arc<dyn Store>, AppError> {
+    let url = match &config.store.url {
+        StoreUrl::Sqlite(path) => format!("sqlite:{}", path.display()),
+        StoreUrl::Postgres(url) => url.expose().to_owned(),
+    };
+    Ok(open(&url, clock.clone(), serving).await?)
+}
+
+/// Opens the keyring that the configuration names. For a SQLite store it is made where there is none.
+pub fn open_vault(config: &Config, clock: &Clock) -> Result<Vault, AppError> {
+    let KeyringPlace::File(path) = &config.vault.keyring;
+    let keyring = match config.store.url {
+        StoreUrl::Sqlite(_) => Keyring::open_or_init(path, clock.now())?,
+        StoreUrl::Postgres(_) => Keyring::open(path)?,
+    };
+    Ok(Vault::new(keyring))
+}
+
+/// Puts an engine over a store: what a command line tool needs, without Kafka.
+pub fn open_engine(
+    config: &Config,
+    clock: Clock,
+    metrics: Arc<Metrics>,
+    store: Arc<dyn Store>,
+    cluster: Arc<str>,
+) -> Result<Engine, AppError> {
+    let vault = open_vault(config, &clock)?;
+    let topics = &config.kafka.topics;
+    let scheme = if config.http.tls.is_some() { "https" } else { "http" };
+    let now = clock.now();
+    let settings = Settings {
+        topics: Topics {
+            acks: Arc::from(topics.acks.as_str()),
+            status: Arc::from(topics.status.as_str()),
+            dead_letters: Arc::from(topics.dead_letters.as_str()),
+            tasks_prefix: topics.tasks_prefix.clone(),
+        },
+        ack_url: format!("{scheme}://{}/v1/acks", config.http.listen),
+        region: config.region.clone(),
+        tenant_default: config.tenant_default.clone(),
+        rules: Rules {
+            regime: config.policy.regime,
+            calendar: config.policy.calendar.clone(),
+            at_risk: config.policy.at_risk,
+        },
+        keep_after_completion: config.vault.keep_after_completion.add_to(now, &config.policy.calendar.zone).since(now),
+        cluster,
+    };
+    // Few enough to sum quickly, enough that two workers seldom share one.
+    const SLOTS: u16 = 64;
+    let slot = rand::random::<u16>() % SLOTS;
+    Ok(Engine::new(store, vault, clock, metrics, settings, slot))
+}
+
+/// Connects everything that a worker needs.
+pub async fn connect(config: &Config, clock: Clock, metrics: Arc<Metrics>) -> Result<Connected, AppError> {
+    let store = open_store(config, &clock, true).await?;
+    match config.store.url {
+        // A file of one's own has no administrator who would migrate it.
+        StoreUrl::Sqlite(_) => store.migrate().await?,
+        StoreUrl::Postgres(_) => store.check_schema().await?,
+    }
+    let (stored, registry) = active_registry(store.as_ref(), &config.registry.path).await?;
+    let (cluster, embedded) = connect_kafka(config, &registry)?;
+    let id = match &embedded {
+        // Its offsets start anew each time, so each start is another cluster.
+        Some(_) => format!("embedded-{}", uuid::Uuid::new_v4()),
+        None => cluster_id(&cluster).await?,
+    };
+    let engine = Arc::new(open_engine(config, clock, metrics, store, Arc::from(id))?);
+    if stored {
+        engine.load_registry().await?;
+    } else {
+        engine.apply_registry(&registry).await?;
+    }
+    check_topics(config, &cluster, &registry, &engine).await?;
+    Ok(Connected { engine, cluster, embedded })
+}
+
+async fn cluster_id(cluster: &Cluster) -> Result<String, KafkaError> {
+    let asked = cluster.clone();
+    tokio::task::spawn_blocking(move || asked.id()).await.map_err(|_| KafkaError::Ended("connecting"))?
+}
+
+/// The registry that the store holds, and where it holds none, the file's.
+async fn active_registry(store: &dyn Store, path: &Path) -> Result<(bool, Registry), AppError> {
+    match store.registry().await? {
+        Some(stored) => Ok((true, crate::engine::registry::read(&stored.text)?)),
+        None => Ok((false, registry_file::read(path).map_err(AppError::Config)?)),
+    }
+}
+
+fn connect_kafka(config: &Config, registry: &Registry) -> Result<(Cluster, Option<EmbeddedBroker>), AppError> {
+    let properties = config
+        .kafka
+        .properties
+        .iter()
+        .map(|(name, value)| (name.clone(), value.expose().to_owned()))
+        .collect();
+    Ok(match &config.kafka.bootstrap_servers {
+        Brokers::Servers(servers) => (Cluster { servers: servers.clone(), properties }, None),
+        Brokers::Embedded => {
+            let topics = topics::needed(&config.kafka.topics, registry);
+            let broker =
+                EmbeddedBroker::start(topics.into_iter().map(|topic| (topic.name, topic.partitions)).collect())?;
+            tracing::warn!(
+                servers = broker.servers(),
+                "the embedded broker holds everything in memory: commands and acks are lost with this process"
+            );
+            (Cluster { servers: broker.servers().to_owned(), properties }, Some(broker))
+        }
+    })
+}
+
+async fn check_topics(
+    config: &Config,
+    cluster: &Cluster,
+    registry: &Registry,
+    engine: &Engine,
+) -> Result<(), AppError> {
+    let admin = Admin::new(cluster)?;
+    let there = tokio::task::spawn_blocking(move || admin.list())
+        .await
+        .map_err(|_| KafkaError::Ended("listing topics"))??;
+    let missing: BTreeSet<String> = topics::needed(&config.kafka.topics, registry)
+        .into_iter()
+        .map(|topic| topic.name)
+        .filter(|name| !there.contains_key(name))
+        .collect();
+    if !missing.is_empty() {
+        let names: Vec<&str> = missing.iter().map(String::as_str).collect();
+        return Err(KafkaError::MissingTopics(names.join(", ")).into());
+    }
+    engine.set_ack_partitions(there.get(&config.kafka.topics.acks).copied().unwrap_or(i32::MAX));
+    Ok(())
+}

@@ -1,0 +1,264 @@
+//! The composition root: the only place that names every concrete type, and the only one that spawns long-lived tasks.
+//! All of them are joined at shutdown.
+
+mod clockwork;
+mod connect;
+mod housekeeping;
+pub mod topics;
+
+use std::{
+    net::SocketAddr,
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
+
+use tokio::sync::mpsc;
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
+
+pub use connect::{Connected, connect, open_engine, open_store, open_vault};
+
+use crate::{
+    clock::Clock,
+    config::{Config, Problems},
+    engine::{Engine, EngineError, outputs::Emission},
+    http,
+    kafka::{
+        KafkaError,
+        landing::Lander,
+        outlet::Outlet,
+        stage::{Intake, Settle, Stage, Work},
+    },
+    store::StoreError,
+    telemetry::metrics::Metrics,
+    vault::KeyringError,
+};
+
+/// Why the application does not run.
+#[derive(Debug, thiserror::Error)]
+pub enum AppError {
+    /// The configuration or the registry.
+    #[error("{0}")]
+    Config(Problems),
+    /// Kafka.
+    #[error(transparent)]
+    Kafka(#[from] KafkaError),
+    /// The store.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The keyring.
+    #[error(transparent)]
+    Keyring(#[from] KeyringError),
+    /// A use case.
+    #[error(transparent)]
+    Engine(#[from] EngineError),
+    /// The listener.
+    #[error("cannot listen on {address}")]
+    Listen {
+        /// Where.
+        address: SocketAddr,
+        /// Why not.
+        #[source]
+        source: std::io::Error,
+    },
+    /// The metrics.
+    #[error("metrics")]
+    Metrics(#[from] prometheus::Error),
+    /// A long-lived task ended although nobody asked it to.
+    #[error("{0} ended unexpectedly")]
+    Ended(&'static str),
+}
+
+impl AppError {
+    /// Whether a dependency could not be reached, rather than a mistake having been made.
+    pub fn is_unreachable(&self) -> bool {
+        match self {
+            Self::Kafka(KafkaError::Unreachable { .. } | KafkaError::Client { .. }) => true,
+            Self::Store(error) => error.is_outage(),
+            Self::Engine(error) => error.is_outage(),
+            _ => false,
+        }
+    }
+}
+
+/// What a worker does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Roles {
+    /// Takes commands in.
+    pub intake: bool,
+    /// Takes acks in.
+    pub settle: bool,
+    /// Sends what is due: every stage sends what it decides, so this is the agenda's and the outbox's share.
+    pub dispatch: bool,
+    /// Wakes what is due.
+    pub agenda: bool,
+    /// Serves HTTP.
+    pub api: bool,
+}
+
+impl Roles {
+    /// Everything.
+    pub const ALL: Self = Self { intake: true, settle: true, dispatch: true, agenda: true, api: true };
+}
+
+/// Why the worker is not ready, if it is not.
+#[derive(Debug, Clone, Default)]
+pub struct Readiness(Arc<Mutex<std::collections::BTreeMap<&'static str, String>>>);
+
+impl Readiness {
+    /// Something is wrong.
+    pub fn not_ready(&self, part: &'static str, why: impl Into<String>) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).insert(part, why.into());
+    }
+
+    /// It is right again.
+    pub fn ready(&self, part: &'static str) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).remove(part);
+    }
+
+    /// Everything that is wrong.
+    pub fn problems(&self) -> Vec<(&'static str, String)> {
+        let problems = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        problems.iter().map(|(part, why)| (*part, why.clone())).collect()
+    }
+}
+
+/// A running worker.
+#[derive(Debug)]
+pub struct Running {
+    /// The use cases.
+    pub engine: Arc<Engine>,
+    /// Where it serves HTTP, if it does.
+    pub http: Option<SocketAddr>,
+    /// Where Kafka is.
+    pub servers: String,
+    /// Ends it.
+    pub shutdown: CancellationToken,
+    tracker: TaskTracker,
+    failure: Arc<Mutex<Option<&'static str>>>,
+    outlet: Arc<Outlet>,
+    shutdown_timeout: Duration,
+    /// Kept for as long as the worker runs.
+    _connected: Connected,
+}
+
+/// Starts a worker: everything is connected and checked when this returns.
+pub async fn start(config: Config, roles: Roles, clock: Clock) -> Result<Running, AppError> {
+    let readiness = Readiness::default();
+    let metrics = Arc::new(Metrics::new()?);
+    let connected = connect(&config, clock, metrics).await?;
+    let (engine, cluster) = (Arc::clone(&connected.engine), connected.cluster.clone());
+    let shutdown = CancellationToken::new();
+    let outlet = Arc::new(Outlet::new(&cluster, config.dispatch.max_in_flight)?);
+    // Landing outlives intake at a shutdown: it has to confirm what was decided.
+    let lander = Lander::new(Arc::clone(&engine), Arc::clone(&outlet), shutdown.clone());
+    let spawner = Spawner {
+        tracker: TaskTracker::new(),
+        shutdown: shutdown.clone(),
+        failure: Arc::new(Mutex::new(None)),
+    };
+    // Emissions of HTTP calls: bounded, so that callers feel a broker that is slow.
+    let (emissions, emitted) = mpsc::channel::<Emission>(64);
+    spawner.spawn("producing", housekeeping::land_emissions(lander.clone(), emitted));
+    let topics = &config.kafka.topics;
+    if roles.intake {
+        let work = Intake { engine: Arc::clone(&engine), control_topic: topics.control.clone() };
+        let reads = vec![topics.commands.clone(), topics.control.clone()];
+        spawner.spawn("intake", stage(work, &config, &connected, &lander, reads).run());
+    }
+    if roles.settle {
+        let work = Settle { engine: Arc::clone(&engine) };
+        let reads = vec![topics.acks.clone()];
+        spawner.spawn("settle", stage(work, &config, &connected, &lander, reads).run());
+    }
+    if roles.agenda || roles.dispatch {
+        spawner.spawn("agenda", clockwork::run(lander.clone(), readiness.clone()));
+    }
+    spawner.spawn("housekeeping", housekeeping::run(Arc::clone(&engine), config.clone(), readiness.clone(), shutdown.clone()));
+    let http = if roles.api {
+        let state = http::State::new(Arc::clone(&engine), emissions, readiness, config.auth.clone());
+        let serving = http::serve(&config.http, state, shutdown.clone())
+            .await
+            .map_err(|source| AppError::Listen { address: config.http.listen, source })?;
+        let address = serving.address;
+        spawner.spawn("http", serving.finished);
+        Some(address)
+    } else {
+        None
+    };
+    Ok(Running {
+        engine,
+        http,
+        servers: cluster.servers,
+        shutdown,
+        tracker: spawner.tracker,
+        failure: spawner.failure,
+        outlet,
+        shutdown_timeout: config.shutdown_timeout,
+        _connected: connected,
+    })
+}
+
+fn stage<W: Work>(work: W, config: &Config, connected: &Connected, lander: &Lander, topics: Vec<String>) -> Stage<W> {
+    Stage {
+        work: Arc::new(work),
+        lander: lander.clone(),
+        cluster: connected.cluster.clone(),
+        group_id: config.kafka.group_id.clone(),
+        topics,
+        shutdown: lander.shutdown.clone(),
+    }
+}
+
+impl Running {
+    /// Waits until somebody asks it to end, then ends it: everything that was begun is finished or given back.
+    pub async fn until_shutdown(self) -> Result<(), AppError> {
+        self.shutdown.cancelled().await;
+        self.end().await
+    }
+
+    /// Ends it.
+    pub async fn end(self) -> Result<(), AppError> {
+        self.shutdown.cancel();
+        self.tracker.close();
+        if tokio::time::timeout(self.shutdown_timeout, self.tracker.wait()).await.is_err() {
+            tracing::warn!("the shutdown takes longer than shutdown_timeout: what is left is given back as it is");
+        }
+        self.outlet.flush(Duration::from_secs(2));
+        match *self.failure.lock().unwrap_or_else(PoisonError::into_inner) {
+            Some(task) => Err(AppError::Ended(task)),
+            None => Ok(()),
+        }
+    }
+}
+
+/// Spawns long-lived tasks. One that ends although nobody asked it to takes the worker down with it: half a worker
+/// that looks alive is worse than none.
+struct Spawner {
+    tracker: TaskTracker,
+    shutdown: CancellationToken,
+    failure: Arc<Mutex<Option<&'static str>>>,
+}
+
+impl Spawner {
+    fn spawn<E: std::fmt::Display + Send + 'static>(
+        &self,
+        name: &'static str,
+        task: impl Future<Output = Result<(), E>> + Send + 'static,
+    ) {
+        let (shutdown, failure) = (self.shutdown.clone(), Arc::clone(&self.failure));
+        let inner = tokio::spawn(task);
+        self.tracker.spawn(async move {
+            let ended = inner.await;
+            if matches!(ended, Ok(Ok(()))) && shutdown.is_cancelled() {
+                return;
+            }
+            match ended {
+                Ok(Ok(())) => tracing::error!(task = name, "ended unexpectedly"),
+                Ok(Err(error)) => tracing::error!(task = name, %error, "failed"),
+                Err(error) => tracing::error!(task = name, %error, "panicked"),
+            }
+            failure.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(name);
+            shutdown.cancel();
+        });
+    }
+}

@@ -1,0 +1,60 @@
+//! "Why is it not done yet?": everything that a request waits for.
+
+use super::Request;
+use crate::domain::{
+    ids::ProcessorId,
+    task::{Task, TaskState},
+    time::At,
+    words::{Status, TaskStateName, Why},
+};
+
+/// One thing that a request waits for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Waiting<'a> {
+    /// The processor; `None`: a gate of the whole request.
+    pub processor: Option<&'a ProcessorId>,
+    /// The state of its task; `None` for a gate.
+    pub state: Option<TaskStateName>,
+    /// Why.
+    pub why: Why,
+    /// Until when, where a date is known.
+    pub until: Option<At>,
+}
+
+impl Request {
+    /// Everything that is not done, gates first, then the tasks in the order of the plan.
+    pub fn waiting_for(&self) -> Vec<Waiting<'_>> {
+        if self.life.status.is_final() {
+            return Vec::new();
+        }
+        let gate = (self.life.status == Status::Scheduled).then_some(Waiting {
+            processor: None,
+            state: None,
+            why: Why::NotBefore,
+            until: self.head.not_before,
+        });
+        gate.into_iter().chain(self.tasks.iter().filter_map(|task| self.waits(task))).collect()
+    }
+
+    fn waits<'a>(&self, task: &'a Task) -> Option<Waiting<'a>> {
+        let (why, until) = self.why_not_done(task)?;
+        Some(Waiting { processor: Some(&task.processor), state: Some(task.state.name()), why, until })
+    }
+
+    /// Why a task is not done, and until when it waits; `None`: it is.
+    pub fn why_not_done(&self, task: &Task) -> Option<(Why, Option<At>)> {
+        match &task.state {
+            TaskState::Blocked => Some((Why::Dependency, None)),
+            TaskState::WithoutIdentity => Some((Why::Identity, None)),
+            TaskState::Parked { until } => Some((Why::Retention, Some(*until))),
+            TaskState::Ready { due } if task.attempt > 0 => Some((Why::Retry, Some(*due))),
+            TaskState::Ready { due } if self.life.status == Status::Scheduled => Some((Why::NotBefore, Some(*due))),
+            // It could have been sent and was not: its processor is no longer registered.
+            TaskState::Ready { .. } => Some((Why::NeedsAttention, None)),
+            TaskState::Dispatched { ack_by, .. } => Some((Why::Ack, Some(*ack_by))),
+            TaskState::Accepted { expected_by, .. } => Some((Why::ExpectedCompletion, Some(*expected_by))),
+            TaskState::Abandoned { .. } => Some((Why::Abandoned, None)),
+            TaskState::Done { .. } | TaskState::Exempt { .. } | TaskState::Waived | TaskState::Cancelled => None,
+        }
+    }
+}

@@ -1,0 +1,63 @@
+//! The agenda: whatever is due wakes, is looked at again, and is sent, asked again or flagged.
+
+use super::{Engine, EngineError, outputs::Emission, work::Work};
+use crate::{
+    domain::{ids::RequestId, time::At},
+    store::{Gate, Transaction, run::run},
+};
+
+/// How many requests one transaction wakes.
+const BATCH: u32 = 500;
+
+/// What a turn of the agenda came to.
+#[derive(Debug)]
+pub struct Woken {
+    /// How many requests were woken.
+    pub count: usize,
+    /// Whether there may be more that is due.
+    pub more: bool,
+    /// What has to be produced.
+    pub emission: Emission,
+}
+
+impl Engine {
+    /// Wakes a batch of what is due at `now`.
+    pub async fn wake_due(&self, now: At) -> Result<Woken, EngineError> {
+        let active = self.active()?;
+        let acks_seen_until = self.acks_seen_until().await?;
+        let (count, finished) = run(self.store.as_ref(), "agenda", &*self.metrics, async |tx: &mut dyn Transaction, _| {
+            tx.gate(Gate::Shared).await?;
+            let due = tx.due(now, BATCH).await?;
+            let count = due.len();
+            let mut work = Work::with_loaded(due);
+            let context = self.context(&active, now);
+            for touched in work.all_mut() {
+                let trail = touched.request.wake(&context, acks_seen_until)?;
+                touched.trail.append(trail);
+                touched.woken = true;
+            }
+            let finished = work.finish(self, now, true)?;
+            tx.write(&finished.changes).await?;
+            Ok::<_, EngineError>((count, finished))
+        })
+        .await?;
+        let emission = finished.emit(self, true).await?;
+        Ok(Woken { count, more: count == BATCH as usize, emission })
+    }
+
+    /// Up to when every ack that was sent has been read: the least of the ack topic's partitions.
+    async fn acks_seen_until(&self) -> Result<At, EngineError> {
+        let positions = self.store.positions(&self.cluster).await?;
+        let of_acks = || positions.iter().filter(|position| position.topic == *self.topics.acks);
+        // A partition that has never reported may hold anything.
+        if i32::try_from(of_acks().count()).unwrap_or(i32::MAX) < self.ack_partitions() {
+            return Ok(At::from_millis(0));
+        }
+        Ok(of_acks().map(|position| position.seen_until).min().unwrap_or_default())
+    }
+
+    /// Requests whose outputs may not have been produced: their outbox row is older than `before`.
+    pub async fn unproduced(&self, before: At) -> Result<Vec<RequestId>, EngineError> {
+        Ok(self.store.outbox(before, BATCH).await?)
+    }
+}

@@ -1,0 +1,232 @@
+//! Intake: a batch of commands becomes requests, recorded duplicates and dead letters, in one transaction.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+use super::{
+    ActiveRegistry, Engine, EngineError,
+    outputs::Emission,
+    prepare::{Arrival, PreparedCommand},
+    reissue::advances_of,
+    work::Work,
+};
+use crate::{
+    domain::{
+        body::Body,
+        command::{Cancel, Command, Opening},
+        ids::RequestId,
+        plan::NoPlan,
+        request::{
+            open::{CannotOpen, open},
+            operate,
+        },
+        time::At,
+        words::DeadLetterReason,
+    },
+    store::{Gate, InboxRow, Lock, Transaction, run::run},
+    wire::Refusal,
+};
+
+/// What became of a command.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Verdict {
+    /// It was carried out.
+    Taken(RequestId),
+    /// It had been taken before: nothing changed.
+    Duplicate(RequestId),
+    /// It could not be taken.
+    Refused(Refusal),
+}
+
+/// What a batch of commands came to.
+#[derive(Debug)]
+pub struct TakenIn {
+    /// What became of each.
+    pub verdicts: Vec<Verdict>,
+    /// What has to be produced.
+    pub emission: Emission,
+}
+
+impl Engine {
+    /// Takes a batch of commands in.
+    pub async fn take_in(&self, arrivals: &[Arrival<PreparedCommand>]) -> Result<TakenIn, EngineError> {
+        let active = self.active()?;
+        let outboxed = arrivals.iter().any(|arrival| arrival.origin.is_none());
+        let advances = advances_of(arrivals);
+        let (verdicts, finished) = run(self.store.as_ref(), "intake", &*self.metrics, async |tx, lock| {
+            tx.gate(Gate::Shared).await?;
+            tx.advance(&advances).await?;
+            let (verdicts, work) = self.decide_commands(arrivals, &active, tx, lock).await?;
+            let finished = work.finish(self, self.clock.now(), outboxed)?;
+            tx.write(&finished.changes).await?;
+            Ok::<_, EngineError>((verdicts, finished))
+        })
+        .await?;
+        self.count_commands(arrivals, &verdicts);
+        let emission = finished.emit(self, outboxed).await?;
+        Ok(TakenIn { verdicts, emission })
+    }
+
+    async fn decide_commands<'a>(
+        &self,
+        arrivals: &'a [Arrival<PreparedCommand>],
+        active: &ActiveRegistry,
+        tx: &mut dyn Transaction,
+        lock: Lock,
+    ) -> Result<(Vec<Verdict>, Work<'a>), EngineError> {
+        let prepared = || arrivals.iter().filter_map(|arrival| arrival.content.as_ref().ok());
+        let keys: Vec<_> = prepared().map(|p| (p.command.tenant(), p.command.command_id())).collect();
+        let mut ids: Vec<RequestId> = prepared().map(|p| p.command.request_id()).collect();
+        ids.sort_unstable();
+        ids.dedup();
+        let known = tx.inbox(&keys).await?;
+        let mut work = Work::with_loaded(tx.load(&ids, lock).await?);
+        let now = self.clock.now();
+        let decided = catch_unwind(AssertUnwindSafe(|| {
+            let mut decider = Decider { engine: self, active, now, known, work: &mut work };
+            arrivals.iter().map(|arrival| decider.decide(arrival)).collect::<Result<Vec<_>, _>>()
+        }));
+        Ok((decided.map_err(|_| EngineError::Panicked)??, work))
+    }
+
+    fn count_commands(&self, arrivals: &[Arrival<PreparedCommand>], verdicts: &[Verdict]) {
+        for (arrival, verdict) in arrivals.iter().zip(verdicts) {
+            let kind = arrival.content.as_ref().map_or("unreadable", |p| p.command.type_name());
+            let result = match verdict {
+                Verdict::Taken(_) => "accepted",
+                Verdict::Duplicate(_) => "duplicate",
+                Verdict::Refused(refusal) => refusal.reason.as_str(),
+            };
+            self.metrics.command(kind, result);
+            if let (Verdict::Refused(refusal), Some(_)) = (verdict, &arrival.origin) {
+                self.metrics.dead_letter(refusal.reason);
+            }
+        }
+    }
+}
+
+/// Decides one command after the other against what is stored and what the batch has done so far.
+struct Decider<'e, 'w, 'a> {
+    engine: &'e Engine,
+    active: &'e ActiveRegistry,
+    now: At,
+    known: Vec<InboxRow>,
+    work: &'w mut Work<'a>,
+}
+
+impl<'a> Decider<'_, '_, 'a> {
+    fn decide(&mut self, arrival: &'a Arrival<PreparedCommand>) -> Result<Verdict, EngineError> {
+        let decided = match &arrival.content {
+            Ok(prepared) => self.carry_out(prepared)?,
+            Err(refusal) => Err(refusal.clone()),
+        };
+        match decided {
+            Ok(verdict) => Ok(verdict),
+            Err(refusal) => {
+                // Over HTTP the answer says it; on a topic only a dead letter can.
+                if let Some(origin) = &arrival.origin {
+                    let letter = self.engine.dead_letter(origin, &refusal, &arrival.raw, self.now)?;
+                    self.work.dead_letters.push(letter);
+                }
+                Ok(Verdict::Refused(refusal))
+            }
+        }
+    }
+
+    fn carry_out(&mut self, prepared: &'a PreparedCommand) -> Result<Result<Verdict, Refusal>, EngineError> {
+        let command = &prepared.command;
+        if let Some(verdict) = self.repeated(prepared) {
+            return Ok(verdict);
+        }
+        let done = match command {
+            Command::Open(opening) => self.open(opening, prepared)?,
+            Command::Cancel(cancel) => self.cancel(cancel)?,
+        };
+        if done.is_ok() {
+            self.remember(prepared);
+        }
+        Ok(done.map(|()| Verdict::Taken(command.request_id())))
+    }
+
+    /// The same command again changes nothing; the same id with another payload is a conflict.
+    fn repeated(&self, prepared: &PreparedCommand) -> Option<Result<Verdict, Refusal>> {
+        let command = &prepared.command;
+        let same_key = |row: &&InboxRow| row.command_id == command.command_id() && row.tenant == *command.tenant();
+        let row = self.known.iter().chain(&self.work.inbox).find(same_key)?;
+        Some(if row.digest == prepared.digest {
+            Ok(Verdict::Duplicate(row.request_id))
+        } else {
+            Err(conflict("this command_id was taken with another payload"))
+        })
+    }
+
+    fn remember(&mut self, prepared: &PreparedCommand) {
+        self.work.inbox.push(InboxRow {
+            tenant: prepared.command.tenant().clone(),
+            command_id: prepared.command.command_id(),
+            digest: prepared.digest,
+            request_id: prepared.command.request_id(),
+        });
+    }
+
+    fn open(
+        &mut self,
+        opening: &'a Opening,
+        prepared: &'a PreparedCommand,
+    ) -> Result<Result<(), Refusal>, EngineError> {
+        if let (Some(ours), Some(theirs)) = (&self.engine.region, &opening.region)
+            && ours != theirs
+        {
+            return Ok(Err(Refusal::new(DeadLetterReason::WrongRegion, format!("region: this is {ours}"))));
+        }
+        if self.work.get_mut(opening.request_id).is_some() {
+            return Ok(Err(conflict("this request_id was opened by another command")));
+        }
+        let Some(subject) = &prepared.subject else { return Ok(Err(internal("an opening without a subject"))) };
+        let context = self.engine.context(self.active, self.now);
+        match open(opening, subject.commitment, self.active.revision, &self.engine.rules, &context) {
+            Ok(mut opened) => {
+                let body = Body::of(opening, std::mem::take(&mut opened.identities));
+                self.work.opened(opened, body, &opening.identities, subject);
+                Ok(Ok(()))
+            }
+            Err(CannotOpen::NoPlan(no_plan @ NoPlan::NoProcessor)) => {
+                Ok(Err(Refusal::new(DeadLetterReason::NoProcessor, no_plan.to_string())))
+            }
+            Err(CannotOpen::NoPlan(no_plan @ NoPlan::TooManyTasks)) => {
+                Ok(Err(Refusal::new(DeadLetterReason::Internal, no_plan.to_string())))
+            }
+            Err(CannotOpen::Illegal(illegal)) => Err(illegal.into()),
+        }
+    }
+
+    fn cancel(&mut self, cancel: &Cancel) -> Result<Result<(), Refusal>, EngineError> {
+        let context = self.engine.context(self.active, self.now);
+        let found = self.work.get_mut(cancel.request_id).filter(|touched| touched.request.head.tenant == cancel.tenant);
+        let Some(touched) = found else {
+            return Ok(Err(Refusal::new(DeadLetterReason::UnknownRequest, "there is no such request".to_owned())));
+        };
+        // A refused decision must leave nothing behind, so it is tried on a copy.
+        let mut request = touched.request.clone();
+        match request.cancel(None, &context) {
+            Ok(trail) => {
+                touched.request = request;
+                touched.trail.append(trail);
+                Ok(Ok(()))
+            }
+            Err(refused @ operate::Refused::TooLate) => {
+                Ok(Err(Refusal::new(DeadLetterReason::TooLate, refused.to_string())))
+            }
+            Err(refused @ (operate::Refused::Closed | operate::Refused::WrongState)) => {
+                Ok(Err(Refusal::new(DeadLetterReason::WrongState, refused.to_string())))
+            }
+        }
+    }
+}
+
+fn conflict(detail: &str) -> Refusal {
+    Refusal::new(DeadLetterReason::ConflictingDuplicate, detail.to_owned())
+}
+
+fn internal(detail: &str) -> Refusal {
+    Refusal::new(DeadLetterReason::Internal, detail.to_owned())
+}

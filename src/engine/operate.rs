@@ -1,0 +1,85 @@
+//! An operator's decisions about one task or request, and what people look up.
+
+use super::{Engine, EngineError, OperateError, outputs::Emission, work::Work};
+use crate::{
+    domain::{
+        ids::{RequestId, TaskId},
+        request::{Context, Request, Trail, operate::Refused},
+        task_ids::request_candidates,
+    },
+    store::{Gate, Lock, StoredRequest, Transaction, run::run},
+};
+
+/// What an operator decides about a task.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum TaskDecision {
+    /// Have it done again.
+    Retry,
+    /// Do without it.
+    Waive,
+}
+
+impl Engine {
+    /// Carries out an operator's decision about a task. The reason is kept sealed beside the ledger.
+    pub async fn decide_task(
+        &self,
+        id: TaskId,
+        decision: TaskDecision,
+        actor: &str,
+        reason: Option<&str>,
+    ) -> Result<(Request, Emission), OperateError> {
+        let (request, ordinal) = self.find_task(id).await?;
+        let note = serde_json::json!({ "task": ordinal, "by": actor, "reason": reason });
+        self.decide(request.id, "operate", note, |request, context| match decision {
+            TaskDecision::Retry => request.retry(ordinal, actor, context),
+            TaskDecision::Waive => request.waive(ordinal, actor, context),
+        })
+        .await
+    }
+
+    /// The request that a task belongs to, and the task's place in its plan.
+    pub async fn find_task(&self, id: TaskId) -> Result<(Request, u16), OperateError> {
+        let candidates: Vec<(RequestId, u16)> = request_candidates(id).collect();
+        let ids: Vec<RequestId> = candidates.iter().map(|(request, _)| *request).collect();
+        let stored = self.store.requests(&ids).await.map_err(EngineError::from)?;
+        let found = stored.into_iter().map(|stored| stored.request).find_map(|request| {
+            let (_, ordinal) = candidates.iter().find(|(candidate, _)| *candidate == request.id)?;
+            (usize::from(*ordinal) < request.tasks.len()).then_some((request, *ordinal))
+        });
+        found.ok_or(OperateError::Unknown("task"))
+    }
+
+    async fn decide(
+        &self,
+        id: RequestId,
+        name: &'static str,
+        note: serde_json::Value,
+        decision: impl Fn(&mut Request, &Context<'_>) -> Result<Trail, Refused>,
+    ) -> Result<(Request, Emission), OperateError> {
+        let active = self.active()?;
+        let decided = run(self.store.as_ref(), name, &*self.metrics, async |tx: &mut dyn Transaction, _| {
+            tx.gate(Gate::Shared).await?;
+            let mut work = Work::with_loaded(tx.load(&[id], Lock::Rows).await?);
+            let now = self.clock.now();
+            let context = self.context(&active, now);
+            let Some(touched) = work.get_mut(id) else { return Ok(None) };
+            match decision(&mut touched.request, &context) {
+                Ok(trail) => touched.trail.append(trail),
+                Err(refused) => return Ok(Some(Err(refused))),
+            }
+            touched.notes.push(note.clone());
+            let request = touched.request.clone();
+            let finished = work.finish(self, now, true)?;
+            tx.write(&finished.changes).await?;
+            Ok::<_, EngineError>(Some(Ok((request, finished))))
+        })
+        .await?;
+        let (request, finished) = decided.ok_or(OperateError::Unknown("request"))??;
+        Ok((request, finished.emit(self, true).await.map_err(OperateError::Engine)?))
+    }
+
+    /// One request.
+    pub async fn request(&self, id: RequestId) -> Result<Option<Request>, EngineError> {
+        Ok(self.store.requests(&[id]).await?.pop().map(|StoredRequest { request, .. }| request))
+    }
+}

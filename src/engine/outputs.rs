@@ -1,0 +1,185 @@
+//! What has to be produced after a commit: tasks to processors, statuses to upstream, dead letters to operators.
+
+use std::sync::Arc;
+
+use super::{Engine, EngineError, time_ordered_id};
+use crate::{
+    domain::{
+        body::{Body, Subject},
+        identity::Identity,
+        ids::{IdentityType, RequestId},
+        request::Request,
+        task::TaskState,
+        time::At,
+    },
+    store::{DeadLetter, DeadLetterState, Origin, StoredBody},
+    wire,
+};
+
+/// One message to be produced.
+#[derive(Debug, Clone)]
+pub struct Record {
+    /// The topic.
+    pub topic: Arc<str>,
+    /// The key: a request, or none.
+    pub key: Option<RequestId>,
+    /// What it is.
+    pub kind: RecordKind,
+    /// The value.
+    pub payload: Vec<u8>,
+}
+
+/// What a message is, with what its headers need.
+#[derive(Debug, Clone)]
+pub enum RecordKind {
+    /// A task: the CloudEvents id is the task's, with generation and attempt.
+    Task {
+        /// The id.
+        event_id: String,
+    },
+    /// A status: the CloudEvents id is the request's, with the revision.
+    Status {
+        /// The id.
+        event_id: String,
+    },
+    /// A dead letter.
+    DeadLetter {
+        /// Where it came from and why.
+        headers: Vec<(&'static str, String)>,
+    },
+}
+
+/// Everything that one transaction wants to have produced.
+#[derive(Debug, Default)]
+pub struct Emission {
+    /// The messages. A request's status stands before its tasks.
+    pub records: Vec<Record>,
+    /// The requests whose status is among them, at which revision.
+    pub revisions: Vec<(RequestId, u32)>,
+    /// Whether an outbox row remembers these requests until their messages are delivered.
+    pub outboxed: bool,
+}
+
+impl Emission {
+    /// Whether there is nothing to produce.
+    pub fn is_empty(&self) -> bool {
+        self.records.is_empty()
+    }
+
+    /// Adds what another one has.
+    pub fn append(&mut self, mut other: Self) {
+        self.records.append(&mut other.records);
+        self.revisions.append(&mut other.revisions);
+        self.outboxed |= other.outboxed;
+    }
+}
+
+impl Engine {
+    /// Adds a request's status.
+    pub(super) fn emit_status(&self, request: &Request, emission: &mut Emission) -> Result<(), EngineError> {
+        emission.revisions.push((request.id, request.revision));
+        emission.records.push(Record {
+            topic: Arc::clone(&self.topics.status),
+            key: Some(request.id),
+            kind: RecordKind::Status { event_id: format!("{}:{}", request.id, request.revision) },
+            payload: serde_json::to_vec(&wire::status::Status::of(request))?,
+        });
+        Ok(())
+    }
+
+    /// Adds the message of a task that is dispatched.
+    pub(super) fn emit_task(
+        &self,
+        request: &Request,
+        ordinal: u16,
+        body: &Body,
+        identities: &[Identity],
+        emission: &mut Emission,
+    ) -> Result<(), EngineError> {
+        let task = request.task(ordinal);
+        let TaskState::Dispatched { ack_by, .. } = task.state else { return Ok(()) };
+        let task_id = request.task_id(ordinal);
+        let token = self.vault.token(request.id, task_id, task.generation, task.attempt);
+        let wanted = body.identities.get(usize::from(ordinal)).map_or(&[][..], Vec::as_slice);
+        let message = wire::task::Task {
+            task_id,
+            request_id: request.id,
+            processor: &task.processor,
+            generation: task.generation,
+            attempt: task.attempt,
+            action: task.action,
+            tenant: &request.head.tenant,
+            identities: declared(identities, wanted),
+            scope: wire::task::Scope {
+                purposes: body.scope.purposes(),
+                categories: if task.categories.is_empty() { body.scope.categories() } else { &task.categories },
+            },
+            reason: request.head.reason,
+            data_before: request.head.requested_at,
+            respond_by: ack_by,
+            deadline: request.head.deadline,
+            ack: wire::task::AckTo { topic: &self.topics.acks, url: &self.ack_url, token: token.as_ref() },
+        };
+        emission.records.push(Record {
+            topic: self.task_topic(&task.processor),
+            key: Some(request.id),
+            kind: RecordKind::Task { event_id: format!("{task_id}:{}:{}", task.generation, task.attempt) },
+            payload: serde_json::to_vec(&message)?,
+        });
+        Ok(())
+    }
+
+    /// Adds a dead letter.
+    pub(super) fn emit_dead_letter(&self, letter: &DeadLetter, emission: &mut Emission) {
+        let headers = wire::dead_letter::headers(
+            &letter.reason,
+            &letter.origin.topic,
+            letter.origin.partition,
+            letter.origin.offset,
+            letter.at,
+        );
+        emission.records.push(Record {
+            topic: Arc::clone(&self.topics.dead_letters),
+            key: None,
+            kind: RecordKind::DeadLetter { headers },
+            payload: letter.sealed.clone().unwrap_or_default(),
+        });
+    }
+
+    /// Opens the body and the subject of a stored request.
+    pub(super) fn open_stored(
+        &self,
+        request: &Request,
+        wrapped_key: Option<&[u8]>,
+        bodies: &[StoredBody],
+    ) -> Result<(Body, Subject), EngineError> {
+        let stored = bodies.iter().find(|body| body.id == request.id).ok_or(EngineError::NoBody(request.id))?;
+        let wrapped_key = wrapped_key.ok_or(EngineError::Shredded(request.id))?;
+        let plain = self.vault.open_subject(&request.head.tenant, request.id, wrapped_key, &stored.sealed)?;
+        Ok((Body::unpack(&stored.body)?, Subject::unpack(&plain)?))
+    }
+
+    /// A dead letter with its own id.
+    pub(super) fn dead_letter(
+        &self,
+        origin: &Origin,
+        refusal: &wire::Refusal,
+        raw: &[u8],
+        at: At,
+    ) -> Result<DeadLetter, EngineError> {
+        Ok(DeadLetter {
+            id: time_ordered_id(at),
+            reason: refusal.reason.as_str().to_owned(),
+            detail: refusal.detail.clone(),
+            origin: origin.clone(),
+            at,
+            state: DeadLetterState::Open,
+            sealed: Some(self.vault.seal_dead_letter(raw)),
+        })
+    }
+}
+
+/// The identities that a processor declared, and no others.
+fn declared<'a>(identities: &'a [Identity], wanted: &[IdentityType]) -> Vec<&'a Identity> {
+    identities.iter().filter(|identity| wanted.contains(&identity.kind)).collect()
+}

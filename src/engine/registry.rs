@@ -1,0 +1,50 @@
+//! The registry's revisions: they live in the store, and one activation counts for all workers.
+
+use super::{Engine, EngineError};
+use crate::domain::registry::{Registry, RegistryRevision};
+
+/// What applying a registry came to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Applied {
+    /// It is the active one now.
+    Activated(RegistryRevision),
+    /// It was the active one already.
+    Unchanged(RegistryRevision),
+}
+
+/// Reads a stored registry.
+pub fn read(text: &str) -> Result<Registry, EngineError> {
+    Ok(serde_json::from_str(text)?)
+}
+
+impl Engine {
+    /// Makes a registry the active one for all workers, unless it is already.
+    pub async fn apply_registry(&self, registry: &Registry) -> Result<Applied, EngineError> {
+        let text = serde_json::to_string(registry)?;
+        loop {
+            let current = self.store.registry().await?;
+            if let Some(current) = &current
+                && read(&current.text)? == *registry
+            {
+                self.activate(current.revision, registry.clone());
+                return Ok(Applied::Unchanged(current.revision));
+            }
+            let expected = current.map_or(0, |current| current.revision);
+            if self.store.activate_registry(expected, &text, self.clock.now()).await? {
+                self.activate(expected + 1, registry.clone());
+                return Ok(Applied::Activated(expected + 1));
+            }
+            // Another worker was faster: look again at what it has activated.
+        }
+    }
+
+    /// Takes over the revision that is active in the store; `None`: there is none yet.
+    pub async fn load_registry(&self) -> Result<Option<RegistryRevision>, EngineError> {
+        let Some(stored) = self.store.registry().await? else { return Ok(None) };
+        if self.active().is_ok_and(|active| active.revision == stored.revision) {
+            return Ok(Some(stored.revision));
+        }
+        self.activate(stored.revision, read(&stored.text)?);
+        Ok(Some(stored.revision))
+    }
+}

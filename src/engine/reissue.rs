@@ -1,0 +1,96 @@
+//! Producing again what may not have been produced: after a crash between commit and produce, after a failed delivery,
+//! and for what stands in the outbox.
+//!
+//! The domain does not run: the gates are looked at again under the lock, and what is true now is said again.
+
+use std::collections::BTreeMap;
+
+use super::{Engine, EngineError, outputs::Emission, prepare::Arrival};
+use crate::{
+    domain::{ids::RequestId, request::Request, task::TaskState, time::At},
+    store::{Advance, Gate, Lock, Origin, StoredRequest, run::run},
+};
+
+impl Engine {
+    /// Says again where these requests stand, what their processors were asked, and which of these messages were
+    /// dead-lettered.
+    pub async fn reissue(&self, ids: &[RequestId], origins: &[Origin]) -> Result<Emission, EngineError> {
+        let (stored, letters) = run(self.store.as_ref(), "reissue", &*self.metrics, async |tx, _| {
+            tx.gate(Gate::Shared).await?;
+            let stored = tx.load(ids, Lock::Rows).await?;
+            Ok::<_, EngineError>((stored, tx.dead_letters_of(origins).await?))
+        })
+        .await?;
+        let out: Vec<RequestId> =
+            stored.iter().filter(|stored| !dispatched(&stored.request).is_empty()).map(|s| s.request.id).collect();
+        let bodies = self.store.bodies(&out).await?;
+        let mut emission = Emission::default();
+        for StoredRequest { request, wrapped_key } in &stored {
+            self.emit_status(request, &mut emission)?;
+            let ordinals = dispatched(request);
+            if ordinals.is_empty() {
+                continue;
+            }
+            let (body, subject) = self.open_stored(request, wrapped_key.as_deref(), &bodies)?;
+            for ordinal in ordinals {
+                self.emit_task(request, ordinal, &body, &subject.identities, &mut emission)?;
+            }
+        }
+        for letter in &letters {
+            self.emit_dead_letter(letter, &mut emission);
+        }
+        Ok(emission)
+    }
+
+    /// The statuses of those of these requests that have moved on since: the last record of a key is then the highest.
+    pub async fn catch_up(&self, produced: &[(RequestId, u32)]) -> Result<Emission, EngineError> {
+        let ids: Vec<RequestId> = produced.iter().map(|(id, _)| *id).collect();
+        let now: BTreeMap<RequestId, u32> = self.store.revisions(&ids).await?.into_iter().collect();
+        let moved: Vec<RequestId> = produced
+            .iter()
+            .filter(|(id, revision)| now.get(id).is_some_and(|now| now > revision))
+            .map(|(id, _)| *id)
+            .collect();
+        let mut emission = Emission::default();
+        if moved.is_empty() {
+            return Ok(emission);
+        }
+        for stored in self.store.requests(&moved).await? {
+            self.emit_status(&stored.request, &mut emission)?;
+        }
+        Ok(emission)
+    }
+}
+
+fn dispatched(request: &Request) -> Vec<u16> {
+    request
+        .ordinals()
+        .filter(|ordinal| matches!(request.task(*ordinal).state, TaskState::Dispatched { .. }))
+        .collect()
+}
+
+/// How a batch moves the positions of the partitions that it came from.
+pub(super) fn advances_of<T>(arrivals: &[Arrival<T>]) -> Vec<Advance> {
+    let mut advances: Vec<Advance> = Vec::new();
+    for arrival in arrivals {
+        let Some(origin) = &arrival.origin else { continue };
+        let same = |advance: &&mut Advance| advance.partition == origin.partition && advance.topic == origin.topic;
+        match advances.iter_mut().find(same) {
+            Some(advance) => {
+                advance.next = advance.next.max(origin.offset + 1);
+            }
+            None => advances.push(Advance {
+                cluster: origin.cluster.clone(),
+                topic: origin.topic.clone(),
+                partition: origin.partition,
+                first: origin.offset,
+                next: origin.offset + 1,
+                // Only a reading of the partition's end says up to when it was read: producers' clocks may say anything.
+                seen_until: At::default(),
+            }),
+        }
+    }
+    // Rows are locked in one order by everybody.
+    advances.sort_by(|a, b| (&a.topic, a.partition).cmp(&(&b.topic, b.partition)));
+    advances
+}

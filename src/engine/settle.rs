@@ -1,0 +1,207 @@
+//! Settling: a batch of acks moves their tasks, in one transaction.
+
+use std::{
+    collections::HashSet,
+    panic::{AssertUnwindSafe, catch_unwind},
+    time::Duration,
+};
+
+use super::{
+    ActiveRegistry, Engine, EngineError,
+    outputs::Emission,
+    prepare::{Arrival, PreparedAck},
+    reissue::advances_of,
+    work::Work,
+};
+use crate::{
+    domain::{
+        entry::Entry,
+        ids::RequestId,
+        request::answer::{AckRefusal, Taken},
+        task::TaskState,
+        time::At,
+        words::DeadLetterReason,
+    },
+    store::{Gate, Lock, Transaction, run::run},
+    wire::Refusal,
+};
+
+/// What became of an ack.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum AckVerdict {
+    /// It counted.
+    Counted {
+        /// How long after its task was sent.
+        after: Option<Duration>,
+    },
+    /// It repeats what is known.
+    Repeated,
+    /// It changes nothing.
+    Refused(Refusal),
+}
+
+/// What a batch of acks came to.
+#[derive(Debug)]
+pub struct Settled {
+    /// What became of each.
+    pub verdicts: Vec<AckVerdict>,
+    /// What has to be produced.
+    pub emission: Emission,
+}
+
+impl Engine {
+    /// Settles a batch of acks.
+    pub async fn settle(&self, arrivals: &[Arrival<PreparedAck>]) -> Result<Settled, EngineError> {
+        let active = self.active()?;
+        let outboxed = arrivals.iter().any(|arrival| arrival.origin.is_none());
+        let advances = advances_of(arrivals);
+        let (verdicts, finished) = run(self.store.as_ref(), "settle", &*self.metrics, async |tx, lock| {
+            tx.gate(Gate::Shared).await?;
+            tx.advance(&advances).await?;
+            let (verdicts, work) = self.decide_acks(arrivals, &active, tx, lock).await?;
+            let finished = work.finish(self, self.clock.now(), outboxed)?;
+            tx.write(&finished.changes).await?;
+            Ok::<_, EngineError>((verdicts, finished))
+        })
+        .await?;
+        self.count_acks(arrivals, &verdicts);
+        let emission = finished.emit(self, outboxed).await?;
+        Ok(Settled { verdicts, emission })
+    }
+
+    async fn decide_acks<'a>(
+        &self,
+        arrivals: &'a [Arrival<PreparedAck>],
+        active: &ActiveRegistry,
+        tx: &mut dyn Transaction,
+        lock: Lock,
+    ) -> Result<(Vec<AckVerdict>, Work<'a>), EngineError> {
+        let mut ids: Vec<RequestId> =
+            arrivals.iter().filter_map(|arrival| arrival.content.as_ref().ok()).map(|p| p.ack.request_id).collect();
+        ids.sort_unstable();
+        ids.dedup();
+        let mut work = Work::with_loaded(tx.load(&ids, lock).await?);
+        let now = self.clock.now();
+        let decided = catch_unwind(AssertUnwindSafe(|| {
+            let verdicts = arrivals
+                .iter()
+                .map(|arrival| self.decide_ack(arrival, active, now, &mut work))
+                .collect::<Result<Vec<_>, EngineError>>()?;
+            self.conclude_answers(arrivals, &verdicts, active, now, &mut work)?;
+            Ok::<_, EngineError>(verdicts)
+        }));
+        Ok((decided.map_err(|_| EngineError::Panicked)??, work))
+    }
+
+    fn decide_ack(
+        &self,
+        arrival: &Arrival<PreparedAck>,
+        active: &ActiveRegistry,
+        now: At,
+        work: &mut Work<'_>,
+    ) -> Result<AckVerdict, EngineError> {
+        let refusal = match &arrival.content {
+            Ok(prepared) => match self.take_answer(prepared, active, now, work) {
+                Ok(verdict) => return Ok(verdict),
+                Err(refused) => {
+                    let reason = match refused {
+                        AckRefusal::UnknownTask => DeadLetterReason::UnknownTask,
+                        AckRefusal::Forged => DeadLetterReason::ForgedAck,
+                        AckRefusal::Stale => DeadLetterReason::StaleAck,
+                    };
+                    Refusal::new(reason, refused.to_string())
+                }
+            },
+            Err(refusal) => refusal.clone(),
+        };
+        if let Some(origin) = &arrival.origin {
+            work.dead_letters.push(self.dead_letter(origin, &refusal, &arrival.raw, now)?);
+        }
+        Ok(AckVerdict::Refused(refusal))
+    }
+
+    fn take_answer(
+        &self,
+        prepared: &PreparedAck,
+        active: &ActiveRegistry,
+        now: At,
+        work: &mut Work<'_>,
+    ) -> Result<AckVerdict, AckRefusal> {
+        let touched = work.get_mut(prepared.ack.request_id).ok_or(AckRefusal::UnknownTask)?;
+        let sent_at = touched.request.find_task(prepared.ack.task_id).and_then(|ordinal| {
+            match touched.request.task(ordinal).state {
+                TaskState::Dispatched { at, .. } | TaskState::Accepted { at, .. } => Some(at),
+                _ => None,
+            }
+        });
+        let context = self.context(active, now);
+        let taken =
+            touched.request.answer(&prepared.ack, prepared.token_matches, &context, &mut touched.trail)?;
+        let Taken::Counted(ordinal) = taken else { return Ok(AckVerdict::Repeated) };
+        if let Some(proof) = &prepared.proof {
+            let task = touched.request.task(ordinal);
+            let mut note = proof.text.clone();
+            note["task"] = serde_json::json!(ordinal);
+            note["generation"] = serde_json::json!(task.generation);
+            note["attempt"] = serde_json::json!(prepared.ack.attempt);
+            touched.notes.push(note);
+            touched.trail.entries.push(Entry::Evidence {
+                ordinal,
+                records: proof.records,
+                commitment: proof.commitment,
+            });
+        }
+        Ok(AckVerdict::Counted { after: sent_at.map(|at| now.since(at)) })
+    }
+
+    /// Derives what follows, once for each request that an ack has moved.
+    fn conclude_answers(
+        &self,
+        arrivals: &[Arrival<PreparedAck>],
+        verdicts: &[AckVerdict],
+        active: &ActiveRegistry,
+        now: At,
+        work: &mut Work<'_>,
+    ) -> Result<(), EngineError> {
+        let context = self.context(active, now);
+        let mut concluded = HashSet::new();
+        for (arrival, verdict) in arrivals.iter().zip(verdicts) {
+            let (Ok(prepared), AckVerdict::Counted { .. }) = (&arrival.content, verdict) else { continue };
+            let id = prepared.ack.request_id;
+            if let Some(touched) = work.get_mut(id)
+                && concluded.insert(id)
+            {
+                touched.request.finish_answers(&context, &mut touched.trail)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn count_acks(&self, arrivals: &[Arrival<PreparedAck>], verdicts: &[AckVerdict]) {
+        for (arrival, verdict) in arrivals.iter().zip(verdicts) {
+            let Ok(prepared) = &arrival.content else {
+                if let (AckVerdict::Refused(refusal), Some(_)) = (verdict, &arrival.origin) {
+                    self.metrics.dead_letter(refusal.reason);
+                }
+                continue;
+            };
+            // A forger may write any name, so only what came from the task's own processor is counted under its name.
+            let processor = prepared.ack.processor.as_str();
+            match verdict {
+                AckVerdict::Counted { after } => {
+                    self.metrics.ack(processor, prepared.ack.answer.outcome().as_str());
+                    if let Some(after) = after {
+                        self.metrics.ack_time(processor, *after);
+                    }
+                }
+                AckVerdict::Repeated => self.metrics.ack(processor, "duplicate"),
+                AckVerdict::Refused(refusal) => {
+                    self.metrics.ack("", refusal.reason.as_str());
+                    if arrival.origin.is_some() {
+                        self.metrics.dead_letter(refusal.reason);
+                    }
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,303 @@
+//! A transaction's work in memory: the requests that it touches, what happens to each, and what all of it comes to.
+
+use std::collections::HashMap;
+
+use super::{Engine, EngineError, outputs::Emission, prepare::PreparedSubject};
+use crate::{
+    domain::{
+        body::Body,
+        entry::{Entry, Leaf},
+        identity::Identity,
+        ids::RequestId,
+        request::{Life, Request, Trail, open::Opened},
+        time::At,
+        words::Status,
+    },
+    store::{
+        Changes, CounterKey, DeadLetter, InboxRow, LeafRow, MovedRow, OpenedRow, StoredBody, StoredRequest,
+    },
+};
+
+/// A request that the transaction touches.
+#[derive(Debug)]
+pub(super) struct Touched<'a> {
+    pub(super) request: Request,
+    pub(super) trail: Trail,
+    /// Free text and references, for the sealed side row.
+    pub(super) notes: Vec<serde_json::Value>,
+    /// Whether its row in the agenda was due: it has to move in any case.
+    pub(super) woken: bool,
+    source: Source<'a>,
+    before: Option<Life>,
+}
+
+#[derive(Debug)]
+enum Source<'a> {
+    New { body: Box<Body>, identities: &'a [Identity], subject: &'a PreparedSubject },
+    Loaded { revision: u32, wrapped_key: Option<Vec<u8>> },
+}
+
+/// Everything that a transaction does.
+#[derive(Debug, Default)]
+pub(super) struct Work<'a> {
+    touched: HashMap<RequestId, Touched<'a>>,
+    order: Vec<RequestId>,
+    pub(super) inbox: Vec<InboxRow>,
+    pub(super) dead_letters: Vec<DeadLetter>,
+}
+
+/// What a committed transaction leaves to be produced: built before the commit, opened and sent after it.
+#[derive(Debug)]
+pub(super) struct Finished<'a> {
+    touched: Vec<Touched<'a>>,
+    pub(super) changes: Changes,
+}
+
+impl<'a> Work<'a> {
+    pub(super) fn with_loaded(stored: Vec<StoredRequest>) -> Self {
+        let mut work = Self::default();
+        for StoredRequest { request, wrapped_key } in stored {
+            let source = Source::Loaded { revision: request.revision, wrapped_key };
+            let before = Some(request.life.clone());
+            let touched = Touched { request, trail: Trail::default(), notes: Vec::new(), woken: false, source, before };
+            work.order.push(touched.request.id);
+            work.touched.insert(touched.request.id, touched);
+        }
+        work
+    }
+
+    pub(super) fn get_mut(&mut self, id: RequestId) -> Option<&mut Touched<'a>> {
+        self.touched.get_mut(&id)
+    }
+
+    pub(super) fn all_mut(&mut self) -> impl Iterator<Item = &mut Touched<'a>> {
+        self.touched.values_mut()
+    }
+
+    pub(super) fn opened(
+        &mut self,
+        opened: Opened,
+        body: Body,
+        identities: &'a [Identity],
+        subject: &'a PreparedSubject,
+    ) {
+        let Opened { request, trail, identities: _ } = opened;
+        let id = request.id;
+        let source = Source::New { body: Box::new(body), identities, subject };
+        self.order.push(id);
+        self.touched.insert(id, Touched { request, trail, notes: Vec::new(), woken: false, source, before: None });
+    }
+
+    /// Turns the work into what is written. `outboxed`: whether outbox rows have to remember the outputs.
+    pub(super) fn finish(mut self, engine: &Engine, now: At, outboxed: bool) -> Result<Finished<'a>, EngineError> {
+        let mut changes = Changes {
+            inbox: self.inbox,
+            dead_letters: self.dead_letters,
+            slot: engine.slot,
+            at: now,
+            ..Changes::default()
+        };
+        let mut counters = Counters::default();
+        let mut kept = Vec::with_capacity(self.order.len());
+        for id in self.order {
+            let Some(mut touched) = self.touched.remove(&id) else { continue };
+            if !touched.has_changed() {
+                continue;
+            }
+            touched.write_leaf(engine, now, &mut changes)?;
+            counters.count(&touched);
+            touched.write_row(&mut changes)?;
+            if outboxed && touched.is_worth_telling() {
+                changes.outbox.push((id, touched.request.revision));
+            }
+            kept.push(touched);
+        }
+        changes.counters = counters.into_sorted();
+        Ok(Finished { touched: kept, changes })
+    }
+}
+
+impl Touched<'_> {
+    fn has_changed(&self) -> bool {
+        match self.source {
+            Source::New { .. } => true,
+            Source::Loaded { revision, .. } => self.request.revision != revision,
+        }
+    }
+
+    /// Whether outsiders see a difference: a wake-up that only moved is none.
+    fn is_worth_telling(&self) -> bool {
+        let Some(before) = &self.before else { return true };
+        let unseen = |life: &Life| Life { wake_at: None, leaves: 0, readable: true, ..life.clone() };
+        !self.trail.moves.is_empty() || unseen(before) != unseen(&self.request.life)
+    }
+
+    fn write_leaf(&mut self, engine: &Engine, now: At, changes: &mut Changes) -> Result<(), EngineError> {
+        if self.trail.entries.is_empty() {
+            return Ok(());
+        }
+        let n = self.request.life.leaves;
+        self.request.life.leaves += 1;
+        let leaf = Leaf { request: self.request.id, n, at: now, entries: std::mem::take(&mut self.trail.entries) };
+        let sealed = if self.notes.is_empty() {
+            None
+        } else {
+            Some(engine.vault.seal_record(self.request.id, n, &serde_json::to_vec(&self.notes)?))
+        };
+        changes.leaves.push(LeafRow { request_id: self.request.id, n, leaf: leaf.to_bytes()?, sealed });
+        Ok(())
+    }
+
+    fn write_row(&self, changes: &mut Changes) -> Result<(), EngineError> {
+        let request = self.request.clone();
+        match &self.source {
+            Source::New { body, subject, .. } => changes.opened.push(OpenedRow {
+                wrapped_key: request.life.readable.then(|| subject.sealed.wrapped_key.clone()),
+                body: body.pack()?,
+                sealed: subject.sealed.sealed.clone(),
+                digests: subject.digests.clone(),
+                request,
+            }),
+            Source::Loaded { revision, .. } => changes.moved.push(MovedRow {
+                from_revision: *revision,
+                shred: !request.life.readable && self.before.as_ref().is_some_and(|life| life.readable),
+                rewake: self.needs_rewake(),
+                request,
+            }),
+        }
+        Ok(())
+    }
+
+    /// The agenda's row moves when the time comes earlier, when it has come, and when there is none left. A row that is
+    /// earlier than it needs to be is harmless: it is never later than what the aggregate remembers.
+    fn needs_rewake(&self) -> bool {
+        let Some(before) = &self.before else { return true };
+        match (before.wake_at, self.request.life.wake_at) {
+            (Some(row), Some(wanted)) => self.woken || wanted < row,
+            (row, wanted) => self.woken || row != wanted,
+        }
+    }
+}
+
+/// Differences to the counters that gauges are read from.
+#[derive(Debug, Default)]
+struct Counters(HashMap<(&'static str, &'static str, String), i64>);
+
+impl Counters {
+    fn count(&mut self, touched: &Touched<'_>) {
+        for moved in &touched.trail.moves {
+            let processor = touched.request.task(moved.ordinal).processor.as_str();
+            if moved.from == Some(moved.to) {
+                continue;
+            }
+            if let Some(from) = moved.from {
+                self.add("tasks", from.as_str(), processor, -1);
+            }
+            self.add("tasks", moved.to.as_str(), processor, 1);
+        }
+        let after = &touched.request.life;
+        let before = touched.before.as_ref();
+        self.status(before.map(|life| life.status), after.status);
+        self.flag("overdue", before.is_some_and(|life| life.overdue), after.overdue);
+        self.flag("at_risk", before.is_some_and(|life| life.at_risk), after.at_risk);
+        self.flag("needs_attention", before.is_some_and(|life| life.needs_attention), after.needs_attention);
+        self.flag("sealed", before.is_some_and(|life| life.readable), after.readable);
+    }
+
+    fn status(&mut self, before: Option<Status>, after: Status) {
+        if before == Some(after) {
+            return;
+        }
+        if let Some(before) = before {
+            self.add("requests", before.as_str(), "", -1);
+        }
+        self.add("requests", after.as_str(), "", 1);
+    }
+
+    fn flag(&mut self, kind: &'static str, before: bool, after: bool) {
+        if before != after {
+            self.add(kind, "", "", if after { 1 } else { -1 });
+        }
+    }
+
+    fn add(&mut self, kind: &'static str, state: &'static str, processor: &str, by: i64) {
+        *self.0.entry((kind, state, processor.to_owned())).or_default() += by;
+    }
+
+    fn into_sorted(self) -> Vec<(CounterKey, i64)> {
+        let mut sorted: Vec<(CounterKey, i64)> = self
+            .0
+            .into_iter()
+            .filter(|(_, by)| *by != 0)
+            .map(|((kind, state, processor), by)| (CounterKey { kind, a: processor, b: state.to_owned() }, by))
+            .collect();
+        sorted.sort_unstable();
+        sorted
+    }
+}
+
+impl Finished<'_> {
+    /// Counts what was sent and what came to an end, once the changes are committed.
+    fn observe(&self, engine: &Engine) {
+        for touched in &self.touched {
+            for ordinal in &touched.trail.dispatched {
+                engine.metrics.dispatch(touched.request.task(*ordinal).processor.as_str(), "sent");
+            }
+            let was_open = touched.before.as_ref().is_none_or(|life| !life.status.is_final());
+            if let (true, Some(end)) = (was_open, touched.request.life.completed_at) {
+                let head = &touched.request.head;
+                engine.metrics.request_duration(head.action.as_str(), end.since(head.received_at));
+            }
+        }
+    }
+
+    /// Builds what has to be produced, once the changes are committed.
+    pub(super) async fn emit(self, engine: &Engine, outboxed: bool) -> Result<Emission, EngineError> {
+        self.observe(engine);
+        let mut emission = Emission { outboxed, ..Emission::default() };
+        let to_open: Vec<RequestId> = self
+            .touched
+            .iter()
+            .filter(|touched| !touched.trail.dispatched.is_empty() && matches!(touched.source, Source::Loaded { .. }))
+            .map(|touched| touched.request.id)
+            .collect();
+        let bodies = if to_open.is_empty() { Vec::new() } else { engine.store.bodies(&to_open).await? };
+        for touched in &self.touched {
+            if touched.is_worth_telling() {
+                engine.emit_status(&touched.request, &mut emission)?;
+            }
+            touched.emit_tasks(engine, &bodies, &mut emission)?;
+        }
+        for letter in &self.changes.dead_letters {
+            engine.emit_dead_letter(letter, &mut emission);
+        }
+        Ok(emission)
+    }
+}
+
+impl Touched<'_> {
+    fn emit_tasks(
+        &self,
+        engine: &Engine,
+        bodies: &[StoredBody],
+        emission: &mut Emission,
+    ) -> Result<(), EngineError> {
+        if self.trail.dispatched.is_empty() {
+            return Ok(());
+        }
+        match &self.source {
+            Source::New { body, identities, .. } => {
+                for ordinal in &self.trail.dispatched {
+                    engine.emit_task(&self.request, *ordinal, body, identities, emission)?;
+                }
+            }
+            Source::Loaded { wrapped_key, .. } => {
+                let opened = engine.open_stored(&self.request, wrapped_key.as_deref(), bodies)?;
+                for ordinal in &self.trail.dispatched {
+                    engine.emit_task(&self.request, *ordinal, &opened.0, &opened.1.identities, emission)?;
+                }
+            }
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,122 @@
+//! Topics: which there must be, which there are, and making those that are missing.
+
+use std::collections::BTreeMap;
+
+use rdkafka::{
+    admin::{AdminClient, AdminOptions, NewTopic, TopicReplication},
+    client::Client,
+    error::RDKafkaErrorCode,
+};
+
+use super::{
+    KafkaError,
+    client::{Cluster, PATIENCE, Quiet},
+    while_doing,
+};
+
+/// A topic that Lacuna reads or writes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Topic {
+    /// Its name.
+    pub name: String,
+    /// What it is for.
+    pub purpose: &'static str,
+    /// Who writes it, for the ACLs.
+    pub writers: &'static str,
+    /// Who reads it, for the ACLs.
+    pub readers: &'static str,
+    /// How many partitions it is made with.
+    pub partitions: i32,
+    /// Whether only the last record of a key is kept.
+    pub compacted: bool,
+    /// Whether it has to take messages of 4 MiB.
+    pub large: bool,
+}
+
+impl Topic {
+    fn settings(&self) -> Vec<(&'static str, &'static str)> {
+        let mut settings = Vec::new();
+        if self.compacted {
+            settings.push(("cleanup.policy", "compact"));
+        }
+        if self.large {
+            settings.push(("max.message.bytes", "4194304"));
+        }
+        settings
+    }
+}
+
+/// What happened to a topic.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Made {
+    /// It was made.
+    Created,
+    /// It was there.
+    Existed,
+}
+
+/// Asks and changes a cluster.
+pub struct Admin {
+    client: AdminClient<Quiet>,
+    servers: String,
+}
+
+impl std::fmt::Debug for Admin {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Admin").field("servers", &self.servers).finish_non_exhaustive()
+    }
+}
+
+impl Admin {
+    /// Connects.
+    pub fn new(cluster: &Cluster) -> Result<Self, KafkaError> {
+        let client = cluster.config().create_with_context(Quiet).map_err(while_doing("creating a client"))?;
+        Ok(Self { client, servers: cluster.servers.clone() })
+    }
+
+    fn inner(&self) -> &Client<Quiet> {
+        self.client.inner()
+    }
+
+    /// The topics of the cluster with their partitions. Blocks.
+    pub fn list(&self) -> Result<BTreeMap<String, i32>, KafkaError> {
+        let metadata = self
+            .inner()
+            .fetch_metadata(None, PATIENCE)
+            .map_err(|_| KafkaError::Unreachable { servers: self.servers.clone() })?;
+        Ok(metadata
+            .topics()
+            .iter()
+            .map(|topic| (topic.name().to_owned(), i32::try_from(topic.partitions().len()).unwrap_or(i32::MAX)))
+            .collect())
+    }
+
+    /// Makes those of these topics that do not exist. Existing ones are left as they are.
+    pub async fn create(&self, topics: &[Topic], replication: i32) -> Result<Vec<(String, Made)>, KafkaError> {
+        let new: Vec<NewTopic<'_>> = topics
+            .iter()
+            .map(|topic| {
+                topic.settings().into_iter().fold(
+                    NewTopic::new(&topic.name, topic.partitions, TopicReplication::Fixed(replication)),
+                    |new, (name, value)| new.set(name, value),
+                )
+            })
+            .collect();
+        let options = AdminOptions::new().operation_timeout(Some(PATIENCE)).request_timeout(Some(PATIENCE));
+        let results = self.client.create_topics(&new, &options).await.map_err(while_doing("creating topics"))?;
+        let mut made = Vec::new();
+        for result in results {
+            match result {
+                Ok(name) => made.push((name, Made::Created)),
+                Err((name, RDKafkaErrorCode::TopicAlreadyExists)) => made.push((name, Made::Existed)),
+                Err((_, code)) => {
+                    return Err(KafkaError::Client {
+                        doing: "creating a topic",
+                        source: rdkafka::error::KafkaError::AdminOp(code),
+                    });
+                }
+            }
+        }
+        Ok(made)
+    }
+}

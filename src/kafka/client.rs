@@ -1,0 +1,103 @@
+//! How clients are set up: what Lacuna's guarantees rest on is set here and cannot be configured away.
+
+use std::{collections::BTreeMap, time::Duration};
+
+use rdkafka::{
+    ClientConfig, ClientContext,
+    config::RDKafkaLogLevel,
+    producer::{BaseProducer, Producer},
+};
+
+use super::{KafkaError, while_doing};
+
+/// Where the cluster is and what the configuration adds.
+#[derive(Debug, Clone)]
+pub struct Cluster {
+    /// `host:port,…`.
+    pub servers: String,
+    /// Passed to librdkafka.
+    pub properties: BTreeMap<String, String>,
+}
+
+/// How long a broker may take to answer a question of ours.
+pub const PATIENCE: Duration = Duration::from_secs(10);
+
+impl Cluster {
+    /// What all clients share.
+    pub fn config(&self) -> ClientConfig {
+        let mut config = ClientConfig::new();
+        config.set("bootstrap.servers", &self.servers).set("client.id", "lacuna").set_log_level(RDKafkaLogLevel::Warning);
+        for (name, value) in &self.properties {
+            config.set(name, value);
+        }
+        config
+    }
+
+    /// A consumer of the group: it starts at the committed offset, and at the log's start where there is none.
+    pub fn consumer_config(&self, group_id: &str) -> ClientConfig {
+        let mut config = self.config();
+        config
+            .set("group.id", group_id)
+            .set("auto.offset.reset", "earliest")
+            .set("enable.auto.commit", "true")
+            // Offsets are stored by hand, once the outputs are confirmed; what is stored is committed every second.
+            .set("auto.commit.interval.ms", "1000")
+            .set("enable.auto.offset.store", "false")
+            .set("partition.assignment.strategy", "cooperative-sticky")
+            // Waiting up to 5 ms for a fuller answer costs less than it saves: batches wait 10 ms anyway.
+            .set("fetch.wait.max.ms", "20")
+            .set("queued.max.messages.kbytes", "16384");
+        config
+    }
+
+    /// A producer that is idempotent and gives up soon: what timed out is decided again.
+    pub fn producer_config(&self) -> ClientConfig {
+        let mut config = self.config();
+        config
+            .set("enable.idempotence", "true")
+            .set("acks", "all")
+            .set("compression.type", "lz4")
+            .set("linger.ms", "10")
+            .set("message.timeout.ms", "15000")
+            // The sealed bytes of a message that was itself too large have to fit.
+            .set("message.max.bytes", "4194304")
+            .set("queue.buffering.max.messages", "200000");
+        config
+    }
+
+    /// The cluster's id, which positions are kept under.
+    pub fn id(&self) -> Result<String, KafkaError> {
+        let producer: BaseProducer<Quiet> =
+            self.config().create_with_context(Quiet).map_err(while_doing("connecting"))?;
+        producer
+            .client()
+            .fetch_cluster_id(PATIENCE)
+            .ok_or_else(|| KafkaError::Unreachable { servers: self.servers.clone() })
+    }
+}
+
+/// Sends the client's own log lines to ours, where redaction and format apply.
+#[derive(Debug, Clone, Copy)]
+pub struct Quiet;
+
+impl ClientContext for Quiet {
+    fn log(&self, level: RDKafkaLogLevel, facility: &str, message: &str) {
+        log_line(level, facility, message);
+    }
+
+    fn error(&self, error: rdkafka::error::KafkaError, reason: &str) {
+        tracing::warn!(%error, reason, "Kafka client");
+    }
+}
+
+/// One log line of librdkafka.
+pub(super) fn log_line(level: RDKafkaLogLevel, facility: &str, message: &str) {
+    match level {
+        RDKafkaLogLevel::Emerg | RDKafkaLogLevel::Alert | RDKafkaLogLevel::Critical | RDKafkaLogLevel::Error => {
+            tracing::error!(facility, "{message}");
+        }
+        RDKafkaLogLevel::Warning => tracing::warn!(facility, "{message}"),
+        RDKafkaLogLevel::Notice | RDKafkaLogLevel::Info => tracing::info!(facility, "{message}"),
+        RDKafkaLogLevel::Debug => tracing::debug!(facility, "{message}"),
+    }
+}

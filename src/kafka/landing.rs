@@ -1,0 +1,151 @@
+//! From a committed transaction to confirmed outputs: produce, wait, produce again what was not confirmed, and bring
+//! the last record of each key up to date.
+
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex, PoisonError},
+};
+
+use tokio_util::sync::CancellationToken;
+
+use super::{KafkaError, outlet::{Outlet, Sent}};
+use crate::{
+    domain::ids::RequestId,
+    engine::{
+        Engine, EngineError,
+        outputs::{Emission, RecordKind},
+        schedule::Pauses,
+    },
+    store::Origin,
+};
+
+/// Lands emissions.
+#[derive(Debug, Clone)]
+pub struct Lander {
+    /// The use cases.
+    pub engine: Arc<Engine>,
+    /// The producer.
+    pub outlet: Arc<Outlet>,
+    /// Ends waiting at shutdown.
+    pub shutdown: CancellationToken,
+    handed_over: HandedOver,
+}
+
+/// The highest revision of each status on its way that this worker has handed to the producer.
+///
+/// Stages commit and hand over concurrently, so an earlier status can come second: it is left out then. Without this
+/// every landing would find that the worker itself has moved on, and say the same status twice.
+#[derive(Debug, Clone, Default)]
+struct HandedOver(Arc<Mutex<HashMap<RequestId, u32>>>);
+
+impl HandedOver {
+    /// Keeps of an emission what is not out of date, and remembers it.
+    fn hand_over(&self, emission: &mut Emission) {
+        let mut latest = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut outdated = Vec::new();
+        for (id, revision) in &emission.revisions {
+            let known = latest.entry(*id).or_insert(*revision);
+            if *known > *revision {
+                outdated.push(*id);
+            }
+            *known = (*known).max(*revision);
+        }
+        if !outdated.is_empty() {
+            let is_outdated = |record: &crate::engine::outputs::Record| {
+                matches!(record.kind, RecordKind::Status { .. }) && record.key.is_some_and(|id| outdated.contains(&id))
+            };
+            emission.records.retain(|record| !is_outdated(record));
+        }
+    }
+
+    /// What has landed is forgotten; the answer is the highest revision that was handed over.
+    fn land(&self, revisions: &[(RequestId, u32)]) -> Vec<(RequestId, u32)> {
+        let mut latest = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        revisions
+            .iter()
+            .map(|(id, revision)| {
+                let highest = latest.get(id).copied().unwrap_or(*revision);
+                if highest <= *revision {
+                    latest.remove(id);
+                }
+                (*id, highest)
+            })
+            .collect()
+    }
+}
+
+/// An emission that has been handed to the producer.
+#[derive(Debug)]
+pub struct Airborne {
+    sent: Sent,
+    revisions: Vec<(RequestId, u32)>,
+    /// Dead letters among it, which can be said again from the store.
+    origins: Vec<Origin>,
+    outboxed: bool,
+}
+
+/// How a landing ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Landed {
+    /// Everything is confirmed.
+    Confirmed,
+    /// The worker shuts down: what is not confirmed will be said again after the next start.
+    GivenUp,
+}
+
+impl Lander {
+    /// Puts it together.
+    pub fn new(engine: Arc<Engine>, outlet: Arc<Outlet>, shutdown: CancellationToken) -> Self {
+        Self { engine, outlet, shutdown, handed_over: HandedOver::default() }
+    }
+
+    /// Hands an emission to the producer. `origins`: the messages that it answers with dead letters.
+    pub async fn launch(&self, mut emission: Emission, origins: Vec<Origin>) -> Result<Airborne, KafkaError> {
+        self.handed_over.hand_over(&mut emission);
+        let sent = self.outlet.send(&emission.records).await?;
+        Ok(Airborne { sent, revisions: emission.revisions, origins, outboxed: emission.outboxed })
+    }
+
+    /// Waits until it is confirmed. What timed out is decided again under the lock and said again.
+    pub async fn land(&self, airborne: Airborne) -> Result<Landed, KafkaError> {
+        let Airborne { sent, revisions, origins, outboxed } = airborne;
+        let mut confirmed = sent.landed().await;
+        let mut pauses = Pauses::default();
+        while !confirmed {
+            tracing::warn!(requests = revisions.len(), "outputs were not confirmed: producing them again");
+            tokio::select! {
+                () = self.shutdown.cancelled() => return Ok(Landed::GivenUp),
+                // A broker that is away is waited for; this is no timer of the domain.
+                () = tokio::time::sleep(pauses.next()) => {}
+            }
+            let ids: Vec<RequestId> = revisions.iter().map(|(id, _)| *id).collect();
+            match self.engine.reissue(&ids, &origins).await {
+                Ok(again) => confirmed = self.outlet.send(&again.records).await?.landed().await,
+                Err(error) if error.is_outage() => tracing::warn!(%error, "outputs wait for the store"),
+                Err(error) => return Err(error.into()),
+            }
+        }
+        self.catch_up(self.handed_over.land(&revisions)).await?;
+        if outboxed {
+            self.engine.store.outbox_done(&revisions).await.map_err(EngineError::from)?;
+        }
+        Ok(Landed::Confirmed)
+    }
+
+    /// Another worker may have produced a later status before ours arrived: then the latest is said once more.
+    async fn catch_up(&self, mut revisions: Vec<(RequestId, u32)>) -> Result<(), KafkaError> {
+        while !revisions.is_empty() {
+            let newer = self.engine.catch_up(&revisions).await?;
+            if newer.is_empty() {
+                return Ok(());
+            }
+            if !self.outlet.send(&newer.records).await?.landed().await {
+                // The next change, or the outbox, says it again; nothing is claimed that is not true.
+                tracing::warn!(requests = newer.revisions.len(), "a later status was not confirmed");
+                return Ok(());
+            }
+            revisions = newer.revisions;
+        }
+        Ok(())
+    }
+}

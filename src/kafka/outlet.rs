@@ -1,0 +1,193 @@
+//! The producer: sends what a transaction left, and says when the broker has confirmed all of it.
+
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicBool, AtomicUsize, Ordering},
+    },
+    time::Duration,
+};
+
+use rdkafka::{
+    ClientContext,
+    config::RDKafkaLogLevel,
+    error::{KafkaError as ClientError, RDKafkaErrorCode},
+    message::{DeliveryResult, Header, OwnedHeaders},
+    producer::{BaseRecord, Producer, ProducerContext, ThreadedProducer},
+};
+use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
+
+use super::{
+    KafkaError,
+    client::{Cluster, log_line},
+    while_doing,
+};
+use crate::{
+    engine::outputs::{Record, RecordKind},
+    wire::envelope::ce_headers,
+};
+
+/// Where CloudEvents of ours come from.
+const SOURCE: &str = "/lacuna";
+
+/// Produces messages and follows them until the broker has confirmed them.
+pub struct Outlet {
+    producer: ThreadedProducer<Deliveries>,
+    in_flight: Arc<Semaphore>,
+    max_in_flight: u32,
+}
+
+impl std::fmt::Debug for Outlet {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Outlet").field("max_in_flight", &self.max_in_flight).finish_non_exhaustive()
+    }
+}
+
+/// The messages of one emission on their way: counted, not kept.
+#[derive(Debug)]
+pub struct Flight {
+    remaining: AtomicUsize,
+    failed: AtomicBool,
+    landed: Notify,
+}
+
+/// Counts each delivery report into the flight that it belongs to.
+#[derive(Debug)]
+struct Deliveries;
+
+impl ClientContext for Deliveries {
+    fn log(&self, level: RDKafkaLogLevel, facility: &str, message: &str) {
+        log_line(level, facility, message);
+    }
+
+    fn error(&self, error: ClientError, reason: &str) {
+        tracing::warn!(%error, reason, "Kafka producer");
+    }
+}
+
+impl ProducerContext for Deliveries {
+    type DeliveryOpaque = Arc<Flight>;
+
+    fn delivery(&self, result: &DeliveryResult<'_>, flight: Arc<Flight>) {
+        flight.report(result.is_ok(), 1);
+    }
+}
+
+impl Flight {
+    fn of(count: usize) -> Arc<Self> {
+        Arc::new(Self { remaining: AtomicUsize::new(count), failed: AtomicBool::new(false), landed: Notify::new() })
+    }
+
+    fn report(&self, ok: bool, count: usize) {
+        if !ok {
+            self.failed.store(true, Ordering::Release);
+        }
+        if count > 0 && self.remaining.fetch_sub(count, Ordering::AcqRel) == count {
+            self.landed.notify_one();
+        }
+    }
+
+    /// Waits until every message is confirmed or given up; `false`: at least one was given up.
+    async fn landed(&self) -> bool {
+        while self.remaining.load(Ordering::Acquire) > 0 {
+            self.landed.notified().await;
+        }
+        !self.failed.load(Ordering::Acquire)
+    }
+}
+
+/// A flight that holds its share of what may be in flight.
+#[derive(Debug)]
+pub struct Sent {
+    flight: Arc<Flight>,
+    _permit: OwnedSemaphorePermit,
+}
+
+impl Sent {
+    /// Waits until every message is confirmed or given up; `false`: at least one was given up.
+    pub async fn landed(self) -> bool {
+        self.flight.landed().await
+    }
+}
+
+impl Outlet {
+    /// Sets the producer up. `max_in_flight`: how many messages may be unconfirmed at a time.
+    pub fn new(cluster: &Cluster, max_in_flight: u32) -> Result<Self, KafkaError> {
+        let producer =
+            cluster.producer_config().create_with_context(Deliveries).map_err(while_doing("creating the producer"))?;
+        Ok(Self { producer, in_flight: Arc::new(Semaphore::new(max_in_flight as usize)), max_in_flight })
+    }
+
+    /// Hands the messages to the producer, in their order.
+    pub async fn send(&self, records: &[Record]) -> Result<Sent, KafkaError> {
+        // An emission that is larger than the whole allowance goes alone.
+        let share = u32::try_from(records.len()).unwrap_or(u32::MAX).min(self.max_in_flight);
+        let permit = Arc::clone(&self.in_flight)
+            .acquire_many_owned(share)
+            .await
+            .map_err(|_| KafkaError::Ended("the producer's allowance"))?;
+        let flight = Flight::of(records.len());
+        for (sent, record) in records.iter().enumerate() {
+            if !self.send_one(record, &flight).await {
+                // What was not handed over will never be reported by the client.
+                flight.report(false, records.len() - sent);
+                break;
+            }
+        }
+        Ok(Sent { flight, _permit: permit })
+    }
+
+    async fn send_one(&self, record: &Record, flight: &Arc<Flight>) -> bool {
+        let key = record.key.map(|id| id.0.hyphenated().to_string());
+        let mut message = BaseRecord::with_opaque_to(&record.topic, Arc::clone(flight))
+            .payload(record.payload.as_slice())
+            .headers(headers(&record.kind));
+        if let Some(key) = &key {
+            message = message.key(key.as_str());
+        }
+        loop {
+            match self.producer.send(message) {
+                Ok(()) => return true,
+                Err((ClientError::MessageProduction(RDKafkaErrorCode::QueueFull), back)) => {
+                    message = back;
+                    // The queue is emptied by the producer's own thread; the allowance makes this rare.
+                    tokio::time::sleep(Duration::from_millis(1)).await;
+                }
+                Err((error, _)) => {
+                    tracing::error!(%error, topic = %record.topic, "a message could not be produced");
+                    return false;
+                }
+            }
+        }
+    }
+
+    /// Waits for what is in flight, at shutdown.
+    pub fn flush(&self, timeout: Duration) {
+        if let Err(error) = self.producer.flush(timeout) {
+            // Whatever is still out is produced again after the next start: its offset is not stored.
+            tracing::warn!(%error, "not everything was confirmed before the end");
+        }
+    }
+}
+
+fn headers(kind: &RecordKind) -> OwnedHeaders {
+    let mut headers = OwnedHeaders::new_with_capacity(5);
+    match kind {
+        RecordKind::Task { event_id } => {
+            for (key, value) in ce_headers(event_id, SOURCE, "lacuna.task.v1") {
+                headers = headers.insert(Header { key, value: Some(value) });
+            }
+        }
+        RecordKind::Status { event_id } => {
+            for (key, value) in ce_headers(event_id, SOURCE, "lacuna.status.v1") {
+                headers = headers.insert(Header { key, value: Some(value) });
+            }
+        }
+        RecordKind::DeadLetter { headers: own } => {
+            for (key, value) in own {
+                headers = headers.insert(Header { key, value: Some(value) });
+            }
+        }
+    }
+    headers
+}

@@ -1,0 +1,162 @@
+//! Every metric, with its help text beside its name. Labels never hold a subject, a request or free text.
+
+use std::time::Duration;
+
+use prometheus::{
+    Encoder, HistogramOpts, HistogramVec, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry, TextEncoder,
+};
+
+use crate::{
+    domain::words::{DeadLetterReason, Status, TaskStateName},
+    store::{CounterKey, run::Observer},
+};
+
+/// From a millisecond to a minute: transactions.
+const TRANSACTION_BUCKETS: &[f64] = &[0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 60.0];
+
+/// From a tenth of a second to 90 days: answers and whole requests.
+const LIFE_BUCKETS: &[f64] = &[
+    0.1, 0.5, 1.0, 5.0, 30.0, 60.0, 300.0, 1_800.0, 3_600.0, 21_600.0, 86_400.0, 259_200.0, 604_800.0, 1_209_600.0,
+    2_592_000.0, 5_184_000.0, 7_776_000.0,
+];
+
+/// Declares the metrics: field, kind, name, labels, help.
+macro_rules! metrics {
+    ($($field:ident: $kind:ident $name:literal [$($label:literal),*] $help:literal $(, buckets $buckets:expr)?;)+) => {
+        /// The metrics of one worker.
+        #[derive(Debug)]
+        pub struct Metrics {
+            registry: Registry,
+            $(#[doc = $help] pub $field: metrics!(@type $kind),)+
+        }
+
+        impl Metrics {
+            /// Makes and registers them.
+            pub fn new() -> Result<Self, prometheus::Error> {
+                let registry = Registry::new_custom(Some("lacuna".to_owned()), None)?;
+                $(
+                    let $field = metrics!(@make $kind $name [$($label),*] $help $(, $buckets)?);
+                    registry.register(Box::new($field.clone()))?;
+                )+
+                Ok(Self { registry, $($field),+ })
+            }
+        }
+    };
+    (@type counters) => { IntCounterVec };
+    (@type gauges) => { IntGaugeVec };
+    (@type gauge) => { IntGauge };
+    (@type histograms) => { HistogramVec };
+    (@make counters $name:literal [$($label:literal),*] $help:literal) => {
+        IntCounterVec::new(Opts::new($name, $help), &[$($label),*])?
+    };
+    (@make gauges $name:literal [$($label:literal),*] $help:literal) => {
+        IntGaugeVec::new(Opts::new($name, $help), &[$($label),*])?
+    };
+    (@make gauge $name:literal [] $help:literal) => { IntGauge::with_opts(Opts::new($name, $help))? };
+    (@make histograms $name:literal [$($label:literal),*] $help:literal, $buckets:expr) => {
+        HistogramVec::new(HistogramOpts::new($name, $help).buckets($buckets.to_vec()), &[$($label),*])?
+    };
+}
+
+metrics! {
+    commands: counters "commands_total" ["type", "result"] "Commands read, by type and what became of them.";
+    requests: gauges "requests" ["status"] "Requests in the store, by status, final ones included.";
+    requests_overdue: gauge "requests_overdue" [] "Requests whose deadline has passed while live systems are not clean.";
+    requests_at_risk: gauge "requests_at_risk" [] "Requests with little of their period left while live systems are not clean.";
+    oldest_open: gauge "oldest_open_request_seconds" [] "Age of the oldest request that is not closed.";
+    request_duration: histograms "request_duration_seconds" ["action"] "Time from receipt to the end of a request.", buckets LIFE_BUCKETS;
+    tasks: gauges "tasks" ["processor", "state"] "Tasks in the store, by processor and state.";
+    task_ack: histograms "task_ack_seconds" ["processor"] "Time from sending a task to an answer that counts.", buckets LIFE_BUCKETS;
+    dispatches: counters "dispatches_total" ["processor", "outcome"] "Tasks sent, by processor and whether the send was confirmed.";
+    acks: counters "acks_total" ["processor", "outcome"] "Acks read, by processor (none where it could not be trusted) and outcome.";
+    abandoned: gauges "abandoned_tasks" ["processor"] "Tasks given up until an operator retries or waives them.";
+    deferred: gauges "deferred" ["reason"] "Tasks parked on a date, by reason.";
+    dead_letters: counters "dead_letters_total" ["reason"] "Messages that could not be taken in.";
+    dead_letters_open: gauges "dead_letters_open" ["reason"] "Dead letters that nobody has redriven or closed.";
+    dead_letter_oldest: gauge "dead_letter_oldest_open_seconds" [] "Age of the oldest open dead letter.";
+    registry_mismatch: gauge "registry_mismatch" [] "1 where this worker's registry file differs from the active revision.";
+    consumer_lag: gauges "consumer_lag" ["topic", "partition"] "Messages in a partition that have not been taken in.";
+    transactions: histograms "store_transaction_seconds" ["name"] "Duration of store transactions, by name.", buckets TRANSACTION_BUCKETS;
+    ledger_entries: gauge "ledger_entries" [] "Leaves in the ledger.";
+    vault_sealed: gauge "vault_sealed_requests" [] "Requests whose identifiers can still be opened.";
+    auth_failures: counters "auth_failures_total" ["kind"] "Calls without a valid token (token) or with the wrong role (role).";
+    build_info: gauges "build_info" ["version", "commit"] "1, labelled with the version that runs.";
+}
+
+impl Metrics {
+    /// A command was read.
+    pub fn command(&self, kind: &str, result: &str) {
+        self.commands.with_label_values(&[kind, result]).inc();
+    }
+
+    /// A message was dead-lettered.
+    pub fn dead_letter(&self, reason: DeadLetterReason) {
+        self.dead_letters.with_label_values(&[reason.as_str()]).inc();
+    }
+
+    /// An ack was read.
+    pub fn ack(&self, processor: &str, outcome: &str) {
+        self.acks.with_label_values(&[processor, outcome]).inc();
+    }
+
+    /// A task was answered after this time.
+    pub fn ack_time(&self, processor: &str, after: Duration) {
+        self.task_ack.with_label_values(&[processor]).observe(after.as_secs_f64());
+    }
+
+    /// A task was sent, or could not be.
+    pub fn dispatch(&self, processor: &str, outcome: &str) {
+        self.dispatches.with_label_values(&[processor, outcome]).inc();
+    }
+
+    /// A request came to its end.
+    pub fn request_duration(&self, action: &str, after: Duration) {
+        self.request_duration.with_label_values(&[action]).observe(after.as_secs_f64());
+    }
+
+    /// Takes over the counters of the store. A series that has drained reports zero.
+    pub fn take_counters(&self, counters: &[(CounterKey, i64)]) {
+        self.tasks.reset();
+        self.abandoned.reset();
+        self.deferred.reset();
+        for status in Status::ALL {
+            self.requests.with_label_values(&[status.as_str()]).set(0);
+        }
+        for gauge in [&self.requests_overdue, &self.requests_at_risk, &self.vault_sealed] {
+            gauge.set(0);
+        }
+        let mut parked = 0;
+        for (key, n) in counters {
+            match key.kind {
+                "tasks" => {
+                    self.tasks.with_label_values(&[&key.a, &key.b]).set(*n);
+                    if key.b == TaskStateName::Abandoned.as_str() {
+                        self.abandoned.with_label_values(&[&key.a]).set(*n);
+                    }
+                    if key.b == TaskStateName::Parked.as_str() {
+                        parked += *n;
+                    }
+                }
+                "requests" => self.requests.with_label_values(&[&key.b]).set(*n),
+                "overdue" => self.requests_overdue.set(*n),
+                "at_risk" => self.requests_at_risk.set(*n),
+                "sealed" => self.vault_sealed.set(*n),
+                _ => {}
+            }
+        }
+        self.deferred.with_label_values(&["retention"]).set(parked);
+    }
+
+    /// The text that Prometheus reads.
+    pub fn text(&self) -> Result<String, prometheus::Error> {
+        let mut buffer = Vec::new();
+        TextEncoder::new().encode(&self.registry.gather(), &mut buffer)?;
+        String::from_utf8(buffer).map_err(|_| prometheus::Error::Msg("metrics are not UTF-8".to_owned()))
+    }
+}
+
+impl Observer for Metrics {
+    fn observe(&self, name: &'static str, duration: Duration) {
+        self.transactions.with_label_values(&[name]).observe(duration.as_secs_f64());
+    }
+}

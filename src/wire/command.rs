@@ -1,0 +1,273 @@
+//! Commands: reads one, checks its shape and through which door it came, and says which command it is.
+//!
+//! It must never look at any state: whether a request exists, may be cancelled or is a duplicate is decided inside.
+
+use std::borrow::Cow;
+
+use schemars::{JsonSchema, SchemaGenerator};
+use serde::Deserialize;
+use serde_json::{Value, json};
+use uuid::Uuid;
+
+use super::{
+    canonical::canonical,
+    control::{
+        ApproveFields, CancelFields, ExtendFields, HoldFields, ReactivatedFields, RefuseFields,
+        ReleaseFields, SupplyIdentitiesFields, VerifyIdentityFields,
+    },
+    envelope::Envelope,
+    fields::{Id, Text, uuid},
+    opening::OpeningFields,
+    refusal::{Refusal, read},
+    strict::{self, Checked},
+};
+use crate::domain::{
+    command::{Cancel, Command},
+    ids::{CommandId, RequestId, Tenant},
+    words::{Action, DeadLetterReason},
+};
+
+/// Names ids that are derived from an `Idempotency-Key`. Chosen once, by chance; never to change.
+const KEYS: Uuid = Uuid::from_u128(0xa1f4_0b92_37c6_4d58_b0e3_7e92_d4c1_5f06);
+
+/// The longest name of an actor: what directories and token issuers use is far below.
+const MAX_ACTOR: usize = 256;
+
+/// Where a command came in. What may come in depends on it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Door {
+    /// The commands topic, which upstream services write.
+    Commands,
+    /// The control topic, which few may write.
+    Control,
+    /// `POST /v1/requests`, whose caller is known.
+    Http,
+}
+
+/// A command, and the one spelling of its document.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ParsedCommand {
+    /// What is asked.
+    pub command: Command,
+    /// The document with sorted keys and no white space: a repeat has the same, a conflicting one another.
+    pub canonical: Vec<u8>,
+}
+
+/// The type of a command.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum CommandType {
+    Open(Action),
+    Cancel,
+    Reactivated,
+    VerifyIdentity,
+    Approve,
+    Refuse,
+    Extend,
+    Hold,
+    Release,
+    SupplyIdentities,
+}
+
+impl CommandType {
+    const ALL: [(&'static str, Self); 11] = [
+        ("erase", Self::Open(Action::Erase)),
+        ("anonymize", Self::Open(Action::Anonymize)),
+        ("cancel", Self::Cancel),
+        ("reactivated", Self::Reactivated),
+        ("verify_identity", Self::VerifyIdentity),
+        ("approve", Self::Approve),
+        ("refuse", Self::Refuse),
+        ("extend", Self::Extend),
+        ("hold", Self::Hold),
+        ("release", Self::Release),
+        ("supply_identities", Self::SupplyIdentities),
+    ];
+
+    fn parse(text: &str) -> Option<Self> {
+        Self::ALL
+            .iter()
+            .find(|(name, _)| *name == text)
+            .map(|(_, kind)| *kind)
+    }
+
+    /// Whether it belongs on the control topic.
+    const fn is_privileged(self) -> bool {
+        match self {
+            Self::Open(_) | Self::Cancel | Self::Reactivated => false,
+            Self::VerifyIdentity
+            | Self::Approve
+            | Self::Refuse
+            | Self::Extend
+            | Self::Hold
+            | Self::Release
+            | Self::SupplyIdentities => true,
+        }
+    }
+
+    fn schema(self, generator: &mut SchemaGenerator) -> schemars::Schema {
+        match self {
+            Self::Open(_) => generator.subschema_for::<OpeningFields<'_>>(),
+            Self::Cancel => generator.subschema_for::<CancelFields>(),
+            Self::Reactivated => generator.subschema_for::<ReactivatedFields<'_>>(),
+            Self::VerifyIdentity => generator.subschema_for::<VerifyIdentityFields>(),
+            Self::Approve => generator.subschema_for::<ApproveFields>(),
+            Self::Refuse => generator.subschema_for::<RefuseFields<'_>>(),
+            Self::Extend => generator.subschema_for::<ExtendFields>(),
+            Self::Hold => generator.subschema_for::<HoldFields<'_>>(),
+            Self::Release => generator.subschema_for::<ReleaseFields>(),
+            Self::SupplyIdentities => generator.subschema_for::<SupplyIdentitiesFields<'_>>(),
+        }
+    }
+}
+
+/// What all commands have.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[schemars(rename = "CommandHead")]
+struct Head<'a> {
+    /// What is asked.
+    #[serde(rename = "type", borrow)]
+    #[schemars(with = "str")]
+    kind: Cow<'a, str>,
+    /// The idempotency key; the CloudEvents id and source, or the Idempotency-Key of HTTP, serve where it is absent.
+    command_id: Option<Id>,
+    /// The request that it is about; what opens a request takes `command_id` where it is absent.
+    request_id: Option<Id>,
+    /// The tenant; the configured default where it is absent.
+    tenant: Option<Tenant>,
+    /// Who asks. Required on the control topic; over HTTP the bearer's name stands in its place.
+    #[serde(borrow)]
+    actor: Option<Text<'a, 1, MAX_ACTOR>>,
+}
+
+/// Reads a command that came in through this door.
+pub fn parse_command(bytes: &[u8], envelope: &Envelope<'_>, door: Door) -> Result<ParsedCommand, Refusal> {
+    let document = strict::check(bytes)?;
+    let head: Head<'_> = read(document)?;
+    let command_id = head
+        .command_id
+        .map(|id| CommandId(id.0))
+        .or(envelope.command_id_default)
+        .or_else(|| envelope.event_id().map(CommandId))
+        .ok_or_else(|| {
+            Refusal::schema("command_id: expected one here, or an id and a source of CloudEvents")
+        })?;
+    if door == Door::Control && head.actor.is_none() {
+        return Err(Refusal::schema("actor: required on the control topic"));
+    }
+    let tenant = || {
+        head.tenant
+            .clone()
+            .unwrap_or_else(|| envelope.tenant_default.clone())
+    };
+    let command = match CommandType::parse(&head.kind) {
+        None => {
+            return Err(Refusal::new(
+                DeadLetterReason::UnknownType,
+                "type: expected a type of command",
+            ));
+        }
+        Some(kind @ CommandType::Open(action)) => {
+            let fields: OpeningFields<'_> = read(document)?;
+            admit(kind, door)?;
+            // Over HTTP the bearer is the actor, whatever the body says: nobody approves their own request by
+            // submitting it under another name.
+            let actor = head
+                .actor
+                .filter(|_| door != Door::Http)
+                .map(|actor| actor.0.into_owned());
+            // A request that is not named takes the name of the command.
+            let request_id = RequestId(head.request_id.map_or(command_id.0, |id| id.0));
+            Command::Open(Box::new(fields.into_opening(
+                action,
+                command_id,
+                request_id,
+                tenant(),
+                actor,
+            )))
+        }
+        Some(kind @ CommandType::Cancel) => {
+            let fields: CancelFields = read(document)?;
+            admit(kind, door)?;
+            Command::Cancel(Cancel {
+                command_id,
+                tenant: tenant(),
+                request_id: RequestId(fields.request_id.0),
+            })
+        }
+        Some(kind) => {
+            check_shape(kind, document)?;
+            admit(kind, door)?;
+            return Err(Refusal::new(
+                DeadLetterReason::UnknownType,
+                "type: this version does not carry it out yet",
+            ));
+        }
+    };
+    Ok(ParsedCommand {
+        command,
+        canonical: canonical(document),
+    })
+}
+
+/// Whether a command of this type may come in through this door.
+fn admit(kind: CommandType, door: Door) -> Result<(), Refusal> {
+    let refuse = |detail| Err(Refusal::new(DeadLetterReason::NotAllowed, detail));
+    match (door, kind.is_privileged()) {
+        (Door::Commands, true) => refuse("type: belongs on the control topic"),
+        (Door::Control, false) => refuse("type: belongs on the commands topic"),
+        (Door::Commands, false) | (Door::Control, true) | (Door::Http, _) => Ok(()),
+    }
+}
+
+/// Checks the shape of a command that is not carried out.
+fn check_shape(kind: CommandType, document: Checked<'_>) -> Result<(), Refusal> {
+    match kind {
+        CommandType::Open(_) | CommandType::Cancel => Ok(()),
+        CommandType::Reactivated => read::<ReactivatedFields<'_>>(document).map(drop),
+        CommandType::VerifyIdentity => read::<VerifyIdentityFields>(document).map(drop),
+        CommandType::Approve => read::<ApproveFields>(document).map(drop),
+        CommandType::Refuse => read::<RefuseFields<'_>>(document).map(drop),
+        CommandType::Extend => read::<ExtendFields>(document).map(drop),
+        CommandType::Hold => HoldFields::check(document),
+        CommandType::Release => read::<ReleaseFields>(document).map(drop),
+        CommandType::SupplyIdentities => read::<SupplyIdentitiesFields<'_>>(document).map(drop),
+    }
+}
+
+/// The command id that an `Idempotency-Key` stands for: the key itself where it is a UUID, else one derived from it.
+///
+/// Takes a structured-field string (in quotes) or a bare key; both spellings of a key give the same id.
+pub fn command_id_from_key(key: &str) -> CommandId {
+    let key = key.trim();
+    let quoted = key.strip_prefix('"').and_then(|rest| rest.strip_suffix('"'));
+    let key = match quoted {
+        Some(inner) => Cow::Owned(inner.replace("\\\"", "\"").replace("\\\\", "\\")),
+        None => Cow::Borrowed(key),
+    };
+    CommandId(uuid(&key).unwrap_or_else(|| Uuid::new_v5(&KEYS, key.as_bytes())))
+}
+
+/// The schema of a command: what all have, and what each type needs.
+pub(super) fn schema(generator: &mut SchemaGenerator) -> Value {
+    let mut parts = vec![json!(generator.subschema_for::<Head<'_>>())];
+    for (name, kind) in CommandType::ALL {
+        let shape = kind.schema(generator);
+        let then = if kind.is_privileged() {
+            json!({ "allOf": [shape], "required": ["actor"], "properties": { "actor": { "type": "string" } } })
+        } else {
+            json!(shape)
+        };
+        parts.push(json!({
+            "if": { "properties": { "type": { "const": name } }, "required": ["type"] },
+            "then": then
+        }));
+    }
+    let names = CommandType::ALL.map(|(name, _)| name);
+    json!({
+        "description": "Asks for something: topic lacuna.commands (erase, anonymize, cancel, reactivated), \
+            lacuna.control (all the others), or POST /v1/requests. Unknown fields are ignored.",
+        "type": "object",
+        "properties": { "type": { "enum": names } },
+        "allOf": parts
+    })
+}

@@ -1,0 +1,350 @@
+# shellcheck shell=bash
+# What the tests run against: one real Apache Kafka broker and one real PostgreSQL server, on free loopback ports, with
+# their data in a temporary directory that is thrown away. Sourced by tests/run (and, for the installing, by .ci/run):
+#
+#   ensure_build_tools, ensure_services, ensure_compose   install what is missing, or say what is and exit
+#   services_start     start both, wait until both are ready, export LACUNA_TEST_KAFKA and LACUNA_TEST_POSTGRES
+#   services_watch     return when one of them has ended
+#   services_stop      stop both and remove their data; harmless when nothing runs
+#   services_report    print the log of each one that has ended by itself
+#
+# LACUNA_TEST_FSYNC=on   PostgreSQL syncs its writes, as in production: for benchmarks (default off)
+# LACUNA_TEST_KEEP=1     leave the temporary directory, with the logs, behind
+
+support_dir=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
+cache_dir="${XDG_CACHE_HOME:-$HOME/.cache}/lacuna"
+kafka_version=$(sed -nE 's:.*<kafka\.version>(.*)</kafka\.version>.*:\1:p' "$support_dir/kafka/pom.xml")
+kafka_jars="$cache_dir/kafka-$kafka_version"
+
+services_dir=""
+declare -A service_pid=()
+
+say() { printf '%s\n' "$*" >&2; }
+die() {
+  say "error: $*"
+  exit 1
+}
+
+# ---------------------------------------------------------------------------------------------------- installing
+
+as_root() {
+  if ((EUID == 0)); then
+    "$@"
+  else
+    sudo -n "$@"
+  fi
+}
+
+# Installs Debian packages. Callers check afterwards that what they needed is really there.
+install_packages() {
+  command -v apt-get >/dev/null ||
+    die "missing here: $*. There is no apt-get to install these Debian packages with: install what they hold by hand."
+  ((EUID == 0)) || sudo -n true 2>/dev/null ||
+    die "missing here: $*. Install them: sudo apt-get install $*"
+  say "installing Debian packages: $*"
+  mkdir -p "$cache_dir"
+  # The lock is for two runs that start together: apt's own covers only a part of what it does.
+  (
+    flock 9
+    export DEBIAN_FRONTEND=noninteractive
+    as_root apt-get -qq update &&
+      as_root apt-get -qq -o Dpkg::Use-Pty=0 -o DPkg::Lock::Timeout=300 install -y --no-install-recommends "$@"
+  ) 9>"$cache_dir/install.lock" >&2 || die "apt-get could not install: $*"
+}
+
+# What `cargo build --no-default-features` needs beside Rust: librdkafka is compiled, and links the system's OpenSSL.
+ensure_build_tools() {
+  command -v cargo >/dev/null || die "missing here: cargo. Install Rust with rustup."
+  local packages=()
+  { command -v cc && command -v c++ && command -v make; } >/dev/null || packages+=(build-essential)
+  command -v pkg-config >/dev/null || packages+=(pkg-config)
+  pkg-config --exists openssl 2>/dev/null || packages+=(libssl-dev)
+  ((${#packages[@]})) || return 0
+  install_packages "${packages[@]}"
+  { command -v cc && command -v c++ && command -v make && pkg-config --exists openssl; } >/dev/null ||
+    die "still missing after installing ${packages[*]}: a C and C++ compiler, make, or OpenSSL's headers"
+}
+
+ensure_compose() {
+  command -v docker-compose >/dev/null || install_packages docker-compose
+  command -v docker-compose >/dev/null || die "missing here: docker-compose"
+}
+
+ensure_services() {
+  ensure_java
+  ensure_kafka_jars
+  ensure_postgres
+}
+
+# Sets `java` to the first Java that is new enough for Kafka 4 (17).
+find_java() {
+  local candidate major
+  for candidate in "${JAVA_HOME:-}/bin/java" "$(command -v java || true)" /usr/lib/jvm/*/bin/java; do
+    [[ -x $candidate ]] || continue
+    major=$("$candidate" -version 2>&1 | sed -nE 's/.* version "([0-9]+).*/\1/p')
+    if ((${major:-0} >= 17)); then
+      java=$candidate
+      return
+    fi
+  done
+  return 1
+}
+
+ensure_java() {
+  find_java || install_packages default-jre-headless
+  find_java || die "missing here: Java 17 or newer, which Kafka $kafka_version needs"
+}
+
+# Copies Kafka's jars into the cache, once. The pom is kept beside them: a changed one fetches anew.
+ensure_kafka_jars() {
+  local pom="$support_dir/kafka/pom.xml"
+  cmp -s "$pom" "$kafka_jars/pom.xml" && return
+  command -v mvn >/dev/null || install_packages maven
+  command -v mvn >/dev/null || die "missing here: mvn (Maven), which fetches Kafka's jars"
+  mkdir -p "$cache_dir"
+  say "fetching Apache Kafka $kafka_version into $kafka_jars"
+  (
+    flock 9
+    cmp -s "$pom" "$kafka_jars/pom.xml" && exit
+    # Renamed into place when it is complete, so that an interrupted fetch is never taken for a finished one.
+    fetched=$(mktemp -d "$cache_dir/kafka.XXXXXX")
+    trap 'rm -rf "$fetched"' EXIT
+    cp "$pom" "$fetched/pom.xml"
+    mvn --quiet --batch-mode --strict-checksums --file "$fetched/pom.xml" \
+      dependency:copy-dependencies -DoutputDirectory="$fetched/libs"
+    rm -rf "$kafka_jars"
+    mv "$fetched" "$kafka_jars"
+  ) 9>"$cache_dir/kafka.lock" >&2 || die "Kafka's jars could not be fetched with Maven (see above)"
+}
+
+# Sets `postgres_bin` to the newest PostgreSQL server on this machine. Debian keeps its programs off the PATH.
+find_postgres() {
+  local candidate
+  while read -r candidate; do
+    if [[ -x $candidate/initdb && -x $candidate/postgres ]]; then
+      postgres_bin=$candidate
+      return
+    fi
+  done < <(
+    { compgen -G '/usr/lib/postgresql/*/bin' || true; } | sort --version-sort --reverse
+    dirname "$(command -v postgres || true)"
+  )
+  return 1
+}
+
+ensure_postgres() {
+  find_postgres || install_packages postgresql
+  find_postgres || die "missing here: a PostgreSQL server (initdb and postgres)"
+  # The server refuses to run as root.
+  ((EUID != 0)) || id postgres >/dev/null 2>&1 || die "missing here: the user postgres, which the server runs as when we are root"
+}
+
+# ------------------------------------------------------------------------------------------ starting and stopping
+
+services_start() {
+  services_dir=$(mktemp -d "${TMPDIR:-/tmp}/lacuna-services.XXXXXX")
+  # The user postgres has to reach its own directory in it.
+  chmod 711 "$services_dir"
+  launch_postgres
+  launch_kafka
+  ready_or_relaunch postgres
+  ready_or_relaunch kafka
+  export LACUNA_TEST_KAFKA="127.0.0.1:$kafka_port"
+  export LACUNA_TEST_POSTGRES="postgres://lacuna:$postgres_password@127.0.0.1:$postgres_port/postgres"
+}
+
+services_watch() {
+  wait -n "${service_pid[@]}" || true
+}
+
+services_report() {
+  local name
+  for name in "${!service_pid[@]}"; do
+    service_alive "$name" || print_log "$name"
+  done
+}
+
+services_stop() {
+  local name
+  for name in "${!service_pid[@]}"; do
+    stop_service "$name"
+  done
+  [[ -n $services_dir ]] || return 0
+  if [[ ${LACUNA_TEST_KEEP:-} == 1 ]]; then
+    say "kept: $services_dir"
+  else
+    rm -rf "$services_dir"
+  fi
+  services_dir=""
+}
+
+# Runs a function in the background, in a process group of its own, with its output in a log.
+launch() { # name function
+  set -m
+  "$2" >"$services_dir/$1.log" 2>&1 </dev/null &
+  service_pid[$1]=$!
+  set +m
+}
+
+service_alive() { kill -0 "${service_pid[$1]}" 2>/dev/null; }
+
+# The data is thrown away, so nothing is flushed: PostgreSQL's "immediate" shutdown, and no farewell from the broker.
+stop_service() {
+  local signal=KILL
+  [[ $1 != postgres ]] || signal=QUIT
+  kill "-$signal" -- "-${service_pid[$1]}" 2>/dev/null || true
+  { wait "${service_pid[$1]}" || true; } 2>/dev/null
+  unset "service_pid[$1]"
+}
+
+# Between the look for a free port and its use, another process can take the port: then one more try, with another.
+ready_or_relaunch() {
+  local tries=3
+  until await_ready "$1"; do
+    if ((--tries == 0)) || ! grep -qi 'address already in use' "$services_dir/$1.log"; then
+      print_log "$1"
+      die "$1 did not become ready"
+    fi
+    stop_service "$1"
+    "launch_$1"
+  done
+}
+
+await_ready() {
+  local deadline=$((SECONDS + 90))
+  until "ready_$1"; do
+    service_alive "$1" && ((SECONDS < deadline)) || return 1
+    sleep 0.1
+  done
+}
+
+print_log() {
+  say "---- the last lines of $1's log"
+  tail -n 40 "$services_dir/$1.log" >&2 || true
+  say "----"
+}
+
+# A port that nobody listens on, from below the range that Linux gives to outgoing connections.
+free_port() {
+  local port
+  while read -r port; do
+    if ! (exec 3<>"/dev/tcp/127.0.0.1/$port") 2>/dev/null; then
+      echo "$port"
+      return
+    fi
+  done < <(shuf -i 20000-31999 -n 100)
+  die "no free port on loopback"
+}
+
+# ---------------------------------------------------------------------------------------------------- PostgreSQL
+
+launch_postgres() {
+  postgres_port=$(free_port)
+  # A superuser can run programs as the server's user, and loopback is open to every user of this machine.
+  postgres_password=$(head -c 16 /dev/urandom | od -An -tx1 | tr -d ' \n')
+  # As root: as user postgres. `setpriv` execs, so the process we started is the server itself.
+  postgres_user=()
+  ((EUID != 0)) || postgres_user=(--reuid=postgres --regid=postgres --init-groups)
+  launch postgres run_postgres
+}
+
+# It ends with this script even when that is killed outright (--pdeathsig).
+run_postgres() {
+  local home="$services_dir/postgres"
+  rm -rf "$home"
+  mkdir "$home"
+  (
+    umask 077
+    echo "$postgres_password" >"$home/password"
+  )
+  ((EUID != 0)) || chown -R postgres: "$home"
+  cd "$home" || exit
+  # Passwords go over loopback as they are: a SCRAM exchange is slow in clients that are built without optimisation.
+  setpriv "${postgres_user[@]}" "$postgres_bin/initdb" --pgdata="$home/data" --username=lacuna --pwfile="$home/password" \
+    --auth=password --encoding=UTF8 --locale=C.UTF-8 --no-sync
+  postgres_settings >>"$home/data/postgresql.conf"
+  exec setpriv --pdeathsig QUIT "${postgres_user[@]}" "$postgres_bin/postgres" -D "$home/data" -p "$postgres_port"
+}
+
+postgres_settings() {
+  local fsync="${LACUNA_TEST_FSYNC:-off}"
+  cat <<EOF
+listen_addresses = '127.0.0.1'
+unix_socket_directories = ''
+max_connections = 300
+shared_buffers = 512MB
+max_wal_size = 8GB
+fsync = $fsync
+full_page_writes = $fsync
+EOF
+}
+
+# The server itself writes its state into line 8, so nobody else's server on that port is taken for ours.
+ready_postgres() {
+  [[ $(sed -n 8p "$services_dir/postgres/data/postmaster.pid" 2>/dev/null) == ready* ]]
+}
+
+# --------------------------------------------------------------------------------------------------------- Kafka
+
+launch_kafka() {
+  kafka_port=$(free_port)
+  kafka_controller_port=$kafka_port
+  while [[ $kafka_controller_port == "$kafka_port" ]]; do
+    kafka_controller_port=$(free_port)
+  done
+  launch kafka run_kafka
+}
+
+run_kafka() {
+  local home="$services_dir/kafka" cluster
+  rm -rf "$home"
+  mkdir "$home"
+  kafka_settings >"$home/server.properties"
+  kafka_logging >"$home/log4j2.properties"
+  # A UUID as Kafka writes it, 16 bytes in base64, but with neither of the two signs that differ in its alphabet.
+  cluster=$(head -c 16 /dev/urandom | base64 | tr '+/' 'Lc' | tr -d '=')
+  local log4j=-Dlog4j2.configurationFile="$home/log4j2.properties"
+  "$java" "$log4j" -cp "$kafka_jars/libs/*" kafka.tools.StorageTool format -t "$cluster" -c "$home/server.properties"
+  exec setpriv --pdeathsig KILL "$java" -Xmx512m "$log4j" -cp "$kafka_jars/libs/*" kafka.Kafka "$home/server.properties"
+}
+
+kafka_settings() {
+  cat <<EOF
+process.roles=broker,controller
+node.id=1
+controller.quorum.voters=1@127.0.0.1:$kafka_controller_port
+listeners=PLAINTEXT://127.0.0.1:$kafka_port,CONTROLLER://127.0.0.1:$kafka_controller_port
+advertised.listeners=PLAINTEXT://127.0.0.1:$kafka_port
+controller.listener.names=CONTROLLER
+listener.security.protocol.map=CONTROLLER:PLAINTEXT,PLAINTEXT:PLAINTEXT
+inter.broker.listener.name=PLAINTEXT
+log.dirs=$services_dir/kafka/data
+# A topic that Lacuna forgets to create has to show.
+auto.create.topics.enable=false
+group.initial.rebalance.delay.ms=0
+# One broker: internal topics cannot have more replicas, and need few partitions.
+offsets.topic.replication.factor=1
+offsets.topic.num.partitions=5
+transaction.state.log.replication.factor=1
+transaction.state.log.min.isr=1
+transaction.state.log.num.partitions=5
+share.coordinator.state.topic.replication.factor=1
+share.coordinator.state.topic.min.isr=1
+EOF
+}
+
+# Warnings, and the one line that says that the broker serves.
+kafka_logging() {
+  cat <<'EOF'
+rootLogger.level = warn
+rootLogger.appenderRef.out.ref = out
+appender.out.type = Console
+appender.out.name = out
+appender.out.layout.type = PatternLayout
+appender.out.layout.pattern = %d %p %m (%c)%n
+logger.started.name = kafka.server.KafkaRaftServer
+logger.started.level = info
+EOF
+}
+
+ready_kafka() { grep -q 'Kafka Server started' "$services_dir/kafka.log" 2>/dev/null; }
