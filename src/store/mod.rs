@@ -4,15 +4,22 @@
 //! that follows at once: states, wake-ups, ledger leaves, inbox keys, dead letters and counters. Nothing here decides,
 //! and no network call other than the database's own happens between `begin` and `commit`.
 
+mod classify;
+mod codec;
 pub mod error;
+pub mod open;
 pub mod postgres;
 pub mod rows;
+pub mod run;
+mod schema;
 pub mod sqlite;
 
 use async_trait::async_trait;
 
 pub use error::StoreError;
+pub use open::{Exclusive, StoreOptions};
 pub use rows::*;
+pub use run::{HoldsStoreError, Observer};
 
 use crate::domain::{
     ids::{CommandId, RequestId, Tenant},
@@ -22,7 +29,7 @@ use crate::domain::{
 /// A place for requests. Reads here are single statements of their own; they see what is committed.
 #[async_trait]
 pub trait Store: Send + Sync + std::fmt::Debug {
-    /// Begins a transaction that writes. The name labels metrics and stands in the SQL as a comment.
+    /// Begins a transaction that writes. The name labels metrics and shows as the application's name in the database.
     async fn begin(&self, name: &'static str) -> Result<Box<dyn Transaction>, StoreError>;
 
     /// Brings the schema up to this version.
@@ -41,7 +48,8 @@ pub trait Store: Send + Sync + std::fmt::Debug {
     /// The next requests by id, for lists.
     async fn page(&self, after: Option<RequestId>, limit: u32) -> Result<Vec<StoredRequest>, StoreError>;
     /// The next requests by id that are not closed (they have a row in the agenda), for lists of open work.
-    async fn open_page(&self, after: Option<RequestId>, limit: u32) -> Result<Vec<StoredRequest>, StoreError>;
+    async fn open_page(&self, after: Option<RequestId>, limit: u32)
+    -> Result<Vec<StoredRequest>, StoreError>;
     /// The requests of a subject, newest first, by the keyed digest of one identifier.
     async fn of_subject(&self, digest: &SubjectDigest, limit: u32) -> Result<Vec<RequestId>, StoreError>;
     /// The ledger leaves of a request, in order.
@@ -49,7 +57,7 @@ pub trait Store: Send + Sync + std::fmt::Debug {
 
     /// Every counter, summed over its slots.
     async fn counters(&self) -> Result<Vec<(CounterKey, i64)>, StoreError>;
-    /// How many leaves the ledger has, and how many of them await their place in the tree.
+    /// How many leaves the ledger has.
     async fn ledger_size(&self) -> Result<u64, StoreError>;
     /// When the oldest request that is not closed was received.
     async fn oldest_open(&self) -> Result<Option<At>, StoreError>;
@@ -65,8 +73,13 @@ pub trait Store: Send + Sync + std::fmt::Debug {
     /// Open dead letters by reason, with the time of the oldest.
     async fn open_dead_letters(&self) -> Result<Vec<(String, u64, At)>, StoreError>;
     /// Closes an open dead letter; `false`: there is no open one of this id.
-    async fn close_dead_letter(&self, id: uuid::Uuid, how: DeadLetterState, note: &str, at: At)
-    -> Result<bool, StoreError>;
+    async fn close_dead_letter(
+        &self,
+        id: uuid::Uuid,
+        how: DeadLetterState,
+        note: &str,
+        at: At,
+    ) -> Result<bool, StoreError>;
 
     /// The active revision of the registry.
     async fn registry(&self) -> Result<Option<StoredRegistry>, StoreError>;

@@ -225,12 +225,24 @@ pub struct StoredRegistry {
 /// What a counter counts.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct CounterKey {
-    /// The metric: `tasks`, `requests`, …
+    /// The metric: one of [`CounterKey::KINDS`].
     pub kind: &'static str,
     /// Its first label.
     pub a: String,
     /// Its second label.
     pub b: String,
+}
+
+impl CounterKey {
+    /// Every metric that is counted in the store. A row of another one was written by a later version and is passed over.
+    pub const KINDS: &[&'static str] = &[
+        "tasks",
+        "requests",
+        "overdue",
+        "at_risk",
+        "needs_attention",
+        "sealed",
+    ];
 }
 
 /// Everything that one transaction writes.

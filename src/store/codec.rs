@@ -1,0 +1,232 @@
+//! How rows are laid out, as far as both adapters share it.
+
+use std::collections::BTreeMap;
+
+use uuid::{NoContext, Timestamp, Uuid};
+
+use super::{
+    Changes, CounterKey, DeadLetter, DeadLetterState, InboxRow, LeafRow, MovedRow, OpenedRow, Origin,
+    StoreError, StoredBody, StoredRequest, SubjectDigest,
+};
+use crate::domain::{
+    ids::{CommandId, RequestId, Tenant},
+    request::Request,
+    time::At,
+};
+
+/// The counter that the store keeps by itself: how many leaves the ledger has. Counting them would read all of them.
+pub(super) const LEDGER_LEAVES: &str = "ledger_leaves";
+
+/// Columns: id, revision, packed, wrapped key.
+pub(super) type StateColumns<N> = (Uuid, N, Vec<u8>, Option<Vec<u8>>);
+/// Columns: id, body, sealed.
+pub(super) type BodyColumns = (Uuid, Vec<u8>, Vec<u8>);
+/// Columns: kind, a, b, n.
+pub(super) type CounterColumns = (String, String, String, i64);
+/// Columns: tenant, command id, digest, request id.
+pub(super) type InboxColumns = (String, Uuid, Vec<u8>, Uuid);
+
+pub(super) fn stored_request(
+    id: Uuid,
+    revision: u32,
+    packed: &[u8],
+    wrapped_key: Option<Vec<u8>>,
+) -> Result<StoredRequest, StoreError> {
+    let request =
+        Request::unpack(RequestId(id), revision, packed).map_err(|error| StoreError::Unreadable {
+            table: "state",
+            detail: format!("request {id}: {error}"),
+        })?;
+    Ok(StoredRequest { request, wrapped_key })
+}
+
+pub(super) fn stored_body((id, body, sealed): BodyColumns) -> StoredBody {
+    StoredBody {
+        id: RequestId(id),
+        body,
+        sealed,
+    }
+}
+
+pub(super) fn inbox_row(
+    (tenant, command_id, digest, request_id): InboxColumns,
+) -> Result<InboxRow, StoreError> {
+    let unreadable = |detail| StoreError::Unreadable {
+        table: "inbox",
+        detail: format!("{command_id}: {detail}"),
+    };
+    Ok(InboxRow {
+        tenant: Tenant::new(&tenant).map_err(|error| unreadable(error.to_string()))?,
+        command_id: CommandId(command_id),
+        digest: digest
+            .try_into()
+            .map_err(|_| unreadable("a digest of another length".into()))?,
+        request_id: RequestId(request_id),
+    })
+}
+
+/// The digests under which new requests are found, in order. Two identifiers of a subject may be the same value: one
+/// row is enough for both.
+pub(super) fn subjects(opened: &[&OpenedRow]) -> Vec<(SubjectDigest, RequestId)> {
+    let mut rows: Vec<_> = opened
+        .iter()
+        .flat_map(|row| row.digests.iter().map(|digest| (*digest, row.request.id)))
+        .collect();
+    rows.sort_unstable();
+    rows.dedup();
+    rows
+}
+
+pub(super) fn packed(request: &Request) -> Result<Vec<u8>, StoreError> {
+    request.pack().map_err(|error| StoreError::Unreadable {
+        table: "state",
+        detail: format!("request {}: {error}", request.id),
+    })
+}
+
+/// What identifies the leaves of a transaction, in order: 20 bytes a leaf.
+pub(super) fn leaf_keys(leaves: &[LeafRow]) -> Vec<u8> {
+    let mut keys = Vec::with_capacity(20 * leaves.len());
+    for leaf in leaves {
+        keys.extend_from_slice(leaf.request_id.0.as_bytes());
+        keys.extend_from_slice(&leaf.n.to_be_bytes());
+    }
+    keys
+}
+
+/// A time-ordered id.
+pub(super) fn id_at(at: At) -> Uuid {
+    let millis = u64::try_from(at.millis()).unwrap_or(0);
+    let nanos = u32::try_from(millis % 1_000).unwrap_or(0) * 1_000_000;
+    Uuid::new_v7(Timestamp::from_unix(NoContext, millis / 1_000, nanos))
+}
+
+/// New requests by id: every transaction takes keys in the same order, so that two of them never wait for each other.
+pub(super) fn opened_in_order(changes: &Changes) -> Vec<&OpenedRow> {
+    let mut rows: Vec<_> = changes.opened.iter().collect();
+    rows.sort_unstable_by_key(|row| row.request.id);
+    rows
+}
+
+/// Changed requests by id.
+pub(super) fn moved_in_order(changes: &Changes) -> Vec<&MovedRow> {
+    let mut rows: Vec<_> = changes.moved.iter().collect();
+    rows.sort_unstable_by_key(|row| row.request.id);
+    rows
+}
+
+/// The wake-ups that a transaction sets (request, when, received) and those that it deletes, each by id.
+pub(super) fn wakes(
+    opened: &[&OpenedRow],
+    moved: &[&MovedRow],
+) -> (Vec<(RequestId, At, At)>, Vec<RequestId>) {
+    let opened = opened.iter().map(|row| &row.request);
+    let moved = moved.iter().filter(|row| row.rewake).map(|row| &row.request);
+    let (mut set, mut deleted) = (Vec::new(), Vec::new());
+    for request in opened.clone().chain(moved.clone()) {
+        if let Some(at) = request.life.wake_at {
+            set.push((request.id, at, request.head.received_at));
+        }
+    }
+    deleted.extend(
+        moved
+            .filter(|request| request.life.wake_at.is_none())
+            .map(|request| request.id),
+    );
+    set.sort_unstable();
+    (set, deleted)
+}
+
+/// The differences to counters by key, each key once.
+pub(super) fn counters(changes: &Changes) -> BTreeMap<(&str, &str, &str), i64> {
+    let mut sums = BTreeMap::new();
+    for (key, n) in &changes.counters {
+        debug_assert!(
+            CounterKey::KINDS.contains(&key.kind),
+            "{} would be written and never read",
+            key.kind
+        );
+        *sums
+            .entry((key.kind, key.a.as_str(), key.b.as_str()))
+            .or_insert(0) += n;
+    }
+    if !changes.leaves.is_empty() {
+        sums.insert(
+            (LEDGER_LEAVES, "", ""),
+            i64::try_from(changes.leaves.len()).unwrap_or(i64::MAX),
+        );
+    }
+    sums.retain(|_, n| *n != 0);
+    sums
+}
+
+/// A counter of a kind that this version knows.
+pub(super) fn counter((kind, a, b, n): CounterColumns) -> Option<(CounterKey, i64)> {
+    let kind = CounterKey::KINDS.iter().find(|known| **known == kind)?;
+    Some((CounterKey { kind, a, b }, n))
+}
+
+/// The highest revision of each request, by id.
+pub(super) fn highest(rows: &[(RequestId, u32)]) -> BTreeMap<RequestId, u32> {
+    let mut highest = BTreeMap::new();
+    for (id, revision) in rows {
+        let known = highest.entry(*id).or_insert(*revision);
+        *known = (*known).max(*revision);
+    }
+    highest
+}
+
+pub(super) const fn letter_code(state: DeadLetterState) -> i16 {
+    match state {
+        DeadLetterState::Open => 0,
+        DeadLetterState::Redriven => 1,
+        DeadLetterState::Closed => 2,
+    }
+}
+
+fn letter_state(code: i16) -> Option<DeadLetterState> {
+    match code {
+        0 => Some(DeadLetterState::Open),
+        1 => Some(DeadLetterState::Redriven),
+        2 => Some(DeadLetterState::Closed),
+        _ => None,
+    }
+}
+
+/// A row of `dead_letter`.
+#[derive(sqlx::FromRow)]
+pub(super) struct LetterColumns {
+    id: Uuid,
+    cluster: String,
+    topic: String,
+    part: i32,
+    off: i64,
+    reason: String,
+    detail: String,
+    at: i64,
+    state: i16,
+    sealed: Option<Vec<u8>>,
+}
+
+impl LetterColumns {
+    pub(super) fn into_letter(self) -> Result<DeadLetter, StoreError> {
+        let state = letter_state(self.state).ok_or_else(|| StoreError::Unreadable {
+            table: "dead_letter",
+            detail: format!("{}: state {}", self.id, self.state),
+        })?;
+        Ok(DeadLetter {
+            id: self.id,
+            reason: self.reason,
+            detail: self.detail,
+            origin: Origin {
+                cluster: self.cluster.into(),
+                topic: self.topic.into(),
+                partition: self.part,
+                offset: self.off,
+            },
+            at: At::from_millis(self.at),
+            state,
+            sealed: self.sealed,
+        })
+    }
+}

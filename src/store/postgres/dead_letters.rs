@@ -1,0 +1,151 @@
+//! Messages that could not be taken in.
+
+use sqlx::{PgConnection, PgExecutor, query, query_as};
+use uuid::Uuid;
+
+use crate::{
+    domain::time::At,
+    store::{
+        DeadLetter, DeadLetterFilter, DeadLetterState, Origin, StoreError,
+        codec::{LetterColumns, letter_code},
+    },
+};
+
+pub(super) async fn list(
+    on: impl PgExecutor<'_>,
+    filter: DeadLetterFilter,
+) -> Result<Vec<DeadLetter>, StoreError> {
+    // Two texts, so that the index of open ones serves the list that people look at.
+    let sql = if filter.open_only {
+        "select id, cluster, topic, part, off, reason, detail, at, state, null::bytea as sealed from dead_letter \
+         where state = 0 and id > $1 order by id limit $2"
+    } else {
+        "select id, cluster, topic, part, off, reason, detail, at, state, null::bytea as sealed from dead_letter \
+         where id > $1 order by id limit $2"
+    };
+    let rows: Vec<LetterColumns> = query_as(sql)
+        .bind(filter.after.unwrap_or(Uuid::nil()))
+        .bind(i64::from(filter.limit))
+        .fetch_all(on)
+        .await?;
+    rows.into_iter().map(LetterColumns::into_letter).collect()
+}
+
+pub(super) async fn one(on: impl PgExecutor<'_>, id: Uuid) -> Result<Option<DeadLetter>, StoreError> {
+    let sql = "select id, cluster, topic, part, off, reason, detail, at, state, sealed from dead_letter where id = $1";
+    let row: Option<LetterColumns> = query_as(sql).bind(id).fetch_optional(on).await?;
+    row.map(LetterColumns::into_letter).transpose()
+}
+
+pub(super) async fn of_origins(
+    on: impl PgExecutor<'_>,
+    origins: &[Origin],
+) -> Result<Vec<DeadLetter>, StoreError> {
+    let sql = "select d.id, d.cluster, d.topic, d.part, d.off, d.reason, d.detail, d.at, d.state, d.sealed \
+               from unnest($1::text[], $2::text[], $3::int4[], $4::int8[]) as o(cluster, topic, part, off) \
+               join dead_letter d on d.cluster = o.cluster and d.topic = o.topic and d.part = o.part and d.off = o.off";
+    let rows: Vec<LetterColumns> = query_as(sql)
+        .bind(origins.iter().map(|origin| &*origin.cluster).collect::<Vec<_>>())
+        .bind(origins.iter().map(|origin| &*origin.topic).collect::<Vec<_>>())
+        .bind(origins.iter().map(|origin| origin.partition).collect::<Vec<_>>())
+        .bind(origins.iter().map(|origin| origin.offset).collect::<Vec<_>>())
+        .fetch_all(on)
+        .await?;
+    rows.into_iter().map(LetterColumns::into_letter).collect()
+}
+
+pub(super) async fn open(on: impl PgExecutor<'_>) -> Result<Vec<(String, u64, At)>, StoreError> {
+    let sql =
+        "select reason, count(*), min(at) from dead_letter where state = 0 group by reason order by reason";
+    let rows: Vec<(String, i64, i64)> = query_as(sql).fetch_all(on).await?;
+    Ok(rows
+        .into_iter()
+        .map(|(reason, count, oldest)| (reason, count.cast_unsigned(), At::from_millis(oldest)))
+        .collect())
+}
+
+pub(super) async fn close(
+    on: impl PgExecutor<'_>,
+    id: Uuid,
+    how: DeadLetterState,
+    note: &str,
+    at: At,
+) -> Result<bool, StoreError> {
+    let sql = "update dead_letter set state = $2, note = $3, closed_at = $4 where id = $1 and state = 0";
+    let done = query(sql)
+        .bind(id)
+        .bind(letter_code(how))
+        .bind(note)
+        .bind(at.millis())
+        .execute(on)
+        .await?;
+    Ok(done.rows_affected() == 1)
+}
+
+/// The same message brings the same dead letter, however often it is read.
+pub(super) async fn insert(on: &mut PgConnection, letters: &[DeadLetter]) -> Result<(), StoreError> {
+    let mut letters: Vec<&DeadLetter> = letters.iter().collect();
+    letters.sort_unstable_by(|x, y| x.origin.cmp(&y.origin));
+    let sql = "insert into dead_letter (id, cluster, topic, part, off, reason, detail, at, state, sealed) \
+               select * from unnest($1::uuid[], $2::text[], $3::text[], $4::int4[], $5::int8[], $6::text[], \
+               $7::text[], $8::int8[], $9::int2[], $10::bytea[]) on conflict (cluster, topic, part, off) do nothing";
+    query(sql)
+        .bind(letters.iter().map(|letter| letter.id).collect::<Vec<_>>())
+        .bind(
+            letters
+                .iter()
+                .map(|letter| &*letter.origin.cluster)
+                .collect::<Vec<_>>(),
+        )
+        .bind(
+            letters
+                .iter()
+                .map(|letter| &*letter.origin.topic)
+                .collect::<Vec<_>>(),
+        )
+        .bind(
+            letters
+                .iter()
+                .map(|letter| letter.origin.partition)
+                .collect::<Vec<_>>(),
+        )
+        .bind(
+            letters
+                .iter()
+                .map(|letter| letter.origin.offset)
+                .collect::<Vec<_>>(),
+        )
+        .bind(
+            letters
+                .iter()
+                .map(|letter| letter.reason.as_str())
+                .collect::<Vec<_>>(),
+        )
+        .bind(
+            letters
+                .iter()
+                .map(|letter| letter.detail.as_str())
+                .collect::<Vec<_>>(),
+        )
+        .bind(
+            letters
+                .iter()
+                .map(|letter| letter.at.millis())
+                .collect::<Vec<_>>(),
+        )
+        .bind(
+            letters
+                .iter()
+                .map(|letter| letter_code(letter.state))
+                .collect::<Vec<_>>(),
+        )
+        .bind(
+            letters
+                .iter()
+                .map(|letter| letter.sealed.as_deref())
+                .collect::<Vec<_>>(),
+        )
+        .execute(on)
+        .await?;
+    Ok(())
+}

@@ -1,0 +1,237 @@
+//! PostgreSQL.
+//!
+//! Every table is written at most once a transaction, with one statement whose rows come as arrays. Rows are always
+//! given in order of their keys, so that two transactions wait for each other and never in a circle.
+
+mod dead_letters;
+mod positions;
+mod read;
+mod transaction;
+mod write;
+
+use std::time::Duration;
+
+use async_trait::async_trait;
+use sqlx::{
+    AssertSqlSafe, Connection, PgConnection, PgPool,
+    migrate::Migrator,
+    postgres::{PgConnectOptions, PgPoolOptions},
+};
+use uuid::Uuid;
+
+use self::transaction::PostgresTransaction;
+use super::{
+    CounterKey, DeadLetter, DeadLetterFilter, DeadLetterState, Position, Seen, Store, StoreError,
+    StoreOptions, StoredBody, StoredLeaf, StoredRegistry, StoredRequest, SubjectDigest, Transaction,
+    classify::bounded,
+    schema::{self, Applied},
+};
+use crate::domain::{ids::RequestId, time::At};
+
+static MIGRATOR: Migrator = sqlx::migrate!("src/store/postgres/migrations");
+
+/// Every kind of statement has one constant text, so that this many prepared statements are enough for all of them.
+const STATEMENT_CACHE: usize = 256;
+
+/// A connection that idled for longer is asked for a sign of life before it is used: a database that was restarted
+/// meanwhile must not cost a batch. A busy connection is spared the round trip.
+const TRUSTED_IDLE: Duration = Duration::from_secs(5);
+
+/// A store in PostgreSQL.
+#[derive(Debug, Clone)]
+pub struct PostgresStore {
+    pool: PgPool,
+    /// How to connect for migrations, which may take longer than any statement of a worker.
+    unhurried: PgConnectOptions,
+    patience: Duration,
+}
+
+impl PostgresStore {
+    /// Connects. The URL's own parameters, `options=-csearch_path=…` among them, stay in force.
+    pub async fn open(url: &str, options: &StoreOptions) -> Result<Self, StoreError> {
+        let base: PgConnectOptions = url.parse().map_err(|_| {
+            // The parser's own message may repeat parts of the URL, which holds a password.
+            StoreError::Address("the store's URL is not one of PostgreSQL".into())
+        })?;
+        let base = base.statement_cache_capacity(STATEMENT_CACHE);
+        let lock_timeout = ("lock_timeout", options.lock_timeout.as_millis().to_string());
+        let unhurried = base.clone().options([lock_timeout.clone()]);
+        let connect = base.options([
+            lock_timeout,
+            (
+                "statement_timeout",
+                options.statement_timeout.as_millis().to_string(),
+            ),
+            // A worker that hangs between two statements must not keep its locks.
+            (
+                "idle_in_transaction_session_timeout",
+                options.statement_timeout.as_millis().to_string(),
+            ),
+            // Whatever this program asks of a large table goes by a key. A plan that was made while a table was
+            // still small, or before its statistics were taken, must not read all of it for every batch.
+            ("enable_seqscan", "off".into()),
+            ("enable_hashjoin", "off".into()),
+            ("enable_mergejoin", "off".into()),
+        ]);
+        let pool = PgPoolOptions::new()
+            .max_connections(options.connections)
+            .acquire_timeout(options.acquire_timeout)
+            .test_before_acquire(false)
+            .before_acquire(|connection, meta| {
+                Box::pin(async move {
+                    if meta.idle_for > TRUSTED_IDLE {
+                        connection.ping().await?;
+                    }
+                    Ok(true)
+                })
+            })
+            .connect_with(connect)
+            .await?;
+        // What the server's own limits do not end, because the server is gone, ends a little later on this side.
+        let patience = options.statement_timeout + options.acquire_timeout;
+        Ok(Self {
+            pool,
+            unhurried,
+            patience,
+        })
+    }
+
+    /// Closes its connections.
+    pub async fn close(&self) {
+        self.pool.close().await;
+    }
+
+    async fn ask<T>(&self, work: impl Future<Output = Result<T, StoreError>>) -> Result<T, StoreError> {
+        bounded(self.patience, work).await
+    }
+}
+
+#[async_trait]
+impl Store for PostgresStore {
+    async fn begin(&self, name: &'static str) -> Result<Box<dyn Transaction>, StoreError> {
+        debug_assert!(
+            name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_'),
+            "{name}"
+        );
+        // One round trip begins the transaction and names it: the name shows in pg_stat_activity and, with %a, in the
+        // server's log. A comment in each statement would multiply the prepared statements by the names.
+        let begin = format!(
+            "begin isolation level read committed read write; set local application_name = 'lacuna {name}'"
+        );
+        let transaction = self
+            .ask(async { Ok(self.pool.begin_with(AssertSqlSafe(begin)).await?) })
+            .await?;
+        Ok(Box::new(PostgresTransaction::new(transaction, self.patience)))
+    }
+
+    async fn migrate(&self) -> Result<(), StoreError> {
+        let mut connection = PgConnection::connect_with(&self.unhurried).await?;
+        MIGRATOR.run_direct(None, &mut connection, false).await?;
+        connection.close().await?;
+        Ok(())
+    }
+
+    async fn check_schema(&self) -> Result<(), StoreError> {
+        let applied = self.ask(read::applied_migrations(&self.pool)).await?;
+        schema::check(&MIGRATOR, &applied)
+    }
+
+    async fn now(&self) -> Result<At, StoreError> {
+        self.ask(read::now(&self.pool)).await
+    }
+
+    async fn requests(&self, ids: &[RequestId]) -> Result<Vec<StoredRequest>, StoreError> {
+        self.ask(read::requests(&self.pool, ids)).await
+    }
+
+    async fn bodies(&self, ids: &[RequestId]) -> Result<Vec<StoredBody>, StoreError> {
+        self.ask(read::bodies(&self.pool, ids)).await
+    }
+
+    async fn revisions(&self, ids: &[RequestId]) -> Result<Vec<(RequestId, u32)>, StoreError> {
+        self.ask(read::revisions(&self.pool, ids)).await
+    }
+
+    async fn page(&self, after: Option<RequestId>, limit: u32) -> Result<Vec<StoredRequest>, StoreError> {
+        self.ask(read::page(&self.pool, after, limit)).await
+    }
+
+    async fn open_page(
+        &self,
+        after: Option<RequestId>,
+        limit: u32,
+    ) -> Result<Vec<StoredRequest>, StoreError> {
+        self.ask(read::open_page(&self.pool, after, limit)).await
+    }
+
+    async fn of_subject(&self, digest: &SubjectDigest, limit: u32) -> Result<Vec<RequestId>, StoreError> {
+        self.ask(read::of_subject(&self.pool, digest, limit)).await
+    }
+
+    async fn leaves(&self, id: RequestId) -> Result<Vec<StoredLeaf>, StoreError> {
+        self.ask(read::leaves(&self.pool, id)).await
+    }
+
+    async fn counters(&self) -> Result<Vec<(CounterKey, i64)>, StoreError> {
+        self.ask(read::counters(&self.pool)).await
+    }
+
+    async fn ledger_size(&self) -> Result<u64, StoreError> {
+        self.ask(read::ledger_size(&self.pool)).await
+    }
+
+    async fn oldest_open(&self) -> Result<Option<At>, StoreError> {
+        self.ask(read::oldest_open(&self.pool)).await
+    }
+
+    async fn positions(&self, cluster: &str) -> Result<Vec<Position>, StoreError> {
+        self.ask(positions::of_cluster(&self.pool, cluster)).await
+    }
+
+    async fn seen(&self, seen: &[Seen]) -> Result<(), StoreError> {
+        self.ask(positions::seen(&self.pool, seen)).await
+    }
+
+    async fn dead_letters(&self, filter: DeadLetterFilter) -> Result<Vec<DeadLetter>, StoreError> {
+        self.ask(dead_letters::list(&self.pool, filter)).await
+    }
+
+    async fn dead_letter(&self, id: Uuid) -> Result<Option<DeadLetter>, StoreError> {
+        self.ask(dead_letters::one(&self.pool, id)).await
+    }
+
+    async fn open_dead_letters(&self) -> Result<Vec<(String, u64, At)>, StoreError> {
+        self.ask(dead_letters::open(&self.pool)).await
+    }
+
+    async fn close_dead_letter(
+        &self,
+        id: Uuid,
+        how: DeadLetterState,
+        note: &str,
+        at: At,
+    ) -> Result<bool, StoreError> {
+        self.ask(dead_letters::close(&self.pool, id, how, note, at)).await
+    }
+
+    async fn registry(&self) -> Result<Option<StoredRegistry>, StoreError> {
+        self.ask(read::registry(&self.pool)).await
+    }
+
+    async fn activate_registry(&self, expected: u32, text: &str, at: At) -> Result<bool, StoreError> {
+        self.ask(write::activate_registry(&self.pool, expected, text, at))
+            .await
+    }
+
+    async fn outbox(&self, before: At, limit: u32) -> Result<Vec<RequestId>, StoreError> {
+        self.ask(read::outbox(&self.pool, before, limit)).await
+    }
+
+    async fn outbox_done(&self, done: &[(RequestId, u32)]) -> Result<(), StoreError> {
+        self.ask(write::outbox_done(&self.pool, done)).await
+    }
+
+    async fn bytes_on_disk(&self) -> Result<u64, StoreError> {
+        self.ask(read::bytes_on_disk(&self.pool)).await
+    }
+}

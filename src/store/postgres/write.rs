@@ -1,0 +1,306 @@
+//! What is written: one statement a table, its rows as arrays, in the order that the store's locks are taken in.
+
+use sqlx::{PgConnection, PgExecutor, query};
+use uuid::Uuid;
+
+use super::dead_letters;
+use crate::{
+    domain::{ids::RequestId, request::Request, time::At},
+    store::{Changes, InboxRow, LeafRow, MovedRow, OpenedRow, StoreError, codec},
+};
+
+pub(super) async fn write(on: &mut PgConnection, changes: &Changes) -> Result<(), StoreError> {
+    let (opened, moved) = (codec::opened_in_order(changes), codec::moved_in_order(changes));
+    if !moved.is_empty() {
+        update_states(on, &moved).await?;
+    }
+    if !changes.inbox.is_empty() {
+        insert_inbox(on, &changes.inbox).await?;
+    }
+    if !opened.is_empty() {
+        insert_requests(on, &opened).await?;
+        insert_states(on, &opened).await?;
+        insert_subjects(on, &opened).await?;
+    }
+    if !changes.leaves.is_empty() {
+        insert_leaves(on, &changes.leaves).await?;
+        insert_ledger_batch(on, &changes.leaves, changes.at).await?;
+    }
+    write_agenda(on, &opened, &moved).await?;
+    if !changes.dead_letters.is_empty() {
+        dead_letters::insert(on, &changes.dead_letters).await?;
+    }
+    if !changes.outbox.is_empty() {
+        upsert_outbox(on, &changes.outbox, changes.at).await?;
+    }
+    add_to_counters(on, changes).await
+}
+
+/// A row that has another revision than expected is not updated, and the count tells.
+async fn update_states(on: &mut PgConnection, moved: &[&MovedRow]) -> Result<(), StoreError> {
+    let sql = "update state s set revision = v.revision, status = v.status, packed = v.packed, \
+               wrapped_key = case when v.shred then null else s.wrapped_key end \
+               from unnest($1::uuid[], $2::int4[], $3::int4[], $4::int2[], $5::bytea[], $6::bool[]) \
+               as v(id, from_revision, revision, status, packed, shred) \
+               where s.id = v.id and s.revision = v.from_revision";
+    let done = query(sql)
+        .bind(moved.iter().map(|row| row.request.id.0).collect::<Vec<_>>())
+        .bind(
+            moved
+                .iter()
+                .map(|row| row.from_revision.cast_signed())
+                .collect::<Vec<_>>(),
+        )
+        .bind(
+            moved
+                .iter()
+                .map(|row| row.request.revision.cast_signed())
+                .collect::<Vec<_>>(),
+        )
+        .bind(moved.iter().map(|row| status(&row.request)).collect::<Vec<_>>())
+        .bind(
+            moved
+                .iter()
+                .map(|row| codec::packed(&row.request))
+                .collect::<Result<Vec<_>, _>>()?,
+        )
+        .bind(moved.iter().map(|row| row.shred).collect::<Vec<_>>())
+        .execute(on)
+        .await?;
+    if done.rows_affected() == moved.len() as u64 {
+        Ok(())
+    } else {
+        Err(StoreError::Conflict)
+    }
+}
+
+async fn insert_inbox(on: &mut PgConnection, rows: &[InboxRow]) -> Result<(), StoreError> {
+    let mut rows: Vec<&InboxRow> = rows.iter().collect();
+    rows.sort_unstable_by(|x, y| (&x.tenant, x.command_id).cmp(&(&y.tenant, y.command_id)));
+    let sql = "insert into inbox (tenant, command_id, digest, request_id) \
+               select * from unnest($1::text[], $2::uuid[], $3::bytea[], $4::uuid[])";
+    query(sql)
+        .bind(rows.iter().map(|row| row.tenant.as_str()).collect::<Vec<_>>())
+        .bind(rows.iter().map(|row| row.command_id.0).collect::<Vec<_>>())
+        .bind(rows.iter().map(|row| row.digest.as_slice()).collect::<Vec<_>>())
+        .bind(rows.iter().map(|row| row.request_id.0).collect::<Vec<_>>())
+        .execute(on)
+        .await?;
+    Ok(())
+}
+
+async fn insert_requests(on: &mut PgConnection, opened: &[&OpenedRow]) -> Result<(), StoreError> {
+    let sql = "insert into request (id, tenant, received_at, body, sealed) \
+               select * from unnest($1::uuid[], $2::text[], $3::int8[], $4::bytea[], $5::bytea[])";
+    query(sql)
+        .bind(ids(opened))
+        .bind(
+            opened
+                .iter()
+                .map(|row| row.request.head.tenant.as_str())
+                .collect::<Vec<_>>(),
+        )
+        .bind(
+            opened
+                .iter()
+                .map(|row| row.request.head.received_at.millis())
+                .collect::<Vec<_>>(),
+        )
+        .bind(opened.iter().map(|row| row.body.as_slice()).collect::<Vec<_>>())
+        .bind(opened.iter().map(|row| row.sealed.as_slice()).collect::<Vec<_>>())
+        .execute(on)
+        .await?;
+    Ok(())
+}
+
+async fn insert_states(on: &mut PgConnection, opened: &[&OpenedRow]) -> Result<(), StoreError> {
+    let sql = "insert into state (id, revision, status, packed, wrapped_key) \
+               select * from unnest($1::uuid[], $2::int4[], $3::int2[], $4::bytea[], $5::bytea[])";
+    query(sql)
+        .bind(ids(opened))
+        .bind(
+            opened
+                .iter()
+                .map(|row| row.request.revision.cast_signed())
+                .collect::<Vec<_>>(),
+        )
+        .bind(opened.iter().map(|row| status(&row.request)).collect::<Vec<_>>())
+        .bind(
+            opened
+                .iter()
+                .map(|row| codec::packed(&row.request))
+                .collect::<Result<Vec<_>, _>>()?,
+        )
+        .bind(
+            opened
+                .iter()
+                .map(|row| row.wrapped_key.as_deref())
+                .collect::<Vec<_>>(),
+        )
+        .execute(on)
+        .await?;
+    Ok(())
+}
+
+async fn insert_subjects(on: &mut PgConnection, opened: &[&OpenedRow]) -> Result<(), StoreError> {
+    let rows = codec::subjects(opened);
+    if rows.is_empty() {
+        return Ok(());
+    }
+    let sql = "insert into subject (digest, request_id) select * from unnest($1::bytea[], $2::uuid[])";
+    query(sql)
+        .bind(
+            rows.iter()
+                .map(|(digest, _)| digest.as_slice())
+                .collect::<Vec<_>>(),
+        )
+        .bind(rows.iter().map(|(_, id)| id.0).collect::<Vec<_>>())
+        .execute(on)
+        .await?;
+    Ok(())
+}
+
+async fn insert_leaves(on: &mut PgConnection, leaves: &[LeafRow]) -> Result<(), StoreError> {
+    let sql = "insert into ledger (request_id, n, leaf, sealed) \
+               select * from unnest($1::uuid[], $2::int4[], $3::bytea[], $4::bytea[])";
+    let mut rows: Vec<&LeafRow> = leaves.iter().collect();
+    rows.sort_unstable_by_key(|row| (row.request_id, row.n));
+    query(sql)
+        .bind(rows.iter().map(|row| row.request_id.0).collect::<Vec<_>>())
+        .bind(rows.iter().map(|row| row.n.cast_signed()).collect::<Vec<_>>())
+        .bind(rows.iter().map(|row| row.leaf.as_slice()).collect::<Vec<_>>())
+        .bind(rows.iter().map(|row| row.sealed.as_deref()).collect::<Vec<_>>())
+        .execute(on)
+        .await?;
+    Ok(())
+}
+
+/// Keeps the order in which the transaction gave its leaves.
+async fn insert_ledger_batch(on: &mut PgConnection, leaves: &[LeafRow], at: At) -> Result<(), StoreError> {
+    query("insert into ledger_batch (id, at, count, keys) values ($1, $2, $3, $4)")
+        .bind(codec::id_at(at))
+        .bind(at.millis())
+        .bind(i32::try_from(leaves.len()).unwrap_or(i32::MAX))
+        .bind(codec::leaf_keys(leaves))
+        .execute(on)
+        .await?;
+    Ok(())
+}
+
+async fn write_agenda(
+    on: &mut PgConnection,
+    opened: &[&OpenedRow],
+    moved: &[&MovedRow],
+) -> Result<(), StoreError> {
+    let (set, deleted) = codec::wakes(opened, moved);
+    if !set.is_empty() {
+        // A row is missing where a closed request is opened again.
+        let sql = "insert into agenda (request_id, wake_at, received_at) \
+                   select * from unnest($1::uuid[], $2::int8[], $3::int8[]) \
+                   on conflict (request_id) do update set wake_at = excluded.wake_at \
+                   where agenda.wake_at <> excluded.wake_at";
+        query(sql)
+            .bind(set.iter().map(|(id, ..)| id.0).collect::<Vec<_>>())
+            .bind(set.iter().map(|(_, at, _)| at.millis()).collect::<Vec<_>>())
+            .bind(
+                set.iter()
+                    .map(|(.., received)| received.millis())
+                    .collect::<Vec<_>>(),
+            )
+            .execute(&mut *on)
+            .await?;
+    }
+    if !deleted.is_empty() {
+        let sql = "delete from agenda a using unnest($1::uuid[]) as v(id) where a.request_id = v.id";
+        query(sql)
+            .bind(deleted.iter().map(|id| id.0).collect::<Vec<_>>())
+            .execute(on)
+            .await?;
+    }
+    Ok(())
+}
+
+async fn upsert_outbox(on: &mut PgConnection, rows: &[(RequestId, u32)], at: At) -> Result<(), StoreError> {
+    let rows = codec::highest(rows);
+    let sql = "insert into outbox (request_id, revision, at) select v.id, v.revision, $3 \
+               from unnest($1::uuid[], $2::int4[]) as v(id, revision) \
+               on conflict (request_id) do update set revision = excluded.revision, at = excluded.at \
+               where outbox.revision < excluded.revision";
+    query(sql)
+        .bind(rows.keys().map(|id| id.0).collect::<Vec<_>>())
+        .bind(
+            rows.values()
+                .map(|revision| revision.cast_signed())
+                .collect::<Vec<_>>(),
+        )
+        .bind(at.millis())
+        .execute(on)
+        .await?;
+    Ok(())
+}
+
+/// Last of all, because workers that share a slot wait here for each other's commit.
+async fn add_to_counters(on: &mut PgConnection, changes: &Changes) -> Result<(), StoreError> {
+    let sums = codec::counters(changes);
+    if sums.is_empty() {
+        return Ok(());
+    }
+    let sql = "insert into counter (slot, kind, a, b, n) \
+               select $1, v.kind, v.a, v.b, v.n from unnest($2::text[], $3::text[], $4::text[], $5::int8[]) \
+               as v(kind, a, b, n) on conflict (slot, kind, a, b) do update set n = counter.n + excluded.n";
+    query(sql)
+        .bind(changes.slot.cast_signed())
+        .bind(sums.keys().map(|(kind, ..)| *kind).collect::<Vec<_>>())
+        .bind(sums.keys().map(|(_, a, _)| *a).collect::<Vec<_>>())
+        .bind(sums.keys().map(|(.., b)| *b).collect::<Vec<_>>())
+        .bind(sums.values().copied().collect::<Vec<_>>())
+        .execute(on)
+        .await?;
+    Ok(())
+}
+
+/// Whoever loses the race for a revision inserts nothing.
+pub(super) async fn activate_registry(
+    on: impl PgExecutor<'_>,
+    expected: u32,
+    text: &str,
+    at: At,
+) -> Result<bool, StoreError> {
+    let sql = "insert into registry (revision, text, activated_at) select $1 + 1, $2, $3 \
+               where (select coalesce(max(revision), 0) from registry) = $1 on conflict (revision) do nothing";
+    let done = query(sql)
+        .bind(expected.cast_signed())
+        .bind(text)
+        .bind(at.millis())
+        .execute(on)
+        .await?;
+    Ok(done.rows_affected() == 1)
+}
+
+/// What has moved on since it was produced stays.
+pub(super) async fn outbox_done(
+    on: impl PgExecutor<'_>,
+    done: &[(RequestId, u32)],
+) -> Result<(), StoreError> {
+    let done = codec::highest(done);
+    let sql = "delete from outbox o using unnest($1::uuid[], $2::int4[]) as v(id, revision) \
+               where o.request_id = v.id and o.revision <= v.revision";
+    query(sql)
+        .bind(done.keys().map(|id| id.0).collect::<Vec<_>>())
+        .bind(
+            done.values()
+                .map(|revision| revision.cast_signed())
+                .collect::<Vec<_>>(),
+        )
+        .execute(on)
+        .await?;
+    Ok(())
+}
+
+fn ids(opened: &[&OpenedRow]) -> Vec<Uuid> {
+    opened.iter().map(|row| row.request.id.0).collect()
+}
+
+fn status(request: &Request) -> i16 {
+    i16::from(request.life.status.code())
+}

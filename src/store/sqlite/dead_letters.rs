@@ -1,0 +1,107 @@
+//! Messages that could not be taken in.
+
+use serde_json::json;
+use sqlx::{SqliteConnection, SqliteExecutor, query, query_as};
+use uuid::Uuid;
+
+use super::write::insert_rows;
+use crate::{
+    domain::time::At,
+    store::{
+        DeadLetter, DeadLetterFilter, DeadLetterState, Origin, StoreError,
+        codec::{LetterColumns, letter_code},
+    },
+};
+
+pub(super) async fn list(
+    on: impl SqliteExecutor<'_>,
+    filter: DeadLetterFilter,
+) -> Result<Vec<DeadLetter>, StoreError> {
+    // Two texts, so that the index of open ones serves the list that people look at.
+    let sql = if filter.open_only {
+        "select id, cluster, topic, part, off, reason, detail, at, state, null as sealed from dead_letter \
+         where state = 0 and id > ?1 order by id limit ?2"
+    } else {
+        "select id, cluster, topic, part, off, reason, detail, at, state, null as sealed from dead_letter \
+         where id > ?1 order by id limit ?2"
+    };
+    let rows: Vec<LetterColumns> = query_as(sql)
+        .bind(filter.after.unwrap_or(Uuid::nil()))
+        .bind(filter.limit)
+        .fetch_all(on)
+        .await?;
+    rows.into_iter().map(LetterColumns::into_letter).collect()
+}
+
+pub(super) async fn one(on: impl SqliteExecutor<'_>, id: Uuid) -> Result<Option<DeadLetter>, StoreError> {
+    let sql = "select id, cluster, topic, part, off, reason, detail, at, state, sealed from dead_letter where id = ?1";
+    let row: Option<LetterColumns> = query_as(sql).bind(id).fetch_optional(on).await?;
+    row.map(LetterColumns::into_letter).transpose()
+}
+
+pub(super) async fn of_origins(
+    on: impl SqliteExecutor<'_>,
+    origins: &[Origin],
+) -> Result<Vec<DeadLetter>, StoreError> {
+    let sql = "select d.id, d.cluster, d.topic, d.part, d.off, d.reason, d.detail, d.at, d.state, d.sealed \
+               from json_each(?1) o cross join dead_letter d on d.cluster = o.value ->> 0 \
+               and d.topic = o.value ->> 1 and d.part = o.value ->> 2 and d.off = o.value ->> 3";
+    let origins: Vec<_> = origins
+        .iter()
+        .map(|origin| (&*origin.cluster, &*origin.topic, origin.partition, origin.offset))
+        .collect();
+    let rows: Vec<LetterColumns> = query_as(sql)
+        .bind(json!(origins).to_string())
+        .fetch_all(on)
+        .await?;
+    rows.into_iter().map(LetterColumns::into_letter).collect()
+}
+
+pub(super) async fn open(on: impl SqliteExecutor<'_>) -> Result<Vec<(String, u64, At)>, StoreError> {
+    let sql =
+        "select reason, count(*), min(at) from dead_letter where state = 0 group by reason order by reason";
+    let rows: Vec<(String, i64, i64)> = query_as(sql).fetch_all(on).await?;
+    Ok(rows
+        .into_iter()
+        .map(|(reason, count, oldest)| (reason, count.cast_unsigned(), At::from_millis(oldest)))
+        .collect())
+}
+
+pub(super) async fn close(
+    on: impl SqliteExecutor<'_>,
+    id: Uuid,
+    how: DeadLetterState,
+    note: &str,
+    at: At,
+) -> Result<bool, StoreError> {
+    let sql = "update dead_letter set state = ?2, note = ?3, closed_at = ?4 where id = ?1 and state = 0";
+    let done = query(sql)
+        .bind(id)
+        .bind(letter_code(how))
+        .bind(note)
+        .bind(at.millis())
+        .execute(on)
+        .await?;
+    Ok(done.rows_affected() == 1)
+}
+
+/// The same message brings the same dead letter, however often it is read.
+pub(super) async fn insert(on: &mut SqliteConnection, letters: &[DeadLetter]) -> Result<(), StoreError> {
+    let into = "insert into dead_letter (id, cluster, topic, part, off, reason, detail, at, state, sealed) ";
+    let or_not = " on conflict (cluster, topic, part, off) do nothing";
+    insert_rows(on, into, or_not, letters, |mut row, letter| {
+        row.push_bind(letter.id)
+            .push_bind(&*letter.origin.cluster)
+            .push_bind(&*letter.origin.topic)
+            .push_bind(letter.origin.partition)
+            .push_bind(letter.origin.offset)
+            .push_bind(letter.reason.as_str())
+            .push_bind(letter.detail.as_str())
+            .push_bind(letter.at.millis())
+            .push_bind(letter_code(letter.state))
+            .push_bind(letter.sealed.as_deref());
+        Ok(())
+    })
+    .await?;
+    Ok(())
+}

@@ -1,0 +1,224 @@
+//! SQLite: one file, one writer.
+//!
+//! Every statement crosses to the connection's own thread, so what is written goes over in large chunks of rows, and
+//! lists of keys go over as one JSON text.
+
+mod dead_letters;
+mod file;
+mod positions;
+mod read;
+mod transaction;
+mod write;
+
+use std::{path::Path, sync::Arc};
+
+use async_trait::async_trait;
+use sqlx::{
+    Sqlite, SqlitePool,
+    migrate::Migrator,
+    pool::PoolConnection,
+    sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous},
+};
+use uuid::Uuid;
+
+use self::{file::LockFile, transaction::SqliteTransaction};
+use super::{
+    CounterKey, DeadLetter, DeadLetterFilter, DeadLetterState, Exclusive, Position, Seen, Store, StoreError,
+    StoreOptions, StoredBody, StoredLeaf, StoredRegistry, StoredRequest, SubjectDigest, Transaction, schema,
+};
+use crate::{
+    clock::Clock,
+    domain::{ids::RequestId, time::At},
+};
+
+static MIGRATOR: Migrator = sqlx::migrate!("src/store/sqlite/migrations");
+
+/// A store in a file of SQLite.
+#[derive(Debug, Clone)]
+pub struct SqliteStore {
+    /// One connection: whoever has it is the only writer in this process.
+    writer: SqlitePool,
+    readers: SqlitePool,
+    path: Arc<Path>,
+    clock: Clock,
+    /// Held as long as the store is open, where it was opened exclusively.
+    _lock: Option<Arc<LockFile>>,
+}
+
+impl SqliteStore {
+    /// Opens the file, and creates it where there is none.
+    pub async fn open(path: &Path, options: &StoreOptions) -> Result<Self, StoreError> {
+        let lock = match options.exclusive {
+            Exclusive::Yes => Some(Arc::new(LockFile::take(path)?)),
+            Exclusive::No => None,
+        };
+        file::create_private(path)?;
+        let connect = SqliteConnectOptions::new()
+            .filename(path)
+            .create_if_missing(false)
+            .journal_mode(SqliteJournalMode::Wal)
+            // Each commit is on disk before it is acknowledged.
+            .synchronous(SqliteSynchronous::Full)
+            .busy_timeout(options.lock_timeout)
+            // What is deleted is overwritten where its page is written anyway: a shredded key must not linger.
+            .pragma("secure_delete", "fast")
+            // 64 MiB; batches touch recent pages, which should not be read again.
+            .pragma("cache_size", "-65536")
+            // 16 MiB: a checkpoint writes a page once however often it changed, so fewer of them write less.
+            .pragma("wal_autocheckpoint", "4096");
+        let pool = SqlitePoolOptions::new()
+            .acquire_timeout(options.acquire_timeout)
+            .test_before_acquire(false)
+            .idle_timeout(None)
+            .max_lifetime(None);
+        let writer = pool
+            .clone()
+            .max_connections(1)
+            .connect_with(connect.clone())
+            .await?;
+        let readers = pool
+            .max_connections(options.connections)
+            .connect_with(connect.pragma("query_only", "on"))
+            .await?;
+        Ok(Self {
+            writer,
+            readers,
+            path: path.into(),
+            clock: options.clock.clone(),
+            _lock: lock,
+        })
+    }
+
+    /// Closes its connections, which leaves one file without a write-ahead log beside it.
+    pub async fn close(&self) {
+        self.readers.close().await;
+        self.writer.close().await;
+    }
+
+    async fn reader(&self) -> Result<PoolConnection<Sqlite>, StoreError> {
+        Ok(self.readers.acquire().await?)
+    }
+
+    async fn writer(&self) -> Result<PoolConnection<Sqlite>, StoreError> {
+        Ok(self.writer.acquire().await?)
+    }
+}
+
+#[async_trait]
+impl Store for SqliteStore {
+    async fn begin(&self, _name: &'static str) -> Result<Box<dyn Transaction>, StoreError> {
+        // A transaction that became a writer only later could find that its snapshot is too old for it.
+        Ok(Box::new(SqliteTransaction(
+            self.writer.begin_with("begin immediate").await?,
+        )))
+    }
+
+    async fn migrate(&self) -> Result<(), StoreError> {
+        Ok(MIGRATOR
+            .run_direct(None, &mut *self.writer().await?, false)
+            .await?)
+    }
+
+    async fn check_schema(&self) -> Result<(), StoreError> {
+        let applied = read::applied_migrations(&mut *self.reader().await?).await?;
+        schema::check(&MIGRATOR, &applied)
+    }
+
+    async fn now(&self) -> Result<At, StoreError> {
+        Ok(self.clock.now())
+    }
+
+    async fn requests(&self, ids: &[RequestId]) -> Result<Vec<StoredRequest>, StoreError> {
+        read::requests(&mut *self.reader().await?, ids).await
+    }
+
+    async fn bodies(&self, ids: &[RequestId]) -> Result<Vec<StoredBody>, StoreError> {
+        read::bodies(&mut *self.reader().await?, ids).await
+    }
+
+    async fn revisions(&self, ids: &[RequestId]) -> Result<Vec<(RequestId, u32)>, StoreError> {
+        read::revisions(&mut *self.reader().await?, ids).await
+    }
+
+    async fn page(&self, after: Option<RequestId>, limit: u32) -> Result<Vec<StoredRequest>, StoreError> {
+        read::page(&mut *self.reader().await?, after, limit).await
+    }
+
+    async fn open_page(
+        &self,
+        after: Option<RequestId>,
+        limit: u32,
+    ) -> Result<Vec<StoredRequest>, StoreError> {
+        read::open_page(&mut *self.reader().await?, after, limit).await
+    }
+
+    async fn of_subject(&self, digest: &SubjectDigest, limit: u32) -> Result<Vec<RequestId>, StoreError> {
+        read::of_subject(&mut *self.reader().await?, digest, limit).await
+    }
+
+    async fn leaves(&self, id: RequestId) -> Result<Vec<StoredLeaf>, StoreError> {
+        read::leaves(&mut *self.reader().await?, id).await
+    }
+
+    async fn counters(&self) -> Result<Vec<(CounterKey, i64)>, StoreError> {
+        read::counters(&mut *self.reader().await?).await
+    }
+
+    async fn ledger_size(&self) -> Result<u64, StoreError> {
+        read::ledger_size(&mut *self.reader().await?).await
+    }
+
+    async fn oldest_open(&self) -> Result<Option<At>, StoreError> {
+        read::oldest_open(&mut *self.reader().await?).await
+    }
+
+    async fn positions(&self, cluster: &str) -> Result<Vec<Position>, StoreError> {
+        positions::of_cluster(&mut *self.reader().await?, cluster).await
+    }
+
+    async fn seen(&self, seen: &[Seen]) -> Result<(), StoreError> {
+        positions::seen(&mut *self.writer().await?, seen).await
+    }
+
+    async fn dead_letters(&self, filter: DeadLetterFilter) -> Result<Vec<DeadLetter>, StoreError> {
+        dead_letters::list(&mut *self.reader().await?, filter).await
+    }
+
+    async fn dead_letter(&self, id: Uuid) -> Result<Option<DeadLetter>, StoreError> {
+        dead_letters::one(&mut *self.reader().await?, id).await
+    }
+
+    async fn open_dead_letters(&self) -> Result<Vec<(String, u64, At)>, StoreError> {
+        dead_letters::open(&mut *self.reader().await?).await
+    }
+
+    async fn close_dead_letter(
+        &self,
+        id: Uuid,
+        how: DeadLetterState,
+        note: &str,
+        at: At,
+    ) -> Result<bool, StoreError> {
+        dead_letters::close(&mut *self.writer().await?, id, how, note, at).await
+    }
+
+    async fn registry(&self) -> Result<Option<StoredRegistry>, StoreError> {
+        read::registry(&mut *self.reader().await?).await
+    }
+
+    async fn activate_registry(&self, expected: u32, text: &str, at: At) -> Result<bool, StoreError> {
+        write::activate_registry(&mut *self.writer().await?, expected, text, at).await
+    }
+
+    async fn outbox(&self, before: At, limit: u32) -> Result<Vec<RequestId>, StoreError> {
+        read::outbox(&mut *self.reader().await?, before, limit).await
+    }
+
+    async fn outbox_done(&self, done: &[(RequestId, u32)]) -> Result<(), StoreError> {
+        write::outbox_done(&mut *self.writer().await?, done).await
+    }
+
+    async fn bytes_on_disk(&self) -> Result<u64, StoreError> {
+        file::bytes(&self.path)
+    }
+}
