@@ -9,7 +9,7 @@ use crate::{
     domain::{registry::Registry, request::open::Rules},
     engine::{Engine, Settings, Topics},
     kafka::{KafkaError, admin::Admin, client::Cluster, embedded::EmbeddedBroker},
-    store::{Exclusive, Store, StoreOptions, open},
+    store::{Exclusive, Store, StoreOptions, open::open},
     telemetry::metrics::Metrics,
     vault::{Keyring, Vault},
 };
@@ -32,7 +32,7 @@ pub async fn open_store(config: &Config, clock: &Clock, serving: bool) -> Result
         StoreUrl::Postgres(url) => url.expose().to_owned(),
     };
     let exclusive = if serving { Exclusive::Yes } else { Exclusive::No };
-    let options = StoreOptions { exclusive, clock: clock.clone(), ..StoreOptions::default() };
+    let options = StoreOptions::new(clock.clone(), exclusive);
     Ok(open(&url, &options).await?)
 }
 
@@ -103,6 +103,7 @@ pub async fn connect(config: &Config, clock: Clock, metrics: Arc<Metrics>) -> Re
     } else {
         engine.apply_registry(&registry).await?;
     }
+    config.check_registry(&registry).map_err(AppError::Config)?;
     check_topics(config, &cluster, &registry, &engine).await?;
     Ok(Connected { engine, cluster, embedded })
 }

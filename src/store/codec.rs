@@ -12,6 +12,7 @@ use crate::domain::{
     ids::{CommandId, RequestId, Tenant},
     request::Request,
     time::At,
+    words::DeadLetterReason,
 };
 
 /// The counter that the store keeps by itself: how many leaves the ledger has. Counting them would read all of them.
@@ -216,7 +217,10 @@ impl LetterColumns {
         })?;
         Ok(DeadLetter {
             id: self.id,
-            reason: self.reason,
+            reason: DeadLetterReason::parse(&self.reason).ok_or_else(|| StoreError::Unreadable {
+                table: "dead_letter",
+                detail: format!("{}: an unknown reason", self.id),
+            })?,
             detail: self.detail,
             origin: Origin {
                 cluster: self.cluster.into(),

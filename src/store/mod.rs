@@ -19,7 +19,7 @@ use async_trait::async_trait;
 pub use error::StoreError;
 pub use open::{Exclusive, StoreOptions};
 pub use rows::*;
-pub use run::{HoldsStoreError, Observer};
+pub use run::{Attempts, Observer, StoreFailure};
 
 use crate::domain::{
     ids::{CommandId, RequestId, Tenant},

@@ -4,6 +4,7 @@ use crate::domain::{
     ids::{CommandId, RequestId, Tenant},
     request::Request,
     time::At,
+    words::DeadLetterReason,
 };
 
 /// A keyed digest of one identifier, under which its subject is found again.
@@ -187,7 +188,7 @@ pub struct DeadLetter {
     /// Its id.
     pub id: uuid::Uuid,
     /// Why.
-    pub reason: String,
+    pub reason: DeadLetterReason,
     /// What exactly is wrong, without any value of the message.
     pub detail: String,
     /// Where it came from.

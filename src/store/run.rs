@@ -14,12 +14,12 @@ const FIRST_DELAY: Duration = Duration::from_millis(4);
 const LONGEST_DELAY: Duration = Duration::from_millis(200);
 
 /// An error of a transaction's work that may come from the store.
-pub trait HoldsStoreError: From<StoreError> {
+pub trait StoreFailure: From<StoreError> {
     /// The store's error in it, if it is one.
     fn store_error(&self) -> Option<&StoreError>;
 }
 
-impl HoldsStoreError for StoreError {
+impl StoreFailure for StoreError {
     fn store_error(&self) -> Option<&StoreError> {
         Some(self)
     }
@@ -36,47 +36,63 @@ impl Observer for () {
     fn observe(&self, _: &'static str, _: Duration) {}
 }
 
-/// Begins, works, commits. What lost a race is tried again, with its rows locked; `work` is told which lock to load with.
+/// The tries of one transaction: it is begun again when it loses a race, with its rows locked from the second try on.
 ///
-/// `work` can run several times, so it must leave nothing behind but what it writes in the transaction: no sends, no
+/// ```text
+/// let mut attempts = Attempts::new(store, observer, "name");
+/// loop {
+///     let done = work_once(&mut attempts).await;      // begins, works, commits
+///     if let Some(done) = attempts.conclude(done).await { return done; }
+/// }
+/// ```
+///
+/// The work can run several times, so it must leave nothing behind but what it writes in the transaction: no sends, no
 /// counters. When the commit's answer is lost the outcome is unknown; positions and keys make another try harmless.
-pub async fn run<T, E, W>(
-    store: &dyn Store,
+/// (A loop, and not a function that takes a closure: a task that borrows through an async closure cannot be spawned.)
+pub struct Attempts<'a> {
+    store: &'a dyn Store,
+    observer: &'a dyn Observer,
     name: &'static str,
-    observer: &dyn Observer,
-    mut work: W,
-) -> Result<T, E>
-where
-    E: HoldsStoreError,
-    W: for<'a> AsyncFnMut(&'a mut dyn Transaction, Lock) -> Result<T, E>,
-{
-    let mut tries = 0;
-    loop {
-        let lock = if tries == 0 { Lock::None } else { Lock::Rows };
-        let stopwatch = Stopwatch::start();
-        let done = attempt(store, name, &mut work, lock).await;
-        observer.observe(name, stopwatch.elapsed());
-        tries += 1;
-        match done {
-            Err(error) if tries < TRIES && error.store_error().is_some_and(StoreError::is_retryable) => {
-                // No due time is waited for here: the delay only spreads those who collided, so it does not have to
-                // survive anything and needs no row in the agenda.
-                tokio::time::sleep(delay(tries)).await;
-            }
-            done => return done,
-        }
+    tries: u32,
+    stopwatch: Stopwatch,
+}
+
+impl std::fmt::Debug for Attempts<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Attempts").field("name", &self.name).field("tries", &self.tries).finish_non_exhaustive()
     }
 }
 
-async fn attempt<T, E, W>(store: &dyn Store, name: &'static str, work: &mut W, lock: Lock) -> Result<T, E>
-where
-    E: HoldsStoreError,
-    W: for<'a> AsyncFnMut(&'a mut dyn Transaction, Lock) -> Result<T, E>,
-{
-    let mut transaction = store.begin(name).await?;
-    let value = work(&mut *transaction, lock).await?;
-    transaction.commit().await?;
-    Ok(value)
+impl<'a> Attempts<'a> {
+    /// Prepares a transaction of this name.
+    pub fn new(store: &'a dyn Store, observer: &'a dyn Observer, name: &'static str) -> Self {
+        Self { store, observer, name, tries: 0, stopwatch: Stopwatch::start() }
+    }
+
+    /// Begins the next try.
+    pub async fn begin(&mut self) -> Result<Box<dyn Transaction>, StoreError> {
+        self.stopwatch = Stopwatch::start();
+        self.store.begin(self.name).await
+    }
+
+    /// How this try has to load what it changes.
+    pub const fn lock(&self) -> Lock {
+        if self.tries == 0 { Lock::None } else { Lock::Rows }
+    }
+
+    /// Takes what a try came to; `None`: it has to be tried again.
+    pub async fn conclude<T, E: StoreFailure>(&mut self, done: Result<T, E>) -> Option<Result<T, E>> {
+        self.observer.observe(self.name, self.stopwatch.elapsed());
+        self.tries += 1;
+        let again = done.as_ref().is_err_and(|error| error.store_error().is_some_and(StoreError::is_retryable));
+        if !again || self.tries >= TRIES {
+            return Some(done);
+        }
+        // No due time is waited for here: the delay only spreads those who collided, so it does not have to survive
+        // anything and needs no row in the agenda.
+        tokio::time::sleep(delay(self.tries)).await;
+        None
+    }
 }
 
 /// Anything between nothing and a bound that doubles with each try.

@@ -8,7 +8,7 @@ use prometheus::{
 
 use crate::{
     domain::words::{DeadLetterReason, Status, TaskStateName},
-    store::{CounterRow, Observer},
+    store::{CounterKey, Observer},
 };
 
 /// From a millisecond to a minute: transactions.
@@ -115,7 +115,7 @@ impl Metrics {
     }
 
     /// Takes over the counters of the store. A series that has drained reports zero.
-    pub fn take_counters(&self, counters: &[CounterRow]) {
+    pub fn take_counters(&self, counters: &[(CounterKey, i64)]) {
         self.tasks.reset();
         self.abandoned.reset();
         self.deferred.reset();
@@ -126,8 +126,8 @@ impl Metrics {
             gauge.set(0);
         }
         let mut parked = 0;
-        for CounterRow { kind, a: processor, b: state, n } in counters {
-            match kind.as_str() {
+        for (CounterKey { kind, a: processor, b: state }, n) in counters {
+            match *kind {
                 "tasks" => {
                     self.tasks.with_label_values(&[processor, state]).set(*n);
                     if state == TaskStateName::Abandoned.as_str() {
