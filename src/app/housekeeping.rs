@@ -79,7 +79,11 @@ pub(super) async fn land_emissions(lander: Lander, mut emissions: mpsc::Receiver
             emission = emissions.recv() => emission,
             () = lander.shutdown.cancelled() => emissions.try_recv().ok(),
         };
-        let Some(mut emission) = emission else { return Ok(()) };
+        let Some(mut emission) = emission else {
+            // Nobody serves HTTP here, or everybody who did has ended: that is no reason for the worker to end.
+            lander.shutdown.cancelled().await;
+            return Ok(());
+        };
         // Whatever else has been decided meanwhile goes with it: one landing for many calls.
         while let Ok(more) = emissions.try_recv() {
             emission.append(more);

@@ -164,12 +164,15 @@ pub async fn start(config: Config, roles: Roles, clock: Clock) -> Result<Running
     if roles.intake {
         let work = Intake { engine: Arc::clone(&engine), control_topic: topics.control.clone() };
         let reads = vec![topics.commands.clone(), topics.control.clone()];
-        spawner.spawn("intake", stage(work, &config, &connected, &lander, reads).run());
+        let group = config.kafka.group_id.clone();
+        spawner.spawn("intake", stage(work, group, &connected, &lander, reads).run());
     }
     if roles.settle {
         let work = Settle { engine: Arc::clone(&engine) };
         let reads = vec![topics.acks.clone()];
-        spawner.spawn("settle", stage(work, &config, &connected, &lander, reads).run());
+        // A group of its own: in one group every start and end of either stage would halt the other on all workers.
+        let group = format!("{}.acks", config.kafka.group_id);
+        spawner.spawn("settle", stage(work, group, &connected, &lander, reads).run());
     }
     if roles.agenda || roles.dispatch {
         spawner.spawn("agenda", clockwork::run(lander.clone(), readiness.clone()));
@@ -199,12 +202,12 @@ pub async fn start(config: Config, roles: Roles, clock: Clock) -> Result<Running
     })
 }
 
-fn stage<W: Work>(work: W, config: &Config, connected: &Connected, lander: &Lander, topics: Vec<String>) -> Stage<W> {
+fn stage<W: Work>(work: W, group: String, connected: &Connected, lander: &Lander, topics: Vec<String>) -> Stage<W> {
     Stage {
         work: Arc::new(work),
         lander: lander.clone(),
         cluster: connected.cluster.clone(),
-        group_id: config.kafka.group_id.clone(),
+        group_id: group,
         topics,
         shutdown: lander.shutdown.clone(),
     }

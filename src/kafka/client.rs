@@ -6,6 +6,7 @@ use rdkafka::{
     ClientConfig, ClientContext,
     admin::AdminClient,
     config::RDKafkaLogLevel,
+    consumer::ConsumerContext,
 };
 
 use super::{KafkaError, while_doing};
@@ -90,8 +91,10 @@ impl ClientContext for Quiet {
     }
 }
 
+impl ConsumerContext for Quiet {}
+
 /// One log line of librdkafka.
-pub(super) fn log_line(level: RDKafkaLogLevel, facility: &str, message: &str) {
+pub(crate) fn log_line(level: RDKafkaLogLevel, facility: &str, message: &str) {
     match level {
         RDKafkaLogLevel::Emerg | RDKafkaLogLevel::Alert | RDKafkaLogLevel::Critical | RDKafkaLogLevel::Error => {
             tracing::error!(facility, "{message}");

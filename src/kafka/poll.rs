@@ -13,7 +13,7 @@ use rdkafka::{
     ClientContext, Message, TopicPartitionList,
     config::RDKafkaLogLevel,
     consumer::{BaseConsumer, CommitMode, Consumer, ConsumerContext, Rebalance},
-    error::KafkaError as ClientError,
+    error::{KafkaError as ClientError, RDKafkaErrorCode},
     message::{BorrowedMessage, Headers},
 };
 use tokio::sync::mpsc;
@@ -309,9 +309,14 @@ pub fn store_offsets(consumer: &GroupConsumer, offsets: &HashMap<(Arc<str>, i32)
 
 /// Commits what is stored, at the end.
 pub fn commit(consumer: &GroupConsumer) {
-    if let Err(error) = consumer.commit_consumer_state(CommitMode::Sync)
-        && !matches!(error, ClientError::ConsumerCommit(rdkafka::error::RDKafkaErrorCode::NoOffset))
-    {
-        tracing::warn!(%error, "the last offsets were not committed: their messages are read again as replays");
+    match consumer.commit_consumer_state(CommitMode::Sync) {
+        Ok(()) | Err(ClientError::ConsumerCommit(RDKafkaErrorCode::NoOffset)) => {}
+        // The worker's other stage has just left the same group.
+        Err(ClientError::ConsumerCommit(error @ RDKafkaErrorCode::RebalanceInProgress)) => {
+            tracing::info!(%error, "the last offsets were not committed: their messages are read again as replays");
+        }
+        Err(error) => {
+            tracing::warn!(%error, "the last offsets were not committed: their messages are read again as replays");
+        }
     }
 }

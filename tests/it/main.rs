@@ -1,0 +1,3 @@
+//! Everything that goes through the real binary.
+
+mod demo;
