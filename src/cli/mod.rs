@@ -2,6 +2,8 @@
 
 pub mod bench;
 pub mod demo;
+mod folder;
+mod interrupt;
 pub mod serve;
 
 use std::process::ExitCode;

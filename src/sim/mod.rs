@@ -15,6 +15,7 @@ mod outbox;
 pub mod random;
 
 pub use character::Character;
+pub use command::id_at;
 pub use driver::{Driver, Load, Progress, Report};
 pub use fleet::{Fleet, Simulated, Tally};
 pub use histogram::Histogram;
