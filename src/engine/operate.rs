@@ -81,7 +81,7 @@ impl Engine {
         let touched = work.get_mut(id).ok_or(OperateError::Unknown("request"))?;
         let trail = decision(&mut touched.request, &self.context(&active, now))?;
         touched.trail.append(trail);
-        touched.notes.push(note.clone());
+        touched.notes.push(note.to_string());
         let request = touched.request.clone();
         let finished = work.finish(self, now, true)?;
         tx.write(&finished.changes).await.map_err(EngineError::from)?;

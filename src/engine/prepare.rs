@@ -1,5 +1,8 @@
 //! What is done to a message before its transaction, once and outside of it: parsing, sealing, checking the token.
 
+use std::collections::BTreeMap;
+
+use serde::Serialize;
 use zeroize::Zeroizing;
 
 use super::{Engine, EngineError};
@@ -9,8 +12,9 @@ use crate::{
         body::Subject,
         command::{Command, Opening},
         identity::SubjectData,
-        ids::RequestId,
-        words::DeadLetterReason,
+        ids::{Label, RequestId},
+        time::At,
+        words::{DeadLetterReason, Outcome},
     },
     store::{Origin, SubjectDigest},
     vault::SealedSubject,
@@ -70,10 +74,47 @@ pub struct PreparedAck {
 pub struct PreparedProof {
     /// How many records were affected.
     pub records: Option<u64>,
-    /// The whole of it, as JSON, with the salt.
-    pub text: serde_json::Value,
-    /// The salted commitment to it.
+    /// The salted commitment to the text.
     pub commitment: [u8; 32],
+    /// The whole of it: a JSON object with at least one member, the outcome.
+    text: String,
+    salt: [u8; 16],
+}
+
+impl PreparedProof {
+    /// What is sealed beside the ledger: the proof, its salt, and which attempt of which task brought it.
+    pub(super) fn note(&self, ordinal: u16, generation: u32, attempt: u32) -> String {
+        let open = self.text.strip_suffix('}').unwrap_or(&self.text);
+        let salt = hex::encode(self.salt);
+        format!(r#"{open},"salt":"{salt}","task":{ordinal},"generation":{generation},"attempt":{attempt}}}"#)
+    }
+}
+
+/// What an ack brings, as it is written down. The members stand in the order of their names: whoever opens a note and
+/// sorts what is in it has the bytes that the commitment is to.
+#[derive(Serialize)]
+struct ProofText<'a> {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    at: Option<At>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    evidence: Option<EvidenceText<'a>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    message: Option<&'a str>,
+    outcome: Outcome,
+}
+
+#[derive(Serialize)]
+struct EvidenceText<'a> {
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    by_category: &'a BTreeMap<Label, u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    digest: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    method: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    records: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reference: Option<&'a str>,
 }
 
 impl Engine {
@@ -124,37 +165,27 @@ impl Engine {
         if ack.evidence.is_none() && ack.message.is_none() && ack.at.is_none() {
             return None;
         }
-        let mut text = serde_json::json!({ "outcome": ack.answer.outcome() });
-        if let Some(evidence) = &ack.evidence {
-            text["evidence"] = evidence_json(evidence);
-        }
-        if let Some(at) = ack.at {
-            text["at"] = serde_json::json!(at);
-        }
-        if let Some(message) = &ack.message {
-            text["message"] = serde_json::json!(message);
-        }
-        let (salt, commitment) = self.vault.commitment(text.to_string().as_bytes());
-        text["salt"] = serde_json::json!(hex::encode(salt));
-        Some(PreparedProof { records: ack.evidence.as_ref().and_then(|e| e.records), text, commitment })
+        let text = ProofText {
+            at: ack.at,
+            evidence: ack.evidence.as_ref().map(evidence_text),
+            message: ack.message.as_deref(),
+            outcome: ack.answer.outcome(),
+        };
+        // Texts, numbers and times: nothing in it can fail to be written.
+        let text = serde_json::to_string(&text).ok()?;
+        let (salt, commitment) = self.vault.commitment(text.as_bytes());
+        Some(PreparedProof { records: ack.evidence.as_ref().and_then(|e| e.records), commitment, text, salt })
     }
 }
 
-fn evidence_json(evidence: &Evidence) -> serde_json::Value {
-    let mut json = serde_json::Map::new();
-    let mut put = |name: &str, value: Option<serde_json::Value>| {
-        if let Some(value) = value {
-            json.insert(name.to_owned(), value);
-        }
-    };
-    put("method", evidence.method.as_ref().map(|v| serde_json::json!(v)));
-    put("records", evidence.records.map(|v| serde_json::json!(v)));
-    put("reference", evidence.reference.as_ref().map(|v| serde_json::json!(v)));
-    put("digest", evidence.digest.as_ref().map(|v| serde_json::json!(v)));
-    let by_category: serde_json::Map<String, serde_json::Value> =
-        evidence.by_category.iter().map(|(label, n)| (label.to_string(), serde_json::json!(n))).collect();
-    put("by_category", (!by_category.is_empty()).then_some(serde_json::Value::Object(by_category)));
-    serde_json::Value::Object(json)
+fn evidence_text(evidence: &Evidence) -> EvidenceText<'_> {
+    EvidenceText {
+        by_category: &evidence.by_category,
+        digest: evidence.digest.as_deref(),
+        method: evidence.method.as_deref(),
+        records: evidence.records,
+        reference: evidence.reference.as_deref(),
+    }
 }
 
 /// What arrives, by the request that it names.

@@ -154,11 +154,7 @@ impl Engine {
         let Taken::Counted(ordinal) = taken else { return Ok(AckVerdict::Repeated) };
         if let Some(proof) = &prepared.proof {
             let task = touched.request.task(ordinal);
-            let mut note = proof.text.clone();
-            note["task"] = serde_json::json!(ordinal);
-            note["generation"] = serde_json::json!(task.generation);
-            note["attempt"] = serde_json::json!(prepared.ack.attempt);
-            touched.notes.push(note);
+            touched.notes.push(proof.note(ordinal, task.generation, prepared.ack.attempt));
             touched.trail.entries.push(Entry::Evidence {
                 ordinal,
                 records: proof.records,

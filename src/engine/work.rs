@@ -2,6 +2,8 @@
 
 use std::collections::HashMap;
 
+use zeroize::Zeroizing;
+
 use super::{Engine, EngineError, outputs::Emission, prepare::PreparedSubject};
 use crate::{
     domain::{
@@ -23,8 +25,8 @@ use crate::{
 pub(super) struct Touched<'a> {
     pub(super) request: Request,
     pub(super) trail: Trail,
-    /// Free text and references, for the sealed side row.
-    pub(super) notes: Vec<serde_json::Value>,
+    /// Free text and references, for the sealed side row: each one a JSON object.
+    pub(super) notes: Vec<String>,
     /// Whether its row in the agenda was due: it has to move in any case.
     pub(super) woken: bool,
     source: Source<'a>,
@@ -148,7 +150,8 @@ impl Touched<'_> {
         let sealed = if self.notes.is_empty() {
             None
         } else {
-            Some(engine.vault.seal_record(self.request.id, n, &serde_json::to_vec(&self.notes)?))
+            let notes = Zeroizing::new(format!("[{}]", self.notes.join(",")));
+            Some(engine.vault.seal_record(self.request.id, n, notes.as_bytes()))
         };
         changes.leaves.push(LeafRow { request_id: self.request.id, n, leaf: leaf.to_bytes()?, sealed });
         Ok(())

@@ -58,19 +58,18 @@ impl HandedOver {
         }
     }
 
-    /// What has landed is forgotten; the answer is the highest revision that was handed over.
+    /// What has landed is forgotten. The answer is what no later emission of this worker covers: the others bring the
+    /// last record up to date when the later one lands.
     fn land(&self, revisions: &[(RequestId, u32)]) -> Vec<(RequestId, u32)> {
         let mut latest = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        revisions
-            .iter()
-            .map(|(id, revision)| {
-                let highest = latest.get(id).copied().unwrap_or(*revision);
-                if highest <= *revision {
-                    latest.remove(id);
-                }
-                (*id, highest)
-            })
-            .collect()
+        let mut last = Vec::with_capacity(revisions.len());
+        for (id, revision) in revisions {
+            if latest.get(id).is_none_or(|highest| highest <= revision) {
+                latest.remove(id);
+                last.push((*id, *revision));
+            }
+        }
+        last
     }
 }
 

@@ -29,6 +29,7 @@ use crate::{
     kafka::{
         KafkaError,
         client::{Cluster, Quiet},
+        poll::whole_millis,
         while_doing,
     },
 };
@@ -228,6 +229,9 @@ struct Worker {
 /// Short enough for a prompt end.
 const IDLE: Duration = Duration::from_millis(20);
 
+/// Acks may be this much late.
+const TICK: Duration = Duration::from_millis(2);
+
 /// How many tasks are taken before acks are looked at.
 const BATCH: usize = 1000;
 
@@ -238,9 +242,8 @@ impl Worker {
     fn run(mut self, consumer: &BaseConsumer<Quiet>, stop: &AtomicBool) -> Result<(), KafkaError> {
         let mut n = 0;
         while !stop.load(Ordering::Relaxed) {
-            let mut wait = self
-                .next_due()
-                .map_or(IDLE, |at| at.saturating_sub(self.running.elapsed()).min(IDLE));
+            let until_due = self.next_due().map(|at| at.saturating_sub(self.running.elapsed()));
+            let mut wait = until_due.map_or(IDLE, |wait| whole_millis(wait.clamp(TICK, IDLE)));
             for _ in 0..BATCH {
                 match consumer.poll(wait) {
                     None => break,
