@@ -139,6 +139,8 @@ pub struct Running {
     failure: Arc<Mutex<Option<&'static str>>>,
     outlet: Arc<Outlet>,
     shutdown_timeout: Duration,
+    /// Without it a worker that serves no HTTP would find that nobody can send it emissions any more, and end.
+    _emissions: mpsc::Sender<Emission>,
     /// Kept for as long as the worker runs.
     _connected: Connected,
 }
@@ -164,6 +166,7 @@ pub async fn start_connected(config: Config, roles: Roles, connected: Connected)
     };
     // Emissions of HTTP calls: bounded, so that callers feel a broker that is slow.
     let (emissions, emitted) = mpsc::channel::<Emission>(64);
+    let kept_emissions = emissions.clone();
     spawner.spawn("producing", housekeeping::land_emissions(lander.clone(), emitted));
     let topics = &config.kafka.topics;
     if roles.intake {
@@ -200,6 +203,7 @@ pub async fn start_connected(config: Config, roles: Roles, connected: Connected)
         failure: spawner.failure,
         outlet,
         shutdown_timeout: config.shutdown_timeout,
+        _emissions: kept_emissions,
         _connected: connected,
     })
 }

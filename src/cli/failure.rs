@@ -57,6 +57,15 @@ pub enum Failure {
     /// A message cannot be written.
     #[error("cannot write JSON")]
     Json(#[from] serde_json::Error),
+    /// The operating system refuses what every process needs.
+    #[error("cannot {action}")]
+    System {
+        /// What was tried.
+        action: &'static str,
+        /// Why it failed.
+        #[source]
+        source: io::Error,
+    },
     /// Stdout.
     #[error("cannot write to stdout")]
     Output(#[from] io::Error),
@@ -89,7 +98,7 @@ impl Failure {
             Self::NotSo(_) | Self::Vault(_) => Exit::NotSo,
             // Whoever reads the output has had enough of it: no failure of ours.
             Self::Output(error) if error.kind() == io::ErrorKind::BrokenPipe => Exit::Ok,
-            Self::Output(_) => Exit::NotSo,
+            Self::Output(_) | Self::System { .. } => Exit::NotSo,
             Self::Usage(_) | Self::Config(_) | Self::File { .. } | Self::Json(_) => Exit::Usage,
             Self::Store { source, .. } if source.is_outage() => Exit::Unreachable,
             Self::Store { .. } => Exit::Usage,
@@ -118,7 +127,7 @@ impl Failure {
                 Some("is the broker up, and are [kafka] bootstrap_servers and properties right?")
             }
             Self::App(AppError::Kafka(error)) if error.is_unreachable() => {
-                Some("the broker did not confirm it in time: is the whole cluster up?")
+                Some("did it not answer in time? Then try again; is the whole cluster up?")
             }
             Self::App(AppError::Listen { .. }) => {
                 Some("does another process listen there? Give [http] listen another address")
@@ -173,6 +182,7 @@ mod tests {
     fn every_kind_of_failure_has_its_code() {
         let unreachable = || KafkaError::Unreachable {
             servers: "localhost:1".into(),
+            why: String::new(),
         };
         let cases = [
             (Failure::NotSo(String::new()), Exit::NotSo),

@@ -7,7 +7,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::{
     Exit, Failure,
-    session::{ConfigArg, brokers},
+    session::{ConfigArg, brokers, of_system},
 };
 use crate::{
     app::{Roles, startup::start_patiently},
@@ -123,10 +123,11 @@ struct Signals {
 
 impl Signals {
     fn install() -> Result<Self, Failure> {
+        let listen = |kind| signal(kind).map_err(of_system("listen for signals"));
         Ok(Self {
-            terminate: signal(SignalKind::terminate())?,
-            interrupt: signal(SignalKind::interrupt())?,
-            _hangup: signal(SignalKind::hangup())?,
+            terminate: listen(SignalKind::terminate())?,
+            interrupt: listen(SignalKind::interrupt())?,
+            _hangup: listen(SignalKind::hangup())?,
         })
     }
 

@@ -30,10 +30,16 @@ impl ConfigArg {
 pub(super) fn block_on<T>(work: impl Future<Output = Result<T, Failure>>) -> Result<T, Failure> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
-        .build()?;
+        .build()
+        .map_err(of_system("start the runtime"))?;
     let done = runtime.block_on(work);
     runtime.shutdown_timeout(Duration::from_millis(200));
     done
+}
+
+/// Names what the operating system refused.
+pub(super) fn of_system(action: &'static str) -> impl FnOnce(std::io::Error) -> Failure {
+    move |source| Failure::System { action, source }
 }
 
 /// Opens the store and makes sure that it has the schema of this version.

@@ -138,13 +138,7 @@ fn show(out: &mut Out, request: &Request, now: At) -> Result<(), Failure> {
         head.action, head.reason, head.regime, head.tenant
     ))?;
     out.line(format_args!("received   {}", head.received_at))?;
-    let left = if life.status.is_final() {
-        String::new()
-    } else if now > head.deadline {
-        format!(" ({} ago)", Span(now.since(head.deadline)))
-    } else {
-        format!(" (in {})", Span(head.deadline.since(now)))
-    };
+    let left = time_left(request, now);
     out.line(format_args!("deadline   {}{left}", head.deadline))?;
     if head.deadline_rolled != head.deadline {
         out.line(format_args!(
@@ -180,6 +174,22 @@ fn show(out: &mut Out, request: &Request, now: At) -> Result<(), Failure> {
         out.line(format_args!("waits      {}{until}", gate.why))?;
     }
     out.line("")?;
+    tasks(request).write(out)
+}
+
+/// How long until the deadline, or since; nothing once the request is closed.
+fn time_left(request: &Request, now: At) -> String {
+    let deadline = request.head.deadline;
+    if request.life.status.is_final() {
+        String::new()
+    } else if now > deadline {
+        format!(" ({} ago)", Span(now.since(deadline)))
+    } else {
+        format!(" (in {})", Span(deadline.since(now)))
+    }
+}
+
+fn tasks(request: &Request) -> Table {
     let mut table = Table::new(&[
         "processor",
         "state",
@@ -205,7 +215,7 @@ fn show(out: &mut Out, request: &Request, now: At) -> Result<(), Failure> {
             task.task_id.to_string(),
         ]);
     }
-    table.write(out)
+    table
 }
 
 /// What a person should see at once.

@@ -4,7 +4,6 @@ use std::collections::BTreeMap;
 
 use rdkafka::{
     admin::{AdminClient, AdminOptions, NewTopic, TopicReplication},
-    client::Client,
     error::RDKafkaErrorCode,
 };
 
@@ -58,12 +57,12 @@ pub enum Made {
 /// Asks and changes a cluster.
 pub struct Admin {
     client: AdminClient<Quiet>,
-    servers: String,
+    cluster: Cluster,
 }
 
 impl std::fmt::Debug for Admin {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Admin").field("servers", &self.servers).finish_non_exhaustive()
+        f.debug_struct("Admin").field("servers", &self.cluster.servers).finish_non_exhaustive()
     }
 }
 
@@ -71,19 +70,12 @@ impl Admin {
     /// Connects.
     pub fn new(cluster: &Cluster) -> Result<Self, KafkaError> {
         let client = cluster.config().create_with_context(Quiet).map_err(while_doing("creating a client"))?;
-        Ok(Self { client, servers: cluster.servers.clone() })
-    }
-
-    fn inner(&self) -> &Client<Quiet> {
-        self.client.inner()
+        Ok(Self { client, cluster: cluster.clone() })
     }
 
     /// The topics of the cluster with their partitions. Blocks.
     pub fn list(&self) -> Result<BTreeMap<String, i32>, KafkaError> {
-        let metadata = self
-            .inner()
-            .fetch_metadata(None, PATIENCE)
-            .map_err(|_| KafkaError::Unreachable { servers: self.servers.clone() })?;
+        let metadata = self.cluster.ask(|client| client.fetch_metadata(None, PATIENCE).ok())?;
         Ok(metadata
             .topics()
             .iter()

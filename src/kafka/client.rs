@@ -4,11 +4,10 @@ use std::{collections::BTreeMap, time::Duration};
 
 use rdkafka::{
     ClientConfig, ClientContext,
-    admin::AdminClient,
     config::RDKafkaLogLevel,
 };
 
-use super::{KafkaError, while_doing};
+use super::KafkaError;
 
 /// Where the cluster is and what the configuration adds.
 #[derive(Debug, Clone)]
@@ -67,12 +66,7 @@ impl Cluster {
 
     /// The cluster's id, which positions are kept under.
     pub fn id(&self) -> Result<String, KafkaError> {
-        let client: AdminClient<Quiet> =
-            self.config().create_with_context(Quiet).map_err(while_doing("connecting"))?;
-        client
-            .inner()
-            .fetch_cluster_id(PATIENCE)
-            .ok_or_else(|| KafkaError::Unreachable { servers: self.servers.clone() })
+        self.ask(|client| client.fetch_cluster_id(PATIENCE))
     }
 }
 

@@ -7,6 +7,7 @@
 pub mod admin;
 pub mod client;
 pub mod embedded;
+pub mod inquiry;
 pub mod landing;
 pub mod outlet;
 pub mod poll;
@@ -26,10 +27,12 @@ pub enum KafkaError {
         source: rdkafka::error::KafkaError,
     },
     /// No broker answers.
-    #[error("no Kafka broker answers at {servers}")]
+    #[error("no Kafka broker answers at {servers}{why}")]
     Unreachable {
         /// The addresses that were tried.
         servers: String,
+        /// What the client library heard, after a colon; empty where it heard nothing.
+        why: String,
     },
     /// Topics are missing.
     #[error("these topics do not exist: {0} (run `lacuna topics create`)")]
@@ -74,9 +77,13 @@ impl KafkaError {
 /// Whether the client's settings are wrong, or the broker has answered and will answer the same again.
 fn is_refusal(error: &rdkafka::error::KafkaError) -> bool {
     use rdkafka::error::{KafkaError as Client, RDKafkaErrorCode as Code};
+    let code = match error {
+        Client::AdminOp(code) => Some(*code),
+        _ => error.rdkafka_error_code(),
+    };
     matches!(error, Client::ClientConfig(..) | Client::ClientCreation(_) | Client::Nul(_))
         || matches!(
-            error.rdkafka_error_code(),
+            code,
             Some(
                 Code::TopicAuthorizationFailed
                     | Code::GroupAuthorizationFailed

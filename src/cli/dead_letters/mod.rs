@@ -59,11 +59,11 @@ enum Action {
         headers only is refused again. Done for each by itself: what went through is marked, also where a later one \
         fails.\n\nExample:\n  lacuna dead-letters redrive --reason unknown_task"
     )]
+    #[command(group(clap::ArgGroup::new("which").required(true).args(["ids", "reason"])))]
     Redrive {
         #[command(flatten)]
         config: ConfigArg,
         /// The dead letters.
-        #[arg(required_unless_present = "reason", conflicts_with = "reason")]
         ids: Vec<Uuid>,
         /// All open ones that were refused for this reason.
         #[arg(long, value_parser = reason)]
