@@ -1,0 +1,4 @@
+//! One binary for everything that needs the real parts.
+
+mod end_to_end;
+mod support;
