@@ -29,8 +29,5 @@ fn the_configuration_of_the_containers_is_valid() {
         .env("LACUNA_AUDITOR_TOKEN", "an-auditor-token")
         .output()
         .unwrap();
-    let said = String::from_utf8_lossy(&output.stderr);
-    // The registry is mounted elsewhere in the container: its absence here is the only thing that may be wrong.
-    let wrong: Vec<&str> = said.lines().filter(|line| line.contains(": ") && !line.contains("processors.toml")).collect();
-    assert!(output.status.success() || wrong.is_empty(), "{said}");
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
 }
