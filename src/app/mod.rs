@@ -157,9 +157,6 @@ pub async fn start(config: Config, roles: Roles, clock: Clock) -> Result<Running
         shutdown: shutdown.clone(),
         failure: Arc::new(Mutex::new(None)),
     };
-    // Emissions of HTTP calls: bounded, so that callers feel a broker that is slow.
-    let (emissions, emitted) = mpsc::channel::<Emission>(64);
-    spawner.spawn("producing", housekeeping::land_emissions(lander.clone(), emitted));
     let topics = &config.kafka.topics;
     if roles.intake {
         let work = Intake { engine: Arc::clone(&engine), control_topic: topics.control.clone() };
@@ -176,6 +173,9 @@ pub async fn start(config: Config, roles: Roles, clock: Clock) -> Result<Running
     }
     spawner.spawn("housekeeping", housekeeping::run(Arc::clone(&engine), config.clone(), readiness.clone(), shutdown.clone()));
     let http = if roles.api {
+        // Emissions of HTTP calls: bounded, so that callers feel a broker that is slow.
+        let (emissions, emitted) = mpsc::channel::<Emission>(64);
+        spawner.spawn("producing", housekeeping::land_emissions(lander.clone(), emitted));
         let state = http::State::new(Arc::clone(&engine), emissions, readiness, config.auth.clone());
         let serving = http::serve(&config.http, state, shutdown.clone())
             .await

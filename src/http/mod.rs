@@ -8,6 +8,5 @@ pub struct State { pub engine: Arc<Engine>, pub emissions: mpsc::Sender<Emission
 impl State { pub fn new(engine: Arc<Engine>, emissions: mpsc::Sender<Emission>, readiness: Readiness, auth: Option<Auth>) -> Self { Self { engine, emissions, readiness, auth } } }
 pub struct Serving { pub address: SocketAddr, pub finished: Pin<Box<dyn Future<Output = Result<(), std::io::Error>> + Send>> }
 pub async fn serve(config: &Http, state: State, shutdown: CancellationToken) -> Result<Serving, std::io::Error> {
-    drop(state);
-    Ok(Serving { address: config.listen, finished: Box::pin(async move { shutdown.cancelled().await; Ok(()) }) })
+    Ok(Serving { address: config.listen, finished: Box::pin(async move { shutdown.cancelled().await; drop(state); Ok(()) }) })
 }

@@ -1,3 +1,5 @@
-//! Tests against what is real: Kafka, PostgreSQL, SQLite. `tests/run` starts the services.
+//! One binary for everything that needs the real parts: Kafka, PostgreSQL, SQLite. `tests/run` starts the services.
 
+mod end_to_end;
 mod store;
+mod support;
