@@ -25,12 +25,13 @@ use crate::{
 
     kafka::{
         KafkaError,
+        client::Cluster,
         landing::Lander,
         outlet::Outlet,
         stage::{Intake, Settle, Stage, Work},
     },
     store::StoreError,
-    telemetry::metrics::Metrics,
+    telemetry::{metrics::Metrics, readiness::Readiness},
     vault::KeyringError,
 };
 
@@ -101,28 +102,6 @@ impl Roles {
     pub const ALL: Self = Self { intake: true, settle: true, dispatch: true, agenda: true, api: true };
 }
 
-/// Why the worker is not ready, if it is not.
-#[derive(Debug, Clone, Default)]
-pub struct Readiness(Arc<Mutex<std::collections::BTreeMap<&'static str, String>>>);
-
-impl Readiness {
-    /// Something is wrong.
-    pub fn not_ready(&self, part: &'static str, why: impl Into<String>) {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).insert(part, why.into());
-    }
-
-    /// It is right again.
-    pub fn ready(&self, part: &'static str) {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).remove(part);
-    }
-
-    /// Everything that is wrong.
-    pub fn problems(&self) -> Vec<(&'static str, String)> {
-        let problems = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        problems.iter().map(|(part, why)| (*part, why.clone())).collect()
-    }
-}
-
 /// A running worker.
 #[derive(Debug)]
 pub struct Running {
@@ -161,12 +140,12 @@ pub async fn start(config: Config, roles: Roles, clock: Clock) -> Result<Running
     if roles.intake {
         let work = Intake { engine: Arc::clone(&engine), control_topic: topics.control.clone() };
         let reads = vec![topics.commands.clone(), topics.control.clone()];
-        spawner.spawn("intake", stage(work, &config, &connected, &lander, reads).run());
+        spawner.spawn("intake", stage(work, &config, &cluster, &lander, reads, &readiness).run());
     }
     if roles.settle {
         let work = Settle { engine: Arc::clone(&engine) };
         let reads = vec![topics.acks.clone()];
-        spawner.spawn("settle", stage(work, &config, &connected, &lander, reads).run());
+        spawner.spawn("settle", stage(work, &config, &cluster, &lander, reads, &readiness).run());
     }
     if roles.agenda || roles.dispatch {
         spawner.spawn("agenda", clockwork::run(lander.clone(), readiness.clone()));
@@ -199,11 +178,19 @@ pub async fn start(config: Config, roles: Roles, clock: Clock) -> Result<Running
     })
 }
 
-fn stage<W: Work>(work: W, config: &Config, connected: &Connected, lander: &Lander, topics: Vec<String>) -> Stage<W> {
+fn stage<W: Work>(
+    work: W,
+    config: &Config,
+    cluster: &Cluster,
+    lander: &Lander,
+    topics: Vec<String>,
+    readiness: &Readiness,
+) -> Stage<W> {
     Stage {
+        readiness: readiness.clone(),
         work: Arc::new(work),
         lander: lander.clone(),
-        cluster: connected.cluster.clone(),
+        cluster: cluster.clone(),
         group_id: config.kafka.group_id.clone(),
         topics,
         shutdown: lander.shutdown.clone(),

@@ -2,7 +2,7 @@
 use std::{net::SocketAddr, sync::Arc, pin::Pin};
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
-use crate::{app::Readiness, config::{Auth, Http}, engine::{Engine, outputs::Emission}};
+use crate::{config::{Auth, Http}, engine::{Engine, outputs::Emission}, telemetry::readiness::Readiness};
 #[derive(Debug, Clone)]
 pub struct State { pub engine: Arc<Engine>, pub emissions: mpsc::Sender<Emission>, pub readiness: Readiness, pub auth: Option<Auth> }
 impl State { pub fn new(engine: Arc<Engine>, emissions: mpsc::Sender<Emission>, readiness: Readiness, auth: Option<Auth>) -> Self { Self { engine, emissions, readiness, auth } } }

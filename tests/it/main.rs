@@ -1,5 +1,6 @@
-//! One binary for everything that needs the real parts: Kafka, PostgreSQL, SQLite. `tests/run` starts the services.
+//! Tests against what is real: Kafka, PostgreSQL, SQLite, the binary. `tests/run` starts the services.
 
 mod end_to_end;
+mod packaging;
 mod store;
 mod support;
