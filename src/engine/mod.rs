@@ -245,6 +245,10 @@ impl Engine {
         self.ack_partitions.store(count, Ordering::Relaxed);
     }
 
+    fn slot_of(&self, use_case: work::UseCase) -> u16 {
+        self.slot * 3 + use_case as u16
+    }
+
     fn ack_partitions(&self) -> i32 {
         self.ack_partitions.load(Ordering::Relaxed)
     }

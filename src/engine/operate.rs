@@ -1,6 +1,6 @@
 //! An operator's decisions about one task or request, and what people look up.
 
-use super::{Engine, EngineError, OperateError, outputs::Emission, work::{Finished, Work}};
+use super::{Engine, EngineError, OperateError, outputs::Emission, work::{Finished, UseCase, Work}};
 use crate::{
     domain::{
         ids::{RequestId, TaskId},
@@ -94,7 +94,7 @@ impl Engine {
         touched.trail.append(trail);
         touched.notes.push(note.clone());
         let request = touched.request.clone();
-        let finished = work.finish(self, now, true)?;
+        let finished = work.finish(self, UseCase::Other, now, true)?;
         tx.write(&finished.changes).await.map_err(EngineError::from)?;
         tx.commit().await.map_err(EngineError::from)?;
         Ok((request, finished))

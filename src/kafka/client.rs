@@ -44,8 +44,7 @@ impl Cluster {
             .set("auto.commit.interval.ms", "1000")
             .set("enable.auto.offset.store", "false")
             .set("partition.assignment.strategy", "cooperative-sticky")
-            // Waiting up to 5 ms for a fuller answer costs less than it saves: batches wait 10 ms anyway.
-            .set("fetch.wait.max.ms", "20")
+            // What is read ahead bounds the memory of a worker that falls behind.
             .set("queued.max.messages.kbytes", "16384");
         config
     }

@@ -1,0 +1,6 @@
+//! Tests against what is real: Kafka, PostgreSQL, SQLite, the binary. `tests/run` starts the services.
+
+mod end_to_end;
+mod packaging;
+mod store;
+mod support;
