@@ -5,6 +5,7 @@
 //! the domain decide, and writes.
 
 pub mod agenda;
+pub mod gauges;
 pub mod intake;
 pub mod operate;
 pub mod outputs;
@@ -266,7 +267,7 @@ impl Engine {
         }
     }
 
-    fn task_topic(&self, processor: &ProcessorId) -> Arc<str> {
+    pub(crate) fn task_topic(&self, processor: &ProcessorId) -> Arc<str> {
         let active = self.active.read().unwrap_or_else(PoisonError::into_inner);
         active
             .as_ref()

@@ -37,6 +37,17 @@ impl Engine {
         .await
     }
 
+    /// Withdraws a request, as long as nothing has been sent. The reason is kept sealed beside the ledger.
+    pub async fn cancel_request(
+        &self,
+        id: RequestId,
+        actor: &str,
+        reason: Option<&str>,
+    ) -> Result<(Request, Emission), OperateError> {
+        let note = serde_json::json!({ "by": actor, "reason": reason });
+        self.decide(id, "cancel", note, |request, context| request.cancel(Some(actor), context)).await
+    }
+
     /// The request that a task belongs to, and the task's place in its plan.
     pub async fn find_task(&self, id: TaskId) -> Result<(Request, u16), OperateError> {
         let candidates: Vec<(RequestId, u16)> = request_candidates(id).collect();
