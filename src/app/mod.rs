@@ -4,6 +4,7 @@
 mod clockwork;
 mod connect;
 mod housekeeping;
+pub mod startup;
 pub mod topics;
 
 use std::{
@@ -15,7 +16,7 @@ use std::{
 use tokio::sync::mpsc;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
-pub use connect::{Connected, connect, open_engine, open_store, open_vault};
+pub use connect::{Connected, connect, open_engine, open_store, open_vault, remote_cluster};
 
 use crate::{
     clock::Clock,
@@ -74,7 +75,7 @@ impl AppError {
     /// Whether a dependency could not be reached, rather than a mistake having been made.
     pub fn is_unreachable(&self) -> bool {
         match self {
-            Self::Kafka(KafkaError::Unreachable { .. } | KafkaError::Client { .. }) => true,
+            Self::Kafka(error) => error.is_unreachable(),
             Self::Store(error) => error.is_outage(),
             Self::Engine(error) => error.is_outage(),
             _ => false,
@@ -123,9 +124,13 @@ pub struct Running {
 
 /// Starts a worker: everything is connected and checked when this returns.
 pub async fn start(config: Config, roles: Roles, clock: Clock) -> Result<Running, AppError> {
+    let connected = connect(&config, clock, Arc::new(Metrics::new()?)).await?;
+    start_connected(config, roles, connected).await
+}
+
+/// Starts a worker on what is connected.
+pub async fn start_connected(config: Config, roles: Roles, connected: Connected) -> Result<Running, AppError> {
     let readiness = Readiness::default();
-    let metrics = Arc::new(Metrics::new()?);
-    let connected = connect(&config, clock, metrics).await?;
     let (engine, cluster) = (Arc::clone(&connected.engine), connected.cluster.clone());
     let shutdown = CancellationToken::new();
     let outlet = Arc::new(Outlet::new(&cluster, config.dispatch.max_in_flight)?);
@@ -208,10 +213,12 @@ impl Running {
     pub async fn end(self) -> Result<(), AppError> {
         self.shutdown.cancel();
         self.tracker.close();
-        if tokio::time::timeout(self.shutdown_timeout, self.tracker.wait()).await.is_err() {
+        // Flushing has its share of the time, so that the process ends within it.
+        let flushing = Duration::from_secs(2).min(self.shutdown_timeout / 4);
+        if tokio::time::timeout(self.shutdown_timeout - flushing, self.tracker.wait()).await.is_err() {
             tracing::warn!("the shutdown takes longer than shutdown_timeout: what is left is given back as it is");
         }
-        self.outlet.flush(Duration::from_secs(2));
+        self.outlet.flush(flushing);
         match *self.failure.lock().unwrap_or_else(PoisonError::into_inner) {
             Some(task) => Err(AppError::Ended(task)),
             None => Ok(()),
