@@ -197,6 +197,7 @@ fn stage<W: Work>(
         lander: lander.clone(),
         cluster: cluster.clone(),
         group_id: config.kafka.group_id.clone(),
+        lease: config.dispatch.lease,
         topics,
         shutdown: lander.shutdown.clone(),
     }

@@ -88,6 +88,8 @@ topics = {{ commands = "{prefix}.commands", control = "{prefix}.control", acks =
 url = "{store}"
 [http]
 listen = "127.0.0.1:{http}"
+[dispatch]
+lease = "9s"
 "#
         )
     }
@@ -174,6 +176,11 @@ listen = "127.0.0.1:{http}"
 
 impl Drop for Deployment {
     fn drop(&mut self) {
+        if std::thread::panicking() {
+            let log = std::fs::read_to_string(self.path("serve.log")).unwrap_or_default();
+            eprintln!("the worker's log:\n{log}");
+            eprintln!("{}", self.get("/metrics").map(|(_, text)| text).unwrap_or_default());
+        }
         if let Store::Postgres { schema } = &self.store {
             psql(&format!("drop schema {schema} cascade"));
         }
