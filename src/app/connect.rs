@@ -1,6 +1,6 @@
 //! Connecting: Kafka, the store, the vault, the registry. Whatever is missing is named.
 
-use std::{collections::BTreeSet, path::Path, sync::Arc};
+use std::{collections::{BTreeMap, BTreeSet}, path::Path, sync::Arc};
 
 use crate::{
     app::{AppError, topics},
@@ -120,26 +120,32 @@ async fn active_registry(store: &dyn Store, path: &Path) -> Result<(bool, Regist
     }
 }
 
-fn connect_kafka(config: &Config, registry: &Registry) -> Result<(Cluster, Option<EmbeddedBroker>), AppError> {
-    let properties = config
-        .kafka
-        .properties
-        .iter()
-        .map(|(name, value)| (name.clone(), value.expose().to_owned()))
-        .collect();
-    Ok(match &config.kafka.bootstrap_servers {
-        Brokers::Servers(servers) => (Cluster { servers: servers.clone(), properties }, None),
-        Brokers::Embedded => {
-            let topics = topics::needed(&config.kafka.topics, registry);
-            let broker =
-                EmbeddedBroker::start(topics.into_iter().map(|topic| (topic.name, topic.partitions)).collect())?;
-            tracing::warn!(
-                servers = broker.servers(),
-                "the embedded broker holds everything in memory: commands and acks are lost with this process"
-            );
-            (Cluster { servers: broker.servers().to_owned(), properties }, Some(broker))
+fn kafka_properties(config: &Config) -> BTreeMap<String, String> {
+    config.kafka.properties.iter().map(|(name, value)| (name.clone(), value.expose().to_owned())).collect()
+}
+
+/// Where Kafka is; `None`: only in the process of `lacuna serve`.
+pub fn remote_cluster(config: &Config) -> Option<Cluster> {
+    match &config.kafka.bootstrap_servers {
+        Brokers::Servers(servers) => {
+            Some(Cluster { servers: servers.clone(), properties: kafka_properties(config) })
         }
-    })
+        Brokers::Embedded => None,
+    }
+}
+
+fn connect_kafka(config: &Config, registry: &Registry) -> Result<(Cluster, Option<EmbeddedBroker>), AppError> {
+    if let Some(cluster) = remote_cluster(config) {
+        return Ok((cluster, None));
+    }
+    let topics = topics::needed(&config.kafka.topics, registry);
+    let broker = EmbeddedBroker::start(topics.into_iter().map(|topic| (topic.name, topic.partitions)).collect())?;
+    tracing::warn!(
+        servers = broker.servers(),
+        "the embedded broker holds everything in memory: commands and acks are lost with this process"
+    );
+    let cluster = Cluster { servers: broker.servers().to_owned(), properties: kafka_properties(config) };
+    Ok((cluster, Some(broker)))
 }
 
 async fn check_topics(

@@ -4,6 +4,7 @@
 mod clockwork;
 mod connect;
 mod housekeeping;
+pub mod startup;
 pub mod topics;
 
 use std::{
@@ -15,7 +16,7 @@ use std::{
 use tokio::sync::mpsc;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
-pub use connect::{Connected, connect, open_engine, open_store, open_vault};
+pub use connect::{Connected, connect, open_engine, open_store, open_vault, remote_cluster};
 
 use crate::{
     clock::Clock,
@@ -25,12 +26,13 @@ use crate::{
 
     kafka::{
         KafkaError,
+        client::Cluster,
         landing::Lander,
         outlet::Outlet,
         stage::{Intake, Settle, Stage, Work},
     },
     store::StoreError,
-    telemetry::metrics::Metrics,
+    telemetry::{metrics::Metrics, readiness::Readiness},
     vault::KeyringError,
 };
 
@@ -73,7 +75,7 @@ impl AppError {
     /// Whether a dependency could not be reached, rather than a mistake having been made.
     pub fn is_unreachable(&self) -> bool {
         match self {
-            Self::Kafka(KafkaError::Unreachable { .. } | KafkaError::Client { .. }) => true,
+            Self::Kafka(error) => error.is_unreachable(),
             Self::Store(error) => error.is_outage(),
             Self::Engine(error) => error.is_outage(),
             _ => false,
@@ -101,28 +103,6 @@ impl Roles {
     pub const ALL: Self = Self { intake: true, settle: true, dispatch: true, agenda: true, api: true };
 }
 
-/// Why the worker is not ready, if it is not.
-#[derive(Debug, Clone, Default)]
-pub struct Readiness(Arc<Mutex<std::collections::BTreeMap<&'static str, String>>>);
-
-impl Readiness {
-    /// Something is wrong.
-    pub fn not_ready(&self, part: &'static str, why: impl Into<String>) {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).insert(part, why.into());
-    }
-
-    /// It is right again.
-    pub fn ready(&self, part: &'static str) {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).remove(part);
-    }
-
-    /// Everything that is wrong.
-    pub fn problems(&self) -> Vec<(&'static str, String)> {
-        let problems = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        problems.iter().map(|(part, why)| (*part, why.clone())).collect()
-    }
-}
-
 /// A running worker.
 #[derive(Debug)]
 pub struct Running {
@@ -144,9 +124,13 @@ pub struct Running {
 
 /// Starts a worker: everything is connected and checked when this returns.
 pub async fn start(config: Config, roles: Roles, clock: Clock) -> Result<Running, AppError> {
+    let connected = connect(&config, clock, Arc::new(Metrics::new()?)).await?;
+    start_connected(config, roles, connected).await
+}
+
+/// Starts a worker on what is connected.
+pub async fn start_connected(config: Config, roles: Roles, connected: Connected) -> Result<Running, AppError> {
     let readiness = Readiness::default();
-    let metrics = Arc::new(Metrics::new()?);
-    let connected = connect(&config, clock, metrics).await?;
     let (engine, cluster) = (Arc::clone(&connected.engine), connected.cluster.clone());
     let shutdown = CancellationToken::new();
     let outlet = Arc::new(Outlet::new(&cluster, config.dispatch.max_in_flight)?);
@@ -161,12 +145,12 @@ pub async fn start(config: Config, roles: Roles, clock: Clock) -> Result<Running
     if roles.intake {
         let work = Intake { engine: Arc::clone(&engine), control_topic: topics.control.clone() };
         let reads = vec![topics.commands.clone(), topics.control.clone()];
-        spawner.spawn("intake", stage(work, &config, &connected, &lander, reads).run());
+        spawner.spawn("intake", stage(work, &config, &cluster, &lander, reads, &readiness).run());
     }
     if roles.settle {
         let work = Settle { engine: Arc::clone(&engine) };
         let reads = vec![topics.acks.clone()];
-        spawner.spawn("settle", stage(work, &config, &connected, &lander, reads).run());
+        spawner.spawn("settle", stage(work, &config, &cluster, &lander, reads, &readiness).run());
     }
     if roles.agenda || roles.dispatch {
         spawner.spawn("agenda", clockwork::run(lander.clone(), readiness.clone()));
@@ -199,11 +183,19 @@ pub async fn start(config: Config, roles: Roles, clock: Clock) -> Result<Running
     })
 }
 
-fn stage<W: Work>(work: W, config: &Config, connected: &Connected, lander: &Lander, topics: Vec<String>) -> Stage<W> {
+fn stage<W: Work>(
+    work: W,
+    config: &Config,
+    cluster: &Cluster,
+    lander: &Lander,
+    topics: Vec<String>,
+    readiness: &Readiness,
+) -> Stage<W> {
     Stage {
+        readiness: readiness.clone(),
         work: Arc::new(work),
         lander: lander.clone(),
-        cluster: connected.cluster.clone(),
+        cluster: cluster.clone(),
         group_id: config.kafka.group_id.clone(),
         topics,
         shutdown: lander.shutdown.clone(),
@@ -221,10 +213,12 @@ impl Running {
     pub async fn end(self) -> Result<(), AppError> {
         self.shutdown.cancel();
         self.tracker.close();
-        if tokio::time::timeout(self.shutdown_timeout, self.tracker.wait()).await.is_err() {
+        // Flushing has its share of the time, so that the process ends within it.
+        let flushing = Duration::from_secs(2).min(self.shutdown_timeout / 4);
+        if tokio::time::timeout(self.shutdown_timeout - flushing, self.tracker.wait()).await.is_err() {
             tracing::warn!("the shutdown takes longer than shutdown_timeout: what is left is given back as it is");
         }
-        self.outlet.flush(Duration::from_secs(2));
+        self.outlet.flush(flushing);
         match *self.failure.lock().unwrap_or_else(PoisonError::into_inner) {
             Some(task) => Err(AppError::Ended(task)),
             None => Ok(()),

@@ -39,7 +39,7 @@ use tokio_util::sync::CancellationToken;
 
 use self::{acks::Acks, auth::Gatekeeper, batch::Batcher, outputs::Outputs, requests::Commands};
 use crate::{
-    app::Readiness,
+    telemetry::readiness::Readiness,
     config::{Auth, Http, Tls},
     engine::{Engine, gauges::Gauges, outputs::Emission},
 };

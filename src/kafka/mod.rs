@@ -10,6 +10,7 @@ pub mod embedded;
 pub mod landing;
 pub mod outlet;
 pub mod poll;
+pub mod publish;
 pub mod stage;
 
 /// What can go wrong at this edge.
@@ -56,6 +57,42 @@ pub enum KafkaError {
     /// A thread or task of this edge ended unexpectedly.
     #[error("{0} ended unexpectedly")]
     Ended(&'static str),
+}
+
+impl KafkaError {
+    /// Whether the brokers could not be reached, rather than a mistake having been made: then waiting may help.
+    pub fn is_unreachable(&self) -> bool {
+        match self {
+            Self::Unreachable { .. } => true,
+            Self::Client { source, .. } => !is_refusal(source),
+            Self::Engine(error) => error.is_outage(),
+            Self::MissingTopics(_) | Self::PositionOutOfLog { .. } | Self::Ended(_) => false,
+        }
+    }
+}
+
+/// Whether the client's settings are wrong, or the broker has answered and will answer the same again.
+fn is_refusal(error: &rdkafka::error::KafkaError) -> bool {
+    use rdkafka::error::{KafkaError as Client, RDKafkaErrorCode as Code};
+    matches!(error, Client::ClientConfig(..) | Client::ClientCreation(_) | Client::Nul(_))
+        || matches!(
+            error.rdkafka_error_code(),
+            Some(
+                Code::TopicAuthorizationFailed
+                    | Code::GroupAuthorizationFailed
+                    | Code::ClusterAuthorizationFailed
+                    | Code::SaslAuthenticationFailed
+                    | Code::UnsupportedSASLMechanism
+                    | Code::PolicyViolation
+                    | Code::InvalidTopic
+                    | Code::InvalidPartitions
+                    | Code::InvalidReplicationFactor
+                    | Code::InvalidConfig
+                    | Code::MessageSizeTooLarge
+                    | Code::UnknownTopic
+                    | Code::UnknownTopicOrPartition
+            )
+        )
 }
 
 /// Names what was being done.

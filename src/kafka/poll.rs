@@ -121,7 +121,7 @@ impl<F> std::fmt::Debug for Poller<F> {
 }
 
 /// How often the ends of the partitions are looked at.
-const LOOK_AT_ENDS_EVERY: Duration = Duration::from_secs(5);
+const LOOK_AT_ENDS_EVERY: Duration = Duration::from_secs(1);
 
 impl<F> Poller<F> {
     /// Reads until the shutdown, or until the stage is gone.
@@ -236,7 +236,7 @@ impl Ends {
         }
     }
 
-    /// Asks the broker where the assigned partitions end, every few seconds.
+    /// Asks the broker where the assigned partitions end, every second.
     fn look<F>(&mut self, poller: &Poller<F>) {
         if self.looked.is_some_and(|looked| looked.elapsed() < LOOK_AT_ENDS_EVERY) {
             return;

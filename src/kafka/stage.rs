@@ -27,6 +27,7 @@ use crate::{
         schedule::Pauses,
     },
     store::{Origin, Seen},
+    telemetry::readiness::Readiness,
     wire::{Refusal, ack::parse_ack, command::Door, envelope::Envelope},
 };
 
@@ -100,6 +101,8 @@ pub struct Stage<W> {
     pub group_id: String,
     /// What it reads.
     pub topics: Vec<String>,
+    /// Where a failure shows.
+    pub readiness: Readiness,
     /// Ends it.
     pub shutdown: CancellationToken,
 }
@@ -132,7 +135,10 @@ impl<W: Work> Stage<W> {
         while !self.shutdown.is_cancelled() {
             match self.run_once().await {
                 Ok(()) => pauses.reset(),
-                Err(error) => tracing::error!(stage = W::NAME, error = &error as &dyn std::error::Error, "starting again"),
+                Err(error) => {
+                    tracing::error!(stage = W::NAME, error = &error as &dyn std::error::Error, "starting again");
+                    self.readiness.not_ready(W::NAME, error.to_string());
+                }
             }
             tokio::select! {
                 () = self.shutdown.cancelled() => {}
@@ -212,6 +218,7 @@ impl<W: Work> Stage<W> {
             let origins = new.iter().filter_map(|arrival| arrival.origin.clone()).collect();
             let airborne = self.lander.launch(std::mem::take(&mut emission), origins).await?;
             positions.advance(&next);
+            self.readiness.ready(W::NAME);
             let on_their_way = Launched { airborne, offsets: next, seen: batch.seen };
             if launched.send(on_their_way).await.is_err() {
                 return Err(KafkaError::Ended("landing"));

@@ -2,6 +2,7 @@
 
 use std::{path::PathBuf, str::FromStr as _, sync::Arc, time::Duration};
 
+use crate::support::{service, unique};
 use lacuna::{
     clock::Clock,
     store::{Exclusive, Store, StoreOptions, open::open},
@@ -10,7 +11,6 @@ use sqlx::{
     AssertSqlSafe, ConnectOptions as _, Connection as _, PgConnection, SqliteConnection,
     postgres::PgConnectOptions, sqlite::SqliteConnectOptions,
 };
-use uuid::Uuid;
 
 /// A migrated store, and a way around it.
 #[derive(Debug, Clone)]
@@ -85,10 +85,8 @@ where
     C: FnOnce(Fixture) -> F,
     F: Future<Output = ()> + Send + 'static,
 {
-    let Ok(base) = std::env::var("LACUNA_TEST_POSTGRES") else {
-        panic!("LACUNA_TEST_POSTGRES names no PostgreSQL: run tests/run, which starts one");
-    };
-    let schema = format!("lacuna_test_{}", Uuid::now_v7().simple());
+    let base = service("LACUNA_TEST_POSTGRES");
+    let schema = unique("lacuna_store_");
     administer(&base, format!("create schema {schema}")).await;
     let separator = if base.contains('?') { '&' } else { '?' };
     let url = format!("{base}{separator}options=-csearch_path%3D{schema}");

@@ -4,12 +4,12 @@ use std::{os::unix::fs::PermissionsExt as _, path::Path};
 
 use lacuna::{
     clock::{Clock, ManualClock},
-    store::{Exclusive, StoreError, StoreOptions, open::open, sqlite::SqliteStore},
+    store::{Exclusive, MovedRow, StoreError, StoreOptions, open::open, sqlite::SqliteStore},
 };
 
 use super::{
     fixture::{Fixture, Place, on_sqlite},
-    rows::{at, ids, opening, request, write},
+    rows::{at, ids, moved, moving, opening, request, write},
 };
 
 async fn serving(path: &Path) -> Result<SqliteStore, StoreError> {
@@ -57,6 +57,35 @@ async fn its_files_are_its_owners_only() {
             seen += 1;
         }
         assert_eq!(seen, 4, "the database, its log, the log's index, the lock");
+    })
+    .await;
+}
+
+/// What is overwritten in a page must not stay readable in the free space of the file.
+#[tokio::test]
+async fn a_shredded_key_is_gone_from_the_file() {
+    on_sqlite(|fixture: Fixture| async move {
+        let Place::Sqlite(path) = &fixture.place else {
+            unreachable!("it is SQLite")
+        };
+        let key: Vec<u8> = (100..160).collect();
+        let holds_key = async || {
+            fixture.execute("pragma wal_checkpoint(truncate)").await;
+            std::fs::read(path)
+                .unwrap()
+                .windows(key.len())
+                .any(|bytes| bytes == key)
+        };
+        let mut changes = opening((1..=50).map(|n| request(n, None)));
+        changes.opened[20].wrapped_key = Some(key.clone());
+        write(&*fixture.store, &changes).await.unwrap();
+        assert!(holds_key().await);
+        let shred = MovedRow {
+            shred: true,
+            ..moved(request(21, None), |request| request.life.readable = false)
+        };
+        write(&*fixture.store, &moving([shred])).await.unwrap();
+        assert!(!holds_key().await);
     })
     .await;
 }
