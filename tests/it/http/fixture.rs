@@ -7,7 +7,7 @@ use std::{
 };
 
 use lacuna::{
-    app::{self, Readiness},
+    app,
     clock::{Clock, ManualClock},
     config::{Config, registry_file},
     domain::time::At,
@@ -17,7 +17,7 @@ use lacuna::{
     },
     http,
     store::{Exclusive, Store, StoreOptions, sqlite::SqliteStore},
-    telemetry::metrics::Metrics,
+    telemetry::{metrics::Metrics, readiness::Readiness},
 };
 use reqwest::{Client, Method, StatusCode, header::HeaderMap};
 use serde_json::{Value, json};
