@@ -8,6 +8,13 @@ use crate::{
     domain::{time::At, words::DeadLetterReason},
 };
 
+const VERSION: &str = env!("CARGO_PKG_VERSION");
+/// Set by whoever builds a release.
+const COMMIT: &str = match option_env!("LACUNA_COMMIT") {
+    Some(commit) => commit,
+    None => "unknown",
+};
+
 /// How long the age of the oldest open request is good for: finding it reads the whole agenda.
 const OLDEST_GOOD_FOR: Duration = Duration::from_secs(15);
 
@@ -33,18 +40,27 @@ impl Engine {
             }
         };
         let now = self.clock.now();
-        let age = |at: Option<At>| at.map_or(0, |at| i64::try_from(now.since(at).as_secs()).unwrap_or(i64::MAX));
+        let age =
+            |at: Option<At>| at.map_or(0, |at| i64::try_from(now.since(at).as_secs()).unwrap_or(i64::MAX));
+        metrics.build_info.with_label_values(&[VERSION, COMMIT]).set(1);
         metrics.take_counters(&counters);
         for reason in DeadLetterReason::ALL {
-            metrics.dead_letters_open.with_label_values(&[reason.as_str()]).set(0);
+            metrics
+                .dead_letters_open
+                .with_label_values(&[reason.as_str()])
+                .set(0);
         }
         for (reason, count, _) in &letters {
             let count = i64::try_from(*count).unwrap_or(i64::MAX);
             metrics.dead_letters_open.with_label_values(&[reason]).set(count);
         }
-        metrics.dead_letter_oldest.set(age(letters.iter().map(|(_, _, oldest)| *oldest).min()));
+        metrics
+            .dead_letter_oldest
+            .set(age(letters.iter().map(|(_, _, oldest)| *oldest).min()));
         metrics.oldest_open.set(age(oldest));
-        metrics.ledger_entries.set(i64::try_from(entries).unwrap_or(i64::MAX));
+        metrics
+            .ledger_entries
+            .set(i64::try_from(entries).unwrap_or(i64::MAX));
         Ok(())
     }
 }

@@ -54,9 +54,17 @@ pub(super) async fn take(
     if !caller.answers_for(&ack.processor) {
         // As on the topic: what comes from somebody else is not counted under the processor's name.
         engine.metrics.ack("", DeadLetterReason::ForgedAck.as_str());
-        return Err(Refusal::new(DeadLetterReason::ForgedAck, "processor: expected the bearer's own").into());
+        return Err(Refusal::new(
+            DeadLetterReason::ForgedAck,
+            "processor: expected the bearer's own",
+        )
+        .into());
     }
-    let arrival = Arrival { origin: None, content: Ok(engine.prepare_ack(ack)), raw: Zeroizing::default() };
+    let arrival = Arrival {
+        origin: None,
+        content: Ok(engine.prepare_ack(ack)),
+        raw: Zeroizing::default(),
+    };
     match api.acks.take(arrival).await? {
         AckVerdict::Counted { .. } => Ok(Json(json!({ "result": "counted" }))),
         AckVerdict::Repeated => Ok(Json(json!({ "result": "repeated" }))),

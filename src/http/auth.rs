@@ -103,7 +103,12 @@ impl Gatekeeper {
     }
 
     fn admit<R: Roles>(&self, headers: &HeaderMap) -> Result<Caller, Problem> {
-        let Some(auth) = &self.auth else { return Ok(Caller { name: ANONYMOUS.to_owned(), role: None }) };
+        let Some(auth) = &self.auth else {
+            return Ok(Caller {
+                name: ANONYMOUS.to_owned(),
+                role: None,
+            });
+        };
         let Some(presented) = bearer_token(headers) else {
             return Err(self.refuse("token", StatusCode::UNAUTHORIZED, "expected a bearer token"));
         };
@@ -118,21 +123,34 @@ impl Gatekeeper {
             return Err(self.refuse("token", StatusCode::UNAUTHORIZED, "the bearer token is not known"));
         };
         if !R::include(&token.role) {
-            return Err(self.refuse("role", StatusCode::FORBIDDEN, "the bearer's role does not allow this call"));
+            return Err(self.refuse(
+                "role",
+                StatusCode::FORBIDDEN,
+                "the bearer's role does not allow this call",
+            ));
         }
-        Ok(Caller { name: token.name.clone(), role: Some(token.role.clone()) })
+        Ok(Caller {
+            name: token.name.clone(),
+            role: Some(token.role.clone()),
+        })
     }
 
     fn refuse(&self, kind: &'static str, status: StatusCode, detail: &str) -> Problem {
         self.metrics.auth_failures.with_label_values(&[kind]).inc();
-        let code = if status == StatusCode::UNAUTHORIZED { "unauthorized" } else { "forbidden" };
+        let code = if status == StatusCode::UNAUTHORIZED {
+            "unauthorized"
+        } else {
+            "forbidden"
+        };
         Problem::new(status, code, detail)
     }
 }
 
 fn bearer_token(headers: &HeaderMap) -> Option<&str> {
     let mut sent = headers.get_all(header::AUTHORIZATION).iter();
-    let (Some(value), None) = (sent.next(), sent.next()) else { return None };
+    let (Some(value), None) = (sent.next(), sent.next()) else {
+        return None;
+    };
     let (scheme, token) = value.to_str().ok()?.split_once(' ')?;
     scheme.eq_ignore_ascii_case("bearer").then(|| token.trim())
 }
@@ -141,6 +159,9 @@ impl<R: Roles> FromRequestParts<Arc<Api>> for By<R> {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, api: &Arc<Api>) -> Result<Self, Problem> {
-        api.gatekeeper.admit::<R>(&parts.headers).map(|caller| Self { caller, roles: PhantomData })
+        api.gatekeeper.admit::<R>(&parts.headers).map(|caller| Self {
+            caller,
+            roles: PhantomData,
+        })
     }
 }

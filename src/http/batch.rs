@@ -31,7 +31,10 @@ pub(super) trait Work: Send + Sync + 'static {
     ) -> impl Future<Output = Result<(Vec<Self::Answer>, Emission), EngineError>> + Send;
 }
 
-type Waiting<W> = (<W as Work>::Item, oneshot::Sender<Result<<W as Work>::Answer, Problem>>);
+type Waiting<W> = (
+    <W as Work>::Item,
+    oneshot::Sender<Result<<W as Work>::Answer, Problem>>,
+);
 
 /// Where calls queue.
 pub(super) struct Batcher<W: Work>(mpsc::Sender<Waiting<W>>);
@@ -74,10 +77,17 @@ async fn take_all<W: Work>(work: &W, items: &[W::Item]) -> (Vec<Result<W::Answer
         Ok((answers, emission)) => (answers.into_iter().map(Ok).collect(), emission),
         Err(error) if error.is_outage() || items.len() == 1 => {
             let problem = Problem::from(error);
-            (items.iter().map(|_| Err(problem.clone())).collect(), Emission::default())
+            (
+                items.iter().map(|_| Err(problem.clone())).collect(),
+                Emission::default(),
+            )
         }
         Err(error) => {
-            tracing::error!(error = &error as &dyn std::error::Error, calls = items.len(), "a batch failed: one by one");
+            tracing::error!(
+                error = &error as &dyn std::error::Error,
+                calls = items.len(),
+                "a batch failed: one by one"
+            );
             let mut answers = Vec::with_capacity(items.len());
             let mut emission = Emission::default();
             for item in items {
@@ -91,5 +101,73 @@ async fn take_all<W: Work>(work: &W, items: &[W::Item]) -> (Vec<Result<W::Answer
             }
             (answers, emission)
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Mutex;
+
+    use axum::response::IntoResponse;
+
+    use super::*;
+    use crate::store::StoreError;
+
+    /// Remembers its batches. 13 is at fault for good; 7 finds the store away.
+    #[derive(Default)]
+    struct Numbers(Mutex<Vec<Vec<u32>>>);
+
+    impl Work for Numbers {
+        type Item = u32;
+        type Answer = u32;
+
+        async fn take(&self, items: &[u32]) -> Result<(Vec<u32>, Emission), EngineError> {
+            self.0.lock().unwrap().push(items.to_vec());
+            if items.contains(&7) {
+                return Err(StoreError::Unreachable(sqlx::Error::PoolTimedOut).into());
+            }
+            if items.contains(&13) {
+                return Err(EngineError::Panicked);
+            }
+            Ok((items.iter().map(|n| n * 2).collect(), Emission::default()))
+        }
+    }
+
+    async fn answers(items: &[u32]) -> (Vec<Result<u32, u16>>, usize) {
+        let work = Numbers::default();
+        let (answers, _) = take_all(&work, items).await;
+        let status = |problem: Problem| problem.into_response().status().as_u16();
+        let batches = work.0.lock().unwrap().len();
+        (
+            answers.into_iter().map(|answer| answer.map_err(status)).collect(),
+            batches,
+        )
+    }
+
+    #[tokio::test]
+    async fn whoever_is_at_fault_does_not_harm_the_others() {
+        assert_eq!(answers(&[1, 2, 3]).await, (vec![Ok(2), Ok(4), Ok(6)], 1));
+        assert_eq!(answers(&[1, 13, 3]).await, (vec![Ok(2), Err(500), Ok(6)], 4));
+        assert_eq!(answers(&[13]).await, (vec![Err(500)], 1));
+    }
+
+    #[tokio::test]
+    async fn an_outage_is_everybodys() {
+        assert_eq!(answers(&[1, 7]).await, (vec![Err(503), Err(503)], 1));
+    }
+
+    #[tokio::test]
+    async fn what_gathers_goes_together() {
+        let (sender, mut emissions) = mpsc::channel(1);
+        let mut tasks = JoinSet::new();
+        let batcher = Batcher::start(Numbers::default(), &Outputs::new(sender), &mut tasks);
+        let (one, two) = tokio::join!(batcher.take(1), batcher.take(2));
+        assert_eq!((one.ok(), two.ok()), (Some(2), Some(4)));
+        drop(batcher);
+        tasks.join_next().await.unwrap().unwrap();
+        assert!(
+            emissions.recv().await.is_none(),
+            "what is empty is not handed over"
+        );
     }
 }

@@ -34,14 +34,22 @@ impl<S: Sync> FromRequest<S> for Payload {
                 break;
             }
         }
-        if seen <= MAX_BYTES { Ok(Self(read)) } else { Err(too_large()) }
+        if seen <= MAX_BYTES {
+            Ok(Self(read))
+        } else {
+            Err(too_large())
+        }
     }
 }
 
 /// Room for what is announced, so that no growing buffer leaves a copy behind; what announces nothing gets a page.
 fn expected(body: &Body) -> usize {
     const PAGE: usize = 4096;
-    body.size_hint().exact().and_then(|n| usize::try_from(n).ok()).unwrap_or(PAGE).min(MAX_BYTES)
+    body.size_hint()
+        .exact()
+        .and_then(|n| usize::try_from(n).ok())
+        .unwrap_or(PAGE)
+        .min(MAX_BYTES)
 }
 
 async fn next(body: &mut Body) -> Result<Option<Bytes>, Problem> {
@@ -55,12 +63,20 @@ async fn next(body: &mut Body) -> Result<Option<Bytes>, Problem> {
                 }
             }
             Some(Err(_)) => {
-                return Err(Problem::new(StatusCode::BAD_REQUEST, "broken_body", "the body broke off"));
+                return Err(Problem::new(
+                    StatusCode::BAD_REQUEST,
+                    "broken_body",
+                    "the body broke off",
+                ));
             }
         }
     }
 }
 
 fn too_large() -> Problem {
-    Problem::new(StatusCode::PAYLOAD_TOO_LARGE, "too_large", "expected a body of at most 1048576 bytes")
+    Problem::new(
+        StatusCode::PAYLOAD_TOO_LARGE,
+        "too_large",
+        "expected a body of at most 1048576 bytes",
+    )
 }

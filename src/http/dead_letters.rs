@@ -2,7 +2,11 @@
 
 use std::sync::Arc;
 
-use axum::{Json, extract::State, http::{StatusCode, Uri}};
+use axum::{
+    Json,
+    extract::State,
+    http::{StatusCode, Uri},
+};
 use serde::Serialize;
 use uuid::Uuid;
 
@@ -76,18 +80,35 @@ pub(super) async fn list(
     let mut found: Vec<DeadLetter> = Vec::new();
     let (mut scanned, mut ended) = (0, false);
     while found.len() <= limit && scanned < MAX_SCANNED && !ended {
-        let filter = DeadLetterFilter { open_only: true, after, limit: CHUNK };
+        let filter = DeadLetterFilter {
+            open_only: true,
+            after,
+            limit: CHUNK,
+        };
         let next = api.engine.store.dead_letters(filter).await?;
         ended = next.len() < CHUNK as usize;
         scanned += next.len();
         after = next.last().map(|letter| letter.id).or(after);
-        found.extend(next.into_iter().filter(|letter| reason.is_none_or(|reason| reason == letter.reason)));
+        found.extend(
+            next.into_iter()
+                .filter(|letter| reason.is_none_or(|reason| reason == letter.reason)),
+        );
     }
     let more = found.len() > limit;
     found.truncate(limit);
-    let last = if more { found.last().map(|letter| letter.id) } else { after.filter(|_| !ended) };
-    let items = found.into_iter().map(|letter| LetterView::of(letter, now)).collect();
-    Ok(Json(Page { items, next_cursor: last.map(|id| cursor(LETTERS, *id.as_bytes())) }))
+    let last = if more {
+        found.last().map(|letter| letter.id)
+    } else {
+        after.filter(|_| !ended)
+    };
+    let items = found
+        .into_iter()
+        .map(|letter| LetterView::of(letter, now))
+        .collect();
+    Ok(Json(Page {
+        items,
+        next_cursor: last.map(|id| cursor(LETTERS, *id.as_bytes())),
+    }))
 }
 
 /// `POST /v1/dead-letters/{id}/close`
@@ -101,10 +122,19 @@ pub(super) async fn close(
     let store = &api.engine.store;
     let now = api.engine.clock.now();
     let note = format!("{}: {reason}", caller.name);
-    let closed = store.close_dead_letter(id, DeadLetterState::Closed, &note, now).await?;
-    let letter = store.dead_letter(id).await?.ok_or_else(|| Problem::unknown("dead letter"))?;
+    let closed = store
+        .close_dead_letter(id, DeadLetterState::Closed, &note, now)
+        .await?;
+    let letter = store
+        .dead_letter(id)
+        .await?
+        .ok_or_else(|| Problem::unknown("dead letter"))?;
     if !closed {
-        return Err(Problem::new(StatusCode::CONFLICT, "closed", "the dead letter is not open any more"));
+        return Err(Problem::new(
+            StatusCode::CONFLICT,
+            "closed",
+            "the dead letter is not open any more",
+        ));
     }
     Ok(Json(LetterView::of(letter, now)))
 }

@@ -4,10 +4,7 @@ use std::{collections::HashMap, sync::Arc};
 
 use axum::{Json, extract::State};
 use serde::Serialize;
-use serde_json::{
-    Value,
-    value::RawValue,
-};
+use serde_json::{Value, value::RawValue};
 
 use super::{
     Api,
@@ -114,7 +111,10 @@ pub(super) async fn one(
     Id(id): Id<RequestId>,
 ) -> Result<Json<Box<RawValue>>, Problem> {
     let engine = &api.engine;
-    let request = engine.request(id).await?.ok_or_else(|| Problem::unknown("request"))?;
+    let request = engine
+        .request(id)
+        .await?
+        .ok_or_else(|| Problem::unknown("request"))?;
     if caller.sees_only_its_own() && !is_own(engine, id, &caller.name).await? {
         return Err(Problem::unknown("request"));
     }
@@ -136,7 +136,10 @@ pub(super) async fn one(
         deadline_rolled: head.deadline_rolled,
         task_list: task_list.collect(),
         gates: gates.into_iter().collect(),
-        deadlines: Deadlines { respond: head.deadline, rolled: head.deadline_rolled },
+        deadlines: Deadlines {
+            respond: head.deadline,
+            rolled: head.deadline_rolled,
+        },
         why_not_done: sentences(&request),
     };
     Ok(Json(raw(&detail)?))
@@ -161,7 +164,9 @@ async fn evidence_of(engine: &Engine, request: &Request) -> Result<HashMap<u16, 
         };
         for note in notes {
             let ordinal = note["task"].as_u64().and_then(|n| u16::try_from(n).ok());
-            let Some(ordinal) = ordinal.filter(|n| usize::from(*n) < request.tasks.len()) else { continue };
+            let Some(ordinal) = ordinal.filter(|n| usize::from(*n) < request.tasks.len()) else {
+                continue;
+            };
             if note["generation"] == request.task(ordinal).generation
                 && let Some(evidence) = shown_evidence(note)
             {
@@ -193,12 +198,20 @@ fn sentences(request: &Request) -> Vec<String> {
     if request.life.status.is_final() {
         return Vec::new();
     }
-    let gate = request.head.not_before.filter(|_| request.life.status == Status::Scheduled);
+    let gate = request
+        .head
+        .not_before
+        .filter(|_| request.life.status == Status::Scheduled);
     let gate = gate.map(|until| format!("Nothing is sent before {until}, as the command asked."));
-    let tasks = request.ordinals().filter_map(|ordinal| sentence(request, ordinal));
+    let tasks = request
+        .ordinals()
+        .filter_map(|ordinal| sentence(request, ordinal));
     let mut said: Vec<String> = gate.into_iter().chain(tasks).collect();
     if said.is_empty() {
-        said.push("No processor could be asked, so there is no proof of anything: somebody has to look at it.".to_owned());
+        said.push(
+            "No processor could be asked, so there is no proof of anything: somebody has to look at it."
+                .to_owned(),
+        );
     }
     said
 }
@@ -209,14 +222,18 @@ fn sentence(request: &Request, ordinal: u16) -> Option<String> {
     Some(match &task.state {
         TaskState::Blocked => {
             let earlier = task.after.iter().map(|place| request.task(*place));
-            let open: Vec<&str> =
-                earlier.filter(|task| !task.state.is_closed()).map(|task| task.processor.as_str()).collect();
+            let open: Vec<&str> = earlier
+                .filter(|task| !task.state.is_closed())
+                .map(|task| task.processor.as_str())
+                .collect();
             format!("{processor} is asked when these are done: {}.", open.join(", "))
         }
         TaskState::WithoutIdentity => {
             format!("{processor} cannot be asked: the subject has no identifier of a type that it knows.")
         }
-        TaskState::Parked { until } => format!("{processor} has to keep the data until {until}, and is asked then."),
+        TaskState::Parked { until } => {
+            format!("{processor} has to keep the data until {until}, and is asked then.")
+        }
         TaskState::Ready { due } if attempt > 0 => {
             format!("{processor} is asked again at {due}, after attempt {attempt} did not succeed.")
         }
@@ -224,14 +241,20 @@ fn sentence(request: &Request, ordinal: u16) -> Option<String> {
         TaskState::Ready { .. } if request.life.status == Status::Scheduled => return None,
         TaskState::Ready { .. } => format!("{processor} cannot be asked: it is not registered any more."),
         TaskState::Dispatched { at, ack_by } => {
-            format!("{processor} was asked at {at} (attempt {attempt}) and has not answered; its answer is due by {ack_by}.")
+            format!(
+                "{processor} was asked at {at} (attempt {attempt}) and has not answered; its answer is due by {ack_by}."
+            )
         }
         TaskState::Accepted { expected_by, .. } => {
             format!("{processor} has accepted the task and is expected to be done by {expected_by}.")
         }
         TaskState::Abandoned { cause } => {
-            format!("{processor} was given up ({cause}) after {attempt} attempts: an operator has to retry or waive it.")
+            format!(
+                "{processor} was given up ({cause}) after {attempt} attempts: an operator has to retry or waive it."
+            )
         }
-        TaskState::Done { .. } | TaskState::Exempt { .. } | TaskState::Waived | TaskState::Cancelled => return None,
+        TaskState::Done { .. } | TaskState::Exempt { .. } | TaskState::Waived | TaskState::Cancelled => {
+            return None;
+        }
     })
 }

@@ -48,16 +48,37 @@ pub(super) async fn of_request(
     if stored.is_empty() {
         return Err(Problem::unknown("request"));
     }
-    let mut rest = stored.iter().filter(|leaf| after.is_none_or(|after| leaf.n > after));
-    let items = rest.by_ref().take(limit).map(|leaf| view(&leaf.leaf)).collect::<Result<Vec<_>, _>>()?;
-    let next = if rest.next().is_some() { items.last().map(|leaf| cursor(EVENTS, leaf.n.to_be_bytes())) } else { None };
-    Ok(Json(Page { items, next_cursor: next }))
+    let mut rest = stored
+        .iter()
+        .filter(|leaf| after.is_none_or(|after| leaf.n > after));
+    let items = rest
+        .by_ref()
+        .take(limit)
+        .map(|leaf| view(&leaf.leaf))
+        .collect::<Result<Vec<_>, _>>()?;
+    let next = if rest.next().is_some() {
+        items.last().map(|leaf| cursor(EVENTS, leaf.n.to_be_bytes()))
+    } else {
+        None
+    };
+    Ok(Json(Page {
+        items,
+        next_cursor: next,
+    }))
 }
 
 fn view(bytes: &[u8]) -> Result<LeafView, Problem> {
     let leaf = Leaf::from_bytes(bytes).map_err(EngineError::from)?;
-    let entries = leaf.entries.iter().map(|entry| readable(leaf.request, entry)).collect::<Result<_, _>>()?;
-    Ok(LeafView { n: leaf.n, at: leaf.at, entries })
+    let entries = leaf
+        .entries
+        .iter()
+        .map(|entry| readable(leaf.request, entry))
+        .collect::<Result<_, _>>()?;
+    Ok(LeafView {
+        n: leaf.n,
+        at: leaf.at,
+        entries,
+    })
 }
 
 /// `{"type": "task", …}` in place of serde's `{"Task": {…}}`, with the commitment in hexadecimal and the task's id.
@@ -67,7 +88,9 @@ fn readable(request: RequestId, entry: &Entry) -> Result<Value, Problem> {
         Entry::Opened { commitment, .. } => {
             members.insert("commitment".to_owned(), json!(hex::encode(commitment)));
         }
-        Entry::Evidence { commitment, ordinal, .. } => {
+        Entry::Evidence {
+            commitment, ordinal, ..
+        } => {
             members.insert("commitment".to_owned(), json!(hex::encode(commitment)));
             members.insert("task_id".to_owned(), json!(task_id(request, *ordinal)));
         }
@@ -84,10 +107,13 @@ fn readable(request: RequestId, entry: &Entry) -> Result<Value, Problem> {
 /// What serde writes of an enumeration, with the variant as the member `type`.
 fn tagged(value: Value) -> Map<String, Value> {
     let (variant, mut members) = match value {
-        Value::Object(outer) => outer.into_iter().next().map_or_else(Default::default, |(variant, inner)| match inner {
-            Value::Object(members) => (variant, members),
-            _ => (variant, Map::new()),
-        }),
+        Value::Object(outer) => outer
+            .into_iter()
+            .next()
+            .map_or_else(Default::default, |(variant, inner)| match inner {
+                Value::Object(members) => (variant, members),
+                _ => (variant, Map::new()),
+            }),
         Value::String(variant) => (variant, Map::new()),
         _ => Default::default(),
     };
@@ -116,15 +142,33 @@ mod tests {
     fn entries_are_readable() {
         let request = RequestId(uuid::Uuid::from_u128(7));
         let due = At::from_millis(0);
-        let task = Entry::Task { ordinal: 1, generation: 2, attempt: 0, event: TaskEvent::Retried { due } };
+        let task = Entry::Task {
+            ordinal: 1,
+            generation: 2,
+            attempt: 0,
+            event: TaskEvent::Retried { due },
+        };
         let expected = json!({ "type": "task", "ordinal": 1, "generation": 2, "attempt": 0, "task_id": task_id(request, 1),
                                "event": { "type": "retried", "due": "1970-01-01T00:00:00Z" } });
         assert_eq!(readable(request, &task).unwrap(), expected);
-        let status = Entry::Status { from: Status::InProgress, to: Status::Completed };
+        let status = Entry::Status {
+            from: Status::InProgress,
+            to: Status::Completed,
+        };
         let expected = json!({ "type": "status", "from": "in_progress", "to": "completed" });
         assert_eq!(readable(request, &status).unwrap(), expected);
-        assert_eq!(readable(request, &Entry::Overdue).unwrap(), json!({ "type": "overdue" }));
-        let evidence = Entry::Evidence { ordinal: 0, records: Some(3), commitment: [0xab; 32] };
-        assert_eq!(readable(request, &evidence).unwrap()["commitment"], "ab".repeat(32));
+        assert_eq!(
+            readable(request, &Entry::Overdue).unwrap(),
+            json!({ "type": "overdue" })
+        );
+        let evidence = Entry::Evidence {
+            ordinal: 0,
+            records: Some(3),
+            commitment: [0xab; 32],
+        };
+        assert_eq!(
+            readable(request, &evidence).unwrap()["commitment"],
+            "ab".repeat(32)
+        );
     }
 }

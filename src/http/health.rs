@@ -40,8 +40,13 @@ pub(super) async fn ready(State(api): State<Arc<Api>>) -> Result<Json<Value>, Pr
     if problems.is_empty() {
         return Ok(Json(json!({ "status": "ready" })));
     }
-    let errors: Vec<FieldError> =
-        problems.into_iter().map(|(part, detail)| FieldError { field: part.to_owned(), detail }).collect();
+    let errors: Vec<FieldError> = problems
+        .into_iter()
+        .map(|(part, detail)| FieldError {
+            field: part.to_owned(),
+            detail,
+        })
+        .collect();
     let parts: Vec<&str> = errors.iter().map(|error| error.field.as_str()).collect();
     let detail = format!("not ready: {}", parts.join(", "));
     Err(Problem::new(StatusCode::SERVICE_UNAVAILABLE, "not_ready", detail).with_errors(errors))
@@ -63,5 +68,9 @@ pub(super) async fn metrics(State(api): State<Arc<Api>>) -> Result<Response, Pro
         Problem::internal()
     })?;
     drop(gauges);
-    Ok(([(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], text).into_response())
+    Ok((
+        [(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")],
+        text,
+    )
+        .into_response())
 }

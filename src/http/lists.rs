@@ -51,7 +51,14 @@ pub(super) struct Scan<'a> {
 impl<'a> Scan<'a> {
     /// Begins after a request. `open_only`: closed ones cannot be meant. `wanted`: how many items would do.
     pub(super) fn new(engine: &'a Engine, open_only: bool, after: Option<RequestId>, wanted: usize) -> Self {
-        Self { engine, open_only, after, left: MAX_SCANNED, chunk: wanted + 1, ended: false }
+        Self {
+            engine,
+            open_only,
+            after,
+            left: MAX_SCANNED,
+            chunk: wanted + 1,
+            ended: false,
+        }
     }
 
     /// The next requests; none: the end has come, of the list or of what one call looks at.
@@ -71,7 +78,10 @@ impl<'a> Scan<'a> {
         self.left -= count;
         self.chunk = CHUNK;
         self.after = rows.last().map(|row| row.request.id).or(self.after);
-        Ok(rows.into_iter().map(|StoredRequest { request, .. }| request).collect())
+        Ok(rows
+            .into_iter()
+            .map(|StoredRequest { request, .. }| request)
+            .collect())
     }
 
     /// The last request that was looked at, where the list goes on after it.
@@ -95,18 +105,32 @@ struct Filter {
 
 impl Filter {
     const PARAMS: &'static [&'static str] = &[
-        "status", "tenant", "processor", "overdue", "at_risk", "needs_attention", "received_after", "received_before",
-        "limit", "cursor",
+        "status",
+        "tenant",
+        "processor",
+        "overdue",
+        "at_risk",
+        "needs_attention",
+        "received_after",
+        "received_before",
+        "limit",
+        "cursor",
     ];
 
     fn read(params: &mut Params) -> Self {
         let words: Vec<&str> = Status::ALL.iter().map(|status| status.as_str()).collect();
         let expected = format!("one or more of {}, with commas between", words.join(", "));
-        let statuses = |text: &str| text.split(',').map(|word| Status::parse(word.trim())).collect::<Option<Vec<_>>>();
+        let statuses = |text: &str| {
+            text.split(',')
+                .map(|word| Status::parse(word.trim()))
+                .collect::<Option<Vec<_>>>()
+        };
         Self {
             statuses: params.take("status", &expected, statuses),
             tenant: params.take("tenant", "a tenant", |text| Tenant::new(text).ok()),
-            processor: params.take("processor", "the id of a processor", |text| ProcessorId::new(text).ok()),
+            processor: params.take("processor", "the id of a processor", |text| {
+                ProcessorId::new(text).ok()
+            }),
             overdue: params.flag("overdue"),
             at_risk: params.flag("at_risk"),
             needs_attention: params.flag("needs_attention"),
@@ -118,9 +142,14 @@ impl Filter {
     fn takes(&self, request: &Request) -> bool {
         let (head, life) = (&request.head, &request.life);
         let flag = |wanted: Option<bool>, is: bool| wanted.is_none_or(|wanted| wanted == is);
-        self.statuses.as_ref().is_none_or(|statuses| statuses.contains(&life.status))
+        self.statuses
+            .as_ref()
+            .is_none_or(|statuses| statuses.contains(&life.status))
             && self.tenant.as_ref().is_none_or(|tenant| *tenant == head.tenant)
-            && self.processor.as_ref().is_none_or(|processor| request.processors().any(|one| one == processor))
+            && self
+                .processor
+                .as_ref()
+                .is_none_or(|processor| request.processors().any(|one| one == processor))
             && flag(self.overdue, life.overdue)
             && flag(self.at_risk, life.at_risk)
             && flag(self.needs_attention, life.needs_attention)
@@ -131,7 +160,10 @@ impl Filter {
     /// Whether only open requests can be meant: the flags are about what is still to be done.
     fn means_open(&self) -> bool {
         [self.overdue, self.at_risk, self.needs_attention].contains(&Some(true))
-            || self.statuses.as_ref().is_some_and(|statuses| statuses.iter().all(|status| !status.is_final()))
+            || self
+                .statuses
+                .as_ref()
+                .is_some_and(|statuses| statuses.iter().all(|status| !status.is_final()))
     }
 }
 
@@ -157,9 +189,19 @@ pub(super) async fn requests(
     }
     let more = found.len() > limit;
     found.truncate(limit);
-    let last = if more { found.last().map(|request| request.id) } else { scan.cut_off_at() };
-    let items = found.iter().map(|request| raw(&status_message(request))).collect::<Result<_, _>>()?;
-    Ok(Json(Page { items, next_cursor: last.map(|id| cursor(REQUESTS, *id.0.as_bytes())) }))
+    let last = if more {
+        found.last().map(|request| request.id)
+    } else {
+        scan.cut_off_at()
+    };
+    let items = found
+        .iter()
+        .map(|request| raw(&status_message(request)))
+        .collect::<Result<_, _>>()?;
+    Ok(Json(Page {
+        items,
+        next_cursor: last.map(|id| cursor(REQUESTS, *id.0.as_bytes())),
+    }))
 }
 
 /// What a search has found.
@@ -186,8 +228,17 @@ pub(super) async fn search(
     let mut stored = engine.store.requests(shown).await?;
     // They come in no particular order; the search shows the newest first.
     stored.sort_by_key(|row| shown.iter().position(|id| *id == row.request.id));
-    let items = stored.iter().map(|row| raw(&status_message(&row.request))).collect::<Result<_, _>>()?;
-    Ok(Json(Found { page: Page { items, next_cursor: None }, truncated: ids.len() > shown.len() }))
+    let items = stored
+        .iter()
+        .map(|row| raw(&status_message(&row.request)))
+        .collect::<Result<_, _>>()?;
+    Ok(Json(Found {
+        page: Page {
+            items,
+            next_cursor: None,
+        },
+        truncated: ids.len() > shown.len(),
+    }))
 }
 
 /// An item as JSON, in the order of its type's members.

@@ -64,7 +64,12 @@ impl State {
         readiness: Readiness,
         auth: Option<Auth>,
     ) -> Self {
-        Self { engine, emissions, readiness, auth }
+        Self {
+            engine,
+            emissions,
+            readiness,
+            auth,
+        }
     }
 }
 
@@ -78,7 +83,9 @@ pub struct Serving {
 
 impl fmt::Debug for Serving {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Serving").field("address", &self.address).finish_non_exhaustive()
+        f.debug_struct("Serving")
+            .field("address", &self.address)
+            .finish_non_exhaustive()
     }
 }
 
@@ -102,16 +109,32 @@ pub async fn serve(config: &Http, state: State, shutdown: CancellationToken) -> 
         Some(files) => Some(tls(files).await?),
         None => None,
     };
-    let State { engine, emissions, readiness, auth } = state;
+    let State {
+        engine,
+        emissions,
+        readiness,
+        auth,
+    } = state;
     let outputs = Outputs::new(emissions);
     let mut batchers = JoinSet::new();
     let commands = Batcher::start(Commands::new(&engine), &outputs, &mut batchers);
     let acks = Batcher::start(Acks::new(&engine), &outputs, &mut batchers);
     let gatekeeper = Gatekeeper::new(auth, Arc::clone(&engine.metrics));
     let gauges = tokio::sync::Mutex::default();
-    let api = Arc::new(Api { engine, outputs, readiness, gatekeeper, commands, acks, gauges });
+    let api = Arc::new(Api {
+        engine,
+        outputs,
+        readiness,
+        gatekeeper,
+        commands,
+        acks,
+        gauges,
+    });
     let app = layers::around(routes(api));
-    Ok(Serving { address, finished: Box::pin(run(listener, tls, app, batchers, shutdown)) })
+    Ok(Serving {
+        address,
+        finished: Box::pin(run(listener, tls, app, batchers, shutdown)),
+    })
 }
 
 async fn tls(files: &Tls) -> io::Result<RustlsConfig> {
@@ -131,8 +154,16 @@ async fn run(
     let handle = Handle::new();
     let service = app.into_make_service();
     let server: Pin<Box<dyn Future<Output = io::Result<()>> + Send>> = match tls {
-        Some(tls) => Box::pin(axum_server::from_tcp_rustls(listener, tls)?.handle(handle.clone()).serve(service)),
-        None => Box::pin(axum_server::from_tcp(listener)?.handle(handle.clone()).serve(service)),
+        Some(tls) => Box::pin(
+            axum_server::from_tcp_rustls(listener, tls)?
+                .handle(handle.clone())
+                .serve(service),
+        ),
+        None => Box::pin(
+            axum_server::from_tcp(listener)?
+                .handle(handle.clone())
+                .serve(service),
+        ),
     };
     let ending = async {
         shutdown.cancelled().await;

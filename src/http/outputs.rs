@@ -26,10 +26,16 @@ impl Outputs {
         match self.0.send_timeout(emission, PATIENCE).await {
             Ok(()) => {}
             Err(SendTimeoutError::Timeout(left)) => {
-                tracing::warn!(records = left.records.len(), "the producer is slow: outputs stay in the outbox for now");
+                tracing::warn!(
+                    records = left.records.len(),
+                    "the producer is slow: outputs stay in the outbox for now"
+                );
             }
             Err(SendTimeoutError::Closed(left)) => {
-                tracing::info!(records = left.records.len(), "the producer has ended: outputs stay in the outbox");
+                tracing::info!(
+                    records = left.records.len(),
+                    "the producer has ended: outputs stay in the outbox"
+                );
             }
         }
     }

@@ -63,12 +63,20 @@ impl Problem {
 
     /// There is no such thing.
     pub(super) fn unknown(what: &str) -> Self {
-        Self::new(StatusCode::NOT_FOUND, "not_found", format!("there is no such {what}"))
+        Self::new(
+            StatusCode::NOT_FOUND,
+            "not_found",
+            format!("there is no such {what}"),
+        )
     }
 
     /// Something is wrong that the caller cannot help; the log says what.
     pub(super) fn internal() -> Self {
-        Self::new(StatusCode::INTERNAL_SERVER_ERROR, "internal", "the call failed; the server's log says why")
+        Self::new(
+            StatusCode::INTERNAL_SERVER_ERROR,
+            "internal",
+            "the call failed; the server's log says why",
+        )
     }
 
     /// Something is away that will come back.
@@ -81,7 +89,9 @@ impl Problem {
 fn title(code: &str) -> String {
     let words = code.replace('_', " ");
     let mut letters = words.chars();
-    letters.next().map_or_else(String::new, |first| first.to_uppercase().chain(letters).collect())
+    letters
+        .next()
+        .map_or_else(String::new, |first| first.to_uppercase().chain(letters).collect())
 }
 
 impl IntoResponse for Problem {
@@ -89,7 +99,10 @@ impl IntoResponse for Problem {
         let status = StatusCode::from_u16(self.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
         let mut response = (status, Json(self)).into_response();
         let headers = response.headers_mut();
-        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
+        headers.insert(
+            header::CONTENT_TYPE,
+            HeaderValue::from_static("application/problem+json"),
+        );
         match status {
             StatusCode::UNAUTHORIZED => {
                 headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
@@ -105,12 +118,20 @@ impl IntoResponse for Problem {
 
 /// A path that leads nowhere.
 pub(super) async fn not_found() -> Problem {
-    Problem::new(StatusCode::NOT_FOUND, "not_found", "there is nothing at this path")
+    Problem::new(
+        StatusCode::NOT_FOUND,
+        "not_found",
+        "there is nothing at this path",
+    )
 }
 
 /// A method that a path does not know.
 pub(super) async fn method_not_allowed() -> Problem {
-    Problem::new(StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed", "this path does not know this method")
+    Problem::new(
+        StatusCode::METHOD_NOT_ALLOWED,
+        "method_not_allowed",
+        "this path does not know this method",
+    )
 }
 
 impl From<Refusal> for Problem {
@@ -140,26 +161,37 @@ const fn status_of(reason: DeadLetterReason) -> (StatusCode, &'static str) {
 /// The field that a refusal is about: `path: what was expected`, or serde's `missing field`.
 fn field_of(detail: &str) -> Option<FieldError> {
     let is_path = |text: &str| {
-        !text.is_empty() && text.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'.' | b'[' | b']' | b'*'))
+        !text.is_empty()
+            && text
+                .bytes()
+                .all(|b| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'.' | b'[' | b']' | b'*'))
     };
     let (path, expected) = match detail.split_once(": ") {
         Some((path, expected)) if is_path(path) => (path, expected),
         _ => ("", detail),
     };
-    let missing = expected.strip_prefix("missing field `").and_then(|rest| rest.strip_suffix('`'));
+    let missing = expected
+        .strip_prefix("missing field `")
+        .and_then(|rest| rest.strip_suffix('`'));
     let field = match (path, missing) {
         ("", None) => return None,
         ("", Some(name)) => name.to_owned(),
         (path, None) => path.to_owned(),
         (path, Some(name)) => format!("{path}.{name}"),
     };
-    Some(FieldError { field, detail: expected.to_owned() })
+    Some(FieldError {
+        field,
+        detail: expected.to_owned(),
+    })
 }
 
 impl From<EngineError> for Problem {
     fn from(error: EngineError) -> Self {
         if error.is_outage() {
-            tracing::warn!(error = &error as &dyn std::error::Error, "a call failed: the store is away or overrun");
+            tracing::warn!(
+                error = &error as &dyn std::error::Error,
+                "a call failed: the store is away or overrun"
+            );
             return Self::unavailable("the store cannot be reached just now");
         }
         if matches!(error, EngineError::NoRegistry) {
@@ -196,14 +228,21 @@ mod tests {
     #[test]
     fn a_refusal_names_its_field() {
         let cases = [
-            ("subject.identities[0].type: expected a name", Some("subject.identities[0].type")),
+            (
+                "subject.identities[0].type: expected a name",
+                Some("subject.identities[0].type"),
+            ),
             ("missing field `type`", Some("type")),
             ("subject: missing field `identities`", Some("subject.identities")),
             ("expected JSON", None),
             ("there is no such request", None),
         ];
         for (detail, field) in cases {
-            assert_eq!(field_of(detail).map(|error| error.field).as_deref(), field, "{detail}");
+            assert_eq!(
+                field_of(detail).map(|error| error.field).as_deref(),
+                field,
+                "{detail}"
+            );
         }
     }
 

@@ -11,13 +11,10 @@ use super::{
     problem::Problem,
     query::Page,
 };
-use crate::{
-    domain::{
-        ids::{IdentityType, ProcessorId},
-        registry::{RegistryRevision, Transport},
-        words::{Action, ProcessorKind},
-    },
-    engine::EngineError,
+use crate::domain::{
+    ids::{IdentityType, ProcessorId},
+    registry::{RegistryRevision, Transport},
+    words::{Action, ProcessorKind},
 };
 
 /// The registry as it is active.
@@ -43,10 +40,12 @@ struct ProcessorView {
 
 /// `GET /v1/processors`
 pub(super) async fn list(State(api): State<Arc<Api>>, _: By<Operator>) -> Result<Json<Registered>, Problem> {
-    let active = api.engine.active().map_err(EngineError::from)?;
+    let active = api.engine.active()?;
     let counters = api.engine.store.counters().await?;
     let tasks_of = |id: &ProcessorId| {
-        let own = counters.iter().filter(|(key, n)| key.kind == "tasks" && key.a == id.as_str() && *n != 0);
+        let own = counters
+            .iter()
+            .filter(|(key, n)| key.kind == "tasks" && key.a == id.as_str() && *n != 0);
         own.map(|(key, n)| (key.b.clone(), *n)).collect()
     };
     let view = |processor: &crate::domain::registry::Processor| ProcessorView {
@@ -54,7 +53,9 @@ pub(super) async fn list(State(api): State<Arc<Api>>, _: By<Operator>) -> Result
         name: processor.name.clone(),
         kind: processor.kind,
         transport: match &processor.transport {
-            Transport::Kafka { .. } => Transport::Kafka { topic: Some(api.engine.task_topic(&processor.id).to_string()) },
+            Transport::Kafka { .. } => Transport::Kafka {
+                topic: Some(api.engine.task_topic(&processor.id).to_string()),
+            },
         },
         actions: processor.actions.clone(),
         identities: processor.identities.clone(),
@@ -62,5 +63,11 @@ pub(super) async fn list(State(api): State<Arc<Api>>, _: By<Operator>) -> Result
     };
     // A registry is read as a whole, so all of it is one page.
     let items = active.registry.processors.iter().map(view).collect();
-    Ok(Json(Registered { page: Page { items, next_cursor: None }, revision: active.revision }))
+    Ok(Json(Registered {
+        page: Page {
+            items,
+            next_cursor: None,
+        },
+        revision: active.revision,
+    }))
 }

@@ -62,9 +62,13 @@ impl<T: Named> FromRequestParts<Arc<Api>> for Id<T> {
 
     async fn from_request_parts(parts: &mut Parts, api: &Arc<Api>) -> Result<Self, Problem> {
         let unknown = || Problem::unknown(T::WHAT);
-        let Path(text) = Path::<String>::from_request_parts(parts, api).await.map_err(|_| unknown())?;
+        let Path(text) = Path::<String>::from_request_parts(parts, api)
+            .await
+            .map_err(|_| unknown())?;
         // Other spellings of a UUID (braces, no hyphens) are not ours.
-        let id = Some(text).filter(|text| text.len() == 36).and_then(|text| Uuid::from_str(&text).ok());
+        let id = Some(text)
+            .filter(|text| text.len() == 36)
+            .and_then(|text| Uuid::from_str(&text).ok());
         id.map(|id| Self(id.into())).ok_or_else(unknown)
     }
 }
@@ -80,12 +84,22 @@ impl Params {
     /// Reads a query that may have these parameters and no others.
     pub(super) fn read(uri: &Uri, known: &[&str]) -> Result<Self, Problem> {
         let Ok(Query(given)) = Query::<Vec<(String, String)>>::try_from_uri(uri) else {
-            return Err(Problem::new(StatusCode::BAD_REQUEST, "schema", "the query cannot be read"));
+            return Err(Problem::new(
+                StatusCode::BAD_REQUEST,
+                "schema",
+                "the query cannot be read",
+            ));
         };
-        let mut params = Self { errors: Vec::new(), given: Vec::new() };
+        let mut params = Self {
+            errors: Vec::new(),
+            given: Vec::new(),
+        };
         for (name, value) in given {
             if !known.contains(&name.as_str()) {
-                params.refuse(printable(&name), format!("unknown; known here: {}", known.join(", ")));
+                params.refuse(
+                    printable(&name),
+                    format!("unknown; known here: {}", known.join(", ")),
+                );
             } else if params.given.iter().any(|(earlier, _)| *earlier == name) {
                 params.refuse(&name, "given twice");
             } else {
@@ -96,7 +110,12 @@ impl Params {
     }
 
     /// A value in a form of its own.
-    pub(super) fn take<T>(&mut self, name: &str, expected: &str, read: impl Fn(&str) -> Option<T>) -> Option<T> {
+    pub(super) fn take<T>(
+        &mut self,
+        name: &str,
+        expected: &str,
+        read: impl Fn(&str) -> Option<T>,
+    ) -> Option<T> {
         let at = self.given.iter().position(|(given, _)| given == name)?;
         let (_, text) = self.given.swap_remove(at);
         let value = read(&text);
@@ -113,7 +132,9 @@ impl Params {
 
     /// A time.
     pub(super) fn time(&mut self, name: &str) -> Option<At> {
-        self.take(name, "a time of RFC 3339, such as 2026-11-21T10:00:00Z", |text| At::parse(text).ok())
+        self.take(name, "a time of RFC 3339, such as 2026-11-21T10:00:00Z", |text| {
+            At::parse(text).ok()
+        })
     }
 
     /// How many items the page has.
@@ -128,7 +149,11 @@ impl Params {
         self.take("cursor", "the next_cursor of a page of this list", |text| {
             let bytes = URL_SAFE_NO_PAD.decode(text).ok()?;
             let (first, rest) = bytes.split_first()?;
-            if *first == list { rest.try_into().ok() } else { None }
+            if *first == list {
+                rest.try_into().ok()
+            } else {
+                None
+            }
         })
     }
 
@@ -143,13 +168,17 @@ impl Params {
     }
 
     fn refuse(&mut self, field: &str, detail: impl Into<String>) {
-        self.errors.push(FieldError { field: field.to_owned(), detail: detail.into() });
+        self.errors.push(FieldError {
+            field: field.to_owned(),
+            detail: detail.into(),
+        });
     }
 }
 
 /// A name as it can be repeated: one that does not look like a parameter could be anything.
 fn printable(name: &str) -> &str {
-    let looks_like_one = (1..=32).contains(&name.len()) && name.bytes().all(|b| b.is_ascii_lowercase() || b == b'_');
+    let looks_like_one =
+        (1..=32).contains(&name.len()) && name.bytes().all(|b| b.is_ascii_lowercase() || b == b'_');
     if looks_like_one { name } else { "?" }
 }
 

@@ -85,9 +85,11 @@ pub(super) async fn submit(
         let tenant = named.as_ref().unwrap_or(&engine.tenant_default);
         envelope.command_id_default = Some(command_id_of_caller(key, &caller.name, tenant));
     }
-    let mut prepared = engine.prepare_command(&bytes, &envelope, Door::Http).inspect_err(|refusal| {
-        engine.metrics.command("unreadable", refusal.reason.as_str());
-    })?;
+    let mut prepared = engine
+        .prepare_command(&bytes, &envelope, Door::Http)
+        .inspect_err(|refusal| {
+            engine.metrics.command("unreadable", refusal.reason.as_str());
+        })?;
     match &mut prepared.command {
         Command::Open(opening) => opening.submitter = Some(caller.name),
         // Who sees only its own requests withdraws no others either.
@@ -97,7 +99,11 @@ pub(super) async fn submit(
             }
         }
     }
-    let arrival = Arrival { origin: None, content: Ok(prepared), raw: Zeroizing::default() };
+    let arrival = Arrival {
+        origin: None,
+        content: Ok(prepared),
+        raw: Zeroizing::default(),
+    };
     match api.commands.take(arrival).await? {
         Answer::Taken(id, status) => {
             let status = match status {
@@ -105,7 +111,10 @@ pub(super) async fn submit(
                 None => status_of(engine, id).await?,
             };
             let location = format!("/v1/requests/{id}");
-            let headers = [(header::LOCATION, location.as_str()), (header::CONTENT_TYPE, "application/json")];
+            let headers = [
+                (header::LOCATION, location.as_str()),
+                (header::CONTENT_TYPE, "application/json"),
+            ];
             Ok((StatusCode::ACCEPTED, headers, status).into_response())
         }
         Answer::Refused(refusal) => Err(refusal.into()),
@@ -120,7 +129,10 @@ pub(super) async fn cancel(
     Payload(bytes): Payload,
 ) -> Result<Response, Problem> {
     let reason = api::parse_reason(&bytes)?;
-    let (request, emission) = api.engine.cancel_request(id, &caller.name, reason.as_deref()).await?;
+    let (request, emission) = api
+        .engine
+        .cancel_request(id, &caller.name, reason.as_deref())
+        .await?;
     let answer = Json(status_message(&request)).into_response();
     api.outputs.hand_over(emission).await;
     Ok(answer)
@@ -129,13 +141,18 @@ pub(super) async fn cancel(
 /// Whether this bearer has submitted the request.
 pub(super) async fn is_own(engine: &Engine, id: RequestId, name: &str) -> Result<bool, Problem> {
     let stored = engine.store.bodies(&[id]).await?;
-    let Some(stored) = stored.first() else { return Ok(false) };
+    let Some(stored) = stored.first() else {
+        return Ok(false);
+    };
     let body = Body::unpack(&stored.body).map_err(EngineError::from)?;
     Ok(body.submitter.as_deref() == Some(name))
 }
 
 async fn status_of(engine: &Engine, id: RequestId) -> Result<Vec<u8>, Problem> {
-    let request = engine.request(id).await?.ok_or_else(|| Problem::unknown("request"))?;
+    let request = engine
+        .request(id)
+        .await?
+        .ok_or_else(|| Problem::unknown("request"))?;
     Ok(serde_json::to_vec(&status_message(&request)).map_err(EngineError::from)?)
 }
 
@@ -151,6 +168,13 @@ fn idempotency_key(headers: &HeaderMap) -> Result<Option<&str>, Problem> {
 
 fn bad_key() -> Problem {
     let detail = format!("expected one key of 1 to {MAX_KEY} visible ASCII characters");
-    Problem::new(StatusCode::BAD_REQUEST, "schema", format!("Idempotency-Key: {detail}"))
-        .with_errors(vec![FieldError { field: "Idempotency-Key".to_owned(), detail }])
+    Problem::new(
+        StatusCode::BAD_REQUEST,
+        "schema",
+        format!("Idempotency-Key: {detail}"),
+    )
+    .with_errors(vec![FieldError {
+        field: "Idempotency-Key".to_owned(),
+        detail,
+    }])
 }

@@ -65,7 +65,11 @@ impl Place {
 
     /// The id before this one's request, so that the rest of its tasks comes next.
     fn before(self) -> Option<RequestId> {
-        self.0.0.as_u128().checked_sub(1).map(|id| RequestId(Uuid::from_u128(id)))
+        self.0
+            .0
+            .as_u128()
+            .checked_sub(1)
+            .map(|id| RequestId(Uuid::from_u128(id)))
     }
 }
 
@@ -76,20 +80,33 @@ pub(super) async fn list(
     uri: Uri,
 ) -> Result<Json<Page<Box<RawValue>>>, Problem> {
     let mut params = Params::read(&uri, &["processor", "state", "limit", "cursor"])?;
-    let processor = params.take("processor", "the id of a processor", |text| ProcessorId::new(text).ok());
+    let processor = params.take("processor", "the id of a processor", |text| {
+        ProcessorId::new(text).ok()
+    });
     let words: Vec<&str> = TaskStateName::ALL.iter().map(|state| state.as_str()).collect();
-    let state = params.take("state", &format!("one of {}", words.join(", ")), TaskStateName::parse);
+    let state = params.take(
+        "state",
+        &format!("one of {}", words.join(", ")),
+        TaskStateName::parse,
+    );
     let limit = params.limit();
     let start = params.cursor(TASKS).map(Place::from_bytes);
     params.finish()?;
     let is_new = |place: Place| start.is_none_or(|start| (place.0, place.1) > (start.0, start.1));
     let takes = |request: &Request, ordinal: u16| {
         let task = request.task(ordinal);
-        processor.as_ref().is_none_or(|processor| *processor == task.processor)
+        processor
+            .as_ref()
+            .is_none_or(|processor| *processor == task.processor)
             && state.is_none_or(|state| state == task.state.name())
             && is_new(Place(request.id, ordinal))
     };
-    let mut scan = Scan::new(&api.engine, state.is_some_and(means_open), start.and_then(Place::before), limit);
+    let mut scan = Scan::new(
+        &api.engine,
+        state.is_some_and(means_open),
+        start.and_then(Place::before),
+        limit,
+    );
     let (mut items, mut last, mut more) = (Vec::new(), None, false);
     'pages: loop {
         let requests = scan.next().await?;
@@ -103,21 +120,39 @@ pub(super) async fn list(
                     break 'pages;
                 }
                 let task = TaskView::of(request, ordinal);
-                items.push(raw(&Listed { request_id: request.id, tenant: &request.head.tenant, task })?);
+                items.push(raw(&Listed {
+                    request_id: request.id,
+                    tenant: &request.head.tenant,
+                    task,
+                })?);
                 last = Some(Place(request.id, ordinal));
             }
         }
     }
     // Every task of the last request that was looked at has been looked at.
-    let next = if more { last } else { scan.cut_off_at().map(|id| Place(id, u16::MAX)) };
-    Ok(Json(Page { items, next_cursor: next.map(|place| cursor(TASKS, place.to_bytes())) }))
+    let next = if more {
+        last
+    } else {
+        scan.cut_off_at().map(|id| Place(id, u16::MAX))
+    };
+    Ok(Json(Page {
+        items,
+        next_cursor: next.map(|place| cursor(TASKS, place.to_bytes())),
+    }))
 }
 
 /// Whether a task in this state belongs to an open request.
 const fn means_open(state: TaskStateName) -> bool {
     use TaskStateName as S;
     match state {
-        S::Blocked | S::Held | S::Parked | S::Ready | S::Leased | S::Dispatched | S::Accepted | S::Verifying
+        S::Blocked
+        | S::Held
+        | S::Parked
+        | S::Ready
+        | S::Leased
+        | S::Dispatched
+        | S::Accepted
+        | S::Verifying
         | S::Abandoned => true,
         S::Done | S::Exempt | S::Waived | S::Cancelled => false,
     }
@@ -156,5 +191,8 @@ async fn decide(
     api.outputs.hand_over(emission).await;
     let ordinal = request.find_task(id).ok_or_else(|| Problem::unknown("task"))?;
     let task = TaskView::of(&request, ordinal);
-    Ok(Json(raw(&Decided { task, request: status_message(&request) })?))
+    Ok(Json(raw(&Decided {
+        task,
+        request: status_message(&request),
+    })?))
 }

@@ -52,8 +52,17 @@ struct ReasonFields<'a> {
 
 /// Reads a search.
 pub fn parse_search(bytes: &[u8]) -> Result<Search, Refusal> {
-    let SearchFields { identity: Object(IdentityFields { kind, value }), tenant } = read(strict::check(bytes)?)?;
-    Ok(Search { identity: Identity { kind, value: SubjectData::new(value.0.into_owned()) }, tenant })
+    let SearchFields {
+        identity: Object(IdentityFields { kind, value }),
+        tenant,
+    } = read(strict::check(bytes)?)?;
+    Ok(Search {
+        identity: Identity {
+            kind,
+            value: SubjectData::new(value.0.into_owned()),
+        },
+        tenant,
+    })
 }
 
 /// Reads the reason of a decision; no body at all gives none.
