@@ -3,11 +3,11 @@
 use std::time::Duration;
 
 use crate::{
-    app::Readiness,
     clock::Stopwatch,
     domain::time::At,
     engine::EngineError,
     kafka::{KafkaError, landing::Lander},
+    telemetry::readiness::Readiness,
 };
 
 /// How often the agenda looks.

@@ -56,7 +56,6 @@ pub fn open_engine(
 ) -> Result<Engine, AppError> {
     let vault = open_vault(config, &clock)?;
     let topics = &config.kafka.topics;
-    let scheme = if config.http.tls.is_some() { "https" } else { "http" };
     let now = clock.now();
     let settings = Settings {
         topics: Topics {
@@ -65,7 +64,7 @@ pub fn open_engine(
             dead_letters: Arc::from(topics.dead_letters.as_str()),
             tasks_prefix: topics.tasks_prefix.clone(),
         },
-        ack_url: format!("{scheme}://{}/v1/acks", config.http.listen),
+        ack_url: config.http.url("/v1/acks"),
         region: config.region.clone(),
         tenant_default: config.tenant_default.clone(),
         rules: Rules {

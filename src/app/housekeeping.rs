@@ -9,10 +9,10 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    app::Readiness,
     config::{Config, registry_file},
     engine::{Engine, EngineError, outputs::Emission, registry::Applied},
     kafka::{KafkaError, landing::Lander},
+    telemetry::readiness::Readiness,
 };
 
 /// How often the store is asked for a newer registry.

@@ -26,12 +26,13 @@ use crate::{
 
     kafka::{
         KafkaError,
+        client::Cluster,
         landing::Lander,
         outlet::Outlet,
         stage::{Intake, Settle, Stage, Work},
     },
     store::StoreError,
-    telemetry::metrics::Metrics,
+    telemetry::{metrics::Metrics, readiness::Readiness},
     vault::KeyringError,
 };
 
@@ -102,28 +103,6 @@ impl Roles {
     pub const ALL: Self = Self { intake: true, settle: true, dispatch: true, agenda: true, api: true };
 }
 
-/// Why the worker is not ready, if it is not.
-#[derive(Debug, Clone, Default)]
-pub struct Readiness(Arc<Mutex<std::collections::BTreeMap<&'static str, String>>>);
-
-impl Readiness {
-    /// Something is wrong.
-    pub fn not_ready(&self, part: &'static str, why: impl Into<String>) {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).insert(part, why.into());
-    }
-
-    /// It is right again.
-    pub fn ready(&self, part: &'static str) {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).remove(part);
-    }
-
-    /// Everything that is wrong.
-    pub fn problems(&self) -> Vec<(&'static str, String)> {
-        let problems = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        problems.iter().map(|(part, why)| (*part, why.clone())).collect()
-    }
-}
-
 /// A running worker.
 #[derive(Debug)]
 pub struct Running {
@@ -139,8 +118,6 @@ pub struct Running {
     failure: Arc<Mutex<Option<&'static str>>>,
     outlet: Arc<Outlet>,
     shutdown_timeout: Duration,
-    /// Without it a worker that serves no HTTP would find that nobody can send it emissions any more, and end.
-    _emissions: mpsc::Sender<Emission>,
     /// Kept for as long as the worker runs.
     _connected: Connected,
 }
@@ -164,26 +141,25 @@ pub async fn start_connected(config: Config, roles: Roles, connected: Connected)
         shutdown: shutdown.clone(),
         failure: Arc::new(Mutex::new(None)),
     };
-    // Emissions of HTTP calls: bounded, so that callers feel a broker that is slow.
-    let (emissions, emitted) = mpsc::channel::<Emission>(64);
-    let kept_emissions = emissions.clone();
-    spawner.spawn("producing", housekeeping::land_emissions(lander.clone(), emitted));
     let topics = &config.kafka.topics;
     if roles.intake {
         let work = Intake { engine: Arc::clone(&engine), control_topic: topics.control.clone() };
         let reads = vec![topics.commands.clone(), topics.control.clone()];
-        spawner.spawn("intake", stage(work, &config, &connected, &lander, reads).run());
+        spawner.spawn("intake", stage(work, &config, &cluster, &lander, reads, &readiness).run());
     }
     if roles.settle {
         let work = Settle { engine: Arc::clone(&engine) };
         let reads = vec![topics.acks.clone()];
-        spawner.spawn("settle", stage(work, &config, &connected, &lander, reads).run());
+        spawner.spawn("settle", stage(work, &config, &cluster, &lander, reads, &readiness).run());
     }
     if roles.agenda || roles.dispatch {
         spawner.spawn("agenda", clockwork::run(lander.clone(), readiness.clone()));
     }
     spawner.spawn("housekeeping", housekeeping::run(Arc::clone(&engine), config.clone(), readiness.clone(), shutdown.clone()));
     let http = if roles.api {
+        // Emissions of HTTP calls: bounded, so that callers feel a broker that is slow.
+        let (emissions, emitted) = mpsc::channel::<Emission>(64);
+        spawner.spawn("producing", housekeeping::land_emissions(lander.clone(), emitted));
         let state = http::State::new(Arc::clone(&engine), emissions, readiness, config.auth.clone());
         let serving = http::serve(&config.http, state, shutdown.clone())
             .await
@@ -203,17 +179,25 @@ pub async fn start_connected(config: Config, roles: Roles, connected: Connected)
         failure: spawner.failure,
         outlet,
         shutdown_timeout: config.shutdown_timeout,
-        _emissions: kept_emissions,
         _connected: connected,
     })
 }
 
-fn stage<W: Work>(work: W, config: &Config, connected: &Connected, lander: &Lander, topics: Vec<String>) -> Stage<W> {
+fn stage<W: Work>(
+    work: W,
+    config: &Config,
+    cluster: &Cluster,
+    lander: &Lander,
+    topics: Vec<String>,
+    readiness: &Readiness,
+) -> Stage<W> {
     Stage {
+        readiness: readiness.clone(),
         work: Arc::new(work),
         lander: lander.clone(),
-        cluster: connected.cluster.clone(),
+        cluster: cluster.clone(),
         group_id: config.kafka.group_id.clone(),
+        lease: config.dispatch.lease,
         topics,
         shutdown: lander.shutdown.clone(),
     }

@@ -1,6 +1,6 @@
 //! The agenda: whatever is due wakes, is looked at again, and is sent, asked again or flagged.
 
-use super::{Engine, EngineError, outputs::Emission, work::{Finished, Work}};
+use super::{Engine, EngineError, outputs::Emission, work::{Finished, UseCase, Work}};
 use crate::{
     domain::{ids::RequestId, time::At},
     store::{Attempts, Gate},
@@ -48,7 +48,7 @@ impl Engine {
         let count = due.len();
         let mut work = Work::with_loaded(due);
         work.wake(&self.context(&active, now), acks_seen_until)?;
-        let finished = work.finish(self, now, true)?;
+        let finished = work.finish(self, UseCase::Other, now, true)?;
         tx.write(&finished.changes).await?;
         tx.commit().await?;
         Ok((count, finished))

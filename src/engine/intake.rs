@@ -7,7 +7,7 @@ use super::{
     outputs::Emission,
     prepare::{Arrival, PreparedCommand},
     reissue::advances_of,
-    work::{Finished, Work},
+    work::{Finished, UseCase, Work},
 };
 use crate::{
     domain::{
@@ -74,7 +74,7 @@ impl Engine {
         tx.gate(Gate::Shared).await?;
         tx.advance(&advances_of(arrivals)).await?;
         let (verdicts, work) = self.decide_commands(arrivals, &active, &mut *tx, lock).await?;
-        let finished = work.finish(self, self.clock.now(), outboxed)?;
+        let finished = work.finish(self, UseCase::Intake, self.clock.now(), outboxed)?;
         tx.write(&finished.changes).await?;
         tx.commit().await?;
         Ok((verdicts, finished))

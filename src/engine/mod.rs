@@ -5,6 +5,7 @@
 //! the domain decide, and writes.
 
 pub mod agenda;
+pub mod gauges;
 pub mod intake;
 pub mod operate;
 pub mod outputs;
@@ -244,6 +245,10 @@ impl Engine {
         self.ack_partitions.store(count, Ordering::Relaxed);
     }
 
+    fn slot_of(&self, use_case: work::UseCase) -> u16 {
+        self.slot * 3 + use_case as u16
+    }
+
     fn ack_partitions(&self) -> i32 {
         self.ack_partitions.load(Ordering::Relaxed)
     }
@@ -262,7 +267,7 @@ impl Engine {
         }
     }
 
-    fn task_topic(&self, processor: &ProcessorId) -> Arc<str> {
+    pub(crate) fn task_topic(&self, processor: &ProcessorId) -> Arc<str> {
         let active = self.active.read().unwrap_or_else(PoisonError::into_inner);
         active
             .as_ref()

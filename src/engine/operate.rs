@@ -1,6 +1,6 @@
 //! An operator's decisions about one task or request, and what people look up.
 
-use super::{Engine, EngineError, OperateError, outputs::Emission, work::{Finished, Work}};
+use super::{Engine, EngineError, OperateError, outputs::Emission, work::{Finished, UseCase, Work}};
 use crate::{
     domain::{
         ids::{RequestId, TaskId},
@@ -35,6 +35,17 @@ impl Engine {
             TaskDecision::Waive => request.waive(ordinal, actor, context),
         })
         .await
+    }
+
+    /// Withdraws a request, as long as nothing has been sent. The reason is kept sealed beside the ledger.
+    pub async fn cancel_request(
+        &self,
+        id: RequestId,
+        actor: &str,
+        reason: Option<&str>,
+    ) -> Result<(Request, Emission), OperateError> {
+        let note = serde_json::json!({ "by": actor, "reason": reason });
+        self.decide(id, "cancel", note, |request, context| request.cancel(Some(actor), context)).await
     }
 
     /// The request that a task belongs to, and the task's place in its plan.
@@ -83,7 +94,7 @@ impl Engine {
         touched.trail.append(trail);
         touched.notes.push(note.clone());
         let request = touched.request.clone();
-        let finished = work.finish(self, now, true)?;
+        let finished = work.finish(self, UseCase::Other, now, true)?;
         tx.write(&finished.changes).await.map_err(EngineError::from)?;
         tx.commit().await.map_err(EngineError::from)?;
         Ok((request, finished))

@@ -11,7 +11,7 @@ use super::{
     outputs::Emission,
     prepare::{Arrival, PreparedAck},
     reissue::advances_of,
-    work::{Finished, Work},
+    work::{Finished, UseCase, Work},
 };
 use crate::{
     domain::{
@@ -77,7 +77,7 @@ impl Engine {
         tx.gate(Gate::Shared).await?;
         tx.advance(&advances_of(arrivals)).await?;
         let (verdicts, work) = self.decide_acks(arrivals, &active, &mut *tx, lock).await?;
-        let finished = work.finish(self, self.clock.now(), outboxed)?;
+        let finished = work.finish(self, UseCase::Settle, self.clock.now(), outboxed)?;
         tx.write(&finished.changes).await?;
         tx.commit().await?;
         Ok((verdicts, finished))

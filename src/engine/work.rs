@@ -37,6 +37,14 @@ enum Source<'a> {
     Loaded { revision: u32, wrapped_key: Option<Vec<u8>> },
 }
 
+/// Who writes: use cases that run at the same time count into rows of their own, so that none waits for another's commit.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum UseCase {
+    Intake,
+    Settle,
+    Other,
+}
+
 /// Everything that a transaction does.
 #[derive(Debug, Default)]
 pub(super) struct Work<'a> {
@@ -95,11 +103,17 @@ impl<'a> Work<'a> {
     }
 
     /// Turns the work into what is written. `outboxed`: whether outbox rows have to remember the outputs.
-    pub(super) fn finish(mut self, engine: &Engine, now: At, outboxed: bool) -> Result<Finished<'a>, EngineError> {
+    pub(super) fn finish(
+        mut self,
+        engine: &Engine,
+        use_case: UseCase,
+        now: At,
+        outboxed: bool,
+    ) -> Result<Finished<'a>, EngineError> {
         let mut changes = Changes {
             inbox: self.inbox,
             dead_letters: self.dead_letters,
-            slot: engine.slot,
+            slot: engine.slot_of(use_case),
             at: now,
             ..Changes::default()
         };

@@ -33,18 +33,24 @@ impl Cluster {
     }
 
     /// A consumer of the group: it starts at the committed offset, and at the log's start where there is none.
-    pub fn consumer_config(&self, group_id: &str) -> ClientConfig {
+    ///
+    /// `lease`: the partitions of a worker that died are given to others within it.
+    pub fn consumer_config(&self, group_id: &str, lease: Duration) -> ClientConfig {
+        // The coordinator notices after the session's timeout and the others take over at their next heartbeat.
+        let session = (lease.mul_f64(0.7)).max(Duration::from_secs(1));
+        let heartbeat = (session / 5).min(Duration::from_secs(3));
         let mut config = self.config();
         config
             .set("group.id", group_id)
             .set("auto.offset.reset", "earliest")
+            .set("session.timeout.ms", session.as_millis().to_string())
+            .set("heartbeat.interval.ms", heartbeat.as_millis().to_string())
             .set("enable.auto.commit", "true")
             // Offsets are stored by hand, once the outputs are confirmed; what is stored is committed every second.
             .set("auto.commit.interval.ms", "1000")
             .set("enable.auto.offset.store", "false")
             .set("partition.assignment.strategy", "cooperative-sticky")
-            // Waiting up to 5 ms for a fuller answer costs less than it saves: batches wait 10 ms anyway.
-            .set("fetch.wait.max.ms", "20")
+            // What is read ahead bounds the memory of a worker that falls behind.
             .set("queued.max.messages.kbytes", "16384");
         config
     }

@@ -7,6 +7,7 @@
 pub mod admin;
 pub mod client;
 pub mod embedded;
+pub mod ends;
 pub mod inquiry;
 pub mod landing;
 pub mod outlet;

@@ -10,7 +10,7 @@ use std::{
 };
 
 use rdkafka::{
-    ClientContext, Message, TopicPartitionList,
+    ClientContext, Message,
     config::RDKafkaLogLevel,
     consumer::{BaseConsumer, CommitMode, Consumer, ConsumerContext, Rebalance},
     error::KafkaError as ClientError,
@@ -20,13 +20,11 @@ use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 use zeroize::Zeroizing;
 
-use super::client::log_line;
+use super::{client::log_line, ends::Ends};
 use crate::{
-    clock::{Clock, Stopwatch},
-    domain::time::At,
+    clock::Stopwatch,
     engine::prepare::Arrival,
     store::{Origin, Seen},
-    telemetry::metrics::Metrics,
     wire::{
         Refusal,
         envelope::{Envelope, open},
@@ -104,10 +102,8 @@ pub struct Poller<F> {
     pub prepare: F,
     /// The largest batch.
     pub window: Window,
-    /// Read for reports of how far a partition has been read.
-    pub clock: Clock,
-    /// The lag.
-    pub metrics: Arc<Metrics>,
+    /// Where the partitions end.
+    pub ends: Arc<Ends>,
     /// The tenant of messages that name none.
     pub tenant_default: crate::domain::ids::Tenant,
     /// Ends it.
@@ -120,21 +116,16 @@ impl<F> std::fmt::Debug for Poller<F> {
     }
 }
 
-/// How often the ends of the partitions are looked at.
-const LOOK_AT_ENDS_EVERY: Duration = Duration::from_secs(5);
-
 impl<F> Poller<F> {
     /// Reads until the shutdown, or until the stage is gone.
     pub fn run<T>(self, batches: &mpsc::Sender<Batch<T>>) -> Result<(), ClientError>
     where
         F: Fn(&str, &[u8], &Envelope<'_>) -> Result<T, Refusal>,
     {
-        let mut ends = Ends::default();
         let mut topics: HashMap<String, Arc<str>> = HashMap::new();
         while !self.shutdown.is_cancelled() {
-            let arrivals = self.collect(&mut topics, &mut ends)?;
-            ends.look(&self);
-            let seen = ends.reached(&self.cluster);
+            let arrivals = self.collect(&mut topics)?;
+            let seen = self.ends.reached(&self.cluster);
             if arrivals.is_empty() && seen.is_empty() {
                 continue;
             }
@@ -146,11 +137,7 @@ impl<F> Poller<F> {
     }
 
     /// Collects what is there, up to the window.
-    fn collect<T>(
-        &self,
-        topics: &mut HashMap<String, Arc<str>>,
-        ends: &mut Ends,
-    ) -> Result<Vec<Arrival<T>>, ClientError>
+    fn collect<T>(&self, topics: &mut HashMap<String, Arc<str>>) -> Result<Vec<Arrival<T>>, ClientError>
     where
         F: Fn(&str, &[u8], &Envelope<'_>) -> Result<T, Refusal>,
     {
@@ -171,7 +158,6 @@ impl<F> Poller<F> {
                 Some(Ok(message)) => {
                     started.get_or_insert_with(Stopwatch::start);
                     bytes += message.payload_len();
-                    ends.read(message.topic(), message.partition(), message.offset() + 1);
                     arrivals.push(self.arrival(&message, topics));
                 }
             }
@@ -179,6 +165,7 @@ impl<F> Poller<F> {
                 break;
             }
         }
+        self.ends.read(&arrivals);
         Ok(arrivals)
     }
 
@@ -217,83 +204,6 @@ impl<F> Poller<F> {
 /// Whether the consumer cannot go on.
 fn is_fatal(error: &ClientError) -> bool {
     matches!(error, ClientError::MessageConsumptionFatal(_))
-}
-
-/// Where partitions ended when they were last looked at, and how far they have been read.
-#[derive(Default)]
-struct Ends {
-    looked: Option<Stopwatch>,
-    read: HashMap<(String, i32), i64>,
-    ends: HashMap<(String, i32), (At, i64)>,
-}
-
-impl Ends {
-    fn read(&mut self, topic: &str, partition: i32, next: i64) {
-        if let Some(read) = self.read.iter_mut().find(|((t, p), _)| *p == partition && t == topic) {
-            *read.1 = next;
-        } else {
-            self.read.insert((topic.to_owned(), partition), next);
-        }
-    }
-
-    /// Asks the broker where the assigned partitions end, every few seconds.
-    fn look<F>(&mut self, poller: &Poller<F>) {
-        if self.looked.is_some_and(|looked| looked.elapsed() < LOOK_AT_ENDS_EVERY) {
-            return;
-        }
-        self.looked = Some(Stopwatch::start());
-        let Ok(assignment) = poller.consumer.assignment() else { return };
-        self.forget_others(&assignment);
-        for element in assignment.elements() {
-            let key = (element.topic().to_owned(), element.partition());
-            let now = poller.clock.now();
-            // A broker that does not answer leaves the older report standing, which errs on the safe side.
-            let Ok((low, high)) = poller.consumer.fetch_watermarks(&key.0, key.1, Duration::from_secs(1)) else {
-                continue;
-            };
-            let read = self.read.get(&key).copied().or_else(|| start_of(poller, &key, low));
-            if let Some(read) = read {
-                let partition = key.1.to_string();
-                poller.metrics.consumer_lag.with_label_values(&[&key.0, &partition]).set(high - read);
-                self.read.insert(key.clone(), read);
-            }
-            self.ends.insert(key, (now, high));
-        }
-    }
-
-    fn forget_others(&mut self, assignment: &TopicPartitionList) {
-        self.read.retain(|(topic, partition), _| assignment.find_partition(topic, *partition).is_some());
-        self.ends.retain(|(topic, partition), _| assignment.find_partition(topic, *partition).is_some());
-    }
-
-    /// Takes the reports of those whose end has been reached.
-    fn reached(&mut self, cluster: &Arc<str>) -> Vec<Seen> {
-        let mut reached = Vec::new();
-        self.ends.retain(|key, (at, end)| {
-            let Some(read) = self.read.get(key).copied().filter(|read| read >= end) else { return true };
-            reached.push(Seen {
-                cluster: Arc::clone(cluster),
-                topic: Arc::from(key.0.as_str()),
-                partition: key.1,
-                next: read,
-                at: *at,
-            });
-            false
-        });
-        reached
-    }
-}
-
-/// Where reading starts in a partition of which nothing has been read yet.
-fn start_of<F>(poller: &Poller<F>, key: &(String, i32), low: i64) -> Option<i64> {
-    let mut asked = TopicPartitionList::new();
-    asked.add_partition(&key.0, key.1);
-    let committed = poller.consumer.committed_offsets(asked, Duration::from_secs(1)).ok()?;
-    match committed.find_partition(&key.0, key.1)?.offset() {
-        rdkafka::Offset::Offset(offset) => Some(offset),
-        rdkafka::Offset::Invalid => Some(low),
-        _ => None,
-    }
 }
 
 /// Stores how far each partition has been dealt with; it is committed in the background.

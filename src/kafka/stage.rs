@@ -3,7 +3,7 @@
 //! Two tasks: one decides batch after batch, the other waits in order for their outputs to be confirmed and only then
 //! stores offsets, so that waiting for the broker overlaps the next transaction.
 
-use std::{collections::HashMap, sync::Arc};
+use std::{collections::HashMap, sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use rdkafka::consumer::Consumer;
@@ -14,6 +14,7 @@ use zeroize::Zeroizing;
 use super::{
     KafkaError,
     client::{Cluster, PATIENCE},
+    ends::{Ends, Watcher},
     landing::{Airborne, Landed, Lander},
     poll::{Batch, GroupConsumer, GroupContext, Poller, Window, commit, store_offsets},
     while_doing,
@@ -27,6 +28,7 @@ use crate::{
         schedule::Pauses,
     },
     store::{Origin, Seen},
+    telemetry::readiness::Readiness,
     wire::{Refusal, ack::parse_ack, command::Door, envelope::Envelope},
 };
 
@@ -98,8 +100,12 @@ pub struct Stage<W> {
     pub cluster: Cluster,
     /// The group.
     pub group_id: String,
+    /// Within what the partitions of a worker that died are taken over.
+    pub lease: Duration,
     /// What it reads.
     pub topics: Vec<String>,
+    /// Where a failure shows.
+    pub readiness: Readiness,
     /// Ends it.
     pub shutdown: CancellationToken,
 }
@@ -132,7 +138,10 @@ impl<W: Work> Stage<W> {
         while !self.shutdown.is_cancelled() {
             match self.run_once().await {
                 Ok(()) => pauses.reset(),
-                Err(error) => tracing::error!(stage = W::NAME, error = &error as &dyn std::error::Error, "starting again"),
+                Err(error) => {
+                    tracing::error!(stage = W::NAME, error = &error as &dyn std::error::Error, "starting again");
+                    self.readiness.not_ready(W::NAME, error.to_string());
+                }
             }
             tokio::select! {
                 () = self.shutdown.cancelled() => {}
@@ -149,12 +158,14 @@ impl<W: Work> Stage<W> {
         // Two batches wait at the most: one is decided while the next is prepared.
         let (batches_in, batches) = mpsc::channel(2);
         let (launched_in, launched) = mpsc::channel(2);
-        let polling = self.spawn_poller(Arc::clone(&consumer), batches_in, stop.clone());
+        let ends = Arc::new(Ends::default());
+        let watching = self.spawn_watcher(&consumer, &ends, stop.clone())?;
+        let polling = self.spawn_poller(Arc::clone(&consumer), ends, batches_in, stop.clone());
         let landing = tokio::spawn(land_all(self.lander.clone(), Arc::clone(&consumer), launched));
         let decided = self.decide_all(&consumer, batches, launched_in).await;
         stop.cancel();
         let landed = landing.await.map_err(|_| KafkaError::Ended("landing"))?;
-        let polled = tokio::task::spawn_blocking(move || polling.join()).await;
+        let polled = tokio::task::spawn_blocking(move || (watching.join(), polling.join()).1).await;
         tokio::task::spawn_blocking(move || commit(&consumer)).await.map_err(|_| KafkaError::Ended("committing"))?;
         decided?;
         landed?;
@@ -167,7 +178,7 @@ impl<W: Work> Stage<W> {
     fn subscribe(&self) -> Result<GroupConsumer, KafkaError> {
         let consumer: GroupConsumer = self
             .cluster
-            .consumer_config(&self.group_id)
+            .consumer_config(&self.group_id, self.lease)
             .create_with_context(GroupContext { stage: W::NAME })
             .map_err(while_doing("creating a consumer"))?;
         let topics: Vec<&str> = self.topics.iter().map(String::as_str).collect();
@@ -175,9 +186,23 @@ impl<W: Work> Stage<W> {
         Ok(consumer)
     }
 
+    fn spawn_watcher(
+        &self,
+        consumer: &Arc<GroupConsumer>,
+        ends: &Arc<Ends>,
+        shutdown: CancellationToken,
+    ) -> Result<std::thread::JoinHandle<()>, KafkaError> {
+        let engine = &self.lander.engine;
+        let (clock, metrics) = (engine.clock.clone(), Arc::clone(&engine.metrics));
+        let watcher =
+            Watcher::new(&self.cluster, Arc::clone(consumer), Arc::clone(ends), clock, metrics, shutdown)?;
+        Ok(std::thread::spawn(move || watcher.run()))
+    }
+
     fn spawn_poller(
         &self,
         consumer: Arc<GroupConsumer>,
+        ends: Arc<Ends>,
         batches: mpsc::Sender<Batch<W::Item>>,
         shutdown: CancellationToken,
     ) -> std::thread::JoinHandle<Result<(), rdkafka::error::KafkaError>> {
@@ -188,8 +213,7 @@ impl<W: Work> Stage<W> {
             cluster: Arc::clone(engine.cluster()),
             prepare: move |topic: &str, payload: &[u8], envelope: &Envelope<'_>| work.prepare(topic, payload, envelope),
             window: Window::default(),
-            clock: engine.clock.clone(),
-            metrics: Arc::clone(&engine.metrics),
+            ends,
             tenant_default: engine.tenant_default.clone(),
             shutdown,
         };
@@ -212,6 +236,7 @@ impl<W: Work> Stage<W> {
             let origins = new.iter().filter_map(|arrival| arrival.origin.clone()).collect();
             let airborne = self.lander.launch(std::mem::take(&mut emission), origins).await?;
             positions.advance(&next);
+            self.readiness.ready(W::NAME);
             let on_their_way = Launched { airborne, offsets: next, seen: batch.seen };
             if launched.send(on_their_way).await.is_err() {
                 return Err(KafkaError::Ended("landing"));

@@ -1,3 +1,8 @@
-//! Tests against what is real: Kafka, PostgreSQL, SQLite. `tests/run` starts the services.
+//! Tests against what is real: Kafka, PostgreSQL, SQLite, the binary. `tests/run` starts the services.
 
 mod cli;
+mod end_to_end;
+mod http;
+mod packaging;
+mod store;
+mod support;

@@ -8,6 +8,9 @@ use crate::domain::{
     words::{Proof, Status},
 };
 
+/// How often a request is looked at that no date will change.
+const LOOK_EVERY: std::time::Duration = std::time::Duration::from_secs(24 * 3600);
+
 /// The counts that a status shows.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Counts {
@@ -90,7 +93,7 @@ impl Request {
             Status::Completed
         } else if self.tasks.iter().all(|task| task.state.is_closed()) {
             // Nothing that was never sent anywhere may close: a plan of exempt tasks alone needs a person.
-            if self.tasks.iter().all(|task| matches!(task.state, TaskState::Exempt { .. }) && !task.was_sent()) {
+            if self.nobody_was_asked() {
                 Status::InProgress
             } else {
                 Status::ClosedWithExceptions
@@ -130,9 +133,13 @@ impl Request {
         self.life.needs_attention = !self.life.status.is_final() && self.wants_attention(context);
     }
 
+    fn nobody_was_asked(&self) -> bool {
+        self.tasks.iter().all(|task| matches!(task.state, TaskState::Exempt { .. }) && !task.was_sent())
+    }
+
     fn is_live_clean(&self) -> bool {
-        let sent_or_decided = !self.tasks.iter().all(|task| matches!(task.state, TaskState::Exempt { .. }));
-        sent_or_decided
+        // Where nobody was ever asked, nothing shows that anything is clean.
+        !self.nobody_was_asked()
             && self
                 .tasks
                 .iter()
@@ -169,7 +176,8 @@ impl Request {
         self.life.completed_at.map(|at| at.plus(context.keep_after_completion))
     }
 
-    /// The earliest time at which the passing of time alone changes something.
+    /// The earliest time at which the passing of time alone changes something. An open request always has one: its row
+    /// in the agenda is what lists of open work are made from.
     pub(super) fn next_wake(&self, context: &Context<'_>) -> Option<At> {
         if self.life.status.is_final() {
             return if self.life.readable { self.shred_at(context) } else { None };
@@ -196,6 +204,7 @@ impl Request {
             consider(Some(At::from_millis(self.head.deadline.millis().saturating_add(1))));
             consider(Some(self.head.at_risk_from).filter(|at| !self.life.at_risk && *at > context.now));
         }
-        earliest
+        // It waits for a person, or for a processor that is no longer registered: looked at now and then.
+        earliest.or_else(|| Some(context.now.plus(LOOK_EVERY)))
     }
 }
