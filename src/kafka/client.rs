@@ -3,9 +3,7 @@
 use std::{collections::BTreeMap, time::Duration};
 
 use rdkafka::{
-    ClientConfig, ClientContext,
-    admin::AdminClient,
-    config::RDKafkaLogLevel,
+    ClientConfig, ClientContext, admin::AdminClient, config::RDKafkaLogLevel, consumer::ConsumerContext,
 };
 
 use super::{KafkaError, while_doing};
@@ -26,7 +24,10 @@ impl Cluster {
     /// What all clients share.
     pub fn config(&self) -> ClientConfig {
         let mut config = ClientConfig::new();
-        config.set("bootstrap.servers", &self.servers).set("client.id", "lacuna").set_log_level(RDKafkaLogLevel::Warning);
+        config
+            .set("bootstrap.servers", &self.servers)
+            .set("client.id", "lacuna")
+            .set_log_level(RDKafkaLogLevel::Warning);
         for (name, value) in &self.properties {
             config.set(name, value);
         }
@@ -73,12 +74,16 @@ impl Cluster {
 
     /// The cluster's id, which positions are kept under.
     pub fn id(&self) -> Result<String, KafkaError> {
-        let client: AdminClient<Quiet> =
-            self.config().create_with_context(Quiet).map_err(while_doing("connecting"))?;
+        let client: AdminClient<Quiet> = self
+            .config()
+            .create_with_context(Quiet)
+            .map_err(while_doing("connecting"))?;
         client
             .inner()
             .fetch_cluster_id(PATIENCE)
-            .ok_or_else(|| KafkaError::Unreachable { servers: self.servers.clone() })
+            .ok_or_else(|| KafkaError::Unreachable {
+                servers: self.servers.clone(),
+            })
     }
 }
 
@@ -96,10 +101,15 @@ impl ClientContext for Quiet {
     }
 }
 
+impl ConsumerContext for Quiet {}
+
 /// One log line of librdkafka.
-pub(super) fn log_line(level: RDKafkaLogLevel, facility: &str, message: &str) {
+pub(crate) fn log_line(level: RDKafkaLogLevel, facility: &str, message: &str) {
     match level {
-        RDKafkaLogLevel::Emerg | RDKafkaLogLevel::Alert | RDKafkaLogLevel::Critical | RDKafkaLogLevel::Error => {
+        RDKafkaLogLevel::Emerg
+        | RDKafkaLogLevel::Alert
+        | RDKafkaLogLevel::Critical
+        | RDKafkaLogLevel::Error => {
             tracing::error!(facility, "{message}");
         }
         RDKafkaLogLevel::Warning => tracing::warn!(facility, "{message}"),

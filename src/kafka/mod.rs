@@ -75,25 +75,27 @@ impl KafkaError {
 /// Whether the client's settings are wrong, or the broker has answered and will answer the same again.
 fn is_refusal(error: &rdkafka::error::KafkaError) -> bool {
     use rdkafka::error::{KafkaError as Client, RDKafkaErrorCode as Code};
-    matches!(error, Client::ClientConfig(..) | Client::ClientCreation(_) | Client::Nul(_))
-        || matches!(
-            error.rdkafka_error_code(),
-            Some(
-                Code::TopicAuthorizationFailed
-                    | Code::GroupAuthorizationFailed
-                    | Code::ClusterAuthorizationFailed
-                    | Code::SaslAuthenticationFailed
-                    | Code::UnsupportedSASLMechanism
-                    | Code::PolicyViolation
-                    | Code::InvalidTopic
-                    | Code::InvalidPartitions
-                    | Code::InvalidReplicationFactor
-                    | Code::InvalidConfig
-                    | Code::MessageSizeTooLarge
-                    | Code::UnknownTopic
-                    | Code::UnknownTopicOrPartition
-            )
+    matches!(
+        error,
+        Client::ClientConfig(..) | Client::ClientCreation(_) | Client::Nul(_)
+    ) || matches!(
+        error.rdkafka_error_code(),
+        Some(
+            Code::TopicAuthorizationFailed
+                | Code::GroupAuthorizationFailed
+                | Code::ClusterAuthorizationFailed
+                | Code::SaslAuthenticationFailed
+                | Code::UnsupportedSASLMechanism
+                | Code::PolicyViolation
+                | Code::InvalidTopic
+                | Code::InvalidPartitions
+                | Code::InvalidReplicationFactor
+                | Code::InvalidConfig
+                | Code::MessageSizeTooLarge
+                | Code::UnknownTopic
+                | Code::UnknownTopicOrPartition
         )
+    )
 }
 
 /// Names what was being done.

@@ -1,5 +1,6 @@
 //! Tests against what is real: Kafka, PostgreSQL, SQLite, the binary. `tests/run` starts the services.
 
+mod demo;
 mod end_to_end;
 mod http;
 mod packaging;

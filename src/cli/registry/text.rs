@@ -146,7 +146,7 @@ fn duration(duration: Duration) -> String {
     let units = [(86_400, "d"), (3600, "h"), (60, "m")];
     let (size, unit) = units
         .into_iter()
-        .find(|(size, _)| seconds % size == 0)
+        .find(|(size, _)| seconds.is_multiple_of(*size))
         .unwrap_or((1, "s"));
     format!("\"{}{unit}\"", seconds / size)
 }
