@@ -9,6 +9,7 @@ pub mod domain;
 pub mod engine;
 pub mod http;
 pub mod kafka;
+pub mod sim;
 pub mod store;
 pub mod telemetry;
 pub mod vault;

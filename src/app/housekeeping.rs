@@ -64,7 +64,9 @@ async fn reload(engine: &Engine, config: &Config) {
     match registry_file::read(&config.registry.path) {
         Ok(registry) => match engine.apply_registry(&registry).await {
             Ok(Applied::Activated(revision)) => tracing::info!(revision, "the registry file is active now"),
-            Ok(Applied::Unchanged(revision)) => tracing::info!(revision, "the registry file was active already"),
+            Ok(Applied::Unchanged(revision)) => {
+                tracing::info!(revision, "the registry file was active already")
+            }
             Err(error) => tracing::error!(%error, "the registry file could not be activated"),
         },
         Err(problems) => tracing::error!(%problems, "the registry file is not valid: the active one stays"),
@@ -73,13 +75,20 @@ async fn reload(engine: &Engine, config: &Config) {
 }
 
 /// Produces what HTTP calls have decided. An outbox row remembers whatever does not get through.
-pub(super) async fn land_emissions(lander: Lander, mut emissions: mpsc::Receiver<Emission>) -> Result<(), KafkaError> {
+pub(super) async fn land_emissions(
+    lander: Lander,
+    mut emissions: mpsc::Receiver<Emission>,
+) -> Result<(), KafkaError> {
     loop {
         let emission = tokio::select! {
             emission = emissions.recv() => emission,
             () = lander.shutdown.cancelled() => emissions.try_recv().ok(),
         };
-        let Some(mut emission) = emission else { return Ok(()) };
+        let Some(mut emission) = emission else {
+            // Nobody serves HTTP here, or everybody who did has ended: that is no reason for the worker to end.
+            lander.shutdown.cancelled().await;
+            return Ok(());
+        };
         // Whatever else has been decided meanwhile goes with it: one landing for many calls.
         while let Ok(more) = emissions.try_recv() {
             emission.append(more);

@@ -23,7 +23,6 @@ use crate::{
     config::{Config, Problems},
     engine::{Engine, EngineError, outputs::Emission},
     http,
-
     kafka::{
         KafkaError,
         client::Cluster,
@@ -100,7 +99,13 @@ pub struct Roles {
 
 impl Roles {
     /// Everything.
-    pub const ALL: Self = Self { intake: true, settle: true, dispatch: true, agenda: true, api: true };
+    pub const ALL: Self = Self {
+        intake: true,
+        settle: true,
+        dispatch: true,
+        agenda: true,
+        api: true,
+    };
 }
 
 /// A running worker.
@@ -129,7 +134,11 @@ pub async fn start(config: Config, roles: Roles, clock: Clock) -> Result<Running
 }
 
 /// Starts a worker on what is connected.
-pub async fn start_connected(config: Config, roles: Roles, connected: Connected) -> Result<Running, AppError> {
+pub async fn start_connected(
+    config: Config,
+    roles: Roles,
+    connected: Connected,
+) -> Result<Running, AppError> {
     let readiness = Readiness::default();
     let (engine, cluster) = (Arc::clone(&connected.engine), connected.cluster.clone());
     let shutdown = CancellationToken::new();
@@ -143,19 +152,41 @@ pub async fn start_connected(config: Config, roles: Roles, connected: Connected)
     };
     let topics = &config.kafka.topics;
     if roles.intake {
-        let work = Intake { engine: Arc::clone(&engine), control_topic: topics.control.clone() };
+        let work = Intake {
+            engine: Arc::clone(&engine),
+            control_topic: topics.control.clone(),
+        };
         let reads = vec![topics.commands.clone(), topics.control.clone()];
-        spawner.spawn("intake", stage(work, &config, &cluster, &lander, reads, &readiness).run());
+        let group = config.kafka.group_id.clone();
+        spawner.spawn(
+            "intake",
+            stage(work, group, &config, &cluster, &lander, reads, &readiness).run(),
+        );
     }
     if roles.settle {
-        let work = Settle { engine: Arc::clone(&engine) };
+        let work = Settle {
+            engine: Arc::clone(&engine),
+        };
         let reads = vec![topics.acks.clone()];
-        spawner.spawn("settle", stage(work, &config, &cluster, &lander, reads, &readiness).run());
+        // A group of its own: in one group every start and end of either stage would halt the other on all workers.
+        let group = format!("{}.acks", config.kafka.group_id);
+        spawner.spawn(
+            "settle",
+            stage(work, group, &config, &cluster, &lander, reads, &readiness).run(),
+        );
     }
     if roles.agenda || roles.dispatch {
         spawner.spawn("agenda", clockwork::run(lander.clone(), readiness.clone()));
     }
-    spawner.spawn("housekeeping", housekeeping::run(Arc::clone(&engine), config.clone(), readiness.clone(), shutdown.clone()));
+    spawner.spawn(
+        "housekeeping",
+        housekeeping::run(
+            Arc::clone(&engine),
+            config.clone(),
+            readiness.clone(),
+            shutdown.clone(),
+        ),
+    );
     let http = if roles.api {
         // Emissions of HTTP calls: bounded, so that callers feel a broker that is slow.
         let (emissions, emitted) = mpsc::channel::<Emission>(64);
@@ -163,7 +194,10 @@ pub async fn start_connected(config: Config, roles: Roles, connected: Connected)
         let state = http::State::new(Arc::clone(&engine), emissions, readiness, config.auth.clone());
         let serving = http::serve(&config.http, state, shutdown.clone())
             .await
-            .map_err(|source| AppError::Listen { address: config.http.listen, source })?;
+            .map_err(|source| AppError::Listen {
+                address: config.http.listen,
+                source,
+            })?;
         let address = serving.address;
         spawner.spawn("http", serving.finished);
         Some(address)
@@ -185,6 +219,7 @@ pub async fn start_connected(config: Config, roles: Roles, connected: Connected)
 
 fn stage<W: Work>(
     work: W,
+    group_id: String,
     config: &Config,
     cluster: &Cluster,
     lander: &Lander,
@@ -196,7 +231,7 @@ fn stage<W: Work>(
         work: Arc::new(work),
         lander: lander.clone(),
         cluster: cluster.clone(),
-        group_id: config.kafka.group_id.clone(),
+        group_id,
         lease: config.dispatch.lease,
         topics,
         shutdown: lander.shutdown.clone(),
@@ -216,8 +251,13 @@ impl Running {
         self.tracker.close();
         // Flushing has its share of the time, so that the process ends within it.
         let flushing = Duration::from_secs(2).min(self.shutdown_timeout / 4);
-        if tokio::time::timeout(self.shutdown_timeout - flushing, self.tracker.wait()).await.is_err() {
-            tracing::warn!("the shutdown takes longer than shutdown_timeout: what is left is given back as it is");
+        if tokio::time::timeout(self.shutdown_timeout - flushing, self.tracker.wait())
+            .await
+            .is_err()
+        {
+            tracing::warn!(
+                "the shutdown takes longer than shutdown_timeout: what is left is given back as it is"
+            );
         }
         self.outlet.flush(flushing);
         match *self.failure.lock().unwrap_or_else(PoisonError::into_inner) {
@@ -253,7 +293,10 @@ impl Spawner {
                 Ok(Err(error)) => tracing::error!(task = name, %error, "failed"),
                 Err(error) => tracing::error!(task = name, %error, "panicked"),
             }
-            failure.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(name);
+            failure
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner)
+                .get_or_insert(name);
             shutdown.cancel();
         });
     }

@@ -69,7 +69,7 @@ async fn connect_patiently(
                 Err(error) => error,
             },
         };
-        let (waited, pause) = (watch.elapsed(), pauses.next());
+        let (waited, pause) = (watch.elapsed(), pauses.longer());
         if !error.is_unreachable() || waited + pause > patience {
             return Err(error);
         }

@@ -1,12 +1,239 @@
-//! `lacuna demo`.
+//! `lacuna demo`: everything in one process and nothing to install. Commands go through a real broker's protocol, six
+//! simulated processors of different character answer, and the ledger tells what happened.
 
+mod progress;
+mod stage;
+mod story;
+
+use std::{
+    io::IsTerminal,
+    ops::ControlFlow,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
+
+use self::{progress::Show, stage::Folder};
 use super::Exit;
+use crate::{
+    app::{self, AppError, Roles, Running},
+    clock::{Clock, Stopwatch},
+    config::{Config, Problems},
+    engine::EngineError,
+    kafka::{KafkaError, client::Cluster},
+    sim::{Driver, Fleet, Load, Report, Simulated},
+};
 
 /// Arguments of `lacuna demo`.
 #[derive(Debug, clap::Args)]
-pub struct Args {}
+#[command(after_help = "Example:\n  lacuna demo --requests 500 --seed 7\n  lacuna demo --keep")]
+pub struct Args {
+    /// How many erasure requests are published.
+    #[arg(long, default_value_t = 200, value_parser = clap::value_parser!(u64).range(1..=100_000))]
+    requests: u64,
+    /// The seed of everything that happens by chance: the same one tells the same story.
+    #[arg(long, default_value_t = 1)]
+    seed: u64,
+    /// Stays up afterwards, until Ctrl-C.
+    #[arg(long)]
+    keep: bool,
+}
+
+/// Why a demonstration came to nothing.
+#[derive(Debug, thiserror::Error)]
+enum DemoError {
+    #[error("a temporary folder: {0}")]
+    Folder(#[from] std::io::Error),
+    #[error("{0}")]
+    Config(Problems),
+    #[error(transparent)]
+    App(#[from] AppError),
+    #[error(transparent)]
+    Kafka(#[from] KafkaError),
+    #[error(transparent)]
+    Engine(#[from] EngineError),
+    #[error("the driver panicked")]
+    Panicked,
+}
+
+/// The embedded broker loses what lags by more than about 5 MB a partition.
+const WINDOW: usize = 2_000;
+
+/// Commands are published over about this time: long enough to watch, short enough to wait for.
+const PUBLISHED_OVER: Duration = Duration::from_secs(3);
+
+/// Far longer than the slowest processor takes with all its retries.
+const PATIENCE: Duration = Duration::from_secs(20);
 
 /// Runs it.
-pub fn run(_: Args) -> Exit {
-    Exit::Usage
+pub fn run(args: Args) -> Exit {
+    // Whoever has set a subscriber up already keeps it.
+    // That the embedded broker forgets is said below, in the demonstration's own words.
+    let filter = tracing_subscriber::EnvFilter::new("warn,lacuna::app::connect=error");
+    tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr)
+        .try_init()
+        .unwrap_or_default();
+    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => {
+            eprintln!("{error}");
+            return Exit::NotSo;
+        }
+    };
+    let demonstrated = runtime.block_on(demonstrate(&args));
+    // Whatever the Kafka client has not ended by now ends with the process.
+    runtime.shutdown_background();
+    match demonstrated {
+        Ok(exit) => exit,
+        Err(error) => {
+            eprintln!("{error}");
+            Exit::NotSo
+        }
+    }
+}
+
+async fn demonstrate(args: &Args) -> Result<Exit, DemoError> {
+    let watch = Stopwatch::start();
+    println!("Lacuna's demonstration: an in-process Kafka broker and a SQLite file, both gone afterwards.");
+    let folder = Folder::create()?;
+    let config = stage::prepare(&folder)?;
+    let topics = config.kafka.topics.clone();
+    let running = app::start(config.clone(), Roles::ALL, Clock::System).await?;
+    let cluster = Cluster {
+        servers: running.servers.clone(),
+        properties: std::collections::BTreeMap::new(),
+    };
+    let simulated = stage::PROCESSORS
+        .iter()
+        .map(|processor| Simulated {
+            topic: format!("{}{}", topics.tasks_prefix, processor.id),
+            character: processor.character,
+        })
+        .collect();
+    let fleet = Fleet::start(&cluster, "lacuna-demo-processors", simulated, args.seed)?;
+    println!(
+        "Publishing {} erasure commands to {}; {} simulated processors answer.\n",
+        args.requests,
+        topics.commands,
+        stage::PROCESSORS.len()
+    );
+    let interrupted = watch_interrupt();
+    let (report, fleet) = drive(args, &cluster, &config, fleet, &running, &interrupted).await?;
+    let complete = tell(args, &running, &report, watch).await?;
+    if args.keep && !interrupted.load(Ordering::Relaxed) && !running.shutdown.is_cancelled() {
+        keep(&running, &interrupted).await;
+    }
+    tokio::task::spawn_blocking(move || fleet.stop())
+        .await
+        .map_err(|_| DemoError::Panicked)??;
+    running.end().await?;
+    Ok(if complete { Exit::Ok } else { Exit::NotSo })
+}
+
+/// Publishes the commands and shows how far they are, until all are closed.
+async fn drive(
+    args: &Args,
+    cluster: &Cluster,
+    config: &Config,
+    fleet: Fleet,
+    running: &Running,
+    interrupted: &Arc<AtomicBool>,
+) -> Result<(Report, Fleet), DemoError> {
+    let load = Load {
+        requests: args.requests,
+        rate: Some((args.requests as f64 / PUBLISHED_OVER.as_secs_f64()).max(1.0)),
+        window: WINDOW,
+        patience: PATIENCE,
+        limit: Duration::from_secs(600),
+    };
+    let (cluster, topics, seed) = (cluster.clone(), config.kafka.topics.clone(), args.seed);
+    let (interrupted, shutdown) = (Arc::clone(interrupted), running.shutdown.clone());
+    let requests = args.requests;
+    let driven = tokio::task::spawn_blocking(move || {
+        let mut driver = Driver::new(&cluster, &topics.commands, &topics.status, seed)?;
+        let mut show = Show::new(requests, std::io::stderr().is_terminal());
+        let report = driver.run(&load, &mut |progress| {
+            show.update(progress, &fleet);
+            let over = interrupted.load(Ordering::Relaxed) || shutdown.is_cancelled() || !fleet.is_running();
+            if over {
+                ControlFlow::Break(())
+            } else {
+                ControlFlow::Continue(())
+            }
+        })?;
+        show.finish(&fleet);
+        Ok::<_, KafkaError>((report, fleet))
+    });
+    Ok(driven.await.map_err(|_| DemoError::Panicked)??)
+}
+
+/// Prints what happened. The answer: whether every request came to the end that the scenario says.
+async fn tell(args: &Args, running: &Running, report: &Report, watch: Stopwatch) -> Result<bool, DemoError> {
+    let store = running.engine.store.as_ref();
+    let summary = story::summarise(store).await?;
+    story::print_table(&summary);
+    if let Some(id) = summary.example {
+        story::print_path(store, id).await?;
+    }
+    story::print_open(&summary);
+    // The ledger decides, not what the driver happened to see.
+    let complete = summary.requests == args.requests && summary.completed == args.requests;
+    println!(
+        "\n{} of {} requests are completed: each of their tasks was proved done. {:.1} s in all.",
+        summary.completed,
+        args.requests,
+        watch.elapsed().as_secs_f64()
+    );
+    if report.completed < summary.completed {
+        println!(
+            "(The status topic has said so of {} of them so far.)",
+            report.completed
+        );
+    }
+    println!(
+        "\nWhere to go next: README.md, `lacuna serve --help`, and `lacuna demo --keep` to look around while it runs."
+    );
+    Ok(complete)
+}
+
+async fn keep(running: &Running, interrupted: &Arc<AtomicBool>) {
+    println!("\nStill running:");
+    if let Some(address) = running.http {
+        println!("  http://{address}/          the console");
+        println!("  http://{address}/metrics   what Prometheus reads");
+    }
+    println!(
+        "  {}            the broker, for any Kafka client on this machine",
+        running.servers
+    );
+    println!("Ctrl-C ends it, and nothing of it stays.");
+    // A flag and not the signal itself: the same handler serves the whole demonstration.
+    while !interrupted.load(Ordering::Relaxed) && !running.shutdown.is_cancelled() {
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+}
+
+/// Ctrl-C and SIGTERM end the demonstration in good order, so that its folder goes too.
+fn watch_interrupt() -> Arc<AtomicBool> {
+    let interrupted = Arc::new(AtomicBool::new(false));
+    let flag = Arc::clone(&interrupted);
+    tokio::spawn(async move {
+        let term = async {
+            match tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate()) {
+                Ok(mut term) => drop(term.recv().await),
+                Err(_) => std::future::pending().await,
+            }
+        };
+        tokio::select! {
+            // An error means that there is no such signal here: then only the other one ends it.
+            _ = tokio::signal::ctrl_c() => {}
+            () = term => {}
+        }
+        flag.store(true, Ordering::Relaxed);
+    });
+    interrupted
 }

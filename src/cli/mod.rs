@@ -81,9 +81,13 @@ enum Command {
 }
 
 impl Command {
-    /// Whether it works for a while and says how it goes, rather than answering a question.
-    const fn is_worker(&self) -> bool {
-        matches!(self, Self::Serve(_) | Self::Demo(_) | Self::Bench(_))
+    /// What it logs unless it is told otherwise.
+    const fn log_filter(&self) -> &'static str {
+        match self {
+            Self::Serve(_) => logs::WORKER,
+            Self::Demo(_) => logs::DEMO,
+            _ => logs::COMMAND,
+        }
     }
 }
 
@@ -125,11 +129,7 @@ pub fn main(cli: Cli) -> ExitCode {
         log_filter,
         command,
     } = cli;
-    let default = if command.is_worker() {
-        logs::WORKER
-    } else {
-        logs::COMMAND
-    };
+    let default = command.log_filter();
     let named = log_filter.or_else(|| std::env::var("RUST_LOG").ok().filter(|filter| !filter.is_empty()));
     let format = log_format.unwrap_or_else(logs::Format::of_stderr);
     if let Err(error) = logs::init(format, named.as_deref().unwrap_or(default)) {

@@ -74,10 +74,15 @@ fn address(entry: &Entry<'_>) -> Option<SocketAddr> {
 
 fn public_url(entry: &Entry<'_>) -> Option<String> {
     let text = entry.text()?;
-    let host = text.strip_prefix("https://").or_else(|| text.strip_prefix("http://"));
+    let host = text
+        .strip_prefix("https://")
+        .or_else(|| text.strip_prefix("http://"));
     match host {
-        Some(host) if !host.is_empty() && !host.contains(['?', '#', ' ']) => Some(text.trim_end_matches('/').to_owned()),
-        _ => entry.refused("expected the address that others reach the API by, such as https://lacuna.example.org"),
+        Some(host) if !host.is_empty() && !host.contains(['?', '#', ' ']) => {
+            Some(text.trim_end_matches('/').to_owned())
+        }
+        _ => entry
+            .refused("expected the address that others reach the API by, such as https://lacuna.example.org"),
     }
 }
 

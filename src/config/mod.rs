@@ -99,7 +99,14 @@ impl Config {
         });
         if text.parse::<toml_edit::DocumentMut>().is_err() {
             // Without its syntax nobody knows where the registry is: a default path would be a guess.
-            return config.map(|config| (config, Registry { processors: Vec::new() }));
+            return config.map(|config| {
+                (
+                    config,
+                    Registry {
+                        processors: Vec::new(),
+                    },
+                )
+            });
         }
         let registry = registry_file::read(&registry_path.unwrap_or_default());
         match (config, registry) {

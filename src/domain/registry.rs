@@ -179,7 +179,9 @@ fn walk<'a>(
         return None;
     }
     path.push(id);
-    let found = by_id.get(id).and_then(|p| p.after.iter().find_map(|next| walk(next, by_id, path, finished)));
+    let found = by_id
+        .get(id)
+        .and_then(|p| p.after.iter().find_map(|next| walk(next, by_id, path, finished)));
     path.pop();
     found
 }

@@ -178,23 +178,40 @@ impl Task {
             | (S::Parked { .. }, E::Woken { due })
             | (S::Dispatched { .. } | S::Accepted { .. }, E::AskedAgain { due, .. })
             | (
-                S::Abandoned { .. } | S::Ready { .. } | S::Dispatched { .. } | S::Accepted { .. } | S::Parked { .. },
+                S::Abandoned { .. }
+                | S::Ready { .. }
+                | S::Dispatched { .. }
+                | S::Accepted { .. }
+                | S::Parked { .. },
                 E::Retried { due },
             ) => S::Ready { due: *due },
-            (S::Ready { .. }, E::Dispatched { at, ack_by }) => S::Dispatched { at: *at, ack_by: *ack_by },
-            (S::Dispatched { .. }, E::Accepted { at, expected_by }) => {
-                S::Accepted { at: *at, expected_by: *expected_by }
-            }
+            (S::Ready { .. }, E::Dispatched { at, ack_by }) => S::Dispatched {
+                at: *at,
+                ack_by: *ack_by,
+            },
+            (S::Dispatched { .. }, E::Accepted { at, expected_by }) => S::Accepted {
+                at: *at,
+                expected_by: *expected_by,
+            },
             // A success of any attempt of the generation settles, also while the next attempt waits, and after all were used.
             (
-                S::Dispatched { .. } | S::Accepted { .. } | S::Ready { .. } | S::Parked { .. } | S::Abandoned { .. },
+                S::Dispatched { .. }
+                | S::Accepted { .. }
+                | S::Ready { .. }
+                | S::Parked { .. }
+                | S::Abandoned { .. },
                 E::Settled { proof, at },
-            ) => S::Done { proof: *proof, at: *at },
+            ) => S::Done {
+                proof: *proof,
+                at: *at,
+            },
             (S::Dispatched { .. } | S::Accepted { .. }, E::Retained { until }) => S::Parked { until: *until },
             (S::Dispatched { .. } | S::Accepted { .. }, E::RetainedForGood { basis }) => {
                 S::Exempt { basis: basis.clone() }
             }
-            (S::Dispatched { .. } | S::Accepted { .. }, E::Abandoned { cause, .. }) => S::Abandoned { cause: *cause },
+            (S::Dispatched { .. } | S::Accepted { .. }, E::Abandoned { cause, .. }) => {
+                S::Abandoned { cause: *cause }
+            }
             (
                 S::Blocked
                 | S::WithoutIdentity
@@ -205,10 +222,16 @@ impl Task {
                 | S::Abandoned { .. },
                 E::Waived,
             ) => S::Waived,
-            (S::Blocked | S::WithoutIdentity | S::Parked { .. } | S::Ready { .. } | S::Abandoned { .. }, E::Cancelled) => {
-                S::Cancelled
+            (
+                S::Blocked | S::WithoutIdentity | S::Parked { .. } | S::Ready { .. } | S::Abandoned { .. },
+                E::Cancelled,
+            ) => S::Cancelled,
+            _ => {
+                return Err(IllegalEvent {
+                    state: self.state.name(),
+                    event: event.clone(),
+                });
             }
-            _ => return Err(IllegalEvent { state: self.state.name(), event: event.clone() }),
         };
         self.count(event);
         self.state = next;
@@ -230,7 +253,9 @@ impl Task {
                 self.answered = Some(outcome.unwrap_or(Outcome::Failed));
                 self.counted += 1;
             }
-            TaskEvent::Retained { .. } | TaskEvent::RetainedForGood { .. } => self.answered = Some(Outcome::Retained),
+            TaskEvent::Retained { .. } | TaskEvent::RetainedForGood { .. } => {
+                self.answered = Some(Outcome::Retained)
+            }
             TaskEvent::Retried { .. } => {
                 self.generation += 1;
                 self.attempt = 0;
@@ -328,10 +353,20 @@ pub(crate) mod tests {
             TaskState::Parked { until: T },
             TaskState::Ready { due: T },
             TaskState::Dispatched { at: T, ack_by: T },
-            TaskState::Accepted { at: T, expected_by: T },
-            TaskState::Done { proof: Proof::Erased, at: T },
-            TaskState::Exempt { basis: Label::new("no_identity").unwrap() },
-            TaskState::Abandoned { cause: AbandonCause::AttemptsUsed },
+            TaskState::Accepted {
+                at: T,
+                expected_by: T,
+            },
+            TaskState::Done {
+                proof: Proof::Erased,
+                at: T,
+            },
+            TaskState::Exempt {
+                basis: Label::new("no_identity").unwrap(),
+            },
+            TaskState::Abandoned {
+                cause: AbandonCause::AttemptsUsed,
+            },
             TaskState::Waived,
             TaskState::Cancelled,
         ]
@@ -342,12 +377,27 @@ pub(crate) mod tests {
             TaskEvent::Unblocked { due: T },
             TaskEvent::Woken { due: T },
             TaskEvent::Dispatched { at: T, ack_by: T },
-            TaskEvent::Accepted { at: T, expected_by: T },
-            TaskEvent::AskedAgain { outcome: Some(Outcome::Failed), counts: true, due: T },
-            TaskEvent::Settled { proof: Proof::Erased, at: T },
+            TaskEvent::Accepted {
+                at: T,
+                expected_by: T,
+            },
+            TaskEvent::AskedAgain {
+                outcome: Some(Outcome::Failed),
+                counts: true,
+                due: T,
+            },
+            TaskEvent::Settled {
+                proof: Proof::Erased,
+                at: T,
+            },
             TaskEvent::Retained { until: T },
-            TaskEvent::RetainedForGood { basis: Label::new("tax_law").unwrap() },
-            TaskEvent::Abandoned { cause: AbandonCause::Rejected, outcome: Some(Outcome::Rejected) },
+            TaskEvent::RetainedForGood {
+                basis: Label::new("tax_law").unwrap(),
+            },
+            TaskEvent::Abandoned {
+                cause: AbandonCause::Rejected,
+                outcome: Some(Outcome::Rejected),
+            },
             TaskEvent::Retried { due: T },
             TaskEvent::Waived,
             TaskEvent::Cancelled,
@@ -376,7 +426,11 @@ pub(crate) mod tests {
                 let mut task = task(state.clone());
                 assert_eq!(task.apply(event).is_ok(), mark == 'x', "{state:?} + {event:?}");
                 if mark != 'x' {
-                    assert_eq!(task, super::tests::task(state.clone()), "a refused event changes nothing");
+                    assert_eq!(
+                        task,
+                        super::tests::task(state.clone()),
+                        "a refused event changes nothing"
+                    );
                 }
             }
         }
@@ -386,10 +440,19 @@ pub(crate) mod tests {
     fn a_retry_starts_a_generation_and_a_partial_costs_no_attempt() {
         let mut task = task(TaskState::Ready { due: T });
         task.apply(&TaskEvent::Dispatched { at: T, ack_by: T }).unwrap();
-        task.apply(&TaskEvent::AskedAgain { outcome: Some(Outcome::Partial), counts: false, due: T }).unwrap();
+        task.apply(&TaskEvent::AskedAgain {
+            outcome: Some(Outcome::Partial),
+            counts: false,
+            due: T,
+        })
+        .unwrap();
         assert_eq!((task.generation, task.attempt, task.counted), (1, 1, 0));
         task.apply(&TaskEvent::Dispatched { at: T, ack_by: T }).unwrap();
-        task.apply(&TaskEvent::Abandoned { cause: AbandonCause::AttemptsUsed, outcome: None }).unwrap();
+        task.apply(&TaskEvent::Abandoned {
+            cause: AbandonCause::AttemptsUsed,
+            outcome: None,
+        })
+        .unwrap();
         assert_eq!((task.generation, task.attempt, task.counted), (1, 2, 1));
         task.apply(&TaskEvent::Retried { due: T }).unwrap();
         assert_eq!((task.generation, task.attempt, task.counted), (2, 0, 0));

@@ -153,7 +153,9 @@ impl Status {
             | Self::Scheduled
             | Self::InProgress
             | Self::Deferred => false,
-            Self::Completed | Self::ClosedWithExceptions | Self::Refused | Self::Cancelled | Self::Merged => true,
+            Self::Completed | Self::ClosedWithExceptions | Self::Refused | Self::Cancelled | Self::Merged => {
+                true
+            }
         }
     }
 }

@@ -78,24 +78,47 @@ pub struct PreparedProof {
 
 impl Engine {
     /// Prepares the bytes of a command.
-    pub fn prepare_command(&self, bytes: &[u8], envelope: &Envelope<'_>, door: Door) -> Result<PreparedCommand, Refusal> {
+    pub fn prepare_command(
+        &self,
+        bytes: &[u8],
+        envelope: &Envelope<'_>,
+        door: Door,
+    ) -> Result<PreparedCommand, Refusal> {
         let parsed = parse_command(bytes, envelope, door)?;
-        let digest = self.vault.payload_digest(parsed.command.tenant(), &parsed.canonical);
+        let digest = self
+            .vault
+            .payload_digest(parsed.command.tenant(), &parsed.canonical);
         let subject = match &parsed.command {
-            Command::Open(opening) => Some(self.prepare_subject(opening, &parsed.canonical).map_err(|error| {
-                // Only the vault's own state can be at fault here, never the message.
-                tracing::error!(%error, "a command could not be sealed");
-                Refusal::new(DeadLetterReason::Internal, "the command could not be sealed".to_owned())
-            })?),
+            Command::Open(opening) => Some(self.prepare_subject(opening, &parsed.canonical).map_err(
+                |error| {
+                    // Only the vault's own state can be at fault here, never the message.
+                    tracing::error!(%error, "a command could not be sealed");
+                    Refusal::new(
+                        DeadLetterReason::Internal,
+                        "the command could not be sealed".to_owned(),
+                    )
+                },
+            )?),
             Command::Cancel(_) => None,
         };
-        Ok(PreparedCommand { command: parsed.command, digest, subject })
+        Ok(PreparedCommand {
+            command: parsed.command,
+            digest,
+            subject,
+        })
     }
 
     fn prepare_subject(&self, opening: &Opening, canonical: &[u8]) -> Result<PreparedSubject, EngineError> {
         let (salt, commitment) = self.vault.commitment(canonical);
-        let metadata = opening.metadata.as_ref().map(|value| SubjectData::new(value.to_string()));
-        let subject = Subject { identities: opening.identities.clone(), metadata, salt };
+        let metadata = opening
+            .metadata
+            .as_ref()
+            .map(|value| SubjectData::new(value.to_string()));
+        let subject = Subject {
+            identities: opening.identities.clone(),
+            metadata,
+            salt,
+        };
         let plain = Zeroizing::new(subject.pack()?);
         let mut digests: Vec<SubjectDigest> = opening
             .identities
@@ -105,7 +128,9 @@ impl Engine {
         digests.sort_unstable();
         digests.dedup();
         Ok(PreparedSubject {
-            sealed: self.vault.seal_subject(&opening.tenant, opening.request_id, &plain),
+            sealed: self
+                .vault
+                .seal_subject(&opening.tenant, opening.request_id, &plain),
             digests,
             commitment,
         })
@@ -113,11 +138,24 @@ impl Engine {
 
     /// Prepares an ack.
     pub fn prepare_ack(&self, ack: Ack) -> PreparedAck {
-        let token_matches =
-            self.vault.token_matches(ack.request_id, ack.task_id, ack.generation, ack.attempt, &ack.token);
+        let token_matches = self.vault.token_matches(
+            ack.request_id,
+            ack.task_id,
+            ack.generation,
+            ack.attempt,
+            &ack.token,
+        );
         // What a forger writes is not kept.
-        let proof = if token_matches { self.prepare_proof(&ack) } else { None };
-        PreparedAck { ack, token_matches, proof }
+        let proof = if token_matches {
+            self.prepare_proof(&ack)
+        } else {
+            None
+        };
+        PreparedAck {
+            ack,
+            token_matches,
+            proof,
+        }
     }
 
     fn prepare_proof(&self, ack: &Ack) -> Option<PreparedProof> {
@@ -136,7 +174,11 @@ impl Engine {
         }
         let (salt, commitment) = self.vault.commitment(text.to_string().as_bytes());
         text["salt"] = serde_json::json!(hex::encode(salt));
-        Some(PreparedProof { records: ack.evidence.as_ref().and_then(|e| e.records), text, commitment })
+        Some(PreparedProof {
+            records: ack.evidence.as_ref().and_then(|e| e.records),
+            text,
+            commitment,
+        })
     }
 }
 
@@ -149,11 +191,20 @@ fn evidence_json(evidence: &Evidence) -> serde_json::Value {
     };
     put("method", evidence.method.as_ref().map(|v| serde_json::json!(v)));
     put("records", evidence.records.map(|v| serde_json::json!(v)));
-    put("reference", evidence.reference.as_ref().map(|v| serde_json::json!(v)));
+    put(
+        "reference",
+        evidence.reference.as_ref().map(|v| serde_json::json!(v)),
+    );
     put("digest", evidence.digest.as_ref().map(|v| serde_json::json!(v)));
-    let by_category: serde_json::Map<String, serde_json::Value> =
-        evidence.by_category.iter().map(|(label, n)| (label.to_string(), serde_json::json!(n))).collect();
-    put("by_category", (!by_category.is_empty()).then_some(serde_json::Value::Object(by_category)));
+    let by_category: serde_json::Map<String, serde_json::Value> = evidence
+        .by_category
+        .iter()
+        .map(|(label, n)| (label.to_string(), serde_json::json!(n)))
+        .collect();
+    put(
+        "by_category",
+        (!by_category.is_empty()).then_some(serde_json::Value::Object(by_category)),
+    );
     serde_json::Value::Object(json)
 }
 

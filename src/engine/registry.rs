@@ -52,8 +52,13 @@ impl Engine {
 
     /// Takes over the revision that is active in the store; `None`: there is none yet.
     pub async fn load_registry(&self) -> Result<Option<RegistryRevision>, EngineError> {
-        let Some(stored) = self.store.registry().await? else { return Ok(None) };
-        if self.active().is_ok_and(|active| active.revision == stored.revision) {
+        let Some(stored) = self.store.registry().await? else {
+            return Ok(None);
+        };
+        if self
+            .active()
+            .is_ok_and(|active| active.revision == stored.revision)
+        {
             return Ok(Some(stored.revision));
         }
         self.activate(stored.revision, read(&stored.text)?);

@@ -33,8 +33,15 @@ pub(super) struct Touched<'a> {
 
 #[derive(Debug)]
 enum Source<'a> {
-    New { body: Box<Body>, identities: &'a [Identity], subject: &'a PreparedSubject },
-    Loaded { revision: u32, wrapped_key: Option<Vec<u8>> },
+    New {
+        body: Box<Body>,
+        identities: &'a [Identity],
+        subject: &'a PreparedSubject,
+    },
+    Loaded {
+        revision: u32,
+        wrapped_key: Option<Vec<u8>>,
+    },
 }
 
 /// Who writes: use cases that run at the same time count into rows of their own, so that none waits for another's commit.
@@ -65,9 +72,19 @@ impl<'a> Work<'a> {
     pub(super) fn with_loaded(stored: Vec<StoredRequest>) -> Self {
         let mut work = Self::default();
         for StoredRequest { request, wrapped_key } in stored {
-            let source = Source::Loaded { revision: request.revision, wrapped_key };
+            let source = Source::Loaded {
+                revision: request.revision,
+                wrapped_key,
+            };
             let before = Some(request.life.clone());
-            let touched = Touched { request, trail: Trail::default(), notes: Vec::new(), woken: false, source, before };
+            let touched = Touched {
+                request,
+                trail: Trail::default(),
+                notes: Vec::new(),
+                woken: false,
+                source,
+                before,
+            };
             work.order.push(touched.request.id);
             work.touched.insert(touched.request.id, touched);
         }
@@ -95,11 +112,29 @@ impl<'a> Work<'a> {
         identities: &'a [Identity],
         subject: &'a PreparedSubject,
     ) {
-        let Opened { request, trail, identities: _ } = opened;
+        let Opened {
+            request,
+            trail,
+            identities: _,
+        } = opened;
         let id = request.id;
-        let source = Source::New { body: Box::new(body), identities, subject };
+        let source = Source::New {
+            body: Box::new(body),
+            identities,
+            subject,
+        };
         self.order.push(id);
-        self.touched.insert(id, Touched { request, trail, notes: Vec::new(), woken: false, source, before: None });
+        self.touched.insert(
+            id,
+            Touched {
+                request,
+                trail,
+                notes: Vec::new(),
+                woken: false,
+                source,
+                before: None,
+            },
+        );
     }
 
     /// Turns the work into what is written. `outboxed`: whether outbox rows have to remember the outputs.
@@ -120,7 +155,9 @@ impl<'a> Work<'a> {
         let mut counters = Counters::default();
         let mut kept = Vec::with_capacity(self.order.len());
         for id in self.order {
-            let Some(mut touched) = self.touched.remove(&id) else { continue };
+            let Some(mut touched) = self.touched.remove(&id) else {
+                continue;
+            };
             if !touched.has_changed() {
                 continue;
             }
@@ -133,7 +170,10 @@ impl<'a> Work<'a> {
             kept.push(touched);
         }
         changes.counters = counters.into_sorted();
-        Ok(Finished { touched: kept, changes })
+        Ok(Finished {
+            touched: kept,
+            changes,
+        })
     }
 }
 
@@ -148,7 +188,12 @@ impl Touched<'_> {
     /// Whether outsiders see a difference: a wake-up that only moved is none.
     fn is_worth_telling(&self) -> bool {
         let Some(before) = &self.before else { return true };
-        let unseen = |life: &Life| Life { wake_at: None, leaves: 0, readable: true, ..life.clone() };
+        let unseen = |life: &Life| Life {
+            wake_at: None,
+            leaves: 0,
+            readable: true,
+            ..life.clone()
+        };
         !self.trail.moves.is_empty() || unseen(before) != unseen(&self.request.life)
     }
 
@@ -158,13 +203,27 @@ impl Touched<'_> {
         }
         let n = self.request.life.leaves;
         self.request.life.leaves += 1;
-        let leaf = Leaf { request: self.request.id, n, at: now, entries: std::mem::take(&mut self.trail.entries) };
+        let leaf = Leaf {
+            request: self.request.id,
+            n,
+            at: now,
+            entries: std::mem::take(&mut self.trail.entries),
+        };
         let sealed = if self.notes.is_empty() {
             None
         } else {
-            Some(engine.vault.seal_record(self.request.id, n, &serde_json::to_vec(&self.notes)?))
+            Some(
+                engine
+                    .vault
+                    .seal_record(self.request.id, n, &serde_json::to_vec(&self.notes)?),
+            )
         };
-        changes.leaves.push(LeafRow { request_id: self.request.id, n, leaf: leaf.to_bytes()?, sealed });
+        changes.leaves.push(LeafRow {
+            request_id: self.request.id,
+            n,
+            leaf: leaf.to_bytes()?,
+            sealed,
+        });
         Ok(())
     }
 
@@ -220,7 +279,11 @@ impl Counters {
         self.status(before.map(|life| life.status), after.status);
         self.flag("overdue", before.is_some_and(|life| life.overdue), after.overdue);
         self.flag("at_risk", before.is_some_and(|life| life.at_risk), after.at_risk);
-        self.flag("needs_attention", before.is_some_and(|life| life.needs_attention), after.needs_attention);
+        self.flag(
+            "needs_attention",
+            before.is_some_and(|life| life.needs_attention),
+            after.needs_attention,
+        );
         self.flag("sealed", before.is_some_and(|life| life.readable), after.readable);
     }
 
@@ -249,7 +312,16 @@ impl Counters {
             .0
             .into_iter()
             .filter(|(_, by)| *by != 0)
-            .map(|((kind, state, processor), by)| (CounterKey { kind, a: processor, b: state.to_owned() }, by))
+            .map(|((kind, state, processor), by)| {
+                (
+                    CounterKey {
+                        kind,
+                        a: processor,
+                        b: state.to_owned(),
+                    },
+                    by,
+                )
+            })
             .collect();
         sorted.sort_unstable();
         sorted
@@ -261,12 +333,16 @@ impl Finished<'_> {
     fn observe(&self, engine: &Engine) {
         for touched in &self.touched {
             for ordinal in &touched.trail.dispatched {
-                engine.metrics.dispatch(touched.request.task(*ordinal).processor.as_str(), "sent");
+                engine
+                    .metrics
+                    .dispatch(touched.request.task(*ordinal).processor.as_str(), "sent");
             }
             let was_open = touched.before.as_ref().is_none_or(|life| !life.status.is_final());
             if let (true, Some(end)) = (was_open, touched.request.life.completed_at) {
                 let head = &touched.request.head;
-                engine.metrics.request_duration(head.action.as_str(), end.since(head.received_at));
+                engine
+                    .metrics
+                    .request_duration(head.action.as_str(), end.since(head.received_at));
             }
         }
     }
@@ -274,14 +350,23 @@ impl Finished<'_> {
     /// Builds what has to be produced, once the changes are committed.
     pub(super) async fn emit(self, engine: &Engine, outboxed: bool) -> Result<Emission, EngineError> {
         self.observe(engine);
-        let mut emission = Emission { outboxed, ..Emission::default() };
+        let mut emission = Emission {
+            outboxed,
+            ..Emission::default()
+        };
         let to_open: Vec<RequestId> = self
             .touched
             .iter()
-            .filter(|touched| !touched.trail.dispatched.is_empty() && matches!(touched.source, Source::Loaded { .. }))
+            .filter(|touched| {
+                !touched.trail.dispatched.is_empty() && matches!(touched.source, Source::Loaded { .. })
+            })
             .map(|touched| touched.request.id)
             .collect();
-        let bodies = if to_open.is_empty() { Vec::new() } else { engine.store.bodies(&to_open).await? };
+        let bodies = if to_open.is_empty() {
+            Vec::new()
+        } else {
+            engine.store.bodies(&to_open).await?
+        };
         for touched in &self.touched {
             if touched.is_worth_telling() {
                 engine.emit_status(&touched.request, &mut emission)?;

@@ -39,9 +39,9 @@ use tokio_util::sync::CancellationToken;
 
 use self::{acks::Acks, auth::Gatekeeper, batch::Batcher, outputs::Outputs, requests::Commands};
 use crate::{
-    telemetry::readiness::Readiness,
     config::{Auth, Http, Tls},
     engine::{Engine, gauges::Gauges, outputs::Emission},
+    telemetry::readiness::Readiness,
 };
 
 /// How long calls that are under way may take at a shutdown: well within the default of `shutdown_timeout`.

@@ -2,10 +2,7 @@
 
 use std::{collections::BTreeMap, time::Duration};
 
-use rdkafka::{
-    ClientConfig, ClientContext,
-    config::RDKafkaLogLevel,
-};
+use rdkafka::{ClientConfig, ClientContext, config::RDKafkaLogLevel, consumer::ConsumerContext};
 
 use super::KafkaError;
 
@@ -25,7 +22,10 @@ impl Cluster {
     /// What all clients share.
     pub fn config(&self) -> ClientConfig {
         let mut config = ClientConfig::new();
-        config.set("bootstrap.servers", &self.servers).set("client.id", "lacuna").set_log_level(RDKafkaLogLevel::Warning);
+        config
+            .set("bootstrap.servers", &self.servers)
+            .set("client.id", "lacuna")
+            .set_log_level(RDKafkaLogLevel::Warning);
         for (name, value) in &self.properties {
             config.set(name, value);
         }
@@ -90,10 +90,15 @@ impl ClientContext for Quiet {
     }
 }
 
+impl ConsumerContext for Quiet {}
+
 /// One log line of librdkafka.
-pub(super) fn log_line(level: RDKafkaLogLevel, facility: &str, message: &str) {
+pub(crate) fn log_line(level: RDKafkaLogLevel, facility: &str, message: &str) {
     match level {
-        RDKafkaLogLevel::Emerg | RDKafkaLogLevel::Alert | RDKafkaLogLevel::Critical | RDKafkaLogLevel::Error => {
+        RDKafkaLogLevel::Emerg
+        | RDKafkaLogLevel::Alert
+        | RDKafkaLogLevel::Critical
+        | RDKafkaLogLevel::Error => {
             tracing::error!(facility, "{message}");
         }
         RDKafkaLogLevel::Warning => tracing::warn!(facility, "{message}"),

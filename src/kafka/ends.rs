@@ -62,7 +62,10 @@ impl Ends {
         }
         let mut partitions = self.lock();
         for origin in arrivals.iter().filter_map(|arrival| arrival.origin.as_ref()) {
-            partitions.entry((Arc::clone(&origin.topic), origin.partition)).or_default().read = Some(origin.offset + 1);
+            partitions
+                .entry((Arc::clone(&origin.topic), origin.partition))
+                .or_default()
+                .read = Some(origin.offset + 1);
         }
     }
 
@@ -75,7 +78,13 @@ impl Ends {
             {
                 progress.end = None;
                 let (cluster, topic) = (Arc::clone(cluster), Arc::clone(topic));
-                reached.push(Seen { cluster, topic, partition: *partition, next: read, at });
+                reached.push(Seen {
+                    cluster,
+                    topic,
+                    partition: *partition,
+                    next: read,
+                    at,
+                });
             }
         }
         reached
@@ -113,8 +122,18 @@ impl Watcher {
         metrics: Arc<Metrics>,
         shutdown: CancellationToken,
     ) -> Result<Self, KafkaError> {
-        let client = cluster.config().create_with_context(Quiet).map_err(while_doing("creating a client"))?;
-        Ok(Self { client, consumer, ends, clock, metrics, shutdown })
+        let client = cluster
+            .config()
+            .create_with_context(Quiet)
+            .map_err(while_doing("creating a client"))?;
+        Ok(Self {
+            client,
+            consumer,
+            ends,
+            clock,
+            metrics,
+            shutdown,
+        })
     }
 
     /// Runs until the shutdown, on a thread of its own.
@@ -131,12 +150,18 @@ impl Watcher {
     }
 
     fn look(&self) {
-        let Ok(assignment) = self.consumer.assignment() else { return };
-        self.ends.lock().retain(|(topic, partition), _| assignment.find_partition(topic, *partition).is_some());
+        let Ok(assignment) = self.consumer.assignment() else {
+            return;
+        };
+        self.ends
+            .lock()
+            .retain(|(topic, partition), _| assignment.find_partition(topic, *partition).is_some());
         for element in assignment.elements() {
             let key: Partition = (Arc::from(element.topic()), element.partition());
             let now = self.clock.now();
-            let Ok((low, high)) = self.client.inner().fetch_watermarks(&key.0, key.1, PATIENCE) else { continue };
+            let Ok((low, high)) = self.client.inner().fetch_watermarks(&key.0, key.1, PATIENCE) else {
+                continue;
+            };
             let known = self.ends.lock().get(&key).and_then(|progress| progress.read);
             let read = known.or_else(|| self.start_of(&key, low));
             let mut partitions = self.ends.lock();
@@ -146,7 +171,10 @@ impl Watcher {
             progress.end.get_or_insert((now, high));
             if let Some(read) = progress.read {
                 let partition = key.1.to_string();
-                self.metrics.consumer_lag.with_label_values(&[&*key.0, partition.as_str()]).set((high - read).max(0));
+                self.metrics
+                    .consumer_lag
+                    .with_label_values(&[&*key.0, partition.as_str()])
+                    .set((high - read).max(0));
             }
         }
     }

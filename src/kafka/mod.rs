@@ -82,25 +82,27 @@ fn is_refusal(error: &rdkafka::error::KafkaError) -> bool {
         Client::AdminOp(code) => Some(*code),
         _ => error.rdkafka_error_code(),
     };
-    matches!(error, Client::ClientConfig(..) | Client::ClientCreation(_) | Client::Nul(_))
-        || matches!(
-            code,
-            Some(
-                Code::TopicAuthorizationFailed
-                    | Code::GroupAuthorizationFailed
-                    | Code::ClusterAuthorizationFailed
-                    | Code::SaslAuthenticationFailed
-                    | Code::UnsupportedSASLMechanism
-                    | Code::PolicyViolation
-                    | Code::InvalidTopic
-                    | Code::InvalidPartitions
-                    | Code::InvalidReplicationFactor
-                    | Code::InvalidConfig
-                    | Code::MessageSizeTooLarge
-                    | Code::UnknownTopic
-                    | Code::UnknownTopicOrPartition
-            )
+    matches!(
+        error,
+        Client::ClientConfig(..) | Client::ClientCreation(_) | Client::Nul(_)
+    ) || matches!(
+        code,
+        Some(
+            Code::TopicAuthorizationFailed
+                | Code::GroupAuthorizationFailed
+                | Code::ClusterAuthorizationFailed
+                | Code::SaslAuthenticationFailed
+                | Code::UnsupportedSASLMechanism
+                | Code::PolicyViolation
+                | Code::InvalidTopic
+                | Code::InvalidPartitions
+                | Code::InvalidReplicationFactor
+                | Code::InvalidConfig
+                | Code::MessageSizeTooLarge
+                | Code::UnknownTopic
+                | Code::UnknownTopicOrPartition
         )
+    )
 }
 
 /// Names what was being done.

@@ -59,8 +59,17 @@ impl Work for Intake {
     type Item = PreparedCommand;
     const NAME: &'static str = "intake";
 
-    fn prepare(&self, topic: &str, payload: &[u8], envelope: &Envelope<'_>) -> Result<PreparedCommand, Refusal> {
-        let door = if topic == self.control_topic { Door::Control } else { Door::Commands };
+    fn prepare(
+        &self,
+        topic: &str,
+        payload: &[u8],
+        envelope: &Envelope<'_>,
+    ) -> Result<PreparedCommand, Refusal> {
+        let door = if topic == self.control_topic {
+            Door::Control
+        } else {
+            Door::Commands
+        };
         self.engine.prepare_command(payload, envelope, door)
     }
 
@@ -112,7 +121,9 @@ pub struct Stage<W> {
 
 impl<W> std::fmt::Debug for Stage<W> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Stage").field("topics", &self.topics).finish_non_exhaustive()
+        f.debug_struct("Stage")
+            .field("topics", &self.topics)
+            .finish_non_exhaustive()
     }
 }
 
@@ -139,13 +150,17 @@ impl<W: Work> Stage<W> {
             match self.run_once().await {
                 Ok(()) => pauses.reset(),
                 Err(error) => {
-                    tracing::error!(stage = W::NAME, error = &error as &dyn std::error::Error, "starting again");
+                    tracing::error!(
+                        stage = W::NAME,
+                        error = &error as &dyn std::error::Error,
+                        "starting again"
+                    );
                     self.readiness.not_ready(W::NAME, error.to_string());
                 }
             }
             tokio::select! {
                 () = self.shutdown.cancelled() => {}
-                () = tokio::time::sleep(pauses.next()) => {}
+                () = tokio::time::sleep(pauses.longer()) => {}
             }
         }
         Ok(())
@@ -166,7 +181,9 @@ impl<W: Work> Stage<W> {
         stop.cancel();
         let landed = landing.await.map_err(|_| KafkaError::Ended("landing"))?;
         let polled = tokio::task::spawn_blocking(move || (watching.join(), polling.join()).1).await;
-        tokio::task::spawn_blocking(move || commit(&consumer)).await.map_err(|_| KafkaError::Ended("committing"))?;
+        tokio::task::spawn_blocking(move || commit(&consumer))
+            .await
+            .map_err(|_| KafkaError::Ended("committing"))?;
         decided?;
         landed?;
         polled
@@ -194,8 +211,14 @@ impl<W: Work> Stage<W> {
     ) -> Result<std::thread::JoinHandle<()>, KafkaError> {
         let engine = &self.lander.engine;
         let (clock, metrics) = (engine.clock.clone(), Arc::clone(&engine.metrics));
-        let watcher =
-            Watcher::new(&self.cluster, Arc::clone(consumer), Arc::clone(ends), clock, metrics, shutdown)?;
+        let watcher = Watcher::new(
+            &self.cluster,
+            Arc::clone(consumer),
+            Arc::clone(ends),
+            clock,
+            metrics,
+            shutdown,
+        )?;
         Ok(std::thread::spawn(move || watcher.run()))
     }
 
@@ -211,7 +234,9 @@ impl<W: Work> Stage<W> {
         let poller = Poller {
             consumer,
             cluster: Arc::clone(engine.cluster()),
-            prepare: move |topic: &str, payload: &[u8], envelope: &Envelope<'_>| work.prepare(topic, payload, envelope),
+            prepare: move |topic: &str, payload: &[u8], envelope: &Envelope<'_>| {
+                work.prepare(topic, payload, envelope)
+            },
             window: Window::default(),
             ends,
             tenant_default: engine.tenant_default.clone(),
@@ -237,7 +262,11 @@ impl<W: Work> Stage<W> {
             let airborne = self.lander.launch(std::mem::take(&mut emission), origins).await?;
             positions.advance(&next);
             self.readiness.ready(W::NAME);
-            let on_their_way = Launched { airborne, offsets: next, seen: batch.seen };
+            let on_their_way = Launched {
+                airborne,
+                offsets: next,
+                seen: batch.seen,
+            };
             if launched.send(on_their_way).await.is_err() {
                 return Err(KafkaError::Ended("landing"));
             }
@@ -252,9 +281,16 @@ impl<W: Work> Stage<W> {
     ) -> Result<Emission, KafkaError> {
         let mut emission = Emission::default();
         if !replays.is_empty() {
-            tracing::info!(stage = W::NAME, messages = replays.len(), "replays: saying again what may not have been said");
+            tracing::info!(
+                stage = W::NAME,
+                messages = replays.len(),
+                "replays: saying again what may not have been said"
+            );
             let ids: Vec<RequestId> = named(replays);
-            let origins: Vec<Origin> = replays.iter().filter_map(|arrival| arrival.origin.clone()).collect();
+            let origins: Vec<Origin> = replays
+                .iter()
+                .filter_map(|arrival| arrival.origin.clone())
+                .collect();
             emission.append(self.patiently(Job::Reissue(&ids, &origins)).await?);
         }
         if !new.is_empty() {
@@ -285,12 +321,19 @@ impl<W: Work> Stage<W> {
 
     /// Dead-letters a message that no transaction can take in.
     async fn bury(&self, culprit: &[Arrival<W::Item>], why: &KafkaError) -> Result<Emission, KafkaError> {
-        tracing::error!(stage = W::NAME, error = why as &dyn std::error::Error, "a message is dead-lettered as internal");
+        tracing::error!(
+            stage = W::NAME,
+            error = why as &dyn std::error::Error,
+            "a message is dead-lettered as internal"
+        );
         let buried: Vec<Arrival<W::Item>> = culprit
             .iter()
             .map(|arrival| Arrival {
                 origin: arrival.origin.clone(),
-                content: Err(Refusal::new(DeadLetterReason::Internal, "it failed for good".to_owned())),
+                content: Err(Refusal::new(
+                    DeadLetterReason::Internal,
+                    "it failed for good".to_owned(),
+                )),
                 raw: Zeroizing::new(arrival.raw.to_vec()),
             })
             .collect();
@@ -307,8 +350,12 @@ impl<W: Work> Stage<W> {
             };
             match done {
                 Err(error) if error.is_outage() && !self.shutdown.is_cancelled() => {
-                    tracing::warn!(stage = W::NAME, error = &error as &dyn std::error::Error, "waiting for the store");
-                    tokio::time::sleep(pauses.next()).await;
+                    tracing::warn!(
+                        stage = W::NAME,
+                        error = &error as &dyn std::error::Error,
+                        "waiting for the store"
+                    );
+                    tokio::time::sleep(pauses.longer()).await;
                 }
                 done => return Ok(done?),
             }
@@ -322,7 +369,12 @@ async fn land_all(
     consumer: Arc<GroupConsumer>,
     mut launched: mpsc::Receiver<Launched>,
 ) -> Result<(), KafkaError> {
-    while let Some(Launched { airborne, offsets, seen }) = launched.recv().await {
+    while let Some(Launched {
+        airborne,
+        offsets,
+        seen,
+    }) = launched.recv().await
+    {
         if lander.land(airborne).await? == Landed::GivenUp {
             return Ok(());
         }
@@ -335,8 +387,11 @@ async fn land_all(
 }
 
 fn named<T: Names>(arrivals: &[Arrival<T>]) -> Vec<RequestId> {
-    let mut ids: Vec<RequestId> =
-        arrivals.iter().filter_map(|arrival| arrival.content.as_ref().ok()).map(Names::request_id).collect();
+    let mut ids: Vec<RequestId> = arrivals
+        .iter()
+        .filter_map(|arrival| arrival.content.as_ref().ok())
+        .map(Names::request_id)
+        .collect();
     ids.sort_unstable();
     ids.dedup();
     ids
@@ -362,14 +417,22 @@ impl Positions {
         consumer: &Arc<GroupConsumer>,
         engine: &Engine,
     ) -> Result<(), KafkaError> {
-        let unknown: Vec<Partition> =
-            offsets_after(&batch.arrivals).into_keys().filter(|key| !self.0.contains_key(key)).collect();
+        let unknown: Vec<Partition> = offsets_after(&batch.arrivals)
+            .into_keys()
+            .filter(|key| !self.0.contains_key(key))
+            .collect();
         if unknown.is_empty() {
             return Ok(());
         }
-        let stored = engine.store.positions(engine.cluster()).await.map_err(EngineError::from)?;
+        let stored = engine
+            .store
+            .positions(engine.cluster())
+            .await
+            .map_err(EngineError::from)?;
         for key in unknown {
-            let found = stored.iter().find(|position| *position.topic == *key.0 && position.partition == key.1);
+            let found = stored
+                .iter()
+                .find(|position| *position.topic == *key.0 && position.partition == key.1);
             let position = found.map_or(0, |position| position.next_offset);
             if found.is_some() {
                 check_log(consumer, &key, position).await?;
@@ -401,13 +464,19 @@ impl Positions {
 /// A position outside of the log means that messages were lost, or that the topic is another one: refuse loudly.
 async fn check_log(consumer: &Arc<GroupConsumer>, key: &Partition, position: i64) -> Result<(), KafkaError> {
     let (asked, topic, partition) = (Arc::clone(consumer), Arc::clone(&key.0), key.1);
-    let (low, high) = tokio::task::spawn_blocking(move || asked.fetch_watermarks(&topic, partition, PATIENCE))
-        .await
-        .map_err(|_| KafkaError::Ended("asking for watermarks"))?
-        .map_err(while_doing("asking for watermarks"))?;
+    let (low, high) =
+        tokio::task::spawn_blocking(move || asked.fetch_watermarks(&topic, partition, PATIENCE))
+            .await
+            .map_err(|_| KafkaError::Ended("asking for watermarks"))?
+            .map_err(while_doing("asking for watermarks"))?;
     if position < low || position > high {
-        return Err(KafkaError::PositionOutOfLog { topic: key.0.to_string(), partition, position, low, high });
+        return Err(KafkaError::PositionOutOfLog {
+            topic: key.0.to_string(),
+            partition,
+            position,
+            low,
+            high,
+        });
     }
     Ok(())
 }
-

@@ -30,6 +30,9 @@ impl Format {
 /// What a worker logs: its own progress, and of its libraries what is wrong.
 pub const WORKER: &str = "info,librdkafka=warn,rdkafka=warn,sqlx=warn,hyper=warn,h2=warn,rustls=warn";
 
+/// What the demonstration logs: that the embedded broker forgets, it says in its own words.
+pub const DEMO: &str = "warn,lacuna::app::connect=error";
+
 /// What a command for people logs: its results are on stdout, so only what is wrong.
 pub const COMMAND: &str = "warn";
 

@@ -12,7 +12,10 @@ pub struct Readiness(Arc<Mutex<BTreeMap<&'static str, String>>>);
 impl Readiness {
     /// Something is wrong.
     pub fn not_ready(&self, part: &'static str, why: impl Into<String>) {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).insert(part, why.into());
+        self.0
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .insert(part, why.into());
     }
 
     /// It is right again.

@@ -1,6 +1,7 @@
 //! Tests against what is real: Kafka, PostgreSQL, SQLite, the binary. `tests/run` starts the services.
 
 mod cli;
+mod demo;
 mod end_to_end;
 mod http;
 mod packaging;

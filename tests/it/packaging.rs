@@ -11,10 +11,17 @@ fn docker_compose_accepts_its_file() {
         .current_dir(repository("."))
         .output()
         .expect("docker-compose is not installed: run the tests through tests/run");
-    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    assert!(
+        output.status.success(),
+        "{}",
+        String::from_utf8_lossy(&output.stderr)
+    );
     let text = String::from_utf8(output.stdout).unwrap();
     for service in ["kafka:", "postgres:", "lacuna:", "migrate:", "topics:"] {
-        assert!(text.contains(&format!("\n  {service}")), "{service} is missing in\n{text}");
+        assert!(
+            text.contains(&format!("\n  {service}")),
+            "{service} is missing in\n{text}"
+        );
     }
 }
 
@@ -29,5 +36,9 @@ fn the_configuration_of_the_containers_is_valid() {
         .env("LACUNA_AUDITOR_TOKEN", "an-auditor-token")
         .output()
         .unwrap();
-    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    assert!(
+        output.status.success(),
+        "{}",
+        String::from_utf8_lossy(&output.stderr)
+    );
 }

@@ -3,8 +3,10 @@
 use std::{
     path::{Path, PathBuf},
     process::{Child, Command, Output, Stdio},
-    time::{Duration, Instant},
+    time::Duration,
 };
+
+use lacuna::clock::Stopwatch;
 
 /// A setting that `tests/run` exports. A test never passes without it.
 pub fn service(name: &str) -> String {
@@ -19,13 +21,13 @@ pub fn unique(prefix: &str) -> String {
 
 /// Waits until something is so, and says what was not when it takes too long.
 pub fn wait_for<T>(what: &str, within: Duration, mut look: impl FnMut() -> Option<T>) -> T {
-    let start = Instant::now();
+    let start = Stopwatch::start();
     loop {
         if let Some(found) = look() {
             return found;
         }
         assert!(start.elapsed() < within, "not within {within:?}: {what}");
-        std::thread::sleep(Duration::from_millis(50));
+        std::thread::park_timeout(Duration::from_millis(50));
     }
 }
 
@@ -55,9 +57,16 @@ impl Deployment {
         let prefix = unique("t");
         let store = match store {
             StoreKind::Sqlite => Store::Sqlite,
-            StoreKind::Postgres => Store::Postgres { schema: prefix.clone() },
+            StoreKind::Postgres => Store::Postgres {
+                schema: prefix.clone(),
+            },
         };
-        let deployment = Self { folder: tempfile::tempdir().unwrap(), prefix, http: free_port(), store };
+        let deployment = Self {
+            folder: tempfile::tempdir().unwrap(),
+            prefix,
+            http: free_port(),
+            store,
+        };
         deployment.write("processors.toml", registry);
         deployment.write("lacuna.toml", &deployment.config());
         if let Store::Postgres { schema } = &deployment.store {
@@ -74,7 +83,10 @@ impl Deployment {
         let store = match &self.store {
             Store::Sqlite => "sqlite:lacuna.db".to_owned(),
             Store::Postgres { schema } => {
-                format!("{}?options=-csearch_path%3D{schema}", service("LACUNA_TEST_POSTGRES"))
+                format!(
+                    "{}?options=-csearch_path%3D{schema}",
+                    service("LACUNA_TEST_POSTGRES")
+                )
             }
         };
         let kafka = service("LACUNA_TEST_KAFKA");
@@ -135,7 +147,11 @@ lease = "9s"
     /// Starts the worker; its log goes to a file of the folder.
     pub fn serve(&self) -> Worker {
         let log = self.path("serve.log");
-        let file = std::fs::OpenOptions::new().create(true).append(true).open(&log).unwrap();
+        let file = std::fs::OpenOptions::new()
+            .create(true)
+            .append(true)
+            .open(&log)
+            .unwrap();
         let child = self
             .command(&["serve", "--log-format", "json"])
             .stdin(Stdio::null())
@@ -153,24 +169,29 @@ lease = "9s"
     /// Asks the worker; `None`: it does not answer.
     pub fn get(&self, path: &str) -> Option<(u16, String)> {
         let url = format!("http://127.0.0.1:{}{path}", self.http);
-        tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(async {
-            let answer = reqwest::Client::builder()
-                .timeout(Duration::from_secs(5))
-                .build()
-                .unwrap()
-                .get(url)
-                .send()
-                .await
-                .ok()?;
-            let status = answer.status().as_u16();
-            Some((status, answer.text().await.ok()?))
-        })
+        tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()
+            .unwrap()
+            .block_on(async {
+                let answer = reqwest::Client::builder()
+                    .timeout(Duration::from_secs(5))
+                    .build()
+                    .unwrap()
+                    .get(url)
+                    .send()
+                    .await
+                    .ok()?;
+                let status = answer.status().as_u16();
+                Some((status, answer.text().await.ok()?))
+            })
     }
 
     /// The value of a metric's series, as `/metrics` has it.
     pub fn metric(&self, series: &str) -> Option<f64> {
         let (_, text) = self.get("/metrics")?;
-        text.lines().find_map(|line| line.strip_prefix(series)?.trim().parse().ok())
+        text.lines()
+            .find_map(|line| line.strip_prefix(series)?.trim().parse().ok())
     }
 }
 
@@ -179,7 +200,10 @@ impl Drop for Deployment {
         if std::thread::panicking() {
             let log = std::fs::read_to_string(self.path("serve.log")).unwrap_or_default();
             eprintln!("the worker's log:\n{log}");
-            eprintln!("{}", self.get("/metrics").map(|(_, text)| text).unwrap_or_default());
+            eprintln!(
+                "{}",
+                self.get("/metrics").map(|(_, text)| text).unwrap_or_default()
+            );
         }
         if let Store::Postgres { schema } = &self.store {
             psql(&format!("drop schema {schema} cascade"));
@@ -203,9 +227,21 @@ impl Worker {
     /// SIGTERM: it has to end by itself, with exit code 0.
     pub fn stop(mut self) {
         let pid = self.child.id().to_string();
-        assert!(Command::new("kill").args(["-TERM", &pid]).status().unwrap().success());
-        let status = wait_for("the worker ends", Duration::from_secs(40), || self.child.try_wait().unwrap());
-        assert!(status.success(), "{status}\n{}", std::fs::read_to_string(&self.log).unwrap());
+        assert!(
+            Command::new("kill")
+                .args(["-TERM", &pid])
+                .status()
+                .unwrap()
+                .success()
+        );
+        let status = wait_for("the worker ends", Duration::from_secs(40), || {
+            self.child.try_wait().unwrap()
+        });
+        assert!(
+            status.success(),
+            "{status}\n{}",
+            std::fs::read_to_string(&self.log).unwrap()
+        );
     }
 }
 
@@ -239,11 +275,21 @@ pub fn repository(path: &str) -> PathBuf {
 }
 
 fn free_port() -> u16 {
-    std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
+    std::net::TcpListener::bind("127.0.0.1:0")
+        .unwrap()
+        .local_addr()
+        .unwrap()
+        .port()
 }
 
 fn psql(statement: &str) {
-    let output =
-        Command::new("psql").args(["-qXc", statement, &service("LACUNA_TEST_POSTGRES")]).output().unwrap();
-    assert!(output.status.success(), "{statement}: {}", String::from_utf8_lossy(&output.stderr));
+    let output = Command::new("psql")
+        .args(["-qXc", statement, &service("LACUNA_TEST_POSTGRES")])
+        .output()
+        .unwrap();
+    assert!(
+        output.status.success(),
+        "{statement}: {}",
+        String::from_utf8_lossy(&output.stderr)
+    );
 }

@@ -54,7 +54,8 @@ impl Request {
             return Err(Refused::Closed);
         }
         // Without an identity, or before it can be sent at all, there is nothing to send again.
-        if !self.task(ordinal).was_sent() && !matches!(self.task(ordinal).state, TaskState::Abandoned { .. }) {
+        if !self.task(ordinal).was_sent() && !matches!(self.task(ordinal).state, TaskState::Abandoned { .. })
+        {
             return Err(Refused::WrongState);
         }
         let mut trail = acted_by(Some(actor));
@@ -79,7 +80,12 @@ impl Request {
 
 fn acted_by(actor: Option<&str>) -> Trail {
     Trail {
-        entries: actor.map(|actor| Entry::ActedBy { actor: actor.to_owned() }).into_iter().collect(),
+        entries: actor
+            .map(|actor| Entry::ActedBy {
+                actor: actor.to_owned(),
+            })
+            .into_iter()
+            .collect(),
         ..Trail::default()
     }
 }

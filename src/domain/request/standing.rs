@@ -35,7 +35,10 @@ pub struct Counts {
 impl Request {
     /// Counts its tasks.
     pub fn counts(&self) -> Counts {
-        let mut counts = Counts { total: u32::try_from(self.tasks.len()).unwrap_or(u32::MAX), ..Counts::default() };
+        let mut counts = Counts {
+            total: u32::try_from(self.tasks.len()).unwrap_or(u32::MAX),
+            ..Counts::default()
+        };
         for task in &self.tasks {
             match &task.state {
                 TaskState::Done { proof, .. } => {
@@ -77,14 +80,19 @@ impl Request {
         if status == before {
             return;
         }
-        trail.entries.push(Entry::Status { from: before, to: status });
+        trail.entries.push(Entry::Status {
+            from: before,
+            to: status,
+        });
         self.life.status = status;
         self.life.completed_at = status.is_final().then_some(now);
     }
 
     /// Invariant 2: `completed` only if every task of the pinned plan is done.
     fn status_of_tasks(&self, now: At) -> Status {
-        if self.head.not_before.is_some_and(|gate| now < gate) && !self.tasks.iter().any(super::Task::was_sent) {
+        if self.head.not_before.is_some_and(|gate| now < gate)
+            && !self.tasks.iter().any(super::Task::was_sent)
+        {
             return Status::Scheduled;
         }
         let done = |state: &TaskState| matches!(state, TaskState::Done { .. });
@@ -98,7 +106,11 @@ impl Request {
             } else {
                 Status::ClosedWithExceptions
             }
-        } else if self.tasks.iter().all(|task| task.state.is_closed() || parked(&task.state)) {
+        } else if self
+            .tasks
+            .iter()
+            .all(|task| task.state.is_closed() || parked(&task.state))
+        {
             Status::Deferred
         } else {
             Status::InProgress
@@ -106,7 +118,8 @@ impl Request {
     }
 
     fn settle_flags(&mut self, context: &Context<'_>, trail: &mut Trail) {
-        if self.life.status.is_final() && self.life.status != Status::Completed
+        if self.life.status.is_final()
+            && self.life.status != Status::Completed
             && self.life.status != Status::ClosedWithExceptions
         {
             (self.life.overdue, self.life.at_risk, self.life.needs_attention) = (false, false, false);
@@ -123,18 +136,21 @@ impl Request {
             trail.entries.push(Entry::Overdue);
         }
         self.life.overdue = overdue;
-        let late_promise = |state: &TaskState| {
-            matches!(state, TaskState::Accepted { expected_by, .. } if *expected_by > self.head.deadline)
-        };
+        let late_promise = |state: &TaskState| matches!(state, TaskState::Accepted { expected_by, .. } if *expected_by > self.head.deadline);
         self.life.at_risk = !overdue
             && !clean
             && (context.now >= self.head.at_risk_from
-                || self.tasks.iter().any(|task| !task.backup && late_promise(&task.state)));
+                || self
+                    .tasks
+                    .iter()
+                    .any(|task| !task.backup && late_promise(&task.state)));
         self.life.needs_attention = !self.life.status.is_final() && self.wants_attention(context);
     }
 
     fn nobody_was_asked(&self) -> bool {
-        self.tasks.iter().all(|task| matches!(task.state, TaskState::Exempt { .. }) && !task.was_sent())
+        self.tasks
+            .iter()
+            .all(|task| matches!(task.state, TaskState::Exempt { .. }) && !task.was_sent())
     }
 
     fn is_live_clean(&self) -> bool {
@@ -148,7 +164,10 @@ impl Request {
     }
 
     fn wants_attention(&self, context: &Context<'_>) -> bool {
-        let nothing_can_go = self.tasks.iter().all(|task| matches!(task.state, TaskState::Exempt { .. }));
+        let nothing_can_go = self
+            .tasks
+            .iter()
+            .all(|task| matches!(task.state, TaskState::Exempt { .. }));
         nothing_can_go
             || self.tasks.iter().any(|task| match &task.state {
                 TaskState::WithoutIdentity | TaskState::Abandoned { .. } => true,
@@ -173,14 +192,20 @@ impl Request {
     }
 
     fn shred_at(&self, context: &Context<'_>) -> Option<At> {
-        self.life.completed_at.map(|at| at.plus(context.keep_after_completion))
+        self.life
+            .completed_at
+            .map(|at| at.plus(context.keep_after_completion))
     }
 
     /// The earliest time at which the passing of time alone changes something. An open request always has one: its row
     /// in the agenda is what lists of open work are made from.
     pub(super) fn next_wake(&self, context: &Context<'_>) -> Option<At> {
         if self.life.status.is_final() {
-            return if self.life.readable { self.shred_at(context) } else { None };
+            return if self.life.readable {
+                self.shred_at(context)
+            } else {
+                None
+            };
         }
         let mut earliest: Option<At> = None;
         let mut consider = |at: Option<At>| {
@@ -201,7 +226,9 @@ impl Request {
         }
         if self.life.live_clean_at.is_none() && !self.life.overdue {
             // One millisecond later, because a deadline includes its last moment.
-            consider(Some(At::from_millis(self.head.deadline.millis().saturating_add(1))));
+            consider(Some(At::from_millis(
+                self.head.deadline.millis().saturating_add(1),
+            )));
             consider(Some(self.head.at_risk_from).filter(|at| !self.life.at_risk && *at > context.now));
         }
         // It waits for a person, or for a processor that is no longer registered: looked at now and then.

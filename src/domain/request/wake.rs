@@ -18,7 +18,9 @@ impl Request {
                     TaskState::Parked { until } if until <= context.now => {
                         self.happen(ordinal, TaskEvent::Woken { due: context.now }, &mut trail)?;
                     }
-                    TaskState::Dispatched { ack_by, .. } if ack_by <= context.now && ack_by < acks_seen_until => {
+                    TaskState::Dispatched { ack_by, .. }
+                        if ack_by <= context.now && ack_by < acks_seen_until =>
+                    {
                         self.miss_ack(ordinal, context, &mut trail)?;
                     }
                     _ => {}
@@ -32,11 +34,18 @@ impl Request {
         Ok(trail)
     }
 
-    fn miss_ack(&mut self, ordinal: u16, context: &Context<'_>, trail: &mut Trail) -> Result<(), IllegalEvent> {
-        let event = self.failure_of(ordinal, None, None, context).unwrap_or(TaskEvent::Abandoned {
-            cause: AbandonCause::AttemptsUsed,
-            outcome: None,
-        });
+    fn miss_ack(
+        &mut self,
+        ordinal: u16,
+        context: &Context<'_>,
+        trail: &mut Trail,
+    ) -> Result<(), IllegalEvent> {
+        let event = self
+            .failure_of(ordinal, None, None, context)
+            .unwrap_or(TaskEvent::Abandoned {
+                cause: AbandonCause::AttemptsUsed,
+                outcome: None,
+            });
         self.happen(ordinal, event, trail)
     }
 

@@ -60,13 +60,19 @@ pub struct Reader {
 impl Reader {
     pub fn new(topic: &str) -> Self {
         let consumer: BaseConsumer = config().set("group.id", "tests").create().unwrap();
-        let metadata = consumer.fetch_metadata(Some(topic), Duration::from_secs(10)).unwrap();
+        let metadata = consumer
+            .fetch_metadata(Some(topic), Duration::from_secs(10))
+            .unwrap();
         let mut all = TopicPartitionList::new();
         for partition in metadata.topics()[0].partitions() {
-            all.add_partition_offset(topic, partition.id(), Offset::Beginning).unwrap();
+            all.add_partition_offset(topic, partition.id(), Offset::Beginning)
+                .unwrap();
         }
         consumer.assign(&all).unwrap();
-        Self { consumer, topic: topic.to_owned() }
+        Self {
+            consumer,
+            topic: topic.to_owned(),
+        }
     }
 
     /// What has come since the last call.
@@ -94,13 +100,18 @@ impl Reader {
 
     /// How many records the topic holds.
     pub fn len(&self) -> i64 {
-        let metadata = self.consumer.fetch_metadata(Some(&self.topic), Duration::from_secs(10)).unwrap();
+        let metadata = self
+            .consumer
+            .fetch_metadata(Some(&self.topic), Duration::from_secs(10))
+            .unwrap();
         metadata.topics()[0]
             .partitions()
             .iter()
             .map(|partition| {
-                let (low, high) =
-                    self.consumer.fetch_watermarks(&self.topic, partition.id(), Duration::from_secs(10)).unwrap();
+                let (low, high) = self
+                    .consumer
+                    .fetch_watermarks(&self.topic, partition.id(), Duration::from_secs(10))
+                    .unwrap();
                 high - low
             })
             .sum()
@@ -130,15 +141,26 @@ pub struct Statuses {
 
 impl Statuses {
     pub fn new(topic: &str) -> Self {
-        Self { reader: Reader::new(topic), last: BTreeMap::new(), highest: BTreeMap::new() }
+        Self {
+            reader: Reader::new(topic),
+            last: BTreeMap::new(),
+            highest: BTreeMap::new(),
+        }
     }
 
     pub fn read(&mut self) {
         for record in self.reader.read() {
             let status: Value = serde_json::from_slice(&record.value).unwrap();
             let id: Uuid = status["request_id"].as_str().unwrap().parse().unwrap();
-            assert_eq!(record.key.as_deref(), Some(id.to_string().as_bytes()), "the key is the request's id");
-            let highest = self.highest.entry(id).or_insert_with(|| status["revision"].clone());
+            assert_eq!(
+                record.key.as_deref(),
+                Some(id.to_string().as_bytes()),
+                "the key is the request's id"
+            );
+            let highest = self
+                .highest
+                .entry(id)
+                .or_insert_with(|| status["revision"].clone());
             if highest.as_u64() < status["revision"].as_u64() {
                 *highest = status["revision"].clone();
             }
@@ -147,6 +169,9 @@ impl Statuses {
     }
 
     pub fn completed(&self) -> usize {
-        self.last.values().filter(|status| status["status"] == "completed").count()
+        self.last
+            .values()
+            .filter(|status| status["status"] == "completed")
+            .count()
     }
 }

@@ -72,8 +72,15 @@ fn run(store: StoreKind) {
     let _processors = Program::start(
         Command::new(service("LACUNA_TEST_PYTHON"))
             .arg(repository("tests/support/processors.py"))
-            .args([service("LACUNA_TEST_KAFKA"), format!("{}.tasks.", deployment.prefix)])
-            .args(CHARACTERS.iter().map(|(id, character)| format!("{id}={character}")))
+            .args([
+                service("LACUNA_TEST_KAFKA"),
+                format!("{}.tasks.", deployment.prefix),
+            ])
+            .args(
+                CHARACTERS
+                    .iter()
+                    .map(|(id, character)| format!("{id}={character}")),
+            )
             .stdout(Stdio::from(File::create(&asked).unwrap())),
     );
     let worker = deployment.serve();
@@ -122,11 +129,26 @@ fn check_statuses(statuses: &Statuses, ids: &BTreeSet<Uuid>) {
     let known: BTreeSet<Uuid> = statuses.last.keys().copied().collect();
     assert_eq!(known, *ids, "one request a command, and no other");
     for (id, status) in &statuses.last {
-        assert_eq!(status["tasks"], json!({ "total": 6, "done": 6, "parked": 0, "abandoned": 0 }), "{id}");
-        assert_eq!(status["outcomes"], json!({ "erased": 5, "anonymized": 0, "not_found": 1, "exempt": 0 }), "{id}");
+        assert_eq!(
+            status["tasks"],
+            json!({ "total": 6, "done": 6, "parked": 0, "abandoned": 0 }),
+            "{id}"
+        );
+        assert_eq!(
+            status["outcomes"],
+            json!({ "erased": 5, "anonymized": 0, "not_found": 1, "exempt": 0 }),
+            "{id}"
+        );
         assert_eq!(status["waiting_for"], json!([]), "{id}");
-        assert!(status["completed_at"].is_string() && status["live_clean_at"].is_string(), "{id}");
-        assert_eq!(Some(&status["revision"]), statuses.highest.get(id), "{id}: the last record is the highest");
+        assert!(
+            status["completed_at"].is_string() && status["live_clean_at"].is_string(),
+            "{id}"
+        );
+        assert_eq!(
+            Some(&status["revision"]),
+            statuses.highest.get(id),
+            "{id}: the last record is the highest"
+        );
     }
 }
 
@@ -139,11 +161,18 @@ fn check_what_was_asked(asked: &str, ids: &BTreeSet<Uuid>) {
         let request = task["request_id"].as_str().unwrap().parse().unwrap();
         let processor = task["processor"].as_str().unwrap().to_owned();
         let wanted = if processor == "telecom" { "phone" } else { "email" };
-        let sent: Vec<&str> =
-            task["identities"].as_array().unwrap().iter().map(|i| i["type"].as_str().unwrap()).collect();
+        let sent: Vec<&str> = task["identities"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|i| i["type"].as_str().unwrap())
+            .collect();
         assert_eq!(sent, [wanted], "{processor}");
         assert_eq!(task["generation"], 1);
-        tasks.entry((request, processor)).or_default().insert(task["task_id"].as_str().unwrap().to_owned());
+        tasks
+            .entry((request, processor))
+            .or_default()
+            .insert(task["task_id"].as_str().unwrap().to_owned());
     }
     assert_eq!(tasks.len(), ids.len() * 6);
     assert!(tasks.values().all(|task_ids| task_ids.len() == 1));
@@ -157,11 +186,21 @@ fn check_dead_letters(deployment: &Deployment) {
             assert_eq!(letter.headers["lacuna_reason"], "not_json");
             assert_eq!(letter.headers["lacuna_topic"], deployment.topic("commands"));
             assert!(letter.key.is_none());
-            assert!(!letter.value.windows(6).any(|w| w == b"{\"type"), "a dead letter is sealed");
-            (letter.headers["lacuna_partition"].clone(), letter.headers["lacuna_offset"].clone())
+            assert!(
+                !letter.value.windows(6).any(|w| w == b"{\"type"),
+                "a dead letter is sealed"
+            );
+            (
+                letter.headers["lacuna_partition"].clone(),
+                letter.headers["lacuna_offset"].clone(),
+            )
         })
         .collect();
-    assert_eq!(places.len(), REQUESTS / 100, "each bad message once, however often it was said");
+    assert_eq!(
+        places.len(),
+        REQUESTS / 100,
+        "each bad message once, however often it was said"
+    );
     let listed = deployment.lacuna_ok(&["dead-letters", "list", "--json"]);
     assert_eq!(listed.lines().count(), REQUESTS / 100, "{listed}");
 }
@@ -169,8 +208,16 @@ fn check_dead_letters(deployment: &Deployment) {
 fn check_seen_by_operators(deployment: &Deployment, ids: &BTreeSet<Uuid>) {
     let of = |status: &str| format!("lacuna_requests{{status=\"{status}\"}}");
     assert_eq!(deployment.metric(&of("completed")), Some(REQUESTS as f64));
-    assert_eq!(deployment.metric(&of("in_progress")), Some(0.0), "a drained series reports zero");
-    assert_eq!(deployment.metric("lacuna_vault_sealed_requests"), Some(0.0), "identifiers are forgotten at completion");
+    assert_eq!(
+        deployment.metric(&of("in_progress")),
+        Some(0.0),
+        "a drained series reports zero"
+    );
+    assert_eq!(
+        deployment.metric("lacuna_vault_sealed_requests"),
+        Some(0.0),
+        "identifiers are forgotten at completion"
+    );
     assert_eq!(
         deployment.metric("lacuna_tasks{processor=\"crm\",state=\"done\"}"),
         Some(REQUESTS as f64)
@@ -187,6 +234,9 @@ fn check_seen_by_operators(deployment: &Deployment, ids: &BTreeSet<Uuid>) {
 /// Invariant 8: identifiers never reach the log.
 fn check_log(deployment: &Deployment) {
     let log = std::fs::read_to_string(deployment.path("serve.log")).unwrap();
-    assert!(!log.contains("canary-") && !log.contains("+4930"), "the log holds identifiers");
+    assert!(
+        !log.contains("canary-") && !log.contains("+4930"),
+        "the log holds identifiers"
+    );
     assert!(!log.contains("panicked"), "{log}");
 }

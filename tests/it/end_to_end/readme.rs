@@ -12,7 +12,10 @@ use crate::support::{Deployment, Program, StoreKind, repository, service, wait_f
 fn block(language: &str) -> String {
     let readme = std::fs::read_to_string(repository("README.md")).unwrap();
     let start = format!("```{language}\n");
-    let from = readme.find(&start).unwrap_or_else(|| panic!("README.md has no {language} block")) + start.len();
+    let from = readme
+        .find(&start)
+        .unwrap_or_else(|| panic!("README.md has no {language} block"))
+        + start.len();
     let length = readme[from..].find("\n```").unwrap();
     readme[from..from + length].to_owned()
 }
@@ -33,7 +36,11 @@ fn the_readmes_processor_and_registry_erase_as_they_say() {
     let command = json!({ "command_id": id, "type": "erase", "reason": "account_closed",
         "subject": { "identities": [{ "type": "email", "value": "ann@example.org" }] } });
     let publisher = Publisher::new();
-    publisher.publish(&deployment.topic("commands"), None, command.to_string().as_bytes());
+    publisher.publish(
+        &deployment.topic("commands"),
+        None,
+        command.to_string().as_bytes(),
+    );
     publisher.flush();
     let mut statuses = Statuses::new(&deployment.topic("status"));
     wait_for("the request is complete", Duration::from_secs(60), || {

@@ -1,0 +1,221 @@
+//! What happened, told from the store and the ledger, which are what an auditor would look at too.
+
+use std::{collections::BTreeMap, time::Duration};
+
+use super::{DemoError, stage::PROCESSORS};
+use crate::{
+    domain::{
+        entry::{Entry, Leaf},
+        ids::RequestId,
+        request::Request,
+        task::{TaskEvent, TaskState},
+        time::At,
+        words::{Proof, Status},
+    },
+    engine::EngineError,
+    sim::Histogram,
+    store::Store,
+};
+
+/// What became of all requests.
+#[derive(Default)]
+pub(super) struct Summary {
+    /// How many there are.
+    pub requests: u64,
+    /// How many are completed.
+    pub completed: u64,
+    processors: BTreeMap<String, Row>,
+    open: BTreeMap<String, (u64, String)>,
+    /// A request to which more happened than to most.
+    pub example: Option<RequestId>,
+    most: u32,
+}
+
+#[derive(Default)]
+struct Row {
+    tasks: u64,
+    erased: u64,
+    not_found: u64,
+    other: u64,
+    retries: u64,
+    times: Histogram,
+}
+
+/// Reads every request.
+pub(super) async fn summarise(store: &dyn Store) -> Result<Summary, DemoError> {
+    const PAGE: u32 = 500;
+    let mut summary = Summary::default();
+    let mut after = None;
+    loop {
+        let page = store.page(after, PAGE).await.map_err(EngineError::from)?;
+        let Some(last) = page.last() else {
+            return Ok(summary);
+        };
+        after = Some(last.request.id);
+        for stored in &page {
+            summary.add(&stored.request);
+        }
+    }
+}
+
+impl Summary {
+    fn add(&mut self, request: &Request) {
+        self.requests += 1;
+        self.completed += u64::from(request.life.status == Status::Completed);
+        for task in &request.tasks {
+            let row = self.processors.entry(task.processor.to_string()).or_default();
+            row.tasks += 1;
+            row.retries += u64::from(task.attempt.saturating_sub(1));
+            match &task.state {
+                TaskState::Done { proof, at } => {
+                    *(if *proof == Proof::NotFound {
+                        &mut row.not_found
+                    } else {
+                        &mut row.erased
+                    }) += 1;
+                    row.times.record(at.since(request.head.received_at));
+                }
+                _ => row.other += 1,
+            }
+        }
+        for waiting in request.waiting_for() {
+            let who = waiting
+                .processor
+                .map_or_else(|| "the request".to_owned(), ToString::to_string);
+            let (count, _) = self
+                .open
+                .entry(format!("{who}: {}", waiting.why))
+                .or_insert_with(|| (0, request.id.to_string()));
+            *count += 1;
+        }
+        let sends: u32 = request.tasks.iter().map(|task| task.attempt).sum();
+        if sends > self.most && request.life.status == Status::Completed {
+            (self.most, self.example) = (sends, Some(request.id));
+        }
+    }
+}
+
+/// A line a processor.
+pub(super) fn print_table(summary: &Summary) {
+    println!(
+        "{:<13}{:<25}{:>7}{:>9}{:>11}{:>6}{:>9}{:>13}",
+        "processor", "character", "tasks", "erased", "not found", "open", "retries", "median time"
+    );
+    for processor in &PROCESSORS {
+        let nothing = Row::default();
+        let row = summary.processors.get(processor.id).unwrap_or(&nothing);
+        println!(
+            "{:<13}{:<25}{:>7}{:>9}{:>11}{:>6}{:>9}{:>13}",
+            processor.id,
+            processor.manner,
+            row.tasks,
+            row.erased,
+            row.not_found,
+            row.other,
+            row.retries,
+            shown(row.times.percentile(0.5)),
+        );
+    }
+}
+
+/// Why what is open is not done yet.
+pub(super) fn print_open(summary: &Summary) {
+    if summary.open.is_empty() {
+        return;
+    }
+    println!("\nWhy not done yet (processor: why, how many, one of them):");
+    for (why, (count, example)) in &summary.open {
+        println!("  {why:<40}{count:>7}   {example}");
+    }
+}
+
+/// Everything that happened to one request, from its ledger.
+pub(super) async fn print_path(store: &dyn Store, id: RequestId) -> Result<(), DemoError> {
+    let leaves = store.leaves(id).await.map_err(EngineError::from)?;
+    println!("\nThe path of one request ({id}), from the ledger:");
+    let (mut start, mut processors): (Option<At>, Vec<String>) = (None, Vec::new());
+    for stored in leaves {
+        let leaf = Leaf::from_bytes(&stored.leaf).map_err(EngineError::from)?;
+        let start = *start.get_or_insert(leaf.at);
+        for entry in &leaf.entries {
+            if let Entry::Opened {
+                processors: planned, ..
+            } = entry
+            {
+                processors = planned.iter().map(ToString::to_string).collect();
+            }
+            if let Some(told) = told(entry, &processors, leaf.at) {
+                println!("  {:>7}  {told}", format!("+{}", shown(leaf.at.since(start))));
+            }
+        }
+    }
+    Ok(())
+}
+
+/// A line for people; `None`: it says nothing that another line does not.
+fn told(entry: &Entry, processors: &[String], now: At) -> Option<String> {
+    let name = |ordinal: &u16| processors.get(usize::from(*ordinal)).map_or("?", String::as_str);
+    Some(match entry {
+        Entry::Opened {
+            action,
+            regime,
+            deadline,
+            processors,
+            ..
+        } => {
+            format!(
+                "opened: {action} under {regime} by {deadline}, {} processors to ask",
+                processors.len()
+            )
+        }
+        Entry::Task {
+            ordinal,
+            attempt,
+            event,
+            ..
+        } => format!("{}: {}", name(ordinal), happened(event, *attempt, now)),
+        Entry::Evidence { records: None, .. } => return None,
+        Entry::Evidence {
+            ordinal,
+            records: Some(records),
+            ..
+        } => {
+            format!("{}: brought evidence of {records} records", name(ordinal))
+        }
+        Entry::Status { from, to } => format!("{from} -> {to}"),
+        Entry::Overdue => "overdue".to_owned(),
+        Entry::Shredded => {
+            "the key of its identifiers is destroyed: nobody can read them any more".to_owned()
+        }
+        Entry::ActedBy { actor } => format!("{actor} acted"),
+    })
+}
+
+fn happened(event: &TaskEvent, attempt: u32, now: At) -> String {
+    match event {
+        TaskEvent::Dispatched { .. } if attempt > 1 => format!("asked again (attempt {attempt})"),
+        TaskEvent::Dispatched { .. } => "asked".to_owned(),
+        TaskEvent::Accepted { expected_by, .. } => format!("promises it by {expected_by}"),
+        TaskEvent::AskedAgain { outcome, due, .. } => {
+            let said = outcome.map_or("said nothing in time", crate::domain::words::Outcome::as_str);
+            format!("{said}, will be asked again in {}", shown(due.since(now)))
+        }
+        TaskEvent::Settled { proof, .. } => format!("proved: {proof}"),
+        TaskEvent::Unblocked { .. } => "may go".to_owned(),
+        TaskEvent::Woken { .. } => "wakes".to_owned(),
+        TaskEvent::Retained { until } => format!("has to keep it until {until}"),
+        TaskEvent::RetainedForGood { basis } => format!("has to keep it for good: {basis}"),
+        TaskEvent::Abandoned { cause, .. } => format!("given up: {cause}"),
+        TaskEvent::Retried { .. } => "an operator has it done again".to_owned(),
+        TaskEvent::Waived => "an operator waived it".to_owned(),
+        TaskEvent::Cancelled => "withdrawn".to_owned(),
+    }
+}
+
+fn shown(duration: Duration) -> String {
+    if duration < Duration::from_secs(1) {
+        format!("{} ms", duration.as_millis())
+    } else {
+        format!("{:.1} s", duration.as_secs_f64())
+    }
+}

@@ -1,0 +1,132 @@
+//! Writes commands, as an upstream service that was built from the contract would.
+
+use serde::{Serialize, Serializer};
+use uuid::{Builder, Uuid};
+
+use super::random::Random;
+use crate::domain::time::At;
+
+#[derive(Debug, Serialize)]
+struct Command<'a> {
+    command_id: Uuid,
+    #[serde(rename = "type")]
+    kind: &'static str,
+    request_id: Uuid,
+    tenant: &'static str,
+    subject: Subject<'a>,
+    regime: &'static str,
+    reason: &'static str,
+    requested_at: At,
+    anchors: Anchors,
+    identity_verified: bool,
+    metadata: Metadata<'a>,
+}
+
+#[derive(Debug, Serialize)]
+struct Subject<'a> {
+    identities: [Identity<'a>; 2],
+}
+
+#[derive(Debug, Serialize)]
+struct Identity<'a> {
+    #[serde(rename = "type")]
+    kind: &'static str,
+    value: Text<'a>,
+}
+
+#[derive(Debug, Serialize)]
+struct Anchors {
+    account_closed_at: At,
+}
+
+#[derive(Debug, Serialize)]
+struct Metadata<'a> {
+    ticket: Text<'a>,
+    source: &'static str,
+    channel: &'static str,
+    note: &'static str,
+}
+
+/// A text that is put together while it is written.
+#[derive(Debug)]
+struct Text<'a>(std::fmt::Arguments<'a>);
+
+impl Serialize for Text<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(&self.0)
+    }
+}
+
+/// An id that sorts by time, whose chance comes from the simulation's seed.
+pub(super) fn id_at(now: At, random: &mut Random) -> Uuid {
+    let mut chance = [0; 10];
+    let (high, low) = chance.split_at_mut(2);
+    low.copy_from_slice(&random.next().to_be_bytes());
+    high.copy_from_slice(&random.next().to_be_bytes()[..2]);
+    Builder::from_unix_timestamp_millis(u64::try_from(now.millis()).unwrap_or(0), &chance).into_uuid()
+}
+
+/// Writes the command that opens the n-th request of a run. Each run has subjects of its own.
+pub(super) fn write(
+    into: &mut Vec<u8>,
+    request_id: Uuid,
+    run: u64,
+    n: u64,
+    now: At,
+) -> Result<(), serde_json::Error> {
+    let run = run & 0xffff_ffff;
+    let command = Command {
+        command_id: request_id,
+        kind: "erase",
+        request_id,
+        tenant: "acme",
+        subject: Subject {
+            identities: [
+                Identity {
+                    kind: "email",
+                    value: Text(format_args!("person.{n:07}@{run:08x}.customers.example.org")),
+                },
+                Identity {
+                    kind: "customer_id",
+                    value: Text(format_args!("{run:08x}-{n:07}")),
+                },
+            ],
+        },
+        regime: "gdpr",
+        reason: "account_closed",
+        requested_at: now,
+        anchors: Anchors {
+            account_closed_at: now,
+        },
+        identity_verified: true,
+        metadata: Metadata {
+            ticket: Text(format_args!("T-{n:07}")),
+            source: "account-service",
+            channel: "self-service",
+            note: "closed by the customer in the account settings",
+        },
+    };
+    serde_json::to_writer(into, &command)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        domain::ids::Tenant,
+        wire::{Door, Envelope, parse_command},
+    };
+
+    #[test]
+    fn what_it_asks_is_what_the_contract_reads() {
+        let tenant = Tenant::new("default").unwrap();
+        let now = At::from_millis(1_790_000_000_000);
+        let id = id_at(now, &mut Random::new(1));
+        let mut bytes = Vec::new();
+        write(&mut bytes, id, 1, 2, now).unwrap();
+        let parsed = parse_command(&bytes, &Envelope::bare(&tenant), Door::Commands).unwrap();
+        assert_eq!(parsed.command.request_id().0, id);
+        assert!((500..700).contains(&bytes.len()), "{}", bytes.len());
+        assert_eq!(id.get_version_num(), 7);
+    }
+}

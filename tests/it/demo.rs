@@ -1,0 +1,113 @@
+//! `lacuna demo`: a newcomer's first command, so it has to work on an empty machine, quickly, and leave nothing behind.
+
+use std::{
+    io::{BufRead, BufReader, Read},
+    process::{Child, Command, Stdio},
+};
+
+fn demo(folder: &std::path::Path, arguments: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_lacuna"));
+    command
+        .arg("demo")
+        .args(arguments)
+        .env("TMPDIR", folder)
+        .stdin(Stdio::null());
+    command
+}
+
+fn is_empty(folder: &std::path::Path) -> bool {
+    std::fs::read_dir(folder)
+        .expect("the folder is there")
+        .next()
+        .is_none()
+}
+
+#[test]
+fn every_request_is_completed_and_nothing_stays_behind() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let output = demo(folder.path(), &["--requests", "40", "--seed", "3"])
+        .output()
+        .expect("it starts");
+    let (out, err) = (
+        String::from_utf8_lossy(&output.stdout),
+        String::from_utf8_lossy(&output.stderr),
+    );
+    assert!(output.status.success(), "{out}\n{err}");
+    assert!(out.contains("40 of 40 requests are completed"), "{out}");
+    for processor in [
+        "crm",
+        "analytics",
+        "advertising",
+        "payments",
+        "telecom",
+        "support",
+    ] {
+        let line = out.lines().find(|line| line.starts_with(processor));
+        assert!(
+            line.is_some_and(|line| line.contains(" 40 ")),
+            "{processor}: {out}"
+        );
+    }
+    assert!(
+        out.contains("asked again (attempt 2)"),
+        "a path with a retry is shown: {out}"
+    );
+    assert!(!out.contains("Why not done yet"), "{out}");
+    assert!(!err.contains("WARN") && !err.contains("ERROR"), "{err}");
+    for text in [&out, &err] {
+        assert!(
+            !text.contains("customers.example.org"),
+            "an identifier is shown: {text}"
+        );
+    }
+    assert!(is_empty(folder.path()), "its files are gone");
+}
+
+#[test]
+fn kept_it_stays_until_it_is_asked_to_end() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let mut child = demo(folder.path(), &["--requests", "5", "--keep"])
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("it starts");
+    let mut out = BufReader::new(child.stdout.take().expect("piped"));
+    let mut line = String::new();
+    while !line.contains("Ctrl-C") {
+        line.clear();
+        assert!(
+            out.read_line(&mut line).expect("text") > 0,
+            "it ended too early: {}",
+            errors_of(&mut child)
+        );
+    }
+    assert!(child.try_wait().expect("a child").is_none(), "it stays up");
+    let asked = Command::new("kill")
+        .args(["-TERM", &child.id().to_string()])
+        .status()
+        .expect("kill");
+    assert!(asked.success());
+    assert!(
+        child.wait().expect("a child").success(),
+        "{}",
+        errors_of(&mut child)
+    );
+    assert!(is_empty(folder.path()), "its files are gone");
+}
+
+#[test]
+fn a_number_that_makes_no_sense_is_refused() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let output = demo(folder.path(), &["--requests", "0"])
+        .output()
+        .expect("it starts");
+    assert_eq!(output.status.code(), Some(2));
+}
+
+fn errors_of(child: &mut Child) -> String {
+    let mut text = String::new();
+    if let Some(mut err) = child.stderr.take() {
+        err.read_to_string(&mut text).expect("text");
+    }
+    text
+}
