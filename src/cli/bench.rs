@@ -1,12 +1,307 @@
-//! `lacuna bench`.
+//! `lacuna bench`: how fast, at what cost, and how much of that cost no orchestrator could avoid.
 
-use super::Exit;
+mod deployment;
+mod floor;
+mod measure;
+mod process;
+mod report;
+
+use std::{path::PathBuf, time::Duration};
+
+use self::{
+    deployment::Deployment,
+    measure::{Figures, Parts},
+    process::Process,
+};
+use super::{Exit, interrupt::Interrupt};
+use crate::{
+    app::AppError,
+    config::{Brokers, Config, Problems, StoreUrl},
+    kafka::KafkaError,
+    sim::{Character, Driver, Fleet, Load, Simulated},
+};
 
 /// Arguments of `lacuna bench`.
 #[derive(Debug, clap::Args)]
-pub struct Args {}
+#[command(after_help = "Examples:\n  lacuna bench --embedded --requests 5000\n  \
+    lacuna bench --kafka localhost:9092 --postgres postgres://me@localhost/bench --floor\n  \
+    lacuna bench --config lacuna.toml --rate 2500 --requests 100000 --json\n\n\
+    Beside --embedded it makes topics and a schema of its own on the broker and the store, runs a worker of its own on \
+    them, and removes all of it in the end.")]
+pub struct Args {
+    /// The configuration whose broker and store are measured.
+    #[arg(long, default_value = "lacuna.toml", conflicts_with_all = ["embedded", "kafka", "postgres"])]
+    config: PathBuf,
+    /// The broker, instead of a configuration.
+    #[arg(
+        long,
+        value_name = "HOST:PORT",
+        requires = "postgres",
+        conflicts_with = "embedded"
+    )]
+    kafka: Option<String>,
+    /// The store, instead of a configuration.
+    #[arg(long, value_name = "URL", requires = "kafka", conflicts_with = "embedded")]
+    postgres: Option<String>,
+    /// An in-process broker and SQLite, everything in this process.
+    #[arg(long)]
+    embedded: bool,
+    /// How many requests are measured.
+    #[arg(long, default_value_t = 50_000, value_parser = clap::value_parser!(u64).range(1..=10_000_000))]
+    requests: u64,
+    /// How many simulated processors, each of which gets a task of every request.
+    #[arg(long, default_value_t = 6, value_parser = clap::value_parser!(u32).range(1..=1000))]
+    processors: u32,
+    /// Requests offered a second; without it as many as the window allows.
+    #[arg(long, value_parser = positive)]
+    rate: Option<f64>,
+    /// Requests that warm the broker, the store and the worker first, and count for nothing.
+    #[arg(long, value_name = "N")]
+    warm: Option<u64>,
+    /// How many requests may be open at a time.
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..=1_000_000))]
+    window: Option<u64>,
+    /// The longest time that a simulated processor takes to answer, in milliseconds: from nothing to this, evenly.
+    #[arg(long, default_value_t = 50, value_name = "MS")]
+    spread: u64,
+    /// Measures the least SQL as well that any such orchestrator needs, on the same PostgreSQL.
+    #[arg(long, conflicts_with = "embedded")]
+    floor: bool,
+    /// Prints one JSON object.
+    #[arg(long)]
+    json: bool,
+    /// The broker's process, where its port does not tell.
+    #[arg(long, value_name = "PID")]
+    broker_pid: Option<u32>,
+    /// The PostgreSQL server's first process, where its port does not tell.
+    #[arg(long, value_name = "PID")]
+    postgres_pid: Option<u32>,
+    /// Ends after so many seconds in any case.
+    #[arg(long, default_value_t = 900, value_name = "SECONDS")]
+    limit: u64,
+}
+
+/// Why a benchmark came to nothing.
+#[derive(Debug, thiserror::Error)]
+enum BenchError {
+    #[error("{0}")]
+    Io(#[from] std::io::Error),
+    #[error("{0}")]
+    Config(Problems),
+    #[error("{0}")]
+    Usage(&'static str),
+    #[error(transparent)]
+    App(#[from] AppError),
+    #[error(transparent)]
+    Kafka(#[from] KafkaError),
+    #[error("PostgreSQL")]
+    Sql(#[from] sqlx::Error),
+    #[error("the store")]
+    Store(#[from] crate::store::StoreError),
+    #[error("a thread of the benchmark panicked")]
+    Panicked,
+    #[error("the worker did not finish {0}; its last lines:\n{1}")]
+    Unfinished(&'static str, String),
+}
+
+/// The embedded broker loses what lags by more than about 5 MB a partition.
+const EMBEDDED_WINDOW: u64 = 1_500;
+
+/// Enough to keep two cores busy; beyond it only waiting times grow.
+const WINDOW: u64 = 4_000;
+
+/// A cold broker costs several times as much as a warm one: its code is compiled while it runs.
+const WARM: u64 = 20_000;
+
+/// There is no compiler to warm in this process.
+const EMBEDDED_WARM: u64 = 2_000;
 
 /// Runs it.
-pub fn run(_: Args) -> Exit {
-    Exit::Usage
+pub fn run(args: Args) -> Exit {
+    let filter = tracing_subscriber::EnvFilter::new("warn,lacuna::app::connect=error");
+    tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr)
+        .try_init()
+        .unwrap_or_default();
+    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => {
+            eprintln!("{error}");
+            return Exit::NotSo;
+        }
+    };
+    let json = args.json;
+    let ended = runtime.block_on(bench(args));
+    // Whatever the Kafka client has not ended by now ends with the process.
+    runtime.shutdown_background();
+    match ended {
+        Ok(figures) => {
+            if json {
+                println!("{}", report::json(&figures))
+            } else {
+                report::print(&figures)
+            }
+            if figures.is_complete() {
+                Exit::Ok
+            } else {
+                Exit::NotSo
+            }
+        }
+        Err(error) => {
+            eprintln!("{}", with_sources(&error));
+            match error {
+                BenchError::Config(_) | BenchError::Usage(_) => Exit::Usage,
+                BenchError::Sql(_) => Exit::Unreachable,
+                BenchError::App(error) if error.is_unreachable() => Exit::Unreachable,
+                BenchError::Kafka(KafkaError::Unreachable { .. } | KafkaError::Client { .. }) => {
+                    Exit::Unreachable
+                }
+                _ => Exit::NotSo,
+            }
+        }
+    }
+}
+
+fn with_sources(error: &dyn std::error::Error) -> String {
+    std::iter::successors(error.source(), |error| error.source())
+        .fold(error.to_string(), |text, source| format!("{text}: {source}"))
+}
+
+async fn bench(args: Args) -> Result<Figures, BenchError> {
+    let interrupt = Interrupt::listen();
+    let mut deployment = if args.embedded {
+        Deployment::embedded(args.processors).await?
+    } else {
+        Deployment::beside(&base(&args)?, args.processors).await?
+    };
+    let measured = measure(&args, &mut deployment, &interrupt).await;
+    if let Err(error) = deployment.remove().await {
+        eprintln!(
+            "what the benchmark made could not be removed: {}",
+            with_sources(&error)
+        );
+    }
+    measured
+}
+
+/// The configuration whose connections are used.
+fn base(args: &Args) -> Result<Config, BenchError> {
+    let (Some(kafka), Some(postgres)) = (&args.kafka, &args.postgres) else {
+        return Config::load(&args.config).map_err(BenchError::Config);
+    };
+    let quoted = |text: &str| toml_edit::Value::from(text).to_string();
+    let text = format!(
+        "[kafka]\nbootstrap_servers = {}\n[store]\nurl = {}\n",
+        quoted(kafka),
+        quoted(postgres)
+    );
+    let config = Config::read_text("the command line", std::path::Path::new(""), &text, &|_| None);
+    let config = config.map_err(BenchError::Config)?;
+    match (&config.kafka.bootstrap_servers, &config.store.url) {
+        (Brokers::Servers(_), StoreUrl::Postgres(_)) => Ok(config),
+        _ => Err(BenchError::Usage(
+            "expected a broker and a PostgreSQL: --embedded measures the other pair",
+        )),
+    }
+}
+
+async fn measure(
+    args: &Args,
+    deployment: &mut Deployment,
+    interrupt: &Interrupt,
+) -> Result<Figures, BenchError> {
+    let parts = parts(args, deployment);
+    let character = Character::Spread {
+        within: Duration::from_millis(args.spread),
+    };
+    let simulated = (1..=args.processors)
+        .map(|n| Simulated {
+            topic: format!(
+                "{}{}",
+                deployment.topics.tasks_prefix,
+                deployment::processor_id(n)
+            ),
+            character,
+        })
+        .collect();
+    let fleet = Fleet::start(
+        &deployment.cluster,
+        &format!("{}.processors", deployment.topics.acks),
+        simulated,
+        1,
+    )?;
+    let (cluster, topics) = (deployment.cluster.clone(), deployment.topics.clone());
+    let driver = tokio::task::spawn_blocking(move || {
+        Driver::new(&cluster, &topics.commands, &topics.status, rand::random())
+    });
+    let driver = driver.await.map_err(|_| BenchError::Panicked)??;
+    let mut bench = measure::Bench {
+        deployment,
+        parts,
+        driver: Some(driver),
+        interrupt,
+        quiet: args.json,
+    };
+    let figures = bench.run(&loads(args), args.processors, args.floor).await;
+    tokio::task::spawn_blocking(move || fleet.stop())
+        .await
+        .map_err(|_| BenchError::Panicked)??;
+    figures
+}
+
+/// The load that warms, and the one that is measured.
+fn loads(args: &Args) -> (Load, Load) {
+    let (window, warm) = if args.embedded {
+        (EMBEDDED_WINDOW, EMBEDDED_WARM)
+    } else {
+        (WINDOW, WARM)
+    };
+    let measured = Load {
+        requests: args.requests,
+        rate: args.rate,
+        window: usize::try_from(args.window.unwrap_or(window)).unwrap_or(usize::MAX),
+        // Processors that answer late are waited for, and then some.
+        patience: Duration::from_secs(30) + Duration::from_millis(args.spread),
+        limit: Duration::from_secs(args.limit),
+    };
+    // Whatever is measured later, broker and worker are warmed by what the machine can carry. One request at the least
+    // shows that the worker is up.
+    let warm = Load {
+        requests: args.warm.unwrap_or(warm).max(1),
+        rate: None,
+        window: usize::try_from(window).unwrap_or(usize::MAX),
+        ..measured.clone()
+    };
+    (warm, measured)
+}
+
+/// The processes whose CPU time is told apart.
+fn parts(args: &Args, deployment: &Deployment) -> Parts {
+    let listening = |address: Option<u16>| address.and_then(Process::listening_on);
+    let servers = deployment.cluster.servers.split(',').next();
+    let broker_port = servers.and_then(|server| server.rsplit_once(':')?.1.parse().ok());
+    let postgres_port = deployment
+        .postgres
+        .as_ref()
+        .and_then(|url| url.parse::<sqlx::postgres::PgConnectOptions>().ok())
+        .map(|options| options.get_port());
+    let broker = args.broker_pid.map(Process).or_else(|| listening(broker_port));
+    Parts {
+        worker: deployment.worker(),
+        // The embedded broker is a part of this process.
+        broker: broker.filter(|broker| *broker != Process::own()),
+        database: args
+            .postgres_pid
+            .map(Process)
+            .or_else(|| listening(postgres_port)),
+        own: Process::own(),
+    }
+}
+
+fn positive(text: &str) -> Result<f64, String> {
+    match text.parse::<f64>() {
+        Ok(rate) if rate > 0.0 && rate.is_finite() => Ok(rate),
+        _ => Err("expected a number above 0".to_owned()),
+    }
 }

@@ -5,18 +5,10 @@ mod progress;
 mod stage;
 mod story;
 
-use std::{
-    io::IsTerminal,
-    ops::ControlFlow,
-    sync::{
-        Arc,
-        atomic::{AtomicBool, Ordering},
-    },
-    time::Duration,
-};
+use std::{io::IsTerminal, ops::ControlFlow, time::Duration};
 
-use self::{progress::Show, stage::Folder};
-use super::Exit;
+use self::progress::Show;
+use super::{Exit, folder::Folder, interrupt::Interrupt};
 use crate::{
     app::{self, AppError, Roles, Running},
     clock::{Clock, Stopwatch},
@@ -99,7 +91,7 @@ pub fn run(args: Args) -> Exit {
 async fn demonstrate(args: &Args) -> Result<Exit, DemoError> {
     let watch = Stopwatch::start();
     println!("Lacuna's demonstration: an in-process Kafka broker and a SQLite file, both gone afterwards.");
-    let folder = Folder::create()?;
+    let folder = Folder::create("demo")?;
     let config = stage::prepare(&folder)?;
     let topics = config.kafka.topics.clone();
     let running = app::start(config.clone(), Roles::ALL, Clock::System).await?;
@@ -121,11 +113,11 @@ async fn demonstrate(args: &Args) -> Result<Exit, DemoError> {
         topics.commands,
         stage::PROCESSORS.len()
     );
-    let interrupted = watch_interrupt();
-    let (report, fleet) = drive(args, &cluster, &config, fleet, &running, &interrupted).await?;
+    let interrupt = Interrupt::listen();
+    let (report, fleet) = drive(args, &cluster, &config, fleet, &running, &interrupt).await?;
     let complete = tell(args, &running, &report, watch).await?;
-    if args.keep && !interrupted.load(Ordering::Relaxed) && !running.shutdown.is_cancelled() {
-        keep(&running, &interrupted).await;
+    if args.keep && !interrupt.is_set() && !running.shutdown.is_cancelled() {
+        keep(&running, &interrupt).await;
     }
     tokio::task::spawn_blocking(move || fleet.stop())
         .await
@@ -141,7 +133,7 @@ async fn drive(
     config: &Config,
     fleet: Fleet,
     running: &Running,
-    interrupted: &Arc<AtomicBool>,
+    interrupt: &Interrupt,
 ) -> Result<(Report, Fleet), DemoError> {
     let load = Load {
         requests: args.requests,
@@ -151,14 +143,14 @@ async fn drive(
         limit: Duration::from_secs(600),
     };
     let (cluster, topics, seed) = (cluster.clone(), config.kafka.topics.clone(), args.seed);
-    let (interrupted, shutdown) = (Arc::clone(interrupted), running.shutdown.clone());
+    let (interrupt, shutdown) = (interrupt.clone(), running.shutdown.clone());
     let requests = args.requests;
     let driven = tokio::task::spawn_blocking(move || {
         let mut driver = Driver::new(&cluster, &topics.commands, &topics.status, seed)?;
         let mut show = Show::new(requests, std::io::stderr().is_terminal());
         let report = driver.run(&load, &mut |progress| {
             show.update(progress, &fleet);
-            let over = interrupted.load(Ordering::Relaxed) || shutdown.is_cancelled() || !fleet.is_running();
+            let over = interrupt.is_set() || shutdown.is_cancelled() || !fleet.is_running();
             if over {
                 ControlFlow::Break(())
             } else {
@@ -200,7 +192,7 @@ async fn tell(args: &Args, running: &Running, report: &Report, watch: Stopwatch)
     Ok(complete)
 }
 
-async fn keep(running: &Running, interrupted: &Arc<AtomicBool>) {
+async fn keep(running: &Running, interrupt: &Interrupt) {
     println!("\nStill running:");
     if let Some(address) = running.http {
         println!("  http://{address}/          the console");
@@ -212,28 +204,7 @@ async fn keep(running: &Running, interrupted: &Arc<AtomicBool>) {
     );
     println!("Ctrl-C ends it, and nothing of it stays.");
     // A flag and not the signal itself: the same handler serves the whole demonstration.
-    while !interrupted.load(Ordering::Relaxed) && !running.shutdown.is_cancelled() {
+    while !interrupt.is_set() && !running.shutdown.is_cancelled() {
         tokio::time::sleep(Duration::from_millis(100)).await;
     }
-}
-
-/// Ctrl-C and SIGTERM end the demonstration in good order, so that its folder goes too.
-fn watch_interrupt() -> Arc<AtomicBool> {
-    let interrupted = Arc::new(AtomicBool::new(false));
-    let flag = Arc::clone(&interrupted);
-    tokio::spawn(async move {
-        let term = async {
-            match tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate()) {
-                Ok(mut term) => drop(term.recv().await),
-                Err(_) => std::future::pending().await,
-            }
-        };
-        tokio::select! {
-            // An error means that there is no such signal here: then only the other one ends it.
-            _ = tokio::signal::ctrl_c() => {}
-            () = term => {}
-        }
-        flag.store(true, Ordering::Relaxed);
-    });
-    interrupted
 }

@@ -8,6 +8,8 @@ pub mod check;
 pub mod dead_letters;
 pub mod demo;
 mod failure;
+mod folder;
+mod interrupt;
 pub mod keys;
 pub mod migrate;
 mod output;

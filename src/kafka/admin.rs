@@ -140,4 +140,30 @@ impl Admin {
         }
         Ok(made)
     }
+
+    /// Deletes these topics with everything in them. For benchmarks and tests, which make topics of their own.
+    pub async fn delete(&self, topics: &[String]) -> Result<(), KafkaError> {
+        if topics.is_empty() {
+            return Ok(());
+        }
+        let names: Vec<&str> = topics.iter().map(String::as_str).collect();
+        let options = AdminOptions::new()
+            .operation_timeout(Some(PATIENCE))
+            .request_timeout(Some(PATIENCE));
+        let results = self
+            .client
+            .delete_topics(&names, &options)
+            .await
+            .map_err(while_doing("deleting topics"))?;
+        for result in results {
+            if let Err((_, code)) = result {
+                let source = rdkafka::error::KafkaError::AdminOp(code);
+                return Err(KafkaError::Client {
+                    doing: "deleting a topic",
+                    source,
+                });
+            }
+        }
+        Ok(())
+    }
 }

@@ -58,7 +58,7 @@ impl Serialize for Text<'_> {
 }
 
 /// An id that sorts by time, whose chance comes from the simulation's seed.
-pub(super) fn id_at(now: At, random: &mut Random) -> Uuid {
+pub fn id_at(now: At, random: &mut Random) -> Uuid {
     let mut chance = [0; 10];
     let (high, low) = chance.split_at_mut(2);
     low.copy_from_slice(&random.next().to_be_bytes());

@@ -18,6 +18,7 @@ pub mod random;
 const SESSION: std::time::Duration = std::time::Duration::from_secs(45);
 
 pub use character::Character;
+pub use command::id_at;
 pub use driver::{Driver, Load, Progress, Report};
 pub use fleet::{Fleet, Simulated, Tally};
 pub use histogram::Histogram;

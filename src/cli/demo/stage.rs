@@ -1,13 +1,9 @@
 //! What a demonstration is set up with: a folder, a configuration, a registry.
 
-use std::{
-    fs,
-    path::{Path, PathBuf},
-    time::Duration,
-};
+use std::{fs, time::Duration};
 
 use super::DemoError;
-use crate::{config::Config, sim::Character};
+use crate::{cli::folder::Folder, config::Config, sim::Character};
 
 /// A simulated processor of the demonstration.
 pub(super) struct Processor {
@@ -77,32 +73,6 @@ pub(super) const PROCESSORS: [Processor; 6] = [
         },
     },
 ];
-
-/// A temporary folder that goes when it is dropped.
-pub(super) struct Folder(PathBuf);
-
-impl Folder {
-    /// Makes one that nobody else can look into.
-    pub(super) fn create() -> std::io::Result<Self> {
-        use std::os::unix::fs::DirBuilderExt;
-        let name = format!("lacuna-demo-{}", hex::encode(rand::random::<[u8; 8]>()));
-        let path = std::env::temp_dir().join(name);
-        fs::DirBuilder::new().mode(0o700).create(&path)?;
-        Ok(Self(path))
-    }
-
-    fn path(&self) -> &Path {
-        &self.0
-    }
-}
-
-impl Drop for Folder {
-    fn drop(&mut self) {
-        if let Err(error) = fs::remove_dir_all(&self.0) {
-            tracing::warn!(%error, folder = %self.0.display(), "a temporary folder stays behind");
-        }
-    }
-}
 
 /// Writes the registry and reads the configuration.
 pub(super) fn prepare(folder: &Folder) -> Result<Config, DemoError> {
