@@ -96,16 +96,17 @@ fn planned(processor: &Processor, opening: &Opening, concerned: &[&Processor], s
         TaskState::Exempt {
             basis: basis(exclusion.basis.as_str()),
         }
-    } else if action.is_none() {
-        TaskState::Abandoned {
-            cause: AbandonCause::Unsupported,
-        }
     } else if identities.is_empty() {
+        // Before all else: an operator may have an abandoned task sent, and a task must never go out that names nobody.
         match processor.missing_identity {
             MissingIdentity::Block => TaskState::WithoutIdentity,
             MissingIdentity::Exempt => TaskState::Exempt {
                 basis: basis(NO_IDENTITY),
             },
+        }
+    } else if action.is_none() {
+        TaskState::Abandoned {
+            cause: AbandonCause::Unsupported,
         }
     } else if after.is_empty() {
         TaskState::Ready { due: start }

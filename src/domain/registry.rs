@@ -53,7 +53,7 @@ pub struct Processor {
     pub accept_anonymized: bool,
     /// The fields of evidence without which an ack does not settle.
     pub require_evidence: Vec<EvidenceField>,
-    /// The purposes it processes for; empty: all.
+    /// The purposes it processes for; empty: none that a command could be limited to.
     pub purposes: Vec<Label>,
     /// The categories of data it holds; empty: all.
     pub categories: Vec<Label>,

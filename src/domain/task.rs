@@ -125,6 +125,8 @@ pub enum TaskEvent {
     },
     /// Proved.
     Settled {
+        /// The attempt whose answer it was: the current one, or an earlier one that was late.
+        attempt: u32,
         /// How.
         proof: Proof,
         /// When the proof was received.
@@ -200,7 +202,7 @@ impl Task {
                 | S::Ready { .. }
                 | S::Parked { .. }
                 | S::Abandoned { .. },
-                E::Settled { proof, at },
+                E::Settled { proof, at, .. },
             ) => S::Done {
                 proof: *proof,
                 at: *at,
@@ -256,6 +258,11 @@ impl Task {
             TaskEvent::Retained { .. } | TaskEvent::RetainedForGood { .. } => {
                 self.answered = Some(Outcome::Retained)
             }
+            TaskEvent::Settled { attempt, proof, .. } if *attempt == self.attempt => {
+                self.answered = Some(proof.outcome());
+            }
+            // What the current attempt is answered later repeats it or is stale.
+            TaskEvent::Settled { .. } => {}
             TaskEvent::Retried { .. } => {
                 self.generation += 1;
                 self.attempt = 0;
@@ -264,7 +271,6 @@ impl Task {
             }
             TaskEvent::Unblocked { .. }
             | TaskEvent::Woken { .. }
-            | TaskEvent::Settled { .. }
             | TaskEvent::Waived
             | TaskEvent::Cancelled => {}
         }
@@ -387,6 +393,7 @@ pub(crate) mod tests {
                 due: T,
             },
             TaskEvent::Settled {
+                attempt: 1,
                 proof: Proof::Erased,
                 at: T,
             },

@@ -174,6 +174,33 @@ words! {
     Proof { Erased = 1 "erased", Anonymized = 2 "anonymized", NotFound = 3 "not_found", Expired = 4 "expired" }
 }
 
+impl Proof {
+    /// The answer that is such a proof.
+    pub const fn outcome(self) -> Outcome {
+        match self {
+            Self::Erased | Self::Expired => Outcome::Erased,
+            Self::Anonymized => Outcome::Anonymized,
+            Self::NotFound => Outcome::NotFound,
+        }
+    }
+}
+
+impl Outcome {
+    /// Whether it settles a task.
+    pub const fn is_success(self) -> bool {
+        match self {
+            Self::Erased | Self::Anonymized | Self::NotFound | Self::Absent => true,
+            Self::Accepted
+            | Self::Retained
+            | Self::Partial
+            | Self::Failed
+            | Self::Rejected
+            | Self::Unsupported
+            | Self::Present => false,
+        }
+    }
+}
+
 words! {
     /// The name of a task's state, as lists and metrics show it.
     TaskStateName {

@@ -88,10 +88,14 @@ impl Request {
         let answer = effective(task, &ack.answer, ack.evidence.as_ref(), registered);
         let current = ack.attempt == task.attempt;
         if let Effective::Success(proof) = answer {
+            // Two attempts may both succeed, each in its own way: what one has erased the next one does not find. One
+            // attempt that says two things contradicts itself.
+            let by_this_one = current && task.answered.is_some_and(Outcome::is_success);
             return match &task.state {
-                TaskState::Done { proof: settled, .. } if *settled == proof || !current => Ok(None),
+                TaskState::Done { proof: settled, .. } if *settled == proof || !by_this_one => Ok(None),
                 TaskState::Done { .. } => Err(AckRefusal::Stale),
                 _ => Ok(Some(TaskEvent::Settled {
+                    attempt: ack.attempt,
                     proof,
                     at: context.now,
                 })),
@@ -128,6 +132,7 @@ impl Request {
         let task = self.task(ordinal);
         match answer {
             Effective::Success(proof) => TaskEvent::Settled {
+                attempt: task.attempt,
                 proof,
                 at: context.now,
             },
@@ -142,9 +147,15 @@ impl Request {
                     context.now.plus(timeout)
                 }),
             },
+            // A date that has passed keeps nothing any more: asked again, but not in a circle without a pause.
             Effective::Retained(Retained {
                 until: Some(until), ..
-            }) => TaskEvent::Retained { until: *until },
+            }) => {
+                let soonest = context.now.plus(self.pause_before_next(ordinal, None, context));
+                TaskEvent::Retained {
+                    until: if *until > context.now { *until } else { soonest },
+                }
+            }
             Effective::Retained(Retained {
                 until: None, basis, ..
             }) => TaskEvent::RetainedForGood { basis: basis.clone() },

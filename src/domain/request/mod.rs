@@ -12,6 +12,9 @@ pub mod standing;
 pub mod waiting;
 pub mod wake;
 
+#[cfg(test)]
+mod tests;
+
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
@@ -217,14 +220,21 @@ impl Request {
                     .iter()
                     .all(|earlier| self.task(*earlier).state.lets_others_go())
             {
-                let due = self
-                    .head
-                    .not_before
-                    .map_or(context.now, |gate| gate.max(context.now));
-                self.happen(ordinal, TaskEvent::Unblocked { due }, trail)?;
+                self.happen(
+                    ordinal,
+                    TaskEvent::Unblocked {
+                        due: self.gate_or(context.now),
+                    },
+                    trail,
+                )?;
             }
         }
         Ok(())
+    }
+
+    /// Invariant 3: now, or the date before which nothing may be sent.
+    fn gate_or(&self, now: At) -> At {
+        self.head.not_before.map_or(now, |gate| gate.max(now))
     }
 
     /// Derives everything that follows from a change: opened tasks, sends, flags, status, shredding, the next wake-up.

@@ -59,7 +59,13 @@ impl Request {
             return Err(Refused::WrongState);
         }
         let mut trail = acted_by(Some(actor));
-        self.happen(ordinal, TaskEvent::Retried { due: context.now }, &mut trail)?;
+        self.happen(
+            ordinal,
+            TaskEvent::Retried {
+                due: self.gate_or(context.now),
+            },
+            &mut trail,
+        )?;
         self.conclude(context, &mut trail)?;
         self.revision += 1;
         Ok(trail)

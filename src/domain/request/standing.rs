@@ -1,5 +1,7 @@
 //! Where a request stands: what follows from its tasks and the time, never the other way round.
 
+use std::time::Duration;
+
 use super::{Context, Request, Trail};
 use crate::domain::{
     entry::Entry,
@@ -9,7 +11,10 @@ use crate::domain::{
 };
 
 /// How often a request is looked at that no date will change.
-const LOOK_EVERY: std::time::Duration = std::time::Duration::from_secs(24 * 3600);
+const LOOK_EVERY: Duration = Duration::from_secs(24 * 3600);
+/// How often a request is looked at that waits for its processor to be registered again: soon enough for whoever
+/// mends the registry, and rare enough for as many requests as there are.
+const LOOK_FOR_PROCESSOR_EVERY: Duration = Duration::from_secs(3600);
 
 /// The counts that a status shows.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -125,11 +130,11 @@ impl Request {
             (self.life.overdue, self.life.at_risk, self.life.needs_attention) = (false, false, false);
             return;
         }
-        self.life.live_clean_at = if self.is_live_clean() {
-            self.life.live_clean_at.or(Some(context.now))
-        } else {
-            None
-        };
+        // Kept from then on: what still moves afterwards was parked, and a deferral that slips is not an overdue request.
+        self.life.live_clean_at = self
+            .life
+            .live_clean_at
+            .or_else(|| self.is_live_clean().then_some(context.now));
         let clean = self.life.live_clean_at.is_some();
         let overdue = !clean && context.now > self.head.deadline;
         if overdue && !self.life.overdue {
@@ -147,7 +152,8 @@ impl Request {
         self.life.needs_attention = !self.life.status.is_final() && self.wants_attention(context);
     }
 
-    fn nobody_was_asked(&self) -> bool {
+    /// Whether every task was exempt from the start.
+    pub(super) fn nobody_was_asked(&self) -> bool {
         self.tasks
             .iter()
             .all(|task| matches!(task.state, TaskState::Exempt { .. }) && !task.was_sent())
@@ -164,11 +170,7 @@ impl Request {
     }
 
     fn wants_attention(&self, context: &Context<'_>) -> bool {
-        let nothing_can_go = self
-            .tasks
-            .iter()
-            .all(|task| matches!(task.state, TaskState::Exempt { .. }));
-        nothing_can_go
+        self.nobody_was_asked()
             || self.tasks.iter().any(|task| match &task.state {
                 TaskState::WithoutIdentity | TaskState::Abandoned { .. } => true,
                 TaskState::Accepted { expected_by, .. } => *expected_by <= context.now,
@@ -214,12 +216,15 @@ impl Request {
             }
         };
         for task in &self.tasks {
-            let at = task.state.wake_at();
-            // An acceptance that has run out, and a task that cannot be sent, have raised attention already: waking
-            // again would find nothing new.
-            let spent = at.is_some_and(|at| at <= context.now)
-                && matches!(task.state, TaskState::Accepted { .. } | TaskState::Ready { .. });
-            consider(at.filter(|_| !spent));
+            consider(match &task.state {
+                // An acceptance that has run out has raised attention already: waking again would find nothing new.
+                TaskState::Accepted { expected_by, .. } if *expected_by <= context.now => None,
+                // What is due and was not sent has no processor.
+                TaskState::Ready { due } if *due <= context.now => {
+                    Some(context.now.plus(LOOK_FOR_PROCESSOR_EVERY))
+                }
+                state => state.wake_at(),
+            });
         }
         if self.life.status == Status::Scheduled {
             consider(self.head.not_before);

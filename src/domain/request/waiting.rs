@@ -22,18 +22,25 @@ pub struct Waiting<'a> {
 }
 
 impl Request {
-    /// Everything that is not done, gates first, then the tasks in the order of the plan.
+    /// Everything that is not done, what concerns the whole request first, then the tasks in the order of the plan.
     pub fn waiting_for(&self) -> Vec<Waiting<'_>> {
         if self.life.status.is_final() {
             return Vec::new();
         }
-        let gate = (self.life.status == Status::Scheduled).then_some(Waiting {
+        let of_request = |why, until| Waiting {
             processor: None,
             state: None,
-            why: Why::NotBefore,
-            until: self.head.not_before,
-        });
+            why,
+            until,
+        };
+        let gate =
+            (self.life.status == Status::Scheduled).then(|| of_request(Why::NotBefore, self.head.not_before));
+        // A plan of exempt tasks alone waits for nobody but a person.
+        let person = self
+            .nobody_was_asked()
+            .then(|| of_request(Why::NeedsAttention, None));
         gate.into_iter()
+            .chain(person)
             .chain(self.tasks.iter().filter_map(|task| self.waits(task)))
             .collect()
     }
