@@ -158,7 +158,7 @@ async fn the_ledgers_entries_are_readable() {
     assert_eq!(leaves[0]["entries"][0]["processors"], json!(["crm", "stats"]));
     assert_eq!(leaves[0]["entries"][0]["commitment"].as_str().unwrap().len(), 64);
     assert_eq!(kinds(&leaves[1]), ["task", "evidence"]);
-    let settled = json!({ "type": "settled", "proof": "erased", "at": "2026-11-21T12:00:00Z" });
+    let settled = json!({ "type": "settled", "attempt": 1, "proof": "erased", "at": "2026-11-21T12:00:00Z" });
     assert_eq!(leaves[1]["entries"][0]["event"], settled);
     assert_eq!(leaves[1]["entries"][0]["task_id"], task["task_id"]);
     assert_eq!(kinds(&leaves[2]), ["acted_by", "task", "status", "shredded"]);
