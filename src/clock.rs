@@ -18,7 +18,10 @@ pub enum Clock {
 
 impl Clock {
     /// Now.
-    #[expect(clippy::disallowed_methods, reason = "this is the one place that reads the wall clock")]
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "this is the one place that reads the wall clock"
+    )]
     pub fn now(&self) -> At {
         match self {
             Self::System => jiff::Timestamp::now().into(),
@@ -60,7 +63,10 @@ pub struct Stopwatch(std::time::Instant);
 
 impl Stopwatch {
     /// Starts measuring.
-    #[expect(clippy::disallowed_methods, reason = "this is the one place that reads the monotonic clock")]
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "this is the one place that reads the monotonic clock"
+    )]
     pub fn start() -> Self {
         Self(std::time::Instant::now())
     }

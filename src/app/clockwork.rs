@@ -3,11 +3,11 @@
 use std::time::Duration;
 
 use crate::{
-    app::Readiness,
     clock::Stopwatch,
     domain::time::At,
     engine::EngineError,
     kafka::{KafkaError, landing::Lander},
+    telemetry::readiness::Readiness,
 };
 
 /// How often the agenda looks.
@@ -30,7 +30,10 @@ pub(super) async fn run(lander: Lander, readiness: Readiness) -> Result<(), Kafk
                 readiness.not_ready("agenda", why);
             }
             Err(Stopped::Failed(error)) => {
-                tracing::warn!(error = &error as &dyn std::error::Error, "a turn of the agenda failed");
+                tracing::warn!(
+                    error = &error as &dyn std::error::Error,
+                    "a turn of the agenda failed"
+                );
                 readiness.not_ready("agenda", error.to_string());
             }
         }
@@ -58,7 +61,9 @@ async fn turn(lander: &Lander, watch: &mut Watch) -> Result<(), Stopped> {
     let engine = &lander.engine;
     let now = if engine.clock.is_system() {
         let database = engine.store.now().await.map_err(EngineError::from)?;
-        watch.check(engine.clock.now(), database).map_err(Stopped::Clock)?;
+        watch
+            .check(engine.clock.now(), database)
+            .map_err(Stopped::Clock)?;
         database
     } else {
         engine.clock.now()
@@ -73,7 +78,10 @@ async fn turn(lander: &Lander, watch: &mut Watch) -> Result<(), Stopped> {
             break;
         }
     }
-    let before = At::from_millis(now.millis().saturating_sub(i64::try_from(OUTBOX_AGE.as_millis()).unwrap_or(0)));
+    let before = At::from_millis(
+        now.millis()
+            .saturating_sub(i64::try_from(OUTBOX_AGE.as_millis()).unwrap_or(0)),
+    );
     let unproduced = engine.unproduced(before).await?;
     if !unproduced.is_empty() {
         tracing::info!(requests = unproduced.len(), "producing what the outbox remembers");
@@ -93,7 +101,10 @@ struct Watch {
 
 impl Watch {
     fn new(now: At) -> Self {
-        Self { wall: now, monotonic: Stopwatch::start() }
+        Self {
+            wall: now,
+            monotonic: Stopwatch::start(),
+        }
     }
 
     fn check(&mut self, now: At, database: At) -> Result<(), &'static str> {
@@ -125,7 +136,10 @@ mod tests {
         assert!(watch.check(start, start.plus(Duration::from_secs(59))).is_ok());
         assert!(watch.check(start, start.plus(Duration::from_secs(61))).is_err());
         let jumped = start.plus(Duration::from_secs(3600));
-        assert!(watch.check(jumped, jumped).is_err(), "an hour has not passed on the monotonic clock");
+        assert!(
+            watch.check(jumped, jumped).is_err(),
+            "an hour has not passed on the monotonic clock"
+        );
         assert!(watch.check(jumped, jumped).is_ok(), "the new time stays");
     }
 }

@@ -1,6 +1,10 @@
 //! Connecting: Kafka, the store, the vault, the registry. Whatever is missing is named.
 
-use std::{collections::BTreeSet, path::Path, sync::Arc};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    path::Path,
+    sync::Arc,
+};
 
 use crate::{
     app::{AppError, topics},
@@ -56,7 +60,6 @@ pub fn open_engine(
 ) -> Result<Engine, AppError> {
     let vault = open_vault(config, &clock)?;
     let topics = &config.kafka.topics;
-    let scheme = if config.http.tls.is_some() { "https" } else { "http" };
     let now = clock.now();
     let settings = Settings {
         topics: Topics {
@@ -65,7 +68,7 @@ pub fn open_engine(
             dead_letters: Arc::from(topics.dead_letters.as_str()),
             tasks_prefix: topics.tasks_prefix.clone(),
         },
-        ack_url: format!("{scheme}://{}/v1/acks", config.http.listen),
+        ack_url: config.http.url("/v1/acks"),
         region: config.region.clone(),
         tenant_default: config.tenant_default.clone(),
         rules: Rules {
@@ -73,7 +76,11 @@ pub fn open_engine(
             calendar: config.policy.calendar.clone(),
             at_risk: config.policy.at_risk,
         },
-        keep_after_completion: config.vault.keep_after_completion.add_to(now, &config.policy.calendar.zone).since(now),
+        keep_after_completion: config
+            .vault
+            .keep_after_completion
+            .add_to(now, &config.policy.calendar.zone)
+            .since(now),
         cluster,
     };
     // Few enough to sum quickly, enough that two workers seldom share one.
@@ -105,12 +112,18 @@ pub async fn connect(config: &Config, clock: Clock, metrics: Arc<Metrics>) -> Re
     }
     config.check_registry(&registry).map_err(AppError::Config)?;
     check_topics(config, &cluster, &registry, &engine).await?;
-    Ok(Connected { engine, cluster, embedded })
+    Ok(Connected {
+        engine,
+        cluster,
+        embedded,
+    })
 }
 
 async fn cluster_id(cluster: &Cluster) -> Result<String, KafkaError> {
     let asked = cluster.clone();
-    tokio::task::spawn_blocking(move || asked.id()).await.map_err(|_| KafkaError::Ended("connecting"))?
+    tokio::task::spawn_blocking(move || asked.id())
+        .await
+        .map_err(|_| KafkaError::Ended("connecting"))?
 }
 
 /// The registry that the store holds, and where it holds none, the file's.
@@ -121,26 +134,49 @@ async fn active_registry(store: &dyn Store, path: &Path) -> Result<(bool, Regist
     }
 }
 
-fn connect_kafka(config: &Config, registry: &Registry) -> Result<(Cluster, Option<EmbeddedBroker>), AppError> {
-    let properties = config
+fn kafka_properties(config: &Config) -> BTreeMap<String, String> {
+    config
         .kafka
         .properties
         .iter()
         .map(|(name, value)| (name.clone(), value.expose().to_owned()))
-        .collect();
-    Ok(match &config.kafka.bootstrap_servers {
-        Brokers::Servers(servers) => (Cluster { servers: servers.clone(), properties }, None),
-        Brokers::Embedded => {
-            let topics = topics::needed(&config.kafka.topics, registry);
-            let broker =
-                EmbeddedBroker::start(topics.into_iter().map(|topic| (topic.name, topic.partitions)).collect())?;
-            tracing::warn!(
-                servers = broker.servers(),
-                "the embedded broker holds everything in memory: commands and acks are lost with this process"
-            );
-            (Cluster { servers: broker.servers().to_owned(), properties }, Some(broker))
-        }
-    })
+        .collect()
+}
+
+/// Where Kafka is; `None`: only in the process of `lacuna serve`.
+pub fn remote_cluster(config: &Config) -> Option<Cluster> {
+    match &config.kafka.bootstrap_servers {
+        Brokers::Servers(servers) => Some(Cluster {
+            servers: servers.clone(),
+            properties: kafka_properties(config),
+        }),
+        Brokers::Embedded => None,
+    }
+}
+
+fn connect_kafka(
+    config: &Config,
+    registry: &Registry,
+) -> Result<(Cluster, Option<EmbeddedBroker>), AppError> {
+    if let Some(cluster) = remote_cluster(config) {
+        return Ok((cluster, None));
+    }
+    let topics = topics::needed(&config.kafka.topics, registry);
+    let broker = EmbeddedBroker::start(
+        topics
+            .into_iter()
+            .map(|topic| (topic.name, topic.partitions))
+            .collect(),
+    )?;
+    tracing::warn!(
+        servers = broker.servers(),
+        "the embedded broker holds everything in memory: commands and acks are lost with this process"
+    );
+    let cluster = Cluster {
+        servers: broker.servers().to_owned(),
+        properties: kafka_properties(config),
+    };
+    Ok((cluster, Some(broker)))
 }
 
 async fn check_topics(

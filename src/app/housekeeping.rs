@@ -9,10 +9,10 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    app::Readiness,
     config::{Config, registry_file},
     engine::{Engine, EngineError, outputs::Emission, registry::Applied},
     kafka::{KafkaError, landing::Lander},
+    telemetry::readiness::Readiness,
 };
 
 /// How often the store is asked for a newer registry.
@@ -64,7 +64,9 @@ async fn reload(engine: &Engine, config: &Config) {
     match registry_file::read(&config.registry.path) {
         Ok(registry) => match engine.apply_registry(&registry).await {
             Ok(Applied::Activated(revision)) => tracing::info!(revision, "the registry file is active now"),
-            Ok(Applied::Unchanged(revision)) => tracing::info!(revision, "the registry file was active already"),
+            Ok(Applied::Unchanged(revision)) => {
+                tracing::info!(revision, "the registry file was active already")
+            }
             Err(error) => tracing::error!(%error, "the registry file could not be activated"),
         },
         Err(problems) => tracing::error!(%problems, "the registry file is not valid: the active one stays"),
@@ -73,7 +75,10 @@ async fn reload(engine: &Engine, config: &Config) {
 }
 
 /// Produces what HTTP calls have decided. An outbox row remembers whatever does not get through.
-pub(super) async fn land_emissions(lander: Lander, mut emissions: mpsc::Receiver<Emission>) -> Result<(), KafkaError> {
+pub(super) async fn land_emissions(
+    lander: Lander,
+    mut emissions: mpsc::Receiver<Emission>,
+) -> Result<(), KafkaError> {
     loop {
         let emission = tokio::select! {
             emission = emissions.recv() => emission,

@@ -4,6 +4,7 @@
 mod clockwork;
 mod connect;
 mod housekeeping;
+pub mod startup;
 pub mod topics;
 
 use std::{
@@ -15,22 +16,22 @@ use std::{
 use tokio::sync::mpsc;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
-pub use connect::{Connected, connect, open_engine, open_store, open_vault};
+pub use connect::{Connected, connect, open_engine, open_store, open_vault, remote_cluster};
 
 use crate::{
     clock::Clock,
     config::{Config, Problems},
     engine::{Engine, EngineError, outputs::Emission},
     http,
-
     kafka::{
         KafkaError,
+        client::Cluster,
         landing::Lander,
         outlet::Outlet,
         stage::{Intake, Settle, Stage, Work},
     },
     store::StoreError,
-    telemetry::metrics::Metrics,
+    telemetry::{metrics::Metrics, readiness::Readiness},
     vault::KeyringError,
 };
 
@@ -73,7 +74,7 @@ impl AppError {
     /// Whether a dependency could not be reached, rather than a mistake having been made.
     pub fn is_unreachable(&self) -> bool {
         match self {
-            Self::Kafka(KafkaError::Unreachable { .. } | KafkaError::Client { .. }) => true,
+            Self::Kafka(error) => error.is_unreachable(),
             Self::Store(error) => error.is_outage(),
             Self::Engine(error) => error.is_outage(),
             _ => false,
@@ -98,29 +99,13 @@ pub struct Roles {
 
 impl Roles {
     /// Everything.
-    pub const ALL: Self = Self { intake: true, settle: true, dispatch: true, agenda: true, api: true };
-}
-
-/// Why the worker is not ready, if it is not.
-#[derive(Debug, Clone, Default)]
-pub struct Readiness(Arc<Mutex<std::collections::BTreeMap<&'static str, String>>>);
-
-impl Readiness {
-    /// Something is wrong.
-    pub fn not_ready(&self, part: &'static str, why: impl Into<String>) {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).insert(part, why.into());
-    }
-
-    /// It is right again.
-    pub fn ready(&self, part: &'static str) {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).remove(part);
-    }
-
-    /// Everything that is wrong.
-    pub fn problems(&self) -> Vec<(&'static str, String)> {
-        let problems = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        problems.iter().map(|(part, why)| (*part, why.clone())).collect()
-    }
+    pub const ALL: Self = Self {
+        intake: true,
+        settle: true,
+        dispatch: true,
+        agenda: true,
+        api: true,
+    };
 }
 
 /// A running worker.
@@ -144,9 +129,17 @@ pub struct Running {
 
 /// Starts a worker: everything is connected and checked when this returns.
 pub async fn start(config: Config, roles: Roles, clock: Clock) -> Result<Running, AppError> {
+    let connected = connect(&config, clock, Arc::new(Metrics::new()?)).await?;
+    start_connected(config, roles, connected).await
+}
+
+/// Starts a worker on what is connected.
+pub async fn start_connected(
+    config: Config,
+    roles: Roles,
+    connected: Connected,
+) -> Result<Running, AppError> {
     let readiness = Readiness::default();
-    let metrics = Arc::new(Metrics::new()?);
-    let connected = connect(&config, clock, metrics).await?;
     let (engine, cluster) = (Arc::clone(&connected.engine), connected.cluster.clone());
     let shutdown = CancellationToken::new();
     let outlet = Arc::new(Outlet::new(&cluster, config.dispatch.max_in_flight)?);
@@ -157,32 +150,54 @@ pub async fn start(config: Config, roles: Roles, clock: Clock) -> Result<Running
         shutdown: shutdown.clone(),
         failure: Arc::new(Mutex::new(None)),
     };
-    // Emissions of HTTP calls: bounded, so that callers feel a broker that is slow.
-    let (emissions, emitted) = mpsc::channel::<Emission>(64);
-    spawner.spawn("producing", housekeeping::land_emissions(lander.clone(), emitted));
     let topics = &config.kafka.topics;
     if roles.intake {
-        let work = Intake { engine: Arc::clone(&engine), control_topic: topics.control.clone() };
+        let work = Intake {
+            engine: Arc::clone(&engine),
+            control_topic: topics.control.clone(),
+        };
         let reads = vec![topics.commands.clone(), topics.control.clone()];
         let group = config.kafka.group_id.clone();
-        spawner.spawn("intake", stage(work, group, &connected, &lander, reads).run());
+        spawner.spawn(
+            "intake",
+            stage(work, group, &config, &cluster, &lander, reads, &readiness).run(),
+        );
     }
     if roles.settle {
-        let work = Settle { engine: Arc::clone(&engine) };
+        let work = Settle {
+            engine: Arc::clone(&engine),
+        };
         let reads = vec![topics.acks.clone()];
         // A group of its own: in one group every start and end of either stage would halt the other on all workers.
         let group = format!("{}.acks", config.kafka.group_id);
-        spawner.spawn("settle", stage(work, group, &connected, &lander, reads).run());
+        spawner.spawn(
+            "settle",
+            stage(work, group, &config, &cluster, &lander, reads, &readiness).run(),
+        );
     }
     if roles.agenda || roles.dispatch {
         spawner.spawn("agenda", clockwork::run(lander.clone(), readiness.clone()));
     }
-    spawner.spawn("housekeeping", housekeeping::run(Arc::clone(&engine), config.clone(), readiness.clone(), shutdown.clone()));
+    spawner.spawn(
+        "housekeeping",
+        housekeeping::run(
+            Arc::clone(&engine),
+            config.clone(),
+            readiness.clone(),
+            shutdown.clone(),
+        ),
+    );
     let http = if roles.api {
+        // Emissions of HTTP calls: bounded, so that callers feel a broker that is slow.
+        let (emissions, emitted) = mpsc::channel::<Emission>(64);
+        spawner.spawn("producing", housekeeping::land_emissions(lander.clone(), emitted));
         let state = http::State::new(Arc::clone(&engine), emissions, readiness, config.auth.clone());
         let serving = http::serve(&config.http, state, shutdown.clone())
             .await
-            .map_err(|source| AppError::Listen { address: config.http.listen, source })?;
+            .map_err(|source| AppError::Listen {
+                address: config.http.listen,
+                source,
+            })?;
         let address = serving.address;
         spawner.spawn("http", serving.finished);
         Some(address)
@@ -202,12 +217,22 @@ pub async fn start(config: Config, roles: Roles, clock: Clock) -> Result<Running
     })
 }
 
-fn stage<W: Work>(work: W, group: String, connected: &Connected, lander: &Lander, topics: Vec<String>) -> Stage<W> {
+fn stage<W: Work>(
+    work: W,
+    group_id: String,
+    config: &Config,
+    cluster: &Cluster,
+    lander: &Lander,
+    topics: Vec<String>,
+    readiness: &Readiness,
+) -> Stage<W> {
     Stage {
+        readiness: readiness.clone(),
         work: Arc::new(work),
         lander: lander.clone(),
-        cluster: connected.cluster.clone(),
-        group_id: group,
+        cluster: cluster.clone(),
+        group_id,
+        lease: config.dispatch.lease,
         topics,
         shutdown: lander.shutdown.clone(),
     }
@@ -224,10 +249,17 @@ impl Running {
     pub async fn end(self) -> Result<(), AppError> {
         self.shutdown.cancel();
         self.tracker.close();
-        if tokio::time::timeout(self.shutdown_timeout, self.tracker.wait()).await.is_err() {
-            tracing::warn!("the shutdown takes longer than shutdown_timeout: what is left is given back as it is");
+        // Flushing has its share of the time, so that the process ends within it.
+        let flushing = Duration::from_secs(2).min(self.shutdown_timeout / 4);
+        if tokio::time::timeout(self.shutdown_timeout - flushing, self.tracker.wait())
+            .await
+            .is_err()
+        {
+            tracing::warn!(
+                "the shutdown takes longer than shutdown_timeout: what is left is given back as it is"
+            );
         }
-        self.outlet.flush(Duration::from_secs(2));
+        self.outlet.flush(flushing);
         match *self.failure.lock().unwrap_or_else(PoisonError::into_inner) {
             Some(task) => Err(AppError::Ended(task)),
             None => Ok(()),
@@ -261,7 +293,10 @@ impl Spawner {
                 Ok(Err(error)) => tracing::error!(task = name, %error, "failed"),
                 Err(error) => tracing::error!(task = name, %error, "panicked"),
             }
-            failure.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(name);
+            failure
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner)
+                .get_or_insert(name);
             shutdown.cancel();
         });
     }

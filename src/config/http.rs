@@ -14,6 +14,8 @@ pub struct Http {
     pub listen: SocketAddr,
     /// The certificate; plain HTTP where it is absent.
     pub tls: Option<Tls>,
+    /// The address that others reach it by, without a slash at its end; the listener's where it is absent.
+    pub public_url: Option<String>,
 }
 
 /// The files of a certificate, which exist.
@@ -26,6 +28,15 @@ pub struct Tls {
 }
 
 impl Http {
+    /// The address of a path of the API, for those who are told to call it.
+    pub fn url(&self, path: &str) -> String {
+        match &self.public_url {
+            Some(url) => format!("{url}{path}"),
+            None if self.tls.is_some() => format!("https://{}{path}", self.listen),
+            None => format!("http://{}{path}", self.listen),
+        }
+    }
+
     /// Whether only this machine can reach it.
     pub fn is_loopback(&self) -> bool {
         self.listen.ip().to_canonical().is_loopback()
@@ -38,6 +49,7 @@ pub(super) fn read(section: &Section<'_>, has_auth: bool) -> Http {
     let http = Http {
         listen: section.get("listen").and_then(|e| address(&e)).unwrap_or(DEFAULT),
         tls: section.get("tls").and_then(|e| e.table(tls)).flatten(),
+        public_url: section.get("public_url").and_then(|e| public_url(&e)),
     };
     if !has_auth && !http.is_loopback() {
         section.problem("listen", OPEN_TO_ALL);
@@ -57,6 +69,20 @@ fn address(entry: &Entry<'_>) -> Option<SocketAddr> {
     match local.as_deref().unwrap_or(text).parse() {
         Ok(address) => Some(address),
         Err(_) => entry.refused("expected an address and a port, such as 127.0.0.1:8080 or [::]:8080"),
+    }
+}
+
+fn public_url(entry: &Entry<'_>) -> Option<String> {
+    let text = entry.text()?;
+    let host = text
+        .strip_prefix("https://")
+        .or_else(|| text.strip_prefix("http://"));
+    match host {
+        Some(host) if !host.is_empty() && !host.contains(['?', '#', ' ']) => {
+            Some(text.trim_end_matches('/').to_owned())
+        }
+        _ => entry
+            .refused("expected the address that others reach the API by, such as https://lacuna.example.org"),
     }
 }
 

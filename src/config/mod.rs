@@ -84,6 +84,38 @@ impl Config {
         Self::read_text(&name, folder, &text, &|name| std::env::var_os(name))
     }
 
+    /// Reads a file and the registry that it names, and finds every mistake in both.
+    pub fn load_with_registry(path: &Path) -> Result<(Self, Registry), Problems> {
+        let name = path.display().to_string();
+        let text = read_file(path, &name)?;
+        let folder = path.parent().unwrap_or(Path::new(""));
+        let environment = |name: &str| std::env::var_os(name);
+        // Also a configuration with mistakes says where the registry is.
+        let mut registry_path = None;
+        let config = Source::new(&name, folder, &text, &environment).read(|root| {
+            let config = read(root);
+            registry_path = Some(config.registry.path.clone());
+            config
+        });
+        if text.parse::<toml_edit::DocumentMut>().is_err() {
+            // Without its syntax nobody knows where the registry is: a default path would be a guess.
+            return config.map(|config| {
+                (
+                    config,
+                    Registry {
+                        processors: Vec::new(),
+                    },
+                )
+            });
+        }
+        let registry = registry_file::read(&registry_path.unwrap_or_default());
+        match (config, registry) {
+            (Ok(config), Ok(registry)) => config.check_registry(&registry).map(|()| (config, registry)),
+            (Err(problems), Err(others)) => Err(problems.and(others)),
+            (Err(problems), Ok(_)) | (Ok(_), Err(problems)) => Err(problems),
+        }
+    }
+
     /// Reads a text. Relative paths are resolved against `folder`.
     pub fn read_text(
         name: &str,

@@ -38,7 +38,11 @@ pub struct PackedScope(Vec<Label>, Vec<Label>, Vec<super::ids::ProcessorId>);
 
 impl From<&Scope> for PackedScope {
     fn from(scope: &Scope) -> Self {
-        Self(scope.purposes.clone(), scope.categories.clone(), scope.processors.clone())
+        Self(
+            scope.purposes.clone(),
+            scope.categories.clone(),
+            scope.processors.clone(),
+        )
     }
 }
 

@@ -55,7 +55,9 @@ impl Identity {
 
 fn normalised_phone(raw: &str) -> String {
     let raw = raw.trim();
-    let international = raw.strip_prefix("00").map_or_else(|| raw.to_owned(), |rest| format!("+{rest}"));
+    let international = raw
+        .strip_prefix("00")
+        .map_or_else(|| raw.to_owned(), |rest| format!("+{rest}"));
     match phonenumber::parse(None, &international) {
         Ok(number) => number.format().mode(phonenumber::Mode::E164).to_string(),
         Err(_) => raw.chars().filter(|c| c.is_ascii_digit() || *c == '+').collect(),
@@ -67,14 +69,26 @@ mod tests {
     use super::*;
 
     fn identity(kind: &str, value: &str) -> Identity {
-        Identity { kind: IdentityType::new(kind).unwrap(), value: SubjectData::new(value) }
+        Identity {
+            kind: IdentityType::new(kind).unwrap(),
+            value: SubjectData::new(value),
+        }
     }
 
     #[test]
     fn look_ups_see_one_value_for_one_person() {
-        assert_eq!(identity("email", " Ann@Example.ORG ").normalised().expose(), "ann@example.org");
-        assert_eq!(identity("phone", "+49 30 901820").normalised().expose(), "+4930901820");
-        assert_eq!(identity("phone", "0049 (30) 901-820").normalised().expose(), "+4930901820");
+        assert_eq!(
+            identity("email", " Ann@Example.ORG ").normalised().expose(),
+            "ann@example.org"
+        );
+        assert_eq!(
+            identity("phone", "+49 30 901820").normalised().expose(),
+            "+4930901820"
+        );
+        assert_eq!(
+            identity("phone", "0049 (30) 901-820").normalised().expose(),
+            "+4930901820"
+        );
         assert_eq!(identity("customer_id", " A ").normalised().expose(), " A ");
     }
 

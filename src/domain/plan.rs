@@ -35,14 +35,21 @@ pub enum NoPlan {
 
 /// Plans a request. A task that may go at once is `Ready` at `start`.
 pub fn plan(opening: &Opening, registry: &Registry, start: At) -> Result<Vec<PlannedTask>, NoPlan> {
-    let concerned: Vec<&Processor> = registry.processors.iter().filter(|p| concerns(p, opening)).collect();
+    let concerned: Vec<&Processor> = registry
+        .processors
+        .iter()
+        .filter(|p| concerns(p, opening))
+        .collect();
     if concerned.is_empty() {
         return Err(NoPlan::NoProcessor);
     }
     if concerned.len() > usize::from(MAX_TASKS) {
         return Err(NoPlan::TooManyTasks);
     }
-    Ok(concerned.iter().map(|processor| planned(processor, opening, &concerned, start)).collect())
+    Ok(concerned
+        .iter()
+        .map(|processor| planned(processor, opening, &concerned, start))
+        .collect())
 }
 
 /// Whether a processor may hold what the command is about.
@@ -64,7 +71,11 @@ fn concerns(processor: &Processor, opening: &Opening) -> bool {
 }
 
 fn planned(processor: &Processor, opening: &Opening, concerned: &[&Processor], start: At) -> PlannedTask {
-    let wanted = opening.actions_by_processor.get(&processor.id).copied().unwrap_or(opening.action);
+    let wanted = opening
+        .actions_by_processor
+        .get(&processor.id)
+        .copied()
+        .unwrap_or(opening.action);
     let action = possible_action(processor, wanted);
     let identities: Vec<IdentityType> = processor
         .identities
@@ -77,15 +88,25 @@ fn planned(processor: &Processor, opening: &Opening, concerned: &[&Processor], s
         .filter(|(_, other)| processor.after.contains(&other.id))
         .map(|(ordinal, _)| ordinal)
         .collect();
-    let excluded = opening.exclude.iter().find(|exclusion| exclusion.processor == processor.id);
+    let excluded = opening
+        .exclude
+        .iter()
+        .find(|exclusion| exclusion.processor == processor.id);
     let state = if let Some(exclusion) = excluded {
-        TaskState::Exempt { basis: basis(exclusion.basis.as_str()) }
-    } else if action.is_none() {
-        TaskState::Abandoned { cause: AbandonCause::Unsupported }
+        TaskState::Exempt {
+            basis: basis(exclusion.basis.as_str()),
+        }
     } else if identities.is_empty() {
+        // Before all else: an operator may have an abandoned task sent, and a task must never go out that names nobody.
         match processor.missing_identity {
             MissingIdentity::Block => TaskState::WithoutIdentity,
-            MissingIdentity::Exempt => TaskState::Exempt { basis: basis(NO_IDENTITY) },
+            MissingIdentity::Exempt => TaskState::Exempt {
+                basis: basis(NO_IDENTITY),
+            },
+        }
+    } else if action.is_none() {
+        TaskState::Abandoned {
+            cause: AbandonCause::Unsupported,
         }
     } else if after.is_empty() {
         TaskState::Ready { due: start }
@@ -114,9 +135,8 @@ fn possible_action(processor: &Processor, wanted: Action) -> Option<Action> {
     let can = |action| processor.actions.contains(&action);
     match wanted {
         Action::Anonymize if can(Action::Anonymize) => Some(Action::Anonymize),
-        Action::Anonymize => {
-            (can(Action::Erase) && processor.anonymize_fallback == AnonymizeFallback::Erase).then_some(Action::Erase)
-        }
+        Action::Anonymize => (can(Action::Erase) && processor.anonymize_fallback == AnonymizeFallback::Erase)
+            .then_some(Action::Erase),
         Action::Erase | Action::Verify if can(Action::Erase) => Some(Action::Erase),
         Action::Erase | Action::Verify => {
             (can(Action::Anonymize) && processor.accept_anonymized).then_some(Action::Anonymize)

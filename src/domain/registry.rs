@@ -53,7 +53,7 @@ pub struct Processor {
     pub accept_anonymized: bool,
     /// The fields of evidence without which an ack does not settle.
     pub require_evidence: Vec<EvidenceField>,
-    /// The purposes it processes for; empty: all.
+    /// The purposes it processes for; empty: none that a command could be limited to.
     pub purposes: Vec<Label>,
     /// The categories of data it holds; empty: all.
     pub categories: Vec<Label>,
@@ -179,7 +179,9 @@ fn walk<'a>(
         return None;
     }
     path.push(id);
-    let found = by_id.get(id).and_then(|p| p.after.iter().find_map(|next| walk(next, by_id, path, finished)));
+    let found = by_id
+        .get(id)
+        .and_then(|p| p.after.iter().find_map(|next| walk(next, by_id, path, finished)));
     path.pop();
     found
 }

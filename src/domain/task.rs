@@ -125,6 +125,8 @@ pub enum TaskEvent {
     },
     /// Proved.
     Settled {
+        /// The attempt whose answer it was: the current one, or an earlier one that was late.
+        attempt: u32,
         /// How.
         proof: Proof,
         /// When the proof was received.
@@ -178,23 +180,40 @@ impl Task {
             | (S::Parked { .. }, E::Woken { due })
             | (S::Dispatched { .. } | S::Accepted { .. }, E::AskedAgain { due, .. })
             | (
-                S::Abandoned { .. } | S::Ready { .. } | S::Dispatched { .. } | S::Accepted { .. } | S::Parked { .. },
+                S::Abandoned { .. }
+                | S::Ready { .. }
+                | S::Dispatched { .. }
+                | S::Accepted { .. }
+                | S::Parked { .. },
                 E::Retried { due },
             ) => S::Ready { due: *due },
-            (S::Ready { .. }, E::Dispatched { at, ack_by }) => S::Dispatched { at: *at, ack_by: *ack_by },
-            (S::Dispatched { .. }, E::Accepted { at, expected_by }) => {
-                S::Accepted { at: *at, expected_by: *expected_by }
-            }
+            (S::Ready { .. }, E::Dispatched { at, ack_by }) => S::Dispatched {
+                at: *at,
+                ack_by: *ack_by,
+            },
+            (S::Dispatched { .. }, E::Accepted { at, expected_by }) => S::Accepted {
+                at: *at,
+                expected_by: *expected_by,
+            },
             // A success of any attempt of the generation settles, also while the next attempt waits, and after all were used.
             (
-                S::Dispatched { .. } | S::Accepted { .. } | S::Ready { .. } | S::Parked { .. } | S::Abandoned { .. },
-                E::Settled { proof, at },
-            ) => S::Done { proof: *proof, at: *at },
+                S::Dispatched { .. }
+                | S::Accepted { .. }
+                | S::Ready { .. }
+                | S::Parked { .. }
+                | S::Abandoned { .. },
+                E::Settled { proof, at, .. },
+            ) => S::Done {
+                proof: *proof,
+                at: *at,
+            },
             (S::Dispatched { .. } | S::Accepted { .. }, E::Retained { until }) => S::Parked { until: *until },
             (S::Dispatched { .. } | S::Accepted { .. }, E::RetainedForGood { basis }) => {
                 S::Exempt { basis: basis.clone() }
             }
-            (S::Dispatched { .. } | S::Accepted { .. }, E::Abandoned { cause, .. }) => S::Abandoned { cause: *cause },
+            (S::Dispatched { .. } | S::Accepted { .. }, E::Abandoned { cause, .. }) => {
+                S::Abandoned { cause: *cause }
+            }
             (
                 S::Blocked
                 | S::WithoutIdentity
@@ -205,10 +224,16 @@ impl Task {
                 | S::Abandoned { .. },
                 E::Waived,
             ) => S::Waived,
-            (S::Blocked | S::WithoutIdentity | S::Parked { .. } | S::Ready { .. } | S::Abandoned { .. }, E::Cancelled) => {
-                S::Cancelled
+            (
+                S::Blocked | S::WithoutIdentity | S::Parked { .. } | S::Ready { .. } | S::Abandoned { .. },
+                E::Cancelled,
+            ) => S::Cancelled,
+            _ => {
+                return Err(IllegalEvent {
+                    state: self.state.name(),
+                    event: event.clone(),
+                });
             }
-            _ => return Err(IllegalEvent { state: self.state.name(), event: event.clone() }),
         };
         self.count(event);
         self.state = next;
@@ -230,7 +255,14 @@ impl Task {
                 self.answered = Some(outcome.unwrap_or(Outcome::Failed));
                 self.counted += 1;
             }
-            TaskEvent::Retained { .. } | TaskEvent::RetainedForGood { .. } => self.answered = Some(Outcome::Retained),
+            TaskEvent::Retained { .. } | TaskEvent::RetainedForGood { .. } => {
+                self.answered = Some(Outcome::Retained)
+            }
+            TaskEvent::Settled { attempt, proof, .. } if *attempt == self.attempt => {
+                self.answered = Some(proof.outcome());
+            }
+            // What the current attempt is answered later repeats it or is stale.
+            TaskEvent::Settled { .. } => {}
             TaskEvent::Retried { .. } => {
                 self.generation += 1;
                 self.attempt = 0;
@@ -239,7 +271,6 @@ impl Task {
             }
             TaskEvent::Unblocked { .. }
             | TaskEvent::Woken { .. }
-            | TaskEvent::Settled { .. }
             | TaskEvent::Waived
             | TaskEvent::Cancelled => {}
         }
@@ -328,10 +359,20 @@ pub(crate) mod tests {
             TaskState::Parked { until: T },
             TaskState::Ready { due: T },
             TaskState::Dispatched { at: T, ack_by: T },
-            TaskState::Accepted { at: T, expected_by: T },
-            TaskState::Done { proof: Proof::Erased, at: T },
-            TaskState::Exempt { basis: Label::new("no_identity").unwrap() },
-            TaskState::Abandoned { cause: AbandonCause::AttemptsUsed },
+            TaskState::Accepted {
+                at: T,
+                expected_by: T,
+            },
+            TaskState::Done {
+                proof: Proof::Erased,
+                at: T,
+            },
+            TaskState::Exempt {
+                basis: Label::new("no_identity").unwrap(),
+            },
+            TaskState::Abandoned {
+                cause: AbandonCause::AttemptsUsed,
+            },
             TaskState::Waived,
             TaskState::Cancelled,
         ]
@@ -342,12 +383,28 @@ pub(crate) mod tests {
             TaskEvent::Unblocked { due: T },
             TaskEvent::Woken { due: T },
             TaskEvent::Dispatched { at: T, ack_by: T },
-            TaskEvent::Accepted { at: T, expected_by: T },
-            TaskEvent::AskedAgain { outcome: Some(Outcome::Failed), counts: true, due: T },
-            TaskEvent::Settled { proof: Proof::Erased, at: T },
+            TaskEvent::Accepted {
+                at: T,
+                expected_by: T,
+            },
+            TaskEvent::AskedAgain {
+                outcome: Some(Outcome::Failed),
+                counts: true,
+                due: T,
+            },
+            TaskEvent::Settled {
+                attempt: 1,
+                proof: Proof::Erased,
+                at: T,
+            },
             TaskEvent::Retained { until: T },
-            TaskEvent::RetainedForGood { basis: Label::new("tax_law").unwrap() },
-            TaskEvent::Abandoned { cause: AbandonCause::Rejected, outcome: Some(Outcome::Rejected) },
+            TaskEvent::RetainedForGood {
+                basis: Label::new("tax_law").unwrap(),
+            },
+            TaskEvent::Abandoned {
+                cause: AbandonCause::Rejected,
+                outcome: Some(Outcome::Rejected),
+            },
             TaskEvent::Retried { due: T },
             TaskEvent::Waived,
             TaskEvent::Cancelled,
@@ -376,7 +433,11 @@ pub(crate) mod tests {
                 let mut task = task(state.clone());
                 assert_eq!(task.apply(event).is_ok(), mark == 'x', "{state:?} + {event:?}");
                 if mark != 'x' {
-                    assert_eq!(task, super::tests::task(state.clone()), "a refused event changes nothing");
+                    assert_eq!(
+                        task,
+                        super::tests::task(state.clone()),
+                        "a refused event changes nothing"
+                    );
                 }
             }
         }
@@ -386,10 +447,19 @@ pub(crate) mod tests {
     fn a_retry_starts_a_generation_and_a_partial_costs_no_attempt() {
         let mut task = task(TaskState::Ready { due: T });
         task.apply(&TaskEvent::Dispatched { at: T, ack_by: T }).unwrap();
-        task.apply(&TaskEvent::AskedAgain { outcome: Some(Outcome::Partial), counts: false, due: T }).unwrap();
+        task.apply(&TaskEvent::AskedAgain {
+            outcome: Some(Outcome::Partial),
+            counts: false,
+            due: T,
+        })
+        .unwrap();
         assert_eq!((task.generation, task.attempt, task.counted), (1, 1, 0));
         task.apply(&TaskEvent::Dispatched { at: T, ack_by: T }).unwrap();
-        task.apply(&TaskEvent::Abandoned { cause: AbandonCause::AttemptsUsed, outcome: None }).unwrap();
+        task.apply(&TaskEvent::Abandoned {
+            cause: AbandonCause::AttemptsUsed,
+            outcome: None,
+        })
+        .unwrap();
         assert_eq!((task.generation, task.attempt, task.counted), (1, 2, 1));
         task.apply(&TaskEvent::Retried { due: T }).unwrap();
         assert_eq!((task.generation, task.attempt, task.counted), (2, 0, 0));

@@ -28,7 +28,10 @@ impl At {
     /// The later time by this much; the end of time rather than an overflow.
     #[must_use]
     pub fn plus(self, duration: Duration) -> Self {
-        Self(self.0.saturating_add(i64::try_from(duration.as_millis()).unwrap_or(i64::MAX)))
+        Self(
+            self.0
+                .saturating_add(i64::try_from(duration.as_millis()).unwrap_or(i64::MAX)),
+        )
     }
 
     /// The time from `earlier` until this one, zero where it is not earlier.
@@ -44,13 +47,22 @@ impl At {
             return Err(BadTime);
         }
         let read: Timestamp = text.parse().map_err(|_| BadTime)?;
-        let read = if leap { read.checked_add(SignedDuration::from_secs(1)).map_err(|_| BadTime)? } else { read };
+        let read = if leap {
+            read.checked_add(SignedDuration::from_secs(1))
+                .map_err(|_| BadTime)?
+        } else {
+            read
+        };
         Ok(Self(read.as_millisecond()))
     }
 
     /// As a time of `jiff`, for civil reckoning.
     pub fn timestamp(self) -> Timestamp {
-        Timestamp::from_millisecond(self.0).unwrap_or(if self.0 < 0 { Timestamp::MIN } else { Timestamp::MAX })
+        Timestamp::from_millisecond(self.0).unwrap_or(if self.0 < 0 {
+            Timestamp::MIN
+        } else {
+            Timestamp::MAX
+        })
     }
 }
 
@@ -74,7 +86,11 @@ impl fmt::Debug for At {
 
 impl Serialize for At {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        if serializer.is_human_readable() { serializer.collect_str(self) } else { serializer.serialize_i64(self.0) }
+        if serializer.is_human_readable() {
+            serializer.collect_str(self)
+        } else {
+            serializer.serialize_i64(self.0)
+        }
     }
 }
 
@@ -106,17 +122,29 @@ mod tests {
     fn reads_and_writes_rfc_3339() {
         let at = At::parse("2026-11-21T10:00:00.250+01:00").unwrap();
         assert_eq!(at.to_string(), "2026-11-21T09:00:00.25Z");
-        assert_eq!(At::parse("2026-11-21T10:00:00Z").unwrap().to_string(), "2026-11-21T10:00:00Z");
+        assert_eq!(
+            At::parse("2026-11-21T10:00:00Z").unwrap().to_string(),
+            "2026-11-21T10:00:00Z"
+        );
     }
 
     #[test]
     fn a_leap_second_is_the_next_second() {
-        assert_eq!(At::parse("2016-12-31T23:59:60Z"), At::parse("2017-01-01T00:00:00Z"));
+        assert_eq!(
+            At::parse("2016-12-31T23:59:60Z"),
+            At::parse("2017-01-01T00:00:00Z")
+        );
     }
 
     #[test]
     fn what_is_no_time_is_refused() {
-        for text in ["", "2026-11-21", "2026-11-21T10:00:00", "yesterday", "2026-13-01T00:00:00Z"] {
+        for text in [
+            "",
+            "2026-11-21",
+            "2026-11-21T10:00:00",
+            "yesterday",
+            "2026-13-01T00:00:00Z",
+        ] {
             assert_eq!(At::parse(text), Err(BadTime), "{text}");
         }
     }

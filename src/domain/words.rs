@@ -153,7 +153,9 @@ impl Status {
             | Self::Scheduled
             | Self::InProgress
             | Self::Deferred => false,
-            Self::Completed | Self::ClosedWithExceptions | Self::Refused | Self::Cancelled | Self::Merged => true,
+            Self::Completed | Self::ClosedWithExceptions | Self::Refused | Self::Cancelled | Self::Merged => {
+                true
+            }
         }
     }
 }
@@ -170,6 +172,33 @@ words! {
 words! {
     /// How a task was proved done.
     Proof { Erased = 1 "erased", Anonymized = 2 "anonymized", NotFound = 3 "not_found", Expired = 4 "expired" }
+}
+
+impl Proof {
+    /// The answer that is such a proof.
+    pub const fn outcome(self) -> Outcome {
+        match self {
+            Self::Erased | Self::Expired => Outcome::Erased,
+            Self::Anonymized => Outcome::Anonymized,
+            Self::NotFound => Outcome::NotFound,
+        }
+    }
+}
+
+impl Outcome {
+    /// Whether it settles a task.
+    pub const fn is_success(self) -> bool {
+        match self {
+            Self::Erased | Self::Anonymized | Self::NotFound | Self::Absent => true,
+            Self::Accepted
+            | Self::Retained
+            | Self::Partial
+            | Self::Failed
+            | Self::Rejected
+            | Self::Unsupported
+            | Self::Present => false,
+        }
+    }
 }
 
 words! {

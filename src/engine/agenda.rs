@@ -1,6 +1,10 @@
 //! The agenda: whatever is due wakes, is looked at again, and is sent, asked again or flagged.
 
-use super::{Engine, EngineError, outputs::Emission, work::{Finished, Work}};
+use super::{
+    Engine, EngineError,
+    outputs::Emission,
+    work::{Finished, UseCase, Work},
+};
 use crate::{
     domain::{ids::RequestId, time::At},
     store::{Attempts, Gate},
@@ -32,7 +36,11 @@ impl Engine {
             }
         };
         let emission = finished.emit(self, true).await?;
-        Ok(Woken { count, more: count == BATCH as usize, emission })
+        Ok(Woken {
+            count,
+            more: count == BATCH as usize,
+            emission,
+        })
     }
 
     async fn wake_once(
@@ -48,7 +56,7 @@ impl Engine {
         let count = due.len();
         let mut work = Work::with_loaded(due);
         work.wake(&self.context(&active, now), acks_seen_until)?;
-        let finished = work.finish(self, now, true)?;
+        let finished = work.finish(self, UseCase::Other, now, true)?;
         tx.write(&finished.changes).await?;
         tx.commit().await?;
         Ok((count, finished))
@@ -57,12 +65,19 @@ impl Engine {
     /// Up to when every ack that was sent has been read: the least of the ack topic's partitions.
     async fn acks_seen_until(&self) -> Result<At, EngineError> {
         let positions = self.store.positions(&self.cluster).await?;
-        let of_acks = || positions.iter().filter(|position| position.topic == *self.topics.acks);
+        let of_acks = || {
+            positions
+                .iter()
+                .filter(|position| position.topic == *self.topics.acks)
+        };
         // A partition that has never reported may hold anything.
         if i32::try_from(of_acks().count()).unwrap_or(i32::MAX) < self.ack_partitions() {
             return Ok(At::from_millis(0));
         }
-        Ok(of_acks().map(|position| position.seen_until).min().unwrap_or_default())
+        Ok(of_acks()
+            .map(|position| position.seen_until)
+            .min()
+            .unwrap_or_default())
     }
 
     /// Requests whose outputs may not have been produced: their outbox row is older than `before`.

@@ -7,7 +7,7 @@ use super::{
     outputs::Emission,
     prepare::{Arrival, PreparedCommand},
     reissue::advances_of,
-    work::{Finished, Work},
+    work::{Finished, UseCase, Work},
 };
 use crate::{
     domain::{
@@ -22,7 +22,7 @@ use crate::{
         time::At,
         words::DeadLetterReason,
     },
-    store::{Gate, InboxRow, Lock, Transaction, Attempts},
+    store::{Attempts, Gate, InboxRow, Lock, Transaction},
     wire::Refusal,
 };
 
@@ -74,7 +74,7 @@ impl Engine {
         tx.gate(Gate::Shared).await?;
         tx.advance(&advances_of(arrivals)).await?;
         let (verdicts, work) = self.decide_commands(arrivals, &active, &mut *tx, lock).await?;
-        let finished = work.finish(self, self.clock.now(), outboxed)?;
+        let finished = work.finish(self, UseCase::Intake, self.clock.now(), outboxed)?;
         tx.write(&finished.changes).await?;
         tx.commit().await?;
         Ok((verdicts, finished))
@@ -87,8 +87,14 @@ impl Engine {
         tx: &mut dyn Transaction,
         lock: Lock,
     ) -> Result<(Vec<Verdict>, Work<'a>), EngineError> {
-        let prepared = || arrivals.iter().filter_map(|arrival| arrival.content.as_ref().ok());
-        let keys: Vec<_> = prepared().map(|p| (p.command.tenant(), p.command.command_id())).collect();
+        let prepared = || {
+            arrivals
+                .iter()
+                .filter_map(|arrival| arrival.content.as_ref().ok())
+        };
+        let keys: Vec<_> = prepared()
+            .map(|p| (p.command.tenant(), p.command.command_id()))
+            .collect();
         let mut ids: Vec<RequestId> = prepared().map(|p| p.command.request_id()).collect();
         ids.sort_unstable();
         ids.dedup();
@@ -96,15 +102,27 @@ impl Engine {
         let mut work = Work::with_loaded(tx.load(&ids, lock).await?);
         let now = self.clock.now();
         let decided = catch_unwind(AssertUnwindSafe(|| {
-            let mut decider = Decider { engine: self, active, now, known, work: &mut work };
-            arrivals.iter().map(|arrival| decider.decide(arrival)).collect::<Result<Vec<_>, _>>()
+            let mut decider = Decider {
+                engine: self,
+                active,
+                now,
+                known,
+                work: &mut work,
+            };
+            arrivals
+                .iter()
+                .map(|arrival| decider.decide(arrival))
+                .collect::<Result<Vec<_>, _>>()
         }));
         Ok((decided.map_err(|_| EngineError::Panicked)??, work))
     }
 
     fn count_commands(&self, arrivals: &[Arrival<PreparedCommand>], verdicts: &[Verdict]) {
         for (arrival, verdict) in arrivals.iter().zip(verdicts) {
-            let kind = arrival.content.as_ref().map_or("unreadable", |p| p.command.type_name());
+            let kind = arrival
+                .content
+                .as_ref()
+                .map_or("unreadable", |p| p.command.type_name());
             let result = match verdict {
                 Verdict::Taken(_) => "accepted",
                 Verdict::Duplicate(_) => "duplicate",
@@ -138,7 +156,9 @@ impl<'a> Decider<'_, '_, 'a> {
             Err(refusal) => {
                 // Over HTTP the answer says it; on a topic only a dead letter can.
                 if let Some(origin) = &arrival.origin {
-                    let letter = self.engine.dead_letter(origin, &refusal, &arrival.raw, self.now)?;
+                    let letter = self
+                        .engine
+                        .dead_letter(origin, &refusal, &arrival.raw, self.now)?;
                     self.work.dead_letters.push(letter);
                 }
                 Ok(Verdict::Refused(refusal))
@@ -164,7 +184,8 @@ impl<'a> Decider<'_, '_, 'a> {
     /// The same command again changes nothing; the same id with another payload is a conflict.
     fn repeated(&self, prepared: &PreparedCommand) -> Option<Result<Verdict, Refusal>> {
         let command = &prepared.command;
-        let same_key = |row: &&InboxRow| row.command_id == command.command_id() && row.tenant == *command.tenant();
+        let same_key =
+            |row: &&InboxRow| row.command_id == command.command_id() && row.tenant == *command.tenant();
         let row = self.known.iter().chain(&self.work.inbox).find(same_key)?;
         Some(if row.digest == prepared.digest {
             Ok(Verdict::Duplicate(row.request_id))
@@ -190,22 +211,34 @@ impl<'a> Decider<'_, '_, 'a> {
         if let (Some(ours), Some(theirs)) = (&self.engine.region, &opening.region)
             && ours != theirs
         {
-            return Ok(Err(Refusal::new(DeadLetterReason::WrongRegion, format!("region: this is {ours}"))));
+            return Ok(Err(Refusal::new(
+                DeadLetterReason::WrongRegion,
+                format!("region: this is {ours}"),
+            )));
         }
         if self.work.get_mut(opening.request_id).is_some() {
             return Ok(Err(conflict("this request_id was opened by another command")));
         }
-        let Some(subject) = &prepared.subject else { return Ok(Err(internal("an opening without a subject"))) };
+        let Some(subject) = &prepared.subject else {
+            return Ok(Err(internal("an opening without a subject")));
+        };
         let context = self.engine.context(self.active, self.now);
-        match open(opening, subject.commitment, self.active.revision, &self.engine.rules, &context) {
+        match open(
+            opening,
+            subject.commitment,
+            self.active.revision,
+            &self.engine.rules,
+            &context,
+        ) {
             Ok(mut opened) => {
                 let body = Body::of(opening, std::mem::take(&mut opened.identities));
                 self.work.opened(opened, body, &opening.identities, subject);
                 Ok(Ok(()))
             }
-            Err(CannotOpen::NoPlan(no_plan @ NoPlan::NoProcessor)) => {
-                Ok(Err(Refusal::new(DeadLetterReason::NoProcessor, no_plan.to_string())))
-            }
+            Err(CannotOpen::NoPlan(no_plan @ NoPlan::NoProcessor)) => Ok(Err(Refusal::new(
+                DeadLetterReason::NoProcessor,
+                no_plan.to_string(),
+            ))),
             Err(CannotOpen::NoPlan(no_plan @ NoPlan::TooManyTasks)) => {
                 Ok(Err(Refusal::new(DeadLetterReason::Internal, no_plan.to_string())))
             }
@@ -215,9 +248,15 @@ impl<'a> Decider<'_, '_, 'a> {
 
     fn cancel(&mut self, cancel: &Cancel) -> Result<Result<(), Refusal>, EngineError> {
         let context = self.engine.context(self.active, self.now);
-        let found = self.work.get_mut(cancel.request_id).filter(|touched| touched.request.head.tenant == cancel.tenant);
+        let found = self
+            .work
+            .get_mut(cancel.request_id)
+            .filter(|touched| touched.request.head.tenant == cancel.tenant);
         let Some(touched) = found else {
-            return Ok(Err(Refusal::new(DeadLetterReason::UnknownRequest, "there is no such request".to_owned())));
+            return Ok(Err(Refusal::new(
+                DeadLetterReason::UnknownRequest,
+                "there is no such request".to_owned(),
+            )));
         };
         // A refused decision must leave nothing behind, so it is tried on a copy.
         let mut request = touched.request.clone();
@@ -230,9 +269,9 @@ impl<'a> Decider<'_, '_, 'a> {
             Err(refused @ operate::Refused::TooLate) => {
                 Ok(Err(Refusal::new(DeadLetterReason::TooLate, refused.to_string())))
             }
-            Err(refused @ (operate::Refused::Closed | operate::Refused::WrongState)) => {
-                Ok(Err(Refusal::new(DeadLetterReason::WrongState, refused.to_string())))
-            }
+            Err(refused @ (operate::Refused::Closed | operate::Refused::WrongState)) => Ok(Err(
+                Refusal::new(DeadLetterReason::WrongState, refused.to_string()),
+            )),
         }
     }
 }

@@ -5,6 +5,7 @@
 //! the domain decide, and writes.
 
 pub mod agenda;
+pub mod gauges;
 pub mod intake;
 pub mod operate;
 pub mod outputs;
@@ -85,7 +86,8 @@ impl StoreFailure for EngineError {
 impl EngineError {
     /// Whether waiting helps; otherwise the batch itself is at fault.
     pub fn is_outage(&self) -> bool {
-        self.store_error().is_some_and(|error| error.is_outage() || error.is_retryable())
+        self.store_error()
+            .is_some_and(|error| error.is_outage() || error.is_retryable())
     }
 
     /// Whether another worker has taken the batch in.
@@ -200,7 +202,15 @@ impl Engine {
         settings: Settings,
         slot: u16,
     ) -> Self {
-        let Settings { topics, ack_url, region, tenant_default, rules, keep_after_completion, cluster } = settings;
+        let Settings {
+            topics,
+            ack_url,
+            region,
+            tenant_default,
+            rules,
+            keep_after_completion,
+            cluster,
+        } = settings;
         Self {
             store,
             vault,
@@ -221,7 +231,11 @@ impl Engine {
 
     /// The registry that is active.
     pub fn active(&self) -> Result<Arc<ActiveRegistry>, EngineError> {
-        self.active.read().unwrap_or_else(PoisonError::into_inner).clone().ok_or(EngineError::NoRegistry)
+        self.active
+            .read()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
+            .ok_or(EngineError::NoRegistry)
     }
 
     /// Makes a registry the active one of this worker.
@@ -231,17 +245,26 @@ impl Engine {
             .iter()
             .map(|processor| {
                 let Transport::Kafka { topic } = &processor.transport;
-                let topic = topic.clone().unwrap_or_else(|| format!("{}{}", self.topics.tasks_prefix, processor.id));
+                let topic = topic
+                    .clone()
+                    .unwrap_or_else(|| format!("{}{}", self.topics.tasks_prefix, processor.id));
                 (processor.id.clone(), Arc::from(topic))
             })
             .collect();
-        *self.active.write().unwrap_or_else(PoisonError::into_inner) =
-            Some(Arc::new(ActiveRegistry { revision, registry, task_topics }));
+        *self.active.write().unwrap_or_else(PoisonError::into_inner) = Some(Arc::new(ActiveRegistry {
+            revision,
+            registry,
+            task_topics,
+        }));
     }
 
     /// Says how many partitions the ack topic has.
     pub fn set_ack_partitions(&self, count: i32) {
         self.ack_partitions.store(count, Ordering::Relaxed);
+    }
+
+    fn slot_of(&self, use_case: work::UseCase) -> u16 {
+        self.slot * 3 + use_case as u16
     }
 
     fn ack_partitions(&self) -> i32 {
@@ -262,7 +285,7 @@ impl Engine {
         }
     }
 
-    fn task_topic(&self, processor: &ProcessorId) -> Arc<str> {
+    pub(crate) fn task_topic(&self, processor: &ProcessorId) -> Arc<str> {
         let active = self.active.read().unwrap_or_else(PoisonError::into_inner);
         active
             .as_ref()

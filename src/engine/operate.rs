@@ -1,6 +1,10 @@
 //! An operator's decisions about one task or request, and what people look up.
 
-use super::{Engine, EngineError, OperateError, outputs::Emission, work::{Finished, Work}};
+use super::{
+    Engine, EngineError, OperateError,
+    outputs::Emission,
+    work::{Finished, UseCase, Work},
+};
 use crate::{
     domain::{
         ids::{RequestId, TaskId},
@@ -37,15 +41,34 @@ impl Engine {
         .await
     }
 
+    /// Withdraws a request, as long as nothing has been sent. The reason is kept sealed beside the ledger.
+    pub async fn cancel_request(
+        &self,
+        id: RequestId,
+        actor: &str,
+        reason: Option<&str>,
+    ) -> Result<(Request, Emission), OperateError> {
+        let note = serde_json::json!({ "by": actor, "reason": reason });
+        self.decide(id, "cancel", note, |request, context| {
+            request.cancel(Some(actor), context)
+        })
+        .await
+    }
+
     /// The request that a task belongs to, and the task's place in its plan.
     pub async fn find_task(&self, id: TaskId) -> Result<(Request, u16), OperateError> {
         let candidates: Vec<(RequestId, u16)> = request_candidates(id).collect();
         let ids: Vec<RequestId> = candidates.iter().map(|(request, _)| *request).collect();
         let stored = self.store.requests(&ids).await.map_err(EngineError::from)?;
-        let found = stored.into_iter().map(|stored| stored.request).find_map(|request| {
-            let (_, ordinal) = candidates.iter().find(|(candidate, _)| *candidate == request.id)?;
-            (usize::from(*ordinal) < request.tasks.len()).then_some((request, *ordinal))
-        });
+        let found = stored
+            .into_iter()
+            .map(|stored| stored.request)
+            .find_map(|request| {
+                let (_, ordinal) = candidates
+                    .iter()
+                    .find(|(candidate, _)| *candidate == request.id)?;
+                (usize::from(*ordinal) < request.tasks.len()).then_some((request, *ordinal))
+            });
         found.ok_or(OperateError::Unknown("task"))
     }
 
@@ -83,7 +106,7 @@ impl Engine {
         touched.trail.append(trail);
         touched.notes.push(note.to_string());
         let request = touched.request.clone();
-        let finished = work.finish(self, now, true)?;
+        let finished = work.finish(self, UseCase::Other, now, true)?;
         tx.write(&finished.changes).await.map_err(EngineError::from)?;
         tx.commit().await.map_err(EngineError::from)?;
         Ok((request, finished))
@@ -91,6 +114,11 @@ impl Engine {
 
     /// One request.
     pub async fn request(&self, id: RequestId) -> Result<Option<Request>, EngineError> {
-        Ok(self.store.requests(&[id]).await?.pop().map(|StoredRequest { request, .. }| request))
+        Ok(self
+            .store
+            .requests(&[id])
+            .await?
+            .pop()
+            .map(|StoredRequest { request, .. }| request))
     }
 }

@@ -86,7 +86,9 @@ impl Engine {
         emission.records.push(Record {
             topic: Arc::clone(&self.topics.status),
             key: Some(request.id),
-            kind: RecordKind::Status { event_id: format!("{}:{}", request.id, request.revision) },
+            kind: RecordKind::Status {
+                event_id: format!("{}:{}", request.id, request.revision),
+            },
             payload: serde_json::to_vec(&status_message(request))?,
         });
         Ok(())
@@ -102,11 +104,22 @@ impl Engine {
         emission: &mut Emission,
     ) -> Result<(), EngineError> {
         let task = request.task(ordinal);
-        let TaskState::Dispatched { ack_by, .. } = task.state else { return Ok(()) };
+        let TaskState::Dispatched { ack_by, .. } = task.state else {
+            return Ok(());
+        };
         let task_id = request.task_id(ordinal);
-        let token = self.vault.token(request.id, task_id, task.generation, task.attempt);
-        let wanted = body.identities.get(usize::from(ordinal)).map_or(&[][..], Vec::as_slice);
-        let categories = if task.categories.is_empty() { body.scope.categories() } else { &task.categories };
+        let token = self
+            .vault
+            .token(request.id, task_id, task.generation, task.attempt);
+        let wanted = body
+            .identities
+            .get(usize::from(ordinal))
+            .map_or(&[][..], Vec::as_slice);
+        let categories = if task.categories.is_empty() {
+            body.scope.categories()
+        } else {
+            &task.categories
+        };
         let message = TaskMessage {
             task_id,
             request_id: request.id,
@@ -133,7 +146,9 @@ impl Engine {
         emission.records.push(Record {
             topic: self.task_topic(&task.processor),
             key: Some(request.id),
-            kind: RecordKind::Task { event_id: format!("{task_id}:{}:{}", task.generation, task.attempt) },
+            kind: RecordKind::Task {
+                event_id: format!("{task_id}:{}:{}", task.generation, task.attempt),
+            },
             payload: serde_json::to_vec(&message)?,
         });
         Ok(())
@@ -141,7 +156,12 @@ impl Engine {
 
     /// Adds a dead letter.
     pub(super) fn emit_dead_letter(&self, letter: &DeadLetter, emission: &mut Emission) {
-        let Origin { topic, partition, offset, .. } = &letter.origin;
+        let Origin {
+            topic,
+            partition,
+            offset,
+            ..
+        } = &letter.origin;
         let headers = DeadLetterHeaders::new(letter.reason, topic, *partition, *offset, letter.at);
         emission.records.push(Record {
             topic: Arc::clone(&self.topics.dead_letters),
@@ -158,9 +178,14 @@ impl Engine {
         wrapped_key: Option<&[u8]>,
         bodies: &[StoredBody],
     ) -> Result<(Body, Subject), EngineError> {
-        let stored = bodies.iter().find(|body| body.id == request.id).ok_or(EngineError::NoBody(request.id))?;
+        let stored = bodies
+            .iter()
+            .find(|body| body.id == request.id)
+            .ok_or(EngineError::NoBody(request.id))?;
         let wrapped_key = wrapped_key.ok_or(EngineError::Shredded(request.id))?;
-        let plain = self.vault.open_subject(&request.head.tenant, request.id, wrapped_key, &stored.sealed)?;
+        let plain = self
+            .vault
+            .open_subject(&request.head.tenant, request.id, wrapped_key, &stored.sealed)?;
         Ok((Body::unpack(&stored.body)?, Subject::unpack(&plain)?))
     }
 
@@ -186,7 +211,11 @@ impl Engine {
 
 /// The identities that a processor declared, and no others.
 fn declared(identities: &[Identity], wanted: &[IdentityType]) -> Vec<Identity> {
-    identities.iter().filter(|identity| wanted.contains(&identity.kind)).cloned().collect()
+    identities
+        .iter()
+        .filter(|identity| wanted.contains(&identity.kind))
+        .cloned()
+        .collect()
 }
 
 /// The state of a request, as the status topic and the lists of the API say it.

@@ -119,24 +119,47 @@ struct EvidenceText<'a> {
 
 impl Engine {
     /// Prepares the bytes of a command.
-    pub fn prepare_command(&self, bytes: &[u8], envelope: &Envelope<'_>, door: Door) -> Result<PreparedCommand, Refusal> {
+    pub fn prepare_command(
+        &self,
+        bytes: &[u8],
+        envelope: &Envelope<'_>,
+        door: Door,
+    ) -> Result<PreparedCommand, Refusal> {
         let parsed = parse_command(bytes, envelope, door)?;
-        let digest = self.vault.payload_digest(parsed.command.tenant(), &parsed.canonical);
+        let digest = self
+            .vault
+            .payload_digest(parsed.command.tenant(), &parsed.canonical);
         let subject = match &parsed.command {
-            Command::Open(opening) => Some(self.prepare_subject(opening, &parsed.canonical).map_err(|error| {
-                // Only the vault's own state can be at fault here, never the message.
-                tracing::error!(%error, "a command could not be sealed");
-                Refusal::new(DeadLetterReason::Internal, "the command could not be sealed".to_owned())
-            })?),
+            Command::Open(opening) => Some(self.prepare_subject(opening, &parsed.canonical).map_err(
+                |error| {
+                    // Only the vault's own state can be at fault here, never the message.
+                    tracing::error!(%error, "a command could not be sealed");
+                    Refusal::new(
+                        DeadLetterReason::Internal,
+                        "the command could not be sealed".to_owned(),
+                    )
+                },
+            )?),
             Command::Cancel(_) => None,
         };
-        Ok(PreparedCommand { command: parsed.command, digest, subject })
+        Ok(PreparedCommand {
+            command: parsed.command,
+            digest,
+            subject,
+        })
     }
 
     fn prepare_subject(&self, opening: &Opening, canonical: &[u8]) -> Result<PreparedSubject, EngineError> {
         let (salt, commitment) = self.vault.commitment(canonical);
-        let metadata = opening.metadata.as_ref().map(|value| SubjectData::new(value.to_string()));
-        let subject = Subject { identities: opening.identities.clone(), metadata, salt };
+        let metadata = opening
+            .metadata
+            .as_ref()
+            .map(|value| SubjectData::new(value.to_string()));
+        let subject = Subject {
+            identities: opening.identities.clone(),
+            metadata,
+            salt,
+        };
         let plain = Zeroizing::new(subject.pack()?);
         let mut digests: Vec<SubjectDigest> = opening
             .identities
@@ -146,7 +169,9 @@ impl Engine {
         digests.sort_unstable();
         digests.dedup();
         Ok(PreparedSubject {
-            sealed: self.vault.seal_subject(&opening.tenant, opening.request_id, &plain),
+            sealed: self
+                .vault
+                .seal_subject(&opening.tenant, opening.request_id, &plain),
             digests,
             commitment,
         })
@@ -154,11 +179,24 @@ impl Engine {
 
     /// Prepares an ack.
     pub fn prepare_ack(&self, ack: Ack) -> PreparedAck {
-        let token_matches =
-            self.vault.token_matches(ack.request_id, ack.task_id, ack.generation, ack.attempt, &ack.token);
+        let token_matches = self.vault.token_matches(
+            ack.request_id,
+            ack.task_id,
+            ack.generation,
+            ack.attempt,
+            &ack.token,
+        );
         // What a forger writes is not kept.
-        let proof = if token_matches { self.prepare_proof(&ack) } else { None };
-        PreparedAck { ack, token_matches, proof }
+        let proof = if token_matches {
+            self.prepare_proof(&ack)
+        } else {
+            None
+        };
+        PreparedAck {
+            ack,
+            token_matches,
+            proof,
+        }
     }
 
     fn prepare_proof(&self, ack: &Ack) -> Option<PreparedProof> {
@@ -174,7 +212,12 @@ impl Engine {
         // Texts, numbers and times: nothing in it can fail to be written.
         let text = serde_json::to_string(&text).ok()?;
         let (salt, commitment) = self.vault.commitment(text.as_bytes());
-        Some(PreparedProof { records: ack.evidence.as_ref().and_then(|e| e.records), commitment, text, salt })
+        Some(PreparedProof {
+            records: ack.evidence.as_ref().and_then(|e| e.records),
+            commitment,
+            text,
+            salt,
+        })
     }
 }
 

@@ -22,8 +22,11 @@ impl Engine {
                 break read?;
             }
         };
-        let out: Vec<RequestId> =
-            stored.iter().filter(|stored| !dispatched(&stored.request).is_empty()).map(|s| s.request.id).collect();
+        let out: Vec<RequestId> = stored
+            .iter()
+            .filter(|stored| !dispatched(&stored.request).is_empty())
+            .map(|s| s.request.id)
+            .collect();
         let bodies = self.store.bodies(&out).await?;
         let mut emission = Emission::default();
         for StoredRequest { request, wrapped_key } in &stored {
@@ -89,7 +92,8 @@ pub(super) fn advances_of<T>(arrivals: &[Arrival<T>]) -> Vec<Advance> {
     let mut advances: Vec<Advance> = Vec::new();
     for arrival in arrivals {
         let Some(origin) = &arrival.origin else { continue };
-        let same = |advance: &&mut Advance| advance.partition == origin.partition && advance.topic == origin.topic;
+        let same =
+            |advance: &&mut Advance| advance.partition == origin.partition && advance.topic == origin.topic;
         match advances.iter_mut().find(same) {
             Some(advance) => {
                 advance.next = advance.next.max(origin.offset + 1);

@@ -51,8 +51,8 @@ impl Default for Pauses {
 }
 
 impl Pauses {
-    /// The next pause.
-    pub fn next(&mut self) -> Duration {
+    /// The next pause, longer than the one before.
+    pub fn longer(&mut self) -> Duration {
         self.0.next_backoff().unwrap_or(Duration::from_secs(5))
     }
 
@@ -68,18 +68,27 @@ mod tests {
 
     #[test]
     fn delays_grow_to_the_longest_one_and_keep_within_their_jitter() {
-        let retry = Retry { jitter: 0.2, ..Retry::default() };
+        let retry = Retry {
+            jitter: 0.2,
+            ..Retry::default()
+        };
         for (attempt, expected) in [(1, 5.0), (2, 10.0), (3, 20.0), (20, 3600.0), (u32::MAX, 3600.0)] {
             for _ in 0..100 {
                 let seconds = delay(&retry, attempt).as_secs_f64();
-                assert!((expected * 0.79..=expected * 1.21).contains(&seconds), "attempt {attempt}: {seconds}");
+                assert!(
+                    (expected * 0.79..=expected * 1.21).contains(&seconds),
+                    "attempt {attempt}: {seconds}"
+                );
             }
         }
     }
 
     #[test]
     fn without_jitter_a_delay_is_exact() {
-        let retry = Retry { jitter: 0.0, ..Retry::default() };
+        let retry = Retry {
+            jitter: 0.0,
+            ..Retry::default()
+        };
         assert_eq!(delay(&retry, 2), Duration::from_secs(10));
     }
 }

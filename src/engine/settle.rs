@@ -11,7 +11,7 @@ use super::{
     outputs::Emission,
     prepare::{Arrival, PreparedAck},
     reissue::advances_of,
-    work::{Finished, Work},
+    work::{Finished, UseCase, Work},
 };
 use crate::{
     domain::{
@@ -22,7 +22,7 @@ use crate::{
         time::At,
         words::DeadLetterReason,
     },
-    store::{Gate, Lock, Transaction, Attempts},
+    store::{Attempts, Gate, Lock, Transaction},
     wire::Refusal,
 };
 
@@ -77,7 +77,7 @@ impl Engine {
         tx.gate(Gate::Shared).await?;
         tx.advance(&advances_of(arrivals)).await?;
         let (verdicts, work) = self.decide_acks(arrivals, &active, &mut *tx, lock).await?;
-        let finished = work.finish(self, self.clock.now(), outboxed)?;
+        let finished = work.finish(self, UseCase::Settle, self.clock.now(), outboxed)?;
         tx.write(&finished.changes).await?;
         tx.commit().await?;
         Ok((verdicts, finished))
@@ -90,8 +90,11 @@ impl Engine {
         tx: &mut dyn Transaction,
         lock: Lock,
     ) -> Result<(Vec<AckVerdict>, Work<'a>), EngineError> {
-        let mut ids: Vec<RequestId> =
-            arrivals.iter().filter_map(|arrival| arrival.content.as_ref().ok()).map(|p| p.ack.request_id).collect();
+        let mut ids: Vec<RequestId> = arrivals
+            .iter()
+            .filter_map(|arrival| arrival.content.as_ref().ok())
+            .map(|p| p.ack.request_id)
+            .collect();
         ids.sort_unstable();
         ids.dedup();
         let mut work = Work::with_loaded(tx.load(&ids, lock).await?);
@@ -129,7 +132,8 @@ impl Engine {
             Err(refusal) => refusal.clone(),
         };
         if let Some(origin) = &arrival.origin {
-            work.dead_letters.push(self.dead_letter(origin, &refusal, &arrival.raw, now)?);
+            work.dead_letters
+                .push(self.dead_letter(origin, &refusal, &arrival.raw, now)?);
         }
         Ok(AckVerdict::Refused(refusal))
     }
@@ -141,27 +145,40 @@ impl Engine {
         now: At,
         work: &mut Work<'_>,
     ) -> Result<AckVerdict, AckRefusal> {
-        let touched = work.get_mut(prepared.ack.request_id).ok_or(AckRefusal::UnknownTask)?;
-        let sent_at = touched.request.find_task(prepared.ack.task_id).and_then(|ordinal| {
-            match touched.request.task(ordinal).state {
+        let touched = work
+            .get_mut(prepared.ack.request_id)
+            .ok_or(AckRefusal::UnknownTask)?;
+        let sent_at = touched
+            .request
+            .find_task(prepared.ack.task_id)
+            .and_then(|ordinal| match touched.request.task(ordinal).state {
                 TaskState::Dispatched { at, .. } | TaskState::Accepted { at, .. } => Some(at),
                 _ => None,
-            }
-        });
+            });
         let context = self.context(active, now);
-        let taken =
-            touched.request.answer(&prepared.ack, prepared.token_matches, &context, &mut touched.trail)?;
-        let Taken::Counted(ordinal) = taken else { return Ok(AckVerdict::Repeated) };
+        let taken = touched.request.answer(
+            &prepared.ack,
+            prepared.token_matches,
+            &context,
+            &mut touched.trail,
+        )?;
+        let Taken::Counted(ordinal) = taken else {
+            return Ok(AckVerdict::Repeated);
+        };
         if let Some(proof) = &prepared.proof {
             let task = touched.request.task(ordinal);
-            touched.notes.push(proof.note(ordinal, task.generation, prepared.ack.attempt));
+            touched
+                .notes
+                .push(proof.note(ordinal, task.generation, prepared.ack.attempt));
             touched.trail.entries.push(Entry::Evidence {
                 ordinal,
                 records: proof.records,
                 commitment: proof.commitment,
             });
         }
-        Ok(AckVerdict::Counted { after: sent_at.map(|at| now.since(at)) })
+        Ok(AckVerdict::Counted {
+            after: sent_at.map(|at| now.since(at)),
+        })
     }
 
     /// Derives what follows, once for each request that an ack has moved.
@@ -176,7 +193,9 @@ impl Engine {
         let context = self.context(active, now);
         let mut concluded = HashSet::new();
         for (arrival, verdict) in arrivals.iter().zip(verdicts) {
-            let (Ok(prepared), AckVerdict::Counted { .. }) = (&arrival.content, verdict) else { continue };
+            let (Ok(prepared), AckVerdict::Counted { .. }) = (&arrival.content, verdict) else {
+                continue;
+            };
             let id = prepared.ack.request_id;
             if let Some(touched) = work.get_mut(id)
                 && concluded.insert(id)
@@ -199,7 +218,8 @@ impl Engine {
             let processor = prepared.ack.processor.as_str();
             match verdict {
                 AckVerdict::Counted { after } => {
-                    self.metrics.ack(processor, prepared.ack.answer.outcome().as_str());
+                    self.metrics
+                        .ack(processor, prepared.ack.answer.outcome().as_str());
                     if let Some(after) = after {
                         self.metrics.ack_time(processor, *after);
                     }

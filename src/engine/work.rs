@@ -35,8 +35,23 @@ pub(super) struct Touched<'a> {
 
 #[derive(Debug)]
 enum Source<'a> {
-    New { body: Box<Body>, identities: &'a [Identity], subject: &'a PreparedSubject },
-    Loaded { revision: u32, wrapped_key: Option<Vec<u8>> },
+    New {
+        body: Box<Body>,
+        identities: &'a [Identity],
+        subject: &'a PreparedSubject,
+    },
+    Loaded {
+        revision: u32,
+        wrapped_key: Option<Vec<u8>>,
+    },
+}
+
+/// Who writes: use cases that run at the same time count into rows of their own, so that none waits for another's commit.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum UseCase {
+    Intake,
+    Settle,
+    Other,
 }
 
 /// Everything that a transaction does.
@@ -59,9 +74,19 @@ impl<'a> Work<'a> {
     pub(super) fn with_loaded(stored: Vec<StoredRequest>) -> Self {
         let mut work = Self::default();
         for StoredRequest { request, wrapped_key } in stored {
-            let source = Source::Loaded { revision: request.revision, wrapped_key };
+            let source = Source::Loaded {
+                revision: request.revision,
+                wrapped_key,
+            };
             let before = Some(request.life.clone());
-            let touched = Touched { request, trail: Trail::default(), notes: Vec::new(), woken: false, source, before };
+            let touched = Touched {
+                request,
+                trail: Trail::default(),
+                notes: Vec::new(),
+                woken: false,
+                source,
+                before,
+            };
             work.order.push(touched.request.id);
             work.touched.insert(touched.request.id, touched);
         }
@@ -89,26 +114,52 @@ impl<'a> Work<'a> {
         identities: &'a [Identity],
         subject: &'a PreparedSubject,
     ) {
-        let Opened { request, trail, identities: _ } = opened;
+        let Opened {
+            request,
+            trail,
+            identities: _,
+        } = opened;
         let id = request.id;
-        let source = Source::New { body: Box::new(body), identities, subject };
+        let source = Source::New {
+            body: Box::new(body),
+            identities,
+            subject,
+        };
         self.order.push(id);
-        self.touched.insert(id, Touched { request, trail, notes: Vec::new(), woken: false, source, before: None });
+        self.touched.insert(
+            id,
+            Touched {
+                request,
+                trail,
+                notes: Vec::new(),
+                woken: false,
+                source,
+                before: None,
+            },
+        );
     }
 
     /// Turns the work into what is written. `outboxed`: whether outbox rows have to remember the outputs.
-    pub(super) fn finish(mut self, engine: &Engine, now: At, outboxed: bool) -> Result<Finished<'a>, EngineError> {
+    pub(super) fn finish(
+        mut self,
+        engine: &Engine,
+        use_case: UseCase,
+        now: At,
+        outboxed: bool,
+    ) -> Result<Finished<'a>, EngineError> {
         let mut changes = Changes {
             inbox: self.inbox,
             dead_letters: self.dead_letters,
-            slot: engine.slot,
+            slot: engine.slot_of(use_case),
             at: now,
             ..Changes::default()
         };
         let mut counters = Counters::default();
         let mut kept = Vec::with_capacity(self.order.len());
         for id in self.order {
-            let Some(mut touched) = self.touched.remove(&id) else { continue };
+            let Some(mut touched) = self.touched.remove(&id) else {
+                continue;
+            };
             if !touched.has_changed() {
                 continue;
             }
@@ -121,7 +172,10 @@ impl<'a> Work<'a> {
             kept.push(touched);
         }
         changes.counters = counters.into_sorted();
-        Ok(Finished { touched: kept, changes })
+        Ok(Finished {
+            touched: kept,
+            changes,
+        })
     }
 }
 
@@ -136,7 +190,12 @@ impl Touched<'_> {
     /// Whether outsiders see a difference: a wake-up that only moved is none.
     fn is_worth_telling(&self) -> bool {
         let Some(before) = &self.before else { return true };
-        let unseen = |life: &Life| Life { wake_at: None, leaves: 0, readable: true, ..life.clone() };
+        let unseen = |life: &Life| Life {
+            wake_at: None,
+            leaves: 0,
+            readable: true,
+            ..life.clone()
+        };
         !self.trail.moves.is_empty() || unseen(before) != unseen(&self.request.life)
     }
 
@@ -146,14 +205,24 @@ impl Touched<'_> {
         }
         let n = self.request.life.leaves;
         self.request.life.leaves += 1;
-        let leaf = Leaf { request: self.request.id, n, at: now, entries: std::mem::take(&mut self.trail.entries) };
+        let leaf = Leaf {
+            request: self.request.id,
+            n,
+            at: now,
+            entries: std::mem::take(&mut self.trail.entries),
+        };
         let sealed = if self.notes.is_empty() {
             None
         } else {
             let notes = Zeroizing::new(format!("[{}]", self.notes.join(",")));
             Some(engine.vault.seal_record(self.request.id, n, notes.as_bytes()))
         };
-        changes.leaves.push(LeafRow { request_id: self.request.id, n, leaf: leaf.to_bytes()?, sealed });
+        changes.leaves.push(LeafRow {
+            request_id: self.request.id,
+            n,
+            leaf: leaf.to_bytes()?,
+            sealed,
+        });
         Ok(())
     }
 
@@ -209,7 +278,11 @@ impl Counters {
         self.status(before.map(|life| life.status), after.status);
         self.flag("overdue", before.is_some_and(|life| life.overdue), after.overdue);
         self.flag("at_risk", before.is_some_and(|life| life.at_risk), after.at_risk);
-        self.flag("needs_attention", before.is_some_and(|life| life.needs_attention), after.needs_attention);
+        self.flag(
+            "needs_attention",
+            before.is_some_and(|life| life.needs_attention),
+            after.needs_attention,
+        );
         self.flag("sealed", before.is_some_and(|life| life.readable), after.readable);
     }
 
@@ -238,7 +311,16 @@ impl Counters {
             .0
             .into_iter()
             .filter(|(_, by)| *by != 0)
-            .map(|((kind, state, processor), by)| (CounterKey { kind, a: processor, b: state.to_owned() }, by))
+            .map(|((kind, state, processor), by)| {
+                (
+                    CounterKey {
+                        kind,
+                        a: processor,
+                        b: state.to_owned(),
+                    },
+                    by,
+                )
+            })
             .collect();
         sorted.sort_unstable();
         sorted
@@ -250,12 +332,16 @@ impl Finished<'_> {
     fn observe(&self, engine: &Engine) {
         for touched in &self.touched {
             for ordinal in &touched.trail.dispatched {
-                engine.metrics.dispatch(touched.request.task(*ordinal).processor.as_str(), "sent");
+                engine
+                    .metrics
+                    .dispatch(touched.request.task(*ordinal).processor.as_str(), "sent");
             }
             let was_open = touched.before.as_ref().is_none_or(|life| !life.status.is_final());
             if let (true, Some(end)) = (was_open, touched.request.life.completed_at) {
                 let head = &touched.request.head;
-                engine.metrics.request_duration(head.action.as_str(), end.since(head.received_at));
+                engine
+                    .metrics
+                    .request_duration(head.action.as_str(), end.since(head.received_at));
             }
         }
     }
@@ -263,14 +349,23 @@ impl Finished<'_> {
     /// Builds what has to be produced, once the changes are committed.
     pub(super) async fn emit(self, engine: &Engine, outboxed: bool) -> Result<Emission, EngineError> {
         self.observe(engine);
-        let mut emission = Emission { outboxed, ..Emission::default() };
+        let mut emission = Emission {
+            outboxed,
+            ..Emission::default()
+        };
         let to_open: Vec<RequestId> = self
             .touched
             .iter()
-            .filter(|touched| !touched.trail.dispatched.is_empty() && matches!(touched.source, Source::Loaded { .. }))
+            .filter(|touched| {
+                !touched.trail.dispatched.is_empty() && matches!(touched.source, Source::Loaded { .. })
+            })
             .map(|touched| touched.request.id)
             .collect();
-        let bodies = if to_open.is_empty() { Vec::new() } else { engine.store.bodies(&to_open).await? };
+        let bodies = if to_open.is_empty() {
+            Vec::new()
+        } else {
+            engine.store.bodies(&to_open).await?
+        };
         for touched in &self.touched {
             if touched.is_worth_telling() {
                 engine.emit_status(&touched.request, &mut emission)?;

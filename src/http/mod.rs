@@ -1,13 +1,205 @@
-//! HTTP.
-use std::{net::SocketAddr, sync::Arc, pin::Pin};
-use tokio::sync::mpsc;
+//! The API over HTTP: commands and acks come in, people ask and decide, Prometheus reads.
+//!
+//! Every answer that is no success is a problem of RFC 9457. Nothing here decides about a request: each handler is a
+//! use case of the engine between two translations. It must never put subject data into an answer, a log line or a
+//! metric: spans carry the route, not the path, and neither queries, headers nor bodies.
+
+mod acks;
+mod auth;
+mod batch;
+mod body;
+mod dead_letters;
+mod detail;
+mod events;
+mod health;
+mod layers;
+mod lists;
+mod outputs;
+mod problem;
+mod processors;
+mod query;
+mod requests;
+mod tasks;
+
+use std::{
+    fmt, io,
+    net::{SocketAddr, TcpListener},
+    pin::Pin,
+    sync::Arc,
+    time::Duration,
+};
+
+use axum::{
+    Router,
+    routing::{get, post},
+};
+use axum_server::{Handle, tls_rustls::RustlsConfig};
+use tokio::{sync::mpsc, task::JoinSet};
 use tokio_util::sync::CancellationToken;
-use crate::{app::Readiness, config::{Auth, Http}, engine::{Engine, outputs::Emission}};
+
+use self::{acks::Acks, auth::Gatekeeper, batch::Batcher, outputs::Outputs, requests::Commands};
+use crate::{
+    config::{Auth, Http, Tls},
+    engine::{Engine, gauges::Gauges, outputs::Emission},
+    telemetry::readiness::Readiness,
+};
+
+/// How long calls that are under way may take at a shutdown: well within the default of `shutdown_timeout`.
+const GRACE: Duration = Duration::from_secs(10);
+
+/// What the API works with.
 #[derive(Debug, Clone)]
-pub struct State { pub engine: Arc<Engine>, pub emissions: mpsc::Sender<Emission>, pub readiness: Readiness, pub auth: Option<Auth> }
-impl State { pub fn new(engine: Arc<Engine>, emissions: mpsc::Sender<Emission>, readiness: Readiness, auth: Option<Auth>) -> Self { Self { engine, emissions, readiness, auth } } }
-pub struct Serving { pub address: SocketAddr, pub finished: Pin<Box<dyn Future<Output = Result<(), std::io::Error>> + Send>> }
-pub async fn serve(config: &Http, state: State, shutdown: CancellationToken) -> Result<Serving, std::io::Error> {
-    drop(state);
-    Ok(Serving { address: config.listen, finished: Box::pin(async move { shutdown.cancelled().await; Ok(()) }) })
+pub struct State {
+    engine: Arc<Engine>,
+    emissions: mpsc::Sender<Emission>,
+    readiness: Readiness,
+    auth: Option<Auth>,
+}
+
+impl State {
+    /// Puts it together. `emissions`: where that goes which has to be produced.
+    pub fn new(
+        engine: Arc<Engine>,
+        emissions: mpsc::Sender<Emission>,
+        readiness: Readiness,
+        auth: Option<Auth>,
+    ) -> Self {
+        Self {
+            engine,
+            emissions,
+            readiness,
+            auth,
+        }
+    }
+}
+
+/// A listener that is bound. It serves for as long as `finished` is awaited.
+pub struct Serving {
+    /// Where it listens.
+    pub address: SocketAddr,
+    /// Ends when the shutdown has come and every call is answered.
+    pub finished: Pin<Box<dyn Future<Output = io::Result<()>> + Send>>,
+}
+
+impl fmt::Debug for Serving {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Serving")
+            .field("address", &self.address)
+            .finish_non_exhaustive()
+    }
+}
+
+/// What every handler shares.
+struct Api {
+    engine: Arc<Engine>,
+    outputs: Outputs,
+    readiness: Readiness,
+    gatekeeper: Gatekeeper,
+    commands: Batcher<Commands>,
+    acks: Batcher<Acks>,
+    gauges: tokio::sync::Mutex<Gauges>,
+}
+
+/// Binds the address and prepares to serve until the shutdown.
+pub async fn serve(config: &Http, state: State, shutdown: CancellationToken) -> io::Result<Serving> {
+    let listener = TcpListener::bind(config.listen)?;
+    listener.set_nonblocking(true)?;
+    let address = listener.local_addr()?;
+    let tls = match &config.tls {
+        Some(files) => Some(tls(files).await?),
+        None => None,
+    };
+    let State {
+        engine,
+        emissions,
+        readiness,
+        auth,
+    } = state;
+    let outputs = Outputs::new(emissions);
+    let mut batchers = JoinSet::new();
+    let commands = Batcher::start(Commands::new(&engine), &outputs, &mut batchers);
+    let acks = Batcher::start(Acks::new(&engine), &outputs, &mut batchers);
+    let gatekeeper = Gatekeeper::new(auth, Arc::clone(&engine.metrics));
+    let gauges = tokio::sync::Mutex::default();
+    let api = Arc::new(Api {
+        engine,
+        outputs,
+        readiness,
+        gatekeeper,
+        commands,
+        acks,
+        gauges,
+    });
+    let app = layers::around(routes(api));
+    Ok(Serving {
+        address,
+        finished: Box::pin(run(listener, tls, app, batchers, shutdown)),
+    })
+}
+
+async fn tls(files: &Tls) -> io::Result<RustlsConfig> {
+    // Whoever was first has installed the same one: there is no other provider in this build.
+    let installed = rustls::crypto::ring::default_provider().install_default();
+    tracing::debug!(first = installed.is_ok(), "the crypto provider is installed");
+    RustlsConfig::from_pem_file(&files.cert, &files.key).await
+}
+
+async fn run(
+    listener: TcpListener,
+    tls: Option<RustlsConfig>,
+    app: Router,
+    mut batchers: JoinSet<()>,
+    shutdown: CancellationToken,
+) -> io::Result<()> {
+    let handle = Handle::new();
+    let service = app.into_make_service();
+    let server: Pin<Box<dyn Future<Output = io::Result<()>> + Send>> = match tls {
+        Some(tls) => Box::pin(
+            axum_server::from_tcp_rustls(listener, tls)?
+                .handle(handle.clone())
+                .serve(service),
+        ),
+        None => Box::pin(
+            axum_server::from_tcp(listener)?
+                .handle(handle.clone())
+                .serve(service),
+        ),
+    };
+    let ending = async {
+        shutdown.cancelled().await;
+        handle.graceful_shutdown(Some(GRACE));
+        // The server's own end is what counts.
+        std::future::pending::<()>().await;
+    };
+    tokio::select! {
+        served = server => served?,
+        () = ending => {}
+        // They live as long as there are handlers; without them nothing could be taken in any more.
+        _ = batchers.join_next() => return Err(io::Error::other("a batcher has ended")),
+    }
+    // With the last call its end of the queue is gone, so they finish what they hold and end.
+    while batchers.join_next().await.is_some() {}
+    Ok(())
+}
+
+fn routes(api: Arc<Api>) -> Router {
+    Router::new()
+        .route("/v1/requests", post(requests::submit).get(lists::requests))
+        .route("/v1/requests/search", post(lists::search))
+        .route("/v1/requests/{id}", get(detail::one))
+        .route("/v1/requests/{id}/events", get(events::of_request))
+        .route("/v1/requests/{id}/cancel", post(requests::cancel))
+        .route("/v1/acks", post(acks::take))
+        .route("/v1/tasks", get(tasks::list))
+        .route("/v1/tasks/{id}/retry", post(tasks::retry))
+        .route("/v1/tasks/{id}/waive", post(tasks::waive))
+        .route("/v1/processors", get(processors::list))
+        .route("/v1/dead-letters", get(dead_letters::list))
+        .route("/v1/dead-letters/{id}/close", post(dead_letters::close))
+        .route("/metrics", get(health::metrics))
+        .route("/healthz", get(health::alive))
+        .route("/readyz", get(health::ready))
+        .fallback(problem::not_found)
+        .method_not_allowed_fallback(problem::method_not_allowed)
+        .with_state(api)
 }

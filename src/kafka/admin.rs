@@ -4,7 +4,6 @@ use std::collections::BTreeMap;
 
 use rdkafka::{
     admin::{AdminClient, AdminOptions, NewTopic, TopicReplication},
-    client::Client,
     error::RDKafkaErrorCode,
 };
 
@@ -58,52 +57,74 @@ pub enum Made {
 /// Asks and changes a cluster.
 pub struct Admin {
     client: AdminClient<Quiet>,
-    servers: String,
+    cluster: Cluster,
 }
 
 impl std::fmt::Debug for Admin {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Admin").field("servers", &self.servers).finish_non_exhaustive()
+        f.debug_struct("Admin")
+            .field("servers", &self.cluster.servers)
+            .finish_non_exhaustive()
     }
 }
 
 impl Admin {
     /// Connects.
     pub fn new(cluster: &Cluster) -> Result<Self, KafkaError> {
-        let client = cluster.config().create_with_context(Quiet).map_err(while_doing("creating a client"))?;
-        Ok(Self { client, servers: cluster.servers.clone() })
-    }
-
-    fn inner(&self) -> &Client<Quiet> {
-        self.client.inner()
+        let client = cluster
+            .config()
+            .create_with_context(Quiet)
+            .map_err(while_doing("creating a client"))?;
+        Ok(Self {
+            client,
+            cluster: cluster.clone(),
+        })
     }
 
     /// The topics of the cluster with their partitions. Blocks.
     pub fn list(&self) -> Result<BTreeMap<String, i32>, KafkaError> {
         let metadata = self
-            .inner()
-            .fetch_metadata(None, PATIENCE)
-            .map_err(|_| KafkaError::Unreachable { servers: self.servers.clone() })?;
+            .cluster
+            .ask(|client| client.fetch_metadata(None, PATIENCE).ok())?;
         Ok(metadata
             .topics()
             .iter()
-            .map(|topic| (topic.name().to_owned(), i32::try_from(topic.partitions().len()).unwrap_or(i32::MAX)))
+            .map(|topic| {
+                (
+                    topic.name().to_owned(),
+                    i32::try_from(topic.partitions().len()).unwrap_or(i32::MAX),
+                )
+            })
             .collect())
     }
 
     /// Makes those of these topics that do not exist. Existing ones are left as they are.
-    pub async fn create(&self, topics: &[Topic], replication: i32) -> Result<Vec<(String, Made)>, KafkaError> {
+    pub async fn create(
+        &self,
+        topics: &[Topic],
+        replication: i32,
+    ) -> Result<Vec<(String, Made)>, KafkaError> {
         let new: Vec<NewTopic<'_>> = topics
             .iter()
             .map(|topic| {
                 topic.settings().into_iter().fold(
-                    NewTopic::new(&topic.name, topic.partitions, TopicReplication::Fixed(replication)),
+                    NewTopic::new(
+                        &topic.name,
+                        topic.partitions,
+                        TopicReplication::Fixed(replication),
+                    ),
                     |new, (name, value)| new.set(name, value),
                 )
             })
             .collect();
-        let options = AdminOptions::new().operation_timeout(Some(PATIENCE)).request_timeout(Some(PATIENCE));
-        let results = self.client.create_topics(&new, &options).await.map_err(while_doing("creating topics"))?;
+        let options = AdminOptions::new()
+            .operation_timeout(Some(PATIENCE))
+            .request_timeout(Some(PATIENCE));
+        let results = self
+            .client
+            .create_topics(&new, &options)
+            .await
+            .map_err(while_doing("creating topics"))?;
         let mut made = Vec::new();
         for result in results {
             match result {
@@ -126,12 +147,21 @@ impl Admin {
             return Ok(());
         }
         let names: Vec<&str> = topics.iter().map(String::as_str).collect();
-        let options = AdminOptions::new().operation_timeout(Some(PATIENCE)).request_timeout(Some(PATIENCE));
-        let results = self.client.delete_topics(&names, &options).await.map_err(while_doing("deleting topics"))?;
+        let options = AdminOptions::new()
+            .operation_timeout(Some(PATIENCE))
+            .request_timeout(Some(PATIENCE));
+        let results = self
+            .client
+            .delete_topics(&names, &options)
+            .await
+            .map_err(while_doing("deleting topics"))?;
         for result in results {
             if let Err((_, code)) = result {
                 let source = rdkafka::error::KafkaError::AdminOp(code);
-                return Err(KafkaError::Client { doing: "deleting a topic", source });
+                return Err(KafkaError::Client {
+                    doing: "deleting a topic",
+                    source,
+                });
             }
         }
         Ok(())

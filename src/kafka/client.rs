@@ -2,14 +2,9 @@
 
 use std::{collections::BTreeMap, time::Duration};
 
-use rdkafka::{
-    ClientConfig, ClientContext,
-    admin::AdminClient,
-    config::RDKafkaLogLevel,
-    consumer::ConsumerContext,
-};
+use rdkafka::{ClientConfig, ClientContext, config::RDKafkaLogLevel, consumer::ConsumerContext};
 
-use super::{KafkaError, while_doing};
+use super::KafkaError;
 
 /// Where the cluster is and what the configuration adds.
 #[derive(Debug, Clone)]
@@ -27,7 +22,10 @@ impl Cluster {
     /// What all clients share.
     pub fn config(&self) -> ClientConfig {
         let mut config = ClientConfig::new();
-        config.set("bootstrap.servers", &self.servers).set("client.id", "lacuna").set_log_level(RDKafkaLogLevel::Warning);
+        config
+            .set("bootstrap.servers", &self.servers)
+            .set("client.id", "lacuna")
+            .set_log_level(RDKafkaLogLevel::Warning);
         for (name, value) in &self.properties {
             config.set(name, value);
         }
@@ -35,18 +33,24 @@ impl Cluster {
     }
 
     /// A consumer of the group: it starts at the committed offset, and at the log's start where there is none.
-    pub fn consumer_config(&self, group_id: &str) -> ClientConfig {
+    ///
+    /// `lease`: the partitions of a worker that died are given to others within it.
+    pub fn consumer_config(&self, group_id: &str, lease: Duration) -> ClientConfig {
+        // The coordinator notices after the session's timeout and the others take over at their next heartbeat.
+        let session = (lease.mul_f64(0.7)).max(Duration::from_secs(1));
+        let heartbeat = (session / 5).min(Duration::from_secs(3));
         let mut config = self.config();
         config
             .set("group.id", group_id)
             .set("auto.offset.reset", "earliest")
+            .set("session.timeout.ms", session.as_millis().to_string())
+            .set("heartbeat.interval.ms", heartbeat.as_millis().to_string())
             .set("enable.auto.commit", "true")
             // Offsets are stored by hand, once the outputs are confirmed; what is stored is committed every second.
             .set("auto.commit.interval.ms", "1000")
             .set("enable.auto.offset.store", "false")
             .set("partition.assignment.strategy", "cooperative-sticky")
-            // Waiting up to 5 ms for a fuller answer costs less than it saves: batches wait 10 ms anyway.
-            .set("fetch.wait.max.ms", "20")
+            // What is read ahead bounds the memory of a worker that falls behind.
             .set("queued.max.messages.kbytes", "16384");
         config
     }
@@ -68,12 +72,7 @@ impl Cluster {
 
     /// The cluster's id, which positions are kept under.
     pub fn id(&self) -> Result<String, KafkaError> {
-        let client: AdminClient<Quiet> =
-            self.config().create_with_context(Quiet).map_err(while_doing("connecting"))?;
-        client
-            .inner()
-            .fetch_cluster_id(PATIENCE)
-            .ok_or_else(|| KafkaError::Unreachable { servers: self.servers.clone() })
+        self.ask(|client| client.fetch_cluster_id(PATIENCE))
     }
 }
 
@@ -96,7 +95,10 @@ impl ConsumerContext for Quiet {}
 /// One log line of librdkafka.
 pub(crate) fn log_line(level: RDKafkaLogLevel, facility: &str, message: &str) {
     match level {
-        RDKafkaLogLevel::Emerg | RDKafkaLogLevel::Alert | RDKafkaLogLevel::Critical | RDKafkaLogLevel::Error => {
+        RDKafkaLogLevel::Emerg
+        | RDKafkaLogLevel::Alert
+        | RDKafkaLogLevel::Critical
+        | RDKafkaLogLevel::Error => {
             tracing::error!(facility, "{message}");
         }
         RDKafkaLogLevel::Warning => tracing::warn!(facility, "{message}"),

@@ -35,8 +35,14 @@ impl EmbeddedBroker {
             // An error means that the handle was dropped, which is an end as well.
             stopped.recv().unwrap_or_default();
         });
-        let servers = reported.recv().map_err(|_| KafkaError::Ended("the embedded broker"))??;
-        Ok(Self { servers, stop: Some(stop), thread: Some(thread) })
+        let servers = reported
+            .recv()
+            .map_err(|_| KafkaError::Ended("the embedded broker"))??;
+        Ok(Self {
+            servers,
+            stop: Some(stop),
+            thread: Some(thread),
+        })
     }
 
     /// Where it listens: loopback.
@@ -50,7 +56,9 @@ fn start(
 ) -> Result<MockCluster<'static, rdkafka::producer::DefaultProducerContext>, KafkaError> {
     let cluster = MockCluster::new(1).map_err(while_doing("starting the embedded broker"))?;
     for (topic, partitions) in topics {
-        cluster.create_topic(topic, *partitions, 1).map_err(while_doing("creating a topic of the embedded broker"))?;
+        cluster
+            .create_topic(topic, *partitions, 1)
+            .map_err(while_doing("creating a topic of the embedded broker"))?;
     }
     Ok(cluster)
 }

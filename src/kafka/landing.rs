@@ -8,7 +8,10 @@ use std::{
 
 use tokio_util::sync::CancellationToken;
 
-use super::{KafkaError, outlet::{Outlet, Sent}};
+use super::{
+    KafkaError,
+    outlet::{Outlet, Sent},
+};
 use crate::{
     domain::ids::RequestId,
     engine::{
@@ -52,7 +55,8 @@ impl HandedOver {
         }
         if !outdated.is_empty() {
             let is_outdated = |record: &crate::engine::outputs::Record| {
-                matches!(record.kind, RecordKind::Status { .. }) && record.key.is_some_and(|id| outdated.contains(&id))
+                matches!(record.kind, RecordKind::Status { .. })
+                    && record.key.is_some_and(|id| outdated.contains(&id))
             };
             emission.records.retain(|record| !is_outdated(record));
         }
@@ -95,27 +99,45 @@ pub enum Landed {
 impl Lander {
     /// Puts it together.
     pub fn new(engine: Arc<Engine>, outlet: Arc<Outlet>, shutdown: CancellationToken) -> Self {
-        Self { engine, outlet, shutdown, handed_over: HandedOver::default() }
+        Self {
+            engine,
+            outlet,
+            shutdown,
+            handed_over: HandedOver::default(),
+        }
     }
 
     /// Hands an emission to the producer. `origins`: the messages that it answers with dead letters.
     pub async fn launch(&self, mut emission: Emission, origins: Vec<Origin>) -> Result<Airborne, KafkaError> {
         self.handed_over.hand_over(&mut emission);
         let sent = self.outlet.send(&emission.records).await?;
-        Ok(Airborne { sent, revisions: emission.revisions, origins, outboxed: emission.outboxed })
+        Ok(Airborne {
+            sent,
+            revisions: emission.revisions,
+            origins,
+            outboxed: emission.outboxed,
+        })
     }
 
     /// Waits until it is confirmed. What timed out is decided again under the lock and said again.
     pub async fn land(&self, airborne: Airborne) -> Result<Landed, KafkaError> {
-        let Airborne { sent, revisions, origins, outboxed } = airborne;
+        let Airborne {
+            sent,
+            revisions,
+            origins,
+            outboxed,
+        } = airborne;
         let mut confirmed = sent.landed().await;
         let mut pauses = Pauses::default();
         while !confirmed {
-            tracing::warn!(requests = revisions.len(), "outputs were not confirmed: producing them again");
+            tracing::warn!(
+                requests = revisions.len(),
+                "outputs were not confirmed: producing them again"
+            );
             tokio::select! {
                 () = self.shutdown.cancelled() => return Ok(Landed::GivenUp),
                 // A broker that is away is waited for; this is no timer of the domain.
-                () = tokio::time::sleep(pauses.next()) => {}
+                () = tokio::time::sleep(pauses.longer()) => {}
             }
             let ids: Vec<RequestId> = revisions.iter().map(|(id, _)| *id).collect();
             match self.engine.reissue(&ids, &origins).await {
@@ -126,7 +148,11 @@ impl Lander {
         }
         self.catch_up(self.handed_over.land(&revisions)).await?;
         if outboxed {
-            self.engine.store.outbox_done(&revisions).await.map_err(EngineError::from)?;
+            self.engine
+                .store
+                .outbox_done(&revisions)
+                .await
+                .map_err(EngineError::from)?;
         }
         Ok(Landed::Confirmed)
     }
@@ -140,7 +166,10 @@ impl Lander {
             }
             if !self.outlet.send(&newer.records).await?.landed().await {
                 // The next change, or the outbox, says it again; nothing is claimed that is not true.
-                tracing::warn!(requests = newer.revisions.len(), "a later status was not confirmed");
+                tracing::warn!(
+                    requests = newer.revisions.len(),
+                    "a later status was not confirmed"
+                );
                 return Ok(());
             }
             revisions = newer.revisions;

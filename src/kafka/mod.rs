@@ -7,9 +7,12 @@
 pub mod admin;
 pub mod client;
 pub mod embedded;
+pub mod ends;
+pub mod inquiry;
 pub mod landing;
 pub mod outlet;
 pub mod poll;
+pub mod publish;
 pub mod stage;
 
 /// What can go wrong at this edge.
@@ -25,10 +28,12 @@ pub enum KafkaError {
         source: rdkafka::error::KafkaError,
     },
     /// No broker answers.
-    #[error("no Kafka broker answers at {servers}")]
+    #[error("no Kafka broker answers at {servers}{why}")]
     Unreachable {
         /// The addresses that were tried.
         servers: String,
+        /// What the client library heard, after a colon; empty where it heard nothing.
+        why: String,
     },
     /// Topics are missing.
     #[error("these topics do not exist: {0} (run `lacuna topics create`)")]
@@ -56,6 +61,48 @@ pub enum KafkaError {
     /// A thread or task of this edge ended unexpectedly.
     #[error("{0} ended unexpectedly")]
     Ended(&'static str),
+}
+
+impl KafkaError {
+    /// Whether the brokers could not be reached, rather than a mistake having been made: then waiting may help.
+    pub fn is_unreachable(&self) -> bool {
+        match self {
+            Self::Unreachable { .. } => true,
+            Self::Client { source, .. } => !is_refusal(source),
+            Self::Engine(error) => error.is_outage(),
+            Self::MissingTopics(_) | Self::PositionOutOfLog { .. } | Self::Ended(_) => false,
+        }
+    }
+}
+
+/// Whether the client's settings are wrong, or the broker has answered and will answer the same again.
+fn is_refusal(error: &rdkafka::error::KafkaError) -> bool {
+    use rdkafka::error::{KafkaError as Client, RDKafkaErrorCode as Code};
+    let code = match error {
+        Client::AdminOp(code) => Some(*code),
+        _ => error.rdkafka_error_code(),
+    };
+    matches!(
+        error,
+        Client::ClientConfig(..) | Client::ClientCreation(_) | Client::Nul(_)
+    ) || matches!(
+        code,
+        Some(
+            Code::TopicAuthorizationFailed
+                | Code::GroupAuthorizationFailed
+                | Code::ClusterAuthorizationFailed
+                | Code::SaslAuthenticationFailed
+                | Code::UnsupportedSASLMechanism
+                | Code::PolicyViolation
+                | Code::InvalidTopic
+                | Code::InvalidPartitions
+                | Code::InvalidReplicationFactor
+                | Code::InvalidConfig
+                | Code::MessageSizeTooLarge
+                | Code::UnknownTopic
+                | Code::UnknownTopicOrPartition
+        )
+    )
 }
 
 /// Names what was being done.

@@ -39,7 +39,9 @@ pub struct Outlet {
 
 impl std::fmt::Debug for Outlet {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Outlet").field("max_in_flight", &self.max_in_flight).finish_non_exhaustive()
+        f.debug_struct("Outlet")
+            .field("max_in_flight", &self.max_in_flight)
+            .finish_non_exhaustive()
     }
 }
 
@@ -75,7 +77,11 @@ impl ProducerContext for Deliveries {
 
 impl Flight {
     fn of(count: usize) -> Arc<Self> {
-        Arc::new(Self { remaining: AtomicUsize::new(count), failed: AtomicBool::new(false), landed: Notify::new() })
+        Arc::new(Self {
+            remaining: AtomicUsize::new(count),
+            failed: AtomicBool::new(false),
+            landed: Notify::new(),
+        })
     }
 
     fn report(&self, ok: bool, count: usize) {
@@ -113,15 +119,23 @@ impl Sent {
 impl Outlet {
     /// Sets the producer up. `max_in_flight`: how many messages may be unconfirmed at a time.
     pub fn new(cluster: &Cluster, max_in_flight: u32) -> Result<Self, KafkaError> {
-        let producer =
-            cluster.producer_config().create_with_context(Deliveries).map_err(while_doing("creating the producer"))?;
-        Ok(Self { producer, in_flight: Arc::new(Semaphore::new(max_in_flight as usize)), max_in_flight })
+        let producer = cluster
+            .producer_config()
+            .create_with_context(Deliveries)
+            .map_err(while_doing("creating the producer"))?;
+        Ok(Self {
+            producer,
+            in_flight: Arc::new(Semaphore::new(max_in_flight as usize)),
+            max_in_flight,
+        })
     }
 
     /// Hands the messages to the producer, in their order.
     pub async fn send(&self, records: &[Record]) -> Result<Sent, KafkaError> {
         // An emission that is larger than the whole allowance goes alone.
-        let share = u32::try_from(records.len()).unwrap_or(u32::MAX).min(self.max_in_flight);
+        let share = u32::try_from(records.len())
+            .unwrap_or(u32::MAX)
+            .min(self.max_in_flight);
         let permit = Arc::clone(&self.in_flight)
             .acquire_many_owned(share)
             .await
@@ -134,7 +148,10 @@ impl Outlet {
                 break;
             }
         }
-        Ok(Sent { flight, _permit: permit })
+        Ok(Sent {
+            flight,
+            _permit: permit,
+        })
     }
 
     async fn send_one(&self, record: &Record, flight: &Arc<Flight>) -> bool {
@@ -175,17 +192,26 @@ fn headers(kind: &RecordKind) -> OwnedHeaders {
     match kind {
         RecordKind::Task { event_id } => {
             for (key, value) in ce_headers(event_id, SOURCE, task::EVENT_TYPE) {
-                headers = headers.insert(Header { key, value: Some(value) });
+                headers = headers.insert(Header {
+                    key,
+                    value: Some(value),
+                });
             }
         }
         RecordKind::Status { event_id } => {
             for (key, value) in ce_headers(event_id, SOURCE, status::EVENT_TYPE) {
-                headers = headers.insert(Header { key, value: Some(value) });
+                headers = headers.insert(Header {
+                    key,
+                    value: Some(value),
+                });
             }
         }
         RecordKind::DeadLetter { headers: own } => {
             for (key, value) in own.pairs() {
-                headers = headers.insert(Header { key, value: Some(value) });
+                headers = headers.insert(Header {
+                    key,
+                    value: Some(value),
+                });
             }
         }
     }

@@ -3,14 +3,10 @@
 //! One OS thread a consumer, because parsing and sealing are work for a processor and not for the runtime. It never
 //! decides and never touches the store. The bounded channel to the stage is its backpressure.
 
-use std::{
-    collections::HashMap,
-    sync::Arc,
-    time::Duration,
-};
+use std::{collections::HashMap, sync::Arc, time::Duration};
 
 use rdkafka::{
-    ClientContext, Message, TopicPartitionList,
+    ClientContext, Message,
     config::RDKafkaLogLevel,
     consumer::{BaseConsumer, CommitMode, Consumer, ConsumerContext, Rebalance},
     error::{KafkaError as ClientError, RDKafkaErrorCode},
@@ -20,13 +16,11 @@ use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 use zeroize::Zeroizing;
 
-use super::client::log_line;
+use super::{client::log_line, ends::Ends};
 use crate::{
-    clock::{Clock, Stopwatch},
-    domain::time::At,
+    clock::Stopwatch,
     engine::prepare::Arrival,
     store::{Origin, Seen},
-    telemetry::metrics::Metrics,
     wire::{
         Refusal,
         envelope::{Envelope, open},
@@ -57,10 +51,18 @@ impl ConsumerContext for GroupContext {
     fn post_rebalance(&self, _: &BaseConsumer<Self>, rebalance: &Rebalance<'_>) {
         match rebalance {
             Rebalance::Assign(partitions) => {
-                tracing::info!(stage = self.stage, partitions = partitions.count(), "partitions assigned");
+                tracing::info!(
+                    stage = self.stage,
+                    partitions = partitions.count(),
+                    "partitions assigned"
+                );
             }
             Rebalance::Revoke(partitions) => {
-                tracing::info!(stage = self.stage, partitions = partitions.count(), "partitions revoked");
+                tracing::info!(
+                    stage = self.stage,
+                    partitions = partitions.count(),
+                    "partitions revoked"
+                );
             }
             Rebalance::Error(error) => tracing::warn!(stage = self.stage, %error, "rebalance"),
         }
@@ -81,7 +83,11 @@ pub struct Window {
 impl Default for Window {
     fn default() -> Self {
         // At half load, 10 ms cost 20-30 % less CPU than 1-5 ms and give a better p99.
-        Self { messages: 500, bytes: 8 << 20, wait: Duration::from_millis(10) }
+        Self {
+            messages: 500,
+            bytes: 8 << 20,
+            wait: Duration::from_millis(10),
+        }
     }
 }
 
@@ -104,10 +110,8 @@ pub struct Poller<F> {
     pub prepare: F,
     /// The largest batch.
     pub window: Window,
-    /// Read for reports of how far a partition has been read.
-    pub clock: Clock,
-    /// The lag.
-    pub metrics: Arc<Metrics>,
+    /// Where the partitions end.
+    pub ends: Arc<Ends>,
     /// The tenant of messages that name none.
     pub tenant_default: crate::domain::ids::Tenant,
     /// Ends it.
@@ -116,12 +120,11 @@ pub struct Poller<F> {
 
 impl<F> std::fmt::Debug for Poller<F> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Poller").field("window", &self.window).finish_non_exhaustive()
+        f.debug_struct("Poller")
+            .field("window", &self.window)
+            .finish_non_exhaustive()
     }
 }
-
-/// How often the ends of the partitions are looked at.
-const LOOK_AT_ENDS_EVERY: Duration = Duration::from_secs(5);
 
 impl<F> Poller<F> {
     /// Reads until the shutdown, or until the stage is gone.
@@ -129,12 +132,10 @@ impl<F> Poller<F> {
     where
         F: Fn(&str, &[u8], &Envelope<'_>) -> Result<T, Refusal>,
     {
-        let mut ends = Ends::default();
         let mut topics: HashMap<String, Arc<str>> = HashMap::new();
         while !self.shutdown.is_cancelled() {
-            let arrivals = self.collect(&mut topics, &mut ends)?;
-            ends.look(&self);
-            let seen = ends.reached(&self.cluster);
+            let arrivals = self.collect(&mut topics)?;
+            let seen = self.ends.reached(&self.cluster);
             if arrivals.is_empty() && seen.is_empty() {
                 continue;
             }
@@ -146,11 +147,7 @@ impl<F> Poller<F> {
     }
 
     /// Collects what is there, up to the window.
-    fn collect<T>(
-        &self,
-        topics: &mut HashMap<String, Arc<str>>,
-        ends: &mut Ends,
-    ) -> Result<Vec<Arrival<T>>, ClientError>
+    fn collect<T>(&self, topics: &mut HashMap<String, Arc<str>>) -> Result<Vec<Arrival<T>>, ClientError>
     where
         F: Fn(&str, &[u8], &Envelope<'_>) -> Result<T, Refusal>,
     {
@@ -160,7 +157,9 @@ impl<F> Poller<F> {
         let mut bytes = 0;
         let mut started: Option<Stopwatch> = None;
         while arrivals.len() < self.window.messages && bytes < self.window.bytes {
-            let wait = started.map_or(IDLE, |started| whole_millis(self.window.wait.saturating_sub(started.elapsed())));
+            let wait = started.map_or(IDLE, |started| {
+                whole_millis(self.window.wait.saturating_sub(started.elapsed()))
+            });
             match self.consumer.poll(wait) {
                 None => break,
                 Some(Err(error)) if is_fatal(&error) => return Err(error),
@@ -171,7 +170,6 @@ impl<F> Poller<F> {
                 Some(Ok(message)) => {
                     started.get_or_insert_with(Stopwatch::start);
                     bytes += message.payload_len();
-                    ends.read(message.topic(), message.partition(), message.offset() + 1);
                     arrivals.push(self.arrival(&message, topics));
                 }
             }
@@ -179,6 +177,7 @@ impl<F> Poller<F> {
                 break;
             }
         }
+        self.ends.read(&arrivals);
         Ok(arrivals)
     }
 
@@ -189,7 +188,10 @@ impl<F> Poller<F> {
         let topic = if let Some(topic) = topics.get(message.topic()) {
             Arc::clone(topic)
         } else {
-            topics.entry(message.topic().to_owned()).or_insert_with(|| Arc::from(message.topic())).clone()
+            topics
+                .entry(message.topic().to_owned())
+                .or_insert_with(|| Arc::from(message.topic()))
+                .clone()
         };
         Arrival {
             origin: Some(Origin {
@@ -208,7 +210,10 @@ impl<F> Poller<F> {
         F: Fn(&str, &[u8], &Envelope<'_>) -> Result<T, Refusal>,
     {
         let headers = message.headers();
-        let pairs = headers.into_iter().flat_map(|headers| headers.iter()).map(|header| (header.key, header.value));
+        let pairs = headers
+            .into_iter()
+            .flat_map(|headers| headers.iter())
+            .map(|header| (header.key, header.value));
         let opened = open(pairs, message.payload(), &self.tenant_default)?;
         (self.prepare)(message.topic(), &opened.payload, &opened.envelope)
     }
@@ -218,89 +223,16 @@ impl<F> Poller<F> {
 /// what is left of one: half a millisecond of a processor's time for each batch.
 pub fn whole_millis(wait: Duration) -> Duration {
     const NANOS: u32 = 1_000_000;
-    if wait.subsec_nanos() % NANOS == 0 { wait } else { Duration::from_millis(u64::try_from(wait.as_millis()).unwrap_or(u64::MAX - 1) + 1) }
+    if wait.subsec_nanos() % NANOS == 0 {
+        wait
+    } else {
+        Duration::from_millis(u64::try_from(wait.as_millis()).unwrap_or(u64::MAX - 1) + 1)
+    }
 }
 
 /// Whether the consumer cannot go on.
 fn is_fatal(error: &ClientError) -> bool {
     matches!(error, ClientError::MessageConsumptionFatal(_))
-}
-
-/// Where partitions ended when they were last looked at, and how far they have been read.
-#[derive(Default)]
-struct Ends {
-    looked: Option<Stopwatch>,
-    read: HashMap<(String, i32), i64>,
-    ends: HashMap<(String, i32), (At, i64)>,
-}
-
-impl Ends {
-    fn read(&mut self, topic: &str, partition: i32, next: i64) {
-        if let Some(read) = self.read.iter_mut().find(|((t, p), _)| *p == partition && t == topic) {
-            *read.1 = next;
-        } else {
-            self.read.insert((topic.to_owned(), partition), next);
-        }
-    }
-
-    /// Asks the broker where the assigned partitions end, every few seconds.
-    fn look<F>(&mut self, poller: &Poller<F>) {
-        if self.looked.is_some_and(|looked| looked.elapsed() < LOOK_AT_ENDS_EVERY) {
-            return;
-        }
-        self.looked = Some(Stopwatch::start());
-        let Ok(assignment) = poller.consumer.assignment() else { return };
-        self.forget_others(&assignment);
-        for element in assignment.elements() {
-            let key = (element.topic().to_owned(), element.partition());
-            let now = poller.clock.now();
-            // A broker that does not answer leaves the older report standing, which errs on the safe side.
-            let Ok((low, high)) = poller.consumer.fetch_watermarks(&key.0, key.1, Duration::from_secs(1)) else {
-                continue;
-            };
-            let read = self.read.get(&key).copied().or_else(|| start_of(poller, &key, low));
-            if let Some(read) = read {
-                let partition = key.1.to_string();
-                poller.metrics.consumer_lag.with_label_values(&[&key.0, &partition]).set(high - read);
-                self.read.insert(key.clone(), read);
-            }
-            self.ends.insert(key, (now, high));
-        }
-    }
-
-    fn forget_others(&mut self, assignment: &TopicPartitionList) {
-        self.read.retain(|(topic, partition), _| assignment.find_partition(topic, *partition).is_some());
-        self.ends.retain(|(topic, partition), _| assignment.find_partition(topic, *partition).is_some());
-    }
-
-    /// Takes the reports of those whose end has been reached.
-    fn reached(&mut self, cluster: &Arc<str>) -> Vec<Seen> {
-        let mut reached = Vec::new();
-        self.ends.retain(|key, (at, end)| {
-            let Some(read) = self.read.get(key).copied().filter(|read| read >= end) else { return true };
-            reached.push(Seen {
-                cluster: Arc::clone(cluster),
-                topic: Arc::from(key.0.as_str()),
-                partition: key.1,
-                next: read,
-                at: *at,
-            });
-            false
-        });
-        reached
-    }
-}
-
-/// Where reading starts in a partition of which nothing has been read yet.
-fn start_of<F>(poller: &Poller<F>, key: &(String, i32), low: i64) -> Option<i64> {
-    let mut asked = TopicPartitionList::new();
-    asked.add_partition(&key.0, key.1);
-    let committed = poller.consumer.committed_offsets(asked, Duration::from_secs(1)).ok()?;
-    match committed.find_partition(&key.0, key.1)?.offset() {
-        rdkafka::Offset::Offset(offset) => Some(offset),
-        rdkafka::Offset::Invalid => Some(low),
-        _ => None,
-    }
 }
 
 /// Stores how far each partition has been dealt with; it is committed in the background.

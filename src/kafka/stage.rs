@@ -3,7 +3,7 @@
 //! Two tasks: one decides batch after batch, the other waits in order for their outputs to be confirmed and only then
 //! stores offsets, so that waiting for the broker overlaps the next transaction.
 
-use std::{collections::HashMap, sync::Arc};
+use std::{collections::HashMap, sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use rdkafka::consumer::Consumer;
@@ -14,6 +14,7 @@ use zeroize::Zeroizing;
 use super::{
     KafkaError,
     client::{Cluster, PATIENCE},
+    ends::{Ends, Watcher},
     landing::{Airborne, Landed, Lander},
     poll::{Batch, GroupConsumer, GroupContext, Poller, Window, commit, store_offsets},
     while_doing,
@@ -27,6 +28,7 @@ use crate::{
         schedule::Pauses,
     },
     store::{Origin, Seen},
+    telemetry::readiness::Readiness,
     wire::{Refusal, ack::parse_ack, command::Door, envelope::Envelope},
 };
 
@@ -57,8 +59,17 @@ impl Work for Intake {
     type Item = PreparedCommand;
     const NAME: &'static str = "intake";
 
-    fn prepare(&self, topic: &str, payload: &[u8], envelope: &Envelope<'_>) -> Result<PreparedCommand, Refusal> {
-        let door = if topic == self.control_topic { Door::Control } else { Door::Commands };
+    fn prepare(
+        &self,
+        topic: &str,
+        payload: &[u8],
+        envelope: &Envelope<'_>,
+    ) -> Result<PreparedCommand, Refusal> {
+        let door = if topic == self.control_topic {
+            Door::Control
+        } else {
+            Door::Commands
+        };
         self.engine.prepare_command(payload, envelope, door)
     }
 
@@ -98,15 +109,21 @@ pub struct Stage<W> {
     pub cluster: Cluster,
     /// The group.
     pub group_id: String,
+    /// Within what the partitions of a worker that died are taken over.
+    pub lease: Duration,
     /// What it reads.
     pub topics: Vec<String>,
+    /// Where a failure shows.
+    pub readiness: Readiness,
     /// Ends it.
     pub shutdown: CancellationToken,
 }
 
 impl<W> std::fmt::Debug for Stage<W> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Stage").field("topics", &self.topics).finish_non_exhaustive()
+        f.debug_struct("Stage")
+            .field("topics", &self.topics)
+            .finish_non_exhaustive()
     }
 }
 
@@ -132,11 +149,18 @@ impl<W: Work> Stage<W> {
         while !self.shutdown.is_cancelled() {
             match self.run_once().await {
                 Ok(()) => pauses.reset(),
-                Err(error) => tracing::error!(stage = W::NAME, error = &error as &dyn std::error::Error, "starting again"),
+                Err(error) => {
+                    tracing::error!(
+                        stage = W::NAME,
+                        error = &error as &dyn std::error::Error,
+                        "starting again"
+                    );
+                    self.readiness.not_ready(W::NAME, error.to_string());
+                }
             }
             tokio::select! {
                 () = self.shutdown.cancelled() => {}
-                () = tokio::time::sleep(pauses.next()) => {}
+                () = tokio::time::sleep(pauses.longer()) => {}
             }
         }
         Ok(())
@@ -149,13 +173,17 @@ impl<W: Work> Stage<W> {
         // Two batches wait at the most: one is decided while the next is prepared.
         let (batches_in, batches) = mpsc::channel(2);
         let (launched_in, launched) = mpsc::channel(2);
-        let polling = self.spawn_poller(Arc::clone(&consumer), batches_in, stop.clone());
+        let ends = Arc::new(Ends::default());
+        let watching = self.spawn_watcher(&consumer, &ends, stop.clone())?;
+        let polling = self.spawn_poller(Arc::clone(&consumer), ends, batches_in, stop.clone());
         let landing = tokio::spawn(land_all(self.lander.clone(), Arc::clone(&consumer), launched));
         let decided = self.decide_all(&consumer, batches, launched_in).await;
         stop.cancel();
         let landed = landing.await.map_err(|_| KafkaError::Ended("landing"))?;
-        let polled = tokio::task::spawn_blocking(move || polling.join()).await;
-        tokio::task::spawn_blocking(move || commit(&consumer)).await.map_err(|_| KafkaError::Ended("committing"))?;
+        let polled = tokio::task::spawn_blocking(move || (watching.join(), polling.join()).1).await;
+        tokio::task::spawn_blocking(move || commit(&consumer))
+            .await
+            .map_err(|_| KafkaError::Ended("committing"))?;
         decided?;
         landed?;
         polled
@@ -167,7 +195,7 @@ impl<W: Work> Stage<W> {
     fn subscribe(&self) -> Result<GroupConsumer, KafkaError> {
         let consumer: GroupConsumer = self
             .cluster
-            .consumer_config(&self.group_id)
+            .consumer_config(&self.group_id, self.lease)
             .create_with_context(GroupContext { stage: W::NAME })
             .map_err(while_doing("creating a consumer"))?;
         let topics: Vec<&str> = self.topics.iter().map(String::as_str).collect();
@@ -175,9 +203,29 @@ impl<W: Work> Stage<W> {
         Ok(consumer)
     }
 
+    fn spawn_watcher(
+        &self,
+        consumer: &Arc<GroupConsumer>,
+        ends: &Arc<Ends>,
+        shutdown: CancellationToken,
+    ) -> Result<std::thread::JoinHandle<()>, KafkaError> {
+        let engine = &self.lander.engine;
+        let (clock, metrics) = (engine.clock.clone(), Arc::clone(&engine.metrics));
+        let watcher = Watcher::new(
+            &self.cluster,
+            Arc::clone(consumer),
+            Arc::clone(ends),
+            clock,
+            metrics,
+            shutdown,
+        )?;
+        Ok(std::thread::spawn(move || watcher.run()))
+    }
+
     fn spawn_poller(
         &self,
         consumer: Arc<GroupConsumer>,
+        ends: Arc<Ends>,
         batches: mpsc::Sender<Batch<W::Item>>,
         shutdown: CancellationToken,
     ) -> std::thread::JoinHandle<Result<(), rdkafka::error::KafkaError>> {
@@ -186,10 +234,11 @@ impl<W: Work> Stage<W> {
         let poller = Poller {
             consumer,
             cluster: Arc::clone(engine.cluster()),
-            prepare: move |topic: &str, payload: &[u8], envelope: &Envelope<'_>| work.prepare(topic, payload, envelope),
+            prepare: move |topic: &str, payload: &[u8], envelope: &Envelope<'_>| {
+                work.prepare(topic, payload, envelope)
+            },
             window: Window::default(),
-            clock: engine.clock.clone(),
-            metrics: Arc::clone(&engine.metrics),
+            ends,
             tenant_default: engine.tenant_default.clone(),
             shutdown,
         };
@@ -212,7 +261,12 @@ impl<W: Work> Stage<W> {
             let origins = new.iter().filter_map(|arrival| arrival.origin.clone()).collect();
             let airborne = self.lander.launch(std::mem::take(&mut emission), origins).await?;
             positions.advance(&next);
-            let on_their_way = Launched { airborne, offsets: next, seen: batch.seen };
+            self.readiness.ready(W::NAME);
+            let on_their_way = Launched {
+                airborne,
+                offsets: next,
+                seen: batch.seen,
+            };
             if launched.send(on_their_way).await.is_err() {
                 return Err(KafkaError::Ended("landing"));
             }
@@ -227,9 +281,16 @@ impl<W: Work> Stage<W> {
     ) -> Result<Emission, KafkaError> {
         let mut emission = Emission::default();
         if !replays.is_empty() {
-            tracing::info!(stage = W::NAME, messages = replays.len(), "replays: saying again what may not have been said");
+            tracing::info!(
+                stage = W::NAME,
+                messages = replays.len(),
+                "replays: saying again what may not have been said"
+            );
             let ids: Vec<RequestId> = named(replays);
-            let origins: Vec<Origin> = replays.iter().filter_map(|arrival| arrival.origin.clone()).collect();
+            let origins: Vec<Origin> = replays
+                .iter()
+                .filter_map(|arrival| arrival.origin.clone())
+                .collect();
             emission.append(self.patiently(Job::Reissue(&ids, &origins)).await?);
         }
         if !new.is_empty() {
@@ -260,12 +321,19 @@ impl<W: Work> Stage<W> {
 
     /// Dead-letters a message that no transaction can take in.
     async fn bury(&self, culprit: &[Arrival<W::Item>], why: &KafkaError) -> Result<Emission, KafkaError> {
-        tracing::error!(stage = W::NAME, error = why as &dyn std::error::Error, "a message is dead-lettered as internal");
+        tracing::error!(
+            stage = W::NAME,
+            error = why as &dyn std::error::Error,
+            "a message is dead-lettered as internal"
+        );
         let buried: Vec<Arrival<W::Item>> = culprit
             .iter()
             .map(|arrival| Arrival {
                 origin: arrival.origin.clone(),
-                content: Err(Refusal::new(DeadLetterReason::Internal, "it failed for good".to_owned())),
+                content: Err(Refusal::new(
+                    DeadLetterReason::Internal,
+                    "it failed for good".to_owned(),
+                )),
                 raw: Zeroizing::new(arrival.raw.to_vec()),
             })
             .collect();
@@ -282,8 +350,12 @@ impl<W: Work> Stage<W> {
             };
             match done {
                 Err(error) if error.is_outage() && !self.shutdown.is_cancelled() => {
-                    tracing::warn!(stage = W::NAME, error = &error as &dyn std::error::Error, "waiting for the store");
-                    tokio::time::sleep(pauses.next()).await;
+                    tracing::warn!(
+                        stage = W::NAME,
+                        error = &error as &dyn std::error::Error,
+                        "waiting for the store"
+                    );
+                    tokio::time::sleep(pauses.longer()).await;
                 }
                 done => return Ok(done?),
             }
@@ -297,7 +369,12 @@ async fn land_all(
     consumer: Arc<GroupConsumer>,
     mut launched: mpsc::Receiver<Launched>,
 ) -> Result<(), KafkaError> {
-    while let Some(Launched { airborne, offsets, seen }) = launched.recv().await {
+    while let Some(Launched {
+        airborne,
+        offsets,
+        seen,
+    }) = launched.recv().await
+    {
         if lander.land(airborne).await? == Landed::GivenUp {
             return Ok(());
         }
@@ -310,8 +387,11 @@ async fn land_all(
 }
 
 fn named<T: Names>(arrivals: &[Arrival<T>]) -> Vec<RequestId> {
-    let mut ids: Vec<RequestId> =
-        arrivals.iter().filter_map(|arrival| arrival.content.as_ref().ok()).map(Names::request_id).collect();
+    let mut ids: Vec<RequestId> = arrivals
+        .iter()
+        .filter_map(|arrival| arrival.content.as_ref().ok())
+        .map(Names::request_id)
+        .collect();
     ids.sort_unstable();
     ids.dedup();
     ids
@@ -337,14 +417,22 @@ impl Positions {
         consumer: &Arc<GroupConsumer>,
         engine: &Engine,
     ) -> Result<(), KafkaError> {
-        let unknown: Vec<Partition> =
-            offsets_after(&batch.arrivals).into_keys().filter(|key| !self.0.contains_key(key)).collect();
+        let unknown: Vec<Partition> = offsets_after(&batch.arrivals)
+            .into_keys()
+            .filter(|key| !self.0.contains_key(key))
+            .collect();
         if unknown.is_empty() {
             return Ok(());
         }
-        let stored = engine.store.positions(engine.cluster()).await.map_err(EngineError::from)?;
+        let stored = engine
+            .store
+            .positions(engine.cluster())
+            .await
+            .map_err(EngineError::from)?;
         for key in unknown {
-            let found = stored.iter().find(|position| *position.topic == *key.0 && position.partition == key.1);
+            let found = stored
+                .iter()
+                .find(|position| *position.topic == *key.0 && position.partition == key.1);
             let position = found.map_or(0, |position| position.next_offset);
             if found.is_some() {
                 check_log(consumer, &key, position).await?;
@@ -376,13 +464,19 @@ impl Positions {
 /// A position outside of the log means that messages were lost, or that the topic is another one: refuse loudly.
 async fn check_log(consumer: &Arc<GroupConsumer>, key: &Partition, position: i64) -> Result<(), KafkaError> {
     let (asked, topic, partition) = (Arc::clone(consumer), Arc::clone(&key.0), key.1);
-    let (low, high) = tokio::task::spawn_blocking(move || asked.fetch_watermarks(&topic, partition, PATIENCE))
-        .await
-        .map_err(|_| KafkaError::Ended("asking for watermarks"))?
-        .map_err(while_doing("asking for watermarks"))?;
+    let (low, high) =
+        tokio::task::spawn_blocking(move || asked.fetch_watermarks(&topic, partition, PATIENCE))
+            .await
+            .map_err(|_| KafkaError::Ended("asking for watermarks"))?
+            .map_err(while_doing("asking for watermarks"))?;
     if position < low || position > high {
-        return Err(KafkaError::PositionOutOfLog { topic: key.0.to_string(), partition, position, low, high });
+        return Err(KafkaError::PositionOutOfLog {
+            topic: key.0.to_string(),
+            partition,
+            position,
+            low,
+            high,
+        });
     }
     Ok(())
 }
-

@@ -14,7 +14,7 @@ use rdkafka::{
 use serde::Deserialize;
 use uuid::Uuid;
 
-use super::{Histogram, command, outbox::Outbox, random::Random};
+use super::{Histogram, SESSION, command, outbox::Outbox, random::Random};
 use crate::{
     clock::{Clock, Stopwatch},
     domain::words::Status,
@@ -128,7 +128,7 @@ impl Driver {
         let mut random = Random::new(seed);
         let run = random.next();
         let statuses: BaseConsumer<Quiet> = cluster
-            .consumer_config(&format!("lacuna-driver-{run:x}"))
+            .consumer_config(&format!("lacuna-driver-{run:x}"), SESSION)
             // Partitions are taken by hand, so the group has no members and nothing is committed.
             .set("enable.auto.commit", "false")
             .create_with_context(Quiet)

@@ -19,7 +19,7 @@ use rdkafka::{
 use uuid::Uuid;
 
 use super::{
-    answer,
+    SESSION, answer,
     character::{Answer, Character, Says},
     outbox::Outbox,
     random::mix,
@@ -165,7 +165,7 @@ fn subscribe(
     processors: &[Simulated],
 ) -> Result<BaseConsumer<Quiet>, KafkaError> {
     let consumer: BaseConsumer<Quiet> = cluster
-        .consumer_config(group_id)
+        .consumer_config(group_id, SESSION)
         // What was read counts as done: a simulated processor has nothing to lose.
         .set("enable.auto.offset.store", "true")
         .create_with_context(Quiet)
@@ -242,7 +242,9 @@ impl Worker {
     fn run(mut self, consumer: &BaseConsumer<Quiet>, stop: &AtomicBool) -> Result<(), KafkaError> {
         let mut n = 0;
         while !stop.load(Ordering::Relaxed) {
-            let until_due = self.next_due().map(|at| at.saturating_sub(self.running.elapsed()));
+            let until_due = self
+                .next_due()
+                .map(|at| at.saturating_sub(self.running.elapsed()));
             let mut wait = until_due.map_or(IDLE, |wait| whole_millis(wait.clamp(TICK, IDLE)));
             for _ in 0..BATCH {
                 match consumer.poll(wait) {

@@ -59,14 +59,23 @@ pub struct Attempts<'a> {
 
 impl std::fmt::Debug for Attempts<'_> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Attempts").field("name", &self.name).field("tries", &self.tries).finish_non_exhaustive()
+        f.debug_struct("Attempts")
+            .field("name", &self.name)
+            .field("tries", &self.tries)
+            .finish_non_exhaustive()
     }
 }
 
 impl<'a> Attempts<'a> {
     /// Prepares a transaction of this name.
     pub fn new(store: &'a dyn Store, observer: &'a dyn Observer, name: &'static str) -> Self {
-        Self { store, observer, name, tries: 0, stopwatch: Stopwatch::start() }
+        Self {
+            store,
+            observer,
+            name,
+            tries: 0,
+            stopwatch: Stopwatch::start(),
+        }
     }
 
     /// Begins the next try.
@@ -84,7 +93,9 @@ impl<'a> Attempts<'a> {
     pub async fn conclude<T, E: StoreFailure>(&mut self, done: Result<T, E>) -> Option<Result<T, E>> {
         self.observer.observe(self.name, self.stopwatch.elapsed());
         self.tries += 1;
-        let again = done.as_ref().is_err_and(|error| error.store_error().is_some_and(StoreError::is_retryable));
+        let again = done
+            .as_ref()
+            .is_err_and(|error| error.store_error().is_some_and(StoreError::is_retryable));
         if !again || self.tries >= TRIES {
             return Some(done);
         }

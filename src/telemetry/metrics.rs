@@ -12,12 +12,29 @@ use crate::{
 };
 
 /// From a millisecond to a minute: transactions.
-const TRANSACTION_BUCKETS: &[f64] = &[0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 60.0];
+const TRANSACTION_BUCKETS: &[f64] = &[
+    0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 60.0,
+];
 
 /// From a tenth of a second to 90 days: answers and whole requests.
 const LIFE_BUCKETS: &[f64] = &[
-    0.1, 0.5, 1.0, 5.0, 30.0, 60.0, 300.0, 1_800.0, 3_600.0, 21_600.0, 86_400.0, 259_200.0, 604_800.0, 1_209_600.0,
-    2_592_000.0, 5_184_000.0, 7_776_000.0,
+    0.1,
+    0.5,
+    1.0,
+    5.0,
+    30.0,
+    60.0,
+    300.0,
+    1_800.0,
+    3_600.0,
+    21_600.0,
+    86_400.0,
+    259_200.0,
+    604_800.0,
+    1_209_600.0,
+    2_592_000.0,
+    5_184_000.0,
+    7_776_000.0,
 ];
 
 /// Declares the metrics: field, kind, name, labels, help.
@@ -101,7 +118,9 @@ impl Metrics {
 
     /// A task was answered after this time.
     pub fn ack_time(&self, processor: &str, after: Duration) {
-        self.task_ack.with_label_values(&[processor]).observe(after.as_secs_f64());
+        self.task_ack
+            .with_label_values(&[processor])
+            .observe(after.as_secs_f64());
     }
 
     /// A task was sent, or could not be.
@@ -111,7 +130,9 @@ impl Metrics {
 
     /// A request came to its end.
     pub fn request_duration(&self, action: &str, after: Duration) {
-        self.request_duration.with_label_values(&[action]).observe(after.as_secs_f64());
+        self.request_duration
+            .with_label_values(&[action])
+            .observe(after.as_secs_f64());
     }
 
     /// Takes over the counters of the store. A series that has drained reports zero.
@@ -126,7 +147,15 @@ impl Metrics {
             gauge.set(0);
         }
         let mut parked = 0;
-        for (CounterKey { kind, a: processor, b: state }, n) in counters {
+        for (
+            CounterKey {
+                kind,
+                a: processor,
+                b: state,
+            },
+            n,
+        ) in counters
+        {
             match *kind {
                 "tasks" => {
                     self.tasks.with_label_values(&[processor, state]).set(*n);
@@ -157,6 +186,8 @@ impl Metrics {
 
 impl Observer for Metrics {
     fn observe(&self, name: &'static str, duration: Duration) {
-        self.transactions.with_label_values(&[name]).observe(duration.as_secs_f64());
+        self.transactions
+            .with_label_values(&[name])
+            .observe(duration.as_secs_f64());
     }
 }

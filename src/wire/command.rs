@@ -238,13 +238,27 @@ fn check_shape(kind: CommandType, document: Checked<'_>) -> Result<(), Refusal> 
 ///
 /// Takes a structured-field string (in quotes) or a bare key; both spellings of a key give the same id.
 pub fn command_id_from_key(key: &str) -> CommandId {
+    let key = unquoted(key);
+    CommandId(uuid(&key).unwrap_or_else(|| Uuid::new_v5(&KEYS, key.as_bytes())))
+}
+
+/// The same for a key that one caller has chosen for one tenant: another's key of the same text is another key. One
+/// that is a UUID is taken as it is, because it is meant to be unique everywhere.
+pub fn command_id_of_caller(key: &str, caller: &str, tenant: &Tenant) -> CommandId {
+    let key = unquoted(key);
+    match uuid(&key) {
+        Some(id) => CommandId(id),
+        // The length keeps apart what would read the same; a tenant has no colon.
+        None => command_id_from_key(&format!("{}:{caller}:{tenant}:{key}.", caller.len())),
+    }
+}
+
+fn unquoted(key: &str) -> Cow<'_, str> {
     let key = key.trim();
-    let quoted = key.strip_prefix('"').and_then(|rest| rest.strip_suffix('"'));
-    let key = match quoted {
+    match key.strip_prefix('"').and_then(|rest| rest.strip_suffix('"')) {
         Some(inner) => Cow::Owned(inner.replace("\\\"", "\"").replace("\\\\", "\\")),
         None => Cow::Borrowed(key),
-    };
-    CommandId(uuid(&key).unwrap_or_else(|| Uuid::new_v5(&KEYS, key.as_bytes())))
+    }
 }
 
 /// The schema of a command: what all have, and what each type needs.

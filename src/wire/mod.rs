@@ -9,6 +9,7 @@
 //! refuses holds no value from that message, because any value may be personal data.
 
 pub mod ack;
+pub mod api;
 pub mod backup;
 mod canonical;
 pub mod command;
@@ -28,6 +29,6 @@ mod tests;
 
 pub use ack::parse_ack;
 pub use backup::parse_backup;
-pub use command::{Door, ParsedCommand, command_id_from_key, parse_command};
+pub use command::{Door, ParsedCommand, command_id_from_key, command_id_of_caller, parse_command};
 pub use envelope::{Envelope, Message, ce_headers};
 pub use refusal::Refusal;

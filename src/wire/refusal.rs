@@ -62,6 +62,7 @@ pub(super) const FIELD_NAMES: &[&str] = &[
     "hold_id",
     "id",
     "identities",
+    "identity",
     "identity_verified",
     "message",
     "metadata",

@@ -1,3 +1,9 @@
-//! Everything that goes through the real binary.
+//! Tests against what is real: Kafka, PostgreSQL, SQLite, the binary. `tests/run` starts the services.
 
+mod cli;
 mod demo;
+mod end_to_end;
+mod http;
+mod packaging;
+mod store;
+mod support;

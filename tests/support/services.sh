@@ -3,7 +3,8 @@
 # their data in a temporary directory that is thrown away. Sourced by tests/run (and, for the installing, by .ci/run):
 #
 #   ensure_build_tools, ensure_services, ensure_compose   install what is missing, or say what is and exit
-#   services_start     start both, wait until both are ready, export LACUNA_TEST_KAFKA and LACUNA_TEST_POSTGRES
+#   services_start     start both, wait until both are ready, export LACUNA_TEST_KAFKA, LACUNA_TEST_POSTGRES and
+#                      LACUNA_TEST_PYTHON (a Python with a Kafka client: processors that know nothing but the contract)
 #   services_watch     return when one of them has ended
 #   services_stop      stop both and remove their data; harmless when nothing runs
 #   services_report    print the log of each one that has ended by itself
@@ -15,6 +16,7 @@ support_dir=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 cache_dir="${XDG_CACHE_HOME:-$HOME/.cache}/lacuna"
 kafka_version=$(sed -nE 's:.*<kafka\.version>(.*)</kafka\.version>.*:\1:p' "$support_dir/kafka/pom.xml")
 kafka_jars="$cache_dir/kafka-$kafka_version"
+confluent_kafka_version=2.16.1
 
 services_dir=""
 declare -A service_pid=()
@@ -74,6 +76,28 @@ ensure_services() {
   ensure_java
   ensure_kafka_jars
   ensure_postgres
+  ensure_python
+}
+
+# A virtual environment of our own, in the cache: the README's processor and those of the tests run in it.
+ensure_python() {
+  LACUNA_TEST_PYTHON="$cache_dir/python-confluent-kafka-$confluent_kafka_version/bin/python"
+  export LACUNA_TEST_PYTHON
+  [[ ! -x $LACUNA_TEST_PYTHON ]] || return 0
+  python3 -c 'import ensurepip, venv' 2>/dev/null || install_packages python3-venv
+  mkdir -p "$cache_dir"
+  (
+    flock 9
+    [[ ! -x $LACUNA_TEST_PYTHON ]] || exit 0
+    # Environments hold their own path, so this one is made in place; the interpreter's link comes last.
+    made=${LACUNA_TEST_PYTHON%/bin/python}
+    rm -rf "$made"
+    python3 -m venv --without-pip "$made"
+    mv "$made/bin/python" "$made/bin/python.unfinished"
+    python3 -m pip --quiet --disable-pip-version-check --python "$made/bin/python.unfinished" install \
+      --only-binary :all: "confluent-kafka==$confluent_kafka_version"
+    mv "$made/bin/python.unfinished" "$LACUNA_TEST_PYTHON"
+  ) 9>"$cache_dir/python.lock" >&2 || die "confluent-kafka could not be installed with pip (see above)"
 }
 
 # Sets `java` to the first Java that is new enough for Kafka 4 (17).

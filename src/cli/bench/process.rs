@@ -153,7 +153,8 @@ mod tests {
         let port = listening.local_addr().unwrap().port();
         assert_eq!(Process::listening_on(port), Some(Process::own()));
         assert!(Process::own().cpu().is_some());
-        assert!(Process::own().cpu_of_tree() >= Process::own().cpu());
+        let own = Process::own().cpu();
+        assert!(Process::own().cpu_of_tree() >= own);
         let resident = Process::own().resident().unwrap();
         assert!(resident > 0 && Process::own().peak_resident().unwrap() >= resident);
     }

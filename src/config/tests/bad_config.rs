@@ -65,11 +65,11 @@ fn unknown_keys() {
         ),
         (
             "[http]\n'a b' = 1",
-            "2: http.\"a b\": unknown key; known here: listen, tls",
+            "2: http.\"a b\": unknown key; known here: listen, public_url, tls",
         ),
         (
             "[http]\n\"a\\nb\" = 1",
-            "2: http.\"a\\nb\": unknown key; known here: listen, tls",
+            "2: http.\"a\\nb\": unknown key; known here: listen, public_url, tls",
         ),
         (
             "[policy.duplicates]\nmerge_open = false\nmerge = 1",

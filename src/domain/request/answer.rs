@@ -53,9 +53,12 @@ impl Request {
         if ack.generation != task.generation || ack.attempt > task.attempt || self.is_withdrawn() {
             return Err(AckRefusal::Stale);
         }
-        let Some(event) = self.event_of(ordinal, ack, context)? else { return Ok(Taken::Repeated) };
+        let Some(event) = self.event_of(ordinal, ack, context)? else {
+            return Ok(Taken::Repeated);
+        };
         // `event_of` has looked at the state, so a refusal here is an answer that the state does not allow.
-        self.happen(ordinal, event, trail).map_err(|IllegalEvent { .. }| AckRefusal::Stale)?;
+        self.happen(ordinal, event, trail)
+            .map_err(|IllegalEvent { .. }| AckRefusal::Stale)?;
         Ok(Taken::Counted(ordinal))
     }
 
@@ -68,19 +71,34 @@ impl Request {
 
     fn is_withdrawn(&self) -> bool {
         use crate::domain::words::Status;
-        matches!(self.life.status, Status::Cancelled | Status::Refused | Status::Merged)
+        matches!(
+            self.life.status,
+            Status::Cancelled | Status::Refused | Status::Merged
+        )
     }
 
-    fn event_of(&self, ordinal: u16, ack: &Ack, context: &Context<'_>) -> Result<Option<TaskEvent>, AckRefusal> {
+    fn event_of(
+        &self,
+        ordinal: u16,
+        ack: &Ack,
+        context: &Context<'_>,
+    ) -> Result<Option<TaskEvent>, AckRefusal> {
         let task = self.task(ordinal);
         let registered = context.registry.get(&task.processor);
         let answer = effective(task, &ack.answer, ack.evidence.as_ref(), registered);
         let current = ack.attempt == task.attempt;
         if let Effective::Success(proof) = answer {
+            // Two attempts may both succeed, each in its own way: what one has erased the next one does not find. One
+            // attempt that says two things contradicts itself.
+            let by_this_one = current && task.answered.is_some_and(Outcome::is_success);
             return match &task.state {
-                TaskState::Done { proof: settled, .. } if *settled == proof || !current => Ok(None),
+                TaskState::Done { proof: settled, .. } if *settled == proof || !by_this_one => Ok(None),
                 TaskState::Done { .. } => Err(AckRefusal::Stale),
-                _ => Ok(Some(TaskEvent::Settled { proof, at: context.now })),
+                _ => Ok(Some(TaskEvent::Settled {
+                    attempt: ack.attempt,
+                    proof,
+                    at: context.now,
+                })),
             };
         }
         let outcome = ack.answer.outcome();
@@ -95,7 +113,9 @@ impl Request {
             None | Some(Outcome::Accepted) => {}
             Some(_) => return Err(AckRefusal::Stale),
         }
-        Ok(Some(self.event_of_unsuccessful(ordinal, answer, outcome, context)))
+        Ok(Some(
+            self.event_of_unsuccessful(ordinal, answer, outcome, context),
+        ))
     }
 
     fn event_of_unsuccessful(
@@ -105,22 +125,40 @@ impl Request {
         outcome: Outcome,
         context: &Context<'_>,
     ) -> TaskEvent {
-        let abandoned = |cause| TaskEvent::Abandoned { cause, outcome: Some(outcome) };
+        let abandoned = |cause| TaskEvent::Abandoned {
+            cause,
+            outcome: Some(outcome),
+        };
         let task = self.task(ordinal);
         match answer {
-            Effective::Success(proof) => TaskEvent::Settled { proof, at: context.now },
+            Effective::Success(proof) => TaskEvent::Settled {
+                attempt: task.attempt,
+                proof,
+                at: context.now,
+            },
             Effective::Accepted(expected_by) => TaskEvent::Accepted {
                 at: context.now,
                 // One that names no date gets the time that an answer may take.
                 expected_by: expected_by.unwrap_or_else(|| {
-                    let timeout = context.registry.get(&task.processor).map_or(DAY, |p| p.ack_timeout);
+                    let timeout = context
+                        .registry
+                        .get(&task.processor)
+                        .map_or(DAY, |p| p.ack_timeout);
                     context.now.plus(timeout)
                 }),
             },
-            Effective::Retained(Retained { until: Some(until), .. }) => TaskEvent::Retained { until: *until },
-            Effective::Retained(Retained { until: None, basis, .. }) => {
-                TaskEvent::RetainedForGood { basis: basis.clone() }
+            // A date that has passed keeps nothing any more: asked again, but not in a circle without a pause.
+            Effective::Retained(Retained {
+                until: Some(until), ..
+            }) => {
+                let soonest = context.now.plus(self.pause_before_next(ordinal, None, context));
+                TaskEvent::Retained {
+                    until: if *until > context.now { *until } else { soonest },
+                }
             }
+            Effective::Retained(Retained {
+                until: None, basis, ..
+            }) => TaskEvent::RetainedForGood { basis: basis.clone() },
             Effective::Partial(after) => TaskEvent::AskedAgain {
                 outcome: Some(outcome),
                 counts: false,
@@ -143,7 +181,11 @@ impl Request {
         context: &Context<'_>,
     ) -> Option<TaskEvent> {
         let task = self.task(ordinal);
-        let retry = context.registry.get(&task.processor).map(|p| p.retry).unwrap_or_default();
+        let retry = context
+            .registry
+            .get(&task.processor)
+            .map(|p| p.retry)
+            .unwrap_or_default();
         (task.counted + 1 < retry.attempts).then(|| TaskEvent::AskedAgain {
             outcome,
             counts: true,
@@ -155,7 +197,11 @@ impl Request {
     fn pause_before_next(&self, ordinal: u16, after: Option<Duration>, context: &Context<'_>) -> Duration {
         let task = self.task(ordinal);
         after.unwrap_or_else(|| {
-            let retry = context.registry.get(&task.processor).map(|p| p.retry).unwrap_or_default();
+            let retry = context
+                .registry
+                .get(&task.processor)
+                .map(|p| p.retry)
+                .unwrap_or_default();
             (context.delay)(&retry, task.attempt)
         })
     }

@@ -12,6 +12,9 @@ pub mod standing;
 pub mod waiting;
 pub mod wake;
 
+#[cfg(test)]
+mod tests;
+
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
@@ -106,7 +109,9 @@ pub struct Context<'a> {
 
 impl std::fmt::Debug for Context<'_> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Context").field("now", &self.now).finish_non_exhaustive()
+        f.debug_struct("Context")
+            .field("now", &self.now)
+            .finish_non_exhaustive()
     }
 }
 
@@ -168,21 +173,37 @@ impl Request {
         let task = &mut self.tasks[usize::from(ordinal)];
         let from = task.state.name();
         task.apply(&event)?;
-        trail.moves.push(Move { ordinal, from: Some(from), to: task.state.name() });
-        trail.entries.push(Entry::Task { ordinal, generation: task.generation, attempt: task.attempt, event });
+        trail.moves.push(Move {
+            ordinal,
+            from: Some(from),
+            to: task.state.name(),
+        });
+        trail.entries.push(Entry::Task {
+            ordinal,
+            generation: task.generation,
+            attempt: task.attempt,
+            event,
+        });
         Ok(())
     }
 
     /// Sends what is due. A Kafka lane takes it at once, so a task that is ready is dispatched in the same step.
     fn dispatch_due(&mut self, context: &Context<'_>, trail: &mut Trail) -> Result<(), IllegalEvent> {
         for ordinal in self.ordinals() {
-            let TaskState::Ready { due } = self.task(ordinal).state else { continue };
+            let TaskState::Ready { due } = self.task(ordinal).state else {
+                continue;
+            };
             // A processor that is no longer registered cannot be asked: the task waits, and `conclude` raises attention.
-            let Some(processor) = context.registry.get(&self.task(ordinal).processor) else { continue };
+            let Some(processor) = context.registry.get(&self.task(ordinal).processor) else {
+                continue;
+            };
             if due > context.now || !self.life.readable {
                 continue;
             }
-            let event = TaskEvent::Dispatched { at: context.now, ack_by: context.now.plus(processor.ack_timeout) };
+            let event = TaskEvent::Dispatched {
+                at: context.now,
+                ack_by: context.now.plus(processor.ack_timeout),
+            };
             self.happen(ordinal, event, trail)?;
             trail.dispatched.push(ordinal);
         }
@@ -194,13 +215,26 @@ impl Request {
         for ordinal in self.ordinals() {
             let task = self.task(ordinal);
             if task.state == TaskState::Blocked
-                && task.after.iter().all(|earlier| self.task(*earlier).state.lets_others_go())
+                && task
+                    .after
+                    .iter()
+                    .all(|earlier| self.task(*earlier).state.lets_others_go())
             {
-                let due = self.head.not_before.map_or(context.now, |gate| gate.max(context.now));
-                self.happen(ordinal, TaskEvent::Unblocked { due }, trail)?;
+                self.happen(
+                    ordinal,
+                    TaskEvent::Unblocked {
+                        due: self.gate_or(context.now),
+                    },
+                    trail,
+                )?;
             }
         }
         Ok(())
+    }
+
+    /// Invariant 3: now, or the date before which nothing may be sent.
+    fn gate_or(&self, now: At) -> At {
+        self.head.not_before.map_or(now, |gate| gate.max(now))
     }
 
     /// Derives everything that follows from a change: opened tasks, sends, flags, status, shredding, the next wake-up.

@@ -67,16 +67,25 @@ pub fn open(
         deadline: head.deadline,
         registry: revision,
         commitment,
-        processors: planned.iter().map(|planned| planned.task.processor.clone()).collect(),
+        processors: planned
+            .iter()
+            .map(|planned| planned.task.processor.clone())
+            .collect(),
     });
-    let (tasks, identities): (Vec<_>, Vec<_>) =
-        planned.into_iter().map(|planned| (planned.task, planned.identities)).unzip();
+    let (tasks, identities): (Vec<_>, Vec<_>) = planned
+        .into_iter()
+        .map(|planned| (planned.task, planned.identities))
+        .unzip();
     let mut request = Request {
         id: opening.request_id,
         revision: 1,
         head,
         life: Life {
-            status: if not_before.is_some() { Status::Scheduled } else { Status::InProgress },
+            status: if not_before.is_some() {
+                Status::Scheduled
+            } else {
+                Status::InProgress
+            },
             completed_at: None,
             live_clean_at: None,
             overdue: false,
@@ -89,13 +98,27 @@ pub fn open(
         tasks,
     };
     for ordinal in request.ordinals() {
-        trail.moves.push(Move { ordinal, from: None, to: request.task(ordinal).state.name() });
+        trail.moves.push(Move {
+            ordinal,
+            from: None,
+            to: request.task(ordinal).state.name(),
+        });
     }
     request.conclude(context, &mut trail)?;
-    Ok(Opened { request, identities, trail })
+    Ok(Opened {
+        request,
+        identities,
+        trail,
+    })
 }
 
-fn head(opening: &Opening, not_before: Option<At>, revision: RegistryRevision, rules: &Rules, now: At) -> Head {
+fn head(
+    opening: &Opening,
+    not_before: Option<At>,
+    revision: RegistryRevision,
+    rules: &Rules,
+    now: At,
+) -> Head {
     let regime = opening.regime.unwrap_or(rules.regime);
     let requested_at = opening.requested_at.unwrap_or(now);
     let due = deadline(regime, requested_at, &rules.calendar);
@@ -117,5 +140,8 @@ fn head(opening: &Opening, not_before: Option<At>, revision: RegistryRevision, r
 /// The time at which only this share of the period is left.
 fn at_risk_from(start: At, end: At, share: f64) -> At {
     let left = end.since(start).mul_f64(share.clamp(0.0, 1.0));
-    At::from_millis(end.millis().saturating_sub(i64::try_from(left.as_millis()).unwrap_or(i64::MAX)))
+    At::from_millis(
+        end.millis()
+            .saturating_sub(i64::try_from(left.as_millis()).unwrap_or(i64::MAX)),
+    )
 }

@@ -54,11 +54,18 @@ impl Request {
             return Err(Refused::Closed);
         }
         // Without an identity, or before it can be sent at all, there is nothing to send again.
-        if !self.task(ordinal).was_sent() && !matches!(self.task(ordinal).state, TaskState::Abandoned { .. }) {
+        if !self.task(ordinal).was_sent() && !matches!(self.task(ordinal).state, TaskState::Abandoned { .. })
+        {
             return Err(Refused::WrongState);
         }
         let mut trail = acted_by(Some(actor));
-        self.happen(ordinal, TaskEvent::Retried { due: context.now }, &mut trail)?;
+        self.happen(
+            ordinal,
+            TaskEvent::Retried {
+                due: self.gate_or(context.now),
+            },
+            &mut trail,
+        )?;
         self.conclude(context, &mut trail)?;
         self.revision += 1;
         Ok(trail)
@@ -79,7 +86,12 @@ impl Request {
 
 fn acted_by(actor: Option<&str>) -> Trail {
     Trail {
-        entries: actor.map(|actor| Entry::ActedBy { actor: actor.to_owned() }).into_iter().collect(),
+        entries: actor
+            .map(|actor| Entry::ActedBy {
+                actor: actor.to_owned(),
+            })
+            .into_iter()
+            .collect(),
         ..Trail::default()
     }
 }

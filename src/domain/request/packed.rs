@@ -32,7 +32,10 @@ impl Request {
         // What does not change comes first, so that a rewritten row differs from its predecessor near its end only.
         let mut bytes = Vec::with_capacity(96 + 48 * self.tasks.len());
         bytes.push(VERSION);
-        Ok(postcard::to_extend(&Packing(&self.head, &self.life, &self.tasks), bytes)?)
+        Ok(postcard::to_extend(
+            &Packing(&self.head, &self.life, &self.tasks),
+            bytes,
+        )?)
     }
 
     /// Unpacks a row.
@@ -40,7 +43,13 @@ impl Request {
         match bytes.split_first() {
             Some((&VERSION, rest)) => {
                 let Packed(head, life, tasks) = postcard::from_bytes(rest)?;
-                Ok(Self { id, revision, head, life, tasks })
+                Ok(Self {
+                    id,
+                    revision,
+                    head,
+                    life,
+                    tasks,
+                })
             }
             Some((version, _)) => Err(PackedError::Version(*version)),
             None => Err(PackedError::Broken(postcard::Error::DeserializeUnexpectedEnd)),

@@ -1,5 +1,7 @@
 //! Where a request stands: what follows from its tasks and the time, never the other way round.
 
+use std::time::Duration;
+
 use super::{Context, Request, Trail};
 use crate::domain::{
     entry::Entry,
@@ -7,6 +9,12 @@ use crate::domain::{
     time::At,
     words::{Proof, Status},
 };
+
+/// How often a request is looked at that no date will change.
+const LOOK_EVERY: Duration = Duration::from_secs(24 * 3600);
+/// How often a request is looked at that waits for its processor to be registered again: soon enough for whoever
+/// mends the registry, and rare enough for as many requests as there are.
+const LOOK_FOR_PROCESSOR_EVERY: Duration = Duration::from_secs(3600);
 
 /// The counts that a status shows.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -32,7 +40,10 @@ pub struct Counts {
 impl Request {
     /// Counts its tasks.
     pub fn counts(&self) -> Counts {
-        let mut counts = Counts { total: u32::try_from(self.tasks.len()).unwrap_or(u32::MAX), ..Counts::default() };
+        let mut counts = Counts {
+            total: u32::try_from(self.tasks.len()).unwrap_or(u32::MAX),
+            ..Counts::default()
+        };
         for task in &self.tasks {
             match &task.state {
                 TaskState::Done { proof, .. } => {
@@ -74,14 +85,19 @@ impl Request {
         if status == before {
             return;
         }
-        trail.entries.push(Entry::Status { from: before, to: status });
+        trail.entries.push(Entry::Status {
+            from: before,
+            to: status,
+        });
         self.life.status = status;
         self.life.completed_at = status.is_final().then_some(now);
     }
 
     /// Invariant 2: `completed` only if every task of the pinned plan is done.
     fn status_of_tasks(&self, now: At) -> Status {
-        if self.head.not_before.is_some_and(|gate| now < gate) && !self.tasks.iter().any(super::Task::was_sent) {
+        if self.head.not_before.is_some_and(|gate| now < gate)
+            && !self.tasks.iter().any(super::Task::was_sent)
+        {
             return Status::Scheduled;
         }
         let done = |state: &TaskState| matches!(state, TaskState::Done { .. });
@@ -90,12 +106,16 @@ impl Request {
             Status::Completed
         } else if self.tasks.iter().all(|task| task.state.is_closed()) {
             // Nothing that was never sent anywhere may close: a plan of exempt tasks alone needs a person.
-            if self.tasks.iter().all(|task| matches!(task.state, TaskState::Exempt { .. }) && !task.was_sent()) {
+            if self.nobody_was_asked() {
                 Status::InProgress
             } else {
                 Status::ClosedWithExceptions
             }
-        } else if self.tasks.iter().all(|task| task.state.is_closed() || parked(&task.state)) {
+        } else if self
+            .tasks
+            .iter()
+            .all(|task| task.state.is_closed() || parked(&task.state))
+        {
             Status::Deferred
         } else {
             Status::InProgress
@@ -103,36 +123,45 @@ impl Request {
     }
 
     fn settle_flags(&mut self, context: &Context<'_>, trail: &mut Trail) {
-        if self.life.status.is_final() && self.life.status != Status::Completed
+        if self.life.status.is_final()
+            && self.life.status != Status::Completed
             && self.life.status != Status::ClosedWithExceptions
         {
             (self.life.overdue, self.life.at_risk, self.life.needs_attention) = (false, false, false);
             return;
         }
-        self.life.live_clean_at = if self.is_live_clean() {
-            self.life.live_clean_at.or(Some(context.now))
-        } else {
-            None
-        };
+        // Kept from then on: what still moves afterwards was parked, and a deferral that slips is not an overdue request.
+        self.life.live_clean_at = self
+            .life
+            .live_clean_at
+            .or_else(|| self.is_live_clean().then_some(context.now));
         let clean = self.life.live_clean_at.is_some();
         let overdue = !clean && context.now > self.head.deadline;
         if overdue && !self.life.overdue {
             trail.entries.push(Entry::Overdue);
         }
         self.life.overdue = overdue;
-        let late_promise = |state: &TaskState| {
-            matches!(state, TaskState::Accepted { expected_by, .. } if *expected_by > self.head.deadline)
-        };
+        let late_promise = |state: &TaskState| matches!(state, TaskState::Accepted { expected_by, .. } if *expected_by > self.head.deadline);
         self.life.at_risk = !overdue
             && !clean
             && (context.now >= self.head.at_risk_from
-                || self.tasks.iter().any(|task| !task.backup && late_promise(&task.state)));
+                || self
+                    .tasks
+                    .iter()
+                    .any(|task| !task.backup && late_promise(&task.state)));
         self.life.needs_attention = !self.life.status.is_final() && self.wants_attention(context);
     }
 
+    /// Whether every task was exempt from the start.
+    pub(super) fn nobody_was_asked(&self) -> bool {
+        self.tasks
+            .iter()
+            .all(|task| matches!(task.state, TaskState::Exempt { .. }) && !task.was_sent())
+    }
+
     fn is_live_clean(&self) -> bool {
-        let sent_or_decided = !self.tasks.iter().all(|task| matches!(task.state, TaskState::Exempt { .. }));
-        sent_or_decided
+        // Where nobody was ever asked, nothing shows that anything is clean.
+        !self.nobody_was_asked()
             && self
                 .tasks
                 .iter()
@@ -141,8 +170,7 @@ impl Request {
     }
 
     fn wants_attention(&self, context: &Context<'_>) -> bool {
-        let nothing_can_go = self.tasks.iter().all(|task| matches!(task.state, TaskState::Exempt { .. }));
-        nothing_can_go
+        self.nobody_was_asked()
             || self.tasks.iter().any(|task| match &task.state {
                 TaskState::WithoutIdentity | TaskState::Abandoned { .. } => true,
                 TaskState::Accepted { expected_by, .. } => *expected_by <= context.now,
@@ -166,13 +194,20 @@ impl Request {
     }
 
     fn shred_at(&self, context: &Context<'_>) -> Option<At> {
-        self.life.completed_at.map(|at| at.plus(context.keep_after_completion))
+        self.life
+            .completed_at
+            .map(|at| at.plus(context.keep_after_completion))
     }
 
-    /// The earliest time at which the passing of time alone changes something.
+    /// The earliest time at which the passing of time alone changes something. An open request always has one: its row
+    /// in the agenda is what lists of open work are made from.
     pub(super) fn next_wake(&self, context: &Context<'_>) -> Option<At> {
         if self.life.status.is_final() {
-            return if self.life.readable { self.shred_at(context) } else { None };
+            return if self.life.readable {
+                self.shred_at(context)
+            } else {
+                None
+            };
         }
         let mut earliest: Option<At> = None;
         let mut consider = |at: Option<At>| {
@@ -181,21 +216,27 @@ impl Request {
             }
         };
         for task in &self.tasks {
-            let at = task.state.wake_at();
-            // An acceptance that has run out, and a task that cannot be sent, have raised attention already: waking
-            // again would find nothing new.
-            let spent = at.is_some_and(|at| at <= context.now)
-                && matches!(task.state, TaskState::Accepted { .. } | TaskState::Ready { .. });
-            consider(at.filter(|_| !spent));
+            consider(match &task.state {
+                // An acceptance that has run out has raised attention already: waking again would find nothing new.
+                TaskState::Accepted { expected_by, .. } if *expected_by <= context.now => None,
+                // What is due and was not sent has no processor.
+                TaskState::Ready { due } if *due <= context.now => {
+                    Some(context.now.plus(LOOK_FOR_PROCESSOR_EVERY))
+                }
+                state => state.wake_at(),
+            });
         }
         if self.life.status == Status::Scheduled {
             consider(self.head.not_before);
         }
         if self.life.live_clean_at.is_none() && !self.life.overdue {
             // One millisecond later, because a deadline includes its last moment.
-            consider(Some(At::from_millis(self.head.deadline.millis().saturating_add(1))));
+            consider(Some(At::from_millis(
+                self.head.deadline.millis().saturating_add(1),
+            )));
             consider(Some(self.head.at_risk_from).filter(|at| !self.life.at_risk && *at > context.now));
         }
-        earliest
+        // It waits for a person, or for a processor that is no longer registered: looked at now and then.
+        earliest.or_else(|| Some(context.now.plus(LOOK_EVERY)))
     }
 }

@@ -22,23 +22,37 @@ pub struct Waiting<'a> {
 }
 
 impl Request {
-    /// Everything that is not done, gates first, then the tasks in the order of the plan.
+    /// Everything that is not done, what concerns the whole request first, then the tasks in the order of the plan.
     pub fn waiting_for(&self) -> Vec<Waiting<'_>> {
         if self.life.status.is_final() {
             return Vec::new();
         }
-        let gate = (self.life.status == Status::Scheduled).then_some(Waiting {
+        let of_request = |why, until| Waiting {
             processor: None,
             state: None,
-            why: Why::NotBefore,
-            until: self.head.not_before,
-        });
-        gate.into_iter().chain(self.tasks.iter().filter_map(|task| self.waits(task))).collect()
+            why,
+            until,
+        };
+        let gate =
+            (self.life.status == Status::Scheduled).then(|| of_request(Why::NotBefore, self.head.not_before));
+        // A plan of exempt tasks alone waits for nobody but a person.
+        let person = self
+            .nobody_was_asked()
+            .then(|| of_request(Why::NeedsAttention, None));
+        gate.into_iter()
+            .chain(person)
+            .chain(self.tasks.iter().filter_map(|task| self.waits(task)))
+            .collect()
     }
 
     fn waits<'a>(&self, task: &'a Task) -> Option<Waiting<'a>> {
         let (why, until) = self.why_not_done(task)?;
-        Some(Waiting { processor: Some(&task.processor), state: Some(task.state.name()), why, until })
+        Some(Waiting {
+            processor: Some(&task.processor),
+            state: Some(task.state.name()),
+            why,
+            until,
+        })
     }
 
     /// Why a task is not done, and until when it waits; `None`: it is.
@@ -48,13 +62,17 @@ impl Request {
             TaskState::WithoutIdentity => Some((Why::Identity, None)),
             TaskState::Parked { until } => Some((Why::Retention, Some(*until))),
             TaskState::Ready { due } if task.attempt > 0 => Some((Why::Retry, Some(*due))),
-            TaskState::Ready { due } if self.life.status == Status::Scheduled => Some((Why::NotBefore, Some(*due))),
+            TaskState::Ready { due } if self.life.status == Status::Scheduled => {
+                Some((Why::NotBefore, Some(*due)))
+            }
             // It could have been sent and was not: its processor is no longer registered.
             TaskState::Ready { .. } => Some((Why::NeedsAttention, None)),
             TaskState::Dispatched { ack_by, .. } => Some((Why::Ack, Some(*ack_by))),
             TaskState::Accepted { expected_by, .. } => Some((Why::ExpectedCompletion, Some(*expected_by))),
             TaskState::Abandoned { .. } => Some((Why::Abandoned, None)),
-            TaskState::Done { .. } | TaskState::Exempt { .. } | TaskState::Waived | TaskState::Cancelled => None,
+            TaskState::Done { .. } | TaskState::Exempt { .. } | TaskState::Waived | TaskState::Cancelled => {
+                None
+            }
         }
     }
 }

@@ -18,7 +18,9 @@ impl Request {
                     TaskState::Parked { until } if until <= context.now => {
                         self.happen(ordinal, TaskEvent::Woken { due: context.now }, &mut trail)?;
                     }
-                    TaskState::Dispatched { ack_by, .. } if ack_by <= context.now && ack_by < acks_seen_until => {
+                    TaskState::Dispatched { ack_by, .. }
+                        if ack_by <= context.now && ack_by < acks_seen_until =>
+                    {
                         self.miss_ack(ordinal, context, &mut trail)?;
                     }
                     _ => {}
@@ -32,18 +34,25 @@ impl Request {
         Ok(trail)
     }
 
-    fn miss_ack(&mut self, ordinal: u16, context: &Context<'_>, trail: &mut Trail) -> Result<(), IllegalEvent> {
-        let event = self.failure_of(ordinal, None, None, context).unwrap_or(TaskEvent::Abandoned {
-            cause: AbandonCause::AttemptsUsed,
-            outcome: None,
-        });
+    fn miss_ack(
+        &mut self,
+        ordinal: u16,
+        context: &Context<'_>,
+        trail: &mut Trail,
+    ) -> Result<(), IllegalEvent> {
+        let event = self
+            .failure_of(ordinal, None, None, context)
+            .unwrap_or(TaskEvent::Abandoned {
+                cause: AbandonCause::AttemptsUsed,
+                outcome: None,
+            });
         self.happen(ordinal, event, trail)
     }
 
     /// An answer that may still lie unread in the ack topic is looked for again soon.
     fn postpone_unseen(&mut self, context: &Context<'_>) {
-        // Settling reports how far it has read every few seconds, so a shorter wait would only wake for nothing.
-        const LOOK_AGAIN_AFTER: std::time::Duration = std::time::Duration::from_secs(5);
+        // Settling reports how far it has read every second, so a shorter wait would only wake for nothing.
+        const LOOK_AGAIN_AFTER: std::time::Duration = std::time::Duration::from_secs(1);
         if self.life.wake_at.is_some_and(|at| at <= context.now) {
             self.life.wake_at = Some(context.now.plus(LOOK_AGAIN_AFTER));
         }

@@ -86,7 +86,17 @@ impl PostgresStore {
                 })
             })
             .connect_with(connect)
-            .await?;
+            .await;
+        let pool = match pool {
+            // The pool tries again until its time is up, and then says only that. One more try says why.
+            Err(sqlx::Error::PoolTimedOut) => {
+                let why = bounded(options.acquire_timeout, async {
+                    Ok(PgConnection::connect_with(&unhurried).await?)
+                });
+                return Err(why.await.err().unwrap_or(sqlx::Error::PoolTimedOut.into()));
+            }
+            connected => connected?,
+        };
         // What the server's own limits do not end, because the server is gone, ends a little later on this side.
         let patience = options.statement_timeout + options.acquire_timeout;
         Ok(Self {

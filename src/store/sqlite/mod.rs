@@ -64,8 +64,8 @@ impl SqliteStore {
             .pragma("secure_delete", "fast")
             // 64 MiB; batches touch recent pages, which should not be read again.
             .pragma("cache_size", "-65536")
-            // 16 MiB: a checkpoint writes a page once however often it changed, so fewer of them write less.
-            .pragma("wal_autocheckpoint", "4096");
+            // 64 MiB: a checkpoint writes a page once however often it changed, so fewer of them write less.
+            .pragma("wal_autocheckpoint", "16384");
         let pool = SqlitePoolOptions::new()
             .acquire_timeout(options.acquire_timeout)
             .test_before_acquire(false)

@@ -89,7 +89,10 @@ proptest! {
 
     #[test]
     fn scanner_and_serde_json_agree(text in nearly_json()) {
-        let known = serde_json::from_str::<Value>(&text).is_ok();
+        let parsed = serde_json::from_str::<Value>(&text);
+        // Of a number beyond f64, which is JSON all the same, serde_json's tree says nothing about what follows it.
+        prop_assume!(!parsed.as_ref().is_err_and(|error| error.to_string().starts_with("number out of range")));
+        let known = parsed.is_ok();
         match strict::check(text.as_bytes()) {
             Ok(_) => prop_assert!(known, "{text}"),
             Err(refusal) if refusal.reason == DeadLetterReason::NotJson => prop_assert!(!known, "{text}"),

@@ -1,0 +1,169 @@
+//! `lacuna check`: is everything that a worker needs right, and is it there?
+
+use std::collections::BTreeMap;
+
+use super::{
+    Exit, Failure,
+    output::{Out, Table},
+    session::{self, ConfigArg, block_on, brokers, of_store},
+};
+use crate::{
+    app::topics,
+    config::{Config, Keyring as KeyringPlace, StoreUrl},
+    domain::registry::Registry,
+    kafka::{KafkaError, admin::Admin, client::Cluster},
+    vault::{Keyring, KeyringError},
+};
+
+/// Arguments of `lacuna check`.
+#[derive(Debug, clap::Args)]
+#[command(
+    after_help = "Exit code 2: there are mistakes, or topics, tables or keys are missing. 3: Kafka or the store \
+    cannot be reached.\n\nExample:\n  lacuna check --connect"
+)]
+pub struct Args {
+    #[command(flatten)]
+    config: ConfigArg,
+    /// Also reaches Kafka (do all topics exist?), the store (is its schema this version's?) and the keyring.
+    #[arg(long)]
+    connect: bool,
+    /// Prints a configuration with every key, its default and a comment.
+    #[arg(long, conflicts_with = "connect")]
+    print_default: bool,
+}
+
+/// Runs it.
+pub fn run(args: Args) -> Result<Exit, Failure> {
+    let mut out = Out::new();
+    if args.print_default {
+        out.bytes(Config::print_default().as_bytes())?;
+        out.end()?;
+        return Ok(Exit::Ok);
+    }
+    let (config, registry) = Config::load_with_registry(&args.config.config)?;
+    summarise(&mut out, &args, &config, &registry)?;
+    let failures = if args.connect {
+        // What was found in the files shows while the network is waited for.
+        out.flush()?;
+        block_on(connect(&mut out, &config, &registry))?
+    } else {
+        Vec::new()
+    };
+    out.end()?;
+    if failures.is_empty() {
+        Ok(Exit::Ok)
+    } else {
+        Err(Failure::Several(failures))
+    }
+}
+
+fn summarise(out: &mut Out, args: &Args, config: &Config, registry: &Registry) -> Result<(), Failure> {
+    let KeyringPlace::File(keyring) = &config.vault.keyring;
+    let access = match &config.auth {
+        Some(auth) => format!("{} tokens", auth.tokens.len()),
+        None => "no [auth]: everyone on this machine has every role".to_owned(),
+    };
+    out.line(format_args!(
+        "configuration  {}: no mistakes",
+        args.config.config.display()
+    ))?;
+    out.line(format_args!(
+        "registry       {}: no mistakes",
+        config.registry.path.display()
+    ))?;
+    out.line(format_args!("store          {}", config.store.url))?;
+    out.line(format_args!(
+        "kafka          {} (group {})",
+        brokers(config),
+        config.kafka.group_id
+    ))?;
+    out.line(format_args!("http           {} ({access})", config.http.listen))?;
+    out.line(format_args!("keyring        {}", keyring.display()))?;
+    out.line("")?;
+    let mut table = Table::new(&["processor", "kind", "actions", "topic"]);
+    for processor in &registry.processors {
+        let actions: Vec<&str> = processor.actions.iter().map(|action| action.as_str()).collect();
+        table.row([
+            processor.id.to_string(),
+            processor.kind.to_string(),
+            actions.join(","),
+            config.kafka.topics.tasks_of(processor),
+        ]);
+    }
+    table.write(out)?;
+    out.line("")?;
+    let mut table = Table::new(&["topic", "purpose"]);
+    for (key, name) in config.kafka.topics.own() {
+        table.row([name.to_owned(), key.replace('_', " ")]);
+    }
+    table.write(out)
+}
+
+/// Tries everything, so that one run names all that is missing.
+async fn connect(out: &mut Out, config: &Config, registry: &Registry) -> Result<Vec<Failure>, Failure> {
+    let mut failures = Vec::new();
+    out.line("")?;
+    match store(config).await {
+        Ok(found) => out.line(format_args!("store     {found}"))?,
+        Err(failure) => failures.push(failure),
+    }
+    match keyring(config) {
+        Ok(found) => out.line(format_args!("keyring   {found}"))?,
+        Err(failure) => failures.push(failure.into()),
+    }
+    match session::cluster(config) {
+        Err(_) => out.line("kafka     embedded: starts with `lacuna serve`, in memory only")?,
+        Ok(cluster) => match kafka(config, registry, cluster).await {
+            Ok(found) => out.line(format_args!("kafka     {found}"))?,
+            Err(failure) => failures.push(failure.into()),
+        },
+    }
+    Ok(failures)
+}
+
+async fn store(config: &Config) -> Result<String, Failure> {
+    if let StoreUrl::Sqlite(path) = &config.store.url
+        && !path.exists()
+    {
+        return Ok("not there yet: `lacuna serve` creates it".to_owned());
+    }
+    let store = session::connect_store(config).await?;
+    store
+        .check_schema()
+        .await
+        .map_err(|source| of_store(config, source))?;
+    let active = store.registry().await?;
+    let registry = active.map_or_else(
+        || "no registry is active yet".to_owned(),
+        |active| format!("registry revision {}", active.revision),
+    );
+    Ok(format!("reached, schema up to date, {registry}"))
+}
+
+fn keyring(config: &Config) -> Result<String, KeyringError> {
+    let KeyringPlace::File(path) = &config.vault.keyring;
+    match (Keyring::open(path), &config.store.url) {
+        (Ok(keyring), _) => Ok(format!("opened, {} epochs", keyring.list().len())),
+        (Err(KeyringError::Missing { .. }), StoreUrl::Sqlite(_)) => {
+            Ok("not there yet: `lacuna serve` creates it".to_owned())
+        }
+        (Err(error), _) => Err(error),
+    }
+}
+
+async fn kafka(config: &Config, registry: &Registry, cluster: Cluster) -> Result<String, KafkaError> {
+    let there: BTreeMap<String, i32> = tokio::task::spawn_blocking(move || Admin::new(&cluster)?.list())
+        .await
+        .map_err(|_| KafkaError::Ended("listing topics"))??;
+    let needed = topics::needed(&config.kafka.topics, registry);
+    let missing: Vec<&str> = needed
+        .iter()
+        .map(|topic| topic.name.as_str())
+        .filter(|name| !there.contains_key(*name))
+        .collect();
+    if missing.is_empty() {
+        Ok(format!("reached, all {} topics exist", needed.len()))
+    } else {
+        Err(KafkaError::MissingTopics(missing.join(", ")))
+    }
+}

@@ -1,0 +1,269 @@
+//! `lacuna dead-letters`: messages that could not be taken in.
+
+mod redrive;
+
+use serde::Serialize;
+use uuid::Uuid;
+
+use super::{
+    Exit, Failure,
+    output::{Out, Span, Table},
+    session::{self, ConfigArg, block_on},
+};
+use crate::{
+    clock::Clock,
+    config::{Config, Keyring as KeyringPlace},
+    domain::{time::At, words::DeadLetterReason},
+    store::{DeadLetter, DeadLetterFilter, DeadLetterState, Store},
+    vault::{Keyring, Vault},
+};
+
+/// Arguments of `lacuna dead-letters`.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Example:\n  lacuna dead-letters list")]
+pub struct Args {
+    #[command(subcommand)]
+    action: Action,
+}
+
+#[derive(Debug, clap::Subcommand)]
+enum Action {
+    /// Lists open ones, oldest first.
+    #[command(after_help = "Example:\n  lacuna dead-letters list --all --json")]
+    List {
+        #[command(flatten)]
+        config: ConfigArg,
+        /// Also those that were redriven or closed.
+        #[arg(long)]
+        all: bool,
+        /// As JSON lines.
+        #[arg(long)]
+        json: bool,
+    },
+    /// Shows one: why it was refused and where it came from.
+    #[command(
+        after_help = "Example:\n  lacuna dead-letters show 0192f3c1-7a10-7c4e-9d5b-0e6f3a1c2b4d --reveal"
+    )]
+    Show {
+        #[command(flatten)]
+        config: ConfigArg,
+        /// The dead letter.
+        id: Uuid,
+        /// Prints the original bytes, and nothing else, to stdout. They are personal data.
+        #[arg(long)]
+        reveal: bool,
+    },
+    /// Publishes the original bytes to their topic again.
+    #[command(
+        after_help = "They go without key and headers, which are not kept: a command that had its id in the \
+        headers only is refused again. Done for each by itself: what went through is marked, also where a later one \
+        fails.\n\nExample:\n  lacuna dead-letters redrive --reason unknown_task"
+    )]
+    #[command(group(clap::ArgGroup::new("which").required(true).args(["ids", "reason"])))]
+    Redrive {
+        #[command(flatten)]
+        config: ConfigArg,
+        /// The dead letters.
+        ids: Vec<Uuid>,
+        /// All open ones that were refused for this reason.
+        #[arg(long, value_parser = reason)]
+        reason: Option<DeadLetterReason>,
+    },
+    /// Closes one: nothing is to be done about it.
+    #[command(after_help = "Example:\n  \
+        lacuna dead-letters close 0192f3c1-7a10-7c4e-9d5b-0e6f3a1c2b4d --reason 'sent again by upstream, ticket T-17'")]
+    Close {
+        #[command(flatten)]
+        config: ConfigArg,
+        /// The dead letter.
+        id: Uuid,
+        /// Why; kept in the clear, so no identifiers.
+        #[arg(long, value_name = "TEXT", value_parser = clap::builder::NonEmptyStringValueParser::new())]
+        reason: String,
+    },
+}
+
+fn reason(text: &str) -> Result<DeadLetterReason, String> {
+    let names: Vec<&str> = DeadLetterReason::ALL
+        .iter()
+        .map(|reason| reason.as_str())
+        .collect();
+    DeadLetterReason::parse(text).ok_or_else(|| format!("expected one of: {}", names.join(", ")))
+}
+
+/// Runs it.
+pub fn run(args: Args) -> Result<Exit, Failure> {
+    match args.action {
+        Action::List { config, all, json } => list(&config.load()?, all, json),
+        Action::Show { config, id, reveal } => show(&config.load()?, id, reveal),
+        Action::Redrive { config, ids, reason } => redrive::run(&config.load()?, &ids, reason),
+        Action::Close { config, id, reason } => close(&config.load()?, id, &reason),
+    }
+}
+
+/// A dead letter as JSON.
+#[derive(Serialize)]
+struct Shown<'a> {
+    id: Uuid,
+    state: &'static str,
+    reason: DeadLetterReason,
+    detail: &'a str,
+    topic: &'a str,
+    partition: i32,
+    offset: i64,
+    at: At,
+}
+
+impl<'a> Shown<'a> {
+    fn of(letter: &'a DeadLetter) -> Self {
+        Self {
+            id: letter.id,
+            state: state(letter.state),
+            reason: letter.reason,
+            detail: &letter.detail,
+            topic: &letter.origin.topic,
+            partition: letter.origin.partition,
+            offset: letter.origin.offset,
+            at: letter.at,
+        }
+    }
+}
+
+const fn state(state: DeadLetterState) -> &'static str {
+    match state {
+        DeadLetterState::Open => "open",
+        DeadLetterState::Redriven => "redriven",
+        DeadLetterState::Closed => "closed",
+    }
+}
+
+/// Every dead letter that is open, or every one.
+async fn every(store: &dyn Store, open_only: bool) -> Result<Vec<DeadLetter>, Failure> {
+    const PAGE: u32 = 500;
+    let mut letters: Vec<DeadLetter> = Vec::new();
+    loop {
+        let after = letters.last().map(|letter| letter.id);
+        let page = store
+            .dead_letters(DeadLetterFilter {
+                open_only,
+                after,
+                limit: PAGE,
+            })
+            .await?;
+        let is_last = page.len() < PAGE as usize;
+        letters.extend(page);
+        if is_last {
+            return Ok(letters);
+        }
+    }
+}
+
+fn list(config: &Config, all: bool, json: bool) -> Result<Exit, Failure> {
+    let letters = block_on(async { every(session::open_store(config).await?.as_ref(), !all).await })?;
+    let mut out = Out::new();
+    if json {
+        letters
+            .iter()
+            .try_for_each(|letter| out.json(&Shown::of(letter)))?;
+    } else {
+        let now = Clock::System.now();
+        let mut table = Table::new(&["id", "reason", "from", "age", "state", "detail"]);
+        for letter in &letters {
+            table.row([
+                letter.id.to_string(),
+                letter.reason.to_string(),
+                place(letter),
+                Span(now.since(letter.at)).to_string(),
+                state(letter.state).to_owned(),
+                letter.detail.clone(),
+            ]);
+        }
+        table.write(&mut out)?;
+    }
+    out.end()?;
+    Ok(Exit::Ok)
+}
+
+/// topic/partition/offset.
+fn place(letter: &DeadLetter) -> String {
+    let origin = &letter.origin;
+    format!("{}/{}/{}", origin.topic, origin.partition, origin.offset)
+}
+
+fn unknown(id: Uuid) -> Failure {
+    Failure::NotSo(format!(
+        "there is no dead letter {id}: `lacuna dead-letters list --all` shows every one"
+    ))
+}
+
+/// The keys that open what is sealed. A keyring is never made here: a new one would open nothing.
+fn vault(config: &Config) -> Result<Vault, Failure> {
+    let KeyringPlace::File(path) = &config.vault.keyring;
+    Ok(Vault::new(Keyring::open(path)?))
+}
+
+/// The sealed payload, where there is one.
+fn sealed(letter: &DeadLetter) -> Result<&[u8], Failure> {
+    letter.sealed.as_deref().ok_or_else(|| {
+        Failure::NotSo(format!(
+            "dead letter {} has no payload here: a message that is too large is not kept",
+            letter.id
+        ))
+    })
+}
+
+fn show(config: &Config, id: Uuid, reveal: bool) -> Result<Exit, Failure> {
+    let letter = block_on(async { Ok(session::open_store(config).await?.dead_letter(id).await?) })?;
+    let letter = letter.ok_or_else(|| unknown(id))?;
+    let mut out = Out::new();
+    if reveal {
+        let plain = vault(config)?.open_dead_letter(sealed(&letter)?)?;
+        tracing::warn!("stdout has the original message now: it is personal data, to be deleted after use");
+        out.bytes(&plain)?;
+    } else {
+        let age = Span(Clock::System.now().since(letter.at));
+        out.line(format_args!("dead letter  {}", letter.id))?;
+        out.line(format_args!("state        {}", state(letter.state)))?;
+        out.line(format_args!("reason       {}", letter.reason))?;
+        out.line(format_args!("detail       {}", letter.detail))?;
+        out.line(format_args!("from         {}", place(&letter)))?;
+        out.line(format_args!("cluster      {}", letter.origin.cluster))?;
+        out.line(format_args!("refused      {} ({age} ago)", letter.at))?;
+        let payload = letter
+            .sealed
+            .as_ref()
+            .map_or("not kept: too large", |_| "sealed (--reveal prints it)");
+        out.line(format_args!("payload      {payload}"))?;
+    }
+    out.end()?;
+    Ok(Exit::Ok)
+}
+
+fn close(config: &Config, id: Uuid, reason: &str) -> Result<Exit, Failure> {
+    let now = Clock::System.now();
+    block_on(async {
+        let store = session::open_store(config).await?;
+        if store
+            .close_dead_letter(id, DeadLetterState::Closed, reason, now)
+            .await?
+        {
+            return Ok(());
+        }
+        Err(match store.dead_letter(id).await? {
+            None => unknown(id),
+            Some(letter) => not_open(&letter),
+        })
+    })?;
+    let mut out = Out::new();
+    out.line(format_args!("closed {id}"))?;
+    out.end()?;
+    Ok(Exit::Ok)
+}
+
+fn not_open(letter: &DeadLetter) -> Failure {
+    Failure::NotSo(format!(
+        "dead letter {} is {} already",
+        letter.id,
+        state(letter.state)
+    ))
+}

@@ -1,0 +1,111 @@
+//! `lacuna dead-letters redrive`: publishes original bytes to the topic that they came from.
+//!
+//! A letter is marked only after the broker has confirmed it. A crash in between leaves it open, and a second redrive
+//! of the same command changes nothing.
+
+use std::collections::BTreeSet;
+
+use uuid::Uuid;
+
+use super::{every, not_open, sealed, state, unknown, vault};
+use crate::{
+    cli::{
+        Exit, Failure,
+        output::Out,
+        session::{self, block_on},
+    },
+    clock::Clock,
+    config::Config,
+    domain::words::DeadLetterReason,
+    kafka::publish::{Outgoing, Publisher},
+    store::{DeadLetter, DeadLetterState, Store},
+    vault::Vault,
+};
+
+/// Runs it.
+pub(super) fn run(config: &Config, ids: &[Uuid], reason: Option<DeadLetterReason>) -> Result<Exit, Failure> {
+    let cluster = session::cluster(config)?;
+    let vault = vault(config)?;
+    let mut out = Out::new();
+    let failures = block_on(async {
+        let store = session::open_store(config).await?;
+        let (letters, mut failures) = wanted(store.as_ref(), ids, reason).await?;
+        if letters.is_empty() {
+            return Ok(failures);
+        }
+        let topics: BTreeSet<String> = letters
+            .iter()
+            .map(|letter| letter.origin.topic.to_string())
+            .collect();
+        let publisher = Publisher::connect(&cluster, topics).await?;
+        for letter in &letters {
+            match redrive(store.as_ref(), &vault, &publisher, letter).await {
+                Ok(place) => out.line(format_args!("redriven {} {place}", letter.id))?,
+                Err(failure) => failures.push(failure),
+            }
+        }
+        Ok(failures)
+    })?;
+    out.end()?;
+    if failures.is_empty() {
+        Ok(Exit::Ok)
+    } else {
+        Err(Failure::Several(failures))
+    }
+}
+
+/// The open letters that were asked for, and what is wrong with the others.
+async fn wanted(
+    store: &dyn Store,
+    ids: &[Uuid],
+    reason: Option<DeadLetterReason>,
+) -> Result<(Vec<DeadLetter>, Vec<Failure>), Failure> {
+    let ids = match reason {
+        Some(reason) => {
+            let open = every(store, true).await?;
+            open.into_iter()
+                .filter(|letter| letter.reason == reason)
+                .map(|letter| letter.id)
+                .collect()
+        }
+        None => ids.to_vec(),
+    };
+    let (mut letters, mut failures) = (Vec::new(), Vec::new());
+    for id in ids {
+        match store.dead_letter(id).await? {
+            None => failures.push(unknown(id)),
+            Some(letter) if letter.state != DeadLetterState::Open => failures.push(not_open(&letter)),
+            Some(letter) => letters.push(letter),
+        }
+    }
+    Ok((letters, failures))
+}
+
+async fn redrive(
+    store: &dyn Store,
+    vault: &Vault,
+    publisher: &Publisher,
+    letter: &DeadLetter,
+) -> Result<String, Failure> {
+    let plain = vault.open_dead_letter(sealed(letter)?)?;
+    let message = Outgoing {
+        topic: &letter.origin.topic,
+        key: None,
+        headers: Vec::new(),
+        payload: &plain,
+    };
+    let place = publisher.send(&message).await?.landed().await?;
+    let at = format!("{}/{}/{}", letter.origin.topic, place.partition, place.offset);
+    let note = format!("redriven to {at}");
+    if !store
+        .close_dead_letter(letter.id, DeadLetterState::Redriven, &note, Clock::System.now())
+        .await?
+    {
+        return Err(Failure::NotSo(format!(
+            "dead letter {} was published again to {at}, but was no longer {} by then: somebody else decided about it",
+            letter.id,
+            state(DeadLetterState::Open)
+        )));
+    }
+    Ok(at)
+}

@@ -1,0 +1,244 @@
+//! A registry as text: every key of every processor, as `processors.toml` has it, for showing and comparing.
+
+use std::{fmt::Display, time::Duration};
+
+use crate::domain::registry::{AnonymizeFallback, MissingIdentity, Processor, Registry, Retry, Transport};
+
+/// The whole registry, as a file that says the same.
+pub(super) fn whole(registry: &Registry) -> String {
+    let blocks = registry.processors.iter().map(|processor| {
+        let lines: Vec<String> = keys(processor)
+            .into_iter()
+            .map(|(key, value)| format!("{key} = {value}\n"))
+            .collect();
+        format!("[[processor]]\n{}", lines.concat())
+    });
+    blocks.collect::<Vec<_>>().join("\n")
+}
+
+/// What has to be changed to get from one registry to another; empty: they are the same.
+pub(super) fn changes(before: &Registry, after: &Registry) -> Vec<String> {
+    let mut changes = Vec::new();
+    for old in &before.processors {
+        match after.get(&old.id) {
+            None => changes.push(format!("- processor {:?}", old.id.as_str())),
+            Some(new) if new != old => {
+                changes.push(format!("  processor {:?}", new.id.as_str()));
+                for ((key, old), (_, new)) in keys(old).into_iter().zip(keys(new)) {
+                    if old != new {
+                        changes.push(format!("-   {key} = {old}"));
+                        changes.push(format!("+   {key} = {new}"));
+                    }
+                }
+            }
+            Some(_) => {}
+        }
+    }
+    for new in after
+        .processors
+        .iter()
+        .filter(|new| before.get(&new.id).is_none())
+    {
+        changes.push(format!("+ processor {:?}", new.id.as_str()));
+        changes.extend(
+            keys(new)
+                .into_iter()
+                .skip(1)
+                .map(|(key, value)| format!("+   {key} = {value}")),
+        );
+    }
+    if changes.is_empty() && before != after {
+        changes.push("  the same processors, in another order".to_owned());
+    }
+    changes
+}
+
+/// Every key of a processor with its value in TOML, always the same keys in the same order.
+fn keys(processor: &Processor) -> Vec<(&'static str, String)> {
+    // Taken apart, so that a new field is not forgotten here.
+    let Processor {
+        id,
+        name,
+        kind,
+        transport,
+        actions,
+        identities,
+        missing_identity,
+        honours_cutoff,
+        idempotent,
+        anonymize_fallback,
+        accept_anonymized,
+        require_evidence,
+        purposes,
+        categories,
+        regions,
+        after,
+        ack_timeout,
+        retry,
+        concurrency,
+    } = processor;
+    let missing_identity = match missing_identity {
+        MissingIdentity::Block => "block",
+        MissingIdentity::Exempt => "exempt",
+    };
+    let anonymize_fallback = match anonymize_fallback {
+        AnonymizeFallback::Refuse => "refuse",
+        AnonymizeFallback::Erase => "erase",
+    };
+    vec![
+        ("id", quoted(id)),
+        ("name", quoted(name)),
+        ("kind", quoted(kind)),
+        ("transport", transport_of(transport)),
+        ("actions", list(actions)),
+        ("identities", list(identities)),
+        ("missing_identity", quoted(missing_identity)),
+        ("honours_cutoff", honours_cutoff.to_string()),
+        ("idempotent", idempotent.to_string()),
+        ("anonymize_fallback", quoted(anonymize_fallback)),
+        ("accept_anonymized", accept_anonymized.to_string()),
+        (
+            "require_evidence",
+            list(
+                &require_evidence
+                    .iter()
+                    .map(|field| field.as_str())
+                    .collect::<Vec<_>>(),
+            ),
+        ),
+        ("purposes", list(purposes)),
+        ("categories", list(categories)),
+        ("regions", list(regions)),
+        ("after", list(after)),
+        ("ack_timeout", duration(*ack_timeout)),
+        ("retry", retry_of(retry)),
+        ("concurrency", concurrency.to_string()),
+    ]
+}
+
+fn transport_of(transport: &Transport) -> String {
+    match transport {
+        Transport::Kafka { topic: None } => "{ type = \"kafka\" }".to_owned(),
+        Transport::Kafka { topic: Some(topic) } => {
+            format!("{{ type = \"kafka\", topic = {} }}", quoted(topic))
+        }
+    }
+}
+
+fn retry_of(retry: &Retry) -> String {
+    let Retry {
+        initial,
+        multiplier,
+        max,
+        jitter,
+        attempts,
+    } = retry;
+    format!(
+        "{{ initial = {}, multiplier = {multiplier:?}, max = {}, jitter = {jitter:?}, attempts = {attempts} }}",
+        duration(*initial),
+        duration(*max)
+    )
+}
+
+/// A duration in the largest unit that it is a whole number of. The file's grammar has none below a second.
+fn duration(duration: Duration) -> String {
+    let seconds = duration.as_secs();
+    let units = [(86_400, "d"), (3600, "h"), (60, "m")];
+    let (size, unit) = units
+        .into_iter()
+        .find(|(size, _)| seconds.is_multiple_of(*size))
+        .unwrap_or((1, "s"));
+    format!("\"{}{unit}\"", seconds / size)
+}
+
+fn list<T: Display>(values: &[T]) -> String {
+    let values: Vec<String> = values.iter().map(quoted).collect();
+    format!("[{}]", values.join(", "))
+}
+
+fn quoted(value: impl Display) -> String {
+    toml_edit::value(value.to_string()).to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::registry_file::read_text;
+
+    const FILE: &str = r#"
+        [[processor]]
+        id = "billing"
+        kind = "payments"
+        transport = { type = "kafka", topic = "billing.tasks" }
+        actions = ["erase"]
+        identities = ["customer_id"]
+        [[processor]]
+        id = "crm"
+        name = 'CRM "vendor"'
+        kind = "crm"
+        transport = { type = "kafka" }
+        actions = ["erase", "anonymize"]
+        identities = ["email", "customer_id"]
+        missing_identity = "exempt"
+        honours_cutoff = true
+        anonymize_fallback = "erase"
+        accept_anonymized = true
+        require_evidence = ["method", "digest"]
+        purposes = ["marketing"]
+        categories = ["contacts"]
+        regions = ["eu"]
+        after = ["billing"]
+        ack_timeout = "90s"
+        retry = { initial = "2m", multiplier = 3.5, max = "7h", jitter = 0.25, attempts = 3 }
+        concurrency = 2
+    "#;
+
+    #[test]
+    fn what_is_shown_can_be_activated_again() {
+        let registry = read_text("a", FILE).unwrap();
+        let shown = whole(&registry);
+        assert_eq!(read_text("b", &shown).unwrap(), registry, "{shown}");
+        assert!(changes(&registry, &registry).is_empty());
+    }
+
+    #[test]
+    fn each_changed_key_is_a_change() {
+        let before = read_text("a", FILE).unwrap();
+        let after = read_text(
+            "b",
+            &FILE
+                .replace("\"90s\"", "\"2d\"")
+                .replace("'CRM \"vendor\"'", "\"New\""),
+        )
+        .unwrap();
+        assert_eq!(
+            changes(&before, &after),
+            [
+                "  processor \"crm\"",
+                "-   name = 'CRM \"vendor\"'",
+                "+   name = \"New\"",
+                "-   ack_timeout = \"90s\"",
+                "+   ack_timeout = \"2d\"",
+            ]
+        );
+    }
+
+    #[test]
+    fn processors_come_go_and_change_places() {
+        let both = read_text("a", FILE).unwrap();
+        let one = Registry {
+            processors: both.processors[..1].to_vec(),
+        };
+        assert_eq!(changes(&both, &one), ["- processor \"crm\""]);
+        let added = changes(&one, &both);
+        assert_eq!(added[0], "+ processor \"crm\"");
+        assert!(
+            added.iter().any(|line| line == "+   after = [\"billing\"]"),
+            "{added:?}"
+        );
+        let turned = Registry {
+            processors: both.processors.iter().rev().cloned().collect(),
+        };
+        assert_eq!(changes(&both, &turned).len(), 1);
+    }
+}

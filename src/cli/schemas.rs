@@ -1,0 +1,51 @@
+//! `lacuna schemas`: the JSON Schemas of the messages, for those who write or read them.
+
+use std::path::{Path, PathBuf};
+
+use super::{Exit, Failure, output::Out, session::ConfigArg};
+use crate::wire::schemas;
+
+/// Arguments of `lacuna schemas`.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Example:\n  lacuna schemas print ./schemas")]
+pub struct Args {
+    #[command(subcommand)]
+    action: Action,
+}
+
+#[derive(Debug, clap::Subcommand)]
+enum Action {
+    /// Writes a file for each message into a folder, which is made where there is none.
+    #[command(
+        after_help = "Files of the same name are replaced. The schemas don't depend on the configuration.\n\n\
+        Example:\n  lacuna schemas print ./schemas"
+    )]
+    Print {
+        #[command(flatten)]
+        config: ConfigArg,
+        /// The folder.
+        dir: PathBuf,
+    },
+}
+
+/// Runs it.
+pub fn run(args: Args) -> Result<Exit, Failure> {
+    let Action::Print { config: _, dir } = args.action;
+    std::fs::create_dir_all(&dir).map_err(failed("create", &dir))?;
+    let mut out = Out::new();
+    for (name, text) in schemas::all() {
+        let path = dir.join(name);
+        std::fs::write(&path, text).map_err(failed("write", &path))?;
+        out.line(path.display())?;
+    }
+    out.end()?;
+    Ok(Exit::Ok)
+}
+
+fn failed(action: &'static str, path: &Path) -> impl FnOnce(std::io::Error) -> Failure {
+    move |source| Failure::File {
+        action,
+        path: path.to_owned(),
+        source,
+    }
+}

@@ -1,0 +1,99 @@
+//! What commands share: the configuration, a runtime, the store, the cluster.
+
+use std::{path::PathBuf, sync::Arc, time::Duration};
+
+use super::Failure;
+use crate::{
+    app::{self, AppError},
+    clock::Clock,
+    config::{Brokers, Config, StoreUrl},
+    kafka::client::Cluster,
+    store::Store,
+};
+
+/// The option that every command has.
+#[derive(Debug, clap::Args)]
+pub struct ConfigArg {
+    /// The configuration.
+    #[arg(long, value_name = "FILE", default_value = "lacuna.toml")]
+    pub config: PathBuf,
+}
+
+impl ConfigArg {
+    /// Reads it.
+    pub(super) fn load(&self) -> Result<Config, Failure> {
+        Ok(Config::load(&self.config)?)
+    }
+}
+
+/// Runs a command that asks and answers. What blocks a thread of the client libraries is not waited for at the end.
+pub(super) fn block_on<T>(work: impl Future<Output = Result<T, Failure>>) -> Result<T, Failure> {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(of_system("start the runtime"))?;
+    let done = runtime.block_on(work);
+    runtime.shutdown_timeout(Duration::from_millis(200));
+    done
+}
+
+/// Names what the operating system refused.
+pub(super) fn of_system(action: &'static str) -> impl FnOnce(std::io::Error) -> Failure {
+    move |source| Failure::System { action, source }
+}
+
+/// Opens the store and makes sure that it has the schema of this version.
+pub(super) async fn open_store(config: &Config) -> Result<Arc<dyn Store>, Failure> {
+    // SQLite would make a new file, and a question asked in the wrong folder would find an empty store there.
+    if let StoreUrl::Sqlite(path) = &config.store.url
+        && !path.exists()
+    {
+        return Err(Failure::Usage(format!(
+            "there is no store at {}: `lacuna migrate` or `lacuna serve` creates it",
+            path.display()
+        )));
+    }
+    let store = connect_store(config).await?;
+    store
+        .check_schema()
+        .await
+        .map_err(|source| of_store(config, source))?;
+    Ok(store)
+}
+
+/// Opens the store, whatever schema it has.
+pub(super) async fn connect_store(config: &Config) -> Result<Arc<dyn Store>, Failure> {
+    app::open_store(config, &Clock::System, false)
+        .await
+        .map_err(|error| match error {
+            AppError::Store(source) => of_store(config, source),
+            other => other.into(),
+        })
+}
+
+/// Names the store in an error.
+pub(super) fn of_store(config: &Config, source: crate::store::StoreError) -> Failure {
+    Failure::Store {
+        url: config.store.url.to_string(),
+        source,
+    }
+}
+
+/// Where Kafka is. The embedded broker lives in the process of `serve`, which no other one can reach.
+pub(super) fn cluster(config: &Config) -> Result<Cluster, Failure> {
+    app::remote_cluster(config).ok_or_else(|| {
+        Failure::Usage(
+            "kafka.bootstrap_servers is \"embedded\": that broker lives inside `lacuna serve`, and no other process can \
+             reach it; name a real broker, or use the HTTP API of `lacuna serve`"
+                .to_owned(),
+        )
+    })
+}
+
+/// How the brokers are shown.
+pub(super) fn brokers(config: &Config) -> &str {
+    match &config.kafka.bootstrap_servers {
+        Brokers::Servers(servers) => servers,
+        Brokers::Embedded => "embedded",
+    }
+}

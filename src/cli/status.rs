@@ -1,0 +1,239 @@
+//! `lacuna status`: one request. Is it done, and if not, why not?
+
+use serde::Serialize;
+
+use super::{
+    Exit, Failure,
+    output::{Out, Span, Table},
+    session::{self, ConfigArg, block_on},
+};
+use crate::{
+    clock::Clock,
+    domain::{
+        ids::{Label, ProcessorId, RequestId, TaskId},
+        request::Request,
+        task::{Task, TaskState},
+        time::At,
+        words::{Proof, TaskStateName},
+    },
+    engine::outputs::status_message,
+    store::StoredRequest,
+    wire::status::StatusMessage,
+};
+
+/// Arguments of `lacuna status`.
+#[derive(Debug, clap::Args)]
+#[command(
+    after_help = "Reads the store directly. Exit code 1: there is no such request.\n\n\
+    Example:\n  lacuna status 0192f3c1-7a10-7c4e-9d5b-0e6f3a1c2b4d"
+)]
+pub struct Args {
+    #[command(flatten)]
+    config: ConfigArg,
+    /// The request.
+    id: RequestId,
+    /// As JSON: the status object, with the list of tasks and both deadlines.
+    #[arg(long)]
+    json: bool,
+}
+
+/// Runs it.
+pub fn run(args: &Args) -> Result<Exit, Failure> {
+    let config = args.config.load()?;
+    let found = block_on(async {
+        let store = session::open_store(&config).await?;
+        Ok(store.requests(&[args.id]).await?.pop())
+    })?;
+    let Some(StoredRequest { request, .. }) = found else {
+        return Err(Failure::NotSo(format!(
+            "there is no request {}: it has not been taken in (see `lacuna dead-letters list`), or is past records_keep",
+            args.id
+        )));
+    };
+    let mut out = Out::new();
+    if args.json {
+        out.json(&Detail::of(&request))?;
+    } else {
+        show(&mut out, &request, Clock::System.now())?;
+    }
+    out.end()?;
+    Ok(Exit::Ok)
+}
+
+/// The status object, and what it leaves out.
+#[derive(Serialize)]
+struct Detail<'a> {
+    #[serde(flatten)]
+    status: StatusMessage<'a>,
+    deadline_rolled: At,
+    task_list: Vec<TaskDetail<'a>>,
+}
+
+/// One task.
+#[derive(Serialize)]
+struct TaskDetail<'a> {
+    task_id: TaskId,
+    processor: &'a ProcessorId,
+    part: &'a [Label],
+    state: TaskStateName,
+    generation: u32,
+    attempt: u32,
+    why: Option<&'a str>,
+    until: Option<At>,
+    outcome: Option<Proof>,
+}
+
+impl<'a> Detail<'a> {
+    fn of(request: &'a Request) -> Self {
+        Self {
+            status: status_message(request),
+            deadline_rolled: request.head.deadline_rolled,
+            task_list: request
+                .ordinals()
+                .map(|ordinal| TaskDetail::of(request, ordinal))
+                .collect(),
+        }
+    }
+}
+
+impl<'a> TaskDetail<'a> {
+    fn of(request: &'a Request, ordinal: u16) -> Self {
+        let task = request.task(ordinal);
+        let (why, until) = why(request, task);
+        Self {
+            task_id: request.task_id(ordinal),
+            processor: &task.processor,
+            part: &task.categories,
+            state: task.state.name(),
+            generation: task.generation,
+            attempt: task.attempt,
+            why,
+            until,
+            outcome: match &task.state {
+                TaskState::Done { proof, .. } => Some(*proof),
+                _ => None,
+            },
+        }
+    }
+}
+
+/// Why a task is where it is: what it waits for, or why nothing more is asked of its processor.
+fn why<'a>(request: &Request, task: &'a Task) -> (Option<&'a str>, Option<At>) {
+    match &task.state {
+        TaskState::Exempt { basis } => (Some(basis.as_str()), None),
+        TaskState::Abandoned { cause } => (Some(cause.as_str()), None),
+        _ => match request.why_not_done(task) {
+            Some((why, until)) => (Some(why.as_str()), until),
+            None => (None, None),
+        },
+    }
+}
+
+fn show(out: &mut Out, request: &Request, now: At) -> Result<(), Failure> {
+    let (head, life, counts) = (&request.head, &request.life, request.counts());
+    out.line(format_args!("request    {}", request.id))?;
+    out.line(format_args!("status     {}{}", life.status, flags(request)))?;
+    out.line(format_args!(
+        "asked      {} for {} ({}), tenant {}",
+        head.action, head.reason, head.regime, head.tenant
+    ))?;
+    out.line(format_args!("received   {}", head.received_at))?;
+    let left = time_left(request, now);
+    out.line(format_args!("deadline   {}{left}", head.deadline))?;
+    if head.deadline_rolled != head.deadline {
+        out.line(format_args!(
+            "           {} rolled to a working day",
+            head.deadline_rolled
+        ))?;
+    }
+    if let Some(at) = life.live_clean_at {
+        out.line(format_args!("live clean {at}"))?;
+    }
+    if let Some(at) = life.completed_at {
+        out.line(format_args!("closed     {at}"))?;
+    }
+    out.line(format_args!(
+        "tasks      {}: {} done ({} erased, {} anonymized, {} not found), {} exempt, {} parked, {} abandoned",
+        counts.total,
+        counts.done,
+        counts.erased,
+        counts.anonymized,
+        counts.not_found,
+        counts.exempt,
+        counts.parked,
+        counts.abandoned
+    ))?;
+    for gate in request
+        .waiting_for()
+        .iter()
+        .filter(|waiting| waiting.processor.is_none())
+    {
+        let until = gate
+            .until
+            .map_or_else(String::new, |until| format!(" until {until}"));
+        out.line(format_args!("waits      {}{until}", gate.why))?;
+    }
+    out.line("")?;
+    tasks(request).write(out)
+}
+
+/// How long until the deadline, or since; nothing once the request is closed.
+fn time_left(request: &Request, now: At) -> String {
+    let deadline = request.head.deadline;
+    if request.life.status.is_final() {
+        String::new()
+    } else if now > deadline {
+        format!(" ({} ago)", Span(now.since(deadline)))
+    } else {
+        format!(" (in {})", Span(deadline.since(now)))
+    }
+}
+
+fn tasks(request: &Request) -> Table {
+    let mut table = Table::new(&[
+        "processor",
+        "state",
+        "why",
+        "until",
+        "generation",
+        "attempt",
+        "task",
+    ]);
+    for ordinal in request.ordinals() {
+        let task = TaskDetail::of(request, ordinal);
+        let state = task.outcome.map_or_else(
+            || task.state.to_string(),
+            |proof| format!("{}: {proof}", task.state),
+        );
+        table.row([
+            task.processor.to_string(),
+            state,
+            task.why.unwrap_or_default().to_owned(),
+            task.until.map(|until| until.to_string()).unwrap_or_default(),
+            task.generation.to_string(),
+            task.attempt.to_string(),
+            task.task_id.to_string(),
+        ]);
+    }
+    table
+}
+
+/// What a person should see at once.
+pub(super) fn flags(request: &Request) -> String {
+    let life = &request.life;
+    let flags = [
+        (life.overdue, "overdue"),
+        (life.at_risk, "at risk"),
+        (life.needs_attention, "needs attention"),
+    ];
+    let set: Vec<&str> = flags
+        .into_iter()
+        .filter(|(set, _)| *set)
+        .map(|(_, name)| name)
+        .collect();
+    if set.is_empty() {
+        String::new()
+    } else {
+        format!(" ({})", set.join(", "))
+    }
+}

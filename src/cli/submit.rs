@@ -1,0 +1,297 @@
+//! `lacuna submit`: publishes commands. All of them are checked before the first one is published.
+
+use std::{
+    collections::{BTreeSet, VecDeque},
+    io::Read,
+    path::{Path, PathBuf},
+};
+
+use serde::de::IgnoredAny;
+use uuid::Uuid;
+
+use super::{
+    Exit, Failure,
+    output::Out,
+    session::{self, ConfigArg, block_on},
+};
+use crate::{
+    clock::Clock,
+    config::Config,
+    domain::{
+        ids::{CommandId, RequestId},
+        words::DeadLetterReason,
+    },
+    engine::time_ordered_id,
+    kafka::publish::{Outgoing, Pending, Publisher},
+    telemetry::logs::chain,
+    wire::{Door, Envelope, ParsedCommand, Refusal, ce_headers, parse_command},
+};
+
+/// Arguments of `lacuna submit`.
+#[derive(Debug, clap::Args)]
+#[command(
+    after_help = "Takes one JSON object, or JSON lines. Every command is checked first: where one is wrong, its \
+    line is named, nothing is published, and the exit code is 2. A command without a command_id gets one, which is \
+    printed; repeating it with that command_id changes nothing.\nPrints a line for each confirmed command: its request \
+    and topic/partition. Exit code 3: at least one was not confirmed.\n\n\
+    Example:\n  lacuna submit commands.jsonl\n  \
+    echo '{\"type\":\"erase\",\"subject\":{\"identities\":[{\"type\":\"customer_id\",\"value\":\"42\"}]}}' | lacuna submit -"
+)]
+pub struct Args {
+    #[command(flatten)]
+    config: ConfigArg,
+    /// The commands; - for stdin.
+    file: PathBuf,
+}
+
+/// The type of the event that carries a command.
+const EVENT_TYPE: &str = "dev.lacuna.command.v1";
+
+/// Where commands of this door come from.
+const SOURCE: &str = "/lacuna/submit";
+
+/// How many commands may be unconfirmed: enough for full batches, and what is printed is never far behind.
+const WINDOW: usize = 1000;
+
+/// Runs it.
+pub fn run(args: &Args) -> Result<Exit, Failure> {
+    let config = args.config.load()?;
+    let cluster = session::cluster(&config)?;
+    let input = read(&args.file)?;
+    let commands = check(&input, &args.file.display().to_string(), &config)?;
+    let mut out = Out::new();
+    let lost = block_on(async {
+        let topics: BTreeSet<String> = commands.iter().map(|command| command.topic.to_owned()).collect();
+        let publisher = Publisher::connect(&cluster, topics).await?;
+        publish(&publisher, &commands, &mut out).await
+    })?;
+    out.end()?;
+    if lost.is_empty() {
+        Ok(Exit::Ok)
+    } else {
+        Err(Failure::Several(lost))
+    }
+}
+
+fn read(file: &Path) -> Result<Vec<u8>, Failure> {
+    let failed = |source| Failure::File {
+        action: "read",
+        path: file.to_owned(),
+        source,
+    };
+    if file.as_os_str() == "-" {
+        let mut bytes = Vec::new();
+        std::io::stdin().lock().read_to_end(&mut bytes).map_err(failed)?;
+        return Ok(bytes);
+    }
+    std::fs::read(file).map_err(failed)
+}
+
+/// A command that may be published.
+#[derive(Debug)]
+struct Valid<'a> {
+    topic: &'a str,
+    command_id: CommandId,
+    request_id: RequestId,
+    /// Whether the id was made here, so that the submitter has to be told.
+    is_new: bool,
+    payload: &'a [u8],
+}
+
+/// Checks every command. A detail of a refusal holds nothing of the command itself.
+fn check<'a>(input: &'a [u8], name: &str, config: &'a Config) -> Result<Vec<Valid<'a>>, Failure> {
+    let mut valid = Vec::new();
+    let mut refused = Vec::new();
+    for (line, payload) in documents(input) {
+        match check_one(payload, config) {
+            Ok(command) => valid.push(command),
+            Err(refusal) => refused.push(Failure::Usage(format!("{name}:{line}: {refusal}"))),
+        }
+    }
+    if valid.is_empty() && refused.is_empty() {
+        return Err(Failure::Usage(format!(
+            "{name}: expected a JSON object, or JSON lines; there is nothing"
+        )));
+    }
+    if !refused.is_empty() {
+        refused.push(Failure::Usage(format!(
+            "nothing was published: {} of {} commands are wrong",
+            refused.len(),
+            refused.len() + valid.len()
+        )));
+        return Err(Failure::Several(refused));
+    }
+    Ok(valid)
+}
+
+/// The documents of an input, each with the line that it begins on.
+fn documents(input: &[u8]) -> Vec<(usize, &[u8])> {
+    let is_blank = |line: &[u8]| line.iter().all(u8::is_ascii_whitespace);
+    let first = input
+        .split(|b| *b == b'\n')
+        .enumerate()
+        .find(|(_, line)| !is_blank(line));
+    let Some((number, first)) = first else {
+        return Vec::new();
+    };
+    let is_value = |text: &[u8]| serde_json::from_slice::<IgnoredAny>(text).is_ok();
+    // A first line that is no document of its own begins one that goes over several lines.
+    let is_single = is_value(input) || (!is_value(first) && first.trim_ascii() == b"{");
+    if is_single {
+        return vec![(number + 1, input)];
+    }
+    let lines = input
+        .split(|b| *b == b'\n')
+        .enumerate()
+        .filter(|(_, line)| !is_blank(line));
+    lines.map(|(number, line)| (number + 1, line)).collect()
+}
+
+fn check_one<'a>(payload: &'a [u8], config: &'a Config) -> Result<Valid<'a>, Refusal> {
+    let fresh = CommandId(fresh_id());
+    let mut envelope = Envelope::bare(&config.tenant_default);
+    envelope.command_id_default = Some(fresh);
+    let topics = &config.kafka.topics;
+    // The type says which door it needs, so the other one is tried where it may not come in by the first.
+    let (topic, parsed) = match parse_command(payload, &envelope, Door::Commands) {
+        Err(refusal) if refusal.reason == DeadLetterReason::NotAllowed => {
+            (&topics.control, parse_command(payload, &envelope, Door::Control)?)
+        }
+        parsed => (&topics.commands, parsed?),
+    };
+    let ParsedCommand { command, .. } = parsed;
+    Ok(Valid {
+        topic,
+        command_id: command.command_id(),
+        request_id: command.request_id(),
+        is_new: command.command_id() == fresh,
+        payload,
+    })
+}
+
+fn fresh_id() -> Uuid {
+    time_ordered_id(Clock::System.now())
+}
+
+/// Publishes them in order, and prints each as it is confirmed. What was not confirmed comes back.
+async fn publish(
+    publisher: &Publisher,
+    commands: &[Valid<'_>],
+    out: &mut Out,
+) -> Result<Vec<Failure>, Failure> {
+    let mut lost = Vec::new();
+    let mut flying: VecDeque<(&Valid<'_>, Pending)> = VecDeque::new();
+    for command in commands {
+        if flying.len() >= WINDOW
+            && let Some((earlier, pending)) = flying.pop_front()
+        {
+            land(earlier, pending, out, &mut lost).await?;
+        }
+        let event_id = command.command_id.to_string();
+        let message = Outgoing {
+            topic: command.topic,
+            key: Some(command.request_id.to_string()),
+            headers: ce_headers(&event_id, SOURCE, EVENT_TYPE).to_vec(),
+            payload: command.payload,
+        };
+        match publisher.send(&message).await {
+            Ok(pending) => flying.push_back((command, pending)),
+            Err(error) => lost.push(error.into()),
+        }
+    }
+    while let Some((command, pending)) = flying.pop_front() {
+        land(command, pending, out, &mut lost).await?;
+    }
+    if !lost.is_empty() {
+        let said = format!(
+            "{} of {} commands were not confirmed, and may have arrived all the same: submit them again with the \
+             command_id that is named, which changes nothing where it has",
+            lost.len(),
+            commands.len()
+        );
+        lost.push(Failure::NotSo(said));
+    }
+    Ok(lost)
+}
+
+async fn land(
+    command: &Valid<'_>,
+    pending: Pending,
+    out: &mut Out,
+    lost: &mut Vec<Failure>,
+) -> Result<(), Failure> {
+    let Valid {
+        topic,
+        command_id,
+        request_id,
+        is_new,
+        ..
+    } = command;
+    match pending.landed().await {
+        Ok(place) => {
+            let id = if *is_new {
+                format!(" command_id={command_id}")
+            } else {
+                String::new()
+            };
+            out.line(format_args!("{request_id} {topic}/{}{id}", place.partition))
+        }
+        Err(error) => {
+            tracing::warn!(%request_id, %command_id, why = chain(&error), "a command was not confirmed");
+            lost.push(error.into());
+            Ok(())
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const ERASE: &str = r#"{"type":"erase","subject":{"identities":[{"type":"customer_id","value":"42"}]}}"#;
+
+    #[test]
+    fn one_object_may_go_over_lines_and_lines_are_counted_from_one() {
+        let cases: &[(&str, &[usize])] = &[
+            ("", &[]),
+            (" \n\n", &[]),
+            ("{}", &[1]),
+            ("\n{\n \"a\": 1\n}\n", &[2]),
+            ("{\n \"a\": \n", &[1]),
+            ("{}\n\n{}\n", &[1, 3]),
+            ("nonsense\n{}\n", &[1, 2]),
+        ];
+        for (input, expected) in cases {
+            let lines: Vec<usize> = documents(input.as_bytes())
+                .into_iter()
+                .map(|(line, _)| line)
+                .collect();
+            assert_eq!(lines, *expected, "{input:?}");
+        }
+    }
+
+    #[test]
+    fn a_command_without_an_id_gets_one_that_names_its_request() {
+        let config = Config::default();
+        let command = check_one(ERASE.as_bytes(), &config).unwrap();
+        assert!(command.is_new);
+        assert_eq!(command.command_id.0, command.request_id.0);
+        assert_eq!(command.command_id.0.get_version_num(), 7);
+        assert_eq!(command.topic, "lacuna.commands");
+    }
+
+    #[test]
+    fn every_wrong_line_is_named_and_none_is_repeated() {
+        let config = Config::default();
+        let input =
+            format!("{ERASE}\n{{\"type\":\"canary\"}}\n{{\"type\":\"erase\",\"subject\":\"canary\"}}\n");
+        let Err(Failure::Several(failures)) = check(input.as_bytes(), "x.jsonl", &config) else {
+            panic!("accepted")
+        };
+        let said: Vec<String> = failures.iter().map(ToString::to_string).collect();
+        assert!(said[0].starts_with("x.jsonl:2: unknown_type"), "{said:?}");
+        assert!(said[1].starts_with("x.jsonl:3: schema: subject"), "{said:?}");
+        assert!(said[2].contains("2 of 3"), "{said:?}");
+        assert!(!said.concat().contains("canary"), "{said:?}");
+    }
+}

@@ -1,0 +1,185 @@
+//! `lacuna topics`: creates and lists the topics that a configuration and its registry need.
+
+use std::collections::BTreeMap;
+
+use super::{
+    Exit, Failure,
+    output::{Out, Table},
+    session::{self, ConfigArg, block_on},
+};
+use crate::{
+    app::topics::needed,
+    config::Config,
+    domain::registry::Registry,
+    kafka::{
+        KafkaError,
+        admin::{Admin, Made, Topic},
+        client::Cluster,
+    },
+};
+
+/// Arguments of `lacuna topics`.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Example:\n  lacuna topics create --replication 3")]
+pub struct Args {
+    #[command(subcommand)]
+    action: Action,
+}
+
+#[derive(Debug, clap::Subcommand)]
+enum Action {
+    /// Creates the topics that are missing, those of the processors too, and prints who may write and read each.
+    #[command(
+        after_help = "Existing topics are left as they are, so it is harmless when it runs again. The printed \
+        commands name placeholders in <> for the principals of your cluster.\n\n\
+        Example:\n  lacuna topics create --replication 3"
+    )]
+    Create {
+        #[command(flatten)]
+        config: ConfigArg,
+        /// How many brokers keep each partition; the cluster's own default where it is absent.
+        #[arg(long, value_name = "N", value_parser = clap::value_parser!(i16).range(1..))]
+        replication: Option<i16>,
+    },
+    /// Lists the topics: name, purpose, partitions, and whether each exists.
+    #[command(after_help = "Example:\n  lacuna topics list")]
+    List {
+        #[command(flatten)]
+        config: ConfigArg,
+    },
+}
+
+/// Runs it.
+pub fn run(args: Args) -> Result<Exit, Failure> {
+    match args.action {
+        Action::Create { config, replication } => create(&config, replication),
+        Action::List { config } => list(&config),
+    }
+}
+
+/// What a command about topics works on.
+struct Wanted {
+    config: Config,
+    registry: Registry,
+    cluster: Cluster,
+    topics: Vec<Topic>,
+}
+
+impl Wanted {
+    fn load(arg: &ConfigArg) -> Result<Self, Failure> {
+        let (config, registry) = Config::load_with_registry(&arg.config)?;
+        let cluster = session::cluster(&config)?;
+        let topics = needed(&config.kafka.topics, &registry);
+        Ok(Self {
+            config,
+            registry,
+            cluster,
+            topics,
+        })
+    }
+
+    async fn there(&self) -> Result<(Admin, BTreeMap<String, i32>), Failure> {
+        let cluster = self.cluster.clone();
+        let asked = tokio::task::spawn_blocking(move || {
+            let admin = Admin::new(&cluster)?;
+            let there = admin.list()?;
+            Ok::<_, KafkaError>((admin, there))
+        });
+        Ok(asked.await.map_err(|_| KafkaError::Ended("listing topics"))??)
+    }
+}
+
+fn create(arg: &ConfigArg, replication: Option<i16>) -> Result<Exit, Failure> {
+    let wanted = Wanted::load(arg)?;
+    let (before, made) = block_on(async {
+        let (admin, before) = wanted.there().await?;
+        // -1: the broker's own default.
+        let made = admin
+            .create(&wanted.topics, replication.map_or(-1, i32::from))
+            .await?;
+        Ok((before, made))
+    })?;
+    let mut out = Out::new();
+    for topic in &wanted.topics {
+        let created = made
+            .iter()
+            .any(|(name, made)| *name == topic.name && *made == Made::Created);
+        let partitions = before.get(&topic.name).copied().unwrap_or(topic.partitions);
+        let note = if created { "created" } else { "existed" };
+        out.line(format_args!(
+            "{note}  {}  ({}, {partitions} partitions)",
+            topic.name, topic.purpose
+        ))?;
+    }
+    out.line("")?;
+    print_acls(&mut out, &wanted)?;
+    out.end()?;
+    Ok(Exit::Ok)
+}
+
+/// Who may write and read each topic, as commands for a cluster with ACLs.
+fn print_acls(out: &mut Out, wanted: &Wanted) -> Result<(), Failure> {
+    out.line(
+        "# Who may write and read each topic. On a cluster with ACLs, with your principals for those in <>:",
+    )?;
+    let group = &wanted.config.kafka.group_id;
+    for topic in &wanted.topics {
+        let acl = |who: &str, rights: &str| {
+            format!(
+                "kafka-acls.sh --bootstrap-server {} --add --allow-principal 'User:<{who}>' --topic '{}' {rights}",
+                wanted.cluster.servers, topic.name
+            )
+        };
+        out.line(format_args!(
+            "# {} ({}): written by {}, read by {}",
+            topic.name,
+            topic.purpose,
+            topic.writers,
+            reader(wanted, topic)
+        ))?;
+        if topic.name == wanted.config.kafka.topics.control {
+            out.line(
+                "# Whoever writes it decides about requests, so few may, each under a principal of its own.",
+            )?;
+        }
+        out.line(acl(topic.writers, "--producer"))?;
+        let reader = reader(wanted, topic);
+        let group = if reader == "lacuna" {
+            format!("'{group}'")
+        } else {
+            format!("'<group of {reader}>'")
+        };
+        out.line(acl(&reader, &format!("--consumer --group {group}")))?;
+    }
+    Ok(())
+}
+
+/// Who reads a topic; a processor by its id.
+fn reader(wanted: &Wanted, topic: &Topic) -> String {
+    let topics = &wanted.config.kafka.topics;
+    let processor = wanted
+        .registry
+        .processors
+        .iter()
+        .find(|processor| topics.tasks_of(processor) == topic.name);
+    processor.map_or_else(|| topic.readers.to_owned(), |processor| processor.id.to_string())
+}
+
+fn list(arg: &ConfigArg) -> Result<Exit, Failure> {
+    let wanted = Wanted::load(arg)?;
+    let (_, there) = block_on(wanted.there())?;
+    let mut table = Table::new(&["topic", "purpose", "partitions", "exists"]);
+    for topic in &wanted.topics {
+        let found = there.get(&topic.name);
+        table.row([
+            topic.name.clone(),
+            topic.purpose.to_owned(),
+            found.unwrap_or(&topic.partitions).to_string(),
+            if found.is_some() { "yes" } else { "no" }.to_owned(),
+        ]);
+    }
+    let mut out = Out::new();
+    table.write(&mut out)?;
+    out.end()?;
+    Ok(Exit::Ok)
+}

@@ -1,0 +1,301 @@
+//! The aggregate against the contract: every answer in every state, the plan, the passing of time, people's decisions.
+
+mod answers;
+mod attempts;
+mod closing;
+mod operating;
+mod packing;
+mod planning;
+mod random;
+mod success;
+mod time;
+
+use std::{collections::BTreeMap, time::Duration};
+
+use jiff::tz::TimeZone;
+use uuid::Uuid;
+
+use super::{
+    Context, Move, Request, Trail,
+    answer::{AckRefusal, Taken},
+    open::{CannotOpen, Opened, Rules, open},
+};
+use crate::domain::{
+    ack::{Ack, Answer, Evidence, Retained},
+    calendar::{Calendar, Regime},
+    command::{Opening, Scope},
+    entry::Entry,
+    identity::{Identity, SubjectData},
+    ids::{CommandId, IdentityType, Label, ProcessorId, RequestId, Tenant},
+    registry::{AnonymizeFallback, MissingIdentity, Processor, Registry, Retry, Transport},
+    task::TaskState,
+    time::At,
+    words::{Action, ProcessorKind, Reason},
+};
+
+const SECOND: Duration = Duration::from_secs(1);
+const HOUR: Duration = Duration::from_secs(3600);
+const DAY: Duration = Duration::from_secs(24 * 3600);
+
+/// How long an answer may take, in every registry here.
+const ACK_TIMEOUT: Duration = Duration::from_secs(3600);
+
+/// 2026-11-21T10:00:00Z, when every request here is opened.
+const START: At = At::from_millis(1_795_255_200_000);
+
+/// The delay before the attempt that follows the n-th one: no jitter, so that times can be named.
+fn delay(_: &Retry, attempt: u32) -> Duration {
+    10 * SECOND * attempt
+}
+
+fn label(text: &str) -> Label {
+    Label::new(text).unwrap()
+}
+
+fn id(text: &str) -> ProcessorId {
+    ProcessorId::new(text).unwrap()
+}
+
+fn kind(text: &str) -> IdentityType {
+    IdentityType::new(text).unwrap()
+}
+
+fn processor(name: &str) -> Processor {
+    Processor {
+        id: id(name),
+        name: name.to_owned(),
+        kind: ProcessorKind::Other,
+        transport: Transport::Kafka { topic: None },
+        actions: vec![Action::Erase, Action::Anonymize],
+        identities: vec![kind("email"), kind("customer_id")],
+        missing_identity: MissingIdentity::Block,
+        honours_cutoff: false,
+        idempotent: true,
+        anonymize_fallback: AnonymizeFallback::Refuse,
+        accept_anonymized: false,
+        require_evidence: Vec::new(),
+        purposes: Vec::new(),
+        categories: Vec::new(),
+        regions: Vec::new(),
+        after: Vec::new(),
+        ack_timeout: ACK_TIMEOUT,
+        retry: Retry {
+            attempts: 3,
+            ..Retry::default()
+        },
+        concurrency: 1,
+    }
+}
+
+fn opening() -> Opening {
+    Opening {
+        command_id: CommandId(Uuid::from_u128(1)),
+        request_id: RequestId(Uuid::from_u128(2)),
+        tenant: Tenant::new("acme").unwrap(),
+        action: Action::Erase,
+        actions_by_processor: BTreeMap::new(),
+        identities: vec![Identity {
+            kind: kind("email"),
+            value: SubjectData::new("ann@example.org"),
+        }],
+        regime: None,
+        reason: Reason::AccountClosed,
+        requested_at: Some(START),
+        not_before: None,
+        region: None,
+        scope: Scope::default(),
+        anchors: BTreeMap::new(),
+        identity_verified: true,
+        exclude: Vec::new(),
+        metadata: None,
+        submitter: None,
+    }
+}
+
+fn rules() -> Rules {
+    // Ten days, so that the last fifth begins after eight of them.
+    Rules {
+        regime: Regime::Days(10),
+        calendar: Calendar {
+            zone: TimeZone::UTC,
+            holidays: std::collections::BTreeSet::new(),
+        },
+        at_risk: 0.2,
+    }
+}
+
+/// A request with its registry and its time.
+#[derive(Debug, Clone)]
+struct Bench {
+    registry: Registry,
+    now: At,
+    keep: Duration,
+    request: Request,
+    /// Every entry of the ledger so far.
+    entries: Vec<Entry>,
+    /// Every move of a task so far.
+    moves: Vec<Move>,
+    /// What the last operation sent, by place.
+    dispatched: Vec<u16>,
+}
+
+impl Bench {
+    fn open(processors: Vec<Processor>) -> Self {
+        Self::open_with(processors, &opening())
+    }
+
+    fn open_with(processors: Vec<Processor>, opening: &Opening) -> Self {
+        Self::try_open(processors, opening).unwrap()
+    }
+
+    fn try_open(processors: Vec<Processor>, opening: &Opening) -> Result<Self, CannotOpen> {
+        let registry = Registry { processors };
+        let context = Context {
+            now: START,
+            registry: &registry,
+            delay: &delay,
+            keep_after_completion: Duration::ZERO,
+        };
+        let Opened { request, trail, .. } = open(opening, [7; 32], 1, &rules(), &context)?;
+        let Trail {
+            entries,
+            moves,
+            dispatched,
+        } = trail;
+        Ok(Self {
+            registry,
+            now: START,
+            keep: Duration::ZERO,
+            request,
+            entries,
+            moves,
+            dispatched,
+        })
+    }
+
+    /// Lets a use case run on the request.
+    fn run<T>(&mut self, case: impl FnOnce(&mut Request, &Context<'_>) -> (T, Trail)) -> T {
+        let context = Context {
+            now: self.now,
+            registry: &self.registry,
+            delay: &delay,
+            keep_after_completion: self.keep,
+        };
+        let (done, trail) = case(&mut self.request, &context);
+        self.entries.extend(trail.entries);
+        self.moves.extend(trail.moves);
+        self.dispatched = trail.dispatched;
+        done
+    }
+
+    /// One ack, as its processor sends it, in a batch of its own.
+    fn ack(
+        &mut self,
+        ordinal: u16,
+        generation: u32,
+        attempt: u32,
+        answer: Answer,
+    ) -> Result<Taken, AckRefusal> {
+        let ack = self.ack_of(ordinal, generation, attempt, answer);
+        self.take(&ack, true)
+    }
+
+    /// An answer to what the task was asked last.
+    fn answer(&mut self, ordinal: u16, answer: Answer) -> Result<Taken, AckRefusal> {
+        let task = self.request.task(ordinal);
+        self.ack(ordinal, task.generation, task.attempt, answer)
+    }
+
+    fn take(&mut self, ack: &Ack, token_matches: bool) -> Result<Taken, AckRefusal> {
+        self.run(|request, context| {
+            let mut trail = Trail::default();
+            let taken = request.answer(ack, token_matches, context, &mut trail);
+            if matches!(taken, Ok(Taken::Counted(_))) {
+                request.finish_answers(context, &mut trail).unwrap();
+            }
+            (taken, trail)
+        })
+    }
+
+    fn ack_of(&self, ordinal: u16, generation: u32, attempt: u32, answer: Answer) -> Ack {
+        Ack {
+            request_id: self.request.id,
+            task_id: self.request.task_id(ordinal),
+            generation,
+            attempt,
+            processor: self.request.task(ordinal).processor.clone(),
+            token: String::new(),
+            answer,
+            evidence: None,
+            at: None,
+            message: None,
+        }
+    }
+
+    fn pass(&mut self, time: Duration) {
+        self.now = self.now.plus(time);
+    }
+
+    /// Wakes it, with every ack read up to a time.
+    fn wake_seeing(&mut self, seen: At) {
+        self.run(|request, context| ((), request.wake(context, seen).unwrap()));
+    }
+
+    /// Wakes it, with every ack read up to now.
+    fn wake(&mut self) {
+        self.wake_seeing(self.now);
+    }
+
+    /// Moves to the time that the agenda remembers, and wakes it.
+    fn sleep(&mut self) {
+        let at = self.request.life.wake_at.expect("nothing will wake it");
+        self.now = self.now.max(at);
+        // Settling reads on while time passes.
+        self.wake_seeing(self.now.plus(SECOND));
+    }
+
+    fn state(&self, ordinal: u16) -> &TaskState {
+        &self.request.task(ordinal).state
+    }
+
+    /// (generation, attempt, counted)
+    fn numbers(&self, ordinal: u16) -> (u32, u32, u32) {
+        let task = self.request.task(ordinal);
+        (task.generation, task.attempt, task.counted)
+    }
+
+    fn count_entries(&self, is: impl Fn(&Entry) -> bool) -> usize {
+        self.entries.iter().filter(|entry| is(entry)).count()
+    }
+}
+
+fn failed() -> Answer {
+    Answer::Failed {
+        retry_after_seconds: None,
+    }
+}
+
+fn partial() -> Answer {
+    Answer::Partial {
+        retry_after_seconds: None,
+    }
+}
+
+fn accepted(expected_by: Option<At>) -> Answer {
+    Answer::Accepted { expected_by }
+}
+
+fn retained(until: Option<At>) -> Answer {
+    Answer::Retained(Retained {
+        basis: label("tax_law"),
+        until,
+        categories: Vec::new(),
+    })
+}
+
+fn evidence_with_method() -> Option<Evidence> {
+    Some(Evidence {
+        method: Some("delete".to_owned()),
+        ..Evidence::default()
+    })
+}

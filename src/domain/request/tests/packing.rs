@@ -1,0 +1,147 @@
+//! The stored forms: read for years, so their bytes are fixed here.
+
+use super::*;
+use crate::domain::{
+    entry::{Leaf, LeafError},
+    request::packed::PackedError,
+};
+
+/// One task of each kind of state that the bench can reach.
+fn varied() -> Bench {
+    let after = Processor {
+        after: vec![id("g")],
+        ..processor("h")
+    };
+    let backup = Processor {
+        kind: ProcessorKind::Backup,
+        accept_anonymized: true,
+        ..processor("b")
+    };
+    let nobody = Processor {
+        identities: vec![kind("phone")],
+        ..processor("i")
+    };
+    let names = ["a", "c", "d", "e", "f", "g"].map(processor);
+    let mut bench = Bench::open(names.into_iter().chain([after, backup, nobody]).collect());
+    bench.answer(0, Answer::Erased).unwrap();
+    bench.answer(1, accepted(Some(START.plus(DAY)))).unwrap();
+    bench.answer(2, retained(Some(START.plus(400 * DAY)))).unwrap();
+    bench.answer(3, retained(None)).unwrap();
+    bench.answer(4, failed()).unwrap();
+    bench.answer(7, Answer::Anonymized).unwrap();
+    bench.run(|request, context| ((), request.waive(4, "operator", context).unwrap()));
+    bench.answer(5, Answer::Rejected).unwrap();
+    bench
+}
+
+#[test]
+fn a_request_is_read_back_as_it_was() {
+    let mut bench = varied();
+    for _ in 0..30 {
+        let request = &bench.request;
+        let read = Request::unpack(request.id, request.revision, &request.pack().unwrap()).unwrap();
+        assert_eq!(read, *request);
+        bench.sleep();
+    }
+}
+
+#[test]
+fn version_1_of_a_packed_request() {
+    let bytes = hex::encode(varied().request.pack().unwrap());
+    assert_eq!(
+        bytes, PACKED,
+        "version 1 is stored in databases: another form needs another version"
+    );
+    let read = Request::unpack(
+        opening().request_id,
+        varied().request.revision,
+        &hex::decode(PACKED).unwrap(),
+    );
+    assert_eq!(read.unwrap(), varied().request);
+}
+
+#[test]
+fn another_version_is_refused() {
+    let mut bytes = varied().request.pack().unwrap();
+    bytes[0] = 2;
+    assert!(matches!(
+        Request::unpack(opening().request_id, 1, &bytes),
+        Err(PackedError::Version(2))
+    ));
+    bytes[0] = 0;
+    assert!(matches!(
+        Request::unpack(opening().request_id, 1, &bytes),
+        Err(PackedError::Version(0))
+    ));
+}
+
+#[test]
+fn broken_bytes_are_refused() {
+    let bytes = varied().request.pack().unwrap();
+    for length in 0..bytes.len() {
+        let read = Request::unpack(opening().request_id, 1, &bytes[..length]);
+        assert!(
+            matches!(read, Err(PackedError::Broken(_))),
+            "{length} of {} bytes",
+            bytes.len()
+        );
+    }
+}
+
+fn leaf() -> Leaf {
+    let bench = varied();
+    let mut entries = bench.entries.clone();
+    entries.extend([
+        Entry::Evidence {
+            ordinal: 3,
+            records: Some(12),
+            commitment: [9; 32],
+        },
+        Entry::Overdue,
+        Entry::Shredded,
+        Entry::ActedBy {
+            actor: "ann".to_owned(),
+        },
+    ]);
+    Leaf {
+        request: bench.request.id,
+        n: 3,
+        at: START,
+        entries,
+    }
+}
+
+#[test]
+fn version_1_of_a_leaf() {
+    assert_eq!(
+        hex::encode(leaf().to_bytes().unwrap()),
+        LEAF,
+        "hashes of these bytes are published: they are for ever"
+    );
+    assert_eq!(Leaf::from_bytes(&hex::decode(LEAF).unwrap()).unwrap(), leaf());
+}
+
+#[test]
+fn a_leaf_of_another_version_is_refused() {
+    let mut bytes = leaf().to_bytes().unwrap();
+    bytes[0] = 2;
+    assert!(matches!(Leaf::from_bytes(&bytes), Err(LeafError::Version(2))));
+    assert!(matches!(Leaf::from_bytes(&[]), Err(LeafError::Broken(_))));
+}
+
+const PACKED: &str = "\
+    010461636d6501060a0280a4e3d8bf6880a4e3d8bf6800b0a0e8c0c668b0a0e8c0c668c087b492c56801040000000001\
+    010001809496abc068090161010000000101000102060180a4e3d8bf6801630100000001010001010580a4e3d8bf6880\
+    9496abc06801640100000001010001050280a4e197c16a016501000000010100010507077461785f6c61770166010000\
+    00010101010709016701000000010101010808020168010001050001000000000162010000010101000103060280a4e3\
+    d8bf680169010000000100000001";
+
+const LEAF: &str = "\
+    0110000000000000000000000000000000020380a4e3d8bf68150001060a80a4e3d8bf68b0a0e8c0c668010707070707\
+    070707070707070707070707070707070707070707070707070707090161016301640165016601670168016201690100\
+    01010280a4e3d8bf6880de9adcbf68010101010280a4e3d8bf6880de9adcbf68010201010280a4e3d8bf6880de9adcbf\
+    68010301010280a4e3d8bf6880de9adcbf68010401010280a4e3d8bf6880de9adcbf68010501010280a4e3d8bf6880de\
+    9adcbf68010701010280a4e3d8bf6880de9adcbf680100010105010180a4e3d8bf68010101010380a4e3d8bf68809496\
+    abc068010201010680a4e197c16a0103010107077461785f6c61770104010104010701a0c0e4d8bf6801070101050102\
+    80a4e3d8bf6806086f70657261746f72010401010a01050101080201080203010c090909090909090909090909090909\
+    090909090909090909090909090909090904050603616e6e";

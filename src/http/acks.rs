@@ -1,0 +1,73 @@
+//! Acks over HTTP: the same messages as on the topic, from the task's own processor only.
+
+use std::sync::Arc;
+
+use axum::{Json, extract::State};
+use serde_json::{Value, json};
+use zeroize::Zeroizing;
+
+use super::{
+    Api,
+    auth::{By, Processor},
+    batch::Work,
+    body::Payload,
+    problem::Problem,
+};
+use crate::{
+    domain::words::DeadLetterReason,
+    engine::{
+        Engine, EngineError,
+        outputs::Emission,
+        prepare::{Arrival, PreparedAck},
+        settle::AckVerdict,
+    },
+    wire::{Envelope, Refusal, parse_ack},
+};
+
+/// Settles acks.
+pub(super) struct Acks(Arc<Engine>);
+
+impl Acks {
+    pub(super) fn new(engine: &Arc<Engine>) -> Self {
+        Self(Arc::clone(engine))
+    }
+}
+
+impl Work for Acks {
+    type Item = Arrival<PreparedAck>;
+    type Answer = AckVerdict;
+
+    async fn take(&self, items: &[Self::Item]) -> Result<(Vec<AckVerdict>, Emission), EngineError> {
+        let settled = self.0.settle(items).await?;
+        Ok((settled.verdicts, settled.emission))
+    }
+}
+
+/// `POST /v1/acks`
+pub(super) async fn take(
+    State(api): State<Arc<Api>>,
+    By { caller, .. }: By<Processor>,
+    Payload(bytes): Payload,
+) -> Result<Json<Value>, Problem> {
+    let engine = &api.engine;
+    let ack = parse_ack(&bytes, &Envelope::bare(&engine.tenant_default))?;
+    if !caller.answers_for(&ack.processor) {
+        // As on the topic: what comes from somebody else is not counted under the processor's name.
+        engine.metrics.ack("", DeadLetterReason::ForgedAck.as_str());
+        return Err(Refusal::new(
+            DeadLetterReason::ForgedAck,
+            "processor: expected the bearer's own",
+        )
+        .into());
+    }
+    let arrival = Arrival {
+        origin: None,
+        content: Ok(engine.prepare_ack(ack)),
+        raw: Zeroizing::default(),
+    };
+    match api.acks.take(arrival).await? {
+        AckVerdict::Counted { .. } => Ok(Json(json!({ "result": "counted" }))),
+        AckVerdict::Repeated => Ok(Json(json!({ "result": "repeated" }))),
+        AckVerdict::Refused(refusal) => Err(refusal.into()),
+    }
+}

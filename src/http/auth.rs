@@ -1,0 +1,167 @@
+//! Who calls, and whether they may: static bearer tokens and the roles of the contract's table.
+//!
+//! A token is never logged, and it takes the same time to find one as to find none.
+
+use std::{marker::PhantomData, sync::Arc};
+
+use axum::{
+    extract::FromRequestParts,
+    http::{HeaderMap, StatusCode, header, request::Parts},
+};
+
+use super::{Api, problem::Problem};
+use crate::{
+    config::{Auth, Role},
+    domain::ids::ProcessorId,
+    telemetry::metrics::Metrics,
+};
+
+/// Who everybody is where there is no `[auth]`.
+const ANONYMOUS: &str = "anonymous";
+
+/// Knows the tokens, and counts who has none.
+#[derive(Debug)]
+pub(super) struct Gatekeeper {
+    auth: Option<Auth>,
+    metrics: Arc<Metrics>,
+}
+
+/// Somebody who may make the call.
+#[derive(Debug, Clone)]
+pub(super) struct Caller {
+    /// The bearer's name.
+    pub(super) name: String,
+    /// The role; `None`: every one, because there is no `[auth]`.
+    role: Option<Role>,
+}
+
+/// A caller who has one of the roles that `R` names.
+pub(super) struct By<R> {
+    /// Who it is.
+    pub(super) caller: Caller,
+    roles: PhantomData<R>,
+}
+
+/// The roles that a call takes.
+pub(super) trait Roles {
+    /// Whether this is one of them.
+    fn include(role: &Role) -> bool;
+}
+
+macro_rules! roles {
+    ($($(#[$meta:meta])* $name:ident = $pattern:pat,)+) => {$(
+        $(#[$meta])*
+        pub(super) struct $name;
+        impl Roles for $name {
+            fn include(role: &Role) -> bool {
+                matches!(role, $pattern)
+            }
+        }
+    )+};
+}
+
+roles! {
+    /// Submits commands.
+    Submitter = Role::Submitter,
+    /// Answers tasks.
+    Processor = Role::Processor(_),
+    /// Decides about requests.
+    Compliance = Role::Compliance,
+    /// Runs the lanes.
+    Operator = Role::Operator,
+    /// Sees every request.
+    Overseer = Role::Compliance | Role::Operator,
+    /// Sees requests: a submitter only its own.
+    Reader = Role::Compliance | Role::Operator | Role::Submitter,
+    /// Reads the ledger: compliance and operator include it.
+    Auditor = Role::Auditor | Role::Compliance | Role::Operator,
+}
+
+impl Caller {
+    /// Whether it sees only what it has submitted itself.
+    pub(super) fn sees_only_its_own(&self) -> bool {
+        matches!(self.role, Some(Role::Submitter))
+    }
+
+    /// Whether it may answer for this processor.
+    pub(super) fn answers_for(&self, processor: &ProcessorId) -> bool {
+        match &self.role {
+            None => true,
+            Some(Role::Processor(own)) => own == processor,
+            Some(_) => false,
+        }
+    }
+}
+
+impl Gatekeeper {
+    pub(super) fn new(auth: Option<Auth>, metrics: Arc<Metrics>) -> Self {
+        // A series that has not begun yet cannot be alerted on.
+        for kind in ["token", "role"] {
+            metrics.auth_failures.with_label_values(&[kind]).inc_by(0);
+        }
+        Self { auth, metrics }
+    }
+
+    fn admit<R: Roles>(&self, headers: &HeaderMap) -> Result<Caller, Problem> {
+        let Some(auth) = &self.auth else {
+            return Ok(Caller {
+                name: ANONYMOUS.to_owned(),
+                role: None,
+            });
+        };
+        let Some(presented) = bearer_token(headers) else {
+            return Err(self.refuse("token", StatusCode::UNAUTHORIZED, "expected a bearer token"));
+        };
+        let mut found = None;
+        for token in &auth.tokens {
+            // All of them are looked at, whichever it is.
+            if token.digest.matches(presented) {
+                found = Some(token);
+            }
+        }
+        let Some(token) = found else {
+            return Err(self.refuse("token", StatusCode::UNAUTHORIZED, "the bearer token is not known"));
+        };
+        if !R::include(&token.role) {
+            return Err(self.refuse(
+                "role",
+                StatusCode::FORBIDDEN,
+                "the bearer's role does not allow this call",
+            ));
+        }
+        Ok(Caller {
+            name: token.name.clone(),
+            role: Some(token.role.clone()),
+        })
+    }
+
+    fn refuse(&self, kind: &'static str, status: StatusCode, detail: &str) -> Problem {
+        self.metrics.auth_failures.with_label_values(&[kind]).inc();
+        let code = if status == StatusCode::UNAUTHORIZED {
+            "unauthorized"
+        } else {
+            "forbidden"
+        };
+        Problem::new(status, code, detail)
+    }
+}
+
+fn bearer_token(headers: &HeaderMap) -> Option<&str> {
+    let mut sent = headers.get_all(header::AUTHORIZATION).iter();
+    let (Some(value), None) = (sent.next(), sent.next()) else {
+        return None;
+    };
+    let (scheme, token) = value.to_str().ok()?.split_once(' ')?;
+    scheme.eq_ignore_ascii_case("bearer").then(|| token.trim())
+}
+
+impl<R: Roles> FromRequestParts<Arc<Api>> for By<R> {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, api: &Arc<Api>) -> Result<Self, Problem> {
+        api.gatekeeper.admit::<R>(&parts.headers).map(|caller| Self {
+            caller,
+            roles: PhantomData,
+        })
+    }
+}

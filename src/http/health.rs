@@ -1,0 +1,76 @@
+//! What machines ask: is it alive, is it ready, how is it doing.
+
+use std::{sync::Arc, time::Duration};
+
+use axum::{
+    Json,
+    extract::State,
+    http::{StatusCode, header},
+    response::{IntoResponse, Response},
+};
+use serde_json::{Value, json};
+
+use super::{
+    Api,
+    problem::{FieldError, Problem},
+};
+use crate::domain::ids::RequestId;
+
+/// How long the store is waited for: well below the ten seconds after which Prometheus and probes give up.
+const PATIENCE: Duration = Duration::from_secs(2);
+
+/// `GET /healthz`
+pub(super) async fn alive() -> Json<Value> {
+    Json(json!({ "status": "ok" }))
+}
+
+/// `GET /readyz`
+pub(super) async fn ready(State(api): State<Arc<Api>>) -> Result<Json<Value>, Problem> {
+    let mut problems = api.readiness.problems();
+    // Any read will do; there is no such request.
+    let asked = [RequestId(uuid::Uuid::nil())];
+    match tokio::time::timeout(PATIENCE, api.engine.store.revisions(&asked)).await {
+        Ok(Ok(_)) => {}
+        Ok(Err(error)) => problems.push(("store", error.to_string())),
+        Err(_) => problems.push(("store", "it does not answer in time".to_owned())),
+    }
+    if let Err(error) = api.engine.active() {
+        problems.push(("registry", error.to_string()));
+    }
+    if problems.is_empty() {
+        return Ok(Json(json!({ "status": "ready" })));
+    }
+    let errors: Vec<FieldError> = problems
+        .into_iter()
+        .map(|(part, detail)| FieldError {
+            field: part.to_owned(),
+            detail,
+        })
+        .collect();
+    let parts: Vec<&str> = errors.iter().map(|error| error.field.as_str()).collect();
+    let detail = format!("not ready: {}", parts.join(", "));
+    Err(Problem::new(StatusCode::SERVICE_UNAVAILABLE, "not_ready", detail).with_errors(errors))
+}
+
+/// `GET /metrics`
+pub(super) async fn metrics(State(api): State<Arc<Api>>) -> Result<Response, Problem> {
+    let engine = &api.engine;
+    // One reading at a time: what one sets to zero, another must not show.
+    let mut gauges = api.gauges.lock().await;
+    match tokio::time::timeout(PATIENCE, engine.refresh_gauges(&mut gauges)).await {
+        Ok(Ok(())) => {}
+        // The process's own counters are what is needed most while the store is away.
+        Ok(Err(error)) => tracing::warn!(%error, "the gauges keep what they said before"),
+        Err(_) => tracing::warn!("the store does not answer in time: the gauges keep what they said before"),
+    }
+    let text = engine.metrics.text().map_err(|error| {
+        tracing::error!(%error, "the metrics cannot be written");
+        Problem::internal()
+    })?;
+    drop(gauges);
+    Ok((
+        [(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")],
+        text,
+    )
+        .into_response())
+}

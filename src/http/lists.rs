@@ -1,0 +1,247 @@
+//! Lists of requests: a scan by id, bounded a page, filtered here.
+//!
+//! What a request is filtered by has no rows of its own, so a page may come short, or empty, and yet have a cursor.
+
+use std::sync::Arc;
+
+use axum::{Json, extract::State, http::Uri};
+use serde::Serialize;
+use serde_json::value::{RawValue, to_raw_value};
+use uuid::Uuid;
+
+use super::{
+    Api,
+    auth::{By, Compliance, Overseer},
+    body::Payload,
+    problem::Problem,
+    query::{Page, Params, cursor},
+};
+use crate::{
+    domain::{
+        ids::{ProcessorId, RequestId, Tenant},
+        request::Request,
+        time::At,
+        words::Status,
+    },
+    engine::{Engine, EngineError, outputs::status_message},
+    store::StoredRequest,
+    wire::api,
+};
+
+/// How many requests one call looks at: some 100 ms of work.
+const MAX_SCANNED: usize = 20_000;
+/// How many are read at a time.
+const CHUNK: usize = 1_000;
+/// How many requests of one subject a search shows: far more than anybody makes.
+const MAX_FOUND: u32 = 500;
+
+/// The list of a cursor.
+const REQUESTS: u8 = b'r';
+
+/// Walks over the requests by id.
+pub(super) struct Scan<'a> {
+    engine: &'a Engine,
+    open_only: bool,
+    after: Option<RequestId>,
+    left: usize,
+    chunk: usize,
+    ended: bool,
+}
+
+impl<'a> Scan<'a> {
+    /// Begins after a request. `open_only`: closed ones cannot be meant. `wanted`: how many items would do.
+    pub(super) fn new(engine: &'a Engine, open_only: bool, after: Option<RequestId>, wanted: usize) -> Self {
+        Self {
+            engine,
+            open_only,
+            after,
+            left: MAX_SCANNED,
+            chunk: wanted + 1,
+            ended: false,
+        }
+    }
+
+    /// The next requests; none: the end has come, of the list or of what one call looks at.
+    pub(super) async fn next(&mut self) -> Result<Vec<Request>, Problem> {
+        if self.ended || self.left == 0 {
+            return Ok(Vec::new());
+        }
+        let count = self.chunk.min(self.left);
+        let limit = u32::try_from(count).unwrap_or(u32::MAX);
+        let store = &self.engine.store;
+        let rows = if self.open_only {
+            store.open_page(self.after, limit).await?
+        } else {
+            store.page(self.after, limit).await?
+        };
+        self.ended = rows.len() < count;
+        self.left -= count;
+        self.chunk = CHUNK;
+        self.after = rows.last().map(|row| row.request.id).or(self.after);
+        Ok(rows
+            .into_iter()
+            .map(|StoredRequest { request, .. }| request)
+            .collect())
+    }
+
+    /// The last request that was looked at, where the list goes on after it.
+    pub(super) const fn cut_off_at(&self) -> Option<RequestId> {
+        if self.ended { None } else { self.after }
+    }
+}
+
+/// Which requests are meant.
+#[derive(Debug, Default)]
+struct Filter {
+    statuses: Option<Vec<Status>>,
+    tenant: Option<Tenant>,
+    processor: Option<ProcessorId>,
+    overdue: Option<bool>,
+    at_risk: Option<bool>,
+    needs_attention: Option<bool>,
+    received_after: Option<At>,
+    received_before: Option<At>,
+}
+
+impl Filter {
+    const PARAMS: &'static [&'static str] = &[
+        "status",
+        "tenant",
+        "processor",
+        "overdue",
+        "at_risk",
+        "needs_attention",
+        "received_after",
+        "received_before",
+        "limit",
+        "cursor",
+    ];
+
+    fn read(params: &mut Params) -> Self {
+        let words: Vec<&str> = Status::ALL.iter().map(|status| status.as_str()).collect();
+        let expected = format!("one or more of {}, with commas between", words.join(", "));
+        let statuses = |text: &str| {
+            text.split(',')
+                .map(|word| Status::parse(word.trim()))
+                .collect::<Option<Vec<_>>>()
+        };
+        Self {
+            statuses: params.take("status", &expected, statuses),
+            tenant: params.take("tenant", "a tenant", |text| Tenant::new(text).ok()),
+            processor: params.take("processor", "the id of a processor", |text| {
+                ProcessorId::new(text).ok()
+            }),
+            overdue: params.flag("overdue"),
+            at_risk: params.flag("at_risk"),
+            needs_attention: params.flag("needs_attention"),
+            received_after: params.time("received_after"),
+            received_before: params.time("received_before"),
+        }
+    }
+
+    fn takes(&self, request: &Request) -> bool {
+        let (head, life) = (&request.head, &request.life);
+        let flag = |wanted: Option<bool>, is: bool| wanted.is_none_or(|wanted| wanted == is);
+        self.statuses
+            .as_ref()
+            .is_none_or(|statuses| statuses.contains(&life.status))
+            && self.tenant.as_ref().is_none_or(|tenant| *tenant == head.tenant)
+            && self
+                .processor
+                .as_ref()
+                .is_none_or(|processor| request.processors().any(|one| one == processor))
+            && flag(self.overdue, life.overdue)
+            && flag(self.at_risk, life.at_risk)
+            && flag(self.needs_attention, life.needs_attention)
+            && self.received_after.is_none_or(|at| head.received_at > at)
+            && self.received_before.is_none_or(|at| head.received_at < at)
+    }
+
+    /// Whether only open requests can be meant: the flags are about what is still to be done.
+    fn means_open(&self) -> bool {
+        [self.overdue, self.at_risk, self.needs_attention].contains(&Some(true))
+            || self
+                .statuses
+                .as_ref()
+                .is_some_and(|statuses| statuses.iter().all(|status| !status.is_final()))
+    }
+}
+
+/// `GET /v1/requests`
+pub(super) async fn requests(
+    State(api): State<Arc<Api>>,
+    _: By<Overseer>,
+    uri: Uri,
+) -> Result<Json<Page<Box<RawValue>>>, Problem> {
+    let mut params = Params::read(&uri, Filter::PARAMS)?;
+    let filter = Filter::read(&mut params);
+    let limit = params.limit();
+    let after = params.cursor(REQUESTS).map(|id| RequestId(Uuid::from_bytes(id)));
+    params.finish()?;
+    let mut scan = Scan::new(&api.engine, filter.means_open(), after, limit);
+    let mut found: Vec<Request> = Vec::new();
+    while found.len() <= limit {
+        let next = scan.next().await?;
+        if next.is_empty() {
+            break;
+        }
+        found.extend(next.into_iter().filter(|request| filter.takes(request)));
+    }
+    let more = found.len() > limit;
+    found.truncate(limit);
+    let last = if more {
+        found.last().map(|request| request.id)
+    } else {
+        scan.cut_off_at()
+    };
+    let items = found
+        .iter()
+        .map(|request| raw(&status_message(request)))
+        .collect::<Result<_, _>>()?;
+    Ok(Json(Page {
+        items,
+        next_cursor: last.map(|id| cursor(REQUESTS, *id.0.as_bytes())),
+    }))
+}
+
+/// What a search has found.
+#[derive(Debug, Serialize)]
+pub(super) struct Found {
+    #[serde(flatten)]
+    page: Page<Box<RawValue>>,
+    /// Whether there are more than are shown.
+    truncated: bool,
+}
+
+/// `POST /v1/requests/search`
+pub(super) async fn search(
+    State(api): State<Arc<Api>>,
+    _: By<Compliance>,
+    Payload(bytes): Payload,
+) -> Result<Json<Found>, Problem> {
+    let engine = &api.engine;
+    let search = api::parse_search(&bytes)?;
+    let tenant = search.tenant.as_ref().unwrap_or(&engine.tenant_default);
+    let digest = engine.vault.lookup_digest(tenant, &search.identity);
+    let ids = engine.store.of_subject(&digest, MAX_FOUND + 1).await?;
+    let shown = &ids[..ids.len().min(MAX_FOUND as usize)];
+    let mut stored = engine.store.requests(shown).await?;
+    // They come in no particular order; the search shows the newest first.
+    stored.sort_by_key(|row| shown.iter().position(|id| *id == row.request.id));
+    let items = stored
+        .iter()
+        .map(|row| raw(&status_message(&row.request)))
+        .collect::<Result<_, _>>()?;
+    Ok(Json(Found {
+        page: Page {
+            items,
+            next_cursor: None,
+        },
+        truncated: ids.len() > shown.len(),
+    }))
+}
+
+/// An item as JSON, in the order of its type's members.
+pub(super) fn raw(item: &impl Serialize) -> Result<Box<RawValue>, Problem> {
+    to_raw_value(item).map_err(|error| EngineError::from(error).into())
+}

@@ -1,0 +1,73 @@
+//! The registered processors and how much work each has.
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use axum::{Json, extract::State};
+use serde::Serialize;
+
+use super::{
+    Api,
+    auth::{By, Operator},
+    problem::Problem,
+    query::Page,
+};
+use crate::domain::{
+    ids::{IdentityType, ProcessorId},
+    registry::{RegistryRevision, Transport},
+    words::{Action, ProcessorKind},
+};
+
+/// The registry as it is active.
+#[derive(Debug, Serialize)]
+pub(super) struct Registered {
+    #[serde(flatten)]
+    page: Page<ProcessorView>,
+    /// The registry's revision.
+    revision: RegistryRevision,
+}
+
+#[derive(Debug, Serialize)]
+struct ProcessorView {
+    id: ProcessorId,
+    name: String,
+    kind: ProcessorKind,
+    transport: Transport,
+    actions: Vec<Action>,
+    identities: Vec<IdentityType>,
+    /// How many tasks it has, by their state.
+    tasks: BTreeMap<String, i64>,
+}
+
+/// `GET /v1/processors`
+pub(super) async fn list(State(api): State<Arc<Api>>, _: By<Operator>) -> Result<Json<Registered>, Problem> {
+    let active = api.engine.active()?;
+    let counters = api.engine.store.counters().await?;
+    let tasks_of = |id: &ProcessorId| {
+        let own = counters
+            .iter()
+            .filter(|(key, n)| key.kind == "tasks" && key.a == id.as_str() && *n != 0);
+        own.map(|(key, n)| (key.b.clone(), *n)).collect()
+    };
+    let view = |processor: &crate::domain::registry::Processor| ProcessorView {
+        id: processor.id.clone(),
+        name: processor.name.clone(),
+        kind: processor.kind,
+        transport: match &processor.transport {
+            Transport::Kafka { .. } => Transport::Kafka {
+                topic: Some(api.engine.task_topic(&processor.id).to_string()),
+            },
+        },
+        actions: processor.actions.clone(),
+        identities: processor.identities.clone(),
+        tasks: tasks_of(&processor.id),
+    };
+    // A registry is read as a whole, so all of it is one page.
+    let items = active.registry.processors.iter().map(view).collect();
+    Ok(Json(Registered {
+        page: Page {
+            items,
+            next_cursor: None,
+        },
+        revision: active.revision,
+    }))
+}

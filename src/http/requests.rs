@@ -1,0 +1,180 @@
+//! Commands over HTTP: taken in together with whatever comes at the same time, answered with where they stand.
+
+use std::{collections::HashMap, sync::Arc};
+
+use axum::{
+    Json,
+    extract::State,
+    http::{HeaderMap, StatusCode, header},
+    response::{IntoResponse, Response},
+};
+use zeroize::Zeroizing;
+
+use super::{
+    Api,
+    auth::{By, Compliance, Submitter},
+    batch::Work,
+    body::Payload,
+    problem::{FieldError, Problem},
+    query::Id,
+};
+use crate::{
+    domain::{body::Body, command::Command, ids::RequestId},
+    engine::{
+        Engine, EngineError,
+        intake::Verdict,
+        outputs::{Emission, RecordKind, status_message},
+        prepare::{Arrival, PreparedCommand},
+    },
+    wire::{Door, Envelope, Refusal, api, command_id_of_caller},
+};
+
+/// The longest idempotency key: a few ids in a row.
+const MAX_KEY: usize = 255;
+
+/// Takes commands in.
+pub(super) struct Commands(Arc<Engine>);
+
+/// What became of a command.
+pub(super) enum Answer {
+    /// It was taken in, now or before; with the request's status, where the transaction has changed it.
+    Taken(RequestId, Option<Vec<u8>>),
+    /// It was not.
+    Refused(Refusal),
+}
+
+impl Commands {
+    pub(super) fn new(engine: &Arc<Engine>) -> Self {
+        Self(Arc::clone(engine))
+    }
+}
+
+impl Work for Commands {
+    type Item = Arrival<PreparedCommand>;
+    type Answer = Answer;
+
+    async fn take(&self, items: &[Self::Item]) -> Result<(Vec<Answer>, Emission), EngineError> {
+        let taken = self.0.take_in(items).await?;
+        let mut statuses: HashMap<RequestId, &[u8]> = HashMap::new();
+        for record in &taken.emission.records {
+            if let (RecordKind::Status { .. }, Some(id)) = (&record.kind, record.key) {
+                statuses.insert(id, &record.payload);
+            }
+        }
+        let answers = taken.verdicts.into_iter().map(|verdict| match verdict {
+            Verdict::Taken(id) | Verdict::Duplicate(id) => {
+                Answer::Taken(id, statuses.get(&id).map(|status| status.to_vec()))
+            }
+            Verdict::Refused(refusal) => Answer::Refused(refusal),
+        });
+        Ok((answers.collect(), taken.emission))
+    }
+}
+
+/// `POST /v1/requests`
+pub(super) async fn submit(
+    State(api): State<Arc<Api>>,
+    By { caller, .. }: By<Submitter>,
+    headers: HeaderMap,
+    Payload(bytes): Payload,
+) -> Result<Response, Problem> {
+    let engine = &api.engine;
+    let mut envelope = Envelope::bare(&engine.tenant_default);
+    if let Some(key) = idempotency_key(&headers)? {
+        let named = api::tenant_of(&bytes);
+        let tenant = named.as_ref().unwrap_or(&engine.tenant_default);
+        envelope.command_id_default = Some(command_id_of_caller(key, &caller.name, tenant));
+    }
+    let mut prepared = engine
+        .prepare_command(&bytes, &envelope, Door::Http)
+        .inspect_err(|refusal| {
+            engine.metrics.command("unreadable", refusal.reason.as_str());
+        })?;
+    match &mut prepared.command {
+        Command::Open(opening) => opening.submitter = Some(caller.name),
+        // Who sees only its own requests withdraws no others either.
+        Command::Cancel(cancel) => {
+            if caller.sees_only_its_own() && !is_own(engine, cancel.request_id, &caller.name).await? {
+                return Err(Problem::unknown("request"));
+            }
+        }
+    }
+    let arrival = Arrival {
+        origin: None,
+        content: Ok(prepared),
+        raw: Zeroizing::default(),
+    };
+    match api.commands.take(arrival).await? {
+        Answer::Taken(id, status) => {
+            let status = match status {
+                Some(status) => status,
+                None => status_of(engine, id).await?,
+            };
+            let location = format!("/v1/requests/{id}");
+            let headers = [
+                (header::LOCATION, location.as_str()),
+                (header::CONTENT_TYPE, "application/json"),
+            ];
+            Ok((StatusCode::ACCEPTED, headers, status).into_response())
+        }
+        Answer::Refused(refusal) => Err(refusal.into()),
+    }
+}
+
+/// `POST /v1/requests/{id}/cancel`
+pub(super) async fn cancel(
+    State(api): State<Arc<Api>>,
+    By { caller, .. }: By<Compliance>,
+    Id(id): Id<RequestId>,
+    Payload(bytes): Payload,
+) -> Result<Response, Problem> {
+    let reason = api::parse_reason(&bytes)?;
+    let (request, emission) = api
+        .engine
+        .cancel_request(id, &caller.name, reason.as_deref())
+        .await?;
+    let answer = Json(status_message(&request)).into_response();
+    api.outputs.hand_over(emission).await;
+    Ok(answer)
+}
+
+/// Whether this bearer has submitted the request.
+pub(super) async fn is_own(engine: &Engine, id: RequestId, name: &str) -> Result<bool, Problem> {
+    let stored = engine.store.bodies(&[id]).await?;
+    let Some(stored) = stored.first() else {
+        return Ok(false);
+    };
+    let body = Body::unpack(&stored.body).map_err(EngineError::from)?;
+    Ok(body.submitter.as_deref() == Some(name))
+}
+
+async fn status_of(engine: &Engine, id: RequestId) -> Result<Vec<u8>, Problem> {
+    let request = engine
+        .request(id)
+        .await?
+        .ok_or_else(|| Problem::unknown("request"))?;
+    Ok(serde_json::to_vec(&status_message(&request)).map_err(EngineError::from)?)
+}
+
+fn idempotency_key(headers: &HeaderMap) -> Result<Option<&str>, Problem> {
+    let mut sent = headers.get_all("idempotency-key").iter();
+    let Some(value) = sent.next() else { return Ok(None) };
+    let key = value.to_str().ok().map(str::trim);
+    match key.filter(|key| (1..=MAX_KEY).contains(&key.len()) && *key != "\"\"") {
+        Some(key) if sent.next().is_none() => Ok(Some(key)),
+        _ => Err(bad_key()),
+    }
+}
+
+fn bad_key() -> Problem {
+    let detail = format!("expected one key of 1 to {MAX_KEY} visible ASCII characters");
+    Problem::new(
+        StatusCode::BAD_REQUEST,
+        "schema",
+        format!("Idempotency-Key: {detail}"),
+    )
+    .with_errors(vec![FieldError {
+        field: "Idempotency-Key".to_owned(),
+        detail,
+    }])
+}

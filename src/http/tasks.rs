@@ -1,0 +1,198 @@
+//! Tasks, for those who run the lanes: what each waits for, having it done again, doing without it.
+
+use std::sync::Arc;
+
+use axum::{Json, extract::State, http::Uri};
+use serde::Serialize;
+use serde_json::value::RawValue;
+use uuid::Uuid;
+
+use super::{
+    Api,
+    auth::{By, Operator},
+    body::Payload,
+    detail::TaskView,
+    lists::{Scan, raw},
+    problem::Problem,
+    query::{Id, Page, Params, cursor},
+};
+use crate::{
+    domain::{
+        ids::{ProcessorId, RequestId, TaskId, Tenant},
+        request::Request,
+        words::TaskStateName,
+    },
+    engine::{operate::TaskDecision, outputs::status_message},
+    wire::{api, status::StatusMessage},
+};
+
+/// The list of a cursor.
+const TASKS: u8 = b't';
+
+/// A task in a list.
+#[derive(Debug, Serialize)]
+struct Listed<'a> {
+    request_id: RequestId,
+    tenant: &'a Tenant,
+    #[serde(flatten)]
+    task: TaskView<'a>,
+}
+
+/// A task that was just decided about.
+#[derive(Debug, Serialize)]
+struct Decided<'a> {
+    #[serde(flatten)]
+    task: TaskView<'a>,
+    request: StatusMessage<'a>,
+}
+
+/// Where a page of tasks has ended.
+#[derive(Clone, Copy)]
+struct Place(RequestId, u16);
+
+impl Place {
+    fn to_bytes(self) -> [u8; 18] {
+        let mut bytes = [0; 18];
+        bytes[..16].copy_from_slice(self.0.0.as_bytes());
+        bytes[16..].copy_from_slice(&self.1.to_be_bytes());
+        bytes
+    }
+
+    fn from_bytes(bytes: [u8; 18]) -> Self {
+        let [id @ .., high, low] = bytes;
+        Self(RequestId(Uuid::from_bytes(id)), u16::from_be_bytes([high, low]))
+    }
+
+    /// The id before this one's request, so that the rest of its tasks comes next.
+    fn before(self) -> Option<RequestId> {
+        self.0
+            .0
+            .as_u128()
+            .checked_sub(1)
+            .map(|id| RequestId(Uuid::from_u128(id)))
+    }
+}
+
+/// `GET /v1/tasks`
+pub(super) async fn list(
+    State(api): State<Arc<Api>>,
+    _: By<Operator>,
+    uri: Uri,
+) -> Result<Json<Page<Box<RawValue>>>, Problem> {
+    let mut params = Params::read(&uri, &["processor", "state", "limit", "cursor"])?;
+    let processor = params.take("processor", "the id of a processor", |text| {
+        ProcessorId::new(text).ok()
+    });
+    let words: Vec<&str> = TaskStateName::ALL.iter().map(|state| state.as_str()).collect();
+    let state = params.take(
+        "state",
+        &format!("one of {}", words.join(", ")),
+        TaskStateName::parse,
+    );
+    let limit = params.limit();
+    let start = params.cursor(TASKS).map(Place::from_bytes);
+    params.finish()?;
+    let is_new = |place: Place| start.is_none_or(|start| (place.0, place.1) > (start.0, start.1));
+    let takes = |request: &Request, ordinal: u16| {
+        let task = request.task(ordinal);
+        processor
+            .as_ref()
+            .is_none_or(|processor| *processor == task.processor)
+            && state.is_none_or(|state| state == task.state.name())
+            && is_new(Place(request.id, ordinal))
+    };
+    let mut scan = Scan::new(
+        &api.engine,
+        state.is_some_and(means_open),
+        start.and_then(Place::before),
+        limit,
+    );
+    let (mut items, mut last, mut more) = (Vec::new(), None, false);
+    'pages: loop {
+        let requests = scan.next().await?;
+        if requests.is_empty() {
+            break;
+        }
+        for request in &requests {
+            for ordinal in request.ordinals().filter(|ordinal| takes(request, *ordinal)) {
+                if items.len() == limit {
+                    more = true;
+                    break 'pages;
+                }
+                let task = TaskView::of(request, ordinal);
+                items.push(raw(&Listed {
+                    request_id: request.id,
+                    tenant: &request.head.tenant,
+                    task,
+                })?);
+                last = Some(Place(request.id, ordinal));
+            }
+        }
+    }
+    // Every task of the last request that was looked at has been looked at.
+    let next = if more {
+        last
+    } else {
+        scan.cut_off_at().map(|id| Place(id, u16::MAX))
+    };
+    Ok(Json(Page {
+        items,
+        next_cursor: next.map(|place| cursor(TASKS, place.to_bytes())),
+    }))
+}
+
+/// Whether a task in this state belongs to an open request.
+const fn means_open(state: TaskStateName) -> bool {
+    use TaskStateName as S;
+    match state {
+        S::Blocked
+        | S::Held
+        | S::Parked
+        | S::Ready
+        | S::Leased
+        | S::Dispatched
+        | S::Accepted
+        | S::Verifying
+        | S::Abandoned => true,
+        S::Done | S::Exempt | S::Waived | S::Cancelled => false,
+    }
+}
+
+/// `POST /v1/tasks/{id}/retry`
+pub(super) async fn retry(
+    State(api): State<Arc<Api>>,
+    By { caller, .. }: By<Operator>,
+    Id(id): Id<TaskId>,
+    Payload(bytes): Payload,
+) -> Result<Json<Box<RawValue>>, Problem> {
+    let reason = api::parse_reason(&bytes)?;
+    decide(&api, id, TaskDecision::Retry, &caller.name, reason.as_deref()).await
+}
+
+/// `POST /v1/tasks/{id}/waive`
+pub(super) async fn waive(
+    State(api): State<Arc<Api>>,
+    By { caller, .. }: By<Operator>,
+    Id(id): Id<TaskId>,
+    Payload(bytes): Payload,
+) -> Result<Json<Box<RawValue>>, Problem> {
+    let reason = api::parse_required_reason(&bytes)?;
+    decide(&api, id, TaskDecision::Waive, &caller.name, Some(&reason)).await
+}
+
+async fn decide(
+    api: &Api,
+    id: TaskId,
+    decision: TaskDecision,
+    actor: &str,
+    reason: Option<&str>,
+) -> Result<Json<Box<RawValue>>, Problem> {
+    let (request, emission) = api.engine.decide_task(id, decision, actor, reason).await?;
+    api.outputs.hand_over(emission).await;
+    let ordinal = request.find_task(id).ok_or_else(|| Problem::unknown("task"))?;
+    let task = TaskView::of(&request, ordinal);
+    Ok(Json(raw(&Decided {
+        task,
+        request: status_message(&request),
+    })?))
+}

@@ -1,0 +1,92 @@
+//! The bodies of HTTP calls that are no messages: searches, and the words that go with a decision.
+
+use std::borrow::Cow;
+
+use serde::Deserialize;
+
+use super::{
+    fields::{Object, Text},
+    refusal::{Refusal, read},
+    strict,
+};
+use crate::domain::{
+    identity::{Identity, SubjectData},
+    ids::{IdentityType, Tenant},
+};
+
+/// The longest reason in bytes: a paragraph.
+const MAX_REASON: usize = 1024;
+
+/// The longest identifier in bytes that is searched for. Those of commands are shorter.
+const MAX_VALUE: usize = 4096;
+
+/// Whose requests are searched for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Search {
+    /// One identifier of the subject.
+    pub identity: Identity,
+    /// The tenant; the configured default where it is absent.
+    pub tenant: Option<Tenant>,
+}
+
+#[derive(Deserialize)]
+struct SearchFields<'a> {
+    #[serde(borrow)]
+    identity: Object<IdentityFields<'a>>,
+    tenant: Option<Tenant>,
+}
+
+#[derive(Deserialize)]
+struct IdentityFields<'a> {
+    #[serde(rename = "type")]
+    kind: IdentityType,
+    #[serde(borrow)]
+    value: Text<'a, 1, MAX_VALUE>,
+}
+
+#[derive(Deserialize)]
+struct ReasonFields<'a> {
+    #[serde(borrow)]
+    reason: Option<Text<'a, 1, MAX_REASON>>,
+}
+
+/// Reads a search.
+pub fn parse_search(bytes: &[u8]) -> Result<Search, Refusal> {
+    let SearchFields {
+        identity: Object(IdentityFields { kind, value }),
+        tenant,
+    } = read(strict::check(bytes)?)?;
+    Ok(Search {
+        identity: Identity {
+            kind,
+            value: SubjectData::new(value.0.into_owned()),
+        },
+        tenant,
+    })
+}
+
+/// Reads the reason of a decision; no body at all gives none.
+pub fn parse_reason(bytes: &[u8]) -> Result<Option<String>, Refusal> {
+    if bytes.is_empty() {
+        return Ok(None);
+    }
+    let ReasonFields { reason } = read(strict::check(bytes)?)?;
+    Ok(reason.map(|Text(text)| text.into_owned()))
+}
+
+/// Reads a reason that has to be there.
+pub fn parse_required_reason(bytes: &[u8]) -> Result<String, Refusal> {
+    parse_reason(bytes)?.ok_or_else(|| Refusal::schema("reason: expected one"))
+}
+
+/// The tenant that a command names, as far as it can be told before the command is read.
+pub fn tenant_of(bytes: &[u8]) -> Option<Tenant> {
+    #[derive(Deserialize)]
+    struct Named<'a> {
+        #[serde(borrow)]
+        tenant: Option<Cow<'a, str>>,
+    }
+    // Whatever is wrong with it is found when the command itself is read.
+    let Named { tenant } = serde_json::from_slice(bytes).ok()?;
+    Tenant::new(&tenant?).ok()
+}

@@ -1,0 +1,7 @@
+//! The command line, through the real binary.
+
+mod files;
+mod mistakes;
+mod services;
+mod worker;
+mod workspace;

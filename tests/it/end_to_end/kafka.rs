@@ -1,0 +1,177 @@
+//! A plain Kafka client for the tests.
+
+use std::{
+    collections::{BTreeMap, HashMap},
+    time::Duration,
+};
+
+use rdkafka::{
+    ClientConfig, Message, Offset, TopicPartitionList,
+    consumer::{BaseConsumer, Consumer},
+    message::Headers,
+    producer::{BaseProducer, BaseRecord, Producer},
+};
+use serde_json::Value;
+use uuid::Uuid;
+
+use crate::support::service;
+
+fn config() -> ClientConfig {
+    let mut config = ClientConfig::new();
+    config.set("bootstrap.servers", service("LACUNA_TEST_KAFKA"));
+    config
+}
+
+/// Writes messages.
+pub struct Publisher(BaseProducer);
+
+impl Publisher {
+    pub fn new() -> Self {
+        Self(config().set("linger.ms", "5").create().unwrap())
+    }
+
+    pub fn publish(&self, topic: &str, key: Option<&str>, value: &[u8]) {
+        let mut record = BaseRecord::<str, [u8]>::to(topic).payload(value);
+        if let Some(key) = key {
+            record = record.key(key);
+        }
+        self.0.send(record).map_err(|(error, _)| error).unwrap();
+        self.0.poll(Duration::ZERO);
+    }
+
+    pub fn flush(&self) {
+        self.0.flush(Duration::from_secs(20)).unwrap();
+    }
+}
+
+/// A record as it was read.
+pub struct Record {
+    pub key: Option<Vec<u8>>,
+    pub value: Vec<u8>,
+    pub headers: HashMap<String, String>,
+}
+
+/// A reader of a whole topic, from its start.
+pub struct Reader {
+    consumer: BaseConsumer,
+    topic: String,
+}
+
+impl Reader {
+    pub fn new(topic: &str) -> Self {
+        let consumer: BaseConsumer = config().set("group.id", "tests").create().unwrap();
+        let metadata = consumer
+            .fetch_metadata(Some(topic), Duration::from_secs(10))
+            .unwrap();
+        let mut all = TopicPartitionList::new();
+        for partition in metadata.topics()[0].partitions() {
+            all.add_partition_offset(topic, partition.id(), Offset::Beginning)
+                .unwrap();
+        }
+        consumer.assign(&all).unwrap();
+        Self {
+            consumer,
+            topic: topic.to_owned(),
+        }
+    }
+
+    /// What has come since the last call.
+    pub fn read(&self) -> Vec<Record> {
+        let mut records = Vec::new();
+        while let Some(message) = self.consumer.poll(Duration::from_millis(300)) {
+            let message = message.unwrap();
+            let headers = message.headers().map_or_else(HashMap::new, |headers| {
+                headers
+                    .iter()
+                    .map(|header| {
+                        let value = String::from_utf8(header.value.unwrap_or_default().to_vec()).unwrap();
+                        (header.key.to_owned(), value)
+                    })
+                    .collect()
+            });
+            records.push(Record {
+                key: message.key().map(<[u8]>::to_vec),
+                value: message.payload().unwrap_or_default().to_vec(),
+                headers,
+            });
+        }
+        records
+    }
+
+    /// How many records the topic holds.
+    pub fn len(&self) -> i64 {
+        let metadata = self
+            .consumer
+            .fetch_metadata(Some(&self.topic), Duration::from_secs(10))
+            .unwrap();
+        metadata.topics()[0]
+            .partitions()
+            .iter()
+            .map(|partition| {
+                let (low, high) = self
+                    .consumer
+                    .fetch_watermarks(&self.topic, partition.id(), Duration::from_secs(10))
+                    .unwrap();
+                high - low
+            })
+            .sum()
+    }
+}
+
+/// Everything that a topic holds now.
+pub fn read_all(topic: &str) -> Vec<Record> {
+    let reader = Reader::new(topic);
+    let mut records = Vec::new();
+    let wanted = usize::try_from(reader.len()).unwrap();
+    crate::support::wait_for("the whole topic is read", Duration::from_secs(20), || {
+        records.extend(reader.read());
+        (records.len() >= wanted).then_some(())
+    });
+    records
+}
+
+/// The status topic, as a consumer of it sees it.
+pub struct Statuses {
+    reader: Reader,
+    /// The last record of each key, whatever its revision.
+    pub last: BTreeMap<Uuid, Value>,
+    /// The highest revision of each key.
+    pub highest: BTreeMap<Uuid, Value>,
+}
+
+impl Statuses {
+    pub fn new(topic: &str) -> Self {
+        Self {
+            reader: Reader::new(topic),
+            last: BTreeMap::new(),
+            highest: BTreeMap::new(),
+        }
+    }
+
+    pub fn read(&mut self) {
+        for record in self.reader.read() {
+            let status: Value = serde_json::from_slice(&record.value).unwrap();
+            let id: Uuid = status["request_id"].as_str().unwrap().parse().unwrap();
+            assert_eq!(
+                record.key.as_deref(),
+                Some(id.to_string().as_bytes()),
+                "the key is the request's id"
+            );
+            let highest = self
+                .highest
+                .entry(id)
+                .or_insert_with(|| status["revision"].clone());
+            if highest.as_u64() < status["revision"].as_u64() {
+                *highest = status["revision"].clone();
+            }
+            self.last.insert(id, status);
+        }
+    }
+
+    pub fn completed(&self) -> usize {
+        self.last
+            .values()
+            .filter(|status| status["status"] == "completed")
+            .count()
+    }
+}

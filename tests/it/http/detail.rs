@@ -1,0 +1,183 @@
+//! The detail view and the ledger's entries.
+
+use serde_json::{Value, json};
+use uuid::Uuid;
+
+use super::fixture::{ack, api};
+
+#[tokio::test]
+async fn the_detail_shows_tasks_evidence_gates_and_deadlines() {
+    let api = api().await;
+    let id = api
+        .submit(json!({ "requested_at": "2026-11-20T09:00:00Z" }))
+        .await;
+    let path = format!("/v1/requests/{id}");
+    let task = api.task_message(id, "crm").await;
+    let brought = json!({
+        "evidence": { "method": "delete", "records": 12, "reference": "job-77", "by_category": { "messages": 12 } },
+        "at": "2026-11-21T11:00:00Z", "message": "done",
+    });
+    api.post("crm", "/v1/acks", &ack(&task, brought)).await.ok(200);
+    let detail = api.get("dpo", &path).await.ok(200);
+    assert_eq!(
+        (&detail["reason"], &detail["requested_at"]),
+        (&json!("account_closed"), &json!("2026-11-20T09:00:00Z"))
+    );
+    // A month later in Berlin is a Sunday, so the rolled one is the day after.
+    assert_eq!(detail["deadline"], "2026-12-20T22:59:59Z");
+    assert_eq!(detail["deadline_rolled"], "2026-12-21T22:59:59Z");
+    assert_eq!(
+        detail["deadlines"],
+        json!({ "respond": detail["deadline"], "rolled": detail["deadline_rolled"] })
+    );
+    assert_eq!(detail["gates"], json!([]));
+    let [crm, stats] = detail["task_list"].as_array().unwrap().as_slice() else {
+        panic!("{detail}")
+    };
+    let evidence = json!({ "method": "delete", "records": 12, "reference": "job-77", "by_category": { "messages": 12 },
+                           "at": "2026-11-21T11:00:00Z", "message": "done" });
+    assert_eq!(
+        *crm,
+        json!({
+            "task_id": task["task_id"], "processor": "crm", "action": "erase", "part": [], "state": "done",
+            "generation": 1, "attempt": 1, "why": null, "until": null, "outcome": "erased", "evidence": evidence,
+        })
+    );
+    assert_eq!(
+        (&stats["state"], &stats["why"]),
+        (&json!("dispatched"), &json!("ack"))
+    );
+    assert_eq!(
+        (&stats["evidence"], &stats["outcome"]),
+        (&Value::Null, &Value::Null)
+    );
+    let [sentence] = detail["why_not_done"].as_array().unwrap().as_slice() else {
+        panic!("{detail}")
+    };
+    assert!(
+        sentence
+            .as_str()
+            .unwrap()
+            .starts_with("stats was asked at 2026-11-21T12:00:00Z"),
+        "{sentence}"
+    );
+}
+
+#[tokio::test]
+async fn a_gate_is_shown_until_it_is_open() {
+    let api = api().await;
+    let id = api.submit(json!({ "not_before": "2026-11-22T12:00:00Z" })).await;
+    let path = format!("/v1/requests/{id}");
+    let gate = |open: bool| json!([{ "gate": "not_before", "open": open, "until": "2026-11-22T12:00:00Z" }]);
+    let detail = api.get("dpo", &path).await.ok(200);
+    assert_eq!(
+        (&detail["status"], &detail["gates"]),
+        (&json!("scheduled"), &gate(false))
+    );
+    assert_eq!(detail["task_list"][0]["why"], "not_before");
+    assert_eq!(detail["why_not_done"].as_array().unwrap().len(), 1, "{detail}");
+    api.clock.advance(std::time::Duration::from_secs(24 * 3600));
+    api.wake().await;
+    let detail = api.get("dpo", &path).await.ok(200);
+    assert_eq!(
+        (&detail["status"], &detail["gates"]),
+        (&json!("in_progress"), &gate(true))
+    );
+}
+
+#[tokio::test]
+async fn exempt_and_unanswerable_tasks_say_why() {
+    let api = api().await;
+    let subject = json!({ "identities": [{ "type": "phone", "value": "+49 30 901820" }] });
+    let id = api.submit(json!({ "subject": subject })).await;
+    let detail = api.get("ops", &format!("/v1/requests/{id}")).await.ok(200);
+    let why: Vec<_> = detail["task_list"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|task| &task["why"])
+        .collect();
+    assert_eq!(why, ["identity", "no_identity"]);
+    assert_eq!(detail["needs_attention"], true);
+}
+
+#[tokio::test]
+async fn a_submitter_sees_only_its_own() {
+    let api = api().await;
+    let path = format!("/v1/requests/{}", api.submit(json!({})).await);
+    api.get("shop", &path).await.ok(200);
+    api.get("app", &path).await.is(404, "not_found");
+    for nothing in [
+        Uuid::now_v7().to_string(),
+        "x".to_owned(),
+        Uuid::nil().simple().to_string(),
+    ] {
+        api.get("dpo", &format!("/v1/requests/{nothing}"))
+            .await
+            .is(404, "not_found");
+    }
+}
+
+#[tokio::test]
+async fn the_ledgers_entries_are_readable() {
+    let api = api().await;
+    let id = api.submit(json!({})).await;
+    let task = api.task_message(id, "crm").await;
+    let answer = ack(
+        &task,
+        json!({ "evidence": { "records": 3 }, "message": "a free text" }),
+    );
+    api.post("crm", "/v1/acks", &answer).await.ok(200);
+    let waive = format!(
+        "/v1/tasks/{}/waive",
+        api.task_message(id, "stats").await["task_id"].as_str().unwrap()
+    );
+    api.post("ops", &waive, &json!({ "reason": "gone for good" }))
+        .await
+        .ok(200);
+    let path = format!("/v1/requests/{id}/events");
+    let page = api.get("audit", &path).await.ok(200);
+    assert_eq!(page["next_cursor"], Value::Null);
+    let leaves = page["items"].as_array().unwrap();
+    let kinds = |leaf: &Value| -> Vec<String> {
+        leaf["entries"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|entry| entry["type"].as_str().unwrap().to_owned())
+            .collect()
+    };
+    assert_eq!(
+        leaves
+            .iter()
+            .map(|leaf| leaf["n"].as_u64().unwrap())
+            .collect::<Vec<_>>(),
+        [0, 1, 2]
+    );
+    assert_eq!(kinds(&leaves[0]), ["opened", "task", "task"]);
+    assert_eq!(leaves[0]["entries"][0]["processors"], json!(["crm", "stats"]));
+    assert_eq!(leaves[0]["entries"][0]["commitment"].as_str().unwrap().len(), 64);
+    assert_eq!(kinds(&leaves[1]), ["task", "evidence"]);
+    let settled = json!({ "type": "settled", "attempt": 1, "proof": "erased", "at": "2026-11-21T12:00:00Z" });
+    assert_eq!(leaves[1]["entries"][0]["event"], settled);
+    assert_eq!(leaves[1]["entries"][0]["task_id"], task["task_id"]);
+    assert_eq!(kinds(&leaves[2]), ["acted_by", "task", "status", "shredded"]);
+    assert_eq!(leaves[2]["entries"][0]["actor"], "ops");
+    assert!(!page.to_string().contains("free text") && !page.to_string().contains("for good"));
+
+    let first = api.get("audit", &format!("{path}?limit=2")).await.ok(200);
+    let rest = api
+        .get(
+            "audit",
+            &format!("{path}?cursor={}", first["next_cursor"].as_str().unwrap()),
+        )
+        .await
+        .ok(200);
+    assert_eq!(
+        (first["items"].as_array().unwrap().len(), &rest["items"]),
+        (2, &json!([leaves[2]]))
+    );
+    api.get("audit", &format!("/v1/requests/{}/events", Uuid::now_v7()))
+        .await
+        .is(404, "not_found");
+}

@@ -1,0 +1,346 @@
+//! A listener over an engine of its own, and a client that checks of every answer what holds for all of them.
+
+use std::{
+    path::Path,
+    sync::{Arc, Mutex},
+    time::Duration,
+};
+
+use lacuna::{
+    app,
+    clock::{Clock, ManualClock},
+    config::{Config, registry_file},
+    domain::time::At,
+    engine::{
+        Engine,
+        outputs::{Emission, Record, RecordKind},
+    },
+    http,
+    store::{Exclusive, Store, StoreOptions, sqlite::SqliteStore},
+    telemetry::{metrics::Metrics, readiness::Readiness},
+};
+use reqwest::{Client, Method, StatusCode, header::HeaderMap};
+use serde_json::{Value, json};
+use tokio::{sync::mpsc, task::JoinHandle};
+use tokio_util::sync::CancellationToken;
+use uuid::Uuid;
+
+/// How long anything may take.
+const LIMIT: Duration = Duration::from_secs(20);
+
+/// The bearers: a name, which is also the token, and the role.
+pub const BEARERS: [(&str, &str); 8] = [
+    ("shop", "submitter"),
+    ("app", "submitter"),
+    ("crm", "processor"),
+    ("ads", "processor"),
+    ("dpo", "compliance"),
+    ("ops", "operator"),
+    ("audit", "auditor"),
+    ("stats", "processor"),
+];
+
+const REGISTRY: &str = r#"
+[[processor]]
+id = "crm"
+name = "CRM vendor"
+kind = "crm"
+transport = { type = "kafka" }
+actions = ["erase", "anonymize"]
+identities = ["email", "customer_id"]
+retry = { initial = "5s", jitter = 0.0, attempts = 2 }
+[[processor]]
+id = "stats"
+kind = "analytics"
+transport = { type = "kafka", topic = "stats-tasks" }
+actions = ["erase"]
+identities = ["customer_id"]
+missing_identity = "exempt"
+[[processor]]
+id = "ads"
+kind = "advertising"
+transport = { type = "kafka" }
+actions = ["erase"]
+identities = ["email"]
+regions = ["us"]
+"#;
+
+/// A listener over an engine of its own.
+pub struct Api {
+    pub base: String,
+    pub address: std::net::SocketAddr,
+    pub client: Client,
+    pub engine: Arc<Engine>,
+    pub store: SqliteStore,
+    pub clock: ManualClock,
+    pub readiness: Readiness,
+    pub shutdown: CancellationToken,
+    pub finished: Option<JoinHandle<std::io::Result<()>>>,
+    /// Everything that was answered, for the test that looks for subject data.
+    pub answers: Mutex<String>,
+    emitted: Arc<Mutex<Vec<Record>>>,
+    _folder: tempfile::TempDir,
+}
+
+/// An answer.
+#[derive(Debug)]
+pub struct Reply {
+    pub status: StatusCode,
+    pub headers: HeaderMap,
+    pub text: String,
+    pub json: Value,
+}
+
+impl Reply {
+    /// The answer, which has to be a success of this status.
+    pub fn ok(self, status: u16) -> Value {
+        assert_eq!(self.status.as_u16(), status, "{}", self.text);
+        self.json
+    }
+
+    /// Checks that it is a problem of this status and code.
+    pub fn is(&self, status: u16, code: &str) {
+        assert_eq!(
+            (self.status.as_u16(), self.json["code"].as_str()),
+            (status, Some(code)),
+            "{}",
+            self.text
+        );
+    }
+
+    /// The fields at fault.
+    pub fn fields(&self) -> Vec<&str> {
+        let errors = self.json["errors"]
+            .as_array()
+            .map(Vec::as_slice)
+            .unwrap_or_default();
+        errors
+            .iter()
+            .map(|error| error["field"].as_str().unwrap())
+            .collect()
+    }
+}
+
+/// With `[auth]`, and a clock that stands still at noon.
+pub async fn api() -> Api {
+    start("", true).await
+}
+
+/// `http`: more of the section `[http]`.
+pub async fn start(http: &str, auth: bool) -> Api {
+    let folder = tempfile::tempdir().unwrap();
+    let config = config(folder.path(), http, auth);
+    let clock = ManualClock::starting_at(At::parse("2026-11-21T12:00:00Z").unwrap());
+    let options = StoreOptions::new(Clock::Manual(clock.clone()), Exclusive::No);
+    let store = SqliteStore::open(&folder.path().join("lacuna.db"), &options)
+        .await
+        .unwrap();
+    store.migrate().await.unwrap();
+    let metrics = Arc::new(Metrics::new().unwrap());
+    let (shared, cluster) = (Arc::new(store.clone()), Arc::from("test"));
+    let engine = app::open_engine(&config, Clock::Manual(clock.clone()), metrics, shared, cluster).unwrap();
+    let engine = Arc::new(engine);
+    engine
+        .apply_registry(&registry_file::read_text("processors.toml", REGISTRY).unwrap())
+        .await
+        .unwrap();
+    let (sender, receiver) = mpsc::channel(64);
+    let emitted = Arc::new(Mutex::new(Vec::new()));
+    tokio::spawn(catch(receiver, Arc::clone(&emitted)));
+    let (readiness, shutdown) = (Readiness::default(), CancellationToken::new());
+    let state = http::State::new(
+        Arc::clone(&engine),
+        sender,
+        readiness.clone(),
+        config.auth.clone(),
+    );
+    let serving = http::serve(&config.http, state, shutdown.clone()).await.unwrap();
+    Api {
+        base: format!("http://{}", serving.address),
+        address: serving.address,
+        client: Client::new(),
+        engine,
+        store,
+        clock,
+        readiness,
+        shutdown,
+        finished: Some(tokio::spawn(serving.finished)),
+        answers: Mutex::default(),
+        emitted,
+        _folder: folder,
+    }
+}
+
+fn config(folder: &Path, http: &str, auth: bool) -> Config {
+    let token = |(name, role): (&str, &str)| {
+        let processor = if role == "processor" {
+            format!("processor = \"{name}\", ")
+        } else {
+            String::new()
+        };
+        format!("{{ name = \"{name}\", role = \"{role}\", {processor}token = \"{name}\" }}")
+    };
+    let tokens: Vec<String> = BEARERS.into_iter().map(token).collect();
+    let auth = if auth {
+        format!("[auth]\ntokens = [{}]\n", tokens.join(", "))
+    } else {
+        String::new()
+    };
+    let text = format!("region = \"eu\"\n[http]\nlisten = \"127.0.0.1:0\"\n{http}\n{auth}");
+    Config::read_text("lacuna.toml", folder, &text, &|_| None).unwrap_or_else(|problems| panic!("{problems}"))
+}
+
+async fn catch(mut receiver: mpsc::Receiver<Emission>, emitted: Arc<Mutex<Vec<Record>>>) {
+    while let Some(emission) = receiver.recv().await {
+        assert!(emission.outboxed, "what no Kafka input caused has an outbox row");
+        emitted.lock().unwrap().extend(emission.records);
+    }
+}
+
+impl Api {
+    /// Makes a call. Of every answer that is no success it checks that it is a problem of RFC 9457.
+    pub async fn call(&self, method: Method, token: Option<&str>, path: &str, body: Option<&str>) -> Reply {
+        let mut call = self
+            .client
+            .request(method, format!("{}{path}", self.base))
+            .timeout(LIMIT);
+        if let Some(token) = token {
+            call = call.bearer_auth(token);
+        }
+        if let Some(body) = body {
+            call = call
+                .header("content-type", "application/json")
+                .body(body.to_owned());
+        }
+        self.send(call).await
+    }
+
+    /// Sends a call and checks its answer.
+    pub async fn send(&self, call: reqwest::RequestBuilder) -> Reply {
+        let response = call.send().await.unwrap();
+        let (status, headers) = (response.status(), response.headers().clone());
+        let text = response.text().await.unwrap();
+        self.answers.lock().unwrap().push_str(&text);
+        let json: Value = serde_json::from_str(&text).unwrap_or_default();
+        if !status.is_success() {
+            assert_eq!(
+                headers["content-type"], "application/problem+json",
+                "{status} {text}"
+            );
+            assert_eq!(json["status"], status.as_u16(), "{text}");
+            for member in ["type", "title", "detail"] {
+                assert!(
+                    json[member].as_str().is_some_and(|text| !text.is_empty()),
+                    "{member}: {text}"
+                );
+            }
+            assert_eq!(
+                json["type"],
+                format!("urn:lacuna:problem:{}", json["code"].as_str().unwrap())
+            );
+        }
+        Reply {
+            status,
+            headers,
+            text,
+            json,
+        }
+    }
+
+    pub async fn get(&self, token: &str, path: &str) -> Reply {
+        self.call(Method::GET, Some(token), path, None).await
+    }
+
+    pub async fn post(&self, token: &str, path: &str, body: &Value) -> Reply {
+        self.call(Method::POST, Some(token), path, Some(&body.to_string()))
+            .await
+    }
+
+    /// Submits an erasure and gives its id. What `with` has is added to the command.
+    pub async fn submit(&self, with: Value) -> Uuid {
+        let command = command(with);
+        let status = self.post("shop", "/v1/requests", &command).await.ok(202);
+        status["request_id"].as_str().unwrap().parse().unwrap()
+    }
+
+    /// The last task message that was sent to this processor for this request.
+    pub async fn task_message(&self, request: Uuid, processor: &str) -> Value {
+        self.task_message_where(request, processor, |_| true).await
+    }
+
+    /// The last one of which something is so.
+    pub async fn task_message_where(
+        &self,
+        request: Uuid,
+        processor: &str,
+        so: impl Fn(&Value) -> bool,
+    ) -> Value {
+        let look = || {
+            let emitted = self.emitted.lock().unwrap();
+            let tasks = emitted
+                .iter()
+                .rev()
+                .filter(|record| matches!(record.kind, RecordKind::Task { .. }));
+            let messages = tasks.map(|record| serde_json::from_slice::<Value>(&record.payload).unwrap());
+            messages.into_iter().find(|message| {
+                message["request_id"] == json!(request) && message["processor"] == processor && so(message)
+            })
+        };
+        // Outputs are handed over after the answer.
+        let waiting = async {
+            loop {
+                match look() {
+                    Some(found) => return found,
+                    None => tokio::time::sleep(Duration::from_millis(2)).await,
+                }
+            }
+        };
+        tokio::time::timeout(LIMIT, waiting)
+            .await
+            .unwrap_or_else(|_| panic!("no task for {processor}"))
+    }
+
+    /// Wakes whatever is due, as the agenda would.
+    pub async fn wake(&self) {
+        let woken = self.engine.wake_due(self.clock.now()).await.unwrap();
+        self.emitted.lock().unwrap().extend(woken.emission.records);
+    }
+
+    /// Ends it, which has to succeed.
+    pub async fn end(mut self) {
+        self.shutdown.cancel();
+        let finished = self.finished.take().unwrap();
+        tokio::time::timeout(LIMIT, finished)
+            .await
+            .unwrap()
+            .unwrap()
+            .unwrap();
+    }
+}
+
+/// An erasure with ids of its own.
+pub fn command(with: Value) -> Value {
+    let mut command = json!({
+        "command_id": Uuid::now_v7(), "type": "erase", "reason": "account_closed",
+        "subject": { "identities": [{ "type": "email", "value": "ann@example.org" },
+                                    { "type": "customer_id", "value": "4711" }] },
+        "scope": { "processors": ["crm", "stats"] },
+    });
+    for (name, value) in with.as_object().unwrap() {
+        command[name] = value.clone();
+    }
+    command
+}
+
+/// A good answer to a task.
+pub fn ack(task: &Value, with: Value) -> Value {
+    let mut ack = json!({
+        "request_id": task["request_id"], "task_id": task["task_id"], "generation": task["generation"],
+        "attempt": task["attempt"], "processor": task["processor"], "token": task["ack"]["token"],
+        "outcome": "erased",
+    });
+    for (name, value) in with.as_object().unwrap() {
+        ack[name] = value.clone();
+    }
+    ack
+}

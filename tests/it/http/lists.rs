@@ -1,0 +1,237 @@
+//! Lists of requests: every page of every filter, and the search.
+
+use std::collections::BTreeSet;
+
+use serde_json::{Value, json};
+use uuid::Uuid;
+
+use super::fixture::{Api, ack, api};
+
+/// Walks over all pages; gives the ids, and how many pages there were.
+async fn walk(api: &Api, query: &str, limit: usize) -> (Vec<String>, usize) {
+    let (mut ids, mut pages, mut cursor) = (Vec::new(), 0, String::new());
+    loop {
+        let page = api
+            .get("dpo", &format!("/v1/requests?limit={limit}&{query}{cursor}"))
+            .await
+            .ok(200);
+        let items = page["items"].as_array().unwrap();
+        assert!(items.len() <= limit, "{page}");
+        ids.extend(
+            items
+                .iter()
+                .map(|item| item["request_id"].as_str().unwrap().to_owned()),
+        );
+        pages += 1;
+        let Some(next) = page["next_cursor"].as_str() else {
+            return (ids, pages);
+        };
+        cursor = format!("&cursor={next}");
+    }
+}
+
+fn set(ids: impl IntoIterator<Item = Uuid>) -> BTreeSet<String> {
+    ids.into_iter().map(|id| id.to_string()).collect()
+}
+
+#[tokio::test]
+async fn every_filter_is_paged_to_its_end() {
+    let api = api().await;
+    let (mut acme, mut other, mut scheduled, mut blocked) = (vec![], vec![], vec![], vec![]);
+    for _ in 0..7 {
+        acme.push(api.submit(json!({ "tenant": "acme" })).await);
+        other.push(
+            api.submit(json!({ "tenant": "other", "scope": { "processors": ["stats"] } }))
+                .await,
+        );
+        scheduled.push(
+            api.submit(json!({ "not_before": "2027-06-01T00:00:00Z", "regime": "days:3650" }))
+                .await,
+        );
+        let subject = json!({ "identities": [{ "type": "phone", "value": "+49 30 901820" }] });
+        blocked.push(
+            api.submit(json!({ "subject": subject, "scope": { "processors": ["crm"] } }))
+                .await,
+        );
+    }
+    // Those of `other` are completed, and whatever is left is late in the end.
+    for id in &other {
+        let task = api.task_message(*id, "stats").await;
+        api.post("stats", "/v1/acks", &ack(&task, json!({})))
+            .await
+            .ok(200);
+    }
+    let middle = "2026-11-21T12:30:00Z";
+    api.clock.advance(std::time::Duration::from_secs(3600));
+    let late = api
+        .submit(json!({ "tenant": "late", "regime": "days:3650" }))
+        .await;
+    api.clock.advance(std::time::Duration::from_secs(40 * 86_400));
+    api.wake().await;
+
+    let all = || {
+        set(acme
+            .iter()
+            .chain(&other)
+            .chain(&scheduled)
+            .chain(&blocked)
+            .copied()
+            .chain([late]))
+    };
+    let overdue = || set(acme.iter().chain(&blocked).copied());
+    let without =
+        |of: BTreeSet<String>, out: BTreeSet<String>| of.difference(&out).cloned().collect::<BTreeSet<_>>();
+    let cases = [
+        (String::new(), all()),
+        ("tenant=acme".to_owned(), set(acme.iter().copied())),
+        ("tenant=nobody".to_owned(), set([])),
+        ("status=completed".to_owned(), set(other.iter().copied())),
+        ("status=scheduled".to_owned(), set(scheduled.iter().copied())),
+        (
+            "status=scheduled,completed".to_owned(),
+            set(scheduled.iter().chain(&other).copied()),
+        ),
+        (
+            "status=in_progress".to_owned(),
+            set(acme.iter().chain(&blocked).copied().chain([late])),
+        ),
+        (
+            "processor=crm".to_owned(),
+            without(all(), set(other.iter().copied())),
+        ),
+        (
+            "processor=stats".to_owned(),
+            without(all(), set(blocked.iter().copied())),
+        ),
+        ("overdue=true".to_owned(), overdue()),
+        ("overdue=false".to_owned(), without(all(), overdue())),
+        ("at_risk=true".to_owned(), set([])),
+        ("needs_attention=true".to_owned(), set(blocked.iter().copied())),
+        (
+            "needs_attention=true&overdue=true".to_owned(),
+            set(blocked.iter().copied()),
+        ),
+        (
+            "needs_attention=false&status=in_progress".to_owned(),
+            set(acme.iter().copied().chain([late])),
+        ),
+        (format!("received_after={middle}"), set([late])),
+        (format!("received_before={middle}"), without(all(), set([late]))),
+        (
+            format!("received_before={middle}&tenant=acme&processor=crm"),
+            set(acme.iter().copied()),
+        ),
+    ];
+    for (query, expected) in cases {
+        let (ids, pages) = walk(&api, &query, 2).await;
+        assert_eq!(ids.iter().cloned().collect::<BTreeSet<_>>(), expected, "{query}");
+        assert_eq!(ids.len(), expected.len(), "{query}: nothing comes twice");
+        assert!(ids.is_sorted() && pages >= expected.len().div_ceil(2), "{query}");
+        let (at_once, pages) = walk(&api, &query, 500).await;
+        assert_eq!((at_once, pages), (ids, 1), "{query}");
+    }
+}
+
+#[tokio::test]
+async fn whoever_waits_for_a_person_stays_in_the_lists_of_open_work() {
+    let api = api().await;
+    let subject = json!({ "identities": [{ "type": "phone", "value": "+49 30 901820" }] });
+    let id = api
+        .submit(json!({ "subject": subject, "scope": { "processors": ["crm"] } }))
+        .await;
+    for _ in 0..3 {
+        api.clock.advance(std::time::Duration::from_secs(40 * 86_400));
+        api.wake().await;
+        assert_eq!(
+            walk(&api, "overdue=true&needs_attention=true", 50).await.0,
+            [id.to_string()]
+        );
+    }
+}
+
+#[tokio::test]
+async fn a_bad_query_names_what_is_wrong_with_it() {
+    let api = api().await;
+    let cases = [
+        ("overdue=yes", vec!["overdue"]),
+        ("Overdue=true", vec!["?"]),
+        ("over_due=true", vec!["over_due"]),
+        ("overdue=true&overdue=true", vec!["overdue"]),
+        ("status=done", vec!["status"]),
+        ("status=", vec!["status"]),
+        ("status=completed,", vec!["status"]),
+        ("tenant=a%20b&limit=0", vec!["tenant", "limit"]),
+        ("processor=CRM", vec!["processor"]),
+        ("limit=501", vec!["limit"]),
+        ("limit=-1", vec!["limit"]),
+        ("received_after=yesterday", vec!["received_after"]),
+        ("cursor=x", vec!["cursor"]),
+        ("ann%40example.org=1", vec!["?"]),
+    ];
+    for (query, fields) in cases {
+        let reply = api.get("dpo", &format!("/v1/requests?{query}")).await;
+        reply.is(400, "schema");
+        assert_eq!(reply.fields(), fields, "{}", reply.text);
+    }
+    for path in [
+        "/v1/tasks?state=lost",
+        "/v1/dead-letters?reason=lost",
+        "/v1/tasks?cursor=cg",
+        "/v1/tasks?x=1",
+    ] {
+        api.get("ops", path).await.is(400, "schema");
+    }
+}
+
+#[tokio::test]
+async fn a_search_finds_a_subject_within_one_tenant() {
+    let api = api().await;
+    let subject = |mail: &str| json!({ "identities": [{ "type": "email", "value": mail }] });
+    let first = api.submit(json!({ "subject": subject("Bob@Example.org") })).await;
+    api.clock.advance(std::time::Duration::from_secs(1));
+    let second = api
+        .submit(json!({ "subject": subject(" bob@example.org") }))
+        .await;
+    let elsewhere = api
+        .submit(json!({ "subject": subject("bob@example.org"), "tenant": "acme" }))
+        .await;
+    let search = async |body: Value| api.post("dpo", "/v1/requests/search", &body).await;
+    let ids = |found: &Value| -> Vec<String> {
+        found["items"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|item| item["request_id"].as_str().unwrap().to_owned())
+            .collect()
+    };
+    let bob = json!({ "type": "email", "value": "BOB@example.org" });
+    let found = search(json!({ "identity": bob })).await.ok(200);
+    assert_eq!(
+        ids(&found),
+        [second.to_string(), first.to_string()],
+        "the newest first"
+    );
+    assert_eq!(
+        (&found["next_cursor"], &found["truncated"]),
+        (&Value::Null, &json!(false))
+    );
+    let found = search(json!({ "identity": bob, "tenant": "acme" })).await.ok(200);
+    assert_eq!(ids(&found), [elsewhere.to_string()]);
+    let found = search(json!({ "identity": { "type": "customer_id", "value": "bob@example.org" } }))
+        .await
+        .ok(200);
+    assert_eq!(found["items"], json!([]));
+    for (body, field) in [
+        (json!({}), "identity"),
+        (json!({ "identity": { "type": "email" } }), "identity.value"),
+        (
+            json!({ "identity": { "type": "E-Mail", "value": "x" } }),
+            "identity.type",
+        ),
+        (json!({ "identity": bob, "tenant": "a b" }), "tenant"),
+    ] {
+        let reply = search(body).await;
+        reply.is(400, "schema");
+        assert_eq!(reply.fields(), [field], "{}", reply.text);
+    }
+}

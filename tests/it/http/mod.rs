@@ -1,0 +1,14 @@
+//! The API over HTTP: a real engine and a SQLite store behind a real listener; no Kafka, its outputs are caught.
+
+mod acks;
+mod auth;
+mod dead_letters;
+mod detail;
+mod fixture;
+mod lists;
+mod machines;
+mod privacy;
+mod problems;
+mod requests;
+mod tasks;
+mod tls;

@@ -1,0 +1,340 @@
+//! What is written beside requests: ledger, positions, inbox, counters, dead letters, outbox, registry.
+
+use lacuna::{
+    domain::ids::CommandId,
+    store::{Changes, CounterKey, DeadLetterFilter, DeadLetterState, Position, Seen, StoreError},
+};
+use uuid::Uuid;
+
+use super::{
+    fixture::Fixture,
+    rows::{
+        CLUSTER, TOPIC, advance, advance_of, at, id, ids, inbox, leaf, letter, opening, origin, request,
+        take_in, tenant, write,
+    },
+};
+
+pub async fn leaves_are_read_back_in_order(fixture: Fixture) {
+    let store = &*fixture.store;
+    let leaves = |of: Vec<_>| Changes {
+        leaves: of,
+        at: at(5),
+        ..Changes::default()
+    };
+    write(store, &leaves(vec![leaf(2, 0), leaf(1, 0)])).await.unwrap();
+    write(store, &leaves(vec![leaf(1, 2), leaf(1, 1)])).await.unwrap();
+    let read = store.leaves(id(1)).await.unwrap();
+    assert_eq!(read.iter().map(|leaf| leaf.n).collect::<Vec<_>>(), [0, 1, 2]);
+    assert_eq!(
+        read.iter().map(|leaf| leaf.leaf[0]).collect::<Vec<_>>(),
+        [0, 1, 2]
+    );
+    assert_eq!(read[0].sealed, None);
+    assert_eq!(read[1].sealed, Some(vec![9; 4]));
+    assert_eq!(store.ledger_size().await.unwrap(), 4);
+    assert!(
+        store.counters().await.unwrap().is_empty(),
+        "the ledger's size is none of the engine's counters"
+    );
+
+    let again = write(store, &leaves(vec![leaf(1, 2)])).await;
+    assert!(matches!(again, Err(StoreError::Race(_))), "{again:?}");
+    assert_eq!(store.ledger_size().await.unwrap(), 4);
+}
+
+pub async fn a_position_fences_a_zombie(fixture: Fixture) {
+    let store = &*fixture.store;
+    take_in(store, &[advance(5, 10)]).await.unwrap();
+    // Offsets may have gaps: a transaction marker, a compacted record.
+    take_in(store, &[advance(12, 20), advance_of(1, 0, 3)])
+        .await
+        .unwrap();
+
+    let fenced = take_in(store, &[advance_of(2, 0, 9), advance(12, 20)]).await;
+    let Err(StoreError::Fenced {
+        topic,
+        partition,
+        offset,
+    }) = fenced
+    else {
+        panic!("{fenced:?}")
+    };
+    assert_eq!((topic.as_str(), partition, offset), (TOPIC, 0, 12));
+    // Overlapping counts too: a part of it has been taken in.
+    let fenced = take_in(store, &[advance(19, 30)]).await;
+    assert!(matches!(fenced, Err(StoreError::Fenced { .. })), "{fenced:?}");
+    take_in(store, &[advance(20, 21)]).await.unwrap();
+
+    let position = |partition, next_offset, seen_until| Position {
+        topic: TOPIC.into(),
+        partition,
+        next_offset,
+        seen_until: at(seen_until),
+    };
+    assert_eq!(
+        store.positions(CLUSTER).await.unwrap(),
+        [position(0, 21, 210), position(1, 3, 30)]
+    );
+    assert!(store.positions("another").await.unwrap().is_empty());
+}
+
+pub async fn a_fenced_batch_leaves_nothing(fixture: Fixture) {
+    let store = &*fixture.store;
+    take_in(store, &[advance(0, 10)]).await.unwrap();
+    let mut tx = store.begin("test").await.unwrap();
+    tx.write(&opening([request(1, None)])).await.unwrap();
+    let fenced = tx.advance(&[advance(3, 12)]).await;
+    assert!(matches!(fenced, Err(StoreError::Fenced { .. })), "{fenced:?}");
+    drop(tx);
+    assert!(store.requests(&ids([1])).await.unwrap().is_empty());
+    assert_eq!(store.positions(CLUSTER).await.unwrap()[0].next_offset, 10);
+}
+
+pub async fn what_was_seen_never_moves_back(fixture: Fixture) {
+    let store = &*fixture.store;
+    let seen = |partition, next, millis| Seen {
+        cluster: CLUSTER.into(),
+        topic: TOPIC.into(),
+        partition,
+        next,
+        at: at(millis),
+    };
+    store.seen(&[]).await.unwrap();
+    take_in(store, &[advance(0, 10)]).await.unwrap();
+    store
+        .seen(&[seen(0, 10, 500), seen(1, 7, 400), seen(0, 10, 450)])
+        .await
+        .unwrap();
+    store.seen(&[seen(0, 10, 300)]).await.unwrap();
+    take_in(store, &[advance(10, 11)]).await.unwrap();
+
+    let positions = store.positions(CLUSTER).await.unwrap();
+    let told: Vec<_> = positions
+        .iter()
+        .map(|p| (p.partition, p.next_offset, p.seen_until))
+        .collect();
+    assert_eq!(told, [(0, 11, at(500)), (1, 7, at(400))]);
+    let fenced = take_in(store, &[advance_of(1, 6, 9)]).await;
+    assert!(matches!(fenced, Err(StoreError::Fenced { .. })), "{fenced:?}");
+}
+
+pub async fn the_inbox_takes_a_command_once(fixture: Fixture) {
+    let store = &*fixture.store;
+    let taking = |rows| Changes {
+        inbox: rows,
+        at: at(1),
+        ..Changes::default()
+    };
+    write(store, &taking(vec![inbox(2, 20), inbox(1, 10)]))
+        .await
+        .unwrap();
+    let twice = write(store, &taking(vec![inbox(3, 30), inbox(1, 11)])).await;
+    assert!(matches!(twice, Err(StoreError::Race(_))), "{twice:?}");
+
+    let tenant = tenant();
+    let command = |n| (&tenant, CommandId(Uuid::from_u128(n)));
+    let mut tx = store.begin("test").await.unwrap();
+    let mut known = tx.inbox(&[command(1), command(2), command(3)]).await.unwrap();
+    known.sort_unstable_by_key(|row| row.command_id);
+    assert_eq!(known, [inbox(1, 10), inbox(2, 20)]);
+    assert!(tx.inbox(&[]).await.unwrap().is_empty());
+}
+
+pub async fn counters_of_all_slots_are_summed(fixture: Fixture) {
+    let store = &*fixture.store;
+    let key = |kind, a: &str, b: &str| CounterKey {
+        kind,
+        a: a.into(),
+        b: b.into(),
+    };
+    let counting = |slot, counters| Changes {
+        slot,
+        counters,
+        at: at(1),
+        ..Changes::default()
+    };
+    let ready = || key("tasks", "crm", "ready");
+    let done = || key("tasks", "crm", "done");
+    write(
+        store,
+        &counting(1, vec![(key("requests", "in_progress", ""), 3), (ready(), 6)]),
+    )
+    .await
+    .unwrap();
+    write(store, &counting(1, vec![(done(), 2), (ready(), -2)]))
+        .await
+        .unwrap();
+    write(store, &counting(65_535, vec![(done(), 4), (ready(), -4)]))
+        .await
+        .unwrap();
+    assert_eq!(
+        store.counters().await.unwrap(),
+        [(key("requests", "in_progress", ""), 3), (done(), 6), (ready(), 0)],
+        "a drained counter is still told"
+    );
+}
+
+pub async fn dead_letters_are_kept_once_an_origin(fixture: Fixture) {
+    let store = &*fixture.store;
+    let refusing = |dead_letters| Changes {
+        dead_letters,
+        at: at(1),
+        ..Changes::default()
+    };
+    write(store, &refusing(vec![letter(1, 100), letter(2, 101)]))
+        .await
+        .unwrap();
+    write(store, &refusing(vec![letter(3, 100), letter(4, 102)]))
+        .await
+        .unwrap();
+
+    let all = store
+        .dead_letters(DeadLetterFilter {
+            limit: 10,
+            ..DeadLetterFilter::default()
+        })
+        .await
+        .unwrap();
+    assert_eq!(
+        all.iter().map(|letter| letter.id.as_u128()).collect::<Vec<_>>(),
+        [1, 2, 4]
+    );
+    assert!(
+        all.iter().all(|letter| letter.sealed.is_none()),
+        "lists bring no payload"
+    );
+    assert_eq!(
+        store.dead_letter(Uuid::from_u128(1)).await.unwrap(),
+        Some(letter(1, 100))
+    );
+    assert_eq!(store.dead_letter(Uuid::from_u128(3)).await.unwrap(), None);
+
+    let mut tx = store.begin("test").await.unwrap();
+    let again = tx
+        .dead_letters_of(&[origin(100), origin(7), origin(102)])
+        .await
+        .unwrap();
+    assert_eq!(
+        again
+            .iter()
+            .map(|letter| letter.origin.offset)
+            .collect::<Vec<_>>(),
+        [100, 102]
+    );
+    assert_eq!(again[0], letter(1, 100));
+}
+
+pub async fn dead_letters_are_closed_once(fixture: Fixture) {
+    let store = &*fixture.store;
+    let letters = (1..=5).map(|n| letter(n, i64::try_from(n).unwrap())).collect();
+    write(
+        store,
+        &Changes {
+            dead_letters: letters,
+            at: at(1),
+            ..Changes::default()
+        },
+    )
+    .await
+    .unwrap();
+    assert_eq!(
+        store.open_dead_letters().await.unwrap(),
+        [("schema".to_owned(), 5, at(1))]
+    );
+
+    let close = |n, how| store.close_dead_letter(Uuid::from_u128(n), how, "looked at", at(9));
+    assert!(close(1, DeadLetterState::Closed).await.unwrap());
+    assert!(close(2, DeadLetterState::Redriven).await.unwrap());
+    assert!(!close(1, DeadLetterState::Redriven).await.unwrap());
+    assert!(!close(77, DeadLetterState::Closed).await.unwrap());
+    assert_eq!(
+        store.open_dead_letters().await.unwrap(),
+        [("schema".to_owned(), 3, at(3))]
+    );
+    let redriven = store.dead_letter(Uuid::from_u128(2)).await.unwrap().unwrap();
+    assert_eq!(redriven.state, DeadLetterState::Redriven);
+
+    let mut filter = DeadLetterFilter {
+        open_only: true,
+        after: None,
+        limit: 2,
+    };
+    let page = store.dead_letters(filter.clone()).await.unwrap();
+    assert_eq!(
+        page.iter().map(|letter| letter.id.as_u128()).collect::<Vec<_>>(),
+        [3, 4]
+    );
+    filter.after = Some(page[1].id);
+    let page = store.dead_letters(filter).await.unwrap();
+    assert_eq!(
+        page.iter().map(|letter| letter.id.as_u128()).collect::<Vec<_>>(),
+        [5]
+    );
+}
+
+pub async fn the_outbox_keeps_the_highest_revision(fixture: Fixture) {
+    let store = &*fixture.store;
+    let leaving = |outbox, millis| Changes {
+        outbox,
+        at: at(millis),
+        ..Changes::default()
+    };
+    write(store, &leaving(vec![(id(1), 2), (id(2), 1), (id(1), 3)], 10))
+        .await
+        .unwrap();
+    write(store, &leaving(vec![(id(1), 2), (id(3), 1)], 20))
+        .await
+        .unwrap();
+    assert_eq!(store.outbox(at(21), 10).await.unwrap(), ids([1, 2, 3]));
+    assert_eq!(store.outbox(at(21), 2).await.unwrap(), ids([1, 2]));
+    assert_eq!(
+        store.outbox(at(20), 10).await.unwrap(),
+        ids([1, 2]),
+        "what is younger may be under way"
+    );
+
+    store
+        .outbox_done(&[(id(1), 2), (id(2), 5), (id(9), 1)])
+        .await
+        .unwrap();
+    store.outbox_done(&[]).await.unwrap();
+    assert_eq!(
+        store.outbox(at(99), 10).await.unwrap(),
+        ids([1, 3]),
+        "revision 3 has not been produced"
+    );
+    store.outbox_done(&[(id(1), 3), (id(3), 1)]).await.unwrap();
+    assert!(store.outbox(at(99), 10).await.unwrap().is_empty());
+}
+
+pub async fn a_registry_is_activated_once(fixture: Fixture) {
+    let store = &*fixture.store;
+    assert_eq!(store.registry().await.unwrap(), None);
+    assert!(
+        !store.activate_registry(1, "{}", at(1)).await.unwrap(),
+        "there is no revision 1 to follow"
+    );
+
+    let racers: Vec<_> = (0..4)
+        .map(|n: u32| {
+            let store = fixture.store.clone();
+            tokio::spawn(async move { store.activate_registry(0, &n.to_string(), at(2)).await.unwrap() })
+        })
+        .collect();
+    let mut winners = Vec::new();
+    for (n, racer) in racers.into_iter().enumerate() {
+        if racer.await.unwrap() {
+            winners.push(n.to_string());
+        }
+    }
+    let active = store.registry().await.unwrap().unwrap();
+    assert_eq!((active.revision, vec![active.text]), (1, winners));
+
+    assert!(store.activate_registry(1, "next", at(3)).await.unwrap());
+    assert!(!store.activate_registry(1, "late", at(4)).await.unwrap());
+    let active = store.registry().await.unwrap().unwrap();
+    assert_eq!(
+        (active.revision, active.text.as_str(), active.activated_at),
+        (2, "next", at(3))
+    );
+}

@@ -1,0 +1,60 @@
+//! The suite that both stores pass, and what each of them has to do besides.
+
+mod agenda;
+mod fixture;
+mod journal;
+mod postgres;
+mod races;
+mod requests;
+mod rows;
+mod schema;
+mod sqlite;
+mod trying;
+
+/// Makes two tests of each case: one a store.
+macro_rules! on_both_stores {
+    ($($module:ident::$case:ident as $name:ident),+ $(,)?) => {
+        mod on_postgres {
+            $(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            async fn $name() {
+                super::fixture::on_postgres(super::$module::$case).await;
+            })+
+        }
+        mod on_sqlite {
+            $(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            async fn $name() {
+                super::fixture::on_sqlite(super::$module::$case).await;
+            })+
+        }
+    };
+}
+
+on_both_stores! {
+    requests::are_read_back as requests_are_read_back,
+    requests::are_paged_by_id as requests_are_paged_by_id,
+    requests::are_found_by_their_subject as requests_are_found_by_their_subject,
+    requests::of_another_revision_are_not_written as requests_of_another_revision_are_not_written,
+    requests::keep_no_key_once_shredded as requests_keep_no_key_once_shredded,
+    requests::are_gone_without_a_commit as requests_are_gone_without_a_commit,
+    requests::come_in_any_number as requests_come_in_any_number,
+    agenda::gives_what_is_due_earliest_first as the_agenda_gives_what_is_due_earliest_first,
+    agenda::follows_its_requests as the_agenda_follows_its_requests,
+    journal::leaves_are_read_back_in_order as leaves_are_read_back_in_order,
+    journal::a_position_fences_a_zombie as a_position_fences_a_zombie,
+    journal::a_fenced_batch_leaves_nothing as a_fenced_batch_leaves_nothing,
+    journal::what_was_seen_never_moves_back as what_was_seen_never_moves_back,
+    journal::the_inbox_takes_a_command_once as the_inbox_takes_a_command_once,
+    journal::counters_of_all_slots_are_summed as counters_of_all_slots_are_summed,
+    journal::dead_letters_are_kept_once_an_origin as dead_letters_are_kept_once_an_origin,
+    journal::dead_letters_are_closed_once as dead_letters_are_closed_once,
+    journal::the_outbox_keeps_the_highest_revision as the_outbox_keeps_the_highest_revision,
+    journal::a_registry_is_activated_once as a_registry_is_activated_once,
+    races::every_writer_of_a_row_has_its_effect as every_writer_of_a_row_has_its_effect,
+    races::one_of_two_openers_wins as one_of_two_openers_wins,
+    trying::a_lost_race_is_tried_again_with_locks as a_lost_race_is_tried_again_with_locks,
+    trying::what_never_succeeds_is_given_up as what_never_succeeds_is_given_up,
+    trying::what_is_refused_is_not_tried_again as what_is_refused_is_not_tried_again,
+    schema::a_store_without_migrations_is_refused as a_store_without_migrations_is_refused,
+    schema::a_store_of_a_later_version_is_refused as a_store_of_a_later_version_is_refused,
+    schema::an_altered_migration_is_refused as an_altered_migration_is_refused,
+}

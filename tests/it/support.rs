@@ -1,0 +1,295 @@
+//! What the tests run against: the services that `tests/run` starts, and the real binary.
+
+use std::{
+    path::{Path, PathBuf},
+    process::{Child, Command, Output, Stdio},
+    time::Duration,
+};
+
+use lacuna::clock::Stopwatch;
+
+/// A setting that `tests/run` exports. A test never passes without it.
+pub fn service(name: &str) -> String {
+    std::env::var(name).unwrap_or_else(|_| panic!("{name} is not set: run the tests through tests/run"))
+}
+
+/// A name that no other test uses.
+pub fn unique(prefix: &str) -> String {
+    let random: String = uuid::Uuid::now_v7().simple().to_string();
+    format!("{prefix}{}", &random[random.len() - 12..])
+}
+
+/// Waits until something is so, and says what was not when it takes too long.
+pub fn wait_for<T>(what: &str, within: Duration, mut look: impl FnMut() -> Option<T>) -> T {
+    let start = Stopwatch::start();
+    loop {
+        if let Some(found) = look() {
+            return found;
+        }
+        assert!(start.elapsed() < within, "not within {within:?}: {what}");
+        std::thread::park_timeout(Duration::from_millis(50));
+    }
+}
+
+/// A deployment of its own: a folder with configuration, registry and keyring; topics and tables under its own names.
+pub struct Deployment {
+    pub folder: tempfile::TempDir,
+    pub prefix: String,
+    pub http: u16,
+    store: Store,
+}
+
+enum Store {
+    Sqlite,
+    Postgres { schema: String },
+}
+
+/// Where a deployment keeps its requests.
+#[derive(Clone, Copy, Debug)]
+pub enum StoreKind {
+    Sqlite,
+    Postgres,
+}
+
+impl Deployment {
+    /// Writes the configuration, makes keyring, tables and topics through the command line.
+    pub fn new(store: StoreKind, registry: &str) -> Self {
+        let prefix = unique("t");
+        let store = match store {
+            StoreKind::Sqlite => Store::Sqlite,
+            StoreKind::Postgres => Store::Postgres {
+                schema: prefix.clone(),
+            },
+        };
+        let deployment = Self {
+            folder: tempfile::tempdir().unwrap(),
+            prefix,
+            http: free_port(),
+            store,
+        };
+        deployment.write("processors.toml", registry);
+        deployment.write("lacuna.toml", &deployment.config());
+        if let Store::Postgres { schema } = &deployment.store {
+            psql(&format!("create schema {schema}"));
+            deployment.lacuna_ok(&["keys", "init"]);
+            deployment.lacuna_ok(&["migrate"]);
+        }
+        deployment.lacuna_ok(&["topics", "create"]);
+        deployment
+    }
+
+    fn config(&self) -> String {
+        let (prefix, http) = (&self.prefix, self.http);
+        let store = match &self.store {
+            Store::Sqlite => "sqlite:lacuna.db".to_owned(),
+            Store::Postgres { schema } => {
+                format!(
+                    "{}?options=-csearch_path%3D{schema}",
+                    service("LACUNA_TEST_POSTGRES")
+                )
+            }
+        };
+        let kafka = service("LACUNA_TEST_KAFKA");
+        format!(
+            r#"
+[kafka]
+bootstrap_servers = "{kafka}"
+group_id = "{prefix}"
+topics = {{ commands = "{prefix}.commands", control = "{prefix}.control", acks = "{prefix}.acks", backups = "{prefix}.backups", status = "{prefix}.status", dead_letters = "{prefix}.dead-letters", tasks_prefix = "{prefix}.tasks." }}
+[store]
+url = "{store}"
+[http]
+listen = "127.0.0.1:{http}"
+[dispatch]
+lease = "9s"
+"#
+        )
+    }
+
+    /// A topic of this deployment.
+    pub fn topic(&self, name: &str) -> String {
+        format!("{}.{name}", self.prefix)
+    }
+
+    pub fn path(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
+    pub fn write(&self, name: &str, text: &str) {
+        std::fs::write(self.path(name), text).unwrap();
+    }
+
+    /// The binary, in this deployment's folder.
+    pub fn command(&self, arguments: &[&str]) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_lacuna"));
+        command.args(arguments).current_dir(self.folder.path());
+        command
+    }
+
+    /// Runs a subcommand.
+    pub fn lacuna(&self, arguments: &[&str]) -> Output {
+        self.command(arguments).stdin(Stdio::null()).output().unwrap()
+    }
+
+    /// Runs a subcommand that has to succeed; the answer is its stdout.
+    pub fn lacuna_ok(&self, arguments: &[&str]) -> String {
+        let output = self.lacuna(arguments);
+        assert!(
+            output.status.success(),
+            "lacuna {arguments:?} ended with {}\n{}{}",
+            output.status,
+            String::from_utf8_lossy(&output.stdout),
+            String::from_utf8_lossy(&output.stderr)
+        );
+        String::from_utf8(output.stdout).unwrap()
+    }
+
+    /// Starts the worker; its log goes to a file of the folder.
+    pub fn serve(&self) -> Worker {
+        let log = self.path("serve.log");
+        let file = std::fs::OpenOptions::new()
+            .create(true)
+            .append(true)
+            .open(&log)
+            .unwrap();
+        let child = self
+            .command(&["serve", "--log-format", "json"])
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(file)
+            .spawn()
+            .unwrap();
+        let worker = Worker { child, log };
+        wait_for("the worker is ready", Duration::from_secs(60), || {
+            self.get("/readyz").filter(|(status, _)| *status == 200)
+        });
+        worker
+    }
+
+    /// Asks the worker; `None`: it does not answer.
+    pub fn get(&self, path: &str) -> Option<(u16, String)> {
+        let url = format!("http://127.0.0.1:{}{path}", self.http);
+        tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()
+            .unwrap()
+            .block_on(async {
+                let answer = reqwest::Client::builder()
+                    .timeout(Duration::from_secs(5))
+                    .build()
+                    .unwrap()
+                    .get(url)
+                    .send()
+                    .await
+                    .ok()?;
+                let status = answer.status().as_u16();
+                Some((status, answer.text().await.ok()?))
+            })
+    }
+
+    /// The value of a metric's series, as `/metrics` has it.
+    pub fn metric(&self, series: &str) -> Option<f64> {
+        let (_, text) = self.get("/metrics")?;
+        text.lines()
+            .find_map(|line| line.strip_prefix(series)?.trim().parse().ok())
+    }
+}
+
+impl Drop for Deployment {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            let log = std::fs::read_to_string(self.path("serve.log")).unwrap_or_default();
+            eprintln!("the worker's log:\n{log}");
+            eprintln!(
+                "{}",
+                self.get("/metrics").map(|(_, text)| text).unwrap_or_default()
+            );
+        }
+        if let Store::Postgres { schema } = &self.store {
+            psql(&format!("drop schema {schema} cascade"));
+        }
+    }
+}
+
+/// A running worker. Dropped, it is killed.
+pub struct Worker {
+    child: Child,
+    pub log: PathBuf,
+}
+
+impl Worker {
+    /// SIGKILL: nothing of it goes on.
+    pub fn kill(mut self) {
+        self.child.kill().unwrap();
+        self.child.wait().unwrap();
+    }
+
+    /// SIGTERM: it has to end by itself, with exit code 0.
+    pub fn stop(mut self) {
+        let pid = self.child.id().to_string();
+        assert!(
+            Command::new("kill")
+                .args(["-TERM", &pid])
+                .status()
+                .unwrap()
+                .success()
+        );
+        let status = wait_for("the worker ends", Duration::from_secs(40), || {
+            self.child.try_wait().unwrap()
+        });
+        assert!(
+            status.success(),
+            "{status}\n{}",
+            std::fs::read_to_string(&self.log).unwrap()
+        );
+    }
+}
+
+impl Drop for Worker {
+    fn drop(&mut self) {
+        // Both fail where it has ended already.
+        let _ended = self.child.kill();
+        let _ended = self.child.wait();
+    }
+}
+
+/// Another program that is killed when it is dropped.
+pub struct Program(Child);
+
+impl Program {
+    pub fn start(command: &mut Command) -> Self {
+        Self(command.stdin(Stdio::null()).spawn().unwrap())
+    }
+}
+
+impl Drop for Program {
+    fn drop(&mut self) {
+        let _ended = self.0.kill();
+        let _ended = self.0.wait();
+    }
+}
+
+/// A file of the repository.
+pub fn repository(path: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join(path)
+}
+
+fn free_port() -> u16 {
+    std::net::TcpListener::bind("127.0.0.1:0")
+        .unwrap()
+        .local_addr()
+        .unwrap()
+        .port()
+}
+
+fn psql(statement: &str) {
+    let output = Command::new("psql")
+        .args(["-qXc", statement, &service("LACUNA_TEST_POSTGRES")])
+        .output()
+        .unwrap();
+    assert!(
+        output.status.success(),
+        "{statement}: {}",
+        String::from_utf8_lossy(&output.stderr)
+    );
+}
