@@ -12,6 +12,7 @@ pub mod inquiry;
 pub mod landing;
 pub mod outlet;
 pub mod poll;
+pub mod positions;
 pub mod publish;
 pub mod stage;
 
