@@ -1,5 +1,7 @@
 //! What is done to a message before its transaction, once and outside of it: parsing, sealing, checking the token.
 
+use std::fmt;
+
 use zeroize::Zeroizing;
 
 use super::{Engine, EngineError};
@@ -8,7 +10,6 @@ use crate::{
         ack::{Ack, Evidence},
         body::Subject,
         command::{Command, Opening},
-        identity::SubjectData,
         ids::RequestId,
         words::DeadLetterReason,
     },
@@ -22,7 +23,6 @@ use crate::{
 };
 
 /// A message that has arrived, prepared or refused.
-#[derive(Debug)]
 pub struct Arrival<T> {
     /// Where it came from; `None`: over HTTP.
     pub origin: Option<Origin>,
@@ -30,6 +30,16 @@ pub struct Arrival<T> {
     pub content: Result<T, Refusal>,
     /// The original bytes, for a dead letter.
     pub raw: Zeroizing<Vec<u8>>,
+}
+
+/// Without the bytes, which hold identifiers.
+impl<T: fmt::Debug> fmt::Debug for Arrival<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Arrival")
+            .field("origin", &self.origin)
+            .field("content", &self.content)
+            .finish_non_exhaustive()
+    }
 }
 
 /// A command, ready for its transaction.
@@ -66,7 +76,6 @@ pub struct PreparedAck {
 }
 
 /// The proof and the free text of an ack.
-#[derive(Debug)]
 pub struct PreparedProof {
     /// How many records were affected.
     pub records: Option<u64>,
@@ -74,6 +83,15 @@ pub struct PreparedProof {
     pub text: serde_json::Value,
     /// The salted commitment to it.
     pub commitment: [u8; 32],
+}
+
+/// Without the text, which may hold anything.
+impl fmt::Debug for PreparedProof {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("PreparedProof")
+            .field("records", &self.records)
+            .finish_non_exhaustive()
+    }
 }
 
 impl Engine {
@@ -110,13 +128,9 @@ impl Engine {
 
     fn prepare_subject(&self, opening: &Opening, canonical: &[u8]) -> Result<PreparedSubject, EngineError> {
         let (salt, commitment) = self.vault.commitment(canonical);
-        let metadata = opening
-            .metadata
-            .as_ref()
-            .map(|value| SubjectData::new(value.to_string()));
         let subject = Subject {
             identities: opening.identities.clone(),
-            metadata,
+            metadata: opening.metadata.clone(),
             salt,
         };
         let plain = Zeroizing::new(subject.pack()?);
