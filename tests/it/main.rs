@@ -1,8 +1,10 @@
 //! Tests against what is real: Kafka, PostgreSQL, SQLite, the binary. `tests/run` starts the services.
 
+mod architecture;
 mod demo;
 mod end_to_end;
 mod http;
 mod packaging;
+mod schedules;
 mod store;
 mod support;
