@@ -313,9 +313,6 @@ impl Touched<'_> {
         bodies: &[StoredBody],
         emission: &mut Emission,
     ) -> Result<(), EngineError> {
-        if self.trail.dispatched.is_empty() {
-            return Ok(());
-        }
         match &self.source {
             Source::New { body, identities, .. } => {
                 for ordinal in &self.trail.dispatched {
@@ -323,10 +320,8 @@ impl Touched<'_> {
                 }
             }
             Source::Loaded { wrapped_key, .. } => {
-                let opened = engine.open_stored(&self.request, wrapped_key.as_deref(), bodies)?;
-                for ordinal in &self.trail.dispatched {
-                    engine.emit_task(&self.request, *ordinal, &opened.0, &opened.1.identities, emission)?;
-                }
+                let sent = &self.trail.dispatched;
+                engine.emit_stored(&self.request, sent, wrapped_key.as_deref(), bodies, emission)?;
             }
         }
         Ok(())

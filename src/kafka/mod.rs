@@ -6,6 +6,7 @@
 
 pub mod admin;
 pub mod client;
+pub mod deciding;
 pub mod embedded;
 pub mod ends;
 pub mod inquiry;

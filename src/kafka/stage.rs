@@ -5,15 +5,14 @@
 
 use std::{collections::HashMap, sync::Arc, time::Duration};
 
-use async_trait::async_trait;
 use rdkafka::consumer::Consumer;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
-use zeroize::Zeroizing;
 
 use super::{
     KafkaError,
     client::Cluster,
+    deciding::{Decider, Work},
     ends::{Ends, Watcher},
     landing::{Airborne, Landed, Lander},
     poll::{Batch, GroupConsumer, GroupContext, Poller, Window, commit, store_offsets},
@@ -21,84 +20,11 @@ use super::{
     while_doing,
 };
 use crate::{
-    domain::{ids::RequestId, words::DeadLetterReason},
-    engine::{
-        Engine, EngineError,
-        outputs::Emission,
-        prepare::{Arrival, Names, PreparedAck, PreparedCommand},
-        schedule::Pauses,
-    },
-    store::{Origin, Seen},
+    engine::{EngineError, schedule::Pauses},
+    store::Seen,
     telemetry::readiness::Readiness,
-    wire::{Refusal, ack::parse_ack, command::Door, envelope::Envelope},
+    wire::envelope::Envelope,
 };
-
-/// What a stage does with its messages.
-#[async_trait]
-pub trait Work: Send + Sync + 'static {
-    /// A prepared message.
-    type Item: Names + Send + Sync + 'static;
-    /// The name, for logs.
-    const NAME: &'static str;
-    /// Prepares one message, on the polling thread.
-    fn prepare(&self, topic: &str, payload: &[u8], envelope: &Envelope<'_>) -> Result<Self::Item, Refusal>;
-    /// Decides a batch of new messages.
-    async fn decide(&self, arrivals: &[Arrival<Self::Item>]) -> Result<Emission, EngineError>;
-}
-
-/// Commands.
-#[derive(Debug)]
-pub struct Intake {
-    /// The use cases.
-    pub engine: Arc<Engine>,
-    /// The topic of the privileged few.
-    pub control_topic: String,
-}
-
-#[async_trait]
-impl Work for Intake {
-    type Item = PreparedCommand;
-    const NAME: &'static str = "intake";
-
-    fn prepare(
-        &self,
-        topic: &str,
-        payload: &[u8],
-        envelope: &Envelope<'_>,
-    ) -> Result<PreparedCommand, Refusal> {
-        let door = if topic == self.control_topic {
-            Door::Control
-        } else {
-            Door::Commands
-        };
-        self.engine.prepare_command(payload, envelope, door)
-    }
-
-    async fn decide(&self, arrivals: &[Arrival<PreparedCommand>]) -> Result<Emission, EngineError> {
-        Ok(self.engine.take_in(arrivals).await?.emission)
-    }
-}
-
-/// Acks.
-#[derive(Debug)]
-pub struct Settle {
-    /// The use cases.
-    pub engine: Arc<Engine>,
-}
-
-#[async_trait]
-impl Work for Settle {
-    type Item = PreparedAck;
-    const NAME: &'static str = "settle";
-
-    fn prepare(&self, _: &str, payload: &[u8], envelope: &Envelope<'_>) -> Result<PreparedAck, Refusal> {
-        Ok(self.engine.prepare_ack(parse_ack(payload, envelope)?))
-    }
-
-    async fn decide(&self, arrivals: &[Arrival<PreparedAck>]) -> Result<Emission, EngineError> {
-        Ok(self.engine.settle(arrivals).await?.emission)
-    }
-}
 
 /// A stage with everything that it needs to run.
 pub struct Stage<W> {
@@ -126,12 +52,6 @@ impl<W> std::fmt::Debug for Stage<W> {
             .field("topics", &self.topics)
             .finish_non_exhaustive()
     }
-}
-
-/// A use case that a stage runs.
-enum Job<'a, T> {
-    Reissue(&'a [RequestId], &'a [Origin]),
-    Decide(&'a [Arrival<T>]),
 }
 
 /// A batch whose outputs are on their way.
@@ -251,12 +171,17 @@ impl<W: Work> Stage<W> {
         mut batches: mpsc::Receiver<Batch<W::Item>>,
         launched: mpsc::Sender<Launched>,
     ) -> Result<(), KafkaError> {
+        let decider = Decider {
+            work: Arc::clone(&self.work),
+            engine: Arc::clone(&self.lander.engine),
+            shutdown: self.shutdown.clone(),
+        };
         let mut positions = Positions::default();
         while let Some(batch) = batches.recv().await {
             positions.learn(&batch, consumer, &self.lander.engine).await?;
             let next = offsets_after(&batch.arrivals);
             let (replays, new) = positions.split(batch.arrivals);
-            let mut emission = self.decide(&replays, &new).await?;
+            let mut emission = decider.decide(&replays, &new).await?;
             let origins = new.iter().filter_map(|arrival| arrival.origin.clone()).collect();
             let airborne = self.lander.launch(std::mem::take(&mut emission), origins).await?;
             positions.advance(&next);
@@ -271,94 +196,6 @@ impl<W: Work> Stage<W> {
             }
         }
         Ok(())
-    }
-
-    async fn decide(
-        &self,
-        replays: &[Arrival<W::Item>],
-        new: &[Arrival<W::Item>],
-    ) -> Result<Emission, KafkaError> {
-        let mut emission = Emission::default();
-        if !replays.is_empty() {
-            tracing::info!(
-                stage = W::NAME,
-                messages = replays.len(),
-                "replays: saying again what may not have been said"
-            );
-            let ids: Vec<RequestId> = named(replays);
-            let origins: Vec<Origin> = replays
-                .iter()
-                .filter_map(|arrival| arrival.origin.clone())
-                .collect();
-            emission.append(self.patiently(Job::Reissue(&ids, &origins)).await?);
-        }
-        if !new.is_empty() {
-            emission.append(self.decide_new(new).await?);
-        }
-        Ok(emission)
-    }
-
-    /// Decides new messages. A batch that fails for good is halved until the culprit stands alone.
-    async fn decide_new(&self, new: &[Arrival<W::Item>]) -> Result<Emission, KafkaError> {
-        let mut emission = Emission::default();
-        let mut pending = vec![new];
-        while let Some(slice) = pending.pop() {
-            match self.patiently(Job::Decide(slice)).await {
-                Ok(decided) => emission.append(decided),
-                Err(KafkaError::Engine(error)) if error.is_fenced() => return Err(error.into()),
-                Err(error) if slice.len() > 1 => {
-                    tracing::warn!(stage = W::NAME, %error, messages = slice.len(), "halving a batch that fails");
-                    let (first, second) = slice.split_at(slice.len() / 2);
-                    pending.push(second);
-                    pending.push(first);
-                }
-                Err(error) => emission.append(self.bury(slice, &error).await?),
-            }
-        }
-        Ok(emission)
-    }
-
-    /// Dead-letters a message that no transaction can take in.
-    async fn bury(&self, culprit: &[Arrival<W::Item>], why: &KafkaError) -> Result<Emission, KafkaError> {
-        tracing::error!(
-            stage = W::NAME,
-            error = why as &dyn std::error::Error,
-            "a message is dead-lettered as internal"
-        );
-        let buried: Vec<Arrival<W::Item>> = culprit
-            .iter()
-            .map(|arrival| Arrival {
-                origin: arrival.origin.clone(),
-                content: Err(Refusal::new(
-                    DeadLetterReason::Internal,
-                    "it failed for good".to_owned(),
-                )),
-                raw: Zeroizing::new(arrival.raw.to_vec()),
-            })
-            .collect();
-        self.patiently(Job::Decide(&buried)).await
-    }
-
-    /// Runs a use case, and waits for a store that is away.
-    async fn patiently(&self, job: Job<'_, W::Item>) -> Result<Emission, KafkaError> {
-        let mut pauses = Pauses::default();
-        loop {
-            let done = match job {
-                Job::Reissue(ids, origins) => self.lander.engine.reissue(ids, origins).await,
-                Job::Decide(arrivals) => self.work.decide(arrivals).await,
-            };
-            match done {
-                Err(error) if error.is_outage() && !self.shutdown.is_cancelled() => {
-                    tracing::warn!(
-                        stage = W::NAME,
-                        error = &error as &dyn std::error::Error,
-                        "waiting for the store"
-                    );
-                    tokio::time::sleep(pauses.longer()).await;
-                }
-                done => return Ok(done?),
-            }
-        }
     }
 }
 
@@ -383,15 +220,4 @@ async fn land_all(
         }
     }
     Ok(())
-}
-
-fn named<T: Names>(arrivals: &[Arrival<T>]) -> Vec<RequestId> {
-    let mut ids: Vec<RequestId> = arrivals
-        .iter()
-        .filter_map(|arrival| arrival.content.as_ref().ok())
-        .map(Names::request_id)
-        .collect();
-    ids.sort_unstable();
-    ids.dedup();
-    ids
 }
