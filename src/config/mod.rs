@@ -1,7 +1,7 @@
 //! The configuration: `lacuna.toml` and the registry of processors.
 //!
 //! Both files are read completely before anything is said, so that every mistake is found at once, each with its
-//! line. What the grammar has and this version does not carry out is refused ([`not_built`]). Secrets are fetched
+//! line. What the grammar has and this version does not carry out is refused (`not_built`). Secrets are fetched
 //! here and never shown. Nothing here starts anything or talks to anyone.
 
 mod auth;

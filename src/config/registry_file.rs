@@ -19,11 +19,12 @@ use crate::domain::{
         AnonymizeFallback, EvidenceField, MissingIdentity, Processor, Registry, Retry, Transport,
         cycle_in_after,
     },
+    task_ids::MAX_TASKS,
     words::{Action, ProcessorKind},
 };
 
-/// More processors than anyone has; each is a task of every request.
-const MAX_PROCESSORS: usize = 1000;
+/// Each is a task of every request that concerns it.
+const MAX_PROCESSORS: usize = MAX_TASKS as usize;
 
 /// Reads a file, and finds every mistake in it.
 pub fn read(path: &Path) -> Result<Registry, Problems> {

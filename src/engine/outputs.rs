@@ -11,6 +11,7 @@ use crate::{
         request::Request,
         task::TaskState,
         time::At,
+        words::TaskStateName,
     },
     store::{DeadLetter, DeadLetterState, Origin, StoredBody},
     wire::{
@@ -280,7 +281,8 @@ pub fn status_message(request: &Request) -> StatusMessage<'_> {
             .into_iter()
             .map(|waiting| WaitingFor {
                 processor: waiting.processor.map(Cow::Borrowed),
-                state: waiting.state,
+                // A gate blocks all of the request's tasks.
+                state: Some(waiting.state.unwrap_or(TaskStateName::Blocked)),
                 why: waiting.why,
                 until: waiting.until,
             })

@@ -28,7 +28,7 @@ pub struct Topic {
     pub partitions: i32,
     /// Whether only the last record of a key is kept.
     pub compacted: bool,
-    /// Whether it has to take messages of 4 MiB.
+    /// Whether it has to take messages of 4 MiB; the others take 2 MiB.
     pub large: bool,
 }
 
@@ -38,9 +38,12 @@ impl Topic {
         if self.compacted {
             settings.push(("cleanup.policy", "compact"));
         }
-        if self.large {
-            settings.push(("max.message.bytes", "4194304"));
-        }
+        // Whatever comes in has to come in, so that what is too large gets its dead letter: the default limit lies below
+        // the contract's 1 MiB and what a record adds to it.
+        settings.push((
+            "max.message.bytes",
+            if self.large { "4194304" } else { "2097152" },
+        ));
         settings
     }
 }

@@ -9,7 +9,7 @@ use std::{
 };
 
 use rdkafka::{
-    ClientContext,
+    ClientContext, Message,
     config::RDKafkaLogLevel,
     error::{KafkaError as ClientError, RDKafkaErrorCode},
     message::{DeliveryResult, Header, OwnedHeaders},
@@ -71,6 +71,9 @@ impl ProducerContext for Deliveries {
     type DeliveryOpaque = Arc<Flight>;
 
     fn delivery(&self, result: &DeliveryResult<'_>, flight: Arc<Flight>) {
+        if let Err((error, message)) = result {
+            tracing::warn!(%error, topic = message.topic(), "a message was not confirmed");
+        }
         flight.report(result.is_ok(), 1);
     }
 }

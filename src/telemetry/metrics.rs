@@ -84,7 +84,7 @@ metrics! {
     request_duration: histograms "request_duration_seconds" ["action"] "Time from receipt to the end of a request.", buckets LIFE_BUCKETS;
     tasks: gauges "tasks" ["processor", "state"] "Tasks in the store, by processor and state.";
     task_ack: histograms "task_ack_seconds" ["processor"] "Time from sending a task to an answer that counts.", buckets LIFE_BUCKETS;
-    dispatches: counters "dispatches_total" ["processor", "outcome"] "Tasks sent, by processor and whether the send was confirmed.";
+    dispatches: counters "dispatches_total" ["processor", "outcome"] "Attempts of tasks that were decided to be sent, by processor.";
     acks: counters "acks_total" ["processor", "outcome"] "Acks read, by processor (none where it could not be trusted) and outcome.";
     abandoned: gauges "abandoned_tasks" ["processor"] "Tasks given up until an operator retries or waives them.";
     deferred: gauges "deferred" ["reason"] "Tasks parked on a date, by reason.";

@@ -76,7 +76,9 @@ pub fn parse_reason(bytes: &[u8]) -> Result<Option<String>, Refusal> {
 
 /// Reads a reason that has to be there.
 pub fn parse_required_reason(bytes: &[u8]) -> Result<String, Refusal> {
-    parse_reason(bytes)?.ok_or_else(|| Refusal::schema("reason: expected one"))
+    parse_reason(bytes)?
+        .filter(|reason| !reason.trim().is_empty())
+        .ok_or_else(|| Refusal::schema("reason: expected one"))
 }
 
 /// The tenant that a command names, as far as it can be told before the command is read.

@@ -69,7 +69,7 @@ fn whole_files() {
         assert_eq!(read(text), expected, "{text}");
     }
     let many = GOOD.repeat(1001);
-    assert_eq!(read(&many), "processors.toml:1: processor: expected at most 1000");
+    assert_eq!(read(&many), "processors.toml:1: processor: expected at most 512");
 }
 
 #[test]

@@ -1,8 +1,8 @@
 //! The aggregate: one data subject's erasure or anonymization, from command to completion.
 //!
 //! It changes in three ways only: [`answer`] takes a processor's ack, [`wake`] takes the passing of time, [`operate`]
-//! takes a person's decision. Each goes through [`Request::happen`], which applies a task's event and writes its
-//! ledger entry, and ends with [`Request::conclude`], which derives everything that follows.
+//! takes a person's decision. Each goes through `Request::happen`, which applies a task's event and writes its
+//! ledger entry, and ends with `Request::conclude`, which derives everything that follows.
 
 pub mod answer;
 pub mod open;
@@ -68,6 +68,8 @@ pub struct Head {
     pub deadline_rolled: At,
     /// From when on it is at risk.
     pub at_risk_from: At,
+    /// Whether the command left processors out: it then closes with exceptions, also where they hold nothing.
+    pub excludes: bool,
     /// The registry's revision that the plan is pinned to.
     pub registry: RegistryRevision,
 }

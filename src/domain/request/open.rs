@@ -133,6 +133,7 @@ fn head(
         deadline: due.unrolled,
         deadline_rolled: due.rolled,
         at_risk_from: at_risk_from(requested_at, due.unrolled, rules.at_risk),
+        excludes: !opening.exclude.is_empty(),
         registry: revision,
     }
 }

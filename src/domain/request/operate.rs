@@ -4,7 +4,7 @@ use super::{Context, Request, Trail};
 use crate::domain::{
     entry::Entry,
     task::{IllegalEvent, TaskEvent, TaskState},
-    words::Status,
+    words::{AbandonCause, Status},
 };
 
 /// Why a decision cannot be carried out.
@@ -30,11 +30,11 @@ impl From<IllegalEvent> for Refused {
 impl Request {
     /// Withdraws it, as long as nothing has been sent.
     pub fn cancel(&mut self, actor: Option<&str>, context: &Context<'_>) -> Result<Trail, Refused> {
-        if self.life.status.is_final() {
-            return Err(Refused::Closed);
-        }
         if self.tasks.iter().any(super::Task::was_sent) {
             return Err(Refused::TooLate);
+        }
+        if self.life.status.is_final() {
+            return Err(Refused::Closed);
         }
         let mut trail = acted_by(actor);
         for ordinal in self.ordinals() {
@@ -53,9 +53,7 @@ impl Request {
         if self.life.status.is_final() {
             return Err(Refused::Closed);
         }
-        // Without an identity, or before it can be sent at all, there is nothing to send again.
-        if !self.task(ordinal).was_sent() && !matches!(self.task(ordinal).state, TaskState::Abandoned { .. })
-        {
+        if !self.may_be_retried(ordinal, context) {
             return Err(Refused::WrongState);
         }
         let mut trail = acted_by(Some(actor));
@@ -69,6 +67,25 @@ impl Request {
         self.conclude(context, &mut trail)?;
         self.revision += 1;
         Ok(trail)
+    }
+
+    /// What has been given up, and what was promised and not kept. A task that is out or waits its turn goes on by
+    /// itself: a new generation would throw away the answer that is on its way.
+    fn may_be_retried(&self, ordinal: u16, context: &Context<'_>) -> bool {
+        let task = self.task(ordinal);
+        match &task.state {
+            // One that its processor could not do is worth another try only where the registry has changed.
+            TaskState::Abandoned {
+                cause: AbandonCause::Unsupported,
+            } if !task.was_sent() => context
+                .registry
+                .get(&task.processor)
+                .is_some_and(|processor| processor.actions.contains(&task.action)),
+            // A person may know that what was parked need not wait any more.
+            TaskState::Abandoned { .. } | TaskState::Parked { .. } => true,
+            TaskState::Accepted { expected_by, .. } => *expected_by <= context.now,
+            _ => false,
+        }
     }
 
     /// Does without a task: the request can then only close with exceptions.

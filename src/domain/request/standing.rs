@@ -102,7 +102,7 @@ impl Request {
         }
         let done = |state: &TaskState| matches!(state, TaskState::Done { .. });
         let parked = |state: &TaskState| matches!(state, TaskState::Parked { .. });
-        if self.tasks.iter().all(|task| done(&task.state)) {
+        if self.tasks.iter().all(|task| done(&task.state)) && !self.head.excludes {
             Status::Completed
         } else if self.tasks.iter().all(|task| task.state.is_closed()) {
             // Nothing that was never sent anywhere may close: a plan of exempt tasks alone needs a person.

@@ -51,6 +51,7 @@ pub fn request(n: u128, wake_at: Option<i64>) -> Request {
             deadline: at(9_000),
             deadline_rolled: at(9_500),
             at_risk_from: at(7_000),
+            excludes: false,
             registry: 1,
         },
         life: Life {

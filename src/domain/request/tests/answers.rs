@@ -28,6 +28,7 @@ fn second_attempt() -> Bench {
         ..processor("crm")
     };
     let mut bench = Bench::open(vec![lenient, processor("other")]);
+    bench.answer(0, Answer::Rejected).unwrap();
     bench.run(|request, context| ((), request.retry(0, "operator", context).unwrap()));
     bench.answer(0, failed()).unwrap();
     bench.sleep();

@@ -89,7 +89,11 @@ fn after_the_first_dispatch_it_is_too_late() {
     assert_eq!(cancel(&mut bench), Err(Refused::TooLate));
     assert_ne!(bench.request, before, "work goes on");
     bench.answer(1, Answer::Erased).unwrap();
-    assert_eq!(cancel(&mut bench), Err(Refused::Closed));
+    assert_eq!(
+        cancel(&mut bench),
+        Err(Refused::TooLate),
+        "an erasure is irreversible, also once it is complete"
+    );
 }
 
 #[test]
@@ -149,6 +153,12 @@ fn a_retry_does_not_open_a_gate() {
     };
     let mut bench = scheduled(vec![refuses, processor("b")]);
     assert!(matches!(bench.state(0), TaskState::Abandoned { .. }));
+    assert_eq!(
+        retry(&mut bench, 0),
+        Err(Refused::WrongState),
+        "it still cannot do it"
+    );
+    bench.registry.processors[0].actions.push(Action::Erase);
     retry(&mut bench, 0).unwrap();
     assert!(
         bench.dispatched.is_empty(),

@@ -43,7 +43,7 @@ fn status_by_contract(bench: &Bench) -> Status {
     if request.life.status == Status::Cancelled {
         return Status::Cancelled;
     }
-    if all(&|state| matches!(state, TaskState::Done { .. })) {
+    if all(&|state| matches!(state, TaskState::Done { .. })) && !request.head.excludes {
         return Status::Completed;
     }
     let exempt_from_the_start = tasks
