@@ -39,6 +39,8 @@ pub trait Work: Send + Sync + 'static {
     type Item: Names + Send + Sync + 'static;
     /// The name, for logs.
     const NAME: &'static str;
+    /// How much it decides at once.
+    const WINDOW: Window;
     /// Prepares one message, on the polling thread.
     fn prepare(&self, topic: &str, payload: &[u8], envelope: &Envelope<'_>) -> Result<Self::Item, Refusal>;
     /// Decides a batch of new messages.
@@ -58,6 +60,7 @@ pub struct Intake {
 impl Work for Intake {
     type Item = PreparedCommand;
     const NAME: &'static str = "intake";
+    const WINDOW: Window = Window::COMMANDS;
 
     fn prepare(
         &self,
@@ -89,6 +92,7 @@ pub struct Settle {
 impl Work for Settle {
     type Item = PreparedAck;
     const NAME: &'static str = "settle";
+    const WINDOW: Window = Window::ACKS;
 
     fn prepare(&self, _: &str, payload: &[u8], envelope: &Envelope<'_>) -> Result<PreparedAck, Refusal> {
         Ok(self.engine.prepare_ack(parse_ack(payload, envelope)?))
@@ -237,7 +241,7 @@ impl<W: Work> Stage<W> {
             prepare: move |topic: &str, payload: &[u8], envelope: &Envelope<'_>| {
                 work.prepare(topic, payload, envelope)
             },
-            window: Window::default(),
+            window: W::WINDOW,
             ends,
             tenant_default: engine.tenant_default.clone(),
             shutdown,
