@@ -26,9 +26,10 @@ use crate::{
     kafka::{
         KafkaError,
         client::Cluster,
+        deciding::{Intake, Settle, Work},
         landing::Lander,
         outlet::Outlet,
-        stage::{Intake, Settle, Stage, Work},
+        stage::Stage,
     },
     store::StoreError,
     telemetry::{metrics::Metrics, readiness::Readiness},

@@ -1,6 +1,6 @@
 //! Acks: a processor's typed answer to a task.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, fmt};
 
 use super::{
     ids::{Label, ProcessorId, RequestId, TaskId},
@@ -9,7 +9,7 @@ use super::{
 };
 
 /// A processor's answer to one attempt of one task.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Clone, PartialEq)]
 pub struct Ack {
     /// The request that it names.
     pub request_id: RequestId,
@@ -31,6 +31,21 @@ pub struct Ack {
     pub at: Option<At>,
     /// Free text, kept out of the ledger.
     pub message: Option<String>,
+}
+
+/// Without the token, which is a secret, and the free text, which may hold anything.
+impl fmt::Debug for Ack {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Ack")
+            .field("request_id", &self.request_id)
+            .field("task_id", &self.task_id)
+            .field("generation", &self.generation)
+            .field("attempt", &self.attempt)
+            .field("processor", &self.processor)
+            .field("answer", &self.answer)
+            .field("evidence", &self.evidence)
+            .finish_non_exhaustive()
+    }
 }
 
 /// What a processor answers.
@@ -91,7 +106,7 @@ impl Answer {
 }
 
 /// What a processor brings as proof.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Clone, Default, PartialEq, Eq)]
 pub struct Evidence {
     /// How the data was erased.
     pub method: Option<String>,
@@ -103,4 +118,14 @@ pub struct Evidence {
     pub digest: Option<String>,
     /// Records by category.
     pub by_category: BTreeMap<Label, u64>,
+}
+
+/// Without the free text, which may hold anything.
+impl fmt::Debug for Evidence {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Evidence")
+            .field("records", &self.records)
+            .field("by_category", &self.by_category)
+            .finish_non_exhaustive()
+    }
 }

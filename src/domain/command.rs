@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     calendar::Regime,
-    identity::Identity,
+    identity::{Identity, SubjectData},
     ids::{AnchorName, CommandId, Label, ProcessorId, RequestId, Tenant},
     time::At,
     words::{Action, Reason, RefusalBasis},
@@ -99,8 +99,8 @@ pub struct Opening {
     pub identity_verified: bool,
     /// Processors that are left out, each on a legal basis.
     pub exclude: Vec<Exclusion>,
-    /// The controller's own notes: sealed with the identifiers, never interpreted.
-    pub metadata: Option<serde_json::Value>,
+    /// The controller's own notes, as JSON text: sealed with the identifiers, never interpreted.
+    pub metadata: Option<SubjectData>,
     /// Who submitted it, where the door knows.
     pub submitter: Option<String>,
 }

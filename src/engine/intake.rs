@@ -98,8 +98,10 @@ impl Engine {
         let mut ids: Vec<RequestId> = prepared().map(|p| p.command.request_id()).collect();
         ids.sort_unstable();
         ids.dedup();
-        let known = tx.inbox(&keys).await?;
+        // In this order: whoever takes in the same command at once commits both rows together, so where the request is
+        // seen its inbox row is seen as well. The other way round a repeat could pass for a conflict.
         let mut work = Work::with_loaded(tx.load(&ids, lock).await?);
+        let known = tx.inbox(&keys).await?;
         let now = self.clock.now();
         let decided = catch_unwind(AssertUnwindSafe(|| {
             let mut decider = Decider {

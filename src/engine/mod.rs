@@ -5,6 +5,7 @@
 //! the domain decide, and writes.
 
 pub mod agenda;
+mod counters;
 pub mod gauges;
 pub mod intake;
 pub mod operate;

@@ -154,6 +154,33 @@ impl Engine {
         Ok(())
     }
 
+    /// Adds the messages of a stored request's tasks.
+    ///
+    /// A request whose identifiers cannot be opened must not silence its neighbours, and the transaction has committed:
+    /// its tasks go unanswered, and what goes unanswered is given up loudly.
+    pub(super) fn emit_stored(
+        &self,
+        request: &Request,
+        ordinals: &[u16],
+        wrapped_key: Option<&[u8]>,
+        bodies: &[StoredBody],
+        emission: &mut Emission,
+    ) -> Result<(), EngineError> {
+        if ordinals.is_empty() {
+            return Ok(());
+        }
+        match self.open_stored(request, wrapped_key, bodies) {
+            Ok((body, subject)) => ordinals.iter().try_for_each(|ordinal| {
+                self.emit_task(request, *ordinal, &body, &subject.identities, emission)
+            }),
+            Err(error) => {
+                let error = &error as &dyn std::error::Error;
+                tracing::error!(request = %request.id, error, tasks = ordinals.len(), "these tasks cannot be sent");
+                Ok(())
+            }
+        }
+    }
+
     /// Adds a dead letter.
     pub(super) fn emit_dead_letter(&self, letter: &DeadLetter, emission: &mut Emission) {
         let Origin {
@@ -172,7 +199,7 @@ impl Engine {
     }
 
     /// Opens the body and the subject of a stored request.
-    pub(super) fn open_stored(
+    fn open_stored(
         &self,
         request: &Request,
         wrapped_key: Option<&[u8]>,

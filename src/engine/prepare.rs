@@ -1,6 +1,6 @@
 //! What is done to a message before its transaction, once and outside of it: parsing, sealing, checking the token.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, fmt};
 
 use serde::Serialize;
 use zeroize::Zeroizing;
@@ -11,7 +11,6 @@ use crate::{
         ack::{Ack, Evidence},
         body::Subject,
         command::{Command, Opening},
-        identity::SubjectData,
         ids::{Label, RequestId},
         time::At,
         words::{DeadLetterReason, Outcome},
@@ -26,7 +25,6 @@ use crate::{
 };
 
 /// A message that has arrived, prepared or refused.
-#[derive(Debug)]
 pub struct Arrival<T> {
     /// Where it came from; `None`: over HTTP.
     pub origin: Option<Origin>,
@@ -34,6 +32,16 @@ pub struct Arrival<T> {
     pub content: Result<T, Refusal>,
     /// The original bytes, for a dead letter.
     pub raw: Zeroizing<Vec<u8>>,
+}
+
+/// Without the bytes, which hold identifiers.
+impl<T: fmt::Debug> fmt::Debug for Arrival<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Arrival")
+            .field("origin", &self.origin)
+            .field("content", &self.content)
+            .finish_non_exhaustive()
+    }
 }
 
 /// A command, ready for its transaction.
@@ -70,7 +78,6 @@ pub struct PreparedAck {
 }
 
 /// The proof and the free text of an ack.
-#[derive(Debug)]
 pub struct PreparedProof {
     /// How many records were affected.
     pub records: Option<u64>,
@@ -117,6 +124,15 @@ struct EvidenceText<'a> {
     reference: Option<&'a str>,
 }
 
+/// Without the text, which may hold anything.
+impl fmt::Debug for PreparedProof {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("PreparedProof")
+            .field("records", &self.records)
+            .finish_non_exhaustive()
+    }
+}
+
 impl Engine {
     /// Prepares the bytes of a command.
     pub fn prepare_command(
@@ -151,13 +167,9 @@ impl Engine {
 
     fn prepare_subject(&self, opening: &Opening, canonical: &[u8]) -> Result<PreparedSubject, EngineError> {
         let (salt, commitment) = self.vault.commitment(canonical);
-        let metadata = opening
-            .metadata
-            .as_ref()
-            .map(|value| SubjectData::new(value.to_string()));
         let subject = Subject {
             identities: opening.identities.clone(),
-            metadata,
+            metadata: opening.metadata.clone(),
             salt,
         };
         let plain = Zeroizing::new(subject.pack()?);

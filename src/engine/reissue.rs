@@ -32,13 +32,7 @@ impl Engine {
         for StoredRequest { request, wrapped_key } in &stored {
             self.emit_status(request, &mut emission)?;
             let ordinals = dispatched(request);
-            if ordinals.is_empty() {
-                continue;
-            }
-            let (body, subject) = self.open_stored(request, wrapped_key.as_deref(), &bodies)?;
-            for ordinal in ordinals {
-                self.emit_task(request, ordinal, &body, &subject.identities, &mut emission)?;
-            }
+            self.emit_stored(request, &ordinals, wrapped_key.as_deref(), &bodies, &mut emission)?;
         }
         for letter in &letters {
             self.emit_dead_letter(letter, &mut emission);

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use zeroize::Zeroizing;
 
-use super::{Engine, EngineError, outputs::Emission, prepare::PreparedSubject};
+use super::{Engine, EngineError, counters::Counters, outputs::Emission, prepare::PreparedSubject};
 use crate::{
     domain::{
         body::Body,
@@ -13,11 +13,8 @@ use crate::{
         ids::RequestId,
         request::{Context, Life, Request, Trail, open::Opened},
         time::At,
-        words::Status,
     },
-    store::{
-        Changes, CounterKey, DeadLetter, InboxRow, LeafRow, MovedRow, OpenedRow, StoredBody, StoredRequest,
-    },
+    store::{Changes, DeadLetter, InboxRow, LeafRow, MovedRow, OpenedRow, StoredBody, StoredRequest},
 };
 
 /// A request that the transaction touches.
@@ -164,7 +161,7 @@ impl<'a> Work<'a> {
                 continue;
             }
             touched.write_leaf(engine, now, &mut changes)?;
-            counters.count(&touched);
+            counters.count(&touched.request, &touched.trail.moves, touched.before.as_ref());
             touched.write_row(&mut changes)?;
             if outboxed && touched.is_worth_telling() {
                 changes.outbox.push((id, touched.request.revision));
@@ -257,76 +254,6 @@ impl Touched<'_> {
     }
 }
 
-/// Differences to the counters that gauges are read from.
-#[derive(Debug, Default)]
-struct Counters(HashMap<(&'static str, &'static str, String), i64>);
-
-impl Counters {
-    fn count(&mut self, touched: &Touched<'_>) {
-        for moved in &touched.trail.moves {
-            let processor = touched.request.task(moved.ordinal).processor.as_str();
-            if moved.from == Some(moved.to) {
-                continue;
-            }
-            if let Some(from) = moved.from {
-                self.add("tasks", from.as_str(), processor, -1);
-            }
-            self.add("tasks", moved.to.as_str(), processor, 1);
-        }
-        let after = &touched.request.life;
-        let before = touched.before.as_ref();
-        self.status(before.map(|life| life.status), after.status);
-        self.flag("overdue", before.is_some_and(|life| life.overdue), after.overdue);
-        self.flag("at_risk", before.is_some_and(|life| life.at_risk), after.at_risk);
-        self.flag(
-            "needs_attention",
-            before.is_some_and(|life| life.needs_attention),
-            after.needs_attention,
-        );
-        self.flag("sealed", before.is_some_and(|life| life.readable), after.readable);
-    }
-
-    fn status(&mut self, before: Option<Status>, after: Status) {
-        if before == Some(after) {
-            return;
-        }
-        if let Some(before) = before {
-            self.add("requests", before.as_str(), "", -1);
-        }
-        self.add("requests", after.as_str(), "", 1);
-    }
-
-    fn flag(&mut self, kind: &'static str, before: bool, after: bool) {
-        if before != after {
-            self.add(kind, "", "", if after { 1 } else { -1 });
-        }
-    }
-
-    fn add(&mut self, kind: &'static str, state: &'static str, processor: &str, by: i64) {
-        *self.0.entry((kind, state, processor.to_owned())).or_default() += by;
-    }
-
-    fn into_sorted(self) -> Vec<(CounterKey, i64)> {
-        let mut sorted: Vec<(CounterKey, i64)> = self
-            .0
-            .into_iter()
-            .filter(|(_, by)| *by != 0)
-            .map(|((kind, state, processor), by)| {
-                (
-                    CounterKey {
-                        kind,
-                        a: processor,
-                        b: state.to_owned(),
-                    },
-                    by,
-                )
-            })
-            .collect();
-        sorted.sort_unstable();
-        sorted
-    }
-}
-
 impl Finished<'_> {
     /// Counts what was sent and what came to an end, once the changes are committed.
     fn observe(&self, engine: &Engine) {
@@ -386,9 +313,6 @@ impl Touched<'_> {
         bodies: &[StoredBody],
         emission: &mut Emission,
     ) -> Result<(), EngineError> {
-        if self.trail.dispatched.is_empty() {
-            return Ok(());
-        }
         match &self.source {
             Source::New { body, identities, .. } => {
                 for ordinal in &self.trail.dispatched {
@@ -396,10 +320,8 @@ impl Touched<'_> {
                 }
             }
             Source::Loaded { wrapped_key, .. } => {
-                let opened = engine.open_stored(&self.request, wrapped_key.as_deref(), bodies)?;
-                for ordinal in &self.trail.dispatched {
-                    engine.emit_task(&self.request, *ordinal, &opened.0, &opened.1.identities, emission)?;
-                }
+                let sent = &self.trail.dispatched;
+                engine.emit_stored(&self.request, sent, wrapped_key.as_deref(), bodies, emission)?;
             }
         }
         Ok(())

@@ -6,12 +6,14 @@
 
 pub mod admin;
 pub mod client;
+pub mod deciding;
 pub mod embedded;
 pub mod ends;
 pub mod inquiry;
 pub mod landing;
 pub mod outlet;
 pub mod poll;
+pub mod positions;
 pub mod publish;
 pub mod stage;
 

@@ -228,12 +228,7 @@ impl<F> Poller<F> {
 /// Rounds up to what the client can wait for. It waits whole milliseconds and asks again and again, without a pause, for
 /// what is left of one: half a millisecond of a processor's time for each batch.
 pub fn whole_millis(wait: Duration) -> Duration {
-    const NANOS: u32 = 1_000_000;
-    if wait.subsec_nanos() % NANOS == 0 {
-        wait
-    } else {
-        Duration::from_millis(u64::try_from(wait.as_millis()).unwrap_or(u64::MAX - 1) + 1)
-    }
+    Duration::from_millis(u64::try_from(wait.as_nanos().div_ceil(1_000_000)).unwrap_or(u64::MAX))
 }
 
 /// Whether the consumer cannot go on.

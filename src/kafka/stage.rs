@@ -5,103 +5,26 @@
 
 use std::{collections::HashMap, sync::Arc, time::Duration};
 
-use async_trait::async_trait;
 use rdkafka::consumer::Consumer;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
-use zeroize::Zeroizing;
 
 use super::{
     KafkaError,
-    client::{Cluster, PATIENCE},
+    client::Cluster,
+    deciding::{Decider, Work},
     ends::{Ends, Watcher},
     landing::{Airborne, Landed, Lander},
-    poll::{Batch, GroupConsumer, GroupContext, Poller, Window, commit, store_offsets},
+    poll::{Batch, GroupConsumer, GroupContext, Poller, commit, store_offsets},
+    positions::{Partition, Positions, offsets_after},
     while_doing,
 };
 use crate::{
-    domain::{ids::RequestId, words::DeadLetterReason},
-    engine::{
-        Engine, EngineError,
-        outputs::Emission,
-        prepare::{Arrival, Names, PreparedAck, PreparedCommand},
-        schedule::Pauses,
-    },
-    store::{Origin, Seen},
+    engine::{EngineError, schedule::Pauses},
+    store::Seen,
     telemetry::readiness::Readiness,
-    wire::{Refusal, ack::parse_ack, command::Door, envelope::Envelope},
+    wire::envelope::Envelope,
 };
-
-/// What a stage does with its messages.
-#[async_trait]
-pub trait Work: Send + Sync + 'static {
-    /// A prepared message.
-    type Item: Names + Send + Sync + 'static;
-    /// The name, for logs.
-    const NAME: &'static str;
-    /// How much it decides at once.
-    const WINDOW: Window;
-    /// Prepares one message, on the polling thread.
-    fn prepare(&self, topic: &str, payload: &[u8], envelope: &Envelope<'_>) -> Result<Self::Item, Refusal>;
-    /// Decides a batch of new messages.
-    async fn decide(&self, arrivals: &[Arrival<Self::Item>]) -> Result<Emission, EngineError>;
-}
-
-/// Commands.
-#[derive(Debug)]
-pub struct Intake {
-    /// The use cases.
-    pub engine: Arc<Engine>,
-    /// The topic of the privileged few.
-    pub control_topic: String,
-}
-
-#[async_trait]
-impl Work for Intake {
-    type Item = PreparedCommand;
-    const NAME: &'static str = "intake";
-    const WINDOW: Window = Window::COMMANDS;
-
-    fn prepare(
-        &self,
-        topic: &str,
-        payload: &[u8],
-        envelope: &Envelope<'_>,
-    ) -> Result<PreparedCommand, Refusal> {
-        let door = if topic == self.control_topic {
-            Door::Control
-        } else {
-            Door::Commands
-        };
-        self.engine.prepare_command(payload, envelope, door)
-    }
-
-    async fn decide(&self, arrivals: &[Arrival<PreparedCommand>]) -> Result<Emission, EngineError> {
-        Ok(self.engine.take_in(arrivals).await?.emission)
-    }
-}
-
-/// Acks.
-#[derive(Debug)]
-pub struct Settle {
-    /// The use cases.
-    pub engine: Arc<Engine>,
-}
-
-#[async_trait]
-impl Work for Settle {
-    type Item = PreparedAck;
-    const NAME: &'static str = "settle";
-    const WINDOW: Window = Window::ACKS;
-
-    fn prepare(&self, _: &str, payload: &[u8], envelope: &Envelope<'_>) -> Result<PreparedAck, Refusal> {
-        Ok(self.engine.prepare_ack(parse_ack(payload, envelope)?))
-    }
-
-    async fn decide(&self, arrivals: &[Arrival<PreparedAck>]) -> Result<Emission, EngineError> {
-        Ok(self.engine.settle(arrivals).await?.emission)
-    }
-}
 
 /// A stage with everything that it needs to run.
 pub struct Stage<W> {
@@ -130,14 +53,6 @@ impl<W> std::fmt::Debug for Stage<W> {
             .finish_non_exhaustive()
     }
 }
-
-/// A use case that a stage runs.
-enum Job<'a, T> {
-    Reissue(&'a [RequestId], &'a [Origin]),
-    Decide(&'a [Arrival<T>]),
-}
-
-type Partition = (Arc<str>, i32);
 
 /// A batch whose outputs are on their way.
 struct Launched {
@@ -256,12 +171,17 @@ impl<W: Work> Stage<W> {
         mut batches: mpsc::Receiver<Batch<W::Item>>,
         launched: mpsc::Sender<Launched>,
     ) -> Result<(), KafkaError> {
+        let decider = Decider {
+            work: Arc::clone(&self.work),
+            engine: Arc::clone(&self.lander.engine),
+            shutdown: self.shutdown.clone(),
+        };
         let mut positions = Positions::default();
         while let Some(batch) = batches.recv().await {
             positions.learn(&batch, consumer, &self.lander.engine).await?;
             let next = offsets_after(&batch.arrivals);
             let (replays, new) = positions.split(batch.arrivals);
-            let mut emission = self.decide(&replays, &new).await?;
+            let mut emission = decider.decide(&replays, &new).await?;
             let origins = new.iter().filter_map(|arrival| arrival.origin.clone()).collect();
             let airborne = self.lander.launch(std::mem::take(&mut emission), origins).await?;
             positions.advance(&next);
@@ -276,94 +196,6 @@ impl<W: Work> Stage<W> {
             }
         }
         Ok(())
-    }
-
-    async fn decide(
-        &self,
-        replays: &[Arrival<W::Item>],
-        new: &[Arrival<W::Item>],
-    ) -> Result<Emission, KafkaError> {
-        let mut emission = Emission::default();
-        if !replays.is_empty() {
-            tracing::info!(
-                stage = W::NAME,
-                messages = replays.len(),
-                "replays: saying again what may not have been said"
-            );
-            let ids: Vec<RequestId> = named(replays);
-            let origins: Vec<Origin> = replays
-                .iter()
-                .filter_map(|arrival| arrival.origin.clone())
-                .collect();
-            emission.append(self.patiently(Job::Reissue(&ids, &origins)).await?);
-        }
-        if !new.is_empty() {
-            emission.append(self.decide_new(new).await?);
-        }
-        Ok(emission)
-    }
-
-    /// Decides new messages. A batch that fails for good is halved until the culprit stands alone.
-    async fn decide_new(&self, new: &[Arrival<W::Item>]) -> Result<Emission, KafkaError> {
-        let mut emission = Emission::default();
-        let mut pending = vec![new];
-        while let Some(slice) = pending.pop() {
-            match self.patiently(Job::Decide(slice)).await {
-                Ok(decided) => emission.append(decided),
-                Err(KafkaError::Engine(error)) if error.is_fenced() => return Err(error.into()),
-                Err(error) if slice.len() > 1 => {
-                    tracing::warn!(stage = W::NAME, %error, messages = slice.len(), "halving a batch that fails");
-                    let (first, second) = slice.split_at(slice.len() / 2);
-                    pending.push(second);
-                    pending.push(first);
-                }
-                Err(error) => emission.append(self.bury(slice, &error).await?),
-            }
-        }
-        Ok(emission)
-    }
-
-    /// Dead-letters a message that no transaction can take in.
-    async fn bury(&self, culprit: &[Arrival<W::Item>], why: &KafkaError) -> Result<Emission, KafkaError> {
-        tracing::error!(
-            stage = W::NAME,
-            error = why as &dyn std::error::Error,
-            "a message is dead-lettered as internal"
-        );
-        let buried: Vec<Arrival<W::Item>> = culprit
-            .iter()
-            .map(|arrival| Arrival {
-                origin: arrival.origin.clone(),
-                content: Err(Refusal::new(
-                    DeadLetterReason::Internal,
-                    "it failed for good".to_owned(),
-                )),
-                raw: Zeroizing::new(arrival.raw.to_vec()),
-            })
-            .collect();
-        self.patiently(Job::Decide(&buried)).await
-    }
-
-    /// Runs a use case, and waits for a store that is away.
-    async fn patiently(&self, job: Job<'_, W::Item>) -> Result<Emission, KafkaError> {
-        let mut pauses = Pauses::default();
-        loop {
-            let done = match job {
-                Job::Reissue(ids, origins) => self.lander.engine.reissue(ids, origins).await,
-                Job::Decide(arrivals) => self.work.decide(arrivals).await,
-            };
-            match done {
-                Err(error) if error.is_outage() && !self.shutdown.is_cancelled() => {
-                    tracing::warn!(
-                        stage = W::NAME,
-                        error = &error as &dyn std::error::Error,
-                        "waiting for the store"
-                    );
-                    tokio::time::sleep(pauses.longer()).await;
-                }
-                done => return Ok(done?),
-            }
-        }
     }
 }
 
@@ -386,101 +218,6 @@ async fn land_all(
         if !seen.is_empty() {
             lander.engine.store.seen(&seen).await.map_err(EngineError::from)?;
         }
-    }
-    Ok(())
-}
-
-fn named<T: Names>(arrivals: &[Arrival<T>]) -> Vec<RequestId> {
-    let mut ids: Vec<RequestId> = arrivals
-        .iter()
-        .filter_map(|arrival| arrival.content.as_ref().ok())
-        .map(Names::request_id)
-        .collect();
-    ids.sort_unstable();
-    ids.dedup();
-    ids
-}
-
-fn offsets_after<T>(arrivals: &[Arrival<T>]) -> HashMap<Partition, i64> {
-    let mut next = HashMap::new();
-    for origin in arrivals.iter().filter_map(|arrival| arrival.origin.as_ref()) {
-        next.insert((Arc::clone(&origin.topic), origin.partition), origin.offset + 1);
-    }
-    next
-}
-
-/// How far each partition has been taken in, as far as this life of the consumer knows.
-#[derive(Default)]
-struct Positions(HashMap<Partition, i64>);
-
-impl Positions {
-    /// Reads the positions of partitions that are seen for the first time, and checks them against the log.
-    async fn learn<T>(
-        &mut self,
-        batch: &Batch<T>,
-        consumer: &Arc<GroupConsumer>,
-        engine: &Engine,
-    ) -> Result<(), KafkaError> {
-        let unknown: Vec<Partition> = offsets_after(&batch.arrivals)
-            .into_keys()
-            .filter(|key| !self.0.contains_key(key))
-            .collect();
-        if unknown.is_empty() {
-            return Ok(());
-        }
-        let stored = engine
-            .store
-            .positions(engine.cluster())
-            .await
-            .map_err(EngineError::from)?;
-        for key in unknown {
-            let found = stored
-                .iter()
-                .find(|position| *position.topic == *key.0 && position.partition == key.1);
-            let position = found.map_or(0, |position| position.next_offset);
-            if found.is_some() {
-                check_log(consumer, &key, position).await?;
-            }
-            self.0.insert(key, position);
-        }
-        Ok(())
-    }
-
-    /// What lies before the position has been taken in already.
-    fn split<T>(&self, arrivals: Vec<Arrival<T>>) -> (Vec<Arrival<T>>, Vec<Arrival<T>>) {
-        arrivals.into_iter().partition(|arrival| {
-            arrival.origin.as_ref().is_some_and(|origin| {
-                self.0
-                    .get(&(Arc::clone(&origin.topic), origin.partition))
-                    .is_some_and(|position| origin.offset < *position)
-            })
-        })
-    }
-
-    fn advance(&mut self, next: &HashMap<Partition, i64>) {
-        for (key, next) in next {
-            let position = self.0.entry(key.clone()).or_default();
-            *position = (*position).max(*next);
-        }
-    }
-}
-
-/// A position outside of the log means that messages were lost, or that the topic is another one: refuse loudly.
-async fn check_log(consumer: &Arc<GroupConsumer>, key: &Partition, position: i64) -> Result<(), KafkaError> {
-    let (asked, topic, partition) = (Arc::clone(consumer), Arc::clone(&key.0), key.1);
-    let (low, high) =
-        tokio::task::spawn_blocking(move || asked.fetch_watermarks(&topic, partition, PATIENCE))
-            .await
-            .map_err(|_| KafkaError::Ended("asking for watermarks"))?
-            .map_err(while_doing("asking for watermarks"))?;
-    if position < low || position > high {
-        return Err(KafkaError::PositionOutOfLog {
-            topic: key.0.to_string(),
-            partition,
-            position,
-            low,
-            high,
-        });
     }
     Ok(())
 }

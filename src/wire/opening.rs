@@ -157,7 +157,9 @@ impl OpeningFields<'_> {
                 .into_iter()
                 .map(|Object(exclusion)| exclusion)
                 .collect(),
-            metadata: self.metadata.map(Value::Object),
+            metadata: self
+                .metadata
+                .map(|notes| SubjectData::new(Value::Object(notes).to_string())),
             submitter,
         }
     }

@@ -1,9 +1,11 @@
 //! Tests against what is real: Kafka, PostgreSQL, SQLite, the binary. `tests/run` starts the services.
 
+mod architecture;
 mod cli;
 mod demo;
 mod end_to_end;
 mod http;
 mod packaging;
+mod schedules;
 mod store;
 mod support;

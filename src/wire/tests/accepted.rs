@@ -49,7 +49,7 @@ fn a_full_command_keeps_everything() {
     assert_eq!(opening.not_before, None);
     assert_eq!(opening.anchors.len(), 1);
     assert_eq!(opening.exclude[0].processor.as_str(), "ads");
-    assert_eq!(opening.metadata, Some(json!({"ticket": "T-1"})));
+    assert_eq!(opening.metadata.as_ref().unwrap().expose(), r#"{"ticket":"T-1"}"#);
     assert!(opening.identity_verified);
 }
 

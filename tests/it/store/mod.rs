@@ -1,7 +1,7 @@
 //! The suite that both stores pass, and what each of them has to do besides.
 
 mod agenda;
-mod fixture;
+pub mod fixture;
 mod journal;
 mod postgres;
 mod races;

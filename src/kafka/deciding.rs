@@ -1,0 +1,242 @@
+//! Deciding: a batch of messages goes through its use case, whatever comes in between.
+//!
+//! A store that is away is waited for. A message that no transaction can take in is found and dead-lettered, and its
+//! neighbours go through. What was taken in before is only said again. Nothing here talks to Kafka.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use tokio_util::sync::CancellationToken;
+use zeroize::Zeroizing;
+
+use super::{KafkaError, poll::Window};
+use crate::{
+    domain::{ids::RequestId, words::DeadLetterReason},
+    engine::{
+        Engine, EngineError,
+        outputs::Emission,
+        prepare::{Arrival, Names, PreparedAck, PreparedCommand},
+        schedule::Pauses,
+    },
+    store::Origin,
+    wire::{Refusal, ack::parse_ack, command::Door, envelope::Envelope},
+};
+
+/// What a stage does with its messages.
+#[async_trait]
+pub trait Work: Send + Sync + 'static {
+    /// A prepared message.
+    type Item: Names + Send + Sync + 'static;
+    /// The name, for logs.
+    const NAME: &'static str;
+    /// How much it decides at once.
+    const WINDOW: Window;
+    /// Prepares one message, on the polling thread.
+    fn prepare(&self, topic: &str, payload: &[u8], envelope: &Envelope<'_>) -> Result<Self::Item, Refusal>;
+    /// Decides a batch of new messages.
+    async fn decide(&self, arrivals: &[Arrival<Self::Item>]) -> Result<Emission, EngineError>;
+}
+
+/// Commands.
+#[derive(Debug)]
+pub struct Intake {
+    /// The use cases.
+    pub engine: Arc<Engine>,
+    /// The topic of the privileged few.
+    pub control_topic: String,
+}
+
+#[async_trait]
+impl Work for Intake {
+    type Item = PreparedCommand;
+    const NAME: &'static str = "intake";
+    const WINDOW: Window = Window::COMMANDS;
+
+    fn prepare(
+        &self,
+        topic: &str,
+        payload: &[u8],
+        envelope: &Envelope<'_>,
+    ) -> Result<PreparedCommand, Refusal> {
+        let door = if topic == self.control_topic {
+            Door::Control
+        } else {
+            Door::Commands
+        };
+        self.engine.prepare_command(payload, envelope, door)
+    }
+
+    async fn decide(&self, arrivals: &[Arrival<PreparedCommand>]) -> Result<Emission, EngineError> {
+        Ok(self.engine.take_in(arrivals).await?.emission)
+    }
+}
+
+/// Acks.
+#[derive(Debug)]
+pub struct Settle {
+    /// The use cases.
+    pub engine: Arc<Engine>,
+}
+
+#[async_trait]
+impl Work for Settle {
+    type Item = PreparedAck;
+    const NAME: &'static str = "settle";
+    const WINDOW: Window = Window::ACKS;
+
+    fn prepare(&self, _: &str, payload: &[u8], envelope: &Envelope<'_>) -> Result<PreparedAck, Refusal> {
+        Ok(self.engine.prepare_ack(parse_ack(payload, envelope)?))
+    }
+
+    async fn decide(&self, arrivals: &[Arrival<PreparedAck>]) -> Result<Emission, EngineError> {
+        Ok(self.engine.settle(arrivals).await?.emission)
+    }
+}
+
+/// A use case that a stage runs.
+enum Job<'a, T> {
+    Reissue(&'a [RequestId], &'a [Origin]),
+    Decide(&'a [Arrival<T>]),
+}
+
+/// Decides batches of one kind.
+#[derive(Debug)]
+pub struct Decider<W> {
+    /// What is done with a message.
+    pub work: Arc<W>,
+    /// The use cases.
+    pub engine: Arc<Engine>,
+    /// Ends the waiting for a store that is away.
+    pub shutdown: CancellationToken,
+}
+
+impl<W: Work> Decider<W> {
+    /// Says again what was taken in before, and decides what is new.
+    pub async fn decide(
+        &self,
+        replays: &[Arrival<W::Item>],
+        new: &[Arrival<W::Item>],
+    ) -> Result<Emission, KafkaError> {
+        let mut emission = Emission::default();
+        if !replays.is_empty() {
+            emission.append(self.say_again(replays).await?);
+        }
+        if !new.is_empty() {
+            emission.append(self.decide_new(new).await?);
+        }
+        Ok(emission)
+    }
+
+    /// Says again what may not have been said. A request that cannot be read must not keep its neighbours waiting.
+    async fn say_again(&self, replays: &[Arrival<W::Item>]) -> Result<Emission, KafkaError> {
+        tracing::info!(
+            stage = W::NAME,
+            messages = replays.len(),
+            "replays: saying again what may not have been said"
+        );
+        let mut emission = Emission::default();
+        let mut pending = vec![replays];
+        while let Some(slice) = pending.pop() {
+            let origins: Vec<Origin> = slice
+                .iter()
+                .filter_map(|arrival| arrival.origin.clone())
+                .collect();
+            match self.patiently(Job::Reissue(&named(slice), &origins)).await {
+                Ok(again) => emission.append(again),
+                Err(error) if is_passing(&error) => return Err(error),
+                Err(_) if slice.len() > 1 => {
+                    let (first, second) = slice.split_at(slice.len() / 2);
+                    pending.extend([second, first]);
+                }
+                Err(error) => {
+                    tracing::error!(
+                        stage = W::NAME,
+                        error = &error as &dyn std::error::Error,
+                        "a request cannot be said again"
+                    );
+                    // It may have been dead-lettered for the same reason, and that can be said.
+                    emission.append(self.patiently(Job::Reissue(&[], &origins)).await?);
+                }
+            }
+        }
+        Ok(emission)
+    }
+
+    /// Decides new messages. A batch that fails for good is halved until the culprit stands alone.
+    async fn decide_new(&self, new: &[Arrival<W::Item>]) -> Result<Emission, KafkaError> {
+        let mut emission = Emission::default();
+        let mut pending = vec![new];
+        while let Some(slice) = pending.pop() {
+            match self.patiently(Job::Decide(slice)).await {
+                Ok(decided) => emission.append(decided),
+                Err(error) if is_passing(&error) => return Err(error),
+                Err(error) if slice.len() > 1 => {
+                    tracing::warn!(stage = W::NAME, %error, messages = slice.len(), "halving a batch that fails");
+                    let (first, second) = slice.split_at(slice.len() / 2);
+                    pending.extend([second, first]);
+                }
+                Err(error) => emission.append(self.bury(slice, &error).await?),
+            }
+        }
+        Ok(emission)
+    }
+
+    /// Dead-letters a message that no transaction can take in.
+    async fn bury(&self, culprit: &[Arrival<W::Item>], why: &KafkaError) -> Result<Emission, KafkaError> {
+        tracing::error!(
+            stage = W::NAME,
+            error = why as &dyn std::error::Error,
+            "a message is dead-lettered as internal"
+        );
+        let buried: Vec<Arrival<W::Item>> = culprit
+            .iter()
+            .map(|arrival| Arrival {
+                origin: arrival.origin.clone(),
+                content: Err(Refusal::new(
+                    DeadLetterReason::Internal,
+                    "it failed for good".to_owned(),
+                )),
+                raw: Zeroizing::new(arrival.raw.to_vec()),
+            })
+            .collect();
+        self.patiently(Job::Decide(&buried)).await
+    }
+
+    /// Runs a use case, and waits for a store that is away.
+    async fn patiently(&self, job: Job<'_, W::Item>) -> Result<Emission, KafkaError> {
+        let mut pauses = Pauses::default();
+        loop {
+            let done = match job {
+                Job::Reissue(ids, origins) => self.engine.reissue(ids, origins).await,
+                Job::Decide(arrivals) => self.work.decide(arrivals).await,
+            };
+            match done {
+                Err(error) if error.is_outage() && !self.shutdown.is_cancelled() => {
+                    tracing::warn!(
+                        stage = W::NAME,
+                        error = &error as &dyn std::error::Error,
+                        "waiting for the store"
+                    );
+                    tokio::time::sleep(pauses.longer()).await;
+                }
+                done => return Ok(done?),
+            }
+        }
+    }
+}
+
+/// Whether the messages are not at fault: another worker has them, or the worker shuts down while the store is away.
+fn is_passing(error: &KafkaError) -> bool {
+    matches!(error, KafkaError::Engine(error) if error.is_fenced() || error.is_outage())
+}
+
+fn named<T: Names>(arrivals: &[Arrival<T>]) -> Vec<RequestId> {
+    let mut ids: Vec<RequestId> = arrivals
+        .iter()
+        .filter_map(|arrival| arrival.content.as_ref().ok())
+        .map(Names::request_id)
+        .collect();
+    ids.sort_unstable();
+    ids.dedup();
+    ids
+}

@@ -1,0 +1,265 @@
+//! The arrows between modules, and the sizes of files: what DESIGN.md says about the shape of the code.
+
+use std::{
+    collections::BTreeSet,
+    fs,
+    path::{Path, PathBuf},
+};
+
+use crate::support::repository;
+
+/// What each module of `src/` may use, besides itself.
+const ARROWS: &[(&str, &[&str])] = &[
+    // Pure: nothing else of the crate, no I/O, no clock.
+    ("domain", &[]),
+    ("wire", &["domain"]),
+    ("config", &["domain"]),
+    ("clock", &["domain"]),
+    ("vault", &["domain"]),
+    ("store", &["clock", "domain"]),
+    ("telemetry", &["store", "clock", "domain"]),
+    (
+        "engine",
+        &["store", "vault", "telemetry", "clock", "wire", "domain"],
+    ),
+    (
+        "kafka",
+        &["engine", "store", "vault", "telemetry", "clock", "wire", "domain"],
+    ),
+    (
+        "http",
+        &[
+            "engine",
+            "store",
+            "vault",
+            "telemetry",
+            "clock",
+            "wire",
+            "config",
+            "domain",
+        ],
+    ),
+    // Simulated processors speak Kafka, as real ones do.
+    (
+        "sim",
+        &[
+            "kafka",
+            "engine",
+            "store",
+            "vault",
+            "telemetry",
+            "clock",
+            "wire",
+            "domain",
+        ],
+    ),
+    // The composition root, and the command line that starts it.
+    (
+        "app",
+        &[
+            "http",
+            "kafka",
+            "sim",
+            "engine",
+            "store",
+            "vault",
+            "telemetry",
+            "clock",
+            "wire",
+            "config",
+            "domain",
+        ],
+    ),
+    (
+        "cli",
+        &[
+            "app",
+            "http",
+            "kafka",
+            "sim",
+            "engine",
+            "store",
+            "vault",
+            "telemetry",
+            "clock",
+            "wire",
+            "config",
+            "domain",
+        ],
+    ),
+    ("main", &["cli"]),
+];
+
+/// Beyond this a file wants splitting.
+const MAX_LINES: usize = 500;
+
+fn source_files() -> Vec<PathBuf> {
+    fn walk(folder: &Path, files: &mut Vec<PathBuf>) {
+        for entry in fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                walk(&path, files);
+            } else if path.extension().is_some_and(|extension| extension == "rs") {
+                files.push(path);
+            }
+        }
+    }
+    let mut files = Vec::new();
+    walk(&repository("src"), &mut files);
+    files.sort();
+    assert!(files.len() > 50, "these are not all: {files:?}");
+    files
+}
+
+fn relative(path: &Path) -> String {
+    path.strip_prefix(repository("src"))
+        .unwrap()
+        .display()
+        .to_string()
+}
+
+/// The module of `src/` that a file belongs to.
+fn module_of(path: &str) -> &str {
+    path.split('/').next().unwrap().trim_end_matches(".rs")
+}
+
+/// The code without comments: what a comment names is no dependency.
+fn code(path: &Path) -> String {
+    let text = fs::read_to_string(path).unwrap();
+    text.lines()
+        .map(|line| line.split("//").next().unwrap())
+        .collect::<Vec<_>>()
+        .join("\n")
+}
+
+/// The modules of the crate that a text names, be it in a `use` or in a path.
+fn named_modules(code: &str, root: &str) -> BTreeSet<String> {
+    let ident = |text: &str| {
+        text.chars()
+            .take_while(|c| c.is_alphanumeric() || *c == '_')
+            .collect::<String>()
+    };
+    let mut named = BTreeSet::new();
+    for (at, _) in code.match_indices(root) {
+        let rest = code[at + root.len()..].trim_start();
+        if let Some(group) = rest.strip_prefix('{') {
+            named.extend(members(group).iter().map(|member| ident(member)));
+        } else {
+            named.insert(ident(rest));
+        }
+    }
+    named.remove("");
+    named
+}
+
+/// The members of a group, up to its closing brace.
+fn members(group: &str) -> Vec<&str> {
+    let (mut depth, mut start, mut members) = (0, 0, Vec::new());
+    for (at, c) in group.char_indices() {
+        match c {
+            '{' => depth += 1,
+            '}' | ',' if depth == 0 => {
+                members.push(group[start..at].trim());
+                start = at + 1;
+                if c == '}' {
+                    break;
+                }
+            }
+            '}' => depth -= 1,
+            _ => {}
+        }
+    }
+    members
+}
+
+#[test]
+fn arrows_point_one_way() {
+    let mut wrong = Vec::new();
+    for path in source_files() {
+        let file = relative(&path);
+        let module = module_of(&file).to_owned();
+        if module == "lib" {
+            continue;
+        }
+        let Some((_, allowed)) = ARROWS.iter().find(|(name, _)| *name == module) else {
+            wrong.push(format!(
+                "src/{file}: `{module}` is new: say in this test what it may use"
+            ));
+            continue;
+        };
+        // The binary is a crate of its own.
+        let root = if module == "main" { "lacuna::" } else { "crate::" };
+        for used in named_modules(&code(&path), root) {
+            let known = ARROWS.iter().any(|(name, _)| *name == used);
+            if known && used != module && !allowed.contains(&used.as_str()) {
+                wrong.push(format!(
+                    "src/{file} uses crate::{used}, but `{module}` may only use {allowed:?}"
+                ));
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "wrong arrows:\n{}", wrong.join("\n"));
+}
+
+/// DESIGN.md: the domain is pure. Its dependencies would show first.
+#[test]
+fn the_domain_is_pure() {
+    let impure = [
+        "tokio",
+        "async_trait",
+        "rdkafka",
+        "sqlx",
+        "axum",
+        "tracing",
+        "rand",
+        "reqwest",
+        "std::fs",
+        "std::net",
+    ];
+    let mut wrong = Vec::new();
+    for path in source_files() {
+        let file = relative(&path);
+        if module_of(&file) != "domain" {
+            continue;
+        }
+        let code = code(&path);
+        for name in impure {
+            if code.contains(&format!("{name}::")) || code.contains(&format!("use {name}")) {
+                wrong.push(format!("src/{file} uses {name}"));
+            }
+        }
+        if code.contains("async fn") {
+            wrong.push(format!("src/{file} has an async fn"));
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+#[test]
+fn files_are_short() {
+    let long: Vec<String> = source_files()
+        .iter()
+        .map(|path| (relative(path), fs::read_to_string(path).unwrap().lines().count()))
+        .filter(|(_, lines)| *lines > MAX_LINES)
+        .map(|(file, lines)| format!("src/{file} has {lines} lines, more than {MAX_LINES}: split it"))
+        .collect();
+    assert!(long.is_empty(), "{}", long.join("\n"));
+}
+
+#[test]
+fn nothing_is_unsafe() {
+    for path in source_files() {
+        let code = code(&path);
+        let found = code
+            .split(|c: char| !c.is_alphanumeric() && c != '_')
+            .any(|word| word == "unsafe");
+        assert!(!found, "src/{} says `unsafe`", relative(&path));
+    }
+}
+
+#[test]
+fn the_scanner_sees_every_form() {
+    let code = "use crate::{\n    a::{b, c::{d, e}},\n    f,\n};\nuse crate::g::h;\nlet x = crate::i::J;";
+    let found: Vec<String> = named_modules(code, "crate::").into_iter().collect();
+    assert_eq!(found, ["a", "f", "g", "i"]);
+}

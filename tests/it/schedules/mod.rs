@@ -1,0 +1,31 @@
+//! What may come between two steps, each schedule named for its fault. The engine is driven directly, with messages at
+//! offsets of the test's choosing and a clock that moves by hand, over both stores.
+
+/// Makes two tests of each schedule: one a store.
+macro_rules! on_both_stores {
+    ($($case:ident),+ $(,)?) => {
+        mod on_postgres {
+            $(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            async fn $case() {
+                crate::store::fixture::on_postgres(super::$case).await;
+            })+
+        }
+        mod on_sqlite {
+            $(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            async fn $case() {
+                crate::store::fixture::on_sqlite(super::$case).await;
+            })+
+        }
+    };
+}
+
+mod crashes;
+mod doubles;
+mod faulty;
+mod forgetting;
+mod missing;
+mod people;
+mod poison;
+mod refusals;
+mod registry;
+mod world;
