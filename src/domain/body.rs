@@ -118,7 +118,10 @@ impl Subject {
 }
 
 fn pack<T: Serialize>(value: &T) -> Result<Vec<u8>, BodyError> {
-    Ok(postcard::to_extend(value, vec![VERSION])?)
+    // Room enough for most: a buffer that grows leaves copies of identifiers behind.
+    let mut bytes = Vec::with_capacity(512);
+    bytes.push(VERSION);
+    Ok(postcard::to_extend(value, bytes)?)
 }
 
 fn unpack<'a, T: Deserialize<'a>>(bytes: &'a [u8]) -> Result<T, BodyError> {

@@ -101,7 +101,10 @@ pub enum LeafError {
 impl Leaf {
     /// The canonical bytes.
     pub fn to_bytes(&self) -> Result<Vec<u8>, LeafError> {
-        Ok(postcard::to_extend(self, vec![VERSION])?)
+        // Most leaves are smaller; growing byte by byte would cost more than they do.
+        let mut bytes = Vec::with_capacity(256);
+        bytes.push(VERSION);
+        Ok(postcard::to_extend(self, bytes)?)
     }
 
     /// Reads the canonical bytes.

@@ -90,7 +90,7 @@ impl Engine {
             kind: RecordKind::Status {
                 event_id: format!("{}:{}", request.id, request.revision),
             },
-            payload: serde_json::to_vec(&status_message(request))?,
+            payload: json(&status_message(request))?,
         });
         Ok(())
     }
@@ -150,7 +150,7 @@ impl Engine {
             kind: RecordKind::Task {
                 event_id: format!("{task_id}:{}:{}", task.generation, task.attempt),
             },
-            payload: serde_json::to_vec(&message)?,
+            payload: json(&message)?,
         });
         Ok(())
     }
@@ -235,6 +235,13 @@ impl Engine {
             sealed: Some(self.vault.seal_dead_letter(raw)),
         })
     }
+}
+
+/// Writes a message. Most fit into the room that they start with.
+fn json(message: &impl serde::Serialize) -> Result<Vec<u8>, serde_json::Error> {
+    let mut bytes = Vec::with_capacity(1024);
+    serde_json::to_writer(&mut bytes, message)?;
+    Ok(bytes)
 }
 
 /// The identities that a processor declared, and no others.

@@ -9,7 +9,7 @@ use async_trait::async_trait;
 use tokio_util::sync::CancellationToken;
 use zeroize::Zeroizing;
 
-use super::KafkaError;
+use super::{KafkaError, poll::Window};
 use crate::{
     domain::{ids::RequestId, words::DeadLetterReason},
     engine::{
@@ -29,6 +29,8 @@ pub trait Work: Send + Sync + 'static {
     type Item: Names + Send + Sync + 'static;
     /// The name, for logs.
     const NAME: &'static str;
+    /// How much it decides at once.
+    const WINDOW: Window;
     /// Prepares one message, on the polling thread.
     fn prepare(&self, topic: &str, payload: &[u8], envelope: &Envelope<'_>) -> Result<Self::Item, Refusal>;
     /// Decides a batch of new messages.
@@ -48,6 +50,7 @@ pub struct Intake {
 impl Work for Intake {
     type Item = PreparedCommand;
     const NAME: &'static str = "intake";
+    const WINDOW: Window = Window::COMMANDS;
 
     fn prepare(
         &self,
@@ -79,6 +82,7 @@ pub struct Settle {
 impl Work for Settle {
     type Item = PreparedAck;
     const NAME: &'static str = "settle";
+    const WINDOW: Window = Window::ACKS;
 
     fn prepare(&self, _: &str, payload: &[u8], envelope: &Envelope<'_>) -> Result<PreparedAck, Refusal> {
         Ok(self.engine.prepare_ack(parse_ack(payload, envelope)?))

@@ -141,7 +141,7 @@ impl Lander {
             }
             let ids: Vec<RequestId> = revisions.iter().map(|(id, _)| *id).collect();
             match self.engine.reissue(&ids, &origins).await {
-                Ok(again) => confirmed = self.outlet.send(&again.records).await?.landed().await,
+                Ok(again) => confirmed = self.outlet.send_again(&again.records).await.landed().await,
                 Err(error) if error.is_outage() => tracing::warn!(%error, "outputs wait for the store"),
                 Err(error) => return Err(error.into()),
             }
@@ -164,7 +164,7 @@ impl Lander {
             if newer.is_empty() {
                 return Ok(());
             }
-            if !self.outlet.send(&newer.records).await?.landed().await {
+            if !self.outlet.send_again(&newer.records).await.landed().await {
                 // The next change, or the outbox, says it again; nothing is claimed that is not true.
                 tracing::warn!(
                     requests = newer.revisions.len(),

@@ -109,7 +109,7 @@ impl Flight {
 #[derive(Debug)]
 pub struct Sent {
     flight: Arc<Flight>,
-    _permit: OwnedSemaphorePermit,
+    _permit: Option<OwnedSemaphorePermit>,
 }
 
 impl Sent {
@@ -133,7 +133,7 @@ impl Outlet {
         })
     }
 
-    /// Hands the messages to the producer, in their order.
+    /// Hands the messages to the producer, in their order, once there is room for them.
     pub async fn send(&self, records: &[Record]) -> Result<Sent, KafkaError> {
         // An emission that is larger than the whole allowance goes alone.
         let share = u32::try_from(records.len())
@@ -143,6 +143,23 @@ impl Outlet {
             .acquire_many_owned(share)
             .await
             .map_err(|_| KafkaError::Ended("the producer's allowance"))?;
+        let flight = self.hand_over(records).await;
+        Ok(Sent {
+            flight,
+            _permit: Some(permit),
+        })
+    }
+
+    /// The same for what has to be said again while a batch lands. It must not wait for room: what holds the room may be
+    /// waiting behind it to land.
+    pub async fn send_again(&self, records: &[Record]) -> Sent {
+        Sent {
+            flight: self.hand_over(records).await,
+            _permit: None,
+        }
+    }
+
+    async fn hand_over(&self, records: &[Record]) -> Arc<Flight> {
         let flight = Flight::of(records.len());
         for (sent, record) in records.iter().enumerate() {
             if !self.send_one(record, &flight).await {
@@ -151,10 +168,7 @@ impl Outlet {
                 break;
             }
         }
-        Ok(Sent {
-            flight,
-            _permit: permit,
-        })
+        flight
     }
 
     async fn send_one(&self, record: &Record, flight: &Arc<Flight>) -> bool {
@@ -219,4 +233,49 @@ fn headers(kind: &RecordKind) -> OwnedHeaders {
         }
     }
     headers
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use super::*;
+    use crate::kafka::embedded::EmbeddedBroker;
+
+    fn records(count: usize) -> Vec<Record> {
+        let record = Record {
+            topic: Arc::from("statuses"),
+            key: None,
+            kind: RecordKind::Status {
+                event_id: "1".to_owned(),
+            },
+            payload: b"{}".to_vec(),
+        };
+        vec![record; count]
+    }
+
+    /// A landing that waited for room stood behind a launch, which waited for what stood behind the landing.
+    #[tokio::test]
+    async fn what_is_said_again_does_not_wait_for_room() {
+        let broker = EmbeddedBroker::start(vec![("statuses".to_owned(), 1)]).unwrap();
+        let cluster = Cluster {
+            servers: broker.servers().to_owned(),
+            properties: BTreeMap::new(),
+        };
+        let outlet = Arc::new(Outlet::new(&cluster, 10).unwrap());
+        let holds_the_room = outlet.send(&records(8)).await.unwrap();
+        let waits_for_room = {
+            let outlet = Arc::clone(&outlet);
+            tokio::spawn(async move { outlet.send(&records(8)).await.unwrap().landed().await })
+        };
+        let again = async { outlet.send_again(&records(8)).await.landed().await };
+        assert!(
+            tokio::time::timeout(Duration::from_secs(20), again)
+                .await
+                .unwrap()
+        );
+        assert!(!waits_for_room.is_finished(), "there is no room yet");
+        assert!(holds_the_room.landed().await);
+        assert!(waits_for_room.await.unwrap());
+    }
 }

@@ -80,15 +80,21 @@ pub struct Window {
     pub wait: Duration,
 }
 
-impl Default for Window {
-    fn default() -> Self {
-        // At half load, 10 ms cost 20-30 % less CPU than 1-5 ms and give a better p99.
-        Self {
-            messages: 500,
-            bytes: 8 << 20,
-            wait: Duration::from_millis(10),
-        }
-    }
+impl Window {
+    /// Of commands. At half load, 10 ms cost 20-30 % less CPU than 1-5 ms and give a better p99.
+    pub const COMMANDS: Self = Self {
+        messages: 500,
+        bytes: 8 << 20,
+        wait: Duration::from_millis(10),
+    };
+
+    /// Of acks. Those of a request come close together, and each transaction that touches it rewrites its row, adds a
+    /// leaf and says a status: 25 ms save a quarter of those, and a third of the database's and the broker's work.
+    pub const ACKS: Self = Self {
+        messages: 2000,
+        bytes: 8 << 20,
+        wait: Duration::from_millis(25),
+    };
 }
 
 /// Messages read together, and how far partitions have been read to their end.

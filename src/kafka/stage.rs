@@ -15,7 +15,7 @@ use super::{
     deciding::{Decider, Work},
     ends::{Ends, Watcher},
     landing::{Airborne, Landed, Lander},
-    poll::{Batch, GroupConsumer, GroupContext, Poller, Window, commit, store_offsets},
+    poll::{Batch, GroupConsumer, GroupContext, Poller, commit, store_offsets},
     positions::{Partition, Positions, offsets_after},
     while_doing,
 };
@@ -156,7 +156,7 @@ impl<W: Work> Stage<W> {
             prepare: move |topic: &str, payload: &[u8], envelope: &Envelope<'_>| {
                 work.prepare(topic, payload, envelope)
             },
-            window: Window::default(),
+            window: W::WINDOW,
             ends,
             tenant_default: engine.tenant_default.clone(),
             shutdown,

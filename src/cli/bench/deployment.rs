@@ -288,7 +288,7 @@ fn spawn(folder: &Folder) -> Result<Child, BenchError> {
 
 /// SIGTERM, then a while, then SIGKILL.
 fn end(mut child: Child) -> Result<(), BenchError> {
-    const PATIENCE: Duration = Duration::from_secs(15);
+    const PATIENCE: Duration = Duration::from_secs(35);
     // The standard library knows SIGKILL only.
     let asked = Command::new("kill")
         .args(["-TERM", &child.id().to_string()])

@@ -163,6 +163,12 @@ impl Bench<'_> {
         if !figures.is_complete() && !self.deployment.is_running() {
             return Err(BenchError::Unfinished("what was measured", self.deployment.log()));
         }
+        if !figures.is_complete() && !self.interrupt.is_set() {
+            eprintln!(
+                "not everything was completed; the worker's last lines:\n{}",
+                self.deployment.log()
+            );
+        }
         if floor && !self.interrupt.is_set() {
             figures.floor = self.floor(load.requests, processors).await?;
         }
