@@ -169,8 +169,7 @@ pub async fn start_connected(
             engine: Arc::clone(&engine),
         };
         let reads = vec![topics.acks.clone()];
-        // A group of its own: in one group every start and end of either stage would halt the other on all workers.
-        let group = format!("{}.acks", config.kafka.group_id);
+        let group = config.kafka.ack_group();
         spawner.spawn(
             "settle",
             stage(work, group, &config, &cluster, &lander, reads, &readiness).run(),

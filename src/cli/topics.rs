@@ -122,7 +122,6 @@ fn print_acls(out: &mut Out, wanted: &Wanted) -> Result<(), Failure> {
     out.line(
         "# Who may write and read each topic. On a cluster with ACLs, with your principals for those in <>:",
     )?;
-    let group = &wanted.config.kafka.group_id;
     for topic in &wanted.topics {
         let acl = |who: &str, rights: &str| {
             format!(
@@ -144,8 +143,11 @@ fn print_acls(out: &mut Out, wanted: &Wanted) -> Result<(), Failure> {
         }
         out.line(acl(topic.writers, "--producer"))?;
         let reader = reader(wanted, topic);
-        let group = if reader == "lacuna" {
-            format!("'{group}'")
+        let kafka = &wanted.config.kafka;
+        let group = if topic.name == kafka.topics.acks {
+            format!("'{}'", kafka.ack_group())
+        } else if reader == "lacuna" {
+            format!("'{}'", kafka.group_id)
         } else {
             format!("'<group of {reader}>'")
         };

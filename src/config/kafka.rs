@@ -30,6 +30,14 @@ pub enum Brokers {
     Servers(String),
 }
 
+impl Kafka {
+    /// The consumer group that reads acks: in one group with commands, every start and end of either reader would halt
+    /// the other on all workers.
+    pub fn ack_group(&self) -> String {
+        format!("{}.acks", self.group_id)
+    }
+}
+
 /// The names of the topics. They are valid, and no two are the same.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Topics {
