@@ -12,7 +12,7 @@ use crate::{
 
 /// Differences to the counters that gauges are read from.
 #[derive(Debug, Default)]
-pub(super) struct Counters(HashMap<(&'static str, &'static str, String), i64>);
+pub(super) struct Counters(HashMap<(&'static str, &'static str), HashMap<String, i64>>);
 
 impl Counters {
     /// Counts what has happened to a request. `before`: its life before; `None`: it is new.
@@ -56,7 +56,12 @@ impl Counters {
     }
 
     fn add(&mut self, kind: &'static str, state: &'static str, processor: &str, by: i64) {
-        *self.0.entry((kind, state, processor.to_owned())).or_default() += by;
+        let processors = self.0.entry((kind, state)).or_default();
+        // Few names, named often: a copy is made of the first one only.
+        match processors.get_mut(processor) {
+            Some(n) => *n += by,
+            None => drop(processors.insert(processor.to_owned(), by)),
+        }
     }
 
     /// What is written, in the order in which rows are locked.
@@ -64,8 +69,13 @@ impl Counters {
         let mut sorted: Vec<(CounterKey, i64)> = self
             .0
             .into_iter()
-            .filter(|(_, by)| *by != 0)
-            .map(|((kind, state, processor), by)| {
+            .flat_map(|((kind, state), processors)| {
+                processors
+                    .into_iter()
+                    .map(move |(processor, by)| (kind, state, processor, by))
+            })
+            .filter(|(.., by)| *by != 0)
+            .map(|(kind, state, processor, by)| {
                 (
                     CounterKey {
                         kind,

@@ -7,7 +7,7 @@ use crate::{
     domain::{
         body::{Body, Subject},
         identity::Identity,
-        ids::{IdentityType, RequestId},
+        ids::{IdentityType, RequestId, TaskId},
         request::Request,
         task::TaskState,
         time::At,
@@ -40,13 +40,19 @@ pub struct Record {
 pub enum RecordKind {
     /// A task: the CloudEvents id is the task's, with generation and attempt.
     Task {
-        /// The id.
-        event_id: String,
+        /// The task.
+        id: TaskId,
+        /// Its generation.
+        generation: u32,
+        /// The attempt.
+        attempt: u32,
     },
     /// A status: the CloudEvents id is the request's, with the revision.
     Status {
-        /// The id.
-        event_id: String,
+        /// The request.
+        id: RequestId,
+        /// Its revision.
+        revision: u32,
     },
     /// A dead letter.
     DeadLetter {
@@ -88,7 +94,8 @@ impl Engine {
             topic: Arc::clone(&self.topics.status),
             key: Some(request.id),
             kind: RecordKind::Status {
-                event_id: format!("{}:{}", request.id, request.revision),
+                id: request.id,
+                revision: request.revision,
             },
             payload: json(&status_message(request))?,
         });
@@ -148,7 +155,9 @@ impl Engine {
             topic: self.task_topic(&task.processor),
             key: Some(request.id),
             kind: RecordKind::Task {
-                event_id: format!("{task_id}:{}:{}", task.generation, task.attempt),
+                id: task_id,
+                generation: task.generation,
+                attempt: task.attempt,
             },
             payload: json(&message)?,
         });

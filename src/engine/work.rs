@@ -54,8 +54,10 @@ pub(super) enum UseCase {
 /// Everything that a transaction does.
 #[derive(Debug, Default)]
 pub(super) struct Work<'a> {
-    touched: HashMap<RequestId, Touched<'a>>,
-    order: Vec<RequestId>,
+    /// In the order in which they were touched first.
+    touched: Vec<Touched<'a>>,
+    /// Where each of them stands.
+    places: HashMap<RequestId, usize>,
     pub(super) inbox: Vec<InboxRow>,
     pub(super) dead_letters: Vec<DeadLetter>,
 }
@@ -69,7 +71,11 @@ pub(super) struct Finished<'a> {
 
 impl<'a> Work<'a> {
     pub(super) fn with_loaded(stored: Vec<StoredRequest>) -> Self {
-        let mut work = Self::default();
+        let mut work = Self {
+            touched: Vec::with_capacity(stored.len()),
+            places: HashMap::with_capacity(stored.len()),
+            ..Self::default()
+        };
         for StoredRequest { request, wrapped_key } in stored {
             let source = Source::Loaded {
                 revision: request.revision,
@@ -84,19 +90,25 @@ impl<'a> Work<'a> {
                 source,
                 before,
             };
-            work.order.push(touched.request.id);
-            work.touched.insert(touched.request.id, touched);
+            work.touch(touched);
         }
         work
     }
 
     pub(super) fn get_mut(&mut self, id: RequestId) -> Option<&mut Touched<'a>> {
-        self.touched.get_mut(&id)
+        self.places
+            .get(&id)
+            .and_then(|place| self.touched.get_mut(*place))
+    }
+
+    fn touch(&mut self, touched: Touched<'a>) {
+        self.places.insert(touched.request.id, self.touched.len());
+        self.touched.push(touched);
     }
 
     /// Lets time pass for all of them.
     pub(super) fn wake(&mut self, context: &Context<'_>, acks_seen_until: At) -> Result<(), EngineError> {
-        for touched in self.touched.values_mut() {
+        for touched in &mut self.touched {
             let trail = touched.request.wake(context, acks_seen_until)?;
             touched.trail.append(trail);
             touched.woken = true;
@@ -116,24 +128,19 @@ impl<'a> Work<'a> {
             trail,
             identities: _,
         } = opened;
-        let id = request.id;
         let source = Source::New {
             body: Box::new(body),
             identities,
             subject,
         };
-        self.order.push(id);
-        self.touched.insert(
-            id,
-            Touched {
-                request,
-                trail,
-                notes: Vec::new(),
-                woken: false,
-                source,
-                before: None,
-            },
-        );
+        self.touch(Touched {
+            request,
+            trail,
+            notes: Vec::new(),
+            woken: false,
+            source,
+            before: None,
+        });
     }
 
     /// Turns the work into what is written. `outboxed`: whether outbox rows have to remember the outputs.
@@ -152,25 +159,20 @@ impl<'a> Work<'a> {
             ..Changes::default()
         };
         let mut counters = Counters::default();
-        let mut kept = Vec::with_capacity(self.order.len());
-        for id in self.order {
-            let Some(mut touched) = self.touched.remove(&id) else {
-                continue;
-            };
-            if !touched.has_changed() {
-                continue;
-            }
+        self.touched.retain(Touched::has_changed);
+        for touched in &mut self.touched {
             touched.write_leaf(engine, now, &mut changes)?;
             counters.count(&touched.request, &touched.trail.moves, touched.before.as_ref());
             touched.write_row(&mut changes)?;
             if outboxed && touched.is_worth_telling() {
-                changes.outbox.push((id, touched.request.revision));
+                changes
+                    .outbox
+                    .push((touched.request.id, touched.request.revision));
             }
-            kept.push(touched);
         }
         changes.counters = counters.into_sorted();
         Ok(Finished {
-            touched: kept,
+            touched: self.touched,
             changes,
         })
     }

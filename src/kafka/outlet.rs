@@ -1,6 +1,7 @@
 //! The producer: sends what a transaction left, and says when the broker has confirmed all of it.
 
 use std::{
+    fmt::Write,
     sync::{
         Arc,
         atomic::{AtomicBool, AtomicUsize, Ordering},
@@ -161,8 +162,9 @@ impl Outlet {
 
     async fn hand_over(&self, records: &[Record]) -> Arc<Flight> {
         let flight = Flight::of(records.len());
+        let mut text = String::with_capacity(64);
         for (sent, record) in records.iter().enumerate() {
-            if !self.send_one(record, &flight).await {
+            if !self.send_one(record, &flight, &mut text).await {
                 // What was not handed over will never be reported by the client.
                 flight.report(false, records.len() - sent);
                 break;
@@ -171,13 +173,14 @@ impl Outlet {
         flight
     }
 
-    async fn send_one(&self, record: &Record, flight: &Arc<Flight>) -> bool {
-        let key = record.key.map(|id| id.0.hyphenated().to_string());
+    async fn send_one(&self, record: &Record, flight: &Arc<Flight>, text: &mut String) -> bool {
+        let mut room = [0; uuid::fmt::Hyphenated::LENGTH];
+        let key: Option<&str> = record.key.map(|id| &*id.0.hyphenated().encode_lower(&mut room));
         let mut message = BaseRecord::with_opaque_to(&record.topic, Arc::clone(flight))
             .payload(record.payload.as_slice())
-            .headers(headers(&record.kind));
-        if let Some(key) = &key {
-            message = message.key(key.as_str());
+            .headers(headers(&record.kind, text));
+        if let Some(key) = key {
+            message = message.key(key);
         }
         loop {
             match self.producer.send(message) {
@@ -204,35 +207,46 @@ impl Outlet {
     }
 }
 
-fn headers(kind: &RecordKind) -> OwnedHeaders {
-    let mut headers = OwnedHeaders::new_with_capacity(5);
+/// `text` is room for an id.
+fn headers(kind: &RecordKind, text: &mut String) -> OwnedHeaders {
+    text.clear();
+    // Writing to a `String` cannot fail.
     match kind {
-        RecordKind::Task { event_id } => {
-            for (key, value) in ce_headers(event_id, SOURCE, task::EVENT_TYPE) {
-                headers = headers.insert(Header {
-                    key,
-                    value: Some(value),
-                });
-            }
+        RecordKind::Task {
+            id,
+            generation,
+            attempt,
+        } => {
+            write!(text, "{id}:{generation}:{attempt}").unwrap_or_default();
+            event_headers(text, task::EVENT_TYPE)
         }
-        RecordKind::Status { event_id } => {
-            for (key, value) in ce_headers(event_id, SOURCE, status::EVENT_TYPE) {
-                headers = headers.insert(Header {
-                    key,
-                    value: Some(value),
-                });
-            }
+        RecordKind::Status { id, revision } => {
+            write!(text, "{id}:{revision}").unwrap_or_default();
+            event_headers(text, status::EVENT_TYPE)
         }
         RecordKind::DeadLetter { headers: own } => {
-            for (key, value) in own.pairs() {
-                headers = headers.insert(Header {
-                    key,
-                    value: Some(value),
-                });
-            }
+            own.pairs()
+                .into_iter()
+                .fold(OwnedHeaders::new_with_capacity(5), |headers, (key, value)| {
+                    headers.insert(Header {
+                        key,
+                        value: Some(value),
+                    })
+                })
         }
     }
-    headers
+}
+
+fn event_headers(event_id: &str, kind: &'static str) -> OwnedHeaders {
+    ce_headers(event_id, SOURCE, kind).into_iter().fold(
+        OwnedHeaders::new_with_capacity(5),
+        |headers, (key, value)| {
+            headers.insert(Header {
+                key,
+                value: Some(value),
+            })
+        },
+    )
 }
 
 #[cfg(test)]
@@ -240,14 +254,15 @@ mod tests {
     use std::collections::BTreeMap;
 
     use super::*;
-    use crate::kafka::embedded::EmbeddedBroker;
+    use crate::{domain::ids::RequestId, kafka::embedded::EmbeddedBroker};
 
     fn records(count: usize) -> Vec<Record> {
         let record = Record {
             topic: Arc::from("statuses"),
             key: None,
             kind: RecordKind::Status {
-                event_id: "1".to_owned(),
+                id: RequestId(uuid::Uuid::nil()),
+                revision: 1,
             },
             payload: b"{}".to_vec(),
         };

@@ -159,7 +159,7 @@ impl<F> Poller<F> {
     {
         // Short enough for a prompt shutdown.
         const IDLE: Duration = Duration::from_millis(100);
-        let mut arrivals = Vec::new();
+        let mut arrivals = Vec::with_capacity(64);
         let mut bytes = 0;
         let mut started: Option<Stopwatch> = None;
         while arrivals.len() < self.window.messages && bytes < self.window.bytes {

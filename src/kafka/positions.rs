@@ -10,7 +10,10 @@ use super::{
     poll::{Batch, GroupConsumer},
     while_doing,
 };
-use crate::engine::{Engine, EngineError, prepare::Arrival};
+use crate::{
+    engine::{Engine, EngineError, prepare::Arrival},
+    store::Origin,
+};
 
 /// A partition of a topic.
 pub type Partition = (Arc<str>, i32);
@@ -18,8 +21,16 @@ pub type Partition = (Arc<str>, i32);
 /// The offset after the last message of each partition.
 pub fn offsets_after<T>(arrivals: &[Arrival<T>]) -> HashMap<Partition, i64> {
     let mut next = HashMap::new();
-    for origin in arrivals.iter().filter_map(|arrival| arrival.origin.as_ref()) {
-        next.insert((Arc::clone(&origin.topic), origin.partition), origin.offset + 1);
+    let mut origins = arrivals
+        .iter()
+        .filter_map(|arrival| arrival.origin.as_ref())
+        .peekable();
+    while let Some(origin) = origins.next() {
+        // Messages of a partition come in runs: the last one of each is enough.
+        let goes_on = |next: &&Origin| next.partition == origin.partition && next.topic == origin.topic;
+        if !origins.peek().is_some_and(goes_on) {
+            next.insert((Arc::clone(&origin.topic), origin.partition), origin.offset + 1);
+        }
     }
     next
 }
@@ -63,13 +74,22 @@ impl Positions {
 
     /// What lies before the position has been taken in already.
     pub fn split<T>(&self, arrivals: Vec<Arrival<T>>) -> (Vec<Arrival<T>>, Vec<Arrival<T>>) {
-        arrivals.into_iter().partition(|arrival| {
-            arrival.origin.as_ref().is_some_and(|origin| {
-                self.0
-                    .get(&(Arc::clone(&origin.topic), origin.partition))
-                    .is_some_and(|position| origin.offset < *position)
-            })
-        })
+        // Partitions are few, and replays are rare: usually nothing has to move.
+        let position = |origin: &Origin| {
+            let same = |((topic, partition), _): &(&Partition, &i64)| {
+                *partition == origin.partition && *topic == origin.topic
+            };
+            self.0.iter().find(same).map(|(_, position)| *position)
+        };
+        let is_replay = |arrival: &Arrival<T>| {
+            let origin = arrival.origin.as_ref();
+            origin.is_some_and(|origin| position(origin).is_some_and(|position| origin.offset < position))
+        };
+        if arrivals.iter().any(is_replay) {
+            arrivals.into_iter().partition(is_replay)
+        } else {
+            (Vec::new(), arrivals)
+        }
     }
 
     pub fn advance(&mut self, next: &HashMap<Partition, i64>) {
