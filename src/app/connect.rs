@@ -149,6 +149,7 @@ pub fn remote_cluster(config: &Config) -> Option<Cluster> {
         Brokers::Servers(servers) => Some(Cluster {
             servers: servers.clone(),
             properties: kafka_properties(config),
+            embedded: false,
         }),
         Brokers::Embedded => None,
     }
@@ -173,8 +174,8 @@ fn connect_kafka(
         "the embedded broker holds everything in memory: commands and acks are lost with this process"
     );
     let cluster = Cluster {
-        servers: broker.servers().to_owned(),
         properties: kafka_properties(config),
+        ..Cluster::embedded(broker.servers())
     };
     Ok((cluster, Some(broker)))
 }

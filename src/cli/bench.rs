@@ -62,7 +62,7 @@ pub struct Args {
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..=1_000_000))]
     window: Option<u64>,
     /// The longest time that a simulated processor takes to answer, in milliseconds: from nothing to this, evenly.
-    #[arg(long, default_value_t = 50, value_name = "MS")]
+    #[arg(long, default_value_t = DEFAULT_SPREAD, value_name = "MS")]
     spread: u64,
     /// Measures the least SQL as well that any such orchestrator needs, on the same PostgreSQL.
     #[arg(long, conflicts_with = "embedded")]
@@ -98,6 +98,8 @@ enum BenchError {
     Sql(#[from] sqlx::Error),
     #[error("the store")]
     Store(#[from] crate::store::StoreError),
+    #[error("interrupted")]
+    Interrupted,
     #[error("a thread of the benchmark panicked")]
     Panicked,
     #[error("the worker did not finish {0}; its last lines:\n{1}")]
@@ -106,6 +108,9 @@ enum BenchError {
 
 /// The embedded broker loses what lags by more than about 5 MB a partition.
 const EMBEDDED_WINDOW: u64 = 1_500;
+
+/// Processors answer within this, in milliseconds, unless it is said otherwise.
+const DEFAULT_SPREAD: u64 = 50;
 
 /// Enough to keep two cores busy; beyond it only waiting times grow.
 const WINDOW: u64 = 4_000;
@@ -212,9 +217,11 @@ async fn measure(
     interrupt: &Interrupt,
 ) -> Result<Figures, BenchError> {
     let parts = parts(args, deployment);
-    let character = Character::Spread {
-        within: Duration::from_millis(args.spread),
+    let character = |spread| Character::Spread {
+        within: Duration::from_millis(spread),
     };
+    // Warming is about work, not about waiting.
+    let warming = character(args.spread.min(DEFAULT_SPREAD));
     let simulated = (1..=args.processors)
         .map(|n| Simulated {
             topic: format!(
@@ -222,7 +229,7 @@ async fn measure(
                 deployment.topics.tasks_prefix,
                 deployment::processor_id(n)
             ),
-            character,
+            character: warming,
         })
         .collect();
     let fleet = Fleet::start(
@@ -240,6 +247,8 @@ async fn measure(
         deployment,
         parts,
         driver: Some(driver),
+        fleet: &fleet,
+        character: character(args.spread),
         interrupt,
         quiet: args.json,
     };

@@ -95,10 +95,7 @@ async fn demonstrate(args: &Args) -> Result<Exit, DemoError> {
     let config = stage::prepare(&folder)?;
     let topics = config.kafka.topics.clone();
     let running = app::start(config.clone(), Roles::ALL, Clock::System).await?;
-    let cluster = Cluster {
-        servers: running.servers.clone(),
-        properties: std::collections::BTreeMap::new(),
-    };
+    let cluster = Cluster::embedded(&running.servers);
     let simulated = stage::PROCESSORS
         .iter()
         .map(|processor| Simulated {

@@ -13,12 +13,23 @@ pub struct Cluster {
     pub servers: String,
     /// Passed to librdkafka.
     pub properties: BTreeMap<String, String>,
+    /// Whether it is the embedded broker.
+    pub embedded: bool,
 }
 
 /// How long a broker may take to answer a question of ours.
 pub const PATIENCE: Duration = Duration::from_secs(10);
 
 impl Cluster {
+    /// The embedded broker, which listens here.
+    pub fn embedded(servers: &str) -> Self {
+        Self {
+            servers: servers.to_owned(),
+            properties: BTreeMap::new(),
+            embedded: true,
+        }
+    }
+
     /// What all clients share.
     pub fn config(&self) -> ClientConfig {
         let mut config = ClientConfig::new();
@@ -52,6 +63,10 @@ impl Cluster {
             .set("partition.assignment.strategy", "cooperative-sticky")
             // What is read ahead bounds the memory of a worker that falls behind.
             .set("queued.max.messages.kbytes", "16384");
+        if self.embedded {
+            // A real broker answers as soon as there is something. This one answers when the wait is over.
+            config.set("fetch.wait.max.ms", "10");
+        }
         config
     }
 

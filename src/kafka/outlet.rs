@@ -251,8 +251,6 @@ fn event_headers(event_id: &str, kind: &'static str) -> OwnedHeaders {
 
 #[cfg(test)]
 mod tests {
-    use std::collections::BTreeMap;
-
     use super::*;
     use crate::{domain::ids::RequestId, kafka::embedded::EmbeddedBroker};
 
@@ -273,10 +271,7 @@ mod tests {
     #[tokio::test]
     async fn what_is_said_again_does_not_wait_for_room() {
         let broker = EmbeddedBroker::start(vec![("statuses".to_owned(), 1)]).unwrap();
-        let cluster = Cluster {
-            servers: broker.servers().to_owned(),
-            properties: BTreeMap::new(),
-        };
+        let cluster = Cluster::embedded(broker.servers());
         let outlet = Arc::new(Outlet::new(&cluster, 10).unwrap());
         let holds_the_room = outlet.send(&records(8)).await.unwrap();
         let waits_for_room = {

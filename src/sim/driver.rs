@@ -68,6 +68,8 @@ pub struct Report {
     pub steady: f64,
     /// Statuses read.
     pub statuses: u64,
+    /// How many requests were open at a time, at the most.
+    pub most_open: usize,
     /// The requests of the load, the first ones only where there are many.
     pub ids: Vec<Uuid>,
 }
@@ -276,6 +278,7 @@ impl<'a> Run<'a> {
 
     fn published(&mut self, id: Uuid) {
         self.open.insert(id, self.running.elapsed());
+        self.report.most_open = self.report.most_open.max(self.open.len());
         self.report.published += 1;
         if self.report.ids.len() < KEPT_IDS {
             self.report.ids.push(id);

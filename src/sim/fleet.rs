@@ -4,7 +4,7 @@ use std::{
     cmp::Reverse,
     collections::BinaryHeap,
     sync::{
-        Arc,
+        Arc, Mutex, PoisonError,
         atomic::{AtomicBool, AtomicU64, Ordering},
     },
     thread::JoinHandle,
@@ -103,6 +103,7 @@ impl Counters {
 pub struct Fleet {
     stop: Arc<AtomicBool>,
     counters: Arc<[Counters]>,
+    changed: Arc<Mutex<Option<Character>>>,
     thread: JoinHandle<Result<(), KafkaError>>,
 }
 
@@ -117,10 +118,12 @@ impl Fleet {
         let consumer = subscribe(cluster, group_id, &processors)?;
         let counters: Arc<[Counters]> = processors.iter().map(|_| Counters::default()).collect();
         let stop = Arc::new(AtomicBool::new(false));
+        let changed = Arc::new(Mutex::new(None));
         let worker = Worker {
             outbox: Outbox::new(cluster)?,
             processors,
             counters: Arc::clone(&counters),
+            changed: Arc::clone(&changed),
             seed,
             clock: Clock::System,
             running: Stopwatch::start(),
@@ -136,6 +139,7 @@ impl Fleet {
         Ok(Self {
             stop,
             counters,
+            changed,
             thread,
         })
     }
@@ -143,6 +147,11 @@ impl Fleet {
     /// What each has done so far, in the order in which they were given.
     pub fn tallies(&self) -> Vec<Tally> {
         self.counters.iter().map(Counters::tally).collect()
+    }
+
+    /// From now on all of them behave like this.
+    pub fn become_all(&self, character: Character) {
+        *self.changed.lock().unwrap_or_else(PoisonError::into_inner) = Some(character);
     }
 
     /// Whether they still run.
@@ -216,6 +225,7 @@ struct Worker {
     outbox: Outbox,
     processors: Vec<Simulated>,
     counters: Arc<[Counters]>,
+    changed: Arc<Mutex<Option<Character>>>,
     seed: u64,
     clock: Clock,
     running: Stopwatch,
@@ -242,6 +252,7 @@ impl Worker {
     fn run(mut self, consumer: &BaseConsumer<Quiet>, stop: &AtomicBool) -> Result<(), KafkaError> {
         let mut n = 0;
         while !stop.load(Ordering::Relaxed) {
+            self.change();
             let until_due = self
                 .next_due()
                 .map(|at| at.saturating_sub(self.running.elapsed()));
@@ -269,6 +280,15 @@ impl Worker {
             lost => {
                 tracing::warn!(lost, "acks of simulated processors were not delivered");
                 Ok(())
+            }
+        }
+    }
+
+    fn change(&mut self) {
+        let changed = self.changed.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if let Some(character) = changed {
+            for processor in &mut self.processors {
+                processor.character = character;
             }
         }
     }

@@ -68,6 +68,7 @@ impl Deployment {
         let cluster = Cluster {
             servers: servers.clone(),
             properties,
+            embedded: false,
         };
         let (url, schema) = store_of_our_own(base, &tag).await?;
         write_private(&folder.path().join("processors.toml"), &registry(processors))?;
@@ -106,10 +107,7 @@ impl Deployment {
             .map_err(BenchError::Config)?;
         let topics = config.kafka.topics.clone();
         let running = app::start(config, Roles::ALL, Clock::System).await?;
-        let cluster = Cluster {
-            servers: running.servers.clone(),
-            properties: std::collections::BTreeMap::new(),
-        };
+        let cluster = Cluster::embedded(&running.servers);
         let store = Arc::clone(&running.engine.store);
         Ok(Self {
             cluster,

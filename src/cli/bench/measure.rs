@@ -6,7 +6,7 @@ use super::{BenchError, deployment::Deployment, floor, process::Process};
 use crate::{
     cli::interrupt::Interrupt,
     clock::Stopwatch,
-    sim::{Driver, Load, Report},
+    sim::{Character, Driver, Fleet, Load, Report},
 };
 
 /// The processes whose CPU time is told apart; `None`: not measured.
@@ -116,6 +116,10 @@ pub(super) struct Bench<'a> {
     pub parts: Parts,
     /// The driver; away while it runs.
     pub driver: Option<Driver>,
+    /// The simulated processors.
+    pub fleet: &'a Fleet,
+    /// How they behave while it is measured.
+    pub character: Character,
     /// Whether somebody wants it to end.
     pub interrupt: &'a Interrupt,
     /// Says nothing on the way.
@@ -139,10 +143,14 @@ impl Bench<'_> {
             warm.requests
         ));
         let (warmed, _) = self.drive(warm).await?;
+        if self.interrupt.is_set() {
+            return Err(BenchError::Interrupted);
+        }
         if warmed.completed < warm.requests {
             return Err(BenchError::Unfinished("warming", self.deployment.log()));
         }
         self.say(&format!("measuring {} requests", load.requests));
+        self.fleet.become_all(self.character);
         let bytes = self.deployment.store.bytes_on_disk().await?;
         let before = self.parts.cpu();
         let (report, memory) = self.drive(load).await?;

@@ -26,6 +26,7 @@ pub(super) fn json(figures: &Figures) -> Value {
         "requests_per_second_steady": report.steady,
         "tasks_per_second": report.per_second() * f64::from(figures.processors),
         "statuses": report.statuses,
+        "most_open": report.most_open,
         "milliseconds_to_completion": {
             "p50": latency(0.5), "p90": latency(0.9), "p99": latency(0.99), "max": millis(report.latency.max()),
         },
@@ -81,6 +82,7 @@ pub(super) fn print(figures: &Figures) {
         report.steady,
         report.per_second() * f64::from(figures.processors)
     );
+    println!("  open at a time   {} at the most", report.most_open);
     let latency = |share| millis(report.latency.percentile(share));
     println!(
         "  to completion    p50 {:.0} ms, p90 {:.0} ms, p99 {:.0} ms, max {:.0} ms",
