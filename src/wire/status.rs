@@ -71,7 +71,7 @@ pub struct StatusMessage<'a> {
 pub struct TaskCounts {
     /// All.
     pub total: u32,
-    /// Proved done, or exempt.
+    /// Proved done.
     pub done: u32,
     /// Waiting for a date or an event.
     pub parked: u32,
