@@ -137,6 +137,10 @@ fn processor<'a>(section: &Section<'a>, ids: &Ids, n: usize) -> Option<(Processo
         ack_timeout: section.duration_or("ack_timeout", Zero::Refused, Duration::from_secs(24 * 3600)),
         retry: section.section("retry", retry),
         concurrency: section.integer_or("concurrency", 1..=100_000, 8),
+        retention: Vec::new(),
+        backup: None,
+        sweep_after: None,
+        verify_after: None,
         id: id.clone().or_else(|| ProcessorId::new("unnamed").ok())?,
     };
     provides(section);

@@ -7,6 +7,9 @@ use zeroize::{Zeroize, ZeroizeOnDrop};
 
 use super::ids::IdentityType;
 
+/// A keyed digest of one identifier, under which its subject is found again.
+pub type SubjectDigest = [u8; 16];
+
 /// Subject data: it can be read on purpose, and neither printed nor logged by accident.
 #[derive(Clone, PartialEq, Eq, Hash, Serialize, Deserialize, Zeroize, ZeroizeOnDrop)]
 #[serde(transparent)]

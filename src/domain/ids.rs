@@ -47,6 +47,15 @@ uuid_id! {
     CommandId
 }
 
+uuid_id! {
+    /// A legal hold, by which it is released.
+    HoldId
+}
+uuid_id! {
+    /// The idempotency key of a backup event.
+    EventId
+}
+
 /// Why a name is not one of ours.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{what} must match {pattern}")]

@@ -3,10 +3,13 @@
 #[macro_use]
 pub mod words;
 pub mod ack;
+pub mod backup;
 pub mod body;
 pub mod calendar;
 pub mod command;
 pub mod entry;
+pub mod fact;
+pub mod hold;
 pub mod identity;
 pub mod ids;
 pub mod plan;

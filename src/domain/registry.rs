@@ -5,7 +5,8 @@ use std::{collections::BTreeMap, time::Duration};
 use serde::{Deserialize, Serialize};
 
 use super::{
-    ids::{IdentityType, Label, ProcessorId},
+    calendar::Period,
+    ids::{AnchorName, IdentityType, Label, ProcessorId},
     words::{Action, ProcessorKind},
 };
 
@@ -67,6 +68,71 @@ pub struct Processor {
     pub retry: Retry,
     /// How many sends may be in flight; for Kafka, produces that are not confirmed. Never tasks that are not acked.
     pub concurrency: u32,
+    /// What it has to keep, by category, and for how long.
+    #[serde(default)]
+    pub retention: Vec<Retention>,
+    /// What it is as a backup set; `None`: it is none.
+    #[serde(default)]
+    pub backup: Option<BackupSet>,
+    /// How long after a proof it is asked to erase once more what has come in late.
+    #[serde(default)]
+    pub sweep_after: Option<Period>,
+    /// How long after a proof it is asked whether the data is really gone.
+    #[serde(default)]
+    pub verify_after: Option<Period>,
+}
+
+/// What a processor has to keep for a time.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Retention {
+    /// The categories of data.
+    pub categories: Vec<Label>,
+    /// The legal basis.
+    pub basis: Label,
+    /// For how long.
+    pub keep: Period,
+    /// What is done when the time is over: `Erase` or `Anonymize`.
+    pub then: Action,
+    /// The command's anchor that the time is counted from; `requested_at` where the command has none of this name.
+    pub from: Option<AnchorName>,
+}
+
+/// A processor that keeps copies of what others hold.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct BackupSet {
+    /// The processors whose data is in it.
+    pub sources: Vec<ProcessorId>,
+    /// Its name in backup events.
+    pub set: Label,
+    /// How long a copy lives.
+    pub keep: Period,
+    /// What proves that the copies are gone.
+    pub confirm_by: ConfirmBy,
+    /// How long after the horizon a missing proof is overdue.
+    pub overdue_after: Period,
+    /// Whether the subject's key is destroyed there as soon as the sources have confirmed.
+    pub erase_by_key: bool,
+}
+
+/// What proves that the copies of a backup set are gone.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ConfirmBy {
+    /// A `backup.rotated` event that passes the horizon.
+    Event,
+    /// The backup system's own answer, asked for at the horizon.
+    Ack,
+    /// The declared schedule.
+    Schedule,
+}
+
+impl Processor {
+    /// The rule that keeps these categories, if there still is one.
+    pub fn retention_of(&self, categories: &[Label]) -> Option<&Retention> {
+        self.retention
+            .iter()
+            .find(|rule| rule.categories.iter().any(|category| categories.contains(category)))
+    }
 }
 
 /// How a processor is asked.

@@ -22,7 +22,8 @@ pub use rows::*;
 pub use run::{Attempts, Observer, StoreFailure};
 
 use crate::domain::{
-    ids::{CommandId, RequestId, Tenant},
+    fact::{CapsuleEpoch, FactVersion},
+    ids::{CommandId, ProcessorId, RequestId, Tenant},
     time::At,
 };
 
@@ -83,8 +84,26 @@ pub trait Store: Send + Sync + std::fmt::Debug {
 
     /// The active revision of the registry.
     async fn registry(&self) -> Result<Option<StoredRegistry>, StoreError>;
-    /// Activates a registry as the revision after `expected` (0: none yet); `false`: another revision is active.
-    async fn activate_registry(&self, expected: u32, text: &str, at: At) -> Result<bool, StoreError>;
+
+    /// The facts after this version, in order.
+    async fn facts_since(&self, version: FactVersion) -> Result<Vec<StoredFact>, StoreError>;
+    /// The backup events of a processor, in the order in which they were stored.
+    async fn backup_facts(&self, processor: &ProcessorId) -> Result<Vec<StoredFact>, StoreError>;
+    /// The sweeps, newest first; with `unfinished`, only those that go on.
+    async fn sweeps(&self, unfinished: bool, limit: u32) -> Result<Vec<Sweep>, StoreError>;
+    /// Deferred tasks, by date.
+    async fn deferred(&self, filter: &DeferredFilter) -> Result<Vec<DeferredRow>, StoreError>;
+    /// How many deferred tasks of each of these processors have a date before the time beside it.
+    async fn deferred_before(
+        &self,
+        bounds: &[(ProcessorId, At)],
+    ) -> Result<Vec<(ProcessorId, u64)>, StoreError>;
+    /// The epochs of capsules whose keys are not destroyed, by week.
+    async fn capsule_epochs(&self) -> Result<Vec<CapsuleEpoch>, StoreError>;
+    /// The capsules of these requests whose epoch still has its key.
+    async fn capsules(&self, ids: &[RequestId]) -> Result<Vec<StoredCapsule>, StoreError>;
+    /// Deletes some of the capsules whose epoch has no key any more, and says how many.
+    async fn drop_capsules(&self, limit: u32) -> Result<u64, StoreError>;
 
     /// Requests whose outputs no Kafka input caused and which nobody has reported as produced since `before`.
     async fn outbox(&self, before: At, limit: u32) -> Result<Vec<RequestId>, StoreError>;
@@ -101,7 +120,42 @@ pub trait Store: Send + Sync + std::fmt::Debug {
 #[async_trait]
 pub trait Transaction: Send {
     /// Takes the gate lock: shared by whatever dispatches, settles or parks; exclusive by whatever writes a fact.
-    async fn gate(&mut self, mode: Gate) -> Result<(), StoreError>;
+    /// Gives the version of the facts as of then (0: there are none): until the end of the transaction no other is added.
+    async fn gate(&mut self, mode: Gate) -> Result<FactVersion, StoreError>;
+    /// The facts after this version, in order.
+    async fn facts_since(&mut self, version: FactVersion) -> Result<Vec<StoredFact>, StoreError>;
+    /// The fact of this key, if there is one.
+    async fn fact(&mut self, key: &str) -> Result<Option<StoredFact>, StoreError>;
+    /// Adds a fact, under the exclusive gate lock, with its sweep where it needs one.
+    async fn add_fact(&mut self, fact: &NewFact) -> Result<FactVersion, StoreError>;
+    /// The requests of subjects that have one of these identifiers, by id.
+    async fn of_subjects(&mut self, digests: &[SubjectDigest]) -> Result<Vec<RequestId>, StoreError>;
+    /// Adds a revision of the registry. [`StoreError::Conflict`]: there is one of this number.
+    async fn add_registry(&mut self, revision: u32, text: &str, at: At) -> Result<(), StoreError>;
+    /// The active revision of the registry.
+    async fn registry(&mut self) -> Result<Option<StoredRegistry>, StoreError>;
+    /// The oldest sweep that goes on and that no other worker has taken, locked.
+    async fn next_sweep(&mut self) -> Result<Option<Sweep>, StoreError>;
+    /// Writes how far a sweep has come.
+    async fn move_sweep(&mut self, sweep: &Sweep) -> Result<(), StoreError>;
+    /// The next requests of a list, each once, with their places.
+    async fn concerned(
+        &mut self,
+        of: &Concerned,
+        after: Option<Place>,
+        limit: u32,
+    ) -> Result<Vec<Place>, StoreError>;
+    /// How many requests a list has, about.
+    async fn count_concerned(&mut self, of: &Concerned) -> Result<u64, StoreError>;
+    /// The wrapped keys of these epochs of capsules; for an epoch that has none yet, the key beside it is stored first.
+    async fn capsule_keys(
+        &mut self,
+        epochs: &[(CapsuleEpoch, Vec<u8>)],
+    ) -> Result<Vec<Vec<u8>>, StoreError>;
+    /// The capsules of these requests whose epoch still has its key.
+    async fn capsules(&mut self, ids: &[RequestId]) -> Result<Vec<StoredCapsule>, StoreError>;
+    /// Destroys the key of an epoch: from then on its capsules hold nothing. See [`Store::drop_capsules`].
+    async fn destroy_capsules(&mut self, epoch: &CapsuleEpoch) -> Result<(), StoreError>;
     /// Moves positions on. [`StoreError::Fenced`]: another worker has already taken a batch in.
     async fn advance(&mut self, advances: &[Advance]) -> Result<(), StoreError>;
     /// What the inbox holds of these commands.

@@ -20,9 +20,11 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use super::{
+    backup::Week,
     calendar::Regime,
     entry::Entry,
-    ids::{ProcessorId, RequestId, TaskId, Tenant},
+    fact::FactVersion,
+    ids::{HoldId, ProcessorId, RequestId, TaskId, Tenant},
     registry::{Registry, RegistryRevision, Retry},
     task::{IllegalEvent, Task, TaskEvent, TaskState},
     task_ids::task_id,
@@ -91,6 +93,14 @@ pub struct Life {
     pub needs_attention: bool,
     /// Whether its identifiers can still be read.
     pub readable: bool,
+    /// The week of its capsule, once it has one: identifiers that are kept only for a restore replay.
+    pub capsule: Option<Week>,
+    /// The holds on its subject when it came in.
+    pub subject_holds: Vec<HoldId>,
+    /// The last fact that it has been looked at for.
+    pub facts: FactVersion,
+    /// Since when it is open again because a backup was put back.
+    pub restored_at: Option<At>,
     /// How many leaves it has in the ledger.
     pub leaves: u32,
     /// When its row in the agenda is due; `None`: it has none.

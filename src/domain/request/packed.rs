@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use super::{Head, Life, Request};
 use crate::domain::{ids::RequestId, task::Task};
 
-const VERSION: u8 = 1;
+const VERSION: u8 = 2;
 
 /// A packed row that cannot be read.
 #[derive(Debug, thiserror::Error)]

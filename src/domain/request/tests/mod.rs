@@ -84,6 +84,10 @@ fn processor(name: &str) -> Processor {
             ..Retry::default()
         },
         concurrency: 1,
+        retention: Vec::new(),
+        backup: None,
+        sweep_after: None,
+        verify_after: None,
     }
 }
 

@@ -1,0 +1,190 @@
+//! Facts: what many decisions read and nobody's request owns. A fact holds from the moment that it is committed;
+//! a sweep only makes sure that every request it concerns has been looked at since.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde::{Deserialize, Serialize};
+
+use super::{
+    backup::{BackupChange, BackupEvent, Copies, Week},
+    hold::{Hold, Holds},
+    ids::{HoldId, ProcessorId, Tenant},
+    registry::RegistryRevision,
+    time::At,
+};
+
+/// Counts the facts, in the order in which they were committed.
+pub type FactVersion = u32;
+
+/// Something that decisions read and that concerns many requests.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "fact", rename_all = "snake_case")]
+pub enum Fact {
+    /// A legal hold was placed.
+    Hold(Hold),
+    /// It was released.
+    Release {
+        /// The tenant.
+        tenant: Tenant,
+        /// The hold.
+        hold_id: HoldId,
+        /// Who released it.
+        actor: String,
+    },
+    /// Something happened to a backup.
+    Backup(BackupEvent),
+    /// Another revision of the registry is active.
+    Registry {
+        /// The revision.
+        revision: RegistryRevision,
+    },
+    /// The key of a week's capsules was destroyed.
+    Forgotten(CapsuleEpoch),
+}
+
+/// Capsules that are forgotten together: of one week, and of requests that the same sets cover.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct CapsuleEpoch {
+    /// The week of the last confirmation.
+    pub week: Week,
+    /// The backup processors that cover it, in order.
+    pub sets: Vec<ProcessorId>,
+}
+
+impl Fact {
+    /// The word that lists and metrics show.
+    pub const fn kind(&self) -> FactKind {
+        match self {
+            Self::Hold(_) => FactKind::Hold,
+            Self::Release { .. } => FactKind::Release,
+            Self::Backup(BackupEvent {
+                change: BackupChange::Taken { .. },
+                ..
+            }) => FactKind::BackupTaken,
+            Self::Backup(BackupEvent {
+                change: BackupChange::Rotated { .. },
+                ..
+            }) => FactKind::BackupRotated,
+            Self::Backup(BackupEvent {
+                change: BackupChange::Restored { .. },
+                ..
+            }) => FactKind::BackupRestored,
+            Self::Registry { .. } => FactKind::Registry,
+            Self::Forgotten(_) => FactKind::Forgotten,
+        }
+    }
+
+    /// What makes it the same fact as another one.
+    pub fn key(&self) -> String {
+        match self {
+            Self::Hold(hold) => format!("hold/{}/{}", hold.tenant, hold.hold_id),
+            Self::Release { tenant, hold_id, .. } => format!("release/{tenant}/{hold_id}"),
+            Self::Backup(event) => format!("backup/{}", event.event_id),
+            Self::Registry { revision } => format!("registry/{revision}"),
+            Self::Forgotten(epoch) => format!("forgotten/{}/{}", epoch.week, epoch.name()),
+        }
+    }
+}
+
+impl CapsuleEpoch {
+    /// The sets in one text.
+    pub fn name(&self) -> String {
+        let names: Vec<&str> = self.sets.iter().map(ProcessorId::as_str).collect();
+        names.join(" ")
+    }
+}
+
+words! {
+    /// What kind of fact it is.
+    FactKind {
+        Hold = 1 "hold", Release = 2 "release", BackupTaken = 3 "backup_taken", BackupRotated = 4 "backup_rotated",
+        BackupRestored = 5 "backup_restored", Registry = 6 "registry", Forgotten = 7 "forgotten",
+    }
+}
+
+/// A restore that requests have to be looked at for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Restore {
+    /// The fact.
+    pub version: FactVersion,
+    /// When the backup had been taken.
+    pub taken_at: At,
+    /// Into which processors it was put back.
+    pub into: Vec<ProcessorId>,
+}
+
+/// Everything that is known, as decisions read it.
+#[derive(Debug, Clone, Default)]
+pub struct Facts {
+    version: FactVersion,
+    holds: Holds,
+    copies: BTreeMap<ProcessorId, Copies>,
+    restores: Vec<Restore>,
+    registry: RegistryRevision,
+    forgotten: BTreeSet<CapsuleEpoch>,
+}
+
+impl Facts {
+    /// Takes the next fact in.
+    pub fn learn(&mut self, version: FactVersion, told_at: At, fact: &Fact) {
+        self.version = self.version.max(version);
+        match fact {
+            Fact::Hold(hold) => self.holds.place(hold),
+            Fact::Release { tenant, hold_id, .. } => self.holds.release(tenant, *hold_id),
+            Fact::Backup(event) => self.learn_backup(version, told_at, event),
+            Fact::Registry { revision } => self.registry = self.registry.max(*revision),
+            Fact::Forgotten(epoch) => drop(self.forgotten.insert(epoch.clone())),
+        }
+    }
+
+    fn learn_backup(&mut self, version: FactVersion, told_at: At, event: &BackupEvent) {
+        let copies = self.copies.entry(event.processor.clone()).or_default();
+        match &event.change {
+            BackupChange::Taken {
+                taken_at,
+                lock_until: Some(lock_until),
+            } => copies.locked(*taken_at, *lock_until),
+            // The catalogue alone shows it.
+            BackupChange::Taken { lock_until: None, .. } => {}
+            BackupChange::Rotated { oldest_retained_at } => copies.rotated(*oldest_retained_at, told_at),
+            BackupChange::Restored {
+                taken_at,
+                restored_into,
+            } => self.restores.push(Restore {
+                version,
+                taken_at: *taken_at,
+                into: restored_into.clone(),
+            }),
+        }
+    }
+
+    /// How many facts there are.
+    pub const fn version(&self) -> FactVersion {
+        self.version
+    }
+
+    /// The active holds.
+    pub const fn holds(&self) -> &Holds {
+        &self.holds
+    }
+
+    /// What is known about the copies of a set.
+    pub fn copies(&self, processor: &ProcessorId) -> Option<&Copies> {
+        self.copies.get(processor)
+    }
+
+    /// The restores since this version.
+    pub fn restores_since(&self, version: FactVersion) -> impl Iterator<Item = &Restore> {
+        self.restores.iter().filter(move |restore| restore.version > version)
+    }
+
+    /// The revision of the registry that is active; 0: none.
+    pub const fn registry(&self) -> RegistryRevision {
+        self.registry
+    }
+
+    /// Whether the capsules of this epoch can no longer be opened.
+    pub fn is_forgotten(&self, epoch: &CapsuleEpoch) -> bool {
+        self.forgotten.contains(epoch)
+    }
+}
