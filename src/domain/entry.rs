@@ -7,10 +7,12 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     calendar::Regime,
-    ids::{ProcessorId, RequestId},
+    backup::Week,
+    fact::FactVersion,
+    ids::{AnchorName, HoldId, Label, ProcessorId, RequestId, Tenant},
     task::TaskEvent,
     time::At,
-    words::{Action, Status},
+    words::{Action, HoldBasis, Status},
 };
 
 /// The version of the leaf's form.
@@ -71,6 +73,94 @@ pub enum Entry {
     ActedBy {
         /// The name of the bearer.
         actor: String,
+    },
+    /// A share has to be kept until a date.
+    Kept {
+        /// The task's place in the plan.
+        ordinal: u16,
+        /// The legal basis.
+        basis: Label,
+        /// The anchor of the command that the time is counted from; `None`: it has none of that name, or the rule names
+        /// none, so that `requested_at` is.
+        anchor: Option<AnchorName>,
+        /// The time that it is counted from.
+        from: At,
+        /// Until when.
+        until: At,
+    },
+    /// A backup task was added for a wave.
+    WaveAdded {
+        /// Its place in the plan.
+        ordinal: u16,
+        /// The backup system.
+        processor: ProcessorId,
+        /// The tasks, by place, whose confirmation its horizon runs from.
+        sources: Vec<u16>,
+    },
+    /// A backup was put back: what it can have brought back is done again.
+    Restored {
+        /// The fact.
+        fact: FactVersion,
+        /// When the backup had been taken.
+        taken_at: At,
+    },
+    /// The key of its identifiers was deleted; for a restore they stay, sealed under the key of this week.
+    Encapsulated {
+        /// The week.
+        week: Week,
+    },
+    /// A legal hold was placed.
+    HoldPlaced {
+        /// The tenant.
+        tenant: Tenant,
+        /// By which it is released.
+        hold: HoldId,
+        /// The legal ground.
+        basis: HoldBasis,
+        /// Who placed it.
+        actor: String,
+        /// Whether it names a subject; who that is lies nowhere here.
+        subject: bool,
+        /// The request.
+        request: Option<RequestId>,
+        /// The processor.
+        processor: Option<ProcessorId>,
+        /// The categories of data.
+        categories: Vec<Label>,
+    },
+    /// A legal hold was released.
+    HoldReleased {
+        /// The tenant.
+        tenant: Tenant,
+        /// The hold.
+        hold: HoldId,
+        /// Who released it.
+        actor: String,
+    },
+    /// Something happened to a backup.
+    BackupEvent {
+        /// The backup system.
+        processor: ProcessorId,
+        /// What: 1 taken, 2 rotated, 3 restored.
+        kind: u8,
+        /// When the backup was taken, or the oldest that is left.
+        taken_at: At,
+        /// Until when it is locked.
+        lock_until: Option<At>,
+        /// Into which processors it was put back.
+        restored_into: Vec<ProcessorId>,
+    },
+    /// Another revision of the registry is active.
+    RegistryActivated {
+        /// The revision.
+        revision: u32,
+    },
+    /// The key of a week's capsules was destroyed.
+    CapsulesForgotten {
+        /// The week.
+        week: Week,
+        /// The backup systems that covered them.
+        sets: Vec<ProcessorId>,
     },
 }
 

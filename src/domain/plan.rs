@@ -1,10 +1,12 @@
 //! Which processors a request concerns, and what each is asked: pinned at intake.
 
+use jiff::tz::TimeZone;
+
 use super::{
     command::Opening,
-    ids::{IdentityType, Label},
-    registry::{AnonymizeFallback, MissingIdentity, Processor, Registry},
-    task::{Task, TaskState},
+    ids::{AnchorName, IdentityType, Label, ProcessorId},
+    registry::{AnonymizeFallback, BackupSet, MissingIdentity, Processor, Registry},
+    task::{Deferral, Purpose, Share, Task, TaskState},
     task_ids::MAX_TASKS,
     time::At,
     words::{AbandonCause, Action, ProcessorKind},
@@ -13,6 +15,12 @@ use super::{
 /// The basis of a task that is exempt because the subject has no identity that its processor knows.
 pub const NO_IDENTITY: &str = "no_identity";
 
+/// The basis of a backup task none of whose sources has erased anything.
+pub const KEPT_AT_SOURCE: &str = "kept_at_source";
+
+/// The category of what a processor holds besides the categories that its rules keep, where it names none itself.
+pub const OTHER: &str = "other";
+
 /// One task of a plan, with the identity types that its processor is sent.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PlannedTask {
@@ -20,6 +28,8 @@ pub struct PlannedTask {
     pub task: Task,
     /// The identity types.
     pub identities: Vec<IdentityType>,
+    /// The command's anchor that its retention is counted from, where it has one of the rule's name.
+    pub anchor: Option<AnchorName>,
 }
 
 /// Why there is no plan.
@@ -33,30 +43,53 @@ pub enum NoPlan {
     TooManyTasks,
 }
 
-/// Plans a request. A task that may go at once is `Ready` at `start`.
-pub fn plan(opening: &Opening, registry: &Registry, start: At) -> Result<Vec<PlannedTask>, NoPlan> {
+/// What a plan is counted from.
+#[derive(Debug, Clone, Copy)]
+pub struct Start<'a> {
+    /// When a task may go at once.
+    pub at: At,
+    /// When the subject asked.
+    pub requested_at: At,
+    /// The controller's zone.
+    pub zone: &'a TimeZone,
+}
+
+/// Plans a request. A task that may go at once is `Ready` at the start.
+pub fn plan(opening: &Opening, registry: &Registry, start: Start<'_>) -> Result<Vec<PlannedTask>, NoPlan> {
     let concerned: Vec<&Processor> = registry
         .processors
         .iter()
-        .filter(|p| concerns(p, opening))
+        .filter(|p| concerns(p, opening, registry))
         .collect();
     if concerned.is_empty() {
         return Err(NoPlan::NoProcessor);
     }
-    if concerned.len() > usize::from(MAX_TASKS) {
+    let mut planned: Vec<PlannedTask> = concerned
+        .iter()
+        .flat_map(|processor| shares(processor, opening, start))
+        .collect();
+    if planned.len() > usize::from(MAX_TASKS) {
         return Err(NoPlan::TooManyTasks);
     }
-    Ok(concerned
-        .iter()
-        .map(|processor| planned(processor, opening, &concerned, start))
-        .collect())
+    connect(&mut planned, registry);
+    Ok(planned)
 }
 
-/// Whether a processor may hold what the command is about.
-///
+/// Whether a processor may hold what the command is about. A backup set holds what its sources hold.
+fn concerns(processor: &Processor, opening: &Opening, registry: &Registry) -> bool {
+    match &processor.backup {
+        Some(set) => set
+            .sources
+            .iter()
+            .filter_map(|source| registry.get(source))
+            .any(|source| holds(source, opening)),
+        None => holds(processor, opening),
+    }
+}
+
 /// A processor that names no categories or regions may hold any; a purpose it has to name, because withdrawing one
 /// consent must leave alone whatever is processed for other purposes.
-fn concerns(processor: &Processor, opening: &Opening) -> bool {
+fn holds(processor: &Processor, opening: &Opening) -> bool {
     let scope = &opening.scope;
     let meets = |limits: &[Label], of: &[Label]| limits.iter().any(|label| of.contains(label));
     (scope.processors.is_empty() || scope.processors.contains(&processor.id))
@@ -70,12 +103,93 @@ fn concerns(processor: &Processor, opening: &Opening) -> bool {
         }
 }
 
-fn planned(processor: &Processor, opening: &Opening, concerned: &[&Processor], start: At) -> PlannedTask {
+/// A processor's tasks: one, unless rules keep some of its categories longer than others.
+fn shares(processor: &Processor, opening: &Opening, start: Start<'_>) -> Vec<PlannedTask> {
     let wanted = opening
         .actions_by_processor
         .get(&processor.id)
         .copied()
         .unwrap_or(opening.action);
+    let now = planned(processor, opening, wanted, start.at);
+    // What is left out, or cannot be asked, is not split: there is nothing to wait for.
+    if !matches!(now.task.state, TaskState::Ready { .. }) || processor.backup.is_some() {
+        return vec![now];
+    }
+    let in_scope = |category: &&Label| {
+        opening.scope.categories.is_empty() || opening.scope.categories.contains(*category)
+    };
+    let mut kept: Vec<PlannedTask> = Vec::new();
+    let mut split: Vec<Label> = Vec::new();
+    for rule in &processor.retention {
+        let categories: Vec<Label> = rule.categories.iter().filter(in_scope).cloned().collect();
+        let anchor = rule
+            .from
+            .clone()
+            .filter(|anchor| opening.anchors.contains_key(anchor));
+        let from = anchor
+            .as_ref()
+            .and_then(|name| opening.anchors.get(name).copied())
+            .unwrap_or(start.requested_at);
+        let until = rule.keep.add_to(from, start.zone);
+        // What need not be kept any more goes with the rest, if it goes the same way.
+        if categories.is_empty() || (until <= start.at && rule.then == now.task.action) {
+            continue;
+        }
+        split.extend(categories.iter().cloned());
+        let state = if until <= start.at {
+            TaskState::Ready { due: start.at }
+        } else {
+            TaskState::Parked {
+                why: Deferral::Retention,
+                until,
+            }
+        };
+        kept.push(PlannedTask {
+            task: Task {
+                action: rule.then,
+                categories,
+                share: Share::Kept {
+                    basis: rule.basis.clone(),
+                    anchor: from,
+                },
+                state,
+                ..now.task.clone()
+            },
+            identities: now.identities.clone(),
+            anchor,
+        });
+    }
+    if kept.is_empty() {
+        return vec![now];
+    }
+    let rest = rest_of(processor, &opening.scope.categories, &split);
+    let mut shares = Vec::with_capacity(1 + kept.len());
+    if !rest.is_empty() {
+        shares.push(PlannedTask {
+            task: Task {
+                categories: rest,
+                ..now.task
+            },
+            ..now
+        });
+    }
+    shares.append(&mut kept);
+    shares
+}
+
+/// The categories that no rule keeps: a share that is split names what is in it, so that nothing else is erased with it.
+fn rest_of(processor: &Processor, scope: &[Label], kept: &[Label]) -> Vec<Label> {
+    let other = label(OTHER);
+    let held: Vec<&Label> = match (processor.categories.is_empty(), scope.is_empty()) {
+        (true, true) => vec![&other],
+        (true, false) => scope.iter().collect(),
+        (false, true) => processor.categories.iter().collect(),
+        (false, false) => processor.categories.iter().filter(|c| scope.contains(*c)).collect(),
+    };
+    held.into_iter().filter(|c| !kept.contains(*c)).cloned().collect()
+}
+
+fn planned(processor: &Processor, opening: &Opening, wanted: Action, start: At) -> PlannedTask {
     let action = possible_action(processor, wanted);
     let identities: Vec<IdentityType> = processor
         .identities
@@ -83,43 +197,47 @@ fn planned(processor: &Processor, opening: &Opening, concerned: &[&Processor], s
         .filter(|kind| opening.identities.iter().any(|identity| identity.kind == **kind))
         .cloned()
         .collect();
-    let after: Vec<u16> = (0..)
-        .zip(concerned)
-        .filter(|(_, other)| processor.after.contains(&other.id))
-        .map(|(ordinal, _)| ordinal)
-        .collect();
     let excluded = opening
         .exclude
         .iter()
         .find(|exclusion| exclusion.processor == processor.id);
+    // Copies that only have to grow old need no identity, and a backup system that cannot destroy a key still has those.
+    let asked = processor.backup.as_ref().is_none_or(BackupSet::is_asked);
     let state = if let Some(exclusion) = excluded {
         TaskState::Exempt {
-            basis: basis(exclusion.basis.as_str()),
+            basis: label(exclusion.basis.as_str()),
         }
-    } else if identities.is_empty() {
+    } else if asked && identities.is_empty() {
         // Before all else: an operator may have an abandoned task sent, and a task must never go out that names nobody.
         match processor.missing_identity {
             MissingIdentity::Block => TaskState::WithoutIdentity,
             MissingIdentity::Exempt => TaskState::Exempt {
-                basis: basis(NO_IDENTITY),
+                basis: label(NO_IDENTITY),
             },
         }
-    } else if action.is_none() {
+    } else if asked && action.is_none() {
         TaskState::Abandoned {
             cause: AbandonCause::Unsupported,
         }
-    } else if after.is_empty() {
-        TaskState::Ready { due: start }
     } else {
-        TaskState::Blocked
+        TaskState::Ready { due: start }
+    };
+    let share = match (&processor.backup, processor.kind) {
+        (Some(set), _) => Share::Wave {
+            sources: Vec::new(),
+            key: set.erase_by_key && !identities.is_empty() && action.is_some(),
+        },
+        (None, ProcessorKind::Backup) => Share::Backup,
+        (None, _) => Share::Live,
     };
     PlannedTask {
         task: Task {
             processor: processor.id.clone(),
             action: action.unwrap_or(wanted),
             categories: Vec::new(),
-            after,
-            backup: processor.kind == ProcessorKind::Backup,
+            after: Vec::new(),
+            share,
+            purpose: Purpose::Asked,
             generation: 1,
             attempt: 0,
             counted: 0,
@@ -127,6 +245,35 @@ fn planned(processor: &Processor, opening: &Opening, concerned: &[&Processor], s
             state,
         },
         identities,
+        anchor: None,
+    }
+}
+
+/// Says which tasks wait for which others, now that each has its place.
+fn connect(planned: &mut [PlannedTask], registry: &Registry) {
+    let places: Vec<(u16, ProcessorId)> = (0..)
+        .zip(planned.iter())
+        .map(|(place, planned)| (place, planned.task.processor.clone()))
+        .collect();
+    let of = |wanted: &[ProcessorId]| -> Vec<u16> {
+        places
+            .iter()
+            .filter(|(_, id)| wanted.contains(id))
+            .map(|(place, _)| *place)
+            .collect()
+    };
+    for PlannedTask { task, .. } in planned {
+        let Some(processor) = registry.get(&task.processor) else {
+            continue;
+        };
+        task.after = of(&processor.after);
+        if let (Some(set), Share::Wave { sources, .. }) = (&processor.backup, &mut task.share) {
+            *sources = of(&set.sources);
+        }
+        let waits = !task.after.is_empty() || processor.backup.is_some();
+        if waits && matches!(task.state, TaskState::Ready { .. }) {
+            task.state = TaskState::Blocked;
+        }
     }
 }
 
@@ -144,7 +291,7 @@ fn possible_action(processor: &Processor, wanted: Action) -> Option<Action> {
     }
 }
 
-fn basis(word: &'static str) -> Label {
+fn label(word: &'static str) -> Label {
     // Words of our own vocabularies are labels, which a test of `words` and `Label` together proves.
     Label::new(word).unwrap_or_else(|_| unreachable!("{word} is a label"))
 }

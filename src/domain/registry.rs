@@ -114,6 +114,13 @@ pub struct BackupSet {
     pub erase_by_key: bool,
 }
 
+impl BackupSet {
+    /// Whether nothing but the backup system's own answer proves that its copies are gone.
+    pub fn is_asked(&self) -> bool {
+        self.confirm_by == ConfirmBy::Ack
+    }
+}
+
 /// What proves that the copies of a backup set are gone.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]

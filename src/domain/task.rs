@@ -1,9 +1,13 @@
-//! One processor's share of a request, and the one function that changes its state.
+//! One processor's share of a request: its states and what can happen to it. `apply` has the one function that changes it.
+
+mod apply;
 
 use serde::{Deserialize, Serialize};
 
+pub use apply::IllegalEvent;
+
 use super::{
-    ids::{Label, ProcessorId},
+    ids::{HoldId, Label, ProcessorId},
     time::At,
     words::{AbandonCause, Action, Outcome, Proof, TaskStateName},
 };
@@ -19,8 +23,10 @@ pub struct Task {
     pub categories: Vec<Label>,
     /// The tasks, by their place in the plan, that must be out of the way first.
     pub after: Vec<u16>,
-    /// Whether it is a backup: live systems are clean without it.
-    pub backup: bool,
+    /// What its share is.
+    pub share: Share,
+    /// What its current generation is for.
+    pub purpose: Purpose,
     /// Grows each time the task must be done again.
     pub generation: u32,
     /// Grows each time this generation is sent.
@@ -33,6 +39,59 @@ pub struct Task {
     pub state: TaskState,
 }
 
+/// What a task's share is. New members go to the end: the order is part of the packed form.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Share {
+    /// What a live system holds and need not keep.
+    Live,
+    /// What a live system has to keep for a time.
+    Kept {
+        /// The legal basis.
+        basis: Label,
+        /// The time that the rule counts from.
+        anchor: At,
+    },
+    /// What a backup system holds that is asked like any other system.
+    Backup,
+    /// What the copies of a backup set hold of one wave.
+    Wave {
+        /// The tasks, by their place, whose confirmation the horizon runs from.
+        sources: Vec<u16>,
+        /// Whether the backup system is asked to destroy the subject's key before the copies have grown old.
+        key: bool,
+    },
+}
+
+impl Share {
+    /// Whether live systems are clean without it.
+    pub const fn is_backup(&self) -> bool {
+        match self {
+            Self::Live | Self::Kept { .. } => false,
+            Self::Backup | Self::Wave { .. } => true,
+        }
+    }
+}
+
+/// What a generation is for. New members go to the end: the order is part of the packed form.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Purpose {
+    /// What the request asks.
+    Asked,
+    /// Once more, for what has come in late. What was proved before stands beside it.
+    Sweep(Proof),
+    /// Is the data really gone?
+    Verify(Proof),
+}
+
+/// Why a task is parked. New members go to the end: the order is part of the packed form.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Deferral {
+    /// The data has to be kept until then.
+    Retention,
+    /// The copies live until then.
+    Rotation,
+}
+
 /// Where a task stands. New members go to the end: the order is part of the packed form.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum TaskState {
@@ -40,8 +99,10 @@ pub enum TaskState {
     Blocked,
     /// Waits until the subject has an identity that the processor knows.
     WithoutIdentity,
-    /// Waits for a date on which it may go.
+    /// Waits for a date or an event.
     Parked {
+        /// Why.
+        why: Deferral,
         /// The date.
         until: At,
     },
@@ -85,6 +146,16 @@ pub enum TaskState {
     Waived,
     /// Withdrawn before it was sent.
     Cancelled,
+    /// May not be sent while a legal hold covers it.
+    Held {
+        /// From when it could be sent without the hold.
+        due: At,
+    },
+    /// Proved once, and looked at again later.
+    Verifying {
+        /// When.
+        until: At,
+    },
 }
 
 /// Something that happens to a task. The ledger keeps these, so new members go to the end.
@@ -95,8 +166,10 @@ pub enum TaskEvent {
         /// From when it may be sent.
         due: At,
     },
-    /// The parked date has come.
+    /// The date that it waited for has come.
     Woken {
+        /// What is asked now.
+        action: Action,
         /// From when it may be sent.
         due: At,
     },
@@ -158,128 +231,61 @@ pub enum TaskEvent {
     Waived,
     /// Withdrawn before it was sent.
     Cancelled,
-}
-
-/// An event that the state of a task does not allow.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("a task that is {state} cannot take the event {event:?}")]
-pub struct IllegalEvent {
-    /// The state it is in.
-    pub state: TaskStateName,
-    /// What should have happened.
-    pub event: TaskEvent,
-}
-
-impl Task {
-    /// The one way in which a task changes. Live running and replay share it; an unlisted pair is an error.
-    pub fn apply(&mut self, event: &TaskEvent) -> Result<(), IllegalEvent> {
-        use TaskEvent as E;
-        use TaskState as S;
-        let next = match (&self.state, event) {
-            (S::Blocked | S::WithoutIdentity, E::Unblocked { due })
-            | (S::Parked { .. }, E::Woken { due })
-            | (S::Dispatched { .. } | S::Accepted { .. }, E::AskedAgain { due, .. })
-            | (
-                S::Abandoned { .. }
-                | S::Ready { .. }
-                | S::Dispatched { .. }
-                | S::Accepted { .. }
-                | S::Parked { .. },
-                E::Retried { due },
-            ) => S::Ready { due: *due },
-            (S::Ready { .. }, E::Dispatched { at, ack_by }) => S::Dispatched {
-                at: *at,
-                ack_by: *ack_by,
-            },
-            (S::Dispatched { .. }, E::Accepted { at, expected_by }) => S::Accepted {
-                at: *at,
-                expected_by: *expected_by,
-            },
-            // A success of any attempt of the generation settles, also while the next attempt waits, and after all were used.
-            (
-                S::Dispatched { .. }
-                | S::Accepted { .. }
-                | S::Ready { .. }
-                | S::Parked { .. }
-                | S::Abandoned { .. },
-                E::Settled { proof, at, .. },
-            ) => S::Done {
-                proof: *proof,
-                at: *at,
-            },
-            (S::Dispatched { .. } | S::Accepted { .. }, E::Retained { until }) => S::Parked { until: *until },
-            (S::Dispatched { .. } | S::Accepted { .. }, E::RetainedForGood { basis }) => {
-                S::Exempt { basis: basis.clone() }
-            }
-            (S::Dispatched { .. } | S::Accepted { .. }, E::Abandoned { cause, .. }) => {
-                S::Abandoned { cause: *cause }
-            }
-            (
-                S::Blocked
-                | S::WithoutIdentity
-                | S::Parked { .. }
-                | S::Ready { .. }
-                | S::Dispatched { .. }
-                | S::Accepted { .. }
-                | S::Abandoned { .. },
-                E::Waived,
-            ) => S::Waived,
-            (
-                S::Blocked | S::WithoutIdentity | S::Parked { .. } | S::Ready { .. } | S::Abandoned { .. },
-                E::Cancelled,
-            ) => S::Cancelled,
-            _ => {
-                return Err(IllegalEvent {
-                    state: self.state.name(),
-                    event: event.clone(),
-                });
-            }
-        };
-        self.count(event);
-        self.state = next;
-        Ok(())
-    }
-
-    fn count(&mut self, event: &TaskEvent) {
-        match event {
-            TaskEvent::Dispatched { .. } => {
-                self.attempt += 1;
-                self.answered = None;
-            }
-            TaskEvent::Accepted { .. } => self.answered = Some(Outcome::Accepted),
-            TaskEvent::AskedAgain { outcome, counts, .. } => {
-                self.answered = Some(outcome.unwrap_or(Outcome::Failed));
-                self.counted += u32::from(*counts);
-            }
-            TaskEvent::Abandoned { outcome, .. } => {
-                self.answered = Some(outcome.unwrap_or(Outcome::Failed));
-                self.counted += 1;
-            }
-            TaskEvent::Retained { .. } | TaskEvent::RetainedForGood { .. } => {
-                self.answered = Some(Outcome::Retained)
-            }
-            TaskEvent::Settled { attempt, proof, .. } if *attempt == self.attempt => {
-                self.answered = Some(proof.outcome());
-            }
-            // What the current attempt is answered later repeats it or is stale.
-            TaskEvent::Settled { .. } => {}
-            TaskEvent::Retried { .. } => {
-                self.generation += 1;
-                self.attempt = 0;
-                self.counted = 0;
-                self.answered = None;
-            }
-            TaskEvent::Unblocked { .. }
-            | TaskEvent::Woken { .. }
-            | TaskEvent::Waived
-            | TaskEvent::Cancelled => {}
-        }
-    }
-
-    /// Whether it was ever sent.
-    pub const fn was_sent(&self) -> bool {
-        self.attempt > 0 || self.generation > 1
-    }
+    /// Nothing can be done before a date.
+    Parked {
+        /// Why.
+        why: Deferral,
+        /// The date.
+        until: At,
+    },
+    /// The date of a parked task has moved.
+    Moved {
+        /// Before.
+        from: At,
+        /// After.
+        to: At,
+    },
+    /// A legal hold covers it.
+    Held {
+        /// One that does.
+        hold: HoldId,
+    },
+    /// No hold covers it any more.
+    Released {
+        /// From when it may be sent.
+        due: At,
+    },
+    /// Proved, and to be looked at again.
+    SecondLook {
+        /// The attempt whose answer it was.
+        attempt: u32,
+        /// What the next generation is for.
+        purpose: Purpose,
+        /// When.
+        until: At,
+    },
+    /// A second look has found data.
+    Found {
+        /// From when it may be sent.
+        due: At,
+    },
+    /// A backup was put back into its processor: it has to be done again.
+    Restored {
+        /// From when it may be sent.
+        due: At,
+    },
+    /// A source of its wave has to be done again, so its horizon has to run anew.
+    Reopened,
+    /// The tasks of its wave are others now.
+    Rewaved {
+        /// The tasks, by their place.
+        sources: Vec<u16>,
+    },
+    /// None of its sources was erased, so there is nothing to wait for.
+    Exempted {
+        /// The legal basis of the first of them.
+        basis: Label,
+    },
 }
 
 impl TaskState {
@@ -296,6 +302,8 @@ impl TaskState {
             Self::Abandoned { .. } => TaskStateName::Abandoned,
             Self::Waived => TaskStateName::Waived,
             Self::Cancelled => TaskStateName::Cancelled,
+            Self::Held { .. } => TaskStateName::Held,
+            Self::Verifying { .. } => TaskStateName::Verifying,
         }
     }
 
@@ -309,14 +317,21 @@ impl TaskState {
             | Self::Ready { .. }
             | Self::Dispatched { .. }
             | Self::Accepted { .. }
+            | Self::Held { .. }
+            | Self::Verifying { .. }
             | Self::Abandoned { .. } => false,
         }
+    }
+
+    /// Whether nothing can be done about it now: it waits for a date, or for an event that nobody can hasten.
+    pub const fn is_deferred(&self) -> bool {
+        matches!(self, Self::Parked { .. } | Self::Verifying { .. })
     }
 
     /// When it has to be looked at again.
     pub const fn wake_at(&self) -> Option<At> {
         match self {
-            Self::Parked { until } => Some(*until),
+            Self::Parked { until, .. } | Self::Verifying { until } => Some(*until),
             Self::Ready { due } => Some(*due),
             Self::Dispatched { ack_by, .. } => Some(*ack_by),
             Self::Accepted { expected_by, .. } => Some(*expected_by),
@@ -325,6 +340,7 @@ impl TaskState {
             | Self::Done { .. }
             | Self::Exempt { .. }
             | Self::Abandoned { .. }
+            | Self::Held { .. }
             | Self::Waived
             | Self::Cancelled => None,
         }

@@ -6,7 +6,7 @@ use super::{Context, Request, Trail};
 use crate::domain::{
     ack::{Ack, Answer, Evidence, Retained},
     registry::{EvidenceField, Processor},
-    task::{IllegalEvent, Task, TaskEvent, TaskState},
+    task::{Deferral, IllegalEvent, Purpose, Task, TaskEvent, TaskState},
     time::At,
     words::{AbandonCause, Action, Outcome, Proof},
 };
@@ -69,7 +69,7 @@ impl Request {
         Ok(())
     }
 
-    fn is_withdrawn(&self) -> bool {
+    pub(super) fn is_withdrawn(&self) -> bool {
         use crate::domain::words::Status;
         matches!(
             self.life.status,
@@ -85,7 +85,8 @@ impl Request {
     ) -> Result<Option<TaskEvent>, AckRefusal> {
         let task = self.task(ordinal);
         let registered = context.registry.get(&task.processor);
-        let answer = effective(task, &ack.answer, ack.evidence.as_ref(), registered);
+        let asked_for_key = self.is_asked_for_key(ordinal, context);
+        let answer = effective(task, &ack.answer, ack.evidence.as_ref(), registered, asked_for_key);
         let current = ack.attempt == task.attempt;
         if let Effective::Success(proof) = answer {
             // Two attempts may both succeed, each in its own way: what one has erased the next one does not find. One
@@ -94,15 +95,15 @@ impl Request {
             return match &task.state {
                 TaskState::Done { proof: settled, .. } if *settled == proof || !by_this_one => Ok(None),
                 TaskState::Done { .. } => Err(AckRefusal::Stale),
-                _ => Ok(Some(TaskEvent::Settled {
-                    attempt: ack.attempt,
-                    proof,
-                    at: context.now,
-                })),
+                TaskState::Verifying { .. } if !by_this_one || task.answered == Some(proof.outcome()) => Ok(None),
+                TaskState::Verifying { .. } => Err(AckRefusal::Stale),
+                _ => Ok(Some(self.event_of_success(ordinal, ack.attempt, proof, context))),
             };
         }
         let outcome = ack.answer.outcome();
-        if outcome == Outcome::Accepted && matches!(task.state, TaskState::Done { .. }) {
+        if outcome == Outcome::Accepted
+            && matches!(task.state, TaskState::Done { .. } | TaskState::Verifying { .. })
+        {
             return Ok(None);
         }
         if !current {
@@ -125,17 +126,11 @@ impl Request {
         outcome: Outcome,
         context: &Context<'_>,
     ) -> TaskEvent {
-        let abandoned = |cause| TaskEvent::Abandoned {
-            cause,
-            outcome: Some(outcome),
-        };
+        let abandoned = |cause| self.given_up(ordinal, cause, Some(outcome), context);
         let task = self.task(ordinal);
         match answer {
-            Effective::Success(proof) => TaskEvent::Settled {
-                attempt: task.attempt,
-                proof,
-                at: context.now,
-            },
+            Effective::Success(proof) => self.event_of_success(ordinal, task.attempt, proof, context),
+            Effective::Found => TaskEvent::Found { due: context.now },
             Effective::Accepted(expected_by) => TaskEvent::Accepted {
                 at: context.now,
                 // One that names no date gets the time that an answer may take.
@@ -169,6 +164,23 @@ impl Request {
                 .unwrap_or_else(|| abandoned(AbandonCause::AttemptsUsed)),
             Effective::Rejected => abandoned(AbandonCause::Rejected),
             Effective::Unsupported => abandoned(AbandonCause::Unsupported),
+        }
+    }
+
+    /// The event of a task that is asked no more. Copies whose key could not be destroyed still grow old.
+    pub(super) fn given_up(
+        &self,
+        ordinal: u16,
+        cause: AbandonCause,
+        outcome: Option<Outcome>,
+        context: &Context<'_>,
+    ) -> TaskEvent {
+        match self.horizon_of(ordinal, context) {
+            Some(until) if self.is_asked_for_key(ordinal, context) => TaskEvent::Parked {
+                why: Deferral::Rotation,
+                until,
+            },
+            _ => TaskEvent::Abandoned { cause, outcome },
         }
     }
 
@@ -219,13 +231,19 @@ enum Effective<'a> {
     Failed(Option<Duration>),
     Rejected,
     Unsupported,
+    /// A second look has found data.
+    Found,
 }
+
+/// What the evidence has to name where a backup system was asked to destroy the subject's key.
+pub const CRYPTO_ERASE: &str = "crypto_erase";
 
 fn effective<'a>(
     task: &Task,
     answer: &'a Answer,
     evidence: Option<&Evidence>,
     registered: Option<&Processor>,
+    asked_for_key: bool,
 ) -> Effective<'a> {
     let seconds = |after: &Option<u32>| after.map(|s| Duration::from_secs(u64::from(s)));
     let proof = match answer {
@@ -235,12 +253,18 @@ fn effective<'a>(
         Answer::Failed { retry_after_seconds } => return Effective::Failed(seconds(retry_after_seconds)),
         Answer::Rejected => return Effective::Rejected,
         Answer::Unsupported => return Effective::Unsupported,
+        Answer::Present if matches!(task.purpose, Purpose::Verify(_)) => return Effective::Found,
         // The data is still there: what was asked has not happened.
         Answer::Present => return Effective::Failed(None),
         Answer::Erased => Proof::Erased,
         Answer::Anonymized => Proof::Anonymized,
         Answer::NotFound | Answer::Absent => Proof::NotFound,
     };
+    // Only a destroyed key makes copies unreadable that are still there; with anything else they have to grow old.
+    let by_key = || evidence.and_then(|e| e.method.as_deref()) == Some(CRYPTO_ERASE);
+    if asked_for_key && !(proof == Proof::Erased && by_key()) {
+        return Effective::Unsupported;
+    }
     if proof == Proof::Anonymized
         && task.action == Action::Erase
         && !registered.is_some_and(|processor| processor.accept_anonymized)

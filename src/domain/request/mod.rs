@@ -1,32 +1,37 @@
 //! The aggregate: one data subject's erasure or anonymization, from command to completion.
 //!
-//! It changes in three ways only: [`answer`] takes a processor's ack, [`wake`] takes the passing of time, [`operate`]
-//! takes a person's decision. Each goes through `Request::happen`, which applies a task's event and writes its
+//! It changes in four ways only: [`answer`] takes a processor's ack, [`wake`] takes the passing of time, [`operate`]
+//! takes a person's decision, and [`Request::review`] takes what has become known since. Each goes through `Request::happen`, which applies a task's event and writes its
 //! ledger entry, and ends with `Request::conclude`, which derives everything that follows.
 
 pub mod answer;
+pub mod deferral;
+mod forget;
 pub mod open;
 pub mod operate;
 pub mod packed;
+mod restore;
 pub mod standing;
 pub mod waiting;
 pub mod wake;
+mod waves;
 
 #[cfg(test)]
 mod tests;
 
 use std::time::Duration;
 
+use jiff::tz::TimeZone;
 use serde::{Deserialize, Serialize};
 
 use super::{
     backup::Week,
     calendar::Regime,
     entry::Entry,
-    fact::FactVersion,
+    fact::{FactVersion, Facts},
     ids::{HoldId, ProcessorId, RequestId, TaskId, Tenant},
     registry::{Registry, RegistryRevision, Retry},
-    task::{IllegalEvent, Task, TaskEvent, TaskState},
+    task::{IllegalEvent, Share, Task, TaskEvent, TaskState},
     task_ids::task_id,
     time::At,
     words::{Action, Reason, Status, TaskStateName},
@@ -113,6 +118,12 @@ pub struct Context<'a> {
     pub now: At,
     /// The active registry: what is live in it is read here, what is pinned lies in the plan.
     pub registry: &'a Registry,
+    /// Everything that is known: holds, copies, restores.
+    pub facts: &'a Facts,
+    /// The controller's zone, in which months and years are counted.
+    pub zone: &'a TimeZone,
+    /// How far the clocks of Lacuna and of backup systems may be apart.
+    pub clock_skew: Duration,
     /// The delay before the attempt that follows the n-th one.
     pub delay: &'a (dyn Fn(&Retry, u32) -> Duration + Sync),
     /// How long identifiers stay readable after the end.
@@ -209,7 +220,7 @@ impl Request {
             let Some(processor) = context.registry.get(&self.task(ordinal).processor) else {
                 continue;
             };
-            if due > context.now || !self.life.readable {
+            if due > context.now || !self.can_be_named(context) {
                 continue;
             }
             let event = TaskEvent::Dispatched {
@@ -226,7 +237,9 @@ impl Request {
     fn unblock(&mut self, context: &Context<'_>, trail: &mut Trail) -> Result<(), IllegalEvent> {
         for ordinal in self.ordinals() {
             let task = self.task(ordinal);
+            // A wave waits for its sources to be confirmed: see `review_waves`.
             if task.state == TaskState::Blocked
+                && !matches!(task.share, Share::Wave { .. })
                 && task
                     .after
                     .iter()
@@ -249,14 +262,59 @@ impl Request {
         self.head.not_before.map_or(now, |gate| gate.max(now))
     }
 
-    /// Derives everything that follows from a change: opened tasks, sends, flags, status, shredding, the next wake-up.
+    /// Takes what has become known: restores, rotations, holds and their releases, changed rules.
+    /// A request that none of it concerns stays as it is, revision and all.
+    pub fn review(&mut self, context: &Context<'_>) -> Result<Trail, IllegalEvent> {
+        let before = (self.life.clone(), self.tasks.clone());
+        let mut trail = Trail::default();
+        self.conclude(context, &mut trail)?;
+        // A wake-up that is earlier than it needs to be is harmless.
+        let sooner = self.life.wake_at.is_some_and(|at| before.0.wake_at.is_none_or(|row| at < row));
+        let unseen = Life {
+            facts: before.0.facts,
+            wake_at: if sooner { self.life.wake_at } else { before.0.wake_at },
+            ..self.life.clone()
+        };
+        if trail.entries.is_empty() && (unseen, &self.tasks) == (before.0.clone(), &before.1) {
+            self.life = before.0;
+        } else {
+            self.revision += 1;
+        }
+        Ok(trail)
+    }
+
+    /// Derives everything that follows from a change: opened tasks, sends, flags, status, forgetting, the next wake-up.
     fn conclude(&mut self, context: &Context<'_>, trail: &mut Trail) -> Result<(), IllegalEvent> {
+        self.take_restores(context, trail)?;
         if !self.life.status.is_final() {
             self.unblock(context, trail)?;
+            self.review_kept(context, trail)?;
+            self.review_waves(context, trail)?;
+            self.review_holds(context, trail)?;
             self.dispatch_due(context, trail)?;
         }
         self.settle_standing(context, trail);
         self.life.wake_at = self.next_wake(context);
+        Ok(())
+    }
+
+    /// Holds what a legal hold covers, and lets go what none covers any more.
+    fn review_holds(&mut self, context: &Context<'_>, trail: &mut Trail) -> Result<(), IllegalEvent> {
+        for ordinal in self.ordinals() {
+            let task = self.task(ordinal);
+            let hold = || {
+                let registered = context.registry.get(&task.processor);
+                context.facts.holds().on_task(self, task, registered)
+            };
+            let event = match &task.state {
+                TaskState::Ready { .. } => hold().map(|hold| TaskEvent::Held { hold: hold.hold_id }),
+                TaskState::Held { due } if hold().is_none() => Some(TaskEvent::Released { due: *due }),
+                _ => None,
+            };
+            if let Some(event) = event {
+                self.happen(ordinal, event, trail)?;
+            }
+        }
         Ok(())
     }
 
@@ -270,6 +328,6 @@ impl TaskState {
     /// Whether the tasks that come after this one may go: it is done, or somebody decided that it need not be.
     const fn lets_others_go(&self) -> bool {
         // Parked parts are never waited for: they may be parked for years.
-        self.is_closed() || matches!(self, Self::Parked { .. })
+        self.is_closed() || self.is_deferred()
     }
 }

@@ -5,10 +5,11 @@ use crate::domain::{
     calendar::{Calendar, Regime, deadline},
     command::Opening,
     entry::Entry,
+    identity::SubjectDigest,
     ids::IdentityType,
-    plan::{NoPlan, plan},
+    plan::{NoPlan, PlannedTask, Start, plan},
     registry::RegistryRevision,
-    task::IllegalEvent,
+    task::{IllegalEvent, Share, TaskState},
     time::At,
     words::Status,
 };
@@ -46,9 +47,10 @@ pub enum CannotOpen {
     Illegal(#[from] IllegalEvent),
 }
 
-/// Opens a request. `commitment`: the salted commitment to the command, for the ledger.
+/// Opens a request. `digests`: of its identifiers; `commitment`: the salted one to the command, for the ledger.
 pub fn open(
     opening: &Opening,
+    digests: &[SubjectDigest],
     commitment: [u8; 32],
     revision: RegistryRevision,
     rules: &Rules,
@@ -57,8 +59,13 @@ pub fn open(
     let now = context.now;
     // A date that lies ahead gates; one that has passed is no gate.
     let not_before = opening.not_before.filter(|gate| *gate > now);
-    let planned = plan(opening, context.registry, not_before.unwrap_or(now))?;
     let head = head(opening, not_before, revision, rules, now);
+    let start = Start {
+        at: not_before.unwrap_or(now),
+        requested_at: head.requested_at,
+        zone: context.zone,
+    };
+    let planned = plan(opening, context.registry, start)?;
     let mut trail = Trail::default();
     trail.entries.push(Entry::Opened {
         action: head.action,
@@ -72,6 +79,7 @@ pub fn open(
             .map(|planned| planned.task.processor.clone())
             .collect(),
     });
+    trail.entries.extend((0..).zip(&planned).filter_map(kept));
     let (tasks, identities): (Vec<_>, Vec<_>) = planned
         .into_iter()
         .map(|planned| (planned.task, planned.identities))
@@ -93,8 +101,8 @@ pub fn open(
             needs_attention: false,
             readable: true,
             capsule: None,
-            subject_holds: Vec::new(),
-            facts: 0,
+            subject_holds: context.facts.holds().on_subject(&opening.tenant, digests),
+            facts: context.facts.version(),
             restored_at: None,
             leaves: 0,
             wake_at: None,
@@ -113,6 +121,22 @@ pub fn open(
         request,
         identities,
         trail,
+    })
+}
+
+/// The entry of a share that a rule keeps: also that the command has no anchor of the rule's name.
+fn kept((ordinal, planned): (u16, &PlannedTask)) -> Option<Entry> {
+    let (Share::Kept { basis, anchor }, TaskState::Parked { until, .. }) =
+        (&planned.task.share, &planned.task.state)
+    else {
+        return None;
+    };
+    Some(Entry::Kept {
+        ordinal,
+        basis: basis.clone(),
+        anchor: planned.anchor.clone(),
+        from: *anchor,
+        until: *until,
     })
 }
 

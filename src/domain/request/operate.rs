@@ -3,7 +3,7 @@
 use super::{Context, Request, Trail};
 use crate::domain::{
     entry::Entry,
-    task::{IllegalEvent, TaskEvent, TaskState},
+    task::{Deferral, IllegalEvent, TaskEvent, TaskState},
     words::{AbandonCause, Status},
 };
 
@@ -82,7 +82,11 @@ impl Request {
                 .get(&task.processor)
                 .is_some_and(|processor| processor.actions.contains(&task.action)),
             // A person may know that what was parked need not wait any more.
-            TaskState::Abandoned { .. } | TaskState::Parked { .. } => true,
+            TaskState::Abandoned { .. }
+            | TaskState::Parked {
+                why: Deferral::Retention,
+                ..
+            } => true,
             TaskState::Accepted { expected_by, .. } => *expected_by <= context.now,
             _ => false,
         }

@@ -5,7 +5,8 @@ use std::time::Duration;
 use super::{Context, Request, Trail};
 use crate::domain::{
     entry::Entry,
-    task::TaskState,
+    registry::ConfirmBy,
+    task::{Deferral, Task, TaskState},
     time::At,
     words::{Proof, Status},
 };
@@ -59,6 +60,8 @@ impl Request {
                 TaskState::Exempt { .. } => counts.exempt += 1,
                 TaskState::Blocked
                 | TaskState::WithoutIdentity
+                | TaskState::Held { .. }
+                | TaskState::Verifying { .. }
                 | TaskState::Ready { .. }
                 | TaskState::Dispatched { .. }
                 | TaskState::Accepted { .. }
@@ -75,8 +78,11 @@ impl Request {
             let status = self.status_of_tasks(context.now);
             self.enter_status(status, context.now, trail);
         }
+        if self.life.status.is_final() {
+            self.life.restored_at = None;
+        }
         self.settle_flags(context, trail);
-        self.shred_when_over(context, trail);
+        self.forget_when_spent(context, trail);
     }
 
     /// Enters a status, which writes an entry where it is another one.
@@ -101,7 +107,6 @@ impl Request {
             return Status::Scheduled;
         }
         let done = |state: &TaskState| matches!(state, TaskState::Done { .. });
-        let parked = |state: &TaskState| matches!(state, TaskState::Parked { .. });
         if self.tasks.iter().all(|task| done(&task.state)) && !self.head.excludes {
             Status::Completed
         } else if self.tasks.iter().all(|task| task.state.is_closed()) {
@@ -114,7 +119,7 @@ impl Request {
         } else if self
             .tasks
             .iter()
-            .all(|task| task.state.is_closed() || parked(&task.state))
+            .all(|task| task.state.is_closed() || task.state.is_deferred())
         {
             Status::Deferred
         } else {
@@ -148,7 +153,7 @@ impl Request {
                 || self
                     .tasks
                     .iter()
-                    .any(|task| !task.backup && late_promise(&task.state)));
+                    .any(|task| !task.share.is_backup() && late_promise(&task.state)));
         self.life.needs_attention = !self.life.status.is_final() && self.wants_attention(context);
     }
 
@@ -165,8 +170,8 @@ impl Request {
             && self
                 .tasks
                 .iter()
-                .filter(|task| !task.backup)
-                .all(|task| task.state.is_closed() || matches!(task.state, TaskState::Parked { .. }))
+                .filter(|task| !task.share.is_backup())
+                .all(|task| task.state.is_closed() || task.state.is_deferred())
     }
 
     fn wants_attention(&self, context: &Context<'_>) -> bool {
@@ -174,9 +179,17 @@ impl Request {
             || self.tasks.iter().any(|task| match &task.state {
                 TaskState::WithoutIdentity | TaskState::Abandoned { .. } => true,
                 TaskState::Accepted { expected_by, .. } => *expected_by <= context.now,
-                TaskState::Ready { .. } | TaskState::Blocked | TaskState::Parked { .. } => {
-                    context.registry.get(&task.processor).is_none()
-                }
+                // A restore that needs identifiers which are gone is never silent.
+                TaskState::Ready { .. } if !self.can_be_named(context) => true,
+                TaskState::Parked {
+                    why: Deferral::Rotation,
+                    until,
+                } if overdue_from(task, *until, context).is_none_or(|from| from <= context.now) => true,
+                TaskState::Ready { .. }
+                | TaskState::Held { .. }
+                | TaskState::Verifying { .. }
+                | TaskState::Blocked
+                | TaskState::Parked { .. } => context.registry.get(&task.processor).is_none(),
                 TaskState::Dispatched { .. }
                 | TaskState::Done { .. }
                 | TaskState::Exempt { .. }
@@ -185,29 +198,11 @@ impl Request {
             })
     }
 
-    /// Invariant 8: after the last need for them the identifiers are unreadable.
-    fn shred_when_over(&mut self, context: &Context<'_>, trail: &mut Trail) {
-        if self.life.readable && self.shred_at(context).is_some_and(|at| at <= context.now) {
-            self.life.readable = false;
-            trail.entries.push(Entry::Shredded);
-        }
-    }
-
-    fn shred_at(&self, context: &Context<'_>) -> Option<At> {
-        self.life
-            .completed_at
-            .map(|at| at.plus(context.keep_after_completion))
-    }
-
     /// The earliest time at which the passing of time alone changes something. An open request always has one: its row
     /// in the agenda is what lists of open work are made from.
     pub(super) fn next_wake(&self, context: &Context<'_>) -> Option<At> {
         if self.life.status.is_final() {
-            return if self.life.readable {
-                self.shred_at(context)
-            } else {
-                None
-            };
+            return self.forget_at(context).filter(|_| self.life.readable);
         }
         let mut earliest: Option<At> = None;
         let mut consider = |at: Option<At>| {
@@ -219,6 +214,13 @@ impl Request {
             consider(match &task.state {
                 // An acceptance that has run out has raised attention already: waking again would find nothing new.
                 TaskState::Accepted { expected_by, .. } if *expected_by <= context.now => None,
+                // Past its horizon only an event helps; when that is overdue, somebody has to be told.
+                TaskState::Parked {
+                    why: Deferral::Rotation,
+                    until,
+                } if *until <= context.now && is_ended_by_event(task, context) => {
+                    overdue_from(task, *until, context).filter(|from| *from > context.now)
+                }
                 // What is due and was not sent has no processor.
                 TaskState::Ready { due } if *due <= context.now => {
                     Some(context.now.plus(LOOK_FOR_PROCESSOR_EVERY))
@@ -239,4 +241,19 @@ impl Request {
         // It waits for a person, or for a processor that is no longer registered: looked at now and then.
         earliest.or_else(|| Some(context.now.plus(LOOK_EVERY)))
     }
+}
+
+/// From when on a missing proof of rotation is overdue; `None`: its set is registered no more.
+fn overdue_from(task: &Task, horizon: At, context: &Context<'_>) -> Option<At> {
+    let set = context.registry.get(&task.processor)?.backup.as_ref()?;
+    Some(set.overdue_after.add_to(horizon, context.zone))
+}
+
+/// Whether only an event ends its horizon; also where nobody knows, because its set is registered no more.
+fn is_ended_by_event(task: &Task, context: &Context<'_>) -> bool {
+    let set = context
+        .registry
+        .get(&task.processor)
+        .and_then(|processor| processor.backup.as_ref());
+    set.is_none_or(|set| set.confirm_by == ConfirmBy::Event)
 }

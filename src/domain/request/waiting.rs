@@ -3,7 +3,7 @@
 use super::Request;
 use crate::domain::{
     ids::ProcessorId,
-    task::{Task, TaskState},
+    task::{Deferral, Task, TaskState},
     time::At,
     words::{Status, TaskStateName, Why},
 };
@@ -60,12 +60,21 @@ impl Request {
         match &task.state {
             TaskState::Blocked => Some((Why::Dependency, None)),
             TaskState::WithoutIdentity => Some((Why::Identity, None)),
-            TaskState::Parked { until } => Some((Why::Retention, Some(*until))),
+            TaskState::Parked {
+                why: Deferral::Retention,
+                until,
+            } => Some((Why::Retention, Some(*until))),
+            TaskState::Parked {
+                why: Deferral::Rotation,
+                until,
+            } => Some((Why::BackupRotation, Some(*until))),
+            TaskState::Verifying { until } => Some((Why::Verification, Some(*until))),
+            TaskState::Held { .. } => Some((Why::Hold, None)),
             TaskState::Ready { due } if task.attempt > 0 => Some((Why::Retry, Some(*due))),
             TaskState::Ready { due } if self.life.status == Status::Scheduled => {
                 Some((Why::NotBefore, Some(*due)))
             }
-            // It could have been sent and was not: its processor is no longer registered.
+            // It could have been sent and was not: its processor is no longer registered, or its subject is forgotten.
             TaskState::Ready { .. } => Some((Why::NeedsAttention, None)),
             TaskState::Dispatched { ack_by, .. } => Some((Why::Ack, Some(*ack_by))),
             TaskState::Accepted { expected_by, .. } => Some((Why::ExpectedCompletion, Some(*expected_by))),

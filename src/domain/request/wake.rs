@@ -2,7 +2,7 @@
 
 use super::{Context, Request, Trail};
 use crate::domain::{
-    task::{IllegalEvent, TaskEvent, TaskState},
+    task::{IllegalEvent, TaskState},
     time::At,
     words::AbandonCause,
 };
@@ -12,12 +12,14 @@ impl Request {
     /// missing only when it would have been seen.
     pub fn wake(&mut self, context: &Context<'_>, acks_seen_until: At) -> Result<Trail, IllegalEvent> {
         let mut trail = Trail::default();
+        // What has become known comes before what time does: a date must not settle what a restore has undone.
+        self.take_restores(context, &mut trail)?;
         if !self.life.status.is_final() {
             for ordinal in self.ordinals() {
+                if let Some(event) = self.event_of_date(ordinal, context) {
+                    self.happen(ordinal, event, &mut trail)?;
+                }
                 match self.task(ordinal).state {
-                    TaskState::Parked { until } if until <= context.now => {
-                        self.happen(ordinal, TaskEvent::Woken { due: context.now }, &mut trail)?;
-                    }
                     TaskState::Dispatched { ack_by, .. }
                         if ack_by <= context.now && ack_by < acks_seen_until =>
                     {
@@ -42,10 +44,7 @@ impl Request {
     ) -> Result<(), IllegalEvent> {
         let event = self
             .failure_of(ordinal, None, None, context)
-            .unwrap_or(TaskEvent::Abandoned {
-                cause: AbandonCause::AttemptsUsed,
-                outcome: None,
-            });
+            .unwrap_or_else(|| self.given_up(ordinal, AbandonCause::AttemptsUsed, None, context));
         self.happen(ordinal, event, trail)
     }
 

@@ -8,7 +8,8 @@ pub(crate) fn task(state: TaskState) -> Task {
         action: Action::Erase,
         categories: Vec::new(),
         after: Vec::new(),
-        backup: false,
+        share: Share::Live,
+        purpose: Purpose::Asked,
         generation: 1,
         attempt: 0,
         counted: 0,
@@ -23,7 +24,10 @@ fn every_state() -> Vec<TaskState> {
     vec![
         TaskState::Blocked,
         TaskState::WithoutIdentity,
-        TaskState::Parked { until: T },
+        TaskState::Parked {
+            why: Deferral::Retention,
+            until: T,
+        },
         TaskState::Ready { due: T },
         TaskState::Dispatched { at: T, ack_by: T },
         TaskState::Accepted {
@@ -42,13 +46,18 @@ fn every_state() -> Vec<TaskState> {
         },
         TaskState::Waived,
         TaskState::Cancelled,
+        TaskState::Held { due: T },
+        TaskState::Verifying { until: T },
     ]
 }
 
 fn every_event() -> Vec<TaskEvent> {
     vec![
         TaskEvent::Unblocked { due: T },
-        TaskEvent::Woken { due: T },
+        TaskEvent::Woken {
+            action: Action::Erase,
+            due: T,
+        },
         TaskEvent::Dispatched { at: T, ack_by: T },
         TaskEvent::Accepted {
             at: T,
@@ -75,39 +84,94 @@ fn every_event() -> Vec<TaskEvent> {
         TaskEvent::Retried { due: T },
         TaskEvent::Waived,
         TaskEvent::Cancelled,
+        TaskEvent::Parked {
+            why: Deferral::Rotation,
+            until: T,
+        },
+        TaskEvent::Moved { from: T, to: T },
+        TaskEvent::Held {
+            hold: HoldId(uuid::Uuid::nil()),
+        },
+        TaskEvent::Released { due: T },
+        TaskEvent::SecondLook {
+            attempt: 1,
+            purpose: Purpose::Verify(Proof::Erased),
+            until: T,
+        },
+        TaskEvent::Found { due: T },
+        TaskEvent::Restored { due: T },
+        TaskEvent::Reopened,
+        TaskEvent::Rewaved { sources: vec![1] },
+        TaskEvent::Exempted {
+            basis: Label::new("kept_at_source").unwrap(),
+        },
     ]
 }
 
-/// The whole table: a row a state, a column an event, in the orders above.
+const WAVE: fn() -> Share = || Share::Wave {
+    sources: vec![0],
+    key: false,
+};
+
+/// The whole table: a row a state, a column an event, in the orders above. What only a wave may do is a `w`.
 #[test]
 fn only_the_listed_pairs_are_allowed() {
     let table = [
-        ("blocked", "x.........xx"),
-        ("blocked", "x.........xx"),
-        ("parked", ".x...x...xxx"),
-        ("ready", "..x..x...xxx"),
-        ("dispatched", "...xxxxxxxx."),
-        ("accepted", "....xxxxxxx."),
-        ("done", "............"),
-        ("exempt", "............"),
-        ("abandoned", ".....x...xxx"),
-        ("waived", "............"),
-        ("cancelled", "............"),
+        ("blocked", "x.........xxw......www"),
+        ("blocked", "x.........xx.......ww."),
+        ("parked", ".x...x...xxx.x..x.xw.."),
+        ("ready", "..x..x...xxx..x.x.xw.."),
+        ("dispatched", "...xxxxxxxx.w...xxxw.."),
+        ("accepted", "....xxxxxxx.w...xxxw.."),
+        ("done", "..................xw.."),
+        ("exempt", "..................xw.."),
+        ("abandoned", ".....x...xxx....x.xww."),
+        ("waived", "......................"),
+        ("cancelled", "......................"),
+        ("held", ".....x....xx...xx.xw.."),
+        ("verifying", ".x........x.......x..."),
     ];
     for (state, (name, row)) in every_state().into_iter().zip(table) {
         assert_eq!(state.name().as_str(), name);
+        assert_eq!(row.len(), every_event().len());
         for (event, mark) in every_event().iter().zip(row.chars()) {
-            let mut task = task(state.clone());
-            assert_eq!(task.apply(event).is_ok(), mark == 'x', "{state:?} + {event:?}");
-            if mark != 'x' {
-                assert_eq!(
-                    task,
-                    super::tests::task(state.clone()),
-                    "a refused event changes nothing"
-                );
+            for share in [Share::Live, WAVE()] {
+                let before = Task {
+                    share,
+                    ..task(state.clone())
+                };
+                let allowed = mark == 'x' || (mark == 'w' && before.share == WAVE());
+                let mut after = before.clone();
+                assert_eq!(after.apply(event).is_ok(), allowed, "{before:?} + {event:?}");
+                if !allowed {
+                    assert_eq!(after, before, "a refused event changes nothing");
+                }
             }
         }
     }
+}
+
+#[test]
+fn a_second_look_is_a_generation_of_its_own_and_asks_something_else() {
+    let mut task = task(TaskState::Ready { due: T });
+    task.apply(&TaskEvent::Dispatched { at: T, ack_by: T }).unwrap();
+    let purpose = Purpose::Verify(Proof::Erased);
+    task.apply(&TaskEvent::SecondLook {
+        attempt: 1,
+        purpose,
+        until: T,
+    })
+    .unwrap();
+    assert_eq!((task.generation, task.answered), (1, Some(Outcome::Erased)));
+    let woken = TaskEvent::Woken {
+        action: Action::Erase,
+        due: T,
+    };
+    task.apply(&woken).unwrap();
+    assert_eq!((task.generation, task.attempt, task.asks()), (2, 0, Action::Verify));
+    task.apply(&TaskEvent::Dispatched { at: T, ack_by: T }).unwrap();
+    task.apply(&TaskEvent::Found { due: T }).unwrap();
+    assert_eq!((task.generation, task.attempt, task.asks()), (3, 0, Action::Erase));
 }
 
 #[test]

@@ -25,6 +25,7 @@ use crate::domain::{
     calendar::{Calendar, Regime},
     command::{Opening, Scope},
     entry::Entry,
+    fact::Facts,
     identity::{Identity, SubjectData},
     ids::{CommandId, IdentityType, Label, ProcessorId, RequestId, Tenant},
     registry::{AnonymizeFallback, MissingIdentity, Processor, Registry, Retry, Transport},
@@ -39,6 +40,9 @@ const DAY: Duration = Duration::from_secs(24 * 3600);
 
 /// How long an answer may take, in every registry here.
 const ACK_TIMEOUT: Duration = Duration::from_secs(3600);
+
+/// How far clocks may be apart, in every test here.
+const SKEW: Duration = Duration::from_secs(300);
 
 /// 2026-11-21T10:00:00Z, when every request here is opened.
 const START: At = At::from_millis(1_795_255_200_000);
@@ -132,6 +136,7 @@ fn rules() -> Rules {
 #[derive(Debug, Clone)]
 struct Bench {
     registry: Registry,
+    facts: Facts,
     now: At,
     keep: Duration,
     request: Request,
@@ -154,13 +159,17 @@ impl Bench {
 
     fn try_open(processors: Vec<Processor>, opening: &Opening) -> Result<Self, CannotOpen> {
         let registry = Registry { processors };
+        let facts = Facts::default();
         let context = Context {
             now: START,
             registry: &registry,
+            facts: &facts,
+            zone: &TimeZone::UTC,
+            clock_skew: SKEW,
             delay: &delay,
             keep_after_completion: Duration::ZERO,
         };
-        let Opened { request, trail, .. } = open(opening, [7; 32], 1, &rules(), &context)?;
+        let Opened { request, trail, .. } = open(opening, &[[1; 16]], [7; 32], 1, &rules(), &context)?;
         let Trail {
             entries,
             moves,
@@ -168,6 +177,7 @@ impl Bench {
         } = trail;
         Ok(Self {
             registry,
+            facts,
             now: START,
             keep: Duration::ZERO,
             request,
@@ -182,6 +192,9 @@ impl Bench {
         let context = Context {
             now: self.now,
             registry: &self.registry,
+            facts: &self.facts,
+            zone: &TimeZone::UTC,
+            clock_skew: SKEW,
             delay: &delay,
             keep_after_completion: self.keep,
         };

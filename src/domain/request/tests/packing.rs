@@ -46,11 +46,11 @@ fn a_request_is_read_back_as_it_was() {
 }
 
 #[test]
-fn version_1_of_a_packed_request() {
+fn version_2_of_a_packed_request() {
     let bytes = hex::encode(varied().request.pack().unwrap());
     assert_eq!(
         bytes, PACKED,
-        "version 1 is stored in databases: another form needs another version"
+        "version 2 is stored in databases: another form needs another version"
     );
     let read = Request::unpack(
         opening().request_id,
@@ -63,10 +63,10 @@ fn version_1_of_a_packed_request() {
 #[test]
 fn another_version_is_refused() {
     let mut bytes = varied().request.pack().unwrap();
-    bytes[0] = 2;
+    bytes[0] = 3;
     assert!(matches!(
         Request::unpack(opening().request_id, 1, &bytes),
-        Err(PackedError::Version(2))
+        Err(PackedError::Version(3))
     ));
     bytes[0] = 0;
     assert!(matches!(
@@ -130,11 +130,12 @@ fn a_leaf_of_another_version_is_refused() {
 }
 
 const PACKED: &str = "\
-    010461636d6501060a0280a4e3d8bf6880a4e3d8bf6800b0a0e8c0c668b0a0e8c0c668c087b492c5680001040000000001\
-    010001809496abc068090161010000000101000102060180a4e3d8bf6801630100000001010001010580a4e3d8bf6880\
-    9496abc06801640100000001010001050280a4e197c16a016501000000010100010507077461785f6c61770166010000\
-    00010101010709016701000000010101010808020168010001050001000000000162010000010101000103060280a4e3\
-    d8bf680169010000000100000001";
+    020461636d6501060a0280a4e3d8bf6880a4e3d8bf6800b0a0e8c0c668b0a0e8c0c668c087b492c568000104000000000101\
+    000000000001809496abc06809016101000000000101000102060180a4e3d8bf680163010000000001010001010580a4e3d8\
+    bf68809496abc068016401000000000101000105020080a4e197c16a01650100000000010100010507077461785f6c617701\
+    6601000000000101010107090167010000000001010101080802016801000105000001000000000162010000020001010001\
+    03060280a4e3d8bf68016901000000000100000001\
+";
 
 const LEAF: &str = "\
     0110000000000000000000000000000000020380a4e3d8bf68150001060a80a4e3d8bf68b0a0e8c0c668010707070707\

@@ -3,10 +3,25 @@
 use super::*;
 use crate::domain::{
     command::Exclusion,
-    plan::{NO_IDENTITY, NoPlan, PlannedTask, plan},
+    plan::{KEPT_AT_SOURCE, NO_IDENTITY, NoPlan, OTHER, PlannedTask, Start, plan},
     task_ids::MAX_TASKS,
     words::{AbandonCause, RefusalBasis},
 };
+
+fn start() -> Start<'static> {
+    Start {
+        at: START,
+        requested_at: START,
+        zone: const { &TimeZone::UTC },
+    }
+}
+
+#[test]
+fn the_words_of_plans_are_labels() {
+    for word in [NO_IDENTITY, KEPT_AT_SOURCE, OTHER] {
+        assert!(Label::new(word).is_ok());
+    }
+}
 
 fn planned(processors: &[Processor], opening: &Opening) -> Vec<PlannedTask> {
     plan(
@@ -14,7 +29,7 @@ fn planned(processors: &[Processor], opening: &Opening) -> Vec<PlannedTask> {
         &Registry {
             processors: processors.to_vec(),
         },
-        START,
+        start(),
     )
     .unwrap()
 }
@@ -25,7 +40,7 @@ fn concerned(processors: &[Processor], opening: &Opening) -> Vec<String> {
         &Registry {
             processors: processors.to_vec(),
         },
-        START,
+        start(),
     ) {
         Ok(planned) => planned
             .iter()
@@ -231,7 +246,7 @@ fn a_plan_has_a_limit() {
     let registry = Registry {
         processors: processors(MAX_TASKS + 1),
     };
-    assert_eq!(plan(&opening(), &registry, START), Err(NoPlan::TooManyTasks));
+    assert_eq!(plan(&opening(), &registry, start()), Err(NoPlan::TooManyTasks));
 }
 
 #[test]

@@ -1,0 +1,130 @@
+//! Forgetting: the identifiers go as soon as nobody has to be asked any more. For a restore they stay in a capsule,
+//! until no copy is left that could bring the data back.
+
+use super::{Context, Request, Trail};
+use crate::domain::{
+    backup::{Week, week_of},
+    entry::Entry,
+    fact::CapsuleEpoch,
+    ids::ProcessorId,
+    plan::KEPT_AT_SOURCE,
+    task::{Deferral, Share, TaskState},
+    time::At,
+};
+
+impl Request {
+    /// Whether its subject can still be named to a processor.
+    pub fn can_be_named(&self, context: &Context<'_>) -> bool {
+        self.life.readable
+            || self
+                .capsule_epoch()
+                .is_some_and(|epoch| !context.facts.is_forgotten(&epoch))
+    }
+
+    /// With which capsules its own is forgotten; `None`: it has none.
+    pub fn capsule_epoch(&self) -> Option<CapsuleEpoch> {
+        Some(CapsuleEpoch {
+            week: self.life.capsule?,
+            sets: self.covering_sets(),
+        })
+    }
+
+    /// The processors that a restore can bring data back into: the sources of its waves.
+    pub fn restorable(&self) -> Vec<&ProcessorId> {
+        let sources = self.tasks.iter().filter_map(|task| match &task.share {
+            Share::Wave { sources, .. } => Some(sources),
+            _ => None,
+        });
+        let mut processors: Vec<&ProcessorId> =
+            sources.flatten().map(|place| &self.task(*place).processor).collect();
+        processors.sort_unstable();
+        processors.dedup();
+        processors
+    }
+
+    /// The backup sets that hold copies of what was erased. It stays the same for the life of the request.
+    fn covering_sets(&self) -> Vec<ProcessorId> {
+        let covers = |state: &TaskState| match state {
+            TaskState::Exempt { basis } => basis.as_str() == KEPT_AT_SOURCE,
+            _ => true,
+        };
+        let mut sets: Vec<ProcessorId> = self
+            .tasks
+            .iter()
+            .filter(|task| matches!(task.share, Share::Wave { .. }) && covers(&task.state))
+            .map(|task| task.processor.clone())
+            .collect();
+        sets.sort_unstable();
+        sets.dedup();
+        sets
+    }
+
+    /// Invariant 8: after the last need for them the identifiers are unreadable.
+    pub(super) fn forget_when_spent(&mut self, context: &Context<'_>, trail: &mut Trail) {
+        if !self.is_spent(context) {
+            return;
+        }
+        let week = self.week_of_capsule();
+        if self.life.readable {
+            self.life.readable = false;
+            self.life.capsule = week;
+            trail
+                .entries
+                .push(week.map_or(Entry::Shredded, |week| Entry::Encapsulated { week }));
+        } else if let (Some(old), Some(week)) = (self.life.capsule, week)
+            && old != week
+            && self.can_be_named(context)
+        {
+            // Confirmed anew after a restore: the copies that matter now are younger ones.
+            self.life.capsule = Some(week);
+            trail.entries.push(Entry::Encapsulated { week });
+        }
+    }
+
+    /// Nobody has to be asked any more, and the identifiers have been kept for as long as the controller wants.
+    fn is_spent(&self, context: &Context<'_>) -> bool {
+        if let Some(at) = self.forget_at(context) {
+            return at <= context.now;
+        }
+        // While copies only have to grow old nobody is asked.
+        let grows_old = |ordinal: u16| {
+            matches!(
+                self.task(ordinal).state,
+                TaskState::Parked {
+                    why: Deferral::Rotation,
+                    ..
+                }
+            ) && self
+                .rule_of_wave(ordinal, context)
+                .is_some_and(|rule| !rule.is_asked())
+        };
+        context.keep_after_completion.is_zero()
+            && self.ordinals().any(grows_old)
+            && self
+                .ordinals()
+                .all(|ordinal| self.task(ordinal).state.is_closed() || grows_old(ordinal))
+    }
+
+    /// When a closed request's identifiers go.
+    pub(super) fn forget_at(&self, context: &Context<'_>) -> Option<At> {
+        self.life
+            .completed_at
+            .map(|at| at.plus(context.keep_after_completion))
+    }
+
+    /// The week of the last confirmation that a copy may be older than; `None`: there is nothing to bring back.
+    fn week_of_capsule(&self) -> Option<Week> {
+        if self.is_withdrawn() || self.covering_sets().is_empty() {
+            return None;
+        }
+        self.tasks
+            .iter()
+            .filter(|task| !task.share.is_backup())
+            .filter_map(|task| match task.state {
+                TaskState::Done { at, .. } => Some(at),
+                _ => None,
+            })
+            .max()
+            .map(week_of)
+    }
+}

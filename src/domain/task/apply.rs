@@ -1,0 +1,229 @@
+//! The one function that changes a task. Live running and replay share it; an unlisted pair is an error.
+
+use super::{Deferral, Purpose, Share, Task, TaskEvent, TaskState};
+use crate::domain::words::{Action, Outcome, TaskStateName};
+
+/// An event that the state of a task does not allow.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("a task that is {state} cannot take the event {event:?}")]
+pub struct IllegalEvent {
+    /// The state it is in.
+    pub state: TaskStateName,
+    /// What should have happened.
+    pub event: TaskEvent,
+}
+
+impl Task {
+    /// The one way in which a task changes. Live running and replay share it; an unlisted pair is an error.
+    pub fn apply(&mut self, event: &TaskEvent) -> Result<(), IllegalEvent> {
+        use TaskEvent as E;
+        use TaskState as S;
+        let is_wave = matches!(self.share, Share::Wave { .. });
+        let next = match (&self.state, event) {
+            (S::Blocked | S::WithoutIdentity, E::Unblocked { due })
+            | (S::Parked { .. } | S::Verifying { .. }, E::Woken { due, .. })
+            | (S::Held { .. }, E::Released { due })
+            | (S::Dispatched { .. } | S::Accepted { .. }, E::AskedAgain { due, .. } | E::Found { due })
+            | (
+                S::Abandoned { .. }
+                | S::Ready { .. }
+                | S::Dispatched { .. }
+                | S::Accepted { .. }
+                | S::Parked { .. },
+                E::Retried { due },
+            )
+            | (
+                S::Done { .. }
+                | S::Ready { .. }
+                | S::Held { .. }
+                | S::Dispatched { .. }
+                | S::Accepted { .. }
+                | S::Verifying { .. }
+                | S::Parked { .. }
+                | S::Exempt { .. }
+                | S::Abandoned { .. },
+                E::Restored { due },
+            ) => S::Ready { due: *due },
+            (S::Ready { due }, E::Held { .. }) => S::Held { due: *due },
+            (S::Ready { .. }, E::Dispatched { at, ack_by }) => S::Dispatched {
+                at: *at,
+                ack_by: *ack_by,
+            },
+            (S::Dispatched { .. }, E::Accepted { at, expected_by }) => S::Accepted {
+                at: *at,
+                expected_by: *expected_by,
+            },
+            // A success of any attempt of the generation settles, also while the next attempt waits, and after all were used.
+            (
+                S::Dispatched { .. }
+                | S::Accepted { .. }
+                | S::Ready { .. }
+                | S::Held { .. }
+                | S::Parked { .. }
+                | S::Abandoned { .. },
+                E::Settled { proof, at, .. },
+            ) => S::Done {
+                proof: *proof,
+                at: *at,
+            },
+            (
+                S::Dispatched { .. }
+                | S::Accepted { .. }
+                | S::Ready { .. }
+                | S::Held { .. }
+                | S::Parked { .. }
+                | S::Abandoned { .. },
+                E::SecondLook { until, .. },
+            ) => S::Verifying { until: *until },
+            (S::Dispatched { .. } | S::Accepted { .. }, E::Retained { until }) => S::Parked {
+                why: Deferral::Retention,
+                until: *until,
+            },
+            (S::Parked { why, until }, E::Moved { from, to }) if until == from => S::Parked {
+                why: *why,
+                until: *to,
+            },
+            // Also what could not be done at once: a backup system that has no key to destroy waits for its rotation.
+            (S::Blocked | S::Dispatched { .. } | S::Accepted { .. }, E::Parked { why, until }) if is_wave => {
+                S::Parked {
+                    why: *why,
+                    until: *until,
+                }
+            }
+            (
+                S::Blocked
+                | S::WithoutIdentity
+                | S::Parked { .. }
+                | S::Ready { .. }
+                | S::Held { .. }
+                | S::Dispatched { .. }
+                | S::Accepted { .. }
+                | S::Done { .. }
+                | S::Abandoned { .. }
+                | S::Exempt { .. },
+                E::Reopened,
+            ) if is_wave => S::Blocked,
+            (S::Blocked | S::WithoutIdentity | S::Abandoned { .. }, E::Rewaved { .. })
+                if is_wave =>
+            {
+                self.state.clone()
+            }
+            (S::Dispatched { .. } | S::Accepted { .. }, E::RetainedForGood { basis }) => {
+                S::Exempt { basis: basis.clone() }
+            }
+            (S::Blocked, E::Exempted { basis }) if is_wave => S::Exempt { basis: basis.clone() },
+            (S::Dispatched { .. } | S::Accepted { .. }, E::Abandoned { cause, .. }) => {
+                S::Abandoned { cause: *cause }
+            }
+            (
+                S::Blocked
+                | S::WithoutIdentity
+                | S::Parked { .. }
+                | S::Ready { .. }
+                | S::Held { .. }
+                | S::Dispatched { .. }
+                | S::Accepted { .. }
+                | S::Verifying { .. }
+                | S::Abandoned { .. },
+                E::Waived,
+            ) => S::Waived,
+            (
+                S::Blocked
+                | S::WithoutIdentity
+                | S::Parked { .. }
+                | S::Ready { .. }
+                | S::Held { .. }
+                | S::Abandoned { .. },
+                E::Cancelled,
+            ) => S::Cancelled,
+            _ => {
+                return Err(IllegalEvent {
+                    state: self.state.name(),
+                    event: event.clone(),
+                });
+            }
+        };
+        self.count(event);
+        self.state = next;
+        Ok(())
+    }
+
+    fn count(&mut self, event: &TaskEvent) {
+        match event {
+            TaskEvent::Dispatched { .. } => {
+                self.attempt += 1;
+                self.answered = None;
+            }
+            TaskEvent::Accepted { .. } => self.answered = Some(Outcome::Accepted),
+            TaskEvent::AskedAgain { outcome, counts, .. } => {
+                self.answered = Some(outcome.unwrap_or(Outcome::Failed));
+                self.counted += u32::from(*counts);
+            }
+            TaskEvent::Abandoned { outcome, .. } => {
+                self.answered = Some(outcome.unwrap_or(Outcome::Failed));
+                self.counted += 1;
+            }
+            TaskEvent::Retained { .. } | TaskEvent::RetainedForGood { .. } => {
+                self.answered = Some(Outcome::Retained)
+            }
+            TaskEvent::Settled { attempt, proof, .. } if *attempt == self.attempt => {
+                self.answered = Some(proof.outcome());
+            }
+            // What the current attempt is answered later repeats it or is stale.
+            TaskEvent::Settled { .. } => {}
+            TaskEvent::Woken { action, .. } => {
+                self.action = *action;
+                // A second look asks something else, which must not pass for a repeat of what was asked before.
+                if self.purpose != Purpose::Asked {
+                    self.begin_generation(self.purpose);
+                }
+            }
+            TaskEvent::SecondLook { attempt, purpose, .. } => {
+                if let (true, Purpose::Sweep(proof) | Purpose::Verify(proof)) =
+                    (*attempt == self.attempt, *purpose)
+                {
+                    self.answered = Some(proof.outcome());
+                }
+                self.purpose = *purpose;
+            }
+            TaskEvent::Retried { .. }
+            | TaskEvent::Found { .. }
+            | TaskEvent::Restored { .. }
+            | TaskEvent::Reopened => self.begin_generation(Purpose::Asked),
+            TaskEvent::Rewaved { sources: new } => {
+                if let Share::Wave { sources, .. } = &mut self.share {
+                    sources.clone_from(new);
+                }
+            }
+            TaskEvent::Unblocked { .. }
+            | TaskEvent::Waived
+            | TaskEvent::Cancelled
+            | TaskEvent::Parked { .. }
+            | TaskEvent::Moved { .. }
+            | TaskEvent::Held { .. }
+            | TaskEvent::Released { .. }
+            | TaskEvent::Exempted { .. } => {}
+        }
+    }
+
+    fn begin_generation(&mut self, purpose: Purpose) {
+        self.generation += 1;
+        self.attempt = 0;
+        self.counted = 0;
+        self.answered = None;
+        self.purpose = purpose;
+    }
+
+    /// What its message asks.
+    pub const fn asks(&self) -> Action {
+        match self.purpose {
+            Purpose::Asked | Purpose::Sweep(_) => self.action,
+            Purpose::Verify(_) => Action::Verify,
+        }
+    }
+
+    /// Whether it was ever sent.
+    pub const fn was_sent(&self) -> bool {
+        self.attempt > 0 || self.generation > 1
+    }
+}
