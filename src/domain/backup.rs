@@ -149,7 +149,7 @@ pub fn end_of(week: Week) -> At {
 }
 
 /// A time that much earlier; used only where earlier is the safe side.
-pub(super) fn earlier(at: At, by: Duration) -> At {
+pub fn earlier(at: At, by: Duration) -> At {
     At::from_millis(
         at.millis()
             .saturating_sub(i64::try_from(by.as_millis()).unwrap_or(i64::MAX)),

@@ -8,6 +8,7 @@ use super::{
     command::{Exclusion, Opening, Scope},
     identity::Identity,
     ids::{AnchorName, CommandId, IdentityType, Label},
+    request::Request,
     time::At,
 };
 
@@ -92,6 +93,21 @@ impl Body {
             submitter: opening.submitter.clone(),
             identities,
         }
+    }
+
+    /// The identity types that this task's processor is sent. A wave that was added later is sent what its set's first
+    /// one is.
+    pub fn identities_of(&self, request: &Request, ordinal: u16) -> &[IdentityType] {
+        let pinned = |place: u16| self.identities.get(usize::from(place)).map(Vec::as_slice);
+        let processor = &request.task(ordinal).processor;
+        pinned(ordinal)
+            .or_else(|| {
+                let first = request
+                    .ordinals()
+                    .find(|place| request.task(*place).processor == *processor);
+                first.and_then(pinned)
+            })
+            .unwrap_or_default()
     }
 
     /// Packs it.

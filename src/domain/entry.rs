@@ -12,7 +12,7 @@ use super::{
     ids::{AnchorName, HoldId, Label, ProcessorId, RequestId, Tenant},
     task::TaskEvent,
     time::At,
-    words::{Action, HoldBasis, Status},
+    words::{Action, BackupEventKind, HoldBasis, Status},
 };
 
 /// The version of the leaf's form.
@@ -141,8 +141,8 @@ pub enum Entry {
     BackupEvent {
         /// The backup system.
         processor: ProcessorId,
-        /// What: 1 taken, 2 rotated, 3 restored.
-        kind: u8,
+        /// What.
+        kind: BackupEventKind,
         /// When the backup was taken, or the oldest that is left.
         taken_at: At,
         /// Until when it is locked.

@@ -37,6 +37,8 @@ pub enum Fact {
     Registry {
         /// The revision.
         revision: RegistryRevision,
+        /// The processors whose rules of retention or backup are others now.
+        changed: Vec<ProcessorId>,
     },
     /// The key of a week's capsules was destroyed.
     Forgotten(CapsuleEpoch),
@@ -80,7 +82,7 @@ impl Fact {
             Self::Hold(hold) => format!("hold/{}/{}", hold.tenant, hold.hold_id),
             Self::Release { tenant, hold_id, .. } => format!("release/{tenant}/{hold_id}"),
             Self::Backup(event) => format!("backup/{}", event.event_id),
-            Self::Registry { revision } => format!("registry/{revision}"),
+            Self::Registry { revision, .. } => format!("registry/{revision}"),
             Self::Forgotten(epoch) => format!("forgotten/{}/{}", epoch.week, epoch.name()),
         }
     }
@@ -132,7 +134,7 @@ impl Facts {
             Fact::Hold(hold) => self.holds.place(hold),
             Fact::Release { tenant, hold_id, .. } => self.holds.release(tenant, *hold_id),
             Fact::Backup(event) => self.learn_backup(version, told_at, event),
-            Fact::Registry { revision } => self.registry = self.registry.max(*revision),
+            Fact::Registry { revision, .. } => self.registry = self.registry.max(*revision),
             Fact::Forgotten(epoch) => drop(self.forgotten.insert(epoch.clone())),
         }
     }

@@ -49,14 +49,14 @@ impl Engine {
         acks_seen_until: At,
         attempts: &mut Attempts<'_>,
     ) -> Result<(usize, Finished<'static>), EngineError> {
-        let active = self.active()?;
         let mut tx = attempts.begin().await?;
-        tx.gate(Gate::Shared).await?;
+        let known = self.pass_gate(&mut *tx, Gate::Shared).await?;
         let due = tx.due(now, BATCH).await?;
         let count = due.len();
-        let mut work = Work::with_loaded(due);
-        work.wake(&self.context(&active, now), acks_seen_until)?;
-        let finished = work.finish(self, UseCase::Other, now, true)?;
+        let mut work = Work::with_loaded(due, self.clock_skew);
+        work.wake(&self.context(&known, now), acks_seen_until)?;
+        let mut finished = work.finish(self, UseCase::Other, now, true)?;
+        self.seal_capsules(&mut finished, &mut *tx).await?;
         tx.write(&finished.changes).await?;
         tx.commit().await?;
         Ok((count, finished))

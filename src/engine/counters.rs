@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use crate::{
     domain::{
         request::{Life, Move, Request},
-        words::Status,
+        words::{Status, Why},
     },
     store::CounterKey,
 };
@@ -37,6 +37,11 @@ impl Counters {
             after.needs_attention,
         );
         self.flag("sealed", before.is_some_and(|life| life.readable), after.readable);
+    }
+
+    /// Counts a task that is deferred, or is so no more.
+    pub(super) fn deferred(&mut self, why: Why, by: i64) {
+        self.add("deferred", why.as_str(), "", by);
     }
 
     fn status(&mut self, before: Option<Status>, after: Status) {

@@ -3,7 +3,9 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use super::{
-    ActiveRegistry, Engine, EngineError,
+    Engine, EngineError,
+    facts::Told,
+    known::Known,
     outputs::Emission,
     prepare::{Arrival, PreparedCommand},
     reissue::advances_of,
@@ -47,8 +49,32 @@ pub struct TakenIn {
 }
 
 impl Engine {
-    /// Takes a batch of commands in.
+    /// Takes a batch of commands in. One that brings a fact has a transaction of its own, in its place among the others.
     pub async fn take_in(&self, arrivals: &[Arrival<PreparedCommand>]) -> Result<TakenIn, EngineError> {
+        let mut taken = TakenIn {
+            verdicts: Vec::with_capacity(arrivals.len()),
+            emission: Emission::default(),
+        };
+        for run in arrivals.chunk_by(|a, b| !brings_fact(a) && !brings_fact(b)) {
+            match run {
+                [arrival] if brings_fact(arrival) => {
+                    let (told, emission) = self.tell_command(arrival).await?;
+                    let verdicts = [verdict_of(told, arrival)];
+                    self.count_commands(run, &verdicts);
+                    taken.verdicts.extend(verdicts);
+                    taken.emission.append(emission);
+                }
+                run => {
+                    let TakenIn { verdicts, emission } = self.take_in_run(run).await?;
+                    taken.verdicts.extend(verdicts);
+                    taken.emission.append(emission);
+                }
+            }
+        }
+        Ok(taken)
+    }
+
+    async fn take_in_run(&self, arrivals: &[Arrival<PreparedCommand>]) -> Result<TakenIn, EngineError> {
         let outboxed = arrivals.iter().any(|arrival| arrival.origin.is_none());
         let mut attempts = Attempts::new(self.store.as_ref(), &*self.metrics, "intake");
         let (verdicts, finished) = loop {
@@ -68,13 +94,13 @@ impl Engine {
         outboxed: bool,
         attempts: &mut Attempts<'_>,
     ) -> Result<(Vec<Verdict>, Finished<'a>), EngineError> {
-        let active = self.active()?;
         let lock = attempts.lock();
         let mut tx = attempts.begin().await?;
-        tx.gate(Gate::Shared).await?;
+        let known = self.pass_gate(&mut *tx, Gate::Shared).await?;
         tx.advance(&advances_of(arrivals)).await?;
-        let (verdicts, work) = self.decide_commands(arrivals, &active, &mut *tx, lock).await?;
-        let finished = work.finish(self, UseCase::Intake, self.clock.now(), outboxed)?;
+        let (verdicts, work) = self.decide_commands(arrivals, &known, &mut *tx, lock).await?;
+        let mut finished = work.finish(self, UseCase::Intake, self.clock.now(), outboxed)?;
+        self.seal_capsules(&mut finished, &mut *tx).await?;
         tx.write(&finished.changes).await?;
         tx.commit().await?;
         Ok((verdicts, finished))
@@ -83,7 +109,7 @@ impl Engine {
     async fn decide_commands<'a>(
         &self,
         arrivals: &'a [Arrival<PreparedCommand>],
-        active: &ActiveRegistry,
+        facts: &Known,
         tx: &mut dyn Transaction,
         lock: Lock,
     ) -> Result<(Vec<Verdict>, Work<'a>), EngineError> {
@@ -95,18 +121,18 @@ impl Engine {
         let keys: Vec<_> = prepared()
             .map(|p| (p.command.tenant(), p.command.command_id()))
             .collect();
-        let mut ids: Vec<RequestId> = prepared().map(|p| p.command.request_id()).collect();
+        let mut ids: Vec<RequestId> = prepared().filter_map(|p| p.command.request_id()).collect();
         ids.sort_unstable();
         ids.dedup();
         // In this order: whoever takes in the same command at once commits both rows together, so where the request is
         // seen its inbox row is seen as well. The other way round a repeat could pass for a conflict.
-        let mut work = Work::with_loaded(tx.load(&ids, lock).await?);
+        let mut work = Work::with_loaded(tx.load(&ids, lock).await?, self.clock_skew);
         let known = tx.inbox(&keys).await?;
         let now = self.clock.now();
         let decided = catch_unwind(AssertUnwindSafe(|| {
             let mut decider = Decider {
                 engine: self,
-                active,
+                facts,
                 now,
                 known,
                 work: &mut work,
@@ -141,7 +167,7 @@ impl Engine {
 /// Decides one command after the other against what is stored and what the batch has done so far.
 struct Decider<'e, 'w, 'a> {
     engine: &'e Engine,
-    active: &'e ActiveRegistry,
+    facts: &'e Known,
     now: At,
     known: Vec<InboxRow>,
     work: &'w mut Work<'a>,
@@ -176,11 +202,13 @@ impl<'a> Decider<'_, '_, 'a> {
         let done = match command {
             Command::Open(opening) => self.open(opening, prepared)?,
             Command::Cancel(cancel) => self.cancel(cancel)?,
+            // They bring facts, which have transactions of their own.
+            Command::Hold(_) | Command::Release(_) => Err(internal("a fact among requests")),
         };
-        if done.is_ok() {
-            self.remember(prepared);
-        }
-        Ok(done.map(|()| Verdict::Taken(command.request_id())))
+        Ok(done.map(|id| {
+            self.remember(prepared, id);
+            Verdict::Taken(id)
+        }))
     }
 
     /// The same command again changes nothing; the same id with another payload is a conflict.
@@ -196,12 +224,12 @@ impl<'a> Decider<'_, '_, 'a> {
         })
     }
 
-    fn remember(&mut self, prepared: &PreparedCommand) {
+    fn remember(&mut self, prepared: &PreparedCommand, request_id: RequestId) {
         self.work.inbox.push(InboxRow {
             tenant: prepared.command.tenant().clone(),
             command_id: prepared.command.command_id(),
             digest: prepared.digest,
-            request_id: prepared.command.request_id(),
+            request_id,
         });
     }
 
@@ -209,7 +237,7 @@ impl<'a> Decider<'_, '_, 'a> {
         &mut self,
         opening: &'a Opening,
         prepared: &'a PreparedCommand,
-    ) -> Result<Result<(), Refusal>, EngineError> {
+    ) -> Result<Result<RequestId, Refusal>, EngineError> {
         if let (Some(ours), Some(theirs)) = (&self.engine.region, &opening.region)
             && ours != theirs
         {
@@ -224,18 +252,19 @@ impl<'a> Decider<'_, '_, 'a> {
         let Some(subject) = &prepared.subject else {
             return Ok(Err(internal("an opening without a subject")));
         };
-        let context = self.engine.context(self.active, self.now);
+        let context = self.engine.context(self.facts, self.now);
         match open(
             opening,
+            &subject.digests,
             subject.commitment,
-            self.active.revision,
+            self.facts.active.revision,
             &self.engine.rules,
             &context,
         ) {
             Ok(mut opened) => {
                 let body = Body::of(opening, std::mem::take(&mut opened.identities));
                 self.work.opened(opened, body, &opening.identities, subject);
-                Ok(Ok(()))
+                Ok(Ok(opening.request_id))
             }
             Err(CannotOpen::NoPlan(no_plan @ NoPlan::NoProcessor)) => Ok(Err(Refusal::new(
                 DeadLetterReason::NoProcessor,
@@ -248,8 +277,8 @@ impl<'a> Decider<'_, '_, 'a> {
         }
     }
 
-    fn cancel(&mut self, cancel: &Cancel) -> Result<Result<(), Refusal>, EngineError> {
-        let context = self.engine.context(self.active, self.now);
+    fn cancel(&mut self, cancel: &Cancel) -> Result<Result<RequestId, Refusal>, EngineError> {
+        let context = self.engine.context(self.facts, self.now);
         let found = self
             .work
             .get_mut(cancel.request_id)
@@ -266,7 +295,7 @@ impl<'a> Decider<'_, '_, 'a> {
             Ok(trail) => {
                 touched.request = request;
                 touched.trail.append(trail);
-                Ok(Ok(()))
+                Ok(Ok(cancel.request_id))
             }
             Err(refused @ operate::Refused::TooLate) => {
                 Ok(Err(Refusal::new(DeadLetterReason::TooLate, refused.to_string())))
@@ -275,6 +304,27 @@ impl<'a> Decider<'_, '_, 'a> {
                 Refusal::new(DeadLetterReason::WrongState, refused.to_string()),
             )),
         }
+    }
+}
+
+/// Whether it brings a fact. What cannot be read is nobody's.
+fn brings_fact(arrival: &Arrival<PreparedCommand>) -> bool {
+    arrival
+        .content
+        .as_ref()
+        .is_ok_and(|prepared| matches!(prepared.command, Command::Hold(_) | Command::Release(_)))
+}
+
+fn verdict_of(told: Told, arrival: &Arrival<PreparedCommand>) -> Verdict {
+    // A fact names no request, or many: its command stands for it.
+    let id = arrival
+        .content
+        .as_ref()
+        .map_or(RequestId(uuid::Uuid::nil()), |prepared| RequestId(prepared.command.command_id().0));
+    match told {
+        Told::Taken { .. } => Verdict::Taken(id),
+        Told::Duplicate => Verdict::Duplicate(id),
+        Told::Refused(refusal) => Verdict::Refused(refusal),
     }
 }
 

@@ -5,9 +5,12 @@
 //! the domain decide, and writes.
 
 pub mod agenda;
+pub mod capsules;
 mod counters;
+pub mod facts;
 pub mod gauges;
 pub mod intake;
+mod known;
 pub mod operate;
 pub mod outputs;
 pub mod prepare;
@@ -15,6 +18,7 @@ pub mod registry;
 pub mod reissue;
 pub mod schedule;
 pub mod settle;
+pub mod sweep;
 pub mod work;
 
 use std::{
@@ -30,8 +34,9 @@ use crate::{
     clock::Clock,
     domain::{
         ids::{Label, ProcessorId, RequestId, Tenant},
+        fact::Facts,
         registry::{Registry, RegistryRevision, Transport},
-        request::{Context, open::Rules, operate::Refused},
+        request::{open::Rules, operate::Refused},
         task::IllegalEvent,
         time::At,
     },
@@ -154,6 +159,8 @@ pub struct Settings {
     pub rules: Rules,
     /// How long identifiers stay readable after the end.
     pub keep_after_completion: Duration,
+    /// How far the clocks of Lacuna and of backup systems may be apart.
+    pub clock_skew: Duration,
     /// The Kafka cluster that positions are kept for.
     pub cluster: Arc<str>,
 }
@@ -186,7 +193,9 @@ pub struct Engine {
     region: Option<Label>,
     rules: Rules,
     keep_after_completion: Duration,
+    clock_skew: Duration,
     cluster: Arc<str>,
+    facts: RwLock<Arc<Facts>>,
     active: RwLock<Option<Arc<ActiveRegistry>>>,
     /// How many partitions the ack topic has: all of them must have been read past a time before an ack is missing.
     ack_partitions: AtomicI32,
@@ -210,6 +219,7 @@ impl Engine {
             tenant_default,
             rules,
             keep_after_completion,
+            clock_skew,
             cluster,
         } = settings;
         Self {
@@ -223,7 +233,9 @@ impl Engine {
             region,
             rules,
             keep_after_completion,
+            clock_skew,
             cluster,
+            facts: RwLock::default(),
             active: RwLock::new(None),
             ack_partitions: AtomicI32::new(i32::MAX),
             slot,
@@ -277,13 +289,9 @@ impl Engine {
         &self.cluster
     }
 
-    fn context<'a>(&self, active: &'a ActiveRegistry, now: At) -> Context<'a> {
-        Context {
-            now,
-            registry: &active.registry,
-            delay: &schedule::delay,
-            keep_after_completion: self.keep_after_completion,
-        }
+    /// How far the clocks of Lacuna and of backup systems may be apart.
+    pub const fn clock_skew(&self) -> Duration {
+        self.clock_skew
     }
 
     pub(crate) fn task_topic(&self, processor: &ProcessorId) -> Arc<str> {

@@ -96,17 +96,18 @@ impl Engine {
         decision: &(impl Fn(&mut Request, &Context<'_>) -> Result<Trail, Refused> + Sync),
         attempts: &mut Attempts<'_>,
     ) -> Result<(Request, Finished<'static>), OperateError> {
-        let active = self.active()?;
         let mut tx = attempts.begin().await?;
-        tx.gate(Gate::Shared).await?;
-        let mut work = Work::with_loaded(tx.load(&[id], Lock::Rows).await?);
+        let known = self.pass_gate(&mut *tx, Gate::Shared).await?;
+        let loaded = tx.load(&[id], Lock::Rows).await?;
+        let mut work = Work::with_loaded(loaded, self.clock_skew);
         let now = self.clock.now();
         let touched = work.get_mut(id).ok_or(OperateError::Unknown("request"))?;
-        let trail = decision(&mut touched.request, &self.context(&active, now))?;
+        let trail = decision(&mut touched.request, &self.context(&known, now))?;
         touched.trail.append(trail);
         touched.notes.push(note.to_string());
         let request = touched.request.clone();
-        let finished = work.finish(self, UseCase::Other, now, true)?;
+        let mut finished = work.finish(self, UseCase::Other, now, true)?;
+        self.seal_capsules(&mut finished, &mut *tx).await?;
         tx.write(&finished.changes).await.map_err(EngineError::from)?;
         tx.commit().await.map_err(EngineError::from)?;
         Ok((request, finished))

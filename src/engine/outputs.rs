@@ -8,12 +8,12 @@ use crate::{
         body::{Body, Subject},
         identity::Identity,
         ids::{IdentityType, RequestId, TaskId},
-        request::Request,
-        task::TaskState,
+        request::{Request, answer::CRYPTO_ERASE},
+        task::{Share, Task, TaskState},
         time::At,
         words::TaskStateName,
     },
-    store::{DeadLetter, DeadLetterState, Origin, StoredBody},
+    store::{DeadLetter, DeadLetterState, Origin, StoredBody, StoredCapsule},
     wire::{
         Refusal,
         dead_letter::DeadLetterHeaders,
@@ -72,6 +72,13 @@ pub struct Emission {
     pub outboxed: bool,
 }
 
+/// What is needed to name the subjects of requests to processors.
+#[derive(Debug, Default)]
+pub(super) struct Secrets {
+    pub(super) bodies: Vec<StoredBody>,
+    pub(super) capsules: Vec<StoredCapsule>,
+}
+
 impl Emission {
     /// Whether there is nothing to produce.
     pub fn is_empty(&self) -> bool {
@@ -119,10 +126,7 @@ impl Engine {
         let token = self
             .vault
             .token(request.id, task_id, task.generation, task.attempt);
-        let wanted = body
-            .identities
-            .get(usize::from(ordinal))
-            .map_or(&[][..], Vec::as_slice);
+        let wanted = body.identities_of(request, ordinal);
         let categories = if task.categories.is_empty() {
             body.scope.categories()
         } else {
@@ -134,7 +138,8 @@ impl Engine {
             processor: Cow::Borrowed(&task.processor),
             generation: task.generation,
             attempt: task.attempt,
-            action: task.action,
+            action: task.asks(),
+            method: asks_for_key(task).then_some(CRYPTO_ERASE),
             tenant: Cow::Borrowed(&request.head.tenant),
             identities: Cow::Owned(declared(identities, wanted)),
             scope: TaskScope {
@@ -173,13 +178,13 @@ impl Engine {
         request: &Request,
         ordinals: &[u16],
         wrapped_key: Option<&[u8]>,
-        bodies: &[StoredBody],
+        secrets: &Secrets,
         emission: &mut Emission,
     ) -> Result<(), EngineError> {
         if ordinals.is_empty() {
             return Ok(());
         }
-        match self.open_stored(request, wrapped_key, bodies) {
+        match self.open_stored(request, wrapped_key, &secrets.bodies, &secrets.capsules) {
             Ok((body, subject)) => ordinals.iter().try_for_each(|ordinal| {
                 self.emit_task(request, *ordinal, &body, &subject.identities, emission)
             }),
@@ -208,22 +213,47 @@ impl Engine {
         });
     }
 
-    /// Opens the body and the subject of a stored request.
-    fn open_stored(
+    /// Reads what is needed to name the subjects of these requests, those among them that are forgotten but for a
+    /// capsule too.
+    pub(super) async fn secrets(
+        &self,
+        ids: &[RequestId],
+        forgotten: &[RequestId],
+    ) -> Result<Secrets, EngineError> {
+        let mut secrets = Secrets::default();
+        if !ids.is_empty() {
+            secrets.bodies = self.store.bodies(ids).await?;
+        }
+        if !forgotten.is_empty() {
+            secrets.capsules = self.store.capsules(forgotten).await?;
+        }
+        Ok(secrets)
+    }
+
+    /// Opens the body and the subject of a stored request: its identifiers, or what a capsule has kept of them.
+    pub(super) fn open_stored(
         &self,
         request: &Request,
         wrapped_key: Option<&[u8]>,
         bodies: &[StoredBody],
+        capsules: &[StoredCapsule],
     ) -> Result<(Body, Subject), EngineError> {
         let stored = bodies
             .iter()
             .find(|body| body.id == request.id)
             .ok_or(EngineError::NoBody(request.id))?;
-        let wrapped_key = wrapped_key.ok_or(EngineError::Shredded(request.id))?;
+        let body = Body::unpack(&stored.body)?;
+        let Some(wrapped_key) = wrapped_key else {
+            let capsule = capsules
+                .iter()
+                .find(|capsule| capsule.request_id == request.id)
+                .ok_or(EngineError::Shredded(request.id))?;
+            return Ok((body, self.open_capsule(request, capsule)?));
+        };
         let plain = self
             .vault
             .open_subject(&request.head.tenant, request.id, wrapped_key, &stored.sealed)?;
-        Ok((Body::unpack(&stored.body)?, Subject::unpack(&plain)?))
+        Ok((body, Subject::unpack(&plain)?))
     }
 
     /// A dead letter with its own id.
@@ -251,6 +281,14 @@ fn json(message: &impl serde::Serialize) -> Result<Vec<u8>, serde_json::Error> {
     let mut bytes = Vec::with_capacity(1024);
     serde_json::to_writer(&mut bytes, message)?;
     Ok(bytes)
+}
+
+/// What the status of a request says that is open again because a backup was put back.
+const RESTORED: &str = "restored";
+
+/// Whether a task asks a backup system to destroy the subject's key.
+const fn asks_for_key(task: &Task) -> bool {
+    matches!(task.share, Share::Wave { key: true, .. })
 }
 
 /// The identities that a processor declared, and no others.
@@ -291,7 +329,7 @@ pub fn status_message(request: &Request) -> StatusMessage<'_> {
         live_clean_at: life.live_clean_at,
         at_risk: life.at_risk,
         needs_attention: life.needs_attention,
-        notice: None,
+        notice: life.restored_at.map(|_| RESTORED),
         waiting_for: request
             .waiting_for()
             .into_iter()

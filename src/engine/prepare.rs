@@ -9,9 +9,11 @@ use super::{Engine, EngineError};
 use crate::{
     domain::{
         ack::{Ack, Evidence},
+        backup::BackupEvent,
         body::Subject,
         command::{Command, Opening},
-        ids::{Label, RequestId},
+        identity::Identity,
+        ids::{Label, RequestId, Tenant},
         time::At,
         words::{DeadLetterReason, Outcome},
     },
@@ -19,6 +21,7 @@ use crate::{
     vault::SealedSubject,
     wire::{
         Refusal,
+        backup::parse_backup,
         command::{Door, parse_command},
         envelope::Envelope,
     },
@@ -53,6 +56,17 @@ pub struct PreparedCommand {
     pub digest: [u8; 16],
     /// What an opening brings besides.
     pub subject: Option<PreparedSubject>,
+    /// The keyed digests of the identifiers that a hold names.
+    pub digests: Vec<SubjectDigest>,
+}
+
+/// A backup event, ready for its transaction.
+#[derive(Debug)]
+pub struct PreparedBackup {
+    /// The event.
+    pub event: BackupEvent,
+    /// The keyed digest of its payload.
+    pub digest: [u8; 16],
 }
 
 /// The sealed subject of an opening.
@@ -156,13 +170,38 @@ impl Engine {
                     )
                 },
             )?),
-            Command::Cancel(_) => None,
+            Command::Cancel(_) | Command::Hold(_) | Command::Release(_) => None,
+        };
+        let digests = match &parsed.command {
+            Command::Hold(hold) => self.digests_of(&hold.tenant, &hold.identities),
+            _ => Vec::new(),
         };
         Ok(PreparedCommand {
             command: parsed.command,
             digest,
             subject,
+            digests,
         })
+    }
+
+    /// Prepares the bytes of a backup event.
+    pub fn prepare_backup(&self, bytes: &[u8], envelope: &Envelope<'_>) -> Result<PreparedBackup, Refusal> {
+        let event = parse_backup(bytes, envelope)?;
+        // What it says, not how it is written: a repeat may have its fields in another order.
+        let said = serde_json::to_vec(&event).unwrap_or_default();
+        let digest = self.vault.payload_digest(&self.tenant_default, &said);
+        Ok(PreparedBackup { event, digest })
+    }
+
+    /// The keyed digests under which a subject is found, in order and each once.
+    fn digests_of(&self, tenant: &Tenant, identities: &[Identity]) -> Vec<SubjectDigest> {
+        let mut digests: Vec<SubjectDigest> = identities
+            .iter()
+            .map(|identity| self.vault.lookup_digest(tenant, identity))
+            .collect();
+        digests.sort_unstable();
+        digests.dedup();
+        digests
     }
 
     fn prepare_subject(&self, opening: &Opening, canonical: &[u8]) -> Result<PreparedSubject, EngineError> {
@@ -173,18 +212,11 @@ impl Engine {
             salt,
         };
         let plain = Zeroizing::new(subject.pack()?);
-        let mut digests: Vec<SubjectDigest> = opening
-            .identities
-            .iter()
-            .map(|identity| self.vault.lookup_digest(&opening.tenant, identity))
-            .collect();
-        digests.sort_unstable();
-        digests.dedup();
         Ok(PreparedSubject {
             sealed: self
                 .vault
                 .seal_subject(&opening.tenant, opening.request_id, &plain),
-            digests,
+            digests: self.digests_of(&opening.tenant, &opening.identities),
             commitment,
         })
     }
@@ -245,18 +277,24 @@ fn evidence_text(evidence: &Evidence) -> EvidenceText<'_> {
 
 /// What arrives, by the request that it names.
 pub trait Names {
-    /// The request.
-    fn request_id(&self) -> RequestId;
+    /// The request; `None`: it names none.
+    fn request_id(&self) -> Option<RequestId>;
+}
+
+impl Names for PreparedBackup {
+    fn request_id(&self) -> Option<RequestId> {
+        None
+    }
 }
 
 impl Names for PreparedCommand {
-    fn request_id(&self) -> RequestId {
+    fn request_id(&self) -> Option<RequestId> {
         self.command.request_id()
     }
 }
 
 impl Names for PreparedAck {
-    fn request_id(&self) -> RequestId {
-        self.ack.request_id
+    fn request_id(&self) -> Option<RequestId> {
+        Some(self.ack.request_id)
     }
 }

@@ -27,12 +27,17 @@ impl Engine {
             .filter(|stored| !dispatched(&stored.request).is_empty())
             .map(|s| s.request.id)
             .collect();
-        let bodies = self.store.bodies(&out).await?;
+        let forgotten: Vec<RequestId> = stored
+            .iter()
+            .filter(|stored| stored.request.life.capsule.is_some() && out.contains(&stored.request.id))
+            .map(|stored| stored.request.id)
+            .collect();
+        let secrets = self.secrets(&out, &forgotten).await?;
         let mut emission = Emission::default();
         for StoredRequest { request, wrapped_key } in &stored {
             self.emit_status(request, &mut emission)?;
             let ordinals = dispatched(request);
-            self.emit_stored(request, &ordinals, wrapped_key.as_deref(), &bodies, &mut emission)?;
+            self.emit_stored(request, &ordinals, wrapped_key.as_deref(), &secrets, &mut emission)?;
         }
         for letter in &letters {
             self.emit_dead_letter(letter, &mut emission);
@@ -47,7 +52,7 @@ impl Engine {
         attempts: &mut Attempts<'_>,
     ) -> Result<(Vec<StoredRequest>, Vec<DeadLetter>), EngineError> {
         let mut tx = attempts.begin().await?;
-        tx.gate(Gate::Shared).await?;
+        self.pass_gate(&mut *tx, Gate::Shared).await?;
         let stored = tx.load(ids, Lock::Rows).await?;
         let letters = tx.dead_letters_of(origins).await?;
         tx.commit().await?;

@@ -7,7 +7,8 @@ use std::{
 };
 
 use super::{
-    ActiveRegistry, Engine, EngineError,
+    Engine, EngineError,
+    known::Known,
     outputs::Emission,
     prepare::{Arrival, PreparedAck},
     reissue::advances_of,
@@ -71,13 +72,13 @@ impl Engine {
         outboxed: bool,
         attempts: &mut Attempts<'_>,
     ) -> Result<(Vec<AckVerdict>, Finished<'a>), EngineError> {
-        let active = self.active()?;
         let lock = attempts.lock();
         let mut tx = attempts.begin().await?;
-        tx.gate(Gate::Shared).await?;
+        let known = self.pass_gate(&mut *tx, Gate::Shared).await?;
         tx.advance(&advances_of(arrivals)).await?;
-        let (verdicts, work) = self.decide_acks(arrivals, &active, &mut *tx, lock).await?;
-        let finished = work.finish(self, UseCase::Settle, self.clock.now(), outboxed)?;
+        let (verdicts, work) = self.decide_acks(arrivals, &known, &mut *tx, lock).await?;
+        let mut finished = work.finish(self, UseCase::Settle, self.clock.now(), outboxed)?;
+        self.seal_capsules(&mut finished, &mut *tx).await?;
         tx.write(&finished.changes).await?;
         tx.commit().await?;
         Ok((verdicts, finished))
@@ -86,7 +87,7 @@ impl Engine {
     async fn decide_acks<'a>(
         &self,
         arrivals: &'a [Arrival<PreparedAck>],
-        active: &ActiveRegistry,
+        known: &Known,
         tx: &mut dyn Transaction,
         lock: Lock,
     ) -> Result<(Vec<AckVerdict>, Work<'a>), EngineError> {
@@ -97,14 +98,14 @@ impl Engine {
             .collect();
         ids.sort_unstable();
         ids.dedup();
-        let mut work = Work::with_loaded(tx.load(&ids, lock).await?);
+        let mut work = Work::with_loaded(tx.load(&ids, lock).await?, self.clock_skew);
         let now = self.clock.now();
         let decided = catch_unwind(AssertUnwindSafe(|| {
             let verdicts = arrivals
                 .iter()
-                .map(|arrival| self.decide_ack(arrival, active, now, &mut work))
+                .map(|arrival| self.decide_ack(arrival, known, now, &mut work))
                 .collect::<Result<Vec<_>, EngineError>>()?;
-            self.conclude_answers(arrivals, &verdicts, active, now, &mut work)?;
+            self.conclude_answers(arrivals, &verdicts, known, now, &mut work)?;
             Ok::<_, EngineError>(verdicts)
         }));
         Ok((decided.map_err(|_| EngineError::Panicked)??, work))
@@ -113,12 +114,12 @@ impl Engine {
     fn decide_ack(
         &self,
         arrival: &Arrival<PreparedAck>,
-        active: &ActiveRegistry,
+        known: &Known,
         now: At,
         work: &mut Work<'_>,
     ) -> Result<AckVerdict, EngineError> {
         let refusal = match &arrival.content {
-            Ok(prepared) => match self.take_answer(prepared, active, now, work) {
+            Ok(prepared) => match self.take_answer(prepared, known, now, work) {
                 Ok(verdict) => return Ok(verdict),
                 Err(refused) => {
                     let reason = match refused {
@@ -141,7 +142,7 @@ impl Engine {
     fn take_answer(
         &self,
         prepared: &PreparedAck,
-        active: &ActiveRegistry,
+        known: &Known,
         now: At,
         work: &mut Work<'_>,
     ) -> Result<AckVerdict, AckRefusal> {
@@ -155,7 +156,7 @@ impl Engine {
                 TaskState::Dispatched { at, .. } | TaskState::Accepted { at, .. } => Some(at),
                 _ => None,
             });
-        let context = self.context(active, now);
+        let context = self.context(known, now);
         let taken = touched.request.answer(
             &prepared.ack,
             prepared.token_matches,
@@ -186,11 +187,11 @@ impl Engine {
         &self,
         arrivals: &[Arrival<PreparedAck>],
         verdicts: &[AckVerdict],
-        active: &ActiveRegistry,
+        known: &Known,
         now: At,
         work: &mut Work<'_>,
     ) -> Result<(), EngineError> {
-        let context = self.context(active, now);
+        let context = self.context(known, now);
         let mut concluded = HashSet::new();
         for (arrival, verdict) in arrivals.iter().zip(verdicts) {
             let (Ok(prepared), AckVerdict::Counted { .. }) = (&arrival.content, verdict) else {

@@ -1,20 +1,25 @@
 //! A transaction's work in memory: the requests that it touches, what happens to each, and what all of it comes to.
 
-use std::collections::HashMap;
+use std::{collections::HashMap, time::Duration};
 
 use zeroize::Zeroizing;
 
-use super::{Engine, EngineError, counters::Counters, outputs::Emission, prepare::PreparedSubject};
+use super::{
+    Engine, EngineError,
+    counters::Counters,
+    outputs::{Emission, Secrets},
+    prepare::PreparedSubject,
+};
 use crate::{
     domain::{
         body::Body,
         entry::Leaf,
         identity::Identity,
         ids::RequestId,
-        request::{Context, Life, Request, Trail, open::Opened},
+        request::{Context, Life, Request, Trail, deferral::Deferred, open::Opened},
         time::At,
     },
-    store::{Changes, DeadLetter, InboxRow, LeafRow, MovedRow, OpenedRow, StoredBody, StoredRequest},
+    store::{Changes, DeadLetter, DeferredRow, InboxRow, LeafRow, MovedRow, OpenedRow, StoredRequest},
 };
 
 /// A request that the transaction touches.
@@ -28,6 +33,8 @@ pub(super) struct Touched<'a> {
     pub(super) woken: bool,
     source: Source<'a>,
     before: Option<Life>,
+    /// What was deferred before.
+    deferred: Vec<Deferred>,
 }
 
 #[derive(Debug)]
@@ -70,7 +77,7 @@ pub(super) struct Finished<'a> {
 }
 
 impl<'a> Work<'a> {
-    pub(super) fn with_loaded(stored: Vec<StoredRequest>) -> Self {
+    pub(super) fn with_loaded(stored: Vec<StoredRequest>, clock_skew: Duration) -> Self {
         let mut work = Self {
             touched: Vec::with_capacity(stored.len()),
             places: HashMap::with_capacity(stored.len()),
@@ -83,6 +90,7 @@ impl<'a> Work<'a> {
             };
             let before = Some(request.life.clone());
             let touched = Touched {
+                deferred: request.deferred(clock_skew).collect(),
                 request,
                 trail: Trail::default(),
                 notes: Vec::new(),
@@ -104,6 +112,15 @@ impl<'a> Work<'a> {
     fn touch(&mut self, touched: Touched<'a>) {
         self.places.insert(touched.request.id, self.touched.len());
         self.touched.push(touched);
+    }
+
+    /// Has all of them look at what has become known.
+    pub(super) fn review(&mut self, context: &Context<'_>) -> Result<(), EngineError> {
+        for touched in &mut self.touched {
+            let trail = touched.request.review(context)?;
+            touched.trail.append(trail);
+        }
+        Ok(())
     }
 
     /// Lets time pass for all of them.
@@ -140,6 +157,7 @@ impl<'a> Work<'a> {
             woken: false,
             source,
             before: None,
+            deferred: Vec::new(),
         });
     }
 
@@ -163,6 +181,7 @@ impl<'a> Work<'a> {
         for touched in &mut self.touched {
             touched.write_leaf(engine, now, &mut changes)?;
             counters.count(&touched.request, &touched.trail.moves, touched.before.as_ref());
+            touched.write_deferred(engine.clock_skew(), &mut counters, &mut changes);
             touched.write_row(&mut changes)?;
             if outboxed && touched.is_worth_telling() {
                 changes
@@ -193,6 +212,8 @@ impl Touched<'_> {
             wake_at: None,
             leaves: 0,
             readable: true,
+            capsule: None,
+            facts: 0,
             ..life.clone()
         };
         !self.trail.moves.is_empty() || unseen(before) != unseen(&self.request.life)
@@ -223,6 +244,31 @@ impl Touched<'_> {
             sealed,
         });
         Ok(())
+    }
+
+    /// What is deferred has rows of its own, so that lists, sweeps and gauges find it.
+    fn write_deferred(&self, clock_skew: Duration, counters: &mut Counters, changes: &mut Changes) {
+        let after: Vec<Deferred> = self.request.deferred(clock_skew).collect();
+        if after == self.deferred {
+            return;
+        }
+        for new in after.iter().filter(|new| !self.deferred.contains(new)) {
+            changes.deferred.push(DeferredRow {
+                request_id: self.request.id,
+                ordinal: new.ordinal,
+                reason: new.why,
+                processor: self.request.task(new.ordinal).processor.clone(),
+                until: new.until,
+                mark: new.mark,
+            });
+            counters.deferred(new.why, 1);
+        }
+        for old in self.deferred.iter().filter(|old| !after.contains(old)) {
+            counters.deferred(old.why, -1);
+            if !after.iter().any(|new| new.ordinal == old.ordinal) {
+                changes.resumed.push((self.request.id, old.ordinal));
+            }
+        }
     }
 
     fn write_row(&self, changes: &mut Changes) -> Result<(), EngineError> {
@@ -257,6 +303,18 @@ impl Touched<'_> {
 }
 
 impl Finished<'_> {
+    /// The requests whose capsule has to be sealed, each with the wrapped key of its identifiers, if it still has one.
+    pub(super) fn encapsulated(&self) -> impl Iterator<Item = (&Request, Option<&[u8]>)> {
+        self.touched.iter().filter_map(|touched| {
+            let before = touched.before.as_ref().and_then(|life| life.capsule);
+            let Source::Loaded { wrapped_key, .. } = &touched.source else {
+                return None;
+            };
+            let is_new = touched.request.life.capsule.is_some() && touched.request.life.capsule != before;
+            is_new.then_some((&touched.request, wrapped_key.as_deref()))
+        })
+    }
+
     /// Counts what was sent and what came to an end, once the changes are committed.
     fn observe(&self, engine: &Engine) {
         for touched in &self.touched {
@@ -290,16 +348,18 @@ impl Finished<'_> {
             })
             .map(|touched| touched.request.id)
             .collect();
-        let bodies = if to_open.is_empty() {
-            Vec::new()
-        } else {
-            engine.store.bodies(&to_open).await?
-        };
+        let forgotten: Vec<RequestId> = self
+            .touched
+            .iter()
+            .filter(|touched| touched.request.life.capsule.is_some() && !touched.trail.dispatched.is_empty())
+            .map(|touched| touched.request.id)
+            .collect();
+        let secrets = engine.secrets(&to_open, &forgotten).await?;
         for touched in &self.touched {
             if touched.is_worth_telling() {
                 engine.emit_status(&touched.request, &mut emission)?;
             }
-            touched.emit_tasks(engine, &bodies, &mut emission)?;
+            touched.emit_tasks(engine, &secrets, &mut emission)?;
         }
         for letter in &self.changes.dead_letters {
             engine.emit_dead_letter(letter, &mut emission);
@@ -312,7 +372,7 @@ impl Touched<'_> {
     fn emit_tasks(
         &self,
         engine: &Engine,
-        bodies: &[StoredBody],
+        secrets: &Secrets,
         emission: &mut Emission,
     ) -> Result<(), EngineError> {
         match &self.source {
@@ -323,7 +383,7 @@ impl Touched<'_> {
             }
             Source::Loaded { wrapped_key, .. } => {
                 let sent = &self.trail.dispatched;
-                engine.emit_stored(&self.request, sent, wrapped_key.as_deref(), bodies, emission)?;
+                engine.emit_stored(&self.request, sent, wrapped_key.as_deref(), secrets, emission)?;
             }
         }
         Ok(())

@@ -15,7 +15,7 @@ use crate::{
     engine::{
         Engine, EngineError,
         outputs::Emission,
-        prepare::{Arrival, Names, PreparedAck, PreparedCommand},
+        prepare::{Arrival, Names, PreparedAck, PreparedBackup, PreparedCommand},
         schedule::Pauses,
     },
     store::Origin,
@@ -90,6 +90,34 @@ impl Work for Settle {
 
     async fn decide(&self, arrivals: &[Arrival<PreparedAck>]) -> Result<Emission, EngineError> {
         Ok(self.engine.settle(arrivals).await?.emission)
+    }
+}
+
+/// Backup events.
+#[derive(Debug)]
+pub struct Backups {
+    /// The use cases.
+    pub engine: Arc<Engine>,
+}
+
+#[async_trait]
+impl Work for Backups {
+    type Item = PreparedBackup;
+    const NAME: &'static str = "backups";
+    // Each has a transaction of its own, and they are few.
+    const WINDOW: Window = Window::COMMANDS;
+
+    fn prepare(
+        &self,
+        _topic: &str,
+        payload: &[u8],
+        envelope: &Envelope<'_>,
+    ) -> Result<PreparedBackup, Refusal> {
+        self.engine.prepare_backup(payload, envelope)
+    }
+
+    async fn decide(&self, arrivals: &[Arrival<PreparedBackup>]) -> Result<Emission, EngineError> {
+        Ok(self.engine.tell_backups(arrivals).await?.1)
     }
 }
 
@@ -234,7 +262,7 @@ fn named<T: Names>(arrivals: &[Arrival<T>]) -> Vec<RequestId> {
     let mut ids: Vec<RequestId> = arrivals
         .iter()
         .filter_map(|arrival| arrival.content.as_ref().ok())
-        .map(Names::request_id)
+        .filter_map(Names::request_id)
         .collect();
     ids.sort_unstable();
     ids.dedup();

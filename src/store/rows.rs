@@ -324,6 +324,8 @@ pub enum Concerned {
         /// Only marks up to this one.
         up_to: At,
     },
+    /// Every request, closed ones too, by id; the first half of a place is 0.
+    All,
     /// Those with a capsule of this week or a later one, by week.
     Capsules {
         /// The first week.

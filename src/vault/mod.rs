@@ -31,6 +31,7 @@ pub use self::{
     token::Token,
 };
 use crate::domain::{
+    fact::CapsuleEpoch,
     identity::Identity,
     ids::{RequestId, TaskId, Tenant},
     time::At,
@@ -157,6 +158,52 @@ impl Vault {
             .open_in_epoch(what, Belonging::new(what), sealed)
     }
 
+    /// A new key for the capsules of an epoch, wrapped under the current epoch of the keyring. Deleting it is forgetting.
+    pub fn new_capsule_key(&self, epoch: &CapsuleEpoch) -> Vec<u8> {
+        let keys = &self.0;
+        keys.current_cipher.seal_in_epoch(
+            keys.current,
+            capsule_key_of(epoch),
+            SecretKey::from_thread().bytes(),
+        )
+    }
+
+    /// Seals what a restore replay would need of a request.
+    pub fn seal_capsule(
+        &self,
+        epoch: &CapsuleEpoch,
+        wrapped_key: &[u8],
+        tenant: &Tenant,
+        request: RequestId,
+        plaintext: &[u8],
+    ) -> Result<Vec<u8>, VaultError> {
+        let key = self.capsule_key(epoch, wrapped_key)?;
+        Ok(Cipher::new(&key).seal(capsule_of(tenant, request), plaintext))
+    }
+
+    /// Opens a capsule, as long as the key of its epoch is there.
+    pub fn open_capsule(
+        &self,
+        epoch: &CapsuleEpoch,
+        wrapped_key: &[u8],
+        tenant: &Tenant,
+        request: RequestId,
+        sealed: &[u8],
+    ) -> Result<Zeroizing<Vec<u8>>, VaultError> {
+        let key = self.capsule_key(epoch, wrapped_key)?;
+        Cipher::new(&key).open(Sealed::Capsule, capsule_of(tenant, request), sealed)
+    }
+
+    fn capsule_key(&self, epoch: &CapsuleEpoch, wrapped_key: &[u8]) -> Result<SecretKey, VaultError> {
+        let what = Sealed::CapsuleKey;
+        let bytes = self.epoch_cipher(what, wrapped_key)?.open_in_epoch(
+            what,
+            capsule_key_of(epoch),
+            wrapped_key,
+        )?;
+        SecretKey::from_slice(&bytes).ok_or(VaultError::Tampered { what })
+    }
+
     /// What finds a person again: equal for equal (tenant, type, normalised value), and says nothing without
     /// the key.
     pub fn lookup_digest(&self, tenant: &Tenant, identity: &Identity) -> [u8; 16] {
@@ -249,6 +296,18 @@ fn data_key_of(request: RequestId) -> Belonging {
 
 fn subject_of(tenant: &Tenant, request: RequestId) -> Belonging {
     Belonging::new(Sealed::Subject)
+        .text(tenant.as_str())
+        .fixed(request.0.as_bytes())
+}
+
+fn capsule_key_of(epoch: &CapsuleEpoch) -> Belonging {
+    Belonging::new(Sealed::CapsuleKey)
+        .text(&epoch.name())
+        .fixed(&epoch.week.to_le_bytes())
+}
+
+fn capsule_of(tenant: &Tenant, request: RequestId) -> Belonging {
+    Belonging::new(Sealed::Capsule)
         .text(tenant.as_str())
         .fixed(request.0.as_bytes())
 }

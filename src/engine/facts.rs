@@ -1,0 +1,513 @@
+//! Facts: holds, releases and backup events, each in a transaction of its own, under the exclusive gate lock.
+//!
+//! Such a transaction writes the fact, its entry in the ledger and its sweep, and touches no request: what the fact
+//! comes to is decided by whatever touches a request next, which is the sweep at the latest.
+
+use super::{
+    Engine, EngineError,
+    known::Known,
+    outputs::Emission,
+    prepare::{Arrival, PreparedBackup, PreparedCommand},
+    reissue::advances_of,
+    time_ordered_id,
+    work::UseCase,
+};
+use crate::{
+    domain::{
+        backup::{BackupChange, BackupEvent, Contradiction},
+        command::{Command, PlaceHold, ReleaseHold},
+        entry::{Entry, Leaf},
+        fact::{CapsuleEpoch, Fact},
+        hold::Hold,
+        identity::SubjectDigest,
+        ids::{CommandId, RequestId, Tenant},
+        registry::BackupSet,
+        time::At,
+        words::{BackupEventKind, DeadLetterReason},
+    },
+    store::{
+        Advance, Attempts, Changes, DeadLetter, Gate, InboxRow, LeafRow, NewFact, Origin, Transaction,
+    },
+    wire::Refusal,
+};
+
+/// What became of a message that brings a fact.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Told {
+    /// It holds from now on.
+    Taken {
+        /// How it contradicts what was known, if it does: it is kept, and proves nothing that is denied.
+        contradiction: Option<Contradiction>,
+    },
+    /// It was known already.
+    Duplicate,
+    /// It could not be taken.
+    Refused(Refusal),
+}
+
+/// Something that is told.
+#[derive(Debug, Clone, Copy)]
+enum News<'a> {
+    Hold(&'a PlaceHold, &'a [SubjectDigest]),
+    Release(&'a ReleaseHold),
+    Backup(&'a BackupEvent),
+    Unreadable(&'a Refusal),
+}
+
+/// A message that tells something.
+struct Message<'a> {
+    news: News<'a>,
+    digest: [u8; 16],
+    origin: Option<&'a Origin>,
+    advances: Vec<Advance>,
+    raw: &'a [u8],
+}
+
+/// What a transaction came to.
+struct Done {
+    told: Told,
+    letter: Option<DeadLetter>,
+}
+
+impl Engine {
+    /// Takes a command in that places or releases a hold.
+    pub(super) async fn tell_command(
+        &self,
+        arrival: &Arrival<PreparedCommand>,
+    ) -> Result<(Told, Emission), EngineError> {
+        let (news, digest) = match &arrival.content {
+            Ok(prepared) => match &prepared.command {
+                Command::Hold(hold) => (News::Hold(hold, &prepared.digests), prepared.digest),
+                Command::Release(release) => (News::Release(release), prepared.digest),
+                Command::Open(_) | Command::Cancel(_) => return Err(EngineError::Panicked),
+            },
+            Err(refusal) => (News::Unreadable(refusal), [0; 16]),
+        };
+        self.tell(Message {
+            news,
+            digest,
+            origin: arrival.origin.as_ref(),
+            advances: advances_of(std::slice::from_ref(arrival)),
+            raw: &arrival.raw,
+        })
+        .await
+    }
+
+    /// Takes a batch of backup events in, one after the other.
+    pub async fn tell_backups(
+        &self,
+        arrivals: &[Arrival<PreparedBackup>],
+    ) -> Result<(Vec<Told>, Emission), EngineError> {
+        let (mut all, mut emission) = (Vec::with_capacity(arrivals.len()), Emission::default());
+        for arrival in arrivals {
+            let (news, digest) = match &arrival.content {
+                Ok(prepared) => (News::Backup(&prepared.event), prepared.digest),
+                Err(refusal) => (News::Unreadable(refusal), [0; 16]),
+            };
+            let message = Message {
+                news,
+                digest,
+                origin: arrival.origin.as_ref(),
+                advances: advances_of(std::slice::from_ref(arrival)),
+                raw: &arrival.raw,
+            };
+            let (told, emitted) = self.tell(message).await?;
+            if let (Told::Refused(refusal), Some(_)) = (&told, &arrival.origin) {
+                self.metrics.dead_letter(refusal.reason);
+            }
+            all.push(told);
+            emission.append(emitted);
+        }
+        Ok((all, emission))
+    }
+
+    async fn tell(&self, message: Message<'_>) -> Result<(Told, Emission), EngineError> {
+        let mut attempts = Attempts::new(self.store.as_ref(), &*self.metrics, "fact");
+        let done = loop {
+            let done = self.tell_once(&message, &mut attempts).await;
+            if let Some(done) = attempts.conclude(done).await {
+                break done?;
+            }
+        };
+        let mut emission = Emission::default();
+        if let Some(letter) = &done.letter {
+            self.emit_dead_letter(letter, &mut emission);
+        }
+        if let Told::Taken {
+            contradiction: Some(contradiction),
+        } = &done.told
+        {
+            tracing::warn!(%contradiction, "a backup event contradicts what is known");
+            if let News::Backup(event) = message.news {
+                self.metrics.backup_contradiction(event.processor.as_str());
+            }
+        }
+        Ok((done.told, emission))
+    }
+
+    async fn tell_once(
+        &self,
+        message: &Message<'_>,
+        attempts: &mut Attempts<'_>,
+    ) -> Result<Done, EngineError> {
+        let mut tx = attempts.begin().await?;
+        let known = self.pass_gate(&mut *tx, Gate::Exclusive).await?;
+        tx.advance(&message.advances).await?;
+        let now = self.clock.now();
+        let mut changes = Changes {
+            slot: self.slot_of(UseCase::Other),
+            at: now,
+            ..Changes::default()
+        };
+        let told = match self.decide_news(message, &known, &mut *tx, now).await? {
+            Ok(Decided::New(fact, contradiction)) => {
+                self.add_fact(*fact, message, &mut *tx, &mut changes, now).await?;
+                Told::Taken { contradiction }
+            }
+            Ok(Decided::Known) => Told::Duplicate,
+            Err(refusal) => Told::Refused(refusal),
+        };
+        if let (Told::Refused(refusal), Some(origin)) = (&told, message.origin) {
+            changes
+                .dead_letters
+                .push(self.dead_letter(origin, refusal, message.raw, now)?);
+        }
+        tx.write(&changes).await?;
+        tx.commit().await?;
+        Ok(Done {
+            told,
+            letter: changes.dead_letters.pop(),
+        })
+    }
+
+    async fn decide_news(
+        &self,
+        message: &Message<'_>,
+        known: &Known,
+        tx: &mut dyn Transaction,
+        now: At,
+    ) -> Result<Result<Decided, Refusal>, EngineError> {
+        if let Some((tenant, command_id, ..)) = message.news.command() {
+            let seen = tx.inbox(&[(tenant, command_id)]).await?;
+            if let Some(row) = seen.first() {
+                return Ok(same(row.digest == message.digest, "command_id"));
+            }
+        }
+        match message.news {
+            News::Unreadable(refusal) => Ok(Err(refusal.clone())),
+            News::Hold(hold, digests) => {
+                let fact = Fact::Hold(Hold {
+                    hold_id: hold.hold_id,
+                    tenant: hold.tenant.clone(),
+                    basis: hold.basis,
+                    actor: hold.actor.clone(),
+                    subject: digests.to_vec(),
+                    // No other transaction takes a request in meanwhile, and later ones see the hold.
+                    found: tx.of_subjects(digests).await?,
+                    request_id: hold.request_id,
+                    processor: hold.processor.clone(),
+                    categories: hold.categories.clone(),
+                    placed_at: now,
+                });
+                Ok(match tx.fact(&fact.key()).await? {
+                    Some(_) => Err(conflict("hold_id: another command has placed a hold of this id")),
+                    None => Ok(Decided::New(Box::new(fact), None)),
+                })
+            }
+            News::Release(release) => Ok(self.decide_release(release, known, tx).await?),
+            News::Backup(event) => self.decide_backup(event, message.digest, known, tx, now).await,
+        }
+    }
+
+    async fn decide_release(
+        &self,
+        release: &ReleaseHold,
+        known: &Known,
+        tx: &mut dyn Transaction,
+    ) -> Result<Result<Decided, Refusal>, EngineError> {
+        let fact = Fact::Release {
+            tenant: release.tenant.clone(),
+            hold_id: release.hold_id,
+            actor: release.actor.clone(),
+        };
+        if known.facts.holds().get(&release.tenant, release.hold_id).is_some() {
+            return Ok(Ok(Decided::New(Box::new(fact), None)));
+        }
+        let was_released = tx.fact(&fact.key()).await?.is_some();
+        Ok(Err(Refusal::new(
+            DeadLetterReason::WrongState,
+            if was_released {
+                "hold_id: this hold was released before"
+            } else {
+                "hold_id: there is no such hold"
+            },
+        )))
+    }
+
+    async fn decide_backup(
+        &self,
+        event: &BackupEvent,
+        digest: [u8; 16],
+        known: &Known,
+        tx: &mut dyn Transaction,
+        now: At,
+    ) -> Result<Result<Decided, Refusal>, EngineError> {
+        let fact = Fact::Backup(event.clone());
+        if let Some(before) = tx.fact(&fact.key()).await? {
+            return Ok(same(before.digest == digest, "event_id"));
+        }
+        let set = known
+            .active
+            .registry
+            .get(&event.processor)
+            .and_then(|processor| processor.backup.as_ref());
+        Ok(self
+            .check_backup(event, set, now)
+            .map(|()| Decided::New(Box::new(fact), contradiction(event, known, now))))
+    }
+
+    /// What nobody can know yet is a mistake, and a set that is not registered proves nothing.
+    fn check_backup(&self, event: &BackupEvent, set: Option<&BackupSet>, now: At) -> Result<(), Refusal> {
+        if set.is_none_or(|set| set.set != event.set) {
+            return Err(Refusal::new(
+                DeadLetterReason::UnknownBackup,
+                "processor, set: no processor of this id is registered with this set",
+            ));
+        }
+        let (field, at) = match &event.change {
+            BackupChange::Taken { taken_at, .. } | BackupChange::Restored { taken_at, .. } => {
+                ("taken_at: lies in the future", *taken_at)
+            }
+            BackupChange::Rotated { oldest_retained_at } => {
+                ("oldest_retained_at: lies in the future", *oldest_retained_at)
+            }
+        };
+        if at > now.plus(self.clock_skew) {
+            return Err(Refusal::schema(field));
+        }
+        Ok(())
+    }
+
+    /// Writes a fact down: itself, its entry in the ledger, and that its command was taken.
+    async fn add_fact(
+        &self,
+        fact: Fact,
+        message: &Message<'_>,
+        tx: &mut dyn Transaction,
+        changes: &mut Changes,
+        now: At,
+    ) -> Result<(), EngineError> {
+        let id = time_ordered_id(now);
+        let note = message
+            .news
+            .command()
+            .and_then(|(_, _, note)| note)
+            .map(|note| self.vault.seal_record(RequestId(id), 0, note.as_bytes()));
+        if let Some((tenant, command_id, _)) = message.news.command() {
+            changes.inbox.push(InboxRow {
+                tenant: tenant.clone(),
+                command_id,
+                digest: message.digest,
+                // A hold may be on any number of requests: the inbox names the fact.
+                request_id: RequestId(id),
+            });
+        }
+        self.store_fact(
+            NewFact {
+                id,
+                sweeps: needs_sweep(&fact),
+                fact,
+                digest: message.digest,
+                sealed: note,
+                at: now,
+            },
+            tx,
+            changes,
+        )
+        .await
+    }
+
+    /// Stores a fact with its leaf.
+    pub(super) async fn store_fact(
+        &self,
+        fact: NewFact,
+        tx: &mut dyn Transaction,
+        changes: &mut Changes,
+    ) -> Result<(), EngineError> {
+        let leaf = Leaf {
+            request: RequestId(fact.id),
+            n: 0,
+            at: fact.at,
+            entries: vec![entry_of(&fact.fact)],
+        };
+        changes.leaves.push(LeafRow {
+            request_id: RequestId(fact.id),
+            n: 0,
+            leaf: leaf.to_bytes()?,
+            sealed: None,
+        });
+        tx.add_fact(&fact).await?;
+        Ok(())
+    }
+
+    /// Destroys the key of a week's capsules: from then on they hold nothing, in no copy of the store either once its
+    /// own backups are gone.
+    pub(super) async fn forget_capsules(&self, epoch: &CapsuleEpoch) -> Result<(), EngineError> {
+        let mut attempts = Attempts::new(self.store.as_ref(), &*self.metrics, "forget");
+        loop {
+            let done = self.forget_capsules_once(epoch, &mut attempts).await;
+            if let Some(done) = attempts.conclude(done).await {
+                return done;
+            }
+        }
+    }
+
+    async fn forget_capsules_once(
+        &self,
+        epoch: &CapsuleEpoch,
+        attempts: &mut Attempts<'_>,
+    ) -> Result<(), EngineError> {
+        let mut tx = attempts.begin().await?;
+        self.pass_gate(&mut *tx, Gate::Exclusive).await?;
+        let now = self.clock.now();
+        let fact = Fact::Forgotten(epoch.clone());
+        if tx.fact(&fact.key()).await?.is_some() {
+            return Ok(());
+        }
+        let mut changes = Changes {
+            slot: self.slot_of(UseCase::Other),
+            at: now,
+            ..Changes::default()
+        };
+        let fact = NewFact {
+            id: time_ordered_id(now),
+            sweeps: false,
+            fact,
+            digest: [0; 16],
+            sealed: None,
+            at: now,
+        };
+        self.store_fact(fact, &mut *tx, &mut changes).await?;
+        tx.destroy_capsules(epoch).await?;
+        tx.write(&changes).await?;
+        tx.commit().await?;
+        Ok(())
+    }
+}
+
+/// What is told, looked at against what is known.
+enum Decided {
+    New(Box<Fact>, Option<Contradiction>),
+    Known,
+}
+
+impl<'a> News<'a> {
+    /// The command that tells it, with its free text; `None`: it is no command.
+    fn command(&self) -> Option<(&'a Tenant, CommandId, Option<&'a str>)> {
+        match self {
+            Self::Hold(hold, _) => Some((
+                &hold.tenant,
+                hold.command_id,
+                hold.note.as_ref().map(|note| note.expose()),
+            )),
+            Self::Release(release) => Some((
+                &release.tenant,
+                release.command_id,
+                release.note.as_ref().map(|note| note.expose()),
+            )),
+            Self::Backup(_) | Self::Unreadable(_) => None,
+        }
+    }
+}
+
+fn same(is_same: bool, key: &'static str) -> Result<Decided, Refusal> {
+    if is_same {
+        Ok(Decided::Known)
+    } else {
+        Err(conflict(match key {
+            "event_id" => "this event_id was taken with another payload",
+            _ => "this command_id was taken with another payload",
+        }))
+    }
+}
+
+fn conflict(detail: &'static str) -> Refusal {
+    Refusal::new(DeadLetterReason::ConflictingDuplicate, detail)
+}
+
+fn contradiction(event: &BackupEvent, known: &Known, now: At) -> Option<Contradiction> {
+    let BackupChange::Rotated { oldest_retained_at } = &event.change else {
+        return None;
+    };
+    known
+        .facts
+        .copies(&event.processor)?
+        .contradicts(*oldest_retained_at, now)
+}
+
+/// Whether requests have to look at it: a copy that was only taken concerns nobody yet.
+const fn needs_sweep(fact: &Fact) -> bool {
+    match fact {
+        Fact::Hold(_) | Fact::Release { .. } => true,
+        Fact::Backup(BackupEvent {
+            change: BackupChange::Taken { lock_until, .. },
+            ..
+        }) => lock_until.is_some(),
+        Fact::Backup(_) => true,
+        Fact::Registry { changed, .. } => !changed.is_empty(),
+        Fact::Forgotten(_) => false,
+    }
+}
+
+/// What the ledger says of a fact.
+fn entry_of(fact: &Fact) -> Entry {
+    match fact {
+        Fact::Hold(hold) => Entry::HoldPlaced {
+            tenant: hold.tenant.clone(),
+            hold: hold.hold_id,
+            basis: hold.basis,
+            actor: hold.actor.clone(),
+            subject: !hold.subject.is_empty(),
+            request: hold.request_id,
+            processor: hold.processor.clone(),
+            categories: hold.categories.clone(),
+        },
+        Fact::Release {
+            tenant,
+            hold_id,
+            actor,
+        } => Entry::HoldReleased {
+            tenant: tenant.clone(),
+            hold: *hold_id,
+            actor: actor.clone(),
+        },
+        Fact::Backup(event) => entry_of_backup(event),
+        Fact::Registry { revision, .. } => Entry::RegistryActivated { revision: *revision },
+        Fact::Forgotten(epoch) => Entry::CapsulesForgotten {
+            week: epoch.week,
+            sets: epoch.sets.clone(),
+        },
+    }
+}
+
+fn entry_of_backup(event: &BackupEvent) -> Entry {
+    let (kind, taken_at, lock_until, restored_into) = match &event.change {
+        BackupChange::Taken { taken_at, lock_until } => {
+            (BackupEventKind::Taken, *taken_at, *lock_until, Vec::new())
+        }
+        BackupChange::Rotated { oldest_retained_at } => {
+            (BackupEventKind::Rotated, *oldest_retained_at, None, Vec::new())
+        }
+        BackupChange::Restored {
+            taken_at,
+            restored_into,
+        } => (BackupEventKind::Restored, *taken_at, None, restored_into.clone()),
+    };
+    Entry::BackupEvent {
+        processor: event.processor.clone(),
+        kind,
+        taken_at,
+        lock_until,
+        restored_into,
+    }
+}

@@ -1,0 +1,93 @@
+//! What a transaction decides by: the facts and the registry, as of the moment at which it passed the gate.
+//!
+//! Both are kept in memory and brought up to date under the gate lock, so a fact holds from the moment that it is
+//! committed, in every worker, and nothing is read where nothing is new.
+
+use std::sync::{Arc, PoisonError};
+
+use super::{ActiveRegistry, Engine, EngineError, registry, schedule};
+use crate::{
+    domain::{fact::Facts, request::Context, time::At},
+    store::{Gate, StoredFact, Transaction},
+};
+
+/// What a transaction decides by.
+#[derive(Debug, Clone)]
+pub(super) struct Known {
+    pub(super) facts: Arc<Facts>,
+    pub(super) active: Arc<ActiveRegistry>,
+}
+
+impl Engine {
+    /// Passes the gate, and learns what has become known since.
+    pub(super) async fn pass_gate(&self, tx: &mut dyn Transaction, mode: Gate) -> Result<Known, EngineError> {
+        let version = tx.gate(mode).await?;
+        let known = self.facts();
+        if known.version() != version {
+            // A store that knows less than this worker was put back from a copy: its facts are the ones that count.
+            let start = if known.version() < version {
+                (*known).clone()
+            } else {
+                Facts::default()
+            };
+            let news = tx.facts_since(start.version()).await?;
+            self.remember(learn(start, &news));
+        }
+        let facts = self.facts();
+        let is_old = self.active().map_or(true, |active| active.revision < facts.registry());
+        if is_old && let Some(stored) = tx.registry().await? {
+            self.activate(stored.revision, registry::read(&stored.text)?);
+        }
+        Ok(Known {
+            facts,
+            active: self.active()?,
+        })
+    }
+
+    /// Brings what is known up to date outside of a transaction, for what only shows it.
+    pub async fn refresh_facts(&self) -> Result<Arc<Facts>, EngineError> {
+        let known = self.facts();
+        let news = self.store.facts_since(known.version()).await?;
+        if !news.is_empty() {
+            self.remember(learn((*known).clone(), &news));
+        }
+        Ok(self.facts())
+    }
+
+    /// The facts, as this worker last heard of them.
+    pub fn facts(&self) -> Arc<Facts> {
+        Arc::clone(&self.facts.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    fn remember(&self, facts: Facts) {
+        *self.facts.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(facts);
+    }
+
+    pub(super) fn context<'a>(&'a self, known: &'a Known, now: At) -> Context<'a> {
+        Context {
+            now,
+            registry: &known.active.registry,
+            facts: &known.facts,
+            zone: &self.rules.calendar.zone,
+            clock_skew: self.clock_skew,
+            delay: &schedule::delay,
+            keep_after_completion: self.keep_after_completion,
+        }
+    }
+
+    /// What people are shown, by what this worker knows now.
+    pub fn with_context<T>(&self, show: impl FnOnce(&Context<'_>) -> T) -> Result<T, EngineError> {
+        let known = Known {
+            facts: self.facts(),
+            active: self.active()?,
+        };
+        Ok(show(&self.context(&known, self.clock.now())))
+    }
+}
+
+fn learn(mut facts: Facts, news: &[StoredFact]) -> Facts {
+    for stored in news {
+        facts.learn(stored.version, stored.at, &stored.fact);
+    }
+    facts
+}

@@ -1,0 +1,202 @@
+//! Sweeps: every request that a fact concerns looks at it, in batches, each in a transaction with the sweep's own place.
+//!
+//! A fact holds without its sweep; the sweep only makes sure that nobody overlooks it for long. Whatever stops it, the
+//! next worker goes on from the last batch that was committed.
+
+use super::{
+    Engine, EngineError,
+    known::Known,
+    outputs::Emission,
+    work::{Finished, UseCase, Work},
+};
+use crate::{
+    domain::{
+        backup::{BackupChange, earlier, week_of},
+        fact::Fact,
+        ids::RequestId,
+        time::At,
+        words::Why,
+    },
+    store::{Attempts, Concerned, Gate, Lock, Sweep, Transaction},
+};
+
+/// How many requests one transaction looks at.
+const BATCH: u32 = 500;
+
+/// What a turn of the sweeps came to.
+#[derive(Debug, Default)]
+pub struct Swept {
+    /// Whether there was something to sweep.
+    pub busy: bool,
+    /// What has to be produced.
+    pub emission: Emission,
+}
+
+/// Where the requests come from that a fact concerns.
+enum Stage {
+    /// These.
+    These(Vec<RequestId>),
+    /// Those of a list.
+    List(Concerned),
+}
+
+/// A batch of requests, and where the sweep stands after it.
+struct Step {
+    ids: Vec<RequestId>,
+    after: Sweep,
+}
+
+impl Engine {
+    /// Takes the oldest sweep that nobody else has a batch further.
+    pub async fn sweep(&self) -> Result<Swept, EngineError> {
+        let mut attempts = Attempts::new(self.store.as_ref(), &*self.metrics, "sweep");
+        let finished = loop {
+            let done = self.sweep_once(&mut attempts).await;
+            if let Some(done) = attempts.conclude(done).await {
+                break done?;
+            }
+        };
+        let Some(finished) = finished else {
+            return Ok(Swept::default());
+        };
+        Ok(Swept {
+            busy: true,
+            emission: finished.emit(self, true).await?,
+        })
+    }
+
+    async fn sweep_once(
+        &self,
+        attempts: &mut Attempts<'_>,
+    ) -> Result<Option<Finished<'static>>, EngineError> {
+        let mut tx = attempts.begin().await?;
+        let known = self.pass_gate(&mut *tx, Gate::Shared).await?;
+        let Some(sweep) = tx.next_sweep().await? else {
+            return Ok(None);
+        };
+        let now = self.clock.now();
+        let step = self.step(sweep, &known, &mut *tx, now).await?;
+        let mut work = Work::with_loaded(tx.load(&step.ids, Lock::Rows).await?, self.clock_skew);
+        work.review(&self.context(&known, now))?;
+        let mut finished = work.finish(self, UseCase::Other, now, true)?;
+        self.seal_capsules(&mut finished, &mut *tx).await?;
+        tx.write(&finished.changes).await?;
+        tx.move_sweep(&step.after).await?;
+        tx.commit().await?;
+        Ok(Some(finished))
+    }
+
+    /// The next batch: of the stage that the sweep is in, or of the first one after it that has any.
+    async fn step(
+        &self,
+        mut sweep: Sweep,
+        known: &Known,
+        tx: &mut dyn Transaction,
+        now: At,
+    ) -> Result<Step, EngineError> {
+        let facts = tx.facts_since(sweep.version - 1).await?;
+        let stages = facts
+            .first()
+            .map(|stored| self.stages(&stored.fact, known))
+            .unwrap_or_default();
+        if sweep.total.is_none() {
+            sweep.total = Some(count(&stages, tx).await?);
+        }
+        sweep.updated_at = now;
+        while let Some(stage) = stages.get(usize::from(sweep.stage)) {
+            let ids = next_of(stage, &mut sweep, tx).await?;
+            if !ids.is_empty() {
+                sweep.done += ids.len() as u64;
+                return Ok(Step { ids, after: sweep });
+            }
+            sweep.stage += 1;
+            sweep.after = None;
+        }
+        sweep.finished_at = Some(now);
+        Ok(Step {
+            ids: Vec::new(),
+            after: sweep,
+        })
+    }
+
+    fn stages(&self, fact: &Fact, known: &Known) -> Vec<Stage> {
+        let deferred = |reason, processor: &crate::domain::ids::ProcessorId, up_to| {
+            Stage::List(Concerned::Deferred {
+                reason,
+                processor: processor.clone(),
+                up_to,
+            })
+        };
+        let always = At::from_millis(i64::MAX);
+        match fact {
+            Fact::Hold(hold) if hold.is_wide() => vec![Stage::List(Concerned::Open)],
+            Fact::Hold(hold) => {
+                let mut ids: Vec<RequestId> = hold.found.iter().copied().chain(hold.request_id).collect();
+                ids.sort_unstable();
+                ids.dedup();
+                vec![Stage::These(ids)]
+            }
+            Fact::Release { .. } => vec![Stage::List(Concerned::Held)],
+            Fact::Backup(event) => match &event.change {
+                BackupChange::Taken { .. } => {
+                    vec![deferred(Why::BackupRotation, &event.processor, always)]
+                }
+                BackupChange::Rotated { .. } => {
+                    // Not the event's own word: what is proved is what no lock denies.
+                    let proved = known.facts.copies(&event.processor).and_then(|copies| copies.gone_before());
+                    proved
+                        .map(|up_to| deferred(Why::BackupRotation, &event.processor, up_to))
+                        .into_iter()
+                        .collect()
+                }
+                // The capsules first: they are the requests that a copy of this set can have brought back. Then all, so
+                // that one which cannot be done again is never silently complete.
+                BackupChange::Restored { taken_at, .. } => vec![
+                    Stage::List(Concerned::Open),
+                    Stage::List(Concerned::Capsules {
+                        from: week_of(earlier(*taken_at, self.clock_skew)),
+                    }),
+                    Stage::List(Concerned::All),
+                ],
+            },
+            Fact::Registry { changed, .. } => changed
+                .iter()
+                .flat_map(|processor| {
+                    [Why::Retention, Why::BackupRotation].map(|reason| deferred(reason, processor, always))
+                })
+                .collect(),
+            Fact::Forgotten(_) => Vec::new(),
+        }
+    }
+}
+
+async fn next_of(
+    stage: &Stage,
+    sweep: &mut Sweep,
+    tx: &mut dyn Transaction,
+) -> Result<Vec<RequestId>, EngineError> {
+    let places = match stage {
+        Stage::These(ids) => ids
+            .iter()
+            .map(|id| (0, *id))
+            .filter(|place| sweep.after.is_none_or(|after| *place > after))
+            .take(BATCH as usize)
+            .collect(),
+        Stage::List(list) => tx.concerned(list, sweep.after, BATCH).await?,
+    };
+    if let Some(last) = places.last() {
+        sweep.after = Some(*last);
+    }
+    Ok(places.into_iter().map(|(_, id)| id).collect())
+}
+
+async fn count(stages: &[Stage], tx: &mut dyn Transaction) -> Result<u64, EngineError> {
+    let mut total = 0;
+    for stage in stages {
+        total += match stage {
+            Stage::These(ids) => ids.len() as u64,
+            Stage::List(list) => tx.count_concerned(list).await?,
+        };
+    }
+    Ok(total)
+}
