@@ -9,7 +9,7 @@ use super::{
 };
 use crate::{
     app::topics,
-    config::{Config, Keyring as KeyringPlace, StoreUrl},
+    config::{Config, Keyring as KeyringPlace, StoreUrl, registry_file},
     domain::registry::Registry,
     kafka::{KafkaError, admin::Admin, client::Cluster},
     vault::{Keyring, KeyringError},
@@ -79,6 +79,9 @@ fn summarise(out: &mut Out, args: &Args, config: &Config, registry: &Registry) -
     ))?;
     out.line(format_args!("http           {} ({access})", config.http.listen))?;
     out.line(format_args!("keyring        {}", keyring.display()))?;
+    for warning in registry_file::warnings(registry) {
+        out.line(format_args!("warning        {warning}"))?;
+    }
     out.line("")?;
     let mut table = Table::new(&["processor", "kind", "actions", "topic"]);
     for processor in &registry.processors {

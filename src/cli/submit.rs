@@ -17,10 +17,7 @@ use super::{
 use crate::{
     clock::Clock,
     config::Config,
-    domain::{
-        ids::{CommandId, RequestId},
-        words::DeadLetterReason,
-    },
+    domain::{ids::CommandId, words::DeadLetterReason},
     engine::time_ordered_id,
     kafka::publish::{Outgoing, Pending, Publisher},
     telemetry::logs::chain,
@@ -92,7 +89,8 @@ fn read(file: &Path) -> Result<Vec<u8>, Failure> {
 struct Valid<'a> {
     topic: &'a str,
     command_id: CommandId,
-    request_id: RequestId,
+    /// What it is published under and printed as: its request, or the hold.
+    key: Uuid,
     /// Whether the id was made here, so that the submitter has to be told.
     is_new: bool,
     payload: &'a [u8],
@@ -163,7 +161,7 @@ fn check_one<'a>(payload: &'a [u8], config: &'a Config) -> Result<Valid<'a>, Ref
     Ok(Valid {
         topic,
         command_id: command.command_id(),
-        request_id: command.request_id(),
+        key: command.ordering_key(),
         is_new: command.command_id() == fresh,
         payload,
     })
@@ -190,7 +188,7 @@ async fn publish(
         let event_id = command.command_id.to_string();
         let message = Outgoing {
             topic: command.topic,
-            key: Some(command.request_id.to_string()),
+            key: Some(command.key.to_string()),
             headers: ce_headers(&event_id, SOURCE, EVENT_TYPE).to_vec(),
             payload: command.payload,
         };
@@ -223,7 +221,7 @@ async fn land(
     let Valid {
         topic,
         command_id,
-        request_id,
+        key,
         is_new,
         ..
     } = command;
@@ -234,10 +232,10 @@ async fn land(
             } else {
                 String::new()
             };
-            out.line(format_args!("{request_id} {topic}/{}{id}", place.partition))
+            out.line(format_args!("{key} {topic}/{}{id}", place.partition))
         }
         Err(error) => {
-            tracing::warn!(%request_id, %command_id, why = chain(&error), "a command was not confirmed");
+            tracing::warn!(%key, %command_id, why = chain(&error), "a command was not confirmed");
             lost.push(error.into());
             Ok(())
         }
@@ -275,9 +273,24 @@ mod tests {
         let config = Config::default();
         let command = check_one(ERASE.as_bytes(), &config).unwrap();
         assert!(command.is_new);
-        assert_eq!(command.command_id.0, command.request_id.0);
+        assert_eq!(command.command_id.0, command.key);
         assert_eq!(command.command_id.0.get_version_num(), 7);
         assert_eq!(command.topic, "lacuna.commands");
+    }
+
+    #[test]
+    fn a_hold_goes_to_the_control_topic_under_its_own_name() {
+        let config = Config::default();
+        let id = "018f6f2e-7c1a-7b3e-9a44-00000000000c";
+        let rest = r#""basis":"dispute","request_id":"018f6f2e-7c1a-7b3e-9a44-000000000002""#;
+        for kind in ["hold", "release"] {
+            let text = format!(r#"{{"type":"{kind}","actor":"j.doe","hold_id":"{id}",{rest}}}"#);
+            let command = check_one(text.as_bytes(), &config).unwrap();
+            assert_eq!(
+                (command.topic, command.key.to_string().as_str()),
+                ("lacuna.control", id)
+            );
+        }
     }
 
     #[test]

@@ -28,13 +28,6 @@ const REFUSED: &[(&str, &str)] = &[
     ("transport.opendsr", "only the transport kafka is"),
     ("transport.vendor", "only the transport kafka is"),
     ("transport.manual", "only the transport kafka is"),
-    ("processor.backup", "no task would wait for the backup's horizon"),
-    (
-        "processor.retention",
-        "no category would be kept: everything would be erased at once",
-    ),
-    ("processor.verify", "nobody would look a second time"),
-    ("processor.sweep", "late data would not be erased"),
     (
         "processor.provides",
         "identities that an ack brings would not be passed on",

@@ -316,6 +316,11 @@ impl<'a> Entry<'a> {
         }
     }
 
+    /// Whether it is a table that has this key, before it is read.
+    pub(super) fn has(&self, key: &str) -> bool {
+        matches!(self.node, Node::Table(table) if table.contains_key(key))
+    }
+
     /// Its elements. A list of tables may be written inline or with `[[…]]`.
     pub(super) fn list(&self) -> Option<Vec<Entry<'a>>> {
         match self.node {

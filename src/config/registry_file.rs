@@ -17,7 +17,7 @@ use crate::domain::{
     ids::{IdentityType, Label, ProcessorId},
     registry::{
         AnonymizeFallback, EvidenceField, MissingIdentity, Processor, Registry, Retry, Transport,
-        cycle_in_after,
+        UNNAMED_CATEGORY, cycle_in_after,
     },
     task_ids::MAX_TASKS,
     words::{Action, ProcessorKind},
@@ -39,8 +39,16 @@ pub fn read_text(name: &str, text: &str) -> Result<Registry, Problems> {
     Source::new(name, Path::new(""), text, &|_| None).read(registry)
 }
 
-/// Every id of the file in its order, as far as it is one: what `after` and `sources` may name.
-type Ids = [Option<ProcessorId>];
+/// What is known of every processor of the file, in its order, before any of them is read: what `after` and `sources`
+/// may name.
+type Listed = [Peeked];
+
+struct Peeked {
+    /// As far as it is one.
+    id: Option<ProcessorId>,
+    /// Whether it has a `backup` table.
+    is_backup_set: bool,
+}
 
 fn registry(root: &Section<'_>) -> Registry {
     let list = root.get("processor");
@@ -54,16 +62,19 @@ fn registry(root: &Section<'_>) -> Registry {
             processors: Vec::new(),
         };
     }
-    let id = |entry: &Entry<'_>| entry.peek("id").and_then(|text| ProcessorId::new(text).ok());
-    let ids: Vec<Option<ProcessorId>> = entries.iter().map(id).collect();
+    let peek = |entry: &Entry<'_>| Peeked {
+        id: entry.peek("id").and_then(|text| ProcessorId::new(text).ok()),
+        is_backup_set: entry.has("backup"),
+    };
+    let listed: Vec<Peeked> = entries.iter().map(peek).collect();
     let read = entries.iter().enumerate().filter_map(|(n, entry)| {
-        let prefix = match ids.get(n) {
-            Some(Some(id)) => format!("processor {:?}: ", id.as_str()),
+        let prefix = match listed.get(n) {
+            Some(Peeked { id: Some(id), .. }) => format!("processor {:?}: ", id.as_str()),
             // People count from one.
             _ => format!("processor #{}: ", n + 1),
         };
         entry
-            .table_named(&prefix, |section| processor(section, &ids, n))
+            .table_named(&prefix, |section| processor(section, &listed, n))
             .flatten()
     });
     let (processors, afters): (Vec<_>, Vec<_>) = read.unzip();
@@ -92,9 +103,9 @@ fn report_cycles(mut processors: Vec<Processor>, afters: &[Option<Entry<'_>>]) {
 }
 
 /// Reads one processor; it is `None` where it has no id. A broken value stands as its default, since it is reported.
-fn processor<'a>(section: &Section<'a>, ids: &Ids, n: usize) -> Option<(Processor, Option<Entry<'a>>)> {
+fn processor<'a>(section: &Section<'a>, listed: &Listed, n: usize) -> Option<(Processor, Option<Entry<'a>>)> {
     let id = section.need("id").and_then(|e| e.checked(ProcessorId::new));
-    if id.is_some() && ids.iter().take(n).any(|other| *other == id) {
+    if id.is_some() && listed.iter().take(n).any(|other| other.id == id) {
         section.problem("id", "another processor has the same id");
     }
     let name = section
@@ -103,7 +114,7 @@ fn processor<'a>(section: &Section<'a>, ids: &Ids, n: usize) -> Option<(Processo
         .map(str::to_owned);
     let labels = |key| section.get(key).and_then(|e| e.set(label)).unwrap_or_default();
     let after = section.get("after");
-    let found = Processor {
+    let mut found = Processor {
         name: name.unwrap_or_else(|| id.as_ref().map(ToString::to_string).unwrap_or_default()),
         kind: section
             .need("kind")
@@ -132,7 +143,7 @@ fn processor<'a>(section: &Section<'a>, ids: &Ids, n: usize) -> Option<(Processo
         regions: labels("regions"),
         after: after
             .as_ref()
-            .and_then(|e| e.set(|e| reference(e, ids)))
+            .and_then(|e| e.set(|e| Some(reference(e, listed)?.0)))
             .unwrap_or_default(),
         ack_timeout: section.duration_or("ack_timeout", Zero::Refused, Duration::from_secs(24 * 3600)),
         retry: section.section("retry", retry),
@@ -144,7 +155,7 @@ fn processor<'a>(section: &Section<'a>, ids: &Ids, n: usize) -> Option<(Processo
         id: id.clone().or_else(|| ProcessorId::new("unnamed").ok())?,
     };
     provides(section);
-    rules::read(section, &found, ids);
+    rules::read(section, &mut found, listed);
     id.map(|_| (found, after))
 }
 
@@ -183,13 +194,17 @@ fn identity(entry: &Entry<'_>) -> Option<IdentityType> {
     entry.checked(IdentityType::new)
 }
 
-/// The id of a processor that is in the file.
-fn reference(entry: &Entry<'_>, ids: &Ids) -> Option<ProcessorId> {
+/// The id of a processor that is in the file, and whether it is a backup set.
+fn reference(entry: &Entry<'_>, listed: &Listed) -> Option<(ProcessorId, bool)> {
     let id = entry.checked(ProcessorId::new)?;
-    if ids.iter().flatten().any(|known| *known == id) {
-        return Some(id);
+    let of_this_id = |known: &&Peeked| known.id.as_ref() == Some(&id);
+    match listed.iter().find(of_this_id) {
+        Some(known) => {
+            let is_backup_set = known.is_backup_set;
+            Some((id, is_backup_set))
+        }
+        None => entry.refused(&format!("there is no processor {:?}", id.as_str())),
     }
-    entry.refused(&format!("there is no processor {:?}", id.as_str()))
 }
 
 fn retry(section: &Section<'_>) -> Retry {
@@ -226,6 +241,26 @@ fn provides(section: &Section<'_>) {
     if entry.list_is_empty() == Some(false) {
         not_built::refuse(&entry, "processor.provides");
     }
+}
+
+/// What is allowed and probably not meant, a line each.
+pub fn warnings(registry: &Registry) -> Vec<String> {
+    let mut warnings = Vec::new();
+    for processor in &registry.processors {
+        let id = &processor.id;
+        if !processor.retention.is_empty() && processor.categories.is_empty() {
+            warnings.push(format!(
+                "{id}: retention without categories: the share that no rule keeps is called {UNNAMED_CATEGORY:?} in its \
+                 tasks; name its categories"
+            ));
+        }
+        if processor.kind == ProcessorKind::Backup && processor.backup.is_none() {
+            warnings.push(format!(
+                "{id}: kind = \"backup\" without a backup table: it is asked at once, and no horizon is waited for"
+            ));
+        }
+    }
+    warnings
 }
 
 /// Finds processors whose topic is one of Lacuna's own, or another processor's.

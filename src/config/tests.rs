@@ -6,6 +6,7 @@ mod bad_sections;
 mod contract;
 mod good;
 mod not_built;
+mod rules;
 
 use std::{ffi::OsString, path::Path};
 

@@ -3,13 +3,14 @@
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
+use uuid::Uuid;
 
 use super::{
     calendar::Regime,
     identity::{Identity, SubjectData},
-    ids::{AnchorName, CommandId, Label, ProcessorId, RequestId, Tenant},
+    ids::{AnchorName, CommandId, HoldId, Label, ProcessorId, RequestId, Tenant},
     time::At,
-    words::{Action, Reason, RefusalBasis},
+    words::{Action, HoldBasis, Reason, RefusalBasis},
 };
 
 /// A command that this version carries out.
@@ -19,6 +20,10 @@ pub enum Command {
     Open(Box<Opening>),
     /// `cancel`: before the first dispatch.
     Cancel(Cancel),
+    /// `hold`: places a legal hold.
+    Hold(PlaceHold),
+    /// `release`: releases one.
+    Release(ReleaseHold),
 }
 
 impl Command {
@@ -27,6 +32,8 @@ impl Command {
         match self {
             Self::Open(opening) => opening.command_id,
             Self::Cancel(cancel) => cancel.command_id,
+            Self::Hold(hold) => hold.command_id,
+            Self::Release(release) => release.command_id,
         }
     }
 
@@ -35,14 +42,29 @@ impl Command {
         match self {
             Self::Open(opening) => &opening.tenant,
             Self::Cancel(cancel) => &cancel.tenant,
+            Self::Hold(hold) => &hold.tenant,
+            Self::Release(release) => &release.tenant,
         }
     }
 
-    /// The request that it is about.
-    pub fn request_id(&self) -> RequestId {
+    /// The request that it names. A hold may name none and concern many; a release names its hold only.
+    pub fn request_id(&self) -> Option<RequestId> {
         match self {
-            Self::Open(opening) => opening.request_id,
-            Self::Cancel(cancel) => cancel.request_id,
+            Self::Open(opening) => Some(opening.request_id),
+            Self::Cancel(cancel) => Some(cancel.request_id),
+            Self::Hold(hold) => hold.request_id,
+            Self::Release(_) => None,
+        }
+    }
+
+    /// The key under which it is published: what must stay in order shares one, so a hold and its release have the
+    /// hold's, whatever the hold covers.
+    pub fn ordering_key(&self) -> Uuid {
+        match self {
+            Self::Open(opening) => opening.request_id.0,
+            Self::Cancel(cancel) => cancel.request_id.0,
+            Self::Hold(hold) => hold.hold_id.0,
+            Self::Release(release) => release.hold_id.0,
         }
     }
 
@@ -51,6 +73,8 @@ impl Command {
         match self {
             Self::Open(opening) => opening.action.as_str(),
             Self::Cancel(_) => "cancel",
+            Self::Hold(_) => "hold",
+            Self::Release(_) => "release",
         }
     }
 }
@@ -64,6 +88,46 @@ pub struct Cancel {
     pub tenant: Tenant,
     /// The request to withdraw.
     pub request_id: RequestId,
+}
+
+/// Asks to hold, within one tenant, what meets all of the conditions that are named. At least one is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PlaceHold {
+    /// The idempotency key.
+    pub command_id: CommandId,
+    /// The tenant.
+    pub tenant: Tenant,
+    /// By which it is released.
+    pub hold_id: HoldId,
+    /// The legal ground.
+    pub basis: HoldBasis,
+    /// Who places it.
+    pub actor: String,
+    /// Free text of the one who places it: it may name a person, so it is never shown by accident.
+    pub note: Option<SubjectData>,
+    /// The subject. Empty: any.
+    pub identities: Vec<Identity>,
+    /// The request.
+    pub request_id: Option<RequestId>,
+    /// The processor.
+    pub processor: Option<ProcessorId>,
+    /// The categories of data. Empty: any.
+    pub categories: Vec<Label>,
+}
+
+/// Asks to release a legal hold.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ReleaseHold {
+    /// The idempotency key.
+    pub command_id: CommandId,
+    /// The tenant.
+    pub tenant: Tenant,
+    /// The hold.
+    pub hold_id: HoldId,
+    /// Who releases it.
+    pub actor: String,
+    /// Free text, as that of the hold.
+    pub note: Option<SubjectData>,
 }
 
 /// Asks to erase or anonymize one subject's data.

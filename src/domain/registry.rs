@@ -82,6 +82,10 @@ pub struct Processor {
     pub verify_after: Option<Period>,
 }
 
+/// What a share without categories is called beside those that rules keep: a share that is split always lists its
+/// categories, and the one that no rule keeps has to be called something.
+pub const UNNAMED_CATEGORY: &str = "other";
+
 /// What a processor has to keep for a time.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Retention {
@@ -136,9 +140,11 @@ pub enum ConfirmBy {
 impl Processor {
     /// The rule that keeps these categories, if there still is one.
     pub fn retention_of(&self, categories: &[Label]) -> Option<&Retention> {
-        self.retention
-            .iter()
-            .find(|rule| rule.categories.iter().any(|category| categories.contains(category)))
+        self.retention.iter().find(|rule| {
+            rule.categories
+                .iter()
+                .any(|category| categories.contains(category))
+        })
     }
 }
 

@@ -12,8 +12,9 @@ use super::{
     query::Page,
 };
 use crate::domain::{
+    calendar::Period,
     ids::{IdentityType, ProcessorId},
-    registry::{RegistryRevision, Transport},
+    registry::{BackupSet, RegistryRevision, Retention, Transport},
     words::{Action, ProcessorKind},
 };
 
@@ -34,6 +35,18 @@ struct ProcessorView {
     transport: Transport,
     actions: Vec<Action>,
     identities: Vec<IdentityType>,
+    /// What it has to keep.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    retention: Vec<Retention>,
+    /// What it is as a backup set.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    backup: Option<BackupSet>,
+    /// How long after a proof it is asked whether the data is really gone.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    verify_after: Option<Period>,
+    /// How long after a proof it is asked to erase once more.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    sweep_after: Option<Period>,
     /// How many tasks it has, by their state.
     tasks: BTreeMap<String, i64>,
 }
@@ -59,6 +72,10 @@ pub(super) async fn list(State(api): State<Arc<Api>>, _: By<Operator>) -> Result
         },
         actions: processor.actions.clone(),
         identities: processor.identities.clone(),
+        retention: processor.retention.clone(),
+        backup: processor.backup.clone(),
+        verify_after: processor.verify_after,
+        sweep_after: processor.sweep_after,
         tasks: tasks_of(&processor.id),
     };
     // A registry is read as a whole, so all of it is one page.

@@ -19,7 +19,7 @@ use super::{
     query::Id,
 };
 use crate::{
-    domain::{body::Body, command::Command, ids::RequestId},
+    domain::{body::Body, command::Command, ids::RequestId, words::DeadLetterReason},
     engine::{
         Engine, EngineError,
         intake::Verdict,
@@ -97,6 +97,10 @@ pub(super) async fn submit(
             if caller.sees_only_its_own() && !is_own(engine, cancel.request_id, &caller.name).await? {
                 return Err(Problem::unknown("request"));
             }
+        }
+        // The door lets none of them in: they have a call of their own, and another role.
+        Command::Hold(_) | Command::Release(_) => {
+            return Err(Refusal::new(DeadLetterReason::NotAllowed, "type: belongs to /v1/holds").into());
         }
     }
     let arrival = Arrival {

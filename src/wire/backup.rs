@@ -4,7 +4,6 @@
 
 use schemars::JsonSchema;
 use serde::Deserialize;
-use uuid::Uuid;
 
 use super::{
     envelope::Envelope,
@@ -13,47 +12,11 @@ use super::{
     strict,
 };
 use crate::domain::{
-    ids::{Label, ProcessorId},
+    backup::{BackupChange, BackupEvent},
+    ids::{EventId, Label, ProcessorId},
     time::At,
     words::{BackupEventKind, DeadLetterReason},
 };
-
-/// What happened to a backup of a set.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct BackupEvent {
-    /// The idempotency key.
-    pub event_id: Uuid,
-    /// The backup processor.
-    pub processor: ProcessorId,
-    /// The set.
-    pub set: Label,
-    /// What happened.
-    pub change: BackupChange,
-    /// The sender's own time.
-    pub at: Option<At>,
-}
-
-/// What happened.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum BackupChange {
-    /// A backup was taken.
-    Taken {
-        /// When.
-        taken_at: At,
-    },
-    /// Older backups are gone.
-    Rotated {
-        /// The oldest that is left was taken then.
-        oldest_retained_at: At,
-    },
-    /// A backup was put back.
-    Restored {
-        /// When it had been taken.
-        taken_at: At,
-        /// Into which processors.
-        into: Vec<ProcessorId>,
-    },
-}
 
 /// Says what happened to a backup: topic lacuna.backups, or POST /v1/backups.
 #[derive(Debug, Deserialize, JsonSchema)]
@@ -78,6 +41,8 @@ pub(super) struct BackupFields {
     set: Label,
     /// When the backup was taken.
     taken_at: Option<Time>,
+    /// With `backup.taken`: until when the backup cannot be deleted, where it is immutable.
+    lock_until: Option<Time>,
     /// When the oldest backup that is left was taken.
     oldest_retained_at: Option<Time>,
     /// Into which processors the backup was put back.
@@ -91,8 +56,8 @@ pub fn parse_backup(bytes: &[u8], envelope: &Envelope<'_>) -> Result<BackupEvent
     let fields: BackupFields = read(strict::check(bytes)?)?;
     let event_id = fields
         .event_id
-        .map(|id| id.0)
-        .or_else(|| envelope.event_id())
+        .map(|id| EventId(id.0))
+        .or_else(|| envelope.event_id().map(EventId))
         .ok_or_else(|| {
             Refusal::schema("event_id: expected one here, or an id and a source of CloudEvents")
         })?;
@@ -105,15 +70,16 @@ pub fn parse_backup(bytes: &[u8], envelope: &Envelope<'_>) -> Result<BackupEvent
     let needed =
         |time: Option<Time>, missing: &'static str| time.map(|t| t.0).ok_or_else(|| Refusal::schema(missing));
     let change = match kind {
-        BackupEventKind::Taken => BackupChange::Taken {
-            taken_at: needed(fields.taken_at, "missing field `taken_at`")?,
-        },
+        BackupEventKind::Taken => taken(
+            needed(fields.taken_at, "missing field `taken_at`")?,
+            fields.lock_until.map(|time| time.0),
+        )?,
         BackupEventKind::Rotated => BackupChange::Rotated {
             oldest_retained_at: needed(fields.oldest_retained_at, "missing field `oldest_retained_at`")?,
         },
         BackupEventKind::Restored => BackupChange::Restored {
             taken_at: needed(fields.taken_at, "missing field `taken_at`")?,
-            into: fields
+            restored_into: fields
                 .restored_into
                 .ok_or_else(|| Refusal::schema("missing field `restored_into`"))?
                 .0,
@@ -126,4 +92,14 @@ pub fn parse_backup(bytes: &[u8], envelope: &Envelope<'_>) -> Result<BackupEvent
         change,
         at: fields.at.map(|time| time.0),
     })
+}
+
+/// A lock that ends before its copy was taken is a confusion of two times, and none of them can be relied on.
+fn taken(taken_at: At, lock_until: Option<At>) -> Result<BackupChange, Refusal> {
+    if lock_until.is_some_and(|until| until < taken_at) {
+        return Err(Refusal::schema(
+            "lock_until: expected a time that is not before taken_at",
+        ));
+    }
+    Ok(BackupChange::Taken { taken_at, lock_until })
 }

@@ -12,11 +12,12 @@ use uuid::Uuid;
 use super::{
     canonical::canonical,
     control::{
-        ApproveFields, CancelFields, ExtendFields, HoldFields, ReactivatedFields, RefuseFields,
-        ReleaseFields, SupplyIdentitiesFields, VerifyIdentityFields,
+        ApproveFields, CancelFields, ExtendFields, ReactivatedFields, RefuseFields, SupplyIdentitiesFields,
+        VerifyIdentityFields,
     },
     envelope::Envelope,
     fields::{Id, Text, uuid},
+    hold::{HoldFields, ReleaseFields},
     opening::OpeningFields,
     refusal::{Refusal, read},
     strict::{self, Checked},
@@ -31,7 +32,7 @@ use crate::domain::{
 const KEYS: Uuid = Uuid::from_u128(0xa1f4_0b92_37c6_4d58_b0e3_7e92_d4c1_5f06);
 
 /// The longest name of an actor: what directories and token issuers use is far below.
-const MAX_ACTOR: usize = 256;
+pub(super) const MAX_ACTOR: usize = 256;
 
 /// Where a command came in. What may come in depends on it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -114,7 +115,7 @@ impl CommandType {
             Self::Refuse => generator.subschema_for::<RefuseFields<'_>>(),
             Self::Extend => generator.subschema_for::<ExtendFields>(),
             Self::Hold => generator.subschema_for::<HoldFields<'_>>(),
-            Self::Release => generator.subschema_for::<ReleaseFields>(),
+            Self::Release => generator.subschema_for::<ReleaseFields<'_>>(),
             Self::SupplyIdentities => generator.subschema_for::<SupplyIdentitiesFields<'_>>(),
         }
     }
@@ -143,65 +144,57 @@ struct Head<'a> {
 pub fn parse_command(bytes: &[u8], envelope: &Envelope<'_>, door: Door) -> Result<ParsedCommand, Refusal> {
     let document = strict::check(bytes)?;
     let head: Head<'_> = read(document)?;
-    let command_id = head
-        .command_id
-        .map(|id| CommandId(id.0))
-        .or(envelope.command_id_default)
-        .or_else(|| envelope.event_id().map(CommandId))
-        .ok_or_else(|| {
-            Refusal::schema("command_id: expected one here, or an id and a source of CloudEvents")
-        })?;
-    if door == Door::Control && head.actor.is_none() {
-        return Err(Refusal::schema("actor: required on the control topic"));
+    let command_id = command_id_of(head.command_id, envelope)?;
+    let named = head.actor.map(|actor| actor.0.into_owned());
+    let needed = || Refusal::schema("actor: required on the control topic");
+    if door == Door::Control && named.is_none() {
+        return Err(needed());
     }
-    let tenant = || {
-        head.tenant
-            .clone()
-            .unwrap_or_else(|| envelope.tenant_default.clone())
+    // Over HTTP the bearer is the actor, whatever the body says: nobody approves their own request by submitting it
+    // under another name.
+    let actor = named.filter(|_| door != Door::Http);
+    let tenant = head.tenant.unwrap_or_else(|| envelope.tenant_default.clone());
+    let Some(kind) = CommandType::parse(&head.kind) else {
+        return Err(Refusal::new(
+            DeadLetterReason::UnknownType,
+            "type: expected a type of command",
+        ));
     };
-    let command = match CommandType::parse(&head.kind) {
-        None => {
-            return Err(Refusal::new(
-                DeadLetterReason::UnknownType,
-                "type: expected a type of command",
-            ));
-        }
-        Some(kind @ CommandType::Open(action)) => {
+    let command = match kind {
+        CommandType::Open(action) => {
             let fields: OpeningFields<'_> = read(document)?;
             admit(kind, door)?;
-            // Over HTTP the bearer is the actor, whatever the body says: nobody approves their own request by
-            // submitting it under another name.
-            let actor = head
-                .actor
-                .filter(|_| door != Door::Http)
-                .map(|actor| actor.0.into_owned());
             // A request that is not named takes the name of the command.
             let request_id = RequestId(head.request_id.map_or(command_id.0, |id| id.0));
-            Command::Open(Box::new(fields.into_opening(
-                action,
-                command_id,
-                request_id,
-                tenant(),
-                actor,
-            )))
+            Command::Open(Box::new(
+                fields.into_opening(action, command_id, request_id, tenant, actor),
+            ))
         }
-        Some(kind @ CommandType::Cancel) => {
+        CommandType::Cancel => {
             let fields: CancelFields = read(document)?;
             admit(kind, door)?;
             Command::Cancel(Cancel {
                 command_id,
-                tenant: tenant(),
+                tenant,
                 request_id: RequestId(fields.request_id.0),
             })
         }
-        Some(kind) => {
-            check_shape(kind, document)?;
+        CommandType::Hold => {
+            let (hold_id, fields) = HoldFields::read_named(document)?;
             admit(kind, door)?;
-            return Err(Refusal::new(
-                DeadLetterReason::UnknownType,
-                "type: this version does not carry it out yet",
-            ));
+            fields.into_command(hold_id, command_id, tenant, actor.ok_or_else(needed)?)
         }
+        CommandType::Release => {
+            let fields: ReleaseFields<'_> = read(document)?;
+            admit(kind, door)?;
+            fields.into_command(command_id, tenant, actor.ok_or_else(needed)?)
+        }
+        CommandType::Reactivated
+        | CommandType::VerifyIdentity
+        | CommandType::Approve
+        | CommandType::Refuse
+        | CommandType::Extend
+        | CommandType::SupplyIdentities => return Err(not_carried_out(kind, document, door)),
     };
     Ok(ParsedCommand {
         command,
@@ -209,27 +202,47 @@ pub fn parse_command(bytes: &[u8], envelope: &Envelope<'_>, door: Door) -> Resul
     })
 }
 
+/// The idempotency key: the command's own, else what came around it.
+pub(super) fn command_id_of(own: Option<Id>, envelope: &Envelope<'_>) -> Result<CommandId, Refusal> {
+    own.map(|id| CommandId(id.0))
+        .or(envelope.command_id_default)
+        .or_else(|| envelope.event_id().map(CommandId))
+        .ok_or_else(|| Refusal::schema("command_id: expected one here, or an id and a source of CloudEvents"))
+}
+
 /// Whether a command of this type may come in through this door.
 fn admit(kind: CommandType, door: Door) -> Result<(), Refusal> {
     let refuse = |detail| Err(Refusal::new(DeadLetterReason::NotAllowed, detail));
-    match (door, kind.is_privileged()) {
-        (Door::Commands, true) => refuse("type: belongs on the control topic"),
-        (Door::Control, false) => refuse("type: belongs on the commands topic"),
-        (Door::Commands, false) | (Door::Control, true) | (Door::Http, _) => Ok(()),
+    match (door, kind) {
+        // Who may submit requests may not for that reason hold those of others.
+        (Door::Http, CommandType::Hold | CommandType::Release) => refuse("type: belongs to /v1/holds"),
+        (Door::Commands, kind) if kind.is_privileged() => refuse("type: belongs on the control topic"),
+        (Door::Control, kind) if !kind.is_privileged() => refuse("type: belongs on the commands topic"),
+        (Door::Commands | Door::Control | Door::Http, _) => Ok(()),
     }
+}
+
+/// Why a command that is not carried out is refused: for its shape, for its door, and else for its type.
+fn not_carried_out(kind: CommandType, document: Checked<'_>, door: Door) -> Refusal {
+    let checked = check_shape(kind, document).and_then(|()| admit(kind, door));
+    checked.err().unwrap_or_else(|| {
+        Refusal::new(
+            DeadLetterReason::UnknownType,
+            "type: this version does not carry it out yet",
+        )
+    })
 }
 
 /// Checks the shape of a command that is not carried out.
 fn check_shape(kind: CommandType, document: Checked<'_>) -> Result<(), Refusal> {
     match kind {
-        CommandType::Open(_) | CommandType::Cancel => Ok(()),
+        // These are carried out: their shape is checked where they are read.
+        CommandType::Open(_) | CommandType::Cancel | CommandType::Hold | CommandType::Release => Ok(()),
         CommandType::Reactivated => read::<ReactivatedFields<'_>>(document).map(drop),
         CommandType::VerifyIdentity => read::<VerifyIdentityFields>(document).map(drop),
         CommandType::Approve => read::<ApproveFields>(document).map(drop),
         CommandType::Refuse => read::<RefuseFields<'_>>(document).map(drop),
         CommandType::Extend => read::<ExtendFields>(document).map(drop),
-        CommandType::Hold => HoldFields::check(document),
-        CommandType::Release => read::<ReleaseFields>(document).map(drop),
         CommandType::SupplyIdentities => read::<SupplyIdentitiesFields<'_>>(document).map(drop),
     }
 }

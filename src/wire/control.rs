@@ -1,24 +1,22 @@
-//! The commands beside `erase` and `anonymize`: their shapes.
+//! The commands beside those that open a request and those about holds: their shapes.
 //!
-//! Most of them are not carried out by this version. Their shape is checked all the same, because the contract puts
+//! All but `cancel` are not carried out by this version. Their shape is checked all the same, because the contract puts
 //! shape before type, and a sender should learn of a fault now rather than after an upgrade.
 
 use schemars::JsonSchema;
 use serde::Deserialize;
 
 use super::{
-    fields::{Id, List, MAX_LIST, Object, Text, Time},
+    fields::{Id, Object, Text, Time},
     opening::{Identities, SubjectFields},
-    refusal::{Refusal, read},
-    strict::Checked,
 };
 use crate::domain::{
     ids::{Label, ProcessorId},
-    words::{ExtensionReason, HoldBasis, RefusalBasis, VerificationResult},
+    words::{ExtensionReason, RefusalBasis, VerificationResult},
 };
 
 /// The longest free text of a command, as long as the message of an ack.
-const MAX_NOTE: usize = 4096;
+pub(super) const MAX_NOTE: usize = 4096;
 
 /// Declares a shape: fields that are read to be checked and described, and not used yet.
 macro_rules! shapes {
@@ -41,48 +39,6 @@ macro_rules! shapes {
 pub(super) struct CancelFields {
     /// The request to withdraw.
     pub(super) request_id: Id,
-}
-
-/// Puts a legal hold on what the named things cover, within one tenant.
-#[derive(Debug, Deserialize, JsonSchema)]
-#[schemars(rename = "Hold", extend("anyOf" = [
-    { "required": ["subject"] }, { "required": ["request_id"] }, { "required": ["processor"] },
-    { "required": ["categories"] }
-]))]
-pub(super) struct HoldFields<'a> {
-    /// The hold, by which it is released.
-    #[expect(dead_code, reason = "read to be checked; carried out by a later version")]
-    hold_id: Id,
-    /// The legal ground.
-    #[expect(dead_code, reason = "read to be checked; carried out by a later version")]
-    basis: HoldBasis,
-    /// The data subject whose requests are held.
-    #[serde(borrow)]
-    subject: Option<Object<SubjectFields<'a>>>,
-    /// The request that is held.
-    request_id: Option<Id>,
-    /// The processor whose tasks are held.
-    processor: Option<ProcessorId>,
-    /// The categories of data that are held.
-    categories: Option<List<Label, 1, MAX_LIST>>,
-}
-
-impl HoldFields<'_> {
-    /// Reads a hold, which has to cover something.
-    pub(super) fn check(document: Checked<'_>) -> Result<(), Refusal> {
-        let hold: HoldFields<'_> = read(document)?;
-        let covers = hold.subject.is_some()
-            || hold.request_id.is_some()
-            || hold.processor.is_some()
-            || hold.categories.is_some();
-        if covers {
-            Ok(())
-        } else {
-            Err(Refusal::schema(
-                "expected one or more of subject, request_id, processor, categories",
-            ))
-        }
-    }
 }
 
 shapes! {
@@ -124,11 +80,6 @@ shapes! {
         request_id: Id,
         /// Why.
         reason: ExtensionReason,
-    }
-    /// Releases a legal hold.
-    ReleaseFields as "Release" {
-        /// The hold.
-        hold_id: Id,
     }
     /// Brings the identifiers that a blocked task waits for.
     SupplyIdentitiesFields<'a> as "SupplyIdentities" {

@@ -2,7 +2,7 @@
 //!
 //! Bytes pass through three stages: [`envelope::open`] takes a CloudEvent apart, [`strict::check`] looks at
 //! the bytes before anything is built from them, and one parser a message type ([`command::parse_command`],
-//! [`ack::parse_ack`], [`backup::parse_backup`]) yields the domain's types.
+//! [`parse_hold`], [`ack::parse_ack`], [`backup::parse_backup`]) yields the domain's types.
 //!
 //! Architecture invariant: this module sees only `domain`. It does no I/O, reads no clock, logs nothing, and
 //! knows nothing of Kafka or HTTP beyond the names of headers. Whatever it says about a message that it
@@ -17,6 +17,7 @@ mod control;
 pub mod dead_letter;
 pub mod envelope;
 pub mod fields;
+mod hold;
 mod lex;
 mod opening;
 pub mod refusal;
@@ -31,4 +32,5 @@ pub use ack::parse_ack;
 pub use backup::parse_backup;
 pub use command::{Door, ParsedCommand, command_id_from_key, command_id_of_caller, parse_command};
 pub use envelope::{Envelope, Message, ce_headers};
+pub use hold::parse_hold;
 pub use refusal::Refusal;

@@ -2,14 +2,20 @@
 
 use std::{fmt::Display, time::Duration};
 
-use crate::domain::registry::{AnonymizeFallback, MissingIdentity, Processor, Registry, Retry, Transport};
+use crate::domain::{
+    calendar::Period,
+    registry::{
+        AnonymizeFallback, BackupSet, ConfirmBy, MissingIdentity, Processor, Registry, Retention, Retry,
+        Transport,
+    },
+};
 
 /// The whole registry, as a file that says the same.
 pub(super) fn whole(registry: &Registry) -> String {
     let blocks = registry.processors.iter().map(|processor| {
         let lines: Vec<String> = keys(processor)
             .into_iter()
-            .map(|(key, value)| format!("{key} = {value}\n"))
+            .filter_map(|(key, value)| Some(format!("{key} = {}\n", value?)))
             .collect();
         format!("[[processor]]\n{}", lines.concat())
     });
@@ -26,8 +32,8 @@ pub(super) fn changes(before: &Registry, after: &Registry) -> Vec<String> {
                 changes.push(format!("  processor {:?}", new.id.as_str()));
                 for ((key, old), (_, new)) in keys(old).into_iter().zip(keys(new)) {
                     if old != new {
-                        changes.push(format!("-   {key} = {old}"));
-                        changes.push(format!("+   {key} = {new}"));
+                        changes.extend(old.map(|old| format!("-   {key} = {old}")));
+                        changes.extend(new.map(|new| format!("+   {key} = {new}")));
                     }
                 }
             }
@@ -44,7 +50,7 @@ pub(super) fn changes(before: &Registry, after: &Registry) -> Vec<String> {
             keys(new)
                 .into_iter()
                 .skip(1)
-                .map(|(key, value)| format!("+   {key} = {value}")),
+                .filter_map(|(key, value)| Some(format!("+   {key} = {}", value?))),
         );
     }
     if changes.is_empty() && before != after {
@@ -53,8 +59,9 @@ pub(super) fn changes(before: &Registry, after: &Registry) -> Vec<String> {
     changes
 }
 
-/// Every key of a processor with its value in TOML, always the same keys in the same order.
-fn keys(processor: &Processor) -> Vec<(&'static str, String)> {
+/// Every key of a processor with its value in TOML, always the same keys in the same order. A table that is absent, and
+/// that no value stands for, has none.
+fn keys(processor: &Processor) -> Vec<(&'static str, Option<String>)> {
     // Taken apart, so that a new field is not forgotten here.
     let Processor {
         id,
@@ -72,10 +79,14 @@ fn keys(processor: &Processor) -> Vec<(&'static str, String)> {
         purposes,
         categories,
         regions,
-        after,
+        after: earlier,
         ack_timeout,
         retry,
         concurrency,
+        retention,
+        backup,
+        sweep_after,
+        verify_after,
     } = processor;
     let missing_identity = match missing_identity {
         MissingIdentity::Block => "block",
@@ -85,7 +96,8 @@ fn keys(processor: &Processor) -> Vec<(&'static str, String)> {
         AnonymizeFallback::Refuse => "refuse",
         AnonymizeFallback::Erase => "erase",
     };
-    vec![
+    let after = |period: Period| format!("{{ after = {} }}", quoted(period));
+    let always = [
         ("id", quoted(id)),
         ("name", quoted(name)),
         ("kind", quoted(kind)),
@@ -109,11 +121,68 @@ fn keys(processor: &Processor) -> Vec<(&'static str, String)> {
         ("purposes", list(purposes)),
         ("categories", list(categories)),
         ("regions", list(regions)),
-        ("after", list(after)),
+        ("after", list(earlier)),
         ("ack_timeout", duration(*ack_timeout)),
         ("retry", retry_of(retry)),
         ("concurrency", concurrency.to_string()),
-    ]
+        ("retention", tables(retention.iter().map(retention_of))),
+    ];
+    let tables = [
+        ("backup", backup.as_ref().map(backup_of)),
+        ("verify", verify_after.map(after)),
+        ("sweep", sweep_after.map(after)),
+    ];
+    let always = always.into_iter().map(|(key, value)| (key, Some(value)));
+    always.chain(tables).collect()
+}
+
+fn retention_of(rule: &Retention) -> String {
+    let Retention {
+        categories,
+        basis,
+        keep,
+        then,
+        from,
+    } = rule;
+    let from = from
+        .as_ref()
+        .map_or_else(String::new, |from| format!(", from = {}", quoted(from)));
+    format!(
+        "{{ categories = {}, basis = {}, keep = {}, then = {}{from} }}",
+        list(categories),
+        quoted(basis),
+        quoted(keep),
+        quoted(then)
+    )
+}
+
+fn backup_of(backup: &BackupSet) -> String {
+    let BackupSet {
+        sources,
+        set,
+        keep,
+        confirm_by,
+        overdue_after,
+        erase_by_key,
+    } = backup;
+    let confirm_by = match confirm_by {
+        ConfirmBy::Event => "event",
+        ConfirmBy::Ack => "ack",
+        ConfirmBy::Schedule => "schedule",
+    };
+    format!(
+        "{{ sources = {}, set = {}, keep = {}, confirm_by = {}, overdue_after = {}{} }}",
+        list(sources),
+        quoted(set),
+        quoted(keep),
+        quoted(confirm_by),
+        quoted(overdue_after),
+        if *erase_by_key { ", erase_by = \"key\"" } else { "" }
+    )
+}
+
+fn tables(values: impl Iterator<Item = String>) -> String {
+    format!("[{}]", values.collect::<Vec<_>>().join(", "))
 }
 
 fn transport_of(transport: &Transport) -> String {
@@ -191,6 +260,16 @@ mod tests {
         ack_timeout = "90s"
         retry = { initial = "2m", multiplier = 3.5, max = "7h", jitter = 0.25, attempts = 3 }
         concurrency = 2
+        verify = { after = "7d" }
+        sweep = { after = "90m" }
+        retention = [{ categories = ["contacts"], basis = "tax_law", keep = "1y6mo", then = "anonymize", from = "paid_at" }]
+        [[processor]]
+        id = "nightly"
+        kind = "backup"
+        transport = { type = "kafka" }
+        actions = ["erase"]
+        identities = ["customer_id"]
+        backup = { sources = ["crm", "billing"], set = "n", keep = "5w", confirm_by = "ack", overdue_after = "1h", erase_by = "key" }
     "#;
 
     #[test]
@@ -208,6 +287,9 @@ mod tests {
             "b",
             &FILE
                 .replace("\"90s\"", "\"2d\"")
+                .replace("sweep = { after = \"90m\" }", "")
+                .replace("\"1y6mo\", then = \"anonymize\", from = \"paid_at\"", "\"2y\"")
+                .replace(", erase_by = \"key\"", "")
                 .replace("'CRM \"vendor\"'", "\"New\""),
         )
         .unwrap();
@@ -219,6 +301,12 @@ mod tests {
                 "+   name = \"New\"",
                 "-   ack_timeout = \"90s\"",
                 "+   ack_timeout = \"2d\"",
+                r#"-   retention = [{ categories = ["contacts"], basis = "tax_law", keep = "1y6mo", then = "anonymize", from = "paid_at" }]"#,
+                r#"+   retention = [{ categories = ["contacts"], basis = "tax_law", keep = "2y", then = "erase" }]"#,
+                "-   sweep = { after = \"1h30m\" }",
+                "  processor \"nightly\"",
+                r#"-   backup = { sources = ["crm", "billing"], set = "n", keep = "35d", confirm_by = "ack", overdue_after = "1h", erase_by = "key" }"#,
+                r#"+   backup = { sources = ["crm", "billing"], set = "n", keep = "35d", confirm_by = "ack", overdue_after = "1h" }"#,
             ]
         );
     }
@@ -229,7 +317,10 @@ mod tests {
         let one = Registry {
             processors: both.processors[..1].to_vec(),
         };
-        assert_eq!(changes(&both, &one), ["- processor \"crm\""]);
+        assert_eq!(
+            changes(&both, &one),
+            ["- processor \"crm\"", "- processor \"nightly\""]
+        );
         let added = changes(&one, &both);
         assert_eq!(added[0], "+ processor \"crm\"");
         assert!(

@@ -2,7 +2,7 @@
 //!
 //! They are checked in full. Those that this version does not carry out end here, with a refusal.
 
-use super::{Ids, label, reference};
+use super::{Listed, label, reference};
 use crate::{
     config::{
         not_built,
@@ -10,32 +10,60 @@ use crate::{
         values::Zero,
     },
     domain::{
+        calendar::Period,
         ids::{AnchorName, Label},
-        registry::Processor,
+        registry::{BackupSet, ConfirmBy, Processor, Retention, UNNAMED_CATEGORY},
+        words::{Action, ProcessorKind},
     },
 };
 
-pub(super) fn read(section: &Section<'_>, processor: &Processor, ids: &Ids) {
+/// A backup system misses a night now and then: two days without its proof are worth a look.
+const OVERDUE_AFTER: Period = Period::days(2);
+
+const PROOFS: &[(&str, ConfirmBy)] = &[
+    ("event", ConfirmBy::Event),
+    ("ack", ConfirmBy::Ack),
+    ("schedule", ConfirmBy::Schedule),
+];
+
+/// Reads the rules into a processor whose other keys have been read.
+pub(super) fn read(section: &Section<'_>, processor: &mut Processor, listed: &Listed) {
     if let Some(entry) = section.get("rate") {
         entry.checked(rate);
         not_built::refuse(&entry, "processor.rate");
     }
     // Kafka lanes have no breaker: it is accepted without effect.
     section.section("breaker", breaker);
-    for (key, thing) in [("verify", "processor.verify"), ("sweep", "processor.sweep")] {
-        if let Some(entry) = section.get(key) {
-            entry.table(|section| section.need("after").and_then(|e| e.period(Zero::Refused)));
-            not_built::refuse(&entry, thing);
-        }
-    }
+    processor.verify_after = after(section, "verify");
+    processor.sweep_after = after(section, "sweep");
     if let Some(entry) = section.get("retention") {
-        retention(&entry, processor);
-        not_built::refuse(&entry, "processor.retention");
+        processor.retention = retention(&entry, processor);
     }
     if let Some(entry) = section.get("backup") {
-        entry.table(|section| backup(section, processor, ids));
-        not_built::refuse(&entry, "processor.backup");
+        processor.backup = entry
+            .table(|section| backup(section, processor, listed))
+            .flatten();
+        // A kind that could not be read is reported already, and stands as another one.
+        let kind = section.get("kind").and_then(|e| e.text());
+        if kind
+            .and_then(ProcessorKind::parse)
+            .is_some_and(|kind| kind != ProcessorKind::Backup)
+        {
+            entry.problem("expected kind = \"backup\" beside it");
+        }
+        if !processor.retention.is_empty() {
+            section.problem(
+                "retention",
+                "expected none beside backup, whose keep says how long its copies live",
+            );
+        }
     }
+}
+
+/// The period of a table whose only key is `after`.
+fn after(section: &Section<'_>, key: &'static str) -> Option<Period> {
+    let period = |section: &Section<'_>| section.need("after").and_then(|e| e.period(Zero::Refused));
+    section.get(key)?.table(period).flatten()
 }
 
 /// `50/s`, `50/m` or `50/h`.
@@ -59,49 +87,88 @@ fn breaker(section: &Section<'_>) {
     section.integer_or("min_requests", 1..=1_000_000, 10);
 }
 
-fn retention(entry: &Entry<'_>, processor: &Processor) {
+/// Reads the rules. A broken one is left out, since it is reported.
+fn retention(entry: &Entry<'_>, processor: &Processor) -> Vec<Retention> {
     let mut ruled: Vec<Label> = Vec::new();
+    let mut rules = Vec::new();
     for rule in entry.list().unwrap_or_default() {
-        rule.table(|section| {
-            let categories = section.need("categories");
-            let found = categories
-                .as_ref()
-                .and_then(|e| e.some_set(label))
-                .unwrap_or_default();
-            for category in &found {
-                if ruled.contains(category) {
-                    let message = format!("another rule keeps {:?}: which one holds?", category.as_str());
-                    section.problem("categories", &message);
-                }
-                if !processor.categories.is_empty() && !processor.categories.contains(category) {
-                    let message = format!("{:?} is none of the processor's categories", category.as_str());
-                    section.problem("categories", &message);
-                }
-            }
-            ruled.extend(found);
-            section.need("basis").and_then(|e| label(&e));
-            section.need("keep").and_then(|e| e.period(Zero::Refused));
-            section.get("then").and_then(|e| e.word(super::ACTIONS));
-            section.get("from").and_then(|e| e.checked(AnchorName::new));
-        });
+        rules.extend(
+            rule.table(|section| retention_rule(section, processor, &mut ruled))
+                .flatten(),
+        );
     }
+    rules
 }
 
-fn backup(section: &Section<'_>, processor: &Processor, ids: &Ids) {
-    section.need("sources").and_then(|e| {
-        e.some_set(|e| {
-            let source = reference(e, ids)?;
-            if source == processor.id {
-                return e.refused("a backup is no source of itself");
+fn retention_rule(section: &Section<'_>, processor: &Processor, ruled: &mut Vec<Label>) -> Option<Retention> {
+    let categories = section.need("categories").and_then(|e| e.some_set(label));
+    for category in categories.iter().flatten() {
+        let name = category.as_str();
+        if ruled.contains(category) {
+            let message = format!("another rule keeps {name:?}: which one holds?");
+            section.problem("categories", &message);
+        }
+        if processor.categories.is_empty() {
+            if name == UNNAMED_CATEGORY {
+                let message = format!(
+                    "{name:?} is what the share that no rule keeps is called here; name the processor's categories"
+                );
+                section.problem("categories", &message);
             }
-            Some(source)
-        })
-    });
-    section.need("set").and_then(|e| label(&e));
-    section.need("keep").and_then(|e| e.period(Zero::Refused));
-    section
-        .get("confirm_by")
-        .and_then(|e| e.word(&[("event", ()), ("ack", ()), ("schedule", ())]));
-    section.get("overdue_after").and_then(|e| e.period(Zero::Allowed));
-    section.get("erase_by").and_then(|e| e.word(&[("key", ())]));
+        } else if !processor.categories.contains(category) {
+            let message = format!("{name:?} is none of the processor's categories");
+            section.problem("categories", &message);
+        }
+    }
+    ruled.extend(categories.iter().flatten().cloned());
+    let basis = section.need("basis").and_then(|e| label(&e));
+    let keep = section.need("keep").and_then(|e| e.period(Zero::Refused));
+    let then = section.word_or("then", super::ACTIONS, Action::Erase);
+    // Without any action the processor's own are reported already.
+    if !processor.actions.is_empty() && !processor.actions.contains(&then) {
+        let message = format!(
+            "the processor's actions don't have {:?}, which would be done then",
+            then.as_str()
+        );
+        section.problem("then", &message);
+    }
+    let from = section.get("from").and_then(|e| e.checked(AnchorName::new));
+    Some(Retention {
+        categories: categories?,
+        basis: basis?,
+        keep: keep?,
+        then,
+        from,
+    })
+}
+
+fn backup(section: &Section<'_>, processor: &Processor, listed: &Listed) -> Option<BackupSet> {
+    let source = |entry: &Entry<'_>| {
+        let (source, is_backup_set) = reference(entry, listed)?;
+        if source == processor.id {
+            return entry.refused("a backup is no source of itself");
+        }
+        if is_backup_set {
+            // Its horizon would run from the confirmation of a backup, which is itself only a horizon.
+            return entry.refused(&format!(
+                "{:?} is a backup set itself: name the sources of that one",
+                source.as_str()
+            ));
+        }
+        Some(source)
+    };
+    let sources = section.need("sources").and_then(|e| e.some_set(source));
+    let set = section.need("set").and_then(|e| label(&e));
+    let keep = section.need("keep").and_then(|e| e.period(Zero::Refused));
+    let confirm_by = section.word_or("confirm_by", PROOFS, ConfirmBy::Event);
+    let overdue_after = section.period_or("overdue_after", Zero::Allowed, OVERDUE_AFTER);
+    let erase_by = section.get("erase_by").and_then(|e| e.word(&[("key", ())]));
+    Some(BackupSet {
+        sources: sources?,
+        set: set?,
+        keep: keep?,
+        confirm_by,
+        overdue_after,
+        erase_by_key: erase_by.is_some(),
+    })
 }

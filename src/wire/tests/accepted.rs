@@ -29,7 +29,7 @@ fn parse(document: &Value, envelope: &Envelope<'_>, door: Door) -> ParsedCommand
 fn opening(document: &Value, door: Door) -> Opening {
     match parse(document, &Envelope::bare(&tenant()), door).command {
         Command::Open(opening) => *opening,
-        Command::Cancel(_) => panic!("no opening"),
+        other => panic!("no opening: {other:?}"),
     }
 }
 

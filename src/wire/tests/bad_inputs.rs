@@ -234,7 +234,9 @@ fn shapes_and_doors_of_control_commands() {
     removed("command.extend", "reason");
     removed("command.hold", "hold_id");
     removed("command.hold", "basis");
+    removed("command.hold", "actor");
     removed("command.release", "hold_id");
+    removed("command.release", "actor");
     removed("command.supply_identities", "identities");
     let too_many = json!(vec![json!({"type": "email", "value": CANARY}); 101]);
     #[rustfmt::skip]
@@ -245,13 +247,30 @@ fn shapes_and_doors_of_control_commands() {
         ("control", "command.extend", "/reason", Some(json!("account_closed")), Schema, "reason"),
         ("control", "command.hold", "/basis", Some(json!({"regulator": null})), Schema, "basis"),
         ("control", "command.hold", "/categories", Some(json!([])), Schema, "categories"),
+        ("control", "command.hold", "/categories/0", Some(json!("a canary")), Schema, "categories[0]"),
+        ("control", "command.hold", "/subject", Some(json!({"identities": []})), Schema, "subject.identities"),
+        ("control", "command.hold", "/subject/identities", Some(too_many.clone()), TooLarge, "100"),
+        ("control", "command.hold", "/hold_id", Some(json!(null)), Schema, "missing field `hold_id`"),
+        ("control", "command.hold", "/hold_id", Some(json!(CANARY)), Schema, "hold_id: expected a UUID"),
+        ("control", "command.hold", "/request_id", Some(json!(CANARY)), Schema, "request_id: expected a UUID"),
+        ("control", "command.hold", "/processor", Some(json!("a canary")), Schema, "processor: a processor id"),
+        ("control", "command.hold", "/note", Some(json!("canary ".repeat(600))), Schema, "note: expected a text of 0 to 4096"),
+        ("control", "command.hold", "/note", Some(json!([CANARY])), Schema, "note"),
+        ("control", "command.release", "/hold_id", Some(json!([CANARY])), Schema, "hold_id"),
+        ("control", "command.release", "/note", Some(json!("canary ".repeat(600))), Schema, "note"),
         ("control", "command.supply_identities", "/identities", Some(too_many), TooLarge, "100"),
         // Shape goes before type and door.
         ("commands", "command.hold", "/basis", Some(json!(CANARY)), Schema, "basis"),
         ("commands", "command.hold", "/tenant", None, NotAllowed, "control topic"),
         ("commands", "command.approve", "/actor", None, NotAllowed, "control topic"),
-        ("control", "command.hold", "/tenant", None, UnknownType, "not carry it out"),
-        ("http", "command.hold", "/tenant", None, UnknownType, "not carry it out"),
+        ("http", "command.hold", "/basis", Some(json!(CANARY)), Schema, "basis"),
+        ("http", "command.hold", "/tenant", None, NotAllowed, "/v1/holds"),
+        ("http", "command.release", "/tenant", None, NotAllowed, "/v1/holds"),
+        ("http", "command.release", "/hold_id", None, Schema, "missing field `hold_id`"),
+        ("commands", "command.release", "/tenant", None, NotAllowed, "control topic"),
+        ("commands", "command.release", "/note", Some(json!(7)), Schema, "note"),
+        ("control", "command.extend", "/tenant", None, UnknownType, "not carry it out"),
+        ("http", "command.extend", "/tenant", None, UnknownType, "not carry it out"),
         ("control", "command.erase", "/actor", Some(json!("j.doe")), NotAllowed, "commands topic"),
         ("control", "command.anonymize", "/actor", Some(json!("j.doe")), NotAllowed, "commands topic"),
         ("control", "command.cancel", "/actor", Some(json!("j.doe")), NotAllowed, "commands topic"),
@@ -301,6 +320,14 @@ fn shapes_of_acks_and_backup_events() {
         ("ack", "ack.retained", "/retained/categories", Some(json!(["a canary"])), Schema, "retained.categories[0]"),
         ("ack", "ack.retained", "/retained", Some(json!(null)), Schema, "retained: required"),
         ("backup", "backup.taken", "/taken_at", None, Schema, "taken_at"),
+        ("backup", "backup.taken", "/taken_at", Some(json!("1969-12-31T23:59:59Z")), Schema, "taken_at: expected a time"),
+        ("backup", "backup.taken", "/at", Some(json!("1969-12-31T23:59:59Z")), Schema, "at: expected a time"),
+        ("backup", "backup.taken", "/lock_until", Some(json!("1969-12-31T23:59:59Z")), Schema, "lock_until: expected a time"),
+        ("backup", "backup.taken", "/lock_until", Some(json!("2026-11-21T01:59:59Z")), Schema, "lock_until: expected a time that is not before taken_at"),
+        ("backup", "backup.taken", "/lock_until", Some(json!(CANARY)), Schema, "lock_until: expected a time"),
+        ("backup", "backup.rotated", "/oldest_retained_at", Some(json!("1969-12-31T23:59:59Z")), Schema, "oldest_retained_at: expected a time"),
+        ("backup", "backup.restored", "/taken_at", Some(json!("1969-12-31T23:59:59Z")), Schema, "taken_at: expected a time"),
+        ("backup", "backup.restored", "/restored_into", Some(json!(["a canary"])), Schema, "restored_into[0]"),
         ("backup", "backup.rotated", "/oldest_retained_at", None, Schema, "oldest_retained_at"),
         ("backup", "backup.restored", "/restored_into", Some(json!([])), Schema, "restored_into"),
         ("backup", "backup.restored", "/restored_into", None, Schema, "restored_into"),

@@ -3,6 +3,7 @@
 mod accepted;
 mod bad_inputs;
 mod examples;
+mod holds;
 mod properties;
 
 use std::path::PathBuf;

@@ -117,6 +117,15 @@ async fn what_cannot_be_taken_says_why() {
             "unknown_type",
             vec!["type"],
         ),
+        // Who may submit may not hold: that is another call, and another role.
+        (
+            with(json!({
+                "type": "hold", "hold_id": "018f6f2e-7c1a-7b3e-9a44-00000000000c", "basis": "dispute",
+            })),
+            403,
+            "not_allowed",
+            vec!["type"],
+        ),
         (
             with(json!({ "region": "us" })),
             422,
