@@ -129,9 +129,11 @@ pub enum ConfirmBy {
 impl Processor {
     /// The rule that keeps these categories, if there still is one.
     pub fn retention_of(&self, categories: &[Label]) -> Option<&Retention> {
-        self.retention
-            .iter()
-            .find(|rule| rule.categories.iter().any(|category| categories.contains(category)))
+        self.retention.iter().find(|rule| {
+            rule.categories
+                .iter()
+                .any(|category| categories.contains(category))
+        })
     }
 }
 
