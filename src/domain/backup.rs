@@ -86,9 +86,7 @@ impl Copies {
             .iter()
             .map(|(oldest, told_at)| {
                 let still_locked = self.locks.iter().filter(|(_, until)| until > told_at);
-                still_locked
-                    .map(|(taken_at, _)| *taken_at)
-                    .fold(*oldest, At::min)
+                still_locked.map(|(taken_at, _)| *taken_at).fold(*oldest, At::min)
             })
             .max()
     }
@@ -199,7 +197,10 @@ mod tests {
         copies.locked(day(5), day(100));
         copies.rotated(day(4), day(40));
         assert_eq!(copies.contradicts(day(6), day(50)), Some(Contradiction::Locked));
-        assert_eq!(copies.contradicts(day(3), day(50)), Some(Contradiction::Backwards));
+        assert_eq!(
+            copies.contradicts(day(3), day(50)),
+            Some(Contradiction::Backwards)
+        );
         assert_eq!(copies.contradicts(day(5), day(50)), None);
     }
 

@@ -177,7 +177,9 @@ impl Facts {
 
     /// The restores since this version.
     pub fn restores_since(&self, version: FactVersion) -> impl Iterator<Item = &Restore> {
-        self.restores.iter().filter(move |restore| restore.version > version)
+        self.restores
+            .iter()
+            .filter(move |restore| restore.version > version)
     }
 
     /// The revision of the registry that is active; 0: none.

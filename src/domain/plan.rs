@@ -5,7 +5,9 @@ use jiff::tz::TimeZone;
 use super::{
     command::Opening,
     ids::{AnchorName, IdentityType, Label, ProcessorId},
-    registry::{AnonymizeFallback, BackupSet, MissingIdentity, Processor, Registry},
+    registry::{
+        AnonymizeFallback, BackupSet, MissingIdentity, Processor, Registry, UNNAMED_CATEGORY,
+    },
     task::{Deferral, Purpose, Share, Task, TaskState},
     task_ids::MAX_TASKS,
     time::At,
@@ -17,9 +19,6 @@ pub const NO_IDENTITY: &str = "no_identity";
 
 /// The basis of a backup task none of whose sources has erased anything.
 pub const KEPT_AT_SOURCE: &str = "kept_at_source";
-
-/// The category of what a processor holds besides the categories that its rules keep, where it names none itself.
-pub const OTHER: &str = "other";
 
 /// One task of a plan, with the identity types that its processor is sent.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -179,7 +178,7 @@ fn shares(processor: &Processor, opening: &Opening, start: Start<'_>) -> Vec<Pla
 
 /// The categories that no rule keeps: a share that is split names what is in it, so that nothing else is erased with it.
 fn rest_of(processor: &Processor, scope: &[Label], kept: &[Label]) -> Vec<Label> {
-    let other = label(OTHER);
+    let other = label(UNNAMED_CATEGORY);
     let held: Vec<&Label> = match (processor.categories.is_empty(), scope.is_empty()) {
         (true, true) => vec![&other],
         (true, false) => scope.iter().collect(),

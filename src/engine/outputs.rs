@@ -139,7 +139,7 @@ impl Engine {
             generation: task.generation,
             attempt: task.attempt,
             action: task.asks(),
-            method: asks_for_key(task).then_some(CRYPTO_ERASE),
+            method: asks_for_key(task).then_some(Cow::Borrowed(CRYPTO_ERASE)),
             tenant: Cow::Borrowed(&request.head.tenant),
             identities: Cow::Owned(declared(identities, wanted)),
             scope: TaskScope {
@@ -329,7 +329,7 @@ pub fn status_message(request: &Request) -> StatusMessage<'_> {
         live_clean_at: life.live_clean_at,
         at_risk: life.at_risk,
         needs_attention: life.needs_attention,
-        notice: life.restored_at.map(|_| RESTORED),
+        notice: life.restored_at.map(|_| Cow::Borrowed(RESTORED)),
         waiting_for: request
             .waiting_for()
             .into_iter()

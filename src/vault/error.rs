@@ -15,6 +15,10 @@ pub enum Sealed {
     Record,
     /// A dead letter.
     DeadLetter,
+    /// The key of the capsules of an epoch.
+    CapsuleKey,
+    /// What a restore replay would need.
+    Capsule,
 }
 
 impl Sealed {
@@ -25,6 +29,8 @@ impl Sealed {
             Self::DataKey => "data key",
             Self::Record => "record",
             Self::DeadLetter => "dead letter",
+            Self::CapsuleKey => "capsule key",
+            Self::Capsule => "capsule",
         }
     }
 }
@@ -36,6 +42,8 @@ impl fmt::Display for Sealed {
             Self::DataKey => "wrapped data key",
             Self::Record => "sealed ledger record",
             Self::DeadLetter => "sealed dead letter",
+            Self::CapsuleKey => "wrapped capsule key",
+            Self::Capsule => "sealed capsule",
         })
     }
 }

@@ -3,7 +3,8 @@
 //! | what | layout | under |
 //! |---|---|---|
 //! | sealed identifiers | version, nonce, ciphertext, tag | the request's data key |
-//! | wrapped data key, dead letter | version, epoch (u32, little endian), nonce, ciphertext, tag | that epoch |
+//! | capsule | version, nonce, ciphertext, tag | the key of its epoch's capsules |
+//! | wrapped data key, wrapped capsule key, dead letter | version, epoch (u32, little endian), nonce, ciphertext, tag | that epoch |
 //! | ledger side row | version, nonce, ciphertext, tag | the record key |
 //!
 //! The nonces are random: at 192 bits, no number of rows that a database can hold makes two alike. The

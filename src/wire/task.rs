@@ -36,6 +36,10 @@ pub struct TaskMessage<'a> {
     pub attempt: u32,
     /// What to do.
     pub action: Action,
+    /// How to do it, where only one way will do: `crypto_erase` asks a backup system to destroy the subject's key, and
+    /// wants an answer whose evidence names this method.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub method: Option<Cow<'a, str>>,
     /// The tenant.
     pub tenant: Cow<'a, Tenant>,
     /// The subject's identifiers: only the types that the processor is registered for, as the command gave them.

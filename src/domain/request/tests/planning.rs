@@ -3,7 +3,8 @@
 use super::*;
 use crate::domain::{
     command::Exclusion,
-    plan::{KEPT_AT_SOURCE, NO_IDENTITY, NoPlan, OTHER, PlannedTask, Start, plan},
+    plan::{KEPT_AT_SOURCE, NO_IDENTITY, NoPlan, PlannedTask, Start, plan},
+    registry::UNNAMED_CATEGORY,
     task_ids::MAX_TASKS,
     words::{AbandonCause, RefusalBasis},
 };
@@ -18,7 +19,7 @@ fn start() -> Start<'static> {
 
 #[test]
 fn the_words_of_plans_are_labels() {
-    for word in [NO_IDENTITY, KEPT_AT_SOURCE, OTHER] {
+    for word in [NO_IDENTITY, KEPT_AT_SOURCE, UNNAMED_CATEGORY] {
         assert!(Label::new(word).is_ok());
     }
 }
