@@ -81,6 +81,7 @@ pub fn open_engine(
             .keep_after_completion
             .add_to(now, &config.policy.calendar.zone)
             .since(now),
+        clock_skew: config.dispatch.clock_skew,
         cluster,
     };
     // Few enough to sum quickly, enough that two workers seldom share one.

@@ -5,6 +5,7 @@ mod clockwork;
 mod connect;
 mod housekeeping;
 pub mod startup;
+mod sweeping;
 pub mod topics;
 
 use std::{
@@ -26,7 +27,7 @@ use crate::{
     kafka::{
         KafkaError,
         client::Cluster,
-        deciding::{Intake, Settle, Work},
+        deciding::{Backups, Intake, Settle, Work},
         landing::Lander,
         outlet::Outlet,
         stage::Stage,
@@ -175,8 +176,20 @@ pub async fn start_connected(
             stage(work, group, &config, &cluster, &lander, reads, &readiness).run(),
         );
     }
+    if roles.settle {
+        let work = Backups {
+            engine: Arc::clone(&engine),
+        };
+        let reads = vec![topics.backups.clone()];
+        let group = config.kafka.backup_group();
+        spawner.spawn(
+            "backups",
+            stage(work, group, &config, &cluster, &lander, reads, &readiness).run(),
+        );
+    }
     if roles.agenda || roles.dispatch {
         spawner.spawn("agenda", clockwork::run(lander.clone(), readiness.clone()));
+        spawner.spawn("sweeps", sweeping::run(lander.clone(), readiness.clone()));
     }
     spawner.spawn(
         "housekeeping",

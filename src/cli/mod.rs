@@ -20,6 +20,7 @@ pub mod serve;
 mod session;
 pub mod status;
 pub mod submit;
+mod telling;
 pub mod topics;
 
 use std::process::ExitCode;

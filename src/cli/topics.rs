@@ -146,6 +146,8 @@ fn print_acls(out: &mut Out, wanted: &Wanted) -> Result<(), Failure> {
         let kafka = &wanted.config.kafka;
         let group = if topic.name == kafka.topics.acks {
             format!("'{}'", kafka.ack_group())
+        } else if topic.name == kafka.topics.backups {
+            format!("'{}'", kafka.backup_group())
         } else if reader == "lacuna" {
             format!("'{}'", kafka.group_id)
         } else {

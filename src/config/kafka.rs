@@ -36,6 +36,11 @@ impl Kafka {
     pub fn ack_group(&self) -> String {
         format!("{}.acks", self.group_id)
     }
+
+    /// The consumer group that reads backup events, for the same reason.
+    pub fn backup_group(&self) -> String {
+        format!("{}.backups", self.group_id)
+    }
 }
 
 /// The names of the topics. They are valid, and no two are the same.

@@ -6,8 +6,8 @@
 use serde::{Deserialize, Serialize};
 
 use super::{
-    calendar::Regime,
     backup::Week,
+    calendar::Regime,
     fact::FactVersion,
     ids::{AnchorName, HoldId, Label, ProcessorId, RequestId, Tenant},
     task::TaskEvent,

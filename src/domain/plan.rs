@@ -5,9 +5,7 @@ use jiff::tz::TimeZone;
 use super::{
     command::Opening,
     ids::{AnchorName, IdentityType, Label, ProcessorId},
-    registry::{
-        AnonymizeFallback, BackupSet, MissingIdentity, Processor, Registry, UNNAMED_CATEGORY,
-    },
+    registry::{AnonymizeFallback, BackupSet, MissingIdentity, Processor, Registry, UNNAMED_CATEGORY},
     task::{Deferral, Purpose, Share, Task, TaskState},
     task_ids::MAX_TASKS,
     time::At,
@@ -183,7 +181,11 @@ fn rest_of(processor: &Processor, scope: &[Label], kept: &[Label]) -> Vec<Label>
         (true, true) => vec![&other],
         (true, false) => scope.iter().collect(),
         (false, true) => processor.categories.iter().collect(),
-        (false, false) => processor.categories.iter().filter(|c| scope.contains(*c)).collect(),
+        (false, false) => processor
+            .categories
+            .iter()
+            .filter(|c| scope.contains(*c))
+            .collect(),
     };
     held.into_iter().filter(|c| !kept.contains(*c)).cloned().collect()
 }

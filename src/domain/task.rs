@@ -63,6 +63,11 @@ pub enum Share {
 }
 
 impl Share {
+    /// Whether it is a wave of a backup set.
+    pub const fn is_wave(&self) -> bool {
+        matches!(self, Self::Wave { .. })
+    }
+
     /// Whether live systems are clean without it.
     pub const fn is_backup(&self) -> bool {
         match self {

@@ -87,7 +87,9 @@ impl Engine {
     ) -> Result<CapsuleRow, EngineError> {
         let (body, mut subject) = self.open_stored(request, wrapped_key, bodies, older)?;
         let needed = needed_identities(request, &body);
-        subject.identities.retain(|identity| needed.contains(&identity.kind));
+        subject
+            .identities
+            .retain(|identity| needed.contains(&identity.kind));
         subject.metadata = None;
         let plain = Zeroizing::new(subject.pack()?);
         let key = keys.get(epoch).ok_or(EngineError::Shredded(request.id))?;
@@ -124,7 +126,11 @@ impl Engine {
             for epoch in &epochs {
                 if self.is_past(epoch, &facts, now)? {
                     self.forget_capsules(epoch).await?;
-                    tracing::info!(week = epoch.week, sets = epoch.name(), "the capsules of a week are forgotten");
+                    tracing::info!(
+                        week = epoch.week,
+                        sets = epoch.name(),
+                        "the capsules of a week are forgotten"
+                    );
                 }
             }
         }
@@ -139,7 +145,10 @@ impl Engine {
         let until = end_of(epoch.week).plus(self.clock_skew);
         Ok(epoch.sets.iter().all(|id| {
             let copies = facts.copies(id);
-            let set = active.registry.get(id).and_then(|processor| processor.backup.as_ref());
+            let set = active
+                .registry
+                .get(id)
+                .and_then(|processor| processor.backup.as_ref());
             let rotated = copies
                 .and_then(|copies| copies.gone_before())
                 .is_some_and(|gone| until <= gone);
@@ -151,7 +160,10 @@ impl Engine {
                 }) => rotated,
                 // What proves it otherwise is the declared schedule, and never before a lock ends.
                 Some(set) => {
-                    let horizon = set.keep.add_to(until, &self.rules.calendar.zone).plus(self.clock_skew);
+                    let horizon = set
+                        .keep
+                        .add_to(until, &self.rules.calendar.zone)
+                        .plus(self.clock_skew);
                     rotated || (horizon <= now && locked.is_none_or(|locked| locked <= now))
                 }
                 // A set that is registered no more proves nothing by its schedule.

@@ -25,9 +25,7 @@ use crate::{
         time::At,
         words::{BackupEventKind, DeadLetterReason},
     },
-    store::{
-        Advance, Attempts, Changes, DeadLetter, Gate, InboxRow, LeafRow, NewFact, Origin, Transaction,
-    },
+    store::{Advance, Attempts, Changes, DeadLetter, Gate, InboxRow, LeafRow, NewFact, Origin, Transaction},
     wire::Refusal,
 };
 
@@ -230,7 +228,12 @@ impl Engine {
             hold_id: release.hold_id,
             actor: release.actor.clone(),
         };
-        if known.facts.holds().get(&release.tenant, release.hold_id).is_some() {
+        if known
+            .facts
+            .holds()
+            .get(&release.tenant, release.hold_id)
+            .is_some()
+        {
             return Ok(Ok(Decided::New(Box::new(fact), None)));
         }
         let was_released = tx.fact(&fact.key()).await?.is_some();
@@ -312,7 +315,7 @@ impl Engine {
                 request_id: RequestId(id),
             });
         }
-        self.store_fact(
+        store_fact(
             NewFact {
                 id,
                 sweeps: needs_sweep(&fact),
@@ -325,29 +328,6 @@ impl Engine {
             changes,
         )
         .await
-    }
-
-    /// Stores a fact with its leaf.
-    pub(super) async fn store_fact(
-        &self,
-        fact: NewFact,
-        tx: &mut dyn Transaction,
-        changes: &mut Changes,
-    ) -> Result<(), EngineError> {
-        let leaf = Leaf {
-            request: RequestId(fact.id),
-            n: 0,
-            at: fact.at,
-            entries: vec![entry_of(&fact.fact)],
-        };
-        changes.leaves.push(LeafRow {
-            request_id: RequestId(fact.id),
-            n: 0,
-            leaf: leaf.to_bytes()?,
-            sealed: None,
-        });
-        tx.add_fact(&fact).await?;
-        Ok(())
     }
 
     /// Destroys the key of a week's capsules: from then on they hold nothing, in no copy of the store either once its
@@ -387,12 +367,34 @@ impl Engine {
             sealed: None,
             at: now,
         };
-        self.store_fact(fact, &mut *tx, &mut changes).await?;
+        store_fact(fact, &mut *tx, &mut changes).await?;
         tx.destroy_capsules(epoch).await?;
         tx.write(&changes).await?;
         tx.commit().await?;
         Ok(())
     }
+}
+
+/// Stores a fact with its leaf, which the ledger has under the fact's own id.
+pub(super) async fn store_fact(
+    fact: NewFact,
+    tx: &mut dyn Transaction,
+    changes: &mut Changes,
+) -> Result<(), EngineError> {
+    let leaf = Leaf {
+        request: RequestId(fact.id),
+        n: 0,
+        at: fact.at,
+        entries: vec![entry_of(&fact.fact)],
+    };
+    changes.leaves.push(LeafRow {
+        request_id: RequestId(fact.id),
+        n: 0,
+        leaf: leaf.to_bytes()?,
+        sealed: None,
+    });
+    tx.add_fact(&fact).await?;
+    Ok(())
 }
 
 /// What is told, looked at against what is known.
@@ -446,7 +448,7 @@ fn contradiction(event: &BackupEvent, known: &Known, now: At) -> Option<Contradi
 }
 
 /// Whether requests have to look at it: a copy that was only taken concerns nobody yet.
-const fn needs_sweep(fact: &Fact) -> bool {
+pub(super) const fn needs_sweep(fact: &Fact) -> bool {
     match fact {
         Fact::Hold(_) | Fact::Release { .. } => true,
         Fact::Backup(BackupEvent {

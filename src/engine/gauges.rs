@@ -5,7 +5,10 @@ use std::{sync::Arc, time::Duration};
 use super::{Engine, EngineError};
 use crate::{
     clock::Stopwatch,
-    domain::{time::At, words::DeadLetterReason},
+    domain::{
+        backup::earlier, fact::FactKind, ids::ProcessorId, registry::Processor, time::At,
+        words::DeadLetterReason,
+    },
 };
 
 const VERSION: &str = env!("CARGO_PKG_VERSION");
@@ -17,6 +20,12 @@ const COMMIT: &str = match option_env!("LACUNA_COMMIT") {
 
 /// How long the age of the oldest open request is good for: finding it reads the whole agenda.
 const OLDEST_GOOD_FOR: Duration = Duration::from_secs(15);
+
+/// What is due and has not been woken for this long is overdue: the agenda looks every second.
+const WOKEN_WITHIN: Duration = Duration::from_secs(60);
+
+/// More sweeps than this at a time are not told apart.
+const SWEEPS: u32 = 1_000;
 
 /// What is kept from one reading to the next.
 #[derive(Debug, Default)]
@@ -40,6 +49,7 @@ impl Engine {
             }
         };
         let now = self.clock.now();
+        self.refresh_deferred(now).await?;
         let age =
             |at: Option<At>| at.map_or(0, |at| i64::try_from(now.since(at).as_secs()).unwrap_or(i64::MAX));
         metrics.build_info.with_label_values(&[VERSION, COMMIT]).set(1);
@@ -62,5 +72,57 @@ impl Engine {
             .ledger_entries
             .set(i64::try_from(entries).unwrap_or(i64::MAX));
         Ok(())
+    }
+
+    /// What is deferred beyond its date, and how far sweeps have to go.
+    async fn refresh_deferred(&self, now: At) -> Result<(), EngineError> {
+        let metrics = &self.metrics;
+        let bounds = self.overdue_bounds(now)?;
+        metrics.deferred_overdue.reset();
+        for (processor, _) in &bounds {
+            metrics
+                .deferred_overdue
+                .with_label_values(&[processor.as_str()])
+                .set(0);
+        }
+        for (processor, count) in self.store.deferred_before(&bounds).await? {
+            metrics
+                .deferred_overdue
+                .with_label_values(&[processor.as_str()])
+                .set(i64::try_from(count).unwrap_or(i64::MAX));
+        }
+        for kind in FactKind::ALL {
+            metrics.sweep_remaining.with_label_values(&[kind.as_str()]).set(0);
+        }
+        for sweep in self.store.sweeps(true, SWEEPS).await? {
+            let left = sweep
+                .total
+                .map_or(1, |total| total.saturating_sub(sweep.done).max(1));
+            metrics
+                .sweep_remaining
+                .with_label_values(&[sweep.kind.as_str()])
+                .add(i64::try_from(left).unwrap_or(i64::MAX));
+        }
+        Ok(())
+    }
+
+    /// Before which time a deferred task's date has to lie to be overdue, by processor.
+    pub fn overdue_bounds(&self, now: At) -> Result<Vec<(ProcessorId, At)>, EngineError> {
+        let active = self.active()?;
+        let zone = &self.rules.calendar.zone;
+        let bound = |processor: &Processor| {
+            // Whatever is due is woken within seconds; a rotation has the time that its registry gives it. Counted
+            // back from now, so a month's length may differ by a day or two from where it is counted forward.
+            processor.backup.as_ref().map_or_else(
+                || earlier(now, WOKEN_WITHIN),
+                |set| earlier(now, set.overdue_after.add_to(now, zone).since(now)),
+            )
+        };
+        Ok(active
+            .registry
+            .processors
+            .iter()
+            .map(|processor| (processor.id.clone(), bound(processor)))
+            .collect())
     }
 }

@@ -320,7 +320,9 @@ fn verdict_of(told: Told, arrival: &Arrival<PreparedCommand>) -> Verdict {
     let id = arrival
         .content
         .as_ref()
-        .map_or(RequestId(uuid::Uuid::nil()), |prepared| RequestId(prepared.command.command_id().0));
+        .map_or(RequestId(uuid::Uuid::nil()), |prepared| {
+            RequestId(prepared.command.command_id().0)
+        });
     match told {
         Told::Taken { .. } => Verdict::Taken(id),
         Told::Duplicate => Verdict::Duplicate(id),

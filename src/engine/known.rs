@@ -34,7 +34,9 @@ impl Engine {
             self.remember(learn(start, &news));
         }
         let facts = self.facts();
-        let is_old = self.active().map_or(true, |active| active.revision < facts.registry());
+        let is_old = self
+            .active()
+            .map_or(true, |active| active.revision < facts.registry());
         if is_old && let Some(stored) = tx.registry().await? {
             self.activate(stored.revision, registry::read(&stored.text)?);
         }

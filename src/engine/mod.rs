@@ -33,8 +33,8 @@ use std::{
 use crate::{
     clock::Clock,
     domain::{
-        ids::{Label, ProcessorId, RequestId, Tenant},
         fact::Facts,
+        ids::{Label, ProcessorId, RequestId, Tenant},
         registry::{Registry, RegistryRevision, Transport},
         request::{open::Rules, operate::Refused},
         task::IllegalEvent,

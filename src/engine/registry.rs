@@ -1,12 +1,20 @@
 //! The registry's revisions: they live in the store, and one activation counts for all workers.
 
-use super::{Engine, EngineError};
+use std::collections::BTreeSet;
+
+use super::{
+    Engine, EngineError,
+    facts::{needs_sweep, store_fact},
+    time_ordered_id,
+};
 use crate::{
     domain::{
-        registry::{Registry, RegistryRevision},
+        fact::Fact,
+        ids::ProcessorId,
+        registry::{Processor, Registry, RegistryRevision},
         time::At,
     },
-    store::{Attempts, Gate, Store},
+    store::{Attempts, Changes, Gate, NewFact, Store},
 };
 
 /// What applying a registry came to.
@@ -50,10 +58,46 @@ async fn apply_once(
     {
         return Ok(Applied::Unchanged(current.revision));
     }
+    let before = current.as_ref().map(|current| read(&current.text)).transpose()?;
     let next = current.map_or(0, |current| current.revision) + 1;
     tx.add_registry(next, text, now).await?;
+    let fact = Fact::Registry {
+        revision: next,
+        changed: before.map_or_else(Vec::new, |before| changed(&before, registry)),
+    };
+    let mut changes = Changes {
+        at: now,
+        ..Changes::default()
+    };
+    let fact = NewFact {
+        id: time_ordered_id(now),
+        sweeps: needs_sweep(&fact),
+        fact,
+        digest: [0; 16],
+        sealed: None,
+        at: now,
+    };
+    store_fact(fact, &mut *tx, &mut changes).await?;
+    tx.write(&changes).await?;
     tx.commit().await?;
     Ok(Applied::Activated(next))
+}
+
+/// The processors whose rules for what is deferred are others now.
+fn changed(before: &Registry, after: &Registry) -> Vec<ProcessorId> {
+    let rules = |processor: Option<&Processor>| {
+        processor.map(|processor| (processor.retention.clone(), processor.backup.clone()))
+    };
+    let ids: BTreeSet<&ProcessorId> = before
+        .processors
+        .iter()
+        .chain(&after.processors)
+        .map(|processor| &processor.id)
+        .collect();
+    ids.into_iter()
+        .filter(|id| rules(before.get(id)) != rules(after.get(id)))
+        .cloned()
+        .collect()
 }
 
 impl Engine {

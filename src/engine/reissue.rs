@@ -37,7 +37,13 @@ impl Engine {
         for StoredRequest { request, wrapped_key } in &stored {
             self.emit_status(request, &mut emission)?;
             let ordinals = dispatched(request);
-            self.emit_stored(request, &ordinals, wrapped_key.as_deref(), &secrets, &mut emission)?;
+            self.emit_stored(
+                request,
+                &ordinals,
+                wrapped_key.as_deref(),
+                &secrets,
+                &mut emission,
+            )?;
         }
         for letter in &letters {
             self.emit_dead_letter(letter, &mut emission);

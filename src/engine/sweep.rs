@@ -143,7 +143,10 @@ impl Engine {
                 }
                 BackupChange::Rotated { .. } => {
                     // Not the event's own word: what is proved is what no lock denies.
-                    let proved = known.facts.copies(&event.processor).and_then(|copies| copies.gone_before());
+                    let proved = known
+                        .facts
+                        .copies(&event.processor)
+                        .and_then(|copies| copies.gone_before());
                     proved
                         .map(|up_to| deferred(Why::BackupRotation, &event.processor, up_to))
                         .into_iter()

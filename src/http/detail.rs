@@ -18,7 +18,7 @@ use crate::{
     domain::{
         ids::{Label, ProcessorId, RequestId, TaskId},
         request::Request,
-        task::TaskState,
+        task::{Deferral, Share, TaskState},
         time::At,
         words::{Action, Reason, Status, TaskStateName, Why},
     },
@@ -221,18 +221,49 @@ fn sentence(request: &Request, ordinal: u16) -> Option<String> {
     let (processor, attempt) = (&task.processor, task.attempt);
     Some(match &task.state {
         TaskState::Blocked => {
-            let earlier = task.after.iter().map(|place| request.task(*place));
+            let sources: &[u16] = match &task.share {
+                Share::Wave { sources, .. } => sources,
+                _ => &task.after,
+            };
+            let earlier = sources.iter().map(|place| request.task(*place));
             let open: Vec<&str> = earlier
                 .filter(|task| !task.state.is_closed())
                 .map(|task| task.processor.as_str())
                 .collect();
-            format!("{processor} is asked when these are done: {}.", open.join(", "))
+            if task.share.is_wave() {
+                format!(
+                    "The copies of {processor} begin to grow old when these are done: {}.",
+                    open.join(", ")
+                )
+            } else {
+                format!("{processor} is asked when these are done: {}.", open.join(", "))
+            }
         }
         TaskState::WithoutIdentity => {
             format!("{processor} cannot be asked: the subject has no identifier of a type that it knows.")
         }
-        TaskState::Parked { until } => {
-            format!("{processor} has to keep the data until {until}, and is asked then.")
+        TaskState::Parked {
+            why: Deferral::Retention,
+            until,
+        } => match &task.share {
+            Share::Kept { basis, .. } => {
+                format!("{processor} has to keep this share until {until} ({basis}), and is asked then.")
+            }
+            _ => format!("{processor} has to keep the data until {until}, and is asked then."),
+        },
+        TaskState::Parked {
+            why: Deferral::Rotation,
+            until,
+        } => {
+            format!(
+                "The copies of {processor} are gone by {until} at the earliest, and it has to be proved then."
+            )
+        }
+        TaskState::Verifying { until } => {
+            format!("{processor} has proved it once and is asked again at {until}.")
+        }
+        TaskState::Held { .. } => {
+            format!("{processor} may not be asked while a legal hold covers it.")
         }
         TaskState::Ready { due } if attempt > 0 => {
             format!("{processor} is asked again at {due}, after attempt {attempt} did not succeed.")

@@ -99,7 +99,20 @@ fn readable(request: RequestId, entry: &Entry) -> Result<Value, Problem> {
             members.insert("event".to_owned(), Value::Object(tagged(event)));
             members.insert("task_id".to_owned(), json!(task_id(request, *ordinal)));
         }
-        Entry::Status { .. } | Entry::Overdue | Entry::Shredded | Entry::ActedBy { .. } => {}
+        Entry::Kept { ordinal, .. } | Entry::WaveAdded { ordinal, .. } => {
+            members.insert("task_id".to_owned(), json!(task_id(request, *ordinal)));
+        }
+        Entry::Status { .. }
+        | Entry::Overdue
+        | Entry::Shredded
+        | Entry::ActedBy { .. }
+        | Entry::Restored { .. }
+        | Entry::Encapsulated { .. }
+        | Entry::HoldPlaced { .. }
+        | Entry::HoldReleased { .. }
+        | Entry::BackupEvent { .. }
+        | Entry::RegistryActivated { .. }
+        | Entry::CapsulesForgotten { .. } => {}
     }
     Ok(Value::Object(members))
 }

@@ -7,7 +7,7 @@ use prometheus::{
 };
 
 use crate::{
-    domain::words::{DeadLetterReason, Status, TaskStateName},
+    domain::words::{DeadLetterReason, Status, TaskStateName, Why},
     store::{CounterKey, Observer},
 };
 
@@ -87,7 +87,10 @@ metrics! {
     dispatches: counters "dispatches_total" ["processor", "outcome"] "Attempts of tasks that were decided to be sent, by processor.";
     acks: counters "acks_total" ["processor", "outcome"] "Acks read, by processor (none where it could not be trusted) and outcome.";
     abandoned: gauges "abandoned_tasks" ["processor"] "Tasks given up until an operator retries or waives them.";
-    deferred: gauges "deferred" ["reason"] "Tasks parked on a date, by reason.";
+    deferred: gauges "deferred" ["reason"] "Tasks that wait for a date, an event or the end of a legal hold, by reason.";
+    deferred_overdue: gauges "deferred_overdue" ["processor"] "Deferred tasks whose date has passed: a backup that has not proved its rotation, a part that should have woken.";
+    sweep_remaining: gauges "sweep_remaining" ["fact"] "Requests that sweeps still have to look at, about, by the kind of fact.";
+    backup_contradictions: counters "backup_contradictions_total" ["processor"] "Rotations that contradict what is known of their set.";
     dead_letters: counters "dead_letters_total" ["reason"] "Messages that could not be taken in.";
     dead_letters_open: gauges "dead_letters_open" ["reason"] "Dead letters that nobody has redriven or closed.";
     dead_letter_oldest: gauge "dead_letter_oldest_open_seconds" [] "Age of the oldest open dead letter.";
@@ -114,6 +117,11 @@ impl Metrics {
     /// An ack was read.
     pub fn ack(&self, processor: &str, outcome: &str) {
         self.acks.with_label_values(&[processor, outcome]).inc();
+    }
+
+    /// A rotation contradicts what is known of its set.
+    pub fn backup_contradiction(&self, processor: &str) {
+        self.backup_contradictions.with_label_values(&[processor]).inc();
     }
 
     /// A task was answered after this time.
@@ -146,7 +154,9 @@ impl Metrics {
         for gauge in [&self.requests_overdue, &self.requests_at_risk, &self.vault_sealed] {
             gauge.set(0);
         }
-        let mut parked = 0;
+        for why in [Why::Retention, Why::BackupRotation, Why::Hold, Why::Verification] {
+            self.deferred.with_label_values(&[why.as_str()]).set(0);
+        }
         for (
             CounterKey {
                 kind,
@@ -162,18 +172,15 @@ impl Metrics {
                     if state == TaskStateName::Abandoned.as_str() {
                         self.abandoned.with_label_values(&[processor]).set(*n);
                     }
-                    if state == TaskStateName::Parked.as_str() {
-                        parked += *n;
-                    }
                 }
                 "requests" => self.requests.with_label_values(&[state]).set(*n),
                 "overdue" => self.requests_overdue.set(*n),
                 "at_risk" => self.requests_at_risk.set(*n),
+                "deferred" => self.deferred.with_label_values(&[state]).set(*n),
                 "sealed" => self.vault_sealed.set(*n),
                 _ => {}
             }
         }
-        self.deferred.with_label_values(&["retention"]).set(parked);
     }
 
     /// The text that Prometheus reads.

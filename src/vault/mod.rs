@@ -196,11 +196,9 @@ impl Vault {
 
     fn capsule_key(&self, epoch: &CapsuleEpoch, wrapped_key: &[u8]) -> Result<SecretKey, VaultError> {
         let what = Sealed::CapsuleKey;
-        let bytes = self.epoch_cipher(what, wrapped_key)?.open_in_epoch(
-            what,
-            capsule_key_of(epoch),
-            wrapped_key,
-        )?;
+        let bytes =
+            self.epoch_cipher(what, wrapped_key)?
+                .open_in_epoch(what, capsule_key_of(epoch), wrapped_key)?;
         SecretKey::from_slice(&bytes).ok_or(VaultError::Tampered { what })
     }
 

@@ -35,7 +35,7 @@ impl Refusal {
     }
 
     /// Refuses for its shape.
-    pub(super) fn schema(detail: impl Into<String>) -> Self {
+    pub fn schema(detail: impl Into<String>) -> Self {
         Self::new(DeadLetterReason::Schema, detail)
     }
 }

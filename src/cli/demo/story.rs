@@ -1,14 +1,15 @@
 //! What happened, told from the store and the ledger, which are what an auditor would look at too.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::collections::BTreeMap;
 
 use super::{DemoError, stage::PROCESSORS};
 use crate::{
+    cli::telling::{shown, told},
     domain::{
         entry::{Entry, Leaf},
         ids::RequestId,
         request::Request,
-        task::{TaskEvent, TaskState},
+        task::TaskState,
         time::At,
         words::{Proof, Status},
     },
@@ -150,72 +151,4 @@ pub(super) async fn print_path(store: &dyn Store, id: RequestId) -> Result<(), D
         }
     }
     Ok(())
-}
-
-/// A line for people; `None`: it says nothing that another line does not.
-fn told(entry: &Entry, processors: &[String], now: At) -> Option<String> {
-    let name = |ordinal: &u16| processors.get(usize::from(*ordinal)).map_or("?", String::as_str);
-    Some(match entry {
-        Entry::Opened {
-            action,
-            regime,
-            deadline,
-            processors,
-            ..
-        } => {
-            format!(
-                "opened: {action} under {regime} by {deadline}, {} processors to ask",
-                processors.len()
-            )
-        }
-        Entry::Task {
-            ordinal,
-            attempt,
-            event,
-            ..
-        } => format!("{}: {}", name(ordinal), happened(event, *attempt, now)),
-        Entry::Evidence { records: None, .. } => return None,
-        Entry::Evidence {
-            ordinal,
-            records: Some(records),
-            ..
-        } => {
-            format!("{}: brought evidence of {records} records", name(ordinal))
-        }
-        Entry::Status { from, to } => format!("{from} -> {to}"),
-        Entry::Overdue => "overdue".to_owned(),
-        Entry::Shredded => {
-            "the key of its identifiers is destroyed: nobody can read them any more".to_owned()
-        }
-        Entry::ActedBy { actor } => format!("{actor} acted"),
-    })
-}
-
-fn happened(event: &TaskEvent, attempt: u32, now: At) -> String {
-    match event {
-        TaskEvent::Dispatched { .. } if attempt > 1 => format!("asked again (attempt {attempt})"),
-        TaskEvent::Dispatched { .. } => "asked".to_owned(),
-        TaskEvent::Accepted { expected_by, .. } => format!("promises it by {expected_by}"),
-        TaskEvent::AskedAgain { outcome, due, .. } => {
-            let said = outcome.map_or("said nothing in time", crate::domain::words::Outcome::as_str);
-            format!("{said}, will be asked again in {}", shown(due.since(now)))
-        }
-        TaskEvent::Settled { proof, .. } => format!("proved: {proof}"),
-        TaskEvent::Unblocked { .. } => "may go".to_owned(),
-        TaskEvent::Woken { .. } => "wakes".to_owned(),
-        TaskEvent::Retained { until } => format!("has to keep it until {until}"),
-        TaskEvent::RetainedForGood { basis } => format!("has to keep it for good: {basis}"),
-        TaskEvent::Abandoned { cause, .. } => format!("given up: {cause}"),
-        TaskEvent::Retried { .. } => "an operator has it done again".to_owned(),
-        TaskEvent::Waived => "an operator waived it".to_owned(),
-        TaskEvent::Cancelled => "withdrawn".to_owned(),
-    }
-}
-
-fn shown(duration: Duration) -> String {
-    if duration < Duration::from_secs(1) {
-        format!("{} ms", duration.as_millis())
-    } else {
-        format!("{:.1} s", duration.as_secs_f64())
-    }
 }

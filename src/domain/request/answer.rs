@@ -86,7 +86,13 @@ impl Request {
         let task = self.task(ordinal);
         let registered = context.registry.get(&task.processor);
         let asked_for_key = self.is_asked_for_key(ordinal, context);
-        let answer = effective(task, &ack.answer, ack.evidence.as_ref(), registered, asked_for_key);
+        let answer = effective(
+            task,
+            &ack.answer,
+            ack.evidence.as_ref(),
+            registered,
+            asked_for_key,
+        );
         let current = ack.attempt == task.attempt;
         if let Effective::Success(proof) = answer {
             // Two attempts may both succeed, each in its own way: what one has erased the next one does not find. One
@@ -95,7 +101,9 @@ impl Request {
             return match &task.state {
                 TaskState::Done { proof: settled, .. } if *settled == proof || !by_this_one => Ok(None),
                 TaskState::Done { .. } => Err(AckRefusal::Stale),
-                TaskState::Verifying { .. } if !by_this_one || task.answered == Some(proof.outcome()) => Ok(None),
+                TaskState::Verifying { .. } if !by_this_one || task.answered == Some(proof.outcome()) => {
+                    Ok(None)
+                }
                 TaskState::Verifying { .. } => Err(AckRefusal::Stale),
                 _ => Ok(Some(self.event_of_success(ordinal, ack.attempt, proof, context))),
             };

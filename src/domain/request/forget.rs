@@ -35,8 +35,10 @@ impl Request {
             Share::Wave { sources, .. } => Some(sources),
             _ => None,
         });
-        let mut processors: Vec<&ProcessorId> =
-            sources.flatten().map(|place| &self.task(*place).processor).collect();
+        let mut processors: Vec<&ProcessorId> = sources
+            .flatten()
+            .map(|place| &self.task(*place).processor)
+            .collect();
         processors.sort_unstable();
         processors.dedup();
         processors

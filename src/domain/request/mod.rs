@@ -269,10 +269,17 @@ impl Request {
         let mut trail = Trail::default();
         self.conclude(context, &mut trail)?;
         // A wake-up that is earlier than it needs to be is harmless.
-        let sooner = self.life.wake_at.is_some_and(|at| before.0.wake_at.is_none_or(|row| at < row));
+        let sooner = self
+            .life
+            .wake_at
+            .is_some_and(|at| before.0.wake_at.is_none_or(|row| at < row));
         let unseen = Life {
             facts: before.0.facts,
-            wake_at: if sooner { self.life.wake_at } else { before.0.wake_at },
+            wake_at: if sooner {
+                self.life.wake_at
+            } else {
+                before.0.wake_at
+            },
             ..self.life.clone()
         };
         if trail.entries.is_empty() && (unseen, &self.tasks) == (before.0.clone(), &before.1) {

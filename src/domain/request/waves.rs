@@ -63,7 +63,11 @@ impl Request {
             if apart.is_empty() {
                 continue;
             }
-            rest.extend(sources.iter().filter(|source| kept(source) && !apart.contains(source)));
+            rest.extend(
+                sources
+                    .iter()
+                    .filter(|source| kept(source) && !apart.contains(source)),
+            );
             rest.sort_unstable();
             rest.dedup();
             let first = wave.clone();
@@ -118,7 +122,9 @@ impl Request {
                     return None;
                 }
                 Some(match self.confirmed_at(ordinal) {
-                    None => TaskEvent::Exempted { basis: kept_at_source() },
+                    None => TaskEvent::Exempted {
+                        basis: kept_at_source(),
+                    },
                     Some(_) if *key => TaskEvent::Unblocked {
                         due: self.gate_or(context.now),
                     },
@@ -170,15 +176,15 @@ impl Request {
     /// The horizon of a wave; `None`: its sources have not confirmed, or its set is registered no more.
     pub(super) fn horizon_of(&self, ordinal: u16, context: &Context<'_>) -> Option<At> {
         let rule = self.rule_of_wave(ordinal, context)?;
-        Some(horizon(self.task(ordinal), rule, self.confirmed_at(ordinal)?, context))
+        Some(horizon(
+            self.task(ordinal),
+            rule,
+            self.confirmed_at(ordinal)?,
+            context,
+        ))
     }
 
-    fn proof_of_rotation(
-        &self,
-        ordinal: u16,
-        rule: &BackupSet,
-        context: &Context<'_>,
-    ) -> Option<TaskEvent> {
+    fn proof_of_rotation(&self, ordinal: u16, rule: &BackupSet, context: &Context<'_>) -> Option<TaskEvent> {
         let task = self.task(ordinal);
         let gone_before = context.facts.copies(&task.processor)?.gone_before()?;
         let mark = self.confirmed_at(ordinal)?.plus(context.clock_skew);

@@ -103,9 +103,7 @@ impl Task {
                 | S::Exempt { .. },
                 E::Reopened,
             ) if is_wave => S::Blocked,
-            (S::Blocked | S::WithoutIdentity | S::Abandoned { .. }, E::Rewaved { .. })
-                if is_wave =>
-            {
+            (S::Blocked | S::WithoutIdentity | S::Abandoned { .. }, E::Rewaved { .. }) if is_wave => {
                 self.state.clone()
             }
             (S::Dispatched { .. } | S::Accepted { .. }, E::RetainedForGood { basis }) => {

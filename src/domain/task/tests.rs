@@ -168,10 +168,16 @@ fn a_second_look_is_a_generation_of_its_own_and_asks_something_else() {
         due: T,
     };
     task.apply(&woken).unwrap();
-    assert_eq!((task.generation, task.attempt, task.asks()), (2, 0, Action::Verify));
+    assert_eq!(
+        (task.generation, task.attempt, task.asks()),
+        (2, 0, Action::Verify)
+    );
     task.apply(&TaskEvent::Dispatched { at: T, ack_by: T }).unwrap();
     task.apply(&TaskEvent::Found { due: T }).unwrap();
-    assert_eq!((task.generation, task.attempt, task.asks()), (3, 0, Action::Erase));
+    assert_eq!(
+        (task.generation, task.attempt, task.asks()),
+        (3, 0, Action::Erase)
+    );
 }
 
 #[test]

@@ -75,6 +75,10 @@ pub(super) async fn concerned(
                 "select 0::int8, request_id from agenda where request_id > $1 order by request_id limit $2";
             query_as(sql).bind(id).bind(limit).fetch_all(on).await?
         }
+        Concerned::All => {
+            let sql = "select 0::int8, id from state where id > $1 order by id limit $2";
+            query_as(sql).bind(id).bind(limit).fetch_all(on).await?
+        }
         Concerned::Held => {
             // The reason is in the text, because only then the index of what is held serves: see the test `held_is_seven`.
             let sql = "select distinct on (request_id) 0::int8, request_id from deferred \
@@ -128,6 +132,7 @@ pub(super) async fn count(on: &mut PgConnection, of: &Concerned) -> Result<u64, 
     }
     let table = match of {
         Concerned::Open => "agenda",
+        Concerned::All => "state",
         Concerned::Held | Concerned::Deferred { .. } => "deferred",
         Concerned::Capsules { .. } => "capsule",
     };
@@ -142,6 +147,10 @@ async fn counted(on: &mut PgConnection, of: &Concerned) -> Result<i64, StoreErro
     let n: i64 = match of {
         Concerned::Open => {
             let sql = "select count(*) from (select from agenda order by request_id limit $1) as some";
+            query_scalar(sql).bind(COUNTED).fetch_one(on).await?
+        }
+        Concerned::All => {
+            let sql = "select count(*) from (select from state order by id limit $1) as some";
             query_scalar(sql).bind(COUNTED).fetch_one(on).await?
         }
         Concerned::Held => {
@@ -182,6 +191,10 @@ async fn sampled(on: &mut PgConnection, of: &Concerned, percent: f64) -> Result<
     let n: i64 = match of {
         Concerned::Open => {
             let sql = "select count(*) from agenda tablesample system ($1)";
+            query_scalar(sql).bind(percent).fetch_one(on).await?
+        }
+        Concerned::All => {
+            let sql = "select count(*) from state tablesample system ($1)";
             query_scalar(sql).bind(percent).fetch_one(on).await?
         }
         Concerned::Held => {

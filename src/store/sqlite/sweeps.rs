@@ -66,6 +66,10 @@ pub(super) async fn concerned(
             let sql = "select 0, request_id from agenda where request_id > ?1 order by request_id limit ?2";
             query_as(sql).bind(id).bind(limit).fetch_all(on).await?
         }
+        Concerned::All => {
+            let sql = "select 0, id from state where id > ?1 order by id limit ?2";
+            query_as(sql).bind(id).bind(limit).fetch_all(on).await?
+        }
         Concerned::Held => {
             // The reason is in the text, because only then the index of what is held serves.
             let sql = "select distinct 0, request_id from deferred where reason = 7 and request_id > ?1 \
@@ -109,6 +113,7 @@ pub(super) async fn concerned(
 pub(super) async fn count(on: impl SqliteExecutor<'_>, of: &Concerned) -> Result<u64, StoreError> {
     let n: i64 = match of {
         Concerned::Open => query_scalar("select count(*) from agenda").fetch_one(on).await?,
+        Concerned::All => query_scalar("select count(*) from state").fetch_one(on).await?,
         Concerned::Held => {
             let sql = "select count(distinct request_id) from deferred where reason = 7";
             query_scalar(sql).fetch_one(on).await?

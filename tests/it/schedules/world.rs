@@ -26,7 +26,7 @@ use lacuna::{
         prepare::{Arrival, PreparedAck, PreparedCommand},
         settle::{AckVerdict, Settled},
     },
-    store::{CounterKey, Origin, Store},
+    store::{CounterKey, DeferredFilter, DeferredRow, Origin, Store},
     telemetry::metrics::Metrics,
     vault::{Keyring, Vault},
     wire::{ack::parse_ack, command::Door, envelope::Envelope},
@@ -71,6 +71,9 @@ pub const CANARY: &str = "canary-7f3a91";
 
 pub const COMMANDS: &str = "commands";
 pub const ACKS: &str = "acks";
+
+/// How far clocks may be apart.
+pub const SKEW: Duration = Duration::from_secs(300);
 
 /// When every schedule begins.
 pub fn start() -> At {
@@ -215,6 +218,21 @@ impl World {
             .map(|stored| stored.request)
     }
 
+    /// The rows that a request's deferred tasks have to have.
+    fn deferred_of(&self, request: &Request) -> Vec<DeferredRow> {
+        request
+            .deferred(SKEW)
+            .map(|deferred| DeferredRow {
+                request_id: request.id,
+                ordinal: deferred.ordinal,
+                reason: deferred.why,
+                processor: request.task(deferred.ordinal).processor.clone(),
+                until: deferred.until,
+                mark: deferred.mark,
+            })
+            .collect()
+    }
+
     /// What has to hold after every schedule: the counters say what the states say, the ledger has every leaf in order,
     /// and leads to the states; an open request has its row in the agenda.
     pub async fn check(&self) {
@@ -255,7 +273,22 @@ impl World {
             }
             assert!(status.is_none_or(|status| status == request.life.status));
         }
+        // A fact has a leaf of its own.
+        for fact in store.facts_since(0).await.unwrap() {
+            let found = store.leaves(RequestId(fact.id)).await.unwrap();
+            assert_eq!(found.len(), 1);
+            leaves += 1;
+        }
         assert_eq!(store.ledger_size().await.unwrap(), leaves as u64);
+        let mut deferred: Vec<DeferredRow> = requests.iter().flat_map(|request| self.deferred_of(request)).collect();
+        deferred.sort();
+        let filter = DeferredFilter {
+            limit: 10_000,
+            ..DeferredFilter::default()
+        };
+        let mut rows = store.deferred(&filter).await.unwrap();
+        rows.sort();
+        assert_eq!(rows, deferred);
         let open = store.open_page(None, 1000).await.unwrap();
         for request in requests.iter().filter(|request| !request.life.status.is_final()) {
             assert!(
@@ -288,6 +321,7 @@ fn settings() -> Settings {
             at_risk: 0.2,
         },
         keep_after_completion: Duration::ZERO,
+        clock_skew: SKEW,
         cluster: Arc::from("test"),
     }
 }
@@ -321,6 +355,9 @@ fn recount(requests: &[Request]) -> BTreeMap<CounterKey, i64> {
         ];
         for (kind, _) in flags.iter().filter(|(_, is)| *is) {
             add(kind, "", "");
+        }
+        for deferred in request.deferred(SKEW) {
+            add("deferred", "", deferred.why.as_str());
         }
     }
     counted

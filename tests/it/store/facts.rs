@@ -24,7 +24,10 @@ pub fn processor(name: &str) -> ProcessorId {
 }
 
 pub fn registry(revision: u32) -> Fact {
-    Fact::Registry { revision }
+    Fact::Registry {
+        revision,
+        changed: Vec::new(),
+    }
 }
 
 fn backup(event: u128, of: &str, change: BackupChange) -> Fact {

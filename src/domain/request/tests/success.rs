@@ -254,10 +254,13 @@ fn what_is_retained_until_a_date_is_parked_and_asked_again_on_it() {
     let until = START.plus(400 * DAY);
     let mut bench = Bench::open(vec![processor("crm")]);
     bench.answer(0, retained(Some(until))).unwrap();
-    assert_eq!(*bench.state(0), TaskState::Parked {
+    assert_eq!(
+        *bench.state(0),
+        TaskState::Parked {
             why: Deferral::Retention,
             until
-        });
+        }
+    );
     assert_eq!(bench.request.life.status.as_str(), "deferred");
     assert_eq!(bench.request.life.live_clean_at, Some(START));
     assert_eq!(bench.request.life.wake_at, Some(until));

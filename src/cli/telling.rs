@@ -1,0 +1,122 @@
+//! The ledger's entries, told to people.
+
+use std::time::Duration;
+
+use crate::domain::{entry::Entry, task::TaskEvent, time::At};
+
+/// A line for people; `None`: it says nothing that another line does not.
+pub(super) fn told(entry: &Entry, processors: &[String], now: At) -> Option<String> {
+    let name = |ordinal: &u16| processors.get(usize::from(*ordinal)).map_or("?", String::as_str);
+    Some(match entry {
+        Entry::Opened {
+            action,
+            regime,
+            deadline,
+            processors,
+            ..
+        } => {
+            format!(
+                "opened: {action} under {regime} by {deadline}, {} processors to ask",
+                processors.len()
+            )
+        }
+        Entry::Task {
+            ordinal,
+            attempt,
+            event,
+            ..
+        } => format!("{}: {}", name(ordinal), happened(event, *attempt, now)),
+        Entry::Evidence { records: None, .. } => return None,
+        Entry::Evidence {
+            ordinal,
+            records: Some(records),
+            ..
+        } => {
+            format!("{}: brought evidence of {records} records", name(ordinal))
+        }
+        Entry::Status { from, to } => format!("{from} -> {to}"),
+        Entry::Overdue => "overdue".to_owned(),
+        Entry::Shredded => {
+            "the key of its identifiers is destroyed: nobody can read them any more".to_owned()
+        }
+        Entry::ActedBy { actor } => format!("{actor} acted"),
+        Entry::Kept {
+            ordinal,
+            basis,
+            anchor,
+            from,
+            until,
+        } => {
+            let counted = anchor
+                .as_ref()
+                .map_or_else(|| "requested_at".to_owned(), ToString::to_string);
+            format!(
+                "{}: has to keep a share until {until} ({basis}, counted from {counted}, {from})",
+                name(ordinal)
+            )
+        }
+        Entry::WaveAdded {
+            processor, sources, ..
+        } => {
+            let sources: Vec<&str> = sources.iter().map(name).collect();
+            format!("{processor}: its copies of {} grow old apart", sources.join(", "))
+        }
+        Entry::Restored { taken_at, .. } => {
+            format!("restored: a backup taken at {taken_at} was put back, so it is done again")
+        }
+        Entry::Encapsulated { .. } => {
+            "the key of its identifiers is destroyed; for a restore they stay sealed until no copy is left"
+                .to_owned()
+        }
+        Entry::HoldPlaced { basis, actor, .. } => format!("{actor} placed a legal hold: {basis}"),
+        Entry::HoldReleased { actor, .. } => format!("{actor} released a legal hold"),
+        Entry::BackupEvent {
+            processor,
+            kind,
+            taken_at,
+            ..
+        } => format!("{processor}: {kind} {taken_at}"),
+        Entry::RegistryActivated { revision } => format!("revision {revision} of the registry is active"),
+        Entry::CapsulesForgotten { .. } => "the capsules of a week are forgotten".to_owned(),
+    })
+}
+
+fn happened(event: &TaskEvent, attempt: u32, now: At) -> String {
+    match event {
+        TaskEvent::Dispatched { .. } if attempt > 1 => format!("asked again (attempt {attempt})"),
+        TaskEvent::Dispatched { .. } => "asked".to_owned(),
+        TaskEvent::Accepted { expected_by, .. } => format!("promises it by {expected_by}"),
+        TaskEvent::AskedAgain { outcome, due, .. } => {
+            let said = outcome.map_or("said nothing in time", crate::domain::words::Outcome::as_str);
+            format!("{said}, will be asked again in {}", shown(due.since(now)))
+        }
+        TaskEvent::Settled { proof, .. } => format!("proved: {proof}"),
+        TaskEvent::Unblocked { .. } => "may go".to_owned(),
+        TaskEvent::Woken { .. } => "wakes".to_owned(),
+        TaskEvent::Retained { until } => format!("has to keep it until {until}"),
+        TaskEvent::RetainedForGood { basis } => format!("has to keep it for good: {basis}"),
+        TaskEvent::Abandoned { cause, .. } => format!("given up: {cause}"),
+        TaskEvent::Retried { .. } => "an operator has it done again".to_owned(),
+        TaskEvent::Waived => "an operator waived it".to_owned(),
+        TaskEvent::Cancelled => "withdrawn".to_owned(),
+        TaskEvent::Parked { until, .. } => format!("its copies have grown old by {until}"),
+        TaskEvent::Moved { from, to } => format!("its date moves from {from} to {to}"),
+        TaskEvent::Held { hold } => format!("held ({hold})"),
+        TaskEvent::Released { .. } => "held no more".to_owned(),
+        TaskEvent::SecondLook { until, .. } => format!("proved once, looked at again at {until}"),
+        TaskEvent::Found { .. } => "the data is still there: asked again".to_owned(),
+        TaskEvent::Restored { .. } => "has to be done again".to_owned(),
+        TaskEvent::Reopened => "its copies have to grow old anew".to_owned(),
+        TaskEvent::Rewaved { .. } => "its wave is smaller now".to_owned(),
+        TaskEvent::Exempted { basis } => format!("exempt: {basis}"),
+    }
+}
+
+/// A time for people.
+pub(super) fn shown(duration: Duration) -> String {
+    if duration < Duration::from_secs(1) {
+        format!("{} ms", duration.as_millis())
+    } else {
+        format!("{:.1} s", duration.as_secs_f64())
+    }
+}
