@@ -6,7 +6,7 @@ use crate::{
         registry::{Registry, RegistryRevision},
         time::At,
     },
-    store::Store,
+    store::{Attempts, Gate, Store},
 };
 
 /// What applying a registry came to.
@@ -26,19 +26,34 @@ pub fn read(text: &str) -> Result<Registry, EngineError> {
 /// Makes a registry the active one in a store, unless it is already. Workers find it there.
 pub async fn apply(store: &dyn Store, registry: &Registry, now: At) -> Result<Applied, EngineError> {
     let text = serde_json::to_string(registry)?;
+    let mut attempts = Attempts::new(store, &(), "registry");
     loop {
-        let current = store.registry().await?;
-        if let Some(current) = &current
-            && read(&current.text)? == *registry
-        {
-            return Ok(Applied::Unchanged(current.revision));
+        let done = apply_once(&mut attempts, registry, &text, now).await;
+        // Where another worker was faster, the next try looks at what it has activated.
+        if let Some(done) = attempts.conclude(done).await {
+            return done;
         }
-        let expected = current.map_or(0, |current| current.revision);
-        if store.activate_registry(expected, &text, now).await? {
-            return Ok(Applied::Activated(expected + 1));
-        }
-        // Another worker was faster: look again at what it has activated.
     }
+}
+
+async fn apply_once(
+    attempts: &mut Attempts<'_>,
+    registry: &Registry,
+    text: &str,
+    now: At,
+) -> Result<Applied, EngineError> {
+    let mut tx = attempts.begin().await?;
+    tx.gate(Gate::Exclusive).await?;
+    let current = tx.registry().await?;
+    if let Some(current) = &current
+        && read(&current.text)? == *registry
+    {
+        return Ok(Applied::Unchanged(current.revision));
+    }
+    let next = current.map_or(0, |current| current.revision) + 1;
+    tx.add_registry(next, text, now).await?;
+    tx.commit().await?;
+    Ok(Applied::Activated(next))
 }
 
 impl Engine {

@@ -6,6 +6,7 @@
 
 mod classify;
 mod codec;
+mod deferral;
 pub mod error;
 pub mod open;
 pub mod postgres;
@@ -148,10 +149,7 @@ pub trait Transaction: Send {
     /// How many requests a list has, about.
     async fn count_concerned(&mut self, of: &Concerned) -> Result<u64, StoreError>;
     /// The wrapped keys of these epochs of capsules; for an epoch that has none yet, the key beside it is stored first.
-    async fn capsule_keys(
-        &mut self,
-        epochs: &[(CapsuleEpoch, Vec<u8>)],
-    ) -> Result<Vec<Vec<u8>>, StoreError>;
+    async fn capsule_keys(&mut self, epochs: &[(CapsuleEpoch, Vec<u8>)]) -> Result<Vec<Vec<u8>>, StoreError>;
     /// The capsules of these requests whose epoch still has its key.
     async fn capsules(&mut self, ids: &[RequestId]) -> Result<Vec<StoredCapsule>, StoreError>;
     /// Destroys the key of an epoch: from then on its capsules hold nothing. See [`Store::drop_capsules`].

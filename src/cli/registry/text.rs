@@ -76,6 +76,11 @@ fn keys(processor: &Processor) -> Vec<(&'static str, String)> {
         ack_timeout,
         retry,
         concurrency,
+        // Shown as soon as a registry file can name them.
+        retention: _,
+        backup: _,
+        sweep_after: _,
+        verify_after: _,
     } = processor;
     let missing_identity = match missing_identity {
         MissingIdentity::Block => "block",

@@ -3,9 +3,13 @@
 //! Every table is written at most once a transaction, with one statement whose rows come as arrays. Rows are always
 //! given in order of their keys, so that two transactions wait for each other and never in a circle.
 
+mod capsules;
 mod dead_letters;
+mod deferred;
+mod facts;
 mod positions;
 mod read;
+mod sweeps;
 mod transaction;
 mod write;
 
@@ -21,12 +25,17 @@ use uuid::Uuid;
 
 use self::transaction::PostgresTransaction;
 use super::{
-    CounterKey, DeadLetter, DeadLetterFilter, DeadLetterState, Position, Seen, Store, StoreError,
-    StoreOptions, StoredBody, StoredLeaf, StoredRegistry, StoredRequest, SubjectDigest, Transaction,
+    CounterKey, DeadLetter, DeadLetterFilter, DeadLetterState, DeferredFilter, DeferredRow, Position, Seen,
+    Store, StoreError, StoreOptions, StoredBody, StoredCapsule, StoredFact, StoredLeaf, StoredRegistry,
+    StoredRequest, SubjectDigest, Sweep, Transaction,
     classify::bounded,
     schema::{self, Applied},
 };
-use crate::domain::{ids::RequestId, time::At};
+use crate::domain::{
+    fact::{CapsuleEpoch, FactVersion},
+    ids::{ProcessorId, RequestId},
+    time::At,
+};
 
 static MIGRATOR: Migrator = sqlx::migrate!("src/store/postgres/migrations");
 
@@ -228,9 +237,39 @@ impl Store for PostgresStore {
         self.ask(read::registry(&self.pool)).await
     }
 
-    async fn activate_registry(&self, expected: u32, text: &str, at: At) -> Result<bool, StoreError> {
-        self.ask(write::activate_registry(&self.pool, expected, text, at))
-            .await
+    async fn facts_since(&self, version: FactVersion) -> Result<Vec<StoredFact>, StoreError> {
+        self.ask(facts::since(&self.pool, version)).await
+    }
+
+    async fn backup_facts(&self, processor: &ProcessorId) -> Result<Vec<StoredFact>, StoreError> {
+        self.ask(facts::about(&self.pool, processor)).await
+    }
+
+    async fn sweeps(&self, unfinished: bool, limit: u32) -> Result<Vec<Sweep>, StoreError> {
+        self.ask(sweeps::list(&self.pool, unfinished, limit)).await
+    }
+
+    async fn deferred(&self, filter: &DeferredFilter) -> Result<Vec<DeferredRow>, StoreError> {
+        self.ask(deferred::list(&self.pool, filter)).await
+    }
+
+    async fn deferred_before(
+        &self,
+        bounds: &[(ProcessorId, At)],
+    ) -> Result<Vec<(ProcessorId, u64)>, StoreError> {
+        self.ask(deferred::before(&self.pool, bounds)).await
+    }
+
+    async fn capsule_epochs(&self) -> Result<Vec<CapsuleEpoch>, StoreError> {
+        self.ask(capsules::epochs(&self.pool)).await
+    }
+
+    async fn capsules(&self, ids: &[RequestId]) -> Result<Vec<StoredCapsule>, StoreError> {
+        self.ask(capsules::of_requests(&self.pool, ids)).await
+    }
+
+    async fn drop_capsules(&self, limit: u32) -> Result<u64, StoreError> {
+        self.ask(capsules::drop_some(&self.pool, limit)).await
     }
 
     async fn outbox(&self, before: At, limit: u32) -> Result<Vec<RequestId>, StoreError> {

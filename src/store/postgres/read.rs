@@ -16,7 +16,7 @@ use crate::{
     },
 };
 
-fn uuids(ids: &[RequestId]) -> Vec<Uuid> {
+pub(super) fn uuids(ids: &[RequestId]) -> Vec<Uuid> {
     ids.iter().map(|id| id.0).collect()
 }
 
@@ -136,6 +136,16 @@ pub(super) async fn of_subject(
         .bind(i64::from(limit))
         .fetch_all(on)
         .await?;
+    Ok(ids.into_iter().map(RequestId).collect())
+}
+
+pub(super) async fn of_subjects(
+    on: impl PgExecutor<'_>,
+    digests: &[SubjectDigest],
+) -> Result<Vec<RequestId>, StoreError> {
+    let sql = "select distinct request_id from subject where digest = any($1) order by request_id";
+    let digests: Vec<&[u8]> = digests.iter().map(|digest| digest.as_slice()).collect();
+    let ids: Vec<Uuid> = query_scalar(sql).bind(digests).fetch_all(on).await?;
     Ok(ids.into_iter().map(RequestId).collect())
 }
 

@@ -3,22 +3,21 @@
 use std::time::Duration;
 
 use async_trait::async_trait;
-use sqlx::{Postgres, query};
+use sqlx::Postgres;
 
-use super::{dead_letters, positions, read, write};
+use super::{capsules, dead_letters, facts, positions, read, sweeps, write};
 use crate::{
     domain::{
+        fact::{CapsuleEpoch, FactVersion},
         ids::{CommandId, RequestId, Tenant},
         time::At,
     },
     store::{
-        Advance, Changes, DeadLetter, Gate, InboxRow, Lock, Origin, StoreError, StoredBody, StoredRequest,
+        Advance, Changes, Concerned, DeadLetter, Gate, InboxRow, Lock, NewFact, Origin, Place, StoreError,
+        StoredBody, StoredCapsule, StoredFact, StoredRegistry, StoredRequest, SubjectDigest, Sweep,
         Transaction, classify::bounded,
     },
 };
-
-/// Tells the gate lock from whatever else takes advisory locks in the same database.
-const GATE_SEED: i64 = 0x6c61_6375_6e61;
 
 pub(super) struct PostgresTransaction {
     inner: sqlx::Transaction<'static, Postgres>,
@@ -33,21 +32,73 @@ impl PostgresTransaction {
 
 #[async_trait]
 impl Transaction for PostgresTransaction {
-    async fn gate(&mut self, mode: Gate) -> Result<(), StoreError> {
-        // Advisory locks count for a whole database, hence the schema in the key.
-        let sql = match mode {
-            Gate::Shared => {
-                "select pg_advisory_xact_lock_shared(hashtextextended(coalesce(current_schema(), ''), $1))"
-            }
-            Gate::Exclusive => {
-                "select pg_advisory_xact_lock(hashtextextended(coalesce(current_schema(), ''), $1))"
-            }
-        };
-        let lock = async {
-            query(sql).bind(GATE_SEED).execute(&mut *self.inner).await?;
-            Ok(())
-        };
-        bounded(self.patience, lock).await
+    async fn gate(&mut self, mode: Gate) -> Result<FactVersion, StoreError> {
+        bounded(self.patience, facts::gate(&mut self.inner, mode)).await
+    }
+
+    async fn facts_since(&mut self, version: FactVersion) -> Result<Vec<StoredFact>, StoreError> {
+        bounded(self.patience, facts::since(&mut *self.inner, version)).await
+    }
+
+    async fn fact(&mut self, key: &str) -> Result<Option<StoredFact>, StoreError> {
+        bounded(self.patience, facts::of_key(&mut *self.inner, key)).await
+    }
+
+    async fn add_fact(&mut self, fact: &NewFact) -> Result<FactVersion, StoreError> {
+        bounded(self.patience, facts::add(&mut self.inner, fact)).await
+    }
+
+    async fn of_subjects(&mut self, digests: &[SubjectDigest]) -> Result<Vec<RequestId>, StoreError> {
+        bounded(self.patience, read::of_subjects(&mut *self.inner, digests)).await
+    }
+
+    async fn add_registry(&mut self, revision: u32, text: &str, at: At) -> Result<(), StoreError> {
+        bounded(
+            self.patience,
+            facts::add_registry(&mut *self.inner, revision, text, at),
+        )
+        .await
+    }
+
+    async fn registry(&mut self) -> Result<Option<StoredRegistry>, StoreError> {
+        bounded(self.patience, read::registry(&mut *self.inner)).await
+    }
+
+    async fn next_sweep(&mut self) -> Result<Option<Sweep>, StoreError> {
+        bounded(self.patience, sweeps::next(&mut *self.inner)).await
+    }
+
+    async fn move_sweep(&mut self, sweep: &Sweep) -> Result<(), StoreError> {
+        bounded(self.patience, sweeps::advance(&mut *self.inner, sweep)).await
+    }
+
+    async fn concerned(
+        &mut self,
+        of: &Concerned,
+        after: Option<Place>,
+        limit: u32,
+    ) -> Result<Vec<Place>, StoreError> {
+        bounded(
+            self.patience,
+            sweeps::concerned(&mut *self.inner, of, after, limit),
+        )
+        .await
+    }
+
+    async fn count_concerned(&mut self, of: &Concerned) -> Result<u64, StoreError> {
+        bounded(self.patience, sweeps::count(&mut self.inner, of)).await
+    }
+
+    async fn capsule_keys(&mut self, epochs: &[(CapsuleEpoch, Vec<u8>)]) -> Result<Vec<Vec<u8>>, StoreError> {
+        bounded(self.patience, capsules::keys(&mut self.inner, epochs)).await
+    }
+
+    async fn capsules(&mut self, ids: &[RequestId]) -> Result<Vec<StoredCapsule>, StoreError> {
+        bounded(self.patience, capsules::of_requests(&mut *self.inner, ids)).await
+    }
+
+    async fn destroy_capsules(&mut self, epoch: &CapsuleEpoch) -> Result<(), StoreError> {
+        bounded(self.patience, capsules::destroy(&mut *self.inner, epoch)).await
     }
 
     async fn advance(&mut self, advances: &[Advance]) -> Result<(), StoreError> {

@@ -3,10 +3,10 @@
 use sqlx::{PgConnection, PgExecutor, query};
 use uuid::Uuid;
 
-use super::dead_letters;
+use super::{capsules, dead_letters, deferred};
 use crate::{
     domain::{ids::RequestId, request::Request, time::At},
-    store::{Changes, InboxRow, LeafRow, MovedRow, OpenedRow, StoreError, codec},
+    store::{Changes, InboxRow, LeafRow, MovedRow, OpenedRow, StoreError, codec, deferral},
 };
 
 pub(super) async fn write(on: &mut PgConnection, changes: &Changes) -> Result<(), StoreError> {
@@ -27,6 +27,10 @@ pub(super) async fn write(on: &mut PgConnection, changes: &Changes) -> Result<()
         insert_ledger_batch(on, &changes.leaves, changes.at).await?;
     }
     write_agenda(on, &opened, &moved).await?;
+    deferred::write(on, changes).await?;
+    if !changes.capsules.is_empty() {
+        capsules::upsert(on, &deferral::capsules(changes)).await?;
+    }
     if !changes.dead_letters.is_empty() {
         dead_letters::insert(on, &changes.dead_letters).await?;
     }
@@ -257,24 +261,6 @@ async fn add_to_counters(on: &mut PgConnection, changes: &Changes) -> Result<(),
         .execute(on)
         .await?;
     Ok(())
-}
-
-/// Whoever loses the race for a revision inserts nothing.
-pub(super) async fn activate_registry(
-    on: impl PgExecutor<'_>,
-    expected: u32,
-    text: &str,
-    at: At,
-) -> Result<bool, StoreError> {
-    let sql = "insert into registry (revision, text, activated_at) select $1 + 1, $2, $3 \
-               where (select coalesce(max(revision), 0) from registry) = $1 on conflict (revision) do nothing";
-    let done = query(sql)
-        .bind(expected.cast_signed())
-        .bind(text)
-        .bind(at.millis())
-        .execute(on)
-        .await?;
-    Ok(done.rows_affected() == 1)
 }
 
 /// What has moved on since it was produced stays.

@@ -3,10 +3,14 @@
 //! Every statement crosses to the connection's own thread, so what is written goes over in large chunks of rows, and
 //! lists of keys go over as one JSON text.
 
+mod capsules;
 mod dead_letters;
+mod deferred;
+mod facts;
 mod file;
 mod positions;
 mod read;
+mod sweeps;
 mod transaction;
 mod write;
 
@@ -23,12 +27,17 @@ use uuid::Uuid;
 
 use self::{file::LockFile, transaction::SqliteTransaction};
 use super::{
-    CounterKey, DeadLetter, DeadLetterFilter, DeadLetterState, Exclusive, Position, Seen, Store, StoreError,
-    StoreOptions, StoredBody, StoredLeaf, StoredRegistry, StoredRequest, SubjectDigest, Transaction, schema,
+    CounterKey, DeadLetter, DeadLetterFilter, DeadLetterState, DeferredFilter, DeferredRow, Exclusive,
+    Position, Seen, Store, StoreError, StoreOptions, StoredBody, StoredCapsule, StoredFact, StoredLeaf,
+    StoredRegistry, StoredRequest, SubjectDigest, Sweep, Transaction, schema,
 };
 use crate::{
     clock::Clock,
-    domain::{ids::RequestId, time::At},
+    domain::{
+        fact::{CapsuleEpoch, FactVersion},
+        ids::{ProcessorId, RequestId},
+        time::At,
+    },
 };
 
 static MIGRATOR: Migrator = sqlx::migrate!("src/store/sqlite/migrations");
@@ -206,8 +215,39 @@ impl Store for SqliteStore {
         read::registry(&mut *self.reader().await?).await
     }
 
-    async fn activate_registry(&self, expected: u32, text: &str, at: At) -> Result<bool, StoreError> {
-        write::activate_registry(&mut *self.writer().await?, expected, text, at).await
+    async fn facts_since(&self, version: FactVersion) -> Result<Vec<StoredFact>, StoreError> {
+        facts::since(&mut *self.reader().await?, version).await
+    }
+
+    async fn backup_facts(&self, processor: &ProcessorId) -> Result<Vec<StoredFact>, StoreError> {
+        facts::about(&mut *self.reader().await?, processor).await
+    }
+
+    async fn sweeps(&self, unfinished: bool, limit: u32) -> Result<Vec<Sweep>, StoreError> {
+        sweeps::list(&mut *self.reader().await?, unfinished, limit).await
+    }
+
+    async fn deferred(&self, filter: &DeferredFilter) -> Result<Vec<DeferredRow>, StoreError> {
+        deferred::list(&mut *self.reader().await?, filter).await
+    }
+
+    async fn deferred_before(
+        &self,
+        bounds: &[(ProcessorId, At)],
+    ) -> Result<Vec<(ProcessorId, u64)>, StoreError> {
+        deferred::before(&mut *self.reader().await?, bounds).await
+    }
+
+    async fn capsule_epochs(&self) -> Result<Vec<CapsuleEpoch>, StoreError> {
+        capsules::epochs(&mut *self.reader().await?).await
+    }
+
+    async fn capsules(&self, ids: &[RequestId]) -> Result<Vec<StoredCapsule>, StoreError> {
+        capsules::of_requests(&mut *self.reader().await?, ids).await
+    }
+
+    async fn drop_capsules(&self, limit: u32) -> Result<u64, StoreError> {
+        capsules::drop_some(&mut *self.writer().await?, limit).await
     }
 
     async fn outbox(&self, before: At, limit: u32) -> Result<Vec<RequestId>, StoreError> {

@@ -120,6 +120,20 @@ pub(super) async fn of_subject(
     Ok(ids.into_iter().map(RequestId).collect())
 }
 
+pub(super) async fn of_subjects(
+    on: impl SqliteExecutor<'_>,
+    digests: &[SubjectDigest],
+) -> Result<Vec<RequestId>, StoreError> {
+    let sql = "select distinct request_id from subject \
+               where digest in (select unhex(value) from json_each(?1)) order by request_id";
+    let digests: Vec<String> = digests.iter().map(hex::encode).collect();
+    let ids: Vec<Uuid> = query_scalar(sql)
+        .bind(json!(digests).to_string())
+        .fetch_all(on)
+        .await?;
+    Ok(ids.into_iter().map(RequestId).collect())
+}
+
 pub(super) async fn leaves(
     on: impl SqliteExecutor<'_>,
     id: RequestId,

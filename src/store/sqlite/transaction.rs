@@ -4,14 +4,16 @@
 use async_trait::async_trait;
 use sqlx::Sqlite;
 
-use super::{dead_letters, positions, read, write};
+use super::{capsules, dead_letters, facts, positions, read, sweeps, write};
 use crate::{
     domain::{
+        fact::{CapsuleEpoch, FactVersion},
         ids::{CommandId, RequestId, Tenant},
         time::At,
     },
     store::{
-        Advance, Changes, DeadLetter, Gate, InboxRow, Lock, Origin, StoreError, StoredBody, StoredRequest,
+        Advance, Changes, Concerned, DeadLetter, Gate, InboxRow, Lock, NewFact, Origin, Place, StoreError,
+        StoredBody, StoredCapsule, StoredFact, StoredRegistry, StoredRequest, SubjectDigest, Sweep,
         Transaction,
     },
 };
@@ -20,9 +22,66 @@ pub(super) struct SqliteTransaction(pub(super) sqlx::Transaction<'static, Sqlite
 
 #[async_trait]
 impl Transaction for SqliteTransaction {
-    async fn gate(&mut self, _mode: Gate) -> Result<(), StoreError> {
+    async fn gate(&mut self, _mode: Gate) -> Result<FactVersion, StoreError> {
         // One writer: nothing can come between.
-        Ok(())
+        facts::version(&mut *self.0).await
+    }
+
+    async fn facts_since(&mut self, version: FactVersion) -> Result<Vec<StoredFact>, StoreError> {
+        facts::since(&mut *self.0, version).await
+    }
+
+    async fn fact(&mut self, key: &str) -> Result<Option<StoredFact>, StoreError> {
+        facts::of_key(&mut *self.0, key).await
+    }
+
+    async fn add_fact(&mut self, fact: &NewFact) -> Result<FactVersion, StoreError> {
+        facts::add(&mut self.0, fact).await
+    }
+
+    async fn of_subjects(&mut self, digests: &[SubjectDigest]) -> Result<Vec<RequestId>, StoreError> {
+        read::of_subjects(&mut *self.0, digests).await
+    }
+
+    async fn add_registry(&mut self, revision: u32, text: &str, at: At) -> Result<(), StoreError> {
+        facts::add_registry(&mut *self.0, revision, text, at).await
+    }
+
+    async fn registry(&mut self) -> Result<Option<StoredRegistry>, StoreError> {
+        read::registry(&mut *self.0).await
+    }
+
+    async fn next_sweep(&mut self) -> Result<Option<Sweep>, StoreError> {
+        sweeps::next(&mut *self.0).await
+    }
+
+    async fn move_sweep(&mut self, sweep: &Sweep) -> Result<(), StoreError> {
+        sweeps::advance(&mut *self.0, sweep).await
+    }
+
+    async fn concerned(
+        &mut self,
+        of: &Concerned,
+        after: Option<Place>,
+        limit: u32,
+    ) -> Result<Vec<Place>, StoreError> {
+        sweeps::concerned(&mut *self.0, of, after, limit).await
+    }
+
+    async fn count_concerned(&mut self, of: &Concerned) -> Result<u64, StoreError> {
+        sweeps::count(&mut *self.0, of).await
+    }
+
+    async fn capsule_keys(&mut self, epochs: &[(CapsuleEpoch, Vec<u8>)]) -> Result<Vec<Vec<u8>>, StoreError> {
+        capsules::keys(&mut self.0, epochs).await
+    }
+
+    async fn capsules(&mut self, ids: &[RequestId]) -> Result<Vec<StoredCapsule>, StoreError> {
+        capsules::of_requests(&mut *self.0, ids).await
+    }
+
+    async fn destroy_capsules(&mut self, epoch: &CapsuleEpoch) -> Result<(), StoreError> {
+        capsules::destroy(&mut *self.0, epoch).await
     }
 
     async fn advance(&mut self, advances: &[Advance]) -> Result<(), StoreError> {

@@ -3,10 +3,10 @@
 use serde_json::json;
 use sqlx::{QueryBuilder, Sqlite, SqliteConnection, SqliteExecutor, query, query_builder::Separated};
 
-use super::{dead_letters, read::ids_json};
+use super::{capsules, dead_letters, deferred, read::ids_json};
 use crate::{
     domain::{ids::RequestId, time::At},
-    store::{Changes, InboxRow, LeafRow, MovedRow, OpenedRow, StoreError, codec},
+    store::{Changes, InboxRow, LeafRow, MovedRow, OpenedRow, StoreError, codec, deferral},
 };
 
 /// The values of one row.
@@ -49,6 +49,8 @@ pub(super) async fn write(on: &mut SqliteConnection, changes: &Changes) -> Resul
     insert_subjects(on, &opened).await?;
     insert_leaves(on, &changes.leaves, changes.at).await?;
     write_agenda(on, &opened, &moved).await?;
+    deferred::write(on, changes).await?;
+    capsules::upsert(on, &deferral::capsules(changes)).await?;
     dead_letters::insert(on, &changes.dead_letters).await?;
     upsert_outbox(on, &changes.outbox, changes.at).await?;
     add_to_counters(on, changes).await
@@ -224,24 +226,6 @@ async fn add_to_counters(on: &mut SqliteConnection, changes: &Changes) -> Result
     })
     .await?;
     Ok(())
-}
-
-/// Whoever loses the race for a revision inserts nothing.
-pub(super) async fn activate_registry(
-    on: impl SqliteExecutor<'_>,
-    expected: u32,
-    text: &str,
-    at: At,
-) -> Result<bool, StoreError> {
-    let sql = "insert into registry (revision, text, activated_at) select ?1 + 1, ?2, ?3 \
-               where (select coalesce(max(revision), 0) from registry) = ?1";
-    let done = query(sql)
-        .bind(expected)
-        .bind(text)
-        .bind(at.millis())
-        .execute(on)
-        .await?;
-    Ok(done.rows_affected() == 1)
 }
 
 /// What has moved on since it was produced stays.

@@ -8,13 +8,15 @@ use std::sync::{
 use async_trait::async_trait;
 use lacuna::{
     domain::{
-        ids::{CommandId, RequestId, Tenant},
+        fact::{CapsuleEpoch, FactVersion},
+        ids::{CommandId, ProcessorId, RequestId, Tenant},
         time::At,
     },
     store::{
-        Advance, Changes, CounterKey, DeadLetter, DeadLetterFilter, DeadLetterState, Gate, InboxRow, Lock,
-        Origin, Position, Seen, Store, StoreError, StoredBody, StoredLeaf, StoredRegistry, StoredRequest,
-        SubjectDigest, Transaction,
+        Advance, Changes, Concerned, CounterKey, DeadLetter, DeadLetterFilter, DeadLetterState,
+        DeferredFilter, DeferredRow, Gate, InboxRow, Lock, NewFact, Origin, Place, Position, Seen, Store,
+        StoreError, StoredBody, StoredCapsule, StoredFact, StoredLeaf, StoredRegistry, StoredRequest,
+        SubjectDigest, Sweep, Transaction,
     },
 };
 
@@ -77,8 +79,52 @@ struct FaultyTransaction {
 
 #[async_trait]
 impl Transaction for FaultyTransaction {
-    async fn gate(&mut self, mode: Gate) -> Result<(), StoreError> {
+    async fn gate(&mut self, mode: Gate) -> Result<FactVersion, StoreError> {
         self.inner.gate(mode).await
+    }
+    async fn facts_since(&mut self, version: FactVersion) -> Result<Vec<StoredFact>, StoreError> {
+        self.inner.facts_since(version).await
+    }
+    async fn fact(&mut self, key: &str) -> Result<Option<StoredFact>, StoreError> {
+        self.inner.fact(key).await
+    }
+    async fn add_fact(&mut self, fact: &NewFact) -> Result<FactVersion, StoreError> {
+        self.inner.add_fact(fact).await
+    }
+    async fn of_subjects(&mut self, digests: &[SubjectDigest]) -> Result<Vec<RequestId>, StoreError> {
+        self.inner.of_subjects(digests).await
+    }
+    async fn add_registry(&mut self, revision: u32, text: &str, at: At) -> Result<(), StoreError> {
+        self.inner.add_registry(revision, text, at).await
+    }
+    async fn registry(&mut self) -> Result<Option<StoredRegistry>, StoreError> {
+        self.inner.registry().await
+    }
+    async fn next_sweep(&mut self) -> Result<Option<Sweep>, StoreError> {
+        self.inner.next_sweep().await
+    }
+    async fn move_sweep(&mut self, sweep: &Sweep) -> Result<(), StoreError> {
+        self.inner.move_sweep(sweep).await
+    }
+    async fn concerned(
+        &mut self,
+        of: &Concerned,
+        after: Option<Place>,
+        limit: u32,
+    ) -> Result<Vec<Place>, StoreError> {
+        self.inner.concerned(of, after, limit).await
+    }
+    async fn count_concerned(&mut self, of: &Concerned) -> Result<u64, StoreError> {
+        self.inner.count_concerned(of).await
+    }
+    async fn capsule_keys(&mut self, epochs: &[(CapsuleEpoch, Vec<u8>)]) -> Result<Vec<Vec<u8>>, StoreError> {
+        self.inner.capsule_keys(epochs).await
+    }
+    async fn capsules(&mut self, ids: &[RequestId]) -> Result<Vec<StoredCapsule>, StoreError> {
+        self.inner.capsules(ids).await
+    }
+    async fn destroy_capsules(&mut self, epoch: &CapsuleEpoch) -> Result<(), StoreError> {
+        self.inner.destroy_capsules(epoch).await
     }
     async fn advance(&mut self, advances: &[Advance]) -> Result<(), StoreError> {
         self.inner.advance(advances).await
@@ -201,8 +247,32 @@ impl Store for Faulty {
     async fn registry(&self) -> Result<Option<StoredRegistry>, StoreError> {
         self.inner.registry().await
     }
-    async fn activate_registry(&self, expected: u32, text: &str, at: At) -> Result<bool, StoreError> {
-        self.inner.activate_registry(expected, text, at).await
+    async fn facts_since(&self, version: FactVersion) -> Result<Vec<StoredFact>, StoreError> {
+        self.inner.facts_since(version).await
+    }
+    async fn backup_facts(&self, processor: &ProcessorId) -> Result<Vec<StoredFact>, StoreError> {
+        self.inner.backup_facts(processor).await
+    }
+    async fn sweeps(&self, unfinished: bool, limit: u32) -> Result<Vec<Sweep>, StoreError> {
+        self.inner.sweeps(unfinished, limit).await
+    }
+    async fn deferred(&self, filter: &DeferredFilter) -> Result<Vec<DeferredRow>, StoreError> {
+        self.inner.deferred(filter).await
+    }
+    async fn deferred_before(
+        &self,
+        bounds: &[(ProcessorId, At)],
+    ) -> Result<Vec<(ProcessorId, u64)>, StoreError> {
+        self.inner.deferred_before(bounds).await
+    }
+    async fn capsule_epochs(&self) -> Result<Vec<CapsuleEpoch>, StoreError> {
+        self.inner.capsule_epochs().await
+    }
+    async fn capsules(&self, ids: &[RequestId]) -> Result<Vec<StoredCapsule>, StoreError> {
+        self.inner.capsules(ids).await
+    }
+    async fn drop_capsules(&self, limit: u32) -> Result<u64, StoreError> {
+        self.inner.drop_capsules(limit).await
     }
     async fn outbox(&self, before: At, limit: u32) -> Result<Vec<RequestId>, StoreError> {
         self.inner.outbox(before, limit).await

@@ -1,4 +1,4 @@
-//! What is written beside requests: ledger, positions, inbox, counters, dead letters, outbox, registry.
+//! What is written beside requests: ledger, positions, inbox, counters, dead letters, outbox.
 
 use lacuna::{
     domain::ids::CommandId,
@@ -305,36 +305,4 @@ pub async fn the_outbox_keeps_the_highest_revision(fixture: Fixture) {
     );
     store.outbox_done(&[(id(1), 3), (id(3), 1)]).await.unwrap();
     assert!(store.outbox(at(99), 10).await.unwrap().is_empty());
-}
-
-pub async fn a_registry_is_activated_once(fixture: Fixture) {
-    let store = &*fixture.store;
-    assert_eq!(store.registry().await.unwrap(), None);
-    assert!(
-        !store.activate_registry(1, "{}", at(1)).await.unwrap(),
-        "there is no revision 1 to follow"
-    );
-
-    let racers: Vec<_> = (0..4)
-        .map(|n: u32| {
-            let store = fixture.store.clone();
-            tokio::spawn(async move { store.activate_registry(0, &n.to_string(), at(2)).await.unwrap() })
-        })
-        .collect();
-    let mut winners = Vec::new();
-    for (n, racer) in racers.into_iter().enumerate() {
-        if racer.await.unwrap() {
-            winners.push(n.to_string());
-        }
-    }
-    let active = store.registry().await.unwrap().unwrap();
-    assert_eq!((active.revision, vec![active.text]), (1, winners));
-
-    assert!(store.activate_registry(1, "next", at(3)).await.unwrap());
-    assert!(!store.activate_registry(1, "late", at(4)).await.unwrap());
-    let active = store.registry().await.unwrap().unwrap();
-    assert_eq!(
-        (active.revision, active.text.as_str(), active.activated_at),
-        (2, "next", at(3))
-    );
 }

@@ -1,14 +1,19 @@
 //! The suite that both stores pass, and what each of them has to do besides.
 
 mod agenda;
+mod capsules;
+mod deferred;
+mod facts;
 pub mod fixture;
 mod journal;
 mod postgres;
+mod postgres_facts;
 mod races;
 mod requests;
 mod rows;
 mod schema;
 mod sqlite;
+mod sweeps;
 mod trying;
 
 /// Makes two tests of each case: one a store.
@@ -48,7 +53,23 @@ on_both_stores! {
     journal::dead_letters_are_kept_once_an_origin as dead_letters_are_kept_once_an_origin,
     journal::dead_letters_are_closed_once as dead_letters_are_closed_once,
     journal::the_outbox_keeps_the_highest_revision as the_outbox_keeps_the_highest_revision,
-    journal::a_registry_is_activated_once as a_registry_is_activated_once,
+    facts::are_read_back_in_order as facts_are_read_back_in_order,
+    facts::of_the_same_key_conflict as facts_of_the_same_key_conflict,
+    facts::without_a_commit_leave_nothing as facts_without_a_commit_leave_nothing,
+    facts::of_several_workers_have_no_gaps as facts_of_several_workers_have_no_gaps,
+    facts::name_subjects_that_are_found as facts_name_subjects_that_are_found,
+    facts::activate_a_registry_once as a_registry_is_activated_once,
+    sweeps::are_taken_up_where_they_stopped as sweeps_are_taken_up_where_they_stopped,
+    sweeps::walk_what_is_open as sweeps_walk_what_is_open,
+    sweeps::walk_what_is_held_or_deferred as sweeps_walk_what_is_held_or_deferred,
+    sweeps::walk_what_has_a_capsule as sweeps_walk_what_has_a_capsule,
+    sweeps::walk_long_lists as sweeps_walk_long_lists,
+    deferred::tasks_are_written_over_and_resumed as deferred_tasks_are_written_over_and_resumed,
+    deferred::tasks_are_listed_by_date as deferred_tasks_are_listed_by_date,
+    deferred::tasks_are_counted_by_date as deferred_tasks_are_counted_by_date,
+    capsules::have_the_key_of_their_epoch as capsules_have_the_key_of_their_epoch,
+    capsules::take_the_place_of_older_ones as capsules_take_the_place_of_older_ones,
+    capsules::are_gone_with_their_key as capsules_are_gone_with_their_key,
     races::every_writer_of_a_row_has_its_effect as every_writer_of_a_row_has_its_effect,
     races::one_of_two_openers_wins as one_of_two_openers_wins,
     trying::a_lost_race_is_tried_again_with_locks as a_lost_race_is_tried_again_with_locks,

@@ -14,9 +14,9 @@ use super::{
 };
 
 /// Long enough for what is free, and short for what waits.
-const A_WHILE: Duration = Duration::from_millis(300);
+pub const A_WHILE: Duration = Duration::from_millis(300);
 
-async fn begin(fixture: &Fixture) -> Box<dyn Transaction> {
+pub async fn begin(fixture: &Fixture) -> Box<dyn Transaction> {
     fixture.store.begin("test").await.unwrap()
 }
 
