@@ -5,18 +5,23 @@ use std::{collections::HashMap, time::Duration};
 
 use zeroize::Zeroizing;
 
-use super::{Engine, EngineError, work::Finished};
+use super::{
+    Engine, EngineError,
+    facts::store_fact,
+    time_ordered_id,
+    work::{Finished, UseCase},
+};
 use crate::{
     domain::{
         backup::end_of,
         body::{Body, Subject},
-        fact::{CapsuleEpoch, Facts},
+        fact::{CapsuleEpoch, Fact, Facts},
         ids::{IdentityType, RequestId},
         registry::{BackupSet, ConfirmBy},
         request::Request,
         time::At,
     },
-    store::{CapsuleRow, StoredBody, StoredCapsule, Transaction},
+    store::{Attempts, CapsuleRow, Changes, Gate, NewFact, StoredBody, StoredCapsule, Transaction},
 };
 
 /// How many forgotten capsules are deleted in one turn: enough to keep up, few enough to pass unnoticed.
@@ -135,6 +140,50 @@ impl Engine {
             }
         }
         self.store.drop_capsules(DROP).await?;
+        Ok(())
+    }
+
+    /// Destroys the key of a week's capsules: from then on they hold nothing, in no copy of the store either once its
+    /// own backups are gone.
+    async fn forget_capsules(&self, epoch: &CapsuleEpoch) -> Result<(), EngineError> {
+        let mut attempts = Attempts::new(self.store.as_ref(), &*self.metrics, "forget");
+        loop {
+            let done = self.forget_capsules_once(epoch, &mut attempts).await;
+            if let Some(done) = attempts.conclude(done).await {
+                return done;
+            }
+        }
+    }
+
+    async fn forget_capsules_once(
+        &self,
+        epoch: &CapsuleEpoch,
+        attempts: &mut Attempts<'_>,
+    ) -> Result<(), EngineError> {
+        let mut tx = attempts.begin().await?;
+        self.pass_gate(&mut *tx, Gate::Exclusive).await?;
+        let now = self.clock.now();
+        let fact = Fact::Forgotten(epoch.clone());
+        if tx.fact(&fact.key()).await?.is_some() {
+            return Ok(());
+        }
+        let mut changes = Changes {
+            slot: self.slot_of(UseCase::Other),
+            at: now,
+            ..Changes::default()
+        };
+        let fact = NewFact {
+            id: time_ordered_id(now),
+            sweeps: false,
+            fact,
+            digest: [0; 16],
+            sealed: None,
+            at: now,
+        };
+        store_fact(fact, &mut *tx, &mut changes).await?;
+        tx.destroy_capsules(epoch).await?;
+        tx.write(&changes).await?;
+        tx.commit().await?;
         Ok(())
     }
 

@@ -3,6 +3,10 @@
 //! Such a transaction writes the fact, its entry in the ledger and its sweep, and touches no request: what the fact
 //! comes to is decided by whatever touches a request next, which is the sweep at the latest.
 
+mod stored;
+
+pub(super) use stored::{needs_sweep, store_fact};
+
 use super::{
     Engine, EngineError,
     known::Known,
@@ -16,16 +20,15 @@ use crate::{
     domain::{
         backup::{BackupChange, BackupEvent, Contradiction},
         command::{Command, PlaceHold, ReleaseHold},
-        entry::{Entry, Leaf},
-        fact::{CapsuleEpoch, Fact},
+        fact::Fact,
         hold::Hold,
         identity::SubjectDigest,
         ids::{CommandId, RequestId, Tenant},
         registry::BackupSet,
         time::At,
-        words::{BackupEventKind, DeadLetterReason},
+        words::DeadLetterReason,
     },
-    store::{Advance, Attempts, Changes, DeadLetter, Gate, InboxRow, LeafRow, NewFact, Origin, Transaction},
+    store::{Advance, Attempts, Changes, DeadLetter, Gate, InboxRow, NewFact, Origin, Transaction},
     wire::Refusal,
 };
 
@@ -329,72 +332,6 @@ impl Engine {
         )
         .await
     }
-
-    /// Destroys the key of a week's capsules: from then on they hold nothing, in no copy of the store either once its
-    /// own backups are gone.
-    pub(super) async fn forget_capsules(&self, epoch: &CapsuleEpoch) -> Result<(), EngineError> {
-        let mut attempts = Attempts::new(self.store.as_ref(), &*self.metrics, "forget");
-        loop {
-            let done = self.forget_capsules_once(epoch, &mut attempts).await;
-            if let Some(done) = attempts.conclude(done).await {
-                return done;
-            }
-        }
-    }
-
-    async fn forget_capsules_once(
-        &self,
-        epoch: &CapsuleEpoch,
-        attempts: &mut Attempts<'_>,
-    ) -> Result<(), EngineError> {
-        let mut tx = attempts.begin().await?;
-        self.pass_gate(&mut *tx, Gate::Exclusive).await?;
-        let now = self.clock.now();
-        let fact = Fact::Forgotten(epoch.clone());
-        if tx.fact(&fact.key()).await?.is_some() {
-            return Ok(());
-        }
-        let mut changes = Changes {
-            slot: self.slot_of(UseCase::Other),
-            at: now,
-            ..Changes::default()
-        };
-        let fact = NewFact {
-            id: time_ordered_id(now),
-            sweeps: false,
-            fact,
-            digest: [0; 16],
-            sealed: None,
-            at: now,
-        };
-        store_fact(fact, &mut *tx, &mut changes).await?;
-        tx.destroy_capsules(epoch).await?;
-        tx.write(&changes).await?;
-        tx.commit().await?;
-        Ok(())
-    }
-}
-
-/// Stores a fact with its leaf, which the ledger has under the fact's own id.
-pub(super) async fn store_fact(
-    fact: NewFact,
-    tx: &mut dyn Transaction,
-    changes: &mut Changes,
-) -> Result<(), EngineError> {
-    let leaf = Leaf {
-        request: RequestId(fact.id),
-        n: 0,
-        at: fact.at,
-        entries: vec![entry_of(&fact.fact)],
-    };
-    changes.leaves.push(LeafRow {
-        request_id: RequestId(fact.id),
-        n: 0,
-        leaf: leaf.to_bytes()?,
-        sealed: None,
-    });
-    tx.add_fact(&fact).await?;
-    Ok(())
 }
 
 /// What is told, looked at against what is known.
@@ -445,71 +382,4 @@ fn contradiction(event: &BackupEvent, known: &Known, now: At) -> Option<Contradi
         .facts
         .copies(&event.processor)?
         .contradicts(*oldest_retained_at, now)
-}
-
-/// Whether requests have to look at it: a copy that was only taken concerns nobody yet.
-pub(super) const fn needs_sweep(fact: &Fact) -> bool {
-    match fact {
-        Fact::Hold(_) | Fact::Release { .. } => true,
-        Fact::Backup(BackupEvent {
-            change: BackupChange::Taken { lock_until, .. },
-            ..
-        }) => lock_until.is_some(),
-        Fact::Backup(_) => true,
-        Fact::Registry { changed, .. } => !changed.is_empty(),
-        Fact::Forgotten(_) => false,
-    }
-}
-
-/// What the ledger says of a fact.
-fn entry_of(fact: &Fact) -> Entry {
-    match fact {
-        Fact::Hold(hold) => Entry::HoldPlaced {
-            tenant: hold.tenant.clone(),
-            hold: hold.hold_id,
-            basis: hold.basis,
-            actor: hold.actor.clone(),
-            subject: !hold.subject.is_empty(),
-            request: hold.request_id,
-            processor: hold.processor.clone(),
-            categories: hold.categories.clone(),
-        },
-        Fact::Release {
-            tenant,
-            hold_id,
-            actor,
-        } => Entry::HoldReleased {
-            tenant: tenant.clone(),
-            hold: *hold_id,
-            actor: actor.clone(),
-        },
-        Fact::Backup(event) => entry_of_backup(event),
-        Fact::Registry { revision, .. } => Entry::RegistryActivated { revision: *revision },
-        Fact::Forgotten(epoch) => Entry::CapsulesForgotten {
-            week: epoch.week,
-            sets: epoch.sets.clone(),
-        },
-    }
-}
-
-fn entry_of_backup(event: &BackupEvent) -> Entry {
-    let (kind, taken_at, lock_until, restored_into) = match &event.change {
-        BackupChange::Taken { taken_at, lock_until } => {
-            (BackupEventKind::Taken, *taken_at, *lock_until, Vec::new())
-        }
-        BackupChange::Rotated { oldest_retained_at } => {
-            (BackupEventKind::Rotated, *oldest_retained_at, None, Vec::new())
-        }
-        BackupChange::Restored {
-            taken_at,
-            restored_into,
-        } => (BackupEventKind::Restored, *taken_at, None, restored_into.clone()),
-    };
-    Entry::BackupEvent {
-        processor: event.processor.clone(),
-        kind,
-        taken_at,
-        lock_until,
-        restored_into,
-    }
 }

@@ -13,8 +13,8 @@ use crate::{
 /// Takes the gate lock, and then reads which facts there are: the second statement's snapshot is of a time when the
 /// lock was held, so it sees whatever was committed while it was waited for. One round trip brings both.
 ///
-/// Advisory locks count for a whole database, hence the schema in the key; the number ("lacuna") tells the gate lock from
-/// whatever else takes advisory locks there.
+/// Advisory locks count for a whole database, hence the schema in the key; the number ("lacuna" in ASCII) tells the gate
+/// lock from whatever else takes advisory locks there.
 pub(super) async fn gate(on: &mut PgConnection, mode: Gate) -> Result<FactVersion, StoreError> {
     let sql = match mode {
         Gate::Shared => {

@@ -146,16 +146,16 @@ pub(super) async fn count(on: &mut PgConnection, of: &Concerned) -> Result<u64, 
 async fn counted(on: &mut PgConnection, of: &Concerned) -> Result<i64, StoreError> {
     let n: i64 = match of {
         Concerned::Open => {
-            let sql = "select count(*) from (select from agenda order by request_id limit $1) as some";
+            let sql = "select count(*) from (select from agenda order by request_id limit $1) as part";
             query_scalar(sql).bind(COUNTED).fetch_one(on).await?
         }
         Concerned::All => {
-            let sql = "select count(*) from (select from state order by id limit $1) as some";
+            let sql = "select count(*) from (select from state order by id limit $1) as listed";
             query_scalar(sql).bind(COUNTED).fetch_one(on).await?
         }
         Concerned::Held => {
             let sql = "select count(*) from (select distinct on (request_id) request_id from deferred \
-                       where reason = 7 order by request_id limit $1) as some";
+                       where reason = 7 order by request_id limit $1) as part";
             query_scalar(sql).bind(COUNTED).fetch_one(on).await?
         }
         Concerned::Deferred {
@@ -164,7 +164,7 @@ async fn counted(on: &mut PgConnection, of: &Concerned) -> Result<i64, StoreErro
             up_to,
         } => {
             let sql = "select count(*) from (select distinct on (mark, request_id) request_id from deferred \
-                       where reason = $1 and processor = $2 and mark <= $3 order by mark, request_id limit $4) as some";
+                       where reason = $1 and processor = $2 and mark <= $3 order by mark, request_id limit $4) as part";
             query_scalar(sql)
                 .bind(i16::from(reason.code()))
                 .bind(processor.as_str())
@@ -175,7 +175,7 @@ async fn counted(on: &mut PgConnection, of: &Concerned) -> Result<i64, StoreErro
         }
         Concerned::Capsules { from } => {
             let sql =
-                "select count(*) from (select from capsule where week >= $1 order by week limit $2) as some";
+                "select count(*) from (select from capsule where week >= $1 order by week limit $2) as part";
             query_scalar(sql)
                 .bind(from.cast_signed())
                 .bind(COUNTED)

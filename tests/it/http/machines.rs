@@ -48,7 +48,7 @@ async fn gauges_are_read_from_the_store() {
             "lacuna_acks_total{outcome=\"erased\",processor=\"crm\"} 1",
             "lacuna_dispatches_total{outcome=\"sent\",processor=\"crm\"} 1",
             "lacuna_vault_sealed_requests 1",
-            "lacuna_ledger_entries 2",
+            "lacuna_ledger_entries 3",
             "lacuna_requests_overdue 0",
             &format!(
                 "lacuna_build_info{{commit=\"unknown\",version=\"{}\"}} 1",

@@ -280,7 +280,10 @@ impl World {
             leaves += 1;
         }
         assert_eq!(store.ledger_size().await.unwrap(), leaves as u64);
-        let mut deferred: Vec<DeferredRow> = requests.iter().flat_map(|request| self.deferred_of(request)).collect();
+        let mut deferred: Vec<DeferredRow> = requests
+            .iter()
+            .flat_map(|request| self.deferred_of(request))
+            .collect();
         deferred.sort();
         let filter = DeferredFilter {
             limit: 10_000,

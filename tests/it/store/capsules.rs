@@ -50,7 +50,10 @@ async fn destroy(store: &dyn Store, epoch: &CapsuleEpoch) {
     tx.commit().await.unwrap();
 }
 
-fn told(mut capsules: Vec<StoredCapsule>) -> Vec<(u128, u32, String, Vec<u8>, Vec<u8>)> {
+/// Request, week, sets, sealed, wrapped key.
+type Told = (u128, u32, String, Vec<u8>, Vec<u8>);
+
+fn told(mut capsules: Vec<StoredCapsule>) -> Vec<Told> {
     capsules.sort_unstable_by_key(|capsule| capsule.request_id);
     capsules
         .into_iter()

@@ -8,6 +8,7 @@ use lacuna::{
 };
 
 use super::{
+    capsules::{epoch, keys},
     fixture::{Fixture, Place, on_sqlite},
     rows::{at, ids, moved, moving, opening, request, write},
 };
@@ -85,6 +86,31 @@ async fn a_shredded_key_is_gone_from_the_file() {
             ..moved(request(21, None), |request| request.life.readable = false)
         };
         write(&*fixture.store, &moving([shred])).await.unwrap();
+        assert!(!holds_key().await);
+    })
+    .await;
+}
+
+/// The key of many capsules is no easier to find than that of one request.
+#[tokio::test]
+async fn a_destroyed_key_of_capsules_is_gone_from_the_file() {
+    on_sqlite(|fixture: Fixture| async move {
+        let Place::Sqlite(path) = &fixture.place else {
+            unreachable!("it is SQLite")
+        };
+        let key: Vec<u8> = (100..160).collect();
+        let holds_key = async || {
+            fixture.execute("pragma wal_checkpoint(truncate)").await;
+            std::fs::read(path)
+                .unwrap()
+                .windows(key.len())
+                .any(|bytes| bytes == key)
+        };
+        keys(&*fixture.store, &[(epoch(7, "vault"), key.clone())]).await;
+        assert!(holds_key().await);
+        let mut tx = fixture.store.begin("test").await.unwrap();
+        tx.destroy_capsules(&epoch(7, "vault")).await.unwrap();
+        tx.commit().await.unwrap();
         assert!(!holds_key().await);
     })
     .await;

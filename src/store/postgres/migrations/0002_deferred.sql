@@ -44,8 +44,9 @@ create table deferred (
     primary key (request_id, ordinal)
 ) with (autovacuum_vacuum_scale_factor = 0.02, autovacuum_vacuum_threshold = 2000);
 -- There are few pairs of reason and processor, so that a list by date merges a range of each. An index by date alone
--- would read all of it for a list of what is rare.
-create index deferred_until on deferred (reason, processor, until, request_id, ordinal);
+-- would read all of it for a list of what is rare. The few tasks of one request at one date are sorted when they are
+-- read: their ordinals would cost eight bytes a row.
+create index deferred_until on deferred (reason, processor, until, request_id);
 create index deferred_mark on deferred (reason, processor, mark, request_id);
 -- 7: held. No statement that changes a row says so.
 create index deferred_held on deferred (request_id) where reason = 7;

@@ -1,0 +1,102 @@
+//! How a fact is stored: itself, its sweep, and its entry in the ledger.
+
+use crate::{
+    domain::{
+        backup::{BackupChange, BackupEvent},
+        entry::{Entry, Leaf},
+        fact::Fact,
+        ids::RequestId,
+        words::BackupEventKind,
+    },
+    engine::EngineError,
+    store::{Changes, LeafRow, NewFact, Transaction},
+};
+
+/// Stores a fact with its leaf, which the ledger has under the fact's own id.
+pub(in crate::engine) async fn store_fact(
+    fact: NewFact,
+    tx: &mut dyn Transaction,
+    changes: &mut Changes,
+) -> Result<(), EngineError> {
+    let leaf = Leaf {
+        request: RequestId(fact.id),
+        n: 0,
+        at: fact.at,
+        entries: vec![entry_of(&fact.fact)],
+    };
+    changes.leaves.push(LeafRow {
+        request_id: RequestId(fact.id),
+        n: 0,
+        leaf: leaf.to_bytes()?,
+        sealed: None,
+    });
+    tx.add_fact(&fact).await?;
+    Ok(())
+}
+
+/// Whether requests have to look at it: a copy that was only taken concerns nobody yet.
+pub(in crate::engine) const fn needs_sweep(fact: &Fact) -> bool {
+    match fact {
+        Fact::Hold(_) | Fact::Release { .. } => true,
+        Fact::Backup(BackupEvent {
+            change: BackupChange::Taken { lock_until, .. },
+            ..
+        }) => lock_until.is_some(),
+        Fact::Backup(_) => true,
+        Fact::Registry { changed, .. } => !changed.is_empty(),
+        Fact::Forgotten(_) => false,
+    }
+}
+
+/// What the ledger says of a fact.
+fn entry_of(fact: &Fact) -> Entry {
+    match fact {
+        Fact::Hold(hold) => Entry::HoldPlaced {
+            tenant: hold.tenant.clone(),
+            hold: hold.hold_id,
+            basis: hold.basis,
+            actor: hold.actor.clone(),
+            subject: !hold.subject.is_empty(),
+            request: hold.request_id,
+            processor: hold.processor.clone(),
+            categories: hold.categories.clone(),
+        },
+        Fact::Release {
+            tenant,
+            hold_id,
+            actor,
+        } => Entry::HoldReleased {
+            tenant: tenant.clone(),
+            hold: *hold_id,
+            actor: actor.clone(),
+        },
+        Fact::Backup(event) => entry_of_backup(event),
+        Fact::Registry { revision, .. } => Entry::RegistryActivated { revision: *revision },
+        Fact::Forgotten(epoch) => Entry::CapsulesForgotten {
+            week: epoch.week,
+            sets: epoch.sets.clone(),
+        },
+    }
+}
+
+fn entry_of_backup(event: &BackupEvent) -> Entry {
+    let (kind, taken_at, lock_until, restored_into) = match &event.change {
+        BackupChange::Taken { taken_at, lock_until } => {
+            (BackupEventKind::Taken, *taken_at, *lock_until, Vec::new())
+        }
+        BackupChange::Rotated { oldest_retained_at } => {
+            (BackupEventKind::Rotated, *oldest_retained_at, None, Vec::new())
+        }
+        BackupChange::Restored {
+            taken_at,
+            restored_into,
+        } => (BackupEventKind::Restored, *taken_at, None, restored_into.clone()),
+    };
+    Entry::BackupEvent {
+        processor: event.processor.clone(),
+        kind,
+        taken_at,
+        lock_until,
+        restored_into,
+    }
+}
