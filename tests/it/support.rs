@@ -102,6 +102,7 @@ url = "{store}"
 listen = "127.0.0.1:{http}"
 [dispatch]
 lease = "9s"
+clock_skew = "1s"
 "#
         )
     }

@@ -57,13 +57,15 @@ impl Request {
             return Err(Refused::WrongState);
         }
         let mut trail = acted_by(Some(actor));
-        self.happen(
-            ordinal,
+        // A wave is asked when its sources have confirmed and its copies have grown old, whoever wants it sooner.
+        let event = if self.task(ordinal).share.is_wave() {
+            TaskEvent::Reopened
+        } else {
             TaskEvent::Retried {
                 due: self.gate_or(context.now),
-            },
-            &mut trail,
-        )?;
+            }
+        };
+        self.happen(ordinal, event, &mut trail)?;
         self.conclude(context, &mut trail)?;
         self.revision += 1;
         Ok(trail)
