@@ -75,7 +75,10 @@ pub fn open_engine(
             regime: config.policy.regime,
             calendar: config.policy.calendar.clone(),
             at_risk: config.policy.at_risk,
+            require_verification: config.policy.require_identity_verification,
+            grace: config.policy.grace,
         },
+        approval: config.policy.approval,
         keep_after_completion: config
             .vault
             .keep_after_completion

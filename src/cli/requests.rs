@@ -143,7 +143,7 @@ fn table(requests: &[Request]) -> Table {
             request.head.tenant.to_string(),
             request.head.action.to_string(),
             format!("{}/{}", counts.done + counts.exempt, counts.total),
-            request.head.deadline.to_string(),
+            request.life.clock.due.to_string(),
             format!("{}{}", request.life.status, flags(request)),
         ]);
     }

@@ -87,7 +87,7 @@ impl<'a> Detail<'a> {
     fn of(request: &'a Request) -> Self {
         Self {
             status: status_message(request),
-            deadline_rolled: request.head.deadline_rolled,
+            deadline_rolled: request.life.clock.rolled,
             task_list: request
                 .ordinals()
                 .map(|ordinal| TaskDetail::of(request, ordinal))
@@ -139,11 +139,11 @@ fn show(out: &mut Out, request: &Request, now: At) -> Result<(), Failure> {
     ))?;
     out.line(format_args!("received   {}", head.received_at))?;
     let left = time_left(request, now);
-    out.line(format_args!("deadline   {}{left}", head.deadline))?;
-    if head.deadline_rolled != head.deadline {
+    out.line(format_args!("deadline   {}{left}", request.life.clock.due))?;
+    if request.life.clock.rolled != request.life.clock.due {
         out.line(format_args!(
             "           {} rolled to a working day",
-            head.deadline_rolled
+            request.life.clock.rolled
         ))?;
     }
     if let Some(at) = life.live_clean_at {
@@ -179,7 +179,7 @@ fn show(out: &mut Out, request: &Request, now: At) -> Result<(), Failure> {
 
 /// How long until the deadline, or since; nothing once the request is closed.
 fn time_left(request: &Request, now: At) -> String {
-    let deadline = request.head.deadline;
+    let deadline = request.life.clock.due;
     if request.life.status.is_final() {
         String::new()
     } else if now > deadline {

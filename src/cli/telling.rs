@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::domain::{entry::Entry, task::TaskEvent, time::At};
+use crate::domain::{entry::Entry, task::TaskEvent, time::At, words::ExtensionReason};
 
 /// A line for people; `None`: it says nothing that another line does not.
 pub(super) fn told(entry: &Entry, processors: &[String], now: At) -> Option<String> {
@@ -40,6 +40,22 @@ pub(super) fn told(entry: &Entry, processors: &[String], now: At) -> Option<Stri
             "the key of its identifiers is destroyed: nobody can read them any more".to_owned()
         }
         Entry::ActedBy { actor } => format!("{actor} acted"),
+        Entry::GateOpened { gate } => format!("the gate of {gate} is open"),
+        Entry::DeadlineMoved { from, to, reason } => {
+            let why = reason.map_or(
+                "the clock stood still for the verification",
+                ExtensionReason::as_str,
+            );
+            format!("the deadline moves from {from} to {to}: {why}")
+        }
+        Entry::Refused {
+            basis,
+            processor: None,
+        } => format!("refused: {basis}"),
+        Entry::Refused {
+            basis,
+            processor: Some(processor),
+        } => format!("refused for {processor}: {basis}"),
         Entry::Kept {
             ordinal,
             basis,
@@ -108,7 +124,7 @@ fn happened(event: &TaskEvent, attempt: u32, now: At) -> String {
         TaskEvent::Restored { .. } => "has to be done again".to_owned(),
         TaskEvent::Reopened => "its copies have to grow old anew".to_owned(),
         TaskEvent::Rewaved { .. } => "its wave is smaller now".to_owned(),
-        TaskEvent::Exempted { basis } => format!("exempt: {basis}"),
+        TaskEvent::Refused { basis } | TaskEvent::Exempted { basis } => format!("exempt: {basis}"),
     }
 }
 

@@ -9,18 +9,6 @@ use super::reader::Entry;
 const REFUSED: &[(&str, &str)] = &[
     ("auth.oidc", "only the tokens of auth.tokens are accepted"),
     (
-        "policy.require_identity_verification",
-        "no request would wait for its verification; verify upstream",
-    ),
-    (
-        "policy.approval",
-        "no request would wait for its approval; only \"never\" is possible",
-    ),
-    (
-        "policy.grace",
-        "requests are dispatched at once; a command's not_before delays one",
-    ),
-    (
         "policy.duplicates",
         "requests like one another are neither merged, counted nor refused; leave it out",
     ),

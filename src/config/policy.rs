@@ -7,7 +7,12 @@ use super::{
     reader::{Entry, Section},
     values::Zero,
 };
-use crate::domain::calendar::{Calendar, EXPECTED_REGIME, Period, Regime};
+use crate::domain::{
+    calendar::{Calendar, EXPECTED_REGIME, Period, Regime, deadline},
+    time::At,
+};
+
+pub use crate::domain::request::gates::Approval;
 
 /// The legal clock and the gates before a dispatch.
 #[derive(Debug, Clone, PartialEq)]
@@ -26,17 +31,6 @@ pub struct Policy {
     pub at_risk: f64,
     /// What becomes of a request like one before it.
     pub duplicates: Duplicates,
-}
-
-/// When a person has to approve a request.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Approval {
-    /// Never.
-    Never,
-    /// Always.
-    Always,
-    /// When there are more requests an hour than this.
-    AbovePerHour(u32),
 }
 
 /// What becomes of a request like one before it.
@@ -86,15 +80,17 @@ pub(super) fn read(section: &Section<'_>) -> Policy {
         zone: zone(section),
         holidays: holidays.iter().filter_map(Entry::date).collect(),
     };
+    let regime = regime.unwrap_or(Regime::Gdpr);
+    let grace = grace(section, regime, &calendar);
     Policy {
-        regime: regime.unwrap_or(Regime::Gdpr),
+        regime,
         calendar,
         require_identity_verification: verification(section),
         approval: section
             .get("approval")
             .and_then(|e| approval(&e))
             .unwrap_or(Approval::Never),
-        grace: grace(section),
+        grace,
         at_risk: section.number_or("at_risk", 0.0..=1.0, 0.2),
         duplicates: section
             .get("duplicates")
@@ -132,35 +128,28 @@ fn verification(section: &Section<'_>) -> bool {
     let Some(entry) = section.get("require_identity_verification") else {
         return false;
     };
-    let required = entry.boolean().unwrap_or(false);
-    if required {
-        not_built::refuse(&entry, "policy.require_identity_verification");
-    }
-    required
+    entry.boolean().unwrap_or(false)
 }
 
 const APPROVALS: &[(&str, Approval)] = &[("never", Approval::Never), ("always", Approval::Always)];
 
 fn approval(entry: &Entry<'_>) -> Option<Approval> {
-    let approval = if entry.is_table() {
+    if entry.is_table() {
         let count = |section: &Section<'_>| section.need("above_per_hour")?.integer(1..=u32::MAX);
         entry.table(count).flatten().map(Approval::AbovePerHour)
     } else {
         entry.word(APPROVALS)
-    };
-    if approval.is_some_and(|approval| approval != Approval::Never) {
-        not_built::refuse(entry, "policy.approval");
     }
-    approval
 }
 
-fn grace(section: &Section<'_>) -> Period {
+fn grace(section: &Section<'_>, regime: Regime, calendar: &Calendar) -> Period {
     let Some(entry) = section.get("grace") else {
         return Period::ZERO;
     };
     let grace = entry.period(Zero::Allowed).unwrap_or(Period::ZERO);
-    if !grace.is_zero() {
-        not_built::refuse(&entry, "policy.grace");
+    // The grace window consumes the statutory time: what does not fit into a period can never be kept.
+    if grace.add_to(At::default(), &calendar.zone) >= deadline(regime, At::default(), calendar).unrolled {
+        entry.problem("expected less than the regime's period, which the grace window consumes");
     }
     grace
 }

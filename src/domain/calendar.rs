@@ -208,6 +208,45 @@ pub struct Deadline {
     pub rolled: At,
 }
 
+/// The same time of day so many days of the calendar later.
+pub fn later_by_days(at: At, days: u16, calendar: &Calendar) -> At {
+    if days == 0 {
+        return at;
+    }
+    let start = at.timestamp().to_zoned(calendar.zone.clone());
+    start
+        .checked_add(i64::from(days).days())
+        .map_or(at, |later| later.timestamp().into())
+}
+
+/// The days of the calendar between two times, none where the second is not later.
+pub fn days_between(start: At, end: At, calendar: &Calendar) -> u16 {
+    let date = |at: At| at.timestamp().to_zoned(calendar.zone.clone()).date();
+    let days = (date(end) - date(start)).get_days();
+    u16::try_from(days).unwrap_or(0)
+}
+
+impl Regime {
+    /// The deadline of a request that was extended, counted from the start; `None`: the regime knows no extension.
+    pub fn extended(self, start: At, calendar: &Calendar) -> Option<Deadline> {
+        let day = start.timestamp().to_zoned(calendar.zone.clone()).date();
+        let last = match self {
+            Self::Gdpr | Self::UkGdpr => day.saturating_add(3.months()),
+            Self::Ccpa => day.saturating_add(90.days()),
+            Self::Drop | Self::Lgpd | Self::Days(_) | Self::WorkingDays(_) => return None,
+        };
+        Some(Deadline {
+            unrolled: calendar.end_of(last),
+            rolled: calendar.end_of(calendar.working_day_from(last)),
+        })
+    }
+
+    /// Whether its clock stands still while the subject's identity is in doubt.
+    pub const fn pauses_for_verification(self) -> bool {
+        matches!(self, Self::Gdpr | Self::UkGdpr)
+    }
+}
+
 /// The deadline of a request that was made at a time.
 ///
 /// The day of the request itself is not counted. A month ends on the same date of the next month, or on that month's

@@ -10,7 +10,7 @@ use super::{
     identity::{Identity, SubjectData},
     ids::{AnchorName, CommandId, HoldId, Label, ProcessorId, RequestId, Tenant},
     time::At,
-    words::{Action, HoldBasis, Reason, RefusalBasis},
+    words::{Action, ExtensionReason, HoldBasis, Reason, RefusalBasis, VerificationResult},
 };
 
 /// A command that this version carries out.
@@ -24,6 +24,8 @@ pub enum Command {
     Hold(PlaceHold),
     /// `release`: releases one.
     Release(ReleaseHold),
+    /// `verify_identity`, `approve`, `refuse`, `extend`: a person decides about a request.
+    Decide(Box<Decide>),
 }
 
 impl Command {
@@ -34,6 +36,7 @@ impl Command {
             Self::Cancel(cancel) => cancel.command_id,
             Self::Hold(hold) => hold.command_id,
             Self::Release(release) => release.command_id,
+            Self::Decide(decide) => decide.command_id,
         }
     }
 
@@ -44,6 +47,7 @@ impl Command {
             Self::Cancel(cancel) => &cancel.tenant,
             Self::Hold(hold) => &hold.tenant,
             Self::Release(release) => &release.tenant,
+            Self::Decide(decide) => &decide.tenant,
         }
     }
 
@@ -54,6 +58,7 @@ impl Command {
             Self::Cancel(cancel) => Some(cancel.request_id),
             Self::Hold(hold) => hold.request_id,
             Self::Release(_) => None,
+            Self::Decide(decide) => Some(decide.request_id),
         }
     }
 
@@ -65,6 +70,7 @@ impl Command {
             Self::Cancel(cancel) => cancel.request_id.0,
             Self::Hold(hold) => hold.hold_id.0,
             Self::Release(release) => release.hold_id.0,
+            Self::Decide(decide) => decide.request_id.0,
         }
     }
 
@@ -75,6 +81,7 @@ impl Command {
             Self::Cancel(_) => "cancel",
             Self::Hold(_) => "hold",
             Self::Release(_) => "release",
+            Self::Decide(decide) => decide.decision.name(),
         }
     }
 }
@@ -128,6 +135,66 @@ pub struct ReleaseHold {
     pub actor: String,
     /// Free text, as that of the hold.
     pub note: Option<SubjectData>,
+}
+
+/// A person decides about a request.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Decide {
+    /// The idempotency key.
+    pub command_id: CommandId,
+    /// The tenant.
+    pub tenant: Tenant,
+    /// The request.
+    pub request_id: RequestId,
+    /// Who decides.
+    pub actor: String,
+    /// What.
+    pub decision: Decision,
+    /// Free text: it may name a person, so it is never shown by accident.
+    pub note: Option<SubjectData>,
+}
+
+/// What a person decides about a request.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Decision {
+    /// Whether the subject is who they say they are.
+    VerifyIdentity {
+        /// How it was found out, in the controller's words.
+        method: Label,
+        /// What came of it.
+        result: VerificationResult,
+    },
+    /// It may go ahead.
+    Approve,
+    /// It is refused, in whole or for a processor.
+    Refuse {
+        /// The legal ground.
+        basis: RefusalBasis,
+        /// The processor whose share is refused.
+        processor: Option<ProcessorId>,
+    },
+    /// Its deadline is extended.
+    Extend {
+        /// Why.
+        reason: ExtensionReason,
+    },
+}
+
+impl Decision {
+    /// The type of the command that says it.
+    pub const fn name(&self) -> &'static str {
+        match self {
+            Self::VerifyIdentity { .. } => "verify_identity",
+            Self::Approve => "approve",
+            Self::Refuse { .. } => "refuse",
+            Self::Extend { .. } => "extend",
+        }
+    }
+
+    /// Whether the submitter of the request may not decide it.
+    pub const fn needs_second_person(&self) -> bool {
+        matches!(self, Self::Approve | Self::Refuse { .. })
+    }
 }
 
 /// Asks to erase or anonymize one subject's data.

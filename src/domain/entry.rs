@@ -12,7 +12,7 @@ use super::{
     ids::{AnchorName, HoldId, Label, ProcessorId, RequestId, Tenant},
     task::TaskEvent,
     time::At,
-    words::{Action, BackupEventKind, HoldBasis, Status},
+    words::{Action, BackupEventKind, ExtensionReason, HoldBasis, RefusalBasis, Status, Why},
 };
 
 /// The version of the leaf's form.
@@ -73,6 +73,27 @@ pub enum Entry {
     ActedBy {
         /// The name of the bearer.
         actor: String,
+    },
+    /// A gate of the request was opened by a person.
+    GateOpened {
+        /// Which: `Verification` or `Approval`.
+        gate: Why,
+    },
+    /// The deadline was moved.
+    DeadlineMoved {
+        /// Before.
+        from: At,
+        /// After.
+        to: At,
+        /// The reason of an extension; `None`: the clock had stood still while the subject's identity was in doubt.
+        reason: Option<ExtensionReason>,
+    },
+    /// It was refused, in whole or for a processor.
+    Refused {
+        /// The legal ground.
+        basis: RefusalBasis,
+        /// The processor whose tasks are exempt now; `None`: all of it.
+        processor: Option<ProcessorId>,
     },
     /// A share has to be kept until a date.
     Kept {

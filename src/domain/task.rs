@@ -286,6 +286,11 @@ pub enum TaskEvent {
         /// The tasks, by their place.
         sources: Vec<u16>,
     },
+    /// It was refused on a legal ground before it was sent.
+    Refused {
+        /// The ground.
+        basis: Label,
+    },
     /// None of its sources was erased, so there is nothing to wait for.
     Exempted {
         /// The legal basis of the first of them.

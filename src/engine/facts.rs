@@ -80,7 +80,9 @@ impl Engine {
             Ok(prepared) => match &prepared.command {
                 Command::Hold(hold) => (News::Hold(hold, &prepared.digests), prepared.digest),
                 Command::Release(release) => (News::Release(release), prepared.digest),
-                Command::Open(_) | Command::Cancel(_) => return Err(EngineError::Panicked),
+                Command::Open(_) | Command::Cancel(_) | Command::Decide(_) => {
+                    return Err(EngineError::Panicked);
+                }
             },
             Err(refusal) => (News::Unreadable(refusal), [0; 16]),
         };

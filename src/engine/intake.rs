@@ -1,6 +1,10 @@
 //! Intake: a batch of commands becomes requests, recorded duplicates and dead letters, in one transaction.
 
-use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::{
+    collections::HashMap,
+    panic::{AssertUnwindSafe, catch_unwind},
+    time::Duration,
+};
 
 use super::{
     Engine, EngineError,
@@ -13,12 +17,15 @@ use super::{
 };
 use crate::{
     domain::{
+        backup::earlier,
         body::Body,
-        command::{Cancel, Command, Opening},
+        command::{Cancel, Command, Decide, Decision, Opening},
+        identity::SubjectData,
         ids::RequestId,
         plan::NoPlan,
         request::{
-            open::{CannotOpen, open},
+            gates::{Approval, Rulebook},
+            open::{Admission, CannotOpen, open},
             operate,
         },
         time::At,
@@ -27,6 +34,9 @@ use crate::{
     store::{Attempts, Gate, InboxRow, Lock, Transaction},
     wire::Refusal,
 };
+
+/// What a volume is counted over.
+const HOUR: Duration = Duration::from_secs(3600);
 
 /// What became of a command.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -129,12 +139,16 @@ impl Engine {
         let mut work = Work::with_loaded(tx.load(&ids, lock).await?, self.clock_skew);
         let known = tx.inbox(&keys).await?;
         let now = self.clock.now();
+        let room = self.room_before_brake(arrivals, tx, now).await?;
+        let submitters = self.submitters(arrivals, tx).await?;
         let decided = catch_unwind(AssertUnwindSafe(|| {
             let mut decider = Decider {
                 engine: self,
                 facts,
                 now,
                 known,
+                room,
+                submitters,
                 work: &mut work,
             };
             arrivals
@@ -143,6 +157,51 @@ impl Engine {
                 .collect::<Result<Vec<_>, _>>()
         }));
         Ok((decided.map_err(|_| EngineError::Panicked)??, work))
+    }
+
+    /// How many more requests may go ahead this hour without a second person.
+    async fn room_before_brake(
+        &self,
+        arrivals: &[Arrival<PreparedCommand>],
+        tx: &mut dyn Transaction,
+        now: At,
+    ) -> Result<u64, EngineError> {
+        let most = match self.approval {
+            Approval::Never => return Ok(u64::MAX),
+            Approval::Always => return Ok(0),
+            Approval::AbovePerHour(most) => most,
+        };
+        let lately = tx.received_since(earlier(now, HOUR), most).await?;
+        let room = u64::from(most).saturating_sub(lately);
+        if room < arrivals.len() as u64 {
+            tracing::warn!(
+                most,
+                "more requests an hour than the policy allows: the rest waits for an approval"
+            );
+        }
+        Ok(room)
+    }
+
+    /// Who submitted the requests that somebody decides about.
+    async fn submitters(
+        &self,
+        arrivals: &[Arrival<PreparedCommand>],
+        tx: &mut dyn Transaction,
+    ) -> Result<HashMap<RequestId, Option<String>>, EngineError> {
+        let ids: Vec<RequestId> = arrivals
+            .iter()
+            .filter_map(|arrival| match &arrival.content.as_ref().ok()?.command {
+                Command::Decide(decide) => Some(decide.request_id),
+                _ => None,
+            })
+            .collect();
+        let mut submitters = HashMap::new();
+        if !ids.is_empty() {
+            for stored in tx.bodies(&ids).await? {
+                submitters.insert(stored.id, Body::unpack(&stored.body)?.submitter);
+            }
+        }
+        Ok(submitters)
     }
 
     fn count_commands(&self, arrivals: &[Arrival<PreparedCommand>], verdicts: &[Verdict]) {
@@ -170,6 +229,10 @@ struct Decider<'e, 'w, 'a> {
     facts: &'e Known,
     now: At,
     known: Vec<InboxRow>,
+    /// How many more requests may go ahead without an approval.
+    room: u64,
+    /// Who submitted the requests that somebody decides about.
+    submitters: HashMap<RequestId, Option<String>>,
     work: &'w mut Work<'a>,
 }
 
@@ -202,6 +265,7 @@ impl<'a> Decider<'_, '_, 'a> {
         let done = match command {
             Command::Open(opening) => self.open(opening, prepared)?,
             Command::Cancel(cancel) => self.cancel(cancel)?,
+            Command::Decide(decide) => self.decide_request(decide)?,
             // They bring facts, which have transactions of their own.
             Command::Hold(_) | Command::Release(_) => Err(internal("a fact among requests")),
         };
@@ -253,15 +317,15 @@ impl<'a> Decider<'_, '_, 'a> {
             return Ok(Err(internal("an opening without a subject")));
         };
         let context = self.engine.context(self.facts, self.now);
-        match open(
-            opening,
-            &subject.digests,
-            subject.commitment,
-            self.facts.active.revision,
-            &self.engine.rules,
-            &context,
-        ) {
+        let admission = Admission {
+            digests: &subject.digests,
+            commitment: subject.commitment,
+            revision: self.facts.active.revision,
+            needs_approval: self.room == 0,
+        };
+        match open(opening, admission, &self.engine.rules, &context) {
             Ok(mut opened) => {
+                self.room = self.room.saturating_sub(1);
                 let body = Body::of(opening, std::mem::take(&mut opened.identities));
                 self.work.opened(opened, body, &opening.identities, subject);
                 Ok(Ok(opening.request_id))
@@ -297,14 +361,73 @@ impl<'a> Decider<'_, '_, 'a> {
                 touched.trail.append(trail);
                 Ok(Ok(cancel.request_id))
             }
-            Err(refused @ operate::Refused::TooLate) => {
-                Ok(Err(Refusal::new(DeadLetterReason::TooLate, refused.to_string())))
-            }
-            Err(refused @ (operate::Refused::Closed | operate::Refused::WrongState)) => Ok(Err(
-                Refusal::new(DeadLetterReason::WrongState, refused.to_string()),
-            )),
+            Err(refused) => Ok(Err(refusal_of(refused))),
         }
     }
+
+    fn decide_request(&mut self, decide: &Decide) -> Result<Result<RequestId, Refusal>, EngineError> {
+        let context = self.engine.context(self.facts, self.now);
+        let rules = Rulebook {
+            calendar: &self.engine.rules.calendar,
+            at_risk: self.engine.rules.at_risk,
+        };
+        let submitter = self.submitters.get(&decide.request_id).cloned().flatten();
+        let found = self
+            .work
+            .get_mut(decide.request_id)
+            .filter(|touched| touched.request.head.tenant == decide.tenant);
+        let Some(touched) = found else {
+            return Ok(Err(Refusal::new(
+                DeadLetterReason::UnknownRequest,
+                "there is no such request".to_owned(),
+            )));
+        };
+        let mut request = touched.request.clone();
+        let decided = request.decide(
+            &decide.decision,
+            &decide.actor,
+            submitter.as_deref(),
+            rules,
+            &context,
+        );
+        match decided {
+            Ok(trail) => {
+                touched.request = request;
+                touched.trail.append(trail);
+                touched.notes.push(note_of(decide));
+                Ok(Ok(decide.request_id))
+            }
+            Err(refused) => Ok(Err(refusal_of(refused))),
+        }
+    }
+}
+
+/// Why a decision is not carried out, as senders are told.
+fn refusal_of(refused: operate::Refused) -> Refusal {
+    let reason = match refused {
+        operate::Refused::TooLate => DeadLetterReason::TooLate,
+        operate::Refused::Submitter => DeadLetterReason::NotAllowed,
+        operate::Refused::Closed | operate::Refused::WrongState | operate::Refused::NotNow(_) => {
+            DeadLetterReason::WrongState
+        }
+    };
+    Refusal::new(reason, refused.to_string())
+}
+
+/// What is kept sealed of a decision beside the ledger.
+fn note_of(decide: &Decide) -> String {
+    let note = decide.note.as_ref().map(SubjectData::expose);
+    decision_note(&decide.decision, &decide.actor, note)
+}
+
+/// The same of one that came over HTTP.
+pub(super) fn decision_note(decision: &Decision, actor: &str, note: Option<&str>) -> String {
+    let method = match decision {
+        Decision::VerifyIdentity { method, .. } => Some(method.as_str()),
+        _ => None,
+    };
+    serde_json::json!({ "by": actor, "decision": decision.name(), "method": method, "reason": note })
+        .to_string()
 }
 
 /// Whether it brings a fact. What cannot be read is nobody's.

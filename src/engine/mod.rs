@@ -36,7 +36,7 @@ use crate::{
         fact::Facts,
         ids::{Label, ProcessorId, RequestId, Tenant},
         registry::{Registry, RegistryRevision, Transport},
-        request::{open::Rules, operate::Refused},
+        request::{gates::Approval, open::Rules, operate::Refused},
         task::IllegalEvent,
         time::At,
     },
@@ -157,6 +157,8 @@ pub struct Settings {
     pub tenant_default: Tenant,
     /// The controller's rules.
     pub rules: Rules,
+    /// When a second person has to approve a request.
+    pub approval: Approval,
     /// How long identifiers stay readable after the end.
     pub keep_after_completion: Duration,
     /// How far the clocks of Lacuna and of backup systems may be apart.
@@ -192,6 +194,7 @@ pub struct Engine {
     ack_url: String,
     region: Option<Label>,
     rules: Rules,
+    approval: Approval,
     keep_after_completion: Duration,
     clock_skew: Duration,
     cluster: Arc<str>,
@@ -218,6 +221,7 @@ impl Engine {
             region,
             tenant_default,
             rules,
+            approval,
             keep_after_completion,
             clock_skew,
             cluster,
@@ -232,6 +236,7 @@ impl Engine {
             ack_url,
             region,
             rules,
+            approval,
             keep_after_completion,
             clock_skew,
             cluster,

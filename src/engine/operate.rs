@@ -2,13 +2,16 @@
 
 use super::{
     Engine, EngineError, OperateError,
+    intake::decision_note,
     outputs::Emission,
     work::{Finished, UseCase, Work},
 };
 use crate::{
     domain::{
+        body::Body,
+        command::Decision,
         ids::{RequestId, TaskId},
-        request::{Context, Request, Trail, operate::Refused},
+        request::{Context, Request, Trail, gates::Rulebook, operate::Refused},
         task_ids::request_candidates,
     },
     store::{Attempts, Gate, Lock, StoredRequest},
@@ -33,8 +36,8 @@ impl Engine {
         reason: Option<&str>,
     ) -> Result<(Request, Emission), OperateError> {
         let (request, ordinal) = self.find_task(id).await?;
-        let note = serde_json::json!({ "task": ordinal, "by": actor, "reason": reason });
-        self.decide(request.id, "operate", note, |request, context| match decision {
+        let note = serde_json::json!({ "task": ordinal, "by": actor, "reason": reason }).to_string();
+        self.decide(request.id, "operate", &note, |request, context| match decision {
             TaskDecision::Retry => request.retry(ordinal, actor, context),
             TaskDecision::Waive => request.waive(ordinal, actor, context),
         })
@@ -48,9 +51,31 @@ impl Engine {
         actor: &str,
         reason: Option<&str>,
     ) -> Result<(Request, Emission), OperateError> {
-        let note = serde_json::json!({ "by": actor, "reason": reason });
-        self.decide(id, "cancel", note, |request, context| {
+        let note = serde_json::json!({ "by": actor, "reason": reason }).to_string();
+        self.decide(id, "cancel", &note, |request, context| {
             request.cancel(Some(actor), context)
+        })
+        .await
+    }
+
+    /// Carries out a person's decision about a request. The note is kept sealed beside the ledger.
+    pub async fn decide_request(
+        &self,
+        id: RequestId,
+        decision: &Decision,
+        actor: &str,
+        note: Option<&str>,
+    ) -> Result<(Request, Emission), OperateError> {
+        let bodies = self.store.bodies(&[id]).await?;
+        let body = bodies.first().ok_or(OperateError::Unknown("request"))?;
+        let submitter = Body::unpack(&body.body).map_err(EngineError::from)?.submitter;
+        let rules = Rulebook {
+            calendar: &self.rules.calendar,
+            at_risk: self.rules.at_risk,
+        };
+        let note = decision_note(decision, actor, note);
+        self.decide(id, "decide", &note, |request, context| {
+            request.decide(decision, actor, submitter.as_deref(), rules, context)
         })
         .await
     }
@@ -76,12 +101,12 @@ impl Engine {
         &self,
         id: RequestId,
         name: &'static str,
-        note: serde_json::Value,
+        note: &str,
         decision: impl Fn(&mut Request, &Context<'_>) -> Result<Trail, Refused> + Send + Sync,
     ) -> Result<(Request, Emission), OperateError> {
         let mut attempts = Attempts::new(self.store.as_ref(), &*self.metrics, name);
         let (request, finished) = loop {
-            let done = self.decide_once(id, &note, &decision, &mut attempts).await;
+            let done = self.decide_once(id, note, &decision, &mut attempts).await;
             if let Some(done) = attempts.conclude(done).await {
                 break done?;
             }
@@ -92,7 +117,7 @@ impl Engine {
     async fn decide_once(
         &self,
         id: RequestId,
-        note: &serde_json::Value,
+        note: &str,
         decision: &(impl Fn(&mut Request, &Context<'_>) -> Result<Trail, Refused> + Sync),
         attempts: &mut Attempts<'_>,
     ) -> Result<(Request, Finished<'static>), OperateError> {
@@ -104,7 +129,7 @@ impl Engine {
         let touched = work.get_mut(id).ok_or(OperateError::Unknown("request"))?;
         let trail = decision(&mut touched.request, &self.context(&known, now))?;
         touched.trail.append(trail);
-        touched.notes.push(note.to_string());
+        touched.notes.push(note.to_owned());
         let request = touched.request.clone();
         let mut finished = work.finish(self, UseCase::Other, now, true)?;
         self.seal_capsules(&mut finished, &mut *tx).await?;

@@ -149,7 +149,7 @@ impl Engine {
             reason: request.head.reason,
             data_before: request.head.requested_at,
             respond_by: ack_by,
-            deadline: request.head.deadline,
+            deadline: request.life.clock.due,
             ack: AckAddress {
                 topic: Cow::Borrowed(&self.topics.acks),
                 url: Some(Cow::Borrowed(&self.ack_url)),
@@ -311,7 +311,7 @@ pub fn status_message(request: &Request) -> StatusMessage<'_> {
         action: request.head.action,
         regime: request.head.regime,
         received_at: request.head.received_at,
-        deadline: request.head.deadline,
+        deadline: request.life.clock.due,
         completed_at: life.completed_at,
         overdue: life.overdue,
         tasks: TaskCounts {
@@ -343,5 +343,6 @@ pub fn status_message(request: &Request) -> StatusMessage<'_> {
             .collect(),
         revision: u64::from(request.revision),
         merged_into: None,
+        refused_on: life.refused,
     }
 }

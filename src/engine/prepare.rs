@@ -170,7 +170,7 @@ impl Engine {
                     )
                 },
             )?),
-            Command::Cancel(_) | Command::Hold(_) | Command::Release(_) => None,
+            Command::Cancel(_) | Command::Hold(_) | Command::Release(_) | Command::Decide(_) => None,
         };
         let digests = match &parsed.command {
             Command::Hold(hold) => self.digests_of(&hold.tenant, &hold.identities),

@@ -17,7 +17,7 @@ use super::{
 use crate::{
     domain::{
         ids::{Label, ProcessorId, RequestId, TaskId},
-        request::Request,
+        request::{Check, Request, gates::ClosedGate},
         task::{Deferral, Share, TaskState},
         time::At,
         words::{Action, Reason, Status, TaskStateName, Why},
@@ -124,25 +124,48 @@ pub(super) async fn one(
         evidence: evidence.remove(&ordinal),
     });
     let head = &request.head;
-    let gates = head.not_before.map(|until| Gate {
-        gate: Why::NotBefore.as_str(),
-        open: request.life.status != Status::Scheduled,
-        until: Some(until),
-    });
     let detail = Detail {
         status: status_message(&request),
         reason: head.reason,
         requested_at: head.requested_at,
-        deadline_rolled: head.deadline_rolled,
+        deadline_rolled: request.life.clock.rolled,
         task_list: task_list.collect(),
-        gates: gates.into_iter().collect(),
+        gates: gates(&request),
         deadlines: Deadlines {
-            respond: head.deadline,
-            rolled: head.deadline_rolled,
+            respond: request.life.clock.due,
+            rolled: request.life.clock.rolled,
         },
         why_not_done: sentences(&request),
     };
     Ok(Json(raw(&detail)?))
+}
+
+/// The gates that it has or had to pass, in their order.
+fn gates(request: &Request) -> Vec<Gate> {
+    let (head, life) = (&request.head, &request.life);
+    let person = |why: Why, check: Check| {
+        (check != Check::NotNeeded).then(|| Gate {
+            gate: why.as_str(),
+            open: check == Check::Passed,
+            until: None,
+        })
+    };
+    let date = head.not_before.map(|until| Gate {
+        gate: if head.grace { Why::Grace } else { Why::NotBefore }.as_str(),
+        open: !matches!(
+            life.status,
+            Status::AwaitingVerification | Status::AwaitingApproval | Status::Scheduled
+        ),
+        until: Some(until),
+    });
+    [
+        person(Why::Verification, life.verification),
+        person(Why::Approval, life.approval),
+        date,
+    ]
+    .into_iter()
+    .flatten()
+    .collect()
 }
 
 /// What the tasks' answers have brought, by the place of the task: of the current generation the latest.
@@ -198,11 +221,12 @@ fn sentences(request: &Request) -> Vec<String> {
     if request.life.status.is_final() {
         return Vec::new();
     }
-    let gate = request
-        .head
-        .not_before
-        .filter(|_| request.life.status == Status::Scheduled);
-    let gate = gate.map(|until| format!("Nothing is sent before {until}, as the command asked."));
+    let gate = request.shown_gate().map(|gate| match gate {
+        ClosedGate::Verification => "Nothing is sent before the subject's identity is verified.".to_owned(),
+        ClosedGate::Approval => "Nothing is sent before a second person has approved it.".to_owned(),
+        ClosedGate::Grace(until) => format!("It can be withdrawn until {until}, and nothing is sent before."),
+        ClosedGate::NotBefore(until) => format!("Nothing is sent before {until}, as the command asked."),
+    });
     let tasks = request
         .ordinals()
         .filter_map(|ordinal| sentence(request, ordinal));
@@ -269,7 +293,7 @@ fn sentence(request: &Request, ordinal: u16) -> Option<String> {
             format!("{processor} is asked again at {due}, after attempt {attempt} did not succeed.")
         }
         // The gate has a sentence of its own.
-        TaskState::Ready { .. } if request.life.status == Status::Scheduled => return None,
+        TaskState::Ready { .. } if request.shown_gate().is_some() => return None,
         TaskState::Ready { .. } => format!("{processor} cannot be asked: it is not registered any more."),
         TaskState::Dispatched { at, ack_by } => {
             format!(

@@ -104,6 +104,9 @@ fn readable(request: RequestId, entry: &Entry) -> Result<Value, Problem> {
         }
         Entry::Status { .. }
         | Entry::Overdue
+        | Entry::GateOpened { .. }
+        | Entry::DeadlineMoved { .. }
+        | Entry::Refused { .. }
         | Entry::Shredded
         | Entry::ActedBy { .. }
         | Entry::Restored { .. }

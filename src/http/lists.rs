@@ -92,7 +92,7 @@ impl<'a> Scan<'a> {
 
 /// Which requests are meant.
 #[derive(Debug, Default)]
-struct Filter {
+pub(super) struct Filter {
     statuses: Option<Vec<Status>>,
     tenant: Option<Tenant>,
     processor: Option<ProcessorId>,
@@ -104,7 +104,8 @@ struct Filter {
 }
 
 impl Filter {
-    const PARAMS: &'static [&'static str] = &[
+    /// What a list is filtered by.
+    pub(super) const KEYS: &'static [&'static str] = &[
         "status",
         "tenant",
         "processor",
@@ -113,11 +114,10 @@ impl Filter {
         "needs_attention",
         "received_after",
         "received_before",
-        "limit",
-        "cursor",
     ];
 
-    fn read(params: &mut Params) -> Self {
+    /// Reads the conditions among the parameters.
+    pub(super) fn read(params: &mut Params) -> Self {
         let words: Vec<&str> = Status::ALL.iter().map(|status| status.as_str()).collect();
         let expected = format!("one or more of {}, with commas between", words.join(", "));
         let statuses = |text: &str| {
@@ -139,7 +139,8 @@ impl Filter {
         }
     }
 
-    fn takes(&self, request: &Request) -> bool {
+    /// Whether a request meets them.
+    pub(super) fn takes(&self, request: &Request) -> bool {
         let (head, life) = (&request.head, &request.life);
         let flag = |wanted: Option<bool>, is: bool| wanted.is_none_or(|wanted| wanted == is);
         self.statuses
@@ -173,7 +174,7 @@ pub(super) async fn requests(
     _: By<Overseer>,
     uri: Uri,
 ) -> Result<Json<Page<Box<RawValue>>>, Problem> {
-    let mut params = Params::read(&uri, Filter::PARAMS)?;
+    let mut params = Params::read(&uri, &[Filter::KEYS, &["limit", "cursor"]].concat())?;
     let filter = Filter::read(&mut params);
     let limit = params.limit();
     let after = params.cursor(REQUESTS).map(|id| RequestId(Uuid::from_bytes(id)));

@@ -9,6 +9,7 @@ mod auth;
 mod batch;
 mod body;
 mod dead_letters;
+mod decisions;
 mod detail;
 mod events;
 mod health;
@@ -189,6 +190,14 @@ fn routes(api: Arc<Api>) -> Router {
         .route("/v1/requests/{id}", get(detail::one))
         .route("/v1/requests/{id}/events", get(events::of_request))
         .route("/v1/requests/{id}/cancel", post(requests::cancel))
+        .route(
+            "/v1/requests/{id}/verify-identity",
+            post(decisions::verify_identity),
+        )
+        .route("/v1/requests/{id}/approve", post(decisions::approve))
+        .route("/v1/requests/{id}/refuse", post(decisions::refuse))
+        .route("/v1/requests/{id}/extend", post(decisions::extend))
+        .route("/v1/approvals", post(decisions::approve_all))
         .route("/v1/acks", post(acks::take))
         .route("/v1/tasks", get(tasks::list))
         .route("/v1/tasks/{id}/retry", post(tasks::retry))

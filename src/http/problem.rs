@@ -215,7 +215,10 @@ impl From<OperateError> for Problem {
             OperateError::Engine(error) => return error.into(),
             OperateError::Refused(Refused::TooLate) => "irreversible",
             OperateError::Refused(Refused::Closed) => "closed",
-            OperateError::Refused(Refused::WrongState) => "wrong_state",
+            OperateError::Refused(Refused::WrongState | Refused::NotNow(_)) => "wrong_state",
+            OperateError::Refused(refused @ Refused::Submitter) => {
+                return Self::new(StatusCode::FORBIDDEN, "not_allowed", refused.to_string());
+            }
         };
         Self::new(StatusCode::CONFLICT, code, error.to_string())
     }

@@ -90,6 +90,11 @@ impl Params {
                 "the query cannot be read",
             ));
         };
+        Self::given(given, known)
+    }
+
+    /// Takes parameters that came in another way.
+    pub(super) fn given(given: Vec<(String, String)>, known: &[&str]) -> Result<Self, Problem> {
         let mut params = Self {
             errors: Vec::new(),
             given: Vec::new(),

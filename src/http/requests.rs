@@ -99,8 +99,10 @@ pub(super) async fn submit(
             }
         }
         // The door lets none of them in: they have a call of their own, and another role.
-        Command::Hold(_) | Command::Release(_) => {
-            return Err(Refusal::new(DeadLetterReason::NotAllowed, "type: belongs to /v1/holds").into());
+        Command::Hold(_) | Command::Release(_) | Command::Decide(_) => {
+            return Err(
+                Refusal::new(DeadLetterReason::NotAllowed, "type: belongs to a call of its own").into(),
+            );
         }
     }
     let arrival = Arrival {

@@ -65,6 +65,37 @@ pub fn parse_search(bytes: &[u8]) -> Result<Search, Refusal> {
     })
 }
 
+/// Which requests are approved together, and how many they should be.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Approvals {
+    /// The conditions, as the query of a list has them.
+    pub filter: Vec<(String, String)>,
+    /// How many requests the caller believes that they are.
+    pub expected_count: u64,
+}
+
+#[derive(Deserialize)]
+struct ApprovalsFields {
+    filter: serde_json::Map<String, serde_json::Value>,
+    expected_count: u64,
+}
+
+/// Reads an approval of many.
+pub fn parse_approvals(bytes: &[u8]) -> Result<Approvals, Refusal> {
+    let fields: ApprovalsFields = read(strict::check(bytes)?)?;
+    let filter = fields.filter.into_iter().map(|(name, value)| match value {
+        serde_json::Value::String(text) => Ok((name, text)),
+        serde_json::Value::Bool(flag) => Ok((name, flag.to_string())),
+        _ => Err(Refusal::schema(format!(
+            "filter.{name}: expected a text, true or false"
+        ))),
+    });
+    Ok(Approvals {
+        filter: filter.collect::<Result<_, _>>()?,
+        expected_count: fields.expected_count,
+    })
+}
+
 /// Reads the reason of a decision; no body at all gives none.
 pub fn parse_reason(bytes: &[u8]) -> Result<Option<String>, Refusal> {
     if bytes.is_empty() {

@@ -11,10 +11,8 @@ use uuid::Uuid;
 
 use super::{
     canonical::canonical,
-    control::{
-        ApproveFields, CancelFields, ExtendFields, ReactivatedFields, RefuseFields, SupplyIdentitiesFields,
-        VerifyIdentityFields,
-    },
+    control::{CancelFields, ReactivatedFields, SupplyIdentitiesFields},
+    decision::{self, ApproveFields, DecisionKind, ExtendFields, RefuseFields, VerifyIdentityFields},
     envelope::Envelope,
     fields::{Id, Text, uuid},
     hold::{HoldFields, ReleaseFields},
@@ -60,10 +58,7 @@ enum CommandType {
     Open(Action),
     Cancel,
     Reactivated,
-    VerifyIdentity,
-    Approve,
-    Refuse,
-    Extend,
+    Decide(DecisionKind),
     Hold,
     Release,
     SupplyIdentities,
@@ -75,10 +70,10 @@ impl CommandType {
         ("anonymize", Self::Open(Action::Anonymize)),
         ("cancel", Self::Cancel),
         ("reactivated", Self::Reactivated),
-        ("verify_identity", Self::VerifyIdentity),
-        ("approve", Self::Approve),
-        ("refuse", Self::Refuse),
-        ("extend", Self::Extend),
+        ("verify_identity", Self::Decide(DecisionKind::VerifyIdentity)),
+        ("approve", Self::Decide(DecisionKind::Approve)),
+        ("refuse", Self::Decide(DecisionKind::Refuse)),
+        ("extend", Self::Decide(DecisionKind::Extend)),
         ("hold", Self::Hold),
         ("release", Self::Release),
         ("supply_identities", Self::SupplyIdentities),
@@ -95,13 +90,7 @@ impl CommandType {
     const fn is_privileged(self) -> bool {
         match self {
             Self::Open(_) | Self::Cancel | Self::Reactivated => false,
-            Self::VerifyIdentity
-            | Self::Approve
-            | Self::Refuse
-            | Self::Extend
-            | Self::Hold
-            | Self::Release
-            | Self::SupplyIdentities => true,
+            Self::Decide(_) | Self::Hold | Self::Release | Self::SupplyIdentities => true,
         }
     }
 
@@ -110,10 +99,10 @@ impl CommandType {
             Self::Open(_) => generator.subschema_for::<OpeningFields<'_>>(),
             Self::Cancel => generator.subschema_for::<CancelFields>(),
             Self::Reactivated => generator.subschema_for::<ReactivatedFields<'_>>(),
-            Self::VerifyIdentity => generator.subschema_for::<VerifyIdentityFields>(),
-            Self::Approve => generator.subschema_for::<ApproveFields>(),
-            Self::Refuse => generator.subschema_for::<RefuseFields<'_>>(),
-            Self::Extend => generator.subschema_for::<ExtendFields>(),
+            Self::Decide(DecisionKind::VerifyIdentity) => generator.subschema_for::<VerifyIdentityFields>(),
+            Self::Decide(DecisionKind::Approve) => generator.subschema_for::<ApproveFields<'_>>(),
+            Self::Decide(DecisionKind::Refuse) => generator.subschema_for::<RefuseFields<'_>>(),
+            Self::Decide(DecisionKind::Extend) => generator.subschema_for::<ExtendFields>(),
             Self::Hold => generator.subschema_for::<HoldFields<'_>>(),
             Self::Release => generator.subschema_for::<ReleaseFields<'_>>(),
             Self::SupplyIdentities => generator.subschema_for::<SupplyIdentitiesFields<'_>>(),
@@ -189,12 +178,14 @@ pub fn parse_command(bytes: &[u8], envelope: &Envelope<'_>, door: Door) -> Resul
             admit(kind, door)?;
             fields.into_command(command_id, tenant, actor.ok_or_else(needed)?)
         }
-        CommandType::Reactivated
-        | CommandType::VerifyIdentity
-        | CommandType::Approve
-        | CommandType::Refuse
-        | CommandType::Extend
-        | CommandType::SupplyIdentities => return Err(not_carried_out(kind, document, door)),
+        CommandType::Decide(which) => {
+            let decision = decision::read_named(which, document)?;
+            admit(kind, door)?;
+            decision.into_command(command_id, tenant, actor.ok_or_else(needed)?)
+        }
+        CommandType::Reactivated | CommandType::SupplyIdentities => {
+            return Err(not_carried_out(kind, document, door));
+        }
     };
     Ok(ParsedCommand {
         command,
@@ -216,6 +207,7 @@ fn admit(kind: CommandType, door: Door) -> Result<(), Refusal> {
     match (door, kind) {
         // Who may submit requests may not for that reason hold those of others.
         (Door::Http, CommandType::Hold | CommandType::Release) => refuse("type: belongs to /v1/holds"),
+        (Door::Http, CommandType::Decide(_)) => refuse("type: belongs to /v1/requests/{id}"),
         (Door::Commands, kind) if kind.is_privileged() => refuse("type: belongs on the control topic"),
         (Door::Control, kind) if !kind.is_privileged() => refuse("type: belongs on the commands topic"),
         (Door::Commands | Door::Control | Door::Http, _) => Ok(()),
@@ -237,12 +229,12 @@ fn not_carried_out(kind: CommandType, document: Checked<'_>, door: Door) -> Refu
 fn check_shape(kind: CommandType, document: Checked<'_>) -> Result<(), Refusal> {
     match kind {
         // These are carried out: their shape is checked where they are read.
-        CommandType::Open(_) | CommandType::Cancel | CommandType::Hold | CommandType::Release => Ok(()),
+        CommandType::Open(_)
+        | CommandType::Cancel
+        | CommandType::Hold
+        | CommandType::Release
+        | CommandType::Decide(_) => Ok(()),
         CommandType::Reactivated => read::<ReactivatedFields<'_>>(document).map(drop),
-        CommandType::VerifyIdentity => read::<VerifyIdentityFields>(document).map(drop),
-        CommandType::Approve => read::<ApproveFields>(document).map(drop),
-        CommandType::Refuse => read::<RefuseFields<'_>>(document).map(drop),
-        CommandType::Extend => read::<ExtendFields>(document).map(drop),
         CommandType::SupplyIdentities => read::<SupplyIdentitiesFields<'_>>(document).map(drop),
     }
 }

@@ -1,4 +1,4 @@
-//! The commands beside those that open a request and those about holds: their shapes.
+//! The commands beside those that open a request, decide about one, and those about holds: their shapes.
 //!
 //! All but `cancel` are not carried out by this version. Their shape is checked all the same, because the contract puts
 //! shape before type, and a sender should learn of a fault now rather than after an upgrade.
@@ -7,12 +7,8 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 
 use super::{
-    fields::{Id, Object, Text, Time},
+    fields::{Id, Object, Time},
     opening::{Identities, SubjectFields},
-};
-use crate::domain::{
-    ids::{Label, ProcessorId},
-    words::{ExtensionReason, RefusalBasis, VerificationResult},
 };
 
 /// The longest free text of a command, as long as the message of an ack.
@@ -48,38 +44,6 @@ shapes! {
         #[serde(borrow)] subject: Object<SubjectFields<'a>>,
         /// Since when.
         at: Time,
-    }
-    /// Says what came of verifying the subject's identity.
-    VerifyIdentityFields as "VerifyIdentity" {
-        /// The request.
-        request_id: Id,
-        /// How it was verified, in the controller's words.
-        method: Label,
-        /// What came of it.
-        result: VerificationResult,
-    }
-    /// Approves a request; never by its submitter.
-    ApproveFields as "Approve" {
-        /// The request.
-        request_id: Id,
-    }
-    /// Refuses a request, or one processor's share of it.
-    RefuseFields<'a> as "Refuse" {
-        /// The request.
-        request_id: Id,
-        /// The legal ground.
-        basis: RefusalBasis,
-        /// The processor whose tasks become exempt; all of the request where it is absent.
-        processor: Option<ProcessorId>,
-        /// Free text.
-        #[serde(borrow)] reason: Option<Text<'a, 0, MAX_NOTE>>,
-    }
-    /// Moves a request's deadline as its regime allows, once.
-    ExtendFields as "Extend" {
-        /// The request.
-        request_id: Id,
-        /// Why.
-        reason: ExtensionReason,
     }
     /// Brings the identifiers that a blocked task waits for.
     SupplyIdentitiesFields<'a> as "SupplyIdentities" {

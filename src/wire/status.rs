@@ -13,7 +13,7 @@ use crate::domain::{
     calendar::Regime,
     ids::{ProcessorId, RequestId, Tenant},
     time::At,
-    words::{Action, Status, TaskStateName, Why},
+    words::{Action, RefusalBasis, Status, TaskStateName, Why},
 };
 
 /// The type of the event that carries a status.
@@ -64,6 +64,9 @@ pub struct StatusMessage<'a> {
     /// The open request that covers this one, where the state is `merged`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub merged_into: Option<RequestId>,
+    /// The legal ground, where the state is `refused`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub refused_on: Option<RefusalBasis>,
 }
 
 /// How many tasks a request has, exempt ones too, and how far they are.

@@ -7,6 +7,7 @@
 pub mod answer;
 pub mod deferral;
 mod forget;
+pub mod gates;
 pub mod open;
 pub mod operate;
 pub mod packed;
@@ -34,7 +35,7 @@ use super::{
     task::{IllegalEvent, Share, Task, TaskEvent, TaskState},
     task_ids::task_id,
     time::At,
-    words::{Action, Reason, Status, TaskStateName},
+    words::{Action, Reason, RefusalBasis, Status, TaskStateName},
 };
 
 /// One data subject's erasure or anonymization.
@@ -67,23 +68,53 @@ pub struct Head {
     pub received_at: At,
     /// When the subject asked.
     pub requested_at: At,
-    /// Nothing is dispatched before it.
+    /// Nothing is dispatched before it: the command asked so, or the grace window is open until then.
     pub not_before: Option<At>,
-    /// The deadline that alerts go by.
-    pub deadline: At,
-    /// The deadline, rolled to a working day.
-    pub deadline_rolled: At,
-    /// From when on it is at risk.
-    pub at_risk_from: At,
+    /// Whether that is the grace window.
+    pub grace: bool,
     /// Whether the command left processors out: it then closes with exceptions, also where they hold nothing.
     pub excludes: bool,
     /// The registry's revision that the plan is pinned to.
     pub registry: RegistryRevision,
 }
 
+/// Its legal clock.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LegalClock {
+    /// The deadline that alerts go by.
+    pub due: At,
+    /// The deadline, rolled to a working day.
+    pub rolled: At,
+    /// From when on it is at risk.
+    pub at_risk_from: At,
+    /// Whether it was extended: that is possible once.
+    pub extended: bool,
+    /// How many days it stood still while the subject's identity was in doubt.
+    pub paused_days: u16,
+}
+
+/// Where something stands that a person has to do before anything is sent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Check {
+    /// Nobody has to.
+    NotNeeded,
+    /// Not yet.
+    Awaiting,
+    /// Done.
+    Passed,
+}
+
 /// What moves during its life.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Life {
+    /// Its legal clock.
+    pub clock: LegalClock,
+    /// Whether the subject's identity is verified.
+    pub verification: Check,
+    /// Whether a second person has approved it.
+    pub approval: Check,
+    /// The ground on which it was refused.
+    pub refused: Option<RefusalBasis>,
     /// Where it stands.
     pub status: Status,
     /// When it was closed.
@@ -212,6 +243,10 @@ impl Request {
 
     /// Sends what is due. A Kafka lane takes it at once, so a task that is ready is dispatched in the same step.
     fn dispatch_due(&mut self, context: &Context<'_>, trail: &mut Trail) -> Result<(), IllegalEvent> {
+        // Invariant 3.
+        if self.closed_gate(context.now).is_some() {
+            return Ok(());
+        }
         for ordinal in self.ordinals() {
             let TaskState::Ready { due } = self.task(ordinal).state else {
                 continue;

@@ -1,8 +1,8 @@
 //! The birth of a request: planned, dated, and dispatched where nothing stands in the way.
 
-use super::{Context, Head, Life, Move, Request, Trail};
+use super::{Check, Context, Head, LegalClock, Life, Move, Request, Trail};
 use crate::domain::{
-    calendar::{Calendar, Regime, deadline},
+    calendar::{Calendar, Period, Regime, deadline, later_by_days},
     command::Opening,
     entry::Entry,
     identity::SubjectDigest,
@@ -23,6 +23,10 @@ pub struct Rules {
     pub calendar: Calendar,
     /// The share of the period that is left when a request counts as at risk.
     pub at_risk: f64,
+    /// Whether nothing is sent before the subject's identity is verified.
+    pub require_verification: bool,
+    /// How long it can be withdrawn before its first dispatch.
+    pub grace: Period,
 }
 
 /// A request that was just opened.
@@ -47,19 +51,30 @@ pub enum CannotOpen {
     Illegal(#[from] IllegalEvent),
 }
 
-/// Opens a request. `digests`: of its identifiers; `commitment`: the salted one to the command, for the ledger.
+/// What comes with a command that opens a request.
+#[derive(Debug, Clone, Copy)]
+pub struct Admission<'a> {
+    /// The keyed digests of its identifiers.
+    pub digests: &'a [SubjectDigest],
+    /// The salted commitment to it, for the ledger.
+    pub commitment: [u8; 32],
+    /// The registry's revision that its plan is pinned to.
+    pub revision: RegistryRevision,
+    /// Whether a second person has to approve it.
+    pub needs_approval: bool,
+}
+
+/// Opens a request.
 pub fn open(
     opening: &Opening,
-    digests: &[SubjectDigest],
-    commitment: [u8; 32],
-    revision: RegistryRevision,
+    admission: Admission<'_>,
     rules: &Rules,
     context: &Context<'_>,
 ) -> Result<Opened, CannotOpen> {
     let now = context.now;
-    // A date that lies ahead gates; one that has passed is no gate.
-    let not_before = opening.not_before.filter(|gate| *gate > now);
-    let head = head(opening, not_before, revision, rules, now);
+    let (not_before, grace) = dates(opening, rules, context);
+    let head = head(opening, (not_before, grace), admission.revision, rules, now);
+    let clock = legal_clock(&head, &rules.calendar, rules.at_risk, 0);
     let start = Start {
         at: not_before.unwrap_or(now),
         requested_at: head.requested_at,
@@ -71,9 +86,9 @@ pub fn open(
         action: head.action,
         regime: head.regime,
         requested_at: head.requested_at,
-        deadline: head.deadline,
-        registry: revision,
-        commitment,
+        deadline: clock.due,
+        registry: admission.revision,
+        commitment: admission.commitment,
         processors: planned
             .iter()
             .map(|planned| planned.task.processor.clone())
@@ -89,11 +104,11 @@ pub fn open(
         revision: 1,
         head,
         life: Life {
-            status: if not_before.is_some() {
-                Status::Scheduled
-            } else {
-                Status::InProgress
-            },
+            clock,
+            verification: awaited(rules.require_verification && !opening.identity_verified),
+            approval: awaited(admission.needs_approval),
+            refused: None,
+            status: Status::InProgress,
             completed_at: None,
             live_clean_at: None,
             overdue: false,
@@ -101,7 +116,10 @@ pub fn open(
             needs_attention: false,
             readable: true,
             capsule: None,
-            subject_holds: context.facts.holds().on_subject(&opening.tenant, digests),
+            subject_holds: context
+                .facts
+                .holds()
+                .on_subject(&opening.tenant, admission.digests),
             facts: context.facts.version(),
             restored_at: None,
             leaves: 0,
@@ -109,6 +127,10 @@ pub fn open(
         },
         tasks,
     };
+    // The state that it is born in is no change of state.
+    request.life.status = request
+        .closed_gate(now)
+        .map_or(Status::InProgress, |gate| gate.status());
     for ordinal in request.ordinals() {
         trail.moves.push(Move {
             ordinal,
@@ -140,16 +162,31 @@ fn kept((ordinal, planned): (u16, &PlannedTask)) -> Option<Entry> {
     })
 }
 
+const fn awaited(needed: bool) -> Check {
+    if needed { Check::Awaiting } else { Check::NotNeeded }
+}
+
+/// Until when nothing is sent, and whether that is the grace window. A date that has passed is no gate.
+fn dates(opening: &Opening, rules: &Rules, context: &Context<'_>) -> (Option<At>, bool) {
+    let now = context.now;
+    let asked = opening.not_before.filter(|gate| *gate > now);
+    let grace = (!rules.grace.is_zero()).then(|| rules.grace.add_to(now, context.zone));
+    match (asked, grace) {
+        (Some(asked), Some(grace)) if grace > asked => (Some(grace), true),
+        (Some(asked), _) => (Some(asked), false),
+        (None, grace) => (grace, grace.is_some()),
+    }
+}
+
 fn head(
     opening: &Opening,
-    not_before: Option<At>,
+    (not_before, grace): (Option<At>, bool),
     revision: RegistryRevision,
     rules: &Rules,
     now: At,
 ) -> Head {
     let regime = opening.regime.unwrap_or(rules.regime);
     let requested_at = opening.requested_at.unwrap_or(now);
-    let due = deadline(regime, requested_at, &rules.calendar);
     Head {
         tenant: opening.tenant.clone(),
         action: opening.action,
@@ -158,16 +195,30 @@ fn head(
         received_at: now,
         requested_at,
         not_before,
-        deadline: due.unrolled,
-        deadline_rolled: due.rolled,
-        at_risk_from: at_risk_from(requested_at, due.unrolled, rules.at_risk),
+        grace,
         excludes: !opening.exclude.is_empty(),
         registry: revision,
     }
 }
 
+/// The legal clock of a request that stood still for so many days.
+pub(super) fn legal_clock(head: &Head, calendar: &Calendar, at_risk: f64, paused_days: u16) -> LegalClock {
+    let due = deadline(
+        head.regime,
+        later_by_days(head.requested_at, paused_days, calendar),
+        calendar,
+    );
+    LegalClock {
+        due: due.unrolled,
+        rolled: due.rolled,
+        at_risk_from: at_risk_from(head.requested_at, due.unrolled, at_risk),
+        extended: false,
+        paused_days,
+    }
+}
+
 /// The time at which only this share of the period is left.
-fn at_risk_from(start: At, end: At, share: f64) -> At {
+pub(super) fn at_risk_from(start: At, end: At, share: f64) -> At {
     let left = end.since(start).mul_f64(share.clamp(0.0, 1.0));
     At::from_millis(
         end.millis()

@@ -19,6 +19,12 @@ pub enum Refused {
     /// The state of the task does not allow it.
     #[error("the task's state does not allow it")]
     WrongState,
+    /// The request's state does not allow it.
+    #[error("the request's state does not allow it: {0}")]
+    NotNow(&'static str),
+    /// Somebody else has to decide it.
+    #[error("whoever submitted a request neither approves nor refuses it")]
+    Submitter,
 }
 
 impl From<IllegalEvent> for Refused {
@@ -107,7 +113,7 @@ impl Request {
     }
 }
 
-fn acted_by(actor: Option<&str>) -> Trail {
+pub(super) fn acted_by(actor: Option<&str>) -> Trail {
     Trail {
         entries: actor
             .map(|actor| Entry::ActedBy {

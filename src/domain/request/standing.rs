@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{Context, Request, Trail};
+use super::{Context, Request, Trail, gates::ClosedGate};
 use crate::domain::{
     entry::Entry,
     registry::ConfirmBy,
@@ -101,10 +101,8 @@ impl Request {
 
     /// Invariant 2: `completed` only if every task of the pinned plan is done.
     fn status_of_tasks(&self, now: At) -> Status {
-        if self.head.not_before.is_some_and(|gate| now < gate)
-            && !self.tasks.iter().any(super::Task::was_sent)
-        {
-            return Status::Scheduled;
+        if let Some(gate) = self.closed_gate(now) {
+            return gate.status();
         }
         let done = |state: &TaskState| matches!(state, TaskState::Done { .. });
         if self.tasks.iter().all(|task| done(&task.state)) && !self.head.excludes {
@@ -141,15 +139,15 @@ impl Request {
             .live_clean_at
             .or_else(|| self.is_live_clean().then_some(context.now));
         let clean = self.life.live_clean_at.is_some();
-        let overdue = !clean && context.now > self.head.deadline;
+        let overdue = !clean && context.now > self.life.clock.due;
         if overdue && !self.life.overdue {
             trail.entries.push(Entry::Overdue);
         }
         self.life.overdue = overdue;
-        let late_promise = |state: &TaskState| matches!(state, TaskState::Accepted { expected_by, .. } if *expected_by > self.head.deadline);
+        let late_promise = |state: &TaskState| matches!(state, TaskState::Accepted { expected_by, .. } if *expected_by > self.life.clock.due);
         self.life.at_risk = !overdue
             && !clean
-            && (context.now >= self.head.at_risk_from
+            && (context.now >= self.life.clock.at_risk_from
                 || self
                     .tasks
                     .iter()
@@ -228,15 +226,15 @@ impl Request {
                 state => state.wake_at(),
             });
         }
-        if self.life.status == Status::Scheduled {
-            consider(self.head.not_before);
+        if let Some(ClosedGate::Grace(until) | ClosedGate::NotBefore(until)) = self.closed_gate(context.now) {
+            consider(Some(until));
         }
         if self.life.live_clean_at.is_none() && !self.life.overdue {
             // One millisecond later, because a deadline includes its last moment.
             consider(Some(At::from_millis(
-                self.head.deadline.millis().saturating_add(1),
+                self.life.clock.due.millis().saturating_add(1),
             )));
-            consider(Some(self.head.at_risk_from).filter(|at| !self.life.at_risk && *at > context.now));
+            consider(Some(self.life.clock.at_risk_from).filter(|at| !self.life.at_risk && *at > context.now));
         }
         // It waits for a person, or for a processor that is no longer registered: looked at now and then.
         earliest.or_else(|| Some(context.now.plus(LOOK_EVERY)))

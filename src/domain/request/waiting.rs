@@ -5,7 +5,7 @@ use crate::domain::{
     ids::ProcessorId,
     task::{Deferral, Task, TaskState},
     time::At,
-    words::{Status, TaskStateName, Why},
+    words::{TaskStateName, Why},
 };
 
 /// One thing that a request waits for.
@@ -33,8 +33,7 @@ impl Request {
             why,
             until,
         };
-        let gate =
-            (self.life.status == Status::Scheduled).then(|| of_request(Why::NotBefore, self.head.not_before));
+        let gate = self.shown_gate().map(|gate| of_request(gate.why(), gate.until()));
         // A plan of exempt tasks alone waits for nobody but a person.
         let person = self
             .nobody_was_asked()
@@ -71,8 +70,8 @@ impl Request {
             TaskState::Verifying { until } => Some((Why::Verification, Some(*until))),
             TaskState::Held { .. } => Some((Why::Hold, None)),
             TaskState::Ready { due } if task.attempt > 0 => Some((Why::Retry, Some(*due))),
-            TaskState::Ready { due } if self.life.status == Status::Scheduled => {
-                Some((Why::NotBefore, Some(*due)))
+            TaskState::Ready { .. } if self.shown_gate().is_some() => {
+                self.shown_gate().map(|gate| (gate.why(), gate.until()))
             }
             // It could have been sent and was not: its processor is no longer registered, or its subject is forgotten.
             TaskState::Ready { .. } => Some((Why::NeedsAttention, None)),

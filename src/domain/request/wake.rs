@@ -14,6 +14,7 @@ impl Request {
         let mut trail = Trail::default();
         // What has become known comes before what time does: a date must not settle what a restore has undone.
         self.take_restores(context, &mut trail)?;
+        self.give_up_verification(context, &mut trail)?;
         if !self.life.status.is_final() {
             for ordinal in self.ordinals() {
                 if let Some(event) = self.event_of_date(ordinal, context) {

@@ -109,6 +109,15 @@ impl Task {
             (S::Dispatched { .. } | S::Accepted { .. }, E::RetainedForGood { basis }) => {
                 S::Exempt { basis: basis.clone() }
             }
+            (
+                S::Blocked
+                | S::WithoutIdentity
+                | S::Parked { .. }
+                | S::Ready { .. }
+                | S::Held { .. }
+                | S::Abandoned { .. },
+                E::Refused { basis },
+            ) if !self.was_sent() => S::Exempt { basis: basis.clone() },
             (S::Blocked, E::Exempted { basis }) if is_wave => S::Exempt { basis: basis.clone() },
             (S::Dispatched { .. } | S::Accepted { .. }, E::Abandoned { cause, .. }) => {
                 S::Abandoned { cause: *cause }
@@ -200,6 +209,7 @@ impl Task {
             | TaskEvent::Moved { .. }
             | TaskEvent::Held { .. }
             | TaskEvent::Released { .. }
+            | TaskEvent::Refused { .. }
             | TaskEvent::Exempted { .. } => {}
         }
     }

@@ -241,3 +241,17 @@ pub(super) async fn applied_migrations(pool: &PgPool) -> Result<Vec<Applied>, St
     let sql = "select version, success, checksum from _sqlx_migrations order by version";
     Ok(query_as(sql).fetch_all(pool).await?)
 }
+
+pub(super) async fn received_since(
+    on: impl PgExecutor<'_>,
+    since: At,
+    limit: u32,
+) -> Result<u64, StoreError> {
+    let sql = "select count(*) from (select from request where received_at > $1 limit $2) as lately";
+    let n: i64 = query_scalar(sql)
+        .bind(since.millis())
+        .bind(i64::from(limit))
+        .fetch_one(on)
+        .await?;
+    Ok(n.cast_unsigned())
+}

@@ -112,6 +112,14 @@ impl Transaction for PostgresTransaction {
         bounded(self.patience, read::inbox(&mut *self.inner, keys)).await
     }
 
+    async fn received_since(&mut self, since: At, limit: u32) -> Result<u64, StoreError> {
+        bounded(
+            self.patience,
+            read::received_since(&mut *self.inner, since, limit),
+        )
+        .await
+    }
+
     async fn load(&mut self, ids: &[RequestId], lock: Lock) -> Result<Vec<StoredRequest>, StoreError> {
         bounded(self.patience, read::load(&mut *self.inner, ids, lock)).await
     }

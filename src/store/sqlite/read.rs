@@ -213,3 +213,17 @@ pub(super) async fn applied_migrations(on: &mut SqliteConnection) -> Result<Vec<
     let sql = "select version, success, checksum from _sqlx_migrations order by version";
     Ok(query_as(sql).fetch_all(on).await?)
 }
+
+pub(super) async fn received_since(
+    on: impl SqliteExecutor<'_>,
+    since: At,
+    limit: u32,
+) -> Result<u64, StoreError> {
+    let sql = "select count(*) from (select 1 from request where received_at > ?1 limit ?2)";
+    let n: i64 = query_scalar(sql)
+        .bind(since.millis())
+        .bind(i64::from(limit))
+        .fetch_one(on)
+        .await?;
+    Ok(n.cast_unsigned())
+}

@@ -92,6 +92,10 @@ impl Transaction for SqliteTransaction {
         read::inbox(&mut *self.0, keys).await
     }
 
+    async fn received_since(&mut self, since: At, limit: u32) -> Result<u64, StoreError> {
+        read::received_since(&mut *self.0, since, limit).await
+    }
+
     async fn load(&mut self, ids: &[RequestId], _lock: Lock) -> Result<Vec<StoredRequest>, StoreError> {
         read::requests(&mut *self.0, ids).await
     }

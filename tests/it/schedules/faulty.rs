@@ -132,6 +132,9 @@ impl Transaction for FaultyTransaction {
     async fn inbox(&mut self, keys: &[(&Tenant, CommandId)]) -> Result<Vec<InboxRow>, StoreError> {
         self.inner.inbox(keys).await
     }
+    async fn received_since(&mut self, since: At, limit: u32) -> Result<u64, StoreError> {
+        self.inner.received_since(since, limit).await
+    }
     async fn load(&mut self, ids: &[RequestId], lock: Lock) -> Result<Vec<StoredRequest>, StoreError> {
         self.faults.check(ids.iter().copied())?;
         self.inner.load(ids, lock).await

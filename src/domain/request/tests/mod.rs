@@ -18,11 +18,11 @@ use uuid::Uuid;
 use super::{
     Context, Move, Request, Trail,
     answer::{AckRefusal, Taken},
-    open::{CannotOpen, Opened, Rules, open},
+    open::{Admission, CannotOpen, Opened, Rules, open},
 };
 use crate::domain::{
     ack::{Ack, Answer, Evidence, Retained},
-    calendar::{Calendar, Regime},
+    calendar::{Calendar, Period, Regime},
     command::{Opening, Scope},
     entry::Entry,
     fact::Facts,
@@ -40,6 +40,13 @@ const DAY: Duration = Duration::from_secs(24 * 3600);
 
 /// How long an answer may take, in every registry here.
 const ACK_TIMEOUT: Duration = Duration::from_secs(3600);
+
+const ADMISSION: Admission<'static> = Admission {
+    digests: &[[1; 16]],
+    commitment: [7; 32],
+    revision: 1,
+    needs_approval: false,
+};
 
 /// How far clocks may be apart, in every test here.
 const SKEW: Duration = Duration::from_secs(300);
@@ -129,6 +136,8 @@ fn rules() -> Rules {
             holidays: std::collections::BTreeSet::new(),
         },
         at_risk: 0.2,
+        require_verification: false,
+        grace: Period::ZERO,
     }
 }
 
@@ -169,7 +178,7 @@ impl Bench {
             delay: &delay,
             keep_after_completion: Duration::ZERO,
         };
-        let Opened { request, trail, .. } = open(opening, &[[1; 16]], [7; 32], 1, &rules(), &context)?;
+        let Opened { request, trail, .. } = open(opening, ADMISSION, &rules(), &context)?;
         let Trail {
             entries,
             moves,

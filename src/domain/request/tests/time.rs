@@ -115,7 +115,7 @@ fn an_answer_is_not_missing_before_its_time() {
 fn overdue_one_millisecond_after_the_deadline_and_once() {
     let mut bench = Bench::open(vec![processor("a")]);
     bench.answer(0, Answer::Rejected).unwrap();
-    let deadline = bench.request.head.deadline;
+    let deadline = bench.request.life.clock.due;
     assert_eq!(deadline, At::parse("2026-12-01T23:59:59Z").unwrap());
     bench.sleep();
     assert_eq!((bench.now, bench.request.life.at_risk), (at_risk_from(), true));
@@ -152,7 +152,7 @@ fn a_request_that_comes_too_late_is_overdue_from_the_start() {
 #[test]
 fn a_late_success_takes_the_flag_away() {
     let mut bench = Bench::open(vec![processor("a")]);
-    bench.now = bench.request.head.deadline.plus(DAY);
+    bench.now = bench.request.life.clock.due.plus(DAY);
     bench.wake();
     assert!(bench.request.life.overdue);
     bench.ack(0, 1, 1, Answer::Erased).unwrap();
@@ -168,12 +168,12 @@ fn a_late_success_takes_the_flag_away() {
 fn a_promise_beyond_the_deadline_puts_it_at_risk_at_once() {
     let mut bench = Bench::open(vec![processor("a")]);
     bench
-        .answer(0, accepted(Some(bench.request.head.deadline)))
+        .answer(0, accepted(Some(bench.request.life.clock.due)))
         .unwrap();
     assert!(!bench.request.life.at_risk);
     let mut bench = Bench::open(vec![processor("a")]);
     bench
-        .answer(0, accepted(Some(bench.request.head.deadline.plus(SECOND))))
+        .answer(0, accepted(Some(bench.request.life.clock.due.plus(SECOND))))
         .unwrap();
     assert!(bench.request.life.at_risk);
     // A backup's promise is none of live systems.
@@ -183,7 +183,7 @@ fn a_promise_beyond_the_deadline_puts_it_at_risk_at_once() {
     };
     let mut bench = Bench::open(vec![processor("a"), backup]);
     bench
-        .answer(1, accepted(Some(bench.request.head.deadline.plus(SECOND))))
+        .answer(1, accepted(Some(bench.request.life.clock.due.plus(SECOND))))
         .unwrap();
     assert!(!bench.request.life.at_risk);
 }

@@ -55,3 +55,6 @@ create table capsule (
     sealed     blob    not null
 ) strict, without rowid;
 create index capsule_week on capsule (week, request_id);
+
+-- How many requests came in lately: PostgreSQL's migration 0001 has an index of ranges for it.
+create index request_received_at on request (received_at);

@@ -1,0 +1,304 @@
+//! The gates of a request, in their order: identity verified, approved, grace window over, date come. And the decisions
+//! that people take about them, about its deadline, and about refusing it.
+
+use super::{
+    Check, Context, Request, Trail,
+    open::{at_risk_from, legal_clock},
+    operate::{Refused, acted_by},
+};
+use crate::domain::{
+    calendar::{Calendar, days_between, later_by_days},
+    command::Decision,
+    entry::Entry,
+    ids::{Label, ProcessorId},
+    task::{IllegalEvent, TaskEvent},
+    time::At,
+    words::{ExtensionReason, RefusalBasis, Status, VerificationResult, Why},
+};
+
+/// When a second person has to approve a request.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Approval {
+    /// Never.
+    Never,
+    /// Always.
+    Always,
+    /// When there are more requests an hour than this.
+    AbovePerHour(u32),
+}
+
+/// The first gate that is not open.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ClosedGate {
+    /// The subject's identity is not verified.
+    Verification,
+    /// Nobody has approved it.
+    Approval,
+    /// It can still be withdrawn, until then.
+    Grace(At),
+    /// The command wants nothing to be sent before then.
+    NotBefore(At),
+}
+
+impl ClosedGate {
+    /// The status of a request that waits at it.
+    pub const fn status(self) -> Status {
+        match self {
+            Self::Verification => Status::AwaitingVerification,
+            Self::Approval => Status::AwaitingApproval,
+            Self::Grace(_) | Self::NotBefore(_) => Status::Scheduled,
+        }
+    }
+
+    /// The word for it.
+    pub const fn why(self) -> Why {
+        match self {
+            Self::Verification => Why::Verification,
+            Self::Approval => Why::Approval,
+            Self::Grace(_) => Why::Grace,
+            Self::NotBefore(_) => Why::NotBefore,
+        }
+    }
+
+    /// When it opens by itself.
+    pub const fn until(self) -> Option<At> {
+        match self {
+            Self::Verification | Self::Approval => None,
+            Self::Grace(until) | Self::NotBefore(until) => Some(until),
+        }
+    }
+}
+
+/// The controller's rules that a decision is taken under.
+#[derive(Debug, Clone, Copy)]
+pub struct Rulebook<'a> {
+    /// Zone and holidays.
+    pub calendar: &'a Calendar,
+    /// The share of the period that is left when a request counts as at risk.
+    pub at_risk: f64,
+}
+
+impl Request {
+    /// The first gate that is not open. Once something was sent they are behind it.
+    pub fn closed_gate(&self, now: At) -> Option<ClosedGate> {
+        if self.tasks.iter().any(super::Task::was_sent) {
+            return None;
+        }
+        if self.life.verification == Check::Awaiting {
+            return Some(ClosedGate::Verification);
+        }
+        if self.life.approval == Check::Awaiting {
+            return Some(ClosedGate::Approval);
+        }
+        let until = self.head.not_before.filter(|until| now < *until)?;
+        Some(if self.head.grace {
+            ClosedGate::Grace(until)
+        } else {
+            ClosedGate::NotBefore(until)
+        })
+    }
+
+    /// The gate that its status says it waits at: what is shown has no clock of its own.
+    pub fn shown_gate(&self) -> Option<ClosedGate> {
+        match self.life.status {
+            Status::AwaitingVerification => Some(ClosedGate::Verification),
+            Status::AwaitingApproval => Some(ClosedGate::Approval),
+            Status::Scheduled if self.head.grace => self.head.not_before.map(ClosedGate::Grace),
+            Status::Scheduled => self.head.not_before.map(ClosedGate::NotBefore),
+            _ => None,
+        }
+    }
+
+    /// Carries out a person's decision. `submitter`: who submitted the request, where the door knew.
+    pub fn decide(
+        &mut self,
+        decision: &Decision,
+        actor: &str,
+        submitter: Option<&str>,
+        rules: Rulebook<'_>,
+        context: &Context<'_>,
+    ) -> Result<Trail, Refused> {
+        if self.life.status.is_final() {
+            return Err(Refused::Closed);
+        }
+        if decision.needs_second_person() && submitter == Some(actor) {
+            return Err(Refused::Submitter);
+        }
+        let mut trail = acted_by(Some(actor));
+        match decision {
+            Decision::VerifyIdentity { result, .. } => self.verify(*result, rules, context, &mut trail)?,
+            Decision::Approve => self.approve(&mut trail)?,
+            Decision::Refuse {
+                basis,
+                processor: None,
+            } => self.refuse(*basis, context, &mut trail)?,
+            Decision::Refuse {
+                basis,
+                processor: Some(processor),
+            } => self.refuse_share(*basis, processor, &mut trail)?,
+            Decision::Extend { reason } => self.extend(*reason, rules, context, &mut trail)?,
+        }
+        self.conclude(context, &mut trail)?;
+        self.revision += 1;
+        Ok(trail)
+    }
+
+    fn verify(
+        &mut self,
+        result: VerificationResult,
+        rules: Rulebook<'_>,
+        context: &Context<'_>,
+        trail: &mut Trail,
+    ) -> Result<(), Refused> {
+        if self.life.verification != Check::Awaiting {
+            return Err(Refused::NotNow("it does not wait for a verification"));
+        }
+        match result {
+            VerificationResult::Failed => self.refuse(RefusalBasis::IdentityNotVerified, context, trail),
+            VerificationResult::Passed => {
+                self.life.verification = Check::Passed;
+                trail.entries.push(Entry::GateOpened {
+                    gate: Why::Verification,
+                });
+                self.resume_clock(rules, context, trail);
+                Ok(())
+            }
+        }
+    }
+
+    /// Where the regime stops the clock while the subject's identity is in doubt, the days of doubt do not count.
+    fn resume_clock(&mut self, rules: Rulebook<'_>, context: &Context<'_>, trail: &mut Trail) {
+        let paused = days_between(self.head.received_at, context.now, rules.calendar);
+        if !self.head.regime.pauses_for_verification() || paused == 0 {
+            return;
+        }
+        let before = self.life.clock;
+        let after = legal_clock(&self.head, rules.calendar, rules.at_risk, paused);
+        if before.extended || after.due == before.due {
+            return;
+        }
+        self.life.clock = after;
+        trail.entries.push(Entry::DeadlineMoved {
+            from: before.due,
+            to: after.due,
+            reason: None,
+        });
+    }
+
+    fn approve(&mut self, trail: &mut Trail) -> Result<(), Refused> {
+        if self.life.approval != Check::Awaiting {
+            return Err(Refused::NotNow("it does not wait for an approval"));
+        }
+        // Also while the verification is awaited: it is kept, and the gates open in their order.
+        self.life.approval = Check::Passed;
+        trail.entries.push(Entry::GateOpened { gate: Why::Approval });
+        Ok(())
+    }
+
+    /// Refuses all of it. What was sent cannot be taken back.
+    fn refuse(
+        &mut self,
+        basis: RefusalBasis,
+        context: &Context<'_>,
+        trail: &mut Trail,
+    ) -> Result<(), Refused> {
+        if self.tasks.iter().any(super::Task::was_sent) {
+            return Err(Refused::NotNow("the first task has been dispatched"));
+        }
+        Ok(self.enter_refused(basis, context, trail)?)
+    }
+
+    fn enter_refused(
+        &mut self,
+        basis: RefusalBasis,
+        context: &Context<'_>,
+        trail: &mut Trail,
+    ) -> Result<(), IllegalEvent> {
+        for ordinal in self.ordinals() {
+            if !self.task(ordinal).state.is_closed() {
+                self.happen(ordinal, TaskEvent::Cancelled, trail)?;
+            }
+        }
+        trail.entries.push(Entry::Refused {
+            basis,
+            processor: None,
+        });
+        self.life.refused = Some(basis);
+        self.enter_status(Status::Refused, context.now, trail);
+        Ok(())
+    }
+
+    /// Refuses one processor's share: it is exempt, and the request can only close with exceptions.
+    fn refuse_share(
+        &mut self,
+        basis: RefusalBasis,
+        processor: &ProcessorId,
+        trail: &mut Trail,
+    ) -> Result<(), Refused> {
+        let places: Vec<u16> = self
+            .ordinals()
+            .filter(|ordinal| self.task(*ordinal).processor == *processor)
+            .filter(|ordinal| !self.task(*ordinal).state.is_closed())
+            .collect();
+        if places.is_empty() {
+            return Err(Refused::NotNow("this processor has no open task in its plan"));
+        }
+        let label = Label::new(basis.as_str()).map_err(|_| Refused::WrongState)?;
+        for ordinal in places {
+            let event = TaskEvent::Refused { basis: label.clone() };
+            self.happen(ordinal, event, trail)
+                .map_err(|IllegalEvent { .. }| Refused::NotNow("this processor was asked already"))?;
+        }
+        trail.entries.push(Entry::Refused {
+            basis,
+            processor: Some(processor.clone()),
+        });
+        Ok(())
+    }
+
+    /// Moves the deadline as the regime allows: once, inside the first period, counted from the start.
+    fn extend(
+        &mut self,
+        reason: ExtensionReason,
+        rules: Rulebook<'_>,
+        context: &Context<'_>,
+        trail: &mut Trail,
+    ) -> Result<(), Refused> {
+        let before = self.life.clock;
+        if before.extended {
+            return Err(Refused::NotNow("its deadline was extended before"));
+        }
+        if context.now > before.due {
+            return Err(Refused::NotNow("its first period is over"));
+        }
+        let start = later_by_days(self.head.requested_at, before.paused_days, rules.calendar);
+        let after = self
+            .head
+            .regime
+            .extended(start, rules.calendar)
+            .ok_or(Refused::NotNow("its regime knows no extension"))?;
+        self.life.clock.due = after.unrolled;
+        self.life.clock.rolled = after.rolled;
+        self.life.clock.extended = true;
+        self.life.clock.at_risk_from = at_risk_from(self.head.requested_at, after.unrolled, rules.at_risk);
+        trail.entries.push(Entry::DeadlineMoved {
+            from: before.due,
+            to: after.unrolled,
+            reason: Some(reason),
+        });
+        Ok(())
+    }
+
+    /// An identity that nobody has verified by the deadline of the request is not verified.
+    pub(super) fn give_up_verification(
+        &mut self,
+        context: &Context<'_>,
+        trail: &mut Trail,
+    ) -> Result<(), IllegalEvent> {
+        let is_over = self.life.verification == Check::Awaiting && context.now > self.life.clock.due;
+        if is_over && !self.life.status.is_final() && !self.tasks.iter().any(super::Task::was_sent) {
+            self.enter_refused(RefusalBasis::IdentityNotVerified, context, trail)?;
+        }
+        Ok(())
+    }
+}

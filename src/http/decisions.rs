@@ -1,0 +1,160 @@
+//! People's decisions about requests: the subject's identity, approvals, refusals, extensions.
+
+use std::sync::Arc;
+
+use axum::{
+    Json,
+    extract::State,
+    http::StatusCode,
+    response::{IntoResponse, Response},
+};
+use serde_json::{Value, json};
+
+use super::{
+    Api,
+    auth::{By, Caller, Compliance},
+    body::Payload,
+    lists::Filter,
+    problem::Problem,
+    query::{Id, Params},
+};
+use crate::{
+    domain::{
+        body::Body, command::Decision, identity::SubjectData, ids::RequestId, request::operate::Refused,
+        words::Status,
+    },
+    engine::{EngineError, OperateError, outputs::status_message},
+    wire::{DecisionKind, api, parse_decision},
+};
+
+/// How many requests are read at a time.
+const PAGE: u32 = 1_000;
+
+/// `POST /v1/requests/{id}/verify-identity`
+pub(super) async fn verify_identity(
+    State(api): State<Arc<Api>>,
+    By { caller, .. }: By<Compliance>,
+    Id(id): Id<RequestId>,
+    Payload(bytes): Payload,
+) -> Result<Response, Problem> {
+    decide(&api, id, DecisionKind::VerifyIdentity, &caller, &bytes).await
+}
+
+/// `POST /v1/requests/{id}/approve`
+pub(super) async fn approve(
+    State(api): State<Arc<Api>>,
+    By { caller, .. }: By<Compliance>,
+    Id(id): Id<RequestId>,
+    Payload(bytes): Payload,
+) -> Result<Response, Problem> {
+    decide(&api, id, DecisionKind::Approve, &caller, &bytes).await
+}
+
+/// `POST /v1/requests/{id}/refuse`
+pub(super) async fn refuse(
+    State(api): State<Arc<Api>>,
+    By { caller, .. }: By<Compliance>,
+    Id(id): Id<RequestId>,
+    Payload(bytes): Payload,
+) -> Result<Response, Problem> {
+    decide(&api, id, DecisionKind::Refuse, &caller, &bytes).await
+}
+
+/// `POST /v1/requests/{id}/extend`
+pub(super) async fn extend(
+    State(api): State<Arc<Api>>,
+    By { caller, .. }: By<Compliance>,
+    Id(id): Id<RequestId>,
+    Payload(bytes): Payload,
+) -> Result<Response, Problem> {
+    decide(&api, id, DecisionKind::Extend, &caller, &bytes).await
+}
+
+async fn decide(
+    api: &Api,
+    id: RequestId,
+    kind: DecisionKind,
+    caller: &Caller,
+    bytes: &[u8],
+) -> Result<Response, Problem> {
+    let (decision, note) = parse_decision(kind, bytes)?;
+    let note = note.as_ref().map(SubjectData::expose);
+    let (request, emission) = api
+        .engine
+        .decide_request(id, &decision, &caller.name, note)
+        .await?;
+    let answer = Json(status_message(&request)).into_response();
+    api.outputs.hand_over(emission).await;
+    Ok(answer)
+}
+
+/// `POST /v1/approvals`: all that a filter finds, if it finds as many as the caller believes.
+pub(super) async fn approve_all(
+    State(api): State<Arc<Api>>,
+    By { caller, .. }: By<Compliance>,
+    Payload(bytes): Payload,
+) -> Result<Json<Value>, Problem> {
+    let wanted = api::parse_approvals(&bytes)?;
+    let mut params = Params::given(wanted.filter, Filter::KEYS)?;
+    let filter = Filter::read(&mut params);
+    params.finish()?;
+    let found = waiting(&api, &filter, wanted.expected_count).await?;
+    if found.len() as u64 != wanted.expected_count {
+        let detail = format!(
+            "expected_count: {} requests wait for an approval and meet the filter, where {} were expected",
+            found.len(),
+            wanted.expected_count
+        );
+        return Err(Problem::new(StatusCode::CONFLICT, "count_differs", detail));
+    }
+    refuse_own(&api, &found, &caller.name).await?;
+    let mut approved = 0;
+    for id in &found {
+        let decided = api
+            .engine
+            .decide_request(*id, &Decision::Approve, &caller.name, None)
+            .await;
+        match decided {
+            Ok((_, emission)) => {
+                approved += 1;
+                api.outputs.hand_over(emission).await;
+            }
+            // Somebody else has decided about it meanwhile.
+            Err(OperateError::Refused(_)) => {}
+            Err(error) => return Err(error.into()),
+        }
+    }
+    Ok(Json(json!({ "approved": approved })))
+}
+
+/// The requests that wait for an approval and meet a filter. Beyond what was expected nobody needs to count on for long.
+async fn waiting(api: &Api, filter: &Filter, expected: u64) -> Result<Vec<RequestId>, Problem> {
+    let (mut found, mut after) = (Vec::new(), None);
+    loop {
+        let page = api.engine.store.open_page(after, PAGE).await?;
+        let Some(last) = page.last() else {
+            return Ok(found);
+        };
+        after = Some(last.request.id);
+        let requests = page.iter().map(|stored| &stored.request);
+        let met = requests
+            .filter(|request| request.life.status == Status::AwaitingApproval && filter.takes(request));
+        found.extend(met.map(|request| request.id));
+        if found.len() as u64 > expected.saturating_add(u64::from(PAGE)) {
+            return Ok(found);
+        }
+    }
+}
+
+/// Nobody approves what they have submitted, not among others either.
+async fn refuse_own(api: &Api, ids: &[RequestId], name: &str) -> Result<(), Problem> {
+    for some in ids.chunks(PAGE as usize) {
+        for stored in api.engine.store.bodies(some).await? {
+            let body = Body::unpack(&stored.body).map_err(EngineError::from)?;
+            if body.submitter.as_deref() == Some(name) {
+                return Err(OperateError::from(Refused::Submitter).into());
+            }
+        }
+    }
+    Ok(())
+}
