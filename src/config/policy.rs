@@ -103,6 +103,9 @@ fn regime(entry: &Entry<'_>) -> Option<Regime> {
     entry.checked(|text| Regime::parse(text).ok_or(EXPECTED_REGIME))
 }
 
+/// The end of a January: the month that begins then is the shortest there is.
+const SHORTEST_MONTH: At = At::from_millis((30 * 24 + 12) * 3_600_000);
+
 const DEFAULT_ZONE: &str = "Europe/Berlin";
 
 fn zone(section: &Section<'_>) -> TimeZone {
@@ -148,7 +151,7 @@ fn grace(section: &Section<'_>, regime: Regime, calendar: &Calendar) -> Period {
     };
     let grace = entry.period(Zero::Allowed).unwrap_or(Period::ZERO);
     // The grace window consumes the statutory time: what does not fit into a period can never be kept.
-    if grace.add_to(At::default(), &calendar.zone) >= deadline(regime, At::default(), calendar).unrolled {
+    if grace.add_to(SHORTEST_MONTH, &calendar.zone) >= deadline(regime, SHORTEST_MONTH, calendar).unrolled {
         entry.problem("expected less than the regime's period, which the grace window consumes");
     }
     grace

@@ -105,6 +105,9 @@ fn every_event() -> Vec<TaskEvent> {
         TaskEvent::Exempted {
             basis: Label::new("kept_at_source").unwrap(),
         },
+        TaskEvent::Refused {
+            basis: Label::new("trade_secret").unwrap(),
+        },
     ]
 }
 
@@ -117,19 +120,19 @@ const WAVE: fn() -> Share = || Share::Wave {
 #[test]
 fn only_the_listed_pairs_are_allowed() {
     let table = [
-        ("blocked", "x.........xxw......www"),
-        ("blocked", "x.........xx.......ww."),
-        ("parked", ".x...x...xxx.x..x.xw.."),
-        ("ready", "..x..x...xxx..x.x.xw.."),
-        ("dispatched", "...xxxxxxxx.w...xxxw.."),
-        ("accepted", "....xxxxxxx.w...xxxw.."),
-        ("done", "..................xw.."),
-        ("exempt", "..................xw.."),
-        ("abandoned", ".....x...xxx....x.xww."),
-        ("waived", "......................"),
-        ("cancelled", "......................"),
-        ("held", ".....x....xx...xx.xw.."),
-        ("verifying", ".x........x.......x..."),
+        ("blocked", "x.........xxw......wwwx"),
+        ("blocked", "x.........xx.......ww.x"),
+        ("parked", ".x...x...xxx.x..x.xw..x"),
+        ("ready", "..x..x...xxx..x.x.xw..x"),
+        ("dispatched", "...xxxxxxxx.w...xxxw..."),
+        ("accepted", "....xxxxxxx.w...xxxw..."),
+        ("done", "..................xw..."),
+        ("exempt", "..................xw..."),
+        ("abandoned", ".....x...xxx....x.xww.x"),
+        ("waived", "......................."),
+        ("cancelled", "......................."),
+        ("held", ".....x....xx...xx.xw..x"),
+        ("verifying", ".x........x.......x...."),
     ];
     for (state, (name, row)) in every_state().into_iter().zip(table) {
         assert_eq!(state.name().as_str(), name);

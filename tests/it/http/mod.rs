@@ -3,6 +3,7 @@
 mod acks;
 mod auth;
 mod dead_letters;
+mod decisions;
 mod detail;
 mod fixture;
 mod lists;

@@ -3,6 +3,7 @@
 mod answers;
 mod attempts;
 mod closing;
+mod gates;
 mod operating;
 mod packing;
 mod planning;
@@ -162,11 +163,39 @@ impl Bench {
         Self::open_with(processors, &opening())
     }
 
+    /// Opens one under other rules.
+    fn open_under(
+        processors: Vec<Processor>,
+        opening: &Opening,
+        rules: &Rules,
+        needs_approval: bool,
+    ) -> Self {
+        Self::opened(
+            processors,
+            opening,
+            rules,
+            Admission {
+                needs_approval,
+                ..ADMISSION
+            },
+        )
+        .unwrap()
+    }
+
     fn open_with(processors: Vec<Processor>, opening: &Opening) -> Self {
         Self::try_open(processors, opening).unwrap()
     }
 
     fn try_open(processors: Vec<Processor>, opening: &Opening) -> Result<Self, CannotOpen> {
+        Self::opened(processors, opening, &rules(), ADMISSION)
+    }
+
+    fn opened(
+        processors: Vec<Processor>,
+        opening: &Opening,
+        rules: &Rules,
+        admission: Admission<'_>,
+    ) -> Result<Self, CannotOpen> {
         let registry = Registry { processors };
         let facts = Facts::default();
         let context = Context {
@@ -178,7 +207,7 @@ impl Bench {
             delay: &delay,
             keep_after_completion: Duration::ZERO,
         };
-        let Opened { request, trail, .. } = open(opening, ADMISSION, &rules(), &context)?;
+        let Opened { request, trail, .. } = open(opening, admission, rules, &context)?;
         let Trail {
             entries,
             moves,

@@ -1,0 +1,233 @@
+//! People's decisions: identity, approvals, refusals, extensions, each by who may take it, when it may be taken.
+
+use serde_json::{Value, json};
+
+use super::fixture::{Api, api, command, start};
+
+async fn strict() -> Api {
+    start(
+        "[policy]\nrequire_identity_verification = true\napproval = \"always\"\n",
+        true,
+    )
+    .await
+}
+
+async fn submitted(api: &Api, with: Value) -> String {
+    let reply = api.post("shop", "/v1/requests", &command(with)).await.ok(202);
+    format!("/v1/requests/{}", reply["request_id"].as_str().unwrap())
+}
+
+#[tokio::test]
+async fn a_request_passes_its_gates_one_after_the_other() {
+    let api = strict().await;
+    let path = submitted(&api, json!({ "identity_verified": false })).await;
+    let detail = api.get("dpo", &path).await.ok(200);
+    assert_eq!(detail["status"], "awaiting_verification");
+    assert_eq!(
+        detail["gates"],
+        json!([{ "gate": "verification", "open": false, "until": null },
+               { "gate": "approval", "open": false, "until": null }])
+    );
+    assert_eq!(
+        detail["waiting_for"][0],
+        json!({ "state": "blocked", "why": "verification", "until": null })
+    );
+    let verified = json!({ "method": "passport", "result": "passed" });
+    let status = api
+        .post("dpo", &format!("{path}/verify-identity"), &verified)
+        .await
+        .ok(200);
+    assert_eq!(status["status"], "awaiting_approval");
+    api.post("dpo", &format!("{path}/verify-identity"), &verified)
+        .await
+        .is(409, "wrong_state");
+    let status = api
+        .post("dpo", &format!("{path}/approve"), &json!({}))
+        .await
+        .ok(200);
+    assert_eq!(status["status"], "in_progress");
+    api.post("dpo", &format!("{path}/approve"), &json!({}))
+        .await
+        .is(409, "wrong_state");
+}
+
+#[tokio::test]
+async fn decisions_have_their_roles_and_shapes() {
+    let api = strict().await;
+    let path = submitted(&api, json!({ "identity_verified": true })).await;
+    for bearer in ["shop", "crm", "ops", "audit"] {
+        for decision in ["approve", "refuse", "verify-identity", "extend"] {
+            api.post(bearer, &format!("{path}/{decision}"), &json!({}))
+                .await
+                .is(403, "forbidden");
+        }
+        api.post(bearer, "/v1/approvals", &json!({}))
+            .await
+            .is(403, "forbidden");
+    }
+    for (decision, body, field) in [
+        ("refuse", json!({}), "basis"),
+        ("refuse", json!({ "basis": "regulator" }), "basis"),
+        ("extend", json!({}), "reason"),
+        ("extend", json!({ "reason": "weather" }), "reason"),
+        ("verify-identity", json!({ "method": "passport" }), "result"),
+    ] {
+        let reply = api.post("dpo", &format!("{path}/{decision}"), &body).await;
+        assert_eq!(reply.json["code"], "schema", "{}", reply.text);
+        assert_eq!(reply.fields(), [field], "{}", reply.text);
+    }
+    api.post(
+        "dpo",
+        &format!("/v1/requests/{}/approve", uuid::Uuid::now_v7()),
+        &json!({}),
+    )
+    .await
+    .is(404, "not_found");
+}
+
+#[tokio::test]
+async fn a_refusal_names_its_ground_and_ends_it() {
+    let api = strict().await;
+    let path = submitted(&api, json!({ "identity_verified": true })).await;
+    let body = json!({ "basis": "manifestly_unfounded", "reason": "the tenth one this week" });
+    let status = api.post("dpo", &format!("{path}/refuse"), &body).await.ok(200);
+    assert_eq!(
+        (&status["status"], &status["refused_on"]),
+        (&json!("refused"), &json!("manifestly_unfounded"))
+    );
+    api.post("dpo", &format!("{path}/refuse"), &body)
+        .await
+        .is(409, "closed");
+    api.post("dpo", &format!("{path}/approve"), &json!({}))
+        .await
+        .is(409, "closed");
+}
+
+#[tokio::test]
+async fn a_processors_share_is_refused_before_it_was_asked() {
+    let api = strict().await;
+    let path = submitted(&api, json!({ "identity_verified": true })).await;
+    let body = json!({ "basis": "independent_authorization", "processor": "stats" });
+    api.post("dpo", &format!("{path}/refuse"), &body).await.ok(200);
+    api.post("dpo", &format!("{path}/approve"), &json!({}))
+        .await
+        .ok(200);
+    let detail = api.get("dpo", &path).await.ok(200);
+    let stats = detail["task_list"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .find(|task| task["processor"] == "stats")
+        .unwrap();
+    assert_eq!(
+        (&stats["state"], &stats["why"]),
+        (&json!("exempt"), &json!("independent_authorization"))
+    );
+    let sent = json!({ "basis": "independent_authorization", "processor": "crm" });
+    api.post("dpo", &format!("{path}/refuse"), &sent)
+        .await
+        .is(409, "wrong_state");
+}
+
+#[tokio::test]
+async fn a_deadline_is_extended_once() {
+    let api = api().await;
+    let path = submitted(&api, json!({ "requested_at": "2026-11-21T10:00:00Z" })).await;
+    let body = json!({ "reason": "complexity" });
+    let status = api.post("dpo", &format!("{path}/extend"), &body).await.ok(200);
+    assert_eq!(status["deadline"], "2027-02-21T22:59:59Z");
+    api.post("dpo", &format!("{path}/extend"), &body)
+        .await
+        .is(409, "wrong_state");
+    let events = api
+        .get("dpo", &format!("{path}/events"))
+        .await
+        .ok(200)
+        .to_string();
+    assert!(
+        events.contains("deadline_moved") && events.contains("2026-12-21T22:59:59Z"),
+        "{events}"
+    );
+}
+
+#[tokio::test]
+async fn many_are_approved_when_they_are_as_many_as_expected() {
+    let api = strict().await;
+    for n in 0..5 {
+        let tenant = if n < 3 { "acme" } else { "other" };
+        submitted(&api, json!({ "identity_verified": true, "tenant": tenant })).await;
+    }
+    let body = |count: u64| json!({ "filter": { "tenant": "acme" }, "expected_count": count });
+    api.post("dpo", "/v1/approvals", &body(2))
+        .await
+        .is(409, "count_differs");
+    api.post("dpo", "/v1/approvals", &body(4))
+        .await
+        .is(409, "count_differs");
+    let waiting = "/v1/requests?status=awaiting_approval";
+    assert_eq!(
+        api.get("dpo", waiting).await.ok(200)["items"]
+            .as_array()
+            .unwrap()
+            .len(),
+        5
+    );
+    let done = api.post("dpo", "/v1/approvals", &body(3)).await.ok(200);
+    assert_eq!(done, json!({ "approved": 3 }));
+    assert_eq!(
+        api.get("dpo", waiting).await.ok(200)["items"]
+            .as_array()
+            .unwrap()
+            .len(),
+        2
+    );
+    for bad in [
+        json!({ "filter": { "colour": "red" }, "expected_count": 1 }),
+        json!({ "filter": { "tenant": 7 }, "expected_count": 1 }),
+        json!({ "filter": {} }),
+    ] {
+        let reply = api.post("dpo", "/v1/approvals", &bad).await;
+        assert!(reply.status.is_client_error(), "{}", reply.text);
+        assert_eq!(reply.json["code"], "schema");
+    }
+}
+
+#[tokio::test]
+async fn more_than_the_policy_allows_an_hour_wait_for_a_second_person() {
+    let api = start("[policy]\napproval = { above_per_hour = 3 }\n", true).await;
+    let mut statuses = Vec::new();
+    for _ in 0..5 {
+        let path = submitted(&api, json!({})).await;
+        statuses.push(
+            api.get("dpo", &path).await.ok(200)["status"]
+                .as_str()
+                .unwrap()
+                .to_owned(),
+        );
+    }
+    assert_eq!(statuses[..3], ["in_progress"; 3]);
+    assert_eq!(statuses[3..], ["awaiting_approval"; 2]);
+    api.clock.advance(std::time::Duration::from_secs(3601));
+    let path = submitted(&api, json!({})).await;
+    assert_eq!(api.get("dpo", &path).await.ok(200)["status"], "in_progress");
+}
+
+#[tokio::test]
+async fn a_grace_window_can_be_used_to_withdraw() {
+    let api = start("[policy]\ngrace = \"2d\"\n", true).await;
+    let path = submitted(&api, json!({})).await;
+    let detail = api.get("dpo", &path).await.ok(200);
+    assert_eq!(detail["status"], "scheduled");
+    assert_eq!(
+        (
+            &detail["waiting_for"][0]["why"],
+            &detail["waiting_for"][0]["until"]
+        ),
+        (&json!("grace"), &json!("2026-11-23T12:00:00Z"))
+    );
+    let cancelled = api
+        .post("dpo", &format!("{path}/cancel"), &json!({}))
+        .await
+        .ok(200);
+    assert_eq!(cancelled["status"], "cancelled");
+}
