@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::domain::{entry::Entry, task::TaskEvent, time::At, words::ExtensionReason};
+use crate::domain::{entry::Entry, ids::IdentityType, task::TaskEvent, time::At, words::ExtensionReason};
 
 /// A line for people; `None`: it says nothing that another line does not.
 pub(super) fn told(entry: &Entry, processors: &[String], now: At) -> Option<String> {
@@ -47,6 +47,10 @@ pub(super) fn told(entry: &Entry, processors: &[String], now: At) -> Option<Stri
                 ExtensionReason::as_str,
             );
             format!("the deadline moves from {from} to {to}: {why}")
+        }
+        Entry::Supplied { types } => {
+            let types: Vec<&str> = types.iter().map(IdentityType::as_str).collect();
+            format!("identifiers were supplied: {}", types.join(", "))
         }
         Entry::Refused {
             basis,
@@ -124,6 +128,7 @@ fn happened(event: &TaskEvent, attempt: u32, now: At) -> String {
         TaskEvent::Restored { .. } => "has to be done again".to_owned(),
         TaskEvent::Reopened => "its copies have to grow old anew".to_owned(),
         TaskEvent::Rewaved { .. } => "its wave is smaller now".to_owned(),
+        TaskEvent::Identified => "can be asked now".to_owned(),
         TaskEvent::Refused { basis } | TaskEvent::Exempted { basis } => format!("exempt: {basis}"),
     }
 }

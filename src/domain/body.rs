@@ -110,6 +110,17 @@ impl Body {
             .unwrap_or_default()
     }
 
+    /// Sets the identity types that these tasks' processors are sent from now on.
+    pub fn identify(&mut self, supplied: &[(u16, Vec<IdentityType>)]) {
+        for (ordinal, kinds) in supplied {
+            let place = usize::from(*ordinal);
+            if self.identities.len() <= place {
+                self.identities.resize(place + 1, Vec::new());
+            }
+            self.identities[place].clone_from(kinds);
+        }
+    }
+
     /// Packs it.
     pub fn pack(&self) -> Result<Vec<u8>, BodyError> {
         pack(self)

@@ -24,6 +24,8 @@ pub enum Command {
     Hold(PlaceHold),
     /// `release`: releases one.
     Release(ReleaseHold),
+    /// `supply_identities`: brings identifiers that a blocked task waits for.
+    Supply(Box<Supply>),
     /// `verify_identity`, `approve`, `refuse`, `extend`: a person decides about a request.
     Decide(Box<Decide>),
 }
@@ -37,6 +39,7 @@ impl Command {
             Self::Hold(hold) => hold.command_id,
             Self::Release(release) => release.command_id,
             Self::Decide(decide) => decide.command_id,
+            Self::Supply(supply) => supply.command_id,
         }
     }
 
@@ -48,6 +51,7 @@ impl Command {
             Self::Hold(hold) => &hold.tenant,
             Self::Release(release) => &release.tenant,
             Self::Decide(decide) => &decide.tenant,
+            Self::Supply(supply) => &supply.tenant,
         }
     }
 
@@ -59,6 +63,7 @@ impl Command {
             Self::Hold(hold) => hold.request_id,
             Self::Release(_) => None,
             Self::Decide(decide) => Some(decide.request_id),
+            Self::Supply(supply) => Some(supply.request_id),
         }
     }
 
@@ -71,6 +76,7 @@ impl Command {
             Self::Hold(hold) => hold.hold_id.0,
             Self::Release(release) => release.hold_id.0,
             Self::Decide(decide) => decide.request_id.0,
+            Self::Supply(supply) => supply.request_id.0,
         }
     }
 
@@ -82,6 +88,7 @@ impl Command {
             Self::Hold(_) => "hold",
             Self::Release(_) => "release",
             Self::Decide(decide) => decide.decision.name(),
+            Self::Supply(_) => "supply_identities",
         }
     }
 }
@@ -135,6 +142,21 @@ pub struct ReleaseHold {
     pub actor: String,
     /// Free text, as that of the hold.
     pub note: Option<SubjectData>,
+}
+
+/// Brings identifiers that a request had not come with.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Supply {
+    /// The idempotency key.
+    pub command_id: CommandId,
+    /// The tenant.
+    pub tenant: Tenant,
+    /// The request.
+    pub request_id: RequestId,
+    /// Who brings them.
+    pub actor: String,
+    /// The identifiers.
+    pub identities: Vec<Identity>,
 }
 
 /// A person decides about a request.

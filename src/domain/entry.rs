@@ -9,7 +9,7 @@ use super::{
     backup::Week,
     calendar::Regime,
     fact::FactVersion,
-    ids::{AnchorName, HoldId, Label, ProcessorId, RequestId, Tenant},
+    ids::{AnchorName, HoldId, IdentityType, Label, ProcessorId, RequestId, Tenant},
     task::TaskEvent,
     time::At,
     words::{Action, BackupEventKind, ExtensionReason, HoldBasis, RefusalBasis, Status, Why},
@@ -87,6 +87,11 @@ pub enum Entry {
         to: At,
         /// The reason of an extension; `None`: the clock had stood still while the subject's identity was in doubt.
         reason: Option<ExtensionReason>,
+    },
+    /// Identifiers were supplied that it had not come with.
+    Supplied {
+        /// Their types.
+        types: Vec<IdentityType>,
     },
     /// It was refused, in whole or for a processor.
     Refused {

@@ -286,6 +286,8 @@ pub enum TaskEvent {
         /// The tasks, by their place.
         sources: Vec<u16>,
     },
+    /// An identity that its processor knows was supplied.
+    Identified,
     /// It was refused on a legal ground before it was sent.
     Refused {
         /// The ground.

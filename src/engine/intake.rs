@@ -1,10 +1,16 @@
 //! Intake: a batch of commands becomes requests, recorded duplicates and dead letters, in one transaction.
 
+mod decisions;
+
+pub(super) use decisions::decision_note;
+
 use std::{
     collections::HashMap,
     panic::{AssertUnwindSafe, catch_unwind},
     time::Duration,
 };
+
+use decisions::refusal_of;
 
 use super::{
     Engine, EngineError,
@@ -19,19 +25,17 @@ use crate::{
     domain::{
         backup::earlier,
         body::Body,
-        command::{Cancel, Command, Decide, Decision, Opening},
-        identity::SubjectData,
+        command::{Cancel, Command, Opening},
         ids::RequestId,
         plan::NoPlan,
         request::{
-            gates::{Approval, Rulebook},
+            gates::Approval,
             open::{Admission, CannotOpen, open},
-            operate,
         },
         time::At,
         words::DeadLetterReason,
     },
-    store::{Attempts, Gate, InboxRow, Lock, Transaction},
+    store::{Attempts, Gate, InboxRow, Lock, StoredBody, Transaction},
     wire::Refusal,
 };
 
@@ -140,7 +144,7 @@ impl Engine {
         let known = tx.inbox(&keys).await?;
         let now = self.clock.now();
         let room = self.room_before_brake(arrivals, tx, now).await?;
-        let submitters = self.submitters(arrivals, tx).await?;
+        let bodies = self.decided_about(arrivals, tx).await?;
         let decided = catch_unwind(AssertUnwindSafe(|| {
             let mut decider = Decider {
                 engine: self,
@@ -148,7 +152,7 @@ impl Engine {
                 now,
                 known,
                 room,
-                submitters,
+                bodies,
                 work: &mut work,
             };
             arrivals
@@ -182,28 +186,6 @@ impl Engine {
         Ok(room)
     }
 
-    /// Who submitted the requests that somebody decides about.
-    async fn submitters(
-        &self,
-        arrivals: &[Arrival<PreparedCommand>],
-        tx: &mut dyn Transaction,
-    ) -> Result<HashMap<RequestId, Option<String>>, EngineError> {
-        let ids: Vec<RequestId> = arrivals
-            .iter()
-            .filter_map(|arrival| match &arrival.content.as_ref().ok()?.command {
-                Command::Decide(decide) => Some(decide.request_id),
-                _ => None,
-            })
-            .collect();
-        let mut submitters = HashMap::new();
-        if !ids.is_empty() {
-            for stored in tx.bodies(&ids).await? {
-                submitters.insert(stored.id, Body::unpack(&stored.body)?.submitter);
-            }
-        }
-        Ok(submitters)
-    }
-
     fn count_commands(&self, arrivals: &[Arrival<PreparedCommand>], verdicts: &[Verdict]) {
         for (arrival, verdict) in arrivals.iter().zip(verdicts) {
             let kind = arrival
@@ -231,8 +213,8 @@ struct Decider<'e, 'w, 'a> {
     known: Vec<InboxRow>,
     /// How many more requests may go ahead without an approval.
     room: u64,
-    /// Who submitted the requests that somebody decides about.
-    submitters: HashMap<RequestId, Option<String>>,
+    /// The bodies of the requests that somebody decides about.
+    bodies: HashMap<RequestId, StoredBody>,
     work: &'w mut Work<'a>,
 }
 
@@ -266,6 +248,7 @@ impl<'a> Decider<'_, '_, 'a> {
             Command::Open(opening) => self.open(opening, prepared)?,
             Command::Cancel(cancel) => self.cancel(cancel)?,
             Command::Decide(decide) => self.decide_request(decide)?,
+            Command::Supply(supply) => self.supply(supply)?,
             // They bring facts, which have transactions of their own.
             Command::Hold(_) | Command::Release(_) => Err(internal("a fact among requests")),
         };
@@ -364,70 +347,6 @@ impl<'a> Decider<'_, '_, 'a> {
             Err(refused) => Ok(Err(refusal_of(refused))),
         }
     }
-
-    fn decide_request(&mut self, decide: &Decide) -> Result<Result<RequestId, Refusal>, EngineError> {
-        let context = self.engine.context(self.facts, self.now);
-        let rules = Rulebook {
-            calendar: &self.engine.rules.calendar,
-            at_risk: self.engine.rules.at_risk,
-        };
-        let submitter = self.submitters.get(&decide.request_id).cloned().flatten();
-        let found = self
-            .work
-            .get_mut(decide.request_id)
-            .filter(|touched| touched.request.head.tenant == decide.tenant);
-        let Some(touched) = found else {
-            return Ok(Err(Refusal::new(
-                DeadLetterReason::UnknownRequest,
-                "there is no such request".to_owned(),
-            )));
-        };
-        let mut request = touched.request.clone();
-        let decided = request.decide(
-            &decide.decision,
-            &decide.actor,
-            submitter.as_deref(),
-            rules,
-            &context,
-        );
-        match decided {
-            Ok(trail) => {
-                touched.request = request;
-                touched.trail.append(trail);
-                touched.notes.push(note_of(decide));
-                Ok(Ok(decide.request_id))
-            }
-            Err(refused) => Ok(Err(refusal_of(refused))),
-        }
-    }
-}
-
-/// Why a decision is not carried out, as senders are told.
-fn refusal_of(refused: operate::Refused) -> Refusal {
-    let reason = match refused {
-        operate::Refused::TooLate => DeadLetterReason::TooLate,
-        operate::Refused::Submitter => DeadLetterReason::NotAllowed,
-        operate::Refused::Closed | operate::Refused::WrongState | operate::Refused::NotNow(_) => {
-            DeadLetterReason::WrongState
-        }
-    };
-    Refusal::new(reason, refused.to_string())
-}
-
-/// What is kept sealed of a decision beside the ledger.
-fn note_of(decide: &Decide) -> String {
-    let note = decide.note.as_ref().map(SubjectData::expose);
-    decision_note(&decide.decision, &decide.actor, note)
-}
-
-/// The same of one that came over HTTP.
-pub(super) fn decision_note(decision: &Decision, actor: &str, note: Option<&str>) -> String {
-    let method = match decision {
-        Decision::VerifyIdentity { method, .. } => Some(method.as_str()),
-        _ => None,
-    };
-    serde_json::json!({ "by": actor, "decision": decision.name(), "method": method, "reason": note })
-        .to_string()
 }
 
 /// Whether it brings a fact. What cannot be read is nobody's.

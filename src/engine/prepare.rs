@@ -170,7 +170,11 @@ impl Engine {
                     )
                 },
             )?),
-            Command::Cancel(_) | Command::Hold(_) | Command::Release(_) | Command::Decide(_) => None,
+            Command::Cancel(_)
+            | Command::Hold(_)
+            | Command::Release(_)
+            | Command::Decide(_)
+            | Command::Supply(_) => None,
         };
         let digests = match &parsed.command {
             Command::Hold(hold) => self.digests_of(&hold.tenant, &hold.identities),
@@ -194,7 +198,7 @@ impl Engine {
     }
 
     /// The keyed digests under which a subject is found, in order and each once.
-    fn digests_of(&self, tenant: &Tenant, identities: &[Identity]) -> Vec<SubjectDigest> {
+    pub(super) fn digests_of(&self, tenant: &Tenant, identities: &[Identity]) -> Vec<SubjectDigest> {
         let mut digests: Vec<SubjectDigest> = identities
             .iter()
             .map(|identity| self.vault.lookup_digest(tenant, identity))

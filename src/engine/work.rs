@@ -19,7 +19,9 @@ use crate::{
         request::{Context, Life, Request, Trail, deferral::Deferred, open::Opened},
         time::At,
     },
-    store::{Changes, DeadLetter, DeferredRow, InboxRow, LeafRow, MovedRow, OpenedRow, StoredRequest},
+    store::{
+        Changes, DeadLetter, DeferredRow, InboxRow, LeafRow, MovedRow, OpenedRow, ResealedRow, StoredRequest,
+    },
 };
 
 /// A request that the transaction touches.
@@ -35,6 +37,8 @@ pub(super) struct Touched<'a> {
     before: Option<Life>,
     /// What was deferred before.
     deferred: Vec<Deferred>,
+    /// What is written anew because identifiers were supplied.
+    pub(super) resealed: Option<ResealedRow>,
 }
 
 #[derive(Debug)]
@@ -90,6 +94,7 @@ impl<'a> Work<'a> {
             };
             let before = Some(request.life.clone());
             let touched = Touched {
+                resealed: None,
                 deferred: request.deferred(clock_skew).collect(),
                 request,
                 trail: Trail::default(),
@@ -158,6 +163,7 @@ impl<'a> Work<'a> {
             source,
             before: None,
             deferred: Vec::new(),
+            resealed: None,
         });
     }
 
@@ -183,6 +189,7 @@ impl<'a> Work<'a> {
             counters.count(&touched.request, &touched.trail.moves, touched.before.as_ref());
             touched.write_deferred(engine.clock_skew(), &mut counters, &mut changes);
             touched.write_row(&mut changes)?;
+            changes.resealed.extend(touched.resealed.take());
             if outboxed && touched.is_worth_telling() {
                 changes
                     .outbox
@@ -198,6 +205,14 @@ impl<'a> Work<'a> {
 }
 
 impl Touched<'_> {
+    /// The wrapped key of its identifiers, where it was loaded and has one.
+    pub(super) fn wrapped_key(&self) -> Option<&[u8]> {
+        match &self.source {
+            Source::New { .. } => None,
+            Source::Loaded { wrapped_key, .. } => wrapped_key.as_deref(),
+        }
+    }
+
     fn has_changed(&self) -> bool {
         match self.source {
             Source::New { .. } => true,

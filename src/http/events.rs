@@ -105,6 +105,7 @@ fn readable(request: RequestId, entry: &Entry) -> Result<Value, Problem> {
         Entry::Status { .. }
         | Entry::Overdue
         | Entry::GateOpened { .. }
+        | Entry::Supplied { .. }
         | Entry::DeadlineMoved { .. }
         | Entry::Refused { .. }
         | Entry::Shredded

@@ -99,7 +99,7 @@ pub(super) async fn submit(
             }
         }
         // The door lets none of them in: they have a call of their own, and another role.
-        Command::Hold(_) | Command::Release(_) | Command::Decide(_) => {
+        Command::Hold(_) | Command::Release(_) | Command::Decide(_) | Command::Supply(_) => {
             return Err(
                 Refusal::new(DeadLetterReason::NotAllowed, "type: belongs to a call of its own").into(),
             );

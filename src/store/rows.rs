@@ -77,6 +77,19 @@ pub struct MovedRow {
     pub rewake: bool,
 }
 
+/// What is written anew about a request to which identifiers were supplied.
+#[derive(Debug)]
+pub struct ResealedRow {
+    /// The request.
+    pub id: RequestId,
+    /// The packed body.
+    pub body: Vec<u8>,
+    /// The sealed identifiers, old and new.
+    pub sealed: Vec<u8>,
+    /// The keyed digests of the new ones.
+    pub digests: Vec<SubjectDigest>,
+}
+
 /// A command that has been taken in.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct InboxRow {
@@ -396,6 +409,8 @@ pub struct Changes {
     pub opened: Vec<OpenedRow>,
     /// Changed requests.
     pub moved: Vec<MovedRow>,
+    /// Requests to which identifiers were supplied.
+    pub resealed: Vec<ResealedRow>,
     /// Commands taken in.
     pub inbox: Vec<InboxRow>,
     /// Ledger leaves; the transaction's `ledger_batch` row is made from them.

@@ -112,6 +112,26 @@ impl Vault {
         }
     }
 
+    /// Seals a request's identifiers anew, under the key that they have.
+    pub fn reseal_subject(
+        &self,
+        tenant: &Tenant,
+        request: RequestId,
+        wrapped_key: &[u8],
+        plaintext: &[u8],
+    ) -> Result<Vec<u8>, VaultError> {
+        let data_key = self.data_key(request, wrapped_key)?;
+        Ok(Cipher::new(&data_key).seal(subject_of(tenant, request), plaintext))
+    }
+
+    fn data_key(&self, request: RequestId, wrapped_key: &[u8]) -> Result<SecretKey, VaultError> {
+        let what = Sealed::DataKey;
+        let bytes =
+            self.epoch_cipher(what, wrapped_key)?
+                .open_in_epoch(what, data_key_of(request), wrapped_key)?;
+        SecretKey::from_slice(&bytes).ok_or(VaultError::Tampered { what })
+    }
+
     /// Opens a request's identifiers. Both parts have to be those of this tenant and request.
     pub fn open_subject(
         &self,
@@ -120,11 +140,7 @@ impl Vault {
         wrapped_key: &[u8],
         sealed: &[u8],
     ) -> Result<Zeroizing<Vec<u8>>, VaultError> {
-        let what = Sealed::DataKey;
-        let bytes =
-            self.epoch_cipher(what, wrapped_key)?
-                .open_in_epoch(what, data_key_of(request), wrapped_key)?;
-        let data_key = SecretKey::from_slice(&bytes).ok_or(VaultError::Tampered { what })?;
+        let data_key = self.data_key(request, wrapped_key)?;
         Cipher::new(&data_key).open(Sealed::Subject, subject_of(tenant, request), sealed)
     }
 

@@ -21,7 +21,7 @@ use super::{
     strict::{self, Checked},
 };
 use crate::domain::{
-    command::{Cancel, Command},
+    command::{Cancel, Command, Supply},
     ids::{CommandId, RequestId, Tenant},
     words::{Action, DeadLetterReason},
 };
@@ -183,7 +183,18 @@ pub fn parse_command(bytes: &[u8], envelope: &Envelope<'_>, door: Door) -> Resul
             admit(kind, door)?;
             decision.into_command(command_id, tenant, actor.ok_or_else(needed)?)
         }
-        CommandType::Reactivated | CommandType::SupplyIdentities => {
+        CommandType::SupplyIdentities => {
+            let fields: SupplyIdentitiesFields<'_> = read(document)?;
+            admit(kind, door)?;
+            Command::Supply(Box::new(Supply {
+                command_id,
+                tenant,
+                request_id: RequestId(fields.request_id.0),
+                actor: actor.ok_or_else(needed)?,
+                identities: fields.identities.0.into_iter().map(Into::into).collect(),
+            }))
+        }
+        CommandType::Reactivated => {
             return Err(not_carried_out(kind, document, door));
         }
     };
@@ -207,6 +218,7 @@ fn admit(kind: CommandType, door: Door) -> Result<(), Refusal> {
     match (door, kind) {
         // Who may submit requests may not for that reason hold those of others.
         (Door::Http, CommandType::Hold | CommandType::Release) => refuse("type: belongs to /v1/holds"),
+        (Door::Http, CommandType::SupplyIdentities) => refuse("type: belongs on the control topic"),
         (Door::Http, CommandType::Decide(_)) => refuse("type: belongs to /v1/requests/{id}"),
         (Door::Commands, kind) if kind.is_privileged() => refuse("type: belongs on the control topic"),
         (Door::Control, kind) if !kind.is_privileged() => refuse("type: belongs on the commands topic"),
@@ -233,9 +245,9 @@ fn check_shape(kind: CommandType, document: Checked<'_>) -> Result<(), Refusal> 
         | CommandType::Cancel
         | CommandType::Hold
         | CommandType::Release
-        | CommandType::Decide(_) => Ok(()),
+        | CommandType::Decide(_)
+        | CommandType::SupplyIdentities => Ok(()),
         CommandType::Reactivated => read::<ReactivatedFields<'_>>(document).map(drop),
-        CommandType::SupplyIdentities => read::<SupplyIdentitiesFields<'_>>(document).map(drop),
     }
 }
 

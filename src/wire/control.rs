@@ -45,11 +45,15 @@ shapes! {
         /// Since when.
         at: Time,
     }
-    /// Brings the identifiers that a blocked task waits for.
-    SupplyIdentitiesFields<'a> as "SupplyIdentities" {
-        /// The request.
-        request_id: Id,
-        /// The identifiers, at least one.
-        #[serde(borrow)] identities: Identities<'a>,
-    }
+}
+
+/// Brings the identifiers that a blocked task waits for.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[schemars(rename = "SupplyIdentities")]
+pub(super) struct SupplyIdentitiesFields<'a> {
+    /// The request.
+    pub(super) request_id: Id,
+    /// The identifiers, at least one.
+    #[serde(borrow)]
+    pub(super) identities: Identities<'a>,
 }

@@ -3,9 +3,13 @@
 use super::{Context, Request, Trail};
 use crate::domain::{
     entry::Entry,
+    ids::{HoldId, IdentityType},
     task::{Deferral, IllegalEvent, TaskEvent, TaskState},
     words::{AbandonCause, Status},
 };
+
+/// Tasks by their place, each with the types of identifiers that its processor is sent.
+pub type Supplied = Vec<(u16, Vec<IdentityType>)>;
 
 /// Why a decision cannot be carried out.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -98,6 +102,55 @@ impl Request {
             TaskState::Accepted { expected_by, .. } => *expected_by <= context.now,
             _ => false,
         }
+    }
+
+    /// Takes identifiers that it had not come with: the tasks that waited for one go on. Gives their places, each with
+    /// the types that its processor is sent from now on.
+    pub fn supply(
+        &mut self,
+        types: &[IdentityType],
+        holds: &[HoldId],
+        actor: &str,
+        context: &Context<'_>,
+    ) -> Result<(Trail, Supplied), Refused> {
+        if self.life.status.is_final() {
+            return Err(Refused::Closed);
+        }
+        let known = |ordinal: u16| -> Vec<IdentityType> {
+            let task = self.task(ordinal);
+            let registered = context.registry.get(&task.processor);
+            registered
+                .filter(|_| task.state == TaskState::WithoutIdentity)
+                .map_or(&[][..], |processor| &processor.identities)
+                .iter()
+                .filter(|kind| types.contains(kind))
+                .cloned()
+                .collect()
+        };
+        let opened: Supplied = self
+            .ordinals()
+            .map(|ordinal| (ordinal, known(ordinal)))
+            .filter(|(_, kinds)| !kinds.is_empty())
+            .collect();
+        if opened.is_empty() {
+            return Err(Refused::NotNow("no task waits for an identifier of these types"));
+        }
+        let mut trail = acted_by(Some(actor));
+        trail.entries.push(Entry::Supplied {
+            types: types.to_vec(),
+        });
+        // A hold on the subject may be found by what was not known before.
+        for hold in holds {
+            if !self.life.subject_holds.contains(hold) {
+                self.life.subject_holds.push(*hold);
+            }
+        }
+        for (ordinal, _) in &opened {
+            self.happen(*ordinal, TaskEvent::Identified, &mut trail)?;
+        }
+        self.conclude(context, &mut trail)?;
+        self.revision += 1;
+        Ok((trail, opened))
     }
 
     /// Does without a task: the request can then only close with exceptions.

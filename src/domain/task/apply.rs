@@ -118,6 +118,7 @@ impl Task {
                 | S::Abandoned { .. },
                 E::Refused { basis },
             ) if !self.was_sent() => S::Exempt { basis: basis.clone() },
+            (S::WithoutIdentity, E::Identified) => S::Blocked,
             (S::Blocked, E::Exempted { basis }) if is_wave => S::Exempt { basis: basis.clone() },
             (S::Dispatched { .. } | S::Accepted { .. }, E::Abandoned { cause, .. }) => {
                 S::Abandoned { cause: *cause }
@@ -209,6 +210,7 @@ impl Task {
             | TaskEvent::Moved { .. }
             | TaskEvent::Held { .. }
             | TaskEvent::Released { .. }
+            | TaskEvent::Identified
             | TaskEvent::Refused { .. }
             | TaskEvent::Exempted { .. } => {}
         }

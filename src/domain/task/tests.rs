@@ -108,6 +108,7 @@ fn every_event() -> Vec<TaskEvent> {
         TaskEvent::Refused {
             basis: Label::new("trade_secret").unwrap(),
         },
+        TaskEvent::Identified,
     ]
 }
 
@@ -120,19 +121,19 @@ const WAVE: fn() -> Share = || Share::Wave {
 #[test]
 fn only_the_listed_pairs_are_allowed() {
     let table = [
-        ("blocked", "x.........xxw......wwwx"),
-        ("blocked", "x.........xx.......ww.x"),
-        ("parked", ".x...x...xxx.x..x.xw..x"),
-        ("ready", "..x..x...xxx..x.x.xw..x"),
-        ("dispatched", "...xxxxxxxx.w...xxxw..."),
-        ("accepted", "....xxxxxxx.w...xxxw..."),
-        ("done", "..................xw..."),
-        ("exempt", "..................xw..."),
-        ("abandoned", ".....x...xxx....x.xww.x"),
-        ("waived", "......................."),
-        ("cancelled", "......................."),
-        ("held", ".....x....xx...xx.xw..x"),
-        ("verifying", ".x........x.......x...."),
+        ("blocked", "x.........xxw......wwwx."),
+        ("blocked", "x.........xx.......ww.xx"),
+        ("parked", ".x...x...xxx.x..x.xw..x."),
+        ("ready", "..x..x...xxx..x.x.xw..x."),
+        ("dispatched", "...xxxxxxxx.w...xxxw...."),
+        ("accepted", "....xxxxxxx.w...xxxw...."),
+        ("done", "..................xw...."),
+        ("exempt", "..................xw...."),
+        ("abandoned", ".....x...xxx....x.xww.x."),
+        ("waived", "........................"),
+        ("cancelled", "........................"),
+        ("held", ".....x....xx...xx.xw..x."),
+        ("verifying", ".x........x.......x....."),
     ];
     for (state, (name, row)) in every_state().into_iter().zip(table) {
         assert_eq!(state.name().as_str(), name);

@@ -9,6 +9,7 @@ mod deferred;
 mod facts;
 mod positions;
 mod read;
+mod reseal;
 mod sweeps;
 mod transaction;
 mod write;

@@ -3,7 +3,7 @@
 use sqlx::{PgConnection, PgExecutor, query};
 use uuid::Uuid;
 
-use super::{capsules, dead_letters, deferred};
+use super::{capsules, dead_letters, deferred, reseal};
 use crate::{
     domain::{ids::RequestId, request::Request, time::At},
     store::{Changes, InboxRow, LeafRow, MovedRow, OpenedRow, StoreError, codec, deferral},
@@ -28,6 +28,7 @@ pub(super) async fn write(on: &mut PgConnection, changes: &Changes) -> Result<()
     }
     write_agenda(on, &opened, &moved).await?;
     deferred::write(on, changes).await?;
+    reseal::write(on, &changes.resealed).await?;
     if !changes.capsules.is_empty() {
         capsules::upsert(on, &deferral::capsules(changes)).await?;
     }

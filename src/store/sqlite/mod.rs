@@ -10,6 +10,7 @@ mod facts;
 mod file;
 mod positions;
 mod read;
+mod reseal;
 mod sweeps;
 mod transaction;
 mod write;

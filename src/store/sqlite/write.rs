@@ -3,7 +3,7 @@
 use serde_json::json;
 use sqlx::{QueryBuilder, Sqlite, SqliteConnection, SqliteExecutor, query, query_builder::Separated};
 
-use super::{capsules, dead_letters, deferred, read::ids_json};
+use super::{capsules, dead_letters, deferred, read::ids_json, reseal};
 use crate::{
     domain::{ids::RequestId, time::At},
     store::{Changes, InboxRow, LeafRow, MovedRow, OpenedRow, StoreError, codec, deferral},
@@ -50,6 +50,7 @@ pub(super) async fn write(on: &mut SqliteConnection, changes: &Changes) -> Resul
     insert_leaves(on, &changes.leaves, changes.at).await?;
     write_agenda(on, &opened, &moved).await?;
     deferred::write(on, changes).await?;
+    reseal::write(on, &changes.resealed).await?;
     capsules::upsert(on, &deferral::capsules(changes)).await?;
     dead_letters::insert(on, &changes.dead_letters).await?;
     upsert_outbox(on, &changes.outbox, changes.at).await?;

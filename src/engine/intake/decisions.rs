@@ -1,0 +1,185 @@
+//! People's decisions that come as commands: about a request's gates, its deadline, and identifiers that it lacks.
+
+use std::collections::HashMap;
+
+use zeroize::Zeroizing;
+
+use super::Decider;
+use crate::{
+    domain::{
+        body::{Body, Subject},
+        command::{Command, Decide, Decision, Supply},
+        identity::SubjectData,
+        ids::{IdentityType, RequestId},
+        request::{Request, gates::Rulebook, operate},
+        words::DeadLetterReason,
+    },
+    engine::{
+        Engine, EngineError,
+        prepare::{Arrival, PreparedCommand},
+    },
+    store::{ResealedRow, StoredBody, SubjectDigest, Transaction},
+    wire::Refusal,
+};
+
+impl Decider<'_, '_, '_> {
+    /// Takes identifiers that a request had not come with, and seals them beside those that it has.
+    pub(super) fn supply(&mut self, supply: &Supply) -> Result<Result<RequestId, Refusal>, EngineError> {
+        let engine = self.engine;
+        let context = engine.context(self.facts, self.now);
+        let digests = engine.digests_of(&supply.tenant, &supply.identities);
+        let holds = context.facts.holds().on_subject(&supply.tenant, &digests);
+        let found = self
+            .work
+            .get_mut(supply.request_id)
+            .filter(|touched| touched.request.head.tenant == supply.tenant);
+        let (Some(touched), Some(stored)) = (found, self.bodies.get_mut(&supply.request_id)) else {
+            return Ok(Err(Refusal::new(
+                DeadLetterReason::UnknownRequest,
+                "there is no such request".to_owned(),
+            )));
+        };
+        let mut types: Vec<IdentityType> = supply.identities.iter().map(|i| i.kind.clone()).collect();
+        types.sort_unstable();
+        types.dedup();
+        let mut request = touched.request.clone();
+        let (trail, supplied) = match request.supply(&types, &holds, &supply.actor, &context) {
+            Ok(done) => done,
+            Err(refused) => return Ok(Err(refusal_of(refused))),
+        };
+        let key = touched.wrapped_key().ok_or(EngineError::Shredded(request.id))?;
+        let mut body = Body::unpack(&stored.body)?;
+        body.identify(&supplied);
+        let resealed = engine.reseal(&request, key, stored, &body, supply, digests)?;
+        // Another supply in the same batch goes on from here.
+        stored.body.clone_from(&resealed.body);
+        stored.sealed.clone_from(&resealed.sealed);
+        touched.request = request;
+        touched.trail.append(trail);
+        touched.resealed = Some(resealed);
+        Ok(Ok(supply.request_id))
+    }
+
+    pub(super) fn decide_request(
+        &mut self,
+        decide: &Decide,
+    ) -> Result<Result<RequestId, Refusal>, EngineError> {
+        let context = self.engine.context(self.facts, self.now);
+        let rules = Rulebook {
+            calendar: &self.engine.rules.calendar,
+            at_risk: self.engine.rules.at_risk,
+        };
+        let submitter = match self.bodies.get(&decide.request_id) {
+            Some(stored) => Body::unpack(&stored.body)?.submitter,
+            None => None,
+        };
+        let found = self
+            .work
+            .get_mut(decide.request_id)
+            .filter(|touched| touched.request.head.tenant == decide.tenant);
+        let Some(touched) = found else {
+            return Ok(Err(Refusal::new(
+                DeadLetterReason::UnknownRequest,
+                "there is no such request".to_owned(),
+            )));
+        };
+        let mut request = touched.request.clone();
+        let decided = request.decide(
+            &decide.decision,
+            &decide.actor,
+            submitter.as_deref(),
+            rules,
+            &context,
+        );
+        match decided {
+            Ok(trail) => {
+                touched.request = request;
+                touched.trail.append(trail);
+                touched.notes.push(note_of(decide));
+                Ok(Ok(decide.request_id))
+            }
+            Err(refused) => Ok(Err(refusal_of(refused))),
+        }
+    }
+}
+
+impl Engine {
+    /// The bodies of the requests that somebody decides about: they say who submitted them, and hold their identifiers.
+    pub(super) async fn decided_about(
+        &self,
+        arrivals: &[Arrival<PreparedCommand>],
+        tx: &mut dyn Transaction,
+    ) -> Result<HashMap<RequestId, StoredBody>, EngineError> {
+        let ids: Vec<RequestId> = arrivals
+            .iter()
+            .filter_map(|arrival| match &arrival.content.as_ref().ok()?.command {
+                Command::Decide(decide) => Some(decide.request_id),
+                Command::Supply(supply) => Some(supply.request_id),
+                _ => None,
+            })
+            .collect();
+        if ids.is_empty() {
+            return Ok(HashMap::new());
+        }
+        let bodies = tx.bodies(&ids).await?;
+        Ok(bodies.into_iter().map(|stored| (stored.id, stored)).collect())
+    }
+
+    fn reseal(
+        &self,
+        request: &Request,
+        wrapped_key: &[u8],
+        stored: &StoredBody,
+        body: &Body,
+        supply: &Supply,
+        digests: Vec<SubjectDigest>,
+    ) -> Result<ResealedRow, EngineError> {
+        let tenant = &request.head.tenant;
+        let plain = self
+            .vault
+            .open_subject(tenant, request.id, wrapped_key, &stored.sealed)?;
+        let mut subject = Subject::unpack(&plain)?;
+        for identity in &supply.identities {
+            if !subject.identities.contains(identity) {
+                subject.identities.push(identity.clone());
+            }
+        }
+        let plain = Zeroizing::new(subject.pack()?);
+        Ok(ResealedRow {
+            id: request.id,
+            body: body.pack()?,
+            sealed: self
+                .vault
+                .reseal_subject(tenant, request.id, wrapped_key, &plain)?,
+            digests,
+        })
+    }
+}
+
+/// Why a decision is not carried out, as senders are told.
+pub(super) fn refusal_of(refused: operate::Refused) -> Refusal {
+    let reason = match refused {
+        operate::Refused::TooLate => DeadLetterReason::TooLate,
+        operate::Refused::Submitter => DeadLetterReason::NotAllowed,
+        operate::Refused::Closed | operate::Refused::WrongState | operate::Refused::NotNow(_) => {
+            DeadLetterReason::WrongState
+        }
+    };
+    Refusal::new(reason, refused.to_string())
+}
+
+/// What is kept sealed of a decision beside the ledger.
+fn note_of(decide: &Decide) -> String {
+    let note = decide.note.as_ref().map(SubjectData::expose);
+    decision_note(&decide.decision, &decide.actor, note)
+}
+
+/// The same of one that came over HTTP.
+pub(in crate::engine) fn decision_note(decision: &Decision, actor: &str, note: Option<&str>) -> String {
+    let method = match decision {
+        Decision::VerifyIdentity { method, .. } => Some(method.as_str()),
+        _ => None,
+    };
+    serde_json::json!({ "by": actor, "decision": decision.name(), "method": method, "reason": note })
+        .to_string()
+}

@@ -1,0 +1,197 @@
+//! Commands of the control topic: people's decisions, in whatever order and however often they come.
+
+use lacuna::{
+    domain::{ids::Tenant, request::gates::Approval, words::Status},
+    engine::{Engine, intake::Verdict, prepare::Arrival},
+    wire::{command::Door, envelope::Envelope},
+};
+use serde_json::{Value, json};
+use uuid::Uuid;
+use zeroize::Zeroizing;
+
+use super::world::{Sent, World, answer, erase, id};
+use crate::store::fixture::Fixture;
+
+on_both_stores!(
+    gates_open_by_commands,
+    a_submitter_does_not_approve_and_states_are_checked,
+    identifiers_are_supplied_and_the_task_goes,
+    what_nobody_waits_for_is_not_taken,
+    a_decision_and_its_replay,
+);
+
+const BLOCKS: &str = r#"
+[[processor]]
+id = "crm"
+kind = "crm"
+transport = { type = "kafka" }
+actions = ["erase"]
+identities = ["email"]
+[[processor]]
+id = "calls"
+kind = "telecom"
+transport = { type = "kafka" }
+actions = ["erase"]
+identities = ["phone"]
+"#;
+
+fn control(n: u128, with: Value) -> Value {
+    let mut command =
+        json!({ "command_id": Uuid::from_u128(0xc0_0000 + n), "tenant": "acme", "actor": "dpo" });
+    let members = command.as_object_mut().unwrap();
+    for (name, value) in with.as_object().unwrap() {
+        members.insert(name.clone(), value.clone());
+    }
+    command
+}
+
+async fn tell(world: &World, engine: &Engine, command: &Value) -> (Verdict, Sent) {
+    let text = command.to_string();
+    let arrival = Arrival {
+        origin: Some(world.origin("control")),
+        content: engine.prepare_command(
+            text.as_bytes(),
+            &Envelope::bare(&engine.tenant_default),
+            Door::Control,
+        ),
+        raw: Zeroizing::new(text.into_bytes()),
+    };
+    let mut taken = engine.take_in(&[arrival]).await.unwrap();
+    (taken.verdicts.pop().unwrap(), Sent::of(&taken.emission))
+}
+
+async fn gated(fixture: Fixture) -> World {
+    let mut world = World::new(fixture).await;
+    world.settings.rules.require_verification = true;
+    world.settings.approval = Approval::Always;
+    world
+}
+
+fn verify(n: u128) -> Value {
+    json!({ "type": "verify_identity", "request_id": id(n), "method": "passport", "result": "passed" })
+}
+
+async fn gates_open_by_commands(fixture: Fixture) {
+    let world = gated(fixture).await;
+    let engine = world.worker().await;
+    let (_, sent) = world.take_in(&engine, &erase(1)).await;
+    assert_eq!(sent.status()["status"], "awaiting_verification");
+    assert!(sent.tasks.is_empty());
+    let (_, sent) = tell(&world, &engine, &control(1, verify(1))).await;
+    assert_eq!(sent.status()["status"], "awaiting_approval");
+    let approve = json!({ "type": "approve", "request_id": id(1) });
+    let (_, sent) = tell(&world, &engine, &control(2, approve)).await;
+    assert_eq!(sent.asked(), ["crm", "stats"]);
+    assert_eq!(sent.status()["status"], "in_progress");
+    world.check().await;
+}
+
+async fn a_submitter_does_not_approve_and_states_are_checked(fixture: Fixture) {
+    let world = gated(fixture).await;
+    let engine = world.worker().await;
+    let mut command = erase(1);
+    command["actor"] = json!("dpo");
+    world.take_in(&engine, &command).await;
+    for (n, what, reason) in [
+        (
+            1,
+            json!({ "type": "approve", "request_id": id(1) }),
+            "not_allowed",
+        ),
+        (
+            2,
+            json!({ "type": "refuse", "request_id": id(1), "basis": "excessive" }),
+            "not_allowed",
+        ),
+        (
+            3,
+            json!({ "type": "approve", "request_id": id(9) }),
+            "unknown_request",
+        ),
+        (
+            4,
+            json!({ "type": "extend", "request_id": id(9), "reason": "complexity" }),
+            "unknown_request",
+        ),
+    ] {
+        let (_, sent) = tell(&world, &engine, &control(n, what)).await;
+        assert_eq!(sent.reasons(), [reason]);
+    }
+    let other = json!({ "type": "approve", "request_id": id(1), "actor": "boss" });
+    let (verdict, _) = tell(&world, &engine, &control(5, other.clone())).await;
+    assert_eq!(verdict, Verdict::Taken(id(1)));
+    let (_, sent) = tell(&world, &engine, &control(6, other)).await;
+    assert_eq!(sent.reasons(), ["wrong_state"]);
+    let refuse = json!({ "type": "refuse", "request_id": id(1), "basis": "excessive", "actor": "boss" });
+    let (_, sent) = tell(&world, &engine, &control(7, refuse)).await;
+    assert_eq!(
+        (&sent.status()["status"], &sent.status()["refused_on"]),
+        (&json!("refused"), &json!("excessive"))
+    );
+    world.check().await;
+}
+
+async fn identifiers_are_supplied_and_the_task_goes(fixture: Fixture) {
+    let world = World::with_registry(fixture, BLOCKS).await;
+    let engine = world.worker().await;
+    let (_, sent) = world.take_in(&engine, &erase(1)).await;
+    assert_eq!(
+        (sent.asked(), &sent.status()["needs_attention"]),
+        (vec!["crm"], &json!(true))
+    );
+    world.settle(&engine, &answer(sent.task("crm"), "erased")).await;
+    let supply = json!({ "type": "supply_identities", "request_id": id(1),
+        "identities": [{ "type": "phone", "value": "+4930901820" }] });
+    let (_, sent) = tell(&world, &engine, &control(1, supply)).await;
+    let task = sent.task("calls");
+    assert_eq!(
+        task["identities"],
+        json!([{ "type": "phone", "value": "+4930901820" }])
+    );
+    // It is found by what was supplied.
+    let digest = world.vault.lookup_digest(
+        &Tenant::new("acme").unwrap(),
+        &serde_json::from_value(json!({ "type": "phone", "value": "0049 30 901820" })).unwrap(),
+    );
+    assert_eq!(
+        world.fixture.store.of_subject(&digest, 10).await.unwrap(),
+        [id(1)]
+    );
+    // A message that is said again names the same identifiers, also by another worker.
+    let again = Sent::of(&world.worker().await.reissue(&[id(1)], &[]).await.unwrap());
+    assert_eq!(again.task("calls"), task);
+    let (_, sent) = world.settle(&engine, &answer(task, "erased")).await;
+    assert_eq!(sent.status()["status"], "completed");
+    world.check().await;
+}
+
+async fn what_nobody_waits_for_is_not_taken(fixture: Fixture) {
+    let world = World::with_registry(fixture, BLOCKS).await;
+    let engine = world.worker().await;
+    world.take_in(&engine, &erase(1)).await;
+    let supply = json!({ "type": "supply_identities", "request_id": id(1),
+        "identities": [{ "type": "device_id", "value": "d-1" }] });
+    let (_, sent) = tell(&world, &engine, &control(1, supply)).await;
+    assert_eq!(sent.reasons(), ["wrong_state"]);
+    assert_eq!(world.request(1).await.life.status, Status::InProgress);
+    world.check().await;
+}
+
+async fn a_decision_and_its_replay(fixture: Fixture) {
+    let world = gated(fixture).await;
+    let engine = world.worker().await;
+    world.take_in(&engine, &erase(1)).await;
+    let command = control(1, verify(1));
+    let (first, _) = tell(&world, &engine, &command).await;
+    let (second, sent) = tell(&world, &engine, &command).await;
+    assert_eq!(
+        (first, second),
+        (Verdict::Taken(id(1)), Verdict::Duplicate(id(1)))
+    );
+    assert_eq!(sent, Sent::default());
+    let mut other = command;
+    other["method"] = json!("id_card");
+    let (_, sent) = tell(&world, &engine, &other).await;
+    assert_eq!(sent.reasons(), ["conflicting_duplicate"]);
+    world.check().await;
+}
