@@ -48,6 +48,7 @@ pub(super) fn told(entry: &Entry, processors: &[String], now: At) -> Option<Stri
             );
             format!("the deadline moves from {from} to {to}: {why}")
         }
+        Entry::Reactivated { at } => format!("the person is back since {at}"),
         Entry::Supplied { types } => {
             let types: Vec<&str> = types.iter().map(IdentityType::as_str).collect();
             format!("identifiers were supplied: {}", types.join(", "))

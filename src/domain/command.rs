@@ -24,6 +24,8 @@ pub enum Command {
     Hold(PlaceHold),
     /// `release`: releases one.
     Release(ReleaseHold),
+    /// `reactivated`: the person is back.
+    Reactivated(Reactivated),
     /// `supply_identities`: brings identifiers that a blocked task waits for.
     Supply(Box<Supply>),
     /// `verify_identity`, `approve`, `refuse`, `extend`: a person decides about a request.
@@ -40,6 +42,7 @@ impl Command {
             Self::Release(release) => release.command_id,
             Self::Decide(decide) => decide.command_id,
             Self::Supply(supply) => supply.command_id,
+            Self::Reactivated(back) => back.command_id,
         }
     }
 
@@ -52,6 +55,7 @@ impl Command {
             Self::Release(release) => &release.tenant,
             Self::Decide(decide) => &decide.tenant,
             Self::Supply(supply) => &supply.tenant,
+            Self::Reactivated(back) => &back.tenant,
         }
     }
 
@@ -61,7 +65,7 @@ impl Command {
             Self::Open(opening) => Some(opening.request_id),
             Self::Cancel(cancel) => Some(cancel.request_id),
             Self::Hold(hold) => hold.request_id,
-            Self::Release(_) => None,
+            Self::Release(_) | Self::Reactivated(_) => None,
             Self::Decide(decide) => Some(decide.request_id),
             Self::Supply(supply) => Some(supply.request_id),
         }
@@ -77,6 +81,7 @@ impl Command {
             Self::Release(release) => release.hold_id.0,
             Self::Decide(decide) => decide.request_id.0,
             Self::Supply(supply) => supply.request_id.0,
+            Self::Reactivated(back) => back.command_id.0,
         }
     }
 
@@ -89,6 +94,7 @@ impl Command {
             Self::Release(_) => "release",
             Self::Decide(decide) => decide.decision.name(),
             Self::Supply(_) => "supply_identities",
+            Self::Reactivated(_) => "reactivated",
         }
     }
 }
@@ -142,6 +148,19 @@ pub struct ReleaseHold {
     pub actor: String,
     /// Free text, as that of the hold.
     pub note: Option<SubjectData>,
+}
+
+/// Says that a person is back.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Reactivated {
+    /// The idempotency key.
+    pub command_id: CommandId,
+    /// The tenant.
+    pub tenant: Tenant,
+    /// Who.
+    pub identities: Vec<Identity>,
+    /// Since when.
+    pub at: At,
 }
 
 /// Brings identifiers that a request had not come with.

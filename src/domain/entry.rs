@@ -88,6 +88,11 @@ pub enum Entry {
         /// The reason of an extension; `None`: the clock had stood still while the subject's identity was in doubt.
         reason: Option<ExtensionReason>,
     },
+    /// The person is back.
+    Reactivated {
+        /// Since when.
+        at: At,
+    },
     /// Identifiers were supplied that it had not come with.
     Supplied {
         /// Their types.

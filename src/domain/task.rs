@@ -86,6 +86,8 @@ pub enum Purpose {
     Sweep(Proof),
     /// Is the data really gone?
     Verify(Proof),
+    /// What the request asks, because an operator wants it now.
+    ByHand,
 }
 
 /// Why a task is parked. New members go to the end: the order is part of the packed form.

@@ -80,7 +80,11 @@ impl Engine {
             Ok(prepared) => match &prepared.command {
                 Command::Hold(hold) => (News::Hold(hold, &prepared.digests), prepared.digest),
                 Command::Release(release) => (News::Release(release), prepared.digest),
-                Command::Open(_) | Command::Cancel(_) | Command::Decide(_) | Command::Supply(_) => {
+                Command::Open(_)
+                | Command::Cancel(_)
+                | Command::Decide(_)
+                | Command::Supply(_)
+                | Command::Reactivated(_) => {
                     return Err(EngineError::Panicked);
                 }
             },

@@ -26,7 +26,7 @@ use crate::{
         backup::earlier,
         body::Body,
         command::{Cancel, Command, Opening},
-        ids::RequestId,
+        ids::{CommandId, RequestId},
         plan::NoPlan,
         request::{
             gates::Approval,
@@ -63,13 +63,13 @@ pub struct TakenIn {
 }
 
 impl Engine {
-    /// Takes a batch of commands in. One that brings a fact has a transaction of its own, in its place among the others.
+    /// Takes a batch of commands in. Some have a transaction of their own, in their place among the others.
     pub async fn take_in(&self, arrivals: &[Arrival<PreparedCommand>]) -> Result<TakenIn, EngineError> {
         let mut taken = TakenIn {
             verdicts: Vec::with_capacity(arrivals.len()),
             emission: Emission::default(),
         };
-        for run in arrivals.chunk_by(|a, b| !brings_fact(a) && !brings_fact(b)) {
+        for run in arrivals.chunk_by(|a, b| !stands_alone(a) && !stands_alone(b)) {
             match run {
                 [arrival] if brings_fact(arrival) => {
                     let (told, emission) = self.tell_command(arrival).await?;
@@ -135,7 +135,9 @@ impl Engine {
         let keys: Vec<_> = prepared()
             .map(|p| (p.command.tenant(), p.command.command_id()))
             .collect();
+        let returned = self.returned(arrivals, tx).await?;
         let mut ids: Vec<RequestId> = prepared().filter_map(|p| p.command.request_id()).collect();
+        ids.extend(returned.values().flatten());
         ids.sort_unstable();
         ids.dedup();
         // In this order: whoever takes in the same command at once commits both rows together, so where the request is
@@ -153,6 +155,7 @@ impl Engine {
                 known,
                 room,
                 bodies,
+                returned,
                 work: &mut work,
             };
             arrivals
@@ -215,6 +218,8 @@ struct Decider<'e, 'w, 'a> {
     room: u64,
     /// The bodies of the requests that somebody decides about.
     bodies: HashMap<RequestId, StoredBody>,
+    /// The requests of those who are back, by the command that says so.
+    returned: HashMap<CommandId, Vec<RequestId>>,
     work: &'w mut Work<'a>,
 }
 
@@ -249,6 +254,7 @@ impl<'a> Decider<'_, '_, 'a> {
             Command::Cancel(cancel) => self.cancel(cancel)?,
             Command::Decide(decide) => self.decide_request(decide)?,
             Command::Supply(supply) => self.supply(supply)?,
+            Command::Reactivated(back) => self.reactivate(back)?,
             // They bring facts, which have transactions of their own.
             Command::Hold(_) | Command::Release(_) => Err(internal("a fact among requests")),
         };
@@ -347,6 +353,16 @@ impl<'a> Decider<'_, '_, 'a> {
             Err(refused) => Ok(Err(refusal_of(refused))),
         }
     }
+}
+
+/// Whether it has a transaction of its own: it brings a fact, or looks for requests that earlier commands may just have
+/// opened.
+fn stands_alone(arrival: &Arrival<PreparedCommand>) -> bool {
+    brings_fact(arrival)
+        || arrival
+            .content
+            .as_ref()
+            .is_ok_and(|prepared| matches!(prepared.command, Command::Reactivated(_)))
 }
 
 /// Whether it brings a fact. What cannot be read is nobody's.

@@ -56,7 +56,7 @@ pub struct PreparedCommand {
     pub digest: [u8; 16],
     /// What an opening brings besides.
     pub subject: Option<PreparedSubject>,
-    /// The keyed digests of the identifiers that a hold names.
+    /// The keyed digests of the identifiers that a hold, or the news of a return, names.
     pub digests: Vec<SubjectDigest>,
 }
 
@@ -174,10 +174,12 @@ impl Engine {
             | Command::Hold(_)
             | Command::Release(_)
             | Command::Decide(_)
-            | Command::Supply(_) => None,
+            | Command::Supply(_)
+            | Command::Reactivated(_) => None,
         };
         let digests = match &parsed.command {
             Command::Hold(hold) => self.digests_of(&hold.tenant, &hold.identities),
+            Command::Reactivated(back) => self.digests_of(&back.tenant, &back.identities),
             _ => Vec::new(),
         };
         Ok(PreparedCommand {

@@ -106,6 +106,7 @@ fn readable(request: RequestId, entry: &Entry) -> Result<Value, Problem> {
         | Entry::Overdue
         | Entry::GateOpened { .. }
         | Entry::Supplied { .. }
+        | Entry::Reactivated { .. }
         | Entry::DeadlineMoved { .. }
         | Entry::Refused { .. }
         | Entry::Shredded

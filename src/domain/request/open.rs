@@ -121,6 +121,7 @@ pub fn open(
                 .holds()
                 .on_subject(&opening.tenant, admission.digests),
             facts: context.facts.version(),
+            reactivated_at: None,
             restored_at: None,
             leaves: 0,
             wake_at: None,

@@ -4,7 +4,9 @@ use super::{Context, Request, Trail};
 use crate::domain::{
     entry::Entry,
     ids::{HoldId, IdentityType},
-    task::{Deferral, IllegalEvent, TaskEvent, TaskState},
+    registry::Processor,
+    task::{Deferral, IllegalEvent, Purpose, Task, TaskEvent, TaskState},
+    time::At,
     words::{AbandonCause, Status},
 };
 
@@ -100,6 +102,11 @@ impl Request {
                 ..
             } => true,
             TaskState::Accepted { expected_by, .. } => *expected_by <= context.now,
+            // It waits for exactly this.
+            TaskState::Ready { .. } => context
+                .registry
+                .get(&task.processor)
+                .is_some_and(|processor| !self.spares(task, processor)),
             _ => false,
         }
     }
@@ -151,6 +158,25 @@ impl Request {
         self.conclude(context, &mut trail)?;
         self.revision += 1;
         Ok((trail, opened))
+    }
+
+    /// The person is back. Invariant 13: what they gave since is theirs, so from now on only systems that erase what was
+    /// collected before are asked without somebody wanting it.
+    pub fn reactivate(&mut self, at: At, context: &Context<'_>) -> Result<Trail, IllegalEvent> {
+        let mut trail = Trail::default();
+        if self.is_withdrawn() {
+            return Ok(trail);
+        }
+        self.life.reactivated_at = Some(self.life.reactivated_at.map_or(at, |earlier| earlier.max(at)));
+        trail.entries.push(Entry::Reactivated { at });
+        self.conclude(context, &mut trail)?;
+        self.revision += 1;
+        Ok(trail)
+    }
+
+    /// Whether sending this task leaves alone what the person gave after coming back.
+    pub(super) fn spares(&self, task: &Task, processor: &Processor) -> bool {
+        self.life.reactivated_at.is_none() || processor.honours_cutoff || task.purpose == Purpose::ByHand
     }
 
     /// Does without a task: the request can then only close with exceptions.

@@ -179,12 +179,16 @@ impl Request {
                 TaskState::Accepted { expected_by, .. } => *expected_by <= context.now,
                 // A restore that needs identifiers which are gone is never silent.
                 TaskState::Ready { .. } if !self.can_be_named(context) => true,
+                // The person is back: somebody has to decide whether a system that erases everything is asked.
+                TaskState::Ready { .. } => context
+                    .registry
+                    .get(&task.processor)
+                    .is_none_or(|processor| !self.spares(task, processor)),
                 TaskState::Parked {
                     why: Deferral::Rotation,
                     until,
                 } if overdue_from(task, *until, context).is_none_or(|from| from <= context.now) => true,
-                TaskState::Ready { .. }
-                | TaskState::Held { .. }
+                TaskState::Held { .. }
                 | TaskState::Verifying { .. }
                 | TaskState::Blocked
                 | TaskState::Parked { .. } => context.registry.get(&task.processor).is_none(),

@@ -182,7 +182,7 @@ impl Task {
             TaskEvent::Woken { action, .. } => {
                 self.action = *action;
                 // A second look asks something else, which must not pass for a repeat of what was asked before.
-                if self.purpose != Purpose::Asked {
+                if matches!(self.purpose, Purpose::Sweep(_) | Purpose::Verify(_)) {
                     self.begin_generation(self.purpose);
                 }
             }
@@ -194,10 +194,10 @@ impl Task {
                 }
                 self.purpose = *purpose;
             }
-            TaskEvent::Retried { .. }
-            | TaskEvent::Found { .. }
-            | TaskEvent::Restored { .. }
-            | TaskEvent::Reopened => self.begin_generation(Purpose::Asked),
+            TaskEvent::Retried { .. } => self.begin_generation(Purpose::ByHand),
+            TaskEvent::Found { .. } | TaskEvent::Restored { .. } | TaskEvent::Reopened => {
+                self.begin_generation(Purpose::Asked)
+            }
             TaskEvent::Rewaved { sources: new } => {
                 if let Share::Wave { sources, .. } = &mut self.share {
                     sources.clone_from(new);
@@ -227,7 +227,7 @@ impl Task {
     /// What its message asks.
     pub const fn asks(&self) -> Action {
         match self.purpose {
-            Purpose::Asked | Purpose::Sweep(_) => self.action,
+            Purpose::Asked | Purpose::Sweep(_) | Purpose::ByHand => self.action,
             Purpose::Verify(_) => Action::Verify,
         }
     }

@@ -8,9 +8,9 @@ use super::Decider;
 use crate::{
     domain::{
         body::{Body, Subject},
-        command::{Command, Decide, Decision, Supply},
+        command::{Command, Decide, Decision, Reactivated, Supply},
         identity::SubjectData,
-        ids::{IdentityType, RequestId},
+        ids::{CommandId, IdentityType, RequestId},
         request::{Request, gates::Rulebook, operate},
         words::DeadLetterReason,
     },
@@ -60,6 +60,25 @@ impl Decider<'_, '_, '_> {
         Ok(Ok(supply.request_id))
     }
 
+    /// Somebody is back: each of their requests takes notice. Where there is none, there is nothing to spare.
+    pub(super) fn reactivate(
+        &mut self,
+        back: &Reactivated,
+    ) -> Result<Result<RequestId, Refusal>, EngineError> {
+        let context = self.engine.context(self.facts, self.now);
+        for id in self.returned.remove(&back.command_id).unwrap_or_default() {
+            let found = self
+                .work
+                .get_mut(id)
+                .filter(|touched| touched.request.head.tenant == back.tenant);
+            if let Some(touched) = found {
+                let trail = touched.request.reactivate(back.at, &context)?;
+                touched.trail.append(trail);
+            }
+        }
+        Ok(Ok(RequestId(back.command_id.0)))
+    }
+
     pub(super) fn decide_request(
         &mut self,
         decide: &Decide,
@@ -104,6 +123,24 @@ impl Decider<'_, '_, '_> {
 }
 
 impl Engine {
+    /// The requests of those who are back.
+    pub(super) async fn returned(
+        &self,
+        arrivals: &[Arrival<PreparedCommand>],
+        tx: &mut dyn Transaction,
+    ) -> Result<HashMap<CommandId, Vec<RequestId>>, EngineError> {
+        let mut returned = HashMap::new();
+        for prepared in arrivals
+            .iter()
+            .filter_map(|arrival| arrival.content.as_ref().ok())
+        {
+            if let Command::Reactivated(back) = &prepared.command {
+                returned.insert(back.command_id, tx.of_subjects(&prepared.digests).await?);
+            }
+        }
+        Ok(returned)
+    }
+
     /// The bodies of the requests that somebody decides about: they say who submitted them, and hold their identifiers.
     pub(super) async fn decided_about(
         &self,

@@ -208,7 +208,6 @@ fn shapes_of_commands() {
         ("command.cancel", "/request_id", None, Schema, "missing field `request_id`"),
         ("command.reactivated", "/at", None, Schema, "missing field `at`"),
         ("command.reactivated", "/subject", None, Schema, "missing field `subject`"),
-        ("command.reactivated", "/tenant", None, UnknownType, "not carry it out"),
     ];
     for (name, pointer, value, reason, says) in cases {
         assert_refused("commands", &changed(name, pointer, value), reason, says);

@@ -231,3 +231,15 @@ async fn a_grace_window_can_be_used_to_withdraw() {
         .ok(200);
     assert_eq!(cancelled["status"], "cancelled");
 }
+
+#[tokio::test]
+async fn the_news_of_a_return_is_taken_and_names_no_request() {
+    let api = api().await;
+    let id = uuid::Uuid::now_v7();
+    let back = json!({ "command_id": id, "type": "reactivated", "tenant": "acme", "at": "2026-11-21T11:00:00Z",
+        "subject": { "identities": [{ "type": "email", "value": "nobody@example.org" }] } });
+    for _ in 0..2 {
+        let taken = api.post("shop", "/v1/requests", &back).await.ok(202);
+        assert_eq!(taken, json!({ "command_id": id }));
+    }
+}

@@ -1,15 +1,17 @@
 //! Commands of the control topic: people's decisions, in whatever order and however often they come.
 
+use std::time::Duration;
+
 use lacuna::{
     domain::{ids::Tenant, request::gates::Approval, words::Status},
-    engine::{Engine, intake::Verdict, prepare::Arrival},
+    engine::{Engine, intake::Verdict, operate::TaskDecision, prepare::Arrival},
     wire::{command::Door, envelope::Envelope},
 };
 use serde_json::{Value, json};
 use uuid::Uuid;
 use zeroize::Zeroizing;
 
-use super::world::{Sent, World, answer, erase, id};
+use super::world::{Sent, World, answer, erase, id, start};
 use crate::store::fixture::Fixture;
 
 on_both_stores!(
@@ -18,7 +20,10 @@ on_both_stores!(
     identifiers_are_supplied_and_the_task_goes,
     what_nobody_waits_for_is_not_taken,
     a_decision_and_its_replay,
+    whoever_comes_back_loses_nothing_that_they_gave_since,
 );
+
+const DAY: Duration = Duration::from_secs(24 * 3600);
 
 const BLOCKS: &str = r#"
 [[processor]]
@@ -174,6 +179,67 @@ async fn what_nobody_waits_for_is_not_taken(fixture: Fixture) {
     let (_, sent) = tell(&world, &engine, &control(1, supply)).await;
     assert_eq!(sent.reasons(), ["wrong_state"]);
     assert_eq!(world.request(1).await.life.status, Status::InProgress);
+    world.check().await;
+}
+
+/// `keeps` erases only what was collected before the request, `wipes` everything.
+const CUTOFFS: &str = r#"
+[[processor]]
+id = "keeps"
+kind = "crm"
+transport = { type = "kafka" }
+actions = ["erase"]
+identities = ["email"]
+honours_cutoff = true
+[[processor]]
+id = "wipes"
+kind = "hosting"
+transport = { type = "kafka" }
+actions = ["erase"]
+identities = ["email"]
+"#;
+
+async fn whoever_comes_back_loses_nothing_that_they_gave_since(fixture: Fixture) {
+    let world = World::with_registry(fixture, CUTOFFS).await;
+    let engine = world.worker().await;
+    let mut command = erase(1);
+    command["not_before"] = json!(start().plus(DAY));
+    let back = json!({
+        "command_id": Uuid::from_u128(0xba_c0), "type": "reactivated", "tenant": "acme", "at": start(),
+        "subject": { "identities": [command["subject"]["identities"][0]] },
+    });
+    // Both in one batch: the second finds what the first has opened.
+    let arrivals = [world.command(&engine, &command), world.command(&engine, &back)];
+    let taken = engine.take_in(&arrivals).await.unwrap();
+    assert!(
+        taken
+            .verdicts
+            .iter()
+            .all(|verdict| matches!(verdict, Verdict::Taken(_)))
+    );
+    let sent = world.pass(&engine, DAY).await;
+    assert_eq!(sent.asked(), ["keeps"]);
+    let waiting = &sent.status()["waiting_for"];
+    assert_eq!(
+        (
+            &sent.status()["needs_attention"],
+            &waiting[1]["processor"],
+            &waiting[1]["why"]
+        ),
+        (&json!(true), &json!("wipes"), &json!("needs_attention"))
+    );
+    // Somebody has looked at it, and wants it.
+    let request = world.request(1).await;
+    let (_, emission) = engine
+        .decide_task(
+            request.task_id(1),
+            TaskDecision::Retry,
+            "ops",
+            Some("asked again by phone"),
+        )
+        .await
+        .unwrap();
+    assert_eq!(Sent::of(&emission).asked(), ["wipes"]);
     world.check().await;
 }
 

@@ -73,6 +73,7 @@ pub fn request(n: u128, wake_at: Option<i64>) -> Request {
             capsule: None,
             subject_holds: Vec::new(),
             facts: 0,
+            reactivated_at: None,
             restored_at: None,
             leaves: 0,
             wake_at: wake_at.map(at),
