@@ -21,11 +21,11 @@ macro_rules! on_both_stores {
 
 mod crashes;
 mod doubles;
-mod faulty;
+pub mod faulty;
 mod forgetting;
 mod missing;
 mod people;
 mod poison;
 mod refusals;
 mod registry;
-mod world;
+pub mod world;
