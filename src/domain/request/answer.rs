@@ -187,6 +187,7 @@ impl Request {
             Some(until) if self.is_asked_for_key(ordinal, context) => TaskEvent::Parked {
                 why: Deferral::Rotation,
                 until,
+                outcome,
             },
             _ => TaskEvent::Abandoned { cause, outcome },
         }
@@ -256,6 +257,8 @@ fn effective<'a>(
     let seconds = |after: &Option<u32>| after.map(|s| Duration::from_secs(u64::from(s)));
     let proof = match answer {
         Answer::Accepted { expected_by } => return Effective::Accepted(*expected_by),
+        // Whoever has to keep the key cannot keep its copies from growing old.
+        Answer::Retained(_) if asked_for_key => return Effective::Unsupported,
         Answer::Retained(retained) => return Effective::Retained(retained),
         Answer::Partial { retry_after_seconds } => return Effective::Partial(seconds(retry_after_seconds)),
         Answer::Failed { retry_after_seconds } => return Effective::Failed(seconds(retry_after_seconds)),

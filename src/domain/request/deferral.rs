@@ -122,7 +122,7 @@ impl Request {
                     ConfirmBy::Event => None,
                     ConfirmBy::Ack => Some(woken(task.action)),
                     ConfirmBy::Schedule => Some(TaskEvent::Settled {
-                        attempt: task.attempt,
+                        attempt: 0,
                         proof: Proof::Expired,
                         at: context.now,
                     }),

@@ -19,7 +19,11 @@ impl Task {
         use TaskEvent as E;
         use TaskState as S;
         let is_wave = matches!(self.share, Share::Wave { .. });
+        // What has never been sent still has to wait for the tasks before it.
+        let waits = !self.was_sent() && (is_wave || !self.after.is_empty());
         let next = match (&self.state, event) {
+            (S::Parked { .. }, E::Woken { .. }) if waits && !is_wave => S::Blocked,
+            (S::Abandoned { .. } | S::Parked { .. }, E::Retried { .. }) if waits => S::Blocked,
             (S::Blocked | S::WithoutIdentity, E::Unblocked { due })
             | (S::Parked { .. } | S::Verifying { .. }, E::Woken { due, .. })
             | (S::Held { .. }, E::Released { due })
@@ -84,7 +88,7 @@ impl Task {
                 until: *to,
             },
             // Also what could not be done at once: a backup system that has no key to destroy waits for its rotation.
-            (S::Blocked | S::Dispatched { .. } | S::Accepted { .. }, E::Parked { why, until }) if is_wave => {
+            (S::Blocked | S::Dispatched { .. } | S::Accepted { .. }, E::Parked { why, until, .. }) if is_wave => {
                 S::Parked {
                     why: *why,
                     until: *until,
@@ -161,6 +165,10 @@ impl Task {
                 self.answered = Some(outcome.unwrap_or(Outcome::Failed));
                 self.counted += 1;
             }
+            // What was never sent has not been answered.
+            TaskEvent::Parked { outcome, .. } => {
+                self.answered = (self.attempt > 0).then(|| outcome.unwrap_or(Outcome::Failed));
+            }
             TaskEvent::Retained { .. } | TaskEvent::RetainedForGood { .. } => {
                 self.answered = Some(Outcome::Retained)
             }
@@ -196,7 +204,6 @@ impl Task {
             TaskEvent::Unblocked { .. }
             | TaskEvent::Waived
             | TaskEvent::Cancelled
-            | TaskEvent::Parked { .. }
             | TaskEvent::Moved { .. }
             | TaskEvent::Held { .. }
             | TaskEvent::Released { .. }
