@@ -99,12 +99,12 @@ impl Request {
             // attempt that says two things contradicts itself.
             let by_this_one = current && task.answered.is_some_and(Outcome::is_success);
             return match &task.state {
-                TaskState::Done { proof: settled, .. } if *settled == proof || !by_this_one => Ok(None),
-                TaskState::Done { .. } => Err(AckRefusal::Stale),
-                TaskState::Verifying { .. } if !by_this_one || task.answered == Some(proof.outcome()) => {
+                TaskState::Done { .. } | TaskState::Verifying { .. }
+                    if !by_this_one || task.answered == Some(proof.outcome()) =>
+                {
                     Ok(None)
                 }
-                TaskState::Verifying { .. } => Err(AckRefusal::Stale),
+                TaskState::Done { .. } | TaskState::Verifying { .. } => Err(AckRefusal::Stale),
                 _ => Ok(Some(self.event_of_success(ordinal, ack.attempt, proof, context))),
             };
         }

@@ -1,7 +1,7 @@
 //! The one function that changes a task. Live running and replay share it; an unlisted pair is an error.
 
 use super::{Deferral, Purpose, Share, Task, TaskEvent, TaskState};
-use crate::domain::words::{Action, Outcome, TaskStateName};
+use crate::domain::words::{Action, Outcome, Proof, TaskStateName};
 
 /// An event that the state of a task does not allow.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -67,7 +67,7 @@ impl Task {
                 | S::Abandoned { .. },
                 E::Settled { proof, at, .. },
             ) => S::Done {
-                proof: *proof,
+                proof: self.best(*proof),
                 at: *at,
             },
             (
@@ -190,7 +190,11 @@ impl Task {
                 {
                     self.answered = Some(proof.outcome());
                 }
-                self.purpose = *purpose;
+                self.purpose = match *purpose {
+                    Purpose::Asked => Purpose::Asked,
+                    Purpose::Sweep(proof) => Purpose::Sweep(self.best(proof)),
+                    Purpose::Verify(proof) => Purpose::Verify(self.best(proof)),
+                };
             }
             TaskEvent::Retried { .. }
             | TaskEvent::Found { .. }
@@ -208,6 +212,14 @@ impl Task {
             | TaskEvent::Held { .. }
             | TaskEvent::Released { .. }
             | TaskEvent::Exempted { .. } => {}
+        }
+    }
+
+    /// What had been erased before stays erased, also where a second look finds nothing.
+    fn best(&self, proof: Proof) -> Proof {
+        match self.purpose {
+            Purpose::Sweep(before) | Purpose::Verify(before) if proof == Proof::NotFound => before,
+            _ => proof,
         }
     }
 
