@@ -244,6 +244,8 @@ pub enum TaskEvent {
         why: Deferral,
         /// The date.
         until: At,
+        /// What the last attempt was answered, where there was one; `None`: nothing in time.
+        outcome: Option<Outcome>,
     },
     /// The date of a parked task has moved.
     Moved {

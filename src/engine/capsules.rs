@@ -17,8 +17,9 @@ use crate::{
         body::{Body, Subject},
         fact::{CapsuleEpoch, Fact, Facts},
         ids::{IdentityType, RequestId},
-        registry::{BackupSet, ConfirmBy},
+        registry::{BackupSet, ConfirmBy, Registry},
         request::Request,
+        task::{Share, Task},
         time::At,
     },
     store::{Attempts, CapsuleRow, Changes, Gate, NewFact, StoredBody, StoredCapsule, Transaction},
@@ -91,7 +92,7 @@ impl Engine {
         keys: &HashMap<CapsuleEpoch, Vec<u8>>,
     ) -> Result<CapsuleRow, EngineError> {
         let (body, mut subject) = self.open_stored(request, wrapped_key, bodies, older)?;
-        let needed = needed_identities(request, &body);
+        let needed = needed_identities(request, &body, &self.active()?.registry);
         subject
             .identities
             .retain(|identity| needed.contains(&identity.kind));
@@ -164,9 +165,7 @@ impl Engine {
         self.pass_gate(&mut *tx, Gate::Exclusive).await?;
         let now = self.clock.now();
         let fact = Fact::Forgotten(epoch.clone());
-        if tx.fact(&fact.key()).await?.is_some() {
-            return Ok(());
-        }
+        let is_known = tx.fact(&fact.key()).await?.is_some();
         let mut changes = Changes {
             slot: self.slot_of(UseCase::Other),
             at: now,
@@ -180,7 +179,10 @@ impl Engine {
             sealed: None,
             at: now,
         };
-        store_fact(fact, &mut *tx, &mut changes).await?;
+        if !is_known {
+            store_fact(fact, &mut *tx, &mut changes).await?;
+        }
+        // In any case: what is known to be forgotten must not be readable, whoever has sealed something since.
         tx.destroy_capsules(epoch).await?;
         tx.write(&changes).await?;
         tx.commit().await?;
@@ -222,12 +224,21 @@ impl Engine {
     }
 }
 
-/// The identity types of the processors that a restore can bring data back into.
-fn needed_identities(request: &Request, body: &Body) -> Vec<IdentityType> {
+/// The identity types of the processors that a restore can bring data back into, and of the backup systems that are
+/// asked once these have confirmed again.
+fn needed_identities(request: &Request, body: &Body, registry: &Registry) -> Vec<IdentityType> {
     let restorable = request.restorable();
+    let is_asked = |task: &Task| match &task.share {
+        Share::Wave { key, .. } => {
+            let registered = registry.get(&task.processor);
+            let set = registered.and_then(|processor| processor.backup.as_ref());
+            *key || set.is_some_and(BackupSet::is_asked)
+        }
+        _ => restorable.contains(&&task.processor),
+    };
     request
         .ordinals()
-        .filter(|ordinal| restorable.contains(&&request.task(*ordinal).processor))
+        .filter(|ordinal| is_asked(request.task(*ordinal)))
         .flat_map(|ordinal| body.identities_of(request, ordinal))
         .cloned()
         .collect()

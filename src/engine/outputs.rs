@@ -126,7 +126,12 @@ impl Engine {
         let token = self
             .vault
             .token(request.id, task_id, task.generation, task.attempt);
-        let wanted = body.identities_of(request, ordinal);
+        let named = declared(identities, body.identities_of(request, ordinal));
+        if named.is_empty() {
+            // It goes unanswered, and what goes unanswered is given up loudly.
+            tracing::error!(request = %request.id, processor = %task.processor, "a task that names nobody is not sent");
+            return Ok(());
+        }
         let categories = if task.categories.is_empty() {
             body.scope.categories()
         } else {
@@ -141,7 +146,7 @@ impl Engine {
             action: task.asks(),
             method: asks_for_key(task).then_some(Cow::Borrowed(CRYPTO_ERASE)),
             tenant: Cow::Borrowed(&request.head.tenant),
-            identities: Cow::Owned(declared(identities, wanted)),
+            identities: Cow::Owned(named),
             scope: TaskScope {
                 purposes: Cow::Borrowed(body.scope.purposes()),
                 categories: Cow::Borrowed(categories),

@@ -9,3 +9,4 @@ mod packaging;
 mod schedules;
 mod store;
 mod support;
+mod timelines;

@@ -99,12 +99,12 @@ impl Request {
             // attempt that says two things contradicts itself.
             let by_this_one = current && task.answered.is_some_and(Outcome::is_success);
             return match &task.state {
-                TaskState::Done { proof: settled, .. } if *settled == proof || !by_this_one => Ok(None),
-                TaskState::Done { .. } => Err(AckRefusal::Stale),
-                TaskState::Verifying { .. } if !by_this_one || task.answered == Some(proof.outcome()) => {
+                TaskState::Done { .. } | TaskState::Verifying { .. }
+                    if !by_this_one || task.answered == Some(proof.outcome()) =>
+                {
                     Ok(None)
                 }
-                TaskState::Verifying { .. } => Err(AckRefusal::Stale),
+                TaskState::Done { .. } | TaskState::Verifying { .. } => Err(AckRefusal::Stale),
                 _ => Ok(Some(self.event_of_success(ordinal, ack.attempt, proof, context))),
             };
         }
@@ -187,6 +187,7 @@ impl Request {
             Some(until) if self.is_asked_for_key(ordinal, context) => TaskEvent::Parked {
                 why: Deferral::Rotation,
                 until,
+                outcome,
             },
             _ => TaskEvent::Abandoned { cause, outcome },
         }
@@ -256,6 +257,8 @@ fn effective<'a>(
     let seconds = |after: &Option<u32>| after.map(|s| Duration::from_secs(u64::from(s)));
     let proof = match answer {
         Answer::Accepted { expected_by } => return Effective::Accepted(*expected_by),
+        // Whoever has to keep the key cannot keep its copies from growing old.
+        Answer::Retained(_) if asked_for_key => return Effective::Unsupported,
         Answer::Retained(retained) => return Effective::Retained(retained),
         Answer::Partial { retry_after_seconds } => return Effective::Partial(seconds(retry_after_seconds)),
         Answer::Failed { retry_after_seconds } => return Effective::Failed(seconds(retry_after_seconds)),

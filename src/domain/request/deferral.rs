@@ -122,7 +122,7 @@ impl Request {
                     ConfirmBy::Event => None,
                     ConfirmBy::Ack => Some(woken(task.action)),
                     ConfirmBy::Schedule => Some(TaskEvent::Settled {
-                        attempt: task.attempt,
+                        attempt: 0,
                         proof: Proof::Expired,
                         at: context.now,
                     }),
@@ -151,8 +151,6 @@ impl Request {
         context: &Context<'_>,
     ) -> TaskEvent {
         let task = self.task(ordinal);
-        // What had been erased before stays erased, also where the second look finds nothing.
-        let best = |before: Proof| if proof == Proof::NotFound { before } else { proof };
         let registered = context
             .registry
             .get(&task.processor)
@@ -164,17 +162,20 @@ impl Request {
             purpose,
             until: after.add_to(context.now, context.zone),
         };
-        let settled = |proof| TaskEvent::Settled {
-            attempt,
-            proof,
-            at: context.now,
-        };
         match (task.purpose, sweep, verify) {
             (Purpose::Asked | Purpose::ByHand, Some(after), _) => look(Purpose::Sweep(proof), after),
-            (Purpose::Asked | Purpose::ByHand, None, Some(after)) => look(Purpose::Verify(proof), after),
-            (Purpose::Sweep(before), _, Some(after)) => look(Purpose::Verify(best(before)), after),
-            (Purpose::Sweep(before), _, None) | (Purpose::Verify(before), ..) => settled(best(before)),
-            (Purpose::Asked | Purpose::ByHand, None, None) => settled(proof),
+            (Purpose::Asked | Purpose::ByHand, None, Some(after)) | (Purpose::Sweep(_), _, Some(after)) => {
+                look(Purpose::Verify(proof), after)
+            }
+            (Purpose::Sweep(_), _, None)
+            | (Purpose::Verify(_), ..)
+            | (Purpose::Asked | Purpose::ByHand, None, None) => {
+                TaskEvent::Settled {
+                    attempt,
+                    proof,
+                    at: context.now,
+                }
+            }
         }
     }
 }

@@ -3,7 +3,7 @@
 
 use super::{Context, Request, Trail};
 use crate::domain::{
-    backup::{Week, week_of},
+    backup::{Week, end_of, week_of},
     entry::Entry,
     fact::CapsuleEpoch,
     ids::ProcessorId,
@@ -64,23 +64,54 @@ impl Request {
     /// Invariant 8: after the last need for them the identifiers are unreadable.
     pub(super) fn forget_when_spent(&mut self, context: &Context<'_>, trail: &mut Trail) {
         if !self.is_spent(context) {
+            // It is asked for from its capsule, which must not go with those of the week of its first confirmation.
+            if self.lives_on_capsule(context) {
+                self.encapsulate_anew(week_of(context.now), trail);
+            }
             return;
         }
-        let week = self.week_of_capsule();
+        // Where no copy of that week is left any more, there is nothing that a restore could bring back.
+        let is_left = |week: &Week| {
+            !context.facts.is_forgotten(&CapsuleEpoch {
+                week: *week,
+                sets: self.covering_sets(),
+            })
+        };
+        let week = self.week_of_capsule().filter(is_left);
         if self.life.readable {
             self.life.readable = false;
             self.life.capsule = week;
             trail
                 .entries
                 .push(week.map_or(Entry::Shredded, |week| Entry::Encapsulated { week }));
-        } else if let (Some(old), Some(week)) = (self.life.capsule, week)
-            && old != week
+        } else if let Some(week) = week
+            && self.life.capsule.is_some()
             && self.can_be_named(context)
         {
             // Confirmed anew after a restore: the copies that matter now are younger ones.
+            self.encapsulate_anew(week, trail);
+        }
+    }
+
+    fn encapsulate_anew(&mut self, week: Week, trail: &mut Trail) {
+        if self.life.capsule != Some(week) {
             self.life.capsule = Some(week);
             trail.entries.push(Entry::Encapsulated { week });
         }
+    }
+
+    /// Whether somebody has to be asked, and nothing but its capsule says about whom.
+    fn lives_on_capsule(&self, context: &Context<'_>) -> bool {
+        !self.life.readable && !self.is_spent(context) && self.can_be_named(context)
+    }
+
+    /// When its capsule has to be sealed for another week, because somebody still has to be asked: copies live longer
+    /// than a week, or hardly anything could be restored from them.
+    pub(super) fn reseal_at(&self, context: &Context<'_>) -> Option<At> {
+        self.life
+            .capsule
+            .filter(|_| self.lives_on_capsule(context))
+            .map(end_of)
     }
 
     /// Nobody has to be asked any more, and the identifiers have been kept for as long as the controller wants.

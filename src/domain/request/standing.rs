@@ -6,7 +6,7 @@ use super::{Context, Request, Trail, gates::ClosedGate};
 use crate::domain::{
     entry::Entry,
     registry::ConfirmBy,
-    task::{Deferral, Task, TaskState},
+    task::{Deferral, Share, Task, TaskState},
     time::At,
     words::{Proof, Status},
 };
@@ -114,15 +114,24 @@ impl Request {
             } else {
                 Status::ClosedWithExceptions
             }
-        } else if self
-            .tasks
-            .iter()
-            .all(|task| task.state.is_closed() || task.state.is_deferred())
-        {
+        } else if self.ordinals().all(|ordinal| self.waits_for_dates(ordinal)) {
             Status::Deferred
         } else {
             Status::InProgress
         }
+    }
+
+    /// Whether nothing can be done about a task now. The copies of what is parked wait for its date as well.
+    fn waits_for_dates(&self, ordinal: u16) -> bool {
+        let waits = |state: &TaskState| state.is_closed() || state.is_deferred();
+        let task = self.task(ordinal);
+        waits(&task.state)
+            || match (&task.share, &task.state) {
+                (Share::Wave { sources, .. }, TaskState::Blocked) => {
+                    sources.iter().all(|source| waits(&self.task(*source).state))
+                }
+                _ => false,
+            }
     }
 
     fn settle_flags(&mut self, context: &Context<'_>, trail: &mut Trail) {
@@ -230,6 +239,13 @@ impl Request {
                 state => state.wake_at(),
             });
         }
+        if self
+            .ordinals()
+            .any(|ordinal| self.may_expire_unparked(ordinal, context))
+        {
+            consider(Some(context.now.plus(LOOK_EVERY)));
+        }
+        consider(self.reseal_at(context));
         if let Some(ClosedGate::Grace(until) | ClosedGate::NotBefore(until)) = self.closed_gate(context.now) {
             consider(Some(until));
         }

@@ -131,6 +131,7 @@ impl Request {
                     Some(confirmed) => TaskEvent::Parked {
                         why: Deferral::Rotation,
                         until: horizon(task, rule, confirmed, context),
+                        outcome: None,
                     },
                 })
             }
@@ -189,18 +190,40 @@ impl Request {
         let gone_before = context.facts.copies(&task.processor)?.gone_before()?;
         let mark = self.confirmed_at(ordinal)?.plus(context.clock_skew);
         (rule.confirm_by == ConfirmBy::Event && mark <= gone_before).then_some(TaskEvent::Settled {
-            attempt: task.attempt,
+            // No answer has proved it, so an answer that comes later contradicts nothing.
+            attempt: 0,
             proof: Proof::Expired,
             at: context.now,
         })
     }
 
-    /// Whether the backup system is asked for the subject's key now, rather than for what is left at the horizon.
+    /// Whether the backup system is asked for the subject's key, rather than for what is left at the horizon: that is
+    /// asked for only where its own answer proves it.
     pub(super) fn is_asked_for_key(&self, ordinal: u16, context: &Context<'_>) -> bool {
+        let asked_later = self
+            .rule_of_wave(ordinal, context)
+            .is_some_and(BackupSet::is_asked);
         matches!(self.task(ordinal).share, Share::Wave { key: true, .. })
             && self
                 .horizon_of(ordinal, context)
-                .is_some_and(|horizon| context.now < horizon)
+                .is_some_and(|horizon| !asked_later || context.now < horizon)
+    }
+
+    /// Whether a rotation may end a wave that is not parked. Sweeps find what is parked; the others look for themselves.
+    pub(super) fn may_expire_unparked(&self, ordinal: u16, context: &Context<'_>) -> bool {
+        let task = self.task(ordinal);
+        task.share.is_wave()
+            && matches!(
+                task.state,
+                TaskState::Ready { .. }
+                    | TaskState::Held { .. }
+                    | TaskState::Dispatched { .. }
+                    | TaskState::Accepted { .. }
+                    | TaskState::Abandoned { .. }
+            )
+            && self
+                .rule_of_wave(ordinal, context)
+                .is_some_and(|rule| rule.confirm_by == ConfirmBy::Event)
     }
 }
 

@@ -1,7 +1,7 @@
 //! The one function that changes a task. Live running and replay share it; an unlisted pair is an error.
 
 use super::{Deferral, Purpose, Share, Task, TaskEvent, TaskState};
-use crate::domain::words::{Action, Outcome, TaskStateName};
+use crate::domain::words::{Action, Outcome, Proof, TaskStateName};
 
 /// An event that the state of a task does not allow.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -19,7 +19,11 @@ impl Task {
         use TaskEvent as E;
         use TaskState as S;
         let is_wave = matches!(self.share, Share::Wave { .. });
+        // What has never been sent still has to wait for the tasks before it.
+        let waits = !self.was_sent() && (is_wave || !self.after.is_empty());
         let next = match (&self.state, event) {
+            (S::Parked { .. }, E::Woken { .. }) if waits && !is_wave => S::Blocked,
+            (S::Abandoned { .. } | S::Parked { .. }, E::Retried { .. }) if waits => S::Blocked,
             (S::Blocked | S::WithoutIdentity, E::Unblocked { due })
             | (S::Parked { .. } | S::Verifying { .. }, E::Woken { due, .. })
             | (S::Held { .. }, E::Released { due })
@@ -63,7 +67,7 @@ impl Task {
                 | S::Abandoned { .. },
                 E::Settled { proof, at, .. },
             ) => S::Done {
-                proof: *proof,
+                proof: self.best(*proof),
                 at: *at,
             },
             (
@@ -84,7 +88,7 @@ impl Task {
                 until: *to,
             },
             // Also what could not be done at once: a backup system that has no key to destroy waits for its rotation.
-            (S::Blocked | S::Dispatched { .. } | S::Accepted { .. }, E::Parked { why, until }) if is_wave => {
+            (S::Blocked | S::Dispatched { .. } | S::Accepted { .. }, E::Parked { why, until, .. }) if is_wave => {
                 S::Parked {
                     why: *why,
                     until: *until,
@@ -171,6 +175,10 @@ impl Task {
                 self.answered = Some(outcome.unwrap_or(Outcome::Failed));
                 self.counted += 1;
             }
+            // What was never sent has not been answered.
+            TaskEvent::Parked { outcome, .. } => {
+                self.answered = (self.attempt > 0).then(|| outcome.unwrap_or(Outcome::Failed));
+            }
             TaskEvent::Retained { .. } | TaskEvent::RetainedForGood { .. } => {
                 self.answered = Some(Outcome::Retained)
             }
@@ -192,7 +200,11 @@ impl Task {
                 {
                     self.answered = Some(proof.outcome());
                 }
-                self.purpose = *purpose;
+                self.purpose = match *purpose {
+                    Purpose::Asked | Purpose::ByHand => *purpose,
+                    Purpose::Sweep(proof) => Purpose::Sweep(self.best(proof)),
+                    Purpose::Verify(proof) => Purpose::Verify(self.best(proof)),
+                };
             }
             TaskEvent::Retried { .. } => self.begin_generation(Purpose::ByHand),
             TaskEvent::Found { .. } | TaskEvent::Restored { .. } | TaskEvent::Reopened => {
@@ -206,13 +218,20 @@ impl Task {
             TaskEvent::Unblocked { .. }
             | TaskEvent::Waived
             | TaskEvent::Cancelled
-            | TaskEvent::Parked { .. }
             | TaskEvent::Moved { .. }
             | TaskEvent::Held { .. }
             | TaskEvent::Released { .. }
             | TaskEvent::Identified
             | TaskEvent::Refused { .. }
             | TaskEvent::Exempted { .. } => {}
+        }
+    }
+
+    /// What had been erased before stays erased, also where a second look finds nothing.
+    fn best(&self, proof: Proof) -> Proof {
+        match self.purpose {
+            Purpose::Sweep(before) | Purpose::Verify(before) if proof == Proof::NotFound => before,
+            _ => proof,
         }
     }
 

@@ -87,6 +87,7 @@ fn every_event() -> Vec<TaskEvent> {
         TaskEvent::Parked {
             why: Deferral::Rotation,
             until: T,
+            outcome: None,
         },
         TaskEvent::Moved { from: T, to: T },
         TaskEvent::Held {

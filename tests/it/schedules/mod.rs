@@ -22,11 +22,11 @@ macro_rules! on_both_stores {
 mod control;
 mod crashes;
 mod doubles;
-mod faulty;
+pub mod faulty;
 mod forgetting;
 mod missing;
 mod people;
 mod poison;
 mod refusals;
 mod registry;
-mod world;
+pub mod world;
