@@ -4,8 +4,26 @@ use std::time::Duration;
 
 use crate::domain::{entry::Entry, task::TaskEvent, time::At};
 
-/// A line for people; `None`: it says nothing that another line does not.
+/// How times are told.
+#[derive(Clone, Copy)]
+enum Times {
+    /// From this one on: for whoever watches.
+    Since(At),
+    /// As they are: for whoever looks back.
+    Absolute,
+}
+
+/// A line for whoever watches; `None`: it says nothing that another line does not.
 pub(super) fn told(entry: &Entry, processors: &[String], now: At) -> Option<String> {
+    tell(entry, processors, Times::Since(now))
+}
+
+/// A line for whoever looks back, with times as they are; `None`: it says nothing that another line does not.
+pub(super) fn dated(entry: &Entry, processors: &[String]) -> Option<String> {
+    tell(entry, processors, Times::Absolute)
+}
+
+fn tell(entry: &Entry, processors: &[String], times: Times) -> Option<String> {
     let name = |ordinal: &u16| processors.get(usize::from(*ordinal)).map_or("?", String::as_str);
     Some(match entry {
         Entry::Opened {
@@ -25,7 +43,7 @@ pub(super) fn told(entry: &Entry, processors: &[String], now: At) -> Option<Stri
             attempt,
             event,
             ..
-        } => format!("{}: {}", name(ordinal), happened(event, *attempt, now)),
+        } => format!("{}: {}", name(ordinal), happened(event, *attempt, times)),
         Entry::Evidence { records: None, .. } => return None,
         Entry::Evidence {
             ordinal,
@@ -81,14 +99,17 @@ pub(super) fn told(entry: &Entry, processors: &[String], now: At) -> Option<Stri
     })
 }
 
-fn happened(event: &TaskEvent, attempt: u32, now: At) -> String {
+fn happened(event: &TaskEvent, attempt: u32, times: Times) -> String {
     match event {
         TaskEvent::Dispatched { .. } if attempt > 1 => format!("asked again (attempt {attempt})"),
         TaskEvent::Dispatched { .. } => "asked".to_owned(),
         TaskEvent::Accepted { expected_by, .. } => format!("promises it by {expected_by}"),
         TaskEvent::AskedAgain { outcome, due, .. } => {
             let said = outcome.map_or("said nothing in time", crate::domain::words::Outcome::as_str);
-            format!("{said}, will be asked again in {}", shown(due.since(now)))
+            match times {
+                Times::Since(now) => format!("{said}, will be asked again in {}", shown(due.since(now))),
+                Times::Absolute => format!("{said}, asked again at {due}"),
+            }
         }
         TaskEvent::Settled { proof, .. } => format!("proved: {proof}"),
         TaskEvent::Unblocked { .. } => "may go".to_owned(),

@@ -118,7 +118,10 @@ pub(super) async fn catalogue(
     let facts = api.engine.refresh_facts().await?;
     let stored = api.engine.store.backup_facts(&processor).await?;
     let events: Vec<(At, &BackupEvent)> = stored.iter().filter_map(|fact| event_of(fact, &set)).collect();
-    let rotations: Vec<(At, At)> = events.iter().filter_map(|(at, event)| rotation(*at, event)).collect();
+    let rotations: Vec<(At, At)> = events
+        .iter()
+        .filter_map(|(at, event)| rotation(*at, event))
+        .collect();
     let mut copies: Vec<([u8; 24], CopyView)> = events
         .iter()
         .filter_map(|(_, event)| copy(event, &rotations))
@@ -127,7 +130,10 @@ pub(super) async fn catalogue(
     copies.sort_unstable_by(|(a, _), (b, _)| b.cmp(a));
     let more = copies.len() > limit;
     copies.truncate(limit);
-    let next = copies.last().filter(|_| more).map(|(place, _)| cursor(COPIES, place));
+    let next = copies
+        .last()
+        .filter(|_| more)
+        .map(|(place, _)| cursor(COPIES, place));
     Ok(Json(Catalogue {
         page: Page {
             items: copies.into_iter().map(|(_, copy)| copy).collect(),

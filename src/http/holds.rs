@@ -10,7 +10,6 @@ use axum::{
 };
 use serde::Serialize;
 use serde_json::{Value, json, value::RawValue};
-use uuid::Uuid;
 use zeroize::Zeroizing;
 
 use super::{
@@ -33,6 +32,7 @@ use crate::{
         hold::{AlreadyDispatched, PlacedHold},
         intake::Verdict,
         prepare::{Arrival, PreparedCommand},
+        time_ordered_id,
     },
     wire::{ParsedCommand, Refusal, parse_hold, parse_release},
 };
@@ -215,7 +215,7 @@ pub(super) async fn release(
     // A release that has no id of its own can only be told from another one by what it does.
     envelope
         .command_id_default
-        .get_or_insert_with(|| CommandId(Uuid::now_v7()));
+        .get_or_insert_with(|| CommandId(time_ordered_id(api.engine.clock.now())));
     let (prepared, _) = prepare(&api, parse_release(&bytes, id, &envelope, &caller.name))?;
     let tenant = prepared.command.tenant().clone();
     match tell(&api, prepared).await? {
@@ -239,10 +239,7 @@ fn tenant_of(api: &Api, uri: &Uri) -> Result<Tenant, Problem> {
 }
 
 /// Prepares what was read, and counts what could not be.
-fn prepare(
-    api: &Api,
-    parsed: Result<ParsedCommand, Refusal>,
-) -> Result<(PreparedCommand, HoldId), Problem> {
+fn prepare(api: &Api, parsed: Result<ParsedCommand, Refusal>) -> Result<(PreparedCommand, HoldId), Problem> {
     let prepared = parsed.and_then(|parsed| {
         // What orders a hold and its release is the hold's own name.
         let hold_id = HoldId(parsed.command.ordering_key());

@@ -22,6 +22,7 @@ mod problem;
 mod processors;
 mod query;
 mod requests;
+mod sentences;
 mod sweeps;
 mod tasks;
 

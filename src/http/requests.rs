@@ -19,7 +19,12 @@ use super::{
     query::Id,
 };
 use crate::{
-    domain::{body::Body, command::Command, ids::{RequestId, Tenant}, words::DeadLetterReason},
+    domain::{
+        body::Body,
+        command::Command,
+        ids::{RequestId, Tenant},
+        words::DeadLetterReason,
+    },
     engine::{
         Engine, EngineError,
         intake::Verdict,

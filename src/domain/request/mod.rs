@@ -9,6 +9,7 @@ pub mod deferral;
 mod forget;
 pub mod open;
 pub mod operate;
+pub mod outlook;
 pub mod packed;
 mod restore;
 pub mod standing;
