@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::domain::{entry::Entry, task::TaskEvent, time::At};
+use crate::domain::{entry::Entry, task::TaskEvent, time::At, words::Proof};
 
 /// How times are told.
 #[derive(Clone, Copy)]
@@ -77,7 +77,10 @@ fn tell(entry: &Entry, processors: &[String], times: Times) -> Option<String> {
             processor, sources, ..
         } => {
             let sources: Vec<&str> = sources.iter().map(name).collect();
-            format!("{processor}: its copies of {} grow old apart", sources.join(", "))
+            format!(
+                "{processor}: its copies of {} are reckoned apart",
+                sources.join(", ")
+            )
         }
         Entry::Restored { taken_at, .. } => {
             format!("restored: a backup taken at {taken_at} was put back, so it is done again")
@@ -111,6 +114,10 @@ fn happened(event: &TaskEvent, attempt: u32, times: Times) -> String {
                 Times::Absolute => format!("{said}, asked again at {due}"),
             }
         }
+        TaskEvent::Settled {
+            proof: Proof::Expired,
+            ..
+        } => "proved: its copies are gone".to_owned(),
         TaskEvent::Settled { proof, .. } => format!("proved: {proof}"),
         TaskEvent::Unblocked { .. } => "may go".to_owned(),
         TaskEvent::Woken { .. } => "wakes".to_owned(),
@@ -120,7 +127,7 @@ fn happened(event: &TaskEvent, attempt: u32, times: Times) -> String {
         TaskEvent::Retried { .. } => "an operator has it done again".to_owned(),
         TaskEvent::Waived => "an operator waived it".to_owned(),
         TaskEvent::Cancelled => "withdrawn".to_owned(),
-        TaskEvent::Parked { until, .. } => format!("its copies have grown old by {until}"),
+        TaskEvent::Parked { until, .. } => format!("its copies live until {until}"),
         TaskEvent::Moved { from, to } => format!("its date moves from {from} to {to}"),
         TaskEvent::Held { hold } => format!("held ({hold})"),
         TaskEvent::Released { .. } => "held no more".to_owned(),
@@ -128,7 +135,7 @@ fn happened(event: &TaskEvent, attempt: u32, times: Times) -> String {
         TaskEvent::Found { .. } => "the data is still there: asked again".to_owned(),
         TaskEvent::Restored { .. } => "has to be done again".to_owned(),
         TaskEvent::Reopened => "its copies have to grow old anew".to_owned(),
-        TaskEvent::Rewaved { .. } => "its wave is smaller now".to_owned(),
+        TaskEvent::Rewaved { .. } => "its copies of what has to be kept longer are reckoned apart".to_owned(),
         TaskEvent::Exempted { basis } => format!("exempt: {basis}"),
     }
 }

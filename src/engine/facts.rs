@@ -138,9 +138,10 @@ impl Engine {
             contradiction: Some(contradiction),
         } = &done.told
         {
-            tracing::warn!(%contradiction, "a backup event contradicts what is known");
             if let News::Backup(event) = message.news {
-                self.metrics.backup_contradiction(event.processor.as_str());
+                let processor = event.processor.as_str();
+                tracing::warn!(processor, %contradiction, "a backup event contradicts what is known");
+                self.metrics.backup_contradiction(processor);
             }
         }
         Ok((done.told, emission))

@@ -4,7 +4,7 @@ mod words;
 
 use serde::Serialize;
 
-use self::words::{coming, needed};
+use self::words::{coming, name, needed};
 use super::{
     Exit, Failure,
     knowledge::Knowledge,
@@ -66,6 +66,9 @@ struct Ahead<'a> {
 struct Needed<'a> {
     processor: &'a ProcessorId,
     task_id: TaskId,
+    /// The task as it is told from the others.
+    #[serde(skip)]
+    task: String,
     says: String,
 }
 
@@ -75,8 +78,8 @@ struct Shortest {
     steps: Vec<Happened>,
     closes_as: Option<Status>,
     closes_at: Option<At>,
-    /// The processors that somebody has to do something about first.
-    stuck: Vec<ProcessorId>,
+    /// What somebody has to do something about first.
+    stuck: Vec<String>,
     forgotten_at: Option<At>,
 }
 
@@ -132,7 +135,7 @@ async fn find(store: &dyn Store, id: RequestId) -> Result<(Request, Vec<Leaf>), 
 }
 
 fn explain<'a>(request: &'a Request, leaves: &[Leaf], context: &Context<'a>) -> Explained<'a> {
-    let names: Vec<String> = request.processors().map(ToString::to_string).collect();
+    let names = names(request);
     let happened = leaves.iter().map(|leaf| Happened {
         at: leaf.at,
         says: leaf
@@ -150,7 +153,8 @@ fn explain<'a>(request: &'a Request, leaves: &[Leaf], context: &Context<'a>) -> 
     let needs = request.needs(context).into_iter().map(|(ordinal, need)| Needed {
         processor: &request.task(ordinal).processor,
         task_id: request.task_id(ordinal),
-        says: needed(&need, request, ordinal),
+        task: name(request, ordinal),
+        says: needed(&need, request, ordinal, context),
     });
     let best = request.best_case(context);
     Explained {
@@ -163,8 +167,12 @@ fn explain<'a>(request: &'a Request, leaves: &[Leaf], context: &Context<'a>) -> 
     }
 }
 
+fn names(request: &Request) -> Vec<String> {
+    request.ordinals().map(|ordinal| name(request, ordinal)).collect()
+}
+
 fn shortest(request: &Request, best: BestCase) -> Shortest {
-    let names: Vec<String> = request.processors().map(ToString::to_string).collect();
+    let names = names(request);
     // A wave that was added on the way has the place after the last one, and its own line names it.
     let steps = best.steps.iter().map(|step| Happened {
         at: step.at,
@@ -174,18 +182,15 @@ fn shortest(request: &Request, best: BestCase) -> Shortest {
             .filter_map(|entry| dated(entry, &names))
             .collect(),
     });
-    let mut stuck: Vec<ProcessorId> = best
+    let stuck = best
         .stuck
         .iter()
-        .filter_map(|ordinal| request.tasks.get(usize::from(*ordinal)))
-        .map(|task| task.processor.clone())
-        .collect();
-    stuck.dedup();
+        .filter_map(|ordinal| names.get(usize::from(*ordinal)));
     Shortest {
         steps: steps.filter(|step| !step.says.is_empty()).collect(),
         closes_as: best.closed.map(|(status, _)| status),
         closes_at: best.closed.map(|(_, at)| at),
-        stuck,
+        stuck: stuck.cloned().collect(),
         forgotten_at: best.forgotten_at,
     }
 }
@@ -214,7 +219,7 @@ fn show(out: &mut Out, request: &Request, explained: &Explained<'_>) -> Result<(
         }
         out.line("\nWhat would finish it sooner")?;
         for needed in &explained.to_finish_sooner {
-            out.line(format_args!("  {}: {}", needed.processor, needed.says))?;
+            out.line(format_args!("  {}: {}", needed.task, needed.says))?;
         }
         show_shortest(out, &explained.shortest_way)?;
     }

@@ -2,13 +2,14 @@
 
 use super::Identifiers;
 use crate::domain::{
+    hold::Hold,
     ids::Label,
     registry::ConfirmBy,
     request::{
         Context, Request,
         outlook::{Ahead, BestCase, CapsuleEnd, Coming, Need},
     },
-    task::Purpose,
+    task::{Purpose, Share},
     time::At,
 };
 
@@ -50,8 +51,34 @@ pub(super) fn coming(ahead: &Ahead, request: &Request) -> String {
     }
 }
 
-/// What would end the waiting of a task.
-pub(super) fn needed(need: &Need<'_>, request: &Request, ordinal: u16) -> String {
+/// What would end the waiting of a task, and which holds it would meet then.
+pub(super) fn needed(need: &Need<'_>, request: &Request, ordinal: u16, context: &Context<'_>) -> String {
+    let said = needed_now(need, request, ordinal);
+    let is_asked_then = matches!(
+        need,
+        Need::Law(..)
+            | Need::Others(_)
+            | Need::SecondLook(_)
+            | Need::Nothing(_)
+            | Need::Horizon(ConfirmBy::Ack, _)
+    );
+    let holds = request.holds_on(ordinal, context);
+    if is_asked_then && !holds.is_empty() {
+        format!("{said}; and then release {}", hold_names(&holds))
+    } else {
+        said
+    }
+}
+
+fn hold_names(holds: &[&Hold]) -> String {
+    let names: Vec<String> = holds
+        .iter()
+        .map(|hold| format!("hold {} ({})", hold.hold_id, hold.basis))
+        .collect();
+    names.join(" and ")
+}
+
+fn needed_now(need: &Need<'_>, request: &Request, ordinal: u16) -> String {
     let task = request.task_id(ordinal);
     match need {
         Need::Answer(by) => format!("its answer, which is due by {by}"),
@@ -79,18 +106,11 @@ pub(super) fn needed(need: &Need<'_>, request: &Request, ordinal: u16) -> String
         }
         Need::Horizon(_, until) => format!("nothing: its copies live until {until}"),
         Need::SecondLook(at) => format!("nothing before {at}: then it is asked once more"),
-        Need::Release(holds) => {
-            let names: Vec<String> = holds
-                .iter()
-                .map(|hold| format!("{} ({})", hold.hold_id, hold.basis))
-                .collect();
-            if names.is_empty() {
-                // The sweep of a release is on its way.
-                "nothing: the hold was released, and it goes on by itself".to_owned()
-            } else {
-                format!("release hold {}", names.join(" and hold "))
-            }
+        // The sweep of a release is on its way.
+        Need::Release(holds) if holds.is_empty() => {
+            "nothing: its hold was released, and it goes on by itself".to_owned()
         }
+        Need::Release(holds) => format!("release {}", hold_names(holds)),
         Need::Decision(cause) => {
             format!("it was given up ({cause}): retry or waive it, POST /v1/tasks/{task}/retry or /waive")
         }
@@ -103,14 +123,19 @@ pub(super) fn needed(need: &Need<'_>, request: &Request, ordinal: u16) -> String
     }
 }
 
-/// A task's processor, with its part where its share was split.
-fn name(request: &Request, ordinal: u16) -> String {
+/// A task as people tell it from the others: its processor, with its part where its share was split, and with its
+/// sources where its set has several waves.
+pub(super) fn name(request: &Request, ordinal: u16) -> String {
     let task = request.task(ordinal);
     let part: Vec<&str> = task.categories.iter().map(Label::as_str).collect();
-    if part.is_empty() {
-        task.processor.to_string()
-    } else {
-        format!("{} ({})", task.processor, part.join(", "))
+    let is_only = request.processors().filter(|id| **id == task.processor).count() == 1;
+    match &task.share {
+        Share::Wave { sources, .. } if !is_only => {
+            let names: Vec<String> = sources.iter().map(|place| name(request, *place)).collect();
+            format!("{} of {}", task.processor, names.join(" and "))
+        }
+        _ if part.is_empty() => task.processor.to_string(),
+        _ => format!("{} ({})", task.processor, part.join(", ")),
     }
 }
 

@@ -6,7 +6,7 @@ use super::{Context, Request, Trail};
 use crate::domain::{
     entry::Entry,
     registry::ConfirmBy,
-    task::{Deferral, Task, TaskState},
+    task::{Deferral, Share, Task, TaskState},
     time::At,
     words::{Proof, Status},
 };
@@ -119,12 +119,22 @@ impl Request {
         } else if self
             .tasks
             .iter()
-            .all(|task| task.state.is_closed() || task.state.is_deferred())
+            .all(|task| task.state.is_closed() || task.state.is_deferred() || self.grows_old_later(task))
         {
             Status::Deferred
         } else {
             Status::InProgress
         }
+    }
+
+    /// Whether it is the wave of what has to be kept: nothing can be done about its copies before their sources wake.
+    fn grows_old_later(&self, task: &Task) -> bool {
+        let waits = |source: &u16| {
+            let state = &self.task(*source).state;
+            state.is_closed() || state.is_deferred()
+        };
+        task.state == TaskState::Blocked
+            && matches!(&task.share, Share::Wave { sources, .. } if sources.iter().all(waits))
     }
 
     fn settle_flags(&mut self, context: &Context<'_>, trail: &mut Trail) {
