@@ -235,14 +235,13 @@ fn show_shortest(out: &mut Out, way: &Shortest) -> Result<(), Failure> {
     match (way.closes_as, way.closes_at) {
         (Some(status), Some(at)) => out.line(format_args!("  so it is {status} at {at} at the earliest")),
         _ => {
-            let stuck: Vec<&str> = way.stuck.iter().map(ProcessorId::as_str).collect();
+            let stuck = if way.stuck.is_empty() {
+                "it".to_owned()
+            } else {
+                way.stuck.join(", ")
+            };
             out.line(format_args!(
-                "  it does not end by itself: somebody has to act on {}",
-                if stuck.is_empty() {
-                    "it".to_owned()
-                } else {
-                    stuck.join(", ")
-                }
+                "  it does not end by itself: somebody has to act on {stuck}"
             ))
         }
     }

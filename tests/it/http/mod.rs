@@ -2,9 +2,12 @@
 
 mod acks;
 mod auth;
+mod backups;
 mod dead_letters;
+mod deferred;
 mod detail;
 mod fixture;
+mod holds;
 mod lists;
 mod machines;
 mod privacy;

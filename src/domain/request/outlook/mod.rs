@@ -325,6 +325,3 @@ impl Request {
         })
     }
 }
-
-#[cfg(test)]
-mod tests;
