@@ -83,6 +83,9 @@ struct Placed<'a> {
     already_dispatched: Vec<OutView<'a>>,
     /// Whether more may have been dispatched than are listed.
     truncated: bool,
+    /// What it covers nothing of, now: a misspelt name must not pass for a hold.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    warnings: Vec<&'static str>,
 }
 
 /// A task that was sent before the hold.
@@ -157,7 +160,28 @@ async fn shown(api: &Api, PlacedHold { hold, active }: &PlacedHold) -> Result<Bo
         requests_found: (!hold.subject.is_empty()).then_some(hold.found.len()),
         already_dispatched: out(&found),
         truncated: found.truncated,
+        warnings: warnings(api, hold).await?,
     })
+}
+
+async fn warnings(api: &Api, hold: &Hold) -> Result<Vec<&'static str>, Problem> {
+    let mut warnings = Vec::new();
+    if !hold.subject.is_empty() && hold.found.is_empty() {
+        warnings.push("subject: there was no request of this subject in this tenant; later ones are held as they come in");
+    }
+    if let Some(id) = hold.request_id {
+        let request = api.engine.request(id).await?;
+        if request.is_none_or(|request| request.head.tenant != hold.tenant) {
+            warnings
+                .push("request_id: there is no such request in this tenant, so the hold covers nothing now");
+        }
+    }
+    if let Some(processor) = &hold.processor
+        && api.engine.active()?.registry.get(processor).is_none()
+    {
+        warnings.push("processor: none of this id is registered, so the hold covers nothing now");
+    }
+    Ok(warnings)
 }
 
 /// `GET /v1/holds`: active ones, the oldest first.

@@ -9,7 +9,7 @@ use super::fixture::{BEARERS, api, start};
 /// Every call and the roles that it takes.
 fn table() -> Vec<(Method, String, &'static [&'static str])> {
     let id = Uuid::now_v7();
-    let calls: [(Method, &str, &'static [&'static str]); 22] = [
+    let calls: [(Method, &str, &'static [&'static str]); 21] = [
         (Method::POST, "/v1/requests", &["submitter"]),
         (Method::GET, "/v1/requests", &["compliance", "operator"]),
         (Method::POST, "/v1/requests/search", &["compliance"]),
@@ -34,8 +34,6 @@ fn table() -> Vec<(Method, String, &'static [&'static str])> {
         (Method::GET, "/v1/holds/{id}", &["compliance"]),
         (Method::DELETE, "/v1/holds/{id}", &["compliance"]),
         (Method::POST, "/v1/backups", &["operator", "processor"]),
-        // Of a processor only its own: see `backups`.
-        (Method::GET, "/v1/backups/nobody/main", &["operator"]),
         (Method::GET, "/v1/deferred", &["compliance"]),
         (Method::GET, "/v1/sweeps", &["operator"]),
         (Method::GET, "/v1/dead-letters", &["operator"]),

@@ -228,6 +228,28 @@ async fn a_wide_hold_lists_what_is_out_and_says_when_there_is_more() {
 }
 
 #[tokio::test]
+async fn a_hold_that_covers_nothing_says_so() {
+    let api = keepers().await;
+    let id = api.submit(json!({ "tenant": "acme" })).await;
+    for (with, expected) in [
+        (json!({ "processor": "cmr" }), vec!["processor"]),
+        (json!({ "request_id": id }), vec!["request_id"]),
+        (json!({ "request_id": id, "tenant": "acme" }), vec![]),
+        (json!({ "subject": subject() }), vec!["subject"]),
+        (json!({ "categories": ["invoices"] }), vec![]),
+    ] {
+        let placed = place(&api, with).await;
+        let none = Vec::new();
+        let warnings = placed["warnings"].as_array().unwrap_or(&none);
+        let fields: Vec<&str> = warnings
+            .iter()
+            .map(|said| said.as_str().unwrap().split(':').next().unwrap())
+            .collect();
+        assert_eq!(fields, expected, "{placed}");
+    }
+}
+
+#[tokio::test]
 async fn a_bad_hold_is_named() {
     let api = keepers().await;
     let cases = [

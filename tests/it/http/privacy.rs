@@ -152,7 +152,7 @@ async fn hold_and_release(api: &Api, canary: &str, mail: &str) {
     for wrong in [
         json!({ "basis": canary }),
         json!({ "categories": [mail] }),
-        json!({ "processor": canary }),
+        json!({ "processor": mail }),
         json!({ "tenant": mail }),
         json!({ "subject": mail }),
         json!({ "hold_id": canary }),
