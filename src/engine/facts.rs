@@ -137,12 +137,11 @@ impl Engine {
         if let Told::Taken {
             contradiction: Some(contradiction),
         } = &done.told
+            && let News::Backup(event) = message.news
         {
-            if let News::Backup(event) = message.news {
-                let processor = event.processor.as_str();
-                tracing::warn!(processor, %contradiction, "a backup event contradicts what is known");
-                self.metrics.backup_contradiction(processor);
-            }
+            let processor = event.processor.as_str();
+            tracing::warn!(processor, %contradiction, "a backup event contradicts what is known");
+            self.metrics.backup_contradiction(processor);
         }
         Ok((done.told, emission))
     }
