@@ -60,12 +60,14 @@ impl Request {
             let before = way.steps.len();
             way.answer(context);
             let Some(next) = way.next(context) else { break };
-            if next <= way.now && way.steps.len() == before {
-                break;
-            }
+            // What is due already goes at once, as soon as somebody looks.
+            let stays = next <= way.now;
             way.now = way.now.max(next);
             way.rotate(context);
             way.wake(context);
+            if stays && way.steps.len() == before {
+                break;
+            }
         }
         way.end(context)
     }
@@ -153,7 +155,11 @@ impl Way {
                 _ => None,
             }
         };
-        request.ordinals().filter_map(of_task).min()
+        let gate = request
+            .head
+            .not_before
+            .filter(|_| request.life.status == Status::Scheduled);
+        request.ordinals().filter_map(of_task).chain(gate).min()
     }
 
     /// Every backup system rotates as soon as the copies have grown old.
