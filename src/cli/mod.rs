@@ -6,11 +6,15 @@
 pub mod bench;
 pub mod check;
 pub mod dead_letters;
+pub mod deferred;
 pub mod demo;
+pub mod explain;
 mod failure;
 mod folder;
+pub mod holds;
 mod interrupt;
 pub mod keys;
+mod knowledge;
 pub mod migrate;
 mod output;
 pub mod registry;
@@ -20,6 +24,7 @@ pub mod serve;
 mod session;
 pub mod status;
 pub mod submit;
+pub mod sweeps;
 mod telling;
 pub mod topics;
 
@@ -71,6 +76,14 @@ enum Command {
     Status(status::Args),
     /// Lists requests.
     Requests(requests::Args),
+    /// Tells all of one request: what happened, what will happen and when, and what would finish it sooner.
+    Explain(explain::Args),
+    /// Lists what is deferred: kept by law, in backups, held, or to be looked at again.
+    Deferred(deferred::Args),
+    /// Lists the legal holds.
+    Holds(holds::Args),
+    /// Lists the walks that apply holds, backup events and changed rules to the requests that they concern.
+    Sweeps(sweeps::Args),
     /// Shows, compares and activates the registry of processors.
     Registry(registry::Args),
     /// Creates and lists the keys.
@@ -148,6 +161,10 @@ pub fn main(cli: Cli) -> ExitCode {
         Command::Submit(args) => submit::run(&args),
         Command::Status(args) => status::run(&args),
         Command::Requests(args) => requests::run(&args),
+        Command::Explain(args) => explain::run(&args),
+        Command::Deferred(args) => deferred::run(args),
+        Command::Holds(args) => holds::run(args),
+        Command::Sweeps(args) => sweeps::run(args),
         Command::Registry(args) => registry::run(args),
         Command::Keys(args) => keys::run(args),
         Command::DeadLetters(args) => dead_letters::run(args),

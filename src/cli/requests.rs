@@ -56,11 +56,11 @@ fn status(text: &str) -> Result<Status, String> {
     Status::parse(text).ok_or_else(|| format!("expected one of: {}", names.join(", ")))
 }
 
-fn tenant(text: &str) -> Result<Tenant, String> {
+pub(super) fn tenant(text: &str) -> Result<Tenant, String> {
     Tenant::new(text).map_err(|error| error.to_string())
 }
 
-fn processor(text: &str) -> Result<ProcessorId, String> {
+pub(super) fn processor(text: &str) -> Result<ProcessorId, String> {
     ProcessorId::new(text).map_err(|error| error.to_string())
 }
 

@@ -29,9 +29,11 @@ use crate::{
 #[command(
     after_help = "Takes one JSON object, or JSON lines. Every command is checked first: where one is wrong, its \
     line is named, nothing is published, and the exit code is 2. A command without a command_id gets one, which is \
-    printed; repeating it with that command_id changes nothing.\nPrints a line for each confirmed command: its request \
+    printed; repeating it with that command_id changes nothing. Holds and releases go to the control topic, under the \
+    name of their hold; what happened to backups is no command: it goes to the backups topic or to POST /v1/backups.\nPrints a line for each confirmed command: its request \
     and topic/partition. Exit code 3: at least one was not confirmed.\n\n\
     Example:\n  lacuna submit commands.jsonl\n  \
+    lacuna submit hold.json    # {\"type\":\"hold\",\"hold_id\":\"…\",\"actor\":\"j.doe\",\"basis\":\"dispute\",\"request_id\":\"…\"}\n  \
     echo '{\"type\":\"erase\",\"subject\":{\"identities\":[{\"type\":\"customer_id\",\"value\":\"42\"}]}}' | lacuna submit -"
 )]
 pub struct Args {

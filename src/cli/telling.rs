@@ -2,10 +2,34 @@
 
 use std::time::Duration;
 
-use crate::domain::{entry::Entry, ids::IdentityType, task::TaskEvent, time::At, words::ExtensionReason};
+use crate::domain::{
+    entry::Entry,
+    ids::IdentityType,
+    task::TaskEvent,
+    time::At,
+    words::{ExtensionReason, Proof},
+};
 
-/// A line for people; `None`: it says nothing that another line does not.
+/// How times are told.
+#[derive(Clone, Copy)]
+enum Times {
+    /// From this one on: for whoever watches.
+    Since(At),
+    /// As they are: for whoever looks back.
+    Absolute,
+}
+
+/// A line for whoever watches; `None`: it says nothing that another line does not.
 pub(super) fn told(entry: &Entry, processors: &[String], now: At) -> Option<String> {
+    tell(entry, processors, Times::Since(now))
+}
+
+/// A line for whoever looks back, with times as they are; `None`: it says nothing that another line does not.
+pub(super) fn dated(entry: &Entry, processors: &[String]) -> Option<String> {
+    tell(entry, processors, Times::Absolute)
+}
+
+fn tell(entry: &Entry, processors: &[String], times: Times) -> Option<String> {
     let name = |ordinal: &u16| processors.get(usize::from(*ordinal)).map_or("?", String::as_str);
     Some(match entry {
         Entry::Opened {
@@ -25,7 +49,7 @@ pub(super) fn told(entry: &Entry, processors: &[String], now: At) -> Option<Stri
             attempt,
             event,
             ..
-        } => format!("{}: {}", name(ordinal), happened(event, *attempt, now)),
+        } => format!("{}: {}", name(ordinal), happened(event, *attempt, times)),
         Entry::Evidence { records: None, .. } => return None,
         Entry::Evidence {
             ordinal,
@@ -80,7 +104,10 @@ pub(super) fn told(entry: &Entry, processors: &[String], now: At) -> Option<Stri
             processor, sources, ..
         } => {
             let sources: Vec<&str> = sources.iter().map(name).collect();
-            format!("{processor}: its copies of {} grow old apart", sources.join(", "))
+            format!(
+                "{processor}: its copies of {} are reckoned apart",
+                sources.join(", ")
+            )
         }
         Entry::Restored { taken_at, .. } => {
             format!("restored: a backup taken at {taken_at} was put back, so it is done again")
@@ -102,15 +129,22 @@ pub(super) fn told(entry: &Entry, processors: &[String], now: At) -> Option<Stri
     })
 }
 
-fn happened(event: &TaskEvent, attempt: u32, now: At) -> String {
+fn happened(event: &TaskEvent, attempt: u32, times: Times) -> String {
     match event {
         TaskEvent::Dispatched { .. } if attempt > 1 => format!("asked again (attempt {attempt})"),
         TaskEvent::Dispatched { .. } => "asked".to_owned(),
         TaskEvent::Accepted { expected_by, .. } => format!("promises it by {expected_by}"),
         TaskEvent::AskedAgain { outcome, due, .. } => {
             let said = outcome.map_or("said nothing in time", crate::domain::words::Outcome::as_str);
-            format!("{said}, will be asked again in {}", shown(due.since(now)))
+            match times {
+                Times::Since(now) => format!("{said}, will be asked again in {}", shown(due.since(now))),
+                Times::Absolute => format!("{said}, asked again at {due}"),
+            }
         }
+        TaskEvent::Settled {
+            proof: Proof::Expired,
+            ..
+        } => "proved: its copies are gone".to_owned(),
         TaskEvent::Settled { proof, .. } => format!("proved: {proof}"),
         TaskEvent::Unblocked { .. } => "may go".to_owned(),
         TaskEvent::Woken { .. } => "wakes".to_owned(),
@@ -120,7 +154,7 @@ fn happened(event: &TaskEvent, attempt: u32, now: At) -> String {
         TaskEvent::Retried { .. } => "an operator has it done again".to_owned(),
         TaskEvent::Waived => "an operator waived it".to_owned(),
         TaskEvent::Cancelled => "withdrawn".to_owned(),
-        TaskEvent::Parked { until, .. } => format!("its copies have grown old by {until}"),
+        TaskEvent::Parked { until, .. } => format!("its copies live until {until}"),
         TaskEvent::Moved { from, to } => format!("its date moves from {from} to {to}"),
         TaskEvent::Held { hold } => format!("held ({hold})"),
         TaskEvent::Released { .. } => "held no more".to_owned(),
@@ -128,7 +162,7 @@ fn happened(event: &TaskEvent, attempt: u32, now: At) -> String {
         TaskEvent::Found { .. } => "the data is still there: asked again".to_owned(),
         TaskEvent::Restored { .. } => "has to be done again".to_owned(),
         TaskEvent::Reopened => "its copies have to grow old anew".to_owned(),
-        TaskEvent::Rewaved { .. } => "its wave is smaller now".to_owned(),
+        TaskEvent::Rewaved { .. } => "its copies of what has to be kept longer are reckoned apart".to_owned(),
         TaskEvent::Identified => "can be asked now".to_owned(),
         TaskEvent::Refused { basis } | TaskEvent::Exempted { basis } => format!("exempt: {basis}"),
     }

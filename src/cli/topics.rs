@@ -138,8 +138,13 @@ fn print_acls(out: &mut Out, wanted: &Wanted) -> Result<(), Failure> {
         ))?;
         if topic.name == wanted.config.kafka.topics.control {
             out.line(
-                "# Whoever writes it decides about requests, so few may, each under a principal of its own.",
+                "# Whoever writes it decides about requests and places and releases holds, so few may, each under a principal of its own.",
             )?;
+        }
+        if topic.name == wanted.config.kafka.topics.backups {
+            for line in backup_notes(&wanted.registry) {
+                out.line(line)?;
+            }
         }
         out.line(acl(topic.writers, "--producer"))?;
         let reader = reader(wanted, topic);
@@ -156,6 +161,23 @@ fn print_acls(out: &mut Out, wanted: &Wanted) -> Result<(), Failure> {
         out.line(acl(&reader, &format!("--consumer --group {group}")))?;
     }
     Ok(())
+}
+
+/// Whoever writes that a backup has rotated says that data is gone, so only the backup systems may.
+fn backup_notes(registry: &Registry) -> Vec<String> {
+    let sets: Vec<String> = registry
+        .processors
+        .iter()
+        .filter_map(|processor| Some((processor, processor.backup.as_ref()?)))
+        .map(|(processor, backup)| format!("{} (set {})", processor.id, backup.set))
+        .collect();
+    if sets.is_empty() {
+        return vec!["# No backup set is registered, so nobody has to write it yet.".to_owned()];
+    }
+    vec![format!(
+        "# Whoever writes it proves that copies are gone, so only backup systems may: {}.",
+        sets.join(", ")
+    )]
 }
 
 /// Who reads a topic; a processor by its id.

@@ -79,12 +79,17 @@ impl Fact {
     /// What makes it the same fact as another one.
     pub fn key(&self) -> String {
         match self {
-            Self::Hold(hold) => format!("hold/{}/{}", hold.tenant, hold.hold_id),
+            Self::Hold(hold) => Self::key_of_hold(&hold.tenant, hold.hold_id),
             Self::Release { tenant, hold_id, .. } => format!("release/{tenant}/{hold_id}"),
             Self::Backup(event) => format!("backup/{}", event.event_id),
             Self::Registry { revision, .. } => format!("registry/{revision}"),
             Self::Forgotten(epoch) => format!("forgotten/{}/{}", epoch.week, epoch.name()),
         }
+    }
+
+    /// The key of the fact that a hold was placed.
+    pub fn key_of_hold(tenant: &Tenant, hold_id: HoldId) -> String {
+        format!("hold/{tenant}/{hold_id}")
     }
 }
 

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use super::{
     identity::SubjectDigest,
     ids::{HoldId, Label, ProcessorId, RequestId, Tenant},
-    registry::Processor,
+    registry::{Processor, Registry},
     request::Request,
     task::Task,
     time::At,
@@ -41,7 +41,7 @@ pub struct Hold {
 
 impl Hold {
     /// Whether it covers this task of this request.
-    fn covers(&self, request: &Request, task: &Task, registered: Option<&Processor>) -> bool {
+    pub fn covers(&self, request: &Request, task: &Task, registered: Option<&Processor>) -> bool {
         self.tenant == request.head.tenant
             && self.request_id.is_none_or(|id| id == request.id)
             && (self.subject.is_empty()
@@ -138,6 +138,26 @@ impl Holds {
         if self.active.is_empty() {
             return None;
         }
+        self.near(request)
+            .find(|hold| hold.covers(request, task, registered))
+    }
+
+    /// The holds that cover a part of this request, each once, in order of their ids.
+    pub fn on_request(&self, request: &Request, registry: &Registry) -> Vec<&Hold> {
+        let covers = |hold: &&Hold| {
+            request
+                .tasks
+                .iter()
+                .any(|task| hold.covers(request, task, registry.get(&task.processor)))
+        };
+        let mut found: Vec<&Hold> = self.near(request).filter(covers).collect();
+        found.sort_unstable_by_key(|hold| hold.hold_id);
+        found.dedup_by_key(|hold| hold.hold_id);
+        found
+    }
+
+    /// The holds that may cover this request; one may come twice.
+    fn near(&self, request: &Request) -> impl Iterator<Item = &Hold> {
         let tenant = &request.head.tenant;
         let of_request = self.by_request.get(&request.id).into_iter().flatten();
         let of_subject = request.life.subject_holds.iter().map(|id| (tenant.clone(), *id));
@@ -145,7 +165,6 @@ impl Holds {
             .chain(&self.wide)
             .filter_map(|key| self.active.get(key))
             .chain(of_subject.filter_map(|key| self.active.get(&key)))
-            .find(|hold| hold.covers(request, task, registered))
     }
 }
 

@@ -143,11 +143,11 @@ impl Engine {
         if let Told::Taken {
             contradiction: Some(contradiction),
         } = &done.told
+            && let News::Backup(event) = message.news
         {
-            tracing::warn!(%contradiction, "a backup event contradicts what is known");
-            if let News::Backup(event) = message.news {
-                self.metrics.backup_contradiction(event.processor.as_str());
-            }
+            let processor = event.processor.as_str();
+            tracing::warn!(processor, %contradiction, "a backup event contradicts what is known");
+            self.metrics.backup_contradiction(processor);
         }
         Ok((done.told, emission))
     }

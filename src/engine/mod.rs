@@ -9,6 +9,7 @@ pub mod capsules;
 mod counters;
 pub mod facts;
 pub mod gauges;
+pub mod hold;
 pub mod intake;
 mod known;
 pub mod operate;

@@ -22,7 +22,7 @@ use crate::{
     wire::{
         Refusal,
         backup::parse_backup,
-        command::{Door, parse_command},
+        command::{Door, ParsedCommand, parse_command},
         envelope::Envelope,
     },
 };
@@ -155,7 +155,11 @@ impl Engine {
         envelope: &Envelope<'_>,
         door: Door,
     ) -> Result<PreparedCommand, Refusal> {
-        let parsed = parse_command(bytes, envelope, door)?;
+        self.prepare_parsed(parse_command(bytes, envelope, door)?)
+    }
+
+    /// Prepares a command that was read already.
+    pub fn prepare_parsed(&self, parsed: ParsedCommand) -> Result<PreparedCommand, Refusal> {
         let digest = self
             .vault
             .payload_digest(parsed.command.tenant(), &parsed.canonical);

@@ -73,6 +73,8 @@ roles! {
     Overseer = Role::Compliance | Role::Operator,
     /// Sees requests: a submitter only its own.
     Reader = Role::Compliance | Role::Operator | Role::Submitter,
+    /// Tells what happens to backups, and asks what is known of them: a processor only of its own.
+    BackupKeeper = Role::Operator | Role::Processor(_),
     /// Reads the ledger: compliance and operator include it.
     Auditor = Role::Auditor | Role::Compliance | Role::Operator,
 }
@@ -90,6 +92,11 @@ impl Caller {
             Some(Role::Processor(own)) => own == processor,
             Some(_) => false,
         }
+    }
+
+    /// Whether it may speak of this processor's backups.
+    pub(super) fn keeps_backups_of(&self, processor: &ProcessorId) -> bool {
+        matches!(self.role, Some(Role::Operator)) || self.answers_for(processor)
     }
 }
 

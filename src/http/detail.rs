@@ -13,14 +13,15 @@ use super::{
     problem::Problem,
     query::Id,
     requests::is_own,
+    sentences::sentences,
 };
 use crate::{
     domain::{
-        ids::{Label, ProcessorId, RequestId, TaskId},
-        request::{Check, Request, gates::ClosedGate},
-        task::{Deferral, Share, TaskState},
+        ids::{HoldId, Label, ProcessorId, RequestId, TaskId},
+        request::{Check, Request},
+        task::TaskState,
         time::At,
-        words::{Action, Reason, Status, TaskStateName, Why},
+        words::{Action, HoldBasis, Reason, Status, TaskStateName, Why},
     },
     engine::{Engine, outputs::status_message},
     wire::status::StatusMessage,
@@ -81,6 +82,19 @@ struct Detail<'a> {
     gates: Vec<Gate>,
     deadlines: Deadlines,
     why_not_done: Vec<String>,
+    /// The active holds that cover a part of it.
+    holds: Vec<HoldView>,
+    /// Who can read the identifiers: `readable`, `capsule` (for a restore only) or `forgotten`.
+    identifiers: &'static str,
+    /// When the capsule is destroyed by the registry's word, where it has one.
+    capsule_until: Option<At>,
+}
+
+/// A hold, without whom it is on.
+#[derive(Debug, Serialize)]
+struct HoldView {
+    hold_id: HoldId,
+    basis: HoldBasis,
 }
 
 /// A task with what its answer brought as proof.
@@ -124,20 +138,38 @@ pub(super) async fn one(
         evidence: evidence.remove(&ordinal),
     });
     let head = &request.head;
-    let detail = Detail {
-        status: status_message(&request),
-        reason: head.reason,
-        requested_at: head.requested_at,
-        deadline_rolled: request.life.clock.rolled,
-        task_list: task_list.collect(),
-        gates: gates(&request),
-        deadlines: Deadlines {
-            respond: request.life.clock.due,
-            rolled: request.life.clock.rolled,
-        },
-        why_not_done: sentences(&request),
-    };
-    Ok(Json(raw(&detail)?))
+    engine.refresh_facts().await?;
+    let detail = engine.with_context(|context| {
+        let capsule = request.capsule_end(context);
+        let holds = context.facts.holds().on_request(&request, context.registry);
+        raw(&Detail {
+            status: status_message(&request),
+            reason: head.reason,
+            requested_at: head.requested_at,
+            deadline_rolled: request.life.clock.rolled,
+            task_list: task_list.collect(),
+            gates: gates(&request),
+            deadlines: Deadlines {
+                respond: request.life.clock.due,
+                rolled: request.life.clock.rolled,
+            },
+            why_not_done: sentences(&request, context),
+            holds: holds
+                .into_iter()
+                .map(|hold| HoldView {
+                    hold_id: hold.hold_id,
+                    basis: hold.basis,
+                })
+                .collect(),
+            identifiers: match (request.life.readable, capsule) {
+                (true, _) => "readable",
+                (false, Some(_)) => "capsule",
+                (false, None) => "forgotten",
+            },
+            capsule_until: capsule.and_then(|end| end.expected),
+        })
+    })??;
+    Ok(Json(detail))
 }
 
 /// The gates that it has or had to pass, in their order.
@@ -214,102 +246,4 @@ fn shown_evidence(mut note: Value) -> Option<Value> {
         }
     }
     (!shown.is_empty()).then_some(Value::Object(shown))
-}
-
-/// "Why is it not done yet?", a sentence each, with no subject data.
-fn sentences(request: &Request) -> Vec<String> {
-    if request.life.status.is_final() {
-        return Vec::new();
-    }
-    let gate = request.shown_gate().map(|gate| match gate {
-        ClosedGate::Verification => "Nothing is sent before the subject's identity is verified.".to_owned(),
-        ClosedGate::Approval => "Nothing is sent before a second person has approved it.".to_owned(),
-        ClosedGate::Grace(until) => format!("It can be withdrawn until {until}, and nothing is sent before."),
-        ClosedGate::NotBefore(until) => format!("Nothing is sent before {until}, as the command asked."),
-    });
-    let tasks = request
-        .ordinals()
-        .filter_map(|ordinal| sentence(request, ordinal));
-    let mut said: Vec<String> = gate.into_iter().chain(tasks).collect();
-    if said.is_empty() {
-        said.push(
-            "No processor could be asked, so there is no proof of anything: somebody has to look at it."
-                .to_owned(),
-        );
-    }
-    said
-}
-
-fn sentence(request: &Request, ordinal: u16) -> Option<String> {
-    let task = request.task(ordinal);
-    let (processor, attempt) = (&task.processor, task.attempt);
-    Some(match &task.state {
-        TaskState::Blocked => {
-            let sources: &[u16] = match &task.share {
-                Share::Wave { sources, .. } => sources,
-                _ => &task.after,
-            };
-            let earlier = sources.iter().map(|place| request.task(*place));
-            let open: Vec<&str> = earlier
-                .filter(|task| !task.state.is_closed())
-                .map(|task| task.processor.as_str())
-                .collect();
-            if task.share.is_wave() {
-                format!(
-                    "The copies of {processor} begin to grow old when these are done: {}.",
-                    open.join(", ")
-                )
-            } else {
-                format!("{processor} is asked when these are done: {}.", open.join(", "))
-            }
-        }
-        TaskState::WithoutIdentity => {
-            format!("{processor} cannot be asked: the subject has no identifier of a type that it knows.")
-        }
-        TaskState::Parked {
-            why: Deferral::Retention,
-            until,
-        } => match &task.share {
-            Share::Kept { basis, .. } => {
-                format!("{processor} has to keep this share until {until} ({basis}), and is asked then.")
-            }
-            _ => format!("{processor} has to keep the data until {until}, and is asked then."),
-        },
-        TaskState::Parked {
-            why: Deferral::Rotation,
-            until,
-        } => {
-            format!(
-                "The copies of {processor} are gone by {until} at the earliest, and it has to be proved then."
-            )
-        }
-        TaskState::Verifying { until } => {
-            format!("{processor} has proved it once and is asked again at {until}.")
-        }
-        TaskState::Held { .. } => {
-            format!("{processor} may not be asked while a legal hold covers it.")
-        }
-        TaskState::Ready { due } if attempt > 0 => {
-            format!("{processor} is asked again at {due}, after attempt {attempt} did not succeed.")
-        }
-        // The gate has a sentence of its own.
-        TaskState::Ready { .. } if request.shown_gate().is_some() => return None,
-        TaskState::Ready { .. } => format!("{processor} cannot be asked: it is not registered any more."),
-        TaskState::Dispatched { at, ack_by } => {
-            format!(
-                "{processor} was asked at {at} (attempt {attempt}) and has not answered; its answer is due by {ack_by}."
-            )
-        }
-        TaskState::Accepted { expected_by, .. } => {
-            format!("{processor} has accepted the task and is expected to be done by {expected_by}.")
-        }
-        TaskState::Abandoned { cause } => {
-            format!(
-                "{processor} was given up ({cause}) after {attempt} attempts: an operator has to retry or waive it."
-            )
-        }
-        TaskState::Done { .. } | TaskState::Exempt { .. } | TaskState::Waived | TaskState::Cancelled => {
-            return None;
-        }
-    })
 }

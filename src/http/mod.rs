@@ -6,13 +6,16 @@
 
 mod acks;
 mod auth;
+mod backups;
 mod batch;
 mod body;
 mod dead_letters;
 mod decisions;
+mod deferred;
 mod detail;
 mod events;
 mod health;
+mod holds;
 mod layers;
 mod lists;
 mod outputs;
@@ -20,6 +23,8 @@ mod problem;
 mod processors;
 mod query;
 mod requests;
+mod sentences;
+mod sweeps;
 mod tasks;
 
 use std::{
@@ -203,6 +208,12 @@ fn routes(api: Arc<Api>) -> Router {
         .route("/v1/tasks/{id}/retry", post(tasks::retry))
         .route("/v1/tasks/{id}/waive", post(tasks::waive))
         .route("/v1/processors", get(processors::list))
+        .route("/v1/holds", post(holds::place).get(holds::list))
+        .route("/v1/holds/{id}", get(holds::one).delete(holds::release))
+        .route("/v1/backups", post(backups::tell))
+        .route("/v1/backups/{processor}/{set}", get(backups::catalogue))
+        .route("/v1/deferred", get(deferred::list))
+        .route("/v1/sweeps", get(sweeps::list))
         .route("/v1/dead-letters", get(dead_letters::list))
         .route("/v1/dead-letters/{id}/close", post(dead_letters::close))
         .route("/metrics", get(health::metrics))

@@ -15,7 +15,7 @@ use super::{
     problem::{FieldError, Problem},
 };
 use crate::domain::{
-    ids::{RequestId, TaskId},
+    ids::{HoldId, RequestId, TaskId},
     time::At,
 };
 
@@ -51,6 +51,16 @@ impl Named for RequestId {
 
 impl Named for TaskId {
     const WHAT: &'static str = "task";
+}
+
+impl From<Uuid> for HoldId {
+    fn from(id: Uuid) -> Self {
+        Self(id)
+    }
+}
+
+impl Named for HoldId {
+    const WHAT: &'static str = "hold";
 }
 
 impl Named for Uuid {
@@ -150,7 +160,7 @@ impl Params {
     }
 
     /// Where the page before has ended.
-    pub(super) fn cursor<const N: usize>(&mut self, list: u8) -> Option<[u8; N]> {
+    pub(super) fn cursor<T: for<'a> TryFrom<&'a [u8]>>(&mut self, list: u8) -> Option<T> {
         self.take("cursor", "the next_cursor of a page of this list", |text| {
             let bytes = URL_SAFE_NO_PAD.decode(text).ok()?;
             let (first, rest) = bytes.split_first()?;
@@ -188,10 +198,11 @@ fn printable(name: &str) -> &str {
 }
 
 /// Where a page has ended, as a text that says nothing to anybody else. `list`: which list it belongs to.
-pub(super) fn cursor<const N: usize>(list: u8, place: [u8; N]) -> String {
-    let mut bytes = Vec::with_capacity(1 + N);
+pub(super) fn cursor(list: u8, place: impl AsRef<[u8]>) -> String {
+    let place = place.as_ref();
+    let mut bytes = Vec::with_capacity(1 + place.len());
     bytes.push(list);
-    bytes.extend_from_slice(&place);
+    bytes.extend_from_slice(place);
     URL_SAFE_NO_PAD.encode(bytes)
 }
 

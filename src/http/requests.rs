@@ -12,14 +12,19 @@ use zeroize::Zeroizing;
 
 use super::{
     Api,
-    auth::{By, Compliance, Submitter},
+    auth::{By, Caller, Compliance, Submitter},
     batch::Work,
     body::Payload,
     problem::{FieldError, Problem},
     query::Id,
 };
 use crate::{
-    domain::{body::Body, command::Command, ids::RequestId, words::DeadLetterReason},
+    domain::{
+        body::Body,
+        command::Command,
+        ids::{RequestId, Tenant},
+        words::DeadLetterReason,
+    },
     engine::{
         Engine, EngineError,
         intake::Verdict,
@@ -79,12 +84,7 @@ pub(super) async fn submit(
     Payload(bytes): Payload,
 ) -> Result<Response, Problem> {
     let engine = &api.engine;
-    let mut envelope = Envelope::bare(&engine.tenant_default);
-    if let Some(key) = idempotency_key(&headers)? {
-        let named = api::tenant_of(&bytes);
-        let tenant = named.as_ref().unwrap_or(&engine.tenant_default);
-        envelope.command_id_default = Some(command_id_of_caller(key, &caller.name, tenant));
-    }
+    let envelope = envelope_of(&headers, &bytes, &caller, &engine.tenant_default)?;
     let mut prepared = engine
         .prepare_command(&bytes, &envelope, Door::Http)
         .inspect_err(|refusal| {
@@ -169,6 +169,22 @@ async fn status_of(engine: &Engine, id: RequestId) -> Result<Vec<u8>, Problem> {
         .await?
         .ok_or_else(|| Problem::unknown("request"))?;
     Ok(serde_json::to_vec(&status_message(&request)).map_err(EngineError::from)?)
+}
+
+/// What came around a command: its `Idempotency-Key` serves where it has no id of its own.
+pub(super) fn envelope_of<'a>(
+    headers: &HeaderMap,
+    bytes: &[u8],
+    caller: &Caller,
+    tenant_default: &'a Tenant,
+) -> Result<Envelope<'a>, Problem> {
+    let mut envelope = Envelope::bare(tenant_default);
+    if let Some(key) = idempotency_key(headers)? {
+        let named = api::tenant_of(bytes);
+        let tenant = named.as_ref().unwrap_or(tenant_default);
+        envelope.command_id_default = Some(command_id_of_caller(key, &caller.name, tenant));
+    }
+    Ok(envelope)
 }
 
 fn idempotency_key(headers: &HeaderMap) -> Result<Option<&str>, Problem> {

@@ -217,7 +217,7 @@ pub(super) fn command_id_of(own: Option<Id>, envelope: &Envelope<'_>) -> Result<
     own.map(|id| CommandId(id.0))
         .or(envelope.command_id_default)
         .or_else(|| envelope.event_id().map(CommandId))
-        .ok_or_else(|| Refusal::schema("command_id: expected one here, or an id and a source of CloudEvents"))
+        .ok_or_else(|| Refusal::schema("command_id: expected one here, an Idempotency-Key over HTTP, or an id and a source of CloudEvents"))
 }
 
 /// Whether a command of this type may come in through this door.

@@ -163,3 +163,44 @@ pub fn parse_hold(bytes: &[u8], envelope: &Envelope<'_>, actor: &str) -> Result<
         canonical: canonical(document),
     })
 }
+
+/// What goes with a release over HTTP. All of it may be absent: the path names the hold.
+#[derive(Debug, Deserialize)]
+struct ReleaseNotes<'a> {
+    hold_id: Option<Id>,
+    #[serde(borrow)]
+    note: Option<Note<'a>>,
+}
+
+/// Reads what goes with a release that this actor asks for by `DELETE /v1/holds/{id}`; no body at all says nothing.
+pub fn parse_release(
+    bytes: &[u8],
+    hold_id: HoldId,
+    envelope: &Envelope<'_>,
+    actor: &str,
+) -> Result<ParsedCommand, Refusal> {
+    let document = strict::check(if bytes.is_empty() { b"{}" } else { bytes })?;
+    let head: Head<'_> = read(document)?;
+    let notes: ReleaseNotes<'_> = read(document)?;
+    if head.kind.is_some_and(|kind| kind != "release") {
+        return Err(Refusal::schema("type: expected release, or none"));
+    }
+    if notes.hold_id.is_some_and(|named| named.0 != hold_id.0) {
+        return Err(Refusal::schema("hold_id: expected the one in the path, or none"));
+    }
+    let command_id = command_id_of(head.command_id, envelope)?;
+    let tenant = head.tenant.unwrap_or_else(|| envelope.tenant_default.clone());
+    // The same key for another hold is a conflict, so what is compared names the hold, which the body need not.
+    let mut said = canonical(document);
+    said.extend_from_slice(hold_id.0.as_bytes());
+    Ok(ParsedCommand {
+        command: Command::Release(ReleaseHold {
+            command_id,
+            tenant,
+            hold_id,
+            actor: actor.to_owned(),
+            note: note(notes.note),
+        }),
+        canonical: said,
+    })
+}

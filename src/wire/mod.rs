@@ -34,5 +34,5 @@ pub use backup::parse_backup;
 pub use command::{Door, ParsedCommand, command_id_from_key, command_id_of_caller, parse_command};
 pub use decision::{DecisionKind, parse_decision};
 pub use envelope::{Envelope, Message, ce_headers};
-pub use hold::parse_hold;
+pub use hold::{parse_hold, parse_release};
 pub use refusal::Refusal;

@@ -133,7 +133,7 @@ impl Request {
     }
 
     /// What the live rule wants done with a share that was kept.
-    fn action_then(&self, ordinal: u16, context: &Context<'_>) -> Action {
+    pub(super) fn action_then(&self, ordinal: u16, context: &Context<'_>) -> Action {
         let task = self.task(ordinal);
         let rule = matches!(task.share, Share::Kept { .. })
             .then(|| context.registry.get(&task.processor))
@@ -169,13 +169,11 @@ impl Request {
             }
             (Purpose::Sweep(_), _, None)
             | (Purpose::Verify(_), ..)
-            | (Purpose::Asked | Purpose::ByHand, None, None) => {
-                TaskEvent::Settled {
-                    attempt,
-                    proof,
-                    at: context.now,
-                }
-            }
+            | (Purpose::Asked | Purpose::ByHand, None, None) => TaskEvent::Settled {
+                attempt,
+                proof,
+                at: context.now,
+            },
         }
     }
 }

@@ -10,6 +10,7 @@ mod forget;
 pub mod gates;
 pub mod open;
 pub mod operate;
+pub mod outlook;
 pub mod packed;
 mod restore;
 pub mod standing;

@@ -262,7 +262,7 @@ impl Request {
 }
 
 /// From when on a missing proof of rotation is overdue; `None`: its set is registered no more.
-fn overdue_from(task: &Task, horizon: At, context: &Context<'_>) -> Option<At> {
+pub(super) fn overdue_from(task: &Task, horizon: At, context: &Context<'_>) -> Option<At> {
     let set = context.registry.get(&task.processor)?.backup.as_ref()?;
     Some(set.overdue_after.add_to(horizon, context.zone))
 }

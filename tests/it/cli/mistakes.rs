@@ -50,6 +50,10 @@ async fn a_missing_configuration_is_named() {
         &["submit", "-"],
         &["status", ID],
         &["requests"],
+        &["explain", ID],
+        &["deferred", "list"],
+        &["holds", "list"],
+        &["sweeps", "list"],
         &["registry", "show"],
         &["registry", "diff"],
         &["registry", "apply"],
@@ -145,6 +149,16 @@ async fn usage_is_answered_with_2() {
         (&[], 2, &["Usage"]),
         (&["sreve"], 2, &["sreve"]),
         (&["status", "17"], 2, &["<ID>"]),
+        (&["explain", "17"], 2, &["<ID>"]),
+        (
+            &["deferred", "list", "--reason", "ack"],
+            2,
+            &["retention, backup_rotation, hold, verification"],
+        ),
+        (&["deferred", "list", "--due-before", "soon"], 2, &["RFC 3339"]),
+        (&["deferred", "list", "--limit", "0"], 2, &["--limit"]),
+        (&["sweeps", "list", "--limit", "0"], 2, &["--limit"]),
+        (&["holds", "list", "--tenant", "a b"], 2, &["tenant"]),
         (
             &["requests", "--status", "done"],
             2,
@@ -247,6 +261,10 @@ async fn what_is_not_so_is_1() {
     workspace.run(&["migrate"]).await.expect(0);
     let cases: &[Case<'_>] = &[
         (&["status", ID], 1, &["there is no request", ID]),
+        (&["explain", ID], 1, &["there is no request", ID]),
+        (&["deferred", "list"], 0, &[]),
+        (&["holds", "list"], 0, &[]),
+        (&["sweeps", "list", "--unfinished"], 0, &[]),
         (&["registry", "show"], 1, &["no registry is active"]),
         (&["dead-letters", "show", ID], 1, &["there is no dead letter", ID]),
         (

@@ -1,5 +1,6 @@
 //! The command line, through the real binary.
 
+mod deferring;
 mod files;
 mod mistakes;
 mod services;

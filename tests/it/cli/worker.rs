@@ -12,7 +12,7 @@ use super::{
 };
 
 /// Runs a command again until its output has what is waited for.
-async fn until(workspace: &Workspace, arguments: &[&str], done: impl Fn(&Done) -> bool) -> Done {
+pub(super) async fn until(workspace: &Workspace, arguments: &[&str], done: impl Fn(&Done) -> bool) -> Done {
     let watch = Stopwatch::start();
     loop {
         let found = workspace.run(arguments).await;
@@ -27,7 +27,7 @@ async fn until(workspace: &Workspace, arguments: &[&str], done: impl Fn(&Done) -
     }
 }
 
-async fn signal(child: &Child, name: &str) {
+pub(super) async fn signal(child: &Child, name: &str) {
     let pid = child.id().expect("it runs").to_string();
     assert!(
         Command::new("kill")
@@ -40,7 +40,7 @@ async fn signal(child: &Child, name: &str) {
 }
 
 /// The first answer to a health check, as soon as somebody listens.
-async fn first_answer(port: u16) -> reqwest::Response {
+pub(super) async fn first_answer(port: u16) -> reqwest::Response {
     let watch = Stopwatch::start();
     loop {
         match reqwest::get(format!("http://127.0.0.1:{port}/healthz")).await {
@@ -52,7 +52,7 @@ async fn first_answer(port: u16) -> reqwest::Response {
 }
 
 /// A port that nobody listens on for now.
-async fn free_port() -> u16 {
+pub(super) async fn free_port() -> u16 {
     tokio::net::TcpListener::bind("127.0.0.1:0")
         .await
         .unwrap()

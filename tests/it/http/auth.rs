@@ -9,7 +9,7 @@ use super::fixture::{BEARERS, api, start};
 /// Every call and the roles that it takes.
 fn table() -> Vec<(Method, String, &'static [&'static str])> {
     let id = Uuid::now_v7();
-    let calls: [(Method, &str, &'static [&'static str]); 14] = [
+    let calls: [(Method, &str, &'static [&'static str]); 21] = [
         (Method::POST, "/v1/requests", &["submitter"]),
         (Method::GET, "/v1/requests", &["compliance", "operator"]),
         (Method::POST, "/v1/requests/search", &["compliance"]),
@@ -29,6 +29,13 @@ fn table() -> Vec<(Method, String, &'static [&'static str])> {
         (Method::POST, "/v1/tasks/{id}/retry", &["operator"]),
         (Method::POST, "/v1/tasks/{id}/waive", &["operator"]),
         (Method::GET, "/v1/processors", &["operator"]),
+        (Method::POST, "/v1/holds", &["compliance"]),
+        (Method::GET, "/v1/holds", &["compliance"]),
+        (Method::GET, "/v1/holds/{id}", &["compliance"]),
+        (Method::DELETE, "/v1/holds/{id}", &["compliance"]),
+        (Method::POST, "/v1/backups", &["operator", "processor"]),
+        (Method::GET, "/v1/deferred", &["compliance"]),
+        (Method::GET, "/v1/sweeps", &["operator"]),
         (Method::GET, "/v1/dead-letters", &["operator"]),
         (Method::POST, "/v1/dead-letters/{id}/close", &["operator"]),
         (

@@ -29,7 +29,7 @@ use uuid::Uuid;
 const LIMIT: Duration = Duration::from_secs(20);
 
 /// The bearers: a name, which is also the token, and the role.
-pub const BEARERS: [(&str, &str); 8] = [
+pub const BEARERS: [(&str, &str); 9] = [
     ("shop", "submitter"),
     ("app", "submitter"),
     ("crm", "processor"),
@@ -38,6 +38,7 @@ pub const BEARERS: [(&str, &str); 8] = [
     ("ops", "operator"),
     ("audit", "auditor"),
     ("stats", "processor"),
+    ("nightly", "processor"),
 ];
 
 const REGISTRY: &str = r#"
@@ -121,13 +122,54 @@ impl Reply {
     }
 }
 
+/// Two live systems, one of which has to keep invoices, and a backup set of both.
+const KEEPERS: &str = r#"
+[[processor]]
+id = "crm"
+kind = "crm"
+transport = { type = "kafka" }
+actions = ["erase"]
+identities = ["email"]
+[[processor]]
+id = "stats"
+kind = "payments"
+transport = { type = "kafka" }
+actions = ["erase"]
+identities = ["customer_id"]
+categories = ["messages", "invoices"]
+after = ["crm"]
+verify = { after = "7d" }
+[[processor.retention]]
+categories = ["invoices"]
+basis = "tax_law"
+keep = "5y"
+then = "erase"
+from = "account_closed_at"
+[[processor]]
+id = "nightly"
+kind = "backup"
+transport = { type = "kafka" }
+actions = ["erase"]
+identities = ["customer_id"]
+backup = { sources = ["crm"], set = "main", keep = "35d", confirm_by = "event" }
+"#;
+
 /// With `[auth]`, and a clock that stands still at noon.
 pub async fn api() -> Api {
     start("", true).await
 }
 
+/// The same, with a registry that keeps: backups, retention, second looks.
+pub async fn keepers() -> Api {
+    start_with("", true, KEEPERS).await
+}
+
 /// `http`: more of the section `[http]`.
 pub async fn start(http: &str, auth: bool) -> Api {
+    start_with(http, auth, REGISTRY).await
+}
+
+async fn start_with(http: &str, auth: bool, registry: &str) -> Api {
     let folder = tempfile::tempdir().unwrap();
     let config = config(folder.path(), http, auth);
     let clock = ManualClock::starting_at(At::parse("2026-11-21T12:00:00Z").unwrap());
@@ -141,7 +183,7 @@ pub async fn start(http: &str, auth: bool) -> Api {
     let engine = app::open_engine(&config, Clock::Manual(clock.clone()), metrics, shared, cluster).unwrap();
     let engine = Arc::new(engine);
     engine
-        .apply_registry(&registry_file::read_text("processors.toml", REGISTRY).unwrap())
+        .apply_registry(&registry_file::read_text("processors.toml", registry).unwrap())
         .await
         .unwrap();
     let (sender, receiver) = mpsc::channel(64);
@@ -304,6 +346,17 @@ impl Api {
     pub async fn wake(&self) {
         let woken = self.engine.wake_due(self.clock.now()).await.unwrap();
         self.emitted.lock().unwrap().extend(woken.emission.records);
+    }
+
+    /// Sweeps until nothing is left to sweep.
+    pub async fn sweep(&self) {
+        loop {
+            let swept = self.engine.sweep().await.unwrap();
+            self.emitted.lock().unwrap().extend(swept.emission.records);
+            if !swept.busy {
+                return;
+            }
+        }
     }
 
     /// Ends it, which has to succeed.

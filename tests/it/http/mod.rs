@@ -2,10 +2,13 @@
 
 mod acks;
 mod auth;
+mod backups;
 mod dead_letters;
 mod decisions;
+mod deferred;
 mod detail;
 mod fixture;
+mod holds;
 mod lists;
 mod machines;
 mod privacy;

@@ -9,7 +9,7 @@ use reqwest::Method;
 use serde_json::json;
 use tracing_subscriber::fmt::MakeWriter;
 
-use super::fixture::{ack, api, command};
+use super::fixture::{Api, ack, api, command};
 
 /// Everything that is logged by this process.
 #[derive(Clone, Default)]
@@ -105,6 +105,7 @@ async fn a_canary_is_never_seen_again() {
         .await
         .is(403, "forged_ack");
     api.post("crm", "/v1/acks", &ack(&task, json!({}))).await.ok(200);
+    hold_and_release(&api, &canary, &mail).await;
     let task_id = task["task_id"].as_str().unwrap();
     api.post(
         "ops",
@@ -134,4 +135,68 @@ async fn a_canary_is_never_seen_again() {
         let line = text.lines().find(|line| line.contains(&canary));
         assert_eq!(line, None, "{place}");
     }
+}
+
+/// A hold on the canary, and everything about it that somebody may get wrong.
+async fn hold_and_release(api: &Api, canary: &str, mail: &str) {
+    let identities = json!([{ "type": "email", "value": mail }, { "type": "customer_id", "value": canary }]);
+    let hold = |with: serde_json::Value| {
+        let mut hold = json!({ "command_id": uuid::Uuid::now_v7(), "basis": "dispute", "note": canary,
+                               "subject": { "identities": identities.clone() } });
+        for (name, value) in with.as_object().unwrap() {
+            hold[name] = value.clone();
+        }
+        hold
+    };
+    let placed = api.post("dpo", "/v1/holds", &hold(json!({}))).await.ok(201);
+    for wrong in [
+        json!({ "basis": canary }),
+        json!({ "categories": [mail] }),
+        json!({ "processor": mail }),
+        json!({ "tenant": mail }),
+        json!({ "subject": mail }),
+        json!({ "hold_id": canary }),
+        json!({ "type": canary }),
+    ] {
+        api.post("dpo", "/v1/holds", &hold(wrong)).await.is(400, "schema");
+    }
+    for path in [
+        "/v1/holds",
+        "/v1/deferred",
+        &format!("/v1/holds/{}", placed["hold_id"].as_str().unwrap()),
+    ] {
+        api.get("dpo", path).await.ok(200);
+    }
+    for path in [
+        format!("/v1/holds/{mail}"),
+        format!("/v1/backups/{canary}/{mail}"),
+    ] {
+        api.get(if path.contains("holds") { "dpo" } else { "ops" }, &path)
+            .await
+            .is(404, "not_found");
+    }
+    for path in [
+        "/v1/deferred?processor=",
+        "/v1/deferred?",
+        "/v1/holds?tenant=",
+        "/v1/holds?cursor=",
+    ] {
+        api.get("dpo", &format!("{path}{mail}")).await.is(400, "schema");
+    }
+    for wrong in [
+        json!({ "processor": canary }),
+        json!({ "set": mail }),
+        json!({ canary: 1 }),
+    ] {
+        let reply = api.post("ops", "/v1/backups", &wrong).await;
+        assert!(reply.status.is_client_error(), "{}", reply.text);
+    }
+    let released = format!("/v1/holds/{}", placed["hold_id"].as_str().unwrap());
+    let note = json!({ "note": canary }).to_string();
+    api.call(Method::DELETE, Some("dpo"), &released, Some(&note))
+        .await
+        .ok(200);
+    api.call(Method::DELETE, Some("dpo"), &released, Some(&note))
+        .await
+        .is(409, "wrong_state");
 }

@@ -10,7 +10,7 @@ async fn paths_and_methods_that_are_not_there() {
     for path in [
         "/",
         "/v1",
-        "/v1/holds",
+        "/v1/brake",
         "/v1/report",
         "/v1/processors/crm/pause",
         "/openapi.json",

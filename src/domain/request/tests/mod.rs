@@ -5,6 +5,7 @@ mod attempts;
 mod closing;
 mod gates;
 mod operating;
+mod outlook;
 mod packing;
 mod planning;
 mod random;
@@ -241,6 +242,11 @@ impl Bench {
         self.moves.extend(trail.moves);
         self.dispatched = trail.dispatched;
         done
+    }
+
+    /// Looks at the request.
+    fn see<T>(&mut self, look: impl FnOnce(&Request, &Context<'_>) -> T) -> T {
+        self.run(|request, context| (look(request, context), Trail::default()))
     }
 
     /// One ack, as its processor sends it, in a batch of its own.

@@ -168,6 +168,13 @@ proptest! {
             life.apply(op);
         }
         life.bench.registry.processors.clone_from(&life.all);
+        let (best, needs) = life
+            .bench
+            .see(|request, context| (request.best_case(context), request.needs(context).len()));
+        let open = |task: &Task| !task.state.is_closed();
+        let is_open = !life.bench.request.life.status.is_final();
+        let waiting = life.bench.request.tasks.iter().filter(|task| is_open && open(task)).count();
+        prop_assert_eq!(needs, waiting, "whoever asks hears what each task waits for");
         for _ in 0..400 {
             for ordinal in life.bench.request.ordinals() {
                 let task = life.bench.request.task(ordinal);
@@ -193,5 +200,7 @@ proptest! {
             "{request:#?}"
         );
         prop_assert_eq!(request.life.status.is_final(), !request.life.readable);
+        // Processors that answer worse than they could do not come further than the best case says.
+        prop_assert!(best.closed.is_some() || !request.life.status.is_final(), "{best:#?}");
     }
 }

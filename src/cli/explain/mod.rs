@@ -1,0 +1,257 @@
+//! `lacuna explain`: all of one request. What happened, what will happen and when, and what would finish it sooner.
+
+mod words;
+
+use serde::Serialize;
+
+use self::words::{coming, name, needed};
+use super::{
+    Exit, Failure,
+    knowledge::Knowledge,
+    output::Out,
+    session::{self, ConfigArg, block_on},
+    status::flags,
+    telling::dated,
+};
+use crate::{
+    clock::Clock,
+    domain::{
+        entry::Leaf,
+        ids::{ProcessorId, RequestId, TaskId},
+        request::{Context, Request, outlook::BestCase},
+        time::At,
+        words::Status,
+    },
+    engine::{EngineError, outputs::status_message},
+    store::{Store, StoredRequest},
+    wire::status::StatusMessage,
+};
+
+/// Arguments of `lacuna explain`.
+#[derive(Debug, clap::Args)]
+#[command(
+    after_help = "Reads the store directly. What will happen follows from where the request stands, the active registry \
+    and what backups were told of; the shortest way assumes that every processor proves at once what it is asked and \
+    that every backup rotates on time. Exit code 1: there is no such request.\n\n\
+    Example:\n  lacuna explain 0192f3c1-7a10-7c4e-9d5b-0e6f3a1c2b4d"
+)]
+pub struct Args {
+    #[command(flatten)]
+    config: ConfigArg,
+    /// The request.
+    id: RequestId,
+    /// As one JSON object.
+    #[arg(long)]
+    json: bool,
+}
+
+/// What happened in one transaction.
+#[derive(Serialize)]
+struct Happened {
+    at: At,
+    says: Vec<String>,
+}
+
+/// What will happen at a time.
+#[derive(Serialize)]
+struct Ahead<'a> {
+    at: At,
+    processor: Option<&'a ProcessorId>,
+    task_id: Option<TaskId>,
+    says: String,
+}
+
+/// What a task waits for, and so what would end the waiting.
+#[derive(Serialize)]
+struct Needed<'a> {
+    processor: &'a ProcessorId,
+    task_id: TaskId,
+    /// The task as it is told from the others.
+    #[serde(skip)]
+    task: String,
+    says: String,
+}
+
+/// The shortest way to the end.
+#[derive(Serialize)]
+struct Shortest {
+    steps: Vec<Happened>,
+    closes_as: Option<Status>,
+    closes_at: Option<At>,
+    /// What somebody has to do something about first.
+    stuck: Vec<String>,
+    forgotten_at: Option<At>,
+}
+
+/// Until when who can read the identifiers.
+#[derive(Serialize)]
+struct Identifiers {
+    /// `readable`, `capsule` or `forgotten`.
+    now: &'static str,
+    says: String,
+}
+
+#[derive(Serialize)]
+struct Explained<'a> {
+    request: StatusMessage<'a>,
+    happened: Vec<Happened>,
+    ahead: Vec<Ahead<'a>>,
+    to_finish_sooner: Vec<Needed<'a>>,
+    shortest_way: Shortest,
+    identifiers: Identifiers,
+}
+
+/// Runs it.
+pub fn run(args: &Args) -> Result<Exit, Failure> {
+    let config = args.config.load()?;
+    let now = Clock::System.now();
+    let (request, leaves, knowledge) = block_on(async {
+        let store = session::open_store(&config).await?;
+        let (request, leaves) = find(store.as_ref(), args.id).await?;
+        let knowledge = Knowledge::read(store.as_ref(), &config, now).await?;
+        Ok((request, leaves, knowledge))
+    })?;
+    let explained = explain(&request, &leaves, &knowledge.context());
+    let mut out = Out::new();
+    if args.json {
+        out.json(&explained)?;
+    } else {
+        show(&mut out, &request, &explained)?;
+    }
+    out.end()?;
+    Ok(Exit::Ok)
+}
+
+async fn find(store: &dyn Store, id: RequestId) -> Result<(Request, Vec<Leaf>), Failure> {
+    let Some(StoredRequest { request, .. }) = store.requests(&[id]).await?.pop() else {
+        return Err(Failure::NotSo(format!(
+            "there is no request {id}: it has not been taken in (see `lacuna dead-letters list`), or is past records_keep"
+        )));
+    };
+    let stored = store.leaves(id).await?;
+    let leaves = stored.iter().map(|leaf| Leaf::from_bytes(&leaf.leaf));
+    let leaves = leaves.collect::<Result<_, _>>().map_err(EngineError::from)?;
+    Ok((request, leaves))
+}
+
+fn explain<'a>(request: &'a Request, leaves: &[Leaf], context: &Context<'a>) -> Explained<'a> {
+    let names = names(request);
+    let happened = leaves.iter().map(|leaf| Happened {
+        at: leaf.at,
+        says: leaf
+            .entries
+            .iter()
+            .filter_map(|entry| dated(entry, &names))
+            .collect(),
+    });
+    let ahead = request.outlook(context).into_iter().map(|ahead| Ahead {
+        at: ahead.at,
+        processor: ahead.ordinal.map(|ordinal| &request.task(ordinal).processor),
+        task_id: ahead.ordinal.map(|ordinal| request.task_id(ordinal)),
+        says: coming(&ahead, request),
+    });
+    let needs = request.needs(context).into_iter().map(|(ordinal, need)| Needed {
+        processor: &request.task(ordinal).processor,
+        task_id: request.task_id(ordinal),
+        task: name(request, ordinal),
+        says: needed(&need, request, ordinal, context),
+    });
+    let best = request.best_case(context);
+    Explained {
+        request: status_message(request),
+        happened: happened.filter(|happened| !happened.says.is_empty()).collect(),
+        ahead: ahead.collect(),
+        to_finish_sooner: needs.collect(),
+        identifiers: words::identifiers(request, &best, context),
+        shortest_way: shortest(request, best),
+    }
+}
+
+fn names(request: &Request) -> Vec<String> {
+    request.ordinals().map(|ordinal| name(request, ordinal)).collect()
+}
+
+fn shortest(request: &Request, best: BestCase) -> Shortest {
+    let names = names(request);
+    // A wave that was added on the way has the place after the last one, and its own line names it.
+    let steps = best.steps.iter().map(|step| Happened {
+        at: step.at,
+        says: step
+            .entries
+            .iter()
+            .filter_map(|entry| dated(entry, &names))
+            .collect(),
+    });
+    let stuck = best
+        .stuck
+        .iter()
+        .filter_map(|ordinal| names.get(usize::from(*ordinal)));
+    Shortest {
+        steps: steps.filter(|step| !step.says.is_empty()).collect(),
+        closes_as: best.closed.map(|(status, _)| status),
+        closes_at: best.closed.map(|(_, at)| at),
+        stuck: stuck.cloned().collect(),
+        forgotten_at: best.forgotten_at,
+    }
+}
+
+fn show(out: &mut Out, request: &Request, explained: &Explained<'_>) -> Result<(), Failure> {
+    let head = &request.head;
+    out.line(format_args!(
+        "request {}: {}{}, {} for {} ({}), tenant {}",
+        request.id,
+        request.life.status,
+        flags(request),
+        head.action,
+        head.reason,
+        head.regime,
+        head.tenant
+    ))?;
+    out.line("\nWhat happened")?;
+    lines(out, &explained.happened)?;
+    if !request.life.status.is_final() {
+        out.line("\nWhat will happen")?;
+        for ahead in &explained.ahead {
+            out.line(format_args!("  {}  {}", ahead.at, ahead.says))?;
+        }
+        if explained.ahead.is_empty() {
+            out.line("  nothing by itself")?;
+        }
+        out.line("\nWhat would finish it sooner")?;
+        for needed in &explained.to_finish_sooner {
+            out.line(format_args!("  {}: {}", needed.task, needed.says))?;
+        }
+        show_shortest(out, &explained.shortest_way)?;
+    }
+    out.line("\nThe identifiers")?;
+    out.line(format_args!("  {}", explained.identifiers.says))
+}
+
+fn show_shortest(out: &mut Out, way: &Shortest) -> Result<(), Failure> {
+    out.line(
+        "\nThe shortest way to the end, if every processor proves at once what it is asked and backups rotate on time",
+    )?;
+    lines(out, &way.steps)?;
+    match (way.closes_as, way.closes_at) {
+        (Some(status), Some(at)) => out.line(format_args!("  so it is {status} at {at} at the earliest")),
+        _ => {
+            let stuck = if way.stuck.is_empty() {
+                "it".to_owned()
+            } else {
+                way.stuck.join(", ")
+            };
+            out.line(format_args!(
+                "  it does not end by itself: somebody has to act on {stuck}"
+            ))
+        }
+    }
+}
+
+fn lines(out: &mut Out, steps: &[Happened]) -> Result<(), Failure> {
+    for Happened { at, says } in steps {
+        for said in says {
+            out.line(format_args!("  {at}  {said}"))?;
+        }
+    }
+    Ok(())
+}

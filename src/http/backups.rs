@@ -1,0 +1,187 @@
+//! Backups: their systems tell what happened to them, and ask what Lacuna knows.
+
+use std::sync::Arc;
+
+use axum::{
+    Json,
+    extract::{Path, State},
+    http::Uri,
+};
+use serde::Serialize;
+use serde_json::{Value, json};
+use uuid::Uuid;
+use zeroize::Zeroizing;
+
+use super::{
+    Api,
+    auth::{BackupKeeper, By},
+    body::Payload,
+    problem::Problem,
+    query::{Page, Params, cursor},
+};
+use crate::{
+    domain::{
+        backup::{BackupChange, BackupEvent},
+        fact::Fact,
+        ids::{Label, ProcessorId},
+        time::At,
+        words::DeadLetterReason,
+    },
+    engine::{facts::Told, prepare::Arrival},
+    store::StoredFact,
+    wire::{Envelope, Refusal},
+};
+
+/// The list of a cursor.
+const COPIES: u8 = b'b';
+
+/// `POST /v1/backups`
+pub(super) async fn tell(
+    State(api): State<Arc<Api>>,
+    By { caller, .. }: By<BackupKeeper>,
+    Payload(bytes): Payload,
+) -> Result<Json<Value>, Problem> {
+    let engine = &api.engine;
+    let prepared = engine.prepare_backup(&bytes, &Envelope::bare(&engine.tenant_default))?;
+    if !caller.keeps_backups_of(&prepared.event.processor) {
+        return Err(Refusal::new(
+            DeadLetterReason::NotAllowed,
+            "processor: expected the bearer's own",
+        )
+        .into());
+    }
+    let arrival = Arrival {
+        origin: None,
+        content: Ok(prepared),
+        raw: Zeroizing::default(),
+    };
+    let (told, emission) = engine.tell_backups(&[arrival]).await?;
+    api.outputs.hand_over(emission).await;
+    match told.into_iter().next() {
+        Some(Told::Taken { contradiction }) => {
+            Ok(Json(json!({ "result": "taken", "contradiction": contradiction })))
+        }
+        Some(Told::Duplicate) => Ok(Json(json!({ "result": "repeated", "contradiction": null }))),
+        Some(Told::Refused(refusal)) => Err(refusal.into()),
+        None => Err(Problem::internal()),
+    }
+}
+
+/// A copy that was told of.
+#[derive(Debug, Serialize)]
+struct CopyView {
+    taken_at: At,
+    /// When Lacuna was told that it is gone, by a rotation that no lock of this copy denies.
+    rotated_at: Option<At>,
+    lock_until: Option<At>,
+}
+
+/// What is known about a set.
+#[derive(Debug, Serialize)]
+pub(super) struct Catalogue {
+    #[serde(flatten)]
+    page: Page<CopyView>,
+    /// The latest that a rotation has said.
+    oldest_retained_at: Option<At>,
+    /// Every copy taken before this time is proved gone. Locks may hold it back.
+    proved_gone_before: Option<At>,
+}
+
+/// `GET /v1/backups/{processor}/{set}`: the copies, the newest first.
+pub(super) async fn catalogue(
+    State(api): State<Arc<Api>>,
+    By { caller, .. }: By<BackupKeeper>,
+    path: Result<Path<(String, String)>, axum::extract::rejection::PathRejection>,
+    uri: Uri,
+) -> Result<Json<Catalogue>, Problem> {
+    let unknown = || Problem::unknown("backup set");
+    let Path((processor, set)) = path.map_err(|_| unknown())?;
+    let processor = ProcessorId::new(&processor).map_err(|_| unknown())?;
+    let set = Label::new(&set).map_err(|_| unknown())?;
+    if !caller.keeps_backups_of(&processor) {
+        return Err(Refusal::new(
+            DeadLetterReason::NotAllowed,
+            "processor: expected the bearer's own",
+        )
+        .into());
+    }
+    let mut params = Params::read(&uri, &["limit", "cursor"])?;
+    let limit = params.limit();
+    let after: Option<[u8; 24]> = params.cursor(COPIES);
+    params.finish()?;
+    let active = api.engine.active()?;
+    let registered = active.registry.get(&processor);
+    let backup = registered.and_then(|registered| registered.backup.as_ref());
+    if backup.is_none_or(|backup| backup.set != set) {
+        return Err(unknown());
+    }
+    let facts = api.engine.refresh_facts().await?;
+    let stored = api.engine.store.backup_facts(&processor).await?;
+    let events: Vec<(At, &BackupEvent)> = stored.iter().filter_map(|fact| event_of(fact, &set)).collect();
+    let rotations: Vec<(At, At)> = events
+        .iter()
+        .filter_map(|(at, event)| rotation(*at, event))
+        .collect();
+    let mut copies: Vec<([u8; 24], CopyView)> = events
+        .iter()
+        .filter_map(|(_, event)| copy(event, &rotations))
+        .filter(|(place, _)| after.is_none_or(|after| *place < after))
+        .collect();
+    copies.sort_unstable_by(|(a, _), (b, _)| b.cmp(a));
+    let more = copies.len() > limit;
+    copies.truncate(limit);
+    let next = copies
+        .last()
+        .filter(|_| more)
+        .map(|(place, _)| cursor(COPIES, place));
+    Ok(Json(Catalogue {
+        page: Page {
+            items: copies.into_iter().map(|(_, copy)| copy).collect(),
+            next_cursor: next,
+        },
+        oldest_retained_at: rotations.iter().map(|(oldest, _)| *oldest).max(),
+        proved_gone_before: facts.copies(&processor).and_then(|copies| copies.gone_before()),
+    }))
+}
+
+fn event_of<'a>(stored: &'a StoredFact, set: &Label) -> Option<(At, &'a BackupEvent)> {
+    match &stored.fact {
+        Fact::Backup(event) if event.set == *set => Some((stored.at, event)),
+        _ => None,
+    }
+}
+
+/// The oldest copy that is left, and when Lacuna was told.
+fn rotation(told_at: At, event: &BackupEvent) -> Option<(At, At)> {
+    match event.change {
+        BackupChange::Rotated { oldest_retained_at } => Some((oldest_retained_at, told_at)),
+        BackupChange::Taken { .. } | BackupChange::Restored { .. } => None,
+    }
+}
+
+/// A copy with its place in the list. The rotations stand in the order in which they were told.
+fn copy(event: &BackupEvent, rotations: &[(At, At)]) -> Option<([u8; 24], CopyView)> {
+    let BackupChange::Taken { taken_at, lock_until } = event.change else {
+        return None;
+    };
+    let is_gone = |(oldest, told_at): &&(At, At)| {
+        *oldest > taken_at && lock_until.is_none_or(|until| until <= *told_at)
+    };
+    Some((
+        place_of(taken_at, event.event_id.0),
+        CopyView {
+            taken_at,
+            rotated_at: rotations.iter().find(is_gone).map(|(_, told_at)| *told_at),
+            lock_until,
+        },
+    ))
+}
+
+fn place_of(taken_at: At, event: Uuid) -> [u8; 24] {
+    let mut place = [0; 24];
+    // With the sign turned, the bytes are in the order of the times also before 1970.
+    let turned = taken_at.millis().cast_unsigned() ^ (1 << 63);
+    place[..8].copy_from_slice(&turned.to_be_bytes());
+    place[8..].copy_from_slice(event.as_bytes());
+    place
+}

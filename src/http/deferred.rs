@@ -1,0 +1,137 @@
+//! What is deferred: parked on a date or an event, held, or waiting for a second look.
+
+use std::{collections::HashMap, sync::Arc};
+
+use axum::{Json, extract::State, http::Uri};
+use serde::Serialize;
+use serde_json::value::RawValue;
+use uuid::Uuid;
+
+use super::{
+    Api,
+    auth::{By, Compliance},
+    lists::raw,
+    problem::Problem,
+    query::{Page, Params, cursor},
+};
+use crate::{
+    domain::{
+        ids::{Label, ProcessorId, RequestId, TaskId, Tenant},
+        request::{Request, outlook::REASONS},
+        time::At,
+        words::{Action, Why},
+    },
+    store::{DeferredFilter, DeferredRow},
+};
+
+/// The list of a cursor.
+const DEFERRED: u8 = b'p';
+
+/// A deferred task.
+#[derive(Debug, Serialize)]
+struct DeferredView<'a> {
+    request_id: RequestId,
+    task_id: TaskId,
+    tenant: &'a Tenant,
+    processor: &'a ProcessorId,
+    /// The categories of its share; none: all of it.
+    part: &'a [Label],
+    action: Action,
+    reason: Why,
+    /// Until when, as far as it is known.
+    until: Option<At>,
+    /// Whether it should be over by now and is not.
+    overdue: bool,
+    /// For copies: from when on their horizon is reckoned, when the last of their sources confirmed.
+    since: Option<At>,
+}
+
+/// Where a page has ended: its last row's date, request and place in the plan.
+type Place = (Option<At>, RequestId, u16);
+
+/// `GET /v1/deferred`: by date; what has none comes last.
+pub(super) async fn list(
+    State(api): State<Arc<Api>>,
+    _: By<Compliance>,
+    uri: Uri,
+) -> Result<Json<Page<Box<RawValue>>>, Problem> {
+    let known = ["processor", "reason", "due_before", "limit", "cursor"];
+    let mut params = Params::read(&uri, &known)?;
+    let words: Vec<&str> = REASONS.iter().map(|why| why.as_str()).collect();
+    let expected = format!("one of {}", words.join(", "));
+    let mut filter = DeferredFilter {
+        processor: params.take("processor", "the id of a processor", |text| {
+            ProcessorId::new(text).ok()
+        }),
+        reason: params.take("reason", &expected, |text| {
+            Why::parse(text).filter(|why| REASONS.contains(why))
+        }),
+        due_before: params.time("due_before"),
+        ..DeferredFilter::default()
+    };
+    let limit = params.limit();
+    filter.after = params.cursor(DEFERRED).map(place_of);
+    params.finish()?;
+    // One more than is shown says whether there are more.
+    filter.limit = u32::try_from(limit + 1).unwrap_or(u32::MAX);
+    let engine = &api.engine;
+    let mut rows = engine.store.deferred(&filter).await?;
+    let more = rows.len() > limit;
+    rows.truncate(limit);
+    let next = rows.last().filter(|_| more).map(bytes_of);
+    let mut ids: Vec<RequestId> = rows.iter().map(|row| row.request_id).collect();
+    ids.sort_unstable();
+    ids.dedup();
+    let stored = engine.store.requests(&ids).await?;
+    let requests: HashMap<RequestId, Request> = stored
+        .into_iter()
+        .map(|stored| (stored.request.id, stored.request))
+        .collect();
+    engine.refresh_facts().await?;
+    let items = engine.with_context(|context| {
+        let views = rows.iter().filter_map(|row| {
+            let request = requests.get(&row.request_id)?;
+            let task = request.tasks.get(usize::from(row.ordinal))?;
+            Some(raw(&DeferredView {
+                request_id: row.request_id,
+                task_id: request.task_id(row.ordinal),
+                tenant: &request.head.tenant,
+                processor: &row.processor,
+                part: &task.categories,
+                action: task.asks(),
+                reason: row.reason,
+                until: row.until,
+                overdue: request.has_slipped(row.ordinal, context),
+                since: request.copies_since(row.ordinal),
+            }))
+        });
+        views.collect::<Result<Vec<_>, _>>()
+    })??;
+    Ok(Json(Page {
+        items,
+        next_cursor: next.map(|place| cursor(DEFERRED, place)),
+    }))
+}
+
+/// No date is the end of time, as in the store.
+fn bytes_of(row: &DeferredRow) -> [u8; 26] {
+    let mut bytes = [0; 26];
+    let until = row.until.map_or(i64::MAX, At::millis);
+    bytes[..8].copy_from_slice(&until.to_be_bytes());
+    bytes[8..24].copy_from_slice(row.request_id.0.as_bytes());
+    bytes[24..].copy_from_slice(&row.ordinal.to_be_bytes());
+    bytes
+}
+
+fn place_of(bytes: [u8; 26]) -> Place {
+    let [until @ .., high, low] = bytes;
+    let (until, id) = until.split_at(8);
+    // Both halves have their lengths by the split.
+    let until = i64::from_be_bytes(until.try_into().unwrap_or([0xff; 8]));
+    let id = Uuid::from_slice(id).unwrap_or(Uuid::max());
+    (
+        (until != i64::MAX).then_some(At::from_millis(until)),
+        RequestId(id),
+        u16::from_be_bytes([high, low]),
+    )
+}

@@ -1,0 +1,292 @@
+//! Legal holds: placed, listed and released by whoever answers for the law. Who a hold is on is never shown again.
+
+use std::sync::Arc;
+
+use axum::{
+    Json,
+    extract::State,
+    http::{HeaderMap, StatusCode, Uri, header},
+    response::{IntoResponse, Response},
+};
+use serde::Serialize;
+use serde_json::{Value, json, value::RawValue};
+use zeroize::Zeroizing;
+
+use super::{
+    Api,
+    auth::{By, Compliance},
+    body::Payload,
+    lists::raw,
+    problem::Problem,
+    query::{Id, Page, Params, cursor},
+    requests::envelope_of,
+};
+use crate::{
+    domain::{
+        hold::Hold,
+        ids::{CommandId, HoldId, Label, ProcessorId, RequestId, TaskId, Tenant},
+        time::At,
+        words::{DeadLetterReason, HoldBasis, TaskStateName},
+    },
+    engine::{
+        hold::{AlreadyDispatched, PlacedHold},
+        intake::Verdict,
+        prepare::{Arrival, PreparedCommand},
+        time_ordered_id,
+    },
+    wire::{ParsedCommand, Refusal, parse_hold, parse_release},
+};
+
+/// The list of a cursor.
+const HOLDS: u8 = b'h';
+
+/// A hold as people see it.
+#[derive(Debug, Serialize)]
+struct HoldView<'a> {
+    hold_id: HoldId,
+    tenant: &'a Tenant,
+    basis: HoldBasis,
+    placed_at: At,
+    placed_by: &'a str,
+    /// Whether it names a subject; who that is lies nowhere in the clear.
+    by_subject: bool,
+    request_id: Option<RequestId>,
+    processor: Option<&'a ProcessorId>,
+    categories: &'a [Label],
+}
+
+impl<'a> HoldView<'a> {
+    fn of(hold: &'a Hold) -> Self {
+        Self {
+            hold_id: hold.hold_id,
+            tenant: &hold.tenant,
+            basis: hold.basis,
+            placed_at: hold.placed_at,
+            placed_by: &hold.actor,
+            by_subject: !hold.subject.is_empty(),
+            request_id: hold.request_id,
+            processor: hold.processor.as_ref(),
+            categories: &hold.categories,
+        }
+    }
+}
+
+/// A hold with what it came too late for.
+#[derive(Debug, Serialize)]
+struct Placed<'a> {
+    #[serde(flatten)]
+    hold: HoldView<'a>,
+    /// Whether it has not been released.
+    active: bool,
+    /// How many requests of its subject there were when it was placed; `None`: it names none.
+    requests_found: Option<usize>,
+    already_dispatched: Vec<OutView<'a>>,
+    /// Whether more may have been dispatched than are listed.
+    truncated: bool,
+    /// What it covers nothing of, now: a misspelt name must not pass for a hold.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    warnings: Vec<&'static str>,
+}
+
+/// A task that was sent before the hold.
+#[derive(Debug, Serialize)]
+struct OutView<'a> {
+    request_id: RequestId,
+    task_id: TaskId,
+    processor: &'a ProcessorId,
+    state: TaskStateName,
+}
+
+fn out(found: &AlreadyDispatched) -> Vec<OutView<'_>> {
+    let views = found.requests.iter().flat_map(|(request, places)| {
+        places.iter().map(|ordinal| {
+            let task = request.task(*ordinal);
+            OutView {
+                request_id: request.id,
+                task_id: request.task_id(*ordinal),
+                processor: &task.processor,
+                state: task.state.name(),
+            }
+        })
+    });
+    views.collect()
+}
+
+/// `POST /v1/holds`
+pub(super) async fn place(
+    State(api): State<Arc<Api>>,
+    By { caller, .. }: By<Compliance>,
+    headers: HeaderMap,
+    Payload(bytes): Payload,
+) -> Result<Response, Problem> {
+    let engine = &api.engine;
+    let envelope = envelope_of(&headers, &bytes, &caller, &engine.tenant_default)?;
+    let (prepared, hold_id) = prepare(&api, parse_hold(&bytes, &envelope, &caller.name))?;
+    let tenant = prepared.command.tenant().clone();
+    tell(&api, prepared).await?.map_err(Problem::from)?;
+    let placed = engine
+        .placed_hold(&tenant, hold_id)
+        .await?
+        .ok_or_else(Problem::internal)?;
+    let mut location = format!("/v1/holds/{hold_id}");
+    if tenant != engine.tenant_default {
+        location.push_str(&format!("?tenant={tenant}"));
+    }
+    let body = shown(&api, &placed).await?;
+    Ok((StatusCode::CREATED, [(header::LOCATION, location)], Json(body)).into_response())
+}
+
+/// `GET /v1/holds/{id}`
+pub(super) async fn one(
+    State(api): State<Arc<Api>>,
+    _: By<Compliance>,
+    Id(id): Id<HoldId>,
+    uri: Uri,
+) -> Result<Json<Box<RawValue>>, Problem> {
+    let tenant = tenant_of(&api, &uri)?;
+    let placed = api
+        .engine
+        .placed_hold(&tenant, id)
+        .await?
+        .ok_or_else(|| Problem::unknown("hold"))?;
+    Ok(Json(shown(&api, &placed).await?))
+}
+
+async fn shown(api: &Api, PlacedHold { hold, active }: &PlacedHold) -> Result<Box<RawValue>, Problem> {
+    let found = api.engine.already_dispatched(hold).await?;
+    raw(&Placed {
+        hold: HoldView::of(hold),
+        active: *active,
+        requests_found: (!hold.subject.is_empty()).then_some(hold.found.len()),
+        already_dispatched: out(&found),
+        truncated: found.truncated,
+        warnings: warnings(api, hold).await?,
+    })
+}
+
+async fn warnings(api: &Api, hold: &Hold) -> Result<Vec<&'static str>, Problem> {
+    let mut warnings = Vec::new();
+    if !hold.subject.is_empty() && hold.found.is_empty() {
+        warnings.push("subject: there was no request of this subject in this tenant; later ones are held as they come in");
+    }
+    if let Some(id) = hold.request_id {
+        let request = api.engine.request(id).await?;
+        if request.is_none_or(|request| request.head.tenant != hold.tenant) {
+            warnings
+                .push("request_id: there is no such request in this tenant, so the hold covers nothing now");
+        }
+    }
+    if let Some(processor) = &hold.processor
+        && api.engine.active()?.registry.get(processor).is_none()
+    {
+        warnings.push("processor: none of this id is registered, so the hold covers nothing now");
+    }
+    Ok(warnings)
+}
+
+/// `GET /v1/holds`: active ones, the oldest first.
+pub(super) async fn list(
+    State(api): State<Arc<Api>>,
+    _: By<Compliance>,
+    uri: Uri,
+) -> Result<Json<Page<Box<RawValue>>>, Problem> {
+    let mut params = Params::read(&uri, &["tenant", "limit", "cursor"])?;
+    let tenant = params.take("tenant", "a tenant", |text| Tenant::new(text).ok());
+    let limit = params.limit();
+    let after: Option<Vec<u8>> = params.cursor(HOLDS);
+    params.finish()?;
+    let facts = api.engine.refresh_facts().await?;
+    let mut holds: Vec<(Vec<u8>, &Hold)> = facts
+        .holds()
+        .iter()
+        .filter(|hold| tenant.as_ref().is_none_or(|tenant| *tenant == hold.tenant))
+        .map(|hold| (place_of(hold), hold))
+        .filter(|(place, _)| after.as_ref().is_none_or(|after| place > after))
+        .collect();
+    holds.sort_unstable_by(|(a, _), (b, _)| a.cmp(b));
+    let more = holds.len() > limit;
+    holds.truncate(limit);
+    let next = holds.last().filter(|_| more);
+    Ok(Json(Page {
+        items: holds
+            .iter()
+            .map(|(_, hold)| raw(&HoldView::of(hold)))
+            .collect::<Result<_, _>>()?,
+        next_cursor: next.map(|(place, _)| cursor(HOLDS, place)),
+    }))
+}
+
+/// Where a hold stands in the list: by time, then by its name, which is one of its tenant's only.
+fn place_of(hold: &Hold) -> Vec<u8> {
+    // Nothing is placed before 1970, so the bytes are in the order of the times.
+    let mut place = hold.placed_at.millis().to_be_bytes().to_vec();
+    place.extend_from_slice(hold.hold_id.0.as_bytes());
+    place.extend_from_slice(hold.tenant.as_str().as_bytes());
+    place
+}
+
+/// `DELETE /v1/holds/{id}`
+pub(super) async fn release(
+    State(api): State<Arc<Api>>,
+    By { caller, .. }: By<Compliance>,
+    Id(id): Id<HoldId>,
+    uri: Uri,
+    headers: HeaderMap,
+    Payload(bytes): Payload,
+) -> Result<Json<Value>, Problem> {
+    let tenant = tenant_of(&api, &uri)?;
+    let mut envelope = envelope_of(&headers, &bytes, &caller, &tenant)?;
+    // A release that has no id of its own can only be told from another one by what it does.
+    envelope
+        .command_id_default
+        .get_or_insert_with(|| CommandId(time_ordered_id(api.engine.clock.now())));
+    let (prepared, _) = prepare(&api, parse_release(&bytes, id, &envelope, &caller.name))?;
+    let tenant = prepared.command.tenant().clone();
+    match tell(&api, prepared).await? {
+        Ok(()) => Ok(Json(json!({ "hold_id": id, "released": true }))),
+        Err(refusal)
+            if refusal.reason == DeadLetterReason::WrongState
+                && api.engine.placed_hold(&tenant, id).await?.is_none() =>
+        {
+            Err(Problem::unknown("hold"))
+        }
+        Err(refusal) => Err(refusal.into()),
+    }
+}
+
+/// A hold's name is one of its tenant's only; without `tenant` the configured default is meant.
+fn tenant_of(api: &Api, uri: &Uri) -> Result<Tenant, Problem> {
+    let mut params = Params::read(uri, &["tenant"])?;
+    let tenant = params.take("tenant", "a tenant", |text| Tenant::new(text).ok());
+    params.finish()?;
+    Ok(tenant.unwrap_or_else(|| api.engine.tenant_default.clone()))
+}
+
+/// Prepares what was read, and counts what could not be.
+fn prepare(api: &Api, parsed: Result<ParsedCommand, Refusal>) -> Result<(PreparedCommand, HoldId), Problem> {
+    let prepared = parsed.and_then(|parsed| {
+        // What orders a hold and its release is the hold's own name.
+        let hold_id = HoldId(parsed.command.ordering_key());
+        Ok((api.engine.prepare_parsed(parsed)?, hold_id))
+    });
+    prepared.map_err(|refusal| {
+        api.engine.metrics.command("unreadable", refusal.reason.as_str());
+        refusal.into()
+    })
+}
+
+/// Tells it, in a transaction of its own: a fact waits for all others, so it gains nothing by company.
+async fn tell(api: &Api, prepared: PreparedCommand) -> Result<Result<(), Refusal>, Problem> {
+    let arrival = Arrival {
+        origin: None,
+        content: Ok(prepared),
+        raw: Zeroizing::default(),
+    };
+    let taken = api.engine.take_in(&[arrival]).await?;
+    api.outputs.hand_over(taken.emission).await;
+    Ok(match taken.verdicts.into_iter().next() {
+        Some(Verdict::Refused(refusal)) => Err(refusal),
+        Some(Verdict::Taken(_) | Verdict::Duplicate(_)) => Ok(()),
+        None => return Err(Problem::internal()),
+    })
+}

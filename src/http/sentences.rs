@@ -1,0 +1,142 @@
+//! "Why is it not done yet?", in sentences without subject data.
+
+use crate::domain::{
+    ids::ProcessorId,
+    registry::ConfirmBy,
+    request::{Context, Request, gates::ClosedGate, outlook::Need},
+    task::{Deferral, Share, TaskState},
+    time::At,
+};
+
+/// "Why is it not done yet?", a sentence each, with no subject data.
+pub(super) fn sentences(request: &Request, context: &Context<'_>) -> Vec<String> {
+    if request.life.status.is_final() {
+        return Vec::new();
+    }
+    let gate = request.shown_gate().map(|gate| match gate {
+        ClosedGate::Verification => "Nothing is sent before the subject's identity is verified.".to_owned(),
+        ClosedGate::Approval => "Nothing is sent before a second person has approved it.".to_owned(),
+        ClosedGate::Grace(until) => format!("It can be withdrawn until {until}, and nothing is sent before."),
+        ClosedGate::NotBefore(until) => format!("Nothing is sent before {until}, as the command asked."),
+    });
+    let tasks = request
+        .ordinals()
+        .filter_map(|ordinal| sentence(request, ordinal, context));
+    let mut said: Vec<String> = gate.into_iter().chain(tasks).collect();
+    if said.is_empty() {
+        said.push(
+            "No processor could be asked, so there is no proof of anything: somebody has to look at it."
+                .to_owned(),
+        );
+    }
+    said
+}
+
+fn sentence(request: &Request, ordinal: u16, context: &Context<'_>) -> Option<String> {
+    let task = request.task(ordinal);
+    let (processor, attempt) = (&task.processor, task.attempt);
+    Some(match &task.state {
+        TaskState::Blocked => {
+            let waited_for = request.waited_for(ordinal);
+            let open: Vec<&str> = waited_for
+                .iter()
+                .map(|place| request.task(*place).processor.as_str())
+                .collect();
+            if task.share.is_wave() {
+                format!(
+                    "The copies of {processor} begin to grow old when these are done: {}.",
+                    open.join(", ")
+                )
+            } else {
+                format!("{processor} is asked when these are done: {}.", open.join(", "))
+            }
+        }
+        TaskState::WithoutIdentity => {
+            format!("{processor} cannot be asked: the subject has no identifier of a type that it knows.")
+        }
+        TaskState::Parked {
+            why: Deferral::Retention,
+            until,
+        } => match &task.share {
+            Share::Kept { basis, .. } => {
+                format!("{processor} has to keep this share until {until} ({basis}), and is asked then.")
+            }
+            _ => format!("{processor} has to keep the data until {until}, and is asked then."),
+        },
+        TaskState::Parked {
+            why: Deferral::Rotation,
+            until,
+        } => copies(processor, *until, &request.need_of(ordinal, context), context),
+        TaskState::Verifying { until } => {
+            format!("{processor} has proved it once and is asked again at {until}.")
+        }
+        TaskState::Held { .. } => {
+            let holds: Vec<String> = request
+                .holds_on(ordinal, context)
+                .into_iter()
+                .map(|hold| format!("{} ({})", hold.hold_id, hold.basis))
+                .collect();
+            if holds.is_empty() {
+                format!("{processor} was held, and is asked as soon as the release has been swept.")
+            } else {
+                format!(
+                    "{processor} may not be asked while a legal hold covers it: {}.",
+                    holds.join(", ")
+                )
+            }
+        }
+        TaskState::Ready { due } if attempt > 0 => {
+            format!("{processor} is asked again at {due}, after attempt {attempt} did not succeed.")
+        }
+        // The gate has a sentence of its own.
+        TaskState::Ready { .. } if request.shown_gate().is_some() => return None,
+        TaskState::Ready { .. } if context.registry.get(processor).is_none() => {
+            format!("{processor} cannot be asked: it is not registered any more.")
+        }
+        TaskState::Ready { .. } if !request.can_be_named(context) => {
+            format!("{processor} has to be asked again and cannot be: the identifiers are gone.")
+        }
+        TaskState::Ready { due } => format!("{processor} is asked at {due}."),
+        TaskState::Dispatched { at, ack_by } => {
+            format!(
+                "{processor} was asked at {at} (attempt {attempt}) and has not answered; its answer is due by {ack_by}."
+            )
+        }
+        TaskState::Accepted { expected_by, .. } => {
+            format!("{processor} has accepted the task and is expected to be done by {expected_by}.")
+        }
+        TaskState::Abandoned { cause } => {
+            format!(
+                "{processor} was given up ({cause}) after {attempt} attempts: an operator has to retry or waive it."
+            )
+        }
+        TaskState::Done { .. } | TaskState::Exempt { .. } | TaskState::Waived | TaskState::Cancelled => {
+            return None;
+        }
+    })
+}
+
+/// What the copies of a wave wait for.
+fn copies(processor: &ProcessorId, horizon: At, need: &Option<Need<'_>>, context: &Context<'_>) -> String {
+    match need {
+        Some(Need::Rotation {
+            oldest_retained_at, ..
+        }) if horizon <= context.now => format!(
+            "The copies of {processor} should be gone since {horizon}: a backup.rotated event with oldest_retained_at of \
+             {oldest_retained_at} or later has not come."
+        ),
+        Some(Need::Rotation {
+            oldest_retained_at, ..
+        }) => format!(
+            "The copies of {processor} live until {horizon}: a backup.rotated event with oldest_retained_at of \
+             {oldest_retained_at} or later proves that they are gone."
+        ),
+        Some(Need::Horizon(ConfirmBy::Ack, until)) => {
+            format!("The copies of {processor} live until {until}, and it is asked to prove it then.")
+        }
+        Some(Need::Horizon(_, until)) => {
+            format!("The copies of {processor} live until {until}, as its schedule has it.")
+        }
+        _ => format!("The copies of {processor} cannot be proved gone: it is not registered any more."),
+    }
+}
