@@ -93,9 +93,13 @@ pub(super) async fn concerned(
             processor,
             up_to,
         } => {
-            // The first comparison of marks is what the index is asked; see that test for the 8.
+            // See the test `the_numbers_of_reasons` for the 8. The index knows marks and no ids, so the batch's last mark
+            // is found first: whatever the planner believes, no more is sorted than what lies before it.
             let rotations = "select distinct on (mark, request_id) mark, request_id from deferred \
-                             where reason = 8 and reason = $1 and processor = $2 and mark <= $3 and mark >= $4 \
+                             where reason = 8 and reason = $1 and processor = $2 and mark >= $4 \
+                             and mark <= coalesce((select d.mark from deferred d where d.reason = 8 \
+                               and d.processor = $2 and d.mark >= $4 and d.mark <= $3 \
+                               and (d.mark, d.request_id) > ($4, $5) order by d.mark offset $6 - 1 limit 1), $3) \
                              and (mark, request_id) > ($4, $5) order by mark, request_id limit $6";
             // The mark of anything else that has a processor's date is that date.
             let others = "select distinct on (until, request_id) until, request_id from deferred \
