@@ -180,11 +180,13 @@ async fn counted(on: &mut PgConnection, of: &Concerned) -> Result<i64, StoreErro
             processor,
             up_to,
         } => {
-            // A request that has two of them counts twice, which a measure of progress may do.
-            let rotations = "select count(*) from (select from deferred where reason = 8 and reason = $1 \
-                             and processor = $2 and mark <= $3 order by mark limit $4) as part";
-            let others = "select count(*) from (select from deferred where reason = $1 and processor = $2 \
-                          and until <= $3 order by until limit $4) as part";
+            // Seldom has a request more than two copies of one mark: where so many rows are not all, so many requests are
+            // not either.
+            let rotations = "select count(*) from (select distinct mark, request_id from ( \
+                               select mark, request_id from deferred where reason = 8 and reason = $1 \
+                               and processor = $2 and mark <= $3 order by mark limit 2 * $4) as rows) as part";
+            let others = "select count(*) from (select distinct on (until, request_id) until from deferred \
+                          where reason = $1 and processor = $2 and until <= $3 order by until, request_id limit $4) as part";
             let sql = if *reason == Why::BackupRotation {
                 rotations
             } else {
