@@ -1,8 +1,10 @@
 //! `lacuna bench`: how fast, at what cost, and how much of that cost no orchestrator could avoid.
 
+mod deferred;
 mod deployment;
 mod floor;
 mod measure;
+mod place;
 mod process;
 mod report;
 
@@ -25,10 +27,20 @@ use crate::{
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:\n  lacuna bench --embedded --requests 5000\n  \
     lacuna bench --kafka localhost:9092 --postgres postgres://me@localhost/bench --floor\n  \
-    lacuna bench --config lacuna.toml --rate 2500 --requests 100000 --json\n\n\
+    lacuna bench --config lacuna.toml --rate 2500 --requests 100000 --json\n  \
+    lacuna bench --scenario deferred --parked 1000000 --due 200000\n\n\
     Beside --embedded it makes topics and a schema of its own on the broker and the store, runs a worker of its own on \
     them, and removes all of it in the end.")]
 pub struct Args {
+    /// What is measured.
+    #[arg(long, value_enum, default_value_t = Scenario::Main)]
+    scenario: Scenario,
+    /// How many requests have something parked while it is measured (deferred). A request takes about 4 KB of disk.
+    #[arg(long, default_value_t = 1_000_000, value_name = "N", value_parser = clap::value_parser!(u64).range(..=100_000_000))]
+    parked: u64,
+    /// How many tasks become due, or are proved, at once (deferred).
+    #[arg(long, default_value_t = 200_000, value_name = "N", value_parser = clap::value_parser!(u64).range(500..=10_000_000))]
+    due: u64,
     /// The configuration whose broker and store are measured.
     #[arg(long, default_value = "lacuna.toml", conflicts_with_all = ["embedded", "kafka", "postgres"])]
     config: PathBuf,
@@ -79,6 +91,15 @@ pub struct Args {
     /// Ends after so many seconds in any case.
     #[arg(long, default_value_t = 900, value_name = "SECONDS")]
     limit: u64,
+}
+
+/// What a benchmark is about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+enum Scenario {
+    /// Requests from command to completion.
+    Main,
+    /// Millions of parked jobs: what they cost, and how fast many of them move at once.
+    Deferred,
 }
 
 /// Why a benchmark came to nothing.
@@ -136,23 +157,11 @@ pub fn run(args: Args) -> Exit {
             return Exit::NotSo;
         }
     };
-    let json = args.json;
-    let ended = runtime.block_on(bench(args));
+    let ended = runtime.block_on(measured(args));
     // Whatever the Kafka client has not ended by now ends with the process.
     runtime.shutdown_background();
     match ended {
-        Ok(figures) => {
-            if json {
-                println!("{}", report::json(&figures))
-            } else {
-                report::print(&figures)
-            }
-            if figures.is_complete() {
-                Exit::Ok
-            } else {
-                Exit::NotSo
-            }
-        }
+        Ok(exit) => exit,
         Err(error) => {
             eprintln!("{}", with_sources(&error));
             match error {
@@ -171,6 +180,39 @@ pub fn run(args: Args) -> Exit {
 fn with_sources(error: &dyn std::error::Error) -> String {
     std::iter::successors(error.source(), |error| error.source())
         .fold(error.to_string(), |text, source| format!("{text}: {source}"))
+}
+
+/// Measures, and says what.
+async fn measured(args: Args) -> Result<Exit, BenchError> {
+    if args.scenario == Scenario::Deferred {
+        if args.embedded {
+            return Err(BenchError::Usage(
+                "--scenario deferred measures PostgreSQL: leave out --embedded",
+            ));
+        }
+        return Ok(deferred::show(&deferred::bench(&args).await?, args.json));
+    }
+    let json = args.json;
+    let figures = bench(args).await?;
+    if json {
+        println!("{}", report::json(&figures))
+    } else {
+        report::print(&figures)
+    }
+    Ok(if figures.is_complete() {
+        Exit::Ok
+    } else {
+        Exit::NotSo
+    })
+}
+
+/// Ends a benchmark that somebody wants to end.
+fn go_on(interrupt: &Interrupt) -> Result<(), BenchError> {
+    if interrupt.is_set() {
+        Err(BenchError::Interrupted)
+    } else {
+        Ok(())
+    }
 }
 
 async fn bench(args: Args) -> Result<Figures, BenchError> {

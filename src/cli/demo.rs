@@ -1,6 +1,7 @@
 //! `lacuna demo`: everything in one process and nothing to install. Commands go through a real broker's protocol, six
 //! simulated processors of different character answer, and the ledger tells what happened.
 
+mod backups;
 mod progress;
 mod stage;
 mod story;
@@ -16,21 +17,37 @@ use crate::{
     engine::EngineError,
     kafka::{KafkaError, client::Cluster},
     sim::{Driver, Fleet, Load, Report, Simulated},
+    store::StoreError,
 };
 
 /// Arguments of `lacuna demo`.
 #[derive(Debug, clap::Args)]
-#[command(after_help = "Example:\n  lacuna demo --requests 500 --seed 7\n  lacuna demo --keep")]
+#[command(
+    after_help = "Examples:\n  lacuna demo --requests 500 --seed 7\n  lacuna demo --keep\n  \
+    lacuna demo --scenario backups"
+)]
 pub struct Args {
-    /// How many erasure requests are published.
+    /// What is shown.
+    #[arg(long, value_enum, default_value_t = Scenario::Main)]
+    scenario: Scenario,
+    /// How many erasure requests are published (main).
     #[arg(long, default_value_t = 200, value_parser = clap::value_parser!(u64).range(1..=100_000))]
     requests: u64,
-    /// The seed of everything that happens by chance: the same one tells the same story.
+    /// The seed of everything that happens by chance: the same one tells the same story (main).
     #[arg(long, default_value_t = 1)]
     seed: u64,
-    /// Stays up afterwards, until Ctrl-C.
+    /// Stays up afterwards, until Ctrl-C (main).
     #[arg(long)]
     keep: bool,
+}
+
+/// What a demonstration is about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+enum Scenario {
+    /// Commands through a broker in this process, to six processors that answer.
+    Main,
+    /// Five years of backups, retention, a legal hold and restores, on a clock that is turned by hand.
+    Backups,
 }
 
 /// Why a demonstration came to nothing.
@@ -48,6 +65,16 @@ enum DemoError {
     Engine(#[from] EngineError),
     #[error("the driver panicked")]
     Panicked,
+    #[error("a message")]
+    Message(#[from] serde_json::Error),
+    #[error("the story does not go on: {0}")]
+    Stuck(String),
+}
+
+impl From<StoreError> for DemoError {
+    fn from(error: StoreError) -> Self {
+        Self::Engine(error.into())
+    }
 }
 
 /// The embedded broker loses what lags by more than about 5 MB a partition.
@@ -76,7 +103,10 @@ pub fn run(args: Args) -> Exit {
             return Exit::NotSo;
         }
     };
-    let demonstrated = runtime.block_on(demonstrate(&args));
+    let demonstrated = match args.scenario {
+        Scenario::Main => runtime.block_on(demonstrate(&args)),
+        Scenario::Backups => runtime.block_on(backups::demonstrate()),
+    };
     // Whatever the Kafka client has not ended by now ends with the process.
     runtime.shutdown_background();
     match demonstrated {

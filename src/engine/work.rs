@@ -307,11 +307,14 @@ impl Touched<'_> {
     }
 
     /// The agenda's row moves when the time comes earlier, when it has come, and when there is none left. A row that is
-    /// earlier than it needs to be is harmless: it is never later than what the aggregate remembers.
+    /// earlier than it needs to be is harmless: it is never later than what the aggregate remembers. It moves later only
+    /// once nobody is asked any more: what is parked for years would wake once for nothing otherwise.
     fn needs_rewake(&self) -> bool {
         let Some(before) = &self.before else { return true };
         match (before.wake_at, self.request.life.wake_at) {
-            (Some(row), Some(wanted)) => self.woken || wanted < row,
+            (Some(row), Some(wanted)) => {
+                self.woken || wanted < row || (wanted > row && self.request.is_at_rest())
+            }
             (row, wanted) => self.woken || row != wanted,
         }
     }

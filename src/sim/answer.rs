@@ -98,6 +98,13 @@ pub(super) fn write(
     serde_json::to_writer(into, &ack)
 }
 
+/// Answers the message of a task: what a processor sends back that works it off at once.
+pub fn reply(task: &[u8], says: Says, chance: u64, at: At) -> Result<Vec<u8>, serde_json::Error> {
+    let mut ack = Vec::with_capacity(512);
+    write(&mut ack, &serde_json::from_slice(task)?, says, chance, at)?;
+    Ok(ack)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -17,7 +17,8 @@ pub mod random;
 /// After this long without a heartbeat a simulated consumer is taken for dead.
 const SESSION: std::time::Duration = std::time::Duration::from_secs(45);
 
-pub use character::Character;
+pub use answer::reply;
+pub use character::{Character, Says};
 pub use command::id_at;
 pub use driver::{Driver, Load, Progress, Report};
 pub use fleet::{Fleet, Simulated, Tally};

@@ -64,6 +64,44 @@ fn every_request_is_completed_and_nothing_stays_behind() {
 }
 
 #[test]
+fn five_years_of_backups_and_retention_end_with_everything_proved() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let output = demo(folder.path(), &["--scenario", "backups"])
+        .output()
+        .expect("it starts");
+    let (out, err) = (
+        String::from_utf8_lossy(&output.stdout),
+        String::from_utf8_lossy(&output.stderr),
+    );
+    assert!(output.status.success(), "{out}\n{err}");
+    assert_eq!(out.lines().filter(|line| line.starts_with("  yes  ")).count(), 16);
+    assert!(!out.contains("  NO "), "{out}");
+    for (who, completed) in [
+        ("Ada", "2030-02-01"),
+        ("Ben", "2027-01-20"),
+        ("Cleo", "2026-01-21"),
+        ("Dora", "2028-11-01"),
+        ("Emil", "2029-12-01"),
+    ] {
+        let row = out
+            .lines()
+            .find(|line| line.starts_with(who) && line.ends_with("forgotten"));
+        assert!(
+            row.is_some_and(|row| row.contains(completed) && row.contains(" completed ")),
+            "{who}: {out}"
+        );
+    }
+    assert!(!err.contains("WARN") && !err.contains("ERROR"), "{err}");
+    for text in [&out, &err] {
+        assert!(
+            !text.contains("customers.example.org") && !text.contains("C-100"),
+            "an identifier is shown: {text}"
+        );
+    }
+    assert!(is_empty(folder.path()), "its files are gone");
+}
+
+#[test]
 fn kept_it_stays_until_it_is_asked_to_end() {
     let folder = tempfile::tempdir().expect("a folder");
     let mut child = demo(folder.path(), &["--requests", "5", "--keep"])

@@ -4,23 +4,24 @@
 use std::{
     fmt::Write,
     fs::{self, File},
-    path::PathBuf,
+    path::Path,
     process::{Child, Command, Stdio},
     sync::Arc,
     time::Duration,
 };
 
-use sqlx::{AssertSqlSafe, Connection, PgConnection};
-
-use super::{BenchError, process::Process};
+use super::{
+    BenchError,
+    place::{Place, write_private},
+    process::Process,
+};
 use crate::{
-    app::{self, Roles, Running, topics},
+    app::{self, Roles, Running},
     cli::folder::Folder,
     clock::{Clock, Stopwatch},
-    config::{Brokers, Config, StoreUrl, Topics, registry_file},
-    kafka::{admin::Admin, client::Cluster},
+    config::{Config, Topics},
+    kafka::client::Cluster,
     store::Store,
-    vault::Keyring,
 };
 
 /// A worker with all that belongs to it.
@@ -34,8 +35,22 @@ pub(super) struct Deployment {
     /// The store's URL, where it is PostgreSQL's.
     pub postgres: Option<String>,
     worker: Worker,
-    schema: Option<Schema>,
-    folder: Folder,
+    folder: Home,
+}
+
+/// Where its files are, with all that has to be removed.
+enum Home {
+    Place(Box<Place>),
+    Folder(Folder),
+}
+
+impl Home {
+    fn path(&self) -> &Path {
+        match self {
+            Self::Place(place) => place.folder.path(),
+            Self::Folder(folder) => folder.path(),
+        }
+    }
 }
 
 enum Worker {
@@ -43,57 +58,18 @@ enum Worker {
     Here(Box<Running>),
 }
 
-/// A schema in a database of somebody else's.
-struct Schema {
-    url: String,
-    name: String,
-}
-
 impl Deployment {
     /// Sets one up on the broker and the store that a configuration names.
     pub(super) async fn beside(base: &Config, processors: u32) -> Result<Self, BenchError> {
-        let folder = Folder::create("bench")?;
-        let tag = format!("lacuna_bench_{}", hex::encode(rand::random::<[u8; 4]>()));
-        let Brokers::Servers(servers) = &base.kafka.bootstrap_servers else {
-            return Err(BenchError::Usage(
-                "the configuration names the embedded broker: use --embedded",
-            ));
-        };
-        let properties = base
-            .kafka
-            .properties
-            .iter()
-            .map(|(k, v)| (k.clone(), v.expose().to_owned()))
-            .collect();
-        let cluster = Cluster {
-            servers: servers.clone(),
-            properties,
-            embedded: false,
-        };
-        let (url, schema) = store_of_our_own(base, &tag).await?;
-        write_private(&folder.path().join("processors.toml"), &registry(processors))?;
-        let text = configuration(base, &cluster, &url, &tag);
-        write_private(&folder.path().join("lacuna.toml"), &text)?;
-        let config = Config::load(&folder.path().join("lacuna.toml")).map_err(BenchError::Config)?;
-        let registry = registry_file::read(&config.registry.path).map_err(BenchError::Config)?;
-        let needed = topics::needed(&config.kafka.topics, &registry);
-        // The broker's own default for how often a topic is kept.
-        Admin::new(&cluster)?.create(&needed, -1).await?;
-        let clock = Clock::System;
-        Keyring::open_or_init(&folder.path().join("lacuna.keys"), clock.now())
-            .map_err(app::AppError::from)?;
-        let store = app::open_store(&config, &clock, false).await?;
-        store.migrate().await.map_err(app::AppError::from)?;
-        let postgres = matches!(config.store.url, StoreUrl::Postgres(_)).then(|| url.clone());
-        let worker = Worker::Child(spawn(&folder)?);
+        let place = Place::beside(base, &registry(processors)).await?;
+        let worker = Worker::Child(spawn(place.folder.path())?);
         Ok(Self {
-            cluster,
-            topics: config.kafka.topics,
-            store,
-            postgres,
+            cluster: place.cluster.clone(),
+            topics: place.config.kafka.topics.clone(),
+            store: Arc::clone(&place.store),
+            postgres: place.postgres.clone(),
             worker,
-            schema,
-            folder,
+            folder: Home::Place(Box::new(place)),
         })
     }
 
@@ -115,8 +91,7 @@ impl Deployment {
             store,
             postgres: None,
             worker: Worker::Here(Box::new(running)),
-            schema: None,
-            folder,
+            folder: Home::Folder(folder),
         })
     }
 
@@ -151,94 +126,17 @@ impl Deployment {
     /// Ends the worker and removes what was made for it.
     pub(super) async fn remove(self) -> Result<(), BenchError> {
         match self.worker {
-            Worker::Child(child) => {
-                tokio::task::spawn_blocking(move || end(child))
-                    .await
-                    .map_err(|_| BenchError::Panicked)??;
-                let ours = Admin::new(&self.cluster)?;
-                let prefix = topic_prefix(&self.topics);
-                let listed = tokio::task::spawn_blocking(move || (ours.list(), ours)).await;
-                let (there, ours) = listed.map_err(|_| BenchError::Panicked)?;
-                let names: Vec<String> = there?
-                    .into_keys()
-                    .filter(|name| name.starts_with(&prefix))
-                    .collect();
-                ours.delete(&names).await?;
-            }
+            Worker::Child(child) => tokio::task::spawn_blocking(move || end(child))
+                .await
+                .map_err(|_| BenchError::Panicked)??,
             Worker::Here(running) => running.end().await?,
         }
         drop(self.store);
-        if let Some(Schema { url, name }) = self.schema {
-            let mut connection = PgConnection::connect(&url).await?;
-            sqlx::query(AssertSqlSafe(format!("drop schema {name} cascade")))
-                .execute(&mut connection)
-                .await?;
-            connection.close().await?;
+        match self.folder {
+            Home::Place(place) => place.remove().await,
+            Home::Folder(_) => Ok(()),
         }
-        Ok(())
     }
-}
-
-/// Every topic of ours begins with this.
-fn topic_prefix(topics: &Topics) -> String {
-    topics
-        .commands
-        .strip_suffix("commands")
-        .unwrap_or(&topics.commands)
-        .to_owned()
-}
-
-async fn store_of_our_own(base: &Config, tag: &str) -> Result<(String, Option<Schema>), BenchError> {
-    let StoreUrl::Postgres(url) = &base.store.url else {
-        return Ok(("sqlite:lacuna.db".to_owned(), None));
-    };
-    let url = url.expose().to_owned();
-    let mut connection = PgConnection::connect(&url).await?;
-    sqlx::query(AssertSqlSafe(format!("create schema {tag}")))
-        .execute(&mut connection)
-        .await?;
-    connection.close().await?;
-    let separator = if url.contains('?') { '&' } else { '?' };
-    Ok((
-        format!("{url}{separator}options[search_path]={tag}"),
-        Some(Schema {
-            url,
-            name: tag.to_owned(),
-        }),
-    ))
-}
-
-/// The worker's configuration: the deployment's own connections, and names that nobody else uses.
-fn configuration(base: &Config, cluster: &Cluster, url: &str, tag: &str) -> String {
-    let quoted = |text: &str| toml_edit::Value::from(text).to_string();
-    let mut text = format!(
-        "[kafka]\nbootstrap_servers = {}\ngroup_id = {}\n",
-        quoted(&cluster.servers),
-        quoted(tag)
-    );
-    // Writing to a `String` cannot fail.
-    for (name, value) in &cluster.properties {
-        writeln!(text, "properties.{} = {}", quoted(name), quoted(value)).unwrap_or_default();
-    }
-    for (key, name) in [
-        ("commands", "commands"),
-        ("control", "control"),
-        ("acks", "acks"),
-        ("backups", "backups"),
-        ("status", "status"),
-        ("dead_letters", "dead-letters"),
-        ("tasks_prefix", "tasks."),
-    ] {
-        writeln!(text, "topics.{key} = {}", quoted(&format!("{tag}.{name}"))).unwrap_or_default();
-    }
-    writeln!(
-        text,
-        "[store]\nurl = {}\n[http]\nlisten = \"127.0.0.1:0\"\n[dispatch]\nmax_in_flight = {}",
-        quoted(url),
-        base.dispatch.max_in_flight
-    )
-    .unwrap_or_default();
-    text
 }
 
 /// So many processors, all alike: each takes the usual two identities.
@@ -261,22 +159,12 @@ pub(super) fn processor_id(n: u32) -> String {
     format!("p{n:02}")
 }
 
-fn write_private(path: &std::path::Path, text: &str) -> std::io::Result<()> {
-    use std::{io::Write, os::unix::fs::OpenOptionsExt};
-    fs::OpenOptions::new()
-        .write(true)
-        .create_new(true)
-        .mode(0o600)
-        .open(path)?
-        .write_all(text.as_bytes())
-}
-
-fn spawn(folder: &Folder) -> Result<Child, BenchError> {
-    let log: PathBuf = folder.path().join("worker.log");
+fn spawn(folder: &Path) -> Result<Child, BenchError> {
+    let log = folder.join("worker.log");
     let log = File::create(log)?;
     let child = Command::new(std::env::current_exe()?)
         .args(["serve", "--config"])
-        .arg(folder.path().join("lacuna.toml"))
+        .arg(folder.join("lacuna.toml"))
         .stdin(Stdio::null())
         .stdout(log.try_clone()?)
         .stderr(log)

@@ -74,9 +74,14 @@ pub(super) const PROCESSORS: [Processor; 6] = [
     },
 ];
 
-/// Writes the registry and reads the configuration.
+/// Writes the registry of the main scenario and reads the configuration.
 pub(super) fn prepare(folder: &Folder) -> Result<Config, DemoError> {
-    fs::write(folder.path().join("processors.toml"), registry())?;
+    prepare_with(folder, &registry())
+}
+
+/// Writes a registry and reads the configuration.
+pub(super) fn prepare_with(folder: &Folder, registry: &str) -> Result<Config, DemoError> {
+    fs::write(folder.path().join("processors.toml"), registry)?;
     // Port 0: any free one.
     let text = "[kafka]\nbootstrap_servers = \"embedded\"\n[store]\nurl = \"sqlite:lacuna.db\"\n\
                 [http]\nlisten = \"127.0.0.1:0\"\n";

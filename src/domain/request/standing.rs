@@ -209,6 +209,16 @@ impl Request {
             })
     }
 
+    /// Whether nobody is asked anything, nor about to be: what is left waits for a date, an event or a person.
+    pub fn is_at_rest(&self) -> bool {
+        !self.tasks.iter().any(|task| {
+            matches!(
+                task.state,
+                TaskState::Ready { .. } | TaskState::Dispatched { .. } | TaskState::Accepted { .. }
+            )
+        })
+    }
+
     /// The earliest time at which the passing of time alone changes something. An open request always has one: its row
     /// in the agenda is what lists of open work are made from.
     pub(super) fn next_wake(&self, context: &Context<'_>) -> Option<At> {
