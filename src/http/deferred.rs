@@ -57,18 +57,7 @@ pub(super) async fn list(
 ) -> Result<Json<Page<Box<RawValue>>>, Problem> {
     let known = ["processor", "reason", "due_before", "limit", "cursor"];
     let mut params = Params::read(&uri, &known)?;
-    let words: Vec<&str> = REASONS.iter().map(|why| why.as_str()).collect();
-    let expected = format!("one of {}", words.join(", "));
-    let mut filter = DeferredFilter {
-        processor: params.take("processor", "the id of a processor", |text| {
-            ProcessorId::new(text).ok()
-        }),
-        reason: params.take("reason", &expected, |text| {
-            Why::parse(text).filter(|why| REASONS.contains(why))
-        }),
-        due_before: params.time("due_before"),
-        ..DeferredFilter::default()
-    };
+    let mut filter = filter_of(&mut params);
     let limit = params.limit();
     filter.after = params.cursor(DEFERRED).map(place_of);
     params.finish()?;
@@ -111,6 +100,21 @@ pub(super) async fn list(
         items,
         next_cursor: next.map(|place| cursor(DEFERRED, place)),
     }))
+}
+
+fn filter_of(params: &mut Params) -> DeferredFilter {
+    let words: Vec<&str> = REASONS.iter().map(|why| why.as_str()).collect();
+    let expected = format!("one of {}", words.join(", "));
+    DeferredFilter {
+        processor: params.take("processor", "the id of a processor", |text| {
+            ProcessorId::new(text).ok()
+        }),
+        reason: params.take("reason", &expected, |text| {
+            Why::parse(text).filter(|why| REASONS.contains(why))
+        }),
+        due_before: params.time("due_before"),
+        ..DeferredFilter::default()
+    }
 }
 
 /// No date is the end of time, as in the store.

@@ -54,7 +54,7 @@ pub(super) fn coming(ahead: &Ahead, request: &Request) -> String {
 
 /// What would end the waiting of a task, and which holds it would meet then.
 pub(super) fn needed(need: &Need<'_>, request: &Request, ordinal: u16, context: &Context<'_>) -> String {
-    let said = needed_now(need, request, ordinal);
+    let said = needed_now(need, request, ordinal, context.now);
     let is_asked_then = matches!(
         need,
         Need::Law(..)
@@ -79,7 +79,7 @@ fn hold_names(holds: &[&Hold]) -> String {
     names.join(" and ")
 }
 
-fn needed_now(need: &Need<'_>, request: &Request, ordinal: u16) -> String {
+fn needed_now(need: &Need<'_>, request: &Request, ordinal: u16, now: At) -> String {
     let task = request.task_id(ordinal);
     match need {
         Need::Answer(by) => format!("its answer, which is due by {by}"),
@@ -99,9 +99,16 @@ fn needed_now(need: &Need<'_>, request: &Request, ordinal: u16) -> String {
         Need::Rotation {
             oldest_retained_at,
             horizon,
-        } => format!(
-            "a backup.rotated event with oldest_retained_at of {oldest_retained_at} or later (expected by {horizon})"
-        ),
+        } => {
+            let expected = if *horizon <= now {
+                "was expected"
+            } else {
+                "expected"
+            };
+            format!(
+                "a backup.rotated event with oldest_retained_at of {oldest_retained_at} or later ({expected} by {horizon})"
+            )
+        }
         Need::Horizon(ConfirmBy::Ack, until) => {
             format!("nothing before {until}: then it is asked, and its answer proves it")
         }
