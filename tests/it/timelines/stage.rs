@@ -35,6 +35,8 @@ pub enum Way {
     Restarted,
     /// Every message twice. The second one has to change nothing.
     Doubled,
+    /// Both at once.
+    RestartedAndDoubled,
 }
 
 /// A timeline while it is run.
@@ -93,7 +95,7 @@ impl<'a> Stage<'a> {
     }
 
     async fn change_worker(&mut self) {
-        if self.way == Way::Restarted {
+        if matches!(self.way, Way::Restarted | Way::RestartedAndDoubled) {
             self.engine = self.world.worker().await;
         }
     }
@@ -360,7 +362,11 @@ impl<'a> Stage<'a> {
     }
 
     fn times(&self) -> u32 {
-        if self.way == Way::Doubled { 2 } else { 1 }
+        if matches!(self.way, Way::Doubled | Way::RestartedAndDoubled) {
+            2
+        } else {
+            1
+        }
     }
 
     fn event_id(&self) -> Uuid {
