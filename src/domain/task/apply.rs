@@ -88,7 +88,9 @@ impl Task {
                 until: *to,
             },
             // Also what could not be done at once: a backup system that has no key to destroy waits for its rotation.
-            (S::Blocked | S::Dispatched { .. } | S::Accepted { .. }, E::Parked { why, until, .. }) if is_wave => {
+            (S::Blocked | S::Dispatched { .. } | S::Accepted { .. }, E::Parked { why, until, .. })
+                if is_wave =>
+            {
                 S::Parked {
                     why: *why,
                     until: *until,

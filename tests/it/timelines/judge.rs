@@ -50,7 +50,9 @@ impl Stage<'_> {
     async fn check(&self, n: u128, words: &[&str]) -> Result<(), String> {
         match words {
             ["sent", wanted @ ..] => same(&self.said_sent(), &wanted.join(" ")),
-            ["refused" | "contradiction" | "repeated" | "duplicate", ..] => same(&self.verdict, &words.join(" ")),
+            ["refused" | "contradiction" | "repeated" | "duplicate", ..] => {
+                same(&self.verdict, &words.join(" "))
+            }
             ["names", processor, kinds] => self.check_names(processor, kinds),
             ["deferred_overdue", processor, count] => {
                 let bounds = self.engine().overdue_bounds(self.now()).unwrap();
@@ -58,7 +60,14 @@ impl Stage<'_> {
                 let found = counts.iter().find(|(id, _)| id.as_str() == *processor);
                 same(&found.map_or(0, |(_, count)| *count).to_string(), count)
             }
-            ["none"] => same(if self.world.stored(n).await.is_none() { "none" } else { "one" }, "none"),
+            ["none"] => same(
+                if self.world.stored(n).await.is_none() {
+                    "none"
+                } else {
+                    "one"
+                },
+                "none",
+            ),
             ["readable" | "capsule" | "gone"] => same(self.secrecy(n).await, words[0]),
             ["entry", ..] => self.check_entry(n, &words[1..]).await,
             _ => self.check_request(&self.world.request(n).await, words),
@@ -69,7 +78,10 @@ impl Stage<'_> {
         let life = &request.life;
         match words {
             ["status", status] => same(life.status.as_str(), status),
-            ["attention"] => same(if life.needs_attention { "attention" } else { "calm" }, "attention"),
+            ["attention"] => same(
+                if life.needs_attention { "attention" } else { "calm" },
+                "attention",
+            ),
             ["calm"] => same(if life.needs_attention { "attention" } else { "calm" }, "calm"),
             ["overdue", is] => same(if life.overdue { "yes" } else { "no" }, is),
             ["clean", "no"] => same(&format!("{:?}", life.live_clean_at), "None"),
@@ -104,7 +116,11 @@ impl Stage<'_> {
         let wanted = wanted.join(" ").replace("until ", "until\u{1}");
         let mut wanted = wanted.split(' ').map(|word| asked(&word.replace('\u{1}', " ")));
         let right = wanted.next().as_ref() == is.first() && wanted.all(|word| is.contains(&word));
-        if right { Ok(()) } else { Err(format!("it is {:?}", is.join(" "))) }
+        if right {
+            Ok(())
+        } else {
+            Err(format!("it is {:?}", is.join(" ")))
+        }
     }
 
     /// The state of a task in words, as a status would say it.
@@ -168,7 +184,11 @@ impl Stage<'_> {
             request.id,
             &capsule.sealed,
         );
-        if opened.is_ok() { "capsule" } else { "a broken capsule" }
+        if opened.is_ok() {
+            "capsule"
+        } else {
+            "a broken capsule"
+        }
     }
 
     async fn entries(&self, n: u128) -> Vec<Entry> {
@@ -187,18 +207,26 @@ impl Stage<'_> {
                 matches!(entry, Entry::Task { event: TaskEvent::Moved { from: a, to: b }, .. }
                     if *a == time(from) && *b == time(to))
             }),
-            ["kept", "requested_at"] => entries.iter().any(|entry| matches!(entry, Entry::Kept { anchor: None, .. })),
-            ["kept", name] => entries
+            ["kept", "requested_at"] => entries
                 .iter()
-                .any(|entry| matches!(entry, Entry::Kept { anchor: Some(anchor), .. } if anchor.as_str() == *name)),
+                .any(|entry| matches!(entry, Entry::Kept { anchor: None, .. })),
+            ["kept", name] => entries.iter().any(
+                |entry| matches!(entry, Entry::Kept { anchor: Some(anchor), .. } if anchor.as_str() == *name),
+            ),
             ["restored", count] => {
-                let restores = entries.iter().filter(|entry| matches!(entry, Entry::Restored { .. }));
+                let restores = entries
+                    .iter()
+                    .filter(|entry| matches!(entry, Entry::Restored { .. }));
                 restores.count().to_string() == *count
             }
             ["shredded"] => entries.contains(&Entry::Shredded),
             other => panic!("no such entry: {other:?}"),
         };
-        if found { Ok(()) } else { Err(format!("not among {entries:#?}")) }
+        if found {
+            Ok(())
+        } else {
+            Err(format!("not among {entries:#?}"))
+        }
     }
 
     /// What has to be so after every step of every timeline.
@@ -211,14 +239,20 @@ impl Stage<'_> {
                 faults.push("invariant 2: completed, and not every task is done".to_owned());
             }
             let message = serde_json::to_value(status_message(request)).unwrap();
-            let open = request.tasks.iter().filter(|task| !task.state.is_closed()).count();
+            let open = request
+                .tasks
+                .iter()
+                .filter(|task| !task.state.is_closed())
+                .count();
             let listed = message["waiting_for"].as_array().unwrap();
             let listed = listed.iter().filter(|one| !one["processor"].is_null()).count();
             if !request.life.status.is_final() && open != listed {
                 faults.push(format!("waiting_for lists {listed} of {open} tasks"));
             }
             for task in &request.tasks {
-                let Share::Wave { sources, .. } = &task.share else { continue };
+                let Share::Wave { sources, .. } = &task.share else {
+                    continue;
+                };
                 let unconfirmed = |source: &u16| !request.task(*source).state.is_closed();
                 if done(task) && sources.iter().any(unconfirmed) {
                     faults.push("invariant 4: a wave is done, and its sources are not".to_owned());
@@ -237,7 +271,10 @@ impl Stage<'_> {
 /// attempt, `crm=verify` where it does not erase.
 fn said_task(task: &Value) -> String {
     let mut said = String::new();
-    let request = task["request_id"].as_str().unwrap().trim_start_matches(['0', '-']);
+    let request = task["request_id"]
+        .as_str()
+        .unwrap()
+        .trim_start_matches(['0', '-']);
     if request != "1" {
         said += &format!("{request}/");
     }

@@ -4,6 +4,7 @@
 //! Over SQLite every timeline is run three times: with one worker, with another worker for every step, and with every
 //! message twice; over PostgreSQL once, with both.
 
+mod crashes;
 mod judge;
 mod model;
 mod random;
@@ -50,7 +51,10 @@ async fn run_file(file: &str, way: Way, postgres: bool) {
     let timelines = script::read(&std::fs::read_to_string(path).unwrap());
     let only = std::env::var("TIMELINE").unwrap_or_default();
     let mut failed = Vec::new();
-    for timeline in timelines.into_iter().filter(|timeline| timeline.name.contains(&only)) {
+    for timeline in timelines
+        .into_iter()
+        .filter(|timeline| timeline.name.contains(&only))
+    {
         let name = timeline.name.clone();
         let (tell, told) = tokio::sync::oneshot::channel();
         let case = async move |fixture: Fixture| tell.send(run(fixture, &timeline, way).await).unwrap();
@@ -63,7 +67,12 @@ async fn run_file(file: &str, way: Way, postgres: bool) {
             failed.push(format!("== {name} ({way:?})\n{fault}"));
         }
     }
-    assert!(failed.is_empty(), "{} failed:\n{}", failed.len(), failed.join("\n\n"));
+    assert!(
+        failed.is_empty(),
+        "{} failed:\n{}",
+        failed.len(),
+        failed.join("\n\n")
+    );
 }
 
 async fn run(fixture: Fixture, timeline: &script::Timeline, way: Way) -> Result<(), String> {
@@ -83,7 +92,15 @@ async fn run(fixture: Fixture, timeline: &script::Timeline, way: Way) -> Result<
 fn every_file_of_timelines_is_run() {
     let mut found: Vec<String> = std::fs::read_dir(repository("tests/it/timelines/cases"))
         .unwrap()
-        .map(|file| file.unwrap().path().file_stem().unwrap().to_str().unwrap().to_owned())
+        .map(|file| {
+            file.unwrap()
+                .path()
+                .file_stem()
+                .unwrap()
+                .to_str()
+                .unwrap()
+                .to_owned()
+        })
         .collect();
     found.sort();
     let mut run: Vec<&str> = FILES.to_vec();

@@ -53,7 +53,10 @@ impl Model {
                     self.rotations
                         .push((event.processor.clone(), *oldest_retained_at, now));
                 }
-                BackupChange::Restored { taken_at, restored_into } => {
+                BackupChange::Restored {
+                    taken_at,
+                    restored_into,
+                } => {
                     self.owe(request, *taken_at, restored_into);
                 }
             },
@@ -96,13 +99,18 @@ impl Model {
                     && hold.processor.as_ref().is_none_or(|id| *id == task.processor)
             });
             assert!(!held, "invariant 3: sent while held: {task:?}");
-            let waits = task
-                .after
-                .iter()
-                .any(|place| matches!(before.task(*place).state, TaskState::Blocked | TaskState::Ready { .. }))
-                && task.generation == 1 && task.attempt == 1;
+            let waits = task.after.iter().any(|place| {
+                matches!(
+                    before.task(*place).state,
+                    TaskState::Blocked | TaskState::Ready { .. }
+                )
+            }) && task.generation == 1
+                && task.attempt == 1;
             let now_out = task.after.iter().any(|place| {
-                matches!(request.task(*place).state, TaskState::Dispatched { .. } | TaskState::Accepted { .. })
+                matches!(
+                    request.task(*place).state,
+                    TaskState::Dispatched { .. } | TaskState::Accepted { .. }
+                )
             });
             assert!(!(waits && now_out), "invariant 3: sent before its turn: {task:?}");
         }
@@ -120,7 +128,9 @@ impl Model {
             }
         }
         if is_complete(request) {
-            let all = request.ordinals().all(|ordinal| proved_at(request, ordinal).is_some());
+            let all = request
+                .ordinals()
+                .all(|ordinal| proved_at(request, ordinal).is_some());
             assert!(all, "invariant 2");
         }
         self.check_secrecy(bench);
@@ -130,14 +140,25 @@ impl Model {
     fn check_wave(&self, bench: &Bench, ordinal: u16, sources: &[u16], answered: Option<TaskId>) {
         let request = &bench.request;
         let task = request.task(ordinal);
-        let closed = sources.iter().all(|source| request.task(*source).state.is_closed());
+        let closed = sources
+            .iter()
+            .all(|source| request.task(*source).state.is_closed());
         assert!(closed, "invariant 4: a source is not confirmed: {request:#?}");
-        let confirmed = sources.iter().filter_map(|source| proved_at(request, *source)).max();
+        let confirmed = sources
+            .iter()
+            .filter_map(|source| proved_at(request, *source))
+            .max();
         let mark = confirmed.expect("invariant 4: nobody confirmed").plus(SKEW);
         if answered == Some(request.task_id(ordinal)) {
             return;
         }
-        let rule = bench.registry.get(&task.processor).unwrap().backup.as_ref().unwrap();
+        let rule = bench
+            .registry
+            .get(&task.processor)
+            .unwrap()
+            .backup
+            .as_ref()
+            .unwrap();
         let of_set = |(id, ..): &&(ProcessorId, At, At)| *id == task.processor;
         let rotated = self.rotations.iter().filter(of_set).any(|(_, oldest, told)| {
             let denied = self
@@ -147,7 +168,11 @@ impl Model {
                 .any(|(_, taken, until)| *taken < mark && until > told);
             mark <= *oldest && !denied
         });
-        let keep = if task.processor.as_str() == "nightly" { 10 } else { 20 };
+        let keep = if task.processor.as_str() == "nightly" {
+            10
+        } else {
+            20
+        };
         let over = bench.now.millis() >= mark.millis() + keep * DAY;
         let locked = self
             .locks
@@ -167,15 +192,27 @@ impl Model {
         let request = &bench.request;
         let grows_old = |ordinal: u16| {
             let task = request.task(ordinal);
-            let rule = bench.registry.get(&task.processor).and_then(|p| p.backup.as_ref());
-            let rotation = matches!(task.state, TaskState::Parked { why: Deferral::Rotation, .. });
+            let rule = bench
+                .registry
+                .get(&task.processor)
+                .and_then(|p| p.backup.as_ref());
+            let rotation = matches!(
+                task.state,
+                TaskState::Parked {
+                    why: Deferral::Rotation,
+                    ..
+                }
+            );
             rotation && rule.is_some_and(|rule| format!("{:?}", rule.confirm_by) != "Ack")
         };
         let spent = request
             .ordinals()
             .all(|ordinal| request.task(ordinal).state.is_closed() || grows_old(ordinal));
         if spent {
-            assert!(!request.life.readable, "invariant 8: nobody has to be asked any more");
+            assert!(
+                !request.life.readable,
+                "invariant 8: nobody has to be asked any more"
+            );
         } else {
             // Where nobody had confirmed anything there was nothing to keep a capsule for, so a person is told.
             let life = &request.life;

@@ -71,7 +71,13 @@ fn op() -> impl Strategy<Value = Op> {
 /// Three sources, two sets, with rules that differ from case to case.
 fn rules() -> impl Strategy<Value = String> {
     let by = prop::sample::select(vec!["event", "ack", "schedule"]);
-    let source = prop::sample::select(vec!["", "verify=3d", "sweep=2d", "categories=a,b retain=a:20d", "after=s0"]);
+    let source = prop::sample::select(vec![
+        "",
+        "verify=3d",
+        "sweep=2d",
+        "categories=a,b retain=a:20d",
+        "after=s0",
+    ]);
     (by.clone(), by, any::<bool>(), source.clone(), source).prop_map(|(first, second, key, one, two)| {
         let key = if key { "key" } else { "" };
         let one = if one == "after=s0" { one } else { "" };
@@ -106,10 +112,20 @@ impl Bench {
                                         { "type": "customer_id", "value": "1" }] } });
         let text = command.to_string();
         let parsed = parse_command(text.as_bytes(), &Envelope::bare(&tenant), Door::Commands).unwrap();
-        let Command::Open(opening) = parsed.command else { panic!("no opening") };
+        let Command::Open(opening) = parsed.command else {
+            panic!("no opening")
+        };
         let (facts, now) = (Facts::default(), At::parse("2026-11-21T12:00:00Z").unwrap());
         let rules = settings().rules;
-        let opened = open(&opening, &[], [0; 32], 1, &rules, &context(&registry, &facts, now)).unwrap();
+        let opened = open(
+            &opening,
+            &[],
+            [0; 32],
+            1,
+            &rules,
+            &context(&registry, &facts, now),
+        )
+        .unwrap();
         Self {
             request: opened.request,
             facts,
@@ -158,7 +174,9 @@ impl Bench {
         let answer = match answer {
             0..=2 => Answer::Erased,
             3 => Answer::NotFound,
-            4 => Answer::Failed { retry_after_seconds: None },
+            4 => Answer::Failed {
+                retry_after_seconds: None,
+            },
             5 => Answer::Accepted { expected_by: None },
             6 => retained(Some(until)),
             7 => retained(None),
@@ -212,7 +230,13 @@ impl Bench {
             Op::Restored { source, hours_ago } => {
                 let taken_at = self.ago(*hours_ago);
                 let restored_into = vec![ProcessorId::new(SOURCES[*source]).unwrap()];
-                self.backup(0, BackupChange::Restored { taken_at, restored_into })
+                self.backup(
+                    0,
+                    BackupChange::Restored {
+                        taken_at,
+                        restored_into,
+                    },
+                )
             }
             Op::Hold { name, on } => {
                 let (tenant, hold_id) = (self.request.head.tenant.clone(), hold_id(*name));
@@ -234,7 +258,11 @@ impl Bench {
                 let (tenant, hold_id) = (self.request.head.tenant.clone(), hold_id(*name));
                 self.facts.holds().get(&tenant, hold_id)?;
                 let actor = "legal".to_owned();
-                Fact::Release { tenant, hold_id, actor }
+                Fact::Release {
+                    tenant,
+                    hold_id,
+                    actor,
+                }
             }
             _ => return None,
         })
@@ -307,7 +335,10 @@ fn step(bench: &mut Bench, model: &mut Model, op: &Op) {
     model.check(bench, &before, &trail, answered);
     let rested = bench.request.clone();
     let again = bench.review();
-    assert!(again.entries.is_empty() && bench.request == rested, "invariant 6: a second look changed something");
+    assert!(
+        again.entries.is_empty() && bench.request == rested,
+        "invariant 6: a second look changed something"
+    );
     if let (Op::Ack { .. }, Some(ack)) = (op, bench.last.clone()) {
         let _stale_or_repeated = bench.take(&ack, true);
         assert_eq!(bench.request, rested, "invariant 6: the same answer twice");
@@ -317,7 +348,14 @@ fn step(bench: &mut Bench, model: &mut Model, op: &Op) {
 /// What two orders of the same events have to agree on.
 fn essence(request: &Request) -> impl PartialEq + std::fmt::Debug + use<> {
     let life = &request.life;
-    (request.tasks.clone(), life.status, life.readable, life.capsule, life.live_clean_at, life.needs_attention)
+    (
+        request.tasks.clone(),
+        life.status,
+        life.readable,
+        life.capsule,
+        life.live_clean_at,
+        life.needs_attention,
+    )
 }
 
 /// Two events that commute.

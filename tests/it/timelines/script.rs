@@ -90,7 +90,9 @@ impl Timeline {
         if let Ok(at) = At::parse(text) {
             return at;
         }
-        let text = text.strip_prefix('d').unwrap_or_else(|| panic!("no time: {text}"));
+        let text = text
+            .strip_prefix('d')
+            .unwrap_or_else(|| panic!("no time: {text}"));
         let signs: Vec<usize> = text
             .char_indices()
             .filter(|(_, c)| matches!(c, '+' | '-'))
@@ -146,7 +148,11 @@ fn processor(id: &str, rules: &Attributes) -> String {
     let get = |key: &str, default: &str| rules.get(key).map_or(default, String::as_str).to_owned();
     let is_backup = rules.contains_key("of");
     let kind = if is_backup { "backup" } else { "other" };
-    let identities = if is_backup { "customer_id" } else { "email,customer_id" };
+    let identities = if is_backup {
+        "customer_id"
+    } else {
+        "email,customer_id"
+    };
     let mut text = format!(
         "[[processor]]\nid = \"{id}\"\nkind = \"{kind}\"\ntransport = {{ type = \"kafka\" }}\nactions = {}\nidentities = \
          {}\nack_timeout = \"{}\"\nretry = {{ initial = \"1h\", multiplier = 1.0, jitter = 0.0, attempts = {} }}\n",

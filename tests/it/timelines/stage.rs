@@ -82,9 +82,7 @@ impl<'a> Stage<'a> {
     pub async fn play(&mut self, step: &Step) {
         self.sent = Sent::default();
         self.verdict = String::new();
-        self.world
-            .clock
-            .advance(step.at.since(self.world.clock.now()));
+        self.world.clock.advance(step.at.since(self.world.clock.now()));
         self.change_worker().await;
         self.settle_down().await;
         self.events += 1;
@@ -283,7 +281,9 @@ impl<'a> Stage<'a> {
     async fn decide(&mut self, what: &str, task: &str) {
         let (n, processor) = task.split_once('/').unwrap_or(("1", task));
         let request = self.world.request(n.parse().unwrap()).await;
-        let ordinal = (0..).zip(&request.tasks).find(|(_, task)| task.processor.as_str() == processor);
+        let ordinal = (0..)
+            .zip(&request.tasks)
+            .find(|(_, task)| task.processor.as_str() == processor);
         let task = request.task_id(ordinal.unwrap().0);
         let decision = if what == "retry" {
             TaskDecision::Retry
@@ -354,7 +354,10 @@ impl<'a> Stage<'a> {
         // An answer that began a new generation is one to an old generation when it comes again.
         let outdated = verdict == "refused stale_ack";
         let same = verdict.starts_with("refused") && verdict == self.verdict;
-        assert!(known || outdated && self.begins_generation() || same, "the second copy: {verdict}");
+        assert!(
+            known || outdated && self.begins_generation() || same,
+            "the second copy: {verdict}"
+        );
     }
 
     fn begins_generation(&self) -> bool {
@@ -376,13 +379,21 @@ impl<'a> Stage<'a> {
     fn command_arrival(&self, command: &Value, door: Door) -> Arrival<PreparedCommand> {
         let text = command.to_string();
         let envelope = Envelope::bare(&self.engine.tenant_default);
-        self.arrival("commands", &text, self.engine.prepare_command(text.as_bytes(), &envelope, door))
+        self.arrival(
+            "commands",
+            &text,
+            self.engine.prepare_command(text.as_bytes(), &envelope, door),
+        )
     }
 
     fn backup_arrival(&self, event: &Value) -> Arrival<PreparedBackup> {
         let text = event.to_string();
         let envelope = Envelope::bare(&self.engine.tenant_default);
-        self.arrival("backups", &text, self.engine.prepare_backup(text.as_bytes(), &envelope))
+        self.arrival(
+            "backups",
+            &text,
+            self.engine.prepare_backup(text.as_bytes(), &envelope),
+        )
     }
 
     fn arrival<T>(&self, topic: &str, text: &str, content: Result<T, Refusal>) -> Arrival<T> {
