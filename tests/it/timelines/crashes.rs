@@ -97,13 +97,14 @@ async fn sweep_with_faults(engine: &Engine, store: &Faulty) {
             1 => store.faults.answers.store(1, Ordering::SeqCst),
             _ => {}
         }
-        match engine.sweep().await {
+        let swept = engine.sweep().await;
+        store.faults.commits.store(0, Ordering::SeqCst);
+        store.faults.answers.store(0, Ordering::SeqCst);
+        match swept {
             Ok(swept) if !swept.busy => return,
             Ok(_) => {}
             Err(error) => assert!(error.is_outage(), "{error}"),
         }
-        store.faults.commits.store(0, Ordering::SeqCst);
-        store.faults.answers.store(0, Ordering::SeqCst);
     }
 }
 
@@ -277,7 +278,7 @@ async fn a_hold_commits_while_requests_come_in(fixture: Fixture) {
     let (one, two, legal) = (world.worker().await, world.worker().await, world.worker().await);
     let before = world.fixture.store.facts_since(0).await.unwrap().len();
     let batch = |n: u128| {
-        let engine = Arc::clone(if n % 2 == 0 { &one } else { &two });
+        let engine = Arc::clone(if n.is_multiple_of(2) { &one } else { &two });
         // Over HTTP: their order is nobody's.
         let commands: Vec<_> = (n * 10 + 1..n * 10 + 11)
             .map(|n| command_from(&engine, None, &erase(n).to_string()))

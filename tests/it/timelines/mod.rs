@@ -6,7 +6,9 @@
 
 mod crashes;
 mod judge;
+mod messages;
 mod model;
+mod ops;
 mod random;
 mod script;
 mod stage;
