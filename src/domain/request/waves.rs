@@ -23,7 +23,9 @@ impl Request {
     ) -> Result<(), IllegalEvent> {
         self.split_waves(trail)?;
         for ordinal in self.ordinals() {
-            if let Some(event) = self.event_of_wave(ordinal, context) {
+            // What is parked only now may be proved already, where a source was split off it long after the others had
+            // confirmed.
+            while let Some(event) = self.event_of_wave(ordinal, context) {
                 self.happen(ordinal, event, trail)?;
             }
         }

@@ -303,7 +303,7 @@ impl World {
     }
 }
 
-fn settings() -> Settings {
+pub fn settings() -> Settings {
     let zone = jiff::tz::TimeZone::UTC;
     Settings {
         topics: Topics {

@@ -89,7 +89,7 @@ where
     let schema = unique("lacuna_store_");
     administer(&base, format!("create schema {schema}")).await;
     let separator = if base.contains('?') { '&' } else { '?' };
-    let url = format!("{base}{separator}options=-csearch_path%3D{schema}");
+    let url = format!("{base}{separator}options=-csearch_path%3D{schema}%20-csynchronous_commit%3Doff");
     let outcome = tokio::spawn(case(Fixture::at(Place::Postgres(url)).await)).await;
     administer(&base, format!("drop schema {schema} cascade")).await;
     outcome.unwrap();
