@@ -16,7 +16,11 @@ use lacuna::{
         hold::Hold,
         ids::{EventId, HoldId, Label, ProcessorId, Tenant},
         registry::Registry,
-        request::{Context, Request, Trail, answer::AckRefusal, open::open},
+        request::{
+            Context, Request, Trail,
+            answer::AckRefusal,
+            open::{Admission, open},
+        },
         task::{Share, TaskState},
         time::At,
         words::{HoldBasis, Status},
@@ -73,9 +77,12 @@ impl Bench {
         let rules = settings().rules;
         let opened = open(
             &opening,
-            &[],
-            [0; 32],
-            1,
+            Admission {
+                digests: &[],
+                commitment: [0; 32],
+                revision: 1,
+                needs_approval: false,
+            },
             &rules,
             &context(&registry, &facts, now),
         )
