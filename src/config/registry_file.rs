@@ -254,6 +254,13 @@ pub fn warnings(registry: &Registry) -> Vec<String> {
                  tasks; name its categories"
             ));
         }
+        if processor.backup.is_some() && (processor.verify_after.is_some() || processor.sweep_after.is_some())
+        {
+            warnings.push(format!(
+                "{id}: verify and sweep say nothing about copies: a backup set is proved by its rotation, its answer or \
+                 its schedule"
+            ));
+        }
         if processor.kind == ProcessorKind::Backup && processor.backup.is_none() {
             warnings.push(format!(
                 "{id}: kind = \"backup\" without a backup table: it is asked at once, and no horizon is waited for"

@@ -88,6 +88,8 @@ pub enum Purpose {
     Verify(Proof),
     /// What the request asks, because an operator wants it now.
     ByHand,
+    /// What is left when the copies have grown old, where the subject's key could not be destroyed before.
+    AtHorizon,
 }
 
 /// Why a task is parked. New members go to the end: the order is part of the packed form.

@@ -9,7 +9,7 @@ use crate::{
         identity::Identity,
         ids::{IdentityType, RequestId, TaskId},
         request::{Request, answer::CRYPTO_ERASE},
-        task::{Share, Task, TaskState},
+        task::{Purpose, Share, Task, TaskState},
         time::At,
         words::TaskStateName,
     },
@@ -293,7 +293,7 @@ const RESTORED: &str = "restored";
 
 /// Whether a task asks a backup system to destroy the subject's key.
 const fn asks_for_key(task: &Task) -> bool {
-    matches!(task.share, Share::Wave { key: true, .. })
+    matches!(task.share, Share::Wave { key: true, .. }) && matches!(task.purpose, Purpose::Asked)
 }
 
 /// The identities that a processor declared, and no others.

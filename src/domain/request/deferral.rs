@@ -163,13 +163,14 @@ impl Request {
             until: after.add_to(context.now, context.zone),
         };
         match (task.purpose, sweep, verify) {
-            (Purpose::Asked | Purpose::ByHand, Some(after), _) => look(Purpose::Sweep(proof), after),
-            (Purpose::Asked | Purpose::ByHand, None, Some(after)) | (Purpose::Sweep(_), _, Some(after)) => {
-                look(Purpose::Verify(proof), after)
+            (Purpose::Asked | Purpose::ByHand | Purpose::AtHorizon, Some(after), _) => {
+                look(Purpose::Sweep(proof), after)
             }
+            (Purpose::Asked | Purpose::ByHand | Purpose::AtHorizon, None, Some(after))
+            | (Purpose::Sweep(_), _, Some(after)) => look(Purpose::Verify(proof), after),
             (Purpose::Sweep(_), _, None)
             | (Purpose::Verify(_), ..)
-            | (Purpose::Asked | Purpose::ByHand, None, None) => TaskEvent::Settled {
+            | (Purpose::Asked | Purpose::ByHand | Purpose::AtHorizon, None, None) => TaskEvent::Settled {
                 attempt,
                 proof,
                 at: context.now,

@@ -197,6 +197,11 @@ impl Request {
                     why: Deferral::Rotation,
                     until,
                 } if overdue_from(task, *until, context).is_none_or(|from| from <= context.now) => true,
+                // The copies of a set that is none any more never grow old.
+                TaskState::Blocked if task.share.is_wave() => context
+                    .registry
+                    .get(&task.processor)
+                    .is_none_or(|processor| processor.backup.is_none()),
                 TaskState::Held { .. }
                 | TaskState::Verifying { .. }
                 | TaskState::Blocked

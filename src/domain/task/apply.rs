@@ -180,6 +180,9 @@ impl Task {
             // What was never sent has not been answered.
             TaskEvent::Parked { outcome, .. } => {
                 self.answered = (self.attempt > 0).then(|| outcome.unwrap_or(Outcome::Failed));
+                if self.attempt > 0 {
+                    self.purpose = Purpose::AtHorizon;
+                }
             }
             TaskEvent::Retained { .. } | TaskEvent::RetainedForGood { .. } => {
                 self.answered = Some(Outcome::Retained)
@@ -203,7 +206,7 @@ impl Task {
                     self.answered = Some(proof.outcome());
                 }
                 self.purpose = match *purpose {
-                    Purpose::Asked | Purpose::ByHand => *purpose,
+                    Purpose::Asked | Purpose::ByHand | Purpose::AtHorizon => *purpose,
                     Purpose::Sweep(proof) => Purpose::Sweep(self.best(proof)),
                     Purpose::Verify(proof) => Purpose::Verify(self.best(proof)),
                 };
@@ -248,7 +251,7 @@ impl Task {
     /// What its message asks.
     pub const fn asks(&self) -> Action {
         match self.purpose {
-            Purpose::Asked | Purpose::Sweep(_) | Purpose::ByHand => self.action,
+            Purpose::Asked | Purpose::Sweep(_) | Purpose::ByHand | Purpose::AtHorizon => self.action,
             Purpose::Verify(_) => Action::Verify,
         }
     }
