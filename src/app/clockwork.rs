@@ -6,7 +6,10 @@ use crate::{
     clock::Stopwatch,
     domain::time::At,
     engine::EngineError,
-    kafka::{KafkaError, landing::Lander},
+    kafka::{
+        KafkaError,
+        landing::{Airborne, Lander},
+    },
     telemetry::readiness::Readiness,
 };
 
@@ -68,16 +71,20 @@ async fn turn(lander: &Lander, watch: &mut Watch) -> Result<(), Stopped> {
     } else {
         engine.clock.now()
     };
+    // The broker confirms one batch while the next is woken.
+    let mut airborne = None;
     loop {
-        let woken = engine.wake_due(now).await?;
+        let (woken, landed) = tokio::join!(engine.wake_due(now), land(lander, airborne.take()));
+        landed?;
+        let woken = woken?;
         if !woken.emission.is_empty() {
-            let airborne = lander.launch(woken.emission, Vec::new()).await?;
-            lander.land(airborne).await?;
+            airborne = Some(lander.launch(woken.emission, Vec::new()).await?);
         }
         if !woken.more || lander.shutdown.is_cancelled() {
             break;
         }
     }
+    land(lander, airborne).await?;
     let before = At::from_millis(
         now.millis()
             .saturating_sub(i64::try_from(OUTBOX_AGE.as_millis()).unwrap_or(0)),
@@ -91,6 +98,14 @@ async fn turn(lander: &Lander, watch: &mut Watch) -> Result<(), Stopped> {
         lander.land(airborne).await?;
     }
     Ok(())
+}
+
+/// Waits until a batch is confirmed, if there is one.
+pub(super) async fn land(lander: &Lander, airborne: Option<Airborne>) -> Result<(), KafkaError> {
+    match airborne {
+        Some(airborne) => lander.land(airborne).await.map(drop),
+        None => Ok(()),
+    }
 }
 
 /// Compares the machine's clock with the database's, and with the time that has really passed.

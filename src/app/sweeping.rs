@@ -4,6 +4,7 @@
 
 use std::time::Duration;
 
+use super::clockwork::land;
 use crate::{
     clock::Stopwatch,
     engine::{EngineError, capsules},
@@ -14,12 +15,15 @@ use crate::{
 /// How often it is asked whether there is something to sweep. The fact holds already: this is how soon it shows.
 const TURN: Duration = Duration::from_millis(500);
 
+/// How many batches are taken before capsules are thought of again.
+const BATCHES: u32 = 100;
+
 /// Runs until the shutdown.
 pub(super) async fn run(lander: Lander, readiness: Readiness) -> Result<(), KafkaError> {
     let mut looked: Option<Stopwatch> = None;
     while !lander.shutdown.is_cancelled() {
         let done = async {
-            let busy = batch(&lander).await?;
+            let busy = batches(&lander).await?;
             if looked.is_none_or(|since| since.elapsed() >= capsules::LOOK_EVERY) {
                 let engine = &lander.engine;
                 engine.forget_old_capsules(engine.clock.now()).await?;
@@ -48,14 +52,24 @@ pub(super) async fn run(lander: Lander, readiness: Readiness) -> Result<(), Kafk
     Ok(())
 }
 
-/// One batch of the oldest sweep. Its outputs are landed before the next one: the broker sets the pace.
-async fn batch(lander: &Lander) -> Result<bool, KafkaError> {
-    let swept = lander.engine.sweep().await.map_err(engine)?;
-    if !swept.emission.is_empty() {
-        let airborne = lander.launch(swept.emission, Vec::new()).await?;
-        lander.land(airborne).await?;
+/// Batches of the oldest sweeps, until there is none. The broker sets the pace: it confirms one while the next is looked
+/// at.
+async fn batches(lander: &Lander) -> Result<bool, KafkaError> {
+    let mut airborne = None;
+    for n in 0..BATCHES {
+        let (swept, landed) = tokio::join!(lander.engine.sweep(), land(lander, airborne.take()));
+        landed?;
+        let swept = swept.map_err(engine)?;
+        if !swept.emission.is_empty() {
+            airborne = Some(lander.launch(swept.emission, Vec::new()).await?);
+        }
+        if !swept.busy || lander.shutdown.is_cancelled() {
+            land(lander, airborne).await?;
+            return Ok(n > 0);
+        }
     }
-    Ok(swept.busy)
+    land(lander, airborne).await?;
+    Ok(true)
 }
 
 fn engine(error: EngineError) -> KafkaError {
