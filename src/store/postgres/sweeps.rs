@@ -3,9 +3,12 @@
 use sqlx::{PgConnection, PgExecutor, query, query_as, query_scalar};
 use uuid::Uuid;
 
-use crate::store::{
-    Concerned, Place, StoreError, Sweep,
-    deferral::{self, SweepColumns},
+use crate::{
+    domain::words::Why,
+    store::{
+        Concerned, Place, StoreError, Sweep,
+        deferral::{self, SweepColumns},
+    },
 };
 
 /// Up to this many requests of a list are counted; of a longer one a sample is.
@@ -80,7 +83,7 @@ pub(super) async fn concerned(
             query_as(sql).bind(id).bind(limit).fetch_all(on).await?
         }
         Concerned::Held => {
-            // The reason is in the text, because only then the index of what is held serves: see the test `held_is_seven`.
+            // The reason is in the text, because only then the index of what is held serves: see the test `the_numbers_of_reasons`.
             let sql = "select distinct on (request_id) 0::int8, request_id from deferred \
                        where reason = 7 and request_id > $1 order by request_id limit $2";
             query_as(sql).bind(id).bind(limit).fetch_all(on).await?
@@ -90,9 +93,23 @@ pub(super) async fn concerned(
             processor,
             up_to,
         } => {
-            let sql = "select distinct on (mark, request_id) mark, request_id from deferred \
-                       where reason = $1 and processor = $2 and mark <= $3 and (mark, request_id) > ($4, $5) \
-                       order by mark, request_id limit $6";
+            // See the test `the_numbers_of_reasons` for the 8. The index knows marks and no ids, so the batch's last mark
+            // is found first: whatever the planner believes, no more is sorted than what lies before it.
+            let rotations = "select distinct on (mark, request_id) mark, request_id from deferred \
+                             where reason = 8 and reason = $1 and processor = $2 and mark >= $4 \
+                             and mark <= coalesce((select d.mark from deferred d where d.reason = 8 \
+                               and d.processor = $2 and d.mark >= $4 and d.mark <= $3 \
+                               and (d.mark, d.request_id) > ($4, $5) order by d.mark offset $6 - 1 limit 1), $3) \
+                             and (mark, request_id) > ($4, $5) order by mark, request_id limit $6";
+            // The mark of anything else that has a processor's date is that date.
+            let others = "select distinct on (until, request_id) until, request_id from deferred \
+                          where reason = $1 and processor = $2 and until <= $3 and (until, request_id) > ($4, $5) \
+                          order by until, request_id limit $6";
+            let sql = if *reason == Why::BackupRotation {
+                rotations
+            } else {
+                others
+            };
             query_as(sql)
                 .bind(i16::from(reason.code()))
                 .bind(processor.as_str())
@@ -163,8 +180,18 @@ async fn counted(on: &mut PgConnection, of: &Concerned) -> Result<i64, StoreErro
             processor,
             up_to,
         } => {
-            let sql = "select count(*) from (select distinct on (mark, request_id) request_id from deferred \
-                       where reason = $1 and processor = $2 and mark <= $3 order by mark, request_id limit $4) as part";
+            // Seldom has a request more than two copies of one mark: where so many rows are not all, so many requests are
+            // not either.
+            let rotations = "select count(*) from (select distinct mark, request_id from ( \
+                               select mark, request_id from deferred where reason = 8 and reason = $1 \
+                               and processor = $2 and mark <= $3 order by mark limit 2 * $4) as rows) as part";
+            let others = "select count(*) from (select distinct on (until, request_id) until from deferred \
+                          where reason = $1 and processor = $2 and until <= $3 order by until, request_id limit $4) as part";
+            let sql = if *reason == Why::BackupRotation {
+                rotations
+            } else {
+                others
+            };
             query_scalar(sql)
                 .bind(i16::from(reason.code()))
                 .bind(processor.as_str())
