@@ -155,8 +155,8 @@ fn five_years_after(theatre: &Theatre, person: Person) -> Option<At> {
 /// A line a request.
 pub(super) async fn print_table(theatre: &Theatre) -> Result<(), DemoError> {
     println!(
-        "\n{:<8}{:<12}{:<12}{:<12}{:>7}{:>12}  {}",
-        "who", "asked", "completed", "status", "tasks", "done again", "identifiers"
+        "\n{:<8}{:<12}{:<12}{:<12}{:>7}{:>12}  identifiers",
+        "who", "asked", "completed", "status", "tasks", "done again"
     );
     for person in CAST {
         let stored = theatre.request(person).await?;
