@@ -100,7 +100,7 @@ impl Run<'_> {
             due: self.due,
             ..Figures::default()
         };
-        let mut crowd = Crowd::new(Arc::clone(&self.site.engine));
+        let mut crowd = Crowd::new(Arc::clone(&self.site.engine), self.site.clock.clone());
         self.say("warming");
         crowd.take_in(Kind::Live, WARM).await?;
         self.controls(&mut crowd, &mut figures).await?;

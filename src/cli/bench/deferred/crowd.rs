@@ -1,8 +1,11 @@
 //! Many requests: taken in and answered by the engine, in batches as large as the worker's own.
 
-use std::sync::{
-    Arc,
-    atomic::{AtomicU64, Ordering},
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
 };
 
 use jiff::{ToSpan, tz::TimeZone};
@@ -13,7 +16,7 @@ use zeroize::Zeroizing;
 use super::{DAY, Pace};
 use crate::{
     cli::bench::BenchError,
-    clock::Stopwatch,
+    clock::{ManualClock, Stopwatch},
     domain::{ids::RequestId, time::At},
     engine::{
         Engine,
@@ -33,6 +36,9 @@ pub(super) const BATCH: u64 = 500;
 /// So many take in and settle side by side.
 const HANDS: i32 = 4;
 
+/// How much of the turned clock's time a batch takes: as in life, no two batches are confirmed at the same moment.
+const BATCH_TIME: Duration = Duration::from_millis(50);
+
 /// What a request is like.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Kind {
@@ -47,6 +53,7 @@ pub(super) enum Kind {
 /// All of them.
 pub(super) struct Crowd {
     engine: Arc<Engine>,
+    clock: ManualClock,
     random: Random,
     /// How many there are.
     count: u64,
@@ -55,9 +62,10 @@ pub(super) struct Crowd {
 }
 
 impl Crowd {
-    pub(super) fn new(engine: Arc<Engine>) -> Self {
+    pub(super) fn new(engine: Arc<Engine>, clock: ManualClock) -> Self {
         Self {
             engine,
+            clock,
             random: Random::new(rand::random()),
             count: 0,
             due: Vec::new(),
@@ -105,11 +113,12 @@ impl Crowd {
             }
         }
         for (hand, share) in (0..).zip(batches) {
-            let hand = self.hand(hand);
+            let (hand, clock) = (self.hand(hand), self.clock.clone());
             hands.spawn(async move {
                 for ids in share {
                     let emission = hand.take_in(kind, &ids).await?;
                     hand.answer(emission).await?;
+                    clock.advance(BATCH_TIME);
                 }
                 Ok::<_, BenchError>(())
             });
@@ -137,7 +146,7 @@ impl Crowd {
         let now = self.engine.clock.now();
         let mut ids: Vec<RequestId> = (0..BATCH)
             .map(|n| {
-                let at = now.plus(std::time::Duration::from_millis((self.count + n) / 8));
+                let at = now.plus(Duration::from_millis((self.count + n) / 8));
                 RequestId(id_at(at, &mut self.random))
             })
             .collect();
