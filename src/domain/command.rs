@@ -106,6 +106,8 @@ pub struct Cancel {
     pub command_id: CommandId,
     /// The tenant.
     pub tenant: Tenant,
+    /// Whether it names its tenant: otherwise the request's own is meant.
+    pub names_tenant: bool,
     /// The request to withdraw.
     pub request_id: RequestId,
 }
@@ -170,6 +172,8 @@ pub struct Supply {
     pub command_id: CommandId,
     /// The tenant.
     pub tenant: Tenant,
+    /// Whether it names its tenant: otherwise the request's own is meant.
+    pub names_tenant: bool,
     /// The request.
     pub request_id: RequestId,
     /// Who brings them.
@@ -185,6 +189,8 @@ pub struct Decide {
     pub command_id: CommandId,
     /// The tenant.
     pub tenant: Tenant,
+    /// Whether it names its tenant: otherwise the request's own is meant.
+    pub names_tenant: bool,
     /// The request.
     pub request_id: RequestId,
     /// Who decides.

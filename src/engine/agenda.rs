@@ -54,7 +54,7 @@ impl Engine {
         let due = tx.due(now, BATCH).await?;
         let count = due.len();
         let mut work = Work::with_loaded(due, self.clock_skew);
-        work.wake(&self.context(&known, now), acks_seen_until)?;
+        work.wake(&self.context(&known, now), acks_seen_until);
         let mut finished = work.finish(self, UseCase::Other, now, true)?;
         self.seal_capsules(&mut finished, &mut *tx).await?;
         tx.write(&finished.changes).await?;

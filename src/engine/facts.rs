@@ -23,7 +23,7 @@ use crate::{
         fact::Fact,
         hold::Hold,
         identity::SubjectDigest,
-        ids::{CommandId, RequestId, Tenant},
+        ids::{CommandId, ProcessorId, RequestId, Tenant},
         registry::BackupSet,
         time::At,
         words::DeadLetterReason,
@@ -48,7 +48,7 @@ pub enum Told {
 
 /// Something that is told.
 #[derive(Debug, Clone, Copy)]
-enum News<'a> {
+pub(super) enum News<'a> {
     Hold(&'a PlaceHold, &'a [SubjectDigest]),
     Release(&'a ReleaseHold),
     Backup(&'a BackupEvent),
@@ -71,25 +71,13 @@ struct Done {
 }
 
 impl Engine {
-    /// Takes a command in that places or releases a hold.
+    /// Takes a command in that brings news.
     pub(super) async fn tell_command(
         &self,
         arrival: &Arrival<PreparedCommand>,
+        news: News<'_>,
+        digest: [u8; 16],
     ) -> Result<(Told, Emission), EngineError> {
-        let (news, digest) = match &arrival.content {
-            Ok(prepared) => match &prepared.command {
-                Command::Hold(hold) => (News::Hold(hold, &prepared.digests), prepared.digest),
-                Command::Release(release) => (News::Release(release), prepared.digest),
-                Command::Open(_)
-                | Command::Cancel(_)
-                | Command::Decide(_)
-                | Command::Supply(_)
-                | Command::Reactivated(_) => {
-                    return Err(EngineError::Panicked);
-                }
-            },
-            Err(refusal) => (News::Unreadable(refusal), [0; 16]),
-        };
         self.tell(Message {
             news,
             digest,
@@ -136,6 +124,11 @@ impl Engine {
                 break done?;
             }
         };
+        if let (Told::Taken { .. }, News::Backup(event)) = (&done.told, message.news) {
+            for warning in self.warnings_of_backup(event)? {
+                tracing::warn!(processor = %event.processor, warning, "a backup event may not mean what it says");
+            }
+        }
         let mut emission = Emission::default();
         if let Some(letter) = &done.letter {
             self.emit_dead_letter(letter, &mut emission);
@@ -150,6 +143,29 @@ impl Engine {
             self.metrics.backup_contradiction(processor);
         }
         Ok((done.told, emission))
+    }
+
+    /// What whoever told of a backup should look at again: a misspelt name would leave restored data alive.
+    pub fn warnings_of_backup(&self, event: &BackupEvent) -> Result<Vec<String>, EngineError> {
+        let active = self.active()?;
+        let BackupChange::Restored { restored_into, .. } = &event.change else {
+            return Ok(Vec::new());
+        };
+        let set = active
+            .registry
+            .get(&event.processor)
+            .and_then(|processor| processor.backup.as_ref());
+        let is_source = |id: &ProcessorId| set.is_some_and(|set| set.sources.contains(id));
+        Ok(restored_into
+            .iter()
+            .filter_map(|id| match active.registry.get(id) {
+                None => Some(format!("restored_into: no processor {id} is registered; nothing of it is done again")),
+                Some(_) if !is_source(id) => Some(format!(
+                    "restored_into: {id} is no source of this set, so forgotten identifiers were not kept for it"
+                )),
+                Some(_) => None,
+            })
+            .collect())
     }
 
     async fn tell_once(
@@ -347,6 +363,19 @@ enum Decided {
 }
 
 impl<'a> News<'a> {
+    /// The news that a command brings; `None`: it is about requests.
+    pub(super) fn of(prepared: &'a PreparedCommand) -> Option<Self> {
+        match &prepared.command {
+            Command::Hold(hold) => Some(Self::Hold(hold, &prepared.digests)),
+            Command::Release(release) => Some(Self::Release(release)),
+            Command::Open(_)
+            | Command::Cancel(_)
+            | Command::Decide(_)
+            | Command::Supply(_)
+            | Command::Reactivated(_) => None,
+        }
+    }
+
     /// The command that tells it, with its free text; `None`: it is no command.
     fn command(&self) -> Option<(&'a Tenant, CommandId, Option<&'a str>)> {
         match self {

@@ -8,7 +8,6 @@ use crate::{
         ids::{HoldId, RequestId, Tenant},
         registry::Registry,
         request::Request,
-        task::TaskState,
     },
     store::StoredRequest,
 };
@@ -29,7 +28,7 @@ pub struct PlacedHold {
     pub active: bool,
 }
 
-/// The tasks that a hold covers and that had been sent before.
+/// The tasks that a hold covers and that have been sent: what is out, and what is done already.
 #[derive(Debug, Default)]
 pub struct AlreadyDispatched {
     /// The requests that were looked at and have such tasks, with the places of these.
@@ -44,10 +43,7 @@ impl AlreadyDispatched {
     fn look_at(&mut self, request: Request, hold: &Hold, registry: &Registry) -> bool {
         let is_out = |ordinal: &u16| {
             let task = request.task(*ordinal);
-            matches!(
-                task.state,
-                TaskState::Dispatched { .. } | TaskState::Accepted { .. }
-            ) && hold.covers(&request, task, registry.get(&task.processor))
+            task.was_sent() && hold.covers(&request, task, registry.get(&task.processor))
         };
         let mut places: Vec<u16> = request.ordinals().filter(is_out).collect();
         let room = MAX_LISTED - self.listed;

@@ -14,7 +14,7 @@ use decisions::refusal_of;
 
 use super::{
     Engine, EngineError,
-    facts::Told,
+    facts::{News, Told},
     known::Known,
     outputs::Emission,
     prepare::{Arrival, PreparedCommand},
@@ -70,22 +70,29 @@ impl Engine {
             emission: Emission::default(),
         };
         for run in arrivals.chunk_by(|a, b| !stands_alone(a) && !stands_alone(b)) {
-            match run {
-                [arrival] if brings_fact(arrival) => {
-                    let (told, emission) = self.tell_command(arrival).await?;
-                    let verdicts = [verdict_of(told, arrival)];
-                    self.count_commands(run, &verdicts);
-                    taken.verdicts.extend(verdicts);
-                    taken.emission.append(emission);
-                }
-                run => {
-                    let TakenIn { verdicts, emission } = self.take_in_run(run).await?;
-                    taken.verdicts.extend(verdicts);
-                    taken.emission.append(emission);
-                }
-            }
+            let TakenIn { verdicts, emission } = match run {
+                [arrival] => match news_of(arrival) {
+                    Some((news, digest)) => self.take_in_news(arrival, news, digest).await?,
+                    None => self.take_in_run(run).await?,
+                },
+                run => self.take_in_run(run).await?,
+            };
+            taken.verdicts.extend(verdicts);
+            taken.emission.append(emission);
         }
         Ok(taken)
+    }
+
+    async fn take_in_news(
+        &self,
+        arrival: &Arrival<PreparedCommand>,
+        news: News<'_>,
+        digest: [u8; 16],
+    ) -> Result<TakenIn, EngineError> {
+        let (told, emission) = self.tell_command(arrival, news, digest).await?;
+        let verdicts = vec![verdict_of(told, arrival)];
+        self.count_commands(std::slice::from_ref(arrival), &verdicts);
+        Ok(TakenIn { verdicts, emission })
     }
 
     async fn take_in_run(&self, arrivals: &[Arrival<PreparedCommand>]) -> Result<TakenIn, EngineError> {
@@ -335,7 +342,7 @@ impl<'a> Decider<'_, '_, 'a> {
         let found = self
             .work
             .get_mut(cancel.request_id)
-            .filter(|touched| touched.request.head.tenant == cancel.tenant);
+            .filter(|touched| !cancel.names_tenant || touched.request.head.tenant == cancel.tenant);
         let Some(touched) = found else {
             return Ok(Err(Refusal::new(
                 DeadLetterReason::UnknownRequest,
@@ -358,19 +365,17 @@ impl<'a> Decider<'_, '_, 'a> {
 /// Whether it has a transaction of its own: it brings a fact, or looks for requests that earlier commands may just have
 /// opened.
 fn stands_alone(arrival: &Arrival<PreparedCommand>) -> bool {
-    brings_fact(arrival)
+    news_of(arrival).is_some()
         || arrival
             .content
             .as_ref()
             .is_ok_and(|prepared| matches!(prepared.command, Command::Reactivated(_)))
 }
 
-/// Whether it brings a fact. What cannot be read is nobody's.
-fn brings_fact(arrival: &Arrival<PreparedCommand>) -> bool {
-    arrival
-        .content
-        .as_ref()
-        .is_ok_and(|prepared| matches!(prepared.command, Command::Hold(_) | Command::Release(_)))
+/// The news that it brings, with the digest of its payload. What cannot be read brings none.
+fn news_of(arrival: &Arrival<PreparedCommand>) -> Option<(News<'_>, [u8; 16])> {
+    let prepared = arrival.content.as_ref().ok()?;
+    Some((News::of(prepared)?, prepared.digest))
 }
 
 fn verdict_of(told: Told, arrival: &Arrival<PreparedCommand>) -> Verdict {

@@ -77,7 +77,7 @@ impl Engine {
         let now = self.clock.now();
         let step = self.step(sweep, &known, &mut *tx, now).await?;
         let mut work = Work::with_loaded(tx.load(&step.ids, Lock::Rows).await?, self.clock_skew);
-        work.review(&self.context(&known, now))?;
+        work.review(&self.context(&known, now));
         let mut finished = work.finish(self, UseCase::Other, now, true)?;
         self.seal_capsules(&mut finished, &mut *tx).await?;
         tx.write(&finished.changes).await?;

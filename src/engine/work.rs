@@ -24,6 +24,9 @@ use crate::{
     },
 };
 
+/// When a request is looked at again that could not be woken: somebody has to mend the program first.
+const WOKEN_AGAIN_AFTER: Duration = Duration::from_secs(3600);
+
 /// A request that the transaction touches.
 #[derive(Debug)]
 pub(super) struct Touched<'a> {
@@ -119,23 +122,40 @@ impl<'a> Work<'a> {
         self.touched.push(touched);
     }
 
-    /// Has all of them look at what has become known.
-    pub(super) fn review(&mut self, context: &Context<'_>) -> Result<(), EngineError> {
+    /// Has all of them look at what has become known. One that cannot must not keep its neighbours from it.
+    pub(super) fn review(&mut self, context: &Context<'_>) {
         for touched in &mut self.touched {
-            let trail = touched.request.review(context)?;
-            touched.trail.append(trail);
+            let mut request = touched.request.clone();
+            match request.review(context) {
+                Ok(trail) => {
+                    touched.request = request;
+                    touched.trail.append(trail);
+                }
+                Err(error) => {
+                    tracing::error!(request = %request.id, %error, "a request cannot take what is known")
+                }
+            }
         }
-        Ok(())
     }
 
-    /// Lets time pass for all of them.
-    pub(super) fn wake(&mut self, context: &Context<'_>, acks_seen_until: At) -> Result<(), EngineError> {
+    /// Lets time pass for all of them. One that cannot is left as it is and looked at again later: it must neither keep
+    /// its neighbours from waking nor wake in their place for ever.
+    pub(super) fn wake(&mut self, context: &Context<'_>, acks_seen_until: At) {
         for touched in &mut self.touched {
-            let trail = touched.request.wake(context, acks_seen_until)?;
-            touched.trail.append(trail);
+            let mut request = touched.request.clone();
+            match request.wake(context, acks_seen_until) {
+                Ok(trail) => {
+                    touched.request = request;
+                    touched.trail.append(trail);
+                }
+                Err(error) => {
+                    tracing::error!(request = %request.id, %error, "a request cannot be woken");
+                    touched.request.life.wake_at = Some(context.now.plus(WOKEN_AGAIN_AFTER));
+                    touched.request.revision += 1;
+                }
+            }
             touched.woken = true;
         }
-        Ok(())
     }
 
     pub(super) fn opened(

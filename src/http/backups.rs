@@ -50,6 +50,7 @@ pub(super) async fn tell(
         )
         .into());
     }
+    let warnings = engine.warnings_of_backup(&prepared.event)?;
     let arrival = Arrival {
         origin: None,
         content: Ok(prepared),
@@ -59,7 +60,11 @@ pub(super) async fn tell(
     api.outputs.hand_over(emission).await;
     match told.into_iter().next() {
         Some(Told::Taken { contradiction }) => {
-            Ok(Json(json!({ "result": "taken", "contradiction": contradiction })))
+            let mut taken = json!({ "result": "taken", "contradiction": contradiction });
+            if !warnings.is_empty() {
+                taken["warnings"] = json!(warnings);
+            }
+            Ok(Json(taken))
         }
         Some(Told::Duplicate) => Ok(Json(json!({ "result": "repeated", "contradiction": null }))),
         Some(Told::Refused(refusal)) => Err(refusal.into()),

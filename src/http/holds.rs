@@ -143,7 +143,7 @@ pub(super) async fn one(
     Id(id): Id<HoldId>,
     uri: Uri,
 ) -> Result<Json<Box<RawValue>>, Problem> {
-    let tenant = tenant_of(&api, &uri)?;
+    let tenant = tenant_of(&api, &uri, id)?;
     let placed = api
         .engine
         .placed_hold(&tenant, id)
@@ -234,7 +234,7 @@ pub(super) async fn release(
     headers: HeaderMap,
     Payload(bytes): Payload,
 ) -> Result<Json<Value>, Problem> {
-    let tenant = tenant_of(&api, &uri)?;
+    let tenant = tenant_of(&api, &uri, id)?;
     let mut envelope = envelope_of(&headers, &bytes, &caller, &tenant)?;
     // A release that has no id of its own can only be told from another one by what it does.
     envelope
@@ -254,12 +254,15 @@ pub(super) async fn release(
     }
 }
 
-/// A hold's name is one of its tenant's only; without `tenant` the configured default is meant.
-fn tenant_of(api: &Api, uri: &Uri) -> Result<Tenant, Problem> {
+/// A hold's name is one of its tenant's only; without `tenant` the one is meant that has an active hold of this name, and
+/// else the configured default.
+fn tenant_of(api: &Api, uri: &Uri, id: HoldId) -> Result<Tenant, Problem> {
     let mut params = Params::read(uri, &["tenant"])?;
     let tenant = params.take("tenant", "a tenant", |text| Tenant::new(text).ok());
     params.finish()?;
-    Ok(tenant.unwrap_or_else(|| api.engine.tenant_default.clone()))
+    Ok(tenant
+        .or_else(|| only_tenant_of(api, id))
+        .unwrap_or_else(|| api.engine.tenant_default.clone()))
 }
 
 /// Prepares what was read, and counts what could not be.
@@ -289,4 +292,12 @@ async fn tell(api: &Api, prepared: PreparedCommand) -> Result<Result<(), Refusal
         Some(Verdict::Taken(_) | Verdict::Duplicate(_)) => Ok(()),
         None => return Err(Problem::internal()),
     })
+}
+
+/// The tenant that alone has an active hold of this name.
+fn only_tenant_of(api: &Api, id: HoldId) -> Option<Tenant> {
+    let facts = api.engine.facts();
+    let mut found = facts.holds().iter().filter(|hold| hold.hold_id == id);
+    let first = found.next()?.tenant.clone();
+    found.next().is_none().then_some(first)
 }

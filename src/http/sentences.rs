@@ -93,7 +93,7 @@ fn sentence(request: &Request, ordinal: u16, context: &Context<'_>) -> Option<St
         TaskState::Ready { .. } if context.registry.get(processor).is_none() => {
             format!("{processor} cannot be asked: it is not registered any more.")
         }
-        TaskState::Ready { .. } if !request.can_be_named(context) => {
+        TaskState::Ready { .. } if !request.can_be_asked(ordinal, context) => {
             format!("{processor} has to be asked again and cannot be: the identifiers are gone.")
         }
         TaskState::Ready { due } => format!("{processor} is asked at {due}."),

@@ -142,6 +142,7 @@ pub fn parse_command(bytes: &[u8], envelope: &Envelope<'_>, door: Door) -> Resul
     // Over HTTP the bearer is the actor, whatever the body says: nobody approves their own request by submitting it
     // under another name.
     let actor = named.filter(|_| door != Door::Http);
+    let names_tenant = head.tenant.is_some();
     let tenant = head.tenant.unwrap_or_else(|| envelope.tenant_default.clone());
     let Some(kind) = CommandType::parse(&head.kind) else {
         return Err(Refusal::new(
@@ -165,6 +166,7 @@ pub fn parse_command(bytes: &[u8], envelope: &Envelope<'_>, door: Door) -> Resul
             Command::Cancel(Cancel {
                 command_id,
                 tenant,
+                names_tenant,
                 request_id: RequestId(fields.request_id.0),
             })
         }
@@ -181,7 +183,7 @@ pub fn parse_command(bytes: &[u8], envelope: &Envelope<'_>, door: Door) -> Resul
         CommandType::Decide(which) => {
             let decision = decision::read_named(which, document)?;
             admit(kind, door)?;
-            decision.into_command(command_id, tenant, actor.ok_or_else(needed)?)
+            decision.into_command(command_id, (tenant, names_tenant), actor.ok_or_else(needed)?)
         }
         CommandType::SupplyIdentities => {
             let fields: SupplyIdentitiesFields<'_> = read(document)?;
@@ -189,6 +191,7 @@ pub fn parse_command(bytes: &[u8], envelope: &Envelope<'_>, door: Door) -> Resul
             Command::Supply(Box::new(Supply {
                 command_id,
                 tenant,
+                names_tenant,
                 request_id: RequestId(fields.request_id.0),
                 actor: actor.ok_or_else(needed)?,
                 identities: fields.identities.0.into_iter().map(Into::into).collect(),

@@ -164,10 +164,16 @@ pub(super) struct NamedDecision {
 
 impl NamedDecision {
     /// The command.
-    pub(super) fn into_command(self, command_id: CommandId, tenant: Tenant, actor: String) -> Command {
+    pub(super) fn into_command(
+        self,
+        command_id: CommandId,
+        (tenant, names_tenant): (Tenant, bool),
+        actor: String,
+    ) -> Command {
         Command::Decide(Box::new(Decide {
             command_id,
             tenant,
+            names_tenant,
             request_id: self.request_id,
             actor,
             decision: self.decision,

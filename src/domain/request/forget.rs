@@ -21,6 +21,15 @@ impl Request {
                 .is_some_and(|epoch| !context.facts.is_forgotten(&epoch))
     }
 
+    /// Whether the subject can be named to the processor of this task: a capsule holds only what those need that a copy
+    /// can bring data back into, and the backup systems themselves.
+    pub fn can_be_asked(&self, ordinal: u16, context: &Context<'_>) -> bool {
+        let task = self.task(ordinal);
+        self.life.readable
+            || (self.can_be_named(context)
+                && (task.share.is_wave() || self.restorable().contains(&&task.processor)))
+    }
+
     /// With which capsules its own is forgotten; `None`: it has none.
     pub fn capsule_epoch(&self) -> Option<CapsuleEpoch> {
         Some(CapsuleEpoch {

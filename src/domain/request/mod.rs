@@ -258,7 +258,9 @@ impl Request {
             let Some(processor) = context.registry.get(&self.task(ordinal).processor) else {
                 continue;
             };
-            if due > context.now || !self.can_be_named(context) || !self.spares(self.task(ordinal), processor)
+            if due > context.now
+                || !self.can_be_asked(ordinal, context)
+                || !self.spares(self.task(ordinal), processor)
             {
                 continue;
             }

@@ -183,35 +183,43 @@ impl Request {
 
     fn wants_attention(&self, context: &Context<'_>) -> bool {
         self.nobody_was_asked()
-            || self.tasks.iter().any(|task| match &task.state {
-                TaskState::WithoutIdentity | TaskState::Abandoned { .. } => true,
-                TaskState::Accepted { expected_by, .. } => *expected_by <= context.now,
-                // A restore that needs identifiers which are gone is never silent.
-                TaskState::Ready { .. } if !self.can_be_named(context) => true,
-                // The person is back: somebody has to decide whether a system that erases everything is asked.
-                TaskState::Ready { .. } => context
-                    .registry
-                    .get(&task.processor)
-                    .is_none_or(|processor| !self.spares(task, processor)),
-                TaskState::Parked {
-                    why: Deferral::Rotation,
-                    until,
-                } if overdue_from(task, *until, context).is_none_or(|from| from <= context.now) => true,
-                // The copies of a set that is none any more never grow old.
-                TaskState::Blocked if task.share.is_wave() => context
-                    .registry
-                    .get(&task.processor)
-                    .is_none_or(|processor| processor.backup.is_none()),
-                TaskState::Held { .. }
-                | TaskState::Verifying { .. }
-                | TaskState::Blocked
-                | TaskState::Parked { .. } => context.registry.get(&task.processor).is_none(),
-                TaskState::Dispatched { .. }
-                | TaskState::Done { .. }
-                | TaskState::Exempt { .. }
-                | TaskState::Waived
-                | TaskState::Cancelled => false,
-            })
+            || self
+                .ordinals()
+                .any(|ordinal| self.needs_somebody(ordinal, context))
+    }
+
+    /// Whether a task goes on only when somebody does something.
+    fn needs_somebody(&self, ordinal: u16, context: &Context<'_>) -> bool {
+        let task = self.task(ordinal);
+        match &task.state {
+            TaskState::WithoutIdentity | TaskState::Abandoned { .. } => true,
+            TaskState::Accepted { expected_by, .. } => *expected_by <= context.now,
+            // A restore that needs identifiers which are gone is never silent.
+            TaskState::Ready { .. } if !self.can_be_asked(ordinal, context) => true,
+            // The person is back: somebody has to decide whether a system that erases everything is asked.
+            TaskState::Ready { .. } => context
+                .registry
+                .get(&task.processor)
+                .is_none_or(|processor| !self.spares(task, processor)),
+            TaskState::Parked {
+                why: Deferral::Rotation,
+                until,
+            } if overdue_from(task, *until, context).is_none_or(|from| from <= context.now) => true,
+            // The copies of a set that is none any more never grow old.
+            TaskState::Blocked if task.share.is_wave() => context
+                .registry
+                .get(&task.processor)
+                .is_none_or(|processor| processor.backup.is_none()),
+            TaskState::Held { .. }
+            | TaskState::Verifying { .. }
+            | TaskState::Blocked
+            | TaskState::Parked { .. } => context.registry.get(&task.processor).is_none(),
+            TaskState::Dispatched { .. }
+            | TaskState::Done { .. }
+            | TaskState::Exempt { .. }
+            | TaskState::Waived
+            | TaskState::Cancelled => false,
+        }
     }
 
     /// Whether nobody is asked anything, nor about to be: what is left waits for a date, an event or a person.

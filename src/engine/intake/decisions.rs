@@ -27,18 +27,20 @@ impl Decider<'_, '_, '_> {
     pub(super) fn supply(&mut self, supply: &Supply) -> Result<Result<RequestId, Refusal>, EngineError> {
         let engine = self.engine;
         let context = engine.context(self.facts, self.now);
-        let digests = engine.digests_of(&supply.tenant, &supply.identities);
-        let holds = context.facts.holds().on_subject(&supply.tenant, &digests);
         let found = self
             .work
             .get_mut(supply.request_id)
-            .filter(|touched| touched.request.head.tenant == supply.tenant);
+            .filter(|touched| !supply.names_tenant || touched.request.head.tenant == supply.tenant);
         let (Some(touched), Some(stored)) = (found, self.bodies.get_mut(&supply.request_id)) else {
             return Ok(Err(Refusal::new(
                 DeadLetterReason::UnknownRequest,
                 "there is no such request".to_owned(),
             )));
         };
+        // Its own tenant: the command may not name one.
+        let tenant = touched.request.head.tenant.clone();
+        let digests = engine.digests_of(&tenant, &supply.identities);
+        let holds = context.facts.holds().on_subject(&tenant, &digests);
         let mut types: Vec<IdentityType> = supply.identities.iter().map(|i| i.kind.clone()).collect();
         types.sort_unstable();
         types.dedup();
@@ -95,7 +97,7 @@ impl Decider<'_, '_, '_> {
         let found = self
             .work
             .get_mut(decide.request_id)
-            .filter(|touched| touched.request.head.tenant == decide.tenant);
+            .filter(|touched| !decide.names_tenant || touched.request.head.tenant == decide.tenant);
         let Some(touched) = found else {
             return Ok(Err(Refusal::new(
                 DeadLetterReason::UnknownRequest,

@@ -216,3 +216,14 @@ async fn what_is_wrong_is_named() {
             .is(400, "schema");
     }
 }
+
+#[tokio::test]
+async fn a_restore_into_somebody_unknown_is_taken_and_warned_of() {
+    let api = keepers().await;
+    let misspelt = event(json!({ "type": "backup.restored", "restored_into": ["crn", "crm"] }));
+    let taken = tell(&api, &misspelt).await;
+    let [warning] = taken["warnings"].as_array().unwrap().as_slice() else {
+        panic!("{taken}")
+    };
+    assert!(warning.as_str().unwrap().contains("no processor crn"), "{taken}");
+}

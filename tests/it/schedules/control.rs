@@ -84,8 +84,15 @@ async fn gates_open_by_commands(fixture: Fixture) {
     assert!(sent.tasks.is_empty());
     let (_, sent) = tell(&world, &engine, &control(1, verify(1))).await;
     assert_eq!(sent.status()["status"], "awaiting_approval");
-    let approve = json!({ "type": "approve", "request_id": id(1) });
-    let (_, sent) = tell(&world, &engine, &control(2, approve)).await;
+    // A command that names no tenant means the request's own; another's is another request.
+    let mut approve = control(
+        2,
+        json!({ "type": "approve", "request_id": id(1), "tenant": "other" }),
+    );
+    let (_, sent) = tell(&world, &engine, &approve).await;
+    assert_eq!(sent.reasons(), ["unknown_request"]);
+    approve.as_object_mut().unwrap().remove("tenant");
+    let (_, sent) = tell(&world, &engine, &approve).await;
     assert_eq!(sent.asked(), ["crm", "stats"]);
     assert_eq!(sent.status()["status"], "in_progress");
     world.check().await;

@@ -222,7 +222,7 @@ impl Request {
             TaskState::Abandoned { cause } => Need::Decision(*cause),
             TaskState::WithoutIdentity => Need::Identity,
             _ if registered.is_none() => Need::Registration,
-            TaskState::Ready { .. } if !self.can_be_named(context) => Need::Identifiers,
+            TaskState::Ready { .. } if !self.can_be_asked(ordinal, context) => Need::Identifiers,
             TaskState::Ready { .. }
                 if matches!(
                     self.shown_gate(),
