@@ -198,7 +198,11 @@ impl Engine {
     pub fn prepare_backup(&self, bytes: &[u8], envelope: &Envelope<'_>) -> Result<PreparedBackup, Refusal> {
         let event = parse_backup(bytes, envelope)?;
         // What it says, not how it is written: a repeat may have its fields in another order.
-        let said = serde_json::to_vec(&event).unwrap_or_default();
+        let said = serde_json::to_vec(&event).map_err(|error| {
+            // Without what it says, two events of one id could not be told apart.
+            tracing::error!(%error, "a backup event could not be digested");
+            Refusal::new(DeadLetterReason::Internal, "the event could not be digested")
+        })?;
         let digest = self.vault.payload_digest(&self.tenant_default, &said);
         Ok(PreparedBackup { event, digest })
     }

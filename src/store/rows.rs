@@ -38,7 +38,7 @@ pub struct StoredRequest {
     pub wrapped_key: Option<Vec<u8>>,
 }
 
-/// What is written once about a request.
+/// What is written once about a request, and anew only when identifiers are supplied.
 #[derive(Debug, Clone)]
 pub struct StoredBody {
     /// The request.
