@@ -195,7 +195,7 @@ impl Request {
             TaskState::WithoutIdentity | TaskState::Abandoned { .. } => true,
             TaskState::Accepted { expected_by, .. } => *expected_by <= context.now,
             // A restore that needs identifiers which are gone is never silent.
-            TaskState::Ready { .. } if !self.can_be_asked(ordinal, context) => true,
+            TaskState::Ready { .. } | TaskState::Held { .. } if !self.can_be_asked(ordinal, context) => true,
             // The person is back: somebody has to decide whether a system that erases everything is asked.
             TaskState::Ready { .. } => context
                 .registry
