@@ -9,7 +9,7 @@ mod story;
 use std::{io::IsTerminal, ops::ControlFlow, time::Duration};
 
 use self::progress::Show;
-use super::{Exit, folder::Folder, interrupt::Interrupt};
+use super::{Exit, folder::Folder, interrupt::Interrupt, scenario};
 use crate::{
     app::{self, AppError, Roles, Running},
     clock::{Clock, Stopwatch},
@@ -24,7 +24,7 @@ use crate::{
 #[derive(Debug, clap::Args)]
 #[command(
     after_help = "Examples:\n  lacuna demo --requests 500 --seed 7\n  lacuna demo --keep\n  \
-    lacuna demo --scenario backups"
+    lacuna demo --scenario backups\n  lacuna demo --scenario jojocell"
 )]
 pub struct Args {
     /// What is shown.
@@ -48,6 +48,8 @@ enum Scenario {
     Main,
     /// Five years of backups, retention, a legal hold and restores, on a clock that is turned by hand.
     Backups,
+    /// A messenger's promise: all within 30 days, except what law requires to be kept.
+    Jojocell,
 }
 
 /// Why a demonstration came to nothing.
@@ -69,6 +71,8 @@ enum DemoError {
     Message(#[from] serde_json::Error),
     #[error("the story does not go on: {0}")]
     Stuck(String),
+    #[error(transparent)]
+    Scenario(#[from] scenario::Stuck),
 }
 
 impl From<StoreError> for DemoError {
@@ -106,6 +110,7 @@ pub fn run(args: Args) -> Exit {
     let demonstrated = match args.scenario {
         Scenario::Main => runtime.block_on(demonstrate(&args)),
         Scenario::Backups => runtime.block_on(backups::demonstrate()),
+        Scenario::Jojocell => runtime.block_on(play(&scenario::JOJOCELL)),
     };
     // Whatever the Kafka client has not ended by now ends with the process.
     runtime.shutdown_background();
@@ -116,6 +121,12 @@ pub fn run(args: Args) -> Exit {
             Exit::NotSo
         }
     }
+}
+
+/// Plays a policy's scenario.
+async fn play(profile: &scenario::Profile) -> Result<Exit, DemoError> {
+    let tally = scenario::report::play(profile, &mut |line| println!("{line}")).await?;
+    Ok(if tally.faults == 0 { Exit::Ok } else { Exit::NotSo })
 }
 
 async fn demonstrate(args: &Args) -> Result<Exit, DemoError> {

@@ -19,6 +19,7 @@ pub mod migrate;
 mod output;
 pub mod registry;
 pub mod requests;
+pub mod scenario;
 pub mod schemas;
 pub mod serve;
 mod session;

@@ -6,6 +6,7 @@ mod demo;
 mod end_to_end;
 mod http;
 mod packaging;
+mod scenarios;
 #[macro_use]
 mod schedules;
 mod store;

@@ -1,0 +1,82 @@
+//! The five promises: every scenario is played against the real engine over SQLite, through the files that
+//! `lacuna init` hands to newcomers.
+
+use lacuna::cli::scenario::{self, PROFILES, Profile, report};
+
+use crate::support::repository;
+
+/// Makes the test of a scenario.
+macro_rules! scenarios {
+    ($($name:ident),+ $(,)?) => {
+        const PLAYED: &[&str] = &[$(stringify!($name)),+];
+        $(#[tokio::test]
+        async fn $name() {
+            play(stringify!($name)).await;
+        })+
+    };
+}
+
+scenarios!(jojocell);
+
+/// The files as they stand there now: to change a scenario, nothing has to be compiled.
+fn profile(name: &str) -> Profile {
+    let found = PROFILES.iter().find(|profile| profile.name == name).unwrap();
+    let read = |file: &str| -> &'static str {
+        let path = repository("tests/scenarios").join(name).join(file);
+        std::fs::read_to_string(path).unwrap().leak()
+    };
+    Profile {
+        config: read("lacuna.toml"),
+        registry: read("processors.toml"),
+        script: read("scenario.txt"),
+        ..*found
+    }
+}
+
+async fn play(name: &str) {
+    let mut told = String::new();
+    let tally = report::play(&profile(name), &mut |line| told += &format!("{line}\n")).await;
+    let tally = tally.unwrap_or_else(|stuck| panic!("{told}\n{stuck}"));
+    assert!(tally.claims > 20, "{told}");
+    assert_eq!(tally.faults, 0, "{told}");
+    assert!(!told.contains("@example.org"), "an identifier is shown: {told}");
+}
+
+#[test]
+fn every_folder_is_a_scenario_that_is_played() {
+    let mut folders: Vec<String> = std::fs::read_dir(repository("tests/scenarios"))
+        .unwrap()
+        .map(|folder| folder.unwrap().file_name().into_string().unwrap())
+        .collect();
+    folders.sort();
+    let mut profiles: Vec<&str> = PROFILES.iter().map(|profile| profile.name).collect();
+    profiles.sort_unstable();
+    let mut played = PLAYED.to_vec();
+    played.sort_unstable();
+    assert_eq!(
+        (&folders[..], &profiles),
+        (
+            &played.iter().map(ToString::to_string).collect::<Vec<_>>()[..],
+            &played
+        )
+    );
+}
+
+#[tokio::test]
+async fn what_was_not_seen_is_said() {
+    // The same scenario under another promise: 10 days.
+    let config = scenario::JOJOCELL.config.replace("days:30", "days:10");
+    let profile = Profile {
+        config: config.leak(),
+        ..scenario::JOJOCELL
+    };
+    let mut told = String::new();
+    let tally = report::play(&profile, &mut |line| told += &format!("{line}\n"))
+        .await
+        .unwrap();
+    assert!(
+        tally.faults > 0 && told.contains("✗ ann: in_progress, deadline 2026-04-01"),
+        "{told}"
+    );
+    assert!(told.contains("but it is 2026-03-12"), "{told}");
+}
