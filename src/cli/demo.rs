@@ -50,6 +50,14 @@ enum Scenario {
     Backups,
     /// A messenger's promise: all within 30 days, except what law requires to be kept.
     Jojocell,
+    /// Vendors' promise: everything but anonymous numbers, with the clocks of two laws.
+    Whatsify,
+    /// A social app's promise: who asks is verified, grounds of refusal, the end of the service.
+    Emojoi,
+    /// A support desk's promise: deletion that prevents recovery, roles, alerts.
+    Helpdesk,
+    /// A promise about calls and payments: five years of invoices, and a dispute that outlives them.
+    Dijo,
 }
 
 /// Why a demonstration came to nothing.
@@ -111,6 +119,10 @@ pub fn run(args: Args) -> Exit {
         Scenario::Main => runtime.block_on(demonstrate(&args)),
         Scenario::Backups => runtime.block_on(backups::demonstrate()),
         Scenario::Jojocell => runtime.block_on(play(&scenario::JOJOCELL)),
+        Scenario::Whatsify => runtime.block_on(play(&scenario::WHATSIFY)),
+        Scenario::Emojoi => runtime.block_on(play(&scenario::EMOJOI)),
+        Scenario::Helpdesk => runtime.block_on(play(&scenario::HELPDESK)),
+        Scenario::Dijo => runtime.block_on(play(&scenario::DIJO)),
     };
     // Whatever the Kafka client has not ended by now ends with the process.
     runtime.shutdown_background();

@@ -16,7 +16,7 @@ macro_rules! scenarios {
     };
 }
 
-scenarios!(jojocell);
+scenarios!(jojocell, whatsify, emojoi, helpdesk, dijo);
 
 /// The files as they stand there now: to change a scenario, nothing has to be compiled.
 fn profile(name: &str) -> Profile {

@@ -172,7 +172,7 @@ impl<'a> Writer<'a> {
         command.insert("type".to_owned(), json!(action));
         for (key, value) in rules {
             let said = match key.as_str() {
-                "reason" | "regime" | "region" => json!(value),
+                "reason" | "regime" | "region" | "actor" => json!(value),
                 "requested_at" | "not_before" => json!(self.time(&value)?),
                 "identity_verified" => json!(true),
                 "exclude" => pairs(&value)

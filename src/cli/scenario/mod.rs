@@ -53,11 +53,19 @@ macro_rules! profile {
     };
 }
 
-/// A messenger, keeping what law requires.
+/// A messenger, which keeps what law requires.
 pub const JOJOCELL: Profile = profile!("jojocell");
+/// Vendors of messages, CRM and automation, under two laws.
+pub const WHATSIFY: Profile = profile!("whatsify");
+/// A social app: verification, grounds of refusal, and the end of the service.
+pub const EMOJOI: Profile = profile!("emojoi");
+/// A support desk: proof that prevents recovery, roles, alerts.
+pub const HELPDESK: Profile = profile!("helpdesk");
+/// Calls and payments: five years of invoices, and a dispute that outlives them.
+pub const DIJO: Profile = profile!("dijo");
 
 /// Every one.
-pub const PROFILES: [Profile; 1] = [JOJOCELL];
+pub const PROFILES: [Profile; 5] = [JOJOCELL, WHATSIFY, EMOJOI, HELPDESK, DIJO];
 
 impl Profile {
     /// Its configuration, as if it stood in this folder. Where it asks for an environment variable, there is a made-up
