@@ -77,6 +77,7 @@ pub fn open_engine(
             at_risk: config.policy.at_risk,
             require_verification: config.policy.require_identity_verification,
             grace: config.policy.grace,
+            duplicates: config.policy.duplicates,
         },
         approval: config.policy.approval,
         keep_after_completion: config

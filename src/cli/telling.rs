@@ -126,6 +126,11 @@ fn tell(entry: &Entry, processors: &[String], times: Times) -> Option<String> {
         } => format!("{processor}: {kind} {taken_at}"),
         Entry::RegistryActivated { revision } => format!("revision {revision} of the registry is active"),
         Entry::CapsulesForgotten { .. } => "the capsules of a week are forgotten".to_owned(),
+        Entry::Merged { into } => format!("merged into {into}, which covers it: nobody is asked twice"),
+        Entry::Absorbed { request } => format!("covers {request} as well, which was merged into it"),
+        Entry::Repeated { earlier } => {
+            format!("one too many: the same person has asked for it {earlier} times before")
+        }
     })
 }
 

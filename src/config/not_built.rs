@@ -8,10 +8,6 @@ use super::reader::Entry;
 /// Each refused thing, and what happens instead.
 const REFUSED: &[(&str, &str)] = &[
     ("auth.oidc", "only the tokens of auth.tokens are accepted"),
-    (
-        "policy.duplicates",
-        "requests like one another are neither merged, counted nor refused; leave it out",
-    ),
     ("transport.webhook", "only the transport kafka is"),
     ("transport.opendsr", "only the transport kafka is"),
     ("transport.vendor", "only the transport kafka is"),

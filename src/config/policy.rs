@@ -3,7 +3,6 @@
 use jiff::tz::TimeZone;
 
 use super::{
-    not_built,
     reader::{Entry, Section},
     values::Zero,
 };
@@ -12,7 +11,10 @@ use crate::domain::{
     time::At,
 };
 
-pub use crate::domain::request::gates::Approval;
+pub use crate::domain::request::{
+    alike::{Duplicates, OverLimit, RepeatLimit},
+    gates::Approval,
+};
 
 /// The legal clock and the gates before a dispatch.
 #[derive(Debug, Clone, PartialEq)]
@@ -31,46 +33,6 @@ pub struct Policy {
     pub at_risk: f64,
     /// What becomes of a request like one before it.
     pub duplicates: Duplicates,
-}
-
-/// What becomes of a request like one before it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Duplicates {
-    /// It is refused.
-    Refuse,
-    /// It may be merged, until there are too many.
-    Merge(Merge),
-}
-
-/// How requests like one another are merged.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Merge {
-    /// Whether a request is merged into an open one that covers it.
-    pub merge_open: bool,
-    /// How old that one may be.
-    pub merge_window: Period,
-    /// How many are too many.
-    pub repeat_limit: RepeatLimit,
-}
-
-/// How many requests of one subject are too many.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct RepeatLimit {
-    /// The number that is still taken.
-    pub count: u32,
-    /// In this time.
-    pub per: Period,
-    /// What happens to the next.
-    pub then: OverLimit,
-}
-
-/// What happens to a request over the limit.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum OverLimit {
-    /// A person has to approve it.
-    Approval,
-    /// It is refused as excessive.
-    Refuse,
 }
 
 pub(super) fn read(section: &Section<'_>) -> Policy {
@@ -95,7 +57,7 @@ pub(super) fn read(section: &Section<'_>) -> Policy {
         duplicates: section
             .get("duplicates")
             .and_then(|e| duplicates(&e))
-            .unwrap_or(Duplicates::Merge(DEFAULT_MERGE)),
+            .unwrap_or_default(),
     }
 }
 
@@ -157,51 +119,38 @@ fn grace(section: &Section<'_>, regime: Regime, calendar: &Calendar) -> Period {
     grace
 }
 
-const DEFAULT_MERGE: Merge = Merge {
-    merge_open: true,
-    merge_window: Period::days(1),
-    repeat_limit: RepeatLimit {
-        count: 3,
-        per: Period::days(365),
-        then: OverLimit::Approval,
-    },
-};
-
+/// A table; or the one word, for all defaults but that what is one too many is refused.
 fn duplicates(entry: &Entry<'_>) -> Option<Duplicates> {
     if entry.is_table() {
-        return entry.table(merge).map(Duplicates::Merge);
+        return entry.table(merging);
     }
-    let refuse = entry.word(&[("refuse", Duplicates::Refuse)]);
-    if refuse.is_some() {
-        not_built::refuse(entry, "policy.duplicates");
-    }
-    refuse
+    let refusing = RepeatLimit {
+        then: OverLimit::Refuse,
+        ..Duplicates::default().repeat_limit
+    };
+    entry.word(&[(
+        "refuse",
+        Duplicates {
+            repeat_limit: refusing,
+            ..Duplicates::default()
+        },
+    )])
 }
 
-fn merge(section: &Section<'_>) -> Merge {
-    let merge_open = section.boolean_or("merge_open", DEFAULT_MERGE.merge_open);
-    let merge_window = section.period_or("merge_window", Zero::Refused, DEFAULT_MERGE.merge_window);
-    let limit = section.get("repeat_limit");
-    // Whoever writes it down expects it. Only what asks for nothing passes: an empty table, or `merge_open = false`.
-    let asked = [section.get("merge_open"), section.get("merge_window")];
-    for entry in asked.iter().flatten().filter(|_| merge_open) {
-        not_built::refuse(entry, "policy.duplicates");
-    }
-    if let Some(entry) = &limit {
-        not_built::refuse(entry, "policy.duplicates");
-    }
-    let repeat_limit = limit
-        .and_then(|e| e.table(repeat_limit))
-        .unwrap_or(DEFAULT_MERGE.repeat_limit);
-    Merge {
-        merge_open,
-        merge_window,
-        repeat_limit,
+fn merging(section: &Section<'_>) -> Duplicates {
+    let default = Duplicates::default();
+    Duplicates {
+        merge_open: section.boolean_or("merge_open", default.merge_open),
+        merge_window: section.period_or("merge_window", Zero::Refused, default.merge_window),
+        repeat_limit: section
+            .get("repeat_limit")
+            .and_then(|e| e.table(repeat_limit))
+            .unwrap_or(default.repeat_limit),
     }
 }
 
 fn repeat_limit(section: &Section<'_>) -> RepeatLimit {
-    let default = DEFAULT_MERGE.repeat_limit;
+    let default = Duplicates::default().repeat_limit;
     RepeatLimit {
         count: section.integer_or("count", 1..=u32::MAX, default.count),
         per: section.period_or("per", Zero::Refused, default.per),

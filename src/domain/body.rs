@@ -57,6 +57,11 @@ impl PackedScope {
     pub fn categories(&self) -> &[Label] {
         &self.1
     }
+
+    /// The processors.
+    pub fn processors(&self) -> &[super::ids::ProcessorId] {
+        &self.2
+    }
 }
 
 /// The part that is sealed under the request's own key.

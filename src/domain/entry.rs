@@ -193,6 +193,21 @@ pub enum Entry {
         /// The backup systems that covered them.
         sets: Vec<ProcessorId>,
     },
+    /// It was merged into an open request that covers it.
+    Merged {
+        /// That one.
+        into: RequestId,
+    },
+    /// A request that it covers was merged into it.
+    Absorbed {
+        /// That one.
+        request: RequestId,
+    },
+    /// The same person has asked more often than the policy takes as it comes.
+    Repeated {
+        /// How many requests there were before it.
+        earlier: u32,
+    },
 }
 
 /// What one transaction did to one request: a leaf of the ledger.

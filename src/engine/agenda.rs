@@ -1,13 +1,15 @@
 //! The agenda: whatever is due wakes, is looked at again, and is sent, asked again or flagged.
 
+use std::collections::HashMap;
+
 use super::{
     Engine, EngineError,
     outputs::Emission,
     work::{Finished, UseCase, Work},
 };
 use crate::{
-    domain::{ids::RequestId, time::At},
-    store::{Attempts, Gate},
+    domain::{ids::RequestId, request::merged::Leader, time::At},
+    store::{Attempts, Gate, Lock, Transaction},
 };
 
 /// How many requests one transaction wakes.
@@ -54,7 +56,8 @@ impl Engine {
         let due = tx.due(now, BATCH).await?;
         let count = due.len();
         let mut work = Work::with_loaded(due, self.clock_skew);
-        work.wake(&self.context(&known, now), acks_seen_until);
+        let leaders = leaders_of(&work.followed(), &mut *tx).await?;
+        work.wake(&self.context(&known, now), acks_seen_until, &leaders);
         let mut finished = work.finish(self, UseCase::Other, now, true)?;
         self.seal_capsules(&mut finished, &mut *tx).await?;
         tx.write(&finished.changes).await?;
@@ -84,4 +87,19 @@ impl Engine {
     pub async fn unproduced(&self, before: At) -> Result<Vec<RequestId>, EngineError> {
         Ok(self.store.outbox(before, BATCH).await?)
     }
+}
+
+/// How the requests stand that others were merged into.
+async fn leaders_of(
+    ids: &[RequestId],
+    tx: &mut dyn Transaction,
+) -> Result<HashMap<RequestId, Leader>, EngineError> {
+    if ids.is_empty() {
+        return Ok(HashMap::new());
+    }
+    let stored = tx.load(ids, Lock::None).await?;
+    Ok(stored
+        .into_iter()
+        .map(|stored| (stored.request.id, stored.request.as_leader()))
+        .collect())
 }

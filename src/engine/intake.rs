@@ -1,5 +1,6 @@
 //! Intake: a batch of commands becomes requests, recorded duplicates and dead letters, in one transaction.
 
+mod alike;
 mod decisions;
 
 pub(super) use decisions::decision_note;
@@ -10,6 +11,7 @@ use std::{
     time::Duration,
 };
 
+use alike::Alike;
 use decisions::refusal_of;
 
 use super::{
@@ -145,6 +147,8 @@ impl Engine {
         let returned = self.returned(arrivals, tx).await?;
         let mut ids: Vec<RequestId> = prepared().filter_map(|p| p.command.request_id()).collect();
         ids.extend(returned.values().flatten());
+        let mut alike = self.alike(arrivals, tx).await?;
+        ids.extend(alike.ids());
         ids.sort_unstable();
         ids.dedup();
         // In this order: whoever takes in the same command at once commits both rows together, so where the request is
@@ -152,6 +156,7 @@ impl Engine {
         let mut work = Work::with_loaded(tx.load(&ids, lock).await?, self.clock_skew);
         let known = tx.inbox(&keys).await?;
         let now = self.clock.now();
+        alike.read_bodies(tx).await?;
         let room = self.room_before_brake(tx, now).await?;
         let bodies = self.decided_about(arrivals, tx).await?;
         let decided = catch_unwind(AssertUnwindSafe(|| {
@@ -163,6 +168,7 @@ impl Engine {
                 room,
                 bodies,
                 returned,
+                alike,
                 work: &mut work,
             };
             arrivals
@@ -222,6 +228,8 @@ struct Decider<'e, 'w, 'a> {
     bodies: HashMap<RequestId, StoredBody>,
     /// The requests of those who are back, by the command that says so.
     returned: HashMap<CommandId, Vec<RequestId>>,
+    /// The requests of the same persons.
+    alike: Alike,
     work: &'w mut Work<'a>,
 }
 
@@ -308,15 +316,29 @@ impl<'a> Decider<'_, '_, 'a> {
             return Ok(Err(internal("an opening without a subject")));
         };
         let context = self.engine.context(self.facts, self.now);
+        let earlier = self.alike.earlier(&subject.digests, self.work);
         let admission = Admission {
             digests: &subject.digests,
             commitment: subject.commitment,
             revision: self.facts.active.revision,
             needs_approval: self.room == 0,
+            earlier: &earlier,
         };
         match open(opening, admission, &self.engine.rules, &context) {
             Ok(mut opened) => {
-                self.room = self.room.saturating_sub(1);
+                match &opened.request.life.following {
+                    Some(following) => {
+                        if let Some(leader) = self.work.get_mut(following.leader) {
+                            let absorbed = leader.request.absorb(opening.request_id);
+                            leader.trail.append(absorbed);
+                        }
+                    }
+                    None => {
+                        // What asks nobody anything is no volume.
+                        self.room = self.room.saturating_sub(1);
+                        self.alike.opened(opening.request_id, &subject.digests);
+                    }
+                }
                 let body = Body::of(opening, std::mem::take(&mut opened.identities));
                 self.work.opened(opened, body, &opening.identities, subject);
                 Ok(Ok(opening.request_id))

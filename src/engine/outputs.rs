@@ -347,7 +347,7 @@ pub fn status_message(request: &Request) -> StatusMessage<'_> {
             })
             .collect(),
         revision: u64::from(request.revision),
-        merged_into: None,
+        merged_into: life.following.as_ref().map(|following| following.leader),
         refused_on: life.refused,
     }
 }

@@ -16,11 +16,12 @@ use crate::{
         entry::Leaf,
         identity::Identity,
         ids::RequestId,
-        request::{Context, Life, Request, Trail, deferral::Deferred, open::Opened},
+        request::{Context, Life, Request, Trail, deferral::Deferred, merged::Leader, open::Opened},
         time::At,
     },
     store::{
         Changes, DeadLetter, DeferredRow, InboxRow, LeafRow, MovedRow, OpenedRow, ResealedRow, StoredRequest,
+        SubjectDigest,
     },
 };
 
@@ -42,6 +43,8 @@ pub(super) struct Touched<'a> {
     deferred: Vec<Deferred>,
     /// What is written anew because identifiers were supplied.
     pub(super) resealed: Option<ResealedRow>,
+    /// The digests under which it is found from now on, because it stands alone again.
+    found_by: Vec<SubjectDigest>,
 }
 
 #[derive(Debug)]
@@ -98,6 +101,7 @@ impl<'a> Work<'a> {
             let before = Some(request.life.clone());
             let touched = Touched {
                 resealed: None,
+                found_by: Vec::new(),
                 deferred: request.deferred(clock_skew).collect(),
                 request,
                 trail: Trail::default(),
@@ -111,10 +115,36 @@ impl<'a> Work<'a> {
         work
     }
 
+    /// What a request that was opened here has kept of its command.
+    pub(super) fn body_of_new(&self, id: RequestId) -> Option<&Body> {
+        let touched = self.touched.get(*self.places.get(&id)?)?;
+        match &touched.source {
+            Source::New { body, .. } => Some(body),
+            Source::Loaded { .. } => None,
+        }
+    }
+
+    pub(super) fn get(&self, id: RequestId) -> Option<&Request> {
+        let touched = self.touched.get(*self.places.get(&id)?)?;
+        Some(&touched.request)
+    }
+
     pub(super) fn get_mut(&mut self, id: RequestId) -> Option<&mut Touched<'a>> {
         self.places
             .get(&id)
             .and_then(|place| self.touched.get_mut(*place))
+    }
+
+    /// The requests that some of these were merged into.
+    pub(super) fn followed(&self) -> Vec<RequestId> {
+        let mut ids: Vec<RequestId> = self
+            .touched
+            .iter()
+            .filter_map(|touched| Some(touched.request.life.following.as_ref()?.leader))
+            .collect();
+        ids.sort_unstable();
+        ids.dedup();
+        ids
     }
 
     fn touch(&mut self, touched: Touched<'a>) {
@@ -138,15 +168,32 @@ impl<'a> Work<'a> {
         }
     }
 
-    /// Lets time pass for all of them. One that cannot is left as it is and looked at again later: it must neither keep
-    /// its neighbours from waking nor wake in their place for ever.
-    pub(super) fn wake(&mut self, context: &Context<'_>, acks_seen_until: At) {
+    /// Lets time pass for all of them, and has those that were merged follow their leaders. One that cannot is left as it
+    /// is and looked at again later: it must neither keep its neighbours from waking nor wake in their place for ever.
+    pub(super) fn wake(
+        &mut self,
+        context: &Context<'_>,
+        acks_seen_until: At,
+        leaders: &HashMap<RequestId, Leader>,
+    ) {
         for touched in &mut self.touched {
             let mut request = touched.request.clone();
-            match request.wake(context, acks_seen_until) {
-                Ok(trail) => {
+            let leader = request
+                .life
+                .following
+                .as_ref()
+                .and_then(|following| leaders.get(&following.leader));
+            let woken = match leader {
+                Some(leader) => request.follow(*leader, context),
+                None => request
+                    .wake(context, acks_seen_until)
+                    .map(|trail| (trail, Vec::new())),
+            };
+            match woken {
+                Ok((trail, found_by)) => {
                     touched.request = request;
                     touched.trail.append(trail);
+                    touched.found_by = found_by;
                 }
                 Err(error) => {
                     tracing::error!(request = %request.id, %error, "a request cannot be woken");
@@ -184,6 +231,7 @@ impl<'a> Work<'a> {
             before: None,
             deferred: Vec::new(),
             resealed: None,
+            found_by: Vec::new(),
         });
     }
 
@@ -210,6 +258,7 @@ impl<'a> Work<'a> {
             touched.write_deferred(engine.clock_skew(), &mut counters, &mut changes);
             touched.write_row(&mut changes)?;
             changes.resealed.extend(touched.resealed.take());
+            touched.write_merging(&mut changes);
             if outboxed && touched.is_worth_telling() {
                 changes
                     .outbox
@@ -249,6 +298,7 @@ impl Touched<'_> {
             readable: true,
             capsule: None,
             facts: 0,
+            followers: 0,
             ..life.clone()
         };
         !self.trail.moves.is_empty() || unseen(before) != unseen(&self.request.life)
@@ -313,7 +363,12 @@ impl Touched<'_> {
                 wrapped_key: request.life.readable.then(|| subject.sealed.wrapped_key.clone()),
                 body: body.pack()?,
                 sealed: subject.sealed.sealed.clone(),
-                digests: subject.digests.clone(),
+                // A merged one is found by the digests of the request that covers it.
+                digests: if request.life.following.is_some() {
+                    Vec::new()
+                } else {
+                    subject.digests.clone()
+                },
                 request,
             }),
             Source::Loaded { revision, .. } => changes.moved.push(MovedRow {
@@ -324,6 +379,31 @@ impl Touched<'_> {
             }),
         }
         Ok(())
+    }
+
+    /// Whom it follows from now on or no longer, and whether those that follow it have to look.
+    fn write_merging(&mut self, changes: &mut Changes) {
+        let request = &self.request;
+        let leader = |life: &Life| life.following.as_ref().map(|following| following.leader);
+        let followed = self.before.as_ref().and_then(leader);
+        match (followed, leader(&request.life)) {
+            (None, Some(leader)) => changes.merged.push((leader, request.id)),
+            (Some(leader), None) => changes.separated.push((leader, request.id)),
+            _ => {}
+        }
+        let found_by = self.found_by.drain(..);
+        changes
+            .found_by
+            .extend(found_by.map(|digest| (digest, request.id)));
+        if request.life.followers > 0 && self.has_moved_followers() {
+            changes.roused.push(request.id);
+        }
+    }
+
+    /// Whether it was withdrawn, closed, opened again or sent.
+    fn has_moved_followers(&self) -> bool {
+        let completed_at = self.before.as_ref().and_then(|life| life.completed_at);
+        completed_at != self.request.life.completed_at || !self.trail.dispatched.is_empty()
     }
 
     /// The agenda's row moves when the time comes earlier, when it has come, and when there is none left. A row that is

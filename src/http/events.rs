@@ -117,6 +117,9 @@ fn readable(request: RequestId, entry: &Entry) -> Result<Value, Problem> {
         | Entry::HoldReleased { .. }
         | Entry::BackupEvent { .. }
         | Entry::RegistryActivated { .. }
+        | Entry::Merged { .. }
+        | Entry::Absorbed { .. }
+        | Entry::Repeated { .. }
         | Entry::CapsulesForgotten { .. } => {}
     }
     Ok(Value::Object(members))

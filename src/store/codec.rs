@@ -41,6 +41,14 @@ pub(super) fn stored_request(
     Ok(StoredRequest { request, wrapped_key })
 }
 
+pub(super) fn alike((digest, id): (Vec<u8>, Uuid)) -> Result<(SubjectDigest, RequestId), StoreError> {
+    let digest = digest.try_into().map_err(|_| StoreError::Unreadable {
+        table: "subject",
+        detail: format!("request {id}: a digest of another length"),
+    })?;
+    Ok((digest, RequestId(id)))
+}
+
 pub(super) fn stored_body((id, body, sealed): BodyColumns) -> StoredBody {
     StoredBody {
         id: RequestId(id),

@@ -131,6 +131,13 @@ pub trait Transaction: Send {
     async fn add_fact(&mut self, fact: &NewFact) -> Result<FactVersion, StoreError>;
     /// The requests of subjects that have one of these identifiers, by id.
     async fn of_subjects(&mut self, digests: &[SubjectDigest]) -> Result<Vec<RequestId>, StoreError>;
+    /// Which requests have these identifiers, merged ones apart: of each identifier so many at the most, those with the
+    /// highest ids, which are the latest where upstream uses time-ordered ones.
+    async fn alike(
+        &mut self,
+        digests: &[SubjectDigest],
+        each: u32,
+    ) -> Result<Vec<(SubjectDigest, RequestId)>, StoreError>;
     /// Adds a revision of the registry. [`StoreError::Conflict`]: there is one of this number.
     async fn add_registry(&mut self, revision: u32, text: &str, at: At) -> Result<(), StoreError>;
     /// The active revision of the registry.

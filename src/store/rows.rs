@@ -411,6 +411,14 @@ pub struct Changes {
     pub moved: Vec<MovedRow>,
     /// Requests to which identifiers were supplied.
     pub resealed: Vec<ResealedRow>,
+    /// Requests that were merged into another one: that one, and the request.
+    pub merged: Vec<(RequestId, RequestId)>,
+    /// Merged requests that stand alone again.
+    pub separated: Vec<(RequestId, RequestId)>,
+    /// Under which digests those are found from now on.
+    pub found_by: Vec<(SubjectDigest, RequestId)>,
+    /// Requests that have changed in a way that those merged into them have to follow: the agenda wakes them.
+    pub roused: Vec<RequestId>,
     /// Commands taken in.
     pub inbox: Vec<InboxRow>,
     /// Ledger leaves; the transaction's `ledger_batch` row is made from them.

@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, fs, time::Duration};
 
 use super::*;
 use crate::{
-    config::{Approval, Brokers, Duplicates, Keyring, Problem, Secret, StoreUrl, registry_file},
+    config::{Approval, Brokers, Keyring, OverLimit, Problem, Secret, StoreUrl, registry_file},
     domain::calendar::{Period, Regime},
 };
 
@@ -162,7 +162,9 @@ fn every_key_of_the_configuration_is_heard() {
         (read.policy.approval, read.policy.at_risk),
         (Approval::Never, 1.0)
     );
-    assert!(matches!(read.policy.duplicates, Duplicates::Merge(merge) if !merge.merge_open));
+    assert!(!read.policy.duplicates.merge_open);
+    let refusing = config("[policy]\nduplicates = 'refuse'").unwrap();
+    assert_eq!(refusing.policy.duplicates.repeat_limit.then, OverLimit::Refuse);
     assert!(!read.webhook.allow_private);
     assert_eq!(read.registry.path, Path::new("/etc/lacuna/r/processors.toml"));
     let shown = format!("{read:?}");

@@ -125,6 +125,11 @@ impl Request {
 
     /// Nobody has to be asked any more, and the identifiers have been kept for as long as the controller wants.
     fn is_spent(&self, context: &Context<'_>) -> bool {
+        // Nobody is asked for it as long as it follows another one, which it may have to do without only until that one
+        // is sent.
+        if let Some(following) = &self.life.following {
+            return following.bound;
+        }
         if let Some(at) = self.forget_at(context) {
             return at <= context.now;
         }

@@ -81,7 +81,7 @@ pub struct Rulebook<'a> {
 impl Request {
     /// The first gate that is not open. Once something was sent they are behind it.
     pub fn closed_gate(&self, now: At) -> Option<ClosedGate> {
-        if self.tasks.iter().any(super::Task::was_sent) {
+        if self.was_sent() {
             return None;
         }
         if self.life.verification == Check::Awaiting {
@@ -202,13 +202,13 @@ impl Request {
         context: &Context<'_>,
         trail: &mut Trail,
     ) -> Result<(), Refused> {
-        if self.tasks.iter().any(super::Task::was_sent) {
+        if self.was_sent() {
             return Err(Refused::NotNow("the first task has been dispatched"));
         }
         Ok(self.enter_refused(basis, context, trail)?)
     }
 
-    fn enter_refused(
+    pub(super) fn enter_refused(
         &mut self,
         basis: RefusalBasis,
         context: &Context<'_>,
@@ -296,7 +296,7 @@ impl Request {
         trail: &mut Trail,
     ) -> Result<(), IllegalEvent> {
         let is_over = self.life.verification == Check::Awaiting && context.now > self.life.clock.due;
-        if is_over && !self.life.status.is_final() && !self.tasks.iter().any(super::Task::was_sent) {
+        if is_over && !self.life.status.is_final() && !self.was_sent() {
             self.enter_refused(RefusalBasis::IdentityNotVerified, context, trail)?;
         }
         Ok(())

@@ -4,10 +4,12 @@
 //! takes a person's decision, and [`Request::review`] takes what has become known since. Each goes through `Request::happen`, which applies a task's event and writes its
 //! ledger entry, and ends with `Request::conclude`, which derives everything that follows.
 
+pub mod alike;
 pub mod answer;
 pub mod deferral;
 mod forget;
 pub mod gates;
+pub mod merged;
 pub mod open;
 pub mod operate;
 pub mod outlook;
@@ -25,6 +27,8 @@ use std::time::Duration;
 
 use jiff::tz::TimeZone;
 use serde::{Deserialize, Serialize};
+
+use merged::Following;
 
 use super::{
     backup::Week,
@@ -140,6 +144,10 @@ pub struct Life {
     pub reactivated_at: Option<At>,
     /// Since when it is open again because a backup was put back.
     pub restored_at: Option<At>,
+    /// The request that it was merged into, as long as it follows that one.
+    pub following: Option<Box<Following>>,
+    /// How many requests were merged into it.
+    pub followers: u32,
     /// How many leaves it has in the ledger.
     pub leaves: u32,
     /// When its row in the agenda is due; `None`: it has none.

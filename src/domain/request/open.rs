@@ -1,6 +1,9 @@
 //! The birth of a request: planned, dated, and dispatched where nothing stands in the way.
 
-use super::{Check, Context, Head, LegalClock, Life, Move, Request, Trail};
+use super::{
+    Check, Context, Head, LegalClock, Life, Move, Request, Trail,
+    alike::{Duplicates, Earlier, Newcomer, OverLimit, Place},
+};
 use crate::domain::{
     calendar::{Calendar, Period, Regime, deadline, later_by_days},
     command::Opening,
@@ -11,7 +14,7 @@ use crate::domain::{
     registry::RegistryRevision,
     task::{IllegalEvent, Share, TaskState},
     time::At,
-    words::Status,
+    words::{RefusalBasis, Status},
 };
 
 /// The controller's rules that a request is opened under.
@@ -27,6 +30,8 @@ pub struct Rules {
     pub require_verification: bool,
     /// How long it can be withdrawn before its first dispatch.
     pub grace: Period,
+    /// What becomes of a request like one before it.
+    pub duplicates: Duplicates,
 }
 
 /// A request that was just opened.
@@ -62,6 +67,8 @@ pub struct Admission<'a> {
     pub revision: RegistryRevision,
     /// Whether a second person has to approve it.
     pub needs_approval: bool,
+    /// The earlier requests that have all of its identifiers.
+    pub earlier: &'a [Earlier<'a>],
 }
 
 /// Opens a request.
@@ -81,6 +88,15 @@ pub fn open(
         zone: context.zone,
     };
     let planned = plan(opening, context.registry, start)?;
+    let awaits_verification = rules.require_verification && !opening.identity_verified;
+    let newcomer = Newcomer {
+        opening,
+        head: &head,
+        clock: &clock,
+        planned: &planned,
+        awaits_verification,
+    };
+    let place = newcomer.place(admission.earlier, &rules.duplicates, context);
     let mut trail = Trail::default();
     trail.entries.push(Entry::Opened {
         action: head.action,
@@ -105,8 +121,8 @@ pub fn open(
         head,
         life: Life {
             clock,
-            verification: awaited(rules.require_verification && !opening.identity_verified),
-            approval: awaited(admission.needs_approval),
+            verification: awaited(awaits_verification),
+            approval: awaited(admission.needs_approval || place.needs_approval()),
             refused: None,
             status: Status::InProgress,
             completed_at: None,
@@ -123,28 +139,60 @@ pub fn open(
             facts: context.facts.version(),
             reactivated_at: None,
             restored_at: None,
+            following: None,
+            followers: 0,
             leaves: 0,
             wake_at: None,
         },
         tasks,
     };
-    // The state that it is born in is no change of state.
-    request.life.status = request
-        .closed_gate(now)
-        .map_or(Status::InProgress, |gate| gate.status());
-    for ordinal in request.ordinals() {
-        trail.moves.push(Move {
-            ordinal,
-            from: None,
-            to: request.task(ordinal).state.name(),
-        });
-    }
-    request.conclude(context, &mut trail)?;
+    request.begin(place, admission.digests, context, &mut trail)?;
     Ok(Opened {
         request,
         identities,
         trail,
     })
+}
+
+impl Request {
+    /// Takes its place: alone, behind a gate, merged into another one, or refused at once.
+    fn begin(
+        &mut self,
+        place: Place,
+        digests: &[SubjectDigest],
+        context: &Context<'_>,
+        trail: &mut Trail,
+    ) -> Result<(), IllegalEvent> {
+        if let Place::Merged { leader, bound } = place {
+            self.merge_into(leader, bound, digests, trail);
+            return self.conclude(context, trail);
+        }
+        self.begin_tasks(trail);
+        // The state that it is born in is no change of state.
+        self.life.status = self.status_at_start(context.now);
+        if let Place::TooMany { earlier, then } = place {
+            trail.entries.push(Entry::Repeated { earlier });
+            if then == OverLimit::Refuse {
+                self.enter_refused(RefusalBasis::Excessive, context, trail)?;
+            }
+        }
+        self.conclude(context, trail)
+    }
+
+    /// Counts the tasks that it has from now on.
+    pub(super) fn begin_tasks(&self, trail: &mut Trail) {
+        trail.moves.extend(self.ordinals().map(|ordinal| Move {
+            ordinal,
+            from: None,
+            to: self.task(ordinal).state.name(),
+        }));
+    }
+
+    /// The status of one whose tasks have just begun.
+    pub(super) fn status_at_start(&self, now: At) -> Status {
+        self.closed_gate(now)
+            .map_or(Status::InProgress, |gate| gate.status())
+    }
 }
 
 /// The entry of a share that a rule keeps: also that the command has no anchor of the rule's name.

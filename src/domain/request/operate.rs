@@ -42,7 +42,7 @@ impl From<IllegalEvent> for Refused {
 impl Request {
     /// Withdraws it, as long as nothing has been sent.
     pub fn cancel(&mut self, actor: Option<&str>, context: &Context<'_>) -> Result<Trail, Refused> {
-        if self.tasks.iter().any(super::Task::was_sent) {
+        if self.was_sent() {
             return Err(Refused::TooLate);
         }
         if self.life.status.is_final() {
@@ -164,7 +164,14 @@ impl Request {
     /// collected before are asked without somebody wanting it.
     pub fn reactivate(&mut self, at: At, context: &Context<'_>) -> Result<Trail, IllegalEvent> {
         let mut trail = Trail::default();
-        if self.is_withdrawn() {
+        // One that was merged may stand alone again.
+        let may_go_on = !self.is_withdrawn()
+            || self
+                .life
+                .following
+                .as_ref()
+                .is_some_and(|following| !following.bound);
+        if !may_go_on {
             return Ok(trail);
         }
         self.life.reactivated_at = Some(self.life.reactivated_at.map_or(at, |earlier| earlier.max(at)));

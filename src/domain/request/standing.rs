@@ -235,6 +235,14 @@ impl Request {
     /// The earliest time at which the passing of time alone changes something. An open request always has one: its row
     /// in the agenda is what lists of open work are made from.
     pub(super) fn next_wake(&self, context: &Context<'_>) -> Option<At> {
+        // Whatever changes the request that it follows wakes it; this is for what was missed.
+        if self.life.following.is_some() {
+            return self
+                .life
+                .completed_at
+                .is_none()
+                .then(|| context.now.plus(LOOK_EVERY));
+        }
         if self.life.status.is_final() {
             return self.forget_at(context).filter(|_| self.life.readable);
         }

@@ -7,6 +7,7 @@ mod capsules;
 mod dead_letters;
 mod deferred;
 mod facts;
+mod merged;
 mod positions;
 mod read;
 mod reseal;

@@ -129,7 +129,10 @@ pub(super) async fn of_subject(
     limit: u32,
 ) -> Result<Vec<RequestId>, StoreError> {
     // Upstream chooses the ids, so they may not be in order of time.
-    let sql = "select s.request_id from subject s join request r on r.id = s.request_id where s.digest = $1 \
+    let sql = "with own as (select request_id from subject where digest = $1), \
+               found as (select request_id from own union \
+               select m.request_id from own join merged m on m.leader = own.request_id) \
+               select f.request_id from found f join request r on r.id = f.request_id \
                order by r.received_at desc, r.id desc limit $2";
     let ids: Vec<Uuid> = query_scalar(sql)
         .bind(digest.as_slice())
@@ -143,7 +146,9 @@ pub(super) async fn of_subjects(
     on: impl PgExecutor<'_>,
     digests: &[SubjectDigest],
 ) -> Result<Vec<RequestId>, StoreError> {
-    let sql = "select distinct request_id from subject where digest = any($1) order by request_id";
+    let sql = "with own as (select request_id from subject where digest = any($1)) \
+               select request_id from own union \
+               select m.request_id from own join merged m on m.leader = own.request_id order by request_id";
     let digests: Vec<&[u8]> = digests.iter().map(|digest| digest.as_slice()).collect();
     let ids: Vec<Uuid> = query_scalar(sql).bind(digests).fetch_all(on).await?;
     Ok(ids.into_iter().map(RequestId).collect())

@@ -5,7 +5,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use sqlx::Postgres;
 
-use super::{capsules, dead_letters, facts, positions, read, sweeps, write};
+use super::{capsules, dead_letters, facts, merged, positions, read, sweeps, write};
 use crate::{
     domain::{
         fact::{CapsuleEpoch, FactVersion},
@@ -50,6 +50,14 @@ impl Transaction for PostgresTransaction {
 
     async fn of_subjects(&mut self, digests: &[SubjectDigest]) -> Result<Vec<RequestId>, StoreError> {
         bounded(self.patience, read::of_subjects(&mut *self.inner, digests)).await
+    }
+
+    async fn alike(
+        &mut self,
+        digests: &[SubjectDigest],
+        each: u32,
+    ) -> Result<Vec<(SubjectDigest, RequestId)>, StoreError> {
+        bounded(self.patience, merged::alike(&mut *self.inner, digests, each)).await
     }
 
     async fn add_registry(&mut self, revision: u32, text: &str, at: At) -> Result<(), StoreError> {

@@ -3,7 +3,7 @@
 use sqlx::{PgConnection, PgExecutor, query};
 use uuid::Uuid;
 
-use super::{capsules, dead_letters, deferred, reseal};
+use super::{capsules, dead_letters, deferred, merged, reseal};
 use crate::{
     domain::{ids::RequestId, request::Request, time::At},
     store::{Changes, InboxRow, LeafRow, MovedRow, OpenedRow, StoreError, codec, deferral},
@@ -27,6 +27,7 @@ pub(super) async fn write(on: &mut PgConnection, changes: &Changes) -> Result<()
         insert_ledger_batch(on, &changes.leaves, changes.at).await?;
     }
     write_agenda(on, &opened, &moved).await?;
+    merged::write(on, changes).await?;
     deferred::write(on, changes).await?;
     reseal::write(on, &changes.resealed).await?;
     if !changes.capsules.is_empty() {

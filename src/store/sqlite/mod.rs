@@ -8,6 +8,7 @@ mod dead_letters;
 mod deferred;
 mod facts;
 mod file;
+mod merged;
 mod positions;
 mod read;
 mod reseal;

@@ -110,7 +110,10 @@ pub(super) async fn of_subject(
     limit: u32,
 ) -> Result<Vec<RequestId>, StoreError> {
     // Upstream chooses the ids, so they may not be in order of time.
-    let sql = "select s.request_id from subject s cross join request r on r.id = s.request_id where s.digest = ?1 \
+    let sql = "with own as (select request_id from subject where digest = ?1), \
+               found as (select request_id from own union \
+               select m.request_id from own cross join merged m on m.leader = own.request_id) \
+               select f.request_id from found f cross join request r on r.id = f.request_id \
                order by r.received_at desc, r.id desc limit ?2";
     let ids: Vec<Uuid> = query_scalar(sql)
         .bind(digest.as_slice())
@@ -124,8 +127,10 @@ pub(super) async fn of_subjects(
     on: impl SqliteExecutor<'_>,
     digests: &[SubjectDigest],
 ) -> Result<Vec<RequestId>, StoreError> {
-    let sql = "select distinct request_id from subject \
-               where digest in (select unhex(value) from json_each(?1)) order by request_id";
+    let sql = "with own as (select request_id from subject \
+               where digest in (select unhex(value) from json_each(?1))) \
+               select request_id from own union \
+               select m.request_id from own cross join merged m on m.leader = own.request_id order by request_id";
     let digests: Vec<String> = digests.iter().map(hex::encode).collect();
     let ids: Vec<Uuid> = query_scalar(sql)
         .bind(json!(digests).to_string())

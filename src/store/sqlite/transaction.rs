@@ -4,7 +4,7 @@
 use async_trait::async_trait;
 use sqlx::Sqlite;
 
-use super::{capsules, dead_letters, facts, positions, read, sweeps, write};
+use super::{capsules, dead_letters, facts, merged, positions, read, sweeps, write};
 use crate::{
     domain::{
         fact::{CapsuleEpoch, FactVersion},
@@ -41,6 +41,14 @@ impl Transaction for SqliteTransaction {
 
     async fn of_subjects(&mut self, digests: &[SubjectDigest]) -> Result<Vec<RequestId>, StoreError> {
         read::of_subjects(&mut *self.0, digests).await
+    }
+
+    async fn alike(
+        &mut self,
+        digests: &[SubjectDigest],
+        each: u32,
+    ) -> Result<Vec<(SubjectDigest, RequestId)>, StoreError> {
+        merged::alike(&mut *self.0, digests, each).await
     }
 
     async fn add_registry(&mut self, revision: u32, text: &str, at: At) -> Result<(), StoreError> {

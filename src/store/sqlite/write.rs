@@ -3,7 +3,7 @@
 use serde_json::json;
 use sqlx::{QueryBuilder, Sqlite, SqliteConnection, SqliteExecutor, query, query_builder::Separated};
 
-use super::{capsules, dead_letters, deferred, read::ids_json, reseal};
+use super::{capsules, dead_letters, deferred, merged, read::ids_json, reseal};
 use crate::{
     domain::{ids::RequestId, time::At},
     store::{Changes, InboxRow, LeafRow, MovedRow, OpenedRow, StoreError, codec, deferral},
@@ -49,6 +49,7 @@ pub(super) async fn write(on: &mut SqliteConnection, changes: &Changes) -> Resul
     insert_subjects(on, &opened).await?;
     insert_leaves(on, &changes.leaves, changes.at).await?;
     write_agenda(on, &opened, &moved).await?;
+    merged::write(on, changes).await?;
     deferred::write(on, changes).await?;
     reseal::write(on, &changes.resealed).await?;
     capsules::upsert(on, &deferral::capsules(changes)).await?;

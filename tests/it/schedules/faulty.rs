@@ -94,6 +94,13 @@ impl Transaction for FaultyTransaction {
     async fn of_subjects(&mut self, digests: &[SubjectDigest]) -> Result<Vec<RequestId>, StoreError> {
         self.inner.of_subjects(digests).await
     }
+    async fn alike(
+        &mut self,
+        digests: &[SubjectDigest],
+        each: u32,
+    ) -> Result<Vec<(SubjectDigest, RequestId)>, StoreError> {
+        self.inner.alike(digests, each).await
+    }
     async fn add_registry(&mut self, revision: u32, text: &str, at: At) -> Result<(), StoreError> {
         self.inner.add_registry(revision, text, at).await
     }

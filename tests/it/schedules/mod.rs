@@ -19,6 +19,7 @@ macro_rules! on_both_stores {
     };
 }
 
+mod alike;
 mod control;
 mod crashes;
 mod doubles;

@@ -293,7 +293,11 @@ impl World {
         rows.sort();
         assert_eq!(rows, deferred);
         let open = store.open_page(None, 1000).await.unwrap();
-        for request in requests.iter().filter(|request| !request.life.status.is_final()) {
+        let is_awake = |request: &&Request| {
+            let life = &request.life;
+            !life.status.is_final() || (life.following.is_some() && life.completed_at.is_none())
+        };
+        for request in requests.iter().filter(is_awake) {
             assert!(
                 open.iter().any(|stored| stored.request.id == request.id),
                 "{} is asleep for ever",
@@ -324,6 +328,7 @@ pub fn settings() -> Settings {
             at_risk: 0.2,
             require_verification: false,
             grace: lacuna::domain::calendar::Period::ZERO,
+            duplicates: lacuna::domain::request::alike::Duplicates::default(),
         },
         approval: lacuna::domain::request::gates::Approval::Never,
         keep_after_completion: Duration::ZERO,

@@ -75,6 +75,8 @@ pub fn request(n: u128, wake_at: Option<i64>) -> Request {
             facts: 0,
             reactivated_at: None,
             restored_at: None,
+            following: None,
+            followers: 0,
             leaves: 0,
             wake_at: wake_at.map(at),
         },

@@ -82,6 +82,7 @@ impl Bench {
                 commitment: [0; 32],
                 revision: 1,
                 needs_approval: false,
+                earlier: &[],
             },
             &rules,
             &context(&registry, &facts, now),

@@ -1,5 +1,6 @@
 //! The aggregate against the contract: every answer in every state, the plan, the passing of time, people's decisions.
 
+mod alike;
 mod answers;
 mod attempts;
 mod closing;
@@ -19,6 +20,7 @@ use uuid::Uuid;
 
 use super::{
     Context, Move, Request, Trail,
+    alike::Duplicates,
     answer::{AckRefusal, Taken},
     open::{Admission, CannotOpen, Opened, Rules, open},
 };
@@ -48,6 +50,7 @@ const ADMISSION: Admission<'static> = Admission {
     commitment: [7; 32],
     revision: 1,
     needs_approval: false,
+    earlier: &[],
 };
 
 /// How far clocks may be apart, in every test here.
@@ -140,6 +143,7 @@ fn rules() -> Rules {
         at_risk: 0.2,
         require_verification: false,
         grace: Period::ZERO,
+        duplicates: Duplicates::default(),
     }
 }
 
@@ -197,10 +201,20 @@ impl Bench {
         rules: &Rules,
         admission: Admission<'_>,
     ) -> Result<Self, CannotOpen> {
+        Self::opened_at(START, processors, opening, rules, admission)
+    }
+
+    fn opened_at(
+        now: At,
+        processors: Vec<Processor>,
+        opening: &Opening,
+        rules: &Rules,
+        admission: Admission<'_>,
+    ) -> Result<Self, CannotOpen> {
         let registry = Registry { processors };
         let facts = Facts::default();
         let context = Context {
-            now: START,
+            now,
             registry: &registry,
             facts: &facts,
             zone: &TimeZone::UTC,
@@ -217,7 +231,7 @@ impl Bench {
         Ok(Self {
             registry,
             facts,
-            now: START,
+            now,
             keep: Duration::ZERO,
             request,
             entries,

@@ -1,0 +1,224 @@
+//! The same person again: what an open request covers is merged into it, and what is one too many waits for a person or
+//! is refused.
+//!
+//! Whose request it is: a later request is of the same person only where *all* of its identifiers are among those of the
+//! earlier one, compared by the keyed digests of their normalised values. An e-mail address or a device may be shared, so
+//! an overlap joins nobody: {e-mail A, id 1} and then {id 1, e-mail B} are two requests, each carried out in full.
+
+use super::{Check, Context, Head, LegalClock, Request};
+use crate::domain::{
+    body::{Body, PackedScope},
+    calendar::Period,
+    command::Opening,
+    ids::RequestId,
+    plan::PlannedTask,
+    task::{Task, TaskState},
+    words::{Reason, Status},
+};
+
+/// What becomes of a request like one before it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Duplicates {
+    /// Whether a request is merged into an open one that covers it.
+    pub merge_open: bool,
+    /// How old that one may be.
+    pub merge_window: Period,
+    /// How many are too many.
+    pub repeat_limit: RepeatLimit,
+}
+
+/// How many requests of one person are too many.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct RepeatLimit {
+    /// The number that is still taken.
+    pub count: u32,
+    /// In this time.
+    pub per: Period,
+    /// What happens to the next.
+    pub then: OverLimit,
+}
+
+/// What happens to a request over the limit.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum OverLimit {
+    /// A person has to approve it.
+    Approval,
+    /// It is refused as excessive.
+    Refuse,
+}
+
+impl Default for Duplicates {
+    fn default() -> Self {
+        Self {
+            merge_open: true,
+            merge_window: Period::days(1),
+            repeat_limit: RepeatLimit {
+                count: 3,
+                per: Period::days(365),
+                then: OverLimit::Approval,
+            },
+        }
+    }
+}
+
+/// An earlier request that has all the identifiers of the one that is opened.
+#[derive(Debug, Clone, Copy)]
+pub struct Earlier<'a> {
+    /// The request.
+    pub request: &'a Request,
+    /// What it has kept of its command.
+    pub body: &'a Body,
+}
+
+/// Where a new request belongs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Place {
+    /// It is carried out.
+    Alone,
+    /// It is merged into this one. `bound`: that one was sent, so that it cannot be withdrawn any more.
+    Merged {
+        /// The request that covers it.
+        leader: RequestId,
+        /// Whether it can no longer be separated.
+        bound: bool,
+    },
+    /// It is one too many.
+    TooMany {
+        /// How many there were before it.
+        earlier: u32,
+        /// What the policy says.
+        then: OverLimit,
+    },
+}
+
+/// A request that is about to be opened.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Newcomer<'a> {
+    pub(super) opening: &'a Opening,
+    pub(super) head: &'a Head,
+    pub(super) clock: &'a LegalClock,
+    pub(super) planned: &'a [PlannedTask],
+    pub(super) awaits_verification: bool,
+}
+
+impl Place {
+    /// Whether a person has to approve it.
+    pub(super) const fn needs_approval(self) -> bool {
+        matches!(
+            self,
+            Self::TooMany {
+                then: OverLimit::Approval,
+                ..
+            }
+        )
+    }
+}
+
+impl Newcomer<'_> {
+    /// Where it belongs, given the earlier ones of the same person.
+    pub(super) fn place(
+        &self,
+        earlier: &[Earlier<'_>],
+        duplicates: &Duplicates,
+        context: &Context<'_>,
+    ) -> Place {
+        let within =
+            |period: Period, one: &Request| period.add_to(one.head.received_at, context.zone) > context.now;
+        let covering = earlier
+            .iter()
+            .filter(|one| duplicates.merge_open && within(duplicates.merge_window, one.request))
+            .filter(|one| self.is_covered_by(one))
+            .min_by_key(|one| (one.request.head.received_at, one.request.id));
+        if let Some(one) = covering {
+            return Place::Merged {
+                leader: one.request.id,
+                bound: one.request.was_sent(),
+            };
+        }
+        let limit = duplicates.repeat_limit;
+        let repeated = earlier
+            .iter()
+            .filter(|one| within(limit.per, one.request) && self.repeats(one))
+            .count();
+        let repeated = u32::try_from(repeated).unwrap_or(u32::MAX);
+        if is_of_the_person(self.head.reason) && repeated >= limit.count {
+            Place::TooMany {
+                earlier: repeated,
+                then: limit.then,
+            }
+        } else {
+            Place::Alone
+        }
+    }
+
+    /// Whether everything that it asks for is on its way already, not later and behind no gate that it has not itself.
+    fn is_covered_by(&self, earlier: &Earlier<'_>) -> bool {
+        let open = earlier.request;
+        let life = &open.life;
+        !life.status.is_final()
+            && life.status != Status::Deferred
+            // What the person gave after coming back is spared by the earlier one, and may be meant by this one.
+            && life.reactivated_at.is_none()
+            && life.clock.due <= self.clock.due
+            && (life.verification != Check::Awaiting || self.awaits_verification)
+            && open.head.action == self.head.action
+            && is_as_wide(&earlier.body.scope, self.opening)
+            && self
+                .opening
+                .anchors
+                .iter()
+                .all(|(name, at)| earlier.body.anchors.get(name) == Some(at))
+            // Task by task, because the registry may have changed in between and shares may have been refused.
+            && self
+                .planned
+                .iter()
+                .all(|planned| open.tasks.iter().any(|task| covers(task, &planned.task)))
+    }
+
+    /// Whether it asks once more for what the earlier one asked for. One that was withdrawn or merged is not held against
+    /// anybody: a person may change their mind, and a double click is no abuse.
+    fn repeats(&self, earlier: &Earlier<'_>) -> bool {
+        let one = earlier.request;
+        !one.is_withdrawn()
+            && is_of_the_person(one.head.reason)
+            && one.head.action == self.head.action
+            && is_as_wide(&earlier.body.scope, self.opening)
+            && as_wide(earlier.body.scope.processors(), &self.opening.scope.processors)
+    }
+}
+
+/// Whether the person asks: what the controller does by itself is never an abuse of their rights.
+const fn is_of_the_person(reason: Reason) -> bool {
+    match reason {
+        Reason::SubjectRequest
+        | Reason::AccountClosed
+        | Reason::ConsentWithdrawn
+        | Reason::NoConsent
+        | Reason::Objection
+        | Reason::UnlawfulProcessing
+        | Reason::AgreementBroken => true,
+        Reason::RetentionExpired | Reason::ServiceCeased | Reason::ContractEnded => false,
+    }
+}
+
+/// The processors of a scope are compared task by task.
+fn is_as_wide(scope: &PackedScope, opening: &Opening) -> bool {
+    as_wide(scope.purposes(), &opening.scope.purposes)
+        && as_wide(scope.categories(), &opening.scope.categories)
+}
+
+/// An empty list limits nothing.
+fn as_wide<T: PartialEq>(wide: &[T], narrow: &[T]) -> bool {
+    wide.is_empty() || (!narrow.is_empty() && narrow.iter().all(|item| wide.contains(item)))
+}
+
+fn covers(task: &Task, new: &Task) -> bool {
+    let goes_on = !matches!(
+        task.state,
+        TaskState::Exempt { .. } | TaskState::Waived | TaskState::Cancelled
+    );
+    task.processor == new.processor
+        && task.action == new.action
+        && as_wide(&task.categories, &new.categories)
+        && (goes_on || matches!(new.state, TaskState::Exempt { .. }))
+}

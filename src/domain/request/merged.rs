@@ -1,0 +1,116 @@
+//! A request that was merged into another one: it has no tasks of its own, closes with the other one, and stands alone
+//! again if that is withdrawn.
+
+use serde::{Deserialize, Serialize};
+
+use super::{Context, Request, Trail};
+use crate::domain::{
+    entry::Entry,
+    identity::SubjectDigest,
+    ids::RequestId,
+    task::{IllegalEvent, Task},
+    time::At,
+    words::Status,
+};
+
+/// What a merged request keeps.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Following {
+    /// The request that it was merged into.
+    pub leader: RequestId,
+    /// Whether that one was sent: it cannot be withdrawn any more, so nothing below is needed.
+    pub bound: bool,
+    /// Its own plan, pinned when it came.
+    plan: Vec<Task>,
+    /// The keyed digests under which its subject is found, once it stands alone.
+    digests: Vec<SubjectDigest>,
+}
+
+/// How the request stands that others were merged into.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Leader {
+    /// Whether it was cancelled or refused.
+    pub withdrawn: bool,
+    /// When it was closed.
+    pub completed_at: Option<At>,
+    /// Whether anything was sent.
+    pub was_sent: bool,
+}
+
+impl Request {
+    /// Whether anything was sent for it.
+    pub(super) fn was_sent(&self) -> bool {
+        self.tasks.iter().any(Task::was_sent)
+    }
+
+    /// What those that were merged into it have to know.
+    pub fn as_leader(&self) -> Leader {
+        Leader {
+            withdrawn: self.is_withdrawn(),
+            completed_at: self.life.completed_at,
+            was_sent: self.was_sent(),
+        }
+    }
+
+    /// Becomes one that follows another, when it is opened.
+    pub(super) fn merge_into(
+        &mut self,
+        leader: RequestId,
+        bound: bool,
+        digests: &[SubjectDigest],
+        trail: &mut Trail,
+    ) {
+        let plan = std::mem::take(&mut self.tasks);
+        self.life.following = Some(Box::new(Following {
+            leader,
+            bound,
+            plan: if bound { Vec::new() } else { plan },
+            digests: if bound { Vec::new() } else { digests.to_vec() },
+        }));
+        self.life.status = Status::Merged;
+        trail.entries.push(Entry::Merged { into: leader });
+    }
+
+    /// Takes in one that it covers.
+    pub fn absorb(&mut self, follower: RequestId) -> Trail {
+        self.life.followers = self.life.followers.saturating_add(1);
+        self.revision += 1;
+        Trail {
+            entries: vec![Entry::Absorbed { request: follower }],
+            ..Trail::default()
+        }
+    }
+
+    /// Goes by the request that it was merged into. Gives the digests under which it is found from now on, if it stands
+    /// alone again.
+    pub fn follow(
+        &mut self,
+        leader: Leader,
+        context: &Context<'_>,
+    ) -> Result<(Trail, Vec<SubjectDigest>), IllegalEvent> {
+        let mut trail = Trail::default();
+        let mut digests = Vec::new();
+        if let Some(mut following) = self.life.following.take() {
+            if leader.withdrawn && !following.bound {
+                digests = std::mem::take(&mut following.digests);
+                self.stand_alone(following.plan, context, &mut trail);
+            } else {
+                if leader.was_sent {
+                    following.bound = true;
+                    (following.plan, following.digests) = (Vec::new(), Vec::new());
+                }
+                self.life.completed_at = leader.completed_at;
+                self.life.following = Some(following);
+            }
+        }
+        self.conclude(context, &mut trail)?;
+        self.revision += 1;
+        Ok((trail, digests))
+    }
+
+    fn stand_alone(&mut self, plan: Vec<Task>, context: &Context<'_>, trail: &mut Trail) {
+        self.tasks = plan;
+        self.begin_tasks(trail);
+        self.enter_status(self.status_at_start(context.now), context.now, trail);
+    }
+}

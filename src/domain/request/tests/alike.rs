@@ -1,0 +1,379 @@
+//! The same person again: what is merged, what stands alone, what is one too many; and what becomes of a merged one.
+
+use super::*;
+use crate::domain::{
+    body::Body,
+    command::Exclusion,
+    request::{
+        alike::{Duplicates, Earlier, OverLimit, RepeatLimit},
+        merged::Leader,
+    },
+    words::{RefusalBasis, Status},
+};
+
+/// How the second of two requests begins.
+#[derive(Debug, PartialEq)]
+enum Second {
+    Merged,
+    Alone,
+    AwaitsApproval,
+    Refused,
+}
+
+fn registry() -> Vec<Processor> {
+    let mut crm = processor("crm");
+    crm.purposes = vec![label("marketing")];
+    let mut billing = processor("billing");
+    billing.purposes = vec![label("contract")];
+    vec![crm, billing]
+}
+
+/// The same person's next command.
+fn next(n: u128) -> Opening {
+    Opening {
+        command_id: CommandId(Uuid::from_u128(100 + n)),
+        request_id: RequestId(Uuid::from_u128(200 + n)),
+        requested_at: None,
+        ..opening()
+    }
+}
+
+fn first() -> Opening {
+    next(0)
+}
+
+/// Opens `opening` after these, so much later.
+fn open_after(
+    earlier: &[(&Bench, &Opening)],
+    opening: &Opening,
+    rules: &Rules,
+    later: Duration,
+) -> (Bench, Second) {
+    let bodies: Vec<Body> = earlier
+        .iter()
+        .map(|(_, opening)| Body::of(opening, Vec::new()))
+        .collect();
+    let earlier: Vec<Earlier<'_>> = earlier
+        .iter()
+        .zip(&bodies)
+        .map(|((bench, _), body)| Earlier {
+            request: &bench.request,
+            body,
+        })
+        .collect();
+    let admission = Admission {
+        earlier: &earlier,
+        ..ADMISSION
+    };
+    let bench = Bench::opened_at(START.plus(later), registry(), opening, rules, admission).unwrap();
+    let second = match bench.request.life.status {
+        Status::Merged => Second::Merged,
+        Status::AwaitingApproval => Second::AwaitsApproval,
+        Status::Refused => Second::Refused,
+        _ => Second::Alone,
+    };
+    (bench, second)
+}
+
+fn second_of(
+    first_opening: &Opening,
+    second: &Opening,
+    later: Duration,
+    change: impl Fn(&mut Bench),
+) -> Second {
+    let mut one = Bench::opened(registry(), first_opening, &rules(), ADMISSION).unwrap();
+    change(&mut one);
+    open_after(&[(&one, first_opening)], second, &rules(), later).1
+}
+
+#[test]
+fn it_is_merged_only_into_one_that_covers_it() {
+    let scoped = |purposes: &[&str]| Opening {
+        scope: Scope {
+            purposes: purposes.iter().map(|p| label(p)).collect(),
+            ..Scope::default()
+        },
+        ..next(1)
+    };
+    let excluding = |opening: Opening| Opening {
+        exclude: vec![Exclusion {
+            processor: id("crm"),
+            basis: RefusalBasis::IndependentAuthorization,
+        }],
+        ..opening
+    };
+    let anchored = |opening: Opening, at| Opening {
+        anchors: BTreeMap::from([(
+            crate::domain::ids::AnchorName::new("account_closed_at").unwrap(),
+            at,
+        )]),
+        ..opening
+    };
+    let anonymize = Opening {
+        action: Action::Anonymize,
+        ..next(1)
+    };
+    let only = |opening: Opening, processor: &str| Opening {
+        scope: Scope {
+            processors: vec![id(processor)],
+            ..Scope::default()
+        },
+        ..opening
+    };
+    let shorter = Opening {
+        regime: Some(Regime::Days(5)),
+        ..next(1)
+    };
+    let longer = Opening {
+        regime: Some(Regime::Days(20)),
+        ..next(1)
+    };
+    let cases = [
+        ("the same again", first(), next(1), Second::Merged),
+        (
+            "narrower in purpose",
+            first(),
+            scoped(&["marketing"]),
+            Second::Merged,
+        ),
+        ("wider in purpose", scoped(&["marketing"]), next(2), Second::Alone),
+        (
+            "another purpose",
+            scoped(&["marketing"]),
+            Opening {
+                request_id: next(2).request_id,
+                ..scoped(&["contract"])
+            },
+            Second::Alone,
+        ),
+        (
+            "one processor of all",
+            first(),
+            only(next(1), "crm"),
+            Second::Merged,
+        ),
+        (
+            "all, after one processor",
+            only(first(), "crm"),
+            next(1),
+            Second::Alone,
+        ),
+        ("excluding more", first(), excluding(next(1)), Second::Merged),
+        ("excluding less", excluding(first()), next(1), Second::Alone),
+        (
+            "excluding the same",
+            excluding(first()),
+            excluding(next(1)),
+            Second::Merged,
+        ),
+        ("another action", first(), anonymize, Second::Alone),
+        ("an earlier deadline", first(), shorter, Second::Alone),
+        ("a later deadline", first(), longer, Second::Merged),
+        (
+            "an anchor that the first has not",
+            first(),
+            anchored(next(1), START),
+            Second::Alone,
+        ),
+        (
+            "the same anchor",
+            anchored(first(), START),
+            anchored(next(1), START),
+            Second::Merged,
+        ),
+        (
+            "another anchor",
+            anchored(first(), START),
+            anchored(next(1), START.plus(DAY)),
+            Second::Alone,
+        ),
+        ("fewer anchors", anchored(first(), START), next(1), Second::Merged),
+    ];
+    for (what, one, two, expected) in cases {
+        assert_eq!(second_of(&one, &two, HOUR, |_| {}), expected, "{what}");
+    }
+}
+
+#[test]
+fn what_has_happened_to_the_first_counts() {
+    let nothing = |_: &mut Bench| {};
+    assert_eq!(second_of(&first(), &next(1), HOUR * 23, nothing), Second::Merged);
+    assert_eq!(
+        second_of(&first(), &next(1), DAY, nothing),
+        Second::Alone,
+        "the window"
+    );
+    let done = |bench: &mut Bench| {
+        for ordinal in [0, 1] {
+            bench.answer(ordinal, Answer::Erased).unwrap();
+        }
+        assert_eq!(bench.request.life.status, Status::Completed);
+    };
+    assert_eq!(
+        second_of(&first(), &next(1), HOUR, done),
+        Second::Alone,
+        "completed"
+    );
+    let waived = |bench: &mut Bench| {
+        bench.run(|request, context| ((), request.waive(0, "ann", context).unwrap()));
+    };
+    assert_eq!(
+        second_of(&first(), &next(1), HOUR, waived),
+        Second::Alone,
+        "a share was waived"
+    );
+    let back = |bench: &mut Bench| {
+        bench.run(|request, context| ((), request.reactivate(START, context).unwrap()));
+    };
+    assert_eq!(
+        second_of(&first(), &next(1), HOUR, back),
+        Second::Alone,
+        "the person is back"
+    );
+}
+
+#[test]
+fn one_whose_identity_is_known_does_not_wait_for_one_whose_is_not() {
+    let rules = Rules {
+        require_verification: true,
+        ..rules()
+    };
+    let unverified = |opening: Opening| Opening {
+        identity_verified: false,
+        ..opening
+    };
+    let one = Bench::opened(registry(), &unverified(first()), &rules, ADMISSION).unwrap();
+    let opening = unverified(first());
+    let (_, second) = open_after(&[(&one, &opening)], &next(1), &rules, HOUR);
+    assert_eq!(second, Second::Alone);
+    let (_, second) = open_after(&[(&one, &opening)], &unverified(next(1)), &rules, HOUR);
+    assert_eq!(second, Second::Merged);
+}
+
+#[test]
+fn the_fourth_within_the_limit_is_one_too_many() {
+    let limited = |then| Rules {
+        duplicates: Duplicates {
+            merge_open: false,
+            repeat_limit: RepeatLimit {
+                then,
+                ..Duplicates::default().repeat_limit
+            },
+            ..Duplicates::default()
+        },
+        ..rules()
+    };
+    let openings: Vec<Opening> = (0..4).map(next).collect();
+    let benches: Vec<Bench> = openings[..3]
+        .iter()
+        .map(|opening| Bench::opened(registry(), opening, &rules(), ADMISSION).unwrap())
+        .collect();
+    let earlier: Vec<(&Bench, &Opening)> = benches.iter().zip(&openings).collect();
+    let fourth = |count: usize, opening: &Opening, then, later| {
+        open_after(&earlier[..count], opening, &limited(then), later).1
+    };
+    let person = &openings[3];
+    assert_eq!(fourth(2, person, OverLimit::Refuse, DAY), Second::Alone);
+    assert_eq!(fourth(3, person, OverLimit::Refuse, DAY), Second::Refused);
+    assert_eq!(
+        fourth(3, person, OverLimit::Approval, DAY),
+        Second::AwaitsApproval
+    );
+    assert_eq!(
+        fourth(3, person, OverLimit::Refuse, DAY * 365),
+        Second::Alone,
+        "the time is over"
+    );
+    let controller = Opening {
+        reason: Reason::RetentionExpired,
+        ..person.clone()
+    };
+    assert_eq!(fourth(3, &controller, OverLimit::Refuse, DAY), Second::Alone);
+    let (refused, _) = open_after(&earlier, person, &limited(OverLimit::Refuse), DAY);
+    assert_eq!(refused.request.life.refused, Some(RefusalBasis::Excessive));
+    assert!(refused.dispatched.is_empty() && !refused.request.life.readable);
+    assert!(refused.entries.contains(&Entry::Repeated { earlier: 3 }));
+}
+
+fn merged() -> Bench {
+    let waiting = Opening {
+        not_before: Some(START.plus(DAY * 5)),
+        ..first()
+    };
+    let one = Bench::opened(registry(), &waiting, &rules(), ADMISSION).unwrap();
+    let (second, how) = open_after(&[(&one, &waiting)], &next(1), &rules(), HOUR);
+    assert_eq!(how, Second::Merged);
+    assert!(second.dispatched.is_empty() && second.moves.is_empty());
+    second
+}
+
+const OPEN: Leader = Leader {
+    withdrawn: false,
+    completed_at: None,
+    was_sent: false,
+};
+
+fn follow(bench: &mut Bench, leader: Leader) -> usize {
+    bench.run(|request, context| {
+        let (trail, digests) = request.follow(leader, context).unwrap();
+        (digests.len(), trail)
+    })
+}
+
+#[test]
+fn a_merged_one_closes_and_opens_with_the_one_that_it_follows() {
+    let mut second = merged();
+    assert!(second.request.life.readable, "it may have to stand alone");
+    follow(&mut second, OPEN);
+    assert_eq!(second.request.life.status, Status::Merged);
+    let sent = Leader {
+        was_sent: true,
+        ..OPEN
+    };
+    follow(&mut second, sent);
+    assert!(!second.request.life.readable, "nobody will be asked for it");
+    assert!(second.request.life.wake_at.is_some());
+    let closed = Leader {
+        completed_at: Some(START.plus(DAY)),
+        ..sent
+    };
+    follow(&mut second, closed);
+    assert_eq!(second.request.life.completed_at, closed.completed_at);
+    assert_eq!(second.request.life.wake_at, None);
+    follow(&mut second, sent);
+    assert_eq!(second.request.life.completed_at, None, "a backup was put back");
+    assert_eq!(second.request.life.status, Status::Merged);
+}
+
+#[test]
+fn a_merged_one_stands_alone_when_the_one_that_it_follows_is_withdrawn() {
+    let mut second = merged();
+    let withdrawn = Leader {
+        withdrawn: true,
+        completed_at: Some(START.plus(HOUR)),
+        ..OPEN
+    };
+    assert_eq!(
+        follow(&mut second, withdrawn),
+        1,
+        "it is found by its own digests"
+    );
+    assert_eq!(second.request.life.status, Status::InProgress);
+    assert_eq!(second.request.life.following, None);
+    assert_eq!(second.request.life.completed_at, None);
+    assert_eq!(second.dispatched, [0, 1]);
+    assert_eq!(
+        second.moves.iter().filter(|moved| moved.from.is_none()).count(),
+        2
+    );
+}
+
+#[test]
+fn a_merged_one_can_be_neither_cancelled_nor_approved() {
+    let mut second = merged();
+    let refused = second.run(|request, context| match request.clone().cancel(None, context) {
+        Ok(trail) => (false, trail),
+        Err(_) => (true, Trail::default()),
+    });
+    assert!(refused);
+}

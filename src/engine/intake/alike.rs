@@ -1,0 +1,109 @@
+//! The requests of the same persons that a batch of commands is compared with.
+
+use std::collections::HashMap;
+
+use crate::{
+    domain::{body::Body, ids::RequestId, request::alike::Earlier},
+    engine::{
+        Engine, EngineError,
+        prepare::{Arrival, PreparedCommand},
+        work::Work,
+    },
+    store::{SubjectDigest, Transaction},
+};
+
+/// How many requests of one identifier are looked at. Whoever has more of them unmerged is over any limit.
+const EACH: u32 = 64;
+
+/// Requests by the digests of their identifiers.
+#[derive(Debug, Default)]
+pub(super) struct Alike {
+    found: HashMap<SubjectDigest, Vec<RequestId>>,
+    /// What those that are stored have kept of their commands.
+    bodies: HashMap<RequestId, Body>,
+    /// Those that may be of the same person as one of the batch.
+    stored: Vec<RequestId>,
+}
+
+impl Engine {
+    /// Looks for earlier requests of the persons that a batch is about.
+    pub(super) async fn alike(
+        &self,
+        arrivals: &[Arrival<PreparedCommand>],
+        tx: &mut dyn Transaction,
+    ) -> Result<Alike, EngineError> {
+        let subjects = || {
+            arrivals
+                .iter()
+                .filter_map(|arrival| arrival.content.as_ref().ok()?.subject.as_ref())
+        };
+        let mut digests: Vec<SubjectDigest> = subjects().flat_map(|s| s.digests.iter().copied()).collect();
+        digests.sort_unstable();
+        digests.dedup();
+        let mut alike = Alike::default();
+        if digests.is_empty() {
+            return Ok(alike);
+        }
+        for (digest, id) in tx.alike(&digests, EACH).await? {
+            alike.found.entry(digest).or_default().push(id);
+        }
+        if !alike.found.is_empty() {
+            alike.stored = subjects().flat_map(|s| alike.having_all(&s.digests)).collect();
+        }
+        Ok(alike)
+    }
+}
+
+impl Alike {
+    /// The stored requests that have to be loaded.
+    pub(super) fn ids(&self) -> impl Iterator<Item = RequestId> {
+        self.stored.iter().copied()
+    }
+
+    /// Reads what the stored ones have kept of their commands.
+    pub(super) async fn read_bodies(&mut self, tx: &mut dyn Transaction) -> Result<(), EngineError> {
+        if self.stored.is_empty() {
+            return Ok(());
+        }
+        self.stored.sort_unstable();
+        self.stored.dedup();
+        for stored in tx.bodies(&self.stored).await? {
+            self.bodies.insert(stored.id, Body::unpack(&stored.body)?);
+        }
+        Ok(())
+    }
+
+    /// Remembers one that the batch has opened.
+    pub(super) fn opened(&mut self, id: RequestId, digests: &[SubjectDigest]) {
+        for digest in digests {
+            self.found.entry(*digest).or_default().push(id);
+        }
+    }
+
+    /// The earlier requests that have all of these identifiers, as they stand now.
+    pub(super) fn earlier<'a>(&'a self, digests: &[SubjectDigest], work: &'a Work<'_>) -> Vec<Earlier<'a>> {
+        self.having_all(digests)
+            .filter_map(|id| {
+                Some(Earlier {
+                    request: work.get(id)?,
+                    body: self.bodies.get(&id).or_else(|| work.body_of_new(id))?,
+                })
+            })
+            .collect()
+    }
+
+    /// Those that all of these identifiers have led to: see the rule in the domain's `alike`.
+    fn having_all(&self, digests: &[SubjectDigest]) -> impl Iterator<Item = RequestId> {
+        let of = |digest: &SubjectDigest| self.found.get(digest).map_or(&[][..], Vec::as_slice);
+        let (first, rest) = match digests.split_first() {
+            Some((first, rest)) => (of(first), rest),
+            None => (&[][..], &[][..]),
+        };
+        first
+            .iter()
+            .rev()
+            .take(EACH as usize)
+            .filter(move |id| rest.iter().all(|digest| of(digest).contains(id)))
+            .copied()
+    }
+}
