@@ -8,8 +8,15 @@ mod story;
 
 use std::{io::IsTerminal, ops::ControlFlow, time::Duration};
 
+use clap::{ValueEnum, builder::PossibleValue};
+
 use self::progress::Show;
-use super::{Exit, folder::Folder, interrupt::Interrupt, scenario};
+use super::{
+    Exit,
+    folder::Folder,
+    interrupt::Interrupt,
+    scenario::{self, Policy, Profile},
+};
 use crate::{
     app::{self, AppError, Roles, Running},
     clock::{Clock, Stopwatch},
@@ -42,22 +49,42 @@ pub struct Args {
 }
 
 /// What a demonstration is about.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Scenario {
     /// Commands through a broker in this process, to six processors that answer.
     Main,
-    /// Five years of backups, retention, a legal hold and restores, on a clock that is turned by hand.
+    /// Five years of backups, retention, a legal hold and restores.
     Backups,
-    /// A messenger's promise: all within 30 days, except what law requires to be kept.
-    Jojocell,
-    /// Vendors' promise: everything but anonymous numbers, with the clocks of two laws.
-    Whatsify,
-    /// A social app's promise: who asks is verified, grounds of refusal, the end of the service.
-    Emojoi,
-    /// A support desk's promise: deletion that prevents recovery, roles, alerts.
-    Helpdesk,
-    /// A promise about calls and payments: five years of invoices, and a dispute that outlives them.
-    Dijo,
+    /// What a privacy policy promises.
+    Policy(Policy),
+}
+
+impl ValueEnum for Scenario {
+    fn value_variants<'a>() -> &'a [Self] {
+        &[
+            Self::Main,
+            Self::Backups,
+            Self::Policy(Policy::Jojocell),
+            Self::Policy(Policy::Whatsify),
+            Self::Policy(Policy::Emojoi),
+            Self::Policy(Policy::Helpdesk),
+            Self::Policy(Policy::Dijo),
+        ]
+    }
+
+    fn to_possible_value(&self) -> Option<PossibleValue> {
+        match self {
+            Self::Main => {
+                let help = "Commands through a broker in this process, to six processors that answer";
+                Some(PossibleValue::new("main").help(help))
+            }
+            Self::Backups => {
+                let help = "Five years of backups, retention, a legal hold and restores, on a clock that is turned by hand";
+                Some(PossibleValue::new("backups").help(help))
+            }
+            Self::Policy(policy) => policy.to_possible_value(),
+        }
+    }
 }
 
 /// Why a demonstration came to nothing.
@@ -118,11 +145,7 @@ pub fn run(args: Args) -> Exit {
     let demonstrated = match args.scenario {
         Scenario::Main => runtime.block_on(demonstrate(&args)),
         Scenario::Backups => runtime.block_on(backups::demonstrate()),
-        Scenario::Jojocell => runtime.block_on(play(&scenario::JOJOCELL)),
-        Scenario::Whatsify => runtime.block_on(play(&scenario::WHATSIFY)),
-        Scenario::Emojoi => runtime.block_on(play(&scenario::EMOJOI)),
-        Scenario::Helpdesk => runtime.block_on(play(&scenario::HELPDESK)),
-        Scenario::Dijo => runtime.block_on(play(&scenario::DIJO)),
+        Scenario::Policy(policy) => runtime.block_on(play(policy.profile())),
     };
     // Whatever the Kafka client has not ended by now ends with the process.
     runtime.shutdown_background();
@@ -136,7 +159,7 @@ pub fn run(args: Args) -> Exit {
 }
 
 /// Plays a policy's scenario.
-async fn play(profile: &scenario::Profile) -> Result<Exit, DemoError> {
+async fn play(profile: &Profile) -> Result<Exit, DemoError> {
     let tally = scenario::report::play(profile, &mut |line| println!("{line}")).await?;
     Ok(if tally.faults == 0 { Exit::Ok } else { Exit::NotSo })
 }

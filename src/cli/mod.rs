@@ -12,6 +12,7 @@ pub mod explain;
 mod failure;
 mod folder;
 pub mod holds;
+pub mod init;
 mod interrupt;
 pub mod keys;
 mod knowledge;
@@ -63,6 +64,8 @@ pub struct Cli {
 enum Command {
     /// Shows the whole way of some requests on an embedded broker, with simulated processors.
     Demo(demo::Args),
+    /// Writes a configuration and a registry to start from, for a policy like yours.
+    Init(init::Args),
     /// Runs the worker.
     Serve(serve::Args),
     /// Validates configuration and registry, every mistake at once.
@@ -155,6 +158,7 @@ pub fn main(cli: Cli) -> ExitCode {
     let done = match command {
         Command::Demo(args) => return demo::run(args).into(),
         Command::Bench(args) => return bench::run(args).into(),
+        Command::Init(args) => init::run(&args),
         Command::Serve(args) => serve::run(args),
         Command::Check(args) => check::run(args),
         Command::Migrate(args) => migrate::run(&args),

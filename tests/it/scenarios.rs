@@ -1,7 +1,8 @@
 //! The five promises: every scenario is played against the real engine over SQLite, through the files that
 //! `lacuna init` hands to newcomers.
 
-use lacuna::cli::scenario::{self, PROFILES, Profile, report};
+use clap::ValueEnum;
+use lacuna::cli::scenario::{Policy, Profile, report};
 
 use crate::support::repository;
 
@@ -20,7 +21,7 @@ scenarios!(jojocell, whatsify, emojoi, helpdesk, dijo);
 
 /// The files as they stand there now: to change a scenario, nothing has to be compiled.
 fn profile(name: &str) -> Profile {
-    let found = PROFILES.iter().find(|profile| profile.name == name).unwrap();
+    let found = Policy::from_str(name, false).unwrap().profile();
     let read = |file: &str| -> &'static str {
         let path = repository("tests/scenarios").join(name).join(file);
         std::fs::read_to_string(path).unwrap().leak()
@@ -49,7 +50,10 @@ fn every_folder_is_a_scenario_that_is_played() {
         .map(|folder| folder.unwrap().file_name().into_string().unwrap())
         .collect();
     folders.sort();
-    let mut profiles: Vec<&str> = PROFILES.iter().map(|profile| profile.name).collect();
+    let mut profiles: Vec<&str> = Policy::value_variants()
+        .iter()
+        .map(|policy| policy.profile().name)
+        .collect();
     profiles.sort_unstable();
     let mut played = PLAYED.to_vec();
     played.sort_unstable();
@@ -65,10 +69,10 @@ fn every_folder_is_a_scenario_that_is_played() {
 #[tokio::test]
 async fn what_was_not_seen_is_said() {
     // The same scenario under another promise: 10 days.
-    let config = scenario::JOJOCELL.config.replace("days:30", "days:10");
+    let promised = Policy::Jojocell.profile();
     let profile = Profile {
-        config: config.leak(),
-        ..scenario::JOJOCELL
+        config: promised.config.replace("days:30", "days:10").leak(),
+        ..*promised
     };
     let mut told = String::new();
     let tally = report::play(&profile, &mut |line| told += &format!("{line}\n"))

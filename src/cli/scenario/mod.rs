@@ -53,33 +53,61 @@ macro_rules! profile {
     };
 }
 
-/// A messenger, which keeps what law requires.
-pub const JOJOCELL: Profile = profile!("jojocell");
-/// Vendors of messages, CRM and automation, under two laws.
-pub const WHATSIFY: Profile = profile!("whatsify");
-/// A social app: verification, grounds of refusal, and the end of the service.
-pub const EMOJOI: Profile = profile!("emojoi");
-/// A support desk: proof that prevents recovery, roles, alerts.
-pub const HELPDESK: Profile = profile!("helpdesk");
-/// Calls and payments: five years of invoices, and a dispute that outlives them.
-pub const DIJO: Profile = profile!("dijo");
+/// A policy that there is a scenario of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub enum Policy {
+    /// A messenger: all within 30 days, except what law requires to be kept.
+    Jojocell,
+    /// Vendors of messages, CRM and automation: all but anonymous numbers, with the clocks of two laws.
+    Whatsify,
+    /// A social app: who asks is verified, grounds of refusal, the end of the service.
+    Emojoi,
+    /// A support desk: deletion that prevents recovery, roles, alerts.
+    Helpdesk,
+    /// Calls and payments: five years of invoices, and a dispute that outlives them.
+    Dijo,
+}
 
-/// Every one.
-pub const PROFILES: [Profile; 5] = [JOJOCELL, WHATSIFY, EMOJOI, HELPDESK, DIJO];
+impl Policy {
+    /// Its files.
+    pub const fn profile(self) -> &'static Profile {
+        match self {
+            Self::Jojocell => &profile!("jojocell"),
+            Self::Whatsify => &profile!("whatsify"),
+            Self::Emojoi => &profile!("emojoi"),
+            Self::Helpdesk => &profile!("helpdesk"),
+            Self::Dijo => &profile!("dijo"),
+        }
+    }
+}
 
 impl Profile {
+    /// The environment variables that its configuration takes secrets from.
+    pub fn secrets(&self) -> BTreeSet<String> {
+        self.read(Path::new("")).1
+    }
+
     /// Its configuration, as if it stood in this folder. Where it asks for an environment variable, there is a made-up
     /// one: the second answer is their values.
     pub fn config(&self, folder: &Path) -> Result<(Config, Vec<String>), Stuck> {
+        let (config, asked) = self.read(folder);
+        Ok((config?, asked.iter().map(|name| made_up(name)).collect()))
+    }
+
+    fn read(&self, folder: &Path) -> (Result<Config, Problems>, BTreeSet<String>) {
         let asked = RefCell::new(BTreeSet::new());
         let environment = |name: &str| {
-            let value = format!("made-up-{}", name.to_lowercase());
-            asked.borrow_mut().insert(value.clone());
-            Some(value.into())
+            asked.borrow_mut().insert(name.to_owned());
+            Some(made_up(name).into())
         };
-        let config = Config::read_text("lacuna.toml", folder, self.config, &environment)?;
-        Ok((config, asked.into_inner().into_iter().collect()))
+        let config = Config::read_text("lacuna.toml", folder, self.config, &environment);
+        (config, asked.into_inner())
     }
+}
+
+/// A secret of no meaning.
+fn made_up(name: &str) -> String {
+    format!("made-up-{}", name.to_lowercase())
 }
 
 /// Why a scenario cannot be played to its end.
