@@ -350,6 +350,7 @@ impl<'a> Decider<'_, '_, 'a> {
             Err(CannotOpen::NoPlan(no_plan @ NoPlan::TooManyTasks)) => {
                 Ok(Err(Refusal::new(DeadLetterReason::Internal, no_plan.to_string())))
             }
+            Err(wrong @ CannotOpen::RequestedAt(_)) => Ok(Err(Refusal::schema(wrong.to_string()))),
             Err(CannotOpen::Illegal(illegal)) => Err(illegal.into()),
         }
     }

@@ -16,7 +16,7 @@ use super::{
 use crate::{
     clock::Clock,
     domain::{
-        entry::Leaf,
+        entry::{Entry, Leaf},
         ids::{ProcessorId, RequestId, TaskId},
         request::{Context, Request, outlook::BestCase},
         time::At,
@@ -135,7 +135,7 @@ async fn find(store: &dyn Store, id: RequestId) -> Result<(Request, Vec<Leaf>), 
 }
 
 fn explain<'a>(request: &'a Request, leaves: &[Leaf], context: &Context<'a>) -> Explained<'a> {
-    let names = names(request);
+    let names = names_of(request, leaves);
     let happened = leaves.iter().map(|leaf| Happened {
         at: leaf.at,
         says: leaf
@@ -169,6 +169,21 @@ fn explain<'a>(request: &'a Request, leaves: &[Leaf], context: &Context<'a>) -> 
 
 fn names(request: &Request) -> Vec<String> {
     request.ordinals().map(|ordinal| name(request, ordinal)).collect()
+}
+
+/// The same of a request as its ledger knows it: one that was merged has no tasks any more.
+fn names_of(request: &Request, leaves: &[Leaf]) -> Vec<String> {
+    let opened = leaves
+        .iter()
+        .flat_map(|leaf| &leaf.entries)
+        .find_map(|entry| match entry {
+            Entry::Opened { processors, .. } => Some(processors),
+            _ => None,
+        });
+    match opened {
+        Some(processors) if request.tasks.is_empty() => processors.iter().map(ToString::to_string).collect(),
+        _ => names(request),
+    }
 }
 
 fn shortest(request: &Request, best: BestCase) -> Shortest {

@@ -34,6 +34,9 @@ pub struct Rules {
     pub duplicates: Duplicates,
 }
 
+/// How long ago a subject can have asked.
+const OLDEST: Period = Period::years(10);
+
 /// A request that was just opened.
 #[derive(Debug)]
 pub struct Opened {
@@ -51,6 +54,9 @@ pub enum CannotOpen {
     /// No plan.
     #[error(transparent)]
     NoPlan(#[from] NoPlan),
+    /// The time at which the subject is said to have asked cannot be true.
+    #[error("requested_at: {0}")]
+    RequestedAt(&'static str),
     /// A fault of the state machine.
     #[error(transparent)]
     Illegal(#[from] IllegalEvent),
@@ -79,6 +85,7 @@ pub fn open(
     context: &Context<'_>,
 ) -> Result<Opened, CannotOpen> {
     let now = context.now;
+    check_requested_at(opening, context)?;
     let (not_before, grace) = dates(opening, rules, context);
     let head = head(opening, (not_before, grace), admission.revision, rules, now);
     let clock = legal_clock(&head, &rules.calendar, rules.at_risk, 0);
@@ -152,6 +159,21 @@ pub fn open(
         identities,
         trail,
     })
+}
+
+/// A wrong start is a wrong deadline, and a wrong `data_before`: what is later than now would postpone the one, and what
+/// is far too early (a clock that was never set) would have a processor that honours the other erase next to nothing.
+fn check_requested_at(opening: &Opening, context: &Context<'_>) -> Result<(), CannotOpen> {
+    let Some(at) = opening.requested_at else {
+        return Ok(());
+    };
+    if at > context.now.plus(context.clock_skew) {
+        return Err(CannotOpen::RequestedAt("lies in the future"));
+    }
+    if OLDEST.add_to(at, context.zone) < context.now {
+        return Err(CannotOpen::RequestedAt("lies more than ten years back"));
+    }
+    Ok(())
 }
 
 impl Request {

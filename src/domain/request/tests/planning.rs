@@ -389,3 +389,31 @@ fn whoever_is_exempt_is_not_waited_for() {
     bench.answer(1, Answer::Erased).unwrap();
     assert_eq!(bench.request.life.status.as_str(), "closed_with_exceptions");
 }
+
+#[test]
+fn a_time_at_which_nobody_can_have_asked_is_refused() {
+    let at = |requested_at: At| {
+        let opening = Opening {
+            requested_at: Some(requested_at),
+            ..opening()
+        };
+        Bench::try_open(vec![processor("crm")], &opening)
+            .map(|_| ())
+            .map_err(|error| error.to_string())
+    };
+    assert_eq!(at(START.plus(SKEW)), Ok(()), "clocks differ a little");
+    assert_eq!(
+        at(START.plus(SKEW + SECOND)),
+        Err("requested_at: lies in the future".to_owned())
+    );
+    let years = |n: u32| At::from_millis(START.millis() - i64::from(n) * 365 * 86_400_000);
+    assert_eq!(at(years(10)), Ok(()));
+    assert_eq!(
+        at(years(11)),
+        Err("requested_at: lies more than ten years back".to_owned())
+    );
+    assert_eq!(
+        at(At::from_millis(0)),
+        Err("requested_at: lies more than ten years back".to_owned())
+    );
+}
