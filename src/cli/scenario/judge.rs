@@ -1,10 +1,7 @@
 //! What has to be seen: the claims of a step, compared with what anybody outside can see: the messages that processors
 //! and upstream were sent, and what the API answers to compliance.
 
-use std::{
-    cell::RefCell,
-    collections::{BTreeMap, BTreeSet},
-};
+use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::tz::TimeZone;
 use serde_json::{Value, json};
@@ -46,12 +43,12 @@ pub(super) struct Judge<'j> {
     /// The statuses of the highest revisions that upstream was sent.
     pub statuses: &'j BTreeMap<String, Value>,
     /// Which of the news a claim has named.
-    pub named_news: RefCell<BTreeSet<usize>>,
+    pub named_news: BTreeSet<usize>,
     /// How many of the dead letters a claim has named.
     pub named_letters: BTreeSet<usize>,
 }
 
-impl Judge<'_> {
+impl<'j> Judge<'j> {
     /// Judges all claims of a step. What they do not name must not have happened.
     pub(super) async fn all(&mut self, claims: &[Line]) -> Result<Vec<Seen>, Stuck> {
         let mut seen = Vec::with_capacity(claims.len());
@@ -137,7 +134,7 @@ impl Judge<'_> {
 
     /// `2000 leavers: awaiting_approval`, `2000 leavers: crm asked to erase`.
     async fn of_group(
-        &self,
+        &mut self,
         line: &Line,
         count: &str,
         group: &str,
@@ -238,7 +235,7 @@ impl Judge<'_> {
         })
     }
 
-    async fn of_task(&self, line: &Line, task: &str, phrases: &[Vec<&str>]) -> Result<Found, Stuck> {
+    async fn of_task(&mut self, line: &Line, task: &str, phrases: &[Vec<&str>]) -> Result<Found, Stuck> {
         let which = Which::read(task);
         let last = self.opened.last().map(String::as_str);
         let request = which
@@ -354,17 +351,15 @@ impl Judge<'_> {
     }
 
     /// The news that meet a condition; from now on they are named.
-    fn name_news(&self, is: impl Fn(&Value) -> bool) -> Vec<&Value> {
-        let found: Vec<usize> = (0..self.news.len())
-            .filter(|place| is(&self.news[*place]))
-            .collect();
-        self.named_news.borrow_mut().extend(&found);
-        found.into_iter().map(|place| &self.news[place]).collect()
+    fn name_news(&mut self, is: impl Fn(&Value) -> bool) -> Vec<&'j Value> {
+        let all = self.news;
+        let found: Vec<usize> = (0..all.len()).filter(|place| is(&all[*place])).collect();
+        self.named_news.extend(&found);
+        found.into_iter().map(|place| &all[place]).collect()
     }
 
     fn unnamed_news(&self) -> Vec<String> {
-        let named = self.named_news.borrow();
-        let left = (0..self.news.len()).filter(|place| !named.contains(place));
+        let left = (0..self.news.len()).filter(|place| !self.named_news.contains(place));
         left.map(|place| said(&self.news[place])).collect()
     }
 

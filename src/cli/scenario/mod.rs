@@ -18,6 +18,8 @@ mod words;
 
 use std::{cell::RefCell, collections::BTreeSet, path::Path};
 
+use jiff::tz::TimeZone;
+
 pub use judge::Seen;
 pub use messages::Topic;
 
@@ -92,6 +94,12 @@ impl Profile {
     pub fn config(&self, folder: &Path) -> Result<(Config, Vec<String>), Stuck> {
         let (config, asked) = self.read(folder);
         Ok((config?, asked.iter().map(|name| made_up(name)).collect()))
+    }
+
+    /// Where its days are.
+    pub fn zone(&self) -> Result<TimeZone, Stuck> {
+        let (config, _) = self.config(Path::new(""))?;
+        Ok(config.policy.calendar.zone)
     }
 
     fn read(&self, folder: &Path) -> (Result<Config, Problems>, BTreeSet<String>) {

@@ -5,11 +5,15 @@ use jiff::tz::TimeZone;
 use super::{
     Profile, Seen, Stuck,
     by_hand::ByHand,
+    post::Post,
     script::{Script, Step},
     stage::Stage,
     words,
 };
 use crate::clock::Stopwatch;
+
+/// Takes a report, line by line, while it is written.
+pub type Print<'p> = &'p mut (dyn FnMut(&str) + Send);
 
 /// As wide as a terminal.
 const WIDTH: usize = 100;
@@ -24,26 +28,35 @@ pub struct Tally {
 }
 
 /// Plays a scenario by hand. `print` takes the report, line by line, while it is written.
-pub async fn play(profile: &Profile, print: &mut dyn FnMut(&str)) -> Result<Tally, Stuck> {
-    let watch = Stopwatch::start();
+pub async fn play(profile: &Profile, print: Print<'_>) -> Result<Tally, Stuck> {
     let script = Script::read(profile.script)?;
-    let post = ByHand::open(profile, script.starts).await?;
-    let (config, _) = profile.config(std::path::Path::new(""))?;
-    let zone = config.policy.calendar.zone;
-    let mut stage = Stage::set(&script, post, zone.clone());
+    let zone = profile.zone()?;
+    let mut post = ByHand::open(profile, script.starts).await?;
     head(profile, &script, &zone, print);
+    perform(&script, &mut post, &zone, print).await
+}
+
+/// Plays a script, however its messages travel.
+pub async fn perform(
+    script: &Script,
+    post: &mut impl Post,
+    zone: &TimeZone,
+    print: Print<'_>,
+) -> Result<Tally, Stuck> {
+    let watch = Stopwatch::start();
+    let mut stage = Stage::set(script, post, zone.clone());
     let mut tally = Tally::default();
     for step in &script.steps {
         let seen = stage.play(step).await?;
         tally.claims += seen.len();
         tally.faults += seen.iter().filter(|seen| seen.fault.is_some()).count();
-        tell(step, &seen, &zone, print);
+        tell(step, &seen, zone, print);
     }
-    foot(&script, tally, &zone, watch, print);
+    foot(script, tally, zone, watch, print);
     Ok(tally)
 }
 
-fn head(profile: &Profile, script: &Script, zone: &TimeZone, print: &mut dyn FnMut(&str)) {
+fn head(profile: &Profile, script: &Script, zone: &TimeZone, print: Print<'_>) {
     print(&format!("{}: {}\n", profile.name, script.title));
     print("The promise, in our words:");
     wrapped(&script.promise, "  ", "  ", print);
@@ -61,8 +74,7 @@ fn head(profile: &Profile, script: &Script, zone: &TimeZone, print: &mut dyn FnM
     ));
 }
 
-/// Tells a step.
-pub fn tell(step: &Step, seen: &[Seen], zone: &TimeZone, print: &mut dyn FnMut(&str)) {
+fn tell(step: &Step, seen: &[Seen], zone: &TimeZone, print: Print<'_>) {
     let at = step.at.timestamp().to_zoned(zone.clone());
     let at = at.strftime("%Y-%m-%d %H:%M  ").to_string();
     wrapped(&step.headline, &at, &" ".repeat(at.len()), print);
@@ -83,7 +95,7 @@ pub fn tell(step: &Step, seen: &[Seen], zone: &TimeZone, print: &mut dyn FnMut(&
     }
 }
 
-fn foot(script: &Script, tally: Tally, zone: &TimeZone, watch: Stopwatch, print: &mut dyn FnMut(&str)) {
+fn foot(script: &Script, tally: Tally, zone: &TimeZone, watch: Stopwatch, print: Print<'_>) {
     let last = script.steps.last().map_or(script.starts, |step| step.at);
     let Tally { claims, faults } = tally;
     let seconds = watch.elapsed().as_secs_f64();
@@ -99,7 +111,7 @@ fn foot(script: &Script, tally: Tally, zone: &TimeZone, watch: Stopwatch, print:
 }
 
 /// Breaks a text into lines.
-fn wrapped(text: &str, first: &str, next: &str, print: &mut dyn FnMut(&str)) {
+fn wrapped(text: &str, first: &str, next: &str, print: Print<'_>) {
     let mut line = first.to_owned();
     let mut is_empty = true;
     for word in text.split_whitespace() {

@@ -17,7 +17,7 @@ use super::{
 /// A script while it is played.
 #[derive(Debug)]
 pub struct Stage<'a, P> {
-    post: P,
+    post: &'a mut P,
     zone: TimeZone,
     writer: Writer<'a>,
     /// Every task that was sent, oldest first.
@@ -34,7 +34,7 @@ pub struct Stage<'a, P> {
 
 impl<'a, P: Post> Stage<'a, P> {
     /// Sets it up. `zone`: where days are the controller's.
-    pub fn set(script: &'a Script, post: P, zone: TimeZone) -> Self {
+    pub fn set(script: &'a Script, post: &'a mut P, zone: TimeZone) -> Self {
         Self {
             post,
             zone,

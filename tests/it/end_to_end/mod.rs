@@ -2,7 +2,7 @@
 //! the contract, the worker killed in the middle, every request proved complete.
 
 mod deferred;
-mod kafka;
+pub mod kafka;
 mod readme;
 
 use std::{

@@ -1,10 +1,13 @@
 //! The five promises: every scenario is played against the real engine over SQLite, through the files that
 //! `lacuna init` hands to newcomers.
 
-use clap::ValueEnum;
-use lacuna::cli::scenario::{Policy, Profile, report};
+mod broker;
 
-use crate::support::repository;
+use broker::Broker;
+use clap::ValueEnum;
+use lacuna::cli::scenario::{Policy, Profile, report, script::Script};
+
+use crate::{store::fixture::on_postgres, support::repository};
 
 /// Makes the test of a scenario.
 macro_rules! scenarios {
@@ -41,6 +44,26 @@ async fn play(name: &str) {
     assert!(tally.claims > 20, "{told}");
     assert_eq!(tally.faults, 0, "{told}");
     assert!(!told.contains("@example.org"), "an identifier is shown: {told}");
+}
+
+/// Five years on a clock that is turned by hand; all else is real.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn dijo_on_kafka_and_postgres() {
+    on_postgres(async |fixture| {
+        let profile = profile("dijo");
+        let script = Script::read(profile.script).unwrap();
+        let zone = profile.zone().unwrap();
+        let mut broker = Broker::start(&profile, script.starts, &fixture.place.url()).await;
+        let mut told = String::new();
+        let tally = report::perform(&script, &mut broker, &zone, &mut |line| {
+            told += &format!("{line}\n")
+        })
+        .await;
+        let tally = tally.unwrap_or_else(|stuck| panic!("{told}\n{stuck}"));
+        assert_eq!(tally.faults, 0, "{told}");
+        broker.end().await;
+    })
+    .await;
 }
 
 #[test]

@@ -1,0 +1,283 @@
+//! The same scenarios on a real Kafka and a real PostgreSQL: a worker in this process, whose clock alone is turned by hand.
+
+use std::{
+    collections::{BTreeMap, BTreeSet, HashMap},
+    time::Duration,
+};
+
+use lacuna::{
+    app::{self, Roles, Running, remote_cluster, topics},
+    cli::scenario::{
+        Profile, Stuck, Topic,
+        call::Caller,
+        post::{Post, Said},
+    },
+    clock::{Clock, ManualClock, Stopwatch},
+    config::{Brokers, Config, Secret, StoreUrl, Topics, registry_file},
+    domain::time::At,
+    kafka::admin::Admin,
+    vault::Keyring,
+};
+use rdkafka::{
+    ClientConfig, Message, Offset, TopicPartitionList,
+    consumer::{BaseConsumer, Consumer},
+    message::Headers,
+};
+use serde_json::Value;
+
+use crate::{
+    end_to_end::kafka::Publisher,
+    support::{service, unique},
+};
+
+/// How long anything may take that follows by itself.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// Carries messages through a broker.
+pub struct Broker {
+    running: Option<Running>,
+    clock: ManualClock,
+    caller: Caller,
+    topics: Topics,
+    publisher: Publisher,
+    /// What the worker has dealt with: each of its groups, and the topics that it reads.
+    groups: Vec<(BaseConsumer, Vec<String>)>,
+    outputs: BaseConsumer,
+    /// How far each partition of the outputs has been read.
+    read: HashMap<(String, i32), i64>,
+    _folder: tempfile::TempDir,
+}
+
+impl Broker {
+    /// Starts a worker with what a profile's files say, under names of its own.
+    pub async fn start(profile: &Profile, start: At, store: &str) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let (mut config, secrets) = profile.config(folder.path()).unwrap();
+        std::fs::write(&config.registry.path, profile.registry).unwrap();
+        move_to(&mut config, store);
+        let lacuna::config::Keyring::File(keyring) = &config.vault.keyring;
+        Keyring::init(keyring, start).unwrap();
+        let registry = registry_file::read(&config.registry.path).unwrap();
+        let needed = topics::needed(&config.kafka.topics, &registry);
+        let cluster = remote_cluster(&config).unwrap();
+        Admin::new(&cluster).unwrap().create(&needed, 1).await.unwrap();
+        let clock = ManualClock::starting_at(start);
+        let running = app::start(config.clone(), Roles::ALL, Clock::Manual(clock.clone()))
+            .await
+            .unwrap();
+        let own = &config.kafka.topics;
+        let read_by = [
+            (
+                config.kafka.group_id.clone(),
+                vec![own.commands.clone(), own.control.clone()],
+            ),
+            (config.kafka.ack_group(), vec![own.acks.clone()]),
+            (config.kafka.backup_group(), vec![own.backups.clone()]),
+        ];
+        let inputs: BTreeSet<&String> = read_by.iter().flat_map(|(_, topics)| topics).collect();
+        let outputs = needed.iter().filter(|topic| !inputs.contains(&topic.name));
+        Self {
+            caller: Caller::new(running.http.unwrap(), &config, &secrets),
+            running: Some(running),
+            clock,
+            publisher: Publisher::new(),
+            outputs: reader(outputs.map(|topic| topic.name.as_str())),
+            groups: read_by.map(|(group, topics)| (client(&group), topics)).into(),
+            read: HashMap::new(),
+            topics: config.kafka.topics.clone(),
+            _folder: folder,
+        }
+    }
+
+    /// Ends the worker. Nothing of it may have failed.
+    pub async fn end(mut self) {
+        self.running.take().unwrap().end().await.unwrap();
+    }
+
+    /// Waits until everything has happened that follows by itself, and has been produced.
+    async fn rest(&self) -> Result<(), Stuck> {
+        let watch = Stopwatch::start();
+        loop {
+            let busy = match tokio::task::block_in_place(|| self.unread()) {
+                Some(unread) => unread,
+                None => match self.undone().await? {
+                    Some(undone) => undone,
+                    None => return Ok(()),
+                },
+            };
+            if watch.elapsed() > PATIENCE {
+                return Err(Stuck::Fell(format!("not within {PATIENCE:?}: {busy}")));
+            }
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    }
+
+    /// A topic whose messages have not all been taken in, with all that follows from them.
+    fn unread(&self) -> Option<String> {
+        for (consumer, topics) in &self.groups {
+            let ends = ends_of(consumer, topics);
+            let mut asked = TopicPartitionList::new();
+            for (topic, partition) in ends.keys() {
+                asked.add_partition(topic, *partition);
+            }
+            let committed = consumer.committed_offsets(asked, PATIENCE).unwrap();
+            for ((topic, partition), end) in &ends {
+                let found = committed.find_partition(topic, *partition).unwrap().offset();
+                let is_read = *end == 0 || matches!(found, Offset::Offset(read) if read >= *end);
+                if !is_read {
+                    return Some(format!("{topic} is read to its end, {end}: {found:?}"));
+                }
+            }
+        }
+        None
+    }
+
+    async fn undone(&self) -> Result<Option<String>, Stuck> {
+        let store = &self.running.as_ref().unwrap().engine.store;
+        let now = self.clock.now();
+        let page = store.page(None, 1_000).await?;
+        let mut wake_ups = page.iter().filter_map(|stored| stored.request.life.wake_at);
+        let busy = if !store.sweeps(true, 1).await?.is_empty() {
+            "sweeps come to their end"
+        } else if wake_ups.any(|at| at <= now) {
+            "what is due wakes"
+        } else if !store.outbox(At::from_millis(i64::MAX), 1).await?.is_empty() {
+            "what was decided is produced"
+        } else {
+            return Ok(None);
+        };
+        Ok(Some(busy.to_owned()))
+    }
+
+    fn hear(&mut self) -> Vec<Said> {
+        let mut said = Vec::new();
+        let topics: Vec<String> = self
+            .outputs
+            .assignment()
+            .unwrap()
+            .elements()
+            .iter()
+            .map(|element| element.topic().to_owned())
+            .collect();
+        let ends = ends_of(&self.outputs, &topics);
+        let watch = Stopwatch::start();
+        while ends
+            .iter()
+            .any(|(partition, end)| self.read.get(partition).unwrap_or(&0) < end)
+        {
+            assert!(watch.elapsed() < PATIENCE, "the outputs cannot be read");
+            let Some(message) = self.outputs.poll(Duration::from_millis(100)) else {
+                continue;
+            };
+            let message = message.unwrap();
+            let place = (message.topic().to_owned(), message.partition());
+            self.read.insert(place, message.offset() + 1);
+            let value = || -> Value { serde_json::from_slice(message.payload().unwrap()).unwrap() };
+            said.push(if message.topic() == self.topics.status {
+                Said::Status(value())
+            } else if message.topic() == self.topics.dead_letters {
+                let headers = message.headers().unwrap();
+                let reason = headers
+                    .iter()
+                    .find(|header| header.key == "lacuna_reason")
+                    .unwrap();
+                Said::DeadLetter(String::from_utf8(reason.value.unwrap().to_vec()).unwrap())
+            } else {
+                Said::Task(value())
+            });
+        }
+        said
+    }
+}
+
+impl Post for Broker {
+    fn now(&self) -> At {
+        self.clock.now()
+    }
+
+    fn caller(&self) -> &Caller {
+        &self.caller
+    }
+
+    /// In one leap: as if nobody had been at work meanwhile. That makes things late, never early.
+    async fn pass_until(&mut self, at: At) -> Result<(), Stuck> {
+        self.clock.advance(at.since(self.clock.now()));
+        self.rest().await
+    }
+
+    async fn send(&mut self, topic: Topic, messages: Vec<Vec<u8>>) -> Result<(), Stuck> {
+        let topic = match topic {
+            Topic::Commands => &self.topics.commands,
+            Topic::Control => &self.topics.control,
+            Topic::Acks => &self.topics.acks,
+            Topic::Backups => &self.topics.backups,
+        };
+        tokio::task::block_in_place(|| {
+            for message in messages {
+                let value: Value = serde_json::from_slice(&message).unwrap();
+                self.publisher
+                    .publish(topic, value["request_id"].as_str(), &message);
+            }
+            self.publisher.flush();
+        });
+        Ok(())
+    }
+
+    async fn settle(&mut self) -> Result<Vec<Said>, Stuck> {
+        self.rest().await?;
+        Ok(tokio::task::block_in_place(|| self.hear()))
+    }
+}
+
+/// Names of its own, on the services that the tests run against.
+fn move_to(config: &mut Config, store: &str) {
+    let prefix = unique("s");
+    let own = &mut config.kafka.topics;
+    for topic in [
+        &mut own.commands,
+        &mut own.control,
+        &mut own.acks,
+        &mut own.backups,
+        &mut own.status,
+        &mut own.dead_letters,
+        &mut own.tasks_prefix,
+    ] {
+        *topic = topic.replace("lacuna.", &format!("{prefix}."));
+    }
+    config.kafka.group_id = prefix;
+    config.kafka.bootstrap_servers = Brokers::Servers(service("LACUNA_TEST_KAFKA"));
+    config.store.url = StoreUrl::Postgres(Secret::new(store));
+    config.http.listen.set_port(0);
+}
+
+fn client(group: &str) -> BaseConsumer {
+    let mut config = ClientConfig::new();
+    config.set("bootstrap.servers", service("LACUNA_TEST_KAFKA"));
+    config.set("group.id", group).set("enable.auto.commit", "false");
+    config.create().unwrap()
+}
+
+fn reader<'t>(topics: impl Iterator<Item = &'t str>) -> BaseConsumer {
+    let consumer = client("tests");
+    let mut all = TopicPartitionList::new();
+    for topic in topics {
+        all.add_partition_offset(topic, 0, Offset::Beginning).unwrap();
+    }
+    consumer.assign(&all).unwrap();
+    consumer
+}
+
+/// Where the partitions of these topics end now.
+fn ends_of(consumer: &BaseConsumer, topics: &[String]) -> BTreeMap<(String, i32), i64> {
+    let mut ends = BTreeMap::new();
+    for topic in topics {
+        let metadata = consumer.fetch_metadata(Some(topic), PATIENCE).unwrap();
+        for partition in metadata.topics()[0].partitions() {
+            let (_, end) = consumer
+                .fetch_watermarks(topic, partition.id(), PATIENCE)
+                .unwrap();
+            ends.insert((topic.clone(), partition.id()), end);
+        }
+    }
+    ends
+}
