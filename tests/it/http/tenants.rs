@@ -112,7 +112,7 @@ async fn commands_and_holds_are_of_the_own_tenant() {
     .await
     .is(403, "forbidden");
     let hold = |with: Value| {
-        let mut hold = json!({ "hold_id": Uuid::now_v7(), "basis": "dispute", "processor": "crm" });
+        let mut hold = json!({ "command_id": Uuid::now_v7(), "hold_id": Uuid::now_v7(), "basis": "dispute", "processor": "crm" });
         for (name, value) in with.as_object().unwrap() {
             hold[name] = value.clone();
         }
