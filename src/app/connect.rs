@@ -71,6 +71,7 @@ pub fn open_engine(
         ack_url: config.http.url("/v1/acks"),
         region: config.region.clone(),
         tenant_default: config.tenant_default.clone(),
+        tenants: config.tenants.clone(),
         rules: Rules {
             regime: config.policy.regime,
             calendar: config.policy.calendar.clone(),

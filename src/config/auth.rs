@@ -5,7 +5,7 @@ use super::{
     reader::{Entry, Section},
     secret::{SecretSource, TokenDigest},
 };
-use crate::domain::ids::ProcessorId;
+use crate::domain::ids::{ProcessorId, Tenant};
 
 /// Who may call the API.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -21,6 +21,8 @@ pub struct Token {
     pub name: String,
     /// What it may do.
     pub role: Role,
+    /// The one tenant that it may do it for; `None`: every one.
+    pub tenant: Option<Tenant>,
     /// Its SHA-256.
     pub digest: TokenDigest,
 }
@@ -127,6 +129,11 @@ fn token(section: &Section<'_>) -> Option<Token> {
         _ => {}
     }
     let digest = section.need("token").and_then(|e| digest(&e));
+    let tenant = section.get("tenant");
+    if let (Some(entry), Some(RoleName::Processor | RoleName::Operator)) = (&tenant, role) {
+        entry.problem("only a submitter, compliance or an auditor can be limited to a tenant: lanes and backups are everybody's");
+    }
+    let tenant = tenant.and_then(|e| e.checked(Tenant::new));
     let role = match role? {
         RoleName::Submitter => Role::Submitter,
         RoleName::Processor => Role::Processor(id?),
@@ -137,6 +144,7 @@ fn token(section: &Section<'_>) -> Option<Token> {
     Some(Token {
         name: name?.to_owned(),
         role,
+        tenant,
         digest: digest?,
     })
 }

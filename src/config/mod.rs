@@ -43,6 +43,8 @@ use values::Zero;
 pub struct Config {
     /// The tenant of a command that names none.
     pub tenant_default: Tenant,
+    /// The tenants that are served; empty: every one.
+    pub tenants: Vec<Tenant>,
     /// The region whose commands are taken; every one where it is absent.
     pub region: Option<Label>,
     /// How long work may go on after SIGTERM.
@@ -154,10 +156,13 @@ fn read_file(path: &Path, name: &str) -> Result<String, Problems> {
 
 fn read(root: &Section<'_>) -> Config {
     let tenant = root.get("tenant_default").and_then(|e| e.checked(Tenant::new));
+    let tenants = root.get("tenants").and_then(|e| e.list()).unwrap_or_default();
+    let tenants = tenants.iter().filter_map(|e| e.checked(Tenant::new)).collect();
     let auth = root.get("auth");
     let http = root.section("http", |section| http::read(section, auth.is_some()));
     let on_loopback = http.is_loopback();
     Config {
+        tenants,
         tenant_default: tenant.unwrap_or_else(|| Tenant::new("default").expect("a valid name")),
         region: root.get("region").and_then(|e| e.checked(Label::new)),
         shutdown_timeout: root.duration_or("shutdown_timeout", Zero::Refused, Duration::from_secs(30)),

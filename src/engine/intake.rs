@@ -209,6 +209,10 @@ impl Engine {
                 Verdict::Refused(refusal) => refusal.reason.as_str(),
             };
             self.metrics.command(kind, result);
+            if let (Ok(prepared), false) = (&arrival.content, self.tenants.is_empty()) {
+                let tenant = prepared.command.tenant().as_str();
+                self.metrics.command_of_tenant(tenant, kind, result);
+            }
             if let (Verdict::Refused(refusal), Some(_)) = (verdict, &arrival.origin) {
                 self.metrics.dead_letter(refusal.reason);
             }

@@ -156,6 +156,8 @@ pub struct Settings {
     pub region: Option<Label>,
     /// The tenant of a command that names none.
     pub tenant_default: Tenant,
+    /// The tenants that are served; empty: every one.
+    pub tenants: Vec<Tenant>,
     /// The controller's rules.
     pub rules: Rules,
     /// When a second person has to approve a request.
@@ -194,6 +196,7 @@ pub struct Engine {
     topics: Topics,
     ack_url: String,
     region: Option<Label>,
+    tenants: Vec<Tenant>,
     rules: Rules,
     approval: Approval,
     keep_after_completion: Duration,
@@ -221,6 +224,7 @@ impl Engine {
             ack_url,
             region,
             tenant_default,
+            tenants,
             rules,
             approval,
             keep_after_completion,
@@ -236,6 +240,7 @@ impl Engine {
             topics,
             ack_url,
             region,
+            tenants,
             rules,
             approval,
             keep_after_completion,

@@ -160,6 +160,12 @@ impl Engine {
 
     /// Prepares a command that was read already.
     pub fn prepare_parsed(&self, parsed: ParsedCommand) -> Result<PreparedCommand, Refusal> {
+        if !self.tenants.is_empty() && !self.tenants.contains(parsed.command.tenant()) {
+            return Err(Refusal::new(
+                DeadLetterReason::NotAllowed,
+                "tenant: not one of those that are served here",
+            ));
+        }
         let digest = self
             .vault
             .payload_digest(parsed.command.tenant(), &parsed.canonical);

@@ -12,7 +12,8 @@ use axum::{
 use super::{Api, problem::Problem};
 use crate::{
     config::{Auth, Role},
-    domain::ids::ProcessorId,
+    domain::ids::{ProcessorId, RequestId, Tenant},
+    engine::Engine,
     telemetry::metrics::Metrics,
 };
 
@@ -33,6 +34,8 @@ pub(super) struct Caller {
     pub(super) name: String,
     /// The role; `None`: every one, because there is no `[auth]`.
     role: Option<Role>,
+    /// The one tenant that it may act for; `None`: every one.
+    tenant: Option<Tenant>,
 }
 
 /// A caller who has one of the roles that `R` names.
@@ -94,6 +97,49 @@ impl Caller {
         }
     }
 
+    /// The tenant of what it sends or asks for without naming one.
+    pub(super) fn tenant_or<'a>(&'a self, default: &'a Tenant) -> &'a Tenant {
+        self.tenant.as_ref().unwrap_or(default)
+    }
+
+    /// Whether it may know of what belongs to this tenant.
+    pub(super) fn sees(&self, tenant: &Tenant) -> bool {
+        self.tenant.as_ref().is_none_or(|own| own == tenant)
+    }
+
+    /// Refuses a tenant that it names and that is not its own.
+    pub(super) fn check(&self, tenant: &Tenant) -> Result<(), Problem> {
+        if self.sees(tenant) {
+            return Ok(());
+        }
+        Err(Problem::new(
+            StatusCode::FORBIDDEN,
+            "forbidden",
+            "tenant: the bearer token is for another one",
+        ))
+    }
+
+    /// Limits what it asks for to its own tenant.
+    pub(super) fn narrow(&self, asked: Option<Tenant>) -> Result<Option<Tenant>, Problem> {
+        if let Some(tenant) = &asked {
+            self.check(tenant)?;
+        }
+        Ok(asked.or_else(|| self.tenant.clone()))
+    }
+
+    /// Refuses a request of another tenant as one that does not exist: that it does is the other's affair.
+    pub(super) async fn check_request(&self, engine: &Engine, id: RequestId) -> Result<(), Problem> {
+        if self.tenant.is_none() {
+            return Ok(());
+        }
+        let request = engine.request(id).await?;
+        if request.is_some_and(|request| self.sees(&request.head.tenant)) {
+            Ok(())
+        } else {
+            Err(Problem::unknown("request"))
+        }
+    }
+
     /// Whether it may speak of this processor's backups.
     pub(super) fn keeps_backups_of(&self, processor: &ProcessorId) -> bool {
         matches!(self.role, Some(Role::Operator)) || self.answers_for(processor)
@@ -114,6 +160,7 @@ impl Gatekeeper {
             return Ok(Caller {
                 name: ANONYMOUS.to_owned(),
                 role: None,
+                tenant: None,
             });
         };
         let Some(presented) = bearer_token(headers) else {
@@ -139,6 +186,7 @@ impl Gatekeeper {
         Ok(Caller {
             name: token.name.clone(),
             role: Some(token.role.clone()),
+            tenant: token.tenant.clone(),
         })
     }
 

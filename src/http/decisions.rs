@@ -78,6 +78,7 @@ async fn decide(
     bytes: &[u8],
 ) -> Result<Response, Problem> {
     let (decision, note) = parse_decision(kind, bytes)?;
+    caller.check_request(&api.engine, id).await?;
     let note = note.as_ref().map(SubjectData::expose);
     let (request, emission) = api
         .engine
@@ -98,6 +99,7 @@ pub(super) async fn approve_all(
     let mut params = Params::given(wanted.filter, Filter::KEYS)?;
     let filter = Filter::read(&mut params);
     params.finish()?;
+    let filter = filter.narrowed_to(&caller)?;
     let found = waiting(&api, &filter, wanted.expected_count).await?;
     if found.len() as u64 != wanted.expected_count {
         let detail = format!(

@@ -21,7 +21,7 @@ use crate::{
         request::{Check, Request},
         task::TaskState,
         time::At,
-        words::{Action, HoldBasis, Reason, Status, TaskStateName, Why},
+        words::{Action, HoldBasis, Reason, TaskStateName, Why},
     },
     engine::{Engine, outputs::status_message},
     wire::status::StatusMessage,
@@ -129,6 +129,9 @@ pub(super) async fn one(
         .request(id)
         .await?
         .ok_or_else(|| Problem::unknown("request"))?;
+    if !caller.sees(&request.head.tenant) {
+        return Err(Problem::unknown("request"));
+    }
     if caller.sees_only_its_own() && !is_own(engine, id, &caller.name).await? {
         return Err(Problem::unknown("request"));
     }
@@ -148,7 +151,7 @@ pub(super) async fn one(
             requested_at: head.requested_at,
             deadline_rolled: request.life.clock.rolled,
             task_list: task_list.collect(),
-            gates: gates(&request),
+            gates: gates(&request, context.now),
             deadlines: Deadlines {
                 respond: request.life.clock.due,
                 rolled: request.life.clock.rolled,
@@ -173,7 +176,7 @@ pub(super) async fn one(
 }
 
 /// The gates that it has or had to pass, in their order.
-fn gates(request: &Request) -> Vec<Gate> {
+fn gates(request: &Request, now: At) -> Vec<Gate> {
     let (head, life) = (&request.head, &request.life);
     let person = |why: Why, check: Check| {
         (check != Check::NotNeeded).then(|| Gate {
@@ -184,10 +187,7 @@ fn gates(request: &Request) -> Vec<Gate> {
     };
     let date = head.not_before.map(|until| Gate {
         gate: if head.grace { Why::Grace } else { Why::NotBefore }.as_str(),
-        open: !matches!(
-            life.status,
-            Status::AwaitingVerification | Status::AwaitingApproval | Status::Scheduled
-        ),
+        open: until <= now,
         until: Some(until),
     });
     [

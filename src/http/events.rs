@@ -36,7 +36,7 @@ pub(super) struct LeafView {
 /// `GET /v1/requests/{id}/events`
 pub(super) async fn of_request(
     State(api): State<Arc<Api>>,
-    _: By<Auditor>,
+    By { caller, .. }: By<Auditor>,
     Id(id): Id<RequestId>,
     uri: Uri,
 ) -> Result<Json<Page<LeafView>>, Problem> {
@@ -44,6 +44,7 @@ pub(super) async fn of_request(
     let limit = params.limit();
     let after = params.cursor(EVENTS).map(u32::from_be_bytes);
     params.finish()?;
+    caller.check_request(&api.engine, id).await?;
     let stored = api.engine.store.leaves(id).await?;
     if stored.is_empty() {
         return Err(Problem::unknown("request"));

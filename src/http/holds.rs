@@ -14,7 +14,7 @@ use zeroize::Zeroizing;
 
 use super::{
     Api,
-    auth::{By, Compliance},
+    auth::{By, Caller, Compliance},
     body::Payload,
     lists::raw,
     problem::Problem,
@@ -120,8 +120,14 @@ pub(super) async fn place(
     Payload(bytes): Payload,
 ) -> Result<Response, Problem> {
     let engine = &api.engine;
-    let envelope = envelope_of(&headers, &bytes, &caller, &engine.tenant_default)?;
+    let envelope = envelope_of(
+        &headers,
+        &bytes,
+        &caller,
+        caller.tenant_or(&engine.tenant_default),
+    )?;
     let (prepared, hold_id) = prepare(&api, parse_hold(&bytes, &envelope, &caller.name))?;
+    caller.check(prepared.command.tenant())?;
     let tenant = prepared.command.tenant().clone();
     tell(&api, prepared).await?.map_err(Problem::from)?;
     let placed = engine
@@ -139,11 +145,11 @@ pub(super) async fn place(
 /// `GET /v1/holds/{id}`
 pub(super) async fn one(
     State(api): State<Arc<Api>>,
-    _: By<Compliance>,
+    By { caller, .. }: By<Compliance>,
     Id(id): Id<HoldId>,
     uri: Uri,
 ) -> Result<Json<Box<RawValue>>, Problem> {
-    let tenant = tenant_of(&api, &uri, id)?;
+    let tenant = tenant_of(&api, &caller, &uri, id)?;
     let placed = api
         .engine
         .placed_hold(&tenant, id)
@@ -187,7 +193,7 @@ async fn warnings(api: &Api, hold: &Hold) -> Result<Vec<&'static str>, Problem> 
 /// `GET /v1/holds`: active ones, the oldest first.
 pub(super) async fn list(
     State(api): State<Arc<Api>>,
-    _: By<Compliance>,
+    By { caller, .. }: By<Compliance>,
     uri: Uri,
 ) -> Result<Json<Page<Box<RawValue>>>, Problem> {
     let mut params = Params::read(&uri, &["tenant", "limit", "cursor"])?;
@@ -195,6 +201,7 @@ pub(super) async fn list(
     let limit = params.limit();
     let after: Option<Vec<u8>> = params.cursor(HOLDS);
     params.finish()?;
+    let tenant = caller.narrow(tenant)?;
     let facts = api.engine.refresh_facts().await?;
     let mut holds: Vec<(Vec<u8>, &Hold)> = facts
         .holds()
@@ -234,13 +241,14 @@ pub(super) async fn release(
     headers: HeaderMap,
     Payload(bytes): Payload,
 ) -> Result<Json<Value>, Problem> {
-    let tenant = tenant_of(&api, &uri, id)?;
+    let tenant = tenant_of(&api, &caller, &uri, id)?;
     let mut envelope = envelope_of(&headers, &bytes, &caller, &tenant)?;
     // A release that has no id of its own can only be told from another one by what it does.
     envelope
         .command_id_default
         .get_or_insert_with(|| CommandId(time_ordered_id(api.engine.clock.now())));
     let (prepared, _) = prepare(&api, parse_release(&bytes, id, &envelope, &caller.name))?;
+    caller.check(prepared.command.tenant())?;
     let tenant = prepared.command.tenant().clone();
     match tell(&api, prepared).await? {
         Ok(()) => Ok(Json(json!({ "hold_id": id, "released": true }))),
@@ -256,11 +264,12 @@ pub(super) async fn release(
 
 /// A hold's name is one of its tenant's only; without `tenant` the one is meant that has an active hold of this name, and
 /// else the configured default.
-fn tenant_of(api: &Api, uri: &Uri, id: HoldId) -> Result<Tenant, Problem> {
+fn tenant_of(api: &Api, caller: &Caller, uri: &Uri, id: HoldId) -> Result<Tenant, Problem> {
     let mut params = Params::read(uri, &["tenant"])?;
     let tenant = params.take("tenant", "a tenant", |text| Tenant::new(text).ok());
     params.finish()?;
-    Ok(tenant
+    Ok(caller
+        .narrow(tenant)?
         .or_else(|| only_tenant_of(api, id))
         .unwrap_or_else(|| api.engine.tenant_default.clone()))
 }

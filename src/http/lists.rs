@@ -11,7 +11,7 @@ use uuid::Uuid;
 
 use super::{
     Api,
-    auth::{By, Compliance, Overseer},
+    auth::{By, Caller, Compliance, Overseer},
     body::Payload,
     problem::Problem,
     query::{Page, Params, cursor},
@@ -139,6 +139,14 @@ impl Filter {
         }
     }
 
+    /// Limited to what the caller may see.
+    pub(super) fn narrowed_to(self, caller: &Caller) -> Result<Self, Problem> {
+        Ok(Self {
+            tenant: caller.narrow(self.tenant)?,
+            ..self
+        })
+    }
+
     /// Whether a request meets them.
     pub(super) fn takes(&self, request: &Request) -> bool {
         let (head, life) = (&request.head, &request.life);
@@ -171,7 +179,7 @@ impl Filter {
 /// `GET /v1/requests`
 pub(super) async fn requests(
     State(api): State<Arc<Api>>,
-    _: By<Overseer>,
+    By { caller, .. }: By<Overseer>,
     uri: Uri,
 ) -> Result<Json<Page<Box<RawValue>>>, Problem> {
     let mut params = Params::read(&uri, &[Filter::KEYS, &["limit", "cursor"]].concat())?;
@@ -179,6 +187,7 @@ pub(super) async fn requests(
     let limit = params.limit();
     let after = params.cursor(REQUESTS).map(|id| RequestId(Uuid::from_bytes(id)));
     params.finish()?;
+    let filter = filter.narrowed_to(&caller)?;
     let mut scan = Scan::new(&api.engine, filter.means_open(), after, limit);
     let mut found: Vec<Request> = Vec::new();
     while found.len() <= limit {
@@ -217,12 +226,13 @@ pub(super) struct Found {
 /// `POST /v1/requests/search`
 pub(super) async fn search(
     State(api): State<Arc<Api>>,
-    _: By<Compliance>,
+    By { caller, .. }: By<Compliance>,
     Payload(bytes): Payload,
 ) -> Result<Json<Found>, Problem> {
     let engine = &api.engine;
     let search = api::parse_search(&bytes)?;
-    let tenant = search.tenant.as_ref().unwrap_or(&engine.tenant_default);
+    let tenant = caller.narrow(search.tenant)?;
+    let tenant = tenant.as_ref().unwrap_or(&engine.tenant_default);
     let digest = engine.vault.lookup_digest(tenant, &search.identity);
     let ids = engine.store.of_subject(&digest, MAX_FOUND + 1).await?;
     let shown = &ids[..ids.len().min(MAX_FOUND as usize)];

@@ -214,8 +214,9 @@ impl From<OperateError> for Problem {
             OperateError::Unknown(what) => return Self::unknown(what),
             OperateError::Engine(error) => return error.into(),
             OperateError::Refused(Refused::TooLate) => "irreversible",
-            OperateError::Refused(Refused::Closed) => "closed",
-            OperateError::Refused(Refused::WrongState | Refused::NotNow(_)) => "wrong_state",
+            OperateError::Refused(Refused::Closed | Refused::WrongState | Refused::NotNow(_)) => {
+                "wrong_state"
+            }
             OperateError::Refused(refused @ Refused::Submitter) => {
                 return Self::new(StatusCode::FORBIDDEN, "not_allowed", refused.to_string());
             }

@@ -84,16 +84,23 @@ pub(super) async fn submit(
     Payload(bytes): Payload,
 ) -> Result<Response, Problem> {
     let engine = &api.engine;
-    let envelope = envelope_of(&headers, &bytes, &caller, &engine.tenant_default)?;
+    let envelope = envelope_of(
+        &headers,
+        &bytes,
+        &caller,
+        caller.tenant_or(&engine.tenant_default),
+    )?;
     let mut prepared = engine
         .prepare_command(&bytes, &envelope, Door::Http)
         .inspect_err(|refusal| {
             engine.metrics.command("unreadable", refusal.reason.as_str());
         })?;
+    caller.check(prepared.command.tenant())?;
     match &mut prepared.command {
-        Command::Open(opening) => opening.submitter = Some(caller.name),
+        Command::Open(opening) => opening.submitter = Some(caller.name.clone()),
         // Who sees only its own requests withdraws no others either.
         Command::Cancel(cancel) => {
+            caller.check_request(engine, cancel.request_id).await?;
             if caller.sees_only_its_own() && !is_own(engine, cancel.request_id, &caller.name).await? {
                 return Err(Problem::unknown("request"));
             }
@@ -144,6 +151,7 @@ pub(super) async fn cancel(
     Payload(bytes): Payload,
 ) -> Result<Response, Problem> {
     let reason = api::parse_reason(&bytes)?;
+    caller.check_request(&api.engine, id).await?;
     let (request, emission) = api
         .engine
         .cancel_request(id, &caller.name, reason.as_deref())

@@ -10,6 +10,12 @@ use crate::domain::{
 
 /// "Why is it not done yet?", a sentence each, with no subject data.
 pub(super) fn sentences(request: &Request, context: &Context<'_>) -> Vec<String> {
+    if let (Some(following), None) = (&request.life.following, request.life.completed_at) {
+        return vec![format!(
+            "It was merged into {}, which covers it and goes on.",
+            following.leader
+        )];
+    }
     if request.life.status.is_final() {
         return Vec::new();
     }

@@ -77,6 +77,7 @@ macro_rules! metrics {
 
 metrics! {
     commands: counters "commands_total" ["type", "result"] "Commands read, by type and what became of them.";
+    tenant_commands: counters "tenant_commands_total" ["tenant", "type", "result"] "Commands read for the tenants that the configuration lists, by type and what became of them.";
     requests: gauges "requests" ["status"] "Requests in the store, by status, final ones included.";
     requests_overdue: gauge "requests_overdue" [] "Requests whose deadline has passed while live systems are not clean.";
     requests_at_risk: gauge "requests_at_risk" [] "Requests with little of their period left while live systems are not clean.";
@@ -107,6 +108,13 @@ impl Metrics {
     /// A command was read.
     pub fn command(&self, kind: &str, result: &str) {
         self.commands.with_label_values(&[kind, result]).inc();
+    }
+
+    /// The same of one of the tenants that are listed: others could be anything that somebody writes.
+    pub fn command_of_tenant(&self, tenant: &str, kind: &str, result: &str) {
+        self.tenant_commands
+            .with_label_values(&[tenant, kind, result])
+            .inc();
     }
 
     /// A message was dead-lettered.

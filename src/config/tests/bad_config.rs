@@ -52,7 +52,7 @@ fn unknown_keys() {
         ),
         (
             "tenant = 'a'",
-            "1: tenant: unknown key; did you mean \"tenant_default\"?",
+            "1: tenant: unknown key; did you mean \"tenants\"?",
         ),
         (
             "[smtp]",
@@ -134,6 +134,10 @@ fn types() {
         (
             "[policy]\nholidays = '2026-12-25'",
             "2: policy.holidays: expected a list, found text",
+        ),
+        (
+            "tenants = ['acme', 'a b']",
+            "1: tenants[1]: a tenant must match [A-Za-z0-9._-]{1,64}",
         ),
         (
             "tenant_default = 'a b'",

@@ -137,6 +137,7 @@ fn the_contracts_sample_is_read_but_for_what_is_not_built() {
     let token = Token {
         name: "crm".into(),
         role: Role::Processor(ProcessorId::new("crm").unwrap()),
+        tenant: None,
         digest: TokenDigest::of("from-the-environment"),
     };
     assert_eq!(read.auth, Some(Auth { tokens: vec![token] }));

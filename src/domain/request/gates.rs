@@ -118,9 +118,7 @@ impl Request {
         rules: Rulebook<'_>,
         context: &Context<'_>,
     ) -> Result<Trail, Refused> {
-        if self.life.status.is_final() {
-            return Err(Refused::Closed);
-        }
+        self.check_open()?;
         if decision.needs_second_person() && submitter == Some(actor) {
             return Err(Refused::Submitter);
         }

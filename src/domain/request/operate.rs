@@ -45,9 +45,7 @@ impl Request {
         if self.was_sent() {
             return Err(Refused::TooLate);
         }
-        if self.life.status.is_final() {
-            return Err(Refused::Closed);
-        }
+        self.check_open()?;
         let mut trail = acted_by(actor);
         for ordinal in self.ordinals() {
             if !self.task(ordinal).state.is_closed() {
@@ -60,11 +58,22 @@ impl Request {
         Ok(trail)
     }
 
-    /// Has a task done again, as a new generation.
-    pub fn retry(&mut self, ordinal: u16, actor: &str, context: &Context<'_>) -> Result<Trail, Refused> {
+    /// Nothing is decided any more about what is closed, nor about what another request stands for.
+    pub(super) const fn check_open(&self) -> Result<(), Refused> {
+        if self.life.following.is_some() {
+            return Err(Refused::NotNow(
+                "it was merged into another one (merged_into), which stands for both",
+            ));
+        }
         if self.life.status.is_final() {
             return Err(Refused::Closed);
         }
+        Ok(())
+    }
+
+    /// Has a task done again, as a new generation.
+    pub fn retry(&mut self, ordinal: u16, actor: &str, context: &Context<'_>) -> Result<Trail, Refused> {
+        self.check_open()?;
         if !self.may_be_retried(ordinal, context) {
             return Err(Refused::WrongState);
         }
@@ -120,9 +129,7 @@ impl Request {
         actor: &str,
         context: &Context<'_>,
     ) -> Result<(Trail, Supplied), Refused> {
-        if self.life.status.is_final() {
-            return Err(Refused::Closed);
-        }
+        self.check_open()?;
         let known = |ordinal: u16| -> Vec<IdentityType> {
             let task = self.task(ordinal);
             let registered = context.registry.get(&task.processor);
@@ -188,9 +195,7 @@ impl Request {
 
     /// Does without a task: the request can then only close with exceptions.
     pub fn waive(&mut self, ordinal: u16, actor: &str, context: &Context<'_>) -> Result<Trail, Refused> {
-        if self.life.status.is_final() {
-            return Err(Refused::Closed);
-        }
+        self.check_open()?;
         let mut trail = acted_by(Some(actor));
         self.happen(ordinal, TaskEvent::Waived, &mut trail)?;
         self.conclude(context, &mut trail)?;

@@ -8,6 +8,7 @@ use crate::{
     domain::{
         ids::{CommandId, RequestId, Tenant},
         time::At,
+        words::Status,
     },
     store::{
         CounterKey, InboxRow, Lock, StoreError, StoredBody, StoredLeaf, StoredRegistry, StoredRequest,
@@ -252,10 +253,12 @@ pub(super) async fn received_since(
     since: At,
     limit: u32,
 ) -> Result<u64, StoreError> {
-    let sql = "select count(*) from (select from request where received_at > $1 limit $2) as lately";
+    let sql = "select count(*) from (select from request r join state s on s.id = r.id \
+               where r.received_at > $1 and s.status <> $3 limit $2) as lately";
     let n: i64 = query_scalar(sql)
         .bind(since.millis())
         .bind(i64::from(limit))
+        .bind(i16::from(Status::Merged.code()))
         .fetch_one(on)
         .await?;
     Ok(n.cast_unsigned())

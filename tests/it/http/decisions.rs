@@ -97,10 +97,10 @@ async fn a_refusal_names_its_ground_and_ends_it() {
     );
     api.post("dpo", &format!("{path}/refuse"), &body)
         .await
-        .is(409, "closed");
+        .is(409, "wrong_state");
     api.post("dpo", &format!("{path}/approve"), &json!({}))
         .await
-        .is(409, "closed");
+        .is(409, "wrong_state");
 }
 
 #[tokio::test]

@@ -41,6 +41,13 @@ pub const BEARERS: [(&str, &str); 9] = [
     ("nightly", "processor"),
 ];
 
+/// The same, limited to the tenant acme.
+const ACME_BEARERS: [(&str, &str); 3] = [
+    ("acme-shop", "submitter"),
+    ("acme-dpo", "compliance"),
+    ("acme-audit", "auditor"),
+];
+
 const REGISTRY: &str = r#"
 [[processor]]
 id = "crm"
@@ -222,13 +229,24 @@ fn config(folder: &Path, http: &str, auth: bool) -> Config {
         };
         format!("{{ name = \"{name}\", role = \"{role}\", {processor}token = \"{name}\" }}")
     };
-    let tokens: Vec<String> = BEARERS.into_iter().map(token).collect();
+    let limited = |(name, role): (&str, &str)| {
+        format!("{{ name = \"{name}\", role = \"{role}\", tenant = \"acme\", token = \"{name}\" }}")
+    };
+    let mut tokens: Vec<String> = BEARERS.into_iter().map(token).collect();
+    tokens.extend(ACME_BEARERS.into_iter().map(limited));
     let auth = if auth {
         format!("[auth]\ntokens = [{}]\n", tokens.join(", "))
     } else {
         String::new()
     };
-    let text = format!("region = \"eu\"\n[http]\nlisten = \"127.0.0.1:0\"\n{http}\n{auth}");
+    // Most tests ask for one and the same person, each time for something else.
+    let duplicates = "[policy]\nduplicates = { merge_open = false, repeat_limit = { count = 1000 } }\n";
+    let http = if http.contains("[policy]\n") {
+        http.replace("[policy]\n", duplicates)
+    } else {
+        format!("{http}\n{duplicates}")
+    };
+    let text = format!("region = \"eu\"\n[http]\nlisten = \"127.0.0.1:0\"\n{http}\n{auth}\n");
     Config::read_text("lacuna.toml", folder, &text, &|_| None).unwrap_or_else(|problems| panic!("{problems}"))
 }
 

@@ -15,4 +15,5 @@ mod privacy;
 mod problems;
 mod requests;
 mod tasks;
+mod tenants;
 mod tls;

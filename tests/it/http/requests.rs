@@ -168,7 +168,7 @@ async fn a_request_is_withdrawn_before_its_first_dispatch_only() {
         (&status["status"], &status["waiting_for"]),
         (&json!("cancelled"), &json!([]))
     );
-    api.post("dpo", &path, &json!({})).await.is(409, "closed");
+    api.post("dpo", &path, &json!({})).await.is(409, "wrong_state");
 
     let sent = api.submit(json!({})).await;
     let reply = api

@@ -139,10 +139,10 @@ async fn a_rejected_task_is_retried_and_then_waived() {
     );
     api.post("ops", &waive, &json!({ "reason": "again" }))
         .await
-        .is(409, "closed");
+        .is(409, "wrong_state");
     api.post("ops", &format!("/v1/tasks/{task_id}/retry"), &json!({}))
         .await
-        .is(409, "closed");
+        .is(409, "wrong_state");
 }
 
 #[tokio::test]

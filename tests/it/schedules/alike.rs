@@ -5,7 +5,10 @@ use std::{sync::Arc, time::Duration};
 use lacuna::{
     domain::{
         ids::RequestId,
-        request::alike::{Duplicates, OverLimit, RepeatLimit},
+        request::{
+            alike::{Duplicates, OverLimit, RepeatLimit},
+            gates::Approval,
+        },
         words::{RefusalBasis, Status},
     },
     engine::{Engine, intake::Verdict},
@@ -24,6 +27,7 @@ on_both_stores!(
     a_merged_request_stands_alone_when_the_other_is_cancelled,
     a_merged_request_that_stands_alone_is_held_and_found,
     a_flood_for_one_person_is_one_erasure,
+    a_flood_for_one_person_delays_nobody_else,
     an_overlap_joins_nobody,
     too_many_are_refused_as_excessive,
     too_many_wait_for_an_approval,
@@ -161,6 +165,22 @@ async fn a_flood_for_one_person_is_one_erasure(fixture: Fixture) {
     }
     assert_eq!(asked, 2, "crm and stats, once");
     assert_eq!(world.request(1).await.life.followers, 999);
+    world.check().await;
+}
+
+async fn a_flood_for_one_person_delays_nobody_else(fixture: Fixture) {
+    let mut world = World::new(fixture).await;
+    world.settings.approval = Approval::AbovePerHour(3);
+    let engine = world.worker().await;
+    for n in 1..=6 {
+        world.take_in(&engine, &again(n)).await;
+    }
+    for n in [11, 12] {
+        let (_, sent) = world.take_in(&engine, &erase(n)).await;
+        assert_eq!(sent.asked(), ["crm", "stats"], "request {n}");
+    }
+    let (_, sent) = world.take_in(&engine, &erase(13)).await;
+    assert_eq!(sent.status()["status"], "awaiting_approval");
     world.check().await;
 }
 

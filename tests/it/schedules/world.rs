@@ -319,6 +319,7 @@ pub fn settings() -> Settings {
         ack_url: "https://lacuna.example/v1/acks".to_owned(),
         region: None,
         tenant_default: Tenant::new("default").unwrap(),
+        tenants: Vec::new(),
         rules: lacuna::domain::request::open::Rules {
             regime: lacuna::domain::calendar::Regime::Gdpr,
             calendar: lacuna::domain::calendar::Calendar {

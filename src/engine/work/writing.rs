@@ -1,0 +1,143 @@
+//! How what has happened to a request is written down.
+
+use std::time::Duration;
+
+use zeroize::Zeroizing;
+
+use super::{Source, Touched};
+use crate::{
+    domain::{
+        entry::Leaf,
+        request::{Life, deferral::Deferred},
+        time::At,
+    },
+    engine::{Engine, EngineError, counters::Counters},
+    store::{Changes, DeferredRow, LeafRow, MovedRow, OpenedRow},
+};
+
+impl Touched<'_> {
+    pub(super) fn write_leaf(
+        &mut self,
+        engine: &Engine,
+        now: At,
+        changes: &mut Changes,
+    ) -> Result<(), EngineError> {
+        if self.trail.entries.is_empty() {
+            return Ok(());
+        }
+        let n = self.request.life.leaves;
+        self.request.life.leaves += 1;
+        let leaf = Leaf {
+            request: self.request.id,
+            n,
+            at: now,
+            entries: std::mem::take(&mut self.trail.entries),
+        };
+        let sealed = if self.notes.is_empty() {
+            None
+        } else {
+            let notes = Zeroizing::new(format!("[{}]", self.notes.join(",")));
+            Some(engine.vault.seal_record(self.request.id, n, notes.as_bytes()))
+        };
+        changes.leaves.push(LeafRow {
+            request_id: self.request.id,
+            n,
+            leaf: leaf.to_bytes()?,
+            sealed,
+        });
+        Ok(())
+    }
+
+    /// What is deferred has rows of its own, so that lists, sweeps and gauges find it.
+    pub(super) fn write_deferred(
+        &self,
+        clock_skew: Duration,
+        counters: &mut Counters,
+        changes: &mut Changes,
+    ) {
+        let after: Vec<Deferred> = self.request.deferred(clock_skew).collect();
+        if after == self.deferred {
+            return;
+        }
+        for new in after.iter().filter(|new| !self.deferred.contains(new)) {
+            changes.deferred.push(DeferredRow {
+                request_id: self.request.id,
+                ordinal: new.ordinal,
+                reason: new.why,
+                processor: self.request.task(new.ordinal).processor.clone(),
+                until: new.until,
+                mark: new.mark,
+            });
+            counters.deferred(new.why, 1);
+        }
+        for old in self.deferred.iter().filter(|old| !after.contains(old)) {
+            counters.deferred(old.why, -1);
+            if !after.iter().any(|new| new.ordinal == old.ordinal) {
+                changes.resumed.push((self.request.id, old.ordinal));
+            }
+        }
+    }
+
+    pub(super) fn write_row(&self, changes: &mut Changes) -> Result<(), EngineError> {
+        let request = self.request.clone();
+        match &self.source {
+            Source::New { body, subject, .. } => changes.opened.push(OpenedRow {
+                wrapped_key: request.life.readable.then(|| subject.sealed.wrapped_key.clone()),
+                body: body.pack()?,
+                sealed: subject.sealed.sealed.clone(),
+                // A merged one is found by the digests of the request that covers it.
+                digests: if request.life.following.is_some() {
+                    Vec::new()
+                } else {
+                    subject.digests.clone()
+                },
+                request,
+            }),
+            Source::Loaded { revision, .. } => changes.moved.push(MovedRow {
+                from_revision: *revision,
+                shred: !request.life.readable && self.before.as_ref().is_some_and(|life| life.readable),
+                rewake: self.needs_rewake(),
+                request,
+            }),
+        }
+        Ok(())
+    }
+
+    /// Whom it follows from now on or no longer, and whether those that follow it have to look.
+    pub(super) fn write_merging(&mut self, changes: &mut Changes) {
+        let request = &self.request;
+        let leader = |life: &Life| life.following.as_ref().map(|following| following.leader);
+        let followed = self.before.as_ref().and_then(leader);
+        match (followed, leader(&request.life)) {
+            (None, Some(leader)) => changes.merged.push((leader, request.id)),
+            (Some(leader), None) => changes.separated.push((leader, request.id)),
+            _ => {}
+        }
+        let found_by = self.found_by.drain(..);
+        changes
+            .found_by
+            .extend(found_by.map(|digest| (digest, request.id)));
+        if request.life.followers > 0 && self.has_moved_followers() {
+            changes.roused.push(request.id);
+        }
+    }
+
+    /// Whether it was withdrawn, closed, opened again or sent.
+    fn has_moved_followers(&self) -> bool {
+        let completed_at = self.before.as_ref().and_then(|life| life.completed_at);
+        completed_at != self.request.life.completed_at || !self.trail.dispatched.is_empty()
+    }
+
+    /// The agenda's row moves when the time comes earlier, when it has come, and when there is none left. A row that is
+    /// earlier than it needs to be is harmless: it is never later than what the aggregate remembers. It moves later only
+    /// once nobody is asked any more: what is parked for years would wake once for nothing otherwise.
+    fn needs_rewake(&self) -> bool {
+        let Some(before) = &self.before else { return true };
+        match (before.wake_at, self.request.life.wake_at) {
+            (Some(row), Some(wanted)) => {
+                self.woken || wanted < row || (wanted > row && self.request.is_at_rest())
+            }
+            (row, wanted) => self.woken || row != wanted,
+        }
+    }
+}
