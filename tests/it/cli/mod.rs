@@ -4,5 +4,6 @@ mod deferring;
 mod files;
 mod mistakes;
 mod services;
+mod starting;
 mod worker;
 mod workspace;

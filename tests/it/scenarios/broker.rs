@@ -1,9 +1,6 @@
 //! The same scenarios on a real Kafka and a real PostgreSQL: a worker in this process, whose clock alone is turned by hand.
 
-use std::{
-    collections::{BTreeMap, BTreeSet, HashMap},
-    time::Duration,
-};
+use std::{collections::HashMap, time::Duration};
 
 use lacuna::{
     app::{self, Roles, Running, remote_cluster, topics},
@@ -33,6 +30,8 @@ use crate::{
 /// How long anything may take that follows by itself.
 const PATIENCE: Duration = Duration::from_secs(30);
 
+type Partition = (String, i32);
+
 /// Carries messages through a broker.
 pub struct Broker {
     running: Option<Running>,
@@ -40,11 +39,12 @@ pub struct Broker {
     caller: Caller,
     topics: Topics,
     publisher: Publisher,
-    /// What the worker has dealt with: each of its groups, and the topics that it reads.
-    groups: Vec<(BaseConsumer, Vec<String>)>,
+    /// What the worker reads: each of its groups, with its partitions.
+    groups: Vec<(BaseConsumer, Vec<Partition>)>,
     outputs: BaseConsumer,
+    written: Vec<Partition>,
     /// How far each partition of the outputs has been read.
-    read: HashMap<(String, i32), i64>,
+    read: HashMap<Partition, i64>,
     _folder: tempfile::TempDir,
 }
 
@@ -67,22 +67,29 @@ impl Broker {
             .unwrap();
         let own = &config.kafka.topics;
         let read_by = [
-            (
-                config.kafka.group_id.clone(),
-                vec![own.commands.clone(), own.control.clone()],
-            ),
-            (config.kafka.ack_group(), vec![own.acks.clone()]),
-            (config.kafka.backup_group(), vec![own.backups.clone()]),
+            (config.kafka.group_id.clone(), vec![&own.commands, &own.control]),
+            (config.kafka.ack_group(), vec![&own.acks]),
+            (config.kafka.backup_group(), vec![&own.backups]),
         ];
-        let inputs: BTreeSet<&String> = read_by.iter().flat_map(|(_, topics)| topics).collect();
-        let outputs = needed.iter().filter(|topic| !inputs.contains(&topic.name));
+        let is_input = |name: &String| read_by.iter().any(|(_, topics)| topics.contains(&name));
+        let partitions_of = |wanted: &dyn Fn(&String) -> bool| -> Vec<Partition> {
+            let found = needed.iter().filter(|topic| wanted(&topic.name));
+            found
+                .flat_map(|topic| (0..topic.partitions).map(|n| (topic.name.clone(), n)))
+                .collect()
+        };
+        let written = partitions_of(&|name| !is_input(name));
+        let groups = read_by
+            .iter()
+            .map(|(group, topics)| (client(group), partitions_of(&|name| topics.contains(&name))));
         Self {
             caller: Caller::new(running.http.unwrap(), &config, &secrets),
             running: Some(running),
             clock,
             publisher: Publisher::new(),
-            outputs: reader(outputs.map(|topic| topic.name.as_str())),
-            groups: read_by.map(|(group, topics)| (client(&group), topics)).into(),
+            outputs: reader(&written),
+            groups: groups.collect(),
+            written,
             read: HashMap::new(),
             topics: config.kafka.topics.clone(),
             _folder: folder,
@@ -97,8 +104,15 @@ impl Broker {
     /// Waits until everything has happened that follows by itself, and has been produced.
     async fn rest(&self) -> Result<(), Stuck> {
         let watch = Stopwatch::start();
+        // Nobody else writes to the inputs.
+        let ends: Vec<_> = tokio::task::block_in_place(|| {
+            self.groups
+                .iter()
+                .map(|(consumer, partitions)| ends_of(consumer, partitions))
+                .collect()
+        });
         loop {
-            let busy = match tokio::task::block_in_place(|| self.unread()) {
+            let busy = match tokio::task::block_in_place(|| self.unread(&ends)) {
                 Some(unread) => unread,
                 None => match self.undone().await? {
                     Some(undone) => undone,
@@ -108,23 +122,24 @@ impl Broker {
             if watch.elapsed() > PATIENCE {
                 return Err(Stuck::Fell(format!("not within {PATIENCE:?}: {busy}")));
             }
-            tokio::time::sleep(Duration::from_millis(50)).await;
+            tokio::time::sleep(Duration::from_millis(100)).await;
         }
     }
 
     /// A topic whose messages have not all been taken in, with all that follows from them.
-    fn unread(&self) -> Option<String> {
-        for (consumer, topics) in &self.groups {
-            let ends = ends_of(consumer, topics);
+    fn unread(&self, ends: &[Vec<(Partition, i64)>]) -> Option<String> {
+        for ((consumer, _), ends) in self.groups.iter().zip(ends) {
             let mut asked = TopicPartitionList::new();
-            for (topic, partition) in ends.keys() {
+            for ((topic, partition), _) in ends.iter().filter(|(_, end)| *end > 0) {
                 asked.add_partition(topic, *partition);
             }
+            if asked.count() == 0 {
+                continue;
+            }
             let committed = consumer.committed_offsets(asked, PATIENCE).unwrap();
-            for ((topic, partition), end) in &ends {
+            for ((topic, partition), end) in ends.iter().filter(|(_, end)| *end > 0) {
                 let found = committed.find_partition(topic, *partition).unwrap().offset();
-                let is_read = *end == 0 || matches!(found, Offset::Offset(read) if read >= *end);
-                if !is_read {
+                if !matches!(found, Offset::Offset(read) if read >= *end) {
                     return Some(format!("{topic} is read to its end, {end}: {found:?}"));
                 }
             }
@@ -151,15 +166,7 @@ impl Broker {
 
     fn hear(&mut self) -> Vec<Said> {
         let mut said = Vec::new();
-        let topics: Vec<String> = self
-            .outputs
-            .assignment()
-            .unwrap()
-            .elements()
-            .iter()
-            .map(|element| element.topic().to_owned())
-            .collect();
-        let ends = ends_of(&self.outputs, &topics);
+        let ends = ends_of(&self.outputs, &self.written);
         let watch = Stopwatch::start();
         while ends
             .iter()
@@ -257,27 +264,23 @@ fn client(group: &str) -> BaseConsumer {
     config.create().unwrap()
 }
 
-fn reader<'t>(topics: impl Iterator<Item = &'t str>) -> BaseConsumer {
+fn reader(partitions: &[Partition]) -> BaseConsumer {
     let consumer = client("tests");
     let mut all = TopicPartitionList::new();
-    for topic in topics {
-        all.add_partition_offset(topic, 0, Offset::Beginning).unwrap();
+    for (topic, partition) in partitions {
+        all.add_partition_offset(topic, *partition, Offset::Beginning)
+            .unwrap();
     }
     consumer.assign(&all).unwrap();
     consumer
 }
 
-/// Where the partitions of these topics end now.
-fn ends_of(consumer: &BaseConsumer, topics: &[String]) -> BTreeMap<(String, i32), i64> {
-    let mut ends = BTreeMap::new();
-    for topic in topics {
-        let metadata = consumer.fetch_metadata(Some(topic), PATIENCE).unwrap();
-        for partition in metadata.topics()[0].partitions() {
-            let (_, end) = consumer
-                .fetch_watermarks(topic, partition.id(), PATIENCE)
-                .unwrap();
-            ends.insert((topic.clone(), partition.id()), end);
-        }
-    }
-    ends
+/// Where these partitions end now.
+fn ends_of(consumer: &BaseConsumer, partitions: &[Partition]) -> Vec<(Partition, i64)> {
+    let end =
+        |(topic, partition): &Partition| consumer.fetch_watermarks(topic, *partition, PATIENCE).unwrap().1;
+    partitions
+        .iter()
+        .map(|partition| (partition.clone(), end(partition)))
+        .collect()
 }

@@ -1,0 +1,54 @@
+//! `lacuna init`: what a newcomer starts from.
+
+use super::workspace::{Done, Workspace};
+
+#[tokio::test]
+async fn every_policy_gives_a_configuration_that_is_checked() {
+    for policy in ["jojocell", "whatsify", "emojoi", "helpdesk", "dijo"] {
+        let workspace = Workspace::empty();
+        let Done { stdout, .. } = workspace
+            .run(&["init", "--policy", policy, "here"])
+            .await
+            .expect(0);
+        assert!(
+            stdout.contains("lacuna check") && stdout.contains(policy),
+            "{stdout}"
+        );
+        let mut check = workspace.command(&["check", "--config", "here/lacuna.toml"]);
+        let exports = stdout
+            .lines()
+            .filter_map(|line| line.trim().strip_prefix("export "));
+        for (n, name) in exports.map(|line| line.split('=').next().unwrap()).enumerate() {
+            check.env(name, format!("a-token-of-its-own-{n}"));
+        }
+        let output = check.output().await.unwrap();
+        assert!(
+            output.status.success(),
+            "{policy}: {}",
+            String::from_utf8_lossy(&output.stderr)
+        );
+        let written = std::fs::read_to_string(workspace.path("here/lacuna.toml")).unwrap();
+        assert!(written.starts_with(&format!(
+            "# From `lacuna init --policy {policy}`, for this promise:\n#   "
+        )));
+    }
+}
+
+#[tokio::test]
+async fn nothing_is_overwritten_unless_it_is_wanted() {
+    let workspace = Workspace::empty();
+    workspace.write("processors.toml", "# mine\n");
+    let Done { stderr, .. } = workspace.run(&["init", "--policy", "dijo"]).await.expect(2);
+    assert!(stderr.contains("processors.toml is there already"), "{stderr}");
+    assert!(!workspace.path("lacuna.toml").exists(), "half a configuration");
+    assert_eq!(
+        std::fs::read_to_string(workspace.path("processors.toml")).unwrap(),
+        "# mine\n"
+    );
+    workspace
+        .run(&["init", "--policy", "dijo", "--force"])
+        .await
+        .expect(0);
+    let written = std::fs::read_to_string(workspace.path("processors.toml")).unwrap();
+    assert!(written.contains("card_tokens"), "{written}");
+}
