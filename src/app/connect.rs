@@ -72,7 +72,8 @@ pub fn open_engine(
         region: config.region.clone(),
         tenant_default: config.tenant_default.clone(),
         rules: Rules {
-            regime: config.policy.regime,
+            regime: config.policy.regime.clone(),
+            regimes: config.policy.regimes.clone(),
             calendar: config.policy.calendar.clone(),
             at_risk: config.policy.at_risk,
             require_verification: config.policy.require_identity_verification,

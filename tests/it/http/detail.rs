@@ -28,7 +28,11 @@ async fn the_detail_shows_tasks_evidence_gates_and_deadlines() {
     assert_eq!(detail["deadline_rolled"], "2026-12-21T22:59:59Z");
     assert_eq!(
         detail["deadlines"],
-        json!({ "respond": detail["deadline"], "rolled": detail["deadline_rolled"] })
+        json!({
+            "acknowledge_by": null, "respond_by": detail["deadline"], "rolled": detail["deadline_rolled"],
+            "first_period_ends": detail["deadline"], "extension_possible_until": detail["deadline"], "extended": false,
+            "paused_days": 0,
+        })
     );
     assert_eq!(detail["gates"], json!([]));
     let [crm, stats] = detail["task_list"].as_array().unwrap().as_slice() else {

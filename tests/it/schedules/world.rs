@@ -316,7 +316,8 @@ pub fn settings() -> Settings {
         region: None,
         tenant_default: Tenant::new("default").unwrap(),
         rules: lacuna::domain::request::open::Rules {
-            regime: lacuna::domain::calendar::Regime::Gdpr,
+            regime: lacuna::config::Config::default().policy.regime,
+            regimes: lacuna::config::Config::default().policy.regimes,
             calendar: lacuna::domain::calendar::Calendar {
                 zone,
                 holidays: std::collections::BTreeSet::new(),
