@@ -73,7 +73,8 @@ pub fn open_engine(
         tenant_default: config.tenant_default.clone(),
         tenants: config.tenants.clone(),
         rules: Rules {
-            regime: config.policy.regime,
+            regime: config.policy.regime.clone(),
+            regimes: config.policy.regimes.clone(),
             calendar: config.policy.calendar.clone(),
             at_risk: config.policy.at_risk,
             require_verification: config.policy.require_identity_verification,

@@ -5,6 +5,7 @@
 //! here and never shown. Nothing here starts anything or talks to anyone.
 
 mod auth;
+mod holidays;
 mod http;
 mod kafka;
 mod names;
@@ -12,6 +13,7 @@ mod not_built;
 mod policy;
 mod problems;
 mod reader;
+mod regimes;
 pub mod registry_file;
 mod secret;
 mod sections;

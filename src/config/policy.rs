@@ -3,12 +3,14 @@
 use jiff::tz::TimeZone;
 
 use super::{
+    holidays,
     reader::{Entry, Section},
+    regimes,
     values::Zero,
 };
 use crate::domain::{
-    calendar::{Calendar, EXPECTED_REGIME, Period, Regime, deadline},
-    time::At,
+    calendar::{Calendar, Length, Period, Regime, Regimes, Terms},
+    ids::RegimeName,
 };
 
 pub use crate::domain::request::{
@@ -21,6 +23,8 @@ pub use crate::domain::request::{
 pub struct Policy {
     /// The regime of a command that names none.
     pub regime: Regime,
+    /// Every regime that there is: Lacuna's own and those of the file `regimes`.
+    pub regimes: Regimes,
     /// `time_zone` and `holidays`.
     pub calendar: Calendar,
     /// Whether nothing is dispatched before the subject's identity is verified.
@@ -36,16 +40,16 @@ pub struct Policy {
 }
 
 pub(super) fn read(section: &Section<'_>) -> Policy {
-    let regime = section.get("regime").and_then(|e| regime(&e));
-    let holidays = section.get("holidays").and_then(|e| e.list()).unwrap_or_default();
+    let regimes = regimes::read(section);
+    let (regime, terms) = regime(section, &regimes);
     let calendar = Calendar {
         zone: zone(section),
-        holidays: holidays.iter().filter_map(Entry::date).collect(),
+        holidays: holidays::read(section),
     };
-    let regime = regime.unwrap_or(Regime::Gdpr);
-    let grace = grace(section, regime, &calendar);
+    let grace = grace(section, &regime, &terms, &calendar);
     Policy {
         regime,
+        regimes: regimes.table,
         calendar,
         require_identity_verification: verification(section),
         approval: section
@@ -61,12 +65,26 @@ pub(super) fn read(section: &Section<'_>) -> Policy {
     }
 }
 
-fn regime(entry: &Entry<'_>) -> Option<Regime> {
-    entry.checked(|text| Regime::parse(text).ok_or(EXPECTED_REGIME))
+/// The regime of a command that names none, and what it asks for.
+fn regime(section: &Section<'_>, regimes: &regimes::Read) -> (Regime, Terms) {
+    let Some(entry) = section.get("regime") else {
+        return gdpr(&regimes.table);
+    };
+    let Some(named) = entry.checked(|text| Regime::parse(text).ok_or_else(|| regimes.table.expected()))
+    else {
+        return gdpr(&regimes.table);
+    };
+    match regimes.table.terms(&named) {
+        Some(terms) => (named, terms),
+        None => {
+            // A regime whose file is broken is reported once, where it is broken.
+            if regimes.complete {
+                entry.problem(&regimes.table.expected());
+            }
+            gdpr(&regimes.table)
+        }
+    }
 }
-
-/// The end of a January: the month that begins then is the shortest there is.
-const SHORTEST_MONTH: At = At::from_millis((30 * 24 + 12) * 3_600_000);
 
 const DEFAULT_ZONE: &str = "Europe/Berlin";
 
@@ -107,14 +125,29 @@ fn approval(entry: &Entry<'_>) -> Option<Approval> {
     }
 }
 
-fn grace(section: &Section<'_>, regime: Regime, calendar: &Calendar) -> Period {
+/// The General Data Protection Regulation, whatever the table says: it is Lacuna's own.
+fn gdpr(regimes: &Regimes) -> (Regime, Terms) {
+    let regime = Regime::Named(RegimeName::new("gdpr").expect("a valid name"));
+    let terms = regimes
+        .terms(&regime)
+        .unwrap_or_else(|| Terms::within(Length::Months(1)));
+    (regime, terms)
+}
+
+/// The longest grace window in whole days is said, so that nobody has to guess.
+fn grace(section: &Section<'_>, regime: &Regime, terms: &Terms, calendar: &Calendar) -> Period {
     let Some(entry) = section.get("grace") else {
         return Period::ZERO;
     };
     let grace = entry.period(Zero::Allowed).unwrap_or(Period::ZERO);
     // The grace window consumes the statutory time: what does not fit into a period can never be kept.
-    if grace.add_to(SHORTEST_MONTH, &calendar.zone) >= deadline(regime, SHORTEST_MONTH, calendar).unrolled {
-        entry.problem("expected less than the regime's period, which the grace window consumes");
+    let fits = terms.leaves_time_after(|start| grace.add_to(start, &calendar.zone), calendar);
+    if !grace.is_zero() && !fits {
+        const DAY: u64 = 24 * 3600;
+        let most = terms.shortest(calendar).as_secs().saturating_sub(1) / DAY;
+        entry.problem(&format!(
+            "expected less than the regime's period, which the grace window consumes: at most {most}d under {regime}"
+        ));
     }
     grace
 }

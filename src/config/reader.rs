@@ -106,6 +106,11 @@ impl<'a> Source<'a> {
         });
     }
 
+    /// Takes over what is wrong with another file that this one names.
+    pub(super) fn adopt(&self, problems: Problems) {
+        self.problems.borrow_mut().extend(problems);
+    }
+
     fn line(&self, offset: usize) -> usize {
         self.line_ends.partition_point(|end| *end < offset) + 1
     }
@@ -178,6 +183,11 @@ impl<'a> Section<'a> {
     /// What relative paths are resolved against.
     pub(super) fn folder(&self) -> &'a Path {
         &self.source.folder
+    }
+
+    /// Takes over what is wrong with another file.
+    pub(super) fn adopt(&self, problems: Problems) {
+        self.source.adopt(problems);
     }
 
     /// Reads the table of this key. Where it is absent, or no table, `read` gets an empty one.
@@ -288,6 +298,11 @@ impl<'a> Entry<'a> {
         matches!(self.node, Node::Table(_))
     }
 
+    /// Whether it is text, for a key that takes text or something else.
+    pub(super) fn is_text(&self) -> bool {
+        matches!(self.node, Node::Value(Value::String(_)))
+    }
+
     fn as_table(&self) -> Option<&'a dyn TableLike> {
         match self.node {
             Node::Table(table) => Some(table),
@@ -323,6 +338,11 @@ impl<'a> Entry<'a> {
 
     /// Its elements. A list of tables may be written inline or with `[[…]]`.
     pub(super) fn list(&self) -> Option<Vec<Entry<'a>>> {
+        self.list_or("a list")
+    }
+
+    /// The same, for a key that takes a list or something else: what it takes.
+    pub(super) fn list_or(&self, expected: &str) -> Option<Vec<Entry<'a>>> {
         match self.node {
             Node::Value(Value::Array(array)) => {
                 let element =
@@ -334,7 +354,7 @@ impl<'a> Entry<'a> {
                     |(n, table): (usize, &'a Table)| self.element(n, Node::Table(table), table.span());
                 Some(tables.iter().enumerate().map(element).collect())
             }
-            _ => self.mismatch("a list"),
+            _ => self.mismatch(expected),
         }
     }
 

@@ -5,7 +5,9 @@ mod bad_registry;
 mod bad_sections;
 mod contract;
 mod good;
+mod legal_clocks;
 mod not_built;
+mod regimes;
 mod rules;
 
 use std::{ffi::OsString, path::Path};

@@ -144,6 +144,11 @@ name_id! {
     AnchorName, "an anchor", "[a-z0-9_]{1,64}", 64,
     |b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'_'
 }
+name_id! {
+    /// The name of a legal regime, such as `gdpr`.
+    RegimeName, "a regime", "[a-z0-9_]{1,32}", 32,
+    |b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'_'
+}
 
 #[cfg(test)]
 mod tests {

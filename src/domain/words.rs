@@ -161,6 +161,30 @@ impl Status {
 }
 
 words! {
+    /// What upstream should tell the person about a request.
+    Notice {
+        /// That the request has come in, by the regime's own deadline for it.
+        AcknowledgementDue = 1 "acknowledgement_due",
+        /// That it will take longer: the extension has to be announced inside the first period, of which little is left.
+        ExtensionDue = 2 "extension_due",
+        /// That the deadline was extended, and why.
+        Extended = 3 "extended",
+        /// That it is done; the status says whether with exceptions.
+        Completed = 4 "completed",
+        /// That it was refused, and on what ground.
+        Refused = 5 "refused",
+        /// That the deadline has passed.
+        Overdue = 6 "overdue",
+        /// That it is open again, because a backup was put back.
+        Restored = 7 "restored",
+        /// That it is a part of another request now.
+        Merged = 8 "merged",
+        /// That it was withdrawn.
+        Cancelled = 9 "cancelled",
+    }
+}
+
+words! {
     /// What a processor answers to a task.
     Outcome {
         Accepted = 1 "accepted", Erased = 2 "erased", Anonymized = 3 "anonymized", NotFound = 4 "not_found",

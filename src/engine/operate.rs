@@ -11,7 +11,7 @@ use crate::{
         body::Body,
         command::Decision,
         ids::{RequestId, TaskId},
-        request::{Context, Request, Trail, gates::Rulebook, operate::Refused},
+        request::{Context, Request, Trail, operate::Refused},
         task_ids::request_candidates,
     },
     store::{Attempts, Gate, Lock, StoredRequest},
@@ -69,10 +69,7 @@ impl Engine {
         let bodies = self.store.bodies(&[id]).await?;
         let body = bodies.first().ok_or(OperateError::Unknown("request"))?;
         let submitter = Body::unpack(&body.body).map_err(EngineError::from)?.submitter;
-        let rules = Rulebook {
-            calendar: &self.rules.calendar,
-            at_risk: self.rules.at_risk,
-        };
+        let rules = self.rules.rulebook();
         let note = decision_note(decision, actor, note);
         self.decide(id, "decide", &note, |request, context| {
             request.decide(decision, actor, submitter.as_deref(), rules, context)

@@ -288,9 +288,6 @@ fn json(message: &impl serde::Serialize) -> Result<Vec<u8>, serde_json::Error> {
     Ok(bytes)
 }
 
-/// What the status of a request says that is open again because a backup was put back.
-const RESTORED: &str = "restored";
-
 /// Whether a task asks a backup system to destroy the subject's key.
 const fn asks_for_key(task: &Task) -> bool {
     matches!(task.share, Share::Wave { key: true, .. }) && matches!(task.purpose, Purpose::Asked)
@@ -314,7 +311,7 @@ pub fn status_message(request: &Request) -> StatusMessage<'_> {
         tenant: Cow::Borrowed(&request.head.tenant),
         status: life.status,
         action: request.head.action,
-        regime: request.head.regime,
+        regime: Cow::Borrowed(&request.head.regime),
         received_at: request.head.received_at,
         deadline: request.life.clock.due,
         completed_at: life.completed_at,
@@ -334,7 +331,7 @@ pub fn status_message(request: &Request) -> StatusMessage<'_> {
         live_clean_at: life.live_clean_at,
         at_risk: life.at_risk,
         needs_attention: life.needs_attention,
-        notice: life.restored_at.map(|_| Cow::Borrowed(RESTORED)),
+        notice: life.notice,
         waiting_for: request
             .waiting_for()
             .into_iter()

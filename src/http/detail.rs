@@ -114,8 +114,33 @@ struct Gate {
 
 #[derive(Debug, Serialize)]
 struct Deadlines {
-    respond: At,
+    /// By when the person has to be told that the request has come in.
+    acknowledge_by: Option<At>,
+    /// What alerts go by.
+    respond_by: At,
     rolled: At,
+    first_period_ends: At,
+    extension_possible_until: Option<At>,
+    extended: bool,
+    /// How long the clock stood still while the subject's identity was in doubt.
+    paused_days: u16,
+}
+
+impl Deadlines {
+    fn of(request: &Request) -> Self {
+        let clock = &request.life.clock;
+        Self {
+            acknowledge_by: clock.acknowledge_by,
+            respond_by: clock.due,
+            rolled: clock.rolled,
+            first_period_ends: clock.first_due,
+            extension_possible_until: clock
+                .extensible_until()
+                .filter(|_| !request.life.status.is_final()),
+            extended: clock.is_extended(),
+            paused_days: clock.paused_days,
+        }
+    }
 }
 
 /// `GET /v1/requests/{id}`
@@ -152,10 +177,7 @@ pub(super) async fn one(
             deadline_rolled: request.life.clock.rolled,
             task_list: task_list.collect(),
             gates: gates(&request, context.now),
-            deadlines: Deadlines {
-                respond: request.life.clock.due,
-                rolled: request.life.clock.rolled,
-            },
+            deadlines: Deadlines::of(&request),
             why_not_done: sentences(&request, context),
             holds: holds
                 .into_iter()

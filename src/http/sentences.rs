@@ -25,10 +25,18 @@ pub(super) fn sentences(request: &Request, context: &Context<'_>) -> Vec<String>
         ClosedGate::Grace(until) => format!("It can be withdrawn until {until}, and nothing is sent before."),
         ClosedGate::NotBefore(until) => format!("Nothing is sent before {until}, as the command asked."),
     });
+    let too_late = request
+        .head
+        .not_before
+        .filter(|_| gate.is_some() && request.waits_past_deadline())
+        .map(|date| {
+            let due = request.life.clock.due;
+            format!("Its legal deadline, {due}, is before {date} and cannot be kept.")
+        });
     let tasks = request
         .ordinals()
         .filter_map(|ordinal| sentence(request, ordinal, context));
-    let mut said: Vec<String> = gate.into_iter().chain(tasks).collect();
+    let mut said: Vec<String> = gate.into_iter().chain(too_late).chain(tasks).collect();
     if said.is_empty() {
         said.push(
             "No processor could be asked, so there is no proof of anything: somebody has to look at it."

@@ -12,7 +12,7 @@ use serde::{
 };
 use uuid::Uuid;
 
-use crate::domain::{calendar::Regime, time::At, words::Action};
+use crate::domain::{time::At, words::Action};
 
 /// The most identities of one message, as the contract says.
 pub const MAX_IDENTITIES: usize = 100;
@@ -156,21 +156,6 @@ fn has_form_of_rfc_3339(text: &[u8]) -> bool {
     };
     zone && matches(FORM, start)
 }
-
-/// A regime by its name.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct RegimeName(pub Regime);
-
-written!(
-    RegimeName,
-    "one of: gdpr uk_gdpr ccpa drop lgpd days:N working_days:N",
-    |text| Regime::parse(text)
-        .filter(|regime| regime.to_string() == text)
-        .map(Self)
-);
-inline_schema!([] RegimeName, |_generator| json_schema!({
-    "type": "string", "pattern": "^(gdpr|uk_gdpr|ccpa|drop|lgpd|(working_)?days:[0-9]{1,5})$"
-}));
 
 /// `erase` or `anonymize`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -7,9 +7,10 @@ use serde::Deserialize;
 use serde_json::{Map, Value};
 
 use super::fields::{
-    List, MAX_IDENTITIES, MAX_IDENTITY_BYTES, MAX_LIST, Object, OpeningAction, RegimeName, Table, Text, Time,
+    List, MAX_IDENTITIES, MAX_IDENTITY_BYTES, MAX_LIST, Object, OpeningAction, Table, Text, Time,
 };
 use crate::domain::{
+    calendar::Regime,
     command::{Exclusion, Opening, Scope},
     identity::{Identity, SubjectData},
     ids::{AnchorName, CommandId, IdentityType, Label, ProcessorId, RequestId, Tenant},
@@ -87,8 +88,9 @@ pub(super) struct OpeningFields<'a> {
     subject: Object<SubjectFields<'a>>,
     /// Another action for some processors: {"stats": "anonymize"}.
     actions_by_processor: Option<Table<ProcessorId, OpeningAction, MAX_LIST>>,
-    /// The regime that gives the deadline; the policy's where it is absent.
-    regime: Option<RegimeName>,
+    /// The regime that gives the deadline, one that the policy knows: gdpr, uk_gdpr, ccpa, drop, lgpd, one of the
+    /// controller's own, days:N, working_days:N or months:N. The policy's where it is absent.
+    regime: Option<Regime>,
     /// Why; `subject_request` where it is absent.
     reason: Option<Reason>,
     /// When the subject asked; receipt where it is absent.
@@ -141,7 +143,7 @@ impl OpeningFields<'_> {
                 .into_iter()
                 .map(Identity::from)
                 .collect(),
-            regime: self.regime.map(|regime| regime.0),
+            regime: self.regime,
             // The contract asks for a subject only; a command that gives no ground is a person's own wish.
             reason: self.reason.unwrap_or(Reason::SubjectRequest),
             requested_at: self.requested_at.map(|time| time.0),

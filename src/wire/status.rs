@@ -6,14 +6,13 @@
 use std::borrow::Cow;
 
 use schemars::JsonSchema;
-use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error};
+use serde::{Deserialize, Serialize};
 
-use super::fields::RegimeName;
 use crate::domain::{
     calendar::Regime,
     ids::{ProcessorId, RequestId, Tenant},
     time::At,
-    words::{Action, RefusalBasis, Status, TaskStateName, Why},
+    words::{Action, Notice, RefusalBasis, Status, TaskStateName, Why},
 };
 
 /// The type of the event that carries a status.
@@ -31,9 +30,7 @@ pub struct StatusMessage<'a> {
     /// What was asked for.
     pub action: Action,
     /// The regime that gives the deadline.
-    #[serde(serialize_with = "regime_name", deserialize_with = "regime_of_name")]
-    #[schemars(with = "RegimeName")]
-    pub regime: Regime,
+    pub regime: Cow<'a, Regime>,
     /// When the command was received.
     pub received_at: At,
     /// The legal deadline, not rolled over holidays.
@@ -52,9 +49,13 @@ pub struct StatusMessage<'a> {
     pub at_risk: bool,
     /// Whether a person has to look at it.
     pub needs_attention: bool,
-    /// What a person should know.
-    #[serde(borrow)]
-    pub notice: Option<Cow<'a, str>>,
+    /// What upstream should tell the person now, in one word; Lacuna itself writes to nobody. `acknowledgement_due`: that
+    /// the request has come in; it stands until the regime's deadline for that, or the next word. `extension_due`: little
+    /// of the first period is left, and an extension would have to be announced inside it. `extended`: the deadline was
+    /// extended. `overdue`: it has passed. `completed`: done, and `status` says whether with exceptions. `refused`: on
+    /// the ground `refused_on`. `restored`: open again, because a backup was put back. `merged`: part of another request,
+    /// `merged_into`. `cancelled`: withdrawn. Null: nothing new, also while only copies are left, since `live_clean_at`.
+    pub notice: Option<Notice>,
     /// Everything that is not done, and why.
     #[serde(borrow)]
     pub waiting_for: Vec<WaitingFor<'a>>,
@@ -108,13 +109,4 @@ pub struct WaitingFor<'a> {
     pub why: Why,
     /// Until when, where that is known.
     pub until: Option<At>,
-}
-
-fn regime_name<S: Serializer>(regime: &Regime, serializer: S) -> Result<S::Ok, S::Error> {
-    serializer.collect_str(regime)
-}
-
-fn regime_of_name<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Regime, D::Error> {
-    let text = Cow::<'de, str>::deserialize(deserializer)?;
-    Regime::parse(&text).ok_or_else(|| D::Error::custom("expected a regime"))
 }

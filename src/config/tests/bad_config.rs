@@ -133,7 +133,7 @@ fn types() {
         ),
         (
             "[policy]\nholidays = '2026-12-25'",
-            "2: policy.holidays: expected a list, found text",
+            "2: policy.holidays: expected a list of dates, such as [\"2026-12-25\"], or the name of a file with one date a line",
         ),
         (
             "tenants = ['acme', 'a b']",
@@ -200,8 +200,8 @@ lacuna.toml:7: store.url: expected sqlite:PATH or postgres://user:password@host:
 lacuna.toml:9: http.listen: expected a loopback address, such as 127.0.0.1:8080: there is no [auth], so everyone who reaches it would have every role
 lacuna.toml:11: dispatch.lease: expected a duration such as 30s, 24h, 14d or 1y6mo
 lacuna.toml:12: dispatch.max_in_flight: expected a whole number from 1 to 1000000
-lacuna.toml:14: policy.grace: expected less than the regime's period, which the grace window consumes
-lacuna.toml:15: policy.regime: expected gdpr, uk_gdpr, ccpa, drop, lgpd, days:N or working_days:N (N from 1 to 3650)
+lacuna.toml:14: policy.grace: expected less than the regime's period, which the grace window consumes: at most 27d under gdpr
+lacuna.toml:15: policy.regime: expected one of: ccpa, drop, gdpr, lgpd, uk_gdpr, or days:N, working_days:N (N from 1 to 3650) or months:N (N from 1 to 120)
 lacuna.toml:16: webhok: unknown key; did you mean \"webhook\"?
 11 problems";
     assert_eq!(shown, expected);

@@ -237,11 +237,11 @@ fn policy() {
     check(&[
         (
             "[policy]\nregime = 'GDPR'",
-            "2: policy.regime: expected gdpr, uk_gdpr, ccpa, drop, lgpd, days:N or working_days:N (N from 1 to 3650)",
+            "2: policy.regime: expected one of: ccpa, drop, gdpr, lgpd, uk_gdpr, or days:N, working_days:N (N from 1 to 3650) or months:N (N from 1 to 120)",
         ),
         (
             "[policy]\nregime = 'days:0'",
-            "2: policy.regime: expected gdpr, uk_gdpr, ccpa, drop, lgpd, days:N or working_days:N (N from 1 to 3650)",
+            "2: policy.regime: expected one of: ccpa, drop, gdpr, lgpd, uk_gdpr, or days:N, working_days:N (N from 1 to 3650) or months:N (N from 1 to 120)",
         ),
         (
             "[policy]\ntime_zone = 'Europe/Atlantis'",
@@ -281,11 +281,36 @@ fn policy() {
         ),
         (
             "[policy]\ngrace = '31d'",
-            "2: policy.grace: expected less than the regime's period, which the grace window consumes",
+            "2: policy.grace: expected less than the regime's period, which the grace window consumes: at most 27d under gdpr",
         ),
         (
-            "[policy]\nregime = 'days:2'\ngrace = '3d'",
-            "3: policy.grace: expected less than the regime's period, which the grace window consumes",
+            "[policy]\ngrace = '28d'",
+            "2: policy.grace: expected less than the regime's period, which the grace window consumes: at most 27d under gdpr",
+        ),
+        (
+            "[policy]\ngrace = '1mo'",
+            "2: policy.grace: expected less than the regime's period, which the grace window consumes: at most 27d under gdpr",
+        ),
+        // As long as the period itself: nothing could be sent in time.
+        (
+            "[policy]\nregime = 'days:30'\ngrace = '30d'",
+            "3: policy.grace: expected less than the regime's period, which the grace window consumes: at most 29d under days:30",
+        ),
+        (
+            "[policy]\nregime = 'working_days:5'\ngrace = '5d'\n",
+            "3: policy.grace: expected less than the regime's period, which the grace window consumes: at most 4d under working_days:5",
+        ),
+        (
+            "[policy]\nregime = 'days:1'\ngrace = '24h'",
+            "3: policy.grace: expected less than the regime's period, which the grace window consumes: at most 0d under days:1",
+        ),
+        (
+            "[policy]\nholidays = 5",
+            "2: policy.holidays: expected a list of dates, or the name of a file with one date a line, found an integer",
+        ),
+        (
+            "[policy]\nregimes = ['a']",
+            "2: policy.regimes: expected text, found a list",
         ),
         (
             "[policy]\nduplicates = 'merge'",

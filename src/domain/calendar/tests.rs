@@ -3,6 +3,7 @@
 use proptest::prelude::*;
 
 use super::*;
+use crate::domain::ids::RegimeName;
 
 fn at(text: &str) -> At {
     At::parse(text).unwrap()
@@ -15,8 +16,34 @@ fn calendar(zone: &str, holidays: &[&str]) -> Calendar {
     }
 }
 
-fn regime(text: &str) -> Regime {
+pub(in crate::domain) fn regime(text: &str) -> Regime {
     Regime::parse(text).unwrap()
+}
+
+/// A table like Lacuna's own, which the configuration reads and tests.
+pub(in crate::domain) fn regimes() -> Regimes {
+    let mut table = Regimes::default();
+    let mut add = |name: &str, acknowledge: &str, respond: &str, extend: &str, pauses_for_identity| {
+        let terms = Terms {
+            acknowledge_by: Length::parse(acknowledge),
+            respond_by: Length::parse(respond).unwrap(),
+            extend_to: Length::parse(extend),
+            pauses_for_identity,
+        };
+        table.insert(RegimeName::new(name).unwrap(), terms);
+    };
+    add("gdpr", "", "months:1", "months:3", true);
+    add("uk_gdpr", "", "months:1", "months:3", true);
+    add("ccpa", "working_days:10", "days:45", "days:90", false);
+    add("drop", "", "days:45", "", false);
+    add("lgpd", "", "days:15", "", false);
+    table
+}
+
+/// The deadline of a request under a regime of that table.
+pub(in crate::domain) fn deadline(regime: &Regime, requested_at: At, calendar: &Calendar) -> Deadline {
+    let terms = regimes().terms(regime).unwrap();
+    terms.respond_by.after(requested_at, calendar)
 }
 
 #[test]
@@ -163,7 +190,7 @@ fn a_deadline_follows_its_regime_to_the_day() {
             rolled: at(rolled),
         };
         assert_eq!(
-            deadline(regime(name), at(requested), &berlin),
+            deadline(&regime(name), at(requested), &berlin),
             expected,
             "{name} from {requested}"
         );
@@ -190,7 +217,7 @@ fn a_day_ends_where_its_zone_says() {
         ("Asia/Kathmandu", "2026-06-01T12:00:00Z", "2026-06-02T18:14:59Z"),
     ];
     for (zone, requested, end) in cases {
-        let found = deadline(Regime::Days(1), at(requested), &calendar(zone, &[]));
+        let found = Length::Days(1).after(at(requested), &calendar(zone, &[]));
         assert_eq!(found.unrolled, at(end), "{zone}");
     }
 }
@@ -202,8 +229,8 @@ fn the_end_of_time_is_no_panic() {
         holidays: BTreeSet::new(),
     };
     for requested in [i64::MIN, i64::MAX, Timestamp::MAX.as_millisecond()] {
-        for name in ["gdpr", "days:3650", "working_days:3650"] {
-            let found = deadline(regime(name), At::from_millis(requested), &utc);
+        for name in ["gdpr", "days:3650", "working_days:3650", "months:120"] {
+            let found = deadline(&regime(name), At::from_millis(requested), &utc);
             assert!(found.unrolled <= found.rolled);
         }
         let end = Period::years(200).add_to(At::from_millis(requested), &utc.zone);
@@ -212,27 +239,24 @@ fn the_end_of_time_is_no_panic() {
 }
 
 #[test]
-fn a_regime_has_one_name_and_one_code() {
-    let cases: [(&str, &[u8]); 7] = [
-        ("gdpr", &[1, 0]),
-        ("uk_gdpr", &[2, 0]),
-        ("ccpa", &[3, 0]),
-        ("drop", &[4, 0]),
-        ("lgpd", &[5, 0]),
-        ("days:30", &[6, 30]),
-        ("working_days:3650", &[7, 0xc2, 0x1c]),
-    ];
-    for (name, code) in cases {
+fn a_regime_is_stored_by_its_name_and_read_back_whatever_the_table_knows() {
+    for name in [
+        "gdpr",
+        "acme_promise_of_2019",
+        "days:30",
+        "working_days:3650",
+        "months:120",
+    ] {
         let one = regime(name);
         assert_eq!(one.to_string(), name);
         assert_eq!(serde_json::to_string(&one).unwrap(), format!("{name:?}"));
         assert_eq!(serde_json::from_str::<Regime>(&format!("{name:?}")).unwrap(), one);
-        assert_eq!(postcard::to_allocvec(&one).unwrap(), code, "{name}");
-        assert_eq!(postcard::from_bytes::<Regime>(code).unwrap(), one);
+        let packed = postcard::to_allocvec(&one).unwrap();
+        assert_eq!(packed[1..], *name.as_bytes(), "its length, then its name");
+        assert_eq!(postcard::from_bytes::<Regime>(&packed).unwrap(), one);
     }
-    for code in [[0, 0], [8, 0], [1, 1], [6, 0], [7, 0]] {
-        assert!(postcard::from_bytes::<Regime>(&code).is_err(), "{code:?}");
-    }
+    let unknown = postcard::to_allocvec("days:0").unwrap();
+    assert!(postcard::from_bytes::<Regime>(&unknown).is_err());
 }
 
 #[test]
@@ -244,25 +268,89 @@ fn what_is_no_regime_is_refused_by_name_and_by_schema() {
         "",
         "GDPR",
         "gdpr ",
-        "days",
         "days:",
         "days:0",
         "days:+1",
         "days:01",
         "days:3651",
         "days:99999",
+        "days:-1",
+        "days: 1",
+        "days:1:1",
+        "working_days:",
+        "working_days:0",
+        "month:1",
+        "months:0",
+        "months:121",
+        "gdpr:1",
+        "a_name_that_is_longer_than_any_law",
     ];
-    for text in bad
-        .into_iter()
-        .chain(["days:-1", "days: 1", "working_days:", "working_days:0", "month:1"])
-    {
+    for text in bad {
         assert_eq!(Regime::parse(text), None, "{text}");
         assert!(!validator.is_valid(&serde_json::json!(text)), "{text}");
     }
-    for days in 1..=3650 {
-        let text = format!("working_days:{days}");
-        assert_eq!(Regime::parse(&text), Some(Regime::WorkingDays(days)));
+    for n in 1..=3650 {
+        let text = format!("working_days:{n}");
+        assert_eq!(
+            Regime::parse(&text),
+            Some(Regime::Counted(Length::WorkingDays(n)))
+        );
         assert!(validator.is_valid(&serde_json::json!(text)), "{text}");
+        let text = format!("months:{n}");
+        assert_eq!(Regime::parse(&text).is_some(), n <= 120, "{text}");
+        assert_eq!(validator.is_valid(&serde_json::json!(text)), n <= 120, "{text}");
+    }
+}
+
+#[test]
+fn a_length_is_longer_only_where_it_always_is() {
+    let cases = [
+        // longer, than, always
+        ("months:3", "months:1", true),
+        ("months:1", "months:1", false),
+        ("days:45", "months:1", true),
+        ("days:31", "months:1", false),
+        ("months:1", "days:28", false),
+        ("months:1", "days:27", true),
+        ("days:45", "working_days:10", true),
+        ("working_days:10", "days:11", true),
+        ("working_days:10", "days:12", false),
+        ("working_days:30", "months:1", true),
+        ("days:3650", "months:120", false),
+    ];
+    for (longer, than, always) in cases {
+        let (one, other) = (Length::parse(longer).unwrap(), Length::parse(than).unwrap());
+        assert_eq!(one.is_longer_than(other), always, "{longer} than {than}");
+    }
+    // What it says holds on every day of four years, without holidays.
+    let utc = calendar("UTC", &[]);
+    let lengths: Vec<Length> = [
+        "days:28",
+        "days:31",
+        "days:45",
+        "working_days:1",
+        "working_days:10",
+    ]
+    .into_iter()
+    .chain([
+        "working_days:21",
+        "working_days:60",
+        "months:1",
+        "months:2",
+        "months:12",
+    ])
+    .map(|text| Length::parse(text).unwrap())
+    .collect();
+    for day in jiff::civil::date(2027, 1, 1).series(1.day()).take(1461) {
+        let start = utc.end_of(day);
+        for one in &lengths {
+            for other in lengths.iter().filter(|other| one.is_longer_than(**other)) {
+                assert!(
+                    one.after(start, &utc).unrolled > other.after(start, &utc).unrolled,
+                    "{one} than {other} from {day}"
+                );
+            }
+        }
     }
 }
 
@@ -337,7 +425,56 @@ fn months_are_counted_in_the_zone_and_clamped() {
     }
 }
 
+/// Regimes with every kind of length.
+const REGIMES: [&str; 8] = [
+    "gdpr",
+    "ccpa",
+    "drop",
+    "lgpd",
+    "days:1",
+    "working_days:30",
+    "months:6",
+    "working_days:1",
+];
+
+const ZONES: [&str; 5] = [
+    "Europe/Berlin",
+    "America/Los_Angeles",
+    "America/Sao_Paulo",
+    "Australia/Lord_Howe",
+    "Pacific/Apia",
+];
+
 proptest! {
+    #[test]
+    fn a_deadline_lies_ahead_grows_with_its_start_and_no_roll_or_extension_takes_any_of_it(
+        name in proptest::sample::select(&REGIMES[..]),
+        zone in proptest::sample::select(&ZONES[..]),
+        // 1990 to 2060
+        millis in 631_152_000_000_i64..2_840_140_800_000,
+        later in 0..40 * 86_400_000_i64,
+        days in proptest::collection::btree_set(0..200_i64, 0..20),
+    ) {
+        let mut calendar = calendar(zone, &[]);
+        let start = At::from_millis(millis);
+        let first_day = calendar.day_of(start);
+        calendar.holidays = days.into_iter().map(|n| first_day.saturating_add(n.days())).collect();
+        let terms = regimes().terms(&regime(name)).unwrap();
+        let found = terms.respond_by.after(start, &calendar);
+        prop_assert!(found.unrolled > start, "not before the start");
+        prop_assert!(found.rolled >= found.unrolled);
+        prop_assert!(calendar.is_working_day(calendar.day_of(found.rolled)) || zone == "Pacific/Apia");
+        let next = terms.respond_by.after(At::from_millis(millis + later), &calendar);
+        prop_assert!(next.unrolled >= found.unrolled && next.rolled >= found.rolled, "monotone");
+        if let Some(longer) = terms.extend_to {
+            let extended = longer.after(start, &calendar);
+            prop_assert!(extended.unrolled > found.unrolled && extended.rolled >= found.rolled);
+        }
+        if let Some(sooner) = terms.acknowledge_by {
+            prop_assert!(sooner.after(start, &calendar).unrolled > start);
+        }
+    }
+
     #[test]
     fn any_period_is_read_as_it_was_written(text in "([0-9]{1,5}(s|m|h|d|w|mo|y)){1,4}") {
         if let Ok(period) = Period::parse(&text) {

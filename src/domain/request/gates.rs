@@ -2,12 +2,11 @@
 //! that people take about them, about its deadline, and about refusing it.
 
 use super::{
-    Check, Context, Request, Trail,
-    open::{at_risk_from, legal_clock},
+    Check, Context, LegalClock, Request, Trail,
     operate::{Refused, acted_by},
 };
 use crate::domain::{
-    calendar::{Calendar, days_between, later_by_days},
+    calendar::{Calendar, Regimes, days_between},
     command::Decision,
     entry::Entry,
     ids::{Label, ProcessorId},
@@ -72,6 +71,8 @@ impl ClosedGate {
 /// The controller's rules that a decision is taken under.
 #[derive(Debug, Clone, Copy)]
 pub struct Rulebook<'a> {
+    /// What each regime asks for.
+    pub regimes: &'a Regimes,
     /// Zone and holidays.
     pub calendar: &'a Calendar,
     /// The share of the period that is left when a request counts as at risk.
@@ -166,21 +167,29 @@ impl Request {
 
     /// Where the regime stops the clock while the subject's identity is in doubt, the days of doubt do not count.
     fn resume_clock(&mut self, rules: Rulebook<'_>, context: &Context<'_>, trail: &mut Trail) {
-        let paused = days_between(self.head.received_at, context.now, rules.calendar);
-        if !self.head.regime.pauses_for_verification() || paused == 0 {
-            return;
-        }
         let before = self.life.clock;
-        let after = legal_clock(&self.head, rules.calendar, rules.at_risk, paused);
-        if before.extended || after.due == before.due {
+        let paused = days_between(self.head.received_at, context.now, rules.calendar);
+        let Some(terms) = rules.regimes.terms(&self.head.regime) else {
             return;
+        };
+        // An extension stays one, also where the table knows none any more: then the dates stay as they are.
+        let keeps_extension = !before.is_extended() || terms.extend_to.is_some();
+        if paused > 0 && terms.pauses_for_identity && keeps_extension {
+            let after = rules.clock(&terms, self.head.requested_at, paused, before.is_extended());
+            self.move_clock(after, None, trail);
         }
-        self.life.clock = after;
-        trail.entries.push(Entry::DeadlineMoved {
-            from: before.due,
-            to: after.due,
-            reason: None,
-        });
+    }
+
+    /// Sets the clock, and writes down where that moves the deadline.
+    fn move_clock(&mut self, after: LegalClock, reason: Option<ExtensionReason>, trail: &mut Trail) {
+        let before = std::mem::replace(&mut self.life.clock, after);
+        if before.due != after.due {
+            trail.entries.push(Entry::DeadlineMoved {
+                from: before.due,
+                to: after.due,
+                reason,
+            });
+        }
     }
 
     fn approve(&mut self, trail: &mut Trail) -> Result<(), Refused> {
@@ -263,27 +272,21 @@ impl Request {
         trail: &mut Trail,
     ) -> Result<(), Refused> {
         let before = self.life.clock;
-        if before.extended {
+        if before.is_extended() {
             return Err(Refused::NotNow("its deadline was extended before"));
         }
-        if context.now > before.due {
+        if context.now > before.first_due {
             return Err(Refused::NotNow("its first period is over"));
         }
-        let start = later_by_days(self.head.requested_at, before.paused_days, rules.calendar);
-        let after = self
-            .head
-            .regime
-            .extended(start, rules.calendar)
-            .ok_or(Refused::NotNow("its regime knows no extension"))?;
-        self.life.clock.due = after.unrolled;
-        self.life.clock.rolled = after.rolled;
-        self.life.clock.extended = true;
-        self.life.clock.at_risk_from = at_risk_from(self.head.requested_at, after.unrolled, rules.at_risk);
-        trail.entries.push(Entry::DeadlineMoved {
-            from: before.due,
-            to: after.unrolled,
-            reason: Some(reason),
-        });
+        let terms = rules
+            .regimes
+            .terms(&self.head.regime)
+            .ok_or(Refused::NotNow("its regime is not configured any more"))?;
+        if terms.extend_to.is_none() {
+            return Err(Refused::NotNow("its regime knows no extension"));
+        }
+        let after = rules.clock(&terms, self.head.requested_at, before.paused_days, true);
+        self.move_clock(after, Some(reason), trail);
         Ok(())
     }
 

@@ -9,7 +9,9 @@ pub mod answer;
 pub mod deferral;
 mod forget;
 pub mod gates;
+mod legal_clock;
 pub mod merged;
+mod notice;
 pub mod open;
 pub mod operate;
 pub mod outlook;
@@ -40,8 +42,9 @@ use super::{
     task::{IllegalEvent, Share, Task, TaskEvent, TaskState},
     task_ids::task_id,
     time::At,
-    words::{Action, Reason, RefusalBasis, Status, TaskStateName},
+    words::{Action, Notice, Reason, RefusalBasis, Status, TaskStateName},
 };
+pub use legal_clock::{Extension, LegalClock};
 
 /// One data subject's erasure or anonymization.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -83,21 +86,6 @@ pub struct Head {
     pub registry: RegistryRevision,
 }
 
-/// Its legal clock.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub struct LegalClock {
-    /// The deadline that alerts go by.
-    pub due: At,
-    /// The deadline, rolled to a working day.
-    pub rolled: At,
-    /// From when on it is at risk.
-    pub at_risk_from: At,
-    /// Whether it was extended: that is possible once.
-    pub extended: bool,
-    /// How many days it stood still while the subject's identity was in doubt.
-    pub paused_days: u16,
-}
-
 /// Where something stands that a person has to do before anything is sent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Check {
@@ -132,6 +120,8 @@ pub struct Life {
     pub at_risk: bool,
     /// Somebody has to look at it.
     pub needs_attention: bool,
+    /// What the person should be told now.
+    pub notice: Option<Notice>,
     /// Whether its identifiers can still be read.
     pub readable: bool,
     /// The week of its capsule, once it has one: identifiers that are kept only for a restore replay.

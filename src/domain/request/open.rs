@@ -1,11 +1,12 @@
 //! The birth of a request: planned, dated, and dispatched where nothing stands in the way.
 
 use super::{
-    Check, Context, Head, LegalClock, Life, Move, Request, Trail,
+    Check, Context, Head, Life, Move, Request, Trail,
     alike::{Duplicates, Earlier, Newcomer, OverLimit, Place},
+    gates::Rulebook,
 };
 use crate::domain::{
-    calendar::{Calendar, Period, Regime, deadline, later_by_days},
+    calendar::{Calendar, Period, Regime, Regimes},
     command::Opening,
     entry::Entry,
     identity::SubjectDigest,
@@ -22,6 +23,8 @@ use crate::domain::{
 pub struct Rules {
     /// The regime of a command that names none.
     pub regime: Regime,
+    /// What each regime asks for.
+    pub regimes: Regimes,
     /// Zone and holidays.
     pub calendar: Calendar,
     /// The share of the period that is left when a request counts as at risk.
@@ -36,6 +39,23 @@ pub struct Rules {
 
 /// How long ago a subject can have asked.
 const OLDEST: Period = Period::years(10);
+impl Rules {
+    /// The rules that decisions about a request are taken under.
+    pub const fn rulebook(&self) -> Rulebook<'_> {
+        Rulebook {
+            regimes: &self.regimes,
+            calendar: &self.calendar,
+            at_risk: self.at_risk,
+        }
+    }
+
+    /// What is wrong with the regime that a command names; `None`: nothing.
+    pub fn fault_of_regime(&self, opening: &Opening) -> Option<CannotOpen> {
+        let named = opening.regime.as_ref()?;
+        let unknown = self.regimes.terms(named).is_none();
+        unknown.then(|| CannotOpen::UnknownRegime(self.regimes.expected()))
+    }
+}
 
 /// A request that was just opened.
 #[derive(Debug)]
@@ -57,6 +77,9 @@ pub enum CannotOpen {
     /// The time at which the subject is said to have asked cannot be true.
     #[error("requested_at: {0}")]
     RequestedAt(&'static str),
+    /// Its regime is in no table: what was expected.
+    #[error("regime: {0}")]
+    UnknownRegime(String),
     /// A fault of the state machine.
     #[error(transparent)]
     Illegal(#[from] IllegalEvent),
@@ -88,7 +111,11 @@ pub fn open(
     check_requested_at(opening, context)?;
     let (not_before, grace) = dates(opening, rules, context);
     let head = head(opening, (not_before, grace), admission.revision, rules, now);
-    let clock = legal_clock(&head, &rules.calendar, rules.at_risk, 0);
+    let terms = rules
+        .regimes
+        .terms(&head.regime)
+        .ok_or_else(|| CannotOpen::UnknownRegime(rules.regimes.expected()))?;
+    let clock = rules.rulebook().clock(&terms, head.requested_at, 0, false);
     let start = Start {
         at: not_before.unwrap_or(now),
         requested_at: head.requested_at,
@@ -107,7 +134,7 @@ pub fn open(
     let mut trail = Trail::default();
     trail.entries.push(Entry::Opened {
         action: head.action,
-        regime: head.regime,
+        regime: head.regime.clone(),
         requested_at: head.requested_at,
         deadline: clock.due,
         registry: admission.revision,
@@ -137,6 +164,7 @@ pub fn open(
             overdue: false,
             at_risk: false,
             needs_attention: false,
+            notice: None,
             readable: true,
             capsule: None,
             subject_holds: context
@@ -256,7 +284,7 @@ fn head(
     rules: &Rules,
     now: At,
 ) -> Head {
-    let regime = opening.regime.unwrap_or(rules.regime);
+    let regime = opening.regime.clone().unwrap_or_else(|| rules.regime.clone());
     let requested_at = opening.requested_at.unwrap_or(now);
     Head {
         tenant: opening.tenant.clone(),
@@ -270,29 +298,4 @@ fn head(
         excludes: !opening.exclude.is_empty(),
         registry: revision,
     }
-}
-
-/// The legal clock of a request that stood still for so many days.
-pub(super) fn legal_clock(head: &Head, calendar: &Calendar, at_risk: f64, paused_days: u16) -> LegalClock {
-    let due = deadline(
-        head.regime,
-        later_by_days(head.requested_at, paused_days, calendar),
-        calendar,
-    );
-    LegalClock {
-        due: due.unrolled,
-        rolled: due.rolled,
-        at_risk_from: at_risk_from(head.requested_at, due.unrolled, at_risk),
-        extended: false,
-        paused_days,
-    }
-}
-
-/// The time at which only this share of the period is left.
-pub(super) fn at_risk_from(start: At, end: At, share: f64) -> At {
-    let left = end.since(start).mul_f64(share.clamp(0.0, 1.0));
-    At::from_millis(
-        end.millis()
-            .saturating_sub(i64::try_from(left.as_millis()).unwrap_or(i64::MAX)),
-    )
 }

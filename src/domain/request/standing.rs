@@ -8,7 +8,7 @@ use crate::domain::{
     registry::ConfirmBy,
     task::{Deferral, Share, Task, TaskState},
     time::At,
-    words::{Proof, Status},
+    words::{Notice, Proof, Status},
 };
 
 /// How often a request is looked at that no date will change.
@@ -82,6 +82,7 @@ impl Request {
             self.life.restored_at = None;
         }
         self.settle_flags(context, trail);
+        self.life.notice = self.notice_at(context.now);
         self.forget_when_spent(context, trail);
     }
 
@@ -157,11 +158,24 @@ impl Request {
         self.life.at_risk = !overdue
             && !clean
             && (context.now >= self.life.clock.at_risk_from
+                || self.begins_too_late(context.now)
                 || self
                     .tasks
                     .iter()
                     .any(|task| !task.share.is_backup() && late_promise(&task.state)));
         self.life.needs_attention = !self.life.status.is_final() && self.wants_attention(context);
+    }
+
+    /// Whether its own date keeps everything back until the deadline has passed.
+    fn begins_too_late(&self, now: At) -> bool {
+        self.closed_gate(now).is_some() && self.waits_past_deadline()
+    }
+
+    /// Whether the date before which nothing is sent lies past the deadline, which then cannot be kept.
+    pub fn waits_past_deadline(&self) -> bool {
+        self.head
+            .not_before
+            .is_some_and(|date| date > self.life.clock.due)
     }
 
     /// Whether every task was exempt from the start.
@@ -280,16 +294,21 @@ impl Request {
         if let Some(ClosedGate::Grace(until) | ClosedGate::NotBefore(until)) = self.closed_gate(context.now) {
             consider(Some(until));
         }
+        if self.life.notice == Some(Notice::AcknowledgementDue) {
+            consider(self.life.clock.acknowledge_by.map(just_after));
+        }
         if self.life.live_clean_at.is_none() && !self.life.overdue {
-            // One millisecond later, because a deadline includes its last moment.
-            consider(Some(At::from_millis(
-                self.life.clock.due.millis().saturating_add(1),
-            )));
+            consider(Some(just_after(self.life.clock.due)));
             consider(Some(self.life.clock.at_risk_from).filter(|at| !self.life.at_risk && *at > context.now));
         }
         // It waits for a person, or for a processor that is no longer registered: looked at now and then.
         earliest.or_else(|| Some(context.now.plus(LOOK_EVERY)))
     }
+}
+
+/// One millisecond later, because a deadline includes its last moment.
+const fn just_after(deadline: At) -> At {
+    At::from_millis(deadline.millis().saturating_add(1))
 }
 
 /// From when on a missing proof of rotation is overdue; `None`: its set is registered no more.

@@ -11,7 +11,7 @@ use crate::{
         command::{Command, Decide, Decision, Reactivated, Supply},
         identity::SubjectData,
         ids::{CommandId, IdentityType, RequestId},
-        request::{Request, gates::Rulebook, operate},
+        request::{Request, operate},
         words::DeadLetterReason,
     },
     engine::{
@@ -86,10 +86,7 @@ impl Decider<'_, '_, '_> {
         decide: &Decide,
     ) -> Result<Result<RequestId, Refusal>, EngineError> {
         let context = self.engine.context(self.facts, self.now);
-        let rules = Rulebook {
-            calendar: &self.engine.rules.calendar,
-            at_risk: self.engine.rules.at_risk,
-        };
+        let rules = self.engine.rules.rulebook();
         let submitter = match self.bodies.get(&decide.request_id) {
             Some(stored) => Body::unpack(&stored.body)?.submitter,
             None => None,

@@ -183,7 +183,7 @@ fn shapes_of_commands() {
         (e, "/subject/identities/1/value", Some(json!(42)), Schema, "expected a text of 1 to 1024 bytes"),
         (e, "/subject/identities/1/value", Some(json!("ä".repeat(513))), Schema, "1024 bytes"),
         (e, "/subject/identities/0/type", Some(json!("E-Mail canary")), Schema, "identities[0].type"),
-        (e, "/regime", Some(json!(CANARY)), Schema, "regime: expected one of: gdpr"),
+        (e, "/regime", Some(json!(CANARY)), Schema, "regime: expected the name of a regime, such as gdpr"),
         (e, "/reason", Some(json!(CANARY)), Schema, "reason: expected one of: subject_request"),
         (e, "/requested_at", Some(json!("canary")), Schema, "requested_at: expected a time of RFC 3339"),
         (e, "/requested_at", Some(json!("1969-12-31T23:59:59Z")), Schema, "requested_at"),

@@ -28,7 +28,11 @@ async fn the_detail_shows_tasks_evidence_gates_and_deadlines() {
     assert_eq!(detail["deadline_rolled"], "2026-12-21T22:59:59Z");
     assert_eq!(
         detail["deadlines"],
-        json!({ "respond": detail["deadline"], "rolled": detail["deadline_rolled"] })
+        json!({
+            "acknowledge_by": null, "respond_by": detail["deadline"], "rolled": detail["deadline_rolled"],
+            "first_period_ends": detail["deadline"], "extension_possible_until": detail["deadline"], "extended": false,
+            "paused_days": 0,
+        })
     );
     assert_eq!(detail["gates"], json!([]));
     let [crm, stats] = detail["task_list"].as_array().unwrap().as_slice() else {
@@ -83,6 +87,51 @@ async fn a_gate_is_shown_until_it_is_open() {
         (&detail["status"], &detail["gates"]),
         (&json!("in_progress"), &gate(true))
     );
+}
+
+#[tokio::test]
+async fn the_legal_clock_is_shown_with_every_date_and_what_is_to_be_told() {
+    let api = api().await;
+    let id = api
+        .submit(json!({ "regime": "ccpa", "not_before": "2027-02-01T00:00:00Z" }))
+        .await;
+    let path = format!("/v1/requests/{id}");
+    let detail = api.get("dpo", &path).await.ok(200);
+    // Ten working days, forty-five days: 2027-01-05 is a Tuesday.
+    let due = "2027-01-05T22:59:59Z";
+    assert_eq!(
+        detail["deadlines"],
+        json!({
+            "acknowledge_by": "2026-12-04T22:59:59Z", "respond_by": due, "rolled": due, "first_period_ends": due,
+            "extension_possible_until": due, "extended": false, "paused_days": 0,
+        })
+    );
+    assert_eq!(
+        (&detail["notice"], &detail["at_risk"]),
+        (&json!("acknowledgement_due"), &json!(true))
+    );
+    let too_late =
+        "Its legal deadline, 2027-01-05T22:59:59Z, is before 2027-02-01T00:00:00Z and cannot be kept.";
+    assert_eq!(detail["why_not_done"][1], too_late);
+    let extended = api
+        .post(
+            "dpo",
+            &format!("{path}/extend"),
+            &json!({ "reason": "complexity" }),
+        )
+        .await
+        .ok(200);
+    assert_eq!(extended["notice"], "extended");
+    let detail = api.get("dpo", &path).await.ok(200);
+    assert_eq!(
+        detail["deadlines"],
+        json!({
+            "acknowledge_by": "2026-12-04T22:59:59Z", "respond_by": "2027-02-19T22:59:59Z",
+            "rolled": "2027-02-19T22:59:59Z", "first_period_ends": due, "extension_possible_until": null,
+            "extended": true, "paused_days": 0,
+        })
+    );
+    assert_eq!(detail["why_not_done"].as_array().unwrap().len(), 1, "{detail}");
 }
 
 #[tokio::test]

@@ -43,6 +43,24 @@ async fn an_id_of_another_command_is_a_conflict() {
         .is(409, "conflicting_duplicate");
 }
 
+#[tokio::test]
+async fn a_regime_that_is_not_configured_is_answered_with_those_that_are() {
+    let api = api().await;
+    let reply = api
+        .post("shop", "/v1/requests", &command(json!({ "regime": "hippa" })))
+        .await;
+    reply.is(400, "schema");
+    let detail = reply.json["detail"].as_str().unwrap();
+    assert!(
+        detail.starts_with("regime: expected one of: ccpa, drop, gdpr, lgpd, uk_gdpr, or days:N"),
+        "{detail}"
+    );
+    assert!(
+        !reply.text.contains("hippa"),
+        "what a message holds is never repeated"
+    );
+}
+
 async fn with_key(api: &Api, token: &str, key: &str, tenant: &str) -> Reply {
     let mut command = command(json!({ "tenant": tenant }));
     command.as_object_mut().unwrap().remove("command_id");

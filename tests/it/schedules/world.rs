@@ -321,7 +321,8 @@ pub fn settings() -> Settings {
         tenant_default: Tenant::new("default").unwrap(),
         tenants: Vec::new(),
         rules: lacuna::domain::request::open::Rules {
-            regime: lacuna::domain::calendar::Regime::Gdpr,
+            regime: lacuna::config::Config::default().policy.regime,
+            regimes: lacuna::config::Config::default().policy.regimes,
             calendar: lacuna::domain::calendar::Calendar {
                 zone,
                 holidays: std::collections::BTreeSet::new(),

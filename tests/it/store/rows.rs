@@ -4,7 +4,7 @@ use lacuna::{
     domain::{
         calendar::Regime,
         ids::{CommandId, Label, ProcessorId, RequestId, Tenant},
-        request::{Check, Head, LegalClock, Life, Request},
+        request::{Check, Extension, Head, LegalClock, Life, Request},
         task::{Task, TaskState},
         time::At,
         words::{Action, DeadLetterReason, Reason, Status},
@@ -43,7 +43,7 @@ pub fn request(n: u128, wake_at: Option<i64>) -> Request {
         head: Head {
             tenant: tenant(),
             action: Action::Erase,
-            regime: Regime::Gdpr,
+            regime: Regime::parse("gdpr").unwrap(),
             reason: Reason::SubjectRequest,
             received_at: at(1_000 + i64::try_from(n).unwrap()),
             requested_at: at(500),
@@ -54,10 +54,13 @@ pub fn request(n: u128, wake_at: Option<i64>) -> Request {
         },
         life: Life {
             clock: LegalClock {
+                start: at(500),
+                acknowledge_by: None,
+                first_due: at(9_000),
                 due: at(9_000),
                 rolled: at(9_500),
                 at_risk_from: at(7_000),
-                extended: false,
+                extension: Extension::Possible,
                 paused_days: 0,
             },
             verification: Check::NotNeeded,
@@ -69,6 +72,7 @@ pub fn request(n: u128, wake_at: Option<i64>) -> Request {
             overdue: false,
             at_risk: false,
             needs_attention: false,
+            notice: None,
             readable: true,
             capsule: None,
             subject_holds: Vec::new(),

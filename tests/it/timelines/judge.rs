@@ -60,6 +60,7 @@ impl Stage<'_> {
                 let found = counts.iter().find(|(id, _)| id.as_str() == *processor);
                 same(&found.map_or(0, |(_, count)| *count).to_string(), count)
             }
+            ["told", notice] => same(self.told(), notice),
             ["none"] => same(
                 if self.world.stored(n).await.is_none() {
                     "none"
@@ -84,6 +85,9 @@ impl Stage<'_> {
             ),
             ["calm"] => same(if life.needs_attention { "attention" } else { "calm" }, "calm"),
             ["overdue", is] => same(if life.overdue { "yes" } else { "no" }, is),
+            ["at_risk", is] => same(if life.at_risk { "yes" } else { "no" }, is),
+            ["due", at] => same(&life.clock.due.to_string(), &self.timeline.time(at).to_string()),
+            ["notice", notice] => same(life.notice.map_or("none", |notice| notice.as_str()), notice),
             ["clean", "no"] => same(&format!("{:?}", life.live_clean_at), "None"),
             ["clean", at] => same(
                 &format!("{:?}", life.live_clean_at),
@@ -141,6 +145,15 @@ impl Stage<'_> {
         }
         words.push(format!("gen{}", task.generation));
         words
+    }
+
+    /// What upstream was told last in this step: the notice of a status, `none` where it had none, `nothing` where no
+    /// status was produced.
+    fn told(&self) -> &str {
+        match self.sent.statuses.last() {
+            Some(status) => status["notice"].as_str().unwrap_or("none"),
+            None => "nothing",
+        }
     }
 
     fn said_sent(&self) -> String {
@@ -206,6 +219,9 @@ impl Stage<'_> {
             ["moved", from, to] => entries.iter().any(|entry| {
                 matches!(entry, Entry::Task { event: TaskEvent::Moved { from: a, to: b }, .. }
                     if *a == time(from) && *b == time(to))
+            }),
+            ["deadline", from, to] => entries.iter().any(|entry| {
+                matches!(entry, Entry::DeadlineMoved { from: a, to: b, .. } if *a == time(from) && *b == time(to))
             }),
             ["kept", "requested_at"] => entries
                 .iter()

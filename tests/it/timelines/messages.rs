@@ -39,6 +39,18 @@ impl Stage<'_> {
         command
     }
 
+    /// A person's decision about a request.
+    pub(super) fn decision(&self, kind: &str, n: &str, fields: &Value) -> Value {
+        let mut command = json!({
+            "command_id": self.event_id(), "type": kind, "actor": "clerk",
+            "request_id": Uuid::from_u128(n.parse().unwrap()),
+        });
+        for (field, value) in fields.as_object().unwrap() {
+            command[field] = value.clone();
+        }
+        command
+    }
+
     pub(super) fn hold(&self, kind: &str, name: &str, rules: &Attributes) -> Value {
         let mut command = json!({
             "command_id": self.event_id(), "type": kind, "tenant": tenant(rules), "actor": "legal",

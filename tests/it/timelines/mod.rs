@@ -44,7 +44,7 @@ macro_rules! timelines {
 }
 
 timelines!(
-    horizons, rotations, proofs, keys, rules, retention, holds, restores, capsules, looks, downtime
+    horizons, rotations, proofs, keys, rules, retention, holds, restores, capsules, looks, downtime, notices
 );
 
 /// Runs the timelines of a file, and says of every one that fails which of its steps did.

@@ -1,7 +1,7 @@
 //! Reads timelines.
 //!
 //! A file holds timelines. One begins with `== its name`; lines with an indented `id key=value…` register processors,
-//! `start`, `zone` and `keep_ids` set the scene, and every other line is a step: a time, an event, `->`, and what has to
+//! `start`, `zone`, `keep_ids` and `verification` set the scene, and every other line is a step: a time, an event, `->`, and what has to
 //! be so afterwards, separated by `;`. A `#` that stands alone begins a comment.
 
 use std::collections::BTreeMap;
@@ -18,6 +18,8 @@ pub struct Timeline {
     pub start: At,
     pub zone: String,
     pub keep_ids: Option<String>,
+    /// Whether nothing is sent before the subject's identity is verified.
+    pub verification: bool,
     pub processors: Vec<(String, Attributes)>,
     pub steps: Vec<Step>,
 }
@@ -45,6 +47,7 @@ pub fn read(text: &str) -> Vec<Timeline> {
                 start: At::parse("2026-11-21T12:00:00Z").unwrap(),
                 zone: "UTC".to_owned(),
                 keep_ids: None,
+                verification: false,
                 processors: Vec::new(),
                 steps: Vec::new(),
             });
@@ -63,6 +66,7 @@ impl Timeline {
             ["start", at] => self.start = At::parse(at).unwrap(),
             ["zone", zone] => self.zone = (*zone).to_owned(),
             ["keep_ids", period] => self.keep_ids = Some((*period).to_owned()),
+            ["verification"] => self.verification = true,
             [first, ..] if is_time(first) => self.steps.push(self.step(line)),
             [id, rules @ ..] => self.processors.push(((*id).to_owned(), attributes(rules))),
             [] => {}

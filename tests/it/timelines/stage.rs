@@ -63,6 +63,7 @@ impl<'a> Stage<'a> {
         let mut world = World::with_registry(fixture, &registry(&timeline.processors)).await;
         let zone = jiff::tz::TimeZone::get(&timeline.zone).unwrap();
         world.settings.rules.calendar.zone = zone;
+        world.settings.rules.require_verification = timeline.verification;
         if let Some(period) = &timeline.keep_ids {
             let days: u64 = period.trim_end_matches('d').parse().unwrap();
             world.settings.keep_after_completion = Duration::from_secs(days * 24 * 3600);
@@ -139,6 +140,15 @@ impl<'a> Stage<'a> {
                 let command = json!({ "command_id": self.event_id(), "type": "cancel", "tenant": tenant(&rules),
                     "request_id": Uuid::from_u128(n.parse().unwrap()) });
                 self.command(&command, Door::Commands).await;
+            }
+            ["extend", n] => {
+                let command = self.decision("extend", n, &json!({ "reason": "complexity" }));
+                self.command(&command, Door::Control).await;
+            }
+            ["verify", n, result] => {
+                let passport = json!({ "method": "passport", "result": result });
+                let command = self.decision("verify_identity", n, &passport);
+                self.command(&command, Door::Control).await;
             }
             ["hold" | "release", name, ..] => {
                 let command = self.hold(words[0], name, &rules);

@@ -121,11 +121,11 @@ fn it_is_merged_only_into_one_that_covers_it() {
         ..opening
     };
     let shorter = Opening {
-        regime: Some(Regime::Days(5)),
+        regime: Some(regime("days:5")),
         ..next(1)
     };
     let longer = Opening {
-        regime: Some(Regime::Days(20)),
+        regime: Some(regime("days:20")),
         ..next(1)
     };
     let cases = [

@@ -2,8 +2,9 @@
 
 use super::*;
 use crate::domain::{
-    calendar::deadline,
+    calendar::{Regimes, Terms, tests::deadline},
     command::Decision,
+    ids::RegimeName,
     request::{Check, gates::Rulebook, operate::Refused},
     words::{ExtensionReason, RefusalBasis, Status, VerificationResult, Why},
 };
@@ -15,21 +16,32 @@ fn unverified() -> Opening {
     }
 }
 
-fn gated(regime: Regime) -> Rules {
+fn gated(name: &str) -> Rules {
     Rules {
-        regime,
+        regime: regime(name),
         require_verification: true,
         grace: Period::days(2),
         ..rules()
     }
 }
 
+fn under(name: &str) -> Rules {
+    Rules {
+        regime: regime(name),
+        ..rules()
+    }
+}
+
 fn decide(bench: &mut Bench, decision: &Decision, actor: &str) -> Result<(), Refused> {
-    let calendar = rules().calendar;
-    let rulebook = Rulebook {
-        calendar: &calendar,
-        at_risk: 0.2,
-    };
+    decide_under(bench, decision, actor, rules().rulebook())
+}
+
+fn decide_under(
+    bench: &mut Bench,
+    decision: &Decision,
+    actor: &str,
+    rulebook: Rulebook<'_>,
+) -> Result<(), Refused> {
     bench.run(|request, context| {
         let mut tried = request.clone();
         match tried.decide(decision, actor, Some("submitter"), rulebook, context) {
@@ -72,12 +84,7 @@ fn waits(bench: &Bench) -> (Status, Vec<Why>) {
 
 #[test]
 fn the_gates_open_in_their_order_and_nothing_goes_before_the_last() {
-    let mut bench = Bench::open_under(
-        vec![processor("crm")],
-        &unverified(),
-        &gated(Regime::Days(10)),
-        true,
-    );
+    let mut bench = Bench::open_under(vec![processor("crm")], &unverified(), &gated("days:10"), true);
     assert_eq!(
         waits(&bench),
         (Status::AwaitingVerification, vec![Why::Verification; 2])
@@ -98,31 +105,16 @@ fn the_gates_open_in_their_order_and_nothing_goes_before_the_last() {
 
 #[test]
 fn verified_upstream_is_verified() {
-    let bench = Bench::open_under(
-        vec![processor("crm")],
-        &opening(),
-        &gated(Regime::Days(10)),
-        false,
-    );
+    let bench = Bench::open_under(vec![processor("crm")], &opening(), &gated("days:10"), false);
     assert_eq!(bench.request.life.verification, Check::NotNeeded);
     assert_eq!(bench.request.life.status, Status::Scheduled);
 }
 
 #[test]
 fn an_identity_that_is_not_verified_refuses() {
-    let mut failed = Bench::open_under(
-        vec![processor("crm")],
-        &unverified(),
-        &gated(Regime::Days(10)),
-        false,
-    );
+    let mut failed = Bench::open_under(vec![processor("crm")], &unverified(), &gated("days:10"), false);
     decide(&mut failed, &verified(VerificationResult::Failed), "clerk").unwrap();
-    let mut late = Bench::open_under(
-        vec![processor("crm")],
-        &unverified(),
-        &gated(Regime::Days(10)),
-        false,
-    );
+    let mut late = Bench::open_under(vec![processor("crm")], &unverified(), &gated("days:10"), false);
     late.now = late.request.life.clock.due.plus(SECOND);
     late.wake_seeing(late.now);
     for bench in [failed, late] {
@@ -142,22 +134,22 @@ fn an_identity_that_is_not_verified_refuses() {
 #[test]
 fn the_clock_stands_still_only_where_the_regime_says_so() {
     // regime, whether five days of doubt move its deadline by five days
-    for (regime, moves) in [
-        (Regime::Gdpr, true),
-        (Regime::UkGdpr, true),
-        (Regime::Ccpa, false),
-        (Regime::Days(30), false),
+    for (name, moves) in [
+        ("gdpr", true),
+        ("uk_gdpr", true),
+        ("ccpa", false),
+        ("days:30", false),
     ] {
-        let mut bench = Bench::open_under(vec![processor("crm")], &unverified(), &gated(regime), false);
+        let mut bench = Bench::open_under(vec![processor("crm")], &unverified(), &gated(name), false);
         let before = bench.request.life.clock.due;
         bench.now = START.plus(5 * DAY);
         decide(&mut bench, &verified(VerificationResult::Passed), "clerk").unwrap();
         let expected = if moves {
-            deadline(regime, START.plus(5 * DAY), &rules().calendar).unrolled
+            deadline(&regime(name), START.plus(5 * DAY), &rules().calendar).unrolled
         } else {
             before
         };
-        assert_eq!(bench.request.life.clock.due, expected, "{regime}");
+        assert_eq!(bench.request.life.clock.due, expected, "{name}");
         let moved = bench.entries.iter().any(|entry| {
             *entry
                 == Entry::DeadlineMoved {
@@ -166,7 +158,7 @@ fn the_clock_stands_still_only_where_the_regime_says_so() {
                     reason: None,
                 }
         });
-        assert_eq!(moved, moves, "{regime}");
+        assert_eq!(moved, moves, "{name}");
     }
 }
 
@@ -228,24 +220,15 @@ fn a_refusal_comes_before_the_first_dispatch_or_for_a_share_that_was_not_sent() 
 
 #[test]
 fn an_extension_is_counted_from_the_start_and_comes_once_and_in_time() {
-    for (regime, months, days) in [
-        (Regime::Gdpr, 3, 0),
-        (Regime::UkGdpr, 3, 0),
-        (Regime::Ccpa, 0, 90),
-    ] {
-        let mut bench = Bench::open_under(
-            vec![processor("crm")],
-            &opening(),
-            &Rules { regime, ..rules() },
-            false,
-        );
+    for (name, months, days) in [("gdpr", 3, 0), ("uk_gdpr", 3, 0), ("ccpa", 0, 90)] {
+        let mut bench = Bench::open_under(vec![processor("crm")], &opening(), &under(name), false);
         let before = bench.request.life.clock.due;
         bench.now = START.plus(20 * DAY);
         decide(&mut bench, &EXTEND, "clerk").unwrap();
         let start = START.timestamp().to_zoned(TimeZone::UTC).date();
         let last = start.saturating_add(jiff::Span::new().months(months).days(days));
         let due = bench.request.life.clock.due.timestamp().to_zoned(TimeZone::UTC);
-        assert_eq!(due.date(), last, "{regime}");
+        assert_eq!(due.date(), last, "{name}");
         assert!(bench.entries.contains(&Entry::DeadlineMoved {
             from: before,
             to: bench.request.life.clock.due,
@@ -261,14 +244,138 @@ fn an_extension_is_counted_from_the_start_and_comes_once_and_in_time() {
         decide(&mut none, &EXTEND, "clerk"),
         Err(Refused::NotNow(_))
     ));
-    let rules = Rules {
-        regime: Regime::Gdpr,
-        ..rules()
-    };
-    let mut late = Bench::open_under(vec![processor("crm")], &opening(), &rules, false);
+    let mut late = Bench::open_under(vec![processor("crm")], &opening(), &under("gdpr"), false);
     late.now = late.request.life.clock.due.plus(SECOND);
     assert!(matches!(
         decide(&mut late, &EXTEND, "clerk"),
         Err(Refused::NotNow(_))
     ));
+}
+
+/// The deadline and what it was moved by, by the ledger.
+fn moves(bench: &Bench) -> Vec<(At, At, Option<ExtensionReason>)> {
+    let moved = |entry: &Entry| match entry {
+        Entry::DeadlineMoved { from, to, reason } => Some((*from, *to, *reason)),
+        _ => None,
+    };
+    bench.entries.iter().filter_map(moved).collect()
+}
+
+#[test]
+fn pause_and_extension_come_to_the_same_in_either_order() {
+    let reason = Some(ExtensionReason::Complexity);
+    let passed = verified(VerificationResult::Passed);
+    let due = |text: &str| At::parse(text).unwrap();
+    // Asked on 21 November, five days of doubt: a month from the 26th, and three.
+    let (first, last) = (due("2026-12-26T23:59:59Z"), due("2027-02-26T23:59:59Z"));
+    let mut pause_first = Bench::open_under(vec![processor("crm")], &unverified(), &gated("gdpr"), false);
+    let mut extension_first = pause_first.clone();
+    let before = pause_first.request.life.clock.due;
+    assert_eq!(before, due("2026-12-21T23:59:59Z"));
+    pause_first.now = START.plus(5 * DAY);
+    decide(&mut pause_first, &passed, "clerk").unwrap();
+    assert_eq!(pause_first.request.life.clock.extensible_until(), Some(first));
+    decide(&mut pause_first, &EXTEND, "clerk").unwrap();
+    assert_eq!(
+        moves(&pause_first),
+        [(before, first, None), (first, last, reason)]
+    );
+
+    extension_first.now = START.plus(2 * DAY);
+    decide(&mut extension_first, &EXTEND, "clerk").unwrap();
+    extension_first.now = START.plus(5 * DAY);
+    decide(&mut extension_first, &passed, "clerk").unwrap();
+    let unpaused = due("2027-02-21T23:59:59Z");
+    assert_eq!(
+        moves(&extension_first),
+        [(before, unpaused, reason), (unpaused, last, None)]
+    );
+    for bench in [&pause_first, &extension_first] {
+        let clock = &bench.request.life.clock;
+        assert_eq!((clock.start, clock.paused_days), (START.plus(5 * DAY), 5));
+        assert_eq!((clock.first_due, clock.due), (first, last));
+        assert!(clock.is_extended() && clock.extensible_until().is_none());
+    }
+    assert_eq!(pause_first.request.life.clock, extension_first.request.life.clock);
+    assert!(matches!(
+        decide(&mut pause_first, &EXTEND, "clerk"),
+        Err(Refused::NotNow(_))
+    ));
+}
+
+#[test]
+fn a_request_whose_regime_was_removed_keeps_its_dates() {
+    let mut bench = Bench::open_under(vec![processor("crm")], &unverified(), &gated("gdpr"), false);
+    let before = bench.request.life.clock;
+    let none = Rules {
+        regimes: Regimes::default(),
+        ..rules()
+    };
+    bench.now = START.plus(5 * DAY);
+    assert_eq!(
+        decide_under(&mut bench, &EXTEND, "clerk", none.rulebook()),
+        Err(Refused::NotNow("its regime is not configured any more"))
+    );
+    let passed = verified(VerificationResult::Passed);
+    decide_under(&mut bench, &passed, "clerk", none.rulebook()).unwrap();
+    assert_eq!(bench.request.life.clock, before);
+    assert!(moves(&bench).is_empty());
+    let packed = bench.request.pack().unwrap();
+    let read = Request::unpack(bench.request.id, bench.request.revision, &packed).unwrap();
+    assert_eq!(read.head.regime.to_string(), "gdpr");
+}
+
+#[test]
+fn an_extension_that_the_table_has_lost_is_not_taken_back() {
+    let mut bench = Bench::open_under(vec![processor("crm")], &unverified(), &gated("gdpr"), false);
+    decide(&mut bench, &EXTEND, "clerk").unwrap();
+    let extended = bench.request.life.clock;
+    let mut table = regimes();
+    let name = RegimeName::new("gdpr").unwrap();
+    let shorter = Terms {
+        extend_to: None,
+        ..*table.get(&name).unwrap()
+    };
+    table.insert(name, shorter);
+    let changed = Rules {
+        regimes: table,
+        ..rules()
+    };
+    bench.now = START.plus(5 * DAY);
+    let passed = verified(VerificationResult::Passed);
+    decide_under(&mut bench, &passed, "clerk", changed.rulebook()).unwrap();
+    assert_eq!(bench.request.life.clock, extended);
+}
+
+#[test]
+fn a_regime_that_is_in_no_table_opens_nothing_and_says_which_are() {
+    let unknown = Opening {
+        regime: Some(regime("hippa")),
+        ..opening()
+    };
+    let refused = Bench::opened(vec![processor("crm")], &unknown, &rules(), ADMISSION).unwrap_err();
+    let expected = "regime: expected one of: ccpa, drop, gdpr, lgpd, uk_gdpr, or days:N, working_days:N (N from 1 to 3650) \
+                    or months:N (N from 1 to 120)";
+    assert_eq!(refused.to_string(), expected);
+    assert_eq!(rules().fault_of_regime(&unknown).unwrap().to_string(), expected);
+    assert!(rules().fault_of_regime(&opening()).is_none());
+}
+
+#[test]
+fn a_request_that_may_not_begin_before_its_deadline_is_at_risk_from_the_start() {
+    let late = Opening {
+        not_before: Some(START.plus(40 * DAY)),
+        ..opening()
+    };
+    let mut bench = Bench::open_under(vec![processor("crm")], &late, &under("gdpr"), false);
+    assert!(bench.request.life.at_risk && bench.request.waits_past_deadline());
+    // An extension mends it.
+    decide(&mut bench, &EXTEND, "clerk").unwrap();
+    assert!(!bench.request.life.at_risk && !bench.request.waits_past_deadline());
+    let just = Opening {
+        not_before: Some(bench.request.life.clock.first_due),
+        ..opening()
+    };
+    let bench = Bench::open_under(vec![processor("crm")], &just, &under("gdpr"), false);
+    assert!(!bench.request.life.at_risk);
 }

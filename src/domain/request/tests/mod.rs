@@ -5,6 +5,7 @@ mod answers;
 mod attempts;
 mod closing;
 mod gates;
+mod notices;
 mod operating;
 mod outlook;
 mod packing;
@@ -26,7 +27,10 @@ use super::{
 };
 use crate::domain::{
     ack::{Ack, Answer, Evidence, Retained},
-    calendar::{Calendar, Period, Regime},
+    calendar::{
+        Calendar, Period,
+        tests::{regime, regimes},
+    },
     command::{Opening, Scope},
     entry::Entry,
     fact::Facts,
@@ -135,7 +139,8 @@ fn opening() -> Opening {
 fn rules() -> Rules {
     // Ten days, so that the last fifth begins after eight of them.
     Rules {
-        regime: Regime::Days(10),
+        regime: regime("days:10"),
+        regimes: regimes(),
         calendar: Calendar {
             zone: TimeZone::UTC,
             holidays: std::collections::BTreeSet::new(),

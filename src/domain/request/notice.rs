@@ -1,0 +1,43 @@
+//! What upstream should tell the person now: one word, for its mailer. Lacuna itself writes to nobody.
+
+use super::{Request, legal_clock::Extension};
+use crate::domain::{
+    time::At,
+    words::{Notice, Status},
+};
+
+impl Request {
+    /// The notice of where the request stands. Of several the most urgent counts.
+    pub(super) fn notice_at(&self, now: At) -> Option<Notice> {
+        let (life, clock) = (&self.life, &self.life.clock);
+        match life.status {
+            Status::Completed | Status::ClosedWithExceptions => return Some(Notice::Completed),
+            Status::Refused => return Some(Notice::Refused),
+            Status::Cancelled => return Some(Notice::Cancelled),
+            Status::Merged => return Some(Notice::Merged),
+            Status::AwaitingVerification
+            | Status::AwaitingApproval
+            | Status::Scheduled
+            | Status::InProgress
+            | Status::Deferred => {}
+        }
+        if life.overdue {
+            Some(Notice::Overdue)
+        } else if life.restored_at.is_some() {
+            Some(Notice::Restored)
+        } else if life.live_clean_at.is_some() {
+            // The deadline is kept: what is left are copies and what a law keeps, which `waiting_for` dates.
+            None
+        } else if clock.is_extended() {
+            // Whoever is told that has been told that the request has come in.
+            Some(Notice::Extended)
+        } else if clock.acknowledge_by.is_some_and(|by| now <= by) {
+            // Its deadline comes before that of announcing an extension.
+            Some(Notice::AcknowledgementDue)
+        } else if life.at_risk && clock.extension == Extension::Possible {
+            Some(Notice::ExtensionDue)
+        } else {
+            None
+        }
+    }
+}
