@@ -10,6 +10,7 @@ pub mod by_hand;
 pub mod call;
 mod judge;
 mod messages;
+mod naming;
 pub mod post;
 pub mod report;
 pub mod script;

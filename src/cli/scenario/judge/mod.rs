@@ -1,15 +1,22 @@
 //! What has to be seen: the claims of a step, compared with what anybody outside can see: the messages that processors
 //! and upstream were sent, and what the API answers to compliance.
 
+mod shown;
+#[cfg(test)]
+mod tests;
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::tz::TimeZone;
 use serde_json::{Value, json};
 
+use self::shown::{
+    flag_of, list_of, listed, nothing, plain, said, said_all, said_asked, said_state, same, unknown,
+};
 use super::{
     Stuck,
     call::{Answer, Caller},
-    messages::{Which, id_of, is_task},
+    naming::{Which, id_of, is_task},
     script::Line,
     words,
 };
@@ -230,6 +237,9 @@ impl<'j> Judge<'j> {
             }
             [flag] => flag_of(view, flag).map(|is| nothing(is, || format!("it is not {flag}")))?,
             ["tasks", count] => same(&plain(&view["tasks"]["total"]), count),
+            [field, member, value @ ..] if view[*field].is_object() => {
+                same(&plain(&view[*field][*member]), &value.join(" "))
+            }
             [field, value @ ..] if view.get(field).is_some() => same(&plain(&view[*field]), &value.join(" ")),
             _ => return None,
         })
@@ -388,74 +398,4 @@ impl<'j> Judge<'j> {
         }
         Ok(faults)
     }
-}
-
-fn unknown(phrase: &[&str]) -> String {
-    format!("{}: that cannot be looked for", phrase.join(" "))
-}
-
-/// A flag of a request; `None`: there is no such flag.
-fn flag_of(view: &Value, flag: &str) -> Option<bool> {
-    match flag {
-        "live_clean" => Some(!view["live_clean_at"].is_null()),
-        "overdue" | "at_risk" | "needs_attention" => view[flag].as_bool(),
-        _ => None,
-    }
-}
-
-fn nothing(so: bool, otherwise: impl FnOnce() -> String) -> Found {
-    if so { Ok(()) } else { Err(otherwise()) }
-}
-
-fn same(is: &str, wanted: &str) -> Found {
-    nothing(is == wanted, || format!("it is {is}"))
-}
-
-/// Text without its quotes, and anything else as JSON has it.
-fn plain(value: &Value) -> String {
-    value.as_str().map_or_else(|| value.to_string(), str::to_owned)
-}
-
-/// `email and customer_id`, as a sorted list.
-fn listed(words: &[&str]) -> String {
-    let mut words: Vec<&str> = words.iter().filter(|word| **word != "and").copied().collect();
-    words.sort_unstable();
-    words.join(" and ")
-}
-
-fn list_of(list: &Value, field: &str) -> String {
-    let items = list.as_array().map(Vec::as_slice).unwrap_or_default();
-    let words: Vec<String> = items
-        .iter()
-        .map(|item| plain(if field.is_empty() { item } else { &item[field] }))
-        .collect();
-    listed(&words.iter().map(String::as_str).collect::<Vec<_>>())
-}
-
-/// `erase`, and `erase again` where it is not the first time.
-fn said_asked(task: &Value) -> String {
-    let mut said = plain(&task["action"]);
-    if task["generation"] != json!(1) || task["attempt"] != json!(1) {
-        said += " again";
-    }
-    said
-}
-
-fn said(task: &Value) -> String {
-    format!("{} (asked to {})", plain(&task["processor"]), said_asked(task))
-}
-
-fn said_all<'v>(tasks: impl Iterator<Item = &'v Value>) -> String {
-    tasks.map(said).collect::<Vec<_>>().join(", ")
-}
-
-/// The state of a task or a gate, for people.
-fn said_state(entry: &Value) -> String {
-    let shown = ["state", "why", "until", "outcome"].map(|field| &entry[field]);
-    let words: Vec<String> = shown
-        .iter()
-        .filter(|value| !value.is_null())
-        .map(|value| plain(value))
-        .collect();
-    words.join(" ")
 }
