@@ -79,6 +79,7 @@ pub fn open_engine(
             grace: config.policy.grace,
         },
         approval: config.policy.approval,
+        complaint_bodies: config.policy.complaint_bodies.clone(),
         keep_after_completion: config
             .vault
             .keep_after_completion

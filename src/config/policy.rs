@@ -12,7 +12,7 @@ use crate::domain::{
     time::At,
 };
 
-pub use crate::domain::request::gates::Approval;
+pub use crate::domain::request::{gates::Approval, refusal::ComplaintBodies};
 
 /// The legal clock and the gates before a dispatch.
 #[derive(Debug, Clone, PartialEq)]
@@ -31,6 +31,8 @@ pub struct Policy {
     pub at_risk: f64,
     /// What becomes of a request like one before it.
     pub duplicates: Duplicates,
+    /// Whom a person can complain to about a refusal.
+    pub complaint_bodies: ComplaintBodies,
 }
 
 /// What becomes of a request like one before it.
@@ -96,7 +98,41 @@ pub(super) fn read(section: &Section<'_>) -> Policy {
             .get("duplicates")
             .and_then(|e| duplicates(&e))
             .unwrap_or(Duplicates::Merge(DEFAULT_MERGE)),
+        complaint_bodies: complaint_bodies(section),
     }
+}
+
+/// The longest text about a complaint body: room for its name, address and page, and little in a status.
+const MAX_COMPLAINT_BODY: usize = 500;
+
+fn complaint_bodies(section: &Section<'_>) -> ComplaintBodies {
+    let by_regime = |section: &Section<'_>| {
+        section.take_any();
+        let named = |(key, entry): (&str, Entry<'_>)| match Regime::parse(key) {
+            Some(regime) => Some((regime.to_string(), complaint_body(&entry)?)),
+            None => entry.refused(EXPECTED_REGIME),
+        };
+        section.entries().into_iter().filter_map(named).collect()
+    };
+    ComplaintBodies {
+        otherwise: section.get("complaint_body").and_then(|e| complaint_body(&e)),
+        by_regime: section
+            .get("complaint_bodies")
+            .and_then(|e| e.table(by_regime))
+            .unwrap_or_default(),
+    }
+}
+
+/// Nothing stands for no text at all.
+fn complaint_body(entry: &Entry<'_>) -> Option<String> {
+    if entry.text()?.is_empty() {
+        return None;
+    }
+    let text = entry.line_of_text()?;
+    if text.chars().count() > MAX_COMPLAINT_BODY {
+        return entry.refused(&format!("expected at most {MAX_COMPLAINT_BODY} characters"));
+    }
+    Some(text.to_owned())
 }
 
 fn regime(entry: &Entry<'_>) -> Option<Regime> {

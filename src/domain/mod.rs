@@ -12,6 +12,7 @@ pub mod fact;
 pub mod hold;
 pub mod identity;
 pub mod ids;
+pub mod method;
 pub mod plan;
 pub mod registry;
 pub mod request;

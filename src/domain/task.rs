@@ -39,6 +39,26 @@ pub struct Task {
     pub state: TaskState,
 }
 
+impl Task {
+    /// What came of it, in one word: how it was proved, else what its current attempt was answered. What was only
+    /// pseudonymised is called that in any case.
+    pub fn outcome(&self) -> Option<&'static str> {
+        match (&self.state, &self.purpose) {
+            (TaskState::Done { proof, .. }, _)
+            | (TaskState::Verifying { .. }, Purpose::Sweep(proof) | Purpose::Verify(proof)) => {
+                Some(proof.as_str())
+            }
+            (
+                TaskState::Abandoned {
+                    cause: cause @ AbandonCause::Pseudonymised,
+                },
+                _,
+            ) => Some(cause.as_str()),
+            _ => self.answered.map(Outcome::as_str),
+        }
+    }
+}
+
 /// What a task's share is. New members go to the end: the order is part of the packed form.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Share {

@@ -37,7 +37,7 @@ use crate::{
         fact::Facts,
         ids::{Label, ProcessorId, RequestId, Tenant},
         registry::{Registry, RegistryRevision, Transport},
-        request::{gates::Approval, open::Rules, operate::Refused},
+        request::{gates::Approval, open::Rules, operate::Refused, refusal::ComplaintBodies},
         task::IllegalEvent,
         time::At,
     },
@@ -160,6 +160,8 @@ pub struct Settings {
     pub rules: Rules,
     /// When a second person has to approve a request.
     pub approval: Approval,
+    /// Whom a person can complain to about a refusal.
+    pub complaint_bodies: ComplaintBodies,
     /// How long identifiers stay readable after the end.
     pub keep_after_completion: Duration,
     /// How far the clocks of Lacuna and of backup systems may be apart.
@@ -196,6 +198,7 @@ pub struct Engine {
     region: Option<Label>,
     rules: Rules,
     approval: Approval,
+    complaint_bodies: ComplaintBodies,
     keep_after_completion: Duration,
     clock_skew: Duration,
     cluster: Arc<str>,
@@ -223,6 +226,7 @@ impl Engine {
             tenant_default,
             rules,
             approval,
+            complaint_bodies,
             keep_after_completion,
             clock_skew,
             cluster,
@@ -238,6 +242,7 @@ impl Engine {
             region,
             rules,
             approval,
+            complaint_bodies,
             keep_after_completion,
             clock_skew,
             cluster,

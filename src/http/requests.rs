@@ -28,7 +28,7 @@ use crate::{
     engine::{
         Engine, EngineError,
         intake::Verdict,
-        outputs::{Emission, RecordKind, status_message},
+        outputs::{Emission, RecordKind},
         prepare::{Arrival, PreparedCommand},
     },
     wire::{Door, Envelope, Refusal, api, command_id_of_caller},
@@ -148,7 +148,7 @@ pub(super) async fn cancel(
         .engine
         .cancel_request(id, &caller.name, reason.as_deref())
         .await?;
-    let answer = Json(status_message(&request)).into_response();
+    let answer = Json(api.engine.status_of(&request)).into_response();
     api.outputs.hand_over(emission).await;
     Ok(answer)
 }
@@ -168,7 +168,7 @@ async fn status_of(engine: &Engine, id: RequestId) -> Result<Vec<u8>, Problem> {
         .request(id)
         .await?
         .ok_or_else(|| Problem::unknown("request"))?;
-    Ok(serde_json::to_vec(&status_message(&request)).map_err(EngineError::from)?)
+    Ok(serde_json::to_vec(&engine.status_of(&request)).map_err(EngineError::from)?)
 }
 
 /// What came around a command: its `Idempotency-Key` serves where it has no id of its own.

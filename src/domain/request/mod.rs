@@ -12,6 +12,7 @@ pub mod open;
 pub mod operate;
 pub mod outlook;
 pub mod packed;
+pub mod refusal;
 mod restore;
 pub mod standing;
 pub mod waiting;

@@ -40,7 +40,7 @@ actions = ["erase"]
 identities = ["phone"]
 "#;
 
-fn control(n: u128, with: Value) -> Value {
+pub fn control(n: u128, with: Value) -> Value {
     let mut command =
         json!({ "command_id": Uuid::from_u128(0xc0_0000 + n), "tenant": "acme", "actor": "dpo" });
     let members = command.as_object_mut().unwrap();
@@ -50,7 +50,7 @@ fn control(n: u128, with: Value) -> Value {
     command
 }
 
-async fn tell(world: &World, engine: &Engine, command: &Value) -> (Verdict, Sent) {
+pub async fn tell(world: &World, engine: &Engine, command: &Value) -> (Verdict, Sent) {
     let text = command.to_string();
     let arrival = Arrival {
         origin: Some(world.origin("control")),

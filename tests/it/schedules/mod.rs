@@ -28,5 +28,6 @@ mod missing;
 mod people;
 mod poison;
 mod refusals;
+mod refusing;
 mod registry;
 pub mod world;

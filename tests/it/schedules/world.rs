@@ -326,6 +326,7 @@ pub fn settings() -> Settings {
             grace: lacuna::domain::calendar::Period::ZERO,
         },
         approval: lacuna::domain::request::gates::Approval::Never,
+        complaint_bodies: lacuna::domain::request::refusal::ComplaintBodies::default(),
         keep_after_completion: Duration::ZERO,
         clock_skew: SKEW,
         cluster: Arc::from("test"),

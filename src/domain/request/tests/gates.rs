@@ -8,14 +8,14 @@ use crate::domain::{
     words::{ExtensionReason, RefusalBasis, Status, VerificationResult, Why},
 };
 
-fn unverified() -> Opening {
+pub(super) fn unverified() -> Opening {
     Opening {
         identity_verified: false,
         ..opening()
     }
 }
 
-fn gated(regime: Regime) -> Rules {
+pub(super) fn gated(regime: Regime) -> Rules {
     Rules {
         regime,
         require_verification: true,
@@ -24,7 +24,7 @@ fn gated(regime: Regime) -> Rules {
     }
 }
 
-fn decide(bench: &mut Bench, decision: &Decision, actor: &str) -> Result<(), Refused> {
+pub(super) fn decide(bench: &mut Bench, decision: &Decision, actor: &str) -> Result<(), Refused> {
     let calendar = rules().calendar;
     let rulebook = Rulebook {
         calendar: &calendar,
@@ -271,4 +271,8 @@ fn an_extension_is_counted_from_the_start_and_comes_once_and_in_time() {
         decide(&mut late, &EXTEND, "clerk"),
         Err(Refused::NotNow(_))
     ));
+}
+
+pub(super) fn passed() -> Decision {
+    verified(VerificationResult::Passed)
 }

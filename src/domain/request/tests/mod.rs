@@ -8,7 +8,9 @@ mod operating;
 mod outlook;
 mod packing;
 mod planning;
+mod pseudonyms;
 mod random;
+mod refusing;
 mod success;
 mod time;
 
@@ -81,12 +83,15 @@ fn processor(name: &str) -> Processor {
         transport: Transport::Kafka { topic: None },
         actions: vec![Action::Erase, Action::Anonymize],
         identities: vec![kind("email"), kind("customer_id")],
+        provides: Vec::new(),
         missing_identity: MissingIdentity::Block,
         honours_cutoff: false,
         idempotent: true,
         anonymize_fallback: AnonymizeFallback::Refuse,
         accept_anonymized: false,
+        accept_pseudonymised: false,
         require_evidence: Vec::new(),
+        require_method: Vec::new(),
         purposes: Vec::new(),
         categories: Vec::new(),
         regions: Vec::new(),
