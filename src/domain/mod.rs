@@ -7,6 +7,8 @@ pub mod backup;
 pub mod body;
 pub mod calendar;
 pub mod command;
+#[cfg(test)]
+mod drift;
 pub mod entry;
 pub mod fact;
 pub mod hold;

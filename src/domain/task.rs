@@ -1,4 +1,6 @@
 //! One processor's share of a request: its states and what can happen to it. `apply` has the one function that changes it.
+#![doc = ""]
+#![doc = include_str!("task/transitions.md")]
 
 mod apply;
 

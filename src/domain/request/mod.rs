@@ -3,6 +3,8 @@
 //! It changes in four ways only: [`answer`] takes a processor's ack, [`wake`] takes the passing of time, [`operate`]
 //! takes a person's decision, and [`Request::review`] takes what has become known since. Each goes through `Request::happen`, which applies a task's event and writes its
 //! ledger entry, and ends with `Request::conclude`, which derives everything that follows.
+#![doc = ""]
+#![doc = include_str!("transitions.md")]
 
 pub mod answer;
 pub mod deferral;

@@ -12,6 +12,7 @@ mod pseudonyms;
 mod random;
 mod refusing;
 mod success;
+mod table;
 mod time;
 
 use std::{collections::BTreeMap, time::Duration};
