@@ -79,6 +79,7 @@ pub fn open_engine(
             grace: config.policy.grace,
         },
         approval: config.policy.approval,
+        early: config.policy.early_commands,
         complaint_bodies: config.policy.complaint_bodies.clone(),
         keep_after_completion: config
             .vault

@@ -1,5 +1,7 @@
 //! `[policy]`: the legal clock and the gates before a dispatch.
 
+use std::time::Duration;
+
 use jiff::tz::TimeZone;
 
 use super::{
@@ -9,6 +11,7 @@ use super::{
 };
 use crate::domain::{
     calendar::{Calendar, EXPECTED_REGIME, Period, Regime, deadline},
+    early::EarlyCommands,
     time::At,
 };
 
@@ -33,6 +36,8 @@ pub struct Policy {
     pub duplicates: Duplicates,
     /// Whom a person can complain to about a refusal.
     pub complaint_bodies: ComplaintBodies,
+    /// How long commands wait that come before their request.
+    pub early_commands: EarlyCommands,
 }
 
 /// What becomes of a request like one before it.
@@ -99,6 +104,25 @@ pub(super) fn read(section: &Section<'_>) -> Policy {
             .and_then(|e| duplicates(&e))
             .unwrap_or(Duplicates::Merge(DEFAULT_MERGE)),
         complaint_bodies: complaint_bodies(section),
+        early_commands: early_commands(section),
+    }
+}
+
+/// Different topics have no order among them, but what is sent at the same time arrives within seconds.
+const EARLY_WAIT: Duration = Duration::from_secs(15);
+/// Beyond this a sender waits for too long to hear that it has named nothing.
+const LONGEST_EARLY_WAIT: Duration = Duration::from_secs(3600);
+/// Far more than come out of order, and little enough for any store: a command that waits has at most 16 KiB.
+const MOST_EARLY: u32 = 10_000;
+
+fn early_commands(section: &Section<'_>) -> EarlyCommands {
+    let wait = section.duration_or("early_commands", Zero::Allowed, EARLY_WAIT);
+    if wait > LONGEST_EARLY_WAIT {
+        section.problem("early_commands", "expected at most 1h");
+    }
+    EarlyCommands {
+        wait,
+        most: MOST_EARLY,
     }
 }
 

@@ -9,6 +9,7 @@ pub mod calendar;
 pub mod command;
 #[cfg(test)]
 mod drift;
+pub mod early;
 pub mod entry;
 pub mod fact;
 pub mod hold;

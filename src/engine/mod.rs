@@ -7,6 +7,7 @@
 pub mod agenda;
 pub mod capsules;
 mod counters;
+pub mod expiry;
 pub mod facts;
 pub mod gauges;
 pub mod hold;
@@ -34,6 +35,7 @@ use std::{
 use crate::{
     clock::Clock,
     domain::{
+        early::EarlyCommands,
         fact::Facts,
         ids::{Label, ProcessorId, RequestId, Tenant},
         registry::{Registry, RegistryRevision, Transport},
@@ -162,6 +164,8 @@ pub struct Settings {
     pub approval: Approval,
     /// Whom a person can complain to about a refusal.
     pub complaint_bodies: ComplaintBodies,
+    /// How long commands wait that come before their request.
+    pub early: EarlyCommands,
     /// How long identifiers stay readable after the end.
     pub keep_after_completion: Duration,
     /// How far the clocks of Lacuna and of backup systems may be apart.
@@ -199,6 +203,7 @@ pub struct Engine {
     rules: Rules,
     approval: Approval,
     complaint_bodies: ComplaintBodies,
+    early: EarlyCommands,
     keep_after_completion: Duration,
     clock_skew: Duration,
     cluster: Arc<str>,
@@ -227,6 +232,7 @@ impl Engine {
             rules,
             approval,
             complaint_bodies,
+            early,
             keep_after_completion,
             clock_skew,
             cluster,
@@ -243,6 +249,7 @@ impl Engine {
             rules,
             approval,
             complaint_bodies,
+            early,
             keep_after_completion,
             clock_skew,
             cluster,

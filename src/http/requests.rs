@@ -67,7 +67,7 @@ impl Work for Commands {
             }
         }
         let answers = taken.verdicts.into_iter().map(|verdict| match verdict {
-            Verdict::Taken(id) | Verdict::Duplicate(id) => {
+            Verdict::Taken(id) | Verdict::Duplicate(id) | Verdict::Waiting(id) => {
                 Answer::Taken(id, statuses.get(&id).map(|status| status.to_vec()))
             }
             Verdict::Refused(refusal) => Answer::Refused(refusal),

@@ -22,6 +22,7 @@ macro_rules! on_both_stores {
 mod control;
 mod crashes;
 mod doubles;
+mod early;
 pub mod faulty;
 mod forgetting;
 mod missing;

@@ -326,6 +326,10 @@ pub fn settings() -> Settings {
             grace: lacuna::domain::calendar::Period::ZERO,
         },
         approval: lacuna::domain::request::gates::Approval::Never,
+        early: lacuna::domain::early::EarlyCommands {
+            wait: Duration::ZERO,
+            most: 3,
+        },
         complaint_bodies: lacuna::domain::request::refusal::ComplaintBodies::default(),
         keep_after_completion: Duration::ZERO,
         clock_skew: SKEW,

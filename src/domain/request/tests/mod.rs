@@ -213,6 +213,7 @@ impl Bench {
             clock_skew: SKEW,
             delay: &delay,
             keep_after_completion: Duration::ZERO,
+            withhold: false,
         };
         let Opened { request, trail, .. } = open(opening, admission, rules, &context)?;
         let Trail {
@@ -242,6 +243,7 @@ impl Bench {
             clock_skew: SKEW,
             delay: &delay,
             keep_after_completion: self.keep,
+            withhold: false,
         };
         let (done, trail) = case(&mut self.request, &context);
         self.entries.extend(trail.entries);
