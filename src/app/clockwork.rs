@@ -5,7 +5,7 @@ use std::time::Duration;
 use crate::{
     clock::Stopwatch,
     domain::{backup::earlier, time::At},
-    engine::{EngineError, expiry::Expired},
+    engine::{EngineError, early::Expired},
     kafka::{
         KafkaError,
         landing::{Airborne, Landed, Lander},

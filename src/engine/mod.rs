@@ -7,7 +7,7 @@
 pub mod agenda;
 pub mod capsules;
 mod counters;
-pub mod expiry;
+pub mod early;
 pub mod facts;
 pub mod gauges;
 pub mod hold;
