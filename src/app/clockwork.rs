@@ -4,11 +4,11 @@ use std::time::Duration;
 
 use crate::{
     clock::Stopwatch,
-    domain::time::At,
-    engine::EngineError,
+    domain::{backup::earlier, time::At},
+    engine::{EngineError, early::Expired},
     kafka::{
         KafkaError,
-        landing::{Airborne, Lander},
+        landing::{Airborne, Landed, Lander},
     },
     telemetry::readiness::Readiness,
 };
@@ -85,10 +85,8 @@ async fn turn(lander: &Lander, watch: &mut Watch) -> Result<(), Stopped> {
         }
     }
     land(lander, airborne).await?;
-    let before = At::from_millis(
-        now.millis()
-            .saturating_sub(i64::try_from(OUTBOX_AGE.as_millis()).unwrap_or(0)),
-    );
+    let before = earlier(now, OUTBOX_AGE);
+    expire(lander, now, before).await?;
     let unproduced = engine.unproduced(before).await?;
     if !unproduced.is_empty() {
         tracing::info!(requests = unproduced.len(), "producing what the outbox remembers");
@@ -96,6 +94,35 @@ async fn turn(lander: &Lander, watch: &mut Watch) -> Result<(), Stopped> {
         again.outboxed = true;
         let airborne = lander.launch(again, Vec::new()).await?;
         lander.land(airborne).await?;
+    }
+    Ok(())
+}
+
+/// Dead-letters the commands that have waited in vain for their request.
+async fn expire(lander: &Lander, now: At, before: At) -> Result<(), Stopped> {
+    let engine = &lander.engine;
+    say(lander, engine.expired_unproduced(before).await?).await?;
+    loop {
+        let expired = engine.expire_early(now).await?;
+        let more = expired.more;
+        say(lander, expired).await?;
+        if !more || lander.shutdown.is_cancelled() {
+            return Ok(());
+        }
+    }
+}
+
+/// Produces the dead letters, and reports them as produced once they are.
+async fn say(lander: &Lander, expired: Expired) -> Result<(), KafkaError> {
+    let Expired {
+        origins, emission, ..
+    } = expired;
+    if origins.is_empty() {
+        return Ok(());
+    }
+    let airborne = lander.launch(emission, origins.clone()).await?;
+    if lander.land(airborne).await? == Landed::Confirmed {
+        lander.engine.expiry_produced(&origins).await?;
     }
     Ok(())
 }

@@ -82,6 +82,8 @@ pub fn open_engine(
             duplicates: config.policy.duplicates,
         },
         approval: config.policy.approval,
+        early: config.policy.early_commands,
+        complaint_bodies: config.policy.complaint_bodies.clone(),
         keep_after_completion: config
             .vault
             .keep_after_completion

@@ -57,6 +57,7 @@ impl Knowledge {
             clock_skew: self.clock_skew,
             delay: &|_, _| Duration::ZERO,
             keep_after_completion: self.keep_after_completion,
+            withhold: false,
         }
     }
 }

@@ -78,7 +78,7 @@ pub fn run(args: &Args) -> Result<Exit, Failure> {
     if args.json {
         found
             .iter()
-            .try_for_each(|request| out.json(&status_message(request)))?;
+            .try_for_each(|request| out.json(&status_message(request, &config.policy.complaint_bodies)))?;
     } else {
         table(&found).write(&mut out)?;
     }

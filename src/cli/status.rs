@@ -11,10 +11,10 @@ use crate::{
     clock::Clock,
     domain::{
         ids::{Label, ProcessorId, RequestId, TaskId},
-        request::Request,
+        request::{Request, refusal::ComplaintBodies},
         task::{Task, TaskState},
         time::At,
-        words::{Proof, TaskStateName},
+        words::{AbandonCause, TaskStateName},
     },
     engine::outputs::status_message,
     store::StoredRequest,
@@ -52,7 +52,7 @@ pub fn run(args: &Args) -> Result<Exit, Failure> {
     };
     let mut out = Out::new();
     if args.json {
-        out.json(&Detail::of(&request))?;
+        out.json(&Detail::of(&request, &config.policy.complaint_bodies))?;
     } else {
         show(&mut out, &request, Clock::System.now())?;
     }
@@ -80,13 +80,13 @@ struct TaskDetail<'a> {
     attempt: u32,
     why: Option<&'a str>,
     until: Option<At>,
-    outcome: Option<Proof>,
+    outcome: Option<&'static str>,
 }
 
 impl<'a> Detail<'a> {
-    fn of(request: &'a Request) -> Self {
+    fn of(request: &'a Request, complaint_bodies: &'a ComplaintBodies) -> Self {
         Self {
-            status: status_message(request),
+            status: status_message(request, complaint_bodies),
             deadline_rolled: request.life.clock.rolled,
             task_list: request
                 .ordinals()
@@ -110,7 +110,10 @@ impl<'a> TaskDetail<'a> {
             why,
             until,
             outcome: match &task.state {
-                TaskState::Done { proof, .. } => Some(*proof),
+                TaskState::Done { proof, .. } => Some(proof.as_str()),
+                TaskState::Abandoned {
+                    cause: cause @ AbandonCause::Pseudonymised,
+                } => Some(cause.as_str()),
                 _ => None,
             },
         }

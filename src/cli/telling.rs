@@ -7,7 +7,7 @@ use crate::domain::{
     ids::IdentityType,
     task::TaskEvent,
     time::At,
-    words::{ExtensionReason, Proof},
+    words::{AbandonCause, ExtensionReason, Proof},
 };
 
 /// How times are told.
@@ -150,11 +150,19 @@ fn happened(event: &TaskEvent, attempt: u32, times: Times) -> String {
             proof: Proof::Expired,
             ..
         } => "proved: its copies are gone".to_owned(),
+        TaskEvent::Settled {
+            proof: Proof::Pseudonymised,
+            ..
+        } => "pseudonymised, which is no anonymization and will do here".to_owned(),
         TaskEvent::Settled { proof, .. } => format!("proved: {proof}"),
         TaskEvent::Unblocked { .. } => "may go".to_owned(),
         TaskEvent::Woken { .. } => "wakes".to_owned(),
         TaskEvent::Retained { until } => format!("has to keep it until {until}"),
         TaskEvent::RetainedForGood { basis } => format!("has to keep it for good: {basis}"),
+        TaskEvent::Abandoned {
+            cause: AbandonCause::Pseudonymised,
+            ..
+        } => "given up: it says anonymized, and its method is only pseudonymisation".to_owned(),
         TaskEvent::Abandoned { cause, .. } => format!("given up: {cause}"),
         TaskEvent::Retried { .. } => "an operator has it done again".to_owned(),
         TaskEvent::Waived => "an operator waived it".to_owned(),

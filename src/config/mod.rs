@@ -27,7 +27,7 @@ use std::{ffi::OsString, fs, path::Path, time::Duration};
 pub use auth::{Auth, Role, Token};
 pub use http::{Http, Tls};
 pub use kafka::{Brokers, Kafka, Topics};
-pub use policy::{Approval, Duplicates, OverLimit, Policy, RepeatLimit};
+pub use policy::{Approval, ComplaintBodies, Duplicates, OverLimit, Policy, RepeatLimit};
 pub use problems::{Problem, Problems};
 pub use secret::{BadSecret, Secret, SecretSource, TokenDigest};
 pub use sections::{Dispatch, Keyring, RegistryFile, Vault, Webhook};

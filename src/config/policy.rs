@@ -1,5 +1,7 @@
 //! `[policy]`: the legal clock and the gates before a dispatch.
 
+use std::time::Duration;
+
 use jiff::tz::TimeZone;
 
 use super::{
@@ -9,13 +11,15 @@ use super::{
     values::Zero,
 };
 use crate::domain::{
-    calendar::{Calendar, Length, Period, Regime, Regimes, Terms},
+    calendar::{Calendar, EXPECTED_REGIME, Length, Period, Regime, Regimes, Terms},
+    early::EarlyCommands,
     ids::RegimeName,
 };
 
 pub use crate::domain::request::{
     alike::{Duplicates, OverLimit, RepeatLimit},
     gates::Approval,
+    refusal::ComplaintBodies,
 };
 
 /// The legal clock and the gates before a dispatch.
@@ -37,6 +41,10 @@ pub struct Policy {
     pub at_risk: f64,
     /// What becomes of a request like one before it.
     pub duplicates: Duplicates,
+    /// Whom a person can complain to about a refusal.
+    pub complaint_bodies: ComplaintBodies,
+    /// How long commands wait that come before their request.
+    pub early_commands: EarlyCommands,
 }
 
 pub(super) fn read(section: &Section<'_>) -> Policy {
@@ -62,6 +70,8 @@ pub(super) fn read(section: &Section<'_>) -> Policy {
             .get("duplicates")
             .and_then(|e| duplicates(&e))
             .unwrap_or_default(),
+        complaint_bodies: complaint_bodies(section),
+        early_commands: early_commands(section),
     }
 }
 
@@ -84,6 +94,57 @@ fn regime(section: &Section<'_>, regimes: &regimes::Read) -> (Regime, Terms) {
             gdpr(&regimes.table)
         }
     }
+}
+
+/// Different topics have no order among them, but what is sent at the same time arrives within seconds.
+const EARLY_WAIT: Duration = Duration::from_secs(15);
+/// Beyond this a sender waits for too long to hear that it has named nothing.
+const LONGEST_EARLY_WAIT: Duration = Duration::from_secs(3600);
+/// Far more than come out of order, and little enough for any store: a command that waits has at most 16 KiB.
+const MOST_EARLY: u32 = 10_000;
+
+fn early_commands(section: &Section<'_>) -> EarlyCommands {
+    let wait = section.duration_or("early_commands", Zero::Allowed, EARLY_WAIT);
+    if wait > LONGEST_EARLY_WAIT {
+        section.problem("early_commands", "expected at most 1h");
+    }
+    EarlyCommands {
+        wait,
+        most: MOST_EARLY,
+    }
+}
+
+/// The longest text about a complaint body: room for its name, address and page, and little in a status.
+const MAX_COMPLAINT_BODY: usize = 500;
+
+fn complaint_bodies(section: &Section<'_>) -> ComplaintBodies {
+    let by_regime = |section: &Section<'_>| {
+        section.take_any();
+        let named = |(key, entry): (&str, Entry<'_>)| match Regime::parse(key) {
+            Some(regime) => Some((regime.to_string(), complaint_body(&entry)?)),
+            None => entry.refused(EXPECTED_REGIME),
+        };
+        section.entries().into_iter().filter_map(named).collect()
+    };
+    ComplaintBodies {
+        otherwise: section.get("complaint_body").and_then(|e| complaint_body(&e)),
+        by_regime: section
+            .get("complaint_bodies")
+            .and_then(|e| e.table(by_regime))
+            .unwrap_or_default(),
+    }
+}
+
+/// Nothing stands for no text at all.
+fn complaint_body(entry: &Entry<'_>) -> Option<String> {
+    if entry.text()?.is_empty() {
+        return None;
+    }
+    let text = entry.line_of_text()?;
+    if text.chars().count() > MAX_COMPLAINT_BODY {
+        return entry.refused(&format!("expected at most {MAX_COMPLAINT_BODY} characters"));
+    }
+    Some(text.to_owned())
 }
 
 const DEFAULT_ZONE: &str = "Europe/Berlin";

@@ -129,15 +129,18 @@ fn processor<'a>(section: &Section<'a>, listed: &Listed, n: usize) -> Option<(Pr
             .need("identities")
             .and_then(|e| e.some_set(identity))
             .unwrap_or_default(),
+        provides: provides(section),
         missing_identity: section.word_or("missing_identity", MISSING, MissingIdentity::Block),
         honours_cutoff: section.boolean_or("honours_cutoff", false),
         idempotent: idempotent(section),
         anonymize_fallback: section.word_or("anonymize_fallback", FALLBACKS, AnonymizeFallback::Refuse),
         accept_anonymized: section.boolean_or("accept_anonymized", false),
+        accept_pseudonymised: section.boolean_or("accept_pseudonymised", false),
         require_evidence: section
             .get("require_evidence")
             .and_then(|e| e.set(|e| e.word(&evidence_fields())))
             .unwrap_or_default(),
+        require_method: labels("require_method"),
         purposes: labels("purposes"),
         categories: labels("categories"),
         regions: labels("regions"),
@@ -154,7 +157,6 @@ fn processor<'a>(section: &Section<'a>, listed: &Listed, n: usize) -> Option<(Pr
         verify_after: None,
         id: id.clone().or_else(|| ProcessorId::new("unnamed").ok())?,
     };
-    provides(section);
     rules::read(section, &mut found, listed);
     id.map(|_| (found, after))
 }
@@ -233,14 +235,14 @@ fn idempotent(section: &Section<'_>) -> bool {
     idempotent
 }
 
-fn provides(section: &Section<'_>) {
+fn provides(section: &Section<'_>) -> Vec<IdentityType> {
     let Some(entry) = section.get("provides") else {
-        return;
+        return Vec::new();
     };
-    entry.set(identity);
     if entry.list_is_empty() == Some(false) {
         not_built::refuse(&entry, "processor.provides");
     }
+    entry.set(identity).unwrap_or_default()
 }
 
 /// What is allowed and probably not meant, a line each.

@@ -5,6 +5,7 @@ mod bad_registry;
 mod bad_sections;
 mod contract;
 mod good;
+mod legal;
 mod legal_clocks;
 mod not_built;
 mod regimes;

@@ -149,14 +149,14 @@ impl Subject {
     }
 }
 
-fn pack<T: Serialize>(value: &T) -> Result<Vec<u8>, BodyError> {
+pub(super) fn pack<T: Serialize>(value: &T) -> Result<Vec<u8>, BodyError> {
     // Room enough for most: a buffer that grows leaves copies of identifiers behind.
     let mut bytes = Vec::with_capacity(512);
     bytes.push(VERSION);
     Ok(postcard::to_extend(value, bytes)?)
 }
 
-fn unpack<'a, T: Deserialize<'a>>(bytes: &'a [u8]) -> Result<T, BodyError> {
+pub(super) fn unpack<'a, T: Deserialize<'a>>(bytes: &'a [u8]) -> Result<T, BodyError> {
     match bytes.split_first() {
         Some((&VERSION, rest)) => Ok(postcard::from_bytes(rest)?),
         Some((version, _)) => Err(BodyError::Version(*version)),

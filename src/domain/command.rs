@@ -100,7 +100,7 @@ impl Command {
 }
 
 /// Asks to withdraw a request.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Cancel {
     /// The idempotency key.
     pub command_id: CommandId,
@@ -166,7 +166,7 @@ pub struct Reactivated {
 }
 
 /// Brings identifiers that a request had not come with.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Supply {
     /// The idempotency key.
     pub command_id: CommandId,
@@ -183,7 +183,7 @@ pub struct Supply {
 }
 
 /// A person decides about a request.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Decide {
     /// The idempotency key.
     pub command_id: CommandId,
@@ -202,7 +202,7 @@ pub struct Decide {
 }
 
 /// What a person decides about a request.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Decision {
     /// Whether the subject is who they say they are.
     VerifyIdentity {

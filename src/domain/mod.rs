@@ -7,11 +7,15 @@ pub mod backup;
 pub mod body;
 pub mod calendar;
 pub mod command;
+#[cfg(test)]
+mod drift;
+pub mod early;
 pub mod entry;
 pub mod fact;
 pub mod hold;
 pub mod identity;
 pub mod ids;
+pub mod method;
 pub mod plan;
 pub mod registry;
 pub mod request;

@@ -42,6 +42,9 @@ pub struct Processor {
     pub actions: Vec<Action>,
     /// The identity types that it is sent, and no others.
     pub identities: Vec<IdentityType>,
+    /// The identity types that its answer may bring for processors that come after it.
+    #[serde(default)]
+    pub provides: Vec<IdentityType>,
     /// What happens when the subject has none of them.
     pub missing_identity: MissingIdentity,
     /// Whether it erases only what was collected before `data_before`.
@@ -52,8 +55,14 @@ pub struct Processor {
     pub anonymize_fallback: AnonymizeFallback,
     /// Whether `anonymized` settles an erase task.
     pub accept_anonymized: bool,
+    /// Whether an anonymization that is only pseudonymisation by its method settles a task.
+    #[serde(default)]
+    pub accept_pseudonymised: bool,
     /// The fields of evidence without which an ack does not settle.
     pub require_evidence: Vec<EvidenceField>,
+    /// The methods one of which the evidence has to name; empty: any, or none.
+    #[serde(default)]
+    pub require_method: Vec<Label>,
     /// The purposes it processes for; empty: none that a command could be limited to.
     pub purposes: Vec<Label>,
     /// The categories of data it holds; empty: all.

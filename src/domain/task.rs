@@ -1,4 +1,6 @@
 //! One processor's share of a request: its states and what can happen to it. `apply` has the one function that changes it.
+#![doc = ""]
+#![doc = include_str!("task/transitions.md")]
 
 mod apply;
 
@@ -37,6 +39,26 @@ pub struct Task {
     pub answered: Option<Outcome>,
     /// Where it stands.
     pub state: TaskState,
+}
+
+impl Task {
+    /// What came of it, in one word: how it was proved, else what its current attempt was answered. What was only
+    /// pseudonymised is called that in any case.
+    pub fn outcome(&self) -> Option<&'static str> {
+        match (&self.state, &self.purpose) {
+            (TaskState::Done { proof, .. }, _)
+            | (TaskState::Verifying { .. }, Purpose::Sweep(proof) | Purpose::Verify(proof)) => {
+                Some(proof.as_str())
+            }
+            (
+                TaskState::Abandoned {
+                    cause: cause @ AbandonCause::Pseudonymised,
+                },
+                _,
+            ) => Some(cause.as_str()),
+            _ => self.answered.map(Outcome::as_str),
+        }
+    }
 }
 
 /// What a task's share is. New members go to the end: the order is part of the packed form.

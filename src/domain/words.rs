@@ -195,7 +195,9 @@ words! {
 
 words! {
     /// How a task was proved done.
-    Proof { Erased = 1 "erased", Anonymized = 2 "anonymized", NotFound = 3 "not_found", Expired = 4 "expired" }
+    Proof { Erased = 1 "erased", Anonymized = 2 "anonymized", NotFound = 3 "not_found", Expired = 4 "expired",
+        /// Called anonymized by its processor, and only pseudonymised by its method: the registry says that it will do.
+        Pseudonymised = 5 "pseudonymised" }
 }
 
 impl Proof {
@@ -203,7 +205,7 @@ impl Proof {
     pub const fn outcome(self) -> Outcome {
         match self {
             Self::Erased | Self::Expired => Outcome::Erased,
-            Self::Anonymized => Outcome::Anonymized,
+            Self::Anonymized | Self::Pseudonymised => Outcome::Anonymized,
             Self::NotFound => Outcome::NotFound,
         }
     }
@@ -250,6 +252,8 @@ words! {
     /// Why a task was abandoned: an operator has to retry or waive it.
     AbandonCause {
         AttemptsUsed = 1 "attempts_used", Rejected = 2 "rejected", Unsupported = 3 "unsupported",
+        /// Called anonymized by its processor, and only pseudonymised by its method.
+        Pseudonymised = 4 "pseudonymised",
     }
 }
 

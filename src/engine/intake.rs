@@ -2,8 +2,10 @@
 
 mod alike;
 mod decisions;
+mod early;
 
 pub(super) use decisions::decision_note;
+pub(super) use early::letter_of;
 
 use std::{
     collections::HashMap,
@@ -13,6 +15,7 @@ use std::{
 
 use alike::Alike;
 use decisions::refusal_of;
+use early::Early;
 
 use super::{
     Engine, EngineError,
@@ -51,6 +54,8 @@ pub enum Verdict {
     Taken(RequestId),
     /// It had been taken before: nothing changed.
     Duplicate(RequestId),
+    /// It waits for its request.
+    Waiting(RequestId),
     /// It could not be taken.
     Refused(Refusal),
 }
@@ -100,13 +105,20 @@ impl Engine {
     async fn take_in_run(&self, arrivals: &[Arrival<PreparedCommand>]) -> Result<TakenIn, EngineError> {
         let outboxed = arrivals.iter().any(|arrival| arrival.origin.is_none());
         let mut attempts = Attempts::new(self.store.as_ref(), &*self.metrics, "intake");
-        let (verdicts, finished) = loop {
-            let done = self.take_in_once(arrivals, outboxed, &mut attempts).await;
-            if let Some(done) = attempts.conclude(done).await {
-                break done?;
+        let mut gate = Gate::Shared;
+        let (Decided { verdicts, refused }, finished) = loop {
+            let done = self.take_in_once(arrivals, outboxed, gate, &mut attempts).await;
+            match attempts.conclude(done).await.transpose()? {
+                Some(Some(done)) => break done,
+                // What waits for its request must not miss an opening that is under way.
+                Some(None) => gate = Gate::Exclusive,
+                None => {}
             }
         };
         self.count_commands(arrivals, &verdicts);
+        for reason in refused {
+            self.metrics.dead_letter(reason);
+        }
         let emission = finished.emit(self, outboxed).await?;
         Ok(TakenIn { verdicts, emission })
     }
@@ -115,27 +127,36 @@ impl Engine {
         &self,
         arrivals: &'a [Arrival<PreparedCommand>],
         outboxed: bool,
+        gate: Gate,
         attempts: &mut Attempts<'_>,
-    ) -> Result<(Vec<Verdict>, Finished<'a>), EngineError> {
+    ) -> Result<Option<(Decided, Finished<'a>)>, EngineError> {
         let lock = attempts.lock();
         let mut tx = attempts.begin().await?;
-        let known = self.pass_gate(&mut *tx, Gate::Shared).await?;
+        let known = self.pass_gate(&mut *tx, gate).await?;
         tx.advance(&advances_of(arrivals)).await?;
-        let (verdicts, work) = self.decide_commands(arrivals, &known, &mut *tx, lock).await?;
+        let early = Early::read(self, arrivals, gate, &mut *tx).await?;
+        let decided = self
+            .decide_commands(arrivals, &known, early, &mut *tx, lock)
+            .await?;
+        let Some((decided, work)) = decided else {
+            return Ok(None);
+        };
         let mut finished = work.finish(self, UseCase::Intake, self.clock.now(), outboxed)?;
         self.seal_capsules(&mut finished, &mut *tx).await?;
         tx.write(&finished.changes).await?;
         tx.commit().await?;
-        Ok((verdicts, finished))
+        Ok(Some((decided, finished)))
     }
 
+    /// `None`: a command would have to wait for its request, and an opening may be under way at the same time.
     async fn decide_commands<'a>(
         &self,
         arrivals: &'a [Arrival<PreparedCommand>],
         facts: &Known,
+        early: Early,
         tx: &mut dyn Transaction,
         lock: Lock,
-    ) -> Result<(Vec<Verdict>, Work<'a>), EngineError> {
+    ) -> Result<Option<(Decided, Work<'a>)>, EngineError> {
         let prepared = || {
             arrivals
                 .iter()
@@ -169,14 +190,21 @@ impl Engine {
                 bodies,
                 returned,
                 alike,
+                early,
+                withhold: false,
                 work: &mut work,
             };
-            arrivals
+            let verdicts = arrivals
                 .iter()
                 .map(|arrival| decider.decide(arrival))
-                .collect::<Result<Vec<_>, _>>()
+                .collect::<Result<Vec<_>, EngineError>>()?;
+            Ok::<_, EngineError>((!decider.early.undecided).then_some(Decided {
+                verdicts,
+                refused: decider.early.refused,
+            }))
         }));
-        Ok((decided.map_err(|_| EngineError::Panicked)??, work))
+        let decided = decided.map_err(|_| EngineError::Panicked)??;
+        Ok(decided.map(|decided| (decided, work)))
     }
 
     /// How many more requests may go ahead this hour without a second person.
@@ -206,6 +234,7 @@ impl Engine {
             let result = match verdict {
                 Verdict::Taken(_) => "accepted",
                 Verdict::Duplicate(_) => "duplicate",
+                Verdict::Waiting(_) => "early",
                 Verdict::Refused(refusal) => refusal.reason.as_str(),
             };
             self.metrics.command(kind, result);
@@ -218,6 +247,14 @@ impl Engine {
             }
         }
     }
+}
+
+/// What was decided about a batch.
+struct Decided {
+    /// What became of each command.
+    verdicts: Vec<Verdict>,
+    /// Why commands were dead-lettered that had waited for one of its requests.
+    refused: Vec<DeadLetterReason>,
 }
 
 /// Decides one command after the other against what is stored and what the batch has done so far.
@@ -234,6 +271,10 @@ struct Decider<'e, 'w, 'a> {
     returned: HashMap<CommandId, Vec<RequestId>>,
     /// The requests of the same persons.
     alike: Alike,
+    /// Commands that came before their request.
+    early: Early,
+    /// Whether nothing is sent yet of the request that is being opened.
+    withhold: bool,
     work: &'w mut Work<'a>,
 }
 
@@ -242,6 +283,10 @@ impl<'a> Decider<'_, '_, 'a> {
         let decided = match &arrival.content {
             Ok(prepared) => self.carry_out(prepared)?,
             Err(refusal) => Err(refusal.clone()),
+        };
+        let decided = match decided {
+            Err(refusal) => self.wait_or_refuse(refusal, arrival)?,
+            decided => decided,
         };
         match decided {
             Ok(verdict) => Ok(verdict),
@@ -264,7 +309,7 @@ impl<'a> Decider<'_, '_, 'a> {
             return Ok(verdict);
         }
         let done = match command {
-            Command::Open(opening) => self.open(opening, prepared)?,
+            Command::Open(opening) => self.open_in_order(opening, prepared)?,
             Command::Cancel(cancel) => self.cancel(cancel)?,
             Command::Decide(decide) => self.decide_request(decide)?,
             Command::Supply(supply) => self.supply(supply)?,
@@ -319,7 +364,7 @@ impl<'a> Decider<'_, '_, 'a> {
         let Some(subject) = &prepared.subject else {
             return Ok(Err(internal("an opening without a subject")));
         };
-        let context = self.engine.context(self.facts, self.now);
+        let context = self.context();
         let earlier = self.alike.earlier(&subject.digests, self.work);
         let admission = Admission {
             digests: &subject.digests,
@@ -361,7 +406,7 @@ impl<'a> Decider<'_, '_, 'a> {
     }
 
     fn cancel(&mut self, cancel: &Cancel) -> Result<Result<RequestId, Refusal>, EngineError> {
-        let context = self.engine.context(self.facts, self.now);
+        let context = self.context();
         let found = self
             .work
             .get_mut(cancel.request_id)

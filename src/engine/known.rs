@@ -74,6 +74,7 @@ impl Engine {
             clock_skew: self.clock_skew,
             delay: &schedule::delay,
             keep_after_completion: self.keep_after_completion,
+            withhold: false,
         }
     }
 

@@ -7,6 +7,7 @@
 pub mod agenda;
 pub mod capsules;
 mod counters;
+pub mod early;
 pub mod facts;
 pub mod gauges;
 pub mod hold;
@@ -34,10 +35,11 @@ use std::{
 use crate::{
     clock::Clock,
     domain::{
+        early::EarlyCommands,
         fact::Facts,
         ids::{Label, ProcessorId, RequestId, Tenant},
         registry::{Registry, RegistryRevision, Transport},
-        request::{gates::Approval, open::Rules, operate::Refused},
+        request::{gates::Approval, open::Rules, operate::Refused, refusal::ComplaintBodies},
         task::IllegalEvent,
         time::At,
     },
@@ -162,6 +164,10 @@ pub struct Settings {
     pub rules: Rules,
     /// When a second person has to approve a request.
     pub approval: Approval,
+    /// Whom a person can complain to about a refusal.
+    pub complaint_bodies: ComplaintBodies,
+    /// How long commands wait that come before their request.
+    pub early: EarlyCommands,
     /// How long identifiers stay readable after the end.
     pub keep_after_completion: Duration,
     /// How far the clocks of Lacuna and of backup systems may be apart.
@@ -199,6 +205,8 @@ pub struct Engine {
     tenants: Vec<Tenant>,
     rules: Rules,
     approval: Approval,
+    complaint_bodies: ComplaintBodies,
+    early: EarlyCommands,
     keep_after_completion: Duration,
     clock_skew: Duration,
     cluster: Arc<str>,
@@ -227,6 +235,8 @@ impl Engine {
             tenants,
             rules,
             approval,
+            complaint_bodies,
+            early,
             keep_after_completion,
             clock_skew,
             cluster,
@@ -243,6 +253,8 @@ impl Engine {
             tenants,
             rules,
             approval,
+            complaint_bodies,
+            early,
             keep_after_completion,
             clock_skew,
             cluster,

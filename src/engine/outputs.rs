@@ -8,7 +8,11 @@ use crate::{
         body::{Body, Subject},
         identity::Identity,
         ids::{IdentityType, RequestId, TaskId},
-        request::{Request, answer::CRYPTO_ERASE},
+        request::{
+            Request,
+            answer::CRYPTO_ERASE,
+            refusal::{ComplaintBodies, Refusals},
+        },
         task::{Purpose, Share, Task, TaskState},
         time::At,
         words::TaskStateName,
@@ -17,7 +21,7 @@ use crate::{
     wire::{
         Refusal,
         dead_letter::DeadLetterHeaders,
-        status::{OutcomeCounts, StatusMessage, TaskCounts, WaitingFor},
+        status::{OutcomeCounts, RefusalNotice, RefusedShare, StatusMessage, TaskCounts, WaitingFor},
         task::{AckAddress, TaskMessage, TaskScope},
     },
 };
@@ -94,6 +98,11 @@ impl Emission {
 }
 
 impl Engine {
+    /// The state of a request, as outsiders are told.
+    pub fn status_of<'a>(&'a self, request: &'a Request) -> StatusMessage<'a> {
+        status_message(request, &self.complaint_bodies)
+    }
+
     /// Adds a request's status.
     pub(super) fn emit_status(&self, request: &Request, emission: &mut Emission) -> Result<(), EngineError> {
         emission.revisions.push((request.id, request.revision));
@@ -104,7 +113,7 @@ impl Engine {
                 id: request.id,
                 revision: request.revision,
             },
-            payload: json(&status_message(request))?,
+            payload: json(&self.status_of(request))?,
         });
         Ok(())
     }
@@ -303,7 +312,7 @@ fn declared(identities: &[Identity], wanted: &[IdentityType]) -> Vec<Identity> {
 }
 
 /// The state of a request, as the status topic and the lists of the API say it.
-pub fn status_message(request: &Request) -> StatusMessage<'_> {
+pub fn status_message<'a>(request: &'a Request, complaint_bodies: &'a ComplaintBodies) -> StatusMessage<'a> {
     let counts = request.counts();
     let life = &request.life;
     StatusMessage {
@@ -325,6 +334,7 @@ pub fn status_message(request: &Request) -> StatusMessage<'_> {
         outcomes: OutcomeCounts {
             erased: counts.erased,
             anonymized: counts.anonymized,
+            pseudonymised: counts.pseudonymised,
             not_found: counts.not_found,
             exempt: counts.exempt,
         },
@@ -346,5 +356,24 @@ pub fn status_message(request: &Request) -> StatusMessage<'_> {
         revision: u64::from(request.revision),
         merged_into: life.following.as_ref().map(|following| following.leader),
         refused_on: life.refused,
+        refusal: refusal_notice(request, complaint_bodies),
     }
+}
+
+fn refusal_notice<'a>(
+    request: &'a Request,
+    complaint_bodies: &'a ComplaintBodies,
+) -> Option<RefusalNotice<'a>> {
+    let Refusals { whole, shares } = request.refusal()?;
+    let complaint_body = whole.and_then(|_| complaint_bodies.of(request));
+    let share = |(processor, basis)| RefusedShare {
+        processor: Cow::Borrowed(processor),
+        basis,
+    };
+    Some(RefusalNotice {
+        basis: whole.map(|(basis, _)| basis),
+        at: whole.and_then(|(_, at)| at),
+        complaint_body: complaint_body.map(Cow::Borrowed),
+        processors: shares.into_iter().map(share).collect(),
+    })
 }

@@ -70,7 +70,7 @@ pub struct PreparedBackup {
 }
 
 /// The sealed subject of an opening.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct PreparedSubject {
     /// Sealed identifiers and their wrapped key.
     pub sealed: SealedSubject,

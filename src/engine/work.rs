@@ -1,8 +1,9 @@
 //! A transaction's work in memory: the requests that it touches, what happens to each, and what all of it comes to.
 
+mod supplied;
 mod writing;
 
-use std::{collections::HashMap, time::Duration};
+use std::{borrow::Cow, collections::HashMap, time::Duration};
 
 use super::{
     Engine, EngineError,
@@ -18,7 +19,7 @@ use crate::{
         request::{Context, Life, Request, Trail, deferral::Deferred, merged::Leader, open::Opened},
         time::At,
     },
-    store::{Changes, DeadLetter, InboxRow, ResealedRow, StoredRequest, SubjectDigest},
+    store::{Changes, DeadLetter, EarlyChanges, InboxRow, ResealedRow, StoredRequest, SubjectDigest},
 };
 
 /// When a request is looked at again that could not be woken: somebody has to mend the program first.
@@ -47,8 +48,8 @@ pub(super) struct Touched<'a> {
 enum Source<'a> {
     New {
         body: Box<Body>,
-        identities: &'a [Identity],
-        subject: &'a PreparedSubject,
+        identities: Cow<'a, [Identity]>,
+        subject: Cow<'a, PreparedSubject>,
     },
     Loaded {
         revision: u32,
@@ -73,6 +74,8 @@ pub(super) struct Work<'a> {
     places: HashMap<RequestId, usize>,
     pub(super) inbox: Vec<InboxRow>,
     pub(super) dead_letters: Vec<DeadLetter>,
+    /// Commands that wait for their requests.
+    pub(super) early: EarlyChanges,
 }
 
 /// What a committed transaction leaves to be produced: built before the commit, opened and sent after it.
@@ -215,8 +218,8 @@ impl<'a> Work<'a> {
         } = opened;
         let source = Source::New {
             body: Box::new(body),
-            identities,
-            subject,
+            identities: Cow::Borrowed(identities),
+            subject: Cow::Borrowed(subject),
         };
         self.touch(Touched {
             request,
@@ -242,6 +245,7 @@ impl<'a> Work<'a> {
         let mut changes = Changes {
             inbox: self.inbox,
             dead_letters: self.dead_letters,
+            early: self.early,
             slot: engine.slot_of(use_case),
             at: now,
             ..Changes::default()
@@ -270,10 +274,10 @@ impl<'a> Work<'a> {
 }
 
 impl Touched<'_> {
-    /// The wrapped key of its identifiers, where it was loaded and has one.
+    /// The wrapped key of its identifiers, where it has one.
     pub(super) fn wrapped_key(&self) -> Option<&[u8]> {
         match &self.source {
-            Source::New { .. } => None,
+            Source::New { subject, .. } => Some(&subject.sealed.wrapped_key),
             Source::Loaded { wrapped_key, .. } => wrapped_key.as_deref(),
         }
     }
@@ -360,7 +364,10 @@ impl Finished<'_> {
             }
             touched.emit_tasks(engine, &secrets, &mut emission)?;
         }
-        for letter in &self.changes.dead_letters {
+        // What came from elsewhere would not be said again with this batch: see `expiry`.
+        let left = &self.changes.early.refused;
+        let letters = self.changes.dead_letters.iter();
+        for letter in letters.filter(|letter| !left.contains(&letter.origin)) {
             engine.emit_dead_letter(letter, &mut emission);
         }
         Ok(emission)

@@ -23,7 +23,7 @@ use crate::{
         body::Body, command::Decision, identity::SubjectData, ids::RequestId, request::operate::Refused,
         words::Status,
     },
-    engine::{EngineError, OperateError, outputs::status_message},
+    engine::{EngineError, OperateError},
     wire::{DecisionKind, api, parse_decision},
 };
 
@@ -84,7 +84,7 @@ async fn decide(
         .engine
         .decide_request(id, &decision, &caller.name, note)
         .await?;
-    let answer = Json(status_message(&request)).into_response();
+    let answer = Json(api.engine.status_of(&request)).into_response();
     api.outputs.hand_over(emission).await;
     Ok(answer)
 }

@@ -23,7 +23,7 @@ use crate::{
         time::At,
         words::{Action, HoldBasis, Reason, TaskStateName, Why},
     },
-    engine::{Engine, outputs::status_message},
+    engine::Engine,
     wire::status::StatusMessage,
 };
 
@@ -63,10 +63,7 @@ impl<'a> TaskView<'a> {
                 _ => waits.map(|(why, _)| why.as_str()),
             },
             until: waits.and_then(|(_, until)| until),
-            outcome: match &task.state {
-                TaskState::Done { proof, .. } => Some(proof.as_str()),
-                _ => task.answered.map(|outcome| outcome.as_str()),
-            },
+            outcome: task.outcome(),
         }
     }
 }
@@ -171,7 +168,7 @@ pub(super) async fn one(
         let capsule = request.capsule_end(context);
         let holds = context.facts.holds().on_request(&request, context.registry);
         raw(&Detail {
-            status: status_message(&request),
+            status: engine.status_of(&request),
             reason: head.reason,
             requested_at: head.requested_at,
             deadline_rolled: request.life.clock.rolled,

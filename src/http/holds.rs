@@ -298,7 +298,7 @@ async fn tell(api: &Api, prepared: PreparedCommand) -> Result<Result<(), Refusal
     api.outputs.hand_over(taken.emission).await;
     Ok(match taken.verdicts.into_iter().next() {
         Some(Verdict::Refused(refusal)) => Err(refusal),
-        Some(Verdict::Taken(_) | Verdict::Duplicate(_)) => Ok(()),
+        Some(Verdict::Taken(_) | Verdict::Duplicate(_) | Verdict::Waiting(_)) => Ok(()),
         None => return Err(Problem::internal()),
     })
 }

@@ -23,7 +23,7 @@ use crate::{
         time::At,
         words::Status,
     },
-    engine::{Engine, EngineError, outputs::status_message},
+    engine::{Engine, EngineError},
     store::StoredRequest,
     wire::api,
 };
@@ -206,7 +206,7 @@ pub(super) async fn requests(
     };
     let items = found
         .iter()
-        .map(|request| raw(&status_message(request)))
+        .map(|request| raw(&api.engine.status_of(request)))
         .collect::<Result<_, _>>()?;
     Ok(Json(Page {
         items,
@@ -241,7 +241,7 @@ pub(super) async fn search(
     stored.sort_by_key(|row| shown.iter().position(|id| *id == row.request.id));
     let items = stored
         .iter()
-        .map(|row| raw(&status_message(&row.request)))
+        .map(|row| raw(&engine.status_of(&row.request)))
         .collect::<Result<_, _>>()?;
     Ok(Json(Found {
         page: Page {

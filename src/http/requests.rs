@@ -28,7 +28,7 @@ use crate::{
     engine::{
         Engine, EngineError,
         intake::Verdict,
-        outputs::{Emission, RecordKind, status_message},
+        outputs::{Emission, RecordKind},
         prepare::{Arrival, PreparedCommand},
     },
     wire::{Door, Envelope, Refusal, api, command_id_of_caller},
@@ -67,7 +67,7 @@ impl Work for Commands {
             }
         }
         let answers = taken.verdicts.into_iter().map(|verdict| match verdict {
-            Verdict::Taken(id) | Verdict::Duplicate(id) => {
+            Verdict::Taken(id) | Verdict::Duplicate(id) | Verdict::Waiting(id) => {
                 Answer::Taken(id, statuses.get(&id).map(|status| status.to_vec()))
             }
             Verdict::Refused(refusal) => Answer::Refused(refusal),
@@ -156,7 +156,7 @@ pub(super) async fn cancel(
         .engine
         .cancel_request(id, &caller.name, reason.as_deref())
         .await?;
-    let answer = Json(status_message(&request)).into_response();
+    let answer = Json(api.engine.status_of(&request)).into_response();
     api.outputs.hand_over(emission).await;
     Ok(answer)
 }
@@ -176,7 +176,7 @@ async fn status_of(engine: &Engine, id: RequestId) -> Result<Vec<u8>, Problem> {
         .request(id)
         .await?
         .ok_or_else(|| Problem::unknown("request"))?;
-    Ok(serde_json::to_vec(&status_message(&request)).map_err(EngineError::from)?)
+    Ok(serde_json::to_vec(&engine.status_of(&request)).map_err(EngineError::from)?)
 }
 
 /// What came around a command: its `Idempotency-Key` serves where it has no id of its own.

@@ -6,6 +6,7 @@ use crate::domain::{
     request::{Context, Request, gates::ClosedGate, outlook::Need},
     task::{Deferral, Share, TaskState},
     time::At,
+    words::AbandonCause,
 };
 
 /// "Why is it not done yet?", a sentence each, with no subject data.
@@ -119,6 +120,11 @@ fn sentence(request: &Request, ordinal: u16, context: &Context<'_>) -> Option<St
         TaskState::Accepted { expected_by, .. } => {
             format!("{processor} has accepted the task and is expected to be done by {expected_by}.")
         }
+        TaskState::Abandoned {
+            cause: AbandonCause::Pseudonymised,
+        } => format!(
+            "{processor} calls it anonymized, and its method only pseudonymises: an operator has to retry or waive it."
+        ),
         TaskState::Abandoned { cause } => {
             format!(
                 "{processor} was given up ({cause}) after {attempt} attempts: an operator has to retry or waive it."

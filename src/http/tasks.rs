@@ -22,7 +22,7 @@ use crate::{
         request::Request,
         words::TaskStateName,
     },
-    engine::{operate::TaskDecision, outputs::status_message},
+    engine::operate::TaskDecision,
     wire::{api, status::StatusMessage},
 };
 
@@ -193,6 +193,6 @@ async fn decide(
     let task = TaskView::of(&request, ordinal);
     Ok(Json(raw(&Decided {
         task,
-        request: status_message(&request),
+        request: api.engine.status_of(&request),
     })?))
 }

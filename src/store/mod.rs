@@ -7,6 +7,7 @@
 mod classify;
 mod codec;
 mod deferral;
+mod early;
 pub mod error;
 pub mod open;
 pub mod postgres;
@@ -17,6 +18,7 @@ pub mod sqlite;
 
 use async_trait::async_trait;
 
+pub use early::{EarlyChanges, EarlyRow};
 pub use error::StoreError;
 pub use open::{Exclusive, StoreOptions};
 pub use rows::*;
@@ -111,6 +113,12 @@ pub trait Store: Send + Sync + std::fmt::Debug {
     /// Their outputs have been produced, as of these revisions.
     async fn outbox_done(&self, done: &[(RequestId, u32)]) -> Result<(), StoreError>;
 
+    /// Commands that waited in vain and were dead-lettered before this time, and whose dead letters nobody has reported as
+    /// produced.
+    async fn early_unproduced(&self, before: At, limit: u32) -> Result<Vec<Origin>, StoreError>;
+    /// Their dead letters have been produced.
+    async fn early_produced(&self, origins: &[Origin]) -> Result<(), StoreError>;
+
     /// The size of the whole store on disk, for the bench.
     async fn bytes_on_disk(&self) -> Result<u64, StoreError>;
 }
@@ -175,6 +183,12 @@ pub trait Transaction: Send {
     async fn due(&mut self, now: At, limit: u32) -> Result<Vec<StoredRequest>, StoreError>;
     /// The dead letters that came from these offsets of a partition, with their sealed payload.
     async fn dead_letters_of(&mut self, origins: &[Origin]) -> Result<Vec<DeadLetter>, StoreError>;
+    /// The commands that wait for these requests, locked, in the order in which they came.
+    async fn early_of(&mut self, ids: &[RequestId]) -> Result<Vec<EarlyRow>, StoreError>;
+    /// The commands that have waited in vain, locked; what another worker has locked is passed over.
+    async fn early_expired(&mut self, now: At, limit: u32) -> Result<Vec<EarlyRow>, StoreError>;
+    /// How many commands wait for their requests, those that have waited in vain too.
+    async fn early_count(&mut self) -> Result<u64, StoreError>;
     /// Writes everything. A guard that finds another row than expected is [`StoreError::Conflict`].
     async fn write(&mut self, changes: &Changes) -> Result<(), StoreError>;
     /// Commits.

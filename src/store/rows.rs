@@ -425,6 +425,8 @@ pub struct Changes {
     pub leaves: Vec<LeafRow>,
     /// Messages that could not be taken in.
     pub dead_letters: Vec<DeadLetter>,
+    /// Commands that wait for their requests.
+    pub early: super::EarlyChanges,
     /// Requests whose outputs no Kafka input caused, with the revision that they are at.
     pub outbox: Vec<(RequestId, u32)>,
     /// Deferred tasks that are new or have changed.

@@ -68,6 +68,35 @@ pub struct StatusMessage<'a> {
     /// The legal ground, where the state is `refused`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub refused_on: Option<RefusalBasis>,
+    /// What of it was refused, and on what ground: what the person has to be told.
+    #[serde(borrow, default, skip_serializing_if = "Option::is_none")]
+    pub refusal: Option<RefusalNotice<'a>>,
+}
+
+/// What of a request was refused. Upstream tells the person; Lacuna never does.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct RefusalNotice<'a> {
+    /// The legal ground on which all of it was refused; absent where only processors' shares were.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub basis: Option<RefusalBasis>,
+    /// When all of it was refused.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub at: Option<At>,
+    /// The authority that the person can complain to about the refusal of all of it, in the controller's words.
+    #[serde(borrow, default, skip_serializing_if = "Option::is_none")]
+    pub complaint_body: Option<Cow<'a, str>>,
+    /// The processors whose shares were refused, or excluded by the command, each with its ground.
+    #[serde(borrow, default, skip_serializing_if = "Vec::is_empty")]
+    pub processors: Vec<RefusedShare<'a>>,
+}
+
+/// A processor's share that was refused, or excluded by the command.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct RefusedShare<'a> {
+    /// The processor.
+    pub processor: Cow<'a, ProcessorId>,
+    /// The legal ground.
+    pub basis: RefusalBasis,
 }
 
 /// How many tasks a request has, exempt ones too, and how far they are.
@@ -90,6 +119,9 @@ pub struct OutcomeCounts {
     pub erased: u32,
     /// Anonymized.
     pub anonymized: u32,
+    /// Pseudonymised, which is no anonymization, where the registry says that it will do; absent: none.
+    #[serde(default, skip_serializing_if = "is_none")]
+    pub pseudonymised: u32,
     /// There was nothing.
     pub not_found: u32,
     /// Exempt on a legal basis.
@@ -109,4 +141,9 @@ pub struct WaitingFor<'a> {
     pub why: Why,
     /// Until when, where that is known.
     pub until: Option<At>,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]
+const fn is_none(count: &u32) -> bool {
+    *count == 0
 }

@@ -18,7 +18,7 @@ use crate::{
     domain::{
         entry::{Entry, Leaf},
         ids::{ProcessorId, RequestId, TaskId},
-        request::{Context, Request, outlook::BestCase},
+        request::{Context, Request, outlook::BestCase, refusal::ComplaintBodies},
         time::At,
         words::Status,
     },
@@ -111,7 +111,12 @@ pub fn run(args: &Args) -> Result<Exit, Failure> {
         let knowledge = Knowledge::read(store.as_ref(), &config, now).await?;
         Ok((request, leaves, knowledge))
     })?;
-    let explained = explain(&request, &leaves, &knowledge.context());
+    let explained = explain(
+        &request,
+        &leaves,
+        &knowledge.context(),
+        &config.policy.complaint_bodies,
+    );
     let mut out = Out::new();
     if args.json {
         out.json(&explained)?;
@@ -134,7 +139,12 @@ async fn find(store: &dyn Store, id: RequestId) -> Result<(Request, Vec<Leaf>), 
     Ok((request, leaves))
 }
 
-fn explain<'a>(request: &'a Request, leaves: &[Leaf], context: &Context<'a>) -> Explained<'a> {
+fn explain<'a>(
+    request: &'a Request,
+    leaves: &[Leaf],
+    context: &Context<'a>,
+    complaint_bodies: &'a ComplaintBodies,
+) -> Explained<'a> {
     let names = names_of(request, leaves);
     let happened = leaves.iter().map(|leaf| Happened {
         at: leaf.at,
@@ -158,7 +168,7 @@ fn explain<'a>(request: &'a Request, leaves: &[Leaf], context: &Context<'a>) -> 
     });
     let best = request.best_case(context);
     Explained {
-        request: status_message(request),
+        request: status_message(request, complaint_bodies),
         happened: happened.filter(|happened| !happened.says.is_empty()).collect(),
         ahead: ahead.collect(),
         to_finish_sooner: needs.collect(),

@@ -70,12 +70,15 @@ fn keys(processor: &Processor) -> Vec<(&'static str, Option<String>)> {
         transport,
         actions,
         identities,
+        provides,
         missing_identity,
         honours_cutoff,
         idempotent,
         anonymize_fallback,
         accept_anonymized,
+        accept_pseudonymised,
         require_evidence,
+        require_method,
         purposes,
         categories,
         regions,
@@ -104,11 +107,13 @@ fn keys(processor: &Processor) -> Vec<(&'static str, Option<String>)> {
         ("transport", transport_of(transport)),
         ("actions", list(actions)),
         ("identities", list(identities)),
+        ("provides", list(provides)),
         ("missing_identity", quoted(missing_identity)),
         ("honours_cutoff", honours_cutoff.to_string()),
         ("idempotent", idempotent.to_string()),
         ("anonymize_fallback", quoted(anonymize_fallback)),
         ("accept_anonymized", accept_anonymized.to_string()),
+        ("accept_pseudonymised", accept_pseudonymised.to_string()),
         (
             "require_evidence",
             list(
@@ -118,6 +123,7 @@ fn keys(processor: &Processor) -> Vec<(&'static str, Option<String>)> {
                     .collect::<Vec<_>>(),
             ),
         ),
+        ("require_method", list(require_method)),
         ("purposes", list(purposes)),
         ("categories", list(categories)),
         ("regions", list(regions)),
@@ -252,7 +258,9 @@ mod tests {
         honours_cutoff = true
         anonymize_fallback = "erase"
         accept_anonymized = true
+        accept_pseudonymised = true
         require_evidence = ["method", "digest"]
+        require_method = ["purge", "crypto_erase"]
         purposes = ["marketing"]
         categories = ["contacts"]
         regions = ["eu"]

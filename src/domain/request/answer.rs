@@ -5,6 +5,8 @@ use std::time::Duration;
 use super::{Context, Request, Trail};
 use crate::domain::{
     ack::{Ack, Answer, Evidence, Retained},
+    ids::Label,
+    method::{is_pseudonymisation, is_same},
     registry::{EvidenceField, Processor},
     task::{Deferral, IllegalEvent, Purpose, Task, TaskEvent, TaskState},
     time::At,
@@ -171,6 +173,7 @@ impl Request {
                 .failure_of(ordinal, Some(outcome), after, context)
                 .unwrap_or_else(|| abandoned(AbandonCause::AttemptsUsed)),
             Effective::Rejected => abandoned(AbandonCause::Rejected),
+            Effective::Pseudonymised => abandoned(AbandonCause::Pseudonymised),
             Effective::Unsupported => abandoned(AbandonCause::Unsupported),
         }
     }
@@ -239,6 +242,8 @@ enum Effective<'a> {
     Partial(Option<Duration>),
     Failed(Option<Duration>),
     Rejected,
+    /// Called anonymized, and only pseudonymised.
+    Pseudonymised,
     Unsupported,
     /// A second look has found data.
     Found,
@@ -268,26 +273,46 @@ fn effective<'a>(
         // The data is still there: what was asked has not happened.
         Answer::Present => return Effective::Failed(None),
         Answer::Erased => Proof::Erased,
+        Answer::Anonymized if names(evidence).is_some_and(is_pseudonymisation) => Proof::Pseudonymised,
         Answer::Anonymized => Proof::Anonymized,
         Answer::NotFound | Answer::Absent => Proof::NotFound,
     };
     // Only a destroyed key makes copies unreadable that are still there; with anything else they have to grow old.
-    let by_key = || evidence.and_then(|e| e.method.as_deref()) == Some(CRYPTO_ERASE);
+    let by_key = || names(evidence) == Some(CRYPTO_ERASE);
     if asked_for_key && !(proof == Proof::Erased && by_key()) {
         return Effective::Unsupported;
     }
-    if proof == Proof::Anonymized
-        && task.action == Action::Erase
-        && !registered.is_some_and(|processor| processor.accept_anonymized)
-    {
+    let allows = |rule: fn(&Processor) -> bool| registered.is_some_and(rule);
+    let is_anonymization = matches!(proof, Proof::Anonymized | Proof::Pseudonymised);
+    if is_anonymization && task.action == Action::Erase && !allows(|processor| processor.accept_anonymized) {
         return Effective::Rejected;
     }
-    let required = registered.map_or(&[][..], |processor| &processor.require_evidence);
+    if proof == Proof::Pseudonymised && !allows(|processor| processor.accept_pseudonymised) {
+        return Effective::Pseudonymised;
+    }
     // A processor that has nothing has erased nothing, so there is no method to name.
-    if proof != Proof::NotFound && !required.iter().all(|field| brings(evidence, *field)) {
+    if proof != Proof::NotFound && registered.is_some_and(|processor| lacks_evidence(processor, evidence)) {
         return Effective::Failed(None);
     }
     Effective::Success(proof)
+}
+
+/// Whether something is missing that the registry wants to see.
+fn lacks_evidence(processor: &Processor, evidence: Option<&Evidence>) -> bool {
+    let by_one_of = |methods: &[Label]| {
+        names(evidence).is_some_and(|method| methods.iter().any(|one| is_same(one.as_str(), method)))
+    };
+    let required = &processor.require_method;
+    !(required.is_empty() || by_one_of(required))
+        || !processor
+            .require_evidence
+            .iter()
+            .all(|field| brings(evidence, *field))
+}
+
+/// The method that the evidence names.
+fn names(evidence: Option<&Evidence>) -> Option<&str> {
+    evidence?.method.as_deref()
 }
 
 fn brings(evidence: Option<&Evidence>, field: EvidenceField) -> bool {

@@ -3,6 +3,8 @@
 //! It changes in four ways only: [`answer`] takes a processor's ack, [`wake`] takes the passing of time, [`operate`]
 //! takes a person's decision, and [`Request::review`] takes what has become known since. Each goes through `Request::happen`, which applies a task's event and writes its
 //! ledger entry, and ends with `Request::conclude`, which derives everything that follows.
+#![doc = ""]
+#![doc = include_str!("transitions.md")]
 
 pub mod alike;
 pub mod answer;
@@ -16,6 +18,7 @@ pub mod open;
 pub mod operate;
 pub mod outlook;
 pub mod packed;
+pub mod refusal;
 mod restore;
 pub mod standing;
 pub mod waiting;
@@ -160,6 +163,8 @@ pub struct Context<'a> {
     pub delay: &'a (dyn Fn(&Retry, u32) -> Duration + Sync),
     /// How long identifiers stay readable after the end.
     pub keep_after_completion: Duration,
+    /// Whether nothing is sent in this step: commands that came before the request are still to be carried out.
+    pub withhold: bool,
 }
 
 impl std::fmt::Debug for Context<'_> {
@@ -245,7 +250,7 @@ impl Request {
     /// Sends what is due. A Kafka lane takes it at once, so a task that is ready is dispatched in the same step.
     fn dispatch_due(&mut self, context: &Context<'_>, trail: &mut Trail) -> Result<(), IllegalEvent> {
         // Invariant 3.
-        if self.closed_gate(context.now).is_some() {
+        if context.withhold || self.closed_gate(context.now).is_some() {
             return Ok(());
         }
         for ordinal in self.ordinals() {
@@ -326,6 +331,13 @@ impl Request {
         } else {
             self.revision += 1;
         }
+        Ok(trail)
+    }
+
+    /// Lets go what was withheld, now that everything that came before the request has been carried out.
+    pub fn let_go(&mut self, context: &Context<'_>) -> Result<Trail, IllegalEvent> {
+        let mut trail = Trail::default();
+        self.conclude(context, &mut trail)?;
         Ok(trail)
     }
 

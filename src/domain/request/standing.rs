@@ -32,6 +32,8 @@ pub struct Counts {
     pub erased: u32,
     /// Proved as anonymized.
     pub anonymized: u32,
+    /// Proved as pseudonymised, which is no anonymization: the registry says that it will do.
+    pub pseudonymised: u32,
     /// The processor had no data.
     pub not_found: u32,
     /// Exempt.
@@ -52,6 +54,7 @@ impl Request {
                     match proof {
                         Proof::Erased | Proof::Expired => counts.erased += 1,
                         Proof::Anonymized => counts.anonymized += 1,
+                        Proof::Pseudonymised => counts.pseudonymised += 1,
                         Proof::NotFound => counts.not_found += 1,
                     }
                 }

@@ -1,5 +1,7 @@
 //! The whole table of states and events.
 
+mod table;
+
 use super::*;
 
 pub(crate) fn task(state: TaskState) -> Task {

@@ -9,14 +9,15 @@ use crate::{
     domain::{
         body::{Body, Subject},
         command::{Command, Decide, Decision, Reactivated, Supply},
-        identity::SubjectData,
+        identity::{Identity, SubjectData},
         ids::{CommandId, IdentityType, RequestId},
-        request::{Request, operate},
+        request::operate::{self, Supplied},
         words::DeadLetterReason,
     },
     engine::{
         Engine, EngineError,
         prepare::{Arrival, PreparedCommand},
+        work::Touched,
     },
     store::{ResealedRow, StoredBody, SubjectDigest, Transaction},
     wire::Refusal,
@@ -26,16 +27,19 @@ impl Decider<'_, '_, '_> {
     /// Takes identifiers that a request had not come with, and seals them beside those that it has.
     pub(super) fn supply(&mut self, supply: &Supply) -> Result<Result<RequestId, Refusal>, EngineError> {
         let engine = self.engine;
-        let context = engine.context(self.facts, self.now);
+        let context = self.context();
         let found = self
             .work
             .get_mut(supply.request_id)
             .filter(|touched| !supply.names_tenant || touched.request.head.tenant == supply.tenant);
-        let (Some(touched), Some(stored)) = (found, self.bodies.get_mut(&supply.request_id)) else {
-            return Ok(Err(Refusal::new(
-                DeadLetterReason::UnknownRequest,
-                "there is no such request".to_owned(),
-            )));
+        let Some(touched) = found else {
+            return Ok(Err(unknown()));
+        };
+        let Some(mut stored) = touched
+            .new_body()?
+            .or_else(|| self.bodies.remove(&supply.request_id))
+        else {
+            return Err(EngineError::NoBody(supply.request_id));
         };
         // Its own tenant: the command may not name one.
         let tenant = touched.request.head.tenant.clone();
@@ -45,21 +49,18 @@ impl Decider<'_, '_, '_> {
         types.sort_unstable();
         types.dedup();
         let mut request = touched.request.clone();
-        let (trail, supplied) = match request.supply(&types, &holds, &supply.actor, &context) {
-            Ok(done) => done,
-            Err(refused) => return Ok(Err(refusal_of(refused))),
+        let done = match request.supply(&types, &holds, &supply.actor, &context) {
+            Ok((trail, supplied)) => {
+                touched.request = request;
+                touched.trail.append(trail);
+                engine.take_identities(touched, &mut stored, &supplied, &supply.identities, digests)?;
+                Ok(supply.request_id)
+            }
+            Err(refused) => Err(refusal_of(refused)),
         };
-        let key = touched.wrapped_key().ok_or(EngineError::Shredded(request.id))?;
-        let mut body = Body::unpack(&stored.body)?;
-        body.identify(&supplied);
-        let resealed = engine.reseal(&request, key, stored, &body, supply, digests)?;
         // Another supply in the same batch goes on from here.
-        stored.body.clone_from(&resealed.body);
-        stored.sealed.clone_from(&resealed.sealed);
-        touched.request = request;
-        touched.trail.append(trail);
-        touched.resealed = Some(resealed);
-        Ok(Ok(supply.request_id))
+        self.bodies.insert(supply.request_id, stored);
+        Ok(done)
     }
 
     /// Somebody is back: each of their requests takes notice. Where there is none, there is nothing to spare.
@@ -67,7 +68,7 @@ impl Decider<'_, '_, '_> {
         &mut self,
         back: &Reactivated,
     ) -> Result<Result<RequestId, Refusal>, EngineError> {
-        let context = self.engine.context(self.facts, self.now);
+        let context = self.context();
         for id in self.returned.remove(&back.command_id).unwrap_or_default() {
             let found = self
                 .work
@@ -85,21 +86,22 @@ impl Decider<'_, '_, '_> {
         &mut self,
         decide: &Decide,
     ) -> Result<Result<RequestId, Refusal>, EngineError> {
-        let context = self.engine.context(self.facts, self.now);
+        let context = self.context();
         let rules = self.engine.rules.rulebook();
-        let submitter = match self.bodies.get(&decide.request_id) {
-            Some(stored) => Body::unpack(&stored.body)?.submitter,
-            None => None,
-        };
         let found = self
             .work
             .get_mut(decide.request_id)
             .filter(|touched| !decide.names_tenant || touched.request.head.tenant == decide.tenant);
         let Some(touched) = found else {
-            return Ok(Err(Refusal::new(
-                DeadLetterReason::UnknownRequest,
-                "there is no such request".to_owned(),
-            )));
+            return Ok(Err(unknown()));
+        };
+        let submitter = match touched
+            .new_body()?
+            .as_ref()
+            .or(self.bodies.get(&decide.request_id))
+        {
+            Some(stored) => Body::unpack(&stored.body)?.submitter,
+            None => None,
         };
         let mut request = touched.request.clone();
         let decided = request.decide(
@@ -161,35 +163,45 @@ impl Engine {
         Ok(bodies.into_iter().map(|stored| (stored.id, stored)).collect())
     }
 
-    fn reseal(
+    /// Seals identifiers that came later beside those that a request has, and says which tasks are sent them.
+    pub(in crate::engine) fn take_identities(
         &self,
-        request: &Request,
-        wrapped_key: &[u8],
-        stored: &StoredBody,
-        body: &Body,
-        supply: &Supply,
+        touched: &mut Touched<'_>,
+        stored: &mut StoredBody,
+        supplied: &Supplied,
+        new: &[Identity],
         digests: Vec<SubjectDigest>,
-    ) -> Result<ResealedRow, EngineError> {
-        let tenant = &request.head.tenant;
-        let plain = self
-            .vault
-            .open_subject(tenant, request.id, wrapped_key, &stored.sealed)?;
+    ) -> Result<(), EngineError> {
+        let (id, tenant) = (touched.request.id, &touched.request.head.tenant);
+        let key = touched.wrapped_key().ok_or(EngineError::Shredded(id))?;
+        let mut body = Body::unpack(&stored.body)?;
+        body.identify(supplied);
+        let plain = self.vault.open_subject(tenant, id, key, &stored.sealed)?;
         let mut subject = Subject::unpack(&plain)?;
-        for identity in &supply.identities {
+        for identity in new {
             if !subject.identities.contains(identity) {
                 subject.identities.push(identity.clone());
             }
         }
         let plain = Zeroizing::new(subject.pack()?);
-        Ok(ResealedRow {
-            id: request.id,
-            body: body.pack()?,
-            sealed: self
-                .vault
-                .reseal_subject(tenant, request.id, wrapped_key, &plain)?,
+        stored.body = body.pack()?;
+        stored.sealed = self.vault.reseal_subject(tenant, id, key, &plain)?;
+        let resealed = ResealedRow {
+            id,
+            body: stored.body.clone(),
+            sealed: stored.sealed.clone(),
             digests,
-        })
+        };
+        touched.reseal(resealed, body, new);
+        Ok(())
     }
+}
+
+fn unknown() -> Refusal {
+    Refusal::new(
+        DeadLetterReason::UnknownRequest,
+        "there is no such request".to_owned(),
+    )
 }
 
 /// Why a decision is not carried out, as senders are told.

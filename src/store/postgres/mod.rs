@@ -6,6 +6,7 @@
 mod capsules;
 mod dead_letters;
 mod deferred;
+mod early;
 mod facts;
 mod merged;
 mod positions;
@@ -27,8 +28,8 @@ use uuid::Uuid;
 
 use self::transaction::PostgresTransaction;
 use super::{
-    CounterKey, DeadLetter, DeadLetterFilter, DeadLetterState, DeferredFilter, DeferredRow, Position, Seen,
-    Store, StoreError, StoreOptions, StoredBody, StoredCapsule, StoredFact, StoredLeaf, StoredRegistry,
+    CounterKey, DeadLetter, DeadLetterFilter, DeadLetterState, DeferredFilter, DeferredRow, Origin, Position,
+    Seen, Store, StoreError, StoreOptions, StoredBody, StoredCapsule, StoredFact, StoredLeaf, StoredRegistry,
     StoredRequest, SubjectDigest, Sweep, Transaction,
     classify::bounded,
     schema::{self, Applied},
@@ -280,6 +281,14 @@ impl Store for PostgresStore {
 
     async fn outbox_done(&self, done: &[(RequestId, u32)]) -> Result<(), StoreError> {
         self.ask(write::outbox_done(&self.pool, done)).await
+    }
+
+    async fn early_unproduced(&self, before: At, limit: u32) -> Result<Vec<Origin>, StoreError> {
+        self.ask(early::unproduced(&self.pool, before, limit)).await
+    }
+
+    async fn early_produced(&self, origins: &[Origin]) -> Result<(), StoreError> {
+        self.ask(early::delete(&self.pool, origins)).await
     }
 
     async fn bytes_on_disk(&self) -> Result<u64, StoreError> {

@@ -5,7 +5,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use sqlx::Postgres;
 
-use super::{capsules, dead_letters, facts, merged, positions, read, sweeps, write};
+use super::{capsules, dead_letters, early, facts, merged, positions, read, sweeps, write};
 use crate::{
     domain::{
         fact::{CapsuleEpoch, FactVersion},
@@ -13,9 +13,9 @@ use crate::{
         time::At,
     },
     store::{
-        Advance, Changes, Concerned, DeadLetter, Gate, InboxRow, Lock, NewFact, Origin, Place, StoreError,
-        StoredBody, StoredCapsule, StoredFact, StoredRegistry, StoredRequest, SubjectDigest, Sweep,
-        Transaction, classify::bounded,
+        Advance, Changes, Concerned, DeadLetter, EarlyRow, Gate, InboxRow, Lock, NewFact, Origin, Place,
+        StoreError, StoredBody, StoredCapsule, StoredFact, StoredRegistry, StoredRequest, SubjectDigest,
+        Sweep, Transaction, classify::bounded,
     },
 };
 
@@ -142,6 +142,18 @@ impl Transaction for PostgresTransaction {
 
     async fn dead_letters_of(&mut self, origins: &[Origin]) -> Result<Vec<DeadLetter>, StoreError> {
         bounded(self.patience, dead_letters::of_origins(&mut *self.inner, origins)).await
+    }
+
+    async fn early_of(&mut self, ids: &[RequestId]) -> Result<Vec<EarlyRow>, StoreError> {
+        bounded(self.patience, early::of_requests(&mut *self.inner, ids)).await
+    }
+
+    async fn early_expired(&mut self, now: At, limit: u32) -> Result<Vec<EarlyRow>, StoreError> {
+        bounded(self.patience, early::expired(&mut *self.inner, now, limit)).await
+    }
+
+    async fn early_count(&mut self) -> Result<u64, StoreError> {
+        bounded(self.patience, early::count(&mut *self.inner)).await
     }
 
     async fn write(&mut self, changes: &Changes) -> Result<(), StoreError> {

@@ -3,7 +3,7 @@
 use sqlx::{PgConnection, PgExecutor, query};
 use uuid::Uuid;
 
-use super::{capsules, dead_letters, deferred, merged, reseal};
+use super::{capsules, dead_letters, deferred, early, merged, reseal};
 use crate::{
     domain::{ids::RequestId, request::Request, time::At},
     store::{Changes, InboxRow, LeafRow, MovedRow, OpenedRow, StoreError, codec, deferral},
@@ -36,6 +36,7 @@ pub(super) async fn write(on: &mut PgConnection, changes: &Changes) -> Result<()
     if !changes.dead_letters.is_empty() {
         dead_letters::insert(on, &changes.dead_letters).await?;
     }
+    early::write(&mut *on, &changes.early, changes.at).await?;
     if !changes.outbox.is_empty() {
         upsert_outbox(on, &changes.outbox, changes.at).await?;
     }

@@ -6,6 +6,7 @@
 mod capsules;
 mod dead_letters;
 mod deferred;
+mod early;
 mod facts;
 mod file;
 mod merged;
@@ -30,8 +31,8 @@ use uuid::Uuid;
 use self::{file::LockFile, transaction::SqliteTransaction};
 use super::{
     CounterKey, DeadLetter, DeadLetterFilter, DeadLetterState, DeferredFilter, DeferredRow, Exclusive,
-    Position, Seen, Store, StoreError, StoreOptions, StoredBody, StoredCapsule, StoredFact, StoredLeaf,
-    StoredRegistry, StoredRequest, SubjectDigest, Sweep, Transaction, schema,
+    Origin, Position, Seen, Store, StoreError, StoreOptions, StoredBody, StoredCapsule, StoredFact,
+    StoredLeaf, StoredRegistry, StoredRequest, SubjectDigest, Sweep, Transaction, schema,
 };
 use crate::{
     clock::Clock,
@@ -258,6 +259,14 @@ impl Store for SqliteStore {
 
     async fn outbox_done(&self, done: &[(RequestId, u32)]) -> Result<(), StoreError> {
         write::outbox_done(&mut *self.writer().await?, done).await
+    }
+
+    async fn early_unproduced(&self, before: At, limit: u32) -> Result<Vec<Origin>, StoreError> {
+        early::unproduced(&mut *self.reader().await?, before, limit).await
+    }
+
+    async fn early_produced(&self, origins: &[Origin]) -> Result<(), StoreError> {
+        early::delete(&mut *self.writer().await?, origins).await
     }
 
     async fn bytes_on_disk(&self) -> Result<u64, StoreError> {

@@ -4,7 +4,7 @@
 use async_trait::async_trait;
 use sqlx::Sqlite;
 
-use super::{capsules, dead_letters, facts, merged, positions, read, sweeps, write};
+use super::{capsules, dead_letters, early, facts, merged, positions, read, sweeps, write};
 use crate::{
     domain::{
         fact::{CapsuleEpoch, FactVersion},
@@ -12,9 +12,9 @@ use crate::{
         time::At,
     },
     store::{
-        Advance, Changes, Concerned, DeadLetter, Gate, InboxRow, Lock, NewFact, Origin, Place, StoreError,
-        StoredBody, StoredCapsule, StoredFact, StoredRegistry, StoredRequest, SubjectDigest, Sweep,
-        Transaction,
+        Advance, Changes, Concerned, DeadLetter, EarlyRow, Gate, InboxRow, Lock, NewFact, Origin, Place,
+        StoreError, StoredBody, StoredCapsule, StoredFact, StoredRegistry, StoredRequest, SubjectDigest,
+        Sweep, Transaction,
     },
 };
 
@@ -118,6 +118,18 @@ impl Transaction for SqliteTransaction {
 
     async fn dead_letters_of(&mut self, origins: &[Origin]) -> Result<Vec<DeadLetter>, StoreError> {
         dead_letters::of_origins(&mut *self.0, origins).await
+    }
+
+    async fn early_of(&mut self, ids: &[RequestId]) -> Result<Vec<EarlyRow>, StoreError> {
+        early::of_requests(&mut *self.0, ids).await
+    }
+
+    async fn early_expired(&mut self, now: At, limit: u32) -> Result<Vec<EarlyRow>, StoreError> {
+        early::expired(&mut *self.0, now, limit).await
+    }
+
+    async fn early_count(&mut self) -> Result<u64, StoreError> {
+        early::count(&mut *self.0).await
     }
 
     async fn write(&mut self, changes: &Changes) -> Result<(), StoreError> {

@@ -3,7 +3,7 @@
 use serde_json::json;
 use sqlx::{QueryBuilder, Sqlite, SqliteConnection, SqliteExecutor, query, query_builder::Separated};
 
-use super::{capsules, dead_letters, deferred, merged, read::ids_json, reseal};
+use super::{capsules, dead_letters, deferred, early, merged, read::ids_json, reseal};
 use crate::{
     domain::{ids::RequestId, time::At},
     store::{Changes, InboxRow, LeafRow, MovedRow, OpenedRow, StoreError, codec, deferral},
@@ -54,6 +54,7 @@ pub(super) async fn write(on: &mut SqliteConnection, changes: &Changes) -> Resul
     reseal::write(on, &changes.resealed).await?;
     capsules::upsert(on, &deferral::capsules(changes)).await?;
     dead_letters::insert(on, &changes.dead_letters).await?;
+    early::write(on, &changes.early, changes.at).await?;
     upsert_outbox(on, &changes.outbox, changes.at).await?;
     add_to_counters(on, changes).await
 }

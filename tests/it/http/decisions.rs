@@ -1,5 +1,6 @@
 //! People's decisions: identity, approvals, refusals, extensions, each by who may take it, when it may be taken.
 
+use lacuna::domain::words::RefusalBasis;
 use serde_json::{Value, json};
 
 use super::fixture::{Api, api, command, start};
@@ -242,4 +243,59 @@ async fn the_news_of_a_return_is_taken_and_names_no_request() {
         let taken = api.post("shop", "/v1/requests", &back).await.ok(202);
         assert_eq!(taken, json!({ "command_id": id }));
     }
+}
+
+#[tokio::test]
+async fn every_ground_of_the_contract_refuses_and_the_status_tells_what_the_person_has_to_hear() {
+    let api = start(
+        "[policy]\nrequire_identity_verification = true\ncomplaint_body = \"Authority of the Land\"\n\
+         complaint_bodies = { ccpa = \"Attorney General\" }\n",
+        true,
+    )
+    .await;
+    for (n, basis) in RefusalBasis::ALL.iter().enumerate() {
+        let (regime, authority) = [("gdpr", "Authority of the Land"), ("ccpa", "Attorney General")][n % 2];
+        let waiting = json!({ "identity_verified": false, "regime": regime });
+        let path = submitted(&api, waiting.clone()).await;
+        let refused = api
+            .post("dpo", &format!("{path}/refuse"), &json!({ "basis": basis }))
+            .await
+            .ok(200);
+        assert_eq!(refused["status"], "refused");
+        let at = refused["completed_at"].clone();
+        let told = json!({ "basis": basis, "at": at, "complaint_body": authority });
+        assert_eq!(refused["refusal"], told);
+        assert_eq!(api.get("dpo", &path).await.ok(200)["refusal"], told);
+
+        let path = submitted(&api, waiting).await;
+        let share = json!({ "basis": basis, "processor": "stats" });
+        let status = api.post("dpo", &format!("{path}/refuse"), &share).await.ok(200);
+        assert_eq!(status["refused_on"], Value::Null);
+        assert_eq!(
+            status["refusal"],
+            json!({ "processors": [{ "processor": "stats", "basis": basis }] })
+        );
+        api.post("dpo", &format!("{path}/refuse"), &share)
+            .await
+            .is(409, "wrong_state");
+        let nobody = json!({ "basis": basis, "processor": "nobody" });
+        api.post("dpo", &format!("{path}/refuse"), &nobody)
+            .await
+            .is(409, "wrong_state");
+        let whole = json!({ "basis": basis });
+        api.post("dpo", &format!("{path}/refuse"), &whole).await.ok(200);
+        api.post("dpo", &format!("{path}/refuse"), &whole)
+            .await
+            .is(409, "closed");
+    }
+}
+
+#[tokio::test]
+async fn nothing_refused_is_nothing_told() {
+    let api = api().await;
+    let path = submitted(&api, json!({})).await;
+    assert_eq!(api.get("dpo", &path).await.ok(200)["refusal"], Value::Null);
+    api.post("dpo", &format!("{path}/refuse"), &json!({ "basis": "excessive" }))
+        .await
+        .is(409, "wrong_state");
 }

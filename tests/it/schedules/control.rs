@@ -25,7 +25,7 @@ on_both_stores!(
 
 const DAY: Duration = Duration::from_secs(24 * 3600);
 
-const BLOCKS: &str = r#"
+pub const BLOCKS: &str = r#"
 [[processor]]
 id = "crm"
 kind = "crm"

@@ -14,8 +14,8 @@ use lacuna::{
     },
     store::{
         Advance, Changes, Concerned, CounterKey, DeadLetter, DeadLetterFilter, DeadLetterState,
-        DeferredFilter, DeferredRow, Gate, InboxRow, Lock, NewFact, Origin, Place, Position, Seen, Store,
-        StoreError, StoredBody, StoredCapsule, StoredFact, StoredLeaf, StoredRegistry, StoredRequest,
+        DeferredFilter, DeferredRow, EarlyRow, Gate, InboxRow, Lock, NewFact, Origin, Place, Position, Seen,
+        Store, StoreError, StoredBody, StoredCapsule, StoredFact, StoredLeaf, StoredRegistry, StoredRequest,
         SubjectDigest, Sweep, Transaction,
     },
 };
@@ -155,6 +155,15 @@ impl Transaction for FaultyTransaction {
     async fn dead_letters_of(&mut self, origins: &[Origin]) -> Result<Vec<DeadLetter>, StoreError> {
         self.inner.dead_letters_of(origins).await
     }
+    async fn early_of(&mut self, ids: &[RequestId]) -> Result<Vec<EarlyRow>, StoreError> {
+        self.inner.early_of(ids).await
+    }
+    async fn early_expired(&mut self, now: At, limit: u32) -> Result<Vec<EarlyRow>, StoreError> {
+        self.inner.early_expired(now, limit).await
+    }
+    async fn early_count(&mut self) -> Result<u64, StoreError> {
+        self.inner.early_count().await
+    }
     async fn write(&mut self, changes: &Changes) -> Result<(), StoreError> {
         let opened = changes.opened.iter().map(|row| row.request.id);
         self.faults
@@ -289,6 +298,12 @@ impl Store for Faulty {
     }
     async fn outbox_done(&self, done: &[(RequestId, u32)]) -> Result<(), StoreError> {
         self.inner.outbox_done(done).await
+    }
+    async fn early_unproduced(&self, before: At, limit: u32) -> Result<Vec<Origin>, StoreError> {
+        self.inner.early_unproduced(before, limit).await
+    }
+    async fn early_produced(&self, origins: &[Origin]) -> Result<(), StoreError> {
+        self.inner.early_produced(origins).await
     }
     async fn bytes_on_disk(&self) -> Result<u64, StoreError> {
         self.inner.bytes_on_disk().await

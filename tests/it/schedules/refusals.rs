@@ -30,6 +30,7 @@ fn reason(verdict: &Verdict) -> &'static str {
         Verdict::Refused(refusal) => refusal.reason.as_str(),
         Verdict::Taken(_) => "taken",
         Verdict::Duplicate(_) => "duplicate",
+        Verdict::Waiting(_) => "waiting",
     }
 }
 

@@ -333,6 +333,11 @@ pub fn settings() -> Settings {
             duplicates: lacuna::domain::request::alike::Duplicates::default(),
         },
         approval: lacuna::domain::request::gates::Approval::Never,
+        early: lacuna::domain::early::EarlyCommands {
+            wait: Duration::ZERO,
+            most: 3,
+        },
+        complaint_bodies: lacuna::domain::request::refusal::ComplaintBodies::default(),
         keep_after_completion: Duration::ZERO,
         clock_skew: SKEW,
         cluster: Arc::from("test"),

@@ -254,7 +254,7 @@ impl Stage<'_> {
             if request.life.status == Status::Completed && !request.tasks.iter().all(done) {
                 faults.push("invariant 2: completed, and not every task is done".to_owned());
             }
-            let message = serde_json::to_value(status_message(request)).unwrap();
+            let message = serde_json::to_value(status_message(request, &Default::default())).unwrap();
             let open = request
                 .tasks
                 .iter()

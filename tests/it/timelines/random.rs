@@ -240,6 +240,7 @@ pub fn context<'a>(registry: &'a Registry, facts: &'a Facts, now: At) -> Context
         clock_skew: SKEW,
         delay: &|_, _| Duration::from_secs(3600),
         keep_after_completion: Duration::ZERO,
+        withhold: false,
     }
 }
 

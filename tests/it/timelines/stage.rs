@@ -207,6 +207,7 @@ impl<'a> Stage<'a> {
             let verdict = match &taken.verdicts[0] {
                 Verdict::Taken(_) => "taken".to_owned(),
                 Verdict::Duplicate(_) => "duplicate".to_owned(),
+                Verdict::Waiting(_) => "waiting".to_owned(),
                 Verdict::Refused(refusal) => refused(refusal),
             };
             self.conclude(nth, verdict, &taken.emission);

@@ -93,6 +93,7 @@ impl Way {
             clock_skew: context.clock_skew,
             delay: &|_, _| Duration::ZERO,
             keep_after_completion: context.keep_after_completion,
+            withhold: false,
         };
         let could_be_read = self.request.life.readable;
         let trail = change(&mut self.request, &here);

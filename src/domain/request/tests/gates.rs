@@ -9,14 +9,14 @@ use crate::domain::{
     words::{ExtensionReason, RefusalBasis, Status, VerificationResult, Why},
 };
 
-fn unverified() -> Opening {
+pub(super) fn unverified() -> Opening {
     Opening {
         identity_verified: false,
         ..opening()
     }
 }
 
-fn gated(name: &str) -> Rules {
+pub(super) fn gated(name: &str) -> Rules {
     Rules {
         regime: regime(name),
         require_verification: true,
@@ -32,7 +32,7 @@ fn under(name: &str) -> Rules {
     }
 }
 
-fn decide(bench: &mut Bench, decision: &Decision, actor: &str) -> Result<(), Refused> {
+pub(super) fn decide(bench: &mut Bench, decision: &Decision, actor: &str) -> Result<(), Refused> {
     decide_under(bench, decision, actor, rules().rulebook())
 }
 
@@ -378,4 +378,8 @@ fn a_request_that_may_not_begin_before_its_deadline_is_at_risk_from_the_start() 
     };
     let bench = Bench::open_under(vec![processor("crm")], &just, &under("gdpr"), false);
     assert!(!bench.request.life.at_risk);
+}
+
+pub(super) fn passed() -> Decision {
+    verified(VerificationResult::Passed)
 }

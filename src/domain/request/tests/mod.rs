@@ -10,8 +10,11 @@ mod operating;
 mod outlook;
 mod packing;
 mod planning;
+mod pseudonyms;
 mod random;
+mod refusing;
 mod success;
+mod table;
 mod time;
 
 use std::{collections::BTreeMap, time::Duration};
@@ -88,12 +91,15 @@ fn processor(name: &str) -> Processor {
         transport: Transport::Kafka { topic: None },
         actions: vec![Action::Erase, Action::Anonymize],
         identities: vec![kind("email"), kind("customer_id")],
+        provides: Vec::new(),
         missing_identity: MissingIdentity::Block,
         honours_cutoff: false,
         idempotent: true,
         anonymize_fallback: AnonymizeFallback::Refuse,
         accept_anonymized: false,
+        accept_pseudonymised: false,
         require_evidence: Vec::new(),
+        require_method: Vec::new(),
         purposes: Vec::new(),
         categories: Vec::new(),
         regions: Vec::new(),
@@ -226,6 +232,7 @@ impl Bench {
             clock_skew: SKEW,
             delay: &delay,
             keep_after_completion: Duration::ZERO,
+            withhold: false,
         };
         let Opened { request, trail, .. } = open(opening, admission, rules, &context)?;
         let Trail {
@@ -255,6 +262,7 @@ impl Bench {
             clock_skew: SKEW,
             delay: &delay,
             keep_after_completion: self.keep,
+            withhold: false,
         };
         let (done, trail) = case(&mut self.request, &context);
         self.entries.extend(trail.entries);

@@ -1,6 +1,7 @@
 //! Random lives of a request: whatever happens in whatever order, the numbered invariants hold after every step.
 
 mod checks;
+mod gates;
 mod ops;
 
 use proptest::prelude::*;

@@ -1,0 +1,40 @@
+//! What `[policy]` says about refusals.
+
+use super::{bad_config::check, *};
+
+#[test]
+fn whom_a_person_can_complain_to() {
+    let text = "[policy]\ncomplaint_body = 'The authority'\ncomplaint_bodies = { ccpa = 'The attorney', 'days:30' = 'The court', gdpr = '' }";
+    let read = config(text).unwrap().policy.complaint_bodies;
+    assert_eq!(read.otherwise.as_deref(), Some("The authority"));
+    let of = |regime| read.by_regime.get(regime).map(String::as_str);
+    assert_eq!(
+        (of("ccpa"), of("days:30"), of("gdpr")),
+        (Some("The attorney"), Some("The court"), None),
+        "nothing is no text"
+    );
+    assert_eq!(
+        config("[policy]\ncomplaint_body = ''").unwrap().policy,
+        Config::default().policy
+    );
+}
+
+#[test]
+fn what_is_no_such_text() {
+    let long = format!("[policy]\ncomplaint_body = '{}'", "a".repeat(501));
+    check(&[
+        (
+            "[policy]\ncomplaint_body = \"a\\nb\"",
+            "2: policy.complaint_body: expected a text without control characters",
+        ),
+        (&long, "2: policy.complaint_body: expected at most 500 characters"),
+        (
+            "[policy]\ncomplaint_bodies = { gpdr = 'a' }",
+            "2: policy.complaint_bodies.gpdr: expected gdpr, uk_gdpr, ccpa, drop, lgpd, days:N or working_days:N (N from 1 to 3650)",
+        ),
+        (
+            "[policy]\ncomplaint_bodies = 'a'",
+            "2: policy.complaint_bodies: expected a table, found text",
+        ),
+    ]);
+}
