@@ -102,6 +102,35 @@ fn five_years_of_backups_and_retention_end_with_everything_proved() {
 }
 
 #[test]
+fn a_policys_promise_is_told_step_by_step() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let output = demo(folder.path(), &["--scenario", "jojocell"])
+        .output()
+        .expect("it starts");
+    let (out, err) = (
+        String::from_utf8_lossy(&output.stdout),
+        String::from_utf8_lossy(&output.stderr),
+    );
+    assert!(output.status.success(), "{out}\n{err}");
+    for told in [
+        "The promise, in our words:",
+        "2026-03-02 10:00  Ann deletes her account in the app.",
+        "✓ accounts: asked to erase, by user_id",
+        "✓ security-logs: waits for retention until 2027-03-02",
+        "✓ ann: completed, identifiers forgotten",
+        "every one was so",
+    ] {
+        assert!(out.contains(told), "{told}: {out}");
+    }
+    assert!(!out.contains('✗'), "{out}");
+    assert!(!err.contains("WARN") && !err.contains("ERROR"), "{err}");
+    for text in [&out, &err] {
+        assert!(!text.contains("example.org"), "an identifier is shown: {text}");
+    }
+    assert!(is_empty(folder.path()), "its files are gone");
+}
+
+#[test]
 fn kept_it_stays_until_it_is_asked_to_end() {
     let folder = tempfile::tempdir().expect("a folder");
     let mut child = demo(folder.path(), &["--requests", "5", "--keep"])

@@ -213,7 +213,10 @@ impl ByHand {
             self.hear(swept.emission).await?;
             let woken = self.engine.wake_due(now).await?;
             self.hear(woken.emission).await?;
-            if !swept.busy && woken.count == 0 {
+            let expired = self.engine.expire_early(now).await?;
+            self.hear(expired.emission).await?;
+            self.engine.expiry_produced(&expired.origins).await?;
+            if !swept.busy && woken.count == 0 && !expired.more {
                 self.engine.forget_old_capsules(now).await?;
                 return Ok(());
             }

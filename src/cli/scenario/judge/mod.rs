@@ -231,6 +231,13 @@ impl<'j> Judge<'j> {
                 self.any_waits(gates, rest)
             }
             ["refused", "on", basis] => same(&plain(&view["refused_on"]), basis),
+            ["refusal", "of", processor, "on", basis] => {
+                let share = json!({ "processor": processor, "basis": basis });
+                let shares = view["refusal"]["processors"].as_array();
+                nothing(shares.is_some_and(|shares| shares.contains(&share)), || {
+                    format!("it is {}", view["refusal"])
+                })
+            }
             ["merged", "into", name] => {
                 let into = plain(&view["merged_into"]);
                 nothing(into == id_of(name).to_string(), || format!("it is {into}"))

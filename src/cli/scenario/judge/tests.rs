@@ -11,7 +11,8 @@ fn words(phrase: &str) -> Vec<&str> {
 fn so(phrase: &str, of_task: bool) -> Option<bool> {
     let request = json!({
         "status": "in_progress", "deadline": "2026-04-01T21:59:59Z", "overdue": false, "needs_attention": true,
-        "live_clean_at": null, "notice": "extended", "tasks": { "total": 3 }, "refused_on": "excessive",
+        "live_clean_at": null, "notice": "extended",
+            "refusal": { "processors": [{ "processor": "ads", "basis": "legal_claims" }] }, "tasks": { "total": 3 }, "refused_on": "excessive",
         "merged_into": id_of("ann"), "identifiers": "capsule",
         "waiting_for": [
             { "why": "approval", "until": null },
@@ -62,6 +63,7 @@ fn a_claim_about_a_request_is_so_or_not() {
         ("refused on excessive", "refused on trade_secret"),
         ("merged into ann", "merged into ben"),
         ("notice extended", "notice overdue"),
+        ("refusal of ads on legal_claims", "refusal of crm on legal_claims"),
         ("tasks total 3", "tasks total 4"),
         ("identifiers capsule", "identifiers forgotten"),
     ] {
