@@ -126,6 +126,7 @@ fn tell(entry: &Entry, processors: &[String], times: Times) -> Option<String> {
         } => format!("{processor}: {kind} {taken_at}"),
         Entry::RegistryActivated { revision } => format!("revision {revision} of the registry is active"),
         Entry::CapsulesForgotten { .. } => "the capsules of a week are forgotten".to_owned(),
+        Entry::Purged { status } => format!("its rows are deleted, it had ended as {status}"),
     })
 }
 

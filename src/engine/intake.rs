@@ -96,7 +96,10 @@ impl Engine {
     }
 
     async fn take_in_run(&self, arrivals: &[Arrival<PreparedCommand>]) -> Result<TakenIn, EngineError> {
-        let outboxed = arrivals.iter().any(|arrival| arrival.origin.is_none());
+        // What a replay would not name again is remembered here: whose requests they are is not in the message.
+        let outboxed = arrivals
+            .iter()
+            .any(|arrival| arrival.origin.is_none() || brings_somebody_back(arrival));
         let mut attempts = Attempts::new(self.store.as_ref(), &*self.metrics, "intake");
         let (verdicts, finished) = loop {
             let done = self.take_in_once(arrivals, outboxed, &mut attempts).await;
@@ -154,6 +157,7 @@ impl Engine {
         let now = self.clock.now();
         let room = self.room_before_brake(tx, now).await?;
         let bodies = self.decided_about(arrivals, tx).await?;
+        let leaves = self.purged_before(arrivals, &work, tx, lock).await?;
         let decided = catch_unwind(AssertUnwindSafe(|| {
             let mut decider = Decider {
                 engine: self,
@@ -163,6 +167,7 @@ impl Engine {
                 room,
                 bodies,
                 returned,
+                leaves,
                 work: &mut work,
             };
             arrivals
@@ -171,6 +176,34 @@ impl Engine {
                 .collect::<Result<Vec<_>, _>>()
         }));
         Ok((decided.map_err(|_| EngineError::Panicked)??, work))
+    }
+
+    /// How many leaves the ledger has of requests that this batch opens and that are not stored. A request that was purged
+    /// has some: a very late repeat opens it once more, and its entries go on where they ended. That is seldom, so the
+    /// first try does not ask: its leaves are refused then, and the second one does.
+    async fn purged_before(
+        &self,
+        arrivals: &[Arrival<PreparedCommand>],
+        work: &Work<'_>,
+        tx: &mut dyn Transaction,
+        lock: Lock,
+    ) -> Result<HashMap<RequestId, u32>, EngineError> {
+        let opens = |arrival: &Arrival<PreparedCommand>| match &arrival.content.as_ref().ok()?.command {
+            Command::Open(opening) => Some(opening.request_id),
+            _ => None,
+        };
+        let ids: Vec<RequestId> = match lock {
+            Lock::None => Vec::new(),
+            Lock::Rows => arrivals
+                .iter()
+                .filter_map(opens)
+                .filter(|id| !work.has(*id))
+                .collect(),
+        };
+        if ids.is_empty() {
+            return Ok(HashMap::new());
+        }
+        Ok(tx.leaf_counts(&ids).await?.into_iter().collect())
     }
 
     /// How many more requests may go ahead this hour without a second person.
@@ -222,6 +255,8 @@ struct Decider<'e, 'w, 'a> {
     bodies: HashMap<RequestId, StoredBody>,
     /// The requests of those who are back, by the command that says so.
     returned: HashMap<CommandId, Vec<RequestId>>,
+    /// How many leaves the ledger has of requests that were purged and are opened once more.
+    leaves: HashMap<RequestId, u32>,
     work: &'w mut Work<'a>,
 }
 
@@ -316,6 +351,8 @@ impl<'a> Decider<'_, '_, 'a> {
         };
         match open(opening, admission, &self.engine.rules, &context) {
             Ok(mut opened) => {
+                let known = self.leaves.get(&opening.request_id);
+                opened.request.life.leaves = known.copied().unwrap_or_default();
                 self.room = self.room.saturating_sub(1);
                 let body = Body::of(opening, std::mem::take(&mut opened.identities));
                 self.work.opened(opened, body, &opening.identities, subject);
@@ -360,11 +397,14 @@ impl<'a> Decider<'_, '_, 'a> {
 /// Whether it has a transaction of its own: it brings a fact, or looks for requests that earlier commands may just have
 /// opened.
 fn stands_alone(arrival: &Arrival<PreparedCommand>) -> bool {
-    news_of(arrival).is_some()
-        || arrival
-            .content
-            .as_ref()
-            .is_ok_and(|prepared| matches!(prepared.command, Command::Reactivated(_)))
+    news_of(arrival).is_some() || brings_somebody_back(arrival)
+}
+
+fn brings_somebody_back(arrival: &Arrival<PreparedCommand>) -> bool {
+    arrival
+        .content
+        .as_ref()
+        .is_ok_and(|prepared| matches!(prepared.command, Command::Reactivated(_)))
 }
 
 /// The news that it brings, with the digest of its payload. What cannot be read brings none.

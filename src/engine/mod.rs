@@ -7,6 +7,7 @@
 pub mod agenda;
 pub mod capsules;
 mod counters;
+pub mod expiry;
 pub mod facts;
 pub mod gauges;
 pub mod hold;
@@ -19,7 +20,9 @@ pub mod registry;
 pub mod reissue;
 pub mod schedule;
 pub mod settle;
+pub mod suppression;
 pub mod sweep;
+pub mod words;
 pub mod work;
 
 use std::{
@@ -37,7 +40,7 @@ use crate::{
         fact::Facts,
         ids::{Label, ProcessorId, RequestId, Tenant},
         registry::{Registry, RegistryRevision, Transport},
-        request::{gates::Approval, open::Rules, operate::Refused},
+        request::{expiry::Keeps, gates::Approval, open::Rules, operate::Refused},
         task::IllegalEvent,
         time::At,
     },
@@ -141,6 +144,8 @@ pub struct Topics {
     pub status: Arc<str>,
     /// Where dead letters go.
     pub dead_letters: Arc<str>,
+    /// Where it is said who is suppressed; `None`: nowhere.
+    pub suppression: Option<Arc<str>>,
     /// What a processor's topic starts with.
     pub tasks_prefix: String,
 }
@@ -162,6 +167,8 @@ pub struct Settings {
     pub approval: Approval,
     /// How long identifiers stay readable after the end.
     pub keep_after_completion: Duration,
+    /// How long closed requests are kept, and what finds their subjects again.
+    pub keeps: Keeps,
     /// How far the clocks of Lacuna and of backup systems may be apart.
     pub clock_skew: Duration,
     /// The Kafka cluster that positions are kept for.
@@ -197,6 +204,7 @@ pub struct Engine {
     rules: Rules,
     approval: Approval,
     keep_after_completion: Duration,
+    keeps: Keeps,
     clock_skew: Duration,
     cluster: Arc<str>,
     facts: RwLock<Arc<Facts>>,
@@ -224,6 +232,7 @@ impl Engine {
             rules,
             approval,
             keep_after_completion,
+            keeps,
             clock_skew,
             cluster,
         } = settings;
@@ -239,6 +248,7 @@ impl Engine {
             rules,
             approval,
             keep_after_completion,
+            keeps,
             clock_skew,
             cluster,
             facts: RwLock::default(),

@@ -7,8 +7,10 @@ use zeroize::Zeroizing;
 use super::{
     Engine, EngineError,
     counters::Counters,
+    expiry::last_word,
     outputs::{Emission, Secrets},
     prepare::PreparedSubject,
+    time_ordered_id,
 };
 use crate::{
     domain::{
@@ -20,7 +22,8 @@ use crate::{
         time::At,
     },
     store::{
-        Changes, DeadLetter, DeferredRow, InboxRow, LeafRow, MovedRow, OpenedRow, ResealedRow, StoredRequest,
+        Changes, Closing, CompactedKey, DeadLetter, DeferredRow, InboxRow, LeafRow, Line, MovedRow,
+        OpenedRow, PurgedRow, ResealedRow, StoredRequest, SuppressionRow,
     },
 };
 
@@ -42,6 +45,10 @@ pub(super) struct Touched<'a> {
     deferred: Vec<Deferred>,
     /// What is written anew because identifiers were supplied.
     pub(super) resealed: Option<ResealedRow>,
+    /// What the suppression topic has of them.
+    pub(super) suppression: Vec<SuppressionRow>,
+    /// Whether its rows go.
+    purged: bool,
 }
 
 #[derive(Debug)]
@@ -98,6 +105,8 @@ impl<'a> Work<'a> {
             let before = Some(request.life.clone());
             let touched = Touched {
                 resealed: None,
+                suppression: Vec::new(),
+                purged: false,
                 deferred: request.deferred(clock_skew).collect(),
                 request,
                 trail: Trail::default(),
@@ -109,6 +118,10 @@ impl<'a> Work<'a> {
             work.touch(touched);
         }
         work
+    }
+
+    pub(super) fn has(&self, id: RequestId) -> bool {
+        self.places.contains_key(&id)
     }
 
     pub(super) fn get_mut(&mut self, id: RequestId) -> Option<&mut Touched<'a>> {
@@ -184,7 +197,40 @@ impl<'a> Work<'a> {
             before: None,
             deferred: Vec::new(),
             resealed: None,
+            suppression: subject.suppression.clone(),
+            purged: false,
         });
+    }
+
+    /// Marks those whose rows go; the question is told whether the transaction has changed the request.
+    pub(super) fn purge(&mut self, mut goes: impl FnMut(&Request, bool) -> bool) {
+        for touched in &mut self.touched {
+            touched.purged = goes(&touched.request, touched.has_changed());
+        }
+    }
+
+    /// Those that have just come to their end, in line for what is deleted of them.
+    fn closing(&self, now: At) -> Option<Closing> {
+        let ended = |touched: &&Touched<'a>| {
+            let before = touched.before.as_ref().and_then(|life| life.completed_at);
+            let end = touched.request.life.completed_at;
+            end.is_some() && end != before
+        };
+        let ended: Vec<&Request> = self
+            .touched
+            .iter()
+            .filter(ended)
+            .map(|touched| &touched.request)
+            .collect();
+        Some(Closing {
+            line: Line::Lookups,
+            at: ended
+                .iter()
+                .filter_map(|request| request.life.completed_at)
+                .max()?,
+            id: time_ordered_id(now),
+            requests: ended.iter().map(|request| request.id).collect(),
+        })
     }
 
     /// Turns the work into what is written. `outboxed`: whether outbox rows have to remember the outputs.
@@ -195,7 +241,10 @@ impl<'a> Work<'a> {
         now: At,
         outboxed: bool,
     ) -> Result<Finished<'a>, EngineError> {
+        self.touched
+            .retain(|touched| touched.purged || touched.has_changed());
         let mut changes = Changes {
+            closings: self.closing(now).into_iter().collect(),
             inbox: self.inbox,
             dead_letters: self.dead_letters,
             slot: engine.slot_of(use_case),
@@ -203,8 +252,12 @@ impl<'a> Work<'a> {
             ..Changes::default()
         };
         let mut counters = Counters::default();
-        self.touched.retain(Touched::has_changed);
         for touched in &mut self.touched {
+            if touched.purged {
+                touched.write_purge(engine, now, &mut counters, &mut changes)?;
+                continue;
+            }
+            changes.suppression.extend(touched.suppression.iter().cloned());
             touched.write_leaf(engine, now, &mut changes)?;
             counters.count(&touched.request, &touched.trail.moves, touched.before.as_ref());
             touched.write_deferred(engine.clock_skew(), &mut counters, &mut changes);
@@ -233,6 +286,15 @@ impl Touched<'_> {
         }
     }
 
+    /// Whether the suppression topic has to say something else of its subject.
+    fn moves_suppression(&self) -> bool {
+        let before = self
+            .before
+            .as_ref()
+            .and_then(|life| self.request.head.suppresses(life));
+        before != self.request.suppressed_since() || (!self.suppression.is_empty() && before.is_some())
+    }
+
     fn has_changed(&self) -> bool {
         match self.source {
             Source::New { .. } => true,
@@ -252,6 +314,27 @@ impl Touched<'_> {
             ..life.clone()
         };
         !self.trail.moves.is_empty() || unseen(before) != unseen(&self.request.life)
+    }
+
+    /// The ledger says that it is gone, and upstream's copy of its status is told until that is confirmed.
+    fn write_purge(
+        &mut self,
+        engine: &Engine,
+        now: At,
+        counters: &mut Counters,
+        changes: &mut Changes,
+    ) -> Result<(), EngineError> {
+        self.trail.entries.push(self.request.purged());
+        self.write_leaf(engine, now, changes)?;
+        counters.forget(&self.request);
+        changes.purged.push(PurgedRow {
+            id: self.request.id,
+            tenant: self.request.head.tenant.clone(),
+            revision: self.request.revision,
+        });
+        let key = CompactedKey::Status(self.request.id);
+        changes.last_words.push(last_word(key, now));
+        Ok(())
     }
 
     fn write_leaf(&mut self, engine: &Engine, now: At, changes: &mut Changes) -> Result<(), EngineError> {
@@ -341,6 +424,14 @@ impl Touched<'_> {
 }
 
 impl Finished<'_> {
+    /// Changes that touch no request.
+    pub(super) const fn without_requests(changes: Changes) -> Self {
+        Self {
+            touched: Vec::new(),
+            changes,
+        }
+    }
+
     /// The requests whose capsule has to be sealed, each with the wrapped key of its identifiers, if it still has one.
     pub(super) fn encapsulated(&self) -> impl Iterator<Item = (&Request, Option<&[u8]>)> {
         self.touched.iter().filter_map(|touched| {
@@ -399,6 +490,9 @@ impl Finished<'_> {
             }
             touched.emit_tasks(engine, &secrets, &mut emission)?;
         }
+        let moved = self.touched.iter().filter(|touched| touched.moves_suppression());
+        let moved: Vec<RequestId> = moved.map(|touched| touched.request.id).collect();
+        engine.say_suppression_of(&moved, &mut emission).await?;
         for letter in &self.changes.dead_letters {
             engine.emit_dead_letter(letter, &mut emission);
         }

@@ -117,7 +117,8 @@ fn readable(request: RequestId, entry: &Entry) -> Result<Value, Problem> {
         | Entry::HoldReleased { .. }
         | Entry::BackupEvent { .. }
         | Entry::RegistryActivated { .. }
-        | Entry::CapsulesForgotten { .. } => {}
+        | Entry::CapsulesForgotten { .. }
+        | Entry::Purged { .. } => {}
     }
     Ok(Value::Object(members))
 }

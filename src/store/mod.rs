@@ -8,6 +8,7 @@ mod classify;
 mod codec;
 mod deferral;
 pub mod error;
+mod expiry;
 pub mod open;
 pub mod postgres;
 pub mod rows;
@@ -25,7 +26,9 @@ pub use run::{Attempts, Observer, StoreFailure};
 use crate::domain::{
     fact::{CapsuleEpoch, FactVersion},
     ids::{CommandId, ProcessorId, RequestId, Tenant},
+    request::Request,
     time::At,
+    words::Status,
 };
 
 /// A place for requests. Reads here are single statements of their own; they see what is committed.
@@ -111,6 +114,25 @@ pub trait Store: Send + Sync + std::fmt::Debug {
     /// Their outputs have been produced, as of these revisions.
     async fn outbox_done(&self, done: &[(RequestId, u32)]) -> Result<(), StoreError>;
 
+    /// The requests of subjects that have one of these identifiers, each with the identifier: those alone that have one
+    /// of these statuses.
+    async fn with_subjects(
+        &self,
+        digests: &[SubjectDigest],
+        statuses: &[Status],
+    ) -> Result<Vec<(SubjectDigest, Request)>, StoreError>;
+    /// The requests that have one of these identifiers in the suppression topic, each with the identifier.
+    async fn suppressed(
+        &self,
+        digests: &[SuppressionDigest],
+    ) -> Result<Vec<(SuppressionRow, Request)>, StoreError>;
+    /// What these requests have in the suppression topic.
+    async fn suppression_of(&self, ids: &[RequestId]) -> Result<Vec<SuppressionRow>, StoreError>;
+    /// Keys whose last record may not say yet what is true, since `before`, oldest first.
+    async fn last_words(&self, before: At, limit: u32) -> Result<Vec<LastWord>, StoreError>;
+    /// The last records of these keys say what is true.
+    async fn last_words_done(&self, ids: &[uuid::Uuid]) -> Result<(), StoreError>;
+
     /// The size of the whole store on disk, for the bench.
     async fn bytes_on_disk(&self) -> Result<u64, StoreError>;
 }
@@ -168,6 +190,12 @@ pub trait Transaction: Send {
     async fn due(&mut self, now: At, limit: u32) -> Result<Vec<StoredRequest>, StoreError>;
     /// The dead letters that came from these offsets of a partition, with their sealed payload.
     async fn dead_letters_of(&mut self, origins: &[Origin]) -> Result<Vec<DeadLetter>, StoreError>;
+    /// The front of a line, oldest first, locked; what another worker has locked is passed over.
+    async fn closings(&mut self, line: Line, limit: u32) -> Result<Vec<Closing>, StoreError>;
+    /// What these requests have in the suppression topic.
+    async fn suppression_of(&mut self, ids: &[RequestId]) -> Result<Vec<SuppressionRow>, StoreError>;
+    /// How many leaves the ledger has of each of these requests, where it has any.
+    async fn leaf_counts(&mut self, ids: &[RequestId]) -> Result<Vec<(RequestId, u32)>, StoreError>;
     /// Writes everything. A guard that finds another row than expected is [`StoreError::Conflict`].
     async fn write(&mut self, changes: &Changes) -> Result<(), StoreError>;
     /// Commits.

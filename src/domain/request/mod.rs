@@ -6,6 +6,7 @@
 
 pub mod answer;
 pub mod deferral;
+pub mod expiry;
 mod forget;
 pub mod gates;
 pub mod open;
@@ -14,6 +15,7 @@ pub mod outlook;
 pub mod packed;
 mod restore;
 pub mod standing;
+pub mod suppression;
 pub mod waiting;
 pub mod wake;
 mod waves;
@@ -75,6 +77,8 @@ pub struct Head {
     pub grace: bool,
     /// Whether the command left processors out: it then closes with exceptions, also where they hold nothing.
     pub excludes: bool,
+    /// Whether the command limits it to purposes, categories or processors: then it does not ask for all of a person.
+    pub limited: bool,
     /// The registry's revision that the plan is pinned to.
     pub registry: RegistryRevision,
 }

@@ -59,6 +59,10 @@ impl Decider<'_, '_, '_> {
         touched.request = request;
         touched.trail.append(trail);
         touched.resealed = Some(resealed);
+        if !touched.request.head.limited {
+            let rows = engine.suppression_rows(supply.request_id, &tenant, &supply.identities);
+            touched.suppression.extend(rows);
+        }
         Ok(Ok(supply.request_id))
     }
 

@@ -4,7 +4,7 @@
 use async_trait::async_trait;
 use sqlx::Sqlite;
 
-use super::{capsules, dead_letters, facts, positions, read, sweeps, write};
+use super::{capsules, dead_letters, expiry, facts, positions, read, suppression, sweeps, write};
 use crate::{
     domain::{
         fact::{CapsuleEpoch, FactVersion},
@@ -12,9 +12,9 @@ use crate::{
         time::At,
     },
     store::{
-        Advance, Changes, Concerned, DeadLetter, Gate, InboxRow, Lock, NewFact, Origin, Place, StoreError,
-        StoredBody, StoredCapsule, StoredFact, StoredRegistry, StoredRequest, SubjectDigest, Sweep,
-        Transaction,
+        Advance, Changes, Closing, Concerned, DeadLetter, Gate, InboxRow, Line, Lock, NewFact, Origin, Place,
+        StoreError, StoredBody, StoredCapsule, StoredFact, StoredRegistry, StoredRequest, SubjectDigest,
+        SuppressionRow, Sweep, Transaction,
     },
 };
 
@@ -110,6 +110,18 @@ impl Transaction for SqliteTransaction {
 
     async fn dead_letters_of(&mut self, origins: &[Origin]) -> Result<Vec<DeadLetter>, StoreError> {
         dead_letters::of_origins(&mut *self.0, origins).await
+    }
+
+    async fn closings(&mut self, line: Line, limit: u32) -> Result<Vec<Closing>, StoreError> {
+        expiry::closings(&mut *self.0, line, limit).await
+    }
+
+    async fn suppression_of(&mut self, ids: &[RequestId]) -> Result<Vec<SuppressionRow>, StoreError> {
+        suppression::of_requests(&mut *self.0, ids).await
+    }
+
+    async fn leaf_counts(&mut self, ids: &[RequestId]) -> Result<Vec<(RequestId, u32)>, StoreError> {
+        expiry::leaf_counts(&mut *self.0, ids).await
     }
 
     async fn write(&mut self, changes: &Changes) -> Result<(), StoreError> {

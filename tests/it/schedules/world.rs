@@ -22,7 +22,7 @@ use lacuna::{
     engine::{
         Engine, Settings, Topics,
         intake::{TakenIn, Verdict},
-        outputs::{Emission, RecordKind},
+        outputs::{Emission, RecordKey, RecordKind},
         prepare::{Arrival, PreparedAck, PreparedCommand},
         settle::{AckVerdict, Settled},
     },
@@ -310,6 +310,7 @@ pub fn settings() -> Settings {
             acks: Arc::from(ACKS),
             status: Arc::from("status"),
             dead_letters: Arc::from("dead-letters"),
+            suppression: None,
             tasks_prefix: "tasks.".to_owned(),
         },
         ack_url: "https://lacuna.example/v1/acks".to_owned(),
@@ -327,6 +328,10 @@ pub fn settings() -> Settings {
         },
         approval: lacuna::domain::request::gates::Approval::Never,
         keep_after_completion: Duration::ZERO,
+        keeps: lacuna::domain::request::expiry::Keeps {
+            lookups: lacuna::domain::calendar::Period::days(365),
+            records: lacuna::domain::calendar::Period::years(3),
+        },
         clock_skew: SKEW,
         cluster: Arc::from("test"),
     }
@@ -441,6 +446,10 @@ pub struct Sent {
     pub statuses: Vec<Value>,
     /// Reasons, with the sealed values.
     pub letters: Vec<(String, Vec<u8>)>,
+    /// Keys of suppressed identities, with what is said of them.
+    pub suppressed: Vec<(String, Value)>,
+    /// Keys that there is nothing of any more.
+    pub tombstones: Vec<String>,
 }
 
 impl Sent {
@@ -451,6 +460,11 @@ impl Sent {
             match &record.kind {
                 RecordKind::Task { .. } => sent.tasks.push(read()),
                 RecordKind::Status { .. } => sent.statuses.push(read()),
+                RecordKind::Suppression { key, .. } => sent.suppressed.push((hex::encode(key), read())),
+                RecordKind::Tombstone => sent.tombstones.push(match record.key.unwrap() {
+                    RecordKey::Request(id) => id.to_string(),
+                    RecordKey::Suppression(key) => hex::encode(key),
+                }),
                 RecordKind::DeadLetter { headers } => {
                     sent.letters
                         .push((headers.reason.to_string(), record.payload.clone()));
