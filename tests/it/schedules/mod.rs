@@ -22,6 +22,7 @@ macro_rules! on_both_stores {
 mod control;
 mod crashes;
 mod doubles;
+mod expiry;
 pub mod faulty;
 mod forgetting;
 mod missing;
@@ -29,4 +30,5 @@ mod people;
 mod poison;
 mod refusals;
 mod registry;
+mod suppressing;
 pub mod world;
