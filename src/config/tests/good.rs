@@ -70,6 +70,7 @@ fn every_key_of_the_configuration_is_heard() {
         properties = { security.protocol = "SSL", "linger.ms" = 5, "socket.keepalive.enable" = true, "x" = 0.5, "sasl.password" = "env:CRM_TOKEN", "y" = "" }
         topics.tasks_prefix = "t-"
         topics.acks = "acks"
+        topics.suppression = "lacuna.suppression"
         [store]
         url = "env:DATABASE_URL"
         [http]

@@ -14,5 +14,6 @@ mod machines;
 mod privacy;
 mod problems;
 mod requests;
+mod suppression;
 mod tasks;
 mod tls;

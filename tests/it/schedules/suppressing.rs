@@ -142,8 +142,21 @@ async fn a_request_for_everything_suppresses_its_subject(fixture: Fixture) {
     world.check().await;
 }
 
+/// A processor that every scope here concerns.
+const NARROW: &str = r#"
+[[processor]]
+id = "crm"
+kind = "crm"
+transport = { type = "kafka" }
+actions = ["erase"]
+identities = ["email"]
+purposes = ["marketing"]
+categories = ["messages"]
+"#;
+
 async fn a_limited_request_suppresses_nobody(fixture: Fixture) {
-    let world = with_topic(fixture).await;
+    let mut world = World::with_registry(fixture, NARROW).await;
+    world.settings.topics.suppression = Some(Arc::from("suppression"));
     let engine = world.worker().await;
     let scopes = [
         json!({ "purposes": ["marketing"] }),
