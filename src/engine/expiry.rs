@@ -5,6 +5,8 @@
 //! can come between the look at a request and its deletion, and every fact that there is has been taken into account,
 //! also those whose sweep has not come by yet.
 
+use std::time::Duration;
+
 use super::{
     Engine, EngineError,
     known::Known,
@@ -14,6 +16,7 @@ use super::{
 };
 use crate::{
     domain::{
+        backup::earlier,
         ids::RequestId,
         request::{Request, expiry::Fate},
         time::At,
@@ -30,7 +33,7 @@ const BATCH: usize = 500;
 const ROWS: u32 = 200;
 
 /// When something is looked at again that had to stay. Holds last for months, and copies for weeks.
-const LOOK_AGAIN_AFTER: std::time::Duration = std::time::Duration::from_secs(24 * 3600);
+const LOOK_AGAIN_AFTER: Duration = Duration::from_secs(24 * 3600);
 
 /// What a turn came to.
 #[derive(Debug, Default)]
@@ -195,12 +198,15 @@ impl Engine {
             Line::Lookups => self.keeps.lookups_until(at, zone),
             Line::Records => self.keeps.records_until(at, zone),
         };
-        let look_at = now.plus(LOOK_AGAIN_AFTER);
-        // Counted back by as much as the period has now: where its months are of other lengths, a day or two are lost.
-        let kept = until(now).since(now);
+        // Counted back by as long as the period is from now on. Where its months were shorter that is too early, and
+        // what was due at once would be looked at over and over.
+        let mut at = earlier(now.plus(LOOK_AGAIN_AFTER), until(now).since(now));
+        while until(at) <= now {
+            at = at.plus(LOOK_AGAIN_AFTER);
+        }
         (!requests.is_empty()).then(|| Closing {
             line,
-            at: crate::domain::backup::earlier(look_at, kept),
+            at,
             id: time_ordered_id(now),
             requests,
         })

@@ -139,7 +139,8 @@ pub trait Store: Send + Sync + std::fmt::Debug {
 
 /// A transaction that writes. Dropped without a commit, it leaves nothing.
 ///
-/// Order of locks: gate, positions, request rows by id, wake-ups, counters.
+/// Order of locks: gate, positions, request rows by id, wake-ups, counters. Whoever takes the front of a line, or a sweep,
+/// does so before any of its requests, and passes over what others have.
 #[async_trait]
 pub trait Transaction: Send {
     /// Takes the gate lock: shared by whatever dispatches, settles or parks; exclusive by whatever writes a fact.

@@ -135,6 +135,18 @@ fn every_key_of_the_configuration_is_heard() {
         ("t-", "acks")
     );
     assert_eq!(
+        read.kafka.topics.suppression.as_deref(),
+        Some("lacuna.suppression")
+    );
+    assert_eq!(
+        config("kafka.topics.suppression = ''")
+            .unwrap()
+            .kafka
+            .topics
+            .suppression,
+        None
+    );
+    assert_eq!(
         read.store.url,
         StoreUrl::Postgres(Secret::new("postgres://lacuna:hunter2@db/lacuna"))
     );

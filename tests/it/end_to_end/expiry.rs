@@ -57,8 +57,6 @@ fn run(store: StoreKind) {
         created.contains(&format!("created  {topic}  (suppressed identities")),
         "{created}"
     );
-    let key = deployment.lacuna_ok(&["keys", "suppression", "--tenant", "acme"]);
-    let key = hex::decode(key.lines().last().unwrap()).unwrap();
     let _processor = Program::start(
         Command::new(service("LACUNA_TEST_PYTHON"))
             .arg(repository("tests/support/processors.py"))
@@ -70,6 +68,8 @@ fn run(store: StoreKind) {
             .stdout(std::process::Stdio::null()),
     );
     let worker = deployment.serve();
+    let key = deployment.lacuna_ok(&["keys", "suppression", "--tenant", "acme"]);
+    let key = hex::decode(key.lines().last().unwrap()).unwrap();
     let publisher = Publisher::new();
     let mut expected = BTreeMap::new();
     for n in 0..COUNT {

@@ -30,6 +30,7 @@ on_both_stores!(
     what_is_open_stays,
     records_that_are_kept_shorter_take_the_digests_along,
     what_is_held_stays_until_it_is_released,
+    what_is_held_is_looked_at_once_a_day_whatever_its_months,
     what_a_restore_could_need_stays,
     a_restore_that_no_sweep_has_brought_yet_counts,
     one_that_was_opened_again_waits_for_its_next_end,
@@ -199,6 +200,23 @@ async fn what_is_held_stays_until_it_is_released(fixture: Fixture) {
     world.clock.advance(2 * DAY);
     let gone = Sent::of(&world.expire(&engine).await);
     assert_eq!(gone.tombstones, [id(1).to_string()]);
+    world.check().await;
+}
+
+/// A month after the end of January is the end of February, and three days less than one after that.
+async fn what_is_held_is_looked_at_once_a_day_whatever_its_months(fixture: Fixture) {
+    let mut world = World::new(fixture).await;
+    world.settings.keeps.records = lacuna::domain::calendar::Period::parse("1mo").unwrap();
+    let engine = world.worker().await;
+    finish(&world, &engine, 1).await;
+    control(&world, &engine, &hold(1)).await;
+    world.clock.advance(until(&world, "2027-02-25T00:00:00Z"));
+    for _ in 0..10 {
+        // It ends, or the line would hold it up.
+        assert!(world.expire(&engine).await.is_empty());
+        world.clock.advance(DAY);
+    }
+    assert_eq!(world.line(Line::Lookups).await, [id(1)]);
     world.check().await;
 }
 
