@@ -178,34 +178,6 @@ impl Engine {
         Ok((decided.map_err(|_| EngineError::Panicked)??, work))
     }
 
-    /// How many leaves the ledger has of requests that this batch opens and that are not stored. A request that was purged
-    /// has some: a very late repeat opens it once more, and its entries go on where they ended. That is seldom, so the
-    /// first try does not ask: its leaves are refused then, and the second one does.
-    async fn purged_before(
-        &self,
-        arrivals: &[Arrival<PreparedCommand>],
-        work: &Work<'_>,
-        tx: &mut dyn Transaction,
-        lock: Lock,
-    ) -> Result<HashMap<RequestId, u32>, EngineError> {
-        let opens = |arrival: &Arrival<PreparedCommand>| match &arrival.content.as_ref().ok()?.command {
-            Command::Open(opening) => Some(opening.request_id),
-            _ => None,
-        };
-        let ids: Vec<RequestId> = match lock {
-            Lock::None => Vec::new(),
-            Lock::Rows => arrivals
-                .iter()
-                .filter_map(opens)
-                .filter(|id| !work.has(*id))
-                .collect(),
-        };
-        if ids.is_empty() {
-            return Ok(HashMap::new());
-        }
-        Ok(tx.leaf_counts(&ids).await?.into_iter().collect())
-    }
-
     /// How many more requests may go ahead this hour without a second person.
     async fn room_before_brake(&self, tx: &mut dyn Transaction, now: At) -> Result<u64, EngineError> {
         let most = match self.approval {

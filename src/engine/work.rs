@@ -1,5 +1,7 @@
 //! A transaction's work in memory: the requests that it touches, what happens to each, and what all of it comes to.
 
+mod ending;
+
 use std::{collections::HashMap, time::Duration};
 
 use zeroize::Zeroizing;
@@ -7,10 +9,8 @@ use zeroize::Zeroizing;
 use super::{
     Engine, EngineError,
     counters::Counters,
-    expiry::last_word,
     outputs::{Emission, Secrets},
     prepare::PreparedSubject,
-    time_ordered_id,
 };
 use crate::{
     domain::{
@@ -22,8 +22,8 @@ use crate::{
         time::At,
     },
     store::{
-        Changes, Closing, CompactedKey, DeadLetter, DeferredRow, InboxRow, LeafRow, Line, MovedRow,
-        OpenedRow, PurgedRow, ResealedRow, StoredRequest, SuppressionRow,
+        Changes, DeadLetter, DeferredRow, InboxRow, LeafRow, MovedRow, OpenedRow, ResealedRow, StoredRequest,
+        SuppressionRow,
     },
 };
 
@@ -202,37 +202,6 @@ impl<'a> Work<'a> {
         });
     }
 
-    /// Marks those whose rows go; the question is told whether the transaction has changed the request.
-    pub(super) fn purge(&mut self, mut goes: impl FnMut(&Request, bool) -> bool) {
-        for touched in &mut self.touched {
-            touched.purged = goes(&touched.request, touched.has_changed());
-        }
-    }
-
-    /// Those that have just come to their end, in line for what is deleted of them.
-    fn closing(&self, now: At) -> Option<Closing> {
-        let ended = |touched: &&Touched<'a>| {
-            let before = touched.before.as_ref().and_then(|life| life.completed_at);
-            let end = touched.request.life.completed_at;
-            end.is_some() && end != before
-        };
-        let ended: Vec<&Request> = self
-            .touched
-            .iter()
-            .filter(ended)
-            .map(|touched| &touched.request)
-            .collect();
-        Some(Closing {
-            line: Line::Lookups,
-            at: ended
-                .iter()
-                .filter_map(|request| request.life.completed_at)
-                .max()?,
-            id: time_ordered_id(now),
-            requests: ended.iter().map(|request| request.id).collect(),
-        })
-    }
-
     /// Turns the work into what is written. `outboxed`: whether outbox rows have to remember the outputs.
     pub(super) fn finish(
         mut self,
@@ -286,15 +255,6 @@ impl Touched<'_> {
         }
     }
 
-    /// Whether the suppression topic has to say something else of its subject.
-    fn moves_suppression(&self) -> bool {
-        let before = self
-            .before
-            .as_ref()
-            .and_then(|life| self.request.head.suppresses(life));
-        before != self.request.suppressed_since() || (!self.suppression.is_empty() && before.is_some())
-    }
-
     fn has_changed(&self) -> bool {
         match self.source {
             Source::New { .. } => true,
@@ -314,27 +274,6 @@ impl Touched<'_> {
             ..life.clone()
         };
         !self.trail.moves.is_empty() || unseen(before) != unseen(&self.request.life)
-    }
-
-    /// The ledger says that it is gone, and upstream's copy of its status is told until that is confirmed.
-    fn write_purge(
-        &mut self,
-        engine: &Engine,
-        now: At,
-        counters: &mut Counters,
-        changes: &mut Changes,
-    ) -> Result<(), EngineError> {
-        self.trail.entries.push(self.request.purged());
-        self.write_leaf(engine, now, changes)?;
-        counters.forget(&self.request);
-        changes.purged.push(PurgedRow {
-            id: self.request.id,
-            tenant: self.request.head.tenant.clone(),
-            revision: self.request.revision,
-        });
-        let key = CompactedKey::Status(self.request.id);
-        changes.last_words.push(last_word(key, now));
-        Ok(())
     }
 
     fn write_leaf(&mut self, engine: &Engine, now: At, changes: &mut Changes) -> Result<(), EngineError> {
@@ -424,14 +363,6 @@ impl Touched<'_> {
 }
 
 impl Finished<'_> {
-    /// Changes that touch no request.
-    pub(super) const fn without_requests(changes: Changes) -> Self {
-        Self {
-            touched: Vec::new(),
-            changes,
-        }
-    }
-
     /// The requests whose capsule has to be sealed, each with the wrapped key of its identifiers, if it still has one.
     pub(super) fn encapsulated(&self) -> impl Iterator<Item = (&Request, Option<&[u8]>)> {
         self.touched.iter().filter_map(|touched| {

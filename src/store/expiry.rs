@@ -1,13 +1,75 @@
-//! How what waits to be deleted is laid out, as far as both adapters share it.
+//! What waits to be deleted, what is said of it, and how both are laid out as far as the adapters share it.
 
 use uuid::Uuid;
 
-use super::{Closing, CompactedKey, LastWord, Line, StoreError, SuppressionRow};
+use super::StoreError;
 use crate::domain::{
-    identity::SubjectDigest,
-    ids::{IdentityType, RequestId},
+    identity::{SubjectDigest, SuppressionDigest},
+    ids::{IdentityType, RequestId, Tenant},
     time::At,
 };
+
+/// What is deleted of a request after its end, in this order.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Line {
+    /// The keyed digests by which its subject is found again.
+    Lookups,
+    /// Its rows.
+    Records,
+}
+
+/// Requests that came to their end together, in line for what is deleted of them.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Closing {
+    /// The line that they stand in.
+    pub line: Line,
+    /// When the last of them came to its end; or the time that they stand in line by, where they had to wait.
+    pub at: At,
+    /// Tells rows of one time apart.
+    pub id: Uuid,
+    /// The requests.
+    pub requests: Vec<RequestId>,
+}
+
+/// An identifier of a request as the suppression topic has it.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct SuppressionRow {
+    /// The digest under the tenant's suppression key.
+    pub digest: SuppressionDigest,
+    /// The request.
+    pub request_id: RequestId,
+    /// The type of the identifier.
+    pub identity_type: IdentityType,
+}
+
+/// A request whose rows go: deleted only where it still has this revision.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PurgedRow {
+    /// The request.
+    pub id: RequestId,
+    /// Its tenant.
+    pub tenant: Tenant,
+    /// The revision that it was read at.
+    pub revision: u32,
+}
+
+/// A key of a compacted topic.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum CompactedKey {
+    /// Of the status topic.
+    Status(RequestId),
+    /// Of the suppression topic.
+    Suppression(SuppressionDigest),
+}
+
+/// A key whose last record has to say what is true now, after its rows have gone. It stays until that is confirmed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LastWord {
+    /// Its own id.
+    pub id: Uuid,
+    /// The key.
+    pub key: CompactedKey,
+}
 
 pub(super) const fn line_code(line: Line) -> i16 {
     match line {
@@ -66,6 +128,9 @@ pub(super) fn closings(line: Line, rows: Vec<ClosingColumns>) -> Vec<Closing> {
 
 /// Columns: digest, request id, type.
 pub(super) type SuppressionColumns = (Vec<u8>, Uuid, String);
+
+/// Columns: digest, request id, type, and the request's revision and packed state.
+pub(super) type SuppressedColumns<N> = (Vec<u8>, Uuid, String, N, Vec<u8>);
 
 pub(super) fn suppression_row(
     (digest, id, identity_type): SuppressionColumns,

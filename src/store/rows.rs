@@ -3,12 +3,13 @@
 use crate::domain::{
     backup::Week,
     fact::{CapsuleEpoch, Fact, FactKind, FactVersion},
-    ids::{CommandId, IdentityType, ProcessorId, RequestId, Tenant},
+    ids::{CommandId, ProcessorId, RequestId, Tenant},
     request::Request,
     time::At,
     words::{DeadLetterReason, Why},
 };
 
+pub use super::expiry::{Closing, CompactedKey, LastWord, Line, PurgedRow, SuppressionRow};
 pub use crate::domain::identity::{SubjectDigest, SuppressionDigest};
 
 /// How the gate lock is taken.
@@ -400,68 +401,6 @@ pub struct StoredCapsule {
     pub sealed: Vec<u8>,
     /// The wrapped key of the epoch.
     pub wrapped_key: Vec<u8>,
-}
-
-/// What is deleted of a request after its end, in this order.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Line {
-    /// The keyed digests by which its subject is found again.
-    Lookups,
-    /// Its rows.
-    Records,
-}
-
-/// Requests that came to their end together, in line for what is deleted of them.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Closing {
-    /// The line that they stand in.
-    pub line: Line,
-    /// When the last of them came to its end; or the time that they stand in line by, where they had to wait.
-    pub at: At,
-    /// Tells rows of one time apart.
-    pub id: uuid::Uuid,
-    /// The requests.
-    pub requests: Vec<RequestId>,
-}
-
-/// An identifier of a request as the suppression topic has it.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub struct SuppressionRow {
-    /// The digest under the tenant's suppression key.
-    pub digest: SuppressionDigest,
-    /// The request.
-    pub request_id: RequestId,
-    /// The type of the identifier.
-    pub identity_type: IdentityType,
-}
-
-/// A request whose rows go: deleted only where it still has this revision.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct PurgedRow {
-    /// The request.
-    pub id: RequestId,
-    /// Its tenant.
-    pub tenant: Tenant,
-    /// The revision that it was read at.
-    pub revision: u32,
-}
-
-/// A key of a compacted topic.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum CompactedKey {
-    /// Of the status topic.
-    Status(RequestId),
-    /// Of the suppression topic.
-    Suppression(SuppressionDigest),
-}
-
-/// A key whose last record has to say what is true now, after its rows have gone. It stays until that is confirmed.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct LastWord {
-    /// Its own id.
-    pub id: uuid::Uuid,
-    /// The key.
-    pub key: CompactedKey,
 }
 
 /// Everything that one transaction writes.

@@ -17,8 +17,9 @@ use crate::{
     engine::{
         Engine, EngineError,
         prepare::{Arrival, PreparedCommand},
+        work::Work,
     },
-    store::{ResealedRow, StoredBody, SubjectDigest, Transaction},
+    store::{Lock, ResealedRow, StoredBody, SubjectDigest, Transaction},
     wire::Refusal,
 };
 
@@ -166,6 +167,34 @@ impl Engine {
         }
         let bodies = tx.bodies(&ids).await?;
         Ok(bodies.into_iter().map(|stored| (stored.id, stored)).collect())
+    }
+
+    /// How many leaves the ledger has of requests that this batch opens and that are not stored. A request that was purged
+    /// has some: a very late repeat opens it once more, and its entries go on where they ended. That is seldom, so the
+    /// first try does not ask: its leaves are refused then, and the second one does.
+    pub(super) async fn purged_before(
+        &self,
+        arrivals: &[Arrival<PreparedCommand>],
+        work: &Work<'_>,
+        tx: &mut dyn Transaction,
+        lock: Lock,
+    ) -> Result<HashMap<RequestId, u32>, EngineError> {
+        let opens = |arrival: &Arrival<PreparedCommand>| match &arrival.content.as_ref().ok()?.command {
+            Command::Open(opening) => Some(opening.request_id),
+            _ => None,
+        };
+        let ids: Vec<RequestId> = match lock {
+            Lock::None => Vec::new(),
+            Lock::Rows => arrivals
+                .iter()
+                .filter_map(opens)
+                .filter(|id| !work.has(*id))
+                .collect(),
+        };
+        if ids.is_empty() {
+            return Ok(HashMap::new());
+        }
+        Ok(tx.leaf_counts(&ids).await?.into_iter().collect())
     }
 
     fn reseal(

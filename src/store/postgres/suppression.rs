@@ -13,7 +13,7 @@ use crate::{
     },
     store::{
         StoreError, SuppressionRow, codec,
-        expiry::{self, SuppressionColumns},
+        expiry::{self, SuppressedColumns, SuppressionColumns},
     },
 };
 
@@ -45,7 +45,7 @@ pub(super) async fn suppressed(
                from unnest($1::bytea[]) as v(digest) join suppression s on s.digest = v.digest \
                join state t on t.id = s.request_id";
     let digests: Vec<&[u8]> = digests.iter().map(<[u8; 32]>::as_slice).collect();
-    let rows: Vec<(Vec<u8>, Uuid, String, i32, Vec<u8>)> = query_as(sql).bind(digests).fetch_all(on).await?;
+    let rows: Vec<SuppressedColumns<i32>> = query_as(sql).bind(digests).fetch_all(on).await?;
     rows.into_iter()
         .map(|(digest, id, identity_type, revision, packed)| {
             let stored = codec::stored_request(id, revision.cast_unsigned(), &packed, None)?;

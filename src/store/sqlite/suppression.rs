@@ -14,7 +14,7 @@ use crate::{
     },
     store::{
         StoreError, SuppressionRow, codec,
-        expiry::{self, SuppressionColumns},
+        expiry::{self, SuppressedColumns, SuppressionColumns},
     },
 };
 
@@ -49,7 +49,7 @@ pub(super) async fn suppressed(
     let sql = "select s.digest, s.request_id, s.identity_type, t.revision, t.packed from json_each(?1) v \
                cross join suppression s on s.digest = unhex(v.value) cross join state t on t.id = s.request_id";
     let digests: Vec<String> = digests.iter().map(hex::encode).collect();
-    let rows: Vec<(Vec<u8>, Uuid, String, u32, Vec<u8>)> = query_as(sql)
+    let rows: Vec<SuppressedColumns<u32>> = query_as(sql)
         .bind(json!(digests).to_string())
         .fetch_all(on)
         .await?;

@@ -337,7 +337,7 @@ async fn the_topic_follows_gates_returns_and_supplies(fixture: Fixture) {
     };
     let approve = json!({ "command_id": Uuid::from_u128(0xa1), "type": "approve", "tenant": "acme",
                           "request_id": id(1), "actor": "dpo" });
-    assert_eq!(decide(approve).await, [of_email.clone()]);
+    assert_eq!(decide(approve).await, std::slice::from_ref(&of_email));
     let supply = json!({ "command_id": Uuid::from_u128(0xa2), "type": "supply_identities", "tenant": "acme",
                          "request_id": id(1), "actor": "dpo",
                          "identities": [{ "type": "customer_id", "value": format!("{CANARY}-1") }] });

@@ -57,7 +57,7 @@ pub async fn lines_give_the_oldest_first(fixture: Fixture) {
         front(store, Line::Lookups, 10).await,
         [first.clone(), second.clone()]
     );
-    assert_eq!(front(store, Line::Lookups, 1).await, [first.clone()]);
+    assert_eq!(front(store, Line::Lookups, 1).await, std::slice::from_ref(&first));
     assert_eq!(front(store, Line::Records, 10).await, [other]);
     // The first one goes on to the other line.
     let next = closing(Line::Records, 10, 4, [1, 2]);
