@@ -50,6 +50,7 @@ pub fn request(n: u128, wake_at: Option<i64>) -> Request {
             not_before: None,
             grace: false,
             excludes: false,
+            limited: false,
             registry: 1,
         },
         life: Life {

@@ -7,7 +7,7 @@ use super::{
 use crate::domain::{
     command::Decision,
     drift,
-    request::{operate::Refused},
+    request::operate::Refused,
     words::{ExtensionReason, RefusalBasis, Status, VerificationResult},
 };
 
