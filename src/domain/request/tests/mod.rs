@@ -10,6 +10,7 @@ mod packing;
 mod planning;
 mod random;
 mod success;
+mod suppression;
 mod time;
 
 use std::{collections::BTreeMap, time::Duration};
