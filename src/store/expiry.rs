@@ -71,11 +71,12 @@ pub struct LastWord {
     pub key: CompactedKey,
 }
 
-pub(super) const fn line_code(line: Line) -> i16 {
-    match line {
-        Line::Lookups => 0,
-        Line::Records => 1,
-    }
+/// The rows of each line, where it has any.
+pub(super) fn by_line(rows: &[Closing]) -> impl Iterator<Item = (Line, Vec<&Closing>)> {
+    [Line::Lookups, Line::Records].into_iter().filter_map(|line| {
+        let of_line: Vec<&Closing> = rows.iter().filter(|row| row.line == line).collect();
+        (!of_line.is_empty()).then_some((line, of_line))
+    })
 }
 
 /// Ids one after the other, 16 bytes each.

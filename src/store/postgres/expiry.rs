@@ -17,12 +17,15 @@ pub(super) async fn closings(
     line: Line,
     limit: u32,
 ) -> Result<Vec<Closing>, StoreError> {
-    let sql = "select at, id, requests from closing where line = $1 order by at, id limit $2 for update skip locked";
-    let rows: Vec<ClosingColumns> = query_as(sql)
-        .bind(expiry::line_code(line))
-        .bind(i64::from(limit))
-        .fetch_all(on)
-        .await?;
+    let sql = match line {
+        Line::Lookups => {
+            "select at, id, requests from lookups_line order by at, id limit $1 for update skip locked"
+        }
+        Line::Records => {
+            "select at, id, requests from records_line order by at, id limit $1 for update skip locked"
+        }
+    };
+    let rows: Vec<ClosingColumns> = query_as(sql).bind(i64::from(limit)).fetch_all(on).await?;
     Ok(expiry::closings(line, rows))
 }
 
@@ -56,11 +59,11 @@ pub(super) async fn write(on: &mut PgConnection, changes: &Changes) -> Result<()
         delete_states(on, &changes.purged).await?;
         delete_rows(on, &changes.purged).await?;
     }
-    if !changes.closings_done.is_empty() {
-        leave_line(on, &changes.closings_done).await?;
+    for (line, rows) in expiry::by_line(&changes.closings_done) {
+        leave_line(on, line, &rows).await?;
     }
-    if !changes.closings.is_empty() {
-        stand_in_line(on, &changes.closings).await?;
+    for (line, rows) in expiry::by_line(&changes.closings) {
+        stand_in_line(on, line, &rows).await?;
     }
     if !changes.last_words.is_empty() {
         insert_words(on, &changes.last_words, changes.at).await?;
@@ -137,15 +140,18 @@ async fn delete_rows(on: &mut PgConnection, rows: &[PurgedRow]) -> Result<(), St
     Ok(())
 }
 
-async fn leave_line(on: &mut PgConnection, rows: &[Closing]) -> Result<(), StoreError> {
-    let sql = "delete from closing c using unnest($1::int2[], $2::int8[], $3::uuid[]) as v(line, at, id) \
-               where c.line = v.line and c.at = v.at and c.id = v.id";
+async fn leave_line(on: &mut PgConnection, line: Line, rows: &[&Closing]) -> Result<(), StoreError> {
+    let sql = match line {
+        Line::Lookups => {
+            "delete from lookups_line l using unnest($1::int8[], $2::uuid[]) as v(at, id) \
+             where l.at = v.at and l.id = v.id"
+        }
+        Line::Records => {
+            "delete from records_line l using unnest($1::int8[], $2::uuid[]) as v(at, id) \
+             where l.at = v.at and l.id = v.id"
+        }
+    };
     let done = query(sql)
-        .bind(
-            rows.iter()
-                .map(|row| expiry::line_code(row.line))
-                .collect::<Vec<_>>(),
-        )
         .bind(rows.iter().map(|row| row.at.millis()).collect::<Vec<_>>())
         .bind(rows.iter().map(|row| row.id).collect::<Vec<_>>())
         .execute(on)
@@ -157,15 +163,16 @@ async fn leave_line(on: &mut PgConnection, rows: &[Closing]) -> Result<(), Store
     }
 }
 
-async fn stand_in_line(on: &mut PgConnection, rows: &[Closing]) -> Result<(), StoreError> {
-    let sql = "insert into closing (line, at, id, requests) \
-               select * from unnest($1::int2[], $2::int8[], $3::uuid[], $4::bytea[])";
+async fn stand_in_line(on: &mut PgConnection, line: Line, rows: &[&Closing]) -> Result<(), StoreError> {
+    let sql = match line {
+        Line::Lookups => {
+            "insert into lookups_line (at, id, requests) select * from unnest($1::int8[], $2::uuid[], $3::bytea[])"
+        }
+        Line::Records => {
+            "insert into records_line (at, id, requests) select * from unnest($1::int8[], $2::uuid[], $3::bytea[])"
+        }
+    };
     query(sql)
-        .bind(
-            rows.iter()
-                .map(|row| expiry::line_code(row.line))
-                .collect::<Vec<_>>(),
-        )
         .bind(rows.iter().map(|row| row.at.millis()).collect::<Vec<_>>())
         .bind(rows.iter().map(|row| row.id).collect::<Vec<_>>())
         .bind(

@@ -18,12 +18,11 @@ pub(super) async fn closings(
     line: Line,
     limit: u32,
 ) -> Result<Vec<Closing>, StoreError> {
-    let sql = "select at, id, requests from closing where line = ?1 order by at, id limit ?2";
-    let rows: Vec<ClosingColumns> = query_as(sql)
-        .bind(expiry::line_code(line))
-        .bind(limit)
-        .fetch_all(on)
-        .await?;
+    let sql = match line {
+        Line::Lookups => "select at, id, requests from lookups_line order by at, id limit ?1",
+        Line::Records => "select at, id, requests from records_line order by at, id limit ?1",
+    };
+    let rows: Vec<ClosingColumns> = query_as(sql).bind(limit).fetch_all(on).await?;
     Ok(expiry::closings(line, rows))
 }
 
@@ -58,8 +57,12 @@ pub(super) async fn write(on: &mut SqliteConnection, changes: &Changes) -> Resul
         delete_states(on, &changes.purged).await?;
         delete_rows(on, &changes.purged).await?;
     }
-    leave_line(on, &changes.closings_done).await?;
-    stand_in_line(on, &changes.closings).await?;
+    for (line, rows) in expiry::by_line(&changes.closings_done) {
+        leave_line(on, line, &rows).await?;
+    }
+    for (line, rows) in expiry::by_line(&changes.closings) {
+        stand_in_line(on, line, &rows).await?;
+    }
     insert_words(on, &changes.last_words, changes.at).await
 }
 
@@ -125,10 +128,13 @@ async fn delete_rows(on: &mut SqliteConnection, rows: &[PurgedRow]) -> Result<()
     Ok(())
 }
 
-async fn leave_line(on: &mut SqliteConnection, rows: &[Closing]) -> Result<(), StoreError> {
+async fn leave_line(on: &mut SqliteConnection, line: Line, rows: &[&Closing]) -> Result<(), StoreError> {
+    let sql = match line {
+        Line::Lookups => "delete from lookups_line where at = ?1 and id = ?2",
+        Line::Records => "delete from records_line where at = ?1 and id = ?2",
+    };
     for row in rows {
-        let done = query("delete from closing where line = ?1 and at = ?2 and id = ?3")
-            .bind(expiry::line_code(row.line))
+        let done = query(sql)
             .bind(row.at.millis())
             .bind(row.id)
             .execute(&mut *on)
@@ -140,11 +146,13 @@ async fn leave_line(on: &mut SqliteConnection, rows: &[Closing]) -> Result<(), S
     Ok(())
 }
 
-async fn stand_in_line(on: &mut SqliteConnection, rows: &[Closing]) -> Result<(), StoreError> {
-    let head = "insert into closing (line, at, id, requests) ";
+async fn stand_in_line(on: &mut SqliteConnection, line: Line, rows: &[&Closing]) -> Result<(), StoreError> {
+    let head = match line {
+        Line::Lookups => "insert into lookups_line (at, id, requests) ",
+        Line::Records => "insert into records_line (at, id, requests) ",
+    };
     insert_rows(on, head, "", rows, |mut values, row| {
         values
-            .push_bind(expiry::line_code(row.line))
             .push_bind(row.at.millis())
             .push_bind(row.id)
             .push_bind(expiry::packed_ids(&row.requests));

@@ -67,6 +67,10 @@ fn run(store: StoreKind) {
             .arg("crm=fast")
             .stdout(std::process::Stdio::null()),
     );
+    assert!(
+        created.contains("'User:<importers>'") && created.contains("lacuna keys suppression"),
+        "{created}"
+    );
     let worker = deployment.serve();
     let key = deployment.lacuna_ok(&["keys", "suppression", "--tenant", "acme"]);
     let key = hex::decode(key.lines().last().unwrap()).unwrap();

@@ -5,14 +5,19 @@
 alter table request add column lookups bytea not null default '';
 
 -- Requests that came to their end, in line for what is deleted of them: a row a transaction, its requests as 16 bytes
--- each. A row leaves its line (0: digests, 1: rows) at the front, so that nobody looks for what is old: the oldest row
--- says whether there is anything to do.
-create table closing (
-    line     smallint not null,
-    at       bigint   not null,
-    id       uuid     not null,
-    requests bytea    not null,
-    primary key (line, at, id)
+-- each. A row leaves its line at the front, so that nobody looks for what is old: the oldest row says whether there is
+-- anything to do. A table a line, so that the front is read in the order of the key, whatever the planner believes.
+create table lookups_line (
+    at       bigint not null,
+    id       uuid   not null,
+    requests bytea  not null,
+    primary key (at, id)
+) with (autovacuum_vacuum_scale_factor = 0.02, autovacuum_vacuum_threshold = 2000);
+create table records_line (
+    at       bigint not null,
+    id       uuid   not null,
+    requests bytea  not null,
+    primary key (at, id)
 ) with (autovacuum_vacuum_scale_factor = 0.02, autovacuum_vacuum_threshold = 2000);
 
 -- The identifiers of requests as the suppression topic has them. Empty where there is no such topic.

@@ -2,12 +2,17 @@
 
 alter table request add column lookups blob not null default x'';
 
-create table closing (
-    line     integer not null,
+create table lookups_line (
     at       integer not null,
     id       blob    not null,
     requests blob    not null,
-    primary key (line, at, id)
+    primary key (at, id)
+) strict, without rowid;
+create table records_line (
+    at       integer not null,
+    id       blob    not null,
+    requests blob    not null,
+    primary key (at, id)
 ) strict, without rowid;
 
 create table suppression (
