@@ -21,10 +21,11 @@ impl Request {
             | Status::InProgress
             | Status::Deferred => {}
         }
-        if life.overdue {
-            Some(Notice::Overdue)
-        } else if life.restored_at.is_some() {
+        if life.restored_at.is_some() {
+            // Also past the deadline, which may have been kept before: the word says what is new, `overdue` the rest.
             Some(Notice::Restored)
+        } else if life.overdue {
+            Some(Notice::Overdue)
         } else if life.live_clean_at.is_some() {
             // The deadline is kept: what is left are copies and what a law keeps, which `waiting_for` dates.
             None

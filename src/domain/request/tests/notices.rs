@@ -110,7 +110,7 @@ fn every_word_by_where_the_request_stands() {
                 extension: Extension::Made,
                 ..open()
             },
-            Some(Overdue),
+            Some(Restored),
         ),
         (
             Stand {
