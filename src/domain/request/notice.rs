@@ -10,6 +10,7 @@ impl Request {
     /// The notice of where the request stands. Of several the most urgent counts.
     pub(super) fn notice_at(&self, now: At) -> Option<Notice> {
         let (life, clock) = (&self.life, &self.life.clock);
+        let stands_still = life.status == Status::AwaitingVerification && clock.pauses_for_identity;
         match life.status {
             Status::Completed | Status::ClosedWithExceptions => return Some(Notice::Completed),
             Status::Refused => return Some(Notice::Refused),
@@ -35,7 +36,8 @@ impl Request {
         } else if clock.acknowledge_by.is_some_and(|by| now <= by) {
             // Its deadline comes before that of announcing an extension.
             Some(Notice::AcknowledgementDue)
-        } else if life.at_risk && clock.extension == Extension::Possible {
+        } else if life.at_risk && clock.extension == Extension::Possible && !stands_still {
+            // A clock that stands still needs no extension: the days of doubt are added to the deadline.
             Some(Notice::ExtensionDue)
         } else {
             None
