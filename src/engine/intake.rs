@@ -312,7 +312,16 @@ impl<'a> Decider<'_, '_, 'a> {
 
     fn carry_out(&mut self, prepared: &'a PreparedCommand) -> Result<Result<Verdict, Refusal>, EngineError> {
         let command = &prepared.command;
-        if let Some(verdict) = self.repeated(prepared) {
+        let repeated = self.repeated(prepared);
+        // Which regimes there are belongs to the shape of a command, and shape goes before state. But what was taken while
+        // its regime was there stays taken.
+        if !matches!(repeated, Some(Ok(_)))
+            && let Command::Open(opening) = command
+            && let Some(fault) = self.engine.rules.fault_of_regime(opening)
+        {
+            return Ok(Err(Refusal::schema(fault.to_string())));
+        }
+        if let Some(verdict) = repeated {
             return Ok(verdict);
         }
         let done = match command {

@@ -162,12 +162,6 @@ impl Engine {
 
     /// Prepares a command that was read already.
     pub fn prepare_parsed(&self, parsed: ParsedCommand) -> Result<PreparedCommand, Refusal> {
-        // Which regimes there are belongs to the shape of a command, and the configuration says it: shape goes before state.
-        if let Command::Open(opening) = &parsed.command
-            && let Some(fault) = self.rules.fault_of_regime(opening)
-        {
-            return Err(Refusal::schema(fault.to_string()));
-        }
         if !self.tenants.is_empty() && !self.tenants.contains(parsed.command.tenant()) {
             return Err(Refusal::new(
                 DeadLetterReason::NotAllowed,
