@@ -5,7 +5,7 @@ use std::time::Duration;
 use crate::{
     clock::Stopwatch,
     domain::{backup::earlier, time::At},
-    engine::{EngineError, early::Expired},
+    engine::{Engine, EngineError, early::Expired},
     kafka::{
         KafkaError,
         landing::{Airborne, Landed, Lander},
@@ -20,7 +20,7 @@ const TURN: Duration = Duration::from_secs(1);
 const MAX_DRIFT: Duration = Duration::from_secs(60);
 
 /// What nobody has reported as produced for this long is produced again.
-const OUTBOX_AGE: Duration = Duration::from_secs(30);
+pub(super) const OUTBOX_AGE: Duration = Duration::from_secs(30);
 
 /// Runs until the shutdown.
 pub(super) async fn run(lander: Lander, readiness: Readiness) -> Result<(), KafkaError> {
@@ -49,7 +49,7 @@ pub(super) async fn run(lander: Lander, readiness: Readiness) -> Result<(), Kafk
 }
 
 /// Why a turn came to nothing.
-enum Stopped {
+pub(super) enum Stopped {
     Clock(&'static str),
     Failed(KafkaError),
 }
@@ -62,15 +62,7 @@ impl<E: Into<KafkaError>> From<E> for Stopped {
 
 async fn turn(lander: &Lander, watch: &mut Watch) -> Result<(), Stopped> {
     let engine = &lander.engine;
-    let now = if engine.clock.is_system() {
-        let database = engine.store.now().await.map_err(EngineError::from)?;
-        watch
-            .check(engine.clock.now(), database)
-            .map_err(Stopped::Clock)?;
-        database
-    } else {
-        engine.clock.now()
-    };
+    let now = watch.now(engine).await?;
     // The broker confirms one batch while the next is woken.
     let mut airborne = None;
     loop {
@@ -136,17 +128,27 @@ pub(super) async fn land(lander: &Lander, airborne: Option<Airborne>) -> Result<
 }
 
 /// Compares the machine's clock with the database's, and with the time that has really passed.
-struct Watch {
+pub(super) struct Watch {
     wall: At,
     monotonic: Stopwatch,
 }
 
 impl Watch {
-    fn new(now: At) -> Self {
+    pub(super) fn new(now: At) -> Self {
         Self {
             wall: now,
             monotonic: Stopwatch::start(),
         }
+    }
+
+    /// The time that due times are compared with: the database's, as long as nothing speaks against it.
+    pub(super) async fn now(&mut self, engine: &Engine) -> Result<At, Stopped> {
+        if !engine.clock.is_system() {
+            return Ok(engine.clock.now());
+        }
+        let database = engine.store.now().await.map_err(EngineError::from)?;
+        self.check(engine.clock.now(), database).map_err(Stopped::Clock)?;
+        Ok(database)
     }
 
     fn check(&mut self, now: At, database: At) -> Result<(), &'static str> {

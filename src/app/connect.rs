@@ -10,7 +10,10 @@ use crate::{
     app::{AppError, topics},
     clock::Clock,
     config::{Brokers, Config, Keyring as KeyringPlace, StoreUrl, registry_file},
-    domain::{registry::Registry, request::open::Rules},
+    domain::{
+        registry::Registry,
+        request::{expiry::Keeps, open::Rules},
+    },
     engine::{Engine, Settings, Topics},
     kafka::{KafkaError, admin::Admin, client::Cluster, embedded::EmbeddedBroker},
     store::{Exclusive, Store, StoreOptions, open::open},
@@ -66,6 +69,7 @@ pub fn open_engine(
             acks: Arc::from(topics.acks.as_str()),
             status: Arc::from(topics.status.as_str()),
             dead_letters: Arc::from(topics.dead_letters.as_str()),
+            suppression: topics.suppression.as_deref().map(Arc::from),
             tasks_prefix: topics.tasks_prefix.clone(),
         },
         ack_url: config.http.url("/v1/acks"),
@@ -89,6 +93,10 @@ pub fn open_engine(
             .keep_after_completion
             .add_to(now, &config.policy.calendar.zone)
             .since(now),
+        keeps: Keeps {
+            lookups: config.vault.lookups_keep,
+            records: config.vault.records_keep,
+        },
         clock_skew: config.dispatch.clock_skew,
         cluster,
     };

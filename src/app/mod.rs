@@ -3,6 +3,7 @@
 
 mod clockwork;
 mod connect;
+mod expiring;
 mod housekeeping;
 pub mod startup;
 mod sweeping;
@@ -189,6 +190,7 @@ pub async fn start_connected(
     }
     if roles.agenda || roles.dispatch {
         spawner.spawn("agenda", clockwork::run(lander.clone(), readiness.clone()));
+        spawner.spawn("expiry", expiring::run(lander.clone(), readiness.clone()));
         spawner.spawn("sweeps", sweeping::run(lander.clone(), readiness.clone()));
     }
     spawner.spawn(

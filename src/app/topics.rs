@@ -39,6 +39,12 @@ pub fn needed(topics: &Topics, registry: &Registry) -> Vec<Topic> {
             ..topic(&topics.dead_letters, "dead letters", "lacuna", "operators", 1)
         },
     ];
+    if let Some(name) = &topics.suppression {
+        needed.push(Topic {
+            compacted: true,
+            ..topic(name, "suppressed identities", "lacuna", "importers", 1)
+        });
+    }
     for processor in &registry.processors {
         let Transport::Kafka { topic: named } = &processor.transport;
         let name = named

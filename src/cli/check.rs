@@ -9,7 +9,7 @@ use super::{
 };
 use crate::{
     app::topics,
-    config::{Config, Keyring as KeyringPlace, StoreUrl, registry_file},
+    config::{Config, Keyring as KeyringPlace, Policy, StoreUrl, registry_file},
     domain::registry::Registry,
     kafka::{KafkaError, admin::Admin, client::Cluster},
     vault::{Keyring, KeyringError},
@@ -79,6 +79,7 @@ fn summarise(out: &mut Out, args: &Args, config: &Config, registry: &Registry) -
     ))?;
     out.line(format_args!("http           {} ({access})", config.http.listen))?;
     out.line(format_args!("keyring        {}", keyring.display()))?;
+    out.line(format_args!("legal clock    {}", legal_clock(&config.policy)))?;
     for warning in registry_file::warnings(registry) {
         out.line(format_args!("warning        {warning}"))?;
     }
@@ -100,6 +101,20 @@ fn summarise(out: &mut Out, args: &Args, config: &Config, registry: &Registry) -
         table.row([name.to_owned(), key.replace('_', " ")]);
     }
     table.write(out)
+}
+
+/// The regime of a command that names none, and how many holidays were read: a wrong file shows here.
+fn legal_clock(policy: &Policy) -> String {
+    let Policy { regime, calendar, .. } = policy;
+    let mut clock = regime.to_string();
+    if let Some(terms) = policy.regimes.terms(regime) {
+        clock += &format!(": respond_by {}", terms.respond_by);
+        if let Some(longer) = terms.extend_to {
+            clock += &format!(", extend_to {longer}");
+        }
+    }
+    let zone = calendar.zone.iana_name().unwrap_or("UTC");
+    format!("{clock} ({zone}, {} holidays)", calendar.holidays.len())
 }
 
 /// Tries everything, so that one run names all that is missing.

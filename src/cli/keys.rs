@@ -1,4 +1,5 @@
-//! `lacuna keys`: creates and lists the keys. It never shows one.
+//! `lacuna keys`: creates and lists the keys. It shows none but that of a tenant's suppression list, which is meant to be
+//! given to those who read it.
 
 use super::{
     Exit, Failure,
@@ -8,7 +9,8 @@ use super::{
 use crate::{
     clock::Clock,
     config::Keyring as KeyringPlace,
-    vault::{EpochState, Keyring},
+    domain::ids::Tenant,
+    vault::{EpochState, Keyring, Vault},
 };
 
 /// Arguments of `lacuna keys`.
@@ -39,6 +41,22 @@ enum Action {
         #[arg(long)]
         json: bool,
     },
+    /// Prints the key of a tenant's suppression list, for those who read the topic kafka.topics.suppression.
+    #[command(
+        after_help = "Who has the key can look for people in the list, one guess after the other: give it to those alone \
+        who have the identifiers anyway, and keep it as a secret.\n\nExample:\n  lacuna keys suppression --tenant acme"
+    )]
+    Suppression {
+        #[command(flatten)]
+        config: ConfigArg,
+        /// The tenant; tenant_default where it is absent.
+        #[arg(long, value_parser = tenant)]
+        tenant: Option<Tenant>,
+    },
+}
+
+fn tenant(text: &str) -> Result<Tenant, String> {
+    Tenant::new(text).map_err(|error| error.to_string())
 }
 
 /// Runs it.
@@ -46,7 +64,28 @@ pub fn run(args: Args) -> Result<Exit, Failure> {
     match args.action {
         Action::Init { config } => init(&config),
         Action::List { config, json } => list(&config, json),
+        Action::Suppression { config, tenant } => suppression(&config, tenant),
     }
+}
+
+/// The key alone on stdout's last line, the rest as comments, so that a script takes it with `tail -n 1`.
+fn suppression(arg: &ConfigArg, tenant: Option<Tenant>) -> Result<Exit, Failure> {
+    let config = arg.load()?;
+    let KeyringPlace::File(path) = &config.vault.keyring;
+    let tenant = tenant.unwrap_or(config.tenant_default);
+    let key = Vault::new(Keyring::open(path)?).suppression_key(&tenant);
+    let mut out = Out::new();
+    match &config.kafka.topics.suppression {
+        Some(topic) => out.line(format_args!("# topic {topic}, tenant {tenant}"))?,
+        None => out.line(format_args!(
+            "# tenant {tenant}; there is no topic: kafka.topics.suppression is not set"
+        ))?,
+    }
+    out.line("# record key = hex(HMAC-SHA-256(this key, type || 0x00 || value)), the key below being 32 bytes in hexadecimal")?;
+    out.line("# value: e-mail trimmed and in lower case, phone in E.164, any other type byte for byte")?;
+    out.line(hex::encode(*key))?;
+    out.end()?;
+    Ok(Exit::Ok)
 }
 
 fn init(arg: &ConfigArg) -> Result<Exit, Failure> {

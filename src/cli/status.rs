@@ -149,6 +149,9 @@ fn show(out: &mut Out, request: &Request, now: At) -> Result<(), Failure> {
             request.life.clock.rolled
         ))?;
     }
+    if let Some(notice) = life.notice {
+        out.line(format_args!("notice     {notice}"))?;
+    }
     if let Some(at) = life.live_clean_at {
         out.line(format_args!("live clean {at}"))?;
     }

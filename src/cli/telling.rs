@@ -131,6 +131,7 @@ fn tell(entry: &Entry, processors: &[String], times: Times) -> Option<String> {
         Entry::Repeated { earlier } => {
             format!("one too many: the same person has asked for it {earlier} times before")
         }
+        Entry::Purged { status } => format!("its rows are deleted, it had ended as {status}"),
     })
 }
 

@@ -141,6 +141,11 @@ fn print_acls(out: &mut Out, wanted: &Wanted) -> Result<(), Failure> {
                 "# Whoever writes it decides about requests and places and releases holds, so few may, each under a principal of its own.",
             )?;
         }
+        if Some(&topic.name) == wanted.config.kafka.topics.suppression.as_ref() {
+            out.line(
+                "# Whoever reads it needs a tenant's key, which `lacuna keys suppression` prints: give it to those alone who hold the identifiers anyway.",
+            )?;
+        }
         if topic.name == wanted.config.kafka.topics.backups {
             for line in backup_notes(&wanted.registry) {
                 out.line(line)?;

@@ -58,21 +58,25 @@ pub struct Topics {
     pub status: String,
     /// What could not be taken in.
     pub dead_letters: String,
+    /// Who is suppressed; `None`: nobody is told.
+    pub suppression: Option<String>,
     /// What a processor's topic begins with, unless its transport names one.
     pub tasks_prefix: String,
 }
 
 impl Topics {
     /// Lacuna's own topics, each with its key.
-    pub fn own(&self) -> [(&'static str, &str); 6] {
-        [
+    pub fn own(&self) -> Vec<(&'static str, &str)> {
+        let mut own: Vec<(&'static str, &str)> = vec![
             ("commands", &self.commands),
             ("control", &self.control),
             ("acks", &self.acks),
             ("backups", &self.backups),
             ("status", &self.status),
             ("dead_letters", &self.dead_letters),
-        ]
+        ];
+        own.extend(self.suppression.as_deref().map(|name| ("suppression", name)));
+        own
     }
 
     /// The topic that a processor's tasks go to.
@@ -151,6 +155,7 @@ fn topics(section: &Section<'_>) -> Topics {
         backups: topic("backups", "lacuna.backups"),
         status: topic("status", "lacuna.status"),
         dead_letters: topic("dead_letters", "lacuna.dead-letters"),
+        suppression: section.get("suppression").and_then(|e| optional_topic(&e)),
         tasks_prefix: prefix.unwrap_or_else(|| "lacuna.tasks.".to_owned()),
     };
     let own = topics.own();
@@ -183,6 +188,14 @@ pub(super) fn topic_name(entry: &Entry<'_>, max: usize) -> Option<String> {
         return Some(text.to_owned());
     }
     entry.refused(&format!("expected a topic's name: [a-zA-Z0-9._-]{{1,{max}}}"))
+}
+
+/// A topic that there need not be: an empty name is none.
+fn optional_topic(entry: &Entry<'_>) -> Option<String> {
+    if entry.text()?.is_empty() {
+        return None;
+    }
+    topic_name(entry, MAX_TOPIC)
 }
 
 /// The topic of a processor, where its transport names one.

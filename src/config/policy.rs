@@ -11,7 +11,7 @@ use super::{
     values::Zero,
 };
 use crate::domain::{
-    calendar::{Calendar, EXPECTED_REGIME, Length, Period, Regime, Regimes, Terms},
+    calendar::{Calendar, EXPECTED_REGIME, Period, Regime, Regimes, Terms},
     early::EarlyCommands,
     ids::RegimeName,
 };
@@ -54,7 +54,7 @@ pub(super) fn read(section: &Section<'_>) -> Policy {
         zone: zone(section),
         holidays: holidays::read(section),
     };
-    let grace = grace(section, &regime, &terms, &calendar);
+    let grace = grace(section, &regime, terms.as_ref(), &calendar);
     Policy {
         regime,
         regimes: regimes.table,
@@ -75,25 +75,24 @@ pub(super) fn read(section: &Section<'_>) -> Policy {
     }
 }
 
-/// The regime of a command that names none, and what it asks for.
-fn regime(section: &Section<'_>, regimes: &regimes::Read) -> (Regime, Terms) {
+/// The regime of a command that names none, and what it asks for; `None`: nobody knows, which is reported.
+fn regime(section: &Section<'_>, regimes: &regimes::Read) -> (Regime, Option<Terms>) {
+    let gdpr = || Regime::Named(RegimeName::new("gdpr").expect("a valid name"));
     let Some(entry) = section.get("regime") else {
-        return gdpr(&regimes.table);
+        let gdpr = gdpr();
+        let terms = regimes.table.terms(&gdpr);
+        return (gdpr, terms);
     };
     let Some(named) = entry.checked(|text| Regime::parse(text).ok_or_else(|| regimes.table.expected()))
     else {
-        return gdpr(&regimes.table);
+        return (gdpr(), None);
     };
-    match regimes.table.terms(&named) {
-        Some(terms) => (named, terms),
-        None => {
-            // A regime whose file is broken is reported once, where it is broken.
-            if regimes.complete {
-                entry.problem(&regimes.table.expected());
-            }
-            gdpr(&regimes.table)
-        }
+    let terms = regimes.table.terms(&named);
+    // A regime whose file is broken is reported once, where it is broken.
+    if terms.is_none() && regimes.complete {
+        entry.problem(&regimes.table.expected());
     }
+    (named, terms)
 }
 
 /// Different topics have no order among them, but what is sent at the same time arrives within seconds.
@@ -186,24 +185,17 @@ fn approval(entry: &Entry<'_>) -> Option<Approval> {
     }
 }
 
-/// The General Data Protection Regulation, whatever the table says: it is Lacuna's own.
-fn gdpr(regimes: &Regimes) -> (Regime, Terms) {
-    let regime = Regime::Named(RegimeName::new("gdpr").expect("a valid name"));
-    let terms = regimes
-        .terms(&regime)
-        .unwrap_or_else(|| Terms::within(Length::Months(1)));
-    (regime, terms)
-}
-
 /// The longest grace window in whole days is said, so that nobody has to guess.
-fn grace(section: &Section<'_>, regime: &Regime, terms: &Terms, calendar: &Calendar) -> Period {
+fn grace(section: &Section<'_>, regime: &Regime, terms: Option<&Terms>, calendar: &Calendar) -> Period {
     let Some(entry) = section.get("grace") else {
         return Period::ZERO;
     };
     let grace = entry.period(Zero::Allowed).unwrap_or(Period::ZERO);
     // The grace window consumes the statutory time: what does not fit into a period can never be kept.
-    let fits = terms.leaves_time_after(|start| grace.add_to(start, &calendar.zone), calendar);
-    if !grace.is_zero() && !fits {
+    if let Some(terms) = terms
+        && !grace.is_zero()
+        && !terms.leaves_time_after(|start| grace.add_to(start, &calendar.zone), calendar)
+    {
         const DAY: u64 = 24 * 3600;
         let most = terms.shortest(calendar).as_secs().saturating_sub(1) / DAY;
         entry.problem(&format!(

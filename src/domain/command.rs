@@ -296,6 +296,13 @@ pub struct Scope {
     pub processors: Vec<ProcessorId>,
 }
 
+impl Scope {
+    /// Whether it limits nothing.
+    pub fn is_whole(&self) -> bool {
+        self.purposes.is_empty() && self.categories.is_empty() && self.processors.is_empty()
+    }
+}
+
 /// A processor that a command leaves out, and on what basis.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct Exclusion {

@@ -208,6 +208,12 @@ pub enum Entry {
         /// How many requests there were before it.
         earlier: u32,
     },
+    /// Its rows were deleted, because they had been kept for as long as the controller wants: what the ledger has of it
+    /// is all that is left.
+    Purged {
+        /// The status that it had ended with.
+        status: Status,
+    },
 }
 
 /// What one transaction did to one request: a leaf of the ledger.

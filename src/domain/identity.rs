@@ -10,6 +10,9 @@ use super::ids::IdentityType;
 /// A keyed digest of one identifier, under which its subject is found again.
 pub type SubjectDigest = [u8; 16];
 
+/// A keyed digest of one identifier under its tenant's suppression key, which others can compute as well.
+pub type SuppressionDigest = [u8; 32];
+
 /// Subject data: it can be read on purpose, and neither printed nor logged by accident.
 #[derive(Clone, PartialEq, Eq, Hash, Serialize, Deserialize, Zeroize, ZeroizeOnDrop)]
 #[serde(transparent)]

@@ -39,6 +39,23 @@ impl Counters {
         self.flag("sealed", before.is_some_and(|life| life.readable), after.readable);
     }
 
+    /// Takes out a closed request whose rows go, as it was stored.
+    pub(super) fn forget(&mut self, request: &Request) {
+        for task in &request.tasks {
+            self.add("tasks", task.state.name().as_str(), task.processor.as_str(), -1);
+        }
+        let life = &request.life;
+        self.add("requests", life.status.as_str(), "", -1);
+        for (kind, is_set) in [
+            ("overdue", life.overdue),
+            ("at_risk", life.at_risk),
+            ("needs_attention", life.needs_attention),
+            ("sealed", life.readable),
+        ] {
+            self.flag(kind, is_set, false);
+        }
+    }
+
     /// Counts a task that is deferred, or is so no more.
     pub(super) fn deferred(&mut self, why: Why, by: i64) {
         self.add("deferred", why.as_str(), "", by);

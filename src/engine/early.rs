@@ -28,7 +28,7 @@ impl Engine {
     pub async fn expire_early(&self, now: At) -> Result<Expired, EngineError> {
         let mut attempts = Attempts::new(self.store.as_ref(), &*self.metrics, "expiry");
         let letters = loop {
-            let done = self.expire_once(now, &mut attempts).await;
+            let done = self.expire_early_once(now, &mut attempts).await;
             if let Some(done) = attempts.conclude(done).await {
                 break done?;
             }
@@ -45,7 +45,7 @@ impl Engine {
         Ok(expired)
     }
 
-    async fn expire_once(
+    async fn expire_early_once(
         &self,
         now: At,
         attempts: &mut Attempts<'_>,

@@ -103,7 +103,10 @@ impl Engine {
     }
 
     async fn take_in_run(&self, arrivals: &[Arrival<PreparedCommand>]) -> Result<TakenIn, EngineError> {
-        let outboxed = arrivals.iter().any(|arrival| arrival.origin.is_none());
+        // What a replay would not name again is remembered here: whose requests they are is not in the message.
+        let outboxed = arrivals
+            .iter()
+            .any(|arrival| arrival.origin.is_none() || brings_somebody_back(arrival));
         let mut attempts = Attempts::new(self.store.as_ref(), &*self.metrics, "intake");
         let mut gate = Gate::Shared;
         let (Decided { verdicts, refused }, finished) = loop {
@@ -180,6 +183,7 @@ impl Engine {
         alike.read_bodies(tx).await?;
         let room = self.room_before_brake(tx, now).await?;
         let bodies = self.decided_about(arrivals, tx).await?;
+        let leaves = self.purged_before(arrivals, &work, tx, lock).await?;
         let decided = catch_unwind(AssertUnwindSafe(|| {
             let mut decider = Decider {
                 engine: self,
@@ -192,6 +196,7 @@ impl Engine {
                 alike,
                 early,
                 withhold: false,
+                leaves,
                 work: &mut work,
             };
             let verdicts = arrivals
@@ -275,6 +280,8 @@ struct Decider<'e, 'w, 'a> {
     early: Early,
     /// Whether nothing is sent yet of the request that is being opened.
     withhold: bool,
+    /// How many leaves the ledger has of requests that were purged and are opened once more.
+    leaves: HashMap<RequestId, u32>,
     work: &'w mut Work<'a>,
 }
 
@@ -305,7 +312,16 @@ impl<'a> Decider<'_, '_, 'a> {
 
     fn carry_out(&mut self, prepared: &'a PreparedCommand) -> Result<Result<Verdict, Refusal>, EngineError> {
         let command = &prepared.command;
-        if let Some(verdict) = self.repeated(prepared) {
+        let repeated = self.repeated(prepared);
+        // Which regimes there are belongs to the shape of a command, and shape goes before state. But what was taken while
+        // its regime was there stays taken.
+        if !matches!(repeated, Some(Ok(_)))
+            && let Command::Open(opening) = command
+            && let Some(fault) = self.engine.rules.fault_of_regime(opening)
+        {
+            return Ok(Err(Refusal::schema(fault.to_string())));
+        }
+        if let Some(verdict) = repeated {
             return Ok(verdict);
         }
         let done = match command {
@@ -388,6 +404,8 @@ impl<'a> Decider<'_, '_, 'a> {
                         self.alike.opened(opening.request_id, &subject.digests);
                     }
                 }
+                let known = self.leaves.get(&opening.request_id);
+                opened.request.life.leaves = known.copied().unwrap_or_default();
                 let body = Body::of(opening, std::mem::take(&mut opened.identities));
                 self.work.opened(opened, body, &opening.identities, subject);
                 Ok(Ok(opening.request_id))
@@ -433,11 +451,14 @@ impl<'a> Decider<'_, '_, 'a> {
 /// Whether it has a transaction of its own: it brings a fact, or looks for requests that earlier commands may just have
 /// opened.
 fn stands_alone(arrival: &Arrival<PreparedCommand>) -> bool {
-    news_of(arrival).is_some()
-        || arrival
-            .content
-            .as_ref()
-            .is_ok_and(|prepared| matches!(prepared.command, Command::Reactivated(_)))
+    news_of(arrival).is_some() || brings_somebody_back(arrival)
+}
+
+fn brings_somebody_back(arrival: &Arrival<PreparedCommand>) -> bool {
+    arrival
+        .content
+        .as_ref()
+        .is_ok_and(|prepared| matches!(prepared.command, Command::Reactivated(_)))
 }
 
 /// The news that it brings, with the digest of its payload. What cannot be read brings none.

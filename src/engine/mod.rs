@@ -8,6 +8,7 @@ pub mod agenda;
 pub mod capsules;
 mod counters;
 pub mod early;
+pub mod expiry;
 pub mod facts;
 pub mod gauges;
 pub mod hold;
@@ -20,7 +21,9 @@ pub mod registry;
 pub mod reissue;
 pub mod schedule;
 pub mod settle;
+pub mod suppression;
 pub mod sweep;
+pub mod words;
 pub mod work;
 
 use std::{
@@ -39,7 +42,7 @@ use crate::{
         fact::Facts,
         ids::{Label, ProcessorId, RequestId, Tenant},
         registry::{Registry, RegistryRevision, Transport},
-        request::{gates::Approval, open::Rules, operate::Refused, refusal::ComplaintBodies},
+        request::{expiry::Keeps, gates::Approval, open::Rules, operate::Refused, refusal::ComplaintBodies},
         task::IllegalEvent,
         time::At,
     },
@@ -143,6 +146,8 @@ pub struct Topics {
     pub status: Arc<str>,
     /// Where dead letters go.
     pub dead_letters: Arc<str>,
+    /// Where it is said who is suppressed; `None`: nowhere.
+    pub suppression: Option<Arc<str>>,
     /// What a processor's topic starts with.
     pub tasks_prefix: String,
 }
@@ -170,6 +175,8 @@ pub struct Settings {
     pub early: EarlyCommands,
     /// How long identifiers stay readable after the end.
     pub keep_after_completion: Duration,
+    /// How long closed requests are kept, and what finds their subjects again.
+    pub keeps: Keeps,
     /// How far the clocks of Lacuna and of backup systems may be apart.
     pub clock_skew: Duration,
     /// The Kafka cluster that positions are kept for.
@@ -208,6 +215,7 @@ pub struct Engine {
     complaint_bodies: ComplaintBodies,
     early: EarlyCommands,
     keep_after_completion: Duration,
+    keeps: Keeps,
     clock_skew: Duration,
     cluster: Arc<str>,
     facts: RwLock<Arc<Facts>>,
@@ -238,6 +246,7 @@ impl Engine {
             complaint_bodies,
             early,
             keep_after_completion,
+            keeps,
             clock_skew,
             cluster,
         } = settings;
@@ -256,6 +265,7 @@ impl Engine {
             complaint_bodies,
             early,
             keep_after_completion,
+            keeps,
             clock_skew,
             cluster,
             facts: RwLock::default(),

@@ -2,11 +2,11 @@
 
 use std::{borrow::Cow, sync::Arc};
 
-use super::{Engine, EngineError, time_ordered_id};
+use super::{Engine, EngineError, time_ordered_id, words::Words};
 use crate::{
     domain::{
         body::{Body, Subject},
-        identity::Identity,
+        identity::{Identity, SuppressionDigest},
         ids::{IdentityType, RequestId, TaskId},
         request::{
             Request,
@@ -31,12 +31,21 @@ use crate::{
 pub struct Record {
     /// The topic.
     pub topic: Arc<str>,
-    /// The key: a request, or none.
-    pub key: Option<RequestId>,
+    /// The key, where it has one.
+    pub key: Option<RecordKey>,
     /// What it is.
     pub kind: RecordKind,
     /// The value.
     pub payload: Vec<u8>,
+}
+
+/// What a message is found by.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum RecordKey {
+    /// A request.
+    Request(RequestId),
+    /// An identity that is suppressed, or is so no more.
+    Suppression(SuppressionDigest),
 }
 
 /// What a message is, with what its headers need.
@@ -58,6 +67,15 @@ pub enum RecordKind {
         /// Its revision.
         revision: u32,
     },
+    /// A suppressed identity: the CloudEvents id is its key, with the time since when it is suppressed.
+    Suppression {
+        /// Its key.
+        key: SuppressionDigest,
+        /// Since when.
+        since: At,
+    },
+    /// No value: there is nothing of this key any more.
+    Tombstone,
     /// A dead letter.
     DeadLetter {
         /// Where it came from and why.
@@ -72,6 +90,8 @@ pub struct Emission {
     pub records: Vec<Record>,
     /// The requests whose status is among them, at which revision.
     pub revisions: Vec<(RequestId, u32)>,
+    /// What was said of keys whose last record has to be true.
+    pub words: Words,
     /// Whether an outbox row remembers these requests until their messages are delivered.
     pub outboxed: bool,
 }
@@ -86,13 +106,14 @@ pub(super) struct Secrets {
 impl Emission {
     /// Whether there is nothing to produce.
     pub fn is_empty(&self) -> bool {
-        self.records.is_empty()
+        self.records.is_empty() && self.words.is_empty()
     }
 
     /// Adds what another one has.
     pub fn append(&mut self, mut other: Self) {
         self.records.append(&mut other.records);
         self.revisions.append(&mut other.revisions);
+        self.words.append(other.words);
         self.outboxed |= other.outboxed;
     }
 }
@@ -108,7 +129,7 @@ impl Engine {
         emission.revisions.push((request.id, request.revision));
         emission.records.push(Record {
             topic: Arc::clone(&self.topics.status),
-            key: Some(request.id),
+            key: Some(RecordKey::Request(request.id)),
             kind: RecordKind::Status {
                 id: request.id,
                 revision: request.revision,
@@ -172,7 +193,7 @@ impl Engine {
         };
         emission.records.push(Record {
             topic: self.task_topic(&task.processor),
-            key: Some(request.id),
+            key: Some(RecordKey::Request(request.id)),
             kind: RecordKind::Task {
                 id: task_id,
                 generation: task.generation,
@@ -291,7 +312,7 @@ impl Engine {
 }
 
 /// Writes a message. Most fit into the room that they start with.
-fn json(message: &impl serde::Serialize) -> Result<Vec<u8>, serde_json::Error> {
+pub(super) fn json(message: &impl serde::Serialize) -> Result<Vec<u8>, serde_json::Error> {
     let mut bytes = Vec::with_capacity(1024);
     serde_json::to_writer(&mut bytes, message)?;
     Ok(bytes)

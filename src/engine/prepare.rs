@@ -17,7 +17,7 @@ use crate::{
         time::At,
         words::{DeadLetterReason, Outcome},
     },
-    store::{Origin, SubjectDigest},
+    store::{Origin, SubjectDigest, SuppressionRow},
     vault::SealedSubject,
     wire::{
         Refusal,
@@ -76,6 +76,8 @@ pub struct PreparedSubject {
     pub sealed: SealedSubject,
     /// The keyed digests of the identifiers.
     pub digests: Vec<SubjectDigest>,
+    /// The identifiers as the suppression topic has them, where there is one and the request suppresses its subject.
+    pub suppression: Vec<SuppressionRow>,
     /// The salted commitment to the command.
     pub commitment: [u8; 32],
 }
@@ -160,12 +162,6 @@ impl Engine {
 
     /// Prepares a command that was read already.
     pub fn prepare_parsed(&self, parsed: ParsedCommand) -> Result<PreparedCommand, Refusal> {
-        // Which regimes there are belongs to the shape of a command, and the configuration says it: shape goes before state.
-        if let Command::Open(opening) = &parsed.command
-            && let Some(fault) = self.rules.fault_of_regime(opening)
-        {
-            return Err(Refusal::schema(fault.to_string()));
-        }
         if !self.tenants.is_empty() && !self.tenants.contains(parsed.command.tenant()) {
             return Err(Refusal::new(
                 DeadLetterReason::NotAllowed,
@@ -243,6 +239,11 @@ impl Engine {
                 .vault
                 .seal_subject(&opening.tenant, opening.request_id, &plain),
             digests: self.digests_of(&opening.tenant, &opening.identities),
+            suppression: if opening.scope.is_whole() {
+                self.suppression_rows(opening.request_id, &opening.tenant, &opening.identities)
+            } else {
+                Vec::new()
+            },
             commitment,
         })
     }

@@ -45,6 +45,7 @@ impl Engine {
                 &mut emission,
             )?;
         }
+        self.say_suppression_of(ids, &mut emission).await?;
         for letter in &letters {
             self.emit_dead_letter(letter, &mut emission);
         }
@@ -65,7 +66,8 @@ impl Engine {
         Ok((stored, letters))
     }
 
-    /// The statuses of those of these requests that have moved on since: the last record of a key is then the highest.
+    /// The statuses of those of these requests that have moved on since, and the tombstones of those that were purged: the
+    /// last record of a key is then the highest.
     pub async fn catch_up(&self, produced: &[(RequestId, u32)]) -> Result<Emission, EngineError> {
         let ids: Vec<RequestId> = produced.iter().map(|(id, _)| *id).collect();
         let now: BTreeMap<RequestId, u32> = self.store.revisions(&ids).await?.into_iter().collect();
@@ -75,6 +77,10 @@ impl Engine {
             .map(|(id, _)| *id)
             .collect();
         let mut emission = Emission::default();
+        // Its rows went while its status was on its way: the tombstone has to be the last record.
+        for (id, _) in produced.iter().filter(|(id, _)| !now.contains_key(id)) {
+            self.emit_tombstone(*id, &mut emission);
+        }
         if moved.is_empty() {
             return Ok(emission);
         }

@@ -1,5 +1,6 @@
 //! A transaction's work in memory: the requests that it touches, what happens to each, and what all of it comes to.
 
+mod ending;
 mod supplied;
 mod writing;
 
@@ -19,7 +20,10 @@ use crate::{
         request::{Context, Life, Request, Trail, deferral::Deferred, merged::Leader, open::Opened},
         time::At,
     },
-    store::{Changes, DeadLetter, EarlyChanges, InboxRow, ResealedRow, StoredRequest, SubjectDigest},
+    store::{
+        Changes, DeadLetter, EarlyChanges, InboxRow, ResealedRow, StoredRequest, SubjectDigest,
+        SuppressionRow,
+    },
 };
 
 /// When a request is looked at again that could not be woken: somebody has to mend the program first.
@@ -42,6 +46,10 @@ pub(super) struct Touched<'a> {
     pub(super) resealed: Option<ResealedRow>,
     /// The digests under which it is found from now on, because it stands alone again.
     found_by: Vec<SubjectDigest>,
+    /// What the suppression topic has of them.
+    pub(super) suppression: Vec<SuppressionRow>,
+    /// Whether its rows go.
+    purged: bool,
 }
 
 #[derive(Debug)]
@@ -101,6 +109,8 @@ impl<'a> Work<'a> {
             let touched = Touched {
                 resealed: None,
                 found_by: Vec::new(),
+                suppression: Vec::new(),
+                purged: false,
                 deferred: request.deferred(clock_skew).collect(),
                 request,
                 trail: Trail::default(),
@@ -126,6 +136,10 @@ impl<'a> Work<'a> {
     pub(super) fn get(&self, id: RequestId) -> Option<&Request> {
         let touched = self.touched.get(*self.places.get(&id)?)?;
         Some(&touched.request)
+    }
+
+    pub(super) fn has(&self, id: RequestId) -> bool {
+        self.places.contains_key(&id)
     }
 
     pub(super) fn get_mut(&mut self, id: RequestId) -> Option<&mut Touched<'a>> {
@@ -231,6 +245,8 @@ impl<'a> Work<'a> {
             deferred: Vec::new(),
             resealed: None,
             found_by: Vec::new(),
+            suppression: subject.suppression.clone(),
+            purged: false,
         });
     }
 
@@ -242,7 +258,10 @@ impl<'a> Work<'a> {
         now: At,
         outboxed: bool,
     ) -> Result<Finished<'a>, EngineError> {
+        self.touched
+            .retain(|touched| touched.purged || touched.has_changed());
         let mut changes = Changes {
+            closings: self.closing(now).into_iter().collect(),
             inbox: self.inbox,
             dead_letters: self.dead_letters,
             early: self.early,
@@ -251,8 +270,12 @@ impl<'a> Work<'a> {
             ..Changes::default()
         };
         let mut counters = Counters::default();
-        self.touched.retain(Touched::has_changed);
         for touched in &mut self.touched {
+            if touched.purged {
+                touched.write_purge(engine, now, &mut counters, &mut changes)?;
+                continue;
+            }
+            changes.suppression.extend(touched.suppression.iter().cloned());
             touched.write_leaf(engine, now, &mut changes)?;
             counters.count(&touched.request, &touched.trail.moves, touched.before.as_ref());
             touched.write_deferred(engine.clock_skew(), &mut counters, &mut changes);
@@ -364,7 +387,10 @@ impl Finished<'_> {
             }
             touched.emit_tasks(engine, &secrets, &mut emission)?;
         }
-        // What came from elsewhere would not be said again with this batch: see `expiry`.
+        let moved = self.touched.iter().filter(|touched| touched.moves_suppression());
+        let moved: Vec<RequestId> = moved.map(|touched| touched.request.id).collect();
+        engine.say_suppression_of(&moved, &mut emission).await?;
+        // What came from elsewhere would not be said again with this batch: see `early`.
         let left = &self.changes.early.refused;
         let letters = self.changes.dead_letters.iter();
         for letter in letters.filter(|letter| !left.contains(&letter.origin)) {

@@ -121,7 +121,8 @@ fn readable(request: RequestId, entry: &Entry) -> Result<Value, Problem> {
         | Entry::Merged { .. }
         | Entry::Absorbed { .. }
         | Entry::Repeated { .. }
-        | Entry::CapsulesForgotten { .. } => {}
+        | Entry::CapsulesForgotten { .. }
+        | Entry::Purged { .. } => {}
     }
     Ok(Value::Object(members))
 }

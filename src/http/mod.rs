@@ -24,6 +24,7 @@ mod processors;
 mod query;
 mod requests;
 mod sentences;
+mod suppression;
 mod sweeps;
 mod tasks;
 
@@ -203,6 +204,7 @@ fn routes(api: Arc<Api>) -> Router {
         .route("/v1/requests/{id}/refuse", post(decisions::refuse))
         .route("/v1/requests/{id}/extend", post(decisions::extend))
         .route("/v1/approvals", post(decisions::approve_all))
+        .route("/v1/suppression/check", post(suppression::check))
         .route("/v1/acks", post(acks::take))
         .route("/v1/tasks", get(tasks::list))
         .route("/v1/tasks/{id}/retry", post(tasks::retry))

@@ -62,7 +62,7 @@ impl Work for Commands {
         let taken = self.0.take_in(items).await?;
         let mut statuses: HashMap<RequestId, &[u8]> = HashMap::new();
         for record in &taken.emission.records {
-            if let (RecordKind::Status { .. }, Some(id)) = (&record.kind, record.key) {
+            if let RecordKind::Status { id, .. } = record.kind {
                 statuses.insert(id, &record.payload);
             }
         }

@@ -18,6 +18,7 @@ use crate::{
         Engine, EngineError,
         outputs::{Emission, RecordKind},
         schedule::Pauses,
+        words::Words,
     },
     store::Origin,
 };
@@ -54,11 +55,9 @@ impl HandedOver {
             *known = (*known).max(*revision);
         }
         if !outdated.is_empty() {
-            let is_outdated = |record: &crate::engine::outputs::Record| {
-                matches!(record.kind, RecordKind::Status { .. })
-                    && record.key.is_some_and(|id| outdated.contains(&id))
-            };
-            emission.records.retain(|record| !is_outdated(record));
+            emission.records.retain(
+                |record| !matches!(&record.kind, RecordKind::Status { id, .. } if outdated.contains(id)),
+            );
         }
     }
 
@@ -82,6 +81,7 @@ impl HandedOver {
 pub struct Airborne {
     sent: Sent,
     revisions: Vec<(RequestId, u32)>,
+    words: Words,
     /// Dead letters among it, which can be said again from the store.
     origins: Vec<Origin>,
     outboxed: bool,
@@ -114,6 +114,7 @@ impl Lander {
         Ok(Airborne {
             sent,
             revisions: emission.revisions,
+            words: emission.words,
             origins,
             outboxed: emission.outboxed,
         })
@@ -124,6 +125,7 @@ impl Lander {
         let Airborne {
             sent,
             revisions,
+            mut words,
             origins,
             outboxed,
         } = airborne;
@@ -140,13 +142,14 @@ impl Lander {
                 () = tokio::time::sleep(pauses.longer()) => {}
             }
             let ids: Vec<RequestId> = revisions.iter().map(|(id, _)| *id).collect();
-            match self.engine.reissue(&ids, &origins).await {
+            match self.say_again(&ids, &origins, &mut words).await {
                 Ok(again) => confirmed = self.outlet.send_again(&again.records).await.landed().await,
                 Err(error) if error.is_outage() => tracing::warn!(%error, "outputs wait for the store"),
                 Err(error) => return Err(error.into()),
             }
         }
         self.catch_up(self.handed_over.land(&revisions)).await?;
+        self.confirm(words).await?;
         if outboxed {
             self.engine
                 .store
@@ -155,6 +158,40 @@ impl Lander {
                 .map_err(EngineError::from)?;
         }
         Ok(Landed::Confirmed)
+    }
+
+    /// What was not confirmed, as it is true now.
+    async fn say_again(
+        &self,
+        ids: &[RequestId],
+        origins: &[Origin],
+        words: &mut Words,
+    ) -> Result<Emission, EngineError> {
+        let mut again = self.engine.reissue(ids, origins).await?;
+        again.append(self.engine.say_again(words).await?);
+        *words = again.words.clone();
+        Ok(again)
+    }
+
+    /// The last words of keys are confirmed. What has become another truth meanwhile is said once more; the rows that
+    /// remember them go when that is confirmed as well, or are said again later.
+    async fn confirm(&self, words: Words) -> Result<(), KafkaError> {
+        let mut said = words.clone();
+        while !said.suppressed.is_empty() || !said.gone.is_empty() {
+            let correction = self.engine.correct(&said).await?;
+            if correction.records.is_empty() {
+                break;
+            }
+            if !self.outlet.send_again(&correction.records).await.landed().await {
+                tracing::warn!(
+                    records = correction.records.len(),
+                    "the last words of some keys were not confirmed"
+                );
+                return Ok(());
+            }
+            said = correction.words;
+        }
+        Ok(self.engine.confirmed(&words).await?)
     }
 
     /// Another worker may have produced a later status before ours arrived: then the latest is said once more.

@@ -24,8 +24,8 @@ use super::{
     while_doing,
 };
 use crate::{
-    engine::outputs::{Record, RecordKind},
-    wire::{envelope::ce_headers, status, task},
+    engine::outputs::{Record, RecordKey, RecordKind},
+    wire::{envelope::ce_headers, status, suppression, task},
 };
 
 /// Where CloudEvents of ours come from.
@@ -174,11 +174,14 @@ impl Outlet {
     }
 
     async fn send_one(&self, record: &Record, flight: &Arc<Flight>, text: &mut String) -> bool {
-        let mut room = [0; uuid::fmt::Hyphenated::LENGTH];
-        let key: Option<&str> = record.key.map(|id| &*id.0.hyphenated().encode_lower(&mut room));
+        let mut room = [0; KEY_BYTES];
+        let key: Option<&str> = record.key.as_ref().map(|key| key_text(key, &mut room));
         let mut message = BaseRecord::with_opaque_to(&record.topic, Arc::clone(flight))
-            .payload(record.payload.as_slice())
             .headers(headers(&record.kind, text));
+        // A tombstone has no value at all, which is something else than an empty one.
+        if !matches!(record.kind, RecordKind::Tombstone) {
+            message = message.payload(record.payload.as_slice());
+        }
         if let Some(key) = key {
             message = message.key(key);
         }
@@ -207,6 +210,21 @@ impl Outlet {
     }
 }
 
+/// The longest key as text: a digest in hexadecimal.
+const KEY_BYTES: usize = 64;
+
+/// A key as it is written: a UUID with hyphens, or a digest in hexadecimal.
+fn key_text<'a>(key: &RecordKey, room: &'a mut [u8; KEY_BYTES]) -> &'a str {
+    match key {
+        RecordKey::Request(id) => id.0.hyphenated().encode_lower(room),
+        RecordKey::Suppression(digest) => {
+            // Half as many bytes as there is room, so that neither can fail.
+            hex::encode_to_slice(digest, room).unwrap_or_default();
+            std::str::from_utf8(room).unwrap_or_default()
+        }
+    }
+}
+
 /// `text` is room for an id.
 fn headers(kind: &RecordKind, text: &mut String) -> OwnedHeaders {
     text.clear();
@@ -224,6 +242,13 @@ fn headers(kind: &RecordKind, text: &mut String) -> OwnedHeaders {
             write!(text, "{id}:{revision}").unwrap_or_default();
             event_headers(text, status::EVENT_TYPE)
         }
+        RecordKind::Suppression { key, since } => {
+            let mut room = [0; KEY_BYTES];
+            let key = key_text(&RecordKey::Suppression(*key), &mut room);
+            write!(text, "{key}:{since}").unwrap_or_default();
+            event_headers(text, suppression::EVENT_TYPE)
+        }
+        RecordKind::Tombstone => OwnedHeaders::new_with_capacity(0),
         RecordKind::DeadLetter { headers: own } => {
             own.pairs()
                 .into_iter()

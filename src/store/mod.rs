@@ -9,6 +9,7 @@ mod codec;
 mod deferral;
 mod early;
 pub mod error;
+mod expiry;
 pub mod open;
 pub mod postgres;
 pub mod rows;
@@ -27,7 +28,9 @@ pub use run::{Attempts, Observer, StoreFailure};
 use crate::domain::{
     fact::{CapsuleEpoch, FactVersion},
     ids::{CommandId, ProcessorId, RequestId, Tenant},
+    request::Request,
     time::At,
+    words::Status,
 };
 
 /// A place for requests. Reads here are single statements of their own; they see what is committed.
@@ -118,6 +121,24 @@ pub trait Store: Send + Sync + std::fmt::Debug {
     async fn early_unproduced(&self, before: At, limit: u32) -> Result<Vec<Origin>, StoreError>;
     /// Their dead letters have been produced.
     async fn early_produced(&self, origins: &[Origin]) -> Result<(), StoreError>;
+    /// The requests of subjects that have one of these identifiers, each with the identifier: those alone that have one
+    /// of these statuses.
+    async fn with_subjects(
+        &self,
+        digests: &[SubjectDigest],
+        statuses: &[Status],
+    ) -> Result<Vec<(SubjectDigest, Request)>, StoreError>;
+    /// The requests that have one of these identifiers in the suppression topic, each with the identifier.
+    async fn suppressed(
+        &self,
+        digests: &[SuppressionDigest],
+    ) -> Result<Vec<(SuppressionRow, Request)>, StoreError>;
+    /// What these requests have in the suppression topic.
+    async fn suppression_of(&self, ids: &[RequestId]) -> Result<Vec<SuppressionRow>, StoreError>;
+    /// Keys whose last record may not say yet what is true, since `before`, oldest first.
+    async fn last_words(&self, before: At, limit: u32) -> Result<Vec<LastWord>, StoreError>;
+    /// The last records of these keys say what is true.
+    async fn last_words_done(&self, ids: &[uuid::Uuid]) -> Result<(), StoreError>;
 
     /// The size of the whole store on disk, for the bench.
     async fn bytes_on_disk(&self) -> Result<u64, StoreError>;
@@ -125,7 +146,8 @@ pub trait Store: Send + Sync + std::fmt::Debug {
 
 /// A transaction that writes. Dropped without a commit, it leaves nothing.
 ///
-/// Order of locks: gate, positions, request rows by id, wake-ups, counters.
+/// Order of locks: gate, positions, request rows by id, wake-ups, counters. Whoever takes the front of a line, or a sweep,
+/// does so before any of its requests, and passes over what others have.
 #[async_trait]
 pub trait Transaction: Send {
     /// Takes the gate lock: shared by whatever dispatches, settles or parks; exclusive by whatever writes a fact.
@@ -189,6 +211,12 @@ pub trait Transaction: Send {
     async fn early_expired(&mut self, now: At, limit: u32) -> Result<Vec<EarlyRow>, StoreError>;
     /// How many commands wait for their requests, those that have waited in vain too.
     async fn early_count(&mut self) -> Result<u64, StoreError>;
+    /// The front of a line, oldest first, locked; what another worker has locked is passed over.
+    async fn closings(&mut self, line: Line, limit: u32) -> Result<Vec<Closing>, StoreError>;
+    /// What these requests have in the suppression topic.
+    async fn suppression_of(&mut self, ids: &[RequestId]) -> Result<Vec<SuppressionRow>, StoreError>;
+    /// How many leaves the ledger has of each of these requests, where it has any.
+    async fn leaf_counts(&mut self, ids: &[RequestId]) -> Result<Vec<(RequestId, u32)>, StoreError>;
     /// Writes everything. A guard that finds another row than expected is [`StoreError::Conflict`].
     async fn write(&mut self, changes: &Changes) -> Result<(), StoreError>;
     /// Commits.

@@ -9,7 +9,8 @@ use crate::domain::{
     words::{DeadLetterReason, Why},
 };
 
-pub use crate::domain::identity::SubjectDigest;
+pub use super::expiry::{Closing, CompactedKey, LastWord, Line, PurgedRow, SuppressionRow};
+pub use crate::domain::identity::{SubjectDigest, SuppressionDigest};
 
 /// How the gate lock is taken.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -435,6 +436,18 @@ pub struct Changes {
     pub resumed: Vec<(RequestId, u16)>,
     /// New capsules; each takes the place of its request's older one.
     pub capsules: Vec<CapsuleRow>,
+    /// Requests that came to their end, or that go on to another place in line.
+    pub closings: Vec<Closing>,
+    /// What has been taken from the front of a line.
+    pub closings_done: Vec<Closing>,
+    /// Identifiers as the suppression topic has them.
+    pub suppression: Vec<SuppressionRow>,
+    /// Requests whose keyed digests go.
+    pub expired: Vec<RequestId>,
+    /// Requests whose rows go, digests included; what the ledger has of them stays.
+    pub purged: Vec<PurgedRow>,
+    /// Keys whose last record has to say what is true now.
+    pub last_words: Vec<LastWord>,
     /// Differences to counters, in order of their keys.
     pub counters: Vec<(CounterKey, i64)>,
     /// The slot that the differences go to: workers and stages have different ones, so that they do not wait for each other.

@@ -100,6 +100,9 @@ metrics! {
     transactions: histograms "store_transaction_seconds" ["name"] "Duration of store transactions, by name.", buckets TRANSACTION_BUCKETS;
     ledger_entries: gauge "ledger_entries" [] "Leaves in the ledger.";
     vault_sealed: gauge "vault_sealed_requests" [] "Requests whose identifiers can still be opened.";
+    suppression_checks: counters "suppression_checks_total" ["result"] "Identities that were looked up in the suppression list, by whether they are in it (suppressed, clear).";
+    expired_lookups: counters "expired_lookups_total" [] "Closed requests whose keyed digests were deleted because vault.lookups_keep is over.";
+    purged_requests: counters "purged_requests_total" [] "Closed requests whose rows were deleted because vault.records_keep is over.";
     auth_failures: counters "auth_failures_total" ["kind"] "Calls without a valid token (token) or with the wrong role (role).";
     build_info: gauges "build_info" ["version", "commit"] "1, labelled with the version that runs.";
 }
@@ -142,6 +145,26 @@ impl Metrics {
     /// A task was sent, or could not be.
     pub fn dispatch(&self, processor: &str, outcome: &str) {
         self.dispatches.with_label_values(&[processor, outcome]).inc();
+    }
+
+    /// So many identities were looked up in the suppression list.
+    pub fn suppression_checked(&self, suppressed: usize, clear: usize) {
+        for (result, n) in [("suppressed", suppressed), ("clear", clear)] {
+            self.suppression_checks
+                .with_label_values(&[result])
+                .inc_by(n as u64);
+        }
+    }
+
+    /// Of so many closed requests the digests went, and of so many the rows.
+    pub fn expired(&self, lookups: usize, records: usize) {
+        let none: [&str; 0] = [];
+        self.expired_lookups
+            .with_label_values(&none)
+            .inc_by(lookups as u64);
+        self.purged_requests
+            .with_label_values(&none)
+            .inc_by(records as u64);
     }
 
     /// A request came to its end.

@@ -46,6 +46,12 @@ impl Digest {
         self
     }
 
+    /// Adds a last part of any length: what comes last needs no length before it.
+    pub(super) fn rest(mut self, bytes: &[u8]) -> Self {
+        self.0.update(bytes);
+        self
+    }
+
     /// All 32 bytes.
     pub(super) fn finish(self) -> [u8; 32] {
         self.0.finalize().into_bytes().into()

@@ -32,7 +32,7 @@ pub use self::{
 };
 use crate::domain::{
     fact::CapsuleEpoch,
-    identity::Identity,
+    identity::{Identity, SuppressionDigest},
     ids::{RequestId, TaskId, Tenant},
     time::At,
 };
@@ -56,6 +56,8 @@ struct Keys {
     payload: MacKey,
     token: MacKey,
     record: Cipher,
+    /// The suppression keys of tenants are derived from it: they are given away, and it is not.
+    suppression: SecretKey,
     /// By ascending id, as in the keyring.
     epochs: Vec<(u32, EpochCipher)>,
     current: u32,
@@ -87,6 +89,7 @@ impl Vault {
             payload: MacKey::new(&root.derive("lacuna v1 payload")),
             token: MacKey::new(&root.derive("lacuna v1 token")),
             record: Cipher::new(&root.derive("lacuna v1 record")),
+            suppression: root.derive("lacuna v1 suppression"),
             epochs: epochs.collect(),
             current,
             current_cipher: Cipher::new(key),
@@ -228,6 +231,22 @@ impl Vault {
             .part(identity.kind.as_str().as_bytes())
             .part(identity.normalised().expose().as_bytes())
             .finish_short()
+    }
+
+    /// The key of a tenant's suppression list. Who has it can look for people in the list, one guess after the other, and
+    /// can do nothing else with it: it finds nobody in the vault, and leads to no other tenant's key.
+    pub fn suppression_key(&self, tenant: &Tenant) -> Zeroizing<[u8; 32]> {
+        Zeroizing::new(*self.0.suppression.derive(tenant.as_str()).bytes())
+    }
+
+    /// An identifier as the suppression list has it: HMAC-SHA-256 under the tenant's key over the type, a zero byte and
+    /// the normalised value. Others compute the same, so it must never change.
+    pub fn suppression_digest(&self, tenant: &Tenant, identity: &Identity) -> SuppressionDigest {
+        MacKey::new(&self.0.suppression.derive(tenant.as_str()))
+            .start(identity.kind.as_str())
+            .fixed(&[0])
+            .rest(identity.normalised().expose().as_bytes())
+            .finish()
     }
 
     /// What tells a repeated command from another payload under the same id. Keyed: payloads hold guessable

@@ -12,6 +12,7 @@ use super::{
 use crate::domain::{
     identity::{Identity, SubjectData},
     ids::{IdentityType, Tenant},
+    words::DeadLetterReason,
 };
 
 /// The longest reason in bytes: a paragraph.
@@ -50,18 +51,59 @@ struct ReasonFields<'a> {
     reason: Option<Text<'a, 1, MAX_REASON>>,
 }
 
+impl From<IdentityFields<'_>> for Identity {
+    fn from(fields: IdentityFields<'_>) -> Self {
+        Self {
+            kind: fields.kind,
+            value: SubjectData::new(fields.value.0.into_owned()),
+        }
+    }
+}
+
 /// Reads a search.
 pub fn parse_search(bytes: &[u8]) -> Result<Search, Refusal> {
     let SearchFields {
-        identity: Object(IdentityFields { kind, value }),
+        identity: Object(identity),
         tenant,
     } = read(strict::check(bytes)?)?;
     Ok(Search {
-        identity: Identity {
-            kind,
-            value: SubjectData::new(value.0.into_owned()),
-        },
+        identity: identity.into(),
         tenant,
+    })
+}
+
+/// The most identities of one look into the suppression list, as the contract says.
+pub const MAX_SUPPRESSION: usize = 1_000;
+
+/// Who is looked for in the suppression list.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SuppressionCheck {
+    /// The tenant; the configured default where it is absent.
+    pub tenant: Option<Tenant>,
+    /// One identity a person, or several: each is answered by itself, in order.
+    pub identities: Vec<Identity>,
+}
+
+#[derive(Deserialize)]
+struct SuppressionFields<'a> {
+    tenant: Option<Tenant>,
+    #[serde(borrow)]
+    identities: Vec<Object<IdentityFields<'a>>>,
+}
+
+/// Reads a look into the suppression list.
+pub fn parse_suppression_check(bytes: &[u8]) -> Result<SuppressionCheck, Refusal> {
+    let fields: SuppressionFields<'_> = read(strict::check(bytes)?)?;
+    if fields.identities.len() > MAX_SUPPRESSION {
+        return Err(Refusal::new(
+            DeadLetterReason::TooLarge,
+            "identities: expected at most 1000",
+        ));
+    }
+    let identities = fields.identities.into_iter();
+    Ok(SuppressionCheck {
+        tenant: fields.tenant,
+        identities: identities.map(|Object(fields)| fields.into()).collect(),
     })
 }
 

@@ -25,6 +25,7 @@ pub mod refusal;
 pub mod schemas;
 pub mod status;
 pub mod strict;
+pub mod suppression;
 pub mod task;
 #[cfg(test)]
 mod tests;

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use super::{
     ack::AckMessage, backup::BackupFields, command, dead_letter::DeadLetterHeaders, status::StatusMessage,
-    task::TaskMessage,
+    suppression::SuppressionMessage, task::TaskMessage,
 };
 
 /// Every schema: its file name and its text.
@@ -32,6 +32,15 @@ pub fn all() -> Vec<(&'static str, String)> {
         (
             "status.json",
             document("status", "Status", writes(), of::<StatusMessage<'_>>),
+        ),
+        (
+            "suppression.json",
+            document(
+                "suppression",
+                "Suppressed identity",
+                writes(),
+                of::<SuppressionMessage<'_>>,
+            ),
         ),
         (
             "dead_letter.json",

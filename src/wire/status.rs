@@ -18,7 +18,8 @@ use crate::domain::{
 /// The type of the event that carries a status.
 pub const EVENT_TYPE: &str = "dev.lacuna.status.v1";
 
-/// The state of a request. Of one key, the record of the highest revision is the current one.
+/// The state of a request. Of one key, the record of the highest revision is the current one. A tombstone says that the
+/// request was kept for as long as `vault.records_keep` says: its revisions are to be forgotten with it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct StatusMessage<'a> {
     /// The request.

@@ -1,5 +1,7 @@
 //! How messages travel, and time passes, while a scenario is played.
 
+use std::time::Duration;
+
 use serde_json::Value;
 
 use super::{Stuck, call::Caller, messages::Topic};
@@ -24,6 +26,10 @@ pub trait Post {
     fn now(&self) -> At;
     /// Calls its API.
     fn caller(&self) -> &Caller;
+    /// How long what has to be seen may take to show, by the time of those who watch.
+    fn patience(&self) -> Duration {
+        Duration::ZERO
+    }
     /// Lets time pass, from one thing that is due to the next.
     fn pass_until(&mut self, at: At) -> impl Future<Output = Result<(), Stuck>>;
     /// Sends messages.

@@ -1,6 +1,6 @@
 //! Plays a script: lets its times come, sends its messages, and judges what is seen.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::tz::TimeZone;
 use serde_json::Value;
@@ -13,6 +13,7 @@ use super::{
     post::{Post, Said},
     script::{Line, Script, Step},
 };
+use crate::clock::Stopwatch;
 
 /// A script while it is played.
 #[derive(Debug)]
@@ -58,6 +59,18 @@ impl<'a, P: Post> Stage<'a, P> {
             self.happen(line).await?;
             self.hear().await?;
         }
+        let watch = Stopwatch::start();
+        loop {
+            let seen = self.judge(step).await?;
+            let is_so = seen.iter().all(|seen| seen.fault.is_none());
+            if is_so || watch.elapsed() >= self.post.patience() {
+                return Ok(seen);
+            }
+            self.hear().await?;
+        }
+    }
+
+    async fn judge(&self, step: &Step) -> Result<Vec<Seen>, Stuck> {
         let mut judge = Judge {
             caller: self.post.caller(),
             start: self.writer.start(),
@@ -67,8 +80,8 @@ impl<'a, P: Post> Stage<'a, P> {
             letters: &self.letters,
             answer: self.answer.as_ref(),
             statuses: &self.statuses,
-            named_news: Default::default(),
-            named_letters: Default::default(),
+            named_news: BTreeSet::new(),
+            named_letters: BTreeSet::new(),
         };
         judge.all(&step.claims).await
     }

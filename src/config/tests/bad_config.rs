@@ -188,7 +188,7 @@ fn durations() {
 fn eleven_mistakes_are_found_at_once() {
     let text = "region = 5\n[kafka]\ngroup_id = ''\ngroup = 'a'\nproperties = { acks = 1 }\n[store]\nurl = 'oracle:x'\n\
                 [http]\nlisten = '0.0.0.0:80'\n[dispatch]\nlease = 'soon'\nmax_in_flight = 0\n\
-                [policy]\ngrace = '31d'\nregime = 'x'\n[webhok]\n";
+                [policy]\ngrace = 'a while'\nregime = 'x'\n[webhok]\n";
     let read = config(text);
     let shown = read.unwrap_err().to_string();
     let expected = "\
@@ -200,7 +200,7 @@ lacuna.toml:7: store.url: expected sqlite:PATH or postgres://user:password@host:
 lacuna.toml:9: http.listen: expected a loopback address, such as 127.0.0.1:8080: there is no [auth], so everyone who reaches it would have every role
 lacuna.toml:11: dispatch.lease: expected a duration such as 30s, 24h, 14d or 1y6mo
 lacuna.toml:12: dispatch.max_in_flight: expected a whole number from 1 to 1000000
-lacuna.toml:14: policy.grace: expected less than the regime's period, which the grace window consumes: at most 27d under gdpr
+lacuna.toml:14: policy.grace: expected a duration such as 30s, 24h, 14d or 1y6mo
 lacuna.toml:15: policy.regime: expected one of: ccpa, drop, gdpr, lgpd, uk_gdpr, or days:N, working_days:N (N from 1 to 3650) or months:N (N from 1 to 120)
 lacuna.toml:16: webhok: unknown key; did you mean \"webhook\"?
 11 problems";

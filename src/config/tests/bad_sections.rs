@@ -82,6 +82,18 @@ fn kafka() {
             "1: kafka.topics.acks: the same topic as commands (Kafka takes . and _ for the same)",
         ),
         (
+            "[kafka.topics]\nsuppression = 'ä'",
+            "2: kafka.topics.suppression: expected a topic's name: [a-zA-Z0-9._-]{1,249}",
+        ),
+        (
+            "[kafka.topics]\nsuppression = 1",
+            "2: kafka.topics.suppression: expected text, found an integer",
+        ),
+        (
+            "[kafka.topics]\nsuppression = 'lacuna.status'",
+            "2: kafka.topics.suppression: the same topic as status (Kafka takes . and _ for the same)",
+        ),
+        (
             "[kafka.topics]\nstatus = 'lacuna.tasks.status'",
             "2: kafka.topics.status: begins with tasks_prefix: it could be a processor's topic",
         ),

@@ -70,6 +70,7 @@ fn every_key_of_the_configuration_is_heard() {
         properties = { security.protocol = "SSL", "linger.ms" = 5, "socket.keepalive.enable" = true, "x" = 0.5, "sasl.password" = "env:CRM_TOKEN", "y" = "" }
         topics.tasks_prefix = "t-"
         topics.acks = "acks"
+        topics.suppression = "lacuna.suppression"
         [store]
         url = "env:DATABASE_URL"
         [http]
@@ -132,6 +133,18 @@ fn every_key_of_the_configuration_is_heard() {
     assert_eq!(
         (&*read.kafka.topics.tasks_prefix, &*read.kafka.topics.acks),
         ("t-", "acks")
+    );
+    assert_eq!(
+        read.kafka.topics.suppression.as_deref(),
+        Some("lacuna.suppression")
+    );
+    assert_eq!(
+        config("kafka.topics.suppression = ''")
+            .unwrap()
+            .kafka
+            .topics
+            .suppression,
+        None
     );
     assert_eq!(
         read.store.url,

@@ -148,7 +148,7 @@ fn mistakes_of_every_file_are_said_together() {
         "\u{feff}# ours\r\n2026-12-25   # Christmas\r\n\r\n25.12.2026\n2026-02-30\n20261226\n2026-12-25\n",
     )
     .unwrap();
-    let text = "[policy]\nregime = 'acme'\nregimes = 'mine.toml'\nholidays = 'holidays.txt'\nat_risk = 2\n";
+    let text = "[policy]\nregime = 'acme'\nregimes = 'mine.toml'\nholidays = 'holidays.txt'\nat_risk = 2\ngrace = '5y'\n";
     const DATE: &str = "expected a date such as 2026-12-25, with a comment after # if you like";
     let expected = [
         format!("{}:4: {DATE}", file("holidays.txt")),

@@ -24,6 +24,8 @@ pub struct LegalClock {
     pub rolled: At,
     /// From when on it is at risk.
     pub at_risk_from: At,
+    /// Whether it stands still while the subject's identity is in doubt. The dates move once the doubt is over.
+    pub pauses_for_identity: bool,
     /// Whether it can be extended, or was.
     pub extension: Extension,
     /// How many days it stood still while the subject's identity was in doubt.
@@ -88,6 +90,7 @@ impl Rulebook<'_> {
             due: last.unrolled,
             rolled: last.rolled,
             at_risk_from: at_risk_from(requested_at, last.unrolled, self.at_risk),
+            pauses_for_identity: terms.pauses_for_identity,
             extension,
             paused_days,
         }

@@ -9,6 +9,7 @@
 pub mod alike;
 pub mod answer;
 pub mod deferral;
+pub mod expiry;
 mod forget;
 pub mod gates;
 mod legal_clock;
@@ -21,6 +22,7 @@ pub mod packed;
 pub mod refusal;
 mod restore;
 pub mod standing;
+pub mod suppression;
 pub mod waiting;
 pub mod wake;
 mod waves;
@@ -85,6 +87,8 @@ pub struct Head {
     pub grace: bool,
     /// Whether the command left processors out: it then closes with exceptions, also where they hold nothing.
     pub excludes: bool,
+    /// Whether the command limits it to purposes, categories or processors: then it does not ask for all of a person.
+    pub limited: bool,
     /// The registry's revision that the plan is pinned to.
     pub registry: RegistryRevision,
 }

@@ -10,6 +10,7 @@ impl Request {
     /// The notice of where the request stands. Of several the most urgent counts.
     pub(super) fn notice_at(&self, now: At) -> Option<Notice> {
         let (life, clock) = (&self.life, &self.life.clock);
+        let stands_still = life.status == Status::AwaitingVerification && clock.pauses_for_identity;
         match life.status {
             Status::Completed | Status::ClosedWithExceptions => return Some(Notice::Completed),
             Status::Refused => return Some(Notice::Refused),
@@ -21,10 +22,11 @@ impl Request {
             | Status::InProgress
             | Status::Deferred => {}
         }
-        if life.overdue {
-            Some(Notice::Overdue)
-        } else if life.restored_at.is_some() {
+        if life.restored_at.is_some() {
+            // Also past the deadline, which may have been kept before: the word says what is new, `overdue` the rest.
             Some(Notice::Restored)
+        } else if life.overdue {
+            Some(Notice::Overdue)
         } else if life.live_clean_at.is_some() {
             // The deadline is kept: what is left are copies and what a law keeps, which `waiting_for` dates.
             None
@@ -34,7 +36,8 @@ impl Request {
         } else if clock.acknowledge_by.is_some_and(|by| now <= by) {
             // Its deadline comes before that of announcing an extension.
             Some(Notice::AcknowledgementDue)
-        } else if life.at_risk && clock.extension == Extension::Possible {
+        } else if life.at_risk && clock.extension == Extension::Possible && !stands_still {
+            // A clock that stands still needs no extension: the days of doubt are added to the deadline.
             Some(Notice::ExtensionDue)
         } else {
             None

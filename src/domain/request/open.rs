@@ -296,6 +296,7 @@ fn head(
         not_before,
         grace,
         excludes: !opening.exclude.is_empty(),
+        limited: !opening.scope.is_whole(),
         registry: revision,
     }
 }

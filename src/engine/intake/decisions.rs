@@ -17,9 +17,9 @@ use crate::{
     engine::{
         Engine, EngineError,
         prepare::{Arrival, PreparedCommand},
-        work::Touched,
+        work::{Touched, Work},
     },
-    store::{ResealedRow, StoredBody, SubjectDigest, Transaction},
+    store::{Lock, ResealedRow, StoredBody, SubjectDigest, Transaction},
     wire::Refusal,
 };
 
@@ -54,6 +54,10 @@ impl Decider<'_, '_, '_> {
                 touched.request = request;
                 touched.trail.append(trail);
                 engine.take_identities(touched, &mut stored, &supplied, &supply.identities, digests)?;
+                if !touched.request.head.limited {
+                    let rows = engine.suppression_rows(supply.request_id, &tenant, &supply.identities);
+                    touched.suppression.extend(rows);
+                }
                 Ok(supply.request_id)
             }
             Err(refused) => Err(refusal_of(refused)),
@@ -161,6 +165,34 @@ impl Engine {
         }
         let bodies = tx.bodies(&ids).await?;
         Ok(bodies.into_iter().map(|stored| (stored.id, stored)).collect())
+    }
+
+    /// How many leaves the ledger has of requests that this batch opens and that are not stored. A request that was purged
+    /// has some: a very late repeat opens it once more, and its entries go on where they ended. That is seldom, so the
+    /// first try does not ask: its leaves are refused then, and the second one does.
+    pub(super) async fn purged_before(
+        &self,
+        arrivals: &[Arrival<PreparedCommand>],
+        work: &Work<'_>,
+        tx: &mut dyn Transaction,
+        lock: Lock,
+    ) -> Result<HashMap<RequestId, u32>, EngineError> {
+        let opens = |arrival: &Arrival<PreparedCommand>| match &arrival.content.as_ref().ok()?.command {
+            Command::Open(opening) => Some(opening.request_id),
+            _ => None,
+        };
+        let ids: Vec<RequestId> = match lock {
+            Lock::None => Vec::new(),
+            Lock::Rows => arrivals
+                .iter()
+                .filter_map(opens)
+                .filter(|id| !work.has(*id))
+                .collect(),
+        };
+        if ids.is_empty() {
+            return Ok(HashMap::new());
+        }
+        Ok(tx.leaf_counts(&ids).await?.into_iter().collect())
     }
 
     /// Seals identifiers that came later beside those that a request has, and says which tasks are sent them.

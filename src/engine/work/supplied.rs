@@ -46,6 +46,7 @@ impl Touched<'_> {
                     },
                     digests: resealed.digests,
                     commitment: subject.commitment,
+                    suppression: subject.suppression.clone(),
                 });
             }
             Source::Loaded { .. } => {

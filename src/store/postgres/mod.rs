@@ -7,11 +7,13 @@ mod capsules;
 mod dead_letters;
 mod deferred;
 mod early;
+mod expiry;
 mod facts;
 mod merged;
 mod positions;
 mod read;
 mod reseal;
+mod suppression;
 mod sweeps;
 mod transaction;
 mod write;
@@ -28,16 +30,18 @@ use uuid::Uuid;
 
 use self::transaction::PostgresTransaction;
 use super::{
-    CounterKey, DeadLetter, DeadLetterFilter, DeadLetterState, DeferredFilter, DeferredRow, Origin, Position,
-    Seen, Store, StoreError, StoreOptions, StoredBody, StoredCapsule, StoredFact, StoredLeaf, StoredRegistry,
-    StoredRequest, SubjectDigest, Sweep, Transaction,
+    CounterKey, DeadLetter, DeadLetterFilter, DeadLetterState, DeferredFilter, DeferredRow, LastWord, Origin,
+    Position, Seen, Store, StoreError, StoreOptions, StoredBody, StoredCapsule, StoredFact, StoredLeaf,
+    StoredRegistry, StoredRequest, SubjectDigest, SuppressionDigest, SuppressionRow, Sweep, Transaction,
     classify::bounded,
     schema::{self, Applied},
 };
 use crate::domain::{
     fact::{CapsuleEpoch, FactVersion},
     ids::{ProcessorId, RequestId},
+    request::Request,
     time::At,
+    words::Status,
 };
 
 static MIGRATOR: Migrator = sqlx::migrate!("src/store/postgres/migrations");
@@ -289,6 +293,34 @@ impl Store for PostgresStore {
 
     async fn early_produced(&self, origins: &[Origin]) -> Result<(), StoreError> {
         self.ask(early::delete(&self.pool, origins)).await
+    }
+
+    async fn with_subjects(
+        &self,
+        digests: &[SubjectDigest],
+        statuses: &[Status],
+    ) -> Result<Vec<(SubjectDigest, Request)>, StoreError> {
+        self.ask(suppression::with_subjects(&self.pool, digests, statuses))
+            .await
+    }
+
+    async fn suppressed(
+        &self,
+        digests: &[SuppressionDigest],
+    ) -> Result<Vec<(SuppressionRow, Request)>, StoreError> {
+        self.ask(suppression::suppressed(&self.pool, digests)).await
+    }
+
+    async fn suppression_of(&self, ids: &[RequestId]) -> Result<Vec<SuppressionRow>, StoreError> {
+        self.ask(suppression::of_requests(&self.pool, ids)).await
+    }
+
+    async fn last_words(&self, before: At, limit: u32) -> Result<Vec<LastWord>, StoreError> {
+        self.ask(expiry::last_words(&self.pool, before, limit)).await
+    }
+
+    async fn last_words_done(&self, ids: &[Uuid]) -> Result<(), StoreError> {
+        self.ask(expiry::last_words_done(&self.pool, ids)).await
     }
 
     async fn bytes_on_disk(&self) -> Result<u64, StoreError> {

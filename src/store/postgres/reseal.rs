@@ -7,10 +7,11 @@ use crate::store::{ResealedRow, StoreError};
 /// Row by row: people supply identifiers, not floods of messages.
 pub(super) async fn write(on: &mut PgConnection, rows: &[ResealedRow]) -> Result<(), StoreError> {
     for row in rows {
-        let done = query("update request set body = $2, sealed = $3 where id = $1")
+        let done = query("update request set body = $2, sealed = $3, lookups = lookups || $4 where id = $1")
             .bind(row.id.0)
             .bind(&row.body)
             .bind(&row.sealed)
+            .bind(row.digests.concat())
             .execute(&mut *on)
             .await?;
         if done.rows_affected() != 1 {

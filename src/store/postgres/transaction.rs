@@ -5,7 +5,9 @@ use std::time::Duration;
 use async_trait::async_trait;
 use sqlx::Postgres;
 
-use super::{capsules, dead_letters, early, facts, merged, positions, read, sweeps, write};
+use super::{
+    capsules, dead_letters, early, expiry, facts, merged, positions, read, suppression, sweeps, write,
+};
 use crate::{
     domain::{
         fact::{CapsuleEpoch, FactVersion},
@@ -13,9 +15,9 @@ use crate::{
         time::At,
     },
     store::{
-        Advance, Changes, Concerned, DeadLetter, EarlyRow, Gate, InboxRow, Lock, NewFact, Origin, Place,
-        StoreError, StoredBody, StoredCapsule, StoredFact, StoredRegistry, StoredRequest, SubjectDigest,
-        Sweep, Transaction, classify::bounded,
+        Advance, Changes, Closing, Concerned, DeadLetter, EarlyRow, Gate, InboxRow, Line, Lock, NewFact,
+        Origin, Place, StoreError, StoredBody, StoredCapsule, StoredFact, StoredRegistry, StoredRequest,
+        SubjectDigest, SuppressionRow, Sweep, Transaction, classify::bounded,
     },
 };
 
@@ -154,6 +156,18 @@ impl Transaction for PostgresTransaction {
 
     async fn early_count(&mut self) -> Result<u64, StoreError> {
         bounded(self.patience, early::count(&mut *self.inner)).await
+    }
+
+    async fn closings(&mut self, line: Line, limit: u32) -> Result<Vec<Closing>, StoreError> {
+        bounded(self.patience, expiry::closings(&mut *self.inner, line, limit)).await
+    }
+
+    async fn suppression_of(&mut self, ids: &[RequestId]) -> Result<Vec<SuppressionRow>, StoreError> {
+        bounded(self.patience, suppression::of_requests(&mut *self.inner, ids)).await
+    }
+
+    async fn leaf_counts(&mut self, ids: &[RequestId]) -> Result<Vec<(RequestId, u32)>, StoreError> {
+        bounded(self.patience, expiry::leaf_counts(&mut *self.inner, ids)).await
     }
 
     async fn write(&mut self, changes: &Changes) -> Result<(), StoreError> {

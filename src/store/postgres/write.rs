@@ -3,10 +3,12 @@
 use sqlx::{PgConnection, PgExecutor, query};
 use uuid::Uuid;
 
-use super::{capsules, dead_letters, deferred, early, merged, reseal};
+use super::{capsules, dead_letters, deferred, early, expiry, merged, reseal, suppression};
 use crate::{
     domain::{ids::RequestId, request::Request, time::At},
-    store::{Changes, InboxRow, LeafRow, MovedRow, OpenedRow, StoreError, codec, deferral},
+    store::{
+        Changes, InboxRow, LeafRow, MovedRow, OpenedRow, StoreError, codec, deferral, expiry::packed_digests,
+    },
 };
 
 pub(super) async fn write(on: &mut PgConnection, changes: &Changes) -> Result<(), StoreError> {
@@ -30,6 +32,9 @@ pub(super) async fn write(on: &mut PgConnection, changes: &Changes) -> Result<()
     merged::write(on, changes).await?;
     deferred::write(on, changes).await?;
     reseal::write(on, &changes.resealed).await?;
+    if !changes.suppression.is_empty() {
+        suppression::insert(on, &changes.suppression).await?;
+    }
     if !changes.capsules.is_empty() {
         capsules::upsert(on, &deferral::capsules(changes)).await?;
     }
@@ -40,6 +45,7 @@ pub(super) async fn write(on: &mut PgConnection, changes: &Changes) -> Result<()
     if !changes.outbox.is_empty() {
         upsert_outbox(on, &changes.outbox, changes.at).await?;
     }
+    expiry::write(on, changes).await?;
     add_to_counters(on, changes).await
 }
 
@@ -97,8 +103,8 @@ async fn insert_inbox(on: &mut PgConnection, rows: &[InboxRow]) -> Result<(), St
 }
 
 async fn insert_requests(on: &mut PgConnection, opened: &[&OpenedRow]) -> Result<(), StoreError> {
-    let sql = "insert into request (id, tenant, received_at, body, sealed) \
-               select * from unnest($1::uuid[], $2::text[], $3::int8[], $4::bytea[], $5::bytea[])";
+    let sql = "insert into request (id, tenant, received_at, body, sealed, lookups) \
+               select * from unnest($1::uuid[], $2::text[], $3::int8[], $4::bytea[], $5::bytea[], $6::bytea[])";
     query(sql)
         .bind(ids(opened))
         .bind(
@@ -115,6 +121,12 @@ async fn insert_requests(on: &mut PgConnection, opened: &[&OpenedRow]) -> Result
         )
         .bind(opened.iter().map(|row| row.body.as_slice()).collect::<Vec<_>>())
         .bind(opened.iter().map(|row| row.sealed.as_slice()).collect::<Vec<_>>())
+        .bind(
+            opened
+                .iter()
+                .map(|row| packed_digests(&row.digests))
+                .collect::<Vec<_>>(),
+        )
         .execute(on)
         .await?;
     Ok(())

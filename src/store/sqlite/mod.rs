@@ -7,12 +7,14 @@ mod capsules;
 mod dead_letters;
 mod deferred;
 mod early;
+mod expiry;
 mod facts;
 mod file;
 mod merged;
 mod positions;
 mod read;
 mod reseal;
+mod suppression;
 mod sweeps;
 mod transaction;
 mod write;
@@ -31,15 +33,18 @@ use uuid::Uuid;
 use self::{file::LockFile, transaction::SqliteTransaction};
 use super::{
     CounterKey, DeadLetter, DeadLetterFilter, DeadLetterState, DeferredFilter, DeferredRow, Exclusive,
-    Origin, Position, Seen, Store, StoreError, StoreOptions, StoredBody, StoredCapsule, StoredFact,
-    StoredLeaf, StoredRegistry, StoredRequest, SubjectDigest, Sweep, Transaction, schema,
+    LastWord, Origin, Position, Seen, Store, StoreError, StoreOptions, StoredBody, StoredCapsule, StoredFact,
+    StoredLeaf, StoredRegistry, StoredRequest, SubjectDigest, SuppressionDigest, SuppressionRow, Sweep,
+    Transaction, schema,
 };
 use crate::{
     clock::Clock,
     domain::{
         fact::{CapsuleEpoch, FactVersion},
         ids::{ProcessorId, RequestId},
+        request::Request,
         time::At,
+        words::Status,
     },
 };
 
@@ -267,6 +272,33 @@ impl Store for SqliteStore {
 
     async fn early_produced(&self, origins: &[Origin]) -> Result<(), StoreError> {
         early::delete(&mut *self.writer().await?, origins).await
+    }
+
+    async fn with_subjects(
+        &self,
+        digests: &[SubjectDigest],
+        statuses: &[Status],
+    ) -> Result<Vec<(SubjectDigest, Request)>, StoreError> {
+        suppression::with_subjects(&mut *self.reader().await?, digests, statuses).await
+    }
+
+    async fn suppressed(
+        &self,
+        digests: &[SuppressionDigest],
+    ) -> Result<Vec<(SuppressionRow, Request)>, StoreError> {
+        suppression::suppressed(&mut *self.reader().await?, digests).await
+    }
+
+    async fn suppression_of(&self, ids: &[RequestId]) -> Result<Vec<SuppressionRow>, StoreError> {
+        suppression::of_requests(&mut *self.reader().await?, ids).await
+    }
+
+    async fn last_words(&self, before: At, limit: u32) -> Result<Vec<LastWord>, StoreError> {
+        expiry::last_words(&mut *self.reader().await?, before, limit).await
+    }
+
+    async fn last_words_done(&self, ids: &[Uuid]) -> Result<(), StoreError> {
+        expiry::last_words_done(&mut *self.writer().await?, ids).await
     }
 
     async fn bytes_on_disk(&self) -> Result<u64, StoreError> {

@@ -7,10 +7,14 @@ use crate::store::{ResealedRow, StoreError};
 /// Row by row: people supply identifiers, not floods of messages.
 pub(super) async fn write(on: &mut SqliteConnection, rows: &[ResealedRow]) -> Result<(), StoreError> {
     for row in rows {
-        let done = query("update request set body = ?2, sealed = ?3 where id = ?1")
+        // Joined bytes are a text to SQLite until they are told otherwise.
+        let sql =
+            "update request set body = ?2, sealed = ?3, lookups = cast(lookups || ?4 as blob) where id = ?1";
+        let done = query(sql)
             .bind(row.id.0)
             .bind(&row.body)
             .bind(&row.sealed)
+            .bind(row.digests.concat())
             .execute(&mut *on)
             .await?;
         if done.rows_affected() != 1 {

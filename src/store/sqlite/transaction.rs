@@ -4,7 +4,9 @@
 use async_trait::async_trait;
 use sqlx::Sqlite;
 
-use super::{capsules, dead_letters, early, facts, merged, positions, read, sweeps, write};
+use super::{
+    capsules, dead_letters, early, expiry, facts, merged, positions, read, suppression, sweeps, write,
+};
 use crate::{
     domain::{
         fact::{CapsuleEpoch, FactVersion},
@@ -12,9 +14,9 @@ use crate::{
         time::At,
     },
     store::{
-        Advance, Changes, Concerned, DeadLetter, EarlyRow, Gate, InboxRow, Lock, NewFact, Origin, Place,
-        StoreError, StoredBody, StoredCapsule, StoredFact, StoredRegistry, StoredRequest, SubjectDigest,
-        Sweep, Transaction,
+        Advance, Changes, Closing, Concerned, DeadLetter, EarlyRow, Gate, InboxRow, Line, Lock, NewFact,
+        Origin, Place, StoreError, StoredBody, StoredCapsule, StoredFact, StoredRegistry, StoredRequest,
+        SubjectDigest, SuppressionRow, Sweep, Transaction,
     },
 };
 
@@ -130,6 +132,18 @@ impl Transaction for SqliteTransaction {
 
     async fn early_count(&mut self) -> Result<u64, StoreError> {
         early::count(&mut *self.0).await
+    }
+
+    async fn closings(&mut self, line: Line, limit: u32) -> Result<Vec<Closing>, StoreError> {
+        expiry::closings(&mut *self.0, line, limit).await
+    }
+
+    async fn suppression_of(&mut self, ids: &[RequestId]) -> Result<Vec<SuppressionRow>, StoreError> {
+        suppression::of_requests(&mut *self.0, ids).await
+    }
+
+    async fn leaf_counts(&mut self, ids: &[RequestId]) -> Result<Vec<(RequestId, u32)>, StoreError> {
+        expiry::leaf_counts(&mut *self.0, ids).await
     }
 
     async fn write(&mut self, changes: &Changes) -> Result<(), StoreError> {

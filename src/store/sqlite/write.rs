@@ -3,10 +3,12 @@
 use serde_json::json;
 use sqlx::{QueryBuilder, Sqlite, SqliteConnection, SqliteExecutor, query, query_builder::Separated};
 
-use super::{capsules, dead_letters, deferred, early, merged, read::ids_json, reseal};
+use super::{capsules, dead_letters, deferred, early, expiry, merged, read::ids_json, reseal, suppression};
 use crate::{
     domain::{ids::RequestId, time::At},
-    store::{Changes, InboxRow, LeafRow, MovedRow, OpenedRow, StoreError, codec, deferral},
+    store::{
+        Changes, InboxRow, LeafRow, MovedRow, OpenedRow, StoreError, codec, deferral, expiry::packed_digests,
+    },
 };
 
 /// The values of one row.
@@ -52,10 +54,12 @@ pub(super) async fn write(on: &mut SqliteConnection, changes: &Changes) -> Resul
     merged::write(on, changes).await?;
     deferred::write(on, changes).await?;
     reseal::write(on, &changes.resealed).await?;
+    suppression::insert(on, &changes.suppression).await?;
     capsules::upsert(on, &deferral::capsules(changes)).await?;
     dead_letters::insert(on, &changes.dead_letters).await?;
     early::write(on, &changes.early, changes.at).await?;
     upsert_outbox(on, &changes.outbox, changes.at).await?;
+    expiry::write(on, changes).await?;
     add_to_counters(on, changes).await
 }
 
@@ -101,13 +105,14 @@ async fn insert_inbox(on: &mut SqliteConnection, rows: &[InboxRow]) -> Result<()
 }
 
 async fn insert_requests(on: &mut SqliteConnection, opened: &[&OpenedRow]) -> Result<(), StoreError> {
-    let head = "insert into request (id, tenant, received_at, body, sealed) ";
+    let head = "insert into request (id, tenant, received_at, body, sealed, lookups) ";
     insert_rows(on, head, "", opened, |mut row, opened| {
         row.push_bind(opened.request.id.0)
             .push_bind(opened.request.head.tenant.as_str())
             .push_bind(opened.request.head.received_at.millis())
             .push_bind(opened.body.as_slice())
-            .push_bind(opened.sealed.as_slice());
+            .push_bind(opened.sealed.as_slice())
+            .push_bind(packed_digests(&opened.digests));
         Ok(())
     })
     .await?;

@@ -22,6 +22,29 @@ fn digests_are_those_of_hmac_sha256() {
 }
 
 #[test]
+fn the_suppression_list_is_computed_as_it_says() {
+    let vault = vault();
+    let acme = tenant("acme");
+    assert_eq!(
+        hex::encode(*vault.suppression_key(&acme)),
+        "6bca07e5cc71579a71cf1384a788c5e41a5722b44890e84411aa614cf1bbfd9e"
+    );
+    let digest = |of: &str, kind: &str, value: &str| {
+        hex::encode(vault.suppression_digest(&tenant(of), &identity(kind, value)))
+    };
+    let ann = digest("acme", "email", " Ann@Example.ORG");
+    assert_eq!(
+        ann,
+        "13c6abc58a453828e6b1236076f8d16be2fa65877163d4b8b3825b54397dc33e"
+    );
+    assert_ne!(ann, digest("acmf", "email", "ann@example.org"));
+    assert_ne!(ann, digest("acme", "login", "ann@example.org"));
+    // What is given away finds nobody in the vault.
+    let lookup = vault.lookup_digest(&acme, &identity("email", "ann@example.org"));
+    assert_ne!(ann[..32], hex::encode(lookup));
+}
+
+#[test]
 fn a_person_is_found_again_within_a_tenant_only() {
     let vault = vault();
     let digest = |of: &str, kind: &str, value: &str| vault.lookup_digest(&tenant(of), &identity(kind, value));

@@ -12,7 +12,7 @@ use serde_json::Value;
 
 use super::{
     Door, Envelope, Refusal, dead_letter::DeadLetterHeaders, parse_ack, parse_backup, parse_command,
-    status::StatusMessage, task::TaskMessage,
+    status::StatusMessage, suppression::SuppressionMessage, task::TaskMessage,
 };
 use crate::domain::{ids::Tenant, words::DeadLetterReason};
 
@@ -85,6 +85,9 @@ fn parse_as(schema: &str, document: &Value) -> Result<(), Refusal> {
             .map(drop)
             .map_err(other),
         "status" => serde_json::from_slice::<StatusMessage<'_>>(text)
+            .map(drop)
+            .map_err(other),
+        "suppression" => serde_json::from_slice::<SuppressionMessage<'_>>(text)
             .map(drop)
             .map_err(other),
         "dead_letter" => {

@@ -32,13 +32,14 @@ async fn schemas_are_written() {
         .run(&["schemas", "print", "out/schemas"])
         .await
         .expect(0);
-    assert_eq!(stdout.lines().count(), 6);
+    assert_eq!(stdout.lines().count(), 7);
     for name in [
         "command.json",
         "task.json",
         "ack.json",
         "backup.json",
         "status.json",
+        "suppression.json",
         "dead_letter.json",
     ] {
         let text = std::fs::read_to_string(workspace.path("out/schemas").join(name)).unwrap();
@@ -74,6 +75,39 @@ async fn a_keyring_is_made_once_for_its_owner_only_and_never_shown() {
     let mut fields: Vec<&String> = epoch.as_object().unwrap().keys().collect();
     fields.sort();
     assert_eq!(fields, ["created_at", "id", "state"]);
+}
+
+#[tokio::test]
+async fn the_key_of_a_tenants_suppression_list_is_printed() {
+    let workspace = Workspace::with("tenant_default = \"acme\"\nvault.keyring = \"file:ring\"");
+    let key = async |arguments: &[&str]| {
+        let all = [&["keys", "suppression"], arguments].concat();
+        workspace.run(&all).await.expect(0).stdout
+    };
+    workspace.run(&["keys", "suppression"]).await.expect(2);
+    workspace.run(&["keys", "init"]).await.expect(0);
+    let default = key(&[]).await;
+    assert!(
+        default.contains("kafka.topics.suppression is not set"),
+        "{default}"
+    );
+    assert!(default.contains("type || 0x00 || value"), "{default}");
+    let last = default.lines().last().unwrap();
+    assert!(
+        last.len() == 64 && last.bytes().all(|b| b.is_ascii_hexdigit()),
+        "{default}"
+    );
+    assert_eq!(
+        key(&["--tenant", "acme"]).await,
+        default,
+        "it is the same each time"
+    );
+    let other = key(&["--tenant", "globex"]).await;
+    assert_ne!(other.lines().last(), Some(last));
+    workspace
+        .run(&["keys", "suppression", "--tenant", "no tenant"])
+        .await
+        .expect(2);
 }
 
 #[tokio::test]

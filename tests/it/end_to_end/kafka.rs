@@ -48,6 +48,8 @@ impl Publisher {
 pub struct Record {
     pub key: Option<Vec<u8>>,
     pub value: Vec<u8>,
+    /// A tombstone has none, which is something else than an empty one.
+    pub has_value: bool,
     pub headers: HashMap<String, String>,
 }
 
@@ -91,6 +93,7 @@ impl Reader {
             });
             records.push(Record {
                 key: message.key().map(<[u8]>::to_vec),
+                has_value: message.payload().is_some(),
                 value: message.payload().unwrap_or_default().to_vec(),
                 headers,
             });

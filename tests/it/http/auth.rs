@@ -9,7 +9,7 @@ use super::fixture::{BEARERS, api, start};
 /// Every call and the roles that it takes.
 fn table() -> Vec<(Method, String, &'static [&'static str])> {
     let id = Uuid::now_v7();
-    let calls: [(Method, &str, &'static [&'static str]); 21] = [
+    let calls: [(Method, &str, &'static [&'static str]); 22] = [
         (Method::POST, "/v1/requests", &["submitter"]),
         (Method::GET, "/v1/requests", &["compliance", "operator"]),
         (Method::POST, "/v1/requests/search", &["compliance"]),
@@ -24,6 +24,7 @@ fn table() -> Vec<(Method, String, &'static [&'static str])> {
             &["auditor", "compliance", "operator"],
         ),
         (Method::POST, "/v1/requests/{id}/cancel", &["compliance"]),
+        (Method::POST, "/v1/suppression/check", &["submitter"]),
         (Method::POST, "/v1/acks", &["processor"]),
         (Method::GET, "/v1/tasks", &["operator"]),
         (Method::POST, "/v1/tasks/{id}/retry", &["operator"]),

@@ -14,6 +14,7 @@ mod machines;
 mod privacy;
 mod problems;
 mod requests;
+mod suppression;
 mod tasks;
 mod tenants;
 mod tls;

@@ -55,6 +55,20 @@ async fn a_canary_is_never_seen_again() {
     api.post("dpo", "/v1/requests/search", &json!({ "identity": identity }))
         .await
         .ok(200);
+    api.post(
+        "shop",
+        "/v1/suppression/check",
+        &json!({ "identities": identities }),
+    )
+    .await
+    .ok(200);
+    api.post(
+        "shop",
+        "/v1/suppression/check",
+        &json!({ "identities": [canary], "tenant": mail }),
+    )
+    .await
+    .is(400, "schema");
     api.get("dpo", &format!("/v1/requests/{mail}"))
         .await
         .is(404, "not_found");

@@ -104,6 +104,9 @@ impl Broker {
     /// Waits until everything has happened that follows by itself, and has been produced.
     async fn rest(&self) -> Result<(), Stuck> {
         let watch = Stopwatch::start();
+        // The worker does it as well, but not more often than every ten minutes of those who watch.
+        let engine = &self.running.as_ref().unwrap().engine;
+        engine.forget_old_capsules(self.clock.now()).await?;
         // Nobody else writes to the inputs.
         let ends: Vec<_> = tokio::task::block_in_place(|| {
             self.groups
@@ -204,6 +207,11 @@ impl Post for Broker {
 
     fn caller(&self) -> &Caller {
         &self.caller
+    }
+
+    /// The agenda has its own pace, and so have requests that follow others.
+    fn patience(&self) -> Duration {
+        PATIENCE
     }
 
     /// In one leap: as if nobody had been at work meanwhile. That makes things late, never early.

@@ -10,13 +10,15 @@ use lacuna::{
     domain::{
         fact::{CapsuleEpoch, FactVersion},
         ids::{CommandId, ProcessorId, RequestId, Tenant},
+        request::Request,
         time::At,
+        words::Status,
     },
     store::{
-        Advance, Changes, Concerned, CounterKey, DeadLetter, DeadLetterFilter, DeadLetterState,
-        DeferredFilter, DeferredRow, EarlyRow, Gate, InboxRow, Lock, NewFact, Origin, Place, Position, Seen,
-        Store, StoreError, StoredBody, StoredCapsule, StoredFact, StoredLeaf, StoredRegistry, StoredRequest,
-        SubjectDigest, Sweep, Transaction,
+        Advance, Changes, Closing, Concerned, CounterKey, DeadLetter, DeadLetterFilter, DeadLetterState,
+        DeferredFilter, DeferredRow, EarlyRow, Gate, InboxRow, LastWord, Line, Lock, NewFact, Origin, Place,
+        Position, Seen, Store, StoreError, StoredBody, StoredCapsule, StoredFact, StoredLeaf, StoredRegistry,
+        StoredRequest, SubjectDigest, SuppressionDigest, SuppressionRow, Sweep, Transaction,
     },
 };
 
@@ -164,6 +166,16 @@ impl Transaction for FaultyTransaction {
     async fn early_count(&mut self) -> Result<u64, StoreError> {
         self.inner.early_count().await
     }
+
+    async fn closings(&mut self, line: Line, limit: u32) -> Result<Vec<Closing>, StoreError> {
+        self.inner.closings(line, limit).await
+    }
+    async fn suppression_of(&mut self, ids: &[RequestId]) -> Result<Vec<SuppressionRow>, StoreError> {
+        self.inner.suppression_of(ids).await
+    }
+    async fn leaf_counts(&mut self, ids: &[RequestId]) -> Result<Vec<(RequestId, u32)>, StoreError> {
+        self.inner.leaf_counts(ids).await
+    }
     async fn write(&mut self, changes: &Changes) -> Result<(), StoreError> {
         let opened = changes.opened.iter().map(|row| row.request.id);
         self.faults
@@ -304,6 +316,29 @@ impl Store for Faulty {
     }
     async fn early_produced(&self, origins: &[Origin]) -> Result<(), StoreError> {
         self.inner.early_produced(origins).await
+    }
+
+    async fn with_subjects(
+        &self,
+        digests: &[SubjectDigest],
+        statuses: &[Status],
+    ) -> Result<Vec<(SubjectDigest, Request)>, StoreError> {
+        self.inner.with_subjects(digests, statuses).await
+    }
+    async fn suppressed(
+        &self,
+        digests: &[SuppressionDigest],
+    ) -> Result<Vec<(SuppressionRow, Request)>, StoreError> {
+        self.inner.suppressed(digests).await
+    }
+    async fn suppression_of(&self, ids: &[RequestId]) -> Result<Vec<SuppressionRow>, StoreError> {
+        self.inner.suppression_of(ids).await
+    }
+    async fn last_words(&self, before: At, limit: u32) -> Result<Vec<LastWord>, StoreError> {
+        self.inner.last_words(before, limit).await
+    }
+    async fn last_words_done(&self, ids: &[uuid::Uuid]) -> Result<(), StoreError> {
+        self.inner.last_words_done(ids).await
     }
     async fn bytes_on_disk(&self) -> Result<u64, StoreError> {
         self.inner.bytes_on_disk().await

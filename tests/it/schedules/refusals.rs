@@ -3,7 +3,12 @@
 use std::time::Duration;
 
 use lacuna::{
-    domain::{ids::Label, words::DeadLetterReason},
+    domain::{
+        calendar::{Length, Terms},
+        command::Decision,
+        ids::{Label, RegimeName},
+        words::{DeadLetterReason, ExtensionReason},
+    },
     engine::{intake::Verdict, settle::AckVerdict},
     store::DeadLetterFilter,
 };
@@ -15,6 +20,7 @@ use crate::store::fixture::Fixture;
 
 on_both_stores!(
     another_region,
+    a_regime_that_is_there_no_more,
     nobody_is_concerned,
     a_cancel_of_nothing,
     a_cancel_of_another_tenants_request,
@@ -52,6 +58,79 @@ async fn another_region(fixture: Fixture) {
         let mut command = erase(n);
         command["region"] = region;
         assert_eq!(reason(&world.take_in(&engine, &command).await.0), "taken");
+    }
+    world.check().await;
+}
+
+/// A controller's own regime is removed: what was taken under it stays, and nothing new comes under it.
+async fn a_regime_that_is_there_no_more(fixture: Fixture) {
+    let mut world = World::new(fixture).await;
+    let without = world.settings.rules.regimes.clone();
+    let month = Length::Months(1);
+    let terms = Terms {
+        extend_to: Some(Length::Months(2)),
+        pauses_for_identity: true,
+        ..Terms::within(month)
+    };
+    world
+        .settings
+        .rules
+        .regimes
+        .insert(RegimeName::new("acme").unwrap(), terms);
+    let (with, under_acme) = (world.worker().await, |n| {
+        let mut command = erase(n);
+        command["regime"] = json!("acme");
+        command
+    });
+    let (verdict, opened) = world.take_in(&with, &under_acme(1)).await;
+    assert_eq!(
+        (reason(&verdict), &opened.status()["regime"]),
+        ("taken", &json!("acme"))
+    );
+    let before = world.request(1).await;
+
+    world.settings.rules.regimes = without;
+    let engine = world.worker().await;
+    assert_eq!(
+        reason(&world.take_in(&engine, &under_acme(1)).await.0),
+        "duplicate"
+    );
+    let (verdict, sent) = world.take_in(&engine, &under_acme(2)).await;
+    assert_eq!((reason(&verdict), sent.reasons()), ("schema", vec!["schema"]));
+    let Verdict::Refused(refusal) = verdict else {
+        panic!("{verdict:?}")
+    };
+    assert!(
+        refusal
+            .detail
+            .contains("ccpa, drop, gdpr, lgpd, uk_gdpr, or days:N"),
+        "{refusal}"
+    );
+    // Shape goes before state: also where the request is there already.
+    let mut again = under_acme(3);
+    again["request_id"] = json!(id(1));
+    assert_eq!(reason(&world.take_in(&engine, &again).await.0), "schema");
+
+    let extend = Decision::Extend {
+        reason: ExtensionReason::Complexity,
+    };
+    let refused = engine
+        .decide_request(id(1), &extend, "clerk", None)
+        .await
+        .unwrap_err();
+    assert!(
+        refused
+            .to_string()
+            .ends_with("its regime is not configured any more"),
+        "{refused}"
+    );
+    let after = world.request(1).await;
+    assert_eq!(after, before, "every date stays");
+    for processor in ["crm", "stats"] {
+        let (verdict, _) = world
+            .settle(&engine, &answer(opened.task(processor), "erased"))
+            .await;
+        assert!(matches!(verdict, AckVerdict::Counted { .. }), "{verdict:?}");
     }
     world.check().await;
 }

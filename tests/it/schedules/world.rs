@@ -1,9 +1,9 @@
 //! Workers over one store, the messages that they are given, and what they want to have produced.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     sync::{
-        Arc,
+        Arc, Mutex,
         atomic::{AtomicI64, AtomicU16, Ordering},
     },
     time::Duration,
@@ -22,11 +22,11 @@ use lacuna::{
     engine::{
         Engine, Settings, Topics,
         intake::{TakenIn, Verdict},
-        outputs::{Emission, RecordKind},
-        prepare::{Arrival, PreparedAck, PreparedCommand},
+        outputs::{Emission, RecordKey, RecordKind},
+        prepare::{Arrival, PreparedAck, PreparedBackup, PreparedCommand},
         settle::{AckVerdict, Settled},
     },
-    store::{CounterKey, DeferredFilter, DeferredRow, Origin, Store},
+    store::{CounterKey, DeferredFilter, DeferredRow, Line, Origin, Store},
     telemetry::metrics::Metrics,
     vault::{Keyring, Vault},
     wire::{ack::parse_ack, command::Door, envelope::Envelope},
@@ -88,6 +88,8 @@ pub struct World {
     pub vault: Vault,
     offset: AtomicI64,
     slot: AtomicU16,
+    /// What was purged: the ledger still has it.
+    purged: Mutex<BTreeSet<RequestId>>,
     _keys: tempfile::TempDir,
 }
 
@@ -106,6 +108,7 @@ impl World {
             vault,
             offset: AtomicI64::new(0),
             slot: AtomicU16::new(0),
+            purged: Mutex::default(),
             _keys: keys,
         };
         world.apply(registry).await;
@@ -192,6 +195,34 @@ impl World {
         Sent::of(&engine.wake_due(self.clock.now()).await.unwrap().emission)
     }
 
+    /// Deletes what has been kept for long enough, in both lines, until their fronts are not due.
+    pub async fn expire(&self, engine: &Engine) -> Emission {
+        let mut emission = Emission::default();
+        for line in [Line::Lookups, Line::Records] {
+            loop {
+                let expired = engine.expire(line, self.clock.now()).await.unwrap();
+                emission.append(expired.emission);
+                if !expired.busy {
+                    break;
+                }
+            }
+        }
+        self.note_purged(&emission);
+        emission
+    }
+
+    pub fn note_purged(&self, emission: &Emission) {
+        self.purged.lock().unwrap().extend(&emission.words.gone);
+    }
+
+    /// The requests that stand in a line.
+    pub async fn line(&self, line: Line) -> Vec<RequestId> {
+        let mut tx = self.fixture.store.begin("test").await.unwrap();
+        let rows = tx.closings(line, 10_000).await.unwrap();
+        tx.commit().await.unwrap();
+        rows.into_iter().flat_map(|row| row.requests).collect()
+    }
+
     /// The ack topic has been read to its end, a second from now.
     pub async fn read_acks(&self) {
         let seen = lacuna::store::Seen {
@@ -265,13 +296,35 @@ impl World {
                 let leaf = Leaf::from_bytes(&stored.leaf).unwrap();
                 assert_eq!((leaf.request, leaf.n), (request.id, stored.n));
                 for entry in leaf.entries {
-                    if let Entry::Status { from, to } = entry {
-                        assert!(status.is_none_or(|status| status == from));
-                        status = Some(to);
+                    match entry {
+                        Entry::Status { from, to } => {
+                            assert!(status.is_none_or(|status| status == from));
+                            status = Some(to);
+                        }
+                        // It was opened once more.
+                        Entry::Purged { status: last } => {
+                            assert!(status.is_none_or(|status| status == last));
+                            status = None;
+                        }
+                        _ => {}
                     }
                 }
             }
             assert!(status.is_none_or(|status| status == request.life.status));
+        }
+        let purged = self.purged.lock().unwrap().clone();
+        for id in purged {
+            if requests.iter().all(|request| request.id != id) {
+                let found = store.leaves(id).await.unwrap();
+                let last = Leaf::from_bytes(&found.last().unwrap().leaf).unwrap();
+                assert!(matches!(last.entries.last(), Some(Entry::Purged { .. })));
+                assert!(found.iter().all(|leaf| leaf.sealed.is_none()));
+                leaves += found.len();
+            }
+        }
+        let in_line = [self.line(Line::Lookups).await, self.line(Line::Records).await].concat();
+        for request in requests.iter().filter(|r| r.life.completed_at.is_some()) {
+            assert!(in_line.contains(&request.id), "{} is kept for ever", request.id);
         }
         // A fact has a leaf of its own.
         for fact in store.facts_since(0).await.unwrap() {
@@ -314,6 +367,7 @@ pub fn settings() -> Settings {
             acks: Arc::from(ACKS),
             status: Arc::from("status"),
             dead_letters: Arc::from("dead-letters"),
+            suppression: None,
             tasks_prefix: "tasks.".to_owned(),
         },
         ack_url: "https://lacuna.example/v1/acks".to_owned(),
@@ -339,6 +393,10 @@ pub fn settings() -> Settings {
         },
         complaint_bodies: lacuna::domain::request::refusal::ComplaintBodies::default(),
         keep_after_completion: Duration::ZERO,
+        keeps: lacuna::domain::request::expiry::Keeps {
+            lookups: lacuna::domain::calendar::Period::days(365),
+            records: lacuna::domain::calendar::Period::years(3),
+        },
         clock_skew: SKEW,
         cluster: Arc::from("test"),
     }
@@ -436,6 +494,27 @@ pub fn command_from(engine: &Engine, origin: Option<Origin>, text: &str) -> Arri
     }
 }
 
+/// A command that was read from the control topic.
+pub fn control_from(engine: &Engine, origin: Origin, command: &Value) -> Arrival<PreparedCommand> {
+    let text = command.to_string();
+    let envelope = Envelope::bare(&engine.tenant_default);
+    Arrival {
+        origin: Some(origin),
+        content: engine.prepare_command(text.as_bytes(), &envelope, Door::Control),
+        raw: Zeroizing::new(text.into_bytes()),
+    }
+}
+
+/// A backup event that came over HTTP.
+pub fn backup_from(engine: &Engine, event: &Value) -> Arrival<PreparedBackup> {
+    let text = event.to_string();
+    Arrival {
+        origin: None,
+        content: engine.prepare_backup(text.as_bytes(), &Envelope::bare(&engine.tenant_default)),
+        raw: Zeroizing::new(text.into_bytes()),
+    }
+}
+
 pub fn ack_from(engine: &Engine, origin: Option<Origin>, ack: &Value) -> Arrival<PreparedAck> {
     let text = ack.to_string();
     let parsed = parse_ack(text.as_bytes(), &Envelope::bare(&engine.tenant_default));
@@ -453,6 +532,10 @@ pub struct Sent {
     pub statuses: Vec<Value>,
     /// Reasons, with the sealed values.
     pub letters: Vec<(String, Vec<u8>)>,
+    /// Keys of suppressed identities, with what is said of them.
+    pub suppressed: Vec<(String, Value)>,
+    /// Keys that there is nothing of any more.
+    pub tombstones: Vec<String>,
 }
 
 impl Sent {
@@ -463,6 +546,11 @@ impl Sent {
             match &record.kind {
                 RecordKind::Task { .. } => sent.tasks.push(read()),
                 RecordKind::Status { .. } => sent.statuses.push(read()),
+                RecordKind::Suppression { key, .. } => sent.suppressed.push((hex::encode(key), read())),
+                RecordKind::Tombstone => sent.tombstones.push(match record.key.unwrap() {
+                    RecordKey::Request(id) => id.to_string(),
+                    RecordKey::Suppression(key) => hex::encode(key),
+                }),
                 RecordKind::DeadLetter { headers } => {
                     sent.letters
                         .push((headers.reason.to_string(), record.payload.clone()));

@@ -3,6 +3,7 @@
 mod agenda;
 mod capsules;
 mod deferred;
+mod expiry;
 mod facts;
 pub mod fixture;
 mod journal;
@@ -70,6 +71,12 @@ on_both_stores! {
     capsules::have_the_key_of_their_epoch as capsules_have_the_key_of_their_epoch,
     capsules::take_the_place_of_older_ones as capsules_take_the_place_of_older_ones,
     capsules::are_gone_with_their_key as capsules_are_gone_with_their_key,
+    expiry::lines_give_the_oldest_first as lines_give_the_oldest_first,
+    expiry::a_line_is_shared_by_two_workers as a_line_is_shared_by_two_workers,
+    expiry::digests_go_and_leave_the_request as digests_go_and_leave_the_request,
+    expiry::a_purged_request_leaves_its_leaves as a_purged_request_leaves_its_leaves,
+    expiry::the_suppressed_are_found_by_many_digests_at_once as the_suppressed_are_found_by_many_digests_at_once,
+    expiry::last_words_stay_until_they_are_confirmed as last_words_stay_until_they_are_confirmed,
     races::every_writer_of_a_row_has_its_effect as every_writer_of_a_row_has_its_effect,
     races::one_of_two_openers_wins as one_of_two_openers_wins,
     trying::a_lost_race_is_tried_again_with_locks as a_lost_race_is_tried_again_with_locks,

@@ -50,6 +50,7 @@ pub fn request(n: u128, wake_at: Option<i64>) -> Request {
             not_before: None,
             grace: false,
             excludes: false,
+            limited: false,
             registry: 1,
         },
         life: Life {
@@ -60,6 +61,7 @@ pub fn request(n: u128, wake_at: Option<i64>) -> Request {
                 due: at(9_000),
                 rolled: at(9_500),
                 at_risk_from: at(7_000),
+                pauses_for_identity: true,
                 extension: Extension::Possible,
                 paused_days: 0,
             },

@@ -233,6 +233,8 @@ impl Theatre {
                         acks.push(self.systems.work_off(&record.payload, self.clock.now())?)
                     }
                     RecordKind::Status { id, revision } => self.see_status(id, revision, &record.payload)?,
+                    // It has no suppression topic, and is over before anything is purged.
+                    RecordKind::Suppression { .. } | RecordKind::Tombstone => {}
                     RecordKind::DeadLetter { .. } => {
                         return Err(DemoError::Stuck("a message was dead-lettered".to_owned()));
                     }

@@ -14,6 +14,7 @@ mod pseudonyms;
 mod random;
 mod refusing;
 mod success;
+mod suppression;
 mod table;
 mod time;
 

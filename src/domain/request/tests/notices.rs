@@ -33,6 +33,7 @@ fn every_word_by_where_the_request_stands() {
         clean: bool,
         at_risk: bool,
         extension: Extension,
+        pauses_for_identity: bool,
         /// Whether the time to acknowledge has passed.
         late: bool,
     }
@@ -43,6 +44,7 @@ fn every_word_by_where_the_request_stands() {
         clean: false,
         at_risk: false,
         extension: Extension::Possible,
+        pauses_for_identity: false,
         late: true,
     };
     use Notice::*;
@@ -69,6 +71,32 @@ fn every_word_by_where_the_request_stands() {
                 ..open()
             },
             None,
+        ),
+        // The days of doubt are added to the deadline, where the regime says so: nobody has to be asked for more.
+        (
+            Stand {
+                status: Status::AwaitingVerification,
+                at_risk: true,
+                pauses_for_identity: true,
+                ..open()
+            },
+            None,
+        ),
+        (
+            Stand {
+                status: Status::AwaitingVerification,
+                at_risk: true,
+                ..open()
+            },
+            Some(ExtensionDue),
+        ),
+        (
+            Stand {
+                at_risk: true,
+                pauses_for_identity: true,
+                ..open()
+            },
+            Some(ExtensionDue),
         ),
         // The nearer deadline first.
         (
@@ -110,7 +138,7 @@ fn every_word_by_where_the_request_stands() {
                 extension: Extension::Made,
                 ..open()
             },
-            Some(Overdue),
+            Some(Restored),
         ),
         (
             Stand {
@@ -189,6 +217,7 @@ fn every_word_by_where_the_request_stands() {
         request.life.live_clean_at = stand.clean.then_some(START);
         request.life.at_risk = stand.at_risk;
         request.life.clock.extension = stand.extension;
+        request.life.clock.pauses_for_identity = stand.pauses_for_identity;
         let now = if stand.late {
             acknowledge_by.plus(SECOND)
         } else {

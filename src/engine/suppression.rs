@@ -1,0 +1,190 @@
+//! Suppression: who asked to be erased and must not be brought back, for those who ask and for those who read the topic.
+//!
+//! What suppresses a subject is decided in the domain ([`crate::domain::request::Head::suppresses`]). An identity may be
+//! that of several requests, so what the topic says of it is read from all of them, each time anew: what is said twice,
+//! or late, is what is true by then.
+
+use std::{
+    borrow::Cow,
+    collections::{BTreeMap, HashMap},
+};
+
+use super::{
+    Engine, EngineError,
+    outputs::{Emission, Record, RecordKey, RecordKind, json},
+};
+use crate::{
+    domain::{
+        identity::{Identity, SubjectDigest, SuppressionDigest},
+        ids::{IdentityType, RequestId, Tenant},
+        time::At,
+        words::Status,
+    },
+    store::SuppressionRow,
+    wire::suppression::SuppressionMessage,
+};
+
+/// The statuses in which a request can suppress its subject; the domain looks again.
+const PAST_ITS_GATES: [Status; 4] = [
+    Status::InProgress,
+    Status::Deferred,
+    Status::Completed,
+    Status::ClosedWithExceptions,
+];
+
+/// What the topic says of an identity that is suppressed.
+struct Suppressed {
+    tenant: Tenant,
+    identity_type: IdentityType,
+    since: At,
+}
+
+impl Engine {
+    /// Since when each of these identities is suppressed, in their order.
+    pub async fn suppressed_since(
+        &self,
+        tenant: &Tenant,
+        identities: &[Identity],
+    ) -> Result<Vec<Option<At>>, EngineError> {
+        let digest = |identity| self.vault.lookup_digest(tenant, identity);
+        let asked: Vec<SubjectDigest> = identities.iter().map(digest).collect();
+        let wanted = self.digests_of(tenant, identities);
+        let mut earliest: HashMap<SubjectDigest, At> = HashMap::new();
+        for (digest, request) in self.store.with_subjects(&wanted, &PAST_ITS_GATES).await? {
+            if let Some(since) = request.suppressed_since() {
+                let known = earliest.entry(digest).or_insert(since);
+                *known = (*known).min(since);
+            }
+        }
+        let answers: Vec<Option<At>> = asked.iter().map(|digest| earliest.get(digest).copied()).collect();
+        let found = answers.iter().flatten().count();
+        self.metrics.suppression_checked(found, answers.len() - found);
+        Ok(answers)
+    }
+
+    /// A subject's identifiers as the suppression topic has them; none where there is no such topic.
+    pub(super) fn suppression_rows(
+        &self,
+        request_id: RequestId,
+        tenant: &Tenant,
+        identities: &[Identity],
+    ) -> Vec<SuppressionRow> {
+        if self.topics.suppression.is_none() {
+            return Vec::new();
+        }
+        identities
+            .iter()
+            .map(|identity| SuppressionRow {
+                digest: self.vault.suppression_digest(tenant, identity),
+                request_id,
+                identity_type: identity.kind.clone(),
+            })
+            .collect()
+    }
+
+    /// Says what is true of the identities that these requests have in the topic.
+    pub(super) async fn say_suppression_of(
+        &self,
+        ids: &[RequestId],
+        emission: &mut Emission,
+    ) -> Result<(), EngineError> {
+        if self.topics.suppression.is_none() || ids.is_empty() {
+            return Ok(());
+        }
+        let rows = self.store.suppression_of(ids).await?;
+        let keys: Vec<SuppressionDigest> = rows.iter().map(|row| row.digest).collect();
+        self.say_suppression(keys, emission).await
+    }
+
+    /// Says what is true of these keys of the topic.
+    pub(super) async fn say_suppression(
+        &self,
+        keys: Vec<SuppressionDigest>,
+        emission: &mut Emission,
+    ) -> Result<(), EngineError> {
+        for (key, suppressed) in self.suppressed_keys(keys).await? {
+            self.emit_suppression(key, suppressed, emission)?;
+        }
+        Ok(())
+    }
+
+    /// The same for those of these keys of which something else was said.
+    pub(super) async fn correct_suppression(
+        &self,
+        said: &[(SuppressionDigest, Option<At>)],
+        emission: &mut Emission,
+    ) -> Result<(), EngineError> {
+        let keys = said.iter().map(|(key, _)| *key).collect();
+        let said: HashMap<SuppressionDigest, Option<At>> = said.iter().copied().collect();
+        for (key, suppressed) in self.suppressed_keys(keys).await? {
+            if said.get(&key) != Some(&suppressed.as_ref().map(|one| one.since)) {
+                self.emit_suppression(key, suppressed, emission)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// What is true of these keys, each once.
+    async fn suppressed_keys(
+        &self,
+        mut keys: Vec<SuppressionDigest>,
+    ) -> Result<BTreeMap<SuppressionDigest, Option<Suppressed>>, EngineError> {
+        if self.topics.suppression.is_none() || keys.is_empty() {
+            return Ok(BTreeMap::new());
+        }
+        keys.sort_unstable();
+        keys.dedup();
+        let mut found: BTreeMap<SuppressionDigest, Option<Suppressed>> =
+            keys.iter().map(|key| (*key, None)).collect();
+        for (row, request) in self.store.suppressed(&keys).await? {
+            let (Some(since), Some(known)) = (request.suppressed_since(), found.get_mut(&row.digest)) else {
+                continue;
+            };
+            if known.as_ref().is_none_or(|known| since < known.since) {
+                *known = Some(Suppressed {
+                    tenant: request.head.tenant,
+                    identity_type: row.identity_type,
+                    since,
+                });
+            }
+        }
+        Ok(found)
+    }
+
+    fn emit_suppression(
+        &self,
+        key: SuppressionDigest,
+        suppressed: Option<Suppressed>,
+        emission: &mut Emission,
+    ) -> Result<(), EngineError> {
+        let Some(topic) = &self.topics.suppression else {
+            return Ok(());
+        };
+        let since = suppressed.as_ref().map(|one| one.since);
+        let (kind, payload) = match &suppressed {
+            Some(one) => {
+                let message = SuppressionMessage {
+                    tenant: Cow::Borrowed(&one.tenant),
+                    identity_type: Cow::Borrowed(&one.identity_type),
+                    since: one.since,
+                };
+                (
+                    RecordKind::Suppression {
+                        key,
+                        since: one.since,
+                    },
+                    json(&message)?,
+                )
+            }
+            None => (RecordKind::Tombstone, Vec::new()),
+        };
+        emission.words.suppressed.push((key, since));
+        emission.records.push(Record {
+            topic: topic.clone(),
+            key: Some(RecordKey::Suppression(key)),
+            kind,
+            payload,
+        });
+        Ok(())
+    }
+}

@@ -1,0 +1,53 @@
+//! The suppression list: whether somebody asked to be erased, for whoever is about to bring data of theirs in again.
+
+use std::sync::Arc;
+
+use axum::{Json, extract::State};
+use serde::Serialize;
+
+use super::{
+    Api,
+    auth::{By, Submitter},
+    body::Payload,
+    problem::Problem,
+};
+use crate::{domain::time::At, wire::api};
+
+/// What the list says, in the order in which it was asked.
+#[derive(Debug, Serialize)]
+pub(super) struct Answers {
+    items: Vec<Answer>,
+}
+
+/// What the list says of one identity. The identity itself is not repeated: answers are logged by others.
+#[derive(Debug, Serialize)]
+struct Answer {
+    /// Its place in what was asked.
+    index: usize,
+    /// Whether its subject asked, in this tenant, for the erasure or anonymization of everything, the request is past its
+    /// gates, and they have not come back since.
+    suppressed: bool,
+    /// When they asked; with several requests, first.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    since: Option<At>,
+}
+
+/// `POST /v1/suppression/check`
+pub(super) async fn check(
+    State(api): State<Arc<Api>>,
+    _: By<Submitter>,
+    Payload(bytes): Payload,
+) -> Result<Json<Answers>, Problem> {
+    let engine = &api.engine;
+    let asked = api::parse_suppression_check(&bytes)?;
+    let tenant = asked.tenant.as_ref().unwrap_or(&engine.tenant_default);
+    let found = engine.suppressed_since(tenant, &asked.identities).await?;
+    let items = found.into_iter().enumerate().map(|(index, since)| Answer {
+        index,
+        suppressed: since.is_some(),
+        since,
+    });
+    Ok(Json(Answers {
+        items: items.collect(),
+    }))
+}
