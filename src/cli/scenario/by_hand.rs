@@ -31,7 +31,7 @@ use crate::{
         prepare::Arrival,
     },
     http,
-    store::{Origin, Seen},
+    store::{Line, Origin, Seen},
     telemetry::{metrics::Metrics, readiness::Readiness},
     wire::{Refusal, ack::parse_ack, command::Door, envelope::Envelope},
 };
@@ -160,11 +160,14 @@ impl ByHand {
     /// Hears what was said, and reports it as produced.
     async fn hear(&mut self, emission: Emission) -> Result<(), Stuck> {
         for record in &emission.records {
-            self.said.push(match &record.kind {
+            let said = match &record.kind {
                 RecordKind::Task { .. } => Said::Task(serde_json::from_slice(&record.payload)?),
                 RecordKind::Status { .. } => Said::Status(serde_json::from_slice(&record.payload)?),
                 RecordKind::DeadLetter { headers } => Said::DeadLetter(headers.reason.to_string()),
-            });
+                // For those who import data, and for compaction.
+                RecordKind::Suppression { .. } | RecordKind::Tombstone => continue,
+            };
+            self.said.push(said);
         }
         Ok(self.engine.store.outbox_done(&emission.revisions).await?)
     }
@@ -218,10 +221,24 @@ impl ByHand {
             self.engine.expiry_produced(&expired.origins).await?;
             if !swept.busy && woken.count == 0 && !expired.more {
                 self.engine.forget_old_capsules(now).await?;
-                return Ok(());
+                return self.expire(now).await;
             }
         }
         Err(Stuck::Fell("it never comes to rest".to_owned()))
+    }
+
+    /// What has been kept of closed requests for long enough goes.
+    async fn expire(&mut self, now: At) -> Result<(), Stuck> {
+        for line in [Line::Lookups, Line::Records] {
+            loop {
+                let expired = self.engine.expire(line, now).await?;
+                self.hear(expired.emission).await?;
+                if !expired.busy {
+                    break;
+                }
+            }
+        }
+        Ok(())
     }
 
     /// The next time at which a request wants to be looked at.

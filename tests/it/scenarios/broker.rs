@@ -192,8 +192,10 @@ impl Broker {
                     .find(|header| header.key == "lacuna_reason")
                     .unwrap();
                 Said::DeadLetter(String::from_utf8(reason.value.unwrap().to_vec()).unwrap())
-            } else {
+            } else if message.topic().starts_with(&self.topics.tasks_prefix) {
                 Said::Task(value())
+            } else {
+                continue;
             });
         }
         said
