@@ -17,6 +17,7 @@ use crate::{
     wire::{
         Refusal,
         dead_letter::DeadLetterHeaders,
+        glance::glance,
         status::{OutcomeCounts, StatusMessage, TaskCounts, WaitingFor},
         task::{AckAddress, TaskMessage, TaskScope},
     },
@@ -273,6 +274,7 @@ impl Engine {
             id: time_ordered_id(at),
             reason: refusal.reason,
             detail: refusal.detail.clone(),
+            kind: glance(raw).kind,
             origin: origin.clone(),
             at,
             state: DeadLetterState::Open,

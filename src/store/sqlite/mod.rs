@@ -29,14 +29,14 @@ use uuid::Uuid;
 use self::{file::LockFile, transaction::SqliteTransaction};
 use super::{
     CounterKey, DeadLetter, DeadLetterFilter, DeadLetterState, DeferredFilter, DeferredRow, Exclusive,
-    Position, Seen, Store, StoreError, StoreOptions, StoredBody, StoredCapsule, StoredFact, StoredLeaf,
-    StoredRegistry, StoredRequest, SubjectDigest, Sweep, Transaction, schema,
+    InboxRow, OpenLetters, Position, Seen, Store, StoreError, StoreOptions, StoredBody, StoredCapsule,
+    StoredFact, StoredLeaf, StoredRegistry, StoredRequest, SubjectDigest, Sweep, Transaction, schema,
 };
 use crate::{
     clock::Clock,
     domain::{
         fact::{CapsuleEpoch, FactVersion},
-        ids::{ProcessorId, RequestId},
+        ids::{CommandId, ProcessorId, RequestId, Tenant},
         time::At,
     },
 };
@@ -162,6 +162,14 @@ impl Store for SqliteStore {
         read::open_page(&mut *self.reader().await?, after, limit).await
     }
 
+    async fn inbox(&self, keys: &[(&Tenant, CommandId)]) -> Result<Vec<InboxRow>, StoreError> {
+        read::inbox(&mut *self.reader().await?, keys).await
+    }
+
+    async fn recorded(&self, ids: &[RequestId]) -> Result<Vec<RequestId>, StoreError> {
+        read::recorded(&mut *self.reader().await?, ids).await
+    }
+
     async fn of_subject(&self, digest: &SubjectDigest, limit: u32) -> Result<Vec<RequestId>, StoreError> {
         read::of_subject(&mut *self.reader().await?, digest, limit).await
     }
@@ -198,7 +206,7 @@ impl Store for SqliteStore {
         dead_letters::one(&mut *self.reader().await?, id).await
     }
 
-    async fn open_dead_letters(&self) -> Result<Vec<(String, u64, At)>, StoreError> {
+    async fn open_dead_letters(&self) -> Result<Vec<OpenLetters>, StoreError> {
         dead_letters::open(&mut *self.reader().await?).await
     }
 
