@@ -16,7 +16,9 @@ pub(super) fn over_bytes(length: Option<u64>) -> ProgressBar {
 
 /// A bar over so many subjects.
 pub(super) fn over_count(count: u64) -> ProgressBar {
-    ProgressBar::new(count).with_style(style("{msg} {bar:32} {human_pos}/{human_len}, {per_sec}, {eta} left"))
+    ProgressBar::new(count).with_style(style(
+        "{msg} {bar:32} {human_pos}/{human_len}, {per_sec}, {eta} left",
+    ))
 }
 
 /// The default style is kept where a template cannot be read, which a test rules out.

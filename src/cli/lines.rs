@@ -81,9 +81,7 @@ impl<R: BufRead> Lines<R> {
         loop {
             self.buffer.clear();
             let most = MAX_BYTES as u64 + 2;
-            let read = (&mut self.from)
-                .take(most)
-                .read_until(b'\n', &mut self.buffer)?;
+            let read = (&mut self.from).take(most).read_until(b'\n', &mut self.buffer)?;
             if read == 0 {
                 return Ok(None);
             }
@@ -99,7 +97,10 @@ impl<R: BufRead> Lines<R> {
         }
         // Only the first line of a file can begin with a byte order mark.
         let text = self.buffer.as_slice();
-        let text = text.strip_prefix(b"\xef\xbb\xbf").filter(|_| self.number == 1).unwrap_or(text);
+        let text = text
+            .strip_prefix(b"\xef\xbb\xbf")
+            .filter(|_| self.number == 1)
+            .unwrap_or(text);
         Ok(Some(Line::Text(text.trim_ascii())))
     }
 }

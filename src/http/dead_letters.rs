@@ -52,11 +52,6 @@ pub(super) struct LetterView {
 
 impl LetterView {
     fn of(letter: DeadLetter, now: At) -> Self {
-        let state = match letter.state {
-            DeadLetterState::Open => "open",
-            DeadLetterState::Redriven => "redriven",
-            DeadLetterState::Closed => "closed",
-        };
         Self {
             id: letter.id,
             reason: letter.reason,
@@ -67,7 +62,7 @@ impl LetterView {
             offset: letter.origin.offset,
             at: letter.at,
             age_seconds: now.since(letter.at).as_secs(),
-            state,
+            state: letter.state.as_str(),
         }
     }
 }

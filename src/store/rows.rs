@@ -196,6 +196,17 @@ pub enum DeadLetterState {
     Closed,
 }
 
+impl DeadLetterState {
+    /// Its name, as lists show it.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Open => "open",
+            Self::Redriven => "redriven",
+            Self::Closed => "closed",
+        }
+    }
+}
+
 /// A message that could not be taken in.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DeadLetter {

@@ -12,13 +12,12 @@ use super::{
 };
 use crate::{
     clock::Clock,
-    config::{Config, Keyring as KeyringPlace},
+    config::Config,
     domain::{
         time::At,
         words::{CommandKind, DeadLetterReason},
     },
     store::{DeadLetter, DeadLetterFilter, DeadLetterState, Store},
-    vault::{Keyring, Vault},
 };
 
 /// Arguments of `lacuna dead-letters`.
@@ -137,7 +136,7 @@ impl<'a> Shown<'a> {
     fn of(letter: &'a DeadLetter, now: At) -> Self {
         Self {
             id: letter.id,
-            state: state(letter.state),
+            state: letter.state.as_str(),
             reason: letter.reason,
             kind: letter.kind,
             detail: &letter.detail,
@@ -147,14 +146,6 @@ impl<'a> Shown<'a> {
             at: letter.at,
             age_seconds: now.since(letter.at).as_secs(),
         }
-    }
-}
-
-const fn state(state: DeadLetterState) -> &'static str {
-    match state {
-        DeadLetterState::Open => "open",
-        DeadLetterState::Redriven => "redriven",
-        DeadLetterState::Closed => "closed",
     }
 }
 
@@ -198,7 +189,7 @@ fn list(config: &Config, all: bool, erasures: bool, json: bool) -> Result<Exit, 
                 kind(letter).to_owned(),
                 place(letter),
                 Span(now.since(letter.at)).to_string(),
-                state(letter.state).to_owned(),
+                letter.state.as_str().to_owned(),
                 letter.detail.clone(),
             ]);
         }
@@ -243,12 +234,6 @@ fn unknown(id: Uuid) -> Failure {
     ))
 }
 
-/// The keys that open what is sealed. A keyring is never made here: a new one would open nothing.
-fn vault(config: &Config) -> Result<Vault, Failure> {
-    let KeyringPlace::File(path) = &config.vault.keyring;
-    Ok(Vault::new(Keyring::open(path)?))
-}
-
 /// The sealed payload, where there is one.
 fn sealed(letter: &DeadLetter) -> Result<&[u8], Failure> {
     letter.sealed.as_deref().ok_or_else(|| {
@@ -264,13 +249,13 @@ fn show(config: &Config, id: Uuid, reveal: bool) -> Result<Exit, Failure> {
     let letter = letter.ok_or_else(|| unknown(id))?;
     let mut out = Out::new();
     if reveal {
-        let plain = vault(config)?.open_dead_letter(sealed(&letter)?)?;
+        let plain = session::vault(config)?.open_dead_letter(sealed(&letter)?)?;
         tracing::warn!("stdout has the original message now: it is personal data, to be deleted after use");
         out.bytes(&plain)?;
     } else {
         let age = Span(Clock::System.now().since(letter.at));
         out.line(format_args!("dead letter  {}", letter.id))?;
-        out.line(format_args!("state        {}", state(letter.state)))?;
+        out.line(format_args!("state        {}", letter.state.as_str()))?;
         out.line(format_args!("reason       {}", letter.reason))?;
         out.line(format_args!(
             "type         {}",
@@ -318,6 +303,6 @@ fn not_open(letter: &DeadLetter) -> Failure {
     Failure::NotSo(format!(
         "dead letter {} is {} already",
         letter.id,
-        state(letter.state)
+        letter.state.as_str()
     ))
 }

@@ -91,7 +91,9 @@ impl Reader<'_> {
         // A request that is not named takes the name of the command.
         if claim.opens() {
             claim.request_id = claim.request_id.or(claim.command_id.map(|id| RequestId(id.0)));
-            claim.request_id.ok_or("expected a request_id or a command_id (a UUID) in it")?;
+            claim
+                .request_id
+                .ok_or("expected a request_id or a command_id (a UUID) in it")?;
         } else {
             // Many commands may be about one request, so that it does not show which of them have arrived.
             claim.request_id = None;
@@ -146,9 +148,21 @@ mod tests {
         let id = Some(RequestId(Uuid::try_parse(ID).unwrap()));
         for text in [ID.to_owned(), ID.to_uppercase(), format!("\"{ID}\"")] {
             let claim = read(&text).unwrap();
-            assert_eq!((claim.line, claim.request_id, claim.command_id), (7, id, None), "{text}");
+            assert_eq!(
+                (claim.line, claim.request_id, claim.command_id),
+                (7, id, None),
+                "{text}"
+            );
         }
-        for text in ["ann@example.org", &ID[1..], &ID.replace('-', ""), "[]", "\"", "{", "{]"] {
+        for text in [
+            "ann@example.org",
+            &ID[1..],
+            &ID.replace('-', ""),
+            "[]",
+            "\"",
+            "{",
+            "{]",
+        ] {
             assert_eq!(read(text), Err(EXPECTED), "{text}");
         }
     }
@@ -157,7 +171,10 @@ mod tests {
     fn commands_are_read_as_far_as_they_are_given() {
         let id = Uuid::try_parse(ID).unwrap();
         let claim = read(&format!(r#"{{"command_id":"{ID}"}}"#)).unwrap();
-        assert_eq!((claim.request_id, claim.command_id), (Some(RequestId(id)), Some(CommandId(id))));
+        assert_eq!(
+            (claim.request_id, claim.command_id),
+            (Some(RequestId(id)), Some(CommandId(id)))
+        );
         assert_eq!((claim.tenant, claim.digest), (None, None));
         let cancel = format!(r#"{{"command_id":"{OTHER}","request_id":"{ID}","type":"cancel"}}"#);
         assert_eq!(read(&cancel).unwrap().request_id, None);
