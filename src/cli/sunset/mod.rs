@@ -3,6 +3,7 @@
 //! One person prepares a plan over a file of subjects, another one approves it, and what is published is what both have
 //! seen. The commands go through the topic as all others do: gates, holds and the volume brake apply to them.
 
+mod args;
 mod input;
 mod people;
 mod plan;
@@ -14,21 +15,17 @@ mod subjects;
 mod survey;
 mod telling;
 
-use std::{
-    collections::BTreeSet,
-    fs::File,
-    path::{Path, PathBuf},
-};
+use std::{collections::BTreeSet, fs::File, path::Path};
 
 use uuid::Uuid;
 
+pub use self::args::Args;
 use self::{
     input::Input,
     people::{Part, Person, check_two, identify},
     plan::{Order, Plan},
     progress::Progress,
     publish::{End, Run},
-    rate::Rate,
     subject::{Types, command},
     subjects::{Place, Subjects},
     survey::{Survey, Surveyor, Wrongs},
@@ -38,107 +35,19 @@ use super::{
     Exit, Failure,
     interrupt::Interrupt,
     output::Out,
-    requests::tenant,
-    session::{self, ConfigArg, block_on},
+    session::{self, block_on},
 };
 use crate::{
     clock::Clock,
     config::Config,
-    domain::{ids::Tenant, registry::Registry, time::At, words::Action},
+    domain::{
+        identity::{Identity, SubjectData},
+        registry::Registry,
+    },
     engine::time_ordered_id,
     kafka::publish::Publisher,
     vault::Vault,
 };
-
-/// Arguments of `lacuna sunset`.
-#[derive(Debug, clap::Args)]
-#[command(
-    after_help = "The subjects: CSV whose header line names identity types, or JSON lines, {\"email\":\"…\",\
-    \"customer_id\":\"…\"} or {\"identities\":[{\"type\":\"…\",\"value\":\"…\"}]}. Of any size; a file is read again for \
-    each step, stdin too has to bring the same bytes again.\n\
-    Three steps. --dry-run reads everything, counts, names each wrong line and what is wrong with it, and writes \
-    nothing. --prepare (what is done without a mode) writes a plan, bound to the SHA-256 of the file and to the keyring. \
-    --approve PLAN, by somebody else, publishes it, as `erase` or `anonymize` commands with the reason service_ceased. \
-    A file or a plan that was changed since is refused.\n\
-    Who that is: with [auth] in the configuration each person gives their bearer token (--token; prepare: submitter, \
-    compliance or operator; approve: compliance), and the bearers must differ. Without [auth] the two names are only \
-    stated, which proves nothing and is said loudly. Neither stops somebody who can change the configuration and read \
-    the keyring.\n\
-    Stopped by Ctrl-C, SIGKILL or a broker that is away, the same command continues where Kafka has confirmed last \
-    (FILE.sunset). The ids of commands follow from the run and the subject: what is published twice is a duplicate and \
-    changes nothing, and somebody listed twice with the same identifiers is one request. Approvals and the volume brake \
-    of the policy, holds and grace periods apply as to all requests.\n\
-    Exit code 1: refused or stopped. 2: a line or an argument is wrong. 3: Kafka is unreachable.\n\n\
-    Example:\n  lacuna sunset users.csv --dry-run --rate 50/s\n  \
-    ANN=… lacuna sunset users.csv --token env:ANN\n  \
-    BOB=… lacuna sunset users.csv --approve users.csv.plan --token env:BOB --rate 50/s"
-)]
-#[command(group(clap::ArgGroup::new("later").multiple(true).args(["approve", "ids"])))]
-pub struct Args {
-    #[command(flatten)]
-    config: ConfigArg,
-    /// The subjects; - for stdin.
-    file: PathBuf,
-    /// Reads and checks everything, tells what would be done, and does nothing.
-    #[arg(long, group = "mode")]
-    dry_run: bool,
-    /// Writes a plan for somebody else to approve. Nothing is published.
-    #[arg(long, group = "mode")]
-    prepare: bool,
-    /// Approves a plan and publishes it, or continues with it.
-    #[arg(long, value_name = "PLAN", group = "mode")]
-    approve: Option<PathBuf>,
-    /// Prints the request ids of a plan, for `lacuna reconcile -`.
-    #[arg(long, value_name = "PLAN", group = "mode")]
-    ids: Option<PathBuf>,
-    /// Who does this, where there is no [auth].
-    #[arg(long, value_name = "NAME")]
-    actor: Option<String>,
-    /// The bearer token of whoever does this: env:NAME or file:PATH.
-    #[arg(long, value_name = "WHERE")]
-    token: Option<String>,
-    /// How fast it is published, such as 50/s or 1000/h.
-    #[arg(long, value_name = "N/s")]
-    rate: Option<Rate>,
-    /// What is asked for: erase or anonymize.
-    #[arg(long, default_value = "erase", value_parser = action, conflicts_with = "later")]
-    action: Action,
-    /// Whose subjects they are; the configured default where it is absent.
-    #[arg(long, value_parser = tenant, conflicts_with = "later")]
-    tenant: Option<Tenant>,
-    /// The regime that gives the deadlines; the policy's where it is absent.
-    #[arg(long, conflicts_with = "later")]
-    regime: Option<String>,
-    /// From when deadlines count; now where it is absent.
-    #[arg(long, value_name = "TIME", value_parser = past, conflicts_with = "later")]
-    requested_at: Option<At>,
-    /// Says that your own records vouch for who these people are, where the policy asks for verification.
-    #[arg(long, conflicts_with = "later")]
-    identity_verified: bool,
-    /// Leaves out lines that are wrong, and lists them in FILE.bad. Without it, nothing is prepared while a line is wrong.
-    #[arg(long, conflicts_with = "later")]
-    skip_bad: bool,
-    /// Where the plan is written; FILE.plan where it is absent.
-    #[arg(long, value_name = "PATH", conflicts_with = "later")]
-    plan: Option<PathBuf>,
-    /// Where progress is kept; FILE.sunset where it is absent.
-    #[arg(long, value_name = "PATH")]
-    state: Option<PathBuf>,
-}
-
-fn action(text: &str) -> Result<Action, &'static str> {
-    Action::parse(text)
-        .filter(|action| *action != Action::Verify)
-        .ok_or("expected erase or anonymize")
-}
-
-fn past(text: &str) -> Result<At, String> {
-    let at = At::parse(text).map_err(|error| error.to_string())?;
-    if at > Clock::System.now() {
-        return Err("expected a time that is past".to_owned());
-    }
-    Ok(at)
-}
 
 /// Runs it.
 pub fn run(args: &Args) -> Result<Exit, Failure> {
@@ -248,6 +157,7 @@ impl Desk<'_> {
             sha256: survey.sha256,
             format: survey.format,
             subjects: survey.subjects,
+            types: self.types.clone(),
             left_out: survey.bad,
             identities: survey.identities,
         };
@@ -277,9 +187,9 @@ impl Desk<'_> {
                 "no processor of the registry takes any identifier: nobody could be named to them".to_owned(),
             )
         })?;
-        let anybody = crate::domain::identity::Identity {
+        let anybody = Identity {
             kind: kind.clone(),
-            value: crate::domain::identity::SubjectData::new("anybody"),
+            value: SubjectData::new("anybody"),
         };
         command(&order, Uuid::nil(), &self.vault, &[anybody]).map_err(Failure::Usage)?;
         Ok(order)
@@ -325,7 +235,7 @@ impl Desk<'_> {
     fn print_ids(&self, path: &Path) -> Result<Exit, Failure> {
         let (plan, input) = self.planned(path)?;
         let mut out = Out::new();
-        let mut subjects = Subjects::open(&input, plan.format, &self.types, Place::default())?;
+        let mut subjects = Subjects::open(&input, plan.format, &plan.types, Place::default())?;
         while let Some(entry) = subjects.next()? {
             let named = entry
                 .identities
@@ -378,7 +288,6 @@ impl Desk<'_> {
                 input: &input,
                 plan: &plan,
                 vault: &self.vault,
-                types: &self.types,
                 topic: &self.config.kafka.topics.commands,
                 state: &state,
                 rate: self.args.rate,

@@ -101,11 +101,12 @@ pub(super) fn identify(
         .fetch()
         .map_err(|error| usage(&format!("--token: {error}")))?;
     // All of them are looked at, whichever it is.
-    let found = auth
-        .tokens
-        .iter()
-        .filter(|known| known.digest.matches(secret.expose()))
-        .last();
+    let mut found = None;
+    for known in &auth.tokens {
+        if known.digest.matches(secret.expose()) {
+            found = Some(known);
+        }
+    }
     let Some(found) = found else {
         return Err(Failure::NotSo(
             "--token: no token of [auth] is this one".to_owned(),

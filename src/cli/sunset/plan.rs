@@ -15,7 +15,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use uuid::Uuid;
 
-use super::{people::Person, subjects::Format};
+use super::{people::Person, subject::Types, subjects::Format};
 use crate::{
     cli::Failure,
     domain::{ids::Tenant, time::At, words::Action},
@@ -47,6 +47,8 @@ pub(super) struct Plan {
     pub(super) sha256: String,
     pub(super) format: Format,
     pub(super) subjects: u64,
+    /// The identity types that some processor took when it was prepared: with others, other lines would be wrong.
+    pub(super) types: Types,
     /// How many lines are left out.
     pub(super) left_out: u64,
     pub(super) identities: BTreeMap<String, u64>,
@@ -116,7 +118,7 @@ impl Plan {
 #[cfg(test)]
 pub(super) mod tests {
     use super::*;
-    use crate::vault::Keyring;
+    use crate::{domain::ids::IdentityType, vault::Keyring};
 
     pub(in crate::cli::sunset) fn plan() -> Plan {
         Plan {
@@ -137,6 +139,7 @@ pub(super) mod tests {
             sha256: "00".into(),
             format: Format::Csv,
             subjects: 2,
+            types: Types(["email"].map(|name| IdentityType::new(name).unwrap()).into()),
             left_out: 0,
             identities: BTreeMap::from([("email".into(), 2)]),
         }
@@ -180,7 +183,6 @@ pub(super) mod tests {
     #[test]
     fn a_repeat_is_the_same_command_and_another_run_is_another() {
         use super::super::subject::{command, identity};
-        use crate::domain::ids::IdentityType;
         let folder = tempfile::tempdir().unwrap();
         let vault = vault(folder.path());
         let Plan { order, run_id, .. } = plan();

@@ -10,7 +10,7 @@ use super::{
     plan::Plan,
     progress::Progress,
     rate::Rate,
-    subject::{Types, command},
+    subject::command,
     subjects::{Place, Subjects},
 };
 use crate::{
@@ -47,7 +47,6 @@ pub(super) struct Run<'a> {
     pub(super) input: &'a Input,
     pub(super) plan: &'a Plan,
     pub(super) vault: &'a Vault,
-    pub(super) types: &'a Types,
     pub(super) topic: &'a str,
     pub(super) state: &'a Path,
     pub(super) rate: Option<Rate>,
@@ -86,11 +85,17 @@ impl Run<'_> {
         let sent = flight.send_all(interrupt).await;
         let landed = flight.land_down_to(0).await;
         flight.bar.finish_and_clear();
-        if let (Ok(End::Complete), Ok(())) = (&sent, &landed) {
-            flight.progress.complete = true;
-        }
+        let is_over = matches!((&sent, &landed), (Ok(End::Complete), Ok(())));
+        flight.progress.complete = is_over && flight.progress.confirmed == self.plan.subjects;
         flight.write()?;
         landed?;
+        if is_over && !flight.progress.complete {
+            return Err(Failure::NotSo(format!(
+                "the plan has {} subjects and {} commands were published: something is wrong with this program or \
+                 its progress file; tell its makers",
+                self.plan.subjects, flight.progress.confirmed
+            )));
+        }
         sent
     }
 
@@ -102,11 +107,9 @@ impl Run<'_> {
 
 impl Flight<'_> {
     async fn send_all(&mut self, interrupt: &Interrupt) -> Result<End, Failure> {
-        let Run {
-            input, plan, types, ..
-        } = self.run;
+        let Run { input, plan, .. } = self.run;
         let mut pace: Option<Interval> = self.run.rate.map(|rate| tokio::time::interval(rate.interval()));
-        let mut subjects = Subjects::open(input, plan.format, types, self.progress.place)?;
+        let mut subjects = Subjects::open(input, plan.format, &plan.types, self.progress.place)?;
         while let Some(entry) = subjects.next()? {
             if interrupt.is_set() {
                 return Ok(End::Interrupted);
@@ -142,8 +145,7 @@ impl Flight<'_> {
             return Ok(());
         }
         Err(Failure::NotSo(format!(
-            "{}:{line}: this line is wrong now and was not when the plan was prepared (has the registry changed?): \
-             stopped; prepare a plan anew",
+            "{}:{line}: this line is wrong and was not when the plan was prepared: stopped; prepare a plan anew",
             self.run.input.name()
         )))
     }

@@ -4,7 +4,7 @@
 
 use std::collections::BTreeSet;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use uuid::Uuid;
 
@@ -27,7 +27,7 @@ pub(super) type Wrong = String;
 const NOTHING: [&str; 6] = ["null", "\\n", "none", "nil", "n/a", "undefined"];
 
 /// The identity types that some processor takes.
-#[derive(Debug)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Types(pub(super) BTreeSet<IdentityType>);
 
 impl Types {

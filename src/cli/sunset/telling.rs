@@ -18,7 +18,6 @@ use crate::{
         output::{Out, Span},
     },
     config::{Approval, Config},
-    domain::words::Action,
 };
 
 /// What one process publishes in a second on a broker at hand, about: for estimates only.
@@ -61,22 +60,32 @@ pub(super) fn survey(
     for (kind, count) in &survey.identities {
         say(out, "", format_args!("{} have {kind}", HumanCount(*count)))?;
     }
-    say(
-        out,
-        "asks",
-        format_args!(
-            "{} for service_ceased, tenant {}, regime {}, as of {}",
-            order.action,
-            order.tenant,
-            order.regime.as_deref().unwrap_or("of the policy"),
-            order.requested_at
-        ),
-    )?;
+    asks(out, order)?;
     say(out, "takes", time_needed(survey.subjects, survey.took, rate))?;
     for warning in warnings(order, survey, rate, config) {
         say(out, "mind", warning)?;
     }
     Ok(())
+}
+
+/// What is asked for everybody.
+fn asks(out: &mut Out, order: &Order) -> Result<(), Failure> {
+    let verified = if order.identity_verified {
+        ", their identity vouched for"
+    } else {
+        ""
+    };
+    say(
+        out,
+        "asks",
+        format_args!(
+            "{} for service_ceased, tenant {}, regime {}, as of {}{verified}",
+            order.action,
+            order.tenant,
+            order.regime.as_deref().unwrap_or("of the policy"),
+            order.requested_at
+        ),
+    )
 }
 
 fn time_needed(subjects: u64, reading: Duration, rate: Option<Rate>) -> String {
@@ -179,25 +188,16 @@ pub(super) fn prepared(out: &mut Out, plan: &Plan, path: &Path, name: &str) -> R
 
 /// Publishing begins, or goes on.
 pub(super) fn begins(out: &mut Out, plan: &Plan, progress: &Progress, is_new: bool) -> Result<(), Failure> {
-    let Order {
-        action,
-        tenant,
-        prepared_by,
-        ..
-    } = &plan.order;
-    let what = match action {
-        Action::Anonymize => "anonymize",
-        Action::Erase | Action::Verify => "erase",
-    };
+    let prepared_by = &plan.order.prepared_by;
     say(
         out,
         "run",
-        format_args!(
-            "{}: {what} {} subjects, tenant {tenant}",
-            plan.run_id,
-            HumanCount(plan.subjects)
-        ),
+        format_args!("{}: {} subjects", plan.run_id, HumanCount(plan.subjects)),
     )?;
+    for (kind, count) in &plan.identities {
+        say(out, "", format_args!("{} have {kind}", HumanCount(*count)))?;
+    }
+    asks(out, &plan.order)?;
     say(out, "prepared by", prepared_by.shown())?;
     say(out, "approved by", progress.approved_by.shown())?;
     if let Some(warning) = unproved(prepared_by, Some(&progress.approved_by)) {

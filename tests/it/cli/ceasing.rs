@@ -8,7 +8,7 @@ use serde_json::Value;
 use super::{
     services::{new_schema, read_topic},
     worker::{signal, until},
-    workspace::{Done, PATIENCE, Workspace, real_config},
+    workspace::{Done, PATIENCE, REGISTRY, Workspace, real_config},
 };
 
 /// A workspace with keys and topics, and the name of its commands topic.
@@ -371,4 +371,88 @@ async fn wrong_lines_are_named_and_left_out_only_when_asked() {
         ])
         .await
         .expect(2);
+}
+
+#[tokio::test]
+async fn a_plan_stays_what_it_was_when_the_registry_changes() {
+    let (workspace, topic) = workspace("").await;
+    let line = |kind: &str, n: u32| {
+        format!("{{\"identities\":[{{\"type\":\"{kind}\",\"value\":\"canary-{n}\"}}]}}\n")
+    };
+    workspace.write(
+        "users.jsonl",
+        &[
+            line("customer_id", 1),
+            line("user_id", 2),
+            "{\"customer_id\":3}\n".into(),
+        ]
+        .concat(),
+    );
+    let Done { stdout, .. } = workspace
+        .run(&[
+            "sunset",
+            "users.jsonl",
+            "--actor",
+            "ann",
+            "--skip-bad",
+            "--plan",
+            "plan",
+        ])
+        .await
+        .expect(0);
+    assert!(
+        stdout.contains("2; 1 lines are wrong") && stdout.contains("--approve plan --actor"),
+        "{stdout}"
+    );
+    let changed = REGISTRY.replace("[\"email\"]", "[\"email\", \"user_id\"]");
+    workspace.write("processors.toml", &changed);
+    let approve = [
+        "sunset",
+        "users.jsonl",
+        "--approve",
+        "plan",
+        "--actor",
+        "bob",
+        "--state",
+        "state",
+    ];
+    workspace.run(&approve).await.expect(0);
+    let mut values: Vec<String> = published(&topic, 2)
+        .await
+        .iter()
+        .map(|command| command["subject"]["identities"][0]["value"].to_string())
+        .collect();
+    values.sort();
+    assert_eq!(values, ["\"3\"", "\"canary-1\""]);
+    // The progress of one run is not that of another.
+    workspace
+        .run(&["sunset", "users.jsonl", "--actor", "ann", "--plan", "other"])
+        .await
+        .expect(0);
+    let other = [
+        "sunset",
+        "users.jsonl",
+        "--approve",
+        "other",
+        "--actor",
+        "bob",
+        "--state",
+        "state",
+    ];
+    let Done { stderr, .. } = workspace.run(&other).await.expect(2);
+    assert!(stderr.contains("--state"), "{stderr}");
+}
+
+#[tokio::test]
+async fn a_broker_that_is_away_loses_nothing() {
+    let workspace = Workspace::with("kafka.bootstrap_servers = \"127.0.0.1:1\"");
+    workspace.run(&["keys", "init"]).await.expect(0);
+    workspace.write("users.csv", &subjects(10));
+    workspace
+        .run(&["sunset", "users.csv", "--actor", "ann"])
+        .await
+        .expect(0);
+    let Done { stderr, .. } = workspace.run(APPROVE).await.expect(3);
+    assert!(stderr.contains("0 of 10 commands are confirmed"), "{stderr}");
+    assert!(stderr.contains("the same command continues there"), "{stderr}");
 }

@@ -250,5 +250,5 @@ async fn a_hundred_thousand_ids_take_little_memory_and_time() {
     let found = std::fs::read_to_string(workspace.path("found")).unwrap();
     assert_eq!(found.lines().count(), 100_001);
     assert!(found.lines().last().unwrap().contains("\"missing\":100000"));
-    assert!(highest < 200 * 1024, "{highest} KiB");
+    assert!((1..200 * 1024).contains(&highest), "{highest} KiB");
 }
