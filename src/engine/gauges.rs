@@ -1,6 +1,6 @@
 //! The gauges that Prometheus reads: taken from the store when it asks, so that every worker says the same.
 
-use std::{sync::Arc, time::Duration};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use super::{Engine, EngineError};
 use crate::{
@@ -75,17 +75,17 @@ impl Engine {
                 .with_label_values(&[reason.as_str()])
                 .set(0);
         }
-        let (mut erasures, mut oldest_erasure) = (0, None);
+        let (mut by_reason, mut erasures, mut oldest_erasure) = (BTreeMap::<&str, i64>::new(), 0, None);
         for alike in letters {
             let count = i64::try_from(alike.count).unwrap_or(i64::MAX);
-            metrics
-                .dead_letters_open
-                .with_label_values(&[&alike.reason])
-                .add(count);
+            *by_reason.entry(&alike.reason).or_default() += count;
             if alike.kind.is_some_and(CommandKind::opens) {
                 erasures += count;
                 oldest_erasure = Some(oldest_erasure.map_or(alike.oldest, |at: At| at.min(alike.oldest)));
             }
+        }
+        for (reason, count) in by_reason {
+            metrics.dead_letters_open.with_label_values(&[reason]).set(count);
         }
         let oldest = letters.iter().map(|alike| alike.oldest).min();
         metrics.dead_letter_oldest.set(age(oldest));

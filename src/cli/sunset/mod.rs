@@ -154,7 +154,7 @@ impl Desk<'_> {
             run_id: time_ordered_id(now),
             prepared_at: now,
             order,
-            sha256: survey.sha256,
+            sha256: input.sha256().to_owned(),
             format: survey.format,
             subjects: survey.subjects,
             types: self.types.clone(),
@@ -221,7 +221,7 @@ impl Desk<'_> {
     fn planned(&self, path: &Path) -> Result<(Plan, Input), Failure> {
         let plan = Plan::read(path, &self.vault)?;
         let input = Input::open(&self.args.file)?;
-        if input.sha256()? != plan.sha256 {
+        if input.sha256() != plan.sha256 {
             return Err(Failure::NotSo(format!(
                 "{} is not the file that {} was prepared over (its SHA-256 is another): nothing is published; prepare \
                  a plan anew",

@@ -3,7 +3,7 @@
 use std::{collections::VecDeque, path::Path, time::Duration};
 
 use indicatif::ProgressBar;
-use tokio::time::Interval;
+use tokio::time::{Interval, timeout};
 
 use super::{
     input::Input,
@@ -32,6 +32,9 @@ const WINDOW: usize = 2_000;
 
 /// How long progress may go unwritten.
 const WRITE_EVERY: Duration = Duration::from_secs(1);
+
+/// How often somebody who wants it to stop is looked for.
+const LOOK_EVERY: Duration = Duration::from_millis(100);
 
 /// How a run ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -123,7 +126,12 @@ impl Flight<'_> {
                 continue;
             };
             if let Some(pace) = &mut pace {
-                pace.tick().await;
+                // At a low rate it may be long until the next one.
+                while timeout(LOOK_EVERY, pace.tick()).await.is_err() {
+                    if interrupt.is_set() {
+                        return Ok(End::Interrupted);
+                    }
+                }
             }
             self.land_down_to(self.run.window() - 1).await?;
             let id = id.to_string();
@@ -173,7 +181,6 @@ impl Flight<'_> {
     }
 
     fn write(&mut self) -> Result<(), Failure> {
-        self.run.input.check_unchanged()?;
         self.progress.updated_at = Clock::System.now();
         self.progress.write(self.run.state)?;
         self.written = Stopwatch::start();

@@ -45,7 +45,7 @@ pub(super) fn survey(
             input.name(),
             survey.format.as_str(),
             HumanCount(input.bytes()),
-            survey.sha256
+            input.sha256()
         ),
     )?;
     say(
@@ -141,7 +141,7 @@ pub(super) fn brake(approval: Approval, subjects: u64, rate: Option<Rate>) -> Op
             (an_hour > u64::from(most)).then(|| {
                 format!(
                     "the volume brake will hold: approval = {{ above_per_hour = {most} }}, and {} come within an \
-                     hour; those above it wait until {HOW}, or --rate {most}/h keeps below it",
+                     hour; those above it wait until {HOW}, or a --rate well below {most}/h keeps under it",
                     HumanCount(an_hour)
                 )
             })
