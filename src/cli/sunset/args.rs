@@ -50,7 +50,7 @@ pub struct Args {
     /// Prints the request ids of a plan, for `lacuna reconcile -`.
     #[arg(long, value_name = "PLAN", group = "mode")]
     pub(super) ids: Option<PathBuf>,
-    /// Who does this, where there is no [auth].
+    /// Who does this, where there is no `[auth]`.
     #[arg(long, value_name = "NAME")]
     pub(super) actor: Option<String>,
     /// The bearer token of whoever does this: env:NAME or file:PATH.

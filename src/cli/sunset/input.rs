@@ -90,7 +90,7 @@ impl Input {
     }
 
     /// The same bytes once more, from this one on.
-    pub(super) fn from_byte(&self, at: u64) -> Again<'_> {
+    pub(super) fn again(&self, at: u64) -> Again<'_> {
         Again {
             input: self,
             chunk: Vec::new(),
@@ -188,10 +188,7 @@ mod tests {
         assert_eq!(input.sha256(), hex::encode(Sha256::digest(&content)));
         let read = |from: usize| {
             let mut found = Vec::new();
-            input
-                .from_byte(from as u64)
-                .read_to_end(&mut found)
-                .map(|_| found)
+            input.again(from as u64).read_to_end(&mut found).map(|_| found)
         };
         for from in [
             0,

@@ -35,7 +35,7 @@ impl Format {
     pub(super) fn of(input: &Input) -> Result<Self, Failure> {
         let mut start = Vec::new();
         input
-            .from_byte(0)
+            .again(0)
             .take(4096)
             .read_to_end(&mut start)
             .map_err(input.failed())?;
@@ -101,7 +101,7 @@ impl<'a> Subjects<'a> {
     ) -> Result<Self, Failure> {
         let source = match format {
             Format::JsonLines => {
-                let file = BufReader::with_capacity(1 << 16, input.from_byte(from.offset));
+                let file = BufReader::with_capacity(1 << 16, input.again(from.offset));
                 Source::Json(Lines::from_place(file, from.line, from.offset))
             }
             Format::Csv => {
@@ -109,7 +109,7 @@ impl<'a> Subjects<'a> {
                     csv::ReaderBuilder::new()
                         .flexible(true)
                         .buffer_capacity(1 << 16)
-                        .from_reader(Bounded::new(input.from_byte(0))),
+                        .from_reader(Bounded::new(input.again(0))),
                 );
                 let header = reader.byte_headers().map_err(|error| broken(input, error))?;
                 let columns = columns(input, header, types)?;

@@ -203,7 +203,7 @@ pub(super) fn begins(out: &mut Out, plan: &Plan, progress: &Progress, is_new: bo
     if let Some(warning) = unproved(prepared_by, Some(&progress.approved_by)) {
         say(out, "WARNING", warning)?;
     }
-    if !is_new {
+    if !is_new && !progress.complete {
         say(
             out,
             "continues",
