@@ -3,6 +3,7 @@
 //! A command reads the configuration, asks the store or Kafka directly, and prints. It never decides anything that a
 //! worker would decide: what it wants done goes through a topic or through one guarded statement.
 
+mod bar;
 pub mod bench;
 pub mod check;
 pub mod dead_letters;
@@ -16,8 +17,10 @@ pub mod init;
 mod interrupt;
 pub mod keys;
 mod knowledge;
+mod lines;
 pub mod migrate;
 mod output;
+pub mod reconcile;
 pub mod registry;
 pub mod requests;
 pub mod scenario;
@@ -26,6 +29,7 @@ pub mod serve;
 mod session;
 pub mod status;
 pub mod submit;
+pub mod sunset;
 pub mod sweeps;
 mod telling;
 pub mod topics;
@@ -76,6 +80,8 @@ enum Command {
     Topics(topics::Args),
     /// Publishes commands.
     Submit(submit::Args),
+    /// Ends a service: publishes commands for everybody on a file, once two people agree.
+    Sunset(sunset::Args),
     /// Shows one request: is it done, and if not, why not?
     Status(status::Args),
     /// Lists requests.
@@ -94,6 +100,8 @@ enum Command {
     Keys(keys::Args),
     /// Lists messages that could not be taken in, publishes them again, or closes them.
     DeadLetters(dead_letters::Args),
+    /// Compares what upstream believes it has sent with what has arrived.
+    Reconcile(reconcile::Args),
     /// Writes the JSON Schemas of the messages.
     Schemas(schemas::Args),
     /// Measures a deployment, or an embedded one, with simulated processors.
@@ -164,6 +172,7 @@ pub fn main(cli: Cli) -> ExitCode {
         Command::Migrate(args) => migrate::run(&args),
         Command::Topics(args) => topics::run(args),
         Command::Submit(args) => submit::run(&args),
+        Command::Sunset(args) => sunset::run(&args),
         Command::Status(args) => status::run(&args),
         Command::Requests(args) => requests::run(&args),
         Command::Explain(args) => explain::run(&args),
@@ -173,6 +182,7 @@ pub fn main(cli: Cli) -> ExitCode {
         Command::Registry(args) => registry::run(args),
         Command::Keys(args) => keys::run(args),
         Command::DeadLetters(args) => dead_letters::run(args),
+        Command::Reconcile(args) => reconcile::run(&args),
         Command::Schemas(args) => schemas::run(args),
     };
     failure::finish(done).into()

@@ -6,9 +6,10 @@ use super::Failure;
 use crate::{
     app::{self, AppError},
     clock::Clock,
-    config::{Brokers, Config, StoreUrl},
+    config::{Brokers, Config, Keyring as KeyringPlace, StoreUrl},
     kafka::client::Cluster,
     store::Store,
+    vault::{Keyring, Vault},
 };
 
 /// The option that every command has.
@@ -59,6 +60,12 @@ pub(super) async fn open_store(config: &Config) -> Result<Arc<dyn Store>, Failur
         .await
         .map_err(|source| of_store(config, source))?;
     Ok(store)
+}
+
+/// The keys that open what is sealed. A keyring is never made here: a new one would open nothing.
+pub(super) fn vault(config: &Config) -> Result<Vault, Failure> {
+    let KeyringPlace::File(path) = &config.vault.keyring;
+    Ok(Vault::new(Keyring::open(path)?))
 }
 
 /// Opens the store, whatever schema it has.

@@ -136,6 +136,11 @@ impl SecretSource {
         Ok(Self::Plain(Secret::new(text)))
     }
 
+    /// Fetches the secret for a command of this process: from its environment, or from a file.
+    pub fn fetch(&self) -> Result<Secret, BadSecret> {
+        self.resolve(Path::new(""), &|name| std::env::var_os(name))
+    }
+
     /// Fetches the secret. Relative paths are resolved against `folder`.
     pub(super) fn resolve(&self, folder: &Path, environment: Environment<'_>) -> Result<Secret, BadSecret> {
         match self {

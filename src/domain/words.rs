@@ -270,6 +270,22 @@ words! {
 }
 
 words! {
+    /// The type of a command.
+    CommandKind {
+        Erase = 1 "erase", Anonymize = 2 "anonymize", Cancel = 3 "cancel", Reactivated = 4 "reactivated",
+        VerifyIdentity = 5 "verify_identity", Approve = 6 "approve", Refuse = 7 "refuse", Extend = 8 "extend",
+        Hold = 9 "hold", Release = 10 "release", SupplyIdentities = 11 "supply_identities",
+    }
+}
+
+impl CommandKind {
+    /// Whether it opens a request. One that never arrives is a legal duty that nobody carries out.
+    pub const fn opens(self) -> bool {
+        matches!(self, Self::Erase | Self::Anonymize)
+    }
+}
+
+words! {
     /// What a processor is, in the controller's record of processing.
     ProcessorKind {
         Hosting = 1 "hosting", Analytics = 2 "analytics", Advertising = 3 "advertising", Crm = 4 "crm",

@@ -2,7 +2,7 @@
 //!
 //! Their rows stay until the dead letters have been produced, so that a crash in between says them again.
 
-use super::{Engine, EngineError, intake::letter_of, outputs::Emission};
+use super::{Engine, EngineError, outputs::Emission};
 use crate::{
     domain::{time::At, words::DeadLetterReason},
     store::{Attempts, Changes, DeadLetter, EarlyChanges, EarlyRow, Gate, Origin},
@@ -56,7 +56,7 @@ impl Engine {
         let letter = |row: EarlyRow| {
             let waited = now.since(row.arrived_at).as_secs();
             let detail = format!("there is no such request, and none has come within {waited} s");
-            letter_of(&row, &Refusal::new(DeadLetterReason::UnknownRequest, detail), now)
+            self.letter_of(&row, &Refusal::new(DeadLetterReason::UnknownRequest, detail), now)
         };
         let changes = Changes {
             early: EarlyChanges {

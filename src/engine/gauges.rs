@@ -1,14 +1,19 @@
 //! The gauges that Prometheus reads: taken from the store when it asks, so that every worker says the same.
 
-use std::{sync::Arc, time::Duration};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use super::{Engine, EngineError};
 use crate::{
     clock::Stopwatch,
     domain::{
-        backup::earlier, fact::FactKind, ids::ProcessorId, registry::Processor, time::At,
-        words::DeadLetterReason,
+        backup::earlier,
+        fact::FactKind,
+        ids::ProcessorId,
+        registry::Processor,
+        time::At,
+        words::{CommandKind, DeadLetterReason},
     },
+    store::OpenLetters,
 };
 
 const VERSION: &str = env!("CARGO_PKG_VERSION");
@@ -54,24 +59,38 @@ impl Engine {
             |at: Option<At>| at.map_or(0, |at| i64::try_from(now.since(at).as_secs()).unwrap_or(i64::MAX));
         metrics.build_info.with_label_values(&[VERSION, COMMIT]).set(1);
         metrics.take_counters(&counters);
+        self.show_open_letters(&letters, age);
+        metrics.oldest_open.set(age(oldest));
+        metrics
+            .ledger_entries
+            .set(i64::try_from(entries).unwrap_or(i64::MAX));
+        Ok(())
+    }
+
+    fn show_open_letters(&self, letters: &[OpenLetters], age: impl Fn(Option<At>) -> i64) {
+        let metrics = &self.metrics;
         for reason in DeadLetterReason::ALL {
             metrics
                 .dead_letters_open
                 .with_label_values(&[reason.as_str()])
                 .set(0);
         }
-        for (reason, count, _) in &letters {
-            let count = i64::try_from(*count).unwrap_or(i64::MAX);
+        let (mut by_reason, mut erasures, mut oldest_erasure) = (BTreeMap::<&str, i64>::new(), 0, None);
+        for alike in letters {
+            let count = i64::try_from(alike.count).unwrap_or(i64::MAX);
+            *by_reason.entry(&alike.reason).or_default() += count;
+            if alike.kind.is_some_and(CommandKind::opens) {
+                erasures += count;
+                oldest_erasure = Some(oldest_erasure.map_or(alike.oldest, |at: At| at.min(alike.oldest)));
+            }
+        }
+        for (reason, count) in by_reason {
             metrics.dead_letters_open.with_label_values(&[reason]).set(count);
         }
-        metrics
-            .dead_letter_oldest
-            .set(age(letters.iter().map(|(_, _, oldest)| *oldest).min()));
-        metrics.oldest_open.set(age(oldest));
-        metrics
-            .ledger_entries
-            .set(i64::try_from(entries).unwrap_or(i64::MAX));
-        Ok(())
+        let oldest = letters.iter().map(|alike| alike.oldest).min();
+        metrics.dead_letter_oldest.set(age(oldest));
+        metrics.dead_erasures_open.set(erasures);
+        metrics.dead_erasure_oldest.set(age(oldest_erasure));
     }
 
     /// What is deferred beyond its date, and how far sweeps have to go.

@@ -5,7 +5,6 @@ mod decisions;
 mod early;
 
 pub(super) use decisions::decision_note;
-pub(super) use early::letter_of;
 
 use std::{
     collections::HashMap,

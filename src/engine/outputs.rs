@@ -21,6 +21,7 @@ use crate::{
     wire::{
         Refusal,
         dead_letter::DeadLetterHeaders,
+        glance::glance,
         status::{OutcomeCounts, RefusalNotice, RefusedShare, StatusMessage, TaskCounts, WaitingFor},
         task::{AckAddress, TaskMessage, TaskScope},
     },
@@ -303,6 +304,7 @@ impl Engine {
             id: time_ordered_id(at),
             reason: refusal.reason,
             detail: refusal.detail.clone(),
+            kind: glance(raw).kind,
             origin: origin.clone(),
             at,
             state: DeadLetterState::Open,

@@ -18,7 +18,10 @@ use super::{
     query::{Id, Page, Params, cursor},
 };
 use crate::{
-    domain::{time::At, words::DeadLetterReason},
+    domain::{
+        time::At,
+        words::{CommandKind, DeadLetterReason},
+    },
     store::{DeadLetter, DeadLetterFilter, DeadLetterState},
     wire::api::parse_required_reason,
 };
@@ -35,6 +38,9 @@ const LETTERS: u8 = b'd';
 pub(super) struct LetterView {
     id: Uuid,
     reason: DeadLetterReason,
+    /// The command that it was, where its bytes say so.
+    #[serde(rename = "type")]
+    kind: Option<CommandKind>,
     detail: String,
     topic: String,
     partition: i32,
@@ -46,33 +52,30 @@ pub(super) struct LetterView {
 
 impl LetterView {
     fn of(letter: DeadLetter, now: At) -> Self {
-        let state = match letter.state {
-            DeadLetterState::Open => "open",
-            DeadLetterState::Redriven => "redriven",
-            DeadLetterState::Closed => "closed",
-        };
         Self {
             id: letter.id,
             reason: letter.reason,
+            kind: letter.kind,
             detail: letter.detail,
             topic: letter.origin.topic.to_string(),
             partition: letter.origin.partition,
             offset: letter.origin.offset,
             at: letter.at,
             age_seconds: now.since(letter.at).as_secs(),
-            state,
+            state: letter.state.as_str(),
         }
     }
 }
 
-/// `GET /v1/dead-letters`: open ones, the oldest first.
+/// `GET /v1/dead-letters`: open ones, the oldest first; with `erasures=true`, only commands to erase or to anonymize.
 pub(super) async fn list(
     State(api): State<Arc<Api>>,
     _: By<Operator>,
     uri: Uri,
 ) -> Result<Json<Page<LetterView>>, Problem> {
-    let mut params = Params::read(&uri, &["reason", "limit", "cursor"])?;
+    let mut params = Params::read(&uri, &["reason", "erasures", "limit", "cursor"])?;
     let reason = params.take("reason", "a reason of dead letters", DeadLetterReason::parse);
+    let erasures = params.flag("erasures").unwrap_or(false);
     let limit = params.limit();
     let mut after = params.cursor(LETTERS).map(Uuid::from_bytes);
     params.finish()?;
@@ -82,6 +85,7 @@ pub(super) async fn list(
     while found.len() <= limit && scanned < MAX_SCANNED && !ended {
         let filter = DeadLetterFilter {
             open_only: true,
+            with_payload: false,
             after,
             limit: CHUNK,
         };
@@ -89,10 +93,11 @@ pub(super) async fn list(
         ended = next.len() < CHUNK as usize;
         scanned += next.len();
         after = next.last().map(|letter| letter.id).or(after);
-        found.extend(
-            next.into_iter()
-                .filter(|letter| reason.is_none_or(|reason| reason == letter.reason)),
-        );
+        let is_wanted = |letter: &DeadLetter| {
+            reason.is_none_or(|reason| reason == letter.reason)
+                && (!erasures || letter.kind.is_some_and(CommandKind::opens))
+        };
+        found.extend(next.into_iter().filter(is_wanted));
     }
     let more = found.len() > limit;
     found.truncate(limit);

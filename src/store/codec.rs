@@ -5,14 +5,14 @@ use std::collections::BTreeMap;
 use uuid::{NoContext, Timestamp, Uuid};
 
 use super::{
-    Changes, CounterKey, DeadLetter, DeadLetterState, InboxRow, LeafRow, MovedRow, OpenedRow, Origin,
-    StoreError, StoredBody, StoredRequest, SubjectDigest,
+    Changes, CounterKey, DeadLetter, DeadLetterState, InboxRow, LeafRow, MovedRow, OpenLetters, OpenedRow,
+    Origin, StoreError, StoredBody, StoredRequest, SubjectDigest,
 };
 use crate::domain::{
     ids::{CommandId, RequestId, Tenant},
     request::Request,
     time::At,
-    words::DeadLetterReason,
+    words::{CommandKind, DeadLetterReason},
 };
 
 /// The counter that the store keeps by itself: how many leaves the ledger has. Counting them would read all of them.
@@ -202,6 +202,23 @@ fn letter_state(code: i16) -> Option<DeadLetterState> {
     }
 }
 
+/// A word that only a later version knows says as little as none.
+fn command_kind(text: Option<&str>) -> Option<CommandKind> {
+    text.and_then(CommandKind::parse)
+}
+
+/// Columns: reason, kind, how many, the oldest.
+pub(super) type OpenLettersColumns = (String, Option<String>, i64, i64);
+
+pub(super) fn open_letters((reason, kind, count, oldest): OpenLettersColumns) -> OpenLetters {
+    OpenLetters {
+        reason,
+        kind: command_kind(kind.as_deref()),
+        count: count.cast_unsigned(),
+        oldest: At::from_millis(oldest),
+    }
+}
+
 /// A row of `dead_letter`.
 #[derive(sqlx::FromRow)]
 pub(super) struct LetterColumns {
@@ -212,6 +229,7 @@ pub(super) struct LetterColumns {
     off: i64,
     reason: String,
     detail: String,
+    kind: Option<String>,
     at: i64,
     state: i16,
     sealed: Option<Vec<u8>>,
@@ -230,6 +248,7 @@ impl LetterColumns {
                 detail: format!("{}: an unknown reason", self.id),
             })?,
             detail: self.detail,
+            kind: command_kind(self.kind.as_deref()),
             origin: Origin {
                 cluster: self.cluster.into(),
                 topic: self.topic.into(),

@@ -57,6 +57,10 @@ pub trait Store: Send + Sync + std::fmt::Debug {
     /// The next requests by id that are not closed (they have a row in the agenda), for lists of open work.
     async fn open_page(&self, after: Option<RequestId>, limit: u32)
     -> Result<Vec<StoredRequest>, StoreError>;
+    /// What the inbox holds of these commands.
+    async fn inbox(&self, keys: &[(&Tenant, CommandId)]) -> Result<Vec<InboxRow>, StoreError>;
+    /// Those among these requests that the ledger knows: it keeps what was taken in when nothing else is left of it.
+    async fn recorded(&self, ids: &[RequestId]) -> Result<Vec<RequestId>, StoreError>;
     /// The requests of a subject, newest first, by the keyed digest of one identifier.
     async fn of_subject(&self, digest: &SubjectDigest, limit: u32) -> Result<Vec<RequestId>, StoreError>;
     /// The ledger leaves of a request, in order.
@@ -77,8 +81,8 @@ pub trait Store: Send + Sync + std::fmt::Debug {
     async fn dead_letters(&self, filter: DeadLetterFilter) -> Result<Vec<DeadLetter>, StoreError>;
     /// One dead letter, with its sealed payload.
     async fn dead_letter(&self, id: uuid::Uuid) -> Result<Option<DeadLetter>, StoreError>;
-    /// Open dead letters by reason, with the time of the oldest.
-    async fn open_dead_letters(&self) -> Result<Vec<(String, u64, At)>, StoreError>;
+    /// Open dead letters by reason and type, with the time of the oldest.
+    async fn open_dead_letters(&self) -> Result<Vec<OpenLetters>, StoreError>;
     /// Closes an open dead letter; `false`: there is no open one of this id.
     async fn close_dead_letter(
         &self,

@@ -6,7 +6,7 @@ use crate::domain::{
     ids::{CommandId, ProcessorId, RequestId, Tenant},
     request::Request,
     time::At,
-    words::{DeadLetterReason, Why},
+    words::{CommandKind, DeadLetterReason, Why},
 };
 
 pub use super::expiry::{Closing, CompactedKey, LastWord, Line, PurgedRow, SuppressionRow};
@@ -197,6 +197,17 @@ pub enum DeadLetterState {
     Closed,
 }
 
+impl DeadLetterState {
+    /// Its name, as lists show it.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Open => "open",
+            Self::Redriven => "redriven",
+            Self::Closed => "closed",
+        }
+    }
+}
+
 /// A message that could not be taken in.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DeadLetter {
@@ -206,6 +217,8 @@ pub struct DeadLetter {
     pub reason: DeadLetterReason,
     /// What exactly is wrong, without any value of the message.
     pub detail: String,
+    /// The command that it was, where its bytes say so.
+    pub kind: Option<CommandKind>,
     /// Where it came from.
     pub origin: Origin,
     /// When.
@@ -221,10 +234,25 @@ pub struct DeadLetter {
 pub struct DeadLetterFilter {
     /// Only open ones.
     pub open_only: bool,
+    /// Whether their sealed payloads come with them.
+    pub with_payload: bool,
     /// After this id (they are time-ordered).
     pub after: Option<uuid::Uuid>,
     /// How many at the most.
     pub limit: u32,
+}
+
+/// Open dead letters that are alike.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OpenLetters {
+    /// Why they were refused.
+    pub reason: String,
+    /// The command that they were, where their bytes say so.
+    pub kind: Option<CommandKind>,
+    /// How many there are.
+    pub count: u64,
+    /// The time of the oldest.
+    pub oldest: At,
 }
 
 /// A registry revision as it is stored.

@@ -95,6 +95,8 @@ metrics! {
     dead_letters: counters "dead_letters_total" ["reason"] "Messages that could not be taken in.";
     dead_letters_open: gauges "dead_letters_open" ["reason"] "Dead letters that nobody has redriven or closed.";
     dead_letter_oldest: gauge "dead_letter_oldest_open_seconds" [] "Age of the oldest open dead letter.";
+    dead_erasures_open: gauge "dead_lettered_erasures_open" [] "Erase and anonymize commands among the open dead letters: legal duties that nobody carries out.";
+    dead_erasure_oldest: gauge "dead_lettered_erasure_oldest_open_seconds" [] "Age of the oldest of them.";
     registry_mismatch: gauge "registry_mismatch" [] "1 where this worker's registry file differs from the active revision.";
     consumer_lag: gauges "consumer_lag" ["topic", "partition"] "Messages in a partition that have not been taken in.";
     transactions: histograms "store_transaction_seconds" ["name"] "Duration of store transactions, by name.", buckets TRANSACTION_BUCKETS;

@@ -17,6 +17,8 @@ mod token;
 use std::{fmt, sync::Arc};
 
 use sha2::{Digest as _, Sha256};
+use subtle::ConstantTimeEq as _;
+use uuid::Uuid;
 use zeroize::Zeroizing;
 
 use self::{
@@ -55,6 +57,7 @@ struct Keys {
     lookup: MacKey,
     payload: MacKey,
     token: MacKey,
+    plan: MacKey,
     record: Cipher,
     /// The suppression keys of tenants are derived from it: they are given away, and it is not.
     suppression: SecretKey,
@@ -88,6 +91,7 @@ impl Vault {
             lookup: MacKey::new(&root.derive("lacuna v1 lookup")),
             payload: MacKey::new(&root.derive("lacuna v1 payload")),
             token: MacKey::new(&root.derive("lacuna v1 token")),
+            plan: MacKey::new(&root.derive("lacuna v1 plan")),
             record: Cipher::new(&root.derive("lacuna v1 record")),
             suppression: root.derive("lacuna v1 suppression"),
             epochs: epochs.collect(),
@@ -258,6 +262,29 @@ impl Vault {
             .part(tenant.as_str().as_bytes())
             .part(canonical)
             .finish_short()
+    }
+
+    /// What shows that a plan was written by this installation, and not changed since.
+    pub fn plan_mac(&self, plan: &[u8]) -> [u8; 32] {
+        self.0.plan.start("lacuna plan v1").part(plan).finish()
+    }
+
+    /// Whether this is what [`Self::plan_mac`] gives, in constant time.
+    pub fn plan_mac_matches(&self, plan: &[u8], presented: &[u8]) -> bool {
+        self.plan_mac(plan).as_slice().ct_eq(presented).into()
+    }
+
+    /// The name of a subject within a planned run: the same for the same identifiers. Keyed, because it goes where
+    /// identifiers may not, and they can be guessed.
+    pub fn planned_subject(&self, run: Uuid, identities: &[u8]) -> Uuid {
+        let named = self
+            .0
+            .plan
+            .start("lacuna plan subject v1")
+            .fixed(run.as_bytes())
+            .part(identities)
+            .finish();
+        Uuid::new_v5(&run, &named)
     }
 
     /// A salted commitment for a ledger leaf, as (salt, commitment). The salt lies in the side row and is

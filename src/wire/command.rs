@@ -288,3 +288,20 @@ pub(super) fn schema(generator: &mut SchemaGenerator) -> Value {
         "allOf": parts
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::words::CommandKind;
+
+    #[test]
+    fn the_vocabulary_names_every_type() {
+        let names: Vec<&str> = CommandType::ALL.iter().map(|(name, _)| *name).collect();
+        let words: Vec<&str> = CommandKind::ALL.iter().map(|kind| kind.as_str()).collect();
+        assert_eq!(names, words);
+        for (name, kind) in CommandType::ALL {
+            let opens = CommandKind::parse(name).is_some_and(CommandKind::opens);
+            assert_eq!(opens, matches!(kind, CommandType::Open(_)), "{name}");
+        }
+    }
+}

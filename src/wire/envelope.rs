@@ -55,17 +55,21 @@ impl<'a> Envelope<'a> {
 
     /// The id that the event's `id` and `source` give: the `id` itself where it is a UUID, else one derived from both.
     pub fn event_id(&self) -> Option<Uuid> {
-        let id = self.ce_id.as_deref()?;
-        if let Some(uuid) = uuid(id) {
-            return Some(uuid);
-        }
-        let source = self.ce_source.as_deref()?;
-        // The length keeps the pairs (`a`, `bc`) and (`ab`, `c`) apart.
-        Some(Uuid::new_v5(
-            &EVENTS,
-            format!("{}:{source}{id}", source.len()).as_bytes(),
-        ))
+        event_id(self.ce_id.as_deref()?, self.ce_source.as_deref())
     }
+}
+
+/// The id that an event's `id` and `source` give.
+pub(super) fn event_id(id: &str, source: Option<&str>) -> Option<Uuid> {
+    if let Some(uuid) = uuid(id) {
+        return Some(uuid);
+    }
+    let source = source?;
+    // The length keeps the pairs (`a`, `bc`) and (`ab`, `c`) apart.
+    Some(Uuid::new_v5(
+        &EVENTS,
+        format!("{}:{source}{id}", source.len()).as_bytes(),
+    ))
 }
 
 /// A message out of its envelope.

@@ -18,6 +18,7 @@ pub mod dead_letter;
 mod decision;
 pub mod envelope;
 pub mod fields;
+pub mod glance;
 mod hold;
 mod lex;
 mod opening;

@@ -12,10 +12,12 @@ use super::{
 };
 use crate::{
     clock::Clock,
-    config::{Config, Keyring as KeyringPlace},
-    domain::{time::At, words::DeadLetterReason},
+    config::Config,
+    domain::{
+        time::At,
+        words::{CommandKind, DeadLetterReason},
+    },
     store::{DeadLetter, DeadLetterFilter, DeadLetterState, Store},
-    vault::{Keyring, Vault},
 };
 
 /// Arguments of `lacuna dead-letters`.
@@ -29,13 +31,21 @@ pub struct Args {
 #[derive(Debug, clap::Subcommand)]
 enum Action {
     /// Lists open ones, oldest first.
-    #[command(after_help = "Example:\n  lacuna dead-letters list --all --json")]
+    #[command(
+        after_help = "TYPE is the command that it was, where its bytes say so; a message that is no JSON may be any. \
+        An erase or anonymize that was refused is a legal duty that nobody carries out: have it corrected and sent \
+        again, redrive it, or close it with the reason why nothing is owed.\n\n\
+        Example:\n  lacuna dead-letters list --erasures\n  lacuna dead-letters list --all --json"
+    )]
     List {
         #[command(flatten)]
         config: ConfigArg,
         /// Also those that were redriven or closed.
         #[arg(long)]
         all: bool,
+        /// Only commands to erase or to anonymize: what is still owed to somebody.
+        #[arg(long)]
+        erasures: bool,
         /// As JSON lines.
         #[arg(long)]
         json: bool,
@@ -94,7 +104,12 @@ fn reason(text: &str) -> Result<DeadLetterReason, String> {
 /// Runs it.
 pub fn run(args: Args) -> Result<Exit, Failure> {
     match args.action {
-        Action::List { config, all, json } => list(&config.load()?, all, json),
+        Action::List {
+            config,
+            all,
+            erasures,
+            json,
+        } => list(&config.load()?, all, erasures, json),
         Action::Show { config, id, reveal } => show(&config.load()?, id, reveal),
         Action::Redrive { config, ids, reason } => redrive::run(&config.load()?, &ids, reason),
         Action::Close { config, id, reason } => close(&config.load()?, id, &reason),
@@ -107,33 +122,30 @@ struct Shown<'a> {
     id: Uuid,
     state: &'static str,
     reason: DeadLetterReason,
+    #[serde(rename = "type")]
+    kind: Option<CommandKind>,
     detail: &'a str,
     topic: &'a str,
     partition: i32,
     offset: i64,
     at: At,
+    age_seconds: u64,
 }
 
 impl<'a> Shown<'a> {
-    fn of(letter: &'a DeadLetter) -> Self {
+    fn of(letter: &'a DeadLetter, now: At) -> Self {
         Self {
             id: letter.id,
-            state: state(letter.state),
+            state: letter.state.as_str(),
             reason: letter.reason,
+            kind: letter.kind,
             detail: &letter.detail,
             topic: &letter.origin.topic,
             partition: letter.origin.partition,
             offset: letter.origin.offset,
             at: letter.at,
+            age_seconds: now.since(letter.at).as_secs(),
         }
-    }
-}
-
-const fn state(state: DeadLetterState) -> &'static str {
-    match state {
-        DeadLetterState::Open => "open",
-        DeadLetterState::Redriven => "redriven",
-        DeadLetterState::Closed => "closed",
     }
 }
 
@@ -146,6 +158,7 @@ async fn every(store: &dyn Store, open_only: bool) -> Result<Vec<DeadLetter>, Fa
         let page = store
             .dead_letters(DeadLetterFilter {
                 open_only,
+                with_payload: false,
                 after,
                 limit: PAGE,
             })
@@ -158,30 +171,55 @@ async fn every(store: &dyn Store, open_only: bool) -> Result<Vec<DeadLetter>, Fa
     }
 }
 
-fn list(config: &Config, all: bool, json: bool) -> Result<Exit, Failure> {
-    let letters = block_on(async { every(session::open_store(config).await?.as_ref(), !all).await })?;
+fn list(config: &Config, all: bool, erasures: bool, json: bool) -> Result<Exit, Failure> {
+    let mut letters = block_on(async { every(session::open_store(config).await?.as_ref(), !all).await })?;
+    letters.retain(|letter| !erasures || is_erasure(letter));
+    let now = Clock::System.now();
     let mut out = Out::new();
     if json {
         letters
             .iter()
-            .try_for_each(|letter| out.json(&Shown::of(letter)))?;
+            .try_for_each(|letter| out.json(&Shown::of(letter, now)))?;
     } else {
-        let now = Clock::System.now();
-        let mut table = Table::new(&["id", "reason", "from", "age", "state", "detail"]);
+        let mut table = Table::new(&["id", "reason", "type", "from", "age", "state", "detail"]);
         for letter in &letters {
             table.row([
                 letter.id.to_string(),
                 letter.reason.to_string(),
+                kind(letter).to_owned(),
                 place(letter),
                 Span(now.since(letter.at)).to_string(),
-                state(letter.state).to_owned(),
+                letter.state.as_str().to_owned(),
                 letter.detail.clone(),
             ]);
         }
         table.write(&mut out)?;
     }
     out.end()?;
+    let owed = || {
+        letters
+            .iter()
+            .filter(|letter| is_erasure(letter) && letter.state == DeadLetterState::Open)
+    };
+    if let Some(oldest) = owed().map(|letter| letter.at).min() {
+        let (open, oldest) = (owed().count(), Span(now.since(oldest)).to_string());
+        tracing::warn!(
+            open,
+            oldest,
+            "erasures among them: legal duties that nobody carries out"
+        );
+    }
     Ok(Exit::Ok)
+}
+
+/// Whether it asked for something that is still owed.
+fn is_erasure(letter: &DeadLetter) -> bool {
+    letter.kind.is_some_and(CommandKind::opens)
+}
+
+/// Which command it was; nothing where its bytes do not say so.
+fn kind(letter: &DeadLetter) -> &'static str {
+    letter.kind.map_or("", CommandKind::as_str)
 }
 
 /// topic/partition/offset.
@@ -194,12 +232,6 @@ fn unknown(id: Uuid) -> Failure {
     Failure::NotSo(format!(
         "there is no dead letter {id}: `lacuna dead-letters list --all` shows every one"
     ))
-}
-
-/// The keys that open what is sealed. A keyring is never made here: a new one would open nothing.
-fn vault(config: &Config) -> Result<Vault, Failure> {
-    let KeyringPlace::File(path) = &config.vault.keyring;
-    Ok(Vault::new(Keyring::open(path)?))
 }
 
 /// The sealed payload, where there is one.
@@ -217,14 +249,21 @@ fn show(config: &Config, id: Uuid, reveal: bool) -> Result<Exit, Failure> {
     let letter = letter.ok_or_else(|| unknown(id))?;
     let mut out = Out::new();
     if reveal {
-        let plain = vault(config)?.open_dead_letter(sealed(&letter)?)?;
+        let plain = session::vault(config)?.open_dead_letter(sealed(&letter)?)?;
         tracing::warn!("stdout has the original message now: it is personal data, to be deleted after use");
         out.bytes(&plain)?;
     } else {
         let age = Span(Clock::System.now().since(letter.at));
         out.line(format_args!("dead letter  {}", letter.id))?;
-        out.line(format_args!("state        {}", state(letter.state)))?;
+        out.line(format_args!("state        {}", letter.state.as_str()))?;
         out.line(format_args!("reason       {}", letter.reason))?;
+        out.line(format_args!(
+            "type         {}",
+            match kind(&letter) {
+                "" => "unknown",
+                known => known,
+            }
+        ))?;
         out.line(format_args!("detail       {}", letter.detail))?;
         out.line(format_args!("from         {}", place(&letter)))?;
         out.line(format_args!("cluster      {}", letter.origin.cluster))?;
@@ -264,6 +303,6 @@ fn not_open(letter: &DeadLetter) -> Failure {
     Failure::NotSo(format!(
         "dead letter {} is {} already",
         letter.id,
-        state(letter.state)
+        letter.state.as_str()
     ))
 }

@@ -7,7 +7,7 @@ use std::collections::BTreeSet;
 
 use uuid::Uuid;
 
-use super::{every, not_open, sealed, state, unknown, vault};
+use super::{every, not_open, sealed, unknown};
 use crate::{
     cli::{
         Exit, Failure,
@@ -25,7 +25,7 @@ use crate::{
 /// Runs it.
 pub(super) fn run(config: &Config, ids: &[Uuid], reason: Option<DeadLetterReason>) -> Result<Exit, Failure> {
     let cluster = session::cluster(config)?;
-    let vault = vault(config)?;
+    let vault = session::vault(config)?;
     let mut out = Out::new();
     let failures = block_on(async {
         let store = session::open_store(config).await?;
@@ -104,7 +104,7 @@ async fn redrive(
         return Err(Failure::NotSo(format!(
             "dead letter {} was published again to {at}, but was no longer {} by then: somebody else decided about it",
             letter.id,
-            state(DeadLetterState::Open)
+            DeadLetterState::Open.as_str()
         )));
     }
     Ok(at)

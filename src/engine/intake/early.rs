@@ -3,19 +3,20 @@
 //!
 //! Invariants 1 and 3. Whoever waits takes the gate lock exclusively: no opening is under way then, so one that was
 //! committed before is seen, and one that comes later sees the command. In the same transaction the inbox has its key,
-//! so a repeat is a duplicate. What nothing came for is dead-lettered, see `expiry`.
+//! so a repeat is a duplicate. What nothing came for is dead-lettered, see [`crate::engine::early`].
 
 use super::{Decider, Verdict};
 use crate::{
     domain::{
-        command::Opening, early::EarlyCommand, ids::RequestId, request::Context, words::DeadLetterReason,
+        command::Opening, early::EarlyCommand, ids::RequestId, request::Context, time::At,
+        words::DeadLetterReason,
     },
     engine::{
         Engine, EngineError,
         prepare::{Arrival, PreparedCommand},
     },
     store::{DeadLetter, DeadLetterState, EarlyRow, Gate, Transaction},
-    wire::Refusal,
+    wire::{Refusal, glance::glance},
 };
 
 /// What waits is a decision about one request; what is larger is no such thing and would only fill the store.
@@ -194,23 +195,25 @@ impl<'e, 'a> Decider<'e, '_, 'a> {
 
     fn bury_early(&mut self, row: &EarlyRow, refusal: &Refusal) {
         self.early.refused.push(refusal.reason);
-        self.work.dead_letters.push(letter_of(row, refusal, self.now));
+        let letter = self.engine.letter_of(row, refusal, self.now);
+        self.work.dead_letters.push(letter);
     }
 }
 
-/// The dead letter of a command that waited.
-pub(in crate::engine) fn letter_of(
-    row: &EarlyRow,
-    refusal: &Refusal,
-    at: crate::domain::time::At,
-) -> DeadLetter {
-    DeadLetter {
-        id: crate::engine::time_ordered_id(at),
-        reason: refusal.reason,
-        detail: refusal.detail.clone(),
-        origin: row.origin.clone(),
-        at,
-        state: DeadLetterState::Open,
-        sealed: Some(row.raw.clone()),
+impl Engine {
+    /// The dead letter of a command that waited.
+    pub(in crate::engine) fn letter_of(&self, row: &EarlyRow, refusal: &Refusal, at: At) -> DeadLetter {
+        // Sealed as it came; where its key is gone, nobody can say what it was.
+        let raw = self.vault.open_dead_letter(&row.raw).ok();
+        DeadLetter {
+            id: crate::engine::time_ordered_id(at),
+            kind: raw.and_then(|raw| glance(&raw).kind),
+            reason: refusal.reason,
+            detail: refusal.detail.clone(),
+            origin: row.origin.clone(),
+            at,
+            state: DeadLetterState::Open,
+            sealed: Some(row.raw.clone()),
+        }
     }
 }

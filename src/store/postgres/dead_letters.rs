@@ -4,10 +4,10 @@ use sqlx::{PgConnection, PgExecutor, query, query_as};
 use uuid::Uuid;
 
 use crate::{
-    domain::time::At,
+    domain::{time::At, words::CommandKind},
     store::{
-        DeadLetter, DeadLetterFilter, DeadLetterState, Origin, StoreError,
-        codec::{LetterColumns, letter_code},
+        DeadLetter, DeadLetterFilter, DeadLetterState, OpenLetters, Origin, StoreError,
+        codec::{LetterColumns, OpenLettersColumns, letter_code, open_letters},
     },
 };
 
@@ -17,22 +17,23 @@ pub(super) async fn list(
 ) -> Result<Vec<DeadLetter>, StoreError> {
     // Two texts, so that the index of open ones serves the list that people look at.
     let sql = if filter.open_only {
-        "select id, cluster, topic, part, off, reason, detail, at, state, null::bytea as sealed from dead_letter \
+        "select id, cluster, topic, part, off, reason, detail, kind, at, state, case when $3 then sealed end as sealed from dead_letter \
          where state = 0 and id > $1 order by id limit $2"
     } else {
-        "select id, cluster, topic, part, off, reason, detail, at, state, null::bytea as sealed from dead_letter \
+        "select id, cluster, topic, part, off, reason, detail, kind, at, state, case when $3 then sealed end as sealed from dead_letter \
          where id > $1 order by id limit $2"
     };
     let rows: Vec<LetterColumns> = query_as(sql)
         .bind(filter.after.unwrap_or(Uuid::nil()))
         .bind(i64::from(filter.limit))
+        .bind(filter.with_payload)
         .fetch_all(on)
         .await?;
     rows.into_iter().map(LetterColumns::into_letter).collect()
 }
 
 pub(super) async fn one(on: impl PgExecutor<'_>, id: Uuid) -> Result<Option<DeadLetter>, StoreError> {
-    let sql = "select id, cluster, topic, part, off, reason, detail, at, state, sealed from dead_letter where id = $1";
+    let sql = "select id, cluster, topic, part, off, reason, detail, kind, at, state, sealed from dead_letter where id = $1";
     let row: Option<LetterColumns> = query_as(sql).bind(id).fetch_optional(on).await?;
     row.map(LetterColumns::into_letter).transpose()
 }
@@ -41,7 +42,7 @@ pub(super) async fn of_origins(
     on: impl PgExecutor<'_>,
     origins: &[Origin],
 ) -> Result<Vec<DeadLetter>, StoreError> {
-    let sql = "select d.id, d.cluster, d.topic, d.part, d.off, d.reason, d.detail, d.at, d.state, d.sealed \
+    let sql = "select d.id, d.cluster, d.topic, d.part, d.off, d.reason, d.detail, d.kind, d.at, d.state, d.sealed \
                from unnest($1::text[], $2::text[], $3::int4[], $4::int8[]) as o(cluster, topic, part, off) \
                join dead_letter d on d.cluster = o.cluster and d.topic = o.topic and d.part = o.part and d.off = o.off";
     let rows: Vec<LetterColumns> = query_as(sql)
@@ -54,14 +55,11 @@ pub(super) async fn of_origins(
     rows.into_iter().map(LetterColumns::into_letter).collect()
 }
 
-pub(super) async fn open(on: impl PgExecutor<'_>) -> Result<Vec<(String, u64, At)>, StoreError> {
-    let sql =
-        "select reason, count(*), min(at) from dead_letter where state = 0 group by reason order by reason";
-    let rows: Vec<(String, i64, i64)> = query_as(sql).fetch_all(on).await?;
-    Ok(rows
-        .into_iter()
-        .map(|(reason, count, oldest)| (reason, count.cast_unsigned(), At::from_millis(oldest)))
-        .collect())
+pub(super) async fn open(on: impl PgExecutor<'_>) -> Result<Vec<OpenLetters>, StoreError> {
+    let sql = "select reason, kind, count(*), min(at) from dead_letter where state = 0 \
+               group by reason, kind order by reason, kind";
+    let rows: Vec<OpenLettersColumns> = query_as(sql).fetch_all(on).await?;
+    Ok(rows.into_iter().map(open_letters).collect())
 }
 
 pub(super) async fn close(
@@ -86,9 +84,9 @@ pub(super) async fn close(
 pub(super) async fn insert(on: &mut PgConnection, letters: &[DeadLetter]) -> Result<(), StoreError> {
     let mut letters: Vec<&DeadLetter> = letters.iter().collect();
     letters.sort_unstable_by(|x, y| x.origin.cmp(&y.origin));
-    let sql = "insert into dead_letter (id, cluster, topic, part, off, reason, detail, at, state, sealed) \
+    let sql = "insert into dead_letter (id, cluster, topic, part, off, reason, detail, kind, at, state, sealed) \
                select * from unnest($1::uuid[], $2::text[], $3::text[], $4::int4[], $5::int8[], $6::text[], \
-               $7::text[], $8::int8[], $9::int2[], $10::bytea[]) on conflict (cluster, topic, part, off) do nothing";
+               $7::text[], $8::text[], $9::int8[], $10::int2[], $11::bytea[]) on conflict (cluster, topic, part, off) do nothing";
     query(sql)
         .bind(letters.iter().map(|letter| letter.id).collect::<Vec<_>>())
         .bind(
@@ -125,6 +123,12 @@ pub(super) async fn insert(on: &mut PgConnection, letters: &[DeadLetter]) -> Res
             letters
                 .iter()
                 .map(|letter| letter.detail.as_str())
+                .collect::<Vec<_>>(),
+        )
+        .bind(
+            letters
+                .iter()
+                .map(|letter| letter.kind.map(CommandKind::as_str))
                 .collect::<Vec<_>>(),
         )
         .bind(

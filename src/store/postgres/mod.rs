@@ -30,15 +30,16 @@ use uuid::Uuid;
 
 use self::transaction::PostgresTransaction;
 use super::{
-    CounterKey, DeadLetter, DeadLetterFilter, DeadLetterState, DeferredFilter, DeferredRow, LastWord, Origin,
-    Position, Seen, Store, StoreError, StoreOptions, StoredBody, StoredCapsule, StoredFact, StoredLeaf,
-    StoredRegistry, StoredRequest, SubjectDigest, SuppressionDigest, SuppressionRow, Sweep, Transaction,
+    CounterKey, DeadLetter, DeadLetterFilter, DeadLetterState, DeferredFilter, DeferredRow, InboxRow,
+    LastWord, OpenLetters, Origin, Position, Seen, Store, StoreError, StoreOptions, StoredBody,
+    StoredCapsule, StoredFact, StoredLeaf, StoredRegistry, StoredRequest, SubjectDigest, SuppressionDigest,
+    SuppressionRow, Sweep, Transaction,
     classify::bounded,
     schema::{self, Applied},
 };
 use crate::domain::{
     fact::{CapsuleEpoch, FactVersion},
-    ids::{ProcessorId, RequestId},
+    ids::{CommandId, ProcessorId, RequestId, Tenant},
     request::Request,
     time::At,
     words::Status,
@@ -190,6 +191,14 @@ impl Store for PostgresStore {
         self.ask(read::open_page(&self.pool, after, limit)).await
     }
 
+    async fn inbox(&self, keys: &[(&Tenant, CommandId)]) -> Result<Vec<InboxRow>, StoreError> {
+        self.ask(read::inbox(&self.pool, keys)).await
+    }
+
+    async fn recorded(&self, ids: &[RequestId]) -> Result<Vec<RequestId>, StoreError> {
+        self.ask(read::recorded(&self.pool, ids)).await
+    }
+
     async fn of_subject(&self, digest: &SubjectDigest, limit: u32) -> Result<Vec<RequestId>, StoreError> {
         self.ask(read::of_subject(&self.pool, digest, limit)).await
     }
@@ -226,7 +235,7 @@ impl Store for PostgresStore {
         self.ask(dead_letters::one(&self.pool, id)).await
     }
 
-    async fn open_dead_letters(&self) -> Result<Vec<(String, u64, At)>, StoreError> {
+    async fn open_dead_letters(&self) -> Result<Vec<OpenLetters>, StoreError> {
         self.ask(dead_letters::open(&self.pool)).await
     }
 

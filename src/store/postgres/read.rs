@@ -168,6 +168,17 @@ pub(super) async fn leaves(on: impl PgExecutor<'_>, id: RequestId) -> Result<Vec
         .collect())
 }
 
+pub(super) async fn recorded(
+    on: impl PgExecutor<'_>,
+    ids: &[RequestId],
+) -> Result<Vec<RequestId>, StoreError> {
+    // Every request has a first entry, so that its key is looked up and nothing is counted.
+    let sql = "select request_id from ledger where request_id = any($1) and n = 0";
+    let ids: Vec<Uuid> = ids.iter().map(|id| id.0).collect();
+    let found: Vec<Uuid> = query_scalar(sql).bind(ids).fetch_all(on).await?;
+    Ok(found.into_iter().map(RequestId).collect())
+}
+
 pub(super) async fn inbox(
     on: impl PgExecutor<'_>,
     keys: &[(&Tenant, CommandId)],

@@ -6,10 +6,10 @@ use uuid::Uuid;
 
 use super::write::insert_rows;
 use crate::{
-    domain::time::At,
+    domain::{time::At, words::CommandKind},
     store::{
-        DeadLetter, DeadLetterFilter, DeadLetterState, Origin, StoreError,
-        codec::{LetterColumns, letter_code},
+        DeadLetter, DeadLetterFilter, DeadLetterState, OpenLetters, Origin, StoreError,
+        codec::{LetterColumns, OpenLettersColumns, letter_code, open_letters},
     },
 };
 
@@ -19,22 +19,23 @@ pub(super) async fn list(
 ) -> Result<Vec<DeadLetter>, StoreError> {
     // Two texts, so that the index of open ones serves the list that people look at.
     let sql = if filter.open_only {
-        "select id, cluster, topic, part, off, reason, detail, at, state, null as sealed from dead_letter \
+        "select id, cluster, topic, part, off, reason, detail, kind, at, state, case when ?3 then sealed end as sealed from dead_letter \
          where state = 0 and id > ?1 order by id limit ?2"
     } else {
-        "select id, cluster, topic, part, off, reason, detail, at, state, null as sealed from dead_letter \
+        "select id, cluster, topic, part, off, reason, detail, kind, at, state, case when ?3 then sealed end as sealed from dead_letter \
          where id > ?1 order by id limit ?2"
     };
     let rows: Vec<LetterColumns> = query_as(sql)
         .bind(filter.after.unwrap_or(Uuid::nil()))
         .bind(filter.limit)
+        .bind(filter.with_payload)
         .fetch_all(on)
         .await?;
     rows.into_iter().map(LetterColumns::into_letter).collect()
 }
 
 pub(super) async fn one(on: impl SqliteExecutor<'_>, id: Uuid) -> Result<Option<DeadLetter>, StoreError> {
-    let sql = "select id, cluster, topic, part, off, reason, detail, at, state, sealed from dead_letter where id = ?1";
+    let sql = "select id, cluster, topic, part, off, reason, detail, kind, at, state, sealed from dead_letter where id = ?1";
     let row: Option<LetterColumns> = query_as(sql).bind(id).fetch_optional(on).await?;
     row.map(LetterColumns::into_letter).transpose()
 }
@@ -43,7 +44,7 @@ pub(super) async fn of_origins(
     on: impl SqliteExecutor<'_>,
     origins: &[Origin],
 ) -> Result<Vec<DeadLetter>, StoreError> {
-    let sql = "select d.id, d.cluster, d.topic, d.part, d.off, d.reason, d.detail, d.at, d.state, d.sealed \
+    let sql = "select d.id, d.cluster, d.topic, d.part, d.off, d.reason, d.detail, d.kind, d.at, d.state, d.sealed \
                from json_each(?1) o cross join dead_letter d on d.cluster = o.value ->> 0 \
                and d.topic = o.value ->> 1 and d.part = o.value ->> 2 and d.off = o.value ->> 3";
     let origins: Vec<_> = origins
@@ -57,14 +58,11 @@ pub(super) async fn of_origins(
     rows.into_iter().map(LetterColumns::into_letter).collect()
 }
 
-pub(super) async fn open(on: impl SqliteExecutor<'_>) -> Result<Vec<(String, u64, At)>, StoreError> {
-    let sql =
-        "select reason, count(*), min(at) from dead_letter where state = 0 group by reason order by reason";
-    let rows: Vec<(String, i64, i64)> = query_as(sql).fetch_all(on).await?;
-    Ok(rows
-        .into_iter()
-        .map(|(reason, count, oldest)| (reason, count.cast_unsigned(), At::from_millis(oldest)))
-        .collect())
+pub(super) async fn open(on: impl SqliteExecutor<'_>) -> Result<Vec<OpenLetters>, StoreError> {
+    let sql = "select reason, kind, count(*), min(at) from dead_letter where state = 0 \
+               group by reason, kind order by reason, kind";
+    let rows: Vec<OpenLettersColumns> = query_as(sql).fetch_all(on).await?;
+    Ok(rows.into_iter().map(open_letters).collect())
 }
 
 pub(super) async fn close(
@@ -87,7 +85,8 @@ pub(super) async fn close(
 
 /// The same message brings the same dead letter, however often it is read.
 pub(super) async fn insert(on: &mut SqliteConnection, letters: &[DeadLetter]) -> Result<(), StoreError> {
-    let into = "insert into dead_letter (id, cluster, topic, part, off, reason, detail, at, state, sealed) ";
+    let into =
+        "insert into dead_letter (id, cluster, topic, part, off, reason, detail, kind, at, state, sealed) ";
     let or_not = " on conflict (cluster, topic, part, off) do nothing";
     insert_rows(on, into, or_not, letters, |mut row, letter| {
         row.push_bind(letter.id)
@@ -97,6 +96,7 @@ pub(super) async fn insert(on: &mut SqliteConnection, letters: &[DeadLetter]) ->
             .push_bind(letter.origin.offset)
             .push_bind(letter.reason.as_str())
             .push_bind(letter.detail.as_str())
+            .push_bind(letter.kind.map(CommandKind::as_str))
             .push_bind(letter.at.millis())
             .push_bind(letter_code(letter.state))
             .push_bind(letter.sealed.as_deref());

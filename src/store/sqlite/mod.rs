@@ -33,15 +33,15 @@ use uuid::Uuid;
 use self::{file::LockFile, transaction::SqliteTransaction};
 use super::{
     CounterKey, DeadLetter, DeadLetterFilter, DeadLetterState, DeferredFilter, DeferredRow, Exclusive,
-    LastWord, Origin, Position, Seen, Store, StoreError, StoreOptions, StoredBody, StoredCapsule, StoredFact,
-    StoredLeaf, StoredRegistry, StoredRequest, SubjectDigest, SuppressionDigest, SuppressionRow, Sweep,
-    Transaction, schema,
+    InboxRow, LastWord, OpenLetters, Origin, Position, Seen, Store, StoreError, StoreOptions, StoredBody,
+    StoredCapsule, StoredFact, StoredLeaf, StoredRegistry, StoredRequest, SubjectDigest, SuppressionDigest,
+    SuppressionRow, Sweep, Transaction, schema,
 };
 use crate::{
     clock::Clock,
     domain::{
         fact::{CapsuleEpoch, FactVersion},
-        ids::{ProcessorId, RequestId},
+        ids::{CommandId, ProcessorId, RequestId, Tenant},
         request::Request,
         time::At,
         words::Status,
@@ -169,6 +169,14 @@ impl Store for SqliteStore {
         read::open_page(&mut *self.reader().await?, after, limit).await
     }
 
+    async fn inbox(&self, keys: &[(&Tenant, CommandId)]) -> Result<Vec<InboxRow>, StoreError> {
+        read::inbox(&mut *self.reader().await?, keys).await
+    }
+
+    async fn recorded(&self, ids: &[RequestId]) -> Result<Vec<RequestId>, StoreError> {
+        read::recorded(&mut *self.reader().await?, ids).await
+    }
+
     async fn of_subject(&self, digest: &SubjectDigest, limit: u32) -> Result<Vec<RequestId>, StoreError> {
         read::of_subject(&mut *self.reader().await?, digest, limit).await
     }
@@ -205,7 +213,7 @@ impl Store for SqliteStore {
         dead_letters::one(&mut *self.reader().await?, id).await
     }
 
-    async fn open_dead_letters(&self) -> Result<Vec<(String, u64, At)>, StoreError> {
+    async fn open_dead_letters(&self) -> Result<Vec<OpenLetters>, StoreError> {
         dead_letters::open(&mut *self.reader().await?).await
     }
 

@@ -152,6 +152,18 @@ pub(super) async fn leaves(
         .collect())
 }
 
+pub(super) async fn recorded(
+    on: impl SqliteExecutor<'_>,
+    ids: &[RequestId],
+) -> Result<Vec<RequestId>, StoreError> {
+    let sql = "select l.request_id from json_each(?1) k cross join ledger l on l.request_id = unhex(k.value) and l.n = 0";
+    let found: Vec<Uuid> = query_scalar(sql)
+        .bind(ids_json(ids.iter().copied()))
+        .fetch_all(on)
+        .await?;
+    Ok(found.into_iter().map(RequestId).collect())
+}
+
 pub(super) async fn inbox(
     on: impl SqliteExecutor<'_>,
     keys: &[(&Tenant, CommandId)],

@@ -1,8 +1,10 @@
 //! The command line, through the real binary.
 
+mod ceasing;
 mod deferring;
 mod files;
 mod mistakes;
+mod reconciling;
 mod services;
 mod starting;
 mod worker;

@@ -71,7 +71,7 @@ async fn dead_letters_are_listed_and_closed() {
     assert_eq!(
         shown,
         json!({
-            "reason": "schema", "detail": "tenant: a tenant must match [A-Za-z0-9._-]{1,64}", "topic": "lacuna.commands",
+            "reason": "schema", "type": "erase", "detail": "tenant: a tenant must match [A-Za-z0-9._-]{1,64}", "topic": "lacuna.commands",
             "partition": 0, "offset": 5, "at": "2026-11-21T12:00:50Z", "age_seconds": 0, "state": "open",
         })
     );
@@ -81,9 +81,19 @@ async fn dead_letters_are_listed_and_closed() {
         "lacuna_dead_letters_open{reason=\"schema\"} 1",
         "lacuna_dead_letters_open{reason=\"internal\"} 0",
         "lacuna_dead_letter_oldest_open_seconds 50",
+        "lacuna_dead_lettered_erasures_open 1",
+        "lacuna_dead_lettered_erasure_oldest_open_seconds 0",
     ] {
         assert!(metrics.contains(line), "{line}\n{metrics}");
     }
+
+    let erasures = api.get("ops", "/v1/dead-letters?erasures=true").await.ok(200);
+    assert_eq!(erasures["items"], page["items"]);
+    let all = api.get("ops", "/v1/dead-letters?erasures=false").await.ok(200);
+    assert_eq!(all["items"].as_array().unwrap().len(), 6);
+    api.get("ops", "/v1/dead-letters?erasures=yes")
+        .await
+        .is(400, "schema");
 
     let close = format!("/v1/dead-letters/{}/close", letter["id"].as_str().unwrap());
     api.post("ops", &close, &json!({})).await.is(400, "schema");

@@ -211,7 +211,7 @@ async fn a_conflicting_duplicate(fixture: Fixture) {
     );
     assert!(answered.emission.is_empty());
     assert_eq!(world.request(1).await, before);
-    assert_eq!(world.fixture.store.open_dead_letters().await.unwrap()[0].1, 2);
+    assert_eq!(world.fixture.store.open_dead_letters().await.unwrap()[0].count, 2);
     world.check().await;
 }
 

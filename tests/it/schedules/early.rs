@@ -99,6 +99,7 @@ async fn waiting(world: &World) -> u64 {
 async fn settled(world: &World, reasons: &[&str]) {
     assert_eq!(waiting(world).await, 0);
     let filter = DeadLetterFilter {
+        with_payload: false,
         open_only: true,
         after: None,
         limit: 100,
@@ -291,6 +292,7 @@ async fn what_nothing_comes_for_is_dead_lettered(fixture: Fixture) {
     let opened = world.vault.open_dead_letter(&sent.letters[0].1).unwrap();
     assert_eq!(opened.as_slice(), cancel(1).to_string().as_bytes());
     let letter = world.fixture.store.dead_letters(DeadLetterFilter {
+        with_payload: false,
         open_only: true,
         after: None,
         limit: 9,

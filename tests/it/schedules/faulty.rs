@@ -16,9 +16,9 @@ use lacuna::{
     },
     store::{
         Advance, Changes, Closing, Concerned, CounterKey, DeadLetter, DeadLetterFilter, DeadLetterState,
-        DeferredFilter, DeferredRow, EarlyRow, Gate, InboxRow, LastWord, Line, Lock, NewFact, Origin, Place,
-        Position, Seen, Store, StoreError, StoredBody, StoredCapsule, StoredFact, StoredLeaf, StoredRegistry,
-        StoredRequest, SubjectDigest, SuppressionDigest, SuppressionRow, Sweep, Transaction,
+        DeferredFilter, DeferredRow, EarlyRow, Gate, InboxRow, LastWord, Line, Lock, NewFact, OpenLetters,
+        Origin, Place, Position, Seen, Store, StoreError, StoredBody, StoredCapsule, StoredFact, StoredLeaf,
+        StoredRegistry, StoredRequest, SubjectDigest, SuppressionDigest, SuppressionRow, Sweep, Transaction,
     },
 };
 
@@ -251,6 +251,12 @@ impl Store for Faulty {
     async fn oldest_open(&self) -> Result<Option<At>, StoreError> {
         self.inner.oldest_open().await
     }
+    async fn inbox(&self, keys: &[(&Tenant, CommandId)]) -> Result<Vec<InboxRow>, StoreError> {
+        self.inner.inbox(keys).await
+    }
+    async fn recorded(&self, ids: &[RequestId]) -> Result<Vec<RequestId>, StoreError> {
+        self.inner.recorded(ids).await
+    }
     async fn positions(&self, cluster: &str) -> Result<Vec<Position>, StoreError> {
         self.inner.positions(cluster).await
     }
@@ -263,7 +269,7 @@ impl Store for Faulty {
     async fn dead_letter(&self, id: uuid::Uuid) -> Result<Option<DeadLetter>, StoreError> {
         self.inner.dead_letter(id).await
     }
-    async fn open_dead_letters(&self) -> Result<Vec<(String, u64, At)>, StoreError> {
+    async fn open_dead_letters(&self) -> Result<Vec<OpenLetters>, StoreError> {
         self.inner.open_dead_letters().await
     }
     async fn close_dead_letter(

@@ -314,6 +314,7 @@ async fn refused_messages_are_kept_sealed(fixture: Fixture) {
     let sent = Sent::of(&engine.take_in(&batch).await.unwrap().emission);
     let store = &world.fixture.store;
     let filter = DeadLetterFilter {
+        with_payload: false,
         open_only: true,
         after: None,
         limit: 10,

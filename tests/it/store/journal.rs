@@ -1,8 +1,11 @@
 //! What is written beside requests: ledger, positions, inbox, counters, dead letters, outbox.
 
 use lacuna::{
-    domain::ids::CommandId,
-    store::{Changes, CounterKey, DeadLetterFilter, DeadLetterState, Position, Seen, StoreError},
+    domain::{ids::CommandId, words::CommandKind},
+    store::{
+        Changes, CounterKey, DeadLetter, DeadLetterFilter, DeadLetterState, OpenLetters, Position, Seen,
+        StoreError,
+    },
 };
 use uuid::Uuid;
 
@@ -239,7 +242,7 @@ pub async fn dead_letters_are_closed_once(fixture: Fixture) {
     .unwrap();
     assert_eq!(
         store.open_dead_letters().await.unwrap(),
-        [("schema".to_owned(), 5, at(1))]
+        [alike("schema", None, 5, 1)]
     );
 
     let close = |n, how| store.close_dead_letter(Uuid::from_u128(n), how, "looked at", at(9));
@@ -249,13 +252,14 @@ pub async fn dead_letters_are_closed_once(fixture: Fixture) {
     assert!(!close(77, DeadLetterState::Closed).await.unwrap());
     assert_eq!(
         store.open_dead_letters().await.unwrap(),
-        [("schema".to_owned(), 3, at(3))]
+        [alike("schema", None, 3, 3)]
     );
     let redriven = store.dead_letter(Uuid::from_u128(2)).await.unwrap().unwrap();
     assert_eq!(redriven.state, DeadLetterState::Redriven);
 
     let mut filter = DeadLetterFilter {
         open_only: true,
+        with_payload: false,
         after: None,
         limit: 2,
     };
@@ -270,6 +274,68 @@ pub async fn dead_letters_are_closed_once(fixture: Fixture) {
         page.iter().map(|letter| letter.id.as_u128()).collect::<Vec<_>>(),
         [5]
     );
+}
+
+pub async fn dead_letters_say_which_command_they_were(fixture: Fixture) {
+    let store = &*fixture.store;
+    let kinds = [Some(CommandKind::Erase), None, Some(CommandKind::Erase)];
+    let letters = (1..).zip(kinds).map(|(n, kind)| DeadLetter {
+        kind,
+        ..letter(n, i64::try_from(n).unwrap())
+    });
+    let changes = Changes {
+        dead_letters: letters.collect(),
+        at: at(1),
+        ..Changes::default()
+    };
+    write(store, &changes).await.unwrap();
+    let mut open = store.open_dead_letters().await.unwrap();
+    open.sort_by_key(|alike| alike.count);
+    assert_eq!(
+        open,
+        [
+            alike("schema", None, 1, 2),
+            alike("schema", Some(CommandKind::Erase), 2, 1)
+        ]
+    );
+    for with_payload in [false, true] {
+        let filter = DeadLetterFilter {
+            with_payload,
+            limit: 9,
+            ..DeadLetterFilter::default()
+        };
+        let found = store.dead_letters(filter).await.unwrap();
+        assert_eq!(found.iter().map(|letter| letter.kind).collect::<Vec<_>>(), kinds);
+        assert!(found.iter().all(|letter| letter.sealed.is_some() == with_payload));
+    }
+}
+
+fn alike(reason: &str, kind: Option<CommandKind>, count: u64, oldest: i64) -> OpenLetters {
+    OpenLetters {
+        reason: reason.to_owned(),
+        kind,
+        count,
+        oldest: at(oldest),
+    }
+}
+
+pub async fn what_was_taken_in_is_found_again(fixture: Fixture) {
+    let store = &*fixture.store;
+    let changes = Changes {
+        leaves: vec![leaf(1, 0), leaf(1, 1), leaf(2, 0)],
+        inbox: vec![inbox(7, 1), inbox(8, 2)],
+        at: at(1),
+        ..Changes::default()
+    };
+    write(store, &changes).await.unwrap();
+    let mut recorded = store.recorded(&ids([1, 2, 3])).await.unwrap();
+    recorded.sort();
+    assert_eq!(recorded, ids([1, 2]));
+    let tenant = tenant();
+    let keys = [7, 9].map(|n| (&tenant, CommandId(Uuid::from_u128(n))));
+    let rows = store.inbox(&keys).await.unwrap();
+    assert_eq!(rows, [inbox(7, 1)]);
+    assert!(store.inbox(&[]).await.unwrap().is_empty());
 }
 
 pub async fn the_outbox_keeps_the_highest_revision(fixture: Fixture) {

@@ -53,6 +53,8 @@ on_both_stores! {
     journal::counters_of_all_slots_are_summed as counters_of_all_slots_are_summed,
     journal::dead_letters_are_kept_once_an_origin as dead_letters_are_kept_once_an_origin,
     journal::dead_letters_are_closed_once as dead_letters_are_closed_once,
+    journal::dead_letters_say_which_command_they_were as dead_letters_say_which_command_they_were,
+    journal::what_was_taken_in_is_found_again as what_was_taken_in_is_found_again,
     journal::the_outbox_keeps_the_highest_revision as the_outbox_keeps_the_highest_revision,
     facts::are_read_back_in_order as facts_are_read_back_in_order,
     facts::of_the_same_key_conflict as facts_of_the_same_key_conflict,

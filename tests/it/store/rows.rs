@@ -171,6 +171,7 @@ pub fn letter(n: u128, offset: i64) -> DeadLetter {
         id: Uuid::from_u128(n),
         reason: DeadLetterReason::Schema,
         detail: "'reason' is missing".into(),
+        kind: None,
         origin: origin(offset),
         at: at(i64::try_from(n).unwrap()),
         state: DeadLetterState::Open,

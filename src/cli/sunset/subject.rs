@@ -1,0 +1,233 @@
+//! One subject of the file: its identifiers, and the command that is published for it.
+//!
+//! What it says of a subject that it refuses must never hold a value of it.
+
+use std::collections::BTreeSet;
+
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+use uuid::Uuid;
+
+use super::plan::Order;
+use crate::{
+    domain::{
+        identity::{Identity, SubjectData},
+        ids::{IdentityType, Tenant},
+        time::At,
+        words::{Action, Reason},
+    },
+    vault::Vault,
+    wire::{Door, Envelope, parse_command, strict},
+};
+
+/// What is wrong with a line, without anything of what it says.
+pub(super) type Wrong = String;
+
+/// How databases and their exports write that there is nothing. As an identifier it would join strangers.
+const NOTHING: [&str; 6] = ["null", "\\n", "none", "nil", "n/a", "undefined"];
+
+/// The identity types that some processor takes.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Types(pub(super) BTreeSet<IdentityType>);
+
+impl Types {
+    /// The type of this name. Another one would reach nobody, and may be no name but somebody's data.
+    pub(super) fn get(&self, name: &str) -> Option<&IdentityType> {
+        self.0.iter().find(|kind| kind.as_str() == name)
+    }
+
+    /// All of them, for people.
+    pub(super) fn list(&self) -> String {
+        let names: Vec<&str> = self.0.iter().map(IdentityType::as_str).collect();
+        names.join(", ")
+    }
+
+    /// Reads a line of JSON: `{"identities":[…]}`, or an object of types and values.
+    pub(super) fn read_json(&self, text: &[u8]) -> Result<Vec<Identity>, Wrong> {
+        let document = strict::check(text).map_err(|refusal| refusal.to_string())?;
+        let fields: Map<String, Value> =
+            serde_json::from_str(document.text()).map_err(|_| "expected a JSON object".to_owned())?;
+        let mut identities = Vec::new();
+        match fields.get("identities") {
+            Some(Value::Array(list)) if fields.len() == 1 => {
+                for (n, entry) in (1..).zip(list) {
+                    let place = format!("identity {n}");
+                    let kind = entry.get("type").and_then(Value::as_str);
+                    let kind = kind.ok_or_else(|| format!("{place}: expected a type and a value"))?;
+                    self.add_value(&place, kind, entry.get("value"), &mut identities)?;
+                }
+            }
+            Some(_) => return Err("expected a list of identities, and nothing beside it".to_owned()),
+            None => {
+                for (kind, value) in &fields {
+                    self.add_value("a field", kind, Some(value), &mut identities)?;
+                }
+            }
+        }
+        Ok(identities)
+    }
+
+    fn add_value(
+        &self,
+        place: &str,
+        kind: &str,
+        value: Option<&Value>,
+        to: &mut Vec<Identity>,
+    ) -> Result<(), Wrong> {
+        let kind = self.get(kind).ok_or_else(|| {
+            format!(
+                "{place}: expected a type that a processor takes ({})",
+                self.list()
+            )
+        })?;
+        let text = match value {
+            Some(Value::String(text)) => text.clone(),
+            Some(Value::Number(number)) if !number.is_f64() => number.to_string(),
+            Some(Value::Null) => return Ok(()),
+            _ => return Err(format!("{kind}: expected a text or a whole number")),
+        };
+        to.extend(identity(kind, text)?);
+        Ok(())
+    }
+}
+
+/// An identifier; `None` where there is no value.
+pub(super) fn identity(kind: &IdentityType, value: String) -> Result<Option<Identity>, Wrong> {
+    let value = SubjectData::new(value);
+    let text = value.expose().trim();
+    if text.is_empty() {
+        return Ok(None);
+    }
+    if NOTHING.contains(&text.to_ascii_lowercase().as_str()) {
+        return Err(format!(
+            "{kind}: the value is a word for nothing, such as NULL; leave it empty"
+        ));
+    }
+    let is_email = || {
+        text.split_once('@')
+            .is_some_and(|(name, host)| !name.is_empty() && !host.is_empty())
+    };
+    if kind.as_str() == "email" && !is_email() {
+        return Err(format!("{kind}: expected an e-mail address"));
+    }
+    if kind.as_str() == "phone" && !text.bytes().any(|b| b.is_ascii_digit()) {
+        return Err(format!("{kind}: expected a phone number"));
+    }
+    Ok(Some(Identity {
+        kind: kind.clone(),
+        value,
+    }))
+}
+
+/// A command as it is published. Its fields stand in one order, and nothing in it depends on when it is published or
+/// by whom: a repeat is the same to the byte.
+#[derive(Serialize)]
+struct CommandText<'a> {
+    command_id: Uuid,
+    #[serde(rename = "type")]
+    kind: Action,
+    tenant: &'a Tenant,
+    subject: SubjectText<'a>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    regime: Option<&'a str>,
+    reason: Reason,
+    requested_at: At,
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    identity_verified: bool,
+    actor: &'a str,
+}
+
+#[derive(Serialize)]
+struct SubjectText<'a> {
+    identities: &'a [Identity],
+}
+
+/// The command for a subject: its id, and its bytes, which intake can read.
+pub(super) fn command(
+    order: &Order,
+    run: Uuid,
+    vault: &Vault,
+    identities: &[Identity],
+) -> Result<(Uuid, Vec<u8>), Wrong> {
+    if identities.is_empty() {
+        return Err("expected at least one identifier; there is none".to_owned());
+    }
+    let unwritable = |_| "it cannot be written as JSON".to_owned();
+    let named = serde_json::to_vec(identities).map_err(unwritable)?;
+    let command_id = vault.planned_subject(run, &named);
+    let text = CommandText {
+        command_id,
+        kind: order.action,
+        tenant: &order.tenant,
+        subject: SubjectText { identities },
+        regime: order.regime.as_deref(),
+        reason: Reason::ServiceCeased,
+        requested_at: order.requested_at,
+        identity_verified: order.identity_verified,
+        actor: &order.prepared_by.name,
+    };
+    let bytes = serde_json::to_vec(&text).map_err(unwritable)?;
+    match parse_command(&bytes, &Envelope::bare(&order.tenant), Door::Commands) {
+        Ok(_) => Ok((command_id, bytes)),
+        Err(refusal) => Err(refusal.detail),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn types() -> Types {
+        Types(
+            ["email", "customer_id", "phone"]
+                .map(|name| IdentityType::new(name).unwrap())
+                .into(),
+        )
+    }
+
+    fn read(text: &str) -> Result<Vec<(String, String)>, Wrong> {
+        let found = types().read_json(text.as_bytes())?;
+        Ok(found
+            .into_iter()
+            .map(|found| (found.kind.to_string(), found.value.expose().to_owned()))
+            .collect())
+    }
+
+    #[test]
+    fn both_shapes_of_json_are_read() {
+        let expected = vec![
+            ("customer_id".to_owned(), "42".to_owned()),
+            ("email".to_owned(), "a@b.c".to_owned()),
+        ];
+        for text in [
+            r#"{"customer_id":42,"email":"a@b.c"}"#,
+            r#"{"customer_id":"42","email":"a@b.c","phone":null}"#,
+            r#"{"identities":[{"type":"customer_id","value":"42"},{"type":"email","value":"a@b.c"}]}"#,
+        ] {
+            assert_eq!(read(text).as_ref(), Ok(&expected), "{text}");
+        }
+        assert_eq!(read(r#"{"email":" "}"#), Ok(vec![]));
+    }
+
+    #[test]
+    fn what_is_wrong_is_said_without_its_value() {
+        for text in [
+            r#"{"canary":"x"}"#,
+            r#"{"email":"canary"}"#,
+            r#"{"email":"@canary"}"#,
+            r#"{"phone":"canary"}"#,
+            r#"{"customer_id":"NULL"}"#,
+            r#"{"customer_id":1.5}"#,
+            r#"{"customer_id":["canary"]}"#,
+            r#"{"email":"a@canary","email":"a@canary"}"#,
+            r#"{"identities":[{"type":"canary","value":"x"}]}"#,
+            r#"{"identities":[{"value":"canary"}]}"#,
+            r#"{"identities":[{"type":"email","value":"a@canary"}],"phone":"canary"}"#,
+            r#"["canary"]"#,
+            "canary",
+        ] {
+            let said = read(text).expect_err(text);
+            assert!(!said.contains("canary"), "{text}: {said}");
+        }
+    }
+}
