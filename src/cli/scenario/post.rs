@@ -30,7 +30,7 @@ pub trait Post {
     fn patience(&self) -> Duration {
         Duration::ZERO
     }
-    /// Lets time pass, from one thing that is due to the next.
+    /// Lets time pass until then. [`Post::settle`] follows.
     fn pass_until(&mut self, at: At) -> impl Future<Output = Result<(), Stuck>>;
     /// Sends messages.
     fn send(&mut self, topic: Topic, messages: Vec<Vec<u8>>) -> impl Future<Output = Result<(), Stuck>>;
