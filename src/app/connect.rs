@@ -85,6 +85,7 @@ pub fn open_engine(
             .add_to(now, &config.policy.calendar.zone)
             .since(now),
         clock_skew: config.dispatch.clock_skew,
+        max_in_flight: config.dispatch.max_in_flight,
         cluster,
     };
     // Few enough to sum quickly, enough that two workers seldom share one.

@@ -14,6 +14,7 @@ pub mod intake;
 mod known;
 pub mod operate;
 pub mod outputs;
+pub mod pace;
 pub mod prepare;
 pub mod registry;
 pub mod reissue;
@@ -164,6 +165,8 @@ pub struct Settings {
     pub keep_after_completion: Duration,
     /// How far the clocks of Lacuna and of backup systems may be apart.
     pub clock_skew: Duration,
+    /// How many tasks may be out at a processor while a restore is replayed into it.
+    pub max_in_flight: u32,
     /// The Kafka cluster that positions are kept for.
     pub cluster: Arc<str>,
 }
@@ -198,6 +201,7 @@ pub struct Engine {
     approval: Approval,
     keep_after_completion: Duration,
     clock_skew: Duration,
+    max_in_flight: u32,
     cluster: Arc<str>,
     facts: RwLock<Arc<Facts>>,
     active: RwLock<Option<Arc<ActiveRegistry>>>,
@@ -225,6 +229,7 @@ impl Engine {
             approval,
             keep_after_completion,
             clock_skew,
+            max_in_flight,
             cluster,
         } = settings;
         Self {
@@ -240,6 +245,7 @@ impl Engine {
             approval,
             keep_after_completion,
             clock_skew,
+            max_in_flight,
             cluster,
             facts: RwLock::default(),
             active: RwLock::new(None),

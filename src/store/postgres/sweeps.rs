@@ -4,7 +4,7 @@ use sqlx::{PgConnection, PgExecutor, query, query_as, query_scalar};
 use uuid::Uuid;
 
 use crate::{
-    domain::words::Why,
+    domain::{fact::FactVersion, words::Why},
     store::{
         Concerned, Place, StoreError, Sweep,
         deferral::{self, SweepColumns},
@@ -18,10 +18,15 @@ const COUNTED: i64 = 100_000;
 const SAMPLED_PAGES: f64 = 2_000.0;
 
 /// What another worker has taken is passed over. It holds the row until its batch is committed.
-pub(super) async fn next(on: impl PgExecutor<'_>) -> Result<Option<Sweep>, StoreError> {
+pub(super) async fn next(
+    on: impl PgExecutor<'_>,
+    passed_over: &[FactVersion],
+) -> Result<Option<Sweep>, StoreError> {
     let sql = "select version, kind, started_at, updated_at, finished_at, done, total, stage, after_mark, after_id \
-               from sweep where finished_at is null order by version limit 1 for no key update skip locked";
-    let row: Option<SweepColumns> = query_as(sql).fetch_optional(on).await?;
+               from sweep where finished_at is null and version <> all($1) \
+               order by version limit 1 for no key update skip locked";
+    let passed_over: Vec<i32> = passed_over.iter().map(|version| version.cast_signed()).collect();
+    let row: Option<SweepColumns> = query_as(sql).bind(passed_over).fetch_optional(on).await?;
     row.map(SweepColumns::into_sweep).transpose()
 }
 

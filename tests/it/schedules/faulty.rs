@@ -85,6 +85,9 @@ impl Transaction for FaultyTransaction {
     async fn facts_since(&mut self, version: FactVersion) -> Result<Vec<StoredFact>, StoreError> {
         self.inner.facts_since(version).await
     }
+    async fn fact_at(&mut self, version: FactVersion) -> Result<Option<StoredFact>, StoreError> {
+        self.inner.fact_at(version).await
+    }
     async fn fact(&mut self, key: &str) -> Result<Option<StoredFact>, StoreError> {
         self.inner.fact(key).await
     }
@@ -100,8 +103,8 @@ impl Transaction for FaultyTransaction {
     async fn registry(&mut self) -> Result<Option<StoredRegistry>, StoreError> {
         self.inner.registry().await
     }
-    async fn next_sweep(&mut self) -> Result<Option<Sweep>, StoreError> {
-        self.inner.next_sweep().await
+    async fn next_sweep(&mut self, passed_over: &[FactVersion]) -> Result<Option<Sweep>, StoreError> {
+        self.inner.next_sweep(passed_over).await
     }
     async fn move_sweep(&mut self, sweep: &Sweep) -> Result<(), StoreError> {
         self.inner.move_sweep(sweep).await
@@ -222,6 +225,9 @@ impl Store for Faulty {
     }
     async fn oldest_open(&self) -> Result<Option<At>, StoreError> {
         self.inner.oldest_open().await
+    }
+    async fn is_due(&self, now: At) -> Result<bool, StoreError> {
+        self.inner.is_due(now).await
     }
     async fn positions(&self, cluster: &str) -> Result<Vec<Position>, StoreError> {
         self.inner.positions(cluster).await

@@ -328,6 +328,7 @@ pub fn settings() -> Settings {
         approval: lacuna::domain::request::gates::Approval::Never,
         keep_after_completion: Duration::ZERO,
         clock_skew: SKEW,
+        max_in_flight: 5000,
         cluster: Arc::from("test"),
     }
 }

@@ -9,6 +9,7 @@ mod judge;
 mod messages;
 mod model;
 mod ops;
+mod pace;
 mod random;
 mod script;
 mod stage;
