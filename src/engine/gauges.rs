@@ -54,6 +54,7 @@ impl Engine {
             |at: Option<At>| at.map_or(0, |at| i64::try_from(now.since(at).as_secs()).unwrap_or(i64::MAX));
         metrics.build_info.with_label_values(&[VERSION, COMMIT]).set(1);
         metrics.take_counters(&counters);
+        self.begin_series()?;
         for reason in DeadLetterReason::ALL {
             metrics
                 .dead_letters_open
@@ -71,6 +72,18 @@ impl Engine {
         metrics
             .ledger_entries
             .set(i64::try_from(entries).unwrap_or(i64::MAX));
+        Ok(())
+    }
+
+    /// What has not happened yet reads 0, so that its first time shows as a rise.
+    fn begin_series(&self) -> Result<(), EngineError> {
+        for processor in &self.active()?.registry.processors {
+            let labels = &[processor.id.as_str()];
+            drop(self.metrics.abandoned.with_label_values(labels));
+            if processor.backup.is_some() {
+                drop(self.metrics.backup_contradictions.with_label_values(labels));
+            }
+        }
         Ok(())
     }
 

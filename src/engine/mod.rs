@@ -21,6 +21,7 @@ pub mod reissue;
 pub mod schedule;
 pub mod settle;
 pub mod sweep;
+pub mod views;
 pub mod work;
 
 use std::{

@@ -20,6 +20,7 @@ use lacuna::{
             Context, Request, Trail,
             answer::AckRefusal,
             open::{Admission, open},
+            outlook::Need,
         },
         task::{Share, TaskState},
         time::At,
@@ -294,6 +295,7 @@ fn step(bench: &mut Bench, model: &mut Model, op: &Op) {
         return;
     }
     model.check(bench, &before, &trail, answered);
+    check_attention(bench);
     let rested = bench.request.clone();
     let again = bench.review();
     assert!(
@@ -303,6 +305,27 @@ fn step(bench: &mut Bench, model: &mut Model, op: &Op) {
     if let (Op::Ack { .. }, Some(ack)) = (op, bench.last.clone()) {
         let _stale_or_repeated = bench.take(&ack, true);
         assert_eq!(bench.request, rested, "invariant 6: the same answer twice");
+    }
+}
+
+/// What needs somebody says what for.
+fn check_attention(bench: &Bench) {
+    let (request, context) = (&bench.request, context(&bench.registry, &bench.facts, bench.now));
+    if request.life.status.is_final() {
+        return;
+    }
+    let asks = |ordinal: u16| request.needs_somebody(ordinal, &context);
+    let any = request.ordinals().any(asks) || request.nobody_was_asked();
+    assert_eq!(request.life.needs_attention, any);
+    for ordinal in request.ordinals().filter(|ordinal| asks(*ordinal)) {
+        let need = request.need_of(ordinal, &context);
+        let goes_on_by_itself = matches!(
+            need,
+            None | Some(
+                Need::Answer(_) | Need::Nothing(_) | Need::Others(_) | Need::SecondLook(_) | Need::Law(..)
+            )
+        );
+        assert!(!goes_on_by_itself, "{need:?}: {:?}", request.task(ordinal));
     }
 }
 
