@@ -101,14 +101,15 @@ pub(super) async fn concerned(
             // See the test `the_numbers_of_reasons` for the 8. The index knows marks and no ids, so the batch's last mark
             // is found first: whatever the planner believes, no more is sorted than what lies before it.
             let rotations = "select distinct on (mark, request_id) mark, request_id from deferred \
-                             where reason = 8 and reason = $1 and processor = $2 and mark >= $4 \
+                             where reason = 8 and reason = $1 and processor = (select number from processor_number where name = $2) and mark >= $4 \
                              and mark <= coalesce((select d.mark from deferred d where d.reason = 8 \
-                               and d.processor = $2 and d.mark >= $4 and d.mark <= $3 \
+                               and d.processor = (select number from processor_number where name = $2) and d.mark >= $4 and d.mark <= $3 \
                                and (d.mark, d.request_id) > ($4, $5) order by d.mark offset $6 - 1 limit 1), $3) \
                              and (mark, request_id) > ($4, $5) order by mark, request_id limit $6";
             // The mark of anything else that has a processor's date is that date.
             let others = "select distinct on (until, request_id) until, request_id from deferred \
-                          where reason = $1 and processor = $2 and until <= $3 and (until, request_id) > ($4, $5) \
+                          where reason = $1 and processor = (select number from processor_number where name = $2) and until <= $3 \
+                          and (until, request_id) > ($4, $5) \
                           order by until, request_id limit $6";
             let sql = if *reason == Why::BackupRotation {
                 rotations
@@ -189,9 +190,11 @@ async fn counted(on: &mut PgConnection, of: &Concerned) -> Result<i64, StoreErro
             // not either.
             let rotations = "select count(*) from (select distinct mark, request_id from ( \
                                select mark, request_id from deferred where reason = 8 and reason = $1 \
-                               and processor = $2 and mark <= $3 order by mark limit 2 * $4) as rows) as part";
+                               and processor = (select number from processor_number where name = $2) \
+                               and mark <= $3 order by mark limit 2 * $4) as rows) as part";
             let others = "select count(*) from (select distinct on (until, request_id) until from deferred \
-                          where reason = $1 and processor = $2 and until <= $3 order by until, request_id limit $4) as part";
+                          where reason = $1 and processor = (select number from processor_number where name = $2) and until <= $3 \
+                          order by until, request_id limit $4) as part";
             let sql = if *reason == Why::BackupRotation {
                 rotations
             } else {
@@ -239,7 +242,7 @@ async fn sampled(on: &mut PgConnection, of: &Concerned, percent: f64) -> Result<
             up_to,
         } => {
             let sql = "select count(*) from deferred tablesample system ($1) \
-                       where reason = $2 and processor = $3 and mark <= $4";
+                       where reason = $2 and processor = (select number from processor_number where name = $3) and mark <= $4";
             query_scalar(sql)
                 .bind(percent)
                 .bind(i16::from(reason.code()))
