@@ -22,6 +22,7 @@ pub mod schedule;
 pub mod settle;
 pub mod sweep;
 pub mod views;
+pub mod watch;
 pub mod work;
 
 use std::{

@@ -2,7 +2,7 @@
 
 use std::sync::{
     Arc, Mutex,
-    atomic::{AtomicU32, Ordering},
+    atomic::{AtomicI64, AtomicU32, Ordering},
 };
 
 use async_trait::async_trait;
@@ -29,6 +29,8 @@ pub struct Faults {
     pub commits: AtomicU32,
     /// The connection breaks before the commit's answer arrives.
     pub answers: AtomicU32,
+    /// So many milliseconds is the database's clock ahead of what it says itself.
+    pub ahead: AtomicI64,
     /// A request that the database refuses to read or write, for good.
     pub refused: Mutex<Option<RequestId>>,
 }
@@ -190,7 +192,8 @@ impl Store for Faulty {
         self.inner.check_schema().await
     }
     async fn now(&self) -> Result<At, StoreError> {
-        self.inner.now().await
+        let ahead = self.faults.ahead.load(Ordering::SeqCst);
+        Ok(At::from_millis(self.inner.now().await?.millis() + ahead))
     }
     async fn requests(&self, ids: &[RequestId]) -> Result<Vec<StoredRequest>, StoreError> {
         self.inner.requests(ids).await

@@ -19,6 +19,7 @@ macro_rules! on_both_stores {
     };
 }
 
+mod clocks;
 mod control;
 mod crashes;
 mod doubles;

@@ -6,6 +6,7 @@
 
 mod crashes;
 mod judge;
+mod lives;
 mod messages;
 mod model;
 mod ops;
