@@ -20,6 +20,7 @@ macro_rules! on_both_stores {
 }
 
 mod alike;
+mod clocks;
 mod control;
 mod crashes;
 mod doubles;

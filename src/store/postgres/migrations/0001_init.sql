@@ -14,15 +14,16 @@ create table request (
 alter table request alter column sealed set storage external;
 create index request_received_at on request using brin (received_at);
 
--- The aggregate: one small row that is rewritten in place. Half-empty pages keep its updates on their page, and without
--- any other index they stay heap-only.
+-- The aggregate: one small row that is rewritten in place, some times within days, and then it may sleep for years. A page
+-- that is not full keeps most of its updates on it, and without any other index they stay heap-only: at 60 percent seven of
+-- eight do, and a sleeping row takes 610 bytes; at 45 nearly all do, and it takes 930; at 70 two of three, and 590.
 create table state (
     id          uuid     primary key,
     revision    integer  not null,
     status      smallint not null,
     packed      bytea    not null,
     wrapped_key bytea
-) with (fillfactor = 45, autovacuum_vacuum_scale_factor = 0.05, autovacuum_analyze_scale_factor = 0.1);
+) with (fillfactor = 60, autovacuum_vacuum_scale_factor = 0.05, autovacuum_analyze_scale_factor = 0.1);
 alter table state alter column wrapped_key set storage plain;
 
 -- The commands that were taken in.
