@@ -129,7 +129,10 @@ fn processor<'a>(section: &Section<'a>, listed: &Listed, n: usize) -> Option<(Pr
             .need("identities")
             .and_then(|e| e.some_set(identity))
             .unwrap_or_default(),
-        provides: provides(section),
+        provides: section
+            .get("provides")
+            .and_then(|e| e.set(identity))
+            .unwrap_or_default(),
         missing_identity: section.word_or("missing_identity", MISSING, MissingIdentity::Block),
         honours_cutoff: section.boolean_or("honours_cutoff", false),
         idempotent: idempotent(section),
@@ -233,16 +236,6 @@ fn idempotent(section: &Section<'_>) -> bool {
         not_built::refuse(&entry, "processor.idempotent");
     }
     idempotent
-}
-
-fn provides(section: &Section<'_>) -> Vec<IdentityType> {
-    let Some(entry) = section.get("provides") else {
-        return Vec::new();
-    };
-    if entry.list_is_empty() == Some(false) {
-        not_built::refuse(&entry, "processor.provides");
-    }
-    entry.set(identity).unwrap_or_default()
 }
 
 /// What is allowed and probably not meant, a line each.

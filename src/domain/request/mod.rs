@@ -14,6 +14,7 @@ pub mod open;
 pub mod operate;
 pub mod outlook;
 pub mod packed;
+pub mod provide;
 pub mod refusal;
 mod restore;
 pub mod standing;

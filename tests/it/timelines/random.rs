@@ -156,6 +156,7 @@ impl Bench {
                 ..Evidence::default()
             }),
             at: None,
+            identities: Vec::new(),
             message: None,
         }
     }

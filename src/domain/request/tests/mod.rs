@@ -8,6 +8,7 @@ mod operating;
 mod outlook;
 mod packing;
 mod planning;
+mod providing;
 mod pseudonyms;
 mod random;
 mod refusing;
@@ -296,6 +297,7 @@ impl Bench {
             token: String::new(),
             answer,
             evidence: None,
+            identities: Vec::new(),
             at: None,
             message: None,
         }
