@@ -261,8 +261,33 @@ pub fn warnings(registry: &Registry) -> Vec<String> {
                 "{id}: kind = \"backup\" without a backup table: it is asked at once, and no horizon is waited for"
             ));
         }
+        if processor.accept_pseudonymised {
+            warnings.push(format!(
+                "{id}: accept_pseudonymised: what is hashed, tokenised, masked or encrypted counts as done, and is still \
+                 personal data"
+            ));
+        }
+        for kind in processor
+            .provides
+            .iter()
+            .filter(|kind| !is_awaited(registry, processor, kind))
+        {
+            warnings.push(format!(
+                "{id}: provides {:?}, which no processor that comes after it is sent",
+                kind.as_str()
+            ));
+        }
     }
     warnings
+}
+
+/// Whether a processor that comes after this one, directly or not, is sent identities of this type.
+fn is_awaited(registry: &Registry, provider: &Processor, kind: &IdentityType) -> bool {
+    registry
+        .processors
+        .iter()
+        .filter(|later| later.after.contains(&provider.id))
+        .any(|later| later.identities.contains(kind) || is_awaited(registry, later, kind))
 }
 
 /// Finds processors whose topic is one of Lacuna's own, or another processor's.

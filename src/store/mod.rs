@@ -125,7 +125,7 @@ pub trait Store: Send + Sync + std::fmt::Debug {
 
 /// A transaction that writes. Dropped without a commit, it leaves nothing.
 ///
-/// Order of locks: gate, positions, request rows by id, wake-ups, counters.
+/// Order of locks: gate, positions, commands that wait, request rows by id, wake-ups, counters.
 #[async_trait]
 pub trait Transaction: Send {
     /// Takes the gate lock: shared by whatever dispatches, settles or parks; exclusive by whatever writes a fact.

@@ -33,7 +33,9 @@ pub(super) async fn bodies(
         .iter()
         .filter_map(|arrival| arrival.content.as_ref().ok())
         .filter(|prepared| {
-            prepared.token_matches && brought(prepared, &known.active.registry).next().is_some()
+            !prepared.ack.identities.is_empty()
+                && prepared.token_matches
+                && brought(prepared, &known.active.registry).next().is_some()
         })
         .map(|prepared| prepared.ack.request_id)
         .collect();
@@ -69,10 +71,14 @@ impl Engine {
         touched: &mut Touched<'_>,
         bodies: &mut Bodies,
     ) {
-        let identities: Vec<Identity> = brought(prepared, &known.active.registry).cloned().collect();
-        let (false, Some(stored)) = (identities.is_empty(), bodies.get_mut(&touched.request.id)) else {
+        // Only an ack that brings something has had its body read.
+        let Some(stored) = bodies.get_mut(&touched.request.id) else {
             return;
         };
+        let identities: Vec<Identity> = brought(prepared, &known.active.registry).cloned().collect();
+        if identities.is_empty() {
+            return;
+        }
         if let Err(error) = self.try_pass_on(&identities, ordinal, known, now, touched, stored) {
             let error = &error as &dyn std::error::Error;
             tracing::error!(request = %touched.request.id, error, "identifiers that an ack brought cannot be passed on");

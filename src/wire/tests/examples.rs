@@ -76,7 +76,12 @@ fn outbound_messages_are_written_as_they_are_read() {
         );
         assert!(!format!("{task:?}").contains("bGFjdW5h"), "Debug shows a token");
     }
-    for name in ["status.in_progress", "status.awaiting_approval", "status.merged"] {
+    for name in [
+        "status.in_progress",
+        "status.awaiting_approval",
+        "status.merged",
+        "status.refused",
+    ] {
         let document = example(name).to_string();
         let status: StatusMessage<'_> = serde_json::from_str(&document).unwrap();
         assert_eq!(serde_json::to_value(&status).unwrap(), example(name));
