@@ -151,6 +151,17 @@ fn sentence(request: &Request, ordinal: u16, context: &Context<'_>) -> Option<St
                 format!("{processor} is asked when these are done: {}.", open.join(", "))
             }
         }
+        TaskState::WithoutIdentity if !request.may_be_provided_by(ordinal, context).is_empty() => {
+            let places = request.may_be_provided_by(ordinal, context);
+            let from: Vec<&str> = places
+                .iter()
+                .map(|place| request.task(*place).processor.as_str())
+                .collect();
+            format!(
+                "{processor} waits for an identifier that the answer of these may bring: {}.",
+                from.join(", ")
+            )
+        }
         TaskState::Parked {
             why: Deferral::Retention,
             until,

@@ -152,7 +152,7 @@ pub trait Store: Send + Sync + std::fmt::Debug {
 
 /// A transaction that writes. Dropped without a commit, it leaves nothing.
 ///
-/// Order of locks: gate, positions, request rows by id, wake-ups, counters. Whoever takes the front of a line, or a sweep,
+/// Order of locks: gate, positions, commands that wait, request rows by id, wake-ups, counters. Whoever takes the front of a line, or a sweep,
 /// does so before any of its requests, and passes over what others have.
 #[async_trait]
 pub trait Transaction: Send {

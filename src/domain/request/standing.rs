@@ -209,7 +209,9 @@ impl Request {
     pub fn needs_somebody(&self, ordinal: u16, context: &Context<'_>) -> bool {
         let task = self.task(ordinal);
         match &task.state {
-            TaskState::WithoutIdentity | TaskState::Abandoned { .. } => true,
+            TaskState::Abandoned { .. } => true,
+            // While another answer may bring one, nobody has to look for it.
+            TaskState::WithoutIdentity => self.may_be_provided_by(ordinal, context).is_empty(),
             TaskState::Accepted { expected_by, .. } => *expected_by <= context.now,
             // A restore that needs identifiers which are gone is never silent.
             TaskState::Ready { .. } | TaskState::Held { .. } if !self.can_be_asked(ordinal, context) => true,

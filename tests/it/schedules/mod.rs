@@ -31,6 +31,7 @@ mod forgetting;
 mod missing;
 mod people;
 mod poison;
+mod provided;
 mod refusals;
 mod refusing;
 mod registry;

@@ -155,6 +155,7 @@ impl Bench {
                 ..Evidence::default()
             }),
             at: None,
+            identities: Vec::new(),
             message: None,
         }
     }

@@ -220,7 +220,10 @@ impl Request {
             TaskState::Dispatched { ack_by, .. } => Need::Answer(*ack_by),
             TaskState::Accepted { expected_by, .. } => Need::Promise(*expected_by),
             TaskState::Abandoned { cause } => Need::Decision(*cause),
-            TaskState::WithoutIdentity => Need::Identity,
+            TaskState::WithoutIdentity => match self.may_be_provided_by(ordinal, context) {
+                places if places.is_empty() => Need::Identity,
+                places => Need::Others(places),
+            },
             _ if registered.is_none() => Need::Registration,
             TaskState::Ready { .. } | TaskState::Held { .. } if !self.can_be_asked(ordinal, context) => {
                 Need::Identifiers
