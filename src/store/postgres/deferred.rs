@@ -56,14 +56,12 @@ async fn upsert(on: &mut PgConnection, rows: &[&DeferredRow]) -> Result<(), Stor
 
 /// Writes the rows of the processors that have a number, and says how many rows that were.
 async fn upsert_named(on: &mut PgConnection, rows: &[&DeferredRow]) -> Result<usize, StoreError> {
-    // A row that says the same already is left alone: writing it would write all of its indexes. In the order of the index
-    // by date, so that its pages are filled one after the other; the requests are locked, so nobody waits in a circle.
+    // A row that says the same already is left alone: writing it would write all of its indexes.
     let sql = "with named as ( \
                  select v.request_id, v.until, v.mark, v.ordinal, v.reason, p.number \
                  from unnest($1::uuid[], $2::int8[], $3::int8[], $4::int2[], $5::int2[], $6::text[]) \
                    as v(request_id, until, mark, ordinal, reason, processor) \
-                 join processor_number p on p.name = v.processor \
-                 order by v.reason, p.number, v.until, v.request_id), \
+                 join processor_number p on p.name = v.processor), \
                written as ( \
                  insert into deferred as d (request_id, until, mark, ordinal, reason, processor) select * from named \
                  on conflict (request_id, ordinal) do update set until = excluded.until, mark = excluded.mark, \
