@@ -3,9 +3,12 @@
 use std::time::Duration;
 
 use crate::{
-    clock::Stopwatch,
     domain::{backup::earlier, time::At},
-    engine::{Engine, EngineError, early::Expired},
+    engine::{
+        Engine,
+        early::Expired,
+        watch::{Mistrust, Watch},
+    },
     kafka::{
         KafkaError,
         landing::{Airborne, Landed, Lander},
@@ -15,9 +18,6 @@ use crate::{
 
 /// How often the agenda looks.
 const TURN: Duration = Duration::from_secs(1);
-
-/// An erasure is irreversible: time may make it late, never early. Beyond this difference nothing is woken.
-const MAX_DRIFT: Duration = Duration::from_secs(60);
 
 /// What nobody has reported as produced for this long is produced again.
 pub(super) const OUTBOX_AGE: Duration = Duration::from_secs(30);
@@ -29,6 +29,7 @@ pub(super) async fn run(lander: Lander, readiness: Readiness) -> Result<(), Kafk
         match turn(&lander, &mut watch).await {
             Ok(()) => readiness.ready("agenda"),
             Err(Stopped::Clock(why)) => {
+                let why = why.to_string();
                 tracing::error!(why, "the agenda stands still");
                 readiness.not_ready("agenda", why);
             }
@@ -50,7 +51,7 @@ pub(super) async fn run(lander: Lander, readiness: Readiness) -> Result<(), Kafk
 
 /// Why a turn came to nothing.
 pub(super) enum Stopped {
-    Clock(&'static str),
+    Clock(Mistrust),
     Failed(KafkaError),
 }
 
@@ -60,9 +61,17 @@ impl<E: Into<KafkaError>> From<E> for Stopped {
     }
 }
 
+/// The time to go by, as long as nothing speaks against it.
+pub(super) async fn trusted_now(engine: &Engine, watch: &mut Watch) -> Result<At, Stopped> {
+    engine.trusted_now(watch).await.map_err(|why| match why {
+        Mistrust::Engine(error) => error.into(),
+        clock => Stopped::Clock(clock),
+    })
+}
+
 async fn turn(lander: &Lander, watch: &mut Watch) -> Result<(), Stopped> {
     let engine = &lander.engine;
-    let now = watch.now(engine).await?;
+    let now = trusted_now(engine, watch).await?;
     // The broker confirms one batch while the next is woken.
     let mut airborne = None;
     loop {
@@ -124,66 +133,5 @@ pub(super) async fn land(lander: &Lander, airborne: Option<Airborne>) -> Result<
     match airborne {
         Some(airborne) => lander.land(airborne).await.map(drop),
         None => Ok(()),
-    }
-}
-
-/// Compares the machine's clock with the database's, and with the time that has really passed.
-pub(super) struct Watch {
-    wall: At,
-    monotonic: Stopwatch,
-}
-
-impl Watch {
-    pub(super) fn new(now: At) -> Self {
-        Self {
-            wall: now,
-            monotonic: Stopwatch::start(),
-        }
-    }
-
-    /// The time that due times are compared with: the database's, as long as nothing speaks against it.
-    pub(super) async fn now(&mut self, engine: &Engine) -> Result<At, Stopped> {
-        if !engine.clock.is_system() {
-            return Ok(engine.clock.now());
-        }
-        let database = engine.store.now().await.map_err(EngineError::from)?;
-        self.check(engine.clock.now(), database).map_err(Stopped::Clock)?;
-        Ok(database)
-    }
-
-    fn check(&mut self, now: At, database: At) -> Result<(), &'static str> {
-        let expected = self.wall.plus(self.monotonic.elapsed());
-        if distance(now, database) > MAX_DRIFT {
-            return Err("this machine's clock and the database's differ by more than 60 s");
-        }
-        if distance(now, expected) > MAX_DRIFT {
-            // The new time counts from here on: where it stays, the next turn goes on.
-            *self = Self::new(now);
-            return Err("this machine's clock has jumped by more than 60 s");
-        }
-        Ok(())
-    }
-}
-
-fn distance(a: At, b: At) -> Duration {
-    a.since(b).max(b.since(a))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_clock_that_drifts_or_jumps_stops_the_agenda() {
-        let start = At::from_millis(1_000_000_000);
-        let mut watch = Watch::new(start);
-        assert!(watch.check(start, start.plus(Duration::from_secs(59))).is_ok());
-        assert!(watch.check(start, start.plus(Duration::from_secs(61))).is_err());
-        let jumped = start.plus(Duration::from_secs(3600));
-        assert!(
-            watch.check(jumped, jumped).is_err(),
-            "an hour has not passed on the monotonic clock"
-        );
-        assert!(watch.check(jumped, jumped).is_ok(), "the new time stays");
     }
 }

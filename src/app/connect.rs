@@ -98,6 +98,7 @@ pub fn open_engine(
             records: config.vault.records_keep,
         },
         clock_skew: config.dispatch.clock_skew,
+        max_in_flight: config.dispatch.max_in_flight,
         cluster,
     };
     // Few enough to sum quickly, enough that two workers seldom share one.

@@ -5,9 +5,10 @@
 
 use std::time::Duration;
 
-use super::clockwork::{OUTBOX_AGE, Stopped, Watch, land};
+use super::clockwork::{OUTBOX_AGE, Stopped, land, trusted_now};
 use crate::{
     domain::{backup::earlier, time::At},
+    engine::watch::Watch,
     kafka::{KafkaError, landing::Lander},
     store::Line,
     telemetry::readiness::Readiness,
@@ -27,7 +28,7 @@ pub(super) async fn run(lander: Lander, readiness: Readiness) -> Result<(), Kafk
         match turn(&lander, &mut watch).await {
             Ok(()) => readiness.ready("expiry"),
             // The agenda says so too, and loudly.
-            Err(Stopped::Clock(why)) => readiness.not_ready("expiry", why),
+            Err(Stopped::Clock(why)) => readiness.not_ready("expiry", why.to_string()),
             Err(Stopped::Failed(error)) => {
                 tracing::warn!(
                     error = &error as &dyn std::error::Error,
@@ -45,7 +46,7 @@ pub(super) async fn run(lander: Lander, readiness: Readiness) -> Result<(), Kafk
 }
 
 async fn turn(lander: &Lander, watch: &mut Watch) -> Result<(), Stopped> {
-    let now = watch.now(&lander.engine).await?;
+    let now = trusted_now(&lander.engine, watch).await?;
     for line in [Line::Lookups, Line::Records] {
         batches(lander, line, now).await?;
     }

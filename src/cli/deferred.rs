@@ -1,9 +1,5 @@
 //! `lacuna deferred`: what is parked on a date or an event, held, or waiting for a second look.
 
-use std::collections::HashMap;
-
-use serde::Serialize;
-
 use super::{
     Exit, Failure,
     knowledge::Knowledge,
@@ -15,11 +11,12 @@ use crate::{
     clock::Clock,
     config::Config,
     domain::{
-        ids::{Label, ProcessorId, RequestId, TaskId, Tenant},
-        request::{Request, outlook::REASONS},
+        ids::{Label, ProcessorId},
+        request::outlook::REASONS,
         time::At,
-        words::{Action, Why},
+        words::Why,
     },
+    engine::views::{self, DeferredView},
     store::{DeferredFilter, DeferredRow, Store},
 };
 
@@ -74,21 +71,6 @@ fn time(text: &str) -> Result<At, String> {
     At::parse(text).map_err(|error| error.to_string())
 }
 
-/// A deferred task, as GET /v1/deferred shows it.
-#[derive(Serialize)]
-struct Shown<'a> {
-    request_id: RequestId,
-    task_id: TaskId,
-    tenant: &'a Tenant,
-    processor: &'a ProcessorId,
-    part: &'a [Label],
-    action: Action,
-    reason: Why,
-    until: Option<At>,
-    overdue: bool,
-    since: Option<At>,
-}
-
 /// Runs it.
 pub fn run(args: Args) -> Result<Exit, Failure> {
     let Command::List(args) = args.action;
@@ -100,28 +82,16 @@ fn list(config: &Config, args: &ListArgs) -> Result<Exit, Failure> {
     let (rows, requests, knowledge) = block_on(async {
         let store = session::open_store(config).await?;
         let rows = find(store.as_ref(), args).await?;
-        let requests = requests_of(store.as_ref(), &rows).await?;
+        let requests = views::requests_of(store.as_ref(), &rows).await?;
         let knowledge = Knowledge::read(store.as_ref(), config, now).await?;
         Ok((rows, requests, knowledge))
     })?;
     let more = rows.len() > args.limit as usize;
     let context = knowledge.context();
-    let shown = rows.iter().take(args.limit as usize).filter_map(|row| {
-        let request = requests.get(&row.request_id)?;
-        let task = request.tasks.get(usize::from(row.ordinal))?;
-        Some(Shown {
-            request_id: row.request_id,
-            task_id: request.task_id(row.ordinal),
-            tenant: &request.head.tenant,
-            processor: &row.processor,
-            part: &task.categories,
-            action: task.asks(),
-            reason: row.reason,
-            until: row.until,
-            overdue: request.has_slipped(row.ordinal, &context),
-            since: request.copies_since(row.ordinal),
-        })
-    });
+    let shown = rows
+        .iter()
+        .take(args.limit as usize)
+        .filter_map(|row| DeferredView::of(row, &requests, &context));
     let mut out = Out::new();
     if args.json {
         shown.into_iter().try_for_each(|row| out.json(&row))?;
@@ -147,27 +117,7 @@ async fn find(store: &dyn Store, args: &ListArgs) -> Result<Vec<DeferredRow>, Fa
     Ok(store.deferred(&filter).await?)
 }
 
-async fn requests_of(
-    store: &dyn Store,
-    rows: &[DeferredRow],
-) -> Result<HashMap<RequestId, Request>, Failure> {
-    const CHUNK: usize = 500;
-    let mut ids: Vec<RequestId> = rows.iter().map(|row| row.request_id).collect();
-    ids.sort_unstable();
-    ids.dedup();
-    let mut requests = HashMap::with_capacity(ids.len());
-    for chunk in ids.chunks(CHUNK) {
-        let stored = store.requests(chunk).await?;
-        requests.extend(
-            stored
-                .into_iter()
-                .map(|stored| (stored.request.id, stored.request)),
-        );
-    }
-    Ok(requests)
-}
-
-fn table<'a>(rows: impl Iterator<Item = Shown<'a>>) -> Table {
+fn table<'a>(rows: impl Iterator<Item = DeferredView<'a>>) -> Table {
     let mut table = Table::new(&[
         "until",
         "reason",
@@ -182,16 +132,36 @@ fn table<'a>(rows: impl Iterator<Item = Shown<'a>>) -> Table {
             .until
             .map_or_else(|| "somebody acts".to_owned(), |until| until.to_string());
         let late = if row.overdue { " (overdue)" } else { "" };
-        let part: Vec<&str> = row.part.iter().map(Label::as_str).collect();
         table.row([
             format!("{until}{late}"),
             row.reason.to_string(),
             row.processor.to_string(),
-            part.join(","),
+            part(&row),
             row.action.to_string(),
             row.tenant.to_string(),
             row.request_id.to_string(),
         ]);
     }
     table
+}
+
+/// The categories of its share; of copies, whose they are.
+fn part(row: &DeferredView<'_>) -> String {
+    let names = |labels: &[Label]| {
+        let names: Vec<&str> = labels.iter().map(Label::as_str).collect();
+        names.join(",")
+    };
+    let sources: Vec<String> = row
+        .sources
+        .iter()
+        .map(|source| match source.part {
+            [] => source.processor.to_string(),
+            part => format!("{} ({})", source.processor, names(part)),
+        })
+        .collect();
+    if sources.is_empty() {
+        names(row.part)
+    } else {
+        format!("of {}", sources.join(" and "))
+    }
 }

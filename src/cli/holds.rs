@@ -1,7 +1,5 @@
 //! `lacuna holds`: the legal holds that are active.
 
-use serde::Serialize;
-
 use super::{
     Exit, Failure,
     knowledge::Knowledge,
@@ -13,10 +11,9 @@ use crate::{
     clock::Clock,
     domain::{
         hold::Hold,
-        ids::{HoldId, Label, ProcessorId, RequestId, Tenant},
-        time::At,
-        words::HoldBasis,
+        ids::{Label, Tenant},
     },
+    engine::views::HoldView,
 };
 
 /// Arguments of `lacuna holds`.
@@ -47,20 +44,6 @@ enum Command {
     },
 }
 
-/// A hold as JSON, as GET /v1/holds shows it.
-#[derive(Serialize)]
-struct Shown<'a> {
-    hold_id: HoldId,
-    tenant: &'a Tenant,
-    basis: HoldBasis,
-    placed_at: At,
-    placed_by: &'a str,
-    by_subject: bool,
-    request_id: Option<RequestId>,
-    processor: Option<&'a ProcessorId>,
-    categories: &'a [Label],
-}
-
 /// Runs it.
 pub fn run(args: Args) -> Result<Exit, Failure> {
     let Command::List { config, tenant, json } = args.action;
@@ -78,26 +61,12 @@ pub fn run(args: Args) -> Result<Exit, Failure> {
     holds.sort_by_key(|hold| (hold.placed_at, hold.hold_id));
     let mut out = Out::new();
     if json {
-        holds.iter().try_for_each(|hold| out.json(&shown(hold)))?;
+        holds.iter().try_for_each(|hold| out.json(&HoldView::of(hold)))?;
     } else {
         table(&holds).write(&mut out)?;
     }
     out.end()?;
     Ok(Exit::Ok)
-}
-
-fn shown(hold: &Hold) -> Shown<'_> {
-    Shown {
-        hold_id: hold.hold_id,
-        tenant: &hold.tenant,
-        basis: hold.basis,
-        placed_at: hold.placed_at,
-        placed_by: &hold.actor,
-        by_subject: !hold.subject.is_empty(),
-        request_id: hold.request_id,
-        processor: hold.processor.as_ref(),
-        categories: &hold.categories,
-    }
 }
 
 fn table(holds: &[&Hold]) -> Table {

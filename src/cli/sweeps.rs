@@ -1,18 +1,14 @@
 //! `lacuna sweeps`: how far the walks have come that apply facts to the requests that they concern.
 
-use serde::Serialize;
-
 use super::{
     Exit, Failure,
+    knowledge::Knowledge,
     output::{Out, Table},
     session::{self, ConfigArg, block_on},
 };
 use crate::{
-    domain::{
-        fact::{FactKind, FactVersion},
-        time::At,
-    },
-    store::Sweep,
+    clock::Clock,
+    engine::{pace, views::SweepView},
 };
 
 /// Arguments of `lacuna sweeps`.
@@ -28,7 +24,8 @@ enum Command {
     /// Lists them, the newest first.
     #[command(
         after_help = "A hold, a release, a backup event or a changed rule holds from the moment that it is taken in; \
-        its sweep makes sure that no request overlooks it for long. Reads the store directly.\n\n\
+        its sweep makes sure that no request overlooks it for long. The sweep of a restore waits while more than \
+        dispatch.max_in_flight tasks are out at a processor that it was put back into. Reads the store directly.\n\n\
         Example:\n  lacuna sweeps list --unfinished"
     )]
     List {
@@ -46,18 +43,6 @@ enum Command {
     },
 }
 
-/// A sweep as JSON, as GET /v1/sweeps shows it.
-#[derive(Serialize)]
-struct Shown {
-    version: FactVersion,
-    fact: FactKind,
-    started_at: At,
-    updated_at: At,
-    finished_at: Option<At>,
-    done: u64,
-    total: Option<u64>,
-}
-
 /// Runs it.
 pub fn run(args: Args) -> Result<Exit, Failure> {
     let Command::List {
@@ -68,14 +53,17 @@ pub fn run(args: Args) -> Result<Exit, Failure> {
     } = args.action;
     let config = config.load()?;
     let sweeps = block_on(async {
-        Ok(session::open_store(&config)
-            .await?
-            .sweeps(unfinished, limit)
-            .await?)
+        let store = session::open_store(&config).await?;
+        let sweeps = store.sweeps(unfinished, limit).await?;
+        let now = Clock::System.now();
+        let facts = Knowledge::read(store.as_ref(), &config, now).await?.facts;
+        let limit = config.dispatch.max_in_flight;
+        let waiting = pace::waiting(store.as_ref(), &sweeps, &facts, limit, now).await?;
+        Ok(SweepView::all(sweeps, waiting))
     })?;
     let mut out = Out::new();
     if json {
-        sweeps.iter().try_for_each(|sweep| out.json(&shown(sweep)))?;
+        sweeps.iter().try_for_each(|sweep| out.json(sweep))?;
     } else {
         table(&sweeps).write(&mut out)?;
     }
@@ -83,30 +71,24 @@ pub fn run(args: Args) -> Result<Exit, Failure> {
     Ok(Exit::Ok)
 }
 
-fn shown(sweep: &Sweep) -> Shown {
-    Shown {
-        version: sweep.version,
-        fact: sweep.kind,
-        started_at: sweep.started_at,
-        updated_at: sweep.updated_at,
-        finished_at: sweep.finished_at,
-        done: sweep.done,
-        total: sweep.total,
-    }
-}
-
-fn table(sweeps: &[Sweep]) -> Table {
+fn table(sweeps: &[SweepView]) -> Table {
     let mut table = Table::new(&["fact", "told at", "looked at", "of about", "finished at"]);
     for sweep in sweeps {
         table.row([
-            sweep.kind.to_string(),
+            sweep.fact.to_string(),
             sweep.started_at.to_string(),
             sweep.done.to_string(),
             sweep.total.map(|total| total.to_string()).unwrap_or_default(),
-            sweep
-                .finished_at
-                .map_or_else(|| "goes on".to_owned(), |at| at.to_string()),
+            finished(sweep),
         ]);
     }
     table
+}
+
+fn finished(sweep: &SweepView) -> String {
+    match (sweep.finished_at, &sweep.waits_for) {
+        (Some(at), _) => at.to_string(),
+        (None, Some(out)) => format!("waits for {} tasks in flight at {}", out.in_flight, out.processor),
+        (None, None) => "goes on".to_owned(),
+    }
 }

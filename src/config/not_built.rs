@@ -12,10 +12,6 @@ const REFUSED: &[(&str, &str)] = &[
     ("transport.opendsr", "only the transport kafka is"),
     ("transport.vendor", "only the transport kafka is"),
     ("transport.manual", "only the transport kafka is"),
-    (
-        "processor.provides",
-        "identities that an ack brings would not be passed on",
-    ),
     ("processor.rate", "tasks would be sent as fast as they come"),
     (
         "processor.idempotent",

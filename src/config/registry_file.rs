@@ -129,7 +129,10 @@ fn processor<'a>(section: &Section<'a>, listed: &Listed, n: usize) -> Option<(Pr
             .need("identities")
             .and_then(|e| e.some_set(identity))
             .unwrap_or_default(),
-        provides: provides(section),
+        provides: section
+            .get("provides")
+            .and_then(|e| e.set(identity))
+            .unwrap_or_default(),
         missing_identity: section.word_or("missing_identity", MISSING, MissingIdentity::Block),
         honours_cutoff: section.boolean_or("honours_cutoff", false),
         idempotent: idempotent(section),
@@ -235,16 +238,6 @@ fn idempotent(section: &Section<'_>) -> bool {
     idempotent
 }
 
-fn provides(section: &Section<'_>) -> Vec<IdentityType> {
-    let Some(entry) = section.get("provides") else {
-        return Vec::new();
-    };
-    if entry.list_is_empty() == Some(false) {
-        not_built::refuse(&entry, "processor.provides");
-    }
-    entry.set(identity).unwrap_or_default()
-}
-
 /// What is allowed and probably not meant, a line each.
 pub fn warnings(registry: &Registry) -> Vec<String> {
     let mut warnings = Vec::new();
@@ -268,8 +261,33 @@ pub fn warnings(registry: &Registry) -> Vec<String> {
                 "{id}: kind = \"backup\" without a backup table: it is asked at once, and no horizon is waited for"
             ));
         }
+        if processor.accept_pseudonymised {
+            warnings.push(format!(
+                "{id}: accept_pseudonymised: what is hashed, tokenised, masked or encrypted counts as done, and is still \
+                 personal data"
+            ));
+        }
+        for kind in processor
+            .provides
+            .iter()
+            .filter(|kind| !is_awaited(registry, processor, kind))
+        {
+            warnings.push(format!(
+                "{id}: provides {:?}, which no processor that comes after it is sent",
+                kind.as_str()
+            ));
+        }
     }
     warnings
+}
+
+/// Whether a processor that comes after this one, directly or not, is sent identities of this type.
+fn is_awaited(registry: &Registry, provider: &Processor, kind: &IdentityType) -> bool {
+    registry
+        .processors
+        .iter()
+        .filter(|later| later.after.contains(&provider.id))
+        .any(|later| later.identities.contains(kind) || is_awaited(registry, later, kind))
 }
 
 /// Finds processors whose topic is one of Lacuna's own, or another processor's.

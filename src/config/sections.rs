@@ -37,7 +37,7 @@ pub enum Keyring {
 pub struct Dispatch {
     /// After a crash, the work of the dead worker is taken over within this.
     pub lease: Duration,
-    /// How many tasks a worker has in its hands at once.
+    /// How many messages may be unconfirmed, and how many tasks out at a processor while a restore is replayed into it.
     pub max_in_flight: u32,
     /// What clocks of Lacuna and of backup systems may differ by.
     pub clock_skew: Duration,

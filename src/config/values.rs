@@ -147,15 +147,6 @@ impl<'a> Entry<'a> {
         Some(found)
     }
 
-    /// Whether it is a list without elements; `None` if it is no list.
-    pub(super) fn list_is_empty(&self) -> Option<bool> {
-        match self.node {
-            Node::Value(Value::Array(array)) => Some(array.is_empty()),
-            Node::Tables(tables) => Some(tables.is_empty()),
-            _ => None,
-        }
-    }
-
     /// The same, of at least one element.
     pub(super) fn some_set<T: PartialEq>(&self, read: impl Fn(&Entry<'a>) -> Option<T>) -> Option<Vec<T>> {
         if self.list()?.is_empty() {

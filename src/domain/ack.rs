@@ -3,6 +3,7 @@
 use std::{collections::BTreeMap, fmt};
 
 use super::{
+    identity::Identity,
     ids::{Label, ProcessorId, RequestId, TaskId},
     time::At,
     words::Outcome,
@@ -27,6 +28,8 @@ pub struct Ack {
     pub answer: Answer,
     /// What it brings as proof.
     pub evidence: Option<Evidence>,
+    /// Identifiers that it brings for processors that come after this one.
+    pub identities: Vec<Identity>,
     /// Its own time, kept as evidence only.
     pub at: Option<At>,
     /// Free text, kept out of the ledger.

@@ -100,8 +100,31 @@ impl Copies {
             .max()
     }
 
-    /// Whether a rotation claims that a copy is gone which is locked beyond `told_at`.
-    pub fn contradicts(&self, oldest_retained_at: At, told_at: At) -> Option<Contradiction> {
+    /// How news, told at this time, contradict what is known. They count all the same: a copy that was put back is
+    /// replayed whatever was said of it before.
+    pub fn contradicts(&self, news: &BackupChange, told_at: At) -> Option<Contradiction> {
+        match news {
+            BackupChange::Rotated { oldest_retained_at } => {
+                self.rotation_contradicts(*oldest_retained_at, told_at)
+            }
+            BackupChange::Taken {
+                taken_at,
+                lock_until: Some(until),
+            } if self.is_said_gone(*taken_at, *until) => Some(Contradiction::Locked),
+            BackupChange::Taken { taken_at, .. } | BackupChange::Restored { taken_at, .. } => self
+                .is_said_gone(*taken_at, At::from_millis(i64::MAX))
+                .then_some(Contradiction::Gone),
+        }
+    }
+
+    /// Whether a rotation that was told before `until` said that a copy taken at this time is gone.
+    fn is_said_gone(&self, taken_at: At, until: At) -> bool {
+        self.rotations
+            .iter()
+            .any(|(oldest, told_at)| taken_at < *oldest && *told_at < until)
+    }
+
+    fn rotation_contradicts(&self, oldest_retained_at: At, told_at: At) -> Option<Contradiction> {
         let locked = self
             .locks
             .iter()
@@ -118,7 +141,7 @@ impl Copies {
     }
 }
 
-/// How a rotation contradicts what is known. It is kept, and proves nothing that the catalogue denies.
+/// How news of a set contradict what is known of it. They are kept, and a rotation proves nothing that a lock denies.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
 #[serde(rename_all = "snake_case")]
 pub enum Contradiction {
@@ -128,6 +151,9 @@ pub enum Contradiction {
     /// An earlier rotation said that these copies were gone.
     #[error("an earlier rotation said that copies which are said to be left were gone")]
     Backwards,
+    /// An earlier rotation said that this copy was gone.
+    #[error("an earlier rotation said that this copy was gone: that was not so, or its taking was told late")]
+    Gone,
 }
 
 /// The week that a capsule belongs to: capsules of a week are forgotten together.
@@ -196,12 +222,32 @@ mod tests {
         let mut copies = Copies::default();
         copies.locked(day(5), day(100));
         copies.rotated(day(4), day(40));
-        assert_eq!(copies.contradicts(day(6), day(50)), Some(Contradiction::Locked));
-        assert_eq!(
-            copies.contradicts(day(3), day(50)),
-            Some(Contradiction::Backwards)
-        );
-        assert_eq!(copies.contradicts(day(5), day(50)), None);
+        let rotated = |oldest| BackupChange::Rotated {
+            oldest_retained_at: day(oldest),
+        };
+        let taken = |at, lock: Option<i64>| BackupChange::Taken {
+            taken_at: day(at),
+            lock_until: lock.map(day),
+        };
+        let restored = |at| BackupChange::Restored {
+            taken_at: day(at),
+            restored_into: Vec::new(),
+        };
+        for (news, contradiction) in [
+            (rotated(6), Some(Contradiction::Locked)),
+            (rotated(3), Some(Contradiction::Backwards)),
+            (rotated(5), None),
+            (taken(3, None), Some(Contradiction::Gone)),
+            (taken(3, Some(41)), Some(Contradiction::Locked)),
+            // It was free again when it was said to be gone.
+            (taken(3, Some(39)), Some(Contradiction::Gone)),
+            (taken(4, None), None),
+            (taken(4, Some(90)), None),
+            (restored(3), Some(Contradiction::Gone)),
+            (restored(4), None),
+        ] {
+            assert_eq!(copies.contradicts(&news, day(50)), contradiction, "{news:?}");
+        }
     }
 
     #[test]

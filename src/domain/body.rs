@@ -30,6 +30,7 @@ pub struct Body {
     /// Who submitted it, where the door knows.
     pub submitter: Option<String>,
     /// The identity types that each task's processor is sent, pinned.
+    #[serde(with = "each_once")]
     pub identities: Vec<Vec<IdentityType>>,
 }
 
@@ -161,5 +162,76 @@ pub(super) fn unpack<'a, T: Deserialize<'a>>(bytes: &'a [u8]) -> Result<T, BodyE
         Some((&VERSION, rest)) => Ok(postcard::from_bytes(rest)?),
         Some((version, _)) => Err(BodyError::Version(*version)),
         None => Err(BodyError::Broken(postcard::Error::DeserializeUnexpectedEnd)),
+    }
+}
+
+/// Lists that repeat, packed as each list once and the numbers of them: most processors of a plan are sent the same.
+mod each_once {
+    use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error as _};
+
+    use super::IdentityType;
+
+    type List = Vec<IdentityType>;
+
+    pub(super) fn serialize<S: Serializer>(lists: &[List], to: S) -> Result<S::Ok, S::Error> {
+        let mut distinct: Vec<&List> = Vec::new();
+        let mut numbers: Vec<usize> = Vec::with_capacity(lists.len());
+        for list in lists {
+            let known = distinct.iter().position(|known| *known == list);
+            numbers.push(known.unwrap_or(distinct.len()));
+            if known.is_none() {
+                distinct.push(list);
+            }
+        }
+        (distinct, numbers).serialize(to)
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<Vec<List>, D::Error> {
+        let (distinct, numbers): (Vec<List>, Vec<usize>) = Deserialize::deserialize(from)?;
+        let list = |number: usize| {
+            let list = distinct.get(number).cloned();
+            list.ok_or_else(|| D::Error::custom("the number of a list that is not there"))
+        };
+        numbers.into_iter().map(list).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_repeats_is_packed_once() {
+        let list = |names: &[&str]| -> Vec<IdentityType> {
+            names
+                .iter()
+                .map(|name| IdentityType::new(name).unwrap())
+                .collect()
+        };
+        let body = |identities| Body {
+            command_id: CommandId(uuid::Uuid::nil()),
+            scope: PackedScope(Vec::new(), Vec::new(), Vec::new()),
+            region: None,
+            anchors: BTreeMap::new(),
+            exclude: Vec::new(),
+            submitter: None,
+            identities,
+        };
+        let (both, one) = (list(&["email", "customer_id"]), list(&["customer_id"]));
+        let mixed = body(vec![
+            both.clone(),
+            one.clone(),
+            list(&[]),
+            one.clone(),
+            both.clone(),
+        ]);
+        let packed = mixed.pack().unwrap();
+        assert_eq!(Body::unpack(&packed).unwrap(), mixed);
+        let longer = body([mixed.identities.clone(), vec![both; 95]].concat());
+        assert_eq!(longer.pack().unwrap().len(), packed.len() + 95);
+
+        let mut broken = packed;
+        *broken.last_mut().unwrap() = 3;
+        assert!(Body::unpack(&broken).is_err());
     }
 }

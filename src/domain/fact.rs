@@ -180,6 +180,11 @@ impl Facts {
         self.copies.get(processor)
     }
 
+    /// The restore that this version was.
+    pub fn restore(&self, version: FactVersion) -> Option<&Restore> {
+        self.restores.iter().find(|restore| restore.version == version)
+    }
+
     /// The restores since this version.
     pub fn restores_since(&self, version: FactVersion) -> impl Iterator<Item = &Restore> {
         self.restores

@@ -29,6 +29,14 @@ pub struct Woken {
 impl Engine {
     /// Wakes a batch of what is due at `now`.
     pub async fn wake_due(&self, now: At) -> Result<Woken, EngineError> {
+        // Most turns find nothing. What is committed after this look is seen by the next turn.
+        if !self.store.is_due(now).await? {
+            return Ok(Woken {
+                count: 0,
+                more: false,
+                emission: Emission::default(),
+            });
+        }
         let acks_seen_until = self.acks_seen_until().await?;
         let mut attempts = Attempts::new(self.store.as_ref(), &*self.metrics, "agenda");
         let (count, finished) = loop {

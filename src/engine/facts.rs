@@ -410,11 +410,8 @@ fn conflict(detail: &'static str) -> Refusal {
 }
 
 fn contradiction(event: &BackupEvent, known: &Known, now: At) -> Option<Contradiction> {
-    let BackupChange::Rotated { oldest_retained_at } = &event.change else {
-        return None;
-    };
     known
         .facts
         .copies(&event.processor)?
-        .contradicts(*oldest_retained_at, now)
+        .contradicts(&event.change, now)
 }

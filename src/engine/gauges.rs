@@ -59,6 +59,7 @@ impl Engine {
             |at: Option<At>| at.map_or(0, |at| i64::try_from(now.since(at).as_secs()).unwrap_or(i64::MAX));
         metrics.build_info.with_label_values(&[VERSION, COMMIT]).set(1);
         metrics.take_counters(&counters);
+        self.begin_series()?;
         self.show_open_letters(&letters, age);
         metrics.oldest_open.set(age(oldest));
         metrics
@@ -91,6 +92,18 @@ impl Engine {
         metrics.dead_letter_oldest.set(age(oldest));
         metrics.dead_erasures_open.set(erasures);
         metrics.dead_erasure_oldest.set(age(oldest_erasure));
+    }
+
+    /// What has not happened yet reads 0, so that its first time shows as a rise.
+    fn begin_series(&self) -> Result<(), EngineError> {
+        for processor in &self.active()?.registry.processors {
+            let labels = &[processor.id.as_str()];
+            drop(self.metrics.abandoned.with_label_values(labels));
+            if processor.backup.is_some() {
+                drop(self.metrics.backup_contradictions.with_label_values(labels));
+            }
+        }
+        Ok(())
     }
 
     /// What is deferred beyond its date, and how far sweeps have to go.

@@ -16,6 +16,7 @@ pub mod intake;
 mod known;
 pub mod operate;
 pub mod outputs;
+pub mod pace;
 pub mod prepare;
 pub mod registry;
 pub mod reissue;
@@ -23,6 +24,8 @@ pub mod schedule;
 pub mod settle;
 pub mod suppression;
 pub mod sweep;
+pub mod views;
+pub mod watch;
 pub mod words;
 pub mod work;
 
@@ -179,6 +182,8 @@ pub struct Settings {
     pub keeps: Keeps,
     /// How far the clocks of Lacuna and of backup systems may be apart.
     pub clock_skew: Duration,
+    /// How many tasks may be out at a processor while a restore is replayed into it.
+    pub max_in_flight: u32,
     /// The Kafka cluster that positions are kept for.
     pub cluster: Arc<str>,
 }
@@ -217,6 +222,7 @@ pub struct Engine {
     keep_after_completion: Duration,
     keeps: Keeps,
     clock_skew: Duration,
+    max_in_flight: u32,
     cluster: Arc<str>,
     facts: RwLock<Arc<Facts>>,
     active: RwLock<Option<Arc<ActiveRegistry>>>,
@@ -248,6 +254,7 @@ impl Engine {
             keep_after_completion,
             keeps,
             clock_skew,
+            max_in_flight,
             cluster,
         } = settings;
         Self {
@@ -267,6 +274,7 @@ impl Engine {
             keep_after_completion,
             keeps,
             clock_skew,
+            max_in_flight,
             cluster,
             facts: RwLock::default(),
             active: RwLock::new(None),

@@ -1,10 +1,14 @@
 //! Settling: a batch of acks moves their tasks, in one transaction.
 
+mod provided;
+
 use std::{
     collections::HashSet,
     panic::{AssertUnwindSafe, catch_unwind},
     time::Duration,
 };
+
+use provided::Bodies;
 
 use super::{
     Engine, EngineError,
@@ -100,10 +104,11 @@ impl Engine {
         ids.dedup();
         let mut work = Work::with_loaded(tx.load(&ids, lock).await?, self.clock_skew);
         let now = self.clock.now();
+        let mut bodies = provided::bodies(arrivals, known, tx).await?;
         let decided = catch_unwind(AssertUnwindSafe(|| {
             let verdicts = arrivals
                 .iter()
-                .map(|arrival| self.decide_ack(arrival, known, now, &mut work))
+                .map(|arrival| self.decide_ack(arrival, known, now, &mut work, &mut bodies))
                 .collect::<Result<Vec<_>, EngineError>>()?;
             self.conclude_answers(arrivals, &verdicts, known, now, &mut work)?;
             Ok::<_, EngineError>(verdicts)
@@ -117,9 +122,10 @@ impl Engine {
         known: &Known,
         now: At,
         work: &mut Work<'_>,
+        bodies: &mut Bodies,
     ) -> Result<AckVerdict, EngineError> {
         let refusal = match &arrival.content {
-            Ok(prepared) => match self.take_answer(prepared, known, now, work) {
+            Ok(prepared) => match self.take_answer(prepared, known, now, work, bodies) {
                 Ok(verdict) => return Ok(verdict),
                 Err(refused) => {
                     let reason = match refused {
@@ -145,6 +151,7 @@ impl Engine {
         known: &Known,
         now: At,
         work: &mut Work<'_>,
+        bodies: &mut Bodies,
     ) -> Result<AckVerdict, AckRefusal> {
         let touched = work
             .get_mut(prepared.ack.request_id)
@@ -177,6 +184,7 @@ impl Engine {
                 commitment: proof.commitment,
             });
         }
+        self.pass_on(prepared, ordinal, known, now, touched, bodies);
         Ok(AckVerdict::Counted {
             after: sent_at.map(|at| now.since(at)),
         })

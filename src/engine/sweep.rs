@@ -12,7 +12,7 @@ use super::{
 use crate::{
     domain::{
         backup::{BackupChange, earlier, week_of},
-        fact::Fact,
+        fact::{Fact, FactKind, FactVersion},
         ids::RequestId,
         time::At,
         words::Why,
@@ -22,6 +22,12 @@ use crate::{
 
 /// How many requests one transaction looks at.
 const BATCH: u32 = 500;
+
+/// How many sweeps at a time may wait for their processors. Those beyond it, older ones, do not wait.
+const SWEEPS: u32 = 1_000;
+
+/// A replay's batch that sends nothing gives nobody work, so the next one need not wait: so many are taken at once.
+const UNSENT: u32 = 100;
 
 /// What a turn of the sweeps came to.
 #[derive(Debug, Default)]
@@ -47,31 +53,48 @@ struct Step {
 }
 
 impl Engine {
-    /// Takes the oldest sweep that nobody else has a batch further.
+    /// Takes the oldest sweep a batch further that nobody else has and that need not wait.
     pub async fn sweep(&self) -> Result<Swept, EngineError> {
-        let mut attempts = Attempts::new(self.store.as_ref(), &*self.metrics, "sweep");
-        let finished = loop {
-            let done = self.sweep_once(&mut attempts).await;
-            if let Some(done) = attempts.conclude(done).await {
-                break done?;
-            }
-        };
-        let Some(finished) = finished else {
+        let open = self.store.sweeps(true, SWEEPS).await?;
+        if open.is_empty() {
             return Ok(Swept::default());
-        };
-        Ok(Swept {
-            busy: true,
-            emission: finished.emit(self, true).await?,
-        })
+        }
+        let passed_over: Vec<FactVersion> = self.waiting_sweeps(&open).await?.into_keys().collect();
+        let mut swept = Swept::default();
+        for _ in 0..UNSENT {
+            let Some((finished, is_free)) = self.sweep_batch(&passed_over).await? else {
+                break;
+            };
+            swept.busy = true;
+            swept.emission.append(finished.emit(self, true).await?);
+            if !is_free {
+                break;
+            }
+        }
+        Ok(swept)
+    }
+
+    async fn sweep_batch(
+        &self,
+        passed_over: &[FactVersion],
+    ) -> Result<Option<(Finished<'static>, bool)>, EngineError> {
+        let mut attempts = Attempts::new(self.store.as_ref(), &*self.metrics, "sweep");
+        loop {
+            let done = self.sweep_once(passed_over, &mut attempts).await;
+            if let Some(done) = attempts.conclude(done).await {
+                return done;
+            }
+        }
     }
 
     async fn sweep_once(
         &self,
+        passed_over: &[FactVersion],
         attempts: &mut Attempts<'_>,
-    ) -> Result<Option<Finished<'static>>, EngineError> {
+    ) -> Result<Option<(Finished<'static>, bool)>, EngineError> {
         let mut tx = attempts.begin().await?;
         let known = self.pass_gate(&mut *tx, Gate::Shared).await?;
-        let Some(sweep) = tx.next_sweep().await? else {
+        let Some(sweep) = tx.next_sweep(passed_over).await? else {
             return Ok(None);
         };
         let now = self.clock.now();
@@ -83,7 +106,10 @@ impl Engine {
         tx.write(&finished.changes).await?;
         tx.move_sweep(&step.after).await?;
         tx.commit().await?;
-        Ok(Some(finished))
+        let is_free = step.after.kind == FactKind::BackupRestored
+            && step.after.finished_at.is_none()
+            && !finished.sends();
+        Ok(Some((finished, is_free)))
     }
 
     /// The next batch: of the stage that the sweep is in, or of the first one after it that has any.
@@ -94,11 +120,10 @@ impl Engine {
         tx: &mut dyn Transaction,
         now: At,
     ) -> Result<Step, EngineError> {
-        let facts = tx.facts_since(sweep.version - 1).await?;
-        let stages = facts
-            .first()
-            .map(|stored| self.stages(&stored.fact, known))
-            .unwrap_or_default();
+        let stages = match tx.fact_at(sweep.version).await? {
+            Some(stored) => self.stages(&stored.fact, known),
+            None => Vec::new(),
+        };
         if sweep.total.is_none() {
             sweep.total = Some(count(&stages, tx).await?);
         }

@@ -341,6 +341,13 @@ impl Finished<'_> {
         })
     }
 
+    /// Whether a task has to be sent.
+    pub(super) fn sends(&self) -> bool {
+        self.touched
+            .iter()
+            .any(|touched| !touched.trail.dispatched.is_empty())
+    }
+
     /// Counts what was sent and what came to an end, once the changes are committed.
     fn observe(&self, engine: &Engine) {
         for touched in &self.touched {

@@ -1,9 +1,8 @@
 //! What is deferred: parked on a date or an event, held, or waiting for a second look.
 
-use std::{collections::HashMap, sync::Arc};
+use std::sync::Arc;
 
 use axum::{Json, extract::State, http::Uri};
-use serde::Serialize;
 use serde_json::value::RawValue;
 use uuid::Uuid;
 
@@ -16,35 +15,17 @@ use super::{
 };
 use crate::{
     domain::{
-        ids::{Label, ProcessorId, RequestId, TaskId, Tenant},
-        request::{Request, outlook::REASONS},
+        ids::{ProcessorId, RequestId},
+        request::outlook::REASONS,
         time::At,
-        words::{Action, Why},
+        words::Why,
     },
+    engine::views::{self, DeferredView},
     store::{DeferredFilter, DeferredRow},
 };
 
 /// The list of a cursor.
 const DEFERRED: u8 = b'p';
-
-/// A deferred task.
-#[derive(Debug, Serialize)]
-struct DeferredView<'a> {
-    request_id: RequestId,
-    task_id: TaskId,
-    tenant: &'a Tenant,
-    processor: &'a ProcessorId,
-    /// The categories of its share; none: all of it.
-    part: &'a [Label],
-    action: Action,
-    reason: Why,
-    /// Until when, as far as it is known.
-    until: Option<At>,
-    /// Whether it should be over by now and is not.
-    overdue: bool,
-    /// For copies: from when on their horizon is reckoned, when the last of their sources confirmed.
-    since: Option<At>,
-}
 
 /// Where a page has ended: its last row's date, request and place in the plan.
 type Place = (Option<At>, RequestId, u16);
@@ -68,34 +49,15 @@ pub(super) async fn list(
     let more = rows.len() > limit;
     rows.truncate(limit);
     let next = rows.last().filter(|_| more).map(bytes_of);
-    let mut ids: Vec<RequestId> = rows.iter().map(|row| row.request_id).collect();
-    ids.sort_unstable();
-    ids.dedup();
-    let stored = engine.store.requests(&ids).await?;
+    let mut requests = views::requests_of(engine.store.as_ref(), &rows).await?;
     // What is another tenant's has no place here: a page may come short, and yet have a cursor.
-    let requests: HashMap<RequestId, Request> = stored
-        .into_iter()
-        .filter(|stored| caller.sees(&stored.request.head.tenant))
-        .map(|stored| (stored.request.id, stored.request))
-        .collect();
+    requests.retain(|_, request| caller.sees(&request.head.tenant));
     engine.refresh_facts().await?;
     let items = engine.with_context(|context| {
-        let views = rows.iter().filter_map(|row| {
-            let request = requests.get(&row.request_id)?;
-            let task = request.tasks.get(usize::from(row.ordinal))?;
-            Some(raw(&DeferredView {
-                request_id: row.request_id,
-                task_id: request.task_id(row.ordinal),
-                tenant: &request.head.tenant,
-                processor: &row.processor,
-                part: &task.categories,
-                action: task.asks(),
-                reason: row.reason,
-                until: row.until,
-                overdue: request.has_slipped(row.ordinal, context),
-                since: request.copies_since(row.ordinal),
-            }))
-        });
+        let views = rows
+            .iter()
+            .filter_map(|row| DeferredView::of(row, &requests, context))
+            .map(|view| raw(&view));
         views.collect::<Result<Vec<_>, _>>()
     })??;
     Ok(Json(Page {

@@ -23,7 +23,10 @@ use crate::{
         time::At,
         words::{Action, HoldBasis, Reason, TaskStateName, Why},
     },
-    engine::Engine,
+    engine::{
+        Engine,
+        views::{SourceView, sources},
+    },
     wire::status::StatusMessage,
 };
 
@@ -35,6 +38,8 @@ pub(super) struct TaskView<'a> {
     action: Action,
     /// The categories of its share; none: all of it.
     part: &'a [Label],
+    /// Of a backup: the shares whose copies it is about.
+    sources: Vec<SourceView<'a>>,
     state: TaskStateName,
     generation: u32,
     attempt: u32,
@@ -54,6 +59,7 @@ impl<'a> TaskView<'a> {
             processor: &task.processor,
             action: task.action,
             part: &task.categories,
+            sources: sources(request, ordinal),
             state: task.state.name(),
             generation: task.generation,
             attempt: task.attempt,
@@ -79,6 +85,8 @@ struct Detail<'a> {
     gates: Vec<Gate>,
     deadlines: Deadlines,
     why_not_done: Vec<String>,
+    /// Those of them about which somebody has to do something: why it needs attention, and which gates wait.
+    to_do: Vec<String>,
     /// The active holds that cover a part of it.
     holds: Vec<HoldView>,
     /// Who can read the identifiers: `readable`, `capsule` (for a restore only) or `forgotten`.
@@ -167,7 +175,10 @@ pub(super) async fn one(
     let detail = engine.with_context(|context| {
         let capsule = request.capsule_end(context);
         let holds = context.facts.holds().on_request(&request, context.registry);
+        let said = sentences(&request, context);
+        let to_do = said.iter().filter(|said| said.is_to_do);
         raw(&Detail {
+            to_do: to_do.map(|said| said.text.clone()).collect(),
             status: engine.status_of(&request),
             reason: head.reason,
             requested_at: head.requested_at,
@@ -175,7 +186,7 @@ pub(super) async fn one(
             task_list: task_list.collect(),
             gates: gates(&request, context.now),
             deadlines: Deadlines::of(&request),
-            why_not_done: sentences(&request, context),
+            why_not_done: said.into_iter().map(|said| said.text).collect(),
             holds: holds
                 .into_iter()
                 .map(|hold| HoldView {

@@ -24,52 +24,21 @@ use super::{
 use crate::{
     domain::{
         hold::Hold,
-        ids::{CommandId, HoldId, Label, ProcessorId, RequestId, TaskId, Tenant},
-        time::At,
-        words::{DeadLetterReason, HoldBasis, TaskStateName},
+        ids::{CommandId, HoldId, ProcessorId, RequestId, TaskId, Tenant},
+        words::{DeadLetterReason, TaskStateName},
     },
     engine::{
         hold::{AlreadyDispatched, PlacedHold},
         intake::Verdict,
         prepare::{Arrival, PreparedCommand},
         time_ordered_id,
+        views::HoldView,
     },
     wire::{ParsedCommand, Refusal, parse_hold, parse_release},
 };
 
 /// The list of a cursor.
 const HOLDS: u8 = b'h';
-
-/// A hold as people see it.
-#[derive(Debug, Serialize)]
-struct HoldView<'a> {
-    hold_id: HoldId,
-    tenant: &'a Tenant,
-    basis: HoldBasis,
-    placed_at: At,
-    placed_by: &'a str,
-    /// Whether it names a subject; who that is lies nowhere in the clear.
-    by_subject: bool,
-    request_id: Option<RequestId>,
-    processor: Option<&'a ProcessorId>,
-    categories: &'a [Label],
-}
-
-impl<'a> HoldView<'a> {
-    fn of(hold: &'a Hold) -> Self {
-        Self {
-            hold_id: hold.hold_id,
-            tenant: &hold.tenant,
-            basis: hold.basis,
-            placed_at: hold.placed_at,
-            placed_by: &hold.actor,
-            by_subject: !hold.subject.is_empty(),
-            request_id: hold.request_id,
-            processor: hold.processor.as_ref(),
-            categories: &hold.categories,
-        }
-    }
-}
 
 /// A hold with what it came too late for.
 #[derive(Debug, Serialize)]

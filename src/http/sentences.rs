@@ -9,22 +9,43 @@ use crate::domain::{
     words::AbandonCause,
 };
 
+/// Something that a request waits for.
+pub(super) struct Said {
+    pub(super) text: String,
+    /// Whether somebody has to do something about it.
+    pub(super) is_to_do: bool,
+}
+
 /// "Why is it not done yet?", a sentence each, with no subject data.
-pub(super) fn sentences(request: &Request, context: &Context<'_>) -> Vec<String> {
+pub(super) fn sentences(request: &Request, context: &Context<'_>) -> Vec<Said> {
+    let for_information = |text: String| Said {
+        text,
+        is_to_do: false,
+    };
     if let (Some(following), None) = (&request.life.following, request.life.completed_at) {
-        return vec![format!(
-            "It was merged into {}, which covers it and goes on.",
-            following.leader
-        )];
+        let leader = following.leader;
+        return vec![for_information(format!(
+            "It was merged into {leader}, which covers it and goes on."
+        ))];
     }
     if request.life.status.is_final() {
         return Vec::new();
     }
-    let gate = request.shown_gate().map(|gate| match gate {
-        ClosedGate::Verification => "Nothing is sent before the subject's identity is verified.".to_owned(),
-        ClosedGate::Approval => "Nothing is sent before a second person has approved it.".to_owned(),
-        ClosedGate::Grace(until) => format!("It can be withdrawn until {until}, and nothing is sent before."),
-        ClosedGate::NotBefore(until) => format!("Nothing is sent before {until}, as the command asked."),
+    let gate = request.shown_gate().map(|gate| {
+        let text = match gate {
+            ClosedGate::Verification => {
+                "Nothing is sent before the subject's identity is verified.".to_owned()
+            }
+            ClosedGate::Approval => "Nothing is sent before a second person has approved it.".to_owned(),
+            ClosedGate::Grace(until) => {
+                format!("It can be withdrawn until {until}, and nothing is sent before.")
+            }
+            ClosedGate::NotBefore(until) => format!("Nothing is sent before {until}, as the command asked."),
+        };
+        Said {
+            text,
+            is_to_do: matches!(gate, ClosedGate::Verification | ClosedGate::Approval),
+        }
     });
     let too_late = request
         .head
@@ -32,19 +53,83 @@ pub(super) fn sentences(request: &Request, context: &Context<'_>) -> Vec<String>
         .filter(|_| gate.is_some() && request.waits_past_deadline())
         .map(|date| {
             let due = request.life.clock.due;
-            format!("Its legal deadline, {due}, is before {date} and cannot be kept.")
+            for_information(format!(
+                "Its legal deadline, {due}, is before {date} and cannot be kept."
+            ))
         });
-    let tasks = request
-        .ordinals()
-        .filter_map(|ordinal| sentence(request, ordinal, context));
-    let mut said: Vec<String> = gate.into_iter().chain(too_late).chain(tasks).collect();
-    if said.is_empty() {
-        said.push(
-            "No processor could be asked, so there is no proof of anything: somebody has to look at it."
-                .to_owned(),
-        );
-    }
-    said
+    let nobody = request.nobody_was_asked().then(|| Said {
+        text: "No processor could be asked, so there is no proof of anything: somebody has to look at it."
+            .to_owned(),
+        is_to_do: true,
+    });
+    let tasks = request.ordinals().filter_map(|ordinal| {
+        let is_to_do = request.needs_somebody(ordinal, context);
+        let to_do = || to_do(request, ordinal, context);
+        let text = is_to_do.then(to_do).flatten();
+        Some(Said {
+            text: text.or_else(|| sentence(request, ordinal, context))?,
+            is_to_do,
+        })
+    });
+    gate.into_iter()
+        .chain(too_late)
+        .chain(nobody)
+        .chain(tasks)
+        .collect()
+}
+
+/// What somebody has to do about a task that does not go on by itself.
+fn to_do(request: &Request, ordinal: u16, context: &Context<'_>) -> Option<String> {
+    let task = request.task(ordinal);
+    let processor = &task.processor;
+    Some(match request.need_of(ordinal, context)? {
+        Need::Identity => format!(
+            "{processor} cannot be asked: the subject has no identifier of a type that it knows. Supply one \
+             (supply_identities), or waive the task."
+        ),
+        Need::Decision(AbandonCause::Pseudonymised) => format!(
+            "{processor} calls it anonymized, and its method only pseudonymises: an operator has to retry or waive it."
+        ),
+        Need::Decision(cause) => format!(
+            "{processor} was given up ({cause}) after {} attempts: an operator has to retry or waive it.",
+            task.attempt
+        ),
+        Need::Promise(by) => format!(
+            "{processor} has promised to be done by {by} and has not proved it: an operator has to find out why, and to \
+             retry or waive it."
+        ),
+        Need::Registration if task.share.is_wave() => format!(
+            "The copies of {processor} cannot be proved gone: it is registered as a backup set no more. Register it \
+             again, or waive the task."
+        ),
+        Need::Registration => format!(
+            "{processor} cannot be asked: it is not registered any more. Register it again, or waive the task."
+        ),
+        Need::Identifiers => format!(
+            "{processor} has to be asked again and cannot be: the identifiers are gone. Send a new command for this \
+             person, and then waive the task."
+        ),
+        Need::Consent => format!(
+            "The person is back, and {processor} erases everything that it has: an operator has to retry the task, which \
+             asks it all the same, or to waive it."
+        ),
+        Need::Rotation {
+            oldest_retained_at,
+            horizon,
+        } => format!(
+            "The copies of {processor} should be gone since {horizon}: a backup.rotated event with oldest_retained_at of \
+             {oldest_retained_at} or later has not come. Whoever runs the backups has to rotate them, or to report it."
+        ),
+        // A gate has a sentence of its own, and the others go on by themselves.
+        Need::Gate(_)
+        | Need::Release(_)
+        | Need::Answer(_)
+        | Need::Nothing(_)
+        | Need::Others(_)
+        | Need::Law(..)
+        | Need::Horizon(..)
+        | Need::SecondLook(_) => return None,
+    })
 }
 
 fn sentence(request: &Request, ordinal: u16, context: &Context<'_>) -> Option<String> {
@@ -66,8 +151,16 @@ fn sentence(request: &Request, ordinal: u16, context: &Context<'_>) -> Option<St
                 format!("{processor} is asked when these are done: {}.", open.join(", "))
             }
         }
-        TaskState::WithoutIdentity => {
-            format!("{processor} cannot be asked: the subject has no identifier of a type that it knows.")
+        TaskState::WithoutIdentity if !request.may_be_provided_by(ordinal, context).is_empty() => {
+            let places = request.may_be_provided_by(ordinal, context);
+            let from: Vec<&str> = places
+                .iter()
+                .map(|place| request.task(*place).processor.as_str())
+                .collect();
+            format!(
+                "{processor} waits for an identifier that the answer of these may bring: {}.",
+                from.join(", ")
+            )
         }
         TaskState::Parked {
             why: Deferral::Retention,
@@ -105,12 +198,6 @@ fn sentence(request: &Request, ordinal: u16, context: &Context<'_>) -> Option<St
         }
         // The gate has a sentence of its own.
         TaskState::Ready { .. } if request.shown_gate().is_some() => return None,
-        TaskState::Ready { .. } if context.registry.get(processor).is_none() => {
-            format!("{processor} cannot be asked: it is not registered any more.")
-        }
-        TaskState::Ready { .. } if !request.can_be_asked(ordinal, context) => {
-            format!("{processor} has to be asked again and cannot be: the identifiers are gone.")
-        }
         TaskState::Ready { due } => format!("{processor} is asked at {due}."),
         TaskState::Dispatched { at, ack_by } => {
             format!(
@@ -120,16 +207,8 @@ fn sentence(request: &Request, ordinal: u16, context: &Context<'_>) -> Option<St
         TaskState::Accepted { expected_by, .. } => {
             format!("{processor} has accepted the task and is expected to be done by {expected_by}.")
         }
-        TaskState::Abandoned {
-            cause: AbandonCause::Pseudonymised,
-        } => format!(
-            "{processor} calls it anonymized, and its method only pseudonymises: an operator has to retry or waive it."
-        ),
-        TaskState::Abandoned { cause } => {
-            format!(
-                "{processor} was given up ({cause}) after {attempt} attempts: an operator has to retry or waive it."
-            )
-        }
+        // Somebody has to do something about these, which `to_do` says.
+        TaskState::WithoutIdentity | TaskState::Abandoned { .. } => return None,
         TaskState::Done { .. } | TaskState::Exempt { .. } | TaskState::Waived | TaskState::Cancelled => {
             return None;
         }

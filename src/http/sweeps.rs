@@ -3,7 +3,6 @@
 use std::sync::Arc;
 
 use axum::{Json, extract::State, http::Uri};
-use serde::Serialize;
 
 use super::{
     Api,
@@ -11,39 +10,7 @@ use super::{
     problem::Problem,
     query::{Page, Params},
 };
-use crate::{
-    domain::{
-        fact::{FactKind, FactVersion},
-        time::At,
-    },
-    store::Sweep,
-};
-
-#[derive(Debug, Serialize)]
-pub(super) struct SweepView {
-    version: FactVersion,
-    fact: FactKind,
-    started_at: At,
-    updated_at: At,
-    finished_at: Option<At>,
-    done: u64,
-    /// How many there were to look at, about; `None`: not counted yet.
-    total: Option<u64>,
-}
-
-impl From<Sweep> for SweepView {
-    fn from(sweep: Sweep) -> Self {
-        Self {
-            version: sweep.version,
-            fact: sweep.kind,
-            started_at: sweep.started_at,
-            updated_at: sweep.updated_at,
-            finished_at: sweep.finished_at,
-            done: sweep.done,
-            total: sweep.total,
-        }
-    }
-}
+use crate::engine::views::SweepView;
 
 /// `GET /v1/sweeps`: the newest first. Older ones than a page shows are over.
 pub(super) async fn list(
@@ -56,8 +23,9 @@ pub(super) async fn list(
     let limit = u32::try_from(params.limit()).unwrap_or(u32::MAX);
     params.finish()?;
     let sweeps = api.engine.store.sweeps(unfinished, limit).await?;
+    let waiting = api.engine.waiting_sweeps(&sweeps).await?;
     Ok(Json(Page {
-        items: sweeps.into_iter().map(SweepView::from).collect(),
+        items: SweepView::all(sweeps, waiting),
         next_cursor: None,
     }))
 }

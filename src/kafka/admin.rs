@@ -1,6 +1,6 @@
 //! Topics: which there must be, which there are, and making those that are missing.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, time::Duration};
 
 use rdkafka::{
     admin::{AdminClient, AdminOptions, NewTopic, TopicReplication},
@@ -12,6 +12,10 @@ use super::{
     client::{Cluster, PATIENCE, Quiet},
     while_doing,
 };
+use crate::clock::Stopwatch;
+
+/// New topics have their leaders within seconds; a broker that takes longer has another trouble.
+const LEADERS_WITHIN: Duration = Duration::from_secs(60);
 
 /// A topic that Lacuna reads or writes.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -142,6 +146,25 @@ impl Admin {
             }
         }
         Ok(made)
+    }
+
+    /// Waits until every partition of these topics answers: right after a topic was made its leader may not know yet that it
+    /// leads. Blocks.
+    pub fn await_leaders(&self, topics: &[Topic]) -> Result<(), KafkaError> {
+        let since = Stopwatch::start();
+        let partitions = topics
+            .iter()
+            .flat_map(|topic| (0..topic.partitions).map(move |n| (topic.name.as_str(), n)));
+        for (topic, partition) in partitions {
+            let ask = || self.client.inner().fetch_watermarks(topic, partition, PATIENCE);
+            while let Err(source) = ask() {
+                if since.elapsed() > LEADERS_WITHIN {
+                    return Err(while_doing("waiting for the leaders of new topics")(source));
+                }
+                std::thread::park_timeout(Duration::from_millis(100));
+            }
+        }
+        Ok(())
     }
 
     /// Deletes these topics with everything in them. For benchmarks and tests, which make topics of their own.

@@ -72,6 +72,8 @@ pub trait Store: Send + Sync + std::fmt::Debug {
     async fn ledger_size(&self) -> Result<u64, StoreError>;
     /// When the oldest request that is not closed was received.
     async fn oldest_open(&self) -> Result<Option<At>, StoreError>;
+    /// Whether anything is due: one cheap look, so that nothing is begun where nothing is.
+    async fn is_due(&self, now: At) -> Result<bool, StoreError>;
     /// How far the partitions of a cluster have been taken in.
     async fn positions(&self, cluster: &str) -> Result<Vec<Position>, StoreError>;
     /// Says how far a partition has been read without anything new in it. Never moves back.
@@ -150,7 +152,7 @@ pub trait Store: Send + Sync + std::fmt::Debug {
 
 /// A transaction that writes. Dropped without a commit, it leaves nothing.
 ///
-/// Order of locks: gate, positions, request rows by id, wake-ups, counters. Whoever takes the front of a line, or a sweep,
+/// Order of locks: gate, positions, commands that wait, request rows by id, wake-ups, counters. Whoever takes the front of a line, or a sweep,
 /// does so before any of its requests, and passes over what others have.
 #[async_trait]
 pub trait Transaction: Send {
@@ -159,6 +161,8 @@ pub trait Transaction: Send {
     async fn gate(&mut self, mode: Gate) -> Result<FactVersion, StoreError>;
     /// The facts after this version, in order.
     async fn facts_since(&mut self, version: FactVersion) -> Result<Vec<StoredFact>, StoreError>;
+    /// The fact of this version, if there is one.
+    async fn fact_at(&mut self, version: FactVersion) -> Result<Option<StoredFact>, StoreError>;
     /// The fact of this key, if there is one.
     async fn fact(&mut self, key: &str) -> Result<Option<StoredFact>, StoreError>;
     /// Adds a fact, under the exclusive gate lock, with its sweep where it needs one.
@@ -176,8 +180,8 @@ pub trait Transaction: Send {
     async fn add_registry(&mut self, revision: u32, text: &str, at: At) -> Result<(), StoreError>;
     /// The active revision of the registry.
     async fn registry(&mut self) -> Result<Option<StoredRegistry>, StoreError>;
-    /// The oldest sweep that goes on and that no other worker has taken, locked.
-    async fn next_sweep(&mut self) -> Result<Option<Sweep>, StoreError>;
+    /// The oldest sweep that goes on, that no other worker has taken and that is none of these, locked.
+    async fn next_sweep(&mut self, passed_over: &[FactVersion]) -> Result<Option<Sweep>, StoreError>;
     /// Writes how far a sweep has come.
     async fn move_sweep(&mut self, sweep: &Sweep) -> Result<(), StoreError>;
     /// The next requests of a list, each once, with their places.

@@ -91,7 +91,7 @@ metrics! {
     deferred: gauges "deferred" ["reason"] "Tasks that wait for a date, an event or the end of a legal hold, by reason.";
     deferred_overdue: gauges "deferred_overdue" ["processor"] "Deferred tasks whose date has passed: a backup that has not proved its rotation, a part that should have woken.";
     sweep_remaining: gauges "sweep_remaining" ["fact"] "Requests that sweeps still have to look at, about, by the kind of fact.";
-    backup_contradictions: counters "backup_contradictions_total" ["processor"] "Rotations that contradict what is known of their set.";
+    backup_contradictions: counters "backup_contradictions_total" ["processor"] "Backup events that contradict what is known of their set: a locked copy that is said to be gone, one said to be gone that is there.";
     dead_letters: counters "dead_letters_total" ["reason"] "Messages that could not be taken in.";
     dead_letters_open: gauges "dead_letters_open" ["reason"] "Dead letters that nobody has redriven or closed.";
     dead_letter_oldest: gauge "dead_letter_oldest_open_seconds" [] "Age of the oldest open dead letter.";
@@ -132,7 +132,7 @@ impl Metrics {
         self.acks.with_label_values(&[processor, outcome]).inc();
     }
 
-    /// A rotation contradicts what is known of its set.
+    /// A backup event contradicts what is known of its set.
     pub fn backup_contradiction(&self, processor: &str) {
         self.backup_contradictions.with_label_values(&[processor]).inc();
     }

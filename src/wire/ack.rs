@@ -1,7 +1,7 @@
 //! Acks: a processor's typed answer to a task.
 //!
-//! It must never judge the token or compare the ack with the task: that needs the task. `identities`, by which an
-//! ack may bring what the registry's `provides` allows, are ignored by this version and not kept.
+//! It must never judge the token or compare the ack with the task: that needs the task. Nor does it know which of the
+//! `identities` the registry's `provides` allows.
 
 use std::num::NonZeroU32;
 
@@ -10,12 +10,14 @@ use serde::{Deserialize, Deserializer, Serialize, de::Error};
 
 use super::{
     envelope::Envelope,
-    fields::{Id, List, MAX_LIST, Object, Table, Text, Time},
+    fields::{Id, List, MAX_IDENTITIES, MAX_LIST, Object, Table, Text, Time},
+    opening::IdentityFields,
     refusal::{Refusal, read},
     strict,
 };
 use crate::domain::{
     ack::{Ack, Answer, Evidence, Retained},
+    identity::Identity,
     ids::{Label, ProcessorId, RequestId, TaskId},
     words::Outcome,
 };
@@ -70,10 +72,17 @@ pub struct AckMessage<'a> {
     /// With `failed` and `partial`: how long to wait at least.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub retry_after_seconds: Option<Seconds>,
+    /// Identifiers for processors that come after this one, of types that the registry lets it provide. Others are
+    /// ignored.
+    #[serde(borrow, skip_serializing_if = "Option::is_none")]
+    pub identities: Option<Provided<'a>>,
     /// Free text, kept out of the ledger.
     #[serde(borrow, skip_serializing_if = "Option::is_none")]
     pub message: Option<Text<'a, 0, MAX_MESSAGE>>,
 }
+
+/// The identifiers that an ack brings.
+pub type Provided<'a> = List<Object<IdentityFields<'a>>, 0, MAX_IDENTITIES>;
 
 /// What a processor brings as proof.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -161,6 +170,10 @@ pub fn parse_ack(bytes: &[u8], _envelope: &Envelope<'_>) -> Result<Ack, Refusal>
             digest: owned(fields.digest),
             by_category: fields.by_category.map(|table| table.0).unwrap_or_default(),
         }),
+        identities: message
+            .identities
+            .map(|list| list.0.into_iter().map(Identity::from).collect())
+            .unwrap_or_default(),
         at: message.at.map(|time| time.0),
         message: owned(message.message),
     })

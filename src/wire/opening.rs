@@ -2,8 +2,10 @@
 //!
 //! It must never decide whether a request may be opened; it only says what was asked.
 
+use std::fmt;
+
 use schemars::JsonSchema;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use super::fields::{
@@ -21,15 +23,24 @@ use crate::domain::{
 const MAX_ANCHORS: usize = 32;
 
 /// One identifier of the data subject.
-#[derive(Debug, Deserialize, JsonSchema)]
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[schemars(rename = "Identity")]
-pub(super) struct IdentityFields<'a> {
+pub struct IdentityFields<'a> {
     /// Its type, such as email, phone, customer_id, user_id or device_id: an open set.
     #[serde(rename = "type")]
     kind: IdentityType,
     /// Its value. E-mail addresses and phone numbers are normalised for look-ups, others compared byte for byte.
     #[serde(borrow)]
     value: Text<'a, 1, MAX_IDENTITY_BYTES>,
+}
+
+/// Without the value, which is subject data.
+impl fmt::Debug for IdentityFields<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("IdentityFields")
+            .field("kind", &self.kind)
+            .finish_non_exhaustive()
+    }
 }
 
 impl From<Object<IdentityFields<'_>>> for Identity {

@@ -219,7 +219,8 @@ fn the_domain_is_pure() {
     let mut wrong = Vec::new();
     for path in source_files() {
         let file = relative(&path);
-        if module_of(&file) != "domain" {
+        // What compares the documentation's tables with the code is compiled for tests only.
+        if module_of(&file) != "domain" || file == "domain/drift.rs" {
             continue;
         }
         let code = code(&path);

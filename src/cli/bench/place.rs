@@ -65,7 +65,10 @@ impl Place {
         let registry = registry_file::read(&config.registry.path).map_err(BenchError::Config)?;
         let needed = topics::needed(&config.kafka.topics, &registry);
         // The broker's own default for how often a topic is kept.
-        Admin::new(&cluster)?.create(&needed, -1).await?;
+        let admin = Admin::new(&cluster)?;
+        admin.create(&needed, -1).await?;
+        let ready = tokio::task::spawn_blocking(move || admin.await_leaders(&needed)).await;
+        ready.map_err(|_| BenchError::Panicked)??;
         let clock = Clock::System;
         Keyring::open_or_init(&folder.path().join("lacuna.keys"), clock.now())
             .map_err(app::AppError::from)?;

@@ -246,6 +246,11 @@ fn show(out: &mut Out, request: &Request, explained: &Explained<'_>) -> Result<(
         for needed in &explained.to_finish_sooner {
             out.line(format_args!("  {}: {}", needed.task, needed.says))?;
         }
+        if request.nobody_was_asked() {
+            out.line(
+                "  no processor could be asked, so there is no proof of anything: somebody has to look at it",
+            )?;
+        }
         show_shortest(out, &explained.shortest_way)?;
     }
     out.line("\nThe identifiers")?;

@@ -83,6 +83,9 @@ fn needed_now(need: &Need<'_>, request: &Request, ordinal: u16, now: At) -> Stri
     let task = request.task_id(ordinal);
     match need {
         Need::Answer(by) => format!("its answer, which is due by {by}"),
+        Need::Promise(by) if *by <= now => format!(
+            "its proof, which it had promised by {by}: find out why, then retry or waive it, POST /v1/tasks/{task}/retry or /waive"
+        ),
         Need::Promise(by) => format!("its proof, which it has promised by {by}"),
         Need::Nothing(at) => format!("nothing: it is asked at {at} by itself"),
         Need::Others(places) => {
@@ -131,7 +134,7 @@ fn needed_now(need: &Need<'_>, request: &Request, ordinal: u16, now: At) -> Stri
                 .to_owned()
         }
         Need::Registration => {
-            "it is not registered any more: register it again, or an operator waives it".to_owned()
+            "it is not registered any more, or not as a backup set: register it again, or an operator waives it".to_owned()
         }
         Need::Identifiers => format!(
             "the identifiers are gone and it has to be asked again: a new command, then POST /v1/tasks/{task}/waive"

@@ -1,4 +1,4 @@
-//! What `[policy]` says about refusals.
+//! What `[policy]` says about refusals, and about commands that come before their request.
 
 use super::{bad_config::check, *};
 
@@ -35,6 +35,24 @@ fn what_is_no_such_text() {
         (
             "[policy]\ncomplaint_bodies = 'a'",
             "2: policy.complaint_bodies: expected a table, found text",
+        ),
+    ]);
+}
+
+#[test]
+fn how_long_a_command_waits_for_its_request() {
+    let wait = |text: &str| config(text).unwrap().policy.early_commands.wait.as_secs();
+    assert_eq!(wait(""), 15);
+    assert_eq!(wait("[policy]\nearly_commands = '0s'"), 0);
+    assert_eq!(wait("[policy]\nearly_commands = '1h'"), 3600);
+    check(&[
+        (
+            "[policy]\nearly_commands = '61m'",
+            "2: policy.early_commands: expected at most 1h",
+        ),
+        (
+            "[policy]\nearly_commands = '1mo'",
+            "2: policy.early_commands: expected a duration without months and years, whose length depends on the calendar",
         ),
     ]);
 }

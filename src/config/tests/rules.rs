@@ -321,6 +321,16 @@ fn what_is_probably_not_meant_is_a_warning() {
                 "b: kind = \"backup\" without a backup table: it is asked at once, and no horizon is waited for",
             ],
         ),
+        (
+            format!("{GOOD}accept_pseudonymised = true\n"),
+            &[
+                "crm: accept_pseudonymised: what is hashed, tokenised, masked or encrypted counts as done, and is still personal data",
+            ],
+        ),
+        (
+            format!("{GOOD}provides = ['phone']\n"),
+            &["crm: provides \"phone\", which no processor that comes after it is sent"],
+        ),
     ];
     for (text, expected) in cases {
         assert_eq!(warnings(&registry(text)), *expected, "{text}");

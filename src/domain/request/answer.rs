@@ -291,23 +291,27 @@ fn effective<'a>(
         return Effective::Pseudonymised;
     }
     // A processor that has nothing has erased nothing, so there is no method to name.
-    if proof != Proof::NotFound && registered.is_some_and(|processor| lacks_evidence(processor, evidence)) {
+    let lacks = |processor: &Processor| {
+        // Only one method destroys a key, whatever the registry wants to see of other tasks.
+        lacks_evidence(processor, evidence)
+            || !(asked_for_key || is_by_one_of(&processor.require_method, evidence))
+    };
+    if proof != Proof::NotFound && registered.is_some_and(lacks) {
         return Effective::Failed(None);
     }
     Effective::Success(proof)
 }
 
-/// Whether something is missing that the registry wants to see.
+/// Whether a field is missing that the registry wants to see.
 fn lacks_evidence(processor: &Processor, evidence: Option<&Evidence>) -> bool {
-    let by_one_of = |methods: &[Label]| {
-        names(evidence).is_some_and(|method| methods.iter().any(|one| is_same(one.as_str(), method)))
-    };
-    let required = &processor.require_method;
-    !(required.is_empty() || by_one_of(required))
-        || !processor
-            .require_evidence
-            .iter()
-            .all(|field| brings(evidence, *field))
+    let required = &processor.require_evidence;
+    !required.iter().all(|field| brings(evidence, *field))
+}
+
+/// Whether the evidence names one of these methods; none of them: any will do.
+fn is_by_one_of(methods: &[Label], evidence: Option<&Evidence>) -> bool {
+    let is_named = |method| methods.iter().any(|one| is_same(one.as_str(), method));
+    methods.is_empty() || names(evidence).is_some_and(is_named)
 }
 
 /// The method that the evidence names.

@@ -19,6 +19,7 @@ pub mod open;
 pub mod operate;
 pub mod outlook;
 pub mod packed;
+pub mod provide;
 pub mod refusal;
 mod restore;
 pub mod standing;

@@ -153,12 +153,7 @@ impl Request {
         trail.entries.push(Entry::Supplied {
             types: types.to_vec(),
         });
-        // A hold on the subject may be found by what was not known before.
-        for hold in holds {
-            if !self.life.subject_holds.contains(hold) {
-                self.life.subject_holds.push(*hold);
-            }
-        }
+        self.add_subject_holds(holds);
         for (ordinal, _) in &opened {
             self.happen(*ordinal, TaskEvent::Identified, &mut trail)?;
         }

@@ -182,7 +182,7 @@ impl Request {
     }
 
     /// Whether every task was exempt from the start.
-    pub(super) fn nobody_was_asked(&self) -> bool {
+    pub fn nobody_was_asked(&self) -> bool {
         self.tasks
             .iter()
             .all(|task| matches!(task.state, TaskState::Exempt { .. }) && !task.was_sent())
@@ -206,10 +206,12 @@ impl Request {
     }
 
     /// Whether a task goes on only when somebody does something.
-    fn needs_somebody(&self, ordinal: u16, context: &Context<'_>) -> bool {
+    pub fn needs_somebody(&self, ordinal: u16, context: &Context<'_>) -> bool {
         let task = self.task(ordinal);
         match &task.state {
-            TaskState::WithoutIdentity | TaskState::Abandoned { .. } => true,
+            TaskState::Abandoned { .. } => true,
+            // While another answer may bring one, nobody has to look for it.
+            TaskState::WithoutIdentity => self.may_be_provided_by(ordinal, context).is_empty(),
             TaskState::Accepted { expected_by, .. } => *expected_by <= context.now,
             // A restore that needs identifiers which are gone is never silent.
             TaskState::Ready { .. } | TaskState::Held { .. } if !self.can_be_asked(ordinal, context) => true,

@@ -54,10 +54,6 @@ impl Decider<'_, '_, '_> {
                 touched.request = request;
                 touched.trail.append(trail);
                 engine.take_identities(touched, &mut stored, &supplied, &supply.identities, digests)?;
-                if !touched.request.head.limited {
-                    let rows = engine.suppression_rows(supply.request_id, &tenant, &supply.identities);
-                    touched.suppression.extend(rows);
-                }
                 Ok(supply.request_id)
             }
             Err(refused) => Err(refusal_of(refused)),
@@ -224,6 +220,10 @@ impl Engine {
             sealed: stored.sealed.clone(),
             digests,
         };
+        if !touched.request.head.limited {
+            let rows = self.suppression_rows(id, tenant, new);
+            touched.suppression.extend(rows);
+        }
         touched.reseal(resealed, body, new);
         Ok(())
     }

@@ -1,6 +1,6 @@
 //! Tasks that wait for a date or an event.
 
-use sqlx::{PgConnection, PgExecutor, query, query_as};
+use sqlx::{PgConnection, PgExecutor, query, query_as, query_scalar};
 
 use crate::{
     domain::{
@@ -40,14 +40,36 @@ async fn delete(on: &mut PgConnection, keys: &[(RequestId, u16)]) -> Result<(), 
 }
 
 async fn upsert(on: &mut PgConnection, rows: &[&DeferredRow]) -> Result<(), StoreError> {
+    let named = upsert_named(on, rows).await?;
+    if named == rows.len() {
+        return Ok(());
+    }
+    // The first time that something is deferred at a processor.
+    number(on, rows).await?;
+    if upsert_named(on, rows).await? == rows.len() {
+        Ok(())
+    } else {
+        // Another worker has just numbered another processor.
+        Err(StoreError::Conflict)
+    }
+}
+
+/// Writes the rows of the processors that have a number, and says how many rows that were.
+async fn upsert_named(on: &mut PgConnection, rows: &[&DeferredRow]) -> Result<usize, StoreError> {
     // A row that says the same already is left alone: writing it would write all of its indexes.
-    let sql = "insert into deferred as d (request_id, until, mark, ordinal, reason, processor) \
-               select * from unnest($1::uuid[], $2::int8[], $3::int8[], $4::int2[], $5::int2[], $6::text[]) \
-               on conflict (request_id, ordinal) do update set until = excluded.until, mark = excluded.mark, \
-               reason = excluded.reason, processor = excluded.processor \
-               where (d.until, d.mark, d.reason, d.processor) \
-               <> (excluded.until, excluded.mark, excluded.reason, excluded.processor)";
-    query(sql)
+    let sql = "with named as ( \
+                 select v.request_id, v.until, v.mark, v.ordinal, v.reason, p.number \
+                 from unnest($1::uuid[], $2::int8[], $3::int8[], $4::int2[], $5::int2[], $6::text[]) \
+                   as v(request_id, until, mark, ordinal, reason, processor) \
+                 join processor_number p on p.name = v.processor), \
+               written as ( \
+                 insert into deferred as d (request_id, until, mark, ordinal, reason, processor) select * from named \
+                 on conflict (request_id, ordinal) do update set until = excluded.until, mark = excluded.mark, \
+                 reason = excluded.reason, processor = excluded.processor \
+                 where (d.until, d.mark, d.reason, d.processor) \
+                 <> (excluded.until, excluded.mark, excluded.reason, excluded.processor)) \
+               select count(*) from named";
+    let named: i64 = query_scalar(sql)
         .bind(rows.iter().map(|row| row.request_id.0).collect::<Vec<_>>())
         .bind(
             rows.iter()
@@ -65,10 +87,24 @@ async fn upsert(on: &mut PgConnection, rows: &[&DeferredRow]) -> Result<(), Stor
                 .map(|row| i16::from(row.reason.code()))
                 .collect::<Vec<_>>(),
         )
-        .bind(rows.iter().map(|row| row.processor.as_str()).collect::<Vec<_>>())
-        .execute(on)
+        .bind(names(rows))
+        .fetch_one(on)
         .await?;
+    Ok(usize::try_from(named).unwrap_or(0))
+}
+
+/// Gives a number to those processors that have none.
+async fn number(on: &mut PgConnection, rows: &[&DeferredRow]) -> Result<(), StoreError> {
+    let sql = "insert into processor_number (number, name) \
+               select (select coalesce(max(number), 0) from processor_number) + row_number() over (order by v.name), v.name \
+               from (select distinct name from unnest($1::text[]) as all_names(name)) as v \
+               where not exists (select from processor_number p where p.name = v.name) on conflict do nothing";
+    query(sql).bind(names(rows)).execute(on).await?;
     Ok(())
+}
+
+fn names<'a>(rows: &[&'a DeferredRow]) -> Vec<&'a str> {
+    rows.iter().map(|row| row.processor.as_str()).collect()
 }
 
 /// Merges a range by date of each pair of reason and processor that the filter lets through. The pairs are found by
@@ -84,12 +120,12 @@ pub(super) async fn list(
                  select n.reason, n.processor from pair p cross join lateral ( \
                    select d.reason, d.processor from deferred d where (d.reason, d.processor) > (p.reason, p.processor) \
                    order by d.reason, d.processor limit 1) n) \
-               select r.request_id, r.until, r.mark, r.ordinal, r.reason, r.processor \
-               from pair p cross join lateral ( \
+               select r.request_id, r.until, r.mark, r.ordinal, r.reason, n.name as processor \
+               from pair p join processor_number n on n.number = p.processor cross join lateral ( \
                  select d.* from deferred d where d.reason = p.reason and d.processor = p.processor and d.until <= $3 \
                  and (d.until, d.request_id, d.ordinal) > ($4, $5, $6) \
                  order by d.until, d.request_id, d.ordinal limit $7) r \
-               where ($1::int2 is null or p.reason = $1) and ($2::text is null or p.processor = $2) \
+               where ($1::int2 is null or p.reason = $1) and ($2::text is null or n.name = $2) \
                order by r.until, r.request_id, r.ordinal limit $7";
     let rows: Vec<DeferredColumns> = query_as(sql)
         .bind(filter.reason.map(|reason| i16::from(reason.code())))
@@ -110,8 +146,9 @@ pub(super) async fn before(
     bounds: &[(ProcessorId, At)],
 ) -> Result<Vec<(ProcessorId, u64)>, StoreError> {
     let sql = "select (select count(*) from unnest($3::int2[]) as r(reason) join deferred d \
-               on d.reason = r.reason and d.processor = v.processor and d.until < v.bound) \
-               from unnest($1::text[], $2::int8[]) with ordinality as v(processor, bound, place) order by v.place";
+               on d.reason = r.reason and d.processor = p.number and d.until < v.bound) \
+               from unnest($1::text[], $2::int8[]) with ordinality as v(name, bound, place) \
+               left join processor_number p on p.name = v.name order by v.place";
     let counts: Vec<(i64,)> = query_as(sql)
         .bind(
             bounds

@@ -49,6 +49,18 @@ pub(super) async fn about(
     deferral::facts(rows)
 }
 
+pub(super) async fn at(
+    on: impl PgExecutor<'_>,
+    version: FactVersion,
+) -> Result<Option<StoredFact>, StoreError> {
+    let sql = "select version, id, at, body, digest, sealed from fact where version = $1";
+    let row: Option<FactColumns> = query_as(sql)
+        .bind(version.cast_signed())
+        .fetch_optional(on)
+        .await?;
+    row.map(FactColumns::into_fact).transpose()
+}
+
 pub(super) async fn of_key(on: impl PgExecutor<'_>, key: &str) -> Result<Option<StoredFact>, StoreError> {
     let sql = "select version, id, at, body, digest, sealed from fact where key = $1";
     let row: Option<FactColumns> = query_as(sql).bind(key).fetch_optional(on).await?;

@@ -219,6 +219,10 @@ impl Store for PostgresStore {
         self.ask(read::oldest_open(&self.pool)).await
     }
 
+    async fn is_due(&self, now: At) -> Result<bool, StoreError> {
+        self.ask(read::is_due(&self.pool, now)).await
+    }
+
     async fn positions(&self, cluster: &str) -> Result<Vec<Position>, StoreError> {
         self.ask(positions::of_cluster(&self.pool, cluster)).await
     }

@@ -67,6 +67,12 @@ pub(super) async fn due(
     )
 }
 
+/// Reads the first entry of the index of dates and no row. Most of the time that is all that a turn of the agenda does.
+pub(super) async fn is_due(on: impl PgExecutor<'_>, now: At) -> Result<bool, StoreError> {
+    let sql = "select exists(select from agenda where wake_at <= $1)";
+    Ok(query_scalar(sql).bind(now.millis()).fetch_one(on).await?)
+}
+
 pub(super) async fn bodies(
     on: impl PgExecutor<'_>,
     ids: &[RequestId],

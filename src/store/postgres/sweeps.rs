@@ -4,7 +4,7 @@ use sqlx::{PgConnection, PgExecutor, query, query_as, query_scalar};
 use uuid::Uuid;
 
 use crate::{
-    domain::words::Why,
+    domain::{fact::FactVersion, words::Why},
     store::{
         Concerned, Place, StoreError, Sweep,
         deferral::{self, SweepColumns},
@@ -18,10 +18,15 @@ const COUNTED: i64 = 100_000;
 const SAMPLED_PAGES: f64 = 2_000.0;
 
 /// What another worker has taken is passed over. It holds the row until its batch is committed.
-pub(super) async fn next(on: impl PgExecutor<'_>) -> Result<Option<Sweep>, StoreError> {
+pub(super) async fn next(
+    on: impl PgExecutor<'_>,
+    passed_over: &[FactVersion],
+) -> Result<Option<Sweep>, StoreError> {
     let sql = "select version, kind, started_at, updated_at, finished_at, done, total, stage, after_mark, after_id \
-               from sweep where finished_at is null order by version limit 1 for no key update skip locked";
-    let row: Option<SweepColumns> = query_as(sql).fetch_optional(on).await?;
+               from sweep where finished_at is null and version <> all($1) \
+               order by version limit 1 for no key update skip locked";
+    let passed_over: Vec<i32> = passed_over.iter().map(|version| version.cast_signed()).collect();
+    let row: Option<SweepColumns> = query_as(sql).bind(passed_over).fetch_optional(on).await?;
     row.map(SweepColumns::into_sweep).transpose()
 }
 
@@ -96,14 +101,15 @@ pub(super) async fn concerned(
             // See the test `the_numbers_of_reasons` for the 8. The index knows marks and no ids, so the batch's last mark
             // is found first: whatever the planner believes, no more is sorted than what lies before it.
             let rotations = "select distinct on (mark, request_id) mark, request_id from deferred \
-                             where reason = 8 and reason = $1 and processor = $2 and mark >= $4 \
+                             where reason = 8 and reason = $1 and processor = (select number from processor_number where name = $2) and mark >= $4 \
                              and mark <= coalesce((select d.mark from deferred d where d.reason = 8 \
-                               and d.processor = $2 and d.mark >= $4 and d.mark <= $3 \
+                               and d.processor = (select number from processor_number where name = $2) and d.mark >= $4 and d.mark <= $3 \
                                and (d.mark, d.request_id) > ($4, $5) order by d.mark offset $6 - 1 limit 1), $3) \
                              and (mark, request_id) > ($4, $5) order by mark, request_id limit $6";
             // The mark of anything else that has a processor's date is that date.
             let others = "select distinct on (until, request_id) until, request_id from deferred \
-                          where reason = $1 and processor = $2 and until <= $3 and (until, request_id) > ($4, $5) \
+                          where reason = $1 and processor = (select number from processor_number where name = $2) and until <= $3 \
+                          and (until, request_id) > ($4, $5) \
                           order by until, request_id limit $6";
             let sql = if *reason == Why::BackupRotation {
                 rotations
@@ -184,9 +190,11 @@ async fn counted(on: &mut PgConnection, of: &Concerned) -> Result<i64, StoreErro
             // not either.
             let rotations = "select count(*) from (select distinct mark, request_id from ( \
                                select mark, request_id from deferred where reason = 8 and reason = $1 \
-                               and processor = $2 and mark <= $3 order by mark limit 2 * $4) as rows) as part";
+                               and processor = (select number from processor_number where name = $2) \
+                               and mark <= $3 order by mark limit 2 * $4) as rows) as part";
             let others = "select count(*) from (select distinct on (until, request_id) until from deferred \
-                          where reason = $1 and processor = $2 and until <= $3 order by until, request_id limit $4) as part";
+                          where reason = $1 and processor = (select number from processor_number where name = $2) and until <= $3 \
+                          order by until, request_id limit $4) as part";
             let sql = if *reason == Why::BackupRotation {
                 rotations
             } else {
@@ -234,7 +242,7 @@ async fn sampled(on: &mut PgConnection, of: &Concerned, percent: f64) -> Result<
             up_to,
         } => {
             let sql = "select count(*) from deferred tablesample system ($1) \
-                       where reason = $2 and processor = $3 and mark <= $4";
+                       where reason = $2 and processor = (select number from processor_number where name = $3) and mark <= $4";
             query_scalar(sql)
                 .bind(percent)
                 .bind(i16::from(reason.code()))

@@ -42,6 +42,10 @@ impl Transaction for PostgresTransaction {
         bounded(self.patience, facts::since(&mut *self.inner, version)).await
     }
 
+    async fn fact_at(&mut self, version: FactVersion) -> Result<Option<StoredFact>, StoreError> {
+        bounded(self.patience, facts::at(&mut *self.inner, version)).await
+    }
+
     async fn fact(&mut self, key: &str) -> Result<Option<StoredFact>, StoreError> {
         bounded(self.patience, facts::of_key(&mut *self.inner, key)).await
     }
@@ -74,8 +78,8 @@ impl Transaction for PostgresTransaction {
         bounded(self.patience, read::registry(&mut *self.inner)).await
     }
 
-    async fn next_sweep(&mut self) -> Result<Option<Sweep>, StoreError> {
-        bounded(self.patience, sweeps::next(&mut *self.inner)).await
+    async fn next_sweep(&mut self, passed_over: &[FactVersion]) -> Result<Option<Sweep>, StoreError> {
+        bounded(self.patience, sweeps::next(&mut *self.inner, passed_over)).await
     }
 
     async fn move_sweep(&mut self, sweep: &Sweep) -> Result<(), StoreError> {

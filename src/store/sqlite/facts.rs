@@ -34,6 +34,15 @@ pub(super) async fn about(
     deferral::facts(rows)
 }
 
+pub(super) async fn at(
+    on: impl SqliteExecutor<'_>,
+    version: FactVersion,
+) -> Result<Option<StoredFact>, StoreError> {
+    let sql = "select version, id, at, body, digest, sealed from fact where version = ?1";
+    let row: Option<FactColumns> = query_as(sql).bind(version).fetch_optional(on).await?;
+    row.map(FactColumns::into_fact).transpose()
+}
+
 pub(super) async fn of_key(on: impl SqliteExecutor<'_>, key: &str) -> Result<Option<StoredFact>, StoreError> {
     let sql = "select version, id, at, body, digest, sealed from fact where key = ?1";
     let row: Option<FactColumns> = query_as(sql).bind(key).fetch_optional(on).await?;

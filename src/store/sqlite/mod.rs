@@ -197,6 +197,10 @@ impl Store for SqliteStore {
         read::oldest_open(&mut *self.reader().await?).await
     }
 
+    async fn is_due(&self, now: At) -> Result<bool, StoreError> {
+        read::is_due(&mut *self.reader().await?, now).await
+    }
+
     async fn positions(&self, cluster: &str) -> Result<Vec<Position>, StoreError> {
         positions::of_cluster(&mut *self.reader().await?, cluster).await
     }

@@ -54,6 +54,11 @@ pub(super) async fn due(
     requests_of(query_as(sql).bind(now.millis()).bind(limit).fetch_all(on).await?)
 }
 
+pub(super) async fn is_due(on: impl SqliteExecutor<'_>, now: At) -> Result<bool, StoreError> {
+    let sql = "select exists(select 1 from agenda where wake_at <= ?1)";
+    Ok(query_scalar(sql).bind(now.millis()).fetch_one(on).await?)
+}
+
 pub(super) async fn bodies(
     on: impl SqliteExecutor<'_>,
     ids: &[RequestId],

@@ -1,18 +1,29 @@
 //! Sweeps: how far each has come, and the lists of requests that they walk.
 
+use serde_json::json;
 use sqlx::{SqliteExecutor, query, query_as, query_scalar};
 use uuid::Uuid;
 
-use crate::store::{
-    Concerned, Place, StoreError, Sweep,
-    deferral::{self, SweepColumns},
+use crate::{
+    domain::fact::FactVersion,
+    store::{
+        Concerned, Place, StoreError, Sweep,
+        deferral::{self, SweepColumns},
+    },
 };
 
 /// One writer: no other worker can have taken it.
-pub(super) async fn next(on: impl SqliteExecutor<'_>) -> Result<Option<Sweep>, StoreError> {
+pub(super) async fn next(
+    on: impl SqliteExecutor<'_>,
+    passed_over: &[FactVersion],
+) -> Result<Option<Sweep>, StoreError> {
     let sql = "select version, kind, started_at, updated_at, finished_at, done, total, stage, after_mark, after_id \
-               from sweep where finished_at is null order by version limit 1";
-    let row: Option<SweepColumns> = query_as(sql).fetch_optional(on).await?;
+               from sweep where finished_at is null and version not in (select value from json_each(?1)) \
+               order by version limit 1";
+    let row: Option<SweepColumns> = query_as(sql)
+        .bind(json!(passed_over).to_string())
+        .fetch_optional(on)
+        .await?;
     row.map(SweepColumns::into_sweep).transpose()
 }
 

@@ -33,6 +33,10 @@ impl Transaction for SqliteTransaction {
         facts::since(&mut *self.0, version).await
     }
 
+    async fn fact_at(&mut self, version: FactVersion) -> Result<Option<StoredFact>, StoreError> {
+        facts::at(&mut *self.0, version).await
+    }
+
     async fn fact(&mut self, key: &str) -> Result<Option<StoredFact>, StoreError> {
         facts::of_key(&mut *self.0, key).await
     }
@@ -61,8 +65,8 @@ impl Transaction for SqliteTransaction {
         read::registry(&mut *self.0).await
     }
 
-    async fn next_sweep(&mut self) -> Result<Option<Sweep>, StoreError> {
-        sweeps::next(&mut *self.0).await
+    async fn next_sweep(&mut self, passed_over: &[FactVersion]) -> Result<Option<Sweep>, StoreError> {
+        sweeps::next(&mut *self.0, passed_over).await
     }
 
     async fn move_sweep(&mut self, sweep: &Sweep) -> Result<(), StoreError> {

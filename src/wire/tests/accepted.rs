@@ -337,9 +337,11 @@ fn acks_say_what_they_say() {
     }
     let mut empty_token = example("ack.erased");
     empty_token["token"] = json!("");
-    empty_token["identities"] = json!("ignored by this version, whatever it is");
+    empty_token["identities"] = json!([{ "type": "phone", "value": "+49 30 901820" }]);
     let ack = parse_ack(empty_token.to_string().as_bytes(), &Envelope::bare(&tenant)).unwrap();
     assert_eq!(ack.token, "");
+    assert_eq!(ack.identities[0].kind.as_str(), "phone");
+    assert!(!format!("{ack:?}").contains("901820"));
     assert_eq!(ack.evidence.unwrap().records, Some(12));
 }
 

@@ -131,6 +131,7 @@ async fn all_of_a_request_is_told() {
         "retention",
         "backup_rotation",
         "invoices",
+        "of crm",
         "somebody acts",
     ];
     says(&workspace, &["deferred", "list"], &reasons).await;

@@ -68,7 +68,12 @@ async fn a_rotation_proves_copies_gone_and_a_restore_brings_work_back() {
     let restored = event(
         json!({ "type": "backup.restored", "taken_at": "2026-11-21T02:00:00Z", "restored_into": ["crm"] }),
     );
-    assert_eq!(tell(&api, &restored).await, taken);
+    let restored_gone = json!({ "result": "taken", "contradiction": "gone" });
+    assert_eq!(
+        tell(&api, &restored).await,
+        restored_gone,
+        "it is replayed all the same"
+    );
     api.sweep().await;
     let detail = api.get("dpo", &path).await.ok(200);
     assert_eq!(
@@ -109,13 +114,19 @@ async fn events_are_taken_once_and_contradictions_are_said() {
         tell(&api, &rotated("2026-11-18T12:00:00Z")).await,
         taken(json!("backwards"))
     );
+    let metrics = api.call(reqwest::Method::GET, None, "/metrics", None).await.text;
+    let counted = "lacuna_backup_contradictions_total{processor=\"nightly\"} 2";
+    assert!(metrics.contains(counted), "{metrics}");
+    let late = event(json!({ "taken_at": "2026-11-18T02:00:00Z" }));
+    assert_eq!(tell(&api, &late).await, taken(json!("gone")));
     let copy = |taken_at: &str, rotated_at: Value, lock_until: Value| json!({ "taken_at": taken_at, "rotated_at": rotated_at, "lock_until": lock_until });
     let told = json!("2026-11-21T12:00:00Z");
     let copies = [
         copy("2026-11-21T02:00:00Z", Value::Null, Value::Null),
         // It is locked, so nobody believes that it is gone.
         copy("2026-11-20T02:00:00Z", Value::Null, json!("2026-12-24T00:00:00Z")),
-        copy("2026-11-19T02:00:00Z", told, Value::Null),
+        copy("2026-11-19T02:00:00Z", told.clone(), Value::Null),
+        copy("2026-11-18T02:00:00Z", told, Value::Null),
     ];
     let catalogue = api.get("ops", CATALOGUE).await.ok(200);
     assert_eq!(catalogue["items"], json!(copies));

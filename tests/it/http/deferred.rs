@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::fixture::{Api, ack, keepers};
+use super::fixture::{Api, ack, keepers, registered};
 
 async fn walk(api: &Api, query: &str) -> Vec<Value> {
     let (mut found, mut cursor) = (Vec::new(), String::new());
@@ -63,7 +63,7 @@ async fn every_reason_is_listed_by_date_and_paged_to_its_end() {
         all[2],
         json!({
             "request_id": id, "task_id": all[2]["task_id"], "tenant": "default", "processor": "stats",
-            "part": ["invoices"], "action": "erase", "reason": "retention", "until": "2031-11-20T00:00:00Z",
+            "part": ["invoices"], "sources": [], "action": "erase", "reason": "retention", "until": "2031-11-20T00:00:00Z",
             "overdue": false, "since": null,
         })
     );
@@ -71,6 +71,7 @@ async fn every_reason_is_listed_by_date_and_paged_to_its_end() {
         (&all[0]["action"], &all[1]["since"]),
         (&json!("verify"), &json!("2026-11-21T12:00:00Z"))
     );
+    assert_eq!(all[1]["sources"], json!([{ "processor": "crm", "part": [] }]));
     for (query, expected) in [
         ("reason=hold", vec!["hold"]),
         ("processor=stats", vec!["verification", "retention"]),
@@ -102,6 +103,55 @@ async fn every_reason_is_listed_by_date_and_paged_to_its_end() {
 }
 
 #[tokio::test]
+async fn two_waves_of_a_set_are_told_apart() {
+    let api = registered(
+        r#"
+        [[processor]]
+        id = "crm"
+        kind = "crm"
+        transport = { type = "kafka" }
+        actions = ["erase"]
+        identities = ["email"]
+        categories = ["messages", "invoices"]
+        [[processor.retention]]
+        categories = ["invoices"]
+        basis = "tax_law"
+        keep = "1d"
+        then = "erase"
+        [[processor]]
+        id = "nightly"
+        kind = "backup"
+        transport = { type = "kafka" }
+        actions = ["erase"]
+        identities = ["email"]
+        backup = { sources = ["crm"], set = "main", keep = "35d", confirm_by = "event" }
+        "#,
+    )
+    .await;
+    let id = api.submit(json!({})).await;
+    for _ in 0..2 {
+        let task = api
+            .task_message_where(id, "crm", |task| task["scope"]["categories"] != json!([]))
+            .await;
+        api.post("crm", "/v1/acks", &ack(&task, json!({}))).await.ok(200);
+        api.clock.advance(std::time::Duration::from_secs(86_400));
+        api.wake().await;
+    }
+    let parts = |items: &[Value]| {
+        let of = |item: &Value| json!([item["processor"], item["sources"]]);
+        items.iter().map(of).collect::<Vec<_>>()
+    };
+    let wave = |part: &str| json!(["nightly", [{ "processor": "crm", "part": [part] }]]);
+    let listed = walk(&api, "reason=backup_rotation").await;
+    assert_eq!(parts(&listed), [wave("messages"), wave("invoices")]);
+    let page = api.get("ops", "/v1/tasks?state=parked").await.ok(200);
+    assert_eq!(
+        parts(page["items"].as_array().unwrap()),
+        [wave("messages"), wave("invoices")]
+    );
+}
+
+#[tokio::test]
 async fn sweeps_are_listed() {
     let api = keepers().await;
     api.submit(json!({})).await;
@@ -121,6 +171,7 @@ async fn sweeps_are_listed() {
         json!({
             "version": swept["version"], "fact": "hold", "started_at": "2026-11-21T12:00:00Z",
             "updated_at": "2026-11-21T12:00:00Z", "finished_at": "2026-11-21T12:00:00Z", "done": 1, "total": 1,
+            "waits_for": null,
         })
     );
     let none = api.get("ops", "/v1/sweeps?unfinished=true").await.ok(200);

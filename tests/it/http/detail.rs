@@ -43,7 +43,8 @@ async fn the_detail_shows_tasks_evidence_gates_and_deadlines() {
     assert_eq!(
         *crm,
         json!({
-            "task_id": task["task_id"], "processor": "crm", "action": "erase", "part": [], "state": "done",
+            "task_id": task["task_id"], "processor": "crm", "action": "erase", "part": [], "sources": [],
+            "state": "done",
             "generation": 1, "attempt": 1, "why": null, "until": null, "outcome": "erased", "evidence": evidence,
         })
     );
@@ -148,6 +149,38 @@ async fn exempt_and_unanswerable_tasks_say_why() {
         .collect();
     assert_eq!(why, ["identity", "no_identity"]);
     assert_eq!(detail["needs_attention"], true);
+    assert_eq!(
+        detail["to_do"],
+        json!([
+            "crm cannot be asked: the subject has no identifier of a type that it knows. Supply one (supply_identities), or \
+             waive the task."
+        ])
+    );
+}
+
+#[tokio::test]
+async fn what_needs_attention_says_what_somebody_has_to_do() {
+    let api = api().await;
+    let id = api.submit(json!({})).await;
+    let task = api.task_message(id, "crm").await;
+    let promise = json!({ "outcome": "accepted", "expected_by": "2026-11-22T12:00:00Z" });
+    api.post("crm", "/v1/acks", &ack(&task, promise)).await.ok(200);
+    let path = format!("/v1/requests/{id}");
+    let detail = api.get("dpo", &path).await.ok(200);
+    assert_eq!(
+        (&detail["needs_attention"], &detail["to_do"]),
+        (&json!(false), &json!([]))
+    );
+    api.clock.advance(std::time::Duration::from_secs(24 * 3600));
+    api.wake().await;
+    let detail = api.get("dpo", &path).await.ok(200);
+    let said = "crm has promised to be done by 2026-11-22T12:00:00Z and has not proved it: an operator has to find out \
+                why, and to retry or waive it.";
+    assert_eq!(
+        (&detail["needs_attention"], &detail["to_do"]),
+        (&json!(true), &json!([said]))
+    );
+    assert_eq!(detail["why_not_done"][0], said);
 }
 
 #[tokio::test]

@@ -171,6 +171,11 @@ pub async fn keepers() -> Api {
     start_with("", true, KEEPERS).await
 }
 
+/// The same, with a registry of one's own.
+pub async fn registered(registry: &str) -> Api {
+    start_with("", true, registry).await
+}
+
 /// `http`: more of the section `[http]`.
 pub async fn start(http: &str, auth: bool) -> Api {
     start_with(http, auth, REGISTRY).await

@@ -1,5 +1,17 @@
 //! Legal holds over HTTP: placed, listed, released.
 
+use std::collections::BTreeSet;
+
+use lacuna::{
+    domain::{
+        fact::Fact,
+        hold::Hold,
+        ids::{HoldId, RequestId, Tenant},
+        time::At,
+        words::HoldBasis,
+    },
+    store::{Gate, NewFact, Store},
+};
 use reqwest::Method;
 use serde_json::{Value, json};
 use uuid::Uuid;
@@ -205,6 +217,66 @@ async fn holds_are_listed_by_time_and_paged_to_their_end() {
         if query != "cursor=aA" {
             reply.is(400, "schema");
         }
+    }
+}
+
+/// Ten thousand holds, of ten of which the time is the same.
+async fn place_many(api: &Api) {
+    let mut tx = api.store.begin("fact").await.unwrap();
+    tx.gate(Gate::Exclusive).await.unwrap();
+    for n in 0..10_000_u32 {
+        let placed_at = At::from_millis(i64::from(n / 10));
+        let hold = Hold {
+            hold_id: HoldId(Uuid::now_v7()),
+            tenant: Tenant::new("default").unwrap(),
+            basis: HoldBasis::Dispute,
+            actor: "legal".to_owned(),
+            subject: Vec::new(),
+            found: Vec::new(),
+            request_id: Some(RequestId(Uuid::now_v7())),
+            processor: None,
+            categories: Vec::new(),
+            placed_at,
+        };
+        let fact = NewFact {
+            id: Uuid::now_v7(),
+            fact: Fact::Hold(hold),
+            digest: [0; 16],
+            sealed: None,
+            at: placed_at,
+            sweeps: false,
+        };
+        tx.add_fact(&fact).await.unwrap();
+    }
+    tx.commit().await.unwrap();
+}
+
+#[tokio::test]
+async fn ten_thousand_holds_are_paged_to_their_end() {
+    let api = keepers().await;
+    place_many(&api).await;
+    for limit in [499, 500] {
+        let (mut seen, mut pages, mut cursor) = (BTreeSet::new(), 0, String::new());
+        let mut last = At::default();
+        loop {
+            let page = api
+                .get("dpo", &format!("/v1/holds?limit={limit}{cursor}"))
+                .await
+                .ok(200);
+            pages += 1;
+            for item in page["items"].as_array().unwrap() {
+                let placed_at = item["placed_at"].as_str().unwrap();
+                let placed_at = At::parse(placed_at).unwrap();
+                assert!(last <= placed_at);
+                last = placed_at;
+                assert!(seen.insert(item["hold_id"].to_string()), "none comes twice");
+            }
+            let Some(next) = page["next_cursor"].as_str() else {
+                break;
+            };
+            cursor = format!("&cursor={next}");
+        }
+        assert_eq!((seen.len(), pages), (10_000, 10_000_usize.div_ceil(limit)));
     }
 }
 

@@ -31,6 +31,8 @@ async fn gauges_are_read_from_the_store() {
         &[
             "lacuna_requests{status=\"in_progress\"} 0",
             "lacuna_auth_failures_total{kind=\"role\"} 0",
+            "lacuna_abandoned_tasks{processor=\"crm\"} 0",
+            "lacuna_abandoned_tasks{processor=\"stats\"} 0",
         ],
     );
     let id = api.submit(json!({})).await;

@@ -2,7 +2,7 @@
 
 use std::sync::{
     Arc, Mutex,
-    atomic::{AtomicU32, Ordering},
+    atomic::{AtomicI64, AtomicU32, Ordering},
 };
 
 use async_trait::async_trait;
@@ -31,6 +31,8 @@ pub struct Faults {
     pub commits: AtomicU32,
     /// The connection breaks before the commit's answer arrives.
     pub answers: AtomicU32,
+    /// So many milliseconds is the database's clock ahead of what it says itself.
+    pub ahead: AtomicI64,
     /// A request that the database refuses to read or write, for good.
     pub refused: Mutex<Option<RequestId>>,
 }
@@ -87,6 +89,9 @@ impl Transaction for FaultyTransaction {
     async fn facts_since(&mut self, version: FactVersion) -> Result<Vec<StoredFact>, StoreError> {
         self.inner.facts_since(version).await
     }
+    async fn fact_at(&mut self, version: FactVersion) -> Result<Option<StoredFact>, StoreError> {
+        self.inner.fact_at(version).await
+    }
     async fn fact(&mut self, key: &str) -> Result<Option<StoredFact>, StoreError> {
         self.inner.fact(key).await
     }
@@ -109,8 +114,8 @@ impl Transaction for FaultyTransaction {
     async fn registry(&mut self) -> Result<Option<StoredRegistry>, StoreError> {
         self.inner.registry().await
     }
-    async fn next_sweep(&mut self) -> Result<Option<Sweep>, StoreError> {
-        self.inner.next_sweep().await
+    async fn next_sweep(&mut self, passed_over: &[FactVersion]) -> Result<Option<Sweep>, StoreError> {
+        self.inner.next_sweep(passed_over).await
     }
     async fn move_sweep(&mut self, sweep: &Sweep) -> Result<(), StoreError> {
         self.inner.move_sweep(sweep).await
@@ -215,7 +220,8 @@ impl Store for Faulty {
         self.inner.check_schema().await
     }
     async fn now(&self) -> Result<At, StoreError> {
-        self.inner.now().await
+        let ahead = self.faults.ahead.load(Ordering::SeqCst);
+        Ok(At::from_millis(self.inner.now().await?.millis() + ahead))
     }
     async fn requests(&self, ids: &[RequestId]) -> Result<Vec<StoredRequest>, StoreError> {
         self.inner.requests(ids).await
@@ -256,6 +262,10 @@ impl Store for Faulty {
     }
     async fn recorded(&self, ids: &[RequestId]) -> Result<Vec<RequestId>, StoreError> {
         self.inner.recorded(ids).await
+    }
+
+    async fn is_due(&self, now: At) -> Result<bool, StoreError> {
+        self.inner.is_due(now).await
     }
     async fn positions(&self, cluster: &str) -> Result<Vec<Position>, StoreError> {
         self.inner.positions(cluster).await

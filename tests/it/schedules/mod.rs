@@ -20,6 +20,7 @@ macro_rules! on_both_stores {
 }
 
 mod alike;
+mod clocks;
 mod control;
 mod crashes;
 mod doubles;
@@ -30,6 +31,7 @@ mod forgetting;
 mod missing;
 mod people;
 mod poison;
+mod provided;
 mod refusals;
 mod refusing;
 mod registry;

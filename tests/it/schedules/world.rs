@@ -398,6 +398,7 @@ pub fn settings() -> Settings {
             records: lacuna::domain::calendar::Period::years(3),
         },
         clock_skew: SKEW,
+        max_in_flight: 5000,
         cluster: Arc::from("test"),
     }
 }

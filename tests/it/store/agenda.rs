@@ -22,6 +22,9 @@ pub async fn gives_what_is_due_earliest_first(fixture: Fixture) {
     assert_eq!(due(store, 30, 10).await, ids([2, 4, 1]));
     assert_eq!(due(store, 30, 2).await, ids([2, 4]));
     assert!(due(store, 9, 10).await.is_empty());
+    for (now, is_due) in [(9, false), (10, true), (31, true)] {
+        assert_eq!(store.is_due(at(now)).await.unwrap(), is_due, "{now}");
+    }
 }
 
 pub async fn follows_its_requests(fixture: Fixture) {

@@ -70,18 +70,18 @@ async fn two_workers_take_different_sweeps() {
                 .unwrap();
         }
         let (mut one, mut other) = (begin(&fixture).await, begin(&fixture).await);
-        let mut first = one.next_sweep().await.unwrap().unwrap();
+        let mut first = one.next_sweep(&[]).await.unwrap().unwrap();
         assert_eq!(first.version, 1);
-        assert_eq!(other.next_sweep().await.unwrap().unwrap().version, 2);
+        assert_eq!(other.next_sweep(&[]).await.unwrap().unwrap().version, 2);
         let mut third = begin(&fixture).await;
         assert_eq!(
-            third.next_sweep().await.unwrap(),
+            third.next_sweep(&[]).await.unwrap(),
             None,
             "nobody waits for a sweep"
         );
         // A fact that comes meanwhile has one of its own, which is free.
         add(store, &new_fact(registry(3), 3, true)).await.unwrap();
-        assert_eq!(third.next_sweep().await.unwrap().unwrap().version, 3);
+        assert_eq!(third.next_sweep(&[]).await.unwrap().unwrap().version, 3);
         third.commit().await.unwrap();
 
         first.done = 500;
@@ -93,7 +93,7 @@ async fn two_workers_take_different_sweeps() {
         );
         one.commit().await.unwrap();
         let mut again = begin(&fixture).await;
-        assert_eq!(again.next_sweep().await.unwrap(), Some(first));
+        assert_eq!(again.next_sweep(&[]).await.unwrap(), Some(first));
         drop(again);
         other.commit().await.unwrap();
     })

@@ -34,9 +34,9 @@ on_both_stores!(
 );
 
 /// More than one batch of a sweep.
-const MANY: u128 = 620;
+pub(super) const MANY: u128 = 620;
 
-async fn world(fixture: Fixture, lines: &[&str]) -> World {
+pub(super) async fn world(fixture: Fixture, lines: &[&str]) -> World {
     let processors: Vec<_> = lines
         .iter()
         .map(|line| {
@@ -47,12 +47,16 @@ async fn world(fixture: Fixture, lines: &[&str]) -> World {
     World::with_registry(fixture, &registry(&processors)).await
 }
 
-fn control(n: u128, kind: &str) -> Value {
+pub(super) fn control(n: u128, kind: &str) -> Value {
     json!({ "command_id": Uuid::from_u128(n), "type": kind, "tenant": "acme", "actor": "legal",
         "hold_id": Uuid::from_u128(0x401d), "basis": "legal_claims", "processor": "hosting" })
 }
 
-async fn tell(world: &World, engine: &Engine, command: &Value) -> Result<(), lacuna::engine::EngineError> {
+pub(super) async fn tell(
+    world: &World,
+    engine: &Engine,
+    command: &Value,
+) -> Result<(), lacuna::engine::EngineError> {
     let text = command.to_string();
     let envelope = Envelope::bare(&engine.tenant_default);
     let arrival = Arrival {
@@ -65,7 +69,7 @@ async fn tell(world: &World, engine: &Engine, command: &Value) -> Result<(), lac
     Ok(())
 }
 
-async fn tell_backup(world: &World, engine: &Engine, event: &Value) {
+pub(super) async fn tell_backup(world: &World, engine: &Engine, event: &Value) {
     let text = event.to_string();
     let envelope = Envelope::bare(&engine.tenant_default);
     let arrival = Arrival {
@@ -76,12 +80,12 @@ async fn tell_backup(world: &World, engine: &Engine, event: &Value) {
     engine.tell_backups(&[arrival]).await.unwrap();
 }
 
-fn restored(at: At) -> Value {
+pub(super) fn restored(at: At) -> Value {
     json!({ "event_id": Uuid::from_u128(0xb0), "type": "backup.restored", "processor": "nightly", "set": "nightly",
         "taken_at": at, "restored_into": ["hosting"] })
 }
 
-async fn open_many(world: &World, engine: &Engine, numbers: std::ops::Range<u128>) -> Sent {
+pub(super) async fn open_many(world: &World, engine: &Engine, numbers: std::ops::Range<u128>) -> Sent {
     let batch: Vec<_> = numbers.map(|n| world.command(engine, &erase(n))).collect();
     Sent::of(&engine.take_in(&batch).await.unwrap().emission)
 }

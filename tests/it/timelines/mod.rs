@@ -6,9 +6,11 @@
 
 mod crashes;
 mod judge;
+mod lives;
 mod messages;
 mod model;
 mod ops;
+mod pace;
 mod random;
 mod script;
 mod stage;

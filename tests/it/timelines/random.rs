@@ -20,6 +20,7 @@ use lacuna::{
             Context, Request, Trail,
             answer::AckRefusal,
             open::{Admission, open},
+            outlook::Need,
         },
         task::{Share, TaskState},
         time::At,
@@ -49,21 +50,16 @@ pub struct Bench {
     pub facts: Facts,
     pub registry: Registry,
     pub now: At,
-    last: Option<Ack>,
+    pub last: Option<Ack>,
+    /// Every fact that was told.
+    pub heard: Vec<Fact>,
     told: u128,
 }
 
 impl Bench {
-    fn new(text: &str) -> Self {
-        let processors: Vec<_> = text
-            .lines()
-            .map(|line| {
-                let words: Vec<&str> = line.split_whitespace().collect();
-                (words[0].to_owned(), attributes(&words[1..]))
-            })
-            .collect();
+    pub fn new(text: &str) -> Self {
         let registry =
-            lacuna::config::registry_file::read_text("processors.toml", &registry(&processors)).unwrap();
+            lacuna::config::registry_file::read_text("processors.toml", &registry_of(text)).unwrap();
         let tenant = Tenant::new("acme").unwrap();
         let command = json!({ "command_id": Uuid::from_u128(1), "type": "erase", "reason": "account_closed",
             "subject": { "identities": [{ "type": "email", "value": "a@example.org" },
@@ -94,6 +90,7 @@ impl Bench {
             registry,
             now,
             last: None,
+            heard: Vec::new(),
             told: 0,
         }
     }
@@ -101,6 +98,7 @@ impl Bench {
     pub fn tell(&mut self, fact: &Fact) {
         let version = self.facts.version() + 1;
         self.facts.learn(version, self.now, fact);
+        self.heard.push(fact.clone());
     }
 
     fn review(&mut self) -> Trail {
@@ -122,7 +120,7 @@ impl Bench {
         (taken.map(|_| changes), trail)
     }
 
-    fn ack(&self, task: u16, answer: u8, late: bool) -> Ack {
+    pub fn ack(&self, task: u16, answer: u8, late: bool) -> Ack {
         let ordinal = task % u16::try_from(self.request.tasks.len()).unwrap();
         let task = self.request.task(ordinal);
         let until = self.now.plus(Duration::from_secs(15 * 24 * 3600));
@@ -157,6 +155,7 @@ impl Bench {
                 ..Evidence::default()
             }),
             at: None,
+            identities: Vec::new(),
             message: None,
         }
     }
@@ -248,8 +247,20 @@ fn hold_id(name: u8) -> HoldId {
     HoldId(Uuid::from_u128(0x401d + u128::from(name)))
 }
 
+/// The registry of some rules, a processor a line.
+pub fn registry_of(text: &str) -> String {
+    let processors: Vec<_> = text
+        .lines()
+        .map(|line| {
+            let words: Vec<&str> = line.split_whitespace().collect();
+            (words[0].to_owned(), attributes(&words[1..]))
+        })
+        .collect();
+    registry(&processors)
+}
+
 /// Lets one thing happen, with everything that follows, and checks it against the model.
-fn step(bench: &mut Bench, model: &mut Model, op: &Op) {
+pub fn step(bench: &mut Bench, model: &mut Model, op: &Op) {
     let before = bench.request.clone();
     let mut answered = None;
     let trail = match op {
@@ -296,6 +307,7 @@ fn step(bench: &mut Bench, model: &mut Model, op: &Op) {
         return;
     }
     model.check(bench, &before, &trail, answered);
+    check_attention(bench);
     let rested = bench.request.clone();
     let again = bench.review();
     assert!(
@@ -308,8 +320,29 @@ fn step(bench: &mut Bench, model: &mut Model, op: &Op) {
     }
 }
 
+/// What needs somebody says what for.
+fn check_attention(bench: &Bench) {
+    let (request, context) = (&bench.request, context(&bench.registry, &bench.facts, bench.now));
+    if request.life.status.is_final() {
+        return;
+    }
+    let asks = |ordinal: u16| request.needs_somebody(ordinal, &context);
+    let any = request.ordinals().any(asks) || request.nobody_was_asked();
+    assert_eq!(request.life.needs_attention, any);
+    for ordinal in request.ordinals().filter(|ordinal| asks(*ordinal)) {
+        let need = request.need_of(ordinal, &context);
+        let goes_on_by_itself = matches!(
+            need,
+            None | Some(
+                Need::Answer(_) | Need::Nothing(_) | Need::Others(_) | Need::SecondLook(_) | Need::Law(..)
+            )
+        );
+        assert!(!goes_on_by_itself, "{need:?}: {:?}", request.task(ordinal));
+    }
+}
+
 /// What two orders of the same events have to agree on.
-fn essence(request: &Request) -> impl PartialEq + std::fmt::Debug + use<> {
+pub fn essence(request: &Request) -> impl PartialEq + std::fmt::Debug + use<> {
     let life = &request.life;
     (
         request.tasks.clone(),

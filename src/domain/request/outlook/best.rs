@@ -11,10 +11,10 @@ use crate::domain::{
     backup::{BackupChange, BackupEvent},
     entry::Entry,
     fact::{Fact, Facts},
-    ids::EventId,
+    ids::{EventId, Label},
     registry::ConfirmBy,
     request::{Trail, answer::CRYPTO_ERASE, gates::ClosedGate},
-    task::{Deferral, TaskState},
+    task::{Deferral, Share, TaskState},
     time::At,
     words::{Action, Status},
 };
@@ -123,13 +123,13 @@ impl Way {
             }
             let before = self.steps.len();
             self.take(context, |request, here| {
-                let mut trail = Trail::default();
                 // What cannot be taken leaves its task where it is, and the way ends there. So does a fault of the state
                 // machine: nothing of this is written anywhere.
+                let mut trail = Trail::default();
                 let mut taken = asked
                     .iter()
-                    .map(|ordinal| request.answer(&proof_of(request, *ordinal), true, here, &mut trail));
-                if taken.all(|taken| taken.is_ok()) && request.finish_answers(here, &mut trail).is_err() {
+                    .map(|ordinal| prove(request, *ordinal, here, &mut trail));
+                if taken.all(|taken| taken) && request.finish_answers(here, &mut trail).is_err() {
                     trail.entries.clear();
                 }
                 trail
@@ -222,10 +222,30 @@ impl Way {
     }
 }
 
+/// Takes the proof of a task, and the identifiers that may come with it. `false`: it cannot be taken.
+fn prove(request: &mut Request, ordinal: u16, context: &Context<'_>, trail: &mut Trail) -> bool {
+    let registered = context.registry.get(&request.task(ordinal).processor);
+    let by = registered.and_then(|processor| processor.require_method.first());
+    let ack = proof_of(request, ordinal, by.map(Label::as_str));
+    if request.answer(&ack, true, context, trail).is_err() {
+        return false;
+    }
+    let brought = registered.map_or(&[][..], |processor| &processor.provides);
+    // Only those that wait for one are of interest here.
+    let known = |request: &Request, place| match request.task(place).state {
+        TaskState::WithoutIdentity => Vec::new(),
+        _ => brought.to_vec(),
+    };
+    request
+        .provide(ordinal, brought, known, &[], context, trail)
+        .is_ok()
+}
+
 /// What a processor says that has done all that it was asked, with every proof that a registry can want.
-fn proof_of(request: &Request, ordinal: u16) -> Ack {
+fn proof_of(request: &Request, ordinal: u16, method: Option<&str>) -> Ack {
     let task = request.task(ordinal);
     let text = || Some(CRYPTO_ERASE.to_owned());
+    let destroys_key = matches!(task.share, Share::Wave { key: true, .. });
     Ack {
         request_id: request.id,
         task_id: request.task_id(ordinal),
@@ -239,12 +259,13 @@ fn proof_of(request: &Request, ordinal: u16) -> Ack {
             Action::Verify => Answer::Absent,
         },
         evidence: Some(Evidence {
-            method: text(),
+            method: method.filter(|_| !destroys_key).map(str::to_owned).or_else(text),
             records: Some(0),
             reference: text(),
             digest: text(),
             ..Evidence::default()
         }),
+        identities: Vec::new(),
         at: None,
         message: None,
     }

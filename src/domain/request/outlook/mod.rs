@@ -103,7 +103,7 @@ pub enum Need<'a> {
     Gate(ClosedGate),
     /// The person is back, and the processor erases everything: an operator has to want it.
     Consent,
-    /// Its processor is not registered any more.
+    /// Its processor is not registered any more, or not as a backup set.
     Registration,
     /// Its identifiers are gone, and so nobody can be asked: supply them with a new command, or waive it.
     Identifiers,
@@ -220,9 +220,20 @@ impl Request {
             TaskState::Dispatched { ack_by, .. } => Need::Answer(*ack_by),
             TaskState::Accepted { expected_by, .. } => Need::Promise(*expected_by),
             TaskState::Abandoned { cause } => Need::Decision(*cause),
-            TaskState::WithoutIdentity => Need::Identity,
+            TaskState::WithoutIdentity => match self.may_be_provided_by(ordinal, context) {
+                places if places.is_empty() => Need::Identity,
+                places => Need::Others(places),
+            },
             _ if registered.is_none() => Need::Registration,
-            TaskState::Ready { .. } if !self.can_be_asked(ordinal, context) => Need::Identifiers,
+            TaskState::Ready { .. } | TaskState::Held { .. } if !self.can_be_asked(ordinal, context) => {
+                Need::Identifiers
+            }
+            // Its processor is registered, and no backup set any more.
+            TaskState::Blocked
+                if task.share.is_wave() && registered.is_some_and(|processor| processor.backup.is_none()) =>
+            {
+                Need::Registration
+            }
             TaskState::Ready { .. }
                 if matches!(
                     self.shown_gate(),

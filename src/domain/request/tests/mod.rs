@@ -10,6 +10,7 @@ mod operating;
 mod outlook;
 mod packing;
 mod planning;
+mod providing;
 mod pseudonyms;
 mod random;
 mod refusing;
@@ -316,6 +317,7 @@ impl Bench {
             token: String::new(),
             answer,
             evidence: None,
+            identities: Vec::new(),
             at: None,
             message: None,
         }

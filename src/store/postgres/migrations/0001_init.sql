@@ -14,15 +14,17 @@ create table request (
 alter table request alter column sealed set storage external;
 create index request_received_at on request using brin (received_at);
 
--- The aggregate: one small row that is rewritten in place. Half-empty pages keep its updates on their page, and without
--- any other index they stay heap-only.
+-- The aggregate: one small row that is rewritten in place, some times within days, and then it may sleep for years. A page
+-- that is not full keeps most of its updates on it, and without any other index they stay heap-only. Measured with two updates
+-- a row, bytes a row and updates that are heap-only: at 45 percent 621 and 99 %, at 60 471 and 87 %, at 70 380 and 77 %, at 80
+-- 444 and 50 %.
 create table state (
     id          uuid     primary key,
     revision    integer  not null,
     status      smallint not null,
     packed      bytea    not null,
     wrapped_key bytea
-) with (fillfactor = 45, autovacuum_vacuum_scale_factor = 0.05, autovacuum_analyze_scale_factor = 0.1);
+) with (fillfactor = 60, autovacuum_vacuum_scale_factor = 0.05, autovacuum_analyze_scale_factor = 0.1);
 alter table state alter column wrapped_key set storage plain;
 
 -- The commands that were taken in.

@@ -32,6 +32,13 @@ create table sweep (
 ) with (fillfactor = 50, autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 500);
 create index sweep_unfinished on sweep (version) where finished_at is null;
 
+-- A number for each processor that a task was ever deferred at: millions of rows and two of their indexes would spell its
+-- name otherwise. Only ever inserted.
+create table processor_number (
+    number integer primary key,
+    name   text    not null unique
+);
+
 -- The tasks that wait for a date or for an event. No date is the end of time, so that a list by date has them last.
 -- The wide columns come first: there may be millions of rows, and padding would cost a tenth of them.
 create table deferred (
@@ -40,7 +47,7 @@ create table deferred (
     mark       bigint   not null,
     ordinal    smallint not null,
     reason     smallint not null,
-    processor  text     not null,
+    processor  integer  not null,
     primary key (request_id, ordinal)
 ) with (autovacuum_vacuum_scale_factor = 0.02, autovacuum_vacuum_threshold = 2000);
 -- There are few pairs of reason and processor, so that a list by date merges a range of each. An index by date alone

@@ -1,0 +1,93 @@
+//! Identifiers that an answer brings for the processors that come after it.
+
+use super::*;
+use crate::domain::{request::outlook::Need, words::Status};
+
+/// `billing` may bring a phone number; `calls` knows nothing else and comes after it.
+fn chain() -> Vec<Processor> {
+    let billing = Processor {
+        provides: vec![kind("phone")],
+        ..processor("billing")
+    };
+    let calls = Processor {
+        identities: vec![kind("phone")],
+        after: vec![id("billing")],
+        ..processor("calls")
+    };
+    vec![billing, calls]
+}
+
+/// An answer that brings these types.
+fn bring(bench: &mut Bench, from: u16, types: &[&str]) -> Vec<u16> {
+    let types: Vec<IdentityType> = types.iter().map(|text| kind(text)).collect();
+    let task = bench.request.task(from);
+    let ack = bench.ack_of(from, task.generation, task.attempt, Answer::Erased);
+    bench.run(|request, context| {
+        let mut trail = Trail::default();
+        request.answer(&ack, true, context, &mut trail).unwrap();
+        let email = |_: &Request, place| match place {
+            0 => vec![kind("email")],
+            _ => Vec::new(),
+        };
+        let supplied = request
+            .provide(from, &types, email, &[], context, &mut trail)
+            .unwrap();
+        request.finish_answers(context, &mut trail).unwrap();
+        (supplied.into_iter().map(|(place, _)| place).collect(), trail)
+    })
+}
+
+#[test]
+fn what_an_answer_brings_opens_the_task_that_waits_for_it() {
+    let mut bench = Bench::open(chain());
+    assert_eq!(*bench.state(1), TaskState::WithoutIdentity);
+    assert!(
+        !bench.request.life.needs_attention,
+        "an answer may still bring it"
+    );
+    let need = bench.see(|request, context| {
+        request
+            .need_of(1, context)
+            .is_some_and(|need| matches!(need, Need::Others(places) if places == [0]))
+    });
+    assert!(need, "it waits for that answer");
+    let best = bench.see(|request, context| request.best_case(context));
+    assert_eq!(best.closed.map(|(status, _)| status), Some(Status::Completed));
+    assert_eq!(bring(&mut bench, 0, &["phone"]), [1]);
+    assert_eq!(bench.dispatched, [1]);
+    bench.answer(1, Answer::Erased).unwrap();
+    assert_eq!(bench.request.life.status, Status::Completed);
+}
+
+#[test]
+fn where_nothing_was_brought_somebody_has_to_look() {
+    for types in [&[][..], &["device_id"]] {
+        let mut bench = Bench::open(chain());
+        assert!(bring(&mut bench, 0, types).is_empty());
+        assert_eq!(*bench.state(1), TaskState::WithoutIdentity);
+        assert!(bench.request.life.needs_attention);
+        assert_eq!(
+            bench.count_entries(|entry| matches!(entry, Entry::Supplied { .. })),
+            0
+        );
+    }
+}
+
+#[test]
+fn only_those_that_come_after_it_and_were_not_sent_are_given_it() {
+    let phone = |name: &str, after: &[&str]| Processor {
+        identities: vec![kind("phone"), kind("email")],
+        after: after.iter().map(|name| id(name)).collect(),
+        ..processor(name)
+    };
+    let mut processors = chain();
+    processors.push(phone("later", &["calls"]));
+    processors.push(phone("apart", &[]));
+    let mut bench = Bench::open(processors);
+    // Also one that has another identity already, and one that comes after it by another.
+    assert_eq!(bring(&mut bench, 0, &["phone"]), [1, 2]);
+    assert!(
+        bring(&mut bench, 3, &["phone"]).is_empty(),
+        "nobody comes after that one"
+    );
+}
