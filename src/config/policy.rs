@@ -11,7 +11,7 @@ use super::{
     values::Zero,
 };
 use crate::domain::{
-    calendar::{Calendar, EXPECTED_REGIME, Period, Regime, Regimes, Terms},
+    calendar::{Calendar, Period, Regime, Regimes, Terms},
     early::EarlyCommands,
     ids::RegimeName,
 };
@@ -55,6 +55,7 @@ pub(super) fn read(section: &Section<'_>) -> Policy {
         holidays: holidays::read(section),
     };
     let grace = grace(section, &regime, terms.as_ref(), &calendar);
+    let complaint_bodies = complaint_bodies(section, &regimes);
     Policy {
         regime,
         regimes: regimes.table,
@@ -70,7 +71,7 @@ pub(super) fn read(section: &Section<'_>) -> Policy {
             .get("duplicates")
             .and_then(|e| duplicates(&e))
             .unwrap_or_default(),
-        complaint_bodies: complaint_bodies(section),
+        complaint_bodies,
         early_commands: early_commands(section),
     }
 }
@@ -116,12 +117,13 @@ fn early_commands(section: &Section<'_>) -> EarlyCommands {
 /// The longest text about a complaint body: room for its name, address and page, and little in a status.
 const MAX_COMPLAINT_BODY: usize = 500;
 
-fn complaint_bodies(section: &Section<'_>) -> ComplaintBodies {
+fn complaint_bodies(section: &Section<'_>, regimes: &regimes::Read) -> ComplaintBodies {
     let by_regime = |section: &Section<'_>| {
         section.take_any();
-        let named = |(key, entry): (&str, Entry<'_>)| match Regime::parse(key) {
+        let is_known = |regime: &Regime| !regimes.complete || regimes.table.terms(regime).is_some();
+        let named = |(key, entry): (&str, Entry<'_>)| match Regime::parse(key).filter(is_known) {
             Some(regime) => Some((regime.to_string(), complaint_body(&entry)?)),
-            None => entry.refused(EXPECTED_REGIME),
+            None => entry.refused(&regimes.table.expected()),
         };
         section.entries().into_iter().filter_map(named).collect()
     };

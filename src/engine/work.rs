@@ -20,10 +20,7 @@ use crate::{
         request::{Context, Life, Request, Trail, deferral::Deferred, merged::Leader, open::Opened},
         time::At,
     },
-    store::{
-        Changes, DeadLetter, EarlyChanges, InboxRow, ResealedRow, StoredRequest, SubjectDigest,
-        SuppressionRow,
-    },
+    store::{Changes, DeadLetter, EarlyChanges, InboxRow, ResealedRow, StoredRequest, SuppressionRow},
 };
 
 /// When a request is looked at again that could not be woken: somebody has to mend the program first.
@@ -44,8 +41,6 @@ pub(super) struct Touched<'a> {
     deferred: Vec<Deferred>,
     /// What is written anew because identifiers were supplied.
     pub(super) resealed: Option<ResealedRow>,
-    /// The digests under which it is found from now on, because it stands alone again.
-    found_by: Vec<SubjectDigest>,
     /// What the suppression topic has of them.
     pub(super) suppression: Vec<SuppressionRow>,
     /// Whether its rows go.
@@ -108,7 +103,6 @@ impl<'a> Work<'a> {
             let before = Some(request.life.clone());
             let touched = Touched {
                 resealed: None,
-                found_by: Vec::new(),
                 suppression: Vec::new(),
                 purged: false,
                 deferred: request.deferred(clock_skew).collect(),
@@ -198,15 +192,12 @@ impl<'a> Work<'a> {
                 .and_then(|following| leaders.get(&following.leader));
             let woken = match leader {
                 Some(leader) => request.follow(*leader, context),
-                None => request
-                    .wake(context, acks_seen_until)
-                    .map(|trail| (trail, Vec::new())),
+                None => request.wake(context, acks_seen_until),
             };
             match woken {
-                Ok((trail, found_by)) => {
+                Ok(trail) => {
                     touched.request = request;
                     touched.trail.append(trail);
-                    touched.found_by = found_by;
                 }
                 Err(error) => {
                     tracing::error!(request = %request.id, %error, "a request cannot be woken");
@@ -244,7 +235,6 @@ impl<'a> Work<'a> {
             before: None,
             deferred: Vec::new(),
             resealed: None,
-            found_by: Vec::new(),
             suppression: subject.suppression.clone(),
             purged: false,
         });

@@ -19,14 +19,13 @@ use super::{
     query::{Id, Params},
 };
 use crate::{
-    domain::{
-        body::Body, command::Decision, identity::SubjectData, ids::RequestId, request::operate::Refused,
-        words::Status,
-    },
+    domain::{body::Body, identity::SubjectData, ids::RequestId, request::operate::Refused, words::Status},
     engine::{EngineError, OperateError},
     wire::{DecisionKind, api, parse_decision},
 };
 
+/// How many requests are approved in one transaction.
+const BATCH: usize = 500;
 /// How many requests are read at a time.
 const PAGE: u32 = 1_000;
 
@@ -111,20 +110,10 @@ pub(super) async fn approve_all(
     }
     refuse_own(&api, &found, &caller.name).await?;
     let mut approved = 0;
-    for id in &found {
-        let decided = api
-            .engine
-            .decide_request(*id, &Decision::Approve, &caller.name, None)
-            .await;
-        match decided {
-            Ok((_, emission)) => {
-                approved += 1;
-                api.outputs.hand_over(emission).await;
-            }
-            // Somebody else has decided about it meanwhile.
-            Err(OperateError::Refused(_)) => {}
-            Err(error) => return Err(error.into()),
-        }
+    for some in found.chunks(BATCH) {
+        let (count, emission) = api.engine.approve_all(some, &caller.name).await?;
+        approved += count;
+        api.outputs.hand_over(emission).await;
     }
     Ok(Json(json!({ "approved": approved })))
 }

@@ -41,6 +41,7 @@ use crate::{
     clock::Clock,
     config::Config,
     domain::{
+        calendar::Regime,
         identity::{Identity, SubjectData},
         registry::Registry,
     },
@@ -170,6 +171,11 @@ impl Desk<'_> {
 
     fn order(&self, prepared_by: Person) -> Result<Order, Failure> {
         let args = self.args;
+        if let Some(text) = &args.regime {
+            let regimes = &self.config.policy.regimes;
+            let known = Regime::parse(text).and_then(|regime| regimes.terms(&regime));
+            known.ok_or_else(|| Failure::Usage(format!("--regime: {}", regimes.expected())))?;
+        }
         let order = Order {
             action: args.action,
             tenant: args

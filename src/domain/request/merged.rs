@@ -22,8 +22,15 @@ pub struct Following {
     pub bound: bool,
     /// Its own plan, pinned when it came.
     plan: Vec<Task>,
-    /// The keyed digests under which its subject is found, once it stands alone.
+    /// See [`Self::digests`].
     digests: Vec<SubjectDigest>,
+}
+
+impl Following {
+    /// The keyed digests under which its subject is found, once it follows no other request.
+    pub fn digests(&self) -> &[SubjectDigest] {
+        &self.digests
+    }
 }
 
 /// How the request stands that others were merged into.
@@ -81,18 +88,11 @@ impl Request {
         }
     }
 
-    /// Goes by the request that it was merged into. Gives the digests under which it is found from now on, if it stands
-    /// alone again.
-    pub fn follow(
-        &mut self,
-        leader: Leader,
-        context: &Context<'_>,
-    ) -> Result<(Trail, Vec<SubjectDigest>), IllegalEvent> {
+    /// Goes by the request that it was merged into.
+    pub fn follow(&mut self, leader: Leader, context: &Context<'_>) -> Result<Trail, IllegalEvent> {
         let mut trail = Trail::default();
-        let mut digests = Vec::new();
         if let Some(mut following) = self.life.following.take() {
             if leader.withdrawn && !following.bound {
-                digests = std::mem::take(&mut following.digests);
                 self.stand_alone(following.plan, context, &mut trail);
             } else {
                 if leader.was_sent {
@@ -105,7 +105,7 @@ impl Request {
         }
         self.conclude(context, &mut trail)?;
         self.revision += 1;
-        Ok((trail, digests))
+        Ok(trail)
     }
 
     fn stand_alone(&mut self, plan: Vec<Task>, context: &Context<'_>, trail: &mut Trail) {

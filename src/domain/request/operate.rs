@@ -42,10 +42,14 @@ impl From<IllegalEvent> for Refused {
 impl Request {
     /// Withdraws it, as long as nothing has been sent.
     pub fn cancel(&mut self, actor: Option<&str>, context: &Context<'_>) -> Result<Trail, Refused> {
-        if self.was_sent() {
-            return Err(Refused::TooLate);
+        match &self.life.following {
+            // What the other one has sent was sent for both.
+            Some(following) if following.bound => return Err(Refused::TooLate),
+            // The other one goes on without it.
+            Some(_) => self.life.following = None,
+            None if self.was_sent() => return Err(Refused::TooLate),
+            None => self.check_open()?,
         }
-        self.check_open()?;
         let mut trail = acted_by(actor);
         for ordinal in self.ordinals() {
             if !self.task(ordinal).state.is_closed() {

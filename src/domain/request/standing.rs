@@ -13,6 +13,8 @@ use crate::domain::{
 
 /// How often a request is looked at that no date will change.
 const LOOK_EVERY: Duration = Duration::from_secs(24 * 3600);
+/// How often a request looks at the one that it follows, which wakes it whenever something has changed.
+const FOLLOW_EVERY: Duration = Duration::from_secs(30 * 24 * 3600);
 /// How often a request is looked at that waits for its processor to be registered again: soon enough for whoever
 /// mends the registry, and rare enough for as many requests as there are.
 const LOOK_FOR_PROCESSOR_EVERY: Duration = Duration::from_secs(3600);
@@ -260,7 +262,7 @@ impl Request {
                 .life
                 .completed_at
                 .is_none()
-                .then(|| context.now.plus(LOOK_EVERY));
+                .then(|| context.now.plus(FOLLOW_EVERY));
         }
         if self.life.status.is_final() {
             return self.forget_at(context).filter(|_| self.life.readable);

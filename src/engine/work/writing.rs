@@ -6,11 +6,7 @@ use zeroize::Zeroizing;
 
 use super::{Source, Touched};
 use crate::{
-    domain::{
-        entry::Leaf,
-        request::{Life, deferral::Deferred},
-        time::At,
-    },
+    domain::{entry::Leaf, request::deferral::Deferred, time::At},
     engine::{Engine, EngineError, counters::Counters},
     store::{Changes, DeferredRow, LeafRow, MovedRow, OpenedRow},
 };
@@ -104,19 +100,21 @@ impl Touched<'_> {
     }
 
     /// Whom it follows from now on or no longer, and whether those that follow it have to look.
-    pub(super) fn write_merging(&mut self, changes: &mut Changes) {
+    pub(super) fn write_merging(&self, changes: &mut Changes) {
         let request = &self.request;
-        let leader = |life: &Life| life.following.as_ref().map(|following| following.leader);
-        let followed = self.before.as_ref().and_then(leader);
-        match (followed, leader(&request.life)) {
-            (None, Some(leader)) => changes.merged.push((leader, request.id)),
-            (Some(leader), None) => changes.separated.push((leader, request.id)),
+        let before = self.before.as_ref().and_then(|life| life.following.as_deref());
+        match (before, request.life.following.as_deref()) {
+            (None, Some(following)) => changes.merged.push((following.leader, request.id)),
+            (Some(following), None) => {
+                changes.separated.push((following.leader, request.id));
+                // From now on it is found by itself.
+                let digests = following.digests().iter();
+                changes
+                    .found_by
+                    .extend(digests.map(|digest| (*digest, request.id)));
+            }
             _ => {}
         }
-        let found_by = self.found_by.drain(..);
-        changes
-            .found_by
-            .extend(found_by.map(|digest| (digest, request.id)));
         if request.life.followers > 0 && self.has_moved_followers() {
             changes.roused.push(request.id);
         }

@@ -96,6 +96,6 @@ fn run(store: StoreKind) {
 fn erase(id: Uuid) -> Value {
     json!({
         "command_id": id, "type": "erase", "reason": "account_closed",
-        "subject": { "identities": [{ "type": "email", "value": "canary-1@example.org" }] },
+        "subject": { "identities": [{ "type": "email", "value": format!("canary-1-{id}@example.org") }] },
     })
 }

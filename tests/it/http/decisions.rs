@@ -286,7 +286,7 @@ async fn every_ground_of_the_contract_refuses_and_the_status_tells_what_the_pers
         api.post("dpo", &format!("{path}/refuse"), &whole).await.ok(200);
         api.post("dpo", &format!("{path}/refuse"), &whole)
             .await
-            .is(409, "closed");
+            .is(409, "wrong_state");
     }
 }
 

@@ -201,7 +201,9 @@ impl Bench {
             }
             Op::Hold { name, on } => {
                 let (tenant, hold_id) = (self.request.head.tenant.clone(), hold_id(*name));
-                self.facts.holds().get(&tenant, hold_id).is_none().then_some(())?;
+                // A name is used once: the engine refuses it a second time, also when its hold was released.
+                let used = |fact: &Fact| matches!(fact, Fact::Hold(hold) if hold.hold_id == hold_id);
+                (!self.heard.iter().any(used)).then_some(())?;
                 Fact::Hold(Hold {
                     hold_id,
                     tenant,

@@ -7,6 +7,7 @@ use crate::domain::{
     request::{
         alike::{Duplicates, Earlier, OverLimit, RepeatLimit},
         merged::Leader,
+        operate::Refused,
     },
     words::{RefusalBasis, Status},
 };
@@ -313,11 +314,8 @@ const OPEN: Leader = Leader {
     was_sent: false,
 };
 
-fn follow(bench: &mut Bench, leader: Leader) -> usize {
-    bench.run(|request, context| {
-        let (trail, digests) = request.follow(leader, context).unwrap();
-        (digests.len(), trail)
-    })
+fn follow(bench: &mut Bench, leader: Leader) {
+    bench.run(|request, context| ((), request.follow(leader, context).unwrap()));
 }
 
 #[test]
@@ -353,11 +351,7 @@ fn a_merged_one_stands_alone_when_the_one_that_it_follows_is_withdrawn() {
         completed_at: Some(START.plus(HOUR)),
         ..OPEN
     };
-    assert_eq!(
-        follow(&mut second, withdrawn),
-        1,
-        "it is found by its own digests"
-    );
+    follow(&mut second, withdrawn);
     assert_eq!(second.request.life.status, Status::InProgress);
     assert_eq!(second.request.life.following, None);
     assert_eq!(second.request.life.completed_at, None);
@@ -368,12 +362,42 @@ fn a_merged_one_stands_alone_when_the_one_that_it_follows_is_withdrawn() {
     );
 }
 
+fn cancel(bench: &mut Bench) -> Result<(), Refused> {
+    bench.run(|request, context| match request.clone().cancel(None, context) {
+        Ok(trail) => {
+            request.cancel(None, context).unwrap();
+            (Ok(()), trail)
+        }
+        Err(refused) => (Err(refused), Trail::default()),
+    })
+}
+
 #[test]
-fn a_merged_one_can_be_neither_cancelled_nor_approved() {
+fn a_merged_one_is_withdrawn_as_long_as_nothing_was_sent() {
     let mut second = merged();
-    let refused = second.run(|request, context| match request.clone().cancel(None, context) {
-        Ok(trail) => (false, trail),
-        Err(_) => (true, Trail::default()),
-    });
-    assert!(refused);
+    assert_eq!(cancel(&mut second), Ok(()));
+    assert_eq!(second.request.life.status, Status::Cancelled);
+    assert!(second.request.life.following.is_none() && !second.request.life.readable);
+
+    let mut second = merged();
+    follow(
+        &mut second,
+        Leader {
+            was_sent: true,
+            ..OPEN
+        },
+    );
+    assert_eq!(cancel(&mut second), Err(Refused::TooLate));
+    assert_eq!(second.request.life.status, Status::Merged);
+}
+
+#[test]
+fn nothing_else_is_decided_about_a_merged_one() {
+    let mut second = merged();
+    for decision in [super::gates::passed(), crate::domain::command::Decision::Approve] {
+        assert!(matches!(
+            super::gates::decide(&mut second, &decision, "clerk"),
+            Err(Refused::NotNow(_))
+        ));
+    }
 }
