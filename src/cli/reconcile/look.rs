@@ -139,7 +139,16 @@ impl Known {
             .collect();
         ids.retain(|id| !known.requests.contains_key(id));
         if !ids.is_empty() {
-            known.recorded = store.recorded(&ids).await?.into_iter().collect();
+            let recorded = store.recorded(&ids).await?;
+            // One that came in between the two questions is there, and not forgotten.
+            if !recorded.is_empty() {
+                let found = store.requests(&recorded).await?;
+                let found = found
+                    .into_iter()
+                    .map(|stored| (stored.request.id, stored.request));
+                known.requests.extend(found);
+            }
+            known.recorded = recorded.into_iter().collect();
         }
         Ok(known)
     }

@@ -53,7 +53,7 @@ fn the_readmes_processor_and_registry_erase_as_they_say() {
 
 #[test]
 fn the_readmes_backup_set_takes_the_events_and_holds_that_it_names() {
-    let deployment = Deployment::new(StoreKind::Sqlite, &block("toml", 1));
+    let deployment = Deployment::new(StoreKind::Sqlite, &block("toml", 2));
     deployment.write("tell.py", &block("python", 1));
     deployment.write("holds.sh", &block("sh", 0));
     let worker = deployment.serve();
@@ -108,4 +108,14 @@ fn the_readmes_backup_set_takes_the_events_and_holds_that_it_names() {
         "{said}"
     );
     worker.stop();
+}
+
+#[test]
+fn the_readmes_regime_can_be_configured() {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("regimes.toml"), block("toml", 1)).unwrap();
+    let text = "[policy]\nregimes = \"regimes.toml\"\nregime = \"acme_promise\"\n";
+    let config = lacuna::config::Config::read_text("lacuna.toml", folder.path(), text, &|_| None)
+        .unwrap_or_else(|problems| panic!("{problems}"));
+    assert_eq!(config.policy.regime.to_string(), "acme_promise");
 }
