@@ -128,6 +128,10 @@ fn tell(entry: &Entry, processors: &[String], times: Times) -> Option<String> {
         Entry::CapsulesForgotten { .. } => "the capsules of a week are forgotten".to_owned(),
         Entry::Merged { into } => format!("merged into {into}, which covers it: nobody is asked twice"),
         Entry::Absorbed { request } => format!("covers {request} as well, which was merged into it"),
+        Entry::Followed {
+            completed_at: Some(at),
+        } => format!("closed with the request that covers it, at {at}"),
+        Entry::Followed { completed_at: None } => "open again, as the request that covers it is".to_owned(),
         Entry::Repeated { earlier } => {
             format!("one too many: the same person has asked for it {earlier} times before")
         }

@@ -214,6 +214,11 @@ pub enum Entry {
         /// The status that it had ended with.
         status: Status,
     },
+    /// The request that it was merged into was closed, or opened again.
+    Followed {
+        /// When it was closed; `None`: it is open again.
+        completed_at: Option<At>,
+    },
 }
 
 /// What one transaction did to one request: a leaf of the ledger.

@@ -42,13 +42,18 @@ pub struct Hold {
 impl Hold {
     /// Whether it covers this task of this request.
     pub fn covers(&self, request: &Request, task: &Task, registered: Option<&Processor>) -> bool {
+        self.names(request)
+            && self.processor.as_ref().is_none_or(|id| *id == task.processor)
+            && (self.categories.is_empty() || self.meets(&task.categories, registered))
+    }
+
+    /// Whether it is about this request, as far as it says about which: its tenant, its id, its subject.
+    fn names(&self, request: &Request) -> bool {
         self.tenant == request.head.tenant
             && self.request_id.is_none_or(|id| id == request.id)
             && (self.subject.is_empty()
                 || self.found.contains(&request.id)
                 || request.life.subject_holds.contains(&self.hold_id))
-            && self.processor.as_ref().is_none_or(|id| *id == task.processor)
-            && (self.categories.is_empty() || self.meets(&task.categories, registered))
     }
 
     /// A share that names no categories is all that its processor holds.
@@ -145,6 +150,10 @@ impl Holds {
     /// The holds that cover a part of this request, each once, in order of their ids.
     pub fn on_request(&self, request: &Request, registry: &Registry) -> Vec<&Hold> {
         let covers = |hold: &&Hold| {
+            // One that was merged has no tasks, and what is known of it is evidence all the same.
+            if request.tasks.is_empty() {
+                return !hold.is_wide() && hold.names(request);
+            }
             request
                 .tasks
                 .iter()

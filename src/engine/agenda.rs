@@ -64,7 +64,7 @@ impl Engine {
         let due = tx.due(now, BATCH).await?;
         let count = due.len();
         let mut work = Work::with_loaded(due, self.clock_skew);
-        let leaders = leaders_of(&work.followed(), &mut *tx).await?;
+        let leaders = leaders_of(&work.followed(), &mut *tx, now).await?;
         work.wake(&self.context(&known, now), acks_seen_until, &leaders);
         let mut finished = work.finish(self, UseCase::Other, now, true)?;
         self.seal_capsules(&mut finished, &mut *tx).await?;
@@ -98,16 +98,28 @@ impl Engine {
 }
 
 /// How the requests stand that others were merged into.
-async fn leaders_of(
+pub(super) async fn leaders_of(
     ids: &[RequestId],
     tx: &mut dyn Transaction,
+    now: At,
 ) -> Result<HashMap<RequestId, Leader>, EngineError> {
     if ids.is_empty() {
         return Ok(HashMap::new());
     }
-    let stored = tx.load(ids, Lock::None).await?;
-    Ok(stored
+    // Locked: whatever changes one of them meanwhile wakes its followers only after these have been put to sleep.
+    let stored = tx.load(ids, Lock::Rows).await?;
+    let mut leaders: HashMap<RequestId, Leader> = stored
         .into_iter()
         .map(|stored| (stored.request.id, stored.request.as_leader()))
-        .collect())
+        .collect();
+    for id in ids {
+        // One that is there no more was closed long ago.
+        leaders.entry(*id).or_insert(Leader {
+            withdrawn: false,
+            completed_at: Some(now),
+            was_sent: true,
+            is_clean: true,
+        });
+    }
+    Ok(leaders)
 }

@@ -13,11 +13,11 @@ use std::{
 };
 
 use alike::Alike;
-use decisions::refusal_of;
 use early::Early;
 
 use super::{
     Engine, EngineError,
+    agenda::leaders_of,
     facts::{News, Told},
     known::Known,
     outputs::Emission,
@@ -29,11 +29,12 @@ use crate::{
     domain::{
         backup::earlier,
         body::Body,
-        command::{Cancel, Command, Opening},
+        command::{Command, Opening},
         ids::{CommandId, RequestId},
         plan::NoPlan,
         request::{
             gates::Approval,
+            merged::Leader,
             open::{Admission, CannotOpen, open},
         },
         time::At,
@@ -180,6 +181,7 @@ impl Engine {
         let known = tx.inbox(&keys).await?;
         let now = self.clock.now();
         alike.read_bodies(tx).await?;
+        let leaders = leaders_of(&work.followed(), tx, now).await?;
         let room = self.room_before_brake(tx, now).await?;
         let bodies = self.decided_about(arrivals, tx).await?;
         let leaves = self.purged_before(arrivals, &work, tx, lock).await?;
@@ -193,6 +195,7 @@ impl Engine {
                 bodies,
                 returned,
                 alike,
+                leaders,
                 early,
                 withhold: false,
                 leaves,
@@ -275,6 +278,8 @@ struct Decider<'e, 'w, 'a> {
     returned: HashMap<CommandId, Vec<RequestId>>,
     /// The requests of the same persons.
     alike: Alike,
+    /// How those stand that requests of this batch were merged into.
+    leaders: HashMap<RequestId, Leader>,
     /// Commands that came before their request.
     early: Early,
     /// Whether nothing is sent yet of the request that is being opened.
@@ -419,30 +424,6 @@ impl<'a> Decider<'_, '_, 'a> {
             }
             Err(wrong @ CannotOpen::RequestedAt(_)) => Ok(Err(Refusal::schema(wrong.to_string()))),
             Err(CannotOpen::Illegal(illegal)) => Err(illegal.into()),
-        }
-    }
-
-    fn cancel(&mut self, cancel: &Cancel) -> Result<Result<RequestId, Refusal>, EngineError> {
-        let context = self.context();
-        let found = self
-            .work
-            .get_mut(cancel.request_id)
-            .filter(|touched| !cancel.names_tenant || touched.request.head.tenant == cancel.tenant);
-        let Some(touched) = found else {
-            return Ok(Err(Refusal::new(
-                DeadLetterReason::UnknownRequest,
-                "there is no such request".to_owned(),
-            )));
-        };
-        // A refused decision must leave nothing behind, so it is tried on a copy.
-        let mut request = touched.request.clone();
-        match request.cancel(None, &context) {
-            Ok(trail) => {
-                touched.request = request;
-                touched.trail.append(trail);
-                Ok(Ok(cancel.request_id))
-            }
-            Err(refused) => Ok(Err(refusal_of(refused))),
         }
     }
 }

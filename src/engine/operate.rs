@@ -4,6 +4,7 @@ use std::collections::HashMap;
 
 use super::{
     Engine, EngineError, OperateError,
+    agenda::leaders_of,
     intake::decision_note,
     outputs::Emission,
     work::{Finished, UseCase, Work},
@@ -181,8 +182,11 @@ impl Engine {
         let loaded = tx.load(&[id], Lock::Rows).await?;
         let mut work = Work::with_loaded(loaded, self.clock_skew);
         let now = self.clock.now();
+        let leaders = leaders_of(&work.followed(), &mut *tx, now).await?;
+        let context = self.context(&known, now);
         let touched = work.get_mut(id).ok_or(OperateError::Unknown("request"))?;
-        let trail = decision(&mut touched.request, &self.context(&known, now))?;
+        touched.catch_up(&leaders, &context).map_err(EngineError::from)?;
+        let trail = decision(&mut touched.request, &context)?;
         touched.trail.append(trail);
         touched.notes.push(note.to_owned());
         let request = touched.request.clone();

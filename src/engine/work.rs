@@ -18,6 +18,7 @@ use crate::{
         identity::Identity,
         ids::RequestId,
         request::{Context, Life, Request, Trail, deferral::Deferred, merged::Leader, open::Opened},
+        task::IllegalEvent,
         time::At,
     },
     store::{Changes, DeadLetter, EarlyChanges, InboxRow, ResealedRow, StoredRequest, SuppressionRow},
@@ -287,6 +288,19 @@ impl<'a> Work<'a> {
 }
 
 impl Touched<'_> {
+    /// Has one that was merged see how the request stands that it follows, before anything is decided about it.
+    pub(super) fn catch_up(
+        &mut self,
+        leaders: &HashMap<RequestId, Leader>,
+        context: &Context<'_>,
+    ) -> Result<(), IllegalEvent> {
+        let following = self.request.life.following.as_ref();
+        if let Some(leader) = following.and_then(|following| leaders.get(&following.leader)) {
+            self.trail.append(self.request.follow(*leader, context)?);
+        }
+        Ok(())
+    }
+
     /// The wrapped key of its identifiers, where it has one.
     pub(super) fn wrapped_key(&self) -> Option<&[u8]> {
         match &self.source {

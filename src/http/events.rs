@@ -121,6 +121,7 @@ fn readable(request: RequestId, entry: &Entry) -> Result<Value, Problem> {
         | Entry::Merged { .. }
         | Entry::Absorbed { .. }
         | Entry::Repeated { .. }
+        | Entry::Followed { .. }
         | Entry::CapsulesForgotten { .. }
         | Entry::Purged { .. } => {}
     }

@@ -146,6 +146,14 @@ async fn warnings(api: &Api, hold: &Hold) -> Result<Vec<&'static str>, Problem> 
     }
     if let Some(id) = hold.request_id {
         let request = api.engine.request(id).await?;
+        let is_merged = request
+            .as_ref()
+            .is_some_and(|request| request.life.following.is_some());
+        if is_merged {
+            warnings.push(
+                "request_id: it was merged into another request (merged_into), which is not held: hold that one",
+            );
+        }
         if request.is_none_or(|request| request.head.tenant != hold.tenant) {
             warnings
                 .push("request_id: there is no such request in this tenant, so the hold covers nothing now");

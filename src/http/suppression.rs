@@ -35,12 +35,13 @@ struct Answer {
 /// `POST /v1/suppression/check`
 pub(super) async fn check(
     State(api): State<Arc<Api>>,
-    _: By<Submitter>,
+    By { caller, .. }: By<Submitter>,
     Payload(bytes): Payload,
 ) -> Result<Json<Answers>, Problem> {
     let engine = &api.engine;
     let asked = api::parse_suppression_check(&bytes)?;
-    let tenant = asked.tenant.as_ref().unwrap_or(&engine.tenant_default);
+    let tenant = caller.narrow(asked.tenant)?;
+    let tenant = tenant.as_ref().unwrap_or(&engine.tenant_default);
     let found = engine.suppressed_since(tenant, &asked.identities).await?;
     let items = found.into_iter().enumerate().map(|(index, since)| Answer {
         index,

@@ -49,6 +49,15 @@ pub(super) fn alike((digest, id): (Vec<u8>, Uuid)) -> Result<(SubjectDigest, Req
     Ok((digest, RequestId(id)))
 }
 
+/// The digests of each request, one after the other.
+pub(super) fn by_request(found_by: &[(SubjectDigest, RequestId)]) -> BTreeMap<RequestId, Vec<u8>> {
+    let mut digests: BTreeMap<RequestId, Vec<u8>> = BTreeMap::new();
+    for (digest, id) in found_by {
+        digests.entry(*id).or_default().extend_from_slice(digest);
+    }
+    digests
+}
+
 pub(super) fn stored_body((id, body, sealed): BodyColumns) -> StoredBody {
     StoredBody {
         id: RequestId(id),

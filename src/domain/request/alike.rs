@@ -81,6 +81,9 @@ pub(super) enum Place {
         leader: RequestId,
         /// Whether it can no longer be separated.
         bound: bool,
+        /// Whether a person has to approve it, should it ever stand alone: what waits for a person must not go by being
+        /// asked for twice.
+        needs_approval: bool,
     },
     /// It is one too many.
     TooMany {
@@ -109,6 +112,9 @@ impl Place {
             Self::TooMany {
                 then: OverLimit::Approval,
                 ..
+            } | Self::Merged {
+                needs_approval: true,
+                ..
             }
         )
     }
@@ -124,24 +130,31 @@ impl Newcomer<'_> {
     ) -> Place {
         let within =
             |period: Period, one: &Request| period.add_to(one.head.received_at, context.zone) > context.now;
+        let limit = duplicates.repeat_limit;
+        let repeated = |but: Option<RequestId>| {
+            let count = earlier
+                .iter()
+                .filter(|one| Some(one.request.id) != but)
+                .filter(|one| within(limit.per, one.request) && self.repeats(one))
+                .count();
+            u32::try_from(count).unwrap_or(u32::MAX)
+        };
+        let is_too_many = |repeated: u32| is_of_the_person(self.head.reason) && repeated >= limit.count;
         let covering = earlier
             .iter()
             .filter(|one| duplicates.merge_open && within(duplicates.merge_window, one.request))
             .filter(|one| self.is_covered_by(one))
             .min_by_key(|one| (one.request.head.received_at, one.request.id));
         if let Some(one) = covering {
+            let others = repeated(Some(one.request.id));
             return Place::Merged {
                 leader: one.request.id,
                 bound: one.request.was_sent(),
+                needs_approval: one.request.life.approval == Check::Awaiting || is_too_many(others),
             };
         }
-        let limit = duplicates.repeat_limit;
-        let repeated = earlier
-            .iter()
-            .filter(|one| within(limit.per, one.request) && self.repeats(one))
-            .count();
-        let repeated = u32::try_from(repeated).unwrap_or(u32::MAX);
-        if is_of_the_person(self.head.reason) && repeated >= limit.count {
+        let repeated = repeated(None);
+        if is_too_many(repeated) {
             Place::TooMany {
                 earlier: repeated,
                 then: limit.then,
@@ -151,7 +164,8 @@ impl Newcomer<'_> {
         }
     }
 
-    /// Whether everything that it asks for is on its way already, not later and behind no gate that it has not itself.
+    /// Whether everything that it asks for is on its way already, not later, and does not wait for an identity to be
+    /// verified that is known of this one.
     fn is_covered_by(&self, earlier: &Earlier<'_>) -> bool {
         let open = earlier.request;
         let life = &open.life;
@@ -168,11 +182,15 @@ impl Newcomer<'_> {
                 .anchors
                 .iter()
                 .all(|(name, at)| earlier.body.anchors.get(name) == Some(at))
-            // Task by task, because the registry may have changed in between and shares may have been refused.
-            && self
-                .planned
-                .iter()
-                .all(|planned| open.tasks.iter().any(|task| covers(task, &planned.task)))
+            // Task by task, because the registry may have changed in between and shares may have been refused; and by what
+            // each is told, because identifiers that came later may not have reached everybody.
+            && self.planned.iter().all(|planned| {
+                open.ordinals().any(|ordinal| {
+                    let told = earlier.body.identities_of(open, ordinal);
+                    covers(open.task(ordinal), &planned.task)
+                        && planned.identities.iter().all(|kind| told.contains(kind))
+                })
+            })
     }
 
     /// Whether it asks once more for what the earlier one asked for. One that was withdrawn or merged is not held against

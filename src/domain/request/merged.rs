@@ -20,6 +20,8 @@ pub struct Following {
     pub leader: RequestId,
     /// Whether that one was sent: it cannot be withdrawn any more, so nothing below is needed.
     pub bound: bool,
+    /// Whether live systems are clean by what that one has sent.
+    pub is_clean: bool,
     /// Its own plan, pinned when it came.
     plan: Vec<Task>,
     /// See [`Self::digests`].
@@ -42,6 +44,8 @@ pub struct Leader {
     pub completed_at: Option<At>,
     /// Whether anything was sent.
     pub was_sent: bool,
+    /// Whether live systems are clean.
+    pub is_clean: bool,
 }
 
 impl Request {
@@ -56,6 +60,7 @@ impl Request {
             withdrawn: self.is_withdrawn(),
             completed_at: self.life.completed_at,
             was_sent: self.was_sent(),
+            is_clean: self.life.live_clean_at.is_some(),
         }
     }
 
@@ -71,6 +76,7 @@ impl Request {
         self.life.following = Some(Box::new(Following {
             leader,
             bound,
+            is_clean: false,
             plan: if bound { Vec::new() } else { plan },
             digests: if bound { Vec::new() } else { digests.to_vec() },
         }));
@@ -94,10 +100,18 @@ impl Request {
         if let Some(mut following) = self.life.following.take() {
             if leader.withdrawn && !following.bound {
                 self.stand_alone(following.plan, context, &mut trail);
+                self.give_up_verification(context, &mut trail)?;
             } else {
-                if leader.was_sent {
+                // What was closed without anything sent is not opened again either.
+                if leader.was_sent || leader.completed_at.is_some() {
                     following.bound = true;
                     (following.plan, following.digests) = (Vec::new(), Vec::new());
+                }
+                following.is_clean = leader.is_clean;
+                if self.life.completed_at != leader.completed_at {
+                    trail.entries.push(Entry::Followed {
+                        completed_at: leader.completed_at,
+                    });
                 }
                 self.life.completed_at = leader.completed_at;
                 self.life.following = Some(following);

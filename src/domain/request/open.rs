@@ -213,7 +213,7 @@ impl Request {
         context: &Context<'_>,
         trail: &mut Trail,
     ) -> Result<(), IllegalEvent> {
-        if let Place::Merged { leader, bound } = place {
+        if let Place::Merged { leader, bound, .. } = place {
             self.merge_into(leader, bound, digests, trail);
             return self.conclude(context, trail);
         }

@@ -141,6 +141,9 @@ impl Request {
     }
 
     fn settle_flags(&mut self, context: &Context<'_>, trail: &mut Trail) {
+        if self.life.following.is_some() {
+            return self.settle_flags_of_follower(context, trail);
+        }
         if self.life.status.is_final()
             && self.life.status != Status::Completed
             && self.life.status != Status::ClosedWithExceptions
@@ -181,6 +184,21 @@ impl Request {
         self.head
             .not_before
             .is_some_and(|date| date > self.life.clock.due)
+    }
+
+    /// Its deadline is its own, whatever has become of that of the request that it follows.
+    fn settle_flags_of_follower(&mut self, context: &Context<'_>, trail: &mut Trail) {
+        let is_kept = self.life.completed_at.is_some()
+            || self
+                .life
+                .following
+                .as_ref()
+                .is_some_and(|following| following.is_clean);
+        let overdue = !is_kept && context.now > self.life.clock.due;
+        if overdue && !self.life.overdue {
+            trail.entries.push(Entry::Overdue);
+        }
+        (self.life.overdue, self.life.at_risk, self.life.needs_attention) = (overdue, false, false);
     }
 
     /// Whether every task was exempt from the start.
@@ -257,12 +275,12 @@ impl Request {
     /// in the agenda is what lists of open work are made from.
     pub(super) fn next_wake(&self, context: &Context<'_>) -> Option<At> {
         // Whatever changes the request that it follows wakes it; this is for what was missed.
-        if self.life.following.is_some() {
-            return self
-                .life
-                .completed_at
-                .is_none()
-                .then(|| context.now.plus(FOLLOW_EVERY));
+        if let Some(following) = &self.life.following {
+            let look = context.now.plus(FOLLOW_EVERY);
+            let due = just_after(self.life.clock.due);
+            let is_watched = !following.is_clean && due > context.now;
+            let next = if is_watched { look.min(due) } else { look };
+            return self.life.completed_at.is_none().then_some(next);
         }
         if self.life.status.is_final() {
             return self.forget_at(context).filter(|_| self.life.readable);

@@ -8,10 +8,14 @@ use super::Decider;
 use crate::{
     domain::{
         body::{Body, Subject},
-        command::{Command, Decide, Decision, Reactivated, Supply},
+        command::{Cancel, Command, Decide, Decision, Reactivated, Supply},
         identity::{Identity, SubjectData},
         ids::{CommandId, IdentityType, RequestId},
-        request::operate::{self, Supplied},
+        request::{
+            Request, Trail,
+            merged::Leader,
+            operate::{self, Supplied},
+        },
         words::DeadLetterReason,
     },
     engine::{
@@ -24,6 +28,40 @@ use crate::{
 };
 
 impl Decider<'_, '_, '_> {
+    pub(super) fn cancel(&mut self, cancel: &Cancel) -> Result<Result<RequestId, Refusal>, EngineError> {
+        let context = self.context();
+        let leader = self.leader_of(cancel.request_id);
+        let found = self
+            .work
+            .get_mut(cancel.request_id)
+            .filter(|touched| !cancel.names_tenant || touched.request.head.tenant == cancel.tenant);
+        let Some(touched) = found else {
+            return Ok(Err(unknown()));
+        };
+        // A refused decision must leave nothing behind, so it is tried on a copy.
+        let mut request = touched.request.clone();
+        let mut trail = match leader {
+            Some(leader) => request.follow(leader, &context)?,
+            None => Trail::default(),
+        };
+        match request.cancel(None, &context) {
+            Ok(cancelled) => {
+                trail.append(cancelled);
+                touched.request = request;
+                touched.trail.append(trail);
+                Ok(Ok(cancel.request_id))
+            }
+            Err(refused) => Ok(Err(refusal_of(refused))),
+        }
+    }
+
+    /// How the request stands now that this one was merged into.
+    fn leader_of(&self, id: RequestId) -> Option<Leader> {
+        let leader = self.work.get(id)?.life.following.as_ref()?.leader;
+        let touched = self.work.get(leader).map(Request::as_leader);
+        touched.or_else(|| self.leaders.get(&leader).copied())
+    }
+
     /// Takes identifiers that a request had not come with, and seals them beside those that it has.
     pub(super) fn supply(&mut self, supply: &Supply) -> Result<Result<RequestId, Refusal>, EngineError> {
         let engine = self.engine;

@@ -52,6 +52,9 @@ impl Touched<'_> {
         self.trail.entries.push(self.request.purged());
         self.write_leaf(engine, now, changes)?;
         counters.forget(&self.request);
+        if let Some(following) = &self.request.life.following {
+            changes.separated.push((following.leader, self.request.id));
+        }
         changes.purged.push(PurgedRow {
             id: self.request.id,
             tenant: self.request.head.tenant.clone(),

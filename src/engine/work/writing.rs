@@ -6,7 +6,11 @@ use zeroize::Zeroizing;
 
 use super::{Source, Touched};
 use crate::{
-    domain::{entry::Leaf, request::deferral::Deferred, time::At},
+    domain::{
+        entry::Leaf,
+        request::{Life, deferral::Deferred},
+        time::At,
+    },
     engine::{Engine, EngineError, counters::Counters},
     store::{Changes, DeferredRow, LeafRow, MovedRow, OpenedRow},
 };
@@ -120,10 +124,11 @@ impl Touched<'_> {
         }
     }
 
-    /// Whether it was withdrawn, closed, opened again or sent.
+    /// Whether it was withdrawn, closed, opened again or sent, or has left live systems clean.
     fn has_moved_followers(&self) -> bool {
-        let completed_at = self.before.as_ref().and_then(|life| life.completed_at);
-        completed_at != self.request.life.completed_at || !self.trail.dispatched.is_empty()
+        let seen = |life: &Life| (life.completed_at, life.live_clean_at);
+        let before = self.before.as_ref().map(seen).unwrap_or_default();
+        before != seen(&self.request.life) || !self.trail.dispatched.is_empty()
     }
 
     /// The agenda's row moves when the time comes earlier, when it has come, and when there is none left. A row that is
@@ -133,7 +138,9 @@ impl Touched<'_> {
         let Some(before) = &self.before else { return true };
         match (before.wake_at, self.request.life.wake_at) {
             (Some(row), Some(wanted)) => {
-                self.woken || wanted < row || (wanted > row && self.request.is_at_rest())
+                // A follower may have been woken a moment ago by the request that it follows.
+                let may_sleep = self.request.is_at_rest() && self.request.life.following.is_none();
+                self.woken || wanted < row || (wanted > row && may_sleep)
             }
             (row, wanted) => self.woken || row != wanted,
         }

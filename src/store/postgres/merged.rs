@@ -44,7 +44,8 @@ pub(super) async fn write(on: &mut PgConnection, changes: &Changes) -> Result<()
             .await?;
     }
     if !changes.found_by.is_empty() {
-        let sql = "insert into subject (digest, request_id) select * from unnest($1::bytea[], $2::uuid[])";
+        let sql = "insert into subject (digest, request_id) select * from unnest($1::bytea[], $2::uuid[]) \
+                   on conflict do nothing";
         let digests: Vec<&[u8]> = changes
             .found_by
             .iter()
@@ -53,6 +54,14 @@ pub(super) async fn write(on: &mut PgConnection, changes: &Changes) -> Result<()
         query(sql)
             .bind(digests)
             .bind(changes.found_by.iter().map(|(_, id)| id.0).collect::<Vec<_>>())
+            .execute(&mut *on)
+            .await?;
+    }
+    for (id, digests) in codec::by_request(&changes.found_by) {
+        // What finds it has to go with it.
+        query("update request set lookups = lookups || $2 where id = $1")
+            .bind(id.0)
+            .bind(digests)
             .execute(&mut *on)
             .await?;
     }

@@ -166,7 +166,9 @@ async fn insert_subjects(on: &mut PgConnection, opened: &[&OpenedRow]) -> Result
     if rows.is_empty() {
         return Ok(());
     }
-    let sql = "insert into subject (digest, request_id) select * from unnest($1::bytea[], $2::uuid[])";
+    // A request that was purged and is opened again may find a row of its first life.
+    let sql = "insert into subject (digest, request_id) select * from unnest($1::bytea[], $2::uuid[]) \
+               on conflict do nothing";
     query(sql)
         .bind(
             rows.iter()

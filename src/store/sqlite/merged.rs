@@ -44,11 +44,25 @@ pub(super) async fn write(on: &mut SqliteConnection, changes: &Changes) -> Resul
             .await?;
     }
     let head = "insert into subject (digest, request_id) ";
-    insert_rows(on, head, "", &changes.found_by, |mut row, (digest, id)| {
-        row.push_bind(digest.as_slice()).push_bind(id.0);
-        Ok(())
-    })
+    insert_rows(
+        on,
+        head,
+        " on conflict do nothing",
+        &changes.found_by,
+        |mut row, (digest, id)| {
+            row.push_bind(digest.as_slice()).push_bind(id.0);
+            Ok(())
+        },
+    )
     .await?;
+    for (id, digests) in codec::by_request(&changes.found_by) {
+        // What finds it has to go with it. Joined bytes are a text to SQLite until they are told otherwise.
+        query("update request set lookups = cast(lookups || ?2 as blob) where id = ?1")
+            .bind(id.0)
+            .bind(digests)
+            .execute(&mut *on)
+            .await?;
+    }
     rouse(on, changes).await
 }
 

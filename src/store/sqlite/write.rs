@@ -138,7 +138,8 @@ async fn insert_subjects(on: &mut SqliteConnection, opened: &[&OpenedRow]) -> Re
     insert_rows(
         on,
         "insert into subject (digest, request_id) ",
-        "",
+        // A request that was purged and is opened again may find a row of its first life.
+        " on conflict do nothing",
         &rows,
         |mut row, (digest, id)| {
             row.push_bind(digest.as_slice()).push_bind(id.0);

@@ -52,7 +52,7 @@ fn open_after(
 ) -> (Bench, Second) {
     let bodies: Vec<Body> = earlier
         .iter()
-        .map(|(_, opening)| Body::of(opening, Vec::new()))
+        .map(|(bench, opening)| Body::of(opening, vec![vec![kind("email")]; bench.request.tasks.len()]))
         .collect();
     let earlier: Vec<Earlier<'_>> = earlier
         .iter()
@@ -312,6 +312,7 @@ const OPEN: Leader = Leader {
     withdrawn: false,
     completed_at: None,
     was_sent: false,
+    is_clean: false,
 };
 
 fn follow(bench: &mut Bench, leader: Leader) {
@@ -400,4 +401,82 @@ fn nothing_else_is_decided_about_a_merged_one() {
             Err(Refused::NotNow(_))
         ));
     }
+}
+
+#[test]
+fn one_whose_processors_were_not_told_an_identifier_covers_nobody_who_has_it() {
+    // It came later, from an ack or a person, and reached only those who came after.
+    let mut phone = registry();
+    phone[0].identities = vec![kind("email"), kind("phone")];
+    let one = Bench::opened(phone.clone(), &first(), &rules(), ADMISSION).unwrap();
+    let mut second = next(1);
+    second.identities.push(Identity {
+        kind: kind("phone"),
+        value: SubjectData::new("+4930901820"),
+    });
+    for (told, expected) in [
+        (vec![kind("email")], Status::InProgress),
+        (vec![kind("email"), kind("phone")], Status::Merged),
+    ] {
+        let body = Body::of(&first(), vec![told, vec![kind("email")]]);
+        let admission = Admission {
+            earlier: &[Earlier {
+                request: &one.request,
+                body: &body,
+            }],
+            ..ADMISSION
+        };
+        let bench = Bench::opened_at(START.plus(HOUR), phone.clone(), &second, &rules(), admission).unwrap();
+        assert_eq!(bench.request.life.status, expected);
+    }
+}
+
+#[test]
+fn what_waits_for_an_approval_does_not_go_by_being_asked_for_twice() {
+    let opening = first();
+    let one = Bench::open_under(registry(), &opening, &rules(), true);
+    assert_eq!(one.request.life.status, Status::AwaitingApproval);
+    let (mut second, how) = open_after(&[(&one, &opening)], &next(1), &rules(), HOUR);
+    assert_eq!(how, Second::Merged);
+    let refused = Leader {
+        withdrawn: true,
+        ..OPEN
+    };
+    follow(&mut second, refused);
+    assert_eq!(second.request.life.status, Status::AwaitingApproval);
+    assert!(second.dispatched.is_empty());
+}
+
+#[test]
+fn a_merged_one_is_forgotten_when_the_other_closes_without_anything_sent() {
+    let mut second = merged();
+    let closed = Leader {
+        completed_at: Some(START.plus(DAY)),
+        ..OPEN
+    };
+    follow(&mut second, closed);
+    assert!(!second.request.life.readable);
+    assert_eq!(second.request.life.completed_at, closed.completed_at);
+    let followed = Entry::Followed {
+        completed_at: closed.completed_at,
+    };
+    assert!(second.entries.contains(&followed), "invariant 9");
+}
+
+#[test]
+fn a_merged_one_has_its_own_deadline() {
+    let mut second = merged();
+    let due = second.request.life.clock.due;
+    assert!(second.request.life.wake_at.unwrap() <= due.plus(SECOND));
+    second.now = due.plus(SECOND);
+    follow(&mut second, OPEN);
+    assert!(second.request.life.overdue);
+    let clean = Leader {
+        was_sent: true,
+        is_clean: true,
+        ..OPEN
+    };
+    follow(&mut second, clean);
+    assert!(!second.request.life.overdue);
+    assert_eq!(second.count_entries(|entry| *entry == Entry::Overdue), 1);
 }
