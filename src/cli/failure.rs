@@ -139,7 +139,7 @@ impl Failure {
                     .any(|problem| problem.message.starts_with("cannot be read")) =>
             {
                 Some(
-                    "--config names the file; `lacuna check --print-default > lacuna.toml` writes one to start from",
+                    "is it there, and may this user read it? --config names the configuration; `lacuna check --print-default` prints one to start from",
                 )
             }
             _ => None,

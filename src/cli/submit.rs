@@ -17,7 +17,7 @@ use super::{
 use crate::{
     clock::Clock,
     config::Config,
-    domain::{ids::CommandId, words::DeadLetterReason},
+    domain::{command::Command, ids::CommandId, words::DeadLetterReason},
     engine::time_ordered_id,
     kafka::publish::{Outgoing, Pending, Publisher},
     telemetry::logs::chain,
@@ -160,6 +160,7 @@ fn check_one<'a>(payload: &'a [u8], config: &'a Config) -> Result<Valid<'a>, Ref
         parsed => (&topics.commands, parsed?),
     };
     let ParsedCommand { command, .. } = parsed;
+    check_against(config, &command)?;
     Ok(Valid {
         topic,
         command_id: command.command_id(),
@@ -167,6 +168,26 @@ fn check_one<'a>(payload: &'a [u8], config: &'a Config) -> Result<Valid<'a>, Ref
         is_new: command.command_id() == fresh,
         payload,
     })
+}
+
+/// What the configuration says and the shape does not: the worker would refuse it as well.
+fn check_against(config: &Config, command: &Command) -> Result<(), Refusal> {
+    if !config.serves(command.tenant()) {
+        return Err(Refusal::new(
+            DeadLetterReason::NotAllowed,
+            "tenant: not one of those that the configuration lists",
+        ));
+    }
+    let regimes = &config.policy.regimes;
+    match command {
+        Command::Open(opening) => match &opening.regime {
+            Some(regime) if regimes.terms(regime).is_none() => {
+                Err(Refusal::schema(format!("regime: {}", regimes.expected())))
+            }
+            _ => Ok(()),
+        },
+        _ => Ok(()),
+    }
 }
 
 fn fresh_id() -> Uuid {

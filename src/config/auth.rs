@@ -73,7 +73,8 @@ const ROLES: &[(&str, RoleName)] = &[
     ("auditor", RoleName::Auditor),
 ];
 
-pub(super) fn read(section: &Section<'_>) -> Auth {
+/// `tenants`: those that are served; none: every one.
+pub(super) fn read(section: &Section<'_>, tenants: &[Tenant]) -> Auth {
     let oidc = section.get("oidc");
     if let Some(entry) = &oidc {
         read_oidc(entry);
@@ -88,14 +89,14 @@ pub(super) fn read(section: &Section<'_>) -> Auth {
         );
     }
     Auth {
-        tokens: tokens(&entries.unwrap_or_default()),
+        tokens: tokens(&entries.unwrap_or_default(), tenants),
     }
 }
 
-fn tokens(entries: &[Entry<'_>]) -> Vec<Token> {
+fn tokens(entries: &[Entry<'_>], tenants: &[Tenant]) -> Vec<Token> {
     let mut found: Vec<Token> = Vec::new();
     for entry in entries {
-        let Some(Some(token)) = entry.table(token) else {
+        let Some(Some(token)) = entry.table(|section| token(section, tenants)) else {
             continue;
         };
         if found.iter().any(|other| other.name == token.name) {
@@ -111,7 +112,7 @@ fn tokens(entries: &[Entry<'_>]) -> Vec<Token> {
     found
 }
 
-fn token(section: &Section<'_>) -> Option<Token> {
+fn token(section: &Section<'_>, tenants: &[Tenant]) -> Option<Token> {
     let name = section.need("name").and_then(|e| e.line_of_text());
     let role = section.need("role").and_then(|e| e.word(ROLES));
     let processor = section.get("processor");
@@ -133,7 +134,15 @@ fn token(section: &Section<'_>) -> Option<Token> {
     if let (Some(entry), Some(RoleName::Processor | RoleName::Operator)) = (&tenant, role) {
         entry.problem("only a submitter, compliance or an auditor can be limited to a tenant: lanes and backups are everybody's");
     }
-    let tenant = tenant.and_then(|e| e.checked(Tenant::new));
+    let served = |text: &str| {
+        let tenant = Tenant::new(text).map_err(|error| error.to_string())?;
+        if tenants.is_empty() || tenants.contains(&tenant) {
+            Ok(tenant)
+        } else {
+            Err("expected one of tenants: nothing is served for any other".to_owned())
+        }
+    };
+    let tenant = tenant.and_then(|e| e.checked(served));
     let role = match role? {
         RoleName::Submitter => Role::Submitter,
         RoleName::Processor => Role::Processor(id?),

@@ -80,6 +80,11 @@ impl Default for Config {
 }
 
 impl Config {
+    /// Whether commands for this tenant are taken.
+    pub fn serves(&self, tenant: &Tenant) -> bool {
+        self.tenants.is_empty() || self.tenants.contains(tenant)
+    }
+
     /// Reads a file, and finds every mistake in it.
     pub fn load(path: &Path) -> Result<Self, Problems> {
         let name = path.display().to_string();
@@ -159,18 +164,25 @@ fn read_file(path: &Path, name: &str) -> Result<String, Problems> {
 fn read(root: &Section<'_>) -> Config {
     let tenant = root.get("tenant_default").and_then(|e| e.checked(Tenant::new));
     let tenants = root.get("tenants").and_then(|e| e.list()).unwrap_or_default();
-    let tenants = tenants.iter().filter_map(|e| e.checked(Tenant::new)).collect();
+    let tenants: Vec<Tenant> = tenants.iter().filter_map(|e| e.checked(Tenant::new)).collect();
+    let tenant_default = tenant.unwrap_or_else(|| Tenant::new("default").expect("a valid name"));
+    if !tenants.is_empty() && !tenants.contains(&tenant_default) {
+        root.problem(
+            "tenant_default",
+            "expected one of tenants: a command that names no tenant would be refused",
+        );
+    }
     let auth = root.get("auth");
     let http = root.section("http", |section| http::read(section, auth.is_some()));
     let on_loopback = http.is_loopback();
     Config {
-        tenants,
-        tenant_default: tenant.unwrap_or_else(|| Tenant::new("default").expect("a valid name")),
+        tenant_default,
         region: root.get("region").and_then(|e| e.checked(Label::new)),
         shutdown_timeout: root.duration_or("shutdown_timeout", Zero::Refused, Duration::from_secs(30)),
         kafka: root.section("kafka", kafka::read),
         store: root.section("store", store::read),
-        auth: auth.and_then(|e| e.table(auth::read)),
+        auth: auth.and_then(|e| e.table(|section| auth::read(section, &tenants))),
+        tenants,
         vault: root.section("vault", sections::vault),
         dispatch: root.section("dispatch", sections::dispatch),
         policy: root.section("policy", policy::read),

@@ -160,14 +160,20 @@ impl Engine {
         self.prepare_parsed(parse_command(bytes, envelope, door)?)
     }
 
+    /// Refuses a tenant that is not served.
+    pub fn check_served(&self, tenant: &Tenant) -> Result<(), Refusal> {
+        if self.tenants.is_empty() || self.tenants.contains(tenant) {
+            return Ok(());
+        }
+        Err(Refusal::new(
+            DeadLetterReason::NotAllowed,
+            "tenant: not one of those that are served here",
+        ))
+    }
+
     /// Prepares a command that was read already.
     pub fn prepare_parsed(&self, parsed: ParsedCommand) -> Result<PreparedCommand, Refusal> {
-        if !self.tenants.is_empty() && !self.tenants.contains(parsed.command.tenant()) {
-            return Err(Refusal::new(
-                DeadLetterReason::NotAllowed,
-                "tenant: not one of those that are served here",
-            ));
-        }
+        self.check_served(parsed.command.tenant())?;
         let digest = self
             .vault
             .payload_digest(parsed.command.tenant(), &parsed.canonical);

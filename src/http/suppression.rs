@@ -42,6 +42,8 @@ pub(super) async fn check(
     let asked = api::parse_suppression_check(&bytes)?;
     let tenant = caller.narrow(asked.tenant)?;
     let tenant = tenant.as_ref().unwrap_or(&engine.tenant_default);
+    // Nobody of a misspelt tenant is suppressed, which must not clear a whole import.
+    engine.check_served(tenant)?;
     let found = engine.suppressed_since(tenant, &asked.identities).await?;
     let items = found.into_iter().enumerate().map(|(index, since)| Answer {
         index,

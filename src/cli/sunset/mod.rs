@@ -22,7 +22,7 @@ use uuid::Uuid;
 pub use self::args::Args;
 use self::{
     input::Input,
-    people::{Part, Person, check_two, identify},
+    people::{Part, Person, check_tenant, check_two, identify, tenant_of},
     plan::{Order, Plan},
     progress::Progress,
     publish::{End, Run},
@@ -171,6 +171,9 @@ impl Desk<'_> {
 
     fn order(&self, prepared_by: Person) -> Result<Order, Failure> {
         let args = self.args;
+        let own = tenant_of(&self.config, &prepared_by).unwrap_or(&self.config.tenant_default);
+        let tenant = args.tenant.clone().unwrap_or_else(|| own.clone());
+        check_tenant(&self.config, &prepared_by, &tenant)?;
         if let Some(text) = &args.regime {
             let regimes = &self.config.policy.regimes;
             let known = Regime::parse(text).and_then(|regime| regimes.terms(&regime));
@@ -178,10 +181,7 @@ impl Desk<'_> {
         }
         let order = Order {
             action: args.action,
-            tenant: args
-                .tenant
-                .clone()
-                .unwrap_or_else(|| self.config.tenant_default.clone()),
+            tenant,
             regime: args.regime.clone(),
             requested_at: args.requested_at.unwrap_or_else(|| Clock::System.now()),
             identity_verified: args.identity_verified,
@@ -259,6 +259,7 @@ impl Desk<'_> {
         let person = identify(&self.config, Part::Approve, actor.as_deref(), token.as_deref())?;
         let (plan, input) = self.planned(path)?;
         check_two(&plan.order.prepared_by, &person)?;
+        check_tenant(&self.config, &person, &plan.order.tenant)?;
         // Held as long as this runs: two at once would write each other's progress over.
         let _lock = lock(path)?;
         let state = self.args.state.clone().unwrap_or_else(|| input.beside("sunset"));

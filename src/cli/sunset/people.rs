@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 use crate::{
     cli::Failure,
     config::{Config, Role, SecretSource},
+    domain::ids::Tenant,
 };
 
 /// The longest name: what commands take as an actor.
@@ -132,6 +133,29 @@ pub(super) fn identify(
     })
 }
 
+/// The tenant of what somebody asks for without naming one, where their token is limited to one.
+pub(super) fn tenant_of<'a>(config: &'a Config, person: &Person) -> Option<&'a Tenant> {
+    let tokens = &config.auth.as_ref()?.tokens;
+    let token = tokens.iter().find(|token| token.name == person.name)?;
+    token.tenant.as_ref()
+}
+
+/// Refuses a tenant that somebody may not act for, or that nobody serves.
+pub(super) fn check_tenant(config: &Config, person: &Person, tenant: &Tenant) -> Result<(), Failure> {
+    if let Some(own) = tenant_of(config, person).filter(|own| *own != tenant) {
+        return Err(Failure::NotSo(format!(
+            "the token of {} is for the tenant {own}, and this is for {tenant}",
+            person.name
+        )));
+    }
+    if config.serves(tenant) {
+        return Ok(());
+    }
+    Err(usage(
+        "--tenant: not one of the tenants that the configuration lists; every command would be refused",
+    ))
+}
+
 /// Whether these two may be the two people of a run.
 pub(super) fn check_two(first: &Person, second: &Person) -> Result<(), Failure> {
     if first.is(second) {
@@ -214,5 +238,24 @@ mod tests {
         };
         assert!(check_two(&person("Ann"), &person("ann")).is_err());
         assert!(check_two(&person("Ann"), &person("Anna")).is_ok());
+    }
+
+    #[test]
+    fn a_token_for_one_tenant_ends_no_other() {
+        let config = config(
+            "tenant_default = \"acme\"\ntenants = [\"acme\", \"other\"]\n[auth]\ntokens = [\
+             { name = \"Ann\", role = \"compliance\", tenant = \"acme\", token = \"token-a\" }, \
+             { name = \"Bob\", role = \"compliance\", token = \"token-b\" }]",
+        );
+        let person = |name: &str| Person {
+            name: name.to_owned(),
+            proved: true,
+        };
+        let check = |name: &str, tenant: &str| {
+            check_tenant(&config, &person(name), &Tenant::new(tenant).unwrap()).is_ok()
+        };
+        assert!(check("Ann", "acme") && !check("Ann", "other"));
+        assert!(check("Bob", "acme") && check("Bob", "other"));
+        assert!(!check("Bob", "misspelt"), "nobody serves it");
     }
 }

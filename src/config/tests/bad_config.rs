@@ -136,6 +136,10 @@ fn types() {
             "2: policy.holidays: expected a list of dates, such as [\"2026-12-25\"], or the name of a file with one date a line",
         ),
         (
+            "tenants = ['acme']",
+            "tenant_default: expected one of tenants: a command that names no tenant would be refused",
+        ),
+        (
             "tenants = ['acme', 'a b']",
             "1: tenants[1]: a tenant must match [A-Za-z0-9._-]{1,64}",
         ),

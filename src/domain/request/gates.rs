@@ -120,7 +120,9 @@ impl Request {
         context: &Context<'_>,
     ) -> Result<Trail, Refused> {
         self.check_open()?;
-        if decision.needs_second_person() && submitter == Some(actor) {
+        if decision.needs_second_person()
+            && submitter.is_some_and(|submitter| is_same_person(submitter, actor))
+        {
             return Err(Refused::Submitter);
         }
         let mut trail = acted_by(Some(actor));
@@ -302,4 +304,9 @@ impl Request {
         }
         Ok(())
     }
+}
+
+/// Names are compared as people read them: whoever writes their own in capitals is no second person.
+fn is_same_person(one: &str, other: &str) -> bool {
+    one.trim().to_lowercase() == other.trim().to_lowercase()
 }

@@ -137,3 +137,24 @@ async fn commands_and_holds_are_of_the_own_tenant() {
     let deferred = api.get("acme-dpo", "/v1/deferred").await.ok(200);
     assert_eq!(deferred["items"], json!([]));
 }
+
+#[tokio::test]
+async fn suppression_is_answered_for_the_own_tenant() {
+    let api = api().await;
+    api.submit(json!({ "tenant": "acme", "scope": {} })).await;
+    let ask = |tenant: Option<&str>| {
+        let mut asked = json!({ "identities": [{ "type": "email", "value": "ann@example.org" }] });
+        if let Some(tenant) = tenant {
+            asked["tenant"] = json!(tenant);
+        }
+        asked
+    };
+    let path = "/v1/suppression/check";
+    let answered = api.post("acme-shop", path, &ask(None)).await.ok(200);
+    assert_eq!(answered["items"][0]["suppressed"], true);
+    let answered = api.post("shop", path, &ask(None)).await.ok(200);
+    assert_eq!(answered["items"][0]["suppressed"], false, "of the default tenant");
+    api.post("acme-shop", path, &ask(Some("default")))
+        .await
+        .is(403, "forbidden");
+}
