@@ -3,6 +3,7 @@
 mod alike;
 mod decisions;
 mod early;
+mod opening;
 
 pub(super) use decisions::decision_note;
 
@@ -28,15 +29,9 @@ use super::{
 use crate::{
     domain::{
         backup::earlier,
-        body::Body,
-        command::{Command, Opening},
+        command::Command,
         ids::{CommandId, RequestId},
-        plan::NoPlan,
-        request::{
-            gates::Approval,
-            merged::Leader,
-            open::{Admission, CannotOpen, open},
-        },
+        request::{gates::Approval, merged::Leader},
         time::At,
         words::DeadLetterReason,
     },
@@ -363,68 +358,6 @@ impl<'a> Decider<'_, '_, 'a> {
             digest: prepared.digest,
             request_id,
         });
-    }
-
-    fn open(
-        &mut self,
-        opening: &'a Opening,
-        prepared: &'a PreparedCommand,
-    ) -> Result<Result<RequestId, Refusal>, EngineError> {
-        if let (Some(ours), Some(theirs)) = (&self.engine.region, &opening.region)
-            && ours != theirs
-        {
-            return Ok(Err(Refusal::new(
-                DeadLetterReason::WrongRegion,
-                format!("region: this is {ours}"),
-            )));
-        }
-        if self.work.get_mut(opening.request_id).is_some() {
-            return Ok(Err(conflict("this request_id was opened by another command")));
-        }
-        let Some(subject) = &prepared.subject else {
-            return Ok(Err(internal("an opening without a subject")));
-        };
-        let context = self.context();
-        let earlier = self.alike.earlier(&subject.digests, self.work);
-        let admission = Admission {
-            digests: &subject.digests,
-            commitment: subject.commitment,
-            revision: self.facts.active.revision,
-            needs_approval: self.room == 0,
-            earlier: &earlier,
-        };
-        match open(opening, admission, &self.engine.rules, &context) {
-            Ok(mut opened) => {
-                match &opened.request.life.following {
-                    Some(following) => {
-                        if let Some(leader) = self.work.get_mut(following.leader) {
-                            let absorbed = leader.request.absorb(opening.request_id);
-                            leader.trail.append(absorbed);
-                        }
-                    }
-                    None => {
-                        // What asks nobody anything is no volume.
-                        self.room = self.room.saturating_sub(1);
-                        self.alike.opened(opening.request_id, &subject.digests);
-                    }
-                }
-                let known = self.leaves.get(&opening.request_id);
-                opened.request.life.leaves = known.copied().unwrap_or_default();
-                let body = Body::of(opening, std::mem::take(&mut opened.identities));
-                self.work.opened(opened, body, &opening.identities, subject);
-                Ok(Ok(opening.request_id))
-            }
-            Err(fault @ CannotOpen::UnknownRegime(_)) => Ok(Err(Refusal::schema(fault.to_string()))),
-            Err(CannotOpen::NoPlan(no_plan @ NoPlan::NoProcessor)) => Ok(Err(Refusal::new(
-                DeadLetterReason::NoProcessor,
-                no_plan.to_string(),
-            ))),
-            Err(CannotOpen::NoPlan(no_plan @ NoPlan::TooManyTasks)) => {
-                Ok(Err(Refusal::new(DeadLetterReason::Internal, no_plan.to_string())))
-            }
-            Err(wrong @ CannotOpen::RequestedAt(_)) => Ok(Err(Refusal::schema(wrong.to_string()))),
-            Err(CannotOpen::Illegal(illegal)) => Err(illegal.into()),
-        }
     }
 }
 

@@ -1,0 +1,79 @@
+//! A command that opens a request.
+
+use super::{Decider, conflict, internal};
+use crate::{
+    domain::{
+        body::Body,
+        command::Opening,
+        ids::RequestId,
+        plan::NoPlan,
+        request::open::{Admission, CannotOpen, open},
+        words::DeadLetterReason,
+    },
+    engine::{EngineError, prepare::PreparedCommand},
+    wire::Refusal,
+};
+
+impl<'a> Decider<'_, '_, 'a> {
+    pub(super) fn open(
+        &mut self,
+        opening: &'a Opening,
+        prepared: &'a PreparedCommand,
+    ) -> Result<Result<RequestId, Refusal>, EngineError> {
+        if let (Some(ours), Some(theirs)) = (&self.engine.region, &opening.region)
+            && ours != theirs
+        {
+            return Ok(Err(Refusal::new(
+                DeadLetterReason::WrongRegion,
+                format!("region: this is {ours}"),
+            )));
+        }
+        if self.work.get_mut(opening.request_id).is_some() {
+            return Ok(Err(conflict("this request_id was opened by another command")));
+        }
+        let Some(subject) = &prepared.subject else {
+            return Ok(Err(internal("an opening without a subject")));
+        };
+        let context = self.context();
+        let earlier = self.alike.earlier(&subject.digests, self.work);
+        let admission = Admission {
+            digests: &subject.digests,
+            commitment: subject.commitment,
+            revision: self.facts.active.revision,
+            needs_approval: self.room == 0,
+            earlier: &earlier,
+        };
+        match open(opening, admission, &self.engine.rules, &context) {
+            Ok(mut opened) => {
+                match &opened.request.life.following {
+                    Some(following) => {
+                        if let Some(leader) = self.work.get_mut(following.leader) {
+                            let absorbed = leader.request.absorb(opening.request_id);
+                            leader.trail.append(absorbed);
+                        }
+                    }
+                    None => {
+                        // What asks nobody anything is no volume.
+                        self.room = self.room.saturating_sub(1);
+                        self.alike.opened(opening.request_id, &subject.digests);
+                    }
+                }
+                let known = self.leaves.get(&opening.request_id);
+                opened.request.life.leaves = known.copied().unwrap_or_default();
+                let body = Body::of(opening, std::mem::take(&mut opened.identities));
+                self.work.opened(opened, body, &opening.identities, subject);
+                Ok(Ok(opening.request_id))
+            }
+            Err(fault @ CannotOpen::UnknownRegime(_)) => Ok(Err(Refusal::schema(fault.to_string()))),
+            Err(CannotOpen::NoPlan(no_plan @ NoPlan::NoProcessor)) => Ok(Err(Refusal::new(
+                DeadLetterReason::NoProcessor,
+                no_plan.to_string(),
+            ))),
+            Err(CannotOpen::NoPlan(no_plan @ NoPlan::TooManyTasks)) => {
+                Ok(Err(Refusal::new(DeadLetterReason::Internal, no_plan.to_string())))
+            }
+            Err(wrong @ CannotOpen::RequestedAt(_)) => Ok(Err(Refusal::schema(wrong.to_string()))),
+            Err(CannotOpen::Illegal(illegal)) => Err(illegal.into()),
+        }
+    }
+}
