@@ -136,12 +136,12 @@ fn types() {
             "2: policy.holidays: expected a list of dates, such as [\"2026-12-25\"], or the name of a file with one date a line",
         ),
         (
-            "tenants = ['acme']",
-            "tenant_default: expected one of tenants: a command that names no tenant would be refused",
+            "tenants = ['acme']\ntenant_default = 'other'",
+            "2: tenant_default: expected one of tenants: a command that names no tenant would be refused",
         ),
         (
-            "tenants = ['acme', 'a b']",
-            "1: tenants[1]: a tenant must match [A-Za-z0-9._-]{1,64}",
+            "tenant_default = 'acme'\ntenants = ['acme', 'a b']",
+            "2: tenants[1]: a tenant must match [A-Za-z0-9._-]{1,64}",
         ),
         (
             "tenant_default = 'a b'",
