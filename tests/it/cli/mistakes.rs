@@ -68,7 +68,11 @@ async fn a_missing_configuration_is_named() {
             &workspace,
             arguments,
             2,
-            &["lacuna.toml: cannot be read", "next:  --config"],
+            &[
+                "lacuna.toml: cannot be read",
+                "next:  is it there",
+                "--config names the configuration",
+            ],
         )
         .await;
     }
