@@ -2,6 +2,8 @@
 
 use std::{collections::BTreeMap, fmt};
 
+use serde::{Deserialize, Serialize};
+
 use super::{
     identity::Identity,
     ids::{Label, ProcessorId, RequestId, TaskId},
@@ -109,7 +111,7 @@ impl Answer {
 }
 
 /// What a processor brings as proof.
-#[derive(Clone, Default, PartialEq, Eq)]
+#[derive(Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Evidence {
     /// How the data was erased.
     pub method: Option<String>,
@@ -118,6 +120,7 @@ pub struct Evidence {
     /// The processor's own reference.
     pub reference: Option<String>,
     /// A digest of the proof.
+    #[serde(with = "packed_digest")]
     pub digest: Option<String>,
     /// Records by category.
     pub by_category: BTreeMap<Label, u64>,
@@ -130,5 +133,50 @@ impl fmt::Debug for Evidence {
             .field("records", &self.records)
             .field("by_category", &self.by_category)
             .finish_non_exhaustive()
+    }
+}
+
+/// Nearly every digest is `sha256:` and 64 digits in lower case: half of those bytes say the same.
+mod packed_digest {
+    use std::borrow::Cow;
+
+    use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+    const SHA_256: &str = "sha256:";
+
+    #[derive(Serialize, Deserialize)]
+    enum Packed<'a> {
+        Sha256([u8; 32]),
+        Text(#[serde(borrow)] Cow<'a, str>),
+    }
+
+    fn packed(text: &str) -> Packed<'_> {
+        let mut bytes = [0; 32];
+        match text.strip_prefix(SHA_256) {
+            Some(digits)
+                if !digits.contains(|c: char| c.is_ascii_uppercase())
+                    && hex::decode_to_slice(digits, &mut bytes).is_ok() =>
+            {
+                Packed::Sha256(bytes)
+            }
+            _ => Packed::Text(Cow::Borrowed(text)),
+        }
+    }
+
+    pub(super) fn serialize<S: Serializer>(
+        digest: &Option<String>,
+        serializer: S,
+    ) -> Result<S::Ok, S::Error> {
+        digest.as_deref().map(packed).serialize(serializer)
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(
+        deserializer: D,
+    ) -> Result<Option<String>, D::Error> {
+        let digest: Option<Packed<'de>> = Option::deserialize(deserializer)?;
+        Ok(digest.map(|digest| match digest {
+            Packed::Sha256(bytes) => format!("{SHA_256}{}", hex::encode(bytes)),
+            Packed::Text(text) => text.into_owned(),
+        }))
     }
 }

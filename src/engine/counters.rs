@@ -5,109 +5,99 @@ use std::collections::HashMap;
 use crate::{
     domain::{
         request::{Life, Move, Request},
-        words::{Status, Why},
+        words::{Status, TaskStateName, Why},
     },
     store::CounterKey,
 };
 
-/// Differences to the counters that gauges are read from.
+/// Differences to the counters that gauges are read from. A word stands for its place in its vocabulary: every request of
+/// a batch counts several times.
 #[derive(Debug, Default)]
-pub(super) struct Counters(HashMap<(&'static str, &'static str), HashMap<String, i64>>);
+pub(super) struct Counters {
+    tasks: HashMap<String, [i64; TaskStateName::ALL.len()]>,
+    requests: [i64; Status::ALL.len()],
+    deferred: [i64; Why::ALL.len()],
+    flags: [i64; FLAGS.len()],
+}
+
+/// A name of a gauge, and what it counts of a request.
+type Flag = (&'static str, fn(&Life) -> bool);
+
+const FLAGS: [Flag; 4] = [
+    ("overdue", |life| life.overdue),
+    ("at_risk", |life| life.at_risk),
+    ("needs_attention", |life| life.needs_attention),
+    ("sealed", |life| life.readable),
+];
 
 impl Counters {
     /// Counts what has happened to a request. `before`: its life before; `None`: it is new.
     pub(super) fn count(&mut self, request: &Request, moves: &[Move], before: Option<&Life>) {
-        for moved in moves {
-            let processor = request.task(moved.ordinal).processor.as_str();
-            if moved.from == Some(moved.to) {
-                continue;
-            }
+        for moved in moves.iter().filter(|moved| moved.from != Some(moved.to)) {
+            let states = self.of_processor(request.task(moved.ordinal).processor.as_str());
             if let Some(from) = moved.from {
-                self.add("tasks", from.as_str(), processor, -1);
+                states[from as usize] -= 1;
             }
-            self.add("tasks", moved.to.as_str(), processor, 1);
+            states[moved.to as usize] += 1;
         }
-        let after = &request.life;
-        self.status(before.map(|life| life.status), after.status);
-        self.flag("overdue", before.is_some_and(|life| life.overdue), after.overdue);
-        self.flag("at_risk", before.is_some_and(|life| life.at_risk), after.at_risk);
-        self.flag(
-            "needs_attention",
-            before.is_some_and(|life| life.needs_attention),
-            after.needs_attention,
-        );
-        self.flag("sealed", before.is_some_and(|life| life.readable), after.readable);
+        self.life(before, -1);
+        self.life(Some(&request.life), 1);
     }
 
     /// Takes out a closed request whose rows go, as it was stored.
     pub(super) fn forget(&mut self, request: &Request) {
         for task in &request.tasks {
-            self.add("tasks", task.state.name().as_str(), task.processor.as_str(), -1);
+            self.of_processor(task.processor.as_str())[task.state.name() as usize] -= 1;
         }
-        let life = &request.life;
-        self.add("requests", life.status.as_str(), "", -1);
-        for (kind, is_set) in [
-            ("overdue", life.overdue),
-            ("at_risk", life.at_risk),
-            ("needs_attention", life.needs_attention),
-            ("sealed", life.readable),
-        ] {
-            self.flag(kind, is_set, false);
-        }
+        self.life(Some(&request.life), -1);
     }
 
     /// Counts a task that is deferred, or is so no more.
     pub(super) fn deferred(&mut self, why: Why, by: i64) {
-        self.add("deferred", why.as_str(), "", by);
+        self.deferred[why as usize] += by;
     }
 
-    fn status(&mut self, before: Option<Status>, after: Status) {
-        if before == Some(after) {
-            return;
-        }
-        if let Some(before) = before {
-            self.add("requests", before.as_str(), "", -1);
-        }
-        self.add("requests", after.as_str(), "", 1);
-    }
-
-    fn flag(&mut self, kind: &'static str, before: bool, after: bool) {
-        if before != after {
-            self.add(kind, "", "", if after { 1 } else { -1 });
+    fn life(&mut self, life: Option<&Life>, by: i64) {
+        let Some(life) = life else { return };
+        self.requests[life.status as usize] += by;
+        for (n, (_, is_set)) in self.flags.iter_mut().zip(FLAGS) {
+            if is_set(life) {
+                *n += by;
+            }
         }
     }
 
-    fn add(&mut self, kind: &'static str, state: &'static str, processor: &str, by: i64) {
-        let processors = self.0.entry((kind, state)).or_default();
+    fn of_processor(&mut self, processor: &str) -> &mut [i64; TaskStateName::ALL.len()] {
         // Few names, named often: a copy is made of the first one only.
-        match processors.get_mut(processor) {
-            Some(n) => *n += by,
-            None => drop(processors.insert(processor.to_owned(), by)),
+        if !self.tasks.contains_key(processor) {
+            self.tasks.insert(processor.to_owned(), Default::default());
         }
+        self.tasks.get_mut(processor).expect("it is there by now")
     }
 
     /// What is written, in the order in which rows are locked.
     pub(super) fn into_sorted(self) -> Vec<(CounterKey, i64)> {
-        let mut sorted: Vec<(CounterKey, i64)> = self
-            .0
-            .into_iter()
-            .flat_map(|((kind, state), processors)| {
-                processors
-                    .into_iter()
-                    .map(move |(processor, by)| (kind, state, processor, by))
-            })
-            .filter(|(.., by)| *by != 0)
-            .map(|(kind, state, processor, by)| {
-                (
-                    CounterKey {
-                        kind,
-                        a: processor,
-                        b: state.to_owned(),
-                    },
-                    by,
-                )
-            })
-            .collect();
+        let mut sorted = Vec::new();
+        let mut add = |kind: &'static str, a: &str, b: &str, n: i64| {
+            if n != 0 {
+                let (a, b) = (a.to_owned(), b.to_owned());
+                sorted.push((CounterKey { kind, a, b }, n));
+            }
+        };
+        for (processor, states) in &self.tasks {
+            for (state, n) in TaskStateName::ALL.iter().zip(states) {
+                add("tasks", processor, state.as_str(), *n);
+            }
+        }
+        for (status, n) in Status::ALL.iter().zip(self.requests) {
+            add("requests", "", status.as_str(), n);
+        }
+        for (why, n) in Why::ALL.iter().zip(self.deferred) {
+            add("deferred", "", why.as_str(), n);
+        }
+        for ((kind, _), n) in FLAGS.iter().zip(self.flags) {
+            add(kind, "", "", n);
+        }
         sorted.sort_unstable();
         sorted
     }

@@ -24,6 +24,7 @@ use crate::{
         hold::Hold,
         identity::SubjectDigest,
         ids::{CommandId, ProcessorId, RequestId, Tenant},
+        note::Notes,
         registry::BackupSet,
         time::At,
         words::DeadLetterReason,
@@ -326,11 +327,11 @@ impl Engine {
         now: At,
     ) -> Result<(), EngineError> {
         let id = time_ordered_id(now);
-        let note = message
-            .news
-            .command()
-            .and_then(|(_, _, note)| note)
-            .map(|note| self.vault.seal_record(RequestId(id), 0, note.as_bytes()));
+        let note = message.news.command().and_then(|(_, _, note)| note).map(|said| {
+            let mut notes = Notes::default();
+            notes.add_said(said);
+            self.vault.seal_record(RequestId(id), 0, notes.as_bytes())
+        });
         if let Some((tenant, command_id, _)) = message.news.command() {
             changes.inbox.push(InboxRow {
                 tenant: tenant.clone(),

@@ -116,7 +116,7 @@ impl Engine {
                 Ok(trail) => {
                     touched.request = request;
                     touched.trail.append(trail);
-                    touched.notes.push(note.clone());
+                    touched.notes.add_said(&note);
                     approved += 1;
                 }
                 // Nobody approves what they have submitted, not among others either.
@@ -188,7 +188,7 @@ impl Engine {
         touched.catch_up(&leaders, &context).map_err(EngineError::from)?;
         let trail = decision(&mut touched.request, &context)?;
         touched.trail.append(trail);
-        touched.notes.push(note.to_owned());
+        touched.notes.add_said(note);
         let request = touched.request.clone();
         let mut finished = work.finish(self, UseCase::Other, now, true)?;
         self.seal_capsules(&mut finished, &mut *tx).await?;

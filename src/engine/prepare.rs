@@ -1,21 +1,20 @@
 //! What is done to a message before its transaction, once and outside of it: parsing, sealing, checking the token.
 
-use std::{collections::BTreeMap, fmt};
+use std::fmt;
 
-use serde::Serialize;
 use zeroize::Zeroizing;
 
 use super::{Engine, EngineError};
 use crate::{
     domain::{
-        ack::{Ack, Evidence},
+        ack::Ack,
         backup::BackupEvent,
         body::Subject,
         command::{Command, Opening},
         identity::Identity,
-        ids::{Label, RequestId, Tenant},
-        time::At,
-        words::{DeadLetterReason, Outcome},
+        ids::{RequestId, Tenant},
+        note::statement_of,
+        words::DeadLetterReason,
     },
     store::{Origin, SubjectDigest, SuppressionRow},
     vault::SealedSubject,
@@ -97,50 +96,15 @@ pub struct PreparedAck {
 pub struct PreparedProof {
     /// How many records were affected.
     pub records: Option<u64>,
-    /// The salted commitment to the text.
+    /// The salted commitment to the statement.
     pub commitment: [u8; 32],
-    /// The whole of it: a JSON object with at least one member, the outcome.
-    text: String,
-    salt: [u8; 16],
+    /// Its salt.
+    pub salt: [u8; 16],
+    /// What it brings, as it is written down.
+    pub statement: Vec<u8>,
 }
 
-impl PreparedProof {
-    /// What is sealed beside the ledger: the proof, its salt, and which attempt of which task brought it.
-    pub(super) fn note(&self, ordinal: u16, generation: u32, attempt: u32) -> String {
-        let open = self.text.strip_suffix('}').unwrap_or(&self.text);
-        let salt = hex::encode(self.salt);
-        format!(r#"{open},"salt":"{salt}","task":{ordinal},"generation":{generation},"attempt":{attempt}}}"#)
-    }
-}
-
-/// What an ack brings, as it is written down. The members stand in the order of their names: whoever opens a note and
-/// sorts what is in it has the bytes that the commitment is to.
-#[derive(Serialize)]
-struct ProofText<'a> {
-    #[serde(skip_serializing_if = "Option::is_none")]
-    at: Option<At>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    evidence: Option<EvidenceText<'a>>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    message: Option<&'a str>,
-    outcome: Outcome,
-}
-
-#[derive(Serialize)]
-struct EvidenceText<'a> {
-    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
-    by_category: &'a BTreeMap<Label, u64>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    digest: Option<&'a str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    method: Option<&'a str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    records: Option<u64>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    reference: Option<&'a str>,
-}
-
-/// Without the text, which may hold anything.
+/// Without the statement, which may hold anything.
 impl fmt::Debug for PreparedProof {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("PreparedProof")
@@ -277,34 +241,14 @@ impl Engine {
     }
 
     fn prepare_proof(&self, ack: &Ack) -> Option<PreparedProof> {
-        if ack.evidence.is_none() && ack.message.is_none() && ack.at.is_none() {
-            return None;
-        }
-        let text = ProofText {
-            at: ack.at,
-            evidence: ack.evidence.as_ref().map(evidence_text),
-            message: ack.message.as_deref(),
-            outcome: ack.answer.outcome(),
-        };
-        // Texts, numbers and times: nothing in it can fail to be written.
-        let text = serde_json::to_string(&text).ok()?;
-        let (salt, commitment) = self.vault.commitment(text.as_bytes());
+        let statement = statement_of(ack)?;
+        let (salt, commitment) = self.vault.commitment(&statement);
         Some(PreparedProof {
             records: ack.evidence.as_ref().and_then(|e| e.records),
             commitment,
-            text,
             salt,
+            statement,
         })
-    }
-}
-
-fn evidence_text(evidence: &Evidence) -> EvidenceText<'_> {
-    EvidenceText {
-        by_category: &evidence.by_category,
-        digest: evidence.digest.as_deref(),
-        method: evidence.method.as_deref(),
-        records: evidence.records,
-        reference: evidence.reference.as_deref(),
     }
 }
 

@@ -22,8 +22,8 @@ use crate::{
     domain::{
         entry::Entry,
         ids::RequestId,
+        note::BroughtBy,
         request::answer::{AckRefusal, Taken},
-        task::TaskState,
         time::At,
         words::DeadLetterReason,
     },
@@ -156,13 +156,6 @@ impl Engine {
         let touched = work
             .get_mut(prepared.ack.request_id)
             .ok_or(AckRefusal::UnknownTask)?;
-        let sent_at = touched
-            .request
-            .find_task(prepared.ack.task_id)
-            .and_then(|ordinal| match touched.request.task(ordinal).state {
-                TaskState::Dispatched { at, .. } | TaskState::Accepted { at, .. } => Some(at),
-                _ => None,
-            });
         let context = self.context(known, now);
         let taken = touched.request.answer(
             &prepared.ack,
@@ -170,14 +163,17 @@ impl Engine {
             &context,
             &mut touched.trail,
         )?;
-        let Taken::Counted(ordinal) = taken else {
+        let Taken::Counted { ordinal, sent_at } = taken else {
             return Ok(AckVerdict::Repeated);
         };
         if let Some(proof) = &prepared.proof {
             let task = touched.request.task(ordinal);
-            touched
-                .notes
-                .push(proof.note(ordinal, task.generation, prepared.ack.attempt));
+            let brought_by = BroughtBy {
+                ordinal,
+                generation: task.generation,
+                attempt: prepared.ack.attempt,
+            };
+            touched.notes.add_proof(brought_by, &proof.salt, &proof.statement);
             touched.trail.entries.push(Entry::Evidence {
                 ordinal,
                 records: proof.records,

@@ -17,6 +17,7 @@ use crate::{
         body::Body,
         identity::Identity,
         ids::RequestId,
+        note::Notes,
         request::{Context, Life, Request, Trail, deferral::Deferred, merged::Leader, open::Opened},
         task::IllegalEvent,
         time::At,
@@ -32,8 +33,8 @@ const WOKEN_AGAIN_AFTER: Duration = Duration::from_secs(3600);
 pub(super) struct Touched<'a> {
     pub(super) request: Request,
     pub(super) trail: Trail,
-    /// Free text and references, for the sealed side row: each one a JSON object.
-    pub(super) notes: Vec<String>,
+    /// Free text and references, for the sealed side row.
+    pub(super) notes: Notes,
     /// Whether its row in the agenda was due: it has to move in any case.
     pub(super) woken: bool,
     source: Source<'a>,
@@ -109,7 +110,7 @@ impl<'a> Work<'a> {
                 deferred: request.deferred(clock_skew).collect(),
                 request,
                 trail: Trail::default(),
-                notes: Vec::new(),
+                notes: Notes::default(),
                 woken: false,
                 source,
                 before,
@@ -230,7 +231,7 @@ impl<'a> Work<'a> {
         self.touch(Touched {
             request,
             trail,
-            notes: Vec::new(),
+            notes: Notes::default(),
             woken: false,
             source,
             before: None,

@@ -1,10 +1,13 @@
 //! One request in full: its status, each task with its proof, and why it is not done yet.
 
-use std::{collections::HashMap, sync::Arc};
+use std::{
+    collections::{BTreeMap, HashMap},
+    sync::Arc,
+};
 
 use axum::{Json, extract::State};
 use serde::Serialize;
-use serde_json::{Value, value::RawValue};
+use serde_json::value::RawValue;
 
 use super::{
     Api,
@@ -17,7 +20,9 @@ use super::{
 };
 use crate::{
     domain::{
+        ack::Evidence,
         ids::{HoldId, Label, ProcessorId, RequestId, TaskId},
+        note::{Note, Proof, Statement, read_notes},
         request::{Check, Request},
         task::TaskState,
         time::At,
@@ -107,7 +112,7 @@ struct HoldView {
 struct Proved<'a> {
     #[serde(flatten)]
     task: TaskView<'a>,
-    evidence: Option<Value>,
+    evidence: Option<Shown>,
 }
 
 #[derive(Debug, Serialize)]
@@ -231,7 +236,7 @@ fn gates(request: &Request, now: At) -> Vec<Gate> {
 }
 
 /// What the tasks' answers have brought, by the place of the task: of the current generation the latest.
-async fn evidence_of(engine: &Engine, request: &Request) -> Result<HashMap<u16, Value>, Problem> {
+async fn evidence_of(engine: &Engine, request: &Request) -> Result<HashMap<u16, Shown>, Problem> {
     let mut found = HashMap::new();
     for leaf in engine.store.leaves(request.id).await? {
         let Some(sealed) = &leaf.sealed else { continue };
@@ -243,19 +248,28 @@ async fn evidence_of(engine: &Engine, request: &Request) -> Result<HashMap<u16, 
                 continue;
             }
         };
-        let Ok(notes) = serde_json::from_slice::<Vec<Value>>(&opened) else {
-            tracing::error!(request = %request.id, n = leaf.n, "a ledger entry's side row cannot be read");
-            continue;
-        };
-        for note in notes {
-            let ordinal = note["task"].as_u64().and_then(|n| u16::try_from(n).ok());
-            let Some(ordinal) = ordinal.filter(|n| usize::from(*n) < request.tasks.len()) else {
+        let notes = match read_notes(&opened) {
+            Ok(notes) => notes,
+            Err(error) => {
+                tracing::error!(request = %request.id, n = leaf.n, %error, "a ledger entry's side row cannot be read");
                 continue;
-            };
-            if note["generation"] == request.task(ordinal).generation
-                && let Some(evidence) = shown_evidence(note)
+            }
+        };
+        let proofs = notes.into_iter().filter_map(|note| match note {
+            Note::Proof(proof) => Some(proof),
+            Note::Said(_) => None,
+        });
+        for Proof {
+            brought_by,
+            statement,
+            ..
+        } in proofs
+        {
+            let task = request.tasks.get(usize::from(brought_by.ordinal));
+            if task.is_some_and(|task| task.generation == brought_by.generation)
+                && let Some(shown) = Shown::of(statement)
             {
-                found.insert(ordinal, evidence);
+                found.insert(brought_by.ordinal, shown);
             }
         }
     }
@@ -264,16 +278,45 @@ async fn evidence_of(engine: &Engine, request: &Request) -> Result<HashMap<u16, 
 
 /// The evidence with the processor's own time and message. The salt is not shown: with it, the commitment in the ledger
 /// could be compared with guesses for ever.
-fn shown_evidence(mut note: Value) -> Option<Value> {
-    let mut shown = match note["evidence"].take() {
-        Value::Object(evidence) => evidence,
-        _ => serde_json::Map::new(),
-    };
-    for name in ["at", "message"] {
-        let value = note[name].take();
-        if !value.is_null() {
-            shown.insert(name.to_owned(), value);
+#[derive(Debug, Serialize)]
+struct Shown {
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    by_category: BTreeMap<Label, u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    digest: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    method: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    records: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reference: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    at: Option<At>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    message: Option<String>,
+}
+
+impl Shown {
+    /// `None`: there is nothing to show.
+    fn of(statement: Statement) -> Option<Self> {
+        let Statement {
+            at,
+            message,
+            evidence,
+            ..
+        } = statement;
+        let evidence = evidence.unwrap_or_default();
+        if at.is_none() && message.is_none() && evidence == Evidence::default() {
+            return None;
         }
+        Some(Self {
+            by_category: evidence.by_category,
+            digest: evidence.digest,
+            method: evidence.method,
+            records: evidence.records,
+            reference: evidence.reference,
+            at,
+            message,
+        })
     }
-    (!shown.is_empty()).then_some(Value::Object(shown))
 }

@@ -88,18 +88,11 @@ pub(super) fn inbox_row(
 pub(super) fn subjects(opened: &[&OpenedRow]) -> Vec<(SubjectDigest, RequestId)> {
     let mut rows: Vec<_> = opened
         .iter()
-        .flat_map(|row| row.digests.iter().map(|digest| (*digest, row.request.id)))
+        .flat_map(|row| row.digests.iter().map(|digest| (*digest, row.state.id)))
         .collect();
     rows.sort_unstable();
     rows.dedup();
     rows
-}
-
-pub(super) fn packed(request: &Request) -> Result<Vec<u8>, StoreError> {
-    request.pack().map_err(|error| StoreError::Unreadable {
-        table: "state",
-        detail: format!("request {}: {error}", request.id),
-    })
 }
 
 /// What identifies the leaves of a transaction, in order: 20 bytes a leaf.
@@ -122,14 +115,14 @@ pub(super) fn id_at(at: At) -> Uuid {
 /// New requests by id: every transaction takes keys in the same order, so that two of them never wait for each other.
 pub(super) fn opened_in_order(changes: &Changes) -> Vec<&OpenedRow> {
     let mut rows: Vec<_> = changes.opened.iter().collect();
-    rows.sort_unstable_by_key(|row| row.request.id);
+    rows.sort_unstable_by_key(|row| row.state.id);
     rows
 }
 
 /// Changed requests by id.
 pub(super) fn moved_in_order(changes: &Changes) -> Vec<&MovedRow> {
     let mut rows: Vec<_> = changes.moved.iter().collect();
-    rows.sort_unstable_by_key(|row| row.request.id);
+    rows.sort_unstable_by_key(|row| row.state.id);
     rows
 }
 
@@ -138,18 +131,18 @@ pub(super) fn wakes(
     opened: &[&OpenedRow],
     moved: &[&MovedRow],
 ) -> (Vec<(RequestId, At, At)>, Vec<RequestId>) {
-    let opened = opened.iter().map(|row| &row.request);
-    let moved = moved.iter().filter(|row| row.rewake).map(|row| &row.request);
+    let opened = opened.iter().map(|row| &row.state);
+    let moved = moved.iter().filter(|row| row.rewake).map(|row| &row.state);
     let (mut set, mut deleted) = (Vec::new(), Vec::new());
-    for request in opened.clone().chain(moved.clone()) {
-        if let Some(at) = request.life.wake_at {
-            set.push((request.id, at, request.head.received_at));
+    for state in opened.chain(moved.clone()) {
+        if let Some(at) = state.wake_at {
+            set.push((state.id, at, state.received_at));
         }
     }
     deleted.extend(
         moved
-            .filter(|request| request.life.wake_at.is_none())
-            .map(|request| request.id),
+            .filter(|state| state.wake_at.is_none())
+            .map(|state| state.id),
     );
     set.sort_unstable();
     (set, deleted)

@@ -1,10 +1,11 @@
 //! What goes into a store and comes out of it.
 
+use super::StoreError;
 use crate::domain::{
     ids::{CommandId, RequestId, Tenant},
     request::Request,
     time::At,
-    words::{CommandKind, DeadLetterReason},
+    words::{CommandKind, DeadLetterReason, Status},
 };
 
 mod lasting;
@@ -52,11 +53,48 @@ pub struct StoredBody {
     pub sealed: Vec<u8>,
 }
 
+/// The aggregate as it is written: packed, with what has columns of its own.
+#[derive(Debug)]
+pub struct StateRow {
+    /// The request.
+    pub id: RequestId,
+    /// Grows with every change.
+    pub revision: u32,
+    /// Where it stands.
+    pub status: Status,
+    /// When it was received.
+    pub received_at: At,
+    /// When it wants to be woken.
+    pub wake_at: Option<At>,
+    /// All of it but id and revision.
+    pub packed: Vec<u8>,
+}
+
+impl StateRow {
+    /// Packs a request.
+    pub fn of(request: &Request) -> Result<Self, StoreError> {
+        let packed = request.pack().map_err(|error| StoreError::Unreadable {
+            table: "state",
+            detail: format!("request {}: {error}", request.id),
+        })?;
+        Ok(Self {
+            id: request.id,
+            revision: request.revision,
+            status: request.life.status,
+            received_at: request.head.received_at,
+            wake_at: request.life.wake_at,
+            packed,
+        })
+    }
+}
+
 /// A new request.
 #[derive(Debug)]
 pub struct OpenedRow {
-    /// The aggregate.
-    pub request: Request,
+    /// What it is.
+    pub state: StateRow,
+    /// Whose it is.
+    pub tenant: Tenant,
     /// The wrapped key of its identifiers; `None`: it was over at once.
     pub wrapped_key: Option<Vec<u8>>,
     /// The packed body.
@@ -70,13 +108,13 @@ pub struct OpenedRow {
 /// A request that has changed: written only where it still has the revision before.
 #[derive(Debug)]
 pub struct MovedRow {
-    /// The aggregate after the change.
-    pub request: Request,
+    /// What it is after the change.
+    pub state: StateRow,
     /// The revision that it was read at.
     pub from_revision: u32,
     /// Whether the wrapped key is deleted.
     pub shred: bool,
-    /// Whether the row in the agenda has to follow `request.life.wake_at`.
+    /// Whether the row in the agenda has to follow `state.wake_at`.
     pub rewake: bool,
 }
 

@@ -16,8 +16,13 @@ use crate::domain::{
 /// How an ack was taken.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Taken {
-    /// It changed the task at this place.
-    Counted(u16),
+    /// It changed a task.
+    Counted {
+        /// Its place.
+        ordinal: u16,
+        /// When it had been sent, where it was waited for.
+        sent_at: Option<At>,
+    },
     /// It says again what is known: counted, and nothing else.
     Repeated,
 }
@@ -58,10 +63,14 @@ impl Request {
         let Some(event) = self.event_of(ordinal, ack, context)? else {
             return Ok(Taken::Repeated);
         };
+        let sent_at = match task.state {
+            TaskState::Dispatched { at, .. } | TaskState::Accepted { at, .. } => Some(at),
+            _ => None,
+        };
         // `event_of` has looked at the state, so a refusal here is an answer that the state does not allow.
         self.happen(ordinal, event, trail)
             .map_err(|IllegalEvent { .. }| AckRefusal::Stale)?;
-        Ok(Taken::Counted(ordinal))
+        Ok(Taken::Counted { ordinal, sent_at })
     }
 
     /// Derives what follows from the answers of one batch.

@@ -153,7 +153,7 @@ impl Decider<'_, '_, '_> {
             Ok(trail) => {
                 touched.request = request;
                 touched.trail.append(trail);
-                touched.notes.push(note_of(decide));
+                touched.notes.add_said(&note_of(decide));
                 Ok(Ok(decide.request_id))
             }
             Err(refused) => Ok(Err(refusal_of(refused))),

@@ -2,8 +2,6 @@
 
 use std::time::Duration;
 
-use zeroize::Zeroizing;
-
 use super::{Source, Touched};
 use crate::{
     domain::{
@@ -12,7 +10,7 @@ use crate::{
         time::At,
     },
     engine::{Engine, EngineError, counters::Counters},
-    store::{Changes, DeferredRow, LeafRow, MovedRow, OpenedRow},
+    store::{Changes, DeferredRow, LeafRow, MovedRow, OpenedRow, StateRow},
 };
 
 impl Touched<'_> {
@@ -33,12 +31,8 @@ impl Touched<'_> {
             at: now,
             entries: std::mem::take(&mut self.trail.entries),
         };
-        let sealed = if self.notes.is_empty() {
-            None
-        } else {
-            let notes = Zeroizing::new(format!("[{}]", self.notes.join(",")));
-            Some(engine.vault.seal_record(self.request.id, n, notes.as_bytes()))
-        };
+        let notes = self.notes.as_bytes();
+        let sealed = (!notes.is_empty()).then(|| engine.vault.seal_record(self.request.id, n, notes));
         changes.leaves.push(LeafRow {
             request_id: self.request.id,
             n,
@@ -79,7 +73,7 @@ impl Touched<'_> {
     }
 
     pub(super) fn write_row(&self, changes: &mut Changes) -> Result<(), EngineError> {
-        let request = self.request.clone();
+        let (request, state) = (&self.request, StateRow::of(&self.request)?);
         match &self.source {
             Source::New { body, subject, .. } => changes.opened.push(OpenedRow {
                 wrapped_key: request.life.readable.then(|| subject.sealed.wrapped_key.clone()),
@@ -91,13 +85,14 @@ impl Touched<'_> {
                 } else {
                     subject.digests.clone()
                 },
-                request,
+                tenant: request.head.tenant.clone(),
+                state,
             }),
             Source::Loaded { revision, .. } => changes.moved.push(MovedRow {
                 from_revision: *revision,
                 shred: !request.life.readable && self.before.as_ref().is_some_and(|life| life.readable),
                 rewake: self.needs_rewake(),
-                request,
+                state,
             }),
         }
         Ok(())

@@ -5,9 +5,10 @@ use uuid::Uuid;
 
 use super::{capsules, dead_letters, deferred, early, expiry, merged, reseal, suppression};
 use crate::{
-    domain::{ids::RequestId, request::Request, time::At},
+    domain::{ids::RequestId, time::At},
     store::{
-        Changes, InboxRow, LeafRow, MovedRow, OpenedRow, StoreError, codec, deferral, expiry::packed_digests,
+        Changes, InboxRow, LeafRow, MovedRow, OpenedRow, StateRow, StoreError, codec, deferral,
+        expiry::packed_digests,
     },
 };
 
@@ -57,7 +58,7 @@ async fn update_states(on: &mut PgConnection, moved: &[&MovedRow]) -> Result<(),
                as v(id, from_revision, revision, status, packed, shred) \
                where s.id = v.id and s.revision = v.from_revision";
     let done = query(sql)
-        .bind(moved.iter().map(|row| row.request.id.0).collect::<Vec<_>>())
+        .bind(moved.iter().map(|row| row.state.id.0).collect::<Vec<_>>())
         .bind(
             moved
                 .iter()
@@ -67,15 +68,15 @@ async fn update_states(on: &mut PgConnection, moved: &[&MovedRow]) -> Result<(),
         .bind(
             moved
                 .iter()
-                .map(|row| row.request.revision.cast_signed())
+                .map(|row| row.state.revision.cast_signed())
                 .collect::<Vec<_>>(),
         )
-        .bind(moved.iter().map(|row| status(&row.request)).collect::<Vec<_>>())
+        .bind(moved.iter().map(|row| status(&row.state)).collect::<Vec<_>>())
         .bind(
             moved
                 .iter()
-                .map(|row| codec::packed(&row.request))
-                .collect::<Result<Vec<_>, _>>()?,
+                .map(|row| row.state.packed.as_slice())
+                .collect::<Vec<_>>(),
         )
         .bind(moved.iter().map(|row| row.shred).collect::<Vec<_>>())
         .execute(on)
@@ -107,16 +108,11 @@ async fn insert_requests(on: &mut PgConnection, opened: &[&OpenedRow]) -> Result
                select * from unnest($1::uuid[], $2::text[], $3::int8[], $4::bytea[], $5::bytea[], $6::bytea[])";
     query(sql)
         .bind(ids(opened))
+        .bind(opened.iter().map(|row| row.tenant.as_str()).collect::<Vec<_>>())
         .bind(
             opened
                 .iter()
-                .map(|row| row.request.head.tenant.as_str())
-                .collect::<Vec<_>>(),
-        )
-        .bind(
-            opened
-                .iter()
-                .map(|row| row.request.head.received_at.millis())
+                .map(|row| row.state.received_at.millis())
                 .collect::<Vec<_>>(),
         )
         .bind(opened.iter().map(|row| row.body.as_slice()).collect::<Vec<_>>())
@@ -140,15 +136,15 @@ async fn insert_states(on: &mut PgConnection, opened: &[&OpenedRow]) -> Result<(
         .bind(
             opened
                 .iter()
-                .map(|row| row.request.revision.cast_signed())
+                .map(|row| row.state.revision.cast_signed())
                 .collect::<Vec<_>>(),
         )
-        .bind(opened.iter().map(|row| status(&row.request)).collect::<Vec<_>>())
+        .bind(opened.iter().map(|row| status(&row.state)).collect::<Vec<_>>())
         .bind(
             opened
                 .iter()
-                .map(|row| codec::packed(&row.request))
-                .collect::<Result<Vec<_>, _>>()?,
+                .map(|row| row.state.packed.as_slice())
+                .collect::<Vec<_>>(),
         )
         .bind(
             opened
@@ -301,9 +297,9 @@ pub(super) async fn outbox_done(
 }
 
 fn ids(opened: &[&OpenedRow]) -> Vec<Uuid> {
-    opened.iter().map(|row| row.request.id.0).collect()
+    opened.iter().map(|row| row.state.id.0).collect()
 }
 
-fn status(request: &Request) -> i16 {
-    i16::from(request.life.status.code())
+fn status(state: &StateRow) -> i16 {
+    i16::from(state.status.code())
 }

@@ -70,11 +70,11 @@ async fn update_states(on: &mut SqliteConnection, moved: &[&MovedRow]) -> Result
                 wrapped_key = case when v.shred then null else wrapped_key end \
                 from v where state.id = v.id and state.revision = v.from_revision";
     let written = insert_rows(on, head, tail, moved, |mut row, moved| {
-        row.push_bind(moved.request.id.0)
+        row.push_bind(moved.state.id.0)
             .push_bind(moved.from_revision)
-            .push_bind(moved.request.revision)
-            .push_bind(moved.request.life.status.code())
-            .push_bind(codec::packed(&moved.request)?)
+            .push_bind(moved.state.revision)
+            .push_bind(moved.state.status.code())
+            .push_bind(moved.state.packed.as_slice())
             .push_bind(moved.shred);
         Ok(())
     })
@@ -107,9 +107,9 @@ async fn insert_inbox(on: &mut SqliteConnection, rows: &[InboxRow]) -> Result<()
 async fn insert_requests(on: &mut SqliteConnection, opened: &[&OpenedRow]) -> Result<(), StoreError> {
     let head = "insert into request (id, tenant, received_at, body, sealed, lookups) ";
     insert_rows(on, head, "", opened, |mut row, opened| {
-        row.push_bind(opened.request.id.0)
-            .push_bind(opened.request.head.tenant.as_str())
-            .push_bind(opened.request.head.received_at.millis())
+        row.push_bind(opened.state.id.0)
+            .push_bind(opened.tenant.as_str())
+            .push_bind(opened.state.received_at.millis())
             .push_bind(opened.body.as_slice())
             .push_bind(opened.sealed.as_slice())
             .push_bind(packed_digests(&opened.digests));
@@ -122,10 +122,10 @@ async fn insert_requests(on: &mut SqliteConnection, opened: &[&OpenedRow]) -> Re
 async fn insert_states(on: &mut SqliteConnection, opened: &[&OpenedRow]) -> Result<(), StoreError> {
     let head = "insert into state (id, revision, status, packed, wrapped_key) ";
     insert_rows(on, head, "", opened, |mut row, opened| {
-        row.push_bind(opened.request.id.0)
-            .push_bind(opened.request.revision)
-            .push_bind(opened.request.life.status.code())
-            .push_bind(codec::packed(&opened.request)?)
+        row.push_bind(opened.state.id.0)
+            .push_bind(opened.state.revision)
+            .push_bind(opened.state.status.code())
+            .push_bind(opened.state.packed.as_slice())
             .push_bind(opened.wrapped_key.as_deref());
         Ok(())
     })

@@ -182,9 +182,9 @@ impl Transaction for FaultyTransaction {
         self.inner.leaf_counts(ids).await
     }
     async fn write(&mut self, changes: &Changes) -> Result<(), StoreError> {
-        let opened = changes.opened.iter().map(|row| row.request.id);
+        let opened = changes.opened.iter().map(|row| row.state.id);
         self.faults
-            .check(opened.chain(changes.moved.iter().map(|row| row.request.id)))?;
+            .check(opened.chain(changes.moved.iter().map(|row| row.state.id)))?;
         self.inner.write(changes).await
     }
     async fn commit(self: Box<Self>) -> Result<(), StoreError> {

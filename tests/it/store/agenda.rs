@@ -71,6 +71,6 @@ pub async fn follows_its_requests(fixture: Fixture) {
     // A row that is gone already may be deleted again.
     let mut again = wake(2, None, None);
     again.from_revision = 2;
-    again.request.revision = 3;
+    again.state.revision = 3;
     write(store, &moving([again])).await.unwrap();
 }

@@ -91,7 +91,7 @@ pub async fn digests_go_and_leave_the_request(fixture: Fixture) {
     let store = &*fixture.store;
     let mut changes = opening([request(1, None), request(2, None)]);
     for row in &mut changes.opened {
-        row.digests = vec![[42; 16], [42; 16], [row.request.id.0.as_u128() as u8; 16]];
+        row.digests = vec![[42; 16], [42; 16], [row.state.id.0.as_u128() as u8; 16]];
     }
     write(store, &changes).await.unwrap();
     // One that was supplied later goes as well.

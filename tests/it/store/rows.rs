@@ -11,7 +11,7 @@ use lacuna::{
     },
     store::{
         Advance, Changes, DeadLetter, DeadLetterState, InboxRow, LeafRow, Lock, MovedRow, OpenedRow, Origin,
-        Store, StoreError, StoredRequest,
+        StateRow, Store, StoreError, StoredRequest,
     },
 };
 use uuid::Uuid;
@@ -112,7 +112,8 @@ fn task(processor: &str) -> Task {
 pub fn opened(request: Request) -> OpenedRow {
     let n = request.id.0.as_u128() as u8;
     OpenedRow {
-        request,
+        state: StateRow::of(&request).unwrap(),
+        tenant: request.head.tenant,
         wrapped_key: Some(vec![n; 60]),
         body: vec![n; 100],
         sealed: vec![n; 200],
@@ -126,7 +127,7 @@ pub fn moved(mut request: Request, change: impl FnOnce(&mut Request)) -> MovedRo
     request.revision += 1;
     change(&mut request);
     MovedRow {
-        request,
+        state: StateRow::of(&request).unwrap(),
         from_revision,
         shred: false,
         rewake: true,

@@ -112,7 +112,7 @@ impl Bench {
         let (mut request, mut trail) = (self.request.clone(), Trail::default());
         let context = context(&self.registry, &self.facts, self.now);
         let taken = request.answer(ack, token_matches, &context, &mut trail);
-        let changes = matches!(taken, Ok(lacuna::domain::request::answer::Taken::Counted(_)));
+        let changes = matches!(taken, Ok(lacuna::domain::request::answer::Taken::Counted { .. }));
         if changes {
             request.finish_answers(&context, &mut trail).unwrap();
             self.request = request;

@@ -91,7 +91,7 @@ const EARLIER: [(&str, &str); 8] = [
 fn outcome_of(before: &Bench, generation: u32, attempt: u32, answer: &Answer) -> char {
     let mut bench = before.clone();
     match bench.ack(0, generation, attempt, answer.clone()) {
-        Ok(Taken::Counted(0)) => {
+        Ok(Taken::Counted { ordinal: 0, .. }) => {
             assert_eq!(bench.request.revision, before.request.revision + 1);
             match bench.state(0) {
                 TaskState::Done { .. } => 'D',
@@ -102,7 +102,7 @@ fn outcome_of(before: &Bench, generation: u32, attempt: u32, answer: &Answer) ->
                 other => panic!("{other:?}"),
             }
         }
-        Ok(Taken::Counted(other)) => panic!("task {other} changed"),
+        Ok(Taken::Counted { ordinal: other, .. }) => panic!("task {other} changed"),
         unchanged => {
             assert_eq!(
                 bench.request, before.request,

@@ -300,7 +300,7 @@ impl Bench {
         self.run(|request, context| {
             let mut trail = Trail::default();
             let taken = request.answer(ack, token_matches, context, &mut trail);
-            if matches!(taken, Ok(Taken::Counted(_))) {
+            if matches!(taken, Ok(Taken::Counted { .. })) {
                 request.finish_answers(context, &mut trail).unwrap();
             }
             (taken, trail)

@@ -113,12 +113,15 @@ impl Life {
         let before = self.bench.request.clone();
         let taken = self.bench.take(&ack, genuine);
         assert!(genuine || taken == Err(AckRefusal::Forged));
-        if matches!(taken, Ok(Taken::Counted(_))) {
+        if matches!(taken, Ok(Taken::Counted { .. })) {
             assert_eq!(ack.generation, self.generation_before(&before, &ack));
             let sent = std::mem::take(&mut self.bench.dispatched);
             let counted = self.bench.request.clone();
             let again = self.bench.take(&ack, genuine);
-            assert!(!matches!(again, Ok(Taken::Counted(_))), "counted twice: {ack:?}");
+            assert!(
+                !matches!(again, Ok(Taken::Counted { .. })),
+                "counted twice: {ack:?}"
+            );
             assert_eq!(self.bench.request, counted, "a duplicate changes nothing");
             self.bench.dispatched = sent;
         } else {
