@@ -177,7 +177,7 @@ impl Engine {
             action: task.asks(),
             method: asks_for_key(task).then_some(Cow::Borrowed(CRYPTO_ERASE)),
             tenant: Cow::Borrowed(&request.head.tenant),
-            identities: Cow::Owned(named),
+            identities: named,
             scope: TaskScope {
                 purposes: Cow::Borrowed(body.scope.purposes()),
                 categories: Cow::Borrowed(categories),
@@ -326,12 +326,12 @@ const fn asks_for_key(task: &Task) -> bool {
 }
 
 /// The identities that a processor declared, and no others.
-fn declared(identities: &[Identity], wanted: &[IdentityType]) -> Vec<Identity> {
-    identities
-        .iter()
-        .filter(|identity| wanted.contains(&identity.kind))
-        .cloned()
-        .collect()
+fn declared<'a>(identities: &'a [Identity], wanted: &[IdentityType]) -> Cow<'a, [Identity]> {
+    let is_wanted = |identity: &&Identity| wanted.contains(&identity.kind);
+    if identities.iter().all(|identity| is_wanted(&identity)) {
+        return Cow::Borrowed(identities);
+    }
+    Cow::Owned(identities.iter().filter(is_wanted).cloned().collect())
 }
 
 /// The state of a request, as the status topic and the lists of the API say it.

@@ -325,3 +325,55 @@ pub fn commit(consumer: &GroupConsumer) {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn filling(messages: usize, window: Window) -> Filling {
+        let mut filling = Filling::new(window);
+        for _ in 0..messages {
+            filling.took(10);
+        }
+        filling
+    }
+
+    /// Its first wait is over at once, its second one not while this runs.
+    const WINDOW: Window = Window {
+        messages: 100,
+        bytes: 10_000,
+        wait: Duration::ZERO,
+        rush: 3,
+        rush_wait: Duration::from_secs(3600),
+    };
+
+    #[test]
+    fn a_batch_that_fills_fast_waits_longer() {
+        let mut slow = filling(2, WINDOW);
+        slow.ran_dry();
+        assert_eq!(slow.wait(), None);
+        let mut fast = filling(3, WINDOW);
+        fast.ran_dry();
+        assert!(fast.wait().is_some_and(|wait| wait > Duration::from_secs(3000)));
+    }
+
+    #[test]
+    fn what_is_there_is_taken_before_anything_is_waited_for() {
+        assert_eq!(filling(0, WINDOW).wait(), Some(Filling::IDLE));
+        assert_eq!(filling(1, WINDOW).wait(), Some(Duration::ZERO));
+        // However much is there, the time is looked at now and then.
+        let endless = Window {
+            rush: usize::MAX,
+            ..WINDOW
+        };
+        assert_eq!(filling(Filling::UNTIMED, endless).wait(), None);
+        assert_eq!(filling(Filling::UNTIMED, WINDOW).wait(), Some(Duration::ZERO));
+    }
+
+    #[test]
+    fn neither_messages_nor_bytes_exceed_the_window() {
+        assert_eq!(filling(100, WINDOW).wait(), None);
+        let heavy = Window { bytes: 50, ..WINDOW };
+        assert_eq!(filling(5, heavy).wait(), None);
+    }
+}

@@ -298,6 +298,7 @@ unix_socket_directories = ''
 max_connections = 300
 shared_buffers = 512MB
 max_wal_size = 8GB
+wal_compression = lz4
 fsync = $fsync
 full_page_writes = $fsync
 EOF

@@ -1,6 +1,7 @@
 //! Many requests: taken in and answered by the engine, in batches as large as the worker's own.
 
 use std::{
+    collections::VecDeque,
     sync::{
         Arc,
         atomic::{AtomicU64, Ordering},
@@ -35,6 +36,10 @@ pub(super) const BATCH: u64 = 500;
 
 /// So many take in and settle side by side.
 const HANDS: i32 = 4;
+
+/// How many batches are taken in before the first answers to one come, and how many before its last ones: systems take a
+/// while, and others are taken in and settled meanwhile.
+const ANSWERED_AFTER: [usize; 2] = [2, 4];
 
 /// How much of the turned clock's time a batch takes: as in life, no two batches are confirmed at the same moment.
 const BATCH_TIME: Duration = Duration::from_millis(50);
@@ -94,7 +99,8 @@ impl Crowd {
             let emission = hand.take_in(kind, &ids).await?;
             pace.elapsed += watch.elapsed();
             pace.count += BATCH;
-            hand.answer(emission).await?;
+            hand.settle_some(&mut VecDeque::from([hand.acks(emission)]), [0, 0])
+                .await?;
         }
         Ok(pace)
     }
@@ -115,10 +121,14 @@ impl Crowd {
         for (hand, share) in (0..).zip(batches) {
             let (hand, clock) = (self.hand(hand), self.clock.clone());
             hands.spawn(async move {
+                let mut open = Open::default();
                 for ids in share {
-                    let emission = hand.take_in(kind, &ids).await?;
-                    hand.answer(emission).await?;
+                    open.push_back(hand.acks(hand.take_in(kind, &ids).await?));
+                    hand.settle_some(&mut open, ANSWERED_AFTER).await?;
                     clock.advance(BATCH_TIME);
+                }
+                while !open.is_empty() {
+                    hand.settle_some(&mut open, [0, 0]).await?;
                 }
                 Ok::<_, BenchError>(())
             });
@@ -159,6 +169,9 @@ impl Crowd {
     }
 }
 
+/// Batches that are not answered in whole, the oldest first.
+type Open = VecDeque<[Vec<Arrival<PreparedAck>>; 2]>;
+
 struct Hand {
     engine: Arc<Engine>,
     offsets: Arc<[AtomicU64]>,
@@ -181,42 +194,61 @@ impl Hand {
         }
     }
 
-    /// Answers every task, as its processor would.
-    async fn answer(&self, emission: Emission) -> Result<(), BenchError> {
+    /// What the processors answer to a batch, in two parts: those of a request come in two transactions, because systems
+    /// are of unequal speed.
+    fn acks(&self, emission: Emission) -> [Vec<Arrival<PreparedAck>>; 2] {
         let now = self.engine.clock.now();
         let tasks = emission
             .records
             .iter()
             .filter(|record| matches!(record.kind, RecordKind::Task { .. }));
-        let acks: Vec<Arrival<PreparedAck>> = tasks
-            .zip(1..)
-            .map(|(record, n)| {
-                let bytes = reply(&record.payload, Says::Erased, n, now).unwrap_or_default();
-                let parsed = parse_ack(&bytes, &Envelope::bare(&self.engine.tenant_default));
-                Arrival {
-                    origin: None,
-                    content: parsed.map(|ack| self.engine.prepare_ack(ack)),
-                    raw: Zeroizing::new(bytes),
-                }
-            })
-            .collect();
-        // As the acks of systems of unequal speed come: those of a request in two transactions.
-        let (first, second): (Vec<_>, Vec<_>) = acks.into_iter().enumerate().partition(|(n, _)| n % 2 == 0);
-        for part in [first, second] {
-            let part: Vec<_> = part
-                .into_iter()
-                .map(|(_, mut arrival)| {
-                    arrival.origin = Some(self.origin(2 * self.n + 1));
-                    arrival
-                })
-                .collect();
-            let settled = self.engine.settle(&part).await?;
-            let counts = |verdict: &AckVerdict| matches!(verdict, AckVerdict::Counted { .. });
-            if !settled.verdicts.iter().all(counts) {
-                return Err(BenchError::Usage("an ack of the benchmark did not count"));
+        let mut parts = [Vec::new(), Vec::new()];
+        for (record, n) in tasks.zip(0..) {
+            let bytes = reply(&record.payload, Says::Erased, n, now).unwrap_or_default();
+            let parsed = parse_ack(&bytes, &Envelope::bare(&self.engine.tenant_default));
+            parts[usize::from(n % 2 == 1)].push(Arrival {
+                origin: None,
+                content: parsed.map(|ack| self.engine.prepare_ack(ack)),
+                raw: Zeroizing::new(bytes),
+            });
+        }
+        parts
+    }
+
+    /// Settles the first and the last answers of the batches behind which so many others have been taken in, and closes
+    /// the oldest with its last ones.
+    async fn settle_some(&self, open: &mut Open, after: [usize; 2]) -> Result<(), BenchError> {
+        let due = |open: &Open, after: usize| open.len().checked_sub(after + 1);
+        if let Some(place) = due(open, after[0])
+            && let Some([first, _]) = open.get_mut(place)
+        {
+            self.settle(std::mem::take(first)).await?;
+        }
+        if due(open, after[1]).is_some()
+            && let Some(parts) = open.pop_front()
+        {
+            for part in parts {
+                self.settle(part).await?;
             }
         }
         Ok(())
+    }
+
+    async fn settle(&self, mut acks: Vec<Arrival<PreparedAck>>) -> Result<(), BenchError> {
+        if acks.is_empty() {
+            return Ok(());
+        }
+        // Offsets grow in the order in which a partition is read.
+        for arrival in &mut acks {
+            arrival.origin = Some(self.origin(2 * self.n + 1));
+        }
+        let settled = self.engine.settle(&acks).await?;
+        let counts = |verdict: &AckVerdict| matches!(verdict, AckVerdict::Counted { .. });
+        if settled.verdicts.iter().all(counts) {
+            Ok(())
+        } else {
+            Err(BenchError::Usage("an ack of the benchmark did not count"))
+        }
     }
 
     fn command(&self, command: &Value) -> Arrival<PreparedCommand> {
