@@ -7,6 +7,7 @@ WORKDIR /build
 
 # The dependencies in a layer of their own, built for an empty crate: a change under src/ does not build them again.
 COPY Cargo.toml Cargo.lock ./
+COPY .cargo .cargo
 RUN mkdir src \
     && echo 'fn main() {}' >src/main.rs \
     && touch src/lib.rs \

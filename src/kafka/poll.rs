@@ -91,20 +91,20 @@ pub struct Window {
 impl Window {
     /// Of commands. At half load, 10 ms cost 20-30 % less CPU than 1-5 ms and give a better p99.
     pub const COMMANDS: Self = Self {
-        messages: 500,
+        messages: 1000,
         bytes: 8 << 20,
         wait: Duration::from_millis(10),
         rush: 40,
-        rush_wait: Duration::from_millis(25),
+        rush_wait: Duration::from_millis(40),
     };
 
     /// Of acks. Those of a request come close together: 25 ms save a quarter of the transactions that touch it.
     pub const ACKS: Self = Self {
-        messages: 2000,
+        messages: 4000,
         bytes: 8 << 20,
         wait: Duration::from_millis(25),
         rush: 600,
-        rush_wait: Duration::from_millis(50),
+        rush_wait: Duration::from_millis(80),
     };
 }
 
