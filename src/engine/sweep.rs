@@ -13,7 +13,7 @@ use crate::{
     domain::{
         backup::{BackupChange, earlier, week_of},
         fact::{Fact, FactKind, FactVersion},
-        ids::RequestId,
+        ids::{ProcessorId, RequestId},
         time::At,
         words::Why,
     },
@@ -145,9 +145,15 @@ impl Engine {
     }
 
     fn stages(&self, fact: &Fact, known: &Known) -> Vec<Stage> {
-        let deferred = |reason, processor: &crate::domain::ids::ProcessorId, up_to| {
+        let deferred = |reason, processor: &ProcessorId, up_to| {
             Stage::List(Concerned::Deferred {
                 reason,
+                processor: processor.clone(),
+                up_to,
+            })
+        };
+        let asked = |processor: &ProcessorId, up_to| {
+            Stage::List(Concerned::Asked {
                 processor: processor.clone(),
                 up_to,
             })
@@ -172,10 +178,12 @@ impl Engine {
                         .facts
                         .copies(&event.processor)
                         .and_then(|copies| copies.gone_before());
-                    proved
-                        .map(|up_to| deferred(Why::BackupRotation, &event.processor, up_to))
-                        .into_iter()
-                        .collect()
+                    proved.map_or_else(Vec::new, |up_to| {
+                        vec![
+                            deferred(Why::BackupRotation, &event.processor, up_to),
+                            asked(&event.processor, up_to),
+                        ]
+                    })
                 }
                 // The capsules first: they are the requests that a copy of this set can have brought back. Then all, so
                 // that one which cannot be done again is never silently complete.
@@ -190,7 +198,11 @@ impl Engine {
             Fact::Registry { changed, .. } => changed
                 .iter()
                 .flat_map(|processor| {
-                    [Why::Retention, Why::BackupRotation].map(|reason| deferred(reason, processor, always))
+                    [
+                        deferred(Why::Retention, processor, always),
+                        deferred(Why::BackupRotation, processor, always),
+                        asked(processor, always),
+                    ]
                 })
                 .collect(),
             Fact::Forgotten(_) => Vec::new(),

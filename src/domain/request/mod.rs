@@ -26,7 +26,7 @@ pub mod standing;
 pub mod suppression;
 pub mod waiting;
 pub mod wake;
-mod waves;
+pub mod waves;
 
 #[cfg(test)]
 mod tests;

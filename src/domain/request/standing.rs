@@ -309,12 +309,6 @@ impl Request {
                 state => state.wake_at(),
             });
         }
-        if self
-            .ordinals()
-            .any(|ordinal| self.may_expire_unparked(ordinal, context))
-        {
-            consider(Some(context.now.plus(LOOK_EVERY)));
-        }
         consider(self.reseal_at(context));
         if let Some(ClosedGate::Grace(until) | ClosedGate::NotBefore(until)) = self.closed_gate(context.now) {
             consider(Some(until));
