@@ -23,9 +23,6 @@ use crate::{
 /// How many requests one transaction looks at.
 const BATCH: u32 = 500;
 
-/// How many sweeps at a time may wait for their processors. Those beyond it, older ones, do not wait.
-const SWEEPS: u32 = 1_000;
-
 /// A replay's batch that sends nothing gives nobody work, so the next one need not wait: so many are taken at once.
 const UNSENT: u32 = 100;
 
@@ -55,11 +52,10 @@ struct Step {
 impl Engine {
     /// Takes the oldest sweep a batch further that nobody else has and that need not wait.
     pub async fn sweep(&self) -> Result<Swept, EngineError> {
-        let open = self.store.sweeps(true, SWEEPS).await?;
-        if open.is_empty() {
+        let Some(waiting) = self.keep_pace().await? else {
             return Ok(Swept::default());
-        }
-        let passed_over: Vec<FactVersion> = self.waiting_sweeps(&open).await?.into_keys().collect();
+        };
+        let passed_over: Vec<FactVersion> = waiting.into_keys().collect();
         let mut swept = Swept::default();
         for _ in 0..UNSENT {
             let Some((finished, is_free)) = self.sweep_batch(&passed_over).await? else {
@@ -93,10 +89,11 @@ impl Engine {
         attempts: &mut Attempts<'_>,
     ) -> Result<Option<(Finished<'static>, bool)>, EngineError> {
         let mut tx = attempts.begin().await?;
-        let known = self.pass_gate(&mut *tx, Gate::Shared).await?;
+        let mut known = self.pass_gate(&mut *tx, Gate::Shared).await?;
         let Some(sweep) = tx.next_sweep(passed_over).await? else {
             return Ok(None);
         };
+        known.let_replay(sweep.version);
         let now = self.clock.now();
         let step = self.step(sweep, &known, &mut *tx, now).await?;
         let mut work = Work::with_loaded(tx.load(&step.ids, Lock::Rows).await?, self.clock_skew);

@@ -87,7 +87,8 @@ fn needed_now(need: &Need<'_>, request: &Request, ordinal: u16, now: At) -> Stri
             "its proof, which it had promised by {by}: find out why, then retry or waive it, POST /v1/tasks/{task}/retry or /waive"
         ),
         Need::Promise(by) => format!("its proof, which it has promised by {by}"),
-        Need::Nothing(at) => format!("nothing: it is asked at {at} by itself"),
+        Need::Nothing(at) if *at > now => format!("nothing: it is asked at {at} by itself"),
+        Need::Nothing(_) => "nothing: it is asked by itself, when its turn comes".to_owned(),
         Need::Others(places) => {
             let names: Vec<String> = places.iter().map(|place| name(request, *place)).collect();
             format!("{}, which it waits for", names.join(", "))

@@ -31,7 +31,7 @@ pub mod waves;
 #[cfg(test)]
 mod tests;
 
-use std::time::Duration;
+use std::{collections::BTreeSet, time::Duration};
 
 use jiff::tz::TimeZone;
 use serde::{Deserialize, Serialize};
@@ -168,8 +168,29 @@ pub struct Context<'a> {
     pub delay: &'a (dyn Fn(&Retry, u32) -> Duration + Sync),
     /// How long identifiers stay readable after the end.
     pub keep_after_completion: Duration,
-    /// Whether nothing is sent in this step: commands that came before the request are still to be carried out.
-    pub withhold: bool,
+    /// What is not sent in this step, although it could be.
+    pub withheld: Withheld<'a>,
+}
+
+/// What is not sent in a step, although it could be.
+#[derive(Debug, Clone, Copy)]
+pub enum Withheld<'a> {
+    /// Nothing.
+    Nothing,
+    /// All of it: commands that came before the request are still to be carried out.
+    Everything,
+    /// What a restore has brought back into these processors: they have enough to do, and its replay comes to it.
+    Replays(&'a BTreeSet<ProcessorId>),
+}
+
+impl Withheld<'_> {
+    fn has(self, task: &Task) -> bool {
+        match self {
+            Self::Nothing => false,
+            Self::Everything => true,
+            Self::Replays(into) => task.is_unsent_replay() && into.contains(&task.processor),
+        }
+    }
 }
 
 impl std::fmt::Debug for Context<'_> {
@@ -255,7 +276,7 @@ impl Request {
     /// Sends what is due. A Kafka lane takes it at once, so a task that is ready is dispatched in the same step.
     fn dispatch_due(&mut self, context: &Context<'_>, trail: &mut Trail) -> Result<(), IllegalEvent> {
         // Invariant 3.
-        if context.withhold || self.closed_gate(context.now).is_some() {
+        if self.closed_gate(context.now).is_some() {
             return Ok(());
         }
         for ordinal in self.ordinals() {
@@ -267,6 +288,7 @@ impl Request {
                 continue;
             };
             if due > context.now
+                || context.withheld.has(self.task(ordinal))
                 || !self.can_be_asked(ordinal, context)
                 || !self.spares(self.task(ordinal), processor)
             {
