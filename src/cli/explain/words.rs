@@ -54,7 +54,10 @@ pub(super) fn coming(ahead: &Ahead, request: &Request) -> String {
 
 /// What would end the waiting of a task, and which holds it would meet then.
 pub(super) fn needed(need: &Need<'_>, request: &Request, ordinal: u16, context: &Context<'_>) -> String {
-    let said = needed_now(need, request, ordinal, context.now);
+    let mut said = needed_now(need, request, ordinal, context.now);
+    if let Some(past) = request.rotation_that_ends(ordinal, context) {
+        said += &format!("; or a backup.rotated event with oldest_retained_at of {past} or later");
+    }
     let is_asked_then = matches!(
         need,
         Need::Law(..)

@@ -9,6 +9,7 @@
 pub mod alike;
 pub mod answer;
 pub mod deferral;
+mod dispatch;
 pub mod expiry;
 mod forget;
 pub mod gates;
@@ -31,7 +32,7 @@ pub mod waves;
 #[cfg(test)]
 mod tests;
 
-use std::{collections::BTreeSet, time::Duration};
+use std::time::Duration;
 
 use jiff::tz::TimeZone;
 use serde::{Deserialize, Serialize};
@@ -50,6 +51,7 @@ use super::{
     time::At,
     words::{Action, Notice, Reason, RefusalBasis, Status, TaskStateName},
 };
+pub use dispatch::Withheld;
 pub use legal_clock::{Extension, LegalClock};
 
 /// One data subject's erasure or anonymization.
@@ -172,27 +174,6 @@ pub struct Context<'a> {
     pub withheld: Withheld<'a>,
 }
 
-/// What is not sent in a step, although it could be.
-#[derive(Debug, Clone, Copy)]
-pub enum Withheld<'a> {
-    /// Nothing.
-    Nothing,
-    /// All of it: commands that came before the request are still to be carried out.
-    Everything,
-    /// What a restore has brought back into these processors: they have enough to do, and its replay comes to it.
-    Replays(&'a BTreeSet<ProcessorId>),
-}
-
-impl Withheld<'_> {
-    fn has(self, task: &Task) -> bool {
-        match self {
-            Self::Nothing => false,
-            Self::Everything => true,
-            Self::Replays(into) => task.is_unsent_replay() && into.contains(&task.processor),
-        }
-    }
-}
-
 impl std::fmt::Debug for Context<'_> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Context")
@@ -270,37 +251,6 @@ impl Request {
             attempt: task.attempt,
             event,
         });
-        Ok(())
-    }
-
-    /// Sends what is due. A Kafka lane takes it at once, so a task that is ready is dispatched in the same step.
-    fn dispatch_due(&mut self, context: &Context<'_>, trail: &mut Trail) -> Result<(), IllegalEvent> {
-        // Invariant 3.
-        if self.closed_gate(context.now).is_some() {
-            return Ok(());
-        }
-        for ordinal in self.ordinals() {
-            let TaskState::Ready { due } = self.task(ordinal).state else {
-                continue;
-            };
-            // A processor that is no longer registered cannot be asked: the task waits, and `conclude` raises attention.
-            let Some(processor) = context.registry.get(&self.task(ordinal).processor) else {
-                continue;
-            };
-            if due > context.now
-                || context.withheld.has(self.task(ordinal))
-                || !self.can_be_asked(ordinal, context)
-                || !self.spares(self.task(ordinal), processor)
-            {
-                continue;
-            }
-            let event = TaskEvent::Dispatched {
-                at: context.now,
-                ack_by: context.now.plus(processor.ack_timeout),
-            };
-            self.happen(ordinal, event, trail)?;
-            trail.dispatched.push(ordinal);
-        }
         Ok(())
     }
 

@@ -218,6 +218,15 @@ impl Request {
         })
     }
 
+    /// The time that a rotation has to pass to end a wave that its backup system is asked about meanwhile; `None`: none would.
+    pub fn rotation_that_ends(&self, ordinal: u16, context: &Context<'_>) -> Option<At> {
+        let rule = self.rule_of_wave(ordinal, context)?;
+        let may_end = rule.confirm_by == ConfirmBy::Event && is_asked(&self.task(ordinal).state);
+        may_end
+            .then(|| self.mark_of_wave(ordinal, context.clock_skew))
+            .flatten()
+    }
+
     /// The time that a rotation has to pass to prove a wave; `None`: it is none, or its horizon does not run yet, because
     /// one of its sources is not out of the way. One that was given up before it was ever asked may have such sources.
     fn mark_of_wave(&self, ordinal: u16, clock_skew: Duration) -> Option<At> {
