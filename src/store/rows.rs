@@ -361,6 +361,10 @@ pub struct Changes {
     pub deferred: Vec<DeferredRow>,
     /// Tasks that are no longer deferred, by request and place.
     pub resumed: Vec<(RequestId, u16)>,
+    /// Waves that are asked about, new or of another mark.
+    pub asked: Vec<AskedRow>,
+    /// Waves that are asked about no more, by request and place.
+    pub unasked: Vec<(RequestId, u16)>,
     /// New capsules; each takes the place of its request's older one.
     pub capsules: Vec<CapsuleRow>,
     /// Requests that came to their end, or that go on to another place in line.

@@ -54,7 +54,10 @@ pub(super) fn coming(ahead: &Ahead, request: &Request) -> String {
 
 /// What would end the waiting of a task, and which holds it would meet then.
 pub(super) fn needed(need: &Need<'_>, request: &Request, ordinal: u16, context: &Context<'_>) -> String {
-    let said = needed_now(need, request, ordinal, context.now);
+    let mut said = needed_now(need, request, ordinal, context.now);
+    if let Some(past) = request.rotation_that_ends(ordinal, context) {
+        said += &format!("; or a backup.rotated event with oldest_retained_at of {past} or later");
+    }
     let is_asked_then = matches!(
         need,
         Need::Law(..)
@@ -87,7 +90,8 @@ fn needed_now(need: &Need<'_>, request: &Request, ordinal: u16, now: At) -> Stri
             "its proof, which it had promised by {by}: find out why, then retry or waive it, POST /v1/tasks/{task}/retry or /waive"
         ),
         Need::Promise(by) => format!("its proof, which it has promised by {by}"),
-        Need::Nothing(at) => format!("nothing: it is asked at {at} by itself"),
+        Need::Nothing(at) if *at > now => format!("nothing: it is asked at {at} by itself"),
+        Need::Nothing(_) => "nothing: it is asked by itself, when its turn comes".to_owned(),
         Need::Others(places) => {
             let names: Vec<String> = places.iter().map(|place| name(request, *place)).collect();
             format!("{}, which it waits for", names.join(", "))

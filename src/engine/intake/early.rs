@@ -8,7 +8,11 @@
 use super::{Decider, Verdict};
 use crate::{
     domain::{
-        command::Opening, early::EarlyCommand, ids::RequestId, request::Context, time::At,
+        command::Opening,
+        early::EarlyCommand,
+        ids::RequestId,
+        request::{Context, Withheld},
+        time::At,
         words::DeadLetterReason,
     },
     engine::{
@@ -77,9 +81,14 @@ impl Early {
 
 impl<'e, 'a> Decider<'e, '_, 'a> {
     pub(super) fn context(&self) -> Context<'e> {
+        let context = self.engine.context(self.facts, self.now);
         Context {
-            withhold: self.withhold,
-            ..self.engine.context(self.facts, self.now)
+            withheld: if self.withhold {
+                Withheld::Everything
+            } else {
+                context.withheld
+            },
+            ..context
         }
     }
 

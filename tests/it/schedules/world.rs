@@ -14,7 +14,7 @@ use lacuna::{
     config::registry_file,
     domain::{
         entry::{Entry, Leaf},
-        ids::{RequestId, Tenant},
+        ids::{ProcessorId, RequestId, Tenant},
         registry::Registry,
         request::Request,
         time::At,
@@ -26,7 +26,7 @@ use lacuna::{
         prepare::{Arrival, PreparedAck, PreparedBackup, PreparedCommand},
         settle::{AckVerdict, Settled},
     },
-    store::{CounterKey, DeferredFilter, DeferredRow, Line, Origin, Store},
+    store::{Concerned, CounterKey, DeferredFilter, DeferredRow, Line, Origin, Store},
     telemetry::metrics::Metrics,
     vault::{Keyring, Vault},
     wire::{ack::parse_ack, command::Door, envelope::Envelope},
@@ -345,6 +345,7 @@ impl World {
         let mut rows = store.deferred(&filter).await.unwrap();
         rows.sort();
         assert_eq!(rows, deferred);
+        self.check_asked(&requests).await;
         let open = store.open_page(None, 1000).await.unwrap();
         let is_awake = |request: &&Request| {
             let life = &request.life;
@@ -356,6 +357,32 @@ impl World {
                 "{} is asleep for ever",
                 request.id
             );
+        }
+    }
+}
+
+impl World {
+    /// What sweeps find of the waves that are asked about: those, and no others.
+    async fn check_asked(&self, requests: &[Request]) {
+        let mut asked: BTreeMap<ProcessorId, BTreeSet<(i64, RequestId)>> = BTreeMap::new();
+        for request in requests {
+            for task in &request.tasks {
+                asked.entry(task.processor.clone()).or_default();
+            }
+            for wave in request.asked_waves(SKEW) {
+                let processor = &request.task(wave.ordinal).processor;
+                let of_it = asked.get_mut(processor).unwrap();
+                of_it.insert((wave.mark.millis(), request.id));
+            }
+        }
+        let mut tx = self.fixture.store.begin("test").await.unwrap();
+        for (processor, of_it) in asked {
+            let of = Concerned::Asked {
+                processor,
+                up_to: At::from_millis(i64::MAX),
+            };
+            let found = tx.concerned(&of, None, 10_000).await.unwrap();
+            assert_eq!(found, Vec::from_iter(of_it), "{of:?}");
         }
     }
 }

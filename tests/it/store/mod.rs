@@ -65,6 +65,7 @@ on_both_stores! {
     sweeps::are_taken_up_where_they_stopped as sweeps_are_taken_up_where_they_stopped,
     sweeps::walk_what_is_open as sweeps_walk_what_is_open,
     sweeps::walk_what_is_held_or_deferred as sweeps_walk_what_is_held_or_deferred,
+    sweeps::walk_what_is_asked_about as sweeps_walk_what_is_asked_about,
     sweeps::walk_what_has_a_capsule as sweeps_walk_what_has_a_capsule,
     sweeps::walk_long_lists as sweeps_walk_long_lists,
     deferred::tasks_are_written_over_and_resumed as deferred_tasks_are_written_over_and_resumed,

@@ -13,7 +13,7 @@ use crate::domain::{
     fact::{Fact, Facts},
     ids::{EventId, Label},
     registry::ConfirmBy,
-    request::{Trail, answer::CRYPTO_ERASE, gates::ClosedGate},
+    request::{Trail, Withheld, answer::CRYPTO_ERASE, gates::ClosedGate},
     task::{Deferral, Share, TaskState},
     time::At,
     words::{Action, Status},
@@ -93,7 +93,7 @@ impl Way {
             clock_skew: context.clock_skew,
             delay: &|_, _| Duration::ZERO,
             keep_after_completion: context.keep_after_completion,
-            withhold: false,
+            withheld: Withheld::Nothing,
         };
         let could_be_read = self.request.life.readable;
         let trail = change(&mut self.request, &here);
