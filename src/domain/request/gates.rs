@@ -10,6 +10,7 @@ use crate::domain::{
     command::Decision,
     entry::Entry,
     ids::{Label, ProcessorId},
+    person::is_same_person,
     task::{IllegalEvent, TaskEvent},
     time::At,
     words::{ExtensionReason, RefusalBasis, Status, VerificationResult, Why},
@@ -304,9 +305,4 @@ impl Request {
         }
         Ok(())
     }
-}
-
-/// Names are compared as people read them: whoever writes their own in capitals is no second person.
-fn is_same_person(one: &str, other: &str) -> bool {
-    one.trim().to_lowercase() == other.trim().to_lowercase()
 }
