@@ -1,11 +1,13 @@
 //! Intake: a batch of commands becomes requests, recorded duplicates and dead letters, in one transaction.
 
 mod alike;
+mod counting;
 mod decisions;
 mod early;
 mod opening;
 
-pub(super) use decisions::decision_note;
+pub(super) use counting::ACCEPTED;
+pub(super) use decisions::{decision_note, reason_of};
 
 use std::{
     collections::HashMap,
@@ -225,29 +227,6 @@ impl Engine {
             );
         }
         Ok(room)
-    }
-
-    fn count_commands(&self, arrivals: &[Arrival<PreparedCommand>], verdicts: &[Verdict]) {
-        for (arrival, verdict) in arrivals.iter().zip(verdicts) {
-            let kind = arrival
-                .content
-                .as_ref()
-                .map_or("unreadable", |p| p.command.type_name());
-            let result = match verdict {
-                Verdict::Taken(_) => "accepted",
-                Verdict::Duplicate(_) => "duplicate",
-                Verdict::Waiting(_) => "early",
-                Verdict::Refused(refusal) => refusal.reason.as_str(),
-            };
-            self.metrics.command(kind, result);
-            if let (Ok(prepared), false) = (&arrival.content, self.tenants.is_empty()) {
-                let tenant = prepared.command.tenant().as_str();
-                self.metrics.command_of_tenant(tenant, kind, result);
-            }
-            if let (Verdict::Refused(refusal), Some(_)) = (verdict, &arrival.origin) {
-                self.metrics.dead_letter(refusal.reason);
-            }
-        }
     }
 }
 

@@ -19,7 +19,7 @@ use super::{
     lists::raw,
     problem::Problem,
     query::{Id, Page, Params, cursor},
-    requests::envelope_of,
+    requests::{count_unreadable, envelope_of},
 };
 use crate::{
     domain::{
@@ -258,10 +258,9 @@ fn prepare(api: &Api, parsed: Result<ParsedCommand, Refusal>) -> Result<(Prepare
         let hold_id = HoldId(parsed.command.ordering_key());
         Ok((api.engine.prepare_parsed(parsed)?, hold_id))
     });
-    prepared.map_err(|refusal| {
-        api.engine.metrics.command("unreadable", refusal.reason.as_str());
-        refusal.into()
-    })
+    prepared
+        .inspect_err(|refusal| count_unreadable(&api.engine, refusal))
+        .map_err(Problem::from)
 }
 
 /// Tells it, in a transaction of its own: a fact waits for all others, so it gains nothing by company.
