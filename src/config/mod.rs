@@ -22,7 +22,7 @@ mod store;
 mod tests;
 mod values;
 
-use std::{ffi::OsString, fs, path::Path, time::Duration};
+use std::{ffi::OsString, fs, io::ErrorKind, path::Path, time::Duration};
 
 pub use auth::{Auth, Role, Token};
 pub use http::{Http, Tls};
@@ -153,12 +153,22 @@ impl Config {
 /// Reads a file of UTF-8; `name` is what problems call it.
 fn read_file(path: &Path, name: &str) -> Result<String, Problems> {
     let bytes = fs::read(path)
-        .map_err(|error| Problems::of_file(name, None, format!("cannot be read: {}", error.kind())))?;
+        .map_err(|error| Problems::of_file(name, None, format!("cannot be read: {}", why(error.kind()))))?;
     String::from_utf8(bytes).map_err(|error| {
         let valid = error.as_bytes().iter().take(error.utf8_error().valid_up_to());
         let line = valid.filter(|b| **b == b'\n').count() + 1;
         Problems::of_file(name, Some(line), "expected UTF-8, found other bytes".to_owned())
     })
+}
+
+/// Why a file cannot be read, for people. The library's own words say "entity not found".
+fn why(kind: ErrorKind) -> String {
+    match kind {
+        ErrorKind::NotFound => "there is no such file".to_owned(),
+        ErrorKind::PermissionDenied => "this user may not read it".to_owned(),
+        ErrorKind::IsADirectory => "it is a folder, not a file".to_owned(),
+        other => other.to_string(),
+    }
 }
 
 fn read(root: &Section<'_>) -> Config {

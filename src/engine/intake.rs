@@ -295,7 +295,7 @@ impl<'a> Decider<'_, '_, 'a> {
         // its regime was there stays taken.
         if !matches!(repeated, Some(Ok(_)))
             && let Command::Open(opening) = command
-            && let Some(fault) = self.engine.rules.fault_of_regime(opening)
+            && let Some(fault) = self.engine.rules.fault_of_regime(opening, self.now)
         {
             return Ok(Err(Refusal::schema(fault.to_string())));
         }
