@@ -148,6 +148,22 @@ impl Config {
             &self.registry.path.display().to_string(),
         )
     }
+
+    /// Finds bearers of processors that are not registered. A worker runs with them, because a processor may leave the
+    /// registry before its token goes; `name` is what problems call this file.
+    pub fn check_bearers(&self, name: &str, registry: &Registry) -> Result<(), Problems> {
+        let tokens = self.auth.iter().flat_map(|auth| auth.unregistered(registry));
+        let problems = tokens.map(|(n, _, id)| Problem {
+            file: name.to_owned(),
+            line: None,
+            key: format!("auth.tokens[{n}].processor"),
+            message: format!(
+                "no processor {:?} is registered, so its bearer can answer nothing: correct it, or remove the token",
+                id.as_str()
+            ),
+        });
+        Problems::new(problems.collect()).map_or(Ok(()), Err)
+    }
 }
 
 /// Reads a file of UTF-8; `name` is what problems call it.
