@@ -105,13 +105,13 @@ impl Engine {
             .iter()
             .any(|arrival| arrival.origin.is_none() || brings_somebody_back(arrival));
         let mut attempts = Attempts::new(self.store.as_ref(), &*self.metrics, "intake");
-        let mut gate = Gate::Shared;
+        let mut gate = early::gate_of(arrivals);
         let (Decided { verdicts, refused }, finished) = loop {
             let done = self.take_in_once(arrivals, outboxed, gate, &mut attempts).await;
             match attempts.conclude(done).await.transpose()? {
                 Some(Some(done)) => break done,
                 // What waits for its request must not miss an opening that is under way.
-                Some(None) => gate = Gate::Exclusive,
+                Some(None) => gate = Gate::Waiting,
                 None => {}
             }
         };

@@ -156,7 +156,7 @@ pub trait Store: Send + Sync + std::fmt::Debug {
 /// does so before any of its requests, and passes over what others have.
 #[async_trait]
 pub trait Transaction: Send {
-    /// Takes the gate lock: shared by whatever dispatches, settles or parks; exclusive by whatever writes a fact.
+    /// Takes the gate lock, see [`Gate`]: shared by whatever dispatches, settles or parks; exclusive by whatever writes a fact.
     /// Gives the version of the facts as of then (0: there are none): until the end of the transaction no other is added.
     async fn gate(&mut self, mode: Gate) -> Result<FactVersion, StoreError>;
     /// The facts after this version, in order.

@@ -19,6 +19,11 @@ pub use crate::domain::identity::{SubjectDigest, SuppressionDigest};
 pub enum Gate {
     /// By whatever dispatches, settles or parks.
     Shared,
+    /// Shared by whatever opens requests: no command begins to wait for its request meanwhile.
+    Opening,
+    /// Shared by whatever lets commands wait for their requests: no request is opened meanwhile, and everything else goes
+    /// on.
+    Waiting,
     /// By whatever writes a fact.
     Exclusive,
 }

@@ -14,12 +14,23 @@ use crate::{
 /// lock was held, so it sees whatever was committed while it was waited for. One round trip brings both.
 ///
 /// Advisory locks count for a whole database, hence the schema in the key; the number ("lacuna" in ASCII) tells the gate
-/// lock from whatever else takes advisory locks there.
+/// lock from whatever else takes advisory locks there. The next number is the lock between those that open requests and
+/// those that let commands wait for one: it is taken after the gate, so that nobody waits in a circle.
 pub(super) async fn gate(on: &mut PgConnection, mode: Gate) -> Result<FactVersion, StoreError> {
     let sql = match mode {
         Gate::Shared => {
             "select 0 from pg_advisory_xact_lock_shared(hashtextextended(coalesce(current_schema(), ''), \
              119165536267873)); select coalesce(max(version), 0) from fact"
+        }
+        Gate::Opening => {
+            "select 0 from pg_advisory_xact_lock_shared(hashtextextended(coalesce(current_schema(), ''), \
+             119165536267873)); select 0 from pg_advisory_xact_lock_shared(hashtextextended(coalesce(current_schema(), ''), \
+             119165536267874)); select coalesce(max(version), 0) from fact"
+        }
+        Gate::Waiting => {
+            "select 0 from pg_advisory_xact_lock_shared(hashtextextended(coalesce(current_schema(), ''), \
+             119165536267873)); select 0 from pg_advisory_xact_lock(hashtextextended(coalesce(current_schema(), ''), \
+             119165536267874)); select coalesce(max(version), 0) from fact"
         }
         Gate::Exclusive => {
             "select 0 from pg_advisory_xact_lock(hashtextextended(coalesce(current_schema(), ''), \
