@@ -278,9 +278,13 @@ impl<'a> Decider<'_, '_, 'a> {
             Err(refusal) => {
                 // Over HTTP the answer says it; on a topic only a dead letter can.
                 if let Some(origin) = &arrival.origin {
-                    let letter = self
-                        .engine
-                        .dead_letter(origin, &refusal, &arrival.raw, self.now)?;
+                    let letter = self.engine.dead_letter(
+                        origin,
+                        &refusal,
+                        &arrival.raw,
+                        &arrival.headers,
+                        self.now,
+                    )?;
                     self.work.dead_letters.push(letter);
                 }
                 Ok(Verdict::Refused(refusal))

@@ -34,7 +34,7 @@ use crate::{
         time_ordered_id,
         views::HoldView,
     },
-    wire::{ParsedCommand, Refusal, parse_hold, parse_release},
+    wire::{KeptHeaders, ParsedCommand, Refusal, parse_hold, parse_release},
 };
 
 /// The list of a cursor.
@@ -269,6 +269,7 @@ async fn tell(api: &Api, prepared: PreparedCommand) -> Result<Result<(), Refusal
         origin: None,
         content: Ok(prepared),
         raw: Zeroizing::default(),
+        headers: KeptHeaders::default(),
     };
     let taken = api.engine.take_in(&[arrival]).await?;
     api.outputs.hand_over(taken.emission).await;

@@ -31,7 +31,7 @@ use crate::{
         outputs::{Emission, RecordKind},
         prepare::{Arrival, PreparedCommand},
     },
-    wire::{Door, Envelope, Refusal, api, command_id_of_caller},
+    wire::{Door, Envelope, KeptHeaders, Refusal, api, command_id_of_caller},
 };
 
 /// The longest idempotency key: a few ids in a row.
@@ -117,6 +117,7 @@ pub(super) async fn submit(
         origin: None,
         content: Ok(prepared),
         raw: Zeroizing::default(),
+        headers: KeptHeaders::default(),
     };
     match api.commands.take(arrival).await? {
         // It is about a person and names no request.

@@ -242,6 +242,7 @@ pub(super) struct LetterColumns {
     at: i64,
     state: i16,
     sealed: Option<Vec<u8>>,
+    headers: Option<Vec<u8>>,
 }
 
 impl LetterColumns {
@@ -267,6 +268,7 @@ impl LetterColumns {
             at: At::from_millis(self.at),
             state,
             sealed: self.sealed,
+            headers: self.headers,
         })
     }
 }

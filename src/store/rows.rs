@@ -234,6 +234,9 @@ pub struct DeadLetter {
     pub state: DeadLetterState,
     /// The original bytes, sealed; `None` in lists, and for what is too large to be taken in by another try.
     pub sealed: Option<Vec<u8>>,
+    /// Its headers that say what it is, sealed likewise; `None`: it had none, or they were too large. They go nowhere but
+    /// back to the topic that they came from.
+    pub headers: Option<Vec<u8>>,
 }
 
 /// Which dead letters to list.

@@ -129,6 +129,7 @@ impl<'e, 'a> Decider<'e, '_, 'a> {
             expires_at: self.now.plus(self.engine.early.wait),
             command: vault.seal_dead_letter(&zeroize::Zeroizing::new(command.pack()?)),
             raw: vault.seal_dead_letter(&arrival.raw),
+            headers: self.engine.seal_headers(&arrival.headers),
         });
         self.remember(prepared, id);
         Ok(Ok(Verdict::Waiting(id)))
@@ -226,6 +227,7 @@ impl Engine {
             at,
             state: DeadLetterState::Open,
             sealed: Some(row.raw.clone()),
+            headers: row.headers.clone(),
         }
     }
 }

@@ -41,10 +41,10 @@ backup = { sources = ["crm"], set = "nightly", keep = "35d", confirm_by = "event
 "#;
 
 /// A worker's API without `[auth]`.
-struct Api(String);
+pub(super) struct Api(pub(super) String);
 
 impl Api {
-    async fn call(&self, method: Method, path: &str, body: &Value) -> Value {
+    pub(super) async fn call(&self, method: Method, path: &str, body: &Value) -> Value {
         let call = Client::new()
             .request(method, format!("{}{path}", self.0))
             .body(body.to_string());
@@ -76,7 +76,7 @@ async fn says(workspace: &Workspace, arguments: &[&str], texts: &[&str]) {
 }
 
 /// A worker with this registry and more configuration, its API, and the prefix of its topics.
-async fn serving(registry: &str, more: &str) -> (Workspace, Child, Api, String) {
+pub(super) async fn serving(registry: &str, more: &str) -> (Workspace, Child, Api, String) {
     let port = free_port().await;
     let (prefix, config) = real_config("");
     let config = config.replace("127.0.0.1:0", &format!("127.0.0.1:{port}"));
@@ -86,16 +86,10 @@ async fn serving(registry: &str, more: &str) -> (Workspace, Child, Api, String) 
     let worker = workspace.command(&["serve"]).spawn().unwrap();
     first_answer(port).await;
     let api = Api(format!("http://127.0.0.1:{port}"));
-    // It answers before it is ready, so the first call may have to wait.
-    let ready = Client::new().get(format!("{}/readyz", api.0));
-    while !ready
-        .try_clone()
-        .unwrap()
-        .send()
+    // It answers before it is ready, and for a moment not at all: then the real listener takes the address.
+    while !reqwest::get(format!("{}/readyz", api.0))
         .await
-        .unwrap()
-        .status()
-        .is_success()
+        .is_ok_and(|answer| answer.status().is_success())
     {
         tokio::time::sleep(std::time::Duration::from_millis(50)).await;
     }

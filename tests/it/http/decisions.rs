@@ -322,6 +322,7 @@ async fn submitted_by(api: &Api, names: impl Iterator<Item = &str>) {
             origin: None,
             content: Ok(prepared),
             raw: zeroize::Zeroizing::default(),
+            headers: lacuna::wire::KeptHeaders::default(),
         }
     };
     let arrivals: Vec<_> = names.map(arrival).collect();
