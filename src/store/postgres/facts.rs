@@ -3,7 +3,11 @@
 use sqlx::{PgConnection, PgExecutor, Row as _, query, query_as, query_scalar, raw_sql};
 
 use crate::{
-    domain::{fact::FactVersion, ids::ProcessorId, time::At},
+    domain::{
+        fact::{Fact, FactVersion},
+        ids::ProcessorId,
+        time::At,
+    },
     store::{
         Gate, NewFact, StoreError, StoredFact,
         deferral::{self, FactColumns},
@@ -90,7 +94,7 @@ pub(super) async fn add(on: &mut PgConnection, new: &NewFact) -> Result<FactVers
         .bind(new.at.millis())
         .bind(new.fact.key())
         .bind(deferral::about(&new.fact).map(ProcessorId::as_str))
-        .bind(deferral::fact_body(new)?)
+        .bind(deferral::fact_body(&new.fact)?)
         .bind(new.digest.as_slice())
         .bind(new.sealed.as_deref())
         .fetch_optional(&mut *on)
@@ -106,6 +110,23 @@ pub(super) async fn add(on: &mut PgConnection, new: &NewFact) -> Result<FactVers
             .await?;
     }
     Ok(version.cast_unsigned())
+}
+
+pub(super) async fn rewrite(
+    on: impl PgExecutor<'_>,
+    version: FactVersion,
+    fact: &Fact,
+) -> Result<(), StoreError> {
+    let done = query("update fact set body = $2 where version = $1")
+        .bind(version.cast_signed())
+        .bind(deferral::fact_body(fact)?)
+        .execute(on)
+        .await?;
+    if done.rows_affected() == 1 {
+        Ok(())
+    } else {
+        Err(StoreError::Conflict)
+    }
 }
 
 pub(super) async fn add_registry(
