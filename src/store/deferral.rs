@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use uuid::Uuid;
 
 use super::{
-    AskedRow, CapsuleRow, Changes, DeferredFilter, DeferredRow, NewFact, Place, StoreError, StoredCapsule,
-    StoredFact, Sweep,
+    AskedRow, CapsuleRow, Changes, DeferredFilter, DeferredRow, Place, StoreError, StoredCapsule, StoredFact,
+    Sweep,
 };
 use crate::domain::{
     fact::{CapsuleEpoch, Fact, FactKind},
@@ -57,10 +57,10 @@ pub(super) fn facts(rows: Vec<FactColumns>) -> Result<Vec<StoredFact>, StoreErro
 }
 
 /// The fact as JSON. It is written under its key, and read back whole.
-pub(super) fn fact_body(new: &NewFact) -> Result<String, StoreError> {
-    serde_json::to_string(&new.fact).map_err(|error| StoreError::Unreadable {
+pub(super) fn fact_body(fact: &Fact) -> Result<String, StoreError> {
+    serde_json::to_string(fact).map_err(|error| StoreError::Unreadable {
         table: "fact",
-        detail: format!("{}: {error}", new.id),
+        detail: format!("{}: {error}", fact.key()),
     })
 }
 

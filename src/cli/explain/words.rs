@@ -14,8 +14,8 @@ use crate::domain::{
     time::At,
 };
 
-/// What will happen at a time.
-pub(super) fn coming(ahead: &Ahead, request: &Request) -> String {
+/// What will happen at a time. `is_gated`: only where people have opened the gates of the request by then.
+pub(super) fn coming(ahead: &Ahead, request: &Request, is_gated: bool) -> String {
     let said = match ahead.what {
         Coming::GateOpens => "sending begins: not_before is over".to_owned(),
         Coming::Asked(attempt) => format!("is asked (attempt {attempt})"),
@@ -46,9 +46,29 @@ pub(super) fn coming(ahead: &Ahead, request: &Request) -> String {
         Coming::Deadline => "the legal deadline; overdue after it unless live systems are clean".to_owned(),
         Coming::Forgotten => "its identifiers are forgotten".to_owned(),
     };
+    let provided = if is_gated {
+        ", if people have opened its gates by then"
+    } else {
+        ""
+    };
     match ahead.ordinal {
-        Some(ordinal) => format!("{}: {said}", name(request, ordinal)),
+        Some(ordinal) => format!("{}: {said}{provided}", name(request, ordinal)),
         None => said,
+    }
+}
+
+/// What opens a gate that waits for a person; `None`: it opens by itself.
+pub(super) fn opened_by(gate: ClosedGate, request: &Request) -> Option<String> {
+    let id = request.id;
+    match gate {
+        ClosedGate::Verification => Some(format!(
+            "the subject's identity has to be verified, POST /v1/requests/{id}/verify-identity; after the deadline it is \
+             refused without that"
+        )),
+        ClosedGate::Approval => Some(format!(
+            "a second person has to approve it, POST /v1/requests/{id}/approve"
+        )),
+        ClosedGate::Grace(_) | ClosedGate::NotBefore(_) => None,
     }
 }
 
@@ -130,9 +150,9 @@ fn needed_now(need: &Need<'_>, request: &Request, ordinal: u16, now: At) -> Stri
             format!("it was given up ({cause}): retry or waive it, POST /v1/tasks/{task}/retry or /waive")
         }
         Need::Gate(ClosedGate::Verification) => {
-            "the subject's identity to be verified: POST /v1/requests/ID/verify-identity".to_owned()
+            format!("the subject's identity to be verified: POST /v1/requests/{}/verify-identity", request.id)
         }
-        Need::Gate(_) => "a second person's approval: POST /v1/requests/ID/approve".to_owned(),
+        Need::Gate(_) => format!("a second person's approval: POST /v1/requests/{}/approve", request.id),
         Need::Consent => {
             "an operator who wants it: the person is back, and this system erases everything; retry or waive it"
                 .to_owned()

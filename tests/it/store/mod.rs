@@ -7,6 +7,7 @@ mod expiry;
 mod facts;
 pub mod fixture;
 mod journal;
+mod merged;
 mod postgres;
 mod postgres_facts;
 mod races;
@@ -78,6 +79,8 @@ on_both_stores! {
     expiry::a_line_is_shared_by_two_workers as a_line_is_shared_by_two_workers,
     expiry::digests_go_and_leave_the_request as digests_go_and_leave_the_request,
     expiry::a_purged_request_leaves_its_leaves as a_purged_request_leaves_its_leaves,
+    merged::no_wake_up_outlives_a_purge_that_came_first as no_wake_up_outlives_a_purge_that_came_first,
+    merged::no_wake_up_outlives_a_purge_that_came_second as no_wake_up_outlives_a_purge_that_came_second,
     expiry::the_suppressed_are_found_by_many_digests_at_once as the_suppressed_are_found_by_many_digests_at_once,
     expiry::last_words_stay_until_they_are_confirmed as last_words_stay_until_they_are_confirmed,
     races::every_writer_of_a_row_has_its_effect as every_writer_of_a_row_has_its_effect,

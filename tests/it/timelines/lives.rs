@@ -141,6 +141,7 @@ impl Life {
                 origin: Some(self.world.origin("acks")),
                 content: Ok(self.engine.prepare_ack(ack)),
                 raw: Zeroizing::default(),
+                headers: lacuna::wire::KeptHeaders::default(),
             };
             let settled = self.engine.settle(&[arrival]).await.unwrap();
             let counts = matches!(settled.verdicts[..], [AckVerdict::Counted { .. }]);
@@ -178,6 +179,7 @@ impl Life {
                         origin: Some(self.world.origin("backups")),
                         content: self.engine.prepare_backup(text.as_bytes(), &envelope),
                         raw: Zeroizing::default(),
+                        headers: lacuna::wire::KeptHeaders::default(),
                     };
                     self.engine.tell_backups(&[arrival]).await.unwrap();
                 }
@@ -195,6 +197,7 @@ impl Life {
                 .engine
                 .prepare_command(text.as_bytes(), &envelope, Door::Control),
             raw: Zeroizing::default(),
+            headers: lacuna::wire::KeptHeaders::default(),
         };
         self.engine.take_in(&[arrival]).await.unwrap();
     }

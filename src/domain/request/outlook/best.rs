@@ -1,5 +1,5 @@
-//! The shortest way to the end: the request itself goes through it, with processors that prove at once what they are
-//! asked, and backup systems that rotate on time.
+//! The shortest way to the end: the request itself goes through it, with people who open its gates at once, processors that
+//! prove at once what they are asked, and backup systems that rotate on time.
 
 use std::time::Duration;
 
@@ -56,6 +56,11 @@ impl Request {
             steps: Vec::new(),
             forgotten_at: None,
         };
+        if !self.gates_of_people().is_empty() {
+            way.take(context, |request, here| {
+                request.let_people_open(here).unwrap_or_default()
+            });
+        }
         for _ in 0..STEPS_A_TASK * (2 + self.tasks.len()) {
             let before = way.steps.len();
             way.answer(context);
