@@ -129,6 +129,9 @@ pub async fn connect(config: &Config, clock: Clock, metrics: Arc<Metrics>) -> Re
         engine.apply_registry(&registry).await?;
     }
     config.check_registry(&registry).map_err(AppError::Config)?;
+    for (_, token, processor) in config.auth.iter().flat_map(|auth| auth.unregistered(&registry)) {
+        tracing::warn!(bearer = token.name, %processor, "a bearer token is for a processor that is not registered");
+    }
     check_topics(config, &cluster, &registry, &engine).await?;
     Ok(Connected {
         engine,

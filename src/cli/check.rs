@@ -41,6 +41,7 @@ pub fn run(args: Args) -> Result<Exit, Failure> {
         return Ok(Exit::Ok);
     }
     let (config, registry) = Config::load_with_registry(&args.config.config)?;
+    config.check_bearers(&args.config.config.display().to_string(), &registry)?;
     summarise(&mut out, &args, &config, &registry)?;
     let failures = if args.connect {
         // What was found in the files shows while the network is waited for.

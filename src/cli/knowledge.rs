@@ -7,7 +7,12 @@ use jiff::tz::TimeZone;
 use super::Failure;
 use crate::{
     config::Config,
-    domain::{fact::Facts, registry::Registry, request::Context, time::At},
+    domain::{
+        fact::Facts,
+        registry::Registry,
+        request::{Context, Withheld},
+        time::At,
+    },
     engine::registry,
     store::Store,
 };
@@ -57,7 +62,7 @@ impl Knowledge {
             clock_skew: self.clock_skew,
             delay: &|_, _| Duration::ZERO,
             keep_after_completion: self.keep_after_completion,
-            withhold: false,
+            withheld: Withheld::Nothing,
         }
     }
 }

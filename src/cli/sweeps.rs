@@ -8,7 +8,7 @@ use super::{
 };
 use crate::{
     clock::Clock,
-    engine::{pace, views::SweepView},
+    engine::{pace::Pace, views::SweepView},
 };
 
 /// Arguments of `lacuna sweeps`.
@@ -58,8 +58,8 @@ pub fn run(args: Args) -> Result<Exit, Failure> {
         let now = Clock::System.now();
         let facts = Knowledge::read(store.as_ref(), &config, now).await?.facts;
         let limit = config.dispatch.max_in_flight;
-        let waiting = pace::waiting(store.as_ref(), &sweeps, &facts, limit, now).await?;
-        Ok(SweepView::all(sweeps, waiting))
+        let pace = Pace::read(store.as_ref(), &sweeps, &facts, limit, now).await?;
+        Ok(SweepView::all(sweeps, pace.waiting))
     })?;
     let mut out = Out::new();
     if json {

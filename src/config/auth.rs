@@ -5,13 +5,34 @@ use super::{
     reader::{Entry, Section},
     secret::{SecretSource, TokenDigest},
 };
-use crate::domain::ids::{ProcessorId, Tenant};
+use crate::domain::{
+    ids::{ProcessorId, Tenant},
+    registry::Registry,
+};
 
 /// Who may call the API.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Auth {
     /// The bearer tokens; names and tokens are unique, and there is at least one.
     pub tokens: Vec<Token>,
+}
+
+impl Auth {
+    /// The tokens, each with its place in the list, whose processor is not registered: its bearer can answer nothing.
+    pub fn unregistered<'a>(
+        &'a self,
+        registry: &Registry,
+    ) -> impl Iterator<Item = (usize, &'a Token, &'a ProcessorId)> {
+        let of_processor = |(n, token): (usize, &'a Token)| match &token.role {
+            Role::Processor(id) => Some((n, token, id)),
+            _ => None,
+        };
+        self.tokens
+            .iter()
+            .enumerate()
+            .filter_map(of_processor)
+            .filter(|(_, _, id)| registry.get(id).is_none())
+    }
 }
 
 /// A bearer token.

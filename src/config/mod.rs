@@ -22,7 +22,7 @@ mod store;
 mod tests;
 mod values;
 
-use std::{ffi::OsString, fs, path::Path, time::Duration};
+use std::{ffi::OsString, fs, io::ErrorKind, path::Path, time::Duration};
 
 pub use auth::{Auth, Role, Token};
 pub use http::{Http, Tls};
@@ -148,17 +148,43 @@ impl Config {
             &self.registry.path.display().to_string(),
         )
     }
+
+    /// Finds bearers of processors that are not registered. A worker runs with them, because a processor may leave the
+    /// registry before its token goes; `name` is what problems call this file.
+    pub fn check_bearers(&self, name: &str, registry: &Registry) -> Result<(), Problems> {
+        let tokens = self.auth.iter().flat_map(|auth| auth.unregistered(registry));
+        let problems = tokens.map(|(n, _, id)| Problem {
+            file: name.to_owned(),
+            line: None,
+            key: format!("auth.tokens[{n}].processor"),
+            message: format!(
+                "no processor {:?} is registered, so its bearer can answer nothing: correct it, or remove the token",
+                id.as_str()
+            ),
+        });
+        Problems::new(problems.collect()).map_or(Ok(()), Err)
+    }
 }
 
 /// Reads a file of UTF-8; `name` is what problems call it.
 fn read_file(path: &Path, name: &str) -> Result<String, Problems> {
     let bytes = fs::read(path)
-        .map_err(|error| Problems::of_file(name, None, format!("cannot be read: {}", error.kind())))?;
+        .map_err(|error| Problems::of_file(name, None, format!("cannot be read: {}", why(error.kind()))))?;
     String::from_utf8(bytes).map_err(|error| {
         let valid = error.as_bytes().iter().take(error.utf8_error().valid_up_to());
         let line = valid.filter(|b| **b == b'\n').count() + 1;
         Problems::of_file(name, Some(line), "expected UTF-8, found other bytes".to_owned())
     })
+}
+
+/// Why a file cannot be read, for people. The library's own words say "entity not found".
+fn why(kind: ErrorKind) -> String {
+    match kind {
+        ErrorKind::NotFound => "there is no such file".to_owned(),
+        ErrorKind::PermissionDenied => "this user may not read it".to_owned(),
+        ErrorKind::IsADirectory => "it is a folder, not a file".to_owned(),
+        other => other.to_string(),
+    }
 }
 
 fn read(root: &Section<'_>) -> Config {

@@ -11,7 +11,7 @@ use super::{
     values::Zero,
 };
 use crate::domain::{
-    calendar::{Calendar, Period, Regime, Regimes, Terms},
+    calendar::{Calendar, Period, Regime, Regimes},
     early::EarlyCommands,
     ids::RegimeName,
 };
@@ -49,12 +49,12 @@ pub struct Policy {
 
 pub(super) fn read(section: &Section<'_>) -> Policy {
     let regimes = regimes::read(section);
-    let (regime, terms) = regime(section, &regimes);
+    let regime = regime(section, &regimes);
     let calendar = Calendar {
         zone: zone(section),
         holidays: holidays::read(section),
     };
-    let grace = grace(section, &regime, terms.as_ref(), &calendar);
+    let grace = grace(section, &regime, &regimes.table, &calendar);
     let complaint_bodies = complaint_bodies(section, &regimes);
     Policy {
         regime,
@@ -76,24 +76,21 @@ pub(super) fn read(section: &Section<'_>) -> Policy {
     }
 }
 
-/// The regime of a command that names none, and what it asks for; `None`: nobody knows, which is reported.
-fn regime(section: &Section<'_>, regimes: &regimes::Read) -> (Regime, Option<Terms>) {
+/// The regime of a command that names none.
+fn regime(section: &Section<'_>, regimes: &regimes::Read) -> Regime {
     let gdpr = || Regime::Named(RegimeName::new("gdpr").expect("a valid name"));
     let Some(entry) = section.get("regime") else {
-        let gdpr = gdpr();
-        let terms = regimes.table.terms(&gdpr);
-        return (gdpr, terms);
+        return gdpr();
     };
     let Some(named) = entry.checked(|text| Regime::parse(text).ok_or_else(|| regimes.table.expected()))
     else {
-        return (gdpr(), None);
+        return gdpr();
     };
-    let terms = regimes.table.terms(&named);
     // A regime whose file is broken is reported once, where it is broken.
-    if terms.is_none() && regimes.complete {
+    if regimes.table.terms(&named).is_none() && regimes.complete {
         entry.problem(&regimes.table.expected());
     }
-    (named, terms)
+    named
 }
 
 /// Different topics have no order among them, but what is sent at the same time arrives within seconds.
@@ -188,20 +185,31 @@ fn approval(entry: &Entry<'_>) -> Option<Approval> {
 }
 
 /// The longest grace window in whole days is said, so that nobody has to guess.
-fn grace(section: &Section<'_>, regime: &Regime, terms: Option<&Terms>, calendar: &Calendar) -> Period {
+///
+/// The grace window consumes the statutory time: what does not fit into a period can never be kept. Any command may name
+/// any regime of the table. Under a count that only a command knows, it is refused when it comes.
+fn grace(section: &Section<'_>, regime: &Regime, regimes: &Regimes, calendar: &Calendar) -> Period {
     let Some(entry) = section.get("grace") else {
         return Period::ZERO;
     };
     let grace = entry.period(Zero::Allowed).unwrap_or(Period::ZERO);
-    // The grace window consumes the statutory time: what does not fit into a period can never be kept.
-    if let Some(terms) = terms
-        && !grace.is_zero()
-        && !terms.leaves_time_after(|start| grace.add_to(start, &calendar.zone), calendar)
-    {
+    if grace.is_zero() {
+        return grace;
+    }
+    let own = regimes.terms(regime).map(|terms| (regime.to_string(), terms));
+    let named = regimes.iter().map(|(name, terms)| (name.to_string(), *terms));
+    let consumed = own
+        .into_iter()
+        .chain(named)
+        .filter(|(_, terms)| !terms.leaves_time_after(|start| grace.add_to(start, &calendar.zone), calendar))
+        .map(|(name, terms)| (terms.shortest(calendar), name))
+        .min_by_key(|(shortest, _)| *shortest);
+    if let Some((shortest, name)) = consumed {
         const DAY: u64 = 24 * 3600;
-        let most = terms.shortest(calendar).as_secs().saturating_sub(1) / DAY;
+        let most = shortest.as_secs().saturating_sub(1) / DAY;
         entry.problem(&format!(
-            "expected less than the regime's period, which the grace window consumes: at most {most}d under {regime}"
+            "expected less than the period of every regime that a command can name, which the grace window consumes: \
+             at most {most}d, because of {name}"
         ));
     }
     grace

@@ -2,6 +2,7 @@
 
 use std::{
     fmt, fs,
+    io::ErrorKind,
     path::{Path, PathBuf},
 };
 
@@ -9,7 +10,7 @@ use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
 use zeroize::Zeroizing;
 
-use super::reader::Environment;
+use super::{reader::Environment, why};
 
 /// A secret text: it can be read on purpose, and neither printed nor logged by accident.
 #[derive(Clone, PartialEq, Eq)]
@@ -94,12 +95,12 @@ pub enum BadSecret {
     #[error("{0} is empty, or is no text in UTF-8")]
     Content(String),
     /// The file cannot be read.
-    #[error("{path} cannot be read: {kind}")]
+    #[error("{path} cannot be read: {}", why(*.kind))]
     Unreadable {
         /// The file.
         path: String,
         /// Why.
-        kind: std::io::ErrorKind,
+        kind: ErrorKind,
     },
 }
 

@@ -7,7 +7,8 @@ use serde::{Deserialize, Serialize};
 use super::{
     command::{Exclusion, Opening, Scope},
     identity::Identity,
-    ids::{AnchorName, CommandId, IdentityType, Label},
+    ids::{AnchorName, CommandId, IdentityType, Label, ProcessorId},
+    registry::Registry,
     request::Request,
     time::At,
 };
@@ -36,7 +37,7 @@ pub struct Body {
 
 /// [`Scope`] as it is packed: postcard needs every field to be there.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct PackedScope(Vec<Label>, Vec<Label>, Vec<super::ids::ProcessorId>);
+pub struct PackedScope(Vec<Label>, Vec<Label>, Vec<ProcessorId>);
 
 impl From<&Scope> for PackedScope {
     fn from(scope: &Scope) -> Self {
@@ -60,7 +61,7 @@ impl PackedScope {
     }
 
     /// The processors.
-    pub fn processors(&self) -> &[super::ids::ProcessorId] {
+    pub fn processors(&self) -> &[ProcessorId] {
         &self.2
     }
 }
@@ -125,6 +126,23 @@ impl Body {
             }
             self.identities[place].clone_from(kinds);
         }
+    }
+
+    /// What whoever sent the command should look at again: processors that it names and that nobody knows.
+    ///
+    /// It was taken all the same: one may have left the registry before upstream has heard of it, and a person's request
+    /// must not be lost for that.
+    pub fn warnings(&self, request: &Request, registry: &Registry) -> Vec<String> {
+        let is_planned = |id: &ProcessorId| request.tasks.iter().any(|task| task.processor == *id);
+        let is_unknown = |id: &&ProcessorId| registry.get(id).is_none() && !is_planned(id);
+        let excluded = self.exclude.iter().map(|exclusion| &exclusion.processor);
+        let not_kept = excluded.filter(is_unknown).map(|id| {
+            format!("exclude: no processor {id} is registered, so nothing was kept from being erased by it")
+        });
+        let not_asked = self.scope.processors().iter().filter(is_unknown).map(|id| {
+            format!("scope.processors: no processor {id} is registered, so nobody was asked for it")
+        });
+        not_kept.chain(not_asked).collect()
     }
 
     /// Packs it.

@@ -66,6 +66,11 @@ impl Hold {
         held.is_empty() || self.categories.iter().any(|category| held.contains(category))
     }
 
+    /// Forgets who it is on, but for how many identifiers there were: what it covers while it is active rests on them.
+    pub fn forget_subject(&mut self) {
+        self.subject.fill([0; 16]);
+    }
+
     /// Whether it may cover any request of its tenant.
     pub fn is_wide(&self) -> bool {
         self.subject.is_empty() && self.request_id.is_none()

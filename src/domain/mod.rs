@@ -17,6 +17,7 @@ pub mod identity;
 pub mod ids;
 pub mod method;
 pub mod note;
+pub mod person;
 pub mod plan;
 pub mod registry;
 pub mod request;

@@ -112,6 +112,8 @@ pub enum Purpose {
     ByHand,
     /// What is left when the copies have grown old, where the subject's key could not be destroyed before.
     AtHorizon,
+    /// What the request asks, once more: a backup that was put back may have brought it back.
+    Restored,
 }
 
 /// Why a task is parked. New members go to the end: the order is part of the packed form.

@@ -37,6 +37,7 @@ impl Engine {
                 emission: Emission::default(),
             });
         }
+        self.keep_pace().await?;
         let acks_seen_until = self.acks_seen_until().await?;
         let mut attempts = Attempts::new(self.store.as_ref(), &*self.metrics, "agenda");
         let (count, finished) = loop {

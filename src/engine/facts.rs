@@ -30,7 +30,7 @@ use crate::{
         words::DeadLetterReason,
     },
     store::{Advance, Attempts, Changes, DeadLetter, Gate, InboxRow, NewFact, Origin, Transaction},
-    wire::Refusal,
+    wire::{KeptHeaders, Refusal},
 };
 
 /// What became of a message that brings a fact.
@@ -63,6 +63,7 @@ struct Message<'a> {
     origin: Option<&'a Origin>,
     advances: Vec<Advance>,
     raw: &'a [u8],
+    headers: &'a KeptHeaders,
 }
 
 /// What a transaction came to.
@@ -85,6 +86,7 @@ impl Engine {
             origin: arrival.origin.as_ref(),
             advances: advances_of(std::slice::from_ref(arrival)),
             raw: &arrival.raw,
+            headers: &arrival.headers,
         })
         .await
     }
@@ -106,6 +108,7 @@ impl Engine {
                 origin: arrival.origin.as_ref(),
                 advances: advances_of(std::slice::from_ref(arrival)),
                 raw: &arrival.raw,
+                headers: &arrival.headers,
             };
             let (told, emitted) = self.tell(message).await?;
             if let (Told::Refused(refusal), Some(_)) = (&told, &arrival.origin) {
@@ -192,9 +195,13 @@ impl Engine {
             Err(refusal) => Told::Refused(refusal),
         };
         if let (Told::Refused(refusal), Some(origin)) = (&told, message.origin) {
-            changes
-                .dead_letters
-                .push(self.dead_letter(origin, refusal, message.raw, now)?);
+            changes.dead_letters.push(self.dead_letter(
+                origin,
+                refusal,
+                message.raw,
+                message.headers,
+                now,
+            )?);
         }
         tx.write(&changes).await?;
         tx.commit().await?;

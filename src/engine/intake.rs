@@ -1,11 +1,13 @@
 //! Intake: a batch of commands becomes requests, recorded duplicates and dead letters, in one transaction.
 
 mod alike;
+mod counting;
 mod decisions;
 mod early;
 mod opening;
 
-pub(super) use decisions::decision_note;
+pub(super) use counting::ACCEPTED;
+pub(super) use decisions::{decision_note, reason_of};
 
 use std::{
     collections::HashMap,
@@ -103,13 +105,13 @@ impl Engine {
             .iter()
             .any(|arrival| arrival.origin.is_none() || brings_somebody_back(arrival));
         let mut attempts = Attempts::new(self.store.as_ref(), &*self.metrics, "intake");
-        let mut gate = Gate::Shared;
+        let mut gate = early::gate_of(arrivals);
         let (Decided { verdicts, refused }, finished) = loop {
             let done = self.take_in_once(arrivals, outboxed, gate, &mut attempts).await;
             match attempts.conclude(done).await.transpose()? {
                 Some(Some(done)) => break done,
                 // What waits for its request must not miss an opening that is under way.
-                Some(None) => gate = Gate::Exclusive,
+                Some(None) => gate = Gate::Waiting,
                 None => {}
             }
         };
@@ -226,29 +228,6 @@ impl Engine {
         }
         Ok(room)
     }
-
-    fn count_commands(&self, arrivals: &[Arrival<PreparedCommand>], verdicts: &[Verdict]) {
-        for (arrival, verdict) in arrivals.iter().zip(verdicts) {
-            let kind = arrival
-                .content
-                .as_ref()
-                .map_or("unreadable", |p| p.command.type_name());
-            let result = match verdict {
-                Verdict::Taken(_) => "accepted",
-                Verdict::Duplicate(_) => "duplicate",
-                Verdict::Waiting(_) => "early",
-                Verdict::Refused(refusal) => refusal.reason.as_str(),
-            };
-            self.metrics.command(kind, result);
-            if let (Ok(prepared), false) = (&arrival.content, self.tenants.is_empty()) {
-                let tenant = prepared.command.tenant().as_str();
-                self.metrics.command_of_tenant(tenant, kind, result);
-            }
-            if let (Verdict::Refused(refusal), Some(_)) = (verdict, &arrival.origin) {
-                self.metrics.dead_letter(refusal.reason);
-            }
-        }
-    }
 }
 
 /// What was decided about a batch.
@@ -299,9 +278,13 @@ impl<'a> Decider<'_, '_, 'a> {
             Err(refusal) => {
                 // Over HTTP the answer says it; on a topic only a dead letter can.
                 if let Some(origin) = &arrival.origin {
-                    let letter = self
-                        .engine
-                        .dead_letter(origin, &refusal, &arrival.raw, self.now)?;
+                    let letter = self.engine.dead_letter(
+                        origin,
+                        &refusal,
+                        &arrival.raw,
+                        &arrival.headers,
+                        self.now,
+                    )?;
                     self.work.dead_letters.push(letter);
                 }
                 Ok(Verdict::Refused(refusal))
@@ -316,7 +299,7 @@ impl<'a> Decider<'_, '_, 'a> {
         // its regime was there stays taken.
         if !matches!(repeated, Some(Ok(_)))
             && let Command::Open(opening) = command
-            && let Some(fault) = self.engine.rules.fault_of_regime(opening)
+            && let Some(fault) = self.engine.rules.fault_of_regime(opening, self.now)
         {
             return Ok(Err(Refusal::schema(fault.to_string())));
         }

@@ -3,11 +3,19 @@
 //! Both are kept in memory and brought up to date under the gate lock, so a fact holds from the moment that it is
 //! committed, in every worker, and nothing is read where nothing is new.
 
-use std::sync::{Arc, PoisonError};
+use std::{
+    collections::BTreeSet,
+    sync::{Arc, PoisonError},
+};
 
 use super::{ActiveRegistry, Engine, EngineError, registry, schedule};
 use crate::{
-    domain::{fact::Facts, request::Context, time::At},
+    domain::{
+        fact::Facts,
+        ids::ProcessorId,
+        request::{Context, Withheld},
+        time::At,
+    },
     store::{Gate, StoredFact, Transaction},
 };
 
@@ -16,6 +24,8 @@ use crate::{
 pub(super) struct Known {
     pub(super) facts: Arc<Facts>,
     pub(super) active: Arc<ActiveRegistry>,
+    /// The processors that have enough to do with what is being replayed into them.
+    pub(super) full: Arc<BTreeSet<ProcessorId>>,
 }
 
 impl Engine {
@@ -43,6 +53,7 @@ impl Engine {
         Ok(Known {
             facts,
             active: self.active()?,
+            full: self.full(),
         })
     }
 
@@ -74,7 +85,7 @@ impl Engine {
             clock_skew: self.clock_skew,
             delay: &schedule::delay,
             keep_after_completion: self.keep_after_completion,
-            withhold: false,
+            withheld: Withheld::Replays(&known.full),
         }
     }
 
@@ -83,6 +94,7 @@ impl Engine {
         let known = Known {
             facts: self.facts(),
             active: self.active()?,
+            full: self.full(),
         };
         Ok(show(&self.context(&known, self.clock.now())))
     }

@@ -30,7 +30,7 @@ pub mod words;
 pub mod work;
 
 use std::{
-    collections::HashMap,
+    collections::{BTreeSet, HashMap},
     sync::{
         Arc, PoisonError, RwLock,
         atomic::{AtomicI32, Ordering},
@@ -226,6 +226,8 @@ pub struct Engine {
     cluster: Arc<str>,
     facts: RwLock<Arc<Facts>>,
     active: RwLock<Option<Arc<ActiveRegistry>>>,
+    /// The processors that have enough to do with what is being replayed into them, when the pace was looked at last.
+    full: RwLock<Arc<BTreeSet<ProcessorId>>>,
     /// How many partitions the ack topic has: all of them must have been read past a time before an ack is missing.
     ack_partitions: AtomicI32,
     slot: u16,
@@ -278,6 +280,7 @@ impl Engine {
             cluster,
             facts: RwLock::default(),
             active: RwLock::new(None),
+            full: RwLock::default(),
             ack_partitions: AtomicI32::new(i32::MAX),
             slot,
         }

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use super::{
     Engine, EngineError, OperateError,
     agenda::leaders_of,
-    intake::decision_note,
+    intake::{ACCEPTED, decision_note, reason_of},
     outputs::Emission,
     work::{Finished, UseCase, Work},
 };
@@ -13,9 +13,10 @@ use crate::{
     domain::{
         body::Body,
         command::Decision,
-        ids::{RequestId, TaskId},
+        ids::{RequestId, TaskId, Tenant},
         request::{Context, Request, Trail, operate::Refused},
         task_ids::request_candidates,
+        words::DeadLetterReason,
     },
     store::{Attempts, Gate, Lock, StoredBody, StoredRequest},
 };
@@ -55,14 +56,29 @@ impl Engine {
         reason: Option<&str>,
     ) -> Result<(Request, Emission), OperateError> {
         let note = serde_json::json!({ "by": actor, "reason": reason }).to_string();
-        self.decide(id, "cancel", &note, |request, context| {
-            request.cancel(Some(actor), context)
-        })
-        .await
+        let done = self
+            .decide(id, "cancel", &note, |request, context| {
+                request.cancel(Some(actor), context)
+            })
+            .await;
+        self.count_decision("cancel", &done);
+        done
     }
 
     /// Carries out a person's decision about a request. The note is kept sealed beside the ledger.
     pub async fn decide_request(
+        &self,
+        id: RequestId,
+        decision: &Decision,
+        actor: &str,
+        note: Option<&str>,
+    ) -> Result<(Request, Emission), OperateError> {
+        let done = self.decide_request_uncounted(id, decision, actor, note).await;
+        self.count_decision(decision.name(), &done);
+        done
+    }
+
+    async fn decide_request_uncounted(
         &self,
         id: RequestId,
         decision: &Decision,
@@ -83,13 +99,42 @@ impl Engine {
     /// Approves requests, in one transaction, and says how many: what somebody has decided about meanwhile is left alone.
     pub async fn approve_all(&self, ids: &[RequestId], actor: &str) -> Result<(u64, Emission), OperateError> {
         let mut attempts = Attempts::new(self.store.as_ref(), &*self.metrics, "approve");
-        let (approved, finished) = loop {
+        let done = loop {
             let done = self.approve_all_once(ids, actor, &mut attempts).await;
             if let Some(done) = attempts.conclude(done).await {
-                break done?;
+                break done;
             }
         };
-        Ok((approved, finished.emit(self, true).await?))
+        let kind = Decision::Approve.name();
+        match &done {
+            Ok((approved, _)) => {
+                for tenant in approved {
+                    self.count_command(kind, Some(tenant), ACCEPTED);
+                }
+            }
+            Err(error) => self.count_refused(kind, error),
+        }
+        let (approved, finished) = done?;
+        Ok((approved.len() as u64, finished.emit(self, true).await?))
+    }
+
+    /// Counts a decision that did not come as a command as if it had: people's decisions are one series, whichever door
+    /// they came through.
+    fn count_decision(&self, kind: &str, done: &Result<(Request, Emission), OperateError>) {
+        match done {
+            Ok((request, _)) => self.count_command(kind, Some(&request.head.tenant), ACCEPTED),
+            Err(error) => self.count_refused(kind, error),
+        }
+    }
+
+    /// What failed is tried again by whoever asked: it came to nothing yet.
+    fn count_refused(&self, kind: &str, error: &OperateError) {
+        let reason = match error {
+            OperateError::Unknown(_) => DeadLetterReason::UnknownRequest,
+            OperateError::Refused(refused) => reason_of(refused),
+            OperateError::Engine(_) => return,
+        };
+        self.count_command(kind, None, reason.as_str());
     }
 
     async fn approve_all_once(
@@ -97,7 +142,7 @@ impl Engine {
         ids: &[RequestId],
         actor: &str,
         attempts: &mut Attempts<'_>,
-    ) -> Result<(u64, Finished<'static>), OperateError> {
+    ) -> Result<(Vec<Tenant>, Finished<'static>), OperateError> {
         let mut tx = attempts.begin().await?;
         let known = self.pass_gate(&mut *tx, Gate::Shared).await?;
         let submitters = self.submitters(tx.bodies(ids).await?)?;
@@ -105,7 +150,7 @@ impl Engine {
         let now = self.clock.now();
         let (context, rules) = (self.context(&known, now), self.rules.rulebook());
         let note = decision_note(&Decision::Approve, actor, None);
-        let mut approved = 0;
+        let mut approved = Vec::new();
         for id in ids {
             let Some(touched) = work.get_mut(*id) else {
                 continue;
@@ -117,7 +162,7 @@ impl Engine {
                     touched.request = request;
                     touched.trail.append(trail);
                     touched.notes.add_said(&note);
-                    approved += 1;
+                    approved.push(touched.request.head.tenant.clone());
                 }
                 // Nobody approves what they have submitted, not among others either.
                 Err(refused @ Refused::Submitter) => return Err(refused.into()),

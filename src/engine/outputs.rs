@@ -19,7 +19,7 @@ use crate::{
     },
     store::{DeadLetter, DeadLetterState, Origin, StoredBody, StoredCapsule},
     wire::{
-        Refusal,
+        KeptHeaders, Refusal,
         dead_letter::DeadLetterHeaders,
         glance::glance,
         status::{OutcomeCounts, RefusalNotice, RefusedShare, StatusMessage, TaskCounts, WaitingFor},
@@ -298,6 +298,7 @@ impl Engine {
         origin: &Origin,
         refusal: &Refusal,
         raw: &[u8],
+        headers: &KeptHeaders,
         at: At,
     ) -> Result<DeadLetter, EngineError> {
         Ok(DeadLetter {
@@ -309,7 +310,15 @@ impl Engine {
             at,
             state: DeadLetterState::Open,
             sealed: Some(self.vault.seal_dead_letter(raw)),
+            headers: self.seal_headers(headers),
         })
+    }
+}
+
+impl Engine {
+    /// Seals what is kept of the headers of a message that is refused.
+    pub(super) fn seal_headers(&self, headers: &KeptHeaders) -> Option<Vec<u8>> {
+        headers.bytes().map(|bytes| self.vault.seal_dead_letter(bytes))
     }
 }
 

@@ -2,12 +2,23 @@
 //!
 //! A replay may be of every request there ever was, and sends as many tasks as fast as the store gives them. So its sweep
 //! waits while one of its processors has many tasks out, and the sweeps after it go on meanwhile.
+//!
+//! Others touch requests before the replay comes to them: answers, wake-ups, the sweeps of holds and of other restores.
+//! The restore holds for them at once: the tasks are open again, and the status says so. But what it has brought back
+//! is not sent by them while its processor has enough to do. It stays ready, and the replay's sweep, which walks
+//! every request, sends it at its own pace when it gets there. Only what is held each time that it does, and is released
+//! while the replay still goes on, is passed by: the agenda looks at that every hour, under the same rule. Everything else
+//! of these requests goes on as ever (invariant 11).
 
-use std::{collections::BTreeMap, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::{Arc, PoisonError},
+    time::Duration,
+};
 
 use serde::Serialize;
 
-use super::{Engine, EngineError};
+use super::{Engine, EngineError, known::Known};
 use crate::{
     domain::{
         fact::{FactKind, FactVersion, Facts},
@@ -22,6 +33,9 @@ use crate::{
 /// replayed into others beside it, and never stops it.
 const PATIENCE: Duration = Duration::from_secs(10);
 
+/// How many sweeps at a time may wait for their processors. Those beyond it, older ones, do not wait.
+const SWEEPS: u32 = 1_000;
+
 /// What a sweep waits for before its next batch.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct WaitsFor {
@@ -31,39 +45,52 @@ pub struct WaitsFor {
     pub in_flight: u64,
 }
 
-/// Which of these sweeps wait, and for what.
-pub async fn waiting(
-    store: &dyn Store,
-    sweeps: &[Sweep],
-    facts: &Facts,
-    max_in_flight: u32,
-    now: At,
-) -> Result<BTreeMap<FactVersion, WaitsFor>, StoreError> {
-    let replays: Vec<&Sweep> = sweeps.iter().filter(|sweep| is_replay(sweep, now)).collect();
-    if replays.is_empty() {
-        return Ok(BTreeMap::new());
-    }
-    let counters = store.counters().await?;
-    let waits = |sweep: &&Sweep| {
-        let into = &facts.restore(sweep.version)?.into;
-        let out = into.iter().map(|processor| WaitsFor {
-            processor: processor.clone(),
-            in_flight: in_flight(processor, &counters),
-        });
-        out.max_by_key(|out| out.in_flight)
-            .filter(|out| out.in_flight > u64::from(max_in_flight))
-    };
-    Ok(replays
-        .iter()
-        .filter_map(|sweep| Some((sweep.version, waits(sweep)?)))
-        .collect())
+/// How fast replays may go now.
+#[derive(Debug, Default)]
+pub struct Pace {
+    /// Which sweeps wait, and for what.
+    pub waiting: BTreeMap<FactVersion, WaitsFor>,
+    /// The processors that have more out than they may have while something is replayed into them.
+    full: BTreeSet<ProcessorId>,
 }
 
-/// Whether a sweep sends tasks again and has taken a batch not long ago.
-fn is_replay(sweep: &Sweep, now: At) -> bool {
-    sweep.kind == FactKind::BackupRestored
-        && sweep.finished_at.is_none()
-        && now.since(sweep.updated_at) < PATIENCE
+impl Pace {
+    /// As the store has it.
+    pub async fn read(
+        store: &dyn Store,
+        sweeps: &[Sweep],
+        facts: &Facts,
+        max_in_flight: u32,
+        now: At,
+    ) -> Result<Self, StoreError> {
+        let mut pace = Self::default();
+        if !sweeps.iter().any(is_replay) {
+            return Ok(pace);
+        }
+        let counters = store.counters().await?;
+        for sweep in sweeps.iter().filter(|sweep| is_replay(sweep)) {
+            let into = facts
+                .restore(sweep.version)
+                .map_or(&[][..], |restore| &restore.into);
+            let out = into.iter().map(|processor| WaitsFor {
+                processor: processor.clone(),
+                in_flight: in_flight(processor, &counters),
+            });
+            let full = out.filter(|out| out.in_flight > u64::from(max_in_flight));
+            let full: Vec<WaitsFor> = full.collect();
+            pace.full.extend(full.iter().map(|out| out.processor.clone()));
+            let most = full.into_iter().max_by_key(|out| out.in_flight);
+            if let Some(most) = most.filter(|_| now.since(sweep.updated_at) < PATIENCE) {
+                pace.waiting.insert(sweep.version, most);
+            }
+        }
+        Ok(pace)
+    }
+}
+
+/// Whether a sweep sends tasks again.
+fn is_replay(sweep: &Sweep) -> bool {
+    sweep.kind == FactKind::BackupRestored && sweep.finished_at.is_none()
 }
 
 fn in_flight(processor: &ProcessorId, counters: &[(CounterKey, i64)]) -> u64 {
@@ -80,8 +107,46 @@ impl Engine {
         &self,
         sweeps: &[Sweep],
     ) -> Result<BTreeMap<FactVersion, WaitsFor>, EngineError> {
+        Ok(self.pace(sweeps).await?.waiting)
+    }
+
+    /// Looks at the pace before a batch, for this worker's other use cases too. Which of the sweeps that go on wait;
+    /// `None`: none goes on.
+    pub(super) async fn keep_pace(&self) -> Result<Option<BTreeMap<FactVersion, WaitsFor>>, EngineError> {
+        let open = self.store.sweeps(true, SWEEPS).await?;
+        if open.is_empty() {
+            self.remember_full(BTreeSet::new());
+            return Ok(None);
+        }
+        let Pace { waiting, full } = self.pace(&open).await?;
+        self.remember_full(full);
+        Ok(Some(waiting))
+    }
+
+    async fn pace(&self, sweeps: &[Sweep]) -> Result<Pace, EngineError> {
         let facts = self.refresh_facts().await?;
         let now = self.clock.now();
-        Ok(waiting(self.store.as_ref(), sweeps, &facts, self.max_in_flight, now).await?)
+        Ok(Pace::read(self.store.as_ref(), sweeps, &facts, self.max_in_flight, now).await?)
+    }
+
+    /// The processors that have enough to do with what is being replayed into them.
+    pub(super) fn full(&self) -> Arc<BTreeSet<ProcessorId>> {
+        Arc::clone(&self.full.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    fn remember_full(&self, full: BTreeSet<ProcessorId>) {
+        *self.full.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(full);
+    }
+}
+
+impl Known {
+    /// For a batch of a sweep that has waited for its turn: what it replays itself is sent.
+    pub(super) fn let_replay(&mut self, version: FactVersion) {
+        if let Some(restore) = self.facts.restore(version)
+            && !self.full.is_empty()
+        {
+            let others = self.full.iter().filter(|id| !restore.into.contains(id));
+            self.full = Arc::new(others.cloned().collect());
+        }
     }
 }

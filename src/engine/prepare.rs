@@ -19,7 +19,7 @@ use crate::{
     store::{Origin, SubjectDigest, SuppressionRow},
     vault::SealedSubject,
     wire::{
-        Refusal,
+        KeptHeaders, Refusal,
         backup::parse_backup,
         command::{Door, ParsedCommand, parse_command},
         envelope::Envelope,
@@ -34,6 +34,8 @@ pub struct Arrival<T> {
     pub content: Result<T, Refusal>,
     /// The original bytes, for a dead letter.
     pub raw: Zeroizing<Vec<u8>>,
+    /// The headers that say what it is, for a dead letter too.
+    pub headers: KeptHeaders,
 }
 
 /// Without the bytes, which hold identifiers.

@@ -139,8 +139,13 @@ impl Engine {
             Err(refusal) => refusal.clone(),
         };
         if let Some(origin) = &arrival.origin {
-            work.dead_letters
-                .push(self.dead_letter(origin, &refusal, &arrival.raw, now)?);
+            work.dead_letters.push(self.dead_letter(
+                origin,
+                &refusal,
+                &arrival.raw,
+                &arrival.headers,
+                now,
+            )?);
         }
         Ok(AckVerdict::Refused(refusal))
     }

@@ -13,7 +13,7 @@ use crate::{
     domain::{
         backup::{BackupChange, earlier, week_of},
         fact::{Fact, FactKind, FactVersion},
-        ids::RequestId,
+        ids::{ProcessorId, RequestId},
         time::At,
         words::Why,
     },
@@ -22,9 +22,6 @@ use crate::{
 
 /// How many requests one transaction looks at.
 const BATCH: u32 = 500;
-
-/// How many sweeps at a time may wait for their processors. Those beyond it, older ones, do not wait.
-const SWEEPS: u32 = 1_000;
 
 /// A replay's batch that sends nothing gives nobody work, so the next one need not wait: so many are taken at once.
 const UNSENT: u32 = 100;
@@ -55,11 +52,10 @@ struct Step {
 impl Engine {
     /// Takes the oldest sweep a batch further that nobody else has and that need not wait.
     pub async fn sweep(&self) -> Result<Swept, EngineError> {
-        let open = self.store.sweeps(true, SWEEPS).await?;
-        if open.is_empty() {
+        let Some(waiting) = self.keep_pace().await? else {
             return Ok(Swept::default());
-        }
-        let passed_over: Vec<FactVersion> = self.waiting_sweeps(&open).await?.into_keys().collect();
+        };
+        let passed_over: Vec<FactVersion> = waiting.into_keys().collect();
         let mut swept = Swept::default();
         for _ in 0..UNSENT {
             let Some((finished, is_free)) = self.sweep_batch(&passed_over).await? else {
@@ -93,10 +89,11 @@ impl Engine {
         attempts: &mut Attempts<'_>,
     ) -> Result<Option<(Finished<'static>, bool)>, EngineError> {
         let mut tx = attempts.begin().await?;
-        let known = self.pass_gate(&mut *tx, Gate::Shared).await?;
+        let mut known = self.pass_gate(&mut *tx, Gate::Shared).await?;
         let Some(sweep) = tx.next_sweep(passed_over).await? else {
             return Ok(None);
         };
+        known.let_replay(sweep.version);
         let now = self.clock.now();
         let step = self.step(sweep, &known, &mut *tx, now).await?;
         let mut work = Work::with_loaded(tx.load(&step.ids, Lock::Rows).await?, self.clock_skew);
@@ -145,9 +142,15 @@ impl Engine {
     }
 
     fn stages(&self, fact: &Fact, known: &Known) -> Vec<Stage> {
-        let deferred = |reason, processor: &crate::domain::ids::ProcessorId, up_to| {
+        let deferred = |reason, processor: &ProcessorId, up_to| {
             Stage::List(Concerned::Deferred {
                 reason,
+                processor: processor.clone(),
+                up_to,
+            })
+        };
+        let asked = |processor: &ProcessorId, up_to| {
+            Stage::List(Concerned::Asked {
                 processor: processor.clone(),
                 up_to,
             })
@@ -172,10 +175,12 @@ impl Engine {
                         .facts
                         .copies(&event.processor)
                         .and_then(|copies| copies.gone_before());
-                    proved
-                        .map(|up_to| deferred(Why::BackupRotation, &event.processor, up_to))
-                        .into_iter()
-                        .collect()
+                    proved.map_or_else(Vec::new, |up_to| {
+                        vec![
+                            deferred(Why::BackupRotation, &event.processor, up_to),
+                            asked(&event.processor, up_to),
+                        ]
+                    })
                 }
                 // The capsules first: they are the requests that a copy of this set can have brought back. Then all, so
                 // that one which cannot be done again is never silently complete.
@@ -190,7 +195,11 @@ impl Engine {
             Fact::Registry { changed, .. } => changed
                 .iter()
                 .flat_map(|processor| {
-                    [Why::Retention, Why::BackupRotation].map(|reason| deferred(reason, processor, always))
+                    [
+                        deferred(Why::Retention, processor, always),
+                        deferred(Why::BackupRotation, processor, always),
+                        asked(processor, always),
+                    ]
                 })
                 .collect(),
             Fact::Forgotten(_) => Vec::new(),

@@ -18,7 +18,9 @@ use crate::{
         identity::Identity,
         ids::RequestId,
         note::Notes,
-        request::{Context, Life, Request, Trail, deferral::Deferred, merged::Leader, open::Opened},
+        request::{
+            Context, Life, Request, Trail, deferral::Deferred, merged::Leader, open::Opened, waves::AskedWave,
+        },
         task::IllegalEvent,
         time::At,
     },
@@ -41,6 +43,8 @@ pub(super) struct Touched<'a> {
     before: Option<Life>,
     /// What was deferred before.
     deferred: Vec<Deferred>,
+    /// The waves that were asked about before.
+    asked: Vec<AskedWave>,
     /// What is written anew because identifiers were supplied.
     pub(super) resealed: Option<ResealedRow>,
     /// What the suppression topic has of them.
@@ -108,6 +112,7 @@ impl<'a> Work<'a> {
                 suppression: Vec::new(),
                 purged: false,
                 deferred: request.deferred(clock_skew).collect(),
+                asked: request.asked_waves(clock_skew).collect(),
                 request,
                 trail: Trail::default(),
                 notes: Notes::default(),
@@ -236,6 +241,7 @@ impl<'a> Work<'a> {
             source,
             before: None,
             deferred: Vec::new(),
+            asked: Vec::new(),
             resealed: None,
             suppression: subject.suppression.clone(),
             purged: false,
@@ -271,6 +277,7 @@ impl<'a> Work<'a> {
             touched.write_leaf(engine, now, &mut changes)?;
             counters.count(&touched.request, &touched.trail.moves, touched.before.as_ref());
             touched.write_deferred(engine.clock_skew(), &mut counters, &mut changes);
+            touched.write_asked(engine.clock_skew(), &mut changes);
             touched.write_row(&mut changes)?;
             changes.resealed.extend(touched.resealed.take());
             touched.write_merging(&mut changes);

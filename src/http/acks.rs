@@ -21,7 +21,7 @@ use crate::{
         prepare::{Arrival, PreparedAck},
         settle::AckVerdict,
     },
-    wire::{Envelope, Refusal, parse_ack},
+    wire::{Envelope, KeptHeaders, Refusal, parse_ack},
 };
 
 /// Settles acks.
@@ -64,6 +64,7 @@ pub(super) async fn take(
         origin: None,
         content: Ok(engine.prepare_ack(ack)),
         raw: Zeroizing::default(),
+        headers: KeptHeaders::default(),
     };
     match api.acks.take(arrival).await? {
         AckVerdict::Counted { .. } => Ok(Json(json!({ "result": "counted" }))),

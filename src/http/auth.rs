@@ -12,7 +12,10 @@ use axum::{
 use super::{Api, problem::Problem};
 use crate::{
     config::{Auth, Role},
-    domain::ids::{ProcessorId, RequestId, Tenant},
+    domain::{
+        ids::{ProcessorId, RequestId, Tenant},
+        words::DeadLetterReason,
+    },
     engine::Engine,
     telemetry::metrics::Metrics,
 };
@@ -129,15 +132,35 @@ impl Caller {
 
     /// Refuses a request of another tenant as one that does not exist: that it does is the other's affair.
     pub(super) async fn check_request(&self, engine: &Engine, id: RequestId) -> Result<(), Problem> {
-        if self.tenant.is_none() {
-            return Ok(());
-        }
-        let request = engine.request(id).await?;
-        if request.is_some_and(|request| self.sees(&request.head.tenant)) {
+        if self.sees_request(engine, id).await? {
             Ok(())
         } else {
             Err(Problem::unknown("request"))
         }
+    }
+
+    /// The same for a command about it, which is counted as the topic's commands are.
+    pub(super) async fn check_command(
+        &self,
+        engine: &Engine,
+        id: RequestId,
+        kind: &str,
+    ) -> Result<(), Problem> {
+        if self.sees_request(engine, id).await? {
+            return Ok(());
+        }
+        engine
+            .metrics
+            .command(kind, DeadLetterReason::UnknownRequest.as_str());
+        Err(Problem::unknown("request"))
+    }
+
+    async fn sees_request(&self, engine: &Engine, id: RequestId) -> Result<bool, Problem> {
+        if self.tenant.is_none() {
+            return Ok(true);
+        }
+        let request = engine.request(id).await?;
+        Ok(request.is_some_and(|request| self.sees(&request.head.tenant)))
     }
 
     /// Whether it may speak of this processor's backups.

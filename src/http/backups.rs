@@ -29,7 +29,7 @@ use crate::{
     },
     engine::{facts::Told, prepare::Arrival},
     store::StoredFact,
-    wire::{Envelope, Refusal},
+    wire::{Envelope, KeptHeaders, Refusal},
 };
 
 /// The list of a cursor.
@@ -55,6 +55,7 @@ pub(super) async fn tell(
         origin: None,
         content: Ok(prepared),
         raw: Zeroizing::default(),
+        headers: KeptHeaders::default(),
     };
     let (told, emission) = engine.tell_backups(&[arrival]).await?;
     api.outputs.hand_over(emission).await;

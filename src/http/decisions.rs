@@ -17,9 +17,18 @@ use super::{
     lists::Filter,
     problem::Problem,
     query::{Id, Params},
+    requests::count_unreadable,
 };
 use crate::{
-    domain::{body::Body, identity::SubjectData, ids::RequestId, request::operate::Refused, words::Status},
+    domain::{
+        body::Body,
+        command::Decision,
+        identity::SubjectData,
+        ids::RequestId,
+        person::is_same_person,
+        request::operate::Refused,
+        words::{DeadLetterReason, Status},
+    },
     engine::{EngineError, OperateError},
     wire::{DecisionKind, api, parse_decision},
 };
@@ -76,8 +85,9 @@ async fn decide(
     caller: &Caller,
     bytes: &[u8],
 ) -> Result<Response, Problem> {
-    let (decision, note) = parse_decision(kind, bytes)?;
-    caller.check_request(&api.engine, id).await?;
+    let (decision, note) =
+        parse_decision(kind, bytes).inspect_err(|refusal| count_unreadable(&api.engine, refusal))?;
+    caller.check_command(&api.engine, id, decision.name()).await?;
     let note = note.as_ref().map(SubjectData::expose);
     let (request, emission) = api
         .engine
@@ -142,7 +152,14 @@ async fn refuse_own(api: &Api, ids: &[RequestId], name: &str) -> Result<(), Prob
     for some in ids.chunks(PAGE as usize) {
         for stored in api.engine.store.bodies(some).await? {
             let body = Body::unpack(&stored.body).map_err(EngineError::from)?;
-            if body.submitter.as_deref() == Some(name) {
+            if body
+                .submitter
+                .is_some_and(|submitter| is_same_person(&submitter, name))
+            {
+                let kind = Decision::Approve.name();
+                api.engine
+                    .metrics
+                    .command(kind, DeadLetterReason::NotAllowed.as_str());
                 return Err(OperateError::from(Refused::Submitter).into());
             }
         }

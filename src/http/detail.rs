@@ -21,6 +21,7 @@ use super::{
 use crate::{
     domain::{
         ack::Evidence,
+        body::Body,
         ids::{HoldId, Label, ProcessorId, RequestId, TaskId},
         note::{Note, Proof, Statement, read_notes},
         request::{Check, Request},
@@ -29,7 +30,7 @@ use crate::{
         words::{Action, HoldBasis, Reason, TaskStateName, Why},
     },
     engine::{
-        Engine,
+        Engine, EngineError,
         views::{SourceView, sources},
     },
     wire::status::StatusMessage,
@@ -92,6 +93,8 @@ struct Detail<'a> {
     why_not_done: Vec<String>,
     /// Those of them about which somebody has to do something: why it needs attention, and which gates wait.
     to_do: Vec<String>,
+    /// What whoever sent the command should look at again.
+    warnings: Vec<String>,
     /// The active holds that cover a part of it.
     holds: Vec<HoldView>,
     /// Who can read the identifiers: `readable`, `capsule` (for a restore only) or `forgotten`.
@@ -175,6 +178,9 @@ pub(super) async fn one(
         task: TaskView::of(&request, ordinal),
         evidence: evidence.remove(&ordinal),
     });
+    let bodies = engine.store.bodies(&[id]).await?;
+    let body = bodies.first().map(|stored| Body::unpack(&stored.body));
+    let body = body.transpose().map_err(EngineError::from)?;
     let head = &request.head;
     engine.refresh_facts().await?;
     let detail = engine.with_context(|context| {
@@ -184,6 +190,7 @@ pub(super) async fn one(
         let to_do = said.iter().filter(|said| said.is_to_do);
         raw(&Detail {
             to_do: to_do.map(|said| said.text.clone()).collect(),
+            warnings: body.map_or_else(Vec::new, |body| body.warnings(&request, context.registry)),
             status: engine.status_of(&request),
             reason: head.reason,
             requested_at: head.requested_at,

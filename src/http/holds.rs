@@ -19,7 +19,7 @@ use super::{
     lists::raw,
     problem::Problem,
     query::{Id, Page, Params, cursor},
-    requests::envelope_of,
+    requests::{count_unreadable, envelope_of},
 };
 use crate::{
     domain::{
@@ -34,7 +34,7 @@ use crate::{
         time_ordered_id,
         views::HoldView,
     },
-    wire::{ParsedCommand, Refusal, parse_hold, parse_release},
+    wire::{KeptHeaders, ParsedCommand, Refusal, parse_hold, parse_release},
 };
 
 /// The list of a cursor.
@@ -258,10 +258,9 @@ fn prepare(api: &Api, parsed: Result<ParsedCommand, Refusal>) -> Result<(Prepare
         let hold_id = HoldId(parsed.command.ordering_key());
         Ok((api.engine.prepare_parsed(parsed)?, hold_id))
     });
-    prepared.map_err(|refusal| {
-        api.engine.metrics.command("unreadable", refusal.reason.as_str());
-        refusal.into()
-    })
+    prepared
+        .inspect_err(|refusal| count_unreadable(&api.engine, refusal))
+        .map_err(Problem::from)
 }
 
 /// Tells it, in a transaction of its own: a fact waits for all others, so it gains nothing by company.
@@ -270,6 +269,7 @@ async fn tell(api: &Api, prepared: PreparedCommand) -> Result<Result<(), Refusal
         origin: None,
         content: Ok(prepared),
         raw: Zeroizing::default(),
+        headers: KeptHeaders::default(),
     };
     let taken = api.engine.take_in(&[arrival]).await?;
     api.outputs.hand_over(taken.emission).await;

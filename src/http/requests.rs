@@ -31,7 +31,7 @@ use crate::{
         outputs::{Emission, RecordKind},
         prepare::{Arrival, PreparedCommand},
     },
-    wire::{Door, Envelope, Refusal, api, command_id_of_caller},
+    wire::{Door, Envelope, KeptHeaders, Refusal, api, command_id_of_caller},
 };
 
 /// The longest idempotency key: a few ids in a row.
@@ -92,15 +92,13 @@ pub(super) async fn submit(
     )?;
     let mut prepared = engine
         .prepare_command(&bytes, &envelope, Door::Http)
-        .inspect_err(|refusal| {
-            engine.metrics.command("unreadable", refusal.reason.as_str());
-        })?;
+        .inspect_err(|refusal| count_unreadable(engine, refusal))?;
     caller.check(prepared.command.tenant())?;
     match &mut prepared.command {
         Command::Open(opening) => opening.submitter = Some(caller.name.clone()),
         // Who sees only its own requests withdraws no others either.
         Command::Cancel(cancel) => {
-            caller.check_request(engine, cancel.request_id).await?;
+            caller.check_command(engine, cancel.request_id, "cancel").await?;
             if caller.sees_only_its_own() && !is_own(engine, cancel.request_id, &caller.name).await? {
                 return Err(Problem::unknown("request"));
             }
@@ -119,6 +117,7 @@ pub(super) async fn submit(
         origin: None,
         content: Ok(prepared),
         raw: Zeroizing::default(),
+        headers: KeptHeaders::default(),
     };
     match api.commands.take(arrival).await? {
         // It is about a person and names no request.
@@ -143,6 +142,11 @@ pub(super) async fn submit(
     }
 }
 
+/// Counts a command that says nothing that could be carried out.
+pub(super) fn count_unreadable(engine: &Engine, refusal: &Refusal) {
+    engine.metrics.command("unreadable", refusal.reason.as_str());
+}
+
 /// `POST /v1/requests/{id}/cancel`
 pub(super) async fn cancel(
     State(api): State<Arc<Api>>,
@@ -150,8 +154,8 @@ pub(super) async fn cancel(
     Id(id): Id<RequestId>,
     Payload(bytes): Payload,
 ) -> Result<Response, Problem> {
-    let reason = api::parse_reason(&bytes)?;
-    caller.check_request(&api.engine, id).await?;
+    let reason = api::parse_reason(&bytes).inspect_err(|refusal| count_unreadable(&api.engine, refusal))?;
+    caller.check_command(&api.engine, id, "cancel").await?;
     let (request, emission) = api
         .engine
         .cancel_request(id, &caller.name, reason.as_deref())

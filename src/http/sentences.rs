@@ -66,10 +66,13 @@ pub(super) fn sentences(request: &Request, context: &Context<'_>) -> Vec<Said> {
         let is_to_do = request.needs_somebody(ordinal, context);
         let to_do = || to_do(request, ordinal, context);
         let text = is_to_do.then(to_do).flatten();
-        Some(Said {
-            text: text.or_else(|| sentence(request, ordinal, context))?,
-            is_to_do,
-        })
+        let mut text = text.or_else(|| sentence(request, ordinal, context))?;
+        if let Some(past) = request.rotation_that_ends(ordinal, context) {
+            text += &format!(
+                " A backup.rotated event with oldest_retained_at of {past} or later proves it as well."
+            );
+        }
+        Some(Said { text, is_to_do })
     });
     gate.into_iter()
         .chain(too_late)
@@ -198,6 +201,9 @@ fn sentence(request: &Request, ordinal: u16, context: &Context<'_>) -> Option<St
         }
         // The gate has a sentence of its own.
         TaskState::Ready { .. } if request.shown_gate().is_some() => return None,
+        TaskState::Ready { due } if task.is_unsent_replay() && *due <= context.now => format!(
+            "A restored backup has brought it back: {processor} has much to do again, and is asked when it comes to this."
+        ),
         TaskState::Ready { due } => format!("{processor} is asked at {due}."),
         TaskState::Dispatched { at, ack_by } => {
             format!(

@@ -225,6 +225,7 @@ impl<W: Work> Decider<W> {
                     "it failed for good".to_owned(),
                 )),
                 raw: Zeroizing::new(arrival.raw.to_vec()),
+                headers: arrival.headers.clone(),
             })
             .collect();
         self.patiently(Job::Decide(&buried)).await

@@ -22,7 +22,7 @@ use crate::{
     engine::prepare::Arrival,
     store::{Origin, Seen},
     wire::{
-        Refusal,
+        KeptHeaders, Refusal,
         envelope::{Envelope, open},
     },
 };
@@ -210,6 +210,7 @@ impl<F> Poller<F> {
             }),
             content: self.content(message),
             raw: Zeroizing::new(message.payload().unwrap_or_default().to_vec()),
+            headers: KeptHeaders::of(headers_of(message)),
         }
     }
 
@@ -217,14 +218,16 @@ impl<F> Poller<F> {
     where
         F: Fn(&str, &[u8], &Envelope<'_>) -> Result<T, Refusal>,
     {
-        let headers = message.headers();
-        let pairs = headers
-            .into_iter()
-            .flat_map(|headers| headers.iter())
-            .map(|header| (header.key, header.value));
-        let opened = open(pairs, message.payload(), &self.tenant_default)?;
+        let opened = open(headers_of(message), message.payload(), &self.tenant_default)?;
         (self.prepare)(message.topic(), &opened.payload, &opened.envelope)
     }
+}
+
+fn headers_of<'a>(message: &'a BorrowedMessage<'_>) -> impl Iterator<Item = (&'a str, Option<&'a [u8]>)> {
+    let headers = message.headers().into_iter();
+    headers
+        .flat_map(|headers| headers.iter())
+        .map(|header| (header.key, header.value))
 }
 
 /// How a batch fills.

@@ -235,6 +235,7 @@ pub(super) struct LetterColumns {
     at: i64,
     state: i16,
     sealed: Option<Vec<u8>>,
+    headers: Option<Vec<u8>>,
 }
 
 impl LetterColumns {
@@ -260,6 +261,7 @@ impl LetterColumns {
             at: At::from_millis(self.at),
             state,
             sealed: self.sealed,
+            headers: self.headers,
         })
     }
 }

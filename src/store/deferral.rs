@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use uuid::Uuid;
 
 use super::{
-    CapsuleRow, Changes, DeferredFilter, DeferredRow, NewFact, Place, StoreError, StoredCapsule, StoredFact,
+    AskedRow, CapsuleRow, Changes, DeferredFilter, DeferredRow, Place, StoreError, StoredCapsule, StoredFact,
     Sweep,
 };
 use crate::domain::{
@@ -57,10 +57,10 @@ pub(super) fn facts(rows: Vec<FactColumns>) -> Result<Vec<StoredFact>, StoreErro
 }
 
 /// The fact as JSON. It is written under its key, and read back whole.
-pub(super) fn fact_body(new: &NewFact) -> Result<String, StoreError> {
-    serde_json::to_string(&new.fact).map_err(|error| StoreError::Unreadable {
+pub(super) fn fact_body(fact: &Fact) -> Result<String, StoreError> {
+    serde_json::to_string(fact).map_err(|error| StoreError::Unreadable {
         table: "fact",
-        detail: format!("{}: {error}", new.id),
+        detail: format!("{}: {error}", fact.key()),
     })
 }
 
@@ -180,7 +180,23 @@ pub(super) fn deferred(changes: &Changes) -> Vec<&DeferredRow> {
 
 /// Tasks that are no longer deferred, by their keys.
 pub(super) fn resumed(changes: &Changes) -> Vec<(RequestId, u16)> {
-    let mut keys = changes.resumed.clone();
+    in_order(&changes.resumed)
+}
+
+/// Waves that are asked about, by their keys. What was said last counts.
+pub(super) fn asked(changes: &Changes) -> Vec<&AskedRow> {
+    let rows = changes.asked.iter();
+    let last: BTreeMap<_, _> = rows.map(|row| ((row.request_id, row.ordinal), row)).collect();
+    last.into_values().collect()
+}
+
+/// Waves that are asked about no more, by their keys.
+pub(super) fn unasked(changes: &Changes) -> Vec<(RequestId, u16)> {
+    in_order(&changes.unasked)
+}
+
+fn in_order(keys: &[(RequestId, u16)]) -> Vec<(RequestId, u16)> {
+    let mut keys = keys.to_vec();
     keys.sort_unstable();
     keys.dedup();
     keys

@@ -27,6 +27,8 @@ pub struct EarlyRow {
     pub command: Vec<u8>,
     /// The original bytes, sealed as a dead letter is, because that is what they become where nothing comes.
     pub raw: Vec<u8>,
+    /// The headers that say what it is, sealed likewise.
+    pub headers: Option<Vec<u8>>,
 }
 
 /// What a transaction writes about commands that wait.
@@ -57,6 +59,7 @@ pub(super) struct EarlyColumns {
     expires_at: i64,
     command: Vec<u8>,
     raw: Vec<u8>,
+    headers: Option<Vec<u8>>,
 }
 
 impl EarlyColumns {
@@ -74,6 +77,7 @@ impl EarlyColumns {
             expires_at: At::from_millis(self.expires_at),
             command: self.command,
             raw: self.raw,
+            headers: self.headers,
         })
     }
 }

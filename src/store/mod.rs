@@ -26,7 +26,7 @@ pub use rows::*;
 pub use run::{Attempts, Observer, StoreFailure};
 
 use crate::domain::{
-    fact::{CapsuleEpoch, FactVersion},
+    fact::{CapsuleEpoch, Fact, FactVersion},
     ids::{CommandId, ProcessorId, RequestId, Tenant},
     request::Request,
     time::At,
@@ -156,7 +156,7 @@ pub trait Store: Send + Sync + std::fmt::Debug {
 /// does so before any of its requests, and passes over what others have.
 #[async_trait]
 pub trait Transaction: Send {
-    /// Takes the gate lock: shared by whatever dispatches, settles or parks; exclusive by whatever writes a fact.
+    /// Takes the gate lock, see [`Gate`]: shared by whatever dispatches, settles or parks; exclusive by whatever writes a fact.
     /// Gives the version of the facts as of then (0: there are none): until the end of the transaction no other is added.
     async fn gate(&mut self, mode: Gate) -> Result<FactVersion, StoreError>;
     /// The facts after this version, in order.
@@ -167,6 +167,8 @@ pub trait Transaction: Send {
     async fn fact(&mut self, key: &str) -> Result<Option<StoredFact>, StoreError>;
     /// Adds a fact, under the exclusive gate lock, with its sweep where it needs one.
     async fn add_fact(&mut self, fact: &NewFact) -> Result<FactVersion, StoreError>;
+    /// Writes a fact anew, under the exclusive gate lock: what nothing can ask for any more may leave it.
+    async fn rewrite_fact(&mut self, version: FactVersion, fact: &Fact) -> Result<(), StoreError>;
     /// The requests of subjects that have one of these identifiers, by id.
     async fn of_subjects(&mut self, digests: &[SubjectDigest]) -> Result<Vec<RequestId>, StoreError>;
     /// Which requests have these identifiers, merged ones apart: of each identifier so many at the most, those with the

@@ -20,6 +20,11 @@ pub use crate::domain::identity::{SubjectDigest, SuppressionDigest};
 pub enum Gate {
     /// By whatever dispatches, settles or parks.
     Shared,
+    /// Shared by whatever opens requests: no command begins to wait for its request meanwhile.
+    Opening,
+    /// Shared by whatever lets commands wait for their requests: no request is opened meanwhile, and everything else goes
+    /// on.
+    Waiting,
     /// By whatever writes a fact.
     Exclusive,
 }
@@ -267,6 +272,9 @@ pub struct DeadLetter {
     pub state: DeadLetterState,
     /// The original bytes, sealed; `None` in lists, and for what is too large to be taken in by another try.
     pub sealed: Option<Vec<u8>>,
+    /// Its headers that say what it is, sealed likewise; `None`: it had none, or they were too large. They go nowhere but
+    /// back to the topic that they came from.
+    pub headers: Option<Vec<u8>>,
 }
 
 /// Which dead letters to list.
@@ -361,6 +369,10 @@ pub struct Changes {
     pub deferred: Vec<DeferredRow>,
     /// Tasks that are no longer deferred, by request and place.
     pub resumed: Vec<(RequestId, u16)>,
+    /// Waves that are asked about, new or of another mark.
+    pub asked: Vec<AskedRow>,
+    /// Waves that are asked about no more, by request and place.
+    pub unasked: Vec<(RequestId, u16)>,
     /// New capsules; each takes the place of its request's older one.
     pub capsules: Vec<CapsuleRow>,
     /// Requests that came to their end, or that go on to another place in line.

@@ -20,6 +20,7 @@ pub mod envelope;
 pub mod fields;
 pub mod glance;
 mod hold;
+mod kept;
 mod lex;
 mod opening;
 pub mod refusal;
@@ -37,4 +38,5 @@ pub use command::{Door, ParsedCommand, command_id_from_key, command_id_of_caller
 pub use decision::{DecisionKind, parse_decision};
 pub use envelope::{Envelope, Message, ce_headers};
 pub use hold::{parse_hold, parse_release};
+pub use kept::KeptHeaders;
 pub use refusal::Refusal;

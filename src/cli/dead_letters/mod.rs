@@ -65,8 +65,8 @@ enum Action {
     },
     /// Publishes the original bytes to their topic again.
     #[command(
-        after_help = "They go without key and headers, which are not kept: a command that had its id in the \
-        headers only is refused again. Done for each by itself: what went through is marked, also where a later one \
+        after_help = "They go with the headers that say what they are (those of CloudEvents, content-type and traceparent, up \
+        to 8 KiB) and without a key. Done for each by itself: what went through is marked, also where a later one \
         fails.\n\nExample:\n  lacuna dead-letters redrive --reason unknown_task"
     )]
     #[command(group(clap::ArgGroup::new("which").required(true).args(["ids", "reason"])))]

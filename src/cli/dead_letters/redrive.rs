@@ -20,6 +20,7 @@ use crate::{
     kafka::publish::{Outgoing, Publisher},
     store::{DeadLetter, DeadLetterState, Store},
     vault::Vault,
+    wire::KeptHeaders,
 };
 
 /// Runs it.
@@ -88,10 +89,14 @@ async fn redrive(
     letter: &DeadLetter,
 ) -> Result<String, Failure> {
     let plain = vault.open_dead_letter(sealed(letter)?)?;
+    let headers = headers_of(vault, letter)?;
+    let pairs = headers
+        .iter()
+        .map(|(name, value)| (name.as_str(), value.as_str()));
     let message = Outgoing {
         topic: &letter.origin.topic,
         key: None,
-        headers: Vec::new(),
+        headers: pairs.collect(),
         payload: &plain,
     };
     let place = publisher.send(&message).await?.landed().await?;
@@ -108,4 +113,17 @@ async fn redrive(
         )));
     }
     Ok(at)
+}
+
+/// The headers that say what it is: a command may have its id there.
+fn headers_of(vault: &Vault, letter: &DeadLetter) -> Result<Vec<(String, String)>, Failure> {
+    let Some(sealed) = &letter.headers else {
+        return Ok(Vec::new());
+    };
+    KeptHeaders::read(&vault.open_dead_letter(sealed)?).map_err(|_| {
+        Failure::NotSo(format!(
+            "the headers that are kept with dead letter {} cannot be read: nothing was published",
+            letter.id
+        ))
+    })
 }

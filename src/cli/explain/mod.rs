@@ -16,6 +16,7 @@ use super::{
 use crate::{
     clock::Clock,
     domain::{
+        body::Body,
         entry::{Entry, Leaf},
         ids::{ProcessorId, RequestId, TaskId},
         request::{Context, Request, outlook::BestCase, refusal::ComplaintBodies},
@@ -31,8 +32,8 @@ use crate::{
 #[derive(Debug, clap::Args)]
 #[command(
     after_help = "Reads the store directly. What will happen follows from where the request stands, the active registry \
-    and what backups were told of; the shortest way assumes that every processor proves at once what it is asked and \
-    that every backup rotates on time. Exit code 1: there is no such request.\n\n\
+    and what backups were told of; the shortest way assumes that people open its gates at once, that every processor proves \
+    at once what it is asked, and that every backup rotates on time. Exit code 1: there is no such request.\n\n\
     Example:\n  lacuna explain 0192f3c1-7a10-7c4e-9d5b-0e6f3a1c2b4d"
 )]
 pub struct Args {
@@ -59,6 +60,8 @@ struct Ahead<'a> {
     processor: Option<&'a ProcessorId>,
     task_id: Option<TaskId>,
     says: String,
+    /// Whether it only comes so where people have opened the gates by then.
+    if_gates_are_open: bool,
 }
 
 /// What a task waits for, and so what would end the waiting.
@@ -94,7 +97,11 @@ struct Identifiers {
 #[derive(Serialize)]
 struct Explained<'a> {
     request: StatusMessage<'a>,
+    /// What whoever sent the command should look at again.
+    warnings: Vec<String>,
     happened: Vec<Happened>,
+    /// What people have to do before anything is sent, in this order.
+    before_anything_is_sent: Vec<String>,
     ahead: Vec<Ahead<'a>>,
     to_finish_sooner: Vec<Needed<'a>>,
     shortest_way: Shortest,
@@ -105,29 +112,31 @@ struct Explained<'a> {
 pub fn run(args: &Args) -> Result<Exit, Failure> {
     let config = args.config.load()?;
     let now = Clock::System.now();
-    let (request, leaves, knowledge) = block_on(async {
+    let (found, knowledge) = block_on(async {
         let store = session::open_store(&config).await?;
-        let (request, leaves) = find(store.as_ref(), args.id).await?;
+        let found = find(store.as_ref(), args.id).await?;
         let knowledge = Knowledge::read(store.as_ref(), &config, now).await?;
-        Ok((request, leaves, knowledge))
+        Ok((found, knowledge))
     })?;
-    let explained = explain(
-        &request,
-        &leaves,
-        &knowledge.context(),
-        &config.policy.complaint_bodies,
-    );
+    let explained = explain(&found, &knowledge.context(), &config.policy.complaint_bodies);
     let mut out = Out::new();
     if args.json {
         out.json(&explained)?;
     } else {
-        show(&mut out, &request, &explained)?;
+        show(&mut out, &found.request, &explained)?;
     }
     out.end()?;
     Ok(Exit::Ok)
 }
 
-async fn find(store: &dyn Store, id: RequestId) -> Result<(Request, Vec<Leaf>), Failure> {
+/// What the store has of a request.
+struct Found {
+    request: Request,
+    leaves: Vec<Leaf>,
+    body: Option<Body>,
+}
+
+async fn find(store: &dyn Store, id: RequestId) -> Result<Found, Failure> {
     let Some(StoredRequest { request, .. }) = store.requests(&[id]).await?.pop() else {
         return Err(Failure::NotSo(format!(
             "there is no request {id}: it has not been taken in (see `lacuna dead-letters list`), or is past records_keep"
@@ -136,15 +145,25 @@ async fn find(store: &dyn Store, id: RequestId) -> Result<(Request, Vec<Leaf>), 
     let stored = store.leaves(id).await?;
     let leaves = stored.iter().map(|leaf| Leaf::from_bytes(&leaf.leaf));
     let leaves = leaves.collect::<Result<_, _>>().map_err(EngineError::from)?;
-    Ok((request, leaves))
+    let bodies = store.bodies(&[id]).await?;
+    let body = bodies.first().map(|stored| Body::unpack(&stored.body));
+    Ok(Found {
+        request,
+        leaves,
+        body: body.transpose().map_err(EngineError::from)?,
+    })
 }
 
 fn explain<'a>(
-    request: &'a Request,
-    leaves: &[Leaf],
+    found: &'a Found,
     context: &Context<'a>,
     complaint_bodies: &'a ComplaintBodies,
 ) -> Explained<'a> {
+    let Found {
+        request,
+        leaves,
+        body,
+    } = found;
     let names = names_of(request, leaves);
     let happened = leaves.iter().map(|leaf| Happened {
         at: leaf.at,
@@ -154,11 +173,16 @@ fn explain<'a>(
             .filter_map(|entry| dated(entry, &names))
             .collect(),
     });
-    let ahead = request.outlook(context).into_iter().map(|ahead| Ahead {
-        at: ahead.at,
-        processor: ahead.ordinal.map(|ordinal| &request.task(ordinal).processor),
-        task_id: ahead.ordinal.map(|ordinal| request.task_id(ordinal)),
-        says: coming(&ahead, request),
+    let gates = request.gates_of_people();
+    let ahead = request.outlook(context).into_iter().map(|ahead| {
+        let if_gates_are_open = !gates.is_empty() && ahead.what.begins();
+        Ahead {
+            at: ahead.at,
+            processor: ahead.ordinal.map(|ordinal| &request.task(ordinal).processor),
+            task_id: ahead.ordinal.map(|ordinal| request.task_id(ordinal)),
+            says: coming(&ahead, request, if_gates_are_open),
+            if_gates_are_open,
+        }
     });
     let needs = request.needs(context).into_iter().map(|(ordinal, need)| Needed {
         processor: &request.task(ordinal).processor,
@@ -169,7 +193,14 @@ fn explain<'a>(
     let best = request.best_case(context);
     Explained {
         request: status_message(request, complaint_bodies),
+        warnings: body
+            .as_ref()
+            .map_or_else(Vec::new, |body| body.warnings(request, context.registry)),
         happened: happened.filter(|happened| !happened.says.is_empty()).collect(),
+        before_anything_is_sent: gates
+            .iter()
+            .filter_map(|gate| words::opened_by(*gate, request))
+            .collect(),
         ahead: ahead.collect(),
         to_finish_sooner: needs.collect(),
         identifiers: words::identifiers(request, &best, context),
@@ -232,14 +263,20 @@ fn show(out: &mut Out, request: &Request, explained: &Explained<'_>) -> Result<(
         head.regime,
         head.tenant
     ))?;
+    for warning in &explained.warnings {
+        out.line(format_args!("warning: {warning}"))?;
+    }
     out.line("\nWhat happened")?;
     lines(out, &explained.happened)?;
     if !request.life.status.is_final() {
         out.line("\nWhat will happen")?;
+        for opener in &explained.before_anything_is_sent {
+            out.line(format_args!("  before anything is sent: {opener}"))?;
+        }
         for ahead in &explained.ahead {
             out.line(format_args!("  {}  {}", ahead.at, ahead.says))?;
         }
-        if explained.ahead.is_empty() {
+        if explained.ahead.is_empty() && explained.before_anything_is_sent.is_empty() {
             out.line("  nothing by itself")?;
         }
         out.line("\nWhat would finish it sooner")?;
@@ -251,16 +288,22 @@ fn show(out: &mut Out, request: &Request, explained: &Explained<'_>) -> Result<(
                 "  no processor could be asked, so there is no proof of anything: somebody has to look at it",
             )?;
         }
-        show_shortest(out, &explained.shortest_way)?;
+        let is_gated = !explained.before_anything_is_sent.is_empty();
+        show_shortest(out, &explained.shortest_way, is_gated)?;
     }
     out.line("\nThe identifiers")?;
     out.line(format_args!("  {}", explained.identifiers.says))
 }
 
-fn show_shortest(out: &mut Out, way: &Shortest) -> Result<(), Failure> {
-    out.line(
-        "\nThe shortest way to the end, if every processor proves at once what it is asked and backups rotate on time",
-    )?;
+fn show_shortest(out: &mut Out, way: &Shortest, is_gated: bool) -> Result<(), Failure> {
+    let people = if is_gated {
+        "people open its gates now, "
+    } else {
+        ""
+    };
+    out.line(format_args!(
+        "\nThe shortest way to the end, if {people}every processor proves at once what it is asked and backups rotate on time"
+    ))?;
     lines(out, &way.steps)?;
     match (way.closes_as, way.closes_at) {
         (Some(status), Some(at)) => out.line(format_args!("  so it is {status} at {at} at the earliest")),

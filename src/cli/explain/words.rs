@@ -14,8 +14,8 @@ use crate::domain::{
     time::At,
 };
 
-/// What will happen at a time.
-pub(super) fn coming(ahead: &Ahead, request: &Request) -> String {
+/// What will happen at a time. `is_gated`: only where people have opened the gates of the request by then.
+pub(super) fn coming(ahead: &Ahead, request: &Request, is_gated: bool) -> String {
     let said = match ahead.what {
         Coming::GateOpens => "sending begins: not_before is over".to_owned(),
         Coming::Asked(attempt) => format!("is asked (attempt {attempt})"),
@@ -46,15 +46,38 @@ pub(super) fn coming(ahead: &Ahead, request: &Request) -> String {
         Coming::Deadline => "the legal deadline; overdue after it unless live systems are clean".to_owned(),
         Coming::Forgotten => "its identifiers are forgotten".to_owned(),
     };
+    let provided = if is_gated {
+        ", if people have opened its gates by then"
+    } else {
+        ""
+    };
     match ahead.ordinal {
-        Some(ordinal) => format!("{}: {said}", name(request, ordinal)),
+        Some(ordinal) => format!("{}: {said}{provided}", name(request, ordinal)),
         None => said,
+    }
+}
+
+/// What opens a gate that waits for a person; `None`: it opens by itself.
+pub(super) fn opened_by(gate: ClosedGate, request: &Request) -> Option<String> {
+    let id = request.id;
+    match gate {
+        ClosedGate::Verification => Some(format!(
+            "the subject's identity has to be verified, POST /v1/requests/{id}/verify-identity; after the deadline it is \
+             refused without that"
+        )),
+        ClosedGate::Approval => Some(format!(
+            "a second person has to approve it, POST /v1/requests/{id}/approve"
+        )),
+        ClosedGate::Grace(_) | ClosedGate::NotBefore(_) => None,
     }
 }
 
 /// What would end the waiting of a task, and which holds it would meet then.
 pub(super) fn needed(need: &Need<'_>, request: &Request, ordinal: u16, context: &Context<'_>) -> String {
-    let said = needed_now(need, request, ordinal, context.now);
+    let mut said = needed_now(need, request, ordinal, context.now);
+    if let Some(past) = request.rotation_that_ends(ordinal, context) {
+        said += &format!("; or a backup.rotated event with oldest_retained_at of {past} or later");
+    }
     let is_asked_then = matches!(
         need,
         Need::Law(..)
@@ -87,7 +110,8 @@ fn needed_now(need: &Need<'_>, request: &Request, ordinal: u16, now: At) -> Stri
             "its proof, which it had promised by {by}: find out why, then retry or waive it, POST /v1/tasks/{task}/retry or /waive"
         ),
         Need::Promise(by) => format!("its proof, which it has promised by {by}"),
-        Need::Nothing(at) => format!("nothing: it is asked at {at} by itself"),
+        Need::Nothing(at) if *at > now => format!("nothing: it is asked at {at} by itself"),
+        Need::Nothing(_) => "nothing: it is asked by itself, when its turn comes".to_owned(),
         Need::Others(places) => {
             let names: Vec<String> = places.iter().map(|place| name(request, *place)).collect();
             format!("{}, which it waits for", names.join(", "))
@@ -126,9 +150,9 @@ fn needed_now(need: &Need<'_>, request: &Request, ordinal: u16, now: At) -> Stri
             format!("it was given up ({cause}): retry or waive it, POST /v1/tasks/{task}/retry or /waive")
         }
         Need::Gate(ClosedGate::Verification) => {
-            "the subject's identity to be verified: POST /v1/requests/ID/verify-identity".to_owned()
+            format!("the subject's identity to be verified: POST /v1/requests/{}/verify-identity", request.id)
         }
-        Need::Gate(_) => "a second person's approval: POST /v1/requests/ID/approve".to_owned(),
+        Need::Gate(_) => format!("a second person's approval: POST /v1/requests/{}/approve", request.id),
         Need::Consent => {
             "an operator who wants it: the person is back, and this system erases everything; retry or waive it"
                 .to_owned()

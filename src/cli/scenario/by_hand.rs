@@ -33,7 +33,7 @@ use crate::{
     http,
     store::{Line, Origin, Seen},
     telemetry::{metrics::Metrics, readiness::Readiness},
-    wire::{Refusal, ack::parse_ack, command::Door, envelope::Envelope},
+    wire::{KeptHeaders, Refusal, ack::parse_ack, command::Door, envelope::Envelope},
 };
 
 /// What the broker that there is not is called.
@@ -118,6 +118,7 @@ impl ByHand {
             }),
             content,
             raw: Zeroizing::new(bytes.to_vec()),
+            headers: KeptHeaders::default(),
         }
     }
 

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use crate::{
     cli::Failure,
     config::{Config, Role, SecretSource},
-    domain::ids::Tenant,
+    domain::{ids::Tenant, person::is_same_person},
 };
 
 /// The longest name: what commands take as an actor.
@@ -32,9 +32,9 @@ impl Person {
         format!("{} ({worth})", self.name)
     }
 
-    /// Whether both are the same person. Names that differ in case only are no proof of two.
+    /// Whether both are the same person.
     pub(super) fn is(&self, other: &Self) -> bool {
-        self.name.to_lowercase() == other.name.to_lowercase()
+        is_same_person(&self.name, &other.name)
     }
 }
 

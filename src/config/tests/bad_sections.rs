@@ -165,7 +165,7 @@ fn auth() {
         ),
         (
             "role = 'operator', token = 'file:/none'",
-            "auth.tokens[0].token: /none cannot be read: entity not found",
+            "auth.tokens[0].token: /none cannot be read: there is no such file",
         ),
         (
             "role = 'operator', token = 'sha256:hunter2'",
@@ -293,28 +293,33 @@ fn policy() {
         ),
         (
             "[policy]\ngrace = '31d'",
-            "2: policy.grace: expected less than the regime's period, which the grace window consumes: at most 27d under gdpr",
+            "2: policy.grace: expected less than the period of every regime that a command can name, which the grace window consumes: at most 14d, because of lgpd",
         ),
         (
             "[policy]\ngrace = '28d'",
-            "2: policy.grace: expected less than the regime's period, which the grace window consumes: at most 27d under gdpr",
+            "2: policy.grace: expected less than the period of every regime that a command can name, which the grace window consumes: at most 14d, because of lgpd",
         ),
         (
             "[policy]\ngrace = '1mo'",
-            "2: policy.grace: expected less than the regime's period, which the grace window consumes: at most 27d under gdpr",
+            "2: policy.grace: expected less than the period of every regime that a command can name, which the grace window consumes: at most 14d, because of lgpd",
+        ),
+        // It fits into the policy's own regime; a command may name another one.
+        (
+            "[policy]\nregime = 'gdpr'\ngrace = '15d'",
+            "3: policy.grace: expected less than the period of every regime that a command can name, which the grace window consumes: at most 14d, because of lgpd",
         ),
         // As long as the period itself: nothing could be sent in time.
         (
             "[policy]\nregime = 'days:30'\ngrace = '30d'",
-            "3: policy.grace: expected less than the regime's period, which the grace window consumes: at most 29d under days:30",
+            "3: policy.grace: expected less than the period of every regime that a command can name, which the grace window consumes: at most 14d, because of lgpd",
         ),
         (
             "[policy]\nregime = 'working_days:5'\ngrace = '5d'\n",
-            "3: policy.grace: expected less than the regime's period, which the grace window consumes: at most 4d under working_days:5",
+            "3: policy.grace: expected less than the period of every regime that a command can name, which the grace window consumes: at most 4d, because of working_days:5",
         ),
         (
             "[policy]\nregime = 'days:1'\ngrace = '24h'",
-            "3: policy.grace: expected less than the regime's period, which the grace window consumes: at most 0d under days:1",
+            "3: policy.grace: expected less than the period of every regime that a command can name, which the grace window consumes: at most 0d, because of days:1",
         ),
         (
             "[policy]\nholidays = 5",

@@ -238,11 +238,18 @@ fn a_file_is_read_from_its_own_folder() {
     let name = missing.display();
     assert_eq!(
         lines(Config::load(&missing)),
-        [format!("{name}: cannot be read: entity not found")]
+        [format!("{name}: cannot be read: there is no such file")]
+    );
+    let name_of_folder = folder.path().display();
+    assert_eq!(
+        lines(Config::load(folder.path())),
+        [format!(
+            "{name_of_folder}: cannot be read: it is a folder, not a file"
+        )]
     );
     assert_eq!(
         lines(registry_file::read(&missing)),
-        [format!("{name}: cannot be read: entity not found")]
+        [format!("{name}: cannot be read: there is no such file")]
     );
 }
 

@@ -69,8 +69,9 @@ fn regimes_of_ones_own_stand_beside_lacunas() {
         );
     }
     let grace = format!("{text}grace = '26d'\n");
-    let name = "lacuna.toml:4: policy.grace: expected less than the regime's period, which the grace window consumes: \
-                at most 25d under acme";
+    // The user's other one leaves the least.
+    let name = "lacuna.toml:4: policy.grace: expected less than the period of every regime that a command can name, which \
+                the grace window consumes: at most 6d, because of quick";
     assert_eq!(
         lines(Config::read_text(
             "lacuna.toml",
@@ -159,6 +160,9 @@ fn mistakes_of_every_file_are_said_together() {
             file("mine.toml")
         ),
         "lacuna.toml:5: policy.at_risk: expected a number from 0 to 1".to_owned(),
+        "lacuna.toml:6: policy.grace: expected less than the period of every regime that a command can name, which the \
+         grace window consumes: at most 14d, because of lgpd"
+            .to_owned(),
     ];
     let found = lines(Config::read_text(
         "lacuna.toml",
@@ -186,8 +190,8 @@ fn mistakes_of_every_file_are_said_together() {
     assert_eq!(
         found,
         [
-            format!("{}: cannot be read: entity not found", file("no.toml")),
-            format!("{}: cannot be read: entity not found", file("no.txt")),
+            format!("{}: cannot be read: there is no such file", file("no.toml")),
+            format!("{}: cannot be read: there is no such file", file("no.txt")),
         ]
     );
 }

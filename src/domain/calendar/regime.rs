@@ -133,6 +133,11 @@ impl Regimes {
         }
     }
 
+    /// All of them, by name.
+    pub fn iter(&self) -> impl Iterator<Item = (&RegimeName, &Terms)> {
+        self.0.iter()
+    }
+
     /// The terms of this name.
     pub fn get(&self, name: &RegimeName) -> Option<&Terms> {
         self.0.get(name)

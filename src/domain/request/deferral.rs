@@ -162,19 +162,21 @@ impl Request {
             purpose,
             until: after.add_to(context.now, context.zone),
         };
+        let settled = TaskEvent::Settled {
+            attempt,
+            proof,
+            at: context.now,
+        };
         match (task.purpose, sweep, verify) {
-            (Purpose::Asked | Purpose::ByHand | Purpose::AtHorizon, Some(after), _) => {
-                look(Purpose::Sweep(proof), after)
+            (Purpose::Verify(_), ..) | (Purpose::Sweep(_), _, None) => settled,
+            (Purpose::Sweep(_), _, Some(after)) => look(Purpose::Verify(proof), after),
+            (Purpose::Asked | Purpose::ByHand | Purpose::AtHorizon | Purpose::Restored, sweep, verify) => {
+                match (sweep, verify) {
+                    (Some(after), _) => look(Purpose::Sweep(proof), after),
+                    (None, Some(after)) => look(Purpose::Verify(proof), after),
+                    (None, None) => settled,
+                }
             }
-            (Purpose::Asked | Purpose::ByHand | Purpose::AtHorizon, None, Some(after))
-            | (Purpose::Sweep(_), _, Some(after)) => look(Purpose::Verify(proof), after),
-            (Purpose::Sweep(_), _, None)
-            | (Purpose::Verify(_), ..)
-            | (Purpose::Asked | Purpose::ByHand | Purpose::AtHorizon, None, None) => TaskEvent::Settled {
-                attempt,
-                proof,
-                at: context.now,
-            },
         }
     }
 }

@@ -9,6 +9,7 @@
 pub mod alike;
 pub mod answer;
 pub mod deferral;
+mod dispatch;
 pub mod expiry;
 mod forget;
 pub mod gates;
@@ -26,7 +27,7 @@ pub mod standing;
 pub mod suppression;
 pub mod waiting;
 pub mod wake;
-mod waves;
+pub mod waves;
 
 #[cfg(test)]
 mod tests;
@@ -50,6 +51,7 @@ use super::{
     time::At,
     words::{Action, Notice, Reason, RefusalBasis, Status, TaskStateName},
 };
+pub use dispatch::Withheld;
 pub use legal_clock::{Extension, LegalClock};
 
 /// One data subject's erasure or anonymization.
@@ -168,8 +170,8 @@ pub struct Context<'a> {
     pub delay: &'a (dyn Fn(&Retry, u32) -> Duration + Sync),
     /// How long identifiers stay readable after the end.
     pub keep_after_completion: Duration,
-    /// Whether nothing is sent in this step: commands that came before the request are still to be carried out.
-    pub withhold: bool,
+    /// What is not sent in this step, although it could be.
+    pub withheld: Withheld<'a>,
 }
 
 impl std::fmt::Debug for Context<'_> {
@@ -249,36 +251,6 @@ impl Request {
             attempt: task.attempt,
             event,
         });
-        Ok(())
-    }
-
-    /// Sends what is due. A Kafka lane takes it at once, so a task that is ready is dispatched in the same step.
-    fn dispatch_due(&mut self, context: &Context<'_>, trail: &mut Trail) -> Result<(), IllegalEvent> {
-        // Invariant 3.
-        if context.withhold || self.closed_gate(context.now).is_some() {
-            return Ok(());
-        }
-        for ordinal in self.ordinals() {
-            let TaskState::Ready { due } = self.task(ordinal).state else {
-                continue;
-            };
-            // A processor that is no longer registered cannot be asked: the task waits, and `conclude` raises attention.
-            let Some(processor) = context.registry.get(&self.task(ordinal).processor) else {
-                continue;
-            };
-            if due > context.now
-                || !self.can_be_asked(ordinal, context)
-                || !self.spares(self.task(ordinal), processor)
-            {
-                continue;
-            }
-            let event = TaskEvent::Dispatched {
-                at: context.now,
-                ack_by: context.now.plus(processor.ack_timeout),
-            };
-            self.happen(ordinal, event, trail)?;
-            trail.dispatched.push(ordinal);
-        }
         Ok(())
     }
 

@@ -6,7 +6,7 @@ use super::{
     gates::Rulebook,
 };
 use crate::domain::{
-    calendar::{Calendar, Period, Regime, Regimes},
+    calendar::{Calendar, Period, Regime, Regimes, Terms},
     command::Opening,
     entry::Entry,
     identity::SubjectDigest,
@@ -50,10 +50,23 @@ impl Rules {
     }
 
     /// What is wrong with the regime that a command names; `None`: nothing.
-    pub fn fault_of_regime(&self, opening: &Opening) -> Option<CannotOpen> {
+    pub fn fault_of_regime(&self, opening: &Opening, now: At) -> Option<CannotOpen> {
         let named = opening.regime.as_ref()?;
-        let unknown = self.regimes.terms(named).is_none();
-        unknown.then(|| CannotOpen::UnknownRegime(self.regimes.expected()))
+        let Some(terms) = self.regimes.terms(named) else {
+            return Some(CannotOpen::UnknownRegime(self.regimes.expected()));
+        };
+        self.grace_consumes(named, &terms, now)
+            .then(|| CannotOpen::NoTimeAfterGrace(named.clone()))
+    }
+
+    /// Whether the grace window would be open until the deadline of a request of now, or longer. The configuration is
+    /// refused where that could be so under a regime of the table; a count such as `days:1` only a command knows.
+    fn grace_consumes(&self, regime: &Regime, terms: &Terms, now: At) -> bool {
+        let is_count = matches!(regime, Regime::Counted(_));
+        is_count
+            && !self.grace.is_zero()
+            && self.grace.add_to(now, &self.calendar.zone)
+                >= terms.respond_by.after(now, &self.calendar).unrolled
     }
 }
 
@@ -80,6 +93,11 @@ pub enum CannotOpen {
     /// Its regime is in no table: what was expected.
     #[error("regime: {0}")]
     UnknownRegime(String),
+    /// Nothing could be sent before its deadline.
+    #[error(
+        "regime: expected a longer time than {0}, of which the grace window (policy.grace) would leave nothing"
+    )]
+    NoTimeAfterGrace(Regime),
     /// A fault of the state machine.
     #[error(transparent)]
     Illegal(#[from] IllegalEvent),
@@ -109,6 +127,9 @@ pub fn open(
 ) -> Result<Opened, CannotOpen> {
     let now = context.now;
     check_requested_at(opening, context)?;
+    if let Some(fault) = rules.fault_of_regime(opening, now) {
+        return Err(fault);
+    }
     let (not_before, grace) = dates(opening, rules, context);
     let head = head(opening, (not_before, grace), admission.revision, rules, now);
     let terms = rules

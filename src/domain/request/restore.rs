@@ -1,6 +1,8 @@
 //! Restores: what a backup that was put back can have brought back is done again.
 //!
-//! Invariant 5. A restore holds from the moment that it is known: whatever touches a request first takes it.
+//! Invariant 5. A restore holds from the moment that it is known: whatever touches a request first takes it, and from
+//! then on nothing of it passes for done. What has to be done again is sent at the pace of the replay: see
+//! [`super::Withheld`].
 
 use super::{Context, Request, Trail};
 use crate::domain::{

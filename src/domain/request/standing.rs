@@ -15,8 +15,9 @@ use crate::domain::{
 const LOOK_EVERY: Duration = Duration::from_secs(24 * 3600);
 /// How often a request looks at the one that it follows, which wakes it whenever something has changed.
 const FOLLOW_EVERY: Duration = Duration::from_secs(30 * 24 * 3600);
-/// How often a request is looked at that waits for its processor to be registered again: soon enough for whoever
-/// mends the registry, and rare enough for as many requests as there are.
+/// How often a request is looked at that waits for its processor to be registered again, or for its turn in a replay that
+/// has passed it by while it was held: soon enough for whoever mends the registry, and rare enough for as many requests
+/// as there are.
 const LOOK_FOR_PROCESSOR_EVERY: Duration = Duration::from_secs(3600);
 
 /// The counts that a status shows.
@@ -302,18 +303,12 @@ impl Request {
                 } if *until <= context.now && is_ended_by_event(task, context) => {
                     overdue_from(task, *until, context).filter(|from| *from > context.now)
                 }
-                // What is due and was not sent has no processor.
+                // What is due and was not sent has no processor, or waits for its turn in a replay, which comes to it.
                 TaskState::Ready { due } if *due <= context.now => {
                     Some(context.now.plus(LOOK_FOR_PROCESSOR_EVERY))
                 }
                 state => state.wake_at(),
             });
-        }
-        if self
-            .ordinals()
-            .any(|ordinal| self.may_expire_unparked(ordinal, context))
-        {
-            consider(Some(context.now.plus(LOOK_EVERY)));
         }
         consider(self.reseal_at(context));
         if let Some(ClosedGate::Grace(until) | ClosedGate::NotBefore(until)) = self.closed_gate(context.now) {

@@ -73,6 +73,10 @@ impl Request {
             TaskState::Ready { .. } if self.shown_gate().is_some() => {
                 self.shown_gate().map(|gate| (gate.why(), gate.until()))
             }
+            // It is sent at the pace of its replay; where it cannot be sent at all, somebody is told.
+            TaskState::Ready { .. } if task.is_unsent_replay() && !self.life.needs_attention => {
+                Some((Why::Rate, None))
+            }
             // It could have been sent and was not: its processor is no longer registered, or its subject is forgotten.
             TaskState::Ready { .. } => Some((Why::NeedsAttention, None)),
             TaskState::Dispatched { ack_by, .. } => Some((Why::Ack, Some(*ack_by))),

@@ -1,6 +1,11 @@
 //! Backup waves: the copies of what a request's sources held when they confirmed together.
 //!
 //! Invariant 4: a horizon runs from the confirmation of its wave's sources, and only a proof ends it.
+//!
+//! Whether its copies grow old or its backup system is asked about them, a rotation that passes a wave ends it where the
+//! registry takes rotations as the proof. An answer that comes after that repeats what is known or is stale.
+
+use std::time::Duration;
 
 use super::{Context, Move, Request, Trail};
 use crate::domain::{
@@ -14,7 +19,25 @@ use crate::domain::{
     words::Proof,
 };
 
+/// A wave whose backup system is asked, or was asked in vain.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct AskedWave {
+    /// Its place in the plan.
+    pub ordinal: u16,
+    /// The time that a rotation has to pass.
+    pub mark: At,
+}
+
 impl Request {
+    /// Its waves that are not parked and that a rotation may end all the same, as sweeps find them.
+    pub fn asked_waves(&self, clock_skew: Duration) -> impl Iterator<Item = AskedWave> {
+        self.ordinals().filter_map(move |ordinal| {
+            is_asked(&self.task(ordinal).state).then_some(())?;
+            let mark = self.mark_of_wave(ordinal, clock_skew)?;
+            Some(AskedWave { ordinal, mark })
+        })
+    }
+
     /// Starts, moves and ends horizons as far as what is known allows it.
     pub(super) fn review_waves(
         &mut self,
@@ -145,11 +168,7 @@ impl Request {
                 (to != *until).then_some(TaskEvent::Moved { from: *until, to })
             }),
             // The copies may be gone before the backup system has answered.
-            TaskState::Ready { .. }
-            | TaskState::Held { .. }
-            | TaskState::Dispatched { .. }
-            | TaskState::Accepted { .. }
-            | TaskState::Abandoned { .. } => self.proof_of_rotation(ordinal, rule, context),
+            state if is_asked(state) => self.proof_of_rotation(ordinal, rule, context),
             _ => None,
         }
     }
@@ -190,13 +209,33 @@ impl Request {
     fn proof_of_rotation(&self, ordinal: u16, rule: &BackupSet, context: &Context<'_>) -> Option<TaskEvent> {
         let task = self.task(ordinal);
         let gone_before = context.facts.copies(&task.processor)?.gone_before()?;
-        let mark = self.confirmed_at(ordinal)?.plus(context.clock_skew);
+        let mark = self.mark_of_wave(ordinal, context.clock_skew)?;
         (rule.confirm_by == ConfirmBy::Event && mark <= gone_before).then_some(TaskEvent::Settled {
             // No answer has proved it, so an answer that comes later contradicts nothing.
             attempt: 0,
             proof: Proof::Expired,
             at: context.now,
         })
+    }
+
+    /// The time that a rotation has to pass to end a wave that its backup system is asked about meanwhile; `None`: none would.
+    pub fn rotation_that_ends(&self, ordinal: u16, context: &Context<'_>) -> Option<At> {
+        let rule = self.rule_of_wave(ordinal, context)?;
+        let may_end = rule.confirm_by == ConfirmBy::Event && is_asked(&self.task(ordinal).state);
+        may_end
+            .then(|| self.mark_of_wave(ordinal, context.clock_skew))
+            .flatten()
+    }
+
+    /// The time that a rotation has to pass to prove a wave; `None`: it is none, or its horizon does not run yet, because
+    /// one of its sources is not out of the way. One that was given up before it was ever asked may have such sources.
+    fn mark_of_wave(&self, ordinal: u16, clock_skew: Duration) -> Option<At> {
+        let Share::Wave { sources, .. } = &self.task(ordinal).share else {
+            return None;
+        };
+        let is_closed = |source: &u16| self.task(*source).state.is_closed();
+        let confirmed = self.confirmed_at(ordinal)?;
+        sources.iter().all(is_closed).then(|| confirmed.plus(clock_skew))
     }
 
     /// Whether the backup system is asked for the subject's key, rather than for what is left at the horizon: that is
@@ -210,23 +249,18 @@ impl Request {
                 .horizon_of(ordinal, context)
                 .is_some_and(|horizon| !asked_later || context.now < horizon)
     }
+}
 
-    /// Whether a rotation may end a wave that is not parked. Sweeps find what is parked; the others look for themselves.
-    pub(super) fn may_expire_unparked(&self, ordinal: u16, context: &Context<'_>) -> bool {
-        let task = self.task(ordinal);
-        task.share.is_wave()
-            && matches!(
-                task.state,
-                TaskState::Ready { .. }
-                    | TaskState::Held { .. }
-                    | TaskState::Dispatched { .. }
-                    | TaskState::Accepted { .. }
-                    | TaskState::Abandoned { .. }
-            )
-            && self
-                .rule_of_wave(ordinal, context)
-                .is_some_and(|rule| rule.confirm_by == ConfirmBy::Event)
-    }
+/// Whether a wave in this state is asked about, or was in vain, instead of growing old unasked.
+const fn is_asked(state: &TaskState) -> bool {
+    matches!(
+        state,
+        TaskState::Ready { .. }
+            | TaskState::Held { .. }
+            | TaskState::Dispatched { .. }
+            | TaskState::Accepted { .. }
+            | TaskState::Abandoned { .. }
+    )
 }
 
 /// C + keep + skew, and never before a copy that holds the data may be deleted.

@@ -206,15 +206,14 @@ impl Task {
                     self.answered = Some(proof.outcome());
                 }
                 self.purpose = match *purpose {
-                    Purpose::Asked | Purpose::ByHand | Purpose::AtHorizon => *purpose,
+                    Purpose::Asked | Purpose::ByHand | Purpose::AtHorizon | Purpose::Restored => *purpose,
                     Purpose::Sweep(proof) => Purpose::Sweep(self.best(proof)),
                     Purpose::Verify(proof) => Purpose::Verify(self.best(proof)),
                 };
             }
             TaskEvent::Retried { .. } => self.begin_generation(Purpose::ByHand),
-            TaskEvent::Found { .. } | TaskEvent::Restored { .. } | TaskEvent::Reopened => {
-                self.begin_generation(Purpose::Asked)
-            }
+            TaskEvent::Restored { .. } => self.begin_generation(Purpose::Restored),
+            TaskEvent::Found { .. } | TaskEvent::Reopened => self.begin_generation(Purpose::Asked),
             TaskEvent::Rewaved { sources: new } => {
                 if let Share::Wave { sources, .. } = &mut self.share {
                     sources.clone_from(new);
@@ -251,9 +250,19 @@ impl Task {
     /// What its message asks.
     pub const fn asks(&self) -> Action {
         match self.purpose {
-            Purpose::Asked | Purpose::Sweep(_) | Purpose::ByHand | Purpose::AtHorizon => self.action,
+            Purpose::Asked | Purpose::Sweep(_) | Purpose::ByHand | Purpose::AtHorizon | Purpose::Restored => {
+                self.action
+            }
             Purpose::Verify(_) => Action::Verify,
         }
+    }
+
+    /// Whether a restore has brought back what it had erased, and it was not sent again since.
+    pub const fn is_unsent_replay(&self) -> bool {
+        matches!(
+            (self.purpose, &self.state),
+            (Purpose::Restored, TaskState::Ready { .. })
+        ) && self.attempt == 0
     }
 
     /// Whether it was ever sent.

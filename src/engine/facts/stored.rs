@@ -5,7 +5,7 @@ use crate::{
         backup::{BackupChange, BackupEvent},
         entry::{Entry, Leaf},
         fact::Fact,
-        ids::RequestId,
+        ids::{HoldId, RequestId, Tenant},
         words::BackupEventKind,
     },
     engine::EngineError,
@@ -31,6 +31,23 @@ pub(in crate::engine) async fn store_fact(
         sealed: None,
     });
     tx.add_fact(&fact).await?;
+    if let Fact::Release { tenant, hold_id, .. } = &fact.fact {
+        forget_subject(tenant, *hold_id, tx).await?;
+    }
+    Ok(())
+}
+
+/// A hold that is released covers nobody any more: whom it was on can be forgotten, and that it was on somebody stays.
+async fn forget_subject(tenant: &Tenant, id: HoldId, tx: &mut dyn Transaction) -> Result<(), EngineError> {
+    let Some(stored) = tx.fact(&Fact::key_of_hold(tenant, id)).await? else {
+        return Ok(());
+    };
+    if let Fact::Hold(mut hold) = stored.fact
+        && !hold.subject.is_empty()
+    {
+        hold.forget_subject();
+        tx.rewrite_fact(stored.version, &Fact::Hold(hold)).await?;
+    }
     Ok(())
 }
 

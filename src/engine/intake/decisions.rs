@@ -276,14 +276,18 @@ fn unknown() -> Refusal {
 
 /// Why a decision is not carried out, as senders are told.
 pub(super) fn refusal_of(refused: operate::Refused) -> Refusal {
-    let reason = match refused {
+    Refusal::new(reason_of(&refused), refused.to_string())
+}
+
+/// The same in a word.
+pub(in crate::engine) const fn reason_of(refused: &operate::Refused) -> DeadLetterReason {
+    match refused {
         operate::Refused::TooLate => DeadLetterReason::TooLate,
         operate::Refused::Submitter => DeadLetterReason::NotAllowed,
         operate::Refused::Closed | operate::Refused::WrongState | operate::Refused::NotNow(_) => {
             DeadLetterReason::WrongState
         }
-    };
-    Refusal::new(reason, refused.to_string())
+    }
 }
 
 /// What is kept sealed of a decision beside the ledger.

@@ -1,14 +1,19 @@
 //! Commands that come before the request that they name: they wait, for a while, and are carried out with its opening,
 //! before anything of it is sent.
 //!
-//! Invariants 1 and 3. Whoever waits takes the gate lock exclusively: no opening is under way then, so one that was
-//! committed before is seen, and one that comes later sees the command. In the same transaction the inbox has its key,
-//! so a repeat is a duplicate. What nothing came for is dead-lettered, see [`crate::engine::early`].
+//! Invariants 1 and 3. Whoever waits keeps those away that open requests ([`Gate::Waiting`]), and nobody else: no opening
+//! is under way then, so one that was committed before is seen, and one that comes later sees the command. In the same
+//! transaction the inbox has its key, so a repeat is a duplicate. What nothing came for is dead-lettered, see
+//! [`crate::engine::early`].
 
 use super::{Decider, Verdict};
 use crate::{
     domain::{
-        command::Opening, early::EarlyCommand, ids::RequestId, request::Context, time::At,
+        command::Opening,
+        early::EarlyCommand,
+        ids::RequestId,
+        request::{Context, Withheld},
+        time::At,
         words::DeadLetterReason,
     },
     engine::{
@@ -34,6 +39,17 @@ pub(super) struct Early {
     pub(super) undecided: bool,
     /// Why those were dead-lettered that had waited, for the counters.
     pub(super) refused: Vec<DeadLetterReason>,
+}
+
+/// How a batch passes the gate, as long as nothing in it has to wait.
+pub(super) fn gate_of(arrivals: &[Arrival<PreparedCommand>]) -> Gate {
+    let opens =
+        |arrival: &Arrival<PreparedCommand>| arrival.content.as_ref().is_ok_and(|p| p.subject.is_some());
+    if arrivals.iter().any(opens) {
+        Gate::Opening
+    } else {
+        Gate::Shared
+    }
 }
 
 impl Early {
@@ -68,7 +84,7 @@ impl Early {
         Ok(Self {
             stored,
             room,
-            alone: gate == Gate::Exclusive,
+            alone: gate == Gate::Waiting,
             undecided: false,
             refused: Vec::new(),
         })
@@ -77,9 +93,14 @@ impl Early {
 
 impl<'e, 'a> Decider<'e, '_, 'a> {
     pub(super) fn context(&self) -> Context<'e> {
+        let context = self.engine.context(self.facts, self.now);
         Context {
-            withhold: self.withhold,
-            ..self.engine.context(self.facts, self.now)
+            withheld: if self.withhold {
+                Withheld::Everything
+            } else {
+                context.withheld
+            },
+            ..context
         }
     }
 
@@ -117,6 +138,7 @@ impl<'e, 'a> Decider<'e, '_, 'a> {
             expires_at: self.now.plus(self.engine.early.wait),
             command: vault.seal_dead_letter(&zeroize::Zeroizing::new(command.pack()?)),
             raw: vault.seal_dead_letter(&arrival.raw),
+            headers: self.engine.seal_headers(&arrival.headers),
         });
         self.remember(prepared, id);
         Ok(Ok(Verdict::Waiting(id)))
@@ -214,6 +236,7 @@ impl Engine {
             at,
             state: DeadLetterState::Open,
             sealed: Some(row.raw.clone()),
+            headers: row.headers.clone(),
         }
     }
 }

@@ -64,7 +64,9 @@ impl<'a> Decider<'_, '_, 'a> {
                 self.work.opened(opened, body, &opening.identities, subject);
                 Ok(Ok(opening.request_id))
             }
-            Err(fault @ CannotOpen::UnknownRegime(_)) => Ok(Err(Refusal::schema(fault.to_string()))),
+            Err(fault @ (CannotOpen::UnknownRegime(_) | CannotOpen::NoTimeAfterGrace(_))) => {
+                Ok(Err(Refusal::schema(fault.to_string())))
+            }
             Err(CannotOpen::NoPlan(no_plan @ NoPlan::NoProcessor)) => Ok(Err(Refusal::new(
                 DeadLetterReason::NoProcessor,
                 no_plan.to_string(),

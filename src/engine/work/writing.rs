@@ -6,11 +6,11 @@ use super::{Source, Touched};
 use crate::{
     domain::{
         entry::Leaf,
-        request::{Life, deferral::Deferred},
+        request::{Life, deferral::Deferred, waves::AskedWave},
         time::At,
     },
     engine::{Engine, EngineError, counters::Counters},
-    store::{Changes, DeferredRow, LeafRow, MovedRow, OpenedRow, StateRow},
+    store::{AskedRow, Changes, DeferredRow, LeafRow, MovedRow, OpenedRow, StateRow},
 };
 
 impl Touched<'_> {
@@ -70,6 +70,24 @@ impl Touched<'_> {
                 changes.resumed.push((self.request.id, old.ordinal));
             }
         }
+    }
+
+    /// A wave that is asked about has a row of its own, so that the sweep of a rotation finds it.
+    pub(super) fn write_asked(&self, clock_skew: Duration, changes: &mut Changes) {
+        let after: Vec<AskedWave> = self.request.asked_waves(clock_skew).collect();
+        for new in after.iter().filter(|new| !self.asked.contains(new)) {
+            changes.asked.push(AskedRow {
+                request_id: self.request.id,
+                ordinal: new.ordinal,
+                processor: self.request.task(new.ordinal).processor.clone(),
+                mark: new.mark,
+            });
+        }
+        let is_over = |old: &&AskedWave| after.iter().all(|new| new.ordinal != old.ordinal);
+        let over = self.asked.iter().filter(is_over);
+        changes
+            .unasked
+            .extend(over.map(|old| (self.request.id, old.ordinal)));
     }
 
     pub(super) fn write_row(&self, changes: &mut Changes) -> Result<(), EngineError> {

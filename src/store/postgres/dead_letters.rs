@@ -17,10 +17,12 @@ pub(super) async fn list(
 ) -> Result<Vec<DeadLetter>, StoreError> {
     // Two texts, so that the index of open ones serves the list that people look at.
     let sql = if filter.open_only {
-        "select id, cluster, topic, part, off, reason, detail, kind, at, state, case when $3 then sealed end as sealed from dead_letter \
+        "select id, cluster, topic, part, off, reason, detail, kind, at, state, case when $3 then sealed end as sealed, \
+         case when $3 then headers end as headers from dead_letter \
          where state = 0 and id > $1 order by id limit $2"
     } else {
-        "select id, cluster, topic, part, off, reason, detail, kind, at, state, case when $3 then sealed end as sealed from dead_letter \
+        "select id, cluster, topic, part, off, reason, detail, kind, at, state, case when $3 then sealed end as sealed, \
+         case when $3 then headers end as headers from dead_letter \
          where id > $1 order by id limit $2"
     };
     let rows: Vec<LetterColumns> = query_as(sql)
@@ -33,7 +35,7 @@ pub(super) async fn list(
 }
 
 pub(super) async fn one(on: impl PgExecutor<'_>, id: Uuid) -> Result<Option<DeadLetter>, StoreError> {
-    let sql = "select id, cluster, topic, part, off, reason, detail, kind, at, state, sealed from dead_letter where id = $1";
+    let sql = "select id, cluster, topic, part, off, reason, detail, kind, at, state, sealed, headers from dead_letter where id = $1";
     let row: Option<LetterColumns> = query_as(sql).bind(id).fetch_optional(on).await?;
     row.map(LetterColumns::into_letter).transpose()
 }
@@ -42,7 +44,7 @@ pub(super) async fn of_origins(
     on: impl PgExecutor<'_>,
     origins: &[Origin],
 ) -> Result<Vec<DeadLetter>, StoreError> {
-    let sql = "select d.id, d.cluster, d.topic, d.part, d.off, d.reason, d.detail, d.kind, d.at, d.state, d.sealed \
+    let sql = "select d.id, d.cluster, d.topic, d.part, d.off, d.reason, d.detail, d.kind, d.at, d.state, d.sealed, d.headers \
                from unnest($1::text[], $2::text[], $3::int4[], $4::int8[]) as o(cluster, topic, part, off) \
                join dead_letter d on d.cluster = o.cluster and d.topic = o.topic and d.part = o.part and d.off = o.off";
     let rows: Vec<LetterColumns> = query_as(sql)
@@ -84,9 +86,9 @@ pub(super) async fn close(
 pub(super) async fn insert(on: &mut PgConnection, letters: &[DeadLetter]) -> Result<(), StoreError> {
     let mut letters: Vec<&DeadLetter> = letters.iter().collect();
     letters.sort_unstable_by(|x, y| x.origin.cmp(&y.origin));
-    let sql = "insert into dead_letter (id, cluster, topic, part, off, reason, detail, kind, at, state, sealed) \
+    let sql = "insert into dead_letter (id, cluster, topic, part, off, reason, detail, kind, at, state, sealed, headers) \
                select * from unnest($1::uuid[], $2::text[], $3::text[], $4::int4[], $5::int8[], $6::text[], \
-               $7::text[], $8::text[], $9::int8[], $10::int2[], $11::bytea[]) on conflict (cluster, topic, part, off) do nothing";
+               $7::text[], $8::text[], $9::int8[], $10::int2[], $11::bytea[], $12::bytea[]) on conflict (cluster, topic, part, off) do nothing";
     query(sql)
         .bind(letters.iter().map(|letter| letter.id).collect::<Vec<_>>())
         .bind(
@@ -147,6 +149,12 @@ pub(super) async fn insert(on: &mut PgConnection, letters: &[DeadLetter]) -> Res
             letters
                 .iter()
                 .map(|letter| letter.sealed.as_deref())
+                .collect::<Vec<_>>(),
+        )
+        .bind(
+            letters
+                .iter()
+                .map(|letter| letter.headers.as_deref())
                 .collect::<Vec<_>>(),
         )
         .execute(on)

@@ -2,6 +2,7 @@
 
 use sqlx::{PgConnection, PgExecutor, query, query_as, query_scalar};
 
+use super::asked;
 use crate::{
     domain::{
         ids::{ProcessorId, RequestId},
@@ -21,7 +22,7 @@ pub(super) async fn write(on: &mut PgConnection, changes: &Changes) -> Result<()
     if !changes.deferred.is_empty() {
         upsert(on, &deferral::deferred(changes)).await?;
     }
-    Ok(())
+    asked::write(on, changes).await
 }
 
 async fn delete(on: &mut PgConnection, keys: &[(RequestId, u16)]) -> Result<(), StoreError> {

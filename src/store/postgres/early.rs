@@ -18,7 +18,7 @@ pub(super) async fn of_requests(
     on: impl PgExecutor<'_>,
     ids: &[RequestId],
 ) -> Result<Vec<EarlyRow>, StoreError> {
-    let sql = "select cluster, topic, part, off, request_id, tenant, command_id, arrived_at, expires_at, command, raw \
+    let sql = "select cluster, topic, part, off, request_id, tenant, command_id, arrived_at, expires_at, command, raw, headers \
                from early_command where request_id = any($1) and buried_at is null \
                order by arrived_at, topic, part, off for update";
     let ids: Vec<_> = ids.iter().map(|id| id.0).collect();
@@ -30,7 +30,7 @@ pub(super) async fn expired(
     now: At,
     limit: u32,
 ) -> Result<Vec<EarlyRow>, StoreError> {
-    let sql = "select cluster, topic, part, off, request_id, tenant, command_id, arrived_at, expires_at, command, raw \
+    let sql = "select cluster, topic, part, off, request_id, tenant, command_id, arrived_at, expires_at, command, raw, headers \
                from early_command where expires_at <= $1 and buried_at is null \
                order by expires_at limit $2 for update skip locked";
     let found = query_as(sql).bind(now.millis()).bind(i64::from(limit));
@@ -102,8 +102,8 @@ async fn bury(on: impl PgExecutor<'_>, origins: &[Origin], at: At) -> Result<(),
 
 async fn insert(on: &mut PgConnection, waiting: &[EarlyRow]) -> Result<(), StoreError> {
     let sql = "insert into early_command (cluster, topic, part, off, request_id, tenant, command_id, arrived_at, \
-               expires_at, command, raw) select * from unnest($1::text[], $2::text[], $3::int4[], $4::int8[], \
-               $5::uuid[], $6::text[], $7::uuid[], $8::int8[], $9::int8[], $10::bytea[], $11::bytea[])";
+               expires_at, command, raw, headers) select * from unnest($1::text[], $2::text[], $3::int4[], $4::int8[], \
+               $5::uuid[], $6::text[], $7::uuid[], $8::int8[], $9::int8[], $10::bytea[], $11::bytea[], $12::bytea[])";
     query(sql)
         .bind(waiting.iter().map(|row| &*row.origin.cluster).collect::<Vec<_>>())
         .bind(waiting.iter().map(|row| &*row.origin.topic).collect::<Vec<_>>())
@@ -131,6 +131,12 @@ async fn insert(on: &mut PgConnection, waiting: &[EarlyRow]) -> Result<(), Store
                 .collect::<Vec<_>>(),
         )
         .bind(waiting.iter().map(|row| row.raw.as_slice()).collect::<Vec<_>>())
+        .bind(
+            waiting
+                .iter()
+                .map(|row| row.headers.as_deref())
+                .collect::<Vec<_>>(),
+        )
         .execute(on)
         .await?;
     Ok(())

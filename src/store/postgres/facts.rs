@@ -3,7 +3,11 @@
 use sqlx::{PgConnection, PgExecutor, Row as _, query, query_as, query_scalar, raw_sql};
 
 use crate::{
-    domain::{fact::FactVersion, ids::ProcessorId, time::At},
+    domain::{
+        fact::{Fact, FactVersion},
+        ids::ProcessorId,
+        time::At,
+    },
     store::{
         Gate, NewFact, StoreError, StoredFact,
         deferral::{self, FactColumns},
@@ -14,12 +18,23 @@ use crate::{
 /// lock was held, so it sees whatever was committed while it was waited for. One round trip brings both.
 ///
 /// Advisory locks count for a whole database, hence the schema in the key; the number ("lacuna" in ASCII) tells the gate
-/// lock from whatever else takes advisory locks there.
+/// lock from whatever else takes advisory locks there. The next number is the lock between those that open requests and
+/// those that let commands wait for one: it is taken after the gate, so that nobody waits in a circle.
 pub(super) async fn gate(on: &mut PgConnection, mode: Gate) -> Result<FactVersion, StoreError> {
     let sql = match mode {
         Gate::Shared => {
             "select 0 from pg_advisory_xact_lock_shared(hashtextextended(coalesce(current_schema(), ''), \
              119165536267873)); select coalesce(max(version), 0) from fact"
+        }
+        Gate::Opening => {
+            "select 0 from pg_advisory_xact_lock_shared(hashtextextended(coalesce(current_schema(), ''), \
+             119165536267873)); select 0 from pg_advisory_xact_lock_shared(hashtextextended(coalesce(current_schema(), ''), \
+             119165536267874)); select coalesce(max(version), 0) from fact"
+        }
+        Gate::Waiting => {
+            "select 0 from pg_advisory_xact_lock_shared(hashtextextended(coalesce(current_schema(), ''), \
+             119165536267873)); select 0 from pg_advisory_xact_lock(hashtextextended(coalesce(current_schema(), ''), \
+             119165536267874)); select coalesce(max(version), 0) from fact"
         }
         Gate::Exclusive => {
             "select 0 from pg_advisory_xact_lock(hashtextextended(coalesce(current_schema(), ''), \
@@ -79,7 +94,7 @@ pub(super) async fn add(on: &mut PgConnection, new: &NewFact) -> Result<FactVers
         .bind(new.at.millis())
         .bind(new.fact.key())
         .bind(deferral::about(&new.fact).map(ProcessorId::as_str))
-        .bind(deferral::fact_body(new)?)
+        .bind(deferral::fact_body(&new.fact)?)
         .bind(new.digest.as_slice())
         .bind(new.sealed.as_deref())
         .fetch_optional(&mut *on)
@@ -95,6 +110,23 @@ pub(super) async fn add(on: &mut PgConnection, new: &NewFact) -> Result<FactVers
             .await?;
     }
     Ok(version.cast_unsigned())
+}
+
+pub(super) async fn rewrite(
+    on: impl PgExecutor<'_>,
+    version: FactVersion,
+    fact: &Fact,
+) -> Result<(), StoreError> {
+    let done = query("update fact set body = $2 where version = $1")
+        .bind(version.cast_signed())
+        .bind(deferral::fact_body(fact)?)
+        .execute(on)
+        .await?;
+    if done.rows_affected() == 1 {
+        Ok(())
+    } else {
+        Err(StoreError::Conflict)
+    }
 }
 
 pub(super) async fn add_registry(

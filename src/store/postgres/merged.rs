@@ -66,9 +66,12 @@ pub(super) async fn write(on: &mut PgConnection, changes: &Changes) -> Result<()
             .await?;
     }
     if !changes.roused.is_empty() {
+        // The lock waits for whoever purges one of them, and finds it gone; or keeps it until this wake-up can be seen and
+        // goes with the rest. Without it a wake-up could be left that belongs to nobody.
         let sql = "insert into agenda (request_id, wake_at, received_at) \
-                   select m.request_id, $2, r.received_at from merged m join request r on r.id = m.request_id \
-                   where m.leader = any($1) order by m.request_id \
+                   select m.request_id, $2, r.received_at from merged m join state s on s.id = m.request_id \
+                   join request r on r.id = m.request_id \
+                   where m.leader = any($1) order by m.request_id for key share of s \
                    on conflict (request_id) do update set wake_at = least(agenda.wake_at, excluded.wake_at)";
         query(sql)
             .bind(changes.roused.iter().map(|id| id.0).collect::<Vec<_>>())

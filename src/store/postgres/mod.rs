@@ -3,6 +3,7 @@
 //! Every table is written at most once a transaction, with one statement whose rows come as arrays. Rows are always
 //! given in order of their keys, so that two transactions wait for each other and never in a circle.
 
+mod asked;
 mod capsules;
 mod dead_letters;
 mod deferred;

@@ -126,6 +126,19 @@ pub(super) async fn concerned(
                 .fetch_all(on)
                 .await?
         }
+        Concerned::Asked { processor, up_to } => {
+            let sql = "select distinct on (mark, request_id) mark, request_id from asked_wave \
+                       where processor = $1 and mark <= $2 and (mark, request_id) > ($3, $4) \
+                       order by mark, request_id limit $5";
+            query_as(sql)
+                .bind(processor.as_str())
+                .bind(up_to.millis())
+                .bind(mark)
+                .bind(id)
+                .bind(limit)
+                .fetch_all(on)
+                .await?
+        }
         Concerned::Capsules { from } => {
             let from = from.cast_signed();
             let (week, id) = if mark < i64::from(from) {
@@ -157,6 +170,7 @@ pub(super) async fn count(on: &mut PgConnection, of: &Concerned) -> Result<u64, 
         Concerned::Open => "agenda",
         Concerned::All => "state",
         Concerned::Held | Concerned::Deferred { .. } => "deferred",
+        Concerned::Asked { .. } => "asked_wave",
         Concerned::Capsules { .. } => "capsule",
     };
     let sql = "select greatest(pg_relation_size(to_regclass($1)) / current_setting('block_size')::int8, 1)";
@@ -208,6 +222,16 @@ async fn counted(on: &mut PgConnection, of: &Concerned) -> Result<i64, StoreErro
                 .fetch_one(on)
                 .await?
         }
+        Concerned::Asked { processor, up_to } => {
+            let sql = "select count(*) from (select distinct on (mark, request_id) mark from asked_wave \
+                       where processor = $1 and mark <= $2 order by mark, request_id limit $3) as part";
+            query_scalar(sql)
+                .bind(processor.as_str())
+                .bind(up_to.millis())
+                .bind(COUNTED)
+                .fetch_one(on)
+                .await?
+        }
         Concerned::Capsules { from } => {
             let sql =
                 "select count(*) from (select from capsule where week >= $1 order by week limit $2) as part";
@@ -246,6 +270,16 @@ async fn sampled(on: &mut PgConnection, of: &Concerned, percent: f64) -> Result<
             query_scalar(sql)
                 .bind(percent)
                 .bind(i16::from(reason.code()))
+                .bind(processor.as_str())
+                .bind(up_to.millis())
+                .fetch_one(on)
+                .await?
+        }
+        Concerned::Asked { processor, up_to } => {
+            let sql =
+                "select count(*) from asked_wave tablesample system ($1) where processor = $2 and mark <= $3";
+            query_scalar(sql)
+                .bind(percent)
                 .bind(processor.as_str())
                 .bind(up_to.millis())
                 .fetch_one(on)

@@ -10,7 +10,7 @@ use super::{
 };
 use crate::{
     domain::{
-        fact::{CapsuleEpoch, FactVersion},
+        fact::{CapsuleEpoch, Fact, FactVersion},
         ids::{CommandId, RequestId, Tenant},
         time::At,
     },
@@ -52,6 +52,10 @@ impl Transaction for PostgresTransaction {
 
     async fn add_fact(&mut self, fact: &NewFact) -> Result<FactVersion, StoreError> {
         bounded(self.patience, facts::add(&mut self.inner, fact)).await
+    }
+
+    async fn rewrite_fact(&mut self, version: FactVersion, fact: &Fact) -> Result<(), StoreError> {
+        bounded(self.patience, facts::rewrite(&mut *self.inner, version, fact)).await
     }
 
     async fn of_subjects(&mut self, digests: &[SubjectDigest]) -> Result<Vec<RequestId>, StoreError> {

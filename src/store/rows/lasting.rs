@@ -84,6 +84,13 @@ pub enum Concerned {
         /// Only marks up to this one.
         up_to: At,
     },
+    /// Those with a wave that this backup system is asked about, by its mark.
+    Asked {
+        /// The backup system.
+        processor: ProcessorId,
+        /// Only marks up to this one.
+        up_to: At,
+    },
     /// Every request, closed ones too, by id; the first half of a place is 0.
     All,
     /// Those with a capsule of this week or a later one, by week.
@@ -107,6 +114,20 @@ pub struct DeferredRow {
     /// Until when, as far as it is known; `None`: until somebody acts.
     pub until: Option<At>,
     /// What a fact is compared with: for a backup the time that a rotation has to pass, otherwise `until` or 0.
+    pub mark: At,
+}
+
+/// A wave of copies that its backup system is asked about, or was asked about in vain. It is not deferred, and yet a
+/// rotation may end it: by this row the sweep finds it.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct AskedRow {
+    /// The request.
+    pub request_id: RequestId,
+    /// The task's place in its plan.
+    pub ordinal: u16,
+    /// The backup system.
+    pub processor: ProcessorId,
+    /// The time that a rotation has to pass.
     pub mark: At,
 }
 

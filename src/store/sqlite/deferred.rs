@@ -3,7 +3,7 @@
 use serde_json::json;
 use sqlx::{SqliteConnection, SqliteExecutor, query, query_as, query_scalar};
 
-use super::write::insert_rows;
+use super::{asked, write::insert_rows};
 use crate::{
     domain::{
         ids::{ProcessorId, RequestId},
@@ -20,7 +20,8 @@ pub(super) async fn write(on: &mut SqliteConnection, changes: &Changes) -> Resul
     if !changes.resumed.is_empty() {
         delete(on, &deferral::resumed(changes)).await?;
     }
-    upsert(on, &deferral::deferred(changes)).await
+    upsert(on, &deferral::deferred(changes)).await?;
+    asked::write(on, changes).await
 }
 
 async fn delete(on: &mut SqliteConnection, keys: &[(RequestId, u16)]) -> Result<(), StoreError> {

@@ -20,7 +20,7 @@ pub(super) async fn of_requests(
     on: impl SqliteExecutor<'_>,
     ids: &[RequestId],
 ) -> Result<Vec<EarlyRow>, StoreError> {
-    let sql = "select cluster, topic, part, off, request_id, tenant, command_id, arrived_at, expires_at, command, raw \
+    let sql = "select cluster, topic, part, off, request_id, tenant, command_id, arrived_at, expires_at, command, raw, headers \
                from early_command where request_id in (select unhex(value) from json_each(?1)) \
                and buried_at is null order by arrived_at, topic, part, off";
     let found = query_as(sql).bind(ids_json(ids.iter().copied()));
@@ -32,7 +32,7 @@ pub(super) async fn expired(
     now: At,
     limit: u32,
 ) -> Result<Vec<EarlyRow>, StoreError> {
-    let sql = "select cluster, topic, part, off, request_id, tenant, command_id, arrived_at, expires_at, command, raw \
+    let sql = "select cluster, topic, part, off, request_id, tenant, command_id, arrived_at, expires_at, command, raw, headers \
                from early_command where expires_at <= ?1 and buried_at is null order by expires_at limit ?2";
     rows(query_as(sql).bind(now.millis()).bind(limit).fetch_all(on).await?)
 }
@@ -97,7 +97,7 @@ async fn bury(on: impl SqliteExecutor<'_>, origins: &[Origin], at: At) -> Result
 
 async fn insert(on: &mut SqliteConnection, waiting: &[EarlyRow]) -> Result<(), StoreError> {
     let into = "insert into early_command (cluster, topic, part, off, request_id, tenant, command_id, arrived_at, \
-                expires_at, command, raw) ";
+                expires_at, command, raw, headers) ";
     insert_rows(on, into, "", waiting, |mut row, early| {
         row.push_bind(&*early.origin.cluster)
             .push_bind(&*early.origin.topic)
@@ -109,7 +109,8 @@ async fn insert(on: &mut SqliteConnection, waiting: &[EarlyRow]) -> Result<(), S
             .push_bind(early.arrived_at.millis())
             .push_bind(early.expires_at.millis())
             .push_bind(early.command.as_slice())
-            .push_bind(early.raw.as_slice());
+            .push_bind(early.raw.as_slice())
+            .push_bind(early.headers.as_deref());
         Ok(())
     })
     .await?;

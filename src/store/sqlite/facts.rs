@@ -3,7 +3,11 @@
 use sqlx::{SqliteConnection, SqliteExecutor, query, query_as, query_scalar};
 
 use crate::{
-    domain::{fact::FactVersion, ids::ProcessorId, time::At},
+    domain::{
+        fact::{Fact, FactVersion},
+        ids::ProcessorId,
+        time::At,
+    },
     store::{
         NewFact, StoreError, StoredFact,
         deferral::{self, FactColumns},
@@ -61,7 +65,7 @@ pub(super) async fn add(on: &mut SqliteConnection, new: &NewFact) -> Result<Fact
         .bind(new.at.millis())
         .bind(new.fact.key())
         .bind(deferral::about(&new.fact).map(ProcessorId::as_str))
-        .bind(deferral::fact_body(new)?)
+        .bind(deferral::fact_body(&new.fact)?)
         .bind(new.digest.as_slice())
         .bind(new.sealed.as_deref())
         .fetch_optional(&mut *on)
@@ -77,6 +81,23 @@ pub(super) async fn add(on: &mut SqliteConnection, new: &NewFact) -> Result<Fact
             .await?;
     }
     Ok(version)
+}
+
+pub(super) async fn rewrite(
+    on: impl SqliteExecutor<'_>,
+    version: FactVersion,
+    fact: &Fact,
+) -> Result<(), StoreError> {
+    let done = query("update fact set body = ?2 where version = ?1")
+        .bind(version)
+        .bind(deferral::fact_body(fact)?)
+        .execute(on)
+        .await?;
+    if done.rows_affected() == 1 {
+        Ok(())
+    } else {
+        Err(StoreError::Conflict)
+    }
 }
 
 pub(super) async fn add_registry(

@@ -3,6 +3,7 @@
 //! Every statement crosses to the connection's own thread, so what is written goes over in large chunks of rows, and
 //! lists of keys go over as one JSON text.
 
+mod asked;
 mod capsules;
 mod dead_letters;
 mod deferred;

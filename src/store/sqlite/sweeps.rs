@@ -105,6 +105,19 @@ pub(super) async fn concerned(
                 .fetch_all(on)
                 .await?
         }
+        Concerned::Asked { processor, up_to } => {
+            let sql = "select distinct mark, request_id from asked_wave \
+                       where processor = ?1 and mark <= ?2 and (mark, request_id) > (?3, ?4) \
+                       order by mark, request_id limit ?5";
+            query_as(sql)
+                .bind(processor.as_str())
+                .bind(up_to.millis())
+                .bind(mark)
+                .bind(id)
+                .bind(limit)
+                .fetch_all(on)
+                .await?
+        }
         Concerned::Capsules { from } => {
             let sql = "select week, request_id from capsule \
                        where week >= ?1 and (week, request_id) > (?2, ?3) order by week, request_id limit ?4";
@@ -138,6 +151,15 @@ pub(super) async fn count(on: impl SqliteExecutor<'_>, of: &Concerned) -> Result
                        where reason = ?1 and processor = ?2 and mark <= ?3)";
             query_scalar(sql)
                 .bind(reason.code())
+                .bind(processor.as_str())
+                .bind(up_to.millis())
+                .fetch_one(on)
+                .await?
+        }
+        Concerned::Asked { processor, up_to } => {
+            let sql = "select count(*) from (select distinct mark, request_id from asked_wave \
+                       where processor = ?1 and mark <= ?2)";
+            query_scalar(sql)
                 .bind(processor.as_str())
                 .bind(up_to.millis())
                 .fetch_one(on)

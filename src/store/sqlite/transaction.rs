@@ -9,7 +9,7 @@ use super::{
 };
 use crate::{
     domain::{
-        fact::{CapsuleEpoch, FactVersion},
+        fact::{CapsuleEpoch, Fact, FactVersion},
         ids::{CommandId, RequestId, Tenant},
         time::At,
     },
@@ -43,6 +43,10 @@ impl Transaction for SqliteTransaction {
 
     async fn add_fact(&mut self, fact: &NewFact) -> Result<FactVersion, StoreError> {
         facts::add(&mut self.0, fact).await
+    }
+
+    async fn rewrite_fact(&mut self, version: FactVersion, fact: &Fact) -> Result<(), StoreError> {
+        facts::rewrite(&mut *self.0, version, fact).await
     }
 
     async fn of_subjects(&mut self, digests: &[SubjectDigest]) -> Result<Vec<RequestId>, StoreError> {

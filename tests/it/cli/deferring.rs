@@ -2,6 +2,7 @@
 
 use reqwest::{Client, Method};
 use serde_json::{Value, json};
+use tokio::process::Child;
 use uuid::Uuid;
 
 use super::{
@@ -40,10 +41,10 @@ backup = { sources = ["crm"], set = "nightly", keep = "35d", confirm_by = "event
 "#;
 
 /// A worker's API without `[auth]`.
-struct Api(String);
+pub(super) struct Api(pub(super) String);
 
 impl Api {
-    async fn call(&self, method: Method, path: &str, body: &Value) -> Value {
+    pub(super) async fn call(&self, method: Method, path: &str, body: &Value) -> Value {
         let call = Client::new()
             .request(method, format!("{}{path}", self.0))
             .body(body.to_string());
@@ -74,29 +75,78 @@ async fn says(workspace: &Workspace, arguments: &[&str], texts: &[&str]) {
     .await;
 }
 
-#[tokio::test]
-async fn all_of_a_request_is_told() {
+/// A worker with this registry and more configuration, its API, and the prefix of its topics.
+pub(super) async fn serving(registry: &str, more: &str) -> (Workspace, Child, Api, String) {
     let port = free_port().await;
     let (prefix, config) = real_config("");
-    let workspace = Workspace::with(&config.replace("127.0.0.1:0", &format!("127.0.0.1:{port}")));
-    workspace.write("processors.toml", REGISTRY);
+    let config = config.replace("127.0.0.1:0", &format!("127.0.0.1:{port}"));
+    let workspace = Workspace::with(&format!("{config}\n{more}"));
+    workspace.write("processors.toml", registry);
     workspace.run(&["topics", "create"]).await.expect(0);
     let worker = workspace.command(&["serve"]).spawn().unwrap();
     first_answer(port).await;
     let api = Api(format!("http://127.0.0.1:{port}"));
-    // It answers before it is ready, so the first call may have to wait.
-    let ready = Client::new().get(format!("{}/readyz", api.0));
-    while !ready
-        .try_clone()
-        .unwrap()
-        .send()
+    // It answers before it is ready, and for a moment not at all: then the real listener takes the address.
+    while !reqwest::get(format!("{}/readyz", api.0))
         .await
-        .unwrap()
-        .status()
-        .is_success()
+        .is_ok_and(|answer| answer.status().is_success())
     {
         tokio::time::sleep(std::time::Duration::from_millis(50)).await;
     }
+    (workspace, worker, api, prefix)
+}
+
+#[tokio::test]
+async fn what_a_closed_gate_forbids_is_told_with_what_opens_it() {
+    let policy = "[policy]\nrequire_identity_verification = true\napproval = \"always\"\n";
+    let (workspace, worker, api, _) = serving(REGISTRY, policy).await;
+    let id = Uuid::now_v7().to_string();
+    let command = json!({ "command_id": id, "type": "erase", "not_before": "2999-01-01T00:00:00Z",
+                          "subject": { "identities": [{ "type": "email", "value": "canary@example.org" }] },
+                          "exclude": [{ "processor": "bilingo", "basis": "independent_authorization" }] });
+    api.call(Method::POST, "/v1/requests", &command).await;
+    let verify = format!(
+        "before anything is sent: the subject's identity has to be verified, POST /v1/requests/{id}/verify-identity"
+    );
+    let approve =
+        format!("before anything is sent: a second person has to approve it, POST /v1/requests/{id}/approve");
+    let gated = [
+        "warning: exclude: no processor bilingo is registered",
+        verify.as_str(),
+        approve.as_str(),
+        "2999-01-01T00:00:00Z  crm: is asked (attempt 1), if people have opened its gates by then",
+        "The shortest way to the end, if people open its gates now, every processor",
+        "the gate of approval is open",
+        "crm: proved: erased",
+    ];
+    says(&workspace, &["explain", &id], &gated).await;
+    let Done { stdout, .. } = workspace.run(&["explain", &id, "--json"]).await.expect(0);
+    let explained: Value = serde_json::from_str(&stdout).unwrap();
+    assert_eq!(explained["before_anything_is_sent"].as_array().unwrap().len(), 2);
+    let sends: Vec<&Value> = explained["ahead"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .filter(|ahead| ahead["processor"] != Value::Null)
+        .collect();
+    assert!(!sends.is_empty() && sends.iter().all(|ahead| ahead["if_gates_are_open"] == true));
+
+    let passed = json!({ "method": "passport", "result": "passed" });
+    api.call(
+        Method::POST,
+        &format!("/v1/requests/{id}/verify-identity"),
+        &passed,
+    )
+    .await;
+    let Done { stdout, .. } = workspace.run(&["explain", &id]).await.expect(0);
+    assert!(!stdout.contains(&verify) && stdout.contains(&approve), "{stdout}");
+    signal(&worker, "-TERM").await;
+    assert!(worker.wait_with_output().await.unwrap().status.success());
+}
+
+#[tokio::test]
+async fn all_of_a_request_is_told() {
+    let (workspace, worker, api, prefix) = serving(REGISTRY, "").await;
     let id = Uuid::now_v7().to_string();
     let subject = json!({ "identities": [{ "type": "email", "value": "canary@example.org" }] });
     let command = json!({ "command_id": id, "type": "erase", "subject": subject,

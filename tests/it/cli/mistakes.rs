@@ -136,6 +136,26 @@ async fn ten_mistakes_in_two_files_are_named_at_once() {
 }
 
 #[tokio::test]
+async fn a_token_for_a_processor_that_nobody_knows_is_named() {
+    let token = |processor: &str| {
+        format!(
+            "{{ name = \"{processor}\", role = \"processor\", processor = \"{processor}\", token = \"t-{processor}\" }}"
+        )
+    };
+    let workspace = Workspace::with(&format!(
+        "[auth]\ntokens = [{}, {}]\n",
+        token("crm"),
+        token("biling")
+    ));
+    let Done { stderr, .. } = workspace.run(&["check"]).await.expect(2);
+    assert!(
+        stderr.contains("lacuna.toml: auth.tokens[1].processor: no processor \"biling\" is registered")
+            && stderr.contains("1 problem"),
+        "{stderr}"
+    );
+}
+
+#[tokio::test]
 async fn broken_syntax_does_not_make_the_registry_a_suspect() {
     let workspace = Workspace::empty();
     workspace.write("lacuna.toml", "[kafka\n");

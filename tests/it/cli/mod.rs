@@ -5,6 +5,7 @@ mod deferring;
 mod files;
 mod mistakes;
 mod reconciling;
+mod redriving;
 mod services;
 mod starting;
 mod worker;

@@ -4,7 +4,7 @@ use reqwest::Method;
 use serde_json::{Value, json};
 use uuid::Uuid;
 
-use super::fixture::{Api, ack, keepers};
+use super::fixture::{Api, ack, keepers, registered};
 
 fn event(with: Value) -> Value {
     let mut event = json!({
@@ -237,4 +237,65 @@ async fn a_restore_into_somebody_unknown_is_taken_and_warned_of() {
         panic!("{taken}")
     };
     assert!(warning.as_str().unwrap().contains("no processor crn"), "{taken}");
+}
+
+#[tokio::test]
+async fn a_wave_that_is_asked_about_is_not_deferred_and_a_rotation_ends_it_all_the_same() {
+    let api = registered(
+        r#"
+        [[processor]]
+        id = "crm"
+        kind = "crm"
+        transport = { type = "kafka" }
+        actions = ["erase"]
+        identities = ["email"]
+        [[processor]]
+        id = "nightly"
+        kind = "backup"
+        transport = { type = "kafka" }
+        actions = ["erase"]
+        identities = ["email"]
+        ack_timeout = "60d"
+        backup = { sources = ["crm"], set = "main", keep = "35d", confirm_by = "event", erase_by = "key" }
+        "#,
+    )
+    .await;
+    let id = api.submit(json!({})).await;
+    let task = api.task_message(id, "crm").await;
+    api.post("crm", "/v1/acks", &ack(&task, json!({}))).await.ok(200);
+    let path = format!("/v1/requests/{id}");
+    let detail = api.get("dpo", &path).await.ok(200);
+    assert_eq!(detail["status"], "in_progress");
+    assert_eq!(
+        (
+            &detail["waiting_for"][0]["state"],
+            &detail["waiting_for"][0]["why"]
+        ),
+        (&json!("dispatched"), &json!("ack"))
+    );
+    let said = detail["why_not_done"][0].as_str().unwrap();
+    assert!(
+        said.starts_with("nightly was asked at ")
+            && said.contains("of 2026-11-21T12:05:00Z or later proves it"),
+        "{said}"
+    );
+    let listed = api.get("dpo", "/v1/deferred").await.ok(200);
+    assert_eq!(listed["items"], json!([]), "it is asked, and so it is not parked");
+
+    api.clock.advance(std::time::Duration::from_secs(36 * 86_400));
+    let asked = api.task_message(id, "nightly").await;
+    tell(&api, &rotated("2026-11-21T12:05:00Z")).await;
+    api.sweep().await;
+    let detail = api.get("dpo", &path).await.ok(200);
+    assert_eq!(
+        (&detail["status"], &detail["task_list"][1]["outcome"]),
+        (&json!("completed"), &json!("expired"))
+    );
+    let late = ack(&asked, json!({ "evidence": { "method": "crypto_erase" } }));
+    api.post("nightly", "/v1/acks", &late).await.ok(200);
+    let after = api.get("dpo", &path).await.ok(200);
+    assert_eq!(
+        after["revision"], detail["revision"],
+        "it says again what is known"
+    );
 }

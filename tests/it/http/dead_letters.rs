@@ -31,6 +31,7 @@ async fn refuse(api: &Api, offset: i64, text: &str) {
         origin: Some(origin),
         content,
         raw: text.as_bytes().to_vec().into(),
+        headers: lacuna::wire::KeptHeaders::default(),
     };
     engine.take_in(&[arrival]).await.unwrap();
 }

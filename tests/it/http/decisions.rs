@@ -4,6 +4,11 @@ use lacuna::domain::words::RefusalBasis;
 use serde_json::{Value, json};
 
 use super::fixture::{Api, api, command, start};
+use lacuna::{
+    domain::{command::Command, ids::Tenant},
+    engine::prepare::Arrival,
+    wire::{Door, Envelope},
+};
 
 async fn strict() -> Api {
     start(
@@ -298,4 +303,89 @@ async fn nothing_refused_is_nothing_told() {
     api.post("dpo", &format!("{path}/refuse"), &json!({ "basis": "excessive" }))
         .await
         .is(409, "wrong_state");
+}
+
+/// Requests of several bearers, all taken in at once: their ids are in this order.
+async fn submitted_by(api: &Api, names: impl Iterator<Item = &str>) {
+    let tenant = Tenant::new("default").unwrap();
+    let arrival = |name: &str| {
+        let text = command(json!({ "identity_verified": true })).to_string();
+        let envelope = Envelope::bare(&tenant);
+        let mut prepared = api
+            .engine
+            .prepare_command(text.as_bytes(), &envelope, Door::Http)
+            .unwrap();
+        if let Command::Open(opening) = &mut prepared.command {
+            opening.submitter = Some(name.to_owned());
+        }
+        Arrival {
+            origin: None,
+            content: Ok(prepared),
+            raw: zeroize::Zeroizing::default(),
+            headers: lacuna::wire::KeptHeaders::default(),
+        }
+    };
+    let arrivals: Vec<_> = names.map(arrival).collect();
+    api.engine.take_in(&arrivals).await.unwrap();
+}
+
+#[tokio::test]
+async fn the_same_name_in_capitals_approves_none_of_many_not_even_a_first_batch() {
+    let api = strict().await;
+    submitted_by(&api, std::iter::repeat_n("app", 501).chain(["shop"])).await;
+    let all = json!({ "filter": {}, "expected_count": 502 });
+    api.post("SHOP", "/v1/approvals", &all)
+        .await
+        .is(403, "not_allowed");
+    let still = json!({ "filter": {}, "expected_count": 502 });
+    let done = api.post("dpo", "/v1/approvals", &still).await.ok(200);
+    assert_eq!(done, json!({ "approved": 502 }));
+}
+
+#[tokio::test]
+async fn decisions_over_http_are_counted_as_the_topics_are() {
+    let api = strict().await;
+    let path = submitted(&api, json!({ "identity_verified": false })).await;
+    let decide = async |bearer: &str, what: &str, body: Value| {
+        api.post(bearer, &format!("{path}/{what}"), &body).await;
+    };
+    decide("dpo", "approve", json!({})).await;
+    decide("dpo", "verify-identity", json!({ "method": "passport" })).await;
+    let passed = json!({ "method": "passport", "result": "passed" });
+    decide("dpo", "verify-identity", passed).await;
+    decide("SHOP", "approve", json!({})).await;
+    decide("acme-dpo", "refuse", json!({ "basis": "excessive" })).await;
+    decide("dpo", "extend", json!({ "reason": "complexity" })).await;
+    decide("dpo", "approve", json!({})).await;
+    decide("dpo", "cancel", json!({})).await;
+    let other = submitted(&api, json!({ "identity_verified": true })).await;
+    api.post("dpo", &format!("{other}/cancel"), &json!({}))
+        .await
+        .ok(200);
+    submitted(&api, json!({ "identity_verified": true })).await;
+    let one = json!({ "filter": {}, "expected_count": 1 });
+    api.post("SHOP", "/v1/approvals", &one)
+        .await
+        .is(403, "not_allowed");
+    api.post("dpo", "/v1/approvals", &one).await.ok(200);
+    let metrics = api.call(reqwest::Method::GET, None, "/metrics", None).await.text;
+    let counted: Vec<&str> = metrics
+        .lines()
+        .filter_map(|line| line.strip_prefix("lacuna_commands_total"))
+        .collect();
+    assert_eq!(
+        counted,
+        [
+            "{result=\"accepted\",type=\"approve\"} 2",
+            "{result=\"accepted\",type=\"cancel\"} 1",
+            "{result=\"accepted\",type=\"erase\"} 3",
+            "{result=\"accepted\",type=\"extend\"} 1",
+            "{result=\"accepted\",type=\"verify_identity\"} 1",
+            "{result=\"not_allowed\",type=\"approve\"} 2",
+            "{result=\"schema\",type=\"unreadable\"} 1",
+            "{result=\"too_late\",type=\"cancel\"} 1",
+            "{result=\"unknown_request\",type=\"refuse\"} 1",
+            "{result=\"wrong_state\",type=\"approve\"} 1",
+        ]
+    );
 }

@@ -263,3 +263,27 @@ async fn the_ledgers_entries_are_readable() {
         .await
         .is(404, "not_found");
 }
+
+#[tokio::test]
+async fn a_processor_that_nobody_knows_is_said_and_loses_no_request() {
+    let api = api().await;
+    let id = api
+        .submit(json!({
+            "exclude": [{ "processor": "stats", "basis": "independent_authorization" },
+                        { "processor": "statz", "basis": "independent_authorization" }],
+            "scope": { "processors": ["crm", "stats", "crmm"] },
+        }))
+        .await;
+    let detail = api.get("dpo", &format!("/v1/requests/{id}")).await.ok(200);
+    assert_eq!(detail["status"], "in_progress");
+    assert_eq!(
+        detail["warnings"],
+        json!([
+            "exclude: no processor statz is registered, so nothing was kept from being erased by it",
+            "scope.processors: no processor crmm is registered, so nobody was asked for it"
+        ])
+    );
+    let other = api.submit(json!({})).await;
+    let detail = api.get("dpo", &format!("/v1/requests/{other}")).await.ok(200);
+    assert_eq!(detail["warnings"], json!([]));
+}

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use lacuna::{
-    domain::{ids::Tenant, request::gates::Approval, words::Status},
+    domain::{fact::Fact, ids::Tenant, request::gates::Approval, words::Status},
     engine::{Engine, intake::Verdict, operate::TaskDecision, prepare::Arrival},
     wire::{command::Door, envelope::Envelope},
 };
@@ -21,6 +21,7 @@ on_both_stores!(
     what_nobody_waits_for_is_not_taken,
     a_decision_and_its_replay,
     whoever_comes_back_loses_nothing_that_they_gave_since,
+    a_hold_that_is_released_forgets_whom_it_was_on,
 );
 
 const DAY: Duration = Duration::from_secs(24 * 3600);
@@ -60,6 +61,7 @@ pub async fn tell(world: &World, engine: &Engine, command: &Value) -> (Verdict, 
             Door::Control,
         ),
         raw: Zeroizing::new(text.into_bytes()),
+        headers: lacuna::wire::KeptHeaders::of([("ce_id", Some(&b"7"[..]))]),
     };
     let mut taken = engine.take_in(&[arrival]).await.unwrap();
     (taken.verdicts.pop().unwrap(), Sent::of(&taken.emission))
@@ -266,5 +268,47 @@ async fn a_decision_and_its_replay(fixture: Fixture) {
     other["method"] = json!("id_card");
     let (_, sent) = tell(&world, &engine, &other).await;
     assert_eq!(sent.reasons(), ["conflicting_duplicate"]);
+    world.check().await;
+}
+
+async fn a_hold_that_is_released_forgets_whom_it_was_on(fixture: Fixture) {
+    let world = World::new(fixture).await;
+    let engine = world.worker().await;
+    let subject = erase(1)["subject"].clone();
+    let hold_id = Uuid::from_u128(7);
+    let hold = json!({ "type": "hold", "hold_id": hold_id, "basis": "dispute", "subject": subject });
+    tell(&world, &engine, &control(1, hold)).await;
+    let (_, sent) = world.take_in(&engine, &erase(1)).await;
+    assert!(sent.asked().is_empty(), "it is held");
+    let digests = async || {
+        let facts = world.fixture.store.facts_since(0).await.unwrap();
+        facts.into_iter().find_map(|stored| match stored.fact {
+            Fact::Hold(hold) => Some(hold.subject),
+            _ => None,
+        })
+    };
+    let known = digests().await.unwrap();
+    assert!(known.len() == 2 && known.iter().all(|digest| *digest != [0; 16]));
+
+    let release = json!({ "type": "release", "hold_id": hold_id });
+    tell(&world, &engine, &control(2, release.clone())).await;
+    assert_eq!(
+        digests().await.unwrap(),
+        [[0; 16]; 2],
+        "how many there were stays"
+    );
+    // The sweep does not need them, and neither does a worker that hears of both only now.
+    let late = world.worker().await;
+    let mut swept = late.sweep().await.unwrap();
+    while swept.busy {
+        let next = late.sweep().await.unwrap();
+        swept.busy = next.busy;
+        swept.emission.append(next.emission);
+    }
+    assert_eq!(Sent::of(&swept.emission).asked(), ["crm", "stats"]);
+    let (_, sent) = world.take_in(&late, &erase(2)).await;
+    assert_eq!(sent.asked(), ["crm", "stats"]);
+    let (verdict, _) = tell(&world, &late, &control(2, release)).await;
+    assert!(matches!(verdict, Verdict::Duplicate(_)), "{verdict:?}");
     world.check().await;
 }

@@ -13,7 +13,7 @@ use lacuna::{
         prepare::{Arrival, PreparedCommand},
     },
     store::DeadLetterFilter,
-    wire::{command::Door, envelope::Envelope},
+    wire::{KeptHeaders, command::Door, envelope::Envelope},
 };
 use serde_json::{Value, json};
 use zeroize::Zeroizing;
@@ -59,6 +59,7 @@ fn controlled(world: &World, engine: &Engine, command: &Value) -> Arrival<Prepar
             Door::Control,
         ),
         raw: Zeroizing::new(text.into_bytes()),
+        headers: KeptHeaders::default(),
     }
 }
 
@@ -219,6 +220,19 @@ async fn what_the_request_refuses_is_dead_lettered_then(fixture: Fixture) {
     let opened = world.vault.open_dead_letter(&left.letters[0].1).unwrap();
     assert_eq!(opened.as_slice(), approve(1).to_string().as_bytes());
     assert_eq!(left_to_say(&world, &engine).await, Sent::default(), "once");
+    // A redrive needs the headers that say what it is.
+    let filter = DeadLetterFilter {
+        with_payload: true,
+        open_only: true,
+        after: None,
+        limit: 1,
+    };
+    let letter = world.fixture.store.dead_letters(filter).await.unwrap().remove(0);
+    let headers = world.vault.open_dead_letter(&letter.headers.unwrap()).unwrap();
+    assert_eq!(
+        KeptHeaders::read(&headers).unwrap(),
+        [("ce_id".to_owned(), "7".to_owned())]
+    );
     // It was never taken, so a redrive is no duplicate.
     let (_, sent) = tell(&world, &engine, &approve(1)).await;
     assert_eq!(sent.reasons(), ["wrong_state"]);

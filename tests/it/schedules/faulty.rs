@@ -8,7 +8,7 @@ use std::sync::{
 use async_trait::async_trait;
 use lacuna::{
     domain::{
-        fact::{CapsuleEpoch, FactVersion},
+        fact::{CapsuleEpoch, Fact, FactVersion},
         ids::{CommandId, ProcessorId, RequestId, Tenant},
         request::Request,
         time::At,
@@ -97,6 +97,9 @@ impl Transaction for FaultyTransaction {
     }
     async fn add_fact(&mut self, fact: &NewFact) -> Result<FactVersion, StoreError> {
         self.inner.add_fact(fact).await
+    }
+    async fn rewrite_fact(&mut self, version: FactVersion, fact: &Fact) -> Result<(), StoreError> {
+        self.inner.rewrite_fact(version, fact).await
     }
     async fn of_subjects(&mut self, digests: &[SubjectDigest]) -> Result<Vec<RequestId>, StoreError> {
         self.inner.of_subjects(digests).await

@@ -1,7 +1,13 @@
-//! Workers over one store, the messages that they are given, and what they want to have produced.
+//! Workers over one store. Beside them: the messages that they are given, what they want to have produced, and what has to
+//! hold in the end.
+
+mod checks;
+mod messages;
+mod sent;
+mod settings;
 
 use std::{
-    collections::{BTreeMap, BTreeSet},
+    collections::BTreeSet,
     sync::{
         Arc, Mutex,
         atomic::{AtomicI64, AtomicU16, Ordering},
@@ -12,73 +18,29 @@ use std::{
 use lacuna::{
     clock::{Clock, ManualClock},
     config::registry_file,
-    domain::{
-        entry::{Entry, Leaf},
-        ids::{RequestId, Tenant},
-        registry::Registry,
-        request::Request,
-        time::At,
-    },
+    domain::{ids::RequestId, registry::Registry, request::Request},
     engine::{
-        Engine, Settings, Topics,
+        Engine, Settings,
         intake::{TakenIn, Verdict},
-        outputs::{Emission, RecordKey, RecordKind},
-        prepare::{Arrival, PreparedAck, PreparedBackup, PreparedCommand},
+        outputs::Emission,
+        prepare::{Arrival, PreparedAck, PreparedCommand},
         settle::{AckVerdict, Settled},
     },
-    store::{CounterKey, DeferredFilter, DeferredRow, Line, Origin, Store},
+    store::{Line, Origin, Store},
     telemetry::metrics::Metrics,
     vault::{Keyring, Vault},
-    wire::{ack::parse_ack, command::Door, envelope::Envelope},
 };
-use serde_json::{Value, json};
-use uuid::Uuid;
-use zeroize::Zeroizing;
+use serde_json::Value;
 
+pub use self::{
+    messages::{
+        ACKS, CANARY, COMMANDS, ack_from, answer, backup_from, cancel, command_from, control_from, erase, id,
+        origin_at,
+    },
+    sent::Sent,
+    settings::{REGISTRY, settings, start},
+};
 use crate::store::fixture::Fixture;
-
-/// Three processors: `crm` and `stats` go at once, `mail` comes after `crm`. Two attempts each.
-pub const REGISTRY: &str = r#"
-[[processor]]
-id = "crm"
-kind = "crm"
-transport = { type = "kafka" }
-actions = ["erase", "anonymize"]
-identities = ["email", "customer_id"]
-ack_timeout = "1h"
-retry = { initial = "10s", jitter = 0.0, attempts = 2 }
-[[processor]]
-id = "stats"
-kind = "analytics"
-transport = { type = "kafka", topic = "stats-tasks" }
-actions = ["erase"]
-identities = ["customer_id"]
-ack_timeout = "1h"
-retry = { initial = "10s", jitter = 0.0, attempts = 2 }
-[[processor]]
-id = "mail"
-kind = "messaging"
-transport = { type = "kafka" }
-actions = ["erase"]
-identities = ["email"]
-after = ["crm"]
-ack_timeout = "1h"
-retry = { initial = "10s", jitter = 0.0, attempts = 2 }
-"#;
-
-/// What must never be seen anywhere but in messages to processors.
-pub const CANARY: &str = "canary-7f3a91";
-
-pub const COMMANDS: &str = "commands";
-pub const ACKS: &str = "acks";
-
-/// How far clocks may be apart.
-pub const SKEW: Duration = Duration::from_secs(300);
-
-/// When every schedule begins.
-pub fn start() -> At {
-    At::parse("2026-11-21T12:00:00Z").unwrap()
-}
 
 /// A place where workers come and go.
 pub struct World {
@@ -248,341 +210,8 @@ impl World {
             .pop()
             .map(|stored| stored.request)
     }
-
-    /// The rows that a request's deferred tasks have to have.
-    fn deferred_of(&self, request: &Request) -> Vec<DeferredRow> {
-        request
-            .deferred(SKEW)
-            .map(|deferred| DeferredRow {
-                request_id: request.id,
-                ordinal: deferred.ordinal,
-                reason: deferred.why,
-                processor: request.task(deferred.ordinal).processor.clone(),
-                until: deferred.until,
-                mark: deferred.mark,
-            })
-            .collect()
-    }
-
-    /// What has to hold after every schedule: the counters say what the states say, the ledger has every leaf in order,
-    /// and leads to the states; an open request has its row in the agenda.
-    pub async fn check(&self) {
-        let store = &self.fixture.store;
-        let requests: Vec<Request> = store
-            .page(None, 1000)
-            .await
-            .unwrap()
-            .into_iter()
-            .map(|stored| stored.request)
-            .collect();
-        let counted: BTreeMap<CounterKey, i64> = store
-            .counters()
-            .await
-            .unwrap()
-            .into_iter()
-            .filter(|(_, n)| *n != 0)
-            .collect();
-        assert_eq!(counted, recount(&requests));
-        let mut leaves = 0;
-        for request in &requests {
-            let found = store.leaves(request.id).await.unwrap();
-            leaves += found.len();
-            assert_eq!(
-                found.iter().map(|leaf| leaf.n).collect::<Vec<_>>(),
-                (0..request.life.leaves).collect::<Vec<_>>()
-            );
-            let mut status = None;
-            for stored in &found {
-                let leaf = Leaf::from_bytes(&stored.leaf).unwrap();
-                assert_eq!((leaf.request, leaf.n), (request.id, stored.n));
-                for entry in leaf.entries {
-                    match entry {
-                        Entry::Status { from, to } => {
-                            assert!(status.is_none_or(|status| status == from));
-                            status = Some(to);
-                        }
-                        // It was opened once more.
-                        Entry::Purged { status: last } => {
-                            assert!(status.is_none_or(|status| status == last));
-                            status = None;
-                        }
-                        _ => {}
-                    }
-                }
-            }
-            assert!(status.is_none_or(|status| status == request.life.status));
-        }
-        let purged = self.purged.lock().unwrap().clone();
-        for id in purged {
-            if requests.iter().all(|request| request.id != id) {
-                let found = store.leaves(id).await.unwrap();
-                let last = Leaf::from_bytes(&found.last().unwrap().leaf).unwrap();
-                assert!(matches!(last.entries.last(), Some(Entry::Purged { .. })));
-                assert!(found.iter().all(|leaf| leaf.sealed.is_none()));
-                leaves += found.len();
-            }
-        }
-        let in_line = [self.line(Line::Lookups).await, self.line(Line::Records).await].concat();
-        for request in requests.iter().filter(|r| r.life.completed_at.is_some()) {
-            assert!(in_line.contains(&request.id), "{} is kept for ever", request.id);
-        }
-        // A fact has a leaf of its own.
-        for fact in store.facts_since(0).await.unwrap() {
-            let found = store.leaves(RequestId(fact.id)).await.unwrap();
-            assert_eq!(found.len(), 1);
-            leaves += 1;
-        }
-        assert_eq!(store.ledger_size().await.unwrap(), leaves as u64);
-        let mut deferred: Vec<DeferredRow> = requests
-            .iter()
-            .flat_map(|request| self.deferred_of(request))
-            .collect();
-        deferred.sort();
-        let filter = DeferredFilter {
-            limit: 10_000,
-            ..DeferredFilter::default()
-        };
-        let mut rows = store.deferred(&filter).await.unwrap();
-        rows.sort();
-        assert_eq!(rows, deferred);
-        let open = store.open_page(None, 1000).await.unwrap();
-        let is_awake = |request: &&Request| {
-            let life = &request.life;
-            !life.status.is_final() || (life.following.is_some() && life.completed_at.is_none())
-        };
-        for request in requests.iter().filter(is_awake) {
-            assert!(
-                open.iter().any(|stored| stored.request.id == request.id),
-                "{} is asleep for ever",
-                request.id
-            );
-        }
-    }
-}
-
-pub fn settings() -> Settings {
-    let zone = jiff::tz::TimeZone::UTC;
-    Settings {
-        topics: Topics {
-            acks: Arc::from(ACKS),
-            status: Arc::from("status"),
-            dead_letters: Arc::from("dead-letters"),
-            suppression: None,
-            tasks_prefix: "tasks.".to_owned(),
-        },
-        ack_url: "https://lacuna.example/v1/acks".to_owned(),
-        region: None,
-        tenant_default: Tenant::new("default").unwrap(),
-        tenants: Vec::new(),
-        rules: lacuna::domain::request::open::Rules {
-            regime: lacuna::config::Config::default().policy.regime,
-            regimes: lacuna::config::Config::default().policy.regimes,
-            calendar: lacuna::domain::calendar::Calendar {
-                zone,
-                holidays: std::collections::BTreeSet::new(),
-            },
-            at_risk: 0.2,
-            require_verification: false,
-            grace: lacuna::domain::calendar::Period::ZERO,
-            duplicates: lacuna::domain::request::alike::Duplicates::default(),
-        },
-        approval: lacuna::domain::request::gates::Approval::Never,
-        early: lacuna::domain::early::EarlyCommands {
-            wait: Duration::ZERO,
-            most: 3,
-        },
-        complaint_bodies: lacuna::domain::request::refusal::ComplaintBodies::default(),
-        keep_after_completion: Duration::ZERO,
-        keeps: lacuna::domain::request::expiry::Keeps {
-            lookups: lacuna::domain::calendar::Period::days(365),
-            records: lacuna::domain::calendar::Period::years(3),
-        },
-        clock_skew: SKEW,
-        max_in_flight: 5000,
-        cluster: Arc::from("test"),
-    }
 }
 
 fn registry_of(text: &str) -> Registry {
     registry_file::read_text("processors.toml", text).unwrap()
-}
-
-fn recount(requests: &[Request]) -> BTreeMap<CounterKey, i64> {
-    let mut counted = BTreeMap::new();
-    let mut add = |kind: &'static str, a: &str, b: &str| {
-        *counted
-            .entry(CounterKey {
-                kind,
-                a: a.to_owned(),
-                b: b.to_owned(),
-            })
-            .or_insert(0) += 1;
-    };
-    for request in requests {
-        let life = &request.life;
-        add("requests", "", life.status.as_str());
-        for task in &request.tasks {
-            add("tasks", task.processor.as_str(), task.state.name().as_str());
-        }
-        let flags = [
-            ("overdue", life.overdue),
-            ("at_risk", life.at_risk),
-            ("needs_attention", life.needs_attention),
-            ("sealed", life.readable),
-        ];
-        for (kind, _) in flags.iter().filter(|(_, is)| *is) {
-            add(kind, "", "");
-        }
-        for deferred in request.deferred(SKEW) {
-            add("deferred", "", deferred.why.as_str());
-        }
-    }
-    counted
-}
-
-/// The n-th request.
-pub fn id(n: u128) -> RequestId {
-    RequestId(Uuid::from_u128(n))
-}
-
-pub fn origin_at(topic: &str, partition: i32, offset: i64) -> Origin {
-    Origin {
-        cluster: Arc::from("test"),
-        topic: Arc::from(topic),
-        partition,
-        offset,
-    }
-}
-
-/// The command that opens the n-th request.
-pub fn erase(n: u128) -> Value {
-    json!({
-        "command_id": Uuid::from_u128(n), "type": "erase", "tenant": "acme", "reason": "account_closed",
-        "subject": {"identities": [
-            {"type": "email", "value": format!("{CANARY}-{n}@example.org")},
-            {"type": "customer_id", "value": format!("{CANARY}-{n}")}
-        ]},
-        "metadata": {"ticket": format!("{CANARY} asked by post")},
-    })
-}
-
-/// The command that withdraws the n-th request.
-pub fn cancel(n: u128) -> Value {
-    let command = Uuid::from_u128(n + 0xca00_0000);
-    json!({ "command_id": command, "type": "cancel", "tenant": "acme", "request_id": Uuid::from_u128(n) })
-}
-
-/// An answer to a task, as its processor makes it from the message.
-pub fn answer(task: &Value, outcome: &str) -> Value {
-    json!({
-        "request_id": task["request_id"], "task_id": task["task_id"], "generation": task["generation"],
-        "attempt": task["attempt"], "processor": task["processor"], "token": task["ack"]["token"],
-        "outcome": outcome, "message": format!("{CANARY} is gone"),
-    })
-}
-
-pub fn command_from(engine: &Engine, origin: Option<Origin>, text: &str) -> Arrival<PreparedCommand> {
-    let door = if origin.is_some() {
-        Door::Commands
-    } else {
-        Door::Http
-    };
-    let content = engine.prepare_command(text.as_bytes(), &Envelope::bare(&engine.tenant_default), door);
-    Arrival {
-        origin,
-        content,
-        raw: Zeroizing::new(text.as_bytes().to_vec()),
-    }
-}
-
-/// A command that was read from the control topic.
-pub fn control_from(engine: &Engine, origin: Origin, command: &Value) -> Arrival<PreparedCommand> {
-    let text = command.to_string();
-    let envelope = Envelope::bare(&engine.tenant_default);
-    Arrival {
-        origin: Some(origin),
-        content: engine.prepare_command(text.as_bytes(), &envelope, Door::Control),
-        raw: Zeroizing::new(text.into_bytes()),
-    }
-}
-
-/// A backup event that came over HTTP.
-pub fn backup_from(engine: &Engine, event: &Value) -> Arrival<PreparedBackup> {
-    let text = event.to_string();
-    Arrival {
-        origin: None,
-        content: engine.prepare_backup(text.as_bytes(), &Envelope::bare(&engine.tenant_default)),
-        raw: Zeroizing::new(text.into_bytes()),
-    }
-}
-
-pub fn ack_from(engine: &Engine, origin: Option<Origin>, ack: &Value) -> Arrival<PreparedAck> {
-    let text = ack.to_string();
-    let parsed = parse_ack(text.as_bytes(), &Envelope::bare(&engine.tenant_default));
-    Arrival {
-        origin,
-        content: parsed.map(|ack| engine.prepare_ack(ack)),
-        raw: Zeroizing::new(text.into_bytes()),
-    }
-}
-
-/// What was produced.
-#[derive(Debug, Default, Clone, PartialEq)]
-pub struct Sent {
-    pub tasks: Vec<Value>,
-    pub statuses: Vec<Value>,
-    /// Reasons, with the sealed values.
-    pub letters: Vec<(String, Vec<u8>)>,
-    /// Keys of suppressed identities, with what is said of them.
-    pub suppressed: Vec<(String, Value)>,
-    /// Keys that there is nothing of any more.
-    pub tombstones: Vec<String>,
-}
-
-impl Sent {
-    pub fn of(emission: &Emission) -> Self {
-        let mut sent = Self::default();
-        for record in &emission.records {
-            let read = || serde_json::from_slice(&record.payload).unwrap();
-            match &record.kind {
-                RecordKind::Task { .. } => sent.tasks.push(read()),
-                RecordKind::Status { .. } => sent.statuses.push(read()),
-                RecordKind::Suppression { key, .. } => sent.suppressed.push((hex::encode(key), read())),
-                RecordKind::Tombstone => sent.tombstones.push(match record.key.unwrap() {
-                    RecordKey::Request(id) => id.to_string(),
-                    RecordKey::Suppression(key) => hex::encode(key),
-                }),
-                RecordKind::DeadLetter { headers } => {
-                    sent.letters
-                        .push((headers.reason.to_string(), record.payload.clone()));
-                }
-            }
-        }
-        sent.tasks
-            .sort_by_key(|task| (task["request_id"].to_string(), task["processor"].to_string()));
-        sent
-    }
-
-    /// The task of a processor, which has to be among them.
-    pub fn task(&self, processor: &str) -> &Value {
-        let found = self.tasks.iter().find(|task| task["processor"] == processor);
-        found.unwrap_or_else(|| panic!("no task for {processor} in {self:#?}"))
-    }
-
-    /// The processors that were asked, in order.
-    pub fn asked(&self) -> Vec<&str> {
-        self.tasks
-            .iter()
-            .map(|task| task["processor"].as_str().unwrap())
-            .collect()
-    }
-
-    pub fn reasons(&self) -> Vec<&str> {
-        self.letters.iter().map(|(reason, _)| reason.as_str()).collect()
-    }
-
-    /// The last status.
-    pub fn status(&self) -> &Value {
-        self.statuses.last().expect("no status was produced")
-    }
 }

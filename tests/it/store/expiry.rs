@@ -121,7 +121,7 @@ pub async fn digests_go_and_leave_the_request(fixture: Fixture) {
     assert_eq!(store.bodies(&[id(1)]).await.unwrap()[0].sealed, [6]);
 }
 
-fn purging(n: u128, revision: u32) -> Changes {
+pub fn purging(n: u128, revision: u32) -> Changes {
     Changes {
         purged: vec![PurgedRow {
             id: id(n),

@@ -7,6 +7,7 @@ mod expiry;
 mod facts;
 pub mod fixture;
 mod journal;
+mod merged;
 mod postgres;
 mod postgres_facts;
 mod races;
@@ -65,6 +66,7 @@ on_both_stores! {
     sweeps::are_taken_up_where_they_stopped as sweeps_are_taken_up_where_they_stopped,
     sweeps::walk_what_is_open as sweeps_walk_what_is_open,
     sweeps::walk_what_is_held_or_deferred as sweeps_walk_what_is_held_or_deferred,
+    sweeps::walk_what_is_asked_about as sweeps_walk_what_is_asked_about,
     sweeps::walk_what_has_a_capsule as sweeps_walk_what_has_a_capsule,
     sweeps::walk_long_lists as sweeps_walk_long_lists,
     deferred::tasks_are_written_over_and_resumed as deferred_tasks_are_written_over_and_resumed,
@@ -77,6 +79,8 @@ on_both_stores! {
     expiry::a_line_is_shared_by_two_workers as a_line_is_shared_by_two_workers,
     expiry::digests_go_and_leave_the_request as digests_go_and_leave_the_request,
     expiry::a_purged_request_leaves_its_leaves as a_purged_request_leaves_its_leaves,
+    merged::no_wake_up_outlives_a_purge_that_came_first as no_wake_up_outlives_a_purge_that_came_first,
+    merged::no_wake_up_outlives_a_purge_that_came_second as no_wake_up_outlives_a_purge_that_came_second,
     expiry::the_suppressed_are_found_by_many_digests_at_once as the_suppressed_are_found_by_many_digests_at_once,
     expiry::last_words_stay_until_they_are_confirmed as last_words_stay_until_they_are_confirmed,
     races::every_writer_of_a_row_has_its_effect as every_writer_of_a_row_has_its_effect,

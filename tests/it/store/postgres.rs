@@ -175,6 +175,43 @@ async fn the_gate_is_shared_by_many_and_exclusive_to_one() {
     .await;
 }
 
+/// A command that begins to wait for its request keeps openings away, and nobody else.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn waiting_commands_and_openings_exclude_each_other_and_nobody_else() {
+    on_postgres(|fixture: Fixture| async move {
+        let (mut one, mut other) = (begin(&fixture).await, begin(&fixture).await);
+        one.gate(Gate::Opening).await.unwrap();
+        other.gate(Gate::Opening).await.unwrap();
+        let store = fixture.store.clone();
+        let mut waits = tokio::spawn(async move {
+            let mut tx = store.begin("waits").await.unwrap();
+            tx.gate(Gate::Waiting).await.unwrap();
+            tx
+        });
+        assert!(timeout(A_WHILE, &mut waits).await.is_err());
+        one.commit().await.unwrap();
+        drop(other);
+        let waiting = waits.await.unwrap();
+
+        let mut settles = begin(&fixture).await;
+        timeout(A_WHILE, settles.gate(Gate::Shared))
+            .await
+            .unwrap()
+            .unwrap();
+        let store = fixture.store.clone();
+        let mut opens = tokio::spawn(async move {
+            let mut tx = store.begin("opens").await.unwrap();
+            tx.gate(Gate::Opening).await.unwrap();
+            tx.commit().await.unwrap();
+        });
+        assert!(timeout(A_WHILE, &mut opens).await.is_err());
+        waiting.commit().await.unwrap();
+        opens.await.unwrap();
+        settles.commit().await.unwrap();
+    })
+    .await;
+}
+
 async fn with(fixture: &Fixture, change: impl FnOnce(&mut StoreOptions)) -> Arc<dyn Store> {
     let mut options = StoreOptions::new(Clock::System, Exclusive::Yes);
     change(&mut options);

@@ -177,6 +177,7 @@ pub fn letter(n: u128, offset: i64) -> DeadLetter {
         at: at(i64::try_from(n).unwrap()),
         state: DeadLetterState::Open,
         sealed: Some(vec![1, 2, 3]),
+        headers: (n % 2 == 1).then(|| vec![4, 5]),
     }
 }
 

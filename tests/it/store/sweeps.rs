@@ -2,7 +2,7 @@
 
 use lacuna::{
     domain::{fact::FactKind, ids::RequestId, words::Why},
-    store::{Changes, Concerned, Place, Store, StoreError, Sweep},
+    store::{AskedRow, Changes, Concerned, Place, Store, StoreError, Sweep},
 };
 
 use super::{
@@ -194,6 +194,57 @@ pub async fn walk_what_is_held_or_deferred(fixture: Fixture) {
     assert_eq!(rest, places([(20, 4), (30, 1), (35, 3), (40, 4)]));
     tx.commit().await.unwrap();
     assert_eq!(deferred(store).await.len(), 12);
+}
+
+pub async fn walk_what_is_asked_about(fixture: Fixture) {
+    let store = &*fixture.store;
+    let asked = |n, ordinal, of: &str, mark| AskedRow {
+        request_id: id(n),
+        ordinal,
+        processor: processor(of),
+        mark: at(mark),
+    };
+    let changes = Changes {
+        asked: vec![
+            asked(5, 0, "vault", 30),
+            asked(2, 3, "vault", 10),
+            // Two waves of a request, at one mark and at two.
+            asked(3, 0, "vault", 20),
+            asked(3, 1, "vault", 20),
+            asked(4, 0, "vault", 20),
+            asked(4, 1, "vault", 40),
+            asked(1, 0, "vault", 1),
+            asked(6, 0, "tapes", 20),
+            // What a batch says last counts.
+            asked(1, 0, "vault", -5),
+        ],
+        at: at(1),
+        ..Changes::default()
+    };
+    write(store, &changes).await.unwrap();
+    let at_vault = |up_to| Concerned::Asked {
+        processor: processor("vault"),
+        up_to: at(up_to),
+    };
+    let all = [(-5, 1), (10, 2), (20, 3), (20, 4), (30, 5), (40, 4)];
+    assert_eq!(walked(store, &at_vault(i64::MAX)).await, places(all));
+    assert_eq!(walked(store, &at_vault(20)).await, places(all[..4].to_vec()));
+    assert!(walked(store, &at_vault(-6)).await.is_empty());
+    assert!(
+        deferred(store).await.is_empty(),
+        "what is asked about is not deferred"
+    );
+
+    // What is not there may end, and what ends and is asked about again in one batch is asked about.
+    let changes = Changes {
+        unasked: vec![(id(2), 3), (id(4), 0), (id(3), 0), (id(3), 1), (id(9), 9)],
+        asked: vec![asked(4, 0, "vault", 25), asked(5, 0, "vault", 30)],
+        at: at(2),
+        ..Changes::default()
+    };
+    write(store, &changes).await.unwrap();
+    let left = [(-5, 1), (25, 4), (30, 5), (40, 4)];
+    assert_eq!(walked(store, &at_vault(i64::MAX)).await, places(left));
 }
 
 pub async fn walk_what_has_a_capsule(fixture: Fixture) {

@@ -63,6 +63,7 @@ pub(super) async fn tell(
         origin: Some(world.origin("control")),
         content: engine.prepare_command(text.as_bytes(), &envelope, Door::Control),
         raw: Zeroizing::new(text.as_bytes().to_vec()),
+        headers: lacuna::wire::KeptHeaders::default(),
     };
     let taken = engine.take_in(&[arrival]).await?;
     assert!(matches!(taken.verdicts[..], [Verdict::Taken(_)]), "{taken:?}");
@@ -76,6 +77,7 @@ pub(super) async fn tell_backup(world: &World, engine: &Engine, event: &Value) {
         origin: Some(world.origin("backups")),
         content: engine.prepare_backup(text.as_bytes(), &envelope),
         raw: Zeroizing::new(text.as_bytes().to_vec()),
+        headers: lacuna::wire::KeptHeaders::default(),
     };
     engine.tell_backups(&[arrival]).await.unwrap();
 }

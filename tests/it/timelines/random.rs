@@ -17,7 +17,7 @@ use lacuna::{
         ids::{EventId, HoldId, Label, ProcessorId, Tenant},
         registry::Registry,
         request::{
-            Context, Request, Trail,
+            Context, Request, Trail, Withheld,
             answer::AckRefusal,
             open::{Admission, open},
             outlook::Need,
@@ -241,7 +241,7 @@ pub fn context<'a>(registry: &'a Registry, facts: &'a Facts, now: At) -> Context
         clock_skew: SKEW,
         delay: &|_, _| Duration::from_secs(3600),
         keep_after_completion: Duration::ZERO,
-        withhold: false,
+        withheld: Withheld::Nothing,
     }
 }
 

@@ -307,6 +307,7 @@ impl<'a> Stage<'a> {
             origin: Some(origin),
             content,
             raw: Zeroizing::new(text.as_bytes().to_vec()),
+            headers: lacuna::wire::KeptHeaders::default(),
         }
     }
 

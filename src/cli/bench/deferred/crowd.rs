@@ -28,7 +28,7 @@ use crate::{
     },
     sim::{Says, id_at, random::Random, reply},
     store::Origin,
-    wire::{ack::parse_ack, command::Door, envelope::Envelope},
+    wire::{KeptHeaders, ack::parse_ack, command::Door, envelope::Envelope},
 };
 
 /// How many requests a transaction takes in.
@@ -210,6 +210,7 @@ impl Hand {
                 origin: None,
                 content: parsed.map(|ack| self.engine.prepare_ack(ack)),
                 raw: Zeroizing::new(bytes),
+                headers: KeptHeaders::default(),
             });
         }
         parts
@@ -258,6 +259,7 @@ impl Hand {
             origin: Some(self.origin(2 * self.n)),
             content: self.engine.prepare_command(&bytes, &envelope, Door::Commands),
             raw: Zeroizing::new(bytes),
+            headers: KeptHeaders::default(),
         }
     }
 

@@ -29,7 +29,7 @@ use crate::{
     },
     store::StoredRequest,
     telemetry::metrics::Metrics,
-    wire::{ack::parse_ack, command::Door, envelope::Envelope},
+    wire::{KeptHeaders, ack::parse_ack, command::Door, envelope::Envelope},
 };
 
 /// Reading times of the script.
@@ -95,6 +95,7 @@ impl Theatre {
             origin: None,
             content: self.engine.prepare_command(&bytes, &envelope, door),
             raw: Zeroizing::new(bytes),
+            headers: KeptHeaders::default(),
         };
         let taken = self.engine.take_in(&[arrival]).await?;
         match taken.verdicts.as_slice() {
@@ -120,6 +121,7 @@ impl Theatre {
             origin: None,
             content: self.engine.prepare_backup(&bytes, &envelope),
             raw: Zeroizing::new(bytes),
+            headers: KeptHeaders::default(),
         };
         let (told, emission) = self.engine.tell_backups(&[arrival]).await?;
         match told.as_slice() {
@@ -266,6 +268,7 @@ impl Theatre {
                 origin: None,
                 content: parse_ack(&bytes, &envelope).map(|ack| self.engine.prepare_ack(ack)),
                 raw: Zeroizing::new(bytes),
+                headers: KeptHeaders::default(),
             })
             .collect();
         let settled = self.engine.settle(&arrivals).await?;

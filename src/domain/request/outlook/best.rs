@@ -1,5 +1,5 @@
-//! The shortest way to the end: the request itself goes through it, with processors that prove at once what they are
-//! asked, and backup systems that rotate on time.
+//! The shortest way to the end: the request itself goes through it, with people who open its gates at once, processors that
+//! prove at once what they are asked, and backup systems that rotate on time.
 
 use std::time::Duration;
 
@@ -13,7 +13,7 @@ use crate::domain::{
     fact::{Fact, Facts},
     ids::{EventId, Label},
     registry::ConfirmBy,
-    request::{Trail, answer::CRYPTO_ERASE, gates::ClosedGate},
+    request::{Trail, Withheld, answer::CRYPTO_ERASE, gates::ClosedGate},
     task::{Deferral, Share, TaskState},
     time::At,
     words::{Action, Status},
@@ -56,6 +56,11 @@ impl Request {
             steps: Vec::new(),
             forgotten_at: None,
         };
+        if !self.gates_of_people().is_empty() {
+            way.take(context, |request, here| {
+                request.let_people_open(here).unwrap_or_default()
+            });
+        }
         for _ in 0..STEPS_A_TASK * (2 + self.tasks.len()) {
             let before = way.steps.len();
             way.answer(context);
@@ -93,7 +98,7 @@ impl Way {
             clock_skew: context.clock_skew,
             delay: &|_, _| Duration::ZERO,
             keep_after_completion: context.keep_after_completion,
-            withhold: false,
+            withheld: Withheld::Nothing,
         };
         let could_be_read = self.request.life.readable;
         let trail = change(&mut self.request, &here);

@@ -7,7 +7,7 @@ mod best;
 
 use std::time::Duration;
 
-use super::{Context, Request, gates::ClosedGate, standing::overdue_from};
+use super::{Check, Context, Request, gates::ClosedGate, standing::overdue_from};
 use crate::domain::{
     backup::end_of,
     hold::Hold,
@@ -67,6 +67,13 @@ pub enum Coming {
     Deadline,
     /// Its identifiers are forgotten, but for what a capsule keeps.
     Forgotten,
+}
+
+impl Coming {
+    /// Whether a processor is asked then, for the first time.
+    pub const fn begins(self) -> bool {
+        matches!(self, Self::Asked(_) | Self::KeepEnds(_))
+    }
 }
 
 /// What a task that is not done waits for, and so what would end the waiting.
@@ -197,6 +204,22 @@ impl Request {
             | TaskState::Waived
             | TaskState::Cancelled => Vec::new(),
         }
+    }
+
+    /// The gates that people have to open before anything is sent, in their order.
+    pub fn gates_of_people(&self) -> Vec<ClosedGate> {
+        if self.life.status.is_final() || self.was_sent() {
+            return Vec::new();
+        }
+        let gates = [
+            (self.life.verification, ClosedGate::Verification),
+            (self.life.approval, ClosedGate::Approval),
+        ];
+        gates
+            .into_iter()
+            .filter(|(check, _)| *check == Check::Awaiting)
+            .map(|(_, gate)| gate)
+            .collect()
     }
 
     /// What each task that is not done waits for, by its place.

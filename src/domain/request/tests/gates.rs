@@ -357,8 +357,35 @@ fn a_regime_that_is_in_no_table_opens_nothing_and_says_which_are() {
     let expected = "regime: expected one of: ccpa, drop, gdpr, lgpd, uk_gdpr, or days:N, working_days:N (N from 1 to 3650) \
                     or months:N (N from 1 to 120)";
     assert_eq!(refused.to_string(), expected);
-    assert_eq!(rules().fault_of_regime(&unknown).unwrap().to_string(), expected);
-    assert!(rules().fault_of_regime(&opening()).is_none());
+    assert_eq!(
+        rules().fault_of_regime(&unknown, START).unwrap().to_string(),
+        expected
+    );
+    assert!(rules().fault_of_regime(&opening(), START).is_none());
+}
+
+#[test]
+fn a_count_of_which_the_grace_window_leaves_nothing_opens_nothing() {
+    // Grace: two days.
+    let under = |name: &str| Opening {
+        regime: Some(regime(name)),
+        ..opening()
+    };
+    let refused = Bench::opened(
+        vec![processor("crm")],
+        &under("days:1"),
+        &gated("days:10"),
+        ADMISSION,
+    );
+    assert_eq!(
+        refused.unwrap_err().to_string(),
+        "regime: expected a longer time than days:1, of which the grace window (policy.grace) would leave nothing"
+    );
+    for name in ["days:2", "days:3", "gdpr"] {
+        let opened = Bench::opened(vec![processor("crm")], &under(name), &gated("days:10"), ADMISSION);
+        assert!(opened.is_ok(), "{name}");
+    }
+    assert!(rules().fault_of_regime(&under("days:1"), START).is_none());
 }
 
 #[test]

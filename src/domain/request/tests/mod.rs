@@ -14,18 +14,22 @@ mod providing;
 mod pseudonyms;
 mod random;
 mod refusing;
+mod replays;
 mod success;
 mod suppression;
 mod table;
 mod time;
 
-use std::{collections::BTreeMap, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::Duration,
+};
 
 use jiff::tz::TimeZone;
 use uuid::Uuid;
 
 use super::{
-    Context, Move, Request, Trail,
+    Context, Move, Request, Trail, Withheld,
     alike::Duplicates,
     answer::{AckRefusal, Taken},
     open::{Admission, CannotOpen, Opened, Rules, open},
@@ -167,6 +171,8 @@ struct Bench {
     facts: Facts,
     now: At,
     keep: Duration,
+    /// The processors that have enough to do with what is replayed into them.
+    full: BTreeSet<ProcessorId>,
     request: Request,
     /// Every entry of the ledger so far.
     entries: Vec<Entry>,
@@ -234,7 +240,7 @@ impl Bench {
             clock_skew: SKEW,
             delay: &delay,
             keep_after_completion: Duration::ZERO,
-            withhold: false,
+            withheld: Withheld::Nothing,
         };
         let Opened { request, trail, .. } = open(opening, admission, rules, &context)?;
         let Trail {
@@ -247,6 +253,7 @@ impl Bench {
             facts,
             now,
             keep: Duration::ZERO,
+            full: BTreeSet::new(),
             request,
             entries,
             moves,
@@ -264,7 +271,7 @@ impl Bench {
             clock_skew: SKEW,
             delay: &delay,
             keep_after_completion: self.keep,
-            withhold: false,
+            withheld: Withheld::Replays(&self.full),
         };
         let (done, trail) = case(&mut self.request, &context);
         self.entries.extend(trail.entries);

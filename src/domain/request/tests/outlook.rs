@@ -308,3 +308,29 @@ fn identifiers_are_kept_as_long_as_the_controller_wants() {
     };
     assert_eq!(bench.ahead(), [forgotten]);
 }
+
+#[test]
+fn what_people_have_to_open_first_is_told_in_its_order() {
+    use crate::domain::request::gates::ClosedGate;
+    let grace = super::gates::gated("days:10");
+    let unverified = crate::domain::command::Opening {
+        identity_verified: false,
+        ..opening()
+    };
+    let mut bench = Bench::open_under(vec![processor("crm")], &unverified, &grace, true);
+    assert_eq!(
+        bench.request.gates_of_people(),
+        [ClosedGate::Verification, ClosedGate::Approval]
+    );
+    let sends: Vec<At> = bench
+        .ahead()
+        .into_iter()
+        .filter(|ahead| ahead.what.begins())
+        .map(|ahead| ahead.at)
+        .collect();
+    assert_eq!(sends, [START.plus(days(2))], "at the end of the grace window");
+    let (status, at) = bench.best().closed.unwrap();
+    assert_eq!((status, at), (Status::Completed, START.plus(days(2))));
+    let sent = Bench::open(vec![processor("crm")]);
+    assert!(sent.request.gates_of_people().is_empty());
+}

@@ -1,0 +1,90 @@
+//! The headers that say what a message is, as they are kept with one that was refused: sent again without them, a command
+//! that has its id there would be another command, or none.
+
+use std::fmt;
+
+use zeroize::Zeroizing;
+
+/// The headers that are read, see [`super::envelope::open`].
+const NAMES: [&str; 6] = [
+    "ce_id",
+    "ce_source",
+    "ce_specversion",
+    "ce_type",
+    "content-type",
+    "traceparent",
+];
+
+/// Far more than these headers have, and little beside a message. What has more is kept without any: half of them could
+/// make another command of it.
+const MAX_BYTES: usize = 8 * 1024;
+
+/// Some headers of a message, as bytes that can be sealed. Whoever sent it may have written anything into them.
+#[derive(Clone, Default, PartialEq, Eq)]
+pub struct KeptHeaders(Zeroizing<Vec<u8>>);
+
+/// Without what they say.
+impl fmt::Debug for KeptHeaders {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("KeptHeaders").finish_non_exhaustive()
+    }
+}
+
+impl KeptHeaders {
+    /// Keeps of a message's headers those that say what it is.
+    pub fn of<'a>(headers: impl IntoIterator<Item = (&'a str, Option<&'a [u8]>)>) -> Self {
+        let is_read = |name: &str| NAMES.iter().any(|known| known.eq_ignore_ascii_case(name));
+        let read: Vec<(&str, &str)> = headers
+            .into_iter()
+            .filter(|(name, _)| is_read(name))
+            .filter_map(|(name, value)| Some((name, std::str::from_utf8(value?).ok()?)))
+            .collect();
+        let length: usize = read.iter().map(|(name, value)| name.len() + value.len()).sum();
+        if read.is_empty() || length > MAX_BYTES {
+            return Self::default();
+        }
+        // Pairs of texts can be written. Every message goes through here, nearly all of them for nothing: it has to be fast.
+        Self(Zeroizing::new(postcard::to_allocvec(&read).unwrap_or_default()))
+    }
+
+    /// The bytes that are sealed; `None`: there is nothing to keep.
+    pub fn bytes(&self) -> Option<&[u8]> {
+        (!self.0.is_empty()).then_some(self.0.as_slice())
+    }
+
+    /// Reads what was opened: names and values, in the order in which they came.
+    pub fn read(bytes: &[u8]) -> Result<Vec<(String, String)>, postcard::Error> {
+        postcard::from_bytes(bytes)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_says_what_a_message_is_is_kept_in_its_order() {
+        let headers = [
+            ("ce_id", Some(&b"7"[..])),
+            ("x-secret", Some(b"no")),
+            ("Content-Type", Some(b"application/json")),
+            ("ce_source", Some(b"\xff")),
+            ("traceparent", None),
+        ];
+        let kept = KeptHeaders::of(headers);
+        let expected = [("ce_id", "7"), ("Content-Type", "application/json")];
+        assert_eq!(
+            KeptHeaders::read(kept.bytes().unwrap()).unwrap(),
+            expected.map(|(name, value)| (name.to_owned(), value.to_owned()))
+        );
+        assert!(!format!("{kept:?}").contains("json"));
+    }
+
+    #[test]
+    fn nothing_and_too_much_are_not_kept() {
+        assert_eq!(KeptHeaders::of([("x", Some(&b"y"[..]))]).bytes(), None);
+        let long = vec![b'a'; MAX_BYTES];
+        let headers = [("ce_id", Some(&b"7"[..])), ("ce_source", Some(long.as_slice()))];
+        assert_eq!(KeptHeaders::of(headers).bytes(), None);
+    }
+}
