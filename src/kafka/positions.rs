@@ -2,17 +2,18 @@
 
 use std::{collections::HashMap, sync::Arc};
 
-use rdkafka::consumer::Consumer;
+use rdkafka::client::Client;
 
 use super::{
     KafkaError,
-    client::PATIENCE,
-    poll::{Batch, GroupConsumer},
+    client::{Cluster, PATIENCE},
+    inquiry::Hearsay,
+    poll::Batch,
     while_doing,
 };
 use crate::{
     engine::{Engine, EngineError, prepare::Arrival},
-    store::Origin,
+    store::{Origin, Position},
 };
 
 /// A partition of a topic.
@@ -44,7 +45,7 @@ impl Positions {
     pub async fn learn<T>(
         &mut self,
         batch: &Batch<T>,
-        consumer: &Arc<GroupConsumer>,
+        cluster: &Cluster,
         engine: &Engine,
     ) -> Result<(), KafkaError> {
         let unknown: Vec<Partition> = offsets_after(&batch.arrivals)
@@ -59,16 +60,18 @@ impl Positions {
             .positions(engine.cluster())
             .await
             .map_err(EngineError::from)?;
-        for key in unknown {
-            let found = stored
-                .iter()
-                .find(|position| *position.topic == *key.0 && position.partition == key.1);
-            let position = found.map_or(0, |position| position.next_offset);
-            if found.is_some() {
-                check_log(consumer, &key, position).await?;
+        let mut taken_in = Vec::new();
+        for key in &unknown {
+            let is_its = |position: &&Position| *position.topic == *key.0 && position.partition == key.1;
+            if let Some(position) = stored.iter().find(is_its) {
+                taken_in.push((key.clone(), position.next_offset));
             }
-            self.0.insert(key, position);
         }
+        if !taken_in.is_empty() {
+            check_log(cluster, taken_in.clone()).await?;
+        }
+        self.0.extend(unknown.into_iter().map(|key| (key, 0)));
+        self.0.extend(taken_in);
         Ok(())
     }
 
@@ -101,21 +104,36 @@ impl Positions {
 }
 
 /// A position outside of the log means that messages were lost, or that the topic is another one: refuse loudly.
-async fn check_log(consumer: &Arc<GroupConsumer>, key: &Partition, position: i64) -> Result<(), KafkaError> {
-    let (asked, topic, partition) = (Arc::clone(consumer), Arc::clone(&key.0), key.1);
-    let (low, high) =
-        tokio::task::spawn_blocking(move || asked.fetch_watermarks(&topic, partition, PATIENCE))
-            .await
-            .map_err(|_| KafkaError::Ended("asking for watermarks"))?
-            .map_err(while_doing("asking for watermarks"))?;
-    if position < low || position > high {
-        return Err(KafkaError::PositionOutOfLog {
-            topic: key.0.to_string(),
-            partition,
-            position,
-            low,
-            high,
-        });
-    }
-    Ok(())
+///
+/// A client of its own asks: on the consumer's connection the question would stand behind a fetch that the broker holds back
+/// until there is something, for half a second on a quiet topic.
+async fn check_log(cluster: &Cluster, positions: Vec<(Partition, i64)>) -> Result<(), KafkaError> {
+    let cluster = cluster.clone();
+    let asking = tokio::task::spawn_blocking(move || {
+        let is_in_log = |client: &Client<Hearsay>, ((topic, partition), position): (Partition, i64)| {
+            let (low, high) = client
+                .fetch_watermarks(&topic, partition, PATIENCE)
+                .map_err(while_doing("asking for watermarks"))?;
+            if (low..=high).contains(&position) {
+                return Ok(());
+            }
+            Err(KafkaError::PositionOutOfLog {
+                topic: topic.to_string(),
+                partition,
+                position,
+                low,
+                high,
+            })
+        };
+        cluster.ask(|client| {
+            Some(
+                positions
+                    .into_iter()
+                    .try_for_each(|position| is_in_log(client, position)),
+            )
+        })
+    });
+    asking
+        .await
+        .map_err(|_| KafkaError::Ended("asking for watermarks"))??
 }

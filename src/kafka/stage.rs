@@ -96,7 +96,7 @@ impl<W: Work> Stage<W> {
         let watching = self.spawn_watcher(&consumer, &ends, stop.clone())?;
         let polling = self.spawn_poller(Arc::clone(&consumer), ends, batches_in, stop.clone());
         let landing = tokio::spawn(land_all(self.lander.clone(), Arc::clone(&consumer), launched));
-        let decided = self.decide_all(&consumer, batches, launched_in).await;
+        let decided = self.decide_all(batches, launched_in).await;
         stop.cancel();
         let landed = landing.await.map_err(|_| KafkaError::Ended("landing"))?;
         let polled = tokio::task::spawn_blocking(move || (watching.join(), polling.join()).1).await;
@@ -167,7 +167,6 @@ impl<W: Work> Stage<W> {
     /// Decides batch after batch, until the poller is gone.
     async fn decide_all(
         &self,
-        consumer: &Arc<GroupConsumer>,
         mut batches: mpsc::Receiver<Batch<W::Item>>,
         launched: mpsc::Sender<Launched>,
     ) -> Result<(), KafkaError> {
@@ -178,7 +177,9 @@ impl<W: Work> Stage<W> {
         };
         let mut positions = Positions::default();
         while let Some(batch) = batches.recv().await {
-            positions.learn(&batch, consumer, &self.lander.engine).await?;
+            positions
+                .learn(&batch, &self.cluster, &self.lander.engine)
+                .await?;
             let next = offsets_after(&batch.arrivals);
             let (replays, new) = positions.split(batch.arrivals);
             let mut emission = decider.decide(&replays, &new).await?;

@@ -10,6 +10,7 @@
 #   services_report    print the log of each one that has ended by itself
 #
 # LACUNA_TEST_FSYNC=on   PostgreSQL syncs its writes, as in production: for benchmarks (default off)
+# LACUNA_TEST_SHARED_BUFFERS=4GB   what PostgreSQL keeps in memory: for benchmarks (default 512MB)
 # LACUNA_TEST_KEEP=1     leave the temporary directory, with the logs, behind
 
 support_dir=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
@@ -296,7 +297,7 @@ postgres_settings() {
 listen_addresses = '127.0.0.1'
 unix_socket_directories = ''
 max_connections = 300
-shared_buffers = 512MB
+shared_buffers = ${LACUNA_TEST_SHARED_BUFFERS:-512MB}
 max_wal_size = 8GB
 wal_compression = lz4
 fsync = $fsync
