@@ -32,18 +32,19 @@ impl Engine {
     /// Passes the gate, and learns what has become known since.
     pub(super) async fn pass_gate(&self, tx: &mut dyn Transaction, mode: Gate) -> Result<Known, EngineError> {
         let version = tx.gate(mode).await?;
-        let known = self.facts();
-        if known.version() != version {
+        // These and no others are decided by: somebody else may remember less in the meantime.
+        let mut facts = self.facts();
+        if facts.version() != version {
             // A store that knows less than this worker was put back from a copy: its facts are the ones that count.
-            let start = if known.version() < version {
-                (*known).clone()
+            let start = if facts.version() < version {
+                (*facts).clone()
             } else {
                 Facts::default()
             };
             let news = tx.facts_since(start.version()).await?;
-            self.remember(learn(start, &news));
+            facts = Arc::new(learn(start, &news));
+            *self.facts.write().unwrap_or_else(PoisonError::into_inner) = Arc::clone(&facts);
         }
-        let facts = self.facts();
         let is_old = self
             .active()
             .map_or(true, |active| active.revision < facts.registry());
@@ -61,19 +62,18 @@ impl Engine {
     pub async fn refresh_facts(&self) -> Result<Arc<Facts>, EngineError> {
         let known = self.facts();
         let news = self.store.facts_since(known.version()).await?;
-        if !news.is_empty() {
-            self.remember(learn((*known).clone(), &news));
+        let learned = learn((*known).clone(), &news);
+        let mut latest = self.facts.write().unwrap_or_else(PoisonError::into_inner);
+        // A transaction may have learned more by now.
+        if latest.version() < learned.version() {
+            *latest = Arc::new(learned);
         }
-        Ok(self.facts())
+        Ok(Arc::clone(&latest))
     }
 
     /// The facts, as this worker last heard of them.
     pub fn facts(&self) -> Arc<Facts> {
         Arc::clone(&self.facts.read().unwrap_or_else(PoisonError::into_inner))
-    }
-
-    fn remember(&self, facts: Facts) {
-        *self.facts.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(facts);
     }
 
     pub(super) fn context<'a>(&'a self, known: &'a Known, now: At) -> Context<'a> {

@@ -61,8 +61,10 @@ impl Cluster {
             .set("auto.commit.interval.ms", "1000")
             .set("enable.auto.offset.store", "false")
             .set("partition.assignment.strategy", "cooperative-sticky")
-            // What is read ahead bounds the memory of a worker that falls behind.
-            .set("queued.max.messages.kbytes", "16384");
+            // What is read ahead bounds the memory of a worker that falls behind. The client looks again soon whether there is
+            // room: after its second of rest, a worker that is faster than that has long been idle.
+            .set("queued.max.messages.kbytes", "4096")
+            .set("fetch.queue.backoff.ms", "20");
         if self.embedded {
             // A real broker answers as soon as there is something. This one answers when the wait is over.
             config.set("fetch.wait.max.ms", "10");

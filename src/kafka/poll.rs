@@ -93,7 +93,7 @@ pub struct Window {
 impl Window {
     /// Of commands. At half load, 10 ms cost 20-30 % less CPU than 1-5 ms and give a better p99.
     pub const COMMANDS: Self = Self {
-        messages: 1000,
+        messages: 500,
         bytes: 8 << 20,
         wait: Duration::from_millis(10),
         rush: 60,
@@ -102,7 +102,7 @@ impl Window {
 
     /// Of acks. Those of a request come close together: 25 ms save a quarter of the transactions that touch it.
     pub const ACKS: Self = Self {
-        messages: 4000,
+        messages: 2000,
         bytes: 8 << 20,
         wait: Duration::from_millis(25),
         rush: 900,

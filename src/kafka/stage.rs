@@ -89,8 +89,8 @@ impl<W: Work> Stage<W> {
     async fn run_once(&self) -> Result<(), KafkaError> {
         let consumer = Arc::new(self.subscribe()?);
         let stop = self.shutdown.child_token();
-        // Two batches wait at the most: one is decided while the next is prepared.
-        let (batches_in, batches) = mpsc::channel(2);
+        // One batch waits at the most: one is decided while the next is prepared.
+        let (batches_in, batches) = mpsc::channel(1);
         let (launched_in, launched) = mpsc::channel(2);
         let ends = Arc::new(Ends::default());
         let watching = self.spawn_watcher(&consumer, &ends, stop.clone())?;
