@@ -6,9 +6,9 @@
 //! Others touch requests before the replay comes to them: answers, wake-ups, the sweeps of holds and of other restores.
 //! The restore holds for them at once: the tasks are open again, and the status says so. But what it has brought back
 //! is not sent by them while its processor has enough to do. It stays ready, and the replay's sweep, which walks
-//! every request, sends it at its own pace when it gets there. Only what is held each time that it does, and is released
-//! while the replay still goes on, is passed by: the agenda looks at that every hour, under the same rule. Everything else
-//! of these requests goes on as ever (invariant 11).
+//! every request, sends it at its own pace when it gets there. What cannot be sent just then (it is held, a gate is closed,
+//! its identifiers are missing) is passed by: once it can, the agenda looks every hour, under the same rule as long as a
+//! replay goes on. Everything else of these requests goes on as ever (invariant 11).
 
 use std::{
     collections::{BTreeMap, BTreeSet},
