@@ -64,7 +64,9 @@ impl Cluster {
             // What is read ahead bounds the memory of a worker that falls behind. The client looks again soon whether there is
             // room: after its second of rest, a worker that is faster than that has long been idle.
             .set("queued.max.messages.kbytes", "4096")
-            .set("fetch.queue.backoff.ms", "20");
+            .set("fetch.queue.backoff.ms", "20")
+            // An answer is unpacked whole, whatever the line above says. A larger message still comes, alone.
+            .set("fetch.message.max.bytes", "262144");
         if self.embedded {
             // A real broker answers as soon as there is something. This one answers when the wait is over.
             config.set("fetch.wait.max.ms", "10");

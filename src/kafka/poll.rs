@@ -100,13 +100,14 @@ impl Window {
         rush_wait: Duration::from_millis(30),
     };
 
-    /// Of acks. Those of a request come close together: 25 ms save a quarter of the transactions that touch it.
+    /// Of acks. Those of a request come close together: 25 ms save a quarter of the transactions that touch it. Twice as many
+    /// commands would cost a third more memory and gain nothing; twice as many acks cost next to none.
     pub const ACKS: Self = Self {
-        messages: 2000,
+        messages: 4000,
         bytes: 8 << 20,
         wait: Duration::from_millis(25),
         rush: 900,
-        rush_wait: Duration::from_millis(80),
+        rush_wait: Duration::from_millis(120),
     };
 }
 

@@ -1,9 +1,10 @@
 //! The floor: the least SQL that any durable orchestrator of this kind needs, on the same server, in the same run.
 //!
-//! Two loops with a connection each, as the worker has: one takes batches of 500 requests in (an insert-only row and a
-//! small state row each) and claims them, the other settles them, each request in as many transactions as it has
-//! processors, because processors answer at different times. There is no ledger, no agenda, no inbox, no digest of a
-//! subject, no counter and no Kafka in it: what the worker costs beyond the floor is what all of that costs.
+//! Two loops with a connection each, as the worker has: one takes batches of 500 requests in (an insert-only row under a
+//! unique idempotency key, a small state row and a ledger row each) and claims them, the other settles them, each request in
+//! as many transactions as it has processors, because processors answer at different times, with a ledger row for each
+//! answer. There is no agenda, no inbox, no digest of a subject, no counter, no cipher and no Kafka in it: what the worker
+//! costs beyond the floor is what all of that costs.
 
 use sqlx::{
     AssertSqlSafe, PgPool,
@@ -31,11 +32,17 @@ const BODY: usize = 600;
 /// Bytes of the state of six packed tasks; each further one adds its share.
 const STATE_PER_TASK: usize = 25;
 
+/// Bytes of a ledger row: what one processor said, and the proof of it.
+const LEDGER: usize = 100;
+
 const TABLES: &str = "
-    create table floor_request (id uuid primary key, tenant text not null, received_at bigint not null, body bytea not null);
+    create table floor_request (
+        id uuid primary key, tenant text not null, command_id uuid not null, received_at bigint not null, body bytea not null,
+        unique (tenant, command_id));
     alter table floor_request alter column body set storage external;
     create table floor_state (id uuid primary key, revision integer not null, packed bytea not null)
-        with (fillfactor = 45, autovacuum_vacuum_scale_factor = 0.05);";
+        with (fillfactor = 45, autovacuum_vacuum_scale_factor = 0.05);
+    create table floor_ledger (id uuid not null, n integer not null, packed bytea not null, primary key (id, n));";
 
 /// What the floor came to.
 #[derive(Debug)]
@@ -87,6 +94,7 @@ async fn take_in(
     let (clock, mut random) = (Clock::System, Random::new(1));
     let body = vec![7_u8; BODY];
     let state = vec![7_u8; STATE_PER_TASK * tasks as usize];
+    let entry = vec![7_u8; LEDGER];
     for _ in 0..batches {
         let now = clock.now();
         // In the order of time, as real ids are.
@@ -94,8 +102,9 @@ async fn take_in(
         ids.sort_unstable();
         let mut tx = pool.begin().await?;
         query(
-            "insert into floor_request (id, tenant, received_at, body) \
-             select v.id, 'acme', $2, $3 from unnest($1::uuid[]) as v(id)",
+            "insert into floor_request (id, tenant, command_id, received_at, body) \
+             select v.id, 'acme', v.id, $2, $3 from unnest($1::uuid[]) as v(id) \
+             on conflict (tenant, command_id) do nothing",
         )
         .bind(&ids)
         .bind(now.millis())
@@ -107,8 +116,13 @@ async fn take_in(
             .bind(&state)
             .execute(&mut *tx)
             .await?;
+        query("insert into floor_ledger (id, n, packed) select v.id, 1, $2 from unnest($1::uuid[]) as v(id)")
+            .bind(&ids)
+            .bind(&entry)
+            .execute(&mut *tx)
+            .await?;
         tx.commit().await?;
-        move_on(&pool, &ids, &state).await?;
+        move_on(&pool, &ids, &state, None).await?;
         if taken.send(ids).await.is_err() {
             return Ok(());
         }
@@ -123,6 +137,7 @@ async fn settle_all(
     mut taken: mpsc::Receiver<Vec<Uuid>>,
 ) -> Result<(), BenchError> {
     let state = vec![9_u8; STATE_PER_TASK * tasks as usize];
+    let proof = vec![9_u8; LEDGER];
     let mut on_their_way: Vec<(Vec<Uuid>, u32)> = Vec::new();
     loop {
         while on_their_way.len() < ON_THEIR_WAY {
@@ -140,15 +155,15 @@ async fn settle_all(
             return Ok(());
         }
         for (ids, left) in &mut on_their_way {
-            move_on(pool, ids, &state).await?;
+            move_on(pool, ids, &state, Some(&proof)).await?;
             *left -= 1;
         }
         on_their_way.retain(|(_, left)| *left > 0);
     }
 }
 
-/// Reads a batch's states and writes them back, each at the revision that was read.
-async fn move_on(pool: &PgPool, ids: &[Uuid], packed: &[u8]) -> Result<(), BenchError> {
+/// Reads a batch's states and writes them back, each at the revision that was read; what proves it goes to the ledger.
+async fn move_on(pool: &PgPool, ids: &[Uuid], packed: &[u8], proof: Option<&[u8]>) -> Result<(), BenchError> {
     let mut tx = pool.begin().await?;
     let rows: Vec<(Uuid, i32, Vec<u8>)> =
         query_as("select s.id, s.revision, s.packed from floor_state s join unnest($1::uuid[]) as v(id) on v.id = s.id")
@@ -168,6 +183,17 @@ async fn move_on(pool: &PgPool, ids: &[Uuid], packed: &[u8]) -> Result<(), Bench
     .bind(states)
     .execute(&mut *tx)
     .await?;
+    if let Some(proof) = proof {
+        query(
+            "insert into floor_ledger (id, n, packed) \
+             select v.id, v.revision, $3 from unnest($1::uuid[], $2::int4[]) as v(id, revision)",
+        )
+        .bind(&ids)
+        .bind(&revisions)
+        .bind(proof)
+        .execute(&mut *tx)
+        .await?;
+    }
     tx.commit().await?;
     if done.rows_affected() == ids.len() as u64 {
         Ok(())
