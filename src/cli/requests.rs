@@ -12,7 +12,7 @@ use crate::{
         request::Request,
         words::Status,
     },
-    engine::outputs::status_message,
+    engine::status::status_message,
     store::Store,
 };
 

@@ -16,7 +16,7 @@ use crate::{
         time::At,
         words::{AbandonCause, TaskStateName},
     },
-    engine::outputs::status_message,
+    engine::status::status_message,
     store::StoredRequest,
     wire::status::StatusMessage,
 };

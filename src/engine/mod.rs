@@ -22,6 +22,7 @@ pub mod registry;
 pub mod reissue;
 pub mod schedule;
 pub mod settle;
+pub mod status;
 pub mod suppression;
 pub mod sweep;
 pub mod views;

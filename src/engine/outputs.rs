@@ -2,27 +2,22 @@
 
 use std::{borrow::Cow, sync::Arc};
 
-use super::{Engine, EngineError, time_ordered_id, words::Words};
+use super::{Engine, EngineError, status::status_message, time_ordered_id, words::Words};
 use crate::{
     domain::{
         body::{Body, Subject},
         identity::{Identity, SuppressionDigest},
         ids::{IdentityType, RequestId, TaskId},
-        request::{
-            Request,
-            answer::CRYPTO_ERASE,
-            refusal::{ComplaintBodies, Refusals},
-        },
+        request::{Request, answer::CRYPTO_ERASE},
         task::{Purpose, Share, Task, TaskState},
         time::At,
-        words::TaskStateName,
     },
     store::{DeadLetter, DeadLetterState, Origin, StoredBody, StoredCapsule},
     wire::{
         KeptHeaders, Refusal,
         dead_letter::DeadLetterHeaders,
         glance::glance,
-        status::{OutcomeCounts, RefusalNotice, RefusedShare, StatusMessage, TaskCounts, WaitingFor},
+        status::StatusMessage,
         task::{AckAddress, TaskMessage, TaskScope},
     },
 };
@@ -341,71 +336,4 @@ fn declared<'a>(identities: &'a [Identity], wanted: &[IdentityType]) -> Cow<'a, 
         return Cow::Borrowed(identities);
     }
     Cow::Owned(identities.iter().filter(is_wanted).cloned().collect())
-}
-
-/// The state of a request, as the status topic and the lists of the API say it.
-pub fn status_message<'a>(request: &'a Request, complaint_bodies: &'a ComplaintBodies) -> StatusMessage<'a> {
-    let counts = request.counts();
-    let life = &request.life;
-    StatusMessage {
-        request_id: request.id,
-        tenant: Cow::Borrowed(&request.head.tenant),
-        status: life.status,
-        action: request.head.action,
-        regime: Cow::Borrowed(&request.head.regime),
-        received_at: request.head.received_at,
-        deadline: request.life.clock.due,
-        completed_at: life.completed_at,
-        overdue: life.overdue,
-        tasks: TaskCounts {
-            total: counts.total,
-            done: counts.done,
-            parked: counts.parked,
-            abandoned: counts.abandoned,
-        },
-        outcomes: OutcomeCounts {
-            erased: counts.erased,
-            anonymized: counts.anonymized,
-            pseudonymised: counts.pseudonymised,
-            not_found: counts.not_found,
-            exempt: counts.exempt,
-        },
-        live_clean_at: life.live_clean_at,
-        at_risk: life.at_risk,
-        needs_attention: life.needs_attention,
-        notice: life.notice,
-        waiting_for: request
-            .waiting_for()
-            .into_iter()
-            .map(|waiting| WaitingFor {
-                processor: waiting.processor.map(Cow::Borrowed),
-                // A gate blocks all of the request's tasks.
-                state: Some(waiting.state.unwrap_or(TaskStateName::Blocked)),
-                why: waiting.why,
-                until: waiting.until,
-            })
-            .collect(),
-        revision: u64::from(request.revision),
-        merged_into: life.following.as_ref().map(|following| following.leader),
-        refused_on: life.refused,
-        refusal: refusal_notice(request, complaint_bodies),
-    }
-}
-
-fn refusal_notice<'a>(
-    request: &'a Request,
-    complaint_bodies: &'a ComplaintBodies,
-) -> Option<RefusalNotice<'a>> {
-    let Refusals { whole, shares } = request.refusal()?;
-    let complaint_body = whole.and_then(|_| complaint_bodies.of(request));
-    let share = |(processor, basis)| RefusedShare {
-        processor: Cow::Borrowed(processor),
-        basis,
-    };
-    Some(RefusalNotice {
-        basis: whole.map(|(basis, _)| basis),
-        at: whole.and_then(|(_, at)| at),
-        complaint_body: complaint_body.map(Cow::Borrowed),
-        processors: shares.into_iter().map(share).collect(),
-    })
 }

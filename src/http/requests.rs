@@ -113,6 +113,7 @@ pub(super) async fn submit(
         }
     }
     let returned = matches!(prepared.command, Command::Reactivated(_));
+    let names_processors = names_processors(&prepared.command);
     let arrival = Arrival {
         origin: None,
         content: Ok(prepared),
@@ -130,6 +131,11 @@ pub(super) async fn submit(
             let status = match status {
                 Some(status) => status,
                 None => status_of(engine, id).await?,
+            };
+            let status = if names_processors {
+                with_warnings(engine, id, status).await?
+            } else {
+                status
             };
             let location = format!("/v1/requests/{id}");
             let headers = [
@@ -181,6 +187,32 @@ async fn status_of(engine: &Engine, id: RequestId) -> Result<Vec<u8>, Problem> {
         .await?
         .ok_or_else(|| Problem::unknown("request"))?;
     Ok(serde_json::to_vec(&engine.status_of(&request)).map_err(EngineError::from)?)
+}
+
+fn names_processors(command: &Command) -> bool {
+    let Command::Open(opening) = command else {
+        return false;
+    };
+    !opening.exclude.is_empty() || !opening.scope.processors().is_empty()
+}
+
+/// A status with what the sender should look at again, where there is something: a misspelt name is seen at once.
+async fn with_warnings(engine: &Engine, id: RequestId, status: Vec<u8>) -> Result<Vec<u8>, Problem> {
+    let (Some(request), bodies) = (engine.request(id).await?, engine.store.bodies(&[id]).await?) else {
+        return Ok(status);
+    };
+    let Some(stored) = bodies.first() else {
+        return Ok(status);
+    };
+    let body = Body::unpack(&stored.body).map_err(EngineError::from)?;
+    let warnings = engine.with_context(|context| body.warnings(&request, context.registry))?;
+    if warnings.is_empty() {
+        return Ok(status);
+    }
+    let mut status: serde_json::Map<String, serde_json::Value> =
+        serde_json::from_slice(&status).map_err(EngineError::from)?;
+    status.insert("warnings".to_owned(), warnings.into());
+    Ok(serde_json::to_vec(&status).map_err(EngineError::from)?)
 }
 
 /// What came around a command: its `Idempotency-Key` serves where it has no id of its own.

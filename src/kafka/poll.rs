@@ -80,7 +80,7 @@ impl ConsumerContext for GroupContext {
 pub struct Window {
     /// Messages.
     pub messages: usize,
-    /// Bytes of their values: a burst of large messages must not fill the memory.
+    /// Bytes of their values and headers: a burst of large messages must not fill the memory.
     pub bytes: usize,
     /// Time after the first message.
     pub wait: Duration,
@@ -183,8 +183,9 @@ impl<F> Poller<F> {
                     break;
                 }
                 Some(Ok(message)) => {
-                    filling.took(message.payload_len());
-                    arrivals.push(self.arrival(&message, topics));
+                    let arrival = self.arrival(&message, topics);
+                    filling.took(arrival.raw.len() + arrival.headers.len());
+                    arrivals.push(arrival);
                 }
             }
         }

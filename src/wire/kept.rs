@@ -15,10 +15,6 @@ const NAMES: [&str; 6] = [
     "traceparent",
 ];
 
-/// Far more than these headers have, and little beside a message. What has more is kept without any: half of them could
-/// make another command of it.
-const MAX_BYTES: usize = 8 * 1024;
-
 /// Some headers of a message, as bytes that can be sealed. Whoever sent it may have written anything into them.
 #[derive(Clone, Default, PartialEq, Eq)]
 pub struct KeptHeaders(Zeroizing<Vec<u8>>);
@@ -31,7 +27,8 @@ impl fmt::Debug for KeptHeaders {
 }
 
 impl KeptHeaders {
-    /// Keeps of a message's headers those that say what it is.
+    /// Keeps of a message's headers those that say what it is, all of them: half of them could make another command of it.
+    /// The broker bounds them together with the message.
     pub fn of<'a>(headers: impl IntoIterator<Item = (&'a str, Option<&'a [u8]>)>) -> Self {
         let is_read = |name: &str| NAMES.iter().any(|known| known.eq_ignore_ascii_case(name));
         let read: Vec<(&str, &str)> = headers
@@ -39,8 +36,7 @@ impl KeptHeaders {
             .filter(|(name, _)| is_read(name))
             .filter_map(|(name, value)| Some((name, std::str::from_utf8(value?).ok()?)))
             .collect();
-        let length: usize = read.iter().map(|(name, value)| name.len() + value.len()).sum();
-        if read.is_empty() || length > MAX_BYTES {
+        if read.is_empty() {
             return Self::default();
         }
         // Pairs of texts can be written. Every message goes through here, nearly all of them for nothing: it has to be fast.
@@ -49,7 +45,17 @@ impl KeptHeaders {
 
     /// The bytes that are sealed; `None`: there is nothing to keep.
     pub fn bytes(&self) -> Option<&[u8]> {
-        (!self.0.is_empty()).then_some(self.0.as_slice())
+        (!self.is_empty()).then_some(self.0.as_slice())
+    }
+
+    /// How many bytes they take.
+    pub fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    /// Whether there is nothing to keep.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
     }
 
     /// Reads what was opened: names and values, in the order in which they came.
@@ -81,10 +87,13 @@ mod tests {
     }
 
     #[test]
-    fn nothing_and_too_much_are_not_kept() {
+    fn nothing_is_nothing_and_much_is_kept_whole() {
         assert_eq!(KeptHeaders::of([("x", Some(&b"y"[..]))]).bytes(), None);
-        let long = vec![b'a'; MAX_BYTES];
-        let headers = [("ce_id", Some(&b"7"[..])), ("ce_source", Some(long.as_slice()))];
-        assert_eq!(KeptHeaders::of(headers).bytes(), None);
+        let long = vec![b'a'; 100_000];
+        let kept = KeptHeaders::of([("ce_id", Some(&b"7"[..])), ("ce_source", Some(long.as_slice()))]);
+        assert_eq!(
+            KeptHeaders::read(kept.bytes().unwrap()).unwrap()[1].1.len(),
+            long.len()
+        );
     }
 }

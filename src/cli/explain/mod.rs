@@ -23,7 +23,7 @@ use crate::{
         time::At,
         words::Status,
     },
-    engine::{EngineError, outputs::status_message},
+    engine::{EngineError, status::status_message},
     store::{Store, StoredRequest},
     wire::status::StatusMessage,
 };

@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 use uuid::Uuid;
 
-use super::fixture::{ack, api};
+use super::fixture::{ack, api, command};
 
 #[tokio::test]
 async fn the_detail_shows_tasks_evidence_gates_and_deadlines() {
@@ -267,22 +267,28 @@ async fn the_ledgers_entries_are_readable() {
 #[tokio::test]
 async fn a_processor_that_nobody_knows_is_said_and_loses_no_request() {
     let api = api().await;
-    let id = api
-        .submit(json!({
-            "exclude": [{ "processor": "stats", "basis": "independent_authorization" },
-                        { "processor": "statz", "basis": "independent_authorization" }],
-            "scope": { "processors": ["crm", "stats", "crmm"] },
-        }))
-        .await;
-    let detail = api.get("dpo", &format!("/v1/requests/{id}")).await.ok(200);
-    assert_eq!(detail["status"], "in_progress");
+    let warned = command(json!({
+        "exclude": [{ "processor": "stats", "basis": "independent_authorization" },
+                    { "processor": "statz", "basis": "independent_authorization" }],
+        "scope": { "processors": ["crm", "stats", "crmm"] },
+    }));
+    let warnings = json!([
+        "exclude: no processor statz is registered, so nothing was kept from being erased by it",
+        "scope.processors: no processor crmm is registered, so nobody was asked for it"
+    ]);
+    let status = api.post("shop", "/v1/requests", &warned).await.ok(202);
     assert_eq!(
-        detail["warnings"],
-        json!([
-            "exclude: no processor statz is registered, so nothing was kept from being erased by it",
-            "scope.processors: no processor crmm is registered, so nobody was asked for it"
-        ])
+        (&status["status"], &status["warnings"]),
+        (&json!("in_progress"), &warnings)
     );
+    let repeated = api.post("shop", "/v1/requests", &warned).await.ok(202);
+    assert_eq!(repeated["warnings"], warnings);
+    let id = status["request_id"].as_str().unwrap();
+    let detail = api.get("dpo", &format!("/v1/requests/{id}")).await.ok(200);
+    assert_eq!(detail["warnings"], warnings);
+    let fine = command(json!({ "scope": { "processors": ["crm"] } }));
+    let status = api.post("shop", "/v1/requests", &fine).await.ok(202);
+    assert_eq!(status.get("warnings"), None);
     let other = api.submit(json!({})).await;
     let detail = api.get("dpo", &format!("/v1/requests/{other}")).await.ok(200);
     assert_eq!(detail["warnings"], json!([]));

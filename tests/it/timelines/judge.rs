@@ -7,7 +7,7 @@ use lacuna::{
         task::{Share, Task, TaskEvent, TaskState},
         words::Status,
     },
-    engine::outputs::status_message,
+    engine::status::status_message,
 };
 use serde_json::{Value, json};
 
