@@ -2,7 +2,7 @@
 
 use std::{fmt, time::Duration};
 
-use jiff::{SignedDuration, Timestamp};
+use jiff::{SignedDuration, Timestamp, fmt::temporal::DateTimePrinter};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 /// Milliseconds since 1970-01-01T00:00:00Z.
@@ -84,10 +84,39 @@ impl fmt::Debug for At {
     }
 }
 
+/// Room for a time as text: at the most `-009999-12-31T23:59:59.999Z`.
+#[derive(Default)]
+struct Text {
+    bytes: [u8; 32],
+    length: usize,
+}
+
+impl Text {
+    fn as_str(&self) -> &str {
+        std::str::from_utf8(&self.bytes[..self.length]).unwrap_or_default()
+    }
+}
+
+impl jiff::fmt::Write for Text {
+    fn write_str(&mut self, part: &str) -> Result<(), jiff::Error> {
+        let end = self.length + part.len();
+        let room = self.bytes.get_mut(self.length..end);
+        room.ok_or_else(|| jiff::Error::from_args(format_args!("a time longer than its room")))?
+            .copy_from_slice(part.as_bytes());
+        self.length = end;
+        Ok(())
+    }
+}
+
 impl Serialize for At {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         if serializer.is_human_readable() {
-            serializer.collect_str(self)
+            // Every message has a few of them: written as a whole, not piece by piece through a formatter.
+            let mut text = Text::default();
+            DateTimePrinter::new()
+                .print_timestamp(&self.timestamp(), &mut text)
+                .map_err(serde::ser::Error::custom)?;
+            serializer.serialize_str(text.as_str())
         } else {
             serializer.serialize_i64(self.0)
         }

@@ -1,9 +1,10 @@
 //! Differences to the counters that gauges are read from.
 
-use std::collections::HashMap;
+use foldhash::HashMap;
 
 use crate::{
     domain::{
+        ids::ProcessorId,
         request::{Life, Move, Request},
         words::{Status, TaskStateName, Why},
     },
@@ -14,7 +15,7 @@ use crate::{
 /// a batch counts several times.
 #[derive(Debug, Default)]
 pub(super) struct Counters {
-    tasks: HashMap<String, [i64; TaskStateName::ALL.len()]>,
+    tasks: HashMap<ProcessorId, [i64; TaskStateName::ALL.len()]>,
     requests: [i64; Status::ALL.len()],
     deferred: [i64; Why::ALL.len()],
     flags: [i64; FLAGS.len()],
@@ -34,7 +35,7 @@ impl Counters {
     /// Counts what has happened to a request. `before`: its life before; `None`: it is new.
     pub(super) fn count(&mut self, request: &Request, moves: &[Move], before: Option<&Life>) {
         for moved in moves.iter().filter(|moved| moved.from != Some(moved.to)) {
-            let states = self.of_processor(request.task(moved.ordinal).processor.as_str());
+            let states = self.of_processor(&request.task(moved.ordinal).processor);
             if let Some(from) = moved.from {
                 states[from as usize] -= 1;
             }
@@ -47,7 +48,7 @@ impl Counters {
     /// Takes out a closed request whose rows go, as it was stored.
     pub(super) fn forget(&mut self, request: &Request) {
         for task in &request.tasks {
-            self.of_processor(task.processor.as_str())[task.state.name() as usize] -= 1;
+            self.of_processor(&task.processor)[task.state.name() as usize] -= 1;
         }
         self.life(Some(&request.life), -1);
     }
@@ -67,12 +68,8 @@ impl Counters {
         }
     }
 
-    fn of_processor(&mut self, processor: &str) -> &mut [i64; TaskStateName::ALL.len()] {
-        // Few names, named often: a copy is made of the first one only.
-        if !self.tasks.contains_key(processor) {
-            self.tasks.insert(processor.to_owned(), Default::default());
-        }
-        self.tasks.get_mut(processor).expect("it is there by now")
+    fn of_processor(&mut self, processor: &ProcessorId) -> &mut [i64; TaskStateName::ALL.len()] {
+        self.tasks.entry(processor.clone()).or_default()
     }
 
     /// What is written, in the order in which rows are locked.
@@ -86,7 +83,7 @@ impl Counters {
         };
         for (processor, states) in &self.tasks {
             for (state, n) in TaskStateName::ALL.iter().zip(states) {
-                add("tasks", processor, state.as_str(), *n);
+                add("tasks", processor.as_str(), state.as_str(), *n);
             }
         }
         for (status, n) in Status::ALL.iter().zip(self.requests) {

@@ -32,7 +32,7 @@ use crate::{
     domain::{
         backup::earlier,
         command::Command,
-        ids::{CommandId, RequestId},
+        ids::{CommandId, RequestId, Tenant},
         request::{gates::Approval, merged::Leader},
         time::At,
         words::DeadLetterReason,
@@ -176,6 +176,10 @@ impl Engine {
         // seen its inbox row is seen as well. The other way round a repeat could pass for a conflict.
         let mut work = Work::with_loaded(tx.load(&ids, lock).await?, self.clock_skew);
         let known = tx.inbox(&keys).await?;
+        let known = known
+            .into_iter()
+            .map(|row| ((row.tenant, row.command_id), (row.digest, row.request_id)))
+            .collect();
         let now = self.clock.now();
         alike.read_bodies(tx).await?;
         let leaders = leaders_of(&work.followed(), tx, now).await?;
@@ -243,7 +247,8 @@ struct Decider<'e, 'w, 'a> {
     engine: &'e Engine,
     facts: &'e Known,
     now: At,
-    known: Vec<InboxRow>,
+    /// What was taken in before, in this batch too: with the digest of its payload, and its request.
+    known: foldhash::HashMap<(Tenant, CommandId), ([u8; 16], RequestId)>,
     /// How many more requests may go ahead without an approval.
     room: u64,
     /// The bodies of the requests that somebody decides about.
@@ -324,20 +329,23 @@ impl<'a> Decider<'_, '_, 'a> {
     /// The same command again changes nothing; the same id with another payload is a conflict.
     fn repeated(&self, prepared: &PreparedCommand) -> Option<Result<Verdict, Refusal>> {
         let command = &prepared.command;
-        let same_key =
-            |row: &&InboxRow| row.command_id == command.command_id() && row.tenant == *command.tenant();
-        let row = self.known.iter().chain(&self.work.inbox).find(same_key)?;
-        Some(if row.digest == prepared.digest {
-            Ok(Verdict::Duplicate(row.request_id))
+        let (digest, request_id) = self
+            .known
+            .get(&(command.tenant().clone(), command.command_id()))?;
+        Some(if *digest == prepared.digest {
+            Ok(Verdict::Duplicate(*request_id))
         } else {
             Err(conflict("this command_id was taken with another payload"))
         })
     }
 
     fn remember(&mut self, prepared: &PreparedCommand, request_id: RequestId) {
+        let (tenant, command_id) = (prepared.command.tenant(), prepared.command.command_id());
+        let seen = (prepared.digest, request_id);
+        self.known.insert((tenant.clone(), command_id), seen);
         self.work.inbox.push(InboxRow {
-            tenant: prepared.command.tenant().clone(),
-            command_id: prepared.command.command_id(),
+            tenant: tenant.clone(),
+            command_id,
             digest: prepared.digest,
             request_id,
         });

@@ -31,7 +31,7 @@ pub mod words;
 pub mod work;
 
 use std::{
-    collections::{BTreeSet, HashMap},
+    collections::BTreeSet,
     sync::{
         Arc, PoisonError, RwLock,
         atomic::{AtomicI32, Ordering},
@@ -196,7 +196,7 @@ pub struct ActiveRegistry {
     pub revision: RegistryRevision,
     /// The processors.
     pub registry: Registry,
-    task_topics: HashMap<ProcessorId, Arc<str>>,
+    task_topics: foldhash::HashMap<ProcessorId, Arc<str>>,
 }
 
 /// The use cases and what they share.

@@ -3,11 +3,11 @@
 mod provided;
 
 use std::{
-    collections::HashSet,
     panic::{AssertUnwindSafe, catch_unwind},
     time::Duration,
 };
 
+use foldhash::{HashSet, HashSetExt};
 use provided::Bodies;
 
 use super::{

@@ -6,6 +6,8 @@ mod writing;
 
 use std::{borrow::Cow, collections::HashMap, time::Duration};
 
+use foldhash::HashMapExt;
+
 use super::{
     Engine, EngineError,
     counters::Counters,
@@ -80,7 +82,7 @@ pub(super) struct Work<'a> {
     /// In the order in which they were touched first.
     touched: Vec<Touched<'a>>,
     /// Where each of them stands.
-    places: HashMap<RequestId, usize>,
+    places: foldhash::HashMap<RequestId, usize>,
     pub(super) inbox: Vec<InboxRow>,
     pub(super) dead_letters: Vec<DeadLetter>,
     /// Commands that wait for their requests.
@@ -98,7 +100,7 @@ impl<'a> Work<'a> {
     pub(super) fn with_loaded(stored: Vec<StoredRequest>, clock_skew: Duration) -> Self {
         let mut work = Self {
             touched: Vec::with_capacity(stored.len()),
-            places: HashMap::with_capacity(stored.len()),
+            places: foldhash::HashMap::with_capacity(stored.len()),
             ..Self::default()
         };
         for StoredRequest { request, wrapped_key } in stored {

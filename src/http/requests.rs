@@ -193,7 +193,7 @@ fn names_processors(command: &Command) -> bool {
     let Command::Open(opening) = command else {
         return false;
     };
-    !opening.exclude.is_empty() || !opening.scope.processors().is_empty()
+    !opening.exclude.is_empty() || !opening.scope.processors.is_empty()
 }
 
 /// A status with what the sender should look at again, where there is something: a misspelt name is seen at once.

@@ -1,11 +1,9 @@
 //! From a committed transaction to confirmed outputs: produce, wait, produce again what was not confirmed, and bring
 //! the last record of each key up to date.
 
-use std::{
-    collections::HashMap,
-    sync::{Arc, Mutex, PoisonError},
-};
+use std::sync::{Arc, Mutex, PoisonError};
 
+use foldhash::HashMap;
 use tokio_util::sync::CancellationToken;
 
 use super::{

@@ -228,6 +228,7 @@ fn key_text<'a>(key: &RecordKey, room: &'a mut [u8; KEY_BYTES]) -> &'a str {
 /// `text` is room for an id.
 fn headers(kind: &RecordKind, text: &mut String) -> OwnedHeaders {
     text.clear();
+    let mut room = [0; KEY_BYTES];
     // Writing to a `String` cannot fail.
     match kind {
         RecordKind::Task {
@@ -235,15 +236,16 @@ fn headers(kind: &RecordKind, text: &mut String) -> OwnedHeaders {
             generation,
             attempt,
         } => {
-            write!(text, "{id}:{generation}:{attempt}").unwrap_or_default();
+            text.push_str(id.0.hyphenated().encode_lower(&mut room));
+            write!(text, ":{generation}:{attempt}").unwrap_or_default();
             event_headers(text, task::EVENT_TYPE)
         }
         RecordKind::Status { id, revision } => {
-            write!(text, "{id}:{revision}").unwrap_or_default();
+            text.push_str(id.0.hyphenated().encode_lower(&mut room));
+            write!(text, ":{revision}").unwrap_or_default();
             event_headers(text, status::EVENT_TYPE)
         }
         RecordKind::Suppression { key, since } => {
-            let mut room = [0; KEY_BYTES];
             let key = key_text(&RecordKey::Suppression(*key), &mut room);
             write!(text, "{key}:{since}").unwrap_or_default();
             event_headers(text, suppression::EVENT_TYPE)

@@ -152,7 +152,12 @@ pub fn open(
         awaits_verification,
     };
     let place = newcomer.place(admission.earlier, &rules.duplicates, context);
-    let mut trail = Trail::default();
+    // Each task is planned, and most are sent at once.
+    let mut trail = Trail {
+        entries: Vec::with_capacity(2 + 2 * planned.len()),
+        moves: Vec::with_capacity(2 * planned.len()),
+        dispatched: Vec::with_capacity(planned.len()),
+    };
     trail.entries.push(Entry::Opened {
         action: head.action,
         regime: head.regime.clone(),

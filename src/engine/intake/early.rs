@@ -192,6 +192,7 @@ impl<'e, 'a> Decider<'e, '_, 'a> {
                 self.work
                     .inbox
                     .retain(|known| known.command_id != row.command_id || known.tenant != row.tenant);
+                self.known.remove(&(row.tenant.clone(), row.command_id));
                 self.bury_early(&row, &refusal);
             }
         }
