@@ -17,6 +17,7 @@ mod known;
 pub mod operate;
 pub mod outputs;
 pub mod pace;
+mod pages;
 pub mod prepare;
 pub mod registry;
 pub mod reissue;

@@ -2,7 +2,9 @@
 
 use std::{borrow::Cow, sync::Arc};
 
-use super::{Engine, EngineError, status::status_message, time_ordered_id, words::Words};
+use bytes::Bytes;
+
+use super::{Engine, EngineError, pages::Pages, status::status_message, time_ordered_id, words::Words};
 use crate::{
     domain::{
         body::{Body, Subject},
@@ -32,7 +34,7 @@ pub struct Record {
     /// What it is.
     pub kind: RecordKind,
     /// The value.
-    pub payload: Vec<u8>,
+    pub payload: Bytes,
 }
 
 /// What a message is found by.
@@ -90,6 +92,8 @@ pub struct Emission {
     pub words: Words,
     /// Whether an outbox row remembers these requests until their messages are delivered.
     pub outboxed: bool,
+    /// Where the next message is written.
+    pub(super) pages: Pages,
 }
 
 /// What is needed to name the subjects of requests to processors.
@@ -123,6 +127,7 @@ impl Engine {
     /// Adds a request's status.
     pub(super) fn emit_status(&self, request: &Request, emission: &mut Emission) -> Result<(), EngineError> {
         emission.revisions.push((request.id, request.revision));
+        let payload = emission.pages.write(&self.status_of(request))?;
         emission.records.push(Record {
             topic: Arc::clone(&self.topics.status),
             key: Some(RecordKey::Request(request.id)),
@@ -130,7 +135,7 @@ impl Engine {
                 id: request.id,
                 revision: request.revision,
             },
-            payload: json(&self.status_of(request))?,
+            payload,
         });
         Ok(())
     }
@@ -187,6 +192,7 @@ impl Engine {
                 token: Cow::Borrowed(token.as_ref()),
             },
         };
+        let payload = emission.pages.write(&message)?;
         emission.records.push(Record {
             topic: self.task_topic(&task.processor),
             key: Some(RecordKey::Request(request.id)),
@@ -195,7 +201,7 @@ impl Engine {
                 generation: task.generation,
                 attempt: task.attempt,
             },
-            payload: json(&message)?,
+            payload,
         });
         Ok(())
     }
@@ -240,7 +246,7 @@ impl Engine {
             topic: Arc::clone(&self.topics.dead_letters),
             key: None,
             kind: RecordKind::DeadLetter { headers },
-            payload: letter.sealed.clone().unwrap_or_default(),
+            payload: letter.sealed.clone().unwrap_or_default().into(),
         });
     }
 
@@ -315,13 +321,6 @@ impl Engine {
     pub(super) fn seal_headers(&self, headers: &KeptHeaders) -> Option<Vec<u8>> {
         headers.bytes().map(|bytes| self.vault.seal_dead_letter(bytes))
     }
-}
-
-/// Writes a message. Most fit into the room that they start with.
-pub(super) fn json(message: &impl serde::Serialize) -> Result<Vec<u8>, serde_json::Error> {
-    let mut bytes = Vec::with_capacity(1024);
-    serde_json::to_writer(&mut bytes, message)?;
-    Ok(bytes)
 }
 
 /// Whether a task asks a backup system to destroy the subject's key.

@@ -9,9 +9,11 @@ use std::{
     collections::{BTreeMap, HashMap},
 };
 
+use bytes::Bytes;
+
 use super::{
     Engine, EngineError,
-    outputs::{Emission, Record, RecordKey, RecordKind, json},
+    outputs::{Emission, Record, RecordKey, RecordKind},
 };
 use crate::{
     domain::{
@@ -173,10 +175,10 @@ impl Engine {
                         key,
                         since: one.since,
                     },
-                    json(&message)?,
+                    emission.pages.write(&message)?,
                 )
             }
-            None => (RecordKind::Tombstone, Vec::new()),
+            None => (RecordKind::Tombstone, Bytes::new()),
         };
         emission.words.suppressed.push((key, since));
         emission.records.push(Record {

@@ -120,7 +120,7 @@ impl Engine {
             topic: Arc::clone(&self.topics.status),
             key: Some(RecordKey::Request(id)),
             kind: RecordKind::Tombstone,
-            payload: Vec::new(),
+            payload: bytes::Bytes::new(),
         });
     }
 }

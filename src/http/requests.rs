@@ -4,6 +4,7 @@ use std::{collections::HashMap, sync::Arc};
 
 use axum::{
     Json,
+    body::Bytes,
     extract::State,
     http::{HeaderMap, StatusCode, header},
     response::{IntoResponse, Response},
@@ -43,7 +44,7 @@ pub(super) struct Commands(Arc<Engine>);
 /// What became of a command.
 pub(super) enum Answer {
     /// It was taken in, now or before; with the request's status, where the transaction has changed it.
-    Taken(RequestId, Option<Vec<u8>>),
+    Taken(RequestId, Option<Bytes>),
     /// It was not.
     Refused(Refusal),
 }
@@ -60,7 +61,7 @@ impl Work for Commands {
 
     async fn take(&self, items: &[Self::Item]) -> Result<(Vec<Answer>, Emission), EngineError> {
         let taken = self.0.take_in(items).await?;
-        let mut statuses: HashMap<RequestId, &[u8]> = HashMap::new();
+        let mut statuses: HashMap<RequestId, &Bytes> = HashMap::new();
         for record in &taken.emission.records {
             if let RecordKind::Status { id, .. } = record.kind {
                 statuses.insert(id, &record.payload);
@@ -68,7 +69,7 @@ impl Work for Commands {
         }
         let answers = taken.verdicts.into_iter().map(|verdict| match verdict {
             Verdict::Taken(id) | Verdict::Duplicate(id) | Verdict::Waiting(id) => {
-                Answer::Taken(id, statuses.get(&id).map(|status| status.to_vec()))
+                Answer::Taken(id, statuses.get(&id).map(|status| Bytes::clone(status)))
             }
             Verdict::Refused(refusal) => Answer::Refused(refusal),
         });
@@ -181,12 +182,14 @@ pub(super) async fn is_own(engine: &Engine, id: RequestId, name: &str) -> Result
     Ok(body.submitter.as_deref() == Some(name))
 }
 
-async fn status_of(engine: &Engine, id: RequestId) -> Result<Vec<u8>, Problem> {
+async fn status_of(engine: &Engine, id: RequestId) -> Result<Bytes, Problem> {
     let request = engine
         .request(id)
         .await?
         .ok_or_else(|| Problem::unknown("request"))?;
-    Ok(serde_json::to_vec(&engine.status_of(&request)).map_err(EngineError::from)?)
+    Ok(serde_json::to_vec(&engine.status_of(&request))
+        .map_err(EngineError::from)?
+        .into())
 }
 
 fn names_processors(command: &Command) -> bool {
@@ -197,7 +200,7 @@ fn names_processors(command: &Command) -> bool {
 }
 
 /// A status with what the sender should look at again, where there is something: a misspelt name is seen at once.
-async fn with_warnings(engine: &Engine, id: RequestId, status: Vec<u8>) -> Result<Vec<u8>, Problem> {
+async fn with_warnings(engine: &Engine, id: RequestId, status: Bytes) -> Result<Bytes, Problem> {
     let (Some(request), bodies) = (engine.request(id).await?, engine.store.bodies(&[id]).await?) else {
         return Ok(status);
     };
@@ -212,7 +215,7 @@ async fn with_warnings(engine: &Engine, id: RequestId, status: Vec<u8>) -> Resul
     let mut status: serde_json::Map<String, serde_json::Value> =
         serde_json::from_slice(&status).map_err(EngineError::from)?;
     status.insert("warnings".to_owned(), warnings.into());
-    Ok(serde_json::to_vec(&status).map_err(EngineError::from)?)
+    Ok(serde_json::to_vec(&status).map_err(EngineError::from)?.into())
 }
 
 /// What came around a command: its `Idempotency-Key` serves where it has no id of its own.

@@ -180,7 +180,7 @@ impl Outlet {
             .headers(headers(&record.kind, text));
         // A tombstone has no value at all, which is something else than an empty one.
         if !matches!(record.kind, RecordKind::Tombstone) {
-            message = message.payload(record.payload.as_slice());
+            message = message.payload(record.payload.as_ref());
         }
         if let Some(key) = key {
             message = message.key(key);
@@ -289,7 +289,7 @@ mod tests {
                 id: RequestId(uuid::Uuid::nil()),
                 revision: 1,
             },
-            payload: b"{}".to_vec(),
+            payload: "{}".into(),
         };
         vec![record; count]
     }

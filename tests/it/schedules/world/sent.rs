@@ -31,7 +31,7 @@ impl Sent {
                 }),
                 RecordKind::DeadLetter { headers } => {
                     sent.letters
-                        .push((headers.reason.to_string(), record.payload.clone()));
+                        .push((headers.reason.to_string(), record.payload.to_vec()));
                 }
             }
         }
