@@ -12,7 +12,7 @@ use std::{path::PathBuf, time::Duration};
 
 use self::{
     deployment::Deployment,
-    measure::{Figures, Parts},
+    measure::{Figures, Parts, Warming},
     process::Process,
 };
 use super::{Exit, interrupt::Interrupt};
@@ -67,7 +67,8 @@ pub struct Args {
     /// Requests offered a second; without it as many as the window allows.
     #[arg(long, value_parser = positive)]
     rate: Option<f64>,
-    /// Requests that warm the broker, the store and the worker first, and count for nothing.
+    /// Requests that warm the broker, the store and the worker first, and count for nothing; without it rounds of 20,000
+    /// until the broker is as fast as it gets.
     #[arg(long, value_name = "N")]
     warm: Option<u64>,
     /// How many requests may be open at a time.
@@ -301,8 +302,8 @@ async fn measure(
     figures
 }
 
-/// The load that warms, and the one that is measured.
-fn loads(args: &Args) -> (Load, Load) {
+/// What warms, and the load that is measured.
+fn loads(args: &Args) -> (Warming, Load) {
     let (window, warm) = if args.embedded {
         (EMBEDDED_WINDOW, EMBEDDED_WARM)
     } else {
@@ -318,13 +319,14 @@ fn loads(args: &Args) -> (Load, Load) {
     };
     // Whatever is measured later, broker and worker are warmed by what the machine can carry. One request at the least
     // shows that the worker is up.
-    let warm = Load {
+    let round = Load {
         requests: args.warm.unwrap_or(warm).max(1),
         rate: None,
         window: usize::try_from(window).unwrap_or(usize::MAX),
         ..measured.clone()
     };
-    (warm, measured)
+    let until_fast = args.warm.is_none() && !args.embedded;
+    (Warming { round, until_fast }, measured)
 }
 
 /// The processes whose CPU time is told apart.

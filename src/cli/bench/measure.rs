@@ -126,6 +126,32 @@ pub(super) struct Bench<'a> {
     pub quiet: bool,
 }
 
+/// What comes before the measuring and counts for nothing.
+#[derive(Debug)]
+pub(super) struct Warming {
+    /// One round of it.
+    pub round: Load,
+    /// Whether rounds go on until the broker is as fast as it gets: just started, it costs four times as much.
+    pub until_fast: bool,
+}
+
+impl Warming {
+    /// So many rounds are enough for any broker.
+    const ROUNDS: usize = 12;
+    /// What a round has to cost less than the one before it, for another one to be worth it.
+    const WORTH_IT: f64 = 0.95;
+
+    /// Whether there is another round, after one for which the broker needed this much.
+    fn goes_on(&self, broker: &[Duration]) -> bool {
+        let is_faster = match broker {
+            [.., earlier, last] => last.as_secs_f64() < earlier.as_secs_f64() * Self::WORTH_IT,
+            [_] => true,
+            [] => false,
+        };
+        self.until_fast && is_faster && broker.len() < Self::ROUNDS
+    }
+}
+
 /// How often the worker's memory is looked at, and progress told.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
 
@@ -133,22 +159,11 @@ impl Bench<'_> {
     /// Warms, measures, and measures the floor.
     pub(super) async fn run(
         &mut self,
-        loads: &(Load, Load),
+        (warming, load): &(Warming, Load),
         processors: u32,
         floor: bool,
     ) -> Result<Figures, BenchError> {
-        let (warm, load) = loads;
-        self.say(&format!(
-            "warming with {} requests, which count for nothing",
-            warm.requests
-        ));
-        let (warmed, _) = self.drive(warm).await?;
-        if self.interrupt.is_set() {
-            return Err(BenchError::Interrupted);
-        }
-        if warmed.completed < warm.requests {
-            return Err(BenchError::Unfinished("warming", self.deployment.log()));
-        }
+        let warmed = self.warm(warming).await?;
         self.say(&format!("measuring {} requests", load.requests));
         self.fleet.become_all(self.character);
         let bytes = self.deployment.store.bytes_on_disk().await?;
@@ -160,7 +175,7 @@ impl Bench<'_> {
             processors,
             load: load.clone(),
             report,
-            warmed: warmed.completed,
+            warmed,
             cpu,
             embedded: self.parts.worker.is_none(),
             memory,
@@ -181,6 +196,32 @@ impl Bench<'_> {
             figures.floor = self.floor(load.requests, processors).await?;
         }
         Ok(figures)
+    }
+
+    /// Warms, and says with how many requests.
+    async fn warm(&mut self, warming: &Warming) -> Result<u64, BenchError> {
+        let round = &warming.round;
+        let mut warmed = 0;
+        let mut broker = Vec::new();
+        loop {
+            self.say(&format!(
+                "warming with {} requests, which count for nothing",
+                round.requests
+            ));
+            let before = self.parts.cpu();
+            let (report, _) = self.drive(round).await?;
+            if self.interrupt.is_set() {
+                return Err(BenchError::Interrupted);
+            }
+            if report.completed < round.requests {
+                return Err(BenchError::Unfinished("warming", self.deployment.log()));
+            }
+            warmed += report.completed;
+            broker.extend(self.parts.cpu().since(before).broker);
+            if !warming.goes_on(&broker) {
+                return Ok(warmed);
+            }
+        }
     }
 
     fn worker_or_own(&self) -> Process {
@@ -245,5 +286,35 @@ impl Bench<'_> {
         if !self.quiet {
             eprintln!("{text}");
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn warming_goes_on_while_the_broker_gets_faster() {
+        let warming = |until_fast| Warming {
+            round: Load {
+                requests: 1,
+                rate: None,
+                window: 1,
+                patience: Duration::ZERO,
+                limit: Duration::ZERO,
+            },
+            until_fast,
+        };
+        let goes_on = |millis: &[u64]| {
+            let broker: Vec<Duration> = millis.iter().map(|ms| Duration::from_millis(*ms)).collect();
+            warming(true).goes_on(&broker)
+        };
+        assert!(goes_on(&[4_000]) && goes_on(&[4_000, 2_000]) && goes_on(&[2_000, 1_800]));
+        assert!(!goes_on(&[2_000, 1_990]) && !goes_on(&[2_000, 2_100]));
+        assert!(!goes_on(&[]), "a broker whose cost is not known");
+        assert!(!goes_on(
+            &[12, 11, 10, 9, 8, 7, 6, 5, 4, 3, 2, 1].map(|n| n * 1_000)
+        ));
+        assert!(!warming(false).goes_on(&[Duration::from_secs(4)]));
     }
 }
