@@ -109,6 +109,12 @@ impl Emission {
         self.records.is_empty() && self.words.is_empty()
     }
 
+    /// Whether messages are refused in it. Hardly ever.
+    pub fn has_dead_letters(&self) -> bool {
+        let is_letter = |record: &Record| matches!(record.kind, RecordKind::DeadLetter { .. });
+        self.records.iter().any(is_letter)
+    }
+
     /// Adds what another one has.
     pub fn append(&mut self, mut other: Self) {
         self.records.append(&mut other.records);

@@ -3,7 +3,7 @@
 //!
 //! The domain does not run: the gates are looked at again under the lock, and what is true now is said again.
 
-use std::collections::BTreeMap;
+use foldhash::HashMap;
 
 use super::{Engine, EngineError, outputs::Emission, prepare::Arrival};
 use crate::{
@@ -70,7 +70,7 @@ impl Engine {
     /// last record of a key is then the highest.
     pub async fn catch_up(&self, produced: &[(RequestId, u32)]) -> Result<Emission, EngineError> {
         let ids: Vec<RequestId> = produced.iter().map(|(id, _)| *id).collect();
-        let now: BTreeMap<RequestId, u32> = self.store.revisions(&ids).await?.into_iter().collect();
+        let now: HashMap<RequestId, u32> = self.store.revisions(&ids).await?.into_iter().collect();
         let moved: Vec<RequestId> = produced
             .iter()
             .filter(|(id, revision)| now.get(id).is_some_and(|now| now > revision))

@@ -19,6 +19,7 @@ use super::{
     KafkaError,
     client::{Cluster, Quiet},
     poll::GroupConsumer,
+    positions::{Partition, offsets_after},
     while_doing,
 };
 use crate::{
@@ -35,8 +36,6 @@ const EVERY: Duration = Duration::from_secs(1);
 /// How long it may take to answer about one partition. Without an answer the older report stands, which errs on the
 /// safe side.
 const PATIENCE: Duration = Duration::from_secs(1);
-
-type Partition = (Arc<str>, i32);
 
 /// How far partitions have been read, and where they ended when they were last looked at.
 #[derive(Debug, Default)]
@@ -61,11 +60,8 @@ impl Ends {
             return;
         }
         let mut partitions = self.lock();
-        for origin in arrivals.iter().filter_map(|arrival| arrival.origin.as_ref()) {
-            partitions
-                .entry((Arc::clone(&origin.topic), origin.partition))
-                .or_default()
-                .read = Some(origin.offset + 1);
+        for (partition, next) in offsets_after(arrivals) {
+            partitions.entry(partition).or_default().read = Some(next);
         }
     }
 

@@ -80,7 +80,7 @@ pub struct Airborne {
     sent: Sent,
     revisions: Vec<(RequestId, u32)>,
     words: Words,
-    /// Dead letters among it, which can be said again from the store.
+    /// The messages that may be answered by dead letters among it, which can be said again from the store.
     origins: Vec<Origin>,
     outboxed: bool,
 }
@@ -105,7 +105,7 @@ impl Lander {
         }
     }
 
-    /// Hands an emission to the producer. `origins`: the messages that it answers with dead letters.
+    /// Hands an emission to the producer. `origins`: the messages among which are those that its dead letters answer.
     pub async fn launch(&self, mut emission: Emission, origins: Vec<Origin>) -> Result<Airborne, KafkaError> {
         self.handed_over.hand_over(&mut emission);
         let sent = self.outlet.send(&emission.records).await?;

@@ -152,7 +152,7 @@ impl<F> Poller<F> {
     where
         F: Fn(&str, &[u8], &Envelope<'_>) -> Result<T, Refusal>,
     {
-        let mut topics: HashMap<String, Arc<str>> = HashMap::new();
+        let mut topics = Vec::new();
         while !self.shutdown.is_cancelled() {
             let arrivals = self.collect(&mut topics)?;
             let seen = self.ends.reached(&self.cluster);
@@ -167,7 +167,7 @@ impl<F> Poller<F> {
     }
 
     /// Collects what is there, up to the window.
-    fn collect<T>(&self, topics: &mut HashMap<String, Arc<str>>) -> Result<Vec<Arrival<T>>, ClientError>
+    fn collect<T>(&self, topics: &mut Vec<Arc<str>>) -> Result<Vec<Arrival<T>>, ClientError>
     where
         F: Fn(&str, &[u8], &Envelope<'_>) -> Result<T, Refusal>,
     {
@@ -193,22 +193,14 @@ impl<F> Poller<F> {
         Ok(arrivals)
     }
 
-    fn arrival<T>(&self, message: &BorrowedMessage<'_>, topics: &mut HashMap<String, Arc<str>>) -> Arrival<T>
+    fn arrival<T>(&self, message: &BorrowedMessage<'_>, topics: &mut Vec<Arc<str>>) -> Arrival<T>
     where
         F: Fn(&str, &[u8], &Envelope<'_>) -> Result<T, Refusal>,
     {
-        let topic = if let Some(topic) = topics.get(message.topic()) {
-            Arc::clone(topic)
-        } else {
-            topics
-                .entry(message.topic().to_owned())
-                .or_insert_with(|| Arc::from(message.topic()))
-                .clone()
-        };
         Arrival {
             origin: Some(Origin {
                 cluster: Arc::clone(&self.cluster),
-                topic,
+                topic: shared(message.topic(), topics),
                 partition: message.partition(),
                 offset: message.offset(),
             }),
@@ -225,6 +217,16 @@ impl<F> Poller<F> {
         let opened = open(headers_of(message), message.payload(), &self.tenant_default)?;
         (self.prepare)(message.topic(), &opened.payload, &opened.envelope)
     }
+}
+
+/// One name for all messages of a topic: a stage reads few of them.
+fn shared(topic: &str, known: &mut Vec<Arc<str>>) -> Arc<str> {
+    if let Some(known) = known.iter().find(|known| ***known == *topic) {
+        return Arc::clone(known);
+    }
+    let new: Arc<str> = Arc::from(topic);
+    known.push(Arc::clone(&new));
+    new
 }
 
 fn headers_of<'a>(message: &'a BorrowedMessage<'_>) -> impl Iterator<Item = (&'a str, Option<&'a [u8]>)> {
