@@ -61,10 +61,11 @@ pub fn plan(opening: &Opening, registry: &Registry, start: Start<'_>) -> Result<
     if concerned.is_empty() {
         return Err(NoPlan::NoProcessor);
     }
-    let mut planned: Vec<PlannedTask> = concerned
-        .iter()
-        .flat_map(|processor| shares(processor, opening, start))
-        .collect();
+    // Most have one share.
+    let mut planned = Vec::with_capacity(concerned.len());
+    for processor in concerned {
+        planned.append(&mut shares(processor, opening, start));
+    }
     if planned.len() > usize::from(MAX_TASKS) {
         return Err(NoPlan::TooManyTasks);
     }
