@@ -16,7 +16,7 @@ use crate::{
     },
     store::{DeadLetter, DeadLetterState, Origin, StoredBody, StoredCapsule},
     wire::{
-        KeptHeaders, Refusal,
+        KeptHeaders, MAX_KEPT, Refusal,
         dead_letter::DeadLetterHeaders,
         glance::glance,
         status::StatusMessage,
@@ -81,6 +81,9 @@ pub enum RecordKind {
     },
 }
 
+/// A message that any topic takes.
+const ALWAYS_TAKEN: usize = 64 * 1024;
+
 /// Everything that one transaction wants to have produced.
 #[derive(Debug, Default)]
 pub struct Emission {
@@ -113,6 +116,16 @@ impl Emission {
     pub fn has_dead_letters(&self) -> bool {
         let is_letter = |record: &Record| matches!(record.kind, RecordKind::DeadLetter { .. });
         self.records.iter().any(is_letter)
+    }
+
+    /// Takes the bytes of large dead letters away, for a topic that refuses them.
+    pub fn shorten_dead_letters(&mut self) {
+        let is_letter = |record: &&mut Record| matches!(record.kind, RecordKind::DeadLetter { .. });
+        for letter in self.records.iter_mut().filter(is_letter) {
+            if letter.payload.len() > ALWAYS_TAKEN {
+                letter.payload = Bytes::new();
+            }
+        }
     }
 
     /// Adds what another one has.
@@ -316,7 +329,7 @@ impl Engine {
             origin: origin.clone(),
             at,
             state: DeadLetterState::Open,
-            sealed: Some(self.vault.seal_dead_letter(raw)),
+            sealed: (raw.len() <= MAX_KEPT).then(|| self.vault.seal_dead_letter(raw)),
             headers: self.seal_headers(headers),
         })
     }

@@ -32,7 +32,7 @@ pub struct Arrival<T> {
     pub origin: Option<Origin>,
     /// What it is.
     pub content: Result<T, Refusal>,
-    /// The original bytes, for a dead letter.
+    /// The original bytes, for a dead letter; of a message that is too large to be kept, those at its start.
     pub raw: Zeroizing<Vec<u8>>,
     /// The headers that say what it is, for a dead letter too.
     pub headers: KeptHeaders,

@@ -32,7 +32,7 @@ pub struct Topic {
     pub partitions: i32,
     /// Whether only the last record of a key is kept.
     pub compacted: bool,
-    /// Whether it has to take messages of 4 MiB; the others take 2 MiB.
+    /// Whether it has to take dead letters; the others take 2 MiB.
     pub large: bool,
 }
 
@@ -46,7 +46,11 @@ impl Topic {
         // the contract's 1 MiB and what a record adds to it.
         settings.push((
             "max.message.bytes",
-            if self.large { "4194304" } else { "2097152" },
+            if self.large {
+                super::LARGEST_MESSAGE
+            } else {
+                "2097152"
+            },
         ));
         settings
     }

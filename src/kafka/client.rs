@@ -84,7 +84,7 @@ impl Cluster {
             .set("linger.ms", "10")
             .set("message.timeout.ms", "15000")
             // The sealed bytes of a message that was itself too large have to fit.
-            .set("message.max.bytes", "4194304")
+            .set("message.max.bytes", super::LARGEST_MESSAGE)
             .set("queue.buffering.max.messages", "200000");
         config
     }

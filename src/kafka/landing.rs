@@ -8,7 +8,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::{
     KafkaError,
-    outlet::{Outlet, Sent},
+    outlet::{Delivery, Outlet, Sent},
 };
 use crate::{
     domain::ids::RequestId,
@@ -127,9 +127,17 @@ impl Lander {
             origins,
             outboxed,
         } = airborne;
-        let mut confirmed = sent.landed().await;
+        let mut delivery = sent.landed().await;
         let mut pauses = Pauses::default();
-        while !confirmed {
+        let mut refuses_large = false;
+        while !delivery.is_confirmed() {
+            if delivery == Delivery::TooLarge && !refuses_large {
+                refuses_large = true;
+                tracing::error!(
+                    "a topic takes less than `lacuna topics create` allows (max.message.bytes): large dead letters go without \
+                     their bytes, which stay in the store"
+                );
+            }
             tracing::warn!(
                 requests = revisions.len(),
                 "outputs were not confirmed: producing them again"
@@ -141,7 +149,12 @@ impl Lander {
             }
             let ids: Vec<RequestId> = revisions.iter().map(|(id, _)| *id).collect();
             match self.say_again(&ids, &origins, &mut words).await {
-                Ok(again) => confirmed = self.outlet.send_again(&again.records).await.landed().await,
+                Ok(mut again) => {
+                    if refuses_large {
+                        again.shorten_dead_letters();
+                    }
+                    delivery = self.outlet.send_again(&again.records).await.landed().await;
+                }
                 Err(error) if error.is_outage() => tracing::warn!(%error, "outputs wait for the store"),
                 Err(error) => return Err(error.into()),
             }
@@ -180,7 +193,14 @@ impl Lander {
             if correction.records.is_empty() {
                 break;
             }
-            if !self.outlet.send_again(&correction.records).await.landed().await {
+            if !self
+                .outlet
+                .send_again(&correction.records)
+                .await
+                .landed()
+                .await
+                .is_confirmed()
+            {
                 tracing::warn!(
                     records = correction.records.len(),
                     "the last words of some keys were not confirmed"
@@ -199,7 +219,14 @@ impl Lander {
             if newer.is_empty() {
                 return Ok(());
             }
-            if !self.outlet.send_again(&newer.records).await.landed().await {
+            if !self
+                .outlet
+                .send_again(&newer.records)
+                .await
+                .landed()
+                .await
+                .is_confirmed()
+            {
                 // The next change, or the outbox, says it again; nothing is claimed that is not true.
                 tracing::warn!(
                     requests = newer.revisions.len(),

@@ -17,6 +17,9 @@ pub mod positions;
 pub mod publish;
 pub mod stage;
 
+/// The largest message that is produced: 4 MiB of a message that was refused, and what its seal and its headers add.
+const LARGEST_MESSAGE: &str = "4259840";
+
 /// What can go wrong at this edge.
 #[derive(Debug, thiserror::Error)]
 pub enum KafkaError {

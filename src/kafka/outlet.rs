@@ -51,6 +51,7 @@ impl std::fmt::Debug for Outlet {
 pub struct Flight {
     remaining: AtomicUsize,
     failed: AtomicBool,
+    too_large: AtomicBool,
     landed: Notify,
 }
 
@@ -72,10 +73,13 @@ impl ProducerContext for Deliveries {
     type DeliveryOpaque = Arc<Flight>;
 
     fn delivery(&self, result: &DeliveryResult<'_>, flight: Arc<Flight>) {
-        if let Err((error, message)) = result {
-            tracing::warn!(%error, topic = message.topic(), "a message was not confirmed");
+        match result {
+            Ok(_) => flight.report(None, 1),
+            Err((error, message)) => {
+                tracing::warn!(%error, topic = message.topic(), "a message was not confirmed");
+                flight.report(Some(error), 1);
+            }
         }
-        flight.report(result.is_ok(), 1);
     }
 }
 
@@ -84,25 +88,52 @@ impl Flight {
         Arc::new(Self {
             remaining: AtomicUsize::new(count),
             failed: AtomicBool::new(false),
+            too_large: AtomicBool::new(false),
             landed: Notify::new(),
         })
     }
 
-    fn report(&self, ok: bool, count: usize) {
-        if !ok {
+    fn report(&self, error: Option<&ClientError>, count: usize) {
+        if let Some(error) = error {
             self.failed.store(true, Ordering::Release);
+            if error.rdkafka_error_code() == Some(RDKafkaErrorCode::MessageSizeTooLarge) {
+                self.too_large.store(true, Ordering::Release);
+            }
         }
         if count > 0 && self.remaining.fetch_sub(count, Ordering::AcqRel) == count {
             self.landed.notify_one();
         }
     }
 
-    /// Waits until every message is confirmed or given up; `false`: at least one was given up.
-    async fn landed(&self) -> bool {
+    async fn landed(&self) -> Delivery {
         while self.remaining.load(Ordering::Acquire) > 0 {
             self.landed.notified().await;
         }
-        !self.failed.load(Ordering::Acquire)
+        if self.too_large.load(Ordering::Acquire) {
+            Delivery::TooLarge
+        } else if self.failed.load(Ordering::Acquire) {
+            Delivery::Failed
+        } else {
+            Delivery::Confirmed
+        }
+    }
+}
+
+/// What became of the messages of a flight.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Delivery {
+    /// Every one is confirmed.
+    Confirmed,
+    /// At least one was given up.
+    Failed,
+    /// At least one is larger than its topic allows: it will never be confirmed as it is.
+    TooLarge,
+}
+
+impl Delivery {
+    /// Whether every message is confirmed.
+    pub fn is_confirmed(self) -> bool {
+        self == Self::Confirmed
     }
 }
 
@@ -114,8 +145,8 @@ pub struct Sent {
 }
 
 impl Sent {
-    /// Waits until every message is confirmed or given up; `false`: at least one was given up.
-    pub async fn landed(self) -> bool {
+    /// Waits until every message is confirmed or given up.
+    pub async fn landed(self) -> Delivery {
         self.flight.landed().await
     }
 }
@@ -164,16 +195,21 @@ impl Outlet {
         let flight = Flight::of(records.len());
         let mut text = String::with_capacity(64);
         for (sent, record) in records.iter().enumerate() {
-            if !self.send_one(record, &flight, &mut text).await {
+            if let Err(error) = self.send_one(record, &flight, &mut text).await {
                 // What was not handed over will never be reported by the client.
-                flight.report(false, records.len() - sent);
+                flight.report(Some(&error), records.len() - sent);
                 break;
             }
         }
         flight
     }
 
-    async fn send_one(&self, record: &Record, flight: &Arc<Flight>, text: &mut String) -> bool {
+    async fn send_one(
+        &self,
+        record: &Record,
+        flight: &Arc<Flight>,
+        text: &mut String,
+    ) -> Result<(), ClientError> {
         let mut room = [0; KEY_BYTES];
         let key: Option<&str> = record.key.as_ref().map(|key| key_text(key, &mut room));
         let mut message = BaseRecord::with_opaque_to(&record.topic, Arc::clone(flight))
@@ -187,7 +223,7 @@ impl Outlet {
         }
         loop {
             match self.producer.send(message) {
-                Ok(()) => return true,
+                Ok(()) => return Ok(()),
                 Err((ClientError::MessageProduction(RDKafkaErrorCode::QueueFull), back)) => {
                     message = back;
                     // The queue is emptied by the producer's own thread; the allowance makes this rare.
@@ -195,7 +231,7 @@ impl Outlet {
                 }
                 Err((error, _)) => {
                     tracing::error!(%error, topic = %record.topic, "a message could not be produced");
-                    return false;
+                    return Err(error);
                 }
             }
         }
@@ -303,16 +339,24 @@ mod tests {
         let holds_the_room = outlet.send(&records(8)).await.unwrap();
         let waits_for_room = {
             let outlet = Arc::clone(&outlet);
-            tokio::spawn(async move { outlet.send(&records(8)).await.unwrap().landed().await })
+            tokio::spawn(async move {
+                outlet
+                    .send(&records(8))
+                    .await
+                    .unwrap()
+                    .landed()
+                    .await
+                    .is_confirmed()
+            })
         };
-        let again = async { outlet.send_again(&records(8)).await.landed().await };
+        let again = async { outlet.send_again(&records(8)).await.landed().await.is_confirmed() };
         assert!(
             tokio::time::timeout(Duration::from_secs(20), again)
                 .await
                 .unwrap()
         );
         assert!(!waits_for_room.is_finished(), "there is no room yet");
-        assert!(holds_the_room.landed().await);
+        assert!(holds_the_room.landed().await.is_confirmed());
         assert!(waits_for_room.await.unwrap());
     }
 }

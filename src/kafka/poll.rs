@@ -24,6 +24,7 @@ use crate::{
     wire::{
         KeptHeaders, Refusal,
         envelope::{Envelope, open},
+        kept,
     },
 };
 
@@ -205,7 +206,7 @@ impl<F> Poller<F> {
                 offset: message.offset(),
             }),
             content: self.content(message),
-            raw: Zeroizing::new(message.payload().unwrap_or_default().to_vec()),
+            raw: Zeroizing::new(kept(message.payload().unwrap_or_default()).to_vec()),
             headers: KeptHeaders::of(headers_of(message)),
         }
     }

@@ -5,6 +5,16 @@ use std::fmt;
 
 use zeroize::Zeroizing;
 
+/// How much is kept of a message that was refused. The topic of dead letters takes it, sealed; what is larger is not kept,
+/// because a few KB on the wire can be unpacked to any size. It lies where it came from as long as that topic keeps it.
+pub const MAX_KEPT: usize = 4 << 20;
+
+/// What is kept of a message's bytes until it is known whether it is refused: of one that is larger, enough to see what it
+/// asks for, and that it is larger.
+pub fn kept(payload: &[u8]) -> &[u8] {
+    payload.get(..=MAX_KEPT).unwrap_or(payload)
+}
+
 /// The headers that are read, see [`super::envelope::open`].
 const NAMES: [&str; 6] = [
     "ce_id",

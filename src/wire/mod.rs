@@ -38,5 +38,5 @@ pub use command::{Door, ParsedCommand, command_id_from_key, command_id_of_caller
 pub use decision::{DecisionKind, parse_decision};
 pub use envelope::{Envelope, Message, ce_headers};
 pub use hold::{parse_hold, parse_release};
-pub use kept::KeptHeaders;
+pub use kept::{KeptHeaders, MAX_KEPT, kept};
 pub use refusal::Refusal;

@@ -129,7 +129,7 @@ pub struct OutcomeCounts {
     pub exempt: u32,
 }
 
-/// One thing that is not done. A gate of the request has no processor and no state.
+/// One thing that is not done. A gate of the request has no processor; it blocks every task.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct WaitingFor<'a> {
     /// The processor.

@@ -238,8 +238,9 @@ fn unknown(id: Uuid) -> Failure {
 fn sealed(letter: &DeadLetter) -> Result<&[u8], Failure> {
     letter.sealed.as_deref().ok_or_else(|| {
         Failure::NotSo(format!(
-            "dead letter {} has no payload here: a message that is too large is not kept",
-            letter.id
+            "dead letter {} has no payload here: of a message, 4 MiB are kept at the most; it lies at {}, as long as that topic keeps it",
+            letter.id,
+            place(letter)
         ))
     })
 }
@@ -271,7 +272,7 @@ fn show(config: &Config, id: Uuid, reveal: bool) -> Result<Exit, Failure> {
         let payload = letter
             .sealed
             .as_ref()
-            .map_or("not kept: too large", |_| "sealed (--reveal prints it)");
+            .map_or("not kept: more than 4 MiB", |_| "sealed (--reveal prints it)");
         out.line(format_args!("payload      {payload}"))?;
     }
     out.end()?;
