@@ -43,25 +43,40 @@ pub async fn open_store(config: &Config, clock: &Clock, serving: bool) -> Result
     Ok(open(&url, &options).await?)
 }
 
-/// Opens the keyring that the configuration names. For a SQLite store it is made where there is none.
-pub fn open_vault(config: &Config, clock: &Clock) -> Result<Vault, AppError> {
+/// Opens the keyring that the configuration names. For a new SQLite store it is made where there is none.
+async fn open_vault(config: &Config, clock: &Clock, store: &dyn Store) -> Result<Vault, AppError> {
     let KeyringPlace::File(path) = &config.vault.keyring;
+    let is_new = store.keyring_mark().await?.is_none();
     let keyring = match config.store.url {
-        StoreUrl::Sqlite(_) => Keyring::open_or_init(path, clock.now())?,
-        StoreUrl::Postgres(_) => Keyring::open(path)?,
+        StoreUrl::Sqlite(_) if is_new => Keyring::open_or_init(path, clock.now())?,
+        StoreUrl::Sqlite(_) | StoreUrl::Postgres(_) => Keyring::open(path)?,
     };
-    Ok(Vault::new(keyring))
+    let vault = Vault::new(keyring);
+    if is_new {
+        store.mark_keyring(&vault.mark()).await?;
+    }
+    // Somebody else may have been first.
+    check_keyring(path, &vault, store).await?;
+    Ok(vault)
+}
+
+/// Refuses a keyring that is not the one that the store is sealed under.
+pub async fn check_keyring(path: &Path, vault: &Vault, store: &dyn Store) -> Result<(), AppError> {
+    match store.keyring_mark().await? {
+        Some(mark) if mark != vault.mark() => Err(AppError::OtherKeyring(path.to_owned())),
+        _ => Ok(()),
+    }
 }
 
 /// Puts an engine over a store: what a command line tool needs, without Kafka.
-pub fn open_engine(
+pub async fn open_engine(
     config: &Config,
     clock: Clock,
     metrics: Arc<Metrics>,
     store: Arc<dyn Store>,
     cluster: Arc<str>,
 ) -> Result<Engine, AppError> {
-    let vault = open_vault(config, &clock)?;
+    let vault = open_vault(config, &clock, store.as_ref()).await?;
     let topics = &config.kafka.topics;
     let now = clock.now();
     let settings = Settings {
@@ -122,7 +137,7 @@ pub async fn connect(config: &Config, clock: Clock, metrics: Arc<Metrics>) -> Re
         Some(_) => format!("embedded-{}", hex::encode(rand::random::<[u8; 8]>())),
         None => cluster_id(&cluster).await?,
     };
-    let engine = Arc::new(open_engine(config, clock, metrics, store, Arc::from(id))?);
+    let engine = Arc::new(open_engine(config, clock, metrics, store, Arc::from(id)).await?);
     if stored {
         engine.load_registry().await?;
     } else {

@@ -18,7 +18,7 @@ use std::{
 use tokio::sync::mpsc;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
-pub use connect::{Connected, connect, open_engine, open_store, open_vault, remote_cluster};
+pub use connect::{Connected, check_keyring, connect, open_engine, open_store, remote_cluster};
 
 use crate::{
     clock::Clock,
@@ -53,6 +53,13 @@ pub enum AppError {
     /// The keyring.
     #[error(transparent)]
     Keyring(#[from] KeyringError),
+    /// The keyring is not the store's.
+    #[error(
+        "keyring {0}: not the one that this store is sealed under: with it no identifier could be opened, nobody found, and \
+         every valid ack would be taken for a forged one; put the store's own keyring there, from your backup or from another \
+         worker"
+    )]
+    OtherKeyring(std::path::PathBuf),
     /// A use case.
     #[error(transparent)]
     Engine(#[from] EngineError),

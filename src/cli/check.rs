@@ -130,6 +130,9 @@ async fn connect(out: &mut Out, config: &Config, registry: &Registry) -> Result<
         Ok(found) => out.line(format_args!("keyring   {found}"))?,
         Err(failure) => failures.push(failure.into()),
     }
+    if let Err(failure) = same_keyring(config).await {
+        failures.push(failure);
+    }
     match session::cluster(config) {
         Err(_) => out.line("kafka     embedded: starts with `lacuna serve`, in memory only")?,
         Ok(cluster) => match kafka(config, registry, cluster).await {
@@ -157,6 +160,14 @@ async fn store(config: &Config) -> Result<String, Failure> {
         |active| format!("registry revision {}", active.revision),
     );
     Ok(format!("reached, schema up to date, {registry}"))
+}
+
+/// Whether the keyring is the store's, as far as both are there: what is not is said elsewhere.
+async fn same_keyring(config: &Config) -> Result<(), Failure> {
+    if let (Ok(vault), Ok(store)) = (session::vault(config), session::open_store(config).await) {
+        session::check_keyring(config, &vault, store.as_ref()).await?;
+    }
+    Ok(())
 }
 
 fn keyring(config: &Config) -> Result<String, KeyringError> {

@@ -68,6 +68,12 @@ pub(super) fn vault(config: &Config) -> Result<Vault, Failure> {
     Ok(Vault::new(Keyring::open(path)?))
 }
 
+/// Refuses a keyring that is not the store's: it would find nobody, and say so with conviction.
+pub(super) async fn check_keyring(config: &Config, vault: &Vault, store: &dyn Store) -> Result<(), Failure> {
+    let KeyringPlace::File(path) = &config.vault.keyring;
+    Ok(app::check_keyring(path, vault, store).await?)
+}
+
 /// Opens the store, whatever schema it has.
 pub(super) async fn connect_store(config: &Config) -> Result<Arc<dyn Store>, Failure> {
     app::open_store(config, &Clock::System, false)

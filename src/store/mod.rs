@@ -94,6 +94,11 @@ pub trait Store: Send + Sync + std::fmt::Debug {
         at: At,
     ) -> Result<bool, StoreError>;
 
+    /// The mark of the keyring that this store is sealed under; `None`: nothing was sealed in it yet.
+    async fn keyring_mark(&self) -> Result<Option<Vec<u8>>, StoreError>;
+    /// Remembers the mark of the keyring, unless one is known.
+    async fn mark_keyring(&self, mark: &[u8]) -> Result<(), StoreError>;
+
     /// The active revision of the registry.
     async fn registry(&self) -> Result<Option<StoredRegistry>, StoreError>;
 

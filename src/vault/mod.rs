@@ -58,6 +58,7 @@ struct Keys {
     payload: MacKey,
     token: MacKey,
     plan: MacKey,
+    mark: MacKey,
     record: Cipher,
     /// The suppression keys of tenants are derived from it: they are given away, and it is not.
     suppression: SecretKey,
@@ -92,12 +93,18 @@ impl Vault {
             payload: MacKey::new(&root.derive("lacuna v1 payload")),
             token: MacKey::new(&root.derive("lacuna v1 token")),
             plan: MacKey::new(&root.derive("lacuna v1 plan")),
+            mark: MacKey::new(&root.derive("lacuna v1 mark")),
             record: Cipher::new(&root.derive("lacuna v1 record")),
             suppression: root.derive("lacuna v1 suppression"),
             epochs: epochs.collect(),
             current,
             current_cipher: Cipher::new(key),
         }))
+    }
+
+    /// What tells this keyring from another one. It stays as epochs come and go, and gives nothing away.
+    pub fn mark(&self) -> [u8; 16] {
+        self.0.mark.start("keyring").finish_short()
     }
 
     /// The epoch that seals now.

@@ -90,6 +90,7 @@ struct Run<'a, R> {
 impl<R: std::io::BufRead> Run<'_, R> {
     async fn all(&mut self, config: &Config) -> Result<(), Failure> {
         let store = session::open_store(config).await?;
+        session::check_keyring(config, self.vault, store.as_ref()).await?;
         loop {
             let claims = self.read_batch()?;
             if claims.is_empty() {

@@ -84,7 +84,7 @@ impl ByHand {
         let store = app::open_store(&config, &shared, true).await?;
         store.migrate().await?;
         let metrics = Arc::new(Metrics::new().map_err(app::AppError::from)?);
-        let engine = app::open_engine(&config, shared, metrics, store, Arc::from(CLUSTER))?;
+        let engine = app::open_engine(&config, shared, metrics, store, Arc::from(CLUSTER)).await?;
         engine
             .apply_registry(&registry_file::read_text("processors.toml", profile.registry)?)
             .await?;

@@ -254,6 +254,14 @@ impl Store for PostgresStore {
         self.ask(dead_letters::close(&self.pool, id, how, note, at)).await
     }
 
+    async fn keyring_mark(&self) -> Result<Option<Vec<u8>>, StoreError> {
+        self.ask(read::keyring_mark(&self.pool)).await
+    }
+
+    async fn mark_keyring(&self, mark: &[u8]) -> Result<(), StoreError> {
+        self.ask(write::mark_keyring(&self.pool, mark)).await
+    }
+
     async fn registry(&self) -> Result<Option<StoredRegistry>, StoreError> {
         self.ask(read::registry(&self.pool)).await
     }

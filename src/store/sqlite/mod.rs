@@ -232,6 +232,14 @@ impl Store for SqliteStore {
         dead_letters::close(&mut *self.writer().await?, id, how, note, at).await
     }
 
+    async fn keyring_mark(&self) -> Result<Option<Vec<u8>>, StoreError> {
+        read::keyring_mark(&mut *self.reader().await?).await
+    }
+
+    async fn mark_keyring(&self, mark: &[u8]) -> Result<(), StoreError> {
+        write::mark_keyring(&mut *self.writer().await?, mark).await
+    }
+
     async fn registry(&self) -> Result<Option<StoredRegistry>, StoreError> {
         read::registry(&mut *self.reader().await?).await
     }

@@ -202,6 +202,11 @@ pub(super) async fn oldest_open(on: impl SqliteExecutor<'_>) -> Result<Option<At
     Ok(oldest.map(At::from_millis))
 }
 
+pub(super) async fn keyring_mark(on: impl SqliteExecutor<'_>) -> Result<Option<Vec<u8>>, StoreError> {
+    let row: Option<(Vec<u8>,)> = query_as("select mark from keyring").fetch_optional(on).await?;
+    Ok(row.map(|(mark,)| mark))
+}
+
 pub(super) async fn registry(on: impl SqliteExecutor<'_>) -> Result<Option<StoredRegistry>, StoreError> {
     let sql = "select revision, text, activated_at from registry order by revision desc limit 1";
     let row: Option<(u32, String, i64)> = query_as(sql).fetch_optional(on).await?;

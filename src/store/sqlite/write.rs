@@ -237,6 +237,12 @@ async fn add_to_counters(on: &mut SqliteConnection, changes: &Changes) -> Result
     Ok(())
 }
 
+pub(super) async fn mark_keyring(on: impl SqliteExecutor<'_>, mark: &[u8]) -> Result<(), StoreError> {
+    let sql = "insert into keyring (one, mark) values (1, ?1) on conflict do nothing";
+    query(sql).bind(mark).execute(on).await?;
+    Ok(())
+}
+
 /// What has moved on since it was produced stays.
 pub(super) async fn outbox_done(
     on: impl SqliteExecutor<'_>,

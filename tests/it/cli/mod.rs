@@ -3,6 +3,8 @@
 mod ceasing;
 mod deferring;
 mod files;
+mod keyrings;
+mod large;
 mod mistakes;
 mod reconciling;
 mod redriving;

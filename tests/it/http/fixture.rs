@@ -194,7 +194,9 @@ async fn start_with(http: &str, auth: bool, registry: &str) -> Api {
     store.migrate().await.unwrap();
     let metrics = Arc::new(Metrics::new().unwrap());
     let (shared, cluster) = (Arc::new(store.clone()), Arc::from("test"));
-    let engine = app::open_engine(&config, Clock::Manual(clock.clone()), metrics, shared, cluster).unwrap();
+    let engine = app::open_engine(&config, Clock::Manual(clock.clone()), metrics, shared, cluster)
+        .await
+        .unwrap();
     let engine = Arc::new(engine);
     engine
         .apply_registry(&registry_file::read_text("processors.toml", registry).unwrap())

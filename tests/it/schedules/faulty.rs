@@ -294,6 +294,12 @@ impl Store for Faulty {
     ) -> Result<bool, StoreError> {
         self.inner.close_dead_letter(id, how, note, at).await
     }
+    async fn keyring_mark(&self) -> Result<Option<Vec<u8>>, StoreError> {
+        self.inner.keyring_mark().await
+    }
+    async fn mark_keyring(&self, mark: &[u8]) -> Result<(), StoreError> {
+        self.inner.mark_keyring(mark).await
+    }
     async fn registry(&self) -> Result<Option<StoredRegistry>, StoreError> {
         self.inner.registry().await
     }

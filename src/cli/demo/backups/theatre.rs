@@ -64,7 +64,7 @@ impl Theatre {
         let store = app::open_store(config, &shared, true).await?;
         store.migrate().await?;
         let metrics = Arc::new(Metrics::new().map_err(app::AppError::from)?);
-        let engine = app::open_engine(config, shared, metrics, store, Arc::from("demo"))?;
+        let engine = app::open_engine(config, shared, metrics, store, Arc::from("demo")).await?;
         let registry = registry_file::read(&config.registry.path).map_err(DemoError::Config)?;
         engine.apply_registry(&registry).await?;
         Ok(Self {
