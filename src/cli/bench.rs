@@ -15,7 +15,12 @@ use self::{
     measure::{Figures, Parts, Warming},
     process::Process,
 };
-use super::{Exit, interrupt::Interrupt};
+use super::{
+    Exit, Failure,
+    failure::finish,
+    interrupt::Interrupt,
+    output::{Out, aside},
+};
 use crate::{
     app::AppError,
     config::{Brokers, Config, Problems, StoreUrl},
@@ -126,6 +131,8 @@ enum BenchError {
     Panicked,
     #[error("the worker did not finish {0}; its last lines:\n{1}")]
     Unfinished(&'static str, String),
+    #[error(transparent)]
+    Output(#[from] Failure),
 }
 
 /// The embedded broker loses what lags by more than about 5 MB a partition.
@@ -154,7 +161,7 @@ pub fn run(args: Args) -> Exit {
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => {
-            eprintln!("{error}");
+            aside(&error);
             return Exit::NotSo;
         }
     };
@@ -163,8 +170,9 @@ pub fn run(args: Args) -> Exit {
     runtime.shutdown_background();
     match ended {
         Ok(exit) => exit,
+        Err(BenchError::Output(failure)) => finish(Err(failure)),
         Err(error) => {
-            eprintln!("{}", with_sources(&error));
+            aside(with_sources(&error));
             match error {
                 BenchError::Config(_) | BenchError::Usage(_) => Exit::Usage,
                 BenchError::Sql(_) => Exit::Unreachable,
@@ -191,15 +199,17 @@ async fn measured(args: Args) -> Result<Exit, BenchError> {
                 "--scenario deferred measures PostgreSQL: leave out --embedded",
             ));
         }
-        return Ok(deferred::show(&deferred::bench(&args).await?, args.json));
+        return deferred::show(&deferred::bench(&args).await?, args.json);
     }
     let json = args.json;
     let figures = bench(args).await?;
+    let mut out = Out::new();
     if json {
-        println!("{}", report::json(&figures))
+        out.line(report::json(&figures))?;
     } else {
-        report::print(&figures)
+        report::print(&mut out, &figures)?;
     }
+    out.end()?;
     Ok(if figures.is_complete() {
         Exit::Ok
     } else {
@@ -225,10 +235,10 @@ async fn bench(args: Args) -> Result<Figures, BenchError> {
     };
     let measured = measure(&args, &mut deployment, &interrupt).await;
     if let Err(error) = deployment.remove().await {
-        eprintln!(
+        aside(format_args!(
             "what the benchmark made could not be removed: {}",
             with_sources(&error)
-        );
+        ));
     }
     measured
 }

@@ -12,9 +12,11 @@ use clap::{ValueEnum, builder::PossibleValue};
 
 use self::progress::Show;
 use super::{
-    Exit,
+    Exit, Failure,
+    failure::finish,
     folder::Folder,
     interrupt::Interrupt,
+    output::{aside, say},
     scenario::{self, Policy, Profile},
 };
 use crate::{
@@ -107,7 +109,18 @@ enum DemoError {
     #[error("the story does not go on: {0}")]
     Stuck(String),
     #[error(transparent)]
-    Scenario(#[from] scenario::Stuck),
+    Scenario(scenario::Stuck),
+    #[error(transparent)]
+    Output(#[from] Failure),
+}
+
+impl From<scenario::Stuck> for DemoError {
+    fn from(stuck: scenario::Stuck) -> Self {
+        match stuck {
+            scenario::Stuck::Output(failure) => Self::Output(failure),
+            other => Self::Scenario(other),
+        }
+    }
 }
 
 impl From<StoreError> for DemoError {
@@ -138,7 +151,7 @@ pub fn run(args: Args) -> Exit {
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => {
-            eprintln!("{error}");
+            aside(&error);
             return Exit::NotSo;
         }
     };
@@ -151,8 +164,9 @@ pub fn run(args: Args) -> Exit {
     runtime.shutdown_background();
     match demonstrated {
         Ok(exit) => exit,
+        Err(DemoError::Output(failure)) => finish(Err(failure)),
         Err(error) => {
-            eprintln!("{error}");
+            aside(&error);
             Exit::NotSo
         }
     }
@@ -160,15 +174,21 @@ pub fn run(args: Args) -> Exit {
 
 /// Plays a policy's scenario.
 async fn play(profile: &Profile) -> Result<Exit, DemoError> {
-    let tally = scenario::report::play(profile, &mut |line| println!("{line}")).await?;
+    let tally = scenario::report::play(profile, &mut |line| say(line)).await?;
     Ok(if tally.faults == 0 { Exit::Ok } else { Exit::NotSo })
 }
 
 async fn demonstrate(args: &Args) -> Result<Exit, DemoError> {
     let watch = Stopwatch::start();
-    println!("Lacuna's demonstration: an in-process Kafka broker and a SQLite file, both gone afterwards.");
+    say("Lacuna's demonstration: an in-process Kafka broker and a SQLite file, both gone afterwards.")?;
     let folder = Folder::create("demo")?;
     let config = stage::prepare(&folder)?;
+    say(format_args!(
+        "Publishing {} erasure commands to {}; {} simulated processors answer.\n",
+        args.requests,
+        config.kafka.topics.commands,
+        stage::PROCESSORS.len()
+    ))?;
     let topics = config.kafka.topics.clone();
     let running = app::start(config.clone(), Roles::ALL, Clock::System).await?;
     let cluster = Cluster::embedded(&running.servers);
@@ -180,23 +200,15 @@ async fn demonstrate(args: &Args) -> Result<Exit, DemoError> {
         })
         .collect();
     let fleet = Fleet::start(&cluster, "lacuna-demo-processors", simulated, args.seed)?;
-    println!(
-        "Publishing {} erasure commands to {}; {} simulated processors answer.\n",
-        args.requests,
-        topics.commands,
-        stage::PROCESSORS.len()
-    );
     let interrupt = Interrupt::listen();
     let (report, fleet) = drive(args, &cluster, &config, fleet, &running, &interrupt).await?;
-    let complete = tell(args, &running, &report, watch).await?;
-    if args.keep && !interrupt.is_set() && !running.shutdown.is_cancelled() {
-        keep(&running, &interrupt).await;
-    }
+    // Whether or not anybody reads it: what runs has to end before the folder goes.
+    let complete = tell(args, &running, &report, watch, &interrupt).await;
     tokio::task::spawn_blocking(move || fleet.stop())
         .await
         .map_err(|_| DemoError::Panicked)??;
     running.end().await?;
-    Ok(if complete { Exit::Ok } else { Exit::NotSo })
+    Ok(if complete? { Exit::Ok } else { Exit::NotSo })
 }
 
 /// Publishes the commands and shows how far they are, until all are closed.
@@ -236,48 +248,58 @@ async fn drive(
     Ok(driven.await.map_err(|_| DemoError::Panicked)??)
 }
 
-/// Prints what happened. The answer: whether every request came to the end that the scenario says.
-async fn tell(args: &Args, running: &Running, report: &Report, watch: Stopwatch) -> Result<bool, DemoError> {
+/// Prints what happened, and stays up where that is asked for. The answer: whether every request came to the end that
+/// the scenario says.
+async fn tell(
+    args: &Args,
+    running: &Running,
+    report: &Report,
+    watch: Stopwatch,
+    interrupt: &Interrupt,
+) -> Result<bool, DemoError> {
     let store = running.engine.store.as_ref();
     let summary = story::summarise(store).await?;
-    story::print_table(&summary);
+    story::print_table(&summary)?;
     if let Some(id) = summary.example {
         story::print_path(store, id).await?;
     }
-    story::print_open(&summary);
+    story::print_open(&summary)?;
     // The ledger decides, not what the driver happened to see.
     let complete = summary.requests == args.requests && summary.completed == args.requests;
-    println!(
+    say(format_args!(
         "\n{} of {} requests are completed: each of their tasks was proved done. {:.1} s in all.",
         summary.completed,
         args.requests,
         watch.elapsed().as_secs_f64()
-    );
+    ))?;
     if report.completed < summary.completed {
-        println!(
+        say(format_args!(
             "(The status topic has said so of {} of them so far.)",
             report.completed
-        );
+        ))?;
     }
-    println!(
-        "\nWhere to go next: README.md, `lacuna serve --help`, and `lacuna demo --keep` to look around while it runs."
-    );
+    say(
+        "\nWhere to go next: README.md, `lacuna serve --help`, and `lacuna demo --keep` to look around while it runs.",
+    )?;
+    if args.keep && !interrupt.is_set() && !running.shutdown.is_cancelled() {
+        keep(running, interrupt).await?;
+    }
     Ok(complete)
 }
 
-async fn keep(running: &Running, interrupt: &Interrupt) {
-    println!("\nStill running:");
+async fn keep(running: &Running, interrupt: &Interrupt) -> Result<(), Failure> {
+    say("\nStill running:")?;
     if let Some(address) = running.http {
-        println!("  http://{address}/          the console");
-        println!("  http://{address}/metrics   what Prometheus reads");
+        say(format_args!("  http://{address}/metrics   what Prometheus reads"))?;
     }
-    println!(
+    say(format_args!(
         "  {}            the broker, for any Kafka client on this machine",
         running.servers
-    );
-    println!("Ctrl-C ends it, and nothing of it stays.");
+    ))?;
+    say("Ctrl-C ends it, and nothing of it stays.")?;
     // A flag and not the signal itself: the same handler serves the whole demonstration.
     while !interrupt.is_set() && !running.shutdown.is_cancelled() {
         tokio::time::sleep(Duration::from_millis(100)).await;
     }
+    Ok(())
 }

@@ -43,6 +43,16 @@ impl Out {
     }
 }
 
+/// Writes a line to stdout at once, for what is told while it happens.
+pub(super) fn say(line: impl Display) -> Result<(), Failure> {
+    Ok(writeln!(io::stdout(), "{line}")?)
+}
+
+/// Writes a line to stderr, for people. Without a stderr there is nobody to tell, which is no failure.
+pub(super) fn aside(line: impl Display) {
+    writeln!(io::stderr(), "{line}").unwrap_or_default();
+}
+
 /// Lines of columns, as wide as their widest cell.
 pub(super) struct Table {
     rows: Vec<Vec<String>>,

@@ -1,17 +1,22 @@
 //! One spelling for each JSON document, so that a repeated command can be told from a conflicting one.
 //!
-//! Keys are sorted, white space goes, escapes that are not needed go, and a number is written by its value. It
-//! must never lose what tells two documents apart: an integer keeps all its digits, however many.
+//! Keys are sorted, white space goes, escapes that are not needed go, a number is written by its value, and an id of
+//! the message in lower case. It must never lose what tells two documents apart: an integer keeps all its digits,
+//! however many, and a UUID within an identity or metadata is somebody's text, which keeps its case.
 
 use std::ops::Range;
 
 use super::{
-    lex::{Cursor, Malformed},
+    fields::uuid,
+    lex::{Cursor, Malformed, Quoted},
     strict::{Checked, value_of},
 };
 
 /// Whole numbers below this are exact as floating point, so `1.0` is written as `1`.
 const EXACT_BELOW: f64 = 9_007_199_254_740_992.0;
+
+/// The ids of a message, which are read in either case: a repeat may be written in the other one.
+const IDS: [&str; 3] = ["command_id", "request_id", "hold_id"];
 
 /// Writes the document in its one spelling.
 pub(super) fn canonical(document: Checked<'_>) -> Vec<u8> {
@@ -19,6 +24,7 @@ pub(super) fn canonical(document: Checked<'_>) -> Vec<u8> {
     let mut writer = Writer {
         cursor: Cursor::new(text),
         out: Vec::with_capacity(text.len()),
+        depth: 0,
     };
     match writer.value() {
         Ok(()) => writer.out,
@@ -30,21 +36,19 @@ pub(super) fn canonical(document: Checked<'_>) -> Vec<u8> {
 struct Writer<'a> {
     cursor: Cursor<'a>,
     out: Vec<u8>,
+    /// How many objects and arrays are open.
+    depth: usize,
 }
 
 impl Writer<'_> {
     /// Recursion is safe here: the depth of a checked document is bounded.
     fn value(&mut self) -> Result<(), Malformed> {
         match self.cursor.peek_token().ok_or(Malformed)? {
-            b'{' => self.object(),
-            b'[' => self.array(),
+            b'{' => self.nested(Self::object),
+            b'[' => self.nested(Self::array),
             b'"' => {
                 let quoted = self.cursor.string()?;
-                if quoted.escaped {
-                    self.string(&value_of(quoted))
-                } else {
-                    self.verbatim(quoted.text)
-                }
+                self.quoted(quoted)
             }
             first @ (b'-' | b'0'..=b'9') => {
                 let text = self.cursor.scalar(first)?;
@@ -54,6 +58,34 @@ impl Writer<'_> {
                 let text = self.cursor.scalar(first)?;
                 self.verbatim(text)
             }
+        }
+    }
+
+    fn nested(&mut self, write: impl FnOnce(&mut Self) -> Result<(), Malformed>) -> Result<(), Malformed> {
+        self.depth += 1;
+        write(self)?;
+        self.depth -= 1;
+        Ok(())
+    }
+
+    /// The value of this key. An id that is none is left as it is: nothing reads it.
+    fn member(&mut self, name: &str) -> Result<(), Malformed> {
+        let is_id = self.depth == 1 && IDS.contains(&name);
+        if !is_id || self.cursor.peek_token() != Some(b'"') {
+            return self.value();
+        }
+        let quoted = self.cursor.string()?;
+        match uuid(&value_of(quoted)) {
+            Some(id) => self.verbatim(&format!("\"{id}\"")),
+            None => self.quoted(quoted),
+        }
+    }
+
+    fn quoted(&mut self, quoted: Quoted<'_>) -> Result<(), Malformed> {
+        if quoted.escaped {
+            self.string(&value_of(quoted))
+        } else {
+            self.verbatim(quoted.text)
         }
     }
 
@@ -110,14 +142,10 @@ impl Writer<'_> {
                 self.cursor.peek_token();
                 let key = self.cursor.string()?;
                 let name = value_of(key);
-                if key.escaped {
-                    self.string(&name)?
-                } else {
-                    self.verbatim(key.text)?
-                }
+                self.quoted(key)?;
                 self.cursor.expect(b':')?;
                 self.out.push(b':');
-                self.value()?;
+                self.member(&name)?;
                 members.push((name, from..self.out.len()));
                 if self.cursor.peek_token() != Some(b',') {
                     break;
@@ -165,8 +193,33 @@ mod tests {
     }
 
     #[test]
+    fn an_id_of_the_message_is_the_same_in_either_case() {
+        let lower = "018f6f2e-7c1a-7b3e-9a44-0000000000ab";
+        for name in IDS {
+            let one = format!(r#"{{"{name}":"{lower}"}}"#);
+            assert_eq!(spelled(&one), one);
+            for other in [lower.to_uppercase(), lower.replace("018f", "\\u0030\\u00318F")] {
+                assert_eq!(spelled(&format!(r#"{{"{name}": "{other}"}}"#)), one);
+            }
+        }
+    }
+
+    #[test]
     fn what_differs_stays_different() {
         let pairs = [
+            (
+                r#"{"metadata":{"request_id":"018F6F2E-7C1A-7B3E-9A44-0000000000AB"}}"#,
+                r#"{"metadata":{"request_id":"018f6f2e-7c1a-7b3e-9a44-0000000000ab"}}"#,
+            ),
+            (
+                r#"[{"request_id":"018F6F2E-7C1A-7B3E-9A44-0000000000AB"}]"#,
+                r#"[{"request_id":"018f6f2e-7c1a-7b3e-9a44-0000000000ab"}]"#,
+            ),
+            (
+                r#"{"ticket":"018F6F2E-7C1A-7B3E-9A44-0000000000AB"}"#,
+                r#"{"ticket":"018f6f2e-7c1a-7b3e-9a44-0000000000ab"}"#,
+            ),
+            (r#"{"request_id":"A"}"#, r#"{"request_id":"a"}"#),
             ("[1,2]", "[2,1]"),
             ("123456789012345678901234567890", "123456789012345678901234567891"),
             ("1e999", "1e998"),

@@ -6,12 +6,14 @@ use std::{
 };
 
 fn demo(folder: &std::path::Path, arguments: &[&str]) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_lacuna"));
+    let mut command = lacuna(folder, &["demo"]);
+    command.args(arguments);
     command
-        .arg("demo")
-        .args(arguments)
-        .env("TMPDIR", folder)
-        .stdin(Stdio::null());
+}
+
+fn lacuna(folder: &std::path::Path, arguments: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_lacuna"));
+    command.args(arguments).env("TMPDIR", folder).stdin(Stdio::null());
     command
 }
 
@@ -141,6 +143,7 @@ fn kept_it_stays_until_it_is_asked_to_end() {
     let mut out = BufReader::new(child.stdout.take().expect("piped"));
     let mut line = String::new();
     while !line.contains("Ctrl-C") {
+        assert!(!line.contains("console"), "there is none: {line}");
         line.clear();
         assert!(
             out.read_line(&mut line).expect("text") > 0,
@@ -160,6 +163,35 @@ fn kept_it_stays_until_it_is_asked_to_end() {
         errors_of(&mut child)
     );
     assert!(is_empty(folder.path()), "its files are gone");
+}
+
+#[test]
+fn a_reader_that_goes_away_ends_it_quietly_and_nothing_stays_behind() {
+    let cases: [(&[&str], usize); 5] = [
+        (&["demo", "--requests", "5"], 1),
+        // Here what runs has to be ended first.
+        (&["demo", "--requests", "5"], 4),
+        (&["demo", "--scenario", "jojocell"], 3),
+        (&["demo", "--scenario", "backups"], 8),
+        (&["bench", "--embedded", "--requests", "50", "--warm", "1"], 0),
+    ];
+    for (arguments, lines) in cases {
+        let folder = tempfile::tempdir().expect("a folder");
+        let mut child = lacuna(folder.path(), arguments)
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .expect("it starts");
+        let out = BufReader::new(child.stdout.take().expect("piped"));
+        assert_eq!(out.lines().take(lines).count(), lines, "{arguments:?}");
+        let err = errors_of(&mut child);
+        let status = child.wait().expect("a child");
+        assert_eq!(status.code(), Some(0), "{arguments:?}: {err}");
+        for loud in ["panicked", "error", "ERROR"] {
+            assert!(!err.contains(loud), "{arguments:?}: {err}");
+        }
+        assert!(is_empty(folder.path()), "{arguments:?}: its files are gone");
+    }
 }
 
 #[test]

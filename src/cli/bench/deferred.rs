@@ -20,7 +20,11 @@ use self::{
 };
 use super::{Args, BenchError, base, go_on, process::Process};
 use crate::{
-    cli::{Exit, interrupt::Interrupt},
+    cli::{
+        Exit,
+        interrupt::Interrupt,
+        output::{Out, aside},
+    },
     clock::Stopwatch,
     domain::{entry::Leaf, ids::RequestId, words::Status},
     engine::EngineError,
@@ -77,10 +81,10 @@ pub(super) async fn bench(args: &Args) -> Result<Figures, BenchError> {
     };
     let measured = run.measure().await;
     if let Err(error) = site.remove().await {
-        eprintln!(
+        aside(format_args!(
             "what the benchmark made could not be removed: {}",
             super::with_sources(&error)
-        );
+        ));
     }
     measured
 }
@@ -306,23 +310,25 @@ impl Run<'_> {
 
     fn say(&self, text: &str) {
         if !self.args.json {
-            eprintln!("{text}");
+            aside(text);
         }
     }
 }
 
 /// Prints the figures.
-pub(super) fn show(figures: &Figures, json: bool) -> Exit {
+pub(super) fn show(figures: &Figures, json: bool) -> Result<Exit, BenchError> {
+    let mut out = Out::new();
     if json {
-        println!("{}", report::json(figures));
+        out.line(report::json(figures))?;
     } else {
-        report::print(figures);
+        report::print(&mut out, figures)?;
     }
-    if figures.is_complete() {
+    out.end()?;
+    Ok(if figures.is_complete() {
         Exit::Ok
     } else {
         Exit::NotSo
-    }
+    })
 }
 
 impl From<EngineError> for BenchError {

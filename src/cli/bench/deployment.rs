@@ -17,7 +17,7 @@ use super::{
 };
 use crate::{
     app::{self, Roles, Running},
-    cli::folder::Folder,
+    cli::{folder::Folder, output::aside},
     clock::{Clock, Stopwatch},
     config::{Config, Topics},
     kafka::client::Cluster,
@@ -187,10 +187,10 @@ fn end(mut child: Child) -> Result<(), BenchError> {
         }
         std::thread::park_timeout(Duration::from_millis(50));
     }
-    eprintln!(
+    aside(format_args!(
         "the worker did not end within {} s and was killed",
         PATIENCE.as_secs()
-    );
+    ));
     child.kill()?;
     child.wait()?;
     Ok(())

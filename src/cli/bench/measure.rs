@@ -4,7 +4,7 @@ use std::{ops::ControlFlow, time::Duration};
 
 use super::{BenchError, deployment::Deployment, floor, process::Process};
 use crate::{
-    cli::interrupt::Interrupt,
+    cli::{interrupt::Interrupt, output::aside},
     clock::Stopwatch,
     sim::{Character, Driver, Fleet, Load, Report},
 };
@@ -187,10 +187,10 @@ impl Bench<'_> {
             return Err(BenchError::Unfinished("what was measured", self.deployment.log()));
         }
         if !figures.is_complete() && !self.interrupt.is_set() {
-            eprintln!(
+            aside(format_args!(
                 "not everything was completed; the worker's last lines:\n{}",
                 self.deployment.log()
-            );
+            ));
         }
         if floor && !self.interrupt.is_set() {
             figures.floor = self.floor(load.requests, processors).await?;
@@ -257,12 +257,12 @@ impl Bench<'_> {
                     let resident = watched.resident();
                     memory.extend(resident.map(|bytes| (progress.elapsed.as_secs_f64(), bytes)));
                     if !quiet {
-                        eprintln!(
+                        aside(format_args!(
                             "{:>6.0} s: {} published, {} closed",
                             progress.elapsed.as_secs_f64(),
                             progress.published,
                             progress.closed
-                        );
+                        ));
                     }
                     if resident.is_none() && cfg!(target_os = "linux") {
                         // The worker is gone: nothing more will be closed.
@@ -284,7 +284,7 @@ impl Bench<'_> {
 
     fn say(&self, text: &str) {
         if !self.quiet {
-            eprintln!("{text}");
+            aside(text);
         }
     }
 }

@@ -5,6 +5,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use super::measure::{Cpu, Figures};
+use crate::cli::{Failure, output::Out};
 
 const MEBIBYTE: f64 = 1_048_576.0;
 
@@ -59,68 +60,72 @@ fn cpu_json(cpu: &Cpu, requests: u64) -> Value {
 }
 
 /// A page for people.
-pub(super) fn print(figures: &Figures) {
+pub(super) fn print(out: &mut Out, figures: &Figures) -> Result<(), Failure> {
     let report = &figures.report;
-    println!(
+    out.line(format_args!(
         "\n{} of {} requests with {} tasks each completed in {:.1} s (after {} that warmed)",
         report.completed,
         figures.load.requests,
         figures.processors,
         report.elapsed.as_secs_f64(),
         figures.warmed
-    );
+    ))?;
     for (end, count) in &report.others {
-        println!("  {count} ended as {end}");
+        out.line(format_args!("  {count} ended as {end}"))?;
     }
     let unfinished = figures.load.requests - report.closed();
     if unfinished > 0 {
-        println!("  {unfinished} are NOT closed");
+        out.line(format_args!("  {unfinished} are NOT closed"))?;
     }
-    println!(
+    out.line(format_args!(
         "  rate             {:.0} requests/s overall, {:.0} steady; {:.0} tasks/s",
         report.per_second(),
         report.steady,
         report.per_second() * f64::from(figures.processors)
-    );
-    println!("  open at a time   {} at the most", report.most_open);
+    ))?;
+    out.line(format_args!(
+        "  open at a time   {} at the most",
+        report.most_open
+    ))?;
     let latency = |share| millis(report.latency.percentile(share));
-    println!(
+    out.line(format_args!(
         "  to completion    p50 {:.0} ms, p90 {:.0} ms, p99 {:.0} ms, max {:.0} ms",
         latency(0.5),
         latency(0.9),
         latency(0.99),
         millis(report.latency.max())
-    );
-    print_cpu(figures);
-    print_memory(figures);
-    println!(
+    ))?;
+    print_cpu(out, figures)?;
+    print_memory(out, figures)?;
+    out.line(format_args!(
         "  store            {:.0} bytes a request",
         per_request(figures.stored as f64, report.completed)
-    );
-    print_floor(figures);
+    ))?;
+    print_floor(out, figures)
 }
 
-fn print_cpu(figures: &Figures) {
+fn print_cpu(out: &mut Out, figures: &Figures) -> Result<(), Failure> {
     let requests = figures.report.completed;
     let shown = |time| {
         per_thousand(time, requests).map_or("not measured".to_owned(), |seconds| format!("{seconds:.4}"))
     };
-    println!("  CPU seconds per 1,000 requests");
+    out.line("  CPU seconds per 1,000 requests")?;
     if figures.embedded {
-        println!("    everything     {}", shown(figures.cpu.own));
-        return;
+        return out.line(format_args!("    everything     {}", shown(figures.cpu.own)));
     }
-    println!("    worker         {}", shown(figures.cpu.worker));
-    println!("    broker         {}", shown(figures.cpu.broker));
-    println!("    database       {}", shown(figures.cpu.database));
-    println!("    sims + driver  {}", shown(figures.cpu.own));
-    println!("    sum            {}", shown(Some(figures.cpu.sum())));
+    out.line(format_args!("    worker         {}", shown(figures.cpu.worker)))?;
+    out.line(format_args!("    broker         {}", shown(figures.cpu.broker)))?;
+    out.line(format_args!("    database       {}", shown(figures.cpu.database)))?;
+    out.line(format_args!("    sims + driver  {}", shown(figures.cpu.own)))?;
+    out.line(format_args!(
+        "    sum            {}",
+        shown(Some(figures.cpu.sum()))
+    ))
 }
 
-fn print_memory(figures: &Figures) {
+fn print_memory(out: &mut Out, figures: &Figures) -> Result<(), Failure> {
     let Some(peak) = figures.peak_memory else {
-        println!("  memory           not measured");
-        return;
+        return out.line("  memory           not measured");
     };
     let whose = if figures.embedded {
         "of everything"
@@ -135,28 +140,32 @@ fn print_memory(figures: &Figures) {
         .step_by(step)
         .map(|(at, bytes)| format!("{at:.0} s {:.0}", *bytes as f64 / MEBIBYTE))
         .collect();
-    println!(
+    out.line(format_args!(
         "  memory           {:.0} MiB at the most {whose}; over time: {}",
         peak as f64 / MEBIBYTE,
         course.join(", ")
-    );
+    ))
 }
 
-fn print_floor(figures: &Figures) {
-    let Some(floor) = &figures.floor else { return };
+fn print_floor(out: &mut Out, figures: &Figures) -> Result<(), Failure> {
+    let Some(floor) = &figures.floor else {
+        return Ok(());
+    };
     let requests = floor.floor.requests;
     let shown = |time| {
         per_thousand(time, requests).map_or("not measured".to_owned(), |seconds| format!("{seconds:.4}"))
     };
-    println!(
+    out.line(format_args!(
         "  floor            {:.0} requests/s; CPU seconds per 1,000: driver {}, database {}",
         requests as f64 / floor.floor.elapsed.as_secs_f64(),
         shown(floor.cpu.own),
         shown(floor.cpu.database)
-    );
+    ))?;
     match ratio(figures) {
-        Some(ratio) => println!("  worker and database cost {ratio:.2} times the floor"),
-        None => println!("  the ratio to the floor is not measured"),
+        Some(ratio) => out.line(format_args!(
+            "  worker and database cost {ratio:.2} times the floor"
+        )),
+        None => out.line("  the ratio to the floor is not measured"),
     }
 }
 

@@ -19,7 +19,7 @@ use self::{
 };
 use super::{DemoError, stage};
 use crate::{
-    cli::{Exit, folder::Folder},
+    cli::{Exit, folder::Folder, output::say},
     clock::Stopwatch,
     domain::{task::TaskState, time::At, words::Status},
 };
@@ -30,12 +30,12 @@ const BEFORE: &str = "2026-01-01T02:00:00Z";
 /// Tells the story.
 pub(super) async fn demonstrate() -> Result<Exit, DemoError> {
     let watch = Stopwatch::start();
-    println!(
+    say(format_args!(
         "Lacuna's demonstration of what cannot be erased at once: backups, retention, a legal hold, restores.\n\n\
          Real: the engine, the vault, the ledger, a SQLite file (gone afterwards), and every message.\n\
          Simulated: the clock, which is turned by hand through five years; the systems and the copies that hold data;\n\
          and the broker, because a clock that is turned cannot wait for one. Copies are taken monthly here.\n"
-    );
+    ))?;
     let folder = Folder::create("demo")?;
     let config = stage::prepare_with(&folder, cast::REGISTRY)?;
     let mut theatre = Theatre::open(&config, at(BEFORE)?).await?;
@@ -44,13 +44,13 @@ pub(super) async fn demonstrate() -> Result<Exit, DemoError> {
     years(&mut theatre, &mut verdict).await?;
     verdict.of_the_end(&theatre).await?;
     verdict::print_table(&theatre).await?;
-    let held = verdict.print();
-    println!(
+    let held = verdict.print()?;
+    say(format_args!(
         "\n{} requests, {} entries in the ledger, {:.1} s in all.",
         CAST.len(),
         theatre.engine.store.ledger_size().await?,
         watch.elapsed().as_secs_f64()
-    );
+    ))?;
     Ok(if held { Exit::Ok } else { Exit::NotSo })
 }
 

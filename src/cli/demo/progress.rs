@@ -6,6 +6,7 @@ use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 
 use super::stage::PROCESSORS;
 use crate::{
+    cli::output::aside,
     clock::Stopwatch,
     sim::{Fleet, Progress, Tally},
 };
@@ -61,12 +62,12 @@ impl Show {
             Self::Lines { requests, said } if said.elapsed() >= SAY_EVERY => {
                 *said = Stopwatch::start();
                 let done: u64 = fleet.tallies().iter().map(proved).sum();
-                eprintln!(
+                aside(format_args!(
                     "{:>5.1} s: {} of {requests} commands published, {done} tasks proved, {} requests closed",
                     progress.elapsed.as_secs_f64(),
                     progress.published,
                     progress.closed,
-                );
+                ));
             }
             Self::Bars { .. } | Self::Lines { .. } => {}
         }

@@ -4,7 +4,11 @@ use std::collections::BTreeMap;
 
 use super::{DemoError, stage::PROCESSORS};
 use crate::{
-    cli::telling::{shown, told},
+    cli::{
+        Failure,
+        output::say,
+        telling::{shown, told},
+    },
     domain::{
         entry::{Entry, Leaf},
         ids::RequestId,
@@ -97,15 +101,15 @@ impl Summary {
 }
 
 /// A line a processor.
-pub(super) fn print_table(summary: &Summary) {
-    println!(
+pub(super) fn print_table(summary: &Summary) -> Result<(), Failure> {
+    say(format_args!(
         "{:<13}{:<25}{:>7}{:>9}{:>11}{:>6}{:>9}{:>13}",
         "processor", "character", "tasks", "erased", "not found", "open", "retries", "median time"
-    );
+    ))?;
     for processor in &PROCESSORS {
         let nothing = Row::default();
         let row = summary.processors.get(processor.id).unwrap_or(&nothing);
-        println!(
+        say(format_args!(
             "{:<13}{:<25}{:>7}{:>9}{:>11}{:>6}{:>9}{:>13}",
             processor.id,
             processor.manner,
@@ -115,25 +119,27 @@ pub(super) fn print_table(summary: &Summary) {
             row.other,
             row.retries,
             shown(row.times.percentile(0.5)),
-        );
+        ))?;
     }
+    Ok(())
 }
 
 /// Why what is open is not done yet.
-pub(super) fn print_open(summary: &Summary) {
+pub(super) fn print_open(summary: &Summary) -> Result<(), Failure> {
     if summary.open.is_empty() {
-        return;
+        return Ok(());
     }
-    println!("\nWhy not done yet (processor: why, how many, one of them):");
+    say("\nWhy not done yet (processor: why, how many, one of them):")?;
     for (why, (count, example)) in &summary.open {
-        println!("  {why:<40}{count:>7}   {example}");
+        say(format_args!("  {why:<40}{count:>7}   {example}"))?;
     }
+    Ok(())
 }
 
 /// Everything that happened to one request, from its ledger.
 pub(super) async fn print_path(store: &dyn Store, id: RequestId) -> Result<(), DemoError> {
     let leaves = store.leaves(id).await.map_err(EngineError::from)?;
-    println!("\nThe path of one request ({id}), from the ledger:");
+    say(format_args!("\nThe path of one request ({id}), from the ledger:"))?;
     let (mut start, mut processors): (Option<At>, Vec<String>) = (None, Vec::new());
     for stored in leaves {
         let leaf = Leaf::from_bytes(&stored.leaf).map_err(EngineError::from)?;
@@ -146,7 +152,10 @@ pub(super) async fn print_path(store: &dyn Store, id: RequestId) -> Result<(), D
                 processors = planned.iter().map(ToString::to_string).collect();
             }
             if let Some(told) = told(entry, &processors, leaf.at) {
-                println!("  {:>7}  {told}", format!("+{}", shown(leaf.at.since(start))));
+                say(format_args!(
+                    "  {:>7}  {told}",
+                    format!("+{}", shown(leaf.at.since(start)))
+                ))?;
             }
         }
     }

@@ -26,6 +26,7 @@ pub use messages::Topic;
 
 use crate::{
     app::AppError,
+    cli::Failure,
     config::{Config, Problems},
     engine::EngineError,
     store::StoreError,
@@ -148,6 +149,9 @@ pub enum Stuck {
     /// A message that is no JSON.
     #[error("a message")]
     Message(#[from] serde_json::Error),
+    /// The report cannot be written, or nobody reads it any more.
+    #[error(transparent)]
+    Output(#[from] Failure),
 }
 
 impl From<StoreError> for Stuck {

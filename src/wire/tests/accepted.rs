@@ -188,6 +188,28 @@ fn a_repeat_is_told_from_a_conflict() {
     assert_ne!(canonical(&document.to_string()), canonical(&other.to_string()));
 }
 
+#[test]
+fn a_repeat_may_write_its_ids_in_the_other_case() {
+    let tenant = tenant();
+    let bare = Envelope::bare(&tenant);
+    let id = "018f6f2e-7c1a-7b3e-9a44-0000000000ab";
+    let commands = [
+        (
+            json!({"type": "cancel", "command_id": id, "request_id": id}),
+            Door::Commands,
+        ),
+        (
+            json!({"type": "release", "command_id": id, "hold_id": id, "actor": "legal"}),
+            Door::Control,
+        ),
+    ];
+    for (command, door) in commands {
+        let parse = |text: &str| parse_command(text.as_bytes(), &bare, door).unwrap();
+        let text = command.to_string();
+        assert_eq!(parse(&text), parse(&text.replace(id, &id.to_uppercase())));
+    }
+}
+
 fn open<'a>(
     headers: &[(&'a str, &'a str)],
     value: &'a [u8],

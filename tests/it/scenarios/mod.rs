@@ -5,7 +5,10 @@ mod broker;
 
 use broker::Broker;
 use clap::ValueEnum;
-use lacuna::cli::scenario::{Policy, Profile, report, script::Script};
+use lacuna::cli::{
+    Failure,
+    scenario::{Policy, Profile, report, script::Script},
+};
 
 use crate::{store::fixture::on_postgres, support::repository};
 
@@ -37,9 +40,14 @@ fn profile(name: &str) -> Profile {
     }
 }
 
+fn note(told: &mut String, line: &str) -> Result<(), Failure> {
+    *told += &format!("{line}\n");
+    Ok(())
+}
+
 async fn play(name: &str) {
     let mut told = String::new();
-    let tally = report::play(&profile(name), &mut |line| told += &format!("{line}\n")).await;
+    let tally = report::play(&profile(name), &mut |line| note(&mut told, line)).await;
     let tally = tally.unwrap_or_else(|stuck| panic!("{told}\n{stuck}"));
     assert!(tally.claims > 20, "{told}");
     assert_eq!(tally.faults, 0, "{told}");
@@ -55,10 +63,7 @@ async fn dijo_on_kafka_and_postgres() {
         let zone = profile.zone().unwrap();
         let mut broker = Broker::start(&profile, script.starts, &fixture.place.url()).await;
         let mut told = String::new();
-        let tally = report::perform(&script, &mut broker, &zone, &mut |line| {
-            told += &format!("{line}\n")
-        })
-        .await;
+        let tally = report::perform(&script, &mut broker, &zone, &mut |line| note(&mut told, line)).await;
         let tally = tally.unwrap_or_else(|stuck| panic!("{told}\n{stuck}"));
         assert_eq!(tally.faults, 0, "{told}");
         broker.end().await;
@@ -98,7 +103,7 @@ async fn what_was_not_seen_is_said() {
         ..*promised
     };
     let mut told = String::new();
-    let tally = report::play(&profile, &mut |line| told += &format!("{line}\n"))
+    let tally = report::play(&profile, &mut |line| note(&mut told, line))
         .await
         .unwrap();
     assert!(

@@ -5,7 +5,11 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use super::{Pace, Rush};
-use crate::{domain::ids::RequestId, sim::Histogram};
+use crate::{
+    cli::{Failure, output::Out},
+    domain::ids::RequestId,
+    sim::Histogram,
+};
 
 const MEBIBYTE: f64 = 1_048_576.0;
 
@@ -93,63 +97,63 @@ fn times(times: &Histogram) -> Value {
 }
 
 /// A page for people.
-pub(super) fn print(figures: &Figures) {
-    println!(
+pub(super) fn print(out: &mut Out, figures: &Figures) -> Result<(), Failure> {
+    out.line(format_args!(
         "\n{} requests with three parked tasks each, {} more that become due; taken in and settled by the engine at {:.0}/s",
         figures.parked,
         figures.due,
         figures.loaded.per_second()
-    );
-    println!(
+    ))?;
+    out.line(format_args!(
         "  disk             {:.0} bytes a request, {:.0} of them for the rows of what is parked; {:.0} where nothing is",
         figures.bytes_parked, figures.bytes_deferred, figures.bytes_live
-    );
+    ))?;
     let memory =
         |bytes: Option<u64>| bytes.map_or("?".to_owned(), |bytes| format!("{:.0}", bytes as f64 / MEBIBYTE));
-    println!(
+    out.line(format_args!(
         "  memory           {} MiB with the store empty, {} full, {} in the end (worker, simulators and driver)",
         memory(figures.memory_empty),
         memory(figures.memory_full),
         memory(figures.memory_after)
-    );
-    println!(
+    ))?;
+    out.line(format_args!(
         "  nothing is due   {} a turn of the agenda (wanted: 5 ms)",
         shown(&figures.scans)
-    );
-    println!(
+    ))?;
+    out.line(format_args!(
         "  intake           {:.0} requests/s empty, {:.0} full: {:+.1} % (wanted: within 10 %; the engine alone, no broker)",
         figures.intake_empty.per_second(),
         figures.intake_full.per_second(),
         (figures.intake_full.per_second() / figures.intake_empty.per_second() - 1.0) * 100.0
-    );
-    println!(
+    ))?;
+    out.line(format_args!(
         "  others           {} from command to completion while nothing else happens",
         shown(&figures.quiet)
-    );
+    ))?;
     for (rush, name) in figures.rotations.iter().zip(["first", "second"]) {
-        print_rush(&format!("{name} rotation"), rush, "settled");
+        print_rush(out, &format!("{name} rotation"), rush, "settled")?;
     }
-    print_rush("all due at once", &figures.woken, "woken, checked and sent");
-    println!(
+    print_rush(out, "all due at once", &figures.woken, "woken, checked and sent")?;
+    out.line(format_args!(
         "                   answered through the broker and completed: {:.0}/s",
         figures.completed.per_second()
-    );
-    println!(
+    ))?;
+    out.line(format_args!(
         "  sample           {} of {} are completed, forgotten, and whole in the ledger",
         figures.sample_completed,
         figures.sample.len()
-    );
+    ))
 }
 
-fn print_rush(name: &str, rush: &Rush, what: &str) {
-    println!(
+fn print_rush(out: &mut Out, name: &str, rush: &Rush, what: &str) -> Result<(), Failure> {
+    out.line(format_args!(
         "  {name:<16} {} tasks {what} in {:.1} s: {:.0}/s (wanted: 5,000)\n                   others meanwhile: {} (wanted: \
          2 s)",
         rush.pace.count,
         rush.pace.elapsed.as_secs_f64(),
         rush.pace.per_second(),
         shown(&rush.others)
-    );
+    ))
 }
 
 fn shown(times: &Histogram) -> String {

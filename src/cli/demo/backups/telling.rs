@@ -7,7 +7,7 @@ use super::{
     theatre::is_of_age,
 };
 use crate::{
-    cli::{demo::DemoError, telling::told},
+    cli::{Failure, demo::DemoError, output::say, telling::told},
     domain::{
         entry::{Entry, Leaf},
         ids::RequestId,
@@ -31,17 +31,19 @@ pub(super) struct Teller {
 
 impl Teller {
     /// Says what happens now. Without `always` it is said only where something comes of it.
-    pub(super) fn headline(&mut self, now: At, text: &str, always: bool) {
-        self.say_headline(false);
+    pub(super) fn headline(&mut self, now: At, text: &str, always: bool) -> Result<(), Failure> {
+        self.say_headline(false)?;
         self.headline = Some((day(now), text.to_owned(), always));
+        Ok(())
     }
 
-    fn say_headline(&mut self, something_came_of_it: bool) {
+    fn say_headline(&mut self, something_came_of_it: bool) -> Result<(), Failure> {
         if let Some((day, text, always)) = self.headline.take()
             && (always || something_came_of_it)
         {
-            println!("{day}  {text}");
+            say(format_args!("{day}  {text}"))?;
         }
+        Ok(())
     }
 
     /// Tells what is new. The answer: which copies are proved to have grown old.
@@ -56,7 +58,7 @@ impl Teller {
             if entries.is_empty() {
                 continue;
             }
-            self.say_headline(true);
+            self.say_headline(true)?;
             let plan = self.plans.entry(person.request()).or_default();
             let mut lines: Vec<(String, Vec<String>)> = Vec::new();
             for (at, entry) in &entries {
@@ -71,11 +73,15 @@ impl Teller {
             for (text, who) in &lines {
                 let who = who.join(", ");
                 let separator = if who.is_empty() { "" } else { ": " };
-                println!("            {:<5} {who}{separator}{}", person.name, dated(text));
+                say(format_args!(
+                    "            {:<5} {who}{separator}{}",
+                    person.name,
+                    dated(text)
+                ))?;
             }
         }
         // Nothing came of it.
-        self.say_headline(false);
+        self.say_headline(false)?;
         Ok(proved)
     }
 }

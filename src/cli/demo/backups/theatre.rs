@@ -102,7 +102,7 @@ impl Theatre {
             [Verdict::Taken(_)] => {}
             other => return Err(DemoError::Stuck(format!("{headline}: {other:?}"))),
         }
-        self.teller.headline(self.now(), headline, true);
+        self.teller.headline(self.now(), headline, true)?;
         self.deliver(taken.emission).await?;
         self.settle_down().await
     }
@@ -128,7 +128,7 @@ impl Theatre {
             [Told::Taken { contradiction: None }] => {}
             other => return Err(DemoError::Stuck(format!("{headline}: {other:?}"))),
         }
-        self.teller.headline(self.now(), headline, always);
+        self.teller.headline(self.now(), headline, always)?;
         self.deliver(emission).await?;
         self.settle_down().await
     }
@@ -148,7 +148,7 @@ impl Theatre {
                 self.back_up().await?;
             }
             self.teller
-                .headline(self.now(), "time has passed: what is due is looked at", false);
+                .headline(self.now(), "time has passed: what is due is looked at", false)?;
             self.wake().await?;
             self.settle_down().await?;
             if next == end {

@@ -7,7 +7,7 @@ use super::{
     theatre::Theatre,
 };
 use crate::{
-    cli::demo::DemoError,
+    cli::{Failure, demo::DemoError, output::say},
     domain::{
         entry::{Entry, Leaf},
         registry::Retention,
@@ -92,12 +92,12 @@ impl Verdict {
     }
 
     /// Prints it. Whether all of it held.
-    pub(super) fn print(&self) -> bool {
-        println!("\nWhat was to be, by the store, the ledger and the simulated world:");
+    pub(super) fn print(&self) -> Result<bool, Failure> {
+        say("\nWhat was to be, by the store, the ledger and the simulated world:")?;
         for (what, held) in &self.0 {
-            println!("  {}  {what}", if *held { "yes" } else { "NO " });
+            say(format_args!("  {}  {what}", if *held { "yes" } else { "NO " }))?;
         }
-        self.0.iter().all(|(_, held)| *held)
+        Ok(self.0.iter().all(|(_, held)| *held))
     }
 }
 
@@ -154,15 +154,15 @@ fn five_years_after(theatre: &Theatre, person: Person) -> Option<At> {
 
 /// A line a request.
 pub(super) async fn print_table(theatre: &Theatre) -> Result<(), DemoError> {
-    println!(
+    say(format_args!(
         "\n{:<8}{:<12}{:<12}{:<12}{:>7}{:>12}  identifiers",
         "who", "asked", "completed", "status", "tasks", "done again"
-    );
+    ))?;
     for person in CAST {
         let stored = theatre.request(person).await?;
         let request = &stored.request;
         let again = request.tasks.iter().filter(|task| task.generation > 1).count();
-        println!(
+        say(format_args!(
             "{:<8}{:<12}{:<12}{:<12}{:>7}{:>12}  {}",
             person.name,
             day(request.head.received_at),
@@ -175,7 +175,7 @@ pub(super) async fn print_table(theatre: &Theatre) -> Result<(), DemoError> {
             } else {
                 "readable"
             },
-        );
+        ))?;
     }
     Ok(())
 }
