@@ -65,16 +65,15 @@ fn compare_file(engine: &Engine, config: &Config) {
 
 /// SIGHUP: the file becomes the active registry of all workers. An invalid one changes nothing, loudly.
 async fn reload(engine: &Engine, config: &Config) {
-    match registry_file::read(&config.registry.path) {
-        Ok(registry) => match engine.apply_registry(&registry).await {
+    // A file that is not valid is spoken of below.
+    if let Ok(registry) = registry_file::read(&config.registry.path) {
+        match engine.apply_registry(&registry).await {
             Ok(Applied::Activated(revision)) => tracing::info!(revision, "the registry file is active now"),
             Ok(Applied::Unchanged(revision)) => {
                 tracing::info!(revision, "the registry file was active already")
             }
             Err(error) => tracing::error!(%error, "the registry file could not be activated"),
-        },
-        // It is said below.
-        Err(_) => {}
+        }
     }
     compare_file(engine, config);
 }

@@ -218,10 +218,12 @@ async fn a_conflicting_duplicate(fixture: Fixture) {
 async fn another_spelling_is_no_conflict(fixture: Fixture) {
     let world = World::new(fixture).await;
     let engine = world.worker().await;
-    world.take_in(&engine, &erase(1)).await;
-    let pretty = serde_json::to_string_pretty(&erase(1)).unwrap();
+    let request = id(0xab);
+    let command = erase(0xab);
+    world.take_in(&engine, &command).await;
+    let pretty = serde_json::to_string_pretty(&command).unwrap();
     // `serde_json` sorts keys, so a reversed document is written by hand.
-    let members: Vec<String> = erase(1)
+    let members: Vec<String> = command
         .as_object()
         .unwrap()
         .iter()
@@ -229,12 +231,15 @@ async fn another_spelling_is_no_conflict(fixture: Fixture) {
         .map(|(key, value)| format!("\"{key}\" :\t{value}"))
         .collect();
     let reversed = format!("{{\r\n{}\n}}", members.join(" ,\n"));
+    let upper = request.to_string().to_uppercase();
+    let other_case = command.to_string().replace(&request.to_string(), &upper);
     assert_ne!(pretty, reversed);
-    for text in [pretty, reversed] {
+    assert_ne!(other_case, command.to_string());
+    for text in [pretty, reversed, other_case] {
         let batch = [command_from(&engine, Some(world.origin(COMMANDS)), &text)];
         assert_eq!(
             engine.take_in(&batch).await.unwrap().verdicts,
-            [Verdict::Duplicate(id(1))]
+            [Verdict::Duplicate(request)]
         );
     }
     world.check().await;
