@@ -27,6 +27,9 @@ use crate::{
     telemetry::{logs::chain, metrics::Metrics},
 };
 
+/// The least that a try may take: with less, a dependency that is there would seem to be away.
+const SHORTEST_TRY: Duration = Duration::from_secs(1);
+
 /// Starts a worker. What cannot be reached is tried again for as long as `patience`; `None`: `stop` came first.
 pub async fn start_patiently(
     config: Config,
@@ -64,15 +67,16 @@ async fn connect_patiently(
     let mut pauses = Pauses::default();
     loop {
         let metrics = Arc::new(Metrics::new()?);
+        let left = patience.saturating_sub(watch.elapsed()).max(SHORTEST_TRY);
         let error = tokio::select! {
             () = stop.cancelled() => return Ok(None),
-            tried = connect(config, clock.clone(), metrics) => match tried {
+            tried = connect(config, clock.clone(), metrics, left) => match tried {
                 Ok(connected) => return Ok(Some(connected)),
                 Err(error) => error,
             },
         };
         let (waited, pause) = (watch.elapsed(), pauses.longer());
-        if !error.is_unreachable() || waited + pause > patience {
+        if !error.is_unreachable() || waited + pause + SHORTEST_TRY > patience {
             return Err(error);
         }
         let why = chain(&error);
