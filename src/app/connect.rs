@@ -4,11 +4,12 @@ use std::{
     collections::{BTreeMap, BTreeSet},
     path::Path,
     sync::Arc,
+    time::Duration,
 };
 
 use crate::{
     app::{AppError, topics},
-    clock::Clock,
+    clock::{Clock, Stopwatch},
     config::{Brokers, Config, Keyring as KeyringPlace, StoreUrl, registry_file},
     domain::{
         registry::Registry,
@@ -32,14 +33,27 @@ pub struct Connected {
     pub embedded: Option<EmbeddedBroker>,
 }
 
+/// How long whoever starts for once waits for what may be away. Each dependency has a shorter limit of its own.
+pub const PATIENCE: Duration = Duration::from_secs(60);
+
 /// Opens the store that the configuration names; `serving`: as the one worker that may serve a SQLite file.
 pub async fn open_store(config: &Config, clock: &Clock, serving: bool) -> Result<Arc<dyn Store>, AppError> {
+    open_store_within(config, clock, serving, PATIENCE).await
+}
+
+async fn open_store_within(
+    config: &Config,
+    clock: &Clock,
+    serving: bool,
+    patience: Duration,
+) -> Result<Arc<dyn Store>, AppError> {
     let url = match &config.store.url {
         StoreUrl::Sqlite(path) => format!("sqlite:{}", path.display()),
         StoreUrl::Postgres(url) => url.expose().to_owned(),
     };
     let exclusive = if serving { Exclusive::Yes } else { Exclusive::No };
-    let options = StoreOptions::new(clock.clone(), exclusive);
+    let mut options = StoreOptions::new(clock.clone(), exclusive);
+    options.connect_timeout = options.connect_timeout.min(patience);
     Ok(open(&url, &options).await?)
 }
 
@@ -122,9 +136,16 @@ pub async fn open_engine(
     Ok(Engine::new(store, vault, clock, metrics, settings, slot))
 }
 
-/// Connects everything that a worker needs.
-pub async fn connect(config: &Config, clock: Clock, metrics: Arc<Metrics>) -> Result<Connected, AppError> {
-    let store = open_store(config, &clock, true).await?;
+/// Connects everything that a worker needs. What is away is waited for no longer than `patience`.
+pub async fn connect(
+    config: &Config,
+    clock: Clock,
+    metrics: Arc<Metrics>,
+    patience: Duration,
+) -> Result<Connected, AppError> {
+    let watch = Stopwatch::start();
+    let left = || patience.saturating_sub(watch.elapsed());
+    let store = open_store_within(config, &clock, true, left()).await?;
     match config.store.url {
         // A file of one's own has no administrator who would migrate it.
         StoreUrl::Sqlite(_) => store.migrate().await?,
@@ -135,7 +156,7 @@ pub async fn connect(config: &Config, clock: Clock, metrics: Arc<Metrics>) -> Re
     let id = match &embedded {
         // Its offsets start anew each time, so each start is another cluster.
         Some(_) => format!("embedded-{}", hex::encode(rand::random::<[u8; 8]>())),
-        None => cluster_id(&cluster).await?,
+        None => cluster_id(&cluster, left()).await?,
     };
     let engine = Arc::new(open_engine(config, clock, metrics, store, Arc::from(id)).await?);
     if stored {
@@ -147,7 +168,7 @@ pub async fn connect(config: &Config, clock: Clock, metrics: Arc<Metrics>) -> Re
     for (_, token, processor) in config.auth.iter().flat_map(|auth| auth.unregistered(&registry)) {
         tracing::warn!(bearer = token.name, %processor, "a bearer token is for a processor that is not registered");
     }
-    check_topics(config, &cluster, &registry, &engine).await?;
+    check_topics(config, &cluster, &registry, &engine, left()).await?;
     Ok(Connected {
         engine,
         cluster,
@@ -155,9 +176,9 @@ pub async fn connect(config: &Config, clock: Clock, metrics: Arc<Metrics>) -> Re
     })
 }
 
-async fn cluster_id(cluster: &Cluster) -> Result<String, KafkaError> {
+async fn cluster_id(cluster: &Cluster, patience: Duration) -> Result<String, KafkaError> {
     let asked = cluster.clone();
-    tokio::task::spawn_blocking(move || asked.id())
+    tokio::task::spawn_blocking(move || asked.id(patience))
         .await
         .map_err(|_| KafkaError::Ended("connecting"))?
 }
@@ -221,9 +242,10 @@ async fn check_topics(
     cluster: &Cluster,
     registry: &Registry,
     engine: &Engine,
+    patience: Duration,
 ) -> Result<(), AppError> {
     let admin = Admin::new(cluster)?;
-    let there = tokio::task::spawn_blocking(move || admin.list())
+    let there = tokio::task::spawn_blocking(move || admin.list_within(patience))
         .await
         .map_err(|_| KafkaError::Ended("listing topics"))??;
     let missing: BTreeSet<String> = topics::needed(&config.kafka.topics, registry)

@@ -18,7 +18,7 @@ use std::{
 use tokio::sync::mpsc;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
-pub use connect::{Connected, check_keyring, connect, open_engine, open_store, remote_cluster};
+pub use connect::{Connected, PATIENCE, check_keyring, connect, open_engine, open_store, remote_cluster};
 
 use crate::{
     clock::Clock,
@@ -139,7 +139,7 @@ pub struct Running {
 
 /// Starts a worker: everything is connected and checked when this returns.
 pub async fn start(config: Config, roles: Roles, clock: Clock) -> Result<Running, AppError> {
-    let connected = connect(&config, clock, Arc::new(Metrics::new()?)).await?;
+    let connected = connect(&config, clock, Arc::new(Metrics::new()?), connect::PATIENCE).await?;
     start_connected(config, roles, connected).await
 }
 

@@ -15,6 +15,7 @@ use axum::{
     response::{IntoResponse, Response},
     routing::get,
 };
+use axum_server::Handle;
 use tokio_util::sync::CancellationToken;
 
 use super::{AppError, Connected, Roles, Running, connect, start_connected};
@@ -22,8 +23,12 @@ use crate::{
     clock::{Clock, Stopwatch},
     config::Config,
     engine::schedule::Pauses,
+    http::listener::{self, HEADER_PATIENCE},
     telemetry::{logs::chain, metrics::Metrics},
 };
+
+/// The least that a try may take: with less, a dependency that is there would seem to be away.
+const SHORTEST_TRY: Duration = Duration::from_secs(1);
 
 /// Starts a worker. What cannot be reached is tried again for as long as `patience`; `None`: `stop` came first.
 pub async fn start_patiently(
@@ -36,7 +41,7 @@ pub async fn start_patiently(
     let waiting_for = WaitingFor::default();
     // A certificate is the real listener's affair: until it is there, nothing answers over TLS.
     let early = if roles.api && config.http.tls.is_none() {
-        Some(Early::bind(config.http.listen, waiting_for.clone()).await?)
+        Some(Early::bind(config.http.listen, waiting_for.clone())?)
     } else {
         None
     };
@@ -62,15 +67,16 @@ async fn connect_patiently(
     let mut pauses = Pauses::default();
     loop {
         let metrics = Arc::new(Metrics::new()?);
+        let left = patience.saturating_sub(watch.elapsed()).max(SHORTEST_TRY);
         let error = tokio::select! {
             () = stop.cancelled() => return Ok(None),
-            tried = connect(config, clock.clone(), metrics) => match tried {
+            tried = connect(config, clock.clone(), metrics, left) => match tried {
                 Ok(connected) => return Ok(Some(connected)),
                 Err(error) => error,
             },
         };
         let (waited, pause) = (watch.elapsed(), pauses.longer());
-        if !error.is_unreachable() || waited + pause > patience {
+        if !error.is_unreachable() || waited + pause + SHORTEST_TRY > patience {
             return Err(error);
         }
         let why = chain(&error);
@@ -109,16 +115,14 @@ struct Early {
 }
 
 impl Early {
-    async fn bind(address: SocketAddr, waiting_for: WaitingFor) -> Result<Self, AppError> {
-        let listener = tokio::net::TcpListener::bind(address)
-            .await
-            .map_err(|source| AppError::Listen { address, source })?;
+    fn bind(address: SocketAddr, waiting_for: WaitingFor) -> Result<Self, AppError> {
+        let listener = listener::bind(address).map_err(|source| AppError::Listen { address, source })?;
         let stop = CancellationToken::new();
         let (stopped, router) = (stop.clone(), early_router(waiting_for));
         let serving = tokio::spawn(async move {
             tokio::select! {
                 () = stopped.cancelled() => {}
-                served = async { axum::serve(listener, router).await } => {
+                served = listener::serve(listener, None, router, Handle::new(), HEADER_PATIENCE) => {
                     if let Err(error) = served {
                         tracing::warn!(%error, "health checks are not answered during the start");
                     }
@@ -181,7 +185,7 @@ mod tests {
             .local_addr()
             .unwrap();
         let waiting_for = WaitingFor::default();
-        let early = Early::bind(free, waiting_for.clone()).await.unwrap();
+        let early = Early::bind(free, waiting_for.clone()).unwrap();
         waiting_for.set("no Kafka broker answers at localhost:1".to_owned());
         let client = reqwest::Client::new();
         let alive = client.get(format!("http://{free}/healthz")).send().await.unwrap();

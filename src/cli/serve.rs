@@ -29,7 +29,8 @@ pub struct Args {
     /// What this worker does; everything where it is absent.
     #[arg(long, value_name = "ROLE", value_delimiter = ',')]
     roles: Vec<Role>,
-    /// How long Kafka and the store may be away at the start, before it gives up with exit code 3.
+    /// How long Kafka and the store may be away at the start, before it gives up with exit code 3. It tries once at
+    /// the least, for a second.
     #[arg(long, value_name = "DURATION", default_value = "60s", value_parser = duration)]
     wait: Duration,
 }

@@ -104,6 +104,7 @@ mod tests {
     use axum::http::HeaderValue;
 
     use super::*;
+    use crate::http::listener;
 
     #[test]
     fn only_pages_of_other_sites_are_refused() {
@@ -144,15 +145,17 @@ mod tests {
         async fn panics() {
             panic!("on purpose");
         }
-        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-        listener.set_nonblocking(true).unwrap();
+        let listener = listener::bind(([127, 0, 0, 1], 0).into()).unwrap();
         let url = format!("http://{}/", listener.local_addr().unwrap());
         let app = around(Router::new().route("/", axum::routing::get(panics)));
-        tokio::spawn(
-            axum_server::from_tcp(listener)
-                .unwrap()
-                .serve(app.into_make_service()),
-        );
+        let handle = axum_server::Handle::new();
+        tokio::spawn(listener::serve(
+            listener,
+            None,
+            app,
+            handle,
+            listener::HEADER_PATIENCE,
+        ));
         let answer = reqwest::get(url).await.unwrap();
         assert_eq!(
             (answer.status().as_u16(), &answer.headers()["content-type"]),

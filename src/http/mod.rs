@@ -17,6 +17,7 @@ mod events;
 mod health;
 mod holds;
 mod layers;
+pub mod listener;
 mod lists;
 mod outputs;
 mod problem;
@@ -109,8 +110,7 @@ struct Api {
 
 /// Binds the address and prepares to serve until the shutdown.
 pub async fn serve(config: &Http, state: State, shutdown: CancellationToken) -> io::Result<Serving> {
-    let listener = TcpListener::bind(config.listen)?;
-    listener.set_nonblocking(true)?;
+    let listener = listener::bind(config.listen)?;
     let address = listener.local_addr()?;
     let tls = match &config.tls {
         Some(files) => Some(tls(files).await?),
@@ -159,19 +159,7 @@ async fn run(
     shutdown: CancellationToken,
 ) -> io::Result<()> {
     let handle = Handle::new();
-    let service = app.into_make_service();
-    let server: Pin<Box<dyn Future<Output = io::Result<()>> + Send>> = match tls {
-        Some(tls) => Box::pin(
-            axum_server::from_tcp_rustls(listener, tls)?
-                .handle(handle.clone())
-                .serve(service),
-        ),
-        None => Box::pin(
-            axum_server::from_tcp(listener)?
-                .handle(handle.clone())
-                .serve(service),
-        ),
-    };
+    let server = listener::serve(listener, tls, app, handle.clone(), listener::HEADER_PATIENCE);
     let ending = async {
         shutdown.cancelled().await;
         handle.graceful_shutdown(Some(GRACE));

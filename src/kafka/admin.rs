@@ -94,9 +94,14 @@ impl Admin {
 
     /// The topics of the cluster with their partitions. Blocks.
     pub fn list(&self) -> Result<BTreeMap<String, i32>, KafkaError> {
+        self.list_within(PATIENCE)
+    }
+
+    /// The same, for no longer than `patience`.
+    pub fn list_within(&self, patience: Duration) -> Result<BTreeMap<String, i32>, KafkaError> {
         let metadata = self
             .cluster
-            .ask(|client| client.fetch_metadata(None, PATIENCE).ok())?;
+            .ask(|client| client.fetch_metadata(None, patience.min(PATIENCE)).ok())?;
         Ok(metadata
             .topics()
             .iter()

@@ -89,9 +89,9 @@ impl Cluster {
         config
     }
 
-    /// The cluster's id, which positions are kept under.
-    pub fn id(&self) -> Result<String, KafkaError> {
-        self.ask(|client| client.fetch_cluster_id(PATIENCE))
+    /// The cluster's id, which positions are kept under. Blocks, for no longer than `patience`.
+    pub fn id(&self, patience: Duration) -> Result<String, KafkaError> {
+        self.ask(|client| client.fetch_cluster_id(patience.min(PATIENCE)))
     }
 }
 

@@ -21,6 +21,8 @@ pub struct StoreOptions {
     pub exclusive: Exclusive,
     /// How many connections at the most. SQLite has one that writes and these for reading.
     pub connections: u32,
+    /// How long opening may wait for a server.
+    pub connect_timeout: Duration,
     /// How long to wait for a free connection.
     pub acquire_timeout: Duration,
     /// How long to wait for a lock. A deadlock is found after a second, so longer waits are for somebody's commit.
@@ -38,6 +40,7 @@ impl StoreOptions {
             exclusive,
             // Two stages, the agenda and the API write at a time; the rest reads.
             connections: 8,
+            connect_timeout: Duration::from_secs(20),
             acquire_timeout: Duration::from_secs(10),
             lock_timeout: Duration::from_secs(10),
             statement_timeout: Duration::from_secs(30),

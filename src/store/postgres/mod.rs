@@ -91,7 +91,9 @@ impl PostgresStore {
             ("enable_hashjoin", "off".into()),
             ("enable_mergejoin", "off".into()),
         ]);
-        let pool = PgPoolOptions::new()
+        // Half of the time is for connecting, half for asking why that failed.
+        let half = options.connect_timeout / 2;
+        let connecting = PgPoolOptions::new()
             .max_connections(options.connections)
             .acquire_timeout(options.acquire_timeout)
             .test_before_acquire(false)
@@ -103,17 +105,14 @@ impl PostgresStore {
                     Ok(true)
                 })
             })
-            .connect_with(connect)
-            .await;
-        let pool = match pool {
+            .connect_with(connect);
+        let pool = match tokio::time::timeout(half, connecting).await {
             // The pool tries again until its time is up, and then says only that. One more try says why.
-            Err(sqlx::Error::PoolTimedOut) => {
-                let why = bounded(options.acquire_timeout, async {
-                    Ok(PgConnection::connect_with(&unhurried).await?)
-                });
+            Err(_) | Ok(Err(sqlx::Error::PoolTimedOut)) => {
+                let why = bounded(half, async { Ok(PgConnection::connect_with(&unhurried).await?) });
                 return Err(why.await.err().unwrap_or(sqlx::Error::PoolTimedOut.into()));
             }
-            connected => connected?,
+            Ok(connected) => connected?,
         };
         // What the server's own limits do not end, because the server is gone, ends a little later on this side.
         let patience = options.statement_timeout + options.acquire_timeout;

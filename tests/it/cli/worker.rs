@@ -91,6 +91,30 @@ async fn while_it_waits_for_kafka_it_is_alive_and_not_ready_and_gives_up_in_the_
     assert!(watch.elapsed() < Duration::from_secs(40), "{:?}", watch.elapsed());
 }
 
+/// No single try takes longer than the whole wait: of a broker or a database that refuses, and of one that is silent.
+#[tokio::test]
+async fn it_waits_no_longer_than_it_is_told_to() {
+    // It takes connections, and that is all.
+    let taker = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let kafka = |address: &str| format!("kafka.bootstrap_servers = \"{address}\"\n");
+    let store = |address: &str| {
+        let servers = "kafka.bootstrap_servers = \"127.0.0.1:1\"\n";
+        format!("store.url = \"postgres://lacuna:none@{address}/lacuna\"\n{servers}")
+    };
+    let (silent, nobody) = (taker.local_addr().unwrap().to_string(), "127.0.0.1:1");
+    for config in [kafka(nobody), kafka(&silent), store(nobody), store(&silent)] {
+        let workspace = Workspace::with(&format!("{config}http.listen = \"127.0.0.1:0\"\n"));
+        let watch = Stopwatch::start();
+        let Done { stderr, .. } = workspace.run(&["serve", "--wait", "2s"]).await.expect(3);
+        assert!(
+            watch.elapsed() < Duration::from_secs(6),
+            "{config}{:?}",
+            watch.elapsed()
+        );
+        assert!(stderr.contains("next:"), "{config}{stderr}");
+    }
+}
+
 #[tokio::test]
 async fn a_signal_ends_the_waiting() {
     for name in ["-TERM", "-INT"] {

@@ -9,6 +9,7 @@ mod deferred;
 mod detail;
 mod fixture;
 mod holds;
+mod listener;
 mod lists;
 mod machines;
 mod privacy;

@@ -2,6 +2,8 @@
 
 use std::{
     io::{Read, Write},
+    net::{SocketAddr, TcpStream},
+    path::{Path, PathBuf},
     process::Command,
     sync::Arc,
 };
@@ -13,10 +15,9 @@ use rustls::{
 
 use super::fixture::start;
 
-#[tokio::test]
-async fn it_serves_over_tls() {
-    let folder = tempfile::tempdir().unwrap();
-    let (cert, key) = (folder.path().join("cert.pem"), folder.path().join("key.pem"));
+/// Makes a certificate for localhost, and its key.
+pub(super) fn certificate(folder: &Path) -> (PathBuf, PathBuf) {
+    let (cert, key) = (folder.join("cert.pem"), folder.join("key.pem"));
     let made = Command::new("openssl")
         .args([
             "req",
@@ -43,16 +44,28 @@ async fn it_serves_over_tls() {
         .output()
         .expect("openssl makes the certificate");
     assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
+    (cert, key)
+}
+
+/// A client that trusts the certificate. Blocks.
+pub(super) fn connect(address: SocketAddr, cert: &Path) -> StreamOwned<ClientConnection, TcpStream> {
+    let mut roots = RootCertStore::empty();
+    roots.add(CertificateDer::from_pem_file(cert).unwrap()).unwrap();
+    let config = ClientConfig::builder()
+        .with_root_certificates(roots)
+        .with_no_client_auth();
+    let client = ClientConnection::new(Arc::new(config), "localhost".try_into().unwrap()).unwrap();
+    StreamOwned::new(client, TcpStream::connect(address).unwrap())
+}
+
+#[tokio::test]
+async fn it_serves_over_tls() {
+    let folder = tempfile::tempdir().unwrap();
+    let (cert, key) = certificate(folder.path());
     let api = start(&format!("tls = {{ cert = {cert:?}, key = {key:?} }}"), true).await;
     let address = api.address;
     let answer = tokio::task::spawn_blocking(move || {
-        let mut roots = RootCertStore::empty();
-        roots.add(CertificateDer::from_pem_file(&cert).unwrap()).unwrap();
-        let config = ClientConfig::builder()
-            .with_root_certificates(roots)
-            .with_no_client_auth();
-        let client = ClientConnection::new(Arc::new(config), "localhost".try_into().unwrap()).unwrap();
-        let mut stream = StreamOwned::new(client, std::net::TcpStream::connect(address).unwrap());
+        let mut stream = connect(address, &cert);
         stream
             .write_all(b"GET /healthz HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n")
             .unwrap();

@@ -93,7 +93,13 @@ impl Site {
         let start = Clock::System.now();
         let clock = ManualClock::starting_at(start);
         let metrics = Arc::new(Metrics::new().map_err(app::AppError::from)?);
-        let connected = app::connect(&place.config, Clock::Manual(clock.clone()), metrics).await?;
+        let connected = app::connect(
+            &place.config,
+            Clock::Manual(clock.clone()),
+            metrics,
+            app::PATIENCE,
+        )
+        .await?;
         let roles = Roles {
             api: false,
             ..Roles::ALL
