@@ -4,8 +4,7 @@ use std::time::Duration;
 
 use lacuna::clock::Stopwatch;
 use rdkafka::{
-    ClientConfig, Offset, TopicPartitionList,
-    consumer::{BaseConsumer, Consumer as _},
+    ClientConfig,
     producer::{BaseProducer, BaseRecord, Producer as _},
 };
 use serde_json::{Value, json};
@@ -13,6 +12,7 @@ use uuid::Uuid;
 
 use super::{
     deferring::serving,
+    services::from_its_start,
     worker::{signal, until},
     workspace::{Done, PATIENCE, REGISTRY, service},
 };
@@ -90,21 +90,7 @@ async fn what_is_unpacked_to_more_than_a_dead_letter_can_have_stops_nothing() {
 
 /// How long the first two records of a topic are, the shorter one first.
 fn lengths_of(topic: &str) -> [usize; 2] {
-    let consumer: BaseConsumer = ClientConfig::new()
-        .set("bootstrap.servers", service("LACUNA_TEST_KAFKA"))
-        .set("group.id", "large-reader")
-        .set("enable.auto.commit", "false")
-        .create()
-        .unwrap();
-    let metadata = consumer
-        .fetch_metadata(Some(topic), Duration::from_secs(10))
-        .unwrap();
-    let mut partitions = TopicPartitionList::new();
-    for partition in metadata.topics()[0].partitions() {
-        let place = partitions.add_partition_offset(topic, partition.id(), Offset::Beginning);
-        place.unwrap();
-    }
-    consumer.assign(&partitions).unwrap();
+    let consumer = from_its_start(topic);
     let (mut lengths, watch) = (Vec::new(), Stopwatch::start());
     while lengths.len() < 2 {
         if let Some(record) = consumer.poll(Duration::from_secs(1)) {

@@ -21,8 +21,8 @@ pub struct Found {
     pub payload: String,
 }
 
-/// Reads a topic from its start until it has this many records, and looks a moment for more.
-pub fn read_topic(topic: &str, count: usize) -> Vec<Found> {
+/// A consumer that begins at the start of every partition of a topic.
+pub fn from_its_start(topic: &str) -> BaseConsumer {
     let consumer: BaseConsumer = ClientConfig::new()
         .set("bootstrap.servers", service("LACUNA_TEST_KAFKA"))
         .set("group.id", "cli-reader")
@@ -39,6 +39,12 @@ pub fn read_topic(topic: &str, count: usize) -> Vec<Found> {
             .unwrap();
     }
     consumer.assign(&partitions).unwrap();
+    consumer
+}
+
+/// Reads a topic from its start until it has this many records, and looks a moment for more.
+pub fn read_topic(topic: &str, count: usize) -> Vec<Found> {
+    let consumer = from_its_start(topic);
     let (mut found, watch) = (Vec::new(), Stopwatch::start());
     loop {
         let is_complete = found.len() >= count;
