@@ -329,7 +329,8 @@ impl Engine {
             origin: origin.clone(),
             at,
             state: DeadLetterState::Open,
-            sealed: (raw.len() <= MAX_KEPT).then(|| self.vault.seal_dead_letter(raw)),
+            sealed: (raw.len() <= MAX_KEPT && !headers.are_too_large())
+                .then(|| self.vault.seal_dead_letter(raw)),
             headers: self.seal_headers(headers),
         })
     }

@@ -75,6 +75,10 @@ impl Writer<'_> {
             return self.value();
         }
         let quoted = self.cursor.string()?;
+        // Nearly every id is in lower case already.
+        if !quoted.escaped && !quoted.text.bytes().any(|byte| byte.is_ascii_uppercase()) {
+            return self.verbatim(quoted.text);
+        }
         match uuid(&value_of(quoted)) {
             Some(id) => self.verbatim(&format!("\"{id}\"")),
             None => self.quoted(quoted),

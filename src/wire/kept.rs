@@ -27,7 +27,10 @@ const NAMES: [&str; 6] = [
 
 /// Some headers of a message, as bytes that can be sealed. Whoever sent it may have written anything into them.
 #[derive(Clone, Default, PartialEq, Eq)]
-pub struct KeptHeaders(Zeroizing<Vec<u8>>);
+pub struct KeptHeaders {
+    bytes: Zeroizing<Vec<u8>>,
+    too_large: bool,
+}
 
 /// Without what they say.
 impl fmt::Debug for KeptHeaders {
@@ -37,8 +40,8 @@ impl fmt::Debug for KeptHeaders {
 }
 
 impl KeptHeaders {
-    /// Keeps of a message's headers those that say what it is, all of them: half of them could make another command of it.
-    /// The broker bounds them together with the message.
+    /// Keeps of a message's headers those that say what it is, all of them or none: half of them could make another command
+    /// of it.
     pub fn of<'a>(headers: impl IntoIterator<Item = (&'a str, Option<&'a [u8]>)>) -> Self {
         let is_read = |name: &str| NAMES.iter().any(|known| known.eq_ignore_ascii_case(name));
         let read: Vec<(&str, &str)> = headers
@@ -49,23 +52,38 @@ impl KeptHeaders {
         if read.is_empty() {
             return Self::default();
         }
+        let length: usize = read.iter().map(|(name, value)| name.len() + value.len()).sum();
+        if length > MAX_KEPT {
+            return Self {
+                too_large: true,
+                ..Self::default()
+            };
+        }
         // Pairs of texts can be written. Every message goes through here, nearly all of them for nothing: it has to be fast.
-        Self(Zeroizing::new(postcard::to_allocvec(&read).unwrap_or_default()))
+        Self {
+            bytes: Zeroizing::new(postcard::to_allocvec(&read).unwrap_or_default()),
+            too_large: false,
+        }
     }
 
     /// The bytes that are sealed; `None`: there is nothing to keep.
     pub fn bytes(&self) -> Option<&[u8]> {
-        (!self.is_empty()).then_some(self.0.as_slice())
+        (!self.is_empty()).then_some(self.bytes.as_slice())
     }
 
     /// How many bytes they take.
     pub fn len(&self) -> usize {
-        self.0.len()
+        self.bytes.len()
     }
 
     /// Whether there is nothing to keep.
     pub fn is_empty(&self) -> bool {
-        self.0.is_empty()
+        self.bytes.is_empty()
+    }
+
+    /// Whether they were too large to be kept: then nothing of the message is, because without them it is another one.
+    pub fn are_too_large(&self) -> bool {
+        self.too_large
     }
 
     /// Reads what was opened: names and values, in the order in which they came.
@@ -105,5 +123,9 @@ mod tests {
             KeptHeaders::read(kept.bytes().unwrap()).unwrap()[1].1.len(),
             long.len()
         );
+        assert!(!kept.are_too_large());
+        let longer = vec![b'a'; MAX_KEPT];
+        let kept = KeptHeaders::of([("ce_id", Some(&b"7"[..])), ("ce_source", Some(longer.as_slice()))]);
+        assert!(kept.is_empty() && kept.are_too_large());
     }
 }
