@@ -18,6 +18,7 @@ pub mod operate;
 pub mod outputs;
 pub mod pace;
 mod pages;
+pub mod positions;
 pub mod prepare;
 pub mod registry;
 pub mod reissue;

@@ -14,7 +14,7 @@ use crate::{
         time::At,
     },
     store::{
-        Advance, Changes, Closing, Concerned, DeadLetter, EarlyRow, Gate, InboxRow, Line, Lock, NewFact,
+        Acceptance, Advance, Changes, Closing, Concerned, DeadLetter, EarlyRow, Gate, InboxRow, Line, Lock, NewFact,
         Origin, Place, StoreError, StoredBody, StoredCapsule, StoredFact, StoredRegistry, StoredRequest,
         SubjectDigest, SuppressionRow, Sweep, Transaction,
     },
@@ -104,6 +104,10 @@ impl Transaction for SqliteTransaction {
 
     async fn advance(&mut self, advances: &[Advance]) -> Result<(), StoreError> {
         positions::advance(&mut self.0, advances).await
+    }
+
+    async fn accept_position(&mut self, acceptance: &Acceptance) -> Result<(), StoreError> {
+        positions::accept(&mut self.0, acceptance).await
     }
 
     async fn inbox(&mut self, keys: &[(&Tenant, CommandId)]) -> Result<Vec<InboxRow>, StoreError> {
