@@ -14,7 +14,7 @@ use crate::{
         note::Notes,
         time::At,
     },
-    store::{Acceptance, Advance, Attempts, Changes, LeafRow, Mark, Origin, Store, StoreError, Transaction},
+    store::{Acceptance, Advance, Attempts, Changes, LeafRow, Mark, Origin, Store, StoreError},
     vault::Vault,
 };
 
