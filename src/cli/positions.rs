@@ -91,12 +91,7 @@ pub fn run(args: Args) -> Result<Exit, Failure> {
             partition,
             actor,
             reason,
-        } => accept(
-            &config.load()?,
-            &(Arc::from(topic), partition),
-            &actor,
-            &reason,
-        ),
+        } => accept(&config.load()?, &(Arc::from(topic), partition), &actor, &reason),
     }
 }
 
@@ -118,13 +113,8 @@ impl Look {
         let store = session::open_store(config).await?;
         session::check_keyring(config, &vault, store.as_ref()).await?;
         let topics = &config.kafka.topics;
-        let read = [
-            &topics.commands,
-            &topics.control,
-            &topics.acks,
-            &topics.backups,
-        ]
-        .map(|name| Arc::<str>::from(name.as_str()));
+        let read = [&topics.commands, &topics.control, &topics.acks, &topics.backups]
+            .map(|name| Arc::<str>::from(name.as_str()));
         let (cluster_id, there) = asked({
             let (cluster, read) = (cluster.clone(), read.clone());
             move || partitions(&cluster, &read)

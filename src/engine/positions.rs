@@ -79,7 +79,10 @@ impl Engine {
     /// Those among replayed messages that nothing knows: neither inbox nor facts, no dead letter, and not the ledger. Where
     /// there is one, the log is not the one that was taken in.
     pub async fn strays<T: Names>(&self, replays: &[Arrival<T>]) -> Result<Vec<Stray>, EngineError> {
-        let origins: Vec<Origin> = replays.iter().filter_map(|replay| replay.origin.clone()).collect();
+        let origins: Vec<Origin> = replays
+            .iter()
+            .filter_map(|replay| replay.origin.clone())
+            .collect();
         let keys: Vec<(&Tenant, CommandId)> = replays
             .iter()
             .filter_map(|replay| match replay.content.as_ref().ok()?.trace()? {

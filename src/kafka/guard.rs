@@ -7,8 +7,9 @@ use std::{collections::HashMap, sync::Arc, time::Duration};
 
 use super::{
     KafkaError,
-    assignment::{Assignment, Place},
-    log::Question,
+    assignment::Assignment,
+    log::{Held, Question},
+    places::Place,
     positions::{Finding, Known, Partition},
 };
 use crate::{
@@ -62,7 +63,7 @@ impl Guard {
 
     /// Why the consumer has to start again, if it has to.
     async fn look(&mut self) -> Result<Option<String>, KafkaError> {
-        let places = self.assignment.places();
+        let places = self.assignment.places.assigned();
         if places.is_empty() {
             return Ok(None);
         }
@@ -86,7 +87,11 @@ impl Guard {
                 assignment.forget_connection();
             }
             let held = assignment.look_at_logs(questions)?;
-            let other = if is_stopped { assignment.other_brokers() } else { None };
+            let other = if is_stopped {
+                assignment.other_brokers()
+            } else {
+                None
+            };
             Ok::<_, KafkaError>((held, other))
         });
         let (held, other) = looked.await.map_err(|_| KafkaError::Ended("looking at logs"))??;
@@ -121,7 +126,10 @@ impl Guard {
     fn question(&mut self, known: &Known, key: &Partition, place: &Place) -> Question {
         let question = known.question(key);
         let last = known.position(key).and_then(|position| position.last);
-        let (compared, looks) = self.compared.entry(key.clone()).or_insert((None, READ_AGAIN_AFTER));
+        let (compared, looks) = self
+            .compared
+            .entry(key.clone())
+            .or_insert((None, READ_AGAIN_AFTER));
         *looks += 1;
         if place.stopped.is_none() && *compared == last && *looks < READ_AGAIN_AFTER {
             return Question {
@@ -139,7 +147,7 @@ impl Guard {
         &self,
         (topic, partition): &Partition,
         position: Option<&Position>,
-        held: Option<&super::log::Held>,
+        held: Option<&Held>,
     ) -> Option<PositionNote> {
         let (position, held) = (position?, held?);
         let last = position.last?;

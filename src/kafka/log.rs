@@ -17,13 +17,7 @@ use super::{
     positions::Partition,
     while_doing,
 };
-use crate::{
-    clock::Stopwatch,
-    domain::time::At,
-    store::Mark,
-    vault::Vault,
-    wire::kept,
-};
+use crate::{clock::Stopwatch, domain::time::At, store::Mark, vault::Vault, wire::kept};
 
 /// How long a broker may take to say where a partition begins and ends: a partition without a leader must not keep the others
 /// waiting for long.
@@ -91,12 +85,17 @@ impl LogReader {
     pub fn look(&self, questions: &[Question]) -> Result<HashMap<Partition, Held>, KafkaError> {
         let mut held = HashMap::with_capacity(questions.len());
         for Question { partition, .. } in questions {
-            match self.consumer.fetch_watermarks(&partition.0, partition.1, PATIENCE) {
+            match self
+                .consumer
+                .fetch_watermarks(&partition.0, partition.1, PATIENCE)
+            {
                 Ok((low, high)) => {
                     let records = Vec::new();
                     held.insert(partition.clone(), Held { low, high, records });
                 }
-                Err(error) => tracing::warn!(topic = %partition.0, partition = partition.1, %error, "a log cannot be looked at"),
+                Err(error) => {
+                    tracing::warn!(topic = %partition.0, partition = partition.1, %error, "a log cannot be looked at")
+                }
             }
         }
         // A topic at a time: the end of a partition is told without the name of its topic.
@@ -186,9 +185,7 @@ impl LogReader {
         Mark {
             offset: message.offset(),
             at: written_at(message),
-            digest: self
-                .vault
-                .log_digest(kept(message.payload().unwrap_or_default())),
+            digest: self.vault.log_digest(kept(message.payload().unwrap_or_default())),
         }
     }
 }

@@ -52,13 +52,17 @@ pub enum Finding {
     )]
     OtherRecord(i64),
     /// A message that should have been taken in is unknown.
-    #[error("the message at offset {0} lies before the position, and the store does not know it: it is another log")]
+    #[error(
+        "the message at offset {0} lies before the position, and the store does not know it: it is another log"
+    )]
     Stray(i64),
     /// The store knows the partition from another cluster.
     #[error("the store has taken it in from cluster {0}, and this is another cluster")]
     OtherCluster(String),
     /// The brokers belong to another cluster than at the start.
-    #[error("the brokers belong to cluster {0} now, and this worker was started on another one: start it again")]
+    #[error(
+        "the brokers belong to cluster {0} now, and this worker was started on another one: start it again"
+    )]
     OtherBrokers(String),
     /// Nobody says what the log holds.
     #[error("its leader does not answer")]
@@ -97,7 +101,8 @@ impl Known {
                 .collect(),
             elsewhere: elsewhere
                 .into_iter()
-                .filter(|(other, _)| !other.starts_with(EMBEDDED))
+                // Where nothing was taken in, nothing can be lost.
+                .filter(|(other, position)| !other.starts_with(EMBEDDED) && position.next_offset > 0)
                 .map(|(other, position)| (key(&position), other))
                 .collect(),
         })
@@ -156,7 +161,9 @@ fn judge(position: &Position, held: &Held) -> Result<(), Finding> {
             return Err(Finding::OtherRecord(mark.offset));
         }
     }
-    position.stray.map_or(Ok(()), |offset| Err(Finding::Stray(offset)))
+    position
+        .stray
+        .map_or(Ok(()), |offset| Err(Finding::Stray(offset)))
 }
 
 /// The offset after the last message of each partition.

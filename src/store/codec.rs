@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use uuid::{NoContext, Timestamp, Uuid};
 
 use super::{
-    Changes, CounterKey, DeadLetter, DeadLetterState, InboxRow, LeafRow, Mark, MovedRow, OpenLetters, OpenedRow,
-    Origin, Position, StoreError, StoredBody, StoredRequest, SubjectDigest,
+    Changes, CounterKey, DeadLetter, DeadLetterState, InboxRow, LeafRow, Mark, MovedRow, OpenLetters,
+    OpenedRow, Origin, Position, StoreError, StoredBody, StoredRequest, SubjectDigest,
 };
 use crate::domain::{
     ids::{CommandId, RequestId, Tenant},

@@ -234,7 +234,10 @@ fn nexts(advances: &[&Advance]) -> Vec<i64> {
 }
 
 fn seen_until(advances: &[&Advance]) -> Vec<i64> {
-    advances.iter().map(|advance| advance.seen_until.millis()).collect()
+    advances
+        .iter()
+        .map(|advance| advance.seen_until.millis())
+        .collect()
 }
 
 /// Something of the last record of each, where it is known.

@@ -50,10 +50,7 @@ pub(super) async fn of_origins(
                from json_each(?1) o cross join dead_letter d on d.cluster = o.value ->> 0 \
                and d.topic = o.value ->> 1 and d.part = o.value ->> 2 and d.off = o.value ->> 3 \
                and d.incarnation = o.value ->> 4";
-    let rows: Vec<LetterColumns> = query_as(sql)
-        .bind(origins_json(origins))
-        .fetch_all(on)
-        .await?;
+    let rows: Vec<LetterColumns> = query_as(sql).bind(origins_json(origins)).fetch_all(on).await?;
     rows.into_iter().map(LetterColumns::into_letter).collect()
 }
 

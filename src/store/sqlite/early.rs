@@ -48,7 +48,8 @@ pub(super) async fn unproduced(
     before: At,
     limit: u32,
 ) -> Result<Vec<Origin>, StoreError> {
-    let sql = "select cluster, topic, part, off, incarnation from early_command where buried_at <= ?1 limit ?2";
+    let sql =
+        "select cluster, topic, part, off, incarnation from early_command where buried_at <= ?1 limit ?2";
     let found: Vec<OriginColumns> = query_as(sql)
         .bind(before.millis())
         .bind(limit)

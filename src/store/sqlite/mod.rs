@@ -34,9 +34,9 @@ use uuid::Uuid;
 use self::{file::LockFile, transaction::SqliteTransaction};
 use super::{
     CounterKey, DeadLetter, DeadLetterFilter, DeadLetterState, DeferredFilter, DeferredRow, Exclusive,
-    InboxRow, LastWord, OpenLetters, Origin, Position, PositionNote, Seen, Store, StoreError, StoreOptions, StoredBody,
-    StoredCapsule, StoredFact, StoredLeaf, StoredRegistry, StoredRequest, SubjectDigest, SuppressionDigest,
-    SuppressionRow, Sweep, Transaction, schema,
+    InboxRow, LastWord, OpenLetters, Origin, Position, PositionNote, Seen, Store, StoreError, StoreOptions,
+    StoredBody, StoredCapsule, StoredFact, StoredLeaf, StoredRegistry, StoredRequest, SubjectDigest,
+    SuppressionDigest, SuppressionRow, Sweep, Transaction, schema,
 };
 use crate::{
     clock::Clock,

@@ -4,9 +4,7 @@ use sqlx::{Acquire, SqliteConnection, SqliteExecutor, query, query_as, query_sca
 
 use crate::{
     domain::time::At,
-    store::{
-        Acceptance, Advance, Noted, Position, PositionNote, Seen, StoreError, codec::PositionColumns,
-    },
+    store::{Acceptance, Advance, Noted, Position, PositionNote, Seen, StoreError, codec::PositionColumns},
 };
 
 /// Moves positions on. A worker that starts from an offset before one, or from one that the position has not reached, is

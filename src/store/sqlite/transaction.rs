@@ -14,9 +14,9 @@ use crate::{
         time::At,
     },
     store::{
-        Acceptance, Advance, Changes, Closing, Concerned, DeadLetter, EarlyRow, Gate, InboxRow, Line, Lock, NewFact,
-        Origin, Place, StoreError, StoredBody, StoredCapsule, StoredFact, StoredRegistry, StoredRequest,
-        SubjectDigest, SuppressionRow, Sweep, Transaction,
+        Acceptance, Advance, Changes, Closing, Concerned, DeadLetter, EarlyRow, Gate, InboxRow, Line, Lock,
+        NewFact, Origin, Place, StoreError, StoredBody, StoredCapsule, StoredFact, StoredRegistry,
+        StoredRequest, SubjectDigest, SuppressionRow, Sweep, Transaction,
     },
 };
 

@@ -5,6 +5,7 @@ mod deferred;
 mod early;
 mod expiry;
 pub mod kafka;
+mod lost_log;
 mod readme;
 
 use std::{

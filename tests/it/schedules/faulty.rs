@@ -15,10 +15,11 @@ use lacuna::{
         words::Status,
     },
     store::{
-        Acceptance, Advance, Changes, Closing, Concerned, CounterKey, DeadLetter, DeadLetterFilter, DeadLetterState,
-        DeferredFilter, DeferredRow, EarlyRow, Gate, InboxRow, LastWord, Line, Lock, NewFact, OpenLetters,
-        Origin, Place, Position, PositionNote, Seen, Store, StoreError, StoredBody, StoredCapsule, StoredFact, StoredLeaf,
-        StoredRegistry, StoredRequest, SubjectDigest, SuppressionDigest, SuppressionRow, Sweep, Transaction,
+        Acceptance, Advance, Changes, Closing, Concerned, CounterKey, DeadLetter, DeadLetterFilter,
+        DeadLetterState, DeferredFilter, DeferredRow, EarlyRow, Gate, InboxRow, LastWord, Line, Lock,
+        NewFact, OpenLetters, Origin, Place, Position, PositionNote, Seen, Store, StoreError, StoredBody,
+        StoredCapsule, StoredFact, StoredLeaf, StoredRegistry, StoredRequest, SubjectDigest,
+        SuppressionDigest, SuppressionRow, Sweep, Transaction,
     },
 };
 
