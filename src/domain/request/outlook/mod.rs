@@ -208,7 +208,7 @@ impl Request {
 
     /// The gates that people have to open before anything is sent, in their order.
     pub fn gates_of_people(&self) -> Vec<ClosedGate> {
-        if self.life.status.is_final() || self.was_sent() {
+        if self.life.status.is_final() {
             return Vec::new();
         }
         let gates = [
