@@ -240,6 +240,9 @@ impl Request {
             TaskState::Done { .. } | TaskState::Exempt { .. } | TaskState::Waived | TaskState::Cancelled => {
                 return None;
             }
+            TaskState::Dispatched { .. } | TaskState::Accepted { .. } if registered.is_none() => {
+                Need::Registration
+            }
             TaskState::Dispatched { ack_by, .. } => Need::Answer(*ack_by),
             TaskState::Accepted { expected_by, .. } => Need::Promise(*expected_by),
             TaskState::Abandoned { cause } => Need::Decision(*cause),

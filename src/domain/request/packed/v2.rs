@@ -82,7 +82,11 @@ impl Packed {
             overdue: old.overdue,
             at_risk: old.at_risk,
             needs_attention: old.needs_attention,
-            notice: old.notice,
+            // Version 2 had one word for both ends.
+            notice: old.notice.map(|notice| match (old.status, notice) {
+                (Status::ClosedWithExceptions, Notice::Completed) => Notice::ClosedWithExceptions,
+                (_, notice) => notice,
+            }),
             readable: old.readable,
             capsule: old.capsule,
             subject_holds: old.subject_holds,

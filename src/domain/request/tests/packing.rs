@@ -113,7 +113,10 @@ fn an_old_row_opens_no_gate_by_itself_and_what_was_sent_is_not_taken_back() {
         assert_eq!(sent.closed_gate(START), None);
     }
     let waiting = read_v2(&v2_row(2, 4, 2, 0, by_hand, "00"));
-    assert!(!waiting.task(0).was_sent(), "only what was never sent waits for others");
+    assert!(
+        !waiting.task(0).was_sent(),
+        "only what was never sent waits for others"
+    );
     assert!(!read_v2(&v2_row(2, 4, 1, 0, never, ready)).task(0).was_sent());
 }
 
