@@ -100,6 +100,8 @@ metrics! {
     dead_erasure_oldest: gauge "dead_lettered_erasure_oldest_open_seconds" [] "Age of the oldest of them.";
     registry_mismatch: gauge "registry_mismatch" [] "1 where this worker's registry file differs from the active revision.";
     consumer_lag: gauges "consumer_lag" ["topic", "partition"] "Messages in a partition that have not been taken in.";
+    partition_stopped: gauges "partition_stopped" ["topic", "partition"] "1 where a partition is not read because its log is not the one that was taken in, or has lost what was not: see `lacuna positions list`.";
+    strays: counters "unknown_replays_total" ["topic"] "Messages before the position of their partition that the store does not know.";
     transactions: histograms "store_transaction_seconds" ["name"] "Duration of store transactions, by name.", buckets TRANSACTION_BUCKETS;
     ledger_entries: gauge "ledger_entries" [] "Leaves in the ledger.";
     vault_sealed: gauge "vault_sealed_requests" [] "Requests whose identifiers can still be opened.";
@@ -111,6 +113,19 @@ metrics! {
 }
 
 impl Metrics {
+    /// A partition is not read, or it is read.
+    pub fn partition_stopped(&self, topic: &str, partition: i32, stopped: bool) {
+        let partition = partition.to_string();
+        self.partition_stopped
+            .with_label_values(&[topic, partition.as_str()])
+            .set(i64::from(stopped));
+    }
+
+    /// A message before its position is unknown.
+    pub fn stray(&self, topic: &str) {
+        self.strays.with_label_values(&[topic]).inc();
+    }
+
     /// A command was read.
     pub fn command(&self, kind: &str, result: &str) {
         self.commands.with_label_values(&[kind, result]).inc();

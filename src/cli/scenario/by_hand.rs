@@ -115,10 +115,12 @@ impl ByHand {
                 topic: Arc::from(topic),
                 partition: 0,
                 offset: self.offset.fetch_add(1, Ordering::Relaxed),
+                incarnation: 0,
             }),
             content,
             raw: Zeroizing::new(bytes.to_vec()),
             headers: KeptHeaders::default(),
+            reading: None,
         }
     }
 

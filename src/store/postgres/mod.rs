@@ -32,7 +32,7 @@ use uuid::Uuid;
 use self::transaction::PostgresTransaction;
 use super::{
     CounterKey, DeadLetter, DeadLetterFilter, DeadLetterState, DeferredFilter, DeferredRow, InboxRow,
-    LastWord, OpenLetters, Origin, Position, Seen, Store, StoreError, StoreOptions, StoredBody,
+    LastWord, OpenLetters, Origin, Position, PositionNote, Seen, Store, StoreError, StoreOptions, StoredBody,
     StoredCapsule, StoredFact, StoredLeaf, StoredRegistry, StoredRequest, SubjectDigest, SuppressionDigest,
     SuppressionRow, Sweep, Transaction,
     classify::bounded,
@@ -225,6 +225,15 @@ impl Store for PostgresStore {
 
     async fn positions(&self, cluster: &str) -> Result<Vec<Position>, StoreError> {
         self.ask(positions::of_cluster(&self.pool, cluster)).await
+    }
+
+    async fn positions_elsewhere(&self, cluster: &str) -> Result<Vec<(String, Position)>, StoreError> {
+        self.ask(positions::elsewhere(&self.pool, cluster)).await
+    }
+
+    async fn note_positions(&self, notes: &[PositionNote]) -> Result<(), StoreError> {
+        self.ask(async { positions::note(&mut *self.pool.acquire().await?, notes).await })
+            .await
     }
 
     async fn seen(&self, seen: &[Seen]) -> Result<(), StoreError> {

@@ -15,8 +15,8 @@ use crate::{
         time::At,
     },
     store::{
-        Advance, Changes, Closing, Concerned, DeadLetter, EarlyRow, Gate, InboxRow, Line, Lock, NewFact,
-        Origin, Passed, Place, StoreError, StoredBody, StoredCapsule, StoredFact, StoredRegistry,
+        Acceptance, Advance, Changes, Closing, Concerned, DeadLetter, EarlyRow, Gate, InboxRow, Line, Lock,
+        NewFact, Origin, Passed, Place, StoreError, StoredBody, StoredCapsule, StoredFact, StoredRegistry,
         StoredRequest, SubjectDigest, SuppressionRow, Sweep, Transaction, classify::bounded,
     },
 };
@@ -124,6 +124,10 @@ impl Transaction for PostgresTransaction {
             return Ok(());
         }
         bounded(self.patience, positions::advance(&mut self.inner, advances)).await
+    }
+
+    async fn accept_position(&mut self, acceptance: &Acceptance) -> Result<(), StoreError> {
+        bounded(self.patience, positions::accept(&mut self.inner, acceptance)).await
     }
 
     async fn inbox(&mut self, keys: &[(&Tenant, CommandId)]) -> Result<Vec<InboxRow>, StoreError> {

@@ -15,8 +15,8 @@ use crate::{
         time::At,
     },
     store::{
-        Advance, Changes, Closing, Concerned, DeadLetter, EarlyRow, Gate, InboxRow, Line, Lock, NewFact,
-        Origin, Passed, Place, StoreError, StoredBody, StoredCapsule, StoredFact, StoredRegistry,
+        Acceptance, Advance, Changes, Closing, Concerned, DeadLetter, EarlyRow, Gate, InboxRow, Line, Lock,
+        NewFact, Origin, Passed, Place, StoreError, StoredBody, StoredCapsule, StoredFact, StoredRegistry,
         StoredRequest, SubjectDigest, SuppressionRow, Sweep, Transaction,
     },
 };
@@ -110,6 +110,10 @@ impl Transaction for SqliteTransaction {
 
     async fn advance(&mut self, advances: &[Advance]) -> Result<(), StoreError> {
         positions::advance(&mut self.0, advances).await
+    }
+
+    async fn accept_position(&mut self, acceptance: &Acceptance) -> Result<(), StoreError> {
+        positions::accept(&mut self.0, acceptance).await
     }
 
     async fn inbox(&mut self, keys: &[(&Tenant, CommandId)]) -> Result<Vec<InboxRow>, StoreError> {

@@ -60,6 +60,7 @@ fn controlled(world: &World, engine: &Engine, command: &Value) -> Arrival<Prepar
         ),
         raw: Zeroizing::new(text.into_bytes()),
         headers: KeptHeaders::default(),
+        reading: None,
     }
 }
 

@@ -64,6 +64,7 @@ pub(super) async fn tell(
         content: engine.prepare_command(text.as_bytes(), &envelope, Door::Control),
         raw: Zeroizing::new(text.as_bytes().to_vec()),
         headers: lacuna::wire::KeptHeaders::default(),
+        reading: None,
     };
     let taken = engine.take_in(&[arrival]).await?;
     assert!(matches!(taken.verdicts[..], [Verdict::Taken(_)]), "{taken:?}");
@@ -78,6 +79,7 @@ pub(super) async fn tell_backup(world: &World, engine: &Engine, event: &Value) {
         content: engine.prepare_backup(text.as_bytes(), &envelope),
         raw: Zeroizing::new(text.as_bytes().to_vec()),
         headers: lacuna::wire::KeptHeaders::default(),
+        reading: None,
     };
     engine.tell_backups(&[arrival]).await.unwrap();
 }
