@@ -14,9 +14,9 @@ use crate::{
         time::At,
     },
     store::{
-        Advance, Changes, Closing, Concerned, DeadLetter, EarlyRow, Gate, InboxRow, Line, Lock, NewFact,
-        Origin, Place, StoreError, StoredBody, StoredCapsule, StoredFact, StoredRegistry, StoredRequest,
-        SubjectDigest, SuppressionRow, Sweep, Transaction,
+        Advance, Changes, Closing, Concerned, DeadLetter, EarlyRow, Ended, Gate, InboxRow, Line, Lock,
+        NewFact, Origin, Place, StoreError, StoredBody, StoredCapsule, StoredFact, StoredRegistry,
+        StoredRequest, SubjectDigest, SuppressionRow, Sweep, Transaction,
     },
 };
 
@@ -160,5 +160,10 @@ impl Transaction for SqliteTransaction {
 
     async fn commit(self: Box<Self>) -> Result<(), StoreError> {
         Ok(self.0.commit().await?)
+    }
+
+    fn ended(&self) -> Ended {
+        // There is one connection that writes: whoever comes next waits for it, and gets it rolled back.
+        Ended::unseen()
     }
 }

@@ -16,9 +16,10 @@ use lacuna::{
     },
     store::{
         Advance, Changes, Closing, Concerned, CounterKey, DeadLetter, DeadLetterFilter, DeadLetterState,
-        DeferredFilter, DeferredRow, EarlyRow, Gate, InboxRow, LastWord, Line, Lock, NewFact, OpenLetters,
-        Origin, Place, Position, Seen, Store, StoreError, StoredBody, StoredCapsule, StoredFact, StoredLeaf,
-        StoredRegistry, StoredRequest, SubjectDigest, SuppressionDigest, SuppressionRow, Sweep, Transaction,
+        DeferredFilter, DeferredRow, EarlyRow, Ended, Gate, InboxRow, LastWord, Line, Lock, NewFact,
+        OpenLetters, Origin, Place, Position, Seen, Store, StoreError, StoredBody, StoredCapsule, StoredFact,
+        StoredLeaf, StoredRegistry, StoredRequest, SubjectDigest, SuppressionDigest, SuppressionRow, Sweep,
+        Transaction,
     },
 };
 
@@ -201,6 +202,9 @@ impl Transaction for FaultyTransaction {
         } else {
             Ok(())
         }
+    }
+    fn ended(&self) -> Ended {
+        self.inner.ended()
     }
 }
 
