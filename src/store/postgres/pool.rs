@@ -77,7 +77,9 @@ impl Servers {
             .after_connect(move |connection, _| {
                 let noted = noted.clone();
                 Box::pin(async move {
-                    let is_standby = is_standby(connection).await?;
+                    let is_standby = is_standby(connection).await.inspect_err(|error| {
+                        tracing::warn!(%error, "a new connection to the store is of no use");
+                    })?;
                     noted.is(is_standby);
                     // The pool tries again, with growing pauses, until the caller's time is up.
                     if is_standby { Err(Standby::error()) } else { Ok(()) }

@@ -21,7 +21,7 @@ use crate::{
 };
 
 /// How long things may take that take a second or two on a machine that has nothing else to do.
-const PATIENCE: Duration = Duration::from_secs(90);
+const PATIENCE: Duration = Duration::from_secs(60);
 
 /// Within this the worker is ready again once the address leads to a primary.
 const READY_WITHIN: Duration = Duration::from_secs(10);
