@@ -7,7 +7,11 @@ use std::{convert::Infallible, sync::Arc, time::Duration};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
-use crate::{clock::Stopwatch, engine::Engine, telemetry::freshness::GaugeGroup};
+use crate::{
+    clock::Stopwatch,
+    engine::Engine,
+    telemetry::{freshness::GaugeGroup, logs::chain},
+};
 
 /// How often a gauge is read. Prometheus asks every 15 s or more seldom, and somebody who watches should see what happens.
 const TURN: Duration = Duration::from_secs(1);
@@ -38,7 +42,7 @@ async fn keep_reading(engine: Arc<Engine>, group: GaugeGroup, shutdown: Cancella
     while !shutdown.is_cancelled() {
         let watch = Stopwatch::start();
         let read = match tokio::time::timeout(PATIENCE, engine.read_gauges(group)).await {
-            Ok(read) => read.map_err(|error| error.to_string()),
+            Ok(read) => read.map_err(|error| chain(&error)),
             Err(_) => Err("the store does not answer in time".to_owned()),
         };
         match &read {
