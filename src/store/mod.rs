@@ -8,6 +8,7 @@ mod classify;
 mod codec;
 mod deferral;
 mod early;
+mod ended;
 pub mod error;
 mod expiry;
 pub mod history;
@@ -21,6 +22,7 @@ pub mod sqlite;
 use async_trait::async_trait;
 
 pub use early::{EarlyChanges, EarlyRow};
+pub use ended::Ended;
 pub use error::StoreError;
 pub use history::{Chain, Head, Passed};
 pub use open::{Exclusive, StoreOptions};
@@ -245,4 +247,6 @@ pub trait Transaction: Send {
     async fn write(&mut self, changes: &Changes) -> Result<(), StoreError>;
     /// Commits.
     async fn commit(self: Box<Self>) -> Result<(), StoreError>;
+    /// The end of it, which whoever drops it can wait for.
+    fn ended(&self) -> Ended;
 }

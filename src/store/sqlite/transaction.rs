@@ -15,9 +15,9 @@ use crate::{
         time::At,
     },
     store::{
-        Acceptance, Advance, Changes, Closing, Concerned, DeadLetter, EarlyRow, Gate, InboxRow, Line, Lock,
-        NewFact, Origin, Passed, Place, StoreError, StoredBody, StoredCapsule, StoredFact, StoredRegistry,
-        StoredRequest, SubjectDigest, SuppressionRow, Sweep, Transaction,
+        Acceptance, Advance, Changes, Closing, Concerned, DeadLetter, EarlyRow, Ended, Gate, InboxRow, Line,
+        Lock, NewFact, Origin, Passed, Place, StoreError, StoredBody, StoredCapsule, StoredFact,
+        StoredRegistry, StoredRequest, SubjectDigest, SuppressionRow, Sweep, Transaction,
     },
 };
 
@@ -170,5 +170,10 @@ impl Transaction for SqliteTransaction {
 
     async fn commit(self: Box<Self>) -> Result<(), StoreError> {
         Ok(self.0.commit().await?)
+    }
+
+    fn ended(&self) -> Ended {
+        // There is one connection that writes: whoever comes next waits for it, and gets it rolled back.
+        Ended::unseen()
     }
 }

@@ -16,7 +16,7 @@ use lacuna::{
     },
     store::{
         Acceptance, Advance, Changes, Closing, Concerned, CounterKey, DeadLetter, DeadLetterFilter,
-        DeadLetterState, DeferredFilter, DeferredRow, EarlyRow, Gate, InboxRow, LastWord, Line, Lock,
+        DeadLetterState, DeferredFilter, DeferredRow, EarlyRow, Ended, Gate, InboxRow, LastWord, Line, Lock,
         NewFact, OpenLetters, Origin, Passed, Place, Position, PositionNote, Seen, Store, StoreError,
         StoredBody, StoredCapsule, StoredFact, StoredLeaf, StoredRegistry, StoredRequest, SubjectDigest,
         SuppressionDigest, SuppressionRow, Sweep, Transaction,
@@ -214,6 +214,9 @@ impl Transaction for FaultyTransaction {
         } else {
             Ok(())
         }
+    }
+    fn ended(&self) -> Ended {
+        self.inner.ended()
     }
 }
 
