@@ -70,7 +70,7 @@ impl KafkaError {
         match self {
             Self::Unreachable { .. } | Self::NoLeader { .. } => true,
             Self::Client { source, .. } => !is_refusal(source),
-            Self::Engine(error) => error.is_outage(),
+            Self::Engine(error) => error.is_unreachable(),
             Self::MissingTopics(_) | Self::Ended(_) => false,
         }
     }

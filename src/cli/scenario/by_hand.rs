@@ -32,7 +32,7 @@ use crate::{
     },
     http,
     store::{Line, Origin, Seen},
-    telemetry::{metrics::Metrics, readiness::Readiness},
+    telemetry::{freshness::GaugeGroup, metrics::Metrics, readiness::Readiness},
     wire::{KeptHeaders, Refusal, ack::parse_ack, command::Door, envelope::Envelope},
 };
 
@@ -295,6 +295,9 @@ impl Post for ByHand {
 
     async fn settle(&mut self) -> Result<Vec<Said>, Stuck> {
         self.follow().await?;
+        for group in GaugeGroup::ALL {
+            self.engine.read_gauges(group).await?;
+        }
         Ok(std::mem::take(&mut self.said))
     }
 }

@@ -59,9 +59,14 @@ pub(super) async fn of_origins(
     rows.into_iter().map(LetterColumns::into_letter).collect()
 }
 
+/// The counts are kept by the table itself, and each oldest one is the first of its range of an index.
 pub(super) async fn open(on: impl PgExecutor<'_>) -> Result<Vec<OpenLetters>, StoreError> {
-    let sql = "select reason, kind, count(*), min(at) from dead_letter where state = 0 \
-               group by reason, kind order by reason, kind";
+    let sql = "select c.reason, nullif(c.kind, ''), c.n, first.at \
+               from (select reason, kind, sum(n)::int8 as n from open_letter group by reason, kind) as c \
+               cross join lateral ( \
+                 select d.at from dead_letter d \
+                 where d.state = 0 and d.reason = c.reason and coalesce(d.kind, '') = c.kind order by d.at limit 1) as first \
+               where c.n > 0 order by c.reason, c.kind";
     let rows: Vec<OpenLettersColumns> = query_as(sql).fetch_all(on).await?;
     Ok(rows.into_iter().map(open_letters).collect())
 }

@@ -54,9 +54,14 @@ pub(super) async fn of_origins(
     rows.into_iter().map(LetterColumns::into_letter).collect()
 }
 
+/// The counts are kept by the table itself, and each oldest one is the first of its range of an index.
 pub(super) async fn open(on: impl SqliteExecutor<'_>) -> Result<Vec<OpenLetters>, StoreError> {
-    let sql = "select reason, kind, count(*), min(at) from dead_letter where state = 0 \
-               group by reason, kind order by reason, kind";
+    let sql = "select reason, nullif(kind, ''), n, oldest from ( \
+                 select c.reason, c.kind, c.n, ( \
+                   select d.at from dead_letter d indexed by dead_letter_open_at \
+                   where d.state = 0 and d.reason = c.reason and coalesce(d.kind, '') = c.kind order by d.at limit 1) as oldest \
+                 from open_letter c where c.n > 0) \
+               where oldest is not null order by reason, kind";
     let rows: Vec<OpenLettersColumns> = query_as(sql).fetch_all(on).await?;
     Ok(rows.into_iter().map(open_letters).collect())
 }
