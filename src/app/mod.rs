@@ -5,6 +5,7 @@ mod clockwork;
 mod connect;
 mod expiring;
 mod housekeeping;
+mod keyring;
 pub mod startup;
 mod sweeping;
 pub mod topics;
@@ -18,7 +19,8 @@ use std::{
 use tokio::sync::mpsc;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
-pub use connect::{Connected, PATIENCE, check_keyring, connect, open_engine, open_store, remote_cluster};
+pub use connect::{Connected, PATIENCE, connect, open_engine, open_store, open_store_within, remote_cluster};
+pub use keyring::{check_keyring, is_in_use};
 
 use crate::{
     clock::Clock,
@@ -60,6 +62,12 @@ pub enum AppError {
          worker"
     )]
     OtherKeyring(std::path::PathBuf),
+    /// The keyring is gone, and something needs it.
+    #[error(
+        "there is no keyring at {0}, and this store is in use: restore it from its backup, or copy it from another worker; \
+         with a new one no identifier could be opened and nobody found"
+    )]
+    LostKeyring(std::path::PathBuf),
     /// A use case.
     #[error(transparent)]
     Engine(#[from] EngineError),
