@@ -3,11 +3,25 @@
 //!
 //! What is not known to come from what was written is the store's: then everything waits, and nothing is dead-lettered.
 
-use std::time::Duration;
+use std::{
+    sync::{Mutex, PoisonError},
+    time::Duration,
+};
 
 use sqlx::{error::DatabaseError, postgres::PgDatabaseError, sqlite::SqliteError};
 
 use super::StoreError;
+use crate::clock::Stopwatch;
+
+/// When a connection was last found whose prepared statements do not fit any more: after a migration, or behind a pooler.
+static UNFIT: Mutex<Option<Stopwatch>> = Mutex::new(None);
+
+/// Whether a connection is so old that its prepared statements may not fit any more: it has to be replaced, because it
+/// would fail in the same way for ever.
+pub(super) fn is_unfit(age: Duration) -> bool {
+    let unfit = *UNFIT.lock().unwrap_or_else(PoisonError::into_inner);
+    unfit.is_some_and(|since| age >= since.elapsed())
+}
 
 /// What an error means for the transaction that met it.
 #[derive(Debug, PartialEq, Eq)]
@@ -58,7 +72,12 @@ fn judge(error: &sqlx::Error) -> Verdict {
 
 fn judge_code(error: &dyn DatabaseError) -> Verdict {
     if let Some(postgres) = error.try_downcast_ref::<PgDatabaseError>() {
-        judge_sqlstate(postgres.code())
+        let code = postgres.code();
+        // A cached plan must not change its result; a prepared statement is not there, or is there already.
+        if matches!(code, "0A000" | "26000" | "42P05") {
+            *UNFIT.lock().unwrap_or_else(PoisonError::into_inner) = Some(Stopwatch::start());
+        }
+        judge_sqlstate(code)
     } else if error.try_downcast_ref::<SqliteError>().is_some() {
         error
             .code()

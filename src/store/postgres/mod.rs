@@ -36,7 +36,7 @@ use super::{
     LastWord, OpenLetters, Origin, Position, Seen, Store, StoreError, StoreOptions, StoredBody,
     StoredCapsule, StoredFact, StoredLeaf, StoredRegistry, StoredRequest, SubjectDigest, SuppressionDigest,
     SuppressionRow, Sweep, Transaction,
-    classify::bounded,
+    classify::{bounded, is_unfit},
     schema::{self, Applied},
 };
 use crate::domain::{
@@ -100,6 +100,9 @@ impl PostgresStore {
             .test_before_acquire(false)
             .before_acquire(|connection, meta| {
                 Box::pin(async move {
+                    if is_unfit(meta.age) {
+                        return Ok(false);
+                    }
                     if meta.idle_for > TRUSTED_IDLE {
                         connection.ping().await?;
                     }

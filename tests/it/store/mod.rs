@@ -15,6 +15,7 @@ mod requests;
 mod rows;
 mod schema;
 mod sqlite;
+mod statements;
 mod sweeps;
 mod trying;
 
