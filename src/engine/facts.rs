@@ -12,7 +12,6 @@ use super::{
     known::Known,
     outputs::Emission,
     prepare::{Arrival, PreparedBackup, PreparedCommand},
-    reissue::advances_of,
     time_ordered_id,
     work::UseCase,
 };
@@ -84,7 +83,7 @@ impl Engine {
             news,
             digest,
             origin: arrival.origin.as_ref(),
-            advances: advances_of(std::slice::from_ref(arrival)),
+            advances: self.advances_of(std::slice::from_ref(arrival)),
             raw: &arrival.raw,
             headers: &arrival.headers,
         })
@@ -113,7 +112,7 @@ impl Engine {
                 news,
                 digest,
                 origin: arrival.origin.as_ref(),
-                advances: advances_of(std::slice::from_ref(arrival)),
+                advances: self.advances_of(std::slice::from_ref(arrival)),
                 raw: &arrival.raw,
                 headers: &arrival.headers,
             };

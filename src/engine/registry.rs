@@ -1,6 +1,6 @@
 //! The registry's revisions: they live in the store, and one activation counts for all workers.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::{
     Engine, EngineError,
@@ -14,6 +14,7 @@ use crate::{
         fact::Fact,
         ids::ProcessorId,
         registry::{Processor, Registry, RegistryRevision},
+        words::TaskStateName,
     },
     store::{Attempts, Changes, Gate, Head, NewFact, Store},
 };
@@ -127,6 +128,34 @@ impl Engine {
             return Ok(Some(stored.revision));
         }
         self.activate(head, read(&stored.text)?);
+        self.warn_of_left_over_tasks().await?;
         Ok(Some(stored.revision))
+    }
+
+    /// Says which processors are not registered and have open tasks all the same: nobody asks them any more.
+    async fn warn_of_left_over_tasks(&self) -> Result<(), EngineError> {
+        for (processor, open) in self.left_over_tasks().await? {
+            tracing::warn!(
+                processor,
+                open,
+                "a processor that is not registered has open tasks: register it again, or waive them"
+            );
+        }
+        Ok(())
+    }
+
+    /// The processors that are not registered and have open tasks, each with how many.
+    pub async fn left_over_tasks(&self) -> Result<Vec<(String, i64)>, EngineError> {
+        let active = self.active()?;
+        let mut open: BTreeMap<String, i64> = BTreeMap::new();
+        for (key, count) in self.store.counters().await? {
+            let is_open = TaskStateName::parse(&key.b).is_some_and(|state| !state.is_final());
+            if key.kind == "tasks" && is_open && count > 0 {
+                *open.entry(key.a).or_default() += count;
+            }
+        }
+        let is_registered = |id: &String| active.registry.processors.iter().any(|p| p.id.as_str() == id);
+        open.retain(|id, _| !is_registered(id));
+        Ok(open.into_iter().collect())
     }
 }

@@ -77,6 +77,11 @@ fn judge_code(error: &dyn DatabaseError) -> Verdict {
         if matches!(code, "0A000" | "26000" | "42P05") {
             *UNFIT.lock().unwrap_or_else(PoisonError::into_inner) = Some(Stopwatch::start());
         }
+        // A pooler says "protocol violation" of whatever it refuses itself, also of a server that is away, and names no routine.
+        // Where the server says so, the statement is another one than was prepared.
+        if code == "08P01" && postgres.routine().is_some() {
+            return Verdict::Pooler;
+        }
         judge_sqlstate(code)
     } else if error.try_downcast_ref::<SqliteError>().is_some() {
         error
@@ -92,9 +97,9 @@ fn judge_sqlstate(code: &str) -> Verdict {
     match code {
         // Serialization failure, deadlock, unique violation, lock timeout.
         "40001" | "40P01" | "23505" | "55P03" => Verdict::Race,
-        // A prepared statement that is not there, or is there already, or is another one (protocol violation): the statements
-        // of this connection went to several servers.
-        "26000" | "42P05" | "08P01" => Verdict::Pooler,
+        // A prepared statement that is not there, or is there already: the statements of this connection went to several
+        // servers.
+        "26000" | "42P05" => Verdict::Pooler,
         // A statement that ran into its time limit, a server that stops or was stopped, a transaction that idled or
         // lasted too long, a standby, a failing disk.
         "57014" | "57P01" | "57P02" | "57P03" | "57P05" | "25P03" | "25P04" | "25006" | "58030" => {
@@ -163,10 +168,12 @@ mod tests {
         for code in ["40001", "40P01", "23505", "55P03"] {
             assert_eq!(judge_sqlstate(code), Verdict::Race, "{code}");
         }
-        for code in ["57P01", "57014", "08006", "53300", "53100", "25006", "58030"] {
+        for code in [
+            "57P01", "57014", "08006", "08P01", "53300", "53100", "25006", "58030",
+        ] {
             assert_eq!(judge_sqlstate(code), Verdict::Outage, "{code}");
         }
-        for code in ["26000", "42P05", "08P01"] {
+        for code in ["26000", "42P05"] {
             assert_eq!(judge_sqlstate(code), Verdict::Pooler, "{code}");
         }
         for code in ["23502", "23514", "22001", "22003", "21000", "54000"] {

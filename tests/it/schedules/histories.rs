@@ -26,7 +26,7 @@ on_both_stores!(
 fn hold_on(n: u128, processor: &str) -> Value {
     control(
         n,
-        json!({"type": "hold", "hold_id": Uuid::from_u128(n), "basis": "litigation", "processor": processor}),
+        json!({"type": "hold", "hold_id": Uuid::from_u128(n), "basis": "legal_claims", "processor": processor}),
     )
 }
 
@@ -150,6 +150,7 @@ async fn another_revision_under_the_number_of_a_lost_one_is_planned_by(fixture: 
     );
     assert_eq!(alarms(&knows, "registry").await, 1);
     // Lost altogether: nothing is planned by what nobody can look up.
+    lose_facts_after(&world, 0).await;
     world.fixture.execute("delete from registry").await;
     let none = knows
         .take_in(&[world.command(&knows, &erase(3))])
