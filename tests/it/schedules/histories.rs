@@ -20,6 +20,7 @@ on_both_stores!(
     what_only_shows_facts_does_not_show_lost_ones,
     another_revision_under_the_number_of_a_lost_one_is_planned_by,
     a_worker_that_learns_fact_after_fact_raises_no_alarm,
+    what_a_version_before_left_unchained_raises_no_alarm,
 );
 
 /// Nothing of this processor goes out.
@@ -186,4 +187,31 @@ async fn a_worker_that_learns_fact_after_fact_raises_no_alarm(fixture: Fixture) 
     let mut tx = world.fixture.store.begin("test").await.unwrap();
     let passed = tx.gate(lacuna::store::Gate::Shared).await.unwrap();
     assert_ne!(passed.registry, Head::default());
+}
+
+/// After an upgrade, and while workers of the version before go on beside new ones.
+async fn what_a_version_before_left_unchained_raises_no_alarm(fixture: Fixture) {
+    let world = World::new(fixture).await;
+    let writes = world.worker().await;
+    for n in 1..=3 {
+        tell(&world, &writes, &hold_on(n, "mail")).await;
+        for table in ["fact", "registry"] {
+            world
+                .fixture
+                .execute(&format!("update {table} set chain = null"))
+                .await;
+        }
+        let comes = world.worker().await;
+        comes.refresh_facts().await.unwrap();
+        world.take_in(&comes, &erase(n)).await;
+        world.take_in(&writes, &erase(n + 10)).await;
+        for (engine, of) in [
+            (&comes, "facts"),
+            (&comes, "registry"),
+            (&writes, "facts"),
+            (&writes, "registry"),
+        ] {
+            assert_eq!(alarms(engine, of).await, 0, "{of}");
+        }
+    }
 }
