@@ -147,10 +147,12 @@ impl Engine {
         let rows = self.store.facts_since(known.anchor()).await?;
         let learned = match known.extended(&rows) {
             Some(learned) => learned,
-            // The next transaction finds out why, and says so.
-            None => Learned::default()
-                .extended(&self.store.facts_since(0).await?)
-                .unwrap_or_default(),
+            None => {
+                let all = self.store.facts_since(0).await?;
+                let learned = Learned::default().extended(&all).unwrap_or_default();
+                self.tell_other_history("facts", known.head, learned.head);
+                learned
+            }
         };
         let mut latest = self.learned.write().unwrap_or_else(PoisonError::into_inner);
         // A transaction may have learned more by now.

@@ -117,6 +117,7 @@ async fn what_only_shows_facts_does_not_show_lost_ones(fixture: Fixture) {
     assert!(held(&knows, "crm"));
     knows.refresh_facts().await.unwrap();
     assert!(!held(&knows, "crm"));
+    assert_eq!(alarms(&knows, "facts").await, 1, "whoever notices first says so");
     tell(&world, &other, &hold_on(2, "stats")).await;
     knows.refresh_facts().await.unwrap();
     assert!(held(&knows, "stats"));
