@@ -8,6 +8,7 @@ mod expiry;
 mod failover;
 mod gauges;
 pub mod kafka;
+mod lost_log;
 mod readme;
 pub mod standby;
 
