@@ -12,6 +12,7 @@ pub mod demo;
 pub mod explain;
 mod failure;
 mod folder;
+mod foreign;
 pub mod holds;
 pub mod init;
 mod interrupt;

@@ -28,6 +28,7 @@ mod early;
 mod expiry;
 pub mod faulty;
 mod forgetting;
+mod identifying;
 mod missing;
 mod people;
 mod poison;

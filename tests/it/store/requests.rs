@@ -81,13 +81,13 @@ pub async fn are_found_by_their_subject(fixture: Fixture) {
     }
     write(store, &changes).await.unwrap();
     assert_eq!(
-        store.of_subject(&[42; 16], 10).await.unwrap(),
+        store.of_subject(&[[42; 16]], 10).await.unwrap(),
         ids([3, 1]),
         "newest first"
     );
-    assert_eq!(store.of_subject(&[43; 16], 1).await.unwrap(), ids([3]));
-    assert_eq!(store.of_subject(&[2; 16], 10).await.unwrap(), ids([2]));
-    assert!(store.of_subject(&[44; 16], 10).await.unwrap().is_empty());
+    assert_eq!(store.of_subject(&[[43; 16]], 1).await.unwrap(), ids([3]));
+    assert_eq!(store.of_subject(&[[2; 16]], 10).await.unwrap(), ids([2]));
+    assert!(store.of_subject(&[[44; 16]], 10).await.unwrap().is_empty());
 }
 
 pub async fn of_another_revision_are_not_written(fixture: Fixture) {
