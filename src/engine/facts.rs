@@ -106,6 +106,13 @@ impl Engine {
         &self,
         arrivals: &[Arrival<PreparedBackup>],
     ) -> Result<(Vec<Told>, Emission), EngineError> {
+        self.note("backups", self.tell_all_backups(arrivals).await)
+    }
+
+    async fn tell_all_backups(
+        &self,
+        arrivals: &[Arrival<PreparedBackup>],
+    ) -> Result<(Vec<Told>, Emission), EngineError> {
         let (mut all, mut emission) = (Vec::with_capacity(arrivals.len()), Emission::default());
         for arrival in arrivals {
             let (news, digest, former_event) = match &arrival.content {
@@ -192,7 +199,7 @@ impl Engine {
         let mut tx = attempts.begin().await?;
         let known = self.pass_gate(&mut *tx, Gate::Exclusive).await?;
         tx.advance(&message.advances).await?;
-        let now = self.clock.now();
+        let now = known.now;
         let mut changes = Changes {
             slot: self.slot_of(UseCase::Other),
             at: now,
