@@ -82,7 +82,9 @@ impl Identity {
 
 /// How identifiers are compared, by number. Others compute the digests of the suppression topic as well, so that a change
 /// of the rules is another recipe.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, schemars::JsonSchema)]
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, schemars::JsonSchema,
+)]
 #[serde(rename_all = "lowercase")]
 pub enum Recipe {
     /// E-mail trimmed and in lower case, phone in E.164 without its extension, anything else byte for byte.

@@ -16,13 +16,17 @@ async fn a_lost_keyring_is_not_replaced_by_a_new_one() {
     let Done { stderr, .. } = workspace.run(&["serve"]).await.expect(2);
     assert!(stderr.contains("lacuna.keys") && !keyring.exists(), "{stderr}");
     workspace.run(&["keys", "init"]).await.expect(0);
-    for arguments in [&["serve"][..], &["check", "--connect"]] {
+    workspace.write("users.csv", "email\nann@example.org\n");
+    let prepare = ["sunset", "users.csv", "--actor", "ann"];
+    for arguments in [&["serve"][..], &["check", "--connect"], &prepare] {
         let Done { stderr, .. } = workspace.run(arguments).await.expect(2);
         assert!(
             stderr.contains("lacuna.keys: not the one that this store is sealed under"),
             "{stderr}"
         );
     }
+    assert!(!workspace.path("users.csv.plan").exists());
     std::fs::rename(&backup, &keyring).unwrap();
     workspace.run(&["check", "--connect"]).await.expect(0);
+    workspace.run(&prepare).await.expect(0);
 }

@@ -10,11 +10,7 @@ use lacuna::{
         time::At,
         words::{DeadLetterReason, HoldBasis},
     },
-    engine::{
-        Engine,
-        intake::Verdict,
-        prepare::Arrival,
-    },
+    engine::{Engine, intake::Verdict, prepare::Arrival},
     store::{Changes, Gate, NewFact},
     wire::{KeptHeaders, command::Door, envelope::Envelope},
 };
@@ -123,7 +119,10 @@ async fn strangers_whose_numbers_have_no_ascii_digits_are_two_people(fixture: Fi
             assert_eq!(sent.task("telecom")["identities"][0]["value"], second);
         }
         let tenant = Tenant::new(&tenant).unwrap();
-        let found = engine.requests_of(&[tenant], &identity("phone", second), 9).await.unwrap();
+        let found = engine
+            .requests_of(&[tenant], &identity("phone", second), 9)
+            .await
+            .unwrap();
         assert_eq!(found.len(), if same { 2 } else { 1 }, "{first} {second}");
     }
 }
@@ -173,7 +172,12 @@ async fn what_is_sent_is_what_the_command_gave(fixture: Fixture) {
 }
 
 /// Makes of a request what an earlier version has left of it: found under the digest of the first recipe alone.
-async fn as_the_first_recipe_wrote_it(world: &World, engine: &Engine, n: u128, identity: &Identity) -> FormerDigest {
+async fn as_the_first_recipe_wrote_it(
+    world: &World,
+    engine: &Engine,
+    n: u128,
+    identity: &Identity,
+) -> FormerDigest {
     let mut former = Vec::new();
     engine.vault.lookup_digests(&acme(), identity, &mut former);
     let former = former[0];
@@ -205,11 +209,16 @@ async fn rows_of_the_first_recipe_suppress_and_merge_and_are_brought_back(fixtur
     as_the_first_recipe_wrote_it(&world, &engine, 1, &identity("email", old)).await;
     for again in [old, " ann@BÜCHER.example", "ann@xn--bcher-kva.example"] {
         assert!(is_suppressed(&engine, "email", again).await, "{again}");
-        let found = engine.requests_of(&[acme()], &identity("email", again), 9).await.unwrap();
+        let found = engine
+            .requests_of(&[acme()], &identity("email", again), 9)
+            .await
+            .unwrap();
         assert_eq!(found, [id(1)], "{again}");
     }
     assert!(!is_suppressed(&engine, "email", "bob@bücher.example").await);
-    let (_, sent) = world.take_in(&engine, &erase_of(2, "email", "ANN@bücher.example")).await;
+    let (_, sent) = world
+        .take_in(&engine, &erase_of(2, "email", "ANN@bücher.example"))
+        .await;
     assert!(is_merged(&sent));
     let mut back = erase_of(3, "email", old);
     back["type"] = json!("reactivated");
@@ -230,7 +239,9 @@ async fn rows_of_the_first_recipe_join_no_strangers(fixture: Fixture) {
         world.take_in(&engine, &erase_of(2 * n, "phone", first)).await;
         as_the_first_recipe_wrote_it(&world, &engine, 2 * n, &identity("phone", first)).await;
         assert!(!is_suppressed(&engine, "phone", second).await, "{second}");
-        let (_, sent) = world.take_in(&engine, &erase_of(2 * n + 1, "phone", second)).await;
+        let (_, sent) = world
+            .take_in(&engine, &erase_of(2 * n + 1, "phone", second))
+            .await;
         assert_eq!(sent.task("telecom")["identities"][0]["value"], second);
     }
 }
@@ -245,7 +256,9 @@ async fn a_hold_of_the_first_recipe_covers_a_new_command(fixture: Fixture) {
     ];
     for (n, (kind, value)) in (1..).zip(held) {
         let mut former = Vec::new();
-        engine.vault.lookup_digests(&acme(), &identity(kind, value), &mut former);
+        engine
+            .vault
+            .lookup_digests(&acme(), &identity(kind, value), &mut former);
         let hold = Hold {
             hold_id: HoldId(Uuid::from_u128(n)),
             tenant: acme(),
@@ -275,14 +288,18 @@ async fn a_hold_of_the_first_recipe_covers_a_new_command(fixture: Fixture) {
         let holds = world.request(n).await.life.subject_holds;
         assert!(holds.contains(&HoldId(Uuid::from_u128(n))), "{value}");
     }
-    let (_, sent) = world.take_in(&engine, &erase_of(9, "email", "bob@bücher.example")).await;
+    let (_, sent) = world
+        .take_in(&engine, &erase_of(9, "email", "bob@bücher.example"))
+        .await;
     assert_eq!(sent.asked(), ["telecom"]);
 }
 
 async fn a_request_id_of_another_tenant_is_taken_and_nothing_is_told_of_it(fixture: Fixture) {
     let world = world_of(fixture).await;
     let engine = world.worker().await;
-    world.take_in(&engine, &later(erase_of(1, "email", "ann@example.org"))).await;
+    world
+        .take_in(&engine, &later(erase_of(1, "email", "ann@example.org")))
+        .await;
     let before = world.request(1).await;
     let mut other = erase_of(2, "email", "bob@example.org");
     other["tenant"] = json!("globex");
@@ -296,7 +313,10 @@ async fn a_request_id_of_another_tenant_is_taken_and_nothing_is_told_of_it(fixtu
             panic!("taken")
         };
         assert_eq!(refusal.reason, DeadLetterReason::ConflictingDuplicate);
-        assert!(refusal.detail.starts_with("request_id: this id is taken"), "{refusal}");
+        assert!(
+            refusal.detail.starts_with("request_id: this id is taken"),
+            "{refusal}"
+        );
         for told in ["tenant", "acme", "another command", "erase"] {
             assert!(!refusal.detail.contains(told), "{refusal}");
         }
@@ -327,7 +347,12 @@ async fn a_request_id_of_another_tenant_is_taken_and_nothing_is_told_of_it(fixtu
     assert_eq!(world.request(1).await, before);
 }
 
-fn event_from(world: &World, engine: &Engine, ce: (&str, Option<&str>), command: &Value) -> Arrival<lacuna::engine::prepare::PreparedCommand> {
+fn event_from(
+    world: &World,
+    engine: &Engine,
+    ce: (&str, Option<&str>),
+    command: &Value,
+) -> Arrival<lacuna::engine::prepare::PreparedCommand> {
     let text = command.to_string();
     let mut envelope = Envelope::bare(&engine.tenant_default);
     envelope.ce_id = Some(ce.0.into());
@@ -357,7 +382,10 @@ async fn two_sources_with_one_event_id_are_two_events(fixture: Fixture) {
     let world = world_of(fixture).await;
     let engine = world.worker().await;
     for event in ["7", "018f6f2e-7c1a-7b3e-9a44-000000000007"] {
-        let (ann, bob) = (unnamed(&format!("ann-{event}@example.org")), unnamed(&format!("bob-{event}@example.org")));
+        let (ann, bob) = (
+            unnamed(&format!("ann-{event}@example.org")),
+            unnamed(&format!("bob-{event}@example.org")),
+        );
         let Verdict::Taken(first) = verdict_of(&world, &engine, (event, Some("/crm")), &ann).await else {
             panic!("{event}")
         };
@@ -389,8 +417,18 @@ async fn an_event_that_was_taken_under_its_id_alone_is_a_duplicate(fixture: Fixt
     };
     assert_eq!(before.to_string(), event);
     let again = verdict_of(&world, &engine, (event, Some("/crm")), &old).await;
-    assert_eq!(again, Verdict::Duplicate(before), "it comes again after the change");
-    let other = verdict_of(&world, &engine, (event, Some("/shop")), &unnamed("bob@example.org")).await;
+    assert_eq!(
+        again,
+        Verdict::Duplicate(before),
+        "it comes again after the change"
+    );
+    let other = verdict_of(
+        &world,
+        &engine,
+        (event, Some("/shop")),
+        &unnamed("bob@example.org"),
+    )
+    .await;
     assert!(matches!(other, Verdict::Taken(id) if id != before), "{other:?}");
 }
 
@@ -426,10 +464,19 @@ async fn a_backup_event_that_was_taken_under_its_id_alone_is_a_duplicate(fixture
     };
     let told = async |arrival| engine.tell_backups(&[arrival]).await.unwrap().0.remove(0);
     use lacuna::engine::facts::Told;
-    assert_eq!(told(with_source("/vault", &event(json!({})))).await, Told::Duplicate);
+    assert_eq!(
+        told(with_source("/vault", &event(json!({})))).await,
+        Told::Duplicate
+    );
     let other = event(json!({ "taken_at": At::parse("2026-11-20T00:00:00Z").unwrap() }));
-    assert!(matches!(told(with_source("/tapes", &other)).await, Told::Taken { .. }));
-    assert!(matches!(told(with_source("/disks", &other)).await, Told::Taken { .. }));
+    assert!(matches!(
+        told(with_source("/tapes", &other)).await,
+        Told::Taken { .. }
+    ));
+    assert!(matches!(
+        told(with_source("/disks", &other)).await,
+        Told::Taken { .. }
+    ));
     assert_eq!(told(with_source("/disks", &other)).await, Told::Duplicate);
 }
 
@@ -437,7 +484,9 @@ async fn what_stands_for_nobody_is_refused_through_every_door(fixture: Fixture) 
     let mut world = world_of(fixture).await;
     world.settings.placeholders = Placeholders::new(&["guest".to_owned(), "test@example.org".to_owned()]);
     let engine = world.worker().await;
-    let (_, sent) = world.take_in(&engine, &erase_of(1, "email", "ann@example.org")).await;
+    let (_, sent) = world
+        .take_in(&engine, &erase_of(1, "email", "ann@example.org"))
+        .await;
     for (kind, value) in [
         ("device_id", "00000000-0000-0000-0000-000000000000"),
         ("device_id", "(null)"),
@@ -458,24 +507,48 @@ async fn what_stands_for_nobody_is_refused_through_every_door(fixture: Fixture) 
                 panic!("taken: {kind} {value:?}")
             };
             assert_eq!(refusal.reason, DeadLetterReason::Schema, "{refusal}");
-            assert!(refusal.detail.starts_with(&format!("{field}: expected")), "{value:?}: {refusal}");
-            assert!(!refusal.detail.contains("ann@") && (value.len() < 4 || !refusal.detail.contains(value)), "{refusal}");
+            assert!(
+                refusal.detail.starts_with(&format!("{field}: expected")),
+                "{value:?}: {refusal}"
+            );
+            assert!(
+                !refusal.detail.contains("ann@") && (value.len() < 4 || !refusal.detail.contains(value)),
+                "{refusal}"
+            );
         };
         let mut opening = erase(2);
         opening["subject"] = subject.clone();
-        refused(&world.take_in(&engine, &opening).await.0, "subject.identities[1].value");
+        refused(
+            &world.take_in(&engine, &opening).await.0,
+            "subject.identities[1].value",
+        );
         let back = json!({ "command_id": id(3), "type": "reactivated", "tenant": "acme", "at": start(), "subject": subject });
-        refused(&world.take_in(&engine, &back).await.0, "subject.identities[1].value");
-        let hold = control(0, json!({ "type": "hold", "command_id": id(4), "hold_id": id(4), "basis": "dispute", "subject": subject }));
-        refused(&tell(&world, &engine, &hold).await.0, "subject.identities[1].value");
-        let supply = control(0, json!({ "type": "supply_identities", "command_id": id(5), "request_id": id(1), "identities": both }));
+        refused(
+            &world.take_in(&engine, &back).await.0,
+            "subject.identities[1].value",
+        );
+        let hold = control(
+            0,
+            json!({ "type": "hold", "command_id": id(4), "hold_id": id(4), "basis": "dispute", "subject": subject }),
+        );
+        refused(
+            &tell(&world, &engine, &hold).await.0,
+            "subject.identities[1].value",
+        );
+        let supply = control(
+            0,
+            json!({ "type": "supply_identities", "command_id": id(5), "request_id": id(1), "identities": both }),
+        );
         refused(&tell(&world, &engine, &supply).await.0, "identities[1].value");
         let mut ack = answer(sent.task("telecom"), "erased");
         ack["identities"] = both;
         let arrival = ack_from(&engine, Some(origin_at("acks", 0, 0)), &ack);
         let refusal = arrival.content.unwrap_err();
         assert_eq!(refusal.reason, DeadLetterReason::Schema);
-        assert!(refusal.detail.starts_with("identities[1].value: expected"), "{refusal}");
+        assert!(
+            refusal.detail.starts_with("identities[1].value: expected"),
+            "{refusal}"
+        );
     }
 }
 
@@ -484,21 +557,35 @@ async fn a_hold_on_a_type_that_nobody_knows_is_refused_and_names_the_near_ones(f
     let engine = world.worker().await;
     let hold = |n: u128, kind: &str| {
         let subject = json!({ "identities": [{ "type": "email", "value": "ann@example.org" }, { "type": kind, "value": "x" }] });
-        control(0, json!({ "type": "hold", "command_id": Uuid::from_u128(n), "hold_id": Uuid::from_u128(n), "basis": "dispute", "subject": subject }))
+        control(
+            0,
+            json!({ "type": "hold", "command_id": Uuid::from_u128(n), "hold_id": Uuid::from_u128(n), "basis": "dispute", "subject": subject }),
+        )
     };
     let (verdict, sent) = tell(&world, &engine, &hold(50, "mail")).await;
     let Verdict::Refused(refusal) = verdict else {
         panic!("taken")
     };
     assert!(
-        refusal.detail.starts_with("subject.identities[1].type: ") && refusal.detail.contains("did you mean email?"),
+        refusal.detail.starts_with("subject.identities[1].type: ")
+            && refusal.detail.contains("did you mean email?"),
         "{refusal}"
     );
     assert_eq!(sent.reasons(), ["schema"]);
     // A request knows it.
     let mut command = erase_of(1, "email", "ann@example.org");
-    command["subject"]["identities"] = json!([{ "type": "email", "value": "ann@example.org" }, { "type": "mail", "value": "x" }]);
+    command["subject"]["identities"] =
+        json!([{ "type": "email", "value": "ann@example.org" }, { "type": "mail", "value": "x" }]);
     world.take_in(&engine, &command).await;
-    assert!(matches!(tell(&world, &engine, &hold(51, "mail")).await.0, Verdict::Taken(_)));
-    assert!(matches!(tell(&world, &engine, &hold(52, "device_id")).await.0, Verdict::Taken(_)), "one that is provided");
+    assert!(matches!(
+        tell(&world, &engine, &hold(51, "mail")).await.0,
+        Verdict::Taken(_)
+    ));
+    assert!(
+        matches!(
+            tell(&world, &engine, &hold(52, "device_id")).await.0,
+            Verdict::Taken(_)
+        ),
+        "one that is provided"
+    );
 }
