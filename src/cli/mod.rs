@@ -9,6 +9,7 @@ pub mod check;
 pub mod dead_letters;
 pub mod deferred;
 pub mod demo;
+mod documents;
 pub mod explain;
 mod failure;
 mod folder;
