@@ -89,7 +89,7 @@ impl Identity {
 pub enum Recipe {
     /// E-mail trimmed and in lower case, phone in E.164 without its extension, anything else byte for byte.
     V1,
-    /// The rules of the module `normal`.
+    /// The rules of docs/guide/identifiers.md.
     V2,
 }
 

@@ -58,12 +58,12 @@ impl At {
 
     /// As a time of `jiff`, for civil reckoning.
     pub fn timestamp(self) -> Timestamp {
-        // A text of it has milliseconds, at the end of time too.
-        let (first, last) = (Timestamp::MIN.as_millisecond(), Timestamp::MAX.as_millisecond());
-        Timestamp::from_millisecond(self.0.clamp(first, last)).unwrap_or(if self.0 < 0 {
-            Timestamp::MIN
-        } else {
-            Timestamp::MAX
+        Timestamp::from_millisecond(self.0).unwrap_or_else(|_| {
+            if self.0 < 0 {
+                return Timestamp::MIN;
+            }
+            // The end of time has milliseconds too, and no more.
+            Timestamp::new(Timestamp::MAX.as_second(), 999_000_000).unwrap_or(Timestamp::MAX)
         })
     }
 }

@@ -12,7 +12,6 @@ use super::{
     known::Known,
     outputs::Emission,
     prepare::{Arrival, PreparedBackup, PreparedCommand},
-    reissue::advances_of,
     time_ordered_id,
     work::UseCase,
 };
@@ -94,7 +93,7 @@ impl Engine {
                 .and_then(|prepared| prepared.former_id),
             former_event: None,
             origin: arrival.origin.as_ref(),
-            advances: advances_of(std::slice::from_ref(arrival)),
+            advances: self.advances_of(std::slice::from_ref(arrival)),
             raw: &arrival.raw,
             headers: &arrival.headers,
         })
@@ -125,7 +124,7 @@ impl Engine {
                 former_id: None,
                 former_event,
                 origin: arrival.origin.as_ref(),
-                advances: advances_of(std::slice::from_ref(arrival)),
+                advances: self.advances_of(std::slice::from_ref(arrival)),
                 raw: &arrival.raw,
                 headers: &arrival.headers,
             };

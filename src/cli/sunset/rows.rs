@@ -253,9 +253,9 @@ mod tests {
             read("\u{feff}a,b\r\n\n\"1,2\",\"say \"\"x\"\"\"\n,\n\"x\ny\",z").unwrap(),
             [
                 row(1, 8, &["a", "b"], false),
-                row(3, 28, &["1,2", "say \"x\""], false),
-                row(4, 30, &["", ""], false),
-                row(5, 37, &["x\ny", "z"], false),
+                row(3, 27, &["1,2", "say \"x\""], false),
+                row(4, 29, &["", ""], false),
+                row(5, 36, &["x\ny", "z"], false),
             ]
         );
         // The line is wrong, and the next one is read.

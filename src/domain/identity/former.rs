@@ -9,8 +9,8 @@ use super::{FormerForm, SubjectData, email, normal};
 pub(super) fn forms(kind: &str, value: &str, normalised: &str) -> Vec<FormerForm> {
     let texts = match kind {
         "email" => of_email(value, normalised),
-        // What is read as it is was always compared so, and reading a number again takes its time.
-        "phone" if value != normalised => vec![phone(value)],
+        // Digits that are compared as they are were always compared so, and reading a number again takes its time.
+        "phone" if value != normalised || !is_bare(value) => vec![phone(value)],
         _ => Vec::new(),
     };
     let mut forms: Vec<FormerForm> = Vec::new();
@@ -39,6 +39,12 @@ fn of_email(value: &str, normalised: &str) -> Vec<String> {
         forms.push(format!("{name}@{domain}"));
     }
     forms
+}
+
+/// Whether a number is written without anything between its digits.
+fn is_bare(number: &str) -> bool {
+    let digits = number.strip_prefix('+').unwrap_or(number);
+    digits.bytes().all(|byte| byte.is_ascii_digit())
 }
 
 fn phone(value: &str) -> String {

@@ -34,9 +34,9 @@ use uuid::Uuid;
 use self::{file::LockFile, transaction::SqliteTransaction};
 use super::{
     CounterKey, DeadLetter, DeadLetterFilter, DeadLetterState, DeferredFilter, DeferredRow, Exclusive,
-    InboxRow, LastWord, OpenLetters, Origin, Position, Seen, Store, StoreError, StoreOptions, StoredBody,
-    StoredCapsule, StoredFact, StoredLeaf, StoredRegistry, StoredRequest, SubjectDigest, SuppressionDigest,
-    SuppressionRow, Sweep, Transaction, schema,
+    InboxRow, LastWord, OpenLetters, Origin, Position, PositionNote, Seen, Store, StoreError, StoreOptions,
+    StoredBody, StoredCapsule, StoredFact, StoredLeaf, StoredRegistry, StoredRequest, SubjectDigest,
+    SuppressionDigest, SuppressionRow, Sweep, Transaction, schema,
 };
 use crate::{
     clock::Clock,
@@ -209,6 +209,14 @@ impl Store for SqliteStore {
 
     async fn positions(&self, cluster: &str) -> Result<Vec<Position>, StoreError> {
         positions::of_cluster(&mut *self.reader().await?, cluster).await
+    }
+
+    async fn positions_elsewhere(&self, cluster: &str) -> Result<Vec<(String, Position)>, StoreError> {
+        positions::elsewhere(&mut *self.reader().await?, cluster).await
+    }
+
+    async fn note_positions(&self, notes: &[PositionNote]) -> Result<(), StoreError> {
+        positions::note(&mut *self.writer().await?, notes).await
     }
 
     async fn seen(&self, seen: &[Seen]) -> Result<(), StoreError> {

@@ -6,6 +6,7 @@ mod deferred;
 mod expiry;
 mod facts;
 pub mod fixture;
+mod gauges;
 mod journal;
 mod merged;
 mod postgres;
@@ -56,6 +57,7 @@ on_both_stores! {
     journal::dead_letters_are_kept_once_an_origin as dead_letters_are_kept_once_an_origin,
     journal::dead_letters_are_closed_once as dead_letters_are_closed_once,
     journal::dead_letters_say_which_command_they_were as dead_letters_say_which_command_they_were,
+    gauges::open_letters_are_counted_whatever_way_they_come_and_go as open_letters_are_counted_whatever_way_they_come_and_go,
     journal::what_was_taken_in_is_found_again as what_was_taken_in_is_found_again,
     journal::the_outbox_keeps_the_highest_revision as the_outbox_keeps_the_highest_revision,
     facts::are_read_back_in_order as facts_are_read_back_in_order,

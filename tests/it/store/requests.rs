@@ -93,7 +93,10 @@ pub async fn are_found_by_their_subject(fixture: Fixture) {
     assert_eq!(store.of_subject(&[[2; 16]], 10).await.unwrap(), ids([2]));
     assert!(store.of_subject(&[[44; 16]], 10).await.unwrap().is_empty());
     assert_eq!(
-        store.of_subject(&[[44; 16], [2; 16], [43; 16]], 10).await.unwrap(),
+        store
+            .of_subject(&[[44; 16], [2; 16], [43; 16]], 10)
+            .await
+            .unwrap(),
         ids([3, 2, 1]),
         "under any of them"
     );
@@ -109,7 +112,13 @@ pub async fn are_of_tenants_that_are_known(fixture: Fixture) {
         request_id: id(n),
     };
     let changes = Changes {
-        inbox: vec![row(1, "globex"), row(2, "acme"), row(3, "globex"), row(4, "acme"), row(5, "Initech")],
+        inbox: vec![
+            row(1, "globex"),
+            row(2, "acme"),
+            row(3, "globex"),
+            row(4, "acme"),
+            row(5, "Initech"),
+        ],
         ..Changes::default()
     };
     write(store, &changes).await.unwrap();
