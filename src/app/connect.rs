@@ -80,6 +80,7 @@ pub async fn open_engine(
         region: config.region.clone(),
         tenant_default: config.tenant_default.clone(),
         tenants: config.tenants.clone(),
+        placeholders: config.policy.placeholders.clone(),
         rules: Rules {
             regime: config.policy.regime.clone(),
             regimes: config.policy.regimes.clone(),

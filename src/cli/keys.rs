@@ -83,7 +83,8 @@ fn suppression(arg: &ConfigArg, tenant: Option<Tenant>) -> Result<Exit, Failure>
         ))?,
     }
     out.line("# record key = hex(HMAC-SHA-256(this key, type || 0x00 || value)), the key below being 32 bytes in hexadecimal")?;
-    out.line("# value: e-mail trimmed and in lower case, phone in E.164, any other type byte for byte")?;
+    out.line("# recipe v2: value by the rules of docs/guide/identifiers.md (e-mail: trimmed, lower case, NFC, domain by UTS 46 without a final dot; phone: E.164 with \";ext=\"), any other type byte for byte")?;
+    out.line("# recipe v1, of records that have \"recipe\":\"v1\" or none: e-mail trimmed and in lower case, phone in E.164, any other type byte for byte; where both differ, look for both")?;
     out.line(hex::encode(*key))?;
     out.end()?;
     Ok(Exit::Ok)

@@ -66,7 +66,9 @@ pub trait Store: Send + Sync + std::fmt::Debug {
     /// Those among these requests that the ledger knows: it keeps what was taken in when nothing else is left of it.
     async fn recorded(&self, ids: &[RequestId]) -> Result<Vec<RequestId>, StoreError>;
     /// The requests of a subject, newest first, by the keyed digest of one identifier.
-    async fn of_subject(&self, digest: &SubjectDigest, limit: u32) -> Result<Vec<RequestId>, StoreError>;
+    async fn of_subject(&self, digests: &[SubjectDigest], limit: u32) -> Result<Vec<RequestId>, StoreError>;
+    /// The tenants that have sent commands, in order.
+    async fn tenants(&self, limit: u32) -> Result<Vec<Tenant>, StoreError>;
     /// The ledger leaves of a request, in order.
     async fn leaves(&self, id: RequestId) -> Result<Vec<StoredLeaf>, StoreError>;
 

@@ -222,8 +222,12 @@ impl Store for PostgresStore {
         self.ask(read::recorded(self.pool(), ids)).await
     }
 
-    async fn of_subject(&self, digest: &SubjectDigest, limit: u32) -> Result<Vec<RequestId>, StoreError> {
-        self.ask(read::of_subject(self.pool(), digest, limit)).await
+    async fn tenants(&self, limit: u32) -> Result<Vec<Tenant>, StoreError> {
+        self.ask(read::tenants(self.pool(), limit)).await
+    }
+
+    async fn of_subject(&self, digests: &[SubjectDigest], limit: u32) -> Result<Vec<RequestId>, StoreError> {
+        self.ask(read::of_subject(self.pool(), digests, limit)).await
     }
 
     async fn leaves(&self, id: RequestId) -> Result<Vec<StoredLeaf>, StoreError> {

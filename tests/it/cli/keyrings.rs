@@ -15,6 +15,9 @@ use super::{
     workspace::{Done, REGISTRY, Workspace},
 };
 
+/// Prepares a plan over a file.
+const PREPARE: [&str; 4] = ["sunset", "users.csv", "--actor", "ann"];
+
 async fn end(worker: Child) {
     signal(&worker, "-TERM").await;
     assert!(worker.wait_with_output().await.unwrap().status.success());
@@ -27,7 +30,8 @@ fn exchange(keyring: &Path) {
 }
 
 async fn is_refused_as_another_one(workspace: &Workspace) {
-    for arguments in [&["serve"][..], &["check", "--connect"]] {
+    workspace.write("users.csv", "email\nann@example.org\n");
+    for arguments in [&["serve"][..], &["check", "--connect"], &PREPARE] {
         let Done { stderr, .. } = workspace.run(arguments).await.expect(2);
         assert!(
             stderr.contains("lacuna.keys: not the one that this store is sealed under"),
@@ -61,8 +65,10 @@ async fn a_lost_keyring_is_restored_and_never_made_anew() {
     }
     exchange(&keyring);
     is_refused_as_another_one(&workspace).await;
+    assert!(!workspace.path("users.csv.plan").exists());
     std::fs::rename(&backup, &keyring).unwrap();
     workspace.run(&["check", "--connect"]).await.expect(0);
+    workspace.run(&PREPARE).await.expect(0);
 }
 
 /// As it is after an upgrade from a version that did not mark keyrings.

@@ -29,6 +29,7 @@ mod expiry;
 pub mod faulty;
 mod forgetting;
 mod histories;
+mod identifying;
 mod logs;
 mod missing;
 mod people;
