@@ -2,6 +2,7 @@
 //! the contract, the worker killed in the middle, every request proved complete.
 
 mod deferred;
+mod denied;
 mod early;
 mod expiry;
 mod failover;

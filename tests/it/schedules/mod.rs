@@ -28,6 +28,8 @@ mod early;
 mod expiry;
 pub mod faulty;
 mod forgetting;
+mod histories;
+mod identifying;
 mod logs;
 mod missing;
 mod people;

@@ -17,6 +17,7 @@ mod requests;
 mod rows;
 mod schema;
 mod sqlite;
+mod statements;
 mod sweeps;
 mod trying;
 
@@ -42,6 +43,7 @@ on_both_stores! {
     requests::are_read_back as requests_are_read_back,
     requests::are_paged_by_id as requests_are_paged_by_id,
     requests::are_found_by_their_subject as requests_are_found_by_their_subject,
+    requests::are_of_tenants_that_are_known as requests_are_of_tenants_that_are_known,
     requests::of_another_revision_are_not_written as requests_of_another_revision_are_not_written,
     requests::keep_no_key_once_shredded as requests_keep_no_key_once_shredded,
     requests::are_gone_without_a_commit as requests_are_gone_without_a_commit,
