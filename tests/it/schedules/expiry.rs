@@ -73,7 +73,7 @@ fn acme() -> Tenant {
 /// The requests that are found by a person's e-mail.
 async fn found(world: &World, n: u128) -> Vec<RequestId> {
     let digest = world.vault.lookup_digest(&acme(), &email(n));
-    world.fixture.store.of_subject(&digest, 10).await.unwrap()
+    world.fixture.store.of_subject(&[digest], 10).await.unwrap()
 }
 
 fn until(world: &World, time: &str) -> Duration {
