@@ -161,6 +161,12 @@ pub trait Store: Send + Sync + std::fmt::Debug {
     /// The last records of these keys say what is true.
     async fn last_words_done(&self, ids: &[uuid::Uuid]) -> Result<(), StoreError>;
 
+    /// What the database is set to that may lose what it has confirmed, or that does not hold what is written: in words for
+    /// whoever can change it.
+    async fn warnings(&self) -> Result<Vec<String>, StoreError> {
+        Ok(Vec::new())
+    }
+
     /// The size of the whole store on disk, for the bench.
     async fn bytes_on_disk(&self) -> Result<u64, StoreError>;
 }

@@ -138,6 +138,11 @@ impl Vault {
         Ok(Cipher::new(&data_key).seal(subject_of(tenant, request), plaintext))
     }
 
+    /// Whether this keyring wrapped the key of a request.
+    pub fn opens_key(&self, request: RequestId, wrapped_key: &[u8]) -> Result<(), VaultError> {
+        self.data_key(request, wrapped_key).map(drop)
+    }
+
     fn data_key(&self, request: RequestId, wrapped_key: &[u8]) -> Result<SecretKey, VaultError> {
         let what = Sealed::DataKey;
         let bytes =

@@ -16,6 +16,7 @@ mod pool;
 mod positions;
 mod read;
 mod reseal;
+mod settings;
 mod suppression;
 mod sweeps;
 mod transaction;
@@ -378,6 +379,10 @@ impl Store for PostgresStore {
 
     async fn last_words_done(&self, ids: &[Uuid]) -> Result<(), StoreError> {
         self.ask(expiry::last_words_done(self.pool(), ids)).await
+    }
+
+    async fn warnings(&self) -> Result<Vec<String>, StoreError> {
+        Ok(settings::warnings(&self.ask(settings::read(self.pool())).await?))
     }
 
     async fn bytes_on_disk(&self) -> Result<u64, StoreError> {
