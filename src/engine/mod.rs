@@ -6,7 +6,9 @@
 
 pub mod agenda;
 pub mod capsules;
+mod contained;
 mod counters;
+pub mod decisions;
 pub mod early;
 pub mod expiry;
 pub mod facts;
