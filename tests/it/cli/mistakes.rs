@@ -301,3 +301,17 @@ async fn what_is_not_so_is_1() {
     ];
     check(&workspace, cases).await;
 }
+
+#[tokio::test]
+async fn a_token_that_is_left_over_from_a_removed_processor_is_a_warning() {
+    let workspace = Workspace::with(
+        "kafka.bootstrap_servers = \"127.0.0.1:1\"\nhttp.listen = \"127.0.0.1:0\"\n[auth]\ntokens = [{ name = \"old\", \
+         role = \"processor\", processor = \"gone\", token = \"a-token-that-is-long-enough\" }]\n",
+    );
+    let Done { stdout, .. } = workspace.run(&["check"]).await.expect(0);
+    assert!(
+        stdout.contains("warning")
+            && stdout.contains("auth.tokens[0].processor: no processor \"gone\" is registered"),
+        "{stdout}"
+    );
+}
