@@ -147,11 +147,12 @@ async fn a_token_for_a_processor_that_nobody_knows_is_named() {
         token("crm"),
         token("biling")
     ));
-    let Done { stderr, .. } = workspace.run(&["check"]).await.expect(2);
+    // As the worker does, which runs with it: it may be left over from a processor that was removed.
+    let Done { stdout, .. } = workspace.run(&["check"]).await.expect(0);
     assert!(
-        stderr.contains("lacuna.toml: auth.tokens[1].processor: no processor \"biling\" is registered")
-            && stderr.contains("1 problem"),
-        "{stderr}"
+        stdout.contains("auth.tokens[1].processor: no processor \"biling\" is registered")
+            && !stdout.contains("auth.tokens[0]"),
+        "{stdout}"
     );
 }
 
@@ -300,18 +301,4 @@ async fn what_is_not_so_is_1() {
         (&["dead-letters", "list"], 0, &[]),
     ];
     check(&workspace, cases).await;
-}
-
-#[tokio::test]
-async fn a_token_that_is_left_over_from_a_removed_processor_is_a_warning() {
-    let workspace = Workspace::with(
-        "kafka.bootstrap_servers = \"127.0.0.1:1\"\nhttp.listen = \"127.0.0.1:0\"\n[auth]\ntokens = [{ name = \"old\", \
-         role = \"processor\", processor = \"gone\", token = \"a-token-that-is-long-enough\" }]\n",
-    );
-    let Done { stdout, .. } = workspace.run(&["check"]).await.expect(0);
-    assert!(
-        stdout.contains("warning")
-            && stdout.contains("auth.tokens[0].processor: no processor \"gone\" is registered"),
-        "{stdout}"
-    );
 }

@@ -245,7 +245,14 @@ async fn the_ledgers_entries_are_readable() {
     assert_eq!(leaves[1]["entries"][0]["task_id"], task["task_id"]);
     assert_eq!(kinds(&leaves[2]), ["acted_by", "task", "status", "shredded"]);
     assert_eq!(leaves[2]["entries"][0]["actor"], "ops");
-    assert!(!page.to_string().contains("free text") && !page.to_string().contains("for good"));
+    // A processor's words stay sealed; why a person decided is read back.
+    assert!(
+        !page.to_string().contains("free text") && !leaves[2]["entries"].to_string().contains("for good")
+    );
+    assert_eq!(
+        leaves[2]["notes"],
+        json!([{ "by": "ops", "decision": "waive", "task": 1, "reason": "gone for good" }])
+    );
 
     let first = api.get("audit", &format!("{path}?limit=2")).await.ok(200);
     let rest = api
