@@ -79,13 +79,13 @@ impl Engine {
     }
 
     /// Sets requests aside that the program fails at although all is decided about them.
-    pub(super) async fn set_aside(&self, ids: &[RequestId], now: At) -> Result<(), EngineError> {
+    pub(super) async fn set_aside(&self, ids: &[RequestId]) -> Result<(), EngineError> {
         if ids.is_empty() {
             return Ok(());
         }
         let mut attempts = Attempts::new(self.store.as_ref(), &*self.metrics, "set_aside");
         loop {
-            let done = self.set_aside_once(ids, now, &mut attempts).await;
+            let done = self.set_aside_once(ids, &mut attempts).await;
             if let Some(done) = attempts.conclude(done).await {
                 return done;
             }
@@ -95,11 +95,10 @@ impl Engine {
     async fn set_aside_once(
         &self,
         ids: &[RequestId],
-        now: At,
         attempts: &mut Attempts<'_>,
     ) -> Result<(), EngineError> {
         let mut tx = attempts.begin().await?;
-        self.pass_gate(&mut *tx, Gate::Shared).await?;
+        let now = self.pass_gate(&mut *tx, Gate::Shared).await?.now;
         let mut work = Work::default();
         for row in tx.load(ids, Lock::Rows).await? {
             work.set_aside(row, now);

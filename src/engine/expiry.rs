@@ -57,7 +57,8 @@ struct Done {
 }
 
 impl Engine {
-    /// Deletes what has stood in a line for long enough: a batch at the most.
+    /// Deletes what has stood in a line for long enough at `now`, which is not later than the time that comes with the gate: a
+    /// batch at the most.
     pub async fn expire(&self, line: Line, now: At) -> Result<Expired, EngineError> {
         let mut attempts = Attempts::new(self.store.as_ref(), &*self.metrics, "expire");
         let mut care = Care::Together;
@@ -74,7 +75,7 @@ impl Engine {
             return Ok(Expired::default());
         };
         self.metrics.expired(done.expired, done.purged);
-        self.set_aside(&done.unfit, now).await?;
+        self.set_aside(&done.unfit).await?;
         let words = done.finished.changes.last_words.clone();
         let mut emission = done.finished.emit(self, true).await?;
         emission.append(self.say(&words).await?);
@@ -90,6 +91,7 @@ impl Engine {
     ) -> Result<Option<Done>, EngineError> {
         let mut tx = attempts.begin().await?;
         let known = self.pass_gate(&mut *tx, Gate::Shared).await?;
+        let now = now.min(known.now);
         let front = self.front(tx.closings(line, ROWS).await?, now);
         if front.is_empty() {
             return Ok(None);

@@ -94,7 +94,7 @@ impl Engine {
             return Ok(None);
         };
         known.let_replay(sweep.version);
-        let now = self.clock.now();
+        let now = known.now;
         let step = self.step(sweep, &known, &mut *tx, now).await?;
         let stored = tx.load(&step.ids, Lock::Rows).await?;
         let context = self.context(&known, now);

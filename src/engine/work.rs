@@ -437,7 +437,7 @@ impl Finished<'_> {
             })?;
             failed.extend((!said).then_some(touched.request.id));
         }
-        engine.set_aside(&failed, self.changes.at).await?;
+        engine.set_aside(&failed).await?;
         let moved = self.touched.iter().filter(|touched| touched.moves_suppression());
         let moved: Vec<RequestId> = moved.map(|touched| touched.request.id).collect();
         engine.say_suppression_of(&moved, &mut emission).await?;
