@@ -65,18 +65,22 @@ impl ConsumerContext for GroupContext {
         event: RDKafkaRespErr,
         partitions: &mut TopicPartitionList,
     ) {
-        let rebalance = match event {
+        match event {
             RDKafkaRespErr::RD_KAFKA_RESP_ERR__ASSIGN_PARTITIONS => {
+                self.pre_rebalance(consumer, &Rebalance::Assign(partitions));
                 self.assignment.assign(consumer, partitions);
-                Rebalance::Assign(partitions)
+                self.post_rebalance(consumer, &Rebalance::Assign(partitions));
             }
             RDKafkaRespErr::RD_KAFKA_RESP_ERR__REVOKE_PARTITIONS => {
+                self.pre_rebalance(consumer, &Rebalance::Revoke(partitions));
                 self.assignment.revoke(consumer, partitions);
-                Rebalance::Revoke(partitions)
+                self.post_rebalance(consumer, &Rebalance::Revoke(partitions));
             }
-            other => Rebalance::Error(ClientError::Rebalance(other.into())),
-        };
-        self.post_rebalance(consumer, &rebalance);
+            other => {
+                let error = Rebalance::Error(ClientError::Rebalance(other.into()));
+                self.post_rebalance(consumer, &error);
+            }
+        }
     }
 
     fn post_rebalance(&self, _: &BaseConsumer<Self>, rebalance: &Rebalance<'_>) {
