@@ -18,7 +18,9 @@ use std::{
 use tokio::sync::mpsc;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
-pub use connect::{Connected, PATIENCE, check_keyring, connect, open_engine, open_store, remote_cluster};
+pub use connect::{
+    Connected, PATIENCE, check_keyring, client_settings, connect, open_engine, open_store, remote_cluster,
+};
 
 use crate::{
     clock::Clock,
@@ -31,6 +33,7 @@ use crate::{
         deciding::{Backups, Intake, Settle, Work},
         landing::Lander,
         outlet::Outlet,
+        partitions,
         stage::Stage,
     },
     store::StoreError,
@@ -195,6 +198,13 @@ pub async fn start_connected(
             stage(work, group, &config, &cluster, &lander, reads, &readiness).run(),
         );
     }
+    if roles.settle || roles.agenda || roles.dispatch {
+        let (cluster, engine) = (cluster.clone(), Arc::clone(&engine));
+        spawner.spawn(
+            "ack partitions",
+            partitions::watch_acks(cluster, engine, shutdown.clone()),
+        );
+    }
     if roles.agenda || roles.dispatch {
         spawner.spawn("agenda", clockwork::run(lander.clone(), readiness.clone()));
         spawner.spawn("expiry", expiring::run(lander.clone(), readiness.clone()));
@@ -248,7 +258,7 @@ fn stage<W: Work>(
     topics: Vec<String>,
     readiness: &Readiness,
 ) -> Stage<W> {
-    Stage {
+    let stage = Stage {
         readiness: readiness.clone(),
         work: Arc::new(work),
         lander: lander.clone(),
@@ -257,7 +267,10 @@ fn stage<W: Work>(
         lease: config.dispatch.lease,
         topics,
         shutdown: lander.shutdown.clone(),
-    }
+    };
+    // Said before anybody can ask.
+    drop(stage.membership());
+    stage
 }
 
 impl Running {

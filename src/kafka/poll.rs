@@ -16,7 +16,7 @@ use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 use zeroize::Zeroizing;
 
-use super::{client::log_line, ends::Ends};
+use super::{client::log_line, ends::Ends, group::Membership};
 use crate::{
     clock::Stopwatch,
     engine::prepare::Arrival,
@@ -31,11 +31,15 @@ use crate::{
 /// A consumer of ours.
 pub type GroupConsumer = BaseConsumer<GroupContext>;
 
-/// Logs what the group does.
+/// Logs what the group does, and tells whom it concerns.
 #[derive(Debug)]
 pub struct GroupContext {
     /// The stage's name.
     pub stage: &'static str,
+    /// Whether it has its share of the group's partitions.
+    pub membership: Arc<Membership>,
+    /// How far they have been read.
+    pub ends: Arc<Ends>,
 }
 
 impl ClientContext for GroupContext {
@@ -45,13 +49,25 @@ impl ClientContext for GroupContext {
 
     fn error(&self, error: ClientError, reason: &str) {
         tracing::warn!(stage = self.stage, %error, reason, "Kafka consumer");
+        self.membership.heard(error.rdkafka_error_code(), reason);
     }
 }
 
 impl ConsumerContext for GroupContext {
-    fn post_rebalance(&self, _: &BaseConsumer<Self>, rebalance: &Rebalance<'_>) {
+    fn pre_rebalance(&self, consumer: &BaseConsumer<Self>, rebalance: &Rebalance<'_>) {
+        if let Rebalance::Assign(partitions) | Rebalance::Revoke(partitions) = rebalance {
+            self.ends.reassigned(partitions);
+        }
+        if matches!(rebalance, Rebalance::Revoke(_)) && consumer.assignment_lost() {
+            self.membership.lost("the group no longer knows it");
+        }
+    }
+
+    fn post_rebalance(&self, consumer: &BaseConsumer<Self>, rebalance: &Rebalance<'_>) {
         match rebalance {
             Rebalance::Assign(partitions) => {
+                let all = consumer.assignment().map_or(0, |all| all.count());
+                self.membership.assigned(all);
                 tracing::info!(
                     stage = self.stage,
                     partitions = partitions.count(),
@@ -156,7 +172,7 @@ impl<F> Poller<F> {
         let mut topics = Vec::new();
         while !self.shutdown.is_cancelled() {
             let arrivals = self.collect(&mut topics)?;
-            let seen = self.ends.reached(&self.cluster);
+            let seen = self.ends.reached(&self.cluster, &self.consumer);
             if arrivals.is_empty() && seen.is_empty() {
                 continue;
             }
@@ -174,6 +190,7 @@ impl<F> Poller<F> {
     {
         let mut filling = Filling::new(self.window);
         let mut arrivals = Vec::with_capacity(64);
+        self.consumer.context().membership.polled();
         while let Some(wait) = filling.wait() {
             match self.consumer.poll(wait) {
                 None if wait.is_zero() => filling.ran_dry(),
@@ -190,7 +207,6 @@ impl<F> Poller<F> {
                 }
             }
         }
-        self.ends.read(&arrivals);
         Ok(arrivals)
     }
 
@@ -306,9 +322,11 @@ pub fn whole_millis(wait: Duration) -> Duration {
     Duration::from_millis(u64::try_from(wait.as_nanos().div_ceil(1_000_000)).unwrap_or(u64::MAX))
 }
 
-/// Whether the consumer cannot go on.
+/// Whether the consumer cannot go on: the client library hands out nothing any more, however long it is asked. It says so with
+/// a code of its own, and does not mark the event.
 fn is_fatal(error: &ClientError) -> bool {
     matches!(error, ClientError::MessageConsumptionFatal(_))
+        || error.rdkafka_error_code() == Some(RDKafkaErrorCode::Fatal)
 }
 
 /// Stores how far each partition has been dealt with; it is committed in the background.

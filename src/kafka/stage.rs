@@ -11,20 +11,25 @@ use tokio_util::sync::CancellationToken;
 
 use super::{
     KafkaError,
-    client::Cluster,
+    client::{Cluster, longest_rest, session_of},
     deciding::{Decider, Work},
     ends::{Ends, Watcher},
+    group::Membership,
     landing::{Airborne, Landed, Lander},
     poll::{Batch, GroupConsumer, GroupContext, Poller, commit, store_offsets},
     positions::{Partition, Positions, offsets_after},
     while_doing,
 };
 use crate::{
+    clock::Stopwatch,
     engine::{EngineError, schedule::Pauses},
     store::Seen,
     telemetry::readiness::Readiness,
     wire::envelope::Envelope,
 };
+
+/// A consumer that has lived for so long was all right: what ends it is a new trouble.
+const LONG_LIFE: Duration = Duration::from_secs(60);
 
 /// A stage with everything that it needs to run.
 pub struct Stage<W> {
@@ -62,11 +67,16 @@ struct Launched {
 }
 
 impl<W: Work> Stage<W> {
-    /// Runs until the shutdown. Whatever fails in a way that a new start mends is started again.
+    /// Runs until the shutdown. Whatever fails in a way that a new start mends is started again, with a new consumer.
     pub async fn run(self) -> Result<(), KafkaError> {
         let mut pauses = Pauses::default();
         while !self.shutdown.is_cancelled() {
-            match self.run_once().await {
+            let life = Stopwatch::start();
+            let ended = self.run_once().await;
+            if life.elapsed() > LONG_LIFE {
+                pauses.reset();
+            }
+            match ended {
                 Ok(()) => pauses.reset(),
                 Err(error) => {
                     tracing::error!(
@@ -87,35 +97,55 @@ impl<W: Work> Stage<W> {
 
     /// One life of the consumer.
     async fn run_once(&self) -> Result<(), KafkaError> {
-        let consumer = Arc::new(self.subscribe()?);
+        let ends = Arc::new(Ends::default());
+        let membership = Arc::new(self.membership());
+        let consumer = Arc::new(self.subscribe(&membership, &ends)?);
         let stop = self.shutdown.child_token();
         // One batch waits at the most: one is decided while the next is prepared.
         let (batches_in, batches) = mpsc::channel(1);
         let (launched_in, launched) = mpsc::channel(2);
-        let ends = Arc::new(Ends::default());
-        let watching = self.spawn_watcher(&consumer, &ends, stop.clone())?;
+        let watching = self.spawn_watcher(&consumer, &ends, membership, stop.clone())?;
         let polling = self.spawn_poller(Arc::clone(&consumer), ends, batches_in, stop.clone());
         let landing = tokio::spawn(land_all(self.lander.clone(), Arc::clone(&consumer), launched));
         let decided = self.decide_all(batches, launched_in).await;
         stop.cancel();
         let landed = landing.await.map_err(|_| KafkaError::Ended("landing"))?;
         let polled = tokio::task::spawn_blocking(move || (watching.join(), polling.join()).1).await;
+        let fatal = consumer.client().fatal_error();
         tokio::task::spawn_blocking(move || commit(&consumer))
             .await
             .map_err(|_| KafkaError::Ended("committing"))?;
         decided?;
         landed?;
+        if let Some((_, why)) = fatal {
+            return Err(KafkaError::Fatal(why));
+        }
         polled
             .map_err(|_| KafkaError::Ended("polling"))?
             .map_err(|_| KafkaError::Ended("polling"))?
             .map_err(while_doing("reading"))
     }
 
-    fn subscribe(&self) -> Result<GroupConsumer, KafkaError> {
+    /// What a consumer that has not joined yet is to its group. From here on the stage is not ready until it has.
+    pub fn membership(&self) -> Membership {
+        Membership::new(
+            W::NAME,
+            &self.group_id,
+            session_of(self.lease),
+            longest_rest(self.lease),
+            self.readiness.clone(),
+        )
+    }
+
+    fn subscribe(&self, membership: &Arc<Membership>, ends: &Arc<Ends>) -> Result<GroupConsumer, KafkaError> {
         let consumer: GroupConsumer = self
             .cluster
             .consumer_config(&self.group_id, self.lease)
-            .create_with_context(GroupContext { stage: W::NAME })
+            .create_with_context(GroupContext {
+                stage: W::NAME,
+                membership: Arc::clone(membership),
+                ends: Arc::clone(ends),
+            })
             .map_err(while_doing("creating a consumer"))?;
         let topics: Vec<&str> = self.topics.iter().map(String::as_str).collect();
         consumer.subscribe(&topics).map_err(while_doing("subscribing"))?;
@@ -126,16 +156,17 @@ impl<W: Work> Stage<W> {
         &self,
         consumer: &Arc<GroupConsumer>,
         ends: &Arc<Ends>,
+        membership: Arc<Membership>,
         shutdown: CancellationToken,
     ) -> Result<std::thread::JoinHandle<()>, KafkaError> {
         let engine = &self.lander.engine;
-        let (clock, metrics) = (engine.clock.clone(), Arc::clone(&engine.metrics));
+        let told = (engine.clock.clone(), Arc::clone(&engine.metrics));
         let watcher = Watcher::new(
             &self.cluster,
             Arc::clone(consumer),
             Arc::clone(ends),
-            clock,
-            metrics,
+            membership,
+            told,
             shutdown,
         )?;
         Ok(std::thread::spawn(move || watcher.run()))
@@ -221,6 +252,14 @@ async fn land_all(
             return Ok(());
         }
         store_offsets(&consumer, &offsets);
+        // What lies between the last message and the end is no message: for others too the lag is nothing then.
+        let ends = seen.iter().filter(|seen| seen.next > 0);
+        store_offsets(
+            &consumer,
+            &ends
+                .map(|seen| ((Arc::clone(&seen.topic), seen.partition), seen.next))
+                .collect(),
+        );
         if !seen.is_empty() {
             lander.engine.store.seen(&seen).await.map_err(EngineError::from)?;
         }

@@ -145,8 +145,32 @@ clock_skew = "1s"
         String::from_utf8(output.stdout).unwrap()
     }
 
-    /// Starts the worker; its log goes to a file of the folder.
+    /// Starts the worker, and waits until it is ready; its log goes to a file of the folder.
     pub fn serve(&self) -> Worker {
+        let worker = self.start("lacuna.toml");
+        self.wait_until_ready(self.http);
+        worker
+    }
+
+    /// Starts another worker of the same deployment, with a port of its own, and waits until it is ready.
+    pub fn serve_another(&self) -> (Worker, u16) {
+        let port = free_port();
+        let listens = |port: u16| format!("listen = \"127.0.0.1:{port}\"");
+        let config = self.config().replace(&listens(self.http), &listens(port));
+        self.write("another.toml", &config);
+        let worker = self.start("another.toml");
+        self.wait_until_ready(port);
+        (worker, port)
+    }
+
+    pub fn wait_until_ready(&self, port: u16) {
+        wait_for("the worker is ready", Duration::from_secs(60), || {
+            get(port, "/readyz").filter(|(status, _)| *status == 200)
+        });
+    }
+
+    /// Starts a worker, and waits for nothing.
+    pub fn start(&self, config: &str) -> Worker {
         let log = self.path("serve.log");
         let file = std::fs::OpenOptions::new()
             .create(true)
@@ -154,46 +178,52 @@ clock_skew = "1s"
             .open(&log)
             .unwrap();
         let child = self
-            .command(&["serve", "--log-format", "json"])
+            .command(&["serve", "--config", config, "--log-format", "json"])
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .stderr(file)
             .spawn()
             .unwrap();
-        let worker = Worker { child, log };
-        wait_for("the worker is ready", Duration::from_secs(60), || {
-            self.get("/readyz").filter(|(status, _)| *status == 200)
-        });
-        worker
+        Worker { child, log }
     }
 
     /// Asks the worker; `None`: it does not answer.
     pub fn get(&self, path: &str) -> Option<(u16, String)> {
-        let url = format!("http://127.0.0.1:{}{path}", self.http);
-        tokio::runtime::Builder::new_current_thread()
-            .enable_all()
-            .build()
-            .unwrap()
-            .block_on(async {
-                let answer = reqwest::Client::builder()
-                    .timeout(Duration::from_secs(5))
-                    .build()
-                    .unwrap()
-                    .get(url)
-                    .send()
-                    .await
-                    .ok()?;
-                let status = answer.status().as_u16();
-                Some((status, answer.text().await.ok()?))
-            })
+        get(self.http, path)
     }
 
     /// The value of a metric's series, as `/metrics` has it.
     pub fn metric(&self, series: &str) -> Option<f64> {
-        let (_, text) = self.get("/metrics")?;
-        text.lines()
-            .find_map(|line| line.strip_prefix(series)?.trim().parse().ok())
+        metric(self.http, series)
     }
+}
+
+/// Asks the worker that listens on a port; `None`: it does not answer.
+pub fn get(port: u16, path: &str) -> Option<(u16, String)> {
+    let url = format!("http://127.0.0.1:{port}{path}");
+    tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .unwrap()
+        .block_on(async {
+            let answer = reqwest::Client::builder()
+                .timeout(Duration::from_secs(5))
+                .build()
+                .unwrap()
+                .get(url)
+                .send()
+                .await
+                .ok()?;
+            let status = answer.status().as_u16();
+            Some((status, answer.text().await.ok()?))
+        })
+}
+
+/// The value of a metric's series, as `/metrics` of the worker on a port has it.
+pub fn metric(port: u16, series: &str) -> Option<f64> {
+    let (_, text) = get(port, "/metrics")?;
+    text.lines()
+        .find_map(|line| line.strip_prefix(series)?.trim().parse().ok())
 }
 
 impl Drop for Deployment {
@@ -225,16 +255,20 @@ impl Worker {
         self.child.wait().unwrap();
     }
 
-    /// SIGTERM: it has to end by itself, with exit code 0.
-    pub fn stop(mut self) {
+    pub fn signal(&self, name: &str) {
         let pid = self.child.id().to_string();
         assert!(
             Command::new("kill")
-                .args(["-TERM", &pid])
+                .args([name, &pid])
                 .status()
                 .unwrap()
                 .success()
         );
+    }
+
+    /// SIGTERM: it has to end by itself, with exit code 0.
+    pub fn stop(mut self) {
+        self.signal("-TERM");
         let status = wait_for("the worker ends", Duration::from_secs(40), || {
             self.child.try_wait().unwrap()
         });

@@ -3,9 +3,12 @@
 
 mod deferred;
 mod early;
+mod ends;
 mod expiry;
+mod groups;
 pub mod kafka;
 mod readme;
+mod workers;
 
 use std::{
     collections::{BTreeMap, BTreeSet},

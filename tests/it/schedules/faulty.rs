@@ -15,10 +15,11 @@ use lacuna::{
         words::Status,
     },
     store::{
-        Advance, Changes, Closing, Concerned, CounterKey, DeadLetter, DeadLetterFilter, DeadLetterState,
-        DeferredFilter, DeferredRow, EarlyRow, Gate, InboxRow, LastWord, Line, Lock, NewFact, OpenLetters,
-        Origin, Place, Position, Seen, Store, StoreError, StoredBody, StoredCapsule, StoredFact, StoredLeaf,
-        StoredRegistry, StoredRequest, SubjectDigest, SuppressionDigest, SuppressionRow, Sweep, Transaction,
+        AckWay, Advance, Changes, Closing, Concerned, CounterKey, DeadLetter, DeadLetterFilter,
+        DeadLetterState, DeferredFilter, DeferredRow, EarlyRow, Gate, InboxRow, LastWord, Line, Lock,
+        NewFact, OpenLetters, Origin, Place, Position, Seen, Store, StoreError, StoredBody, StoredCapsule,
+        StoredFact, StoredLeaf, StoredRegistry, StoredRequest, SubjectDigest, SuppressionDigest,
+        SuppressionRow, Sweep, Transaction,
     },
 };
 
@@ -275,6 +276,12 @@ impl Store for Faulty {
     }
     async fn seen(&self, seen: &[Seen]) -> Result<(), StoreError> {
         self.inner.seen(seen).await
+    }
+    async fn ack_ways(&self, cluster: &str, topic: &str) -> Result<Vec<AckWay>, StoreError> {
+        self.inner.ack_ways(cluster, topic).await
+    }
+    async fn note_ack_ways(&self, ways: &[AckWay]) -> Result<(), StoreError> {
+        self.inner.note_ack_ways(ways).await
     }
     async fn dead_letters(&self, filter: DeadLetterFilter) -> Result<Vec<DeadLetter>, StoreError> {
         self.inner.dead_letters(filter).await
