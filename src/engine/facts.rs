@@ -12,7 +12,6 @@ use super::{
     known::Known,
     outputs::Emission,
     prepare::{Arrival, PreparedBackup, PreparedCommand},
-    reissue::advances_of,
     time_ordered_id,
     work::UseCase,
 };
@@ -84,7 +83,7 @@ impl Engine {
             news,
             digest,
             origin: arrival.origin.as_ref(),
-            advances: advances_of(std::slice::from_ref(arrival)),
+            advances: self.advances_of(std::slice::from_ref(arrival)),
             raw: &arrival.raw,
             headers: &arrival.headers,
         })
@@ -93,6 +92,13 @@ impl Engine {
 
     /// Takes a batch of backup events in, one after the other.
     pub async fn tell_backups(
+        &self,
+        arrivals: &[Arrival<PreparedBackup>],
+    ) -> Result<(Vec<Told>, Emission), EngineError> {
+        self.note("backups", self.tell_all_backups(arrivals).await)
+    }
+
+    async fn tell_all_backups(
         &self,
         arrivals: &[Arrival<PreparedBackup>],
     ) -> Result<(Vec<Told>, Emission), EngineError> {
@@ -106,7 +112,7 @@ impl Engine {
                 news,
                 digest,
                 origin: arrival.origin.as_ref(),
-                advances: advances_of(std::slice::from_ref(arrival)),
+                advances: self.advances_of(std::slice::from_ref(arrival)),
                 raw: &arrival.raw,
                 headers: &arrival.headers,
             };
@@ -180,7 +186,7 @@ impl Engine {
         let mut tx = attempts.begin().await?;
         let known = self.pass_gate(&mut *tx, Gate::Exclusive).await?;
         tx.advance(&message.advances).await?;
-        let now = self.clock.now();
+        let now = known.now;
         let mut changes = Changes {
             slot: self.slot_of(UseCase::Other),
             at: now,

@@ -6,6 +6,7 @@
 
 pub mod agenda;
 pub mod capsules;
+pub mod clock_guard;
 mod counters;
 pub mod early;
 pub mod expiry;
@@ -18,8 +19,10 @@ pub mod operate;
 pub mod outputs;
 pub mod pace;
 mod pages;
+pub mod positions;
 pub mod prepare;
 pub mod registry;
+mod rehearsal;
 pub mod reissue;
 mod routes;
 pub mod schedule;
@@ -28,7 +31,6 @@ pub mod status;
 pub mod suppression;
 pub mod sweep;
 pub mod views;
-pub mod watch;
 pub mod words;
 pub mod work;
 
@@ -42,17 +44,18 @@ use crate::{
     clock::Clock,
     domain::{
         early::EarlyCommands,
-        fact::Facts,
         ids::{Label, ProcessorId, RequestId, Tenant},
         registry::{Registry, RegistryRevision, Transport},
         request::{expiry::Keeps, gates::Approval, open::Rules, operate::Refused, refusal::ComplaintBodies},
         task::IllegalEvent,
         time::At,
     },
-    store::{Store, StoreError, StoreFailure},
-    telemetry::metrics::Metrics,
+    store::{Chain, Head, Store, StoreError, StoreFailure},
+    telemetry::{logs::chain, metrics::Metrics, readiness::Troubles},
     vault::{Vault, VaultError},
 };
+
+use self::clock_guard::ClockGuard;
 
 /// What can go wrong in a use case.
 #[derive(Debug, thiserror::Error)]
@@ -84,6 +87,9 @@ pub enum EngineError {
     /// A decision panicked: the transaction is rolled back.
     #[error("a decision panicked")]
     Panicked,
+    /// There is no time to decide by.
+    #[error(transparent)]
+    Clock(#[from] clock_guard::Mistrust),
     /// No registry is active yet.
     #[error("no registry is active: run `lacuna registry apply`, or start `lacuna serve` once")]
     NoRegistry,
@@ -99,10 +105,19 @@ impl StoreFailure for EngineError {
 }
 
 impl EngineError {
-    /// Whether waiting helps; otherwise the batch itself is at fault.
+    /// Whether waiting helps, whatever is decided; otherwise the batch itself may be at fault.
     pub fn is_outage(&self) -> bool {
+        match self {
+            Self::Store(error) => error.is_outage() || error.is_retryable(),
+            Self::Clock(_) | Self::NoRegistry => true,
+            _ => false,
+        }
+    }
+
+    /// Whether the store could not be reached, rather than a mistake having been made.
+    pub fn is_unreachable(&self) -> bool {
         self.store_error()
-            .is_some_and(|error| error.is_outage() || error.is_retryable())
+            .is_some_and(|error| error.is_unreachable() || error.is_retryable())
     }
 
     /// Whether another worker has taken the batch in.
@@ -193,6 +208,8 @@ pub struct Settings {
 pub struct ActiveRegistry {
     /// Its revision.
     pub revision: RegistryRevision,
+    /// The hash over it and those before it.
+    chain: Chain,
     /// The processors.
     pub registry: Registry,
     task_topics: foldhash::HashMap<ProcessorId, Arc<str>>,
@@ -224,7 +241,10 @@ pub struct Engine {
     clock_skew: Duration,
     max_in_flight: u32,
     cluster: Arc<str>,
-    facts: RwLock<Arc<Facts>>,
+    learned: RwLock<known::Learned>,
+    clock_guard: ClockGuard,
+    /// What a use case has failed at lately, or waits for.
+    pub troubles: Troubles,
     active: RwLock<Option<Arc<ActiveRegistry>>>,
     /// The processors that have enough to do with what is being replayed into them, when the pace was looked at last.
     full: RwLock<Arc<BTreeSet<ProcessorId>>>,
@@ -270,6 +290,7 @@ impl Engine {
             max_in_flight,
             cluster,
         } = settings;
+        let clock_guard = ClockGuard::new(&clock);
         Self {
             store,
             vault,
@@ -289,7 +310,9 @@ impl Engine {
             clock_skew,
             max_in_flight,
             cluster,
-            facts: RwLock::default(),
+            learned: RwLock::default(),
+            clock_guard,
+            troubles: Troubles::default(),
             active: RwLock::new(None),
             full: RwLock::default(),
             ack_partitions: RwLock::default(),
@@ -308,7 +331,7 @@ impl Engine {
     }
 
     /// Makes a registry the active one of this worker.
-    pub fn activate(&self, revision: RegistryRevision, registry: Registry) {
+    fn activate(&self, head: Head, registry: Registry) {
         let task_topics = registry
             .processors
             .iter()
@@ -321,10 +344,21 @@ impl Engine {
             })
             .collect();
         *self.active.write().unwrap_or_else(PoisonError::into_inner) = Some(Arc::new(ActiveRegistry {
-            revision,
+            revision: head.number,
+            chain: head.chain,
             registry,
             task_topics,
         }));
+    }
+
+    /// Remembers whether a use case could be done at all, for whoever asks if this worker is ready.
+    fn note<T>(&self, name: &'static str, done: Result<T, EngineError>) -> Result<T, EngineError> {
+        match &done {
+            Ok(_) => self.troubles.over(name),
+            Err(error) if error.is_outage() => self.troubles.failed(name, chain(error)),
+            Err(_) => {}
+        }
+        done
     }
 
     /// Says how many partitions the ack topic has for good, where nobody can add any.

@@ -53,9 +53,8 @@ impl Membership {
                 polled: Stopwatch::start(),
             }),
         };
-        this.say(format!(
-            "joining the consumer group {group_id}: no partitions are assigned yet"
-        ));
+        let why = format!("joining the consumer group {group_id}: no partitions are assigned yet");
+        this.readiness.because(stage, Cause::Group, why);
         this
     }
 

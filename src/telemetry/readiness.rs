@@ -3,7 +3,10 @@
 use std::{
     collections::BTreeMap,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
 };
+
+use crate::clock::Stopwatch;
 
 /// What kind of thing is wrong with a part. Each comes and goes by itself: that a part has done some work does not say that it
 /// has its partitions.
@@ -57,6 +60,55 @@ impl Readiness {
             }
         }
         problems
+    }
+}
+
+/// Beyond this, a failure that was not repeated says nothing any more.
+const LATELY: Duration = Duration::from_secs(8);
+
+/// What use cases cannot do just now through no fault of what they were given, by use case.
+#[derive(Debug, Default)]
+pub struct Troubles(Mutex<BTreeMap<&'static str, Trouble>>);
+
+#[derive(Debug)]
+struct Trouble {
+    why: String,
+    since: Stopwatch,
+    /// Whether somebody tries again until it is over; otherwise it fades.
+    waits: bool,
+}
+
+impl Troubles {
+    /// It has failed, and perhaps nobody tries again.
+    pub fn failed(&self, name: &'static str, why: String) {
+        self.note(name, why, false);
+    }
+
+    /// Somebody waits until it goes on.
+    pub fn waits(&self, name: &'static str, why: String) {
+        self.note(name, why, true);
+    }
+
+    /// It goes on.
+    pub fn over(&self, name: &'static str) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).remove(name);
+    }
+
+    /// Everything that cannot be done.
+    pub fn problems(&self) -> Vec<(&'static str, String)> {
+        let troubles = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        troubles
+            .iter()
+            .filter(|(_, trouble)| trouble.waits || trouble.since.elapsed() < LATELY)
+            .map(|(name, trouble)| (*name, trouble.why.clone()))
+            .collect()
+    }
+
+    fn note(&self, name: &'static str, why: String, waits: bool) {
+        let mut troubles = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let waits = waits || troubles.get(name).is_some_and(|known| known.waits);
+        let since = Stopwatch::start();
+        troubles.insert(name, Trouble { why, since, waits });
     }
 }
 

@@ -6,6 +6,7 @@ mod deferred;
 mod expiry;
 mod facts;
 pub mod fixture;
+mod gauges;
 mod journal;
 mod merged;
 mod postgres;
@@ -56,6 +57,7 @@ on_both_stores! {
     journal::dead_letters_are_kept_once_an_origin as dead_letters_are_kept_once_an_origin,
     journal::dead_letters_are_closed_once as dead_letters_are_closed_once,
     journal::dead_letters_say_which_command_they_were as dead_letters_say_which_command_they_were,
+    gauges::open_letters_are_counted_whatever_way_they_come_and_go as open_letters_are_counted_whatever_way_they_come_and_go,
     journal::what_was_taken_in_is_found_again as what_was_taken_in_is_found_again,
     journal::the_outbox_keeps_the_highest_revision as the_outbox_keeps_the_highest_revision,
     facts::are_read_back_in_order as facts_are_read_back_in_order,
@@ -64,6 +66,8 @@ on_both_stores! {
     facts::of_several_workers_have_no_gaps as facts_of_several_workers_have_no_gaps,
     facts::name_subjects_that_are_found as facts_name_subjects_that_are_found,
     facts::activate_a_registry_once as a_registry_is_activated_once,
+    facts::another_fact_of_the_same_number_has_another_chain_and_so_has_all_that_follows as another_fact_of_the_same_number_has_another_chain_and_so_has_all_that_follows,
+    facts::what_an_older_version_wrote_is_chained_as_if_it_had_been_from_the_start as what_an_older_version_wrote_is_chained_as_if_it_had_been_from_the_start,
     sweeps::are_taken_up_where_they_stopped as sweeps_are_taken_up_where_they_stopped,
     sweeps::walk_what_is_open as sweeps_walk_what_is_open,
     sweeps::walk_what_is_held_or_deferred as sweeps_walk_what_is_held_or_deferred,
