@@ -17,6 +17,7 @@ pub mod landing;
 pub mod log;
 pub mod outlet;
 pub mod partitions;
+pub mod places;
 pub mod poll;
 pub mod positions;
 pub mod publish;

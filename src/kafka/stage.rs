@@ -118,9 +118,14 @@ impl<W: Work> Stage<W> {
         let landed = landing.await.map_err(|_| KafkaError::Ended("landing"))?;
         let polled = tokio::task::spawn_blocking(move || (watching.join(), polling.join()).1).await;
         let fatal = consumer.client().fatal_error();
-        tokio::task::spawn_blocking(move || commit(&consumer))
-            .await
-            .map_err(|_| KafkaError::Ended("committing"))?;
+        if fatal.is_some() {
+            // After such an error the client library may never come to the end of a client: the new one does not wait for that.
+            std::thread::spawn(move || drop(consumer));
+        } else {
+            tokio::task::spawn_blocking(move || commit(&consumer))
+                .await
+                .map_err(|_| KafkaError::Ended("committing"))?;
+        }
         guarding.await.map_err(|_| KafkaError::Ended("guarding"))?;
         decided?;
         landed?;
@@ -225,7 +230,7 @@ impl<W: Work> Stage<W> {
         };
         while let Some(batch) = batches.recv().await {
             let next = offsets_after(&batch.arrivals);
-            let (replays, new) = assignment.split(batch.arrivals);
+            let (replays, new) = assignment.places.split(batch.arrivals);
             if !replays.is_empty() && assignment.has_strays(&replays).await? {
                 assignment.start_again("the store does not know what lies before its position");
                 return Ok(());
@@ -238,7 +243,7 @@ impl<W: Work> Stage<W> {
                 Vec::new()
             };
             let airborne = self.lander.launch(std::mem::take(&mut emission), origins).await?;
-            assignment.advance(&next);
+            assignment.places.advance(&next);
             let seen = assignment.take_reports(batch.seen).await?;
             self.readiness.ready(W::NAME);
             let on_their_way = Launched {

@@ -163,7 +163,7 @@ clock_skew = "1s"
 
     /// Starts the worker, and waits until it is ready; its log goes to a file of the folder.
     pub fn serve(&self) -> Worker {
-        let worker = self.start("lacuna.toml");
+        let worker = self.start();
         self.wait_until_ready(self.http);
         worker
     }
@@ -172,9 +172,12 @@ clock_skew = "1s"
     pub fn serve_another(&self) -> (Worker, u16) {
         let port = free_port();
         let listens = |port: u16| format!("listen = \"127.0.0.1:{port}\"");
-        let config = self.config().replace(&listens(self.http), &listens(port));
-        self.write("another.toml", &config);
-        let worker = self.start("another.toml");
+        let config = std::fs::read_to_string(self.path("lacuna.toml")).unwrap();
+        self.write(
+            "another.toml",
+            &config.replace(&listens(self.http), &listens(port)),
+        );
+        let worker = self.start_with("another.toml");
         self.wait_until_ready(port);
         (worker, port)
     }
@@ -185,8 +188,13 @@ clock_skew = "1s"
         });
     }
 
-    /// Starts a worker, and waits for nothing.
-    pub fn start(&self, config: &str) -> Worker {
+    /// Starts the worker, and waits for nothing; its log goes to a file of the folder.
+    pub fn start(&self) -> Worker {
+        self.start_with("lacuna.toml")
+    }
+
+    /// The same, with another configuration of the folder.
+    pub fn start_with(&self, config: &str) -> Worker {
         let log = self.path("serve.log");
         let file = std::fs::OpenOptions::new()
             .create(true)
@@ -201,6 +209,81 @@ clock_skew = "1s"
             .spawn()
             .unwrap();
         Worker { child, log }
+    }
+
+    /// Runs a statement in the store, beside the worker.
+    pub fn execute(&self, statement: &str) {
+        match &self.store {
+            Store::Postgres { schema } => psql(&format!("set search_path to {schema}; {statement}")),
+            Store::Sqlite => {
+                let url = format!("sqlite:{}", self.path("lacuna.db").display());
+                let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+                runtime.unwrap().block_on(async {
+                    use sqlx::Connection as _;
+                    let mut connection = sqlx::SqliteConnection::connect(&url).await.unwrap();
+                    let sql = sqlx::AssertSqlSafe(statement.to_owned());
+                    sqlx::raw_sql(sql).execute(&mut connection).await.unwrap();
+                    connection.close().await.unwrap();
+                });
+            }
+        }
+    }
+
+    /// What a question has as its answer in the store, which is a number.
+    pub fn number(&self, question: &str) -> i64 {
+        match &self.store {
+            Store::Postgres { schema } => {
+                let question = format!("set search_path to {schema}; {question}");
+                let output = Command::new("psql")
+                    .args(["-qXAtc", &question, &service("LACUNA_TEST_POSTGRES")])
+                    .output()
+                    .unwrap();
+                String::from_utf8(output.stdout).unwrap().trim().parse().unwrap()
+            }
+            Store::Sqlite => {
+                let url = format!("sqlite:{}", self.path("lacuna.db").display());
+                let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+                runtime.unwrap().block_on(async {
+                    use sqlx::Connection as _;
+                    let mut connection = sqlx::SqliteConnection::connect(&url).await.unwrap();
+                    let sql = sqlx::AssertSqlSafe(question.to_owned());
+                    sqlx::query_scalar(sql).fetch_one(&mut connection).await.unwrap()
+                })
+            }
+        }
+    }
+
+    /// Copies the store aside, as a backup of it does. No worker may run.
+    pub fn copy_store(&self) {
+        self.for_each_table("create table copy_of_{} as select * from {};");
+    }
+
+    /// Puts the copy back.
+    pub fn put_store_back(&self) {
+        self.for_each_table("delete from {}; insert into {} select * from copy_of_{};");
+    }
+
+    fn for_each_table(&self, statement: &str) {
+        const TABLES: &[&str] = &[
+            "request",
+            "state",
+            "inbox",
+            "subject",
+            "ledger",
+            "ledger_batch",
+            "agenda",
+            "position",
+            "dead_letter",
+            "counter",
+            "outbox",
+            "fact",
+            "sweep",
+        ];
+        let statements: String = TABLES
+            .iter()
+            .map(|table| statement.replace("{}", table))
+            .collect();
+        self.execute(&statements);
     }
 
     /// Asks the worker; `None`: it does not answer.
@@ -279,15 +362,11 @@ impl Worker {
         self.child.wait().unwrap();
     }
 
+    /// Sends it a signal.
     pub fn signal(&self, name: &str) {
         let pid = self.child.id().to_string();
-        assert!(
-            Command::new("kill")
-                .args([name, &pid])
-                .status()
-                .unwrap()
-                .success()
-        );
+        let sent = Command::new("kill").args([name, &pid]).status().unwrap();
+        assert!(sent.success());
     }
 
     /// SIGTERM: it has to end by itself, with exit code 0.

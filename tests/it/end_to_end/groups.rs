@@ -77,7 +77,7 @@ impl Drop for Stranger {
 fn a_worker_that_cannot_join_its_group_is_not_ready_and_names_the_stage() {
     let deployment = Deployment::new(StoreKind::Sqlite, REGISTRY);
     let stranger = Stranger::join(&deployment.prefix, &deployment.topic("commands"));
-    let worker = deployment.start("lacuna.toml");
+    let worker = deployment.start();
     let said = wait_for("the worker says why it is not ready", PATIENCE, || {
         let (status, body) = deployment.get("/readyz")?;
         assert_eq!(status, 503, "it has nothing to read: {body}");
@@ -141,7 +141,7 @@ fn a_consumer_that_has_failed_for_good_is_replaced_by_a_new_one() {
     let config = std::fs::read_to_string(deployment.path("lacuna.toml")).unwrap();
     let config = config.replace(&service("LACUNA_TEST_KAFKA"), &mock.bootstrap_servers());
     deployment.write("mock.toml", &config);
-    let worker = deployment.start("mock.toml");
+    let worker = deployment.start_with("mock.toml");
     deployment.wait_until_ready(deployment.http);
     let producer: BaseProducer = ClientConfig::new()
         .set("bootstrap.servers", mock.bootstrap_servers())

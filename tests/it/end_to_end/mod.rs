@@ -2,6 +2,7 @@
 //! the contract, the worker killed in the middle, every request proved complete.
 
 mod deferred;
+mod denied;
 mod early;
 mod ends;
 mod expiry;
@@ -9,6 +10,7 @@ mod failover;
 mod gauges;
 mod groups;
 pub mod kafka;
+mod lost_log;
 mod readme;
 pub mod standby;
 mod workers;
