@@ -164,6 +164,10 @@ impl Assignment {
         }
         let keys = keys(partitions);
         self.places.let_go(&keys);
+        // What is not read stays so between two lives of the consumer: the next one says how it stands.
+        if self.stop.is_cancelled() {
+            return;
+        }
         for key in &keys {
             self.set_gauge(key, false);
         }

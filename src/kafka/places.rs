@@ -117,3 +117,47 @@ impl Places {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::sync::Arc;
+
+    fn place(next: i64, stopped: Option<Finding>) -> Place {
+        Place {
+            start: 0,
+            next,
+            has_position: true,
+            incarnation: 0,
+            stopped,
+            is_assigned: true,
+        }
+    }
+
+    #[test]
+    fn a_partition_is_read_while_it_is_assigned_and_not_stopped() {
+        let places = Places::default();
+        let key: Partition = (Arc::from("acks"), 1);
+        places.take(&[(key.clone(), place(4, Some(Finding::NoAnswer)))]);
+        assert!(places.read("acks", 1).is_none() && places.was_stopped(&key));
+        assert_eq!(places.assigned().len(), 1);
+        places.take(&[(key.clone(), place(4, None))]);
+        assert!(places.read("acks", 1).is_some() && !places.was_stopped(&key));
+        assert!(places.read("acks", 0).is_none());
+        let changes = places.changes();
+        places.let_go(std::slice::from_ref(&key));
+        assert!(places.read("acks", 1).is_none() && places.assigned().is_empty());
+        assert!(places.changes() > changes);
+    }
+
+    #[test]
+    fn a_place_moves_on_and_never_back() {
+        let places = Places::default();
+        let key: Partition = (Arc::from("acks"), 1);
+        places.take(&[(key.clone(), place(4, None))]);
+        for (next, expected) in [(9, 9), (7, 9)] {
+            places.advance(&HashMap::from([(key.clone(), next)]));
+            assert_eq!(places.read("acks", 1).unwrap().next, expected);
+        }
+    }
+}

@@ -69,23 +69,31 @@ impl ConsumerContext for GroupContext {
         event: RDKafkaRespErr,
         partitions: &mut TopicPartitionList,
     ) {
-        let rebalance = match event {
+        match event {
             RDKafkaRespErr::RD_KAFKA_RESP_ERR__ASSIGN_PARTITIONS => {
-                self.assignment.ends.reassigned(partitions);
+                self.pre_rebalance(consumer, &Rebalance::Assign(partitions));
                 self.assignment.assign(consumer, partitions);
-                Rebalance::Assign(partitions)
+                self.post_rebalance(consumer, &Rebalance::Assign(partitions));
             }
             RDKafkaRespErr::RD_KAFKA_RESP_ERR__REVOKE_PARTITIONS => {
-                if consumer.assignment_lost() {
-                    self.membership.lost("the group no longer knows it");
-                }
-                self.assignment.ends.reassigned(partitions);
+                self.pre_rebalance(consumer, &Rebalance::Revoke(partitions));
                 self.assignment.revoke(consumer, partitions);
-                Rebalance::Revoke(partitions)
+                self.post_rebalance(consumer, &Rebalance::Revoke(partitions));
             }
-            other => Rebalance::Error(ClientError::Rebalance(other.into())),
-        };
-        self.post_rebalance(consumer, &rebalance);
+            other => {
+                let error = Rebalance::Error(ClientError::Rebalance(other.into()));
+                self.post_rebalance(consumer, &error);
+            }
+        }
+    }
+
+    fn pre_rebalance(&self, consumer: &BaseConsumer<Self>, rebalance: &Rebalance<'_>) {
+        if let Rebalance::Assign(partitions) | Rebalance::Revoke(partitions) = rebalance {
+            self.assignment.ends.reassigned(partitions);
+        }
+        if matches!(rebalance, Rebalance::Revoke(_)) && consumer.assignment_lost() {
+            self.membership.lost("the group no longer knows it");
+        }
     }
 
     fn post_rebalance(&self, consumer: &BaseConsumer<Self>, rebalance: &Rebalance<'_>) {

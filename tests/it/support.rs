@@ -215,6 +215,7 @@ clock_skew = "1s"
     pub fn execute(&self, statement: &str) {
         match &self.store {
             Store::Postgres { schema } => psql(&format!("set search_path to {schema}; {statement}")),
+            Store::At(url) => panic!("whoever made {url} asks there"),
             Store::Sqlite => {
                 let url = format!("sqlite:{}", self.path("lacuna.db").display());
                 let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
@@ -232,6 +233,7 @@ clock_skew = "1s"
     /// What a question has as its answer in the store, which is a number.
     pub fn number(&self, question: &str) -> i64 {
         match &self.store {
+            Store::At(url) => panic!("whoever made {url} asks there"),
             Store::Postgres { schema } => {
                 let question = format!("set search_path to {schema}; {question}");
                 let output = Command::new("psql")
