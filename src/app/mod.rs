@@ -20,7 +20,9 @@ use std::{
 use tokio::sync::mpsc;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
-pub use connect::{Connected, PATIENCE, connect, open_engine, open_store, open_store_within, remote_cluster};
+pub use connect::{
+    Connected, PATIENCE, client_settings, connect, open_engine, open_store, open_store_within, remote_cluster,
+};
 pub use keyring::{check_keyring, is_in_use};
 
 use crate::{
@@ -34,6 +36,7 @@ use crate::{
         deciding::{Backups, Intake, Settle, Work},
         landing::Lander,
         outlet::Outlet,
+        partitions,
         stage::Stage,
     },
     store::StoreError,
@@ -204,6 +207,13 @@ pub async fn start_connected(
             stage(work, group, &config, &cluster, &lander, reads, &readiness).run(),
         );
     }
+    if roles.settle || roles.agenda || roles.dispatch {
+        let (cluster, engine) = (cluster.clone(), Arc::clone(&engine));
+        spawner.spawn(
+            "ack partitions",
+            partitions::watch_acks(cluster, engine, shutdown.clone()),
+        );
+    }
     if roles.agenda || roles.dispatch {
         spawner.spawn("agenda", clockwork::run(lander.clone(), readiness.clone()));
         spawner.spawn("expiry", expiring::run(lander.clone(), readiness.clone()));
@@ -258,7 +268,7 @@ fn stage<W: Work>(
     topics: Vec<String>,
     readiness: &Readiness,
 ) -> Stage<W> {
-    Stage {
+    let stage = Stage {
         readiness: readiness.clone(),
         work: Arc::new(work),
         lander: lander.clone(),
@@ -267,7 +277,10 @@ fn stage<W: Work>(
         lease: config.dispatch.lease,
         topics,
         shutdown: lander.shutdown.clone(),
-    }
+    };
+    // Said before anybody can ask.
+    drop(stage.membership());
+    stage
 }
 
 impl Running {

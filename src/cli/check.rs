@@ -8,7 +8,7 @@ use super::{
     session::{self, ConfigArg, block_on, brokers, of_store},
 };
 use crate::{
-    app::{AppError, topics},
+    app::{self, AppError, topics},
     config::{Config, Keyring as KeyringPlace, Policy, StoreUrl, registry_file},
     domain::registry::Registry,
     kafka::{KafkaError, admin::Admin, client::Cluster},
@@ -41,6 +41,7 @@ pub fn run(args: Args) -> Result<Exit, Failure> {
         return Ok(Exit::Ok);
     }
     let (config, registry) = Config::load_with_registry(&args.config.config)?;
+    app::client_settings(&config).check(&config.kafka.group_id, config.dispatch.lease)?;
     summarise(&mut out, &args, &config, &registry)?;
     let failures = if args.connect {
         // What was found in the files shows while the network is waited for.
@@ -194,6 +195,7 @@ async fn keyring(config: &Config) -> Result<String, Failure> {
 }
 
 async fn kafka(config: &Config, registry: &Registry, cluster: Cluster) -> Result<String, KafkaError> {
+    let admin = Admin::new(&cluster)?;
     let there: BTreeMap<String, i32> = tokio::task::spawn_blocking(move || Admin::new(&cluster)?.list())
         .await
         .map_err(|_| KafkaError::Ended("listing topics"))??;
@@ -203,9 +205,9 @@ async fn kafka(config: &Config, registry: &Registry, cluster: Cluster) -> Result
         .map(|topic| topic.name.as_str())
         .filter(|name| !there.contains_key(*name))
         .collect();
-    if missing.is_empty() {
-        Ok(format!("reached, all {} topics exist", needed.len()))
-    } else {
-        Err(KafkaError::MissingTopics(missing.join(", ")))
+    if !missing.is_empty() {
+        return Err(KafkaError::MissingTopics(missing.join(", ")));
     }
+    admin.check_session(config.dispatch.lease).await?;
+    Ok(format!("reached, all {} topics exist", needed.len()))
 }

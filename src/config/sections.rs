@@ -82,9 +82,30 @@ fn keyring(entry: &Entry<'_>) -> Option<Keyring> {
     }
 }
 
+impl Dispatch {
+    /// The shortest lease: a worker's session in its Kafka group is 0.7 of it, and brokers take none under 6 s unless they
+    /// are told to.
+    pub const SHORTEST_LEASE: Duration = Duration::from_secs(9);
+
+    /// The longest one: brokers take no session over 30 minutes.
+    pub const LONGEST_LEASE: Duration = Duration::from_secs(42 * 60);
+}
+
+fn lease(section: &Section<'_>) -> Duration {
+    let lease = section.duration_or("lease", Zero::Refused, Duration::from_secs(30));
+    if !(Dispatch::SHORTEST_LEASE..=Dispatch::LONGEST_LEASE).contains(&lease) {
+        section.problem(
+            "lease",
+            "expected 9s to 42m: the session.timeout.ms of a worker is 0.7 of it, and Kafka takes 6 s to 30 min \
+             (group.min.session.timeout.ms and group.max.session.timeout.ms of the brokers)",
+        );
+    }
+    lease
+}
+
 pub(super) fn dispatch(section: &Section<'_>) -> Dispatch {
     Dispatch {
-        lease: section.duration_or("lease", Zero::Refused, Duration::from_secs(30)),
+        lease: lease(section),
         max_in_flight: section.integer_or("max_in_flight", 1..=1_000_000, 5000),
         clock_skew: section.duration_or("clock_skew", Zero::Allowed, Duration::from_secs(5 * 60)),
     }

@@ -27,6 +27,7 @@ pub mod prepare;
 pub mod registry;
 mod rehearsal;
 pub mod reissue;
+mod routes;
 pub mod schedule;
 pub mod settle;
 pub mod status;
@@ -38,10 +39,7 @@ pub mod work;
 
 use std::{
     collections::BTreeSet,
-    sync::{
-        Arc, PoisonError, RwLock,
-        atomic::{AtomicI32, Ordering},
-    },
+    sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock},
     time::Duration,
 };
 
@@ -257,9 +255,20 @@ pub struct Engine {
     active: RwLock<Option<Arc<ActiveRegistry>>>,
     /// The processors that have enough to do with what is being replayed into them, when the pace was looked at last.
     full: RwLock<Arc<BTreeSet<ProcessorId>>>,
-    /// How many partitions the ack topic has: all of them must have been read past a time before an ack is missing.
-    ack_partitions: AtomicI32,
+    ack_partitions: RwLock<AckPartitions>,
+    /// Where answers were seen to come.
+    habits: Mutex<routes::Habits>,
     slot: u16,
+}
+
+/// How many partitions the ack topic has, as of a time: all of them must have been read past a time before an ack is missing,
+/// and one that was added later may hold an answer as well.
+#[derive(Debug, Clone, Copy, Default)]
+struct AckPartitions {
+    count: i32,
+    at: At,
+    /// When their number was seen to be another one than before.
+    grown: Option<At>,
 }
 
 impl Engine {
@@ -315,7 +324,8 @@ impl Engine {
             troubles: Troubles::default(),
             active: RwLock::new(None),
             full: RwLock::default(),
-            ack_partitions: AtomicI32::new(i32::MAX),
+            ack_partitions: RwLock::default(),
+            habits: Mutex::default(),
             slot,
         }
     }
@@ -360,17 +370,42 @@ impl Engine {
         done
     }
 
-    /// Says how many partitions the ack topic has.
+    /// Says how many partitions the ack topic has for good, where nobody can add any.
     pub fn set_ack_partitions(&self, count: i32) {
-        self.ack_partitions.store(count, Ordering::Relaxed);
+        let at = At::from_millis(i64::MAX);
+        let grown = None;
+        *self
+            .ack_partitions
+            .write()
+            .unwrap_or_else(PoisonError::into_inner) = AckPartitions { count, at, grown };
+    }
+
+    /// Says how many partitions the ack topic had at a time.
+    pub fn know_ack_partitions(&self, count: i32, at: At) {
+        let mut known = self
+            .ack_partitions
+            .write()
+            .unwrap_or_else(PoisonError::into_inner);
+        let has_changed = known.count != 0 && known.count != count;
+        let grown = if has_changed { Some(at) } else { known.grown };
+        *known = AckPartitions { count, at, grown };
     }
 
     fn slot_of(&self, use_case: work::UseCase) -> u16 {
         self.slot * 3 + use_case as u16
     }
 
-    fn ack_partitions(&self) -> i32 {
-        self.ack_partitions.load(Ordering::Relaxed)
+    fn ack_partitions(&self) -> AckPartitions {
+        *self.ack_partitions.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn habits(&self) -> MutexGuard<'_, routes::Habits> {
+        self.habits.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The topic that answers come in on.
+    pub fn ack_topic(&self) -> &str {
+        &self.topics.acks
     }
 
     /// The cluster that positions are kept for.

@@ -88,6 +88,10 @@ pub trait Store: Send + Sync + std::fmt::Debug {
     async fn note_positions(&self, notes: &[PositionNote]) -> Result<(), StoreError>;
     /// Says how far a partition has been read without anything new in it. Never moves back.
     async fn seen(&self, seen: &[Seen]) -> Result<(), StoreError>;
+    /// How processors' acks were seen to be spread over a topic's partitions.
+    async fn ack_ways(&self, cluster: &str, topic: &str) -> Result<Vec<AckWay>, StoreError>;
+    /// Remembers how they are spread: what was known before and does not agree is known no longer.
+    async fn note_ack_ways(&self, ways: &[AckWay]) -> Result<(), StoreError>;
 
     /// Dead letters, oldest first.
     async fn dead_letters(&self, filter: DeadLetterFilter) -> Result<Vec<DeadLetter>, StoreError>;

@@ -205,6 +205,33 @@ pub struct Seen {
     pub at: At,
 }
 
+/// How a processor's acks were seen to be spread over a topic's partitions.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AckWay {
+    /// The cluster.
+    pub cluster: std::sync::Arc<str>,
+    /// The topic.
+    pub topic: std::sync::Arc<str>,
+    /// With how many partitions.
+    pub partitions: i32,
+    /// The processor.
+    pub processor: String,
+    /// The ways from a key to a partition that all of them agree with, each a bit; none: they can come to any partition.
+    pub ways: u8,
+}
+
+/// One as the store has it. Bits that no version of this program has written say nothing: it can come to any partition.
+pub(crate) fn ack_way(cluster: &str, topic: &str, row: (i32, String, i32)) -> AckWay {
+    let (partitions, processor, ways) = row;
+    AckWay {
+        cluster: cluster.into(),
+        topic: topic.into(),
+        partitions,
+        processor,
+        ways: u8::try_from(ways).unwrap_or_default(),
+    }
+}
+
 /// The state of a dead letter.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum DeadLetterState {

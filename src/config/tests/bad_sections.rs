@@ -46,6 +46,34 @@ fn kafka() {
             "2: kafka.properties.\"auto.offset.reset\": not yours to set: Lacuna starts at the earliest message, so that no command is skipped",
         ),
         (
+            "[kafka.properties]\nsession.timeout.ms = 30000",
+            "2: kafka.properties.session.timeout.ms: not yours to set: it is 0.7 of dispatch.lease, within which the work of a dead worker is taken over; set dispatch.lease",
+        ),
+        (
+            "[kafka.properties]\n'delivery.timeout.ms' = 600000",
+            "2: kafka.properties.\"delivery.timeout.ms\": not yours to set: what is not confirmed within 15 s is decided again, so that nothing old is sent under a hold",
+        ),
+        (
+            "[kafka.properties]\n'transactional.id' = 'a'",
+            "2: kafka.properties.\"transactional.id\": not yours to set: Lacuna's outputs are no transactions: what was not confirmed is decided again",
+        ),
+        (
+            "[kafka.properties]\n'group.instance.id' = 'a'",
+            "2: kafka.properties.\"group.instance.id\": not yours to set: a worker is known by its session, so that another takes over within dispatch.lease",
+        ),
+        (
+            "[kafka.properties]\n'compression.codec' = 'zstd'",
+            "2: kafka.properties.\"compression.codec\": not yours to set: it is lz4; a topic's own compression.type is kept by the broker",
+        ),
+        (
+            "[kafka.properties]\n'sasl.pasword' = 'canary'",
+            "2: kafka.properties.\"sasl.pasword\": librdkafka knows no such property",
+        ),
+        (
+            "[kafka.properties]\n'security.protocol' = 'canary'",
+            "2: kafka.properties.\"security.protocol\": librdkafka does not take this value: Invalid value \"…\" for configuration property \"security.protocol\"",
+        ),
+        (
             "[kafka.properties]\nssl = []",
             "2: kafka.properties.ssl: expected text, a number or a boolean, found a list",
         ),

@@ -3,6 +3,7 @@
 //! Every table is written at most once a transaction, with one statement whose rows come as arrays. Rows are always
 //! given in order of their keys, so that two transactions wait for each other and never in a circle.
 
+mod ack_ways;
 mod asked;
 mod capsules;
 mod dead_letters;
@@ -30,7 +31,7 @@ use uuid::Uuid;
 
 use self::{held::Held, pool::Servers, transaction::PostgresTransaction};
 use super::{
-    CounterKey, DeadLetter, DeadLetterFilter, DeadLetterState, DeferredFilter, DeferredRow, InboxRow,
+    AckWay, CounterKey, DeadLetter, DeadLetterFilter, DeadLetterState, DeferredFilter, DeferredRow, InboxRow,
     LastWord, OpenLetters, Origin, Position, PositionNote, Seen, Store, StoreError, StoreOptions, StoredBody,
     StoredCapsule, StoredFact, StoredLeaf, StoredRegistry, StoredRequest, SubjectDigest, SuppressionDigest,
     SuppressionRow, Sweep, Transaction,
@@ -265,6 +266,14 @@ impl Store for PostgresStore {
 
     async fn seen(&self, seen: &[Seen]) -> Result<(), StoreError> {
         self.ask(positions::seen(self.pool(), seen)).await
+    }
+
+    async fn ack_ways(&self, cluster: &str, topic: &str) -> Result<Vec<AckWay>, StoreError> {
+        self.ask(ack_ways::of_topic(self.pool(), cluster, topic)).await
+    }
+
+    async fn note_ack_ways(&self, ways: &[AckWay]) -> Result<(), StoreError> {
+        self.ask(ack_ways::note(self.pool(), ways)).await
     }
 
     async fn dead_letters(&self, filter: DeadLetterFilter) -> Result<Vec<DeadLetter>, StoreError> {

@@ -3,6 +3,7 @@
 //! Every statement crosses to the connection's own thread, so what is written goes over in large chunks of rows, and
 //! lists of keys go over as one JSON text.
 
+mod ack_ways;
 mod asked;
 mod capsules;
 mod dead_letters;
@@ -33,10 +34,10 @@ use uuid::Uuid;
 
 use self::{file::LockFile, transaction::SqliteTransaction};
 use super::{
-    CounterKey, DeadLetter, DeadLetterFilter, DeadLetterState, DeferredFilter, DeferredRow, Exclusive,
-    InboxRow, LastWord, OpenLetters, Origin, Position, PositionNote, Seen, Store, StoreError, StoreOptions,
-    StoredBody, StoredCapsule, StoredFact, StoredLeaf, StoredRegistry, StoredRequest, SubjectDigest,
-    SuppressionDigest, SuppressionRow, Sweep, Transaction, schema,
+    AckWay, CounterKey, DeadLetter, DeadLetterFilter, DeadLetterState, DeferredFilter, DeferredRow,
+    Exclusive, InboxRow, LastWord, OpenLetters, Origin, Position, PositionNote, Seen, Store, StoreError,
+    StoreOptions, StoredBody, StoredCapsule, StoredFact, StoredLeaf, StoredRegistry, StoredRequest,
+    SubjectDigest, SuppressionDigest, SuppressionRow, Sweep, Transaction, schema,
 };
 use crate::{
     clock::Clock,
@@ -221,6 +222,14 @@ impl Store for SqliteStore {
 
     async fn seen(&self, seen: &[Seen]) -> Result<(), StoreError> {
         positions::seen(&mut *self.writer().await?, seen).await
+    }
+
+    async fn ack_ways(&self, cluster: &str, topic: &str) -> Result<Vec<AckWay>, StoreError> {
+        ack_ways::of_topic(&mut *self.reader().await?, cluster, topic).await
+    }
+
+    async fn note_ack_ways(&self, ways: &[AckWay]) -> Result<(), StoreError> {
+        ack_ways::note(&mut *self.writer().await?, ways).await
     }
 
     async fn dead_letters(&self, filter: DeadLetterFilter) -> Result<Vec<DeadLetter>, StoreError> {

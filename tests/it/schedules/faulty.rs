@@ -15,7 +15,7 @@ use lacuna::{
         words::Status,
     },
     store::{
-        Acceptance, Advance, Changes, Closing, Concerned, CounterKey, DeadLetter, DeadLetterFilter,
+        Acceptance, AckWay, Advance, Changes, Closing, Concerned, CounterKey, DeadLetter, DeadLetterFilter,
         DeadLetterState, DeferredFilter, DeferredRow, EarlyRow, Ended, Gate, InboxRow, LastWord, Line, Lock,
         NewFact, OpenLetters, Origin, Passed, Place, Position, PositionNote, Seen, Store, StoreError,
         StoredBody, StoredCapsule, StoredFact, StoredLeaf, StoredRegistry, StoredRequest, SubjectDigest,
@@ -299,6 +299,12 @@ impl Store for Faulty {
     }
     async fn seen(&self, seen: &[Seen]) -> Result<(), StoreError> {
         self.inner.seen(seen).await
+    }
+    async fn ack_ways(&self, cluster: &str, topic: &str) -> Result<Vec<AckWay>, StoreError> {
+        self.inner.ack_ways(cluster, topic).await
+    }
+    async fn note_ack_ways(&self, ways: &[AckWay]) -> Result<(), StoreError> {
+        self.inner.note_ack_ways(ways).await
     }
     async fn dead_letters(&self, filter: DeadLetterFilter) -> Result<Vec<DeadLetter>, StoreError> {
         self.inner.dead_letters(filter).await

@@ -3,8 +3,8 @@
 use lacuna::{
     domain::{ids::CommandId, words::CommandKind},
     store::{
-        Changes, CounterKey, DeadLetter, DeadLetterFilter, DeadLetterState, OpenLetters, Position, Seen,
-        StoreError,
+        AckWay, Changes, CounterKey, DeadLetter, DeadLetterFilter, DeadLetterState, OpenLetters, Position,
+        Seen, StoreError,
     },
 };
 use uuid::Uuid;
@@ -123,6 +123,32 @@ pub async fn what_was_seen_never_moves_back(fixture: Fixture) {
     assert_eq!(told, [(0, 11, at(500)), (1, 7, at(400))]);
     let fenced = take_in(store, &[advance_of(1, 6, 9)]).await;
     assert!(matches!(fenced, Err(StoreError::Fenced { .. })), "{fenced:?}");
+}
+
+pub async fn how_acks_are_spread_is_known_until_one_does_not_agree(fixture: Fixture) {
+    let store = &*fixture.store;
+    let way = |partitions, processor: &str, ways| AckWay {
+        cluster: CLUSTER.into(),
+        topic: TOPIC.into(),
+        partitions,
+        processor: processor.into(),
+        ways,
+    };
+    store.note_ack_ways(&[]).await.unwrap();
+    let first = [way(6, "stats", 0b111), way(6, "crm", 0b011)];
+    store.note_ack_ways(&first).await.unwrap();
+    store
+        .note_ack_ways(&[way(6, "crm", 0b010), way(8, "crm", 0b001)])
+        .await
+        .unwrap();
+    // What no longer agrees does not come back.
+    store.note_ack_ways(&[way(6, "stats", 0)]).await.unwrap();
+    store.note_ack_ways(&[way(6, "stats", 0b111)]).await.unwrap();
+    assert_eq!(
+        store.ack_ways(CLUSTER, TOPIC).await.unwrap(),
+        [way(6, "crm", 0b010), way(6, "stats", 0), way(8, "crm", 0b001)]
+    );
+    assert!(store.ack_ways("another", TOPIC).await.unwrap().is_empty());
 }
 
 pub async fn the_inbox_takes_a_command_once(fixture: Fixture) {

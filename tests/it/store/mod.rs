@@ -54,6 +54,7 @@ on_both_stores! {
     journal::a_position_fences_a_zombie as a_position_fences_a_zombie,
     journal::a_fenced_batch_leaves_nothing as a_fenced_batch_leaves_nothing,
     journal::what_was_seen_never_moves_back as what_was_seen_never_moves_back,
+    journal::how_acks_are_spread_is_known_until_one_does_not_agree as how_acks_are_spread_is_known_until_one_does_not_agree,
     journal::the_inbox_takes_a_command_once as the_inbox_takes_a_command_once,
     journal::counters_of_all_slots_are_summed as counters_of_all_slots_are_summed,
     journal::dead_letters_are_kept_once_an_origin as dead_letters_are_kept_once_an_origin,
