@@ -48,6 +48,13 @@ async fn look(engine: &Engine, config: &Config, readiness: &Readiness) {
         }
         Err(error) => readiness.not_ready("store", error.to_string()),
     }
+    if let Err(error) = engine.measure_letters().await {
+        // What was known before goes on counting.
+        tracing::warn!(
+            error = &error as &dyn std::error::Error,
+            "how much is kept of dead letters could not be read"
+        );
+    }
 }
 
 /// A local file that differs from the active revision is not taken over by itself: it only shows.

@@ -7,6 +7,8 @@ mod stored;
 
 pub(super) use stored::{needs_sweep, store_fact};
 
+use std::collections::BTreeMap;
+
 use super::{
     Engine, EngineError,
     known::Known,
@@ -18,7 +20,7 @@ use super::{
 };
 use crate::{
     domain::{
-        backup::{BackupChange, BackupEvent, Contradiction},
+        backup::{BackupChange, BackupEvent, Contradiction, Copies},
         command::{Command, PlaceHold, ReleaseHold},
         fact::Fact,
         hold::Hold,
@@ -47,13 +49,19 @@ pub enum Told {
     Refused(Refusal),
 }
 
+/// How many backup events share a transaction: it keeps everything else from the gate while it lasts, so it has to be short,
+/// and a flood of events must not stand at the gate once for each of them.
+const BATCH: usize = 50;
+
 /// Something that is told.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum News<'a> {
     Hold(&'a PlaceHold, &'a [SubjectDigest]),
     Release(&'a ReleaseHold),
-    Backup(&'a BackupEvent),
+    Backup(&'a PreparedBackup),
     Unreadable(&'a Refusal),
+    /// Somebody else tells it than it says; with why.
+    Forged(&'static str),
 }
 
 /// A message that tells something.
@@ -61,15 +69,14 @@ struct Message<'a> {
     news: News<'a>,
     digest: [u8; 16],
     origin: Option<&'a Origin>,
-    advances: Vec<Advance>,
     raw: &'a [u8],
     headers: &'a KeptHeaders,
 }
 
 /// What a transaction came to.
 struct Done {
-    told: Told,
-    letter: Option<DeadLetter>,
+    told: Vec<Told>,
+    letters: Vec<DeadLetter>,
 }
 
 impl Engine {
@@ -80,73 +87,104 @@ impl Engine {
         news: News<'_>,
         digest: [u8; 16],
     ) -> Result<(Told, Emission), EngineError> {
-        self.tell(Message {
+        let message = Message {
             news,
             digest,
             origin: arrival.origin.as_ref(),
-            advances: advances_of(std::slice::from_ref(arrival)),
             raw: &arrival.raw,
             headers: &arrival.headers,
-        })
-        .await
+        };
+        let advances = advances_of(std::slice::from_ref(arrival));
+        let (told, emission) = self.tell(&[message], &advances).await?;
+        let told = told.into_iter().next().ok_or(EngineError::Panicked)?;
+        Ok((told, emission))
     }
 
-    /// Takes a batch of backup events in, one after the other.
+    /// Takes backup events in, in their order, some of them in a transaction.
     pub async fn tell_backups(
         &self,
         arrivals: &[Arrival<PreparedBackup>],
     ) -> Result<(Vec<Told>, Emission), EngineError> {
         let (mut all, mut emission) = (Vec::with_capacity(arrivals.len()), Emission::default());
-        for arrival in arrivals {
-            let (news, digest) = match &arrival.content {
-                Ok(prepared) => (News::Backup(&prepared.event), prepared.digest),
-                Err(refusal) => (News::Unreadable(refusal), [0; 16]),
-            };
-            let message = Message {
-                news,
-                digest,
-                origin: arrival.origin.as_ref(),
-                advances: advances_of(std::slice::from_ref(arrival)),
-                raw: &arrival.raw,
-                headers: &arrival.headers,
-            };
-            let (told, emitted) = self.tell(message).await?;
-            if let (Told::Refused(refusal), Some(_)) = (&told, &arrival.origin) {
-                self.metrics.dead_letter(refusal.reason);
+        for some in arrivals.chunks(BATCH) {
+            let messages: Vec<Message<'_>> =
+                some.iter().map(|arrival| self.news_of_backup(arrival)).collect();
+            let (told, emitted) = self.tell(&messages, &advances_of(some)).await?;
+            for (told, message) in told.iter().zip(&messages) {
+                if let (Told::Refused(refusal), Some(_)) = (told, message.origin) {
+                    self.metrics.dead_letter(refusal.reason);
+                }
             }
-            all.push(told);
+            all.extend(told);
             emission.append(emitted);
         }
         Ok((all, emission))
     }
 
-    async fn tell(&self, message: Message<'_>) -> Result<(Told, Emission), EngineError> {
+    fn news_of_backup<'a>(&self, arrival: &'a Arrival<PreparedBackup>) -> Message<'a> {
+        let (news, digest) = match &arrival.content {
+            Ok(prepared) => match self.check_teller(prepared, arrival.origin.as_ref()) {
+                Ok(()) => (News::Backup(prepared), prepared.digest),
+                Err(refusal) => (News::Forged(refusal), [0; 16]),
+            },
+            Err(refusal) => (News::Unreadable(refusal), [0; 16]),
+        };
+        Message {
+            news,
+            digest,
+            origin: arrival.origin.as_ref(),
+            raw: &arrival.raw,
+            headers: &arrival.headers,
+        }
+    }
+
+    /// Whether it can be its processor who tells it. Over HTTP the bearer has shown who it is.
+    fn check_teller(&self, prepared: &PreparedBackup, origin: Option<&Origin>) -> Result<(), &'static str> {
+        match prepared.token_matches {
+            Some(true) => Ok(()),
+            Some(false) => Err("token: not the one of this backup system"),
+            None if origin.is_some() && self.backup_tokens => {
+                Err("token: missing; `lacuna keys backup-token` prints the one of this backup system")
+            }
+            None => Ok(()),
+        }
+    }
+
+    async fn tell(
+        &self,
+        messages: &[Message<'_>],
+        advances: &[Advance],
+    ) -> Result<(Vec<Told>, Emission), EngineError> {
         let mut attempts = Attempts::new(self.store.as_ref(), &*self.metrics, "fact");
         let done = loop {
-            let done = self.tell_once(&message, &mut attempts).await;
+            let done = self.tell_once(messages, advances, &mut attempts).await;
             if let Some(done) = attempts.conclude(done).await {
                 break done?;
             }
         };
-        if let (Told::Taken { .. }, News::Backup(event)) = (&done.told, message.news) {
-            for warning in self.warnings_of_backup(event)? {
-                tracing::warn!(processor = %event.processor, warning, "a backup event may not mean what it says");
-            }
-        }
         let mut emission = Emission::default();
-        if let Some(letter) = &done.letter {
+        for letter in &done.letters {
             self.emit_dead_letter(letter, &mut emission);
         }
-        if let Told::Taken {
-            contradiction: Some(contradiction),
-        } = &done.told
-            && let News::Backup(event) = message.news
-        {
-            let processor = event.processor.as_str();
+        for (told, message) in done.told.iter().zip(messages) {
+            if let (Told::Taken { contradiction }, News::Backup(prepared)) = (told, message.news) {
+                self.mention(&prepared.event, *contradiction)?;
+            }
+        }
+        Ok((done.told, emission))
+    }
+
+    /// Says of a backup event that was taken what somebody should look at.
+    fn mention(&self, event: &BackupEvent, contradiction: Option<Contradiction>) -> Result<(), EngineError> {
+        let processor = event.processor.as_str();
+        for warning in self.warnings_of_backup(event)? {
+            tracing::warn!(processor, warning, "a backup event may not mean what it says");
+        }
+        if let Some(contradiction) = contradiction {
             tracing::warn!(processor, %contradiction, "a backup event contradicts what is known");
             self.metrics.backup_contradiction(processor);
         }
-        Ok((done.told, emission))
+        Ok(())
     }
 
     /// What whoever told of a backup should look at again: a misspelt name would leave restored data alive.
@@ -174,47 +212,54 @@ impl Engine {
 
     async fn tell_once(
         &self,
-        message: &Message<'_>,
+        messages: &[Message<'_>],
+        advances: &[Advance],
         attempts: &mut Attempts<'_>,
     ) -> Result<Done, EngineError> {
         let mut tx = attempts.begin().await?;
-        let known = self.pass_gate(&mut *tx, Gate::Exclusive).await?;
-        tx.advance(&message.advances).await?;
+        // What is refused in any case writes no fact, and keeps nobody from the gate.
+        let gate = if messages.iter().all(|message| message.news.is_refused()) {
+            Gate::Shared
+        } else {
+            Gate::Exclusive
+        };
+        let mut known = Latest::of(self.pass_gate(&mut *tx, gate).await?);
+        tx.advance(advances).await?;
         let now = self.clock.now();
         let mut changes = Changes {
             slot: self.slot_of(UseCase::Other),
             at: now,
             ..Changes::default()
         };
-        let told = match self.decide_news(message, &known, &mut *tx, now).await? {
-            Ok(Decided::New(fact, contradiction)) => {
-                self.add_fact(*fact, message, &mut *tx, &mut changes, now).await?;
-                Told::Taken { contradiction }
+        let mut all = Vec::with_capacity(messages.len());
+        for message in messages {
+            let told = match self.decide_news(message, &known, &mut *tx, now).await? {
+                Ok(Decided::New(fact, contradiction)) => {
+                    known.learn(&fact, now);
+                    self.add_fact(*fact, message, &mut *tx, &mut changes, now).await?;
+                    Told::Taken { contradiction }
+                }
+                Ok(Decided::Known) => Told::Duplicate,
+                Err(refusal) => Told::Refused(refusal),
+            };
+            if let (Told::Refused(refusal), Some(origin)) = (&told, message.origin) {
+                let letter = self.dead_letter(origin, refusal, message.raw, message.headers, now)?;
+                changes.dead_letters.push(letter);
             }
-            Ok(Decided::Known) => Told::Duplicate,
-            Err(refusal) => Told::Refused(refusal),
-        };
-        if let (Told::Refused(refusal), Some(origin)) = (&told, message.origin) {
-            changes.dead_letters.push(self.dead_letter(
-                origin,
-                refusal,
-                message.raw,
-                message.headers,
-                now,
-            )?);
+            all.push(told);
         }
         tx.write(&changes).await?;
         tx.commit().await?;
         Ok(Done {
-            told,
-            letter: changes.dead_letters.pop(),
+            told: all,
+            letters: changes.dead_letters,
         })
     }
 
     async fn decide_news(
         &self,
         message: &Message<'_>,
-        known: &Known,
+        known: &Latest,
         tx: &mut dyn Transaction,
         now: At,
     ) -> Result<Result<Decided, Refusal>, EngineError> {
@@ -226,6 +271,7 @@ impl Engine {
         }
         match message.news {
             News::Unreadable(refusal) => Ok(Err(refusal.clone())),
+            News::Forged(detail) => Ok(Err(Refusal::new(DeadLetterReason::ForgedAck, detail))),
             News::Hold(hold, digests) => {
                 let fact = Fact::Hold(Hold {
                     hold_id: hold.hold_id,
@@ -245,8 +291,8 @@ impl Engine {
                     None => Ok(Decided::New(Box::new(fact), None)),
                 })
             }
-            News::Release(release) => Ok(self.decide_release(release, known, tx).await?),
-            News::Backup(event) => self.decide_backup(event, message.digest, known, tx, now).await,
+            News::Release(release) => Ok(self.decide_release(release, &known.known, tx).await?),
+            News::Backup(prepared) => self.decide_backup(prepared, known, tx, now).await,
         }
     }
 
@@ -282,32 +328,49 @@ impl Engine {
 
     async fn decide_backup(
         &self,
-        event: &BackupEvent,
-        digest: [u8; 16],
-        known: &Known,
+        prepared: &PreparedBackup,
+        known: &Latest,
         tx: &mut dyn Transaction,
         now: At,
     ) -> Result<Result<Decided, Refusal>, EngineError> {
+        let event = &prepared.event;
         let fact = Fact::Backup(event.clone());
         if let Some(before) = tx.fact(&fact.key()).await? {
-            return Ok(same(before.digest == digest, "event_id"));
+            return Ok(same(before.digest == prepared.digest, "event_id"));
         }
         let set = known
+            .known
             .active
             .registry
             .get(&event.processor)
             .and_then(|processor| processor.backup.as_ref());
         Ok(self
-            .check_backup(event, set, now)
-            .map(|()| Decided::New(Box::new(fact), contradiction(event, known, now))))
+            .check_backup(prepared, set, now)
+            .map(|()| Decided::New(Box::new(fact), known.contradiction(event, now))))
     }
 
     /// What nobody can know yet is a mistake, and a set that is not registered proves nothing.
-    fn check_backup(&self, event: &BackupEvent, set: Option<&BackupSet>, now: At) -> Result<(), Refusal> {
-        if set.is_none_or(|set| set.set != event.set) {
+    fn check_backup(
+        &self,
+        prepared: &PreparedBackup,
+        set: Option<&BackupSet>,
+        now: At,
+    ) -> Result<(), Refusal> {
+        let event = &prepared.event;
+        let Some(set) = set.filter(|set| set.set == event.set) else {
             return Err(Refusal::new(
                 DeadLetterReason::UnknownBackup,
                 "processor, set: no processor of this id is registered with this set",
+            ));
+        };
+        if let BackupChange::Restored { restored_into, .. } = &event.change
+            && !prepared.by_operator
+            && restored_into.iter().any(|into| !set.sources.contains(into))
+        {
+            // A backup system says what happened to its own copies, and those are of its sources.
+            return Err(Refusal::new(
+                DeadLetterReason::NotAllowed,
+                "restored_into: expected sources of this set; of others an operator tells, over HTTP",
             ));
         }
         let (field, at) = match &event.change {
@@ -397,8 +460,12 @@ impl<'a> News<'a> {
                 release.command_id,
                 release.note.as_ref().map(|note| note.expose()),
             )),
-            Self::Backup(_) | Self::Unreadable(_) => None,
+            Self::Backup(_) | Self::Unreadable(_) | Self::Forged(_) => None,
         }
+    }
+
+    const fn is_refused(&self) -> bool {
+        matches!(self, Self::Unreadable(_) | Self::Forged(_))
     }
 }
 
@@ -417,9 +484,38 @@ fn conflict(detail: &'static str) -> Refusal {
     Refusal::new(DeadLetterReason::ConflictingDuplicate, detail)
 }
 
-fn contradiction(event: &BackupEvent, known: &Known, now: At) -> Option<Contradiction> {
-    known
-        .facts
-        .copies(&event.processor)?
-        .contradicts(&event.change, now)
+/// What a transaction knows, with what it has learned itself.
+struct Latest {
+    known: Known,
+    /// What is known now of the copies of sets that something was told of.
+    copies: BTreeMap<ProcessorId, Copies>,
+}
+
+impl Latest {
+    const fn of(known: Known) -> Self {
+        Self {
+            known,
+            copies: BTreeMap::new(),
+        }
+    }
+
+    fn learn(&mut self, fact: &Fact, now: At) {
+        let Fact::Backup(event) = fact else { return };
+        let copies = self.copies.entry(event.processor.clone());
+        let copies = copies.or_insert_with(|| {
+            self.known
+                .facts
+                .copies(&event.processor)
+                .cloned()
+                .unwrap_or_default()
+        });
+        copies.learn(&event.change, now);
+    }
+
+    fn contradiction(&self, event: &BackupEvent, now: At) -> Option<Contradiction> {
+        let learned = self.copies.get(&event.processor);
+        learned
+            .or_else(|| self.known.facts.copies(&event.processor))?
+            .contradicts(&event.change, now)
+    }
 }

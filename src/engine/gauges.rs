@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
-use super::{Engine, EngineError};
+use super::{Engine, EngineError, counters::in_capsules};
 use crate::{
     clock::Stopwatch,
     domain::{
@@ -59,6 +59,8 @@ impl Engine {
             |at: Option<At>| at.map_or(0, |at| i64::try_from(now.since(at).as_secs()).unwrap_or(i64::MAX));
         metrics.build_info.with_label_values(&[VERSION, COMMIT]).set(1);
         metrics.take_counters(&counters);
+        let living = self.store.capsule_epochs().await?;
+        metrics.vault_sealed.add(in_capsules(&counters, &living));
         self.begin_series()?;
         self.show_open_letters(&letters, age);
         metrics.oldest_open.set(age(oldest));

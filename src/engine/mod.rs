@@ -14,6 +14,7 @@ pub mod gauges;
 pub mod hold;
 pub mod intake;
 mod known;
+pub mod letters;
 pub mod operate;
 pub mod outputs;
 pub mod pace;
@@ -182,10 +183,14 @@ pub struct Settings {
     pub keep_after_completion: Duration,
     /// How long closed requests are kept, and what finds their subjects again.
     pub keeps: Keeps,
+    /// How much is kept of messages that could not be taken in.
+    pub letters: letters::LetterLimits,
     /// How far the clocks of Lacuna and of backup systems may be apart.
     pub clock_skew: Duration,
     /// How many tasks may be out at a processor while a restore is replayed into it.
     pub max_in_flight: u32,
+    /// Whether a backup event on the topic has to bring its processor's token.
+    pub backup_tokens: bool,
     /// The Kafka cluster that positions are kept for.
     pub cluster: Arc<str>,
 }
@@ -223,8 +228,11 @@ pub struct Engine {
     early: EarlyCommands,
     keep_after_completion: Duration,
     keeps: Keeps,
+    letters: letters::LetterLimits,
+    letter_bytes: letters::LetterBytes,
     clock_skew: Duration,
     max_in_flight: u32,
+    backup_tokens: bool,
     cluster: Arc<str>,
     facts: RwLock<Arc<Facts>>,
     active: RwLock<Option<Arc<ActiveRegistry>>>,
@@ -257,8 +265,10 @@ impl Engine {
             early,
             keep_after_completion,
             keeps,
+            letters,
             clock_skew,
             max_in_flight,
+            backup_tokens,
             cluster,
         } = settings;
         Self {
@@ -277,8 +287,11 @@ impl Engine {
             early,
             keep_after_completion,
             keeps,
+            letters,
+            letter_bytes: letters::LetterBytes::default(),
             clock_skew,
             max_in_flight,
+            backup_tokens,
             cluster,
             facts: RwLock::default(),
             active: RwLock::new(None),

@@ -20,7 +20,7 @@ use crate::{
     vault::SealedSubject,
     wire::{
         KeptHeaders, Refusal,
-        backup::parse_backup,
+        backup::{ParsedBackup, parse_backup},
         command::{Door, ParsedCommand, parse_command},
         envelope::Envelope,
     },
@@ -68,6 +68,10 @@ pub struct PreparedBackup {
     pub event: BackupEvent,
     /// The keyed digest of its payload.
     pub digest: [u8; 16],
+    /// Whether it brings its processor's token; `None`: it brings none.
+    pub token_matches: Option<bool>,
+    /// Whether an operator tells it, who may name processors that are no sources of the set.
+    pub by_operator: bool,
 }
 
 /// The sealed subject of an opening.
@@ -176,7 +180,7 @@ impl Engine {
 
     /// Prepares the bytes of a backup event.
     pub fn prepare_backup(&self, bytes: &[u8], envelope: &Envelope<'_>) -> Result<PreparedBackup, Refusal> {
-        let event = parse_backup(bytes, envelope)?;
+        let ParsedBackup { event, token } = parse_backup(bytes, envelope)?;
         // What it says, not how it is written: a repeat may have its fields in another order.
         let said = serde_json::to_vec(&event).map_err(|error| {
             // Without what it says, two events of one id could not be told apart.
@@ -184,7 +188,13 @@ impl Engine {
             Refusal::new(DeadLetterReason::Internal, "the event could not be digested")
         })?;
         let digest = self.vault.payload_digest(&self.tenant_default, &said);
-        Ok(PreparedBackup { event, digest })
+        let token_matches = token.map(|token| self.vault.backup_token_matches(&event.processor, &token));
+        Ok(PreparedBackup {
+            event,
+            digest,
+            token_matches,
+            by_operator: false,
+        })
     }
 
     /// The keyed digests under which a subject is found, in order and each once.

@@ -174,6 +174,11 @@ pub(super) async fn one(
         return Err(Problem::unknown("request"));
     }
     let mut evidence = evidence_of(engine, &request).await?;
+    if caller.sees_no_free_text() {
+        for shown in evidence.values_mut() {
+            shown.message = None;
+        }
+    }
     let task_list = request.ordinals().map(|ordinal| Proved {
         task: TaskView::of(&request, ordinal),
         evidence: evidence.remove(&ordinal),

@@ -14,7 +14,7 @@ use zeroize::Zeroizing;
 
 use super::{
     Api,
-    auth::{By, Caller, Compliance},
+    auth::{Auditor, By, Caller, Compliance},
     body::Payload,
     lists::raw,
     problem::Problem,
@@ -114,7 +114,7 @@ pub(super) async fn place(
 /// `GET /v1/holds/{id}`
 pub(super) async fn one(
     State(api): State<Arc<Api>>,
-    By { caller, .. }: By<Compliance>,
+    By { caller, .. }: By<Auditor>,
     Id(id): Id<HoldId>,
     uri: Uri,
 ) -> Result<Json<Box<RawValue>>, Problem> {
@@ -170,7 +170,7 @@ async fn warnings(api: &Api, hold: &Hold) -> Result<Vec<&'static str>, Problem> 
 /// `GET /v1/holds`: active ones, the oldest first.
 pub(super) async fn list(
     State(api): State<Arc<Api>>,
-    By { caller, .. }: By<Compliance>,
+    By { caller, .. }: By<Auditor>,
     uri: Uri,
 ) -> Result<Json<Page<Box<RawValue>>>, Problem> {
     let mut params = Params::read(&uri, &["tenant", "limit", "cursor"])?;

@@ -11,7 +11,7 @@ use uuid::Uuid;
 
 use super::{
     Api,
-    auth::{By, Caller, Compliance, Overseer},
+    auth::{Auditor, By, Caller, Compliance},
     body::Payload,
     problem::Problem,
     query::{Page, Params, cursor},
@@ -179,7 +179,7 @@ impl Filter {
 /// `GET /v1/requests`
 pub(super) async fn requests(
     State(api): State<Arc<Api>>,
-    By { caller, .. }: By<Overseer>,
+    By { caller, .. }: By<Auditor>,
     uri: Uri,
 ) -> Result<Json<Page<Box<RawValue>>>, Problem> {
     let mut params = Params::read(&uri, &[Filter::KEYS, &["limit", "cursor"]].concat())?;

@@ -13,9 +13,11 @@ mod dead_letters;
 mod decisions;
 mod deferred;
 mod detail;
+mod draining;
 mod events;
 mod health;
 mod holds;
+mod hosts;
 mod layers;
 pub mod listener;
 mod lists;
@@ -45,7 +47,9 @@ use axum_server::{Handle, tls_rustls::RustlsConfig};
 use tokio::{sync::mpsc, task::JoinSet};
 use tokio_util::sync::CancellationToken;
 
-use self::{acks::Acks, auth::Gatekeeper, batch::Batcher, outputs::Outputs, requests::Commands};
+use self::{
+    acks::Acks, auth::Gatekeeper, batch::Batcher, hosts::Hosts, outputs::Outputs, requests::Commands,
+};
 use crate::{
     config::{Auth, Http, Tls},
     engine::{Engine, gauges::Gauges, outputs::Emission},
@@ -126,6 +130,7 @@ pub async fn serve(config: &Http, state: State, shutdown: CancellationToken) -> 
     let mut batchers = JoinSet::new();
     let commands = Batcher::start(Commands::new(&engine), &outputs, &mut batchers);
     let acks = Batcher::start(Acks::new(&engine), &outputs, &mut batchers);
+    let hosts = auth.is_none().then(|| Hosts::of(config, address));
     let gatekeeper = Gatekeeper::new(auth, Arc::clone(&engine.metrics));
     let gauges = tokio::sync::Mutex::default();
     let api = Arc::new(Api {
@@ -137,7 +142,7 @@ pub async fn serve(config: &Http, state: State, shutdown: CancellationToken) -> 
         acks,
         gauges,
     });
-    let app = layers::around(routes(api));
+    let app = layers::around(routes(api), hosts);
     Ok(Serving {
         address,
         finished: Box::pin(run(listener, tls, app, batchers, shutdown)),

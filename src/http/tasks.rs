@@ -9,7 +9,7 @@ use uuid::Uuid;
 
 use super::{
     Api,
-    auth::{By, Operator},
+    auth::{Auditor, By, Operator},
     body::Payload,
     detail::TaskView,
     lists::{Scan, raw},
@@ -76,7 +76,7 @@ impl Place {
 /// `GET /v1/tasks`
 pub(super) async fn list(
     State(api): State<Arc<Api>>,
-    _: By<Operator>,
+    By { caller, .. }: By<Auditor>,
     uri: Uri,
 ) -> Result<Json<Page<Box<RawValue>>>, Problem> {
     let mut params = Params::read(&uri, &["processor", "state", "limit", "cursor"])?;
@@ -113,7 +113,7 @@ pub(super) async fn list(
         if requests.is_empty() {
             break;
         }
-        for request in &requests {
+        for request in requests.iter().filter(|request| caller.sees(&request.head.tenant)) {
             for ordinal in request.ordinals().filter(|ordinal| takes(request, *ordinal)) {
                 if items.len() == limit {
                     more = true;

@@ -234,12 +234,25 @@ fn unknown(id: Uuid) -> Failure {
     ))
 }
 
+/// Why nothing is kept of what the message said.
+fn why_without_payload(letter: &DeadLetter) -> &'static str {
+    match letter.state {
+        DeadLetterState::Open => {
+            "of a message, 4 MiB are kept at the most, and no longer than vault.dead_letters_keep; of all of a topic, \
+             vault.dead_letters_mib"
+        }
+        DeadLetterState::Redriven => "it went when the letter was redriven",
+        DeadLetterState::Closed => "it went when the letter was closed",
+    }
+}
+
 /// The sealed payload, where there is one.
 fn sealed(letter: &DeadLetter) -> Result<&[u8], Failure> {
     letter.sealed.as_deref().ok_or_else(|| {
         Failure::NotSo(format!(
-            "dead letter {} has no payload here: of a message, 4 MiB are kept at the most; it lies at {}, as long as that topic keeps it",
+            "dead letter {} has no payload here: {}; the message lies at {}, as long as that topic keeps it",
             letter.id,
+            why_without_payload(letter),
             place(letter)
         ))
     })
@@ -269,11 +282,13 @@ fn show(config: &Config, id: Uuid, reveal: bool) -> Result<Exit, Failure> {
         out.line(format_args!("from         {}", place(&letter)))?;
         out.line(format_args!("cluster      {}", letter.origin.cluster))?;
         out.line(format_args!("refused      {} ({age} ago)", letter.at))?;
-        let payload = letter
-            .sealed
-            .as_ref()
-            .map_or("not kept: more than 4 MiB", |_| "sealed (--reveal prints it)");
-        out.line(format_args!("payload      {payload}"))?;
+        match &letter.sealed {
+            Some(_) => out.line("payload      sealed (--reveal prints it)")?,
+            None => out.line(format_args!(
+                "payload      not kept: {}",
+                why_without_payload(&letter)
+            ))?,
+        }
     }
     out.end()?;
     Ok(Exit::Ok)

@@ -20,6 +20,7 @@ macro_rules! on_both_stores {
 }
 
 mod alike;
+mod backups;
 mod clocks;
 mod control;
 mod crashes;
@@ -28,6 +29,7 @@ mod early;
 mod expiry;
 pub mod faulty;
 mod forgetting;
+mod letters;
 mod missing;
 mod people;
 mod poison;
