@@ -67,7 +67,16 @@ fn compare_file(engine: &Engine, config: &Config) {
         }
         (Ok(_), Err(_)) => true,
     };
+    let before = engine.metrics.registry_mismatch.get() != 0;
     engine.metrics.registry_mismatch.set(i64::from(differs));
+    if differs && !before {
+        tracing::warn!(
+            file = %config.registry.path.display(),
+            revision = ?engine.active().map(|active| active.revision).ok(),
+            "the registry file differs from the active revision, which goes on being used: `lacuna registry diff` shows how, \
+             `lacuna registry apply` or SIGHUP activates the file"
+        );
+    }
 }
 
 /// SIGHUP: the file becomes the active registry of all workers. An invalid one changes nothing, loudly.

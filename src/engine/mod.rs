@@ -15,6 +15,7 @@ pub mod hold;
 pub mod intake;
 mod known;
 pub mod letters;
+pub mod looks;
 pub mod operate;
 pub mod outputs;
 pub mod pace;
@@ -123,6 +124,9 @@ pub enum OperateError {
     /// Its state does not allow it.
     #[error(transparent)]
     Refused(#[from] Refused),
+    /// The same key was used for something else.
+    #[error("this command_id, or Idempotency-Key, was taken with another payload")]
+    Conflicting,
     /// Something failed.
     #[error(transparent)]
     Engine(#[from] EngineError),
@@ -138,7 +142,7 @@ impl StoreFailure for OperateError {
     fn store_error(&self) -> Option<&StoreError> {
         match self {
             Self::Engine(error) => error.store_error(),
-            Self::Unknown(_) | Self::Refused(_) => None,
+            Self::Unknown(_) | Self::Refused(_) | Self::Conflicting => None,
         }
     }
 }

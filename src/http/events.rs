@@ -123,6 +123,8 @@ fn readable(request: RequestId, entry: &Entry) -> Result<Value, Problem> {
         | Entry::Repeated { .. }
         | Entry::Followed { .. }
         | Entry::CapsulesForgotten { .. }
+        | Entry::Searched { .. }
+        | Entry::LetterOpened { .. }
         | Entry::Purged { .. } => {}
     }
     Ok(Value::Object(members))

@@ -24,7 +24,10 @@ pub(super) struct Hosts {
 
 impl Hosts {
     pub(super) fn of(config: &Http, address: SocketAddr) -> Self {
-        let public = config.public_url.as_deref().and_then(|url| url.parse::<Uri>().ok());
+        let public = config
+            .public_url
+            .as_deref()
+            .and_then(|url| url.parse::<Uri>().ok());
         Self {
             listen: address.ip().to_canonical(),
             public: public.and_then(|url| url.host().map(str::to_ascii_lowercase)),

@@ -18,6 +18,7 @@ use super::{
 };
 use crate::{
     domain::{
+        entry::Entry,
         ids::{ProcessorId, RequestId, Tenant},
         request::Request,
         time::At,
@@ -221,6 +222,8 @@ pub(super) struct Found {
     page: Page<Box<RawValue>>,
     /// Whether there are more than are shown.
     truncated: bool,
+    /// Under which id the ledger says that somebody has searched; its events are those of a request.
+    ledger_entry: RequestId,
 }
 
 /// `POST /v1/requests/search`
@@ -243,12 +246,21 @@ pub(super) async fn search(
         .iter()
         .map(|row| raw(&engine.status_of(&row.request)))
         .collect::<Result<_, _>>()?;
+    let truncated = ids.len() > shown.len();
+    let look = Entry::Searched {
+        actor: caller.name.clone(),
+        identity_type: search.identity.kind.clone(),
+        requests: stored.iter().map(|row| row.request.id).collect(),
+        truncated,
+    };
+    let ledger_entry = engine.record_look(look).await?;
     Ok(Json(Found {
         page: Page {
             items,
             next_cursor: None,
         },
-        truncated: ids.len() > shown.len(),
+        truncated,
+        ledger_entry,
     }))
 }
 

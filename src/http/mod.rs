@@ -25,11 +25,13 @@ mod outputs;
 mod problem;
 mod processors;
 mod query;
+mod repeats;
 mod requests;
 mod sentences;
 mod suppression;
 mod sweeps;
 mod tasks;
+pub mod tls;
 
 use std::{
     fmt, io,
@@ -52,6 +54,7 @@ use self::{
 };
 use crate::{
     config::{Auth, Http, Tls},
+    domain::time::At,
     engine::{Engine, gauges::Gauges, outputs::Emission},
     telemetry::readiness::Readiness,
 };
@@ -117,7 +120,7 @@ pub async fn serve(config: &Http, state: State, shutdown: CancellationToken) -> 
     let listener = listener::bind(config.listen)?;
     let address = listener.local_addr()?;
     let tls = match &config.tls {
-        Some(files) => Some(tls(files).await?),
+        Some(files) => Some(rustls_config(files, state.engine.clock.now())?),
         None => None,
     };
     let State {
@@ -149,11 +152,12 @@ pub async fn serve(config: &Http, state: State, shutdown: CancellationToken) -> 
     })
 }
 
-async fn tls(files: &Tls) -> io::Result<RustlsConfig> {
+fn rustls_config(files: &Tls, now: At) -> io::Result<RustlsConfig> {
     // Whoever was first has installed the same one: there is no other provider in this build.
     let installed = rustls::crypto::ring::default_provider().install_default();
     tracing::debug!(first = installed.is_ok(), "the crypto provider is installed");
-    RustlsConfig::from_pem_file(&files.cert, &files.key).await
+    let config = tls::server_config(files, now).map_err(io::Error::other)?;
+    Ok(RustlsConfig::from_config(Arc::new(config)))
 }
 
 async fn run(

@@ -52,7 +52,10 @@ struct ProcessorView {
 }
 
 /// `GET /v1/processors`
-pub(super) async fn list(State(api): State<Arc<Api>>, By { caller, .. }: By<Auditor>) -> Result<Json<Registered>, Problem> {
+pub(super) async fn list(
+    State(api): State<Arc<Api>>,
+    By { caller, .. }: By<Auditor>,
+) -> Result<Json<Registered>, Problem> {
     caller.check_unlimited()?;
     let active = api.engine.active()?;
     let counters = api.engine.store.counters().await?;

@@ -139,7 +139,7 @@ async fn ten_mistakes_in_two_files_are_named_at_once() {
 async fn a_token_for_a_processor_that_nobody_knows_is_named() {
     let token = |processor: &str| {
         format!(
-            "{{ name = \"{processor}\", role = \"processor\", processor = \"{processor}\", token = \"t-{processor}\" }}"
+            "{{ name = \"{processor}\", role = \"processor\", processor = \"{processor}\", token = \"a-token-of-{processor}-alone\" }}"
         )
     };
     let workspace = Workspace::with(&format!(
