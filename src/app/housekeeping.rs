@@ -12,7 +12,7 @@ use crate::{
     config::{Config, registry_file},
     engine::{Engine, EngineError, outputs::Emission, registry::Applied},
     kafka::{KafkaError, landing::Lander},
-    telemetry::readiness::Readiness,
+    telemetry::{logs::chain, readiness::Readiness},
 };
 
 /// How often the store is asked for a newer registry.
@@ -46,7 +46,7 @@ async fn look(engine: &Engine, config: &Config, readiness: &Readiness) {
                 compare_file(engine, config);
             }
         }
-        Err(error) => readiness.not_ready("store", error.to_string()),
+        Err(error) => readiness.not_ready("store", chain(&error)),
     }
     if let Err(error) = engine.measure_letters().await {
         // What was known before goes on counting.

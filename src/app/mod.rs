@@ -85,8 +85,8 @@ impl AppError {
     pub fn is_unreachable(&self) -> bool {
         match self {
             Self::Kafka(error) => error.is_unreachable(),
-            Self::Store(error) => error.is_outage(),
-            Self::Engine(error) => error.is_outage(),
+            Self::Store(error) => error.is_unreachable(),
+            Self::Engine(error) => error.is_unreachable(),
             _ => false,
         }
     }

@@ -47,7 +47,6 @@ pub fn run(args: Args) -> Result<Exit, Failure> {
         return Ok(Exit::Ok);
     }
     let (config, registry) = Config::load_with_registry(&args.config.config)?;
-    config.check_bearers(&args.config.config.display().to_string(), &registry)?;
     if let Some(files) = &config.http.tls {
         tls::check(files, Clock::System.now())
             .map_err(|error: TlsError| Failure::Usage(format!("http.tls: {error}")))?;
@@ -91,7 +90,8 @@ fn summarise(out: &mut Out, args: &Args, config: &Config, registry: &Registry) -
     out.line(format_args!("http           {} ({access})", config.http.listen))?;
     out.line(format_args!("keyring        {}", keyring.display()))?;
     out.line(format_args!("legal clock    {}", legal_clock(&config.policy)))?;
-    for warning in registry_file::warnings(registry) {
+    let warnings = registry_file::warnings(registry).into_iter();
+    for warning in warnings.chain(config.warnings_of_bearers(registry)) {
         out.line(format_args!("warning        {warning}"))?;
     }
     out.line("")?;

@@ -69,6 +69,10 @@ pub struct TakenIn {
 impl Engine {
     /// Takes a batch of commands in. Some have a transaction of their own, in their place among the others.
     pub async fn take_in(&self, arrivals: &[Arrival<PreparedCommand>]) -> Result<TakenIn, EngineError> {
+        self.note("intake", self.take_in_all(arrivals).await)
+    }
+
+    async fn take_in_all(&self, arrivals: &[Arrival<PreparedCommand>]) -> Result<TakenIn, EngineError> {
         let mut taken = TakenIn {
             verdicts: Vec::with_capacity(arrivals.len()),
             emission: Emission::default(),
@@ -141,7 +145,7 @@ impl Engine {
         let Some((decided, work)) = decided else {
             return Ok(None);
         };
-        let mut finished = work.finish(self, UseCase::Intake, self.clock.now(), outboxed)?;
+        let mut finished = work.finish(self, UseCase::Intake, known.now, outboxed)?;
         self.seal_capsules(&mut finished, &mut *tx).await?;
         tx.write(&finished.changes).await?;
         tx.commit().await?;
@@ -180,7 +184,7 @@ impl Engine {
             .into_iter()
             .map(|row| ((row.tenant, row.command_id), (row.digest, row.request_id)))
             .collect();
-        let now = self.clock.now();
+        let now = facts.now;
         alike.read_bodies(tx).await?;
         let leaders = leaders_of(&work.followed(), tx, now).await?;
         let room = self.room_before_brake(tx, now).await?;

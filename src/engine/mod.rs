@@ -6,6 +6,7 @@
 
 pub mod agenda;
 pub mod capsules;
+pub mod clock_guard;
 mod counters;
 pub mod early;
 pub mod expiry;
@@ -22,6 +23,7 @@ pub mod pace;
 mod pages;
 pub mod prepare;
 pub mod registry;
+mod rehearsal;
 pub mod reissue;
 pub mod schedule;
 pub mod settle;
@@ -29,7 +31,6 @@ pub mod status;
 pub mod suppression;
 pub mod sweep;
 pub mod views;
-pub mod watch;
 pub mod words;
 pub mod work;
 
@@ -46,17 +47,18 @@ use crate::{
     clock::Clock,
     domain::{
         early::EarlyCommands,
-        fact::Facts,
         ids::{Label, ProcessorId, RequestId, Tenant},
         registry::{Registry, RegistryRevision, Transport},
         request::{expiry::Keeps, gates::Approval, open::Rules, operate::Refused, refusal::ComplaintBodies},
         task::IllegalEvent,
         time::At,
     },
-    store::{Store, StoreError, StoreFailure},
-    telemetry::metrics::Metrics,
+    store::{Chain, Head, Store, StoreError, StoreFailure},
+    telemetry::{logs::chain, metrics::Metrics, readiness::Troubles},
     vault::{Vault, VaultError},
 };
+
+use self::clock_guard::ClockGuard;
 
 /// What can go wrong in a use case.
 #[derive(Debug, thiserror::Error)]
@@ -88,6 +90,9 @@ pub enum EngineError {
     /// A decision panicked: the transaction is rolled back.
     #[error("a decision panicked")]
     Panicked,
+    /// There is no time to decide by.
+    #[error(transparent)]
+    Clock(#[from] clock_guard::Mistrust),
     /// No registry is active yet.
     #[error("no registry is active: run `lacuna registry apply`, or start `lacuna serve` once")]
     NoRegistry,
@@ -103,10 +108,19 @@ impl StoreFailure for EngineError {
 }
 
 impl EngineError {
-    /// Whether waiting helps; otherwise the batch itself is at fault.
+    /// Whether waiting helps, whatever is decided; otherwise the batch itself may be at fault.
     pub fn is_outage(&self) -> bool {
+        match self {
+            Self::Store(error) => error.is_outage() || error.is_retryable(),
+            Self::Clock(_) | Self::NoRegistry => true,
+            _ => false,
+        }
+    }
+
+    /// Whether the store could not be reached, rather than a mistake having been made.
+    pub fn is_unreachable(&self) -> bool {
         self.store_error()
-            .is_some_and(|error| error.is_outage() || error.is_retryable())
+            .is_some_and(|error| error.is_unreachable() || error.is_retryable())
     }
 
     /// Whether another worker has taken the batch in.
@@ -204,6 +218,8 @@ pub struct Settings {
 pub struct ActiveRegistry {
     /// Its revision.
     pub revision: RegistryRevision,
+    /// The hash over it and those before it.
+    chain: Chain,
     /// The processors.
     pub registry: Registry,
     task_topics: foldhash::HashMap<ProcessorId, Arc<str>>,
@@ -238,7 +254,10 @@ pub struct Engine {
     max_in_flight: u32,
     backup_tokens: bool,
     cluster: Arc<str>,
-    facts: RwLock<Arc<Facts>>,
+    learned: RwLock<known::Learned>,
+    clock_guard: ClockGuard,
+    /// What a use case has failed at lately, or waits for.
+    pub troubles: Troubles,
     active: RwLock<Option<Arc<ActiveRegistry>>>,
     /// The processors that have enough to do with what is being replayed into them, when the pace was looked at last.
     full: RwLock<Arc<BTreeSet<ProcessorId>>>,
@@ -275,6 +294,7 @@ impl Engine {
             backup_tokens,
             cluster,
         } = settings;
+        let clock_guard = ClockGuard::new(&clock);
         Self {
             store,
             vault,
@@ -297,7 +317,9 @@ impl Engine {
             max_in_flight,
             backup_tokens,
             cluster,
-            facts: RwLock::default(),
+            learned: RwLock::default(),
+            clock_guard,
+            troubles: Troubles::default(),
             active: RwLock::new(None),
             full: RwLock::default(),
             ack_partitions: AtomicI32::new(i32::MAX),
@@ -315,7 +337,7 @@ impl Engine {
     }
 
     /// Makes a registry the active one of this worker.
-    pub fn activate(&self, revision: RegistryRevision, registry: Registry) {
+    fn activate(&self, head: Head, registry: Registry) {
         let task_topics = registry
             .processors
             .iter()
@@ -328,10 +350,21 @@ impl Engine {
             })
             .collect();
         *self.active.write().unwrap_or_else(PoisonError::into_inner) = Some(Arc::new(ActiveRegistry {
-            revision,
+            revision: head.number,
+            chain: head.chain,
             registry,
             task_topics,
         }));
+    }
+
+    /// Remembers whether a use case could be done at all, for whoever asks if this worker is ready.
+    fn note<T>(&self, name: &'static str, done: Result<T, EngineError>) -> Result<T, EngineError> {
+        match &done {
+            Ok(_) => self.troubles.over(name),
+            Err(error) if error.is_outage() => self.troubles.failed(name, chain(error)),
+            Err(_) => {}
+        }
+        done
     }
 
     /// Says how many partitions the ack topic has.

@@ -14,7 +14,7 @@ use super::{
     Api,
     problem::{FieldError, Problem},
 };
-use crate::domain::ids::RequestId;
+use crate::{engine::EngineError, telemetry::logs::chain};
 
 /// How long the store is waited for: well below the ten seconds after which Prometheus and probes give up.
 const PATIENCE: Duration = Duration::from_secs(2);
@@ -27,11 +27,11 @@ pub(super) async fn alive() -> Json<Value> {
 /// `GET /readyz`
 pub(super) async fn ready(State(api): State<Arc<Api>>) -> Result<Json<Value>, Problem> {
     let mut problems = api.readiness.problems();
-    // Any read will do; there is no such request.
-    let asked = [RequestId(uuid::Uuid::nil())];
-    match tokio::time::timeout(PATIENCE, api.engine.store.revisions(&asked)).await {
+    problems.extend(api.engine.troubles.problems());
+    match tokio::time::timeout(PATIENCE, api.engine.trusted_now()).await {
         Ok(Ok(_)) => {}
-        Ok(Err(error)) => problems.push(("store", error.to_string())),
+        Ok(Err(why @ EngineError::Clock(_))) => problems.push(("clock", why.to_string())),
+        Ok(Err(error)) => problems.push(("store", chain(&error))),
         Err(_) => problems.push(("store", "it does not answer in time".to_owned())),
     }
     if let Err(error) = api.engine.active() {

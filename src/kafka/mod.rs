@@ -74,7 +74,7 @@ impl KafkaError {
         match self {
             Self::Unreachable { .. } => true,
             Self::Client { source, .. } => !is_refusal(source),
-            Self::Engine(error) => error.is_outage(),
+            Self::Engine(error) => error.is_unreachable(),
             Self::MissingTopics(_) | Self::PositionOutOfLog { .. } | Self::Ended(_) => false,
         }
     }

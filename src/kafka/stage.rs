@@ -20,10 +20,7 @@ use super::{
     while_doing,
 };
 use crate::{
-    engine::{EngineError, schedule::Pauses},
-    store::Seen,
-    telemetry::readiness::Readiness,
-    wire::envelope::Envelope,
+    engine::schedule::Pauses, store::Seen, telemetry::readiness::Readiness, wire::envelope::Envelope,
 };
 
 /// A stage with everything that it needs to run.
@@ -222,7 +219,7 @@ async fn land_all(
         }
         store_offsets(&consumer, &offsets);
         if !seen.is_empty() {
-            lander.engine.store.seen(&seen).await.map_err(EngineError::from)?;
+            lander.engine.seen(&seen).await?;
         }
     }
     Ok(())

@@ -10,6 +10,7 @@ mod deferral;
 mod early;
 pub mod error;
 mod expiry;
+pub mod history;
 pub mod open;
 pub mod postgres;
 pub mod rows;
@@ -21,6 +22,7 @@ use async_trait::async_trait;
 
 pub use early::{EarlyChanges, EarlyRow};
 pub use error::StoreError;
+pub use history::{Chain, Head, Passed};
 pub use open::{Exclusive, StoreOptions};
 pub use rows::*;
 pub use run::{Attempts, Observer, StoreFailure};
@@ -173,8 +175,9 @@ pub trait Store: Send + Sync + std::fmt::Debug {
 #[async_trait]
 pub trait Transaction: Send {
     /// Takes the gate lock, see [`Gate`]: shared by whatever dispatches, settles or parks; exclusive by whatever writes a fact.
-    /// Gives the version of the facts as of then (0: there are none): until the end of the transaction no other is added.
-    async fn gate(&mut self, mode: Gate) -> Result<FactVersion, StoreError>;
+    /// Says how far facts and registry have come as of then, and what time it is: until the end of the transaction no fact
+    /// is added. What an older version has written without a chain is chained here.
+    async fn gate(&mut self, mode: Gate) -> Result<Passed, StoreError>;
     /// The facts after this version, in order.
     async fn facts_since(&mut self, version: FactVersion) -> Result<Vec<StoredFact>, StoreError>;
     /// The fact of this version, if there is one.

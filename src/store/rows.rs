@@ -343,6 +343,8 @@ pub struct StoredRegistry {
     pub text: String,
     /// When it was activated.
     pub activated_at: At,
+    /// The hash over this revision and those before it; `None`: nobody has chained it yet.
+    pub chain: Option<super::Chain>,
 }
 
 /// What a counter counts.

@@ -92,6 +92,7 @@ metrics! {
     deferred_overdue: gauges "deferred_overdue" ["processor"] "Deferred tasks whose date has passed: a backup that has not proved its rotation, a part that should have woken.";
     sweep_remaining: gauges "sweep_remaining" ["fact"] "Requests that sweeps still have to look at, about, by the kind of fact.";
     backup_contradictions: counters "backup_contradictions_total" ["processor"] "Backup events that contradict what is known of their set: a locked copy that is said to be gone, one said to be gone that is there.";
+    lost_history: counters "store_history_lost_total" ["of"] "Times that the store's facts or registry were not the ones that this worker knew: a failover or a backup that was put back lost commits.";
     dead_letters: counters "dead_letters_total" ["reason"] "Messages that could not be taken in.";
     dead_letters_open: gauges "dead_letters_open" ["reason"] "Dead letters that nobody has redriven or closed.";
     dead_letter_oldest: gauge "dead_letter_oldest_open_seconds" [] "Age of the oldest open dead letter.";
@@ -154,6 +155,11 @@ impl Metrics {
     /// An ack was read.
     pub fn ack(&self, processor: &str, outcome: &str) {
         self.acks.with_label_values(&[processor, outcome]).inc();
+    }
+
+    /// The store has lost facts or revisions of the registry that this worker knew.
+    pub fn other_history(&self, of: &str) {
+        self.lost_history.with_label_values(&[of]).inc();
     }
 
     /// A backup event contradicts what is known of its set.

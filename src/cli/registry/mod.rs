@@ -147,7 +147,7 @@ fn activate(config: &Config) -> Result<Exit, Failure> {
     let (applied, before) = block_on(async {
         let store = session::open_store(config).await?;
         let before = active(store.as_ref()).await?.map(|(_, registry)| registry);
-        Ok((apply(store.as_ref(), &file, Clock::System.now()).await?, before))
+        Ok((apply(store.as_ref(), &file, &Clock::System).await?, before))
     })?;
     let mut out = Out::new();
     match applied {

@@ -204,6 +204,7 @@ pub fn open(
             followers: 0,
             leaves: 0,
             wake_at: None,
+            set_aside_at: None,
         },
         tasks,
     };

@@ -16,8 +16,8 @@ use crate::{
     },
     store::{
         Advance, Changes, Closing, Concerned, DeadLetter, EarlyRow, Gate, InboxRow, Line, Lock, NewFact,
-        Origin, Place, StoreError, StoredBody, StoredCapsule, StoredFact, StoredRegistry, StoredRequest,
-        SubjectDigest, SuppressionRow, Sweep, Transaction, classify::bounded,
+        Origin, Passed, Place, StoreError, StoredBody, StoredCapsule, StoredFact, StoredRegistry,
+        StoredRequest, SubjectDigest, SuppressionRow, Sweep, Transaction, classify::bounded,
     },
 };
 
@@ -34,7 +34,7 @@ impl PostgresTransaction {
 
 #[async_trait]
 impl Transaction for PostgresTransaction {
-    async fn gate(&mut self, mode: Gate) -> Result<FactVersion, StoreError> {
+    async fn gate(&mut self, mode: Gate) -> Result<Passed, StoreError> {
         bounded(self.patience, facts::gate(&mut self.inner, mode)).await
     }
 
@@ -73,7 +73,7 @@ impl Transaction for PostgresTransaction {
     async fn add_registry(&mut self, revision: u32, text: &str, at: At) -> Result<(), StoreError> {
         bounded(
             self.patience,
-            facts::add_registry(&mut *self.inner, revision, text, at),
+            facts::add_registry(&mut self.inner, revision, text, at),
         )
         .await
     }

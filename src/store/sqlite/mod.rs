@@ -129,6 +129,7 @@ impl Store for SqliteStore {
         // A transaction that became a writer only later could find that its snapshot is too old for it.
         Ok(Box::new(SqliteTransaction(
             self.writer.begin_with("begin immediate").await?,
+            self.clock.clone(),
         )))
     }
 

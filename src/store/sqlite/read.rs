@@ -208,12 +208,13 @@ pub(super) async fn keyring_mark(on: impl SqliteExecutor<'_>) -> Result<Option<V
 }
 
 pub(super) async fn registry(on: impl SqliteExecutor<'_>) -> Result<Option<StoredRegistry>, StoreError> {
-    let sql = "select revision, text, activated_at from registry order by revision desc limit 1";
-    let row: Option<(u32, String, i64)> = query_as(sql).fetch_optional(on).await?;
-    Ok(row.map(|(revision, text, at)| StoredRegistry {
+    let sql = "select revision, text, activated_at, chain from registry order by revision desc limit 1";
+    let row: Option<(u32, String, i64, Option<Vec<u8>>)> = query_as(sql).fetch_optional(on).await?;
+    Ok(row.map(|(revision, text, at, chain)| StoredRegistry {
         revision,
         text,
         activated_at: At::from_millis(at),
+        chain: chain.and_then(|chain| chain.try_into().ok()),
     }))
 }
 

@@ -17,8 +17,9 @@ use lacuna::{
     store::{
         Advance, Changes, Closing, Concerned, CounterKey, DeadLetter, DeadLetterFilter, DeadLetterState,
         DeferredFilter, DeferredRow, EarlyRow, Gate, InboxRow, LastWord, Line, Lock, NewFact, OpenLetters,
-        Origin, Place, Position, Seen, Store, StoreError, StoredBody, StoredCapsule, StoredFact, StoredLeaf,
-        StoredRegistry, StoredRequest, SubjectDigest, SuppressionDigest, SuppressionRow, Sweep, Transaction,
+        Origin, Passed, Place, Position, Seen, Store, StoreError, StoredBody, StoredCapsule, StoredFact,
+        StoredLeaf, StoredRegistry, StoredRequest, SubjectDigest, SuppressionDigest, SuppressionRow, Sweep,
+        Transaction,
     },
 };
 
@@ -42,6 +43,11 @@ impl Faults {
         times
             .fetch_update(Ordering::SeqCst, Ordering::SeqCst, |left| left.checked_sub(1))
             .is_ok()
+    }
+
+    /// What the database's clock says.
+    fn wrong(&self, at: At) -> At {
+        At::from_millis(at.millis() + self.ahead.load(Ordering::SeqCst))
     }
 
     fn check(&self, mut ids: impl Iterator<Item = RequestId>) -> Result<(), StoreError> {
@@ -83,8 +89,12 @@ struct FaultyTransaction {
 
 #[async_trait]
 impl Transaction for FaultyTransaction {
-    async fn gate(&mut self, mode: Gate) -> Result<FactVersion, StoreError> {
-        self.inner.gate(mode).await
+    async fn gate(&mut self, mode: Gate) -> Result<Passed, StoreError> {
+        let passed = self.inner.gate(mode).await?;
+        Ok(Passed {
+            now: self.faults.wrong(passed.now),
+            ..passed
+        })
     }
     async fn facts_since(&mut self, version: FactVersion) -> Result<Vec<StoredFact>, StoreError> {
         self.inner.facts_since(version).await
@@ -223,8 +233,7 @@ impl Store for Faulty {
         self.inner.check_schema().await
     }
     async fn now(&self) -> Result<At, StoreError> {
-        let ahead = self.faults.ahead.load(Ordering::SeqCst);
-        Ok(At::from_millis(self.inner.now().await?.millis() + ahead))
+        Ok(self.faults.wrong(self.inner.now().await?))
     }
     async fn requests(&self, ids: &[RequestId]) -> Result<Vec<StoredRequest>, StoreError> {
         self.inner.requests(ids).await

@@ -66,6 +66,8 @@ on_both_stores! {
     facts::of_several_workers_have_no_gaps as facts_of_several_workers_have_no_gaps,
     facts::name_subjects_that_are_found as facts_name_subjects_that_are_found,
     facts::activate_a_registry_once as a_registry_is_activated_once,
+    facts::another_fact_of_the_same_number_has_another_chain_and_so_has_all_that_follows as another_fact_of_the_same_number_has_another_chain_and_so_has_all_that_follows,
+    facts::what_an_older_version_wrote_is_chained_as_if_it_had_been_from_the_start as what_an_older_version_wrote_is_chained_as_if_it_had_been_from_the_start,
     sweeps::are_taken_up_where_they_stopped as sweeps_are_taken_up_where_they_stopped,
     sweeps::walk_what_is_open as sweeps_walk_what_is_open,
     sweeps::walk_what_is_held_or_deferred as sweeps_walk_what_is_held_or_deferred,

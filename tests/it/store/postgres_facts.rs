@@ -20,14 +20,14 @@ use super::{
 async fn whoever_waits_at_the_gate_sees_the_fact_that_it_waited_for() {
     on_postgres(|fixture: Fixture| async move {
         let mut fact = begin(&fixture).await;
-        assert_eq!(fact.gate(Gate::Exclusive).await.unwrap(), 0);
+        assert_eq!(fact.gate(Gate::Exclusive).await.unwrap().facts.number, 0);
         let waiting: Vec<_> = [Gate::Shared, Gate::Exclusive, Gate::Shared]
             .into_iter()
             .map(|mode| {
                 let store = fixture.store.clone();
                 tokio::spawn(async move {
                     let mut tx = store.begin("waiting").await.unwrap();
-                    let version = tx.gate(mode).await.unwrap();
+                    let version = tx.gate(mode).await.unwrap().facts.number;
                     let facts = tx.facts_since(0).await.unwrap().len();
                     tx.commit().await.unwrap();
                     (version, facts)

@@ -19,6 +19,7 @@ mod success;
 mod suppression;
 mod table;
 mod time;
+mod unsent;
 
 use std::{
     collections::{BTreeMap, BTreeSet},
