@@ -16,7 +16,7 @@ use crate::{
         request::{expiry::Keeps, open::Rules},
     },
     engine::{Engine, Settings, Topics, letters::LetterLimits},
-    kafka::{KafkaError, admin::Admin, client::Cluster, embedded::EmbeddedBroker},
+    kafka::{KafkaError, admin::Admin, client::Cluster, embedded::EmbeddedBroker, positions::EMBEDDED},
     store::{Exclusive, Store, StoreOptions, open::open},
     telemetry::metrics::Metrics,
     vault::{Keyring, Vault},
@@ -162,7 +162,7 @@ pub async fn connect(
     let (cluster, embedded) = connect_kafka(config, &registry)?;
     let id = match &embedded {
         // Its offsets start anew each time, so each start is another cluster.
-        Some(_) => format!("embedded-{}", hex::encode(rand::random::<[u8; 8]>())),
+        Some(_) => format!("{EMBEDDED}{}", hex::encode(rand::random::<[u8; 8]>())),
         None => cluster_id(&cluster, left()).await?,
     };
     let engine = Arc::new(open_engine(config, clock, metrics, store, Arc::from(id)).await?);

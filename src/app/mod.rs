@@ -4,6 +4,7 @@
 mod clockwork;
 mod connect;
 mod expiring;
+mod gauging;
 mod housekeeping;
 pub mod startup;
 mod sweeping;
@@ -210,6 +211,7 @@ pub async fn start_connected(
         ),
     );
     let http = if roles.api {
+        spawner.spawn("gauges", gauging::run(Arc::clone(&engine), shutdown.clone()));
         // Emissions of HTTP calls: bounded, so that callers feel a broker that is slow.
         let (emissions, emitted) = mpsc::channel::<Emission>(64);
         spawner.spawn("producing", housekeeping::land_emissions(lander.clone(), emitted));

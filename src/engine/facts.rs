@@ -15,7 +15,6 @@ use super::{
     known::Known,
     outputs::Emission,
     prepare::{Arrival, PreparedBackup, PreparedCommand},
-    reissue::advances_of,
     time_ordered_id,
     work::UseCase,
 };
@@ -90,7 +89,7 @@ impl Engine {
             raw: &arrival.raw,
             headers: &arrival.headers,
         };
-        let advances = advances_of(std::slice::from_ref(arrival));
+        let advances = self.advances_of(std::slice::from_ref(arrival));
         let (told, emission) = self.tell(&[message], &advances).await?;
         let told = told.into_iter().next().ok_or(EngineError::Panicked)?;
         Ok((told, emission))

@@ -25,7 +25,6 @@ use super::{
     known::Known,
     outputs::Emission,
     prepare::{Arrival, PreparedCommand},
-    reissue::advances_of,
     work::{Finished, UseCase, Work},
 };
 use crate::{
@@ -137,7 +136,7 @@ impl Engine {
         let lock = attempts.lock();
         let mut tx = attempts.begin().await?;
         let known = self.pass_gate(&mut *tx, gate).await?;
-        tx.advance(&advances_of(arrivals)).await?;
+        tx.advance(&self.advances_of(arrivals)).await?;
         let early = Early::read(self, arrivals, gate, &mut *tx).await?;
         let decided = self
             .decide_commands(arrivals, &known, early, &mut *tx, lock)

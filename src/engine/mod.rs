@@ -21,6 +21,7 @@ pub mod operate;
 pub mod outputs;
 pub mod pace;
 mod pages;
+pub mod positions;
 pub mod prepare;
 pub mod registry;
 mod rehearsal;

@@ -11,9 +11,11 @@ use crate::{
         backup::BackupEvent,
         body::Subject,
         command::{Command, Opening},
+        fact::Fact,
         identity::Identity,
-        ids::{RequestId, Tenant},
+        ids::{CommandId, RequestId, Tenant},
         note::statement_of,
+        time::At,
         words::DeadLetterReason,
     },
     store::{Origin, SubjectDigest, SuppressionRow},
@@ -36,6 +38,17 @@ pub struct Arrival<T> {
     pub raw: Zeroizing<Vec<u8>>,
     /// The headers that say what it is, for a dead letter too.
     pub headers: KeptHeaders,
+    /// How it lay in its log; `None`: it was read from none.
+    pub reading: Option<Reading>,
+}
+
+/// How a message lay in its log.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Reading {
+    /// The offset after the message before it; `None`: its partition had no position.
+    pub after: Option<i64>,
+    /// The time that the log gives it.
+    pub at: Option<At>,
 }
 
 /// Without the bytes, which hold identifiers.
@@ -268,11 +281,26 @@ impl Engine {
 pub trait Names {
     /// The request; `None`: it names none.
     fn request_id(&self) -> Option<RequestId>;
+    /// What the store has to know of it once it was taken in; `None`: it may leave no trace.
+    fn trace(&self) -> Option<Trace<'_>>;
+}
+
+/// What the store knows of a message that was taken in.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Trace<'a> {
+    /// The inbox has this key.
+    Inbox(&'a Tenant, CommandId),
+    /// There is a fact of this key.
+    Fact(String),
 }
 
 impl Names for PreparedBackup {
     fn request_id(&self) -> Option<RequestId> {
         None
+    }
+
+    fn trace(&self) -> Option<Trace<'_>> {
+        Some(Trace::Fact(Fact::key_of_backup(&self.event)))
     }
 }
 
@@ -280,10 +308,19 @@ impl Names for PreparedCommand {
     fn request_id(&self) -> Option<RequestId> {
         self.command.request_id()
     }
+
+    fn trace(&self) -> Option<Trace<'_>> {
+        Some(Trace::Inbox(self.command.tenant(), self.command.command_id()))
+    }
 }
 
 impl Names for PreparedAck {
     fn request_id(&self) -> Option<RequestId> {
         Some(self.ack.request_id)
+    }
+
+    /// An answer that repeats another one changes nothing.
+    fn trace(&self) -> Option<Trace<'_>> {
+        None
     }
 }

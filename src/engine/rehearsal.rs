@@ -26,6 +26,7 @@ impl Engine {
             cluster: self.cluster.clone(),
             topic: TOPIC.into(),
             partition: 0,
+            incarnation: 0,
             offset: 0,
         };
         let state = |revision| StateRow {
@@ -40,8 +41,11 @@ impl Engine {
             cluster: origin.cluster.clone(),
             topic: origin.topic.clone(),
             partition: origin.partition,
+            incarnation: origin.incarnation,
+            after: None,
             first: origin.offset,
             next: origin.offset + 1,
+            last: None,
             seen_until: now,
         }])
         .await?;

@@ -15,7 +15,6 @@ use super::{
     known::Known,
     outputs::Emission,
     prepare::{Arrival, PreparedAck},
-    reissue::advances_of,
     work::{Finished, UseCase, Work},
 };
 use crate::{
@@ -83,7 +82,7 @@ impl Engine {
         let lock = attempts.lock();
         let mut tx = attempts.begin().await?;
         let known = self.pass_gate(&mut *tx, Gate::Shared).await?;
-        tx.advance(&advances_of(arrivals)).await?;
+        tx.advance(&self.advances_of(arrivals)).await?;
         let (verdicts, work) = self.decide_acks(arrivals, &known, &mut *tx, lock).await?;
         let mut finished = work.finish(self, UseCase::Settle, known.now, outboxed)?;
         self.seal_capsules(&mut finished, &mut *tx).await?;

@@ -65,6 +65,7 @@ pub(super) async fn take(
         content: Ok(engine.prepare_ack(ack)),
         raw: Zeroizing::default(),
         headers: KeptHeaders::default(),
+        reading: None,
     };
     match api.acks.take(arrival).await? {
         AckVerdict::Counted { .. } => Ok(Json(json!({ "result": "counted" }))),

@@ -52,22 +52,12 @@ pub(super) async fn ready(State(api): State<Arc<Api>>) -> Result<Json<Value>, Pr
     Err(Problem::new(StatusCode::SERVICE_UNAVAILABLE, "not_ready", detail).with_errors(errors))
 }
 
-/// `GET /metrics`
+/// `GET /metrics`: what is known. Nobody who asks makes the store work.
 pub(super) async fn metrics(State(api): State<Arc<Api>>) -> Result<Response, Problem> {
-    let engine = &api.engine;
-    // One reading at a time: what one sets to zero, another must not show.
-    let mut gauges = api.gauges.lock().await;
-    match tokio::time::timeout(PATIENCE, engine.refresh_gauges(&mut gauges)).await {
-        Ok(Ok(())) => {}
-        // The process's own counters are what is needed most while the store is away.
-        Ok(Err(error)) => tracing::warn!(%error, "the gauges keep what they said before"),
-        Err(_) => tracing::warn!("the store does not answer in time: the gauges keep what they said before"),
-    }
-    let text = engine.metrics.text().map_err(|error| {
+    let text = api.engine.metrics.text().map_err(|error| {
         tracing::error!(%error, "the metrics cannot be written");
         Problem::internal()
     })?;
-    drop(gauges);
     Ok((
         [(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")],
         text,

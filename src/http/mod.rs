@@ -55,7 +55,7 @@ use self::{
 use crate::{
     config::{Auth, Http, Tls},
     domain::time::At,
-    engine::{Engine, gauges::Gauges, outputs::Emission},
+    engine::{Engine, outputs::Emission},
     telemetry::readiness::Readiness,
 };
 
@@ -112,7 +112,6 @@ struct Api {
     gatekeeper: Gatekeeper,
     commands: Batcher<Commands>,
     acks: Batcher<Acks>,
-    gauges: tokio::sync::Mutex<Gauges>,
 }
 
 /// Binds the address and prepares to serve until the shutdown.
@@ -135,7 +134,6 @@ pub async fn serve(config: &Http, state: State, shutdown: CancellationToken) -> 
     let acks = Batcher::start(Acks::new(&engine), &outputs, &mut batchers);
     let hosts = auth.is_none().then(|| Hosts::of(config, address));
     let gatekeeper = Gatekeeper::new(auth, Arc::clone(&engine.metrics));
-    let gauges = tokio::sync::Mutex::default();
     let api = Arc::new(Api {
         engine,
         outputs,
@@ -143,7 +141,6 @@ pub async fn serve(config: &Http, state: State, shutdown: CancellationToken) -> 
         gatekeeper,
         commands,
         acks,
-        gauges,
     });
     let app = layers::around(routes(api), hosts);
     Ok(Serving {

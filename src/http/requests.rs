@@ -121,6 +121,7 @@ pub(super) async fn submit(
         content: Ok(prepared),
         raw: Zeroizing::default(),
         headers: KeptHeaders::default(),
+        reading: None,
     };
     match api.commands.take(arrival).await? {
         // It is about a person and names no request.

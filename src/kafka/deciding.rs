@@ -310,6 +310,7 @@ impl<W: Work> Decider<W> {
                 )),
                 raw: Zeroizing::new(arrival.raw.to_vec()),
                 headers: arrival.headers.clone(),
+                reading: arrival.reading,
             })
             .collect();
         self.patiently(Job::Decide(&buried)).await

@@ -9,8 +9,11 @@ pub enum StoreError {
     /// A row was changed by somebody else since it was read: try again with its rows locked.
     #[error("a row was changed by somebody else")]
     Conflict,
-    /// Another worker has already taken this batch in: start again from the position.
-    #[error("another worker has already taken in {topic}/{partition} beyond offset {offset}")]
+    /// Another worker has already taken this batch in, or the store has gone back: start again from the position.
+    #[error(
+        "{topic}/{partition}: offset {offset} does not follow the store's position: another worker has taken it in, or the \
+         store was put back"
+    )]
     Fenced {
         /// The topic.
         topic: String,

@@ -8,6 +8,7 @@ mod classify;
 mod codec;
 mod deferral;
 mod early;
+mod ended;
 pub mod error;
 mod expiry;
 pub mod history;
@@ -21,6 +22,7 @@ pub mod sqlite;
 use async_trait::async_trait;
 
 pub use early::{EarlyChanges, EarlyRow};
+pub use ended::Ended;
 pub use error::StoreError;
 pub use history::{Chain, Head, Passed};
 pub use open::{Exclusive, StoreOptions};
@@ -78,6 +80,10 @@ pub trait Store: Send + Sync + std::fmt::Debug {
     async fn is_due(&self, now: At) -> Result<bool, StoreError>;
     /// How far the partitions of a cluster have been taken in.
     async fn positions(&self, cluster: &str) -> Result<Vec<Position>, StoreError>;
+    /// The partitions that were taken in from other clusters, each with that cluster.
+    async fn positions_elsewhere(&self, cluster: &str) -> Result<Vec<(String, Position)>, StoreError>;
+    /// Notes what was found about positions; of a position that follows another log by now nothing is noted.
+    async fn note_positions(&self, notes: &[PositionNote]) -> Result<(), StoreError>;
     /// Says how far a partition has been read without anything new in it. Never moves back.
     async fn seen(&self, seen: &[Seen]) -> Result<(), StoreError>;
 
@@ -220,8 +226,10 @@ pub trait Transaction: Send {
     async fn capsules(&mut self, ids: &[RequestId]) -> Result<Vec<StoredCapsule>, StoreError>;
     /// Destroys the key of an epoch: from then on its capsules hold nothing. See [`Store::drop_capsules`].
     async fn destroy_capsules(&mut self, epoch: &CapsuleEpoch) -> Result<(), StoreError>;
-    /// Moves positions on. [`StoreError::Fenced`]: another worker has already taken a batch in.
+    /// Moves positions on. [`StoreError::Fenced`]: another worker has already taken a batch in, or the position has gone back.
     async fn advance(&mut self, advances: &[Advance]) -> Result<(), StoreError>;
+    /// Has a position follow another log. [`StoreError::Conflict`]: it is not the one that was looked at.
+    async fn accept_position(&mut self, acceptance: &Acceptance) -> Result<(), StoreError>;
     /// What the inbox holds of these commands.
     async fn inbox(&mut self, keys: &[(&Tenant, CommandId)]) -> Result<Vec<InboxRow>, StoreError>;
     /// How many requests were received since this time, up to a limit. Merged ones ask nobody anything and do not count.
@@ -250,4 +258,6 @@ pub trait Transaction: Send {
     async fn write(&mut self, changes: &Changes) -> Result<(), StoreError>;
     /// Commits.
     async fn commit(self: Box<Self>) -> Result<(), StoreError>;
+    /// The end of it, which whoever drops it can wait for.
+    fn ended(&self) -> Ended;
 }

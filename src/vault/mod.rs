@@ -284,6 +284,15 @@ impl Vault {
             .finish_short()
     }
 
+    /// What tells a record of a log from another one in its place. Keyed: records hold guessable identifiers.
+    pub fn log_digest(&self, record: &[u8]) -> [u8; 16] {
+        self.0
+            .payload
+            .start("lacuna log record v1")
+            .part(record)
+            .finish_short()
+    }
+
     /// What shows that a plan was written by this installation, and not changed since.
     pub fn plan_mac(&self, plan: &[u8]) -> [u8; 32] {
         self.0.plan.start("lacuna plan v1").part(plan).finish()

@@ -41,7 +41,11 @@ pub struct Deployment {
 
 enum Store {
     Sqlite,
-    Postgres { schema: String },
+    Postgres {
+        schema: String,
+    },
+    /// A database of the test's own, at this URL.
+    At(String),
 }
 
 /// Where a deployment keeps its requests.
@@ -57,10 +61,22 @@ impl Deployment {
         let prefix = unique("t");
         let store = match store {
             StoreKind::Sqlite => Store::Sqlite,
-            StoreKind::Postgres => Store::Postgres {
-                schema: prefix.clone(),
-            },
+            StoreKind::Postgres => {
+                psql(&format!("create schema {prefix}"));
+                Store::Postgres {
+                    schema: prefix.clone(),
+                }
+            }
         };
+        Self::over(store, prefix, registry)
+    }
+
+    /// The same on a database of the test's own.
+    pub fn at(url: &str, registry: &str) -> Self {
+        Self::over(Store::At(url.to_owned()), unique("t"), registry)
+    }
+
+    fn over(store: Store, prefix: String, registry: &str) -> Self {
         let deployment = Self {
             folder: tempfile::tempdir().unwrap(),
             prefix,
@@ -69,8 +85,7 @@ impl Deployment {
         };
         deployment.write("processors.toml", registry);
         deployment.write("lacuna.toml", &deployment.config());
-        if let Store::Postgres { schema } = &deployment.store {
-            psql(&format!("create schema {schema}"));
+        if !matches!(deployment.store, Store::Sqlite) {
             deployment.lacuna_ok(&["keys", "init"]);
             deployment.lacuna_ok(&["migrate"]);
         }
@@ -88,6 +103,7 @@ impl Deployment {
                     service("LACUNA_TEST_POSTGRES")
                 )
             }
+            Store::At(url) => url.clone(),
         };
         let kafka = service("LACUNA_TEST_KAFKA");
         format!(
@@ -188,6 +204,14 @@ clock_skew = "1s"
             })
     }
 
+    /// Waits until a gauge of the store shows this: it is read in the background, and never in between.
+    pub fn gauge_shows(&self, series: &str, value: f64) {
+        let what = format!("{series} is {value}");
+        wait_for(&what, Duration::from_secs(30), || {
+            (self.metric(series) == Some(value)).then_some(())
+        });
+    }
+
     /// The value of a metric's series, as `/metrics` has it.
     pub fn metric(&self, series: &str) -> Option<f64> {
         let (_, text) = self.get("/metrics")?;
@@ -275,12 +299,14 @@ pub fn repository(path: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join(path)
 }
 
-fn free_port() -> u16 {
-    std::net::TcpListener::bind("127.0.0.1:0")
-        .unwrap()
-        .local_addr()
-        .unwrap()
-        .port()
+/// A port that nobody listens on, from below the range that the system gives to outgoing connections: one of those could
+/// take it before whoever asked for it does.
+pub fn free_port() -> u16 {
+    let listener = (0..100).find_map(|_| {
+        let port = 20_000 + rand::random::<u16>() % 12_000;
+        std::net::TcpListener::bind(("127.0.0.1", port)).ok()
+    });
+    listener.expect("a free port").local_addr().unwrap().port()
 }
 
 fn psql(statement: &str) {

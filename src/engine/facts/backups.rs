@@ -17,7 +17,6 @@ use crate::{
         known::Known,
         outputs::Emission,
         prepare::{Arrival, PreparedBackup},
-        reissue::advances_of,
     },
     store::{Origin, Transaction},
     wire::Refusal,
@@ -56,7 +55,7 @@ impl Engine {
         for some in arrivals.chunks(BATCH) {
             let messages: Vec<Message<'_>> =
                 some.iter().map(|arrival| self.news_of_backup(arrival)).collect();
-            let (told, emitted) = self.tell(&messages, &advances_of(some)).await?;
+            let (told, emitted) = self.tell(&messages, &self.advances_of(some)).await?;
             for (told, message) in told.iter().zip(&messages) {
                 if let (Told::Refused(refusal), Some(_)) = (told, message.origin) {
                     self.metrics.dead_letter(refusal.reason);

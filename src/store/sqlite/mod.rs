@@ -35,9 +35,9 @@ use uuid::Uuid;
 use self::{file::LockFile, transaction::SqliteTransaction};
 use super::{
     CounterKey, DeadLetter, DeadLetterFilter, DeadLetterState, DeferredFilter, DeferredRow, DroppedLetters,
-    Exclusive, InboxRow, LastWord, LettersOfTopic, OpenLetters, Origin, Position, Seen, Store, StoreError,
-    StoreOptions, StoredBody, StoredCapsule, StoredFact, StoredLeaf, StoredRegistry, StoredRequest,
-    SubjectDigest, SuppressionDigest, SuppressionRow, Sweep, Transaction, schema,
+    Exclusive, InboxRow, LastWord, LettersOfTopic, OpenLetters, Origin, Position, PositionNote, Seen, Store,
+    StoreError, StoreOptions, StoredBody, StoredCapsule, StoredFact, StoredLeaf, StoredRegistry,
+    StoredRequest, SubjectDigest, SuppressionDigest, SuppressionRow, Sweep, Transaction, schema,
 };
 use crate::{
     clock::Clock,
@@ -206,6 +206,14 @@ impl Store for SqliteStore {
 
     async fn positions(&self, cluster: &str) -> Result<Vec<Position>, StoreError> {
         positions::of_cluster(&mut *self.reader().await?, cluster).await
+    }
+
+    async fn positions_elsewhere(&self, cluster: &str) -> Result<Vec<(String, Position)>, StoreError> {
+        positions::elsewhere(&mut *self.reader().await?, cluster).await
+    }
+
+    async fn note_positions(&self, notes: &[PositionNote]) -> Result<(), StoreError> {
+        positions::note(&mut *self.writer().await?, notes).await
     }
 
     async fn seen(&self, seen: &[Seen]) -> Result<(), StoreError> {

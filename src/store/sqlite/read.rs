@@ -196,9 +196,10 @@ pub(super) async fn ledger_size(on: impl SqliteExecutor<'_>) -> Result<u64, Stor
 }
 
 pub(super) async fn oldest_open(on: impl SqliteExecutor<'_>) -> Result<Option<At>, StoreError> {
-    let oldest: Option<i64> = query_scalar("select min(received_at) from agenda")
-        .fetch_one(on)
-        .await?;
+    let oldest: Option<i64> =
+        query_scalar("select min(received_at) from agenda indexed by agenda_received_at")
+            .fetch_one(on)
+            .await?;
     Ok(oldest.map(At::from_millis))
 }
 

@@ -15,9 +15,9 @@ use crate::{
         time::At,
     },
     store::{
-        Advance, Changes, Closing, Concerned, DeadLetter, EarlyRow, Gate, InboxRow, Line, Lock, NewFact,
-        Origin, Passed, Place, StoreError, StoredBody, StoredCapsule, StoredFact, StoredRegistry,
-        StoredRequest, SubjectDigest, SuppressionRow, Sweep, Transaction,
+        Acceptance, Advance, Changes, Closing, Concerned, DeadLetter, EarlyRow, Ended, Gate, InboxRow, Line,
+        Lock, NewFact, Origin, Passed, Place, StoreError, StoredBody, StoredCapsule, StoredFact,
+        StoredRegistry, StoredRequest, SubjectDigest, SuppressionRow, Sweep, Transaction,
     },
 };
 
@@ -112,6 +112,10 @@ impl Transaction for SqliteTransaction {
         positions::advance(&mut self.0, advances).await
     }
 
+    async fn accept_position(&mut self, acceptance: &Acceptance) -> Result<(), StoreError> {
+        positions::accept(&mut self.0, acceptance).await
+    }
+
     async fn inbox(&mut self, keys: &[(&Tenant, CommandId)]) -> Result<Vec<InboxRow>, StoreError> {
         read::inbox(&mut *self.0, keys).await
     }
@@ -166,5 +170,10 @@ impl Transaction for SqliteTransaction {
 
     async fn commit(self: Box<Self>) -> Result<(), StoreError> {
         Ok(self.0.commit().await?)
+    }
+
+    fn ended(&self) -> Ended {
+        // There is one connection that writes: whoever comes next waits for it, and gets it rolled back.
+        Ended::unseen()
     }
 }

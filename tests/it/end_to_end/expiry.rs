@@ -120,10 +120,7 @@ fn run(store: StoreKind) {
         of_suppression.take(suppressed.read());
         (of_status.tombstones() == COUNT && of_suppression.tombstones() == COUNT).then_some(())
     });
-    assert_eq!(
-        deployment.metric("lacuna_requests{status=\"completed\"}"),
-        Some(0.0)
-    );
+    deployment.gauge_shows("lacuna_requests{status=\"completed\"}", 0.0);
     let id = expected.values().next().unwrap();
     assert_eq!(deployment.get(&format!("/v1/requests/{id}")).unwrap().0, 404);
     let (code, events) = deployment.get(&format!("/v1/requests/{id}/events")).unwrap();

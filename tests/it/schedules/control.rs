@@ -62,6 +62,7 @@ pub async fn tell(world: &World, engine: &Engine, command: &Value) -> (Verdict, 
         ),
         raw: Zeroizing::new(text.into_bytes()),
         headers: lacuna::wire::KeptHeaders::of([("ce_id", Some(&b"7"[..]))]),
+        reading: None,
     };
     let mut taken = engine.take_in(&[arrival]).await.unwrap();
     (taken.verdicts.pop().unwrap(), Sent::of(&taken.emission))

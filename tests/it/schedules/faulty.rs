@@ -15,11 +15,11 @@ use lacuna::{
         words::Status,
     },
     store::{
-        Advance, Changes, Closing, Concerned, CounterKey, DeadLetter, DeadLetterFilter, DeadLetterState,
-        DeferredFilter, DeferredRow, EarlyRow, Gate, InboxRow, LastWord, Line, Lock, NewFact, OpenLetters,
-        Origin, Passed, Place, Position, Seen, Store, StoreError, StoredBody, StoredCapsule, StoredFact,
-        StoredLeaf, StoredRegistry, StoredRequest, SubjectDigest, SuppressionDigest, SuppressionRow, Sweep,
-        Transaction,
+        Acceptance, Advance, Changes, Closing, Concerned, CounterKey, DeadLetter, DeadLetterFilter,
+        DeadLetterState, DeferredFilter, DeferredRow, EarlyRow, Ended, Gate, InboxRow, LastWord, Line, Lock,
+        NewFact, OpenLetters, Origin, Passed, Place, Position, PositionNote, Seen, Store, StoreError,
+        StoredBody, StoredCapsule, StoredFact, StoredLeaf, StoredRegistry, StoredRequest, SubjectDigest,
+        SuppressionDigest, SuppressionRow, Sweep, Transaction,
     },
 };
 
@@ -156,6 +156,9 @@ impl Transaction for FaultyTransaction {
     async fn advance(&mut self, advances: &[Advance]) -> Result<(), StoreError> {
         self.inner.advance(advances).await
     }
+    async fn accept_position(&mut self, acceptance: &Acceptance) -> Result<(), StoreError> {
+        self.inner.accept_position(acceptance).await
+    }
     async fn inbox(&mut self, keys: &[(&Tenant, CommandId)]) -> Result<Vec<InboxRow>, StoreError> {
         self.inner.inbox(keys).await
     }
@@ -211,6 +214,9 @@ impl Transaction for FaultyTransaction {
         } else {
             Ok(())
         }
+    }
+    fn ended(&self) -> Ended {
+        self.inner.ended()
     }
 }
 
@@ -281,6 +287,12 @@ impl Store for Faulty {
     }
     async fn positions(&self, cluster: &str) -> Result<Vec<Position>, StoreError> {
         self.inner.positions(cluster).await
+    }
+    async fn positions_elsewhere(&self, cluster: &str) -> Result<Vec<(String, Position)>, StoreError> {
+        self.inner.positions_elsewhere(cluster).await
+    }
+    async fn note_positions(&self, notes: &[PositionNote]) -> Result<(), StoreError> {
+        self.inner.note_positions(notes).await
     }
     async fn seen(&self, seen: &[Seen]) -> Result<(), StoreError> {
         self.inner.seen(seen).await

@@ -6,6 +6,7 @@ mod deferred;
 mod expiry;
 mod facts;
 pub mod fixture;
+mod gauges;
 mod journal;
 mod merged;
 mod postgres;
@@ -58,6 +59,7 @@ on_both_stores! {
     journal::the_payload_of_a_dead_letter_goes_with_the_decision_about_it as the_payload_of_a_dead_letter_goes_with_the_decision_about_it,
     journal::old_payloads_go_unless_they_ask_for_an_erasure as old_payloads_go_unless_they_ask_for_an_erasure,
     journal::the_oldest_of_too_many_letters_are_counted as the_oldest_of_too_many_letters_are_counted,
+    gauges::open_letters_are_counted_whatever_way_they_come_and_go as open_letters_are_counted_whatever_way_they_come_and_go,
     journal::what_was_taken_in_is_found_again as what_was_taken_in_is_found_again,
     journal::the_outbox_keeps_the_highest_revision as the_outbox_keeps_the_highest_revision,
     facts::are_read_back_in_order as facts_are_read_back_in_order,

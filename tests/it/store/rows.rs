@@ -163,8 +163,11 @@ pub fn advance_of(partition: i32, first: i64, next: i64) -> Advance {
         cluster: CLUSTER.into(),
         topic: TOPIC.into(),
         partition,
+        incarnation: 0,
+        after: None,
         first,
         next,
+        last: None,
         seen_until: at(next * 10),
     }
 }
@@ -191,6 +194,7 @@ pub fn origin(offset: i64) -> Origin {
         topic: TOPIC.into(),
         partition: 0,
         offset,
+        incarnation: 0,
     }
 }
 
