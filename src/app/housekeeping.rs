@@ -53,6 +53,7 @@ async fn look(engine: &Engine, config: &Config, readiness: &Readiness) -> bool {
                 tracing::info!(?revision, "another registry is active");
                 compare_file(engine, config);
             }
+            measure_letters(engine).await;
             true
         }
         Err(error) => {
@@ -60,6 +61,9 @@ async fn look(engine: &Engine, config: &Config, readiness: &Readiness) -> bool {
             false
         }
     }
+}
+
+async fn measure_letters(engine: &Engine) {
     if let Err(error) = engine.measure_letters().await {
         // What was known before goes on counting.
         tracing::warn!(

@@ -251,11 +251,11 @@ impl Store for PostgresStore {
     }
 
     async fn positions_elsewhere(&self, cluster: &str) -> Result<Vec<(String, Position)>, StoreError> {
-        self.ask(positions::elsewhere(&self.pool, cluster)).await
+        self.ask(positions::elsewhere(self.pool(), cluster)).await
     }
 
     async fn note_positions(&self, notes: &[PositionNote]) -> Result<(), StoreError> {
-        self.ask(async { positions::note(&mut *self.pool.acquire().await?, notes).await })
+        self.ask(async { positions::note(&mut *self.pool().acquire().await?, notes).await })
             .await
     }
 

@@ -1,7 +1,7 @@
 //! Commands: taken once, refused with a reason, withdrawn while that is possible.
 
 use reqwest::Method;
-use serde_json::json;
+use serde_json::{Value, json};
 use uuid::Uuid;
 
 use super::fixture::{Api, Reply, api, command};

@@ -54,6 +54,7 @@ fn from_topic(world: &World, engine: &Engine, event: &Value) -> Arrival<Prepared
         content: engine.prepare_backup(text.as_bytes(), &Envelope::bare(&engine.tenant_default)),
         raw: Zeroizing::new(text.into_bytes()),
         headers: KeptHeaders::default(),
+        reading: None,
     }
 }
 
