@@ -65,7 +65,12 @@ pub async fn start_patiently(
 /// Names what is wrong with the certificate before anything is waited for. One that is out of its time is said by the listener,
 /// which serves with it: whether to trust it is for clients to say, and without a worker no erasure goes on.
 fn check_certificate(config: &Config, clock: &Clock) -> Result<(), TlsError> {
-    match config.http.tls.as_ref().map(|files| tls::check(files, clock.now())) {
+    match config
+        .http
+        .tls
+        .as_ref()
+        .map(|files| tls::check(files, clock.now()))
+    {
         Some(Err(error)) if !error.is_about_time() => Err(error),
         _ => Ok(()),
     }

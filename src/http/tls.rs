@@ -52,7 +52,7 @@ pub enum TlsError {
         at: At,
     },
     /// The library refuses it.
-    #[error("the certificate in {} cannot be used", .cert.display())]
+    #[error("the certificate in {} cannot be used: {source}", .cert.display())]
     Unusable {
         /// The certificate.
         cert: PathBuf,

@@ -335,8 +335,21 @@ fn certificate(workspace: &Workspace, name: &str, days: &str) {
         "-out",
         &asked,
     ]);
+    // With an extension it is of version 3, which alone is taken.
+    workspace.write("extensions", "basicConstraints = critical, CA:FALSE\n");
     openssl(&[
-        "x509", "-req", "-in", &asked, "-signkey", &key, "-days", days, "-out", &cert,
+        "x509",
+        "-req",
+        "-in",
+        &asked,
+        "-signkey",
+        &key,
+        "-days",
+        days,
+        "-extfile",
+        "extensions",
+        "-out",
+        &cert,
     ]);
 }
 
