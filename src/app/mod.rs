@@ -6,6 +6,7 @@ mod connect;
 mod expiring;
 mod gauging;
 mod housekeeping;
+mod keyring;
 pub mod startup;
 mod sweeping;
 pub mod topics;
@@ -19,7 +20,8 @@ use std::{
 use tokio::sync::mpsc;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
-pub use connect::{Connected, PATIENCE, check_keyring, connect, open_engine, open_store, remote_cluster};
+pub use connect::{Connected, PATIENCE, connect, open_engine, open_store, open_store_within, remote_cluster};
+pub use keyring::{check_keyring, is_in_use};
 
 use crate::{
     clock::Clock,
@@ -61,6 +63,12 @@ pub enum AppError {
          worker"
     )]
     OtherKeyring(std::path::PathBuf),
+    /// The keyring is gone, and something needs it.
+    #[error(
+        "there is no keyring at {0}, and this store is in use: restore it from its backup, or copy it from another worker; \
+         with a new one no identifier could be opened and nobody found"
+    )]
+    LostKeyring(std::path::PathBuf),
     /// A use case.
     #[error(transparent)]
     Engine(#[from] EngineError),

@@ -10,7 +10,6 @@ use super::{
     session::{self, ConfigArg, block_on},
 };
 use crate::{
-    clock::Clock,
     config::Config,
     engine::positions::{Accepting, accept as accept_log},
     kafka::{
@@ -260,7 +259,8 @@ fn accept(config: &Config, key: &Partition, actor: &str, reason: &str) -> Result
             actor,
             reason,
         };
-        let now = Clock::System.now();
+        // The store's own time: this machine's may be wrong.
+        let now = look.store.now().await?;
         match accept_log(look.store.as_ref(), &look.vault, &accepting, now).await {
             Err(crate::engine::EngineError::Store(StoreError::Conflict)) => {
                 return Err(Failure::NotSo(format!(

@@ -24,8 +24,8 @@ use crate::{
         command::{Command, PlaceHold, ReleaseHold},
         fact::Fact,
         hold::Hold,
-        identity::SubjectDigest,
-        ids::{CommandId, RequestId, Tenant},
+        identity::{FormerDigest, SubjectDigest, possible_digests},
+        ids::{CommandId, EventId, RequestId, Tenant},
         note::Notes,
         time::At,
         words::DeadLetterReason,
@@ -51,7 +51,7 @@ pub enum Told {
 /// Something that is told.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum News<'a> {
-    Hold(&'a PlaceHold, &'a [SubjectDigest]),
+    Hold(&'a PlaceHold, &'a [SubjectDigest], &'a [FormerDigest]),
     Release(&'a ReleaseHold),
     Backup(&'a PreparedBackup),
     Unreadable(&'a Refusal),
@@ -63,6 +63,10 @@ pub(super) enum News<'a> {
 struct Message<'a> {
     news: News<'a>,
     digest: [u8; 16],
+    /// The id that an earlier version has given its command, where it would have been another one.
+    former_id: Option<CommandId>,
+    /// The same of its event, with its digest.
+    former_event: Option<(EventId, [u8; 16])>,
     origin: Option<&'a Origin>,
     raw: &'a [u8],
     headers: &'a KeptHeaders,
@@ -85,6 +89,12 @@ impl Engine {
         let message = Message {
             news,
             digest,
+            former_id: arrival
+                .content
+                .as_ref()
+                .ok()
+                .and_then(|prepared| prepared.former_id),
+            former_event: None,
             origin: arrival.origin.as_ref(),
             raw: &arrival.raw,
             headers: &arrival.headers,
@@ -173,15 +183,28 @@ impl Engine {
         now: At,
     ) -> Result<Result<Decided, Refusal>, EngineError> {
         if let Some((tenant, command_id, ..)) = message.news.command() {
-            let seen = tx.inbox(&[(tenant, command_id)]).await?;
-            if let Some(row) = seen.first() {
+            let keys: Vec<_> = [Some(command_id), message.former_id]
+                .into_iter()
+                .flatten()
+                .map(|id| (tenant, id))
+                .collect();
+            let seen = tx.inbox(&keys).await?;
+            if let Some(row) = seen.iter().find(|row| row.command_id == command_id) {
                 return Ok(same(row.digest == message.digest, "command_id"));
+            }
+            // Under the id of an event alone another source may have sent another one.
+            if seen.iter().any(|row| row.digest == message.digest) {
+                return Ok(Ok(Decided::Known));
             }
         }
         match message.news {
             News::Unreadable(refusal) => Ok(Err(refusal.clone())),
             News::Forged(detail) => Ok(Err(Refusal::new(DeadLetterReason::ForgedAck, detail))),
-            News::Hold(hold, digests) => {
+            News::Hold(hold, digests, former) => {
+                let found = tx.of_subjects(&possible_digests(digests, former)).await?;
+                if let Some(refusal) = self.unknown_type(hold, &known.known, tx).await? {
+                    return Ok(Err(refusal));
+                }
                 let fact = Fact::Hold(Hold {
                     hold_id: hold.hold_id,
                     tenant: hold.tenant.clone(),
@@ -189,7 +212,7 @@ impl Engine {
                     actor: hold.actor.clone(),
                     subject: digests.to_vec(),
                     // No other transaction takes a request in meanwhile, and later ones see the hold.
-                    found: tx.of_subjects(digests).await?,
+                    found,
                     request_id: hold.request_id,
                     processor: hold.processor.clone(),
                     categories: hold.categories.clone(),
@@ -201,7 +224,7 @@ impl Engine {
                 })
             }
             News::Release(release) => Ok(self.decide_release(release, &known.known, tx).await?),
-            News::Backup(prepared) => self.decide_backup(prepared, known, tx, now).await,
+            News::Backup(prepared) => self.decide_backup(prepared, message, known, tx, now).await,
         }
     }
 
@@ -285,7 +308,7 @@ impl<'a> News<'a> {
     /// The news that a command brings; `None`: it is about requests.
     pub(super) fn of(prepared: &'a PreparedCommand) -> Option<Self> {
         match &prepared.command {
-            Command::Hold(hold) => Some(Self::Hold(hold, &prepared.digests)),
+            Command::Hold(hold) => Some(Self::Hold(hold, &prepared.digests, &prepared.former)),
             Command::Release(release) => Some(Self::Release(release)),
             Command::Open(_)
             | Command::Cancel(_)
@@ -298,7 +321,7 @@ impl<'a> News<'a> {
     /// The command that tells it, with its free text; `None`: it is no command.
     fn command(&self) -> Option<(&'a Tenant, CommandId, Option<&'a str>)> {
         match self {
-            Self::Hold(hold, _) => Some((
+            Self::Hold(hold, ..) => Some((
                 &hold.tenant,
                 hold.command_id,
                 hold.note.as_ref().map(|note| note.expose()),

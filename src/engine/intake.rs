@@ -166,7 +166,10 @@ impl Engine {
                 .filter_map(|arrival| arrival.content.as_ref().ok())
         };
         let keys: Vec<_> = prepared()
-            .map(|p| (p.command.tenant(), p.command.command_id()))
+            .flat_map(|p| {
+                let ids = [Some(p.command.command_id()), p.former_id];
+                ids.into_iter().flatten().map(|id| (p.command.tenant(), id))
+            })
             .collect();
         let returned = self.returned(arrivals, tx).await?;
         let mut ids: Vec<RequestId> = prepared().filter_map(|p| p.command.request_id()).collect();
@@ -332,9 +335,12 @@ impl<'a> Decider<'_, '_, 'a> {
     /// The same command again changes nothing; the same id with another payload is a conflict.
     fn repeated(&self, prepared: &PreparedCommand) -> Option<Result<Verdict, Refusal>> {
         let command = &prepared.command;
-        let (digest, request_id) = self
-            .known
-            .get(&(command.tenant().clone(), command.command_id()))?;
+        let known = |id| self.known.get(&(command.tenant().clone(), id));
+        let Some((digest, request_id)) = known(command.command_id()) else {
+            // Under the id of an event alone another source may have sent another one, which is no conflict.
+            let (digest, request_id) = known(prepared.former_id?)?;
+            return (*digest == prepared.digest).then_some(Ok(Verdict::Duplicate(*request_id)));
+        };
         Some(if *digest == prepared.digest {
             Ok(Verdict::Duplicate(*request_id))
         } else {

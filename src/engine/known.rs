@@ -18,7 +18,7 @@ use crate::{
         request::{Context, Withheld},
         time::At,
     },
-    store::{Gate, Head, StoredFact, Transaction},
+    store::{Chain, Gate, Head, StoredFact, Transaction},
 };
 
 /// What a transaction decides by.
@@ -125,7 +125,12 @@ impl Engine {
     }
 
     /// A failover or a backup has lost what this worker knew. That is somebody's to look into, so it is loud.
-    fn tell_other_history(&self, of: &'static str, learned: Head, found: Head) {
+    pub(super) fn tell_other_history(&self, of: &'static str, learned: Head, found: Head) {
+        // What was read before anybody had chained it, after an upgrade, is of the same history for all that is known.
+        let is_unchained = |head: Head| head.number > 0 && head.chain == Chain::default();
+        if is_unchained(learned) || is_unchained(found) {
+            return;
+        }
         self.metrics.other_history(of);
         tracing::error!(
             of,
@@ -142,10 +147,12 @@ impl Engine {
         let rows = self.store.facts_since(known.anchor()).await?;
         let learned = match known.extended(&rows) {
             Some(learned) => learned,
-            // The next transaction finds out why, and says so.
-            None => Learned::default()
-                .extended(&self.store.facts_since(0).await?)
-                .unwrap_or_default(),
+            None => {
+                let all = self.store.facts_since(0).await?;
+                let learned = Learned::default().extended(&all).unwrap_or_default();
+                self.tell_other_history("facts", known.head, learned.head);
+                learned
+            }
         };
         let mut latest = self.learned.write().unwrap_or_else(PoisonError::into_inner);
         // A transaction may have learned more by now.

@@ -13,6 +13,7 @@ pub mod expiry;
 pub mod facts;
 pub mod gauges;
 pub mod hold;
+pub mod identifying;
 pub mod intake;
 mod known;
 pub mod letters;
@@ -48,6 +49,7 @@ use crate::{
     clock::Clock,
     domain::{
         early::EarlyCommands,
+        identity::Placeholders,
         ids::{Label, ProcessorId, RequestId, Tenant},
         registry::{Registry, RegistryRevision, Transport},
         request::{expiry::Keeps, gates::Approval, open::Rules, operate::Refused, refusal::ComplaintBodies},
@@ -190,6 +192,8 @@ pub struct Settings {
     pub tenant_default: Tenant,
     /// The tenants that are served; empty: every one.
     pub tenants: Vec<Tenant>,
+    /// Values that are nobody's identifiers.
+    pub placeholders: Placeholders,
     /// The controller's rules.
     pub rules: Rules,
     /// When a second person has to approve a request.
@@ -243,6 +247,7 @@ pub struct Engine {
     ack_url: String,
     region: Option<Label>,
     tenants: Vec<Tenant>,
+    placeholders: Placeholders,
     rules: Rules,
     approval: Approval,
     complaint_bodies: ComplaintBodies,
@@ -283,6 +288,7 @@ impl Engine {
             region,
             tenant_default,
             tenants,
+            placeholders,
             rules,
             approval,
             complaint_bodies,
@@ -306,6 +312,7 @@ impl Engine {
             ack_url,
             region,
             tenants,
+            placeholders,
             rules,
             approval,
             complaint_bodies,

@@ -85,7 +85,9 @@ impl Engine {
             .collect();
         let keys: Vec<(&Tenant, CommandId)> = replays
             .iter()
-            .filter_map(|replay| match replay.content.as_ref().ok()?.trace()? {
+            .filter_map(|replay| replay.content.as_ref().ok())
+            .flat_map(|named| [named.trace(), named.former_trace()])
+            .filter_map(|trace| match trace? {
                 Trace::Inbox(tenant, id) => Some((tenant, id)),
                 Trace::Fact(_) => None,
             })
@@ -105,12 +107,14 @@ impl Engine {
                 continue;
             };
             let trace = replay.content.as_ref().map(Names::trace);
-            let is_known = match &trace {
-                Ok(None) => true,
-                Ok(Some(Trace::Inbox(tenant, id))) => inbox.contains(&((*tenant).clone(), *id)),
-                Ok(Some(Trace::Fact(key))) => tx.fact(key).await?.is_some(),
-                Err(_) => false,
-            };
+            let former = replay.content.as_ref().ok().and_then(Names::former_trace);
+            let mut is_known = matches!(trace, Ok(None));
+            for trace in trace.iter().flatten().chain(&former) {
+                is_known |= match trace {
+                    Trace::Inbox(tenant, id) => inbox.contains(&((*tenant).clone(), *id)),
+                    Trace::Fact(key) => tx.fact(key).await?.is_some(),
+                };
+            }
             if !is_known && !self.is_purged(replay).await? {
                 strays.push(Stray {
                     origin: origin.clone(),
@@ -124,11 +128,15 @@ impl Engine {
 
     /// Whether only the ledger has the request that it names: what is about a request leaves the inbox when that is purged.
     async fn is_purged<T: Names>(&self, replay: &Arrival<T>) -> Result<bool, EngineError> {
-        let Some(id) = replay.content.as_ref().ok().and_then(Names::request_id) else {
+        let Ok(named) = &replay.content else {
             return Ok(false);
         };
-        let is_gone = self.store.revisions(&[id]).await?.is_empty();
-        Ok(is_gone && !self.store.recorded(&[id]).await?.is_empty())
+        let ids: Vec<_> = [named.request_id(), named.former_request_id()]
+            .into_iter()
+            .flatten()
+            .collect();
+        let is_gone = self.store.revisions(&ids).await?.is_empty();
+        Ok(is_gone && !self.store.recorded(&ids).await?.is_empty())
     }
 }
 

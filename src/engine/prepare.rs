@@ -12,8 +12,8 @@ use crate::{
         body::Subject,
         command::{Command, Opening},
         fact::Fact,
-        identity::Identity,
-        ids::{CommandId, RequestId, Tenant},
+        identity::{FormerDigest, Identity},
+        ids::{CommandId, EventId, RequestId, Tenant},
         note::statement_of,
         time::At,
         words::DeadLetterReason,
@@ -66,12 +66,16 @@ impl<T: fmt::Debug> fmt::Debug for Arrival<T> {
 pub struct PreparedCommand {
     /// The command.
     pub command: Command,
+    /// The id that an earlier version has given it, where it would have been another one.
+    pub former_id: Option<CommandId>,
     /// The keyed digest of its payload.
     pub digest: [u8; 16],
     /// What an opening brings besides.
     pub subject: Option<PreparedSubject>,
     /// The keyed digests of the identifiers that a hold, or the news of a return, names.
     pub digests: Vec<SubjectDigest>,
+    /// What earlier versions would have written for these identifiers.
+    pub former: Vec<FormerDigest>,
 }
 
 /// A backup event, ready for its transaction.
@@ -81,6 +85,8 @@ pub struct PreparedBackup {
     pub event: BackupEvent,
     /// The keyed digest of its payload.
     pub digest: [u8; 16],
+    /// Its id and its digest as an earlier version has written them, where it would have been another id.
+    pub former: Option<(EventId, [u8; 16])>,
     /// Whether it brings its processor's token; `None`: it brings none.
     pub token_matches: Option<bool>,
     /// Whether an operator tells it, who may name processors that are no sources of the set.
@@ -94,6 +100,8 @@ pub struct PreparedSubject {
     pub sealed: SealedSubject,
     /// The keyed digests of the identifiers.
     pub digests: Vec<SubjectDigest>,
+    /// What earlier versions would have written for these identifiers: looked for, never written.
+    pub former: Vec<FormerDigest>,
     /// The identifiers as the suppression topic has them, where there is one and the request suppresses its subject.
     pub suppression: Vec<SuppressionRow>,
     /// The salted commitment to the command.
@@ -140,7 +148,10 @@ impl Engine {
         envelope: &Envelope<'_>,
         door: Door,
     ) -> Result<PreparedCommand, Refusal> {
-        self.prepare_parsed(parse_command(bytes, envelope, door)?)
+        let mut prepared = self.prepare_parsed(parse_command(bytes, envelope, door)?)?;
+        let is_of_event = envelope.event_id() == Some(prepared.command.command_id().0);
+        prepared.former_id = envelope.former_event_id().filter(|_| is_of_event).map(CommandId);
+        Ok(prepared)
     }
 
     /// Refuses a tenant that is not served.
@@ -157,6 +168,7 @@ impl Engine {
     /// Prepares a command that was read already.
     pub fn prepare_parsed(&self, parsed: ParsedCommand) -> Result<PreparedCommand, Refusal> {
         self.check_served(parsed.command.tenant())?;
+        self.check_identities(&parsed.command)?;
         let digest = self
             .vault
             .payload_digest(parsed.command.tenant(), &parsed.canonical);
@@ -178,47 +190,86 @@ impl Engine {
             | Command::Supply(_)
             | Command::Reactivated(_) => None,
         };
-        let digests = match &parsed.command {
+        let (digests, former) = match &parsed.command {
             Command::Hold(hold) => self.digests_of(&hold.tenant, &hold.identities),
             Command::Reactivated(back) => self.digests_of(&back.tenant, &back.identities),
-            _ => Vec::new(),
+            _ => Default::default(),
         };
         Ok(PreparedCommand {
             command: parsed.command,
+            former_id: None,
             digest,
             subject,
             digests,
+            former,
         })
     }
 
     /// Prepares the bytes of a backup event.
     pub fn prepare_backup(&self, bytes: &[u8], envelope: &Envelope<'_>) -> Result<PreparedBackup, Refusal> {
         let ParsedBackup { event, token } = parse_backup(bytes, envelope)?;
-        // What it says, not how it is written: a repeat may have its fields in another order.
-        let said = serde_json::to_vec(&event).map_err(|error| {
+        let is_of_event = envelope.event_id() == Some(event.event_id.0);
+        let former = envelope.former_event_id().filter(|_| is_of_event);
+        let former = former.map(|id| {
+            let event = BackupEvent {
+                event_id: EventId(id),
+                ..event.clone()
+            };
+            Ok((event.event_id, self.digest_of_backup(&event)?))
+        });
+        Ok(PreparedBackup {
+            digest: self.digest_of_backup(&event)?,
+            former: former.transpose()?,
+            token_matches: token.map(|token| self.vault.backup_token_matches(&event.processor, &token)),
+            by_operator: false,
+            event,
+        })
+    }
+
+    /// What it says, not how it is written: a repeat may have its fields in another order.
+    fn digest_of_backup(&self, event: &BackupEvent) -> Result<[u8; 16], Refusal> {
+        let said = serde_json::to_vec(event).map_err(|error| {
             // Without what it says, two events of one id could not be told apart.
             tracing::error!(%error, "a backup event could not be digested");
             Refusal::new(DeadLetterReason::Internal, "the event could not be digested")
         })?;
-        let digest = self.vault.payload_digest(&self.tenant_default, &said);
-        let token_matches = token.map(|token| self.vault.backup_token_matches(&event.processor, &token));
-        Ok(PreparedBackup {
-            event,
-            digest,
-            token_matches,
-            by_operator: false,
-        })
+        Ok(self.vault.payload_digest(&self.tenant_default, &said))
     }
 
-    /// The keyed digests under which a subject is found, in order and each once.
-    pub(super) fn digests_of(&self, tenant: &Tenant, identities: &[Identity]) -> Vec<SubjectDigest> {
+    /// The keyed digests under which a subject is found, in order and each once; and those that earlier versions would
+    /// have written.
+    pub(super) fn digests_of(
+        &self,
+        tenant: &Tenant,
+        identities: &[Identity],
+    ) -> (Vec<SubjectDigest>, Vec<FormerDigest>) {
+        let mut former = Vec::new();
         let mut digests: Vec<SubjectDigest> = identities
             .iter()
-            .map(|identity| self.vault.lookup_digest(tenant, identity))
+            .map(|identity| self.vault.lookup_digests(tenant, identity, &mut former))
             .collect();
         digests.sort_unstable();
         digests.dedup();
-        digests
+        (digests, former)
+    }
+
+    /// Refuses what the configuration calls a placeholder; the rest was refused when it was read.
+    pub fn check_placeholders(&self, field: &str, identities: &[Identity]) -> Result<(), Refusal> {
+        match self.placeholders.first_of(identities) {
+            None => Ok(()),
+            Some((place, fault)) => Err(Refusal::schema(format!("{field}[{place}].value: {fault}"))),
+        }
+    }
+
+    fn check_identities(&self, command: &Command) -> Result<(), Refusal> {
+        let (field, identities) = match command {
+            Command::Open(opening) => ("subject.identities", &opening.identities),
+            Command::Hold(hold) => ("subject.identities", &hold.identities),
+            Command::Reactivated(back) => ("subject.identities", &back.identities),
+            Command::Supply(supply) => ("identities", &supply.identities),
+            Command::Cancel(_) | Command::Release(_) | Command::Decide(_) => return Ok(()),
+        };
+        self.check_placeholders(field, identities)
     }
 
     fn prepare_subject(&self, opening: &Opening, canonical: &[u8]) -> Result<PreparedSubject, EngineError> {
@@ -229,11 +280,13 @@ impl Engine {
             salt,
         };
         let plain = Zeroizing::new(subject.pack()?);
+        let (digests, former) = self.digests_of(&opening.tenant, &opening.identities);
         Ok(PreparedSubject {
             sealed: self
                 .vault
                 .seal_subject(&opening.tenant, opening.request_id, &plain),
-            digests: self.digests_of(&opening.tenant, &opening.identities),
+            digests,
+            former,
             suppression: if opening.scope.is_whole() {
                 self.suppression_rows(opening.request_id, &opening.tenant, &opening.identities)
             } else {
@@ -244,7 +297,8 @@ impl Engine {
     }
 
     /// Prepares an ack.
-    pub fn prepare_ack(&self, ack: Ack) -> PreparedAck {
+    pub fn prepare_ack(&self, ack: Ack) -> Result<PreparedAck, Refusal> {
+        self.check_placeholders("identities", &ack.identities)?;
         let token_matches = self.vault.token_matches(
             ack.request_id,
             ack.task_id,
@@ -258,11 +312,11 @@ impl Engine {
         } else {
             None
         };
-        PreparedAck {
+        Ok(PreparedAck {
             ack,
             token_matches,
             proof,
-        }
+        })
     }
 
     fn prepare_proof(&self, ack: &Ack) -> Option<PreparedProof> {
@@ -281,8 +335,19 @@ impl Engine {
 pub trait Names {
     /// The request; `None`: it names none.
     fn request_id(&self) -> Option<RequestId>;
+
+    /// The request that an earlier version has opened for it, where it would have had another id.
+    fn former_request_id(&self) -> Option<RequestId> {
+        None
+    }
+
     /// What the store has to know of it once it was taken in; `None`: it may leave no trace.
     fn trace(&self) -> Option<Trace<'_>>;
+
+    /// What an earlier version has left of it, where that would be something else.
+    fn former_trace(&self) -> Option<Trace<'_>> {
+        None
+    }
 }
 
 /// What the store knows of a message that was taken in.
@@ -302,6 +367,15 @@ impl Names for PreparedBackup {
     fn trace(&self) -> Option<Trace<'_>> {
         Some(Trace::Fact(Fact::key_of_backup(&self.event)))
     }
+
+    fn former_trace(&self) -> Option<Trace<'_>> {
+        let (event_id, _) = self.former?;
+        let former = BackupEvent {
+            event_id,
+            ..self.event.clone()
+        };
+        Some(Trace::Fact(Fact::key_of_backup(&former)))
+    }
 }
 
 impl Names for PreparedCommand {
@@ -309,8 +383,19 @@ impl Names for PreparedCommand {
         self.command.request_id()
     }
 
+    fn former_request_id(&self) -> Option<RequestId> {
+        let is_named_by_it = self.command.request_id()?.0 == self.command.command_id().0;
+        self.former_id
+            .filter(|_| is_named_by_it)
+            .map(|id| RequestId(id.0))
+    }
+
     fn trace(&self) -> Option<Trace<'_>> {
         Some(Trace::Inbox(self.command.tenant(), self.command.command_id()))
+    }
+
+    fn former_trace(&self) -> Option<Trace<'_>> {
+        Some(Trace::Inbox(self.command.tenant(), self.former_id?))
     }
 }
 

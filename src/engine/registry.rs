@@ -124,8 +124,14 @@ impl Engine {
             // Whoever passes the gate chains what is not, and then it is read once more.
             chain: stored.chain.unwrap_or_default(),
         };
-        if self.active().is_ok_and(|active| active.head() == head) {
+        let known = self.active().ok().map(|active| active.head());
+        if known == Some(head) {
             return Ok(Some(stored.revision));
+        }
+        if let Some(known) = known
+            && known.number >= head.number
+        {
+            self.tell_other_history("registry", known, head);
         }
         self.activate(head, read(&stored.text)?);
         self.warn_of_left_over_tasks().await?;

@@ -108,8 +108,10 @@ impl Engine {
             ..Changes::default()
         })
         .await?;
-        // Not committed: it is rolled back.
+        // Not committed: it is rolled back, and the next one does not meet its rows.
+        let ended = tx.ended();
         drop(tx);
+        ended.wait().await;
         Ok(())
     }
 }

@@ -62,7 +62,7 @@ pub(super) async fn take(
     }
     let arrival = Arrival {
         origin: None,
-        content: Ok(engine.prepare_ack(ack)),
+        content: Ok(engine.prepare_ack(ack)?),
         raw: Zeroizing::default(),
         headers: KeptHeaders::default(),
         reading: None,

@@ -14,7 +14,7 @@ use super::{
     Api,
     problem::{FieldError, Problem},
 };
-use crate::{engine::EngineError, telemetry::logs::chain};
+use crate::{domain::ids::RequestId, engine::EngineError, telemetry::logs::chain};
 
 /// How long the store is waited for: well below the ten seconds after which Prometheus and probes give up.
 const PATIENCE: Duration = Duration::from_secs(2);
@@ -28,8 +28,15 @@ pub(super) async fn alive() -> Json<Value> {
 pub(super) async fn ready(State(api): State<Arc<Api>>) -> Result<Json<Value>, Problem> {
     let mut problems = api.readiness.problems();
     problems.extend(api.engine.troubles.problems());
-    match tokio::time::timeout(PATIENCE, api.engine.trusted_now()).await {
-        Ok(Ok(_)) => {}
+    let looked = async {
+        api.engine.trusted_now().await?;
+        // A store that has no clock of its own was not asked by that. Any read will do; there is no such request.
+        let asked = [RequestId(uuid::Uuid::nil())];
+        api.engine.store.revisions(&asked).await?;
+        Ok::<_, EngineError>(())
+    };
+    match tokio::time::timeout(PATIENCE, looked).await {
+        Ok(Ok(())) => {}
         Ok(Err(why @ EngineError::Clock(_))) => problems.push(("clock", why.to_string())),
         Ok(Err(error)) => problems.push(("store", chain(&error))),
         Err(_) => problems.push(("store", "it does not answer in time".to_owned())),

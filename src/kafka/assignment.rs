@@ -6,10 +6,7 @@
 
 use std::{
     collections::HashMap,
-    sync::{
-        Arc, Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicU64, Ordering},
-    },
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
 
@@ -25,6 +22,7 @@ use super::{
     client::{Cluster, PATIENCE},
     ends::Ends,
     log::{Held, LogReader, Question},
+    places::{Place, Places},
     poll::GroupConsumer,
     positions::{Finding, Known, Partition},
     while_doing,
@@ -41,23 +39,6 @@ use crate::{
 
 /// How long an assignment waits for the store or the group's coordinator before the consumer starts again.
 const LONGEST_WAIT: Duration = Duration::from_secs(60);
-
-/// Where a partition is read.
-#[derive(Debug, Clone)]
-pub struct Place {
-    /// Where this life of the consumer starts.
-    pub start: i64,
-    /// Up to where it is taken in, as far as this worker knows.
-    pub next: i64,
-    /// Whether the store has a position of it.
-    pub has_position: bool,
-    /// Which log of this name.
-    pub incarnation: u32,
-    /// Why it is not read.
-    pub stopped: Option<Finding>,
-    /// Whether it is still this consumer's.
-    pub is_assigned: bool,
-}
 
 /// The partitions of one life of a consumer.
 #[derive(Debug)]
@@ -76,9 +57,9 @@ pub struct Assignment {
     pub ends: Arc<Ends>,
     /// Ends this life of the consumer.
     pub stop: CancellationToken,
+    /// Where each partition is read.
+    pub places: Places,
     runtime: Handle,
-    places: Mutex<HashMap<Partition, Place>>,
-    assigned: AtomicU64,
     reader: Mutex<Option<LogReader>>,
     failure: Mutex<Option<KafkaError>>,
 }
@@ -104,35 +85,11 @@ impl Assignment {
             readiness,
             ends: Arc::default(),
             stop,
+            places: Places::default(),
             runtime: Handle::current(),
-            places: Mutex::default(),
-            assigned: AtomicU64::new(0),
             reader: Mutex::default(),
             failure: Mutex::default(),
         }
-    }
-
-    /// Counts the assignments: what was remembered of a place before may have changed with each.
-    pub fn count(&self) -> u64 {
-        self.assigned.load(Ordering::Acquire)
-    }
-
-    /// Where a partition is read; `None`: it is not this consumer's, or it is not read.
-    pub fn place(&self, topic: &str, partition: i32) -> Option<Place> {
-        let places = lock(&self.places);
-        let (_, place) = places
-            .iter()
-            .find(|((name, number), _)| **name == *topic && *number == partition)?;
-        (place.is_assigned && place.stopped.is_none()).then(|| place.clone())
-    }
-
-    /// The partitions that it has now.
-    pub fn places(&self) -> Vec<(Partition, Place)> {
-        let places = lock(&self.places);
-        let assigned = places.iter().filter(|(_, place)| place.is_assigned);
-        assigned
-            .map(|(key, place)| (key.clone(), place.clone()))
-            .collect()
     }
 
     /// Why this life of the consumer had to end, if it was its own doing.
@@ -159,8 +116,7 @@ impl Assignment {
             lock(&self.failure).get_or_insert(error);
             self.stop.cancel();
         }
-        lock(&self.places).extend(places.iter().cloned());
-        self.assigned.fetch_add(1, Ordering::Release);
+        self.places.take(&places);
         for ((topic, partition), place) in &places {
             if place.stopped.is_none() {
                 self.ends.starts_at((Arc::clone(topic), *partition), place.start);
@@ -183,19 +139,19 @@ impl Assignment {
         let (mut stopped, mut read) = (TopicPartitionList::new(), TopicPartitionList::new());
         for ((topic, partition), place) in places {
             partitions.set_partition_offset(topic, *partition, Offset::Offset(place.start))?;
-            let list = if place.stopped.is_some() {
-                &mut stopped
-            } else {
-                &mut read
-            };
-            list.add_partition(topic, *partition);
+            let key = (Arc::clone(topic), *partition);
+            if place.stopped.is_some() {
+                stopped.add_partition(topic, *partition);
+            } else if self.places.was_stopped(&key) {
+                read.add_partition(topic, *partition);
+            }
         }
         consumer.incremental_assign(partitions)?;
         if stopped.count() > 0 {
             consumer.pause(&stopped)?;
         }
         if read.count() > 0 {
-            // It may have been stopped when this consumer had it before.
+            // They were stopped when this consumer had them before.
             consumer.resume(&read)?;
         }
         Ok(())
@@ -206,13 +162,15 @@ impl Assignment {
         if let Err(error) = consumer.incremental_unassign(partitions) {
             tracing::warn!(stage = self.stage, %error, "letting partitions go");
         }
-        for key in keys(partitions) {
-            if let Some(place) = lock(&self.places).get_mut(&key) {
-                place.is_assigned = false;
-            }
-            self.set_gauge(&key, false);
+        let keys = keys(partitions);
+        self.places.let_go(&keys);
+        // What is not read stays so between two lives of the consumer: the next one says how it stands.
+        if self.stop.is_cancelled() {
+            return;
         }
-        self.assigned.fetch_add(1, Ordering::Release);
+        for key in &keys {
+            self.set_gauge(key, false);
+        }
         self.show();
     }
 
@@ -341,70 +299,33 @@ impl Assignment {
         (*id != **self.engine.cluster()).then_some(id)
     }
 
-    /// What lies before the position has been taken in already.
-    pub fn split<T>(&self, arrivals: Vec<Arrival<T>>) -> (Vec<Arrival<T>>, Vec<Arrival<T>>) {
-        // Partitions are few, and replays are rare: usually nothing has to move.
-        let places = lock(&self.places);
-        let next = |origin: &Origin| {
-            let same = |((topic, partition), _): &(&Partition, &Place)| {
-                *partition == origin.partition && *topic == origin.topic
-            };
-            places.iter().find(same).map(|(_, place)| place.next)
-        };
-        let is_replay = |arrival: &Arrival<T>| {
-            let origin = arrival.origin.as_ref();
-            origin.is_some_and(|origin| next(origin).is_some_and(|next| origin.offset < next))
-        };
-        if arrivals.iter().any(is_replay) {
-            arrivals.into_iter().partition(is_replay)
-        } else {
-            (Vec::new(), arrivals)
-        }
-    }
-
-    /// These have been taken in.
-    pub fn advance(&self, next: &HashMap<Partition, i64>) {
-        let mut places = lock(&self.places);
-        for (key, next) in next {
-            if let Some(place) = places.get_mut(key) {
-                place.has_position = true;
-                place.next = place.next.max(*next);
-            }
-        }
-    }
-
     /// Drops reports about partitions that are not read, and moves positions over what holds no message: what marks the end
     /// of a transaction has an offset as well, and will be removed as everything is.
     pub async fn take_reports(&self, mut seen: Vec<Seen>) -> Result<Vec<Seen>, EngineError> {
         let (mut notes, mut moved) = (Vec::new(), HashMap::new());
-        {
-            let places = lock(&self.places);
-            seen.retain(|seen| {
-                let key = (Arc::clone(&seen.topic), seen.partition);
-                let place = places.get(&key);
-                let Some(place) = place.filter(|place| place.is_assigned && place.stopped.is_none()) else {
-                    return false;
-                };
-                if place.has_position && seen.next > place.next {
-                    notes.push(PositionNote {
-                        cluster: Arc::clone(&seen.cluster),
-                        topic: Arc::clone(&seen.topic),
-                        partition: seen.partition,
-                        incarnation: place.incarnation,
-                        noted: Noted::PassedOver {
-                            from: place.next,
-                            to: seen.next,
-                        },
-                    });
-                    moved.insert(key, seen.next);
-                }
-                true
-            });
-        }
+        seen.retain(|seen| {
+            let Some(place) = self.places.read(&seen.topic, seen.partition) else {
+                return false;
+            };
+            if place.has_position && seen.next > place.next {
+                notes.push(PositionNote {
+                    cluster: Arc::clone(&seen.cluster),
+                    topic: Arc::clone(&seen.topic),
+                    partition: seen.partition,
+                    incarnation: place.incarnation,
+                    noted: Noted::PassedOver {
+                        from: place.next,
+                        to: seen.next,
+                    },
+                });
+                moved.insert((Arc::clone(&seen.topic), seen.partition), seen.next);
+            }
+            true
+        });
         if !notes.is_empty() {
             self.engine.store.note_positions(&notes).await?;
             // Not before the store has it: what the store says is held against this.
-            self.advance(&moved);
+            self.places.advance(&moved);
         }
         Ok(seen)
     }
@@ -467,7 +388,8 @@ impl Assignment {
 
     fn show(&self) {
         let mut stopped: Vec<String> = self
-            .places()
+            .places
+            .assigned()
             .iter()
             .filter_map(|(key, place)| Some((key, place.stopped.as_ref()?)))
             .map(|(key, finding)| format!("{}/{}: {}", key.0, key.1, what_to_do(key, finding)))

@@ -88,7 +88,7 @@ impl Work for Settle {
     const WINDOW: Window = Window::ACKS;
 
     fn prepare(&self, _: &str, payload: &[u8], envelope: &Envelope<'_>) -> Result<PreparedAck, Refusal> {
-        Ok(self.engine.prepare_ack(parse_ack(payload, envelope)?))
+        self.engine.prepare_ack(parse_ack(payload, envelope)?)
     }
 
     async fn decide(&self, arrivals: &[Arrival<PreparedAck>]) -> Result<Emission, EngineError> {
@@ -355,7 +355,8 @@ fn named<T: Names>(arrivals: &[Arrival<T>]) -> Vec<RequestId> {
     let mut ids: Vec<RequestId> = arrivals
         .iter()
         .filter_map(|arrival| arrival.content.as_ref().ok())
-        .filter_map(Names::request_id)
+        .flat_map(|named| [named.request_id(), named.former_request_id()])
+        .flatten()
         .collect();
     ids.sort_unstable();
     ids.dedup();

@@ -7,8 +7,9 @@ use std::{collections::HashMap, sync::Arc, time::Duration};
 
 use super::{
     KafkaError,
-    assignment::{Assignment, Place},
-    log::Question,
+    assignment::Assignment,
+    log::{Held, Question},
+    places::Place,
     positions::{Finding, Known, Partition},
 };
 use crate::{
@@ -62,7 +63,7 @@ impl Guard {
 
     /// Why the consumer has to start again, if it has to.
     async fn look(&mut self) -> Result<Option<String>, KafkaError> {
-        let places = self.assignment.places();
+        let places = self.assignment.places.assigned();
         if places.is_empty() {
             return Ok(None);
         }
@@ -146,7 +147,7 @@ impl Guard {
         &self,
         (topic, partition): &Partition,
         position: Option<&Position>,
-        held: Option<&super::log::Held>,
+        held: Option<&Held>,
     ) -> Option<PositionNote> {
         let (position, held) = (position?, held?);
         let last = position.last?;

@@ -5,15 +5,16 @@
 use std::{collections::HashMap, sync::Arc, time::Duration};
 
 use rdkafka::{
-    Message, Offset, TopicPartitionList,
-    consumer::{BaseConsumer, Consumer},
-    error::KafkaError as ClientError,
+    ClientContext, Message, Offset, TopicPartitionList,
+    config::RDKafkaLogLevel,
+    consumer::{BaseConsumer, Consumer, ConsumerContext},
+    error::{KafkaError as ClientError, RDKafkaErrorCode},
     message::BorrowedMessage,
 };
 
 use super::{
     KafkaError,
-    client::{Cluster, Quiet},
+    client::{Cluster, log_line},
     positions::Partition,
     while_doing,
 };
@@ -46,9 +47,27 @@ pub struct Held {
     pub records: Vec<Mark>,
 }
 
+/// Logs what the client says, but for the end of a partition: that is an answer.
+#[derive(Debug, Clone, Copy)]
+struct Looking;
+
+impl ClientContext for Looking {
+    fn log(&self, level: RDKafkaLogLevel, facility: &str, message: &str) {
+        log_line(level, facility, message);
+    }
+
+    fn error(&self, error: ClientError, reason: &str) {
+        if error.rdkafka_error_code() != Some(RDKafkaErrorCode::PartitionEOF) {
+            tracing::warn!(%error, reason, "Kafka client");
+        }
+    }
+}
+
+impl ConsumerContext for Looking {}
+
 /// Looks at logs.
 pub struct LogReader {
-    consumer: BaseConsumer<Quiet>,
+    consumer: BaseConsumer<Looking>,
     vault: Vault,
 }
 
@@ -71,7 +90,7 @@ impl LogReader {
             .set("fetch.message.max.bytes", "4096")
             .set("fetch.wait.max.ms", "10");
         let consumer = config
-            .create_with_context(Quiet)
+            .create_with_context(Looking)
             .map_err(while_doing("creating a client"))?;
         Ok(Self { consumer, vault })
     }

@@ -15,6 +15,7 @@ pub mod inquiry;
 pub mod landing;
 pub mod log;
 pub mod outlet;
+pub mod places;
 pub mod poll;
 pub mod positions;
 pub mod publish;

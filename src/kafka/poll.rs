@@ -18,7 +18,12 @@ use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 use zeroize::Zeroizing;
 
-use super::{assignment::Assignment, client::log_line, log::written_at, tracks::Tracks};
+use super::{
+    assignment::Assignment,
+    client::log_line,
+    log::written_at,
+    tracks::{Step, Tracks},
+};
 use crate::{
     clock::Stopwatch,
     engine::prepare::{Arrival, Reading},
@@ -60,18 +65,22 @@ impl ConsumerContext for GroupContext {
         event: RDKafkaRespErr,
         partitions: &mut TopicPartitionList,
     ) {
-        let rebalance = match event {
+        match event {
             RDKafkaRespErr::RD_KAFKA_RESP_ERR__ASSIGN_PARTITIONS => {
+                self.pre_rebalance(consumer, &Rebalance::Assign(partitions));
                 self.assignment.assign(consumer, partitions);
-                Rebalance::Assign(partitions)
+                self.post_rebalance(consumer, &Rebalance::Assign(partitions));
             }
             RDKafkaRespErr::RD_KAFKA_RESP_ERR__REVOKE_PARTITIONS => {
+                self.pre_rebalance(consumer, &Rebalance::Revoke(partitions));
                 self.assignment.revoke(consumer, partitions);
-                Rebalance::Revoke(partitions)
+                self.post_rebalance(consumer, &Rebalance::Revoke(partitions));
             }
-            other => Rebalance::Error(ClientError::Rebalance(other.into())),
-        };
-        self.post_rebalance(consumer, &rebalance);
+            other => {
+                let error = Rebalance::Error(ClientError::Rebalance(other.into()));
+                self.post_rebalance(consumer, &error);
+            }
+        }
     }
 
     fn post_rebalance(&self, _: &BaseConsumer<Self>, rebalance: &Rebalance<'_>) {
@@ -232,20 +241,27 @@ impl<F> Poller<F> {
         F: Fn(&str, &[u8], &Envelope<'_>) -> Result<T, Refusal>,
     {
         let (partition, offset) = (message.partition(), message.offset());
-        let step = tracks.step(&self.assignment, message.topic(), partition, offset)?;
+        let before = match tracks.step(&self.assignment.places, message.topic(), partition, offset) {
+            Step::On(before) => before,
+            Step::NotRead => return None,
+            Step::Back => {
+                self.assignment.start_again("a partition has gone back");
+                return None;
+            }
+        };
         Some(Arrival {
             origin: Some(Origin {
                 cluster: Arc::clone(&self.cluster),
-                topic: step.topic,
+                topic: before.topic,
                 partition,
                 offset,
-                incarnation: step.incarnation,
+                incarnation: before.incarnation,
             }),
             content: self.content(message),
             raw: Zeroizing::new(kept(message.payload().unwrap_or_default()).to_vec()),
             headers: KeptHeaders::of(headers_of(message)),
             reading: Some(Reading {
-                after: step.after,
+                after: before.after,
                 at: written_at(message),
             }),
         })

@@ -101,7 +101,8 @@ impl Known {
                 .collect(),
             elsewhere: elsewhere
                 .into_iter()
-                .filter(|(other, _)| !other.starts_with(EMBEDDED))
+                // Where nothing was taken in, nothing can be lost.
+                .filter(|(other, position)| !other.starts_with(EMBEDDED) && position.next_offset > 0)
                 .map(|(other, position)| (key(&position), other))
                 .collect(),
         })

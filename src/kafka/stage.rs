@@ -193,7 +193,7 @@ impl<W: Work> Stage<W> {
         };
         while let Some(batch) = batches.recv().await {
             let next = offsets_after(&batch.arrivals);
-            let (replays, new) = assignment.split(batch.arrivals);
+            let (replays, new) = assignment.places.split(batch.arrivals);
             if !replays.is_empty() && assignment.has_strays(&replays).await? {
                 assignment.start_again("the store does not know what lies before its position");
                 return Ok(());
@@ -206,7 +206,7 @@ impl<W: Work> Stage<W> {
                 Vec::new()
             };
             let airborne = self.lander.launch(std::mem::take(&mut emission), origins).await?;
-            assignment.advance(&next);
+            assignment.places.advance(&next);
             let seen = assignment.take_reports(batch.seen).await?;
             self.readiness.ready(W::NAME);
             let on_their_way = Launched {

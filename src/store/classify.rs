@@ -3,11 +3,25 @@
 //!
 //! What is not known to come from what was written is the store's: then everything waits, and nothing is dead-lettered.
 
-use std::time::Duration;
+use std::{
+    sync::{Mutex, PoisonError},
+    time::Duration,
+};
 
 use sqlx::{error::DatabaseError, postgres::PgDatabaseError, sqlite::SqliteError};
 
 use super::StoreError;
+use crate::clock::Stopwatch;
+
+/// When a connection was last found whose prepared statements do not fit any more: after a migration, or behind a pooler.
+static UNFIT: Mutex<Option<Stopwatch>> = Mutex::new(None);
+
+/// Whether a connection is so old that its prepared statements may not fit any more: it has to be replaced, because it
+/// would fail in the same way for ever.
+pub(super) fn is_unfit(age: Duration) -> bool {
+    let unfit = *UNFIT.lock().unwrap_or_else(PoisonError::into_inner);
+    unfit.is_some_and(|since| age >= since.elapsed())
+}
 
 /// What an error means for the transaction that met it.
 #[derive(Debug, PartialEq, Eq)]
@@ -58,7 +72,17 @@ fn judge(error: &sqlx::Error) -> Verdict {
 
 fn judge_code(error: &dyn DatabaseError) -> Verdict {
     if let Some(postgres) = error.try_downcast_ref::<PgDatabaseError>() {
-        judge_sqlstate(postgres.code())
+        let code = postgres.code();
+        // A cached plan must not change its result; a prepared statement is not there, or is there already.
+        if matches!(code, "0A000" | "26000" | "42P05") {
+            *UNFIT.lock().unwrap_or_else(PoisonError::into_inner) = Some(Stopwatch::start());
+        }
+        // A pooler says "protocol violation" of whatever it refuses itself, also of a server that is away, and names no routine.
+        // Where the server says so, the statement is another one than was prepared.
+        if code == "08P01" && postgres.routine().is_some() {
+            return Verdict::Pooler;
+        }
+        judge_sqlstate(code)
     } else if error.try_downcast_ref::<SqliteError>().is_some() {
         error
             .code()
@@ -73,9 +97,9 @@ fn judge_sqlstate(code: &str) -> Verdict {
     match code {
         // Serialization failure, deadlock, unique violation, lock timeout.
         "40001" | "40P01" | "23505" | "55P03" => Verdict::Race,
-        // A prepared statement that is not there, or is there already, or is another one (protocol violation): the statements
-        // of this connection went to several servers.
-        "26000" | "42P05" | "08P01" => Verdict::Pooler,
+        // A prepared statement that is not there, or is there already: the statements of this connection went to several
+        // servers.
+        "26000" | "42P05" => Verdict::Pooler,
         // A statement that ran into its time limit, a server that stops or was stopped, a transaction that idled or
         // lasted too long, a standby, a failing disk.
         "57014" | "57P01" | "57P02" | "57P03" | "57P05" | "25P03" | "25P04" | "25006" | "58030" => {
@@ -144,10 +168,12 @@ mod tests {
         for code in ["40001", "40P01", "23505", "55P03"] {
             assert_eq!(judge_sqlstate(code), Verdict::Race, "{code}");
         }
-        for code in ["57P01", "57014", "08006", "53300", "53100", "25006", "58030"] {
+        for code in [
+            "57P01", "57014", "08006", "08P01", "53300", "53100", "25006", "58030",
+        ] {
             assert_eq!(judge_sqlstate(code), Verdict::Outage, "{code}");
         }
-        for code in ["26000", "42P05", "08P01"] {
+        for code in ["26000", "42P05"] {
             assert_eq!(judge_sqlstate(code), Verdict::Pooler, "{code}");
         }
         for code in ["23502", "23514", "22001", "22003", "21000", "54000"] {

@@ -42,6 +42,14 @@ pub(super) fn stored_request(
     Ok(StoredRequest { request, wrapped_key })
 }
 
+/// A tenant of a row that says nothing else.
+pub(super) fn tenant(name: &str) -> Result<Tenant, StoreError> {
+    Tenant::new(name).map_err(|error| StoreError::Unreadable {
+        table: "inbox",
+        detail: error.to_string(),
+    })
+}
+
 pub(super) fn alike((digest, id): (Vec<u8>, Uuid)) -> Result<(SubjectDigest, RequestId), StoreError> {
     let digest = digest.try_into().map_err(|_| StoreError::Unreadable {
         table: "subject",

@@ -66,7 +66,9 @@ pub trait Store: Send + Sync + std::fmt::Debug {
     /// Those among these requests that the ledger knows: it keeps what was taken in when nothing else is left of it.
     async fn recorded(&self, ids: &[RequestId]) -> Result<Vec<RequestId>, StoreError>;
     /// The requests of a subject, newest first, by the keyed digest of one identifier.
-    async fn of_subject(&self, digest: &SubjectDigest, limit: u32) -> Result<Vec<RequestId>, StoreError>;
+    async fn of_subject(&self, digests: &[SubjectDigest], limit: u32) -> Result<Vec<RequestId>, StoreError>;
+    /// The tenants that have sent commands, in order.
+    async fn tenants(&self, limit: u32) -> Result<Vec<Tenant>, StoreError>;
     /// The ledger leaves of a request, in order.
     async fn leaves(&self, id: RequestId) -> Result<Vec<StoredLeaf>, StoreError>;
 
@@ -169,6 +171,12 @@ pub trait Store: Send + Sync + std::fmt::Debug {
     async fn last_words(&self, before: At, limit: u32) -> Result<Vec<LastWord>, StoreError>;
     /// The last records of these keys say what is true.
     async fn last_words_done(&self, ids: &[uuid::Uuid]) -> Result<(), StoreError>;
+
+    /// What the database is set to that may lose what it has confirmed, or that does not hold what is written: in words for
+    /// whoever can change it.
+    async fn warnings(&self) -> Result<Vec<String>, StoreError> {
+        Ok(Vec::new())
+    }
 
     /// The size of the whole store on disk, for the bench.
     async fn bytes_on_disk(&self) -> Result<u64, StoreError>;

@@ -161,8 +161,17 @@ clock_skew = "1s"
         String::from_utf8(output.stdout).unwrap()
     }
 
-    /// Starts the worker; its log goes to a file of the folder.
+    /// Starts the worker, and waits until it is ready.
     pub fn serve(&self) -> Worker {
+        let worker = self.start();
+        wait_for("the worker is ready", Duration::from_secs(60), || {
+            self.get("/readyz").filter(|(status, _)| *status == 200)
+        });
+        worker
+    }
+
+    /// Starts the worker; its log goes to a file of the folder.
+    pub fn start(&self) -> Worker {
         let log = self.path("serve.log");
         let file = std::fs::OpenOptions::new()
             .create(true)
@@ -176,11 +185,84 @@ clock_skew = "1s"
             .stderr(file)
             .spawn()
             .unwrap();
-        let worker = Worker { child, log };
-        wait_for("the worker is ready", Duration::from_secs(60), || {
-            self.get("/readyz").filter(|(status, _)| *status == 200)
-        });
-        worker
+        Worker { child, log }
+    }
+
+    /// Runs a statement in the store, beside the worker.
+    pub fn execute(&self, statement: &str) {
+        match &self.store {
+            Store::Postgres { schema } => psql(&format!("set search_path to {schema}; {statement}")),
+            Store::At(url) => panic!("whoever made {url} asks there"),
+            Store::Sqlite => {
+                let url = format!("sqlite:{}", self.path("lacuna.db").display());
+                let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+                runtime.unwrap().block_on(async {
+                    use sqlx::Connection as _;
+                    let mut connection = sqlx::SqliteConnection::connect(&url).await.unwrap();
+                    let sql = sqlx::AssertSqlSafe(statement.to_owned());
+                    sqlx::raw_sql(sql).execute(&mut connection).await.unwrap();
+                    connection.close().await.unwrap();
+                });
+            }
+        }
+    }
+
+    /// What a question has as its answer in the store, which is a number.
+    pub fn number(&self, question: &str) -> i64 {
+        match &self.store {
+            Store::At(url) => panic!("whoever made {url} asks there"),
+            Store::Postgres { schema } => {
+                let question = format!("set search_path to {schema}; {question}");
+                let output = Command::new("psql")
+                    .args(["-qXAtc", &question, &service("LACUNA_TEST_POSTGRES")])
+                    .output()
+                    .unwrap();
+                String::from_utf8(output.stdout).unwrap().trim().parse().unwrap()
+            }
+            Store::Sqlite => {
+                let url = format!("sqlite:{}", self.path("lacuna.db").display());
+                let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+                runtime.unwrap().block_on(async {
+                    use sqlx::Connection as _;
+                    let mut connection = sqlx::SqliteConnection::connect(&url).await.unwrap();
+                    let sql = sqlx::AssertSqlSafe(question.to_owned());
+                    sqlx::query_scalar(sql).fetch_one(&mut connection).await.unwrap()
+                })
+            }
+        }
+    }
+
+    /// Copies the store aside, as a backup of it does. No worker may run.
+    pub fn copy_store(&self) {
+        self.for_each_table("create table copy_of_{} as select * from {};");
+    }
+
+    /// Puts the copy back.
+    pub fn put_store_back(&self) {
+        self.for_each_table("delete from {}; insert into {} select * from copy_of_{};");
+    }
+
+    fn for_each_table(&self, statement: &str) {
+        const TABLES: &[&str] = &[
+            "request",
+            "state",
+            "inbox",
+            "subject",
+            "ledger",
+            "ledger_batch",
+            "agenda",
+            "position",
+            "dead_letter",
+            "counter",
+            "outbox",
+            "fact",
+            "sweep",
+        ];
+        let statements: String = TABLES
+            .iter()
+            .map(|table| statement.replace("{}", table))
+            .collect();
+        self.execute(&statements);
     }
 
     /// Asks the worker; `None`: it does not answer.
@@ -249,16 +331,16 @@ impl Worker {
         self.child.wait().unwrap();
     }
 
+    /// Sends it a signal.
+    pub fn signal(&self, name: &str) {
+        let pid = self.child.id().to_string();
+        let sent = Command::new("kill").args([name, &pid]).status().unwrap();
+        assert!(sent.success());
+    }
+
     /// SIGTERM: it has to end by itself, with exit code 0.
     pub fn stop(mut self) {
-        let pid = self.child.id().to_string();
-        assert!(
-            Command::new("kill")
-                .args(["-TERM", &pid])
-                .status()
-                .unwrap()
-                .success()
-        );
+        self.signal("-TERM");
         let status = wait_for("the worker ends", Duration::from_secs(40), || {
             self.child.try_wait().unwrap()
         });

@@ -143,7 +143,7 @@ impl ByHand {
         let arrivals: Vec<_> = messages
             .iter()
             .map(|bytes| {
-                let ack = parse_ack(bytes, &envelope).map(|ack| self.engine.prepare_ack(ack));
+                let ack = parse_ack(bytes, &envelope).and_then(|ack| self.engine.prepare_ack(ack));
                 self.arrival(&self.acks, bytes, ack)
             })
             .collect();

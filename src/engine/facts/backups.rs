@@ -78,6 +78,8 @@ impl Engine {
         Message {
             news,
             digest,
+            former_id: None,
+            former_event: arrival.content.as_ref().ok().and_then(|prepared| prepared.former),
             origin: arrival.origin.as_ref(),
             raw: &arrival.raw,
             headers: &arrival.headers,
@@ -139,6 +141,7 @@ impl Engine {
     pub(super) async fn decide_backup(
         &self,
         prepared: &PreparedBackup,
+        message: &Message<'_>,
         known: &Latest,
         tx: &mut dyn Transaction,
         now: At,
@@ -147,6 +150,19 @@ impl Engine {
         let fact = Fact::Backup(event.clone());
         if let Some(before) = tx.fact(&fact.key()).await? {
             return Ok(same(before.digest == prepared.digest, "event_id"));
+        }
+        if let Some((id, digest)) = message.former_event {
+            let former = Fact::Backup(BackupEvent {
+                event_id: id,
+                ..event.clone()
+            });
+            if tx
+                .fact(&former.key())
+                .await?
+                .is_some_and(|before| before.digest == digest)
+            {
+                return Ok(Ok(Decided::Known));
+            }
         }
         let set = known
             .known

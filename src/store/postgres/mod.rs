@@ -17,6 +17,7 @@ mod pool;
 mod positions;
 mod read;
 mod reseal;
+mod settings;
 mod suppression;
 mod sweeps;
 mod transaction;
@@ -222,8 +223,12 @@ impl Store for PostgresStore {
         self.ask(read::recorded(self.pool(), ids)).await
     }
 
-    async fn of_subject(&self, digest: &SubjectDigest, limit: u32) -> Result<Vec<RequestId>, StoreError> {
-        self.ask(read::of_subject(self.pool(), digest, limit)).await
+    async fn tenants(&self, limit: u32) -> Result<Vec<Tenant>, StoreError> {
+        self.ask(read::tenants(self.pool(), limit)).await
+    }
+
+    async fn of_subject(&self, digests: &[SubjectDigest], limit: u32) -> Result<Vec<RequestId>, StoreError> {
+        self.ask(read::of_subject(self.pool(), digests, limit)).await
     }
 
     async fn leaves(&self, id: RequestId) -> Result<Vec<StoredLeaf>, StoreError> {
@@ -393,6 +398,10 @@ impl Store for PostgresStore {
 
     async fn last_words_done(&self, ids: &[Uuid]) -> Result<(), StoreError> {
         self.ask(expiry::last_words_done(self.pool(), ids)).await
+    }
+
+    async fn warnings(&self) -> Result<Vec<String>, StoreError> {
+        Ok(settings::warnings(&self.ask(settings::read(self.pool())).await?))
     }
 
     async fn bytes_on_disk(&self) -> Result<u64, StoreError> {

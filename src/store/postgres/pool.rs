@@ -19,7 +19,7 @@ use sqlx::{
     postgres::{PgConnectOptions, PgPoolOptions},
 };
 
-use crate::store::{StoreError, StoreOptions};
+use crate::store::{StoreError, StoreOptions, classify::is_unfit};
 
 /// A connection that idled for longer is asked for a sign of life before it is used: a database that was restarted
 /// meanwhile must not cost a batch. A busy connection is spared the round trip.
@@ -87,6 +87,9 @@ impl Servers {
             })
             .before_acquire(|connection, meta| {
                 Box::pin(async move {
+                    if is_unfit(meta.age) {
+                        return Ok(false);
+                    }
                     if meta.idle_for <= TRUSTED_IDLE {
                         return Ok(true);
                     }

@@ -180,8 +180,12 @@ impl Store for SqliteStore {
         read::recorded(&mut *self.reader().await?, ids).await
     }
 
-    async fn of_subject(&self, digest: &SubjectDigest, limit: u32) -> Result<Vec<RequestId>, StoreError> {
-        read::of_subject(&mut *self.reader().await?, digest, limit).await
+    async fn tenants(&self, limit: u32) -> Result<Vec<Tenant>, StoreError> {
+        read::tenants(&mut *self.reader().await?, limit).await
+    }
+
+    async fn of_subject(&self, digests: &[SubjectDigest], limit: u32) -> Result<Vec<RequestId>, StoreError> {
+        read::of_subject(&mut *self.reader().await?, digests, limit).await
     }
 
     async fn leaves(&self, id: RequestId) -> Result<Vec<StoredLeaf>, StoreError> {

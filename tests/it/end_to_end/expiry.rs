@@ -99,7 +99,7 @@ fn run(store: StoreKind) {
         (of_status.0.values().filter(done).count() == COUNT).then_some(())
     });
     of_suppression.take(suppressed.read());
-    let message = json!({ "tenant": "acme", "identity_type": "email", "since": "2026-11-01T00:00:00Z" });
+    let message = json!({ "tenant": "acme", "identity_type": "email", "recipe": "v2", "since": "2026-11-01T00:00:00Z" });
     let known: BTreeMap<&str, &Option<Value>> = of_suppression
         .0
         .iter()

@@ -2,11 +2,13 @@
 //! the contract, the worker killed in the middle, every request proved complete.
 
 mod deferred;
+mod denied;
 mod early;
 mod expiry;
 mod failover;
 mod gauges;
 pub mod kafka;
+mod lost_log;
 mod readme;
 pub mod standby;
 

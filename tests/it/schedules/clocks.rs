@@ -143,7 +143,7 @@ async fn a_worker_whose_clock_is_off_decides_nothing_on_any_stage_and_goes_on_wh
         world.command(&engine, &erase(2)),
     ];
     let opened = Sent::of(&engine.take_in(&first).await.unwrap().emission);
-    let hold = json!({"type": "hold", "hold_id": Uuid::from_u128(7), "basis": "litigation",
+    let hold = json!({"type": "hold", "hold_id": Uuid::from_u128(7), "basis": "legal_claims",
         "request_id": Uuid::from_u128(2)});
     let held = control_from(&engine, world.origin("control"), &control(1, hold));
     engine.take_in(&[held]).await.unwrap();

@@ -273,7 +273,7 @@ async fn identifiers_before_their_request(fixture: Fixture) {
         &serde_json::from_value(json!({ "type": "phone", "value": "+4930901820" })).unwrap(),
     );
     assert_eq!(
-        world.fixture.store.of_subject(&digest, 10).await.unwrap(),
+        world.fixture.store.of_subject(&[digest], 10).await.unwrap(),
         [id(1)]
     );
     settled(&world, &[]).await;

@@ -260,8 +260,11 @@ impl Store for Faulty {
     ) -> Result<Vec<StoredRequest>, StoreError> {
         self.inner.open_page(after, limit).await
     }
-    async fn of_subject(&self, digest: &SubjectDigest, limit: u32) -> Result<Vec<RequestId>, StoreError> {
-        self.inner.of_subject(digest, limit).await
+    async fn of_subject(&self, digests: &[SubjectDigest], limit: u32) -> Result<Vec<RequestId>, StoreError> {
+        self.inner.of_subject(digests, limit).await
+    }
+    async fn tenants(&self, limit: u32) -> Result<Vec<Tenant>, StoreError> {
+        self.inner.tenants(limit).await
     }
     async fn leaves(&self, id: RequestId) -> Result<Vec<StoredLeaf>, StoreError> {
         self.inner.leaves(id).await

@@ -9,6 +9,7 @@ pub mod fixture;
 mod gauges;
 mod journal;
 mod merged;
+mod positions;
 mod postgres;
 mod postgres_facts;
 mod races;
@@ -16,6 +17,7 @@ mod requests;
 mod rows;
 mod schema;
 mod sqlite;
+mod statements;
 mod sweeps;
 mod trying;
 
@@ -41,6 +43,7 @@ on_both_stores! {
     requests::are_read_back as requests_are_read_back,
     requests::are_paged_by_id as requests_are_paged_by_id,
     requests::are_found_by_their_subject as requests_are_found_by_their_subject,
+    requests::are_of_tenants_that_are_known as requests_are_of_tenants_that_are_known,
     requests::of_another_revision_are_not_written as requests_of_another_revision_are_not_written,
     requests::keep_no_key_once_shredded as requests_keep_no_key_once_shredded,
     requests::are_gone_without_a_commit as requests_are_gone_without_a_commit,
@@ -62,6 +65,10 @@ on_both_stores! {
     gauges::open_letters_are_counted_whatever_way_they_come_and_go as open_letters_are_counted_whatever_way_they_come_and_go,
     journal::what_was_taken_in_is_found_again as what_was_taken_in_is_found_again,
     journal::the_outbox_keeps_the_highest_revision as the_outbox_keeps_the_highest_revision,
+    positions::that_went_back_are_not_jumped_over as positions_that_went_back_are_not_jumped_over,
+    positions::remember_the_last_record_and_a_checked_one as positions_remember_the_last_record_and_a_checked_one,
+    positions::follow_another_log_once_it_is_accepted as positions_follow_another_log_once_it_is_accepted,
+    positions::of_another_log_have_other_messages as positions_of_another_log_have_other_messages,
     facts::are_read_back_in_order as facts_are_read_back_in_order,
     facts::of_the_same_key_conflict as facts_of_the_same_key_conflict,
     facts::without_a_commit_leave_nothing as facts_without_a_commit_leave_nothing,

@@ -139,7 +139,7 @@ impl Life {
             };
             let arrival = Arrival {
                 origin: Some(self.world.origin("acks")),
-                content: Ok(self.engine.prepare_ack(ack)),
+                content: self.engine.prepare_ack(ack),
                 raw: Zeroizing::default(),
                 headers: lacuna::wire::KeptHeaders::default(),
                 reading: None,

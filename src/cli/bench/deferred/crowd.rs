@@ -208,7 +208,7 @@ impl Hand {
             let parsed = parse_ack(&bytes, &Envelope::bare(&self.engine.tenant_default));
             parts[usize::from(n % 2 == 1)].push(Arrival {
                 origin: None,
-                content: parsed.map(|ack| self.engine.prepare_ack(ack)),
+                content: parsed.and_then(|ack| self.engine.prepare_ack(ack)),
                 raw: Zeroizing::new(bytes),
                 headers: KeptHeaders::default(),
                 reading: None,

@@ -268,7 +268,7 @@ impl Theatre {
             .into_iter()
             .map(|bytes| Arrival {
                 origin: None,
-                content: parse_ack(&bytes, &envelope).map(|ack| self.engine.prepare_ack(ack)),
+                content: parse_ack(&bytes, &envelope).and_then(|ack| self.engine.prepare_ack(ack)),
                 raw: Zeroizing::new(bytes),
                 headers: KeptHeaders::default(),
                 reading: None,

@@ -61,6 +61,7 @@ const ACK_TIMEOUT: Duration = Duration::from_secs(3600);
 
 const ADMISSION: Admission<'static> = Admission {
     digests: &[[1; 16]],
+    former: &[],
     commitment: [7; 32],
     revision: 1,
     needs_approval: false,

@@ -109,7 +109,7 @@ pub fn ack_from(engine: &Engine, origin: Option<Origin>, ack: &Value) -> Arrival
     let parsed = parse_ack(text.as_bytes(), &Envelope::bare(&engine.tenant_default));
     Arrival {
         origin,
-        content: parsed.map(|ack| engine.prepare_ack(ack)),
+        content: parsed.and_then(|ack| engine.prepare_ack(ack)),
         raw: Zeroizing::new(text.into_bytes()),
         headers: KeptHeaders::default(),
         reading: None,
