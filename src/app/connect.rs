@@ -15,7 +15,7 @@ use crate::{
         registry::Registry,
         request::{expiry::Keeps, open::Rules},
     },
-    engine::{Engine, Settings, Topics},
+    engine::{Engine, Settings, Topics, letters::LetterLimits},
     kafka::{KafkaError, admin::Admin, client::Cluster, embedded::EmbeddedBroker, positions::EMBEDDED},
     store::{Exclusive, Store, StoreOptions, open::open},
     telemetry::metrics::Metrics,
@@ -102,8 +102,15 @@ pub async fn open_engine(
             lookups: config.vault.lookups_keep,
             records: config.vault.records_keep,
         },
+        letters: LetterLimits {
+            keep: config.vault.dead_letters_keep,
+            count: u64::from(config.vault.dead_letters_count),
+            bytes: u64::from(config.vault.dead_letters_mib) * 1024 * 1024,
+        },
         clock_skew: config.dispatch.clock_skew,
         max_in_flight: config.dispatch.max_in_flight,
+        // Where everybody has every role, nobody has anything to show.
+        backup_tokens: config.auth.is_some(),
         cluster,
     };
     // Few enough to sum quickly, enough that two workers seldom share one.

@@ -29,7 +29,7 @@ use crate::{
     clock::Clock,
     config::{Config, Problems},
     engine::{Engine, EngineError, outputs::Emission},
-    http,
+    http::{self, tls::TlsError},
     kafka::{
         KafkaError,
         client::Cluster,
@@ -75,6 +75,9 @@ pub enum AppError {
     /// A use case.
     #[error(transparent)]
     Engine(#[from] EngineError),
+    /// The listener's certificate or its key.
+    #[error("http.tls: {0}")]
+    Tls(#[from] TlsError),
     /// The listener.
     #[error("cannot listen on {address}")]
     Listen {

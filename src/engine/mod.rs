@@ -18,6 +18,8 @@ pub mod hold;
 pub mod identifying;
 pub mod intake;
 mod known;
+pub mod letters;
+pub mod looks;
 pub mod operate;
 pub mod outputs;
 pub mod pace;
@@ -139,6 +141,9 @@ pub enum OperateError {
     /// Its state does not allow it.
     #[error(transparent)]
     Refused(#[from] Refused),
+    /// The same key was used for something else.
+    #[error("this command_id, or Idempotency-Key, was taken with another payload")]
+    Conflicting,
     /// Something failed.
     #[error(transparent)]
     Engine(#[from] EngineError),
@@ -154,7 +159,7 @@ impl StoreFailure for OperateError {
     fn store_error(&self) -> Option<&StoreError> {
         match self {
             Self::Engine(error) => error.store_error(),
-            Self::Unknown(_) | Self::Refused(_) => None,
+            Self::Unknown(_) | Self::Refused(_) | Self::Conflicting => None,
         }
     }
 }
@@ -201,10 +206,14 @@ pub struct Settings {
     pub keep_after_completion: Duration,
     /// How long closed requests are kept, and what finds their subjects again.
     pub keeps: Keeps,
+    /// How much is kept of messages that could not be taken in.
+    pub letters: letters::LetterLimits,
     /// How far the clocks of Lacuna and of backup systems may be apart.
     pub clock_skew: Duration,
     /// How many tasks may be out at a processor while a restore is replayed into it.
     pub max_in_flight: u32,
+    /// Whether a backup event on the topic has to bring its processor's token.
+    pub backup_tokens: bool,
     /// The Kafka cluster that positions are kept for.
     pub cluster: Arc<str>,
 }
@@ -245,8 +254,11 @@ pub struct Engine {
     early: EarlyCommands,
     keep_after_completion: Duration,
     keeps: Keeps,
+    letters: letters::LetterLimits,
+    letter_bytes: letters::LetterBytes,
     clock_skew: Duration,
     max_in_flight: u32,
+    backup_tokens: bool,
     cluster: Arc<str>,
     learned: RwLock<known::Learned>,
     clock_guard: ClockGuard,
@@ -294,8 +306,10 @@ impl Engine {
             early,
             keep_after_completion,
             keeps,
+            letters,
             clock_skew,
             max_in_flight,
+            backup_tokens,
             cluster,
         } = settings;
         let clock_guard = ClockGuard::new(&clock);
@@ -316,8 +330,11 @@ impl Engine {
             early,
             keep_after_completion,
             keeps,
+            letters,
+            letter_bytes: letters::LetterBytes::default(),
             clock_skew,
             max_in_flight,
+            backup_tokens,
             cluster,
             learned: RwLock::default(),
             clock_guard,

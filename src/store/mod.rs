@@ -99,7 +99,7 @@ pub trait Store: Send + Sync + std::fmt::Debug {
     async fn dead_letter(&self, id: uuid::Uuid) -> Result<Option<DeadLetter>, StoreError>;
     /// Open dead letters by reason and type, with the time of the oldest.
     async fn open_dead_letters(&self) -> Result<Vec<OpenLetters>, StoreError>;
-    /// Closes an open dead letter; `false`: there is no open one of this id.
+    /// Closes an open dead letter, whose payload goes with it; `false`: there is no open one of this id.
     async fn close_dead_letter(
         &self,
         id: uuid::Uuid,
@@ -107,6 +107,17 @@ pub trait Store: Send + Sync + std::fmt::Debug {
         note: &str,
         at: At,
     ) -> Result<bool, StoreError>;
+
+    /// What each topic has among the dead letters.
+    async fn letters_by_topic(&self) -> Result<Vec<LettersOfTopic>, StoreError>;
+    /// Forgets some of the payloads of letters from before this time, those of open ones that ask for an erasure apart, and
+    /// says how many.
+    async fn forget_letters(&self, before: At, limit: u32) -> Result<u64, StoreError>;
+    /// Deletes so many of the oldest open letters of a topic, those that ask for an erasure apart, and counts them as
+    /// dropped; says how many they were.
+    async fn drop_letters(&self, topic: &str, limit: u32) -> Result<u64, StoreError>;
+    /// The letters that were dropped.
+    async fn dropped_letters(&self) -> Result<Vec<DroppedLetters>, StoreError>;
 
     /// The mark of the keyring that this store is sealed under; `None`: nothing was sealed in it yet.
     async fn keyring_mark(&self) -> Result<Option<Vec<u8>>, StoreError>;

@@ -12,6 +12,7 @@ mod early;
 mod expiry;
 mod facts;
 mod held;
+mod letter_keeping;
 mod merged;
 mod pool;
 mod positions;
@@ -31,10 +32,10 @@ use uuid::Uuid;
 
 use self::{held::Held, pool::Servers, transaction::PostgresTransaction};
 use super::{
-    AckWay, CounterKey, DeadLetter, DeadLetterFilter, DeadLetterState, DeferredFilter, DeferredRow, InboxRow,
-    LastWord, OpenLetters, Origin, Position, PositionNote, Seen, Store, StoreError, StoreOptions, StoredBody,
-    StoredCapsule, StoredFact, StoredLeaf, StoredRegistry, StoredRequest, SubjectDigest, SuppressionDigest,
-    SuppressionRow, Sweep, Transaction,
+    AckWay, CounterKey, DeadLetter, DeadLetterFilter, DeadLetterState, DeferredFilter, DeferredRow,
+    DroppedLetters, InboxRow, LastWord, LettersOfTopic, OpenLetters, Origin, Position, PositionNote, Seen,
+    Store, StoreError, StoreOptions, StoredBody, StoredCapsule, StoredFact, StoredLeaf, StoredRegistry,
+    StoredRequest, SubjectDigest, SuppressionDigest, SuppressionRow, Sweep, Transaction,
     classify::bounded,
     schema::{self, Applied},
 };
@@ -297,6 +298,24 @@ impl Store for PostgresStore {
     ) -> Result<bool, StoreError> {
         self.ask(dead_letters::close(self.pool(), id, how, note, at))
             .await
+    }
+
+    async fn letters_by_topic(&self) -> Result<Vec<LettersOfTopic>, StoreError> {
+        self.ask(letter_keeping::by_topic(self.pool())).await
+    }
+
+    async fn forget_letters(&self, before: At, limit: u32) -> Result<u64, StoreError> {
+        self.ask(letter_keeping::forget_payloads(self.pool(), before, limit))
+            .await
+    }
+
+    async fn drop_letters(&self, topic: &str, limit: u32) -> Result<u64, StoreError> {
+        self.ask(letter_keeping::drop_oldest(self.pool(), topic, limit))
+            .await
+    }
+
+    async fn dropped_letters(&self) -> Result<Vec<DroppedLetters>, StoreError> {
+        self.ask(letter_keeping::dropped(self.pool())).await
     }
 
     async fn keyring_mark(&self) -> Result<Option<Vec<u8>>, StoreError> {

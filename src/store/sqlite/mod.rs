@@ -12,6 +12,7 @@ mod early;
 mod expiry;
 mod facts;
 mod file;
+mod letter_keeping;
 mod merged;
 mod positions;
 mod read;
@@ -35,9 +36,10 @@ use uuid::Uuid;
 use self::{file::LockFile, transaction::SqliteTransaction};
 use super::{
     AckWay, CounterKey, DeadLetter, DeadLetterFilter, DeadLetterState, DeferredFilter, DeferredRow,
-    Exclusive, InboxRow, LastWord, OpenLetters, Origin, Position, PositionNote, Seen, Store, StoreError,
-    StoreOptions, StoredBody, StoredCapsule, StoredFact, StoredLeaf, StoredRegistry, StoredRequest,
-    SubjectDigest, SuppressionDigest, SuppressionRow, Sweep, Transaction, schema,
+    DroppedLetters, Exclusive, InboxRow, LastWord, LettersOfTopic, OpenLetters, Origin, Position,
+    PositionNote, Seen, Store, StoreError, StoreOptions, StoredBody, StoredCapsule, StoredFact, StoredLeaf,
+    StoredRegistry, StoredRequest, SubjectDigest, SuppressionDigest, SuppressionRow, Sweep, Transaction,
+    schema,
 };
 use crate::{
     clock::Clock,
@@ -252,6 +254,22 @@ impl Store for SqliteStore {
         at: At,
     ) -> Result<bool, StoreError> {
         dead_letters::close(&mut *self.writer().await?, id, how, note, at).await
+    }
+
+    async fn letters_by_topic(&self) -> Result<Vec<LettersOfTopic>, StoreError> {
+        letter_keeping::by_topic(&mut *self.reader().await?).await
+    }
+
+    async fn forget_letters(&self, before: At, limit: u32) -> Result<u64, StoreError> {
+        letter_keeping::forget_payloads(&mut *self.writer().await?, before, limit).await
+    }
+
+    async fn drop_letters(&self, topic: &str, limit: u32) -> Result<u64, StoreError> {
+        letter_keeping::drop_oldest(&mut *self.writer().await?, topic, limit).await
+    }
+
+    async fn dropped_letters(&self) -> Result<Vec<DroppedLetters>, StoreError> {
+        letter_keeping::dropped(&mut *self.reader().await?).await
     }
 
     async fn keyring_mark(&self) -> Result<Option<Vec<u8>>, StoreError> {

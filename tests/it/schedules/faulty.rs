@@ -324,6 +324,18 @@ impl Store for Faulty {
     ) -> Result<bool, StoreError> {
         self.inner.close_dead_letter(id, how, note, at).await
     }
+    async fn letters_by_topic(&self) -> Result<Vec<lacuna::store::LettersOfTopic>, StoreError> {
+        self.inner.letters_by_topic().await
+    }
+    async fn forget_letters(&self, before: At, limit: u32) -> Result<u64, StoreError> {
+        self.inner.forget_letters(before, limit).await
+    }
+    async fn drop_letters(&self, topic: &str, limit: u32) -> Result<u64, StoreError> {
+        self.inner.drop_letters(topic, limit).await
+    }
+    async fn dropped_letters(&self) -> Result<Vec<lacuna::store::DroppedLetters>, StoreError> {
+        self.inner.dropped_letters().await
+    }
     async fn keyring_mark(&self) -> Result<Option<Vec<u8>>, StoreError> {
         self.inner.keyring_mark().await
     }

@@ -402,3 +402,116 @@ pub async fn the_outbox_keeps_the_highest_revision(fixture: Fixture) {
     store.outbox_done(&[(id(1), 3), (id(3), 1)]).await.unwrap();
     assert!(store.outbox(at(99), 10).await.unwrap().is_empty());
 }
+
+pub async fn the_payload_of_a_dead_letter_goes_with_the_decision_about_it(fixture: Fixture) {
+    let store = &*fixture.store;
+    let changes = Changes {
+        dead_letters: (1..=3).map(|n| letter(n, i64::try_from(n).unwrap())).collect(),
+        at: at(1),
+        ..Changes::default()
+    };
+    write(store, &changes).await.unwrap();
+    for (n, how) in [(1, DeadLetterState::Closed), (2, DeadLetterState::Redriven)] {
+        let id = Uuid::from_u128(n);
+        assert!(
+            store
+                .close_dead_letter(id, how, "looked at", at(9))
+                .await
+                .unwrap()
+        );
+        let closed = store.dead_letter(id).await.unwrap().unwrap();
+        assert_eq!((closed.state, closed.sealed, closed.headers), (how, None, None));
+        assert_eq!(closed.ids, letter(n, 1).ids, "it can still be named");
+    }
+    let open = store.dead_letter(Uuid::from_u128(3)).await.unwrap().unwrap();
+    assert_eq!(open, letter(3, 3));
+    let kept = open.sealed.unwrap().len() + open.headers.map_or(0, |headers| headers.len());
+    let topics = store.letters_by_topic().await.unwrap();
+    assert_eq!(
+        (topics.len(), topics[0].bytes, topics[0].open),
+        (1, kept as u64, 1)
+    );
+}
+
+pub async fn old_payloads_go_unless_they_ask_for_an_erasure(fixture: Fixture) {
+    let store = &*fixture.store;
+    let kinds = [
+        None,
+        Some(CommandKind::Erase),
+        Some(CommandKind::Anonymize),
+        Some(CommandKind::Cancel),
+        None,
+    ];
+    let letters = (1..).zip(kinds).map(|(n, kind)| DeadLetter {
+        kind,
+        ..letter(n, i64::try_from(n).unwrap())
+    });
+    let changes = Changes {
+        dead_letters: letters.collect(),
+        at: at(1),
+        ..Changes::default()
+    };
+    write(store, &changes).await.unwrap();
+    assert_eq!(
+        store.forget_letters(at(5), 9).await.unwrap(),
+        2,
+        "the first and the fourth"
+    );
+    assert_eq!(store.forget_letters(at(5), 9).await.unwrap(), 0);
+    let filter = DeadLetterFilter {
+        with_payload: true,
+        limit: 9,
+        ..DeadLetterFilter::default()
+    };
+    let left = store.dead_letters(filter).await.unwrap();
+    assert_eq!(
+        left.iter()
+            .map(|letter| letter.sealed.is_some())
+            .collect::<Vec<_>>(),
+        [false, true, true, false, true]
+    );
+    assert!(left.iter().all(|letter| letter.state == DeadLetterState::Open));
+}
+
+pub async fn the_oldest_of_too_many_letters_are_counted(fixture: Fixture) {
+    let store = &*fixture.store;
+    let letters = (1..=6).map(|n| DeadLetter {
+        kind: (n == 1).then_some(CommandKind::Erase),
+        ..letter(n, i64::try_from(n).unwrap())
+    });
+    let changes = Changes {
+        dead_letters: letters.collect(),
+        at: at(1),
+        ..Changes::default()
+    };
+    write(store, &changes).await.unwrap();
+    let topic = letter(1, 1).origin.topic.to_string();
+    assert_eq!(store.letters_by_topic().await.unwrap()[0].open, 5);
+    assert_eq!(store.drop_letters(&topic, 2).await.unwrap(), 2);
+    assert_eq!(store.drop_letters(&topic, 1).await.unwrap(), 1);
+    assert_eq!(store.drop_letters("another", 5).await.unwrap(), 0);
+    let filter = DeadLetterFilter {
+        limit: 9,
+        ..DeadLetterFilter::default()
+    };
+    let left = store.dead_letters(filter).await.unwrap();
+    assert_eq!(
+        left.iter().map(|letter| letter.id.as_u128()).collect::<Vec<_>>(),
+        [1, 5, 6],
+        "what asks for an erasure is never dropped"
+    );
+    let dropped = store.dropped_letters().await.unwrap();
+    let [dropped] = dropped.as_slice() else {
+        panic!("{dropped:?}")
+    };
+    assert_eq!(
+        (
+            &*dropped.topic,
+            &*dropped.reason,
+            dropped.count,
+            dropped.since,
+            dropped.until
+        ),
+        (&*topic, "schema", 3, letter(2, 2).at, letter(4, 4).at)
+    );
+}
