@@ -4,7 +4,6 @@ use std::collections::HashMap;
 
 use super::{
     Engine, EngineError,
-    contained::Care,
     outputs::Emission,
     work::{Finished, Work},
 };
@@ -41,12 +40,8 @@ impl Engine {
         self.keep_pace().await?;
         let acks_seen_until = self.acks_seen_until().await?;
         let mut attempts = Attempts::new(self.store.as_ref(), &*self.metrics, "agenda");
-        let mut care = Care::Together;
         let (count, finished) = loop {
-            let done = self.wake_once(acks_seen_until, care, &mut attempts).await;
-            if care.grows_after(&done) {
-                continue;
-            }
+            let done = self.wake_once(acks_seen_until, &mut attempts).await;
             if let Some(done) = attempts.conclude(done).await {
                 break done?;
             }
@@ -62,7 +57,6 @@ impl Engine {
     async fn wake_once(
         &self,
         acks_seen_until: At,
-        care: Care,
         attempts: &mut Attempts<'_>,
     ) -> Result<(usize, Finished<'static>), EngineError> {
         let mut tx = attempts.begin().await?;
@@ -73,7 +67,7 @@ impl Engine {
         let leaders = leaders_of(&followed(&due), &mut *tx, now).await?;
         let context = self.context(&known, now);
         let wake = |work: &mut Work<'_>| work.wake(&context, acks_seen_until, &leaders);
-        let mut finished = self.decide_rows(due, care, "agenda", now, wake)?;
+        let mut finished = self.decide_rows(due, &mut *tx, "agenda", now, wake).await?;
         self.seal_capsules(&mut finished, &mut *tx).await?;
         tx.write(&finished.changes).await?;
         tx.commit().await?;
