@@ -79,7 +79,7 @@ async fn turn(lander: &Lander, watch: &mut Watch) -> Result<(), Stopped> {
         landed?;
         let woken = woken?;
         if !woken.emission.is_empty() {
-            airborne = Some(lander.launch(woken.emission, Vec::new()).await?);
+            airborne = Some(lander.launch(woken.emission).await?);
         }
         if !woken.more || lander.shutdown.is_cancelled() {
             break;
@@ -93,7 +93,7 @@ async fn turn(lander: &Lander, watch: &mut Watch) -> Result<(), Stopped> {
         tracing::info!(requests = unproduced.len(), "producing what the outbox remembers");
         let mut again = engine.reissue(&unproduced, &[]).await?;
         again.outboxed = true;
-        let airborne = lander.launch(again, Vec::new()).await?;
+        let airborne = lander.launch(again).await?;
         lander.land(airborne).await?;
     }
     Ok(())
@@ -121,7 +121,7 @@ async fn say(lander: &Lander, expired: Expired) -> Result<(), KafkaError> {
     if origins.is_empty() {
         return Ok(());
     }
-    let airborne = lander.launch(emission, origins.clone()).await?;
+    let airborne = lander.launch(emission).await?;
     if lander.land(airborne).await? == Landed::Confirmed {
         lander.engine.expiry_produced(&origins).await?;
     }

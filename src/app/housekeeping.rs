@@ -97,7 +97,7 @@ pub(super) async fn land_emissions(
         while let Ok(more) = emissions.try_recv() {
             emission.append(more);
         }
-        let landed = async { lander.land(lander.launch(emission, Vec::new()).await?).await };
+        let landed = async { lander.land(lander.launch(emission).await?).await };
         if let Err(error) = landed.await {
             match error {
                 KafkaError::Engine(EngineError::Store(_)) | KafkaError::Client { .. } => {

@@ -154,7 +154,12 @@ pub async fn start_connected(
     let shutdown = CancellationToken::new();
     let outlet = Arc::new(Outlet::new(&cluster, config.dispatch.max_in_flight)?);
     // Landing outlives intake at a shutdown: it has to confirm what was decided.
-    let lander = Lander::new(Arc::clone(&engine), Arc::clone(&outlet), shutdown.clone());
+    let lander = Lander::new(
+        Arc::clone(&engine),
+        Arc::clone(&outlet),
+        readiness.clone(),
+        shutdown.clone(),
+    );
     let spawner = Spawner {
         tracker: TaskTracker::new(),
         shutdown: shutdown.clone(),

@@ -99,6 +99,7 @@ impl Engine {
         for processor in &self.active()?.registry.processors {
             let labels = &[processor.id.as_str()];
             drop(self.metrics.abandoned.with_label_values(labels));
+            drop(self.metrics.undeliverable.with_label_values(labels));
             if processor.backup.is_some() {
                 drop(self.metrics.backup_contradictions.with_label_values(labels));
             }

@@ -13,7 +13,7 @@ use crate::{
     domain::{
         fact::Facts,
         ids::ProcessorId,
-        request::{Context, Withheld},
+        request::{Context, Shut, Withheld},
         time::At,
     },
     store::{Gate, StoredFact, Transaction},
@@ -26,6 +26,8 @@ pub(super) struct Known {
     pub(super) active: Arc<ActiveRegistry>,
     /// The processors that have enough to do with what is being replayed into them.
     pub(super) full: Arc<BTreeSet<ProcessorId>>,
+    /// Which topics do not take what is meant for them.
+    pub(super) shut: Arc<Shut>,
 }
 
 impl Engine {
@@ -55,6 +57,7 @@ impl Engine {
             facts,
             active: self.active()?,
             full: self.full(),
+            shut: self.shut(),
         })
     }
 
@@ -85,7 +88,10 @@ impl Engine {
             clock_skew: self.clock_skew,
             delay: &schedule::delay,
             keep_after_completion: self.keep_after_completion,
-            withheld: Withheld::Replays(&known.full),
+            withheld: Withheld::Lanes {
+                replays: &known.full,
+                shut: &known.shut,
+            },
         }
     }
 
@@ -95,8 +101,16 @@ impl Engine {
             facts: self.facts(),
             active: self.active()?,
             full: self.full(),
+            shut: self.shut(),
         };
         Ok(show(&self.context(&known, self.clock.now())))
+    }
+}
+
+impl Known {
+    /// For what tries a lane that is shut.
+    pub(super) fn let_probe(&mut self, processor: &ProcessorId) {
+        Arc::make_mut(&mut self.shut).lanes.remove(processor);
     }
 }
 

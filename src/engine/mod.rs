@@ -14,6 +14,7 @@ pub mod gauges;
 pub mod hold;
 pub mod intake;
 mod known;
+pub mod lanes;
 pub mod operate;
 pub mod outputs;
 pub mod pace;
@@ -26,6 +27,7 @@ pub mod settle;
 pub mod status;
 pub mod suppression;
 pub mod sweep;
+pub mod undeliverable;
 pub mod views;
 pub mod watch;
 pub mod words;
@@ -230,6 +232,8 @@ pub struct Engine {
     active: RwLock<Option<Arc<ActiveRegistry>>>,
     /// The processors that have enough to do with what is being replayed into them, when the pace was looked at last.
     full: RwLock<Arc<BTreeSet<ProcessorId>>>,
+    /// The lanes whose topic takes nothing.
+    lanes: lanes::Lanes,
     /// How many partitions the ack topic has: all of them must have been read past a time before an ack is missing.
     ack_partitions: AtomicI32,
     slot: u16,
@@ -283,6 +287,7 @@ impl Engine {
             facts: RwLock::default(),
             active: RwLock::new(None),
             full: RwLock::default(),
+            lanes: lanes::Lanes::default(),
             ack_partitions: AtomicI32::new(i32::MAX),
             slot,
         }

@@ -118,22 +118,22 @@ impl Emission {
         self.records.iter().any(is_letter)
     }
 
-    /// Takes the bytes of large dead letters away, for a topic that refuses them.
-    pub fn shorten_dead_letters(&mut self) {
-        let is_letter = |record: &&mut Record| matches!(record.kind, RecordKind::DeadLetter { .. });
-        for letter in self.records.iter_mut().filter(is_letter) {
-            if letter.payload.len() > ALWAYS_TAKEN {
-                letter.payload = Bytes::new();
-            }
-        }
-    }
-
     /// Adds what another one has.
     pub fn append(&mut self, mut other: Self) {
         self.records.append(&mut other.records);
         self.revisions.append(&mut other.revisions);
         self.words.append(other.words);
         self.outboxed |= other.outboxed;
+    }
+}
+
+/// Takes the bytes of large dead letters away, for a topic that refuses them.
+pub fn shorten_dead_letters(records: &mut [Record]) {
+    let is_letter = |record: &&mut Record| matches!(record.kind, RecordKind::DeadLetter { .. });
+    for letter in records.iter_mut().filter(is_letter) {
+        if letter.payload.len() > ALWAYS_TAKEN {
+            letter.payload = Bytes::new();
+        }
     }
 }
 

@@ -38,7 +38,8 @@ impl Words {
         self.suppressed.is_empty() && self.gone.is_empty() && self.remembered.is_empty()
     }
 
-    pub(super) fn append(&mut self, mut other: Self) {
+    /// Adds what another one has.
+    pub fn append(&mut self, mut other: Self) {
         self.suppressed.append(&mut other.suppressed);
         self.gone.append(&mut other.gone);
         self.remembered.append(&mut other.remembered);
@@ -75,6 +76,13 @@ impl Engine {
         let keys = words.suppressed.iter().map(|(key, _)| *key).collect();
         self.say_suppression(keys, &mut emission).await?;
         emission.words.remembered.clone_from(&words.remembered);
+        Ok(emission)
+    }
+
+    /// Says once more where these requests stand: as it is true now, and a tombstone where they stand nowhere any more.
+    pub async fn say_where_they_stand(&self, ids: &[RequestId]) -> Result<Emission, EngineError> {
+        let mut emission = Emission::default();
+        self.say_statuses(ids, &mut emission).await?;
         Ok(emission)
     }
 

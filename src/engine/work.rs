@@ -4,6 +4,8 @@ mod ending;
 mod supplied;
 mod writing;
 
+use writing::undeliverable_of;
+
 use std::{borrow::Cow, collections::HashMap, time::Duration};
 
 use foldhash::HashMapExt;
@@ -26,7 +28,9 @@ use crate::{
         task::IllegalEvent,
         time::At,
     },
-    store::{Changes, DeadLetter, EarlyChanges, InboxRow, ResealedRow, StoredRequest, SuppressionRow},
+    store::{
+        Changes, DeadLetter, EarlyChanges, InboxRow, ResealedRow, StoredRequest, SuppressionRow, UndeliverableRow,
+    },
 };
 
 /// When a request is looked at again that could not be woken: somebody has to mend the program first.
@@ -47,6 +51,8 @@ pub(super) struct Touched<'a> {
     deferred: Vec<Deferred>,
     /// The waves that were asked about before.
     asked: Vec<AskedWave>,
+    /// The tasks that their topics did not take before.
+    undeliverable: Vec<UndeliverableRow>,
     /// What is written anew because identifiers were supplied.
     pub(super) resealed: Option<ResealedRow>,
     /// What the suppression topic has of them.
@@ -115,6 +121,7 @@ impl<'a> Work<'a> {
                 purged: false,
                 deferred: request.deferred(clock_skew).collect(),
                 asked: request.asked_waves(clock_skew).collect(),
+                undeliverable: undeliverable_of(&request),
                 request,
                 trail: Trail::default(),
                 notes: Notes::default(),
@@ -244,6 +251,7 @@ impl<'a> Work<'a> {
             before: None,
             deferred: Vec::new(),
             asked: Vec::new(),
+            undeliverable: Vec::new(),
             resealed: None,
             suppression: subject.suppression.clone(),
             purged: false,
@@ -280,6 +288,7 @@ impl<'a> Work<'a> {
             counters.count(&touched.request, &touched.trail.moves, touched.before.as_ref());
             touched.write_deferred(engine.clock_skew(), &mut counters, &mut changes);
             touched.write_asked(engine.clock_skew(), &mut changes);
+            touched.write_undeliverable(&mut counters, &mut changes);
             touched.write_row(&mut changes)?;
             changes.resealed.extend(touched.resealed.take());
             touched.write_merging(&mut changes);
@@ -369,6 +378,10 @@ impl Finished<'_> {
                 engine
                     .metrics
                     .dispatch(touched.request.task(*ordinal).processor.as_str(), "sent");
+            }
+            let had = |ordinal| touched.undeliverable.iter().any(|row| row.ordinal == ordinal);
+            for (_, processor, ..) in touched.request.undeliverable().filter(|(ordinal, ..)| !had(*ordinal)) {
+                engine.metrics.dispatch(processor.as_str(), "undeliverable");
             }
             let was_open = touched.before.as_ref().is_none_or(|life| !life.status.is_final());
             if let (true, Some(end)) = (was_open, touched.request.life.completed_at) {

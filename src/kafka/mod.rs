@@ -9,11 +9,16 @@ pub mod client;
 pub mod deciding;
 pub mod embedded;
 pub mod ends;
+mod faults;
+mod flight;
+mod handed_over;
 pub mod inquiry;
 pub mod landing;
+mod message;
 pub mod outlet;
 pub mod poll;
 pub mod positions;
+mod producers;
 pub mod publish;
 pub mod stage;
 

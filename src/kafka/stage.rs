@@ -182,14 +182,8 @@ impl<W: Work> Stage<W> {
                 .await?;
             let next = offsets_after(&batch.arrivals);
             let (replays, new) = positions.split(batch.arrivals);
-            let mut emission = decider.decide(&replays, &new).await?;
-            let origins = if emission.has_dead_letters() {
-                let answered = replays.iter().chain(&new);
-                answered.filter_map(|arrival| arrival.origin.clone()).collect()
-            } else {
-                Vec::new()
-            };
-            let airborne = self.lander.launch(std::mem::take(&mut emission), origins).await?;
+            let emission = decider.decide(&replays, &new).await?;
+            let airborne = self.lander.launch(emission).await?;
             positions.advance(&next);
             self.readiness.ready(W::NAME);
             let on_their_way = Launched {

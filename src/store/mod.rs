@@ -124,8 +124,29 @@ pub trait Store: Send + Sync + std::fmt::Debug {
 
     /// Requests whose outputs no Kafka input caused and which nobody has reported as produced since `before`.
     async fn outbox(&self, before: At, limit: u32) -> Result<Vec<RequestId>, StoreError>;
+    /// The same, taken: nobody else gets them until `now` is `before`, unless they are kept for longer.
+    async fn take_outbox(&self, before: At, now: At, limit: u32) -> Result<Vec<RequestId>, StoreError>;
+    /// Whoever produces these is still at it.
+    async fn keep_outbox(&self, ids: &[RequestId], now: At) -> Result<(), StoreError>;
     /// Their outputs have been produced, as of these revisions.
     async fn outbox_done(&self, done: &[(RequestId, u32)]) -> Result<(), StoreError>;
+
+    /// The processors among these that have tasks which their topic does not take and that may be tried again; with
+    /// `too_large`, those that are too large for it.
+    async fn undeliverable_lanes(
+        &self,
+        processors: &[ProcessorId],
+        now: At,
+        too_large: bool,
+    ) -> Result<Vec<ProcessorId>, StoreError>;
+    /// The requests with tasks that the topic of this processor does not take and that may be tried again, by id.
+    async fn undeliverable(
+        &self,
+        processor: &ProcessorId,
+        now: At,
+        after: Option<RequestId>,
+        limit: u32,
+    ) -> Result<Vec<RequestId>, StoreError>;
 
     /// Commands that waited in vain and were dead-lettered before this time, and whose dead letters nobody has reported as
     /// produced.

@@ -113,13 +113,14 @@ async fn delete_states(on: &mut PgConnection, rows: &[PurgedRow]) -> Result<(), 
 }
 
 async fn delete_rows(on: &mut PgConnection, rows: &[PurgedRow]) -> Result<(), StoreError> {
-    const EACH: [&str; 9] = [
+    const EACH: [&str; 10] = [
         "delete from request r using unnest($1::uuid[]) as v(id) where r.id = v.id",
         // The commands but the one that gave the request its id: the condition is that of the index.
         "delete from inbox i using unnest($1::uuid[]) as v(id) where i.request_id = v.id and i.request_id <> i.command_id",
         "delete from agenda a using unnest($1::uuid[]) as v(id) where a.request_id = v.id",
         "delete from deferred d using unnest($1::uuid[]) as v(id) where d.request_id = v.id",
         "delete from asked_wave w using unnest($1::uuid[]) as v(id) where w.request_id = v.id",
+        "delete from undeliverable u using unnest($1::uuid[]) as v(id) where u.request_id = v.id",
         "delete from merged m using unnest($1::uuid[]) as v(id) where m.leader = v.id",
         "delete from capsule c using unnest($1::uuid[]) as v(id) where c.request_id = v.id",
         "delete from outbox o using unnest($1::uuid[]) as v(id) where o.request_id = v.id",

@@ -17,6 +17,7 @@ mod reseal;
 mod suppression;
 mod sweeps;
 mod transaction;
+mod undeliverable;
 mod write;
 
 use std::time::Duration;
@@ -302,6 +303,35 @@ impl Store for PostgresStore {
 
     async fn outbox(&self, before: At, limit: u32) -> Result<Vec<RequestId>, StoreError> {
         self.ask(read::outbox(&self.pool, before, limit)).await
+    }
+
+    async fn take_outbox(&self, before: At, now: At, limit: u32) -> Result<Vec<RequestId>, StoreError> {
+        self.ask(write::take_outbox(&self.pool, before, now, limit)).await
+    }
+
+    async fn keep_outbox(&self, ids: &[RequestId], now: At) -> Result<(), StoreError> {
+        self.ask(write::keep_outbox(&self.pool, ids, now)).await
+    }
+
+    async fn undeliverable_lanes(
+        &self,
+        processors: &[ProcessorId],
+        now: At,
+        too_large: bool,
+    ) -> Result<Vec<ProcessorId>, StoreError> {
+        self.ask(undeliverable::lanes(&self.pool, processors, now, too_large))
+            .await
+    }
+
+    async fn undeliverable(
+        &self,
+        processor: &ProcessorId,
+        now: At,
+        after: Option<RequestId>,
+        limit: u32,
+    ) -> Result<Vec<RequestId>, StoreError> {
+        self.ask(undeliverable::requests(&self.pool, processor, now, after, limit))
+            .await
     }
 
     async fn outbox_done(&self, done: &[(RequestId, u32)]) -> Result<(), StoreError> {

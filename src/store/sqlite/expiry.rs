@@ -101,13 +101,14 @@ async fn delete_states(on: &mut SqliteConnection, rows: &[PurgedRow]) -> Result<
 }
 
 async fn delete_rows(on: &mut SqliteConnection, rows: &[PurgedRow]) -> Result<(), StoreError> {
-    const EACH: [&str; 9] = [
+    const EACH: [&str; 10] = [
         "delete from request where id in (select unhex(value) from json_each(?1))",
         // The commands but the one that gave the request its id: the condition is that of the index.
         "delete from inbox where request_id in (select unhex(value) from json_each(?1)) and request_id <> command_id",
         "delete from agenda where request_id in (select unhex(value) from json_each(?1))",
         "delete from deferred where request_id in (select unhex(value) from json_each(?1))",
         "delete from asked_wave where request_id in (select unhex(value) from json_each(?1))",
+        "delete from undeliverable where request_id in (select unhex(value) from json_each(?1))",
         "delete from merged where leader in (select unhex(value) from json_each(?1))",
         "delete from capsule where request_id in (select unhex(value) from json_each(?1))",
         "delete from outbox where request_id in (select unhex(value) from json_each(?1))",

@@ -18,6 +18,7 @@ mod reseal;
 mod suppression;
 mod sweeps;
 mod transaction;
+mod undeliverable;
 mod write;
 
 use std::{path::Path, sync::Arc};
@@ -281,6 +282,33 @@ impl Store for SqliteStore {
 
     async fn outbox(&self, before: At, limit: u32) -> Result<Vec<RequestId>, StoreError> {
         read::outbox(&mut *self.reader().await?, before, limit).await
+    }
+
+    async fn take_outbox(&self, before: At, now: At, limit: u32) -> Result<Vec<RequestId>, StoreError> {
+        write::take_outbox(&mut *self.writer().await?, before, now, limit).await
+    }
+
+    async fn keep_outbox(&self, ids: &[RequestId], now: At) -> Result<(), StoreError> {
+        write::keep_outbox(&mut *self.writer().await?, ids, now).await
+    }
+
+    async fn undeliverable_lanes(
+        &self,
+        processors: &[ProcessorId],
+        now: At,
+        too_large: bool,
+    ) -> Result<Vec<ProcessorId>, StoreError> {
+        undeliverable::lanes(&mut *self.reader().await?, processors, now, too_large).await
+    }
+
+    async fn undeliverable(
+        &self,
+        processor: &ProcessorId,
+        now: At,
+        after: Option<RequestId>,
+        limit: u32,
+    ) -> Result<Vec<RequestId>, StoreError> {
+        undeliverable::requests(&mut *self.reader().await?, processor, now, after, limit).await
     }
 
     async fn outbox_done(&self, done: &[(RequestId, u32)]) -> Result<(), StoreError> {

@@ -333,6 +333,29 @@ impl Store for Faulty {
     async fn outbox(&self, before: At, limit: u32) -> Result<Vec<RequestId>, StoreError> {
         self.inner.outbox(before, limit).await
     }
+    async fn take_outbox(&self, before: At, now: At, limit: u32) -> Result<Vec<RequestId>, StoreError> {
+        self.inner.take_outbox(before, now, limit).await
+    }
+    async fn keep_outbox(&self, ids: &[RequestId], now: At) -> Result<(), StoreError> {
+        self.inner.keep_outbox(ids, now).await
+    }
+    async fn undeliverable_lanes(
+        &self,
+        processors: &[ProcessorId],
+        now: At,
+        too_large: bool,
+    ) -> Result<Vec<ProcessorId>, StoreError> {
+        self.inner.undeliverable_lanes(processors, now, too_large).await
+    }
+    async fn undeliverable(
+        &self,
+        processor: &ProcessorId,
+        now: At,
+        after: Option<RequestId>,
+        limit: u32,
+    ) -> Result<Vec<RequestId>, StoreError> {
+        self.inner.undeliverable(processor, now, after, limit).await
+    }
     async fn outbox_done(&self, done: &[(RequestId, u32)]) -> Result<(), StoreError> {
         self.inner.outbox_done(done).await
     }
