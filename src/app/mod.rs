@@ -5,6 +5,7 @@ mod clockwork;
 mod connect;
 mod expiring;
 mod housekeeping;
+mod lanes;
 pub mod startup;
 mod sweeping;
 pub mod topics;
@@ -205,11 +206,13 @@ pub async fn start_connected(
         spawner.spawn("expiry", expiring::run(lander.clone(), readiness.clone()));
         spawner.spawn("sweeps", sweeping::run(lander.clone(), readiness.clone()));
     }
+    spawner.spawn("lanes", lanes::run(lander.clone(), cluster.clone()));
     spawner.spawn(
         "housekeeping",
         housekeeping::run(
             Arc::clone(&engine),
             config.clone(),
+            cluster.clone(),
             readiness.clone(),
             shutdown.clone(),
         ),

@@ -92,9 +92,10 @@ impl Engine {
             .unwrap_or_default())
     }
 
-    /// Requests whose outputs may not have been produced: their outbox row is older than `before`.
+    /// Requests whose outputs may not have been produced: their outbox row is older than `before`. They are taken: no
+    /// other worker produces them too, for as long as this one says that it is at it.
     pub async fn unproduced(&self, before: At) -> Result<Vec<RequestId>, EngineError> {
-        Ok(self.store.outbox(before, BATCH).await?)
+        Ok(self.store.take_outbox(before, self.clock.now(), BATCH).await?)
     }
 }
 

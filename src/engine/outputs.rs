@@ -95,6 +95,8 @@ pub struct Emission {
     pub words: Words,
     /// Whether an outbox row remembers these requests until their messages are delivered.
     pub outboxed: bool,
+    /// When it was decided, where an outbox row remembers it: the oldest part counts.
+    pub decided_at: Option<At>,
     /// Where the next message is written.
     pub(super) pages: Pages,
 }
@@ -112,10 +114,10 @@ impl Emission {
         self.records.is_empty() && self.words.is_empty()
     }
 
-    /// Whether messages are refused in it. Hardly ever.
-    pub fn has_dead_letters(&self) -> bool {
-        let is_letter = |record: &Record| matches!(record.kind, RecordKind::DeadLetter { .. });
-        self.records.iter().any(is_letter)
+    /// Whether a task is sent in it.
+    pub fn sends_tasks(&self) -> bool {
+        let is_task = |record: &Record| matches!(record.kind, RecordKind::Task { .. });
+        self.records.iter().any(is_task)
     }
 
     /// Adds what another one has.
@@ -124,6 +126,7 @@ impl Emission {
         self.revisions.append(&mut other.revisions);
         self.words.append(other.words);
         self.outboxed |= other.outboxed;
+        self.decided_at = self.decided_at.into_iter().chain(other.decided_at).min();
     }
 }
 

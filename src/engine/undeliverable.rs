@@ -45,6 +45,17 @@ pub struct Bounced {
     pub certain: bool,
 }
 
+/// Which tasks are let go.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Release {
+    /// Those of a lane that is open again.
+    Open,
+    /// One of a lane that is shut, to see whether it is open again.
+    Probe,
+    /// Those that were too large for their topic, as far as it takes more now.
+    TooLarge,
+}
+
 /// What was let go.
 #[derive(Debug)]
 pub struct Released {
@@ -71,7 +82,8 @@ impl Engine {
                     break done?;
                 }
             };
-            emission.append(finished.emit(self, false).await?);
+            // Remembered, so that no status is lost where the next batch fails.
+            emission.append(finished.emit(self, true).await?);
         }
         Ok(emission)
     }
@@ -111,7 +123,7 @@ impl Engine {
                 Err(error) => tracing::error!(request = %id, %error, "a task cannot be put back"),
             }
         }
-        let mut finished = work.finish(self, UseCase::Other, now, false)?;
+        let mut finished = work.finish(self, UseCase::Other, now, true)?;
         self.seal_capsules(&mut finished, &mut *tx).await?;
         tx.write(&finished.changes).await?;
         tx.commit().await?;
@@ -143,18 +155,28 @@ impl Engine {
         Ok(sent.iter().filter(is_out).copied().collect())
     }
 
-    /// Lets tasks of a lane go that its topic did not take: those of the next requests after this one. `probe`: although
-    /// the lane is shut, to see whether it is open again.
+    /// The lanes with tasks that their topics did not take and that may be tried again: `too_large`, those that are too
+    /// large for them, else all others.
+    pub async fn waiting_lanes(&self, too_large: bool) -> Result<Vec<ProcessorId>, EngineError> {
+        let active = self.active()?;
+        let all: Vec<ProcessorId> = active.registry.processors.iter().map(|p| p.id.clone()).collect();
+        Ok(self
+            .store
+            .undeliverable_lanes(&all, self.clock.now(), too_large)
+            .await?)
+    }
+
+    /// Lets tasks of a lane go that its topic did not take: those of the next requests after this one.
     pub async fn release(
         &self,
         processor: &ProcessorId,
+        what: Release,
         after: Option<RequestId>,
         limit: u32,
-        probe: bool,
     ) -> Result<Released, EngineError> {
         let ids = self
             .store
-            .undeliverable(processor, self.clock.now(), after, limit)
+            .undeliverable(processor, what == Release::TooLarge, self.clock.now(), after, limit)
             .await?;
         let last = ids.last().copied();
         if last.is_none() {
@@ -163,7 +185,7 @@ impl Engine {
         }
         let mut attempts = Attempts::new(self.store.as_ref(), &*self.metrics, "release");
         let finished = loop {
-            let done = self.release_once(processor, &ids, probe, &mut attempts).await;
+            let done = self.release_once(processor, &ids, what, &mut attempts).await;
             if let Some(done) = attempts.conclude(done).await {
                 break done?;
             }
@@ -176,12 +198,12 @@ impl Engine {
         &self,
         processor: &ProcessorId,
         ids: &[RequestId],
-        probe: bool,
+        what: Release,
         attempts: &mut Attempts<'_>,
     ) -> Result<Finished<'static>, EngineError> {
         let mut tx = attempts.begin().await?;
         let mut known = self.pass_gate(&mut *tx, Gate::Shared).await?;
-        if probe {
+        if what == Release::Probe {
             known.let_probe(processor);
         }
         let now = self.clock.now();

@@ -398,6 +398,7 @@ impl Finished<'_> {
         self.observe(engine);
         let mut emission = Emission {
             outboxed,
+            decided_at: outboxed.then_some(self.changes.at),
             ..Emission::default()
         };
         let to_open: Vec<RequestId> = self

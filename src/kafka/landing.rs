@@ -234,6 +234,7 @@ impl Lander {
             shorten_dead_letters(&mut again.records);
         }
         said.records = again.records;
+        said.outboxed |= again.outboxed;
         said.keep_highest(&again.revisions);
         if said.outboxed {
             // Whoever looks for what nobody produces passes these over.

@@ -22,7 +22,7 @@ use super::{
     client::Cluster,
     flight::{Flight, opaque},
     message::{KEY_BYTES, headers, key_text},
-    producers::{Maker, Producer, Producers},
+    producers::{Maker, Producer},
 };
 use crate::engine::outputs::{Record, RecordKind};
 

@@ -131,18 +131,19 @@ pub trait Store: Send + Sync + std::fmt::Debug {
     /// Their outputs have been produced, as of these revisions.
     async fn outbox_done(&self, done: &[(RequestId, u32)]) -> Result<(), StoreError>;
 
-    /// The processors among these that have tasks which their topic does not take and that may be tried again; with
-    /// `too_large`, those that are too large for it.
+    /// The processors among these that have tasks which their topic does not take and that may be tried again:
+    /// `too_large`, those that are too large for it, else all others.
     async fn undeliverable_lanes(
         &self,
         processors: &[ProcessorId],
         now: At,
         too_large: bool,
     ) -> Result<Vec<ProcessorId>, StoreError>;
-    /// The requests with tasks that the topic of this processor does not take and that may be tried again, by id.
+    /// The requests with such tasks of this processor, by id.
     async fn undeliverable(
         &self,
         processor: &ProcessorId,
+        too_large: bool,
         now: At,
         after: Option<RequestId>,
         limit: u32,

@@ -326,11 +326,12 @@ impl Store for PostgresStore {
     async fn undeliverable(
         &self,
         processor: &ProcessorId,
+        too_large: bool,
         now: At,
         after: Option<RequestId>,
         limit: u32,
     ) -> Result<Vec<RequestId>, StoreError> {
-        self.ask(undeliverable::requests(&self.pool, processor, now, after, limit))
+        self.ask(undeliverable::requests(&self.pool, processor, too_large, now, after, limit))
             .await
     }
 

@@ -64,7 +64,7 @@ pub(super) async fn lanes(
     too_large: bool,
 ) -> Result<Vec<ProcessorId>, StoreError> {
     let sql = "select v.id from unnest($1::text[]) as v(id) where exists (select from undeliverable u \
-               where u.processor = v.id and u.due <= $2 and (u.too_large or not $3))";
+               where u.processor = v.id and u.due <= $2 and u.too_large = $3)";
     let names: Vec<String> = query_scalar(sql)
         .bind(processors.iter().map(ProcessorId::as_str).collect::<Vec<_>>())
         .bind(now.millis())
@@ -78,17 +78,19 @@ pub(super) async fn lanes(
 pub(super) async fn requests(
     on: impl PgExecutor<'_>,
     processor: &ProcessorId,
+    too_large: bool,
     now: At,
     after: Option<RequestId>,
     limit: u32,
 ) -> Result<Vec<RequestId>, StoreError> {
     let sql = "select distinct request_id from undeliverable where processor = $1 and due <= $2 and request_id > $3 \
-               order by request_id limit $4";
+               and too_large = $5 order by request_id limit $4";
     let ids: Vec<Uuid> = query_scalar(sql)
         .bind(processor.as_str())
         .bind(now.millis())
         .bind(after.map_or(Uuid::nil(), |id| id.0))
         .bind(i64::from(limit))
+        .bind(too_large)
         .fetch_all(on)
         .await?;
     Ok(ids.into_iter().map(RequestId).collect())

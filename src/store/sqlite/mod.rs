@@ -304,11 +304,12 @@ impl Store for SqliteStore {
     async fn undeliverable(
         &self,
         processor: &ProcessorId,
+        too_large: bool,
         now: At,
         after: Option<RequestId>,
         limit: u32,
     ) -> Result<Vec<RequestId>, StoreError> {
-        undeliverable::requests(&mut *self.reader().await?, processor, now, after, limit).await
+        undeliverable::requests(&mut *self.reader().await?, processor, too_large, now, after, limit).await
     }
 
     async fn outbox_done(&self, done: &[(RequestId, u32)]) -> Result<(), StoreError> {

@@ -54,7 +54,7 @@ pub(super) async fn lanes(
 ) -> Result<Vec<ProcessorId>, StoreError> {
     let names: Vec<&str> = processors.iter().map(ProcessorId::as_str).collect();
     let sql = "select v.value from json_each(?1) as v where exists (select 1 from undeliverable u \
-               where u.processor = v.value and u.due <= ?2 and (u.too_large or not ?3))";
+               where u.processor = v.value and u.due <= ?2 and u.too_large = ?3)";
     let names: Vec<String> = query_scalar(sql)
         .bind(json!(names).to_string())
         .bind(now.millis())
@@ -68,17 +68,19 @@ pub(super) async fn lanes(
 pub(super) async fn requests(
     on: impl SqliteExecutor<'_>,
     processor: &ProcessorId,
+    too_large: bool,
     now: At,
     after: Option<RequestId>,
     limit: u32,
 ) -> Result<Vec<RequestId>, StoreError> {
     let sql = "select distinct request_id from undeliverable where processor = ?1 and due <= ?2 and request_id > ?3 \
-               order by request_id limit ?4";
+               and too_large = ?5 order by request_id limit ?4";
     let ids: Vec<Uuid> = query_scalar(sql)
         .bind(processor.as_str())
         .bind(now.millis())
         .bind(after.map_or(Uuid::nil(), |id| id.0))
         .bind(limit)
+        .bind(too_large)
         .fetch_all(on)
         .await?;
     Ok(ids.into_iter().map(RequestId).collect())

@@ -350,11 +350,12 @@ impl Store for Faulty {
     async fn undeliverable(
         &self,
         processor: &ProcessorId,
+        too_large: bool,
         now: At,
         after: Option<RequestId>,
         limit: u32,
     ) -> Result<Vec<RequestId>, StoreError> {
-        self.inner.undeliverable(processor, now, after, limit).await
+        self.inner.undeliverable(processor, too_large, now, after, limit).await
     }
     async fn outbox_done(&self, done: &[(RequestId, u32)]) -> Result<(), StoreError> {
         self.inner.outbox_done(done).await
