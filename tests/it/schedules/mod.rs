@@ -27,6 +27,7 @@ mod doubles;
 mod early;
 mod expiry;
 pub mod faulty;
+mod undeliverable;
 mod forgetting;
 mod missing;
 mod people;
