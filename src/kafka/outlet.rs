@@ -223,6 +223,11 @@ async fn send_one(
 
 #[cfg(test)]
 mod tests {
+    use rdkafka::{
+        mocking::MockCluster,
+        types::{RDKafkaApiKey, RDKafkaRespErr},
+    };
+
     use super::*;
     use crate::{domain::ids::RequestId, kafka::embedded::EmbeddedBroker};
 
@@ -267,5 +272,72 @@ mod tests {
         assert!(!waits_for_room.is_finished(), "there is no room yet");
         assert!(holds_the_room.landed().await.is_empty());
         assert!(waits_for_room.await.unwrap());
+    }
+
+    /// A broker that answers the next request of a kind with an error that ends an idempotent producer.
+    async fn goes_on_after(kind: RDKafkaApiKey, error: RDKafkaRespErr, before: usize) {
+        let broker = MockCluster::new(1).unwrap();
+        broker.create_topic("statuses", 1, 1).unwrap();
+        let outlet = Outlet::new(&Cluster::embedded(&broker.bootstrap_servers()), 100).unwrap();
+        let patience = Duration::from_secs(40);
+        let send = async |count| {
+            let sent = outlet.send(&records(count)).await.unwrap();
+            tokio::time::timeout(patience, sent.landed()).await.unwrap()
+        };
+        if before > 0 {
+            assert!(send(before).await.is_empty());
+        }
+        broker.request_errors(kind, &[error]);
+        let failures = send(3).await;
+        let places: Vec<usize> = failures.iter().map(|failure| failure.place).collect();
+        assert_eq!(places, [0, 1, 2], "what was in flight counts as failed");
+        let watch = crate::clock::Stopwatch::start();
+        while !send(3).await.is_empty() {
+            assert!(watch.elapsed() < patience, "the producer is dead");
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    }
+
+    #[tokio::test]
+    async fn a_producer_that_may_not_produce_is_replaced_by_one_that_may() {
+        let forbidden = RDKafkaRespErr::RD_KAFKA_RESP_ERR_CLUSTER_AUTHORIZATION_FAILED;
+        goes_on_after(RDKafkaApiKey::InitProducerId, forbidden, 0).await;
+    }
+
+    #[tokio::test]
+    async fn a_producer_whose_sequence_is_lost_is_replaced() {
+        let lost = RDKafkaRespErr::RD_KAFKA_RESP_ERR_OUT_OF_ORDER_SEQUENCE_NUMBER;
+        goes_on_after(RDKafkaApiKey::Produce, lost, 5).await;
+    }
+
+    /// A broker that forgot who the producer is: the client itself asks to be known again, or ends.
+    #[tokio::test]
+    async fn a_broker_that_forgot_the_producer_knows_it_or_another_one_again() {
+        let broker = MockCluster::new(1).unwrap();
+        broker.create_topic("statuses", 1, 1).unwrap();
+        let outlet = Outlet::new(&Cluster::embedded(&broker.bootstrap_servers()), 100).unwrap();
+        assert!(outlet.send(&records(5)).await.unwrap().landed().await.is_empty());
+        let forgot = RDKafkaRespErr::RD_KAFKA_RESP_ERR_UNKNOWN_PRODUCER_ID;
+        broker.request_errors(RDKafkaApiKey::Produce, &[forgot]);
+        let watch = crate::clock::Stopwatch::start();
+        while !outlet.send(&records(3)).await.unwrap().landed().await.is_empty() {
+            assert!(watch.elapsed() < Duration::from_secs(40), "the producer is dead");
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    }
+
+    /// A record that the client refuses does not take those behind it down.
+    #[tokio::test]
+    async fn what_cannot_be_queued_fails_alone() {
+        let broker = EmbeddedBroker::start(vec![("statuses".to_owned(), 1)]).unwrap();
+        let outlet = Outlet::new(&Cluster::embedded(broker.servers()), 10).unwrap();
+        let mut three = records(3);
+        three[1].payload = vec![b'x'; 5_000_000].into();
+        let failures = outlet.send(&three).await.unwrap().landed().await;
+        let said: Vec<_> = failures
+            .iter()
+            .map(|failure| (failure.place, failure.code, failure.certain))
+            .collect();
+        assert_eq!(said, [(1, RDKafkaErrorCode::MessageSizeTooLarge, true)]);
     }
 }

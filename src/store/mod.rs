@@ -150,8 +150,8 @@ pub trait Store: Send + Sync + std::fmt::Debug {
     ) -> Result<Vec<RequestId>, StoreError>;
 
     /// Commands that waited in vain and were dead-lettered before this time, and whose dead letters nobody has reported as
-    /// produced.
-    async fn early_unproduced(&self, before: At, limit: u32) -> Result<Vec<Origin>, StoreError>;
+    /// produced. They are taken: nobody else gets them until `now` is `before`.
+    async fn take_early_unproduced(&self, before: At, now: At, limit: u32) -> Result<Vec<Origin>, StoreError>;
     /// Their dead letters have been produced.
     async fn early_produced(&self, origins: &[Origin]) -> Result<(), StoreError>;
     /// The requests of subjects that have one of these identifiers, each with the identifier: those alone that have one
@@ -168,8 +168,8 @@ pub trait Store: Send + Sync + std::fmt::Debug {
     ) -> Result<Vec<(SuppressionRow, Request)>, StoreError>;
     /// What these requests have in the suppression topic.
     async fn suppression_of(&self, ids: &[RequestId]) -> Result<Vec<SuppressionRow>, StoreError>;
-    /// Keys whose last record may not say yet what is true, since `before`, oldest first.
-    async fn last_words(&self, before: At, limit: u32) -> Result<Vec<LastWord>, StoreError>;
+    /// Keys whose last record may not say yet what is true, since `before`, oldest first. They are taken in the same way.
+    async fn take_last_words(&self, before: At, now: At, limit: u32) -> Result<Vec<LastWord>, StoreError>;
     /// The last records of these keys say what is true.
     async fn last_words_done(&self, ids: &[uuid::Uuid]) -> Result<(), StoreError>;
 

@@ -339,8 +339,8 @@ impl Store for PostgresStore {
         self.ask(write::outbox_done(&self.pool, done)).await
     }
 
-    async fn early_unproduced(&self, before: At, limit: u32) -> Result<Vec<Origin>, StoreError> {
-        self.ask(early::unproduced(&self.pool, before, limit)).await
+    async fn take_early_unproduced(&self, before: At, now: At, limit: u32) -> Result<Vec<Origin>, StoreError> {
+        self.ask(early::take_unproduced(&self.pool, before, now, limit)).await
     }
 
     async fn early_produced(&self, origins: &[Origin]) -> Result<(), StoreError> {
@@ -367,8 +367,8 @@ impl Store for PostgresStore {
         self.ask(suppression::of_requests(&self.pool, ids)).await
     }
 
-    async fn last_words(&self, before: At, limit: u32) -> Result<Vec<LastWord>, StoreError> {
-        self.ask(expiry::last_words(&self.pool, before, limit)).await
+    async fn take_last_words(&self, before: At, now: At, limit: u32) -> Result<Vec<LastWord>, StoreError> {
+        self.ask(expiry::take_last_words(&self.pool, before, now, limit)).await
     }
 
     async fn last_words_done(&self, ids: &[Uuid]) -> Result<(), StoreError> {

@@ -179,17 +179,22 @@ async fn insert_words(on: &mut SqliteConnection, words: &[LastWord], at: At) -> 
     Ok(())
 }
 
-pub(super) async fn last_words(
+/// Takes them: nobody else gets them for a while.
+pub(super) async fn take_last_words(
     on: impl SqliteExecutor<'_>,
     before: At,
+    now: At,
     limit: u32,
 ) -> Result<Vec<LastWord>, StoreError> {
-    let sql = "select id, kind, key from last_word where at < ?1 order by id limit ?2";
-    let rows: Vec<WordColumns> = query_as(sql)
+    let sql = "update last_word set at = ?2 where id in (select id from last_word where at < ?1 \
+               order by id limit ?3) returning id, kind, key";
+    let mut rows: Vec<WordColumns> = query_as(sql)
         .bind(before.millis())
+        .bind(now.millis())
         .bind(limit)
         .fetch_all(on)
         .await?;
+    rows.sort_by_key(|(id, ..)| *id);
     rows.into_iter().map(expiry::last_word).collect()
 }
 

@@ -316,8 +316,8 @@ impl Store for SqliteStore {
         write::outbox_done(&mut *self.writer().await?, done).await
     }
 
-    async fn early_unproduced(&self, before: At, limit: u32) -> Result<Vec<Origin>, StoreError> {
-        early::unproduced(&mut *self.reader().await?, before, limit).await
+    async fn take_early_unproduced(&self, before: At, now: At, limit: u32) -> Result<Vec<Origin>, StoreError> {
+        early::take_unproduced(&mut *self.writer().await?, before, now, limit).await
     }
 
     async fn early_produced(&self, origins: &[Origin]) -> Result<(), StoreError> {
@@ -343,8 +343,8 @@ impl Store for SqliteStore {
         suppression::of_requests(&mut *self.reader().await?, ids).await
     }
 
-    async fn last_words(&self, before: At, limit: u32) -> Result<Vec<LastWord>, StoreError> {
-        expiry::last_words(&mut *self.reader().await?, before, limit).await
+    async fn take_last_words(&self, before: At, now: At, limit: u32) -> Result<Vec<LastWord>, StoreError> {
+        expiry::take_last_words(&mut *self.writer().await?, before, now, limit).await
     }
 
     async fn last_words_done(&self, ids: &[Uuid]) -> Result<(), StoreError> {

@@ -5,6 +5,7 @@ mod deferred;
 mod early;
 mod expiry;
 pub mod kafka;
+mod lanes;
 mod readme;
 
 use std::{
