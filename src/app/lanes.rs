@@ -27,7 +27,10 @@ pub(super) async fn run(lander: Lander, cluster: Cluster) -> Result<(), KafkaErr
     let mut asked: Option<Stopwatch> = None;
     while !lander.shutdown.is_cancelled() {
         if let Err(error) = turn(&lander, &cluster, &mut asked).await {
-            tracing::warn!(error = &error as &dyn std::error::Error, "lanes that are shut could not be tried");
+            tracing::warn!(
+                error = &error as &dyn std::error::Error,
+                "lanes that are shut could not be tried"
+            );
         }
         tokio::select! {
             () = lander.shutdown.cancelled() => {}

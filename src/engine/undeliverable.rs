@@ -100,7 +100,9 @@ impl Engine {
         let mut work = Work::with_loaded(tx.load(&ids, Lock::Rows).await?, self.clock_skew);
         let context = self.context(&known, now);
         for (id, bounced) in batch {
-            let Some(touched) = work.get_mut(*id) else { continue };
+            let Some(touched) = work.get_mut(*id) else {
+                continue;
+            };
             let mut request = touched.request.clone();
             let not_taken: Vec<NotTaken> = bounced
                 .iter()
@@ -176,7 +178,13 @@ impl Engine {
     ) -> Result<Released, EngineError> {
         let ids = self
             .store
-            .undeliverable(processor, what == Release::TooLarge, self.clock.now(), after, limit)
+            .undeliverable(
+                processor,
+                what == Release::TooLarge,
+                self.clock.now(),
+                after,
+                limit,
+            )
             .await?;
         let last = ids.last().copied();
         if last.is_none() {

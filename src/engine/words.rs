@@ -65,8 +65,10 @@ impl Engine {
 
     /// Says again what was remembered before this time and is not confirmed; nothing: it is all confirmed.
     pub async fn say_unconfirmed(&self, before: At) -> Result<Emission, EngineError> {
-        let words = self.store
-            .take_last_words(before, self.clock.now(), BATCH).await?;
+        let words = self
+            .store
+            .take_last_words(before, self.clock.now(), BATCH)
+            .await?;
         self.say(&words).await
     }
 

@@ -29,7 +29,8 @@ use crate::{
         time::At,
     },
     store::{
-        Changes, DeadLetter, EarlyChanges, InboxRow, ResealedRow, StoredRequest, SuppressionRow, UndeliverableRow,
+        Changes, DeadLetter, EarlyChanges, InboxRow, ResealedRow, StoredRequest, SuppressionRow,
+        UndeliverableRow,
     },
 };
 
@@ -380,7 +381,11 @@ impl Finished<'_> {
                     .dispatch(touched.request.task(*ordinal).processor.as_str(), "sent");
             }
             let had = |ordinal| touched.undeliverable.iter().any(|row| row.ordinal == ordinal);
-            for (_, processor, ..) in touched.request.undeliverable().filter(|(ordinal, ..)| !had(*ordinal)) {
+            for (_, processor, ..) in touched
+                .request
+                .undeliverable()
+                .filter(|(ordinal, ..)| !had(*ordinal))
+            {
                 engine.metrics.dispatch(processor.as_str(), "undeliverable");
             }
             let was_open = touched.before.as_ref().is_none_or(|life| !life.status.is_final());

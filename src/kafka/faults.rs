@@ -128,7 +128,13 @@ impl Verdicts {
         verdicts
     }
 
-    fn add(&mut self, record: Record, failure: Failure, circumstances: Circumstances, is_late_by_topic: bool) {
+    fn add(
+        &mut self,
+        record: Record,
+        failure: Failure,
+        circumstances: Circumstances,
+        is_late_by_topic: bool,
+    ) {
         let fault = fault_of(failure.code);
         // The client knows a message's own size.
         if fault == Fault::Size && !(circumstances.alone || failure.certain) {
@@ -151,7 +157,9 @@ impl Verdicts {
                 self.large_letter |= fault == Fault::Size;
                 self.letters.push(record);
             }
-            RecordKind::Task { .. } | RecordKind::Suppression { .. } | RecordKind::Tombstone => self.words = true,
+            RecordKind::Task { .. } | RecordKind::Suppression { .. } | RecordKind::Tombstone => {
+                self.words = true
+            }
         }
     }
 
@@ -241,10 +249,17 @@ mod tests {
 
     #[test]
     fn one_topic_that_takes_nothing_is_its_own_fault_and_nobody_waits_for_it() {
-        for code in [Code::UnknownTopic, Code::TopicAuthorizationFailed, Code::MessageTimedOut] {
+        for code in [
+            Code::UnknownTopic,
+            Code::TopicAuthorizationFailed,
+            Code::MessageTimedOut,
+        ] {
             let verdicts = decide(&[(1, code)], FIRST);
             assert_eq!(verdicts.refused.len(), 1, "{code}");
-            assert_eq!(verdicts.topics.keys().map(AsRef::as_ref).collect::<Vec<&str>>(), ["crm"]);
+            assert_eq!(
+                verdicts.topics.keys().map(AsRef::as_ref).collect::<Vec<&str>>(),
+                ["crm"]
+            );
             assert!(!verdicts.is_waited_for(), "{code}");
         }
     }
@@ -268,7 +283,13 @@ mod tests {
         let late = [(2, Code::MessageTimedOut)];
         let verdicts = decide(&late, throttled);
         assert_eq!((verdicts.tasks.len(), verdicts.statuses.len()), (1, 0));
-        let verdicts = decide(&late, Circumstances { rounds: 5, ..throttled });
+        let verdicts = decide(
+            &late,
+            Circumstances {
+                rounds: 5,
+                ..throttled
+            },
+        );
         assert_eq!((verdicts.tasks.len(), verdicts.refused.len()), (0, 1));
     }
 

@@ -174,7 +174,10 @@ mod tests {
         assert_ne!(first, second);
         flights.report(opaque(first, 2), Some((RDKafkaErrorCode::MessageTimedOut, false)));
         flights.report(opaque(first, 0), None);
-        flights.report(opaque(first, 1), Some((RDKafkaErrorCode::MessageSizeTooLarge, true)));
+        flights.report(
+            opaque(first, 1),
+            Some((RDKafkaErrorCode::MessageSizeTooLarge, true)),
+        );
         let failed: Vec<(usize, bool)> = flight
             .landed()
             .await

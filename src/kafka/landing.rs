@@ -160,7 +160,12 @@ impl Lander {
     }
 
     /// Decides whose fault it is that these were not confirmed. What may be too large is tried apart first.
-    async fn judge(&self, records: Vec<Record>, failures: &[super::outlet::Failure], rounds: u32) -> Verdicts {
+    async fn judge(
+        &self,
+        records: Vec<Record>,
+        failures: &[super::outlet::Failure],
+        rounds: u32,
+    ) -> Verdicts {
         let circumstances = Circumstances {
             alone: false,
             rounds,
@@ -172,7 +177,11 @@ impl Lander {
             let failures = self.outlet.send_each_alone(&apart).await.landed().await;
             let failed: Vec<usize> = failures.iter().map(|failure| failure.place).collect();
             // Taken apart, and not together.
-            for (_, record) in apart.iter().enumerate().filter(|(place, _)| !failed.contains(place)) {
+            for (_, record) in apart
+                .iter()
+                .enumerate()
+                .filter(|(place, _)| !failed.contains(place))
+            {
                 self.outlet.takes_small_batches(&record.topic);
             }
             let alone = Circumstances {
@@ -198,7 +207,10 @@ impl Lander {
             .collect();
         let topics = topics.join(", ");
         if !*is_stuck {
-            tracing::error!(topics, "outputs are not confirmed and are produced again until they are: nothing goes on before");
+            tracing::error!(
+                topics,
+                "outputs are not confirmed and are produced again until they are: nothing goes on before"
+            );
         }
         *is_stuck = true;
         self.readiness.not_ready(PART, format!("not confirmed: {topics}"));
@@ -239,7 +251,10 @@ impl Lander {
         if said.outboxed {
             // Whoever looks for what nobody produces passes these over.
             let ids: Vec<RequestId> = said.revisions.iter().map(|(id, _)| *id).collect();
-            self.engine.store.keep_outbox(&ids, self.engine.clock.now()).await?;
+            self.engine
+                .store
+                .keep_outbox(&ids, self.engine.clock.now())
+                .await?;
         }
         Ok(())
     }

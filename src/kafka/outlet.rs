@@ -197,8 +197,7 @@ async fn send_one(
 ) -> Result<(), RDKafkaErrorCode> {
     let mut room = [0; KEY_BYTES];
     let key: Option<&str> = record.key.as_ref().map(|key| key_text(key, &mut room));
-    let mut message =
-        BaseRecord::with_opaque_to(&record.topic, number).headers(headers(&record.kind, text));
+    let mut message = BaseRecord::with_opaque_to(&record.topic, number).headers(headers(&record.kind, text));
     // A tombstone has no value at all, which is something else than an empty one.
     if !matches!(record.kind, RecordKind::Tombstone) {
         message = message.payload(record.payload.as_ref());
@@ -253,15 +252,7 @@ mod tests {
         let holds_the_room = outlet.send(&records(8)).await.unwrap();
         let waits_for_room = {
             let outlet = Arc::clone(&outlet);
-            tokio::spawn(async move {
-                outlet
-                    .send(&records(8))
-                    .await
-                    .unwrap()
-                    .landed()
-                    .await
-                    .is_empty()
-            })
+            tokio::spawn(async move { outlet.send(&records(8)).await.unwrap().landed().await.is_empty() })
         };
         let again = async { outlet.send_again(&records(8)).await.landed().await.is_empty() };
         assert!(

@@ -11,7 +11,7 @@ use std::{
 };
 
 use rdkafka::{
-    ClientContext, ClientConfig, Statistics,
+    ClientConfig, ClientContext, Statistics,
     config::RDKafkaLogLevel,
     error::{KafkaError as ClientError, RDKafkaErrorCode},
     message::DeliveryResult,
@@ -87,7 +87,9 @@ impl Hook {
         let is_new = !self.is_throttled();
         *self.throttled.lock().unwrap_or_else(PoisonError::into_inner) = Some(Stopwatch::start());
         if is_new {
-            tracing::warn!("the broker throttles what is produced (a quota of this client): outputs take longer");
+            tracing::warn!(
+                "the broker throttles what is produced (a quota of this client): outputs take longer"
+            );
         }
     }
 }
@@ -119,7 +121,10 @@ impl Producers {
         let mut config = self.config.clone();
         config.set("batch.num.messages", "1").set("linger.ms", "0");
         let made = make(&config, &self.state).map_err(|error| {
-            tracing::error!(error = &error as &dyn std::error::Error, "one more producer cannot be made");
+            tracing::error!(
+                error = &error as &dyn std::error::Error,
+                "one more producer cannot be made"
+            );
             RDKafkaErrorCode::Fail
         })?;
         Ok(Arc::clone(alone.insert(Arc::new(made))))

@@ -151,7 +151,8 @@ pub trait Store: Send + Sync + std::fmt::Debug {
 
     /// Commands that waited in vain and were dead-lettered before this time, and whose dead letters nobody has reported as
     /// produced. They are taken: nobody else gets them until `now` is `before`.
-    async fn take_early_unproduced(&self, before: At, now: At, limit: u32) -> Result<Vec<Origin>, StoreError>;
+    async fn take_early_unproduced(&self, before: At, now: At, limit: u32)
+    -> Result<Vec<Origin>, StoreError>;
     /// Their dead letters have been produced.
     async fn early_produced(&self, origins: &[Origin]) -> Result<(), StoreError>;
     /// The requests of subjects that have one of these identifiers, each with the identifier: those alone that have one

@@ -38,7 +38,9 @@ impl Shut {
     /// Whether what was too large for its topic still is: the topic takes no more than it did then.
     fn is_still_too_large(&self, task: &Task) -> bool {
         let TaskState::Undeliverable {
-            why: Undelivered::TooLarge { limit: Some(then), .. },
+            why: Undelivered::TooLarge {
+                limit: Some(then), ..
+            },
             ..
         } = &task.state
         else {

@@ -343,7 +343,9 @@ impl Request {
                 context.facts.holds().on_task(self, task, registered)
             };
             let event = match &task.state {
-                TaskState::Ready { .. } | TaskState::Undeliverable { .. } => hold().map(|hold| TaskEvent::Held { hold: hold.hold_id }),
+                TaskState::Ready { .. } | TaskState::Undeliverable { .. } => {
+                    hold().map(|hold| TaskEvent::Held { hold: hold.hold_id })
+                }
                 TaskState::Held { due } if hold().is_none() => Some(TaskEvent::Released { due: *due }),
                 _ => None,
             };

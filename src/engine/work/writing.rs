@@ -16,13 +16,15 @@ use crate::{
 
 /// The tasks of a request that their topics do not take.
 pub(super) fn undeliverable_of(request: &Request) -> Vec<UndeliverableRow> {
-    let rows = request.undeliverable().map(|(ordinal, processor, due, why)| UndeliverableRow {
-        request_id: request.id,
-        ordinal,
-        processor: processor.clone(),
-        due,
-        too_large: matches!(why, Undelivered::TooLarge { .. }),
-    });
+    let rows = request
+        .undeliverable()
+        .map(|(ordinal, processor, due, why)| UndeliverableRow {
+            request_id: request.id,
+            ordinal,
+            processor: processor.clone(),
+            due,
+            too_large: matches!(why, Undelivered::TooLarge { .. }),
+        });
     rows.collect()
 }
 

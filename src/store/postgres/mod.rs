@@ -331,16 +331,24 @@ impl Store for PostgresStore {
         after: Option<RequestId>,
         limit: u32,
     ) -> Result<Vec<RequestId>, StoreError> {
-        self.ask(undeliverable::requests(&self.pool, processor, too_large, now, after, limit))
-            .await
+        self.ask(undeliverable::requests(
+            &self.pool, processor, too_large, now, after, limit,
+        ))
+        .await
     }
 
     async fn outbox_done(&self, done: &[(RequestId, u32)]) -> Result<(), StoreError> {
         self.ask(write::outbox_done(&self.pool, done)).await
     }
 
-    async fn take_early_unproduced(&self, before: At, now: At, limit: u32) -> Result<Vec<Origin>, StoreError> {
-        self.ask(early::take_unproduced(&self.pool, before, now, limit)).await
+    async fn take_early_unproduced(
+        &self,
+        before: At,
+        now: At,
+        limit: u32,
+    ) -> Result<Vec<Origin>, StoreError> {
+        self.ask(early::take_unproduced(&self.pool, before, now, limit))
+            .await
     }
 
     async fn early_produced(&self, origins: &[Origin]) -> Result<(), StoreError> {
@@ -368,7 +376,8 @@ impl Store for PostgresStore {
     }
 
     async fn take_last_words(&self, before: At, now: At, limit: u32) -> Result<Vec<LastWord>, StoreError> {
-        self.ask(expiry::take_last_words(&self.pool, before, now, limit)).await
+        self.ask(expiry::take_last_words(&self.pool, before, now, limit))
+            .await
     }
 
     async fn last_words_done(&self, ids: &[Uuid]) -> Result<(), StoreError> {

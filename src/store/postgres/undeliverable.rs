@@ -71,7 +71,9 @@ pub(super) async fn lanes(
         .bind(too_large)
         .fetch_all(on)
         .await?;
-    let found = processors.iter().filter(|id| names.iter().any(|name| name == id.as_str()));
+    let found = processors
+        .iter()
+        .filter(|id| names.iter().any(|name| name == id.as_str()));
     Ok(found.cloned().collect())
 }
 

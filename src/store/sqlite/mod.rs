@@ -309,14 +309,27 @@ impl Store for SqliteStore {
         after: Option<RequestId>,
         limit: u32,
     ) -> Result<Vec<RequestId>, StoreError> {
-        undeliverable::requests(&mut *self.reader().await?, processor, too_large, now, after, limit).await
+        undeliverable::requests(
+            &mut *self.reader().await?,
+            processor,
+            too_large,
+            now,
+            after,
+            limit,
+        )
+        .await
     }
 
     async fn outbox_done(&self, done: &[(RequestId, u32)]) -> Result<(), StoreError> {
         write::outbox_done(&mut *self.writer().await?, done).await
     }
 
-    async fn take_early_unproduced(&self, before: At, now: At, limit: u32) -> Result<Vec<Origin>, StoreError> {
+    async fn take_early_unproduced(
+        &self,
+        before: At,
+        now: At,
+        limit: u32,
+    ) -> Result<Vec<Origin>, StoreError> {
         early::take_unproduced(&mut *self.writer().await?, before, now, limit).await
     }
 

@@ -1,7 +1,9 @@
 //! What is written: a statement a table and chunk of rows.
 
 use serde_json::json;
-use sqlx::{QueryBuilder, Sqlite, SqliteConnection, SqliteExecutor, query, query_builder::Separated, query_scalar};
+use sqlx::{
+    QueryBuilder, Sqlite, SqliteConnection, SqliteExecutor, query, query_builder::Separated, query_scalar,
+};
 use uuid::Uuid;
 
 use super::{capsules, dead_letters, deferred, early, expiry, merged, read::ids_json, reseal, suppression};
@@ -269,8 +271,13 @@ pub(super) async fn keep_outbox(
     now: At,
 ) -> Result<(), StoreError> {
     let ids: Vec<String> = ids.iter().map(|id| id.0.simple().to_string()).collect();
-    let sql = "update outbox set at = ?2 where at < ?2 and request_id in (select unhex(value) from json_each(?1))";
-    query(sql).bind(json!(ids).to_string()).bind(now.millis()).execute(on).await?;
+    let sql =
+        "update outbox set at = ?2 where at < ?2 and request_id in (select unhex(value) from json_each(?1))";
+    query(sql)
+        .bind(json!(ids).to_string())
+        .bind(now.millis())
+        .execute(on)
+        .await?;
     Ok(())
 }
 

@@ -355,12 +355,19 @@ impl Store for Faulty {
         after: Option<RequestId>,
         limit: u32,
     ) -> Result<Vec<RequestId>, StoreError> {
-        self.inner.undeliverable(processor, too_large, now, after, limit).await
+        self.inner
+            .undeliverable(processor, too_large, now, after, limit)
+            .await
     }
     async fn outbox_done(&self, done: &[(RequestId, u32)]) -> Result<(), StoreError> {
         self.inner.outbox_done(done).await
     }
-    async fn take_early_unproduced(&self, before: At, now: At, limit: u32) -> Result<Vec<Origin>, StoreError> {
+    async fn take_early_unproduced(
+        &self,
+        before: At,
+        now: At,
+        limit: u32,
+    ) -> Result<Vec<Origin>, StoreError> {
         self.inner.take_early_unproduced(before, now, limit).await
     }
     async fn early_produced(&self, origins: &[Origin]) -> Result<(), StoreError> {

@@ -80,20 +80,32 @@ async fn what_a_topic_does_not_take_is_ready_again_and_goes_out_when_it_is_due(f
     let (_, opened) = world.take_in(&engine, &erase(1)).await;
     let back = put_back(&engine, opened.task("crm"), REFUSED).await;
     assert!(back.tasks.is_empty());
-    assert_eq!((why_of(&back, "crm"), why_of(&back, "stats")), (&json!("undeliverable"), &json!("ack")));
+    assert_eq!(
+        (why_of(&back, "crm"), why_of(&back, "stats")),
+        (&json!("undeliverable"), &json!("ack"))
+    );
     assert_eq!(back.status()["needs_attention"], false);
     let request = world.request(1).await;
     let due = world.clock.now().plus(Duration::from_secs(10));
-    assert_eq!(request.tasks[0].state, TaskState::Undeliverable { due, why: REFUSED });
+    assert_eq!(
+        request.tasks[0].state,
+        TaskState::Undeliverable { due, why: REFUSED }
+    );
     assert_eq!((request.tasks[0].attempt, request.tasks[0].counted), (1, 0));
     world.check().await;
     // Said twice, it changes nothing.
-    assert_eq!(put_back(&engine, opened.task("crm"), REFUSED).await, Sent::default());
+    assert_eq!(
+        put_back(&engine, opened.task("crm"), REFUSED).await,
+        Sent::default()
+    );
     assert_eq!(world.request(1).await, request);
 
     assert!(world.pass(&engine, Duration::from_secs(9)).await.tasks.is_empty());
     let again = world.pass(&engine, Duration::from_secs(1)).await;
-    assert_eq!((again.asked(), &again.task("crm")["attempt"]), (vec!["crm"], &json!(2)));
+    assert_eq!(
+        (again.asked(), &again.task("crm")["attempt"]),
+        (vec!["crm"], &json!(2))
+    );
     // However often that happens: no attempt of the processor is used up.
     for attempt in 3..8 {
         let out = world.request(1).await.tasks[0].attempt;
@@ -104,21 +116,32 @@ async fn what_a_topic_does_not_take_is_ready_again_and_goes_out_when_it_is_due(f
         assert_eq!(sent.task("crm")["attempt"], attempt);
     }
     let request = world.request(1).await;
-    assert_eq!((request.tasks[0].counted, request.life.status), (0, Status::InProgress));
+    assert_eq!(
+        (request.tasks[0].counted, request.life.status),
+        (0, Status::InProgress)
+    );
     world.check().await;
 }
 
 async fn an_answer_shows_that_an_attempt_arrived_which_nobody_confirmed(fixture: Fixture) {
     let world = World::new(fixture).await;
     let engine = world.worker().await;
-    for (n, outcome, state) in [(1, "erased", "done"), (2, "accepted", "accepted"), (3, "failed", "ready")] {
+    for (n, outcome, state) in [
+        (1, "erased", "done"),
+        (2, "accepted", "accepted"),
+        (3, "failed", "ready"),
+    ] {
         let (_, opened) = world.take_in(&engine, &erase(n)).await;
         put_back(&engine, opened.task("crm"), REFUSED).await;
         let (verdict, _) = world.settle(&engine, &answer(opened.task("crm"), outcome)).await;
         assert!(matches!(verdict, AckVerdict::Counted { .. }), "{outcome}");
         assert_eq!(world.request(n).await.tasks[0].state.name().as_str(), state);
     }
-    assert_eq!(world.request(3).await.tasks[0].counted, 1, "its processor has failed");
+    assert_eq!(
+        world.request(3).await.tasks[0].counted,
+        1,
+        "its processor has failed"
+    );
     world.check().await;
 }
 
@@ -133,7 +156,13 @@ async fn a_hold_before_the_write_back_keeps_it_back(fixture: Fixture) {
     tell(&world, &engine, &control(1, hold(9))).await;
     let back = put_back(&engine, opened.task("crm"), REFUSED).await;
     assert_eq!(why_of(&back, "crm"), "hold");
-    assert!(!world.pass(&engine, Duration::from_secs(60)).await.asked().contains(&"crm"));
+    assert!(
+        !world
+            .pass(&engine, Duration::from_secs(60))
+            .await
+            .asked()
+            .contains(&"crm")
+    );
     assert!(release(&engine, Release::Open, 10).await.tasks.is_empty());
     world.check().await;
 }
@@ -185,8 +214,18 @@ async fn a_topic_that_is_known_to_take_nothing_delays_no_other_lane(fixture: Fix
         assert_eq!(why_of(&opened, "crm"), "undeliverable");
         assert_eq!(world.request(n).await.tasks[0].attempt, 0, "nothing was sent");
     }
-    assert!(world.pass(&engine, Duration::from_secs(60)).await.tasks.is_empty(), "it is still shut");
-    engine.refresh_gauges(&mut lacuna::engine::gauges::Gauges::default()).await.unwrap();
+    assert!(
+        world
+            .pass(&engine, Duration::from_secs(60))
+            .await
+            .tasks
+            .is_empty(),
+        "it is still shut"
+    );
+    engine
+        .refresh_gauges(&mut lacuna::engine::gauges::Gauges::default())
+        .await
+        .unwrap();
     let text = engine.metrics.text().unwrap();
     for line in [
         "lacuna_undeliverable_tasks{processor=\"crm\"} 3",
@@ -233,12 +272,22 @@ async fn two_workers_put_back_and_release_once(fixture: Fixture) {
     let (a, b) = tokio::join!(put_back(&first, task, REFUSED), put_back(&second, task, REFUSED));
     assert_eq!(a.statuses.len() + b.statuses.len(), 1);
     world.clock.advance(Duration::from_secs(30));
-    let (a, b) = tokio::join!(release(&first, Release::Open, 9), release(&second, Release::Open, 9));
+    let (a, b) = tokio::join!(
+        release(&first, Release::Open, 9),
+        release(&second, Release::Open, 9)
+    );
     assert_eq!(a.tasks.len() + b.tasks.len(), 1);
     // The one that was sent since is not put back by who heard of the one before.
     assert_eq!(put_back(&second, task, REFUSED).await, Sent::default());
     assert_eq!(world.request(1).await.tasks[0].attempt, 2);
-    let tasks = [bounced(task, REFUSED).sent, bounced(&[a, b].iter().find_map(|sent| sent.tasks.first()).unwrap().clone(), REFUSED).sent];
+    let tasks = [
+        bounced(task, REFUSED).sent,
+        bounced(
+            &[a, b].iter().find_map(|sent| sent.tasks.first()).unwrap().clone(),
+            REFUSED,
+        )
+        .sent,
+    ];
     let out = first.still_out(&tasks).await.unwrap();
     assert!(!out.contains(&tasks[0]) && out.contains(&tasks[1]));
     world.check().await;
@@ -283,16 +332,28 @@ async fn a_task_that_is_too_large_needs_attention_and_goes_when_there_is_room(fi
     }
     engine.learn_limit(&crm(), 3_000);
     let later = world.pass(&engine, Duration::from_secs(3600)).await;
-    assert!(!later.asked().contains(&"crm"), "its topic takes no more than it did");
+    assert!(
+        !later.asked().contains(&"crm"),
+        "its topic takes no more than it did"
+    );
     assert!(release(&engine, Release::TooLarge, 10).await.tasks.is_empty());
     assert_eq!(engine.waiting_lanes(true).await.unwrap(), [crm()]);
-    assert!(engine.waiting_lanes(false).await.unwrap().is_empty(), "it shuts no lane");
+    assert!(
+        engine.waiting_lanes(false).await.unwrap().is_empty(),
+        "it shuts no lane"
+    );
     world.check().await;
     // An operator may know better.
     let task = world.request(1).await.task_id(0);
-    let retried = engine.decide_task(task, TaskDecision::Retry, "ops", None).await.unwrap();
+    let retried = engine
+        .decide_task(task, TaskDecision::Retry, "ops", None)
+        .await
+        .unwrap();
     let sent = Sent::of(&retried.1);
-    assert_eq!((sent.asked(), &sent.task("crm")["generation"]), (vec!["crm"], &json!(2)));
+    assert_eq!(
+        (sent.asked(), &sent.task("crm")["generation"]),
+        (vec!["crm"], &json!(2))
+    );
     engine.learn_limit(&crm(), 10_000);
     let sent = release(&engine, Release::TooLarge, 10).await;
     assert_eq!(sent.asked(), ["crm"]);
@@ -317,7 +378,12 @@ async fn several_workers_share_what_nobody_has_produced(fixture: Fixture) {
     assert!(first.unproduced(before()).await.unwrap().is_empty());
     // The first one is still at it after a while; the second one has died.
     world.clock.advance(Duration::from_secs(20));
-    world.fixture.store.keep_outbox(&a, world.clock.now()).await.unwrap();
+    world
+        .fixture
+        .store
+        .keep_outbox(&a, world.clock.now())
+        .await
+        .unwrap();
     world.clock.advance(Duration::from_secs(15));
     let mut taken = first.unproduced(before()).await.unwrap();
     taken.sort_unstable();

@@ -170,7 +170,9 @@ impl World {
             let mut waiting: Vec<RequestId> = requests.iter().filter(is_it).map(|r| r.id).collect();
             waiting.sort_unstable();
             let store = &self.fixture.store;
-            let found = store.undeliverable(processor, too_large, always, None, 10_000).await;
+            let found = store
+                .undeliverable(processor, too_large, always, None, 10_000)
+                .await;
             assert_eq!(found.unwrap(), waiting, "{processor}");
         }
     }
