@@ -256,7 +256,7 @@ fn one_after_the_other(
     ads: &Reader,
     seen: &mut BTreeSet<Uuid>,
 ) {
-    let mut one = |n| {
+    let mut one = |n: usize| {
         let before = seen.len();
         publish(deployment, publisher, small(2000 + n));
         wait_for("the task of another lane", Duration::from_secs(30), || {
