@@ -360,7 +360,7 @@ fn set_quota(client_id: &str, bytes: Option<f64>) {
 
 #[test]
 fn a_throttled_producer_repeats_only_what_failed_and_everything_arrives() {
-    const REQUESTS: usize = 600;
+    const REQUESTS: usize = 200;
     let processors = ["a", "b", "c", "d", "e", "f"];
     let deployment = Deployment::new(StoreKind::Sqlite, &registry(&processors));
     let client_id = deployment.prefix.clone();
