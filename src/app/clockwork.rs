@@ -4,16 +4,12 @@ use std::time::Duration;
 
 use crate::{
     domain::{backup::earlier, time::At},
-    engine::{
-        Engine,
-        early::Expired,
-        watch::{Mistrust, Watch},
-    },
+    engine::{EngineError, early::Expired},
     kafka::{
         KafkaError,
         landing::{Airborne, Landed, Lander},
     },
-    telemetry::readiness::Readiness,
+    telemetry::{logs::chain, readiness::Readiness},
 };
 
 /// How often the agenda looks.
@@ -24,21 +20,13 @@ pub(super) const OUTBOX_AGE: Duration = Duration::from_secs(30);
 
 /// Runs until the shutdown.
 pub(super) async fn run(lander: Lander, readiness: Readiness) -> Result<(), KafkaError> {
-    let mut watch = Watch::new(lander.engine.clock.now());
     while !lander.shutdown.is_cancelled() {
-        match turn(&lander, &mut watch).await {
+        match turn(&lander).await {
             Ok(()) => readiness.ready("agenda"),
-            Err(Stopped::Clock(why)) => {
-                let why = why.to_string();
-                tracing::error!(why, "the agenda stands still");
-                readiness.not_ready("agenda", why);
-            }
-            Err(Stopped::Failed(error)) => {
-                tracing::warn!(
-                    error = &error as &dyn std::error::Error,
-                    "a turn of the agenda failed"
-                );
-                readiness.not_ready("agenda", error.to_string());
+            Err(error) => {
+                let error = &error as &dyn std::error::Error;
+                tracing::warn!(error, "a turn of the agenda failed");
+                readiness.not_ready("agenda", chain(error));
             }
         }
         tokio::select! {
@@ -49,29 +37,18 @@ pub(super) async fn run(lander: Lander, readiness: Readiness) -> Result<(), Kafk
     Ok(())
 }
 
-/// Why a turn came to nothing.
-pub(super) enum Stopped {
-    Clock(Mistrust),
-    Failed(KafkaError),
-}
-
-impl<E: Into<KafkaError>> From<E> for Stopped {
-    fn from(error: E) -> Self {
-        Self::Failed(error.into())
+/// The time to go by, as long as nothing speaks against it. That it cannot be trusted is loud.
+pub(super) async fn trusted_now(lander: &Lander) -> Result<At, KafkaError> {
+    let now = lander.engine.trusted_now().await;
+    if let Err(EngineError::Clock(why)) = &now {
+        tracing::error!(%why, "everything that goes by the clock stands still");
     }
+    Ok(now?)
 }
 
-/// The time to go by, as long as nothing speaks against it.
-pub(super) async fn trusted_now(engine: &Engine, watch: &mut Watch) -> Result<At, Stopped> {
-    engine.trusted_now(watch).await.map_err(|why| match why {
-        Mistrust::Engine(error) => error.into(),
-        clock => Stopped::Clock(clock),
-    })
-}
-
-async fn turn(lander: &Lander, watch: &mut Watch) -> Result<(), Stopped> {
+async fn turn(lander: &Lander) -> Result<(), KafkaError> {
     let engine = &lander.engine;
-    let now = trusted_now(engine, watch).await?;
+    let now = trusted_now(lander).await?;
     // The broker confirms one batch while the next is woken.
     let mut airborne = None;
     loop {
@@ -100,7 +77,7 @@ async fn turn(lander: &Lander, watch: &mut Watch) -> Result<(), Stopped> {
 }
 
 /// Dead-letters the commands that have waited in vain for their request.
-async fn expire(lander: &Lander, now: At, before: At) -> Result<(), Stopped> {
+async fn expire(lander: &Lander, now: At, before: At) -> Result<(), KafkaError> {
     let engine = &lander.engine;
     say(lander, engine.expired_unproduced(before).await?).await?;
     loop {

@@ -8,18 +8,17 @@ use std::{
 };
 
 use crate::{
-    app::{AppError, topics},
+    app::{AppError, keyring::open_vault, topics},
     clock::{Clock, Stopwatch},
-    config::{Brokers, Config, Keyring as KeyringPlace, StoreUrl, registry_file},
+    config::{Brokers, Config, StoreUrl, registry_file},
     domain::{
         registry::Registry,
         request::{expiry::Keeps, open::Rules},
     },
     engine::{Engine, Settings, Topics},
-    kafka::{KafkaError, admin::Admin, client::Cluster, embedded::EmbeddedBroker},
+    kafka::{KafkaError, admin::Admin, client::Cluster, embedded::EmbeddedBroker, positions::EMBEDDED},
     store::{Exclusive, Store, StoreOptions, open::open},
     telemetry::metrics::Metrics,
-    vault::{Keyring, Vault},
 };
 
 /// Everything that a worker is connected to.
@@ -41,7 +40,8 @@ pub async fn open_store(config: &Config, clock: &Clock, serving: bool) -> Result
     open_store_within(config, clock, serving, PATIENCE).await
 }
 
-async fn open_store_within(
+/// The same, and no longer than this for a store that may be away.
+pub async fn open_store_within(
     config: &Config,
     clock: &Clock,
     serving: bool,
@@ -55,31 +55,6 @@ async fn open_store_within(
     let mut options = StoreOptions::new(clock.clone(), exclusive);
     options.connect_timeout = options.connect_timeout.min(patience);
     Ok(open(&url, &options).await?)
-}
-
-/// Opens the keyring that the configuration names. For a new SQLite store it is made where there is none.
-async fn open_vault(config: &Config, clock: &Clock, store: &dyn Store) -> Result<Vault, AppError> {
-    let KeyringPlace::File(path) = &config.vault.keyring;
-    let is_new = store.keyring_mark().await?.is_none();
-    let keyring = match config.store.url {
-        StoreUrl::Sqlite(_) if is_new => Keyring::open_or_init(path, clock.now())?,
-        StoreUrl::Sqlite(_) | StoreUrl::Postgres(_) => Keyring::open(path)?,
-    };
-    let vault = Vault::new(keyring);
-    if is_new {
-        store.mark_keyring(&vault.mark()).await?;
-    }
-    // Somebody else may have been first.
-    check_keyring(path, &vault, store).await?;
-    Ok(vault)
-}
-
-/// Refuses a keyring that is not the one that the store is sealed under.
-pub async fn check_keyring(path: &Path, vault: &Vault, store: &dyn Store) -> Result<(), AppError> {
-    match store.keyring_mark().await? {
-        Some(mark) if mark != vault.mark() => Err(AppError::OtherKeyring(path.to_owned())),
-        _ => Ok(()),
-    }
 }
 
 /// Puts an engine over a store: what a command line tool needs, without Kafka.
@@ -105,6 +80,7 @@ pub async fn open_engine(
         region: config.region.clone(),
         tenant_default: config.tenant_default.clone(),
         tenants: config.tenants.clone(),
+        placeholders: config.policy.placeholders.clone(),
         rules: Rules {
             regime: config.policy.regime.clone(),
             regimes: config.policy.regimes.clone(),
@@ -151,11 +127,14 @@ pub async fn connect(
         StoreUrl::Sqlite(_) => store.migrate().await?,
         StoreUrl::Postgres(_) => store.check_schema().await?,
     }
+    for warning in store.warnings().await? {
+        tracing::warn!(warning, "the store may lose what it has confirmed");
+    }
     let (stored, registry) = active_registry(store.as_ref(), &config.registry.path).await?;
     let (cluster, embedded) = connect_kafka(config, &registry)?;
     let id = match &embedded {
         // Its offsets start anew each time, so each start is another cluster.
-        Some(_) => format!("embedded-{}", hex::encode(rand::random::<[u8; 8]>())),
+        Some(_) => format!("{EMBEDDED}{}", hex::encode(rand::random::<[u8; 8]>())),
         None => cluster_id(&cluster, left()).await?,
     };
     let engine = Arc::new(open_engine(config, clock, metrics, store, Arc::from(id)).await?);

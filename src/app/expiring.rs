@@ -5,13 +5,12 @@
 
 use std::time::Duration;
 
-use super::clockwork::{OUTBOX_AGE, Stopped, land, trusted_now};
+use super::clockwork::{OUTBOX_AGE, land};
 use crate::{
     domain::{backup::earlier, time::At},
-    engine::watch::Watch,
     kafka::{KafkaError, landing::Lander},
     store::Line,
-    telemetry::readiness::Readiness,
+    telemetry::{logs::chain, readiness::Readiness},
 };
 
 /// How often it is asked whether something has been kept for long enough. What is kept for years may stay a little
@@ -23,18 +22,13 @@ const BATCHES: u32 = 20;
 
 /// Runs until the shutdown.
 pub(super) async fn run(lander: Lander, readiness: Readiness) -> Result<(), KafkaError> {
-    let mut watch = Watch::new(lander.engine.clock.now());
     while !lander.shutdown.is_cancelled() {
-        match turn(&lander, &mut watch).await {
+        match turn(&lander).await {
             Ok(()) => readiness.ready("expiry"),
-            // The agenda says so too, and loudly.
-            Err(Stopped::Clock(why)) => readiness.not_ready("expiry", why.to_string()),
-            Err(Stopped::Failed(error)) => {
-                tracing::warn!(
-                    error = &error as &dyn std::error::Error,
-                    "a turn of expiry failed"
-                );
-                readiness.not_ready("expiry", error.to_string());
+            Err(error) => {
+                let error = &error as &dyn std::error::Error;
+                tracing::warn!(error, "a turn of expiry failed");
+                readiness.not_ready("expiry", chain(error));
             }
         }
         tokio::select! {
@@ -45,8 +39,9 @@ pub(super) async fn run(lander: Lander, readiness: Readiness) -> Result<(), Kafk
     Ok(())
 }
 
-async fn turn(lander: &Lander, watch: &mut Watch) -> Result<(), Stopped> {
-    let now = trusted_now(&lander.engine, watch).await?;
+async fn turn(lander: &Lander) -> Result<(), KafkaError> {
+    // The agenda says loudly what may be wrong with it.
+    let now = lander.engine.trusted_now().await?;
     for line in [Line::Lookups, Line::Records] {
         batches(lander, line, now).await?;
     }
@@ -59,7 +54,7 @@ async fn turn(lander: &Lander, watch: &mut Watch) -> Result<(), Stopped> {
 }
 
 /// Batches of a line, until its front is not due. The broker confirms one while the next is deleted.
-async fn batches(lander: &Lander, line: Line, now: At) -> Result<(), Stopped> {
+async fn batches(lander: &Lander, line: Line, now: At) -> Result<(), KafkaError> {
     let mut airborne = None;
     for _ in 0..BATCHES {
         let (expired, landed) = tokio::join!(lander.engine.expire(line, now), land(lander, airborne.take()));

@@ -18,11 +18,14 @@ use crate::{
         client::{Cluster, PATIENCE},
         landing::Lander,
     },
-    telemetry::readiness::Readiness,
+    telemetry::{logs::chain, readiness::Readiness},
 };
 
 /// How often the store is asked for a newer registry.
 const LOOK_EVERY: Duration = Duration::from_secs(5);
+
+/// How soon it is asked again where it did not answer: it is not ready for as long as that, and no longer.
+const LOOK_AGAIN_AFTER: Duration = Duration::from_secs(1);
 
 /// Runs until the shutdown.
 pub(super) async fn run(
@@ -34,16 +37,21 @@ pub(super) async fn run(
 ) -> Result<(), std::io::Error> {
     let mut hangup = signal(SignalKind::hangup())?;
     compare_file(&engine, &config);
+    let mut pause = LOOK_EVERY;
     loop {
         tokio::select! {
             () = shutdown.cancelled() => return Ok(()),
             _ = hangup.recv() => reload(&engine, &config, &cluster).await,
-            () = tokio::time::sleep(LOOK_EVERY) => look(&engine, &config, &readiness).await,
+            () = tokio::time::sleep(pause) => {
+                let answers = look(&engine, &config, &readiness).await;
+                pause = if answers { LOOK_EVERY } else { LOOK_AGAIN_AFTER };
+            }
         }
     }
 }
 
-async fn look(engine: &Engine, config: &Config, readiness: &Readiness) {
+/// Whether the store answers.
+async fn look(engine: &Engine, config: &Config, readiness: &Readiness) -> bool {
     let before = engine.active().map(|active| active.revision).ok();
     match engine.load_registry().await {
         Ok(revision) => {
@@ -52,8 +60,12 @@ async fn look(engine: &Engine, config: &Config, readiness: &Readiness) {
                 tracing::info!(?revision, "another registry is active");
                 compare_file(engine, config);
             }
+            true
         }
-        Err(error) => readiness.not_ready("store", error.to_string()),
+        Err(error) => {
+            readiness.not_ready("store", chain(&error));
+            false
+        }
     }
 }
 

@@ -4,7 +4,9 @@
 mod clockwork;
 mod connect;
 mod expiring;
+mod gauging;
 mod housekeeping;
+mod keyring;
 mod lanes;
 pub mod startup;
 mod sweeping;
@@ -19,7 +21,8 @@ use std::{
 use tokio::sync::mpsc;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
-pub use connect::{Connected, PATIENCE, check_keyring, connect, open_engine, open_store, remote_cluster};
+pub use connect::{Connected, PATIENCE, connect, open_engine, open_store, open_store_within, remote_cluster};
+pub use keyring::{check_keyring, is_in_use};
 
 use crate::{
     clock::Clock,
@@ -61,6 +64,12 @@ pub enum AppError {
          worker"
     )]
     OtherKeyring(std::path::PathBuf),
+    /// The keyring is gone, and something needs it.
+    #[error(
+        "there is no keyring at {0}, and this store is in use: restore it from its backup, or copy it from another worker; \
+         with a new one no identifier could be opened and nobody found"
+    )]
+    LostKeyring(std::path::PathBuf),
     /// A use case.
     #[error(transparent)]
     Engine(#[from] EngineError),
@@ -86,8 +95,8 @@ impl AppError {
     pub fn is_unreachable(&self) -> bool {
         match self {
             Self::Kafka(error) => error.is_unreachable(),
-            Self::Store(error) => error.is_outage(),
-            Self::Engine(error) => error.is_outage(),
+            Self::Store(error) => error.is_unreachable(),
+            Self::Engine(error) => error.is_unreachable(),
             _ => false,
         }
     }
@@ -218,6 +227,7 @@ pub async fn start_connected(
         ),
     );
     let http = if roles.api {
+        spawner.spawn("gauges", gauging::run(Arc::clone(&engine), shutdown.clone()));
         // Emissions of HTTP calls: bounded, so that callers feel a broker that is slow.
         let (emissions, emitted) = mpsc::channel::<Emission>(64);
         spawner.spawn("producing", housekeeping::land_emissions(lander.clone(), emitted));

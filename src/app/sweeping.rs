@@ -9,7 +9,7 @@ use crate::{
     clock::Stopwatch,
     engine::{EngineError, capsules},
     kafka::{KafkaError, landing::Lander},
-    telemetry::readiness::Readiness,
+    telemetry::{logs::chain, readiness::Readiness},
 };
 
 /// How often it is asked whether there is something to sweep. The fact holds already: this is how soon it shows.
@@ -26,7 +26,7 @@ pub(super) async fn run(lander: Lander, readiness: Readiness) -> Result<(), Kafk
             let busy = batches(&lander).await?;
             if looked.is_none_or(|since| since.elapsed() >= capsules::LOOK_EVERY) {
                 let engine = &lander.engine;
-                engine.forget_old_capsules(engine.clock.now()).await?;
+                engine.forget_old_capsules(engine.trusted_now().await?).await?;
                 looked = Some(Stopwatch::start());
             }
             Ok::<_, KafkaError>(busy)
@@ -38,7 +38,7 @@ pub(super) async fn run(lander: Lander, readiness: Readiness) -> Result<(), Kafk
             }
             Err(error) => {
                 tracing::warn!(error = &error as &dyn std::error::Error, "a sweep failed");
-                readiness.not_ready("sweeps", error.to_string());
+                readiness.not_ready("sweeps", chain(&error));
                 false
             }
         };

@@ -25,7 +25,7 @@ use crate::{
     app::AppError,
     config::{Brokers, Config, Problems, StoreUrl},
     kafka::KafkaError,
-    sim::{Character, Driver, Fleet, Load, Simulated},
+    sim::{Character, Driver, Fleet, Ids, Load, Simulated},
 };
 
 /// Arguments of `lacuna bench`.
@@ -69,6 +69,9 @@ pub struct Args {
     /// How many simulated processors, each of which gets a task of every request.
     #[arg(long, default_value_t = 6, value_parser = clap::value_parser!(u32).range(1..=1000))]
     processors: u32,
+    /// The ids of commands and requests: time-ordered, or random ones, which fall anywhere into every index.
+    #[arg(long, value_enum, default_value_t)]
+    ids: Ids,
     /// Requests offered a second; without it as many as the window allows.
     #[arg(long, value_parser = positive)]
     rate: Option<f64>,
@@ -199,6 +202,11 @@ async fn measured(args: Args) -> Result<Exit, BenchError> {
                 "--scenario deferred measures PostgreSQL: leave out --embedded",
             ));
         }
+        if args.ids == Ids::V4 {
+            return Err(BenchError::Usage(
+                "--scenario deferred makes its requests itself, with time-ordered ids: leave out --ids v4",
+            ));
+        }
         return deferred::show(&deferred::bench(&args).await?, args.json);
     }
     let json = args.json;
@@ -292,8 +300,10 @@ async fn measure(
         1,
     )?;
     let (cluster, topics) = (deployment.cluster.clone(), deployment.topics.clone());
+    let ids = args.ids;
     let driver = tokio::task::spawn_blocking(move || {
-        Driver::new(&cluster, &topics.commands, &topics.status, rand::random())
+        let driver = Driver::new(&cluster, &topics.commands, &topics.status, rand::random())?;
+        Ok::<_, KafkaError>(driver.with_ids(ids))
     });
     let driver = driver.await.map_err(|_| BenchError::Panicked)??;
     let mut bench = measure::Bench {
@@ -302,6 +312,7 @@ async fn measure(
         driver: Some(driver),
         fleet: &fleet,
         character: character(args.spread),
+        ids,
         interrupt,
         quiet: args.json,
     };

@@ -8,11 +8,11 @@ use super::{
     session::{self, ConfigArg, block_on, brokers, of_store},
 };
 use crate::{
-    app::topics,
+    app::{AppError, topics},
     config::{Config, Keyring as KeyringPlace, Policy, StoreUrl, registry_file},
     domain::registry::Registry,
     kafka::{KafkaError, admin::Admin, client::Cluster},
-    vault::{Keyring, KeyringError},
+    vault::{Keyring, KeyringError, Vault},
 };
 
 /// Arguments of `lacuna check`.
@@ -41,7 +41,6 @@ pub fn run(args: Args) -> Result<Exit, Failure> {
         return Ok(Exit::Ok);
     }
     let (config, registry) = Config::load_with_registry(&args.config.config)?;
-    config.check_bearers(&args.config.config.display().to_string(), &registry)?;
     summarise(&mut out, &args, &config, &registry)?;
     let failures = if args.connect {
         // What was found in the files shows while the network is waited for.
@@ -81,7 +80,8 @@ fn summarise(out: &mut Out, args: &Args, config: &Config, registry: &Registry) -
     out.line(format_args!("http           {} ({access})", config.http.listen))?;
     out.line(format_args!("keyring        {}", keyring.display()))?;
     out.line(format_args!("legal clock    {}", legal_clock(&config.policy)))?;
-    for warning in registry_file::warnings(registry) {
+    let warnings = registry_file::warnings(registry).into_iter();
+    for warning in warnings.chain(config.warnings_of_bearers(registry)) {
         out.line(format_args!("warning        {warning}"))?;
     }
     out.line("")?;
@@ -123,12 +123,17 @@ async fn connect(out: &mut Out, config: &Config, registry: &Registry) -> Result<
     let mut failures = Vec::new();
     out.line("")?;
     match store(config).await {
-        Ok(found) => out.line(format_args!("store     {found}"))?,
+        Ok((found, warnings)) => {
+            out.line(format_args!("store     {found}"))?;
+            for warning in warnings {
+                out.line(format_args!("warning   {warning}"))?;
+            }
+        }
         Err(failure) => failures.push(failure),
     }
-    match keyring(config) {
+    match keyring(config).await {
         Ok(found) => out.line(format_args!("keyring   {found}"))?,
-        Err(failure) => failures.push(failure.into()),
+        Err(failure) => failures.push(failure),
     }
     if let Err(failure) = same_keyring(config).await {
         failures.push(failure);
@@ -143,11 +148,12 @@ async fn connect(out: &mut Out, config: &Config, registry: &Registry) -> Result<
     Ok(failures)
 }
 
-async fn store(config: &Config) -> Result<String, Failure> {
+/// What was found, and what the database is set to that somebody should know.
+async fn store(config: &Config) -> Result<(String, Vec<String>), Failure> {
     if let StoreUrl::Sqlite(path) = &config.store.url
         && !path.exists()
     {
-        return Ok("not there yet: `lacuna serve` creates it".to_owned());
+        return Ok(("not there yet: `lacuna serve` creates it".to_owned(), Vec::new()));
     }
     let store = session::connect_store(config).await?;
     store
@@ -159,25 +165,31 @@ async fn store(config: &Config) -> Result<String, Failure> {
         || "no registry is active yet".to_owned(),
         |active| format!("registry revision {}", active.revision),
     );
-    Ok(format!("reached, schema up to date, {registry}"))
+    let warnings = store.warnings().await?;
+    Ok((format!("reached, schema up to date, {registry}"), warnings))
 }
 
 /// Whether the keyring is the store's, as far as both are there: what is not is said elsewhere.
 async fn same_keyring(config: &Config) -> Result<(), Failure> {
-    if let (Ok(vault), Ok(store)) = (session::vault(config), session::open_store(config).await) {
+    let KeyringPlace::File(path) = &config.vault.keyring;
+    if let (Ok(keyring), Ok(store)) = (Keyring::open(path), session::open_store(config).await) {
+        let vault = Vault::new(keyring);
         session::check_keyring(config, &vault, store.as_ref()).await?;
     }
     Ok(())
 }
 
-fn keyring(config: &Config) -> Result<String, KeyringError> {
+async fn keyring(config: &Config) -> Result<String, Failure> {
     let KeyringPlace::File(path) = &config.vault.keyring;
     match (Keyring::open(path), &config.store.url) {
         (Ok(keyring), _) => Ok(format!("opened, {} epochs", keyring.list().len())),
+        (Err(KeyringError::Missing { path }), _) if session::store_in_use(config).await == Some(true) => {
+            Err(AppError::LostKeyring(path).into())
+        }
         (Err(KeyringError::Missing { .. }), StoreUrl::Sqlite(_)) => {
             Ok("not there yet: `lacuna serve` creates it".to_owned())
         }
-        (Err(error), _) => Err(error),
+        (Err(error), _) => Err(error.into()),
     }
 }
 

@@ -100,7 +100,7 @@ impl Failure {
             Self::Output(error) if error.kind() == io::ErrorKind::BrokenPipe => Exit::Ok,
             Self::Output(_) | Self::System { .. } => Exit::NotSo,
             Self::Usage(_) | Self::Config(_) | Self::File { .. } | Self::Json(_) => Exit::Usage,
-            Self::Store { source, .. } if source.is_outage() => Exit::Unreachable,
+            Self::Store { source, .. } if source.is_unreachable() => Exit::Unreachable,
             Self::Store { .. } => Exit::Usage,
             Self::App(error) if error.is_unreachable() => Exit::Unreachable,
             // It ran, and then it broke.
@@ -114,7 +114,7 @@ impl Failure {
     fn next(&self) -> Option<&'static str> {
         let store = |error: &StoreError| match error {
             StoreError::Unreachable(_) => Some("is the database up, and is [store] url right?"),
-            StoreError::Refused(_) => {
+            StoreError::Refused(_) | StoreError::Unusable(_) => {
                 Some("do user, password and database in [store] url exist, with their rights?")
             }
             StoreError::Race(_) | StoreError::Conflict => Some("somebody else was faster: try again"),

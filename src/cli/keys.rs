@@ -4,13 +4,14 @@
 use super::{
     Exit, Failure,
     output::{Out, Table},
-    session::ConfigArg,
+    session::{self, ConfigArg, block_on, store_in_use},
 };
 use crate::{
+    app::AppError,
     clock::Clock,
     config::Keyring as KeyringPlace,
     domain::ids::Tenant,
-    vault::{EpochState, Keyring, Vault},
+    vault::{EpochState, Keyring},
 };
 
 /// Arguments of `lacuna keys`.
@@ -71,9 +72,9 @@ pub fn run(args: Args) -> Result<Exit, Failure> {
 /// The key alone on stdout's last line, the rest as comments, so that a script takes it with `tail -n 1`.
 fn suppression(arg: &ConfigArg, tenant: Option<Tenant>) -> Result<Exit, Failure> {
     let config = arg.load()?;
-    let KeyringPlace::File(path) = &config.vault.keyring;
+    let vault = session::vault(&config)?;
     let tenant = tenant.unwrap_or(config.tenant_default);
-    let key = Vault::new(Keyring::open(path)?).suppression_key(&tenant);
+    let key = vault.suppression_key(&tenant);
     let mut out = Out::new();
     match &config.kafka.topics.suppression {
         Some(topic) => out.line(format_args!("# topic {topic}, tenant {tenant}"))?,
@@ -82,7 +83,8 @@ fn suppression(arg: &ConfigArg, tenant: Option<Tenant>) -> Result<Exit, Failure>
         ))?,
     }
     out.line("# record key = hex(HMAC-SHA-256(this key, type || 0x00 || value)), the key below being 32 bytes in hexadecimal")?;
-    out.line("# value: e-mail trimmed and in lower case, phone in E.164, any other type byte for byte")?;
+    out.line("# recipe v2: value by the rules of docs/guide/identifiers.md (e-mail: trimmed, lower case, NFC, domain by UTS 46 without a final dot; phone: E.164 with \";ext=\"), any other type byte for byte")?;
+    out.line("# recipe v1, of records that have \"recipe\":\"v1\" or none: e-mail trimmed and in lower case, phone in E.164, any other type byte for byte; where both differ, look for both")?;
     out.line(hex::encode(*key))?;
     out.end()?;
     Ok(Exit::Ok)
@@ -91,8 +93,23 @@ fn suppression(arg: &ConfigArg, tenant: Option<Tenant>) -> Result<Exit, Failure>
 fn init(arg: &ConfigArg) -> Result<Exit, Failure> {
     let config = arg.load()?;
     let KeyringPlace::File(path) = &config.vault.keyring;
+    let in_use = if path.exists() {
+        // It is refused below, whatever the store says.
+        Some(false)
+    } else {
+        block_on(async { Ok(store_in_use(&config).await) })?
+    };
+    if in_use == Some(true) {
+        return Err(AppError::LostKeyring(path.clone()).into());
+    }
     Keyring::init(path, Clock::System.now())?;
     let mut out = Out::new();
+    if in_use.is_none() {
+        out.line(format_args!(
+            "the store {} cannot be asked: if it is in use already, this keyring is not its own, and workers will refuse it",
+            config.store.url
+        ))?;
+    }
     out.line(format_args!(
         "created {}: back it up now, apart from the database",
         path.display()
@@ -103,8 +120,7 @@ fn init(arg: &ConfigArg) -> Result<Exit, Failure> {
 
 fn list(arg: &ConfigArg, json: bool) -> Result<Exit, Failure> {
     let config = arg.load()?;
-    let KeyringPlace::File(path) = &config.vault.keyring;
-    let epochs = Keyring::open(path)?.list();
+    let epochs = session::keyring(&config)?.list();
     let mut out = Out::new();
     if json {
         epochs.iter().try_for_each(|epoch| out.json(epoch))?;

@@ -26,7 +26,7 @@ pub fn run(args: &Args) -> Result<Exit, Failure> {
         let store = session::connect_store(&config).await?;
         let was_current = match store.check_schema().await {
             Ok(()) => true,
-            Err(StoreError::Schema(_) | StoreError::Refused(_)) => false,
+            Err(StoreError::Schema(_) | StoreError::Unusable(_)) => false,
             Err(other) => return Err(of_store(&config, other)),
         };
         // Also where nothing seems to be missing: the migrator itself has the last word.

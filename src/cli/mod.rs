@@ -9,9 +9,11 @@ pub mod check;
 pub mod dead_letters;
 pub mod deferred;
 pub mod demo;
+mod documents;
 pub mod explain;
 mod failure;
 mod folder;
+mod foreign;
 pub mod holds;
 pub mod init;
 mod interrupt;
@@ -20,6 +22,7 @@ mod knowledge;
 mod lines;
 pub mod migrate;
 mod output;
+pub mod positions;
 pub mod reconcile;
 pub mod registry;
 pub mod requests;
@@ -100,6 +103,8 @@ enum Command {
     Keys(keys::Args),
     /// Lists messages that could not be taken in, publishes them again, or closes them.
     DeadLetters(dead_letters::Args),
+    /// Shows how far each partition was taken in, and has one be read on whose log is another one now.
+    Positions(positions::Args),
     /// Compares what upstream believes it has sent with what has arrived.
     Reconcile(reconcile::Args),
     /// Writes the JSON Schemas of the messages.
@@ -182,6 +187,7 @@ pub fn main(cli: Cli) -> ExitCode {
         Command::Registry(args) => registry::run(args),
         Command::Keys(args) => keys::run(args),
         Command::DeadLetters(args) => dead_letters::run(args),
+        Command::Positions(args) => positions::run(args),
         Command::Reconcile(args) => reconcile::run(&args),
         Command::Schemas(args) => schemas::run(args),
     };

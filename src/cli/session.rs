@@ -9,7 +9,7 @@ use crate::{
     config::{Brokers, Config, Keyring as KeyringPlace, StoreUrl},
     kafka::client::Cluster,
     store::Store,
-    vault::{Keyring, Vault},
+    vault::{Keyring, KeyringError, Vault},
 };
 
 /// The option that every command has.
@@ -64,8 +64,42 @@ pub(super) async fn open_store(config: &Config) -> Result<Arc<dyn Store>, Failur
 
 /// The keys that open what is sealed. A keyring is never made here: a new one would open nothing.
 pub(super) fn vault(config: &Config) -> Result<Vault, Failure> {
+    Ok(Vault::new(keyring(config)?))
+}
+
+/// Opens the keyring. Where it is missing and the store is in use, it says that it was lost.
+pub(super) fn keyring(config: &Config) -> Result<Keyring, Failure> {
     let KeyringPlace::File(path) = &config.vault.keyring;
-    Ok(Vault::new(Keyring::open(path)?))
+    match Keyring::open(path) {
+        Err(KeyringError::Missing { path }) => {
+            let in_use = block_on(async { Ok(store_in_use(config).await) })?;
+            Err(if in_use == Some(true) {
+                AppError::LostKeyring(path).into()
+            } else {
+                KeyringError::Missing { path }.into()
+            })
+        }
+        opened => Ok(opened?),
+    }
+}
+
+/// How long a store may take to say whether it is in use: where it is away, that has to be said without it.
+const GLANCE: Duration = Duration::from_secs(5);
+
+/// Whether the store is in use; `None`: it cannot be asked.
+pub(super) async fn store_in_use(config: &Config) -> Option<bool> {
+    if let StoreUrl::Sqlite(path) = &config.store.url
+        && !path.exists()
+    {
+        return Some(false);
+    }
+    let asked = async {
+        let store = app::open_store_within(config, &Clock::System, false, GLANCE)
+            .await
+            .ok()?;
+        app::is_in_use(store.as_ref()).await.ok()
+    };
+    tokio::time::timeout(2 * GLANCE, asked).await.ok().flatten()
 }
 
 /// Refuses a keyring that is not the store's: it would find nobody, and say so with conviction.

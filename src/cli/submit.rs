@@ -6,11 +6,12 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use serde::de::IgnoredAny;
 use uuid::Uuid;
 
 use super::{
     Exit, Failure,
+    documents::documents,
+    foreign,
     output::Out,
     session::{self, ConfigArg, block_on},
 };
@@ -27,7 +28,7 @@ use crate::{
 /// Arguments of `lacuna submit`.
 #[derive(Debug, clap::Args)]
 #[command(
-    after_help = "Takes one JSON object, or JSON lines. Every command is checked first: where one is wrong, its \
+    after_help = "Takes one JSON object, a JSON array of them, or JSON lines. Every command is checked first: where one is wrong, its \
     line is named, nothing is published, and the exit code is 2. A command without a command_id gets one, which is \
     printed; repeating it with that command_id changes nothing. Holds and releases go to the control topic, under the \
     name of their hold; what happened to backups is no command: it goes to the backups topic or to POST /v1/backups.\nPrints a line for each confirmed command: its request \
@@ -91,6 +92,8 @@ fn read(file: &Path) -> Result<Vec<u8>, Failure> {
 struct Valid<'a> {
     topic: &'a str,
     command_id: CommandId,
+    /// The id of its event: with its source it stands for the command's own where that has none.
+    event_id: Uuid,
     /// What it is published under and printed as: its request, or the hold.
     key: Uuid,
     /// Whether the id was made here, so that the submitter has to be told.
@@ -100,9 +103,17 @@ struct Valid<'a> {
 
 /// Checks every command. A detail of a refusal holds nothing of the command itself.
 fn check<'a>(input: &'a [u8], name: &str, config: &'a Config) -> Result<Vec<Valid<'a>>, Failure> {
+    if let Some(what) = foreign::kind_of(input) {
+        return Err(Failure::Usage(format!("{name}: {what}")));
+    }
     let mut valid = Vec::new();
     let mut refused = Vec::new();
-    for (line, payload) in documents(input) {
+    let documents = documents(input).map_err(|line| {
+        Failure::Usage(format!(
+            "{name}:{line}: not_json: expected a JSON array of commands"
+        ))
+    })?;
+    for (line, payload) in documents {
         match check_one(payload, config) {
             Ok(command) => valid.push(command),
             Err(refusal) => refused.push(Failure::Usage(format!("{name}:{line}: {refusal}"))),
@@ -110,7 +121,7 @@ fn check<'a>(input: &'a [u8], name: &str, config: &'a Config) -> Result<Vec<Vali
     }
     if valid.is_empty() && refused.is_empty() {
         return Err(Failure::Usage(format!(
-            "{name}: expected a JSON object, or JSON lines; there is nothing"
+            "{name}: expected a JSON object, an array of them, or JSON lines; there is nothing"
         )));
     }
     if !refused.is_empty() {
@@ -124,33 +135,13 @@ fn check<'a>(input: &'a [u8], name: &str, config: &'a Config) -> Result<Vec<Vali
     Ok(valid)
 }
 
-/// The documents of an input, each with the line that it begins on.
-fn documents(input: &[u8]) -> Vec<(usize, &[u8])> {
-    let is_blank = |line: &[u8]| line.iter().all(u8::is_ascii_whitespace);
-    let first = input
-        .split(|b| *b == b'\n')
-        .enumerate()
-        .find(|(_, line)| !is_blank(line));
-    let Some((number, first)) = first else {
-        return Vec::new();
-    };
-    let is_value = |text: &[u8]| serde_json::from_slice::<IgnoredAny>(text).is_ok();
-    // A first line that is no document of its own begins one that goes over several lines.
-    let is_single = is_value(input) || (!is_value(first) && first.trim_ascii() == b"{");
-    if is_single {
-        return vec![(number + 1, input)];
-    }
-    let lines = input
-        .split(|b| *b == b'\n')
-        .enumerate()
-        .filter(|(_, line)| !is_blank(line));
-    lines.map(|(number, line)| (number + 1, line)).collect()
-}
-
 fn check_one<'a>(payload: &'a [u8], config: &'a Config) -> Result<Valid<'a>, Refusal> {
-    let fresh = CommandId(fresh_id());
+    let fresh = fresh_id();
+    let event_id = fresh.to_string();
+    // As intake will read it.
     let mut envelope = Envelope::bare(&config.tenant_default);
-    envelope.command_id_default = Some(fresh);
+    envelope.ce_id = Some(event_id.as_str().into());
+    envelope.ce_source = Some(SOURCE.into());
     let topics = &config.kafka.topics;
     // The type says which door it needs, so the other one is tried where it may not come in by the first.
     let (topic, parsed) = match parse_command(payload, &envelope, Door::Commands) {
@@ -161,11 +152,14 @@ fn check_one<'a>(payload: &'a [u8], config: &'a Config) -> Result<Valid<'a>, Ref
     };
     let ParsedCommand { command, .. } = parsed;
     check_against(config, &command)?;
+    let command_id = command.command_id();
+    let is_new = envelope.event_id() == Some(command_id.0);
     Ok(Valid {
         topic,
-        command_id: command.command_id(),
+        command_id,
+        event_id: if is_new { fresh } else { command_id.0 },
         key: command.ordering_key(),
-        is_new: command.command_id() == fresh,
+        is_new,
         payload,
     })
 }
@@ -177,6 +171,16 @@ fn check_against(config: &Config, command: &Command) -> Result<(), Refusal> {
             DeadLetterReason::NotAllowed,
             "tenant: not one of those that the configuration lists",
         ));
+    }
+    let identities = match command {
+        Command::Open(opening) => ("subject.identities", &opening.identities),
+        Command::Hold(hold) => ("subject.identities", &hold.identities),
+        Command::Reactivated(back) => ("subject.identities", &back.identities),
+        Command::Supply(supply) => ("identities", &supply.identities),
+        Command::Cancel(_) | Command::Release(_) | Command::Decide(_) => ("", &Vec::new()),
+    };
+    if let (field, Some((place, fault))) = (identities.0, config.policy.placeholders.first_of(identities.1)) {
+        return Err(Refusal::schema(format!("{field}[{place}].value: {fault}")));
     }
     let regimes = &config.policy.regimes;
     match command {
@@ -208,7 +212,7 @@ async fn publish(
         {
             land(earlier, pending, out, &mut lost).await?;
         }
-        let event_id = command.command_id.to_string();
+        let event_id = command.event_id.to_string();
         let message = Outgoing {
             topic: command.topic,
             key: Some(command.key.to_string()),
@@ -272,32 +276,14 @@ mod tests {
     const ERASE: &str = r#"{"type":"erase","subject":{"identities":[{"type":"customer_id","value":"42"}]}}"#;
 
     #[test]
-    fn one_object_may_go_over_lines_and_lines_are_counted_from_one() {
-        let cases: &[(&str, &[usize])] = &[
-            ("", &[]),
-            (" \n\n", &[]),
-            ("{}", &[1]),
-            ("\n{\n \"a\": 1\n}\n", &[2]),
-            ("{\n \"a\": \n", &[1]),
-            ("{}\n\n{}\n", &[1, 3]),
-            ("nonsense\n{}\n", &[1, 2]),
-        ];
-        for (input, expected) in cases {
-            let lines: Vec<usize> = documents(input.as_bytes())
-                .into_iter()
-                .map(|(line, _)| line)
-                .collect();
-            assert_eq!(lines, *expected, "{input:?}");
-        }
-    }
-
-    #[test]
     fn a_command_without_an_id_gets_one_that_names_its_request() {
         let config = Config::default();
         let command = check_one(ERASE.as_bytes(), &config).unwrap();
         assert!(command.is_new);
         assert_eq!(command.command_id.0, command.key);
-        assert_eq!(command.command_id.0.get_version_num(), 7);
+        // The event has a fresh id, and the command the one that both, its source and its id, give.
+        assert_eq!(command.event_id.get_version_num(), 7);
+        assert_ne!(command.event_id, command.key);
         assert_eq!(command.topic, "lacuna.commands");
     }
 
@@ -312,6 +298,63 @@ mod tests {
             assert_eq!(
                 (command.topic, command.key.to_string().as_str()),
                 ("lacuna.control", id)
+            );
+        }
+    }
+
+    #[test]
+    fn an_array_is_as_good_as_lines_and_its_elements_are_checked_one_by_one() {
+        let config = Config::default();
+        let input = format!("\u{feff}[{ERASE},\n{{\"type\":\"canary\"}},\n{ERASE}]");
+        let Err(Failure::Several(failures)) = check(input.as_bytes(), "x.json", &config) else {
+            panic!("accepted")
+        };
+        assert!(
+            failures[0].to_string().starts_with("x.json:2: unknown_type"),
+            "{failures:?}"
+        );
+        let input = format!("[{ERASE},\n{ERASE}]");
+        let valid = check(input.as_bytes(), "x.json", &config).unwrap();
+        assert_eq!(valid.len(), 2);
+        assert!(valid.iter().all(|command| command.payload == ERASE.as_bytes()));
+        for broken in ["[{\"a\":1},\n", "[{}\n{}]", "[{}]\n{}"] {
+            let said = check(broken.as_bytes(), "x.json", &config)
+                .unwrap_err()
+                .to_string();
+            assert!(said.starts_with("x.json:") && said.contains("not_json"), "{said}");
+        }
+    }
+
+    #[test]
+    fn a_file_that_is_no_text_is_named_for_what_it_is() {
+        let utf_16: Vec<u8> = ERASE.encode_utf16().flat_map(u16::to_le_bytes).collect();
+        for (input, named) in [
+            (&b"\x1f\x8b\x08"[..], "gzip"),
+            (b"PK\x03\x04", "xlsx"),
+            (&utf_16, "UTF-16"),
+        ] {
+            let said = check(input, "x", &Config::default()).unwrap_err().to_string();
+            assert!(said.contains(named), "{said}");
+        }
+    }
+
+    #[test]
+    fn what_stands_for_nobody_is_not_published() {
+        let config = Config::read_text(
+            "lacuna.toml",
+            Path::new(""),
+            "[policy]\nplaceholder_identities = [\"guest\"]",
+            &|_| None,
+        )
+        .unwrap();
+        for value in ["null", "guest", "GUEST", "1.23457E+15"] {
+            let refusal = check_one(ERASE.replace("42", value).as_bytes(), &config).unwrap_err();
+            assert_eq!(refusal.reason, DeadLetterReason::Schema);
+            assert!(
+                refusal
+                    .detail
+                    .starts_with("subject.identities[0].value: expected"),
+                "{refusal}"
             );
         }
     }

@@ -125,6 +125,13 @@ fn tell(entry: &Entry, processors: &[String], times: Times) -> Option<String> {
             ..
         } => format!("{processor}: {kind} {taken_at}"),
         Entry::RegistryActivated { revision } => format!("revision {revision} of the registry is active"),
+        Entry::PositionAccepted {
+            topic,
+            partition,
+            to,
+            actor,
+            ..
+        } => format!("{actor} had {topic}/{partition} be read on from offset {to} of another log"),
         Entry::CapsulesForgotten { .. } => "the capsules of a week are forgotten".to_owned(),
         Entry::Merged { into } => format!("merged into {into}, which covers it: nobody is asked twice"),
         Entry::Absorbed { request } => format!("covers {request} as well, which was merged into it"),

@@ -149,20 +149,19 @@ impl Config {
         )
     }
 
-    /// Finds bearers of processors that are not registered. A worker runs with them, because a processor may leave the
-    /// registry before its token goes; `name` is what problems call this file.
-    pub fn check_bearers(&self, name: &str, registry: &Registry) -> Result<(), Problems> {
+    /// What to look at again about bearers of processors that are not registered. A worker runs with them, because a
+    /// processor may leave the registry before its token goes.
+    pub fn warnings_of_bearers(&self, registry: &Registry) -> Vec<String> {
         let tokens = self.auth.iter().flat_map(|auth| auth.unregistered(registry));
-        let problems = tokens.map(|(n, _, id)| Problem {
-            file: name.to_owned(),
-            line: None,
-            key: format!("auth.tokens[{n}].processor"),
-            message: format!(
-                "no processor {:?} is registered, so its bearer can answer nothing: correct it, or remove the token",
-                id.as_str()
-            ),
-        });
-        Problems::new(problems.collect()).map_or(Ok(()), Err)
+        tokens
+            .map(|(n, _, id)| {
+                format!(
+                    "auth.tokens[{n}].processor: no processor {:?} is registered, so its bearer can answer nothing: \
+                     correct it, or remove the token",
+                    id.as_str()
+                )
+            })
+            .collect()
     }
 }
 

@@ -2,6 +2,8 @@
 
 use std::collections::BTreeSet;
 
+use crate::domain::near::distance;
+
 /// A key as messages show it: quoted where TOML would have to quote it.
 pub(super) fn shown(key: &str) -> String {
     let bare = !key.is_empty()
@@ -28,26 +30,6 @@ pub(super) fn unknown_key(key: &str, known: &BTreeSet<&'static str>) -> String {
             format!("unknown key; known here: {}", known.join(", "))
         }
     }
-}
-
-/// How many letters have to be added, left out or changed to make one word of the other (Levenshtein).
-fn distance(left: &str, right: &str) -> usize {
-    let right: Vec<char> = right.chars().collect();
-    let mut row: Vec<usize> = (0..=right.len()).collect();
-    for (i, l) in left.chars().enumerate() {
-        let mut diagonal = i;
-        let mut before = i + 1;
-        for (r, cell) in right.iter().zip(row.iter_mut().skip(1)) {
-            let changed = diagonal + usize::from(l != *r);
-            diagonal = *cell;
-            before = changed.min(before + 1).min(diagonal + 1);
-            *cell = before;
-        }
-        if let Some(first) = row.first_mut() {
-            *first = i + 1;
-        }
-    }
-    row.last().copied().unwrap_or(0)
 }
 
 #[cfg(test)]

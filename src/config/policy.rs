@@ -13,6 +13,7 @@ use super::{
 use crate::domain::{
     calendar::{Calendar, Period, Regime, Regimes},
     early::EarlyCommands,
+    identity::Placeholders,
     ids::RegimeName,
 };
 
@@ -43,6 +44,8 @@ pub struct Policy {
     pub duplicates: Duplicates,
     /// Whom a person can complain to about a refusal.
     pub complaint_bodies: ComplaintBodies,
+    /// Values that are nobody's identifiers in this house.
+    pub placeholders: Placeholders,
     /// How long commands wait that come before their request.
     pub early_commands: EarlyCommands,
 }
@@ -72,6 +75,7 @@ pub(super) fn read(section: &Section<'_>) -> Policy {
             .and_then(|e| duplicates(&e))
             .unwrap_or_default(),
         complaint_bodies,
+        placeholders: placeholders(section),
         early_commands: early_commands(section),
     }
 }
@@ -131,6 +135,22 @@ fn complaint_bodies(section: &Section<'_>, regimes: &regimes::Read) -> Complaint
             .and_then(|e| e.table(by_regime))
             .unwrap_or_default(),
     }
+}
+
+/// Each command is compared with all of them.
+const MAX_PLACEHOLDERS: usize = 1_000;
+
+fn placeholders(section: &Section<'_>) -> Placeholders {
+    let Some(entry) = section.get("placeholder_identities") else {
+        return Placeholders::default();
+    };
+    let values = entry
+        .set(|entry| entry.line_of_text().map(ToOwned::to_owned))
+        .unwrap_or_default();
+    if values.len() > MAX_PLACEHOLDERS {
+        entry.problem(&format!("expected at most {MAX_PLACEHOLDERS} of them"));
+    }
+    Placeholders::new(&values)
 }
 
 /// Nothing stands for no text at all.

@@ -103,16 +103,19 @@ impl Body {
     }
 
     /// The identity types that this task's processor is sent. A wave that was added later is sent what its set's first
-    /// one is.
+    /// one is: it has no place here, or an empty one, where a later one was given its own.
     pub fn identities_of(&self, request: &Request, ordinal: u16) -> &[IdentityType] {
-        let pinned = |place: u16| self.identities.get(usize::from(place)).map(Vec::as_slice);
+        let pinned = |place: u16| {
+            let kinds = self.identities.get(usize::from(place)).map(Vec::as_slice);
+            kinds.filter(|kinds| !kinds.is_empty())
+        };
         let processor = &request.task(ordinal).processor;
         pinned(ordinal)
             .or_else(|| {
-                let first = request
+                let mut same = request
                     .ordinals()
-                    .find(|place| request.task(*place).processor == *processor);
-                first.and_then(pinned)
+                    .filter(|place| request.task(*place).processor == *processor);
+                same.find_map(pinned)
             })
             .unwrap_or_default()
     }

@@ -219,6 +219,24 @@ pub enum Entry {
         /// When it was closed; `None`: it is open again.
         completed_at: Option<At>,
     },
+    /// Somebody had a partition be read on although its log is not the one that it was taken in from; the reason lies in
+    /// the sealed side row.
+    PositionAccepted {
+        /// The cluster.
+        cluster: String,
+        /// The topic.
+        topic: String,
+        /// The partition.
+        partition: i32,
+        /// Up to which offset the log before was taken in; `None`: there was none on this cluster.
+        from: Option<i64>,
+        /// From which offset this one is.
+        to: i64,
+        /// Counts the logs that this partition has had.
+        incarnation: u32,
+        /// Who decided it.
+        actor: String,
+    },
 }
 
 /// What one transaction did to one request: a leaf of the ledger.

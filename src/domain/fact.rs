@@ -81,10 +81,15 @@ impl Fact {
         match self {
             Self::Hold(hold) => Self::key_of_hold(&hold.tenant, hold.hold_id),
             Self::Release { tenant, hold_id, .. } => format!("release/{tenant}/{hold_id}"),
-            Self::Backup(event) => format!("backup/{}", event.event_id),
+            Self::Backup(event) => Self::key_of_backup(event),
             Self::Registry { revision, .. } => format!("registry/{revision}"),
             Self::Forgotten(epoch) => format!("forgotten/{}/{}", epoch.week, epoch.name()),
         }
+    }
+
+    /// The key of the fact that a backup event tells.
+    pub fn key_of_backup(event: &BackupEvent) -> String {
+        format!("backup/{}", event.event_id)
     }
 
     /// The key of the fact that a hold was placed.

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use serde::{Deserialize, Serialize};
 
 use super::{
-    identity::SubjectDigest,
+    identity::{FormerDigest, SubjectDigest},
     ids::{HoldId, Label, ProcessorId, RequestId, Tenant},
     registry::{Processor, Registry},
     request::Request,
@@ -126,13 +126,20 @@ impl Holds {
         self.active.values()
     }
 
-    /// The holds on a subject who has one of these identifiers.
-    pub fn on_subject(&self, tenant: &Tenant, digests: &[SubjectDigest]) -> Vec<HoldId> {
+    /// The holds on a subject who has one of these identifiers, whichever version has written them down: where an earlier
+    /// one cannot tell the subject from somebody else, data is kept rather than lost.
+    pub fn on_subject(
+        &self,
+        tenant: &Tenant,
+        digests: &[SubjectDigest],
+        former: &[FormerDigest],
+    ) -> Vec<HoldId> {
         if self.by_digest.is_empty() {
             return Vec::new();
         }
         let found: HashSet<HoldId> = digests
             .iter()
+            .chain(former.iter().map(|one| &one.digest))
             .filter_map(|digest| self.by_digest.get(digest))
             .flatten()
             .filter(|(of, _)| of == tenant)

@@ -1,9 +1,18 @@
 //! A data subject's identifiers. The one type that holds them never shows them.
 
+mod email;
+mod former;
+mod normal;
+mod phone;
+pub mod plausible;
+mod text;
+
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
 use zeroize::{Zeroize, ZeroizeOnDrop};
+
+pub use plausible::{Implausible, Placeholders};
 
 use super::ids::IdentityType;
 
@@ -47,27 +56,103 @@ pub struct Identity {
 }
 
 impl Identity {
-    /// The value as look-ups compare it: e-mail without surrounding space and case, phones in E.164, others byte for byte.
-    ///
-    /// A phone number without a country prefix cannot be normalised without guessing, so it keeps its digits only.
+    /// Takes an identifier that somebody sends, unless it stands for nobody: see [`plausible`]. Whatever comes in is made
+    /// here; what is stored was taken once and is read as it is.
+    pub fn taken(kind: IdentityType, value: impl Into<String>) -> Result<Self, Implausible> {
+        let value = SubjectData::new(value);
+        plausible::check(&kind, value.expose())?;
+        Ok(Self { kind, value })
+    }
+
+    /// Whether it could be somebody's: what is only looked for need not be.
+    pub fn check(&self) -> Result<(), Implausible> {
+        plausible::check(&self.kind, self.value.expose())
+    }
+
+    /// The value as look-ups compare it, by the rules of the module `normal`. What is sent to processors stays as it was given.
     pub fn normalised(&self) -> SubjectData {
-        match self.kind.as_str() {
-            "email" => SubjectData::new(self.value.expose().trim().to_lowercase()),
-            "phone" => SubjectData::new(normalised_phone(self.value.expose())),
-            _ => self.value.clone(),
+        SubjectData::new(normal::form(self.kind.as_str(), self.value.expose()))
+    }
+
+    /// The forms under which earlier versions have written it, where they differ from the one of today.
+    pub fn former(&self, normalised: &SubjectData) -> Vec<FormerForm> {
+        former::forms(self.kind.as_str(), self.value.expose(), normalised.expose())
+    }
+}
+
+/// How identifiers are compared, by number. Others compute the digests of the suppression topic as well, so that a change
+/// of the rules is another recipe.
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, schemars::JsonSchema,
+)]
+#[serde(rename_all = "lowercase")]
+pub enum Recipe {
+    /// E-mail trimmed and in lower case, phone in E.164 without its extension, anything else byte for byte.
+    V1,
+    /// The rules of docs/guide/identifiers.md.
+    V2,
+}
+
+impl Recipe {
+    /// What is written today.
+    pub const CURRENT: Self = Self::V2;
+
+    /// Its number, as rows have it.
+    pub const fn number(self) -> i16 {
+        match self {
+            Self::V1 => 1,
+            Self::V2 => 2,
+        }
+    }
+
+    /// The recipe of this number.
+    pub const fn numbered(number: i16) -> Option<Self> {
+        match number {
+            1 => Some(Self::V1),
+            2 => Some(Self::V2),
+            _ => None,
         }
     }
 }
 
-fn normalised_phone(raw: &str) -> String {
-    let raw = raw.trim();
-    let international = raw
-        .strip_prefix("00")
-        .map_or_else(|| raw.to_owned(), |rest| format!("+{rest}"));
-    match phonenumber::parse(None, &international) {
-        Ok(number) => number.format().mode(phonenumber::Mode::E164).to_string(),
-        Err(_) => raw.chars().filter(|c| c.is_ascii_digit() || *c == '+').collect(),
-    }
+/// How earlier versions compared an identifier.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FormerForm {
+    /// The text that was compared.
+    pub text: SubjectData,
+    /// Whether it is one more spelling of the same identifier. Where it is not, strangers may have been written under it
+    /// too: it says that somebody may be meant, which is enough for a hold and for nothing else.
+    pub is_spelling: bool,
+}
+
+/// A digest that an earlier version would have written for an identifier.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct FormerDigest {
+    /// The digest of today.
+    pub of: SubjectDigest,
+    /// The earlier one.
+    pub digest: SubjectDigest,
+    /// See [`FormerForm::is_spelling`].
+    pub is_spelling: bool,
+}
+
+/// What surely was of these identifiers, whenever it was written: today's digests and those of other spellings.
+pub fn sure_digests(digests: &[SubjectDigest], former: &[FormerDigest]) -> Vec<SubjectDigest> {
+    let spellings = former.iter().filter(|one| one.is_spelling);
+    digests
+        .iter()
+        .copied()
+        .chain(spellings.map(|one| one.digest))
+        .collect()
+}
+
+/// What may have been of these identifiers. Only what keeps data may go by it.
+pub fn possible_digests(digests: &[SubjectDigest], former: &[FormerDigest]) -> Vec<SubjectDigest> {
+    digests
+        .iter()
+        .copied()
+        .chain(former.iter().map(|one| one.digest))
+        .collect()
 }
 
 #[cfg(test)]
@@ -79,23 +164,6 @@ mod tests {
             kind: IdentityType::new(kind).unwrap(),
             value: SubjectData::new(value),
         }
-    }
-
-    #[test]
-    fn look_ups_see_one_value_for_one_person() {
-        assert_eq!(
-            identity("email", " Ann@Example.ORG ").normalised().expose(),
-            "ann@example.org"
-        );
-        assert_eq!(
-            identity("phone", "+49 30 901820").normalised().expose(),
-            "+4930901820"
-        );
-        assert_eq!(
-            identity("phone", "0049 (30) 901-820").normalised().expose(),
-            "+4930901820"
-        );
-        assert_eq!(identity("customer_id", " A ").normalised().expose(), " A ");
     }
 
     #[test]

@@ -16,6 +16,7 @@ pub mod hold;
 pub mod identity;
 pub mod ids;
 pub mod method;
+pub mod near;
 pub mod note;
 pub mod person;
 pub mod plan;

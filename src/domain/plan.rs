@@ -245,6 +245,7 @@ fn planned(processor: &Processor, opening: &Opening, wanted: Action, start: At) 
             counted: 0,
             answered: None,
             state,
+            sent: None,
         },
         identities,
         anchor: None,

@@ -39,6 +39,17 @@ pub struct Task {
     pub answered: Option<Outcome>,
     /// Where it stands.
     pub state: TaskState,
+    /// When it was really sent, in whatever generation; `None`: never. See [`Sent`].
+    pub sent: Option<Sent>,
+}
+
+/// That a task was sent. It is written by [`TaskEvent::Dispatched`] alone, and never derived from what a task looks like:
+/// a generation that an operator has begun says nothing about what has left the house.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Sent {
+    /// When the latest generation that asks for the erasure itself, and not whether it has happened, was sent first: what
+    /// was given until then is gone once it is proved. 0: before this was written down.
+    pub asked_at: At,
 }
 
 impl Task {

@@ -1,6 +1,6 @@
 //! A point in time, to the millisecond: RFC 3339 in JSON, an integer in packed rows and tables.
 
-use std::{fmt, time::Duration};
+use std::{borrow::Cow, fmt, time::Duration};
 
 use jiff::{SignedDuration, Timestamp, fmt::temporal::DateTimePrinter};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
@@ -46,7 +46,7 @@ impl At {
         if text.len() < 20 || text.as_bytes().get(19).is_some_and(|b| *b == b'[') || text.contains('[') {
             return Err(BadTime);
         }
-        let read: Timestamp = text.parse().map_err(|_| BadTime)?;
+        let read: Timestamp = short(text).parse().map_err(|_| BadTime)?;
         let read = if leap {
             read.checked_add(SignedDuration::from_secs(1))
                 .map_err(|_| BadTime)?
@@ -58,12 +58,32 @@ impl At {
 
     /// As a time of `jiff`, for civil reckoning.
     pub fn timestamp(self) -> Timestamp {
-        Timestamp::from_millisecond(self.0).unwrap_or(if self.0 < 0 {
-            Timestamp::MIN
-        } else {
-            Timestamp::MAX
+        Timestamp::from_millisecond(self.0).unwrap_or_else(|_| {
+            if self.0 < 0 {
+                return Timestamp::MIN;
+            }
+            // The end of time has milliseconds too, and no more.
+            Timestamp::new(Timestamp::MAX.as_second(), 999_000_000).unwrap_or(Timestamp::MAX)
         })
     }
+}
+
+/// The most digits of a second's fraction that `jiff` reads. RFC 3339 has no limit, and a millisecond is all that is kept.
+const MOST_DIGITS: usize = 9;
+
+/// The same text without what of a fraction is beyond a nanosecond.
+fn short(text: &str) -> Cow<'_, str> {
+    let Some((start, fraction)) = text
+        .split_at_checked(20)
+        .filter(|(start, _)| start.ends_with('.'))
+    else {
+        return Cow::Borrowed(text);
+    };
+    let digits = fraction.bytes().take_while(u8::is_ascii_digit).count();
+    if digits <= MOST_DIGITS {
+        return Cow::Borrowed(text);
+    }
+    Cow::Owned([start, &fraction[..MOST_DIGITS], &fraction[digits..]].concat())
 }
 
 impl From<Timestamp> for At {
@@ -155,6 +175,44 @@ mod tests {
             At::parse("2026-11-21T10:00:00Z").unwrap().to_string(),
             "2026-11-21T10:00:00Z"
         );
+    }
+
+    #[test]
+    fn a_fraction_has_as_many_digits_as_it_likes() {
+        let at = At::parse("2026-11-30T03:23:19.123Z").unwrap();
+        for fraction in [
+            "1230",
+            "123456789",
+            "1239999999",
+            "1234567890123",
+            &format!("123{}", "4".repeat(300)),
+        ] {
+            assert_eq!(
+                At::parse(&format!("2026-11-30T03:23:19.{fraction}Z")),
+                Ok(at),
+                "{fraction}"
+            );
+            assert_eq!(
+                At::parse(&format!("2026-11-30T04:23:19.{fraction}+01:00")),
+                Ok(at),
+                "{fraction}"
+            );
+        }
+        let leap = At::parse("2016-12-31T23:59:60.1234567890123Z");
+        assert_eq!(leap, At::parse("2017-01-01T00:00:00.123Z"));
+        for bad in [
+            "2026-11-30T03:23:19.Z",
+            "2026-11-30T03:23:19.12345678901x",
+            "2026-11-30T03:23:19.1234567890",
+        ] {
+            assert_eq!(At::parse(bad), Err(BadTime), "{bad}");
+        }
+    }
+
+    #[test]
+    fn the_end_of_time_has_milliseconds_too() {
+        assert_eq!(At::from_millis(i64::MAX).to_string(), "9999-12-30T22:00:00.999Z");
+        assert!(!At::from_millis(i64::MIN).to_string().contains(".0"));
     }
 
     #[test]

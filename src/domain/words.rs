@@ -169,7 +169,7 @@ words! {
         ExtensionDue = 2 "extension_due",
         /// That the deadline was extended, and why.
         Extended = 3 "extended",
-        /// That it is done; the status says whether with exceptions.
+        /// That it is done, everywhere.
         Completed = 4 "completed",
         /// That it was refused, and on what ground.
         Refused = 5 "refused",
@@ -181,6 +181,8 @@ words! {
         Merged = 8 "merged",
         /// That it was withdrawn.
         Cancelled = 9 "cancelled",
+        /// That it has come to its end, and what was not erased.
+        ClosedWithExceptions = 10 "closed_with_exceptions",
     }
 }
 
@@ -233,6 +235,24 @@ words! {
         Blocked = 1 "blocked", Held = 2 "held", Parked = 3 "parked", Ready = 4 "ready", Leased = 5 "leased",
         Dispatched = 6 "dispatched", Accepted = 7 "accepted", Verifying = 8 "verifying", Done = 9 "done",
         Exempt = 10 "exempt", Abandoned = 11 "abandoned", Waived = 12 "waived", Cancelled = 13 "cancelled",
+    }
+}
+
+impl TaskStateName {
+    /// Whether nothing more is to be done about a task in this state.
+    pub const fn is_final(self) -> bool {
+        match self {
+            Self::Done | Self::Exempt | Self::Waived | Self::Cancelled => true,
+            Self::Blocked
+            | Self::Held
+            | Self::Parked
+            | Self::Ready
+            | Self::Leased
+            | Self::Dispatched
+            | Self::Accepted
+            | Self::Verifying
+            | Self::Abandoned => false,
+        }
     }
 }
 

@@ -27,7 +27,7 @@ pub struct Woken {
 }
 
 impl Engine {
-    /// Wakes a batch of what is due at `now`.
+    /// Wakes a batch of what is due. `now` is when to look; what is woken is decided by the time that comes with the gate.
     pub async fn wake_due(&self, now: At) -> Result<Woken, EngineError> {
         // Most turns find nothing. What is committed after this look is seen by the next turn.
         if !self.store.is_due(now).await? {
@@ -41,7 +41,7 @@ impl Engine {
         let acks_seen_until = self.acks_seen_until().await?;
         let mut attempts = Attempts::new(self.store.as_ref(), &*self.metrics, "agenda");
         let (count, finished) = loop {
-            let done = self.wake_once(now, acks_seen_until, &mut attempts).await;
+            let done = self.wake_once(acks_seen_until, &mut attempts).await;
             if let Some(done) = attempts.conclude(done).await {
                 break done?;
             }
@@ -56,12 +56,12 @@ impl Engine {
 
     async fn wake_once(
         &self,
-        now: At,
         acks_seen_until: At,
         attempts: &mut Attempts<'_>,
     ) -> Result<(usize, Finished<'static>), EngineError> {
         let mut tx = attempts.begin().await?;
         let known = self.pass_gate(&mut *tx, Gate::Shared).await?;
+        let now = known.now;
         let due = tx.due(now, BATCH).await?;
         let count = due.len();
         let mut work = Work::with_loaded(due, self.clock_skew);

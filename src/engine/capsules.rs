@@ -130,8 +130,7 @@ impl Engine {
         if !epochs.is_empty() {
             let facts = self.refresh_facts().await?;
             for epoch in &epochs {
-                if self.is_past(epoch, &facts, now)? {
-                    self.forget_capsules(epoch).await?;
+                if self.is_past(epoch, &facts, now)? && self.forget_capsules(epoch).await? {
                     tracing::info!(
                         week = epoch.week,
                         sets = epoch.name(),
@@ -145,8 +144,8 @@ impl Engine {
     }
 
     /// Destroys the key of a week's capsules: from then on they hold nothing, in no copy of the store either once its
-    /// own backups are gone.
-    async fn forget_capsules(&self, epoch: &CapsuleEpoch) -> Result<(), EngineError> {
+    /// own backups are gone. `false`: the store does not say any more that no copy is left, and nothing was done.
+    async fn forget_capsules(&self, epoch: &CapsuleEpoch) -> Result<bool, EngineError> {
         let mut attempts = Attempts::new(self.store.as_ref(), &*self.metrics, "forget");
         loop {
             let done = self.forget_capsules_once(epoch, &mut attempts).await;
@@ -160,10 +159,14 @@ impl Engine {
         &self,
         epoch: &CapsuleEpoch,
         attempts: &mut Attempts<'_>,
-    ) -> Result<(), EngineError> {
+    ) -> Result<bool, EngineError> {
         let mut tx = attempts.begin().await?;
-        self.pass_gate(&mut *tx, Gate::Exclusive).await?;
-        let now = self.clock.now();
+        let known = self.pass_gate(&mut *tx, Gate::Exclusive).await?;
+        let now = known.now;
+        // What was looked at before may have been lost since, and a lock may have come. This cannot be undone.
+        if !self.is_past(epoch, &known.facts, now)? {
+            return Ok(false);
+        }
         let fact = Fact::Forgotten(epoch.clone());
         let is_known = tx.fact(&fact.key()).await?.is_some();
         let mut changes = Changes {
@@ -186,7 +189,7 @@ impl Engine {
         tx.destroy_capsules(epoch).await?;
         tx.write(&changes).await?;
         tx.commit().await?;
-        Ok(())
+        Ok(true)
     }
 
     /// Whether every set that covers these capsules is proved past their week.

@@ -24,7 +24,8 @@ pub struct Expired {
 }
 
 impl Engine {
-    /// Dead-letters a batch of commands that have waited in vain.
+    /// Dead-letters a batch of commands that have waited in vain at `now`, which is not later than the time that comes with
+    /// the gate.
     pub async fn expire_early(&self, now: At) -> Result<Expired, EngineError> {
         let mut attempts = Attempts::new(self.store.as_ref(), &*self.metrics, "expiry");
         let letters = loop {
@@ -51,7 +52,7 @@ impl Engine {
         attempts: &mut Attempts<'_>,
     ) -> Result<Vec<DeadLetter>, EngineError> {
         let mut tx = attempts.begin().await?;
-        tx.gate(Gate::Shared).await?;
+        let now = now.min(self.pass_gate(&mut *tx, Gate::Shared).await?.now);
         let rows = tx.early_expired(now, BATCH).await?;
         let letter = |row: EarlyRow| {
             let waited = now.since(row.arrived_at).as_secs();

@@ -54,7 +54,8 @@ struct Done {
 }
 
 impl Engine {
-    /// Deletes what has stood in a line for long enough: a batch at the most.
+    /// Deletes what has stood in a line for long enough at `now`, which is not later than the time that comes with the gate: a
+    /// batch at the most.
     pub async fn expire(&self, line: Line, now: At) -> Result<Expired, EngineError> {
         let mut attempts = Attempts::new(self.store.as_ref(), &*self.metrics, "expire");
         let done = loop {
@@ -81,6 +82,7 @@ impl Engine {
     ) -> Result<Option<Done>, EngineError> {
         let mut tx = attempts.begin().await?;
         let known = self.pass_gate(&mut *tx, Gate::Shared).await?;
+        let now = now.min(known.now);
         let front = self.front(tx.closings(line, ROWS).await?, now);
         if front.is_empty() {
             return Ok(None);

@@ -12,7 +12,6 @@ use super::{
     known::Known,
     outputs::Emission,
     prepare::{Arrival, PreparedBackup, PreparedCommand},
-    reissue::advances_of,
     time_ordered_id,
     work::UseCase,
 };
@@ -22,8 +21,8 @@ use crate::{
         command::{Command, PlaceHold, ReleaseHold},
         fact::Fact,
         hold::Hold,
-        identity::SubjectDigest,
-        ids::{CommandId, ProcessorId, RequestId, Tenant},
+        identity::{FormerDigest, SubjectDigest, possible_digests},
+        ids::{CommandId, EventId, ProcessorId, RequestId, Tenant},
         note::Notes,
         registry::BackupSet,
         time::At,
@@ -50,7 +49,7 @@ pub enum Told {
 /// Something that is told.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum News<'a> {
-    Hold(&'a PlaceHold, &'a [SubjectDigest]),
+    Hold(&'a PlaceHold, &'a [SubjectDigest], &'a [FormerDigest]),
     Release(&'a ReleaseHold),
     Backup(&'a BackupEvent),
     Unreadable(&'a Refusal),
@@ -60,6 +59,10 @@ pub(super) enum News<'a> {
 struct Message<'a> {
     news: News<'a>,
     digest: [u8; 16],
+    /// The id that an earlier version has given its command, where it would have been another one.
+    former_id: Option<CommandId>,
+    /// The same of its event, with its digest.
+    former_event: Option<(EventId, [u8; 16])>,
     origin: Option<&'a Origin>,
     advances: Vec<Advance>,
     raw: &'a [u8],
@@ -83,8 +86,14 @@ impl Engine {
         self.tell(Message {
             news,
             digest,
+            former_id: arrival
+                .content
+                .as_ref()
+                .ok()
+                .and_then(|prepared| prepared.former_id),
+            former_event: None,
             origin: arrival.origin.as_ref(),
-            advances: advances_of(std::slice::from_ref(arrival)),
+            advances: self.advances_of(std::slice::from_ref(arrival)),
             raw: &arrival.raw,
             headers: &arrival.headers,
         })
@@ -96,17 +105,26 @@ impl Engine {
         &self,
         arrivals: &[Arrival<PreparedBackup>],
     ) -> Result<(Vec<Told>, Emission), EngineError> {
+        self.note("backups", self.tell_all_backups(arrivals).await)
+    }
+
+    async fn tell_all_backups(
+        &self,
+        arrivals: &[Arrival<PreparedBackup>],
+    ) -> Result<(Vec<Told>, Emission), EngineError> {
         let (mut all, mut emission) = (Vec::with_capacity(arrivals.len()), Emission::default());
         for arrival in arrivals {
-            let (news, digest) = match &arrival.content {
-                Ok(prepared) => (News::Backup(&prepared.event), prepared.digest),
-                Err(refusal) => (News::Unreadable(refusal), [0; 16]),
+            let (news, digest, former_event) = match &arrival.content {
+                Ok(prepared) => (News::Backup(&prepared.event), prepared.digest, prepared.former),
+                Err(refusal) => (News::Unreadable(refusal), [0; 16], None),
             };
             let message = Message {
                 news,
                 digest,
+                former_id: None,
+                former_event,
                 origin: arrival.origin.as_ref(),
-                advances: advances_of(std::slice::from_ref(arrival)),
+                advances: self.advances_of(std::slice::from_ref(arrival)),
                 raw: &arrival.raw,
                 headers: &arrival.headers,
             };
@@ -180,7 +198,7 @@ impl Engine {
         let mut tx = attempts.begin().await?;
         let known = self.pass_gate(&mut *tx, Gate::Exclusive).await?;
         tx.advance(&message.advances).await?;
-        let now = self.clock.now();
+        let now = known.now;
         let mut changes = Changes {
             slot: self.slot_of(UseCase::Other),
             at: now,
@@ -219,14 +237,27 @@ impl Engine {
         now: At,
     ) -> Result<Result<Decided, Refusal>, EngineError> {
         if let Some((tenant, command_id, ..)) = message.news.command() {
-            let seen = tx.inbox(&[(tenant, command_id)]).await?;
-            if let Some(row) = seen.first() {
+            let keys: Vec<_> = [Some(command_id), message.former_id]
+                .into_iter()
+                .flatten()
+                .map(|id| (tenant, id))
+                .collect();
+            let seen = tx.inbox(&keys).await?;
+            if let Some(row) = seen.iter().find(|row| row.command_id == command_id) {
                 return Ok(same(row.digest == message.digest, "command_id"));
+            }
+            // Under the id of an event alone another source may have sent another one.
+            if seen.iter().any(|row| row.digest == message.digest) {
+                return Ok(Ok(Decided::Known));
             }
         }
         match message.news {
             News::Unreadable(refusal) => Ok(Err(refusal.clone())),
-            News::Hold(hold, digests) => {
+            News::Hold(hold, digests, former) => {
+                let found = tx.of_subjects(&possible_digests(digests, former)).await?;
+                if let Some(refusal) = self.unknown_type(hold, known, tx).await? {
+                    return Ok(Err(refusal));
+                }
                 let fact = Fact::Hold(Hold {
                     hold_id: hold.hold_id,
                     tenant: hold.tenant.clone(),
@@ -234,7 +265,7 @@ impl Engine {
                     actor: hold.actor.clone(),
                     subject: digests.to_vec(),
                     // No other transaction takes a request in meanwhile, and later ones see the hold.
-                    found: tx.of_subjects(digests).await?,
+                    found,
                     request_id: hold.request_id,
                     processor: hold.processor.clone(),
                     categories: hold.categories.clone(),
@@ -246,7 +277,7 @@ impl Engine {
                 })
             }
             News::Release(release) => Ok(self.decide_release(release, known, tx).await?),
-            News::Backup(event) => self.decide_backup(event, message.digest, known, tx, now).await,
+            News::Backup(event) => self.decide_backup(event, message, known, tx, now).await,
         }
     }
 
@@ -283,14 +314,27 @@ impl Engine {
     async fn decide_backup(
         &self,
         event: &BackupEvent,
-        digest: [u8; 16],
+        message: &Message<'_>,
         known: &Known,
         tx: &mut dyn Transaction,
         now: At,
     ) -> Result<Result<Decided, Refusal>, EngineError> {
         let fact = Fact::Backup(event.clone());
         if let Some(before) = tx.fact(&fact.key()).await? {
-            return Ok(same(before.digest == digest, "event_id"));
+            return Ok(same(before.digest == message.digest, "event_id"));
+        }
+        if let Some((id, digest)) = message.former_event {
+            let former = Fact::Backup(BackupEvent {
+                event_id: id,
+                ..event.clone()
+            });
+            if tx
+                .fact(&former.key())
+                .await?
+                .is_some_and(|before| before.digest == digest)
+            {
+                return Ok(Ok(Decided::Known));
+            }
         }
         let set = known
             .active
@@ -374,7 +418,7 @@ impl<'a> News<'a> {
     /// The news that a command brings; `None`: it is about requests.
     pub(super) fn of(prepared: &'a PreparedCommand) -> Option<Self> {
         match &prepared.command {
-            Command::Hold(hold) => Some(Self::Hold(hold, &prepared.digests)),
+            Command::Hold(hold) => Some(Self::Hold(hold, &prepared.digests, &prepared.former)),
             Command::Release(release) => Some(Self::Release(release)),
             Command::Open(_)
             | Command::Cancel(_)
@@ -387,7 +431,7 @@ impl<'a> News<'a> {
     /// The command that tells it, with its free text; `None`: it is no command.
     fn command(&self) -> Option<(&'a Tenant, CommandId, Option<&'a str>)> {
         match self {
-            Self::Hold(hold, _) => Some((
+            Self::Hold(hold, ..) => Some((
                 &hold.tenant,
                 hold.command_id,
                 hold.note.as_ref().map(|note| note.expose()),

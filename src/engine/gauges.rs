@@ -1,10 +1,9 @@
-//! The gauges that Prometheus reads: taken from the store when it asks, so that every worker says the same.
+//! The gauges that Prometheus reads: taken from the store in the background, so that every worker says the same.
 
-use std::{collections::BTreeMap, sync::Arc, time::Duration};
+use std::{collections::BTreeMap, time::Duration};
 
 use super::{Engine, EngineError};
 use crate::{
-    clock::Stopwatch,
     domain::{
         backup::earlier,
         fact::FactKind,
@@ -14,17 +13,8 @@ use crate::{
         words::{CommandKind, DeadLetterReason},
     },
     store::OpenLetters,
+    telemetry::freshness::GaugeGroup,
 };
-
-const VERSION: &str = env!("CARGO_PKG_VERSION");
-/// Set by whoever builds a release.
-const COMMIT: &str = match option_env!("LACUNA_COMMIT") {
-    Some(commit) => commit,
-    None => "unknown",
-};
-
-/// How long the age of the oldest open request is good for: finding it reads the whole agenda.
-const OLDEST_GOOD_FOR: Duration = Duration::from_secs(15);
 
 /// What is due and has not been woken for this long is overdue: the agenda looks every second.
 const WOKEN_WITHIN: Duration = Duration::from_secs(60);
@@ -32,43 +22,62 @@ const WOKEN_WITHIN: Duration = Duration::from_secs(60);
 /// More sweeps than this at a time are not told apart.
 const SWEEPS: u32 = 1_000;
 
-/// What is kept from one reading to the next.
-#[derive(Debug, Default)]
-pub struct Gauges {
-    oldest_open: Option<(Stopwatch, Option<At>)>,
-}
-
 impl Engine {
-    /// Takes over what the store knows. Where it fails, the gauges keep what they said before.
-    pub async fn refresh_gauges(&self, gauges: &mut Gauges) -> Result<(), EngineError> {
-        let metrics = Arc::clone(&self.metrics);
-        let counters = self.store.counters().await?;
-        let letters = self.store.open_dead_letters().await?;
-        let entries = self.store.ledger_size().await?;
-        let oldest = match gauges.oldest_open {
-            Some((since, oldest)) if since.elapsed() < OLDEST_GOOD_FOR => oldest,
-            _ => {
-                let oldest = self.store.oldest_open().await?;
-                gauges.oldest_open = Some((Stopwatch::start(), oldest));
-                oldest
+    /// Reads gauges anew. Where that fails they keep what they said before, and grow old.
+    pub async fn read_gauges(&self, group: GaugeGroup) -> Result<(), EngineError> {
+        match group {
+            GaugeGroup::Counters => self.read_counters().await,
+            GaugeGroup::Ledger => self.read_ledger().await,
+            GaugeGroup::OldestOpen => self.read_oldest_open().await,
+            GaugeGroup::DeadLetters => self.read_open_letters().await,
+            GaugeGroup::DeferredOverdue => self.read_deferred_overdue().await,
+            GaugeGroup::Sweeps => self.read_sweeps().await,
+        }
+    }
+
+    async fn read_counters(&self) -> Result<(), EngineError> {
+        let (counters, active) = (self.store.counters().await?, self.active()?);
+        let metrics = &self.metrics;
+        metrics.show(GaugeGroup::Counters, || {
+            metrics.take_counters(&counters);
+            // What has not happened yet reads 0, so that its first time shows as a rise.
+            for processor in &active.registry.processors {
+                let labels = &[processor.id.as_str()];
+                drop(metrics.abandoned.with_label_values(labels));
+                drop(metrics.undeliverable.with_label_values(labels));
+                if processor.backup.is_some() {
+                    drop(metrics.backup_contradictions.with_label_values(labels));
+                }
             }
-        };
-        let now = self.clock.now();
-        self.refresh_deferred(now).await?;
-        let age =
-            |at: Option<At>| at.map_or(0, |at| i64::try_from(now.since(at).as_secs()).unwrap_or(i64::MAX));
-        metrics.build_info.with_label_values(&[VERSION, COMMIT]).set(1);
-        metrics.take_counters(&counters);
-        self.begin_series()?;
-        self.show_open_letters(&letters, age);
-        metrics.oldest_open.set(age(oldest));
-        metrics
-            .ledger_entries
-            .set(i64::try_from(entries).unwrap_or(i64::MAX));
+        });
         Ok(())
     }
 
-    fn show_open_letters(&self, letters: &[OpenLetters], age: impl Fn(Option<At>) -> i64) {
+    async fn read_ledger(&self) -> Result<(), EngineError> {
+        let leaves = self.store.ledger_size().await?;
+        self.metrics.show(GaugeGroup::Ledger, || {
+            self.metrics.ledger_entries.set(shown(leaves))
+        });
+        Ok(())
+    }
+
+    async fn read_oldest_open(&self) -> Result<(), EngineError> {
+        let oldest = self.store.oldest_open().await?;
+        let age = age(oldest, self.clock.now());
+        self.metrics
+            .show(GaugeGroup::OldestOpen, || self.metrics.oldest_open.set(age));
+        Ok(())
+    }
+
+    async fn read_open_letters(&self) -> Result<(), EngineError> {
+        let letters = self.store.open_dead_letters().await?;
+        let now = self.clock.now();
+        self.metrics
+            .show(GaugeGroup::DeadLetters, || self.show_open_letters(&letters, now));
+        Ok(())
+    }
+
+    fn show_open_letters(&self, letters: &[OpenLetters], now: At) {
         let metrics = &self.metrics;
         for reason in DeadLetterReason::ALL {
             metrics
@@ -78,7 +87,7 @@ impl Engine {
         }
         let (mut by_reason, mut erasures, mut oldest_erasure) = (BTreeMap::<&str, i64>::new(), 0, None);
         for alike in letters {
-            let count = i64::try_from(alike.count).unwrap_or(i64::MAX);
+            let count = shown(alike.count);
             *by_reason.entry(&alike.reason).or_default() += count;
             if alike.kind.is_some_and(CommandKind::opens) {
                 erasures += count;
@@ -89,53 +98,47 @@ impl Engine {
             metrics.dead_letters_open.with_label_values(&[reason]).set(count);
         }
         let oldest = letters.iter().map(|alike| alike.oldest).min();
-        metrics.dead_letter_oldest.set(age(oldest));
+        metrics.dead_letter_oldest.set(age(oldest, now));
         metrics.dead_erasures_open.set(erasures);
-        metrics.dead_erasure_oldest.set(age(oldest_erasure));
+        metrics.dead_erasure_oldest.set(age(oldest_erasure, now));
     }
 
-    /// What has not happened yet reads 0, so that its first time shows as a rise.
-    fn begin_series(&self) -> Result<(), EngineError> {
-        for processor in &self.active()?.registry.processors {
-            let labels = &[processor.id.as_str()];
-            drop(self.metrics.abandoned.with_label_values(labels));
-            drop(self.metrics.undeliverable.with_label_values(labels));
-            if processor.backup.is_some() {
-                drop(self.metrics.backup_contradictions.with_label_values(labels));
+    /// What is deferred beyond its date.
+    async fn read_deferred_overdue(&self) -> Result<(), EngineError> {
+        let bounds = self.overdue_bounds(self.clock.now())?;
+        let counts = self.store.deferred_before(&bounds).await?;
+        let overdue = &self.metrics.deferred_overdue;
+        self.metrics.show(GaugeGroup::DeferredOverdue, || {
+            overdue.reset();
+            for (processor, _) in &bounds {
+                overdue.with_label_values(&[processor.as_str()]).set(0);
             }
-        }
+            for (processor, count) in &counts {
+                overdue
+                    .with_label_values(&[processor.as_str()])
+                    .set(shown(*count));
+            }
+        });
         Ok(())
     }
 
-    /// What is deferred beyond its date, and how far sweeps have to go.
-    async fn refresh_deferred(&self, now: At) -> Result<(), EngineError> {
-        let metrics = &self.metrics;
-        let bounds = self.overdue_bounds(now)?;
-        metrics.deferred_overdue.reset();
-        for (processor, _) in &bounds {
-            metrics
-                .deferred_overdue
-                .with_label_values(&[processor.as_str()])
-                .set(0);
-        }
-        for (processor, count) in self.store.deferred_before(&bounds).await? {
-            metrics
-                .deferred_overdue
-                .with_label_values(&[processor.as_str()])
-                .set(i64::try_from(count).unwrap_or(i64::MAX));
-        }
-        for kind in FactKind::ALL {
-            metrics.sweep_remaining.with_label_values(&[kind.as_str()]).set(0);
-        }
-        for sweep in self.store.sweeps(true, SWEEPS).await? {
-            let left = sweep
-                .total
-                .map_or(1, |total| total.saturating_sub(sweep.done).max(1));
-            metrics
-                .sweep_remaining
-                .with_label_values(&[sweep.kind.as_str()])
-                .add(i64::try_from(left).unwrap_or(i64::MAX));
-        }
+    /// How far sweeps have to go.
+    async fn read_sweeps(&self) -> Result<(), EngineError> {
+        let sweeps = self.store.sweeps(true, SWEEPS).await?;
+        let remaining = &self.metrics.sweep_remaining;
+        self.metrics.show(GaugeGroup::Sweeps, || {
+            for kind in FactKind::ALL {
+                remaining.with_label_values(&[kind.as_str()]).set(0);
+            }
+            for sweep in &sweeps {
+                let left = sweep
+                    .total
+                    .map_or(1, |total| total.saturating_sub(sweep.done).max(1));
+                remaining
+                    .with_label_values(&[sweep.kind.as_str()])
+                    .add(shown(left));
+            }
+        });
         Ok(())
     }
 
@@ -158,4 +161,13 @@ impl Engine {
             .map(|processor| (processor.id.clone(), bound(processor)))
             .collect())
     }
+}
+
+fn shown(count: u64) -> i64 {
+    i64::try_from(count).unwrap_or(i64::MAX)
+}
+
+/// How many seconds ago that was; 0 where there is none.
+fn age(at: Option<At>, now: At) -> i64 {
+    at.map_or(0, |at| shown(now.since(at).as_secs()))
 }

@@ -25,7 +25,6 @@ use super::{
     known::Known,
     outputs::Emission,
     prepare::{Arrival, PreparedCommand},
-    reissue::advances_of,
     work::{Finished, UseCase, Work},
 };
 use crate::{
@@ -69,6 +68,10 @@ pub struct TakenIn {
 impl Engine {
     /// Takes a batch of commands in. Some have a transaction of their own, in their place among the others.
     pub async fn take_in(&self, arrivals: &[Arrival<PreparedCommand>]) -> Result<TakenIn, EngineError> {
+        self.note("intake", self.take_in_all(arrivals).await)
+    }
+
+    async fn take_in_all(&self, arrivals: &[Arrival<PreparedCommand>]) -> Result<TakenIn, EngineError> {
         let mut taken = TakenIn {
             verdicts: Vec::with_capacity(arrivals.len()),
             emission: Emission::default(),
@@ -133,7 +136,7 @@ impl Engine {
         let lock = attempts.lock();
         let mut tx = attempts.begin().await?;
         let known = self.pass_gate(&mut *tx, gate).await?;
-        tx.advance(&advances_of(arrivals)).await?;
+        tx.advance(&self.advances_of(arrivals)).await?;
         let early = Early::read(self, arrivals, gate, &mut *tx).await?;
         let decided = self
             .decide_commands(arrivals, &known, early, &mut *tx, lock)
@@ -141,7 +144,7 @@ impl Engine {
         let Some((decided, work)) = decided else {
             return Ok(None);
         };
-        let mut finished = work.finish(self, UseCase::Intake, self.clock.now(), outboxed)?;
+        let mut finished = work.finish(self, UseCase::Intake, known.now, outboxed)?;
         self.seal_capsules(&mut finished, &mut *tx).await?;
         tx.write(&finished.changes).await?;
         tx.commit().await?;
@@ -163,7 +166,10 @@ impl Engine {
                 .filter_map(|arrival| arrival.content.as_ref().ok())
         };
         let keys: Vec<_> = prepared()
-            .map(|p| (p.command.tenant(), p.command.command_id()))
+            .flat_map(|p| {
+                let ids = [Some(p.command.command_id()), p.former_id];
+                ids.into_iter().flatten().map(|id| (p.command.tenant(), id))
+            })
             .collect();
         let returned = self.returned(arrivals, tx).await?;
         let mut ids: Vec<RequestId> = prepared().filter_map(|p| p.command.request_id()).collect();
@@ -180,7 +186,7 @@ impl Engine {
             .into_iter()
             .map(|row| ((row.tenant, row.command_id), (row.digest, row.request_id)))
             .collect();
-        let now = self.clock.now();
+        let now = facts.now;
         alike.read_bodies(tx).await?;
         let leaders = leaders_of(&work.followed(), tx, now).await?;
         let room = self.room_before_brake(tx, now).await?;
@@ -329,9 +335,12 @@ impl<'a> Decider<'_, '_, 'a> {
     /// The same command again changes nothing; the same id with another payload is a conflict.
     fn repeated(&self, prepared: &PreparedCommand) -> Option<Result<Verdict, Refusal>> {
         let command = &prepared.command;
-        let (digest, request_id) = self
-            .known
-            .get(&(command.tenant().clone(), command.command_id()))?;
+        let known = |id| self.known.get(&(command.tenant().clone(), id));
+        let Some((digest, request_id)) = known(command.command_id()) else {
+            // Under the id of an event alone another source may have sent another one, which is no conflict.
+            let (digest, request_id) = known(prepared.former_id?)?;
+            return (*digest == prepared.digest).then_some(Ok(Verdict::Duplicate(*request_id)));
+        };
         Some(if *digest == prepared.digest {
             Ok(Verdict::Duplicate(*request_id))
         } else {

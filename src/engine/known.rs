@@ -1,7 +1,9 @@
-//! What a transaction decides by: the facts and the registry, as of the moment at which it passed the gate.
+//! What a transaction decides by: the time, the facts and the registry, as of the moment at which it passed the gate.
 //!
-//! Both are kept in memory and brought up to date under the gate lock, so a fact holds from the moment that it is
-//! committed, in every worker, and nothing is read where nothing is new.
+//! Facts and registry are kept in memory and brought up to date under the gate lock, so a fact holds from the moment that it
+//! is committed, in every worker, and nothing is read where nothing is new. Both are known by number and by a hash chained
+//! over all before: where the store's history is not the one that was learned, everything is read again before anything is
+//! decided.
 
 use std::{
     collections::BTreeSet,
@@ -11,17 +13,19 @@ use std::{
 use super::{ActiveRegistry, Engine, EngineError, registry, schedule};
 use crate::{
     domain::{
-        fact::Facts,
+        fact::{FactVersion, Facts},
         ids::ProcessorId,
         request::{Context, Shut, Withheld},
         time::At,
     },
-    store::{Gate, StoredFact, Transaction},
+    store::{Chain, Gate, Head, StoredFact, Transaction},
 };
 
 /// What a transaction decides by.
 #[derive(Debug, Clone)]
 pub(super) struct Known {
+    /// The time.
+    pub(super) now: At,
     pub(super) facts: Arc<Facts>,
     pub(super) active: Arc<ActiveRegistry>,
     /// The processors that have enough to do with what is being replayed into them.
@@ -30,30 +34,51 @@ pub(super) struct Known {
     pub(super) shut: Arc<Shut>,
 }
 
+/// The facts that this worker has heard of, and which history they are of.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Learned {
+    facts: Arc<Facts>,
+    head: Head,
+}
+
+impl Learned {
+    /// After which version to read: the last fact that is known comes first, and shows whether it is the one that was learned.
+    const fn anchor(&self) -> FactVersion {
+        self.head.number.saturating_sub(1)
+    }
+
+    /// Takes over what follows; `None`: these are facts of another history.
+    fn extended(&self, rows: &[StoredFact]) -> Option<Self> {
+        let news = match rows.split_first() {
+            _ if self.head.number == 0 => rows,
+            Some((last, news)) if last.version == self.head.number && last.chain == Some(self.head.chain) => {
+                news
+            }
+            _ => return None,
+        };
+        let Some(last) = news.last() else {
+            return Some(self.clone());
+        };
+        Some(Self {
+            head: Head {
+                number: last.version,
+                // Without one it is read again next time.
+                chain: last.chain.unwrap_or_default(),
+            },
+            facts: Arc::new(learn((*self.facts).clone(), news)),
+        })
+    }
+}
+
 impl Engine {
     /// Passes the gate, and learns what has become known since.
     pub(super) async fn pass_gate(&self, tx: &mut dyn Transaction, mode: Gate) -> Result<Known, EngineError> {
-        let version = tx.gate(mode).await?;
-        // These and no others are decided by: somebody else may remember less in the meantime.
-        let mut facts = self.facts();
-        if facts.version() != version {
-            // A store that knows less than this worker was put back from a copy: its facts are the ones that count.
-            let start = if facts.version() < version {
-                (*facts).clone()
-            } else {
-                Facts::default()
-            };
-            let news = tx.facts_since(start.version()).await?;
-            facts = Arc::new(learn(start, &news));
-            *self.facts.write().unwrap_or_else(PoisonError::into_inner) = Arc::clone(&facts);
-        }
-        let is_old = self
-            .active()
-            .map_or(true, |active| active.revision < facts.registry());
-        if is_old && let Some(stored) = tx.registry().await? {
-            self.activate(stored.revision, registry::read(&stored.text)?);
-        }
+        let passed = tx.gate(mode).await?;
+        let now = self.clock_guard.time(&self.clock, passed.now)?;
+        let facts = self.learn_facts(tx, passed.facts).await?;
+        self.learn_registry(tx, passed.registry).await?;
         Ok(Known {
+            now,
             facts,
             active: self.active()?,
             full: self.full(),
@@ -61,22 +86,95 @@ impl Engine {
         })
     }
 
+    /// These facts and no others are decided by: somebody else may remember less in the meantime.
+    async fn learn_facts(&self, tx: &mut dyn Transaction, head: Head) -> Result<Arc<Facts>, EngineError> {
+        let learned = self.learned();
+        if learned.head == head {
+            return Ok(learned.facts);
+        }
+        let extended = if learned.head.number < head.number {
+            learned.extended(&tx.facts_since(learned.anchor()).await?)
+        } else {
+            None
+        };
+        let news = match extended {
+            Some(extended) => extended,
+            None => {
+                self.tell_other_history("facts", learned.head, head);
+                let facts = Arc::new(learn(Facts::default(), &tx.facts_since(0).await?));
+                Learned { facts, head }
+            }
+        };
+        *self.learned.write().unwrap_or_else(PoisonError::into_inner) = news.clone();
+        Ok(news.facts)
+    }
+
+    async fn learn_registry(&self, tx: &mut dyn Transaction, head: Head) -> Result<(), EngineError> {
+        let known = self.active().ok().map(|active| active.head());
+        if known == Some(head) || (known.is_none() && head.number == 0) {
+            return Ok(());
+        }
+        if let Some(known) = known
+            && known.number >= head.number
+        {
+            self.tell_other_history("registry", known, head);
+        }
+        match tx.registry().await? {
+            Some(stored) => self.activate(head, registry::read(&stored.text)?),
+            // It was lost: what nobody can look up any more must not be decided by.
+            None => *self.active.write().unwrap_or_else(PoisonError::into_inner) = None,
+        }
+        Ok(())
+    }
+
+    /// A failover or a backup has lost what this worker knew. That is somebody's to look into, so it is loud.
+    pub(super) fn tell_other_history(&self, of: &'static str, learned: Head, found: Head) {
+        // What was read before anybody had chained it, after an upgrade, is of the same history for all that is known.
+        let is_unchained = |head: Head| head.number > 0 && head.chain == Chain::default();
+        if is_unchained(learned) || is_unchained(found) {
+            return;
+        }
+        self.metrics.other_history(of);
+        tracing::error!(
+            of,
+            learned = learned.number,
+            found = found.number,
+            "the store's history is not the one that this worker knows: a failover or a backup that was put back has lost \
+             commits; everything is read again, and what was lost has to be told again by whoever told it"
+        );
+    }
+
     /// Brings what is known up to date outside of a transaction, for what only shows it.
     pub async fn refresh_facts(&self) -> Result<Arc<Facts>, EngineError> {
-        let known = self.facts();
-        let news = self.store.facts_since(known.version()).await?;
-        let learned = learn((*known).clone(), &news);
-        let mut latest = self.facts.write().unwrap_or_else(PoisonError::into_inner);
+        let known = self.learned();
+        let rows = self.store.facts_since(known.anchor()).await?;
+        let learned = match known.extended(&rows) {
+            Some(learned) => learned,
+            None => {
+                let all = self.store.facts_since(0).await?;
+                let learned = Learned::default().extended(&all).unwrap_or_default();
+                self.tell_other_history("facts", known.head, learned.head);
+                learned
+            }
+        };
+        let mut latest = self.learned.write().unwrap_or_else(PoisonError::into_inner);
         // A transaction may have learned more by now.
-        if latest.version() < learned.version() {
-            *latest = Arc::new(learned);
+        if latest.head == known.head {
+            *latest = learned.clone();
         }
-        Ok(Arc::clone(&latest))
+        Ok(learned.facts)
+    }
+
+    fn learned(&self) -> Learned {
+        self.learned
+            .read()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
     }
 
     /// The facts, as this worker last heard of them.
     pub fn facts(&self) -> Arc<Facts> {
-        Arc::clone(&self.facts.read().unwrap_or_else(PoisonError::into_inner))
+        self.learned().facts
     }
 
     pub(super) fn context<'a>(&'a self, known: &'a Known, now: At) -> Context<'a> {
@@ -95,15 +193,25 @@ impl Engine {
         }
     }
 
-    /// What people are shown, by what this worker knows now.
+    /// What people are shown, by what this worker knows now. Nothing is decided by it, so any clock will do.
     pub fn with_context<T>(&self, show: impl FnOnce(&Context<'_>) -> T) -> Result<T, EngineError> {
         let known = Known {
+            now: self.clock.now(),
             facts: self.facts(),
             active: self.active()?,
             full: self.full(),
             shut: self.shut(),
         };
-        Ok(show(&self.context(&known, self.clock.now())))
+        Ok(show(&self.context(&known, known.now)))
+    }
+}
+
+impl ActiveRegistry {
+    pub(super) const fn head(&self) -> Head {
+        Head {
+            number: self.revision,
+            chain: self.chain,
+        }
     }
 }
 

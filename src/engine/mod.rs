@@ -6,12 +6,14 @@
 
 pub mod agenda;
 pub mod capsules;
+pub mod clock_guard;
 mod counters;
 pub mod early;
 pub mod expiry;
 pub mod facts;
 pub mod gauges;
 pub mod hold;
+pub mod identifying;
 pub mod intake;
 mod known;
 pub mod lanes;
@@ -19,8 +21,10 @@ pub mod operate;
 pub mod outputs;
 pub mod pace;
 mod pages;
+pub mod positions;
 pub mod prepare;
 pub mod registry;
+mod rehearsal;
 pub mod reissue;
 pub mod schedule;
 pub mod settle;
@@ -29,7 +33,6 @@ pub mod suppression;
 pub mod sweep;
 pub mod undeliverable;
 pub mod views;
-pub mod watch;
 pub mod words;
 pub mod work;
 
@@ -46,17 +49,19 @@ use crate::{
     clock::Clock,
     domain::{
         early::EarlyCommands,
-        fact::Facts,
+        identity::Placeholders,
         ids::{Label, ProcessorId, RequestId, Tenant},
         registry::{Registry, RegistryRevision, Transport},
         request::{expiry::Keeps, gates::Approval, open::Rules, operate::Refused, refusal::ComplaintBodies},
         task::IllegalEvent,
         time::At,
     },
-    store::{Store, StoreError, StoreFailure},
-    telemetry::metrics::Metrics,
+    store::{Chain, Head, Store, StoreError, StoreFailure},
+    telemetry::{logs::chain, metrics::Metrics, readiness::Troubles},
     vault::{Vault, VaultError},
 };
+
+use self::clock_guard::ClockGuard;
 
 /// What can go wrong in a use case.
 #[derive(Debug, thiserror::Error)]
@@ -88,6 +93,9 @@ pub enum EngineError {
     /// A decision panicked: the transaction is rolled back.
     #[error("a decision panicked")]
     Panicked,
+    /// There is no time to decide by.
+    #[error(transparent)]
+    Clock(#[from] clock_guard::Mistrust),
     /// No registry is active yet.
     #[error("no registry is active: run `lacuna registry apply`, or start `lacuna serve` once")]
     NoRegistry,
@@ -103,10 +111,19 @@ impl StoreFailure for EngineError {
 }
 
 impl EngineError {
-    /// Whether waiting helps; otherwise the batch itself is at fault.
+    /// Whether waiting helps, whatever is decided; otherwise the batch itself may be at fault.
     pub fn is_outage(&self) -> bool {
+        match self {
+            Self::Store(error) => error.is_outage() || error.is_retryable(),
+            Self::Clock(_) | Self::NoRegistry => true,
+            _ => false,
+        }
+    }
+
+    /// Whether the store could not be reached, rather than a mistake having been made.
+    pub fn is_unreachable(&self) -> bool {
         self.store_error()
-            .is_some_and(|error| error.is_outage() || error.is_retryable())
+            .is_some_and(|error| error.is_unreachable() || error.is_retryable())
     }
 
     /// Whether another worker has taken the batch in.
@@ -172,6 +189,8 @@ pub struct Settings {
     pub tenant_default: Tenant,
     /// The tenants that are served; empty: every one.
     pub tenants: Vec<Tenant>,
+    /// Values that are nobody's identifiers.
+    pub placeholders: Placeholders,
     /// The controller's rules.
     pub rules: Rules,
     /// When a second person has to approve a request.
@@ -197,6 +216,8 @@ pub struct Settings {
 pub struct ActiveRegistry {
     /// Its revision.
     pub revision: RegistryRevision,
+    /// The hash over it and those before it.
+    chain: Chain,
     /// The processors.
     pub registry: Registry,
     task_topics: foldhash::HashMap<ProcessorId, Arc<str>>,
@@ -219,6 +240,7 @@ pub struct Engine {
     ack_url: String,
     region: Option<Label>,
     tenants: Vec<Tenant>,
+    placeholders: Placeholders,
     rules: Rules,
     approval: Approval,
     complaint_bodies: ComplaintBodies,
@@ -228,7 +250,10 @@ pub struct Engine {
     clock_skew: Duration,
     max_in_flight: u32,
     cluster: Arc<str>,
-    facts: RwLock<Arc<Facts>>,
+    learned: RwLock<known::Learned>,
+    clock_guard: ClockGuard,
+    /// What a use case has failed at lately, or waits for.
+    pub troubles: Troubles,
     active: RwLock<Option<Arc<ActiveRegistry>>>,
     /// The processors that have enough to do with what is being replayed into them, when the pace was looked at last.
     full: RwLock<Arc<BTreeSet<ProcessorId>>>,
@@ -255,6 +280,7 @@ impl Engine {
             region,
             tenant_default,
             tenants,
+            placeholders,
             rules,
             approval,
             complaint_bodies,
@@ -265,6 +291,7 @@ impl Engine {
             max_in_flight,
             cluster,
         } = settings;
+        let clock_guard = ClockGuard::new(&clock);
         Self {
             store,
             vault,
@@ -275,6 +302,7 @@ impl Engine {
             ack_url,
             region,
             tenants,
+            placeholders,
             rules,
             approval,
             complaint_bodies,
@@ -284,7 +312,9 @@ impl Engine {
             clock_skew,
             max_in_flight,
             cluster,
-            facts: RwLock::default(),
+            learned: RwLock::default(),
+            clock_guard,
+            troubles: Troubles::default(),
             active: RwLock::new(None),
             full: RwLock::default(),
             lanes: lanes::Lanes::default(),
@@ -303,7 +333,7 @@ impl Engine {
     }
 
     /// Makes a registry the active one of this worker.
-    pub fn activate(&self, revision: RegistryRevision, registry: Registry) {
+    fn activate(&self, head: Head, registry: Registry) {
         let task_topics = registry
             .processors
             .iter()
@@ -316,10 +346,21 @@ impl Engine {
             })
             .collect();
         *self.active.write().unwrap_or_else(PoisonError::into_inner) = Some(Arc::new(ActiveRegistry {
-            revision,
+            revision: head.number,
+            chain: head.chain,
             registry,
             task_topics,
         }));
+    }
+
+    /// Remembers whether a use case could be done at all, for whoever asks if this worker is ready.
+    fn note<T>(&self, name: &'static str, done: Result<T, EngineError>) -> Result<T, EngineError> {
+        match &done {
+            Ok(_) => self.troubles.over(name),
+            Err(error) if error.is_outage() => self.troubles.failed(name, chain(error)),
+            Err(_) => {}
+        }
+        done
     }
 
     /// Says how many partitions the ack topic has.

@@ -147,7 +147,7 @@ impl Engine {
         let known = self.pass_gate(&mut *tx, Gate::Shared).await?;
         let submitters = self.submitters(tx.bodies(ids).await?)?;
         let mut work = Work::with_loaded(tx.load(ids, Lock::Rows).await?, self.clock_skew);
-        let now = self.clock.now();
+        let now = known.now;
         let (context, rules) = (self.context(&known, now), self.rules.rulebook());
         let note = decision_note(&Decision::Approve, actor, None);
         let mut approved = Vec::new();
@@ -226,7 +226,7 @@ impl Engine {
         let known = self.pass_gate(&mut *tx, Gate::Shared).await?;
         let loaded = tx.load(&[id], Lock::Rows).await?;
         let mut work = Work::with_loaded(loaded, self.clock_skew);
-        let now = self.clock.now();
+        let now = known.now;
         let leaders = leaders_of(&work.followed(), &mut *tx, now).await?;
         let context = self.context(&known, now);
         let touched = work.get_mut(id).ok_or(OperateError::Unknown("request"))?;

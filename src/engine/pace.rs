@@ -107,7 +107,8 @@ impl Engine {
         &self,
         sweeps: &[Sweep],
     ) -> Result<BTreeMap<FactVersion, WaitsFor>, EngineError> {
-        Ok(self.pace(sweeps).await?.waiting)
+        // Only shown: any clock will do.
+        Ok(self.pace(sweeps, self.clock.now()).await?.waiting)
     }
 
     /// Looks at the pace before a batch, for this worker's other use cases too. Which of the sweeps that go on wait;
@@ -118,14 +119,14 @@ impl Engine {
             self.remember_full(BTreeSet::new());
             return Ok(None);
         }
-        let Pace { waiting, full } = self.pace(&open).await?;
+        let now = self.trusted_now().await?;
+        let Pace { waiting, full } = self.pace(&open, now).await?;
         self.remember_full(full);
         Ok(Some(waiting))
     }
 
-    async fn pace(&self, sweeps: &[Sweep]) -> Result<Pace, EngineError> {
+    async fn pace(&self, sweeps: &[Sweep], now: At) -> Result<Pace, EngineError> {
         let facts = self.refresh_facts().await?;
-        let now = self.clock.now();
         Ok(Pace::read(self.store.as_ref(), sweeps, &facts, self.max_in_flight, now).await?)
     }
 

@@ -11,9 +11,11 @@ use crate::{
         backup::BackupEvent,
         body::Subject,
         command::{Command, Opening},
-        identity::Identity,
-        ids::{RequestId, Tenant},
+        fact::Fact,
+        identity::{FormerDigest, Identity},
+        ids::{CommandId, EventId, RequestId, Tenant},
         note::statement_of,
+        time::At,
         words::DeadLetterReason,
     },
     store::{Origin, SubjectDigest, SuppressionRow},
@@ -36,6 +38,17 @@ pub struct Arrival<T> {
     pub raw: Zeroizing<Vec<u8>>,
     /// The headers that say what it is, for a dead letter too.
     pub headers: KeptHeaders,
+    /// How it lay in its log; `None`: it was read from none.
+    pub reading: Option<Reading>,
+}
+
+/// How a message lay in its log.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Reading {
+    /// The offset after the message before it; `None`: its partition had no position.
+    pub after: Option<i64>,
+    /// The time that the log gives it.
+    pub at: Option<At>,
 }
 
 /// Without the bytes, which hold identifiers.
@@ -53,12 +66,16 @@ impl<T: fmt::Debug> fmt::Debug for Arrival<T> {
 pub struct PreparedCommand {
     /// The command.
     pub command: Command,
+    /// The id that an earlier version has given it, where it would have been another one.
+    pub former_id: Option<CommandId>,
     /// The keyed digest of its payload.
     pub digest: [u8; 16],
     /// What an opening brings besides.
     pub subject: Option<PreparedSubject>,
     /// The keyed digests of the identifiers that a hold, or the news of a return, names.
     pub digests: Vec<SubjectDigest>,
+    /// What earlier versions would have written for these identifiers.
+    pub former: Vec<FormerDigest>,
 }
 
 /// A backup event, ready for its transaction.
@@ -68,6 +85,8 @@ pub struct PreparedBackup {
     pub event: BackupEvent,
     /// The keyed digest of its payload.
     pub digest: [u8; 16],
+    /// Its id and its digest as an earlier version has written them, where it would have been another id.
+    pub former: Option<(EventId, [u8; 16])>,
 }
 
 /// The sealed subject of an opening.
@@ -77,6 +96,8 @@ pub struct PreparedSubject {
     pub sealed: SealedSubject,
     /// The keyed digests of the identifiers.
     pub digests: Vec<SubjectDigest>,
+    /// What earlier versions would have written for these identifiers: looked for, never written.
+    pub former: Vec<FormerDigest>,
     /// The identifiers as the suppression topic has them, where there is one and the request suppresses its subject.
     pub suppression: Vec<SuppressionRow>,
     /// The salted commitment to the command.
@@ -123,7 +144,10 @@ impl Engine {
         envelope: &Envelope<'_>,
         door: Door,
     ) -> Result<PreparedCommand, Refusal> {
-        self.prepare_parsed(parse_command(bytes, envelope, door)?)
+        let mut prepared = self.prepare_parsed(parse_command(bytes, envelope, door)?)?;
+        let is_of_event = envelope.event_id() == Some(prepared.command.command_id().0);
+        prepared.former_id = envelope.former_event_id().filter(|_| is_of_event).map(CommandId);
+        Ok(prepared)
     }
 
     /// Refuses a tenant that is not served.
@@ -140,6 +164,7 @@ impl Engine {
     /// Prepares a command that was read already.
     pub fn prepare_parsed(&self, parsed: ParsedCommand) -> Result<PreparedCommand, Refusal> {
         self.check_served(parsed.command.tenant())?;
+        self.check_identities(&parsed.command)?;
         let digest = self
             .vault
             .payload_digest(parsed.command.tenant(), &parsed.canonical);
@@ -161,41 +186,84 @@ impl Engine {
             | Command::Supply(_)
             | Command::Reactivated(_) => None,
         };
-        let digests = match &parsed.command {
+        let (digests, former) = match &parsed.command {
             Command::Hold(hold) => self.digests_of(&hold.tenant, &hold.identities),
             Command::Reactivated(back) => self.digests_of(&back.tenant, &back.identities),
-            _ => Vec::new(),
+            _ => Default::default(),
         };
         Ok(PreparedCommand {
             command: parsed.command,
+            former_id: None,
             digest,
             subject,
             digests,
+            former,
         })
     }
 
     /// Prepares the bytes of a backup event.
     pub fn prepare_backup(&self, bytes: &[u8], envelope: &Envelope<'_>) -> Result<PreparedBackup, Refusal> {
         let event = parse_backup(bytes, envelope)?;
-        // What it says, not how it is written: a repeat may have its fields in another order.
-        let said = serde_json::to_vec(&event).map_err(|error| {
+        let is_of_event = envelope.event_id() == Some(event.event_id.0);
+        let former = envelope.former_event_id().filter(|_| is_of_event);
+        let former = former.map(|id| {
+            let event = BackupEvent {
+                event_id: EventId(id),
+                ..event.clone()
+            };
+            Ok((event.event_id, self.digest_of_backup(&event)?))
+        });
+        Ok(PreparedBackup {
+            digest: self.digest_of_backup(&event)?,
+            former: former.transpose()?,
+            event,
+        })
+    }
+
+    /// What it says, not how it is written: a repeat may have its fields in another order.
+    fn digest_of_backup(&self, event: &BackupEvent) -> Result<[u8; 16], Refusal> {
+        let said = serde_json::to_vec(event).map_err(|error| {
             // Without what it says, two events of one id could not be told apart.
             tracing::error!(%error, "a backup event could not be digested");
             Refusal::new(DeadLetterReason::Internal, "the event could not be digested")
         })?;
-        let digest = self.vault.payload_digest(&self.tenant_default, &said);
-        Ok(PreparedBackup { event, digest })
+        Ok(self.vault.payload_digest(&self.tenant_default, &said))
     }
 
-    /// The keyed digests under which a subject is found, in order and each once.
-    pub(super) fn digests_of(&self, tenant: &Tenant, identities: &[Identity]) -> Vec<SubjectDigest> {
+    /// The keyed digests under which a subject is found, in order and each once; and those that earlier versions would
+    /// have written.
+    pub(super) fn digests_of(
+        &self,
+        tenant: &Tenant,
+        identities: &[Identity],
+    ) -> (Vec<SubjectDigest>, Vec<FormerDigest>) {
+        let mut former = Vec::new();
         let mut digests: Vec<SubjectDigest> = identities
             .iter()
-            .map(|identity| self.vault.lookup_digest(tenant, identity))
+            .map(|identity| self.vault.lookup_digests(tenant, identity, &mut former))
             .collect();
         digests.sort_unstable();
         digests.dedup();
-        digests
+        (digests, former)
+    }
+
+    /// Refuses what the configuration calls a placeholder; the rest was refused when it was read.
+    pub fn check_placeholders(&self, field: &str, identities: &[Identity]) -> Result<(), Refusal> {
+        match self.placeholders.first_of(identities) {
+            None => Ok(()),
+            Some((place, fault)) => Err(Refusal::schema(format!("{field}[{place}].value: {fault}"))),
+        }
+    }
+
+    fn check_identities(&self, command: &Command) -> Result<(), Refusal> {
+        let (field, identities) = match command {
+            Command::Open(opening) => ("subject.identities", &opening.identities),
+            Command::Hold(hold) => ("subject.identities", &hold.identities),
+            Command::Reactivated(back) => ("subject.identities", &back.identities),
+            Command::Supply(supply) => ("identities", &supply.identities),
+            Command::Cancel(_) | Command::Release(_) | Command::Decide(_) => return Ok(()),
+        };
+        self.check_placeholders(field, identities)
     }
 
     fn prepare_subject(&self, opening: &Opening, canonical: &[u8]) -> Result<PreparedSubject, EngineError> {
@@ -206,11 +274,13 @@ impl Engine {
             salt,
         };
         let plain = Zeroizing::new(subject.pack()?);
+        let (digests, former) = self.digests_of(&opening.tenant, &opening.identities);
         Ok(PreparedSubject {
             sealed: self
                 .vault
                 .seal_subject(&opening.tenant, opening.request_id, &plain),
-            digests: self.digests_of(&opening.tenant, &opening.identities),
+            digests,
+            former,
             suppression: if opening.scope.is_whole() {
                 self.suppression_rows(opening.request_id, &opening.tenant, &opening.identities)
             } else {
@@ -221,7 +291,8 @@ impl Engine {
     }
 
     /// Prepares an ack.
-    pub fn prepare_ack(&self, ack: Ack) -> PreparedAck {
+    pub fn prepare_ack(&self, ack: Ack) -> Result<PreparedAck, Refusal> {
+        self.check_placeholders("identities", &ack.identities)?;
         let token_matches = self.vault.token_matches(
             ack.request_id,
             ack.task_id,
@@ -235,11 +306,11 @@ impl Engine {
         } else {
             None
         };
-        PreparedAck {
+        Ok(PreparedAck {
             ack,
             token_matches,
             proof,
-        }
+        })
     }
 
     fn prepare_proof(&self, ack: &Ack) -> Option<PreparedProof> {
@@ -258,11 +329,46 @@ impl Engine {
 pub trait Names {
     /// The request; `None`: it names none.
     fn request_id(&self) -> Option<RequestId>;
+
+    /// The request that an earlier version has opened for it, where it would have had another id.
+    fn former_request_id(&self) -> Option<RequestId> {
+        None
+    }
+
+    /// What the store has to know of it once it was taken in; `None`: it may leave no trace.
+    fn trace(&self) -> Option<Trace<'_>>;
+
+    /// What an earlier version has left of it, where that would be something else.
+    fn former_trace(&self) -> Option<Trace<'_>> {
+        None
+    }
+}
+
+/// What the store knows of a message that was taken in.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Trace<'a> {
+    /// The inbox has this key.
+    Inbox(&'a Tenant, CommandId),
+    /// There is a fact of this key.
+    Fact(String),
 }
 
 impl Names for PreparedBackup {
     fn request_id(&self) -> Option<RequestId> {
         None
+    }
+
+    fn trace(&self) -> Option<Trace<'_>> {
+        Some(Trace::Fact(Fact::key_of_backup(&self.event)))
+    }
+
+    fn former_trace(&self) -> Option<Trace<'_>> {
+        let (event_id, _) = self.former?;
+        let former = BackupEvent {
+            event_id,
+            ..self.event.clone()
+        };
+        Some(Trace::Fact(Fact::key_of_backup(&former)))
     }
 }
 
@@ -270,10 +376,30 @@ impl Names for PreparedCommand {
     fn request_id(&self) -> Option<RequestId> {
         self.command.request_id()
     }
+
+    fn former_request_id(&self) -> Option<RequestId> {
+        let is_named_by_it = self.command.request_id()?.0 == self.command.command_id().0;
+        self.former_id
+            .filter(|_| is_named_by_it)
+            .map(|id| RequestId(id.0))
+    }
+
+    fn trace(&self) -> Option<Trace<'_>> {
+        Some(Trace::Inbox(self.command.tenant(), self.command.command_id()))
+    }
+
+    fn former_trace(&self) -> Option<Trace<'_>> {
+        Some(Trace::Inbox(self.command.tenant(), self.former_id?))
+    }
 }
 
 impl Names for PreparedAck {
     fn request_id(&self) -> Option<RequestId> {
         Some(self.ack.request_id)
+    }
+
+    /// An answer that repeats another one changes nothing.
+    fn trace(&self) -> Option<Trace<'_>> {
+        None
     }
 }

@@ -1,20 +1,22 @@
 //! The registry's revisions: they live in the store, and one activation counts for all workers.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::{
     Engine, EngineError,
+    clock_guard::agreed,
     facts::{needs_sweep, store_fact},
     time_ordered_id,
 };
 use crate::{
+    clock::Clock,
     domain::{
         fact::Fact,
         ids::ProcessorId,
         registry::{Processor, Registry, RegistryRevision},
-        time::At,
+        words::TaskStateName,
     },
-    store::{Attempts, Changes, Gate, NewFact, Store},
+    store::{Attempts, Changes, Gate, Head, NewFact, Store},
 };
 
 /// What applying a registry came to.
@@ -31,12 +33,13 @@ pub fn read(text: &str) -> Result<Registry, EngineError> {
     Ok(serde_json::from_str(text)?)
 }
 
-/// Makes a registry the active one in a store, unless it is already. Workers find it there.
-pub async fn apply(store: &dyn Store, registry: &Registry, now: At) -> Result<Applied, EngineError> {
+/// Makes a registry the active one in a store, unless it is already. Workers find it there. The clock has to agree with the
+/// store's.
+pub async fn apply(store: &dyn Store, registry: &Registry, clock: &Clock) -> Result<Applied, EngineError> {
     let text = serde_json::to_string(registry)?;
     let mut attempts = Attempts::new(store, &(), "registry");
     loop {
-        let done = apply_once(&mut attempts, registry, &text, now).await;
+        let done = apply_once(&mut attempts, registry, &text, clock).await;
         // Where another worker was faster, the next try looks at what it has activated.
         if let Some(done) = attempts.conclude(done).await {
             return done;
@@ -48,10 +51,11 @@ async fn apply_once(
     attempts: &mut Attempts<'_>,
     registry: &Registry,
     text: &str,
-    now: At,
+    clock: &Clock,
 ) -> Result<Applied, EngineError> {
     let mut tx = attempts.begin().await?;
-    tx.gate(Gate::Exclusive).await?;
+    let passed = tx.gate(Gate::Exclusive).await?;
+    let now = agreed(clock, passed.now)?;
     let current = tx.registry().await?;
     if let Some(current) = &current
         && read(&current.text)? == *registry
@@ -103,9 +107,10 @@ fn changed(before: &Registry, after: &Registry) -> Vec<ProcessorId> {
 impl Engine {
     /// Makes a registry the active one for all workers, unless it is already.
     pub async fn apply_registry(&self, registry: &Registry) -> Result<Applied, EngineError> {
-        let applied = apply(self.store.as_ref(), registry, self.clock.now()).await?;
-        let (Applied::Activated(revision) | Applied::Unchanged(revision)) = applied;
-        self.activate(revision, registry.clone());
+        self.trusted_now().await?;
+        let applied = apply(self.store.as_ref(), registry, &self.clock).await?;
+        // As the store has it: somebody else may have been there since.
+        self.load_registry().await?;
         Ok(applied)
     }
 
@@ -114,13 +119,49 @@ impl Engine {
         let Some(stored) = self.store.registry().await? else {
             return Ok(None);
         };
-        if self
-            .active()
-            .is_ok_and(|active| active.revision == stored.revision)
-        {
+        let head = Head {
+            number: stored.revision,
+            // Whoever passes the gate chains what is not, and then it is read once more.
+            chain: stored.chain.unwrap_or_default(),
+        };
+        let known = self.active().ok().map(|active| active.head());
+        if known == Some(head) {
             return Ok(Some(stored.revision));
         }
-        self.activate(stored.revision, read(&stored.text)?);
+        if let Some(known) = known
+            && known.number >= head.number
+        {
+            self.tell_other_history("registry", known, head);
+        }
+        self.activate(head, read(&stored.text)?);
+        self.warn_of_left_over_tasks().await?;
         Ok(Some(stored.revision))
+    }
+
+    /// Says which processors are not registered and have open tasks all the same: nobody asks them any more.
+    async fn warn_of_left_over_tasks(&self) -> Result<(), EngineError> {
+        for (processor, open) in self.left_over_tasks().await? {
+            tracing::warn!(
+                processor,
+                open,
+                "a processor that is not registered has open tasks: register it again, or waive them"
+            );
+        }
+        Ok(())
+    }
+
+    /// The processors that are not registered and have open tasks, each with how many.
+    pub async fn left_over_tasks(&self) -> Result<Vec<(String, i64)>, EngineError> {
+        let active = self.active()?;
+        let mut open: BTreeMap<String, i64> = BTreeMap::new();
+        for (key, count) in self.store.counters().await? {
+            let is_open = TaskStateName::parse(&key.b).is_some_and(|state| !state.is_final());
+            if key.kind == "tasks" && is_open && count > 0 {
+                *open.entry(key.a).or_default() += count;
+            }
+        }
+        let is_registered = |id: &String| active.registry.processors.iter().any(|p| p.id.as_str() == id);
+        open.retain(|id, _| !is_registered(id));
+        Ok(open.into_iter().collect())
     }
 }

@@ -5,10 +5,10 @@
 
 use foldhash::HashMap;
 
-use super::{Engine, EngineError, outputs::Emission, prepare::Arrival};
+use super::{Engine, EngineError, outputs::Emission};
 use crate::{
-    domain::{ids::RequestId, request::Request, task::TaskState, time::At},
-    store::{Advance, Attempts, DeadLetter, Gate, Lock, Origin, StoredRequest},
+    domain::{ids::RequestId, request::Request, task::TaskState},
+    store::{Attempts, DeadLetter, Gate, Lock, Origin, StoredRequest},
 };
 
 impl Engine {
@@ -96,31 +96,4 @@ fn dispatched(request: &Request) -> Vec<u16> {
         .ordinals()
         .filter(|ordinal| matches!(request.task(*ordinal).state, TaskState::Dispatched { .. }))
         .collect()
-}
-
-/// How a batch moves the positions of the partitions that it came from.
-pub(super) fn advances_of<T>(arrivals: &[Arrival<T>]) -> Vec<Advance> {
-    let mut advances: Vec<Advance> = Vec::new();
-    for arrival in arrivals {
-        let Some(origin) = &arrival.origin else { continue };
-        let same =
-            |advance: &&mut Advance| advance.partition == origin.partition && advance.topic == origin.topic;
-        match advances.iter_mut().find(same) {
-            Some(advance) => {
-                advance.next = advance.next.max(origin.offset + 1);
-            }
-            None => advances.push(Advance {
-                cluster: origin.cluster.clone(),
-                topic: origin.topic.clone(),
-                partition: origin.partition,
-                first: origin.offset,
-                next: origin.offset + 1,
-                // Only a reading of the partition's end says up to when it was read: producers' clocks may say anything.
-                seen_until: At::default(),
-            }),
-        }
-    }
-    // Rows are locked in one order by everybody.
-    advances.sort_by(|a, b| (&a.topic, a.partition).cmp(&(&b.topic, b.partition)));
-    advances
 }

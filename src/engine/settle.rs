@@ -15,7 +15,6 @@ use super::{
     known::Known,
     outputs::Emission,
     prepare::{Arrival, PreparedAck},
-    reissue::advances_of,
     work::{Finished, UseCase, Work},
 };
 use crate::{
@@ -57,6 +56,10 @@ pub struct Settled {
 impl Engine {
     /// Settles a batch of acks.
     pub async fn settle(&self, arrivals: &[Arrival<PreparedAck>]) -> Result<Settled, EngineError> {
+        self.note("settle", self.settle_all(arrivals).await)
+    }
+
+    async fn settle_all(&self, arrivals: &[Arrival<PreparedAck>]) -> Result<Settled, EngineError> {
         let outboxed = arrivals.iter().any(|arrival| arrival.origin.is_none());
         let mut attempts = Attempts::new(self.store.as_ref(), &*self.metrics, "settle");
         let (verdicts, finished) = loop {
@@ -79,9 +82,9 @@ impl Engine {
         let lock = attempts.lock();
         let mut tx = attempts.begin().await?;
         let known = self.pass_gate(&mut *tx, Gate::Shared).await?;
-        tx.advance(&advances_of(arrivals)).await?;
+        tx.advance(&self.advances_of(arrivals)).await?;
         let (verdicts, work) = self.decide_acks(arrivals, &known, &mut *tx, lock).await?;
-        let mut finished = work.finish(self, UseCase::Settle, self.clock.now(), outboxed)?;
+        let mut finished = work.finish(self, UseCase::Settle, known.now, outboxed)?;
         self.seal_capsules(&mut finished, &mut *tx).await?;
         tx.write(&finished.changes).await?;
         tx.commit().await?;
@@ -103,7 +106,7 @@ impl Engine {
         ids.sort_unstable();
         ids.dedup();
         let mut work = Work::with_loaded(tx.load(&ids, lock).await?, self.clock_skew);
-        let now = self.clock.now();
+        let now = known.now;
         let mut bodies = provided::bodies(arrivals, known, tx).await?;
         let decided = catch_unwind(AssertUnwindSafe(|| {
             let verdicts = arrivals

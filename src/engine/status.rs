@@ -7,10 +7,13 @@ use crate::{
         request::{
             Request,
             refusal::{ComplaintBodies, Refusals},
+            standing::NotErased,
         },
         words::TaskStateName,
     },
-    wire::status::{OutcomeCounts, RefusalNotice, RefusedShare, StatusMessage, TaskCounts, WaitingFor},
+    wire::status::{
+        OutcomeCounts, RefusalNotice, RefusedShare, ShareLeft, StatusMessage, TaskCounts, WaitingFor,
+    },
 };
 
 /// The state of a request, as the status topic and the lists of the API say it.
@@ -39,6 +42,7 @@ pub fn status_message<'a>(request: &'a Request, complaint_bodies: &'a ComplaintB
             pseudonymised: counts.pseudonymised,
             not_found: counts.not_found,
             exempt: counts.exempt,
+            waived: counts.waived,
         },
         live_clean_at: life.live_clean_at,
         at_risk: life.at_risk,
@@ -59,6 +63,15 @@ pub fn status_message<'a>(request: &'a Request, complaint_bodies: &'a ComplaintB
         merged_into: life.following.as_ref().map(|following| following.leader),
         refused_on: life.refused,
         refusal: refusal_notice(request, complaint_bodies),
+        not_erased: request.not_erased().into_iter().map(share_left).collect(),
+    }
+}
+
+fn share_left(share: NotErased<'_>) -> ShareLeft<'_> {
+    ShareLeft {
+        processor: Cow::Borrowed(share.processor),
+        part: Cow::Borrowed(share.categories),
+        why: share.why,
     }
 }
 

@@ -17,7 +17,7 @@ use super::{
 };
 use crate::{
     domain::{
-        identity::{Identity, SubjectDigest, SuppressionDigest},
+        identity::{Identity, Recipe, SubjectDigest, SuppressionDigest, sure_digests},
         ids::{IdentityType, RequestId, Tenant},
         time::At,
         words::Status,
@@ -38,6 +38,7 @@ const PAST_ITS_GATES: [Status; 4] = [
 struct Suppressed {
     tenant: Tenant,
     identity_type: IdentityType,
+    recipe: Recipe,
     since: At,
 }
 
@@ -48,9 +49,23 @@ impl Engine {
         tenant: &Tenant,
         identities: &[Identity],
     ) -> Result<Vec<Option<At>>, EngineError> {
-        let digest = |identity| self.vault.lookup_digest(tenant, identity);
-        let asked: Vec<SubjectDigest> = identities.iter().map(digest).collect();
-        let wanted = self.digests_of(tenant, identities);
+        // An identity that nobody could have asked with suppresses nobody, whatever an earlier version has taken.
+        let asked: Vec<Vec<SubjectDigest>> = identities
+            .iter()
+            .map(|identity| {
+                let is_somebody = identity.check().is_ok() && self.placeholders.check(identity).is_ok();
+                let identities = if is_somebody {
+                    std::slice::from_ref(identity)
+                } else {
+                    &[]
+                };
+                let (digests, former) = self.digests_of(tenant, identities);
+                sure_digests(&digests, &former)
+            })
+            .collect();
+        let mut wanted = asked.concat();
+        wanted.sort_unstable();
+        wanted.dedup();
         let mut earliest: HashMap<SubjectDigest, At> = HashMap::new();
         for (digest, request) in self.store.with_subjects(&wanted, &PAST_ITS_GATES).await? {
             if let Some(since) = request.suppressed_since() {
@@ -58,7 +73,9 @@ impl Engine {
                 *known = (*known).min(since);
             }
         }
-        let answers: Vec<Option<At>> = asked.iter().map(|digest| earliest.get(digest).copied()).collect();
+        let since =
+            |digests: &Vec<SubjectDigest>| digests.iter().filter_map(|one| earliest.get(one)).min().copied();
+        let answers: Vec<Option<At>> = asked.iter().map(since).collect();
         let found = answers.iter().flatten().count();
         self.metrics.suppression_checked(found, answers.len() - found);
         Ok(answers)
@@ -80,6 +97,7 @@ impl Engine {
                 digest: self.vault.suppression_digest(tenant, identity),
                 request_id,
                 identity_type: identity.kind.clone(),
+                recipe: Recipe::CURRENT,
             })
             .collect()
     }
@@ -146,6 +164,7 @@ impl Engine {
                 *known = Some(Suppressed {
                     tenant: request.head.tenant,
                     identity_type: row.identity_type,
+                    recipe: row.recipe,
                     since,
                 });
             }
@@ -168,6 +187,7 @@ impl Engine {
                 let message = SuppressionMessage {
                     tenant: Cow::Borrowed(&one.tenant),
                     identity_type: Cow::Borrowed(&one.identity_type),
+                    recipe: one.recipe,
                     since: one.since,
                 };
                 (

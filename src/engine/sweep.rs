@@ -94,7 +94,7 @@ impl Engine {
             return Ok(None);
         };
         known.let_replay(sweep.version);
-        let now = self.clock.now();
+        let now = known.now;
         let step = self.step(sweep, &known, &mut *tx, now).await?;
         let mut work = Work::with_loaded(tx.load(&step.ids, Lock::Rows).await?, self.clock_skew);
         work.review(&self.context(&known, now));
@@ -192,16 +192,22 @@ impl Engine {
                     Stage::List(Concerned::All),
                 ],
             },
-            Fact::Registry { changed, .. } => changed
-                .iter()
-                .flat_map(|processor| {
+            Fact::Registry { changed, .. } => {
+                // Nobody asks a processor any more that has left: whatever is out there needs somebody to know.
+                let has_left = |id: &ProcessorId| known.active.registry.get(id).is_none();
+                let all = changed
+                    .iter()
+                    .any(has_left)
+                    .then_some(Stage::List(Concerned::Open));
+                let of_processor = changed.iter().flat_map(|processor| {
                     [
                         deferred(Why::Retention, processor, always),
                         deferred(Why::BackupRotation, processor, always),
                         asked(processor, always),
                     ]
-                })
-                .collect(),
+                });
+                of_processor.chain(all).collect()
+            }
             Fact::Forgotten(_) => Vec::new(),
         }
     }

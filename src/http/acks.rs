@@ -62,9 +62,10 @@ pub(super) async fn take(
     }
     let arrival = Arrival {
         origin: None,
-        content: Ok(engine.prepare_ack(ack)),
+        content: Ok(engine.prepare_ack(ack)?),
         raw: Zeroizing::default(),
         headers: KeptHeaders::default(),
+        reading: None,
     };
     match api.acks.take(arrival).await? {
         AckVerdict::Counted { .. } => Ok(Json(json!({ "result": "counted" }))),

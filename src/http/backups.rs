@@ -56,6 +56,7 @@ pub(super) async fn tell(
         content: Ok(prepared),
         raw: Zeroizing::default(),
         headers: KeptHeaders::default(),
+        reading: None,
     };
     let (told, emission) = engine.tell_backups(&[arrival]).await?;
     api.outputs.hand_over(emission).await;

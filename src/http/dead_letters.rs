@@ -125,7 +125,7 @@ pub(super) async fn close(
 ) -> Result<Json<LetterView>, Problem> {
     let reason = parse_required_reason(&bytes)?;
     let store = &api.engine.store;
-    let now = api.engine.clock.now();
+    let now = api.engine.trusted_now().await?;
     let note = format!("{}: {reason}", caller.name);
     let closed = store
         .close_dead_letter(id, DeadLetterState::Closed, &note, now)

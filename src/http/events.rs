@@ -118,6 +118,7 @@ fn readable(request: RequestId, entry: &Entry) -> Result<Value, Problem> {
         | Entry::HoldReleased { .. }
         | Entry::BackupEvent { .. }
         | Entry::RegistryActivated { .. }
+        | Entry::PositionAccepted { .. }
         | Entry::Merged { .. }
         | Entry::Absorbed { .. }
         | Entry::Repeated { .. }

@@ -14,7 +14,7 @@ use super::{
     Api,
     problem::{FieldError, Problem},
 };
-use crate::domain::ids::RequestId;
+use crate::{domain::ids::RequestId, engine::EngineError, telemetry::logs::chain};
 
 /// How long the store is waited for: well below the ten seconds after which Prometheus and probes give up.
 const PATIENCE: Duration = Duration::from_secs(2);
@@ -27,11 +27,18 @@ pub(super) async fn alive() -> Json<Value> {
 /// `GET /readyz`
 pub(super) async fn ready(State(api): State<Arc<Api>>) -> Result<Json<Value>, Problem> {
     let mut problems = api.readiness.problems();
-    // Any read will do; there is no such request.
-    let asked = [RequestId(uuid::Uuid::nil())];
-    match tokio::time::timeout(PATIENCE, api.engine.store.revisions(&asked)).await {
-        Ok(Ok(_)) => {}
-        Ok(Err(error)) => problems.push(("store", error.to_string())),
+    problems.extend(api.engine.troubles.problems());
+    let looked = async {
+        api.engine.trusted_now().await?;
+        // A store that has no clock of its own was not asked by that. Any read will do; there is no such request.
+        let asked = [RequestId(uuid::Uuid::nil())];
+        api.engine.store.revisions(&asked).await?;
+        Ok::<_, EngineError>(())
+    };
+    match tokio::time::timeout(PATIENCE, looked).await {
+        Ok(Ok(())) => {}
+        Ok(Err(why @ EngineError::Clock(_))) => problems.push(("clock", why.to_string())),
+        Ok(Err(error)) => problems.push(("store", chain(&error))),
         Err(_) => problems.push(("store", "it does not answer in time".to_owned())),
     }
     if let Err(error) = api.engine.active() {
@@ -52,22 +59,12 @@ pub(super) async fn ready(State(api): State<Arc<Api>>) -> Result<Json<Value>, Pr
     Err(Problem::new(StatusCode::SERVICE_UNAVAILABLE, "not_ready", detail).with_errors(errors))
 }
 
-/// `GET /metrics`
+/// `GET /metrics`: what is known. Nobody who asks makes the store work.
 pub(super) async fn metrics(State(api): State<Arc<Api>>) -> Result<Response, Problem> {
-    let engine = &api.engine;
-    // One reading at a time: what one sets to zero, another must not show.
-    let mut gauges = api.gauges.lock().await;
-    match tokio::time::timeout(PATIENCE, engine.refresh_gauges(&mut gauges)).await {
-        Ok(Ok(())) => {}
-        // The process's own counters are what is needed most while the store is away.
-        Ok(Err(error)) => tracing::warn!(%error, "the gauges keep what they said before"),
-        Err(_) => tracing::warn!("the store does not answer in time: the gauges keep what they said before"),
-    }
-    let text = engine.metrics.text().map_err(|error| {
+    let text = api.engine.metrics.text().map_err(|error| {
         tracing::error!(%error, "the metrics cannot be written");
         Problem::internal()
     })?;
-    drop(gauges);
     Ok((
         [(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")],
         text,

@@ -270,6 +270,7 @@ async fn tell(api: &Api, prepared: PreparedCommand) -> Result<Result<(), Refusal
         content: Ok(prepared),
         raw: Zeroizing::default(),
         headers: KeptHeaders::default(),
+        reading: None,
     };
     let taken = api.engine.take_in(&[arrival]).await?;
     api.outputs.hand_over(taken.emission).await;

@@ -23,9 +23,9 @@ use crate::{
         time::At,
         words::Status,
     },
-    engine::{Engine, EngineError},
+    engine::{Engine, EngineError, identifying::MAX_TENANTS},
     store::StoredRequest,
-    wire::api,
+    wire::{Refusal, api},
 };
 
 /// How many requests one call looks at: some 100 ms of work.
@@ -231,10 +231,15 @@ pub(super) async fn search(
 ) -> Result<Json<Found>, Problem> {
     let engine = &api.engine;
     let search = api::parse_search(&bytes)?;
-    let tenant = caller.narrow(search.tenant)?;
-    let tenant = tenant.as_ref().unwrap_or(&engine.tenant_default);
-    let digest = engine.vault.lookup_digest(tenant, &search.identity);
-    let ids = engine.store.of_subject(&digest, MAX_FOUND + 1).await?;
+    let tenants = searched(engine, caller.narrow(search.tenant)?).await?;
+    let ids = engine
+        .requests_of(&tenants, &search.identity, MAX_FOUND + 1)
+        .await?;
+    if ids.is_empty()
+        && let Some(refusal) = engine.unknown_search(&search.identity.kind)
+    {
+        return Err(refusal.into());
+    }
     let shown = &ids[..ids.len().min(MAX_FOUND as usize)];
     let mut stored = engine.store.requests(shown).await?;
     // They come in no particular order; the search shows the newest first.
@@ -250,6 +255,21 @@ pub(super) async fn search(
         },
         truncated: ids.len() > shown.len(),
     }))
+}
+
+/// Where a search looks: in the tenant that it names, else in all that the bearer may see.
+async fn searched(engine: &Engine, named: Option<Tenant>) -> Result<Vec<Tenant>, Problem> {
+    if let Some(tenant) = named {
+        // Nobody is found in a misspelt one, which must not pass for an answer.
+        engine.check_served(&tenant)?;
+        return Ok(vec![tenant]);
+    }
+    let expected = || {
+        Refusal::schema(format!(
+            "tenant: expected one, because there are more than {MAX_TENANTS} here"
+        ))
+    };
+    Ok(engine.known_tenants().await?.ok_or_else(expected)?)
 }
 
 /// An item as JSON, in the order of its type's members.

@@ -48,7 +48,7 @@ use tokio_util::sync::CancellationToken;
 use self::{acks::Acks, auth::Gatekeeper, batch::Batcher, outputs::Outputs, requests::Commands};
 use crate::{
     config::{Auth, Http, Tls},
-    engine::{Engine, gauges::Gauges, outputs::Emission},
+    engine::{Engine, outputs::Emission},
     telemetry::readiness::Readiness,
 };
 
@@ -105,7 +105,6 @@ struct Api {
     gatekeeper: Gatekeeper,
     commands: Batcher<Commands>,
     acks: Batcher<Acks>,
-    gauges: tokio::sync::Mutex<Gauges>,
 }
 
 /// Binds the address and prepares to serve until the shutdown.
@@ -127,7 +126,6 @@ pub async fn serve(config: &Http, state: State, shutdown: CancellationToken) -> 
     let commands = Batcher::start(Commands::new(&engine), &outputs, &mut batchers);
     let acks = Batcher::start(Acks::new(&engine), &outputs, &mut batchers);
     let gatekeeper = Gatekeeper::new(auth, Arc::clone(&engine.metrics));
-    let gauges = tokio::sync::Mutex::default();
     let api = Arc::new(Api {
         engine,
         outputs,
@@ -135,7 +133,6 @@ pub async fn serve(config: &Http, state: State, shutdown: CancellationToken) -> 
         gatekeeper,
         commands,
         acks,
-        gauges,
     });
     let app = layers::around(routes(api));
     Ok(Serving {

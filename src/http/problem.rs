@@ -187,15 +187,19 @@ fn field_of(detail: &str) -> Option<FieldError> {
 
 impl From<EngineError> for Problem {
     fn from(error: EngineError) -> Self {
-        if error.is_outage() {
-            tracing::warn!(
-                error = &error as &dyn std::error::Error,
-                "a call failed: the store is away or overrun"
-            );
-            return Self::unavailable("the store cannot be reached just now");
+        if let EngineError::Clock(why) = &error {
+            tracing::warn!(%why, "a call failed");
+            return Self::unavailable(&why.to_string());
         }
         if matches!(error, EngineError::NoRegistry) {
             return Self::unavailable("no registry of processors is active yet");
+        }
+        if error.is_outage() {
+            tracing::warn!(
+                error = &error as &dyn std::error::Error,
+                "a call failed: the store is away, overrun, or not usable"
+            );
+            return Self::unavailable("the store cannot be used just now");
         }
         tracing::error!(error = &error as &dyn std::error::Error, "a call failed");
         Self::internal()

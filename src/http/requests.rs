@@ -115,11 +115,13 @@ pub(super) async fn submit(
     }
     let returned = matches!(prepared.command, Command::Reactivated(_));
     let names_processors = names_processors(&prepared.command);
+    let warned = engine.warnings_of_types(&prepared.command);
     let arrival = Arrival {
         origin: None,
         content: Ok(prepared),
         raw: Zeroizing::default(),
         headers: KeptHeaders::default(),
+        reading: None,
     };
     match api.commands.take(arrival).await? {
         // It is about a person and names no request.
@@ -133,8 +135,8 @@ pub(super) async fn submit(
                 Some(status) => status,
                 None => status_of(engine, id).await?,
             };
-            let status = if names_processors {
-                with_warnings(engine, id, status).await?
+            let status = if names_processors || !warned.is_empty() {
+                with_warnings(engine, id, status, warned).await?
             } else {
                 status
             };
@@ -200,7 +202,12 @@ fn names_processors(command: &Command) -> bool {
 }
 
 /// A status with what the sender should look at again, where there is something: a misspelt name is seen at once.
-async fn with_warnings(engine: &Engine, id: RequestId, status: Bytes) -> Result<Bytes, Problem> {
+async fn with_warnings(
+    engine: &Engine,
+    id: RequestId,
+    status: Bytes,
+    warned: Vec<String>,
+) -> Result<Bytes, Problem> {
     let (Some(request), bodies) = (engine.request(id).await?, engine.store.bodies(&[id]).await?) else {
         return Ok(status);
     };
@@ -208,7 +215,8 @@ async fn with_warnings(engine: &Engine, id: RequestId, status: Bytes) -> Result<
         return Ok(status);
     };
     let body = Body::unpack(&stored.body).map_err(EngineError::from)?;
-    let warnings = engine.with_context(|context| body.warnings(&request, context.registry))?;
+    let mut warnings = engine.with_context(|context| body.warnings(&request, context.registry))?;
+    warnings.extend(warned);
     if warnings.is_empty() {
         return Ok(status);
     }

@@ -57,6 +57,13 @@ pub(super) fn sentences(request: &Request, context: &Context<'_>) -> Vec<Said> {
                 "Its legal deadline, {due}, is before {date} and cannot be kept."
             ))
         });
+    let late = request.is_late_at_a_gate().then(|| Said {
+        text: format!(
+            "Its legal deadline, {}, has passed, and it still waits for a person.",
+            request.life.clock.due
+        ),
+        is_to_do: true,
+    });
     let nobody = request.nobody_was_asked().then(|| Said {
         text: "No processor could be asked, so there is no proof of anything: somebody has to look at it."
             .to_owned(),
@@ -76,6 +83,7 @@ pub(super) fn sentences(request: &Request, context: &Context<'_>) -> Vec<Said> {
     });
     gate.into_iter()
         .chain(too_late)
+        .chain(late)
         .chain(nobody)
         .chain(tasks)
         .collect()
@@ -105,6 +113,17 @@ fn to_do(request: &Request, ordinal: u16, context: &Context<'_>) -> Option<Strin
             "The copies of {processor} cannot be proved gone: it is registered as a backup set no more. Register it \
              again, or waive the task."
         ),
+        Need::Registration
+            if matches!(
+                task.state,
+                TaskState::Dispatched { .. } | TaskState::Accepted { .. }
+            ) =>
+        {
+            format!(
+                "{processor} was asked and has not proved it, and it is not registered any more: an answer of its own \
+                 still counts, but it is not asked again. Register it again, or waive the task."
+            )
+        }
         Need::Registration => format!(
             "{processor} cannot be asked: it is not registered any more. Register it again, or waive the task."
         ),

@@ -1,9 +1,10 @@
 //! Deciding: a batch of messages goes through its use case, whatever comes in between.
 //!
-//! A store that is away is waited for. A message that no transaction can take in is found and dead-lettered, and its
-//! neighbours go through. What was taken in before is only said again. Nothing here talks to Kafka.
+//! A store that is away, or that nobody can use, is waited for, and so is a clock that can be trusted. A message that no
+//! transaction can take in, although the store takes others, is found and dead-lettered, and its neighbours go through. What
+//! was taken in before is only said again. Nothing here talks to Kafka.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use tokio_util::sync::CancellationToken;
@@ -11,6 +12,7 @@ use zeroize::Zeroizing;
 
 use super::{KafkaError, poll::Window};
 use crate::{
+    clock::Stopwatch,
     domain::{ids::RequestId, words::DeadLetterReason},
     engine::{
         Engine, EngineError,
@@ -19,6 +21,7 @@ use crate::{
         schedule::Pauses,
     },
     store::Origin,
+    telemetry::logs::chain,
     wire::{Refusal, ack::parse_ack, command::Door, envelope::Envelope},
 };
 
@@ -85,7 +88,7 @@ impl Work for Settle {
     const WINDOW: Window = Window::ACKS;
 
     fn prepare(&self, _: &str, payload: &[u8], envelope: &Envelope<'_>) -> Result<PreparedAck, Refusal> {
-        Ok(self.engine.prepare_ack(parse_ack(payload, envelope)?))
+        self.engine.prepare_ack(parse_ack(payload, envelope)?)
     }
 
     async fn decide(&self, arrivals: &[Arrival<PreparedAck>]) -> Result<Emission, EngineError> {
@@ -126,6 +129,29 @@ enum Job<'a, T> {
     Reissue(&'a [RequestId], &'a [Origin]),
     Decide(&'a [Arrival<T>]),
 }
+
+impl<T> Clone for Job<'_, T> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+
+impl<T> Copy for Job<'_, T> {}
+
+/// What came of a message that fails for good when it stands alone.
+enum Tried {
+    /// It went through after all: it was the store.
+    Through(Emission),
+    /// It is its own fault.
+    AtFault(KafkaError),
+}
+
+/// So many messages in a row may be at fault for what the store refuses, with no neighbour that goes through. Beyond it, each
+/// has to fail for [`DOUBT`]: where nothing goes through, it is the store.
+const CULPRITS: u32 = 3;
+
+/// How long a message is tried again that is one of many.
+const DOUBT: Duration = Duration::from_secs(60);
 
 /// Decides batches of one kind.
 #[derive(Debug)]
@@ -176,15 +202,21 @@ impl<W: Work> Decider<W> {
                     let (first, second) = slice.split_at(slice.len() / 2);
                     pending.extend([second, first]);
                 }
-                Err(error) => {
-                    tracing::error!(
-                        stage = W::NAME,
-                        error = &error as &dyn std::error::Error,
-                        "a request cannot be said again"
-                    );
-                    // It may have been dead-lettered for the same reason, and that can be said.
-                    emission.append(self.patiently(Job::Reissue(&[], &origins)).await?);
-                }
+                Err(error) => match self
+                    .alone(Job::Reissue(&named(slice), &origins), error, 0)
+                    .await?
+                {
+                    Tried::Through(again) => emission.append(again),
+                    Tried::AtFault(error) => {
+                        tracing::error!(
+                            stage = W::NAME,
+                            error = &error as &dyn std::error::Error,
+                            "a request cannot be said again"
+                        );
+                        // It may have been dead-lettered for the same reason, and that can be said.
+                        emission.append(self.patiently(Job::Reissue(&[], &origins)).await?);
+                    }
+                },
             }
         }
         Ok(emission)
@@ -194,19 +226,71 @@ impl<W: Work> Decider<W> {
     async fn decide_new(&self, new: &[Arrival<W::Item>]) -> Result<Emission, KafkaError> {
         let mut emission = Emission::default();
         let mut pending = vec![new];
+        let mut culprits = 0;
         while let Some(slice) = pending.pop() {
             match self.patiently(Job::Decide(slice)).await {
-                Ok(decided) => emission.append(decided),
+                Ok(decided) => {
+                    culprits = 0;
+                    emission.append(decided);
+                }
                 Err(error) if is_passing(&error) => return Err(error),
                 Err(error) if slice.len() > 1 => {
                     tracing::warn!(stage = W::NAME, %error, messages = slice.len(), "halving a batch that fails");
                     let (first, second) = slice.split_at(slice.len() / 2);
                     pending.extend([second, first]);
                 }
-                Err(error) => emission.append(self.bury(slice, &error).await?),
+                Err(error) => match self.alone(Job::Decide(slice), error, culprits).await? {
+                    Tried::Through(decided) => {
+                        culprits = 0;
+                        emission.append(decided);
+                    }
+                    Tried::AtFault(error) => {
+                        culprits += 1;
+                        emission.append(self.bury(slice, &error).await?);
+                    }
+                },
             }
         }
         Ok(emission)
+    }
+
+    /// Finds out whether a message that stands alone is at fault: only where the store takes something else. Until then it is
+    /// tried again and again, and nothing is decided about it.
+    async fn alone(
+        &self,
+        job: Job<'_, W::Item>,
+        mut error: KafkaError,
+        culprits: u32,
+    ) -> Result<Tried, KafkaError> {
+        let (mut pauses, since) = (Pauses::default(), Stopwatch::start());
+        let troubles = &self.engine.troubles;
+        loop {
+            let is_one_of_many = culprits >= CULPRITS && is_of_the_store(&error) && since.elapsed() < DOUBT;
+            let why = match self.engine.rehearse().await {
+                Ok(()) if !is_one_of_many => {
+                    troubles.over(W::NAME);
+                    return Ok(Tried::AtFault(error));
+                }
+                Ok(()) => chain(&error),
+                Err(refused) => chain(&refused),
+            };
+            tracing::warn!(
+                stage = W::NAME,
+                why,
+                error = &error as &dyn std::error::Error,
+                "no message goes through: waiting for the store"
+            );
+            troubles.waits(W::NAME, why);
+            if self.shutdown.is_cancelled() {
+                return Err(error);
+            }
+            tokio::time::sleep(pauses.longer()).await;
+            error = match self.patiently(job).await {
+                Ok(emission) => return Ok(Tried::Through(emission)),
+                Err(error) if is_passing(&error) => return Err(error),
+                Err(error) => error,
+            };
+        }
     }
 
     /// Dead-letters a message that no transaction can take in.
@@ -226,12 +310,13 @@ impl<W: Work> Decider<W> {
                 )),
                 raw: Zeroizing::new(arrival.raw.to_vec()),
                 headers: arrival.headers.clone(),
+                reading: arrival.reading,
             })
             .collect();
         self.patiently(Job::Decide(&buried)).await
     }
 
-    /// Runs a use case, and waits for a store that is away.
+    /// Runs a use case, and waits for a store that is away or not usable, and for a clock that can be trusted.
     async fn patiently(&self, job: Job<'_, W::Item>) -> Result<Emission, KafkaError> {
         let mut pauses = Pauses::default();
         loop {
@@ -241,17 +326,24 @@ impl<W: Work> Decider<W> {
             };
             match done {
                 Err(error) if error.is_outage() && !self.shutdown.is_cancelled() => {
-                    tracing::warn!(
-                        stage = W::NAME,
-                        error = &error as &dyn std::error::Error,
-                        "waiting for the store"
-                    );
+                    let why = chain(&error);
+                    tracing::warn!(stage = W::NAME, why, "waiting: nothing is decided meanwhile");
+                    self.engine.troubles.waits(W::NAME, why);
                     tokio::time::sleep(pauses.longer()).await;
                 }
-                done => return Ok(done?),
+                done => {
+                    if done.is_ok() {
+                        self.engine.troubles.over(W::NAME);
+                    }
+                    return Ok(done?);
+                }
             }
         }
     }
+}
+
+fn is_of_the_store(error: &KafkaError) -> bool {
+    matches!(error, KafkaError::Engine(EngineError::Store(_)))
 }
 
 /// Whether the messages are not at fault: another worker has them, or the worker shuts down while the store is away.
@@ -263,7 +355,8 @@ fn named<T: Names>(arrivals: &[Arrival<T>]) -> Vec<RequestId> {
     let mut ids: Vec<RequestId> = arrivals
         .iter()
         .filter_map(|arrival| arrival.content.as_ref().ok())
-        .filter_map(Names::request_id)
+        .flat_map(|named| [named.request_id(), named.former_request_id()])
+        .flatten()
         .collect();
     ids.sort_unstable();
     ids.dedup();

@@ -54,6 +54,15 @@ impl Ends {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// A partition is read from here: until something has been read, that is how far it has been.
+    pub fn starts_at(&self, partition: Partition, offset: i64) {
+        let progress = Progress {
+            read: Some(offset),
+            end: None,
+        };
+        self.lock().insert(partition, progress);
+    }
+
     /// These messages have been read.
     pub fn read<T>(&self, arrivals: &[Arrival<T>]) {
         if arrivals.is_empty() {

@@ -5,22 +5,27 @@
 //! offset.*
 
 pub mod admin;
+pub mod assignment;
 pub mod client;
 pub mod deciding;
 pub mod embedded;
 pub mod ends;
 mod faults;
 mod flight;
+pub mod guard;
 mod handed_over;
 pub mod inquiry;
 pub mod landing;
+pub mod log;
 mod message;
 pub mod outlet;
+pub mod places;
 pub mod poll;
 pub mod positions;
 mod producers;
 pub mod publish;
 pub mod stage;
+pub mod tracks;
 
 /// The largest message that is produced: 4 MiB of a message that was refused, and what its seal and its headers add.
 const LARGEST_MESSAGE: &str = "4259840";
@@ -48,22 +53,13 @@ pub enum KafkaError {
     /// Topics are missing.
     #[error("these topics do not exist: {0} (run `lacuna topics create`)")]
     MissingTopics(String),
-    /// Messages that were never taken in are no longer in the log, or the topic was made anew.
-    #[error(
-        "{topic}/{partition}: the store has taken in up to offset {position}, but the log holds {low} to {high}: \
-         messages were lost or the topic was made anew; nothing is read until an operator has looked at it"
-    )]
-    PositionOutOfLog {
+    /// A partition has no leader, or it does not answer.
+    #[error("{topic}/{partition}: its leader does not answer")]
+    NoLeader {
         /// The topic.
         topic: String,
         /// The partition.
         partition: i32,
-        /// The next offset to take in.
-        position: i64,
-        /// The first offset of the log.
-        low: i64,
-        /// The offset after its last message.
-        high: i64,
     },
     /// A use case failed in a way that waiting does not mend.
     #[error(transparent)]
@@ -77,10 +73,10 @@ impl KafkaError {
     /// Whether the brokers could not be reached, rather than a mistake having been made: then waiting may help.
     pub fn is_unreachable(&self) -> bool {
         match self {
-            Self::Unreachable { .. } => true,
+            Self::Unreachable { .. } | Self::NoLeader { .. } => true,
             Self::Client { source, .. } => !is_refusal(source),
-            Self::Engine(error) => error.is_outage(),
-            Self::MissingTopics(_) | Self::PositionOutOfLog { .. } | Self::Ended(_) => false,
+            Self::Engine(error) => error.is_unreachable(),
+            Self::MissingTopics(_) | Self::Ended(_) => false,
         }
     }
 }

@@ -11,15 +11,22 @@ use rdkafka::{
     consumer::{BaseConsumer, CommitMode, Consumer, ConsumerContext, Rebalance},
     error::{KafkaError as ClientError, RDKafkaErrorCode},
     message::{BorrowedMessage, Headers},
+    topic_partition_list::TopicPartitionList,
+    types::RDKafkaRespErr,
 };
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 use zeroize::Zeroizing;
 
-use super::{client::log_line, ends::Ends};
+use super::{
+    assignment::Assignment,
+    client::log_line,
+    log::written_at,
+    tracks::{Step, Tracks},
+};
 use crate::{
     clock::Stopwatch,
-    engine::prepare::Arrival,
+    engine::prepare::{Arrival, Reading},
     store::{Origin, Seen},
     wire::{
         KeptHeaders, Refusal,
@@ -31,11 +38,13 @@ use crate::{
 /// A consumer of ours.
 pub type GroupConsumer = BaseConsumer<GroupContext>;
 
-/// Logs what the group does.
+/// Takes partitions over and lets them go, and logs what the group does.
 #[derive(Debug)]
 pub struct GroupContext {
     /// The stage's name.
     pub stage: &'static str,
+    /// Its partitions.
+    pub assignment: Arc<Assignment>,
 }
 
 impl ClientContext for GroupContext {
@@ -49,6 +58,31 @@ impl ClientContext for GroupContext {
 }
 
 impl ConsumerContext for GroupContext {
+    /// Where a partition is read from is not left to the client.
+    fn rebalance(
+        &self,
+        consumer: &BaseConsumer<Self>,
+        event: RDKafkaRespErr,
+        partitions: &mut TopicPartitionList,
+    ) {
+        match event {
+            RDKafkaRespErr::RD_KAFKA_RESP_ERR__ASSIGN_PARTITIONS => {
+                self.pre_rebalance(consumer, &Rebalance::Assign(partitions));
+                self.assignment.assign(consumer, partitions);
+                self.post_rebalance(consumer, &Rebalance::Assign(partitions));
+            }
+            RDKafkaRespErr::RD_KAFKA_RESP_ERR__REVOKE_PARTITIONS => {
+                self.pre_rebalance(consumer, &Rebalance::Revoke(partitions));
+                self.assignment.revoke(consumer, partitions);
+                self.post_rebalance(consumer, &Rebalance::Revoke(partitions));
+            }
+            other => {
+                let error = Rebalance::Error(ClientError::Rebalance(other.into()));
+                self.post_rebalance(consumer, &error);
+            }
+        }
+    }
+
     fn post_rebalance(&self, _: &BaseConsumer<Self>, rebalance: &Rebalance<'_>) {
         match rebalance {
             Rebalance::Assign(partitions) => {
@@ -131,8 +165,8 @@ pub struct Poller<F> {
     pub prepare: F,
     /// The largest batch.
     pub window: Window,
-    /// Where the partitions end.
-    pub ends: Arc<Ends>,
+    /// Its partitions.
+    pub assignment: Arc<Assignment>,
     /// The tenant of messages that name none.
     pub tenant_default: crate::domain::ids::Tenant,
     /// Ends it.
@@ -153,10 +187,10 @@ impl<F> Poller<F> {
     where
         F: Fn(&str, &[u8], &Envelope<'_>) -> Result<T, Refusal>,
     {
-        let mut topics = Vec::new();
+        let mut tracks = Tracks::default();
         while !self.shutdown.is_cancelled() {
-            let arrivals = self.collect(&mut topics)?;
-            let seen = self.ends.reached(&self.cluster);
+            let arrivals = self.collect(&mut tracks)?;
+            let seen = self.assignment.ends.reached(&self.cluster);
             if arrivals.is_empty() && seen.is_empty() {
                 continue;
             }
@@ -168,7 +202,7 @@ impl<F> Poller<F> {
     }
 
     /// Collects what is there, up to the window.
-    fn collect<T>(&self, topics: &mut Vec<Arc<str>>) -> Result<Vec<Arrival<T>>, ClientError>
+    fn collect<T>(&self, tracks: &mut Tracks) -> Result<Vec<Arrival<T>>, ClientError>
     where
         F: Fn(&str, &[u8], &Envelope<'_>) -> Result<T, Refusal>,
     {
@@ -179,36 +213,58 @@ impl<F> Poller<F> {
                 None if wait.is_zero() => filling.ran_dry(),
                 None => break,
                 Some(Err(error)) if is_fatal(&error) => return Err(error),
+                Some(Err(error)) if has_lost_its_place(&error) => {
+                    self.assignment
+                        .start_again("a partition has no message at the next offset");
+                    break;
+                }
                 Some(Err(error)) => {
                     tracing::warn!(%error, "reading");
                     break;
                 }
                 Some(Ok(message)) => {
-                    let arrival = self.arrival(&message, topics);
+                    let Some(arrival) = self.arrival(&message, tracks) else {
+                        continue;
+                    };
                     filling.took(arrival.raw.len() + arrival.headers.len());
                     arrivals.push(arrival);
                 }
             }
         }
-        self.ends.read(&arrivals);
+        self.assignment.ends.read(&arrivals);
         Ok(arrivals)
     }
 
-    fn arrival<T>(&self, message: &BorrowedMessage<'_>, topics: &mut Vec<Arc<str>>) -> Arrival<T>
+    /// `None`: it comes from a partition that is not read.
+    fn arrival<T>(&self, message: &BorrowedMessage<'_>, tracks: &mut Tracks) -> Option<Arrival<T>>
     where
         F: Fn(&str, &[u8], &Envelope<'_>) -> Result<T, Refusal>,
     {
-        Arrival {
+        let (partition, offset) = (message.partition(), message.offset());
+        let before = match tracks.step(&self.assignment.places, message.topic(), partition, offset) {
+            Step::On(before) => before,
+            Step::NotRead => return None,
+            Step::Back => {
+                self.assignment.start_again("a partition has gone back");
+                return None;
+            }
+        };
+        Some(Arrival {
             origin: Some(Origin {
                 cluster: Arc::clone(&self.cluster),
-                topic: shared(message.topic(), topics),
-                partition: message.partition(),
-                offset: message.offset(),
+                topic: before.topic,
+                partition,
+                offset,
+                incarnation: before.incarnation,
             }),
             content: self.content(message),
             raw: Zeroizing::new(kept(message.payload().unwrap_or_default()).to_vec()),
             headers: KeptHeaders::of(headers_of(message)),
-        }
+            reading: Some(Reading {
+                after: before.after,
+                at: written_at(message),
+            }),
+        })
     }
 
     fn content<T>(&self, message: &BorrowedMessage<'_>) -> Result<T, Refusal>
@@ -218,16 +274,6 @@ impl<F> Poller<F> {
         let opened = open(headers_of(message), message.payload(), &self.tenant_default)?;
         (self.prepare)(message.topic(), &opened.payload, &opened.envelope)
     }
-}
-
-/// One name for all messages of a topic: a stage reads few of them.
-fn shared(topic: &str, known: &mut Vec<Arc<str>>) -> Arc<str> {
-    if let Some(known) = known.iter().find(|known| ***known == *topic) {
-        return Arc::clone(known);
-    }
-    let new: Arc<str> = Arc::from(topic);
-    known.push(Arc::clone(&new));
-    new
 }
 
 fn headers_of<'a>(message: &'a BorrowedMessage<'_>) -> impl Iterator<Item = (&'a str, Option<&'a [u8]>)> {
@@ -309,6 +355,14 @@ pub fn whole_millis(wait: Duration) -> Duration {
 /// Whether the consumer cannot go on.
 fn is_fatal(error: &ClientError) -> bool {
     matches!(error, ClientError::MessageConsumptionFatal(_))
+}
+
+/// Whether the log has nothing at the offset that comes next: the client must not jump by itself.
+fn has_lost_its_place(error: &ClientError) -> bool {
+    matches!(
+        error.rdkafka_error_code(),
+        Some(RDKafkaErrorCode::AutoOffsetReset | RDKafkaErrorCode::LogTruncation)
+    )
 }
 
 /// Stores how far each partition has been dealt with; it is committed in the background.

@@ -11,19 +11,18 @@ use tokio_util::sync::CancellationToken;
 
 use super::{
     KafkaError,
+    assignment::Assignment,
     client::Cluster,
     deciding::{Decider, Work},
-    ends::{Ends, Watcher},
+    ends::Watcher,
+    guard::Guard,
     landing::{Airborne, Landed, Lander},
     poll::{Batch, GroupConsumer, GroupContext, Poller, commit, store_offsets},
-    positions::{Partition, Positions, offsets_after},
+    positions::{Partition, offsets_after},
     while_doing,
 };
 use crate::{
-    engine::{EngineError, schedule::Pauses},
-    store::Seen,
-    telemetry::readiness::Readiness,
-    wire::envelope::Envelope,
+    engine::schedule::Pauses, store::Seen, telemetry::readiness::Readiness, wire::envelope::Envelope,
 };
 
 /// A stage with everything that it needs to run.
@@ -87,35 +86,51 @@ impl<W: Work> Stage<W> {
 
     /// One life of the consumer.
     async fn run_once(&self) -> Result<(), KafkaError> {
-        let consumer = Arc::new(self.subscribe()?);
         let stop = self.shutdown.child_token();
+        let assignment = Arc::new(Assignment::new(
+            W::NAME,
+            (self.cluster.clone(), self.group_id.clone()),
+            Arc::clone(&self.lander.engine),
+            self.readiness.clone(),
+            stop.clone(),
+        ));
+        let consumer = Arc::new(self.subscribe(&assignment)?);
         // One batch waits at the most: one is decided while the next is prepared.
         let (batches_in, batches) = mpsc::channel(1);
         let (launched_in, launched) = mpsc::channel(2);
-        let ends = Arc::new(Ends::default());
-        let watching = self.spawn_watcher(&consumer, &ends, stop.clone())?;
-        let polling = self.spawn_poller(Arc::clone(&consumer), ends, batches_in, stop.clone());
+        let watching = self.spawn_watcher(&consumer, &assignment, stop.clone())?;
+        let polling = self.spawn_poller(Arc::clone(&consumer), &assignment, batches_in, stop.clone());
+        let guarding = tokio::spawn(Guard::new(Arc::clone(&assignment)).run());
         let landing = tokio::spawn(land_all(self.lander.clone(), Arc::clone(&consumer), launched));
-        let decided = self.decide_all(batches, launched_in).await;
+        let decided = self.decide_all(batches, launched_in, &assignment).await;
         stop.cancel();
         let landed = landing.await.map_err(|_| KafkaError::Ended("landing"))?;
         let polled = tokio::task::spawn_blocking(move || (watching.join(), polling.join()).1).await;
         tokio::task::spawn_blocking(move || commit(&consumer))
             .await
             .map_err(|_| KafkaError::Ended("committing"))?;
+        guarding.await.map_err(|_| KafkaError::Ended("guarding"))?;
         decided?;
         landed?;
+        if let Some(failure) = assignment.take_failure() {
+            return Err(failure);
+        }
         polled
             .map_err(|_| KafkaError::Ended("polling"))?
             .map_err(|_| KafkaError::Ended("polling"))?
             .map_err(while_doing("reading"))
     }
 
-    fn subscribe(&self) -> Result<GroupConsumer, KafkaError> {
+    fn subscribe(&self, assignment: &Arc<Assignment>) -> Result<GroupConsumer, KafkaError> {
         let consumer: GroupConsumer = self
             .cluster
             .consumer_config(&self.group_id, self.lease)
-            .create_with_context(GroupContext { stage: W::NAME })
+            // Where the log has nothing at the next offset, the client says so and goes nowhere by itself.
+            .set("auto.offset.reset", "error")
+            .create_with_context(GroupContext {
+                stage: W::NAME,
+                assignment: Arc::clone(assignment),
+            })
             .map_err(while_doing("creating a consumer"))?;
         let topics: Vec<&str> = self.topics.iter().map(String::as_str).collect();
         consumer.subscribe(&topics).map_err(while_doing("subscribing"))?;
@@ -125,7 +140,7 @@ impl<W: Work> Stage<W> {
     fn spawn_watcher(
         &self,
         consumer: &Arc<GroupConsumer>,
-        ends: &Arc<Ends>,
+        assignment: &Assignment,
         shutdown: CancellationToken,
     ) -> Result<std::thread::JoinHandle<()>, KafkaError> {
         let engine = &self.lander.engine;
@@ -133,7 +148,7 @@ impl<W: Work> Stage<W> {
         let watcher = Watcher::new(
             &self.cluster,
             Arc::clone(consumer),
-            Arc::clone(ends),
+            Arc::clone(&assignment.ends),
             clock,
             metrics,
             shutdown,
@@ -144,7 +159,7 @@ impl<W: Work> Stage<W> {
     fn spawn_poller(
         &self,
         consumer: Arc<GroupConsumer>,
-        ends: Arc<Ends>,
+        assignment: &Arc<Assignment>,
         batches: mpsc::Sender<Batch<W::Item>>,
         shutdown: CancellationToken,
     ) -> std::thread::JoinHandle<Result<(), rdkafka::error::KafkaError>> {
@@ -157,7 +172,7 @@ impl<W: Work> Stage<W> {
                 work.prepare(topic, payload, envelope)
             },
             window: W::WINDOW,
-            ends,
+            assignment: Arc::clone(assignment),
             tenant_default: engine.tenant_default.clone(),
             shutdown,
         };
@@ -169,27 +184,29 @@ impl<W: Work> Stage<W> {
         &self,
         mut batches: mpsc::Receiver<Batch<W::Item>>,
         launched: mpsc::Sender<Launched>,
+        assignment: &Assignment,
     ) -> Result<(), KafkaError> {
         let decider = Decider {
             work: Arc::clone(&self.work),
             engine: Arc::clone(&self.lander.engine),
             shutdown: self.shutdown.clone(),
         };
-        let mut positions = Positions::default();
         while let Some(batch) = batches.recv().await {
-            positions
-                .learn(&batch, &self.cluster, &self.lander.engine)
-                .await?;
             let next = offsets_after(&batch.arrivals);
-            let (replays, new) = positions.split(batch.arrivals);
+            let (replays, new) = assignment.places.split(batch.arrivals);
+            if !replays.is_empty() && assignment.has_strays(&replays).await? {
+                assignment.start_again("the store does not know what lies before its position");
+                return Ok(());
+            }
             let emission = decider.decide(&replays, &new).await?;
             let airborne = self.lander.launch(emission).await?;
-            positions.advance(&next);
+            assignment.places.advance(&next);
+            let seen = assignment.take_reports(batch.seen).await?;
             self.readiness.ready(W::NAME);
             let on_their_way = Launched {
                 airborne,
                 offsets: next,
-                seen: batch.seen,
+                seen,
             };
             if launched.send(on_their_way).await.is_err() {
                 return Err(KafkaError::Ended("landing"));
@@ -216,7 +233,7 @@ async fn land_all(
         }
         store_offsets(&consumer, &offsets);
         if !seen.is_empty() {
-            lander.engine.store.seen(&seen).await.map_err(EngineError::from)?;
+            lander.engine.seen(&seen).await?;
         }
     }
     Ok(())

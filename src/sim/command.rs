@@ -57,6 +57,40 @@ impl Serialize for Text<'_> {
     }
 }
 
+/// What the ids are like that an upstream service gives its commands and requests.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, clap::ValueEnum)]
+pub enum Ids {
+    /// Random ones (UUID version 4): they fall anywhere into every index.
+    V4,
+    /// Time-ordered ones (UUID version 7): indexes grow at their right edge.
+    #[default]
+    V7,
+}
+
+impl Ids {
+    /// The name.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::V4 => "v4",
+            Self::V7 => "v7",
+        }
+    }
+
+    /// The next id, whose chance comes from the simulation's seed.
+    pub fn next(self, now: At, random: &mut Random) -> Uuid {
+        match self {
+            Self::V4 => {
+                let mut chance = [0; 16];
+                let (high, low) = chance.split_at_mut(8);
+                high.copy_from_slice(&random.next().to_be_bytes());
+                low.copy_from_slice(&random.next().to_be_bytes());
+                Builder::from_random_bytes(chance).into_uuid()
+            }
+            Self::V7 => id_at(now, random),
+        }
+    }
+}
+
 /// An id that sorts by time, whose chance comes from the simulation's seed.
 pub fn id_at(now: At, random: &mut Random) -> Uuid {
     let mut chance = [0; 10];
@@ -128,5 +162,16 @@ mod tests {
         assert_eq!(parsed.command.request_id(), Some(RequestId(id)));
         assert!((500..700).contains(&bytes.len()), "{}", bytes.len());
         assert_eq!(id.get_version_num(), 7);
+    }
+
+    #[test]
+    fn its_ids_are_of_the_version_that_is_asked_for() {
+        let now = At::from_millis(1_790_000_000_000);
+        for (ids, version) in [(Ids::V4, 4), (Ids::V7, 7)] {
+            let mut random = Random::new(1);
+            let (one, other) = (ids.next(now, &mut random), ids.next(now, &mut random));
+            assert_eq!([one, other].map(|id| id.get_version_num()), [version; 2]);
+            assert_ne!(one, other);
+        }
     }
 }

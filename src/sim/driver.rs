@@ -14,7 +14,7 @@ use rdkafka::{
 use serde::Deserialize;
 use uuid::Uuid;
 
-use super::{Histogram, SESSION, command, outbox::Outbox, random::Random};
+use super::{Histogram, Ids, SESSION, command, outbox::Outbox, random::Random};
 use crate::{
     clock::{Clock, Stopwatch},
     domain::words::Status,
@@ -98,6 +98,7 @@ pub struct Driver {
     random: Random,
     clock: Clock,
     run: u64,
+    ids: Ids,
 }
 
 impl std::fmt::Debug for Driver {
@@ -145,7 +146,15 @@ impl Driver {
             random,
             clock: Clock::System,
             run,
+            ids: Ids::default(),
         })
+    }
+
+    /// Gives its commands and requests ids of this kind.
+    #[must_use]
+    pub fn with_ids(mut self, ids: Ids) -> Self {
+        self.ids = ids;
+        self
     }
 
     /// Publishes a load and waits until all of it is closed, nothing moves any more, the time is over, or `watch`, which
@@ -176,7 +185,7 @@ impl Driver {
         let mut bytes = Vec::with_capacity(1024);
         let now = self.clock.now();
         for _ in 0..run.may_publish().min(BATCH as u64) {
-            let id = command::id_at(now, &mut self.random);
+            let id = self.ids.next(now, &mut self.random);
             bytes.clear();
             command::write(&mut bytes, id, self.run, run.report.published, now)
                 .map_err(|_| KafkaError::Ended("writing a command"))?;

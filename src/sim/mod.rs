@@ -19,7 +19,7 @@ const SESSION: std::time::Duration = std::time::Duration::from_secs(45);
 
 pub use answer::reply;
 pub use character::{Character, Says};
-pub use command::id_at;
+pub use command::{Ids, id_at};
 pub use driver::{Driver, Load, Progress, Report};
 pub use fleet::{Fleet, Simulated, Tally};
 pub use histogram::Histogram;

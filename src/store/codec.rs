@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use uuid::{NoContext, Timestamp, Uuid};
 
 use super::{
-    Changes, CounterKey, DeadLetter, DeadLetterState, InboxRow, LeafRow, MovedRow, OpenLetters, OpenedRow,
-    Origin, StoreError, StoredBody, StoredRequest, SubjectDigest,
+    Changes, CounterKey, DeadLetter, DeadLetterState, InboxRow, LeafRow, Mark, MovedRow, OpenLetters,
+    OpenedRow, Origin, Position, StoreError, StoredBody, StoredRequest, SubjectDigest,
 };
 use crate::domain::{
     ids::{CommandId, RequestId, Tenant},
@@ -39,6 +39,14 @@ pub(super) fn stored_request(
             detail: format!("request {id}: {error}"),
         })?;
     Ok(StoredRequest { request, wrapped_key })
+}
+
+/// A tenant of a row that says nothing else.
+pub(super) fn tenant(name: &str) -> Result<Tenant, StoreError> {
+    Tenant::new(name).map_err(|error| StoreError::Unreadable {
+        table: "inbox",
+        detail: error.to_string(),
+    })
 }
 
 pub(super) fn alike((digest, id): (Vec<u8>, Uuid)) -> Result<(SubjectDigest, RequestId), StoreError> {
@@ -229,6 +237,7 @@ pub(super) struct LetterColumns {
     topic: String,
     part: i32,
     off: i64,
+    incarnation: i32,
     reason: String,
     detail: String,
     kind: Option<String>,
@@ -257,11 +266,63 @@ impl LetterColumns {
                 topic: self.topic.into(),
                 partition: self.part,
                 offset: self.off,
+                incarnation: self.incarnation.cast_unsigned(),
             },
             at: At::from_millis(self.at),
             state,
             sealed: self.sealed,
             headers: self.headers,
         })
+    }
+}
+
+/// A row of `position`.
+#[derive(sqlx::FromRow)]
+pub(super) struct PositionColumns {
+    cluster: String,
+    topic: String,
+    part: i32,
+    next_offset: i64,
+    seen_until: i64,
+    incarnation: i32,
+    last_offset: Option<i64>,
+    last_at: Option<i64>,
+    last_digest: Option<Vec<u8>>,
+    checked_offset: Option<i64>,
+    checked_at: Option<i64>,
+    checked_digest: Option<Vec<u8>>,
+    stray: Option<i64>,
+}
+
+impl PositionColumns {
+    /// With its cluster.
+    pub(super) fn into_position(self) -> Result<(String, Position), StoreError> {
+        let mark = |offset: Option<i64>, at: Option<i64>, digest: Option<Vec<u8>>| {
+            let (Some(offset), Some(digest)) = (offset, digest) else {
+                return Ok(None);
+            };
+            let digest = digest.try_into().map_err(|_| StoreError::Unreadable {
+                table: "position",
+                detail: format!("{}/{}: a digest of another length", self.topic, self.part),
+            })?;
+            Ok::<_, StoreError>(Some(Mark {
+                offset,
+                at: at.map(At::from_millis),
+                digest,
+            }))
+        };
+        let last = mark(self.last_offset, self.last_at, self.last_digest)?;
+        let checked = mark(self.checked_offset, self.checked_at, self.checked_digest)?;
+        let position = Position {
+            partition: self.part,
+            next_offset: self.next_offset,
+            seen_until: At::from_millis(self.seen_until),
+            incarnation: self.incarnation.cast_unsigned(),
+            last,
+            checked,
+            stray: self.stray,
+            topic: self.topic,
+        };
+        Ok((self.cluster, position))
     }
 }

@@ -30,6 +30,7 @@ pub(super) struct FactColumns {
     body: String,
     digest: Vec<u8>,
     sealed: Option<Vec<u8>>,
+    chain: Option<Vec<u8>>,
 }
 
 impl FactColumns {
@@ -48,6 +49,7 @@ impl FactColumns {
                 .map_err(|_| unreadable("a digest of another length".into()))?,
             sealed: self.sealed,
             at: At::from_millis(self.at),
+            chain: self.chain.and_then(|chain| chain.try_into().ok()),
         })
     }
 }

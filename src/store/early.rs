@@ -52,6 +52,7 @@ pub(super) struct EarlyColumns {
     topic: String,
     part: i32,
     off: i64,
+    incarnation: i32,
     request_id: Uuid,
     tenant: String,
     command_id: Uuid,
@@ -69,7 +70,7 @@ impl EarlyColumns {
             detail: format!("{}: {error}", self.command_id),
         })?;
         Ok(EarlyRow {
-            origin: origin((self.cluster, self.topic, self.part, self.off)),
+            origin: origin((self.cluster, self.topic, self.part, self.off, self.incarnation)),
             request_id: RequestId(self.request_id),
             tenant,
             command_id: CommandId(self.command_id),
@@ -82,14 +83,15 @@ impl EarlyColumns {
     }
 }
 
-/// Columns: cluster, topic, partition, offset.
-pub(super) type OriginColumns = (String, String, i32, i64);
+/// Columns: cluster, topic, partition, offset, incarnation.
+pub(super) type OriginColumns = (String, String, i32, i64, i32);
 
-pub(super) fn origin((cluster, topic, partition, offset): OriginColumns) -> Origin {
+pub(super) fn origin((cluster, topic, partition, offset, incarnation): OriginColumns) -> Origin {
     Origin {
         cluster: cluster.into(),
         topic: topic.into(),
         partition,
         offset,
+        incarnation: incarnation.cast_unsigned(),
     }
 }

@@ -9,8 +9,11 @@ pub enum StoreError {
     /// A row was changed by somebody else since it was read: try again with its rows locked.
     #[error("a row was changed by somebody else")]
     Conflict,
-    /// Another worker has already taken this batch in: start again from the position.
-    #[error("another worker has already taken in {topic}/{partition} beyond offset {offset}")]
+    /// Another worker has already taken this batch in, or the store has gone back: start again from the position.
+    #[error(
+        "{topic}/{partition}: offset {offset} does not follow the store's position: another worker has taken it in, or the \
+         store was put back"
+    )]
     Fenced {
         /// The topic.
         topic: String,
@@ -36,9 +39,19 @@ pub enum StoreError {
         /// Why not.
         detail: String,
     },
-    /// The database refuses the statement; trying again does not help.
+    /// The database refuses what was written: it may be at fault, and then trying again does not help.
     #[error("the store refuses")]
     Refused(#[source] sqlx::Error),
+    /// The database refuses whatever is asked of it: somebody has to mend it, and then everything goes on.
+    #[error("the store cannot be used as it is")]
+    Unusable(#[source] sqlx::Error),
+    /// The statements of one connection go to several servers.
+    #[error(
+        "the store is reached through a pooler in transaction or statement mode, or its statements go astray: prepared \
+         statements need one server for the life of a connection; give Lacuna a pool in session mode (PgBouncer: pool_mode = \
+         session for its database), or PostgreSQL's own address"
+    )]
+    Pooler(#[source] sqlx::Error),
 }
 
 impl StoreError {
@@ -49,6 +62,14 @@ impl StoreError {
 
     /// Whether it may succeed later without anybody doing anything about the batch itself.
     pub const fn is_outage(&self) -> bool {
+        matches!(
+            self,
+            Self::Unreachable(_) | Self::Unusable(_) | Self::Pooler(_) | Self::Schema(_) | Self::Address(_)
+        )
+    }
+
+    /// Whether the database is away, rather than set up wrongly: then it comes back without anybody mending it.
+    pub const fn is_unreachable(&self) -> bool {
         matches!(self, Self::Unreachable(_))
     }
 }

@@ -4,7 +4,7 @@ use uuid::Uuid;
 
 use super::StoreError;
 use crate::domain::{
-    identity::{SubjectDigest, SuppressionDigest},
+    identity::{Recipe, SubjectDigest, SuppressionDigest},
     ids::{IdentityType, RequestId, Tenant},
     time::At,
 };
@@ -40,6 +40,8 @@ pub struct SuppressionRow {
     pub request_id: RequestId,
     /// The type of the identifier.
     pub identity_type: IdentityType,
+    /// By which recipe the digest was computed.
+    pub recipe: Recipe,
 }
 
 /// A request whose rows go: deleted only where it still has this revision.
@@ -127,14 +129,14 @@ pub(super) fn closings(line: Line, rows: Vec<ClosingColumns>) -> Vec<Closing> {
         .collect()
 }
 
-/// Columns: digest, request id, type.
-pub(super) type SuppressionColumns = (Vec<u8>, Uuid, String);
+/// Columns: digest, request id, type, recipe.
+pub(super) type SuppressionColumns = (Vec<u8>, Uuid, String, i16);
 
-/// Columns: digest, request id, type, and the request's revision and packed state.
-pub(super) type SuppressedColumns<N> = (Vec<u8>, Uuid, String, N, Vec<u8>);
+/// Columns: digest, request id, type, recipe, and the request's revision and packed state.
+pub(super) type SuppressedColumns<N> = (Vec<u8>, Uuid, String, i16, N, Vec<u8>);
 
 pub(super) fn suppression_row(
-    (digest, id, identity_type): SuppressionColumns,
+    (digest, id, identity_type, recipe): SuppressionColumns,
 ) -> Result<SuppressionRow, StoreError> {
     let unreadable = |detail| StoreError::Unreadable {
         table: "suppression",
@@ -146,6 +148,8 @@ pub(super) fn suppression_row(
             .map_err(|_| unreadable("a digest of another length".into()))?,
         request_id: RequestId(id),
         identity_type: IdentityType::new(&identity_type).map_err(|error| unreadable(error.to_string()))?,
+        recipe: Recipe::numbered(recipe)
+            .ok_or_else(|| unreadable(format!("recipe {recipe} is not known here")))?,
     })
 }
 

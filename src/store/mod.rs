@@ -8,8 +8,10 @@ mod classify;
 mod codec;
 mod deferral;
 mod early;
+mod ended;
 pub mod error;
 mod expiry;
+pub mod history;
 pub mod open;
 pub mod postgres;
 pub mod rows;
@@ -20,7 +22,9 @@ pub mod sqlite;
 use async_trait::async_trait;
 
 pub use early::{EarlyChanges, EarlyRow};
+pub use ended::Ended;
 pub use error::StoreError;
+pub use history::{Chain, Head, Passed};
 pub use open::{Exclusive, StoreOptions};
 pub use rows::*;
 pub use run::{Attempts, Observer, StoreFailure};
@@ -62,7 +66,9 @@ pub trait Store: Send + Sync + std::fmt::Debug {
     /// Those among these requests that the ledger knows: it keeps what was taken in when nothing else is left of it.
     async fn recorded(&self, ids: &[RequestId]) -> Result<Vec<RequestId>, StoreError>;
     /// The requests of a subject, newest first, by the keyed digest of one identifier.
-    async fn of_subject(&self, digest: &SubjectDigest, limit: u32) -> Result<Vec<RequestId>, StoreError>;
+    async fn of_subject(&self, digests: &[SubjectDigest], limit: u32) -> Result<Vec<RequestId>, StoreError>;
+    /// The tenants that have sent commands, in order.
+    async fn tenants(&self, limit: u32) -> Result<Vec<Tenant>, StoreError>;
     /// The ledger leaves of a request, in order.
     async fn leaves(&self, id: RequestId) -> Result<Vec<StoredLeaf>, StoreError>;
 
@@ -76,6 +82,10 @@ pub trait Store: Send + Sync + std::fmt::Debug {
     async fn is_due(&self, now: At) -> Result<bool, StoreError>;
     /// How far the partitions of a cluster have been taken in.
     async fn positions(&self, cluster: &str) -> Result<Vec<Position>, StoreError>;
+    /// The partitions that were taken in from other clusters, each with that cluster.
+    async fn positions_elsewhere(&self, cluster: &str) -> Result<Vec<(String, Position)>, StoreError>;
+    /// Notes what was found about positions; of a position that follows another log by now nothing is noted.
+    async fn note_positions(&self, notes: &[PositionNote]) -> Result<(), StoreError>;
     /// Says how far a partition has been read without anything new in it. Never moves back.
     async fn seen(&self, seen: &[Seen]) -> Result<(), StoreError>;
 
@@ -174,6 +184,12 @@ pub trait Store: Send + Sync + std::fmt::Debug {
     /// The last records of these keys say what is true.
     async fn last_words_done(&self, ids: &[uuid::Uuid]) -> Result<(), StoreError>;
 
+    /// What the database is set to that may lose what it has confirmed, or that does not hold what is written: in words for
+    /// whoever can change it.
+    async fn warnings(&self) -> Result<Vec<String>, StoreError> {
+        Ok(Vec::new())
+    }
+
     /// The size of the whole store on disk, for the bench.
     async fn bytes_on_disk(&self) -> Result<u64, StoreError>;
 }
@@ -185,8 +201,9 @@ pub trait Store: Send + Sync + std::fmt::Debug {
 #[async_trait]
 pub trait Transaction: Send {
     /// Takes the gate lock, see [`Gate`]: shared by whatever dispatches, settles or parks; exclusive by whatever writes a fact.
-    /// Gives the version of the facts as of then (0: there are none): until the end of the transaction no other is added.
-    async fn gate(&mut self, mode: Gate) -> Result<FactVersion, StoreError>;
+    /// Says how far facts and registry have come as of then, and what time it is: until the end of the transaction no fact
+    /// is added. What an older version has written without a chain is chained here.
+    async fn gate(&mut self, mode: Gate) -> Result<Passed, StoreError>;
     /// The facts after this version, in order.
     async fn facts_since(&mut self, version: FactVersion) -> Result<Vec<StoredFact>, StoreError>;
     /// The fact of this version, if there is one.
@@ -229,8 +246,10 @@ pub trait Transaction: Send {
     async fn capsules(&mut self, ids: &[RequestId]) -> Result<Vec<StoredCapsule>, StoreError>;
     /// Destroys the key of an epoch: from then on its capsules hold nothing. See [`Store::drop_capsules`].
     async fn destroy_capsules(&mut self, epoch: &CapsuleEpoch) -> Result<(), StoreError>;
-    /// Moves positions on. [`StoreError::Fenced`]: another worker has already taken a batch in.
+    /// Moves positions on. [`StoreError::Fenced`]: another worker has already taken a batch in, or the position has gone back.
     async fn advance(&mut self, advances: &[Advance]) -> Result<(), StoreError>;
+    /// Has a position follow another log. [`StoreError::Conflict`]: it is not the one that was looked at.
+    async fn accept_position(&mut self, acceptance: &Acceptance) -> Result<(), StoreError>;
     /// What the inbox holds of these commands.
     async fn inbox(&mut self, keys: &[(&Tenant, CommandId)]) -> Result<Vec<InboxRow>, StoreError>;
     /// How many requests were received since this time, up to a limit. Merged ones ask nobody anything and do not count.
@@ -259,4 +278,6 @@ pub trait Transaction: Send {
     async fn write(&mut self, changes: &Changes) -> Result<(), StoreError>;
     /// Commits.
     async fn commit(self: Box<Self>) -> Result<(), StoreError>;
+    /// The end of it, which whoever drops it can wait for.
+    fn ended(&self) -> Ended;
 }

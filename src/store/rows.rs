@@ -9,8 +9,10 @@ use crate::domain::{
 };
 
 mod lasting;
+mod positions;
 
 pub use lasting::*;
+pub use positions::*;
 
 pub use super::expiry::{Closing, CompactedKey, LastWord, Line, PurgedRow, SuppressionRow};
 pub use crate::domain::identity::{SubjectDigest, SuppressionDigest};
@@ -184,36 +186,8 @@ pub struct Origin {
     pub partition: i32,
     /// The offset.
     pub offset: i64,
-}
-
-/// A batch moves a position on.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Advance {
-    /// The cluster.
-    pub cluster: std::sync::Arc<str>,
-    /// The topic.
-    pub topic: std::sync::Arc<str>,
-    /// The partition.
-    pub partition: i32,
-    /// The offset of the batch's first new message.
-    pub first: i64,
-    /// The offset after its last message.
-    pub next: i64,
-    /// What was sent before it has been seen; never moves back.
-    pub seen_until: At,
-}
-
-/// How far a partition has been taken in.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Position {
-    /// The topic.
-    pub topic: String,
-    /// The partition.
-    pub partition: i32,
-    /// The next offset to take in.
-    pub next_offset: i64,
-    /// Everything sent before this time has been seen.
-    pub seen_until: At,
+    /// Which log of this name: the same offset of another one is another message.
+    pub incarnation: u32,
 }
 
 /// A partition has been read to its end at a time.
@@ -312,6 +286,8 @@ pub struct StoredRegistry {
     pub text: String,
     /// When it was activated.
     pub activated_at: At,
+    /// The hash over this revision and those before it; `None`: nobody has chained it yet.
+    pub chain: Option<super::Chain>,
 }
 
 /// What a counter counts.

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{Lock, Store, StoreError, Transaction};
+use super::{Ended, Lock, Store, StoreError, Transaction};
 use crate::clock::Stopwatch;
 
 /// How often a transaction is tried. From the second try on its rows are locked, so only races on unique keys and
@@ -55,6 +55,7 @@ pub struct Attempts<'a> {
     name: &'static str,
     tries: u32,
     stopwatch: Stopwatch,
+    ended: Ended,
 }
 
 impl std::fmt::Debug for Attempts<'_> {
@@ -75,13 +76,16 @@ impl<'a> Attempts<'a> {
             name,
             tries: 0,
             stopwatch: Stopwatch::start(),
+            ended: Ended::default(),
         }
     }
 
     /// Begins the next try.
     pub async fn begin(&mut self) -> Result<Box<dyn Transaction>, StoreError> {
         self.stopwatch = Stopwatch::start();
-        self.store.begin(self.name).await
+        let transaction = self.store.begin(self.name).await?;
+        self.ended = transaction.ended();
+        Ok(transaction)
     }
 
     /// How this try has to load what it changes.
@@ -89,10 +93,12 @@ impl<'a> Attempts<'a> {
         if self.tries == 0 { Lock::None } else { Lock::Rows }
     }
 
-    /// Takes what a try came to; `None`: it has to be tried again.
+    /// Takes what a try came to; `None`: it has to be tried again. A try that did not commit has let go of its rows by
+    /// then: the next look must not pass over them as if another worker had them.
     pub async fn conclude<T, E: StoreFailure>(&mut self, done: Result<T, E>) -> Option<Result<T, E>> {
         self.observer.observe(self.name, self.stopwatch.elapsed());
         self.tries += 1;
+        std::mem::take(&mut self.ended).wait().await;
         let again = done
             .as_ref()
             .is_err_and(|error| error.store_error().is_some_and(StoreError::is_retryable));

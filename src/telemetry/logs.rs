@@ -27,8 +27,10 @@ impl Format {
     }
 }
 
-/// What a worker logs: its own progress, and of its libraries what is wrong.
-pub const WORKER: &str = "info,librdkafka=warn,rdkafka=warn,sqlx=warn,hyper=warn,h2=warn,rustls=warn";
+/// What a worker logs: its own progress, and of its libraries what is wrong. What the pool says of each connection that it
+/// refuses while a standby answers, the store says once.
+pub const WORKER: &str =
+    "info,librdkafka=warn,rdkafka=warn,sqlx=warn,sqlx_core::pool::inner=off,hyper=warn,h2=warn,rustls=warn";
 
 /// What the demonstration logs: that the embedded broker forgets, it says in its own words.
 pub const DEMO: &str = "warn,lacuna::app::connect=error";

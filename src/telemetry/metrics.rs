@@ -6,6 +6,7 @@ use prometheus::{
     Encoder, HistogramOpts, HistogramVec, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry, TextEncoder,
 };
 
+use super::freshness::{Freshness, GaugeGroup};
 use crate::{
     domain::words::{DeadLetterReason, Status, TaskStateName, Why},
     store::{CounterKey, Observer},
@@ -44,6 +45,7 @@ macro_rules! metrics {
         #[derive(Debug)]
         pub struct Metrics {
             registry: Registry,
+            freshness: Freshness,
             $(#[doc = $help] pub $field: metrics!(@type $kind),)+
         }
 
@@ -55,7 +57,7 @@ macro_rules! metrics {
                     let $field = metrics!(@make $kind $name [$($label),*] $help $(, $buckets)?);
                     registry.register(Box::new($field.clone()))?;
                 )+
-                Ok(Self { registry, $($field),+ })
+                Ok(Self { registry, freshness: Freshness::start(), $($field),+ })
             }
         }
     };
@@ -93,6 +95,7 @@ metrics! {
     deferred_overdue: gauges "deferred_overdue" ["processor"] "Deferred tasks whose date has passed: a backup that has not proved its rotation, a part that should have woken.";
     sweep_remaining: gauges "sweep_remaining" ["fact"] "Requests that sweeps still have to look at, about, by the kind of fact.";
     backup_contradictions: counters "backup_contradictions_total" ["processor"] "Backup events that contradict what is known of their set: a locked copy that is said to be gone, one said to be gone that is there.";
+    lost_history: counters "store_history_lost_total" ["of"] "Times that the store's facts or registry were not the ones that this worker knew: a failover or a backup that was put back lost commits.";
     dead_letters: counters "dead_letters_total" ["reason"] "Messages that could not be taken in.";
     dead_letters_open: gauges "dead_letters_open" ["reason"] "Dead letters that nobody has redriven or closed.";
     dead_letter_oldest: gauge "dead_letter_oldest_open_seconds" [] "Age of the oldest open dead letter.";
@@ -100,6 +103,8 @@ metrics! {
     dead_erasure_oldest: gauge "dead_lettered_erasure_oldest_open_seconds" [] "Age of the oldest of them.";
     registry_mismatch: gauge "registry_mismatch" [] "1 where this worker's registry file differs from the active revision.";
     consumer_lag: gauges "consumer_lag" ["topic", "partition"] "Messages in a partition that have not been taken in.";
+    partition_stopped: gauges "partition_stopped" ["topic", "partition"] "1 where a partition is not read because its log is not the one that was taken in, or has lost what was not: see `lacuna positions list`.";
+    strays: counters "unknown_replays_total" ["topic"] "Messages before the position of their partition that the store does not know.";
     transactions: histograms "store_transaction_seconds" ["name"] "Duration of store transactions, by name.", buckets TRANSACTION_BUCKETS;
     ledger_entries: gauge "ledger_entries" [] "Leaves in the ledger.";
     vault_sealed: gauge "vault_sealed_requests" [] "Requests whose identifiers can still be opened.";
@@ -107,10 +112,31 @@ metrics! {
     expired_lookups: counters "expired_lookups_total" [] "Closed requests whose keyed digests were deleted because vault.lookups_keep is over.";
     purged_requests: counters "purged_requests_total" [] "Closed requests whose rows were deleted because vault.records_keep is over.";
     auth_failures: counters "auth_failures_total" ["kind"] "Calls without a valid token (token) or with the wrong role (role).";
+    gauges_age: gauges "gauges_age_seconds" ["gauge"] "How long ago these gauges were read from the store. They are read every second; older ones still show what was true then.";
     build_info: gauges "build_info" ["version", "commit"] "1, labelled with the version that runs.";
 }
 
+const VERSION: &str = env!("CARGO_PKG_VERSION");
+/// Set by whoever builds a release.
+const COMMIT: &str = match option_env!("LACUNA_COMMIT") {
+    Some(commit) => commit,
+    None => "unknown",
+};
+
 impl Metrics {
+    /// A partition is not read, or it is read.
+    pub fn partition_stopped(&self, topic: &str, partition: i32, stopped: bool) {
+        let partition = partition.to_string();
+        self.partition_stopped
+            .with_label_values(&[topic, partition.as_str()])
+            .set(i64::from(stopped));
+    }
+
+    /// A message before its position is unknown.
+    pub fn stray(&self, topic: &str) {
+        self.strays.with_label_values(&[topic]).inc();
+    }
+
     /// A command was read.
     pub fn command(&self, kind: &str, result: &str) {
         self.commands.with_label_values(&[kind, result]).inc();
@@ -131,6 +157,11 @@ impl Metrics {
     /// An ack was read.
     pub fn ack(&self, processor: &str, outcome: &str) {
         self.acks.with_label_values(&[processor, outcome]).inc();
+    }
+
+    /// The store has lost facts or revisions of the registry that this worker knew.
+    pub fn other_history(&self, of: &str) {
+        self.lost_history.with_label_values(&[of]).inc();
     }
 
     /// A backup event contradicts what is known of its set.
@@ -219,10 +250,32 @@ impl Metrics {
         }
     }
 
-    /// The text that Prometheus reads.
+    /// Shows gauges of the store that were just read. Nobody sees them half shown.
+    pub fn show(&self, group: GaugeGroup, show: impl FnOnce()) {
+        self.freshness.show(group, show);
+    }
+
+    /// The text that Prometheus reads. Nothing is read for it: the gauges of the store are as old as they say.
     pub fn text(&self) -> Result<String, prometheus::Error> {
+        self.build_info.with_label_values(&[VERSION, COMMIT]).set(1);
+        let families = self.freshness.look(|ages| {
+            let mut unread = Vec::new();
+            for (group, age, was_read) in ages {
+                let age = i64::try_from(*age).unwrap_or(i64::MAX);
+                self.gauges_age.with_label_values(&[group.as_str()]).set(age);
+                if !was_read {
+                    unread.extend(group.metrics());
+                }
+            }
+            let mut families = self.registry.gather();
+            families.retain(|family| {
+                let name = family.name().strip_prefix("lacuna_").unwrap_or_default();
+                !unread.contains(&name)
+            });
+            families
+        });
         let mut buffer = Vec::new();
-        TextEncoder::new().encode(&self.registry.gather(), &mut buffer)?;
+        TextEncoder::new().encode(&families, &mut buffer)?;
         String::from_utf8(buffer).map_err(|_| prometheus::Error::Msg("metrics are not UTF-8".to_owned()))
     }
 }
@@ -232,5 +285,53 @@ impl Observer for Metrics {
         self.transactions
             .with_label_values(&[name])
             .observe(duration.as_secs_f64());
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn has(text: &str, name: &str) -> bool {
+        text.lines()
+            .any(|line| line.starts_with(&format!("lacuna_{name} ")))
+    }
+
+    #[test]
+    fn gauges_that_were_never_read_are_not_shown_as_zero() {
+        let metrics = Metrics::new().unwrap();
+        let text = metrics.text().unwrap();
+        assert!(
+            !has(&text, "requests_overdue") && !has(&text, "oldest_open_request_seconds"),
+            "{text}"
+        );
+        assert!(
+            has(&text, "registry_mismatch"),
+            "what does not come from the store is there: {text}"
+        );
+        metrics.show(GaugeGroup::OldestOpen, || metrics.oldest_open.set(7));
+        let text = metrics.text().unwrap();
+        assert!(text.contains("lacuna_oldest_open_request_seconds 7\n"), "{text}");
+        assert!(!has(&text, "requests_overdue"), "{text}");
+        for group in GaugeGroup::ALL {
+            let age = format!("lacuna_gauges_age_seconds{{gauge=\"{}\"}} 0", group.as_str());
+            assert!(text.contains(&age), "{text}");
+        }
+    }
+
+    #[test]
+    fn every_gauge_of_a_group_is_a_metric() {
+        let metrics = Metrics::new().unwrap();
+        for (n, group) in GaugeGroup::ALL.into_iter().enumerate() {
+            assert_eq!(group as usize, n);
+            for name in group.metrics() {
+                // A second one of the same name is refused.
+                let twin = IntGauge::with_opts(Opts::new(*name, "twin")).unwrap();
+                let refused = metrics.registry.register(Box::new(twin));
+                let labelled = IntGaugeVec::new(Opts::new(*name, "twin"), &["twin"]).unwrap();
+                let too = metrics.registry.register(Box::new(labelled));
+                assert!(refused.is_err() && too.is_err(), "{name}");
+            }
+        }
     }
 }

@@ -34,7 +34,7 @@ pub use self::{
 };
 use crate::domain::{
     fact::CapsuleEpoch,
-    identity::{Identity, SuppressionDigest},
+    identity::{FormerDigest, Identity, SubjectData, SubjectDigest, SuppressionDigest},
     ids::{RequestId, TaskId, Tenant},
     time::At,
 };
@@ -138,6 +138,11 @@ impl Vault {
         Ok(Cipher::new(&data_key).seal(subject_of(tenant, request), plaintext))
     }
 
+    /// Whether this keyring wrapped the key of a request.
+    pub fn opens_key(&self, request: RequestId, wrapped_key: &[u8]) -> Result<(), VaultError> {
+        self.data_key(request, wrapped_key).map(drop)
+    }
+
     fn data_key(&self, request: RequestId, wrapped_key: &[u8]) -> Result<SecretKey, VaultError> {
         let what = Sealed::DataKey;
         let bytes =
@@ -234,13 +239,34 @@ impl Vault {
 
     /// What finds a person again: equal for equal (tenant, type, normalised value), and says nothing without
     /// the key.
-    pub fn lookup_digest(&self, tenant: &Tenant, identity: &Identity) -> [u8; 16] {
+    pub fn lookup_digest(&self, tenant: &Tenant, identity: &Identity) -> SubjectDigest {
+        self.lookup_of(tenant, identity, &identity.normalised())
+    }
+
+    /// The same, with what earlier versions would have written for it, which is added to `former`.
+    pub fn lookup_digests(
+        &self,
+        tenant: &Tenant,
+        identity: &Identity,
+        former: &mut Vec<FormerDigest>,
+    ) -> SubjectDigest {
+        let normalised = identity.normalised();
+        let of = self.lookup_of(tenant, identity, &normalised);
+        former.extend(identity.former(&normalised).into_iter().map(|form| FormerDigest {
+            of,
+            digest: self.lookup_of(tenant, identity, &form.text),
+            is_spelling: form.is_spelling,
+        }));
+        of
+    }
+
+    fn lookup_of(&self, tenant: &Tenant, identity: &Identity, form: &SubjectData) -> SubjectDigest {
         self.0
             .lookup
             .start("lacuna lookup v1")
             .part(tenant.as_str().as_bytes())
             .part(identity.kind.as_str().as_bytes())
-            .part(identity.normalised().expose().as_bytes())
+            .part(form.expose().as_bytes())
             .finish_short()
     }
 
@@ -251,7 +277,7 @@ impl Vault {
     }
 
     /// An identifier as the suppression list has it: HMAC-SHA-256 under the tenant's key over the type, a zero byte and
-    /// the normalised value. Others compute the same, so it must never change.
+    /// the normalised value. Others compute the same: a change is another [`Recipe`](crate::domain::identity::Recipe).
     pub fn suppression_digest(&self, tenant: &Tenant, identity: &Identity) -> SuppressionDigest {
         MacKey::new(&self.0.suppression.derive(tenant.as_str()))
             .start(identity.kind.as_str())
@@ -268,6 +294,15 @@ impl Vault {
             .start("lacuna payload v1")
             .part(tenant.as_str().as_bytes())
             .part(canonical)
+            .finish_short()
+    }
+
+    /// What tells a record of a log from another one in its place. Keyed: records hold guessable identifiers.
+    pub fn log_digest(&self, record: &[u8]) -> [u8; 16] {
+        self.0
+            .payload
+            .start("lacuna log record v1")
+            .part(record)
             .finish_short()
     }
 

@@ -66,10 +66,12 @@ pub fn parse_search(bytes: &[u8]) -> Result<Search, Refusal> {
         identity: Object(identity),
         tenant,
     } = read(strict::check(bytes)?)?;
-    Ok(Search {
-        identity: identity.into(),
-        tenant,
-    })
+    let identity = Identity::from(identity);
+    // Whoever finds nobody under a placeholder has learned nothing.
+    identity
+        .check()
+        .map_err(|fault| Refusal::schema(format!("identity.value: {fault}")))?;
+    Ok(Search { identity, tenant })
 }
 
 /// The most identities of one look into the suppression list, as the contract says.

@@ -53,18 +53,26 @@ impl<'a> Envelope<'a> {
         }
     }
 
-    /// The id that the event's `id` and `source` give: the `id` itself where it is a UUID, else one derived from both.
+    /// The id that the event's `id` and `source` give. Both count: what one source calls an event says nothing of what
+    /// another one calls so.
     pub fn event_id(&self) -> Option<Uuid> {
         event_id(self.ce_id.as_deref()?, self.ce_source.as_deref())
+    }
+
+    /// The id that earlier versions gave the event, where it was another one: the `id` alone, where it is a UUID.
+    pub fn former_event_id(&self) -> Option<Uuid> {
+        uuid(self.ce_id.as_deref()?).filter(|_| self.ce_source.is_some())
     }
 }
 
 /// The id that an event's `id` and `source` give.
 pub(super) fn event_id(id: &str, source: Option<&str>) -> Option<Uuid> {
-    if let Some(uuid) = uuid(id) {
-        return Some(uuid);
-    }
-    let source = source?;
+    let Some(source) = source else {
+        // No event of CloudEvents is without one. A UUID may be taken for the name of one event all the same.
+        return uuid(id);
+    };
+    // A UUID is one in either case.
+    let id = uuid(id).map_or_else(|| id.to_owned(), |uuid| uuid.to_string());
     // The length keeps the pairs (`a`, `bc`) and (`ab`, `c`) apart.
     Some(Uuid::new_v5(
         &EVENTS,

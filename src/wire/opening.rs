@@ -5,16 +5,17 @@
 use std::fmt;
 
 use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize, de::Error};
 use serde_json::{Map, Value};
 
-use super::fields::{
-    List, MAX_IDENTITIES, MAX_IDENTITY_BYTES, MAX_LIST, Object, OpeningAction, Table, Text, Time,
+use super::{
+    fields::{List, MAX_IDENTITIES, MAX_IDENTITY_BYTES, MAX_LIST, Object, OpeningAction, Table, Text, Time},
+    refusal::VALUE,
 };
 use crate::domain::{
     calendar::Regime,
     command::{Exclusion, Opening, Scope},
-    identity::{Identity, SubjectData},
+    identity::{Identity, Implausible, SubjectData, plausible},
     ids::{AnchorName, CommandId, IdentityType, Label, ProcessorId, RequestId, Tenant},
     words::{Action, Reason},
 };
@@ -23,13 +24,14 @@ use crate::domain::{
 const MAX_ANCHORS: usize = 32;
 
 /// One identifier of the data subject.
-#[derive(Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, PartialEq, Eq, Serialize, JsonSchema)]
 #[schemars(rename = "Identity")]
 pub struct IdentityFields<'a> {
     /// Its type, such as email, phone, customer_id, user_id or device_id: an open set.
     #[serde(rename = "type")]
     kind: IdentityType,
-    /// Its value. E-mail addresses and phone numbers are normalised for look-ups, others compared byte for byte.
+    /// Its value. E-mail addresses and phone numbers are normalised for look-ups, others compared byte for byte. What
+    /// stands for nobody is refused: blanks, words such as NULL or n/a, nil and zeroed ids, control characters.
     #[serde(borrow)]
     value: Text<'a, 1, MAX_IDENTITY_BYTES>,
 }
@@ -41,6 +43,28 @@ impl fmt::Debug for IdentityFields<'_> {
             .field("kind", &self.kind)
             .finish_non_exhaustive()
     }
+}
+
+/// An identifier as it is written, not looked at yet.
+#[derive(Deserialize)]
+struct WrittenIdentity<'a> {
+    #[serde(rename = "type")]
+    kind: IdentityType,
+    #[serde(borrow)]
+    value: Text<'a, 1, MAX_IDENTITY_BYTES>,
+}
+
+impl<'de: 'a, 'a> Deserialize<'de> for IdentityFields<'a> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let WrittenIdentity { kind, value } = WrittenIdentity::deserialize(deserializer)?;
+        plausible::check(&kind, &value.0).map_err(at_value)?;
+        Ok(Self { kind, value })
+    }
+}
+
+/// The fault of an identity's value, at the value.
+fn at_value<E: Error>(fault: Implausible) -> E {
+    E::custom(format_args!("{VALUE}{fault}"))
 }
 
 impl From<Object<IdentityFields<'_>>> for Identity {

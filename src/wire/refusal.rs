@@ -100,6 +100,9 @@ pub(super) const FIELD_NAMES: &[&str] = &[
     "value",
 ];
 
+/// Before the fault of an identifier's value, which is found once its type is known.
+pub(super) const VALUE: &str = "value: ";
+
 /// Reads a document whose outermost value is an object.
 pub(super) fn read<'de, T: Deserialize<'de>>(document: Checked<'de>) -> Result<T, Refusal> {
     // The path to a fault costs time on every field, so it is looked for only once a fault is known.
@@ -123,6 +126,10 @@ fn explain<'de, T: Deserialize<'de>>(document: Checked<'de>) -> Refusal {
         Err(error) => {
             let expected = expectation(&error.inner().to_string());
             let path = shown_path(error.path());
+            // An identifier is judged as a whole, and its fault is that of its value.
+            if let Some(expected) = expected.strip_prefix(VALUE) {
+                return Refusal::schema(format!("{path}.{VALUE}{expected}"));
+            }
             Refusal::schema(if path.is_empty() {
                 expected
             } else {
@@ -192,6 +199,7 @@ fn expectation(message: &str) -> String {
         };
     }
     let ours = message.starts_with("expected ")
+        || message.starts_with(VALUE)
         || message.starts_with("missing field `")
         || message.contains(" must match [");
     if message == "number out of range" {

@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::domain::{
     calendar::Regime,
-    ids::{ProcessorId, RequestId, Tenant},
+    ids::{Label, ProcessorId, RequestId, Tenant},
     time::At,
     words::{Action, Notice, RefusalBasis, Status, TaskStateName, Why},
 };
@@ -53,7 +53,8 @@ pub struct StatusMessage<'a> {
     /// What upstream should tell the person now, in one word; Lacuna itself writes to nobody. `acknowledgement_due`: that
     /// the request has come in; it stands until the regime's deadline for that, or the next word. `extension_due`: little
     /// of the first period is left, and an extension would have to be announced inside it. `extended`: the deadline was
-    /// extended. `overdue`: it has passed. `completed`: done, and `status` says whether with exceptions. `refused`: on
+    /// extended. `overdue`: it has passed. `completed`: done everywhere. `closed_with_exceptions`: it has come to its end, and
+    /// `not_erased` says what was not erased. `refused`: on
     /// the ground `refused_on`. `restored`: open again, because a backup was put back. `merged`: part of another request,
     /// `merged_into`. `cancelled`: withdrawn. Null: nothing new, also while only copies are left, since `live_clean_at`.
     pub notice: Option<Notice>,
@@ -72,6 +73,21 @@ pub struct StatusMessage<'a> {
     /// What of it was refused, and on what ground: what the person has to be told.
     #[serde(borrow, default, skip_serializing_if = "Option::is_none")]
     pub refusal: Option<RefusalNotice<'a>>,
+    /// What was not erased, where the state is `closed_with_exceptions`: the person must not be told that it was.
+    #[serde(borrow, default, skip_serializing_if = "Vec::is_empty")]
+    pub not_erased: Vec<ShareLeft<'a>>,
+}
+
+/// A share that was not erased although the request has come to its end.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct ShareLeft<'a> {
+    /// The processor.
+    pub processor: Cow<'a, ProcessorId>,
+    /// The categories of the share; none: all of it.
+    #[serde(default, skip_serializing_if = "<[Label]>::is_empty")]
+    pub part: Cow<'a, [Label]>,
+    /// `waived`, or the basis on which it is exempt.
+    pub why: String,
 }
 
 /// What of a request was refused. Upstream tells the person; Lacuna never does.
@@ -127,6 +143,9 @@ pub struct OutcomeCounts {
     pub not_found: u32,
     /// Exempt on a legal basis.
     pub exempt: u32,
+    /// Done without, as an operator has decided; absent: none.
+    #[serde(default, skip_serializing_if = "is_none")]
+    pub waived: u32,
 }
 
 /// One thing that is not done. A gate of the request has no processor; it blocks every task.

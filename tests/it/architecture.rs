@@ -236,6 +236,50 @@ fn the_domain_is_pure() {
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }
 
+/// DESIGN.md, "Clocks": every decision takes its time from one trusted place. A raw reading is allowed where nothing is decided,
+/// and each of them says here why.
+#[test]
+fn no_decision_reads_the_machines_clock() {
+    const HARMLESS: &[(&str, usize)] = &[
+        // The trusted place itself.
+        ("engine/clock_guard.rs", 5),
+        // What is only shown.
+        ("engine/known.rs", 1),
+        ("engine/pace.rs", 1),
+        ("engine/gauges.rs", 3),
+        ("http/dead_letters.rs", 1),
+        // Only makes an id.
+        ("http/holds.rs", 1),
+        // When a partition's end was asked for; `Engine::seen` looks at it before it counts.
+        ("kafka/ends.rs", 1),
+        // When a keyring was made, and how long a period is.
+        ("app/connect.rs", 1),
+        ("app/keyring.rs", 1),
+    ];
+    let mut wrong = Vec::new();
+    for path in source_files() {
+        let file = relative(&path);
+        if !["engine", "http", "kafka", "app"].contains(&module_of(&file)) {
+            continue;
+        }
+        let readings = code(&path).matches("clock.now()").count();
+        let allowed = HARMLESS
+            .iter()
+            .find(|(name, _)| *name == file)
+            .map_or(0, |(_, n)| *n);
+        if readings > allowed {
+            wrong.push(format!(
+                "src/{file} reads the clock {readings} times, {allowed} are harmless"
+            ));
+        }
+    }
+    assert!(
+        wrong.is_empty(),
+        "decide by `Known::now` or `Engine::trusted_now`:\n{}",
+        wrong.join("\n")
+    );
+}
+
 #[test]
 fn files_are_short() {
     let long: Vec<String> = source_files()

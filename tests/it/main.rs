@@ -4,6 +4,7 @@ mod architecture;
 mod cli;
 mod demo;
 mod end_to_end;
+mod forwarder;
 mod http;
 mod packaging;
 mod scenarios;

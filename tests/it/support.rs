@@ -41,7 +41,11 @@ pub struct Deployment {
 
 enum Store {
     Sqlite,
-    Postgres { schema: String },
+    Postgres {
+        schema: String,
+    },
+    /// A database of the test's own, at this URL.
+    At(String),
 }
 
 /// Where a deployment keeps its requests.
@@ -57,10 +61,22 @@ impl Deployment {
         let prefix = unique("t");
         let store = match store {
             StoreKind::Sqlite => Store::Sqlite,
-            StoreKind::Postgres => Store::Postgres {
-                schema: prefix.clone(),
-            },
+            StoreKind::Postgres => {
+                psql(&format!("create schema {prefix}"));
+                Store::Postgres {
+                    schema: prefix.clone(),
+                }
+            }
         };
+        Self::over(store, prefix, registry)
+    }
+
+    /// The same on a database of the test's own.
+    pub fn at(url: &str, registry: &str) -> Self {
+        Self::over(Store::At(url.to_owned()), unique("t"), registry)
+    }
+
+    fn over(store: Store, prefix: String, registry: &str) -> Self {
         let deployment = Self {
             folder: tempfile::tempdir().unwrap(),
             prefix,
@@ -69,8 +85,7 @@ impl Deployment {
         };
         deployment.write("processors.toml", registry);
         deployment.write("lacuna.toml", &deployment.config());
-        if let Store::Postgres { schema } = &deployment.store {
-            psql(&format!("create schema {schema}"));
+        if !matches!(deployment.store, Store::Sqlite) {
             deployment.lacuna_ok(&["keys", "init"]);
             deployment.lacuna_ok(&["migrate"]);
         }
@@ -88,6 +103,7 @@ impl Deployment {
                     service("LACUNA_TEST_POSTGRES")
                 )
             }
+            Store::At(url) => url.clone(),
         };
         let kafka = service("LACUNA_TEST_KAFKA");
         format!(
@@ -145,8 +161,17 @@ clock_skew = "1s"
         String::from_utf8(output.stdout).unwrap()
     }
 
-    /// Starts the worker; its log goes to a file of the folder.
+    /// Starts the worker, and waits until it is ready.
     pub fn serve(&self) -> Worker {
+        let worker = self.start();
+        wait_for("the worker is ready", Duration::from_secs(60), || {
+            self.get("/readyz").filter(|(status, _)| *status == 200)
+        });
+        worker
+    }
+
+    /// Starts the worker; its log goes to a file of the folder.
+    pub fn start(&self) -> Worker {
         let log = self.path("serve.log");
         let file = std::fs::OpenOptions::new()
             .create(true)
@@ -160,11 +185,84 @@ clock_skew = "1s"
             .stderr(file)
             .spawn()
             .unwrap();
-        let worker = Worker { child, log };
-        wait_for("the worker is ready", Duration::from_secs(60), || {
-            self.get("/readyz").filter(|(status, _)| *status == 200)
-        });
-        worker
+        Worker { child, log }
+    }
+
+    /// Runs a statement in the store, beside the worker.
+    pub fn execute(&self, statement: &str) {
+        match &self.store {
+            Store::Postgres { schema } => psql(&format!("set search_path to {schema}; {statement}")),
+            Store::At(url) => panic!("whoever made {url} asks there"),
+            Store::Sqlite => {
+                let url = format!("sqlite:{}", self.path("lacuna.db").display());
+                let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+                runtime.unwrap().block_on(async {
+                    use sqlx::Connection as _;
+                    let mut connection = sqlx::SqliteConnection::connect(&url).await.unwrap();
+                    let sql = sqlx::AssertSqlSafe(statement.to_owned());
+                    sqlx::raw_sql(sql).execute(&mut connection).await.unwrap();
+                    connection.close().await.unwrap();
+                });
+            }
+        }
+    }
+
+    /// What a question has as its answer in the store, which is a number.
+    pub fn number(&self, question: &str) -> i64 {
+        match &self.store {
+            Store::At(url) => panic!("whoever made {url} asks there"),
+            Store::Postgres { schema } => {
+                let question = format!("set search_path to {schema}; {question}");
+                let output = Command::new("psql")
+                    .args(["-qXAtc", &question, &service("LACUNA_TEST_POSTGRES")])
+                    .output()
+                    .unwrap();
+                String::from_utf8(output.stdout).unwrap().trim().parse().unwrap()
+            }
+            Store::Sqlite => {
+                let url = format!("sqlite:{}", self.path("lacuna.db").display());
+                let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+                runtime.unwrap().block_on(async {
+                    use sqlx::Connection as _;
+                    let mut connection = sqlx::SqliteConnection::connect(&url).await.unwrap();
+                    let sql = sqlx::AssertSqlSafe(question.to_owned());
+                    sqlx::query_scalar(sql).fetch_one(&mut connection).await.unwrap()
+                })
+            }
+        }
+    }
+
+    /// Copies the store aside, as a backup of it does. No worker may run.
+    pub fn copy_store(&self) {
+        self.for_each_table("create table copy_of_{} as select * from {};");
+    }
+
+    /// Puts the copy back.
+    pub fn put_store_back(&self) {
+        self.for_each_table("delete from {}; insert into {} select * from copy_of_{};");
+    }
+
+    fn for_each_table(&self, statement: &str) {
+        const TABLES: &[&str] = &[
+            "request",
+            "state",
+            "inbox",
+            "subject",
+            "ledger",
+            "ledger_batch",
+            "agenda",
+            "position",
+            "dead_letter",
+            "counter",
+            "outbox",
+            "fact",
+            "sweep",
+        ];
+        let statements: String = TABLES
+            .iter()
+            .map(|table| statement.replace("{}", table))
+            .collect();
+        self.execute(&statements);
     }
 
     /// Asks the worker; `None`: it does not answer.
@@ -186,6 +284,14 @@ clock_skew = "1s"
                 let status = answer.status().as_u16();
                 Some((status, answer.text().await.ok()?))
             })
+    }
+
+    /// Waits until a gauge of the store shows this: it is read in the background, and never in between.
+    pub fn gauge_shows(&self, series: &str, value: f64) {
+        let what = format!("{series} is {value}");
+        wait_for(&what, Duration::from_secs(30), || {
+            (self.metric(series) == Some(value)).then_some(())
+        });
     }
 
     /// The value of a metric's series, as `/metrics` has it.
@@ -228,13 +334,8 @@ impl Worker {
     /// Sends it a signal.
     pub fn signal(&self, name: &str) {
         let pid = self.child.id().to_string();
-        assert!(
-            Command::new("kill")
-                .args([name, &pid])
-                .status()
-                .unwrap()
-                .success()
-        );
+        let sent = Command::new("kill").args([name, &pid]).status().unwrap();
+        assert!(sent.success());
     }
 
     /// SIGTERM: it has to end by itself, with exit code 0.
@@ -280,12 +381,14 @@ pub fn repository(path: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join(path)
 }
 
-fn free_port() -> u16 {
-    std::net::TcpListener::bind("127.0.0.1:0")
-        .unwrap()
-        .local_addr()
-        .unwrap()
-        .port()
+/// A port that nobody listens on, from below the range that the system gives to outgoing connections: one of those could
+/// take it before whoever asked for it does.
+pub fn free_port() -> u16 {
+    let listener = (0..100).find_map(|_| {
+        let port = 20_000 + rand::random::<u16>() % 12_000;
+        std::net::TcpListener::bind(("127.0.0.1", port)).ok()
+    });
+    listener.expect("a free port").local_addr().unwrap().port()
 }
 
 fn psql(statement: &str) {

@@ -17,7 +17,7 @@ use uuid::Uuid;
 use super::BenchError;
 use crate::{
     clock::{Clock, Stopwatch},
-    sim::{id_at, random::Random},
+    sim::{Ids, random::Random},
 };
 
 /// How many requests a transaction touches.
@@ -54,7 +54,7 @@ pub(super) struct Floor {
 }
 
 /// Takes so many requests through their life.
-pub(super) async fn run(url: &str, requests: u64, tasks: u32) -> Result<Floor, BenchError> {
+pub(super) async fn run(url: &str, requests: u64, tasks: u32, ids: Ids) -> Result<Floor, BenchError> {
     // The same settings as the worker's own connections: new tables have no statistics for the planner to go by.
     let options = url.parse::<PgConnectOptions>()?.options([
         ("enable_seqscan", "off"),
@@ -72,7 +72,7 @@ pub(super) async fn run(url: &str, requests: u64, tasks: u32) -> Result<Floor, B
     let batches = requests.div_ceil(BATCH as u64);
     let watch = Stopwatch::start();
     let (taken_in, taken) = mpsc::channel(ON_THEIR_WAY);
-    let intake = tokio::spawn(take_in(pool.clone(), batches, tasks, taken_in));
+    let intake = tokio::spawn(take_in(pool.clone(), batches, (tasks, ids), taken_in));
     let settled = settle_all(&pool, tasks, taken).await;
     intake.await.map_err(|_| BenchError::Panicked)??;
     settled?;
@@ -88,7 +88,7 @@ pub(super) async fn run(url: &str, requests: u64, tasks: u32) -> Result<Floor, B
 async fn take_in(
     pool: PgPool,
     batches: u64,
-    tasks: u32,
+    (tasks, kind): (u32, Ids),
     taken: mpsc::Sender<Vec<Uuid>>,
 ) -> Result<(), BenchError> {
     let (clock, mut random) = (Clock::System, Random::new(1));
@@ -97,8 +97,8 @@ async fn take_in(
     let entry = vec![7_u8; LEDGER];
     for _ in 0..batches {
         let now = clock.now();
-        // In the order of time, as real ids are.
-        let mut ids: Vec<Uuid> = (0..BATCH).map(|_| id_at(now, &mut random)).collect();
+        // In the order in which the worker writes them.
+        let mut ids: Vec<Uuid> = (0..BATCH).map(|_| kind.next(now, &mut random)).collect();
         ids.sort_unstable();
         let mut tx = pool.begin().await?;
         query(

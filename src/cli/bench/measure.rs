@@ -6,7 +6,7 @@ use super::{BenchError, deployment::Deployment, floor, process::Process};
 use crate::{
     cli::{interrupt::Interrupt, output::aside},
     clock::Stopwatch,
-    sim::{Character, Driver, Fleet, Load, Report},
+    sim::{Character, Driver, Fleet, Ids, Load, Report},
 };
 
 /// The processes whose CPU time is told apart; `None`: not measured.
@@ -81,6 +81,8 @@ pub(super) struct FloorFigures {
 pub(super) struct Figures {
     /// How many processors.
     pub processors: u32,
+    /// What the ids of commands and requests were like.
+    pub ids: Ids,
     /// The load.
     pub load: Load,
     /// What came of it.
@@ -120,6 +122,8 @@ pub(super) struct Bench<'a> {
     pub fleet: &'a Fleet,
     /// How they behave while it is measured.
     pub character: Character,
+    /// What the ids of commands and requests are like.
+    pub ids: Ids,
     /// Whether somebody wants it to end.
     pub interrupt: &'a Interrupt,
     /// Says nothing on the way.
@@ -173,6 +177,7 @@ impl Bench<'_> {
         let stored = self.deployment.store.bytes_on_disk().await?.saturating_sub(bytes);
         let mut figures = Figures {
             processors,
+            ids: self.ids,
             load: load.clone(),
             report,
             warmed,
@@ -234,7 +239,7 @@ impl Bench<'_> {
         };
         self.say("measuring the floor");
         let before = self.parts.cpu();
-        let floor = floor::run(url, requests, processors).await?;
+        let floor = floor::run(url, requests, processors, self.ids).await?;
         Ok(Some(FloorFigures {
             floor,
             cpu: self.parts.cpu().since(before),

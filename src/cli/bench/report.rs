@@ -16,6 +16,7 @@ pub(super) fn json(figures: &Figures) -> Value {
     json!({
         "requests": figures.load.requests,
         "processors": figures.processors,
+        "ids": figures.ids.as_str(),
         "rate": figures.load.rate,
         "window": figures.load.window,
         "warmed": figures.warmed,
@@ -63,10 +64,11 @@ fn cpu_json(cpu: &Cpu, requests: u64) -> Value {
 pub(super) fn print(out: &mut Out, figures: &Figures) -> Result<(), Failure> {
     let report = &figures.report;
     out.line(format_args!(
-        "\n{} of {} requests with {} tasks each completed in {:.1} s (after {} that warmed)",
+        "\n{} of {} requests with {} tasks each and {} ids completed in {:.1} s (after {} that warmed)",
         report.completed,
         figures.load.requests,
         figures.processors,
+        figures.ids.as_str(),
         report.elapsed.as_secs_f64(),
         figures.warmed
     ))?;

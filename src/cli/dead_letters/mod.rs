@@ -280,9 +280,10 @@ fn show(config: &Config, id: Uuid, reveal: bool) -> Result<Exit, Failure> {
 }
 
 fn close(config: &Config, id: Uuid, reason: &str) -> Result<Exit, Failure> {
-    let now = Clock::System.now();
     block_on(async {
         let store = session::open_store(config).await?;
+        // The store's own time: this machine's may be wrong.
+        let now = store.now().await?;
         if store
             .close_dead_letter(id, DeadLetterState::Closed, reason, now)
             .await?

@@ -14,7 +14,6 @@ use crate::{
         output::Out,
         session::{self, block_on},
     },
-    clock::Clock,
     config::Config,
     domain::words::DeadLetterReason,
     kafka::publish::{Outgoing, Publisher},
@@ -102,8 +101,9 @@ async fn redrive(
     let place = publisher.send(&message).await?.landed().await?;
     let at = format!("{}/{}/{}", letter.origin.topic, place.partition, place.offset);
     let note = format!("redriven to {at}");
+    // The store's own time: this machine's may be wrong.
     if !store
-        .close_dead_letter(letter.id, DeadLetterState::Redriven, &note, Clock::System.now())
+        .close_dead_letter(letter.id, DeadLetterState::Redriven, &note, store.now().await?)
         .await?
     {
         return Err(Failure::NotSo(format!(

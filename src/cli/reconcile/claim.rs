@@ -21,6 +21,8 @@ pub(super) struct Claim {
     /// The request that it opens.
     pub(super) request_id: Option<RequestId>,
     pub(super) command_id: Option<CommandId>,
+    /// The id under which an earlier version has taken its event, where it would be another one.
+    pub(super) former_id: Option<Uuid>,
     /// The tenant that the line names.
     pub(super) tenant: Option<Tenant>,
     /// Which command it is; `None`: one that opens a request.
@@ -33,6 +35,21 @@ impl Claim {
     /// Whether it opens a request, so that the request shows whether it has arrived.
     pub(super) fn opens(&self) -> bool {
         self.kind.is_none_or(CommandKind::opens)
+    }
+
+    /// The same command as an earlier version has taken it, where that is another id.
+    pub(super) fn under_former_id(&self) -> Option<Self> {
+        let former = self.former_id?;
+        let is_named_by_it = self.request_id.map(|id| id.0) == self.command_id.map(|id| id.0);
+        Some(Self {
+            command_id: Some(CommandId(former)),
+            request_id: if is_named_by_it {
+                Some(RequestId(former))
+            } else {
+                self.request_id
+            },
+            ..self.clone()
+        })
     }
 }
 
@@ -71,6 +88,7 @@ impl Reader<'_> {
             line,
             request_id: Some(RequestId(id.ok_or(EXPECTED)?)),
             command_id: None,
+            former_id: None,
             tenant: None,
             kind: None,
             digest: None,
@@ -84,6 +102,7 @@ impl Reader<'_> {
             line,
             request_id: seen.request_id.map(RequestId),
             command_id: seen.command_id.map(CommandId),
+            former_id: None,
             tenant: fields.tenant,
             kind: seen.kind,
             digest: None,
@@ -117,6 +136,8 @@ impl Reader<'_> {
         };
         let envelope: &Envelope<'_> = &message.envelope;
         if let Ok(parsed) = parse_command(&message.payload, envelope, Door::Commands) {
+            let is_of_event = envelope.event_id() == Some(parsed.command.command_id().0);
+            claim.former_id = envelope.former_event_id().filter(|_| is_of_event);
             let tenant = parsed.command.tenant();
             claim.digest = Some(self.vault.payload_digest(tenant, &parsed.canonical));
             claim.tenant = Some(tenant.clone());

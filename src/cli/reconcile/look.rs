@@ -97,12 +97,45 @@ pub(super) async fn look_up(
             return Ok(findings);
         }
         let known = Known::read(store, tenant, &batch).await?;
-        findings.extend(batch.into_iter().map(|claim| Finding {
-            fate: known.fate_of(&claim, tenant),
-            claim,
-            letter: None,
-        }));
+        let mut found: Vec<Finding> = batch
+            .into_iter()
+            .map(|claim| Finding {
+                fate: known.fate_of(&claim, tenant),
+                claim,
+                letter: None,
+            })
+            .collect();
+        look_under_former_ids(store, tenant, &mut found).await?;
+        findings.extend(found);
     }
+}
+
+/// An earlier version took an event under its id alone: what is missing under its id and source may be there. Another
+/// payload is another source's.
+async fn look_under_former_ids(
+    store: &dyn Store,
+    tenant: &Tenant,
+    found: &mut [Finding],
+) -> Result<(), StoreError> {
+    let missing: Vec<(usize, Claim)> = found
+        .iter()
+        .enumerate()
+        .filter(|(_, finding)| matches!(finding.fate, Fate::Missing))
+        .filter_map(|(place, finding)| Some((place, finding.claim.under_former_id()?)))
+        .collect();
+    if missing.is_empty() {
+        return Ok(());
+    }
+    let claims: Vec<Claim> = missing.iter().map(|(_, claim)| claim.clone()).collect();
+    let known = Known::read(store, tenant, &claims).await?;
+    for (place, claim) in missing {
+        let fate = known.fate_of(&claim, tenant);
+        if matches!(fate, Fate::There(_) | Fate::Forgotten) {
+            found[place].claim = claim;
+            found[place].fate = fate;
+        }
+    }
+    Ok(())
 }
 
 /// What the store has of a batch.

@@ -159,7 +159,8 @@ impl Report {
             (
                 self.missing > 0,
                 "missing: publish them again with the same command_id, which changes nothing where one has arrived \
-                 meanwhile; what was sent just now may still be on its way (lacuna_consumer_lag)",
+                 meanwhile; what was sent just now may still be on its way (lacuna_consumer_lag), and a partition may be \
+                 stopped (`lacuna positions list`)",
             ),
             (
                 self.dead_lettered > 0,

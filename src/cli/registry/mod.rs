@@ -204,7 +204,7 @@ fn activate(config: &Config, topics: Topics) -> Result<Exit, Failure> {
         see_to_topics(config, &file, topics).await?;
         let store = session::open_store(config).await?;
         let before = active(store.as_ref()).await?.map(|(_, registry)| registry);
-        Ok((apply(store.as_ref(), &file, Clock::System.now()).await?, before))
+        Ok((apply(store.as_ref(), &file, &Clock::System).await?, before))
     })?;
     let mut out = Out::new();
     match applied {

@@ -32,7 +32,7 @@ use crate::{
     },
     http,
     store::{Line, Origin, Seen},
-    telemetry::{metrics::Metrics, readiness::Readiness},
+    telemetry::{freshness::GaugeGroup, metrics::Metrics, readiness::Readiness},
     wire::{KeptHeaders, Refusal, ack::parse_ack, command::Door, envelope::Envelope},
 };
 
@@ -115,10 +115,12 @@ impl ByHand {
                 topic: Arc::from(topic),
                 partition: 0,
                 offset: self.offset.fetch_add(1, Ordering::Relaxed),
+                incarnation: 0,
             }),
             content,
             raw: Zeroizing::new(bytes.to_vec()),
             headers: KeptHeaders::default(),
+            reading: None,
         }
     }
 
@@ -141,7 +143,7 @@ impl ByHand {
         let arrivals: Vec<_> = messages
             .iter()
             .map(|bytes| {
-                let ack = parse_ack(bytes, &envelope).map(|ack| self.engine.prepare_ack(ack));
+                let ack = parse_ack(bytes, &envelope).and_then(|ack| self.engine.prepare_ack(ack));
                 self.arrival(&self.acks, bytes, ack)
             })
             .collect();
@@ -293,6 +295,9 @@ impl Post for ByHand {
 
     async fn settle(&mut self) -> Result<Vec<Said>, Stuck> {
         self.follow().await?;
+        for group in GaugeGroup::ALL {
+            self.engine.read_gauges(group).await?;
+        }
         Ok(std::mem::take(&mut self.said))
     }
 }

@@ -10,6 +10,7 @@ mod plan;
 mod progress;
 mod publish;
 mod rate;
+mod rows;
 mod subject;
 mod subjects;
 mod survey;
@@ -39,7 +40,7 @@ use super::{
 };
 use crate::{
     clock::Clock,
-    config::Config,
+    config::{Config, StoreUrl},
     domain::{
         calendar::Regime,
         identity::{Identity, SubjectData},
@@ -118,6 +119,7 @@ impl Desk<'_> {
             actor, token, plan, ..
         } = self.args;
         let person = identify(&self.config, Part::Prepare, actor.as_deref(), token.as_deref())?;
+        self.compare_keyring()?;
         let input = Input::open(&self.args.file)?;
         let order = self.order(person)?;
         let mut out = Out::new();
@@ -159,6 +161,7 @@ impl Desk<'_> {
             format: survey.format,
             subjects: survey.subjects,
             types: self.types.clone(),
+            placeholders: self.config.policy.placeholders.clone(),
             left_out: survey.bad,
             identities: survey.identities,
         };
@@ -167,6 +170,18 @@ impl Desk<'_> {
         telling::prepared(&mut out, &written, &path, &input.name())?;
         out.end()?;
         Ok(Exit::Ok)
+    }
+
+    /// Refuses a keyring that is not the store's: the ids of commands follow from it, so a run that is repeated under the
+    /// right one would ask for everybody once more. A SQLite store that is not there yet belongs to no keyring.
+    fn compare_keyring(&self) -> Result<(), Failure> {
+        if matches!(&self.config.store.url, StoreUrl::Sqlite(path) if !path.exists()) {
+            return Ok(());
+        }
+        block_on(async {
+            let store = session::open_store(&self.config).await?;
+            session::check_keyring(&self.config, &self.vault, store.as_ref()).await
+        })
     }
 
     fn order(&self, prepared_by: Person) -> Result<Order, Failure> {
@@ -207,6 +222,7 @@ impl Desk<'_> {
             order,
             vault: &self.vault,
             types: &self.types,
+            placeholders: &self.config.policy.placeholders,
             registry: &self.registry,
         }
         .survey(wrong)
@@ -241,7 +257,13 @@ impl Desk<'_> {
     fn print_ids(&self, path: &Path) -> Result<Exit, Failure> {
         let (plan, input) = self.planned(path)?;
         let mut out = Out::new();
-        let mut subjects = Subjects::open(&input, plan.format, &plan.types, Place::default())?;
+        let mut subjects = Subjects::open(
+            &input,
+            plan.format,
+            &plan.types,
+            &plan.placeholders,
+            Place::default(),
+        )?;
         while let Some(entry) = subjects.next()? {
             let named = entry
                 .identities
@@ -260,6 +282,7 @@ impl Desk<'_> {
         let (plan, input) = self.planned(path)?;
         check_two(&plan.order.prepared_by, &person)?;
         check_tenant(&self.config, &person, &plan.order.tenant)?;
+        self.compare_keyring()?;
         // Held as long as this runs: two at once would write each other's progress over.
         let _lock = lock(path)?;
         let state = self.args.state.clone().unwrap_or_else(|| input.beside("sunset"));

@@ -18,12 +18,12 @@ use uuid::Uuid;
 use super::{people::Person, subject::Types, subjects::Format};
 use crate::{
     cli::Failure,
-    domain::{ids::Tenant, time::At, words::Action},
+    domain::{identity::Placeholders, ids::Tenant, time::At, words::Action},
     vault::Vault,
 };
 
 /// The version of plans that this program writes and reads.
-const VERSION: u32 = 1;
+const VERSION: u32 = 2;
 
 /// What is asked for every subject.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -49,6 +49,8 @@ pub(super) struct Plan {
     pub(super) subjects: u64,
     /// The identity types that some processor took when it was prepared: with others, other lines would be wrong.
     pub(super) types: Types,
+    /// The values that were nobody's when it was prepared.
+    pub(super) placeholders: Placeholders,
     /// How many lines are left out.
     pub(super) left_out: u64,
     pub(super) identities: BTreeMap<String, u64>,
@@ -140,6 +142,7 @@ pub(super) mod tests {
             format: Format::Csv,
             subjects: 2,
             types: Types(["email"].map(|name| IdentityType::new(name).unwrap()).into()),
+            placeholders: Placeholders::default(),
             left_out: 0,
             identities: BTreeMap::from([("email".into(), 2)]),
         }

@@ -112,7 +112,13 @@ impl Flight<'_> {
     async fn send_all(&mut self, interrupt: &Interrupt) -> Result<End, Failure> {
         let Run { input, plan, .. } = self.run;
         let mut pace: Option<Interval> = self.run.rate.map(|rate| tokio::time::interval(rate.interval()));
-        let mut subjects = Subjects::open(input, plan.format, &plan.types, self.progress.place)?;
+        let mut subjects = Subjects::open(
+            input,
+            plan.format,
+            &plan.types,
+            &plan.placeholders,
+            self.progress.place,
+        )?;
         while let Some(entry) = subjects.next()? {
             if interrupt.is_set() {
                 return Ok(End::Interrupted);

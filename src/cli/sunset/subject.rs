@@ -11,7 +11,7 @@ use uuid::Uuid;
 use super::plan::Order;
 use crate::{
     domain::{
-        identity::{Identity, SubjectData},
+        identity::{Identity, Implausible},
         ids::{IdentityType, Tenant},
         time::At,
         words::{Action, Reason},
@@ -22,9 +22,6 @@ use crate::{
 
 /// What is wrong with a line, without anything of what it says.
 pub(super) type Wrong = String;
-
-/// How databases and their exports write that there is nothing. As an identifier it would join strangers.
-const NOTHING: [&str; 6] = ["null", "\\n", "none", "nil", "n/a", "undefined"];
 
 /// The identity types that some processor takes.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -93,30 +90,17 @@ impl Types {
 
 /// An identifier; `None` where there is no value.
 pub(super) fn identity(kind: &IdentityType, value: String) -> Result<Option<Identity>, Wrong> {
-    let value = SubjectData::new(value);
-    let text = value.expose().trim();
-    if text.is_empty() {
-        return Ok(None);
-    }
-    if NOTHING.contains(&text.to_ascii_lowercase().as_str()) {
-        return Err(format!(
-            "{kind}: the value is a word for nothing, such as NULL; leave it empty"
-        ));
-    }
-    let is_email = || {
-        text.split_once('@')
-            .is_some_and(|(name, host)| !name.is_empty() && !host.is_empty())
+    let fault = match Identity::taken(kind.clone(), value) {
+        Ok(identity) => return Ok(Some(identity)),
+        Err(Implausible::Blank) => return Ok(None),
+        Err(fault) => fault,
     };
-    if kind.as_str() == "email" && !is_email() {
-        return Err(format!("{kind}: expected an e-mail address"));
-    }
-    if kind.as_str() == "phone" && !text.bytes().any(|b| b.is_ascii_digit()) {
-        return Err(format!("{kind}: expected a phone number"));
-    }
-    Ok(Some(Identity {
-        kind: kind.clone(),
-        value,
-    }))
+    Err(match fault {
+        Implausible::Nothing => {
+            format!("{kind}: the value is a word for nothing, such as NULL; leave it empty")
+        }
+        fault => format!("{kind}: {fault}"),
+    })
 }
 
 /// A command as it is published. Its fields stand in one order, and nothing in it depends on when it is published or
@@ -217,6 +201,11 @@ mod tests {
             r#"{"email":"@canary"}"#,
             r#"{"phone":"canary"}"#,
             r#"{"customer_id":"NULL"}"#,
+            r#"{"customer_id":"(null)"}"#,
+            r#"{"customer_id":"00000000-0000-0000-0000-000000000000"}"#,
+            r#"{"customer_id":"1.23457E+15"}"#,
+            r#"{"email":"canary@a@b"}"#,
+            "{\"email\":\"a@b.c\\ncanary\"}",
             r#"{"customer_id":1.5}"#,
             r#"{"customer_id":["canary"]}"#,
             r#"{"email":"a@canary","email":"a@canary"}"#,

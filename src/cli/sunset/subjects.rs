@@ -1,24 +1,27 @@
 //! Reading the subjects one after the other, from CSV or JSON lines, in little memory.
 
-use std::io::{self, BufReader, Read, Seek, SeekFrom};
+use std::io::{BufReader, Read};
 
-use csv::ByteRecord;
 use serde::{Deserialize, Serialize};
 
 use super::{
     input::{Again, Input},
+    rows::{Broken, Row, Rows},
     subject::{Types, Wrong, identity},
 };
 use crate::{
     cli::{
-        Failure,
+        Failure, foreign,
         lines::{Line, Lines},
     },
-    domain::{identity::Identity, ids::IdentityType},
+    domain::{
+        identity::{Identity, Placeholders},
+        ids::IdentityType,
+    },
 };
 
-/// The most bytes of one record: what follows a quote that is never closed would otherwise all be one.
-const MAX_RECORD: u64 = 4 << 20;
+/// How much is read at a time.
+const BUFFER: usize = 1 << 16;
 
 /// How the file is written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -36,15 +39,21 @@ impl Format {
         let mut start = Vec::new();
         input
             .again(0)
-            .take(4096)
+            .take(foreign::LOOKED_AT as u64)
             .read_to_end(&mut start)
             .map_err(input.failed())?;
+        let no_text = |what: &str| Failure::Usage(format!("{}: {what}", input.name()));
+        if let Some(what) = foreign::kind_of(&start) {
+            return Err(no_text(what));
+        }
         let start = start.strip_prefix(b"\xef\xbb\xbf").unwrap_or(&start);
-        Ok(if start.trim_ascii_start().first() == Some(&b'{') {
-            Self::JsonLines
-        } else {
-            Self::Csv
-        })
+        match start.trim_ascii_start().first() {
+            Some(b'{') => Ok(Self::JsonLines),
+            Some(b'[') => Err(no_text(
+                "this is a JSON array: make JSON lines of it, an object a line (jq -c '.[]' FILE)",
+            )),
+            _ => Ok(Self::Csv),
+        }
     }
 
     pub(super) const fn as_str(self) -> &'static str {
@@ -79,14 +88,14 @@ pub(super) struct Entry {
 pub(super) struct Subjects<'a> {
     input: &'a Input,
     types: &'a Types,
+    placeholders: &'a Placeholders,
     source: Source<'a>,
 }
 
 enum Source<'a> {
     Csv {
-        reader: Box<csv::Reader<Bounded<Again<'a>>>>,
+        rows: Rows<BufReader<Again<'a>>>,
         columns: Vec<IdentityType>,
-        record: ByteRecord,
     },
     Json(Lines<BufReader<Again<'a>>>),
 }
@@ -97,80 +106,84 @@ impl<'a> Subjects<'a> {
         input: &'a Input,
         format: Format,
         types: &'a Types,
+        placeholders: &'a Placeholders,
         from: Place,
     ) -> Result<Self, Failure> {
+        let at = |offset| BufReader::with_capacity(BUFFER, input.again(offset));
         let source = match format {
-            Format::JsonLines => {
-                let file = BufReader::with_capacity(1 << 16, input.again(from.offset));
-                Source::Json(Lines::from_place(file, from.line, from.offset))
-            }
+            Format::JsonLines => Source::Json(Lines::from_place(at(from.offset), from.line, from.offset)),
             Format::Csv => {
-                let mut reader = Box::new(
-                    csv::ReaderBuilder::new()
-                        .flexible(true)
-                        .buffer_capacity(1 << 16)
-                        .from_reader(Bounded::new(input.again(0))),
-                );
-                let header = reader.byte_headers().map_err(|error| broken(input, error))?;
-                let columns = columns(input, header, types)?;
+                let from_place =
+                    |place: Place| Rows::from_place(at(place.offset), place).map_err(input.failed());
+                let mut rows = from_place(Place::default())?;
+                let columns = match rows.next().map_err(|fault| broken(input, fault))? {
+                    Some(header) => columns(input, header, types)?,
+                    None => {
+                        return Err(Failure::Usage(format!(
+                            "{}: expected subjects; there is nothing",
+                            input.name()
+                        )));
+                    }
+                };
                 if from.offset > 0 {
-                    let mut position = csv::Position::new();
-                    position
-                        .set_byte(from.offset)
-                        .set_line(from.line + 1)
-                        .set_record(1);
-                    reader.seek(position).map_err(|error| broken(input, error))?;
+                    rows = from_place(from)?;
                 }
-                Source::Csv {
-                    reader,
-                    columns,
-                    record: ByteRecord::new(),
-                }
+                Source::Csv { rows, columns }
             }
         };
-        Ok(Self { input, types, source })
+        Ok(Self {
+            input,
+            types,
+            placeholders,
+            source,
+        })
     }
 
     /// The next one.
     pub(super) fn next(&mut self) -> Result<Option<Entry>, Failure> {
         let input = self.input;
-        match &mut self.source {
+        let entry = match &mut self.source {
             Source::Json(lines) => {
                 let identities = match lines.next().map_err(input.failed())? {
                     None => return Ok(None),
                     Some(Line::TooLong) => Err("expected a line of at most 1 MiB".to_owned()),
                     Some(Line::Text(text)) => self.types.read_json(text),
                 };
-                Ok(Some(Entry {
+                Entry {
                     line: lines.number(),
                     end: Place {
                         offset: lines.offset(),
                         line: lines.number(),
                     },
                     identities,
-                }))
-            }
-            Source::Csv {
-                reader,
-                columns,
-                record,
-            } => {
-                let read = reader
-                    .read_byte_record(record)
-                    .map_err(|error| broken(input, error))?;
-                reader.get_ref().begin_record();
-                if !read {
-                    return Ok(None);
                 }
-                let end = reader.position();
-                Ok(Some(Entry {
-                    line: first_line(record, end.line()),
-                    end: Place {
-                        offset: end.byte(),
-                        line: end.line().saturating_sub(1),
-                    },
-                    identities: row(columns, record),
-                }))
+            }
+            Source::Csv { rows, columns } => {
+                let Some(row) = rows.next().map_err(|fault| broken(input, fault))? else {
+                    return Ok(None);
+                };
+                Entry {
+                    line: row.line,
+                    end: row.end,
+                    identities: subject_of(columns, row),
+                }
+            }
+        };
+        Ok(Some(Entry {
+            identities: entry.identities.and_then(|found| self.checked(found)),
+            ..entry
+        }))
+    }
+
+    /// Refuses what the configuration calls nobody's.
+    fn checked(&self, identities: Vec<Identity>) -> Result<Vec<Identity>, Wrong> {
+        match self.placeholders.first_of(&identities) {
+            None => Ok(identities),
+            Some((place, fault)) => {
+                let kind = identities
+                    .get(place)
+                    .map_or("", |identity| identity.kind.as_str());
+                Err(format!("{kind}: {fault}"))
             }
         }
     }
@@ -178,15 +191,10 @@ impl<'a> Subjects<'a> {
 
 /// The identity types of the header. What is no type that somebody takes is not repeated: where the header is
 /// missing, it is the first subject.
-fn columns(input: &Input, header: &ByteRecord, types: &Types) -> Result<Vec<IdentityType>, Failure> {
+fn columns(input: &Input, header: &Row, types: &Types) -> Result<Vec<IdentityType>, Failure> {
     let name = input.name();
-    if header.is_empty() {
-        return Err(Failure::Usage(format!(
-            "{name}: expected subjects; there is nothing"
-        )));
-    }
-    let mut columns = Vec::with_capacity(header.len());
-    for (n, field) in (1..).zip(header) {
+    let mut columns = Vec::with_capacity(header.fields().len());
+    for (n, field) in (1..).zip(header.fields()) {
         let known = std::str::from_utf8(field)
             .ok()
             .and_then(|field| types.get(field.trim()));
@@ -205,72 +213,40 @@ fn columns(input: &Input, header: &ByteRecord, types: &Types) -> Result<Vec<Iden
     Ok(columns)
 }
 
-/// The line that a record begins on. The reader counts blank lines before it as a part of it.
-fn first_line(record: &ByteRecord, end: u64) -> u64 {
-    let begun = record.position().map_or(0, csv::Position::line);
-    let inside = record.as_slice().iter().filter(|byte| **byte == b'\n').count() as u64;
-    begun + end.saturating_sub(begun + inside + 1)
-}
-
-fn row(columns: &[IdentityType], record: &ByteRecord) -> Result<Vec<Identity>, Wrong> {
-    if record.len() != columns.len() {
+fn subject_of(columns: &[IdentityType], row: &Row) -> Result<Vec<Identity>, Wrong> {
+    if let Some(wrong) = row.wrong {
+        return Err(wrong.to_owned());
+    }
+    // No identifier has a line break in it, and this may be several people.
+    if row.lines() > 1 {
+        let last = row.end.line;
+        return Err(format!(
+            "a value in quotes goes over lines {} to {last}: is a quote not closed?",
+            row.line
+        ));
+    }
+    if row.fields().len() != columns.len() {
         return Err(format!(
             "expected {} values, found {}",
             columns.len(),
-            record.len()
+            row.fields().len()
         ));
     }
     let mut identities = Vec::with_capacity(columns.len());
-    for (kind, field) in columns.iter().zip(record) {
+    for (kind, field) in columns.iter().zip(row.fields()) {
         let text = std::str::from_utf8(field).map_err(|_| format!("{kind}: expected UTF-8"))?;
         identities.extend(identity(kind, text.to_owned())?);
     }
     Ok(identities)
 }
 
-fn broken(input: &Input, error: csv::Error) -> Failure {
-    // Without values: a record is shown by its position only.
-    match error.into_kind() {
-        csv::ErrorKind::Io(source) => input.failed()(source),
-        _ => Failure::Usage(format!("{}: expected CSV", input.name())),
-    }
-}
-
-/// Ends the reading of a record that has no end.
-struct Bounded<R> {
-    from: R,
-    read: std::cell::Cell<u64>,
-}
-
-impl<R> Bounded<R> {
-    fn new(from: R) -> Self {
-        Self {
-            from,
-            read: std::cell::Cell::new(0),
-        }
-    }
-
-    fn begin_record(&self) {
-        self.read.set(0);
-    }
-}
-
-impl<R: Read> Read for Bounded<R> {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        if self.read.get() > MAX_RECORD {
-            return Err(io::Error::other(
-                "a record is longer than 4 MiB: is a quote not closed?",
-            ));
-        }
-        let read = self.from.read(buffer)?;
-        self.read.set(self.read.get() + read as u64);
-        Ok(read)
-    }
-}
-
-impl<R: Seek> Seek for Bounded<R> {
-    fn seek(&mut self, to: SeekFrom) -> io::Result<u64> {
-        self.from.seek(to)
+fn broken(input: &Input, fault: Broken) -> Failure {
+    match fault {
+        Broken::Io(source) => input.failed()(source),
+        Broken::At(line, what) => Failure::Usage(format!(
+            "{}:{line}: {what}: the lines after it cannot be told, so nothing is prepared until it is mended",
+            input.name()
+        )),
     }
 }
 
@@ -298,8 +274,8 @@ mod tests {
     }
 
     fn read(input: &Input, from: Place) -> Result<Read, Failure> {
-        let types = types();
-        let mut subjects = Subjects::open(input, Format::of(input)?, &types, from)?;
+        let (types, none) = (types(), Placeholders::default());
+        let mut subjects = Subjects::open(input, Format::of(input)?, &types, &none, from)?;
         let mut found = Vec::new();
         while let Some(Entry {
             line,
@@ -316,8 +292,8 @@ mod tests {
 
     #[test]
     fn csv_and_json_lines_give_the_same_subjects_and_can_be_taken_up_anywhere() {
-        let csv = b"\xef\xbb\xbfcustomer_id, email\r\n1,a@b.c\n\n\"2\n\",\"d@e.f\"\n3,\n,\n4\n5,\xff\n6,NULL\n7,z@z.z";
-        let json = b"\n{\"customer_id\":1,\"email\":\"a@b.c\"}\n\n{\"customer_id\":\"2\\n\",\"email\":\"d@e.f\"}\n\
+        let csv = b"\xef\xbb\xbfcustomer_id, email\r\n1,a@b.c\n\n\"2\",\"d@e.f\"\n3,\n,\n4\n5,\xff\n6,NULL\n7,z@z.z";
+        let json = b"\n{\"customer_id\":1,\"email\":\"a@b.c\"}\n\n{\"customer_id\":\"2\",\"email\":\"d@e.f\"}\n\
             {\"customer_id\":3}\n{}\n4\n{\"email\":\"\xff\"}\n{\"customer_id\":\"NULL\"}\n{\"customer_id\":7,\"email\":\"z@z.z\"}";
         for content in [csv.as_slice(), json.as_slice()] {
             let (_folder, input) = input(content);
@@ -333,7 +309,7 @@ mod tests {
                 .collect();
             let expected = [
                 Some(vec!["1", "a@b.c"]),
-                Some(vec!["2\n", "d@e.f"]),
+                Some(vec!["2", "d@e.f"]),
                 Some(vec!["3"]),
                 Some(vec![]),
                 None,
@@ -361,6 +337,48 @@ mod tests {
     }
 
     #[test]
+    fn an_opening_quote_without_its_closing_one_swallows_nobody() {
+        for text in [
+            "customer_id,email\n1001,\"ann@example.org\n1002,bob@example.org\n1003,carol@example.org\n",
+            "customer_id,email\n1001,\"ann@example.org\n1002,\"bob@example.org\"\n1003,carol@example.org\n",
+        ] {
+            let (_folder, input) = input(text.as_bytes());
+            let said = read(&input, Place::default()).unwrap_err().to_string();
+            assert!(said.contains(":2: a quote is opened here"), "{said}");
+            assert!(!said.contains("example.org"), "{said}");
+        }
+        // Three people in one row that is well formed: it is said, and nobody is taken for another.
+        let (_folder, input) = input(b"customer_id,email\n1,\"a@b.c\n2,d@e.f\n3,g\"\n4,z@z.z\n");
+        let found = read(&input, Place::default()).unwrap();
+        assert_eq!(found.len(), 2);
+        assert!(
+            found[0]
+                .2
+                .as_ref()
+                .is_err_and(|wrong| wrong.contains("lines 2 to 4")),
+            "{found:?}"
+        );
+    }
+
+    #[test]
+    fn a_file_that_is_no_text_is_named_for_what_it_is() {
+        let utf_16: Vec<u8> = "email\na@b.c\n"
+            .encode_utf16()
+            .flat_map(u16::to_le_bytes)
+            .collect();
+        for (content, named) in [
+            (&b"\x1f\x8b\x08\0canary"[..], "gzip"),
+            (b"PK\x03\x04canary", "xlsx"),
+            (&utf_16, "UTF-16"),
+            (b"[{\"email\":\"canary@example.org\"}]", "JSON array"),
+        ] {
+            let (_folder, input) = input(content);
+            let said = read(&input, Place::default()).unwrap_err().to_string();
+            assert!(said.contains(named) && !said.contains("canary"), "{said}");
+        }
+    }
+
+    #[test]
     fn a_header_that_is_none_is_refused_and_not_repeated() {
         for content in [
             "canary@example.org\nx\n",
@@ -380,7 +398,7 @@ mod tests {
         let content = [b"email\n\"".as_slice(), &b"a@b.c\n".repeat(2_000_000)].concat();
         let (_folder, input) = input(&content);
         let failure = read(&input, Place::default()).unwrap_err();
-        let source = std::error::Error::source(&failure).unwrap().to_string();
-        assert!(source.contains("quote"), "{source}");
+        let said = failure.to_string();
+        assert!(said.contains(":2: ") && said.contains("quote"), "{said}");
     }
 }

@@ -16,7 +16,7 @@ use crate::{
     cli::{Failure, bar, output::Out},
     clock::Stopwatch,
     domain::{
-        identity::Identity,
+        identity::{Identity, Placeholders},
         ids::{IdentityType, ProcessorId},
         registry::{MissingIdentity, Registry},
     },
@@ -53,6 +53,7 @@ pub(super) struct Surveyor<'a> {
     pub(super) order: &'a Order,
     pub(super) vault: &'a Vault,
     pub(super) types: &'a Types,
+    pub(super) placeholders: &'a Placeholders,
     pub(super) registry: &'a Registry,
 }
 
@@ -70,7 +71,13 @@ impl Surveyor<'_> {
             unnamed: unnamed(self.registry),
             took: Duration::ZERO,
         };
-        let mut subjects = Subjects::open(self.input, format, self.types, Place::default())?;
+        let mut subjects = Subjects::open(
+            self.input,
+            format,
+            self.types,
+            self.placeholders,
+            Place::default(),
+        )?;
         while let Some(entry) = subjects.next()? {
             let checked = entry.identities.and_then(|identities| {
                 // Any run will do: the command is only checked.

@@ -20,6 +20,33 @@ fn whom_a_person_can_complain_to() {
 }
 
 #[test]
+fn which_values_are_nobodys() {
+    let read = config("[policy]\nplaceholder_identities = ['test@example.org', 'Guest']").unwrap();
+    let is_nobody = |kind: &str, value: &str| {
+        let kind = crate::domain::ids::IdentityType::new(kind).unwrap();
+        let identity = crate::domain::identity::Identity::taken(kind, value).unwrap();
+        read.policy.placeholders.check(&identity).is_err()
+    };
+    assert!(is_nobody("email", "TEST@example.org") && is_nobody("customer_id", "guest"));
+    assert!(!is_nobody("email", "ann@example.org") && !is_nobody("customer_id", "guest-1"));
+    let many: Vec<String> = (0..1001).map(|n| format!("'{n}'")).collect();
+    check(&[
+        (
+            "[policy]\nplaceholder_identities = ['a', 'a']",
+            "2: policy.placeholder_identities[1]: listed twice",
+        ),
+        (
+            "[policy]\nplaceholder_identities = [' ']",
+            "2: policy.placeholder_identities[0]: expected a text that is not empty",
+        ),
+        (
+            &format!("[policy]\nplaceholder_identities = [{}]", many.join(",")),
+            "2: policy.placeholder_identities: expected at most 1000 of them",
+        ),
+    ]);
+}
+
+#[test]
 fn what_is_no_such_text() {
     let long = format!("[policy]\ncomplaint_body = '{}'", "a".repeat(501));
     check(&[

@@ -12,7 +12,8 @@ use crate::domain::{
     command::Opening,
     ids::RequestId,
     plan::PlannedTask,
-    task::{Task, TaskState},
+    task::{Purpose, Task, TaskState},
+    time::At,
     words::{Reason, Status},
 };
 
@@ -143,7 +144,7 @@ impl Newcomer<'_> {
         let covering = earlier
             .iter()
             .filter(|one| duplicates.merge_open && within(duplicates.merge_window, one.request))
-            .filter(|one| self.is_covered_by(one))
+            .filter(|one| self.is_covered_by(one, context))
             .min_by_key(|one| (one.request.head.received_at, one.request.id));
         if let Some(one) = covering {
             let others = repeated(Some(one.request.id));
@@ -166,7 +167,7 @@ impl Newcomer<'_> {
 
     /// Whether everything that it asks for is on its way already, not later, and does not wait for an identity to be
     /// verified that is known of this one.
-    fn is_covered_by(&self, earlier: &Earlier<'_>) -> bool {
+    fn is_covered_by(&self, earlier: &Earlier<'_>, context: &Context<'_>) -> bool {
         let open = earlier.request;
         let life = &open.life;
         !life.status.is_final()
@@ -188,6 +189,7 @@ impl Newcomer<'_> {
                 open.ordinals().any(|ordinal| {
                     let told = earlier.body.identities_of(open, ordinal);
                     covers(open.task(ordinal), &planned.task)
+                        && open.erases_until(ordinal, self.head.requested_at, context)
                         && planned.identities.iter().all(|kind| told.contains(kind))
                 })
             })
@@ -202,6 +204,33 @@ impl Newcomer<'_> {
             && one.head.action == self.head.action
             && is_as_wide(&earlier.body.scope, self.opening)
             && as_wide(earlier.body.scope.processors(), &self.opening.scope.processors)
+    }
+}
+
+impl Request {
+    /// Whether this share erases what the person gave until a time: it has not been sent yet, is out, or was sent when that
+    /// time had come. What was proved before they gave it proves nothing about it.
+    fn erases_until(&self, ordinal: u16, until: At, context: &Context<'_>) -> bool {
+        let task = self.task(ordinal);
+        // What is left out of both is erased by neither; copies follow the shares that they are copies of.
+        if matches!(task.state, TaskState::Exempt { .. }) || task.share.is_wave() {
+            return true;
+        }
+        let registered = context.registry.get(&task.processor);
+        // It is told to leave alone what came after the first request, whenever it is sent.
+        if registered.is_some_and(|processor| processor.honours_cutoff) && self.head.requested_at < until {
+            return false;
+        }
+        let only_looks = matches!(task.purpose, Purpose::Verify(_));
+        match task.state {
+            TaskState::Done { .. } => {}
+            // A sweep erases once more; another second look only asks.
+            _ if only_looks => {}
+            _ => return true,
+        }
+        // The clocks of upstream and Lacuna may be apart.
+        let sure = until.plus(context.clock_skew).min(context.now);
+        task.sent.is_some_and(|sent| sent.asked_at >= sure)
     }
 }
 

@@ -81,11 +81,8 @@ pub struct Rulebook<'a> {
 }
 
 impl Request {
-    /// The first gate that is not open. Once something was sent they are behind it.
+    /// The first gate that is not open. Only people's decisions and the date open one: nothing that happens to a task does.
     pub fn closed_gate(&self, now: At) -> Option<ClosedGate> {
-        if self.was_sent() {
-            return None;
-        }
         if self.life.verification == Check::Awaiting {
             return Some(ClosedGate::Verification);
         }

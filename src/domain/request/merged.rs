@@ -23,9 +23,9 @@ pub struct Following {
     /// Whether live systems are clean by what that one has sent.
     pub is_clean: bool,
     /// Its own plan, pinned when it came.
-    plan: Vec<Task>,
+    pub(super) plan: Vec<Task>,
     /// See [`Self::digests`].
-    digests: Vec<SubjectDigest>,
+    pub(super) digests: Vec<SubjectDigest>,
 }
 
 impl Following {

@@ -153,6 +153,8 @@ pub struct Life {
     pub leaves: u32,
     /// When its row in the agenda is due; `None`: it has none.
     pub wake_at: Option<At>,
+    /// Since when it is set aside, because the program failed at a decision about it: it is tried again now and then.
+    pub set_aside_at: Option<At>,
 }
 
 /// What a decision needs to know besides the request.

@@ -12,7 +12,8 @@ impl Request {
         let (life, clock) = (&self.life, &self.life.clock);
         let stands_still = life.status == Status::AwaitingVerification && clock.pauses_for_identity;
         match life.status {
-            Status::Completed | Status::ClosedWithExceptions => return Some(Notice::Completed),
+            Status::Completed => return Some(Notice::Completed),
+            Status::ClosedWithExceptions => return Some(Notice::ClosedWithExceptions),
             Status::Refused => return Some(Notice::Refused),
             Status::Cancelled => return Some(Notice::Cancelled),
             Status::Merged => return Some(Notice::Merged),

@@ -9,7 +9,7 @@ use crate::domain::{
     calendar::{Calendar, Period, Regime, Regimes, Terms},
     command::Opening,
     entry::Entry,
-    identity::SubjectDigest,
+    identity::{FormerDigest, SubjectDigest},
     ids::IdentityType,
     plan::{NoPlan, PlannedTask, Start, plan},
     registry::RegistryRevision,
@@ -108,6 +108,8 @@ pub enum CannotOpen {
 pub struct Admission<'a> {
     /// The keyed digests of its identifiers.
     pub digests: &'a [SubjectDigest],
+    /// What earlier versions would have written for them.
+    pub former: &'a [FormerDigest],
     /// The salted commitment to it, for the ledger.
     pub commitment: [u8; 32],
     /// The registry's revision that its plan is pinned to.
@@ -193,10 +195,11 @@ pub fn open(
             notice: None,
             readable: true,
             capsule: None,
-            subject_holds: context
-                .facts
-                .holds()
-                .on_subject(&opening.tenant, admission.digests),
+            subject_holds: context.facts.holds().on_subject(
+                &opening.tenant,
+                admission.digests,
+                admission.former,
+            ),
             facts: context.facts.version(),
             reactivated_at: None,
             restored_at: None,
@@ -204,6 +207,7 @@ pub fn open(
             followers: 0,
             leaves: 0,
             wake_at: None,
+            set_aside_at: None,
         },
         tasks,
     };

@@ -1,13 +1,16 @@
 //! The packed form of the aggregate: one small row that is rewritten in place.
 //!
-//! A version byte, then postcard. A later version is read one release before it is written.
+//! A version byte, then postcard. Rows of the version before are read, and written anew when they change.
+
+mod v2;
 
 use serde::{Deserialize, Serialize};
 
 use super::{Head, Life, Request};
 use crate::domain::{ids::RequestId, task::Task};
 
-const VERSION: u8 = 2;
+const VERSION: u8 = 3;
+const VERSION_BEFORE: u8 = 2;
 
 /// A packed row that cannot be read.
 #[derive(Debug, thiserror::Error)]
@@ -43,6 +46,17 @@ impl Request {
         match bytes.split_first() {
             Some((&VERSION, rest)) => {
                 let Packed(head, life, tasks) = postcard::from_bytes(rest)?;
+                Ok(Self {
+                    id,
+                    revision,
+                    head,
+                    life,
+                    tasks,
+                })
+            }
+            Some((&VERSION_BEFORE, rest)) => {
+                let old: v2::Packed = postcard::from_bytes(rest)?;
+                let (head, life, tasks) = old.into_parts();
                 Ok(Self {
                     id,
                     revision,

@@ -5,6 +5,7 @@ use std::time::Duration;
 use super::{Context, Request, Trail, gates::ClosedGate};
 use crate::domain::{
     entry::Entry,
+    ids::{Label, ProcessorId},
     registry::ConfirmBy,
     task::{Deferral, Share, Task, TaskState, Undelivered},
     time::At,
@@ -44,6 +45,19 @@ pub struct Counts {
     pub not_found: u32,
     /// Exempt.
     pub exempt: u32,
+    /// Done without, as an operator has decided.
+    pub waived: u32,
+}
+
+/// A share that was not erased although its request has come to its end.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NotErased<'a> {
+    /// The processor.
+    pub processor: &'a ProcessorId,
+    /// The categories of the share; none: all of it.
+    pub categories: &'a [Label],
+    /// The basis on which it is exempt, or that it was waived.
+    pub why: String,
 }
 
 impl Request {
@@ -67,6 +81,7 @@ impl Request {
                 TaskState::Parked { .. } => counts.parked += 1,
                 TaskState::Abandoned { .. } => counts.abandoned += 1,
                 TaskState::Exempt { .. } => counts.exempt += 1,
+                TaskState::Waived => counts.waived += 1,
                 TaskState::Blocked
                 | TaskState::WithoutIdentity
                 | TaskState::Held { .. }
@@ -75,7 +90,6 @@ impl Request {
                 | TaskState::Undeliverable { .. }
                 | TaskState::Dispatched { .. }
                 | TaskState::Accepted { .. }
-                | TaskState::Waived
                 | TaskState::Cancelled => {}
             }
         }
@@ -162,13 +176,16 @@ impl Request {
             .live_clean_at
             .or_else(|| self.is_live_clean().then_some(context.now));
         let clean = self.life.live_clean_at.is_some();
-        let overdue = !clean && context.now > self.life.clock.due;
+        let is_open = !self.life.status.is_final();
+        // What is closed is late at the most: nothing is owed any more.
+        let overdue = is_open && !clean && context.now > self.life.clock.due;
         if overdue && !self.life.overdue {
             trail.entries.push(Entry::Overdue);
         }
         self.life.overdue = overdue;
         let late_promise = |state: &TaskState| matches!(state, TaskState::Accepted { expected_by, .. } if *expected_by > self.life.clock.due);
-        self.life.at_risk = !overdue
+        self.life.at_risk = is_open
+            && !overdue
             && !clean
             && (context.now >= self.life.clock.at_risk_from
                 || self.begins_too_late(context.now)
@@ -176,7 +193,7 @@ impl Request {
                     .tasks
                     .iter()
                     .any(|task| !task.share.is_backup() && late_promise(&task.state)));
-        self.life.needs_attention = !self.life.status.is_final() && self.wants_attention(context);
+        self.life.needs_attention = is_open && self.wants_attention(context);
     }
 
     /// Whether its own date keeps everything back until the deadline has passed.
@@ -215,19 +232,51 @@ impl Request {
 
     fn is_live_clean(&self) -> bool {
         // Where nobody was ever asked, nothing shows that anything is clean.
-        !self.nobody_was_asked()
-            && self
-                .tasks
-                .iter()
-                .filter(|task| !task.share.is_backup())
-                .all(|task| task.state.is_closed() || task.state.is_deferred())
+        if self.nobody_was_asked() {
+            return false;
+        }
+        let live = || self.tasks.iter().filter(|task| !task.share.is_backup());
+        let is_proved =
+            |task: &Task| matches!(task.state, TaskState::Done { .. } | TaskState::Verifying { .. });
+        // Doing without a task delays nothing, and cleans nothing either: where no live system has proved anything, nobody
+        // may be told that theirs are clean.
+        let only_waived = live().any(|task| task.state == TaskState::Waived) && !live().any(is_proved);
+        !only_waived && live().all(|task| task.state.is_closed() || task.state.is_deferred())
+    }
+
+    /// What was not erased of a request that has come to its end, in the order of the plan: why, by processor and part.
+    pub fn not_erased(&self) -> Vec<NotErased<'_>> {
+        if self.life.status != Status::ClosedWithExceptions {
+            return Vec::new();
+        }
+        let why = |task: &'_ Task| match &task.state {
+            TaskState::Exempt { basis } => Some(basis.as_str().to_owned()),
+            TaskState::Waived => Some(task.state.name().as_str().to_owned()),
+            _ => None,
+        };
+        let mut found: Vec<NotErased<'_>> = Vec::new();
+        for task in &self.tasks {
+            let share = why(task).map(|why| NotErased {
+                processor: &task.processor,
+                categories: &task.categories,
+                why,
+            });
+            found.extend(share.filter(|share| !found.contains(share)));
+        }
+        found
     }
 
     fn wants_attention(&self, context: &Context<'_>) -> bool {
         self.nobody_was_asked()
+            || self.is_late_at_a_gate()
             || self
                 .ordinals()
                 .any(|ordinal| self.needs_somebody(ordinal, context))
+    }
+
+    /// Whether its deadline has passed while a person has yet to open a gate: nothing else hastens it.
+    pub fn is_late_at_a_gate(&self) -> bool {
+        self.life.overdue && !self.gates_of_people().is_empty()
     }
 
     /// Whether a task goes on only when somebody does something.
@@ -237,7 +286,9 @@ impl Request {
             TaskState::Abandoned { .. } => true,
             // While another answer may bring one, nobody has to look for it.
             TaskState::WithoutIdentity => self.may_be_provided_by(ordinal, context).is_empty(),
-            TaskState::Accepted { expected_by, .. } => *expected_by <= context.now,
+            TaskState::Accepted { expected_by, .. } => {
+                *expected_by <= context.now || context.registry.get(&task.processor).is_none()
+            }
             // A restore that needs identifiers which are gone is never silent.
             TaskState::Ready { .. } | TaskState::Undeliverable { .. } | TaskState::Held { .. }
                 if !self.can_be_asked(ordinal, context) =>
@@ -263,15 +314,15 @@ impl Request {
                 .registry
                 .get(&task.processor)
                 .is_none_or(|processor| processor.backup.is_none()),
+            // What was asked may be answered all the same, but nobody asks again.
             TaskState::Held { .. }
             | TaskState::Verifying { .. }
             | TaskState::Blocked
+            | TaskState::Dispatched { .. }
             | TaskState::Parked { .. } => context.registry.get(&task.processor).is_none(),
-            TaskState::Dispatched { .. }
-            | TaskState::Done { .. }
-            | TaskState::Exempt { .. }
-            | TaskState::Waived
-            | TaskState::Cancelled => false,
+            TaskState::Done { .. } | TaskState::Exempt { .. } | TaskState::Waived | TaskState::Cancelled => {
+                false
+            }
         }
     }
 
@@ -349,7 +400,7 @@ impl Request {
 }
 
 /// One millisecond later, because a deadline includes its last moment.
-const fn just_after(deadline: At) -> At {
+pub(super) const fn just_after(deadline: At) -> At {
     At::from_millis(deadline.millis().saturating_add(1))
 }
 

@@ -118,6 +118,7 @@ impl Request {
             attempt: 0,
             counted: 0,
             answered: None,
+            sent: None,
             ..like.clone()
         };
         trail.entries.push(Entry::WaveAdded {

@@ -1,6 +1,6 @@
 //! The one function that changes a task. Live running and replay share it; an unlisted pair is an error.
 
-use super::{Deferral, Purpose, Share, Task, TaskEvent, TaskState};
+use super::{Deferral, Purpose, Sent, Share, Task, TaskEvent, TaskState};
 use crate::domain::words::{Action, Outcome, Proof, TaskStateName};
 
 /// An event that the state of a task does not allow.
@@ -185,7 +185,11 @@ impl Task {
 
     fn count(&mut self, event: &TaskEvent) {
         match event {
-            TaskEvent::Dispatched { .. } => {
+            TaskEvent::Dispatched { at, .. } => {
+                let asks_anew = self.attempt == 0 && self.asks() != Action::Verify;
+                if asks_anew || self.sent.is_none() {
+                    self.sent = Some(Sent { asked_at: *at });
+                }
                 self.attempt += 1;
                 self.answered = None;
             }
@@ -292,6 +296,6 @@ impl Task {
 
     /// Whether it was ever sent.
     pub const fn was_sent(&self) -> bool {
-        self.attempt > 0 || self.generation > 1
+        self.sent.is_some()
     }
 }

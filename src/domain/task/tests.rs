@@ -17,6 +17,7 @@ pub(crate) fn task(state: TaskState) -> Task {
         counted: 0,
         answered: None,
         state,
+        sent: None,
     }
 }
 

@@ -3,10 +3,10 @@
 use std::collections::HashMap;
 
 use crate::{
-    domain::{body::Body, ids::RequestId, request::alike::Earlier},
+    domain::{body::Body, identity::FormerDigest, ids::RequestId, request::alike::Earlier},
     engine::{
         Engine, EngineError,
-        prepare::{Arrival, PreparedCommand},
+        prepare::{Arrival, PreparedCommand, PreparedSubject},
         work::Work,
     },
     store::{SubjectDigest, Transaction},
@@ -37,7 +37,16 @@ impl Engine {
                 .iter()
                 .filter_map(|arrival| arrival.content.as_ref().ok()?.subject.as_ref())
         };
-        let mut digests: Vec<SubjectDigest> = subjects().flat_map(|s| s.digests.iter().copied()).collect();
+        let spellings = |former: &'_ [FormerDigest]| -> Vec<SubjectDigest> {
+            former
+                .iter()
+                .filter(|one| one.is_spelling)
+                .map(|one| one.digest)
+                .collect()
+        };
+        let mut digests: Vec<SubjectDigest> = subjects()
+            .flat_map(|s| s.digests.iter().copied().chain(spellings(&s.former)))
+            .collect();
         digests.sort_unstable();
         digests.dedup();
         let mut alike = Alike::default();
@@ -48,7 +57,9 @@ impl Engine {
             alike.found.entry(digest).or_default().push(id);
         }
         if !alike.found.is_empty() {
-            alike.stored = subjects().flat_map(|s| alike.having_all(&s.digests)).collect();
+            alike.stored = subjects()
+                .flat_map(|s| alike.having_all(&s.digests, &s.former))
+                .collect();
         }
         Ok(alike)
     }
@@ -81,29 +92,46 @@ impl Alike {
     }
 
     /// The earlier requests that have all of these identifiers, as they stand now.
-    pub(super) fn earlier<'a>(&'a self, digests: &[SubjectDigest], work: &'a Work<'_>) -> Vec<Earlier<'a>> {
-        self.having_all(digests)
-            .filter_map(|id| {
-                Some(Earlier {
-                    request: work.get(id)?,
-                    body: self.bodies.get(&id).or_else(|| work.body_of_new(id))?,
-                })
-            })
-            .collect()
+    pub(super) fn earlier<'a>(
+        &'a self,
+        subject: &'a PreparedSubject,
+        work: &'a Work<'_>,
+    ) -> Vec<Earlier<'a>> {
+        let mut earlier: Vec<Earlier<'a>> = Vec::new();
+        for id in self.having_all(&subject.digests, &subject.former) {
+            let request = work.get(id);
+            let body = self.bodies.get(&id).or_else(|| work.body_of_new(id));
+            // Under two spellings of an identifier it is found twice.
+            let is_new = earlier.iter().all(|known| known.request.id != id);
+            if let (Some(request), Some(body), true) = (request, body, is_new) {
+                earlier.push(Earlier { request, body });
+            }
+        }
+        earlier
     }
 
-    /// Those that all of these identifiers have led to: see the rule in the domain's `alike`.
-    fn having_all(&self, digests: &[SubjectDigest]) -> impl Iterator<Item = RequestId> {
-        let of = |digest: &SubjectDigest| self.found.get(digest).map_or(&[][..], Vec::as_slice);
+    /// Those that all of these identifiers have led to, in one spelling or another: see the rule in the domain's `alike`.
+    fn having_all<'s>(
+        &'s self,
+        digests: &'s [SubjectDigest],
+        former: &'s [FormerDigest],
+    ) -> impl Iterator<Item = RequestId> + 's {
+        let at = |digest: &SubjectDigest| self.found.get(digest).map_or(&[][..], Vec::as_slice).iter();
+        let of = move |digest: &'s SubjectDigest| {
+            let spellings = former
+                .iter()
+                .filter(move |one| one.of == *digest && one.is_spelling)
+                .flat_map(move |one| at(&one.digest));
+            spellings.chain(at(digest))
+        };
         let (first, rest) = match digests.split_first() {
-            Some((first, rest)) => (of(first), rest),
-            None => (&[][..], &[][..]),
+            Some((first, rest)) => (Some(first), rest),
+            None => (None, &[][..]),
         };
         first
-            .iter()
-            .rev()
-            .take(EACH as usize)
-            .filter(move |id| rest.iter().all(|digest| of(digest).contains(id)))
+            .into_iter()
+            .flat_map(move |first| of(first).rev().take(EACH as usize))
+            .filter(move |id| rest.iter().all(|digest| of(digest).any(|one| one == *id)))
             .copied()
     }
 }

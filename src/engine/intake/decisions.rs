@@ -9,7 +9,7 @@ use crate::{
     domain::{
         body::{Body, Subject},
         command::{Cancel, Command, Decide, Decision, Reactivated, Supply},
-        identity::{Identity, SubjectData},
+        identity::{Identity, SubjectData, sure_digests},
         ids::{CommandId, IdentityType, RequestId},
         request::{
             Request, Trail,
@@ -81,8 +81,8 @@ impl Decider<'_, '_, '_> {
         };
         // Its own tenant: the command may not name one.
         let tenant = touched.request.head.tenant.clone();
-        let digests = engine.digests_of(&tenant, &supply.identities);
-        let holds = context.facts.holds().on_subject(&tenant, &digests);
+        let (digests, former) = engine.digests_of(&tenant, &supply.identities);
+        let holds = context.facts.holds().on_subject(&tenant, &digests, &former);
         let mut types: Vec<IdentityType> = supply.identities.iter().map(|i| i.kind.clone()).collect();
         types.sort_unstable();
         types.dedup();
@@ -174,7 +174,8 @@ impl Engine {
             .filter_map(|arrival| arrival.content.as_ref().ok())
         {
             if let Command::Reactivated(back) = &prepared.command {
-                returned.insert(back.command_id, tx.of_subjects(&prepared.digests).await?);
+                let digests = sure_digests(&prepared.digests, &prepared.former);
+                returned.insert(back.command_id, tx.of_subjects(&digests).await?);
             }
         }
         Ok(returned)

@@ -14,6 +14,9 @@ use crate::{
     wire::Refusal,
 };
 
+/// Ids are unique over all tenants, and whose request has it is nobody else's affair.
+const TAKEN_ID: &str = "request_id: this id is taken; every request needs one of its own, such as a new UUID";
+
 impl<'a> Decider<'_, '_, 'a> {
     pub(super) fn open(
         &mut self,
@@ -29,15 +32,16 @@ impl<'a> Decider<'_, '_, 'a> {
             )));
         }
         if self.work.get_mut(opening.request_id).is_some() {
-            return Ok(Err(conflict("this request_id was opened by another command")));
+            return Ok(Err(conflict(TAKEN_ID)));
         }
         let Some(subject) = &prepared.subject else {
             return Ok(Err(internal("an opening without a subject")));
         };
         let context = self.context();
-        let earlier = self.alike.earlier(&subject.digests, self.work);
+        let earlier = self.alike.earlier(subject, self.work);
         let admission = Admission {
             digests: &subject.digests,
+            former: &subject.former,
             commitment: subject.commitment,
             revision: self.facts.active.revision,
             needs_approval: self.room == 0,

@@ -98,8 +98,8 @@ impl Engine {
         let body = Body::unpack(&stored.body)?;
         let pinned = |request: &_, place| body.identities_of(request, place).to_vec();
         let tenant = touched.request.head.tenant.clone();
-        let digests = self.digests_of(&tenant, identities);
-        let holds = context.facts.holds().on_subject(&tenant, &digests);
+        let (digests, former) = self.digests_of(&tenant, identities);
+        let holds = context.facts.holds().on_subject(&tenant, &digests, &former);
         let mut types: Vec<IdentityType> = identities.iter().map(|identity| identity.kind.clone()).collect();
         types.sort_unstable();
         types.dedup();

@@ -45,6 +45,7 @@ impl Touched<'_> {
                         sealed: resealed.sealed,
                     },
                     digests: resealed.digests,
+                    former: subject.former.clone(),
                     commitment: subject.commitment,
                     suppression: subject.suppression.clone(),
                 });

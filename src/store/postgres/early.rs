@@ -2,6 +2,7 @@
 
 use sqlx::{PgConnection, PgExecutor, query, query_as, query_scalar};
 
+use super::dead_letters::incarnations;
 use crate::{
     domain::{ids::RequestId, time::At},
     store::{
@@ -18,7 +19,7 @@ pub(super) async fn of_requests(
     on: impl PgExecutor<'_>,
     ids: &[RequestId],
 ) -> Result<Vec<EarlyRow>, StoreError> {
-    let sql = "select cluster, topic, part, off, request_id, tenant, command_id, arrived_at, expires_at, command, raw, headers \
+    let sql = "select cluster, topic, part, off, incarnation, request_id, tenant, command_id, arrived_at, expires_at, command, raw, headers \
                from early_command where request_id = any($1) and buried_at is null \
                order by arrived_at, topic, part, off for update";
     let ids: Vec<_> = ids.iter().map(|id| id.0).collect();
@@ -30,7 +31,7 @@ pub(super) async fn expired(
     now: At,
     limit: u32,
 ) -> Result<Vec<EarlyRow>, StoreError> {
-    let sql = "select cluster, topic, part, off, request_id, tenant, command_id, arrived_at, expires_at, command, raw, headers \
+    let sql = "select cluster, topic, part, off, incarnation, request_id, tenant, command_id, arrived_at, expires_at, command, raw, headers \
                from early_command where expires_at <= $1 and buried_at is null \
                order by expires_at limit $2 for update skip locked";
     let found = query_as(sql).bind(now.millis()).bind(i64::from(limit));
@@ -51,10 +52,11 @@ pub(super) async fn take_unproduced(
     now: At,
     limit: u32,
 ) -> Result<Vec<Origin>, StoreError> {
-    let sql = "update early_command e set buried_at = $2 from (select cluster, topic, part, off from early_command \
-               where buried_at <= $1 limit $3 for update skip locked) as v \
-               where (e.cluster, e.topic, e.part, e.off) = (v.cluster, v.topic, v.part, v.off) \
-               returning e.cluster, e.topic, e.part, e.off";
+    let sql = "update early_command e set buried_at = $2 from (select cluster, topic, part, off, incarnation \
+               from early_command where buried_at <= $1 limit $3 for update skip locked) as v \
+               where (e.cluster, e.topic, e.part, e.off, e.incarnation) = \
+               (v.cluster, v.topic, v.part, v.off, v.incarnation) \
+               returning e.cluster, e.topic, e.part, e.off, e.incarnation";
     let found: Vec<OriginColumns> = query_as(sql)
         .bind(before.millis())
         .bind(now.millis())
@@ -92,14 +94,16 @@ async fn bury(on: impl PgExecutor<'_>, origins: &[Origin], at: At) -> Result<(),
     if origins.is_empty() {
         return Ok(());
     }
-    let sql = "update early_command e set buried_at = $5 \
-               from unnest($1::text[], $2::text[], $3::int4[], $4::int8[]) as o(cluster, topic, part, off) \
-               where e.cluster = o.cluster and e.topic = o.topic and e.part = o.part and e.off = o.off";
+    let sql = "update early_command e set buried_at = $6 \
+               from unnest($1::text[], $2::text[], $3::int4[], $4::int8[], $5::int4[]) as o(cluster, topic, part, off, incarnation) \
+               where e.cluster = o.cluster and e.topic = o.topic and e.part = o.part and e.off = o.off \
+               and e.incarnation = o.incarnation";
     query(sql)
         .bind(origins.iter().map(|origin| &*origin.cluster).collect::<Vec<_>>())
         .bind(origins.iter().map(|origin| &*origin.topic).collect::<Vec<_>>())
         .bind(origins.iter().map(|origin| origin.partition).collect::<Vec<_>>())
         .bind(origins.iter().map(|origin| origin.offset).collect::<Vec<_>>())
+        .bind(incarnations(origins.iter()))
         .bind(at.millis())
         .execute(on)
         .await?;
@@ -108,8 +112,8 @@ async fn bury(on: impl PgExecutor<'_>, origins: &[Origin], at: At) -> Result<(),
 
 async fn insert(on: &mut PgConnection, waiting: &[EarlyRow]) -> Result<(), StoreError> {
     let sql = "insert into early_command (cluster, topic, part, off, request_id, tenant, command_id, arrived_at, \
-               expires_at, command, raw, headers) select * from unnest($1::text[], $2::text[], $3::int4[], $4::int8[], \
-               $5::uuid[], $6::text[], $7::uuid[], $8::int8[], $9::int8[], $10::bytea[], $11::bytea[], $12::bytea[])";
+               expires_at, command, raw, headers, incarnation) select * from unnest($1::text[], $2::text[], $3::int4[], $4::int8[], \
+               $5::uuid[], $6::text[], $7::uuid[], $8::int8[], $9::int8[], $10::bytea[], $11::bytea[], $12::bytea[], $13::int4[])";
     query(sql)
         .bind(waiting.iter().map(|row| &*row.origin.cluster).collect::<Vec<_>>())
         .bind(waiting.iter().map(|row| &*row.origin.topic).collect::<Vec<_>>())
@@ -143,6 +147,7 @@ async fn insert(on: &mut PgConnection, waiting: &[EarlyRow]) -> Result<(), Store
                 .map(|row| row.headers.as_deref())
                 .collect::<Vec<_>>(),
         )
+        .bind(incarnations(waiting.iter().map(|row| &row.origin)))
         .execute(on)
         .await?;
     Ok(())
@@ -150,13 +155,15 @@ async fn insert(on: &mut PgConnection, waiting: &[EarlyRow]) -> Result<(), Store
 
 pub(super) async fn delete(on: impl PgExecutor<'_>, origins: &[Origin]) -> Result<(), StoreError> {
     let sql = "delete from early_command e \
-               using unnest($1::text[], $2::text[], $3::int4[], $4::int8[]) as o(cluster, topic, part, off) \
-               where e.cluster = o.cluster and e.topic = o.topic and e.part = o.part and e.off = o.off";
+               using unnest($1::text[], $2::text[], $3::int4[], $4::int8[], $5::int4[]) as o(cluster, topic, part, off, incarnation) \
+               where e.cluster = o.cluster and e.topic = o.topic and e.part = o.part and e.off = o.off \
+               and e.incarnation = o.incarnation";
     query(sql)
         .bind(origins.iter().map(|origin| &*origin.cluster).collect::<Vec<_>>())
         .bind(origins.iter().map(|origin| &*origin.topic).collect::<Vec<_>>())
         .bind(origins.iter().map(|origin| origin.partition).collect::<Vec<_>>())
         .bind(origins.iter().map(|origin| origin.offset).collect::<Vec<_>>())
+        .bind(incarnations(origins.iter()))
         .execute(on)
         .await?;
     Ok(())

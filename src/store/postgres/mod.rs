@@ -10,10 +10,13 @@ mod deferred;
 mod early;
 mod expiry;
 mod facts;
+mod held;
 mod merged;
+mod pool;
 mod positions;
 mod read;
 mod reseal;
+mod settings;
 mod suppression;
 mod sweeps;
 mod transaction;
@@ -23,17 +26,13 @@ mod write;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use sqlx::{
-    AssertSqlSafe, Connection, PgConnection, PgPool,
-    migrate::Migrator,
-    postgres::{PgConnectOptions, PgPoolOptions},
-};
+use sqlx::{Connection, PgConnection, PgPool, migrate::Migrator, postgres::PgConnectOptions};
 use uuid::Uuid;
 
-use self::transaction::PostgresTransaction;
+use self::{held::Held, pool::Servers, transaction::PostgresTransaction};
 use super::{
     CounterKey, DeadLetter, DeadLetterFilter, DeadLetterState, DeferredFilter, DeferredRow, InboxRow,
-    LastWord, OpenLetters, Origin, Position, Seen, Store, StoreError, StoreOptions, StoredBody,
+    LastWord, OpenLetters, Origin, Position, PositionNote, Seen, Store, StoreError, StoreOptions, StoredBody,
     StoredCapsule, StoredFact, StoredLeaf, StoredRegistry, StoredRequest, SubjectDigest, SuppressionDigest,
     SuppressionRow, Sweep, Transaction,
     classify::bounded,
@@ -52,14 +51,28 @@ static MIGRATOR: Migrator = sqlx::migrate!("src/store/postgres/migrations");
 /// Every kind of statement has one constant text, so that this many prepared statements are enough for all of them.
 const STATEMENT_CACHE: usize = 256;
 
-/// A connection that idled for longer is asked for a sign of life before it is used: a database that was restarted
-/// meanwhile must not cost a batch. A busy connection is spared the round trip.
-const TRUSTED_IDLE: Duration = Duration::from_secs(5);
+/// What is read of the store all the time is found within milliseconds, or something is wrong with the way it is looked for.
+const GLANCE: &str = "begin isolation level read committed read only; \
+                      set local statement_timeout = 2000; set local application_name = 'lacuna gauges'";
+
+/// Looks at what only a gauge shows: the server ends it soon, so that it never holds a connection for long.
+macro_rules! glance {
+    ($store:ident, $on:ident => $look:expr) => {
+        $store
+            .ask(async {
+                let mut $on = $store.begun(GLANCE).await?;
+                let seen = $look.await?;
+                $on.commit().await?;
+                Ok(seen)
+            })
+            .await
+    };
+}
 
 /// A store in PostgreSQL.
 #[derive(Debug, Clone)]
 pub struct PostgresStore {
-    pool: PgPool,
+    servers: Servers,
     /// How to connect for migrations, which may take longer than any statement of a worker.
     unhurried: PgConnectOptions,
     patience: Duration,
@@ -94,31 +107,18 @@ impl PostgresStore {
         ]);
         // Half of the time is for connecting, half for asking why that failed.
         let half = options.connect_timeout / 2;
-        let connecting = PgPoolOptions::new()
-            .max_connections(options.connections)
-            .acquire_timeout(options.acquire_timeout)
-            .test_before_acquire(false)
-            .before_acquire(|connection, meta| {
-                Box::pin(async move {
-                    if meta.idle_for > TRUSTED_IDLE {
-                        connection.ping().await?;
-                    }
-                    Ok(true)
-                })
-            })
-            .connect_with(connect);
-        let pool = match tokio::time::timeout(half, connecting).await {
+        let servers = match Servers::connect(connect, options, half).await {
             // The pool tries again until its time is up, and then says only that. One more try says why.
-            Err(_) | Ok(Err(sqlx::Error::PoolTimedOut)) => {
+            Err(sqlx::Error::PoolTimedOut) => {
                 let why = bounded(half, async { Ok(PgConnection::connect_with(&unhurried).await?) });
                 return Err(why.await.err().unwrap_or(sqlx::Error::PoolTimedOut.into()));
             }
-            Ok(connected) => connected?,
+            connected => connected?,
         };
         // What the server's own limits do not end, because the server is gone, ends a little later on this side.
         let patience = options.statement_timeout + options.acquire_timeout;
         Ok(Self {
-            pool,
+            servers,
             unhurried,
             patience,
         })
@@ -126,11 +126,36 @@ impl PostgresStore {
 
     /// Closes its connections.
     pub async fn close(&self) {
-        self.pool.close().await;
+        self.servers.pool.close().await;
+    }
+
+    fn pool(&self) -> &PgPool {
+        &self.servers.pool
     }
 
     async fn ask<T>(&self, work: impl Future<Output = Result<T, StoreError>>) -> Result<T, StoreError> {
-        bounded(self.patience, work).await
+        bounded(self.patience, work)
+            .await
+            .map_err(|error| self.servers.explained(error))
+    }
+
+    /// Begins a transaction. After a failover every connection that idles is broken, and each of them would cost somebody a
+    /// pause: as long as others may be whole, or new, the next one is tried.
+    async fn begun(&self, statement: &str) -> Result<Held, StoreError> {
+        let mut tries = self.servers.tries();
+        loop {
+            let connection = self.servers.connection().await?;
+            match Held::begin(connection, statement).await {
+                Err(error) if tries > 1 => {
+                    tracing::debug!(
+                        error = &error as &dyn std::error::Error,
+                        "a connection is thrown away"
+                    );
+                    tries -= 1;
+                }
+                begun => return begun,
+            }
+        }
     }
 }
 
@@ -146,9 +171,7 @@ impl Store for PostgresStore {
         let begin = format!(
             "begin isolation level read committed read write; set local application_name = 'lacuna {name}'"
         );
-        let transaction = self
-            .ask(async { Ok(self.pool.begin_with(AssertSqlSafe(begin)).await?) })
-            .await?;
+        let transaction = self.ask(self.begun(&begin)).await?;
         Ok(Box::new(PostgresTransaction::new(transaction, self.patience)))
     }
 
@@ -160,28 +183,28 @@ impl Store for PostgresStore {
     }
 
     async fn check_schema(&self) -> Result<(), StoreError> {
-        let applied = self.ask(read::applied_migrations(&self.pool)).await?;
+        let applied = self.ask(read::applied_migrations(self.pool())).await?;
         schema::check(&MIGRATOR, &applied)
     }
 
     async fn now(&self) -> Result<At, StoreError> {
-        self.ask(read::now(&self.pool)).await
+        self.ask(read::now(self.pool())).await
     }
 
     async fn requests(&self, ids: &[RequestId]) -> Result<Vec<StoredRequest>, StoreError> {
-        self.ask(read::requests(&self.pool, ids)).await
+        self.ask(read::requests(self.pool(), ids)).await
     }
 
     async fn bodies(&self, ids: &[RequestId]) -> Result<Vec<StoredBody>, StoreError> {
-        self.ask(read::bodies(&self.pool, ids)).await
+        self.ask(read::bodies(self.pool(), ids)).await
     }
 
     async fn revisions(&self, ids: &[RequestId]) -> Result<Vec<(RequestId, u32)>, StoreError> {
-        self.ask(read::revisions(&self.pool, ids)).await
+        self.ask(read::revisions(self.pool(), ids)).await
     }
 
     async fn page(&self, after: Option<RequestId>, limit: u32) -> Result<Vec<StoredRequest>, StoreError> {
-        self.ask(read::page(&self.pool, after, limit)).await
+        self.ask(read::page(self.pool(), after, limit)).await
     }
 
     async fn open_page(
@@ -189,59 +212,72 @@ impl Store for PostgresStore {
         after: Option<RequestId>,
         limit: u32,
     ) -> Result<Vec<StoredRequest>, StoreError> {
-        self.ask(read::open_page(&self.pool, after, limit)).await
+        self.ask(read::open_page(self.pool(), after, limit)).await
     }
 
     async fn inbox(&self, keys: &[(&Tenant, CommandId)]) -> Result<Vec<InboxRow>, StoreError> {
-        self.ask(read::inbox(&self.pool, keys)).await
+        self.ask(read::inbox(self.pool(), keys)).await
     }
 
     async fn recorded(&self, ids: &[RequestId]) -> Result<Vec<RequestId>, StoreError> {
-        self.ask(read::recorded(&self.pool, ids)).await
+        self.ask(read::recorded(self.pool(), ids)).await
     }
 
-    async fn of_subject(&self, digest: &SubjectDigest, limit: u32) -> Result<Vec<RequestId>, StoreError> {
-        self.ask(read::of_subject(&self.pool, digest, limit)).await
+    async fn tenants(&self, limit: u32) -> Result<Vec<Tenant>, StoreError> {
+        self.ask(read::tenants(self.pool(), limit)).await
+    }
+
+    async fn of_subject(&self, digests: &[SubjectDigest], limit: u32) -> Result<Vec<RequestId>, StoreError> {
+        self.ask(read::of_subject(self.pool(), digests, limit)).await
     }
 
     async fn leaves(&self, id: RequestId) -> Result<Vec<StoredLeaf>, StoreError> {
-        self.ask(read::leaves(&self.pool, id)).await
+        self.ask(read::leaves(self.pool(), id)).await
     }
 
     async fn counters(&self) -> Result<Vec<(CounterKey, i64)>, StoreError> {
-        self.ask(read::counters(&self.pool)).await
+        glance!(self, on => read::counters(&mut *on))
     }
 
     async fn ledger_size(&self) -> Result<u64, StoreError> {
-        self.ask(read::ledger_size(&self.pool)).await
+        glance!(self, on => read::ledger_size(&mut *on))
     }
 
     async fn oldest_open(&self) -> Result<Option<At>, StoreError> {
-        self.ask(read::oldest_open(&self.pool)).await
+        glance!(self, on => read::oldest_open(&mut *on))
     }
 
     async fn is_due(&self, now: At) -> Result<bool, StoreError> {
-        self.ask(read::is_due(&self.pool, now)).await
+        self.ask(read::is_due(self.pool(), now)).await
     }
 
     async fn positions(&self, cluster: &str) -> Result<Vec<Position>, StoreError> {
-        self.ask(positions::of_cluster(&self.pool, cluster)).await
+        self.ask(positions::of_cluster(self.pool(), cluster)).await
+    }
+
+    async fn positions_elsewhere(&self, cluster: &str) -> Result<Vec<(String, Position)>, StoreError> {
+        self.ask(positions::elsewhere(self.pool(), cluster)).await
+    }
+
+    async fn note_positions(&self, notes: &[PositionNote]) -> Result<(), StoreError> {
+        self.ask(async { positions::note(&mut *self.pool().acquire().await?, notes).await })
+            .await
     }
 
     async fn seen(&self, seen: &[Seen]) -> Result<(), StoreError> {
-        self.ask(positions::seen(&self.pool, seen)).await
+        self.ask(positions::seen(self.pool(), seen)).await
     }
 
     async fn dead_letters(&self, filter: DeadLetterFilter) -> Result<Vec<DeadLetter>, StoreError> {
-        self.ask(dead_letters::list(&self.pool, filter)).await
+        self.ask(dead_letters::list(self.pool(), filter)).await
     }
 
     async fn dead_letter(&self, id: Uuid) -> Result<Option<DeadLetter>, StoreError> {
-        self.ask(dead_letters::one(&self.pool, id)).await
+        self.ask(dead_letters::one(self.pool(), id)).await
     }
 
     async fn open_dead_letters(&self) -> Result<Vec<OpenLetters>, StoreError> {
-        self.ask(dead_letters::open(&self.pool)).await
+        glance!(self, on => dead_letters::open(&mut *on))
     }
 
     async fn close_dead_letter(
@@ -251,66 +287,68 @@ impl Store for PostgresStore {
         note: &str,
         at: At,
     ) -> Result<bool, StoreError> {
-        self.ask(dead_letters::close(&self.pool, id, how, note, at)).await
+        self.ask(dead_letters::close(self.pool(), id, how, note, at))
+            .await
     }
 
     async fn keyring_mark(&self) -> Result<Option<Vec<u8>>, StoreError> {
-        self.ask(read::keyring_mark(&self.pool)).await
+        self.ask(read::keyring_mark(self.pool())).await
     }
 
     async fn mark_keyring(&self, mark: &[u8]) -> Result<(), StoreError> {
-        self.ask(write::mark_keyring(&self.pool, mark)).await
+        self.ask(write::mark_keyring(self.pool(), mark)).await
     }
 
     async fn registry(&self) -> Result<Option<StoredRegistry>, StoreError> {
-        self.ask(read::registry(&self.pool)).await
+        self.ask(read::registry(self.pool())).await
     }
 
     async fn facts_since(&self, version: FactVersion) -> Result<Vec<StoredFact>, StoreError> {
-        self.ask(facts::since(&self.pool, version)).await
+        self.ask(facts::since(self.pool(), version)).await
     }
 
     async fn backup_facts(&self, processor: &ProcessorId) -> Result<Vec<StoredFact>, StoreError> {
-        self.ask(facts::about(&self.pool, processor)).await
+        self.ask(facts::about(self.pool(), processor)).await
     }
 
     async fn sweeps(&self, unfinished: bool, limit: u32) -> Result<Vec<Sweep>, StoreError> {
-        self.ask(sweeps::list(&self.pool, unfinished, limit)).await
+        self.ask(sweeps::list(self.pool(), unfinished, limit)).await
     }
 
     async fn deferred(&self, filter: &DeferredFilter) -> Result<Vec<DeferredRow>, StoreError> {
-        self.ask(deferred::list(&self.pool, filter)).await
+        self.ask(deferred::list(self.pool(), filter)).await
     }
 
     async fn deferred_before(
         &self,
         bounds: &[(ProcessorId, At)],
     ) -> Result<Vec<(ProcessorId, u64)>, StoreError> {
-        self.ask(deferred::before(&self.pool, bounds)).await
+        glance!(self, on => deferred::before(&mut *on, bounds))
     }
 
     async fn capsule_epochs(&self) -> Result<Vec<CapsuleEpoch>, StoreError> {
-        self.ask(capsules::epochs(&self.pool)).await
+        self.ask(capsules::epochs(self.pool())).await
     }
 
     async fn capsules(&self, ids: &[RequestId]) -> Result<Vec<StoredCapsule>, StoreError> {
-        self.ask(capsules::of_requests(&self.pool, ids)).await
+        self.ask(capsules::of_requests(self.pool(), ids)).await
     }
 
     async fn drop_capsules(&self, limit: u32) -> Result<u64, StoreError> {
-        self.ask(capsules::drop_some(&self.pool, limit)).await
+        self.ask(capsules::drop_some(self.pool(), limit)).await
     }
 
     async fn outbox(&self, before: At, limit: u32) -> Result<Vec<RequestId>, StoreError> {
-        self.ask(read::outbox(&self.pool, before, limit)).await
+        self.ask(read::outbox(self.pool(), before, limit)).await
     }
 
     async fn take_outbox(&self, before: At, now: At, limit: u32) -> Result<Vec<RequestId>, StoreError> {
-        self.ask(write::take_outbox(&self.pool, before, now, limit)).await
+        self.ask(write::take_outbox(self.pool(), before, now, limit))
+            .await
     }
 
     async fn keep_outbox(&self, ids: &[RequestId], now: At) -> Result<(), StoreError> {
-        self.ask(write::keep_outbox(&self.pool, ids, now)).await
+        self.ask(write::keep_outbox(self.pool(), ids, now)).await
     }
 
     async fn undeliverable_lanes(
@@ -319,7 +357,7 @@ impl Store for PostgresStore {
         now: At,
         too_large: bool,
     ) -> Result<Vec<ProcessorId>, StoreError> {
-        self.ask(undeliverable::lanes(&self.pool, processors, now, too_large))
+        self.ask(undeliverable::lanes(self.pool(), processors, now, too_large))
             .await
     }
 
@@ -332,13 +370,18 @@ impl Store for PostgresStore {
         limit: u32,
     ) -> Result<Vec<RequestId>, StoreError> {
         self.ask(undeliverable::requests(
-            &self.pool, processor, too_large, now, after, limit,
+            self.pool(),
+            processor,
+            too_large,
+            now,
+            after,
+            limit,
         ))
         .await
     }
 
     async fn outbox_done(&self, done: &[(RequestId, u32)]) -> Result<(), StoreError> {
-        self.ask(write::outbox_done(&self.pool, done)).await
+        self.ask(write::outbox_done(self.pool(), done)).await
     }
 
     async fn take_early_unproduced(
@@ -347,12 +390,12 @@ impl Store for PostgresStore {
         now: At,
         limit: u32,
     ) -> Result<Vec<Origin>, StoreError> {
-        self.ask(early::take_unproduced(&self.pool, before, now, limit))
+        self.ask(early::take_unproduced(self.pool(), before, now, limit))
             .await
     }
 
     async fn early_produced(&self, origins: &[Origin]) -> Result<(), StoreError> {
-        self.ask(early::delete(&self.pool, origins)).await
+        self.ask(early::delete(self.pool(), origins)).await
     }
 
     async fn with_subjects(
@@ -360,7 +403,7 @@ impl Store for PostgresStore {
         digests: &[SubjectDigest],
         statuses: &[Status],
     ) -> Result<Vec<(SubjectDigest, Request)>, StoreError> {
-        self.ask(suppression::with_subjects(&self.pool, digests, statuses))
+        self.ask(suppression::with_subjects(self.pool(), digests, statuses))
             .await
     }
 
@@ -368,23 +411,27 @@ impl Store for PostgresStore {
         &self,
         digests: &[SuppressionDigest],
     ) -> Result<Vec<(SuppressionRow, Request)>, StoreError> {
-        self.ask(suppression::suppressed(&self.pool, digests)).await
+        self.ask(suppression::suppressed(self.pool(), digests)).await
     }
 
     async fn suppression_of(&self, ids: &[RequestId]) -> Result<Vec<SuppressionRow>, StoreError> {
-        self.ask(suppression::of_requests(&self.pool, ids)).await
+        self.ask(suppression::of_requests(self.pool(), ids)).await
     }
 
     async fn take_last_words(&self, before: At, now: At, limit: u32) -> Result<Vec<LastWord>, StoreError> {
-        self.ask(expiry::take_last_words(&self.pool, before, now, limit))
+        self.ask(expiry::take_last_words(self.pool(), before, now, limit))
             .await
     }
 
     async fn last_words_done(&self, ids: &[Uuid]) -> Result<(), StoreError> {
-        self.ask(expiry::last_words_done(&self.pool, ids)).await
+        self.ask(expiry::last_words_done(self.pool(), ids)).await
+    }
+
+    async fn warnings(&self) -> Result<Vec<String>, StoreError> {
+        Ok(settings::warnings(&self.ask(settings::read(self.pool())).await?))
     }
 
     async fn bytes_on_disk(&self) -> Result<u64, StoreError> {
-        self.ask(read::bytes_on_disk(&self.pool)).await
+        self.ask(read::bytes_on_disk(self.pool())).await
     }
 }

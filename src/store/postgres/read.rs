@@ -132,21 +132,31 @@ fn start(after: Option<RequestId>) -> Uuid {
 
 pub(super) async fn of_subject(
     on: impl PgExecutor<'_>,
-    digest: &SubjectDigest,
+    digests: &[SubjectDigest],
     limit: u32,
 ) -> Result<Vec<RequestId>, StoreError> {
     // Upstream chooses the ids, so they may not be in order of time.
-    let sql = "with own as (select request_id from subject where digest = $1), \
+    let sql = "with own as (select request_id from subject where digest = any($1)), \
                found as (select request_id from own union \
                select m.request_id from own join merged m on m.leader = own.request_id) \
                select f.request_id from found f join request r on r.id = f.request_id \
                order by r.received_at desc, r.id desc limit $2";
+    let digests: Vec<&[u8]> = digests.iter().map(|digest| digest.as_slice()).collect();
     let ids: Vec<Uuid> = query_scalar(sql)
-        .bind(digest.as_slice())
+        .bind(digests)
         .bind(i64::from(limit))
         .fetch_all(on)
         .await?;
     Ok(ids.into_iter().map(RequestId).collect())
+}
+
+/// One look at the index a tenant, however many rows it has.
+pub(super) async fn tenants(on: impl PgExecutor<'_>, limit: u32) -> Result<Vec<Tenant>, StoreError> {
+    let sql = "with recursive one(tenant) as (select min(tenant) from inbox union all \
+               select (select min(i.tenant) from inbox i where i.tenant > one.tenant) from one \
+               where one.tenant is not null) select tenant from one where tenant is not null limit $1";
+    let names: Vec<String> = query_scalar(sql).bind(i64::from(limit)).fetch_all(on).await?;
+    names.iter().map(|name| codec::tenant(name)).collect()
 }
 
 pub(super) async fn of_subjects(
@@ -223,12 +233,13 @@ pub(super) async fn keyring_mark(on: impl PgExecutor<'_>) -> Result<Option<Vec<u
 }
 
 pub(super) async fn registry(on: impl PgExecutor<'_>) -> Result<Option<StoredRegistry>, StoreError> {
-    let sql = "select revision, text, activated_at from registry order by revision desc limit 1";
-    let row: Option<(i32, String, i64)> = query_as(sql).fetch_optional(on).await?;
-    Ok(row.map(|(revision, text, at)| StoredRegistry {
+    let sql = "select revision, text, activated_at, chain from registry order by revision desc limit 1";
+    let row: Option<(i32, String, i64, Option<Vec<u8>>)> = query_as(sql).fetch_optional(on).await?;
+    Ok(row.map(|(revision, text, at, chain)| StoredRegistry {
         revision: revision.cast_unsigned(),
         text,
         activated_at: At::from_millis(at),
+        chain: chain.and_then(|chain| chain.try_into().ok()),
     }))
 }
 

@@ -41,16 +41,16 @@ pub(super) async fn suppressed(
     on: impl PgExecutor<'_>,
     digests: &[SuppressionDigest],
 ) -> Result<Vec<(SuppressionRow, Request)>, StoreError> {
-    let sql = "select s.digest, s.request_id, s.identity_type, t.revision, t.packed \
+    let sql = "select s.digest, s.request_id, s.identity_type, s.recipe, t.revision, t.packed \
                from unnest($1::bytea[]) as v(digest) join suppression s on s.digest = v.digest \
                join state t on t.id = s.request_id";
     let digests: Vec<&[u8]> = digests.iter().map(<[u8; 32]>::as_slice).collect();
     let rows: Vec<SuppressedColumns<i32>> = query_as(sql).bind(digests).fetch_all(on).await?;
     rows.into_iter()
-        .map(|(digest, id, identity_type, revision, packed)| {
+        .map(|(digest, id, identity_type, recipe, revision, packed)| {
             let stored = codec::stored_request(id, revision.cast_unsigned(), &packed, None)?;
             Ok((
-                expiry::suppression_row((digest, id, identity_type))?,
+                expiry::suppression_row((digest, id, identity_type, recipe))?,
                 stored.request,
             ))
         })
@@ -61,7 +61,7 @@ pub(super) async fn of_requests(
     on: impl PgExecutor<'_>,
     ids: &[RequestId],
 ) -> Result<Vec<SuppressionRow>, StoreError> {
-    let sql = "select s.digest, s.request_id, s.identity_type from unnest($1::uuid[]) as v(id) \
+    let sql = "select s.digest, s.request_id, s.identity_type, s.recipe from unnest($1::uuid[]) as v(id) \
                join suppression s on s.request_id = v.id";
     let rows: Vec<SuppressionColumns> = query_as(sql).bind(uuids(ids)).fetch_all(on).await?;
     rows.into_iter().map(expiry::suppression_row).collect()
@@ -71,8 +71,8 @@ pub(super) async fn of_requests(
 pub(super) async fn insert(on: &mut PgConnection, rows: &[SuppressionRow]) -> Result<(), StoreError> {
     let mut rows: Vec<&SuppressionRow> = rows.iter().collect();
     rows.sort_unstable();
-    let sql = "insert into suppression (digest, request_id, identity_type) \
-               select * from unnest($1::bytea[], $2::uuid[], $3::text[]) on conflict do nothing";
+    let sql = "insert into suppression (digest, request_id, identity_type, recipe) \
+               select * from unnest($1::bytea[], $2::uuid[], $3::text[], $4::int2[]) on conflict do nothing";
     query(sql)
         .bind(rows.iter().map(|row| row.digest.as_slice()).collect::<Vec<_>>())
         .bind(rows.iter().map(|row| row.request_id.0).collect::<Vec<_>>())
@@ -81,6 +81,7 @@ pub(super) async fn insert(on: &mut PgConnection, rows: &[SuppressionRow]) -> Re
                 .map(|row| row.identity_type.as_str())
                 .collect::<Vec<_>>(),
         )
+        .bind(rows.iter().map(|row| row.recipe.number()).collect::<Vec<_>>())
         .execute(on)
         .await?;
     Ok(())

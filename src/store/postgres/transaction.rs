@@ -3,10 +3,10 @@
 use std::time::Duration;
 
 use async_trait::async_trait;
-use sqlx::Postgres;
 
 use super::{
-    capsules, dead_letters, early, expiry, facts, merged, positions, read, suppression, sweeps, write,
+    capsules, dead_letters, early, expiry, facts, held::Held, merged, positions, read, suppression, sweeps,
+    write,
 };
 use crate::{
     domain::{
@@ -15,26 +15,26 @@ use crate::{
         time::At,
     },
     store::{
-        Advance, Changes, Closing, Concerned, DeadLetter, EarlyRow, Gate, InboxRow, Line, Lock, NewFact,
-        Origin, Place, StoreError, StoredBody, StoredCapsule, StoredFact, StoredRegistry, StoredRequest,
-        SubjectDigest, SuppressionRow, Sweep, Transaction, classify::bounded,
+        Acceptance, Advance, Changes, Closing, Concerned, DeadLetter, EarlyRow, Ended, Gate, InboxRow, Line,
+        Lock, NewFact, Origin, Passed, Place, StoreError, StoredBody, StoredCapsule, StoredFact,
+        StoredRegistry, StoredRequest, SubjectDigest, SuppressionRow, Sweep, Transaction, classify::bounded,
     },
 };
 
 pub(super) struct PostgresTransaction {
-    inner: sqlx::Transaction<'static, Postgres>,
+    inner: Held,
     patience: Duration,
 }
 
 impl PostgresTransaction {
-    pub(super) fn new(inner: sqlx::Transaction<'static, Postgres>, patience: Duration) -> Self {
+    pub(super) fn new(inner: Held, patience: Duration) -> Self {
         Self { inner, patience }
     }
 }
 
 #[async_trait]
 impl Transaction for PostgresTransaction {
-    async fn gate(&mut self, mode: Gate) -> Result<FactVersion, StoreError> {
+    async fn gate(&mut self, mode: Gate) -> Result<Passed, StoreError> {
         bounded(self.patience, facts::gate(&mut self.inner, mode)).await
     }
 
@@ -73,7 +73,7 @@ impl Transaction for PostgresTransaction {
     async fn add_registry(&mut self, revision: u32, text: &str, at: At) -> Result<(), StoreError> {
         bounded(
             self.patience,
-            facts::add_registry(&mut *self.inner, revision, text, at),
+            facts::add_registry(&mut self.inner, revision, text, at),
         )
         .await
     }
@@ -124,6 +124,10 @@ impl Transaction for PostgresTransaction {
             return Ok(());
         }
         bounded(self.patience, positions::advance(&mut self.inner, advances)).await
+    }
+
+    async fn accept_position(&mut self, acceptance: &Acceptance) -> Result<(), StoreError> {
+        bounded(self.patience, positions::accept(&mut self.inner, acceptance)).await
     }
 
     async fn inbox(&mut self, keys: &[(&Tenant, CommandId)]) -> Result<Vec<InboxRow>, StoreError> {
@@ -184,6 +188,10 @@ impl Transaction for PostgresTransaction {
 
     async fn commit(self: Box<Self>) -> Result<(), StoreError> {
         let Self { inner, patience } = *self;
-        bounded(patience, async { Ok(inner.commit().await?) }).await
+        bounded(patience, inner.commit()).await
+    }
+
+    fn ended(&self) -> Ended {
+        self.inner.ended()
     }
 }

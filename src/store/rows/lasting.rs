@@ -40,6 +40,8 @@ pub struct StoredFact {
     pub sealed: Option<Vec<u8>>,
     /// When it was stored.
     pub at: At,
+    /// The hash over this fact and those before it; `None`: nobody has chained it yet.
+    pub chain: Option<crate::store::Chain>,
 }
 
 /// The walk that makes every request a fact concerns look at it.

@@ -1,9 +1,8 @@
 //! Commands that wait for the request that they name.
 
-use serde_json::json;
 use sqlx::{SqliteConnection, SqliteExecutor, query, query_as, query_scalar};
 
-use super::{read::ids_json, write::insert_rows};
+use super::{dead_letters::origins_json, read::ids_json, write::insert_rows};
 use crate::{
     domain::{ids::RequestId, time::At},
     store::{
@@ -20,7 +19,7 @@ pub(super) async fn of_requests(
     on: impl SqliteExecutor<'_>,
     ids: &[RequestId],
 ) -> Result<Vec<EarlyRow>, StoreError> {
-    let sql = "select cluster, topic, part, off, request_id, tenant, command_id, arrived_at, expires_at, command, raw, headers \
+    let sql = "select cluster, topic, part, off, incarnation, request_id, tenant, command_id, arrived_at, expires_at, command, raw, headers \
                from early_command where request_id in (select unhex(value) from json_each(?1)) \
                and buried_at is null order by arrived_at, topic, part, off";
     let found = query_as(sql).bind(ids_json(ids.iter().copied()));
@@ -32,7 +31,7 @@ pub(super) async fn expired(
     now: At,
     limit: u32,
 ) -> Result<Vec<EarlyRow>, StoreError> {
-    let sql = "select cluster, topic, part, off, request_id, tenant, command_id, arrived_at, expires_at, command, raw, headers \
+    let sql = "select cluster, topic, part, off, incarnation, request_id, tenant, command_id, arrived_at, expires_at, command, raw, headers \
                from early_command where expires_at <= ?1 and buried_at is null order by expires_at limit ?2";
     rows(query_as(sql).bind(now.millis()).bind(limit).fetch_all(on).await?)
 }
@@ -51,9 +50,9 @@ pub(super) async fn take_unproduced(
     now: At,
     limit: u32,
 ) -> Result<Vec<Origin>, StoreError> {
-    let sql = "update early_command set buried_at = ?2 where (cluster, topic, part, off) in \
-               (select cluster, topic, part, off from early_command where buried_at <= ?1 limit ?3) \
-               returning cluster, topic, part, off";
+    let sql = "update early_command set buried_at = ?2 where (cluster, topic, part, off, incarnation) in \
+               (select cluster, topic, part, off, incarnation from early_command where buried_at <= ?1 limit ?3) \
+               returning cluster, topic, part, off, incarnation";
     let found: Vec<OriginColumns> = query_as(sql)
         .bind(before.millis())
         .bind(now.millis())
@@ -91,7 +90,8 @@ async fn bury(on: impl SqliteExecutor<'_>, origins: &[Origin], at: At) -> Result
         return Ok(());
     }
     let sql = "update early_command set buried_at = ?2 from json_each(?1) o where cluster = o.value ->> 0 \
-               and topic = o.value ->> 1 and part = o.value ->> 2 and off = o.value ->> 3";
+               and topic = o.value ->> 1 and part = o.value ->> 2 and off = o.value ->> 3 \
+               and incarnation = o.value ->> 4";
     query(sql)
         .bind(origins_json(origins))
         .bind(at.millis())
@@ -102,7 +102,7 @@ async fn bury(on: impl SqliteExecutor<'_>, origins: &[Origin], at: At) -> Result
 
 async fn insert(on: &mut SqliteConnection, waiting: &[EarlyRow]) -> Result<(), StoreError> {
     let into = "insert into early_command (cluster, topic, part, off, request_id, tenant, command_id, arrived_at, \
-                expires_at, command, raw, headers) ";
+                expires_at, command, raw, headers, incarnation) ";
     insert_rows(on, into, "", waiting, |mut row, early| {
         row.push_bind(&*early.origin.cluster)
             .push_bind(&*early.origin.topic)
@@ -115,7 +115,8 @@ async fn insert(on: &mut SqliteConnection, waiting: &[EarlyRow]) -> Result<(), S
             .push_bind(early.expires_at.millis())
             .push_bind(early.command.as_slice())
             .push_bind(early.raw.as_slice())
-            .push_bind(early.headers.as_deref());
+            .push_bind(early.headers.as_deref())
+            .push_bind(early.origin.incarnation);
         Ok(())
     })
     .await?;
@@ -123,16 +124,8 @@ async fn insert(on: &mut SqliteConnection, waiting: &[EarlyRow]) -> Result<(), S
 }
 
 pub(super) async fn delete(on: impl SqliteExecutor<'_>, origins: &[Origin]) -> Result<(), StoreError> {
-    let sql = "delete from early_command where (cluster, topic, part, off) in \
-               (select value ->> 0, value ->> 1, value ->> 2, value ->> 3 from json_each(?1))";
+    let sql = "delete from early_command where (cluster, topic, part, off, incarnation) in \
+               (select value ->> 0, value ->> 1, value ->> 2, value ->> 3, value ->> 4 from json_each(?1))";
     query(sql).bind(origins_json(origins)).execute(on).await?;
     Ok(())
-}
-
-fn origins_json(origins: &[Origin]) -> String {
-    let origins: Vec<_> = origins
-        .iter()
-        .map(|origin| (&*origin.cluster, &*origin.topic, origin.partition, origin.offset))
-        .collect();
-    json!(origins).to_string()
 }

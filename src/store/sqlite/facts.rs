@@ -1,6 +1,7 @@
 //! Facts, and the revisions of the registry, which are facts too.
 
 use sqlx::{SqliteConnection, SqliteExecutor, query, query_as, query_scalar};
+use uuid::Uuid;
 
 use crate::{
     domain::{
@@ -9,22 +10,82 @@ use crate::{
         time::At,
     },
     store::{
-        NewFact, StoreError, StoredFact,
+        Chain, Head, NewFact, StoreError, StoredFact,
         deferral::{self, FactColumns},
+        history,
     },
 };
 
-pub(super) async fn version(on: impl SqliteExecutor<'_>) -> Result<FactVersion, StoreError> {
-    Ok(query_scalar("select coalesce(max(version), 0) from fact")
-        .fetch_one(on)
-        .await?)
+/// How far facts and registry have come. What an older version has added without a chain is chained first.
+pub(super) async fn heads(on: &mut SqliteConnection) -> Result<(Head, Head), StoreError> {
+    if let Some(heads) = read_heads(on).await? {
+        return Ok(heads);
+    }
+    chain_facts(on).await?;
+    chain_revisions(on).await?;
+    read_heads(on).await?.ok_or(StoreError::Conflict)
+}
+
+/// `None`: something has no chain yet.
+async fn read_heads(on: &mut SqliteConnection) -> Result<Option<(Head, Head)>, StoreError> {
+    let sql = "select (select version from fact order by version desc limit 1), \
+               (select chain from fact order by version desc limit 1), \
+               (select revision from registry order by revision desc limit 1), \
+               (select chain from registry order by revision desc limit 1)";
+    let (version, fact, revision, registry): (Option<u32>, Option<Vec<u8>>, Option<u32>, Option<Vec<u8>>) =
+        query_as(sql).fetch_one(on).await?;
+    Ok(history::head_of(version, fact).zip(history::head_of(revision, registry)))
+}
+
+async fn chain_facts(on: &mut SqliteConnection) -> Result<(), StoreError> {
+    let sql = "select version, id, at, key, digest, chain from fact where version >= \
+               coalesce((select max(version) from fact where chain is not null), 0) order by version";
+    let rows: Vec<(u32, Uuid, i64, String, Vec<u8>, Option<Vec<u8>>)> =
+        query_as(sql).fetch_all(&mut *on).await?;
+    let mut head = Head::default();
+    for (version, id, at, key, digest, chain) in rows {
+        if chain.is_some() {
+            head = history::head_of(Some(version), chain).ok_or(StoreError::Conflict)?;
+            continue;
+        }
+        head = history::after_fact(head, id, At::from_millis(at), &key, &digest);
+        query("update fact set chain = ?2 where version = ?1")
+            .bind(version)
+            .bind(head.chain.as_slice())
+            .execute(&mut *on)
+            .await?;
+    }
+    Ok(())
+}
+
+async fn chain_revisions(on: &mut SqliteConnection) -> Result<(), StoreError> {
+    let sql = "select revision, activated_at, text, chain from registry where revision >= \
+               coalesce((select max(revision) from registry where chain is not null), 0) order by revision";
+    let rows: Vec<(u32, i64, String, Option<Vec<u8>>)> = query_as(sql).fetch_all(&mut *on).await?;
+    let mut before = Chain::default();
+    for (revision, at, text, chain) in rows {
+        if chain.is_some() {
+            before = history::head_of(Some(revision), chain)
+                .ok_or(StoreError::Conflict)?
+                .chain;
+            continue;
+        }
+        before = history::after_revision(&before, revision, At::from_millis(at), &text).chain;
+        query("update registry set chain = ?2 where revision = ?1")
+            .bind(revision)
+            .bind(before.as_slice())
+            .execute(&mut *on)
+            .await?;
+    }
+    Ok(())
 }
 
 pub(super) async fn since(
     on: impl SqliteExecutor<'_>,
     version: FactVersion,
 ) -> Result<Vec<StoredFact>, StoreError> {
-    let sql = "select version, id, at, body, digest, sealed from fact where version > ?1 order by version";
+    let sql =
+        "select version, id, at, body, digest, sealed, chain from fact where version > ?1 order by version";
     let rows: Vec<FactColumns> = query_as(sql).bind(version).fetch_all(on).await?;
     deferral::facts(rows)
 }
@@ -33,7 +94,8 @@ pub(super) async fn about(
     on: impl SqliteExecutor<'_>,
     processor: &ProcessorId,
 ) -> Result<Vec<StoredFact>, StoreError> {
-    let sql = "select version, id, at, body, digest, sealed from fact where about = ?1 order by version";
+    let sql =
+        "select version, id, at, body, digest, sealed, chain from fact where about = ?1 order by version";
     let rows: Vec<FactColumns> = query_as(sql).bind(processor.as_str()).fetch_all(on).await?;
     deferral::facts(rows)
 }
@@ -42,32 +104,34 @@ pub(super) async fn at(
     on: impl SqliteExecutor<'_>,
     version: FactVersion,
 ) -> Result<Option<StoredFact>, StoreError> {
-    let sql = "select version, id, at, body, digest, sealed from fact where version = ?1";
+    let sql = "select version, id, at, body, digest, sealed, chain from fact where version = ?1";
     let row: Option<FactColumns> = query_as(sql).bind(version).fetch_optional(on).await?;
     row.map(FactColumns::into_fact).transpose()
 }
 
 pub(super) async fn of_key(on: impl SqliteExecutor<'_>, key: &str) -> Result<Option<StoredFact>, StoreError> {
-    let sql = "select version, id, at, body, digest, sealed from fact where key = ?1";
+    let sql = "select version, id, at, body, digest, sealed, chain from fact where key = ?1";
     let row: Option<FactColumns> = query_as(sql).bind(key).fetch_optional(on).await?;
     row.map(FactColumns::into_fact).transpose()
 }
 
 pub(super) async fn add(on: &mut SqliteConnection, new: &NewFact) -> Result<FactVersion, StoreError> {
     let kind = new.fact.kind().code();
-    // Without a condition SQLite would take `on conflict` for the join of a select.
-    let sql = "insert into fact (version, kind, id, at, key, about, body, digest, sealed) \
-               select coalesce(max(version), 0) + 1, ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8 from fact where true \
-               on conflict do nothing returning version";
+    let key = new.fact.key();
+    let head = history::after_fact(heads(on).await?.0, new.id, new.at, &key, &new.digest);
+    let sql = "insert into fact (version, kind, id, at, key, about, body, digest, sealed, chain) \
+               values (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10) on conflict do nothing returning version";
     let version: Option<FactVersion> = query_scalar(sql)
+        .bind(head.number)
         .bind(kind)
         .bind(new.id)
         .bind(new.at.millis())
-        .bind(new.fact.key())
+        .bind(key)
         .bind(deferral::about(&new.fact).map(ProcessorId::as_str))
         .bind(deferral::fact_body(&new.fact)?)
         .bind(new.digest.as_slice())
         .bind(new.sealed.as_deref())
+        .bind(head.chain.as_slice())
         .fetch_optional(&mut *on)
         .await?;
     let version = version.ok_or(StoreError::Conflict)?;
@@ -101,17 +165,19 @@ pub(super) async fn rewrite(
 }
 
 pub(super) async fn add_registry(
-    on: impl SqliteExecutor<'_>,
+    on: &mut SqliteConnection,
     revision: u32,
     text: &str,
     at: At,
 ) -> Result<(), StoreError> {
-    let sql =
-        "insert into registry (revision, text, activated_at) values (?1, ?2, ?3) on conflict do nothing";
+    let head = history::after_revision(&heads(on).await?.1.chain, revision, at, text);
+    let sql = "insert into registry (revision, text, activated_at, chain) values (?1, ?2, ?3, ?4) \
+               on conflict do nothing";
     let done = query(sql)
         .bind(revision)
         .bind(text)
         .bind(at.millis())
+        .bind(head.chain.as_slice())
         .execute(on)
         .await?;
     if done.rows_affected() == 1 {

@@ -35,9 +35,9 @@ use uuid::Uuid;
 use self::{file::LockFile, transaction::SqliteTransaction};
 use super::{
     CounterKey, DeadLetter, DeadLetterFilter, DeadLetterState, DeferredFilter, DeferredRow, Exclusive,
-    InboxRow, LastWord, OpenLetters, Origin, Position, Seen, Store, StoreError, StoreOptions, StoredBody,
-    StoredCapsule, StoredFact, StoredLeaf, StoredRegistry, StoredRequest, SubjectDigest, SuppressionDigest,
-    SuppressionRow, Sweep, Transaction, schema,
+    InboxRow, LastWord, OpenLetters, Origin, Position, PositionNote, Seen, Store, StoreError, StoreOptions,
+    StoredBody, StoredCapsule, StoredFact, StoredLeaf, StoredRegistry, StoredRequest, SubjectDigest,
+    SuppressionDigest, SuppressionRow, Sweep, Transaction, schema,
 };
 use crate::{
     clock::Clock,
@@ -129,6 +129,7 @@ impl Store for SqliteStore {
         // A transaction that became a writer only later could find that its snapshot is too old for it.
         Ok(Box::new(SqliteTransaction(
             self.writer.begin_with("begin immediate").await?,
+            self.clock.clone(),
         )))
     }
 
@@ -179,8 +180,12 @@ impl Store for SqliteStore {
         read::recorded(&mut *self.reader().await?, ids).await
     }
 
-    async fn of_subject(&self, digest: &SubjectDigest, limit: u32) -> Result<Vec<RequestId>, StoreError> {
-        read::of_subject(&mut *self.reader().await?, digest, limit).await
+    async fn tenants(&self, limit: u32) -> Result<Vec<Tenant>, StoreError> {
+        read::tenants(&mut *self.reader().await?, limit).await
+    }
+
+    async fn of_subject(&self, digests: &[SubjectDigest], limit: u32) -> Result<Vec<RequestId>, StoreError> {
+        read::of_subject(&mut *self.reader().await?, digests, limit).await
     }
 
     async fn leaves(&self, id: RequestId) -> Result<Vec<StoredLeaf>, StoreError> {
@@ -205,6 +210,14 @@ impl Store for SqliteStore {
 
     async fn positions(&self, cluster: &str) -> Result<Vec<Position>, StoreError> {
         positions::of_cluster(&mut *self.reader().await?, cluster).await
+    }
+
+    async fn positions_elsewhere(&self, cluster: &str) -> Result<Vec<(String, Position)>, StoreError> {
+        positions::elsewhere(&mut *self.reader().await?, cluster).await
+    }
+
+    async fn note_positions(&self, notes: &[PositionNote]) -> Result<(), StoreError> {
+        positions::note(&mut *self.writer().await?, notes).await
     }
 
     async fn seen(&self, seen: &[Seen]) -> Result<(), StoreError> {

@@ -46,7 +46,7 @@ pub(super) async fn suppressed(
     on: impl SqliteExecutor<'_>,
     digests: &[SuppressionDigest],
 ) -> Result<Vec<(SuppressionRow, Request)>, StoreError> {
-    let sql = "select s.digest, s.request_id, s.identity_type, t.revision, t.packed from json_each(?1) v \
+    let sql = "select s.digest, s.request_id, s.identity_type, s.recipe, t.revision, t.packed from json_each(?1) v \
                cross join suppression s on s.digest = unhex(v.value) cross join state t on t.id = s.request_id";
     let digests: Vec<String> = digests.iter().map(hex::encode).collect();
     let rows: Vec<SuppressedColumns<u32>> = query_as(sql)
@@ -54,10 +54,10 @@ pub(super) async fn suppressed(
         .fetch_all(on)
         .await?;
     rows.into_iter()
-        .map(|(digest, id, identity_type, revision, packed)| {
+        .map(|(digest, id, identity_type, recipe, revision, packed)| {
             let stored = codec::stored_request(id, revision, &packed, None)?;
             Ok((
-                expiry::suppression_row((digest, id, identity_type))?,
+                expiry::suppression_row((digest, id, identity_type, recipe))?,
                 stored.request,
             ))
         })
@@ -68,7 +68,7 @@ pub(super) async fn of_requests(
     on: impl SqliteExecutor<'_>,
     ids: &[RequestId],
 ) -> Result<Vec<SuppressionRow>, StoreError> {
-    let sql = "select digest, request_id, identity_type from suppression \
+    let sql = "select digest, request_id, identity_type, recipe from suppression \
                where request_id in (select unhex(value) from json_each(?1))";
     let rows: Vec<SuppressionColumns> = query_as(sql)
         .bind(ids_json(ids.iter().copied()))
@@ -79,12 +79,13 @@ pub(super) async fn of_requests(
 
 /// Two identifiers of a request may be one value; and one that was supplied may be there already.
 pub(super) async fn insert(on: &mut SqliteConnection, rows: &[SuppressionRow]) -> Result<(), StoreError> {
-    let head = "insert into suppression (digest, request_id, identity_type) ";
+    let head = "insert into suppression (digest, request_id, identity_type, recipe) ";
     insert_rows(on, head, " on conflict do nothing", rows, |mut values, row| {
         values
             .push_bind(row.digest.to_vec())
             .push_bind(row.request_id.0)
-            .push_bind(row.identity_type.as_str());
+            .push_bind(row.identity_type.as_str())
+            .push_bind(row.recipe.number());
         Ok(())
     })
     .await?;

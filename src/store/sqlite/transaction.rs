@@ -8,25 +8,31 @@ use super::{
     capsules, dead_letters, early, expiry, facts, merged, positions, read, suppression, sweeps, write,
 };
 use crate::{
+    clock::Clock,
     domain::{
         fact::{CapsuleEpoch, Fact, FactVersion},
         ids::{CommandId, RequestId, Tenant},
         time::At,
     },
     store::{
-        Advance, Changes, Closing, Concerned, DeadLetter, EarlyRow, Gate, InboxRow, Line, Lock, NewFact,
-        Origin, Place, StoreError, StoredBody, StoredCapsule, StoredFact, StoredRegistry, StoredRequest,
-        SubjectDigest, SuppressionRow, Sweep, Transaction,
+        Acceptance, Advance, Changes, Closing, Concerned, DeadLetter, EarlyRow, Ended, Gate, InboxRow, Line,
+        Lock, NewFact, Origin, Passed, Place, StoreError, StoredBody, StoredCapsule, StoredFact,
+        StoredRegistry, StoredRequest, SubjectDigest, SuppressionRow, Sweep, Transaction,
     },
 };
 
-pub(super) struct SqliteTransaction(pub(super) sqlx::Transaction<'static, Sqlite>);
+pub(super) struct SqliteTransaction(pub(super) sqlx::Transaction<'static, Sqlite>, pub(super) Clock);
 
 #[async_trait]
 impl Transaction for SqliteTransaction {
-    async fn gate(&mut self, _mode: Gate) -> Result<FactVersion, StoreError> {
+    async fn gate(&mut self, _mode: Gate) -> Result<Passed, StoreError> {
         // One writer: nothing can come between.
-        facts::version(&mut *self.0).await
+        let (facts, registry) = facts::heads(&mut self.0).await?;
+        Ok(Passed {
+            facts,
+            registry,
+            now: self.1.now(),
+        })
     }
 
     async fn facts_since(&mut self, version: FactVersion) -> Result<Vec<StoredFact>, StoreError> {
@@ -62,7 +68,7 @@ impl Transaction for SqliteTransaction {
     }
 
     async fn add_registry(&mut self, revision: u32, text: &str, at: At) -> Result<(), StoreError> {
-        facts::add_registry(&mut *self.0, revision, text, at).await
+        facts::add_registry(&mut self.0, revision, text, at).await
     }
 
     async fn registry(&mut self) -> Result<Option<StoredRegistry>, StoreError> {
@@ -104,6 +110,10 @@ impl Transaction for SqliteTransaction {
 
     async fn advance(&mut self, advances: &[Advance]) -> Result<(), StoreError> {
         positions::advance(&mut self.0, advances).await
+    }
+
+    async fn accept_position(&mut self, acceptance: &Acceptance) -> Result<(), StoreError> {
+        positions::accept(&mut self.0, acceptance).await
     }
 
     async fn inbox(&mut self, keys: &[(&Tenant, CommandId)]) -> Result<Vec<InboxRow>, StoreError> {
@@ -160,5 +170,10 @@ impl Transaction for SqliteTransaction {
 
     async fn commit(self: Box<Self>) -> Result<(), StoreError> {
         Ok(self.0.commit().await?)
+    }
+
+    fn ended(&self) -> Ended {
+        // There is one connection that writes: whoever comes next waits for it, and gets it rolled back.
+        Ended::unseen()
     }
 }

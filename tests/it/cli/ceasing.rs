@@ -4,6 +4,7 @@ use std::{path::Path, time::Duration};
 
 use lacuna::clock::Stopwatch;
 use serde_json::Value;
+use uuid::Uuid;
 
 use super::{
     services::{new_schema, read_topic},
@@ -371,6 +372,77 @@ async fn wrong_lines_are_named_and_left_out_only_when_asked() {
         ])
         .await
         .expect(2);
+}
+
+#[tokio::test]
+async fn nobody_is_swallowed_and_no_word_for_nothing_is_somebody() {
+    let workspace =
+        Workspace::with("vault.keyring = \"file:ring\"\n[policy]\nplaceholder_identities = [\"guest\"]\n");
+    workspace.write(
+        "processors.toml",
+        &REGISTRY.replace("[\"email\"]", "[\"email\", \"device_id\"]"),
+    );
+    workspace.run(&["keys", "init"]).await.expect(0);
+    let quotes = [
+        "customer_id,email\n1001,\"ann@canary.org\n1002,bob@canary.org\n1003,carol@canary.org\n",
+        "customer_id,email\n1001,\"ann@canary.org\n1002,\"bob@canary.org\"\n1003,carol@canary.org\n",
+    ];
+    for text in quotes {
+        workspace.write("users.csv", text);
+        for mode in ["--dry-run", "--skip-bad"] {
+            let arguments = ["sunset", "users.csv", "--actor", "ann", mode];
+            let Done { stdout, stderr, .. } = workspace.run(&arguments).await.expect(2);
+            assert!(stderr.contains("users.csv:2: a quote is opened here"), "{stderr}");
+            assert!(
+                !format!("{stdout}{stderr}").contains("canary"),
+                "{stdout}{stderr}"
+            );
+        }
+        assert!(!workspace.path("users.csv.plan").exists());
+    }
+    let words = [
+        "NaN",
+        "nan",
+        "#N/A",
+        "<NA>",
+        "(null)",
+        "[NULL]",
+        "NA",
+        "-",
+        "unknown",
+        "GUEST",
+        "1.23457E+15",
+    ];
+    let rows = words.map(|word| format!("{word},a@canary.org\n")).concat();
+    workspace.write("users.csv", &format!("customer_id,email\n{rows}"));
+    let Done { stdout, stderr, .. } = workspace
+        .run(&["sunset", "users.csv", "--dry-run"])
+        .await
+        .expect(2);
+    assert!(stderr.contains("11 of 11 lines are wrong"), "{stdout}{stderr}");
+    workspace.write("devices.csv", &format!("device_id\n{0}\n{0}\n", Uuid::nil()));
+    let Done { stderr, .. } = workspace
+        .run(&["sunset", "devices.csv", "--dry-run"])
+        .await
+        .expect(2);
+    assert!(stderr.contains("2 of 2 lines are wrong"), "{stderr}");
+    let utf_16: Vec<u8> = "email\na@b.c\n"
+        .encode_utf16()
+        .flat_map(u16::to_le_bytes)
+        .collect();
+    for (bytes, named) in [
+        (&b"\x1f\x8b\x08\0"[..], "gzip"),
+        (b"PK\x03\x04\x14\0", "xlsx"),
+        (&utf_16, "UTF-16"),
+    ] {
+        std::fs::write(workspace.path("users.csv"), bytes).unwrap();
+        for command in ["sunset", "submit"] {
+            let mut arguments = vec![command, "users.csv"];
+            arguments.extend((command == "sunset").then_some("--dry-run"));
+            let Done { stderr, .. } = workspace.run(&arguments).await.expect(2);
+            assert!(stderr.contains(named), "{command}: {stderr}");
+        }
+    }
 }
 
 #[tokio::test]

@@ -5,9 +5,11 @@ use serde_json::{Value, json};
 use tokio::process::Child;
 use uuid::Uuid;
 
+use crate::support::free_port;
+
 use super::{
     services::read_topic,
-    worker::{first_answer, free_port, signal, until},
+    worker::{first_answer, signal, until},
     workspace::{Done, Workspace, real_config},
 };
 
@@ -77,7 +79,7 @@ async fn says(workspace: &Workspace, arguments: &[&str], texts: &[&str]) {
 
 /// A worker with this registry and more configuration, its API, and the prefix of its topics.
 pub(super) async fn serving(registry: &str, more: &str) -> (Workspace, Child, Api, String) {
-    let port = free_port().await;
+    let port = free_port();
     let (prefix, config) = real_config("");
     let config = config.replace("127.0.0.1:0", &format!("127.0.0.1:{port}"));
     let workspace = Workspace::with(&format!("{config}\n{more}"));

@@ -172,6 +172,33 @@ async fn postgres_is_migrated_and_holds_the_registry() {
 }
 
 #[tokio::test]
+async fn a_server_that_may_lose_what_it_confirms_is_named_by_its_setting() {
+    let store = new_schema().await;
+    let (_, config) = real_config(&store);
+    let workspace = Workspace::with(&config);
+    workspace.run(&["migrate"]).await.expect(0);
+    workspace.run(&["keys", "init"]).await.expect(0);
+    workspace.run(&["topics", "create"]).await.expect(0);
+    let said = |done: Done| {
+        done.stdout
+            .lines()
+            .any(|line| line.starts_with("warning   synchronous_commit"))
+    };
+    assert!(!said(workspace.run(&["check", "--connect"]).await.expect(0)));
+    let (_, careless) = real_config(&store.replace("options=", "options=-csynchronous_commit%3Doff%20"));
+    workspace.write("lacuna.toml", &careless);
+    workspace.run(&["topics", "create"]).await.expect(0);
+    assert!(said(workspace.run(&["check", "--connect"]).await.expect(0)));
+    let worker = workspace.command(&["serve"]).spawn().unwrap();
+    // It is up once it has made its registry the active one.
+    super::worker::until(&workspace, &["registry", "show"], |done| done.code == 0).await;
+    super::worker::signal(&worker, "-TERM").await;
+    let output = worker.wait_with_output().await.unwrap();
+    let log = String::from_utf8(output.stderr).unwrap();
+    assert!(log.contains("synchronous_commit is off"), "{log}");
+}
+
+#[tokio::test]
 async fn submitted_commands_lie_in_the_topic_with_key_and_headers() {
     let (prefix, config) = real_config("");
     let workspace = Workspace::with(&config);

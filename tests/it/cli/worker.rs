@@ -6,6 +6,8 @@ use lacuna::clock::Stopwatch;
 use tokio::process::{Child, Command};
 use uuid::Uuid;
 
+use crate::support::free_port;
+
 use super::{
     services::new_schema,
     workspace::{Done, PATIENCE, Workspace, real_config},
@@ -51,19 +53,9 @@ pub(super) async fn first_answer(port: u16) -> reqwest::Response {
     }
 }
 
-/// A port that nobody listens on for now.
-pub(super) async fn free_port() -> u16 {
-    tokio::net::TcpListener::bind("127.0.0.1:0")
-        .await
-        .unwrap()
-        .local_addr()
-        .unwrap()
-        .port()
-}
-
 #[tokio::test]
 async fn while_it_waits_for_kafka_it_is_alive_and_not_ready_and_gives_up_in_the_end() {
-    let port = free_port().await;
+    let port = free_port();
     let workspace = Workspace::with(&format!(
         "kafka.bootstrap_servers = \"127.0.0.1:1\"\nhttp.listen = \"127.0.0.1:{port}\"\n"
     ));
@@ -106,8 +98,9 @@ async fn it_waits_no_longer_than_it_is_told_to() {
         let workspace = Workspace::with(&format!("{config}http.listen = \"127.0.0.1:0\"\n"));
         let watch = Stopwatch::start();
         let Done { stderr, .. } = workspace.run(&["serve", "--wait", "2s"]).await.expect(3);
+        // A single try of the silent ones would take 10 s and more; the process itself starts slowly on a busy machine.
         assert!(
-            watch.elapsed() < Duration::from_secs(6),
+            watch.elapsed() < Duration::from_secs(9),
             "{config}{:?}",
             watch.elapsed()
         );
@@ -118,7 +111,7 @@ async fn it_waits_no_longer_than_it_is_told_to() {
 #[tokio::test]
 async fn a_signal_ends_the_waiting() {
     for name in ["-TERM", "-INT"] {
-        let port = free_port().await;
+        let port = free_port();
         let workspace = Workspace::with(&format!(
             "kafka.bootstrap_servers = \"127.0.0.1:1\"\nhttp.listen = \"127.0.0.1:{port}\"\n"
         ));

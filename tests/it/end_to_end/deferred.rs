@@ -127,11 +127,8 @@ fn run(store: StoreKind) {
     });
     prove_all(&deployment, &publisher, &mut statuses);
     check_what_was_asked(&std::fs::read_to_string(&asked).unwrap(), &ids);
-    assert_eq!(deployment.metric("lacuna_vault_sealed_requests"), Some(0.0));
-    assert_eq!(
-        deployment.metric("lacuna_deferred{reason=\"backup_rotation\"}"),
-        Some(0.0)
-    );
+    deployment.gauge_shows("lacuna_vault_sealed_requests", 0.0);
+    deployment.gauge_shows("lacuna_deferred{reason=\"backup_rotation\"}", 0.0);
     worker.stop();
     check_log(&deployment);
 }

@@ -99,7 +99,7 @@ fn run(store: StoreKind) {
         (of_status.0.values().filter(done).count() == COUNT).then_some(())
     });
     of_suppression.take(suppressed.read());
-    let message = json!({ "tenant": "acme", "identity_type": "email", "since": "2026-11-01T00:00:00Z" });
+    let message = json!({ "tenant": "acme", "identity_type": "email", "recipe": "v2", "since": "2026-11-01T00:00:00Z" });
     let known: BTreeMap<&str, &Option<Value>> = of_suppression
         .0
         .iter()
@@ -120,10 +120,7 @@ fn run(store: StoreKind) {
         of_suppression.take(suppressed.read());
         (of_status.tombstones() == COUNT && of_suppression.tombstones() == COUNT).then_some(())
     });
-    assert_eq!(
-        deployment.metric("lacuna_requests{status=\"completed\"}"),
-        Some(0.0)
-    );
+    deployment.gauge_shows("lacuna_requests{status=\"completed\"}", 0.0);
     let id = expected.values().next().unwrap();
     assert_eq!(deployment.get(&format!("/v1/requests/{id}")).unwrap().0, 404);
     let (code, events) = deployment.get(&format!("/v1/requests/{id}/events")).unwrap();

@@ -7,7 +7,9 @@ use std::{
 
 use rdkafka::{
     ClientConfig, Message, Offset, TopicPartitionList,
-    consumer::{BaseConsumer, Consumer},
+    admin::{AdminClient, AdminOptions, NewTopic, TopicReplication},
+    client::DefaultClientContext,
+    consumer::{BaseConsumer, CommitMode, Consumer},
     message::Headers,
     producer::{BaseProducer, BaseRecord, Producer},
 };
@@ -35,6 +37,14 @@ impl Publisher {
         if let Some(key) = key {
             record = record.key(key);
         }
+        self.0.send(record).map_err(|(error, _)| error).unwrap();
+        self.0.poll(Duration::ZERO);
+    }
+
+    pub fn publish_to(&self, topic: &str, partition: i32, value: &[u8]) {
+        let record = BaseRecord::<str, [u8]>::to(topic)
+            .payload(value)
+            .partition(partition);
         self.0.send(record).map_err(|(error, _)| error).unwrap();
         self.0.poll(Duration::ZERO);
     }
@@ -131,6 +141,76 @@ pub fn read_all(topic: &str) -> Vec<Record> {
         (records.len() >= wanted).then_some(())
     });
     records
+}
+
+/// An operator's hand on the cluster.
+pub struct Operator {
+    admin: AdminClient<DefaultClientContext>,
+    runtime: tokio::runtime::Runtime,
+}
+
+impl Operator {
+    pub fn new() -> Self {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+        Self {
+            admin: config().create().unwrap(),
+            runtime: runtime.unwrap(),
+        }
+    }
+
+    /// Deletes a topic and makes it again.
+    pub fn make_anew(&self, topic: &str, partitions: i32) {
+        let options = AdminOptions::new();
+        self.runtime.block_on(async {
+            for deleted in self.admin.delete_topics(&[topic], &options).await.unwrap() {
+                deleted.unwrap();
+            }
+        });
+        let new = [NewTopic::new(topic, partitions, TopicReplication::Fixed(1))];
+        // The deletion takes a moment.
+        crate::support::wait_for("the topic is made anew", Duration::from_secs(30), || {
+            let made = self.admin.create_topics(&new, &options);
+            let made = self.runtime.block_on(made).unwrap();
+            made.into_iter().all(|made| made.is_ok()).then_some(())
+        });
+        crate::support::wait_for("its leaders answer", Duration::from_secs(30), || {
+            let answers = |partition| {
+                let client = self.admin.inner();
+                client.fetch_watermarks(topic, partition, Duration::from_secs(2))
+            };
+            (0..partitions)
+                .all(|partition| answers(partition).is_ok())
+                .then_some(())
+        });
+    }
+
+    /// Removes what lies before an offset, as retention does.
+    pub fn remove_before(&self, topic: &str, partition: i32, offset: i64) {
+        let mut before = TopicPartitionList::new();
+        before
+            .add_partition_offset(topic, partition, Offset::Offset(offset))
+            .unwrap();
+        let removed = self.admin.delete_records(&before, &AdminOptions::new());
+        let removed = self.runtime.block_on(removed).unwrap();
+        removed.elements()[0].error().unwrap();
+    }
+
+    /// Moves a group's offsets, while none of its members runs.
+    pub fn move_offsets(&self, group: &str, topic: &str, partitions: i32, to: impl Fn(i64, i64) -> i64) {
+        let consumer: BaseConsumer = config().set("group.id", group).create().unwrap();
+        let mut moved = TopicPartitionList::new();
+        for partition in 0..partitions {
+            let (low, high) = consumer
+                .fetch_watermarks(topic, partition, Duration::from_secs(10))
+                .unwrap();
+            moved
+                .add_partition_offset(topic, partition, Offset::Offset(to(low, high)))
+                .unwrap();
+        }
+        crate::support::wait_for("the offsets are moved", Duration::from_secs(30), || {
+            consumer.commit(&moved, CommitMode::Sync).ok()
+        });
+    }
 }
 
 /// The status topic, as a consumer of it sees it.

@@ -26,12 +26,14 @@ async fn refuse(api: &Api, offset: i64, text: &str) {
         topic: Arc::from("lacuna.commands"),
         partition: 0,
         offset,
+        incarnation: 0,
     };
     let arrival = Arrival {
         origin: Some(origin),
         content,
         raw: text.as_bytes().to_vec().into(),
         headers: lacuna::wire::KeptHeaders::default(),
+        reading: None,
     };
     engine.take_in(&[arrival]).await.unwrap();
 }

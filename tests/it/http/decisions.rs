@@ -323,6 +323,7 @@ async fn submitted_by(api: &Api, names: impl Iterator<Item = &str>) {
             content: Ok(prepared),
             raw: zeroize::Zeroizing::default(),
             headers: lacuna::wire::KeptHeaders::default(),
+            reading: None,
         }
     };
     let arrivals: Vec<_> = names.map(arrival).collect();

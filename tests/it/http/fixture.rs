@@ -17,7 +17,7 @@ use lacuna::{
     },
     http,
     store::{Exclusive, Store, StoreOptions, sqlite::SqliteStore},
-    telemetry::{metrics::Metrics, readiness::Readiness},
+    telemetry::{freshness::GaugeGroup, metrics::Metrics, readiness::Readiness},
 };
 use reqwest::{Client, Method, StatusCode, header::HeaderMap};
 use serde_json::{Value, json};
@@ -269,6 +269,9 @@ async fn catch(mut receiver: mpsc::Receiver<Emission>, emitted: Arc<Mutex<Vec<Re
 impl Api {
     /// Makes a call. Of every answer that is no success it checks that it is a problem of RFC 9457.
     pub async fn call(&self, method: Method, token: Option<&str>, path: &str, body: Option<&str>) -> Reply {
+        if path == "/metrics" {
+            self.read_gauges().await;
+        }
         let mut call = self
             .client
             .request(method, format!("{}{path}", self.base))
@@ -282,6 +285,13 @@ impl Api {
                 .body(body.to_owned());
         }
         self.send(call).await
+    }
+
+    /// What a worker does in the background. Where the store is away the gauges stay as they are.
+    async fn read_gauges(&self) {
+        for group in GaugeGroup::ALL {
+            let _as_they_are = self.engine.read_gauges(group).await;
+        }
     }
 
     /// Sends a call and checks its answer.

@@ -90,6 +90,18 @@ async fn a_hold_keeps_back_what_was_not_sent_and_says_what_was() {
 }
 
 #[tokio::test]
+async fn a_hold_on_a_misspelt_type_is_refused_and_names_the_near_one() {
+    let api = keepers().await;
+    let subject = json!({ "identities": [{ "type": "mail", "value": "Ann@Example.org" }] });
+    let reply = api
+        .post("dpo", "/v1/holds", &hold(json!({ "subject": subject })))
+        .await;
+    reply.is(400, "schema");
+    assert_eq!(reply.fields(), ["subject.identities[0].type"]);
+    assert!(reply.text.contains("did you mean email?"), "{}", reply.text);
+}
+
+#[tokio::test]
 async fn the_same_hold_again_gets_the_same_answer() {
     let api = keepers().await;
     let body = json!({ "basis": "regulator", "processor": "crm", "tenant": "acme" }).to_string();

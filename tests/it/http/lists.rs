@@ -184,7 +184,7 @@ async fn a_bad_query_names_what_is_wrong_with_it() {
 }
 
 #[tokio::test]
-async fn a_search_finds_a_subject_within_one_tenant() {
+async fn a_search_finds_a_subject_in_one_tenant_or_in_all_of_them() {
     let api = api().await;
     let subject = |mail: &str| json!({ "identities": [{ "type": "email", "value": mail }] });
     let first = api.submit(json!({ "subject": subject("Bob@Example.org") })).await;
@@ -205,7 +205,9 @@ async fn a_search_finds_a_subject_within_one_tenant() {
             .collect()
     };
     let bob = json!({ "type": "email", "value": "BOB@example.org" });
-    let found = search(json!({ "identity": bob })).await.ok(200);
+    let found = search(json!({ "identity": bob, "tenant": "default" }))
+        .await
+        .ok(200);
     assert_eq!(
         ids(&found),
         [second.to_string(), first.to_string()],
@@ -217,6 +219,14 @@ async fn a_search_finds_a_subject_within_one_tenant() {
     );
     let found = search(json!({ "identity": bob, "tenant": "acme" })).await.ok(200);
     assert_eq!(ids(&found), [elsewhere.to_string()]);
+    // Nobody has to know the tenant.
+    let found = search(json!({ "identity": bob })).await.ok(200);
+    let mut all = ids(&found);
+    assert_eq!(all.pop(), Some(first.to_string()), "the newest first");
+    all.sort_unstable();
+    let mut expected = [second.to_string(), elsewhere.to_string()];
+    expected.sort_unstable();
+    assert_eq!(all, expected);
     let found = search(json!({ "identity": { "type": "customer_id", "value": "bob@example.org" } }))
         .await
         .ok(200);
@@ -229,9 +239,42 @@ async fn a_search_finds_a_subject_within_one_tenant() {
             "identity.type",
         ),
         (json!({ "identity": bob, "tenant": "a b" }), "tenant"),
+        (
+            json!({ "identity": { "type": "email", "value": "n/a" } }),
+            "identity.value",
+        ),
+        (
+            json!({ "identity": { "type": "email", "value": "a@b@c" } }),
+            "identity.value",
+        ),
+        (
+            json!({ "identity": { "type": "mail", "value": "bob@example.org" } }),
+            "identity.type",
+        ),
     ] {
         let reply = search(body).await;
         reply.is(400, "schema");
         assert_eq!(reply.fields(), [field], "{}", reply.text);
     }
+    let reply = search(json!({ "identity": { "type": "mail", "value": "bob@example.org" } })).await;
+    assert!(reply.text.contains("did you mean email?"), "{}", reply.text);
+    // Where a request knows the type, it is no mistake.
+    let subject = json!({ "identities": [{ "type": "mail", "value": "bob" }, { "type": "email", "value": "bob@example.org" }] });
+    let taken = api
+        .post(
+            "shop",
+            "/v1/requests",
+            &super::fixture::command(json!({ "subject": subject })),
+        )
+        .await
+        .ok(202);
+    let warnings = taken["warnings"].to_string();
+    assert!(
+        warnings.contains("subject.identities[0].type") && warnings.contains("did you mean email?"),
+        "{taken}"
+    );
+    let found = search(json!({ "identity": { "type": "mail", "value": "bob" } }))
+        .await
+        .ok(200);
+    assert_eq!(ids(&found).len(), 1);
 }

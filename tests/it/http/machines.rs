@@ -105,7 +105,7 @@ async fn an_outage_of_the_store_is_said_and_outlived() {
     }
     let reply = api.call(Method::GET, None, "/readyz", None).await;
     reply.is(503, "not_ready");
-    assert_eq!(reply.fields(), ["store"]);
+    assert!(reply.fields().contains(&"store"), "{}", reply.text);
     api.call(Method::GET, None, "/healthz", None).await.ok(200);
     assert_has(
         &metrics(&api).await,

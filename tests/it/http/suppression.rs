@@ -53,6 +53,35 @@ async fn answers_come_in_the_order_of_the_questions() {
 }
 
 #[tokio::test]
+async fn what_is_nobodys_is_not_suppressed_and_stops_no_import() {
+    let api = api().await;
+    api.submit(json!({ "tenant": "acme", "scope": {} })).await;
+    let identities = json!([
+        email("n/a"),
+        { "type": "phone", "value": "unknown" },
+        { "type": "phone", "value": "not given" },
+        { "type": "device_id", "value": "00000000-0000-0000-0000-000000000000" },
+        email("\u{feff}ann@example.org."),
+    ]);
+    let found = check(&api, json!({ "tenant": "acme", "identities": identities })).await;
+    let suppressed: Vec<bool> = found.iter().map(|item| item["suppressed"] == true).collect();
+    assert_eq!(suppressed, [false, false, false, false, true]);
+    // The same values open no request.
+    for (place, identity) in identities.as_array().unwrap()[..4].iter().enumerate() {
+        let subject = json!({ "identities": [identity] });
+        let command = super::fixture::command(json!({ "subject": subject }));
+        let reply = api.post("shop", "/v1/requests", &command).await;
+        reply.is(400, "schema");
+        assert_eq!(
+            reply.fields(),
+            ["subject.identities[0].value"],
+            "{place}: {}",
+            reply.text
+        );
+    }
+}
+
+#[tokio::test]
 async fn only_a_request_for_everything_that_is_past_its_gates_suppresses() {
     let api = api().await;
     let person = |name: &str| json!({ "identities": [email(&format!("{name}@example.org")), { "type": "customer_id", "value": name }] });

@@ -68,7 +68,7 @@ async fn found(world: &World, engine: &Engine, n: u128) -> Vec<RequestId> {
     };
     let tenant = lacuna::domain::ids::Tenant::new("acme").unwrap();
     let digest = engine.vault.lookup_digest(&tenant, &identity);
-    let mut found = world.fixture.store.of_subject(&digest, 100).await.unwrap();
+    let mut found = world.fixture.store.of_subject(&[digest], 100).await.unwrap();
     found.sort_unstable();
     found
 }

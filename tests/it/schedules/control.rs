@@ -62,6 +62,7 @@ pub async fn tell(world: &World, engine: &Engine, command: &Value) -> (Verdict, 
         ),
         raw: Zeroizing::new(text.into_bytes()),
         headers: lacuna::wire::KeptHeaders::of([("ce_id", Some(&b"7"[..]))]),
+        reading: None,
     };
     let mut taken = engine.take_in(&[arrival]).await.unwrap();
     (taken.verdicts.pop().unwrap(), Sent::of(&taken.emission))
@@ -168,7 +169,7 @@ async fn identifiers_are_supplied_and_the_task_goes(fixture: Fixture) {
         &serde_json::from_value(json!({ "type": "phone", "value": "0049 30 901820" })).unwrap(),
     );
     assert_eq!(
-        world.fixture.store.of_subject(&digest, 10).await.unwrap(),
+        world.fixture.store.of_subject(&[digest], 10).await.unwrap(),
         [id(1)]
     );
     // A message that is said again names the same identifiers, also by another worker.

@@ -60,6 +60,7 @@ fn controlled(world: &World, engine: &Engine, command: &Value) -> Arrival<Prepar
         ),
         raw: Zeroizing::new(text.into_bytes()),
         headers: KeptHeaders::default(),
+        reading: None,
     }
 }
 
@@ -272,7 +273,7 @@ async fn identifiers_before_their_request(fixture: Fixture) {
         &serde_json::from_value(json!({ "type": "phone", "value": "+4930901820" })).unwrap(),
     );
     assert_eq!(
-        world.fixture.store.of_subject(&digest, 10).await.unwrap(),
+        world.fixture.store.of_subject(&[digest], 10).await.unwrap(),
         [id(1)]
     );
     settled(&world, &[]).await;
@@ -402,19 +403,6 @@ async fn over_http_nothing_waits(fixture: Fixture) {
     settled(&world, &[]).await;
 }
 
-/// PostgreSQL rolls a cut-off transaction back in its own time, and what it has locked is passed over until then.
-async fn wait_until_free(world: &World) {
-    loop {
-        let mut tx = world.fixture.store.begin("look").await.unwrap();
-        let found = tx.early_expired(world.clock.now(), 1).await.unwrap();
-        tx.commit().await.unwrap();
-        if !found.is_empty() {
-            return;
-        }
-        tokio::time::sleep(std::time::Duration::from_millis(5)).await;
-    }
-}
-
 /// The connection breaks before and after each commit; whoever reads the batch again loses and doubles nothing.
 async fn an_outage_at_every_step(fixture: Fixture) {
     let world = patient(fixture).await;
@@ -442,7 +430,6 @@ async fn an_outage_at_every_step(fixture: Fixture) {
     engine.take_in(&batch).await.unwrap();
     world.clock.advance(WAIT);
     for faults in [&faulty.faults.commits, &faulty.faults.answers] {
-        wait_until_free(&world).await;
         faults.store(1, Ordering::SeqCst);
         assert!(
             engine

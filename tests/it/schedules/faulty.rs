@@ -15,10 +15,11 @@ use lacuna::{
         words::Status,
     },
     store::{
-        Advance, Changes, Closing, Concerned, CounterKey, DeadLetter, DeadLetterFilter, DeadLetterState,
-        DeferredFilter, DeferredRow, EarlyRow, Gate, InboxRow, LastWord, Line, Lock, NewFact, OpenLetters,
-        Origin, Place, Position, Seen, Store, StoreError, StoredBody, StoredCapsule, StoredFact, StoredLeaf,
-        StoredRegistry, StoredRequest, SubjectDigest, SuppressionDigest, SuppressionRow, Sweep, Transaction,
+        Acceptance, Advance, Changes, Closing, Concerned, CounterKey, DeadLetter, DeadLetterFilter,
+        DeadLetterState, DeferredFilter, DeferredRow, EarlyRow, Ended, Gate, InboxRow, LastWord, Line, Lock,
+        NewFact, OpenLetters, Origin, Passed, Place, Position, PositionNote, Seen, Store, StoreError,
+        StoredBody, StoredCapsule, StoredFact, StoredLeaf, StoredRegistry, StoredRequest, SubjectDigest,
+        SuppressionDigest, SuppressionRow, Sweep, Transaction,
     },
 };
 
@@ -42,6 +43,11 @@ impl Faults {
         times
             .fetch_update(Ordering::SeqCst, Ordering::SeqCst, |left| left.checked_sub(1))
             .is_ok()
+    }
+
+    /// What the database's clock says.
+    fn wrong(&self, at: At) -> At {
+        At::from_millis(at.millis() + self.ahead.load(Ordering::SeqCst))
     }
 
     fn check(&self, mut ids: impl Iterator<Item = RequestId>) -> Result<(), StoreError> {
@@ -83,8 +89,12 @@ struct FaultyTransaction {
 
 #[async_trait]
 impl Transaction for FaultyTransaction {
-    async fn gate(&mut self, mode: Gate) -> Result<FactVersion, StoreError> {
-        self.inner.gate(mode).await
+    async fn gate(&mut self, mode: Gate) -> Result<Passed, StoreError> {
+        let passed = self.inner.gate(mode).await?;
+        Ok(Passed {
+            now: self.faults.wrong(passed.now),
+            ..passed
+        })
     }
     async fn facts_since(&mut self, version: FactVersion) -> Result<Vec<StoredFact>, StoreError> {
         self.inner.facts_since(version).await
@@ -146,6 +156,9 @@ impl Transaction for FaultyTransaction {
     async fn advance(&mut self, advances: &[Advance]) -> Result<(), StoreError> {
         self.inner.advance(advances).await
     }
+    async fn accept_position(&mut self, acceptance: &Acceptance) -> Result<(), StoreError> {
+        self.inner.accept_position(acceptance).await
+    }
     async fn inbox(&mut self, keys: &[(&Tenant, CommandId)]) -> Result<Vec<InboxRow>, StoreError> {
         self.inner.inbox(keys).await
     }
@@ -202,6 +215,9 @@ impl Transaction for FaultyTransaction {
             Ok(())
         }
     }
+    fn ended(&self) -> Ended {
+        self.inner.ended()
+    }
 }
 
 #[async_trait]
@@ -223,8 +239,7 @@ impl Store for Faulty {
         self.inner.check_schema().await
     }
     async fn now(&self) -> Result<At, StoreError> {
-        let ahead = self.faults.ahead.load(Ordering::SeqCst);
-        Ok(At::from_millis(self.inner.now().await?.millis() + ahead))
+        Ok(self.faults.wrong(self.inner.now().await?))
     }
     async fn requests(&self, ids: &[RequestId]) -> Result<Vec<StoredRequest>, StoreError> {
         self.inner.requests(ids).await
@@ -245,8 +260,11 @@ impl Store for Faulty {
     ) -> Result<Vec<StoredRequest>, StoreError> {
         self.inner.open_page(after, limit).await
     }
-    async fn of_subject(&self, digest: &SubjectDigest, limit: u32) -> Result<Vec<RequestId>, StoreError> {
-        self.inner.of_subject(digest, limit).await
+    async fn of_subject(&self, digests: &[SubjectDigest], limit: u32) -> Result<Vec<RequestId>, StoreError> {
+        self.inner.of_subject(digests, limit).await
+    }
+    async fn tenants(&self, limit: u32) -> Result<Vec<Tenant>, StoreError> {
+        self.inner.tenants(limit).await
     }
     async fn leaves(&self, id: RequestId) -> Result<Vec<StoredLeaf>, StoreError> {
         self.inner.leaves(id).await
@@ -272,6 +290,12 @@ impl Store for Faulty {
     }
     async fn positions(&self, cluster: &str) -> Result<Vec<Position>, StoreError> {
         self.inner.positions(cluster).await
+    }
+    async fn positions_elsewhere(&self, cluster: &str) -> Result<Vec<(String, Position)>, StoreError> {
+        self.inner.positions_elsewhere(cluster).await
+    }
+    async fn note_positions(&self, notes: &[PositionNote]) -> Result<(), StoreError> {
+        self.inner.note_positions(notes).await
     }
     async fn seen(&self, seen: &[Seen]) -> Result<(), StoreError> {
         self.inner.seen(seen).await

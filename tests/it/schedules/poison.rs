@@ -8,11 +8,13 @@ use std::{
 use lacuna::kafka::deciding::{Decider, Intake, Settle};
 use tokio_util::sync::CancellationToken;
 
+use lacuna::engine::Engine;
+
 use super::{
     faulty::Faulty,
     world::{COMMANDS, Sent, World, answer, command_from, erase, id, origin_at},
 };
-use crate::store::fixture::Fixture;
+use crate::store::fixture::{Fixture, Place};
 
 on_both_stores!(
     a_command_that_fails_for_good_is_buried_and_its_neighbours_go_through,
@@ -21,6 +23,9 @@ on_both_stores!(
     a_store_that_is_away_is_waited_for,
     a_shutdown_during_an_outage_buries_nothing,
     a_fenced_batch_is_not_halved,
+    a_table_that_nobody_can_write_is_waited_for_and_nothing_is_dead_lettered,
+    a_message_alone_is_dead_lettered_only_where_the_store_takes_something_else,
+    where_no_neighbour_goes_through_it_is_the_store_after_a_few,
 );
 
 struct Stages {
@@ -194,5 +199,170 @@ async fn a_fenced_batch_is_not_halved(fixture: Fixture) {
     assert!(world.stored(7).await.is_none(), "nothing of it is taken in");
     assert!(world.fixture.store.open_dead_letters().await.unwrap().is_empty());
     world.clock.advance(Duration::from_secs(1));
+    world.check().await;
+}
+
+/// Waits until the worker says that it waits, and why.
+async fn trouble(engine: &Engine) -> String {
+    for _ in 0..600 {
+        if let Some((_, why)) = engine.troubles.problems().pop() {
+            return why;
+        }
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    panic!("the worker says nothing");
+}
+
+/// What keeps rows of `request` away, and what ends it: all of them, or those that a condition of PostgreSQL or SQLite names.
+fn refusing(place: &Place, which: Option<(&str, &str)>) -> [String; 2] {
+    match place {
+        Place::Postgres(_) => {
+            let allowed = which.map_or("false".to_owned(), |(postgres, _)| format!("not ({postgres})"));
+            [
+                format!("alter table request add constraint refusing check ({allowed}) not valid"),
+                "alter table request drop constraint refusing".to_owned(),
+            ]
+        }
+        Place::Sqlite(_) => {
+            let when = which.map_or(String::new(), |(_, sqlite)| format!("when {sqlite}"));
+            [
+                format!(
+                    "create trigger refusing before insert on request {when} begin select raise(abort, 'no'); end"
+                ),
+                "drop trigger refusing".to_owned(),
+            ]
+        }
+    }
+}
+
+async fn a_table_that_nobody_can_write_is_waited_for_and_nothing_is_dead_lettered(fixture: Fixture) {
+    let world = World::new(fixture).await;
+    let away = [
+        "alter table request rename to request_away".to_owned(),
+        "alter table request_away rename to request".to_owned(),
+    ];
+    let column = [
+        "alter table state rename column packed to packed_away".to_owned(),
+        "alter table state rename column packed_away to packed".to_owned(),
+    ];
+    let constraint = refusing(&world.fixture.place, None);
+    for (n, [breaks, mends]) in (0..).zip([away, column, constraint]) {
+        let stages = Stages::over(&world).await;
+        let engine = Arc::clone(&stages.intake.engine);
+        let batch: Vec<_> = (1..=8)
+            .map(|m| world.command(&engine, &erase(n * 10 + m)))
+            .collect();
+        world.fixture.execute(&breaks).await;
+        let deciding = tokio::spawn(async move { stages.intake.decide(&[], &batch).await.unwrap() });
+        let why = trouble(&engine).await;
+        assert!(why.starts_with("the store"), "{why}");
+        assert!(!deciding.is_finished(), "it waits");
+        // Over HTTP the caller is told to come again.
+        let over_http = command_from(&engine, None, &erase(n * 10 + 9).to_string());
+        let refused = engine.take_in(&[over_http]).await.unwrap_err();
+        assert!(n == 2 || refused.is_outage(), "{refused}");
+        world.fixture.execute(&mends).await;
+        let sent = Sent::of(&deciding.await.unwrap());
+        assert_eq!((sent.statuses.len(), sent.letters.len()), (8, 0), "{breaks}");
+        assert!(engine.troubles.problems().is_empty(), "ready again");
+    }
+    assert!(world.fixture.store.open_dead_letters().await.unwrap().is_empty());
+    assert!(
+        world.stored(9).await.is_none(),
+        "a rehearsal leaves nothing either"
+    );
+    assert_eq!(world.fixture.store.page(None, 100).await.unwrap().len(), 24);
+    world.check().await;
+}
+
+/// What PostgreSQL says where no message can be at fault, and what nobody knows.
+const STATES: [&str; 19] = [
+    "42501", "42P01", "42703", "26000", "42P05", "0A000", "58P01", "58030", "XX000", "XX001", "28P01",
+    "28000", "53100", "53300", "25006", "22021", "22P05", "P0001", "Q9999",
+];
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn every_state_that_no_message_can_be_blamed_for_is_waited_for() {
+    crate::store::fixture::on_postgres(|fixture: Fixture| async move {
+        let world = World::new(fixture).await;
+        for (n, state) in (0..).zip(STATES) {
+            world
+                .fixture
+                .execute(&format!(
+                    "create or replace function refuse() returns trigger language plpgsql as \
+                     $$ begin raise exception 'refused' using errcode = '{state}'; end $$"
+                ))
+                .await;
+            world
+                .fixture
+                .execute(
+                    "create trigger refusing before insert on request for each row execute function refuse()",
+                )
+                .await;
+            let stages = Stages::over(&world).await;
+            let engine = Arc::clone(&stages.intake.engine);
+            let batch: Vec<_> = (1..=4)
+                .map(|m| world.command(&engine, &erase(n * 10 + m)))
+                .collect();
+            let deciding = tokio::spawn(async move { stages.intake.decide(&[], &batch).await.unwrap() });
+            let why = trouble(&engine).await;
+            assert!(why.contains("refused"), "{state}: {why}");
+            assert!(!deciding.is_finished(), "{state}");
+            world.fixture.execute("drop trigger refusing on request").await;
+            let sent = Sent::of(&deciding.await.unwrap());
+            assert_eq!((sent.statuses.len(), sent.letters.len()), (4, 0), "{state}");
+            assert!(engine.troubles.problems().is_empty(), "{state}: ready again");
+        }
+        world.check().await;
+    })
+    .await;
+}
+
+async fn a_message_alone_is_dead_lettered_only_where_the_store_takes_something_else(fixture: Fixture) {
+    let world = World::new(fixture).await;
+    let stages = Stages::over(&world).await;
+    let engine = &stages.intake.engine;
+    let one = format!("id = '{}'", id(3));
+    let same = format!("new.id = x'{}'", id(3).0.simple());
+    let [breaks, _] = refusing(&world.fixture.place, Some((&one, &same)));
+    world.fixture.execute(&breaks).await;
+    let sent = Sent::of(
+        &stages
+            .intake
+            .decide(&[], &[world.command(engine, &erase(3))])
+            .await
+            .unwrap(),
+    );
+    assert_eq!((sent.reasons(), sent.statuses.len()), (vec!["internal"], 0));
+    assert!(engine.troubles.problems().is_empty());
+    let sent = Sent::of(
+        &stages
+            .intake
+            .decide(&[], &[world.command(engine, &erase(4))])
+            .await
+            .unwrap(),
+    );
+    assert_eq!((sent.letters.len(), sent.statuses.len()), (0, 1));
+    world.check().await;
+}
+
+async fn where_no_neighbour_goes_through_it_is_the_store_after_a_few(fixture: Fixture) {
+    let world = World::new(fixture).await;
+    let stages = Stages::over(&world).await;
+    let engine = Arc::clone(&stages.intake.engine);
+    // What is tried beside them is of another tenant, and goes through.
+    let [breaks, mends] = refusing(
+        &world.fixture.place,
+        Some(("tenant = 'acme'", "new.tenant = 'acme'")),
+    );
+    world.fixture.execute(&breaks).await;
+    let batch: Vec<_> = (1..=8).map(|n| world.command(&engine, &erase(n))).collect();
+    let deciding = tokio::spawn(async move { stages.intake.decide(&[], &batch).await.unwrap() });
+    trouble(&engine).await;
+    assert!(!deciding.is_finished());
+    world.fixture.execute(&mends).await;
+    let sent = Sent::of(&deciding.await.unwrap());
+    assert_eq!((sent.statuses.len(), sent.letters.len()), (5, 3));
+    assert!(engine.troubles.problems().is_empty());
     world.check().await;
 }

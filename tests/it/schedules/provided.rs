@@ -87,7 +87,7 @@ async fn an_ack_brings_what_the_next_one_needs(fixture: Fixture) {
     let identity = serde_json::from_value(json!({ "type": "phone", "value": "+4930901820" })).unwrap();
     let digest = world.vault.lookup_digest(&tenant, &identity);
     assert_eq!(
-        world.fixture.store.of_subject(&digest, 10).await.unwrap(),
+        world.fixture.store.of_subject(&[digest], 10).await.unwrap(),
         [id(1)]
     );
     for task in [sent.task("calls"), opened.task("apart")] {
@@ -190,7 +190,7 @@ async fn two_acks_of_one_batch(fixture: Fixture) {
             .vault
             .lookup_digest(&tenant, &serde_json::from_value(identity.clone()).unwrap());
         assert_eq!(
-            world.fixture.store.of_subject(&digest, 10).await.unwrap(),
+            world.fixture.store.of_subject(&[digest], 10).await.unwrap(),
             [id(1)]
         );
     }

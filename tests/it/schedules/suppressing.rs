@@ -289,7 +289,7 @@ async fn the_topic_says_what_the_list_says(fixture: Fixture) {
     let (_, message) = sent.suppressed.iter().find(|(key, _)| *key == of_email).unwrap();
     assert_eq!(
         *message,
-        json!({ "tenant": "acme", "identity_type": "email", "since": start() })
+        json!({ "tenant": "acme", "identity_type": "email", "recipe": "v2", "since": start() })
     );
     for (_, message) in &sent.suppressed {
         assert!(!message.to_string().contains(CANARY));

@@ -223,7 +223,7 @@ async fn a_topic_that_is_known_to_take_nothing_delays_no_other_lane(fixture: Fix
         "it is still shut"
     );
     engine
-        .refresh_gauges(&mut lacuna::engine::gauges::Gauges::default())
+        .read_gauges(lacuna::telemetry::freshness::GaugeGroup::Counters)
         .await
         .unwrap();
     let text = engine.metrics.text().unwrap();

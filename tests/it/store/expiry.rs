@@ -105,7 +105,7 @@ pub async fn digests_go_and_leave_the_request(fixture: Fixture) {
         ..Changes::default()
     };
     write(store, &supplied).await.unwrap();
-    assert_eq!(store.of_subject(&[77; 16], 5).await.unwrap(), [id(1)]);
+    assert_eq!(store.of_subject(&[[77; 16]], 5).await.unwrap(), [id(1)]);
     let expired = Changes {
         expired: vec![id(1)],
         ..Changes::default()
@@ -113,9 +113,9 @@ pub async fn digests_go_and_leave_the_request(fixture: Fixture) {
     for _ in 0..2 {
         write(store, &expired).await.unwrap();
         for digest in [[1; 16], [77; 16], [0; 16]] {
-            assert!(store.of_subject(&digest, 5).await.unwrap().is_empty());
+            assert!(store.of_subject(&[digest], 5).await.unwrap().is_empty());
         }
-        assert_eq!(store.of_subject(&[42; 16], 5).await.unwrap(), [id(2)]);
+        assert_eq!(store.of_subject(&[[42; 16]], 5).await.unwrap(), [id(2)]);
     }
     assert_eq!(load(store, 1).await.request, request(1, None));
     assert_eq!(store.bodies(&[id(1)]).await.unwrap()[0].sealed, [6]);
@@ -155,7 +155,7 @@ pub async fn a_purged_request_leaves_its_leaves(fixture: Fixture) {
 
     assert!(store.requests(&[id(1)]).await.unwrap().is_empty());
     assert!(store.bodies(&[id(1)]).await.unwrap().is_empty());
-    assert!(store.of_subject(&[1; 16], 5).await.unwrap().is_empty());
+    assert!(store.of_subject(&[[1; 16]], 5).await.unwrap().is_empty());
     assert!(store.suppression_of(&[id(1)]).await.unwrap().is_empty());
     assert!(
         store
@@ -201,6 +201,7 @@ fn of_topic(n: u128, digest: u8) -> SuppressionRow {
         digest: [digest; 32],
         request_id: id(n),
         identity_type: IdentityType::new("email").unwrap(),
+        recipe: lacuna::domain::identity::Recipe::V2,
     }
 }
 

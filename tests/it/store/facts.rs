@@ -10,7 +10,7 @@ use lacuna::{
         ids::{EventId, HoldId, Label, ProcessorId},
         words::HoldBasis,
     },
-    store::{Attempts, Gate, NewFact, Store, StoreError, StoredFact},
+    store::{Attempts, Gate, Head, NewFact, Passed, Store, StoreError, StoredFact},
 };
 use uuid::Uuid;
 
@@ -151,7 +151,7 @@ pub async fn are_read_back_in_order(fixture: Fixture) {
     assert!(store.backup_facts(&processor("crm")).await.unwrap().is_empty());
 
     let mut tx = store.begin("test").await.unwrap();
-    assert_eq!(tx.gate(Gate::Shared).await.unwrap(), 8);
+    assert_eq!(tx.gate(Gate::Shared).await.unwrap().facts.number, 8);
     assert_eq!(versions(&tx.facts_since(7).await.unwrap()), [8]);
     let known = tx.fact(&news[2].fact.key()).await.unwrap().unwrap();
     assert_same(&known, &news[2]);
@@ -161,12 +161,16 @@ pub async fn are_read_back_in_order(fixture: Fixture) {
 pub async fn of_the_same_key_conflict(fixture: Fixture) {
     let store = &*fixture.store;
     let mut tx = store.begin("test").await.unwrap();
-    assert_eq!(tx.gate(Gate::Exclusive).await.unwrap(), 0, "there is none yet");
+    assert_eq!(
+        tx.gate(Gate::Exclusive).await.unwrap().facts,
+        Head::default(),
+        "there is none yet"
+    );
     drop(tx);
     assert_eq!(add(store, &new_fact(registry(1), 1, true)).await.unwrap(), 1);
 
     let mut tx = store.begin("test").await.unwrap();
-    assert_eq!(tx.gate(Gate::Exclusive).await.unwrap(), 1);
+    assert_eq!(tx.gate(Gate::Exclusive).await.unwrap().facts.number, 1);
     let again = tx.add_fact(&new_fact(registry(1), 2, true)).await;
     assert!(matches!(again, Err(StoreError::Conflict)), "{again:?}");
     // The refusal is no error of the database: the transaction goes on, and no version was used up.
@@ -196,7 +200,7 @@ async fn add_ten(store: Arc<dyn Store>, worker: u32) -> Vec<FactVersion> {
     for n in 0..10 {
         let new = new_fact(registry(100 * worker + n), u128::from(100 * worker + n), n == 0);
         let mut tx = store.begin("fact").await.unwrap();
-        let before = tx.gate(Gate::Exclusive).await.unwrap();
+        let before = tx.gate(Gate::Exclusive).await.unwrap().facts.number;
         let version = tx.add_fact(&new).await.unwrap();
         assert_eq!(
             version,
@@ -285,4 +289,82 @@ pub async fn activate_a_registry_once(fixture: Fixture) {
     assert_eq!((active.revision, active.activated_at), (4, at(4)));
     drop(tx);
     assert_eq!(store.registry().await.unwrap(), Some(active));
+}
+
+async fn heads(store: &dyn Store) -> Passed {
+    let mut tx = store.begin("test").await.unwrap();
+    let passed = tx.gate(Gate::Shared).await.unwrap();
+    tx.commit().await.unwrap();
+    passed
+}
+
+/// A failover that lost commits has given the number away again.
+pub async fn another_fact_of_the_same_number_has_another_chain_and_so_has_all_that_follows(fixture: Fixture) {
+    let store = &*fixture.store;
+    for n in 1..=3 {
+        add(store, &new_fact(registry(n), u128::from(n), n == 3))
+            .await
+            .unwrap();
+    }
+    let before = heads(store).await;
+    fixture.execute("delete from sweep where version = 3").await;
+    fixture.execute("delete from fact where version = 3").await;
+    let two = heads(store).await;
+    assert_eq!(two.facts.number, 2);
+    assert_eq!(
+        store.facts_since(1).await.unwrap()[0].chain,
+        Some(two.facts.chain)
+    );
+    add(store, &new_fact(registry(30), 30, false)).await.unwrap();
+    let other = heads(store).await;
+    assert_eq!(other.facts.number, before.facts.number);
+    assert_ne!(other.facts.chain, before.facts.chain);
+    add(store, &new_fact(registry(4), 4, false)).await.unwrap();
+    assert_ne!(heads(store).await.facts.chain, other.facts.chain);
+    // What is forgotten of a fact later does not make it another one.
+    let mut tx = store.begin("test").await.unwrap();
+    let four = tx.gate(Gate::Exclusive).await.unwrap().facts;
+    tx.rewrite_fact(4, &registry(5)).await.unwrap();
+    tx.commit().await.unwrap();
+    assert_eq!(heads(store).await.facts, four);
+}
+
+/// Workers of the version before go on while the schema is new already.
+pub async fn what_an_older_version_wrote_is_chained_as_if_it_had_been_from_the_start(fixture: Fixture) {
+    let store = &*fixture.store;
+    for n in 1..=4 {
+        add(store, &new_fact(registry(n), u128::from(n), false))
+            .await
+            .unwrap();
+    }
+    for text in ["a", "b"] {
+        activate(fixture.store.clone(), text.into()).await.unwrap();
+    }
+    let all = heads(store).await;
+    for since in [0, 2, 3] {
+        fixture
+            .execute(&format!("update fact set chain = null where version > {since}"))
+            .await;
+        fixture
+            .execute(&format!(
+                "update registry set chain = null where revision > {since}"
+            ))
+            .await;
+        let again = heads(store).await;
+        assert_eq!(
+            (again.facts, again.registry),
+            (all.facts, all.registry),
+            "{since}"
+        );
+    }
+    fixture.execute("update fact set chain = null").await;
+    add(store, &new_fact(registry(5), 5, false)).await.unwrap();
+    assert!(
+        store
+            .facts_since(0)
+            .await
+            .unwrap()
+            .iter()
+            .all(|fact| fact.chain.is_some())
+    );
 }

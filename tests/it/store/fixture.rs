@@ -2,7 +2,10 @@
 
 use std::{path::PathBuf, str::FromStr as _, sync::Arc, time::Duration};
 
-use crate::support::{service, unique};
+use crate::{
+    forwarder::Forwarder,
+    support::{service, unique},
+};
 use lacuna::{
     clock::Clock,
     store::{Exclusive, Store, StoreOptions, open::open},
@@ -41,6 +44,23 @@ pub fn options() -> StoreOptions {
     StoreOptions {
         acquire_timeout: Duration::from_secs(20),
         ..StoreOptions::new(Clock::System, Exclusive::No)
+    }
+}
+
+impl Place {
+    /// The same store of PostgreSQL, reached through this forwarder. The port of its server, where it is told to.
+    pub fn through(&self, forwarder: &Forwarder) -> String {
+        let Self::Postgres(url) = self else {
+            panic!("SQLite has no address");
+        };
+        let (from, to) = (format!(":{}/", self.port()), format!(":{}/", forwarder.port()));
+        assert!(url.contains(&from), "the URL has a port");
+        url.replacen(&from, &to, 1)
+    }
+
+    /// The port of PostgreSQL.
+    pub fn port(&self) -> u16 {
+        PgConnectOptions::from_str(&self.url()).unwrap().get_port()
     }
 }
 

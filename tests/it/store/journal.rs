@@ -73,6 +73,10 @@ pub async fn a_position_fences_a_zombie(fixture: Fixture) {
         partition,
         next_offset,
         seen_until: at(seen_until),
+        incarnation: 0,
+        last: None,
+        checked: None,
+        stray: None,
     };
     assert_eq!(
         store.positions(CLUSTER).await.unwrap(),

@@ -6,8 +6,10 @@ mod deferred;
 mod expiry;
 mod facts;
 pub mod fixture;
+mod gauges;
 mod journal;
 mod merged;
+mod positions;
 mod postgres;
 mod postgres_facts;
 mod races;
@@ -15,6 +17,7 @@ mod requests;
 mod rows;
 mod schema;
 mod sqlite;
+mod statements;
 mod sweeps;
 mod trying;
 
@@ -40,6 +43,7 @@ on_both_stores! {
     requests::are_read_back as requests_are_read_back,
     requests::are_paged_by_id as requests_are_paged_by_id,
     requests::are_found_by_their_subject as requests_are_found_by_their_subject,
+    requests::are_of_tenants_that_are_known as requests_are_of_tenants_that_are_known,
     requests::of_another_revision_are_not_written as requests_of_another_revision_are_not_written,
     requests::keep_no_key_once_shredded as requests_keep_no_key_once_shredded,
     requests::are_gone_without_a_commit as requests_are_gone_without_a_commit,
@@ -55,14 +59,21 @@ on_both_stores! {
     journal::dead_letters_are_kept_once_an_origin as dead_letters_are_kept_once_an_origin,
     journal::dead_letters_are_closed_once as dead_letters_are_closed_once,
     journal::dead_letters_say_which_command_they_were as dead_letters_say_which_command_they_were,
+    gauges::open_letters_are_counted_whatever_way_they_come_and_go as open_letters_are_counted_whatever_way_they_come_and_go,
     journal::what_was_taken_in_is_found_again as what_was_taken_in_is_found_again,
     journal::the_outbox_keeps_the_highest_revision as the_outbox_keeps_the_highest_revision,
+    positions::that_went_back_are_not_jumped_over as positions_that_went_back_are_not_jumped_over,
+    positions::remember_the_last_record_and_a_checked_one as positions_remember_the_last_record_and_a_checked_one,
+    positions::follow_another_log_once_it_is_accepted as positions_follow_another_log_once_it_is_accepted,
+    positions::of_another_log_have_other_messages as positions_of_another_log_have_other_messages,
     facts::are_read_back_in_order as facts_are_read_back_in_order,
     facts::of_the_same_key_conflict as facts_of_the_same_key_conflict,
     facts::without_a_commit_leave_nothing as facts_without_a_commit_leave_nothing,
     facts::of_several_workers_have_no_gaps as facts_of_several_workers_have_no_gaps,
     facts::name_subjects_that_are_found as facts_name_subjects_that_are_found,
     facts::activate_a_registry_once as a_registry_is_activated_once,
+    facts::another_fact_of_the_same_number_has_another_chain_and_so_has_all_that_follows as another_fact_of_the_same_number_has_another_chain_and_so_has_all_that_follows,
+    facts::what_an_older_version_wrote_is_chained_as_if_it_had_been_from_the_start as what_an_older_version_wrote_is_chained_as_if_it_had_been_from_the_start,
     sweeps::are_taken_up_where_they_stopped as sweeps_are_taken_up_where_they_stopped,
     sweeps::walk_what_is_open as sweeps_walk_what_is_open,
     sweeps::walk_what_is_held_or_deferred as sweeps_walk_what_is_held_or_deferred,

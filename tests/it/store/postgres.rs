@@ -4,17 +4,60 @@ use std::{sync::Arc, time::Duration};
 
 use lacuna::{
     clock::Clock,
-    store::{Changes, Exclusive, Gate, Lock, Store, StoreError, StoreOptions, Transaction, open::open},
+    store::{
+        Attempts, Changes, Closing, Exclusive, Gate, Line, Lock, Store, StoreError, StoreOptions,
+        Transaction, open::open,
+    },
 };
+use sqlx::{Connection, PgConnection};
 use tokio::time::timeout;
 
+use crate::{forwarder::Forwarder, support::unique};
+
 use super::{
-    fixture::{Fixture, on_postgres},
+    fixture::{Fixture, on_postgres, options},
     rows::{advance, at, ids, ids_of, inbox, load, moved, moving, opening, request, take_in, write},
 };
 
-/// Long enough for what is free, and short for what waits.
+/// Long enough to show that somebody waits.
 pub const A_WHILE: Duration = Duration::from_millis(300);
+
+/// Whoever waits for a lock is refused later than this, and what is free is had sooner, on the busiest machine too.
+pub const AT_ONCE: Duration = Duration::from_secs(8);
+
+/// A transaction that will have to wait, and a look whether it does.
+pub struct Late {
+    name: &'static str,
+    url: String,
+}
+
+impl Late {
+    pub async fn begin(fixture: &Fixture) -> (Box<dyn Transaction>, Self) {
+        // The name shows in the database, and every other test has another one.
+        let name: &'static str = unique("late_").leak();
+        let url = fixture.place.url();
+        (fixture.store.begin(name).await.unwrap(), Self { name, url })
+    }
+
+    /// Comes back once the transaction waits for somebody else's lock.
+    pub async fn waits(&self) {
+        let mut beside = PgConnection::connect(&self.url).await.unwrap();
+        let sql =
+            "select count(*) from pg_stat_activity where application_name = $1 and wait_event_type = 'Lock'";
+        let waiting = async {
+            loop {
+                let asked = sqlx::query_scalar(sql).bind(format!("lacuna {}", self.name));
+                let waiting: i64 = asked.fetch_one(&mut beside).await.unwrap();
+                if waiting == 1 {
+                    return;
+                }
+                tokio::time::sleep(Duration::from_millis(10)).await;
+            }
+        };
+        timeout(AT_ONCE, waiting).await.expect("it waits for nobody");
+        beside.close().await.unwrap();
+    }
+}
 
 pub async fn begin(fixture: &Fixture) -> Box<dyn Transaction> {
     fixture.store.begin("test").await.unwrap()
@@ -115,10 +158,10 @@ async fn of_two_optimistic_writers_the_second_finds_a_conflict() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn whoever_waits_for_a_key_in_vain_has_lost_a_race() {
     on_postgres(|fixture: Fixture| async move {
-        let (mut one, mut other) = (begin(&fixture).await, begin(&fixture).await);
+        let (mut one, (mut other, is_late)) = (begin(&fixture).await, Late::begin(&fixture).await);
         one.advance(&[advance(0, 5)]).await.unwrap();
         let late = tokio::spawn(async move { other.advance(&[advance(0, 5)]).await });
-        tokio::time::sleep(A_WHILE).await;
+        is_late.waits().await;
         one.commit().await.unwrap();
         let late = late.await.unwrap();
         assert!(matches!(late, Err(StoreError::Race(_))), "{late:?}");
@@ -130,7 +173,7 @@ async fn whoever_waits_for_a_key_in_vain_has_lost_a_race() {
             at: at(1),
             ..Changes::default()
         };
-        let (mut one, mut other) = (begin(&fixture).await, begin(&fixture).await);
+        let (mut one, (mut other, is_late)) = (begin(&fixture).await, Late::begin(&fixture).await);
         one.write(&taking).await.unwrap();
         let late = tokio::spawn(async move {
             other
@@ -141,7 +184,7 @@ async fn whoever_waits_for_a_key_in_vain_has_lost_a_race() {
                 })
                 .await
         });
-        tokio::time::sleep(A_WHILE).await;
+        is_late.waits().await;
         one.commit().await.unwrap();
         let late = late.await.unwrap();
         assert!(matches!(late, Err(StoreError::Race(_))), "{late:?}");
@@ -165,7 +208,7 @@ async fn the_gate_is_shared_by_many_and_exclusive_to_one() {
         // Another schema has a gate of its own.
         on_postgres(|elsewhere: Fixture| async move {
             let mut tx = begin(&elsewhere).await;
-            timeout(A_WHILE, tx.gate(Gate::Exclusive)).await.unwrap().unwrap();
+            timeout(AT_ONCE, tx.gate(Gate::Exclusive)).await.unwrap().unwrap();
         })
         .await;
         one.commit().await.unwrap();
@@ -194,7 +237,7 @@ async fn waiting_commands_and_openings_exclude_each_other_and_nobody_else() {
         let waiting = waits.await.unwrap();
 
         let mut settles = begin(&fixture).await;
-        timeout(A_WHILE, settles.gate(Gate::Shared))
+        timeout(AT_ONCE, settles.gate(Gate::Shared))
             .await
             .unwrap()
             .unwrap();
@@ -263,4 +306,47 @@ async fn a_connection_that_is_cut_is_an_outage_and_is_replaced() {
         assert!(store.begin("test").await.is_ok());
     })
     .await;
+}
+
+/// A line that was only looked at, and a try that lost a race: their rollbacks take a while to reach the server.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_a_try_had_locked_is_free_once_it_is_concluded() {
+    on_postgres(|fixture: Fixture| async move {
+        let closing = Closing {
+            line: Line::Lookups,
+            at: at(1),
+            id: uuid::Uuid::from_u128(1),
+            requests: ids([1]),
+        };
+        write(
+            &*fixture.store,
+            &Changes {
+                closings: vec![closing],
+                at: at(1),
+                ..Changes::default()
+            },
+        )
+        .await
+        .unwrap();
+        let forwarder = Forwarder::to(fixture.place.port());
+        forwarder.hold_up("rollback", Duration::from_millis(500));
+        let store = open(&fixture.place.through(&forwarder), &options())
+            .await
+            .unwrap();
+        for _ in 0..2 {
+            let mut attempts = Attempts::new(&*store, &(), "test");
+            assert_eq!(look(&mut attempts).await.unwrap(), 1);
+            let lost: Result<usize, _> = Err(StoreError::Conflict);
+            assert!(attempts.conclude(lost).await.is_none(), "it is tried again");
+            let looked = look(&mut attempts).await;
+            assert_eq!(attempts.conclude(looked).await.unwrap().unwrap(), 1);
+        }
+    })
+    .await;
+}
+
+/// Looks at a line, and decides that there is nothing to do.
+async fn look(attempts: &mut Attempts<'_>) -> Result<usize, StoreError> {
+    let mut tx = attempts.begin().await?;
+    Ok(tx.closings(Line::Lookups, 10).await?.len())
 }

@@ -11,7 +11,7 @@ use super::{
     deferred::{deferred, deferring, row},
     facts::{add, new_fact, processor, registry},
     fixture::{Fixture, on_postgres},
-    postgres::{A_WHILE, begin},
+    postgres::{A_WHILE, AT_ONCE, Late, begin},
     rows::{at, id, ids, load, moved, moving, opening, request, write},
 };
 
@@ -20,14 +20,14 @@ use super::{
 async fn whoever_waits_at_the_gate_sees_the_fact_that_it_waited_for() {
     on_postgres(|fixture: Fixture| async move {
         let mut fact = begin(&fixture).await;
-        assert_eq!(fact.gate(Gate::Exclusive).await.unwrap(), 0);
+        assert_eq!(fact.gate(Gate::Exclusive).await.unwrap().facts.number, 0);
         let waiting: Vec<_> = [Gate::Shared, Gate::Exclusive, Gate::Shared]
             .into_iter()
             .map(|mode| {
                 let store = fixture.store.clone();
                 tokio::spawn(async move {
                     let mut tx = store.begin("waiting").await.unwrap();
-                    let version = tx.gate(mode).await.unwrap();
+                    let version = tx.gate(mode).await.unwrap().facts.number;
                     let facts = tx.facts_since(0).await.unwrap().len();
                     tx.commit().await.unwrap();
                     (version, facts)
@@ -49,10 +49,10 @@ async fn whoever_waits_at_the_gate_sees_the_fact_that_it_waited_for() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_version_is_never_given_twice() {
     on_postgres(|fixture: Fixture| async move {
-        let (mut one, mut other) = (begin(&fixture).await, begin(&fixture).await);
+        let (mut one, (mut other, is_late)) = (begin(&fixture).await, Late::begin(&fixture).await);
         one.add_fact(&new_fact(registry(1), 1, false)).await.unwrap();
         let late = tokio::spawn(async move { other.add_fact(&new_fact(registry(2), 2, false)).await });
-        tokio::time::sleep(A_WHILE).await;
+        is_late.waits().await;
         one.commit().await.unwrap();
         assert!(late.await.unwrap().unwrap_err().is_retryable());
         assert_eq!(fixture.store.facts_since(0).await.unwrap().len(), 1);
@@ -166,7 +166,7 @@ async fn two_workers_have_the_same_key_of_an_epoch() {
         // From then on nobody waits for anybody.
         let mut one = begin(&fixture).await;
         one.capsule_keys(&offered(3, [7, 8])).await.unwrap();
-        let at_once = timeout(A_WHILE, keys(&*fixture.store, &offered(4, [8, 7]))).await;
+        let at_once = timeout(AT_ONCE, keys(&*fixture.store, &offered(4, [8, 7]))).await;
         assert_eq!(at_once.unwrap(), vec![vec![1]; 2]);
     })
     .await;

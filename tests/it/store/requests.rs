@@ -1,9 +1,13 @@
 //! Requests: opened, read, moved, shredded.
 
 use lacuna::{
-    domain::words::Status,
-    store::{MovedRow, StoreError},
+    domain::{
+        ids::{CommandId, Tenant},
+        words::Status,
+    },
+    store::{Changes, InboxRow, MovedRow, StoreError},
 };
+use uuid::Uuid;
 
 use super::{
     fixture::Fixture,
@@ -81,13 +85,48 @@ pub async fn are_found_by_their_subject(fixture: Fixture) {
     }
     write(store, &changes).await.unwrap();
     assert_eq!(
-        store.of_subject(&[42; 16], 10).await.unwrap(),
+        store.of_subject(&[[42; 16]], 10).await.unwrap(),
         ids([3, 1]),
         "newest first"
     );
-    assert_eq!(store.of_subject(&[43; 16], 1).await.unwrap(), ids([3]));
-    assert_eq!(store.of_subject(&[2; 16], 10).await.unwrap(), ids([2]));
-    assert!(store.of_subject(&[44; 16], 10).await.unwrap().is_empty());
+    assert_eq!(store.of_subject(&[[43; 16]], 1).await.unwrap(), ids([3]));
+    assert_eq!(store.of_subject(&[[2; 16]], 10).await.unwrap(), ids([2]));
+    assert!(store.of_subject(&[[44; 16]], 10).await.unwrap().is_empty());
+    assert_eq!(
+        store
+            .of_subject(&[[44; 16], [2; 16], [43; 16]], 10)
+            .await
+            .unwrap(),
+        ids([3, 2, 1]),
+        "under any of them"
+    );
+}
+
+pub async fn are_of_tenants_that_are_known(fixture: Fixture) {
+    let store = &*fixture.store;
+    assert!(store.tenants(10).await.unwrap().is_empty());
+    let row = |n: u128, tenant: &str| InboxRow {
+        tenant: Tenant::new(tenant).unwrap(),
+        command_id: CommandId(Uuid::from_u128(n)),
+        digest: [0; 16],
+        request_id: id(n),
+    };
+    let changes = Changes {
+        inbox: vec![
+            row(1, "globex"),
+            row(2, "acme"),
+            row(3, "globex"),
+            row(4, "acme"),
+            row(5, "Initech"),
+        ],
+        ..Changes::default()
+    };
+    write(store, &changes).await.unwrap();
+    let mut found = store.tenants(10).await.unwrap();
+    found.sort_unstable();
+    let expected = ["Initech", "acme", "globex"].map(|name| Tenant::new(name).unwrap());
+    assert_eq!(found, expected, "each once");
+    assert_eq!(store.tenants(2).await.unwrap().len(), 2);
 }
 
 pub async fn of_another_revision_are_not_written(fixture: Fixture) {

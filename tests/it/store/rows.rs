@@ -85,6 +85,7 @@ pub fn request(n: u128, wake_at: Option<i64>) -> Request {
             followers: 0,
             leaves: 0,
             wake_at: wake_at.map(at),
+            set_aside_at: None,
         },
         tasks: vec![task("crm"), task("billing")],
     }
@@ -106,6 +107,7 @@ fn task(processor: &str) -> Task {
             at: at(1_000),
             ack_by: at(2_000),
         },
+        sent: Some(lacuna::domain::task::Sent { asked_at: at(1_000) }),
     }
 }
 
@@ -161,8 +163,11 @@ pub fn advance_of(partition: i32, first: i64, next: i64) -> Advance {
         cluster: CLUSTER.into(),
         topic: TOPIC.into(),
         partition,
+        incarnation: 0,
+        after: None,
         first,
         next,
+        last: None,
         seen_until: at(next * 10),
     }
 }
@@ -187,6 +192,7 @@ pub fn origin(offset: i64) -> Origin {
         topic: TOPIC.into(),
         partition: 0,
         offset,
+        incarnation: 0,
     }
 }
 

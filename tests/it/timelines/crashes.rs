@@ -1,9 +1,6 @@
 //! A worker dies between a fact, its sweep and the forgetting; and several workers do all of it at once.
 
-use std::{
-    sync::{Arc, atomic::Ordering},
-    time::Duration,
-};
+use std::sync::{Arc, atomic::Ordering};
 
 use lacuna::{
     domain::{request::Request, task::TaskState, time::At},
@@ -64,6 +61,7 @@ pub(super) async fn tell(
         content: engine.prepare_command(text.as_bytes(), &envelope, Door::Control),
         raw: Zeroizing::new(text.as_bytes().to_vec()),
         headers: lacuna::wire::KeptHeaders::default(),
+        reading: None,
     };
     let taken = engine.take_in(&[arrival]).await?;
     assert!(matches!(taken.verdicts[..], [Verdict::Taken(_)]), "{taken:?}");
@@ -78,6 +76,7 @@ pub(super) async fn tell_backup(world: &World, engine: &Engine, event: &Value) {
         content: engine.prepare_backup(text.as_bytes(), &envelope),
         raw: Zeroizing::new(text.as_bytes().to_vec()),
         headers: lacuna::wire::KeptHeaders::default(),
+        reading: None,
     };
     engine.tell_backups(&[arrival]).await.unwrap();
 }
@@ -111,11 +110,12 @@ async fn sweep_with_faults(engine: &Engine, store: &Faulty) {
         store.faults.answers.store(0, Ordering::SeqCst);
         match swept {
             Ok(swept) if !swept.busy => {
-                if engine.store.sweeps(true, 1).await.unwrap().is_empty() {
-                    return;
-                }
-                // A transaction that was cut off is rolled back behind our back, and its sweep is taken until then.
-                tokio::time::sleep(Duration::from_millis(20)).await;
+                let unfinished = engine.store.sweeps(true, 1).await.unwrap();
+                assert!(
+                    unfinished.is_empty(),
+                    "what was cut off is not taken any more: {unfinished:?}"
+                );
+                return;
             }
             Ok(_) => {}
             Err(error) => assert!(error.is_outage(), "{error}"),

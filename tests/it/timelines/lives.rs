@@ -139,9 +139,10 @@ impl Life {
             };
             let arrival = Arrival {
                 origin: Some(self.world.origin("acks")),
-                content: Ok(self.engine.prepare_ack(ack)),
+                content: self.engine.prepare_ack(ack),
                 raw: Zeroizing::default(),
                 headers: lacuna::wire::KeptHeaders::default(),
+                reading: None,
             };
             let settled = self.engine.settle(&[arrival]).await.unwrap();
             let counts = matches!(settled.verdicts[..], [AckVerdict::Counted { .. }]);
@@ -180,6 +181,7 @@ impl Life {
                         content: self.engine.prepare_backup(text.as_bytes(), &envelope),
                         raw: Zeroizing::default(),
                         headers: lacuna::wire::KeptHeaders::default(),
+                        reading: None,
                     };
                     self.engine.tell_backups(&[arrival]).await.unwrap();
                 }
@@ -198,6 +200,7 @@ impl Life {
                 .prepare_command(text.as_bytes(), &envelope, Door::Control),
             raw: Zeroizing::default(),
             headers: lacuna::wire::KeptHeaders::default(),
+            reading: None,
         };
         self.engine.take_in(&[arrival]).await.unwrap();
     }

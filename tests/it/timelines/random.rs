@@ -75,6 +75,7 @@ impl Bench {
             &opening,
             Admission {
                 digests: &[],
+                former: &[],
                 commitment: [0; 32],
                 revision: 1,
                 needs_approval: false,

@@ -308,6 +308,7 @@ impl<'a> Stage<'a> {
             content,
             raw: Zeroizing::new(text.as_bytes().to_vec()),
             headers: lacuna::wire::KeptHeaders::default(),
+            reading: None,
         }
     }
 

@@ -208,9 +208,10 @@ impl Hand {
             let parsed = parse_ack(&bytes, &Envelope::bare(&self.engine.tenant_default));
             parts[usize::from(n % 2 == 1)].push(Arrival {
                 origin: None,
-                content: parsed.map(|ack| self.engine.prepare_ack(ack)),
+                content: parsed.and_then(|ack| self.engine.prepare_ack(ack)),
                 raw: Zeroizing::new(bytes),
                 headers: KeptHeaders::default(),
+                reading: None,
             });
         }
         parts
@@ -260,6 +261,7 @@ impl Hand {
             content: self.engine.prepare_command(&bytes, &envelope, Door::Commands),
             raw: Zeroizing::new(bytes),
             headers: KeptHeaders::default(),
+            reading: None,
         }
     }
 
@@ -271,6 +273,7 @@ impl Hand {
             topic: Arc::from("the benchmark's own"),
             partition,
             offset: offset.cast_signed(),
+            incarnation: 0,
         }
     }
 }

@@ -96,6 +96,7 @@ impl Theatre {
             content: self.engine.prepare_command(&bytes, &envelope, door),
             raw: Zeroizing::new(bytes),
             headers: KeptHeaders::default(),
+            reading: None,
         };
         let taken = self.engine.take_in(&[arrival]).await?;
         match taken.verdicts.as_slice() {
@@ -122,6 +123,7 @@ impl Theatre {
             content: self.engine.prepare_backup(&bytes, &envelope),
             raw: Zeroizing::new(bytes),
             headers: KeptHeaders::default(),
+            reading: None,
         };
         let (told, emission) = self.engine.tell_backups(&[arrival]).await?;
         match told.as_slice() {
@@ -266,9 +268,10 @@ impl Theatre {
             .into_iter()
             .map(|bytes| Arrival {
                 origin: None,
-                content: parse_ack(&bytes, &envelope).map(|ack| self.engine.prepare_ack(ack)),
+                content: parse_ack(&bytes, &envelope).and_then(|ack| self.engine.prepare_ack(ack)),
                 raw: Zeroizing::new(bytes),
                 headers: KeptHeaders::default(),
+                reading: None,
             })
             .collect();
         let settled = self.engine.settle(&arrivals).await?;

@@ -13,7 +13,7 @@ use crate::domain::{
     fact::{Fact, Facts},
     ids::{EventId, Label},
     registry::ConfirmBy,
-    request::{Trail, Withheld, answer::CRYPTO_ERASE, gates::ClosedGate},
+    request::{Trail, Withheld, answer::CRYPTO_ERASE, gates::ClosedGate, standing::just_after},
     task::{Deferral, Share, TaskState},
     time::At,
     words::{Action, Status},
@@ -166,7 +166,16 @@ impl Way {
             }
         };
         let gate = request.shown_gate().and_then(ClosedGate::until);
-        request.ordinals().filter_map(of_task).chain(gate).min()
+        // What falls due on the way is told with its own date, not with that of whatever comes after it.
+        let life = &request.life;
+        let deadline = Some(just_after(life.clock.due))
+            .filter(|at| life.live_clean_at.is_none() && !life.overdue && *at > self.now);
+        request
+            .ordinals()
+            .filter_map(of_task)
+            .chain(gate)
+            .chain(deadline)
+            .min()
     }
 
     /// Every backup system rotates as soon as the copies have grown old.

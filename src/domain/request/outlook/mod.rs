@@ -212,7 +212,7 @@ impl Request {
 
     /// The gates that people have to open before anything is sent, in their order.
     pub fn gates_of_people(&self) -> Vec<ClosedGate> {
-        if self.life.status.is_final() || self.was_sent() {
+        if self.life.status.is_final() {
             return Vec::new();
         }
         let gates = [
@@ -243,6 +243,9 @@ impl Request {
         Some(match &task.state {
             TaskState::Done { .. } | TaskState::Exempt { .. } | TaskState::Waived | TaskState::Cancelled => {
                 return None;
+            }
+            TaskState::Dispatched { .. } | TaskState::Accepted { .. } if registered.is_none() => {
+                Need::Registration
             }
             TaskState::Dispatched { ack_by, .. } => Need::Answer(*ack_by),
             TaskState::Accepted { expected_by, .. } => Need::Promise(*expected_by),

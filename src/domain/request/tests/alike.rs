@@ -233,6 +233,95 @@ fn what_has_happened_to_the_first_counts() {
     );
 }
 
+/// One share is proved, the other is out.
+fn half_done(bench: &mut Bench) {
+    bench.answer(0, Answer::Erased).unwrap();
+    assert_eq!(bench.request.life.status, Status::InProgress);
+}
+
+#[test]
+fn a_share_that_is_done_covers_nothing_that_was_given_since() {
+    assert_eq!(second_of(&first(), &next(1), HOUR, half_done), Second::Alone);
+    // Asked before the first was sent, and only taken in late: what was given until then is gone.
+    let late = Opening {
+        requested_at: Some(At::from_millis(START.millis() - 3_600_000)),
+        ..next(1)
+    };
+    let before = Opening {
+        requested_at: late.requested_at,
+        ..first()
+    };
+    assert_eq!(second_of(&before, &late, HOUR, half_done), Second::Merged);
+    // What is out, or waits for its turn, is answered for what is there then.
+    assert_eq!(second_of(&first(), &next(1), HOUR, |_| {}), Second::Merged);
+    let tried = |bench: &mut Bench| {
+        bench.answer(0, failed()).unwrap();
+    };
+    assert_eq!(second_of(&first(), &next(1), HOUR, tried), Second::Merged);
+}
+
+#[test]
+fn a_share_that_is_only_looked_at_again_covers_nothing_new_and_one_that_is_swept_does() {
+    for (sweeps, expected) in [(false, Second::Alone), (true, Second::Merged)] {
+        let looked_at = |bench: &mut Bench| {
+            let after = Some(Period::days(1));
+            let processor = &mut bench.registry.processors[0];
+            (processor.sweep_after, processor.verify_after) =
+                if sweeps { (after, None) } else { (None, after) };
+            half_done(bench);
+            assert!(matches!(bench.state(0), TaskState::Verifying { .. }));
+        };
+        assert_eq!(
+            second_of(&first(), &next(1), HOUR, looked_at),
+            expected,
+            "{sweeps}"
+        );
+    }
+}
+
+#[test]
+fn a_share_that_a_restore_has_opened_again_covers_what_was_given_since() {
+    let restored = |bench: &mut Bench| {
+        half_done(bench);
+        // Nobody is there to be asked, so it waits.
+        bench.registry.processors.remove(0);
+        let news = crate::domain::fact::Fact::Backup(crate::domain::backup::BackupEvent {
+            event_id: crate::domain::ids::EventId(Uuid::from_u128(9)),
+            processor: id("nightly"),
+            set: label("nightly"),
+            change: crate::domain::backup::BackupChange::Restored {
+                taken_at: START,
+                restored_into: vec![id("crm")],
+            },
+            at: None,
+        });
+        bench.facts.learn(1, bench.now, &news);
+        bench.run(|request, context| ((), request.review(context).unwrap()));
+        assert!(matches!(bench.state(0), TaskState::Ready { .. }));
+    };
+    assert_eq!(second_of(&first(), &next(1), HOUR, restored), Second::Merged);
+}
+
+#[test]
+fn what_honours_the_cut_off_covers_nothing_that_was_given_after_the_first_asked() {
+    for (later, expected) in [(HOUR, Second::Alone), (Duration::ZERO, Second::Merged)] {
+        let one = Bench::opened(registry(), &first(), &rules(), ADMISSION).unwrap();
+        let mut honours = registry();
+        honours[1].honours_cutoff = true;
+        let body = Body::of(&first(), vec![vec![kind("email")]; 2]);
+        let admission = Admission {
+            earlier: &[Earlier {
+                request: &one.request,
+                body: &body,
+            }],
+            ..ADMISSION
+        };
+        let bench = Bench::opened_at(START.plus(later), honours, &next(1), &rules(), admission).unwrap();
+        let is_merged = bench.request.life.status == Status::Merged;
+        assert_eq!(is_merged, expected == Second::Merged);
+    }
+}
+
 #[test]
 fn one_whose_identity_is_known_does_not_wait_for_one_whose_is_not() {
     let rules = Rules {

@@ -3,7 +3,7 @@
 use super::*;
 use crate::domain::{
     command::Exclusion,
-    words::{RefusalBasis, Why},
+    words::{Notice, RefusalBasis, Status, Why},
 };
 
 fn status(bench: &Bench) -> &'static str {
@@ -166,4 +166,83 @@ fn a_closed_request_is_never_overdue() {
     bench.sleep();
     assert!(!bench.request.life.overdue && !bench.request.life.at_risk);
     assert_eq!(bench.count_entries(|entry| *entry == Entry::Overdue), 0);
+}
+
+#[test]
+fn where_every_live_task_was_waived_nobody_is_told_that_anything_was_erased() {
+    let backup = Processor {
+        kind: ProcessorKind::Backup,
+        ..processor("nightly")
+    };
+    let mut bench = Bench::open(vec![processor("a"), processor("b"), backup]);
+    for ordinal in [0, 1] {
+        bench.run(|request, context| ((), request.waive(ordinal, "operator", context).unwrap()));
+    }
+    assert_eq!(bench.request.life.live_clean_at, None, "nothing was cleaned");
+    bench.pass(20 * DAY);
+    bench.wake();
+    assert!(bench.request.life.overdue);
+    bench.answer(2, Answer::Erased).unwrap();
+    let life = &bench.request.life;
+    assert_eq!(life.status, Status::ClosedWithExceptions);
+    assert_eq!(life.notice, Some(Notice::ClosedWithExceptions));
+    assert_eq!(life.live_clean_at, None);
+    assert!(!life.overdue, "what is closed is late at the most");
+    assert_eq!(bench.request.counts().waived, 2);
+    let left: Vec<(String, String)> = bench
+        .request
+        .not_erased()
+        .into_iter()
+        .map(|share| (share.processor.to_string(), share.why))
+        .collect();
+    let waived = |name: &str| (name.to_owned(), "waived".to_owned());
+    assert_eq!(left, [waived("a"), waived("b")]);
+    let before = bench.request.clone();
+    bench.pass(DAY);
+    bench.run(|request, context| ((), request.review(context).unwrap()));
+    assert_eq!(bench.request.life.overdue, before.life.overdue, "and stays so");
+}
+
+#[test]
+fn a_share_that_must_be_kept_is_named_with_its_basis_at_the_end() {
+    let mut bench = Bench::open(vec![processor("a"), processor("b")]);
+    bench.answer(0, Answer::Erased).unwrap();
+    bench.answer(1, retained(None)).unwrap();
+    assert_eq!(bench.request.life.notice, Some(Notice::ClosedWithExceptions));
+    assert!(bench.request.life.live_clean_at.is_some());
+    let left = bench.request.not_erased();
+    assert_eq!(
+        (left.len(), left[0].processor, left[0].why.as_str()),
+        (1, &id("b"), "tax_law")
+    );
+}
+
+#[test]
+fn a_request_that_is_late_at_a_gate_of_people_needs_attention() {
+    let mut bench = Bench::open_under(vec![processor("a")], &opening(), &rules(), true);
+    assert!(!bench.request.life.needs_attention);
+    bench.pass(11 * DAY);
+    bench.wake();
+    let life = &bench.request.life;
+    assert_eq!(life.status, Status::AwaitingApproval);
+    assert!(life.overdue && life.needs_attention);
+    super::gates::decide(&mut bench, &crate::domain::command::Decision::Approve, "clerk").unwrap();
+    assert!(!bench.request.life.needs_attention, "it goes on");
+}
+
+#[test]
+fn what_is_out_at_a_processor_that_has_left_needs_attention() {
+    let mut bench = Bench::open(vec![processor("a"), processor("b")]);
+    bench.answer(1, accepted(Some(START.plus(DAY)))).unwrap();
+    let all = std::mem::take(&mut bench.registry.processors);
+    for ordinal in [0, 1] {
+        assert!(bench.see(|request, context| request.needs_somebody(ordinal, context)));
+        let need = bench.see(|request, context| format!("{:?}", request.need_of(ordinal, context)));
+        assert_eq!(need, "Some(Registration)");
+    }
+    bench.run(|request, context| ((), request.review(context).unwrap()));
+    assert!(bench.request.life.needs_attention);
+    bench.registry.processors = all;
+    bench.run(|request, context| ((), request.review(context).unwrap()));
+    assert!(!bench.request.life.needs_attention, "it is registered again");
 }

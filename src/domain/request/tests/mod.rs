@@ -19,6 +19,7 @@ mod success;
 mod suppression;
 mod table;
 mod time;
+mod unsent;
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -60,6 +61,7 @@ const ACK_TIMEOUT: Duration = Duration::from_secs(3600);
 
 const ADMISSION: Admission<'static> = Admission {
     digests: &[[1; 16]],
+    former: &[],
     commitment: [7; 32],
     revision: 1,
     needs_approval: false,

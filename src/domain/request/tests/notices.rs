@@ -180,7 +180,7 @@ fn every_word_by_where_the_request_stands() {
                 status: Status::ClosedWithExceptions,
                 ..open()
             },
-            Some(Completed),
+            Some(ClosedWithExceptions),
         ),
         (
             Stand {

@@ -334,3 +334,19 @@ fn what_people_have_to_open_first_is_told_in_its_order() {
     let sent = Bench::open(vec![processor("crm")]);
     assert!(sent.request.gates_of_people().is_empty());
 }
+
+#[test]
+fn what_falls_due_on_the_way_is_dated_with_its_own_date() {
+    // One is stuck, another is kept for a hundred days: the deadline is after ten.
+    let mut bench = Bench::open(vec![taxed("shop"), processor("crm")]);
+    let stuck = u16::try_from(bench.request.tasks.len() - 1).unwrap();
+    bench.answer(stuck, Answer::Rejected).unwrap();
+    let due = bench.request.life.clock.due;
+    let best = bench.best();
+    let overdue = best
+        .steps
+        .iter()
+        .find(|step| step.entries.contains(&crate::domain::entry::Entry::Overdue))
+        .expect("it falls overdue");
+    assert_eq!(overdue.at, At::from_millis(due.millis() + 1));
+}

@@ -3,7 +3,7 @@
 use super::*;
 use crate::domain::{
     entry::{Leaf, LeafError},
-    request::packed::PackedError,
+    request::{gates::ClosedGate, packed::PackedError},
 };
 
 /// One task of each kind of state that the bench can reach.
@@ -46,11 +46,11 @@ fn a_request_is_read_back_as_it_was() {
 }
 
 #[test]
-fn version_2_of_a_packed_request() {
+fn version_3_of_a_packed_request() {
     let bytes = hex::encode(varied().request.pack().unwrap());
     assert_eq!(
         bytes, PACKED,
-        "version 2 is stored in databases: another form needs another version"
+        "version 3 is stored in databases: another form needs another version"
     );
     let read = Request::unpack(
         opening().request_id,
@@ -60,13 +60,73 @@ fn version_2_of_a_packed_request() {
     assert_eq!(read.unwrap(), varied().request);
 }
 
+/// A row that version 2 wrote.
+fn read_v2(hexadecimal: &str) -> Request {
+    Request::unpack(
+        opening().request_id,
+        varied().request.revision,
+        &hex::decode(hexadecimal).unwrap(),
+    )
+    .unwrap()
+}
+
+#[test]
+fn a_request_of_version_2_is_read_with_what_its_attempts_prove_of_sending() {
+    let read = read_v2(PACKED_2);
+    let mut expected = varied().request;
+    for task in &mut expected.tasks {
+        // When it was sent is known of what is out; whether it was sent, of all of them.
+        let out = matches!(task.state, TaskState::Dispatched { .. });
+        if let Some(sent) = task.sent.as_mut().filter(|_| !out) {
+            sent.asked_at = At::default();
+        }
+    }
+    assert_eq!(read, expected);
+    assert!(read.task(0).was_sent() && !read.task(6).was_sent());
+}
+
+/// The row of a request with one task, as version 2 wrote it: only the parts that differ here are given.
+fn v2_row(approval: u8, status: u8, generation: u8, attempt: u8, purpose: u8, state: &str) -> String {
+    let head = "020461636d650107646179733a31300280a4e3d8bf6880a4e3d8bf680000000001";
+    let clock = "80a4e3d8bf6800b0a0e8c0c668b0a0e8c0c668b0a0e8c0c668c087b492c568000000";
+    let flags = "000000010001000000000000000001809496abc068";
+    let task = format!("0161010000 00{purpose:02x}{generation:02x}{attempt:02x}0000{state}").replace(' ', "");
+    format!("{head}{clock}00{approval:02x}00{status:02x}00{flags}01{task}")
+}
+
+#[test]
+fn an_old_row_opens_no_gate_by_itself_and_what_was_sent_is_not_taken_back() {
+    // Approval awaited, an operator's retry of what was never sent, ready: version 2 took that for sent.
+    let ready = "0380a4e3d8bf68";
+    let (never, by_hand, restored) = (0, 3, 5);
+    let unsent = read_v2(&v2_row(1, 4, 2, 0, by_hand, ready));
+    assert!(!unsent.task(0).was_sent());
+    assert_eq!(unsent.closed_gate(START), Some(ClosedGate::Approval));
+    // What really went out while the approval was awaited stays sent, and the gate stays closed for the rest.
+    let leaked = read_v2(&v2_row(1, 4, 2, 1, by_hand, ready));
+    assert!(leaked.task(0).was_sent());
+    assert_eq!(leaked.closed_gate(START), Some(ClosedGate::Approval));
+    // Behind open gates a later generation counts as sent.
+    for purpose in [by_hand, restored] {
+        let sent = read_v2(&v2_row(2, 4, 2, 0, purpose, ready));
+        assert!(sent.task(0).was_sent());
+        assert_eq!(sent.closed_gate(START), None);
+    }
+    let waiting = read_v2(&v2_row(2, 4, 2, 0, by_hand, "00"));
+    assert!(
+        !waiting.task(0).was_sent(),
+        "only what was never sent waits for others"
+    );
+    assert!(!read_v2(&v2_row(2, 4, 1, 0, never, ready)).task(0).was_sent());
+}
+
 #[test]
 fn another_version_is_refused() {
     let mut bytes = varied().request.pack().unwrap();
-    bytes[0] = 3;
+    bytes[0] = 4;
     assert!(matches!(
         Request::unpack(opening().request_id, 1, &bytes),
-        Err(PackedError::Version(3))
+        Err(PackedError::Version(4))
     ));
     bytes[0] = 0;
     assert!(matches!(
@@ -130,6 +190,10 @@ fn a_leaf_of_another_version_is_refused() {
 }
 
 const PACKED: &str = "\
+    030461636d650107646179733a31300280a4e3d8bf6880a4e3d8bf68000000000180a4e3d8bf6800b0a0e8c0c668b0a0e8c0c668b0a0e8c0c668c087b492c5680000000000000400000000010001000000000000000001809496abc0680009016101000000000101000102060180a4e3d8bf680180a4e3d8bf680163010000000001010001010580a4e3d8bf68809496abc0680180a4e3d8bf68016401000000000101000105020080a4e197c16a0180a4e3d8bf6801650100000000010100010507077461785f6c61770180a4e3d8bf68016601000000000101010107090180a4e3d8bf6801670100000000010101010808020180a4e3d8bf680168010001050000010000000000016201000002000101000103060280a4e3d8bf680180a4e3d8bf6801690100000000010000000100";
+
+/// The same, as version 2 wrote it.
+const PACKED_2: &str = "\
     020461636d650107646179733a31300280a4e3d8bf6880a4e3d8bf68000000000180a4e3d8bf6800b0a0e8c0c668b0a0e8c0c668b0a0e8c0c668c087b492c5680000000000000400000000010001000000000000000001809496abc06809016101000000000101000102060180a4e3d8bf680163010000000001010001010580a4e3d8bf68809496abc068016401000000000101000105020080a4e197c16a01650100000000010100010507077461785f6c617701660100000000010101010709016701000000000101010108080201680100010500000100000000016201000002000101000103060280a4e3d8bf68016901000000000100000001";
 
 const LEAF: &str = "\

@@ -91,3 +91,30 @@ fn only_those_that_come_after_it_and_were_not_sent_are_given_it() {
         "nobody comes after that one"
     );
 }
+
+#[test]
+fn an_added_wave_is_sent_what_its_set_is_although_a_later_one_was_given_its_own() {
+    let set = Processor {
+        kind: ProcessorKind::Backup,
+        backup: Some(crate::domain::registry::BackupSet {
+            sources: vec![id("a")],
+            set: label("nightly"),
+            keep: Period::days(35),
+            confirm_by: crate::domain::registry::ConfirmBy::Ack,
+            overdue_after: Period::days(2),
+            erase_by_key: false,
+        }),
+        ..processor("nightly")
+    };
+    let mut request = Bench::open(vec![processor("a"), set]).request;
+    // Two waves were added, and only the later one was ever given identifiers of its own.
+    for _ in 0..2 {
+        request.tasks.push(request.task(1).clone());
+    }
+    let email = vec![kind("email")];
+    let phone = vec![kind("phone")];
+    let mut body = crate::domain::body::Body::of(&opening(), vec![vec![kind("customer_id")], email.clone()]);
+    body.identify(&[(3, phone.clone())]);
+    assert_eq!(body.identities_of(&request, 2), email);
+    assert_eq!(body.identities_of(&request, 3), phone);
+}

@@ -43,10 +43,16 @@ fn cell(state: &TaskState, event: &TaskEvent) -> String {
     );
     let example = Task {
         attempt: u32::from(asked),
+        sent: asked.then_some(Sent {
+            asked_at: At::default(),
+        }),
         ..task(state.clone())
     };
     let sent = Task {
         attempt: 1,
+        sent: Some(Sent {
+            asked_at: At::default(),
+        }),
         ..example.clone()
     };
     let after_others = Task {

@@ -32,6 +32,7 @@ pub fn origin_at(topic: &str, partition: i32, offset: i64) -> Origin {
         topic: Arc::from(topic),
         partition,
         offset,
+        incarnation: 0,
     }
 }
 
@@ -74,6 +75,7 @@ pub fn command_from(engine: &Engine, origin: Option<Origin>, text: &str) -> Arri
         content,
         raw: Zeroizing::new(text.as_bytes().to_vec()),
         headers: KeptHeaders::default(),
+        reading: None,
     }
 }
 
@@ -86,6 +88,7 @@ pub fn control_from(engine: &Engine, origin: Origin, command: &Value) -> Arrival
         content: engine.prepare_command(text.as_bytes(), &envelope, Door::Control),
         raw: Zeroizing::new(text.into_bytes()),
         headers: KeptHeaders::default(),
+        reading: None,
     }
 }
 
@@ -97,6 +100,7 @@ pub fn backup_from(engine: &Engine, event: &Value) -> Arrival<PreparedBackup> {
         content: engine.prepare_backup(text.as_bytes(), &Envelope::bare(&engine.tenant_default)),
         raw: Zeroizing::new(text.into_bytes()),
         headers: KeptHeaders::default(),
+        reading: None,
     }
 }
 
@@ -105,8 +109,9 @@ pub fn ack_from(engine: &Engine, origin: Option<Origin>, ack: &Value) -> Arrival
     let parsed = parse_ack(text.as_bytes(), &Envelope::bare(&engine.tenant_default));
     Arrival {
         origin,
-        content: parsed.map(|ack| engine.prepare_ack(ack)),
+        content: parsed.and_then(|ack| engine.prepare_ack(ack)),
         raw: Zeroizing::new(text.into_bytes()),
         headers: KeptHeaders::default(),
+        reading: None,
     }
 }

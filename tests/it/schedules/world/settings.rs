@@ -60,6 +60,7 @@ pub fn settings() -> Settings {
         region: None,
         tenant_default: Tenant::new("default").unwrap(),
         tenants: Vec::new(),
+        placeholders: lacuna::domain::identity::Placeholders::default(),
         rules: lacuna::domain::request::open::Rules {
             regime: lacuna::config::Config::default().policy.regime,
             regimes: lacuna::config::Config::default().policy.regimes,

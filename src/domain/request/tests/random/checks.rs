@@ -14,7 +14,8 @@ pub(super) fn initial(task: &Task, bench: &Bench, registry: &Registry) -> Task {
         initial.attempt,
         initial.counted,
         initial.answered,
-    ) = (1, 0, 0, None);
+        initial.sent,
+    ) = (1, 0, 0, None, None);
     let registered = registry.get(&task.processor).unwrap();
     let start = bench.request.head.not_before.unwrap_or(START);
     initial.state = match &task.state {
@@ -39,7 +40,15 @@ fn status_by_contract(bench: &Bench) -> Status {
     let request = &bench.request;
     let tasks = &request.tasks;
     let all = |is: &dyn Fn(&TaskState) -> bool| tasks.iter().all(|task| is(&task.state));
-    let sent = tasks.iter().any(|task| task.attempt > 0 || task.generation > 1);
+    let sent = bench.count_entries(|entry| {
+        matches!(
+            entry,
+            Entry::Task {
+                event: TaskEvent::Dispatched { .. },
+                ..
+            }
+        )
+    }) > 0;
     if request.life.status == Status::Cancelled {
         return Status::Cancelled;
     }

@@ -3,6 +3,7 @@
 mod checks;
 mod gates;
 mod ops;
+mod sending;
 
 use proptest::prelude::*;
 

@@ -1,0 +1,284 @@
+//! `lacuna positions`: how far each partition has been taken in, and having one be read on whose log is another one now.
+
+use std::{collections::HashMap, sync::Arc};
+
+use serde::Serialize;
+
+use super::{
+    Exit, Failure,
+    output::{Out, Table},
+    session::{self, ConfigArg, block_on},
+};
+use crate::{
+    config::Config,
+    engine::positions::{Accepting, accept as accept_log},
+    kafka::{
+        KafkaError,
+        admin::Admin,
+        client::{Cluster, PATIENCE},
+        log::{Held, LogReader},
+        positions::{Finding, Known, Partition},
+    },
+    store::{Acceptance, Store, StoreError},
+    vault::Vault,
+};
+
+/// The longest name of a person, as commands take it.
+const MAX_NAME: usize = 256;
+
+/// Arguments of `lacuna positions`.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Example:\n  lacuna positions list")]
+pub struct Args {
+    #[command(subcommand)]
+    action: Action,
+}
+
+#[derive(Debug, clap::Subcommand)]
+enum Action {
+    /// Lists the partitions that Lacuna reads: the next offset to take in, what the log holds, and whether it is read.
+    #[command(
+        after_help = "LOG counts the logs that a partition has had: 0, and one more with each that was accepted. Exit code 1: \
+        a partition is stopped.\n\nExample:\n  lacuna positions list --json"
+    )]
+    List {
+        #[command(flatten)]
+        config: ConfigArg,
+        /// As JSON lines.
+        #[arg(long)]
+        json: bool,
+    },
+    /// Has a stopped partition be read on, from the beginning of what its topic holds now. The ledger has who and why.
+    #[command(
+        after_help = "Whatever the topic holds is taken in again: a command that was taken in before is a duplicate and changes \
+        nothing. Running workers go on within seconds. What was lost is lost: `lacuna reconcile FILE` says which of upstream's \
+        commands never arrived.\n\nExample:\n  lacuna positions accept lacuna.commands 3 --actor j.doe \
+        --reason 'topic made anew, ticket T-17'"
+    )]
+    Accept {
+        #[command(flatten)]
+        config: ConfigArg,
+        /// The topic.
+        topic: String,
+        /// The partition.
+        #[arg(value_parser = clap::value_parser!(i32).range(0..))]
+        partition: i32,
+        /// Who decides it.
+        #[arg(long, value_name = "NAME", value_parser = name)]
+        actor: String,
+        /// Why.
+        #[arg(long, value_name = "TEXT", value_parser = clap::builder::NonEmptyStringValueParser::new())]
+        reason: String,
+    },
+}
+
+fn name(text: &str) -> Result<String, String> {
+    let name = text.trim();
+    if name.is_empty() || name.len() > MAX_NAME || name.chars().any(char::is_control) {
+        return Err(format!("expected a name of 1 to {MAX_NAME} bytes"));
+    }
+    Ok(name.to_owned())
+}
+
+/// Runs it.
+pub fn run(args: Args) -> Result<Exit, Failure> {
+    match args.action {
+        Action::List { config, json } => list(&config.load()?, json),
+        Action::Accept {
+            config,
+            topic,
+            partition,
+            actor,
+            reason,
+        } => accept(&config.load()?, &(Arc::from(topic), partition), &actor, &reason),
+    }
+}
+
+/// The store and the logs, side by side.
+struct Look {
+    store: Arc<dyn Store>,
+    vault: Vault,
+    cluster_id: Arc<str>,
+    known: Known,
+    held: HashMap<Partition, Held>,
+    /// The partitions that there are.
+    there: Vec<Partition>,
+}
+
+impl Look {
+    async fn take(config: &Config) -> Result<Self, Failure> {
+        let cluster = session::cluster(config)?;
+        let vault = session::vault(config)?;
+        let store = session::open_store(config).await?;
+        session::check_keyring(config, &vault, store.as_ref()).await?;
+        let topics = &config.kafka.topics;
+        let read = [&topics.commands, &topics.control, &topics.acks, &topics.backups]
+            .map(|name| Arc::<str>::from(name.as_str()));
+        let (cluster_id, there) = asked({
+            let (cluster, read) = (cluster.clone(), read.clone());
+            move || partitions(&cluster, &read)
+        })
+        .await?;
+        let known = Known::read(store.as_ref(), &cluster_id).await?;
+        let questions = there.iter().map(|key| known.question(key)).collect::<Vec<_>>();
+        let held = asked({
+            let (group, vault) = (config.kafka.group_id.clone(), vault.clone());
+            move || LogReader::new(&cluster, &group, vault)?.look(&questions)
+        })
+        .await?;
+        Ok(Self {
+            store,
+            vault,
+            cluster_id,
+            known,
+            held,
+            there,
+        })
+    }
+
+    fn finding(&self, key: &Partition) -> Option<Finding> {
+        self.known.judge(key, self.held.get(key)).err()
+    }
+}
+
+async fn asked<T: Send + 'static>(
+    question: impl FnOnce() -> Result<T, KafkaError> + Send + 'static,
+) -> Result<T, Failure> {
+    let answer = tokio::task::spawn_blocking(question).await;
+    Ok(answer.map_err(|_| KafkaError::Ended("asking Kafka"))??)
+}
+
+/// The cluster's id, and the partitions of these topics, in order.
+fn partitions(cluster: &Cluster, topics: &[Arc<str>]) -> Result<(Arc<str>, Vec<Partition>), KafkaError> {
+    let id = cluster.id(PATIENCE)?;
+    let there = Admin::new(cluster)?.list()?;
+    let partitions = topics
+        .iter()
+        .filter_map(|topic| Some((topic, *there.get(&**topic)?)))
+        .flat_map(|(topic, count)| (0..count).map(|partition| (Arc::clone(topic), partition)))
+        .collect();
+    Ok((Arc::from(id), partitions))
+}
+
+/// A partition as it is shown.
+#[derive(Serialize)]
+struct Shown<'a> {
+    topic: &'a str,
+    partition: i32,
+    /// `None`: nothing was taken in yet.
+    next_offset: Option<i64>,
+    low: Option<i64>,
+    high: Option<i64>,
+    log: Option<u32>,
+    state: &'static str,
+    why: Option<String>,
+}
+
+fn list(config: &Config, json: bool) -> Result<Exit, Failure> {
+    let look = block_on(Look::take(config))?;
+    let shown = look.there.iter().map(|key| {
+        let (position, held) = (look.known.position(key), look.held.get(key));
+        let finding = look.finding(key);
+        Shown {
+            topic: &key.0,
+            partition: key.1,
+            next_offset: position.map(|position| position.next_offset),
+            low: held.map(|held| held.low),
+            high: held.map(|held| held.high),
+            log: position.map(|position| position.incarnation),
+            state: if finding.is_some() { "stopped" } else { "ok" },
+            why: finding.map(|finding| finding.to_string()),
+        }
+    });
+    let shown: Vec<Shown<'_>> = shown.collect();
+    let mut out = Out::new();
+    if json {
+        shown.iter().try_for_each(|one| out.json(one))?;
+    } else {
+        let mut table = Table::new(&[
+            "topic",
+            "partition",
+            "next offset",
+            "low",
+            "high",
+            "log",
+            "state",
+            "why",
+        ]);
+        let number = |number: Option<i64>| number.map(|number| number.to_string()).unwrap_or_default();
+        for one in &shown {
+            table.row([
+                one.topic.to_owned(),
+                one.partition.to_string(),
+                number(one.next_offset),
+                number(one.low),
+                number(one.high),
+                number(one.log.map(i64::from)),
+                one.state.to_owned(),
+                one.why.clone().unwrap_or_default(),
+            ]);
+        }
+        table.write(&mut out)?;
+    }
+    out.end()?;
+    let is_stopped = shown.iter().any(|one| one.why.is_some());
+    Ok(if is_stopped { Exit::NotSo } else { Exit::Ok })
+}
+
+fn accept(config: &Config, key: &Partition, actor: &str, reason: &str) -> Result<Exit, Failure> {
+    let name = format!("{}/{}", key.0, key.1);
+    block_on(async {
+        let look = Look::take(config).await?;
+        if !look.there.contains(key) {
+            return Err(Failure::NotSo(format!(
+                "there is no partition {name} among those that Lacuna reads: `lacuna positions list` shows them"
+            )));
+        }
+        let Some(finding) = look.finding(key) else {
+            return Err(Failure::NotSo(format!(
+                "{name} is not stopped: its log is the one that is being taken in"
+            )));
+        };
+        let Some(held) = look.held.get(key).filter(|_| finding.can_be_accepted()) else {
+            return Err(KafkaError::NoLeader {
+                topic: key.0.to_string(),
+                partition: key.1,
+            }
+            .into());
+        };
+        let position = look.known.position(key);
+        let accepting = Accepting {
+            acceptance: Acceptance {
+                cluster: Arc::clone(&look.cluster_id),
+                topic: Arc::clone(&key.0),
+                partition: key.1,
+                incarnation: position.map(|position| position.incarnation),
+                next_offset: held.low,
+            },
+            from: position.map(|position| position.next_offset),
+            actor,
+            reason,
+        };
+        // The store's own time: this machine's may be wrong.
+        let now = look.store.now().await?;
+        match accept_log(look.store.as_ref(), &look.vault, &accepting, now).await {
+            Err(crate::engine::EngineError::Store(StoreError::Conflict)) => {
+                return Err(Failure::NotSo(format!(
+                    "somebody else has just accepted {name}: `lacuna positions list` shows how it stands"
+                )));
+            }
+            done => done?,
+        }
+        let mut out = Out::new();
+        out.line(format_args!("found     {name}: {finding}"))?;
+        out.line(format_args!(
+            "accepted  it is read on from offset {}, as log {}; it holds {} messages at the most",
+            held.low,
+            accepting.acceptance.next_incarnation(),
+            held.high - held.low
+        ))?;
+        out.line("next      `lacuna reconcile FILE` says which of upstream's commands never arrived")?;
+        out.end()?;
+        Ok(Exit::Ok)
+    })
+}

@@ -1,0 +1,120 @@
+//! Types of identifiers that nobody knows: a misspelt one finds nobody, which must not pass for an answer.
+
+use super::{Engine, EngineError, known::Known};
+use crate::{
+    domain::{
+        command::{Command, PlaceHold},
+        identity::{Identity, sure_digests},
+        ids::{IdentityType, RequestId, Tenant},
+        near::near,
+        registry::Registry,
+    },
+    store::Transaction,
+    wire::Refusal,
+};
+
+/// How many tenants a search goes through where the configuration lists none.
+pub const MAX_TENANTS: usize = 1_000;
+
+impl Engine {
+    /// The tenants that a search is about which names none; `None`: there are too many of them.
+    pub async fn known_tenants(&self) -> Result<Option<Vec<Tenant>>, EngineError> {
+        if !self.tenants.is_empty() {
+            return Ok(Some(self.tenants.clone()));
+        }
+        let most = u32::try_from(MAX_TENANTS).unwrap_or(u32::MAX);
+        let mut found = self.store.tenants(most + 1).await?;
+        // Whoever has sent nothing yet has nobody to be found.
+        if found.is_empty() {
+            found.push(self.tenant_default.clone());
+        }
+        Ok((found.len() <= MAX_TENANTS).then_some(found))
+    }
+
+    /// The requests of a subject in these tenants, newest first.
+    pub async fn requests_of(
+        &self,
+        tenants: &[Tenant],
+        identity: &Identity,
+        limit: u32,
+    ) -> Result<Vec<RequestId>, EngineError> {
+        let mut digests = Vec::new();
+        for tenant in tenants {
+            let (current, former) = self.digests_of(tenant, std::slice::from_ref(identity));
+            digests.extend(sure_digests(&current, &former));
+        }
+        Ok(self.store.of_subject(&digests, limit).await?)
+    }
+
+    /// What is wrong with a search for an identifier that has found nothing, if anything is.
+    pub fn unknown_search(&self, kind: &IdentityType) -> Option<Refusal> {
+        // Without a registry nobody knows any type.
+        let active = self.active().ok()?;
+        let what = unknown(kind, &active.registry)?;
+        Some(Refusal::schema(format!(
+            "identity.type: no processor and no request knows this type{what}"
+        )))
+    }
+
+    /// What whoever sent a command should look at again: it is carried out all the same, because one of its other
+    /// identifiers may be the one that matters.
+    pub fn warnings_of_types(&self, command: &Command) -> Vec<String> {
+        let (Command::Open(opening), Ok(active)) = (command, self.active()) else {
+            return Vec::new();
+        };
+        let unknown = |(place, identity): (usize, &Identity)| {
+            let what = unknown(&identity.kind, &active.registry)?;
+            Some(format!(
+                "subject.identities[{place}].type: no processor knows this type, so nobody was sent the identifier{what}"
+            ))
+        };
+        opening
+            .identities
+            .iter()
+            .enumerate()
+            .filter_map(unknown)
+            .collect()
+    }
+
+    /// Refuses a hold on an identifier of a type that no processor and no request knows: it would hold nothing.
+    pub(super) async fn unknown_type(
+        &self,
+        hold: &PlaceHold,
+        known: &Known,
+        tx: &mut dyn Transaction,
+    ) -> Result<Option<Refusal>, EngineError> {
+        for (place, identity) in hold.identities.iter().enumerate() {
+            let Some(what) = unknown(&identity.kind, &known.active.registry) else {
+                continue;
+            };
+            let (digests, former) = self.digests_of(&hold.tenant, std::slice::from_ref(identity));
+            if tx.of_subjects(&sure_digests(&digests, &former)).await?.is_empty() {
+                return Ok(Some(Refusal::schema(format!(
+                    "subject.identities[{place}].type: no processor and no request knows this type{what}"
+                ))));
+            }
+        }
+        Ok(None)
+    }
+}
+
+/// What to say of a type that no processor takes or provides; nothing of the name itself, which is the sender's.
+fn unknown(kind: &IdentityType, registry: &Registry) -> Option<String> {
+    let known = || {
+        let processors = registry.processors.iter();
+        let types = processors.flat_map(|processor| processor.identities.iter().chain(&processor.provides));
+        types.map(IdentityType::as_str)
+    };
+    if known().any(|name| name == kind.as_str()) {
+        return None;
+    }
+    let near = near(kind.as_str(), known());
+    Some(if near.is_empty() {
+        let mut all: Vec<&str> = known().collect();
+        all.sort_unstable();
+        all.dedup();
+        format!("; known are: {}", all.join(", "))
+    } else {
+        format!("; did you mean {}?", near.join(" or "))
+    })
+}

@@ -1,0 +1,113 @@
+//! How old the gauges are that come from the store.
+//!
+//! They are read in the background, each kind by a query of its own. One that is slow or fails keeps what it said last,
+//! and its age says so; one that was never read is not shown at all, because its zero would be an answer.
+
+use std::sync::{Mutex, PoisonError};
+
+use crate::clock::Stopwatch;
+
+/// Gauges that are read together.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum GaugeGroup {
+    /// What the counters of the store count: requests, tasks, deferred tasks, sealed identifiers.
+    Counters,
+    /// The leaves of the ledger.
+    Ledger,
+    /// The oldest request that is not closed.
+    OldestOpen,
+    /// Open dead letters.
+    DeadLetters,
+    /// Deferred tasks whose date has passed.
+    DeferredOverdue,
+    /// How far sweeps have to go.
+    Sweeps,
+}
+
+impl GaugeGroup {
+    /// All of them.
+    pub const ALL: [Self; 6] = [
+        Self::Counters,
+        Self::Ledger,
+        Self::OldestOpen,
+        Self::DeadLetters,
+        Self::DeferredOverdue,
+        Self::Sweeps,
+    ];
+
+    /// The label of its age.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Counters => "counters",
+            Self::Ledger => "ledger",
+            Self::OldestOpen => "oldest_open",
+            Self::DeadLetters => "dead_letters",
+            Self::DeferredOverdue => "deferred_overdue",
+            Self::Sweeps => "sweeps",
+        }
+    }
+
+    /// The metrics that it consists of.
+    pub const fn metrics(self) -> &'static [&'static str] {
+        match self {
+            Self::Counters => &[
+                "requests",
+                "requests_overdue",
+                "requests_at_risk",
+                "tasks",
+                "abandoned_tasks",
+                "undeliverable_tasks",
+                "deferred",
+                "vault_sealed_requests",
+            ],
+            Self::Ledger => &["ledger_entries"],
+            Self::OldestOpen => &["oldest_open_request_seconds"],
+            Self::DeadLetters => &[
+                "dead_letters_open",
+                "dead_letter_oldest_open_seconds",
+                "dead_lettered_erasures_open",
+                "dead_lettered_erasure_oldest_open_seconds",
+            ],
+            Self::DeferredOverdue => &["deferred_overdue"],
+            Self::Sweeps => &["sweep_remaining"],
+        }
+    }
+}
+
+/// When each of them was read.
+#[derive(Debug)]
+pub(super) struct Freshness {
+    started: Stopwatch,
+    read: Mutex<[Option<Stopwatch>; GaugeGroup::ALL.len()]>,
+}
+
+impl Freshness {
+    pub(super) fn start() -> Self {
+        Self {
+            started: Stopwatch::start(),
+            read: Mutex::default(),
+        }
+    }
+
+    /// Shows what was read, which is fresh from now on. What is half shown is not seen.
+    pub(super) fn show(&self, group: GaugeGroup, show: impl FnOnce()) {
+        let mut read = self.read.lock().unwrap_or_else(PoisonError::into_inner);
+        show();
+        read[group as usize] = Some(Stopwatch::start());
+    }
+
+    /// Takes a picture while nothing is half shown: it is told how old each group is, in seconds, and whether it was read
+    /// at all. One that was not is as old as the process.
+    pub(super) fn look<T>(&self, look: impl FnOnce(&[(GaugeGroup, u64, bool)]) -> T) -> T {
+        let read = self.read.lock().unwrap_or_else(PoisonError::into_inner);
+        let ages = GaugeGroup::ALL.map(|group| {
+            let since = read[group as usize];
+            (
+                group,
+                since.unwrap_or(self.started).elapsed().as_secs(),
+                since.is_some(),
+            )
+        });
+        look(&ages)
+    }
+}
