@@ -4,12 +4,13 @@ use std::collections::HashMap;
 
 use super::{
     Engine, EngineError,
+    contained::Care,
     outputs::Emission,
-    work::{Finished, UseCase, Work},
+    work::{Finished, Work},
 };
 use crate::{
     domain::{ids::RequestId, request::merged::Leader, time::At},
-    store::{Attempts, Gate, Lock, Transaction},
+    store::{Attempts, Gate, Lock, StoredRequest, Transaction},
 };
 
 /// How many requests one transaction wakes.
@@ -40,8 +41,12 @@ impl Engine {
         self.keep_pace().await?;
         let acks_seen_until = self.acks_seen_until().await?;
         let mut attempts = Attempts::new(self.store.as_ref(), &*self.metrics, "agenda");
+        let mut care = Care::Together;
         let (count, finished) = loop {
-            let done = self.wake_once(acks_seen_until, &mut attempts).await;
+            let done = self.wake_once(acks_seen_until, care, &mut attempts).await;
+            if care.grows_after(&done) {
+                continue;
+            }
             if let Some(done) = attempts.conclude(done).await {
                 break done?;
             }
@@ -57,6 +62,7 @@ impl Engine {
     async fn wake_once(
         &self,
         acks_seen_until: At,
+        care: Care,
         attempts: &mut Attempts<'_>,
     ) -> Result<(usize, Finished<'static>), EngineError> {
         let mut tx = attempts.begin().await?;
@@ -64,10 +70,10 @@ impl Engine {
         let now = known.now;
         let due = tx.due(now, BATCH).await?;
         let count = due.len();
-        let mut work = Work::with_loaded(due, self.clock_skew);
-        let leaders = leaders_of(&work.followed(), &mut *tx, now).await?;
-        work.wake(&self.context(&known, now), acks_seen_until, &leaders);
-        let mut finished = work.finish(self, UseCase::Other, now, true)?;
+        let leaders = leaders_of(&followed(&due), &mut *tx, now).await?;
+        let context = self.context(&known, now);
+        let wake = |work: &mut Work<'_>| work.wake(&context, acks_seen_until, &leaders);
+        let mut finished = self.decide_rows(due, care, "agenda", now, wake)?;
         self.seal_capsules(&mut finished, &mut *tx).await?;
         tx.write(&finished.changes).await?;
         tx.commit().await?;
@@ -101,6 +107,15 @@ impl Engine {
         }
         Ok(self.store.take_outbox(before, self.clock.now(), BATCH).await?)
     }
+}
+
+/// The requests that some of these were merged into.
+fn followed(stored: &[StoredRequest]) -> Vec<RequestId> {
+    let leader = |stored: &StoredRequest| Some(stored.request.life.following.as_ref()?.leader);
+    let mut ids: Vec<RequestId> = stored.iter().filter_map(leader).collect();
+    ids.sort_unstable();
+    ids.dedup();
+    ids
 }
 
 /// How the requests stand that others were merged into.

@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use super::{
     Engine, EngineError,
+    contained::{Care, contained},
     known::Known,
     outputs::Emission,
     time_ordered_id,
@@ -51,6 +52,8 @@ struct Done {
     expired: usize,
     /// Of how many the rows went.
     purged: usize,
+    /// Those that the program fails at.
+    unfit: Vec<RequestId>,
 }
 
 impl Engine {
@@ -58,8 +61,12 @@ impl Engine {
     /// batch at the most.
     pub async fn expire(&self, line: Line, now: At) -> Result<Expired, EngineError> {
         let mut attempts = Attempts::new(self.store.as_ref(), &*self.metrics, "expire");
+        let mut care = Care::Together;
         let done = loop {
-            let done = self.expire_once(line, now, &mut attempts).await;
+            let done = self.expire_once(line, now, care, &mut attempts).await;
+            if care.grows_after(&done) {
+                continue;
+            }
             if let Some(done) = attempts.conclude(done).await {
                 break done?;
             }
@@ -68,6 +75,7 @@ impl Engine {
             return Ok(Expired::default());
         };
         self.metrics.expired(done.expired, done.purged);
+        self.set_aside(&done.unfit).await?;
         let words = done.finished.changes.last_words.clone();
         let mut emission = done.finished.emit(self, true).await?;
         emission.append(self.say(&words).await?);
@@ -78,6 +86,7 @@ impl Engine {
         &self,
         line: Line,
         now: At,
+        care: Care,
         attempts: &mut Attempts<'_>,
     ) -> Result<Option<Done>, EngineError> {
         let mut tx = attempts.begin().await?;
@@ -91,11 +100,14 @@ impl Engine {
         ids.sort_unstable();
         ids.dedup();
         let stored = tx.load(&ids, Lock::Rows).await?;
+        let (stored, unfit) = self.sort_out(stored, line, care, &known, now);
         let mut finished = match line {
             Line::Lookups => self.expire_lookups(stored, &known, &mut *tx, now).await?,
-            Line::Records => self.purge(stored, &known, now)?,
+            Line::Records => contained(|| self.purge(stored, &known, now))??,
         };
         finished.changes.closings_done = front;
+        let stay = self.again(line, unfit.clone(), now);
+        finished.changes.closings.extend(stay);
         self.seal_capsules(&mut finished, &mut *tx).await?;
         tx.write(&finished.changes).await?;
         tx.commit().await?;
@@ -103,7 +115,36 @@ impl Engine {
             expired: finished.changes.expired.len(),
             purged: finished.changes.purged.len(),
             finished,
+            unfit,
         }))
+    }
+
+    /// Those that can be decided about, and after a panic those apart that the program fails at.
+    fn sort_out(
+        &self,
+        stored: Vec<StoredRequest>,
+        line: Line,
+        care: Care,
+        known: &Known,
+        now: At,
+    ) -> (Vec<StoredRequest>, Vec<RequestId>) {
+        if care == Care::Together {
+            return (stored, Vec::new());
+        }
+        let context = self.context(known, now);
+        let is_fit = |row: &StoredRequest| {
+            let row = row.clone();
+            match line {
+                Line::Lookups => contained(|| row.request.fate_of_lookups(&self.keeps, &context)).is_ok(),
+                Line::Records => contained(|| self.purge(vec![row], known, now)).is_ok(),
+            }
+        };
+        let (fit, unfit): (Vec<_>, Vec<_>) = stored.into_iter().partition(is_fit);
+        let unfit: Vec<RequestId> = unfit.into_iter().map(|row| row.request.id).collect();
+        for id in &unfit {
+            self.say_set_aside(*id, "expiry");
+        }
+        (fit, unfit)
     }
 
     /// The rows at the front of the line whose time has come, up to a batch. The oldest come first, and what is older is
@@ -134,7 +175,7 @@ impl Engine {
         let context = self.context(known, now);
         let (mut goes, mut stays) = (Vec::new(), Vec::new());
         for StoredRequest { request, .. } in stored {
-            match request.fate_of_lookups(&self.keeps, &context) {
+            match contained(|| request.fate_of_lookups(&self.keeps, &context))? {
                 Fate::Goes => goes.push(request),
                 Fate::Stays => stays.push(request.id),
                 Fate::Counts => {}

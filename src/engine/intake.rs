@@ -171,6 +171,14 @@ impl Engine {
                 ids.into_iter().flatten().map(|id| (p.command.tenant(), id))
             })
             .collect();
+        let now = facts.now;
+        let opens = prepared().any(|p| matches!(p.command, Command::Open(_)));
+        // Before any request is locked: whoever waits here holds none up.
+        let room = if opens {
+            self.room_before_brake(tx, now).await?
+        } else {
+            0
+        };
         let returned = self.returned(arrivals, tx).await?;
         let mut ids: Vec<RequestId> = prepared().filter_map(|p| p.command.request_id()).collect();
         ids.extend(returned.values().flatten());
@@ -186,10 +194,8 @@ impl Engine {
             .into_iter()
             .map(|row| ((row.tenant, row.command_id), (row.digest, row.request_id)))
             .collect();
-        let now = facts.now;
         alike.read_bodies(tx).await?;
         let leaders = leaders_of(&work.followed(), tx, now).await?;
-        let room = self.room_before_brake(tx, now).await?;
         let bodies = self.decided_about(arrivals, tx).await?;
         let leaves = self.purged_before(arrivals, &work, tx, lock).await?;
         let decided = catch_unwind(AssertUnwindSafe(|| {

@@ -7,7 +7,9 @@
 pub mod agenda;
 pub mod capsules;
 pub mod clock_guard;
+mod contained;
 mod counters;
+pub mod decisions;
 pub mod early;
 pub mod expiry;
 pub mod facts;

@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use super::{
     Engine, EngineError, OperateError,
     agenda::leaders_of,
+    contained::contained,
     intake::{ACCEPTED, decision_note, reason_of},
     outputs::Emission,
     work::{Finished, UseCase, Work},
@@ -40,7 +41,12 @@ impl Engine {
         reason: Option<&str>,
     ) -> Result<(Request, Emission), OperateError> {
         let (request, ordinal) = self.find_task(id).await?;
-        let note = serde_json::json!({ "task": ordinal, "by": actor, "reason": reason }).to_string();
+        let name = match decision {
+            TaskDecision::Retry => "retry",
+            TaskDecision::Waive => "waive",
+        };
+        let note = serde_json::json!({ "task": ordinal, "by": actor, "decision": name, "reason": reason });
+        let note = note.to_string();
         self.decide(request.id, "operate", &note, |request, context| match decision {
             TaskDecision::Retry => request.retry(ordinal, actor, context),
             TaskDecision::Waive => request.waive(ordinal, actor, context),
@@ -55,7 +61,7 @@ impl Engine {
         actor: &str,
         reason: Option<&str>,
     ) -> Result<(Request, Emission), OperateError> {
-        let note = serde_json::json!({ "by": actor, "reason": reason }).to_string();
+        let note = serde_json::json!({ "by": actor, "decision": "cancel", "reason": reason }).to_string();
         let done = self
             .decide(id, "cancel", &note, |request, context| {
                 request.cancel(Some(actor), context)
@@ -230,12 +236,14 @@ impl Engine {
         let leaders = leaders_of(&work.followed(), &mut *tx, now).await?;
         let context = self.context(&known, now);
         let touched = work.get_mut(id).ok_or(OperateError::Unknown("request"))?;
-        touched.catch_up(&leaders, &context).map_err(EngineError::from)?;
-        let trail = decision(&mut touched.request, &context)?;
+        let trail = contained(|| {
+            touched.catch_up(&leaders, &context).map_err(EngineError::from)?;
+            Ok::<_, OperateError>(decision(&mut touched.request, &context)?)
+        })??;
         touched.trail.append(trail);
         touched.notes.add_said(note);
         let request = touched.request.clone();
-        let mut finished = work.finish(self, UseCase::Other, now, true)?;
+        let mut finished = contained(|| work.finish(self, UseCase::Other, now, true))??;
         self.seal_capsules(&mut finished, &mut *tx).await?;
         tx.write(&finished.changes).await.map_err(EngineError::from)?;
         tx.commit().await.map_err(EngineError::from)?;

@@ -4,7 +4,10 @@ use std::{borrow::Cow, sync::Arc};
 
 use bytes::Bytes;
 
-use super::{Engine, EngineError, pages::Pages, status::status_message, time_ordered_id, words::Words};
+use super::{
+    Engine, EngineError, contained::contained, pages::Pages, status::status_message, time_ordered_id,
+    words::Words,
+};
 use crate::{
     domain::{
         body::{Body, Subject},
@@ -144,6 +147,27 @@ impl Engine {
     /// The state of a request, as outsiders are told.
     pub fn status_of<'a>(&'a self, request: &'a Request) -> StatusMessage<'a> {
         status_message(request, &self.complaint_bodies)
+    }
+
+    /// Adds what is to be said of a request. `false`: the program fails at it, so nothing is, and its outbox row goes: it
+    /// would only be failed at again.
+    pub(super) fn emit_contained(
+        &self,
+        request: &Request,
+        emission: &mut Emission,
+        say: impl FnOnce(&mut Emission) -> Result<(), EngineError>,
+    ) -> Result<bool, EngineError> {
+        let (records, revisions) = (emission.records.len(), emission.revisions.len());
+        match contained(|| say(emission)) {
+            Ok(said) => said.map(|()| true),
+            Err(_) => {
+                emission.records.truncate(records);
+                emission.revisions.truncate(revisions);
+                emission.revisions.push((request.id, request.revision));
+                self.say_set_aside(request.id, "outputs");
+                Ok(false)
+            }
+        }
     }
 
     /// Adds a request's status.

@@ -34,17 +34,16 @@ impl Engine {
             .collect();
         let secrets = self.secrets(&out, &forgotten).await?;
         let mut emission = Emission::default();
+        let mut failed = Vec::new();
         for StoredRequest { request, wrapped_key } in &stored {
-            self.emit_status(request, &mut emission)?;
-            let ordinals = dispatched(request);
-            self.emit_stored(
-                request,
-                &ordinals,
-                wrapped_key.as_deref(),
-                &secrets,
-                &mut emission,
-            )?;
+            let said = self.emit_contained(request, &mut emission, |emission| {
+                self.emit_status(request, emission)?;
+                let ordinals = dispatched(request);
+                self.emit_stored(request, &ordinals, wrapped_key.as_deref(), &secrets, emission)
+            })?;
+            failed.extend((!said).then_some(request.id));
         }
+        self.set_aside(&failed).await?;
         self.say_suppression_of(ids, &mut emission).await?;
         for letter in &letters {
             self.emit_dead_letter(letter, &mut emission);
@@ -84,8 +83,11 @@ impl Engine {
         if moved.is_empty() {
             return Ok(emission);
         }
-        for stored in self.store.requests(&moved).await? {
-            self.emit_status(&stored.request, &mut emission)?;
+        for StoredRequest { request, .. } in self.store.requests(&moved).await? {
+            // Who cannot be said anything of is set aside where it is noticed first.
+            self.emit_contained(&request, &mut emission, |emission| {
+                self.emit_status(&request, emission)
+            })?;
         }
         Ok(emission)
     }

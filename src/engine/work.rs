@@ -29,8 +29,8 @@ use crate::{
         time::At,
     },
     store::{
-        Changes, DeadLetter, EarlyChanges, InboxRow, ResealedRow, StoredRequest, SuppressionRow,
-        UndeliverableRow,
+        Changes, DeadLetter, EarlyChanges, InboxRow, MovedRow, ResealedRow, StateRow, StoredRequest,
+        SuppressionRow, UndeliverableRow,
     },
 };
 
@@ -94,6 +94,8 @@ pub(super) struct Work<'a> {
     pub(super) dead_letters: Vec<DeadLetter>,
     /// Commands that wait for their requests.
     pub(super) early: EarlyChanges,
+    /// Requests that are set aside, each with its life before: nothing is decided about them.
+    aside: Vec<(Request, Life)>,
 }
 
 /// What a committed transaction leaves to be produced: built before the commit, opened and sent after it.
@@ -218,12 +220,20 @@ impl<'a> Work<'a> {
                 }
                 Err(error) => {
                     tracing::error!(request = %request.id, %error, "a request cannot be woken");
-                    touched.request.life.wake_at = Some(context.now.plus(WOKEN_AGAIN_AFTER));
-                    touched.request.revision += 1;
+                    let again = context.now.plus(WOKEN_AGAIN_AFTER);
+                    touched.request.set_aside(context.now, again);
                 }
             }
             touched.woken = true;
         }
+    }
+
+    /// Sets a request aside, as it was loaded: nothing of it is looked at but its flags.
+    pub(super) fn set_aside(&mut self, stored: StoredRequest, now: At) {
+        let mut request = stored.request;
+        let before = request.life.clone();
+        request.set_aside(now, now.plus(WOKEN_AGAIN_AFTER));
+        self.aside.push((request, before));
     }
 
     pub(super) fn opened(
@@ -298,6 +308,18 @@ impl<'a> Work<'a> {
                     .outbox
                     .push((touched.request.id, touched.request.revision));
             }
+        }
+        for (request, before) in self.aside {
+            counters.count(&request, &[], Some(&before));
+            if outboxed {
+                changes.outbox.push((request.id, request.revision));
+            }
+            changes.moved.push(MovedRow {
+                from_revision: request.revision - 1,
+                shred: false,
+                rewake: true,
+                state: StateRow::of(&request)?,
+            });
         }
         changes.counters = counters.into_sorted();
         Ok(Finished {
@@ -421,12 +443,17 @@ impl Finished<'_> {
             .map(|touched| touched.request.id)
             .collect();
         let secrets = engine.secrets(&to_open, &forgotten).await?;
+        let mut failed = Vec::new();
         for touched in &self.touched {
-            if touched.is_worth_telling() {
-                engine.emit_status(&touched.request, &mut emission)?;
-            }
-            touched.emit_tasks(engine, &secrets, &mut emission)?;
+            let said = engine.emit_contained(&touched.request, &mut emission, |emission| {
+                if touched.is_worth_telling() {
+                    engine.emit_status(&touched.request, emission)?;
+                }
+                touched.emit_tasks(engine, &secrets, emission)
+            })?;
+            failed.extend((!said).then_some(touched.request.id));
         }
+        engine.set_aside(&failed).await?;
         let moved = self.touched.iter().filter(|touched| touched.moves_suppression());
         let moved: Vec<RequestId> = moved.map(|touched| touched.request.id).collect();
         engine.say_suppression_of(&moved, &mut emission).await?;

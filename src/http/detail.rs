@@ -23,7 +23,7 @@ use crate::{
         ack::Evidence,
         body::Body,
         ids::{HoldId, Label, ProcessorId, RequestId, TaskId},
-        note::{Note, Proof, Statement, read_notes},
+        note::{Note, Proof, Statement},
         request::{Check, Request},
         task::TaskState,
         time::At,
@@ -31,8 +31,10 @@ use crate::{
     },
     engine::{
         Engine, EngineError,
+        decisions::{DecisionView, decisions_of, notes_of},
         views::{SourceView, sources},
     },
+    store::StoredLeaf,
     wire::status::StatusMessage,
 };
 
@@ -97,6 +99,8 @@ struct Detail<'a> {
     warnings: Vec<String>,
     /// The active holds that cover a part of it.
     holds: Vec<HoldView>,
+    /// Who decided what about it, when and why, the oldest first.
+    decisions: Vec<DecisionView>,
     /// Who can read the identifiers: `readable`, `capsule` (for a restore only) or `forgotten`.
     identifiers: &'static str,
     /// When the capsule is destroyed by the registry's word, where it has one.
@@ -173,7 +177,8 @@ pub(super) async fn one(
     if caller.sees_only_its_own() && !is_own(engine, id, &caller.name).await? {
         return Err(Problem::unknown("request"));
     }
-    let mut evidence = evidence_of(engine, &request).await?;
+    let leaves = engine.store.leaves(id).await?;
+    let mut evidence = evidence_of(engine, &request, &leaves);
     let task_list = request.ordinals().map(|ordinal| Proved {
         task: TaskView::of(&request, ordinal),
         evidence: evidence.remove(&ordinal),
@@ -183,6 +188,12 @@ pub(super) async fn one(
     let body = body.transpose().map_err(EngineError::from)?;
     let head = &request.head;
     engine.refresh_facts().await?;
+    let covering = engine.with_context(|context| {
+        let holds = context.facts.holds().on_request(&request, context.registry);
+        holds.into_iter().map(|hold| hold.hold_id).collect::<Vec<_>>()
+    })?;
+    let store = engine.store.as_ref();
+    let decisions = decisions_of(store, Some(&engine.vault), &request, &leaves, &covering).await?;
     let detail = engine.with_context(|context| {
         let capsule = request.capsule_end(context);
         let holds = context.facts.holds().on_request(&request, context.registry);
@@ -199,6 +210,7 @@ pub(super) async fn one(
             gates: gates(&request, context.now),
             deadlines: Deadlines::of(&request),
             why_not_done: said.into_iter().map(|said| said.text).collect(),
+            decisions,
             holds: holds
                 .into_iter()
                 .map(|hold| HoldView {
@@ -243,25 +255,10 @@ fn gates(request: &Request, now: At) -> Vec<Gate> {
 }
 
 /// What the tasks' answers have brought, by the place of the task: of the current generation the latest.
-async fn evidence_of(engine: &Engine, request: &Request) -> Result<HashMap<u16, Shown>, Problem> {
+fn evidence_of(engine: &Engine, request: &Request, leaves: &[StoredLeaf]) -> HashMap<u16, Shown> {
     let mut found = HashMap::new();
-    for leaf in engine.store.leaves(request.id).await? {
-        let Some(sealed) = &leaf.sealed else { continue };
-        let opened = match engine.vault.open_record(request.id, leaf.n, sealed) {
-            Ok(opened) => opened,
-            Err(error) => {
-                // The rest of the request is worth showing without it.
-                tracing::error!(request = %request.id, n = leaf.n, %error, "a ledger entry's side row does not open");
-                continue;
-            }
-        };
-        let notes = match read_notes(&opened) {
-            Ok(notes) => notes,
-            Err(error) => {
-                tracing::error!(request = %request.id, n = leaf.n, %error, "a ledger entry's side row cannot be read");
-                continue;
-            }
-        };
+    for leaf in leaves {
+        let notes = notes_of(&engine.vault, request.id, leaf);
         let proofs = notes.into_iter().filter_map(|note| match note {
             Note::Proof(proof) => Some(proof),
             Note::Said(_) => None,
@@ -280,7 +277,7 @@ async fn evidence_of(engine: &Engine, request: &Request) -> Result<HashMap<u16, 
             }
         }
     }
-    Ok(found)
+    found
 }
 
 /// The evidence with the processor's own time and message. The salt is not shown: with it, the commitment in the ledger

@@ -1,4 +1,5 @@
-//! A request's ledger entries, readable. They hold no subject data, so nothing has to be left out.
+//! A request's ledger entries, readable, with what people wrote beside them. The entries hold no subject data, so nothing
+//! has to be left out.
 
 use std::sync::Arc;
 
@@ -19,7 +20,11 @@ use crate::{
         task_ids::task_id,
         time::At,
     },
-    engine::EngineError,
+    engine::{
+        EngineError,
+        decisions::{Written, notes_of, written},
+    },
+    store::StoredLeaf,
 };
 
 /// The list of a cursor.
@@ -31,6 +36,9 @@ pub(super) struct LeafView {
     n: u32,
     at: At,
     entries: Vec<Value>,
+    /// What people wrote about what they did, where something was written.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    notes: Vec<Written>,
 }
 
 /// `GET /v1/requests/{id}/events`
@@ -55,7 +63,7 @@ pub(super) async fn of_request(
     let items = rest
         .by_ref()
         .take(limit)
-        .map(|leaf| view(&leaf.leaf))
+        .map(|leaf| view(leaf, written(&notes_of(&api.engine.vault, id, leaf))))
         .collect::<Result<Vec<_>, _>>()?;
     let next = if rest.next().is_some() {
         items.last().map(|leaf| cursor(EVENTS, leaf.n.to_be_bytes()))
@@ -68,8 +76,8 @@ pub(super) async fn of_request(
     }))
 }
 
-fn view(bytes: &[u8]) -> Result<LeafView, Problem> {
-    let leaf = Leaf::from_bytes(bytes).map_err(EngineError::from)?;
+fn view(stored: &StoredLeaf, notes: Vec<Written>) -> Result<LeafView, Problem> {
+    let leaf = Leaf::from_bytes(&stored.leaf).map_err(EngineError::from)?;
     let entries = leaf
         .entries
         .iter()
@@ -79,6 +87,7 @@ fn view(bytes: &[u8]) -> Result<LeafView, Problem> {
         n: leaf.n,
         at: leaf.at,
         entries,
+        notes,
     })
 }
 

@@ -28,6 +28,16 @@ pub(super) fn sentences(request: &Request, context: &Context<'_>) -> Vec<Said> {
             "It was merged into {leader}, which covers it and goes on."
         ))];
     }
+    if let Some(since) = request.life.set_aside_at {
+        // Nothing else is told of it: the program fails at it.
+        return vec![Said {
+            text: format!(
+                "Lacuna itself has failed at it since {since} (its log says where), so nothing is decided about it: it is \
+                 tried again every hour, and by whatever somebody decides about it. Report it to whoever maintains Lacuna."
+            ),
+            is_to_do: true,
+        }];
+    }
     if request.life.status.is_final() {
         return Vec::new();
     }

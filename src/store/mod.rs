@@ -253,6 +253,7 @@ pub trait Transaction: Send {
     /// What the inbox holds of these commands.
     async fn inbox(&mut self, keys: &[(&Tenant, CommandId)]) -> Result<Vec<InboxRow>, StoreError>;
     /// How many requests were received since this time, up to a limit. Merged ones ask nobody anything and do not count.
+    /// Until the end of the transaction nobody else counts them, so that what follows from the number holds.
     async fn received_since(&mut self, since: At, limit: u32) -> Result<u64, StoreError>;
     /// The requests that exist among these. With [`Lock::Rows`] their rows are locked, in order of their ids.
     async fn load(&mut self, ids: &[RequestId], lock: Lock) -> Result<Vec<StoredRequest>, StoreError>;

@@ -95,6 +95,7 @@ metrics! {
     deferred_overdue: gauges "deferred_overdue" ["processor"] "Deferred tasks whose date has passed: a backup that has not proved its rotation, a part that should have woken.";
     sweep_remaining: gauges "sweep_remaining" ["fact"] "Requests that sweeps still have to look at, about, by the kind of fact.";
     backup_contradictions: counters "backup_contradictions_total" ["processor"] "Backup events that contradict what is known of their set: a locked copy that is said to be gone, one said to be gone that is there.";
+    requests_set_aside: counters "requests_set_aside_total" ["use_case"] "Requests that the program failed at, and set aside: they need attention, and are tried again after an hour.";
     lost_history: counters "store_history_lost_total" ["of"] "Times that the store's facts or registry were not the ones that this worker knew: a failover or a backup that was put back lost commits.";
     dead_letters: counters "dead_letters_total" ["reason"] "Messages that could not be taken in.";
     dead_letters_open: gauges "dead_letters_open" ["reason"] "Dead letters that nobody has redriven or closed.";
@@ -147,6 +148,11 @@ impl Metrics {
         self.tenant_commands
             .with_label_values(&[tenant, kind, result])
             .inc();
+    }
+
+    /// The program failed at a request, which is set aside.
+    pub fn set_aside(&self, use_case: &'static str) {
+        self.requests_set_aside.with_label_values(&[use_case]).inc();
     }
 
     /// A message was dead-lettered.

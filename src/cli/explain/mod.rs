@@ -18,13 +18,17 @@ use crate::{
     domain::{
         body::Body,
         entry::{Entry, Leaf},
-        ids::{ProcessorId, RequestId, TaskId},
+        ids::{HoldId, ProcessorId, RequestId, TaskId},
         request::{Context, Request, outlook::BestCase, refusal::ComplaintBodies},
         time::At,
         words::Status,
     },
-    engine::{EngineError, status::status_message},
-    store::{Store, StoredRequest},
+    engine::{
+        EngineError,
+        decisions::{DecisionView, decisions_of},
+        status::status_message,
+    },
+    store::{Store, StoredLeaf, StoredRequest},
     wire::status::StatusMessage,
 };
 
@@ -100,6 +104,8 @@ struct Explained<'a> {
     /// What whoever sent the command should look at again.
     warnings: Vec<String>,
     happened: Vec<Happened>,
+    /// Who decided what, when and why.
+    decisions: Vec<DecisionView>,
     /// What people have to do before anything is sent, in this order.
     before_anything_is_sent: Vec<String>,
     ahead: Vec<Ahead<'a>>,
@@ -112,13 +118,29 @@ struct Explained<'a> {
 pub fn run(args: &Args) -> Result<Exit, Failure> {
     let config = args.config.load()?;
     let now = Clock::System.now();
-    let (found, knowledge) = block_on(async {
+    let (found, knowledge, decided) = block_on(async {
         let store = session::open_store(&config).await?;
         let found = find(store.as_ref(), args.id).await?;
         let knowledge = Knowledge::read(store.as_ref(), &config, now).await?;
-        Ok((found, knowledge))
+        // Reasons lie sealed: without the keyring all the rest is told.
+        let vault = session::vault(&config);
+        let holds = holds_on(&found.request, &knowledge.context());
+        let decisions = decisions_of(
+            store.as_ref(),
+            vault.as_ref().ok(),
+            &found.request,
+            &found.stored,
+            &holds,
+        );
+        let decided = (decisions.await?, vault.err().map(|why| why.to_string()));
+        Ok((found, knowledge, decided))
     })?;
-    let explained = explain(&found, &knowledge.context(), &config.policy.complaint_bodies);
+    let mut explained = explain(&found, &knowledge.context(), &config.policy.complaint_bodies);
+    explained.decisions = decided.0;
+    let sealed = decided.1.filter(|_| !explained.decisions.is_empty());
+    explained
+        .warnings
+        .extend(sealed.map(|why| format!("the reasons of decisions cannot be read: {why}")));
     let mut out = Out::new();
     if args.json {
         out.json(&explained)?;
@@ -132,6 +154,7 @@ pub fn run(args: &Args) -> Result<Exit, Failure> {
 /// What the store has of a request.
 struct Found {
     request: Request,
+    stored: Vec<StoredLeaf>,
     leaves: Vec<Leaf>,
     body: Option<Body>,
 }
@@ -149,6 +172,7 @@ async fn find(store: &dyn Store, id: RequestId) -> Result<Found, Failure> {
     let body = bodies.first().map(|stored| Body::unpack(&stored.body));
     Ok(Found {
         request,
+        stored,
         leaves,
         body: body.transpose().map_err(EngineError::from)?,
     })
@@ -163,6 +187,7 @@ fn explain<'a>(
         request,
         leaves,
         body,
+        ..
     } = found;
     let names = names_of(request, leaves);
     let happened = leaves.iter().map(|leaf| Happened {
@@ -197,6 +222,7 @@ fn explain<'a>(
             .as_ref()
             .map_or_else(Vec::new, |body| body.warnings(request, context.registry)),
         happened: happened.filter(|happened| !happened.says.is_empty()).collect(),
+        decisions: Vec::new(),
         before_anything_is_sent: gates
             .iter()
             .filter_map(|gate| words::opened_by(*gate, request))
@@ -206,6 +232,12 @@ fn explain<'a>(
         identifiers: words::identifiers(request, &best, context),
         shortest_way: shortest(request, best),
     }
+}
+
+/// The active holds that cover a part of it.
+fn holds_on(request: &Request, context: &Context<'_>) -> Vec<HoldId> {
+    let holds = context.facts.holds().on_request(request, context.registry);
+    holds.into_iter().map(|hold| hold.hold_id).collect()
 }
 
 fn names(request: &Request) -> Vec<String> {
@@ -268,6 +300,12 @@ fn show(out: &mut Out, request: &Request, explained: &Explained<'_>) -> Result<(
     }
     out.line("\nWhat happened")?;
     lines(out, &explained.happened)?;
+    if !explained.decisions.is_empty() {
+        out.line("\nWho decided what")?;
+        for decision in &explained.decisions {
+            out.line(format_args!("  {}  {}", decision.at, words::decided(decision)))?;
+        }
+    }
     if !request.life.status.is_final() {
         out.line("\nWhat will happen")?;
         for opener in &explained.before_anything_is_sent {

@@ -13,6 +13,26 @@ use crate::domain::{
     task::{Purpose, Share, Undelivered},
     time::At,
 };
+use crate::engine::decisions::DecisionView;
+
+/// A decision, with what it is about and why it was taken.
+pub(super) fn decided(decision: &DecisionView) -> String {
+    let by = decision.by.as_deref().unwrap_or("a command that names nobody");
+    let mut said = format!("{by}: {}", decision.decision);
+    let about = [
+        decision.processor.as_ref().map(ToString::to_string),
+        decision.hold_id.map(|id| format!("hold {id}")),
+        decision.basis.clone(),
+        decision.method.clone(),
+    ];
+    for part in about.into_iter().flatten() {
+        said += &format!(" {part}");
+    }
+    match &decision.reason {
+        Some(reason) => format!("{said}: {reason}"),
+        None => said,
+    }
+}
 
 /// What will happen at a time. `is_gated`: only where people have opened the gates of the request by then.
 pub(super) fn coming(ahead: &Ahead, request: &Request, is_gated: bool) -> String {

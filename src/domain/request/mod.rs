@@ -314,6 +314,14 @@ impl Request {
         Ok(trail)
     }
 
+    /// Sets it aside, as it is: somebody has to look at it, and it is woken again then.
+    pub fn set_aside(&mut self, now: At, wake_at: At) {
+        self.life.set_aside_at = self.life.set_aside_at.or(Some(now));
+        self.life.needs_attention = true;
+        self.life.wake_at = Some(wake_at);
+        self.revision += 1;
+    }
+
     /// Lets go what was withheld, now that everything that came before the request has been carried out.
     pub fn let_go(&mut self, context: &Context<'_>) -> Result<Trail, IllegalEvent> {
         let mut trail = Trail::default();
@@ -323,6 +331,7 @@ impl Request {
 
     /// Derives everything that follows from a change: opened tasks, sends, flags, status, forgetting, the next wake-up.
     fn conclude(&mut self, context: &Context<'_>, trail: &mut Trail) -> Result<(), IllegalEvent> {
+        self.life.set_aside_at = None;
         self.take_restores(context, trail)?;
         if !self.life.status.is_final() {
             self.unblock(context, trail)?;

@@ -135,6 +135,8 @@ impl Transaction for PostgresTransaction {
     }
 
     async fn received_since(&mut self, since: At, limit: u32) -> Result<u64, StoreError> {
+        bounded(self.patience, read::lock_volume(&mut *self.inner)).await?;
+        // A statement of its own: its snapshot is of a time when the lock was held.
         bounded(
             self.patience,
             read::received_since(&mut *self.inner, since, limit),

@@ -147,11 +147,12 @@ async fn a_token_for_a_processor_that_nobody_knows_is_named() {
         token("crm"),
         token("biling")
     ));
-    let Done { stderr, .. } = workspace.run(&["check"]).await.expect(2);
+    // As the worker does, which runs with it: it may be left over from a processor that was removed.
+    let Done { stdout, .. } = workspace.run(&["check"]).await.expect(0);
     assert!(
-        stderr.contains("lacuna.toml: auth.tokens[1].processor: no processor \"biling\" is registered")
-            && stderr.contains("1 problem"),
-        "{stderr}"
+        stdout.contains("auth.tokens[1].processor: no processor \"biling\" is registered")
+            && !stdout.contains("auth.tokens[0]"),
+        "{stdout}"
     );
 }
 

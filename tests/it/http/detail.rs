@@ -245,7 +245,14 @@ async fn the_ledgers_entries_are_readable() {
     assert_eq!(leaves[1]["entries"][0]["task_id"], task["task_id"]);
     assert_eq!(kinds(&leaves[2]), ["acted_by", "task", "status", "shredded"]);
     assert_eq!(leaves[2]["entries"][0]["actor"], "ops");
-    assert!(!page.to_string().contains("free text") && !page.to_string().contains("for good"));
+    // A processor's words stay sealed; why a person decided is read back.
+    assert!(
+        !page.to_string().contains("free text") && !leaves[2]["entries"].to_string().contains("for good")
+    );
+    assert_eq!(
+        leaves[2]["notes"],
+        json!([{ "by": "ops", "decision": "waive", "task": 1, "reason": "gone for good" }])
+    );
 
     let first = api.get("audit", &format!("{path}?limit=2")).await.ok(200);
     let rest = api
@@ -292,4 +299,133 @@ async fn a_processor_that_nobody_knows_is_said_and_loses_no_request() {
     let other = api.submit(json!({})).await;
     let detail = api.get("dpo", &format!("/v1/requests/{other}")).await.ok(200);
     assert_eq!(detail["warnings"], json!([]));
+}
+
+#[tokio::test]
+async fn every_decision_is_read_back_with_who_when_and_why() {
+    let api = super::fixture::start("[policy]\napproval = \"always\"\n", true).await;
+    let id = api.submit(json!({})).await;
+    let path = format!("/v1/requests/{id}");
+    let hold =
+        json!({ "hold_id": Uuid::from_u128(77), "basis": "dispute", "request_id": id, "note": "a claim" });
+    api.post("dpo", "/v1/holds", &hold).await.ok(201);
+    let approval = json!({ "reason": "seen with legal" });
+    api.post("dpo", &format!("{path}/approve"), &approval)
+        .await
+        .ok(200);
+    let extension = json!({ "reason": "complexity" });
+    api.post("dpo", &format!("{path}/extend"), &extension)
+        .await
+        .ok(200);
+    let released = format!("/v1/holds/{}", Uuid::from_u128(77));
+    api.call(reqwest::Method::DELETE, Some("dpo"), &released, None)
+        .await
+        .ok(200);
+    api.sweep().await;
+    let task = api.task_message(id, "crm").await;
+    api.post("crm", "/v1/acks", &ack(&task, json!({ "outcome": "rejected" })))
+        .await
+        .ok(200);
+    let of_task = |what: &str| format!("/v1/tasks/{}/{what}", task["task_id"].as_str().unwrap());
+    api.post(
+        "ops",
+        &of_task("retry"),
+        &json!({ "reason": "the vendor was asked" }),
+    )
+    .await
+    .ok(200);
+    api.post("ops", &of_task("waive"), &json!({ "reason": "contract ended" }))
+        .await
+        .ok(200);
+    let detail = api.get("dpo", &path).await.ok(200);
+    let told: Vec<Value> = detail["decisions"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|decision| {
+            json!([
+                decision["by"],
+                decision["decision"],
+                decision["processor"],
+                decision["reason"]
+            ])
+        })
+        .collect();
+    let none = Value::Null;
+    for expected in [
+        json!(["dpo", "hold", none, "a claim"]),
+        json!(["dpo", "approve", none, "seen with legal"]),
+        json!(["dpo", "extend", none, "complexity"]),
+        json!(["dpo", "release", none, none]),
+        json!(["ops", "retry", "crm", "the vendor was asked"]),
+        json!(["ops", "waive", "crm", "contract ended"]),
+    ] {
+        assert!(told.contains(&expected), "{expected} is not in {told:?}");
+    }
+    assert_eq!(told.len(), 6);
+    assert_eq!(detail["decisions"][0]["at"], "2026-11-21T12:00:00Z");
+    let events = api.get("audit", &format!("{path}/events")).await.ok(200);
+    let notes: Vec<&Value> = events["items"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .filter_map(|leaf| leaf["notes"].as_array())
+        .flatten()
+        .collect();
+    for reason in ["seen with legal", "the vendor was asked", "contract ended"] {
+        assert!(
+            notes.iter().any(|note| note["reason"] == reason),
+            "{reason}: {notes:?}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn an_end_with_every_task_waived_tells_nobody_that_anything_was_erased() {
+    let api = api().await;
+    let id = api.submit(json!({})).await;
+    for processor in ["crm", "stats"] {
+        let task = api.task_message(id, processor).await;
+        let path = format!("/v1/tasks/{}/waive", task["task_id"].as_str().unwrap());
+        api.post("ops", &path, &json!({ "reason": "the vendor is gone" }))
+            .await
+            .ok(200);
+    }
+    let status = api.get("dpo", &format!("/v1/requests/{id}")).await.ok(200);
+    assert_eq!(
+        (&status["status"], &status["notice"], &status["live_clean_at"]),
+        (
+            &json!("closed_with_exceptions"),
+            &json!("closed_with_exceptions"),
+            &Value::Null
+        )
+    );
+    assert_eq!(
+        (&status["outcomes"]["waived"], &status["outcomes"]["erased"]),
+        (&json!(2), &json!(0))
+    );
+    assert_eq!(
+        status["not_erased"],
+        json!([{ "processor": "crm", "why": "waived" }, { "processor": "stats", "why": "waived" }])
+    );
+}
+
+#[tokio::test]
+async fn what_is_late_and_waits_for_an_approval_is_listed_as_needing_attention() {
+    let api = super::fixture::start("[policy]\napproval = \"always\"\n", true).await;
+    let id = api.submit(json!({})).await;
+    let listed = "/v1/requests?needs_attention=true";
+    assert_eq!(api.get("dpo", listed).await.ok(200)["items"], json!([]));
+    api.clock.advance(std::time::Duration::from_secs(40 * 24 * 3600));
+    api.wake().await;
+    let found = api.get("dpo", listed).await.ok(200);
+    assert_eq!(found["items"][0]["request_id"], json!(id), "{found}");
+    let detail = api.get("dpo", &format!("/v1/requests/{id}")).await.ok(200);
+    let to_do = detail["to_do"].as_array().unwrap();
+    assert!(
+        to_do
+            .iter()
+            .any(|said| said.as_str().unwrap().contains("still waits for a person")),
+        "{to_do:?}"
+    );
 }

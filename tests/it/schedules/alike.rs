@@ -33,6 +33,8 @@ on_both_stores!(
     too_many_wait_for_an_approval,
     a_merge_and_the_others_end_at_once,
     a_cancelled_leader_in_the_same_batch,
+    a_share_that_is_done_covers_nothing_that_was_given_since,
+    a_kept_share_and_a_restored_one_cover_what_was_given_since,
 );
 
 const HOUR: Duration = Duration::from_secs(3600);
@@ -301,5 +303,73 @@ async fn a_cancelled_leader_in_the_same_batch(fixture: Fixture) {
     let sent = world.wake(&engine).await;
     assert_eq!(sent.status()["request_id"], json!(id(2)));
     assert_eq!(sent.asked(), ["crm", "stats"]);
+    world.check().await;
+}
+
+async fn a_share_that_is_done_covers_nothing_that_was_given_since(fixture: Fixture) {
+    let world = World::new(fixture).await;
+    let engine = world.worker().await;
+    let (_, first) = world.take_in(&engine, &again(1)).await;
+    // Out everywhere: the same wish, and whoever answers later answers for both.
+    world.clock.advance(HOUR);
+    let (_, second) = world.take_in(&engine, &again(2)).await;
+    assert_eq!(second.status()["status"], "merged");
+    world
+        .settle(&engine, &answer(first.task("stats"), "erased"))
+        .await;
+    assert_eq!(world.request(1).await.life.status, Status::InProgress);
+    // The person has gone on using the service, and asks again while the first is still open.
+    world.clock.advance(HOUR);
+    let (_, third) = world.take_in(&engine, &again(3)).await;
+    assert_eq!(third.asked(), ["crm", "stats"], "what was given since is erased");
+    assert_eq!(third.status()["status"], "in_progress");
+    world.check().await;
+}
+
+const KEEPS: &str = r#"
+[[processor]]
+id = "shop"
+kind = "crm"
+transport = { type = "kafka" }
+actions = ["erase"]
+identities = ["email"]
+[[processor.retention]]
+categories = ["invoices"]
+basis = "tax_law"
+keep = "5y"
+then = "erase"
+[[processor]]
+id = "stats"
+kind = "analytics"
+transport = { type = "kafka" }
+actions = ["erase"]
+identities = ["email"]
+[[processor]]
+id = "nightly"
+kind = "backup"
+transport = { type = "kafka" }
+actions = ["erase"]
+identities = ["email"]
+backup = { sources = ["shop"], set = "nightly", keep = "35d", confirm_by = "event" }
+"#;
+
+async fn a_kept_share_and_a_restored_one_cover_what_was_given_since(fixture: Fixture) {
+    let world = World::with_registry(fixture, KEEPS).await;
+    let engine = world.worker().await;
+    let (_, first) = world.take_in(&engine, &again(1)).await;
+    // What a law keeps is sent later, so it covers; what is done does not.
+    world.settle(&engine, &answer(first.task("shop"), "erased")).await;
+    world.clock.advance(HOUR);
+    let (_, second) = world.take_in(&engine, &again(2)).await;
+    assert_eq!(second.asked(), ["shop", "stats"]);
+    // A backup is put back: the first is sent anew, and covers again whoever asks before it is proved.
+    let event = json!({ "event_id": Uuid::from_u128(5), "type": "backup.restored", "processor": "nightly",
+                        "set": "nightly", "taken_at": "2026-11-21T11:00:00Z", "restored_into": ["shop"] });
+    let arrival = super::world::backup_from(&engine, &event);
+    engine.tell_backups(&[arrival]).await.unwrap();
+    while engine.sweep().await.unwrap().busy {}
+    assert_eq!(world.request(1).await.task(0).generation, 2);
+    let (_, third) = world.take_in(&engine, &again(3)).await;
+    assert_eq!(third.status()["merged_into"], json!(id(1)));
     world.check().await;
 }

@@ -363,7 +363,6 @@ fn event_from(
         content: engine.prepare_command(text.as_bytes(), &envelope, Door::Commands),
         raw: Zeroizing::new(text.into_bytes()),
         headers: KeptHeaders::default(),
-        reading: None,
     }
 }
 
@@ -463,7 +462,6 @@ async fn a_backup_event_that_was_taken_under_its_id_alone_is_a_duplicate(fixture
             content: engine.prepare_backup(text.as_bytes(), &envelope),
             raw: Zeroizing::new(text.into_bytes()),
             headers: KeptHeaders::default(),
-            reading: None,
         }
     };
     let told = async |arrival| engine.tell_backups(&[arrival]).await.unwrap().0.remove(0);

@@ -14,6 +14,7 @@ on_both_stores!(
     a_removed_processor_can_be_waived,
     a_changed_rule_holds_for_what_is_under_way,
     workers_agree_on_one_registry,
+    what_is_out_at_a_processor_that_has_left_is_shown_at_once,
 );
 
 /// The registry without one of its processors.
@@ -149,4 +150,21 @@ async fn workers_agree_on_one_registry(fixture: Fixture) {
         assert_eq!(engine.active().unwrap().revision, 3);
     }
     assert_eq!(one.active().unwrap().registry, two.active().unwrap().registry);
+}
+
+async fn what_is_out_at_a_processor_that_has_left_is_shown_at_once(fixture: Fixture) {
+    let world = World::new(fixture).await;
+    let engine = world.worker().await;
+    world.take_in(&engine, &erase(1)).await;
+    assert!(!world.request(1).await.life.needs_attention);
+    world.apply(&without("stats")).await;
+    engine.load_registry().await.unwrap();
+    assert_eq!(engine.left_over_tasks().await.unwrap(), [("stats".to_owned(), 1)]);
+    while engine.sweep().await.unwrap().busy {}
+    let request = world.request(1).await;
+    assert!(request.life.needs_attention, "nobody asks it again");
+    world.apply(REGISTRY).await;
+    engine.load_registry().await.unwrap();
+    assert!(engine.left_over_tasks().await.unwrap().is_empty());
+    world.check().await;
 }

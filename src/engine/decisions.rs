@@ -1,0 +1,301 @@
+//! Who decided what about a request, when and why, read back from its ledger entries and the side rows beside them.
+//!
+//! What somebody has written as a reason lies sealed. Where it cannot be opened any more, the decision is shown without.
+
+use std::collections::BTreeSet;
+
+use serde::{Deserialize, Serialize};
+
+use super::EngineError;
+use crate::{
+    domain::{
+        entry::{Entry, Leaf},
+        fact::Fact,
+        hold::Hold,
+        ids::{HoldId, ProcessorId, RequestId, TaskId},
+        note::{Note, read_notes},
+        request::Request,
+        task::TaskEvent,
+        task_ids::task_id,
+        time::At,
+        words::{Status, Why},
+    },
+    store::{Store, StoredFact, StoredLeaf},
+    vault::Vault,
+};
+
+/// A decision that somebody has taken about a request.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct DecisionView {
+    /// When.
+    pub at: At,
+    /// Who; `None`: the command that brought it names nobody.
+    pub by: Option<String>,
+    /// What: `approve`, `cancel`, `extend`, `hold`, `reactivated`, `refuse`, `release`, `retry`, `supply_identities`,
+    /// `verify_identity` or `waive`.
+    pub decision: String,
+    /// The task that it is about.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub task_id: Option<TaskId>,
+    /// The processor that it is about.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub processor: Option<ProcessorId>,
+    /// The hold that was placed or released.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub hold_id: Option<HoldId>,
+    /// The legal ground.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub basis: Option<String>,
+    /// How the subject's identity was verified.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub method: Option<String>,
+    /// Why, in the words of whoever decided.
+    pub reason: Option<String>,
+}
+
+/// What is written sealed of a decision.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Written {
+    /// Who.
+    #[serde(default)]
+    pub by: Option<String>,
+    /// What.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub decision: Option<String>,
+    /// The task, by its place in the plan.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub task: Option<u16>,
+    /// How an identity was verified.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub method: Option<String>,
+    /// Why.
+    #[serde(default)]
+    pub reason: Option<String>,
+}
+
+/// The notes beside a leaf. What does not open, or cannot be read, is spoken of and left out: the rest of the request is
+/// worth showing without it.
+pub fn notes_of(vault: &Vault, request: RequestId, leaf: &StoredLeaf) -> Vec<Note> {
+    leaf.sealed
+        .as_deref()
+        .map_or_else(Vec::new, |sealed| opened(vault, request, leaf.n, sealed))
+}
+
+fn opened(vault: &Vault, request: RequestId, n: u32, sealed: &[u8]) -> Vec<Note> {
+    let opened = match vault.open_record(request, n, sealed) {
+        Ok(opened) => opened,
+        Err(error) => {
+            tracing::error!(%request, n, %error, "a ledger entry's side row does not open");
+            return Vec::new();
+        }
+    };
+    read_notes(&opened).unwrap_or_else(|error| {
+        tracing::error!(%request, n, %error, "a ledger entry's side row cannot be read");
+        Vec::new()
+    })
+}
+
+/// What people wrote among some notes.
+pub fn written(notes: &[Note]) -> Vec<Written> {
+    let said = notes.iter().filter_map(|note| match note {
+        Note::Said(said) => Some(said),
+        Note::Proof(_) => None,
+    });
+    // A note of a hold is its text alone.
+    said.map(|said| {
+        serde_json::from_str(said).unwrap_or_else(|_| Written {
+            reason: Some(said.clone()),
+            ..Written::default()
+        })
+    })
+    .collect()
+}
+
+/// The decisions of one leaf, in their order, with what was written about them.
+pub fn of_leaf(leaf: &Leaf, request: &Request, mut written: Vec<Written>) -> Vec<DecisionView> {
+    let mut found: Vec<DecisionView> = Vec::new();
+    let mut actor: Option<String> = None;
+    // Withdrawing cancels each task, and is one decision.
+    for entry in &leaf.entries {
+        if let Entry::ActedBy { actor: name } = entry {
+            actor = Some(name.clone());
+            continue;
+        }
+        let Some(decision) = decision_of(entry, request) else {
+            continue;
+        };
+        let by = actor.take();
+        // What follows from a decision in the same step has no actor of its own, and is none.
+        if by.is_none() && !is_decided_by_command(entry) {
+            continue;
+        }
+        let is_of_them = |note: &Written| note.by == by;
+        let names_it = |note: &Written| note.decision.as_ref() == Some(&decision.decision);
+        // A verification that failed is a refusal, and older notes do not say what was decided.
+        let place = written
+            .iter()
+            .position(|note| is_of_them(note) && names_it(note))
+            .or_else(|| written.iter().position(is_of_them));
+        let note = place.map(|place| written.remove(place)).unwrap_or_default();
+        found.push(DecisionView {
+            at: leaf.at,
+            by,
+            method: note.method,
+            reason: note.reason.or(decision.reason.clone()),
+            ..decision
+        });
+    }
+    found
+}
+
+/// Whether an entry is a decision although nobody is named: some commands name nobody.
+const fn is_decided_by_command(entry: &Entry) -> bool {
+    matches!(
+        entry,
+        Entry::Reactivated { .. }
+            | Entry::Status {
+                to: Status::Cancelled,
+                ..
+            }
+    )
+}
+
+fn decision_of(entry: &Entry, request: &Request) -> Option<DecisionView> {
+    let named = |decision: &str| DecisionView {
+        at: At::default(),
+        by: None,
+        decision: decision.to_owned(),
+        task_id: None,
+        processor: None,
+        hold_id: None,
+        basis: None,
+        method: None,
+        reason: None,
+    };
+    let of_task = |decision: &str, ordinal: u16| DecisionView {
+        task_id: Some(task_id(request.id, ordinal)),
+        processor: request
+            .tasks
+            .get(usize::from(ordinal))
+            .map(|task| task.processor.clone()),
+        ..named(decision)
+    };
+    Some(match entry {
+        Entry::GateOpened {
+            gate: Why::Verification,
+        } => named("verify_identity"),
+        Entry::GateOpened { .. } => named("approve"),
+        Entry::Refused { basis, processor } => DecisionView {
+            basis: Some(basis.as_str().to_owned()),
+            processor: processor.clone(),
+            ..named("refuse")
+        },
+        Entry::DeadlineMoved {
+            reason: Some(reason), ..
+        } => DecisionView {
+            reason: Some(reason.as_str().to_owned()),
+            ..named("extend")
+        },
+        Entry::Reactivated { .. } => named("reactivated"),
+        Entry::Supplied { .. } => named("supply_identities"),
+        Entry::Status {
+            to: Status::Cancelled,
+            ..
+        } => named("cancel"),
+        Entry::Task {
+            ordinal,
+            event: TaskEvent::Retried { .. } | TaskEvent::Reopened,
+            ..
+        } => of_task("retry", *ordinal),
+        Entry::Task {
+            ordinal,
+            event: TaskEvent::Waived,
+            ..
+        } => of_task("waive", *ordinal),
+        _ => return None,
+    })
+}
+
+/// The decisions about a request, the oldest first. `vault`: without it they are shown without their reasons. `active`:
+/// the holds that cover a part of it now.
+pub async fn decisions_of(
+    store: &dyn Store,
+    vault: Option<&Vault>,
+    request: &Request,
+    leaves: &[StoredLeaf],
+    active: &[HoldId],
+) -> Result<Vec<DecisionView>, EngineError> {
+    let mut found = Vec::new();
+    let mut holds: BTreeSet<HoldId> = active.iter().copied().collect();
+    for stored in leaves {
+        let leaf = Leaf::from_bytes(&stored.leaf)?;
+        holds.extend(leaf.entries.iter().filter_map(|entry| match entry {
+            Entry::Task {
+                event: TaskEvent::Held { hold },
+                ..
+            } => Some(*hold),
+            _ => None,
+        }));
+        let notes = vault.map_or_else(Vec::new, |vault| notes_of(vault, request.id, stored));
+        found.extend(of_leaf(&leaf, request, written(&notes)));
+    }
+    found.extend(of_holds(store, vault, request, &holds).await?);
+    found.sort_by_key(|decision| decision.at);
+    Ok(found)
+}
+
+/// When and by whom holds on a request were placed, and released.
+async fn of_holds(
+    store: &dyn Store,
+    vault: Option<&Vault>,
+    request: &Request,
+    holds: &BTreeSet<HoldId>,
+) -> Result<Vec<DecisionView>, EngineError> {
+    if holds.is_empty() {
+        return Ok(Vec::new());
+    }
+    let tenant = &request.head.tenant;
+    let mut found = Vec::new();
+    let mut tx = store.begin("decisions").await?;
+    for id in holds {
+        let released = Fact::Release {
+            tenant: tenant.clone(),
+            hold_id: *id,
+            actor: String::new(),
+        };
+        for key in [Fact::key_of_hold(tenant, *id), released.key()] {
+            if let Some(stored) = tx.fact(&key).await? {
+                found.extend(of_fact(vault, &stored));
+            }
+        }
+    }
+    Ok(found)
+}
+
+fn of_fact(vault: Option<&Vault>, stored: &StoredFact) -> Option<DecisionView> {
+    let (decision, by, hold_id, basis) = match &stored.fact {
+        Fact::Hold(Hold {
+            hold_id,
+            actor,
+            basis,
+            ..
+        }) => ("hold", actor, hold_id, Some(basis.as_str().to_owned())),
+        Fact::Release { hold_id, actor, .. } => ("release", actor, hold_id, None),
+        _ => return None,
+    };
+    let notes = match (vault, &stored.sealed) {
+        (Some(vault), Some(sealed)) => opened(vault, RequestId(stored.id), 0, sealed),
+        _ => Vec::new(),
+    };
+    Some(DecisionView {
+        at: stored.at,
+        by: Some(by.clone()),
+        decision: decision.to_owned(),
+        task_id: None,
+        processor: None,
+        hold_id: Some(*hold_id),
+        basis,
+        method: None,
+        reason: written(&notes).into_iter().find_map(|note| note.reason),
+    })
+}
