@@ -256,9 +256,9 @@ fn one_after_the_other(
     ads: &Reader,
     seen: &mut BTreeSet<Uuid>,
 ) {
-    let mut one = |n: usize| {
+    let mut one = |_| {
         let before = seen.len();
-        publish(deployment, publisher, small(2000 + n));
+        publish(deployment, publisher, small(10_000 + before));
         wait_for("the task of another lane", Duration::from_secs(30), || {
             (asked(ads, seen) > before).then_some(())
         });
