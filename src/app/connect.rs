@@ -15,7 +15,7 @@ use crate::{
         registry::Registry,
         request::{expiry::Keeps, open::Rules},
     },
-    engine::{Engine, Settings, Topics},
+    engine::{Engine, Settings, Topics, letters::LetterLimits},
     kafka::{KafkaError, admin::Admin, client::Cluster, embedded::EmbeddedBroker, positions::EMBEDDED},
     store::{Exclusive, Store, StoreOptions, open::open},
     telemetry::metrics::Metrics,
@@ -102,8 +102,15 @@ pub async fn open_engine(
             lookups: config.vault.lookups_keep,
             records: config.vault.records_keep,
         },
+        letters: LetterLimits {
+            keep: config.vault.dead_letters_keep,
+            count: u64::from(config.vault.dead_letters_count),
+            bytes: u64::from(config.vault.dead_letters_mib) * 1024 * 1024,
+        },
         clock_skew: config.dispatch.clock_skew,
         max_in_flight: config.dispatch.max_in_flight,
+        // Where everybody has every role, nobody has anything to show.
+        backup_tokens: config.auth.is_some(),
         cluster,
     };
     // Few enough to sum quickly, enough that two workers seldom share one.
@@ -149,6 +156,9 @@ pub async fn connect(
         tracing::warn!(bearer = token.name, %processor, "a bearer token is for a processor that is not registered");
     }
     check_topics(config, &cluster, &registry, &engine, left()).await?;
+    if embedded.is_none() {
+        Admin::new(&cluster)?.check_session(config.dispatch.lease).await?;
+    }
     Ok(Connected {
         engine,
         cluster,
@@ -192,6 +202,14 @@ pub fn remote_cluster(config: &Config) -> Option<Cluster> {
     }
 }
 
+/// How clients are set up, wherever Kafka is: also the embedded broker's take the configured properties.
+pub fn client_settings(config: &Config) -> Cluster {
+    remote_cluster(config).unwrap_or_else(|| Cluster {
+        properties: kafka_properties(config),
+        ..Cluster::embedded("")
+    })
+}
+
 fn connect_kafka(
     config: &Config,
     registry: &Registry,
@@ -227,6 +245,7 @@ async fn check_topics(
     patience: Duration,
 ) -> Result<(), AppError> {
     let admin = Admin::new(cluster)?;
+    let asked_at = engine.clock.now();
     let there = tokio::task::spawn_blocking(move || admin.list_within(patience))
         .await
         .map_err(|_| KafkaError::Ended("listing topics"))??;
@@ -244,6 +263,8 @@ async fn check_topics(
             engine.shut_lane(&processor.id, "its topic does not exist");
         }
     }
-    engine.set_ack_partitions(there.get(&config.kafka.topics.acks).copied().unwrap_or(i32::MAX));
+    if let Some(count) = there.get(&config.kafka.topics.acks) {
+        engine.know_ack_partitions(*count, asked_at);
+    }
     Ok(())
 }

@@ -45,6 +45,7 @@ async fn turn(lander: &Lander) -> Result<(), KafkaError> {
     for line in [Line::Lookups, Line::Records] {
         batches(lander, line, now).await?;
     }
+    lander.engine.keep_letters(now).await?;
     let unconfirmed = lander.engine.say_unconfirmed(earlier(now, OUTBOX_AGE)).await?;
     if !unconfirmed.is_empty() {
         let airborne = lander.launch(unconfirmed).await?;

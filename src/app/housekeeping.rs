@@ -60,12 +60,23 @@ async fn look(engine: &Engine, config: &Config, readiness: &Readiness) -> bool {
                 tracing::info!(?revision, "another registry is active");
                 compare_file(engine, config);
             }
+            measure_letters(engine).await;
             true
         }
         Err(error) => {
             readiness.not_ready("store", chain(&error));
             false
         }
+    }
+}
+
+async fn measure_letters(engine: &Engine) {
+    if let Err(error) = engine.measure_letters().await {
+        // What was known before goes on counting.
+        tracing::warn!(
+            error = &error as &dyn std::error::Error,
+            "how much is kept of dead letters could not be read"
+        );
     }
 }
 
@@ -79,7 +90,16 @@ fn compare_file(engine: &Engine, config: &Config) {
         }
         (Ok(_), Err(_)) => true,
     };
+    let before = engine.metrics.registry_mismatch.get() != 0;
     engine.metrics.registry_mismatch.set(i64::from(differs));
+    if differs && !before {
+        tracing::warn!(
+            file = %config.registry.path.display(),
+            revision = ?engine.active().map(|active| active.revision).ok(),
+            "the registry file differs from the active revision, which goes on being used: `lacuna registry diff` shows how, \
+             `lacuna registry apply` or SIGHUP activates the file"
+        );
+    }
 }
 
 /// SIGHUP: the file becomes the active registry of all workers. One that is not valid, or that this deployment cannot carry

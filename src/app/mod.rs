@@ -21,20 +21,23 @@ use std::{
 use tokio::sync::mpsc;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
-pub use connect::{Connected, PATIENCE, connect, open_engine, open_store, open_store_within, remote_cluster};
+pub use connect::{
+    Connected, PATIENCE, client_settings, connect, open_engine, open_store, open_store_within, remote_cluster,
+};
 pub use keyring::{check_keyring, is_in_use};
 
 use crate::{
     clock::Clock,
     config::{Config, Problems},
     engine::{Engine, EngineError, outputs::Emission},
-    http,
+    http::{self, tls::TlsError},
     kafka::{
         KafkaError,
         client::Cluster,
         deciding::{Backups, Intake, Settle, Work},
         landing::Lander,
         outlet::Outlet,
+        partitions,
         stage::Stage,
     },
     store::StoreError,
@@ -73,6 +76,9 @@ pub enum AppError {
     /// A use case.
     #[error(transparent)]
     Engine(#[from] EngineError),
+    /// The listener's certificate or its key.
+    #[error("http.tls: {0}")]
+    Tls(#[from] TlsError),
     /// The listener.
     #[error("cannot listen on {address}")]
     Listen {
@@ -210,6 +216,13 @@ pub async fn start_connected(
             stage(work, group, &config, &cluster, &lander, reads, &readiness).run(),
         );
     }
+    if roles.settle || roles.agenda || roles.dispatch {
+        let (cluster, engine) = (cluster.clone(), Arc::clone(&engine));
+        spawner.spawn(
+            "ack partitions",
+            partitions::watch_acks(cluster, engine, shutdown.clone()),
+        );
+    }
     if roles.agenda || roles.dispatch {
         spawner.spawn("agenda", clockwork::run(lander.clone(), readiness.clone()));
         spawner.spawn("expiry", expiring::run(lander.clone(), readiness.clone()));
@@ -266,7 +279,7 @@ fn stage<W: Work>(
     topics: Vec<String>,
     readiness: &Readiness,
 ) -> Stage<W> {
-    Stage {
+    let stage = Stage {
         readiness: readiness.clone(),
         work: Arc::new(work),
         lander: lander.clone(),
@@ -275,7 +288,10 @@ fn stage<W: Work>(
         lease: config.dispatch.lease,
         topics,
         shutdown: lander.shutdown.clone(),
-    }
+    };
+    // Said before anybody can ask.
+    drop(stage.membership());
+    stage
 }
 
 impl Running {

@@ -23,7 +23,10 @@ use crate::{
     clock::{Clock, Stopwatch},
     config::Config,
     engine::schedule::Pauses,
-    http::listener::{self, HEADER_PATIENCE},
+    http::{
+        listener::{self, HEADER_PATIENCE},
+        tls::{self, TlsError},
+    },
     telemetry::{logs::chain, metrics::Metrics},
 };
 
@@ -38,6 +41,9 @@ pub async fn start_patiently(
     patience: Duration,
     stop: &CancellationToken,
 ) -> Result<Option<Running>, AppError> {
+    if roles.api {
+        check_certificate(&config, &clock)?;
+    }
     let waiting_for = WaitingFor::default();
     // A certificate is the real listener's affair: until it is there, nothing answers over TLS.
     let early = if roles.api && config.http.tls.is_none() {
@@ -53,6 +59,20 @@ pub async fn start_patiently(
     match connected? {
         Some(connected) => start_connected(config, roles, connected).await.map(Some),
         None => Ok(None),
+    }
+}
+
+/// Names what is wrong with the certificate before anything is waited for. One that is out of its time is said by the listener,
+/// which serves with it: whether to trust it is for clients to say, and without a worker no erasure goes on.
+fn check_certificate(config: &Config, clock: &Clock) -> Result<(), TlsError> {
+    match config
+        .http
+        .tls
+        .as_ref()
+        .map(|files| tls::check(files, clock.now()))
+    {
+        Some(Err(error)) if !error.is_about_time() => Err(error),
+        _ => Ok(()),
     }
 }
 

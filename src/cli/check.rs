@@ -1,6 +1,10 @@
 //! `lacuna check`: is everything that a worker needs right, and is it there?
 
-use std::collections::BTreeMap;
+use std::{
+    collections::BTreeMap,
+    io::{self, Write as _},
+    time::Duration,
+};
 
 use super::{
     Exit, Failure,
@@ -8,9 +12,11 @@ use super::{
     session::{self, ConfigArg, block_on, brokers, of_store},
 };
 use crate::{
-    app::{AppError, topics},
+    app::{self, AppError, topics},
+    clock::{Clock, Stopwatch},
     config::{Config, Keyring as KeyringPlace, Policy, StoreUrl, registry_file},
     domain::registry::Registry,
+    http::tls::{self, TlsError},
     kafka::{KafkaError, admin::Admin, client::Cluster},
     vault::{Keyring, KeyringError, Vault},
 };
@@ -41,6 +47,11 @@ pub fn run(args: Args) -> Result<Exit, Failure> {
         return Ok(Exit::Ok);
     }
     let (config, registry) = Config::load_with_registry(&args.config.config)?;
+    app::client_settings(&config).check(&config.kafka.group_id, config.dispatch.lease)?;
+    if let Some(files) = &config.http.tls {
+        tls::check(files, Clock::System.now())
+            .map_err(|error: TlsError| Failure::Usage(format!("http.tls: {error}")))?;
+    }
     summarise(&mut out, &args, &config, &registry)?;
     let failures = if args.connect {
         // What was found in the files shows while the network is waited for.
@@ -122,7 +133,7 @@ fn legal_clock(policy: &Policy) -> String {
 async fn connect(out: &mut Out, config: &Config, registry: &Registry) -> Result<Vec<Failure>, Failure> {
     let mut failures = Vec::new();
     out.line("")?;
-    match store(config).await {
+    match telling(format!("the store {}", config.store.url), store(config)).await {
         Ok((found, warnings)) => {
             out.line(format_args!("store     {found}"))?;
             for warning in warnings {
@@ -140,12 +151,34 @@ async fn connect(out: &mut Out, config: &Config, registry: &Registry) -> Result<
     }
     match session::cluster(config) {
         Err(_) => out.line("kafka     embedded: starts with `lacuna serve`, in memory only")?,
-        Ok(cluster) => match kafka(config, registry, cluster).await {
+        Ok(cluster) => match telling(
+            format!("Kafka at {}", brokers(config)),
+            kafka(config, registry, cluster),
+        )
+        .await
+        {
             Ok(found) => out.line(format_args!("kafka     {found}"))?,
             Err(failure) => failures.push(failure.into()),
         },
     }
     Ok(failures)
+}
+
+/// Says on stderr what is waited for, where it takes longer than a person expects.
+async fn telling<T>(what: String, work: impl Future<Output = T>) -> T {
+    const SAY_EVERY: Duration = Duration::from_secs(2);
+    let mut work = std::pin::pin!(work);
+    let since = Stopwatch::start();
+    loop {
+        match tokio::time::timeout(SAY_EVERY, &mut work).await {
+            Ok(done) => return done,
+            Err(_) => {
+                let line = format!("waiting for {what} ({} s so far)\n", since.elapsed().as_secs());
+                // Without a stderr there is nobody to tell.
+                io::stderr().write_all(line.as_bytes()).unwrap_or_default();
+            }
+        }
+    }
 }
 
 /// What was found, and what the database is set to that somebody should know.
@@ -194,6 +227,7 @@ async fn keyring(config: &Config) -> Result<String, Failure> {
 }
 
 async fn kafka(config: &Config, registry: &Registry, cluster: Cluster) -> Result<String, KafkaError> {
+    let admin = Admin::new(&cluster)?;
     let there: BTreeMap<String, i32> = tokio::task::spawn_blocking(move || Admin::new(&cluster)?.list())
         .await
         .map_err(|_| KafkaError::Ended("listing topics"))??;
@@ -203,9 +237,9 @@ async fn kafka(config: &Config, registry: &Registry, cluster: Cluster) -> Result
         .map(|topic| topic.name.as_str())
         .filter(|name| !there.contains_key(*name))
         .collect();
-    if missing.is_empty() {
-        Ok(format!("reached, all {} topics exist", needed.len()))
-    } else {
-        Err(KafkaError::MissingTopics(missing.join(", ")))
+    if !missing.is_empty() {
+        return Err(KafkaError::MissingTopics(missing.join(", ")));
     }
+    admin.check_session(config.dispatch.lease).await?;
+    Ok(format!("reached, all {} topics exist", needed.len()))
 }

@@ -9,9 +9,9 @@ use super::{
 use crate::{
     app::AppError,
     clock::Clock,
-    config::Keyring as KeyringPlace,
-    domain::ids::Tenant,
-    vault::{EpochState, Keyring},
+    config::{Config, Keyring as KeyringPlace},
+    domain::ids::{ProcessorId, Tenant},
+    vault::{EpochState, Keyring, Vault},
 };
 
 /// Arguments of `lacuna keys`.
@@ -42,6 +42,19 @@ enum Action {
         #[arg(long)]
         json: bool,
     },
+    /// Prints what a backup system puts into the field `token` of its events on the topic kafka.topics.backups.
+    #[command(
+        after_help = "Where there is an [auth], an event without it is dead-lettered as forged_ack. It lasts as long as the \
+        keyring: give it to that backup system alone, and keep it as a secret.\n\nExample:\n  \
+        lacuna keys backup-token --processor nightly-backup"
+    )]
+    BackupToken {
+        #[command(flatten)]
+        config: ConfigArg,
+        /// The backup processor.
+        #[arg(long, value_parser = processor)]
+        processor: ProcessorId,
+    },
     /// Prints the key of a tenant's suppression list, for those who read the topic kafka.topics.suppression.
     #[command(
         after_help = "Who has the key can look for people in the list, one guess after the other: give it to those alone \
@@ -60,13 +73,34 @@ fn tenant(text: &str) -> Result<Tenant, String> {
     Tenant::new(text).map_err(|error| error.to_string())
 }
 
+fn processor(text: &str) -> Result<ProcessorId, String> {
+    ProcessorId::new(text).map_err(|error| error.to_string())
+}
+
 /// Runs it.
 pub fn run(args: Args) -> Result<Exit, Failure> {
     match args.action {
         Action::Init { config } => init(&config),
         Action::List { config, json } => list(&config, json),
+        Action::BackupToken { config, processor } => backup_token(&config, &processor),
         Action::Suppression { config, tenant } => suppression(&config, tenant),
     }
+}
+
+/// The token alone, so that a script takes it as it is.
+fn backup_token(arg: &ConfigArg, processor: &ProcessorId) -> Result<Exit, Failure> {
+    let (config, registry) = Config::load_with_registry(&arg.config)?;
+    if registry.get(processor).is_none_or(|one| one.backup.is_none()) {
+        return Err(Failure::Usage(format!(
+            "no backup processor {processor} is registered in {}",
+            config.registry.path.display()
+        )));
+    }
+    let KeyringPlace::File(path) = &config.vault.keyring;
+    let mut out = Out::new();
+    out.line(Vault::new(Keyring::open(path)?).backup_token(processor))?;
+    out.end()?;
+    Ok(Exit::Ok)
 }
 
 /// The key alone on stdout's last line, the rest as comments, so that a script takes it with `tail -n 1`.

@@ -142,6 +142,10 @@ fn tell(entry: &Entry, processors: &[String], times: Times) -> Option<String> {
         Entry::Repeated { earlier } => {
             format!("one too many: the same person has asked for it {earlier} times before")
         }
+        Entry::Searched { actor, .. } => format!("{actor} has searched for a person"),
+        Entry::LetterOpened { actor, letter } => {
+            format!("{actor} has opened the original of dead letter {letter}")
+        }
         Entry::Purged { status } => format!("its rows are deleted, it had ended as {status}"),
     })
 }

@@ -179,6 +179,9 @@ fn token(section: &Section<'_>, tenants: &[Tenant]) -> Option<Token> {
     })
 }
 
+/// The shortest token in characters: what is shorter is guessed sooner or later, and each guess may be an erasure.
+const SHORTEST: usize = 16;
+
 fn digest(entry: &Entry<'_>) -> Option<TokenDigest> {
     let source = entry.secret_source()?;
     if let SecretSource::Digest(digest) = source {
@@ -186,10 +189,16 @@ fn digest(entry: &Entry<'_>) -> Option<TokenDigest> {
     }
     let token = entry.resolved(&source)?;
     // It comes in a header, where nothing else can stand.
-    if token.expose().bytes().all(|b| b.is_ascii_graphic()) {
-        return Some(TokenDigest::of(token.expose()));
+    if !token.expose().bytes().all(|b| b.is_ascii_graphic()) {
+        return entry
+            .refused("expected a token of visible ASCII characters without spaces: it is sent in a header");
     }
-    entry.refused("expected a token of visible ASCII characters without spaces: it is sent in a header")
+    if token.expose().len() < SHORTEST {
+        return entry.refused(&format!(
+            "expected a token of {SHORTEST} characters at least, found a shorter one: `openssl rand -hex 16` makes one"
+        ));
+    }
+    Some(TokenDigest::of(token.expose()))
 }
 
 /// OpenID Connect is read in full, so that its mistakes are found before it is built.

@@ -3,7 +3,8 @@
 use std::collections::BTreeMap;
 
 use super::{
-    reader::{Entry, Node, Section},
+    kafka_properties,
+    reader::{Entry, Section},
     secret::Secret,
 };
 use crate::domain::registry::{Processor, Transport};
@@ -100,7 +101,7 @@ pub(super) fn read(section: &Section<'_>) -> Kafka {
         group_id: section.text_or("group_id", "lacuna"),
         properties: section
             .get("properties")
-            .map(|e| properties(&e))
+            .map(|e| kafka_properties::read(&e))
             .unwrap_or_default(),
         topics: section.section("topics", topics),
     }
@@ -201,65 +202,4 @@ fn optional_topic(entry: &Entry<'_>) -> Option<String> {
 /// The topic of a processor, where its transport names one.
 pub(super) fn topic(entry: &Entry<'_>) -> Option<String> {
     topic_name(entry, MAX_TOPIC)
-}
-
-/// Properties that are no one else's to set, each with the reason.
-const OWNED: &[(&str, &str)] = &[
-    ("enable.auto.commit", COMMITS),
-    ("auto.commit.enable", COMMITS),
-    ("enable.auto.offset.store", COMMITS),
-    ("enable.idempotence", PRODUCES),
-    ("acks", PRODUCES),
-    ("request.required.acks", PRODUCES),
-    ("group.id", "it is kafka.group_id"),
-    ("bootstrap.servers", "it is kafka.bootstrap_servers"),
-    ("metadata.broker.list", "it is kafka.bootstrap_servers"),
-    (
-        "auto.offset.reset",
-        "Lacuna starts at the earliest message, so that no command is skipped",
-    ),
-];
-const COMMITS: &str = "Lacuna commits an offset only after the database has taken the message in";
-const PRODUCES: &str = "Lacuna counts a message as sent only when every replica has it, once";
-
-fn properties(entry: &Entry<'_>) -> BTreeMap<String, Secret> {
-    let mut found = BTreeMap::new();
-    collect(entry, "", &mut found);
-    found
-}
-
-/// Collects them from nested tables too: TOML reads an unquoted `security.protocol` as one.
-fn collect(entry: &Entry<'_>, prefix: &str, found: &mut BTreeMap<String, Secret>) {
-    entry.table(|section| {
-        for (key, entry) in section.entries() {
-            let name = format!("{prefix}{key}");
-            if entry.is_table() {
-                collect(&entry, &format!("{name}."), found);
-            } else if let Some((_, why)) = OWNED.iter().find(|(owned, _)| *owned == name) {
-                entry.problem(&format!("not yours to set: {why}"));
-            } else if let Some(value) = property(&entry)
-                && found.insert(name, value).is_some()
-            {
-                entry.problem("given more than once");
-            }
-        }
-        section.take_any();
-    });
-}
-
-fn property(entry: &Entry<'_>) -> Option<Secret> {
-    use toml_edit::Value;
-    match entry.node {
-        Node::Value(Value::Integer(n)) => Some(Secret::new(n.value().to_string())),
-        Node::Value(Value::Float(n)) => Some(Secret::new(n.value().to_string())),
-        Node::Value(Value::Boolean(b)) => Some(Secret::new(b.value().to_string())),
-        Node::Value(Value::String(text)) => match text.value().as_str() {
-            // Only these two are notations here: a property may be empty, and may begin with anything else.
-            text if text.starts_with("env:") || text.starts_with("file:") => {
-                entry.secret_source().and_then(|source| entry.resolved(&source))
-            }
-            text => Some(Secret::new(text)),
-        },
-        _ => entry.mismatch("text, a number or a boolean"),
-    }
 }

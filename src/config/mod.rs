@@ -8,6 +8,7 @@ mod auth;
 mod holidays;
 mod http;
 mod kafka;
+mod kafka_properties;
 mod names;
 mod not_built;
 mod policy;

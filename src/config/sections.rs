@@ -19,6 +19,12 @@ pub struct Vault {
     pub lookups_keep: Period,
     /// How long a closed request's rows are kept.
     pub records_keep: Period,
+    /// How long the payload of a dead letter is kept, where it asks for no erasure and nobody has dealt with it.
+    pub dead_letters_keep: Period,
+    /// How many open dead letters are kept of a topic, those that ask for an erasure apart.
+    pub dead_letters_count: u32,
+    /// How many MiB of payloads are kept of a topic.
+    pub dead_letters_mib: u32,
     /// Where the keys are.
     pub keyring: Keyring,
     /// How long identifiers outlive the completion of their request.
@@ -63,6 +69,9 @@ pub(super) fn vault(section: &Section<'_>) -> Vault {
         own_backups_keep: section.period_or("own_backups_keep", Zero::Allowed, Period::days(14)),
         lookups_keep: section.period_or("lookups_keep", Zero::Refused, Period::days(365)),
         records_keep: section.period_or("records_keep", Zero::Refused, Period::years(3)),
+        dead_letters_keep: section.period_or("dead_letters_keep", Zero::Allowed, Period::days(90)),
+        dead_letters_count: section.integer_or("dead_letters_count", 1..=10_000_000, 100_000),
+        dead_letters_mib: section.integer_or("dead_letters_mib", 1..=1_000_000, 256),
         keyring: section
             .get("keyring")
             .and_then(|e| keyring(&e))
@@ -82,9 +91,30 @@ fn keyring(entry: &Entry<'_>) -> Option<Keyring> {
     }
 }
 
+impl Dispatch {
+    /// The shortest lease: a worker's session in its Kafka group is 0.7 of it, and brokers take none under 6 s unless they
+    /// are told to.
+    pub const SHORTEST_LEASE: Duration = Duration::from_secs(9);
+
+    /// The longest one: brokers take no session over 30 minutes.
+    pub const LONGEST_LEASE: Duration = Duration::from_secs(42 * 60);
+}
+
+fn lease(section: &Section<'_>) -> Duration {
+    let lease = section.duration_or("lease", Zero::Refused, Duration::from_secs(30));
+    if !(Dispatch::SHORTEST_LEASE..=Dispatch::LONGEST_LEASE).contains(&lease) {
+        section.problem(
+            "lease",
+            "expected 9s to 42m: the session.timeout.ms of a worker is 0.7 of it, and Kafka takes 6 s to 30 min \
+             (group.min.session.timeout.ms and group.max.session.timeout.ms of the brokers)",
+        );
+    }
+    lease
+}
+
 pub(super) fn dispatch(section: &Section<'_>) -> Dispatch {
     Dispatch {
-        lease: section.duration_or("lease", Zero::Refused, Duration::from_secs(30)),
+        lease: lease(section),
         max_in_flight: section.integer_or("max_in_flight", 1..=1_000_000, 5000),
         clock_skew: section.duration_or("clock_skew", Zero::Allowed, Duration::from_secs(5 * 60)),
     }

@@ -15,11 +15,12 @@ use std::{ffi::OsString, path::Path};
 
 use super::{Config, Problems};
 
-/// An environment with three variables.
+/// An environment with a few variables.
 fn environment(name: &str) -> Option<OsString> {
     match name {
         "CRM_TOKEN" => Some("from-the-environment".into()),
         "EMPTY" => Some("".into()),
+        "SHORT" => Some("fifteen-letters".into()),
         "DATABASE_URL" => Some("postgres://lacuna:hunter2@db/lacuna".into()),
         _ => None,
     }

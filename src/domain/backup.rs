@@ -65,6 +65,19 @@ pub struct Copies {
 }
 
 impl Copies {
+    /// Something happened to a copy, as was said at `told_at`.
+    pub fn learn(&mut self, change: &BackupChange, told_at: At) {
+        match change {
+            BackupChange::Taken {
+                taken_at,
+                lock_until: Some(lock_until),
+            } => self.locked(*taken_at, *lock_until),
+            // The catalogue alone shows the first, and what was put back concerns requests.
+            BackupChange::Taken { lock_until: None, .. } | BackupChange::Restored { .. } => {}
+            BackupChange::Rotated { oldest_retained_at } => self.rotated(*oldest_retained_at, told_at),
+        }
+    }
+
     /// An immutable copy was taken.
     pub(super) fn locked(&mut self, taken_at: At, lock_until: At) {
         self.locks.push((taken_at, lock_until));

@@ -4,6 +4,7 @@
 //! members in order of declaration). Members of the enumerations are added at the end and never removed.
 
 use serde::{Deserialize, Serialize};
+use uuid::Uuid;
 
 use super::{
     backup::Week,
@@ -236,6 +237,24 @@ pub enum Entry {
         incarnation: u32,
         /// Who decided it.
         actor: String,
+    },
+    /// Somebody searched for the requests of a person; for whom lies nowhere.
+    Searched {
+        /// The name of the bearer.
+        actor: String,
+        /// The type of the identifier.
+        identity_type: IdentityType,
+        /// What was found.
+        requests: Vec<RequestId>,
+        /// Whether there was more than is shown.
+        truncated: bool,
+    },
+    /// Somebody opened the original of a dead letter.
+    LetterOpened {
+        /// Who: the name of the bearer, or of the user of the command line.
+        actor: String,
+        /// The dead letter.
+        letter: Uuid,
     },
 }
 

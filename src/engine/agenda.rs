@@ -6,6 +6,7 @@ use super::{
     Engine, EngineError,
     contained::Care,
     outputs::Emission,
+    routes::AcksSeen,
     work::{Finished, Work},
 };
 use crate::{
@@ -39,11 +40,11 @@ impl Engine {
             });
         }
         self.keep_pace().await?;
-        let acks_seen_until = self.acks_seen_until().await?;
+        let acks_seen = self.acks_seen().await?;
         let mut attempts = Attempts::new(self.store.as_ref(), &*self.metrics, "agenda");
         let mut care = Care::Together;
         let (count, finished) = loop {
-            let done = self.wake_once(acks_seen_until, care, &mut attempts).await;
+            let done = self.wake_once(&acks_seen, care, &mut attempts).await;
             if care.grows_after(&done) {
                 continue;
             }
@@ -61,7 +62,7 @@ impl Engine {
 
     async fn wake_once(
         &self,
-        acks_seen_until: At,
+        acks_seen: &AcksSeen,
         care: Care,
         attempts: &mut Attempts<'_>,
     ) -> Result<(usize, Finished<'static>), EngineError> {
@@ -72,30 +73,12 @@ impl Engine {
         let count = due.len();
         let leaders = leaders_of(&followed(&due), &mut *tx, now).await?;
         let context = self.context(&known, now);
-        let wake = |work: &mut Work<'_>| work.wake(&context, acks_seen_until, &leaders);
+        let wake = |work: &mut Work<'_>| work.wake(&context, acks_seen, &leaders);
         let mut finished = self.decide_rows(due, care, "agenda", now, wake)?;
         self.seal_capsules(&mut finished, &mut *tx).await?;
         tx.write(&finished.changes).await?;
         tx.commit().await?;
         Ok((count, finished))
-    }
-
-    /// Up to when every ack that was sent has been read: the least of the ack topic's partitions.
-    async fn acks_seen_until(&self) -> Result<At, EngineError> {
-        let positions = self.store.positions(&self.cluster).await?;
-        let of_acks = || {
-            positions
-                .iter()
-                .filter(|position| position.topic == *self.topics.acks)
-        };
-        // A partition that has never reported may hold anything.
-        if i32::try_from(of_acks().count()).unwrap_or(i32::MAX) < self.ack_partitions() {
-            return Ok(At::from_millis(0));
-        }
-        Ok(of_acks()
-            .map(|position| position.seen_until)
-            .min()
-            .unwrap_or_default())
     }
 
     /// Requests whose outputs may not have been produced: their outbox row is older than `before`. They are taken: no

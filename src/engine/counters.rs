@@ -1,9 +1,11 @@
 //! Differences to the counters that gauges are read from.
 
-use foldhash::HashMap;
+use foldhash::{HashMap, HashSet};
 
 use crate::{
     domain::{
+        backup::Week,
+        fact::CapsuleEpoch,
         ids::ProcessorId,
         request::{Life, Move, Request},
         words::{Status, TaskStateName, Why},
@@ -20,10 +22,31 @@ pub(super) struct Counters {
     deferred: [i64; Why::ALL.len()],
     undeliverable: HashMap<ProcessorId, i64>,
     flags: [i64; FLAGS.len()],
+    /// Requests whose identifiers are in a capsule only, by its week and its sets: they can be opened as long as its key is
+    /// there, and nobody touches them when it is destroyed.
+    capsules: HashMap<(Week, String), i64>,
 }
 
 /// A name of a gauge, and what it counts of a request.
 type Flag = (&'static str, fn(&Life) -> bool);
+
+/// Counts requests whose identifiers are in a capsule only.
+const CAPSULES: &str = "capsules";
+
+/// How many requests can be opened by a capsule of these epochs.
+pub(super) fn in_capsules(counters: &[(CounterKey, i64)], living: &[CapsuleEpoch]) -> i64 {
+    let living: HashSet<(String, String)> = living
+        .iter()
+        .map(|epoch| (epoch.week.to_string(), epoch.name()))
+        .collect();
+    let is_living =
+        |key: &CounterKey| key.kind == CAPSULES && living.contains(&(key.a.clone(), key.b.clone()));
+    counters
+        .iter()
+        .filter(|(key, _)| is_living(key))
+        .map(|(_, n)| n)
+        .sum()
+}
 
 const FLAGS: [Flag; 4] = [
     ("overdue", |life| life.overdue),
@@ -44,6 +67,8 @@ impl Counters {
         }
         self.life(before, -1);
         self.life(Some(&request.life), 1);
+        self.capsule(request, before, -1);
+        self.capsule(request, Some(&request.life), 1);
     }
 
     /// Takes out a closed request whose rows go, as it was stored.
@@ -52,6 +77,7 @@ impl Counters {
             self.of_processor(&task.processor)[task.state.name() as usize] -= 1;
         }
         self.life(Some(&request.life), -1);
+        self.capsule(request, Some(&request.life), -1);
     }
 
     /// Counts a task that is deferred, or is so no more.
@@ -72,6 +98,15 @@ impl Counters {
                 *n += by;
             }
         }
+    }
+
+    fn capsule(&mut self, request: &Request, life: Option<&Life>, by: i64) {
+        let Some(week) = life.filter(|life| !life.readable).and_then(|life| life.capsule) else {
+            return;
+        };
+        // The sets are the same for the life of the request.
+        let epoch = request.capsule_of(week);
+        *self.capsules.entry((epoch.week, epoch.name())).or_default() += by;
     }
 
     fn of_processor(&mut self, processor: &ProcessorId) -> &mut [i64; TaskStateName::ALL.len()] {
@@ -103,6 +138,9 @@ impl Counters {
         }
         for ((kind, _), n) in FLAGS.iter().zip(self.flags) {
             add(kind, "", "", n);
+        }
+        for ((week, sets), n) in &self.capsules {
+            add(CAPSULES, &week.to_string(), sets, *n);
         }
         sorted.sort_unstable();
         sorted

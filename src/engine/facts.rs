@@ -1,11 +1,14 @@
-//! Facts: holds, releases and backup events, each in a transaction of its own, under the exclusive gate lock.
+//! Facts: holds and releases, each in a transaction of its own, and backup events, a few in each, under the exclusive gate
+//! lock.
 //!
 //! Such a transaction writes the fact, its entry in the ledger and its sweep, and touches no request: what the fact
 //! comes to is decided by whatever touches a request next, which is the sweep at the latest.
 
+mod backups;
 mod stored;
 
-pub(super) use stored::{needs_sweep, store_fact};
+use self::backups::Latest;
+pub(super) use self::stored::{needs_sweep, store_fact};
 
 use super::{
     Engine, EngineError,
@@ -17,14 +20,13 @@ use super::{
 };
 use crate::{
     domain::{
-        backup::{BackupChange, BackupEvent, Contradiction},
+        backup::Contradiction,
         command::{Command, PlaceHold, ReleaseHold},
         fact::Fact,
         hold::Hold,
         identity::{FormerDigest, SubjectDigest, possible_digests},
-        ids::{CommandId, EventId, ProcessorId, RequestId, Tenant},
+        ids::{CommandId, EventId, RequestId, Tenant},
         note::Notes,
-        registry::BackupSet,
         time::At,
         words::DeadLetterReason,
     },
@@ -51,8 +53,10 @@ pub enum Told {
 pub(super) enum News<'a> {
     Hold(&'a PlaceHold, &'a [SubjectDigest], &'a [FormerDigest]),
     Release(&'a ReleaseHold),
-    Backup(&'a BackupEvent),
+    Backup(&'a PreparedBackup),
     Unreadable(&'a Refusal),
+    /// Somebody else tells it than it says; with why.
+    Forged(&'static str),
 }
 
 /// A message that tells something.
@@ -64,15 +68,14 @@ struct Message<'a> {
     /// The same of its event, with its digest.
     former_event: Option<(EventId, [u8; 16])>,
     origin: Option<&'a Origin>,
-    advances: Vec<Advance>,
     raw: &'a [u8],
     headers: &'a KeptHeaders,
 }
 
 /// What a transaction came to.
 struct Done {
-    told: Told,
-    letter: Option<DeadLetter>,
+    told: Vec<Told>,
+    letters: Vec<DeadLetter>,
 }
 
 impl Engine {
@@ -83,7 +86,7 @@ impl Engine {
         news: News<'_>,
         digest: [u8; 16],
     ) -> Result<(Told, Emission), EngineError> {
-        self.tell(Message {
+        let message = Message {
             news,
             digest,
             former_id: arrival
@@ -93,146 +96,89 @@ impl Engine {
                 .and_then(|prepared| prepared.former_id),
             former_event: None,
             origin: arrival.origin.as_ref(),
-            advances: self.advances_of(std::slice::from_ref(arrival)),
             raw: &arrival.raw,
             headers: &arrival.headers,
-        })
-        .await
+        };
+        let advances = self.advances_of(std::slice::from_ref(arrival));
+        let (told, emission) = self.tell(&[message], &advances).await?;
+        let told = told.into_iter().next().ok_or(EngineError::Panicked)?;
+        Ok((told, emission))
     }
 
-    /// Takes a batch of backup events in, one after the other.
-    pub async fn tell_backups(
+    async fn tell(
         &self,
-        arrivals: &[Arrival<PreparedBackup>],
+        messages: &[Message<'_>],
+        advances: &[Advance],
     ) -> Result<(Vec<Told>, Emission), EngineError> {
-        self.note("backups", self.tell_all_backups(arrivals).await)
-    }
-
-    async fn tell_all_backups(
-        &self,
-        arrivals: &[Arrival<PreparedBackup>],
-    ) -> Result<(Vec<Told>, Emission), EngineError> {
-        let (mut all, mut emission) = (Vec::with_capacity(arrivals.len()), Emission::default());
-        for arrival in arrivals {
-            let (news, digest, former_event) = match &arrival.content {
-                Ok(prepared) => (News::Backup(&prepared.event), prepared.digest, prepared.former),
-                Err(refusal) => (News::Unreadable(refusal), [0; 16], None),
-            };
-            let message = Message {
-                news,
-                digest,
-                former_id: None,
-                former_event,
-                origin: arrival.origin.as_ref(),
-                advances: self.advances_of(std::slice::from_ref(arrival)),
-                raw: &arrival.raw,
-                headers: &arrival.headers,
-            };
-            let (told, emitted) = self.tell(message).await?;
-            if let (Told::Refused(refusal), Some(_)) = (&told, &arrival.origin) {
-                self.metrics.dead_letter(refusal.reason);
-            }
-            all.push(told);
-            emission.append(emitted);
-        }
-        Ok((all, emission))
-    }
-
-    async fn tell(&self, message: Message<'_>) -> Result<(Told, Emission), EngineError> {
         let mut attempts = Attempts::new(self.store.as_ref(), &*self.metrics, "fact");
         let done = loop {
-            let done = self.tell_once(&message, &mut attempts).await;
+            let done = self.tell_once(messages, advances, &mut attempts).await;
             if let Some(done) = attempts.conclude(done).await {
                 break done?;
             }
         };
-        if let (Told::Taken { .. }, News::Backup(event)) = (&done.told, message.news) {
-            for warning in self.warnings_of_backup(event)? {
-                tracing::warn!(processor = %event.processor, warning, "a backup event may not mean what it says");
-            }
-        }
         let mut emission = Emission::default();
-        if let Some(letter) = &done.letter {
+        for letter in &done.letters {
             self.emit_dead_letter(letter, &mut emission);
         }
-        if let Told::Taken {
-            contradiction: Some(contradiction),
-        } = &done.told
-            && let News::Backup(event) = message.news
-        {
-            let processor = event.processor.as_str();
-            tracing::warn!(processor, %contradiction, "a backup event contradicts what is known");
-            self.metrics.backup_contradiction(processor);
+        for (told, message) in done.told.iter().zip(messages) {
+            if let (Told::Taken { contradiction }, News::Backup(prepared)) = (told, message.news) {
+                self.mention(&prepared.event, *contradiction)?;
+            }
         }
         Ok((done.told, emission))
     }
 
-    /// What whoever told of a backup should look at again: a misspelt name would leave restored data alive.
-    pub fn warnings_of_backup(&self, event: &BackupEvent) -> Result<Vec<String>, EngineError> {
-        let active = self.active()?;
-        let BackupChange::Restored { restored_into, .. } = &event.change else {
-            return Ok(Vec::new());
-        };
-        let set = active
-            .registry
-            .get(&event.processor)
-            .and_then(|processor| processor.backup.as_ref());
-        let is_source = |id: &ProcessorId| set.is_some_and(|set| set.sources.contains(id));
-        Ok(restored_into
-            .iter()
-            .filter_map(|id| match active.registry.get(id) {
-                None => Some(format!("restored_into: no processor {id} is registered; nothing of it is done again")),
-                Some(_) if !is_source(id) => Some(format!(
-                    "restored_into: {id} is no source of this set, so forgotten identifiers were not kept for it"
-                )),
-                Some(_) => None,
-            })
-            .collect())
-    }
-
     async fn tell_once(
         &self,
-        message: &Message<'_>,
+        messages: &[Message<'_>],
+        advances: &[Advance],
         attempts: &mut Attempts<'_>,
     ) -> Result<Done, EngineError> {
         let mut tx = attempts.begin().await?;
-        let known = self.pass_gate(&mut *tx, Gate::Exclusive).await?;
-        tx.advance(&message.advances).await?;
-        let now = known.now;
+        // What is refused in any case writes no fact, and keeps nobody from the gate.
+        let gate = if messages.iter().all(|message| message.news.is_refused()) {
+            Gate::Shared
+        } else {
+            Gate::Exclusive
+        };
+        let mut known = Latest::of(self.pass_gate(&mut *tx, gate).await?);
+        tx.advance(advances).await?;
+        let now = known.known.now;
         let mut changes = Changes {
             slot: self.slot_of(UseCase::Other),
             at: now,
             ..Changes::default()
         };
-        let told = match self.decide_news(message, &known, &mut *tx, now).await? {
-            Ok(Decided::New(fact, contradiction)) => {
-                self.add_fact(*fact, message, &mut *tx, &mut changes, now).await?;
-                Told::Taken { contradiction }
+        let mut all = Vec::with_capacity(messages.len());
+        for message in messages {
+            let told = match self.decide_news(message, &known, &mut *tx, now).await? {
+                Ok(Decided::New(fact, contradiction)) => {
+                    known.learn(&fact, now);
+                    self.add_fact(*fact, message, &mut *tx, &mut changes, now).await?;
+                    Told::Taken { contradiction }
+                }
+                Ok(Decided::Known) => Told::Duplicate,
+                Err(refusal) => Told::Refused(refusal),
+            };
+            if let (Told::Refused(refusal), Some(origin)) = (&told, message.origin) {
+                let letter = self.dead_letter(origin, refusal, message.raw, message.headers, now)?;
+                changes.dead_letters.push(letter);
             }
-            Ok(Decided::Known) => Told::Duplicate,
-            Err(refusal) => Told::Refused(refusal),
-        };
-        if let (Told::Refused(refusal), Some(origin)) = (&told, message.origin) {
-            changes.dead_letters.push(self.dead_letter(
-                origin,
-                refusal,
-                message.raw,
-                message.headers,
-                now,
-            )?);
+            all.push(told);
         }
         tx.write(&changes).await?;
         tx.commit().await?;
         Ok(Done {
-            told,
-            letter: changes.dead_letters.pop(),
+            told: all,
+            letters: changes.dead_letters,
         })
     }
 
     async fn decide_news(
         &self,
         message: &Message<'_>,
-        known: &Known,
+        known: &Latest,
         tx: &mut dyn Transaction,
         now: At,
     ) -> Result<Result<Decided, Refusal>, EngineError> {
@@ -253,9 +199,10 @@ impl Engine {
         }
         match message.news {
             News::Unreadable(refusal) => Ok(Err(refusal.clone())),
+            News::Forged(detail) => Ok(Err(Refusal::new(DeadLetterReason::ForgedAck, detail))),
             News::Hold(hold, digests, former) => {
                 let found = tx.of_subjects(&possible_digests(digests, former)).await?;
-                if let Some(refusal) = self.unknown_type(hold, known, tx).await? {
+                if let Some(refusal) = self.unknown_type(hold, &known.known, tx).await? {
                     return Ok(Err(refusal));
                 }
                 let fact = Fact::Hold(Hold {
@@ -276,8 +223,8 @@ impl Engine {
                     None => Ok(Decided::New(Box::new(fact), None)),
                 })
             }
-            News::Release(release) => Ok(self.decide_release(release, known, tx).await?),
-            News::Backup(event) => self.decide_backup(event, message, known, tx, now).await,
+            News::Release(release) => Ok(self.decide_release(release, &known.known, tx).await?),
+            News::Backup(prepared) => self.decide_backup(prepared, message, known, tx, now).await,
         }
     }
 
@@ -309,63 +256,6 @@ impl Engine {
                 "hold_id: there is no such hold"
             },
         )))
-    }
-
-    async fn decide_backup(
-        &self,
-        event: &BackupEvent,
-        message: &Message<'_>,
-        known: &Known,
-        tx: &mut dyn Transaction,
-        now: At,
-    ) -> Result<Result<Decided, Refusal>, EngineError> {
-        let fact = Fact::Backup(event.clone());
-        if let Some(before) = tx.fact(&fact.key()).await? {
-            return Ok(same(before.digest == message.digest, "event_id"));
-        }
-        if let Some((id, digest)) = message.former_event {
-            let former = Fact::Backup(BackupEvent {
-                event_id: id,
-                ..event.clone()
-            });
-            if tx
-                .fact(&former.key())
-                .await?
-                .is_some_and(|before| before.digest == digest)
-            {
-                return Ok(Ok(Decided::Known));
-            }
-        }
-        let set = known
-            .active
-            .registry
-            .get(&event.processor)
-            .and_then(|processor| processor.backup.as_ref());
-        Ok(self
-            .check_backup(event, set, now)
-            .map(|()| Decided::New(Box::new(fact), contradiction(event, known, now))))
-    }
-
-    /// What nobody can know yet is a mistake, and a set that is not registered proves nothing.
-    fn check_backup(&self, event: &BackupEvent, set: Option<&BackupSet>, now: At) -> Result<(), Refusal> {
-        if set.is_none_or(|set| set.set != event.set) {
-            return Err(Refusal::new(
-                DeadLetterReason::UnknownBackup,
-                "processor, set: no processor of this id is registered with this set",
-            ));
-        }
-        let (field, at) = match &event.change {
-            BackupChange::Taken { taken_at, .. } | BackupChange::Restored { taken_at, .. } => {
-                ("taken_at: lies in the future", *taken_at)
-            }
-            BackupChange::Rotated { oldest_retained_at } => {
-                ("oldest_retained_at: lies in the future", *oldest_retained_at)
-            }
-        };
-        if at > now.plus(self.clock_skew) {
-            return Err(Refusal::schema(field));
-        }
-        Ok(())
     }
 
     /// Writes a fact down: itself, its entry in the ledger, and that its command was taken.
@@ -441,8 +331,12 @@ impl<'a> News<'a> {
                 release.command_id,
                 release.note.as_ref().map(|note| note.expose()),
             )),
-            Self::Backup(_) | Self::Unreadable(_) => None,
+            Self::Backup(_) | Self::Unreadable(_) | Self::Forged(_) => None,
         }
+    }
+
+    const fn is_refused(&self) -> bool {
+        matches!(self, Self::Unreadable(_) | Self::Forged(_))
     }
 }
 
@@ -459,11 +353,4 @@ fn same(is_same: bool, key: &'static str) -> Result<Decided, Refusal> {
 
 fn conflict(detail: &'static str) -> Refusal {
     Refusal::new(DeadLetterReason::ConflictingDuplicate, detail)
-}
-
-fn contradiction(event: &BackupEvent, known: &Known, now: At) -> Option<Contradiction> {
-    known
-        .facts
-        .copies(&event.processor)?
-        .contradicts(&event.change, now)
 }

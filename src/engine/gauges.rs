@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, time::Duration};
 
-use super::{Engine, EngineError};
+use super::{Engine, EngineError, counters::in_capsules};
 use crate::{
     domain::{
         backup::earlier,
@@ -37,6 +37,7 @@ impl Engine {
 
     async fn read_counters(&self) -> Result<(), EngineError> {
         let (counters, active) = (self.store.counters().await?, self.active()?);
+        let living = self.store.capsule_epochs().await?;
         let metrics = &self.metrics;
         metrics.show(GaugeGroup::Counters, || {
             metrics.take_counters(&counters);
@@ -49,6 +50,7 @@ impl Engine {
                     drop(metrics.backup_contradictions.with_label_values(labels));
                 }
             }
+            metrics.vault_sealed.add(in_capsules(&counters, &living));
         });
         Ok(())
     }

@@ -19,6 +19,8 @@ pub mod identifying;
 pub mod intake;
 mod known;
 pub mod lanes;
+pub mod letters;
+pub mod looks;
 pub mod operate;
 pub mod outputs;
 pub mod pace;
@@ -28,6 +30,7 @@ pub mod prepare;
 pub mod registry;
 mod rehearsal;
 pub mod reissue;
+mod routes;
 pub mod schedule;
 pub mod settle;
 pub mod status;
@@ -40,10 +43,7 @@ pub mod work;
 
 use std::{
     collections::BTreeSet,
-    sync::{
-        Arc, PoisonError, RwLock,
-        atomic::{AtomicI32, Ordering},
-    },
+    sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock},
     time::Duration,
 };
 
@@ -143,6 +143,9 @@ pub enum OperateError {
     /// Its state does not allow it.
     #[error(transparent)]
     Refused(#[from] Refused),
+    /// The same key was used for something else.
+    #[error("this command_id, or Idempotency-Key, was taken with another payload")]
+    Conflicting,
     /// Something failed.
     #[error(transparent)]
     Engine(#[from] EngineError),
@@ -158,7 +161,7 @@ impl StoreFailure for OperateError {
     fn store_error(&self) -> Option<&StoreError> {
         match self {
             Self::Engine(error) => error.store_error(),
-            Self::Unknown(_) | Self::Refused(_) => None,
+            Self::Unknown(_) | Self::Refused(_) | Self::Conflicting => None,
         }
     }
 }
@@ -205,10 +208,14 @@ pub struct Settings {
     pub keep_after_completion: Duration,
     /// How long closed requests are kept, and what finds their subjects again.
     pub keeps: Keeps,
+    /// How much is kept of messages that could not be taken in.
+    pub letters: letters::LetterLimits,
     /// How far the clocks of Lacuna and of backup systems may be apart.
     pub clock_skew: Duration,
     /// How many tasks may be out at a processor while a restore is replayed into it.
     pub max_in_flight: u32,
+    /// Whether a backup event on the topic has to bring its processor's token.
+    pub backup_tokens: bool,
     /// The Kafka cluster that positions are kept for.
     pub cluster: Arc<str>,
 }
@@ -249,8 +256,11 @@ pub struct Engine {
     early: EarlyCommands,
     keep_after_completion: Duration,
     keeps: Keeps,
+    letters: letters::LetterLimits,
+    letter_bytes: letters::LetterBytes,
     clock_skew: Duration,
     max_in_flight: u32,
+    backup_tokens: bool,
     cluster: Arc<str>,
     learned: RwLock<known::Learned>,
     clock_guard: ClockGuard,
@@ -261,9 +271,20 @@ pub struct Engine {
     full: RwLock<Arc<BTreeSet<ProcessorId>>>,
     /// The lanes whose topic takes nothing.
     lanes: lanes::Lanes,
-    /// How many partitions the ack topic has: all of them must have been read past a time before an ack is missing.
-    ack_partitions: AtomicI32,
+    ack_partitions: RwLock<AckPartitions>,
+    /// Where answers were seen to come.
+    habits: Mutex<routes::Habits>,
     slot: u16,
+}
+
+/// How many partitions the ack topic has, as of a time: all of them must have been read past a time before an ack is missing,
+/// and one that was added later may hold an answer as well.
+#[derive(Debug, Clone, Copy, Default)]
+struct AckPartitions {
+    count: i32,
+    at: At,
+    /// When their number was seen to be another one than before.
+    grown: Option<At>,
 }
 
 impl Engine {
@@ -289,8 +310,10 @@ impl Engine {
             early,
             keep_after_completion,
             keeps,
+            letters,
             clock_skew,
             max_in_flight,
+            backup_tokens,
             cluster,
         } = settings;
         let clock_guard = ClockGuard::new(&clock);
@@ -311,8 +334,11 @@ impl Engine {
             early,
             keep_after_completion,
             keeps,
+            letters,
+            letter_bytes: letters::LetterBytes::default(),
             clock_skew,
             max_in_flight,
+            backup_tokens,
             cluster,
             learned: RwLock::default(),
             clock_guard,
@@ -320,7 +346,8 @@ impl Engine {
             active: RwLock::new(None),
             full: RwLock::default(),
             lanes: lanes::Lanes::default(),
-            ack_partitions: AtomicI32::new(i32::MAX),
+            ack_partitions: RwLock::default(),
+            habits: Mutex::default(),
             slot,
         }
     }
@@ -365,17 +392,42 @@ impl Engine {
         done
     }
 
-    /// Says how many partitions the ack topic has.
+    /// Says how many partitions the ack topic has for good, where nobody can add any.
     pub fn set_ack_partitions(&self, count: i32) {
-        self.ack_partitions.store(count, Ordering::Relaxed);
+        let at = At::from_millis(i64::MAX);
+        let grown = None;
+        *self
+            .ack_partitions
+            .write()
+            .unwrap_or_else(PoisonError::into_inner) = AckPartitions { count, at, grown };
+    }
+
+    /// Says how many partitions the ack topic had at a time.
+    pub fn know_ack_partitions(&self, count: i32, at: At) {
+        let mut known = self
+            .ack_partitions
+            .write()
+            .unwrap_or_else(PoisonError::into_inner);
+        let has_changed = known.count != 0 && known.count != count;
+        let grown = if has_changed { Some(at) } else { known.grown };
+        *known = AckPartitions { count, at, grown };
     }
 
     fn slot_of(&self, use_case: work::UseCase) -> u16 {
         self.slot * 3 + use_case as u16
     }
 
-    fn ack_partitions(&self) -> i32 {
-        self.ack_partitions.load(Ordering::Relaxed)
+    fn ack_partitions(&self) -> AckPartitions {
+        *self.ack_partitions.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn habits(&self) -> MutexGuard<'_, routes::Habits> {
+        self.habits.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The topic that answers come in on.
+    pub fn ack_topic(&self) -> &str {
+        &self.topics.acks
     }
 
     /// The cluster that positions are kept for.

@@ -14,12 +14,12 @@ use crate::{
     domain::{
         body::Body,
         command::Decision,
-        ids::{RequestId, TaskId, Tenant},
+        ids::{CommandId, RequestId, TaskId, Tenant},
         request::{Context, Request, Trail, operate::Refused},
         task_ids::request_candidates,
         words::DeadLetterReason,
     },
-    store::{Attempts, Gate, Lock, StoredBody, StoredRequest},
+    store::{Attempts, Changes, Gate, InboxRow, Lock, StoredBody, StoredRequest, Transaction},
 };
 
 /// What an operator decides about a task.
@@ -31,15 +31,42 @@ pub enum TaskDecision {
     Waive,
 }
 
+/// A call that may be repeated: the same again under the same key changes nothing.
+#[derive(Debug, Clone)]
+pub struct Once {
+    /// The tenant of the request.
+    pub tenant: Tenant,
+    /// The key.
+    pub command_id: CommandId,
+    /// The keyed digest of what is asked.
+    pub digest: [u8; 16],
+}
+
+/// Who decides, and how it is told from another decision.
+#[derive(Debug, Clone, Copy)]
+pub struct By<'a> {
+    /// The name of the bearer.
+    pub actor: &'a str,
+    /// The key of the call, where it has one; without it, a repeat is another decision.
+    pub once: Option<&'a Once>,
+}
+
+impl<'a> From<&'a str> for By<'a> {
+    fn from(actor: &'a str) -> Self {
+        Self { actor, once: None }
+    }
+}
+
 impl Engine {
     /// Carries out an operator's decision about a task. The reason is kept sealed beside the ledger.
-    pub async fn decide_task(
+    pub async fn decide_task<'a>(
         &self,
         id: TaskId,
         decision: TaskDecision,
-        actor: &str,
+        by: impl Into<By<'a>>,
         reason: Option<&str>,
     ) -> Result<(Request, Emission), OperateError> {
+        let By { actor, once } = by.into();
         let (request, ordinal) = self.find_task(id).await?;
         let name = match decision {
             TaskDecision::Retry => "retry",
@@ -47,23 +74,30 @@ impl Engine {
         };
         let note = serde_json::json!({ "task": ordinal, "by": actor, "decision": name, "reason": reason });
         let note = note.to_string();
-        self.decide(request.id, "operate", &note, |request, context| match decision {
-            TaskDecision::Retry => request.retry(ordinal, actor, context),
-            TaskDecision::Waive => request.waive(ordinal, actor, context),
-        })
+        self.decide(
+            request.id,
+            "operate",
+            &note,
+            once,
+            |request, context| match decision {
+                TaskDecision::Retry => request.retry(ordinal, actor, context),
+                TaskDecision::Waive => request.waive(ordinal, actor, context),
+            },
+        )
         .await
     }
 
     /// Withdraws a request, as long as nothing has been sent. The reason is kept sealed beside the ledger.
-    pub async fn cancel_request(
+    pub async fn cancel_request<'a>(
         &self,
         id: RequestId,
-        actor: &str,
+        by: impl Into<By<'a>>,
         reason: Option<&str>,
     ) -> Result<(Request, Emission), OperateError> {
+        let By { actor, once } = by.into();
         let note = serde_json::json!({ "by": actor, "decision": "cancel", "reason": reason }).to_string();
         let done = self
-            .decide(id, "cancel", &note, |request, context| {
+            .decide(id, "cancel", &note, once, |request, context| {
                 request.cancel(Some(actor), context)
             })
             .await;
@@ -72,14 +106,14 @@ impl Engine {
     }
 
     /// Carries out a person's decision about a request. The note is kept sealed beside the ledger.
-    pub async fn decide_request(
+    pub async fn decide_request<'a>(
         &self,
         id: RequestId,
         decision: &Decision,
-        actor: &str,
+        by: impl Into<By<'a>>,
         note: Option<&str>,
     ) -> Result<(Request, Emission), OperateError> {
-        let done = self.decide_request_uncounted(id, decision, actor, note).await;
+        let done = self.decide_request_uncounted(id, decision, by.into(), note).await;
         self.count_decision(decision.name(), &done);
         done
     }
@@ -88,7 +122,7 @@ impl Engine {
         &self,
         id: RequestId,
         decision: &Decision,
-        actor: &str,
+        By { actor, once }: By<'_>,
         note: Option<&str>,
     ) -> Result<(Request, Emission), OperateError> {
         let bodies = self.store.bodies(&[id]).await?;
@@ -96,7 +130,7 @@ impl Engine {
         let submitter = Body::unpack(&body.body).map_err(EngineError::from)?.submitter;
         let rules = self.rules.rulebook();
         let note = decision_note(decision, actor, note);
-        self.decide(id, "decide", &note, |request, context| {
+        self.decide(id, "decide", &note, once, |request, context| {
             request.decide(decision, actor, submitter.as_deref(), rules, context)
         })
         .await
@@ -138,6 +172,7 @@ impl Engine {
         let reason = match error {
             OperateError::Unknown(_) => DeadLetterReason::UnknownRequest,
             OperateError::Refused(refused) => reason_of(refused),
+            OperateError::Conflicting => DeadLetterReason::ConflictingDuplicate,
             OperateError::Engine(_) => return,
         };
         self.count_command(kind, None, reason.as_str());
@@ -209,11 +244,12 @@ impl Engine {
         id: RequestId,
         name: &'static str,
         note: &str,
+        once: Option<&Once>,
         decision: impl Fn(&mut Request, &Context<'_>) -> Result<Trail, Refused> + Send + Sync,
     ) -> Result<(Request, Emission), OperateError> {
         let mut attempts = Attempts::new(self.store.as_ref(), &*self.metrics, name);
         let (request, finished) = loop {
-            let done = self.decide_once(id, note, &decision, &mut attempts).await;
+            let done = self.decide_once(id, note, once, &decision, &mut attempts).await;
             if let Some(done) = attempts.conclude(done).await {
                 break done?;
             }
@@ -225,12 +261,16 @@ impl Engine {
         &self,
         id: RequestId,
         note: &str,
+        once: Option<&Once>,
         decision: &(impl Fn(&mut Request, &Context<'_>) -> Result<Trail, Refused> + Sync),
         attempts: &mut Attempts<'_>,
     ) -> Result<(Request, Finished<'static>), OperateError> {
         let mut tx = attempts.begin().await?;
         let known = self.pass_gate(&mut *tx, Gate::Shared).await?;
         let loaded = tx.load(&[id], Lock::Rows).await?;
+        if let Some(before) = self.said_before(once, &loaded, &mut *tx).await? {
+            return Ok((before, Finished::without_requests(Changes::default())));
+        }
         let mut work = Work::with_loaded(loaded, self.clock_skew);
         let now = known.now;
         let leaders = leaders_of(&work.followed(), &mut *tx, now).await?;
@@ -244,10 +284,34 @@ impl Engine {
         touched.notes.add_said(note);
         let request = touched.request.clone();
         let mut finished = contained(|| work.finish(self, UseCase::Other, now, true))??;
+        finished.changes.inbox.extend(once.map(|once| InboxRow {
+            tenant: once.tenant.clone(),
+            command_id: once.command_id,
+            digest: once.digest,
+            request_id: id,
+        }));
         self.seal_capsules(&mut finished, &mut *tx).await?;
         tx.write(&finished.changes).await.map_err(EngineError::from)?;
         tx.commit().await.map_err(EngineError::from)?;
         Ok((request, finished))
+    }
+
+    /// The request, where the same call has been carried out before. Its row is locked, so no other one is under way.
+    async fn said_before(
+        &self,
+        once: Option<&Once>,
+        loaded: &[StoredRequest],
+        tx: &mut dyn Transaction,
+    ) -> Result<Option<Request>, OperateError> {
+        let (Some(once), Some(stored)) = (once, loaded.first()) else {
+            return Ok(None);
+        };
+        let seen = tx.inbox(&[(&once.tenant, once.command_id)]).await?;
+        match seen.first() {
+            None => Ok(None),
+            Some(row) if row.digest == once.digest => Ok(Some(stored.request.clone())),
+            Some(_) => Err(OperateError::Conflicting),
+        }
     }
 
     /// One request.

@@ -5,7 +5,11 @@ use std::{borrow::Cow, sync::Arc};
 use bytes::Bytes;
 
 use super::{
-    Engine, EngineError, contained::contained, pages::Pages, status::status_message, time_ordered_id,
+    Engine, EngineError,
+    contained::contained,
+    letters::{Refused, sealed_within_bounds},
+    pages::Pages,
+    status::status_message,
     words::Words,
 };
 use crate::{
@@ -17,11 +21,10 @@ use crate::{
         task::{Purpose, Share, Task, TaskState},
         time::At,
     },
-    store::{DeadLetter, DeadLetterState, Origin, StoredBody, StoredCapsule},
+    store::{DeadLetter, Origin, StoredBody, StoredCapsule},
     wire::{
-        KeptHeaders, MAX_KEPT, Refusal,
+        KeptHeaders, Refusal,
         dead_letter::DeadLetterHeaders,
-        glance::glance,
         status::StatusMessage,
         task::{AckAddress, TaskMessage, TaskScope},
     },
@@ -348,18 +351,15 @@ impl Engine {
         headers: &KeptHeaders,
         at: At,
     ) -> Result<DeadLetter, EngineError> {
-        Ok(DeadLetter {
-            id: time_ordered_id(at),
+        Ok(self.letter(Refused {
+            origin,
             reason: refusal.reason,
-            detail: refusal.detail.clone(),
-            kind: glance(raw).kind,
-            origin: origin.clone(),
-            at,
-            state: DeadLetterState::Open,
-            sealed: (raw.len() <= MAX_KEPT && !headers.are_too_large())
-                .then(|| self.vault.seal_dead_letter(raw)),
+            detail: &refusal.detail,
+            raw: Some(raw),
+            sealed: sealed_within_bounds(&self.vault, raw, headers.are_too_large()),
             headers: self.seal_headers(headers),
-        })
+            at,
+        }))
     }
 }
 

@@ -22,7 +22,7 @@ use crate::{
     vault::SealedSubject,
     wire::{
         KeptHeaders, Refusal,
-        backup::parse_backup,
+        backup::{ParsedBackup, parse_backup},
         command::{Door, ParsedCommand, parse_command},
         envelope::Envelope,
     },
@@ -87,6 +87,10 @@ pub struct PreparedBackup {
     pub digest: [u8; 16],
     /// Its id and its digest as an earlier version has written them, where it would have been another id.
     pub former: Option<(EventId, [u8; 16])>,
+    /// Whether it brings its processor's token; `None`: it brings none.
+    pub token_matches: Option<bool>,
+    /// Whether an operator tells it, who may name processors that are no sources of the set.
+    pub by_operator: bool,
 }
 
 /// The sealed subject of an opening.
@@ -203,7 +207,7 @@ impl Engine {
 
     /// Prepares the bytes of a backup event.
     pub fn prepare_backup(&self, bytes: &[u8], envelope: &Envelope<'_>) -> Result<PreparedBackup, Refusal> {
-        let event = parse_backup(bytes, envelope)?;
+        let ParsedBackup { event, token } = parse_backup(bytes, envelope)?;
         let is_of_event = envelope.event_id() == Some(event.event_id.0);
         let former = envelope.former_event_id().filter(|_| is_of_event);
         let former = former.map(|id| {
@@ -216,6 +220,8 @@ impl Engine {
         Ok(PreparedBackup {
             digest: self.digest_of_backup(&event)?,
             former: former.transpose()?,
+            token_matches: token.map(|token| self.vault.backup_token_matches(&event.processor, &token)),
+            by_operator: false,
             event,
         })
     }

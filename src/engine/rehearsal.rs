@@ -84,6 +84,8 @@ impl Engine {
             state: DeadLetterState::Open,
             sealed: Some(vec![0; 200]),
             headers: None,
+            ids: vec![request_id.0],
+            kept: true,
         });
         changes.outbox.push((request_id, 1));
         let counted = CounterKey {

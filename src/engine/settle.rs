@@ -69,6 +69,7 @@ impl Engine {
             }
         };
         self.count_acks(arrivals, &verdicts);
+        self.learn_ways(arrivals, &verdicts).await;
         let emission = finished.emit(self, outboxed).await?;
         Ok(Settled { verdicts, emission })
     }

@@ -15,6 +15,7 @@ use super::{
     counters::Counters,
     outputs::{Emission, Secrets},
     prepare::PreparedSubject,
+    routes::AcksSeen,
 };
 use crate::{
     domain::{
@@ -199,7 +200,7 @@ impl<'a> Work<'a> {
     pub(super) fn wake(
         &mut self,
         context: &Context<'_>,
-        acks_seen_until: At,
+        acks_seen: &AcksSeen,
         leaders: &HashMap<RequestId, Leader>,
     ) {
         for touched in &mut self.touched {
@@ -211,7 +212,10 @@ impl<'a> Work<'a> {
                 .and_then(|following| leaders.get(&following.leader));
             let woken = match leader {
                 Some(leader) => request.follow(*leader, context),
-                None => request.wake(context, acks_seen_until),
+                None => {
+                    let id = request.id;
+                    request.wake_as_read(context, &|processor| acks_seen.until(id, processor))
+                }
             };
             match woken {
                 Ok(trail) => {

@@ -50,15 +50,18 @@ pub(super) struct By<R> {
 
 /// The roles that a call takes.
 pub(super) trait Roles {
+    /// Their names, for whoever has another one.
+    const NAMES: &'static str;
     /// Whether this is one of them.
     fn include(role: &Role) -> bool;
 }
 
 macro_rules! roles {
-    ($($(#[$meta:meta])* $name:ident = $pattern:pat,)+) => {$(
+    ($($(#[$meta:meta])* $name:ident = $pattern:pat, $names:literal;)+) => {$(
         $(#[$meta])*
         pub(super) struct $name;
         impl Roles for $name {
+            const NAMES: &'static str = $names;
             fn include(role: &Role) -> bool {
                 matches!(role, $pattern)
             }
@@ -68,21 +71,23 @@ macro_rules! roles {
 
 roles! {
     /// Submits commands.
-    Submitter = Role::Submitter,
+    Submitter = Role::Submitter, "submitter";
     /// Answers tasks.
-    Processor = Role::Processor(_),
+    Processor = Role::Processor(_), "processor";
     /// Decides about requests.
-    Compliance = Role::Compliance,
+    Compliance = Role::Compliance, "compliance";
     /// Runs the lanes.
-    Operator = Role::Operator,
-    /// Sees every request.
-    Overseer = Role::Compliance | Role::Operator,
+    Operator = Role::Operator, "operator";
+    /// Looks at everything and changes nothing: compliance and operator include it.
+    Auditor = Role::Auditor | Role::Compliance | Role::Operator, "auditor, compliance or operator";
     /// Sees requests: a submitter only its own.
-    Reader = Role::Compliance | Role::Operator | Role::Submitter,
-    /// Tells what happens to backups, and asks what is known of them: a processor only of its own.
-    BackupKeeper = Role::Operator | Role::Processor(_),
-    /// Reads the ledger: compliance and operator include it.
-    Auditor = Role::Auditor | Role::Compliance | Role::Operator,
+    Reader = Role::Auditor | Role::Compliance | Role::Operator | Role::Submitter,
+        "auditor, compliance, operator or submitter";
+    /// Tells what happens to backups: a processor to its own.
+    BackupKeeper = Role::Operator | Role::Processor(_), "operator or processor";
+    /// Asks what is known of backups: a processor of its own.
+    BackupReader = Role::Auditor | Role::Compliance | Role::Operator | Role::Processor(_),
+        "auditor, compliance, operator or processor";
 }
 
 impl Caller {
@@ -130,6 +135,23 @@ impl Caller {
         Ok(asked.or_else(|| self.tenant.clone()))
     }
 
+    /// Refuses one that is limited to a tenant where what is asked for is everybody's.
+    pub(super) fn check_unlimited(&self) -> Result<(), Problem> {
+        if self.tenant.is_none() {
+            return Ok(());
+        }
+        Err(Problem::new(
+            StatusCode::FORBIDDEN,
+            "forbidden",
+            "the bearer token is limited to one tenant, and what is asked for is of all of them",
+        ))
+    }
+
+    /// Whether free text that others wrote is kept from it: it may hold identifiers.
+    pub(super) const fn sees_no_free_text(&self) -> bool {
+        matches!(self.role, Some(Role::Auditor))
+    }
+
     /// Refuses a request of another tenant as one that does not exist: that it does is the other's affair.
     pub(super) async fn check_request(&self, engine: &Engine, id: RequestId) -> Result<(), Problem> {
         if self.sees_request(engine, id).await? {
@@ -163,9 +185,19 @@ impl Caller {
         Ok(request.is_some_and(|request| self.sees(&request.head.tenant)))
     }
 
+    /// Whether it runs the installation.
+    pub(super) const fn is_operator(&self) -> bool {
+        matches!(self.role, None | Some(Role::Operator))
+    }
+
     /// Whether it may speak of this processor's backups.
     pub(super) fn keeps_backups_of(&self, processor: &ProcessorId) -> bool {
-        matches!(self.role, Some(Role::Operator)) || self.answers_for(processor)
+        self.is_operator() || self.answers_for(processor)
+    }
+
+    /// Whether it may ask about this processor's backups.
+    pub(super) fn reads_backups_of(&self, processor: &ProcessorId) -> bool {
+        !matches!(self.role, Some(Role::Processor(_))) || self.answers_for(processor)
     }
 }
 
@@ -200,11 +232,12 @@ impl Gatekeeper {
             return Err(self.refuse("token", StatusCode::UNAUTHORIZED, "the bearer token is not known"));
         };
         if !R::include(&token.role) {
-            return Err(self.refuse(
-                "role",
-                StatusCode::FORBIDDEN,
-                "the bearer's role does not allow this call",
-            ));
+            let detail = format!(
+                "this call takes the role {}; the bearer's is {}",
+                R::NAMES,
+                token.role.as_str()
+            );
+            return Err(self.refuse("role", StatusCode::FORBIDDEN, &detail));
         }
         Ok(Caller {
             name: token.name.clone(),

@@ -14,7 +14,7 @@ use zeroize::Zeroizing;
 
 use super::{
     Api,
-    auth::{BackupKeeper, By},
+    auth::{BackupKeeper, BackupReader, By},
     body::Payload,
     problem::Problem,
     query::{Page, Params, cursor},
@@ -42,7 +42,8 @@ pub(super) async fn tell(
     Payload(bytes): Payload,
 ) -> Result<Json<Value>, Problem> {
     let engine = &api.engine;
-    let prepared = engine.prepare_backup(&bytes, &Envelope::bare(&engine.tenant_default))?;
+    let mut prepared = engine.prepare_backup(&bytes, &Envelope::bare(&engine.tenant_default))?;
+    prepared.by_operator = caller.is_operator();
     if !caller.keeps_backups_of(&prepared.event.processor) {
         return Err(Refusal::new(
             DeadLetterReason::NotAllowed,
@@ -97,7 +98,7 @@ pub(super) struct Catalogue {
 /// `GET /v1/backups/{processor}/{set}`: the copies, the newest first.
 pub(super) async fn catalogue(
     State(api): State<Arc<Api>>,
-    By { caller, .. }: By<BackupKeeper>,
+    By { caller, .. }: By<BackupReader>,
     path: Result<Path<(String, String)>, axum::extract::rejection::PathRejection>,
     uri: Uri,
 ) -> Result<Json<Catalogue>, Problem> {
@@ -105,7 +106,8 @@ pub(super) async fn catalogue(
     let Path((processor, set)) = path.map_err(|_| unknown())?;
     let processor = ProcessorId::new(&processor).map_err(|_| unknown())?;
     let set = Label::new(&set).map_err(|_| unknown())?;
-    if !caller.keeps_backups_of(&processor) {
+    caller.check_unlimited()?;
+    if !caller.reads_backups_of(&processor) {
         return Err(Refusal::new(
             DeadLetterReason::NotAllowed,
             "processor: expected the bearer's own",

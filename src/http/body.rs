@@ -14,7 +14,7 @@ use crate::wire::strict::MAX_BYTES;
 
 /// What is read and thrown away of a body that is too large. A caller who is still sending does not listen yet, and
 /// would see a broken connection in place of the answer.
-const MAX_DRAINED: usize = 16 * MAX_BYTES;
+pub(super) const MAX_DRAINED: usize = 16 * MAX_BYTES;
 
 /// The bytes of a body. They may hold identifiers, so they are wiped.
 pub(super) struct Payload(pub(super) Zeroizing<Vec<u8>>);

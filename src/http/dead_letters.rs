@@ -12,7 +12,7 @@ use uuid::Uuid;
 
 use super::{
     Api,
-    auth::{By, Operator},
+    auth::{Auditor, By, Operator},
     body::Payload,
     problem::Problem,
     query::{Id, Page, Params, cursor},
@@ -70,7 +70,7 @@ impl LetterView {
 /// `GET /v1/dead-letters`: open ones, the oldest first; with `erasures=true`, only commands to erase or to anonymize.
 pub(super) async fn list(
     State(api): State<Arc<Api>>,
-    _: By<Operator>,
+    By { caller, .. }: By<Auditor>,
     uri: Uri,
 ) -> Result<Json<Page<LetterView>>, Problem> {
     let mut params = Params::read(&uri, &["reason", "erasures", "limit", "cursor"])?;
@@ -79,6 +79,7 @@ pub(super) async fn list(
     let limit = params.limit();
     let mut after = params.cursor(LETTERS).map(Uuid::from_bytes);
     params.finish()?;
+    caller.check_unlimited()?;
     let now = api.engine.clock.now();
     let mut found: Vec<DeadLetter> = Vec::new();
     let (mut scanned, mut ended) = (0, false);

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use axum::{
     Json,
     extract::State,
-    http::StatusCode,
+    http::{HeaderMap, StatusCode},
     response::{IntoResponse, Response},
 };
 use serde_json::{Value, json};
@@ -17,6 +17,7 @@ use super::{
     lists::Filter,
     problem::Problem,
     query::{Id, Params},
+    repeats,
     requests::count_unreadable,
 };
 use crate::{
@@ -29,23 +30,27 @@ use crate::{
         request::operate::Refused,
         words::{DeadLetterReason, Status},
     },
-    engine::{EngineError, OperateError},
-    wire::{DecisionKind, api, parse_decision},
+    engine::{EngineError, OperateError, operate},
+    wire::{DecisionKind, Refusal, api, parse_decision},
 };
 
 /// How many requests are approved in one transaction.
 const BATCH: usize = 500;
 /// How many requests are read at a time.
 const PAGE: u32 = 1_000;
+/// How many requests one call approves at the most: so many transactions of a batch each are made well within its time, and
+/// what follows from them goes out meanwhile.
+const MOST: u64 = 20 * BATCH as u64;
 
 /// `POST /v1/requests/{id}/verify-identity`
 pub(super) async fn verify_identity(
     State(api): State<Arc<Api>>,
     By { caller, .. }: By<Compliance>,
     Id(id): Id<RequestId>,
+    headers: HeaderMap,
     Payload(bytes): Payload,
 ) -> Result<Response, Problem> {
-    decide(&api, id, DecisionKind::VerifyIdentity, &caller, &bytes).await
+    decide(&api, id, &headers, DecisionKind::VerifyIdentity, &caller, &bytes).await
 }
 
 /// `POST /v1/requests/{id}/approve`
@@ -53,9 +58,10 @@ pub(super) async fn approve(
     State(api): State<Arc<Api>>,
     By { caller, .. }: By<Compliance>,
     Id(id): Id<RequestId>,
+    headers: HeaderMap,
     Payload(bytes): Payload,
 ) -> Result<Response, Problem> {
-    decide(&api, id, DecisionKind::Approve, &caller, &bytes).await
+    decide(&api, id, &headers, DecisionKind::Approve, &caller, &bytes).await
 }
 
 /// `POST /v1/requests/{id}/refuse`
@@ -63,9 +69,10 @@ pub(super) async fn refuse(
     State(api): State<Arc<Api>>,
     By { caller, .. }: By<Compliance>,
     Id(id): Id<RequestId>,
+    headers: HeaderMap,
     Payload(bytes): Payload,
 ) -> Result<Response, Problem> {
-    decide(&api, id, DecisionKind::Refuse, &caller, &bytes).await
+    decide(&api, id, &headers, DecisionKind::Refuse, &caller, &bytes).await
 }
 
 /// `POST /v1/requests/{id}/extend`
@@ -73,14 +80,16 @@ pub(super) async fn extend(
     State(api): State<Arc<Api>>,
     By { caller, .. }: By<Compliance>,
     Id(id): Id<RequestId>,
+    headers: HeaderMap,
     Payload(bytes): Payload,
 ) -> Result<Response, Problem> {
-    decide(&api, id, DecisionKind::Extend, &caller, &bytes).await
+    decide(&api, id, &headers, DecisionKind::Extend, &caller, &bytes).await
 }
 
 async fn decide(
     api: &Api,
     id: RequestId,
+    headers: &HeaderMap,
     kind: DecisionKind,
     caller: &Caller,
     bytes: &[u8],
@@ -89,10 +98,15 @@ async fn decide(
         parse_decision(kind, bytes).inspect_err(|refusal| count_unreadable(&api.engine, refusal))?;
     caller.check_command(&api.engine, id, decision.name()).await?;
     let note = note.as_ref().map(SubjectData::expose);
-    let (request, emission) = api
-        .engine
-        .decide_request(id, &decision, &caller.name, note)
-        .await?;
+    let once = repeats::of_request(api, caller, headers, (decision.name(), id), bytes).await?;
+    let by = operate::By {
+        actor: &caller.name,
+        once: once.as_ref(),
+    };
+    let (request, emission) = match api.engine.decide_request(id, &decision, by, note).await {
+        Ok(done) => done,
+        Err(error) => return Err(repeats::in_state_of_request(api, id, error).await),
+    };
     let answer = Json(api.engine.status_of(&request)).into_response();
     api.outputs.hand_over(emission).await;
     Ok(answer)
@@ -109,6 +123,13 @@ pub(super) async fn approve_all(
     let filter = Filter::read(&mut params);
     params.finish()?;
     let filter = filter.narrowed_to(&caller)?;
+    if wanted.expected_count > MOST {
+        let detail = format!(
+            "expected_count: expected at most {MOST} in one call; narrow the filter, by received_before for instance, and go on \
+             with the rest"
+        );
+        return Err(Refusal::schema(detail).into());
+    }
     let found = waiting(&api, &filter, wanted.expected_count).await?;
     if found.len() as u64 != wanted.expected_count {
         let detail = format!(

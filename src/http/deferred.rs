@@ -8,7 +8,7 @@ use uuid::Uuid;
 
 use super::{
     Api,
-    auth::{By, Compliance},
+    auth::{Auditor, By},
     lists::raw,
     problem::Problem,
     query::{Page, Params, cursor},
@@ -33,7 +33,7 @@ type Place = (Option<At>, RequestId, u16);
 /// `GET /v1/deferred`: by date; what has none comes last.
 pub(super) async fn list(
     State(api): State<Arc<Api>>,
-    By { caller, .. }: By<Compliance>,
+    By { caller, .. }: By<Auditor>,
     uri: Uri,
 ) -> Result<Json<Page<Box<RawValue>>>, Problem> {
     let known = ["processor", "reason", "due_before", "limit", "cursor"];

@@ -179,6 +179,11 @@ pub(super) async fn one(
     }
     let leaves = engine.store.leaves(id).await?;
     let mut evidence = evidence_of(engine, &request, &leaves);
+    if caller.sees_no_free_text() {
+        for shown in evidence.values_mut() {
+            shown.message = None;
+        }
+    }
     let task_list = request.ordinals().map(|ordinal| Proved {
         task: TaskView::of(&request, ordinal),
         evidence: evidence.remove(&ordinal),

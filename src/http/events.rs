@@ -133,6 +133,8 @@ fn readable(request: RequestId, entry: &Entry) -> Result<Value, Problem> {
         | Entry::Repeated { .. }
         | Entry::Followed { .. }
         | Entry::CapsulesForgotten { .. }
+        | Entry::Searched { .. }
+        | Entry::LetterOpened { .. }
         | Entry::Purged { .. } => {}
     }
     Ok(Value::Object(members))

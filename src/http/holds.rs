@@ -14,24 +14,23 @@ use zeroize::Zeroizing;
 
 use super::{
     Api,
-    auth::{By, Caller, Compliance},
+    auth::{Auditor, By, Caller, Compliance},
     body::Payload,
     lists::raw,
     problem::Problem,
     query::{Id, Page, Params, cursor},
-    requests::{count_unreadable, envelope_of},
+    requests::{count_unreadable, envelope_of, make_id},
 };
 use crate::{
     domain::{
         hold::Hold,
-        ids::{CommandId, HoldId, ProcessorId, RequestId, TaskId, Tenant},
+        ids::{HoldId, ProcessorId, RequestId, TaskId, Tenant},
         words::{DeadLetterReason, TaskStateName},
     },
     engine::{
         hold::{AlreadyDispatched, PlacedHold},
         intake::Verdict,
         prepare::{Arrival, PreparedCommand},
-        time_ordered_id,
         views::HoldView,
     },
     wire::{KeptHeaders, ParsedCommand, Refusal, parse_hold, parse_release},
@@ -89,12 +88,13 @@ pub(super) async fn place(
     Payload(bytes): Payload,
 ) -> Result<Response, Problem> {
     let engine = &api.engine;
-    let envelope = envelope_of(
+    let mut envelope = envelope_of(
         &headers,
         &bytes,
         &caller,
         caller.tenant_or(&engine.tenant_default),
     )?;
+    make_id(&mut envelope, engine);
     let (prepared, hold_id) = prepare(&api, parse_hold(&bytes, &envelope, &caller.name))?;
     caller.check(prepared.command.tenant())?;
     let tenant = prepared.command.tenant().clone();
@@ -114,7 +114,7 @@ pub(super) async fn place(
 /// `GET /v1/holds/{id}`
 pub(super) async fn one(
     State(api): State<Arc<Api>>,
-    By { caller, .. }: By<Compliance>,
+    By { caller, .. }: By<Auditor>,
     Id(id): Id<HoldId>,
     uri: Uri,
 ) -> Result<Json<Box<RawValue>>, Problem> {
@@ -170,7 +170,7 @@ async fn warnings(api: &Api, hold: &Hold) -> Result<Vec<&'static str>, Problem> 
 /// `GET /v1/holds`: active ones, the oldest first.
 pub(super) async fn list(
     State(api): State<Arc<Api>>,
-    By { caller, .. }: By<Compliance>,
+    By { caller, .. }: By<Auditor>,
     uri: Uri,
 ) -> Result<Json<Page<Box<RawValue>>>, Problem> {
     let mut params = Params::read(&uri, &["tenant", "limit", "cursor"])?;
@@ -220,10 +220,7 @@ pub(super) async fn release(
 ) -> Result<Json<Value>, Problem> {
     let tenant = tenant_of(&api, &caller, &uri, id)?;
     let mut envelope = envelope_of(&headers, &bytes, &caller, &tenant)?;
-    // A release that has no id of its own can only be told from another one by what it does.
-    envelope
-        .command_id_default
-        .get_or_insert_with(|| CommandId(time_ordered_id(api.engine.clock.now())));
+    make_id(&mut envelope, &api.engine);
     let (prepared, _) = prepare(&api, parse_release(&bytes, id, &envelope, &caller.name))?;
     caller.check(prepared.command.tenant())?;
     let tenant = prepared.command.tenant().clone();

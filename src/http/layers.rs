@@ -16,18 +16,28 @@ use tower_http::{
 };
 use tracing::{Level, Span};
 
-use super::problem::Problem;
+use super::{
+    draining::drain,
+    hosts::{self, Hosts},
+    problem::Problem,
+};
 
 /// The longest that a call may take: longer than any transaction with all of its tries.
 const TIMEOUT: Duration = Duration::from_secs(30);
 
 /// Puts the layers around the routes; the first that a call meets is the last one here.
-pub(super) fn around(routes: Router) -> Router {
+/// `hosts`: the names that are answered to where there is no `[auth]`.
+pub(super) fn around(routes: Router, hosts: Option<Hosts>) -> Router {
+    // Without `[auth]`, any page that a browser on this machine shows could otherwise order an erasure.
+    let routes = routes.layer(middleware::from_fn(refuse_other_sites));
+    let routes = match hosts {
+        Some(hosts) => routes.layer(middleware::from_fn_with_state(hosts, hosts::check)),
+        None => routes,
+    };
     routes
-        // Without `[auth]`, any page that a browser on this machine shows could otherwise order an erasure.
-        .layer(middleware::from_fn(refuse_other_sites))
-        .layer(middleware::from_fn(limit_time))
         .layer(CatchPanicLayer::custom(panicked))
+        .layer(middleware::from_fn(drain))
+        .layer(middleware::from_fn(limit_time))
         .layer(
             TraceLayer::new_for_http()
                 .make_span_with(span)
@@ -147,7 +157,7 @@ mod tests {
         }
         let listener = listener::bind(([127, 0, 0, 1], 0).into()).unwrap();
         let url = format!("http://{}/", listener.local_addr().unwrap());
-        let app = around(Router::new().route("/", axum::routing::get(panics)));
+        let app = around(Router::new().route("/", axum::routing::get(panics)), None);
         let handle = axum_server::Handle::new();
         tokio::spawn(listener::serve(
             listener,

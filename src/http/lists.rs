@@ -11,13 +11,14 @@ use uuid::Uuid;
 
 use super::{
     Api,
-    auth::{By, Caller, Compliance, Overseer},
+    auth::{Auditor, By, Caller, Compliance},
     body::Payload,
     problem::Problem,
     query::{Page, Params, cursor},
 };
 use crate::{
     domain::{
+        entry::Entry,
         ids::{ProcessorId, RequestId, Tenant},
         request::Request,
         time::At,
@@ -179,7 +180,7 @@ impl Filter {
 /// `GET /v1/requests`
 pub(super) async fn requests(
     State(api): State<Arc<Api>>,
-    By { caller, .. }: By<Overseer>,
+    By { caller, .. }: By<Auditor>,
     uri: Uri,
 ) -> Result<Json<Page<Box<RawValue>>>, Problem> {
     let mut params = Params::read(&uri, &[Filter::KEYS, &["limit", "cursor"]].concat())?;
@@ -221,6 +222,8 @@ pub(super) struct Found {
     page: Page<Box<RawValue>>,
     /// Whether there are more than are shown.
     truncated: bool,
+    /// Under which id the ledger says that somebody has searched; its events are those of a request.
+    ledger_entry: RequestId,
 }
 
 /// `POST /v1/requests/search`
@@ -248,12 +251,21 @@ pub(super) async fn search(
         .iter()
         .map(|row| raw(&engine.status_of(&row.request)))
         .collect::<Result<_, _>>()?;
+    let truncated = ids.len() > shown.len();
+    let look = Entry::Searched {
+        actor: caller.name.clone(),
+        identity_type: search.identity.kind.clone(),
+        requests: stored.iter().map(|row| row.request.id).collect(),
+        truncated,
+    };
+    let ledger_entry = engine.record_look(look).await?;
     Ok(Json(Found {
         page: Page {
             items,
             next_cursor: None,
         },
-        truncated: ids.len() > shown.len(),
+        truncated,
+        ledger_entry,
     }))
 }
 

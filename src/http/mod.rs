@@ -13,9 +13,11 @@ mod dead_letters;
 mod decisions;
 mod deferred;
 mod detail;
+mod draining;
 mod events;
 mod health;
 mod holds;
+mod hosts;
 mod layers;
 pub mod listener;
 mod lists;
@@ -23,11 +25,13 @@ mod outputs;
 mod problem;
 mod processors;
 mod query;
+mod repeats;
 mod requests;
 mod sentences;
 mod suppression;
 mod sweeps;
 mod tasks;
+pub mod tls;
 
 use std::{
     fmt, io,
@@ -45,9 +49,12 @@ use axum_server::{Handle, tls_rustls::RustlsConfig};
 use tokio::{sync::mpsc, task::JoinSet};
 use tokio_util::sync::CancellationToken;
 
-use self::{acks::Acks, auth::Gatekeeper, batch::Batcher, outputs::Outputs, requests::Commands};
+use self::{
+    acks::Acks, auth::Gatekeeper, batch::Batcher, hosts::Hosts, outputs::Outputs, requests::Commands,
+};
 use crate::{
     config::{Auth, Http, Tls},
+    domain::time::At,
     engine::{Engine, outputs::Emission},
     telemetry::readiness::Readiness,
 };
@@ -112,7 +119,7 @@ pub async fn serve(config: &Http, state: State, shutdown: CancellationToken) -> 
     let listener = listener::bind(config.listen)?;
     let address = listener.local_addr()?;
     let tls = match &config.tls {
-        Some(files) => Some(tls(files).await?),
+        Some(files) => Some(rustls_config(files, state.engine.clock.now())?),
         None => None,
     };
     let State {
@@ -125,6 +132,7 @@ pub async fn serve(config: &Http, state: State, shutdown: CancellationToken) -> 
     let mut batchers = JoinSet::new();
     let commands = Batcher::start(Commands::new(&engine), &outputs, &mut batchers);
     let acks = Batcher::start(Acks::new(&engine), &outputs, &mut batchers);
+    let hosts = auth.is_none().then(|| Hosts::of(config, address));
     let gatekeeper = Gatekeeper::new(auth, Arc::clone(&engine.metrics));
     let api = Arc::new(Api {
         engine,
@@ -134,18 +142,19 @@ pub async fn serve(config: &Http, state: State, shutdown: CancellationToken) -> 
         commands,
         acks,
     });
-    let app = layers::around(routes(api));
+    let app = layers::around(routes(api), hosts);
     Ok(Serving {
         address,
         finished: Box::pin(run(listener, tls, app, batchers, shutdown)),
     })
 }
 
-async fn tls(files: &Tls) -> io::Result<RustlsConfig> {
+fn rustls_config(files: &Tls, now: At) -> io::Result<RustlsConfig> {
     // Whoever was first has installed the same one: there is no other provider in this build.
     let installed = rustls::crypto::ring::default_provider().install_default();
     tracing::debug!(first = installed.is_ok(), "the crypto provider is installed");
-    RustlsConfig::from_pem_file(&files.cert, &files.key).await
+    let config = tls::server_config(files, now).map_err(io::Error::other)?;
+    Ok(RustlsConfig::from_config(Arc::new(config)))
 }
 
 async fn run(

@@ -61,6 +61,12 @@ impl Problem {
         self
     }
 
+    /// Says besides what it is about.
+    pub(super) fn adding(mut self, said: &str) -> Self {
+        self.detail.push_str(said);
+        self
+    }
+
     /// There is no such thing.
     pub(super) fn unknown(what: &str) -> Self {
         Self::new(
@@ -217,6 +223,7 @@ impl From<OperateError> for Problem {
         let code = match error {
             OperateError::Unknown(what) => return Self::unknown(what),
             OperateError::Engine(error) => return error.into(),
+            OperateError::Conflicting => "conflicting_duplicate",
             OperateError::Refused(Refused::TooLate) => "irreversible",
             OperateError::Refused(Refused::Closed | Refused::WrongState | Refused::NotNow(_)) => {
                 "wrong_state"

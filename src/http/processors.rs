@@ -7,7 +7,7 @@ use serde::Serialize;
 
 use super::{
     Api,
-    auth::{By, Operator},
+    auth::{Auditor, By},
     problem::Problem,
     query::Page,
 };
@@ -62,7 +62,11 @@ struct ProcessorView {
 }
 
 /// `GET /v1/processors`
-pub(super) async fn list(State(api): State<Arc<Api>>, _: By<Operator>) -> Result<Json<Registered>, Problem> {
+pub(super) async fn list(
+    State(api): State<Arc<Api>>,
+    By { caller, .. }: By<Auditor>,
+) -> Result<Json<Registered>, Problem> {
+    caller.check_unlimited()?;
     let active = api.engine.active()?;
     let counters = api.engine.store.counters().await?;
     let tasks_of = |id: &ProcessorId| {

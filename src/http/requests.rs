@@ -16,27 +16,27 @@ use super::{
     auth::{By, Caller, Compliance, Submitter},
     batch::Work,
     body::Payload,
-    problem::{FieldError, Problem},
+    problem::Problem,
     query::Id,
+    repeats::{self, idempotency_key},
 };
 use crate::{
     domain::{
         body::Body,
         command::Command,
-        ids::{RequestId, Tenant},
+        ids::{CommandId, RequestId, Tenant},
         words::DeadLetterReason,
     },
     engine::{
         Engine, EngineError,
         intake::Verdict,
+        operate,
         outputs::{Emission, RecordKind},
         prepare::{Arrival, PreparedCommand},
+        time_ordered_id,
     },
     wire::{Door, Envelope, KeptHeaders, Refusal, api, command_id_of_caller},
 };
-
-/// The longest idempotency key: a few ids in a row.
-const MAX_KEY: usize = 255;
 
 /// Takes commands in.
 pub(super) struct Commands(Arc<Engine>);
@@ -85,12 +85,13 @@ pub(super) async fn submit(
     Payload(bytes): Payload,
 ) -> Result<Response, Problem> {
     let engine = &api.engine;
-    let envelope = envelope_of(
+    let mut envelope = envelope_of(
         &headers,
         &bytes,
         &caller,
         caller.tenant_or(&engine.tenant_default),
     )?;
+    make_id(&mut envelope, engine);
     let mut prepared = engine
         .prepare_command(&bytes, &envelope, Door::Http)
         .inspect_err(|refusal| count_unreadable(engine, refusal))?;
@@ -161,14 +162,21 @@ pub(super) async fn cancel(
     State(api): State<Arc<Api>>,
     By { caller, .. }: By<Compliance>,
     Id(id): Id<RequestId>,
+    headers: HeaderMap,
     Payload(bytes): Payload,
 ) -> Result<Response, Problem> {
     let reason = api::parse_reason(&bytes).inspect_err(|refusal| count_unreadable(&api.engine, refusal))?;
     caller.check_command(&api.engine, id, "cancel").await?;
-    let (request, emission) = api
-        .engine
-        .cancel_request(id, &caller.name, reason.as_deref())
-        .await?;
+    let once = repeats::of_request(&api, &caller, &headers, ("cancel", id), &bytes).await?;
+    let by = operate::By {
+        actor: &caller.name,
+        once: once.as_ref(),
+    };
+    let done = api.engine.cancel_request(id, by, reason.as_deref()).await;
+    let (request, emission) = match done {
+        Ok(done) => done,
+        Err(error) => return Err(repeats::in_state_of_request(&api, id, error).await),
+    };
     let answer = Json(api.engine.status_of(&request)).into_response();
     api.outputs.hand_over(emission).await;
     Ok(answer)
@@ -226,6 +234,13 @@ async fn with_warnings(
     Ok(serde_json::to_vec(&status).map_err(EngineError::from)?.into())
 }
 
+/// A call that names nothing by which it could be repeated gets an id made for it: a repeat of it is another command.
+pub(super) fn make_id(envelope: &mut Envelope<'_>, engine: &Engine) {
+    envelope
+        .command_id_default
+        .get_or_insert_with(|| CommandId(time_ordered_id(engine.clock.now())));
+}
+
 /// What came around a command: its `Idempotency-Key` serves where it has no id of its own.
 pub(super) fn envelope_of<'a>(
     headers: &HeaderMap,
@@ -240,27 +255,4 @@ pub(super) fn envelope_of<'a>(
         envelope.command_id_default = Some(command_id_of_caller(key, &caller.name, tenant));
     }
     Ok(envelope)
-}
-
-fn idempotency_key(headers: &HeaderMap) -> Result<Option<&str>, Problem> {
-    let mut sent = headers.get_all("idempotency-key").iter();
-    let Some(value) = sent.next() else { return Ok(None) };
-    let key = value.to_str().ok().map(str::trim);
-    match key.filter(|key| (1..=MAX_KEY).contains(&key.len()) && *key != "\"\"") {
-        Some(key) if sent.next().is_none() => Ok(Some(key)),
-        _ => Err(bad_key()),
-    }
-}
-
-fn bad_key() -> Problem {
-    let detail = format!("expected one key of 1 to {MAX_KEY} visible ASCII characters");
-    Problem::new(
-        StatusCode::BAD_REQUEST,
-        "schema",
-        format!("Idempotency-Key: {detail}"),
-    )
-    .with_errors(vec![FieldError {
-        field: "Idempotency-Key".to_owned(),
-        detail,
-    }])
 }

@@ -6,7 +6,7 @@ use axum::{Json, extract::State, http::Uri};
 
 use super::{
     Api,
-    auth::{By, Operator},
+    auth::{Auditor, By},
     problem::Problem,
     query::{Page, Params},
 };
@@ -15,13 +15,14 @@ use crate::engine::views::SweepView;
 /// `GET /v1/sweeps`: the newest first. Older ones than a page shows are over.
 pub(super) async fn list(
     State(api): State<Arc<Api>>,
-    _: By<Operator>,
+    By { caller, .. }: By<Auditor>,
     uri: Uri,
 ) -> Result<Json<Page<SweepView>>, Problem> {
     let mut params = Params::read(&uri, &["unfinished", "limit"])?;
     let unfinished = params.flag("unfinished").unwrap_or(false);
     let limit = u32::try_from(params.limit()).unwrap_or(u32::MAX);
     params.finish()?;
+    caller.check_unlimited()?;
     let sweeps = api.engine.store.sweeps(unfinished, limit).await?;
     let waiting = api.engine.waiting_sweeps(&sweeps).await?;
     Ok(Json(Page {

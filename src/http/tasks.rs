@@ -2,19 +2,24 @@
 
 use std::sync::Arc;
 
-use axum::{Json, extract::State, http::Uri};
+use axum::{
+    Json,
+    extract::State,
+    http::{HeaderMap, Uri},
+};
 use serde::Serialize;
 use serde_json::value::RawValue;
 use uuid::Uuid;
 
 use super::{
     Api,
-    auth::{By, Operator},
+    auth::{Auditor, By, Operator},
     body::Payload,
     detail::TaskView,
     lists::{Scan, raw},
     problem::Problem,
     query::{Id, Page, Params, cursor},
+    repeats,
 };
 use crate::{
     domain::{
@@ -22,7 +27,7 @@ use crate::{
         request::Request,
         words::TaskStateName,
     },
-    engine::operate::TaskDecision,
+    engine::operate::{self, TaskDecision},
     wire::{api, status::StatusMessage},
 };
 
@@ -76,7 +81,7 @@ impl Place {
 /// `GET /v1/tasks`
 pub(super) async fn list(
     State(api): State<Arc<Api>>,
-    _: By<Operator>,
+    By { caller, .. }: By<Auditor>,
     uri: Uri,
 ) -> Result<Json<Page<Box<RawValue>>>, Problem> {
     let mut params = Params::read(&uri, &["processor", "state", "limit", "cursor"])?;
@@ -113,7 +118,10 @@ pub(super) async fn list(
         if requests.is_empty() {
             break;
         }
-        for request in &requests {
+        for request in requests
+            .iter()
+            .filter(|request| caller.sees(&request.head.tenant))
+        {
             for ordinal in request.ordinals().filter(|ordinal| takes(request, *ordinal)) {
                 if items.len() == limit {
                     more = true;
@@ -163,10 +171,16 @@ pub(super) async fn retry(
     State(api): State<Arc<Api>>,
     By { caller, .. }: By<Operator>,
     Id(id): Id<TaskId>,
+    headers: HeaderMap,
     Payload(bytes): Payload,
 ) -> Result<Json<Box<RawValue>>, Problem> {
     let reason = api::parse_reason(&bytes)?;
-    decide(&api, id, TaskDecision::Retry, &caller.name, reason.as_deref()).await
+    let once = repeats::of_task(&api, &caller, &headers, ("retry", id), &bytes).await?;
+    let by = operate::By {
+        actor: &caller.name,
+        once: once.as_ref(),
+    };
+    decide(&api, id, TaskDecision::Retry, by, reason.as_deref()).await
 }
 
 /// `POST /v1/tasks/{id}/waive`
@@ -174,20 +188,29 @@ pub(super) async fn waive(
     State(api): State<Arc<Api>>,
     By { caller, .. }: By<Operator>,
     Id(id): Id<TaskId>,
+    headers: HeaderMap,
     Payload(bytes): Payload,
 ) -> Result<Json<Box<RawValue>>, Problem> {
     let reason = api::parse_required_reason(&bytes)?;
-    decide(&api, id, TaskDecision::Waive, &caller.name, Some(&reason)).await
+    let once = repeats::of_task(&api, &caller, &headers, ("waive", id), &bytes).await?;
+    let by = operate::By {
+        actor: &caller.name,
+        once: once.as_ref(),
+    };
+    decide(&api, id, TaskDecision::Waive, by, Some(&reason)).await
 }
 
 async fn decide(
     api: &Api,
     id: TaskId,
     decision: TaskDecision,
-    actor: &str,
+    by: operate::By<'_>,
     reason: Option<&str>,
 ) -> Result<Json<Box<RawValue>>, Problem> {
-    let (request, emission) = api.engine.decide_task(id, decision, actor, reason).await?;
+    let (request, emission) = match api.engine.decide_task(id, decision, by, reason).await {
+        Ok(done) => done,
+        Err(error) => return Err(repeats::in_state_of_task(api, id, error).await),
+    };
     api.outputs.hand_over(emission).await;
     let ordinal = request.find_task(id).ok_or_else(|| Problem::unknown("task"))?;
     let task = TaskView::of(&request, ordinal);

@@ -10,7 +10,7 @@ use rdkafka::{
 
 use super::{
     KafkaError,
-    client::{Cluster, PATIENCE, Quiet},
+    client::{Cluster, PATIENCE, Quiet, session_of},
     while_doing,
 };
 use crate::clock::Stopwatch;
@@ -143,6 +143,45 @@ impl Admin {
             .filter_map(|resource| resource.as_ref().ok())
             .find_map(|resource| resource.get("max.message.bytes")?.value.as_ref()?.parse().ok());
         Ok(limit)
+    }
+
+    /// Refuses a session that the group's coordinator would refuse for ever. A cluster that does not say what it takes is not
+    /// asked again: whether a stage has joined its group shows later.
+    pub async fn check_session(&self, lease: Duration) -> Result<(), KafkaError> {
+        let Some((min, max)) = self.session_limits().await else {
+            return Ok(());
+        };
+        let session = session_of(lease);
+        if (min..=max).contains(&session) {
+            return Ok(());
+        }
+        Err(KafkaError::SessionRefused {
+            lease,
+            session: session.as_millis(),
+            min: min.as_millis(),
+            max: max.as_millis(),
+        })
+    }
+
+    /// The shortest and the longest session that brokers take, as one of them says.
+    async fn session_limits(&self) -> Option<(Duration, Duration)> {
+        let metadata = self.client.inner().fetch_metadata(None, PATIENCE).ok()?;
+        let broker = ResourceSpecifier::Broker(metadata.brokers().first()?.id());
+        let options = AdminOptions::new().request_timeout(Some(PATIENCE));
+        let described = self.client.describe_configs([&broker], &options).await;
+        let settings = described
+            .inspect_err(|error| tracing::debug!(%error, "the brokers' settings"))
+            .ok()?
+            .into_iter()
+            .find_map(Result::ok)?;
+        let millis = |name: &str| -> Option<Duration> {
+            let value = settings.get(name)?.value.as_deref()?;
+            Some(Duration::from_millis(value.parse().ok()?))
+        };
+        Some((
+            millis("group.min.session.timeout.ms")?,
+            millis("group.max.session.timeout.ms")?,
+        ))
     }
 
     /// Makes those of these topics that do not exist. Existing ones are left as they are.

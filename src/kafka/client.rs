@@ -2,9 +2,14 @@
 
 use std::{collections::BTreeMap, time::Duration};
 
-use rdkafka::{ClientConfig, ClientContext, config::RDKafkaLogLevel, consumer::ConsumerContext};
+use rdkafka::{
+    ClientConfig, ClientContext,
+    config::RDKafkaLogLevel,
+    consumer::{BaseConsumer, ConsumerContext},
+    producer::{BaseProducer, DefaultProducerContext},
+};
 
-use super::KafkaError;
+use super::{KafkaError, while_doing};
 
 /// Where the cluster is and what the configuration adds.
 #[derive(Debug, Clone)]
@@ -30,7 +35,8 @@ impl Cluster {
         }
     }
 
-    /// What all clients share.
+    /// What all clients share. Whatever is set after the configured properties, here and below, is refused in the configuration
+    /// (`config::kafka::properties`): nothing that a user sets is overridden in silence.
     pub fn config(&self) -> ClientConfig {
         let mut config = ClientConfig::new();
         config
@@ -47,30 +53,45 @@ impl Cluster {
     ///
     /// `lease`: the partitions of a worker that died are given to others within it.
     pub fn consumer_config(&self, group_id: &str, lease: Duration) -> ClientConfig {
-        // The coordinator notices after the session's timeout and the others take over at their next heartbeat.
-        let session = (lease.mul_f64(0.7)).max(Duration::from_secs(1));
+        let session = session_of(lease);
         let heartbeat = (session / 5).min(Duration::from_secs(3));
         let mut config = self.config();
         config
             .set("group.id", group_id)
+            .set("group.protocol", "classic")
             .set("auto.offset.reset", "earliest")
             .set("session.timeout.ms", session.as_millis().to_string())
             .set("heartbeat.interval.ms", heartbeat.as_millis().to_string())
+            .set(
+                "max.poll.interval.ms",
+                longest_rest(lease).as_millis().to_string(),
+            )
             .set("enable.auto.commit", "true")
             // Offsets are stored by hand, once the outputs are confirmed; what is stored is committed every second.
             .set("auto.commit.interval.ms", "1000")
             .set("enable.auto.offset.store", "false")
             .set("partition.assignment.strategy", "cooperative-sticky")
+            // An answer in a transaction that was aborted, or is still open, is none.
+            .set("isolation.level", "read_committed")
+            // Partitions that are added are read within a minute.
+            .set("topic.metadata.refresh.interval.ms", "10000")
             // What is read ahead bounds the memory of a worker that falls behind. The client looks again soon whether there is
             // room: after its second of rest, a worker that is faster than that has long been idle.
             .set("queued.max.messages.kbytes", "4096")
             .set("fetch.queue.backoff.ms", "20")
             // An answer is unpacked whole, whatever the line above says. A larger message still comes, alone.
             .set("fetch.message.max.bytes", "262144");
-        if self.embedded {
+        if self.embedded && !self.properties.contains_key("fetch.wait.max.ms") {
             // A real broker answers as soon as there is something. This one answers when the wait is over.
             config.set("fetch.wait.max.ms", "10");
         }
+        config
+    }
+
+    /// A client that asks where logs end, and reads nothing. `isolation`: whether open transactions count as well.
+    pub fn asking_config(&self, isolation: &str) -> ClientConfig {
+        let mut config = self.config();
+        config.set("isolation.level", isolation);
         config
     }
 
@@ -89,10 +110,40 @@ impl Cluster {
         config
     }
 
+    /// Has the client library look at all that is configured together, without a connection: certificates that are not there,
+    /// a mechanism without its password.
+    pub fn check(&self, group_id: &str, lease: Duration) -> Result<(), KafkaError> {
+        let mut consumer = self.consumer_config(group_id, lease);
+        consumer.remove("bootstrap.servers");
+        let consumer: BaseConsumer<Quiet> = consumer
+            .create_with_context(Quiet)
+            .map_err(while_doing("kafka.properties are not taken for a consumer"))?;
+        drop(consumer);
+        let mut producer = self.producer_config();
+        producer.remove("bootstrap.servers");
+        let producer: BaseProducer<DefaultProducerContext> = producer
+            .create()
+            .map_err(while_doing("kafka.properties are not taken for a producer"))?;
+        drop(producer);
+        Ok(())
+    }
+
     /// The cluster's id, which positions are kept under. Blocks, for no longer than `patience`.
     pub fn id(&self, patience: Duration) -> Result<String, KafkaError> {
         self.ask(|client| client.fetch_cluster_id(patience.min(PATIENCE)))
     }
+}
+
+/// The session of a worker in its group: the coordinator notices after it that a worker has died, and the others take over at
+/// their next heartbeat, within the lease.
+pub fn session_of(lease: Duration) -> Duration {
+    lease.mul_f64(0.7)
+}
+
+/// How long a worker may take no messages before the group gives its partitions to others: while the store is away, for one.
+/// The client does not take less than the session.
+pub fn longest_rest(lease: Duration) -> Duration {
+    session_of(lease).max(Duration::from_secs(5 * 60))
 }
 
 /// Sends the client's own log lines to ours, where redaction and format apply.

@@ -3,7 +3,10 @@
 //! An ack is missing only when settling has read its partition past the time by which it was due. Producers' clocks say
 //! nothing about that; the end of the partition, asked for at a known time and then reached, does.
 //!
-//! The broker is asked by a thread and over a connection of its own: on the consumer's, an answer waits behind the
+//! What counts is the consumer's own position, never its last message: the last record of a log may be a transaction's
+//! marker, or the rest of a transaction that was aborted, and no consumer is ever given those.
+//!
+//! The broker is asked by a thread and over connections of its own: on the consumer's, an answer waits behind the
 //! fetch that is waiting for messages.
 
 use std::{
@@ -12,20 +15,23 @@ use std::{
     time::Duration,
 };
 
-use rdkafka::{Offset, TopicPartitionList, admin::AdminClient, consumer::Consumer};
+use rdkafka::{
+    Offset, TopicPartitionList,
+    consumer::{BaseConsumer, Consumer},
+};
 use tokio_util::sync::CancellationToken;
 
 use super::{
     KafkaError,
     client::{Cluster, Quiet},
+    group::Membership,
     poll::GroupConsumer,
-    positions::{Partition, offsets_after},
+    positions::Partition,
     while_doing,
 };
 use crate::{
     clock::{Clock, Stopwatch},
     domain::time::At,
-    engine::prepare::Arrival,
     store::Seen,
     telemetry::metrics::Metrics,
 };
@@ -37,50 +43,110 @@ const EVERY: Duration = Duration::from_secs(1);
 /// safe side.
 const PATIENCE: Duration = Duration::from_secs(1);
 
+/// How long an open transaction is waited for. Behind its first record nothing can be read, also no answer that was sent
+/// without any transaction: nearly all transactions are over by then, and what they held back has been read. One that
+/// stays open must not hold back the time-outs of everybody.
+const OPEN_TRANSACTION: Duration = Duration::from_secs(15);
+
 /// How far partitions have been read, and where they ended when they were last looked at.
 #[derive(Debug, Default)]
-pub struct Ends(Mutex<HashMap<Partition, Progress>>);
+pub struct Ends(Mutex<Known>);
+
+#[derive(Debug, Default)]
+struct Known {
+    /// Counts the changes of the assignment: what was asked before one says nothing after it.
+    assignment: u64,
+    partitions: HashMap<Partition, Progress>,
+}
 
 #[derive(Debug, Default, Clone, Copy)]
 struct Progress {
+    /// Where reading starts, or goes on: the consumer has no position before it has been given something.
+    start: Option<i64>,
+    /// The consumer's position.
+    position: Option<i64>,
+    /// Where it ended; taken when it is reached.
+    end: Option<End>,
+}
+
+impl Progress {
     /// The next offset to read, where it is known.
-    read: Option<i64>,
-    /// Where it ended, and when that was asked; taken when it is reached.
-    end: Option<(At, i64)>,
+    fn read(&self) -> Option<i64> {
+        self.position.or(self.start)
+    }
+
+    /// How far it was read, if that was to its end.
+    fn reached(&self) -> Option<(At, i64)> {
+        let (read, end) = (self.read()?, self.end?);
+        let is_reached = read >= end.offset
+            || end.stable.is_some_and(|stable| read >= stable) && end.asked.elapsed() >= OPEN_TRANSACTION;
+        is_reached.then_some((end.at, read))
+    }
+}
+
+/// Where a partition ended when that was asked.
+#[derive(Debug, Clone, Copy)]
+struct End {
+    at: At,
+    asked: Stopwatch,
+    /// After its last record.
+    offset: i64,
+    /// Where the first transaction begins that is still open, by the latest look; what lies behind it cannot be read.
+    stable: Option<i64>,
 }
 
 impl Ends {
-    fn lock(&self) -> MutexGuard<'_, HashMap<Partition, Progress>> {
+    fn lock(&self) -> MutexGuard<'_, Known> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// A partition is read from here: until something has been read, that is how far it has been.
+    /// These partitions come or go: what is known of them ends.
+    pub fn reassigned(&self, partitions: &TopicPartitionList) {
+        let mut known = self.lock();
+        known.assignment += 1;
+        known
+            .partitions
+            .retain(|(topic, partition), _| partitions.find_partition(topic, *partition).is_none());
+    }
+
+    /// Reading of a partition starts here.
     pub fn starts_at(&self, partition: Partition, offset: i64) {
-        let progress = Progress {
-            read: Some(offset),
-            end: None,
-        };
-        self.lock().insert(partition, progress);
+        let mut known = self.lock();
+        let progress = known.partitions.entry(partition).or_default();
+        progress.start = Some(offset);
+        progress.position = None;
     }
 
-    /// These messages have been read.
-    pub fn read<T>(&self, arrivals: &[Arrival<T>]) {
-        if arrivals.is_empty() {
-            return;
+    /// Takes the reports of those whose end has been reached. Called by whoever polls the consumer, after what was polled
+    /// has been taken along: a position that is read later may lie behind messages that nobody has seen yet.
+    pub fn reached(&self, cluster: &Arc<str>, consumer: &GroupConsumer) -> Vec<Seen> {
+        if !self
+            .lock()
+            .partitions
+            .values()
+            .any(|progress| progress.end.is_some())
+        {
+            return Vec::new();
         }
-        let mut partitions = self.lock();
-        for (partition, next) in offsets_after(arrivals) {
-            partitions.entry(partition).or_default().read = Some(next);
+        match consumer.position() {
+            Ok(positions) => self.take_reached(cluster, &positions),
+            Err(error) => {
+                tracing::debug!(%error, "the consumer's position");
+                Vec::new()
+            }
         }
     }
 
-    /// Takes the reports of those whose end has been reached.
-    pub fn reached(&self, cluster: &Arc<str>) -> Vec<Seen> {
+    fn take_reached(&self, cluster: &Arc<str>, positions: &TopicPartitionList) -> Vec<Seen> {
+        let mut known = self.lock();
         let mut reached = Vec::new();
-        for ((topic, partition), progress) in self.lock().iter_mut() {
-            if let (Some(read), Some((at, end))) = (progress.read, progress.end)
-                && read >= end
-            {
+        for ((topic, partition), progress) in &mut known.partitions {
+            let position = positions.find_partition(topic, *partition);
+            let Some(position) = position.map(|element| element.offset()) else {
+                continue;
+            };
+            progress.position = offset_of(position);
+            if let Some((at, read)) = progress.reached() {
                 progress.end = None;
                 let (cluster, topic) = (Arc::clone(cluster), Arc::clone(topic));
                 reached.push(Seen {
@@ -96,13 +162,25 @@ impl Ends {
     }
 }
 
+fn offset_of(offset: Offset) -> Option<i64> {
+    match offset {
+        Offset::Offset(offset) => Some(offset),
+        _ => None,
+    }
+}
+
 /// Asks the broker, once a second.
 pub struct Watcher {
-    client: AdminClient<Quiet>,
+    /// Sees all records, also those of open transactions.
+    all: BaseConsumer<Quiet>,
+    /// Sees what the consumer can read.
+    stable: BaseConsumer<Quiet>,
     /// Whose partitions.
     pub consumer: Arc<GroupConsumer>,
     /// Where the answers go.
     pub ends: Arc<Ends>,
+    /// Whether it still is in its group.
+    pub membership: Arc<Membership>,
     /// When it was asked.
     pub clock: Clock,
     /// The lag.
@@ -123,18 +201,22 @@ impl Watcher {
         cluster: &Cluster,
         consumer: Arc<GroupConsumer>,
         ends: Arc<Ends>,
-        clock: Clock,
-        metrics: Arc<Metrics>,
+        membership: Arc<Membership>,
+        (clock, metrics): (Clock, Arc<Metrics>),
         shutdown: CancellationToken,
     ) -> Result<Self, KafkaError> {
-        let client = cluster
-            .config()
-            .create_with_context(Quiet)
-            .map_err(while_doing("creating a client"))?;
+        let asking = |isolation| {
+            cluster
+                .asking_config(isolation)
+                .create_with_context(Quiet)
+                .map_err(while_doing("creating a client"))
+        };
         Ok(Self {
-            client,
+            all: asking("read_uncommitted")?,
+            stable: asking("read_committed")?,
             consumer,
             ends,
+            membership,
             clock,
             metrics,
             shutdown,
@@ -147,7 +229,10 @@ impl Watcher {
         while !self.shutdown.is_cancelled() {
             if looked.is_none_or(|looked| looked.elapsed() >= EVERY) {
                 looked = Some(Stopwatch::start());
+                self.membership.look();
                 self.look();
+                // What these clients hear is handed out here, so that it does not pile up.
+                drop((self.all.poll(Duration::ZERO), self.stable.poll(Duration::ZERO)));
             }
             // Short enough for a prompt shutdown.
             std::thread::park_timeout(Duration::from_millis(100));
@@ -155,33 +240,53 @@ impl Watcher {
     }
 
     fn look(&self) {
-        let Ok(assignment) = self.consumer.assignment() else {
+        let assignment = self.ends.lock().assignment;
+        let Ok(positions) = self.consumer.position() else {
             return;
         };
-        self.ends
-            .lock()
-            .retain(|(topic, partition), _| assignment.find_partition(topic, *partition).is_some());
-        for element in assignment.elements() {
-            let key: Partition = (Arc::from(element.topic()), element.partition());
-            let now = self.clock.now();
-            let Ok((low, high)) = self.client.inner().fetch_watermarks(&key.0, key.1, PATIENCE) else {
-                continue;
-            };
-            let known = self.ends.lock().get(&key).and_then(|progress| progress.read);
-            let read = known.or_else(|| self.start_of(&key, low));
-            let mut partitions = self.ends.lock();
-            let progress = partitions.entry(key.clone()).or_default();
-            // What was read while the broker was being asked is newer.
-            progress.read = progress.read.or(read);
-            progress.end.get_or_insert((now, high));
-            if let Some(read) = progress.read {
-                let partition = key.1.to_string();
-                self.metrics
-                    .consumer_lag
-                    .with_label_values(&[&*key.0, partition.as_str()])
-                    .set((high - read).max(0));
+        for element in positions.elements() {
+            if self.shutdown.is_cancelled() {
+                return;
             }
+            let key: Partition = (Arc::from(element.topic()), element.partition());
+            self.look_at(&key, offset_of(element.offset()), assignment);
         }
+    }
+
+    fn look_at(&self, key: &Partition, position: Option<i64>, assignment: u64) {
+        let (at, asked) = (self.clock.now(), Stopwatch::start());
+        let Ok((low, end)) = self.all.fetch_watermarks(&key.0, key.1, PATIENCE) else {
+            return;
+        };
+        let known = self.ends.lock().partitions.get(key).and_then(Progress::read);
+        let Some(read) = position.or(known).or_else(|| self.start_of(key, low)) else {
+            return;
+        };
+        let stable = if read < end {
+            let answer = self.stable.fetch_watermarks(&key.0, key.1, PATIENCE).ok();
+            answer.map(|(_, stable)| stable)
+        } else {
+            None
+        };
+        let mut known = self.ends.lock();
+        if known.assignment != assignment {
+            return;
+        }
+        let progress = known.partitions.entry(key.clone()).or_default();
+        progress.start = progress.start.or(Some(read));
+        let offset = end;
+        let end = progress.end.get_or_insert(End {
+            at,
+            asked,
+            offset,
+            stable,
+        });
+        end.stable = stable.or(end.stable);
+        let partition = key.1.to_string();
+        self.metrics
+            .consumer_lag
+            .with_label_values(&[&*key.0, partition.as_str()])
+            .set((stable.unwrap_or(offset) - read).max(0));
     }
 
     /// Where reading starts in a partition of which nothing has been read yet.
@@ -194,5 +299,69 @@ impl Watcher {
             Offset::Invalid => Some(low),
             _ => None,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const TOPIC: &str = "acks";
+
+    /// A partition that ended at 12, with an open transaction at `stable`.
+    fn ends(stable: Option<i64>) -> Ends {
+        let ends = Ends::default();
+        ends.lock().partitions.insert(
+            (Arc::from(TOPIC), 0),
+            Progress {
+                start: Some(3),
+                end: Some(End {
+                    at: At::from_millis(7),
+                    asked: Stopwatch::start(),
+                    offset: 12,
+                    stable,
+                }),
+                ..Progress::default()
+            },
+        );
+        ends
+    }
+
+    fn reached_at(ends: &Ends, position: Offset) -> Option<i64> {
+        let mut positions = TopicPartitionList::new();
+        positions.add_partition_offset(TOPIC, 0, position).unwrap();
+        let seen = ends.take_reached(&Arc::from("cluster"), &positions);
+        seen.first().map(|seen| seen.next)
+    }
+
+    #[test]
+    fn a_position_behind_markers_is_the_end_although_the_last_message_lies_before_it() {
+        let ends = ends(None);
+        assert_eq!(
+            reached_at(&ends, Offset::Invalid),
+            None,
+            "nothing has been read since the start"
+        );
+        assert_eq!(reached_at(&ends, Offset::Offset(11)), None);
+        assert_eq!(reached_at(&ends, Offset::Offset(12)), Some(12));
+        assert_eq!(
+            reached_at(&ends, Offset::Offset(12)),
+            None,
+            "a report is made once"
+        );
+    }
+
+    #[test]
+    fn a_transaction_that_was_opened_just_now_is_waited_for() {
+        assert_eq!(reached_at(&ends(Some(9)), Offset::Offset(9)), None);
+    }
+
+    #[test]
+    fn what_was_known_of_a_partition_ends_when_it_goes_or_comes() {
+        let ends = ends(None);
+        let mut gone = TopicPartitionList::new();
+        gone.add_partition(TOPIC, 0);
+        ends.reassigned(&gone);
+        assert_eq!(reached_at(&ends, Offset::Offset(12)), None);
     }
 }

@@ -12,6 +12,7 @@ pub mod embedded;
 pub mod ends;
 mod faults;
 mod flight;
+pub mod group;
 pub mod guard;
 mod handed_over;
 pub mod inquiry;
@@ -19,6 +20,7 @@ pub mod landing;
 pub mod log;
 mod message;
 pub mod outlet;
+pub mod partitions;
 pub mod places;
 pub mod poll;
 pub mod positions;
@@ -53,6 +55,23 @@ pub enum KafkaError {
     /// Topics are missing.
     #[error("these topics do not exist: {0} (run `lacuna topics create`)")]
     MissingTopics(String),
+    /// The group's coordinator does not take a worker's session.
+    #[error(
+        "dispatch.lease is {}, so a worker's session.timeout.ms is {session} (0.7 of it), and these brokers take {min} to {max} \
+         (their group.min.session.timeout.ms and group.max.session.timeout.ms): no worker would ever be given a partition; \
+         change dispatch.lease, or the brokers",
+        crate::kafka::seconds(*.lease)
+    )]
+    SessionRefused {
+        /// What is configured.
+        lease: std::time::Duration,
+        /// What follows from it, in milliseconds.
+        session: u128,
+        /// The least that is taken.
+        min: u128,
+        /// The most.
+        max: u128,
+    },
     /// A partition has no leader, or it does not answer.
     #[error("{topic}/{partition}: its leader does not answer")]
     NoLeader {
@@ -64,6 +83,9 @@ pub enum KafkaError {
     /// A use case failed in a way that waiting does not mend.
     #[error(transparent)]
     Engine(#[from] crate::engine::EngineError),
+    /// The client library has given up for good: only a new client goes on.
+    #[error("Kafka: the consumer cannot go on: {0}")]
+    Fatal(String),
     /// A thread or task of this edge ended unexpectedly.
     #[error("{0} ended unexpectedly")]
     Ended(&'static str),
@@ -75,10 +97,15 @@ impl KafkaError {
         match self {
             Self::Unreachable { .. } | Self::NoLeader { .. } => true,
             Self::Client { source, .. } => !is_refusal(source),
+            Self::Fatal(_) => true,
             Self::Engine(error) => error.is_unreachable(),
-            Self::MissingTopics(_) | Self::Ended(_) => false,
+            Self::MissingTopics(_) | Self::SessionRefused { .. } | Self::Ended(_) => false,
         }
     }
+}
+
+fn seconds(duration: std::time::Duration) -> String {
+    format!("{} s", duration.as_secs())
 }
 
 /// Whether the client's settings are wrong, or the broker has answered and will answer the same again.

@@ -21,6 +21,7 @@ use zeroize::Zeroizing;
 use super::{
     assignment::Assignment,
     client::log_line,
+    group::Membership,
     log::written_at,
     tracks::{Step, Tracks},
 };
@@ -45,6 +46,8 @@ pub struct GroupContext {
     pub stage: &'static str,
     /// Its partitions.
     pub assignment: Arc<Assignment>,
+    /// Whether it has its share of the group's partitions.
+    pub membership: Arc<Membership>,
 }
 
 impl ClientContext for GroupContext {
@@ -54,6 +57,7 @@ impl ClientContext for GroupContext {
 
     fn error(&self, error: ClientError, reason: &str) {
         tracing::warn!(stage = self.stage, %error, reason, "Kafka consumer");
+        self.membership.heard(error.rdkafka_error_code(), reason);
     }
 }
 
@@ -83,9 +87,20 @@ impl ConsumerContext for GroupContext {
         }
     }
 
-    fn post_rebalance(&self, _: &BaseConsumer<Self>, rebalance: &Rebalance<'_>) {
+    fn pre_rebalance(&self, consumer: &BaseConsumer<Self>, rebalance: &Rebalance<'_>) {
+        if let Rebalance::Assign(partitions) | Rebalance::Revoke(partitions) = rebalance {
+            self.assignment.ends.reassigned(partitions);
+        }
+        if matches!(rebalance, Rebalance::Revoke(_)) && consumer.assignment_lost() {
+            self.membership.lost("the group no longer knows it");
+        }
+    }
+
+    fn post_rebalance(&self, consumer: &BaseConsumer<Self>, rebalance: &Rebalance<'_>) {
         match rebalance {
             Rebalance::Assign(partitions) => {
+                let all = consumer.assignment().map_or(0, |all| all.count());
+                self.membership.assigned(all);
                 tracing::info!(
                     stage = self.stage,
                     partitions = partitions.count(),
@@ -190,7 +205,7 @@ impl<F> Poller<F> {
         let mut tracks = Tracks::default();
         while !self.shutdown.is_cancelled() {
             let arrivals = self.collect(&mut tracks)?;
-            let seen = self.assignment.ends.reached(&self.cluster);
+            let seen = self.assignment.ends.reached(&self.cluster, &self.consumer);
             if arrivals.is_empty() && seen.is_empty() {
                 continue;
             }
@@ -208,6 +223,7 @@ impl<F> Poller<F> {
     {
         let mut filling = Filling::new(self.window);
         let mut arrivals = Vec::with_capacity(64);
+        self.consumer.context().membership.polled();
         while let Some(wait) = filling.wait() {
             match self.consumer.poll(wait) {
                 None if wait.is_zero() => filling.ran_dry(),
@@ -231,7 +247,6 @@ impl<F> Poller<F> {
                 }
             }
         }
-        self.assignment.ends.read(&arrivals);
         Ok(arrivals)
     }
 
@@ -352,9 +367,11 @@ pub fn whole_millis(wait: Duration) -> Duration {
     Duration::from_millis(u64::try_from(wait.as_nanos().div_ceil(1_000_000)).unwrap_or(u64::MAX))
 }
 
-/// Whether the consumer cannot go on.
+/// Whether the consumer cannot go on: the client library hands out nothing any more, however long it is asked. It says so with
+/// a code of its own, and does not mark the event.
 fn is_fatal(error: &ClientError) -> bool {
     matches!(error, ClientError::MessageConsumptionFatal(_))
+        || error.rdkafka_error_code() == Some(RDKafkaErrorCode::Fatal)
 }
 
 /// Whether the log has nothing at the offset that comes next: the client must not jump by itself.

@@ -12,9 +12,10 @@ use tokio_util::sync::CancellationToken;
 use super::{
     KafkaError,
     assignment::Assignment,
-    client::Cluster,
+    client::{Cluster, longest_rest, session_of},
     deciding::{Decider, Work},
     ends::Watcher,
+    group::Membership,
     guard::Guard,
     landing::{Airborne, Landed, Lander},
     poll::{Batch, GroupConsumer, GroupContext, Poller, commit, store_offsets},
@@ -22,8 +23,12 @@ use super::{
     while_doing,
 };
 use crate::{
-    engine::schedule::Pauses, store::Seen, telemetry::readiness::Readiness, wire::envelope::Envelope,
+    clock::Stopwatch, engine::schedule::Pauses, store::Seen, telemetry::readiness::Readiness,
+    wire::envelope::Envelope,
 };
+
+/// A consumer that has lived for so long was all right: what ends it is a new trouble.
+const LONG_LIFE: Duration = Duration::from_secs(60);
 
 /// A stage with everything that it needs to run.
 pub struct Stage<W> {
@@ -61,11 +66,16 @@ struct Launched {
 }
 
 impl<W: Work> Stage<W> {
-    /// Runs until the shutdown. Whatever fails in a way that a new start mends is started again.
+    /// Runs until the shutdown. Whatever fails in a way that a new start mends is started again, with a new consumer.
     pub async fn run(self) -> Result<(), KafkaError> {
         let mut pauses = Pauses::default();
         while !self.shutdown.is_cancelled() {
-            match self.run_once().await {
+            let life = Stopwatch::start();
+            let ended = self.run_once().await;
+            if life.elapsed() > LONG_LIFE {
+                pauses.reset();
+            }
+            match ended {
                 Ok(()) => pauses.reset(),
                 Err(error) => {
                     tracing::error!(
@@ -94,11 +104,12 @@ impl<W: Work> Stage<W> {
             self.readiness.clone(),
             stop.clone(),
         ));
-        let consumer = Arc::new(self.subscribe(&assignment)?);
+        let membership = Arc::new(self.membership());
+        let consumer = Arc::new(self.subscribe(&assignment, &membership)?);
         // One batch waits at the most: one is decided while the next is prepared.
         let (batches_in, batches) = mpsc::channel(1);
         let (launched_in, launched) = mpsc::channel(2);
-        let watching = self.spawn_watcher(&consumer, &assignment, stop.clone())?;
+        let watching = self.spawn_watcher(&consumer, &assignment, membership, stop.clone())?;
         let polling = self.spawn_poller(Arc::clone(&consumer), &assignment, batches_in, stop.clone());
         let guarding = tokio::spawn(Guard::new(Arc::clone(&assignment)).run());
         let landing = tokio::spawn(land_all(self.lander.clone(), Arc::clone(&consumer), launched));
@@ -106,14 +117,23 @@ impl<W: Work> Stage<W> {
         stop.cancel();
         let landed = landing.await.map_err(|_| KafkaError::Ended("landing"))?;
         let polled = tokio::task::spawn_blocking(move || (watching.join(), polling.join()).1).await;
-        tokio::task::spawn_blocking(move || commit(&consumer))
-            .await
-            .map_err(|_| KafkaError::Ended("committing"))?;
+        let fatal = consumer.client().fatal_error();
+        if fatal.is_some() {
+            // After such an error the client library may never come to the end of a client: the new one does not wait for that.
+            std::thread::spawn(move || drop(consumer));
+        } else {
+            tokio::task::spawn_blocking(move || commit(&consumer))
+                .await
+                .map_err(|_| KafkaError::Ended("committing"))?;
+        }
         guarding.await.map_err(|_| KafkaError::Ended("guarding"))?;
         decided?;
         landed?;
         if let Some(failure) = assignment.take_failure() {
             return Err(failure);
+        }
+        if let Some((_, why)) = fatal {
+            return Err(KafkaError::Fatal(why));
         }
         polled
             .map_err(|_| KafkaError::Ended("polling"))?
@@ -121,7 +141,22 @@ impl<W: Work> Stage<W> {
             .map_err(while_doing("reading"))
     }
 
-    fn subscribe(&self, assignment: &Arc<Assignment>) -> Result<GroupConsumer, KafkaError> {
+    /// What a consumer that has not joined yet is to its group. From here on the stage is not ready until it has.
+    pub fn membership(&self) -> Membership {
+        Membership::new(
+            W::NAME,
+            &self.group_id,
+            session_of(self.lease),
+            longest_rest(self.lease),
+            self.readiness.clone(),
+        )
+    }
+
+    fn subscribe(
+        &self,
+        assignment: &Arc<Assignment>,
+        membership: &Arc<Membership>,
+    ) -> Result<GroupConsumer, KafkaError> {
         let consumer: GroupConsumer = self
             .cluster
             .consumer_config(&self.group_id, self.lease)
@@ -130,6 +165,7 @@ impl<W: Work> Stage<W> {
             .create_with_context(GroupContext {
                 stage: W::NAME,
                 assignment: Arc::clone(assignment),
+                membership: Arc::clone(membership),
             })
             .map_err(while_doing("creating a consumer"))?;
         let topics: Vec<&str> = self.topics.iter().map(String::as_str).collect();
@@ -141,16 +177,17 @@ impl<W: Work> Stage<W> {
         &self,
         consumer: &Arc<GroupConsumer>,
         assignment: &Assignment,
+        membership: Arc<Membership>,
         shutdown: CancellationToken,
     ) -> Result<std::thread::JoinHandle<()>, KafkaError> {
         let engine = &self.lander.engine;
-        let (clock, metrics) = (engine.clock.clone(), Arc::clone(&engine.metrics));
+        let told = (engine.clock.clone(), Arc::clone(&engine.metrics));
         let watcher = Watcher::new(
             &self.cluster,
             Arc::clone(consumer),
             Arc::clone(&assignment.ends),
-            clock,
-            metrics,
+            membership,
+            told,
             shutdown,
         )?;
         Ok(std::thread::spawn(move || watcher.run()))
@@ -232,6 +269,14 @@ async fn land_all(
             return Ok(());
         }
         store_offsets(&consumer, &offsets);
+        // What lies between the last message and the end is no message: for others too the lag is nothing then.
+        let ends = seen.iter().filter(|seen| seen.next > 0);
+        store_offsets(
+            &consumer,
+            &ends
+                .map(|seen| ((Arc::clone(&seen.topic), seen.partition), seen.next))
+                .collect(),
+        );
         if !seen.is_empty() {
             lander.engine.seen(&seen).await?;
         }

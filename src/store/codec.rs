@@ -5,8 +5,9 @@ use std::collections::BTreeMap;
 use uuid::{NoContext, Timestamp, Uuid};
 
 use super::{
-    Changes, CounterKey, DeadLetter, DeadLetterState, InboxRow, LeafRow, Mark, MovedRow, OpenLetters,
-    OpenedRow, Origin, Position, StoreError, StoredBody, StoredRequest, SubjectDigest,
+    Changes, CounterKey, DeadLetter, DeadLetterState, DroppedLetters, InboxRow, LeafRow, LettersOfTopic,
+    Mark, MovedRow, OpenLetters, OpenedRow, Origin, Position, StoreError, StoredBody, StoredRequest,
+    SubjectDigest,
 };
 use crate::domain::{
     ids::{CommandId, RequestId, Tenant},
@@ -245,6 +246,52 @@ pub(super) struct LetterColumns {
     state: i16,
     sealed: Option<Vec<u8>>,
     headers: Option<Vec<u8>>,
+    ids: Option<Vec<u8>>,
+}
+
+/// How many bytes a row keeps of a letter; `None`: none.
+pub(super) fn kept_size(letter: &DeadLetter) -> Option<i64> {
+    let sealed = letter.sealed.as_ref().filter(|_| letter.kept)?;
+    let size = sealed.len() + letter.headers.as_ref().map_or(0, Vec::len);
+    Some(i64::try_from(size).unwrap_or(i64::MAX))
+}
+
+/// What a row keeps of a letter's bytes.
+pub(super) fn kept_bytes(letter: &DeadLetter) -> (Option<&[u8]>, Option<&[u8]>) {
+    if letter.kept {
+        (letter.sealed.as_deref(), letter.headers.as_deref())
+    } else {
+        (None, None)
+    }
+}
+
+/// Ids one after the other; `None`: there are none.
+pub(super) fn packed_letter_ids(letter: &DeadLetter) -> Option<Vec<u8>> {
+    (!letter.ids.is_empty()).then(|| letter.ids.iter().flat_map(|id| id.into_bytes()).collect())
+}
+
+/// Columns: topic, bytes, open ones.
+pub(super) type LettersOfTopicColumns = (String, i64, i64);
+
+pub(super) fn letters_of_topic((topic, bytes, open): LettersOfTopicColumns) -> LettersOfTopic {
+    LettersOfTopic {
+        topic,
+        bytes: bytes.cast_unsigned(),
+        open: open.cast_unsigned(),
+    }
+}
+
+/// Columns: topic, reason, how many, the first, the last.
+pub(super) type DroppedColumns = (String, String, i64, i64, i64);
+
+pub(super) fn dropped_letters((topic, reason, count, since, until): DroppedColumns) -> DroppedLetters {
+    DroppedLetters {
+        topic,
+        reason,
+        count: count.cast_unsigned(),
+        since: At::from_millis(since),
+        until: At::from_millis(until),
+    }
 }
 
 impl LetterColumns {
@@ -270,8 +317,17 @@ impl LetterColumns {
             },
             at: At::from_millis(self.at),
             state,
+            kept: self.sealed.is_some(),
             sealed: self.sealed,
             headers: self.headers,
+            ids: self
+                .ids
+                .unwrap_or_default()
+                .as_chunks()
+                .0
+                .iter()
+                .map(|id| Uuid::from_bytes(*id))
+                .collect(),
         })
     }
 }

@@ -88,6 +88,10 @@ pub trait Store: Send + Sync + std::fmt::Debug {
     async fn note_positions(&self, notes: &[PositionNote]) -> Result<(), StoreError>;
     /// Says how far a partition has been read without anything new in it. Never moves back.
     async fn seen(&self, seen: &[Seen]) -> Result<(), StoreError>;
+    /// How processors' acks were seen to be spread over a topic's partitions.
+    async fn ack_ways(&self, cluster: &str, topic: &str) -> Result<Vec<AckWay>, StoreError>;
+    /// Remembers how they are spread: what was known before and does not agree is known no longer.
+    async fn note_ack_ways(&self, ways: &[AckWay]) -> Result<(), StoreError>;
 
     /// Dead letters, oldest first.
     async fn dead_letters(&self, filter: DeadLetterFilter) -> Result<Vec<DeadLetter>, StoreError>;
@@ -95,7 +99,7 @@ pub trait Store: Send + Sync + std::fmt::Debug {
     async fn dead_letter(&self, id: uuid::Uuid) -> Result<Option<DeadLetter>, StoreError>;
     /// Open dead letters by reason and type, with the time of the oldest.
     async fn open_dead_letters(&self) -> Result<Vec<OpenLetters>, StoreError>;
-    /// Closes an open dead letter; `false`: there is no open one of this id.
+    /// Closes an open dead letter, whose payload goes with it; `false`: there is no open one of this id.
     async fn close_dead_letter(
         &self,
         id: uuid::Uuid,
@@ -103,6 +107,17 @@ pub trait Store: Send + Sync + std::fmt::Debug {
         note: &str,
         at: At,
     ) -> Result<bool, StoreError>;
+
+    /// What each topic has among the dead letters.
+    async fn letters_by_topic(&self) -> Result<Vec<LettersOfTopic>, StoreError>;
+    /// Forgets some of the payloads of letters from before this time, those of open ones that ask for an erasure apart, and
+    /// says how many.
+    async fn forget_letters(&self, before: At, limit: u32) -> Result<u64, StoreError>;
+    /// Deletes so many of the oldest open letters of a topic, those that ask for an erasure apart, and counts them as
+    /// dropped; says how many they were.
+    async fn drop_letters(&self, topic: &str, limit: u32) -> Result<u64, StoreError>;
+    /// The letters that were dropped.
+    async fn dropped_letters(&self) -> Result<Vec<DroppedLetters>, StoreError>;
 
     /// The mark of the keyring that this store is sealed under; `None`: nothing was sealed in it yet.
     async fn keyring_mark(&self) -> Result<Option<Vec<u8>>, StoreError>;

@@ -205,6 +205,33 @@ pub struct Seen {
     pub at: At,
 }
 
+/// How a processor's acks were seen to be spread over a topic's partitions.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AckWay {
+    /// The cluster.
+    pub cluster: std::sync::Arc<str>,
+    /// The topic.
+    pub topic: std::sync::Arc<str>,
+    /// With how many partitions.
+    pub partitions: i32,
+    /// The processor.
+    pub processor: String,
+    /// The ways from a key to a partition that all of them agree with, each a bit; none: they can come to any partition.
+    pub ways: u8,
+}
+
+/// One as the store has it. Bits that no version of this program has written say nothing: it can come to any partition.
+pub(crate) fn ack_way(cluster: &str, topic: &str, row: (i32, String, i32)) -> AckWay {
+    let (partitions, processor, ways) = row;
+    AckWay {
+        cluster: cluster.into(),
+        topic: topic.into(),
+        partitions,
+        processor,
+        ways: u8::try_from(ways).unwrap_or_default(),
+    }
+}
+
 /// The state of a dead letter.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum DeadLetterState {
@@ -244,11 +271,42 @@ pub struct DeadLetter {
     pub at: At,
     /// Open, redriven or closed.
     pub state: DeadLetterState,
-    /// The original bytes, sealed; `None` in lists, and for what is too large to be taken in by another try.
+    /// The original bytes, sealed; `None` in lists, for what is too large to be taken in by another try, and where they are
+    /// kept no more.
     pub sealed: Option<Vec<u8>>,
     /// Its headers that say what it is, sealed likewise; `None`: it had none, or they were too large. They go nowhere but
     /// back to the topic that they came from.
     pub headers: Option<Vec<u8>>,
+    /// The ids inside it by which lists of upstream name it. They stay when its bytes go.
+    pub ids: Vec<uuid::Uuid>,
+    /// Whether the store keeps its bytes; otherwise only their topic has them, and the one of dead letters.
+    pub kept: bool,
+}
+
+/// What a topic has among the dead letters.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LettersOfTopic {
+    /// The topic.
+    pub topic: String,
+    /// How many bytes are kept of them.
+    pub bytes: u64,
+    /// How many are open and ask for no erasure.
+    pub open: u64,
+}
+
+/// Dead letters whose rows went because their topic had too many.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DroppedLetters {
+    /// The topic that they came from.
+    pub topic: String,
+    /// Why they were refused.
+    pub reason: String,
+    /// How many.
+    pub count: u64,
+    /// When the first of them was refused.
+    pub since: At,
+    /// When the last of them was.
+    pub until: At,
 }
 
 /// Which dead letters to list.
@@ -312,6 +370,7 @@ impl CounterKey {
         "sealed",
         "deferred",
         "undeliverable",
+        "capsules",
     ];
 }
 

@@ -78,11 +78,11 @@ pub fn init(format: Format, filter: &str) -> Result<(), LogError> {
 }
 
 /// An error and everything that caused it, in one line.
-pub fn chain(error: &dyn std::error::Error) -> String {
-    let mut said = error.to_string();
+pub fn chain(error: &(dyn std::error::Error + 'static)) -> String {
+    let mut said = text_of(error);
     let mut cause = error.source();
     while let Some(error) = cause {
-        let text = error.to_string();
+        let text = text_of(error);
         // Errors that pass their source on say the same twice.
         if !said.contains(&text) {
             said.push_str(": ");
@@ -92,6 +92,26 @@ pub fn chain(error: &dyn std::error::Error) -> String {
     }
     // One problem is one line, whatever a library put into its message.
     said.split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
+/// What an error says. To a server's message the library adds the line of the server's own source that it came from, which
+/// reads as if it were a line of somebody's file.
+fn text_of(error: &(dyn std::error::Error + 'static)) -> String {
+    let text = error.to_string();
+    match text.rsplit_once(" at line ") {
+        Some((said, line)) if is_of_database(error) && line.bytes().all(|b| b.is_ascii_digit()) => {
+            said.to_owned()
+        }
+        _ => text,
+    }
+}
+
+fn is_of_database(error: &(dyn std::error::Error + 'static)) -> bool {
+    error.downcast_ref::<sqlx::postgres::PgDatabaseError>().is_some()
+        || matches!(
+            error.downcast_ref::<sqlx::Error>(),
+            Some(sqlx::Error::Database(_))
+        )
 }
 
 /// Makes writers that mask.

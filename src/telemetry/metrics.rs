@@ -102,13 +102,16 @@ metrics! {
     dead_letter_oldest: gauge "dead_letter_oldest_open_seconds" [] "Age of the oldest open dead letter.";
     dead_erasures_open: gauge "dead_lettered_erasures_open" [] "Erase and anonymize commands among the open dead letters: legal duties that nobody carries out.";
     dead_erasure_oldest: gauge "dead_lettered_erasure_oldest_open_seconds" [] "Age of the oldest of them.";
+    dead_letter_payload_bytes: gauges "dead_letter_payload_bytes" ["topic"] "Sealed bytes that are kept of the dead letters of a topic; beyond vault.dead_letters_mib only their places are.";
+    dead_letter_payloads_not_kept: counters "dead_letter_payloads_not_kept_total" ["topic"] "Dead letters of which only the place is kept, because their topic had no room left for payloads.";
+    dead_letters_dropped: counters "dead_letters_dropped_total" ["topic"] "Open dead letters that ask for no erasure and are only counted any more, because their topic had more than vault.dead_letters_count.";
     registry_mismatch: gauge "registry_mismatch" [] "1 where this worker's registry file differs from the active revision.";
     consumer_lag: gauges "consumer_lag" ["topic", "partition"] "Messages in a partition that have not been taken in.";
     partition_stopped: gauges "partition_stopped" ["topic", "partition"] "1 where a partition is not read because its log is not the one that was taken in, or has lost what was not: see `lacuna positions list`.";
     strays: counters "unknown_replays_total" ["topic"] "Messages before the position of their partition that the store does not know.";
     transactions: histograms "store_transaction_seconds" ["name"] "Duration of store transactions, by name.", buckets TRANSACTION_BUCKETS;
     ledger_entries: gauge "ledger_entries" [] "Leaves in the ledger.";
-    vault_sealed: gauge "vault_sealed_requests" [] "Requests whose identifiers can still be opened.";
+    vault_sealed: gauge "vault_sealed_requests" [] "Requests whose identifiers can still be opened, those among them that only a capsule has for a restore included.";
     suppression_checks: counters "suppression_checks_total" ["result"] "Identities that were looked up in the suppression list, by whether they are in it (suppressed, clear).";
     expired_lookups: counters "expired_lookups_total" [] "Closed requests whose keyed digests were deleted because vault.lookups_keep is over.";
     purged_requests: counters "purged_requests_total" [] "Closed requests whose rows were deleted because vault.records_keep is over.";
@@ -158,6 +161,27 @@ impl Metrics {
     /// A message was dead-lettered.
     pub fn dead_letter(&self, reason: DeadLetterReason) {
         self.dead_letters.with_label_values(&[reason.as_str()]).inc();
+    }
+
+    /// Of a dead letter only its place is kept. Topics are those of the configuration, so they are few.
+    pub fn letter_payload_not_kept(&self, topic: &str) {
+        self.dead_letter_payloads_not_kept
+            .with_label_values(&[topic])
+            .inc();
+    }
+
+    /// So many bytes are kept of a topic's dead letters.
+    pub fn letter_bytes(&self, topic: &str, bytes: u64) {
+        self.dead_letter_payload_bytes
+            .with_label_values(&[topic])
+            .set(i64::try_from(bytes).unwrap_or(i64::MAX));
+    }
+
+    /// So many dead letters of a topic are only counted any more.
+    pub fn letters_dropped(&self, topic: &str, count: u64) {
+        self.dead_letters_dropped
+            .with_label_values(&[topic])
+            .inc_by(count);
     }
 
     /// An ack was read.

@@ -2,34 +2,64 @@
 
 use std::{
     collections::BTreeMap,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
 
 use crate::clock::Stopwatch;
 
+/// What kind of thing is wrong with a part. Each comes and goes by itself: that a part has done some work does not say that it
+/// has its partitions.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Cause {
+    /// Its work fails.
+    Work,
+    /// It has no assignment in its consumer group.
+    Group,
+}
+
 /// Why the worker is not ready, if it is not.
 #[derive(Debug, Clone, Default)]
-pub struct Readiness(Arc<Mutex<BTreeMap<&'static str, String>>>);
+pub struct Readiness(Arc<Mutex<BTreeMap<(&'static str, Cause), String>>>);
 
 impl Readiness {
-    /// Something is wrong.
+    fn lock(&self) -> MutexGuard<'_, BTreeMap<(&'static str, Cause), String>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Its work fails.
     pub fn not_ready(&self, part: &'static str, why: impl Into<String>) {
-        self.0
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .insert(part, why.into());
+        self.because(part, Cause::Work, why);
+    }
+
+    /// Its work goes on again.
+    pub fn ready(&self, part: &'static str) {
+        self.no_longer(part, Cause::Work);
+    }
+
+    /// Something is wrong.
+    pub fn because(&self, part: &'static str, cause: Cause, why: impl Into<String>) {
+        self.lock().insert((part, cause), why.into());
     }
 
     /// It is right again.
-    pub fn ready(&self, part: &'static str) {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).remove(part);
+    pub fn no_longer(&self, part: &'static str, cause: Cause) {
+        self.lock().remove(&(part, cause));
     }
 
-    /// Everything that is wrong.
+    /// Everything that is wrong, once a part.
     pub fn problems(&self) -> Vec<(&'static str, String)> {
-        let problems = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        problems.iter().map(|(part, why)| (*part, why.clone())).collect()
+        let mut problems: Vec<(&'static str, String)> = Vec::new();
+        for ((part, _), why) in &*self.lock() {
+            match problems.last_mut() {
+                Some((last, all)) if last == part => {
+                    all.push_str("; ");
+                    all.push_str(why);
+                }
+                _ => problems.push((*part, why.clone())),
+            }
+        }
+        problems
     }
 }
 
@@ -79,5 +109,25 @@ impl Troubles {
         let waits = waits || troubles.get(name).is_some_and(|known| known.waits);
         let since = Stopwatch::start();
         troubles.insert(name, Trouble { why, since, waits });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_wrong_for_two_reasons_is_right_when_both_are_over() {
+        let readiness = Readiness::default();
+        readiness.not_ready("intake", "fenced");
+        readiness.because("intake", Cause::Group, "no partitions");
+        assert_eq!(
+            readiness.problems(),
+            [("intake", "fenced; no partitions".to_owned())]
+        );
+        readiness.ready("intake");
+        assert_eq!(readiness.problems(), [("intake", "no partitions".to_owned())]);
+        readiness.no_longer("intake", Cause::Group);
+        assert_eq!(readiness.problems(), []);
     }
 }

@@ -35,7 +35,7 @@ pub use self::{
 use crate::domain::{
     fact::CapsuleEpoch,
     identity::{FormerDigest, Identity, SubjectData, SubjectDigest, SuppressionDigest},
-    ids::{RequestId, TaskId, Tenant},
+    ids::{ProcessorId, RequestId, TaskId, Tenant},
     time::At,
 };
 
@@ -57,6 +57,7 @@ struct Keys {
     lookup: MacKey,
     payload: MacKey,
     token: MacKey,
+    backup_token: MacKey,
     plan: MacKey,
     mark: MacKey,
     record: Cipher,
@@ -92,6 +93,7 @@ impl Vault {
             lookup: MacKey::new(&root.derive("lacuna v1 lookup")),
             payload: MacKey::new(&root.derive("lacuna v1 payload")),
             token: MacKey::new(&root.derive("lacuna v1 token")),
+            backup_token: MacKey::new(&root.derive("lacuna v1 backup token")),
             plan: MacKey::new(&root.derive("lacuna v1 plan")),
             mark: MacKey::new(&root.derive("lacuna v1 mark")),
             record: Cipher::new(&root.derive("lacuna v1 record")),
@@ -163,9 +165,12 @@ impl Vault {
         Cipher::new(&data_key).open(Sealed::Subject, subject_of(tenant, request), sealed)
     }
 
-    /// Seals the side row of the request's n-th ledger entry: free text and references.
+    /// Seals the side row of the request's n-th ledger entry: free text and references. It is shown for as long as the
+    /// request's rows are kept, and never rewrapped: it goes with its epoch at the latest.
     pub fn seal_record(&self, request: RequestId, n: u32, plaintext: &[u8]) -> Vec<u8> {
-        self.0.record.seal(record_of(request, n), plaintext)
+        let keys = &self.0;
+        keys.current_cipher
+            .seal_in_epoch(keys.current, record_of(request, n), plaintext)
     }
 
     /// Opens the side row of the request's n-th ledger entry.
@@ -175,7 +180,15 @@ impl Vault {
         n: u32,
         sealed: &[u8],
     ) -> Result<Zeroizing<Vec<u8>>, VaultError> {
-        self.0.record.open(Sealed::Record, record_of(request, n), sealed)
+        let what = Sealed::Record;
+        self.epoch_cipher(what, sealed)
+            .and_then(|cipher| cipher.open_in_epoch(what, record_of(request, n), sealed))
+            .or_else(|error| {
+                // An earlier release sealed it under a key of the installation. What a row of this one is not opened by is
+                // not opened by that key either.
+                let earlier = self.0.record.open(what, record_of(request, n), sealed);
+                earlier.map_err(|_| error)
+            })
     }
 
     /// Seals a message that could not be taken in. It names the epoch, because it lives in a topic and is
@@ -339,6 +352,16 @@ impl Vault {
     /// The token of one attempt.
     pub fn token(&self, request: RequestId, task: TaskId, generation: u32, attempt: u32) -> Token {
         Token::compute(&self.0.token, request, task, generation, attempt)
+    }
+
+    /// What a backup system shows in its events, to be believed to be itself.
+    pub fn backup_token(&self, processor: &ProcessorId) -> Token {
+        Token::of_backups(&self.0.backup_token, processor)
+    }
+
+    /// Whether this is the token of that backup system, in constant time.
+    pub fn backup_token_matches(&self, processor: &ProcessorId, presented: &str) -> bool {
+        self.backup_token(processor).matches(presented)
     }
 
     /// Whether this is the token of that attempt, in constant time. Of another length, or empty: it is not.

@@ -4,8 +4,8 @@
 //! |---|---|---|
 //! | sealed identifiers | version, nonce, ciphertext, tag | the request's data key |
 //! | capsule | version, nonce, ciphertext, tag | the key of its epoch's capsules |
-//! | wrapped data key, wrapped capsule key, dead letter | version, epoch (u32, little endian), nonce, ciphertext, tag | that epoch |
-//! | ledger side row | version, nonce, ciphertext, tag | the record key |
+//! | wrapped data key, wrapped capsule key, dead letter, ledger side row | version, epoch (u32, little endian), nonce, ciphertext, tag | that epoch |
+//! | ledger side row of an earlier release | version, nonce, ciphertext, tag | the record key |
 //!
 //! The nonces are random: at 192 bits, no number of rows that a database can hold makes two alike. The
 //! associated data begins with what the thing is, so that nothing opens as something else, and covers the

@@ -1,4 +1,4 @@
-//! Ack tokens: what a processor has to send back to be believed.
+//! Tokens: what a processor has to send back with an ack, and a backup system with an event, to be believed.
 //!
 //! A token binds request, task, generation and attempt, and is computed when it is needed. There is none to
 //! store, to leak from a backup or to expire.
@@ -9,7 +9,7 @@ use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use subtle::ConstantTimeEq;
 
 use super::digest::MacKey;
-use crate::domain::ids::{RequestId, TaskId};
+use crate::domain::ids::{ProcessorId, RequestId, TaskId};
 
 /// 192 bits: no guess succeeds, and base64 needs no padding.
 const TOKEN_BYTES: usize = 24;
@@ -37,6 +37,19 @@ impl Token {
             .fixed(&generation.to_be_bytes())
             .fixed(&attempt.to_be_bytes())
             .finish();
+        Self::of_digest(&digest)
+    }
+
+    /// The token of a backup system's events.
+    pub(super) fn of_backups(key: &MacKey, processor: &ProcessorId) -> Self {
+        Self::of_digest(
+            &key.start("lacuna backup token v1")
+                .part(processor.as_str().as_bytes())
+                .finish(),
+        )
+    }
+
+    fn of_digest(digest: &[u8; 32]) -> Self {
         let mut text = [0; TOKEN_CHARS];
         URL_SAFE_NO_PAD
             .encode_slice(&digest[..TOKEN_BYTES], &mut text)

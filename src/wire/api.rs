@@ -3,15 +3,17 @@
 use std::borrow::Cow;
 
 use serde::Deserialize;
+use uuid::Uuid;
 
 use super::{
-    fields::{Object, Text},
+    canonical::canonical,
+    fields::{Id, Object, Text},
     refusal::{Refusal, read},
     strict,
 };
 use crate::domain::{
     identity::{Identity, SubjectData},
-    ids::{IdentityType, Tenant},
+    ids::{CommandId, IdentityType, Tenant},
     words::DeadLetterReason,
 };
 
@@ -154,6 +156,28 @@ pub fn parse_required_reason(bytes: &[u8]) -> Result<String, Refusal> {
     parse_reason(bytes)?
         .filter(|reason| !reason.trim().is_empty())
         .ok_or_else(|| Refusal::schema("reason: expected one"))
+}
+
+/// The idempotency key that the body of a call names; no body at all names none.
+pub fn command_id_of(bytes: &[u8]) -> Result<Option<CommandId>, Refusal> {
+    #[derive(Deserialize)]
+    struct Named {
+        command_id: Option<Id>,
+    }
+    if bytes.is_empty() {
+        return Ok(None);
+    }
+    let Named { command_id } = read(strict::check(bytes)?)?;
+    Ok(command_id.map(|id| CommandId(id.0)))
+}
+
+/// What a call asks for, to tell it from another one under the same key: what is asked, of what, and the body as parsed JSON.
+pub fn asked(what: &str, of: Uuid, bytes: &[u8]) -> Result<Vec<u8>, Refusal> {
+    let document = strict::check(if bytes.is_empty() { b"{}" } else { bytes })?;
+    let mut asked = canonical(document);
+    asked.extend_from_slice(what.as_bytes());
+    asked.extend_from_slice(of.as_bytes());
+    Ok(asked)
 }
 
 /// The tenant that a command names, as far as it can be told before the command is read.

@@ -4,10 +4,11 @@
 
 use schemars::JsonSchema;
 use serde::Deserialize;
+use zeroize::Zeroizing;
 
 use super::{
     envelope::Envelope,
-    fields::{Id, List, MAX_LIST, Time},
+    fields::{Id, List, MAX_LIST, Text, Time},
     refusal::{Refusal, read},
     strict,
 };
@@ -28,7 +29,7 @@ use crate::domain::{
     { "if": { "properties": { "type": { "const": "backup.restored" } }, "required": ["type"] },
       "then": { "required": ["taken_at", "restored_into"] } }
 ]))]
-pub(super) struct BackupFields {
+pub(super) struct BackupFields<'a> {
     /// The idempotency key; the CloudEvents id and source serve where it is absent.
     event_id: Option<Id>,
     /// What happened.
@@ -49,11 +50,35 @@ pub(super) struct BackupFields {
     restored_into: Option<List<ProcessorId, 1, MAX_LIST>>,
     /// The sender's own time.
     at: Option<Time>,
+    /// What shows on the topic that the processor itself says it: `lacuna keys backup-token` prints it. Over HTTP the bearer
+    /// shows it.
+    #[serde(borrow)]
+    token: Option<Text<'a, 0, MAX_TOKEN>>,
+}
+
+/// The longest token in bytes. Ours are far shorter, but it is for who knows them to call one forged.
+const MAX_TOKEN: usize = 4096;
+
+/// Without the token.
+impl std::fmt::Debug for ParsedBackup {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("ParsedBackup")
+            .field("event", &self.event)
+            .finish_non_exhaustive()
+    }
+}
+
+/// A backup event as it was read. It is for who knows the tokens to judge the one that it brings.
+pub struct ParsedBackup {
+    /// What it says.
+    pub event: BackupEvent,
+    /// The token.
+    pub token: Option<Zeroizing<String>>,
 }
 
 /// Reads a backup event.
-pub fn parse_backup(bytes: &[u8], envelope: &Envelope<'_>) -> Result<BackupEvent, Refusal> {
-    let fields: BackupFields = read(strict::check(bytes)?)?;
+pub fn parse_backup(bytes: &[u8], envelope: &Envelope<'_>) -> Result<ParsedBackup, Refusal> {
+    let fields: BackupFields<'_> = read(strict::check(bytes)?)?;
     let event_id = fields
         .event_id
         .map(|id| EventId(id.0))
@@ -85,12 +110,15 @@ pub fn parse_backup(bytes: &[u8], envelope: &Envelope<'_>) -> Result<BackupEvent
                 .0,
         },
     };
-    Ok(BackupEvent {
-        event_id,
-        processor: fields.processor,
-        set: fields.set,
-        change,
-        at: fields.at.map(|time| time.0),
+    Ok(ParsedBackup {
+        event: BackupEvent {
+            event_id,
+            processor: fields.processor,
+            set: fields.set,
+            change,
+            at: fields.at.map(|time| time.0),
+        },
+        token: fields.token.map(|token| Zeroizing::new(token.0.into_owned())),
     })
 }
 

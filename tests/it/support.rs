@@ -161,17 +161,40 @@ clock_skew = "1s"
         String::from_utf8(output.stdout).unwrap()
     }
 
-    /// Starts the worker, and waits until it is ready.
+    /// Starts the worker, and waits until it is ready; its log goes to a file of the folder.
     pub fn serve(&self) -> Worker {
         let worker = self.start();
-        wait_for("the worker is ready", Duration::from_secs(60), || {
-            self.get("/readyz").filter(|(status, _)| *status == 200)
-        });
+        self.wait_until_ready(self.http);
         worker
     }
 
-    /// Starts the worker; its log goes to a file of the folder.
+    /// Starts another worker of the same deployment, with a port of its own, and waits until it is ready.
+    pub fn serve_another(&self) -> (Worker, u16) {
+        let port = free_port();
+        let listens = |port: u16| format!("listen = \"127.0.0.1:{port}\"");
+        let config = std::fs::read_to_string(self.path("lacuna.toml")).unwrap();
+        self.write(
+            "another.toml",
+            &config.replace(&listens(self.http), &listens(port)),
+        );
+        let worker = self.start_with("another.toml");
+        self.wait_until_ready(port);
+        (worker, port)
+    }
+
+    pub fn wait_until_ready(&self, port: u16) {
+        wait_for("the worker is ready", Duration::from_secs(60), || {
+            get(port, "/readyz").filter(|(status, _)| *status == 200)
+        });
+    }
+
+    /// Starts the worker, and waits for nothing; its log goes to a file of the folder.
     pub fn start(&self) -> Worker {
+        self.start_with("lacuna.toml")
+    }
+
+    /// The same, with another configuration of the folder.
+    pub fn start_with(&self, config: &str) -> Worker {
         let log = self.path("serve.log");
         let file = std::fs::OpenOptions::new()
             .create(true)
@@ -179,7 +202,7 @@ clock_skew = "1s"
             .open(&log)
             .unwrap();
         let child = self
-            .command(&["serve", "--log-format", "json"])
+            .command(&["serve", "--config", config, "--log-format", "json"])
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .stderr(file)
@@ -267,23 +290,7 @@ clock_skew = "1s"
 
     /// Asks the worker; `None`: it does not answer.
     pub fn get(&self, path: &str) -> Option<(u16, String)> {
-        let url = format!("http://127.0.0.1:{}{path}", self.http);
-        tokio::runtime::Builder::new_current_thread()
-            .enable_all()
-            .build()
-            .unwrap()
-            .block_on(async {
-                let answer = reqwest::Client::builder()
-                    .timeout(Duration::from_secs(5))
-                    .build()
-                    .unwrap()
-                    .get(url)
-                    .send()
-                    .await
-                    .ok()?;
-                let status = answer.status().as_u16();
-                Some((status, answer.text().await.ok()?))
-            })
+        get(self.http, path)
     }
 
     /// Waits until a gauge of the store shows this: it is read in the background, and never in between.
@@ -296,10 +303,36 @@ clock_skew = "1s"
 
     /// The value of a metric's series, as `/metrics` has it.
     pub fn metric(&self, series: &str) -> Option<f64> {
-        let (_, text) = self.get("/metrics")?;
-        text.lines()
-            .find_map(|line| line.strip_prefix(series)?.trim().parse().ok())
+        metric(self.http, series)
     }
+}
+
+/// Asks the worker that listens on a port; `None`: it does not answer.
+pub fn get(port: u16, path: &str) -> Option<(u16, String)> {
+    let url = format!("http://127.0.0.1:{port}{path}");
+    tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .unwrap()
+        .block_on(async {
+            let answer = reqwest::Client::builder()
+                .timeout(Duration::from_secs(5))
+                .build()
+                .unwrap()
+                .get(url)
+                .send()
+                .await
+                .ok()?;
+            let status = answer.status().as_u16();
+            Some((status, answer.text().await.ok()?))
+        })
+}
+
+/// The value of a metric's series, as `/metrics` of the worker on a port has it.
+pub fn metric(port: u16, series: &str) -> Option<f64> {
+    let (_, text) = get(port, "/metrics")?;
+    text.lines()
+        .find_map(|line| line.strip_prefix(series)?.trim().parse().ok())
 }
 
 impl Drop for Deployment {

@@ -11,13 +11,17 @@ use super::{
     session::{self, ConfigArg, block_on},
 };
 use crate::{
+    app::AppError,
     clock::Clock,
     config::Config,
     domain::{
+        entry::Entry,
         time::At,
         words::{CommandKind, DeadLetterReason},
     },
+    engine::looks::record_look,
     store::{DeadLetter, DeadLetterFilter, DeadLetterState, Store},
+    telemetry::metrics::Metrics,
 };
 
 /// Arguments of `lacuna dead-letters`.
@@ -172,7 +176,10 @@ async fn every(store: &dyn Store, open_only: bool) -> Result<Vec<DeadLetter>, Fa
 }
 
 fn list(config: &Config, all: bool, erasures: bool, json: bool) -> Result<Exit, Failure> {
-    let mut letters = block_on(async { every(session::open_store(config).await?.as_ref(), !all).await })?;
+    let (mut letters, dropped) = block_on(async {
+        let store = session::open_store(config).await?;
+        Ok((every(store.as_ref(), !all).await?, store.dropped_letters().await?))
+    })?;
     letters.retain(|letter| !erasures || is_erasure(letter));
     let now = Clock::System.now();
     let mut out = Out::new();
@@ -196,6 +203,16 @@ fn list(config: &Config, all: bool, erasures: bool, json: bool) -> Result<Exit, 
         table.write(&mut out)?;
     }
     out.end()?;
+    for dropped in dropped {
+        tracing::warn!(
+            topic = dropped.topic,
+            reason = dropped.reason,
+            count = dropped.count,
+            since = %dropped.since,
+            until = %dropped.until,
+            "not listed: these are only counted, because their topic had more than vault.dead_letters_count"
+        );
+    }
     let owed = || {
         letters
             .iter()
@@ -234,12 +251,25 @@ fn unknown(id: Uuid) -> Failure {
     ))
 }
 
+/// Why nothing is kept of what the message said.
+fn why_without_payload(letter: &DeadLetter) -> &'static str {
+    match letter.state {
+        DeadLetterState::Open => {
+            "of a message, 4 MiB are kept at the most, and no longer than vault.dead_letters_keep; of all of a topic, \
+             vault.dead_letters_mib"
+        }
+        DeadLetterState::Redriven => "it went when the letter was redriven",
+        DeadLetterState::Closed => "it went when the letter was closed",
+    }
+}
+
 /// The sealed payload, where there is one.
 fn sealed(letter: &DeadLetter) -> Result<&[u8], Failure> {
     letter.sealed.as_deref().ok_or_else(|| {
         Failure::NotSo(format!(
-            "dead letter {} has no payload here: of a message, 4 MiB are kept at the most; it lies at {}, as long as that topic keeps it",
+            "dead letter {} has no payload here: {}; the message lies at {}, as long as that topic keeps it",
             letter.id,
+            why_without_payload(letter),
             place(letter)
         ))
     })
@@ -251,6 +281,7 @@ fn show(config: &Config, id: Uuid, reveal: bool) -> Result<Exit, Failure> {
     let mut out = Out::new();
     if reveal {
         let plain = session::vault(config)?.open_dead_letter(sealed(&letter)?)?;
+        block_on(async { note_look(session::open_store(config).await?.as_ref(), letter.id).await })?;
         tracing::warn!("stdout has the original message now: it is personal data, to be deleted after use");
         out.bytes(&plain)?;
     } else {
@@ -269,14 +300,30 @@ fn show(config: &Config, id: Uuid, reveal: bool) -> Result<Exit, Failure> {
         out.line(format_args!("from         {}", place(&letter)))?;
         out.line(format_args!("cluster      {}", letter.origin.cluster))?;
         out.line(format_args!("refused      {} ({age} ago)", letter.at))?;
-        let payload = letter
-            .sealed
-            .as_ref()
-            .map_or("not kept: more than 4 MiB", |_| "sealed (--reveal prints it)");
-        out.line(format_args!("payload      {payload}"))?;
+        match &letter.sealed {
+            Some(_) => out.line("payload      sealed (--reveal prints it)")?,
+            None => out.line(format_args!(
+                "payload      not kept: {}",
+                why_without_payload(&letter)
+            ))?,
+        }
     }
     out.end()?;
     Ok(Exit::Ok)
+}
+
+/// The ledger says who has seen personal data, before anybody does.
+async fn note_look(store: &dyn Store, letter: Uuid) -> Result<(), Failure> {
+    let user = std::env::var("USER").or_else(|_| std::env::var("LOGNAME"));
+    let look = Entry::LetterOpened {
+        actor: format!("command line: {}", user.as_deref().unwrap_or("unknown user")),
+        letter,
+    };
+    let metrics = Metrics::new().map_err(AppError::from)?;
+    record_look(store, &metrics, Clock::System.now(), look)
+        .await
+        .map_err(AppError::from)?;
+    Ok(())
 }
 
 fn close(config: &Config, id: Uuid, reason: &str) -> Result<Exit, Failure> {

@@ -152,10 +152,11 @@ impl ByHand {
 
     async fn tell(&self, messages: &[Vec<u8>]) -> Result<Emission, Stuck> {
         let envelope = Envelope::bare(&self.engine.tenant_default);
-        let arrivals: Vec<_> = messages
-            .iter()
-            .map(|bytes| self.arrival("backups", bytes, self.engine.prepare_backup(bytes, &envelope)))
-            .collect();
+        let mut arrivals = Vec::with_capacity(messages.len());
+        for message in messages {
+            let bytes = self.engine.shown_by_token(message)?;
+            arrivals.push(self.arrival("backups", &bytes, self.engine.prepare_backup(&bytes, &envelope)));
+        }
         let (_, emission) = self.engine.tell_backups(&arrivals).await?;
         Ok(emission)
     }

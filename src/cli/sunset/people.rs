@@ -197,8 +197,8 @@ mod tests {
     #[test]
     fn with_auth_a_token_says_who_it_is_and_what_they_may_do() {
         let config = config(
-            "[auth]\ntokens = [{ name = \"Ann\", role = \"operator\", token = \"token-a\" }, \
-             { name = \"Bob\", role = \"compliance\", token = \"token-b\" }]",
+            "[auth]\ntokens = [{ name = \"Ann\", role = \"operator\", token = \"token-of-sixteen-a\" }, \
+             { name = \"Bob\", role = \"compliance\", token = \"token-of-sixteen-b\" }]",
         );
         let folder = tempfile::tempdir().unwrap();
         let token = |text: &str| {
@@ -206,7 +206,11 @@ mod tests {
             std::fs::write(&path, text).unwrap();
             format!("file:{}", path.display())
         };
-        let (ann, bob, other) = (token("token-a"), token("token-b"), token("token-c"));
+        let (ann, bob, other) = (
+            token("token-of-sixteen-a"),
+            token("token-of-sixteen-b"),
+            token("token-of-sixteen-c"),
+        );
         let of = |part, actor, token: &str| identify(&config, part, actor, Some(token));
         let first = of(Part::Prepare, None, &ann).unwrap();
         assert_eq!(first.shown(), "Ann (shown by token)");
@@ -224,7 +228,7 @@ mod tests {
         );
         assert!(of(Part::Prepare, None, &other).is_err());
         assert!(
-            of(Part::Prepare, None, "token-a").is_err(),
+            of(Part::Prepare, None, "token-of-sixteen-a").is_err(),
             "in the list of processes"
         );
         assert!(identify(&config, Part::Prepare, Some("Ann"), None).is_err());
@@ -244,8 +248,8 @@ mod tests {
     fn a_token_for_one_tenant_ends_no_other() {
         let config = config(
             "tenant_default = \"acme\"\ntenants = [\"acme\", \"other\"]\n[auth]\ntokens = [\
-             { name = \"Ann\", role = \"compliance\", tenant = \"acme\", token = \"token-a\" }, \
-             { name = \"Bob\", role = \"compliance\", token = \"token-b\" }]",
+             { name = \"Ann\", role = \"compliance\", tenant = \"acme\", token = \"token-of-sixteen-a\" }, \
+             { name = \"Bob\", role = \"compliance\", token = \"token-of-sixteen-b\" }]",
         );
         let person = |name: &str| Person {
             name: name.to_owned(),

@@ -178,6 +178,14 @@ fn durations() {
             "2: dispatch.lease: expected a duration without months and years, whose length depends on the calendar",
         ),
         (
+            "[dispatch]\nlease = '8s'",
+            "2: dispatch.lease: expected 9s to 42m: the session.timeout.ms of a worker is 0.7 of it, and Kafka takes 6 s to 30 min (group.min.session.timeout.ms and group.max.session.timeout.ms of the brokers)",
+        ),
+        (
+            "[dispatch]\nlease = '1h'",
+            "2: dispatch.lease: expected 9s to 42m: the session.timeout.ms of a worker is 0.7 of it, and Kafka takes 6 s to 30 min (group.min.session.timeout.ms and group.max.session.timeout.ms of the brokers)",
+        ),
+        (
             "[vault]\nrecords_keep = '1001y'",
             "2: vault.records_keep: expected a duration of at most 1000 years",
         ),

@@ -46,6 +46,34 @@ fn kafka() {
             "2: kafka.properties.\"auto.offset.reset\": not yours to set: Lacuna starts at the earliest message, so that no command is skipped",
         ),
         (
+            "[kafka.properties]\nsession.timeout.ms = 30000",
+            "2: kafka.properties.session.timeout.ms: not yours to set: it is 0.7 of dispatch.lease, within which the work of a dead worker is taken over; set dispatch.lease",
+        ),
+        (
+            "[kafka.properties]\n'delivery.timeout.ms' = 600000",
+            "2: kafka.properties.\"delivery.timeout.ms\": not yours to set: what is not confirmed within 15 s is decided again, so that nothing old is sent under a hold",
+        ),
+        (
+            "[kafka.properties]\n'transactional.id' = 'a'",
+            "2: kafka.properties.\"transactional.id\": not yours to set: Lacuna's outputs are no transactions: what was not confirmed is decided again",
+        ),
+        (
+            "[kafka.properties]\n'group.instance.id' = 'a'",
+            "2: kafka.properties.\"group.instance.id\": not yours to set: a worker is known by its session, so that another takes over within dispatch.lease",
+        ),
+        (
+            "[kafka.properties]\n'compression.codec' = 'zstd'",
+            "2: kafka.properties.\"compression.codec\": not yours to set: it is lz4; a topic's own compression.type is kept by the broker",
+        ),
+        (
+            "[kafka.properties]\n'sasl.pasword' = 'canary'",
+            "2: kafka.properties.\"sasl.pasword\": librdkafka knows no such property",
+        ),
+        (
+            "[kafka.properties]\n'security.protocol' = 'canary'",
+            "2: kafka.properties.\"security.protocol\": librdkafka does not take this value: Invalid value \"…\" for configuration property \"security.protocol\"",
+        ),
+        (
             "[kafka.properties]\nssl = []",
             "2: kafka.properties.ssl: expected text, a number or a boolean, found a list",
         ),
@@ -180,29 +208,37 @@ fn auth() {
             "auth.tokens[0].token: expected a token of visible ASCII characters without spaces: it is sent in a header",
         ),
         (
+            "role = 'operator', token = 'fifteen-letters'",
+            "auth.tokens[0].token: expected a token of 16 characters at least, found a shorter one: `openssl rand -hex 16` makes one",
+        ),
+        (
+            "role = 'operator', token = 'env:SHORT'",
+            "auth.tokens[0].token: expected a token of 16 characters at least, found a shorter one: `openssl rand -hex 16` makes one",
+        ),
+        (
             "role = 'operator', token = 2",
             "auth.tokens[0].token: expected text, found an integer",
         ),
         ("role = 'operator'", "auth.tokens[0].token: missing"),
-        ("token = 't'", "auth.tokens[0].role: missing"),
+        ("token = 'sixteen-letters-t'", "auth.tokens[0].role: missing"),
         (
-            "role = 'hunter2', token = 't'",
+            "role = 'hunter2', token = 'sixteen-letters-t'",
             "auth.tokens[0].role: expected one of: submitter, processor, compliance, operator, auditor",
         ),
         (
-            "role = 'processor', token = 't'",
+            "role = 'processor', token = 'sixteen-letters-t'",
             "auth.tokens[0].processor: missing: the role processor needs the id of the processor",
         ),
         (
-            "role = 'processor', processor = 'CRM', token = 't'",
+            "role = 'processor', processor = 'CRM', token = 'sixteen-letters-t'",
             "auth.tokens[0].processor: a processor id must match [a-z0-9-]{1,63}",
         ),
         (
-            "role = 'auditor', processor = 'crm', token = 't'",
+            "role = 'auditor', processor = 'crm', token = 'sixteen-letters-t'",
             "auth.tokens[0].processor: only a token with the role processor has one",
         ),
         (
-            "role = 'auditor', tokens = 't', token = 't'",
+            "role = 'auditor', tokens = 't', token = 'sixteen-letters-t'",
             "auth.tokens[0].tokens: unknown key; did you mean \"token\"?",
         ),
     ];
@@ -213,12 +249,12 @@ fn auth() {
             "{text}"
         );
     }
-    let digest = "sha256:9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08";
+    let digest = "sha256:1ed1d82d77c086152ea61e8c3b8563fa8fa2a7f90ce18d1228595cdf0910319a";
     let twice = format!(
-        "[[auth.tokens]]\nname = 'a'\nrole = 'auditor'\ntoken = 'test'\n\
+        "[[auth.tokens]]\nname = 'a'\nrole = 'auditor'\ntoken = 'sixteen-letters-t'\n\
          [[auth.tokens]]\nname = 'b'\nrole = 'operator'\ntoken = '{digest}'"
     );
-    let again = "auth.tokens = [\n{ name = 'a', role = 'auditor', token = 's' },\n{ name = 'a', role = 'auditor', token = 't' }]";
+    let again = "auth.tokens = [\n{ name = 'a', role = 'auditor', token = 'sixteen-letters-s' },\n{ name = 'a', role = 'auditor', token = 'sixteen-letters-t' }]";
     check(&[
         (
             "[auth]",

@@ -32,10 +32,15 @@ impl Request {
 
     /// With which capsules its own is forgotten; `None`: it has none.
     pub fn capsule_epoch(&self) -> Option<CapsuleEpoch> {
-        Some(CapsuleEpoch {
-            week: self.life.capsule?,
+        Some(self.capsule_of(self.life.capsule?))
+    }
+
+    /// With which capsules one of this week is forgotten.
+    pub fn capsule_of(&self, week: Week) -> CapsuleEpoch {
+        CapsuleEpoch {
+            week,
             sets: self.covering_sets(),
-        })
+        }
     }
 
     /// The processors that a restore can bring data back into: the sources of its waves.

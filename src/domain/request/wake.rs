@@ -2,15 +2,25 @@
 
 use super::{Context, Request, Trail};
 use crate::domain::{
+    ids::ProcessorId,
     task::{IllegalEvent, TaskState},
     time::At,
     words::AbandonCause,
 };
 
 impl Request {
-    /// Takes the passing of time. `acks_seen_until`: up to when every ack that was sent has been read; an answer is
-    /// missing only when it would have been seen.
+    /// Takes the passing of time, with every ack read up to one time.
     pub fn wake(&mut self, context: &Context<'_>, acks_seen_until: At) -> Result<Trail, IllegalEvent> {
+        self.wake_as_read(context, &|_| acks_seen_until)
+    }
+
+    /// Takes the passing of time. `acks_seen_until`: up to when every ack that was sent by a processor for this request has been
+    /// read; an answer is missing only when it would have been seen.
+    pub fn wake_as_read(
+        &mut self,
+        context: &Context<'_>,
+        acks_seen_until: &dyn Fn(&ProcessorId) -> At,
+    ) -> Result<Trail, IllegalEvent> {
         let mut trail = Trail::default();
         // What has become known comes before what time does: a date must not settle what a restore has undone.
         self.take_restores(context, &mut trail)?;
@@ -22,7 +32,8 @@ impl Request {
                 }
                 match self.task(ordinal).state {
                     TaskState::Dispatched { ack_by, .. }
-                        if ack_by <= context.now && ack_by < acks_seen_until =>
+                        if ack_by <= context.now
+                            && ack_by < acks_seen_until(&self.task(ordinal).processor) =>
                     {
                         self.miss_ack(ordinal, context, &mut trail)?;
                     }

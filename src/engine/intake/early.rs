@@ -18,10 +18,11 @@ use crate::{
     },
     engine::{
         Engine, EngineError,
+        letters::Refused,
         prepare::{Arrival, PreparedCommand},
     },
-    store::{DeadLetter, DeadLetterState, EarlyRow, Gate, Transaction},
-    wire::{Refusal, glance::glance},
+    store::{DeadLetter, EarlyRow, Gate, Transaction},
+    wire::Refusal,
 };
 
 /// What waits is a decision about one request; what is larger is no such thing and would only fill the store.
@@ -228,16 +229,14 @@ impl Engine {
     pub(in crate::engine) fn letter_of(&self, row: &EarlyRow, refusal: &Refusal, at: At) -> DeadLetter {
         // Sealed as it came; where its key is gone, nobody can say what it was.
         let raw = self.vault.open_dead_letter(&row.raw).ok();
-        DeadLetter {
-            id: crate::engine::time_ordered_id(at),
-            kind: raw.and_then(|raw| glance(&raw).kind),
+        self.letter(Refused {
+            origin: &row.origin,
             reason: refusal.reason,
-            detail: refusal.detail.clone(),
-            origin: row.origin.clone(),
-            at,
-            state: DeadLetterState::Open,
+            detail: &refusal.detail,
+            raw: raw.as_ref().map(|raw| raw.as_slice()),
             sealed: Some(row.raw.clone()),
             headers: row.headers.clone(),
-        }
+            at,
+        })
     }
 }

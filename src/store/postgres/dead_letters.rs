@@ -7,7 +7,10 @@ use crate::{
     domain::{time::At, words::CommandKind},
     store::{
         DeadLetter, DeadLetterFilter, DeadLetterState, OpenLetters, Origin, StoreError,
-        codec::{LetterColumns, OpenLettersColumns, letter_code, open_letters},
+        codec::{
+            LetterColumns, OpenLettersColumns, kept_bytes, kept_size, letter_code, open_letters,
+            packed_letter_ids,
+        },
     },
 };
 
@@ -18,11 +21,11 @@ pub(super) async fn list(
     // Two texts, so that the index of open ones serves the list that people look at.
     let sql = if filter.open_only {
         "select id, cluster, topic, part, off, incarnation, reason, detail, kind, at, state, case when $3 then sealed end as sealed, \
-         case when $3 then headers end as headers from dead_letter \
+         case when $3 then headers end as headers, ids from dead_letter \
          where state = 0 and id > $1 order by id limit $2"
     } else {
         "select id, cluster, topic, part, off, incarnation, reason, detail, kind, at, state, case when $3 then sealed end as sealed, \
-         case when $3 then headers end as headers from dead_letter \
+         case when $3 then headers end as headers, ids from dead_letter \
          where id > $1 order by id limit $2"
     };
     let rows: Vec<LetterColumns> = query_as(sql)
@@ -35,7 +38,7 @@ pub(super) async fn list(
 }
 
 pub(super) async fn one(on: impl PgExecutor<'_>, id: Uuid) -> Result<Option<DeadLetter>, StoreError> {
-    let sql = "select id, cluster, topic, part, off, incarnation, reason, detail, kind, at, state, sealed, headers from dead_letter where id = $1";
+    let sql = "select id, cluster, topic, part, off, incarnation, reason, detail, kind, at, state, sealed, headers, ids from dead_letter where id = $1";
     let row: Option<LetterColumns> = query_as(sql).bind(id).fetch_optional(on).await?;
     row.map(LetterColumns::into_letter).transpose()
 }
@@ -44,7 +47,7 @@ pub(super) async fn of_origins(
     on: impl PgExecutor<'_>,
     origins: &[Origin],
 ) -> Result<Vec<DeadLetter>, StoreError> {
-    let sql = "select d.id, d.cluster, d.topic, d.part, d.off, d.incarnation, d.reason, d.detail, d.kind, d.at, d.state, d.sealed, d.headers \
+    let sql = "select d.id, d.cluster, d.topic, d.part, d.off, d.incarnation, d.reason, d.detail, d.kind, d.at, d.state, d.sealed, d.headers, d.ids \
                from unnest($1::text[], $2::text[], $3::int4[], $4::int8[], $5::int4[]) as o(cluster, topic, part, off, incarnation) \
                join dead_letter d on d.cluster = o.cluster and d.topic = o.topic and d.part = o.part and d.off = o.off \
                and d.incarnation = o.incarnation";
@@ -78,7 +81,9 @@ pub(super) async fn close(
     note: &str,
     at: At,
 ) -> Result<bool, StoreError> {
-    let sql = "update dead_letter set state = $2, note = $3, closed_at = $4 where id = $1 and state = 0";
+    // What it asked for has been decided about: its bytes are needed by nobody any more.
+    let sql = "update dead_letter set state = $2, note = $3, closed_at = $4, sealed = null, headers = null, \
+               size = null where id = $1 and state = 0";
     let done = query(sql)
         .bind(id)
         .bind(letter_code(how))
@@ -93,9 +98,9 @@ pub(super) async fn close(
 pub(super) async fn insert(on: &mut PgConnection, letters: &[DeadLetter]) -> Result<(), StoreError> {
     let mut letters: Vec<&DeadLetter> = letters.iter().collect();
     letters.sort_unstable_by(|x, y| x.origin.cmp(&y.origin));
-    let sql = "insert into dead_letter (id, cluster, topic, part, off, reason, detail, kind, at, state, sealed, headers, incarnation) \
-               select * from unnest($1::uuid[], $2::text[], $3::text[], $4::int4[], $5::int8[], $6::text[], \
-               $7::text[], $8::text[], $9::int8[], $10::int2[], $11::bytea[], $12::bytea[], $13::int4[]) \
+    let sql = "insert into dead_letter (id, cluster, topic, part, off, reason, detail, kind, at, state, sealed, headers, ids, size, \
+               incarnation) select * from unnest($1::uuid[], $2::text[], $3::text[], $4::int4[], $5::int8[], $6::text[], \
+               $7::text[], $8::text[], $9::int8[], $10::int2[], $11::bytea[], $12::bytea[], $13::bytea[], $14::int8[], $15::int4[]) \
                on conflict (cluster, topic, part, off, incarnation) do nothing";
     query(sql)
         .bind(letters.iter().map(|letter| letter.id).collect::<Vec<_>>())
@@ -156,15 +161,22 @@ pub(super) async fn insert(on: &mut PgConnection, letters: &[DeadLetter]) -> Res
         .bind(
             letters
                 .iter()
-                .map(|letter| letter.sealed.as_deref())
+                .map(|letter| kept_bytes(letter).0)
                 .collect::<Vec<_>>(),
         )
         .bind(
             letters
                 .iter()
-                .map(|letter| letter.headers.as_deref())
+                .map(|letter| kept_bytes(letter).1)
                 .collect::<Vec<_>>(),
         )
+        .bind(
+            letters
+                .iter()
+                .map(|letter| packed_letter_ids(letter))
+                .collect::<Vec<_>>(),
+        )
+        .bind(letters.iter().map(|letter| kept_size(letter)).collect::<Vec<_>>())
         .bind(incarnations(letters.iter().map(|letter| &letter.origin)))
         .execute(on)
         .await?;

@@ -3,6 +3,7 @@
 //! Every table is written at most once a transaction, with one statement whose rows come as arrays. Rows are always
 //! given in order of their keys, so that two transactions wait for each other and never in a circle.
 
+mod ack_ways;
 mod asked;
 mod capsules;
 mod dead_letters;
@@ -11,6 +12,7 @@ mod early;
 mod expiry;
 mod facts;
 mod held;
+mod letter_keeping;
 mod merged;
 mod pool;
 mod positions;
@@ -31,10 +33,10 @@ use uuid::Uuid;
 
 use self::{held::Held, pool::Servers, transaction::PostgresTransaction};
 use super::{
-    CounterKey, DeadLetter, DeadLetterFilter, DeadLetterState, DeferredFilter, DeferredRow, InboxRow,
-    LastWord, OpenLetters, Origin, Position, PositionNote, Seen, Store, StoreError, StoreOptions, StoredBody,
-    StoredCapsule, StoredFact, StoredLeaf, StoredRegistry, StoredRequest, SubjectDigest, SuppressionDigest,
-    SuppressionRow, Sweep, Transaction,
+    AckWay, CounterKey, DeadLetter, DeadLetterFilter, DeadLetterState, DeferredFilter, DeferredRow,
+    DroppedLetters, InboxRow, LastWord, LettersOfTopic, OpenLetters, Origin, Position, PositionNote, Seen,
+    Store, StoreError, StoreOptions, StoredBody, StoredCapsule, StoredFact, StoredLeaf, StoredRegistry,
+    StoredRequest, SubjectDigest, SuppressionDigest, SuppressionRow, Sweep, Transaction,
     classify::bounded,
     schema::{self, Applied},
 };
@@ -268,6 +270,14 @@ impl Store for PostgresStore {
         self.ask(positions::seen(self.pool(), seen)).await
     }
 
+    async fn ack_ways(&self, cluster: &str, topic: &str) -> Result<Vec<AckWay>, StoreError> {
+        self.ask(ack_ways::of_topic(self.pool(), cluster, topic)).await
+    }
+
+    async fn note_ack_ways(&self, ways: &[AckWay]) -> Result<(), StoreError> {
+        self.ask(ack_ways::note(self.pool(), ways)).await
+    }
+
     async fn dead_letters(&self, filter: DeadLetterFilter) -> Result<Vec<DeadLetter>, StoreError> {
         self.ask(dead_letters::list(self.pool(), filter)).await
     }
@@ -289,6 +299,24 @@ impl Store for PostgresStore {
     ) -> Result<bool, StoreError> {
         self.ask(dead_letters::close(self.pool(), id, how, note, at))
             .await
+    }
+
+    async fn letters_by_topic(&self) -> Result<Vec<LettersOfTopic>, StoreError> {
+        self.ask(letter_keeping::by_topic(self.pool())).await
+    }
+
+    async fn forget_letters(&self, before: At, limit: u32) -> Result<u64, StoreError> {
+        self.ask(letter_keeping::forget_payloads(self.pool(), before, limit))
+            .await
+    }
+
+    async fn drop_letters(&self, topic: &str, limit: u32) -> Result<u64, StoreError> {
+        self.ask(letter_keeping::drop_oldest(self.pool(), topic, limit))
+            .await
+    }
+
+    async fn dropped_letters(&self) -> Result<Vec<DroppedLetters>, StoreError> {
+        self.ask(letter_keeping::dropped(self.pool())).await
     }
 
     async fn keyring_mark(&self) -> Result<Option<Vec<u8>>, StoreError> {

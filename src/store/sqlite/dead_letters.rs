@@ -9,7 +9,10 @@ use crate::{
     domain::{time::At, words::CommandKind},
     store::{
         DeadLetter, DeadLetterFilter, DeadLetterState, OpenLetters, Origin, StoreError,
-        codec::{LetterColumns, OpenLettersColumns, letter_code, open_letters},
+        codec::{
+            LetterColumns, OpenLettersColumns, kept_bytes, kept_size, letter_code, open_letters,
+            packed_letter_ids,
+        },
     },
 };
 
@@ -20,11 +23,11 @@ pub(super) async fn list(
     // Two texts, so that the index of open ones serves the list that people look at.
     let sql = if filter.open_only {
         "select id, cluster, topic, part, off, incarnation, reason, detail, kind, at, state, case when ?3 then sealed end as sealed, \
-         case when ?3 then headers end as headers from dead_letter \
+         case when ?3 then headers end as headers, ids from dead_letter \
          where state = 0 and id > ?1 order by id limit ?2"
     } else {
         "select id, cluster, topic, part, off, incarnation, reason, detail, kind, at, state, case when ?3 then sealed end as sealed, \
-         case when ?3 then headers end as headers from dead_letter \
+         case when ?3 then headers end as headers, ids from dead_letter \
          where id > ?1 order by id limit ?2"
     };
     let rows: Vec<LetterColumns> = query_as(sql)
@@ -37,7 +40,7 @@ pub(super) async fn list(
 }
 
 pub(super) async fn one(on: impl SqliteExecutor<'_>, id: Uuid) -> Result<Option<DeadLetter>, StoreError> {
-    let sql = "select id, cluster, topic, part, off, incarnation, reason, detail, kind, at, state, sealed, headers from dead_letter where id = ?1";
+    let sql = "select id, cluster, topic, part, off, incarnation, reason, detail, kind, at, state, sealed, headers, ids from dead_letter where id = ?1";
     let row: Option<LetterColumns> = query_as(sql).bind(id).fetch_optional(on).await?;
     row.map(LetterColumns::into_letter).transpose()
 }
@@ -46,7 +49,7 @@ pub(super) async fn of_origins(
     on: impl SqliteExecutor<'_>,
     origins: &[Origin],
 ) -> Result<Vec<DeadLetter>, StoreError> {
-    let sql = "select d.id, d.cluster, d.topic, d.part, d.off, d.incarnation, d.reason, d.detail, d.kind, d.at, d.state, d.sealed, d.headers \
+    let sql = "select d.id, d.cluster, d.topic, d.part, d.off, d.incarnation, d.reason, d.detail, d.kind, d.at, d.state, d.sealed, d.headers, d.ids \
                from json_each(?1) o cross join dead_letter d on d.cluster = o.value ->> 0 \
                and d.topic = o.value ->> 1 and d.part = o.value ->> 2 and d.off = o.value ->> 3 \
                and d.incarnation = o.value ->> 4";
@@ -73,7 +76,9 @@ pub(super) async fn close(
     note: &str,
     at: At,
 ) -> Result<bool, StoreError> {
-    let sql = "update dead_letter set state = ?2, note = ?3, closed_at = ?4 where id = ?1 and state = 0";
+    // What it asked for has been decided about: its bytes are needed by nobody any more.
+    let sql = "update dead_letter set state = ?2, note = ?3, closed_at = ?4, sealed = null, headers = null, \
+               size = null where id = ?1 and state = 0";
     let done = query(sql)
         .bind(id)
         .bind(letter_code(how))
@@ -86,9 +91,11 @@ pub(super) async fn close(
 
 /// The same message brings the same dead letter, however often it is read.
 pub(super) async fn insert(on: &mut SqliteConnection, letters: &[DeadLetter]) -> Result<(), StoreError> {
-    let into = "insert into dead_letter (id, cluster, topic, part, off, reason, detail, kind, at, state, sealed, headers, incarnation) ";
+    let into = "insert into dead_letter (id, cluster, topic, part, off, reason, detail, kind, at, state, sealed, headers, ids, size, \
+                incarnation) ";
     let or_not = " on conflict (cluster, topic, part, off, incarnation) do nothing";
     insert_rows(on, into, or_not, letters, |mut row, letter| {
+        let (sealed, headers) = kept_bytes(letter);
         row.push_bind(letter.id)
             .push_bind(&*letter.origin.cluster)
             .push_bind(&*letter.origin.topic)
@@ -99,8 +106,10 @@ pub(super) async fn insert(on: &mut SqliteConnection, letters: &[DeadLetter]) ->
             .push_bind(letter.kind.map(CommandKind::as_str))
             .push_bind(letter.at.millis())
             .push_bind(letter_code(letter.state))
-            .push_bind(letter.sealed.as_deref())
-            .push_bind(letter.headers.as_deref())
+            .push_bind(sealed)
+            .push_bind(headers)
+            .push_bind(packed_letter_ids(letter))
+            .push_bind(kept_size(letter))
             .push_bind(letter.origin.incarnation);
         Ok(())
     })

@@ -3,6 +3,7 @@
 //! Every statement crosses to the connection's own thread, so what is written goes over in large chunks of rows, and
 //! lists of keys go over as one JSON text.
 
+mod ack_ways;
 mod asked;
 mod capsules;
 mod dead_letters;
@@ -11,6 +12,7 @@ mod early;
 mod expiry;
 mod facts;
 mod file;
+mod letter_keeping;
 mod merged;
 mod positions;
 mod read;
@@ -34,10 +36,11 @@ use uuid::Uuid;
 
 use self::{file::LockFile, transaction::SqliteTransaction};
 use super::{
-    CounterKey, DeadLetter, DeadLetterFilter, DeadLetterState, DeferredFilter, DeferredRow, Exclusive,
-    InboxRow, LastWord, OpenLetters, Origin, Position, PositionNote, Seen, Store, StoreError, StoreOptions,
-    StoredBody, StoredCapsule, StoredFact, StoredLeaf, StoredRegistry, StoredRequest, SubjectDigest,
-    SuppressionDigest, SuppressionRow, Sweep, Transaction, schema,
+    AckWay, CounterKey, DeadLetter, DeadLetterFilter, DeadLetterState, DeferredFilter, DeferredRow,
+    DroppedLetters, Exclusive, InboxRow, LastWord, LettersOfTopic, OpenLetters, Origin, Position,
+    PositionNote, Seen, Store, StoreError, StoreOptions, StoredBody, StoredCapsule, StoredFact, StoredLeaf,
+    StoredRegistry, StoredRequest, SubjectDigest, SuppressionDigest, SuppressionRow, Sweep, Transaction,
+    schema,
 };
 use crate::{
     clock::Clock,
@@ -224,6 +227,14 @@ impl Store for SqliteStore {
         positions::seen(&mut *self.writer().await?, seen).await
     }
 
+    async fn ack_ways(&self, cluster: &str, topic: &str) -> Result<Vec<AckWay>, StoreError> {
+        ack_ways::of_topic(&mut *self.reader().await?, cluster, topic).await
+    }
+
+    async fn note_ack_ways(&self, ways: &[AckWay]) -> Result<(), StoreError> {
+        ack_ways::note(&mut *self.writer().await?, ways).await
+    }
+
     async fn dead_letters(&self, filter: DeadLetterFilter) -> Result<Vec<DeadLetter>, StoreError> {
         dead_letters::list(&mut *self.reader().await?, filter).await
     }
@@ -244,6 +255,22 @@ impl Store for SqliteStore {
         at: At,
     ) -> Result<bool, StoreError> {
         dead_letters::close(&mut *self.writer().await?, id, how, note, at).await
+    }
+
+    async fn letters_by_topic(&self) -> Result<Vec<LettersOfTopic>, StoreError> {
+        letter_keeping::by_topic(&mut *self.reader().await?).await
+    }
+
+    async fn forget_letters(&self, before: At, limit: u32) -> Result<u64, StoreError> {
+        letter_keeping::forget_payloads(&mut *self.writer().await?, before, limit).await
+    }
+
+    async fn drop_letters(&self, topic: &str, limit: u32) -> Result<u64, StoreError> {
+        letter_keeping::drop_oldest(&mut *self.writer().await?, topic, limit).await
+    }
+
+    async fn dropped_letters(&self) -> Result<Vec<DroppedLetters>, StoreError> {
+        letter_keeping::dropped(&mut *self.reader().await?).await
     }
 
     async fn keyring_mark(&self) -> Result<Option<Vec<u8>>, StoreError> {

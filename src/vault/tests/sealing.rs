@@ -220,6 +220,38 @@ fn an_epoch_opens_until_it_is_retired() {
 }
 
 #[test]
+fn a_record_goes_with_its_epoch() {
+    let sealed = vault_of([1; 32], &[(5, Some([5; 32]))]).seal_record(request(1), 3, b"ticket 7");
+    let retired = vault_of([1; 32], &[(5, None), (6, Some([6; 32]))]);
+    let error = retired.open_record(request(1), 3, &sealed).unwrap_err();
+    assert!(
+        matches!(
+            error,
+            VaultError::RetiredEpoch {
+                what: Sealed::Record,
+                epoch: 5,
+                ..
+            }
+        ),
+        "{error}"
+    );
+}
+
+#[test]
+fn a_record_of_an_earlier_release_is_opened() {
+    let vault = vault();
+    let sealed = vault
+        .0
+        .record
+        .seal(crate::vault::record_of(request(1), 3), b"ticket 7");
+    assert_eq!(
+        vault.open_record(request(1), 3, &sealed).unwrap().as_slice(),
+        b"ticket 7"
+    );
+    assert!(vault.open_record(request(1), 4, &sealed).is_err());
+}
+
+#[test]
 fn an_unknown_layout_is_called_that() {
     let vault = vault();
     let mut letter = vault.seal_dead_letter(b"{broken");

@@ -186,8 +186,11 @@ fn a_hold_is_told_from_another_one() {
 #[test]
 fn backup_events_say_what_they_say() {
     let tenant = tenant();
-    let read =
-        |document: &Value| parse_backup(document.to_string().as_bytes(), &Envelope::bare(&tenant)).unwrap();
+    let read = |document: &Value| {
+        parse_backup(document.to_string().as_bytes(), &Envelope::bare(&tenant))
+            .unwrap()
+            .event
+    };
     let at = |text: &str| At::parse(text).unwrap();
     let taken = read(&example("backup.taken"));
     assert_eq!(taken.event_id.to_string(), "018f6f2e-7c1a-7b3e-9a44-000000000040");

@@ -248,15 +248,18 @@ async fn tokens_show_who_agrees() {
     let run = async |arguments: &[&str], code: i32| {
         let mut command = workspace.command(arguments);
         let output = command
-            .env("ANN", "token-a")
-            .env("BOB", "token-b")
+            .env("ANN", "token-of-sixteen-a")
+            .env("BOB", "token-of-sixteen-b")
             .output()
             .await
             .unwrap();
         let said = [output.stdout, output.stderr].concat();
         let said = String::from_utf8(said).unwrap();
         assert_eq!(output.status.code(), Some(code), "{arguments:?}: {said}");
-        assert!(!said.contains("token-a") && !said.contains("token-b"), "{said}");
+        assert!(
+            !said.contains("token-of-sixteen-a") && !said.contains("token-of-sixteen-b"),
+            "{said}"
+        );
         said
     };
     run(&["keys", "init"], 0).await;

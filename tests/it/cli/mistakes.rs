@@ -139,7 +139,7 @@ async fn ten_mistakes_in_two_files_are_named_at_once() {
 async fn a_token_for_a_processor_that_nobody_knows_is_named() {
     let token = |processor: &str| {
         format!(
-            "{{ name = \"{processor}\", role = \"processor\", processor = \"{processor}\", token = \"t-{processor}\" }}"
+            "{{ name = \"{processor}\", role = \"processor\", processor = \"{processor}\", token = \"a-token-of-{processor}-alone\" }}"
         )
     };
     let workspace = Workspace::with(&format!(
@@ -301,4 +301,126 @@ async fn what_is_not_so_is_1() {
         (&["dead-letters", "list"], 0, &[]),
     ];
     check(&workspace, cases).await;
+}
+
+/// A certificate for so many days from now, and its key. Those of the past are valid for no time at all.
+fn certificate(workspace: &Workspace, name: &str, days: &str) {
+    let openssl = |arguments: &[&str]| {
+        let made = std::process::Command::new("openssl")
+            .args(arguments)
+            .current_dir(workspace.path(""))
+            .output()
+            .expect("openssl makes the certificate");
+        assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
+    };
+    let (cert, key, asked) = (
+        format!("{name}.pem"),
+        format!("{name}.key"),
+        format!("{name}.csr"),
+    );
+    openssl(&[
+        "req",
+        "-new",
+        "-newkey",
+        "ec",
+        "-pkeyopt",
+        "ec_paramgen_curve:prime256v1",
+        "-nodes",
+        "-subj",
+        "/CN=localhost",
+        "-keyout",
+        &key,
+        "-out",
+        &asked,
+    ]);
+    // With an extension it is of version 3, which alone is taken.
+    workspace.write("extensions", "basicConstraints = critical, CA:FALSE\n");
+    openssl(&[
+        "x509",
+        "-req",
+        "-in",
+        &asked,
+        "-signkey",
+        &key,
+        "-days",
+        days,
+        "-extfile",
+        "extensions",
+        "-out",
+        &cert,
+    ]);
+}
+
+#[tokio::test]
+async fn a_certificate_that_has_expired_or_is_not_its_keys_is_found_before_clients_find_it() {
+    let workspace = Workspace::empty();
+    workspace.write("processors.toml", super::workspace::REGISTRY);
+    for (name, days) in [("good", "2"), ("other", "2"), ("old", "-1")] {
+        certificate(&workspace, name, days);
+    }
+    workspace.write("empty.pem", "no certificate\n");
+    let configure = |cert: &str, key: &str| {
+        let tls = format!("tls = {{ cert = \"{cert}\", key = \"{key}\" }}");
+        workspace.write(
+            "lacuna.toml",
+            &format!("{EMBEDDED}\n[http]\nlisten = \"127.0.0.1:0\"\n{tls}\n"),
+        );
+    };
+    for (cert, key, says) in [
+        ("old.pem", "old.key", "old.pem has expired at "),
+        (
+            "good.pem",
+            "other.key",
+            "other.key is not that of the certificate in ",
+        ),
+        (
+            "empty.pem",
+            "good.key",
+            "empty.pem: expected a certificate in PEM, found none",
+        ),
+        ("good.pem", "good.pem", "good.pem: expected a private key in PEM"),
+    ] {
+        configure(cert, key);
+        one(&workspace, &["check"], 2, &["http.tls: ", says]).await;
+    }
+    configure("good.pem", "other.key");
+    let Done { code, stderr, .. } = workspace.run(&["serve"]).await;
+    assert!(
+        code != 0 && stderr.contains("other.key is not that of the certificate in "),
+        "{code}: {stderr}"
+    );
+    configure("good.pem", "good.key");
+    workspace.run(&["check"]).await.expect(0);
+}
+
+#[tokio::test]
+async fn the_token_of_a_backup_system_is_its_own() {
+    let workspace = Workspace::with(EMBEDDED);
+    let backup = "[[processor]]\nid = \"nightly\"\nkind = \"backup\"\ntransport = { type = \"kafka\" }\nactions = [\"erase\"]\n\
+                  identities = [\"email\"]\n\
+                  backup = { sources = [\"crm\"], set = \"nightly\", keep = \"35d\", confirm_by = \"event\" }\n";
+    workspace.write(
+        "processors.toml",
+        &format!(
+            "{}{backup}{}",
+            super::workspace::REGISTRY,
+            backup.replace("nightly", "weekly")
+        ),
+    );
+    workspace.run(&["keys", "init"]).await.expect(0);
+    let token = async |of: &str| {
+        let done = workspace.run(&["keys", "backup-token", "--processor", of]).await;
+        done.expect(0).stdout.trim().to_owned()
+    };
+    let nightly = token("nightly").await;
+    assert_eq!(nightly.len(), 32);
+    assert_eq!(token("nightly").await, nightly, "it stays the same");
+    assert_ne!(token("weekly").await, nightly);
+    one(
+        &workspace,
+        &["keys", "backup-token", "--processor", "crm"],
+        2,
+        &["no backup processor crm"],
+    )
+    .await;
 }

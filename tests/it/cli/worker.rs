@@ -241,6 +241,8 @@ async fn dead_letters(workspace: &Workspace, prefix: &str) {
         stdout.contains("canary-3") && stderr.contains("personal data"),
         "{stdout}{stderr}"
     );
+    let Done { stderr, .. } = workspace.run(&["dead-letters", "show", id]).await.expect(0);
+    assert!(stderr.is_empty(), "its face shows nothing personal: {stderr}");
     // Published again, it is refused again, as another letter.
     let Done { stdout, .. } = workspace
         .run(&["dead-letters", "redrive", "--reason", "conflicting_duplicate"])

@@ -18,6 +18,8 @@ use uuid::Uuid;
 
 use crate::support::service;
 
+const PATIENCE: Duration = Duration::from_secs(20);
+
 fn config() -> ClientConfig {
     let mut config = ClientConfig::new();
     config.set("bootstrap.servers", service("LACUNA_TEST_KAFKA"));
@@ -41,16 +43,67 @@ impl Publisher {
         self.0.poll(Duration::ZERO);
     }
 
+    /// The same, to a partition of its choice.
     pub fn publish_to(&self, topic: &str, partition: i32, value: &[u8]) {
         let record = BaseRecord::<str, [u8]>::to(topic)
-            .payload(value)
-            .partition(partition);
+            .partition(partition)
+            .payload(value);
         self.0.send(record).map_err(|(error, _)| error).unwrap();
-        self.0.poll(Duration::ZERO);
+        self.0.flush(PATIENCE).unwrap();
     }
 
     pub fn flush(&self) {
         self.0.flush(Duration::from_secs(20)).unwrap();
+    }
+}
+
+/// A client that changes topics.
+pub fn admin() -> AdminClient<DefaultClientContext> {
+    config().create().unwrap()
+}
+
+/// The ack that a plain processor sends for a task.
+pub fn answer(task: &Value, outcome: &str) -> Value {
+    let mut ack = serde_json::json!({
+        "token": task["ack"]["token"], "outcome": outcome, "evidence": { "method": "delete", "records": 1 },
+    });
+    for name in ["request_id", "task_id", "generation", "attempt", "processor"] {
+        ack[name] = task[name].clone();
+    }
+    ack
+}
+
+/// Writes messages in transactions.
+pub struct Transactions(BaseProducer);
+
+impl Transactions {
+    pub fn new() -> Self {
+        let id = crate::support::unique("tests-");
+        let producer: BaseProducer = config().set("transactional.id", id).create().unwrap();
+        producer.init_transactions(PATIENCE).unwrap();
+        Self(producer)
+    }
+
+    /// Begins one, with these records of a topic: each with a key, or for a partition.
+    pub fn begin(&self, topic: &str, records: &[(Result<&str, i32>, String)]) {
+        self.0.begin_transaction().unwrap();
+        for (place, value) in records {
+            let record = BaseRecord::<str, str>::to(topic).payload(value);
+            let record = match place {
+                Ok(key) => record.key(key),
+                Err(partition) => record.partition(*partition),
+            };
+            self.0.send(record).map_err(|(error, _)| error).unwrap();
+        }
+        self.0.flush(PATIENCE).unwrap();
+    }
+
+    pub fn commit(&self) {
+        self.0.commit_transaction(PATIENCE).unwrap();
+    }
+
+    pub fn abort(&self) {
+        self.0.abort_transaction(PATIENCE).unwrap();
     }
 }
 

@@ -4,14 +4,17 @@
 mod deferred;
 mod denied;
 mod early;
+mod ends;
 mod expiry;
 mod failover;
 mod gauges;
+mod groups;
 pub mod kafka;
 mod lanes;
 mod lost_log;
 mod readme;
 pub mod standby;
+mod workers;
 
 use std::{
     collections::{BTreeMap, BTreeSet},

@@ -6,44 +6,48 @@ use uuid::Uuid;
 
 use super::fixture::{BEARERS, api, start};
 
+const SUBMITTER: &[&str] = &["submitter"];
+const PROCESSOR: &[&str] = &["processor"];
+const COMPLIANCE: &[&str] = &["compliance"];
+const OPERATOR: &[&str] = &["operator"];
+/// Who may look at everything: compliance and operator each include the auditor.
+const LOOKING: &[&str] = &["auditor", "compliance", "operator"];
+
 /// Every call and the roles that it takes.
 fn table() -> Vec<(Method, String, &'static [&'static str])> {
     let id = Uuid::now_v7();
-    let calls: [(Method, &str, &'static [&'static str]); 22] = [
-        (Method::POST, "/v1/requests", &["submitter"]),
-        (Method::GET, "/v1/requests", &["compliance", "operator"]),
-        (Method::POST, "/v1/requests/search", &["compliance"]),
+    let calls: [(Method, &str, &'static [&'static str]); 27] = [
+        (Method::POST, "/v1/requests", SUBMITTER),
+        (Method::GET, "/v1/requests", LOOKING),
+        (Method::GET, "/v1/requests?overdue=true", LOOKING),
+        (Method::POST, "/v1/requests/search", COMPLIANCE),
         (
             Method::GET,
             "/v1/requests/{id}",
-            &["compliance", "operator", "submitter"],
+            &["auditor", "compliance", "operator", "submitter"],
         ),
-        (
-            Method::GET,
-            "/v1/requests/{id}/events",
-            &["auditor", "compliance", "operator"],
-        ),
-        (Method::POST, "/v1/requests/{id}/cancel", &["compliance"]),
-        (Method::POST, "/v1/suppression/check", &["submitter"]),
-        (Method::POST, "/v1/acks", &["processor"]),
-        (Method::GET, "/v1/tasks", &["operator"]),
-        (Method::POST, "/v1/tasks/{id}/retry", &["operator"]),
-        (Method::POST, "/v1/tasks/{id}/waive", &["operator"]),
-        (Method::GET, "/v1/processors", &["operator"]),
-        (Method::POST, "/v1/holds", &["compliance"]),
-        (Method::GET, "/v1/holds", &["compliance"]),
-        (Method::GET, "/v1/holds/{id}", &["compliance"]),
-        (Method::DELETE, "/v1/holds/{id}", &["compliance"]),
+        (Method::GET, "/v1/requests/{id}/events", LOOKING),
+        (Method::POST, "/v1/requests/{id}/cancel", COMPLIANCE),
+        (Method::POST, "/v1/requests/{id}/approve", COMPLIANCE),
+        (Method::POST, "/v1/requests/{id}/refuse", COMPLIANCE),
+        (Method::POST, "/v1/requests/{id}/verify-identity", COMPLIANCE),
+        (Method::POST, "/v1/requests/{id}/extend", COMPLIANCE),
+        (Method::POST, "/v1/approvals", COMPLIANCE),
+        (Method::POST, "/v1/suppression/check", SUBMITTER),
+        (Method::POST, "/v1/acks", PROCESSOR),
+        (Method::GET, "/v1/tasks", LOOKING),
+        (Method::POST, "/v1/tasks/{id}/retry", OPERATOR),
+        (Method::POST, "/v1/tasks/{id}/waive", OPERATOR),
+        (Method::GET, "/v1/processors", LOOKING),
+        (Method::POST, "/v1/holds", COMPLIANCE),
+        (Method::GET, "/v1/holds", LOOKING),
+        (Method::GET, "/v1/holds/{id}", LOOKING),
+        (Method::DELETE, "/v1/holds/{id}", COMPLIANCE),
         (Method::POST, "/v1/backups", &["operator", "processor"]),
-        (Method::GET, "/v1/deferred", &["compliance"]),
-        (Method::GET, "/v1/sweeps", &["operator"]),
-        (Method::GET, "/v1/dead-letters", &["operator"]),
-        (Method::POST, "/v1/dead-letters/{id}/close", &["operator"]),
-        (
-            Method::GET,
-            "/v1/requests?overdue=true",
-            &["compliance", "operator"],
-        ),
+        (Method::GET, "/v1/deferred", LOOKING),
+        (Method::GET, "/v1/sweeps", LOOKING),
+        (Method::GET, "/v1/dead-letters", LOOKING),
+        (Method::POST, "/v1/dead-letters/{id}/close", OPERATOR),
     ];
     calls
         .map(|(method, path, roles)| (method, path.replace("{id}", &id.to_string()), roles))
@@ -71,6 +75,11 @@ async fn every_call_takes_its_roles_and_no_others() {
                 );
             } else {
                 reply.is(403, "forbidden");
+                let detail = reply.json["detail"].as_str().unwrap();
+                assert!(
+                    roles.iter().all(|needed| detail.contains(needed)) && detail.ends_with(role),
+                    "{role} {method} {path}: {detail}"
+                );
                 with_wrong_role += 1;
             }
         }
@@ -156,4 +165,59 @@ async fn another_sites_page_cannot_order_an_erasure() {
         .header("sec-fetch-site", "same-origin")
         .body(command);
     assert_eq!(api.send(own).await.status, 202);
+}
+
+#[tokio::test]
+async fn an_auditor_reads_a_request_without_what_others_wrote_into_it() {
+    let api = api().await;
+    let id = api.submit(json!({})).await;
+    let task = api.task_message(id, "crm").await;
+    let said = json!({ "message": "ann@example.org is gone", "evidence": { "method": "delete" } });
+    api.post("crm", "/v1/acks", &super::fixture::ack(&task, said))
+        .await
+        .ok(200);
+    let path = format!("/v1/requests/{id}");
+    let evidence = async |token| {
+        let detail = api.get(token, &path).await.ok(200);
+        let tasks = detail["task_list"].as_array().unwrap().clone();
+        let crm = tasks.into_iter().find(|task| task["processor"] == "crm");
+        crm.unwrap()["evidence"].clone()
+    };
+    assert_eq!(evidence("dpo").await["message"], "ann@example.org is gone");
+    let seen = evidence("audit").await;
+    assert_eq!(
+        (&seen["method"], &seen["message"]),
+        (&json!("delete"), &json!(null))
+    );
+}
+
+#[tokio::test]
+async fn a_page_under_a_name_of_its_own_is_not_answered_where_there_is_no_auth() {
+    let open = start("", false).await;
+    let command = || super::fixture::command(json!({})).to_string();
+    let port = open.address.port();
+    let call = |api: &super::fixture::Api, host: &str| {
+        let url = format!("{}/v1/requests", api.base);
+        api.client.post(url).header("host", host).body(command())
+    };
+    for rebound in [
+        format!("rebound.example:{port}"),
+        "localhost.rebound.example".to_owned(),
+    ] {
+        open.send(call(&open, &rebound)).await.is(421, "misdirected");
+        let url = format!("{}/v1/requests", open.base);
+        let read = open.client.get(url).header("host", &rebound);
+        open.send(read).await.is(421, "misdirected");
+    }
+    for own in [
+        format!("localhost:{port}"),
+        format!("127.0.0.1:{port}"),
+        format!("[::1]:{port}"),
+    ] {
+        assert_eq!(open.send(call(&open, &own)).await.status, 202, "{own}");
+    }
+    // Whoever has a token is no page of somebody else's.
+    let closed = api().await;
+    let named = call(&closed, "lacuna.internal").bearer_auth("shop");
+    assert_eq!(closed.send(named).await.status, 202);
 }

@@ -390,3 +390,18 @@ async fn decisions_over_http_are_counted_as_the_topics_are() {
         ]
     );
 }
+
+#[tokio::test]
+async fn more_approvals_than_a_call_makes_are_refused_before_anything_is_approved() {
+    let api = strict().await;
+    submitted_by(&api, ["app"].into_iter()).await;
+    let too_many = json!({ "filter": {}, "expected_count": 10_001 });
+    let reply = api.post("dpo", "/v1/approvals", &too_many).await;
+    reply.is(400, "schema");
+    assert_eq!(reply.fields(), ["expected_count"]);
+    let one = json!({ "filter": {}, "expected_count": 1 });
+    assert_eq!(
+        api.post("dpo", "/v1/approvals", &one).await.ok(200),
+        json!({ "approved": 1 })
+    );
+}

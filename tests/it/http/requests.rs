@@ -1,7 +1,7 @@
 //! Commands: taken once, refused with a reason, withdrawn while that is possible.
 
 use reqwest::Method;
-use serde_json::json;
+use serde_json::{Value, json};
 use uuid::Uuid;
 
 use super::fixture::{Api, Reply, api, command};
@@ -123,7 +123,7 @@ async fn what_cannot_be_taken_says_why() {
         ),
         (with(json!({ "tenant": "a b" })), 400, "schema", vec!["tenant"]),
         (
-            with(json!({ "command_id": null })),
+            with(json!({ "command_id": "4711" })),
             400,
             "schema",
             vec!["command_id"],
@@ -283,4 +283,107 @@ async fn what_a_slow_producer_does_not_take_stays_in_the_outbox() {
     drop(never_read);
     api.shutdown.cancel();
     finished.await.unwrap().unwrap();
+}
+
+#[tokio::test]
+async fn a_command_without_any_id_gets_one_made_for_it() {
+    let api = api().await;
+    let mut unnamed = command(json!({}));
+    unnamed.as_object_mut().unwrap().remove("command_id");
+    let first = api.post("shop", "/v1/requests", &unnamed).await;
+    let location = first.headers["location"].to_str().unwrap().to_owned();
+    let first = first.ok(202)["request_id"].clone();
+    assert_eq!(location, format!("/v1/requests/{}", first.as_str().unwrap()));
+    let again = api.post("shop", "/v1/requests", &unnamed).await.ok(202);
+    assert_ne!(again["request_id"], first, "a repeat is another command");
+}
+
+#[tokio::test]
+async fn a_decision_repeated_under_its_key_answers_as_the_first_time() {
+    let api = api().await;
+    let later = json!({ "not_before": "2026-12-01T00:00:00Z" });
+    let call = async |path: &str, key: Option<&str>, body: &Value| {
+        let mut call = api
+            .client
+            .post(format!("{}{path}", api.base))
+            .bearer_auth("dpo")
+            .body(body.to_string());
+        if let Some(key) = key {
+            call = call.header("idempotency-key", key);
+        }
+        api.send(call).await
+    };
+    for (what, body) in [
+        ("cancel", json!({ "reason": "asked by mistake" })),
+        ("extend", json!({ "reason": "complexity" })),
+        ("refuse", json!({ "basis": "excessive" })),
+    ] {
+        let id = api.submit(later.clone()).await;
+        let path = format!("/v1/requests/{id}/{what}");
+        let key = format!("{what}-7");
+        let first = call(&path, Some(&key), &body).await.ok(200);
+        let again = call(&path, Some(&format!("\"{key}\"")), &body).await.ok(200);
+        assert_eq!(again, first, "{what}: the same call changes nothing");
+        // Something else under the same key is no repeat.
+        let mut other = body.clone();
+        other["metadata"] = json!("another");
+        call(&path, Some(&key), &other)
+            .await
+            .is(409, "conflicting_duplicate");
+        // Without a key it is another decision.
+        let now = call(&path, None, &body).await;
+        now.is(409, "wrong_state");
+        let status = first["status"].as_str().unwrap();
+        assert!(
+            now.json["detail"]
+                .as_str()
+                .unwrap()
+                .ends_with(&format!("the request is {status}")),
+            "{what}: {}",
+            now.text
+        );
+    }
+    // The id of the body does the same, of another request it is a conflict.
+    let (one, other) = (api.submit(later.clone()).await, api.submit(later).await);
+    let body = json!({ "command_id": Uuid::now_v7(), "reason": "asked by mistake" });
+    for _ in 0..2 {
+        call(&format!("/v1/requests/{one}/cancel"), None, &body)
+            .await
+            .ok(200);
+    }
+    call(&format!("/v1/requests/{other}/cancel"), None, &body)
+        .await
+        .is(409, "conflicting_duplicate");
+    let unclosed = call(
+        &format!("/v1/requests/{other}/cancel"),
+        Some("\"unclosed"),
+        &json!({}),
+    )
+    .await;
+    unclosed.is(400, "schema");
+    assert_eq!(unclosed.fields(), ["Idempotency-Key"]);
+}
+
+#[tokio::test]
+async fn a_search_leaves_an_entry_of_who_looked_and_not_for_whom() {
+    let api = api().await;
+    let id = api.submit(json!({})).await;
+    let search = json!({ "identity": { "type": "email", "value": "ann@example.org" } });
+    let found = api.post("dpo", "/v1/requests/search", &search).await.ok(200);
+    let entry = found["ledger_entry"].as_str().unwrap();
+    let events = api
+        .get("audit", &format!("/v1/requests/{entry}/events"))
+        .await
+        .ok(200);
+    assert_eq!(
+        events["items"][0]["entries"],
+        json!([{ "type": "searched", "actor": "dpo", "identity_type": "email", "requests": [id], "truncated": false }])
+    );
+    assert!(!events.to_string().contains("ann"), "{events}");
+    let nobody = json!({ "identity": { "type": "email", "value": "nobody@example.org" } });
+    let nothing = api.post("dpo", "/v1/requests/search", &nobody).await.ok(200);
+    assert_ne!(
+        nothing["ledger_entry"], found["ledger_entry"],
+        "a search in vain is one too"
+    );
 }

@@ -15,7 +15,7 @@ use lacuna::{
         words::Status,
     },
     store::{
-        Acceptance, Advance, Changes, Closing, Concerned, CounterKey, DeadLetter, DeadLetterFilter,
+        Acceptance, AckWay, Advance, Changes, Closing, Concerned, CounterKey, DeadLetter, DeadLetterFilter,
         DeadLetterState, DeferredFilter, DeferredRow, EarlyRow, Ended, Gate, InboxRow, LastWord, Line, Lock,
         NewFact, OpenLetters, Origin, Passed, Place, Position, PositionNote, Seen, Store, StoreError,
         StoredBody, StoredCapsule, StoredFact, StoredLeaf, StoredRegistry, StoredRequest, SubjectDigest,
@@ -300,6 +300,12 @@ impl Store for Faulty {
     async fn seen(&self, seen: &[Seen]) -> Result<(), StoreError> {
         self.inner.seen(seen).await
     }
+    async fn ack_ways(&self, cluster: &str, topic: &str) -> Result<Vec<AckWay>, StoreError> {
+        self.inner.ack_ways(cluster, topic).await
+    }
+    async fn note_ack_ways(&self, ways: &[AckWay]) -> Result<(), StoreError> {
+        self.inner.note_ack_ways(ways).await
+    }
     async fn dead_letters(&self, filter: DeadLetterFilter) -> Result<Vec<DeadLetter>, StoreError> {
         self.inner.dead_letters(filter).await
     }
@@ -317,6 +323,18 @@ impl Store for Faulty {
         at: At,
     ) -> Result<bool, StoreError> {
         self.inner.close_dead_letter(id, how, note, at).await
+    }
+    async fn letters_by_topic(&self) -> Result<Vec<lacuna::store::LettersOfTopic>, StoreError> {
+        self.inner.letters_by_topic().await
+    }
+    async fn forget_letters(&self, before: At, limit: u32) -> Result<u64, StoreError> {
+        self.inner.forget_letters(before, limit).await
+    }
+    async fn drop_letters(&self, topic: &str, limit: u32) -> Result<u64, StoreError> {
+        self.inner.drop_letters(topic, limit).await
+    }
+    async fn dropped_letters(&self) -> Result<Vec<lacuna::store::DroppedLetters>, StoreError> {
+        self.inner.dropped_letters().await
     }
     async fn keyring_mark(&self) -> Result<Option<Vec<u8>>, StoreError> {
         self.inner.keyring_mark().await

@@ -6,12 +6,14 @@ use lacuna::{domain::words::DeadLetterReason, engine::settle::AckVerdict, store:
 use serde_json::json;
 use std::sync::Arc;
 
-use super::world::{ACKS, Sent, World, answer, erase, id, start};
+use super::world::{ACKS, Sent, World, ack_from, answer, erase, id, start};
 use crate::store::fixture::Fixture;
 
 on_both_stores!(
     acks_that_were_not_read_are_not_missing,
     a_partition_that_never_reported_may_hold_anything,
+    a_partition_that_was_added_may_hold_an_answer_at_once,
+    a_slow_partition_holds_up_only_what_may_be_answered_there,
     a_retry_has_its_own_number_and_token,
     the_old_tokens_success_settles,
     the_last_attempt_abandons_and_a_late_success_still_settles,
@@ -96,6 +98,77 @@ async fn a_partition_that_never_reported_may_hold_anything(fixture: Fixture) {
         .unwrap();
     world.pass(&engine, Duration::from_secs(60)).await;
     assert_eq!(world.request(1).await.tasks[0].counted, 1);
+    world.check().await;
+}
+
+async fn a_partition_that_was_added_may_hold_an_answer_at_once(fixture: Fixture) {
+    let world = World::new(fixture).await;
+    let engine = world.worker().await;
+    engine.know_ack_partitions(1, world.clock.now());
+    world.take_in(&engine, &erase(1)).await;
+    world.clock.advance(2 * HOUR);
+    world.read_acks().await;
+    // Since then somebody may have added one, and answered there.
+    world.wake(&engine).await;
+    assert_eq!(world.request(1).await.tasks[0].counted, 0);
+    engine.know_ack_partitions(2, world.clock.now());
+    world.pass(&engine, Duration::from_secs(60)).await;
+    assert_eq!(
+        world.request(1).await.tasks[0].counted,
+        0,
+        "nobody has read the second one"
+    );
+    engine.know_ack_partitions(1, world.clock.now());
+    world.pass(&engine, Duration::from_secs(60)).await;
+    assert_eq!(world.request(1).await.tasks[0].counted, 1);
+    world.check().await;
+}
+
+/// Where librdkafka puts a key.
+fn partition_of(n: u128, partitions: u32) -> i32 {
+    let crc = !id(n).to_string().bytes().fold(u32::MAX, |crc, byte| {
+        (0..8).fold(crc ^ u32::from(byte), |crc, _| {
+            (crc >> 1) ^ if crc & 1 == 1 { 0xedb8_8320 } else { 0 }
+        })
+    });
+    i32::try_from(crc % partitions).unwrap()
+}
+
+async fn a_slow_partition_holds_up_only_what_may_be_answered_there(fixture: Fixture) {
+    let world = World::new(fixture).await;
+    let engine = world.worker().await;
+    engine.set_ack_partitions(2);
+    // The CRM answers where the request's key puts it, as the contract has it. Nobody has heard of the statistics yet.
+    for n in 1..=20 {
+        let (_, opened) = world.take_in(&engine, &erase(n)).await;
+        let mut origin = world.origin(ACKS);
+        origin.partition = partition_of(n, 2);
+        let ack = ack_from(&engine, Some(origin), &answer(opened.task("crm"), "erased"));
+        let settled = engine.settle(&[ack]).await.unwrap();
+        assert!(matches!(settled.verdicts[..], [AckVerdict::Counted { .. }]));
+    }
+    let [quick, slow] = [0, 1].map(|partition| (21..).find(|n| partition_of(*n, 2) == partition).unwrap());
+    for n in [quick, slow] {
+        world.take_in(&engine, &erase(n)).await;
+    }
+    // The second partition is read no further.
+    let counted = async || {
+        let (quick, slow) = (world.request(quick).await, world.request(slow).await);
+        [&quick, &slow].map(|request| [0, 1].map(|ordinal| request.tasks[ordinal].counted))
+    };
+    // Another worker knows it from the store.
+    let other = world.worker().await;
+    other.set_ack_partitions(2);
+    world.pass(&other, 2 * HOUR).await;
+    assert_eq!(counted().await, [[1, 0], [0, 0]]);
+    // One answer somewhere else, and it may come from anywhere.
+    let (_, opened) = world.take_in(&engine, &erase(900)).await;
+    let mut origin = world.origin(ACKS);
+    origin.partition = 1 - partition_of(900, 2);
+    let stray = ack_from(&engine, Some(origin), &answer(opened.task("crm"), "erased"));
+    engine.settle(&[stray]).await.unwrap();
+    world.pass(&other, 2 * HOUR).await;
+    assert_eq!(counted().await, [[1, 0], [0, 0]]);
     world.check().await;
 }
 

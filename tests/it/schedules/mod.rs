@@ -20,6 +20,7 @@ macro_rules! on_both_stores {
 }
 
 mod alike;
+mod backups;
 mod clocks;
 mod control;
 mod crashes;
@@ -30,6 +31,7 @@ pub mod faulty;
 mod forgetting;
 mod histories;
 mod identifying;
+mod letters;
 mod logs;
 mod missing;
 mod panics;

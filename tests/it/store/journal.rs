@@ -3,8 +3,8 @@
 use lacuna::{
     domain::{ids::CommandId, words::CommandKind},
     store::{
-        Changes, CounterKey, DeadLetter, DeadLetterFilter, DeadLetterState, OpenLetters, Position, Seen,
-        StoreError,
+        AckWay, Changes, CounterKey, DeadLetter, DeadLetterFilter, DeadLetterState, OpenLetters, Position,
+        Seen, StoreError,
     },
 };
 use uuid::Uuid;
@@ -123,6 +123,32 @@ pub async fn what_was_seen_never_moves_back(fixture: Fixture) {
     assert_eq!(told, [(0, 11, at(500)), (1, 7, at(400))]);
     let fenced = take_in(store, &[advance_of(1, 6, 9)]).await;
     assert!(matches!(fenced, Err(StoreError::Fenced { .. })), "{fenced:?}");
+}
+
+pub async fn how_acks_are_spread_is_known_until_one_does_not_agree(fixture: Fixture) {
+    let store = &*fixture.store;
+    let way = |partitions, processor: &str, ways| AckWay {
+        cluster: CLUSTER.into(),
+        topic: TOPIC.into(),
+        partitions,
+        processor: processor.into(),
+        ways,
+    };
+    store.note_ack_ways(&[]).await.unwrap();
+    let first = [way(6, "stats", 0b111), way(6, "crm", 0b011)];
+    store.note_ack_ways(&first).await.unwrap();
+    store
+        .note_ack_ways(&[way(6, "crm", 0b010), way(8, "crm", 0b001)])
+        .await
+        .unwrap();
+    // What no longer agrees does not come back.
+    store.note_ack_ways(&[way(6, "stats", 0)]).await.unwrap();
+    store.note_ack_ways(&[way(6, "stats", 0b111)]).await.unwrap();
+    assert_eq!(
+        store.ack_ways(CLUSTER, TOPIC).await.unwrap(),
+        [way(6, "crm", 0b010), way(6, "stats", 0), way(8, "crm", 0b001)]
+    );
+    assert!(store.ack_ways("another", TOPIC).await.unwrap().is_empty());
 }
 
 pub async fn the_inbox_takes_a_command_once(fixture: Fixture) {
@@ -375,4 +401,117 @@ pub async fn the_outbox_keeps_the_highest_revision(fixture: Fixture) {
     );
     store.outbox_done(&[(id(1), 3), (id(3), 1)]).await.unwrap();
     assert!(store.outbox(at(99), 10).await.unwrap().is_empty());
+}
+
+pub async fn the_payload_of_a_dead_letter_goes_with_the_decision_about_it(fixture: Fixture) {
+    let store = &*fixture.store;
+    let changes = Changes {
+        dead_letters: (1..=3).map(|n| letter(n, i64::try_from(n).unwrap())).collect(),
+        at: at(1),
+        ..Changes::default()
+    };
+    write(store, &changes).await.unwrap();
+    for (n, how) in [(1, DeadLetterState::Closed), (2, DeadLetterState::Redriven)] {
+        let id = Uuid::from_u128(n);
+        assert!(
+            store
+                .close_dead_letter(id, how, "looked at", at(9))
+                .await
+                .unwrap()
+        );
+        let closed = store.dead_letter(id).await.unwrap().unwrap();
+        assert_eq!((closed.state, closed.sealed, closed.headers), (how, None, None));
+        assert_eq!(closed.ids, letter(n, 1).ids, "it can still be named");
+    }
+    let open = store.dead_letter(Uuid::from_u128(3)).await.unwrap().unwrap();
+    assert_eq!(open, letter(3, 3));
+    let kept = open.sealed.unwrap().len() + open.headers.map_or(0, |headers| headers.len());
+    let topics = store.letters_by_topic().await.unwrap();
+    assert_eq!(
+        (topics.len(), topics[0].bytes, topics[0].open),
+        (1, kept as u64, 1)
+    );
+}
+
+pub async fn old_payloads_go_unless_they_ask_for_an_erasure(fixture: Fixture) {
+    let store = &*fixture.store;
+    let kinds = [
+        None,
+        Some(CommandKind::Erase),
+        Some(CommandKind::Anonymize),
+        Some(CommandKind::Cancel),
+        None,
+    ];
+    let letters = (1..).zip(kinds).map(|(n, kind)| DeadLetter {
+        kind,
+        ..letter(n, i64::try_from(n).unwrap())
+    });
+    let changes = Changes {
+        dead_letters: letters.collect(),
+        at: at(1),
+        ..Changes::default()
+    };
+    write(store, &changes).await.unwrap();
+    assert_eq!(
+        store.forget_letters(at(5), 9).await.unwrap(),
+        2,
+        "the first and the fourth"
+    );
+    assert_eq!(store.forget_letters(at(5), 9).await.unwrap(), 0);
+    let filter = DeadLetterFilter {
+        with_payload: true,
+        limit: 9,
+        ..DeadLetterFilter::default()
+    };
+    let left = store.dead_letters(filter).await.unwrap();
+    assert_eq!(
+        left.iter()
+            .map(|letter| letter.sealed.is_some())
+            .collect::<Vec<_>>(),
+        [false, true, true, false, true]
+    );
+    assert!(left.iter().all(|letter| letter.state == DeadLetterState::Open));
+}
+
+pub async fn the_oldest_of_too_many_letters_are_counted(fixture: Fixture) {
+    let store = &*fixture.store;
+    let letters = (1..=6).map(|n| DeadLetter {
+        kind: (n == 1).then_some(CommandKind::Erase),
+        ..letter(n, i64::try_from(n).unwrap())
+    });
+    let changes = Changes {
+        dead_letters: letters.collect(),
+        at: at(1),
+        ..Changes::default()
+    };
+    write(store, &changes).await.unwrap();
+    let topic = letter(1, 1).origin.topic.to_string();
+    assert_eq!(store.letters_by_topic().await.unwrap()[0].open, 5);
+    assert_eq!(store.drop_letters(&topic, 2).await.unwrap(), 2);
+    assert_eq!(store.drop_letters(&topic, 1).await.unwrap(), 1);
+    assert_eq!(store.drop_letters("another", 5).await.unwrap(), 0);
+    let filter = DeadLetterFilter {
+        limit: 9,
+        ..DeadLetterFilter::default()
+    };
+    let left = store.dead_letters(filter).await.unwrap();
+    assert_eq!(
+        left.iter().map(|letter| letter.id.as_u128()).collect::<Vec<_>>(),
+        [1, 5, 6],
+        "what asks for an erasure is never dropped"
+    );
+    let dropped = store.dropped_letters().await.unwrap();
+    let [dropped] = dropped.as_slice() else {
+        panic!("{dropped:?}")
+    };
+    assert_eq!(
+        (
+            &*dropped.topic,
+            &*dropped.reason,
+            dropped.count,
+            dropped.since,
+            dropped.until
+        ),
+        (&*topic, "schema", 3, letter(2, 2).at, letter(4, 4).at)
+    );
 }

@@ -181,6 +181,8 @@ pub fn letter(n: u128, offset: i64) -> DeadLetter {
         origin: origin(offset),
         at: at(i64::try_from(n).unwrap()),
         state: DeadLetterState::Open,
+        kept: true,
+        ids: vec![Uuid::from_u128(n + 1000)],
         sealed: Some(vec![1, 2, 3]),
         headers: (n % 2 == 1).then(|| vec![4, 5]),
     }

@@ -84,8 +84,10 @@ pub fn settings() -> Settings {
             lookups: lacuna::domain::calendar::Period::days(365),
             records: lacuna::domain::calendar::Period::years(3),
         },
+        letters: lacuna::engine::letters::LetterLimits::default(),
         clock_skew: SKEW,
         max_in_flight: 5000,
+        backup_tokens: false,
         cluster: Arc::from("test"),
     }
 }

@@ -1,0 +1,251 @@
+//! What backup systems tell: who may say what, and what becomes of it.
+
+use std::collections::BTreeMap;
+
+use super::{Decided, Message, News, Told, same};
+use crate::{
+    domain::{
+        backup::{BackupChange, BackupEvent, Contradiction, Copies},
+        fact::Fact,
+        ids::ProcessorId,
+        registry::BackupSet,
+        time::At,
+        words::DeadLetterReason,
+    },
+    engine::{
+        Engine, EngineError,
+        known::Known,
+        outputs::Emission,
+        prepare::{Arrival, PreparedBackup},
+    },
+    store::{Origin, Transaction},
+    wire::Refusal,
+};
+
+/// How many backup events share a transaction: it keeps everything else from the gate while it lasts, so it has to be short,
+/// and a flood of events must not stand at the gate once for each of them.
+const BATCH: usize = 50;
+
+impl Engine {
+    /// A backup event as its own processor sends it: with its token.
+    pub fn shown_by_token(&self, event: &[u8]) -> Result<Vec<u8>, EngineError> {
+        let mut event: serde_json::Value = serde_json::from_slice(event)?;
+        let processor = event["processor"]
+            .as_str()
+            .and_then(|id| ProcessorId::new(id).ok());
+        if let Some(processor) = processor {
+            event["token"] = self.vault.backup_token(&processor).as_str().into();
+        }
+        Ok(serde_json::to_vec(&event)?)
+    }
+
+    /// Takes backup events in, in their order, some of them in a transaction.
+    pub async fn tell_backups(
+        &self,
+        arrivals: &[Arrival<PreparedBackup>],
+    ) -> Result<(Vec<Told>, Emission), EngineError> {
+        self.note("backups", self.tell_all_backups(arrivals).await)
+    }
+
+    async fn tell_all_backups(
+        &self,
+        arrivals: &[Arrival<PreparedBackup>],
+    ) -> Result<(Vec<Told>, Emission), EngineError> {
+        let (mut all, mut emission) = (Vec::with_capacity(arrivals.len()), Emission::default());
+        for some in arrivals.chunks(BATCH) {
+            let messages: Vec<Message<'_>> =
+                some.iter().map(|arrival| self.news_of_backup(arrival)).collect();
+            let (told, emitted) = self.tell(&messages, &self.advances_of(some)).await?;
+            for (told, message) in told.iter().zip(&messages) {
+                if let (Told::Refused(refusal), Some(_)) = (told, message.origin) {
+                    self.metrics.dead_letter(refusal.reason);
+                }
+            }
+            all.extend(told);
+            emission.append(emitted);
+        }
+        Ok((all, emission))
+    }
+
+    fn news_of_backup<'a>(&self, arrival: &'a Arrival<PreparedBackup>) -> Message<'a> {
+        let (news, digest) = match &arrival.content {
+            Ok(prepared) => match self.check_teller(prepared, arrival.origin.as_ref()) {
+                Ok(()) => (News::Backup(prepared), prepared.digest),
+                Err(refusal) => (News::Forged(refusal), [0; 16]),
+            },
+            Err(refusal) => (News::Unreadable(refusal), [0; 16]),
+        };
+        Message {
+            news,
+            digest,
+            former_id: None,
+            former_event: arrival.content.as_ref().ok().and_then(|prepared| prepared.former),
+            origin: arrival.origin.as_ref(),
+            raw: &arrival.raw,
+            headers: &arrival.headers,
+        }
+    }
+
+    /// Whether it can be its processor who tells it. Over HTTP the bearer has shown who it is.
+    fn check_teller(&self, prepared: &PreparedBackup, origin: Option<&Origin>) -> Result<(), &'static str> {
+        match prepared.token_matches {
+            Some(true) => Ok(()),
+            Some(false) => Err("token: not the one of this backup system"),
+            None if origin.is_some() && self.backup_tokens => {
+                Err("token: missing; `lacuna keys backup-token` prints the one of this backup system")
+            }
+            None => Ok(()),
+        }
+    }
+
+    /// Says of a backup event that was taken what somebody should look at.
+    pub(super) fn mention(
+        &self,
+        event: &BackupEvent,
+        contradiction: Option<Contradiction>,
+    ) -> Result<(), EngineError> {
+        let processor = event.processor.as_str();
+        for warning in self.warnings_of_backup(event)? {
+            tracing::warn!(processor, warning, "a backup event may not mean what it says");
+        }
+        if let Some(contradiction) = contradiction {
+            tracing::warn!(processor, %contradiction, "a backup event contradicts what is known");
+            self.metrics.backup_contradiction(processor);
+        }
+        Ok(())
+    }
+
+    /// What whoever told of a backup should look at again: a misspelt name would leave restored data alive.
+    pub fn warnings_of_backup(&self, event: &BackupEvent) -> Result<Vec<String>, EngineError> {
+        let active = self.active()?;
+        let BackupChange::Restored { restored_into, .. } = &event.change else {
+            return Ok(Vec::new());
+        };
+        let set = active
+            .registry
+            .get(&event.processor)
+            .and_then(|processor| processor.backup.as_ref());
+        let is_source = |id: &ProcessorId| set.is_some_and(|set| set.sources.contains(id));
+        Ok(restored_into
+            .iter()
+            .filter_map(|id| match active.registry.get(id) {
+                None => Some(format!("restored_into: no processor {id} is registered; nothing of it is done again")),
+                Some(_) if !is_source(id) => Some(format!(
+                    "restored_into: {id} is no source of this set, so forgotten identifiers were not kept for it"
+                )),
+                Some(_) => None,
+            })
+            .collect())
+    }
+
+    pub(super) async fn decide_backup(
+        &self,
+        prepared: &PreparedBackup,
+        message: &Message<'_>,
+        known: &Latest,
+        tx: &mut dyn Transaction,
+        now: At,
+    ) -> Result<Result<Decided, Refusal>, EngineError> {
+        let event = &prepared.event;
+        let fact = Fact::Backup(event.clone());
+        if let Some(before) = tx.fact(&fact.key()).await? {
+            return Ok(same(before.digest == prepared.digest, "event_id"));
+        }
+        if let Some((id, digest)) = message.former_event {
+            let former = Fact::Backup(BackupEvent {
+                event_id: id,
+                ..event.clone()
+            });
+            if tx
+                .fact(&former.key())
+                .await?
+                .is_some_and(|before| before.digest == digest)
+            {
+                return Ok(Ok(Decided::Known));
+            }
+        }
+        let set = known
+            .known
+            .active
+            .registry
+            .get(&event.processor)
+            .and_then(|processor| processor.backup.as_ref());
+        Ok(self
+            .check_backup(prepared, set, now)
+            .map(|()| Decided::New(Box::new(fact), known.contradiction(event, now))))
+    }
+
+    /// What nobody can know yet is a mistake, and a set that is not registered proves nothing.
+    fn check_backup(
+        &self,
+        prepared: &PreparedBackup,
+        set: Option<&BackupSet>,
+        now: At,
+    ) -> Result<(), Refusal> {
+        let event = &prepared.event;
+        let Some(set) = set.filter(|set| set.set == event.set) else {
+            return Err(Refusal::new(
+                DeadLetterReason::UnknownBackup,
+                "processor, set: no processor of this id is registered with this set",
+            ));
+        };
+        if let BackupChange::Restored { restored_into, .. } = &event.change
+            && !prepared.by_operator
+            && restored_into.iter().any(|into| !set.sources.contains(into))
+        {
+            // A backup system says what happened to its own copies, and those are of its sources.
+            return Err(Refusal::new(
+                DeadLetterReason::NotAllowed,
+                "restored_into: expected sources of this set; of others an operator tells, over HTTP",
+            ));
+        }
+        let (field, at) = match &event.change {
+            BackupChange::Taken { taken_at, .. } | BackupChange::Restored { taken_at, .. } => {
+                ("taken_at: lies in the future", *taken_at)
+            }
+            BackupChange::Rotated { oldest_retained_at } => {
+                ("oldest_retained_at: lies in the future", *oldest_retained_at)
+            }
+        };
+        if at > now.plus(self.clock_skew) {
+            return Err(Refusal::schema(field));
+        }
+        Ok(())
+    }
+}
+
+/// What a transaction knows, with what it has learned itself.
+pub(super) struct Latest {
+    pub(super) known: Known,
+    /// What is known now of the copies of sets that something was told of.
+    copies: BTreeMap<ProcessorId, Copies>,
+}
+
+impl Latest {
+    pub(super) const fn of(known: Known) -> Self {
+        Self {
+            known,
+            copies: BTreeMap::new(),
+        }
+    }
+
+    pub(super) fn learn(&mut self, fact: &Fact, now: At) {
+        let Fact::Backup(event) = fact else { return };
+        let copies = self.copies.entry(event.processor.clone());
+        let copies = copies.or_insert_with(|| {
+            self.known
+                .facts
+                .copies(&event.processor)
+                .cloned()
+                .unwrap_or_default()
+        });
+        copies.learn(&event.change, now);
+    }
+
+    fn contradiction(&self, event: &BackupEvent, now: At) -> Option<Contradiction> {
+        let learned = self.copies.get(&event.processor);
+        learned
+            .or_else(|| self.known.facts.copies(&event.processor))?
+            .contradicts(&event.change, now)
+    }
+}
