@@ -56,7 +56,7 @@ async fn turn(lander: &Lander) -> Result<(), KafkaError> {
         landed?;
         let woken = woken?;
         if !woken.emission.is_empty() {
-            airborne = Some(lander.launch(woken.emission, Vec::new()).await?);
+            airborne = Some(lander.launch(woken.emission).await?);
         }
         if !woken.more || lander.shutdown.is_cancelled() {
             break;
@@ -70,7 +70,7 @@ async fn turn(lander: &Lander) -> Result<(), KafkaError> {
         tracing::info!(requests = unproduced.len(), "producing what the outbox remembers");
         let mut again = engine.reissue(&unproduced, &[]).await?;
         again.outboxed = true;
-        let airborne = lander.launch(again, Vec::new()).await?;
+        let airborne = lander.launch(again).await?;
         lander.land(airborne).await?;
     }
     Ok(())
@@ -98,7 +98,7 @@ async fn say(lander: &Lander, expired: Expired) -> Result<(), KafkaError> {
     if origins.is_empty() {
         return Ok(());
     }
-    let airborne = lander.launch(emission, origins.clone()).await?;
+    let airborne = lander.launch(emission).await?;
     if lander.land(airborne).await? == Landed::Confirmed {
         lander.engine.expiry_produced(&origins).await?;
     }

@@ -145,12 +145,13 @@ pub async fn connect(
         None => cluster_id(&cluster, left()).await?,
     };
     let engine = Arc::new(open_engine(config, clock, metrics, store, Arc::from(id)).await?);
+    config.check_registry(&registry).map_err(AppError::Config)?;
     if stored {
         engine.load_registry().await?;
     } else {
+        topics::check_tasks(&config.kafka.topics, &registry, &cluster, left()).await?;
         engine.apply_registry(&registry).await?;
     }
-    config.check_registry(&registry).map_err(AppError::Config)?;
     for (_, token, processor) in config.auth.iter().flat_map(|auth| auth.unregistered(&registry)) {
         tracing::warn!(bearer = token.name, %processor, "a bearer token is for a processor that is not registered");
     }
@@ -234,6 +235,8 @@ fn connect_kafka(
     Ok((cluster, Some(broker)))
 }
 
+/// Refuses to start without the topics that everything needs. Where the topic of a processor is missing, its tasks wait,
+/// and nothing else does.
 async fn check_topics(
     config: &Config,
     cluster: &Cluster,
@@ -246,7 +249,7 @@ async fn check_topics(
     let there = tokio::task::spawn_blocking(move || admin.list_within(patience))
         .await
         .map_err(|_| KafkaError::Ended("listing topics"))??;
-    let missing: BTreeSet<String> = topics::needed(&config.kafka.topics, registry)
+    let missing: BTreeSet<String> = topics::own(&config.kafka.topics)
         .into_iter()
         .map(|topic| topic.name)
         .filter(|name| !there.contains_key(name))
@@ -254,6 +257,11 @@ async fn check_topics(
     if !missing.is_empty() {
         let names: Vec<&str> = missing.iter().map(String::as_str).collect();
         return Err(KafkaError::MissingTopics(names.join(", ")).into());
+    }
+    for processor in &registry.processors {
+        if !there.contains_key(&config.kafka.topics.tasks_of(processor)) {
+            engine.shut_lane(&processor.id, "its topic does not exist");
+        }
     }
     if let Some(count) = there.get(&config.kafka.topics.acks) {
         engine.know_ack_partitions(*count, asked_at);

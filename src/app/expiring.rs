@@ -48,7 +48,7 @@ async fn turn(lander: &Lander) -> Result<(), KafkaError> {
     lander.engine.keep_letters(now).await?;
     let unconfirmed = lander.engine.say_unconfirmed(earlier(now, OUTBOX_AGE)).await?;
     if !unconfirmed.is_empty() {
-        let airborne = lander.launch(unconfirmed, Vec::new()).await?;
+        let airborne = lander.launch(unconfirmed).await?;
         lander.land(airborne).await?;
     }
     Ok(())
@@ -62,7 +62,7 @@ async fn batches(lander: &Lander, line: Line, now: At) -> Result<(), KafkaError>
         landed?;
         let expired = expired?;
         if !expired.emission.is_empty() {
-            airborne = Some(lander.launch(expired.emission, Vec::new()).await?);
+            airborne = Some(lander.launch(expired.emission).await?);
         }
         if !expired.busy || lander.shutdown.is_cancelled() {
             break;

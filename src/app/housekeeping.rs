@@ -8,10 +8,16 @@ use tokio::{
 };
 use tokio_util::sync::CancellationToken;
 
+use super::{AppError, clockwork::OUTBOX_AGE, topics};
 use crate::{
     config::{Config, registry_file},
+    domain::{registry::Registry, time::At},
     engine::{Engine, EngineError, outputs::Emission, registry::Applied},
-    kafka::{KafkaError, landing::Lander},
+    kafka::{
+        KafkaError,
+        client::{Cluster, PATIENCE},
+        landing::Lander,
+    },
     telemetry::{logs::chain, readiness::Readiness},
 };
 
@@ -25,6 +31,7 @@ const LOOK_AGAIN_AFTER: Duration = Duration::from_secs(1);
 pub(super) async fn run(
     engine: Arc<Engine>,
     config: Config,
+    cluster: Cluster,
     readiness: Readiness,
     shutdown: CancellationToken,
 ) -> Result<(), std::io::Error> {
@@ -34,7 +41,7 @@ pub(super) async fn run(
     loop {
         tokio::select! {
             () = shutdown.cancelled() => return Ok(()),
-            _ = hangup.recv() => reload(&engine, &config).await,
+            _ = hangup.recv() => reload(&engine, &config, &cluster).await,
             () = tokio::time::sleep(pause) => {
                 let answers = look(&engine, &config, &readiness).await;
                 pause = if answers { LOOK_EVERY } else { LOOK_AGAIN_AFTER };
@@ -95,19 +102,40 @@ fn compare_file(engine: &Engine, config: &Config) {
     }
 }
 
-/// SIGHUP: the file becomes the active registry of all workers. An invalid one changes nothing, loudly.
-async fn reload(engine: &Engine, config: &Config) {
+/// SIGHUP: the file becomes the active registry of all workers. One that is not valid, or that this deployment cannot carry
+/// out, changes nothing, loudly: it is checked for all that `lacuna check --connect` checks of it.
+async fn reload(engine: &Engine, config: &Config, cluster: &Cluster) {
     // A file that is not valid is spoken of below.
     if let Ok(registry) = registry_file::read(&config.registry.path) {
-        match engine.apply_registry(&registry).await {
+        match activate(engine, config, cluster, &registry).await {
             Ok(Applied::Activated(revision)) => tracing::info!(revision, "the registry file is active now"),
             Ok(Applied::Unchanged(revision)) => {
                 tracing::info!(revision, "the registry file was active already")
             }
-            Err(error) => tracing::error!(%error, "the registry file could not be activated"),
+            Err(error) => tracing::error!(
+                %error,
+                "the registry file could not be activated: the active revision stays"
+            ),
         }
     }
     compare_file(engine, config);
+}
+
+async fn activate(
+    engine: &Engine,
+    config: &Config,
+    cluster: &Cluster,
+    registry: &Registry,
+) -> Result<Applied, AppError> {
+    config.check_registry(registry).map_err(AppError::Config)?;
+    topics::check_tasks(&config.kafka.topics, registry, cluster, PATIENCE).await?;
+    for warning in registry_file::warnings(registry) {
+        tracing::warn!(%warning, "the registry file");
+    }
+    for (_, token, processor) in config.auth.iter().flat_map(|auth| auth.unregistered(registry)) {
+        tracing::warn!(bearer = token.name, %processor, "a bearer token is for a processor that is not registered");
+    }
+    Ok(engine.apply_registry(registry).await?)
 }
 
 /// Produces what HTTP calls have decided. An outbox row remembers whatever does not get through.
@@ -120,16 +148,24 @@ pub(super) async fn land_emissions(
             emission = emissions.recv() => emission,
             () = lander.shutdown.cancelled() => emissions.try_recv().ok(),
         };
-        let Some(mut emission) = emission else {
+        let Some(emission) = emission else {
             // Nobody serves HTTP here, or everybody who did has ended: that is no reason for the worker to end.
             lander.shutdown.cancelled().await;
             return Ok(());
         };
-        // Whatever else has been decided meanwhile goes with it: one landing for many calls.
-        while let Ok(more) = emissions.try_recv() {
-            emission.append(more);
+        // Whatever else has been decided meanwhile goes with it: one landing for many calls. What has waited for so long
+        // that somebody else may have taken it from the outbox is left to that, so that it is not said twice.
+        let mut all = Emission::default();
+        for one in std::iter::once(emission).chain(std::iter::from_fn(|| emissions.try_recv().ok())) {
+            if is_fresh(&one, lander.engine.clock.now()) {
+                all.append(one);
+            }
         }
-        let landed = async { lander.land(lander.launch(emission, Vec::new()).await?).await };
+        if all.is_empty() {
+            continue;
+        }
+        let emission = all;
+        let landed = async { lander.land(lander.launch(emission).await?).await };
         if let Err(error) = landed.await {
             match error {
                 KafkaError::Engine(EngineError::Store(_)) | KafkaError::Client { .. } => {
@@ -139,4 +175,11 @@ pub(super) async fn land_emissions(
             }
         }
     }
+}
+
+/// Whether nobody else can have taken it from the outbox yet, nor can do so before it is on its way.
+fn is_fresh(emission: &Emission, now: At) -> bool {
+    emission
+        .decided_at
+        .is_none_or(|decided| now.since(decided) < OUTBOX_AGE / 2)
 }

@@ -7,6 +7,7 @@ mod expiring;
 mod gauging;
 mod housekeeping;
 mod keyring;
+mod lanes;
 pub mod startup;
 mod sweeping;
 pub mod topics;
@@ -169,7 +170,12 @@ pub async fn start_connected(
     let shutdown = CancellationToken::new();
     let outlet = Arc::new(Outlet::new(&cluster, config.dispatch.max_in_flight)?);
     // Landing outlives intake at a shutdown: it has to confirm what was decided.
-    let lander = Lander::new(Arc::clone(&engine), Arc::clone(&outlet), shutdown.clone());
+    let lander = Lander::new(
+        Arc::clone(&engine),
+        Arc::clone(&outlet),
+        readiness.clone(),
+        shutdown.clone(),
+    );
     let spawner = Spawner {
         tracker: TaskTracker::new(),
         shutdown: shutdown.clone(),
@@ -222,11 +228,13 @@ pub async fn start_connected(
         spawner.spawn("expiry", expiring::run(lander.clone(), readiness.clone()));
         spawner.spawn("sweeps", sweeping::run(lander.clone(), readiness.clone()));
     }
+    spawner.spawn("lanes", lanes::run(lander.clone(), cluster.clone()));
     spawner.spawn(
         "housekeeping",
         housekeeping::run(
             Arc::clone(&engine),
             config.clone(),
+            cluster.clone(),
             readiness.clone(),
             shutdown.clone(),
         ),

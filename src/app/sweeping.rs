@@ -61,7 +61,7 @@ async fn batches(lander: &Lander) -> Result<bool, KafkaError> {
         landed?;
         let swept = swept.map_err(engine)?;
         if !swept.emission.is_empty() {
-            airborne = Some(lander.launch(swept.emission, Vec::new()).await?);
+            airborne = Some(lander.launch(swept.emission).await?);
         }
         if !swept.busy || lander.shutdown.is_cancelled() {
             land(lander, airborne).await?;

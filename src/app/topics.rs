@@ -1,14 +1,76 @@
 //! The topics that a configuration and a registry need.
 
+use std::time::Duration;
+
 use crate::{
     config::Topics,
-    domain::registry::{Registry, Transport},
-    kafka::admin::Topic,
+    domain::registry::Registry,
+    kafka::{
+        KafkaError,
+        admin::{Admin, Topic},
+        client::Cluster,
+    },
 };
 
 /// Every topic that there has to be.
 pub fn needed(topics: &Topics, registry: &Registry) -> Vec<Topic> {
-    let topic = |name: &str, purpose, writers, readers, partitions| Topic {
+    let mut needed = own(topics);
+    for processor in &registry.processors {
+        let name = topics.tasks_of(processor);
+        if needed.iter().all(|topic| topic.name != name) {
+            needed.push(topic(&name, "tasks", "lacuna", "the processor", 1));
+        }
+    }
+    needed
+}
+
+/// The topics of processors that are missing, each with whose it is.
+pub async fn missing_tasks(
+    topics: &Topics,
+    registry: &Registry,
+    cluster: &Cluster,
+    patience: Duration,
+) -> Result<Vec<(String, Topic)>, KafkaError> {
+    let cluster = cluster.clone();
+    let there = tokio::task::spawn_blocking(move || Admin::new(&cluster)?.list_within(patience))
+        .await
+        .map_err(|_| KafkaError::Ended("listing topics"))??;
+    let wanted = registry.processors.iter().map(|processor| {
+        let name = topics.tasks_of(processor);
+        let whose = format!("{name} (processor {:?})", processor.id.as_str());
+        (whose, topic(&name, "tasks", "lacuna", "the processor", 1))
+    });
+    Ok(wanted
+        .filter(|(_, topic)| !there.contains_key(&topic.name))
+        .collect())
+}
+
+/// Refuses a registry with a processor whose topic does not exist. The embedded broker makes a topic that is asked for.
+pub async fn check_tasks(
+    topics: &Topics,
+    registry: &Registry,
+    cluster: &Cluster,
+    patience: Duration,
+) -> Result<(), KafkaError> {
+    if cluster.embedded {
+        return Ok(());
+    }
+    let missing = missing_tasks(topics, registry, cluster, patience).await?;
+    if missing.is_empty() {
+        return Ok(());
+    }
+    let names: Vec<&str> = missing.iter().map(|(whose, _)| whose.as_str()).collect();
+    Err(KafkaError::MissingTopics(names.join(", ")))
+}
+
+fn topic(
+    name: &str,
+    purpose: &'static str,
+    writers: &'static str,
+    readers: &'static str,
+    partitions: i32,
+) -> Topic {
+    Topic {
         name: name.to_owned(),
         purpose,
         writers,
@@ -16,7 +78,11 @@ pub fn needed(topics: &Topics, registry: &Registry) -> Vec<Topic> {
         partitions,
         compacted: false,
         large: false,
-    };
+    }
+}
+
+/// Those that are Lacuna's own: without them nothing goes.
+pub fn own(topics: &Topics) -> Vec<Topic> {
     // A flush writes one batch a topic-partition, so few partitions are cheaper; six let commands and acks spread over
     // that many workers.
     let mut needed = vec![
@@ -44,15 +110,6 @@ pub fn needed(topics: &Topics, registry: &Registry) -> Vec<Topic> {
             compacted: true,
             ..topic(name, "suppressed identities", "lacuna", "importers", 1)
         });
-    }
-    for processor in &registry.processors {
-        let Transport::Kafka { topic: named } = &processor.transport;
-        let name = named
-            .clone()
-            .unwrap_or_else(|| format!("{}{}", topics.tasks_prefix, processor.id));
-        if needed.iter().all(|topic| topic.name != name) {
-            needed.push(topic(&name, "tasks", "lacuna", "the processor", 1));
-        }
     }
     needed
 }

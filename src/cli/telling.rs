@@ -5,7 +5,7 @@ use std::time::Duration;
 use crate::domain::{
     entry::Entry,
     ids::IdentityType,
-    task::TaskEvent,
+    task::{TaskEvent, Undelivered},
     time::At,
     words::{AbandonCause, ExtensionReason, Proof},
 };
@@ -192,6 +192,14 @@ fn happened(event: &TaskEvent, attempt: u32, times: Times) -> String {
         TaskEvent::Restored { .. } => "has to be done again".to_owned(),
         TaskEvent::Reopened => "its copies have to grow old anew".to_owned(),
         TaskEvent::Rewaved { .. } => "its copies of what has to be kept longer are reckoned apart".to_owned(),
+        TaskEvent::Undeliverable {
+            why: Undelivered::Refused,
+            ..
+        } => "its topic takes nothing: it waits".to_owned(),
+        TaskEvent::Undeliverable {
+            why: Undelivered::TooLarge { bytes, .. },
+            ..
+        } => format!("its {bytes} bytes are more than its topic takes: it waits"),
         TaskEvent::Identified => "can be asked now".to_owned(),
         TaskEvent::Refused { basis } | TaskEvent::Exempted { basis } => format!("exempt: {basis}"),
     }

@@ -200,6 +200,27 @@ pub enum TaskState {
         /// When.
         until: At,
     },
+    /// Ready, and its topic does not take its message. To everybody outside it is `ready`.
+    Undeliverable {
+        /// From when it may be tried again.
+        due: At,
+        /// Why its topic does not take it.
+        why: Undelivered,
+    },
+}
+
+/// Why a topic does not take a message. New members go to the end: the order is part of the packed form.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Undelivered {
+    /// It takes nothing just now: it is missing or forbidden, has no leader, or does not confirm in time.
+    Refused,
+    /// The message is larger than it takes.
+    TooLarge {
+        /// How large the message is.
+        bytes: u32,
+        /// How much the topic takes, where it could be asked.
+        limit: Option<u32>,
+    },
 }
 
 /// Something that happens to a task. The ledger keeps these, so new members go to the end.
@@ -339,6 +360,15 @@ pub enum TaskEvent {
         /// The legal basis of the first of them.
         basis: Label,
     },
+    /// Its topic does not take its message.
+    Undeliverable {
+        /// From when it may be tried again.
+        due: At,
+        /// Why.
+        why: Undelivered,
+        /// Whether it is certain that the current attempt did not leave; nothing left where it was not sent at all.
+        certain: bool,
+    },
 }
 
 impl TaskState {
@@ -347,7 +377,7 @@ impl TaskState {
         match self {
             Self::Blocked | Self::WithoutIdentity => TaskStateName::Blocked,
             Self::Parked { .. } => TaskStateName::Parked,
-            Self::Ready { .. } => TaskStateName::Ready,
+            Self::Ready { .. } | Self::Undeliverable { .. } => TaskStateName::Ready,
             Self::Dispatched { .. } => TaskStateName::Dispatched,
             Self::Accepted { .. } => TaskStateName::Accepted,
             Self::Done { .. } => TaskStateName::Done,
@@ -368,6 +398,7 @@ impl TaskState {
             | Self::WithoutIdentity
             | Self::Parked { .. }
             | Self::Ready { .. }
+            | Self::Undeliverable { .. }
             | Self::Dispatched { .. }
             | Self::Accepted { .. }
             | Self::Held { .. }
@@ -385,7 +416,7 @@ impl TaskState {
     pub const fn wake_at(&self) -> Option<At> {
         match self {
             Self::Parked { until, .. } | Self::Verifying { until } => Some(*until),
-            Self::Ready { due } => Some(*due),
+            Self::Ready { due } | Self::Undeliverable { due, .. } => Some(*due),
             Self::Dispatched { ack_by, .. } => Some(*ack_by),
             Self::Accepted { expected_by, .. } => Some(*expected_by),
             Self::Blocked

@@ -265,6 +265,8 @@ words! {
         ExpectedCompletion = 10 "expected_completion", Verification = 11 "verification",
         Approval = 12 "approval", Grace = 13 "grace", NotBefore = 14 "not_before", Manual = 15 "manual",
         Abandoned = 16 "abandoned", Identity = 17 "identity", NeedsAttention = 18 "needs_attention",
+        /// Its topic does not take its message.
+        Undeliverable = 21 "undeliverable",
     }
 }
 

@@ -75,9 +75,14 @@ impl Engine {
         Ok((count, finished))
     }
 
-    /// Requests whose outputs may not have been produced: their outbox row is older than `before`.
+    /// Requests whose outputs may not have been produced: their outbox row is older than `before`. They are taken: no
+    /// other worker produces them too, for as long as this one says that it is at it.
     pub async fn unproduced(&self, before: At) -> Result<Vec<RequestId>, EngineError> {
-        Ok(self.store.outbox(before, BATCH).await?)
+        // Most turns find nothing, and nothing is written for that.
+        if self.store.outbox(before, 1).await?.is_empty() {
+            return Ok(Vec::new());
+        }
+        Ok(self.store.take_outbox(before, self.clock.now(), BATCH).await?)
     }
 }
 

@@ -20,6 +20,7 @@ pub(super) struct Counters {
     tasks: HashMap<ProcessorId, [i64; TaskStateName::ALL.len()]>,
     requests: [i64; Status::ALL.len()],
     deferred: [i64; Why::ALL.len()],
+    undeliverable: HashMap<ProcessorId, i64>,
     flags: [i64; FLAGS.len()],
     /// Requests whose identifiers are in a capsule only, by its week and its sets: they can be opened as long as its key is
     /// there, and nobody touches them when it is destroyed.
@@ -84,6 +85,11 @@ impl Counters {
         self.deferred[why as usize] += by;
     }
 
+    /// Counts a task that its topic does not take, or takes again.
+    pub(super) fn undeliverable(&mut self, processor: &ProcessorId, by: i64) {
+        *self.undeliverable.entry(processor.clone()).or_default() += by;
+    }
+
     fn life(&mut self, life: Option<&Life>, by: i64) {
         let Some(life) = life else { return };
         self.requests[life.status as usize] += by;
@@ -120,6 +126,9 @@ impl Counters {
             for (state, n) in TaskStateName::ALL.iter().zip(states) {
                 add("tasks", processor.as_str(), state.as_str(), *n);
             }
+        }
+        for (processor, n) in &self.undeliverable {
+            add("undeliverable", processor.as_str(), "", *n);
         }
         for (status, n) in Status::ALL.iter().zip(self.requests) {
             add("requests", "", status.as_str(), n);

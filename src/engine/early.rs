@@ -81,7 +81,10 @@ impl Engine {
 
     /// The dead letters that were decided before this time and whose production nobody has reported.
     pub async fn expired_unproduced(&self, before: At) -> Result<Expired, EngineError> {
-        let origins = self.store.early_unproduced(before, BATCH).await?;
+        let origins = self
+            .store
+            .take_early_unproduced(before, self.clock.now(), BATCH)
+            .await?;
         if origins.is_empty() {
             return Ok(Expired::default());
         }

@@ -45,6 +45,7 @@ impl Engine {
             for processor in &active.registry.processors {
                 let labels = &[processor.id.as_str()];
                 drop(metrics.abandoned.with_label_values(labels));
+                drop(metrics.undeliverable.with_label_values(labels));
                 if processor.backup.is_some() {
                     drop(metrics.backup_contradictions.with_label_values(labels));
                 }

@@ -15,7 +15,7 @@ use crate::{
     domain::{
         fact::{FactVersion, Facts},
         ids::ProcessorId,
-        request::{Context, Withheld},
+        request::{Context, Shut, Withheld},
         time::At,
     },
     store::{Chain, Gate, Head, StoredFact, Transaction},
@@ -30,6 +30,8 @@ pub(super) struct Known {
     pub(super) active: Arc<ActiveRegistry>,
     /// The processors that have enough to do with what is being replayed into them.
     pub(super) full: Arc<BTreeSet<ProcessorId>>,
+    /// Which topics do not take what is meant for them.
+    pub(super) shut: Arc<Shut>,
 }
 
 /// The facts that this worker has heard of, and which history they are of.
@@ -80,6 +82,7 @@ impl Engine {
             facts,
             active: self.active()?,
             full: self.full(),
+            shut: self.shut(),
         })
     }
 
@@ -183,7 +186,10 @@ impl Engine {
             clock_skew: self.clock_skew,
             delay: &schedule::delay,
             keep_after_completion: self.keep_after_completion,
-            withheld: Withheld::Replays(&known.full),
+            withheld: Withheld::Lanes {
+                replays: &known.full,
+                shut: &known.shut,
+            },
         }
     }
 
@@ -194,6 +200,7 @@ impl Engine {
             facts: self.facts(),
             active: self.active()?,
             full: self.full(),
+            shut: self.shut(),
         };
         Ok(show(&self.context(&known, known.now)))
     }
@@ -205,6 +212,13 @@ impl ActiveRegistry {
             number: self.revision,
             chain: self.chain,
         }
+    }
+}
+
+impl Known {
+    /// For what tries a lane that is shut.
+    pub(super) fn let_probe(&mut self, processor: &ProcessorId) {
+        Arc::make_mut(&mut self.shut).lanes.remove(processor);
     }
 }
 

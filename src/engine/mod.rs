@@ -18,6 +18,7 @@ pub mod hold;
 pub mod identifying;
 pub mod intake;
 mod known;
+pub mod lanes;
 pub mod letters;
 pub mod looks;
 pub mod operate;
@@ -35,6 +36,7 @@ pub mod settle;
 pub mod status;
 pub mod suppression;
 pub mod sweep;
+pub mod undeliverable;
 pub mod views;
 pub mod words;
 pub mod work;
@@ -267,6 +269,8 @@ pub struct Engine {
     active: RwLock<Option<Arc<ActiveRegistry>>>,
     /// The processors that have enough to do with what is being replayed into them, when the pace was looked at last.
     full: RwLock<Arc<BTreeSet<ProcessorId>>>,
+    /// The lanes whose topic takes nothing.
+    lanes: lanes::Lanes,
     ack_partitions: RwLock<AckPartitions>,
     /// Where answers were seen to come.
     habits: Mutex<routes::Habits>,
@@ -341,6 +345,7 @@ impl Engine {
             troubles: Troubles::default(),
             active: RwLock::new(None),
             full: RwLock::default(),
+            lanes: lanes::Lanes::default(),
             ack_partitions: RwLock::default(),
             habits: Mutex::default(),
             slot,

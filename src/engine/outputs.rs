@@ -101,6 +101,8 @@ pub struct Emission {
     pub words: Words,
     /// Whether an outbox row remembers these requests until their messages are delivered.
     pub outboxed: bool,
+    /// When it was decided, where an outbox row remembers it: the oldest part counts.
+    pub decided_at: Option<At>,
     /// Where the next message is written.
     pub(super) pages: Pages,
 }
@@ -118,20 +120,10 @@ impl Emission {
         self.records.is_empty() && self.words.is_empty()
     }
 
-    /// Whether messages are refused in it. Hardly ever.
-    pub fn has_dead_letters(&self) -> bool {
-        let is_letter = |record: &Record| matches!(record.kind, RecordKind::DeadLetter { .. });
-        self.records.iter().any(is_letter)
-    }
-
-    /// Takes the bytes of large dead letters away, for a topic that refuses them.
-    pub fn shorten_dead_letters(&mut self) {
-        let is_letter = |record: &&mut Record| matches!(record.kind, RecordKind::DeadLetter { .. });
-        for letter in self.records.iter_mut().filter(is_letter) {
-            if letter.payload.len() > ALWAYS_TAKEN {
-                letter.payload = Bytes::new();
-            }
-        }
+    /// Whether a task is sent in it.
+    pub fn sends_tasks(&self) -> bool {
+        let is_task = |record: &Record| matches!(record.kind, RecordKind::Task { .. });
+        self.records.iter().any(is_task)
     }
 
     /// Adds what another one has.
@@ -140,6 +132,17 @@ impl Emission {
         self.revisions.append(&mut other.revisions);
         self.words.append(other.words);
         self.outboxed |= other.outboxed;
+        self.decided_at = self.decided_at.into_iter().chain(other.decided_at).min();
+    }
+}
+
+/// Takes the bytes of large dead letters away, for a topic that refuses them.
+pub fn shorten_dead_letters(records: &mut [Record]) {
+    let is_letter = |record: &&mut Record| matches!(record.kind, RecordKind::DeadLetter { .. });
+    for letter in records.iter_mut().filter(is_letter) {
+        if letter.payload.len() > ALWAYS_TAKEN {
+            letter.payload = Bytes::new();
+        }
     }
 }
 

@@ -51,7 +51,7 @@ impl Engine {
         Ok(emission)
     }
 
-    async fn read_again(
+    pub(super) async fn read_again(
         &self,
         ids: &[RequestId],
         origins: &[Origin],

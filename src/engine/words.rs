@@ -38,7 +38,8 @@ impl Words {
         self.suppressed.is_empty() && self.gone.is_empty() && self.remembered.is_empty()
     }
 
-    pub(super) fn append(&mut self, mut other: Self) {
+    /// Adds what another one has.
+    pub fn append(&mut self, mut other: Self) {
         self.suppressed.append(&mut other.suppressed);
         self.gone.append(&mut other.gone);
         self.remembered.append(&mut other.remembered);
@@ -64,7 +65,10 @@ impl Engine {
 
     /// Says again what was remembered before this time and is not confirmed; nothing: it is all confirmed.
     pub async fn say_unconfirmed(&self, before: At) -> Result<Emission, EngineError> {
-        let words = self.store.last_words(before, BATCH).await?;
+        let words = self
+            .store
+            .take_last_words(before, self.clock.now(), BATCH)
+            .await?;
         self.say(&words).await
     }
 
@@ -75,6 +79,13 @@ impl Engine {
         let keys = words.suppressed.iter().map(|(key, _)| *key).collect();
         self.say_suppression(keys, &mut emission).await?;
         emission.words.remembered.clone_from(&words.remembered);
+        Ok(emission)
+    }
+
+    /// Says once more where these requests stand: as it is true now, and a tombstone where they stand nowhere any more.
+    pub async fn say_where_they_stand(&self, ids: &[RequestId]) -> Result<Emission, EngineError> {
+        let mut emission = Emission::default();
+        self.say_statuses(ids, &mut emission).await?;
         Ok(emission)
     }
 

@@ -4,6 +4,8 @@ mod ending;
 mod supplied;
 mod writing;
 
+use writing::undeliverable_of;
+
 use std::{borrow::Cow, collections::HashMap, time::Duration};
 
 use foldhash::HashMapExt;
@@ -29,7 +31,7 @@ use crate::{
     },
     store::{
         Changes, DeadLetter, EarlyChanges, InboxRow, MovedRow, ResealedRow, StateRow, StoredRequest,
-        SuppressionRow,
+        SuppressionRow, UndeliverableRow,
     },
 };
 
@@ -51,6 +53,8 @@ pub(super) struct Touched<'a> {
     deferred: Vec<Deferred>,
     /// The waves that were asked about before.
     asked: Vec<AskedWave>,
+    /// The tasks that their topics did not take before.
+    undeliverable: Vec<UndeliverableRow>,
     /// What is written anew because identifiers were supplied.
     pub(super) resealed: Option<ResealedRow>,
     /// What the suppression topic has of them.
@@ -121,6 +125,7 @@ impl<'a> Work<'a> {
                 purged: false,
                 deferred: request.deferred(clock_skew).collect(),
                 asked: request.asked_waves(clock_skew).collect(),
+                undeliverable: undeliverable_of(&request),
                 request,
                 trail: Trail::default(),
                 notes: Notes::default(),
@@ -261,6 +266,7 @@ impl<'a> Work<'a> {
             before: None,
             deferred: Vec::new(),
             asked: Vec::new(),
+            undeliverable: Vec::new(),
             resealed: None,
             suppression: subject.suppression.clone(),
             purged: false,
@@ -297,6 +303,7 @@ impl<'a> Work<'a> {
             counters.count(&touched.request, &touched.trail.moves, touched.before.as_ref());
             touched.write_deferred(engine.clock_skew(), &mut counters, &mut changes);
             touched.write_asked(engine.clock_skew(), &mut changes);
+            touched.write_undeliverable(&mut counters, &mut changes);
             touched.write_row(&mut changes)?;
             changes.resealed.extend(touched.resealed.take());
             touched.write_merging(&mut changes);
@@ -399,6 +406,14 @@ impl Finished<'_> {
                     .metrics
                     .dispatch(touched.request.task(*ordinal).processor.as_str(), "sent");
             }
+            let had = |ordinal| touched.undeliverable.iter().any(|row| row.ordinal == ordinal);
+            for (_, processor, ..) in touched
+                .request
+                .undeliverable()
+                .filter(|(ordinal, ..)| !had(*ordinal))
+            {
+                engine.metrics.dispatch(processor.as_str(), "undeliverable");
+            }
             let was_open = touched.before.as_ref().is_none_or(|life| !life.status.is_final());
             if let (true, Some(end)) = (was_open, touched.request.life.completed_at) {
                 let head = &touched.request.head;
@@ -414,6 +429,7 @@ impl Finished<'_> {
         self.observe(engine);
         let mut emission = Emission {
             outboxed,
+            decided_at: outboxed.then_some(self.changes.at),
             ..Emission::default()
         };
         let to_open: Vec<RequestId> = self

@@ -11,11 +11,14 @@ use super::{
     problem::Problem,
     query::Page,
 };
-use crate::domain::{
-    calendar::Period,
-    ids::{IdentityType, ProcessorId},
-    registry::{BackupSet, RegistryRevision, Retention, Transport},
-    words::{Action, ProcessorKind},
+use crate::{
+    domain::{
+        calendar::Period,
+        ids::{IdentityType, ProcessorId},
+        registry::{BackupSet, RegistryRevision, Retention, Transport},
+        words::{Action, ProcessorKind},
+    },
+    engine::lanes::ShutLane,
 };
 
 /// The registry as it is active.
@@ -49,6 +52,13 @@ struct ProcessorView {
     sweep_after: Option<Period>,
     /// How many tasks it has, by their state.
     tasks: BTreeMap<String, i64>,
+    /// `open`, or `undeliverable`: its topic takes nothing, as far as this worker knows.
+    lane: &'static str,
+    /// Why, since when, and when it is tried again.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    lane_reason: Option<ShutLane>,
+    /// How many of its tasks are ready and not taken by its topic.
+    undeliverable: i64,
 }
 
 /// `GET /v1/processors`
@@ -64,6 +74,12 @@ pub(super) async fn list(
             .iter()
             .filter(|(key, n)| key.kind == "tasks" && key.a == id.as_str() && *n != 0);
         own.map(|(key, n)| (key.b.clone(), *n)).collect()
+    };
+    let undeliverable_of = |id: &ProcessorId| {
+        let own = counters
+            .iter()
+            .filter(|(key, _)| key.kind == "undeliverable" && key.a == id.as_str());
+        own.map(|(_, n)| n).sum()
     };
     let view = |processor: &crate::domain::registry::Processor| ProcessorView {
         id: processor.id.clone(),
@@ -81,6 +97,13 @@ pub(super) async fn list(
         verify_after: processor.verify_after,
         sweep_after: processor.sweep_after,
         tasks: tasks_of(&processor.id),
+        lane: if api.engine.lane(&processor.id).is_some() {
+            "undeliverable"
+        } else {
+            "open"
+        },
+        lane_reason: api.engine.lane(&processor.id),
+        undeliverable: undeliverable_of(&processor.id),
     };
     // A registry is read as a whole, so all of it is one page.
     let items = active.registry.processors.iter().map(view).collect();

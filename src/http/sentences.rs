@@ -4,7 +4,7 @@ use crate::domain::{
     ids::ProcessorId,
     registry::ConfirmBy,
     request::{Context, Request, gates::ClosedGate, outlook::Need},
-    task::{Deferral, Share, TaskState},
+    task::{Deferral, Share, TaskState, Undelivered},
     time::At,
     words::AbandonCause,
 };
@@ -152,11 +152,17 @@ fn to_do(request: &Request, ordinal: u16, context: &Context<'_>) -> Option<Strin
             "The copies of {processor} should be gone since {horizon}: a backup.rotated event with oldest_retained_at of \
              {oldest_retained_at} or later has not come. Whoever runs the backups has to rotate them, or to report it."
         ),
+        Need::Delivery(_, Undelivered::TooLarge { bytes, limit }) => format!(
+            "The task for {processor} is {bytes} bytes, and its topic does not take a message of that size{}. Raise \
+             max.message.bytes of the topic: then the task goes out by itself, or when an operator retries it. Or waive it.",
+            limit.map_or_else(String::new, |limit| format!(" (max.message.bytes = {limit})"))
+        ),
         // A gate has a sentence of its own, and the others go on by themselves.
         Need::Gate(_)
         | Need::Release(_)
         | Need::Answer(_)
         | Need::Nothing(_)
+        | Need::Delivery(_, Undelivered::Refused)
         | Need::Others(_)
         | Need::Law(..)
         | Need::Horizon(..)
@@ -234,6 +240,10 @@ fn sentence(request: &Request, ordinal: u16, context: &Context<'_>) -> Option<St
             "A restored backup has brought it back: {processor} has much to do again, and is asked when it comes to this."
         ),
         TaskState::Ready { due } => format!("{processor} is asked at {due}."),
+        TaskState::Undeliverable { .. } => format!(
+            "The topic of {processor} takes nothing now: it is missing or forbidden, has no leader, or does not confirm. It \
+             is tried all the time, and {processor} is asked as soon as it takes the task."
+        ),
         TaskState::Dispatched { at, ack_by } => {
             format!(
                 "{processor} was asked at {at} (attempt {attempt}) and has not answered; its answer is due by {ack_by}."

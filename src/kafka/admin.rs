@@ -5,6 +5,7 @@ use std::{collections::BTreeMap, time::Duration};
 use rdkafka::{
     admin::{AdminClient, AdminOptions, NewTopic, ResourceSpecifier, TopicReplication},
     error::RDKafkaErrorCode,
+    metadata::MetadataPartition,
 };
 
 use super::{
@@ -112,6 +113,36 @@ impl Admin {
                 )
             })
             .collect())
+    }
+
+    /// The topics of the cluster, each with whether all of its partitions have a leader. Blocks, for no longer than
+    /// `patience`.
+    pub fn serving_within(&self, patience: Duration) -> Result<BTreeMap<String, bool>, KafkaError> {
+        let metadata = self
+            .cluster
+            .ask(|client| client.fetch_metadata(None, patience.min(PATIENCE)).ok())?;
+        let serves = |partitions: &[MetadataPartition]| {
+            !partitions.is_empty() && partitions.iter().all(|partition| partition.leader() >= 0)
+        };
+        let topics = metadata.topics().iter();
+        Ok(topics
+            .map(|topic| (topic.name().to_owned(), serves(topic.partitions())))
+            .collect())
+    }
+
+    /// How many bytes a message of this topic may have; `None`: the broker does not say.
+    pub async fn max_message_bytes(&self, topic: &str) -> Result<Option<u32>, KafkaError> {
+        let options = AdminOptions::new().request_timeout(Some(PATIENCE));
+        let described = self
+            .client
+            .describe_configs([&ResourceSpecifier::Topic(topic)], &options)
+            .await
+            .map_err(while_doing("asking for a topic's configuration"))?;
+        let limit = described
+            .iter()
+            .filter_map(|resource| resource.as_ref().ok())
+            .find_map(|resource| resource.get("max.message.bytes")?.value.as_ref()?.parse().ok());
+        Ok(limit)
     }
 
     /// Refuses a session that the group's coordinator would refuse for ever. A cluster that does not say what it takes is not

@@ -1,41 +1,41 @@
-//! The producer: sends what a transaction left, and says when the broker has confirmed all of it.
+//! The producer: sends what a transaction left, and says which of it the broker has not confirmed.
 
 use std::{
-    fmt::Write,
+    collections::HashSet,
     sync::{
-        Arc,
-        atomic::{AtomicBool, AtomicUsize, Ordering},
+        Arc, Mutex, PoisonError, RwLock,
+        atomic::{AtomicBool, Ordering},
     },
     time::Duration,
 };
 
 use rdkafka::{
-    ClientContext, Message,
-    config::RDKafkaLogLevel,
     error::{KafkaError as ClientError, RDKafkaErrorCode},
-    message::{DeliveryResult, Header, OwnedHeaders},
-    producer::{BaseRecord, Producer, ProducerContext, ThreadedProducer},
+    producer::BaseRecord,
 };
-use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
+pub use super::flight::Failure;
 use super::{
     KafkaError,
-    client::{Cluster, log_line},
-    while_doing,
+    admin::Admin,
+    client::Cluster,
+    flight::{Flight, opaque},
+    message::{KEY_BYTES, headers, key_text},
+    producers::{Maker, Producer},
 };
-use crate::{
-    engine::outputs::{Record, RecordKey, RecordKind},
-    wire::{envelope::ce_headers, status, suppression, task},
-};
-
-/// Where CloudEvents of ours come from.
-const SOURCE: &str = "/lacuna";
+use crate::engine::outputs::{Record, RecordKind};
 
 /// Produces messages and follows them until the broker has confirmed them.
 pub struct Outlet {
-    producer: ThreadedProducer<Deliveries>,
+    maker: Arc<Maker>,
+    /// The topics that take small batches only, so that each message for them goes in a batch of its own.
+    small: RwLock<HashSet<Arc<str>>>,
+    /// Whether there is any: nobody asks for the list before.
+    has_small: AtomicBool,
     in_flight: Arc<Semaphore>,
     max_in_flight: u32,
+    admin: Mutex<Option<Arc<Admin>>>,
 }
 
 impl std::fmt::Debug for Outlet {
@@ -43,97 +43,6 @@ impl std::fmt::Debug for Outlet {
         f.debug_struct("Outlet")
             .field("max_in_flight", &self.max_in_flight)
             .finish_non_exhaustive()
-    }
-}
-
-/// The messages of one emission on their way: counted, not kept.
-#[derive(Debug)]
-pub struct Flight {
-    remaining: AtomicUsize,
-    failed: AtomicBool,
-    too_large: AtomicBool,
-    landed: Notify,
-}
-
-/// Counts each delivery report into the flight that it belongs to.
-#[derive(Debug)]
-struct Deliveries;
-
-impl ClientContext for Deliveries {
-    fn log(&self, level: RDKafkaLogLevel, facility: &str, message: &str) {
-        log_line(level, facility, message);
-    }
-
-    fn error(&self, error: ClientError, reason: &str) {
-        tracing::warn!(%error, reason, "Kafka producer");
-    }
-}
-
-impl ProducerContext for Deliveries {
-    type DeliveryOpaque = Arc<Flight>;
-
-    fn delivery(&self, result: &DeliveryResult<'_>, flight: Arc<Flight>) {
-        match result {
-            Ok(_) => flight.report(None, 1),
-            Err((error, message)) => {
-                tracing::warn!(%error, topic = message.topic(), "a message was not confirmed");
-                flight.report(Some(error), 1);
-            }
-        }
-    }
-}
-
-impl Flight {
-    fn of(count: usize) -> Arc<Self> {
-        Arc::new(Self {
-            remaining: AtomicUsize::new(count),
-            failed: AtomicBool::new(false),
-            too_large: AtomicBool::new(false),
-            landed: Notify::new(),
-        })
-    }
-
-    fn report(&self, error: Option<&ClientError>, count: usize) {
-        if let Some(error) = error {
-            self.failed.store(true, Ordering::Release);
-            if error.rdkafka_error_code() == Some(RDKafkaErrorCode::MessageSizeTooLarge) {
-                self.too_large.store(true, Ordering::Release);
-            }
-        }
-        if count > 0 && self.remaining.fetch_sub(count, Ordering::AcqRel) == count {
-            self.landed.notify_one();
-        }
-    }
-
-    async fn landed(&self) -> Delivery {
-        while self.remaining.load(Ordering::Acquire) > 0 {
-            self.landed.notified().await;
-        }
-        if self.too_large.load(Ordering::Acquire) {
-            Delivery::TooLarge
-        } else if self.failed.load(Ordering::Acquire) {
-            Delivery::Failed
-        } else {
-            Delivery::Confirmed
-        }
-    }
-}
-
-/// What became of the messages of a flight.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Delivery {
-    /// Every one is confirmed.
-    Confirmed,
-    /// At least one was given up.
-    Failed,
-    /// At least one is larger than its topic allows: it will never be confirmed as it is.
-    TooLarge,
-}
-
-impl Delivery {
-    /// Whether every message is confirmed.
-    pub fn is_confirmed(self) -> bool {
-        self == Self::Confirmed
     }
 }
 
@@ -145,8 +54,8 @@ pub struct Sent {
 }
 
 impl Sent {
-    /// Waits until every message is confirmed or given up.
-    pub async fn landed(self) -> Delivery {
+    /// Waits until every message is confirmed or given up, and gives what was not confirmed, in the order of the records.
+    pub async fn landed(self) -> Vec<Failure> {
         self.flight.landed().await
     }
 }
@@ -154,14 +63,13 @@ impl Sent {
 impl Outlet {
     /// Sets the producer up. `max_in_flight`: how many messages may be unconfirmed at a time.
     pub fn new(cluster: &Cluster, max_in_flight: u32) -> Result<Self, KafkaError> {
-        let producer = cluster
-            .producer_config()
-            .create_with_context(Deliveries)
-            .map_err(while_doing("creating the producer"))?;
         Ok(Self {
-            producer,
+            maker: Maker::start(cluster)?,
+            small: RwLock::default(),
+            has_small: AtomicBool::new(false),
             in_flight: Arc::new(Semaphore::new(max_in_flight as usize)),
             max_in_flight,
+            admin: Mutex::new(None),
         })
     }
 
@@ -175,7 +83,7 @@ impl Outlet {
             .acquire_many_owned(share)
             .await
             .map_err(|_| KafkaError::Ended("the producer's allowance"))?;
-        let flight = self.hand_over(records).await;
+        let flight = self.hand_over(records, false).await;
         Ok(Sent {
             flight,
             _permit: Some(permit),
@@ -186,134 +94,139 @@ impl Outlet {
     /// waiting behind it to land.
     pub async fn send_again(&self, records: &[Record]) -> Sent {
         Sent {
-            flight: self.hand_over(records).await,
+            flight: self.hand_over(records, false).await,
             _permit: None,
         }
     }
 
-    async fn hand_over(&self, records: &[Record]) -> Arc<Flight> {
-        let flight = Flight::of(records.len());
+    /// The same, each in a batch of its own. A broker refuses a batch that is too large as a whole, which says nothing
+    /// about any message in it.
+    pub async fn send_each_alone(&self, records: &[Record]) -> Sent {
+        Sent {
+            flight: self.hand_over(records, true).await,
+            _permit: None,
+        }
+    }
+
+    /// From now on each message for this topic goes in a batch of its own.
+    pub fn takes_small_batches(&self, topic: &Arc<str>) {
+        let mut small = self.small.write().unwrap_or_else(PoisonError::into_inner);
+        if small.insert(Arc::clone(topic)) {
+            tracing::warn!(
+                %topic,
+                "this topic does not take a batch of messages that it takes one by one (max.message.bytes): they go one by one"
+            );
+        }
+        self.has_small.store(true, Ordering::Release);
+    }
+
+    fn goes_alone(&self, topic: &Arc<str>) -> bool {
+        self.has_small.load(Ordering::Acquire)
+            && self
+                .small
+                .read()
+                .unwrap_or_else(PoisonError::into_inner)
+                .contains(topic)
+    }
+
+    /// Whether the broker has throttled this worker lately.
+    pub fn is_throttled(&self) -> bool {
+        self.maker.is_throttled()
+    }
+
+    /// How many bytes a message of this topic may have; `None`: the broker does not say.
+    pub async fn limit_of(&self, topic: &str) -> Option<u32> {
+        let admin = self.admin();
+        let asked = match admin {
+            Ok(admin) => admin.max_message_bytes(topic).await,
+            Err(error) => Err(error),
+        };
+        asked
+            .inspect_err(|error| tracing::debug!(%error, topic, "a topic's limit cannot be asked"))
+            .ok()
+            .flatten()
+    }
+
+    fn admin(&self) -> Result<Arc<Admin>, KafkaError> {
+        let mut admin = self.admin.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(admin) = &*admin {
+            return Ok(Arc::clone(admin));
+        }
+        let made = Arc::new(Admin::new(self.maker.cluster())?);
+        *admin = Some(Arc::clone(&made));
+        Ok(made)
+    }
+
+    async fn hand_over(&self, records: &[Record], alone: bool) -> Arc<Flight> {
+        let producers = self.maker.producers();
+        let (slot, flight) = producers.flights().begin(records.len());
         let mut text = String::with_capacity(64);
-        for (sent, record) in records.iter().enumerate() {
-            if let Err(error) = self.send_one(record, &flight, &mut text).await {
-                // What was not handed over will never be reported by the client.
-                flight.report(Some(&error), records.len() - sent);
-                break;
+        for (place, record) in records.iter().enumerate() {
+            let number = opaque(slot, place);
+            let sent = if alone || self.goes_alone(&record.topic) {
+                match producers.alone() {
+                    Ok(producer) => send_one(&producer, record, number, &mut text).await,
+                    Err(error) => Err(error),
+                }
+            } else {
+                send_one(producers.together(), record, number, &mut text).await
+            };
+            // What was not handed over will never be reported by the client. Whatever comes after it goes all the same.
+            if let Err(code) = sent {
+                producers.refused(code);
+                producers.flights().report(number, Some((code, true)));
             }
         }
         flight
     }
 
-    async fn send_one(
-        &self,
-        record: &Record,
-        flight: &Arc<Flight>,
-        text: &mut String,
-    ) -> Result<(), ClientError> {
-        let mut room = [0; KEY_BYTES];
-        let key: Option<&str> = record.key.as_ref().map(|key| key_text(key, &mut room));
-        let mut message = BaseRecord::with_opaque_to(&record.topic, Arc::clone(flight))
-            .headers(headers(&record.kind, text));
-        // A tombstone has no value at all, which is something else than an empty one.
-        if !matches!(record.kind, RecordKind::Tombstone) {
-            message = message.payload(record.payload.as_ref());
-        }
-        if let Some(key) = key {
-            message = message.key(key);
-        }
-        loop {
-            match self.producer.send(message) {
-                Ok(()) => return Ok(()),
-                Err((ClientError::MessageProduction(RDKafkaErrorCode::QueueFull), back)) => {
-                    message = back;
-                    // The queue is emptied by the producer's own thread; the allowance makes this rare.
-                    tokio::time::sleep(Duration::from_millis(1)).await;
-                }
-                Err((error, _)) => {
-                    tracing::error!(%error, topic = %record.topic, "a message could not be produced");
-                    return Err(error);
-                }
-            }
-        }
-    }
-
     /// Waits for what is in flight, at shutdown.
     pub fn flush(&self, timeout: Duration) {
-        if let Err(error) = self.producer.flush(timeout) {
+        if let Err(error) = self.maker.producers().flush(timeout) {
             // Whatever is still out is produced again after the next start: its offset is not stored.
             tracing::warn!(%error, "not everything was confirmed before the end");
         }
     }
 }
 
-/// The longest key as text: a digest in hexadecimal.
-const KEY_BYTES: usize = 64;
-
-/// A key as it is written: a UUID with hyphens, or a digest in hexadecimal.
-fn key_text<'a>(key: &RecordKey, room: &'a mut [u8; KEY_BYTES]) -> &'a str {
-    match key {
-        RecordKey::Request(id) => id.0.hyphenated().encode_lower(room),
-        RecordKey::Suppression(digest) => {
-            // Half as many bytes as there is room, so that neither can fail.
-            hex::encode_to_slice(digest, room).unwrap_or_default();
-            std::str::from_utf8(room).unwrap_or_default()
-        }
-    }
-}
-
-/// `text` is room for an id.
-fn headers(kind: &RecordKind, text: &mut String) -> OwnedHeaders {
-    text.clear();
+async fn send_one(
+    producer: &Producer,
+    record: &Record,
+    number: usize,
+    text: &mut String,
+) -> Result<(), RDKafkaErrorCode> {
     let mut room = [0; KEY_BYTES];
-    // Writing to a `String` cannot fail.
-    match kind {
-        RecordKind::Task {
-            id,
-            generation,
-            attempt,
-        } => {
-            text.push_str(id.0.hyphenated().encode_lower(&mut room));
-            write!(text, ":{generation}:{attempt}").unwrap_or_default();
-            event_headers(text, task::EVENT_TYPE)
-        }
-        RecordKind::Status { id, revision } => {
-            text.push_str(id.0.hyphenated().encode_lower(&mut room));
-            write!(text, ":{revision}").unwrap_or_default();
-            event_headers(text, status::EVENT_TYPE)
-        }
-        RecordKind::Suppression { key, since } => {
-            let key = key_text(&RecordKey::Suppression(*key), &mut room);
-            write!(text, "{key}:{since}").unwrap_or_default();
-            event_headers(text, suppression::EVENT_TYPE)
-        }
-        RecordKind::Tombstone => OwnedHeaders::new_with_capacity(0),
-        RecordKind::DeadLetter { headers: own } => {
-            own.pairs()
-                .into_iter()
-                .fold(OwnedHeaders::new_with_capacity(5), |headers, (key, value)| {
-                    headers.insert(Header {
-                        key,
-                        value: Some(value),
-                    })
-                })
+    let key: Option<&str> = record.key.as_ref().map(|key| key_text(key, &mut room));
+    let mut message = BaseRecord::with_opaque_to(&record.topic, number).headers(headers(&record.kind, text));
+    // A tombstone has no value at all, which is something else than an empty one.
+    if !matches!(record.kind, RecordKind::Tombstone) {
+        message = message.payload(record.payload.as_ref());
+    }
+    if let Some(key) = key {
+        message = message.key(key);
+    }
+    loop {
+        match producer.send(message) {
+            Ok(()) => return Ok(()),
+            Err((ClientError::MessageProduction(RDKafkaErrorCode::QueueFull), back)) => {
+                message = back;
+                // The queue is emptied by the producer's own thread; the allowance makes this rare.
+                tokio::time::sleep(Duration::from_millis(1)).await;
+            }
+            Err((error, _)) => {
+                return Err(error.rdkafka_error_code().unwrap_or(RDKafkaErrorCode::Fail));
+            }
         }
     }
-}
-
-fn event_headers(event_id: &str, kind: &'static str) -> OwnedHeaders {
-    ce_headers(event_id, SOURCE, kind).into_iter().fold(
-        OwnedHeaders::new_with_capacity(5),
-        |headers, (key, value)| {
-            headers.insert(Header {
-                key,
-                value: Some(value),
-            })
-        },
-    )
 }
 
 #[cfg(test)]
 mod tests {
+    use rdkafka::{
+        mocking::MockCluster,
+        types::{RDKafkaApiKey, RDKafkaRespErr},
+    };
+
     use super::*;
     use crate::{domain::ids::RequestId, kafka::embedded::EmbeddedBroker};
 
@@ -339,24 +252,83 @@ mod tests {
         let holds_the_room = outlet.send(&records(8)).await.unwrap();
         let waits_for_room = {
             let outlet = Arc::clone(&outlet);
-            tokio::spawn(async move {
-                outlet
-                    .send(&records(8))
-                    .await
-                    .unwrap()
-                    .landed()
-                    .await
-                    .is_confirmed()
-            })
+            tokio::spawn(async move { outlet.send(&records(8)).await.unwrap().landed().await.is_empty() })
         };
-        let again = async { outlet.send_again(&records(8)).await.landed().await.is_confirmed() };
+        let again = async { outlet.send_again(&records(8)).await.landed().await.is_empty() };
         assert!(
             tokio::time::timeout(Duration::from_secs(20), again)
                 .await
                 .unwrap()
         );
         assert!(!waits_for_room.is_finished(), "there is no room yet");
-        assert!(holds_the_room.landed().await.is_confirmed());
+        assert!(holds_the_room.landed().await.is_empty());
         assert!(waits_for_room.await.unwrap());
+    }
+
+    /// A broker that answers the next request of a kind with an error that ends an idempotent producer.
+    async fn goes_on_after(kind: RDKafkaApiKey, error: RDKafkaRespErr, before: usize) {
+        let broker = MockCluster::new(1).unwrap();
+        broker.create_topic("statuses", 1, 1).unwrap();
+        let outlet = Outlet::new(&Cluster::embedded(&broker.bootstrap_servers()), 100).unwrap();
+        let patience = Duration::from_secs(40);
+        let send = async |count| {
+            let sent = outlet.send(&records(count)).await.unwrap();
+            tokio::time::timeout(patience, sent.landed()).await.unwrap()
+        };
+        if before > 0 {
+            assert!(send(before).await.is_empty());
+        }
+        broker.request_errors(kind, &[error]);
+        let failures = send(3).await;
+        let places: Vec<usize> = failures.iter().map(|failure| failure.place).collect();
+        assert_eq!(places, [0, 1, 2], "what was in flight counts as failed");
+        let watch = crate::clock::Stopwatch::start();
+        while !send(3).await.is_empty() {
+            assert!(watch.elapsed() < patience, "the producer is dead");
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    }
+
+    #[tokio::test]
+    async fn a_producer_that_may_not_produce_is_replaced_by_one_that_may() {
+        let forbidden = RDKafkaRespErr::RD_KAFKA_RESP_ERR_CLUSTER_AUTHORIZATION_FAILED;
+        goes_on_after(RDKafkaApiKey::InitProducerId, forbidden, 0).await;
+    }
+
+    #[tokio::test]
+    async fn a_producer_whose_sequence_is_lost_is_replaced() {
+        let lost = RDKafkaRespErr::RD_KAFKA_RESP_ERR_OUT_OF_ORDER_SEQUENCE_NUMBER;
+        goes_on_after(RDKafkaApiKey::Produce, lost, 5).await;
+    }
+
+    /// A broker that forgot who the producer is: the client itself asks to be known again, or ends.
+    #[tokio::test]
+    async fn a_broker_that_forgot_the_producer_knows_it_or_another_one_again() {
+        let broker = MockCluster::new(1).unwrap();
+        broker.create_topic("statuses", 1, 1).unwrap();
+        let outlet = Outlet::new(&Cluster::embedded(&broker.bootstrap_servers()), 100).unwrap();
+        assert!(outlet.send(&records(5)).await.unwrap().landed().await.is_empty());
+        let forgot = RDKafkaRespErr::RD_KAFKA_RESP_ERR_UNKNOWN_PRODUCER_ID;
+        broker.request_errors(RDKafkaApiKey::Produce, &[forgot]);
+        let watch = crate::clock::Stopwatch::start();
+        while !outlet.send(&records(3)).await.unwrap().landed().await.is_empty() {
+            assert!(watch.elapsed() < Duration::from_secs(40), "the producer is dead");
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    }
+
+    /// A record that the client refuses does not take those behind it down.
+    #[tokio::test]
+    async fn what_cannot_be_queued_fails_alone() {
+        let broker = EmbeddedBroker::start(vec![("statuses".to_owned(), 1)]).unwrap();
+        let outlet = Outlet::new(&Cluster::embedded(broker.servers()), 10).unwrap();
+        let mut three = records(3);
+        three[1].payload = vec![b'x'; 5_000_000].into();
+        let failures = outlet.send(&three).await.unwrap().landed().await;
+        let said: Vec<_> = failures
+            .iter()
+            .map(|failure| (failure.place, failure.code, failure.certain))
+            .collect();
+        assert_eq!(said, [(1, RDKafkaErrorCode::MessageSizeTooLarge, true)]);
     }
 }

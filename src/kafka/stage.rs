@@ -235,14 +235,8 @@ impl<W: Work> Stage<W> {
                 assignment.start_again("the store does not know what lies before its position");
                 return Ok(());
             }
-            let mut emission = decider.decide(&replays, &new).await?;
-            let origins = if emission.has_dead_letters() {
-                let answered = replays.iter().chain(&new);
-                answered.filter_map(|arrival| arrival.origin.clone()).collect()
-            } else {
-                Vec::new()
-            };
-            let airborne = self.lander.launch(std::mem::take(&mut emission), origins).await?;
+            let emission = decider.decide(&replays, &new).await?;
+            let airborne = self.lander.launch(emission).await?;
             assignment.places.advance(&next);
             let seen = assignment.take_reports(batch.seen).await?;
             self.readiness.ready(W::NAME);

@@ -6,7 +6,7 @@ use uuid::Uuid;
 
 use super::{
     AskedRow, CapsuleRow, Changes, DeferredFilter, DeferredRow, Place, StoreError, StoredCapsule, StoredFact,
-    Sweep,
+    Sweep, UndeliverableRow,
 };
 use crate::domain::{
     fact::{CapsuleEpoch, Fact, FactKind},
@@ -195,6 +195,18 @@ pub(super) fn asked(changes: &Changes) -> Vec<&AskedRow> {
 /// Waves that are asked about no more, by their keys.
 pub(super) fn unasked(changes: &Changes) -> Vec<(RequestId, u16)> {
     in_order(&changes.unasked)
+}
+
+/// Tasks that their topics do not take, by their keys. What was said last counts.
+pub(super) fn undeliverable(changes: &Changes) -> Vec<&UndeliverableRow> {
+    let rows = changes.undeliverable.iter();
+    let last: BTreeMap<_, _> = rows.map(|row| ((row.request_id, row.ordinal), row)).collect();
+    last.into_values().collect()
+}
+
+/// Tasks that are so no longer, by their keys.
+pub(super) fn delivered(changes: &Changes) -> Vec<(RequestId, u16)> {
+    in_order(&changes.delivered)
 }
 
 fn in_order(keys: &[(RequestId, u16)]) -> Vec<(RequestId, u16)> {

@@ -149,12 +149,35 @@ pub trait Store: Send + Sync + std::fmt::Debug {
 
     /// Requests whose outputs no Kafka input caused and which nobody has reported as produced since `before`.
     async fn outbox(&self, before: At, limit: u32) -> Result<Vec<RequestId>, StoreError>;
+    /// The same, taken: nobody else gets them until `now` is `before`, unless they are kept for longer.
+    async fn take_outbox(&self, before: At, now: At, limit: u32) -> Result<Vec<RequestId>, StoreError>;
+    /// Whoever produces these is still at it.
+    async fn keep_outbox(&self, ids: &[RequestId], now: At) -> Result<(), StoreError>;
     /// Their outputs have been produced, as of these revisions.
     async fn outbox_done(&self, done: &[(RequestId, u32)]) -> Result<(), StoreError>;
 
+    /// The processors among these that have tasks which their topic does not take and that may be tried again:
+    /// `too_large`, those that are too large for it, else all others.
+    async fn undeliverable_lanes(
+        &self,
+        processors: &[ProcessorId],
+        now: At,
+        too_large: bool,
+    ) -> Result<Vec<ProcessorId>, StoreError>;
+    /// The requests with such tasks of this processor, by id.
+    async fn undeliverable(
+        &self,
+        processor: &ProcessorId,
+        too_large: bool,
+        now: At,
+        after: Option<RequestId>,
+        limit: u32,
+    ) -> Result<Vec<RequestId>, StoreError>;
+
     /// Commands that waited in vain and were dead-lettered before this time, and whose dead letters nobody has reported as
-    /// produced.
-    async fn early_unproduced(&self, before: At, limit: u32) -> Result<Vec<Origin>, StoreError>;
+    /// produced. They are taken: nobody else gets them until `now` is `before`.
+    async fn take_early_unproduced(&self, before: At, now: At, limit: u32)
+    -> Result<Vec<Origin>, StoreError>;
     /// Their dead letters have been produced.
     async fn early_produced(&self, origins: &[Origin]) -> Result<(), StoreError>;
     /// The requests of subjects that have one of these identifiers, each with the identifier: those alone that have one
@@ -171,8 +194,8 @@ pub trait Store: Send + Sync + std::fmt::Debug {
     ) -> Result<Vec<(SuppressionRow, Request)>, StoreError>;
     /// What these requests have in the suppression topic.
     async fn suppression_of(&self, ids: &[RequestId]) -> Result<Vec<SuppressionRow>, StoreError>;
-    /// Keys whose last record may not say yet what is true, since `before`, oldest first.
-    async fn last_words(&self, before: At, limit: u32) -> Result<Vec<LastWord>, StoreError>;
+    /// Keys whose last record may not say yet what is true, since `before`, oldest first. They are taken in the same way.
+    async fn take_last_words(&self, before: At, now: At, limit: u32) -> Result<Vec<LastWord>, StoreError>;
     /// The last records of these keys say what is true.
     async fn last_words_done(&self, ids: &[uuid::Uuid]) -> Result<(), StoreError>;
 

@@ -369,6 +369,7 @@ impl CounterKey {
         "needs_attention",
         "sealed",
         "deferred",
+        "undeliverable",
         "capsules",
     ];
 }
@@ -408,6 +409,10 @@ pub struct Changes {
     pub asked: Vec<AskedRow>,
     /// Waves that are asked about no more, by request and place.
     pub unasked: Vec<(RequestId, u16)>,
+    /// Tasks that their topics do not take, new or changed.
+    pub undeliverable: Vec<UndeliverableRow>,
+    /// Tasks that are so no longer, by request and place.
+    pub delivered: Vec<(RequestId, u16)>,
     /// New capsules; each takes the place of its request's older one.
     pub capsules: Vec<CapsuleRow>,
     /// Requests that came to their end, or that go on to another place in line.

@@ -56,6 +56,7 @@ impl GaugeGroup {
                 "requests_at_risk",
                 "tasks",
                 "abandoned_tasks",
+                "undeliverable_tasks",
                 "deferred",
                 "vault_sealed_requests",
             ],

@@ -87,7 +87,8 @@ metrics! {
     request_duration: histograms "request_duration_seconds" ["action"] "Time from receipt to the end of a request.", buckets LIFE_BUCKETS;
     tasks: gauges "tasks" ["processor", "state"] "Tasks in the store, by processor and state.";
     task_ack: histograms "task_ack_seconds" ["processor"] "Time from sending a task to an answer that counts.", buckets LIFE_BUCKETS;
-    dispatches: counters "dispatches_total" ["processor", "outcome"] "Attempts of tasks that were decided to be sent, by processor.";
+    dispatches: counters "dispatches_total" ["processor", "outcome"] "Attempts of tasks that were decided to be sent (sent), and tasks that the topic of their processor did not take (undeliverable), by processor.";
+    undeliverable: gauges "undeliverable_tasks" ["processor"] "Tasks that the topic of their processor does not take: it is missing or forbidden, has no leader, or takes less than they are.";
     acks: counters "acks_total" ["processor", "outcome"] "Acks read, by processor (none where it could not be trusted) and outcome.";
     abandoned: gauges "abandoned_tasks" ["processor"] "Tasks given up until an operator retries or waives them.";
     deferred: gauges "deferred" ["reason"] "Tasks that wait for a date, an event or the end of a legal hold, by reason.";
@@ -242,6 +243,7 @@ impl Metrics {
         self.tasks.reset();
         self.abandoned.reset();
         self.deferred.reset();
+        self.undeliverable.reset();
         for status in Status::ALL {
             self.requests.with_label_values(&[status.as_str()]).set(0);
         }
@@ -267,6 +269,7 @@ impl Metrics {
                         self.abandoned.with_label_values(&[processor]).set(*n);
                     }
                 }
+                "undeliverable" => self.undeliverable.with_label_values(&[processor]).set(*n),
                 "requests" => self.requests.with_label_values(&[state]).set(*n),
                 "overdue" => self.requests_overdue.set(*n),
                 "at_risk" => self.requests_at_risk.set(*n),

@@ -10,7 +10,7 @@ use crate::domain::{
         gates::ClosedGate,
         outlook::{Ahead, BestCase, CapsuleEnd, Coming, Need},
     },
-    task::{Purpose, Share},
+    task::{Purpose, Share, Undelivered},
     time::At,
 };
 use crate::engine::decisions::DecisionView;
@@ -130,6 +130,16 @@ fn needed_now(need: &Need<'_>, request: &Request, ordinal: u16, now: At) -> Stri
             "its proof, which it had promised by {by}: find out why, then retry or waive it, POST /v1/tasks/{task}/retry or /waive"
         ),
         Need::Promise(by) => format!("its proof, which it has promised by {by}"),
+        Need::Delivery(_, Undelivered::Refused) => {
+            "its topic, which takes nothing now (it is missing or forbidden, has no leader, or does not confirm): it is asked as \
+             soon as the topic takes it"
+                .to_owned()
+        }
+        Need::Delivery(_, Undelivered::TooLarge { bytes, limit }) => format!(
+            "a topic that takes its {bytes} bytes{}: raise max.message.bytes of the topic, or waive it, POST \
+             /v1/tasks/{task}/waive",
+            limit.map_or_else(String::new, |limit| format!(" (it takes {limit})"))
+        ),
         Need::Nothing(at) if *at > now => format!("nothing: it is asked at {at} by itself"),
         Need::Nothing(_) => "nothing: it is asked by itself, when its turn comes".to_owned(),
         Need::Others(places) => {

@@ -10,10 +10,18 @@ use super::{
     session::{self, ConfigArg, block_on},
 };
 use crate::{
+    app::{
+        remote_cluster,
+        topics::{check_tasks, missing_tasks},
+    },
     clock::Clock,
     config::{Config, registry_file},
     domain::registry::{Registry, RegistryRevision},
     engine::registry::{Applied, apply, read},
+    kafka::{
+        admin::{Admin, Topic},
+        client::PATIENCE,
+    },
     store::Store,
 };
 
@@ -48,12 +56,20 @@ enum Action {
     },
     /// Activates the file for all workers.
     #[command(
-        after_help = "Plans that are made already keep what they pinned. A new processor on Kafka also needs \
-        `lacuna topics create`, best before.\n\nExample:\n  lacuna registry apply"
+        after_help = "Plans that are made already keep what they pinned. The topic of every processor has to be there: \
+        `lacuna topics create` makes those that are missing, and so does --create-topics.\n\n\
+        Exit code 2: the file has mistakes, or topics are missing. 3: Kafka or the store cannot be reached.\n\n\
+        Example:\n  lacuna registry apply"
     )]
     Apply {
         #[command(flatten)]
         config: ConfigArg,
+        /// Makes the topics of processors that are missing, as `lacuna topics create` does.
+        #[arg(long, conflicts_with = "offline")]
+        create_topics: bool,
+        /// Does not ask Kafka whether the topics are there: the tasks of a processor whose topic is missing wait for it.
+        #[arg(long)]
+        offline: bool,
         /// The registry; the configured one where it is absent.
         file: Option<PathBuf>,
     },
@@ -64,7 +80,19 @@ pub fn run(args: Args) -> Result<Exit, Failure> {
     match args.action {
         Action::Show { config } => show(&config.load()?),
         Action::Diff { config, file } => diff(&load(&config, file)?),
-        Action::Apply { config, file } => activate(&load(&config, file)?),
+        Action::Apply {
+            config,
+            file,
+            create_topics,
+            offline,
+        } => {
+            let topics = match (create_topics, offline) {
+                (_, true) => Topics::Unasked,
+                (true, false) => Topics::Made,
+                (false, false) => Topics::Needed,
+            };
+            activate(&load(&config, file)?, topics)
+        }
     }
 }
 
@@ -142,9 +170,38 @@ fn diff(config: &Config) -> Result<Exit, Failure> {
     Ok(if changes.is_empty() { Exit::Ok } else { Exit::NotSo })
 }
 
-fn activate(config: &Config) -> Result<Exit, Failure> {
+/// What becomes of topics that are missing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Topics {
+    /// Without them nothing is activated.
+    Needed,
+    /// They are made.
+    Made,
+    /// Nobody asks for them.
+    Unasked,
+}
+
+/// Sees to it that the topics of the processors are there. The embedded broker is out of reach, and makes them itself.
+async fn see_to_topics(config: &Config, file: &Registry, topics: Topics) -> Result<(), Failure> {
+    let Some(cluster) = remote_cluster(config).filter(|_| topics != Topics::Unasked) else {
+        return Ok(());
+    };
+    if topics == Topics::Made {
+        let missing = missing_tasks(&config.kafka.topics, file, &cluster, PATIENCE).await?;
+        let missing: Vec<Topic> = missing.into_iter().map(|(_, topic)| topic).collect();
+        if !missing.is_empty() {
+            // -1: the broker's own default.
+            Admin::new(&cluster)?.create(&missing, -1).await?;
+        }
+        return Ok(());
+    }
+    Ok(check_tasks(&config.kafka.topics, file, &cluster, PATIENCE).await?)
+}
+
+fn activate(config: &Config, topics: Topics) -> Result<Exit, Failure> {
     let file = read_file(config)?;
     let (applied, before) = block_on(async {
+        see_to_topics(config, &file, topics).await?;
         let store = session::open_store(config).await?;
         let before = active(store.as_ref()).await?.map(|(_, registry)| registry);
         Ok((apply(store.as_ref(), &file, &Clock::System).await?, before))

@@ -25,6 +25,7 @@ pub mod refusal;
 mod restore;
 pub mod standing;
 pub mod suppression;
+pub mod undeliverable;
 pub mod waiting;
 pub mod wake;
 pub mod waves;
@@ -51,7 +52,7 @@ use super::{
     time::At,
     words::{Action, Notice, Reason, RefusalBasis, Status, TaskStateName},
 };
-pub use dispatch::Withheld;
+pub use dispatch::{Shut, Withheld};
 pub use legal_clock::{Extension, LegalClock};
 
 /// One data subject's erasure or anonymization.
@@ -353,7 +354,9 @@ impl Request {
                 context.facts.holds().on_task(self, task, registered)
             };
             let event = match &task.state {
-                TaskState::Ready { .. } => hold().map(|hold| TaskEvent::Held { hold: hold.hold_id }),
+                TaskState::Ready { .. } | TaskState::Undeliverable { .. } => {
+                    hold().map(|hold| TaskEvent::Held { hold: hold.hold_id })
+                }
                 TaskState::Held { due } if hold().is_none() => Some(TaskEvent::Released { due: *due }),
                 _ => None,
             };

@@ -5,7 +5,7 @@ use crate::domain::{
     entry::Entry,
     ids::{HoldId, IdentityType},
     registry::Processor,
-    task::{Deferral, IllegalEvent, Purpose, Task, TaskEvent, TaskState},
+    task::{Deferral, IllegalEvent, Purpose, Task, TaskEvent, TaskState, Undelivered},
     time::At,
     words::{AbandonCause, Status},
 };
@@ -115,8 +115,13 @@ impl Request {
                 ..
             } => true,
             TaskState::Accepted { expected_by, .. } => *expected_by <= context.now,
+            // Whoever has made room for it need not wait.
+            TaskState::Undeliverable {
+                why: Undelivered::TooLarge { .. },
+                ..
+            } => true,
             // It waits for exactly this.
-            TaskState::Ready { .. } => context
+            TaskState::Ready { .. } | TaskState::Undeliverable { .. } => context
                 .registry
                 .get(&task.processor)
                 .is_some_and(|processor| !self.spares(task, processor)),

@@ -83,6 +83,7 @@ fn can_be_back(task: &Task, since: At) -> bool {
         TaskState::Done { at, .. } => *at >= since,
         // It was out, or had erased a part of its share, at a time that nobody has confirmed.
         TaskState::Ready { .. }
+        | TaskState::Undeliverable { .. }
         | TaskState::Held { .. }
         | TaskState::Dispatched { .. }
         | TaskState::Accepted { .. }

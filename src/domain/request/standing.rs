@@ -7,7 +7,7 @@ use crate::domain::{
     entry::Entry,
     ids::{Label, ProcessorId},
     registry::ConfirmBy,
-    task::{Deferral, Share, Task, TaskState},
+    task::{Deferral, Share, Task, TaskState, Undelivered},
     time::At,
     words::{Notice, Proof, Status},
 };
@@ -20,6 +20,9 @@ const FOLLOW_EVERY: Duration = Duration::from_secs(30 * 24 * 3600);
 /// has passed it by while it was held: soon enough for whoever mends the registry, and rare enough for as many requests
 /// as there are.
 const LOOK_FOR_PROCESSOR_EVERY: Duration = Duration::from_secs(3600);
+/// How often a request is looked at whose task its topic does not take. It is let go as soon as the topic takes it; this
+/// is for a worker that has ended before it could.
+const LOOK_FOR_LANE_EVERY: Duration = Duration::from_secs(600);
 
 /// The counts that a status shows.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -84,6 +87,7 @@ impl Request {
                 | TaskState::Held { .. }
                 | TaskState::Verifying { .. }
                 | TaskState::Ready { .. }
+                | TaskState::Undeliverable { .. }
                 | TaskState::Dispatched { .. }
                 | TaskState::Accepted { .. }
                 | TaskState::Cancelled => {}
@@ -286,9 +290,18 @@ impl Request {
                 *expected_by <= context.now || context.registry.get(&task.processor).is_none()
             }
             // A restore that needs identifiers which are gone is never silent.
-            TaskState::Ready { .. } | TaskState::Held { .. } if !self.can_be_asked(ordinal, context) => true,
+            TaskState::Ready { .. } | TaskState::Undeliverable { .. } | TaskState::Held { .. }
+                if !self.can_be_asked(ordinal, context) =>
+            {
+                true
+            }
+            // Only a person makes its topic take more.
+            TaskState::Undeliverable {
+                why: Undelivered::TooLarge { .. },
+                ..
+            } => true,
             // The person is back: somebody has to decide whether a system that erases everything is asked.
-            TaskState::Ready { .. } => context
+            TaskState::Ready { .. } | TaskState::Undeliverable { .. } => context
                 .registry
                 .get(&task.processor)
                 .is_none_or(|processor| !self.spares(task, processor)),
@@ -318,7 +331,10 @@ impl Request {
         !self.tasks.iter().any(|task| {
             matches!(
                 task.state,
-                TaskState::Ready { .. } | TaskState::Dispatched { .. } | TaskState::Accepted { .. }
+                TaskState::Ready { .. }
+                    | TaskState::Undeliverable { .. }
+                    | TaskState::Dispatched { .. }
+                    | TaskState::Accepted { .. }
             )
         })
     }
@@ -357,6 +373,12 @@ impl Request {
                 // What is due and was not sent has no processor, or waits for its turn in a replay, which comes to it.
                 TaskState::Ready { due } if *due <= context.now => {
                     Some(context.now.plus(LOOK_FOR_PROCESSOR_EVERY))
+                }
+                // Whoever opens its lane comes to it.
+                TaskState::Undeliverable { due, .. }
+                    if *due <= context.now || context.withheld.shut_until(&task.processor).is_some() =>
+                {
+                    Some(context.now.plus(LOOK_FOR_LANE_EVERY))
                 }
                 state => state.wake_at(),
             });

@@ -79,6 +79,7 @@ impl Request {
             }
             // It could have been sent and was not: its processor is no longer registered, or its subject is forgotten.
             TaskState::Ready { .. } => Some((Why::NeedsAttention, None)),
+            TaskState::Undeliverable { due, .. } => Some((Why::Undeliverable, Some(*due))),
             TaskState::Dispatched { ack_by, .. } => Some((Why::Ack, Some(*ack_by))),
             TaskState::Accepted { expected_by, .. } => Some((Why::ExpectedCompletion, Some(*expected_by))),
             TaskState::Abandoned { .. } => Some((Why::Abandoned, None)),

@@ -27,10 +27,15 @@ impl Task {
             (S::Blocked | S::WithoutIdentity, E::Unblocked { due })
             | (S::Parked { .. } | S::Verifying { .. }, E::Woken { due, .. })
             | (S::Held { .. }, E::Released { due })
-            | (S::Dispatched { .. } | S::Accepted { .. }, E::AskedAgain { due, .. } | E::Found { due })
+            // What is answered has arrived, also where nobody confirmed that it had.
+            | (
+                S::Dispatched { .. } | S::Accepted { .. } | S::Undeliverable { .. },
+                E::AskedAgain { due, .. } | E::Found { due },
+            )
             | (
                 S::Abandoned { .. }
                 | S::Ready { .. }
+                | S::Undeliverable { .. }
                 | S::Dispatched { .. }
                 | S::Accepted { .. }
                 | S::Parked { .. },
@@ -39,6 +44,7 @@ impl Task {
             | (
                 S::Done { .. }
                 | S::Ready { .. }
+                | S::Undeliverable { .. }
                 | S::Held { .. }
                 | S::Dispatched { .. }
                 | S::Accepted { .. }
@@ -48,12 +54,17 @@ impl Task {
                 | S::Abandoned { .. },
                 E::Restored { due },
             ) => S::Ready { due: *due },
-            (S::Ready { due }, E::Held { .. }) => S::Held { due: *due },
-            (S::Ready { .. }, E::Dispatched { at, ack_by }) => S::Dispatched {
+            (S::Ready { due } | S::Undeliverable { due, .. }, E::Held { .. }) => S::Held { due: *due },
+            (S::Ready { .. } | S::Undeliverable { .. }, E::Dispatched { at, ack_by }) => S::Dispatched {
                 at: *at,
                 ack_by: *ack_by,
             },
-            (S::Dispatched { .. }, E::Accepted { at, expected_by }) => S::Accepted {
+            // A topic that is known to take nothing is not tried.
+            (S::Ready { .. } | S::Dispatched { .. }, E::Undeliverable { due, why, .. }) => S::Undeliverable {
+                due: *due,
+                why: *why,
+            },
+            (S::Dispatched { .. } | S::Undeliverable { .. }, E::Accepted { at, expected_by }) => S::Accepted {
                 at: *at,
                 expected_by: *expected_by,
             },
@@ -62,6 +73,7 @@ impl Task {
                 S::Dispatched { .. }
                 | S::Accepted { .. }
                 | S::Ready { .. }
+                | S::Undeliverable { .. }
                 | S::Held { .. }
                 | S::Parked { .. }
                 | S::Abandoned { .. },
@@ -74,12 +86,13 @@ impl Task {
                 S::Dispatched { .. }
                 | S::Accepted { .. }
                 | S::Ready { .. }
+                | S::Undeliverable { .. }
                 | S::Held { .. }
                 | S::Parked { .. }
                 | S::Abandoned { .. },
                 E::SecondLook { until, .. },
             ) => S::Verifying { until: *until },
-            (S::Dispatched { .. } | S::Accepted { .. }, E::Retained { until }) => S::Parked {
+            (S::Dispatched { .. } | S::Accepted { .. } | S::Undeliverable { .. }, E::Retained { until }) => S::Parked {
                 why: Deferral::Retention,
                 until: *until,
             },
@@ -88,9 +101,10 @@ impl Task {
                 until: *to,
             },
             // Also what could not be done at once: a backup system that has no key to destroy waits for its rotation.
-            (S::Blocked | S::Dispatched { .. } | S::Accepted { .. }, E::Parked { why, until, .. })
-                if is_wave =>
-            {
+            (
+                S::Blocked | S::Dispatched { .. } | S::Accepted { .. } | S::Undeliverable { .. },
+                E::Parked { why, until, .. },
+            ) if is_wave => {
                 S::Parked {
                     why: *why,
                     until: *until,
@@ -101,6 +115,7 @@ impl Task {
                 | S::WithoutIdentity
                 | S::Parked { .. }
                 | S::Ready { .. }
+                | S::Undeliverable { .. }
                 | S::Held { .. }
                 | S::Dispatched { .. }
                 | S::Accepted { .. }
@@ -112,7 +127,7 @@ impl Task {
             (S::Blocked | S::WithoutIdentity | S::Abandoned { .. }, E::Rewaved { .. }) if is_wave => {
                 self.state.clone()
             }
-            (S::Dispatched { .. } | S::Accepted { .. }, E::RetainedForGood { basis }) => {
+            (S::Dispatched { .. } | S::Accepted { .. } | S::Undeliverable { .. }, E::RetainedForGood { basis }) => {
                 S::Exempt { basis: basis.clone() }
             }
             (
@@ -120,13 +135,17 @@ impl Task {
                 | S::WithoutIdentity
                 | S::Parked { .. }
                 | S::Ready { .. }
+                | S::Undeliverable { .. }
                 | S::Held { .. }
                 | S::Abandoned { .. },
                 E::Refused { basis },
             ) if !self.was_sent() => S::Exempt { basis: basis.clone() },
             (S::WithoutIdentity, E::Identified) => S::Blocked,
             (S::Blocked, E::Exempted { basis }) if is_wave => S::Exempt { basis: basis.clone() },
-            (S::Dispatched { .. } | S::Accepted { .. }, E::Abandoned { cause, .. }) => {
+            (
+                S::Dispatched { .. } | S::Accepted { .. } | S::Undeliverable { .. },
+                E::Abandoned { cause, .. },
+            ) => {
                 S::Abandoned { cause: *cause }
             }
             (
@@ -134,6 +153,7 @@ impl Task {
                 | S::WithoutIdentity
                 | S::Parked { .. }
                 | S::Ready { .. }
+                | S::Undeliverable { .. }
                 | S::Held { .. }
                 | S::Dispatched { .. }
                 | S::Accepted { .. }
@@ -146,6 +166,7 @@ impl Task {
                 | S::WithoutIdentity
                 | S::Parked { .. }
                 | S::Ready { .. }
+                | S::Undeliverable { .. }
                 | S::Held { .. }
                 | S::Abandoned { .. },
                 E::Cancelled,
@@ -231,7 +252,8 @@ impl Task {
             | TaskEvent::Released { .. }
             | TaskEvent::Identified
             | TaskEvent::Refused { .. }
-            | TaskEvent::Exempted { .. } => {}
+            | TaskEvent::Exempted { .. }
+            | TaskEvent::Undeliverable { .. } => {}
         }
     }
 
@@ -265,7 +287,10 @@ impl Task {
     pub const fn is_unsent_replay(&self) -> bool {
         matches!(
             (self.purpose, &self.state),
-            (Purpose::Restored, TaskState::Ready { .. })
+            (
+                Purpose::Restored,
+                TaskState::Ready { .. } | TaskState::Undeliverable { .. }
+            )
         ) && self.attempt == 0
     }
 

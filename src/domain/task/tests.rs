@@ -51,6 +51,10 @@ fn every_state() -> Vec<TaskState> {
         TaskState::Cancelled,
         TaskState::Held { due: T },
         TaskState::Verifying { until: T },
+        TaskState::Undeliverable {
+            due: T,
+            why: Undelivered::Refused,
+        },
     ]
 }
 
@@ -113,6 +117,11 @@ fn every_event() -> Vec<TaskEvent> {
             basis: Label::new("trade_secret").unwrap(),
         },
         TaskEvent::Identified,
+        TaskEvent::Undeliverable {
+            due: T,
+            why: Undelivered::Refused,
+            certain: true,
+        },
     ]
 }
 
@@ -125,19 +134,20 @@ const WAVE: fn() -> Share = || Share::Wave {
 #[test]
 fn only_the_listed_pairs_are_allowed() {
     let table = [
-        ("blocked", "x.........xxw......wwwx."),
-        ("blocked", "x.........xx.......ww.xx"),
-        ("parked", ".x...x...xxx.x..x.xw..x."),
-        ("ready", "..x..x...xxx..x.x.xw..x."),
-        ("dispatched", "...xxxxxxxx.w...xxxw...."),
-        ("accepted", "....xxxxxxx.w...xxxw...."),
-        ("done", "..................xw...."),
-        ("exempt", "..................xw...."),
-        ("abandoned", ".....x...xxx....x.xww.x."),
-        ("waived", "........................"),
-        ("cancelled", "........................"),
-        ("held", ".....x....xx...xx.xw..x."),
-        ("verifying", ".x........x.......x....."),
+        ("blocked", "x.........xxw......wwwx.."),
+        ("blocked", "x.........xx.......ww.xx."),
+        ("parked", ".x...x...xxx.x..x.xw..x.."),
+        ("ready", "..x..x...xxx..x.x.xw..x.x"),
+        ("dispatched", "...xxxxxxxx.w...xxxw....x"),
+        ("accepted", "....xxxxxxx.w...xxxw....."),
+        ("done", "..................xw....."),
+        ("exempt", "..................xw....."),
+        ("abandoned", ".....x...xxx....x.xww.x.."),
+        ("waived", "........................."),
+        ("cancelled", "........................."),
+        ("held", ".....x....xx...xx.xw..x.."),
+        ("verifying", ".x........x.......x......"),
+        ("ready", "..xxxxxxxxxxw.x.xxxw..x.."),
     ];
     for (state, (name, row)) in every_state().into_iter().zip(table) {
         assert_eq!(state.name().as_str(), name);

@@ -6,12 +6,27 @@ use super::{Source, Touched};
 use crate::{
     domain::{
         entry::Leaf,
-        request::{Life, deferral::Deferred, waves::AskedWave},
+        request::{Life, Request, deferral::Deferred, waves::AskedWave},
+        task::Undelivered,
         time::At,
     },
     engine::{Engine, EngineError, counters::Counters},
-    store::{AskedRow, Changes, DeferredRow, LeafRow, MovedRow, OpenedRow, StateRow},
+    store::{AskedRow, Changes, DeferredRow, LeafRow, MovedRow, OpenedRow, StateRow, UndeliverableRow},
 };
+
+/// The tasks of a request that their topics do not take.
+pub(super) fn undeliverable_of(request: &Request) -> Vec<UndeliverableRow> {
+    let rows = request
+        .undeliverable()
+        .map(|(ordinal, processor, due, why)| UndeliverableRow {
+            request_id: request.id,
+            ordinal,
+            processor: processor.clone(),
+            due,
+            too_large: matches!(why, Undelivered::TooLarge { .. }),
+        });
+    rows.collect()
+}
 
 impl Touched<'_> {
     pub(super) fn write_leaf(
@@ -88,6 +103,26 @@ impl Touched<'_> {
         changes
             .unasked
             .extend(over.map(|old| (self.request.id, old.ordinal)));
+    }
+
+    /// A task that its topic does not take has a row of its own, so that whoever opens its lane finds it.
+    pub(super) fn write_undeliverable(&self, counters: &mut Counters, changes: &mut Changes) {
+        let after = undeliverable_of(&self.request);
+        if after == self.undeliverable {
+            return;
+        }
+        for row in &self.undeliverable {
+            counters.undeliverable(&row.processor, -1);
+            if after.iter().all(|new| new.ordinal != row.ordinal) {
+                changes.delivered.push((row.request_id, row.ordinal));
+            }
+        }
+        for row in after {
+            counters.undeliverable(&row.processor, 1);
+            if !self.undeliverable.contains(&row) {
+                changes.undeliverable.push(row);
+            }
+        }
     }
 
     pub(super) fn write_row(&self, changes: &mut Changes) -> Result<(), EngineError> {

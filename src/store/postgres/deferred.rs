@@ -2,7 +2,7 @@
 
 use sqlx::{PgConnection, PgExecutor, query, query_as, query_scalar};
 
-use super::asked;
+use super::{asked, undeliverable};
 use crate::{
     domain::{
         ids::{ProcessorId, RequestId},
@@ -22,6 +22,7 @@ pub(super) async fn write(on: &mut PgConnection, changes: &Changes) -> Result<()
     if !changes.deferred.is_empty() {
         upsert(on, &deferral::deferred(changes)).await?;
     }
+    undeliverable::write(on, changes).await?;
     asked::write(on, changes).await
 }
 

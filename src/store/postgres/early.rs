@@ -45,15 +45,21 @@ pub(super) async fn count(on: impl PgExecutor<'_>) -> Result<u64, StoreError> {
     Ok(count.cast_unsigned())
 }
 
-pub(super) async fn unproduced(
+/// Takes them: nobody else gets them for a while.
+pub(super) async fn take_unproduced(
     on: impl PgExecutor<'_>,
     before: At,
+    now: At,
     limit: u32,
 ) -> Result<Vec<Origin>, StoreError> {
-    let sql =
-        "select cluster, topic, part, off, incarnation from early_command where buried_at <= $1 limit $2";
+    let sql = "update early_command e set buried_at = $2 from (select cluster, topic, part, off, incarnation \
+               from early_command where buried_at <= $1 limit $3 for update skip locked) as v \
+               where (e.cluster, e.topic, e.part, e.off, e.incarnation) = \
+               (v.cluster, v.topic, v.part, v.off, v.incarnation) \
+               returning e.cluster, e.topic, e.part, e.off, e.incarnation";
     let found: Vec<OriginColumns> = query_as(sql)
         .bind(before.millis())
+        .bind(now.millis())
         .bind(i64::from(limit))
         .fetch_all(on)
         .await?;

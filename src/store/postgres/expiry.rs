@@ -113,13 +113,14 @@ async fn delete_states(on: &mut PgConnection, rows: &[PurgedRow]) -> Result<(), 
 }
 
 async fn delete_rows(on: &mut PgConnection, rows: &[PurgedRow]) -> Result<(), StoreError> {
-    const EACH: [&str; 9] = [
+    const EACH: [&str; 10] = [
         "delete from request r using unnest($1::uuid[]) as v(id) where r.id = v.id",
         // The commands but the one that gave the request its id: the condition is that of the index.
         "delete from inbox i using unnest($1::uuid[]) as v(id) where i.request_id = v.id and i.request_id <> i.command_id",
         "delete from agenda a using unnest($1::uuid[]) as v(id) where a.request_id = v.id",
         "delete from deferred d using unnest($1::uuid[]) as v(id) where d.request_id = v.id",
         "delete from asked_wave w using unnest($1::uuid[]) as v(id) where w.request_id = v.id",
+        "delete from undeliverable u using unnest($1::uuid[]) as v(id) where u.request_id = v.id",
         "delete from merged m using unnest($1::uuid[]) as v(id) where m.leader = v.id",
         "delete from capsule c using unnest($1::uuid[]) as v(id) where c.request_id = v.id",
         "delete from outbox o using unnest($1::uuid[]) as v(id) where o.request_id = v.id",
@@ -201,17 +202,22 @@ async fn insert_words(on: &mut PgConnection, words: &[LastWord], at: At) -> Resu
     Ok(())
 }
 
-pub(super) async fn last_words(
+/// Takes them: nobody else gets them for a while.
+pub(super) async fn take_last_words(
     on: impl PgExecutor<'_>,
     before: At,
+    now: At,
     limit: u32,
 ) -> Result<Vec<LastWord>, StoreError> {
-    let sql = "select id, kind, key from last_word where at < $1 order by id limit $2";
-    let rows: Vec<WordColumns> = query_as(sql)
+    let sql = "update last_word w set at = $2 from (select id from last_word where at < $1 \
+               order by id limit $3 for update skip locked) as v where w.id = v.id returning w.id, w.kind, w.key";
+    let mut rows: Vec<WordColumns> = query_as(sql)
         .bind(before.millis())
+        .bind(now.millis())
         .bind(i64::from(limit))
         .fetch_all(on)
         .await?;
+    rows.sort_by_key(|(id, ..)| *id);
     rows.into_iter().map(expiry::last_word).collect()
 }
 

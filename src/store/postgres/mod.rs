@@ -22,6 +22,7 @@ mod settings;
 mod suppression;
 mod sweeps;
 mod transaction;
+mod undeliverable;
 mod write;
 
 use std::time::Duration;
@@ -369,12 +370,56 @@ impl Store for PostgresStore {
         self.ask(read::outbox(self.pool(), before, limit)).await
     }
 
+    async fn take_outbox(&self, before: At, now: At, limit: u32) -> Result<Vec<RequestId>, StoreError> {
+        self.ask(write::take_outbox(self.pool(), before, now, limit))
+            .await
+    }
+
+    async fn keep_outbox(&self, ids: &[RequestId], now: At) -> Result<(), StoreError> {
+        self.ask(write::keep_outbox(self.pool(), ids, now)).await
+    }
+
+    async fn undeliverable_lanes(
+        &self,
+        processors: &[ProcessorId],
+        now: At,
+        too_large: bool,
+    ) -> Result<Vec<ProcessorId>, StoreError> {
+        self.ask(undeliverable::lanes(self.pool(), processors, now, too_large))
+            .await
+    }
+
+    async fn undeliverable(
+        &self,
+        processor: &ProcessorId,
+        too_large: bool,
+        now: At,
+        after: Option<RequestId>,
+        limit: u32,
+    ) -> Result<Vec<RequestId>, StoreError> {
+        self.ask(undeliverable::requests(
+            self.pool(),
+            processor,
+            too_large,
+            now,
+            after,
+            limit,
+        ))
+        .await
+    }
+
     async fn outbox_done(&self, done: &[(RequestId, u32)]) -> Result<(), StoreError> {
         self.ask(write::outbox_done(self.pool(), done)).await
     }
 
-    async fn early_unproduced(&self, before: At, limit: u32) -> Result<Vec<Origin>, StoreError> {
-        self.ask(early::unproduced(self.pool(), before, limit)).await
+    async fn take_early_unproduced(
+        &self,
+        before: At,
+        now: At,
+        limit: u32,
+    ) -> Result<Vec<Origin>, StoreError> {
+        self.ask(early::take_unproduced(self.pool(), before, now, limit))
+            .await
     }
 
     async fn early_produced(&self, origins: &[Origin]) -> Result<(), StoreError> {
@@ -401,8 +446,9 @@ impl Store for PostgresStore {
         self.ask(suppression::of_requests(self.pool(), ids)).await
     }
 
-    async fn last_words(&self, before: At, limit: u32) -> Result<Vec<LastWord>, StoreError> {
-        self.ask(expiry::last_words(self.pool(), before, limit)).await
+    async fn take_last_words(&self, before: At, now: At, limit: u32) -> Result<Vec<LastWord>, StoreError> {
+        self.ask(expiry::take_last_words(self.pool(), before, now, limit))
+            .await
     }
 
     async fn last_words_done(&self, ids: &[Uuid]) -> Result<(), StoreError> {

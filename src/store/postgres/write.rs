@@ -1,6 +1,6 @@
 //! What is written: one statement a table, its rows as arrays, in the order that the store's locks are taken in.
 
-use sqlx::{PgConnection, PgExecutor, query};
+use sqlx::{PgConnection, PgExecutor, query, query_scalar};
 use uuid::Uuid;
 
 use super::{capsules, dead_letters, deferred, early, expiry, merged, reseal, suppression};
@@ -279,6 +279,41 @@ async fn add_to_counters(on: &mut PgConnection, changes: &Changes) -> Result<(),
 pub(super) async fn mark_keyring(on: impl PgExecutor<'_>, mark: &[u8]) -> Result<(), StoreError> {
     let sql = "insert into keyring (mark) values ($1) on conflict do nothing";
     query(sql).bind(mark).execute(on).await?;
+    Ok(())
+}
+
+/// Takes rows that nobody has produced for long. What another worker is just taking is passed over.
+pub(super) async fn take_outbox(
+    on: impl PgExecutor<'_>,
+    before: At,
+    now: At,
+    limit: u32,
+) -> Result<Vec<RequestId>, StoreError> {
+    let sql = "update outbox o set at = $2 from (select request_id from outbox where at < $1 \
+               order by at, request_id limit $3 for update skip locked) as v \
+               where o.request_id = v.request_id returning o.request_id";
+    let mut ids: Vec<Uuid> = query_scalar(sql)
+        .bind(before.millis())
+        .bind(now.millis())
+        .bind(i64::from(limit))
+        .fetch_all(on)
+        .await?;
+    ids.sort_unstable();
+    Ok(ids.into_iter().map(RequestId).collect())
+}
+
+pub(super) async fn keep_outbox(
+    on: impl PgExecutor<'_>,
+    ids: &[RequestId],
+    now: At,
+) -> Result<(), StoreError> {
+    let sql = "update outbox o set at = $2 from unnest($1::uuid[]) as v(id) \
+               where o.request_id = v.id and o.at < $2";
+    query(sql)
+        .bind(ids.iter().map(|id| id.0).collect::<Vec<_>>())
+        .bind(now.millis())
+        .execute(on)
+        .await?;
     Ok(())
 }
 

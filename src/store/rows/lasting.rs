@@ -133,6 +133,21 @@ pub struct AskedRow {
     pub mark: At,
 }
 
+/// A task that its topic does not take. It is ready, and whoever finds that the topic takes it again finds it by this row.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct UndeliverableRow {
+    /// The request.
+    pub request_id: RequestId,
+    /// The task's place in its plan.
+    pub ordinal: u16,
+    /// The processor.
+    pub processor: ProcessorId,
+    /// From when it may be tried again.
+    pub due: At,
+    /// Whether its own size is the reason.
+    pub too_large: bool,
+}
+
 /// Which deferred tasks to list, in the order of (until, request, ordinal); what has no date comes last.
 #[derive(Debug, Clone, Default)]
 pub struct DeferredFilter {

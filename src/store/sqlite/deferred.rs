@@ -3,7 +3,7 @@
 use serde_json::json;
 use sqlx::{SqliteConnection, SqliteExecutor, query, query_as, query_scalar};
 
-use super::{asked, write::insert_rows};
+use super::{asked, undeliverable, write::insert_rows};
 use crate::{
     domain::{
         ids::{ProcessorId, RequestId},
@@ -21,6 +21,7 @@ pub(super) async fn write(on: &mut SqliteConnection, changes: &Changes) -> Resul
         delete(on, &deferral::resumed(changes)).await?;
     }
     upsert(on, &deferral::deferred(changes)).await?;
+    undeliverable::write(on, changes).await?;
     asked::write(on, changes).await
 }
 

@@ -43,15 +43,19 @@ pub(super) async fn count(on: impl SqliteExecutor<'_>) -> Result<u64, StoreError
     Ok(count.cast_unsigned())
 }
 
-pub(super) async fn unproduced(
+/// Takes them: nobody else gets them for a while.
+pub(super) async fn take_unproduced(
     on: impl SqliteExecutor<'_>,
     before: At,
+    now: At,
     limit: u32,
 ) -> Result<Vec<Origin>, StoreError> {
-    let sql =
-        "select cluster, topic, part, off, incarnation from early_command where buried_at <= ?1 limit ?2";
+    let sql = "update early_command set buried_at = ?2 where (cluster, topic, part, off, incarnation) in \
+               (select cluster, topic, part, off, incarnation from early_command where buried_at <= ?1 limit ?3) \
+               returning cluster, topic, part, off, incarnation";
     let found: Vec<OriginColumns> = query_as(sql)
         .bind(before.millis())
+        .bind(now.millis())
         .bind(limit)
         .fetch_all(on)
         .await?;

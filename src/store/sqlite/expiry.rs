@@ -101,13 +101,14 @@ async fn delete_states(on: &mut SqliteConnection, rows: &[PurgedRow]) -> Result<
 }
 
 async fn delete_rows(on: &mut SqliteConnection, rows: &[PurgedRow]) -> Result<(), StoreError> {
-    const EACH: [&str; 9] = [
+    const EACH: [&str; 10] = [
         "delete from request where id in (select unhex(value) from json_each(?1))",
         // The commands but the one that gave the request its id: the condition is that of the index.
         "delete from inbox where request_id in (select unhex(value) from json_each(?1)) and request_id <> command_id",
         "delete from agenda where request_id in (select unhex(value) from json_each(?1))",
         "delete from deferred where request_id in (select unhex(value) from json_each(?1))",
         "delete from asked_wave where request_id in (select unhex(value) from json_each(?1))",
+        "delete from undeliverable where request_id in (select unhex(value) from json_each(?1))",
         "delete from merged where leader in (select unhex(value) from json_each(?1))",
         "delete from capsule where request_id in (select unhex(value) from json_each(?1))",
         "delete from outbox where request_id in (select unhex(value) from json_each(?1))",
@@ -178,17 +179,22 @@ async fn insert_words(on: &mut SqliteConnection, words: &[LastWord], at: At) -> 
     Ok(())
 }
 
-pub(super) async fn last_words(
+/// Takes them: nobody else gets them for a while.
+pub(super) async fn take_last_words(
     on: impl SqliteExecutor<'_>,
     before: At,
+    now: At,
     limit: u32,
 ) -> Result<Vec<LastWord>, StoreError> {
-    let sql = "select id, kind, key from last_word where at < ?1 order by id limit ?2";
-    let rows: Vec<WordColumns> = query_as(sql)
+    let sql = "update last_word set at = ?2 where id in (select id from last_word where at < ?1 \
+               order by id limit ?3) returning id, kind, key";
+    let mut rows: Vec<WordColumns> = query_as(sql)
         .bind(before.millis())
+        .bind(now.millis())
         .bind(limit)
         .fetch_all(on)
         .await?;
+    rows.sort_by_key(|(id, ..)| *id);
     rows.into_iter().map(expiry::last_word).collect()
 }
 

@@ -20,6 +20,7 @@ mod reseal;
 mod suppression;
 mod sweeps;
 mod transaction;
+mod undeliverable;
 mod write;
 
 use std::{path::Path, sync::Arc};
@@ -323,12 +324,53 @@ impl Store for SqliteStore {
         read::outbox(&mut *self.reader().await?, before, limit).await
     }
 
+    async fn take_outbox(&self, before: At, now: At, limit: u32) -> Result<Vec<RequestId>, StoreError> {
+        write::take_outbox(&mut *self.writer().await?, before, now, limit).await
+    }
+
+    async fn keep_outbox(&self, ids: &[RequestId], now: At) -> Result<(), StoreError> {
+        write::keep_outbox(&mut *self.writer().await?, ids, now).await
+    }
+
+    async fn undeliverable_lanes(
+        &self,
+        processors: &[ProcessorId],
+        now: At,
+        too_large: bool,
+    ) -> Result<Vec<ProcessorId>, StoreError> {
+        undeliverable::lanes(&mut *self.reader().await?, processors, now, too_large).await
+    }
+
+    async fn undeliverable(
+        &self,
+        processor: &ProcessorId,
+        too_large: bool,
+        now: At,
+        after: Option<RequestId>,
+        limit: u32,
+    ) -> Result<Vec<RequestId>, StoreError> {
+        undeliverable::requests(
+            &mut *self.reader().await?,
+            processor,
+            too_large,
+            now,
+            after,
+            limit,
+        )
+        .await
+    }
+
     async fn outbox_done(&self, done: &[(RequestId, u32)]) -> Result<(), StoreError> {
         write::outbox_done(&mut *self.writer().await?, done).await
     }
 
-    async fn early_unproduced(&self, before: At, limit: u32) -> Result<Vec<Origin>, StoreError> {
-        early::unproduced(&mut *self.reader().await?, before, limit).await
+    async fn take_early_unproduced(
+        &self,
+        before: At,
+        now: At,
+        limit: u32,
+    ) -> Result<Vec<Origin>, StoreError> {
+        early::take_unproduced(&mut *self.writer().await?, before, now, limit).await
     }
 
     async fn early_produced(&self, origins: &[Origin]) -> Result<(), StoreError> {
@@ -354,8 +396,8 @@ impl Store for SqliteStore {
         suppression::of_requests(&mut *self.reader().await?, ids).await
     }
 
-    async fn last_words(&self, before: At, limit: u32) -> Result<Vec<LastWord>, StoreError> {
-        expiry::last_words(&mut *self.reader().await?, before, limit).await
+    async fn take_last_words(&self, before: At, now: At, limit: u32) -> Result<Vec<LastWord>, StoreError> {
+        expiry::take_last_words(&mut *self.writer().await?, before, now, limit).await
     }
 
     async fn last_words_done(&self, ids: &[Uuid]) -> Result<(), StoreError> {

@@ -1,7 +1,10 @@
 //! What is written: a statement a table and chunk of rows.
 
 use serde_json::json;
-use sqlx::{QueryBuilder, Sqlite, SqliteConnection, SqliteExecutor, query, query_builder::Separated};
+use sqlx::{
+    QueryBuilder, Sqlite, SqliteConnection, SqliteExecutor, query, query_builder::Separated, query_scalar,
+};
+use uuid::Uuid;
 
 use super::{capsules, dead_letters, deferred, early, expiry, merged, read::ids_json, reseal, suppression};
 use crate::{
@@ -240,6 +243,41 @@ async fn add_to_counters(on: &mut SqliteConnection, changes: &Changes) -> Result
 pub(super) async fn mark_keyring(on: impl SqliteExecutor<'_>, mark: &[u8]) -> Result<(), StoreError> {
     let sql = "insert into keyring (one, mark) values (1, ?1) on conflict do nothing";
     query(sql).bind(mark).execute(on).await?;
+    Ok(())
+}
+
+/// Takes rows that nobody has produced for long.
+pub(super) async fn take_outbox(
+    on: impl SqliteExecutor<'_>,
+    before: At,
+    now: At,
+    limit: u32,
+) -> Result<Vec<RequestId>, StoreError> {
+    let sql = "update outbox set at = ?2 where request_id in (select request_id from outbox where at < ?1 \
+               order by at, request_id limit ?3) returning request_id";
+    let mut ids: Vec<Uuid> = query_scalar(sql)
+        .bind(before.millis())
+        .bind(now.millis())
+        .bind(limit)
+        .fetch_all(on)
+        .await?;
+    ids.sort_unstable();
+    Ok(ids.into_iter().map(RequestId).collect())
+}
+
+pub(super) async fn keep_outbox(
+    on: impl SqliteExecutor<'_>,
+    ids: &[RequestId],
+    now: At,
+) -> Result<(), StoreError> {
+    let ids: Vec<String> = ids.iter().map(|id| id.0.simple().to_string()).collect();
+    let sql =
+        "update outbox set at = ?2 where at < ?2 and request_id in (select unhex(value) from json_each(?1))";
+    query(sql)
+        .bind(json!(ids).to_string())
+        .bind(now.millis())
+        .execute(on)
+        .await?;
     Ok(())
 }
 

@@ -149,7 +149,14 @@ async fn postgres_is_migrated_and_holds_the_registry() {
     assert!(stdout.contains("was up to date already"), "{stdout}");
     workspace.run(&["status", &id]).await.expect(1);
     workspace.run(&["registry", "show"]).await.expect(1);
-    workspace.run(&["registry", "apply"]).await.expect(0);
+    // The topics are not there yet, and a processor without its topic is refused.
+    let Done { stderr, .. } = workspace.run(&["registry", "apply"]).await.expect(2);
+    assert!(
+        stderr.contains("billing") && stderr.contains("crm") && stderr.contains("lacuna topics create"),
+        "{stderr}"
+    );
+    workspace.run(&["registry", "show"]).await.expect(1);
+    workspace.run(&["registry", "apply", "--offline"]).await.expect(0);
     workspace.run(&["registry", "diff"]).await.expect(0);
     let Done { stdout, .. } = workspace.run(&["registry", "show"]).await.expect(0);
     assert!(

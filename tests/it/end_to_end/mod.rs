@@ -10,6 +10,7 @@ mod failover;
 mod gauges;
 mod groups;
 pub mod kafka;
+mod lanes;
 mod lost_log;
 mod readme;
 pub mod standby;

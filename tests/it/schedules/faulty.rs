@@ -375,11 +375,42 @@ impl Store for Faulty {
     async fn outbox(&self, before: At, limit: u32) -> Result<Vec<RequestId>, StoreError> {
         self.inner.outbox(before, limit).await
     }
+    async fn take_outbox(&self, before: At, now: At, limit: u32) -> Result<Vec<RequestId>, StoreError> {
+        self.inner.take_outbox(before, now, limit).await
+    }
+    async fn keep_outbox(&self, ids: &[RequestId], now: At) -> Result<(), StoreError> {
+        self.inner.keep_outbox(ids, now).await
+    }
+    async fn undeliverable_lanes(
+        &self,
+        processors: &[ProcessorId],
+        now: At,
+        too_large: bool,
+    ) -> Result<Vec<ProcessorId>, StoreError> {
+        self.inner.undeliverable_lanes(processors, now, too_large).await
+    }
+    async fn undeliverable(
+        &self,
+        processor: &ProcessorId,
+        too_large: bool,
+        now: At,
+        after: Option<RequestId>,
+        limit: u32,
+    ) -> Result<Vec<RequestId>, StoreError> {
+        self.inner
+            .undeliverable(processor, too_large, now, after, limit)
+            .await
+    }
     async fn outbox_done(&self, done: &[(RequestId, u32)]) -> Result<(), StoreError> {
         self.inner.outbox_done(done).await
     }
-    async fn early_unproduced(&self, before: At, limit: u32) -> Result<Vec<Origin>, StoreError> {
-        self.inner.early_unproduced(before, limit).await
+    async fn take_early_unproduced(
+        &self,
+        before: At,
+        now: At,
+        limit: u32,
+    ) -> Result<Vec<Origin>, StoreError> {
+        self.inner.take_early_unproduced(before, now, limit).await
     }
     async fn early_produced(&self, origins: &[Origin]) -> Result<(), StoreError> {
         self.inner.early_produced(origins).await
@@ -401,8 +432,8 @@ impl Store for Faulty {
     async fn suppression_of(&self, ids: &[RequestId]) -> Result<Vec<SuppressionRow>, StoreError> {
         self.inner.suppression_of(ids).await
     }
-    async fn last_words(&self, before: At, limit: u32) -> Result<Vec<LastWord>, StoreError> {
-        self.inner.last_words(before, limit).await
+    async fn take_last_words(&self, before: At, now: At, limit: u32) -> Result<Vec<LastWord>, StoreError> {
+        self.inner.take_last_words(before, now, limit).await
     }
     async fn last_words_done(&self, ids: &[uuid::Uuid]) -> Result<(), StoreError> {
         self.inner.last_words_done(ids).await

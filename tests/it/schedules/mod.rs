@@ -42,6 +42,7 @@ mod refusals;
 mod refusing;
 mod registry;
 mod suppressing;
+mod undeliverable;
 mod unsent;
 mod volume;
 pub mod world;

@@ -147,6 +147,9 @@ async fn a_decision_over_http_is_remembered_until_it_is_produced(fixture: Fixtur
         .outbox_done(&[(id, emission.revisions[0].1 - 1)])
         .await
         .unwrap();
+    // Whoever was given it had it for a while.
+    assert!(engine.unproduced(world.clock.now()).await.unwrap().is_empty());
+    world.clock.advance(Duration::from_secs(1));
     assert_eq!(engine.unproduced(world.clock.now()).await.unwrap(), [id]);
     world
         .fixture
@@ -154,6 +157,7 @@ async fn a_decision_over_http_is_remembered_until_it_is_produced(fixture: Fixtur
         .outbox_done(&emission.revisions)
         .await
         .unwrap();
+    world.clock.advance(Duration::from_secs(1));
     assert!(engine.unproduced(world.clock.now()).await.unwrap().is_empty());
     world.check().await;
 }

@@ -253,11 +253,23 @@ pub async fn last_words_stay_until_they_are_confirmed(fixture: Fixture) {
         ..Changes::default()
     };
     write(store, &saying).await.unwrap();
-    assert!(store.last_words(at(50), 10).await.unwrap().is_empty());
-    let found = store.last_words(at(51), 10).await.unwrap();
+    assert!(
+        store
+            .take_last_words(at(50), at(50), 10)
+            .await
+            .unwrap()
+            .is_empty()
+    );
+    let found = store.take_last_words(at(51), at(50), 10).await.unwrap();
     assert_eq!(found, [words[1].clone(), words[0].clone(), words[2].clone()]);
-    assert_eq!(store.last_words(at(51), 1).await.unwrap(), words[1..2]);
+    assert_eq!(
+        store.take_last_words(at(51), at(50), 1).await.unwrap(),
+        words[1..2]
+    );
     store.last_words_done(&[words[0].id, words[1].id]).await.unwrap();
     store.last_words_done(&[]).await.unwrap();
-    assert_eq!(store.last_words(at(51), 10).await.unwrap(), words[2..]);
+    assert_eq!(
+        store.take_last_words(at(51), at(50), 10).await.unwrap(),
+        words[2..]
+    );
 }

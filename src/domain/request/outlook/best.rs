@@ -155,7 +155,11 @@ impl Way {
             let task = request.task(ordinal);
             let registered = context.registry.get(&task.processor).is_some();
             match task.state {
-                TaskState::Ready { due } if registered && request.can_be_asked(ordinal, context) => Some(due),
+                TaskState::Ready { due } | TaskState::Undeliverable { due, .. }
+                    if registered && request.can_be_asked(ordinal, context) =>
+                {
+                    Some(due)
+                }
                 TaskState::Parked { until, .. } | TaskState::Verifying { until } if registered => Some(until),
                 TaskState::Accepted { expected_by, .. } => Some(expected_by),
                 _ => None,

@@ -13,7 +13,7 @@ use crate::domain::{
     hold::Hold,
     ids::Label,
     registry::ConfirmBy,
-    task::{Deferral, Purpose, Share, TaskState},
+    task::{Deferral, Purpose, Share, TaskState, Undelivered},
     time::At,
     words::{AbandonCause, Action, Why},
 };
@@ -85,6 +85,8 @@ pub enum Need<'a> {
     Promise(At),
     /// Nothing: it is asked again by itself.
     Nothing(At),
+    /// A topic that takes its message, which is tried again then.
+    Delivery(At, Undelivered),
     /// Other tasks, by place.
     Others(Vec<u16>),
     /// An identifier of a type that its processor knows.
@@ -165,7 +167,9 @@ impl Request {
         let task = self.task(ordinal);
         let registered = context.registry.get(&task.processor);
         match &task.state {
-            TaskState::Ready { due } => vec![(*due, Coming::Asked(task.attempt + 1))],
+            TaskState::Ready { due } | TaskState::Undeliverable { due, .. } => {
+                vec![(*due, Coming::Asked(task.attempt + 1))]
+            }
             TaskState::Dispatched { ack_by, .. } => {
                 let attempts = registered.map(|p| p.retry).unwrap_or_default().attempts;
                 let due = Coming::AnswerDue {
@@ -251,7 +255,9 @@ impl Request {
                 places => Need::Others(places),
             },
             _ if registered.is_none() => Need::Registration,
-            TaskState::Ready { .. } | TaskState::Held { .. } if !self.can_be_asked(ordinal, context) => {
+            TaskState::Ready { .. } | TaskState::Undeliverable { .. } | TaskState::Held { .. }
+                if !self.can_be_asked(ordinal, context) =>
+            {
                 Need::Identifiers
             }
             // Its processor is registered, and no backup set any more.
@@ -268,9 +274,12 @@ impl Request {
             {
                 Need::Gate(self.shown_gate().unwrap_or(ClosedGate::Approval))
             }
-            TaskState::Ready { .. } if registered.is_some_and(|processor| !self.spares(task, processor)) => {
+            TaskState::Ready { .. } | TaskState::Undeliverable { .. }
+                if registered.is_some_and(|processor| !self.spares(task, processor)) =>
+            {
                 Need::Consent
             }
+            TaskState::Undeliverable { due, why } => Need::Delivery(*due, *why),
             TaskState::Ready { due } => Need::Nothing(*due),
             TaskState::Held { .. } => Need::Release(self.holds_on(ordinal, context)),
             TaskState::Verifying { until } => Need::SecondLook(*until),

@@ -31,7 +31,7 @@ use jiff::tz::TimeZone;
 use uuid::Uuid;
 
 use super::{
-    Context, Move, Request, Trail, Withheld,
+    Context, Move, Request, Shut, Trail, Withheld,
     alike::Duplicates,
     answer::{AckRefusal, Taken},
     open::{Admission, CannotOpen, Opened, Rules, open},
@@ -176,6 +176,8 @@ struct Bench {
     keep: Duration,
     /// The processors that have enough to do with what is replayed into them.
     full: BTreeSet<ProcessorId>,
+    /// What topics do not take.
+    shut: Shut,
     request: Request,
     /// Every entry of the ledger so far.
     entries: Vec<Entry>,
@@ -257,6 +259,7 @@ impl Bench {
             now,
             keep: Duration::ZERO,
             full: BTreeSet::new(),
+            shut: Shut::default(),
             request,
             entries,
             moves,
@@ -274,7 +277,10 @@ impl Bench {
             clock_skew: SKEW,
             delay: &delay,
             keep_after_completion: self.keep,
-            withheld: Withheld::Replays(&self.full),
+            withheld: Withheld::Lanes {
+                replays: &self.full,
+                shut: &self.shut,
+            },
         };
         let (done, trail) = case(&mut self.request, &context);
         self.entries.extend(trail.entries);

@@ -16,6 +16,7 @@ backup set, or for them instead.
 fn state_name(state: &TaskState) -> String {
     match state {
         TaskState::WithoutIdentity => "blocked (identity)".to_owned(),
+        TaskState::Undeliverable { .. } => "ready (undeliverable)".to_owned(),
         state => state.name().to_string(),
     }
 }

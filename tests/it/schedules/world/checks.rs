@@ -7,6 +7,7 @@ use lacuna::{
         entry::{Entry, Leaf},
         ids::{ProcessorId, RequestId},
         request::Request,
+        task::Undelivered,
         time::At,
     },
     store::{Concerned, CounterKey, DeferredFilter, DeferredRow, Line},
@@ -41,6 +42,7 @@ impl World {
         self.check_lines(&requests).await;
         self.check_deferred(&requests).await;
         self.check_asked(&requests).await;
+        self.check_undeliverable(&requests).await;
         self.check_awake(&requests).await;
     }
 
@@ -155,6 +157,26 @@ impl World {
         assert_eq!(rows, deferred);
     }
 
+    /// Whoever opens a lane finds the requests with what its topic did not take, and no others.
+    async fn check_undeliverable(&self, requests: &[Request]) {
+        let always = At::from_millis(i64::MAX);
+        let processors: BTreeSet<&ProcessorId> = requests.iter().flat_map(Request::processors).collect();
+        for (processor, too_large) in processors.iter().flat_map(|id| [(id, false), (id, true)]) {
+            let is_it = |request: &&Request| {
+                request.undeliverable().any(|(_, of, _, why)| {
+                    of == *processor && too_large == matches!(why, Undelivered::TooLarge { .. })
+                })
+            };
+            let mut waiting: Vec<RequestId> = requests.iter().filter(is_it).map(|r| r.id).collect();
+            waiting.sort_unstable();
+            let store = &self.fixture.store;
+            let found = store
+                .undeliverable(processor, too_large, always, None, 10_000)
+                .await;
+            assert_eq!(found.unwrap(), waiting, "{processor}");
+        }
+    }
+
     /// What is open has its row in the agenda.
     async fn check_awake(&self, requests: &[Request]) {
         let store = &self.fixture.store;
@@ -213,6 +235,9 @@ fn recount(requests: &[Request]) -> BTreeMap<CounterKey, i64> {
         ];
         for (kind, _) in flags.iter().filter(|(_, is)| *is) {
             add(kind, "", "");
+        }
+        for (_, processor, ..) in request.undeliverable() {
+            add("undeliverable", processor.as_str(), "");
         }
         for deferred in request.deferred(SKEW) {
             add("deferred", "", deferred.why.as_str());
