@@ -4,11 +4,7 @@ use super::*;
 use crate::domain::{
     body::Body,
     command::Exclusion,
-    request::{
-        alike::{Duplicates, Earlier, OverLimit, RepeatLimit},
-        merged::Leader,
-        operate::Refused,
-    },
+    request::alike::{Duplicates, Earlier, OverLimit, RepeatLimit},
     words::{RefusalBasis, Status},
 };
 

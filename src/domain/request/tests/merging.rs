@@ -6,7 +6,7 @@ use super::{
 };
 use crate::domain::{
     request::{merged::Leader, operate::Refused},
-    words::{RefusalBasis, Status},
+    words::Status,
 };
 
 fn merged() -> Bench {
