@@ -155,7 +155,7 @@ async fn all_of_a_request_is_told() {
                           "requested_at": "2026-10-01T00:00:00Z" });
     api.call(Method::POST, "/v1/requests", &command).await;
     let hold =
-        json!({ "command_id": Uuid::now_v7(), "basis": "dispute", "subject": subject, "note": "canary" });
+        json!({ "command_id": Uuid::now_v7(), "basis": "dispute", "subject": subject, "note": "case 4711" });
     let placed = api.call(Method::POST, "/v1/holds", &hold).await;
     let hold_id = placed["hold_id"].as_str().unwrap();
     api.answer(format!("{prefix}.tasks.crm")).await;
@@ -215,6 +215,7 @@ async fn as_json(workspace: &Workspace, id: &str, hold_id: &str) {
             .collect()
     };
     let explained = &json(&["explain", id, "--json"]).await[0];
+    assert_eq!(explained["decisions"][0]["reason"], "case 4711");
     assert_eq!(explained["request"]["request_id"], id);
     assert_eq!(explained["identifiers"]["now"], "readable");
     assert_eq!(explained["shortest_way"]["closes_at"], Value::Null);

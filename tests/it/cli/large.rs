@@ -75,7 +75,10 @@ async fn what_is_unpacked_to_more_than_a_dead_letter_can_have_stops_nothing() {
     }
     let [id, kept] = ids[..] else { panic!("{ids:?}") };
     let Done { stdout, .. } = workspace.run(&["dead-letters", "show", id]).await.expect(0);
-    assert!(stdout.contains("not kept: more than 4 MiB"), "{stdout}");
+    assert!(
+        stdout.contains("not kept: of a message, 4 MiB are kept at the most"),
+        "{stdout}"
+    );
     let Done { stdout, .. } = workspace
         .run(&["dead-letters", "show", kept, "--reveal"])
         .await
