@@ -95,7 +95,7 @@ impl Engine {
     ) -> Result<Finished<'static>, EngineError> {
         let mut tx = attempts.begin().await?;
         let known = self.pass_gate(&mut *tx, Gate::Shared).await?;
-        let now = self.clock.now();
+        let now = known.now;
         let ids: Vec<RequestId> = batch.iter().map(|(id, _)| *id).collect();
         let mut work = Work::with_loaded(tx.load(&ids, Lock::Rows).await?, self.clock_skew);
         let context = self.context(&known, now);
@@ -214,7 +214,7 @@ impl Engine {
         if what == Release::Probe {
             known.let_probe(processor);
         }
-        let now = self.clock.now();
+        let now = known.now;
         let mut work = Work::with_loaded(tx.load(ids, Lock::Rows).await?, self.clock_skew);
         work.review(&self.context(&known, now));
         let mut finished = work.finish(self, UseCase::Other, now, true)?;
