@@ -4,7 +4,6 @@ use std::collections::HashMap;
 
 use super::{
     Engine, EngineError,
-    contained::Care,
     outputs::Emission,
     routes::AcksSeen,
     work::{Finished, Work},
@@ -42,12 +41,8 @@ impl Engine {
         self.keep_pace().await?;
         let acks_seen = self.acks_seen().await?;
         let mut attempts = Attempts::new(self.store.as_ref(), &*self.metrics, "agenda");
-        let mut care = Care::Together;
         let (count, finished) = loop {
-            let done = self.wake_once(&acks_seen, care, &mut attempts).await;
-            if care.grows_after(&done) {
-                continue;
-            }
+            let done = self.wake_once(&acks_seen, &mut attempts).await;
             if let Some(done) = attempts.conclude(done).await {
                 break done?;
             }
@@ -63,7 +58,6 @@ impl Engine {
     async fn wake_once(
         &self,
         acks_seen: &AcksSeen,
-        care: Care,
         attempts: &mut Attempts<'_>,
     ) -> Result<(usize, Finished<'static>), EngineError> {
         let mut tx = attempts.begin().await?;
@@ -74,7 +68,7 @@ impl Engine {
         let leaders = leaders_of(&followed(&due), &mut *tx, now).await?;
         let context = self.context(&known, now);
         let wake = |work: &mut Work<'_>| work.wake(&context, acks_seen, &leaders);
-        let mut finished = self.decide_rows(due, care, "agenda", now, wake)?;
+        let mut finished = self.decide_rows(due, &mut *tx, "agenda", now, wake).await?;
         self.seal_capsules(&mut finished, &mut *tx).await?;
         tx.write(&finished.changes).await?;
         tx.commit().await?;

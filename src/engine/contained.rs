@@ -12,7 +12,7 @@ use super::{
 };
 use crate::{
     domain::{ids::RequestId, time::At},
-    store::{Attempts, Gate, Lock, StoredRequest},
+    store::{Attempts, Gate, Lock, StoredRequest, Transaction},
 };
 
 /// Runs something that decides. What it leaves behind when it panics must be thrown away.
@@ -20,35 +20,16 @@ pub(super) fn contained<T>(decide: impl FnOnce() -> T) -> Result<T, EngineError>
     catch_unwind(AssertUnwindSafe(decide)).map_err(|_| EngineError::Panicked)
 }
 
-/// How the rows of a batch are decided about.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Care {
-    /// All at once.
-    Together,
-    /// Each is tried alone first: the batch has panicked.
-    EachAlone,
-}
-
-impl Care {
-    /// Whether a try came to a panic that more care may avoid, which is taken from now on.
-    pub(super) fn grows_after<T>(&mut self, done: &Result<T, EngineError>) -> bool {
-        let grows = *self == Self::Together && matches!(done, Err(EngineError::Panicked));
-        if grows {
-            *self = Self::EachAlone;
-        }
-        grows
-    }
-}
-
 impl Engine {
-    /// Decides about the rows of a batch, and sets those aside at which the program fails.
-    pub(super) fn decide_rows(
+    /// Decides about the rows of a batch, and sets those aside at which the program fails. They are read once more then, in
+    /// the same transaction: another one would find them locked, and pass them over, until this one is rolled back.
+    pub(super) async fn decide_rows(
         &self,
         stored: Vec<StoredRequest>,
-        care: Care,
+        tx: &mut dyn Transaction,
         use_case: &'static str,
         now: At,
-        step: impl Fn(&mut Work<'static>),
+        step: impl Fn(&mut Work<'static>) + Send + Sync,
     ) -> Result<Finished<'static>, EngineError> {
         let decide = |rows: Vec<StoredRequest>, aside: Vec<StoredRequest>| {
             contained(|| {
@@ -60,12 +41,13 @@ impl Engine {
                 work.finish(self, UseCase::Other, now, true)
             })
         };
-        let (fit, aside) = match care {
-            Care::Together => (stored, Vec::new()),
-            Care::EachAlone => stored.into_iter().partition(|row| {
-                !matches!(decide(vec![row.clone()], Vec::new()), Err(EngineError::Panicked))
-            }),
-        };
+        let ids: Vec<RequestId> = stored.iter().map(|row| row.request.id).collect();
+        if let Ok(done) = decide(stored, Vec::new()) {
+            return done;
+        }
+        let is_fit = |row: &StoredRequest| decide(vec![row.clone()], Vec::new()).is_ok();
+        let stored = tx.load(&ids, Lock::Rows).await?;
+        let (fit, aside): (Vec<_>, Vec<_>) = stored.into_iter().partition(is_fit);
         for row in &aside {
             self.say_set_aside(row.request.id, use_case);
         }

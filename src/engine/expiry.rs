@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use super::{
     Engine, EngineError,
-    contained::{Care, contained},
+    contained::contained,
     known::Known,
     outputs::Emission,
     time_ordered_id,
@@ -61,12 +61,8 @@ impl Engine {
     /// batch at the most.
     pub async fn expire(&self, line: Line, now: At) -> Result<Expired, EngineError> {
         let mut attempts = Attempts::new(self.store.as_ref(), &*self.metrics, "expire");
-        let mut care = Care::Together;
         let done = loop {
-            let done = self.expire_once(line, now, care, &mut attempts).await;
-            if care.grows_after(&done) {
-                continue;
-            }
+            let done = self.expire_once(line, now, &mut attempts).await;
             if let Some(done) = attempts.conclude(done).await {
                 break done?;
             }
@@ -86,7 +82,6 @@ impl Engine {
         &self,
         line: Line,
         now: At,
-        care: Care,
         attempts: &mut Attempts<'_>,
     ) -> Result<Option<Done>, EngineError> {
         let mut tx = attempts.begin().await?;
@@ -100,10 +95,16 @@ impl Engine {
         ids.sort_unstable();
         ids.dedup();
         let stored = tx.load(&ids, Lock::Rows).await?;
-        let (stored, unfit) = self.sort_out(stored, line, care, &known, now);
-        let mut finished = match line {
-            Line::Lookups => self.expire_lookups(stored, &known, &mut *tx, now).await?,
-            Line::Records => contained(|| self.purge(stored, &known, now))??,
+        let mut unfit = Vec::new();
+        let mut finished = match self.expire_rows(line, stored, &known, &mut *tx, now).await {
+            // Within the transaction: another one would find the line locked, and pass it over.
+            Err(EngineError::Panicked) => {
+                let stored = tx.load(&ids, Lock::Rows).await?;
+                let (fit, culprits) = self.sort_out(stored, line, &known, now);
+                unfit = culprits;
+                self.expire_rows(line, fit, &known, &mut *tx, now).await?
+            }
+            done => done?,
         };
         finished.changes.closings_done = front;
         let stay = self.again(line, unfit.clone(), now);
@@ -119,18 +120,28 @@ impl Engine {
         }))
     }
 
-    /// Those that can be decided about, and after a panic those apart that the program fails at.
+    async fn expire_rows(
+        &self,
+        line: Line,
+        stored: Vec<StoredRequest>,
+        known: &Known,
+        tx: &mut dyn Transaction,
+        now: At,
+    ) -> Result<Finished<'static>, EngineError> {
+        match line {
+            Line::Lookups => self.expire_lookups(stored, known, tx, now).await,
+            Line::Records => contained(|| self.purge(stored, known, now))?,
+        }
+    }
+
+    /// Those that can be decided about, and those apart that the program fails at.
     fn sort_out(
         &self,
         stored: Vec<StoredRequest>,
         line: Line,
-        care: Care,
         known: &Known,
         now: At,
     ) -> (Vec<StoredRequest>, Vec<RequestId>) {
-        if care == Care::Together {
-            return (stored, Vec::new());
-        }
         let context = self.context(known, now);
         let is_fit = |row: &StoredRequest| {
             let row = row.clone();

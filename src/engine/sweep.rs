@@ -3,7 +3,7 @@
 //! A fact holds without its sweep; the sweep only makes sure that nobody overlooks it for long. Whatever stops it, the
 //! next worker goes on from the last batch that was committed.
 
-use super::{Engine, EngineError, contained::Care, known::Known, outputs::Emission, work::Finished};
+use super::{Engine, EngineError, known::Known, outputs::Emission, work::Finished};
 use crate::{
     domain::{
         backup::{BackupChange, earlier, week_of},
@@ -70,12 +70,8 @@ impl Engine {
         passed_over: &[FactVersion],
     ) -> Result<Option<(Finished<'static>, bool)>, EngineError> {
         let mut attempts = Attempts::new(self.store.as_ref(), &*self.metrics, "sweep");
-        let mut care = Care::Together;
         loop {
-            let done = self.sweep_once(passed_over, care, &mut attempts).await;
-            if care.grows_after(&done) {
-                continue;
-            }
+            let done = self.sweep_once(passed_over, &mut attempts).await;
             if let Some(done) = attempts.conclude(done).await {
                 return done;
             }
@@ -85,7 +81,6 @@ impl Engine {
     async fn sweep_once(
         &self,
         passed_over: &[FactVersion],
-        care: Care,
         attempts: &mut Attempts<'_>,
     ) -> Result<Option<(Finished<'static>, bool)>, EngineError> {
         let mut tx = attempts.begin().await?;
@@ -98,7 +93,9 @@ impl Engine {
         let step = self.step(sweep, &known, &mut *tx, now).await?;
         let stored = tx.load(&step.ids, Lock::Rows).await?;
         let context = self.context(&known, now);
-        let mut finished = self.decide_rows(stored, care, "sweep", now, |work| work.review(&context))?;
+        let mut finished = self
+            .decide_rows(stored, &mut *tx, "sweep", now, |work| work.review(&context))
+            .await?;
         self.seal_capsules(&mut finished, &mut *tx).await?;
         tx.write(&finished.changes).await?;
         tx.move_sweep(&step.after).await?;

@@ -78,8 +78,8 @@ fn kafka() {
             "2: kafka.properties.ssl: expected text, a number or a boolean, found a list",
         ),
         (
-            "[kafka.properties]\n'a.b' = 1\na.b = 2",
-            "3: kafka.properties.a.b: given more than once",
+            "[kafka.properties]\n'client.rack' = 1\nclient.rack = 2",
+            "3: kafka.properties.client.rack: given more than once",
         ),
         (
             "[kafka.properties]\n'sasl.password' = 'env:NONE'",

@@ -67,7 +67,7 @@ fn every_key_of_the_configuration_is_heard() {
         [kafka]
         bootstrap_servers = "SSL://a:1, [::1]:9093,b"
         group_id = "g"
-        properties = { security.protocol = "SSL", "linger.ms" = 5, "socket.keepalive.enable" = true, "x" = 0.5, "sasl.password" = "env:CRM_TOKEN", "y" = "" }
+        properties = { security.protocol = "SSL", "socket.max.fails" = 5, "socket.keepalive.enable" = true, "client.rack" = 0.5, "sasl.password" = "env:CRM_TOKEN", "ssl.key.password" = "" }
         topics.tasks_prefix = "t-"
         topics.acks = "acks"
         topics.suppression = "lacuna.suppression"
@@ -122,12 +122,12 @@ fn every_key_of_the_configuration_is_heard() {
         .map(|(key, value)| (key.as_str(), value.expose()))
         .collect();
     let expected = [
-        ("linger.ms", "5"),
+        ("client.rack", "0.5"),
         ("sasl.password", "from-the-environment"),
         ("security.protocol", "SSL"),
         ("socket.keepalive.enable", "true"),
-        ("x", "0.5"),
-        ("y", ""),
+        ("socket.max.fails", "5"),
+        ("ssl.key.password", ""),
     ];
     assert_eq!(properties, expected.into());
     assert_eq!(

@@ -306,8 +306,8 @@ async fn every_decision_is_read_back_with_who_when_and_why() {
     let api = super::fixture::start("[policy]\napproval = \"always\"\n", true).await;
     let id = api.submit(json!({})).await;
     let path = format!("/v1/requests/{id}");
-    let hold =
-        json!({ "hold_id": Uuid::from_u128(77), "basis": "dispute", "request_id": id, "note": "a claim" });
+    let hold = json!({ "hold_id": Uuid::from_u128(77), "basis": "dispute", "request_id": id, "note": "a claim",
+                       "command_id": Uuid::from_u128(78) });
     api.post("dpo", "/v1/holds", &hold).await.ok(201);
     let approval = json!({ "reason": "seen with legal" });
     api.post("dpo", &format!("{path}/approve"), &approval)

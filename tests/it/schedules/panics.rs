@@ -9,7 +9,7 @@ use lacuna::{
         request::Request,
         task::{Share, TaskState},
         time::At,
-        words::Status,
+        words::{AbandonCause, Status},
     },
     engine::Engine,
     store::{Changes, Line, MovedRow, StateRow},
@@ -173,7 +173,13 @@ async fn a_panic_while_a_row_expires_sets_it_aside_and_the_rest_goes(fixture: Fi
     world.clock.advance(Duration::from_secs(366 * 24 * 3600));
     world.expire(&engine).await;
     // A wave of a share that is not there, in the way of whoever looks for what a restore could need.
-    break_row(&world, 2, None, broken_wave).await;
+    break_row(&world, 2, None, |request| {
+        broken_wave(request);
+        request.tasks.last_mut().unwrap().state = TaskState::Abandoned {
+            cause: AbandonCause::Rejected,
+        };
+    })
+    .await;
     world.clock.advance(Duration::from_secs(3 * 366 * 24 * 3600));
     world.expire(&engine).await;
     for n in [1, 3] {

@@ -5,6 +5,7 @@ mod answers;
 mod attempts;
 mod closing;
 mod gates;
+mod merging;
 mod notices;
 mod operating;
 mod outlook;
