@@ -209,10 +209,10 @@ fn missing_topic(store: StoreKind) {
         (&json!("undeliverable"), &json!(43))
     );
     assert_eq!(lane(&deployment, "ads")["lane"], "open");
-    assert_eq!(
-        deployment.metric("lacuna_undeliverable_tasks{processor=\"crm\"}"),
-        Some(43.0)
-    );
+    wait_for("the gauge says so", Duration::from_secs(20), || {
+        let waiting = deployment.metric("lacuna_undeliverable_tasks{processor=\"crm\"}");
+        (waiting == Some(43.0)).then_some(())
+    });
     assert_eq!(
         deployment.get("/readyz").unwrap().0,
         200,
@@ -242,10 +242,10 @@ fn missing_topic(store: StoreKind) {
     wait_for("the lane is open", Duration::from_secs(20), || {
         (lane(&deployment, "crm")["lane"] == "open").then_some(())
     });
-    assert_eq!(
-        deployment.metric("lacuna_undeliverable_tasks{processor=\"crm\"}"),
-        Some(0.0)
-    );
+    wait_for("the gauge says so", Duration::from_secs(20), || {
+        let waiting = deployment.metric("lacuna_undeliverable_tasks{processor=\"crm\"}");
+        (waiting == Some(0.0)).then_some(())
+    });
     worker.stop();
 }
 
