@@ -94,7 +94,8 @@ mod tests {
 
     #[test]
     fn other_spellings_are_told_from_forms_that_strangers_share() {
-        let cases: &[(&str, &str, &[(&str, bool)])] = &[
+        type Forms = &'static [(&'static str, bool)];
+        let cases: &[(&str, &str, Forms)] = &[
             ("email", "Ann@bücher.example", &[("ann@bücher.example", true)]),
             (
                 "email",

@@ -88,12 +88,14 @@ async fn heads(on: &mut PgConnection) -> Result<Passed, StoreError> {
     passed(&row)?.ok_or(StoreError::Conflict)
 }
 
+/// Version, id, time, key, digest and chain of a fact.
+type ChainColumns = (i32, Uuid, i64, String, Vec<u8>, Option<Vec<u8>>);
+
 /// Whoever does the same at the same time writes the same.
 async fn chain_facts(on: &mut PgConnection) -> Result<(), StoreError> {
     let sql = "select version, id, at, key, digest, chain from fact where version >= \
                coalesce((select max(version) from fact where chain is not null), 0) order by version";
-    let rows: Vec<(i32, Uuid, i64, String, Vec<u8>, Option<Vec<u8>>)> =
-        query_as(sql).fetch_all(&mut *on).await?;
+    let rows: Vec<ChainColumns> = query_as(sql).fetch_all(&mut *on).await?;
     let mut head = Head::default();
     for (version, id, at, key, digest, chain) in rows {
         if let Some(chain) = chain {

@@ -26,22 +26,26 @@ pub(super) async fn heads(on: &mut SqliteConnection) -> Result<(Head, Head), Sto
     read_heads(on).await?.ok_or(StoreError::Conflict)
 }
 
+/// Number and chain of the last fact, and of the last revision of the registry.
+type HeadColumns = (Option<u32>, Option<Vec<u8>>, Option<u32>, Option<Vec<u8>>);
+
+/// Version, id, time, key, digest and chain of a fact.
+type ChainColumns = (u32, Uuid, i64, String, Vec<u8>, Option<Vec<u8>>);
+
 /// `None`: something has no chain yet.
 async fn read_heads(on: &mut SqliteConnection) -> Result<Option<(Head, Head)>, StoreError> {
     let sql = "select (select version from fact order by version desc limit 1), \
                (select chain from fact order by version desc limit 1), \
                (select revision from registry order by revision desc limit 1), \
                (select chain from registry order by revision desc limit 1)";
-    let (version, fact, revision, registry): (Option<u32>, Option<Vec<u8>>, Option<u32>, Option<Vec<u8>>) =
-        query_as(sql).fetch_one(on).await?;
+    let (version, fact, revision, registry): HeadColumns = query_as(sql).fetch_one(on).await?;
     Ok(history::head_of(version, fact).zip(history::head_of(revision, registry)))
 }
 
 async fn chain_facts(on: &mut SqliteConnection) -> Result<(), StoreError> {
     let sql = "select version, id, at, key, digest, chain from fact where version >= \
                coalesce((select max(version) from fact where chain is not null), 0) order by version";
-    let rows: Vec<(u32, Uuid, i64, String, Vec<u8>, Option<Vec<u8>>)> =
-        query_as(sql).fetch_all(&mut *on).await?;
+    let rows: Vec<ChainColumns> = query_as(sql).fetch_all(&mut *on).await?;
     let mut head = Head::default();
     for (version, id, at, key, digest, chain) in rows {
         if chain.is_some() {
