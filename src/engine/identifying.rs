@@ -76,7 +76,8 @@ impl Engine {
             .collect()
     }
 
-    /// Refuses a hold on an identifier of a type that no processor and no request knows: it would hold nothing.
+    /// Refuses a hold on an identifier of a type that is misspelt: it is nearly one that a processor knows, and no request
+    /// has it. A type of another name is taken: a hold may come before the first request that has it.
     pub(super) async fn unknown_type(
         &self,
         hold: &PlaceHold,
@@ -84,9 +85,13 @@ impl Engine {
         tx: &mut dyn Transaction,
     ) -> Result<Option<Refusal>, EngineError> {
         for (place, identity) in hold.identities.iter().enumerate() {
-            let Some(what) = unknown(&identity.kind, &known.active.registry) else {
+            let registry = &known.active.registry;
+            let Some(what) = unknown(&identity.kind, registry) else {
                 continue;
             };
+            if near(identity.kind.as_str(), types_of(registry)).is_empty() {
+                continue;
+            }
             let (digests, former) = self.digests_of(&hold.tenant, std::slice::from_ref(identity));
             if tx.of_subjects(&sure_digests(&digests, &former)).await?.is_empty() {
                 return Ok(Some(Refusal::schema(format!(
@@ -100,11 +105,7 @@ impl Engine {
 
 /// What to say of a type that no processor takes or provides; nothing of the name itself, which is the sender's.
 fn unknown(kind: &IdentityType, registry: &Registry) -> Option<String> {
-    let known = || {
-        let processors = registry.processors.iter();
-        let types = processors.flat_map(|processor| processor.identities.iter().chain(&processor.provides));
-        types.map(IdentityType::as_str)
-    };
+    let known = || types_of(registry);
     if known().any(|name| name == kind.as_str()) {
         return None;
     }
@@ -117,4 +118,11 @@ fn unknown(kind: &IdentityType, registry: &Registry) -> Option<String> {
     } else {
         format!("; did you mean {}?", near.join(" or "))
     })
+}
+
+/// The types that some processor takes or provides.
+fn types_of(registry: &Registry) -> impl Iterator<Item = &str> {
+    let processors = registry.processors.iter();
+    let types = processors.flat_map(|processor| processor.identities.iter().chain(&processor.provides));
+    types.map(IdentityType::as_str)
 }

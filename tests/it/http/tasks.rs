@@ -67,7 +67,7 @@ async fn tasks_are_listed_by_processor_and_state() {
         json!({
             "id": "crm", "name": "CRM vendor", "kind": "crm", "actions": ["erase", "anonymize"],
             "transport": { "type": "kafka", "topic": "lacuna.tasks.crm" }, "identities": ["email", "customer_id"],
-            "tasks": { "dispatched": 3, "done": 2 },
+            "tasks": { "dispatched": 3, "done": 2 }, "lane": "open", "undeliverable": 0,
         })
     );
     assert_eq!(processors["items"][1]["transport"]["topic"], "stats-tasks");

@@ -11,7 +11,7 @@ use lacuna::{
     store::{Acceptance, DeadLetterFilter, Origin, StoreError},
 };
 use serde_json::json;
-use std::sync::Arc;
+use std::sync::{Arc, atomic::Ordering};
 
 use super::world::{
     ACKS, COMMANDS, Sent, World, ack_from, answer, backup_from, cancel, command_from, erase, id, origin_at,
@@ -178,6 +178,7 @@ async fn an_accepted_log_is_taken_in_and_changes_nothing_twice(fixture: Fixture)
     accept(store, &world.vault, &accepting(0, 2), world.clock.now())
         .await
         .unwrap();
+    world.accepted.fetch_add(1, Ordering::Relaxed);
     // Whoever still has messages of the old log is fenced.
     let late = [read(&worker, 9, 2, Some(2))];
     assert!(worker.take_in(&late).await.unwrap_err().is_fenced());

@@ -10,7 +10,7 @@ use std::{
     collections::BTreeSet,
     sync::{
         Arc, Mutex,
-        atomic::{AtomicI64, AtomicU16, Ordering},
+        atomic::{AtomicI64, AtomicU16, AtomicUsize, Ordering},
     },
     time::Duration,
 };
@@ -52,6 +52,8 @@ pub struct World {
     slot: AtomicU16,
     /// What was purged: the ledger still has it.
     purged: Mutex<BTreeSet<RequestId>>,
+    /// How many logs were accepted: each has a leaf that belongs to no request.
+    pub accepted: AtomicUsize,
     _keys: tempfile::TempDir,
 }
 
@@ -71,6 +73,7 @@ impl World {
             offset: AtomicI64::new(0),
             slot: AtomicU16::new(0),
             purged: Mutex::default(),
+            accepted: AtomicUsize::new(0),
             _keys: keys,
         };
         world.apply(registry).await;

@@ -1,6 +1,9 @@
 //! What has to hold after every schedule.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::atomic::Ordering,
+};
 
 use lacuna::{
     domain::{
@@ -37,7 +40,8 @@ impl World {
         assert_eq!(counted, recount(&requests));
         let leaves = self.check_leaves(&requests).await
             + self.check_purged(&requests).await
-            + self.check_facts().await;
+            + self.check_facts().await
+            + self.accepted.load(Ordering::Relaxed);
         assert_eq!(store.ledger_size().await.unwrap(), leaves as u64);
         self.check_lines(&requests).await;
         self.check_deferred(&requests).await;
@@ -235,6 +239,10 @@ fn recount(requests: &[Request]) -> BTreeMap<CounterKey, i64> {
         ];
         for (kind, _) in flags.iter().filter(|(_, is)| *is) {
             add(kind, "", "");
+        }
+        if let Some(week) = life.capsule.filter(|_| !life.readable) {
+            let epoch = request.capsule_of(week);
+            add("capsules", &epoch.week.to_string(), &epoch.name());
         }
         for (_, processor, ..) in request.undeliverable() {
             add("undeliverable", processor.as_str(), "");
