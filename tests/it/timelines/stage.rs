@@ -297,7 +297,13 @@ impl<'a> Stage<'a> {
         self.arrival(
             "backups",
             &text,
-            self.engine.prepare_backup(text.as_bytes(), &envelope),
+            // An operator tells it: a set's own system may only name its sources.
+            self.engine
+                .prepare_backup(text.as_bytes(), &envelope)
+                .map(|prepared| PreparedBackup {
+                    by_operator: true,
+                    ..prepared
+                }),
         )
     }
 
