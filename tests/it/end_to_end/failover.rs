@@ -122,12 +122,12 @@ impl Scene {
             let completed = self.deployment.metric("lacuna_requests{status=\"completed\"}");
             (completed == Some(count)).then_some(())
         });
+        // The gauge may still be one that was read from the server before.
         for id in &self.ids {
-            let (code, body) = self.deployment.get(&format!("/v1/requests/{id}")).unwrap();
-            assert!(
-                code == 200 && body.contains("\"completed\""),
-                "{id}: {code} {body}"
-            );
+            wait_for(&format!("{id} is complete"), PATIENCE, || {
+                let (code, body) = self.deployment.get(&format!("/v1/requests/{id}"))?;
+                (code == 200 && body.contains("\"completed\"")).then_some(())
+            });
         }
     }
 
