@@ -9,7 +9,6 @@ mod housekeeping;
 mod keyring;
 mod lanes;
 pub mod startup;
-mod surroundings;
 mod sweeping;
 pub mod topics;
 
@@ -27,7 +26,6 @@ pub use connect::{
 };
 pub use keyring::{check_keyring, is_in_use};
 
-use self::surroundings::Surroundings;
 use crate::{
     clock::Clock,
     config::{Config, Problems},
@@ -231,14 +229,6 @@ pub async fn start_connected(
         spawner.spawn("sweeps", sweeping::run(lander.clone(), readiness.clone()));
     }
     spawner.spawn("lanes", lanes::run(lander.clone(), cluster.clone()));
-    // The embedded broker has no other visitors, and cannot lose a topic.
-    if !cluster.embedded {
-        let around = surroundings_of(&config, &cluster, roles);
-        spawner.spawn(
-            "surroundings",
-            surroundings::run(around, readiness.clone(), shutdown.clone()),
-        );
-    }
     spawner.spawn(
         "housekeeping",
         housekeeping::run(
@@ -278,23 +268,6 @@ pub async fn start_connected(
         shutdown_timeout: config.shutdown_timeout,
         _connected: connected,
     })
-}
-
-fn surroundings_of(config: &Config, cluster: &Cluster, roles: Roles) -> Surroundings {
-    let kafka = &config.kafka;
-    let mut groups = Vec::new();
-    if roles.intake {
-        groups.push(kafka.group_id.clone());
-    }
-    if roles.settle {
-        groups.extend([kafka.ack_group(), kafka.backup_group()]);
-    }
-    let topics = topics::own(&kafka.topics).into_iter().map(|topic| topic.name);
-    Surroundings {
-        cluster: cluster.clone(),
-        topics: topics.collect(),
-        groups,
-    }
 }
 
 fn stage<W: Work>(

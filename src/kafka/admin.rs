@@ -130,17 +130,6 @@ impl Admin {
             .collect())
     }
 
-    /// The `client.id` of each member of a consumer group. Blocks.
-    pub fn clients_of(&self, group: &str, patience: Duration) -> Result<Vec<String>, KafkaError> {
-        let groups = self
-            .client
-            .inner()
-            .fetch_group_list(Some(group), patience.min(PATIENCE))
-            .map_err(while_doing("asking who is in a group"))?;
-        let members = groups.groups().iter().flat_map(|group| group.members());
-        Ok(members.map(|member| member.client_id().to_owned()).collect())
-    }
-
     /// How many bytes a message of this topic may have; `None`: the broker does not say.
     pub async fn max_message_bytes(&self, topic: &str) -> Result<Option<u32>, KafkaError> {
         let options = AdminOptions::new().request_timeout(Some(PATIENCE));

@@ -41,15 +41,10 @@ struct Stranger {
 impl Stranger {
     /// Joins, and waits until it has partitions.
     fn join(group: &str, topic: &str) -> Self {
-        Self::join_with("range,roundrobin", group, topic)
-    }
-
-    fn join_with(assignors: &str, group: &str, topic: &str) -> Self {
         let consumer: BaseConsumer = ClientConfig::new()
             .set("bootstrap.servers", service("LACUNA_TEST_KAFKA"))
             .set("group.id", group)
             .set("enable.auto.commit", "false")
-            .set("partition.assignment.strategy", assignors)
             .create()
             .unwrap();
         consumer.subscribe(&[topic]).unwrap();
@@ -102,53 +97,6 @@ fn a_worker_that_cannot_join_its_group_is_not_ready_and_names_the_stage() {
         deployment.get("/readyz").filter(|(status, _)| *status == 200)
     });
     worker.stop();
-}
-
-fn says_of_kafka(deployment: &Deployment, expected: &str) {
-    wait_for(expected, PATIENCE, || {
-        let (status, body) = deployment.get("/readyz")?;
-        (status == 503 && body.contains(expected)).then_some(())
-    });
-}
-
-fn is_ready(deployment: &Deployment) {
-    wait_for("it is ready", PATIENCE, || {
-        deployment.get("/readyz").filter(|(status, _)| *status == 200)
-    });
-}
-
-#[test]
-fn a_stranger_that_shares_the_partitions_is_named_until_it_leaves() {
-    let deployment = Deployment::new(StoreKind::Sqlite, REGISTRY);
-    let worker = deployment.start();
-    is_ready(&deployment);
-    let stranger = Stranger::join_with(
-        "cooperative-sticky",
-        &deployment.prefix,
-        &deployment.topic("commands"),
-    );
-    says_of_kafka(&deployment, "client.id rdkafka");
-    drop(stranger);
-    is_ready(&deployment);
-    worker.stop();
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn a_topic_that_is_deleted_under_a_worker_is_named() {
-    let deployment = Deployment::new(StoreKind::Sqlite, REGISTRY);
-    let worker = deployment.start();
-    tokio::task::block_in_place(|| is_ready(&deployment));
-    let cluster = Cluster {
-        servers: service("LACUNA_TEST_KAFKA"),
-        properties: [].into(),
-        embedded: false,
-    };
-    let admin = Admin::new(&cluster).unwrap();
-    admin.delete(&[deployment.topic("control")]).await.unwrap();
-    tokio::task::block_in_place(|| {
-        says_of_kafka(&deployment, "these topics do not exist any more");
-        worker.stop();
-    });
 }
 
 #[tokio::test]
