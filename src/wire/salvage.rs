@@ -1,4 +1,4 @@
-//! A glance at a message that is not to be carried out: which command it is and which ids it has, as far as its bytes
+//! What can still be learned of a message that is not to be carried out: which command it is and which ids it has, as far as its bytes
 //! can be read.
 //!
 //! It is for messages that were refused, so it takes what no parser takes: text that breaks off, that is too deep or
@@ -19,9 +19,9 @@ use crate::domain::words::CommandKind;
 /// A command lies in an event, and an event in a list at the most.
 const MAX_DEPTH: u8 = 3;
 
-/// What a glance at a message shows.
+/// What can still be read of a message.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Glance {
+pub struct Salvaged {
     /// Which command it is. Of several, one that opens a request: nobody may overlook it.
     pub kind: Option<CommandKind>,
     /// The idempotency key.
@@ -30,18 +30,21 @@ pub struct Glance {
     pub request_id: Option<Uuid>,
 }
 
-/// Looks at the bytes of a message.
-pub fn glance(bytes: &[u8]) -> Glance {
-    let mut glance = Glance::default();
-    glance.look(bytes, 0);
-    glance
+/// Reads what can be read of the bytes of a message.
+pub fn salvage(bytes: &[u8]) -> Salvaged {
+    let mut salvaged = Salvaged::default();
+    salvaged.look(bytes, 0);
+    salvaged
 }
 
-impl Glance {
+impl Salvaged {
     fn look(&mut self, bytes: &[u8], depth: u8) {
         // An editor's byte order mark says nothing.
         let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
-        let look = Look { glance: self, depth };
+        let look = Look {
+            salvaged: self,
+            depth,
+        };
         // Where the text ends that can be read, what was seen so far counts.
         look.deserialize(&mut serde_json::Deserializer::from_slice(bytes))
             .unwrap_or_default();
@@ -57,8 +60,8 @@ impl Glance {
 }
 
 /// Looks at one value.
-struct Look<'g> {
-    glance: &'g mut Glance,
+struct Look<'s> {
+    salvaged: &'s mut Salvaged,
     depth: u8,
 }
 
@@ -95,27 +98,27 @@ impl<'de> Visitor<'de> for Look<'_> {
     }
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<(), A::Error> {
-        let Self { glance, depth } = self;
+        let Self { salvaged, depth } = self;
         let (mut event, mut source, mut is_event) = (None, None, false);
         while let Some(key) = map.next_key::<String>()? {
             match key.as_str() {
                 "data" if depth < MAX_DEPTH => {
                     let depth = depth + 1;
-                    map.next_value_seed(Look { glance, depth })?;
+                    map.next_value_seed(Look { salvaged, depth })?;
                 }
                 "type" | "command_id" | "request_id" | "id" | "source" | "data_base64" => {
                     let Some(text) = map.next_value::<Scalar>()?.text() else {
                         continue;
                     };
                     match key.as_str() {
-                        "type" => glance.take_kind(&text),
-                        "command_id" => glance.command_id = glance.command_id.or(uuid(&text)),
-                        "request_id" => glance.request_id = glance.request_id.or(uuid(&text)),
+                        "type" => salvaged.take_kind(&text),
+                        "command_id" => salvaged.command_id = salvaged.command_id.or(uuid(&text)),
+                        "request_id" => salvaged.request_id = salvaged.request_id.or(uuid(&text)),
                         "id" => event = Some(text),
                         "source" => source = Some(text),
                         _ if depth < MAX_DEPTH => {
                             let data = BASE64_STANDARD.decode(text).unwrap_or_default();
-                            glance.look(&data, depth + 1);
+                            salvaged.look(&data, depth + 1);
                         }
                         _ => {}
                     }
@@ -127,17 +130,17 @@ impl<'de> Visitor<'de> for Look<'_> {
             }
         }
         // The id of an event serves where its command has none.
-        if is_event && glance.command_id.is_none() {
-            glance.command_id = event.and_then(|id| event_id(&id, source.as_deref()));
+        if is_event && salvaged.command_id.is_none() {
+            salvaged.command_id = event.and_then(|id| event_id(&id, source.as_deref()));
         }
         Ok(())
     }
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<(), A::Error> {
-        let Self { glance, depth } = self;
+        let Self { salvaged, depth } = self;
         if depth < MAX_DEPTH {
             let depth = depth + 1;
-            while seq.next_element_seed(Look { glance, depth })?.is_some() {}
+            while seq.next_element_seed(Look { salvaged, depth })?.is_some() {}
         } else {
             while seq.next_element::<IgnoredAny>()?.is_some() {}
         }
@@ -177,7 +180,7 @@ mod tests {
     const ID: &str = "0192f3c1-7a10-7c4e-9d5b-0e6f3a1c2b4d";
 
     fn kind(text: &str) -> Option<CommandKind> {
-        glance(text.as_bytes()).kind
+        salvage(text.as_bytes()).kind
     }
 
     #[test]
@@ -214,7 +217,7 @@ mod tests {
         assert_eq!(kind(&deep), Some(Erase));
         assert_eq!(kind(&"[".repeat(100_000)), None);
         let not_utf8 = [br#"{"type":"erase","x":""#.as_slice(), b"\xff\"}"].concat();
-        assert_eq!(glance(&not_utf8).kind, Some(Erase));
+        assert_eq!(salvage(&not_utf8).kind, Some(Erase));
     }
 
     #[test]
@@ -226,11 +229,11 @@ mod tests {
             format!(r#"{{"specversion":"1.0","id":"{upper}","data":{{}}}}"#),
             format!(r#"{{"id":"x","source":"y","data":{{"command_id":"{ID}"}}}}"#),
         ] {
-            let found = glance(text.as_bytes());
+            let found = salvage(text.as_bytes());
             assert_eq!((found.command_id, found.request_id), (id, None), "{text}");
         }
         assert_eq!(
-            glance(format!(r#"{{"request_id":"{ID}"}}"#).as_bytes()).request_id,
+            salvage(format!(r#"{{"request_id":"{ID}"}}"#).as_bytes()).request_id,
             id
         );
     }

@@ -7,8 +7,8 @@
 use std::borrow::Cow;
 
 use super::{
-    lex::{Cursor, Malformed, Quoted},
     refusal::Refusal,
+    scanner::{Cursor, Malformed, Quoted},
 };
 use crate::domain::words::DeadLetterReason;
 
