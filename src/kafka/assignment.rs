@@ -5,7 +5,7 @@
 //! wrong later ends this life of the consumer, and the next one looks again.
 
 use std::{
-    collections::HashMap,
+    collections::{BTreeMap, HashMap},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
@@ -162,7 +162,12 @@ impl Assignment {
         if let Err(error) = consumer.incremental_unassign(partitions) {
             tracing::warn!(stage = self.stage, %error, "letting partitions go");
         }
+        // From here on nobody asks about them; whoever had begun to finds that out.
+        self.ends.reassigned(partitions);
         let keys = keys(partitions);
+        for (topic, partition) in &keys {
+            self.engine.metrics.forget_partition(topic, *partition);
+        }
         self.places.let_go(&keys);
         // What is not read stays so between two lives of the consumer: the next one says how it stands.
         if self.stop.is_cancelled() {
@@ -375,9 +380,10 @@ impl Assignment {
     fn say(&self, key: &Partition, place: &Place) {
         self.set_gauge(key, place.stopped.is_some());
         if let Some(finding) = &place.stopped {
+            let way_on = ways_on(&[(key.clone(), finding.clone())]).pop();
             tracing::error!(
-                stage = self.stage, topic = %key.0, partition = key.1,
-                "a partition is not read: {}", what_to_do(key, finding)
+                stage = self.stage, topic = %key.0, partition = key.1, way_on,
+                "a partition is not read: {finding}"
             );
         }
     }
@@ -387,18 +393,17 @@ impl Assignment {
     }
 
     fn show(&self) {
-        let mut stopped: Vec<String> = self
+        let mut stopped: Vec<(Partition, Finding)> = self
             .places
             .assigned()
-            .iter()
-            .filter_map(|(key, place)| Some((key, place.stopped.as_ref()?)))
-            .map(|(key, finding)| format!("{}/{}: {}", key.0, key.1, what_to_do(key, finding)))
+            .into_iter()
+            .filter_map(|(key, place)| Some((key, place.stopped?)))
             .collect();
         if stopped.is_empty() {
             self.readiness.ready(self.part());
         } else {
-            stopped.sort_unstable();
-            self.readiness.not_ready(self.part(), stopped.join("; "));
+            stopped.sort_unstable_by(|(a, _), (b, _)| a.cmp(b));
+            self.readiness.not_ready(self.part(), summary(&stopped));
         }
     }
 }
@@ -441,16 +446,41 @@ fn place(
     }
 }
 
-/// What was found, and the command that goes on.
-fn what_to_do((topic, partition): &Partition, finding: &Finding) -> String {
-    if finding.can_be_accepted() {
-        format!(
-            "{finding}; its other partitions are read on. Look at what was lost (docs/runbooks/lost-log.md), then: lacuna \
-             positions accept {topic} {partition} --actor NAME --reason TEXT"
-        )
-    } else {
-        finding.to_string()
+/// What was found, a short line a partition, and the way on once.
+fn summary(stopped: &[(Partition, Finding)]) -> String {
+    let mut lines: Vec<String> = stopped
+        .iter()
+        .map(|((topic, partition), finding)| format!("{topic}/{partition}: {finding}"))
+        .collect();
+    let commands = ways_on(stopped);
+    if !commands.is_empty() {
+        lines.push(format!(
+            "all other partitions are read on. Look at what was lost (docs/runbooks/lost-log.md), then: {}",
+            commands.join(", ")
+        ));
     }
+    lines.join("; ")
+}
+
+/// The commands that have partitions be read on, one a topic. None, where that is not for an operator to decide.
+fn ways_on(stopped: &[(Partition, Finding)]) -> Vec<String> {
+    let mut topics: BTreeMap<&str, Vec<i32>> = BTreeMap::new();
+    for ((topic, partition), finding) in stopped {
+        if finding.can_be_accepted() {
+            topics.entry(topic).or_default().push(*partition);
+        }
+    }
+    let which = |partitions: &[i32]| match partitions {
+        [one] => one.to_string(),
+        _ => "--all-stopped".to_owned(),
+    };
+    topics
+        .into_iter()
+        .map(|(topic, partitions)| {
+            let which = which(&partitions);
+            format!("lacuna positions accept {topic} {which} --actor NAME --reason TEXT")
+        })
+        .collect()
 }
 
 fn keys(partitions: &TopicPartitionList) -> Vec<Partition> {

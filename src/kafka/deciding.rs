@@ -171,6 +171,18 @@ impl<W: Work> Decider<W> {
         replays: &[Arrival<W::Item>],
         new: &[Arrival<W::Item>],
     ) -> Result<Emission, KafkaError> {
+        let decided = self.decide_all(replays, new).await;
+        // Whatever became of the batch, nobody waits for the store any more. A batch that turned out to be another worker's may
+        // be the last one for hours: nothing else would say so.
+        self.engine.troubles.over(W::NAME);
+        decided
+    }
+
+    async fn decide_all(
+        &self,
+        replays: &[Arrival<W::Item>],
+        new: &[Arrival<W::Item>],
+    ) -> Result<Emission, KafkaError> {
         let mut emission = Emission::default();
         if !replays.is_empty() {
             emission.append(self.say_again(replays).await?);
@@ -267,10 +279,7 @@ impl<W: Work> Decider<W> {
         loop {
             let is_one_of_many = culprits >= CULPRITS && is_of_the_store(&error) && since.elapsed() < DOUBT;
             let why = match self.engine.rehearse().await {
-                Ok(()) if !is_one_of_many => {
-                    troubles.over(W::NAME);
-                    return Ok(Tried::AtFault(error));
-                }
+                Ok(()) if !is_one_of_many => return Ok(Tried::AtFault(error)),
                 Ok(()) => chain(&error),
                 Err(refused) => chain(&refused),
             };

@@ -48,6 +48,9 @@ const PATIENCE: Duration = Duration::from_secs(1);
 /// stays open must not hold back the time-outs of everybody.
 const OPEN_TRANSACTION: Duration = Duration::from_secs(15);
 
+/// A transaction that is open for so long is said, once: its producer is gone, or hangs.
+const HANGING: Duration = Duration::from_secs(60);
+
 /// How far partitions have been read, and where they ended when they were last looked at.
 #[derive(Debug, Default)]
 pub struct Ends(Mutex<Known>);
@@ -67,6 +70,19 @@ struct Progress {
     position: Option<i64>,
     /// Where it ended; taken when it is reached.
     end: Option<End>,
+    /// The first transaction that is open.
+    open: Option<Open>,
+}
+
+/// A transaction that is open.
+#[derive(Debug, Clone, Copy)]
+struct Open {
+    /// Where it begins.
+    offset: i64,
+    /// Since when that is known.
+    since: Stopwatch,
+    /// Whether it was said that it hangs.
+    is_said: bool,
 }
 
 impl Progress {
@@ -81,6 +97,26 @@ impl Progress {
         let is_reached = read >= end.offset
             || end.stable.is_some_and(|stable| read >= stable) && end.asked.elapsed() >= OPEN_TRANSACTION;
         is_reached.then_some((end.at, read))
+    }
+
+    /// Notes where the first open transaction begins, by the latest look. Gives how long it has been open, and whether that it
+    /// hangs has to be said now.
+    fn note_open(&mut self, offset: Option<i64>, hanging: Duration) -> (Duration, bool) {
+        let Some(offset) = offset else {
+            self.open = None;
+            return (Duration::ZERO, false);
+        };
+        let open = match &mut self.open {
+            Some(open) if open.offset == offset => open,
+            open => open.insert(Open {
+                offset,
+                since: Stopwatch::start(),
+                is_said: false,
+            }),
+        };
+        let is_new = !open.is_said && open.since.elapsed() >= hanging;
+        open.is_said |= is_new;
+        (open.since.elapsed(), is_new)
     }
 }
 
@@ -282,11 +318,18 @@ impl Watcher {
             stable,
         });
         end.stable = stable.or(end.stable);
-        let partition = key.1.to_string();
-        self.metrics
-            .consumer_lag
-            .with_label_values(&[&*key.0, partition.as_str()])
-            .set((stable.unwrap_or(offset) - read).max(0));
+        let first_open = stable.filter(|stable| *stable < offset);
+        let (open, is_hanging) = progress.note_open(first_open, HANGING);
+        if is_hanging {
+            tracing::warn!(
+                topic = %key.0, partition = key.1, offset = stable,
+                "a transaction hangs: nothing behind its first record can be read, and until it ends the tasks whose answers \
+                 come in this partition are asked again more seldom. End its producer, or abort it: `kafka-transactions.sh \
+                 find-hanging` names it"
+            );
+        }
+        self.metrics.open_transaction(&key.0, key.1, open);
+        self.metrics.lag(&key.0, key.1, stable.unwrap_or(offset) - read);
     }
 
     /// Where reading starts in a partition of which nothing has been read yet.
@@ -354,6 +397,20 @@ mod tests {
     #[test]
     fn a_transaction_that_was_opened_just_now_is_waited_for() {
         assert_eq!(reached_at(&ends(Some(9)), Offset::Offset(9)), None);
+    }
+
+    #[test]
+    fn open_transaction_is_said_once_and_timed_until_it_ends() {
+        let mut progress = Progress::default();
+        assert_eq!(progress.note_open(Some(9), Duration::MAX).1, false);
+        assert!(progress.note_open(Some(9), Duration::ZERO).1);
+        let (open, again) = progress.note_open(Some(9), Duration::ZERO);
+        assert!(open > Duration::ZERO && !again);
+        assert!(
+            progress.note_open(Some(10), Duration::ZERO).1,
+            "it is the next one"
+        );
+        assert_eq!(progress.note_open(None, Duration::ZERO), (Duration::ZERO, false));
     }
 
     #[test]

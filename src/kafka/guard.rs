@@ -103,12 +103,12 @@ impl Guard {
                 None => known.judge(key, held),
             };
             match (&place.stopped, &judged) {
-                (None, Err(Finding::NoAnswer)) => drop(self.compared.remove(key)),
+                (None, Err(finding)) if finding.says_nothing() => drop(self.compared.remove(key)),
                 (None, Err(finding)) => return Ok(Some(format!("{}/{}: {finding}", key.0, key.1))),
                 (Some(_), Ok(())) => {
                     return Ok(Some(format!("{}/{} can be read again", key.0, key.1)));
                 }
-                (Some(before), Err(now)) if !before.is_like(now) => {
+                (Some(before), Err(now)) if !before.is_like(now) && !now.says_nothing() => {
                     return Ok(Some(format!("{}/{}: {now}", key.0, key.1)));
                 }
                 (Some(_), Err(_)) => {}

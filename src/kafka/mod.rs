@@ -19,6 +19,7 @@ pub mod inquiry;
 pub mod landing;
 pub mod log;
 mod message;
+pub mod observer;
 pub mod outlet;
 pub mod partitions;
 pub mod places;
