@@ -34,12 +34,11 @@ use crate::{
     engine::{Engine, EngineError, outputs::Emission},
     http::{self, tls::TlsError},
     kafka::{
-        KafkaError,
+        KafkaError, ack_partitions,
+        batch_processor::{Backups, Intake, Settle, Work},
         client::Cluster,
-        deciding::{Backups, Intake, Settle, Work},
         landing::Lander,
         outlet::Outlet,
-        partitions,
         stage::Stage,
     },
     store::StoreError,
@@ -222,7 +221,7 @@ pub async fn start_connected(
         let (cluster, engine) = (cluster.clone(), Arc::clone(&engine));
         spawner.spawn(
             "ack partitions",
-            partitions::watch_acks(cluster, engine, shutdown.clone()),
+            ack_partitions::watch_acks(cluster, engine, shutdown.clone()),
         );
     }
     if roles.agenda || roles.dispatch {

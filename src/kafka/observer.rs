@@ -12,7 +12,7 @@ use rdkafka::{
 use super::{
     KafkaError,
     client::{Cluster, Quiet},
-    positions::Partition,
+    types::Partition,
     while_doing,
 };
 

@@ -8,14 +8,14 @@ use std::{
     sync::Arc,
 };
 
-use super::log::{Held, Question};
+use super::{
+    log_reader::{Held, Question},
+    types::Partition,
+};
 use crate::{
     engine::prepare::Arrival,
     store::{Mark, Origin, Position, Store, StoreError},
 };
-
-/// A partition of a topic.
-pub type Partition = (Arc<str>, i32);
 
 /// What the ids of embedded brokers start with: each start is another cluster, and none follows another.
 pub const EMBEDDED: &str = "embedded-";

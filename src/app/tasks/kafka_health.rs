@@ -16,7 +16,7 @@ use crate::{
         client::Cluster,
         observer::{Member, Observer},
         outlet::Outlet,
-        positions::Partition,
+        types::Partition,
     },
     store::Position,
     telemetry::readiness::Readiness,

@@ -210,13 +210,11 @@ fn topic_that_is_deleted_under_a_worker_is_named() {
             .block_on(admin.delete(std::slice::from_ref(&topic)))
             .unwrap();
         says_of(&deployment, part, &["deleted under this worker", &topic]);
-        println!("{:?}", deployment.get("/readyz"));
         deployment.lacuna_ok(&["topics", "create"]);
         wait_for("it is not named any more", PATIENCE, || {
             let (_, body) = deployment.get("/readyz")?;
             (!body.contains("deleted under this worker")).then_some(())
         });
-        println!("{:?}", deployment.get("/readyz"));
         worker.stop();
     }
 }

@@ -5,7 +5,7 @@ use std::{
     time::Duration,
 };
 
-use lacuna::kafka::deciding::{Decider, Intake, Settle};
+use lacuna::kafka::batch_processor::{BatchProcessor, Intake, Settle};
 use tokio_util::sync::CancellationToken;
 
 use lacuna::engine::Engine;
@@ -31,8 +31,8 @@ on_both_stores!(
 
 struct Stages {
     store: Arc<Faulty>,
-    intake: Decider<Intake>,
-    settle: Decider<Settle>,
+    intake: BatchProcessor<Intake>,
+    settle: BatchProcessor<Settle>,
 }
 
 impl Stages {
@@ -49,12 +49,12 @@ impl Stages {
         };
         Self {
             store,
-            intake: Decider {
+            intake: BatchProcessor {
                 work: Arc::new(intake),
                 engine: Arc::clone(&engine),
                 shutdown: shutdown.clone(),
             },
-            settle: Decider {
+            settle: BatchProcessor {
                 work: Arc::new(settle),
                 engine,
                 shutdown,

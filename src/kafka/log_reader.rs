@@ -15,7 +15,7 @@ use rdkafka::{
 use super::{
     KafkaError,
     client::{Cluster, log_line},
-    positions::Partition,
+    types::Partition,
     while_doing,
 };
 use crate::{clock::Stopwatch, domain::time::At, store::Mark, vault::Vault, wire::kept};

@@ -10,7 +10,7 @@ use async_trait::async_trait;
 use tokio_util::sync::CancellationToken;
 use zeroize::Zeroizing;
 
-use super::{KafkaError, poll::Window};
+use super::{KafkaError, batch_window::Window};
 use crate::{
     clock::Stopwatch,
     domain::{ids::RequestId, words::DeadLetterReason},
@@ -155,7 +155,7 @@ const DOUBT: Duration = Duration::from_secs(60);
 
 /// Decides batches of one kind.
 #[derive(Debug)]
-pub struct Decider<W> {
+pub struct BatchProcessor<W> {
     /// What is done with a message.
     pub work: Arc<W>,
     /// The use cases.
@@ -164,7 +164,7 @@ pub struct Decider<W> {
     pub shutdown: CancellationToken,
 }
 
-impl<W: Work> Decider<W> {
+impl<W: Work> BatchProcessor<W> {
     /// Says again what was taken in before, and decides what is new.
     pub async fn decide(
         &self,
