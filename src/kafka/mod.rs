@@ -4,30 +4,36 @@
 //! outlet produces what follows, and only when the broker has confirmed that is the offset stored. *Outputs before
 //! offset.*
 
+pub mod ack_partitions;
 pub mod admin;
 pub mod assignment;
+pub mod batch_processor;
+pub mod batch_window;
 pub mod client;
-pub mod deciding;
+pub mod cluster_query;
 pub mod embedded;
-pub mod ends;
 mod faults;
 mod flight;
-pub mod group;
-pub mod guard;
+pub mod group_consumer;
 mod handed_over;
-pub mod inquiry;
 pub mod landing;
-pub mod log;
+pub mod log_monitor;
+pub mod log_reader;
+pub mod membership;
 mod message;
+pub mod observer;
+pub mod offset_tracker;
 pub mod outlet;
-pub mod partitions;
-pub mod places;
-pub mod poll;
+pub mod partition_states;
+pub mod poller;
+mod position_notes;
 pub mod positions;
 mod producers;
 pub mod publish;
 pub mod stage;
-pub mod tracks;
+mod stopped_partitions;
+pub mod types;
+pub mod watermarks;
 
 /// The largest message that is produced: 4 MiB of a message that was refused, and what its seal and its headers add.
 const LARGEST_MESSAGE: &str = "4259840";

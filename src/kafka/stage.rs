@@ -12,14 +12,16 @@ use tokio_util::sync::CancellationToken;
 use super::{
     KafkaError,
     assignment::Assignment,
+    batch_processor::{BatchProcessor, Work},
     client::{Cluster, longest_rest, session_of},
-    deciding::{Decider, Work},
-    ends::Watcher,
-    group::Membership,
-    guard::Guard,
+    group_consumer::{GroupConsumer, GroupContext, commit, store_offsets},
     landing::{Airborne, Landed, Lander},
-    poll::{Batch, GroupConsumer, GroupContext, Poller, commit, store_offsets},
-    positions::{Partition, offsets_after},
+    log_monitor::LogMonitor,
+    membership::Membership,
+    poller::Poller,
+    positions::offsets_after,
+    types::{Batch, Partition},
+    watermarks::watcher::Watcher,
     while_doing,
 };
 use crate::{
@@ -111,7 +113,7 @@ impl<W: Work> Stage<W> {
         let (launched_in, launched) = mpsc::channel(2);
         let watching = self.spawn_watcher(&consumer, &assignment, membership, stop.clone())?;
         let polling = self.spawn_poller(Arc::clone(&consumer), &assignment, batches_in, stop.clone());
-        let guarding = tokio::spawn(Guard::new(Arc::clone(&assignment)).run());
+        let monitoring = tokio::spawn(LogMonitor::new(Arc::clone(&assignment)).run());
         let landing = tokio::spawn(land_all(self.lander.clone(), Arc::clone(&consumer), launched));
         let decided = self.decide_all(batches, launched_in, &assignment).await;
         stop.cancel();
@@ -126,7 +128,7 @@ impl<W: Work> Stage<W> {
                 .await
                 .map_err(|_| KafkaError::Ended("committing"))?;
         }
-        guarding.await.map_err(|_| KafkaError::Ended("guarding"))?;
+        monitoring.await.map_err(|_| KafkaError::Ended("monitoring"))?;
         decided?;
         landed?;
         if let Some(failure) = assignment.take_failure() {
@@ -185,7 +187,7 @@ impl<W: Work> Stage<W> {
         let watcher = Watcher::new(
             &self.cluster,
             Arc::clone(consumer),
-            Arc::clone(&assignment.ends),
+            Arc::clone(&assignment.watermarks),
             membership,
             told,
             shutdown,
@@ -223,21 +225,21 @@ impl<W: Work> Stage<W> {
         launched: mpsc::Sender<Launched>,
         assignment: &Assignment,
     ) -> Result<(), KafkaError> {
-        let decider = Decider {
+        let decider = BatchProcessor {
             work: Arc::clone(&self.work),
             engine: Arc::clone(&self.lander.engine),
             shutdown: self.shutdown.clone(),
         };
         while let Some(batch) = batches.recv().await {
             let next = offsets_after(&batch.arrivals);
-            let (replays, new) = assignment.places.split(batch.arrivals);
+            let (replays, new) = assignment.states.split(batch.arrivals);
             if !replays.is_empty() && assignment.has_strays(&replays).await? {
                 assignment.start_again("the store does not know what lies before its position");
                 return Ok(());
             }
             let emission = decider.decide(&replays, &new).await?;
             let airborne = self.lander.launch(emission).await?;
-            assignment.places.advance(&next);
+            assignment.states.advance(&next);
             let seen = assignment.take_reports(batch.seen).await?;
             self.readiness.ready(W::NAME);
             let on_their_way = Launched {

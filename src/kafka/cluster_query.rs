@@ -15,9 +15,9 @@ use super::{KafkaError, client::Cluster, client::log_line, while_doing};
 
 /// Remembers the last reason that the client library gave.
 #[derive(Debug, Default)]
-pub struct Hearsay(Mutex<Option<String>>);
+pub struct LastError(Mutex<Option<String>>);
 
-impl ClientContext for Hearsay {
+impl ClientContext for LastError {
     fn log(&self, level: RDKafkaLogLevel, facility: &str, message: &str) {
         log_line(level, facility, message);
     }
@@ -30,15 +30,15 @@ impl ClientContext for Hearsay {
     }
 }
 
-impl ConsumerContext for Hearsay {}
+impl ConsumerContext for LastError {}
 
 impl Cluster {
     /// Asks; `None` is no answer. Blocks for as long as the question does.
-    pub fn ask<T>(&self, question: impl FnOnce(&Client<Hearsay>) -> Option<T>) -> Result<T, KafkaError> {
+    pub fn ask<T>(&self, question: impl FnOnce(&Client<LastError>) -> Option<T>) -> Result<T, KafkaError> {
         // A consumer without a group reads nothing; unlike other clients it hands out what it hears.
-        let consumer: BaseConsumer<Hearsay> = self
+        let consumer: BaseConsumer<LastError> = self
             .config()
-            .create_with_context(Hearsay::default())
+            .create_with_context(LastError::default())
             .map_err(while_doing("connecting"))?;
         question(consumer.client()).ok_or_else(|| {
             // Each poll hands out one event; there are few.

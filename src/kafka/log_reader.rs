@@ -15,7 +15,7 @@ use rdkafka::{
 use super::{
     KafkaError,
     client::{Cluster, log_line},
-    positions::Partition,
+    types::Partition,
     while_doing,
 };
 use crate::{clock::Stopwatch, domain::time::At, store::Mark, vault::Vault, wire::kept};
@@ -45,6 +45,8 @@ pub struct Held {
     pub high: i64,
     /// Those of the wanted records that are there.
     pub records: Vec<Mark>,
+    /// A wanted offset that could not be read, which says nothing about what lies there.
+    pub unread: Option<i64>,
 }
 
 /// Logs what the client says, but for the end of a partition: that is an answer.
@@ -109,8 +111,12 @@ impl LogReader {
                 .fetch_watermarks(&partition.0, partition.1, PATIENCE)
             {
                 Ok((low, high)) => {
-                    let records = Vec::new();
-                    held.insert(partition.clone(), Held { low, high, records });
+                    let held_there = Held {
+                        low,
+                        high,
+                        ..Held::default()
+                    };
+                    held.insert(partition.clone(), held_there);
                 }
                 Err(error) => {
                     tracing::warn!(topic = %partition.0, partition = partition.1, %error, "a log cannot be looked at")
@@ -143,9 +149,10 @@ impl LogReader {
                     }
                     is_later
                 });
-                // What could not be read says nothing, and that is no proof of anything.
-                for (partition, _) in self.read(round, &mut held)? {
-                    held.remove(&partition);
+                for (partition, offset) in self.read(round, &mut held)? {
+                    if let Some(held) = held.get_mut(&partition) {
+                        held.unread = Some(offset);
+                    }
                 }
             }
         }

@@ -10,7 +10,7 @@ use async_trait::async_trait;
 use tokio_util::sync::CancellationToken;
 use zeroize::Zeroizing;
 
-use super::{KafkaError, poll::Window};
+use super::{KafkaError, batch_window::Window};
 use crate::{
     clock::Stopwatch,
     domain::{ids::RequestId, words::DeadLetterReason},
@@ -155,7 +155,7 @@ const DOUBT: Duration = Duration::from_secs(60);
 
 /// Decides batches of one kind.
 #[derive(Debug)]
-pub struct Decider<W> {
+pub struct BatchProcessor<W> {
     /// What is done with a message.
     pub work: Arc<W>,
     /// The use cases.
@@ -164,9 +164,21 @@ pub struct Decider<W> {
     pub shutdown: CancellationToken,
 }
 
-impl<W: Work> Decider<W> {
+impl<W: Work> BatchProcessor<W> {
     /// Says again what was taken in before, and decides what is new.
     pub async fn decide(
+        &self,
+        replays: &[Arrival<W::Item>],
+        new: &[Arrival<W::Item>],
+    ) -> Result<Emission, KafkaError> {
+        let decided = self.decide_all(replays, new).await;
+        // Whatever became of the batch, nobody waits for the store any more. A batch that turned out to be another worker's may
+        // be the last one for hours: nothing else would say so.
+        self.engine.troubles.over(W::NAME);
+        decided
+    }
+
+    async fn decide_all(
         &self,
         replays: &[Arrival<W::Item>],
         new: &[Arrival<W::Item>],
@@ -267,10 +279,7 @@ impl<W: Work> Decider<W> {
         loop {
             let is_one_of_many = culprits >= CULPRITS && is_of_the_store(&error) && since.elapsed() < DOUBT;
             let why = match self.engine.rehearse().await {
-                Ok(()) if !is_one_of_many => {
-                    troubles.over(W::NAME);
-                    return Ok(Tried::AtFault(error));
-                }
+                Ok(()) if !is_one_of_many => return Ok(Tried::AtFault(error)),
                 Ok(()) => chain(&error),
                 Err(refused) => chain(&refused),
             };

@@ -3,20 +3,20 @@
 
 use std::sync::Arc;
 
-use super::places::Places;
+use super::partition_states::PartitionStates;
 
 /// The partitions that messages have come from.
 #[derive(Debug, Default)]
-pub struct Tracks {
+pub struct OffsetTracker {
     /// As of which assignment.
     changes: u64,
-    tracks: Vec<Track>,
+    partitions: Vec<Tracked>,
     /// One name for all messages of a topic: a stage reads few of them.
     topics: Vec<Arc<str>>,
 }
 
 #[derive(Debug)]
-struct Track {
+struct Tracked {
     topic: Arc<str>,
     partition: i32,
     /// `None`: it is not read.
@@ -54,21 +54,21 @@ pub struct Before {
     pub after: Option<i64>,
 }
 
-impl Tracks {
+impl OffsetTracker {
     /// A message comes.
-    pub fn step(&mut self, places: &Places, topic: &str, partition: i32, offset: i64) -> Step {
-        let changes = places.changes();
+    pub fn step(&mut self, states: &PartitionStates, topic: &str, partition: i32, offset: i64) -> Step {
+        let changes = states.changes();
         if changes != self.changes {
-            self.tracks.clear();
+            self.partitions.clear();
             self.changes = changes;
         }
-        let is_its = |track: &Track| track.partition == partition && *track.topic == *topic;
-        let at = self.tracks.iter().position(is_its).unwrap_or_else(|| {
-            let track = self.track(places, topic, partition);
-            self.tracks.push(track);
-            self.tracks.len() - 1
+        let is_its = |tracked: &Tracked| tracked.partition == partition && *tracked.topic == *topic;
+        let at = self.partitions.iter().position(is_its).unwrap_or_else(|| {
+            let track = self.track(states, topic, partition);
+            self.partitions.push(track);
+            self.partitions.len() - 1
         });
-        let track = &mut self.tracks[at];
+        let track = &mut self.partitions[at];
         let Some(read) = track.read.as_mut() else {
             return Step::NotRead;
         };
@@ -86,16 +86,16 @@ impl Tracks {
         Step::On(before)
     }
 
-    fn track(&mut self, places: &Places, topic: &str, partition: i32) -> Track {
+    fn track(&mut self, states: &PartitionStates, topic: &str, partition: i32) -> Tracked {
         let topic = self.shared(topic);
-        let place = places.read(&topic, partition);
-        Track {
+        let state = states.read(&topic, partition);
+        Tracked {
             topic,
             partition,
-            read: place.map(|place| Read {
-                incarnation: place.incarnation,
-                after: place.has_position.then_some(place.next),
-                least: place.start,
+            read: state.map(|state| Read {
+                incarnation: state.incarnation,
+                after: state.has_position.then_some(state.next),
+                least: state.start,
             }),
         }
     }
@@ -113,15 +113,12 @@ impl Tracks {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::kafka::{
-        places::Place,
-        positions::{Finding, Partition},
-    };
+    use crate::kafka::{partition_states::PartitionState, positions::Finding, types::Partition};
 
-    fn places(start: i64, next: i64, stopped: Option<Finding>) -> (Places, Partition) {
+    fn states(start: i64, next: i64, stopped: Option<Finding>) -> (PartitionStates, Partition) {
         let key: Partition = (Arc::from("commands"), 0);
-        let places = Places::default();
-        let place = Place {
+        let states = PartitionStates::default();
+        let state = PartitionState {
             start,
             next,
             has_position: next > 0,
@@ -129,8 +126,8 @@ mod tests {
             stopped,
             is_assigned: true,
         };
-        places.take(&[(key.clone(), place)]);
-        (places, key)
+        states.take(&[(key.clone(), state)]);
+        (states, key)
     }
 
     fn after(step: Step) -> Option<i64> {
@@ -142,33 +139,33 @@ mod tests {
 
     #[test]
     fn every_message_knows_the_one_before_it() {
-        let (places, _) = places(0, 0, None);
-        let mut tracks = Tracks::default();
+        let (states, _) = states(0, 0, None);
+        let mut tracker = OffsetTracker::default();
         // 2 and 3 are marks of a transaction.
-        let told = [0, 1, 4].map(|offset| after(tracks.step(&places, "commands", 0, offset)));
+        let told = [0, 1, 4].map(|offset| after(tracker.step(&states, "commands", 0, offset)));
         assert_eq!(told, [None, Some(1), Some(2)]);
     }
 
     #[test]
     fn what_comes_first_after_replays_follows_the_position() {
-        let (places, _) = places(5, 8, None);
-        let mut tracks = Tracks::default();
-        let told = [5, 6, 9, 10].map(|offset| after(tracks.step(&places, "commands", 0, offset)));
+        let (states, _) = states(5, 8, None);
+        let mut tracker = OffsetTracker::default();
+        let told = [5, 6, 9, 10].map(|offset| after(tracker.step(&states, "commands", 0, offset)));
         assert_eq!(told, [Some(8), Some(8), Some(8), Some(10)]);
     }
 
     #[test]
     fn a_log_that_goes_back_is_noticed_and_read_no_further() {
-        let (places, _) = places(5, 8, None);
-        let mut tracks = Tracks::default();
-        let told = [7, 6, 8].map(|offset| tracks.step(&places, "commands", 0, offset));
+        let (states, _) = states(5, 8, None);
+        let mut tracker = OffsetTracker::default();
+        let told = [7, 6, 8].map(|offset| tracker.step(&states, "commands", 0, offset));
         assert!(
             matches!(told, [Step::On(_), Step::Back, Step::NotRead]),
             "{told:?}"
         );
-        let mut tracks = Tracks::default();
+        let mut tracker = OffsetTracker::default();
         assert_eq!(
-            tracks.step(&places, "commands", 0, 4),
+            tracker.step(&states, "commands", 0, 4),
             Step::Back,
             "before its start"
         );
@@ -176,18 +173,18 @@ mod tests {
 
     #[test]
     fn nothing_is_handed_on_of_a_partition_that_is_stopped_or_revoked() {
-        let (stopped, _) = places(0, 8, Some(Finding::NoAnswer));
-        let mut tracks = Tracks::default();
-        assert_eq!(tracks.step(&stopped, "commands", 0, 9), Step::NotRead);
+        let (stopped, _) = states(0, 8, Some(Finding::NoAnswer));
+        let mut tracker = OffsetTracker::default();
+        assert_eq!(tracker.step(&stopped, "commands", 0, 9), Step::NotRead);
         assert_eq!(
-            tracks.step(&stopped, "commands", 1, 9),
+            tracker.step(&stopped, "commands", 1, 9),
             Step::NotRead,
             "it has no such"
         );
-        let (revoked, key) = places(0, 8, None);
-        let mut tracks = Tracks::default();
-        assert!(matches!(tracks.step(&revoked, "commands", 0, 8), Step::On(_)));
-        revoked.let_go(&[key]);
-        assert_eq!(tracks.step(&revoked, "commands", 0, 9), Step::NotRead);
+        let (revoked, key) = states(0, 8, None);
+        let mut tracker = OffsetTracker::default();
+        assert!(matches!(tracker.step(&revoked, "commands", 0, 8), Step::On(_)));
+        revoked.release(&[key]);
+        assert_eq!(tracker.step(&revoked, "commands", 0, 9), Step::NotRead);
     }
 }

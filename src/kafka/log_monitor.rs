@@ -8,9 +8,10 @@ use std::{collections::HashMap, sync::Arc, time::Duration};
 use super::{
     KafkaError,
     assignment::Assignment,
-    log::{Held, Question},
-    places::Place,
-    positions::{Finding, Known, Partition},
+    log_reader::{Held, Question},
+    partition_states::PartitionState,
+    positions::{Finding, Known},
+    types::Partition,
 };
 use crate::{
     engine::EngineError,
@@ -23,15 +24,15 @@ const EVERY: Duration = Duration::from_secs(3);
 /// Records that were compared and have not moved since are read again after so many looks: once a minute.
 const READ_AGAIN_AFTER: u32 = 20;
 
-/// Guards one life of a consumer.
+/// Looks after one life of a consumer.
 #[derive(Debug)]
-pub struct Guard {
+pub struct LogMonitor {
     assignment: Arc<Assignment>,
     /// What was compared last, and how many looks ago.
     compared: HashMap<Partition, (Option<Mark>, u32)>,
 }
 
-impl Guard {
+impl LogMonitor {
     /// For these partitions.
     pub fn new(assignment: Arc<Assignment>) -> Self {
         Self {
@@ -63,24 +64,24 @@ impl Guard {
 
     /// Why the consumer has to start again, if it has to.
     async fn look(&mut self) -> Result<Option<String>, KafkaError> {
-        let places = self.assignment.places.assigned();
-        if places.is_empty() {
+        let states = self.assignment.states.assigned();
+        if states.is_empty() {
             return Ok(None);
         }
         let engine = &self.assignment.engine;
         let known = Known::read(engine.store.as_ref(), engine.cluster())
             .await
             .map_err(EngineError::from)?;
-        for (key, place) in &places {
-            if let Some(why) = has_gone_back(place, known.position(key)) {
+        for (key, state) in &states {
+            if let Some(why) = has_gone_back(state, known.position(key)) {
                 return Ok(Some(format!("{}/{}: {why}", key.0, key.1)));
             }
         }
-        let questions = places
+        let questions = states
             .iter()
-            .map(|(key, place)| self.question(&known, key, place))
+            .map(|(key, state)| self.question(&known, key, state))
             .collect();
-        let is_stopped = places.iter().any(|(_, place)| place.stopped.is_some());
+        let is_stopped = states.iter().any(|(_, state)| state.stopped.is_some());
         let assignment = Arc::clone(&self.assignment);
         let looked = tokio::task::spawn_blocking(move || {
             if is_stopped {
@@ -96,19 +97,19 @@ impl Guard {
         });
         let (held, other) = looked.await.map_err(|_| KafkaError::Ended("looking at logs"))??;
         let mut notes = Vec::new();
-        for (key, place) in &places {
+        for (key, state) in &states {
             let held = held.get(key);
             let judged = match &other {
                 Some(other) => Err(Finding::OtherBrokers(other.clone())),
                 None => known.judge(key, held),
             };
-            match (&place.stopped, &judged) {
-                (None, Err(Finding::NoAnswer)) => drop(self.compared.remove(key)),
+            match (&state.stopped, &judged) {
+                (None, Err(finding)) if finding.says_nothing() => drop(self.compared.remove(key)),
                 (None, Err(finding)) => return Ok(Some(format!("{}/{}: {finding}", key.0, key.1))),
                 (Some(_), Ok(())) => {
                     return Ok(Some(format!("{}/{} can be read again", key.0, key.1)));
                 }
-                (Some(before), Err(now)) if !before.is_like(now) => {
+                (Some(before), Err(now)) if !before.is_like(now) && !now.says_nothing() => {
                     return Ok(Some(format!("{}/{}: {now}", key.0, key.1)));
                 }
                 (Some(_), Err(_)) => {}
@@ -123,7 +124,7 @@ impl Guard {
     }
 
     /// What is asked about a log: where nothing has moved since the last look, only where it begins and ends.
-    fn question(&mut self, known: &Known, key: &Partition, place: &Place) -> Question {
+    fn question(&mut self, known: &Known, key: &Partition, state: &PartitionState) -> Question {
         let question = known.question(key);
         let last = known.position(key).and_then(|position| position.last);
         let (compared, looks) = self
@@ -131,7 +132,7 @@ impl Guard {
             .entry(key.clone())
             .or_insert((None, READ_AGAIN_AFTER));
         *looks += 1;
-        if place.stopped.is_none() && *compared == last && *looks < READ_AGAIN_AFTER {
+        if state.stopped.is_none() && *compared == last && *looks < READ_AGAIN_AFTER {
             return Question {
                 offsets: Vec::new(),
                 ..question
@@ -163,18 +164,18 @@ impl Guard {
 }
 
 /// Why what the store says does not follow from what this worker has read.
-fn has_gone_back(place: &Place, position: Option<&Position>) -> Option<&'static str> {
-    if place.stopped.is_some() {
+fn has_gone_back(state: &PartitionState, position: Option<&Position>) -> Option<&'static str> {
+    if state.stopped.is_some() {
         return None;
     }
     match position {
-        Some(position) if position.incarnation != place.incarnation => {
+        Some(position) if position.incarnation != state.incarnation => {
             Some("an operator has accepted another log")
         }
-        Some(position) if place.has_position && position.next_offset < place.next => {
+        Some(position) if state.has_position && position.next_offset < state.next => {
             Some("the store has gone back: it was put back from a copy, or has lost commits")
         }
-        None if place.has_position => Some("the store does not know it any more"),
+        None if state.has_position => Some("the store does not know it any more"),
         _ => None,
     }
 }
@@ -199,7 +200,7 @@ mod tests {
 
     #[test]
     fn a_store_that_went_back_under_a_running_worker_is_noticed() {
-        let place = Place {
+        let state = PartitionState {
             start: 0,
             next: 10,
             has_position: true,
@@ -207,14 +208,14 @@ mod tests {
             stopped: None,
             is_assigned: true,
         };
-        assert_eq!(has_gone_back(&place, Some(&position(10, 0))), None);
-        assert_eq!(has_gone_back(&place, Some(&position(12, 0))), None);
-        assert!(has_gone_back(&place, Some(&position(9, 0))).is_some());
-        assert!(has_gone_back(&place, Some(&position(12, 1))).is_some());
-        assert!(has_gone_back(&place, None).is_some());
-        let new = Place {
+        assert_eq!(has_gone_back(&state, Some(&position(10, 0))), None);
+        assert_eq!(has_gone_back(&state, Some(&position(12, 0))), None);
+        assert!(has_gone_back(&state, Some(&position(9, 0))).is_some());
+        assert!(has_gone_back(&state, Some(&position(12, 1))).is_some());
+        assert!(has_gone_back(&state, None).is_some());
+        let new = PartitionState {
             has_position: false,
-            ..place
+            ..state
         };
         assert_eq!(has_gone_back(&new, None), None);
     }
