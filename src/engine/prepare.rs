@@ -350,6 +350,11 @@ pub trait Names {
     fn former_trace(&self) -> Option<Trace<'_>> {
         None
     }
+
+    /// The backup event that it is: what it has left may be compacted by now.
+    fn backup_event(&self) -> Option<&BackupEvent> {
+        None
+    }
 }
 
 /// What the store knows of a message that was taken in.
@@ -377,6 +382,10 @@ impl Names for PreparedBackup {
             ..self.event.clone()
         };
         Some(Trace::Fact(Fact::key_of_backup(&former)))
+    }
+
+    fn backup_event(&self) -> Option<&BackupEvent> {
+        Some(&self.event)
     }
 }
 

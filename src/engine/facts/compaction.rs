@@ -117,6 +117,18 @@ impl Engine {
         })
     }
 
+    /// Whether an event tells of a copy that nothing is decided by any more: that the store does not know it means nothing.
+    pub(in crate::engine) fn is_settled(&self, event: &BackupEvent) -> bool {
+        let facts = self.facts();
+        let copies = facts.copies(&event.processor);
+        match event.change {
+            BackupChange::Taken { taken_at, lock_until } => {
+                copies.is_some_and(|copies| copies.is_settled(taken_at, lock_until))
+            }
+            BackupChange::Rotated { .. } | BackupChange::Restored { .. } => false,
+        }
+    }
+
     /// How many copies of a set are gone for so long that they are no longer listed.
     pub async fn compacted_copies(&self, processor: &ProcessorId, set: &Label) -> Result<i64, EngineError> {
         let key = counter_of(processor, set);

@@ -35,6 +35,7 @@ on_both_stores!(
     a_lost_history_is_noticed_after_a_compaction,
     a_restore_of_a_copy_that_was_compacted_is_replayed,
     a_flood_of_copies_is_gone_after_its_rotation,
+    a_replay_of_what_was_compacted_is_no_stray,
 );
 
 const DAY: Duration = Duration::from_secs(24 * 3600);
@@ -445,4 +446,70 @@ async fn a_flood_of_copies_is_gone_after_its_rotation(fixture: Fixture) {
         world.fixture.store.sweeps(false, 100).await.unwrap().len() <= 1,
         "the sweeps go with them"
     );
+}
+
+async fn strays(world: &World, engine: &Engine, event: &Value) -> usize {
+    let mut replay = backup_from(engine, event);
+    replay.origin = Some(world.origin("backups"));
+    engine.strays(&[replay]).await.unwrap().len()
+}
+
+async fn a_replay_of_what_was_compacted_is_no_stray(fixture: Fixture) {
+    let world = world(fixture).await;
+    let engine = world.worker().await;
+    let copies = taken(&world, 3);
+    say(&engine, &copies).await;
+    say(&engine, &[rotated(&world)]).await;
+    world.clock.advance(DAY * 31);
+    say(&engine, &taken(&world, 1)).await;
+    assert_eq!(engine.compact_copies().await.unwrap(), 3);
+    for copy in &copies {
+        assert_eq!(strays(&world, &engine, copy).await, 0);
+    }
+    assert_eq!(
+        strays(&world, &engine, &taken(&world, 1)[0]).await,
+        1,
+        "nobody has ever told of it"
+    );
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn zz_figures() {
+    crate::store::fixture::on_postgres(figures).await;
+}
+
+async fn figures(fixture: Fixture) {
+    use lacuna::clock::Stopwatch;
+    let world = world(fixture).await;
+    let engine = world.worker().await;
+    say(&engine, &taken(&world, 1)).await;
+    world
+        .fixture
+        .execute(
+            "insert into fact select version + g, kind, gen_random_uuid(), at, 'backup/' || g, about, body, digest, sealed, \
+             sha256(g::text::bytea) from fact, generate_series(1, 100000) g where version = 2",
+        )
+        .await;
+    say(&engine, &[rotated(&world)]).await;
+    world.clock.advance(DAY * 31);
+    say(&engine, &taken(&world, 1)).await;
+    let set = ProcessorId::new("nightly").unwrap();
+    for when in ["before", "after"] {
+        let fresh = world.worker().await;
+        let since = Stopwatch::start();
+        fresh.refresh_facts().await.unwrap();
+        let learned = since.elapsed();
+        let since = Stopwatch::start();
+        let listed = world.fixture.store.backup_facts(&set).await.unwrap().len();
+        eprintln!(
+            "{when}: rows {}, start {learned:?}, catalogue of {listed} {:?}",
+            rows(&world).await,
+            since.elapsed()
+        );
+        if when == "before" {
+            let since = Stopwatch::start();
+            let gone = fresh.compact_copies().await.unwrap();
+            eprintln!("compacted {gone} in {:?}", since.elapsed());
+        }
+    }
 }
