@@ -10,7 +10,7 @@ use super::{
     session::{self, ConfigArg, block_on},
 };
 use crate::{
-    config::Config,
+    config::{self, Config},
     engine::positions::{Accepting, accept as accept_log},
     kafka::{
         KafkaError,
@@ -72,7 +72,8 @@ enum Action {
     },
 }
 
-fn name(text: &str) -> Result<String, String> {
+/// The name of a person.
+pub(super) fn name(text: &str) -> Result<String, String> {
     let name = text.trim();
     if name.is_empty() || name.len() > MAX_NAME || name.chars().any(char::is_control) {
         return Err(format!("expected a name of 1 to {MAX_NAME} bytes"));
@@ -225,6 +226,20 @@ fn list(config: &Config, json: bool) -> Result<Exit, Failure> {
     Ok(if is_stopped { Exit::NotSo } else { Exit::Ok })
 }
 
+/// What to do about what the log before may have held and was never taken in.
+fn next(topic: &str, topics: &config::Topics) -> &'static str {
+    if topic == topics.acks {
+        "nothing: a processor whose answer was lost is asked again when its ack_timeout is over, and says it again"
+    } else if topic == topics.backups {
+        "have the backup systems tell again what has happened since, restores above all: what was told before changes nothing"
+    } else if topic == topics.control {
+        "have holds, releases and decisions sent again that were sent since: `lacuna holds` lists the holds that are known, and \
+         what was taken in before changes nothing"
+    } else {
+        "`lacuna reconcile FILE` says which of upstream's commands never arrived"
+    }
+}
+
 fn accept(config: &Config, key: &Partition, actor: &str, reason: &str) -> Result<Exit, Failure> {
     let name = format!("{}/{}", key.0, key.1);
     block_on(async {
@@ -277,8 +292,27 @@ fn accept(config: &Config, key: &Partition, actor: &str, reason: &str) -> Result
             accepting.acceptance.next_incarnation(),
             held.high - held.low
         ))?;
-        out.line("next      `lacuna reconcile FILE` says which of upstream's commands never arrived")?;
+        out.line(format_args!("next      {}", next(&key.0, &config.kafka.topics)))?;
         out.end()?;
         Ok(Exit::Ok)
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_to_do_after_a_lost_log_depends_on_the_topic() {
+        let topics = Config::default().kafka.topics;
+        assert!(next(&topics.commands, &topics).contains("lacuna reconcile"));
+        for (topic, said) in [
+            (&topics.acks, "is asked again"),
+            (&topics.backups, "restores"),
+            (&topics.control, "lacuna holds"),
+        ] {
+            let next = next(topic, &topics);
+            assert!(next.contains(said) && !next.contains("reconcile"), "{next}");
+        }
+    }
 }

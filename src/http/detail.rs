@@ -32,6 +32,7 @@ use crate::{
     engine::{
         Engine, EngineError,
         decisions::{DecisionView, decisions_of, notes_of},
+        identifying::warnings_of_stored,
         views::{SourceView, sources},
     },
     store::StoredLeaf,
@@ -167,10 +168,9 @@ pub(super) async fn one(
     Id(id): Id<RequestId>,
 ) -> Result<Json<Box<RawValue>>, Problem> {
     let engine = &api.engine;
-    let request = engine
-        .request(id)
-        .await?
-        .ok_or_else(|| Problem::unknown("request"))?;
+    let stored = engine.store.requests(&[id]).await?.pop();
+    let stored = stored.ok_or_else(|| Problem::unknown("request"))?;
+    let request = &stored.request;
     if !caller.sees(&request.head.tenant) {
         return Err(Problem::unknown("request"));
     }
@@ -178,42 +178,48 @@ pub(super) async fn one(
         return Err(Problem::unknown("request"));
     }
     let leaves = engine.store.leaves(id).await?;
-    let mut evidence = evidence_of(engine, &request, &leaves);
+    let mut evidence = evidence_of(engine, request, &leaves);
     if caller.sees_no_free_text() {
         for shown in evidence.values_mut() {
             shown.message = None;
         }
     }
     let task_list = request.ordinals().map(|ordinal| Proved {
-        task: TaskView::of(&request, ordinal),
+        task: TaskView::of(request, ordinal),
         evidence: evidence.remove(&ordinal),
     });
     let bodies = engine.store.bodies(&[id]).await?;
-    let body = bodies.first().map(|stored| Body::unpack(&stored.body));
-    let body = body.transpose().map_err(EngineError::from)?;
+    let body = bodies.first();
+    let plain = body.map(|body| Body::unpack(&body.body)).transpose();
+    let plain = plain.map_err(EngineError::from)?;
     let head = &request.head;
     engine.refresh_facts().await?;
     let covering = engine.with_context(|context| {
-        let holds = context.facts.holds().on_request(&request, context.registry);
+        let holds = context.facts.holds().on_request(request, context.registry);
         holds.into_iter().map(|hold| hold.hold_id).collect::<Vec<_>>()
     })?;
     let store = engine.store.as_ref();
-    let decisions = decisions_of(store, Some(&engine.vault), &request, &leaves, &covering).await?;
+    let decisions = decisions_of(store, Some(&engine.vault), request, &leaves, &covering).await?;
     let detail = engine.with_context(|context| {
         let capsule = request.capsule_end(context);
-        let holds = context.facts.holds().on_request(&request, context.registry);
-        let said = sentences(&request, context);
+        let holds = context.facts.holds().on_request(request, context.registry);
+        let said = sentences(request, context);
+        let mut warnings = plain.map_or_else(Vec::new, |body| body.warnings(request, context.registry));
+        warnings.extend(
+            body.iter()
+                .flat_map(|body| warnings_of_stored(&engine.vault, context.registry, &stored, body)),
+        );
         let to_do = said.iter().filter(|said| said.is_to_do);
         raw(&Detail {
             to_do: to_do.map(|said| said.text.clone()).collect(),
-            warnings: body.map_or_else(Vec::new, |body| body.warnings(&request, context.registry)),
-            status: engine.status_of(&request),
+            warnings,
+            status: engine.status_of(request),
             reason: head.reason,
             requested_at: head.requested_at,
             deadline_rolled: request.life.clock.rolled,
             task_list: task_list.collect(),
-            gates: gates(&request, context.now),
-            deadlines: Deadlines::of(&request),
+            gates: gates(request, context.now),
+            deadlines: Deadlines::of(request),
             why_not_done: said.into_iter().map(|said| said.text).collect(),
             decisions,
             holds: holds

@@ -19,7 +19,7 @@ use super::{
     lists::raw,
     problem::Problem,
     query::{Id, Page, Params, cursor},
-    requests::{count_unreadable, envelope_of, make_id},
+    requests::{count_unreadable, make_id, message_of},
 };
 use crate::{
     domain::{
@@ -88,14 +88,11 @@ pub(super) async fn place(
     Payload(bytes): Payload,
 ) -> Result<Response, Problem> {
     let engine = &api.engine;
-    let mut envelope = envelope_of(
-        &headers,
-        &bytes,
-        &caller,
-        caller.tenant_or(&engine.tenant_default),
-    )?;
-    make_id(&mut envelope, engine);
-    let (prepared, hold_id) = prepare(&api, parse_hold(&bytes, &envelope, &caller.name))?;
+    let tenant_default = caller.tenant_or(&engine.tenant_default);
+    let mut message = message_of(&headers, &bytes, &caller, tenant_default)?;
+    make_id(&mut message.envelope, engine);
+    let parsed = parse_hold(&message.payload, &message.envelope, &caller.name);
+    let (prepared, hold_id) = prepare(&api, parsed)?;
     caller.check(prepared.command.tenant())?;
     let tenant = prepared.command.tenant().clone();
     tell(&api, prepared).await?.map_err(Problem::from)?;
@@ -219,9 +216,10 @@ pub(super) async fn release(
     Payload(bytes): Payload,
 ) -> Result<Json<Value>, Problem> {
     let tenant = tenant_of(&api, &caller, &uri, id)?;
-    let mut envelope = envelope_of(&headers, &bytes, &caller, &tenant)?;
-    make_id(&mut envelope, &api.engine);
-    let (prepared, _) = prepare(&api, parse_release(&bytes, id, &envelope, &caller.name))?;
+    let mut message = message_of(&headers, &bytes, &caller, &tenant)?;
+    make_id(&mut message.envelope, &api.engine);
+    let parsed = parse_release(&message.payload, id, &message.envelope, &caller.name);
+    let (prepared, _) = prepare(&api, parsed)?;
     caller.check(prepared.command.tenant())?;
     let tenant = prepared.command.tenant().clone();
     match tell(&api, prepared).await? {

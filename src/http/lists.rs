@@ -37,7 +37,7 @@ const CHUNK: usize = 1_000;
 const MAX_FOUND: u32 = 500;
 
 /// The list of a cursor.
-const REQUESTS: u8 = b'r';
+pub(super) const REQUESTS: u8 = b'r';
 
 /// Walks over the requests by id.
 pub(super) struct Scan<'a> {
@@ -60,6 +60,12 @@ impl<'a> Scan<'a> {
             chunk: wanted + 1,
             ended: false,
         }
+    }
+
+    /// Looks at so many requests at the most.
+    pub(super) const fn at_most(mut self, requests: usize) -> Self {
+        self.left = requests;
+        self
     }
 
     /// The next requests; none: the end has come, of the list or of what one call looks at.
@@ -148,6 +154,11 @@ impl Filter {
         })
     }
 
+    /// The one tenant that is meant, where one is.
+    pub(super) const fn tenant(&self) -> Option<&Tenant> {
+        self.tenant.as_ref()
+    }
+
     /// Whether a request meets them.
     pub(super) fn takes(&self, request: &Request) -> bool {
         let (head, life) = (&request.head, &request.life);
@@ -234,6 +245,7 @@ pub(super) async fn search(
 ) -> Result<Json<Found>, Problem> {
     let engine = &api.engine;
     let search = api::parse_search(&bytes)?;
+    engine.check_searched(&search.identity)?;
     let tenants = searched(engine, caller.narrow(search.tenant)?).await?;
     let ids = engine
         .requests_of(&tenants, &search.identity, MAX_FOUND + 1)

@@ -54,11 +54,32 @@ struct ProcessorView {
     tasks: BTreeMap<String, i64>,
     /// `open`, or `undeliverable`: its topic takes nothing, as far as this worker knows.
     lane: &'static str,
-    /// Why, since when, and when it is tried again.
+    /// Why, since when, and when it is tried again; or why some of its tasks wait where the others go out.
     #[serde(skip_serializing_if = "Option::is_none")]
-    lane_reason: Option<ShutLane>,
+    lane_reason: Option<LaneReason>,
     /// How many of its tasks are ready and not taken by its topic.
     undeliverable: i64,
+}
+
+/// Why a lane does not take everything.
+#[derive(Debug, Serialize)]
+#[serde(untagged)]
+enum LaneReason {
+    /// Its topic takes nothing.
+    Shut(ShutLane),
+    /// Its topic does not take some of its tasks.
+    Some { why: &'static str },
+}
+
+impl LaneReason {
+    fn of(lane: Option<ShutLane>, undeliverable: i64) -> Option<Self> {
+        const WHY: &str = "its topic takes tasks, and some of them wait: they are larger than max.message.bytes of the topic, or are \
+                           about to be tried again; GET /v1/requests/{id} of each says which";
+        match lane {
+            Some(lane) => Some(Self::Shut(lane)),
+            None => (undeliverable > 0).then_some(Self::Some { why: WHY }),
+        }
+    }
 }
 
 /// `GET /v1/processors`
@@ -102,7 +123,7 @@ pub(super) async fn list(
         } else {
             "open"
         },
-        lane_reason: api.engine.lane(&processor.id),
+        lane_reason: LaneReason::of(api.engine.lane(&processor.id), undeliverable_of(&processor.id)),
         undeliverable: undeliverable_of(&processor.id),
     };
     // A registry is read as a whole, so all of it is one page.
@@ -114,4 +135,31 @@ pub(super) async fn list(
         },
         revision: active.revision,
     }))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_lane_that_is_open_says_why_some_tasks_wait() {
+        let shown = |lane, undeliverable| serde_json::to_value(LaneReason::of(lane, undeliverable)).unwrap();
+        assert!(shown(None, 0).is_null());
+        let why = shown(None, 1);
+        assert!(
+            why["why"].as_str().unwrap().contains("max.message.bytes"),
+            "{why}"
+        );
+        let at = crate::domain::time::At::from_millis(0);
+        let shut = ShutLane {
+            since: at,
+            until: at,
+            why: "unknown topic".to_owned(),
+            tries: 0,
+        };
+        assert_eq!(
+            shown(Some(shut), 1),
+            serde_json::json!({ "since": at, "until": at, "why": "unknown topic" })
+        );
+    }
 }

@@ -111,6 +111,11 @@ fn to_do(request: &Request, ordinal: u16, context: &Context<'_>) -> Option<Strin
         Need::Decision(AbandonCause::Pseudonymised) => format!(
             "{processor} calls it anonymized, and its method only pseudonymises: an operator has to retry or waive it."
         ),
+        Need::Decision(cause) if !request.can_be_retried(ordinal, context) => format!(
+            "{processor} was given up ({cause}): as it is registered it does not {action} anything, so that a retry is refused. \
+             An operator has to waive it, or to retry it once the active registry says that it can.",
+            action = task.action
+        ),
         Need::Decision(cause) => format!(
             "{processor} was given up ({cause}) after {} attempts: an operator has to retry or waive it.",
             task.attempt

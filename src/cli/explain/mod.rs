@@ -2,6 +2,8 @@
 
 mod words;
 
+use std::collections::BTreeSet;
+
 use serde::Serialize;
 
 use self::words::{coming, name, needed};
@@ -20,15 +22,17 @@ use crate::{
         entry::{Entry, Leaf},
         ids::{HoldId, ProcessorId, RequestId, TaskId},
         request::{Context, Request, outlook::BestCase, refusal::ComplaintBodies},
+        task::TaskEvent,
         time::At,
         words::Status,
     },
     engine::{
         EngineError,
         decisions::{DecisionView, decisions_of},
+        identifying::warnings_of_stored,
         status::status_message,
     },
-    store::{Store, StoredLeaf, StoredRequest},
+    store::{Store, StoredBody, StoredLeaf, StoredRequest},
     wire::status::StatusMessage,
 };
 
@@ -124,20 +128,26 @@ pub fn run(args: &Args) -> Result<Exit, Failure> {
         let knowledge = Knowledge::read(store.as_ref(), &config, now).await?;
         // Reasons lie sealed: without the keyring all the rest is told.
         let vault = session::vault(&config);
-        let holds = holds_on(&found.request, &knowledge.context());
+        let holds = holds_on(&found.stored.request, &knowledge.context());
         let decisions = decisions_of(
             store.as_ref(),
             vault.as_ref().ok(),
-            &found.request,
-            &found.stored,
+            &found.stored.request,
+            &found.sealed,
             &holds,
         );
-        let decided = (decisions.await?, vault.err().map(|why| why.to_string()));
+        let mut warnings = Vec::new();
+        if let (Ok(vault), Some(body)) = (&vault, &found.body) {
+            let registry = knowledge.context().registry;
+            warnings = warnings_of_stored(vault, registry, &found.stored, body);
+        }
+        let decided = (decisions.await?, warnings, vault.err().map(|why| why.to_string()));
         Ok((found, knowledge, decided))
     })?;
-    let mut explained = explain(&found, &knowledge.context(), &config.policy.complaint_bodies);
+    let mut explained = explain(&found, &knowledge.context(), &config.policy.complaint_bodies)?;
     explained.decisions = decided.0;
-    let sealed = decided.1.filter(|_| !explained.decisions.is_empty());
+    explained.warnings.extend(decided.1);
+    let sealed = decided.2.filter(|_| !explained.decisions.is_empty());
     explained
         .warnings
         .extend(sealed.map(|why| format!("the reasons of decisions cannot be read: {why}")));
@@ -145,7 +155,7 @@ pub fn run(args: &Args) -> Result<Exit, Failure> {
     if args.json {
         out.json(&explained)?;
     } else {
-        show(&mut out, &found.request, &explained)?;
+        show(&mut out, &found.stored.request, &explained)?;
     }
     out.end()?;
     Ok(Exit::Ok)
@@ -153,28 +163,28 @@ pub fn run(args: &Args) -> Result<Exit, Failure> {
 
 /// What the store has of a request.
 struct Found {
-    request: Request,
-    stored: Vec<StoredLeaf>,
+    stored: StoredRequest,
+    /// The leaves of its ledger, as they are stored with what lies sealed beside them, and read.
+    sealed: Vec<StoredLeaf>,
     leaves: Vec<Leaf>,
-    body: Option<Body>,
+    body: Option<StoredBody>,
 }
 
 async fn find(store: &dyn Store, id: RequestId) -> Result<Found, Failure> {
-    let Some(StoredRequest { request, .. }) = store.requests(&[id]).await?.pop() else {
+    let Some(stored) = store.requests(&[id]).await?.pop() else {
         return Err(Failure::NotSo(format!(
             "there is no request {id}: it has not been taken in (see `lacuna dead-letters list`), or is past records_keep"
         )));
     };
-    let stored = store.leaves(id).await?;
-    let leaves = stored.iter().map(|leaf| Leaf::from_bytes(&leaf.leaf));
+    let sealed = store.leaves(id).await?;
+    let leaves = sealed.iter().map(|leaf| Leaf::from_bytes(&leaf.leaf));
     let leaves = leaves.collect::<Result<_, _>>().map_err(EngineError::from)?;
-    let bodies = store.bodies(&[id]).await?;
-    let body = bodies.first().map(|stored| Body::unpack(&stored.body));
+    let body = store.bodies(&[id]).await?.pop();
     Ok(Found {
-        request,
         stored,
+        sealed,
         leaves,
-        body: body.transpose().map_err(EngineError::from)?,
+        body,
     })
 }
 
@@ -182,19 +192,21 @@ fn explain<'a>(
     found: &'a Found,
     context: &Context<'a>,
     complaint_bodies: &'a ComplaintBodies,
-) -> Explained<'a> {
-    let Found {
-        request,
-        leaves,
-        body,
-        ..
-    } = found;
+) -> Result<Explained<'a>, EngineError> {
+    let (request, leaves) = (&found.stored.request, &found.leaves);
+    let body = found
+        .body
+        .as_ref()
+        .map(|stored| Body::unpack(&stored.body))
+        .transpose()?;
     let names = names_of(request, leaves);
+    let never_left = never_left(leaves);
     let happened = leaves.iter().map(|leaf| Happened {
         at: leaf.at,
         says: leaf
             .entries
             .iter()
+            .filter(|entry| sending(entry).is_none_or(|sending| !never_left.contains(&sending)))
             .filter_map(|entry| dated(entry, &names))
             .collect(),
     });
@@ -216,7 +228,7 @@ fn explain<'a>(
         says: needed(&need, request, ordinal, context),
     });
     let best = request.best_case(context);
-    Explained {
+    Ok(Explained {
         request: status_message(request, complaint_bodies),
         warnings: body
             .as_ref()
@@ -231,7 +243,38 @@ fn explain<'a>(
         to_finish_sooner: needs.collect(),
         identifiers: words::identifiers(request, &best, context),
         shortest_way: shortest(request, best),
+    })
+}
+
+/// An attempt of a task: its place, its generation and its number.
+type Sending = (u16, u32, u32);
+
+/// The attempt that an entry says was sent.
+const fn sending(entry: &Entry) -> Option<Sending> {
+    match entry {
+        Entry::Task {
+            ordinal,
+            generation,
+            attempt,
+            event: TaskEvent::Dispatched { .. },
+        } => Some((*ordinal, *generation, *attempt)),
+        _ => None,
     }
+}
+
+/// The attempts that were handed over and certainly did not leave: a later entry says so, and why.
+fn never_left(leaves: &[Leaf]) -> BTreeSet<Sending> {
+    let entries = leaves.iter().flat_map(|leaf| &leaf.entries);
+    let refused = entries.filter_map(|entry| match entry {
+        Entry::Task {
+            ordinal,
+            generation,
+            attempt,
+            event: TaskEvent::Undeliverable { certain: true, .. },
+        } => Some((*ordinal, *generation, *attempt)),
+        _ => None,
+    });
+    refused.collect()
 }
 
 /// The active holds that cover a part of it.

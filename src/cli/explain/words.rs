@@ -94,7 +94,7 @@ pub(super) fn opened_by(gate: ClosedGate, request: &Request) -> Option<String> {
 
 /// What would end the waiting of a task, and which holds it would meet then.
 pub(super) fn needed(need: &Need<'_>, request: &Request, ordinal: u16, context: &Context<'_>) -> String {
-    let mut said = needed_now(need, request, ordinal, context.now);
+    let mut said = needed_now(need, request, ordinal, context);
     if let Some(past) = request.rotation_that_ends(ordinal, context) {
         said += &format!("; or a backup.rotated event with oldest_retained_at of {past} or later");
     }
@@ -122,8 +122,8 @@ fn hold_names(holds: &[&Hold]) -> String {
     names.join(" and ")
 }
 
-fn needed_now(need: &Need<'_>, request: &Request, ordinal: u16, now: At) -> String {
-    let task = request.task_id(ordinal);
+fn needed_now(need: &Need<'_>, request: &Request, ordinal: u16, context: &Context<'_>) -> String {
+    let (task, now) = (request.task_id(ordinal), context.now);
     match need {
         Need::Answer(by) => format!("its answer, which is due by {by}"),
         Need::Promise(by) if *by <= now => format!(
@@ -176,6 +176,11 @@ fn needed_now(need: &Need<'_>, request: &Request, ordinal: u16, now: At) -> Stri
             "nothing: its hold was released, and it goes on by itself".to_owned()
         }
         Need::Release(holds) => format!("release {}", hold_names(holds)),
+        Need::Decision(cause) if !request.can_be_retried(ordinal, context) => format!(
+            "it was given up ({cause}): waive it, POST /v1/tasks/{task}/waive; it can be retried once the active registry says \
+             that it can {}",
+            request.task(ordinal).action
+        ),
         Need::Decision(cause) => {
             format!("it was given up ({cause}): retry or waive it, POST /v1/tasks/{task}/retry or /waive")
         }
