@@ -2,8 +2,6 @@
 
 use std::{collections::HashMap, sync::Arc};
 
-use serde::Serialize;
-
 use super::{
     Exit, Failure,
     output::{Out, Table},
@@ -21,6 +19,7 @@ use crate::{
     },
     store::{Acceptance, Store, StoreError},
     vault::Vault,
+    view::position::PositionView,
 };
 
 /// The longest name of a person, as commands take it.
@@ -161,26 +160,12 @@ fn partitions(cluster: &Cluster, topics: &[Arc<str>]) -> Result<(Arc<str>, Vec<P
     Ok((Arc::from(id), partitions))
 }
 
-/// A partition as it is shown.
-#[derive(Serialize)]
-struct Shown<'a> {
-    topic: &'a str,
-    partition: i32,
-    /// `None`: nothing was taken in yet.
-    next_offset: Option<i64>,
-    low: Option<i64>,
-    high: Option<i64>,
-    log: Option<u32>,
-    state: &'static str,
-    why: Option<String>,
-}
-
 fn list(config: &Config, json: bool) -> Result<Exit, Failure> {
     let look = block_on(Look::take(config))?;
     let shown = look.there.iter().map(|key| {
         let (position, held) = (look.known.position(key), look.held.get(key));
         let finding = look.finding(key);
-        Shown {
+        PositionView {
             topic: &key.0,
             partition: key.1,
             next_offset: position.map(|position| position.next_offset),
@@ -191,7 +176,7 @@ fn list(config: &Config, json: bool) -> Result<Exit, Failure> {
             why: finding.map(|finding| finding.to_string()),
         }
     });
-    let shown: Vec<Shown<'_>> = shown.collect();
+    let shown: Vec<PositionView<'_>> = shown.collect();
     let mut out = Out::new();
     if json {
         shown.iter().try_for_each(|one| out.json(one))?;

@@ -343,14 +343,4 @@ impl Engine {
             Some(_) => Err(OperateError::Conflicting),
         }
     }
-
-    /// One request.
-    pub async fn request(&self, id: RequestId) -> Result<Option<Request>, EngineError> {
-        Ok(self
-            .store
-            .requests(&[id])
-            .await?
-            .pop()
-            .map(|StoredRequest { request, .. }| request))
-    }
 }

@@ -23,7 +23,6 @@ use super::{
 };
 use crate::{
     domain::{
-        body::Body,
         command::Decision,
         identity::SubjectData,
         ids::RequestId,
@@ -31,7 +30,7 @@ use crate::{
         request::operate::Refused,
         words::{DeadLetterReason, Status},
     },
-    engine::{EngineError, OperateError, operate},
+    engine::{OperateError, operate},
     wire::{DecisionKind, Refusal, api, parse_decision},
 };
 
@@ -225,8 +224,7 @@ async fn waiting(
 /// Nobody approves what they have submitted, not among others either.
 async fn refuse_own(api: &Api, ids: &[RequestId], name: &str) -> Result<(), Problem> {
     for some in ids.chunks(PAGE as usize) {
-        for stored in api.engine.store.bodies(some).await? {
-            let body = Body::unpack(&stored.body).map_err(EngineError::from)?;
+        for (_, body) in api.engine.bodies(some).await? {
             if body
                 .submitter
                 .is_some_and(|submitter| is_same_person(&submitter, name))

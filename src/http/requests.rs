@@ -22,7 +22,6 @@ use super::{
 };
 use crate::{
     domain::{
-        body::Body,
         command::Command,
         ids::{CommandId, RequestId, Tenant},
         words::DeadLetterReason,
@@ -180,12 +179,7 @@ pub(super) async fn cancel(
 
 /// Whether this bearer has submitted the request.
 pub(super) async fn is_own(engine: &Engine, id: RequestId, name: &str) -> Result<bool, Problem> {
-    let stored = engine.store.bodies(&[id]).await?;
-    let Some(stored) = stored.first() else {
-        return Ok(false);
-    };
-    let body = Body::unpack(&stored.body).map_err(EngineError::from)?;
-    Ok(body.submitter.as_deref() == Some(name))
+    Ok(engine.submitter(id).await?.as_deref() == Some(name))
 }
 
 async fn status_of(engine: &Engine, id: RequestId) -> Result<Bytes, Problem> {
@@ -212,13 +206,10 @@ async fn with_warnings(
     status: Bytes,
     warned: Vec<String>,
 ) -> Result<Bytes, Problem> {
-    let (Some(request), bodies) = (engine.request(id).await?, engine.store.bodies(&[id]).await?) else {
+    let (Some(request), Some((_, body))) = (engine.request(id).await?, engine.bodies(&[id]).await?.pop())
+    else {
         return Ok(status);
     };
-    let Some(stored) = bodies.first() else {
-        return Ok(status);
-    };
-    let body = Body::unpack(&stored.body).map_err(EngineError::from)?;
     let mut warnings = engine.with_context(|context| body.warnings(&request, context.registry))?;
     warnings.extend(warned);
     if warnings.is_empty() {

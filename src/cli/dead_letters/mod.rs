@@ -2,7 +2,6 @@
 
 mod redrive;
 
-use serde::Serialize;
 use uuid::Uuid;
 
 use super::{
@@ -17,12 +16,12 @@ use crate::{
     config::Config,
     domain::{
         entry::Entry,
-        time::At,
         words::{CommandKind, DeadLetterReason},
     },
     engine::looks::record_look,
     store::{DeadLetter, DeadLetterFilter, DeadLetterState, Store},
     telemetry::metrics::Metrics,
+    view::dead_letter::DeadLetterView,
 };
 
 /// Arguments of `lacuna dead-letters`.
@@ -137,39 +136,6 @@ pub fn run(args: Args) -> Result<Exit, Failure> {
     }
 }
 
-/// A dead letter as JSON.
-#[derive(Serialize)]
-struct Shown<'a> {
-    id: Uuid,
-    state: &'static str,
-    reason: DeadLetterReason,
-    #[serde(rename = "type")]
-    kind: Option<CommandKind>,
-    detail: &'a str,
-    topic: &'a str,
-    partition: i32,
-    offset: i64,
-    at: At,
-    age_seconds: u64,
-}
-
-impl<'a> Shown<'a> {
-    fn of(letter: &'a DeadLetter, now: At) -> Self {
-        Self {
-            id: letter.id,
-            state: letter.state.as_str(),
-            reason: letter.reason,
-            kind: letter.kind,
-            detail: &letter.detail,
-            topic: &letter.origin.topic,
-            partition: letter.origin.partition,
-            offset: letter.origin.offset,
-            at: letter.at,
-            age_seconds: now.since(letter.at).as_secs(),
-        }
-    }
-}
-
 /// Every dead letter that is open, or every one.
 async fn every(store: &dyn Store, open_only: bool) -> Result<Vec<DeadLetter>, Failure> {
     const PAGE: u32 = 500;
@@ -203,7 +169,7 @@ fn list(config: &Config, all: bool, erasures: bool, json: bool) -> Result<Exit, 
     if json {
         letters
             .iter()
-            .try_for_each(|letter| out.json(&Shown::of(letter, now)))?;
+            .try_for_each(|letter| out.json(&DeadLetterView::of(letter, now)))?;
     } else {
         let mut table = Table::new(&["id", "reason", "type", "from", "age", "state", "detail"]);
         for letter in &letters {
