@@ -13,4 +13,5 @@ pub mod sim;
 pub mod store;
 pub mod telemetry;
 pub mod vault;
+pub mod view;
 pub mod wire;

@@ -10,6 +10,8 @@ use std::{
     sync::{Arc, Mutex, PoisonError},
 };
 
+use uuid::Uuid;
+
 use super::{Engine, EngineError};
 use crate::{
     domain::{
@@ -141,6 +143,20 @@ impl Engine {
                 .collect(),
             kept,
         }
+    }
+
+    /// Closes a message that could not be taken in, as somebody has decided: the letter as it is now, and whether it was open; `None`: there is none.
+    pub async fn close_dead_letter(
+        &self,
+        id: Uuid,
+        note: &str,
+        now: At,
+    ) -> Result<Option<(DeadLetter, bool)>, EngineError> {
+        let closed = self
+            .store
+            .close_dead_letter(id, DeadLetterState::Closed, note, now)
+            .await?;
+        Ok(self.store.dead_letter(id).await?.map(|letter| (letter, closed)))
     }
 
     /// Looks at how much there is of each topic.

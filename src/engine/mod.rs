@@ -27,6 +27,7 @@ pub mod pace;
 mod pages;
 pub mod positions;
 pub mod prepare;
+pub mod questions;
 pub mod registry;
 pub mod rehearsal;
 pub mod reissue;
@@ -37,7 +38,6 @@ pub mod status;
 pub mod suppression;
 pub mod sweep;
 pub mod undeliverable;
-pub mod views;
 pub mod words;
 pub mod work;
 

@@ -83,7 +83,7 @@ pub const MAX_SUPPRESSION: usize = 1_000;
 /// Who is looked for in the suppression list.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SuppressionCheck {
-    /// The tenant; the configured default where it is absent.
+    /// The tenant; where it is absent, the configured default, unless others are served as well.
     pub tenant: Option<Tenant>,
     /// One identity a person, or several: each is answered by itself, in order.
     pub identities: Vec<Identity>,
@@ -119,12 +119,15 @@ pub struct Approvals {
     pub filter: Vec<(String, String)>,
     /// How many requests the caller believes that they are.
     pub expected_count: u64,
+    /// Where the call before has ended.
+    pub cursor: Option<String>,
 }
 
 #[derive(Deserialize)]
 struct ApprovalsFields {
     filter: serde_json::Map<String, serde_json::Value>,
     expected_count: u64,
+    cursor: Option<String>,
 }
 
 /// Reads an approval of many.
@@ -140,6 +143,7 @@ pub fn parse_approvals(bytes: &[u8]) -> Result<Approvals, Refusal> {
     Ok(Approvals {
         filter: filter.collect::<Result<_, _>>()?,
         expected_count: fields.expected_count,
+        cursor: fields.cursor,
     })
 }
 

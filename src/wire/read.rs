@@ -101,6 +101,11 @@ fn explain<'de, T: Deserialize<'de>>(document: Checked<'de>) -> Refusal {
         Err(error) => {
             let expected = expectation(&error.inner().to_string());
             let path = shown_path(error.path());
+            let expected = if path.contains('*') {
+                format!("{expected} (* is a name of the sender's own, which is not repeated)")
+            } else {
+                expected
+            };
             // An identifier is judged as a whole, and its fault is that of its value.
             if let Some(expected) = expected.strip_prefix(VALUE) {
                 return Refusal::schema(format!("{path}.{VALUE}{expected}"));

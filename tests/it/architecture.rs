@@ -22,6 +22,8 @@ const ARROWS: &[(&str, &[&str])] = &[
         "engine",
         &["store", "vault", "telemetry", "clock", "wire", "domain"],
     ),
+    // What people see: it knows nothing of who shows it.
+    ("view", &["engine", "store", "vault", "wire", "domain"]),
     (
         "kafka",
         &["engine", "store", "vault", "telemetry", "clock", "wire", "domain"],
@@ -29,6 +31,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     (
         "http",
         &[
+            "view",
             "engine",
             "store",
             "vault",
@@ -60,6 +63,7 @@ const ARROWS: &[(&str, &[&str])] = &[
             "http",
             "kafka",
             "sim",
+            "view",
             "engine",
             "store",
             "vault",
@@ -77,6 +81,7 @@ const ARROWS: &[(&str, &[&str])] = &[
             "http",
             "kafka",
             "sim",
+            "view",
             "engine",
             "store",
             "vault",

@@ -308,11 +308,7 @@ impl Desk<'_> {
             tracing::warn!("{warning}");
         }
         if progress.complete {
-            say(
-                &mut out,
-                "complete",
-                format_args!("since {}: nothing was published now", progress.updated_at),
-            )?;
+            telling::was_complete(&mut out, &progress)?;
         } else {
             if let Some(brake) = telling::brake(self.config.policy.approval, plan.subjects, self.args.rate) {
                 say(&mut out, "mind", brake)?;
@@ -327,8 +323,9 @@ impl Desk<'_> {
                 rate: self.args.rate,
             };
             self.publish(&run, &mut progress)?;
+            telling::complete(&mut out, &plan, &progress)?;
         }
-        telling::complete(&mut out, &plan, &progress, &self.args.file, path)?;
+        telling::after(&mut out, &self.args.file, path)?;
         out.end()?;
         Ok(Exit::Ok)
     }

@@ -1,4 +1,4 @@
-//! The ledger's entries, told to people.
+//! The entries of the ledger, in sentences.
 
 use std::time::Duration;
 
@@ -20,17 +20,96 @@ enum Times {
 }
 
 /// A line for whoever watches; `None`: it says nothing that another line does not.
-pub(super) fn told(entry: &Entry, processors: &[String], now: At) -> Option<String> {
-    tell(entry, processors, Times::Since(now))
+pub fn render_live(entry: &Entry, processors: &[String], now: At) -> Option<String> {
+    render(entry, processors, Times::Since(now))
 }
 
 /// A line for whoever looks back, with times as they are; `None`: it says nothing that another line does not.
-pub(super) fn dated(entry: &Entry, processors: &[String]) -> Option<String> {
-    tell(entry, processors, Times::Absolute)
+pub fn render_dated(entry: &Entry, processors: &[String]) -> Option<String> {
+    render(entry, processors, Times::Absolute)
 }
 
-fn tell(entry: &Entry, processors: &[String], times: Times) -> Option<String> {
-    let name = |ordinal: &u16| processors.get(usize::from(*ordinal)).map_or("?", String::as_str);
+fn render(entry: &Entry, processors: &[String], times: Times) -> Option<String> {
+    let name = |ordinal: &u16| name_of(*ordinal, processors);
+    match entry {
+        Entry::Task {
+            ordinal,
+            attempt,
+            event,
+            ..
+        } => Some(format!("{}: {}", name(ordinal), happened(event, *attempt, times))),
+        Entry::Evidence { records: None, .. } => None,
+        Entry::Evidence {
+            ordinal,
+            records: Some(records),
+            ..
+        } => Some(format!(
+            "{}: brought evidence of {records} records",
+            name(ordinal)
+        )),
+        Entry::Kept { .. } | Entry::WaveAdded { .. } => of_shares(entry, processors),
+        Entry::Opened { .. }
+        | Entry::Status { .. }
+        | Entry::Overdue
+        | Entry::Shredded
+        | Entry::ActedBy { .. }
+        | Entry::GateOpened { .. }
+        | Entry::DeadlineMoved { .. }
+        | Entry::Reactivated { .. }
+        | Entry::Supplied { .. }
+        | Entry::Refused { .. }
+        | Entry::Restored { .. }
+        | Entry::Encapsulated { .. }
+        | Entry::Purged { .. } => of_request(entry),
+        Entry::HoldPlaced { .. }
+        | Entry::HoldReleased { .. }
+        | Entry::BackupEvent { .. }
+        | Entry::RegistryActivated { .. }
+        | Entry::PositionAccepted { .. }
+        | Entry::CapsulesForgotten { .. }
+        | Entry::Merged { .. }
+        | Entry::Absorbed { .. }
+        | Entry::Followed { .. }
+        | Entry::Repeated { .. }
+        | Entry::Searched { .. }
+        | Entry::LetterOpened { .. } => of_others(entry),
+    }
+}
+
+/// How a share of it was split, and what is reckoned apart.
+fn of_shares(entry: &Entry, processors: &[String]) -> Option<String> {
+    let name = |ordinal: &u16| name_of(*ordinal, processors);
+    Some(match entry {
+        Entry::Kept {
+            ordinal,
+            basis,
+            anchor,
+            from,
+            until,
+        } => {
+            let counted = anchor
+                .as_ref()
+                .map_or_else(|| "requested_at".to_owned(), ToString::to_string);
+            format!(
+                "{}: has to keep a share until {until} ({basis}, counted from {counted}, {from})",
+                name(ordinal)
+            )
+        }
+        Entry::WaveAdded {
+            processor, sources, ..
+        } => {
+            let sources: Vec<&str> = sources.iter().map(name).collect();
+            format!(
+                "{processor}: its copies of {} are reckoned apart",
+                sources.join(", ")
+            )
+        }
+        _ => return None,
+    })
+}
+
+/// What happened to the request as a whole.
+fn of_request(entry: &Entry) -> Option<String> {
     Some(match entry {
         Entry::Opened {
             action,
@@ -43,20 +122,6 @@ fn tell(entry: &Entry, processors: &[String], times: Times) -> Option<String> {
                 "opened: {action} under {regime} by {deadline}, {} processors to ask",
                 processors.len()
             )
-        }
-        Entry::Task {
-            ordinal,
-            attempt,
-            event,
-            ..
-        } => format!("{}: {}", name(ordinal), happened(event, *attempt, times)),
-        Entry::Evidence { records: None, .. } => return None,
-        Entry::Evidence {
-            ordinal,
-            records: Some(records),
-            ..
-        } => {
-            format!("{}: brought evidence of {records} records", name(ordinal))
         }
         Entry::Status { from, to } => format!("{from} -> {to}"),
         Entry::Overdue => "overdue".to_owned(),
@@ -85,30 +150,6 @@ fn tell(entry: &Entry, processors: &[String], times: Times) -> Option<String> {
             basis,
             processor: Some(processor),
         } => format!("refused for {processor}: {basis}"),
-        Entry::Kept {
-            ordinal,
-            basis,
-            anchor,
-            from,
-            until,
-        } => {
-            let counted = anchor
-                .as_ref()
-                .map_or_else(|| "requested_at".to_owned(), ToString::to_string);
-            format!(
-                "{}: has to keep a share until {until} ({basis}, counted from {counted}, {from})",
-                name(ordinal)
-            )
-        }
-        Entry::WaveAdded {
-            processor, sources, ..
-        } => {
-            let sources: Vec<&str> = sources.iter().map(name).collect();
-            format!(
-                "{processor}: its copies of {} are reckoned apart",
-                sources.join(", ")
-            )
-        }
         Entry::Restored { taken_at, .. } => {
             format!("restored: a backup taken at {taken_at} was put back, so it is done again")
         }
@@ -116,6 +157,15 @@ fn tell(entry: &Entry, processors: &[String], times: Times) -> Option<String> {
             "the key of its identifiers is destroyed; for a restore they stay sealed until no copy is left"
                 .to_owned()
         }
+        Entry::Purged { status } => format!("its rows are deleted, it had ended as {status}"),
+
+        _ => return None,
+    })
+}
+
+/// What concerns other requests as well, and who has looked.
+fn of_others(entry: &Entry) -> Option<String> {
+    Some(match entry {
         Entry::HoldPlaced { basis, actor, .. } => format!("{actor} placed a legal hold: {basis}"),
         Entry::HoldReleased { actor, .. } => format!("{actor} released a legal hold"),
         Entry::BackupEvent {
@@ -146,8 +196,12 @@ fn tell(entry: &Entry, processors: &[String], times: Times) -> Option<String> {
         Entry::LetterOpened { actor, letter } => {
             format!("{actor} has opened the original of dead letter {letter}")
         }
-        Entry::Purged { status } => format!("its rows are deleted, it had ended as {status}"),
+        _ => return None,
     })
+}
+
+fn name_of(ordinal: u16, processors: &[String]) -> &str {
+    processors.get(usize::from(ordinal)).map_or("?", String::as_str)
 }
 
 fn happened(event: &TaskEvent, attempt: u32, times: Times) -> String {
@@ -158,7 +212,7 @@ fn happened(event: &TaskEvent, attempt: u32, times: Times) -> String {
         TaskEvent::AskedAgain { outcome, due, .. } => {
             let said = outcome.map_or("said nothing in time", crate::domain::words::Outcome::as_str);
             match times {
-                Times::Since(now) => format!("{said}, will be asked again in {}", shown(due.since(now))),
+                Times::Since(now) => format!("{said}, will be asked again in {}", duration(due.since(now))),
                 Times::Absolute => format!("{said}, asked again at {due}"),
             }
         }
@@ -205,8 +259,8 @@ fn happened(event: &TaskEvent, attempt: u32, times: Times) -> String {
     }
 }
 
-/// A time for people.
-pub(super) fn shown(duration: Duration) -> String {
+/// How long something takes, for people.
+pub fn duration(duration: Duration) -> String {
     if duration < Duration::from_secs(1) {
         format!("{} ms", duration.as_millis())
     } else {

@@ -1,9 +1,8 @@
-//! What is ahead of a request, told to people.
+//! What is ahead of a request, in sentences.
 
-use super::Identifiers;
 use crate::domain::{
     hold::Hold,
-    ids::Label,
+    ids::{Label, TaskId},
     registry::ConfirmBy,
     request::{
         Context, Request,
@@ -12,11 +11,13 @@ use crate::domain::{
     },
     task::{Purpose, Share, Undelivered},
     time::At,
+    words::AbandonCause,
 };
 use crate::engine::decisions::DecisionView;
+use crate::view::{explanation::IdentifiersView, request as view};
 
 /// A decision, with what it is about and why it was taken.
-pub(super) fn decided(decision: &DecisionView) -> String {
+pub fn decided(decision: &DecisionView) -> String {
     let by = decision.by.as_deref().unwrap_or("a command that names nobody");
     let mut said = format!("{by}: {}", decision.decision);
     let about = [
@@ -35,7 +36,7 @@ pub(super) fn decided(decision: &DecisionView) -> String {
 }
 
 /// What will happen at a time. `is_gated`: only where people have opened the gates of the request by then.
-pub(super) fn coming(ahead: &Ahead, request: &Request, is_gated: bool) -> String {
+pub fn coming(ahead: &Ahead, request: &Request, is_gated: bool) -> String {
     let said = match ahead.what {
         Coming::GateOpens => "sending begins: not_before is over".to_owned(),
         Coming::Asked(attempt) => format!("is asked (attempt {attempt})"),
@@ -78,7 +79,7 @@ pub(super) fn coming(ahead: &Ahead, request: &Request, is_gated: bool) -> String
 }
 
 /// What opens a gate that waits for a person; `None`: it opens by itself.
-pub(super) fn opened_by(gate: ClosedGate, request: &Request) -> Option<String> {
+pub fn opener(gate: ClosedGate, request: &Request) -> Option<String> {
     let id = request.id;
     match gate {
         ClosedGate::Verification => Some(format!(
@@ -93,8 +94,8 @@ pub(super) fn opened_by(gate: ClosedGate, request: &Request) -> Option<String> {
 }
 
 /// What would end the waiting of a task, and which holds it would meet then.
-pub(super) fn needed(need: &Need<'_>, request: &Request, ordinal: u16, context: &Context<'_>) -> String {
-    let mut said = needed_now(need, request, ordinal, context.now);
+pub fn needed(need: &Need<'_>, request: &Request, ordinal: u16, context: &Context<'_>) -> String {
+    let mut said = needed_now(need, request, ordinal, context);
     if let Some(past) = request.rotation_that_ends(ordinal, context) {
         said += &format!("; or a backup.rotated event with oldest_retained_at of {past} or later");
     }
@@ -122,24 +123,15 @@ fn hold_names(holds: &[&Hold]) -> String {
     names.join(" and ")
 }
 
-fn needed_now(need: &Need<'_>, request: &Request, ordinal: u16, now: At) -> String {
-    let task = request.task_id(ordinal);
+fn needed_now(need: &Need<'_>, request: &Request, ordinal: u16, context: &Context<'_>) -> String {
+    let (task, now) = (request.task_id(ordinal), context.now);
     match need {
         Need::Answer(by) => format!("its answer, which is due by {by}"),
         Need::Promise(by) if *by <= now => format!(
             "its proof, which it had promised by {by}: find out why, then retry or waive it, POST /v1/tasks/{task}/retry or /waive"
         ),
         Need::Promise(by) => format!("its proof, which it has promised by {by}"),
-        Need::Delivery(_, Undelivered::Refused) => {
-            "its topic, which takes nothing now (it is missing or forbidden, has no leader, or does not confirm): it is asked as \
-             soon as the topic takes it"
-                .to_owned()
-        }
-        Need::Delivery(_, Undelivered::TooLarge { bytes, limit }) => format!(
-            "a topic that takes its {bytes} bytes{}: raise max.message.bytes of the topic, or waive it, POST \
-             /v1/tasks/{task}/waive",
-            limit.map_or_else(String::new, |limit| format!(" (it takes {limit})"))
-        ),
+        Need::Delivery(_, why) => delivery(*why, task),
         Need::Nothing(at) if *at > now => format!("nothing: it is asked at {at} by itself"),
         Need::Nothing(_) => "nothing: it is asked by itself, when its turn comes".to_owned(),
         Need::Others(places) => {
@@ -157,11 +149,7 @@ fn needed_now(need: &Need<'_>, request: &Request, ordinal: u16, now: At) -> Stri
             oldest_retained_at,
             horizon,
         } => {
-            let expected = if *horizon <= now {
-                "was expected"
-            } else {
-                "expected"
-            };
+            let expected = if *horizon <= now { "was expected" } else { "expected" };
             format!(
                 "a backup.rotated event with oldest_retained_at of {oldest_retained_at} or later ({expected} by {horizon})"
             )
@@ -176,9 +164,7 @@ fn needed_now(need: &Need<'_>, request: &Request, ordinal: u16, now: At) -> Stri
             "nothing: its hold was released, and it goes on by itself".to_owned()
         }
         Need::Release(holds) => format!("release {}", hold_names(holds)),
-        Need::Decision(cause) => {
-            format!("it was given up ({cause}): retry or waive it, POST /v1/tasks/{task}/retry or /waive")
-        }
+        Need::Decision(cause) => decision(*cause, request, ordinal, context),
         Need::Gate(ClosedGate::Verification) => {
             format!("the subject's identity to be verified: POST /v1/requests/{}/verify-identity", request.id)
         }
@@ -196,9 +182,38 @@ fn needed_now(need: &Need<'_>, request: &Request, ordinal: u16, now: At) -> Stri
     }
 }
 
+fn delivery(why: Undelivered, task: TaskId) -> String {
+    match why {
+        Undelivered::Refused => {
+            "its topic, which takes nothing now (it is missing or forbidden, has no leader, or does not confirm): it is asked as \
+             soon as the topic takes it"
+                .to_owned()
+        }
+        Undelivered::TooLarge { bytes, limit } => format!(
+            "a topic that takes its {bytes} bytes{}: raise max.message.bytes of the topic, or waive it, POST \
+             /v1/tasks/{task}/waive",
+            limit.map_or_else(String::new, |limit| format!(" (it takes {limit})"))
+        ),
+    }
+}
+
+fn decision(cause: AbandonCause, request: &Request, ordinal: u16, context: &Context<'_>) -> String {
+    let task = request.task_id(ordinal);
+    if request.can_be_retried(ordinal, context) {
+        return format!(
+            "it was given up ({cause}): retry or waive it, POST /v1/tasks/{task}/retry or /waive"
+        );
+    }
+    format!(
+        "it was given up ({cause}): waive it, POST /v1/tasks/{task}/waive; it can be retried once the active registry says that \
+         it can {}",
+        request.task(ordinal).action
+    )
+}
+
 /// A task as people tell it from the others: its processor, with its part where its share was split, and with its
 /// sources where its set has several waves.
-pub(super) fn name(request: &Request, ordinal: u16) -> String {
+pub fn name(request: &Request, ordinal: u16) -> String {
     let task = request.task(ordinal);
     let part: Vec<&str> = task.categories.iter().map(Label::as_str).collect();
     let is_only = request.processors().filter(|id| **id == task.processor).count() == 1;
@@ -213,13 +228,14 @@ pub(super) fn name(request: &Request, ordinal: u16) -> String {
 }
 
 /// Who can read the identifiers, and until when.
-pub(super) fn identifiers(request: &Request, best: &BestCase, context: &Context<'_>) -> Identifiers {
-    let (now, says) = match (request.life.readable, request.capsule_end(context)) {
-        (true, _) => ("readable", readable(best)),
-        (false, Some(end)) => ("capsule", capsule("they are sealed", end)),
-        (false, None) => ("forgotten", "forgotten: nobody can read them".to_owned()),
+pub fn identifiers(request: &Request, best: &BestCase, context: &Context<'_>) -> IdentifiersView {
+    let says = match (request.life.readable, request.capsule_end(context)) {
+        (true, _) => readable(best),
+        (false, Some(end)) => capsule("they are sealed", end),
+        (false, None) => "forgotten: nobody can read them".to_owned(),
     };
-    Identifiers { now, says }
+    let now = view::identifiers(request, context);
+    IdentifiersView { now, says }
 }
 
 fn readable(best: &BestCase) -> String {
