@@ -1,4 +1,4 @@
-//! The README's processor, run as it stands there.
+//! The programs and files that the pages show, run as they stand there.
 
 use std::{process::Command, time::Duration};
 
@@ -8,24 +8,26 @@ use uuid::Uuid;
 use super::kafka::{Publisher, Statuses};
 use crate::support::{Deployment, Program, StoreKind, repository, service, wait_for};
 
-/// A block of this language in the README, counted from 0.
-fn block(language: &str, n: usize) -> String {
-    let readme = std::fs::read_to_string(repository("README.md")).unwrap();
+/// A block of this language in a page, counted from 0.
+fn block(page: &str, language: &str, n: usize) -> String {
+    let text = std::fs::read_to_string(repository(page)).unwrap();
     let start = format!("```{language}\n");
-    let (from, _) = readme
+    let (from, _) = text
         .match_indices(&start)
         .nth(n)
-        .unwrap_or_else(|| panic!("README.md has no {language} block {n}"));
+        .unwrap_or_else(|| panic!("{page} has no {language} block {n}"));
     let from = from + start.len();
-    let length = readme[from..].find("\n```").unwrap();
-    readme[from..from + length].to_owned()
+    let length = text[from..].find("\n```").unwrap();
+    text[from..from + length].to_owned()
 }
 
+const BACKUPS: &str = "docs/guide/backups.md";
+
 #[test]
-fn the_readmes_processor_and_registry_erase_as_they_say() {
-    let deployment = Deployment::new(StoreKind::Sqlite, &block("toml", 0));
+fn readme_processor_erases_what_it_is_asked() {
+    let deployment = Deployment::new(StoreKind::Sqlite, &block("README.md", "toml", 0));
     // Names of topics and brokers are the deployment's own; nothing else of the block is touched.
-    let processor = block("python", 0)
+    let processor = block("README.md", "python", 0)
         .replace("localhost:9092", &service("LACUNA_TEST_KAFKA"))
         .replace("lacuna.tasks.", &format!("{}.tasks.", deployment.prefix));
     assert!(processor.lines().count() <= 20, "the README promises 20 lines");
@@ -52,10 +54,10 @@ fn the_readmes_processor_and_registry_erase_as_they_say() {
 }
 
 #[test]
-fn the_readmes_backup_set_takes_the_events_and_holds_that_it_names() {
-    let deployment = Deployment::new(StoreKind::Sqlite, &block("toml", 2));
-    deployment.write("tell.py", &block("python", 1));
-    deployment.write("holds.sh", &block("sh", 0));
+fn backups_page_events_and_holds_are_taken() {
+    let deployment = Deployment::new(StoreKind::Sqlite, &block(BACKUPS, "toml", 0));
+    deployment.write("tell.py", &block(BACKUPS, "python", 0));
+    deployment.write("holds.sh", &block(BACKUPS, "sh", 1));
     let worker = deployment.serve();
     let url = format!("http://127.0.0.1:{}", deployment.http);
     let run = |program: &str, arguments: &[&str]| {
@@ -111,9 +113,13 @@ fn the_readmes_backup_set_takes_the_events_and_holds_that_it_names() {
 }
 
 #[test]
-fn the_readmes_regime_can_be_configured() {
+fn compliance_page_regime_can_be_configured() {
     let folder = tempfile::tempdir().unwrap();
-    std::fs::write(folder.path().join("regimes.toml"), block("toml", 1)).unwrap();
+    std::fs::write(
+        folder.path().join("regimes.toml"),
+        block("docs/guide/compliance.md", "toml", 0),
+    )
+    .unwrap();
     let text = "[policy]\nregimes = \"regimes.toml\"\nregime = \"acme_promise\"\n";
     let config = lacuna::config::Config::read_text("lacuna.toml", folder.path(), text, &|_| None)
         .unwrap_or_else(|problems| panic!("{problems}"));
