@@ -87,7 +87,7 @@ pub(super) async fn list(
         kind: processor.kind,
         transport: match &processor.transport {
             Transport::Kafka { .. } => Transport::Kafka {
-                topic: Some(api.engine.task_topic(&processor.id).to_string()),
+                topic: Some(processor.task_topic(&api.tasks_prefix)),
             },
         },
         actions: processor.actions.clone(),

@@ -416,7 +416,7 @@ const fn unread() -> Place {
 }
 
 /// Where a partition is read: from the store's position, and from the group's offset where that lies before it, so that what may
-/// not have been produced is said again.
+/// not have been produced is republished.
 fn place(
     known: &Known,
     key: &Partition,

@@ -2,7 +2,7 @@
 //!
 //! A store that is away, or that nobody can use, is waited for, and so is a clock that can be trusted. A message that no
 //! transaction can take in, although the store takes others, is found and dead-lettered, and its neighbours go through. What
-//! was taken in before is only said again. Nothing here talks to Kafka.
+//! was taken in before is only republished. Nothing here talks to Kafka.
 
 use std::{sync::Arc, time::Duration};
 
@@ -10,13 +10,14 @@ use async_trait::async_trait;
 use tokio_util::sync::CancellationToken;
 use zeroize::Zeroizing;
 
-use super::{KafkaError, poll::Window};
+use super::poll::Window;
 use crate::{
     clock::Stopwatch,
+    delivery::republish::republish,
     domain::{ids::RequestId, words::DeadLetterReason},
     engine::{
         Engine, EngineError,
-        outputs::Emission,
+        effects::Emission,
         prepare::{Arrival, Names, PreparedAck, PreparedBackup, PreparedCommand},
         schedule::Pauses,
     },
@@ -126,7 +127,7 @@ impl Work for Backups {
 
 /// A use case that a stage runs.
 enum Job<'a, T> {
-    Reissue(&'a [RequestId], &'a [Origin]),
+    Republish(&'a [RequestId], &'a [Origin]),
     Decide(&'a [Arrival<T>]),
 }
 
@@ -143,7 +144,7 @@ enum Tried {
     /// It went through after all: it was the store.
     Through(Emission),
     /// It is its own fault.
-    AtFault(KafkaError),
+    AtFault(EngineError),
 }
 
 /// So many messages in a row may be at fault for what the store refuses, with no neighbour that goes through. Beyond it, each
@@ -165,15 +166,15 @@ pub struct Decider<W> {
 }
 
 impl<W: Work> Decider<W> {
-    /// Says again what was taken in before, and decides what is new.
+    /// Republishes what was taken in before, and decides what is new.
     pub async fn decide(
         &self,
         replays: &[Arrival<W::Item>],
         new: &[Arrival<W::Item>],
-    ) -> Result<Emission, KafkaError> {
+    ) -> Result<Emission, EngineError> {
         let mut emission = Emission::default();
         if !replays.is_empty() {
-            emission.append(self.say_again(replays).await?);
+            emission.append(self.republish(replays).await?);
         }
         if !new.is_empty() {
             emission.append(self.decide_new(new).await?);
@@ -181,12 +182,12 @@ impl<W: Work> Decider<W> {
         Ok(emission)
     }
 
-    /// Says again what may not have been said. A request that cannot be read must not keep its neighbours waiting.
-    async fn say_again(&self, replays: &[Arrival<W::Item>]) -> Result<Emission, KafkaError> {
+    /// Republishes what may not have been produced. A request that cannot be read must not keep its neighbours waiting.
+    async fn republish(&self, replays: &[Arrival<W::Item>]) -> Result<Emission, EngineError> {
         tracing::info!(
             stage = W::NAME,
             messages = replays.len(),
-            "replays: saying again what may not have been said"
+            "replays: republishing what may not have been produced"
         );
         let mut emission = Emission::default();
         let mut pending = vec![replays];
@@ -195,7 +196,7 @@ impl<W: Work> Decider<W> {
                 .iter()
                 .filter_map(|arrival| arrival.origin.clone())
                 .collect();
-            match self.patiently(Job::Reissue(&named(slice), &origins)).await {
+            match self.patiently(Job::Republish(&named(slice), &origins)).await {
                 Ok(again) => emission.append(again),
                 Err(error) if is_passing(&error) => return Err(error),
                 Err(_) if slice.len() > 1 => {
@@ -203,7 +204,7 @@ impl<W: Work> Decider<W> {
                     pending.extend([second, first]);
                 }
                 Err(error) => match self
-                    .alone(Job::Reissue(&named(slice), &origins), error, 0)
+                    .alone(Job::Republish(&named(slice), &origins), error, 0)
                     .await?
                 {
                     Tried::Through(again) => emission.append(again),
@@ -211,10 +212,10 @@ impl<W: Work> Decider<W> {
                         tracing::error!(
                             stage = W::NAME,
                             error = &error as &dyn std::error::Error,
-                            "a request cannot be said again"
+                            "a request cannot be republished"
                         );
-                        // It may have been dead-lettered for the same reason, and that can be said.
-                        emission.append(self.patiently(Job::Reissue(&[], &origins)).await?);
+                        // It may have been dead-lettered for the same reason, and that can be republished.
+                        emission.append(self.patiently(Job::Republish(&[], &origins)).await?);
                     }
                 },
             }
@@ -223,7 +224,7 @@ impl<W: Work> Decider<W> {
     }
 
     /// Decides new messages. A batch that fails for good is halved until the culprit stands alone.
-    async fn decide_new(&self, new: &[Arrival<W::Item>]) -> Result<Emission, KafkaError> {
+    async fn decide_new(&self, new: &[Arrival<W::Item>]) -> Result<Emission, EngineError> {
         let mut emission = Emission::default();
         let mut pending = vec![new];
         let mut culprits = 0;
@@ -246,7 +247,7 @@ impl<W: Work> Decider<W> {
                     }
                     Tried::AtFault(error) => {
                         culprits += 1;
-                        emission.append(self.bury(slice, &error).await?);
+                        emission.append(self.dead_letter(slice, &error).await?);
                     }
                 },
             }
@@ -259,9 +260,9 @@ impl<W: Work> Decider<W> {
     async fn alone(
         &self,
         job: Job<'_, W::Item>,
-        mut error: KafkaError,
+        mut error: EngineError,
         culprits: u32,
-    ) -> Result<Tried, KafkaError> {
+    ) -> Result<Tried, EngineError> {
         let (mut pauses, since) = (Pauses::default(), Stopwatch::start());
         let troubles = &self.engine.troubles;
         loop {
@@ -294,13 +295,17 @@ impl<W: Work> Decider<W> {
     }
 
     /// Dead-letters a message that no transaction can take in.
-    async fn bury(&self, culprit: &[Arrival<W::Item>], why: &KafkaError) -> Result<Emission, KafkaError> {
+    async fn dead_letter(
+        &self,
+        culprit: &[Arrival<W::Item>],
+        why: &EngineError,
+    ) -> Result<Emission, EngineError> {
         tracing::error!(
             stage = W::NAME,
             error = why as &dyn std::error::Error,
             "a message is dead-lettered as internal"
         );
-        let buried: Vec<Arrival<W::Item>> = culprit
+        let refused: Vec<Arrival<W::Item>> = culprit
             .iter()
             .map(|arrival| Arrival {
                 origin: arrival.origin.clone(),
@@ -313,15 +318,15 @@ impl<W: Work> Decider<W> {
                 reading: arrival.reading,
             })
             .collect();
-        self.patiently(Job::Decide(&buried)).await
+        self.patiently(Job::Decide(&refused)).await
     }
 
     /// Runs a use case, and waits for a store that is away or not usable, and for a clock that can be trusted.
-    async fn patiently(&self, job: Job<'_, W::Item>) -> Result<Emission, KafkaError> {
+    async fn patiently(&self, job: Job<'_, W::Item>) -> Result<Emission, EngineError> {
         let mut pauses = Pauses::default();
         loop {
             let done = match job {
-                Job::Reissue(ids, origins) => self.engine.reissue(ids, origins).await,
+                Job::Republish(ids, origins) => republish(&self.engine, ids, origins).await,
                 Job::Decide(arrivals) => self.work.decide(arrivals).await,
             };
             match done {
@@ -335,20 +340,20 @@ impl<W: Work> Decider<W> {
                     if done.is_ok() {
                         self.engine.troubles.over(W::NAME);
                     }
-                    return Ok(done?);
+                    return done;
                 }
             }
         }
     }
 }
 
-fn is_of_the_store(error: &KafkaError) -> bool {
-    matches!(error, KafkaError::Engine(EngineError::Store(_)))
+const fn is_of_the_store(error: &EngineError) -> bool {
+    matches!(error, EngineError::Store(_))
 }
 
 /// Whether the messages are not at fault: another worker has them, or the worker shuts down while the store is away.
-fn is_passing(error: &KafkaError) -> bool {
-    matches!(error, KafkaError::Engine(error) if error.is_fenced() || error.is_outage())
+fn is_passing(error: &EngineError) -> bool {
+    error.is_fenced() || error.is_outage()
 }
 
 fn named<T: Names>(arrivals: &[Arrival<T>]) -> Vec<RequestId> {

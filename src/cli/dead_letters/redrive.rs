@@ -98,7 +98,7 @@ async fn redrive(
         headers: pairs.collect(),
         payload: &plain,
     };
-    let place = publisher.send(&message).await?.landed().await?;
+    let place = publisher.send(&message).await?.confirmed().await?;
     let at = format!("{}/{}/{}", letter.origin.topic, place.partition, place.offset);
     let note = format!("redriven to {at}");
     // The store's own time: this machine's may be wrong.
