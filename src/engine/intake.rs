@@ -22,9 +22,9 @@ use early::Early;
 use super::{
     Engine, EngineError,
     agenda::leaders_of,
+    effects::Emission,
     facts::{News, Told},
     known::Known,
-    outputs::Emission,
     prepare::{Arrival, PreparedCommand},
     work::{Finished, UseCase, Work},
 };

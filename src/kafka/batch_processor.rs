@@ -2,7 +2,7 @@
 //!
 //! A store that is away, or that nobody can use, is waited for, and so is a clock that can be trusted. A message that no
 //! transaction can take in, although the store takes others, is found and dead-lettered, and its neighbours go through (see
-//! [`culprits`]). What was taken in before is only said again. Nothing here talks to Kafka.
+//! [`culprits`]). What was taken in before is only republished. Nothing here talks to Kafka.
 
 mod culprits;
 
@@ -11,12 +11,13 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use tokio_util::sync::CancellationToken;
 
-use super::{KafkaError, batch_window::Window};
+use super::batch_window::Window;
 use crate::{
+    delivery::republish::republish,
     domain::{command::Command, ids::RequestId},
     engine::{
         Engine, EngineError,
-        outputs::Emission,
+        effects::Emission,
         prepare::{Arrival, Names, PreparedAck, PreparedBackup, PreparedCommand},
         rehearsal::Rehearsed,
         schedule::Pauses,
@@ -150,7 +151,7 @@ impl Work for Backups {
 
 /// A use case that a stage runs.
 enum Job<'a, T> {
-    Reissue(&'a [RequestId], &'a [Origin]),
+    Republish(&'a [RequestId], &'a [Origin]),
     Decide(&'a [Arrival<T>]),
 }
 
@@ -167,7 +168,7 @@ enum Tried {
     /// It went through after all: it was the store.
     Through(Emission),
     /// It is its own fault.
-    AtFault(KafkaError),
+    AtFault(EngineError),
 }
 
 /// Decides batches of one kind.
@@ -182,12 +183,12 @@ pub struct BatchProcessor<W> {
 }
 
 impl<W: Work> BatchProcessor<W> {
-    /// Says again what was taken in before, and decides what is new.
+    /// Republishes what was taken in before, and decides what is new.
     pub async fn decide(
         &self,
         replays: &[Arrival<W::Item>],
         new: &[Arrival<W::Item>],
-    ) -> Result<Emission, KafkaError> {
+    ) -> Result<Emission, EngineError> {
         let decided = self.decide_all(replays, new).await;
         // Whatever became of the batch, nobody waits for the store any more. A batch that turned out to be another worker's may
         // be the last one for hours: nothing else would say so.
@@ -199,10 +200,10 @@ impl<W: Work> BatchProcessor<W> {
         &self,
         replays: &[Arrival<W::Item>],
         new: &[Arrival<W::Item>],
-    ) -> Result<Emission, KafkaError> {
+    ) -> Result<Emission, EngineError> {
         let mut emission = Emission::default();
         if !replays.is_empty() {
-            emission.append(self.say_again(replays).await?);
+            emission.append(self.republish(replays).await?);
         }
         if !new.is_empty() {
             emission.append(self.decide_new(new).await?);
@@ -210,12 +211,12 @@ impl<W: Work> BatchProcessor<W> {
         Ok(emission)
     }
 
-    /// Says again what may not have been said. A request that cannot be read must not keep its neighbours waiting.
-    async fn say_again(&self, replays: &[Arrival<W::Item>]) -> Result<Emission, KafkaError> {
+    /// Republishes what may not have been produced. A request that cannot be read must not keep its neighbours waiting.
+    async fn republish(&self, replays: &[Arrival<W::Item>]) -> Result<Emission, EngineError> {
         tracing::info!(
             stage = W::NAME,
             messages = replays.len(),
-            "replays: saying again what may not have been said"
+            "replays: republishing what may not have been produced"
         );
         let mut emission = Emission::default();
         let mut pending = vec![replays];
@@ -224,7 +225,7 @@ impl<W: Work> BatchProcessor<W> {
                 .iter()
                 .filter_map(|arrival| arrival.origin.clone())
                 .collect();
-            match self.patiently(Job::Reissue(&named(slice), &origins)).await {
+            match self.patiently(Job::Republish(&named(slice), &origins)).await {
                 Ok(again) => emission.append(again),
                 Err(error) if is_passing(&error) => return Err(error),
                 Err(_) if slice.len() > 1 => {
@@ -232,7 +233,7 @@ impl<W: Work> BatchProcessor<W> {
                     pending.extend([second, first]);
                 }
                 Err(error) => match self
-                    .say_alone(Job::Reissue(&named(slice), &origins), error)
+                    .republish_alone(Job::Republish(&named(slice), &origins), error)
                     .await?
                 {
                     Tried::Through(again) => emission.append(again),
@@ -240,10 +241,10 @@ impl<W: Work> BatchProcessor<W> {
                         tracing::error!(
                             stage = W::NAME,
                             error = &error as &dyn std::error::Error,
-                            "a request cannot be said again"
+                            "a request cannot be republished"
                         );
-                        // It may have been dead-lettered for the same reason, and that can be said.
-                        emission.append(self.patiently(Job::Reissue(&[], &origins)).await?);
+                        // It may have been dead-lettered for the same reason, and that can be republished.
+                        emission.append(self.patiently(Job::Republish(&[], &origins)).await?);
                     }
                 },
             }
@@ -252,7 +253,7 @@ impl<W: Work> BatchProcessor<W> {
     }
 
     /// Decides new messages. A batch that fails for good is halved until the culprit stands alone.
-    async fn decide_new(&self, new: &[Arrival<W::Item>]) -> Result<Emission, KafkaError> {
+    async fn decide_new(&self, new: &[Arrival<W::Item>]) -> Result<Emission, EngineError> {
         let (mut emission, mut rest, mut width) = (Emission::default(), new, new.len());
         while !rest.is_empty() {
             let slice = &rest[..width];
@@ -280,11 +281,11 @@ impl<W: Work> BatchProcessor<W> {
     }
 
     /// Runs a use case, and waits for a store that is away or not usable, and for a clock that can be trusted.
-    async fn patiently(&self, job: Job<'_, W::Item>) -> Result<Emission, KafkaError> {
+    async fn patiently(&self, job: Job<'_, W::Item>) -> Result<Emission, EngineError> {
         let mut pauses = Pauses::default();
         loop {
             let done = match job {
-                Job::Reissue(ids, origins) => self.engine.reissue(ids, origins).await,
+                Job::Republish(ids, origins) => republish(&self.engine, ids, origins).await,
                 Job::Decide(arrivals) => self.work.decide(arrivals).await,
             };
             match done {
@@ -298,7 +299,7 @@ impl<W: Work> BatchProcessor<W> {
                     if done.is_ok() {
                         self.engine.troubles.over(W::NAME);
                     }
-                    return Ok(done?);
+                    return done;
                 }
             }
         }
@@ -306,8 +307,8 @@ impl<W: Work> BatchProcessor<W> {
 }
 
 /// Whether the messages are not at fault: another worker has them, or the worker shuts down while the store is away.
-fn is_passing(error: &KafkaError) -> bool {
-    matches!(error, KafkaError::Engine(error) if error.is_fenced() || error.is_outage())
+fn is_passing(error: &EngineError) -> bool {
+    error.is_fenced() || error.is_outage()
 }
 
 fn named<T: Names>(arrivals: &[Arrival<T>]) -> Vec<RequestId> {

@@ -11,8 +11,7 @@ use super::{BatchProcessor, Job, Tried, Work, is_passing};
 use crate::{
     clock::Stopwatch,
     domain::words::DeadLetterReason,
-    engine::{EngineError, outputs::Emission, prepare::Arrival, rehearsal::Rehearsed, schedule::Pauses},
-    kafka::KafkaError,
+    engine::{EngineError, effects::Emission, prepare::Arrival, rehearsal::Rehearsed, schedule::Pauses},
     store::StoreError,
     telemetry::logs::chain,
     wire::Refusal,
@@ -46,8 +45,8 @@ impl<W: Work> BatchProcessor<W> {
     pub(super) async fn pass_culprits(
         &self,
         rest: &[Arrival<W::Item>],
-        mut error: KafkaError,
-    ) -> Result<Passed, KafkaError> {
+        mut error: EngineError,
+    ) -> Result<Passed, EngineError> {
         let (mut pauses, since) = (Pauses::default(), Stopwatch::start());
         let first = &rest[..1];
         loop {
@@ -61,7 +60,7 @@ impl<W: Work> BatchProcessor<W> {
                 .await
             {
                 let emission = self.patiently(Job::Decide(&buried(first))).await?;
-                tell_buried::<W>(1, &error);
+                report_dead_lettered::<W>(1, &error);
                 return Ok(Passed {
                     messages: 1,
                     emission,
@@ -70,7 +69,7 @@ impl<W: Work> BatchProcessor<W> {
             let why = rehearsed
                 .err()
                 .map_or_else(|| chain(&error), |refused| chain(&refused));
-            self.say_that_it_waits(why, &error);
+            self.warn_of_waiting(why, &error);
             if self.shutdown.is_cancelled() {
                 return Err(error);
             }
@@ -92,8 +91,8 @@ impl<W: Work> BatchProcessor<W> {
     async fn try_neighbours(
         &self,
         rest: &[Arrival<W::Item>],
-        error: &KafkaError,
-    ) -> Result<Neighbours, KafkaError> {
+        error: &EngineError,
+    ) -> Result<Neighbours, EngineError> {
         let Ok(first) = &rest[0].content else {
             return Ok(Neighbours::Refused(0));
         };
@@ -109,7 +108,7 @@ impl<W: Work> BatchProcessor<W> {
             together.push(neighbour.clone());
             match self.patiently(Job::Decide(&together)).await {
                 Ok(emission) => {
-                    tell_buried::<W>(refused + 1, error);
+                    report_dead_lettered::<W>(refused + 1, error);
                     let messages = n + 1;
                     return Ok(Neighbours::Through(Passed { messages, emission }));
                 }
@@ -133,7 +132,7 @@ impl<W: Work> BatchProcessor<W> {
     /// Whether a message is at fault that no neighbour has told from the store. `refused`: how many neighbours were refused too.
     async fn is_at_fault(
         &self,
-        error: &KafkaError,
+        error: &EngineError,
         rehearsed: &Result<Rehearsed, EngineError>,
         refused: usize,
         tried_for: Duration,
@@ -151,11 +150,11 @@ impl<W: Work> BatchProcessor<W> {
     }
 
     /// Says again what is about one message, until the store takes nothing else either.
-    pub(super) async fn say_alone(
+    pub(super) async fn republish_alone(
         &self,
         job: Job<'_, W::Item>,
-        mut error: KafkaError,
-    ) -> Result<Tried, KafkaError> {
+        mut error: EngineError,
+    ) -> Result<Tried, EngineError> {
         let mut pauses = Pauses::default();
         loop {
             let why = match self.engine.rehearse().await {
@@ -165,7 +164,7 @@ impl<W: Work> BatchProcessor<W> {
                 }
                 Err(refused) => chain(&refused),
             };
-            self.say_that_it_waits(why, &error);
+            self.warn_of_waiting(why, &error);
             if self.shutdown.is_cancelled() {
                 return Err(error);
             }
@@ -178,7 +177,7 @@ impl<W: Work> BatchProcessor<W> {
         }
     }
 
-    fn say_that_it_waits(&self, why: String, error: &KafkaError) {
+    fn warn_of_waiting(&self, why: String, error: &EngineError) {
         tracing::warn!(
             stage = W::NAME,
             why,
@@ -203,7 +202,7 @@ fn buried<T: Clone>(culprits: &[Arrival<T>]) -> Vec<Arrival<T>> {
     buried
 }
 
-fn tell_buried<W: Work>(messages: usize, why: &KafkaError) {
+fn report_dead_lettered<W: Work>(messages: usize, why: &EngineError) {
     tracing::error!(
         stage = W::NAME,
         error = why as &dyn std::error::Error,
@@ -212,9 +211,9 @@ fn tell_buried<W: Work>(messages: usize, why: &KafkaError) {
     );
 }
 
-fn store_error(error: &KafkaError) -> Option<&StoreError> {
+fn store_error(error: &EngineError) -> Option<&StoreError> {
     match error {
-        KafkaError::Engine(EngineError::Store(error)) => Some(error),
+        EngineError::Store(error) => Some(error),
         _ => None,
     }
 }

@@ -6,13 +6,13 @@ use foldhash::HashMap;
 
 use crate::{
     domain::ids::RequestId,
-    engine::outputs::{Emission, RecordKind},
+    engine::effects::{Effect, Emission},
 };
 
-/// The highest revision of each status on its way that this worker has handed to the producer.
+/// The highest revision of each status on its way that this worker has handed to a transport.
 ///
 /// Stages commit and hand over concurrently, so an earlier status can come second: it is left out then. Without this
-/// every landing would find that the worker itself has moved on, and say the same status twice.
+/// every confirmation would find that the worker itself has moved on, and the same status would be produced twice.
 #[derive(Debug, Clone, Default)]
 pub(super) struct HandedOver(Arc<Mutex<HashMap<RequestId, u32>>>);
 
@@ -29,15 +29,15 @@ impl HandedOver {
             *known = (*known).max(*revision);
         }
         if !outdated.is_empty() {
-            emission.records.retain(
-                |record| !matches!(&record.kind, RecordKind::Status { id, .. } if outdated.contains(id)),
-            );
+            emission
+                .effects
+                .retain(|effect| !matches!(effect, Effect::Status(status) if outdated.contains(&status.id)));
         }
     }
 
-    /// What has landed is forgotten. The answer is what no later emission of this worker covers: the others bring the
-    /// last record up to date when the later one lands.
-    pub(super) fn land(&self, revisions: &[(RequestId, u32)]) -> Vec<(RequestId, u32)> {
+    /// What is confirmed is forgotten. The answer is what no later emission of this worker covers: the others bring the
+    /// last record up to date when the later one is confirmed.
+    pub(super) fn confirmed(&self, revisions: &[(RequestId, u32)]) -> Vec<(RequestId, u32)> {
         let mut latest = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let mut last = Vec::with_capacity(revisions.len());
         for (id, revision) in revisions {
