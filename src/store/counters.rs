@@ -11,6 +11,9 @@ pub trait CounterStore: Send + Sync {
     async fn counters(&self) -> Result<Vec<(CounterKey, i64)>, StoreError>;
 }
 
+/// Counts, by processor and set, the copies whose facts are compacted.
+pub const COMPACTED_COPIES: &str = "compacted_copies";
+
 /// What a counter counts.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct CounterKey {
@@ -34,5 +37,6 @@ impl CounterKey {
         "deferred",
         "undeliverable",
         "capsules",
+        COMPACTED_COPIES,
     ];
 }

@@ -5,7 +5,7 @@ use uuid::Uuid;
 
 use crate::{
     domain::{
-        fact::{Fact, FactVersion},
+        fact::{Fact, FactKind, FactVersion},
         ids::ProcessorId,
         time::At,
     },
@@ -14,7 +14,7 @@ use crate::{
         facts::{FactStore, FactTransaction, NewFact, StoredFact, StoredRegistry},
         history::{self, Chain, Head},
         session::{Pool, Session},
-        statement::{Statement, sql},
+        statement::{Column, Delete, Statement, Table, sql},
     },
 };
 
@@ -28,7 +28,7 @@ fn registry() -> Statement<'static> {
 /// The facts after this version.
 fn since(version: FactVersion) -> Statement<'static> {
     let sql = sql!(
-        "select version, id, at, body, digest, sealed, chain from fact where version > $1 order by version"
+        "select version, id, at, body, digest, sealed, chain, chain_before from fact where version > $1 order by version"
     );
     Statement::new(sql).bind(version.cast_signed())
 }
@@ -45,7 +45,7 @@ impl<S: Pool> FactStore for S {
 
     async fn backup_facts(&self, processor: &ProcessorId) -> Result<Vec<StoredFact>, StoreError> {
         let sql = sql!(
-            "select version, id, at, body, digest, sealed, chain from fact where about = $1 order by version"
+            "select version, id, at, body, digest, sealed, chain, chain_before from fact where about = $1 order by version"
         );
         let rows = self.read(Statement::new(sql).bind(processor.as_str())).await?;
         rows.try_map(FactColumns::into_fact)
@@ -59,7 +59,9 @@ impl<S: Session> FactTransaction for S {
     }
 
     async fn fact_at(&mut self, version: FactVersion) -> Result<Option<StoredFact>, StoreError> {
-        let sql = sql!("select version, id, at, body, digest, sealed, chain from fact where version = $1");
+        let sql = sql!(
+            "select version, id, at, body, digest, sealed, chain, chain_before from fact where version = $1"
+        );
         let rows = self
             .fetch(Statement::new(sql).bind(version.cast_signed()))
             .await?;
@@ -67,9 +69,54 @@ impl<S: Session> FactTransaction for S {
     }
 
     async fn fact(&mut self, key: &str) -> Result<Option<StoredFact>, StoreError> {
-        let sql = sql!("select version, id, at, body, digest, sealed, chain from fact where key = $1");
+        let sql = sql!(
+            "select version, id, at, body, digest, sealed, chain, chain_before from fact where key = $1"
+        );
         let rows = self.fetch(Statement::new(sql).bind(key)).await?;
         rows.first()?.map(FactColumns::into_fact).transpose()
+    }
+
+    async fn copies_told(
+        &mut self,
+        processor: &ProcessorId,
+        after: FactVersion,
+        told_until: At,
+        limit: u32,
+    ) -> Result<Vec<StoredFact>, StoreError> {
+        let sql = sql!(
+            "select version, id, at, body, digest, sealed, chain, chain_before from fact f \
+             where about = $1 and kind = $2 and version > $3 and at <= $4 \
+             and version < (select version from fact where at <= $4 order by version desc limit 1) \
+             and not exists (select" ["" | " 1"] " from sweep s where s.version = f.version and s.finished_at is null) \
+             order by version limit $5"
+        );
+        let statement = Statement::new(sql)
+            .bind(processor.as_str())
+            .bind(i16::from(FactKind::BackupTaken.code()))
+            .bind(after.cast_signed())
+            .bind(told_until.millis())
+            .bind(i64::from(limit));
+        self.fetch(statement).await?.try_map(FactColumns::into_fact)
+    }
+
+    async fn compact_facts(&mut self, versions: &[FactVersion]) -> Result<Vec<FactVersion>, StoreError> {
+        let numbers = versions.iter().map(|version| version.cast_signed());
+        // Whoever else compacts the same waits here, and then finds nothing.
+        let sql =
+            sql!("select version from fact where version " any "$1" " order by version" lock " for update");
+        let statement = Statement::new(sql).bind(Column::Integer(numbers.collect()));
+        let left: Vec<i32> = self.fetch(statement).await?.map(|(version,)| version)?;
+        let sql = sql!(
+            "update fact as f set chain_before = gone.chain from fact as gone where gone.version " any "$1"
+            " and f.version = gone.version + 1 and f.version " none "$1"
+        );
+        self.run(Statement::new(sql).bind(Column::Integer(left.clone())))
+            .await?;
+        for table in ["sweep", "fact"] {
+            let keys = Table::of(&left).integer("version", |version| *version);
+            self.run(Delete::from(table, keys).into()).await?;
+        }
+        Ok(left.into_iter().map(i32::cast_unsigned).collect())
     }
 
     /// Whoever adds one without the exclusive gate lock may lose the race for its version, and inserts nothing.
@@ -238,6 +285,7 @@ struct FactColumns {
     digest: Vec<u8>,
     sealed: Option<Vec<u8>>,
     chain: Option<Vec<u8>>,
+    chain_before: Option<Vec<u8>>,
 }
 
 impl FactColumns {
@@ -257,6 +305,7 @@ impl FactColumns {
             sealed: self.sealed,
             at: At::from_millis(self.at),
             chain: self.chain.and_then(|chain| chain.try_into().ok()),
+            chain_before: self.chain_before.and_then(|chain| chain.try_into().ok()),
         })
     }
 }

@@ -45,7 +45,7 @@ impl<S: Session> SweepTransaction for S {
         let sql = sql!(
             "select version, kind, started_at, updated_at, finished_at, done, total, stage, after_mark, after_id \
              from sweep where finished_at is null and version "
-            ["<> all($1)" | "not in (select value from json_each($1))"]
+            none "$1"
             " order by version limit 1" lock " for no key update skip locked"
         );
         let versions = passed_over.iter().map(|version| version.cast_signed());

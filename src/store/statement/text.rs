@@ -12,6 +12,7 @@ pub struct Text {
 /// - `["one" | "other"]`: this for PostgreSQL, that for SQLite.
 /// - `lock "…"`: the lock that PostgreSQL takes. SQLite has one writer, and nothing to lock.
 /// - `ids "$n"`: one of these ids, where they are one value.
+/// - `any "$n"`, `none "$n"`: one of these numbers, or none of them, where they are one value.
 /// - `join`: as it is written in the text that order. SQLite is told not to choose another one, because it knows nothing
 ///   of the sizes of tables.
 ///
@@ -28,6 +29,12 @@ macro_rules! sql {
     };
     (@ [$($p:tt)*] [$($s:tt)*] ids $n:literal $($rest:tt)*) => {
         sql!(@ [$($p)* "= any(", $n, ")",] [$($s)* "in (select unhex(value) from json_each(", $n, "))",] $($rest)*)
+    };
+    (@ [$($p:tt)*] [$($s:tt)*] any $n:literal $($rest:tt)*) => {
+        sql!(@ [$($p)* "= any(", $n, ")",] [$($s)* "in (select value from json_each(", $n, "))",] $($rest)*)
+    };
+    (@ [$($p:tt)*] [$($s:tt)*] none $n:literal $($rest:tt)*) => {
+        sql!(@ [$($p)* "<> all(", $n, ")",] [$($s)* "not in (select value from json_each(", $n, "))",] $($rest)*)
     };
     (@ [$($p:tt)*] [$($s:tt)*] join $($rest:tt)*) => {
         sql!(@ [$($p)* "join",] [$($s)* "cross join",] $($rest)*)
