@@ -243,7 +243,7 @@ async fn publish(
         if flying.len() >= WINDOW
             && let Some((earlier, pending)) = flying.pop_front()
         {
-            land(earlier, pending, out, &mut lost).await?;
+            confirm(earlier, pending, out, &mut lost).await?;
         }
         let event_id = command.event_id.to_string();
         let message = Outgoing {
@@ -258,7 +258,7 @@ async fn publish(
         }
     }
     while let Some((command, pending)) = flying.pop_front() {
-        land(command, pending, out, &mut lost).await?;
+        confirm(command, pending, out, &mut lost).await?;
     }
     if !lost.is_empty() {
         let said = format!(
@@ -272,7 +272,7 @@ async fn publish(
     Ok(lost)
 }
 
-async fn land(
+async fn confirm(
     command: &Valid<'_>,
     pending: Pending,
     out: &mut Out,
@@ -285,7 +285,7 @@ async fn land(
         is_new,
         ..
     } = command;
-    match pending.landed().await {
+    match pending.confirmed().await {
         Ok(place) => {
             let id = if *is_new {
                 format!(" command_id={command_id}")

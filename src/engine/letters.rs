@@ -22,7 +22,7 @@ use crate::{
     },
     store::{DeadLetter, DeadLetterState, Origin},
     vault::Vault,
-    wire::{MAX_KEPT, glance::glance},
+    wire::{MAX_KEPT, salvage::salvage},
 };
 
 /// How many rows one statement touches.
@@ -111,7 +111,7 @@ pub(super) struct Refused<'a> {
 impl Engine {
     /// A dead letter with an id of its own.
     pub(super) fn letter(&self, refused: Refused<'_>) -> DeadLetter {
-        let seen = refused.raw.map(glance).unwrap_or_default();
+        let seen = refused.raw.map(salvage).unwrap_or_default();
         let opens = seen.kind.is_some_and(CommandKind::opens);
         let size = |bytes: &Option<Vec<u8>>| bytes.as_ref().map_or(0, Vec::len) as u64;
         let limit = self

@@ -6,8 +6,8 @@ use super::{
     Engine, EngineError, OperateError,
     agenda::leaders_of,
     contained::contained,
+    effects::Emission,
     intake::{ACCEPTED, decision_note, reason_of},
-    outputs::Emission,
     work::{Finished, UseCase, Work},
 };
 use crate::{

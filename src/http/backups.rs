@@ -74,6 +74,8 @@ pub(super) struct Catalogue {
     oldest_retained_at: Option<At>,
     /// Every copy taken before this time is proved gone. Locks may hold it back.
     proved_gone_before: Option<At>,
+    /// How many copies are not listed any more: they were proved gone, and nothing is decided by them.
+    compacted: i64,
 }
 
 /// `GET /v1/backups/{processor}/{set}`: the copies, the newest first.
@@ -106,6 +108,8 @@ pub(super) async fn catalogue(
         return Err(unknown());
     }
     let facts = api.engine.refresh_facts().await?;
+    // Counted before the list is read: what goes in between is missing for a moment, and never there twice.
+    let compacted = api.engine.compacted_copies(&processor, &set).await?;
     let stored = api.engine.backup_facts(&processor).await?;
     let (mut copies, oldest_retained_at) = copies(&stored, &set);
     copies.retain(|(place, _)| after.is_none_or(|after| *place < after));
@@ -122,5 +126,6 @@ pub(super) async fn catalogue(
         },
         oldest_retained_at,
         proved_gone_before: facts.copies(&processor).and_then(|copies| copies.gone_before()),
+        compacted,
     }))
 }

@@ -9,7 +9,7 @@ use tokio::{
 };
 
 use super::{outputs::Outputs, problem::Problem};
-use crate::engine::{EngineError, outputs::Emission};
+use crate::engine::{EngineError, effects::Emission};
 
 /// The most calls that share a transaction: its time must stay well below what a caller waits for.
 const MAX_BATCH: usize = 256;

@@ -35,7 +35,7 @@ pub(super) async fn list(
     let counters = engine.counters().await?;
     // A registry is read as a whole, so all of it is one page.
     let items = active.registry.processors.iter().map(|processor| {
-        let topic = engine.task_topic(&processor.id).to_string();
+        let topic = processor.task_topic(&api.tasks_prefix);
         raw(&ProcessorView::of(
             processor,
             topic,

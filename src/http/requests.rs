@@ -27,9 +27,9 @@ use crate::{
     },
     engine::{
         Engine, EngineError,
+        effects::{Emission, StatusUpdate},
         intake::Verdict,
         operate,
-        outputs::{Emission, RecordKind},
         prepare::{Arrival, PreparedCommand},
         time_ordered_id,
     },
@@ -59,15 +59,18 @@ impl Work for Commands {
 
     async fn take(&self, items: &[Self::Item]) -> Result<(Vec<Answer>, Emission), EngineError> {
         let taken = self.0.take_in(items).await?;
-        let mut statuses: HashMap<RequestId, &Bytes> = HashMap::new();
-        for record in &taken.emission.records {
-            if let RecordKind::Status { id, .. } = record.kind {
-                statuses.insert(id, &record.payload);
-            }
-        }
+        let statuses: HashMap<RequestId, &StatusUpdate> = taken
+            .emission
+            .statuses()
+            .map(|status| (status.id, status))
+            .collect();
         let answers = taken.verdicts.into_iter().map(|verdict| match verdict {
             Verdict::Taken(id) | Verdict::Duplicate(id) | Verdict::Waiting(id) => {
-                Answer::Taken(id, statuses.get(&id).map(|status| Bytes::clone(status)))
+                // One that cannot be written is read from the store, and fails there.
+                let status = statuses
+                    .get(&id)
+                    .map(|status| serde_json::to_vec(&status.message));
+                Answer::Taken(id, status.and_then(Result::ok).map(Bytes::from))
             }
             Verdict::Refused(refusal) => Answer::Refused(refusal),
         });

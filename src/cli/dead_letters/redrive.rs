@@ -104,7 +104,7 @@ async fn redrive(
         headers: pairs.collect(),
         payload: &plain,
     };
-    let place = publisher.send(&message).await?.landed().await?;
+    let place = publisher.send(&message).await?.confirmed().await?;
     let at = format!("{}/{}/{}", letter.origin.topic, place.partition, place.offset);
     let note = format!("{actor}: redriven to {at}");
     // The store's own time: this machine's may be wrong.

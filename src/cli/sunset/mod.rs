@@ -4,6 +4,8 @@
 //! seen. The commands go through the topic as all others do: gates, holds and the volume brake apply to them.
 
 mod args;
+mod format;
+mod identity_types;
 mod input;
 mod people;
 mod plan;
@@ -22,14 +24,16 @@ use uuid::Uuid;
 
 pub use self::args::Args;
 use self::{
+    format::FilePosition,
+    identity_types::Types,
     input::Input,
     people::{Part, Person, check_tenant, check_two, identify, tenant_of},
     plan::{Order, Plan},
     progress::Progress,
     publish::{End, Run},
     render::say,
-    subject::{Types, command},
-    subjects::{Place, Subjects},
+    subject::command,
+    subjects::Subjects,
     survey::{Survey, Surveyor, Wrongs},
 };
 use super::{
@@ -262,7 +266,7 @@ impl Desk<'_> {
             plan.format,
             &plan.types,
             &plan.placeholders,
-            Place::default(),
+            FilePosition::default(),
         )?;
         while let Some(entry) = subjects.next()? {
             let named = entry
@@ -294,7 +298,7 @@ impl Desk<'_> {
             approved_by: person,
             started_at: now,
             updated_at: now,
-            place: Place::default(),
+            place: FilePosition::default(),
             confirmed: 0,
             complete: false,
         });

@@ -15,8 +15,8 @@ use crate::{
     },
     engine::{
         Engine, EngineError,
+        effects::Emission,
         known::Known,
-        outputs::Emission,
         prepare::{Arrival, PreparedBackup},
     },
     store::{Origin, Transaction},

@@ -1,5 +1,6 @@
 //! Commands: taken once, refused with a reason, withdrawn while that is possible.
 
+use lacuna::delivery::republish::republish;
 use reqwest::Method;
 use serde_json::{Value, json};
 use uuid::Uuid;
@@ -255,7 +256,13 @@ async fn calls_that_come_together_share_transactions() {
 async fn what_a_slow_producer_does_not_take_stays_in_the_outbox() {
     let api = api().await;
     let (sender, never_read) = tokio::sync::mpsc::channel(1);
-    let state = lacuna::http::State::new(api.engine.clone(), sender, api.readiness.clone(), None);
+    let state = lacuna::http::State::new(
+        api.engine.clone(),
+        sender,
+        api.readiness.clone(),
+        None,
+        "lacuna.tasks.",
+    );
     let config = lacuna::config::Http {
         listen: "127.0.0.1:0".parse().unwrap(),
         tls: None,
@@ -275,7 +282,7 @@ async fn what_a_slow_producer_does_not_take_stays_in_the_outbox() {
     }
     api.clock.advance(std::time::Duration::from_secs(60));
     let remembered = api.engine.unproduced(api.clock.now()).await.unwrap();
-    let again = api.engine.reissue(&remembered, &[]).await.unwrap();
+    let again = republish(&api.engine, &remembered, &[]).await.unwrap();
     let mut said: Vec<String> = again.revisions.iter().map(|(id, _)| id.to_string()).collect();
     said.sort_unstable();
     ids.sort_unstable();
