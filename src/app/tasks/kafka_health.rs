@@ -10,7 +10,7 @@ use tokio_util::sync::CancellationToken;
 use crate::{
     clock::Stopwatch,
     domain::time::At,
-    engine::{Engine, EngineError},
+    engine::Engine,
     kafka::{
         KafkaError,
         client::Cluster,
@@ -109,8 +109,7 @@ impl KafkaHealth {
         *kept = Some(Arc::clone(&observer));
         self.say("kafka.topics", missing(&mut history.missing, &found.topics));
         history.groups.extend(found.groups);
-        let positions = self.engine.store.positions(self.engine.cluster()).await;
-        let positions = positions.map_err(EngineError::from)?;
+        let positions = self.engine.positions().await?;
         let others = others(self.cluster.client_id(), &history.groups);
         let held = others.values().flatten().flat_map(|member| &member.partitions);
         let held: Vec<Partition> = held.cloned().collect();
