@@ -2,15 +2,13 @@
 
 use std::{collections::HashMap, sync::Arc};
 
-use serde::Serialize;
-
 use super::{
     Exit, Failure,
     output::{Out, Table},
     session::{self, ConfigArg, block_on},
 };
 use crate::{
-    config::Config,
+    config::{self, Config},
     engine::positions::{Accepting, accept as accept_log},
     kafka::{
         KafkaError,
@@ -22,6 +20,7 @@ use crate::{
     },
     store::{Acceptance, Store, StoreError},
     vault::Vault,
+    view::position::PositionView,
 };
 
 /// The longest name of a person, as commands take it.
@@ -77,7 +76,8 @@ enum Action {
     },
 }
 
-fn name(text: &str) -> Result<String, String> {
+/// The name of a person.
+pub(super) fn name(text: &str) -> Result<String, String> {
     let name = text.trim();
     if name.is_empty() || name.len() > MAX_NAME || name.chars().any(char::is_control) {
         return Err(format!("expected a name of 1 to {MAX_NAME} bytes"));
@@ -152,7 +152,7 @@ impl Look {
         self.known.judge(key, self.held.get(key)).err()
     }
 
-    fn shown<'a>(&'a self, key: &'a Partition) -> Shown<'a> {
+    fn shown<'a>(&'a self, key: &'a Partition) -> PositionView<'a> {
         let (position, held) = (self.known.position(key), self.held.get(key));
         let finding = self.finding(key);
         let (state, why) = if self.gone.contains(key) {
@@ -168,7 +168,7 @@ impl Look {
         } else {
             ("ok", None)
         };
-        Shown {
+        PositionView {
             topic: &key.0,
             partition: key.1,
             next_offset: position.map(|position| position.next_offset),
@@ -200,23 +200,9 @@ fn partitions(cluster: &Cluster, topics: &[Arc<str>]) -> Result<(Arc<str>, Vec<P
     Ok((Arc::from(id), partitions))
 }
 
-/// A partition as it is shown.
-#[derive(Serialize)]
-struct Shown<'a> {
-    topic: &'a str,
-    partition: i32,
-    /// `None`: nothing was taken in yet.
-    next_offset: Option<i64>,
-    low: Option<i64>,
-    high: Option<i64>,
-    log: Option<u32>,
-    state: &'static str,
-    why: Option<String>,
-}
-
 fn list(config: &Config, json: bool) -> Result<Exit, Failure> {
     let look = block_on(Look::take(config))?;
-    let shown: Vec<Shown<'_>> = look
+    let shown: Vec<PositionView<'_>> = look
         .there
         .iter()
         .chain(&look.gone)
@@ -256,6 +242,20 @@ fn list(config: &Config, json: bool) -> Result<Exit, Failure> {
     Ok(if is_wrong { Exit::NotSo } else { Exit::Ok })
 }
 
+/// What to do about what the log before may have held and was never taken in.
+fn next(topic: &str, topics: &config::Topics) -> &'static str {
+    if topic == topics.acks {
+        "nothing: a processor whose answer was lost is asked again when its ack_timeout is over, and says it again"
+    } else if topic == topics.backups {
+        "have the backup systems tell again what has happened since, restores above all: what was told before changes nothing"
+    } else if topic == topics.control {
+        "have holds, releases and decisions sent again that were sent since: `lacuna holds` lists the holds that are known, and \
+         what was taken in before changes nothing"
+    } else {
+        "`lacuna reconcile FILE` says which of upstream's commands never arrived"
+    }
+}
+
 /// `partition`: one of the topic; `None`: all of them that are stopped.
 fn accept(
     config: &Config,
@@ -273,7 +273,7 @@ fn accept(
         for key in &keys {
             accept_one(&look, key, who_and_why, &mut out).await?;
         }
-        out.line("next      `lacuna reconcile FILE` says which of upstream's commands never arrived")?;
+        out.line(format_args!("next      {}", next(topic, &config.kafka.topics)))?;
         out.end()?;
         Ok(Exit::Ok)
     })
@@ -346,4 +346,23 @@ async fn accept_one(
         held.high - held.low
     ))?;
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_to_do_after_a_lost_log_depends_on_the_topic() {
+        let topics = Config::default().kafka.topics;
+        assert!(next(&topics.commands, &topics).contains("lacuna reconcile"));
+        for (topic, said) in [
+            (&topics.acks, "is asked again"),
+            (&topics.backups, "restores"),
+            (&topics.control, "lacuna holds"),
+        ] {
+            let next = next(topic, &topics);
+            assert!(next.contains(said) && !next.contains("reconcile"), "{next}");
+        }
+    }
 }

@@ -320,7 +320,7 @@ const fn unread() -> PartitionState {
 }
 
 /// Where a partition is read: from the store's position, and from the group's offset where that lies before it, so that what may
-/// not have been produced is said again.
+/// not have been produced is republished.
 fn state(
     known: &Known,
     key: &Partition,

@@ -38,9 +38,30 @@ const LIFE_BUCKETS: &[f64] = &[
     7_776_000.0,
 ];
 
+/// A metric, as its page in the documentation shows it.
+#[derive(Debug, Clone, Copy)]
+pub struct Described {
+    /// With its prefix.
+    pub name: &'static str,
+    /// One of `counters`, `gauge`, `gauges`, `histograms`.
+    pub kind: &'static str,
+    /// The names of its labels.
+    pub labels: &'static [&'static str],
+    /// What it says.
+    pub help: &'static str,
+}
+
 /// Declares the metrics: field, kind, name, labels, help.
 macro_rules! metrics {
     ($($field:ident: $kind:ident $name:literal [$($label:literal),*] $help:literal $(, buckets $buckets:expr)?;)+) => {
+        /// Every metric.
+        pub const METRICS: &[Described] = &[$(Described {
+            name: concat!("lacuna_", $name),
+            kind: stringify!($kind),
+            labels: &[$($label),*],
+            help: $help,
+        }),+];
+
         /// The metrics of one worker.
         #[derive(Debug)]
         pub struct Metrics {

@@ -15,11 +15,12 @@ use crate::{
         KafkaError,
         client::Cluster,
         observer::{Member, Observer},
-        outlet::Outlet,
+        producer::Producer,
         types::Partition,
     },
     store::Position,
     telemetry::readiness::Readiness,
+    transport::Transport as _,
 };
 
 /// How often the cluster is asked.
@@ -39,7 +40,7 @@ const OUR_IDS: &str = "lacuna";
 pub(in crate::app) struct KafkaHealth {
     pub cluster: Cluster,
     pub engine: Arc<Engine>,
-    pub outlet: Arc<Outlet>,
+    pub producer: Arc<Producer>,
     /// The topics that Lacuna reads and writes itself.
     pub topics: Vec<String>,
     /// The consumer groups that this worker is in.
@@ -95,7 +96,7 @@ impl KafkaHealth {
     }
 
     async fn look(&self, kept: &mut Option<Arc<Observer>>, history: &mut History) -> Result<(), KafkaError> {
-        let throttled = i64::from(self.outlet.is_throttled());
+        let throttled = i64::from(self.producer.is_throttled());
         self.engine.metrics.producer_throttled.set(throttled);
         // Where this one panics, the next look has another one.
         let observer = match kept.take() {
