@@ -1,70 +1,101 @@
-//! What has to be looked at now and then: the active registry, SIGHUP, and the emissions of HTTP calls.
+//! The registry: a newer revision in the store becomes this worker's, and SIGHUP makes the file the active one of all workers.
 
 use std::{sync::Arc, time::Duration};
 
-use tokio::{
-    signal::unix::{SignalKind, signal},
-    sync::mpsc,
-};
-use tokio_util::sync::CancellationToken;
+use async_trait::async_trait;
+use tokio::signal::unix::{Signal, SignalKind, signal};
 
-use super::{AppError, topics};
+use super::periodic::{Next, Periodic};
 use crate::{
+    app::{AppError, topics},
     config::{Config, registry_file},
-    delivery::{DeliveryError, outbox, relay::Relay},
     domain::registry::Registry,
-    engine::{Engine, EngineError, effects::Emission, registry::Applied},
+    engine::{Engine, EngineError, registry::Applied},
     kafka::client::{Cluster, PATIENCE},
-    telemetry::{logs::chain, readiness::Readiness},
 };
 
 /// How often the store is asked for a newer registry.
-const LOOK_EVERY: Duration = Duration::from_secs(5);
+const EVERY: Duration = Duration::from_secs(5);
 
 /// How soon it is asked again where it did not answer: it is not ready for as long as that, and no longer.
-const LOOK_AGAIN_AFTER: Duration = Duration::from_secs(1);
+const AGAIN_AFTER: Duration = Duration::from_secs(1);
 
-/// Runs until the shutdown.
-pub(super) async fn run(
+/// Keeps the registry up to date.
+pub(in crate::app) struct RegistryReload {
     engine: Arc<Engine>,
     config: Config,
     cluster: Cluster,
-    readiness: Readiness,
-    shutdown: CancellationToken,
-) -> Result<(), std::io::Error> {
-    let mut hangup = signal(SignalKind::hangup())?;
-    compare_file(&engine, &config);
-    let mut pause = LOOK_EVERY;
-    loop {
-        tokio::select! {
-            () = shutdown.cancelled() => return Ok(()),
-            _ = hangup.recv() => reload(&engine, &config, &cluster).await,
-            () = tokio::time::sleep(pause) => {
-                let answers = look(&engine, &config, &readiness).await;
-                pause = if answers { LOOK_EVERY } else { LOOK_AGAIN_AFTER };
-            }
-        }
+    hangup: Signal,
+    /// What the rest ended with.
+    is_signalled: bool,
+    answers: bool,
+}
+
+impl RegistryReload {
+    /// Looks at the file once, and waits for SIGHUP from now on.
+    pub(in crate::app) fn new(
+        engine: Arc<Engine>,
+        config: Config,
+        cluster: Cluster,
+    ) -> std::io::Result<Self> {
+        compare_file(&engine, &config);
+        Ok(Self {
+            engine,
+            config,
+            cluster,
+            hangup: signal(SignalKind::hangup())?,
+            is_signalled: false,
+            answers: true,
+        })
     }
 }
 
-/// Whether the store answers.
-async fn look(engine: &Engine, config: &Config, readiness: &Readiness) -> bool {
-    let before = engine.active().map(|active| active.revision).ok();
-    match engine.load_registry().await {
-        Ok(revision) => {
-            readiness.ready("store");
-            if revision != before {
-                tracing::info!(?revision, "another registry is active");
-                compare_file(engine, config);
-            }
-            measure_letters(engine).await;
-            true
-        }
-        Err(error) => {
-            readiness.not_ready("store", chain(&error));
-            false
-        }
+#[async_trait]
+impl Periodic for RegistryReload {
+    type Error = EngineError;
+
+    fn name(&self) -> &'static str {
+        "registry_reload"
     }
+
+    /// A store that does not answer this does not answer anything.
+    fn part(&self) -> Option<&'static str> {
+        Some("store")
+    }
+
+    fn every(&self) -> Duration {
+        if self.answers { EVERY } else { AGAIN_AFTER }
+    }
+
+    async fn rest(&mut self) {
+        let every = self.every();
+        self.is_signalled = tokio::select! {
+            signal = self.hangup.recv() => signal.is_some(),
+            // A look now and then: no due time of the domain.
+            () = tokio::time::sleep(every) => false,
+        };
+    }
+
+    async fn turn(&mut self) -> Result<Next, EngineError> {
+        if self.is_signalled {
+            reload(&self.engine, &self.config, &self.cluster).await;
+        }
+        let looked = look(&self.engine, &self.config).await;
+        self.answers = looked.is_ok();
+        looked?;
+        Ok(Next::Rest)
+    }
+}
+
+async fn look(engine: &Engine, config: &Config) -> Result<(), EngineError> {
+    let before = engine.active().map(|active| active.revision).ok();
+    let revision = engine.load_registry().await?;
+    if revision != before {
+        tracing::info!(?revision, "another registry is active");
+        compare_file(engine, config);
+    }
+    measure_letters(engine).await;
+    Ok(())
 }
 
 async fn measure_letters(engine: &Engine) {
@@ -133,40 +164,4 @@ async fn activate(
         tracing::warn!(bearer = token.name, %processor, "a bearer token is for a processor that is not registered");
     }
     Ok(engine.apply_registry(registry).await?)
-}
-
-/// Produces what HTTP calls have decided. An outbox row remembers whatever does not get through.
-pub(super) async fn deliver_emissions(
-    relay: Relay,
-    mut emissions: mpsc::Receiver<Emission>,
-) -> Result<(), DeliveryError> {
-    loop {
-        let emission = tokio::select! {
-            emission = emissions.recv() => emission,
-            () = relay.shutdown.cancelled() => emissions.try_recv().ok(),
-        };
-        let Some(emission) = emission else {
-            // Nobody serves HTTP here, or everybody who did has ended: that is no reason for the worker to end.
-            relay.shutdown.cancelled().await;
-            return Ok(());
-        };
-        // Whatever else has been decided meanwhile goes with it: one delivery for many calls. What has waited for so long
-        // that somebody else may have taken it from the outbox is left to that, so that it is not produced twice.
-        let mut all = Emission::default();
-        for one in std::iter::once(emission).chain(std::iter::from_fn(|| emissions.try_recv().ok())) {
-            if outbox::is_fresh(&one, relay.engine.clock.now()) {
-                all.append(one);
-            }
-        }
-        if all.is_empty() {
-            continue;
-        }
-        match relay.deliver(all).await {
-            Ok(_) => {}
-            Err(error @ (DeliveryError::Engine(EngineError::Store(_)) | DeliveryError::Transport(_))) => {
-                tracing::warn!(%error, "outputs stay in the outbox for now");
-            }
-            Err(other) => return Err(other),
-        }
-    }
 }
