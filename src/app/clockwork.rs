@@ -41,22 +41,12 @@ async fn trusted_now(relay: &Relay) -> Result<At, DeliveryError> {
 }
 
 async fn turn(relay: &Relay) -> Result<(), DeliveryError> {
-    let engine = &relay.engine;
     let now = trusted_now(relay).await?;
-    // The broker confirms one batch while the next is woken.
-    let mut in_flight = None;
-    loop {
-        let (woken, confirmed) = tokio::join!(engine.wake_due(now), relay.confirm_earlier(in_flight.take()));
-        confirmed?;
-        let woken = woken?;
-        if !woken.emission.is_empty() {
-            in_flight = Some(relay.send(woken.emission).await?);
-        }
-        if !woken.more || relay.shutdown.is_cancelled() {
-            break;
-        }
-    }
-    relay.confirm_earlier(in_flight).await?;
+    let wake = || async {
+        let woken = relay.engine.wake_due(now).await?;
+        Ok((woken.emission, woken.more))
+    };
+    relay.deliver_batches(u32::MAX, wake).await?;
     let before = earlier(now, outbox::AGE);
     outbox::dead_letter_early(relay, now, before).await?;
     outbox::republish_requests(relay, before).await

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use crate::{
     delivery::{DeliveryError, outbox, relay::Relay},
-    domain::{backup::earlier, time::At},
+    domain::backup::earlier,
     store::Line,
     telemetry::{logs::chain, readiness::Readiness},
 };
@@ -42,29 +42,12 @@ async fn turn(relay: &Relay) -> Result<(), DeliveryError> {
     // The agenda says loudly what may be wrong with it.
     let now = relay.engine.trusted_now().await?;
     for line in [Line::Lookups, Line::Records] {
-        batches(relay, line, now).await?;
+        let expire = || async move {
+            let expired = relay.engine.expire(line, now).await?;
+            Ok((expired.emission, expired.busy))
+        };
+        relay.deliver_batches(BATCHES, expire).await?;
     }
     relay.engine.keep_letters(now).await?;
     outbox::republish_tombstones(relay, earlier(now, outbox::AGE)).await
-}
-
-/// Batches of a line, until its front is not due. The broker confirms one while the next is deleted.
-async fn batches(relay: &Relay, line: Line, now: At) -> Result<(), DeliveryError> {
-    let mut in_flight = None;
-    for _ in 0..BATCHES {
-        let (expired, confirmed) = tokio::join!(
-            relay.engine.expire(line, now),
-            relay.confirm_earlier(in_flight.take())
-        );
-        confirmed?;
-        let expired = expired?;
-        if !expired.emission.is_empty() {
-            in_flight = Some(relay.send(expired.emission).await?);
-        }
-        if !expired.busy || relay.shutdown.is_cancelled() {
-            break;
-        }
-    }
-    relay.confirm_earlier(in_flight).await?;
-    Ok(())
 }

@@ -54,19 +54,9 @@ pub(super) async fn run(relay: Relay, readiness: Readiness) -> Result<(), Delive
 /// Batches of the oldest sweeps, until there is none. The broker sets the pace: it confirms one while the next is looked
 /// at.
 async fn batches(relay: &Relay) -> Result<bool, DeliveryError> {
-    let mut in_flight = None;
-    for n in 0..BATCHES {
-        let (swept, confirmed) = tokio::join!(relay.engine.sweep(), relay.confirm_earlier(in_flight.take()));
-        confirmed?;
-        let swept = swept?;
-        if !swept.emission.is_empty() {
-            in_flight = Some(relay.send(swept.emission).await?);
-        }
-        if !swept.busy || relay.shutdown.is_cancelled() {
-            relay.confirm_earlier(in_flight).await?;
-            return Ok(n > 0);
-        }
-    }
-    relay.confirm_earlier(in_flight).await?;
-    Ok(true)
+    let sweep = || async {
+        let swept = relay.engine.sweep().await?;
+        Ok((swept.emission, swept.busy))
+    };
+    Ok(relay.deliver_batches(BATCHES, sweep).await? > 0)
 }
