@@ -15,4 +15,5 @@ pub mod store;
 pub mod telemetry;
 pub mod transport;
 pub mod vault;
+pub mod view;
 pub mod wire;

@@ -10,6 +10,7 @@ mod keyring;
 mod lanes;
 pub mod startup;
 mod sweeping;
+mod tasks;
 pub mod topics;
 
 use std::{
@@ -26,6 +27,7 @@ pub use connect::{
 };
 pub use keyring::{check_keyring, is_in_use};
 
+use self::tasks::kafka_health::KafkaHealth;
 use crate::{
     clock::Clock,
     config::{Config, Problems},
@@ -33,10 +35,9 @@ use crate::{
     engine::{Engine, EngineError, effects::Emission},
     http::{self, tls::TlsError},
     kafka::{
-        KafkaError,
+        KafkaError, ack_partitions,
+        batch_processor::{Backups, Intake, Settle, Work},
         client::Cluster,
-        deciding::{Backups, Intake, Settle, Work},
-        partitions,
         producer::Producer,
         routing::{Routing, Topics},
         stage::Stage,
@@ -222,7 +223,7 @@ pub async fn start_connected(
         let (cluster, engine) = (cluster.clone(), Arc::clone(&engine));
         spawner.spawn(
             "ack partitions",
-            partitions::watch_acks(cluster, engine, shutdown.clone()),
+            ack_partitions::watch_acks(cluster, engine, shutdown.clone()),
         );
     }
     if roles.agenda || roles.dispatch {
@@ -231,6 +232,11 @@ pub async fn start_connected(
         spawner.spawn("sweeps", sweeping::run(relay.clone(), readiness.clone()));
     }
     spawner.spawn("lanes", lanes::run(relay.clone()));
+    // The embedded broker has no other visitors, and nobody deletes its topics.
+    if !cluster.embedded {
+        let health = kafka_health(&config, roles, &relay, &producer, &cluster, &readiness);
+        spawner.spawn("kafka health", health.run());
+    }
     spawner.spawn(
         "housekeeping",
         housekeeping::run(
@@ -279,6 +285,34 @@ pub async fn start_connected(
         shutdown_timeout: config.shutdown_timeout,
         _connected: connected,
     })
+}
+
+fn kafka_health(
+    config: &Config,
+    roles: Roles,
+    relay: &Relay,
+    producer: &Arc<Producer>,
+    cluster: &Cluster,
+    readiness: &Readiness,
+) -> KafkaHealth {
+    let kafka = &config.kafka;
+    let mut groups = Vec::new();
+    if roles.intake {
+        groups.push(kafka.group_id.clone());
+    }
+    if roles.settle {
+        groups.extend([kafka.ack_group(), kafka.backup_group()]);
+    }
+    let topics = topics::own(&kafka.topics).into_iter();
+    KafkaHealth {
+        cluster: cluster.clone(),
+        engine: Arc::clone(&relay.engine),
+        producer: Arc::clone(producer),
+        topics: topics.map(|topic| topic.name).collect(),
+        groups,
+        readiness: readiness.clone(),
+        shutdown: relay.shutdown.clone(),
+    }
 }
 
 /// The topics that are written, under the registry that is active at the time.

@@ -27,8 +27,9 @@ pub mod operate;
 pub mod pace;
 pub mod positions;
 pub mod prepare;
+pub mod questions;
 pub mod registry;
-mod rehearsal;
+pub mod rehearsal;
 mod routes;
 pub mod schedule;
 pub mod settle;
@@ -37,7 +38,6 @@ pub mod suppression;
 pub mod sweep;
 pub mod tombstones;
 pub mod undeliverable;
-pub mod views;
 pub mod work;
 
 use std::{

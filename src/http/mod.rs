@@ -27,7 +27,6 @@ mod processors;
 mod query;
 mod repeats;
 mod requests;
-mod sentences;
 mod suppression;
 mod sweeps;
 mod tasks;

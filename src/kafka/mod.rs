@@ -4,23 +4,27 @@
 //! has the producer write what follows, and only when the broker has confirmed that is the offset stored. *Outputs before
 //! offset.*
 
+pub mod ack_partitions;
 pub mod admin;
 pub mod assignment;
+pub mod batch_processor;
+pub mod batch_window;
 pub mod client;
-pub mod deciding;
+pub mod cluster_query;
 pub mod embedded;
-pub mod ends;
 mod failures;
 mod flight;
-pub mod group;
-pub mod guard;
-pub mod inquiry;
+pub mod group_consumer;
 mod json_buffer;
-pub mod log;
+pub mod log_monitor;
+pub mod log_reader;
+pub mod membership;
 mod message;
-pub mod partitions;
-pub mod places;
-pub mod poll;
+pub mod observer;
+pub mod offset_tracker;
+pub mod partition_states;
+pub mod poller;
+mod position_notes;
 pub mod positions;
 pub mod producer;
 mod producers;
@@ -28,7 +32,9 @@ pub mod publish;
 pub mod routing;
 mod sizes;
 pub mod stage;
-pub mod tracks;
+mod stopped_partitions;
+pub mod types;
+pub mod watermarks;
 
 use crate::delivery::DeliveryError;
 

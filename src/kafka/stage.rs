@@ -12,13 +12,15 @@ use tokio_util::sync::CancellationToken;
 use super::{
     KafkaError,
     assignment::Assignment,
+    batch_processor::{BatchProcessor, Work},
     client::{Cluster, longest_rest, session_of},
-    deciding::{Decider, Work},
-    ends::Watcher,
-    group::Membership,
-    guard::Guard,
-    poll::{Batch, GroupConsumer, GroupContext, Poller, commit, store_offsets},
-    positions::{Partition, offsets_after},
+    group_consumer::{GroupConsumer, GroupContext, commit, store_offsets},
+    log_monitor::LogMonitor,
+    membership::Membership,
+    poller::Poller,
+    positions::offsets_after,
+    types::{Batch, Partition},
+    watermarks::watcher::Watcher,
     while_doing,
 };
 use crate::{
@@ -114,7 +116,7 @@ impl<W: Work> Stage<W> {
         let (sent_in, sent) = mpsc::channel(2);
         let watching = self.spawn_watcher(&consumer, &assignment, membership, stop.clone())?;
         let polling = self.spawn_poller(Arc::clone(&consumer), &assignment, batches_in, stop.clone());
-        let guarding = tokio::spawn(Guard::new(Arc::clone(&assignment)).run());
+        let monitoring = tokio::spawn(LogMonitor::new(Arc::clone(&assignment)).run());
         let confirming = tokio::spawn(confirm_all(self.relay.clone(), Arc::clone(&consumer), sent));
         let decided = self.decide_all(batches, sent_in, &assignment).await;
         stop.cancel();
@@ -129,7 +131,7 @@ impl<W: Work> Stage<W> {
                 .await
                 .map_err(|_| KafkaError::Ended("committing"))?;
         }
-        guarding.await.map_err(|_| KafkaError::Ended("guarding"))?;
+        monitoring.await.map_err(|_| KafkaError::Ended("monitoring"))?;
         decided?;
         confirmed?;
         if let Some(failure) = assignment.take_failure() {
@@ -188,7 +190,7 @@ impl<W: Work> Stage<W> {
         let watcher = Watcher::new(
             &self.cluster,
             Arc::clone(consumer),
-            Arc::clone(&assignment.ends),
+            Arc::clone(&assignment.watermarks),
             membership,
             told,
             shutdown,
@@ -226,21 +228,21 @@ impl<W: Work> Stage<W> {
         sent: mpsc::Sender<Unconfirmed>,
         assignment: &Assignment,
     ) -> Result<(), KafkaError> {
-        let decider = Decider {
+        let decider = BatchProcessor {
             work: Arc::clone(&self.work),
             engine: Arc::clone(&self.relay.engine),
             shutdown: self.shutdown.clone(),
         };
         while let Some(batch) = batches.recv().await {
             let next = offsets_after(&batch.arrivals);
-            let (replays, new) = assignment.places.split(batch.arrivals);
+            let (replays, new) = assignment.states.split(batch.arrivals);
             if !replays.is_empty() && assignment.has_strays(&replays).await? {
                 assignment.start_again("the store does not know what lies before its position");
                 return Ok(());
             }
             let emission = decider.decide(&replays, &new).await?;
             let in_flight = self.relay.send(emission).await?;
-            assignment.places.advance(&next);
+            assignment.states.advance(&next);
             let seen = assignment.take_reports(batch.seen).await?;
             self.readiness.ready(W::NAME);
             let on_their_way = Unconfirmed {

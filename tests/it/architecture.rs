@@ -22,6 +22,8 @@ const ARROWS: &[(&str, &[&str])] = &[
         "engine",
         &["store", "vault", "telemetry", "clock", "wire", "domain"],
     ),
+    // What people see: it knows nothing of who shows it.
+    ("view", &["engine", "store", "vault", "wire", "domain"]),
     // What delivery speaks to. Its implementations stand above delivery, each in a folder of its own.
     ("transport", &["engine", "domain"]),
     (
@@ -45,6 +47,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     (
         "http",
         &[
+            "view",
             "engine",
             "store",
             "vault",
@@ -76,6 +79,7 @@ const ARROWS: &[(&str, &[&str])] = &[
             "http",
             "kafka",
             "sim",
+            "view",
             "delivery",
             "transport",
             "engine",
@@ -95,6 +99,7 @@ const ARROWS: &[(&str, &[&str])] = &[
             "http",
             "kafka",
             "sim",
+            "view",
             "delivery",
             "transport",
             "engine",

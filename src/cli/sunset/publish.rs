@@ -6,12 +6,8 @@ use indicatif::ProgressBar;
 use tokio::time::{Interval, timeout};
 
 use super::{
-    input::Input,
-    plan::Plan,
-    progress::Progress,
-    rate::Rate,
-    subject::command,
-    subjects::{Place, Subjects},
+    format::FilePosition, input::Input, plan::Plan, progress::Progress, rate::Rate, subject::command,
+    subjects::Subjects,
 };
 use crate::{
     cli::{Failure, bar, interrupt::Interrupt},
@@ -60,7 +56,7 @@ struct Flight<'a> {
     run: &'a Run<'a>,
     publisher: &'a Publisher,
     progress: &'a mut Progress,
-    flying: VecDeque<(Place, Pending)>,
+    flying: VecDeque<(FilePosition, Pending)>,
     written: Stopwatch,
     bar: ProgressBar,
 }

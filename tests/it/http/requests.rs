@@ -394,3 +394,36 @@ async fn a_search_leaves_an_entry_of_who_looked_and_not_for_whom() {
         "a search in vain is one too"
     );
 }
+
+#[tokio::test]
+async fn an_event_of_cloudevents_names_its_command_as_on_kafka() {
+    let api = api().await;
+    let mut command = command(json!({}));
+    command.as_object_mut().unwrap().remove("command_id");
+    let path = format!("{}/v1/requests", api.base);
+    let binary = |id: &'static str, command: &Value| {
+        let call = api.client.post(&path).bearer_auth("shop");
+        let call = call.header("ce-id", id).header("ce-source", "/shop");
+        let call = call.header("ce-specversion", "1.0").header("ce-type", "x");
+        api.send(call.body(command.to_string()))
+    };
+    let first = binary("order-1", &command).await.ok(202);
+    assert_eq!(
+        binary("order-1", &command).await.ok(202)["request_id"],
+        first["request_id"]
+    );
+    let other = binary("order-2", &command).await.ok(202);
+    assert_ne!(other["request_id"], first["request_id"]);
+    let structured =
+        json!({ "specversion": "1.0", "id": "order-1", "source": "/shop", "type": "x", "data": command });
+    let call = api.client.post(&path).bearer_auth("shop");
+    let call = call.header("content-type", "application/cloudevents+json; charset=utf-8");
+    let again = api.send(call.body(structured.to_string())).await.ok(202);
+    assert_eq!(again["request_id"], first["request_id"]);
+    let call = api.client.post(&path).bearer_auth("shop");
+    let call = call
+        .header("ce-id", "1")
+        .header("ce-source", "/shop")
+        .header("ce-specversion", "0.3");
+    api.send(call.body(command.to_string())).await.is(400, "schema");
+}

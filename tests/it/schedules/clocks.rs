@@ -190,7 +190,7 @@ async fn a_worker_whose_clock_is_off_decides_nothing_on_any_stage_and_goes_on_wh
         );
         for decided in [
             engine.cancel_request(id(1), "dpo", None).await.map(drop),
-            engine.approve_all(&[id(1)], "dpo").await.map(drop),
+            engine.approve_all(&[id(1)], "dpo", None).await.map(drop),
         ] {
             match decided {
                 Err(lacuna::engine::OperateError::Engine(error)) => {
