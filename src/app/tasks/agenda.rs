@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 
-use super::periodic::{Next, Periodic, send_batches};
+use super::periodic::{Next, Periodic};
 use crate::{
     delivery::{DeliveryError, outbox, relay::Relay},
     domain::backup::earlier,
@@ -35,11 +35,11 @@ impl Periodic for Agenda {
             tracing::error!(%why, "everything that goes by the clock stands still");
         }
         let now = now?;
-        send_batches(relay, u32::MAX, || async {
+        let wake = || async {
             let woken = engine.wake_due(now).await?;
             Ok((woken.emission, woken.more))
-        })
-        .await?;
+        };
+        relay.deliver_batches(u32::MAX, wake).await?;
         let before = earlier(now, outbox::AGE);
         outbox::dead_letter_early(relay, now, before).await?;
         outbox::republish_requests(relay, before).await?;

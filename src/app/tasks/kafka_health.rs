@@ -13,7 +13,6 @@ use crate::{
     clock::Stopwatch,
     delivery::relay::Relay,
     domain::time::At,
-    engine::EngineError,
     kafka::{
         KafkaError,
         client::Cluster,
@@ -130,8 +129,7 @@ impl KafkaHealth {
     /// Says which programs have partitions that are not taken in, and how much lies there.
     async fn look_for_strangers(&mut self, observer: Arc<Observer>) -> Result<(), KafkaError> {
         let (engine, history) = (&self.relay.engine, &mut self.history);
-        let positions = engine.positions().await;
-        let positions = positions.map_err(EngineError::from)?;
+        let positions = engine.positions().await?;
         let others = others(self.cluster.client_id(), &history.groups);
         let held = others.values().flatten().flat_map(|member| &member.partitions);
         let held: Vec<Partition> = held.cloned().collect();

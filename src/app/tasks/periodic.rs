@@ -7,11 +7,6 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{
     clock::Clock,
-    delivery::{
-        DeliveryError,
-        relay::{InFlight, Relay},
-    },
-    engine::{EngineError, effects::Emission},
     telemetry::{logs::chain, metrics::Metrics, readiness::Readiness},
 };
 
@@ -113,40 +108,6 @@ pub(in crate::app) async fn periodic<P: Periodic>(
         }
     }
     Ok(())
-}
-
-/// Makes and sends batch after batch while there is more, so many at the most. The broker confirms one while the next is made.
-/// `make`: a batch, and whether there is more.
-pub(super) async fn send_batches<F>(
-    relay: &Relay,
-    at_most: u32,
-    mut make: impl FnMut() -> F + Send,
-) -> Result<Next, DeliveryError>
-where
-    F: Future<Output = Result<(Emission, bool), EngineError>> + Send,
-{
-    let mut in_flight = None;
-    for _ in 0..at_most {
-        let (made, confirmed) = tokio::join!(make(), confirm(relay, in_flight.take()));
-        confirmed?;
-        let (emission, more) = made?;
-        if !emission.is_empty() {
-            in_flight = Some(relay.send(emission).await?);
-        }
-        if !more || relay.shutdown.is_cancelled() {
-            confirm(relay, in_flight).await?;
-            return Ok(Next::Rest);
-        }
-    }
-    confirm(relay, in_flight).await?;
-    Ok(Next::GoOn)
-}
-
-async fn confirm(relay: &Relay, in_flight: Option<InFlight>) -> Result<(), DeliveryError> {
-    match in_flight {
-        Some(in_flight) => relay.confirm(in_flight).await.map(drop),
-        None => Ok(()),
-    }
 }
 
 #[cfg(test)]

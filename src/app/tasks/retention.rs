@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 
-use super::periodic::{Next, Periodic, send_batches};
+use super::periodic::{Next, Periodic};
 use crate::{
     delivery::{DeliveryError, outbox, relay::Relay},
     domain::backup::earlier,
@@ -39,11 +39,11 @@ impl Periodic for Retention {
         // The agenda says loudly what may be wrong with it.
         let now = engine.trusted_now().await?;
         for line in [Line::Lookups, Line::Records] {
-            send_batches(relay, BATCHES, || async {
+            let expire = || async {
                 let expired = engine.expire(line, now).await?;
                 Ok((expired.emission, expired.busy))
-            })
-            .await?;
+            };
+            relay.deliver_batches(BATCHES, expire).await?;
         }
         engine.keep_letters(now).await?;
         outbox::republish_tombstones(relay, earlier(now, outbox::AGE)).await?;

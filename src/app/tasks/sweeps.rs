@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 
-use super::periodic::{Next, Periodic, send_batches};
+use super::periodic::{Next, Periodic};
 use crate::{
     clock::Stopwatch,
     delivery::{DeliveryError, relay::Relay},
@@ -45,11 +45,11 @@ impl Periodic for Sweeps {
 
     async fn turn(&mut self) -> Result<Next, DeliveryError> {
         let engine = &self.relay.engine;
-        let next = send_batches(&self.relay, BATCHES, || async {
+        let sweep = || async {
             let swept = engine.sweep().await?;
             Ok((swept.emission, swept.busy))
-        })
-        .await?;
+        };
+        let done = self.relay.deliver_batches(BATCHES, sweep).await?;
         if self
             .looked
             .is_none_or(|since| since.elapsed() >= capsules::LOOK_EVERY)
@@ -58,6 +58,6 @@ impl Periodic for Sweeps {
             engine.compact_copies().await?;
             self.looked = Some(Stopwatch::start());
         }
-        Ok(next)
+        Ok(if done == BATCHES { Next::GoOn } else { Next::Rest })
     }
 }
