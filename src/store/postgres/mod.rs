@@ -28,7 +28,7 @@ mod write;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use sqlx::{Connection, PgConnection, PgPool, migrate::Migrator, postgres::PgConnectOptions};
+use sqlx::{Connection, PgConnection, PgPool, postgres::PgConnectOptions};
 use uuid::Uuid;
 
 use self::{held::Held, pool::Servers, transaction::PostgresTransaction};
@@ -47,8 +47,6 @@ use crate::domain::{
     time::At,
     words::Status,
 };
-
-static MIGRATOR: Migrator = sqlx::migrate!("src/store/postgres/migrations");
 
 /// Every kind of statement has one constant text, so that this many prepared statements are enough for all of them.
 const STATEMENT_CACHE: usize = 256;
@@ -179,14 +177,14 @@ impl Store for PostgresStore {
 
     async fn migrate(&self) -> Result<(), StoreError> {
         let mut connection = PgConnection::connect_with(&self.unhurried).await?;
-        MIGRATOR.run_direct(None, &mut connection, false).await?;
+        schema::POSTGRES.run_direct(None, &mut connection, false).await?;
         connection.close().await?;
         Ok(())
     }
 
     async fn check_schema(&self) -> Result<(), StoreError> {
         let applied = self.ask(read::applied_migrations(self.pool())).await?;
-        schema::check(&MIGRATOR, &applied)
+        schema::check(&schema::POSTGRES, &applied)
     }
 
     async fn now(&self) -> Result<At, StoreError> {
