@@ -13,6 +13,9 @@
 //! | [`app`] | the composition root: names every concrete type, starts and joins what runs for long |
 //! | [`http`] | the API |
 //! | [`kafka`] | consumer stages, the producer, positions, watermarks, the embedded broker |
+//! | [`delivery`] | effects on their way out: relay, outbox, what is republished |
+//! | [`transport`] | the way on which effects leave |
+//! | [`view`] | what people see of a request, a task, a hold |
 //! | [`engine`] | use cases: each loads, lets the domain decide, seals, writes and commits |
 //! | [`telemetry`] | metrics, logs, readiness |
 //! | [`store`] | one trait, an adapter for PostgreSQL and one for SQLite |
