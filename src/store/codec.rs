@@ -230,24 +230,23 @@ pub(super) fn open_letters((reason, kind, count, oldest): OpenLettersColumns) ->
     }
 }
 
-columns! {
-    /// A row of `dead_letter`.
-    pub(super) struct LetterColumns {
-        id: Uuid,
-        cluster: String,
-        topic: String,
-        part: i32,
-        off: i64,
-        incarnation: i32,
-        reason: String,
-        detail: String,
-        kind: Option<String>,
-        at: i64,
-        state: i16,
-        sealed: Option<Vec<u8>>,
-        headers: Option<Vec<u8>>,
-        ids: Option<Vec<u8>>,
-    }
+/// A row of `dead_letter`.
+#[derive(sqlx::FromRow)]
+pub(super) struct LetterColumns {
+    id: Uuid,
+    cluster: String,
+    topic: String,
+    part: i32,
+    off: i64,
+    incarnation: i32,
+    reason: String,
+    detail: String,
+    kind: Option<String>,
+    at: i64,
+    state: i16,
+    sealed: Option<Vec<u8>>,
+    headers: Option<Vec<u8>>,
+    ids: Option<Vec<u8>>,
 }
 
 /// How many bytes a row keeps of a letter; `None`: none.
@@ -333,23 +332,22 @@ impl LetterColumns {
     }
 }
 
-columns! {
-    /// A row of `position`.
-    pub(super) struct PositionColumns {
-        cluster: String,
-        topic: String,
-        part: i32,
-        next_offset: i64,
-        seen_until: i64,
-        incarnation: i32,
-        last_offset: Option<i64>,
-        last_at: Option<i64>,
-        last_digest: Option<Vec<u8>>,
-        checked_offset: Option<i64>,
-        checked_at: Option<i64>,
-        checked_digest: Option<Vec<u8>>,
-        stray: Option<i64>,
-    }
+/// A row of `position`.
+#[derive(sqlx::FromRow)]
+pub(super) struct PositionColumns {
+    cluster: String,
+    topic: String,
+    part: i32,
+    next_offset: i64,
+    seen_until: i64,
+    incarnation: i32,
+    last_offset: Option<i64>,
+    last_at: Option<i64>,
+    last_digest: Option<Vec<u8>>,
+    checked_offset: Option<i64>,
+    checked_at: Option<i64>,
+    checked_digest: Option<Vec<u8>>,
+    stray: Option<i64>,
 }
 
 impl PositionColumns {

@@ -21,18 +21,17 @@ pub(super) const REASONS: [Why; 4] = [Why::Hold, Why::BackupRotation, Why::Reten
 /// No date is stored as the end of time: what has none comes last in a list by date.
 const NO_DATE: i64 = i64::MAX;
 
-columns! {
-    /// A row of `fact`.
-    pub(super) struct FactColumns {
-        version: i32,
-        id: Uuid,
-        at: i64,
-        body: String,
-        digest: Vec<u8>,
-        sealed: Option<Vec<u8>>,
-        chain: Option<Vec<u8>>,
-        chain_before: Option<Vec<u8>>,
-    }
+/// A row of `fact`.
+#[derive(sqlx::FromRow)]
+pub(super) struct FactColumns {
+    version: i32,
+    id: Uuid,
+    at: i64,
+    body: String,
+    digest: Vec<u8>,
+    sealed: Option<Vec<u8>>,
+    chain: Option<Vec<u8>>,
+    chain_before: Option<Vec<u8>>,
 }
 
 impl FactColumns {
@@ -77,20 +76,19 @@ pub(super) const fn about(fact: &Fact) -> Option<&ProcessorId> {
     }
 }
 
-columns! {
-    /// A row of `sweep`.
-    pub(super) struct SweepColumns {
-        version: i32,
-        kind: i16,
-        started_at: i64,
-        updated_at: i64,
-        finished_at: Option<i64>,
-        done: i64,
-        total: Option<i64>,
-        stage: i32,
-        after_mark: Option<i64>,
-        after_id: Option<Uuid>,
-    }
+/// A row of `sweep`.
+#[derive(sqlx::FromRow)]
+pub(super) struct SweepColumns {
+    version: i32,
+    kind: i16,
+    started_at: i64,
+    updated_at: i64,
+    finished_at: Option<i64>,
+    done: i64,
+    total: Option<i64>,
+    stage: i32,
+    after_mark: Option<i64>,
+    after_id: Option<Uuid>,
 }
 
 impl SweepColumns {
@@ -127,16 +125,15 @@ pub(super) fn places(rows: Vec<(i64, Uuid)>) -> Vec<Place> {
     rows.into_iter().map(|(mark, id)| (mark, RequestId(id))).collect()
 }
 
-columns! {
-    /// A row of `deferred`.
-    pub(super) struct DeferredColumns {
-        request_id: Uuid,
-        until: i64,
-        mark: i64,
-        ordinal: i16,
-        reason: i16,
-        processor: String,
-    }
+/// A row of `deferred`.
+#[derive(sqlx::FromRow)]
+pub(super) struct DeferredColumns {
+    request_id: Uuid,
+    until: i64,
+    mark: i64,
+    ordinal: i16,
+    reason: i16,
+    processor: String,
 }
 
 impl DeferredColumns {

@@ -46,22 +46,21 @@ pub struct EarlyChanges {
     pub forgotten: Vec<(Tenant, CommandId)>,
 }
 
-columns! {
-    pub(super) struct EarlyColumns {
-        cluster: String,
-        topic: String,
-        part: i32,
-        off: i64,
-        incarnation: i32,
-        request_id: Uuid,
-        tenant: String,
-        command_id: Uuid,
-        arrived_at: i64,
-        expires_at: i64,
-        command: Vec<u8>,
-        raw: Vec<u8>,
-        headers: Option<Vec<u8>>,
-    }
+#[derive(sqlx::FromRow)]
+pub(super) struct EarlyColumns {
+    cluster: String,
+    topic: String,
+    part: i32,
+    off: i64,
+    incarnation: i32,
+    request_id: Uuid,
+    tenant: String,
+    command_id: Uuid,
+    arrived_at: i64,
+    expires_at: i64,
+    command: Vec<u8>,
+    raw: Vec<u8>,
+    headers: Option<Vec<u8>>,
 }
 
 impl EarlyColumns {

@@ -4,8 +4,6 @@
 //! that follows at once: states, wake-ups, ledger leaves, inbox keys, dead letters and counters. Nothing here decides,
 //! and no network call other than the database's own happens between `begin` and `commit`.
 
-#[macro_use]
-mod columns;
 mod classify;
 mod codec;
 mod deferral;

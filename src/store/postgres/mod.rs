@@ -28,7 +28,7 @@ mod write;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use sqlx::{Connection, PgConnection, PgPool, postgres::PgConnectOptions};
+use sqlx::{Connection, PgConnection, PgPool, migrate::Migrator, postgres::PgConnectOptions};
 use uuid::Uuid;
 
 use self::{held::Held, pool::Servers, transaction::PostgresTransaction};
@@ -47,6 +47,8 @@ use crate::domain::{
     time::At,
     words::Status,
 };
+
+static MIGRATOR: Migrator = sqlx::migrate!("src/store/postgres/migrations");
 
 /// Every kind of statement has one constant text, so that this many prepared statements are enough for all of them.
 const STATEMENT_CACHE: usize = 256;
@@ -180,14 +182,14 @@ impl Store for PostgresStore {
 
     async fn migrate(&self) -> Result<(), StoreError> {
         let mut connection = PgConnection::connect_with(&self.unhurried).await?;
-        schema::POSTGRES.run_direct(None, &mut connection, false).await?;
+        MIGRATOR.run_direct(None, &mut connection, false).await?;
         connection.close().await?;
         Ok(())
     }
 
     async fn check_schema(&self) -> Result<(), StoreError> {
         let applied = self.ask(read::applied_migrations(self.pool())).await?;
-        schema::check(&schema::POSTGRES, &applied)
+        schema::check(&MIGRATOR, &applied)
     }
 
     async fn now(&self) -> Result<At, StoreError> {

@@ -28,6 +28,7 @@ use std::{path::Path, sync::Arc};
 use async_trait::async_trait;
 use sqlx::{
     Sqlite, SqlitePool,
+    migrate::Migrator,
     pool::PoolConnection,
     sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous},
 };
@@ -51,6 +52,8 @@ use crate::{
         words::Status,
     },
 };
+
+static MIGRATOR: Migrator = sqlx::migrate!("src/store/sqlite/migrations");
 
 /// A store in a file of SQLite.
 #[derive(Debug, Clone)]
@@ -134,14 +137,14 @@ impl Store for SqliteStore {
     }
 
     async fn migrate(&self) -> Result<(), StoreError> {
-        Ok(schema::SQLITE
+        Ok(MIGRATOR
             .run_direct(None, &mut *self.writer().await?, false)
             .await?)
     }
 
     async fn check_schema(&self) -> Result<(), StoreError> {
         let applied = read::applied_migrations(&mut *self.reader().await?).await?;
-        schema::check(&schema::SQLITE, &applied)
+        schema::check(&MIGRATOR, &applied)
     }
 
     async fn now(&self) -> Result<At, StoreError> {
