@@ -8,7 +8,7 @@ use super::{
 };
 use crate::{
     clock::Clock,
-    engine::{pace::Pace, views::SweepView},
+    engine::{replay_throttle::Pace, views::SweepView},
 };
 
 /// Arguments of `lacuna sweeps`.

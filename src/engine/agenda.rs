@@ -6,7 +6,7 @@ use super::{
     Engine, EngineError,
     outputs::Emission,
     routes::AcksSeen,
-    work::{Finished, Work},
+    batch::{Finished, Work},
 };
 use crate::{
     domain::{ids::RequestId, request::merged::Leader, time::At},

@@ -9,7 +9,7 @@ use super::{
     Engine, EngineError,
     facts::store_fact,
     time_ordered_id,
-    work::{Finished, UseCase},
+    batch::{Finished, UseCase},
 };
 use crate::{
     domain::{

@@ -8,7 +8,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use super::{
     Engine, EngineError,
-    work::{Finished, UseCase, Work},
+    batch::{Finished, UseCase, Work},
 };
 use crate::{
     domain::{ids::RequestId, time::At},

@@ -12,11 +12,11 @@ pub(super) use self::stored::{needs_sweep, store_fact};
 
 use super::{
     Engine, EngineError,
-    known::Known,
+    decision_inputs::Known,
     outputs::Emission,
     prepare::{Arrival, PreparedBackup, PreparedCommand},
     time_ordered_id,
-    work::UseCase,
+    batch::UseCase,
 };
 use crate::{
     domain::{

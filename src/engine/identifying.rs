@@ -1,6 +1,6 @@
 //! Types of identifiers that nobody knows: a misspelt one finds nobody, which must not pass for an answer.
 
-use super::{Engine, EngineError, known::Known};
+use super::{Engine, EngineError, decision_inputs::Known};
 use crate::{
     domain::{
         command::{Command, PlaceHold},

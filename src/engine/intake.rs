@@ -1,6 +1,6 @@
 //! Intake: a batch of commands becomes requests, recorded duplicates and dead letters, in one transaction.
 
-mod alike;
+mod duplicates;
 mod counting;
 mod decisions;
 mod early;
@@ -15,17 +15,17 @@ use std::{
     time::Duration,
 };
 
-use alike::Alike;
+use duplicates::Duplicates;
 use early::Early;
 
 use super::{
     Engine, EngineError,
     agenda::leaders_of,
     facts::{News, Told},
-    known::Known,
+    decision_inputs::Known,
     outputs::Emission,
     prepare::{Arrival, PreparedCommand},
-    work::{Finished, UseCase, Work},
+    batch::{Finished, UseCase, Work},
 };
 use crate::{
     domain::{
@@ -268,7 +268,7 @@ struct Decider<'e, 'w, 'a> {
     /// The requests of those who are back, by the command that says so.
     returned: HashMap<CommandId, Vec<RequestId>>,
     /// The requests of the same persons.
-    alike: Alike,
+    alike: Duplicates,
     /// How those stand that requests of this batch were merged into.
     leaders: HashMap<RequestId, Leader>,
     /// Commands that came before their request.

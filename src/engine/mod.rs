@@ -11,19 +11,19 @@ mod contained;
 mod counters;
 pub mod decisions;
 pub mod early;
-pub mod expiry;
+pub mod retention;
 pub mod facts;
 pub mod gauges;
 pub mod hold;
 pub mod identifying;
 pub mod intake;
-mod known;
+mod decision_inputs;
 pub mod lanes;
 pub mod letters;
 pub mod looks;
-pub mod operate;
+pub mod operations;
 pub mod outputs;
-pub mod pace;
+pub mod replay_throttle;
 mod pages;
 pub mod positions;
 pub mod prepare;
@@ -32,14 +32,14 @@ mod rehearsal;
 pub mod reissue;
 mod routes;
 pub mod schedule;
-pub mod settle;
+pub mod settlement;
 pub mod status;
 pub mod suppression;
 pub mod sweep;
 pub mod undeliverable;
 pub mod views;
 pub mod words;
-pub mod work;
+mod batch;
 
 use std::{
     collections::BTreeSet,
@@ -262,7 +262,7 @@ pub struct Engine {
     max_in_flight: u32,
     backup_tokens: bool,
     cluster: Arc<str>,
-    learned: RwLock<known::Learned>,
+    learned: RwLock<decision_inputs::Learned>,
     clock_guard: ClockGuard,
     /// What a use case has failed at lately, or waits for.
     pub troubles: Troubles,
@@ -413,7 +413,7 @@ impl Engine {
         *known = AckPartitions { count, at, grown };
     }
 
-    fn slot_of(&self, use_case: work::UseCase) -> u16 {
+    fn slot_of(&self, use_case: batch::UseCase) -> u16 {
         self.slot * 3 + use_case as u16
     }
 

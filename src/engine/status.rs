@@ -7,7 +7,7 @@ use crate::{
         request::{
             Request,
             refusal::{ComplaintBodies, Refusals},
-            standing::NotErased,
+            derived_status::NotErased,
         },
         words::TaskStateName,
     },

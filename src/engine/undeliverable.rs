@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, HashSet};
 use super::{
     Engine, EngineError,
     outputs::Emission,
-    work::{Finished, UseCase, Work},
+    batch::{Finished, UseCase, Work},
 };
 use crate::{
     domain::{

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, HashMap};
 
 use serde::Serialize;
 
-use super::pace::WaitsFor;
+use super::replay_throttle::WaitsFor;
 use crate::{
     domain::{
         fact::{FactKind, FactVersion},

@@ -19,7 +19,7 @@ use crate::{
         Engine, EngineError,
         outputs::Emission,
         prepare::{Arrival, PreparedAck},
-        settle::AckVerdict,
+        settlement::AckVerdict,
     },
     wire::{Envelope, KeptHeaders, Refusal, parse_ack},
 };

@@ -99,7 +99,7 @@ async fn decide(
     caller.check_command(&api.engine, id, decision.name()).await?;
     let note = note.as_ref().map(SubjectData::expose);
     let once = repeats::of_request(api, caller, headers, (decision.name(), id), bytes).await?;
-    let by = operate::By {
+    let by = operations::By {
         actor: &caller.name,
         once: once.as_ref(),
     };

@@ -14,7 +14,7 @@ use crate::{
         ids::{RequestId, TaskId},
         request::{Request, operate::Refused},
     },
-    engine::{OperateError, operate::Once},
+    engine::{OperateError, operations::Once},
     wire::{api, command_id_of_caller},
 };
 

@@ -168,7 +168,7 @@ pub(super) async fn cancel(
     let reason = api::parse_reason(&bytes).inspect_err(|refusal| count_unreadable(&api.engine, refusal))?;
     caller.check_command(&api.engine, id, "cancel").await?;
     let once = repeats::of_request(&api, &caller, &headers, ("cancel", id), &bytes).await?;
-    let by = operate::By {
+    let by = operations::By {
         actor: &caller.name,
         once: once.as_ref(),
     };

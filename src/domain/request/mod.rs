@@ -6,7 +6,7 @@
 #![doc = ""]
 #![doc = include_str!("transitions.md")]
 
-pub mod alike;
+pub mod duplicates;
 pub mod answer;
 pub mod deferral;
 mod dispatch;
@@ -23,7 +23,7 @@ pub mod packed;
 pub mod provide;
 pub mod refusal;
 mod restore;
-pub mod standing;
+pub mod derived_status;
 pub mod suppression;
 pub mod undeliverable;
 pub mod waiting;

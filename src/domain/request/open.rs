@@ -2,7 +2,7 @@
 
 use super::{
     Check, Context, Head, Life, Move, Request, Trail,
-    alike::{Duplicates, Earlier, Newcomer, OverLimit, Place},
+    duplicates::{Duplicates, Earlier, Newcomer, OverLimit, Place},
     gates::Rulebook,
 };
 use crate::domain::{

@@ -14,7 +14,7 @@ use crate::{
     },
     engine::{
         Engine, EngineError,
-        known::Known,
+        decision_inputs::Known,
         outputs::Emission,
         prepare::{Arrival, PreparedBackup},
     },

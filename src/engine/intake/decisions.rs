@@ -21,7 +21,7 @@ use crate::{
     engine::{
         Engine, EngineError,
         prepare::{Arrival, PreparedCommand},
-        work::{Touched, Work},
+        batch::{Touched, Work},
     },
     store::{Lock, ResealedRow, StoredBody, SubjectDigest, Transaction},
     wire::Refusal,

@@ -6,7 +6,7 @@ use lacuna::{
     domain::{
         ids::RequestId,
         request::{
-            alike::{Duplicates, OverLimit, RepeatLimit},
+            duplicates::{Duplicates, OverLimit, RepeatLimit},
             gates::Approval,
         },
         words::{RefusalBasis, Status},

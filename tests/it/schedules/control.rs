@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use lacuna::{
     domain::{fact::Fact, ids::Tenant, request::gates::Approval, words::Status},
-    engine::{Engine, intake::Verdict, operate::TaskDecision, prepare::Arrival},
+    engine::{Engine, intake::Verdict, operations::TaskDecision, prepare::Arrival},
     wire::{command::Door, envelope::Envelope},
 };
 use serde_json::{Value, json};

@@ -1,7 +1,7 @@
 //! A worker dies between two steps: invariants 1, 6 and 12.
 
 use lacuna::engine::intake::Verdict;
-use lacuna::engine::settle::AckVerdict;
+use lacuna::engine::settlement::AckVerdict;
 use serde_json::json;
 
 use super::{

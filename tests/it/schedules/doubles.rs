@@ -2,7 +2,7 @@
 
 use lacuna::{
     domain::words::DeadLetterReason,
-    engine::{intake::Verdict, settle::AckVerdict},
+    engine::{intake::Verdict, settlement::AckVerdict},
 };
 use serde_json::{Value, json};
 

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use lacuna::{domain::words::DeadLetterReason, engine::settle::AckVerdict, store::Seen};
+use lacuna::{domain::words::DeadLetterReason, engine::settlement::AckVerdict, store::Seen};
 use serde_json::json;
 use std::sync::Arc;
 

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use lacuna::{
     domain::{ids::TaskId, words::DeadLetterReason},
-    engine::{OperateError, operate::TaskDecision, settle::AckVerdict},
+    engine::{OperateError, operations::TaskDecision, settlement::AckVerdict},
 };
 use serde_json::{Value, json};
 

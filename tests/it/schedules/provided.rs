@@ -1,6 +1,6 @@
 //! Identifiers that acks bring: who is sent them, who is not, and what a repeat, a forgery and a crash change.
 
-use lacuna::engine::settle::AckVerdict;
+use lacuna::engine::settlement::AckVerdict;
 use serde_json::{Value, json};
 
 use super::{

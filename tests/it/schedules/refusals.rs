@@ -9,7 +9,7 @@ use lacuna::{
         ids::{Label, RegimeName},
         words::{DeadLetterReason, ExtensionReason},
     },
-    engine::{intake::Verdict, settle::AckVerdict},
+    engine::{intake::Verdict, settlement::AckVerdict},
     store::DeadLetterFilter,
 };
 use serde_json::json;

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use lacuna::engine::{operate::TaskDecision, registry::Applied, settle::AckVerdict};
+use lacuna::engine::{operations::TaskDecision, registry::Applied, settlement::AckVerdict};
 use serde_json::json;
 
 use super::world::{REGISTRY, Sent, World, answer, erase};

@@ -10,8 +10,8 @@ use lacuna::{
     },
     engine::{
         Engine,
-        operate::TaskDecision,
-        settle::AckVerdict,
+        operations::TaskDecision,
+        settlement::AckVerdict,
         undeliverable::{Bounced, Release, SentTask},
     },
 };

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use lacuna::{
     domain::{ids::TaskId, request::gates::Approval, words::Status},
-    engine::operate::TaskDecision,
+    engine::operations::TaskDecision,
 };
 use serde_json::json;
 

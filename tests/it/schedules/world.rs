@@ -24,7 +24,7 @@ use lacuna::{
         intake::{TakenIn, Verdict},
         outputs::Emission,
         prepare::{Arrival, PreparedAck, PreparedCommand},
-        settle::{AckVerdict, Settled},
+        settlement::{AckVerdict, Settled},
     },
     store::{Line, Origin, Store},
     telemetry::metrics::Metrics,

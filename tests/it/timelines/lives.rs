@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use lacuna::{
     domain::{ack::Ack, fact::Fact},
-    engine::{Engine, prepare::Arrival, settle::AckVerdict},
+    engine::{Engine, prepare::Arrival, settlement::AckVerdict},
     store::open::open,
     wire::{command::Door, envelope::Envelope},
 };

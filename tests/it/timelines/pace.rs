@@ -8,7 +8,7 @@ use lacuna::{
         time::At,
         words::{Status, Why},
     },
-    engine::{Engine, pace::WaitsFor},
+    engine::{Engine, replay_throttle::WaitsFor},
 };
 use serde_json::{Value, json};
 use uuid::Uuid;

@@ -24,7 +24,7 @@ use crate::{
         intake::Verdict,
         outputs::{Emission, RecordKind},
         prepare::{Arrival, PreparedAck, PreparedCommand},
-        settle::AckVerdict,
+        settlement::AckVerdict,
     },
     sim::{Says, id_at, random::Random, reply},
     store::Origin,

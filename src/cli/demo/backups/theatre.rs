@@ -25,7 +25,7 @@ use crate::{
         intake::Verdict,
         outputs::{Emission, RecordKind},
         prepare::Arrival,
-        settle::AckVerdict,
+        settlement::AckVerdict,
     },
     store::StoredRequest,
     telemetry::metrics::Metrics,

@@ -1,7 +1,7 @@
 //! What becomes of a request that was merged into another one.
 
 use super::{
-    alike::{Second, first, next, open_after, registry},
+    duplicates::{Second, first, next, open_after, registry},
     *,
 };
 use crate::domain::{

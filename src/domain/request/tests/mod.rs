@@ -1,6 +1,6 @@
 //! The aggregate against the contract: every answer in every state, the plan, the passing of time, people's decisions.
 
-mod alike;
+mod duplicates;
 mod answers;
 mod attempts;
 mod closing;
@@ -32,7 +32,7 @@ use uuid::Uuid;
 
 use super::{
     Context, Move, Request, Shut, Trail, Withheld,
-    alike::Duplicates,
+    duplicates::Duplicates,
     answer::{AckRefusal, Taken},
     open::{Admission, CannotOpen, Opened, Rules, open},
 };

@@ -8,7 +8,7 @@ use super::{
     contained::contained,
     intake::{ACCEPTED, decision_note, reason_of},
     outputs::Emission,
-    work::{Finished, UseCase, Work},
+    batch::{Finished, UseCase, Work},
 };
 use crate::{
     domain::{

@@ -10,10 +10,10 @@ use std::time::Duration;
 use super::{
     Engine, EngineError,
     contained::contained,
-    known::Known,
+    decision_inputs::Known,
     outputs::Emission,
     time_ordered_id,
-    work::{Finished, UseCase, Work},
+    batch::{Finished, UseCase, Work},
 };
 use crate::{
     domain::{

@@ -18,7 +18,7 @@ use std::{
 
 use serde::Serialize;
 
-use super::{Engine, EngineError, known::Known};
+use super::{Engine, EngineError, decision_inputs::Known};
 use crate::{
     domain::{
         fact::{FactKind, FactVersion, Facts},

@@ -4,7 +4,7 @@ use super::*;
 use crate::domain::{
     body::Body,
     command::Exclusion,
-    request::alike::{Duplicates, Earlier, OverLimit, RepeatLimit},
+    request::duplicates::{Duplicates, Earlier, OverLimit, RepeatLimit},
     words::{RefusalBasis, Status},
 };
 

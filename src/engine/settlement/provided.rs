@@ -13,9 +13,9 @@ use crate::{
     },
     engine::{
         Engine, EngineError,
-        known::Known,
+        decision_inputs::Known,
         prepare::{Arrival, PreparedAck},
-        work::Touched,
+        batch::Touched,
     },
     store::{StoredBody, Transaction},
 };

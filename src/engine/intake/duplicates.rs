@@ -3,11 +3,11 @@
 use std::collections::HashMap;
 
 use crate::{
-    domain::{body::Body, identity::FormerDigest, ids::RequestId, request::alike::Earlier},
+    domain::{body::Body, identity::FormerDigest, ids::RequestId, request::duplicates::Earlier},
     engine::{
         Engine, EngineError,
         prepare::{Arrival, PreparedCommand, PreparedSubject},
-        work::Work,
+        batch::Work,
     },
     store::{SubjectDigest, Transaction},
 };
@@ -17,7 +17,7 @@ const EACH: u32 = 64;
 
 /// Requests by the digests of their identifiers.
 #[derive(Debug, Default)]
-pub(super) struct Alike {
+pub(super) struct Duplicates {
     found: HashMap<SubjectDigest, Vec<RequestId>>,
     /// What those that are stored have kept of their commands.
     bodies: HashMap<RequestId, Body>,
@@ -31,7 +31,7 @@ impl Engine {
         &self,
         arrivals: &[Arrival<PreparedCommand>],
         tx: &mut dyn Transaction,
-    ) -> Result<Alike, EngineError> {
+    ) -> Result<Duplicates, EngineError> {
         let subjects = || {
             arrivals
                 .iter()
@@ -49,7 +49,7 @@ impl Engine {
             .collect();
         digests.sort_unstable();
         digests.dedup();
-        let mut alike = Alike::default();
+        let mut alike = Duplicates::default();
         if digests.is_empty() {
             return Ok(alike);
         }
@@ -65,7 +65,7 @@ impl Engine {
     }
 }
 
-impl Alike {
+impl Duplicates {
     /// The stored requests that have to be loaded.
     pub(super) fn ids(&self) -> impl Iterator<Item = RequestId> {
         self.stored.iter().copied()

@@ -3,7 +3,7 @@
 use super::{Finished, Touched, Work};
 use crate::{
     domain::{request::Request, time::At},
-    engine::{Engine, EngineError, counters::Counters, expiry::last_word, time_ordered_id},
+    engine::{Engine, EngineError, counters::Counters, retention::last_word, time_ordered_id},
     store::{Changes, Closing, CompactedKey, Line, PurgedRow},
 };
 

@@ -12,10 +12,10 @@ use provided::Bodies;
 
 use super::{
     Engine, EngineError,
-    known::Known,
+    decision_inputs::Known,
     outputs::Emission,
     prepare::{Arrival, PreparedAck},
-    work::{Finished, UseCase, Work},
+    batch::{Finished, UseCase, Work},
 };
 use crate::{
     domain::{
