@@ -1,4 +1,4 @@
-//! A transaction's work in memory: the requests that it touches, what happens to each, and what all of it comes to.
+//! A transaction's requests in memory: what happens to each, and what all of it comes to.
 
 mod ending;
 mod supplied;
@@ -16,6 +16,7 @@ use super::{
     outputs::{Emission, Secrets},
     prepare::PreparedSubject,
     routes::AcksSeen,
+    use_case::UseCase,
 };
 use crate::{
     domain::{
@@ -29,10 +30,7 @@ use crate::{
         task::IllegalEvent,
         time::At,
     },
-    store::{
-        Changes, DeadLetter, EarlyChanges, InboxRow, MovedRow, ResealedRow, StateRow, StoredRequest,
-        SuppressionRow, UndeliverableRow,
-    },
+    store::{Changes, MovedRow, ResealedRow, StateRow, StoredRequest, SuppressionRow, UndeliverableRow},
 };
 
 /// When a request is looked at again that could not be woken: somebody has to mend the program first.
@@ -76,25 +74,15 @@ enum Source<'a> {
     },
 }
 
-/// Who writes: use cases that run at the same time count into rows of their own, so that none waits for another's commit.
-#[derive(Debug, Clone, Copy)]
-pub(super) enum UseCase {
-    Intake,
-    Settle,
-    Other,
-}
-
-/// Everything that a transaction does.
+/// Everything that a transaction does to requests.
 #[derive(Debug, Default)]
-pub(super) struct Work<'a> {
+pub(super) struct Batch<'a> {
     /// In the order in which they were touched first.
     touched: Vec<Touched<'a>>,
     /// Where each of them stands.
     places: foldhash::HashMap<RequestId, usize>,
-    pub(super) inbox: Vec<InboxRow>,
-    pub(super) dead_letters: Vec<DeadLetter>,
-    /// Commands that wait for their requests.
-    pub(super) early: EarlyChanges,
+    /// What is written besides.
+    pub(super) changes: Changes,
     /// Requests that are set aside, each with its life before: nothing is decided about them.
     aside: Vec<(Request, Life)>,
 }
@@ -103,12 +91,14 @@ pub(super) struct Work<'a> {
 #[derive(Debug)]
 pub(super) struct Finished<'a> {
     touched: Vec<Touched<'a>>,
+    /// The requests that were set aside.
+    pub(super) aside: Vec<RequestId>,
     pub(super) changes: Changes,
 }
 
-impl<'a> Work<'a> {
+impl<'a> Batch<'a> {
     pub(super) fn with_loaded(stored: Vec<StoredRequest>, clock_skew: Duration) -> Self {
-        let mut work = Self {
+        let mut batch = Self {
             touched: Vec::with_capacity(stored.len()),
             places: foldhash::HashMap::with_capacity(stored.len()),
             ..Self::default()
@@ -133,9 +123,9 @@ impl<'a> Work<'a> {
                 source,
                 before,
             };
-            work.touch(touched);
+            batch.touch(touched);
         }
-        work
+        batch
     }
 
     /// What a request that was opened here has kept of its command.
@@ -152,26 +142,15 @@ impl<'a> Work<'a> {
         Some(&touched.request)
     }
 
-    pub(super) fn has(&self, id: RequestId) -> bool {
-        self.places.contains_key(&id)
-    }
-
     pub(super) fn get_mut(&mut self, id: RequestId) -> Option<&mut Touched<'a>> {
         self.places
             .get(&id)
             .and_then(|place| self.touched.get_mut(*place))
     }
 
-    /// The requests that some of these were merged into.
-    pub(super) fn followed(&self) -> Vec<RequestId> {
-        let mut ids: Vec<RequestId> = self
-            .touched
-            .iter()
-            .filter_map(|touched| Some(touched.request.life.following.as_ref()?.leader))
-            .collect();
-        ids.sort_unstable();
-        ids.dedup();
-        ids
+    /// All of them, in the order in which they were touched first.
+    pub(super) fn requests(&self) -> impl Iterator<Item = &Request> {
+        self.touched.iter().map(|touched| &touched.request)
     }
 
     fn touch(&mut self, touched: Touched<'a>) {
@@ -182,15 +161,8 @@ impl<'a> Work<'a> {
     /// Has all of them look at what has become known. One that cannot must not keep its neighbours from it.
     pub(super) fn review(&mut self, context: &Context<'_>) {
         for touched in &mut self.touched {
-            let mut request = touched.request.clone();
-            match request.review(context) {
-                Ok(trail) => {
-                    touched.request = request;
-                    touched.trail.append(trail);
-                }
-                Err(error) => {
-                    tracing::error!(request = %request.id, %error, "a request cannot take what is known")
-                }
+            if let Err(error) = touched.attempt(|request| request.review(context)) {
+                tracing::error!(request = %touched.request.id, %error, "a request cannot take what is known");
             }
         }
     }
@@ -204,29 +176,19 @@ impl<'a> Work<'a> {
         leaders: &HashMap<RequestId, Leader>,
     ) {
         for touched in &mut self.touched {
-            let mut request = touched.request.clone();
-            let leader = request
-                .life
-                .following
-                .as_ref()
-                .and_then(|following| leaders.get(&following.leader));
-            let woken = match leader {
-                Some(leader) => request.follow(*leader, context),
-                None => {
-                    let id = request.id;
-                    request.wake_as_read(context, &|processor| acks_seen.until(id, processor))
-                }
-            };
-            match woken {
-                Ok(trail) => {
-                    touched.request = request;
-                    touched.trail.append(trail);
-                }
-                Err(error) => {
-                    tracing::error!(request = %request.id, %error, "a request cannot be woken");
-                    let again = context.now.plus(WOKEN_AGAIN_AFTER);
-                    touched.request.set_aside(context.now, again);
-                }
+            let following = touched.request.life.following.as_ref();
+            let leader = following
+                .and_then(|following| leaders.get(&following.leader))
+                .copied();
+            let id = touched.request.id;
+            let woken = touched.attempt(|request| match leader {
+                Some(leader) => request.follow(leader, context),
+                None => request.wake_as_read(context, &|processor| acks_seen.until(id, processor)),
+            });
+            if let Err(error) = woken {
+                tracing::error!(request = %id, %error, "a request cannot be woken");
+                let again = context.now.plus(WOKEN_AGAIN_AFTER);
+                touched.request.set_aside(context.now, again);
             }
             touched.woken = true;
         }
@@ -273,7 +235,7 @@ impl<'a> Work<'a> {
         });
     }
 
-    /// Turns the work into what is written. `outboxed`: whether outbox rows have to remember the outputs.
+    /// Turns the batch into what is written. `outboxed`: whether outbox rows have to remember the outputs.
     pub(super) fn finish(
         mut self,
         engine: &Engine,
@@ -284,14 +246,11 @@ impl<'a> Work<'a> {
         self.touched
             .retain(|touched| touched.purged || touched.has_changed());
         let mut changes = Changes {
-            closings: self.closing(now).into_iter().collect(),
-            inbox: self.inbox,
-            dead_letters: self.dead_letters,
-            early: self.early,
             slot: engine.slot_of(use_case),
             at: now,
-            ..Changes::default()
+            ..std::mem::take(&mut self.changes)
         };
+        changes.closings.extend(self.closing(now));
         let mut counters = Counters::default();
         for touched in &mut self.touched {
             if touched.purged {
@@ -313,6 +272,7 @@ impl<'a> Work<'a> {
                     .push((touched.request.id, touched.request.revision));
             }
         }
+        let aside = self.aside.iter().map(|(request, _)| request.id).collect();
         for (request, before) in self.aside {
             counters.count(&request, &[], Some(&before));
             if outboxed {
@@ -328,12 +288,25 @@ impl<'a> Work<'a> {
         changes.counters = counters.into_sorted();
         Ok(Finished {
             touched: self.touched,
+            aside,
             changes,
         })
     }
 }
 
 impl Touched<'_> {
+    /// Tries a change on a copy: one that is refused leaves nothing behind.
+    pub(super) fn attempt<E>(
+        &mut self,
+        change: impl FnOnce(&mut Request) -> Result<Trail, E>,
+    ) -> Result<(), E> {
+        let mut request = self.request.clone();
+        let trail = change(&mut request)?;
+        self.request = request;
+        self.trail.append(trail);
+        Ok(())
+    }
+
     /// Has one that was merged see how the request stands that it follows, before anything is decided about it.
     pub(super) fn catch_up(
         &mut self,

@@ -23,7 +23,7 @@ use crate::{
 
 /// What a transaction decides by.
 #[derive(Debug, Clone)]
-pub(super) struct Known {
+pub(super) struct DecisionInputs {
     /// The time.
     pub(super) now: At,
     pub(super) facts: Arc<Facts>,
@@ -72,12 +72,16 @@ impl Learned {
 
 impl Engine {
     /// Passes the gate, and learns what has become known since.
-    pub(super) async fn pass_gate(&self, tx: &mut dyn Transaction, mode: Gate) -> Result<Known, EngineError> {
+    pub(super) async fn pass_gate(
+        &self,
+        tx: &mut dyn Transaction,
+        mode: Gate,
+    ) -> Result<DecisionInputs, EngineError> {
         let passed = tx.gate(mode).await?;
         let now = self.clock_guard.time(&self.clock, passed.now)?;
         let facts = self.learn_facts(tx, passed.facts).await?;
         self.learn_registry(tx, passed.registry).await?;
-        Ok(Known {
+        Ok(DecisionInputs {
             now,
             facts,
             active: self.active()?,
@@ -177,32 +181,33 @@ impl Engine {
         self.learned().facts
     }
 
-    pub(super) fn context<'a>(&'a self, known: &'a Known, now: At) -> Context<'a> {
+    /// What the domain decides by.
+    pub(super) fn context<'a>(&'a self, inputs: &'a DecisionInputs) -> Context<'a> {
         Context {
-            now,
-            registry: &known.active.registry,
-            facts: &known.facts,
+            now: inputs.now,
+            registry: &inputs.active.registry,
+            facts: &inputs.facts,
             zone: &self.rules.calendar.zone,
             clock_skew: self.clock_skew,
             delay: &schedule::delay,
             keep_after_completion: self.keep_after_completion,
             withheld: Withheld::Lanes {
-                replays: &known.full,
-                shut: &known.shut,
+                replays: &inputs.full,
+                shut: &inputs.shut,
             },
         }
     }
 
     /// What people are shown, by what this worker knows now. Nothing is decided by it, so any clock will do.
     pub fn with_context<T>(&self, show: impl FnOnce(&Context<'_>) -> T) -> Result<T, EngineError> {
-        let known = Known {
+        let inputs = DecisionInputs {
             now: self.clock.now(),
             facts: self.facts(),
             active: self.active()?,
             full: self.full(),
             shut: self.shut(),
         };
-        Ok(show(&self.context(&known, known.now)))
+        Ok(show(&self.context(&inputs)))
     }
 }
 
@@ -215,7 +220,7 @@ impl ActiveRegistry {
     }
 }
 
-impl Known {
+impl DecisionInputs {
     /// For what tries a lane that is shut.
     pub(super) fn let_probe(&mut self, processor: &ProcessorId) {
         Arc::make_mut(&mut self.shut).lanes.remove(processor);

@@ -8,15 +8,19 @@ mod backups;
 mod stored;
 
 use self::backups::Latest;
-pub(super) use self::stored::{needs_sweep, store_fact};
+use self::stored::needs_sweep;
+pub(super) use self::stored::{of_nobody, store_fact};
+
+use async_trait::async_trait;
 
 use super::{
     Engine, EngineError,
-    decision_inputs::Known,
+    batch::Batch,
+    decision_inputs::DecisionInputs,
     outputs::Emission,
     prepare::{Arrival, PreparedBackup, PreparedCommand},
     time_ordered_id,
-    batch::UseCase,
+    unit_of_work::{Decision, Load, UnitOfWork, run},
 };
 use crate::{
     domain::{
@@ -30,7 +34,7 @@ use crate::{
         time::At,
         words::DeadLetterReason,
     },
-    store::{Advance, Attempts, Changes, DeadLetter, Gate, InboxRow, NewFact, Origin, Transaction},
+    store::{Advance, Changes, Gate, InboxRow, Lock, NewFact, Origin, Transaction},
     wire::{KeptHeaders, Refusal},
 };
 
@@ -72,10 +76,75 @@ struct Message<'a> {
     headers: &'a KeptHeaders,
 }
 
-/// What a transaction came to.
-struct Done {
-    told: Vec<Told>,
-    letters: Vec<DeadLetter>,
+/// Writes down what messages tell, in their order, and answers what became of each.
+struct TellFacts<'a> {
+    engine: &'a Engine,
+    messages: &'a [Message<'a>],
+    advances: &'a [Advance],
+}
+
+#[async_trait]
+impl UnitOfWork<'static> for TellFacts<'_> {
+    type Loaded = (Vec<Told>, Changes);
+    type Answer = Vec<Told>;
+    type Error = EngineError;
+
+    fn name(&self) -> &'static str {
+        "fact"
+    }
+
+    /// What is refused in any case writes no fact, and keeps nobody from the gate.
+    fn gate(&self) -> Gate {
+        if self.messages.iter().all(|message| message.news.is_refused()) {
+            Gate::Shared
+        } else {
+            Gate::Exclusive
+        }
+    }
+
+    /// Each fact is written before the next message is looked at, which may be about it.
+    async fn load(
+        &self,
+        tx: &mut dyn Transaction,
+        inputs: &mut DecisionInputs,
+        _: Lock,
+    ) -> Result<Load<(Vec<Told>, Changes), Vec<Told>>, EngineError> {
+        tx.advance(self.advances).await?;
+        let now = inputs.now;
+        let mut latest = Latest::of(inputs.clone());
+        let mut changes = Changes::default();
+        let mut all = Vec::with_capacity(self.messages.len());
+        for message in self.messages {
+            let told = match self.engine.decide_news(message, &latest, tx, now).await? {
+                Ok(Decided::New(fact, contradiction)) => {
+                    latest.learn(&fact, now);
+                    self.engine
+                        .add_fact(*fact, message, tx, &mut changes, now)
+                        .await?;
+                    Told::Taken { contradiction }
+                }
+                Ok(Decided::Known) => Told::Duplicate,
+                Err(refusal) => Told::Refused(refusal),
+            };
+            if let (Told::Refused(refusal), Some(origin)) = (&told, message.origin) {
+                let (raw, headers) = (message.raw, message.headers);
+                let letter = self.engine.dead_letter(origin, refusal, raw, headers, now)?;
+                changes.dead_letters.push(letter);
+            }
+            all.push(told);
+        }
+        Ok(Load::Ready(Vec::new(), (all, changes)))
+    }
+
+    fn decide(
+        &self,
+        (told, changes): &mut (Vec<Told>, Changes),
+        _: &DecisionInputs,
+        batch: &mut Batch<'static>,
+    ) -> Result<Decision<Vec<Told>>, EngineError> {
+        batch.changes = std::mem::take(changes);
+        Ok(Decision::Write(std::mem::take(told)))
+    }
 }
 
 impl Engine {
@@ -110,69 +179,22 @@ impl Engine {
         messages: &[Message<'_>],
         advances: &[Advance],
     ) -> Result<(Vec<Told>, Emission), EngineError> {
-        let mut attempts = Attempts::new(self.store.as_ref(), &*self.metrics, "fact");
-        let done = loop {
-            let done = self.tell_once(messages, advances, &mut attempts).await;
-            if let Some(done) = attempts.conclude(done).await {
-                break done?;
-            }
+        let unit = TellFacts {
+            engine: self,
+            messages,
+            advances,
         };
+        let done = run(self, &unit).await?;
         let mut emission = Emission::default();
-        for letter in &done.letters {
+        for letter in &done.finished.changes.dead_letters {
             self.emit_dead_letter(letter, &mut emission);
         }
-        for (told, message) in done.told.iter().zip(messages) {
+        for (told, message) in done.answer.iter().zip(messages) {
             if let (Told::Taken { contradiction }, News::Backup(prepared)) = (told, message.news) {
                 self.mention(&prepared.event, *contradiction)?;
             }
         }
-        Ok((done.told, emission))
-    }
-
-    async fn tell_once(
-        &self,
-        messages: &[Message<'_>],
-        advances: &[Advance],
-        attempts: &mut Attempts<'_>,
-    ) -> Result<Done, EngineError> {
-        let mut tx = attempts.begin().await?;
-        // What is refused in any case writes no fact, and keeps nobody from the gate.
-        let gate = if messages.iter().all(|message| message.news.is_refused()) {
-            Gate::Shared
-        } else {
-            Gate::Exclusive
-        };
-        let mut known = Latest::of(self.pass_gate(&mut *tx, gate).await?);
-        tx.advance(advances).await?;
-        let now = known.known.now;
-        let mut changes = Changes {
-            slot: self.slot_of(UseCase::Other),
-            at: now,
-            ..Changes::default()
-        };
-        let mut all = Vec::with_capacity(messages.len());
-        for message in messages {
-            let told = match self.decide_news(message, &known, &mut *tx, now).await? {
-                Ok(Decided::New(fact, contradiction)) => {
-                    known.learn(&fact, now);
-                    self.add_fact(*fact, message, &mut *tx, &mut changes, now).await?;
-                    Told::Taken { contradiction }
-                }
-                Ok(Decided::Known) => Told::Duplicate,
-                Err(refusal) => Told::Refused(refusal),
-            };
-            if let (Told::Refused(refusal), Some(origin)) = (&told, message.origin) {
-                let letter = self.dead_letter(origin, refusal, message.raw, message.headers, now)?;
-                changes.dead_letters.push(letter);
-            }
-            all.push(told);
-        }
-        tx.write(&changes).await?;
-        tx.commit().await?;
-        Ok(Done {
-            told: all,
-            letters: changes.dead_letters,
-        })
+        Ok((done.answer, emission))
     }
 
     async fn decide_news(
@@ -231,7 +253,7 @@ impl Engine {
     async fn decide_release(
         &self,
         release: &ReleaseHold,
-        known: &Known,
+        inputs: &DecisionInputs,
         tx: &mut dyn Transaction,
     ) -> Result<Result<Decided, Refusal>, EngineError> {
         let fact = Fact::Release {
@@ -239,7 +261,7 @@ impl Engine {
             hold_id: release.hold_id,
             actor: release.actor.clone(),
         };
-        if known
+        if inputs
             .facts
             .holds()
             .get(&release.tenant, release.hold_id)

@@ -1,6 +1,6 @@
 //! Types of identifiers that nobody knows: a misspelt one finds nobody, which must not pass for an answer.
 
-use super::{Engine, EngineError, decision_inputs::Known};
+use super::{Engine, EngineError, decision_inputs::DecisionInputs};
 use crate::{
     domain::{
         command::{Command, PlaceHold},
@@ -81,11 +81,11 @@ impl Engine {
     pub(super) async fn unknown_type(
         &self,
         hold: &PlaceHold,
-        known: &Known,
+        inputs: &DecisionInputs,
         tx: &mut dyn Transaction,
     ) -> Result<Option<Refusal>, EngineError> {
         for (place, identity) in hold.identities.iter().enumerate() {
-            let registry = &known.active.registry;
+            let registry = &inputs.active.registry;
             let Some(what) = unknown(&identity.kind, registry) else {
                 continue;
             };

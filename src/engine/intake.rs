@@ -1,31 +1,32 @@
 //! Intake: a batch of commands becomes requests, recorded duplicates and dead letters, in one transaction.
 
-mod duplicates;
 mod counting;
 mod decisions;
+mod duplicates;
 mod early;
 mod opening;
 
 pub(super) use counting::ACCEPTED;
+use decisions::{decided_about, purged_before, returned};
 pub(super) use decisions::{decision_note, reason_of};
 
-use std::{
-    collections::HashMap,
-    panic::{AssertUnwindSafe, catch_unwind},
-    time::Duration,
-};
+use std::{collections::HashMap, time::Duration};
 
-use duplicates::Duplicates;
+use async_trait::async_trait;
+
+use duplicates::EarlierRequests;
 use early::Early;
 
 use super::{
     Engine, EngineError,
-    agenda::leaders_of,
+    agenda::{followed, leaders_of},
+    batch::Batch,
+    decision_inputs::DecisionInputs,
     facts::{News, Told},
-    decision_inputs::Known,
     outputs::Emission,
     prepare::{Arrival, PreparedCommand},
-    batch::{Finished, UseCase, Work},
+    unit_of_work::{Decision, Load, UnitOfWork, run},
+    use_case::UseCase,
 };
 use crate::{
     domain::{
@@ -36,7 +37,7 @@ use crate::{
         time::At,
         words::DeadLetterReason,
     },
-    store::{Attempts, Gate, InboxRow, Lock, StoredBody, Transaction},
+    store::{Gate, InboxRow, Lock, StoredBody, Transaction},
     wire::Refusal,
 };
 
@@ -103,128 +104,25 @@ impl Engine {
     }
 
     async fn take_in_run(&self, arrivals: &[Arrival<PreparedCommand>]) -> Result<TakenIn, EngineError> {
-        // What a replay would not name again is remembered here: whose requests they are is not in the message.
-        let outboxed = arrivals
-            .iter()
-            .any(|arrival| arrival.origin.is_none() || brings_somebody_back(arrival));
-        let mut attempts = Attempts::new(self.store.as_ref(), &*self.metrics, "intake");
-        let mut gate = early::gate_of(arrivals);
+        let mut unit = TakeIn {
+            engine: self,
+            arrivals,
+            gate: early::gate_of(arrivals),
+        };
         let (Decided { verdicts, refused }, finished) = loop {
-            let done = self.take_in_once(arrivals, outboxed, gate, &mut attempts).await;
-            match attempts.conclude(done).await.transpose()? {
-                Some(Some(done)) => break done,
+            let done = run(self, &unit).await?;
+            match done.answer {
+                Some(decided) => break (decided, done.finished),
                 // What waits for its request must not miss an opening that is under way.
-                Some(None) => gate = Gate::Waiting,
-                None => {}
+                None => unit.gate = Gate::Waiting,
             }
         };
         self.count_commands(arrivals, &verdicts);
         for reason in refused {
             self.metrics.dead_letter(reason);
         }
-        let emission = finished.emit(self, outboxed).await?;
+        let emission = finished.emit(self, unit.is_outboxed()).await?;
         Ok(TakenIn { verdicts, emission })
-    }
-
-    async fn take_in_once<'a>(
-        &self,
-        arrivals: &'a [Arrival<PreparedCommand>],
-        outboxed: bool,
-        gate: Gate,
-        attempts: &mut Attempts<'_>,
-    ) -> Result<Option<(Decided, Finished<'a>)>, EngineError> {
-        let lock = attempts.lock();
-        let mut tx = attempts.begin().await?;
-        let known = self.pass_gate(&mut *tx, gate).await?;
-        tx.advance(&self.advances_of(arrivals)).await?;
-        let early = Early::read(self, arrivals, gate, &mut *tx).await?;
-        let decided = self
-            .decide_commands(arrivals, &known, early, &mut *tx, lock)
-            .await?;
-        let Some((decided, work)) = decided else {
-            return Ok(None);
-        };
-        let mut finished = work.finish(self, UseCase::Intake, known.now, outboxed)?;
-        self.seal_capsules(&mut finished, &mut *tx).await?;
-        tx.write(&finished.changes).await?;
-        tx.commit().await?;
-        Ok(Some((decided, finished)))
-    }
-
-    /// `None`: a command would have to wait for its request, and an opening may be under way at the same time.
-    async fn decide_commands<'a>(
-        &self,
-        arrivals: &'a [Arrival<PreparedCommand>],
-        facts: &Known,
-        early: Early,
-        tx: &mut dyn Transaction,
-        lock: Lock,
-    ) -> Result<Option<(Decided, Work<'a>)>, EngineError> {
-        let prepared = || {
-            arrivals
-                .iter()
-                .filter_map(|arrival| arrival.content.as_ref().ok())
-        };
-        let keys: Vec<_> = prepared()
-            .flat_map(|p| {
-                let ids = [Some(p.command.command_id()), p.former_id];
-                ids.into_iter().flatten().map(|id| (p.command.tenant(), id))
-            })
-            .collect();
-        let now = facts.now;
-        let opens = prepared().any(|p| matches!(p.command, Command::Open(_)));
-        // Before any request is locked: whoever waits here holds none up.
-        let room = if opens {
-            self.room_before_brake(tx, now).await?
-        } else {
-            0
-        };
-        let returned = self.returned(arrivals, tx).await?;
-        let mut ids: Vec<RequestId> = prepared().filter_map(|p| p.command.request_id()).collect();
-        ids.extend(returned.values().flatten());
-        let mut alike = self.alike(arrivals, tx).await?;
-        ids.extend(alike.ids());
-        ids.sort_unstable();
-        ids.dedup();
-        // In this order: whoever takes in the same command at once commits both rows together, so where the request is
-        // seen its inbox row is seen as well. The other way round a repeat could pass for a conflict.
-        let mut work = Work::with_loaded(tx.load(&ids, lock).await?, self.clock_skew);
-        let known = tx.inbox(&keys).await?;
-        let known = known
-            .into_iter()
-            .map(|row| ((row.tenant, row.command_id), (row.digest, row.request_id)))
-            .collect();
-        alike.read_bodies(tx).await?;
-        let leaders = leaders_of(&work.followed(), tx, now).await?;
-        let bodies = self.decided_about(arrivals, tx).await?;
-        let leaves = self.purged_before(arrivals, &work, tx, lock).await?;
-        let decided = catch_unwind(AssertUnwindSafe(|| {
-            let mut decider = Decider {
-                engine: self,
-                facts,
-                now,
-                known,
-                room,
-                bodies,
-                returned,
-                alike,
-                leaders,
-                early,
-                withhold: false,
-                leaves,
-                work: &mut work,
-            };
-            let verdicts = arrivals
-                .iter()
-                .map(|arrival| decider.decide(arrival))
-                .collect::<Result<Vec<_>, EngineError>>()?;
-            Ok::<_, EngineError>((!decider.early.undecided).then_some(Decided {
-                verdicts,
-                refused: decider.early.refused,
-            }))
-        }));
-        let decided = decided.map_err(|_| EngineError::Panicked)??;
-        Ok(decided.map(|decided| (decided, work)))
     }
 
     /// How many more requests may go ahead this hour without a second person.
@@ -246,6 +144,14 @@ impl Engine {
     }
 }
 
+/// Takes commands in. It answers nothing where a command would have to wait for its request, and an opening may be under way
+/// at the same time.
+struct TakeIn<'a> {
+    engine: &'a Engine,
+    arrivals: &'a [Arrival<PreparedCommand>],
+    gate: Gate,
+}
+
 /// What was decided about a batch.
 struct Decided {
     /// What became of each command.
@@ -254,11 +160,9 @@ struct Decided {
     refused: Vec<DeadLetterReason>,
 }
 
-/// Decides one command after the other against what is stored and what the batch has done so far.
-struct Decider<'e, 'w, 'a> {
-    engine: &'e Engine,
-    facts: &'e Known,
-    now: At,
+/// What a batch of commands is decided by, besides the requests that it names.
+#[derive(Default)]
+struct Loaded {
     /// What was taken in before, in this batch too: with the digest of its payload, and its request.
     known: foldhash::HashMap<(Tenant, CommandId), ([u8; 16], RequestId)>,
     /// How many more requests may go ahead without an approval.
@@ -268,16 +172,140 @@ struct Decider<'e, 'w, 'a> {
     /// The requests of those who are back, by the command that says so.
     returned: HashMap<CommandId, Vec<RequestId>>,
     /// The requests of the same persons.
-    alike: Duplicates,
+    earlier_requests: EarlierRequests,
     /// How those stand that requests of this batch were merged into.
     leaders: HashMap<RequestId, Leader>,
     /// Commands that came before their request.
     early: Early,
-    /// Whether nothing is sent yet of the request that is being opened.
-    withhold: bool,
     /// How many leaves the ledger has of requests that were purged and are opened once more.
     leaves: HashMap<RequestId, u32>,
-    work: &'w mut Work<'a>,
+}
+
+#[async_trait]
+impl<'a> UnitOfWork<'a> for TakeIn<'a> {
+    type Loaded = Loaded;
+    type Answer = Option<Decided>;
+    type Error = EngineError;
+
+    const USE_CASE: UseCase = UseCase::Intake;
+
+    fn name(&self) -> &'static str {
+        "intake"
+    }
+
+    fn gate(&self) -> Gate {
+        self.gate
+    }
+
+    /// What a replay would not name again is remembered too: whose requests they are is not in the message.
+    fn is_outboxed(&self) -> bool {
+        let arrivals = self.arrivals.iter();
+        arrivals
+            .into_iter()
+            .any(|arrival| arrival.origin.is_none() || brings_somebody_back(arrival))
+    }
+
+    async fn load(
+        &self,
+        tx: &mut dyn Transaction,
+        inputs: &mut DecisionInputs,
+        lock: Lock,
+    ) -> Result<Load<Loaded, Option<Decided>>, EngineError> {
+        let (engine, arrivals) = (self.engine, self.arrivals);
+        tx.advance(&engine.advances_of(arrivals)).await?;
+        let early = Early::read(engine, arrivals, self.gate, tx).await?;
+        let opens = prepared(arrivals).any(|p| matches!(p.command, Command::Open(_)));
+        // Before any request is locked: whoever waits here holds none up.
+        let room = if opens {
+            engine.room_before_brake(tx, inputs.now).await?
+        } else {
+            0
+        };
+        let returned = returned(arrivals, tx).await?;
+        let mut ids: Vec<RequestId> = prepared(arrivals)
+            .filter_map(|p| p.command.request_id())
+            .collect();
+        ids.extend(returned.values().flatten());
+        let mut earlier_requests = EarlierRequests::find(arrivals, tx).await?;
+        ids.extend(earlier_requests.ids());
+        ids.sort_unstable();
+        ids.dedup();
+        // In this order: whoever takes in the same command at once commits both rows together, so where the request is
+        // seen its inbox row is seen as well. The other way round a repeat could pass for a conflict.
+        let rows = tx.load(&ids, lock).await?;
+        let known = tx.inbox(&inbox_keys(arrivals)).await?;
+        earlier_requests.read_bodies(tx).await?;
+        let followed = followed(rows.iter().map(|row| &row.request));
+        let loaded = Loaded {
+            known: known
+                .into_iter()
+                .map(|row| ((row.tenant, row.command_id), (row.digest, row.request_id)))
+                .collect(),
+            room,
+            leaders: leaders_of(&followed, tx, inputs.now).await?,
+            bodies: decided_about(arrivals, tx).await?,
+            leaves: purged_before(arrivals, &rows, tx, lock).await?,
+            returned,
+            earlier_requests,
+            early,
+        };
+        Ok(Load::Ready(rows, loaded))
+    }
+
+    fn decide(
+        &self,
+        loaded: &mut Loaded,
+        inputs: &DecisionInputs,
+        batch: &mut Batch<'a>,
+    ) -> Result<Decision<Option<Decided>>, EngineError> {
+        let mut decider = Decider {
+            engine: self.engine,
+            inputs,
+            loaded: std::mem::take(loaded),
+            withhold: false,
+            batch,
+        };
+        let verdicts = self
+            .arrivals
+            .iter()
+            .map(|arrival| decider.decide(arrival))
+            .collect::<Result<Vec<_>, EngineError>>()?;
+        let early = decider.loaded.early;
+        if early.undecided {
+            return Ok(Decision::Nothing(None));
+        }
+        Ok(Decision::Write(Some(Decided {
+            verdicts,
+            refused: early.refused,
+        })))
+    }
+}
+
+/// The commands of a batch that can be read.
+fn prepared(arrivals: &[Arrival<PreparedCommand>]) -> impl Iterator<Item = &PreparedCommand> {
+    arrivals
+        .iter()
+        .filter_map(|arrival| arrival.content.as_ref().ok())
+}
+
+/// Under which keys the inbox may have them.
+fn inbox_keys(arrivals: &[Arrival<PreparedCommand>]) -> Vec<(&Tenant, CommandId)> {
+    prepared(arrivals)
+        .flat_map(|p| {
+            let ids = [Some(p.command.command_id()), p.former_id];
+            ids.into_iter().flatten().map(|id| (p.command.tenant(), id))
+        })
+        .collect()
+}
+
+/// Decides one command after the other against what is stored and what the batch has done so far.
+struct Decider<'e, 'w, 'a> {
+    engine: &'e Engine,
+    inputs: &'e DecisionInputs,
+    loaded: Loaded,
+    /// Whether nothing is sent yet of the request that is being opened.
+    withhold: bool,
+    batch: &'w mut Batch<'a>,
 }
 
 impl<'a> Decider<'_, '_, 'a> {
@@ -300,9 +328,9 @@ impl<'a> Decider<'_, '_, 'a> {
                         &refusal,
                         &arrival.raw,
                         &arrival.headers,
-                        self.now,
+                        self.inputs.now,
                     )?;
-                    self.work.dead_letters.push(letter);
+                    self.batch.changes.dead_letters.push(letter);
                 }
                 Ok(Verdict::Refused(refusal))
             }
@@ -316,7 +344,7 @@ impl<'a> Decider<'_, '_, 'a> {
         // its regime was there stays taken.
         if !matches!(repeated, Some(Ok(_)))
             && let Command::Open(opening) = command
-            && let Some(fault) = self.engine.rules.fault_of_regime(opening, self.now)
+            && let Some(fault) = self.engine.rules.fault_of_regime(opening, self.inputs.now)
         {
             return Ok(Err(Refusal::schema(fault.to_string())));
         }
@@ -341,7 +369,7 @@ impl<'a> Decider<'_, '_, 'a> {
     /// The same command again changes nothing; the same id with another payload is a conflict.
     fn repeated(&self, prepared: &PreparedCommand) -> Option<Result<Verdict, Refusal>> {
         let command = &prepared.command;
-        let known = |id| self.known.get(&(command.tenant().clone(), id));
+        let known = |id| self.loaded.known.get(&(command.tenant().clone(), id));
         let Some((digest, request_id)) = known(command.command_id()) else {
             // Under the id of an event alone another source may have sent another one, which is no conflict.
             let (digest, request_id) = known(prepared.former_id?)?;
@@ -357,8 +385,8 @@ impl<'a> Decider<'_, '_, 'a> {
     fn remember(&mut self, prepared: &PreparedCommand, request_id: RequestId) {
         let (tenant, command_id) = (prepared.command.tenant(), prepared.command.command_id());
         let seen = (prepared.digest, request_id);
-        self.known.insert((tenant.clone(), command_id), seen);
-        self.work.inbox.push(InboxRow {
+        self.loaded.known.insert((tenant.clone(), command_id), seen);
+        self.batch.changes.inbox.push(InboxRow {
             tenant: tenant.clone(),
             command_id,
             digest: prepared.digest,

@@ -5,31 +5,32 @@
 //! the domain decide, and writes.
 
 pub mod agenda;
+mod batch;
 pub mod capsules;
 pub mod clock_guard;
 mod contained;
 mod counters;
+mod decision_inputs;
 pub mod decisions;
 pub mod early;
-pub mod retention;
 pub mod facts;
 pub mod gauges;
 pub mod hold;
 pub mod identifying;
 pub mod intake;
-mod decision_inputs;
 pub mod lanes;
 pub mod letters;
 pub mod looks;
 pub mod operations;
 pub mod outputs;
-pub mod replay_throttle;
 mod pages;
 pub mod positions;
 pub mod prepare;
 pub mod registry;
 mod rehearsal;
 pub mod reissue;
+pub mod replay_throttle;
+pub mod retention;
 mod routes;
 pub mod schedule;
 pub mod settlement;
@@ -37,9 +38,10 @@ pub mod status;
 pub mod suppression;
 pub mod sweep;
 pub mod undeliverable;
+mod unit_of_work;
+mod use_case;
 pub mod views;
 pub mod words;
-mod batch;
 
 use std::{
     collections::BTreeSet,
@@ -413,7 +415,7 @@ impl Engine {
         *known = AckPartitions { count, at, grown };
     }
 
-    fn slot_of(&self, use_case: batch::UseCase) -> u16 {
+    fn slot_of(&self, use_case: use_case::UseCase) -> u16 {
         self.slot * 3 + use_case as u16
     }
 

@@ -2,24 +2,27 @@
 
 use std::collections::HashMap;
 
+use async_trait::async_trait;
+
 use super::{
     Engine, EngineError, OperateError,
-    agenda::leaders_of,
-    contained::contained,
+    agenda::{followed, leaders_of},
+    batch::Batch,
+    decision_inputs::DecisionInputs,
     intake::{ACCEPTED, decision_note, reason_of},
     outputs::Emission,
-    batch::{Finished, UseCase, Work},
+    unit_of_work::{Decision as Outcome, Load, UnitOfWork, run},
 };
 use crate::{
     domain::{
         body::Body,
         command::Decision,
         ids::{CommandId, RequestId, TaskId, Tenant},
-        request::{Context, Request, Trail, operate::Refused},
+        request::{Context, Request, Trail, merged::Leader, operate::Refused},
         task_ids::request_candidates,
         words::DeadLetterReason,
     },
-    store::{Attempts, Changes, Gate, InboxRow, Lock, StoredBody, StoredRequest, Transaction},
+    store::{InboxRow, Lock, StoredBody, StoredRequest, Transaction},
 };
 
 /// What an operator decides about a task.
@@ -74,17 +77,11 @@ impl Engine {
         };
         let note = serde_json::json!({ "task": ordinal, "by": actor, "decision": name, "reason": reason });
         let note = note.to_string();
-        self.decide(
-            request.id,
-            "operate",
-            &note,
-            once,
-            |request, context| match decision {
-                TaskDecision::Retry => request.retry(ordinal, actor, context),
-                TaskDecision::Waive => request.waive(ordinal, actor, context),
-            },
-        )
-        .await
+        let decision = |request: &mut Request, context: &Context<'_>| match decision {
+            TaskDecision::Retry => request.retry(ordinal, actor, context),
+            TaskDecision::Waive => request.waive(ordinal, actor, context),
+        };
+        self.decide("operate", request.id, &note, once, &decision).await
     }
 
     /// Withdraws a request, as long as nothing has been sent. The reason is kept sealed beside the ledger.
@@ -96,11 +93,8 @@ impl Engine {
     ) -> Result<(Request, Emission), OperateError> {
         let By { actor, once } = by.into();
         let note = serde_json::json!({ "by": actor, "decision": "cancel", "reason": reason }).to_string();
-        let done = self
-            .decide(id, "cancel", &note, once, |request, context| {
-                request.cancel(Some(actor), context)
-            })
-            .await;
+        let cancel = |request: &mut Request, context: &Context<'_>| request.cancel(Some(actor), context);
+        let done = self.decide("cancel", id, &note, once, &cancel).await;
         self.count_decision("cancel", &done);
         done
     }
@@ -130,32 +124,34 @@ impl Engine {
         let submitter = Body::unpack(&body.body).map_err(EngineError::from)?.submitter;
         let rules = self.rules.rulebook();
         let note = decision_note(decision, actor, note);
-        self.decide(id, "decide", &note, once, |request, context| {
+        let decide = |request: &mut Request, context: &Context<'_>| {
             request.decide(decision, actor, submitter.as_deref(), rules, context)
-        })
-        .await
+        };
+        self.decide("decide", id, &note, once, &decide).await
     }
 
     /// Approves requests, in one transaction, and says how many: what somebody has decided about meanwhile is left alone.
     pub async fn approve_all(&self, ids: &[RequestId], actor: &str) -> Result<(u64, Emission), OperateError> {
-        let mut attempts = Attempts::new(self.store.as_ref(), &*self.metrics, "approve");
-        let done = loop {
-            let done = self.approve_all_once(ids, actor, &mut attempts).await;
-            if let Some(done) = attempts.conclude(done).await {
-                break done;
-            }
-        };
+        let done = run(
+            self,
+            &ApproveAll {
+                engine: self,
+                ids,
+                actor,
+            },
+        )
+        .await;
         let kind = Decision::Approve.name();
         match &done {
-            Ok((approved, _)) => {
-                for tenant in approved {
+            Ok(done) => {
+                for tenant in &done.answer {
                     self.count_command(kind, Some(tenant), ACCEPTED);
                 }
             }
             Err(error) => self.count_refused(kind, error),
         }
-        let (approved, finished) = done?;
-        Ok((approved.len() as u64, finished.emit(self, true).await?))
+        let done = done?;
+        Ok((done.answer.len() as u64, done.finished.emit(self, true).await?))
     }
 
     /// Counts a decision that did not come as a command as if it had: people's decisions are one series, whichever door
@@ -178,50 +174,6 @@ impl Engine {
         self.count_command(kind, None, reason.as_str());
     }
 
-    async fn approve_all_once(
-        &self,
-        ids: &[RequestId],
-        actor: &str,
-        attempts: &mut Attempts<'_>,
-    ) -> Result<(Vec<Tenant>, Finished<'static>), OperateError> {
-        let mut tx = attempts.begin().await?;
-        let known = self.pass_gate(&mut *tx, Gate::Shared).await?;
-        let submitters = self.submitters(tx.bodies(ids).await?)?;
-        let mut work = Work::with_loaded(tx.load(ids, Lock::Rows).await?, self.clock_skew);
-        let now = known.now;
-        let (context, rules) = (self.context(&known, now), self.rules.rulebook());
-        let note = decision_note(&Decision::Approve, actor, None);
-        let mut approved = Vec::new();
-        for id in ids {
-            let Some(touched) = work.get_mut(*id) else {
-                continue;
-            };
-            let submitter = submitters.get(id).and_then(Option::as_deref);
-            let mut request = touched.request.clone();
-            match request.decide(&Decision::Approve, actor, submitter, rules, &context) {
-                Ok(trail) => {
-                    touched.request = request;
-                    touched.trail.append(trail);
-                    touched.notes.add_said(&note);
-                    approved.push(touched.request.head.tenant.clone());
-                }
-                // Nobody approves what they have submitted, not among others either.
-                Err(refused @ Refused::Submitter) => return Err(refused.into()),
-                Err(_) => {}
-            }
-        }
-        let mut finished = work.finish(self, UseCase::Other, now, true)?;
-        self.seal_capsules(&mut finished, &mut *tx).await?;
-        tx.write(&finished.changes).await.map_err(EngineError::from)?;
-        tx.commit().await.map_err(EngineError::from)?;
-        Ok((approved, finished))
-    }
-
-    fn submitters(&self, bodies: Vec<StoredBody>) -> Result<HashMap<RequestId, Option<String>>, EngineError> {
-        let submitter = |stored: StoredBody| Ok((stored.id, Body::unpack(&stored.body)?.submitter));
-        bodies.into_iter().map(submitter).collect()
-    }
-
     /// The request that a task belongs to, and the task's place in its plan.
     pub async fn find_task(&self, id: TaskId) -> Result<(Request, u16), OperateError> {
         let candidates: Vec<(RequestId, u16)> = request_candidates(id).collect();
@@ -241,77 +193,22 @@ impl Engine {
 
     async fn decide(
         &self,
-        id: RequestId,
         name: &'static str,
-        note: &str,
-        once: Option<&Once>,
-        decision: impl Fn(&mut Request, &Context<'_>) -> Result<Trail, Refused> + Send + Sync,
-    ) -> Result<(Request, Emission), OperateError> {
-        let mut attempts = Attempts::new(self.store.as_ref(), &*self.metrics, name);
-        let (request, finished) = loop {
-            let done = self.decide_once(id, note, once, &decision, &mut attempts).await;
-            if let Some(done) = attempts.conclude(done).await {
-                break done?;
-            }
-        };
-        Ok((request, finished.emit(self, true).await?))
-    }
-
-    async fn decide_once(
-        &self,
         id: RequestId,
         note: &str,
         once: Option<&Once>,
-        decision: &(impl Fn(&mut Request, &Context<'_>) -> Result<Trail, Refused> + Sync),
-        attempts: &mut Attempts<'_>,
-    ) -> Result<(Request, Finished<'static>), OperateError> {
-        let mut tx = attempts.begin().await?;
-        let known = self.pass_gate(&mut *tx, Gate::Shared).await?;
-        let loaded = tx.load(&[id], Lock::Rows).await?;
-        if let Some(before) = self.said_before(once, &loaded, &mut *tx).await? {
-            return Ok((before, Finished::without_requests(Changes::default())));
-        }
-        let mut work = Work::with_loaded(loaded, self.clock_skew);
-        let now = known.now;
-        let leaders = leaders_of(&work.followed(), &mut *tx, now).await?;
-        let context = self.context(&known, now);
-        let touched = work.get_mut(id).ok_or(OperateError::Unknown("request"))?;
-        let trail = contained(|| {
-            touched.catch_up(&leaders, &context).map_err(EngineError::from)?;
-            Ok::<_, OperateError>(decision(&mut touched.request, &context)?)
-        })??;
-        touched.trail.append(trail);
-        touched.notes.add_said(note);
-        let request = touched.request.clone();
-        let mut finished = contained(|| work.finish(self, UseCase::Other, now, true))??;
-        finished.changes.inbox.extend(once.map(|once| InboxRow {
-            tenant: once.tenant.clone(),
-            command_id: once.command_id,
-            digest: once.digest,
-            request_id: id,
-        }));
-        self.seal_capsules(&mut finished, &mut *tx).await?;
-        tx.write(&finished.changes).await.map_err(EngineError::from)?;
-        tx.commit().await.map_err(EngineError::from)?;
-        Ok((request, finished))
-    }
-
-    /// The request, where the same call has been carried out before. Its row is locked, so no other one is under way.
-    async fn said_before(
-        &self,
-        once: Option<&Once>,
-        loaded: &[StoredRequest],
-        tx: &mut dyn Transaction,
-    ) -> Result<Option<Request>, OperateError> {
-        let (Some(once), Some(stored)) = (once, loaded.first()) else {
-            return Ok(None);
+        decision: Decide<'_>,
+    ) -> Result<(Request, Emission), OperateError> {
+        let unit = DecideOne {
+            engine: self,
+            name,
+            id,
+            note,
+            once,
+            decision,
         };
-        let seen = tx.inbox(&[(&once.tenant, once.command_id)]).await?;
-        match seen.first() {
-            None => Ok(None),
-            Some(row) if row.digest == once.digest => Ok(Some(stored.request.clone())),
-            Some(_) => Err(OperateError::Conflicting),
-        }
+        let done = run(self, &unit).await?;
+        Ok((done.answer, done.finished.emit(self, true).await?))
     }
 
     /// One request.
@@ -322,5 +219,150 @@ impl Engine {
             .await?
             .pop()
             .map(|StoredRequest { request, .. }| request))
+    }
+}
+
+/// How the domain takes a decision about one request.
+type Decide<'e> = &'e (dyn Fn(&mut Request, &Context<'_>) -> Result<Trail, Refused> + Sync);
+
+/// Carries out a decision about one request, and answers how the request stands then.
+struct DecideOne<'e> {
+    engine: &'e Engine,
+    name: &'static str,
+    id: RequestId,
+    note: &'e str,
+    once: Option<&'e Once>,
+    decision: Decide<'e>,
+}
+
+#[async_trait]
+impl UnitOfWork<'static> for DecideOne<'_> {
+    type Loaded = HashMap<RequestId, Leader>;
+    type Answer = Request;
+    type Error = OperateError;
+
+    fn name(&self) -> &'static str {
+        self.name
+    }
+
+    async fn load(
+        &self,
+        tx: &mut dyn Transaction,
+        inputs: &mut DecisionInputs,
+        _: Lock,
+    ) -> Result<Load<HashMap<RequestId, Leader>, Request>, OperateError> {
+        let rows = tx.load(&[self.id], Lock::Rows).await?;
+        if let Some(before) = self.said_before(&rows, tx).await? {
+            return Ok(Load::Nothing(before));
+        }
+        let followed = followed(rows.iter().map(|row| &row.request));
+        let leaders = leaders_of(&followed, tx, inputs.now).await?;
+        Ok(Load::Ready(rows, leaders))
+    }
+
+    fn decide(
+        &self,
+        leaders: &mut HashMap<RequestId, Leader>,
+        inputs: &DecisionInputs,
+        batch: &mut Batch<'static>,
+    ) -> Result<Outcome<Request>, OperateError> {
+        let context = self.engine.context(inputs);
+        let touched = batch.get_mut(self.id).ok_or(OperateError::Unknown("request"))?;
+        touched.catch_up(leaders, &context).map_err(EngineError::from)?;
+        touched
+            .trail
+            .append((self.decision)(&mut touched.request, &context)?);
+        touched.notes.add_said(self.note);
+        let request = touched.request.clone();
+        batch.changes.inbox.extend(self.once.map(|once| InboxRow {
+            tenant: once.tenant.clone(),
+            command_id: once.command_id,
+            digest: once.digest,
+            request_id: self.id,
+        }));
+        Ok(Outcome::Write(request))
+    }
+}
+
+impl DecideOne<'_> {
+    /// The request, where the same call has been carried out before. Its row is locked, so no other one is under way.
+    async fn said_before(
+        &self,
+        rows: &[StoredRequest],
+        tx: &mut dyn Transaction,
+    ) -> Result<Option<Request>, OperateError> {
+        let (Some(once), Some(stored)) = (self.once, rows.first()) else {
+            return Ok(None);
+        };
+        let seen = tx.inbox(&[(&once.tenant, once.command_id)]).await?;
+        match seen.first() {
+            None => Ok(None),
+            Some(row) if row.digest == once.digest => Ok(Some(stored.request.clone())),
+            Some(_) => Err(OperateError::Conflicting),
+        }
+    }
+}
+
+/// Approves requests, and answers the tenant of each that was.
+struct ApproveAll<'e> {
+    engine: &'e Engine,
+    ids: &'e [RequestId],
+    actor: &'e str,
+}
+
+/// Who has submitted a request, where its command says so.
+type Submitters = HashMap<RequestId, Option<String>>;
+
+#[async_trait]
+impl UnitOfWork<'static> for ApproveAll<'_> {
+    type Loaded = Submitters;
+    type Answer = Vec<Tenant>;
+    type Error = OperateError;
+
+    fn name(&self) -> &'static str {
+        "approve"
+    }
+
+    async fn load(
+        &self,
+        tx: &mut dyn Transaction,
+        _: &mut DecisionInputs,
+        _: Lock,
+    ) -> Result<Load<Submitters, Vec<Tenant>>, OperateError> {
+        let submitter =
+            |stored: StoredBody| Ok::<_, EngineError>((stored.id, Body::unpack(&stored.body)?.submitter));
+        let bodies = tx.bodies(self.ids).await?;
+        let submitters = bodies.into_iter().map(submitter).collect::<Result<_, _>>()?;
+        Ok(Load::Ready(tx.load(self.ids, Lock::Rows).await?, submitters))
+    }
+
+    fn decide(
+        &self,
+        submitters: &mut Submitters,
+        inputs: &DecisionInputs,
+        batch: &mut Batch<'static>,
+    ) -> Result<Outcome<Vec<Tenant>>, OperateError> {
+        let (context, rules) = (self.engine.context(inputs), self.engine.rules.rulebook());
+        let note = decision_note(&Decision::Approve, self.actor, None);
+        let mut approved = Vec::new();
+        for id in self.ids {
+            let Some(touched) = batch.get_mut(*id) else {
+                continue;
+            };
+            let submitter = submitters.get(id).and_then(Option::as_deref);
+            let approve = |request: &mut Request| {
+                request.decide(&Decision::Approve, self.actor, submitter, rules, &context)
+            };
+            match touched.attempt(approve) {
+                Ok(()) => {
+                    touched.notes.add_said(&note);
+                    approved.push(touched.request.head.tenant.clone());
+                }
+                // Nobody approves what they have submitted, not among others either.
+                Err(refused @ Refused::Submitter) => return Err(refused.into()),
+                Err(_) => {}
+            }
+        }
+        Ok(Outcome::Write(approved))
     }
 }

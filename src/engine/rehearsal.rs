@@ -1,7 +1,7 @@
 //! Whether the store takes anything at all: before a message is blamed for what the store has refused, something that is
 //! surely right is written into the same tables, and rolled back.
 
-use super::{Engine, EngineError, time_ordered_id, batch::UseCase};
+use super::{Engine, EngineError, time_ordered_id, use_case::UseCase};
 use crate::{
     domain::{
         ids::{CommandId, RequestId},

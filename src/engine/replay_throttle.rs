@@ -18,7 +18,7 @@ use std::{
 
 use serde::Serialize;
 
-use super::{Engine, EngineError, decision_inputs::Known};
+use super::{Engine, EngineError, decision_inputs::DecisionInputs};
 use crate::{
     domain::{
         fact::{FactKind, FactVersion, Facts},
@@ -140,7 +140,7 @@ impl Engine {
     }
 }
 
-impl Known {
+impl DecisionInputs {
     /// For a batch of a sweep that has waited for its turn: what it replays itself is sent.
     pub(super) fn let_replay(&mut self, version: FactVersion) {
         if let Some(restore) = self.facts.restore(version)

@@ -1,19 +1,21 @@
-//! Expiry: what has been kept of closed requests for long enough goes, digests first, rows later.
+//! Retention: what has been kept of closed requests for long enough goes, digests first, rows later.
 //!
 //! Whatever came to its end stands in line ([`crate::store::Closing`]), so nothing is looked for: the front of the line
 //! says whether there is anything to do. Each batch is one transaction under the shared gate lock: no hold and no restore
 //! can come between the look at a request and its deletion, and every fact that there is has been taken into account,
 //! also those whose sweep has not come by yet.
 
-use std::time::Duration;
+use std::{collections::HashSet, time::Duration};
+
+use async_trait::async_trait;
 
 use super::{
     Engine, EngineError,
-    contained::contained,
-    decision_inputs::Known,
+    batch::{Batch, Finished},
+    decision_inputs::DecisionInputs,
     outputs::Emission,
     time_ordered_id,
-    batch::{Finished, UseCase, Work},
+    unit_of_work::{Decision, Load, UnitOfWork, run},
 };
 use crate::{
     domain::{
@@ -22,9 +24,7 @@ use crate::{
         request::{Request, expiry::Fate},
         time::At,
     },
-    store::{
-        Attempts, Changes, Closing, CompactedKey, Gate, LastWord, Line, Lock, StoredRequest, Transaction,
-    },
+    store::{Closing, CompactedKey, LastWord, Line, Lock, Transaction},
 };
 
 /// How many requests one transaction looks at, about: a row of the line is taken as a whole.
@@ -45,126 +45,119 @@ pub struct Expired {
     pub emission: Emission,
 }
 
-/// What came of a batch.
-struct Done {
-    finished: Finished<'static>,
-    /// Of how many requests the digests went.
-    expired: usize,
-    /// Of how many the rows went.
-    purged: usize,
-    /// Those that the program fails at.
-    unfit: Vec<RequestId>,
+/// Deletes a batch of what has stood in a line for long enough, and answers whether there was anything.
+struct Expire<'e> {
+    engine: &'e Engine,
+    line: Line,
+    /// Not later than the time that comes with the gate.
+    now: At,
+}
+
+/// The front of a line, and what the suppression topic has of it.
+struct Front {
+    rows: Vec<Closing>,
+    last_words: Vec<(RequestId, CompactedKey)>,
+}
+
+#[async_trait]
+impl UnitOfWork<'static> for Expire<'_> {
+    type Loaded = Front;
+    type Answer = bool;
+    type Error = EngineError;
+
+    const SETS_ASIDE: Option<&'static str> = Some("expiry");
+
+    fn name(&self) -> &'static str {
+        "expire"
+    }
+
+    async fn load(
+        &self,
+        tx: &mut dyn Transaction,
+        inputs: &mut DecisionInputs,
+        _: Lock,
+    ) -> Result<Load<Front, bool>, EngineError> {
+        inputs.now = self.now.min(inputs.now);
+        let rows = self.front(tx.closings(self.line, ROWS).await?, inputs.now);
+        if rows.is_empty() {
+            return Ok(Load::Nothing(false));
+        }
+        let mut ids: Vec<RequestId> = rows.iter().flat_map(|row| row.requests.clone()).collect();
+        ids.sort_unstable();
+        ids.dedup();
+        let requests = tx.load(&ids, Lock::Rows).await?;
+        // Whoever reads the topic is told, unless another request of the same person still says otherwise.
+        let last_words = if self.line == Line::Lookups && self.engine.topics.suppression.is_some() {
+            let rows = tx.suppression_of(&ids).await?;
+            rows.iter()
+                .map(|row| (row.request_id, CompactedKey::Suppression(row.digest)))
+                .collect()
+        } else {
+            Vec::new()
+        };
+        Ok(Load::Ready(requests, Front { rows, last_words }))
+    }
+
+    fn decide(
+        &self,
+        front: &mut Front,
+        inputs: &DecisionInputs,
+        batch: &mut Batch<'static>,
+    ) -> Result<Decision<bool>, EngineError> {
+        match self.line {
+            Line::Lookups => self.expire_lookups(front, inputs, batch),
+            Line::Records => self.purge(inputs, batch),
+        }
+        batch.changes.closings_done.clone_from(&front.rows);
+        Ok(Decision::Write(true))
+    }
+
+    async fn conclude(
+        &self,
+        _: &mut bool,
+        finished: &mut Finished<'static>,
+        inputs: &DecisionInputs,
+        _: &mut dyn Transaction,
+    ) -> Result<(), EngineError> {
+        let stay = self.again(finished.aside.clone(), inputs.now);
+        finished.changes.closings.extend(stay);
+        Ok(())
+    }
 }
 
 impl Engine {
     /// Deletes what has stood in a line for long enough at `now`, which is not later than the time that comes with the gate: a
     /// batch at the most.
     pub async fn expire(&self, line: Line, now: At) -> Result<Expired, EngineError> {
-        let mut attempts = Attempts::new(self.store.as_ref(), &*self.metrics, "expire");
-        let done = loop {
-            let done = self.expire_once(line, now, &mut attempts).await;
-            if let Some(done) = attempts.conclude(done).await {
-                break done?;
-            }
-        };
-        let Some(done) = done else {
+        let done = run(
+            self,
+            &Expire {
+                engine: self,
+                line,
+                now,
+            },
+        )
+        .await?;
+        if !done.answer {
             return Ok(Expired::default());
-        };
-        self.metrics.expired(done.expired, done.purged);
-        self.set_aside(&done.unfit).await?;
-        let words = done.finished.changes.last_words.clone();
+        }
+        let changes = &done.finished.changes;
+        self.metrics.expired(changes.expired.len(), changes.purged.len());
+        let words = changes.last_words.clone();
         let mut emission = done.finished.emit(self, true).await?;
         emission.append(self.say(&words).await?);
         Ok(Expired { busy: true, emission })
     }
+}
 
-    async fn expire_once(
-        &self,
-        line: Line,
-        now: At,
-        attempts: &mut Attempts<'_>,
-    ) -> Result<Option<Done>, EngineError> {
-        let mut tx = attempts.begin().await?;
-        let known = self.pass_gate(&mut *tx, Gate::Shared).await?;
-        let now = now.min(known.now);
-        let front = self.front(tx.closings(line, ROWS).await?, now);
-        if front.is_empty() {
-            return Ok(None);
-        }
-        let mut ids: Vec<RequestId> = front.iter().flat_map(|row| row.requests.clone()).collect();
-        ids.sort_unstable();
-        ids.dedup();
-        let stored = tx.load(&ids, Lock::Rows).await?;
-        let mut unfit = Vec::new();
-        let mut finished = match self.expire_rows(line, stored, &known, &mut *tx, now).await {
-            // Within the transaction: another one would find the line locked, and pass it over.
-            Err(EngineError::Panicked) => {
-                let stored = tx.load(&ids, Lock::Rows).await?;
-                let (fit, culprits) = self.sort_out(stored, line, &known, now);
-                unfit = culprits;
-                self.expire_rows(line, fit, &known, &mut *tx, now).await?
-            }
-            done => done?,
-        };
-        finished.changes.closings_done = front;
-        let stay = self.again(line, unfit.clone(), now);
-        finished.changes.closings.extend(stay);
-        self.seal_capsules(&mut finished, &mut *tx).await?;
-        tx.write(&finished.changes).await?;
-        tx.commit().await?;
-        Ok(Some(Done {
-            expired: finished.changes.expired.len(),
-            purged: finished.changes.purged.len(),
-            finished,
-            unfit,
-        }))
-    }
-
-    async fn expire_rows(
-        &self,
-        line: Line,
-        stored: Vec<StoredRequest>,
-        known: &Known,
-        tx: &mut dyn Transaction,
-        now: At,
-    ) -> Result<Finished<'static>, EngineError> {
-        match line {
-            Line::Lookups => self.expire_lookups(stored, known, tx, now).await,
-            Line::Records => contained(|| self.purge(stored, known, now))?,
-        }
-    }
-
-    /// Those that can be decided about, and those apart that the program fails at.
-    fn sort_out(
-        &self,
-        stored: Vec<StoredRequest>,
-        line: Line,
-        known: &Known,
-        now: At,
-    ) -> (Vec<StoredRequest>, Vec<RequestId>) {
-        let context = self.context(known, now);
-        let is_fit = |row: &StoredRequest| {
-            let row = row.clone();
-            match line {
-                Line::Lookups => contained(|| row.request.fate_of_lookups(&self.keeps, &context)).is_ok(),
-                Line::Records => contained(|| self.purge(vec![row], known, now)).is_ok(),
-            }
-        };
-        let (fit, unfit): (Vec<_>, Vec<_>) = stored.into_iter().partition(is_fit);
-        let unfit: Vec<RequestId> = unfit.into_iter().map(|row| row.request.id).collect();
-        for id in &unfit {
-            self.say_set_aside(*id, "expiry");
-        }
-        (fit, unfit)
-    }
-
+impl Expire<'_> {
     /// The rows at the front of the line whose time has come, up to a batch. The oldest come first, and what is older is
     /// due sooner.
     fn front(&self, rows: Vec<Closing>, now: At) -> Vec<Closing> {
-        let zone = &self.rules.calendar.zone;
+        let zone = &self.engine.rules.calendar.zone;
         let is_due = |row: &Closing| match row.line {
-            Line::Lookups => self.keeps.lookups_until(row.at, zone) <= now,
-            Line::Records => self.keeps.records_until(row.at, zone) <= now,
+            Line::Lookups => self.engine.keeps.lookups_until(row.at, zone) <= now,
+            Line::Records => self.engine.keeps.records_until(row.at, zone) <= now,
         };
         let mut taken = 0;
         rows.into_iter()
@@ -176,59 +169,40 @@ impl Engine {
             .collect()
     }
 
-    async fn expire_lookups(
-        &self,
-        stored: Vec<StoredRequest>,
-        known: &Known,
-        tx: &mut dyn Transaction,
-        now: At,
-    ) -> Result<Finished<'static>, EngineError> {
-        let context = self.context(known, now);
+    fn expire_lookups(&self, front: &Front, inputs: &DecisionInputs, batch: &mut Batch<'static>) {
+        let (context, now) = (self.engine.context(inputs), inputs.now);
         let (mut goes, mut stays) = (Vec::new(), Vec::new());
-        for StoredRequest { request, .. } in stored {
-            match contained(|| request.fate_of_lookups(&self.keeps, &context))? {
+        for request in batch.requests() {
+            match request.fate_of_lookups(&self.engine.keeps, &context) {
                 Fate::Goes => goes.push(request),
                 Fate::Stays => stays.push(request.id),
                 Fate::Counts => {}
             }
         }
-        let mut changes = Changes {
-            slot: self.slot_of(UseCase::Other),
-            at: now,
-            expired: goes.iter().map(|request| request.id).collect(),
-            ..Changes::default()
-        };
-        // Whoever reads the topic is told, unless another request of the same person still says otherwise.
-        if self.topics.suppression.is_some() {
-            let rows = tx.suppression_of(&changes.expired).await?;
-            let keys = rows.iter().map(|row| CompactedKey::Suppression(row.digest));
-            changes.last_words = keys.map(|key| last_word(key, now)).collect();
-        }
-        changes
-            .closings
-            .extend(ended(&goes).map(|(at, requests)| Closing {
-                line: Line::Records,
-                at,
-                id: time_ordered_id(now),
-                requests,
-            }));
-        changes.closings.extend(self.again(Line::Lookups, stays, now));
-        Ok(Finished::without_requests(changes))
+        let records = ended(&goes).map(|(at, requests)| Closing {
+            line: Line::Records,
+            at,
+            id: time_ordered_id(now),
+            requests,
+        });
+        let expired: HashSet<RequestId> = goes.iter().map(|request| request.id).collect();
+        let of_expired = front.last_words.iter().filter(|(id, _)| expired.contains(id));
+        let last_words = of_expired.map(|(_, key)| last_word(*key, now)).collect();
+        let goes = goes.iter().map(|request| request.id).collect();
+        let changes = &mut batch.changes;
+        changes.last_words = last_words;
+        changes.expired = goes;
+        changes.closings.extend(records);
+        changes.closings.extend(self.again(stays, now));
     }
 
-    fn purge(
-        &self,
-        stored: Vec<StoredRequest>,
-        known: &Known,
-        now: At,
-    ) -> Result<Finished<'static>, EngineError> {
-        let context = self.context(known, now);
-        let mut work = Work::with_loaded(stored, self.clock_skew);
+    fn purge(&self, inputs: &DecisionInputs, batch: &mut Batch<'static>) {
+        let context = self.engine.context(inputs);
         // What is known may open one of them again. Whoever touches it first takes it, and this may be the last to.
-        work.review(&context);
+        batch.review(&context);
         let mut stays = Vec::new();
-        work.purge(
-            |request, has_changed| match request.fate_of_records(&self.keeps, &context) {
+        batch.purge(
+            |request, has_changed| match request.fate_of_records(&self.engine.keeps, &context) {
                 Fate::Goes if !has_changed => true,
                 Fate::Goes | Fate::Stays => {
                     stays.push(request.id);
@@ -237,20 +211,15 @@ impl Engine {
                 Fate::Counts => false,
             },
         );
-        let mut finished = work.finish(self, UseCase::Other, now, true)?;
-        finished
-            .changes
-            .closings
-            .extend(self.again(Line::Records, stays, now));
-        Ok(finished)
+        batch.changes.closings.extend(self.again(stays, inputs.now));
     }
 
     /// A place further back in line: one whose time comes when somebody should look again.
-    fn again(&self, line: Line, requests: Vec<RequestId>, now: At) -> Option<Closing> {
-        let zone = &self.rules.calendar.zone;
-        let until = |at| match line {
-            Line::Lookups => self.keeps.lookups_until(at, zone),
-            Line::Records => self.keeps.records_until(at, zone),
+    fn again(&self, requests: Vec<RequestId>, now: At) -> Option<Closing> {
+        let zone = &self.engine.rules.calendar.zone;
+        let until = |at| match self.line {
+            Line::Lookups => self.engine.keeps.lookups_until(at, zone),
+            Line::Records => self.engine.keeps.records_until(at, zone),
         };
         // Counted back by as long as the period is from now on. Where its months were shorter that is too early, and
         // what was due at once would be looked at over and over.
@@ -259,7 +228,7 @@ impl Engine {
             at = at.plus(LOOK_AGAIN_AFTER);
         }
         (!requests.is_empty()).then(|| Closing {
-            line,
+            line: self.line,
             at,
             id: time_ordered_id(now),
             requests,
@@ -268,7 +237,7 @@ impl Engine {
 }
 
 /// Requests as one row of a line, at the end of the last of them.
-fn ended(requests: &[Request]) -> Option<(At, Vec<RequestId>)> {
+fn ended(requests: &[&Request]) -> Option<(At, Vec<RequestId>)> {
     let last = requests
         .iter()
         .filter_map(|request| request.life.completed_at)

@@ -7,7 +7,9 @@
 
 use std::collections::{BTreeMap, HashMap};
 
-use super::{AckPartitions, Engine, EngineError, prepare::Arrival, prepare::PreparedAck, settlement::AckVerdict};
+use super::{
+    AckPartitions, Engine, EngineError, prepare::Arrival, prepare::PreparedAck, settlement::AckVerdict,
+};
 use crate::{
     domain::{
         backup::earlier,

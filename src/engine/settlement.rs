@@ -2,20 +2,20 @@
 
 mod provided;
 
-use std::{
-    panic::{AssertUnwindSafe, catch_unwind},
-    time::Duration,
-};
+use std::time::Duration;
 
+use async_trait::async_trait;
 use foldhash::{HashSet, HashSetExt};
 use provided::Bodies;
 
 use super::{
     Engine, EngineError,
-    decision_inputs::Known,
+    batch::Batch,
+    decision_inputs::DecisionInputs,
     outputs::Emission,
     prepare::{Arrival, PreparedAck},
-    batch::{Finished, UseCase, Work},
+    unit_of_work::{Decision, Load, UnitOfWork, run},
+    use_case::UseCase,
 };
 use crate::{
     domain::{
@@ -23,10 +23,9 @@ use crate::{
         ids::RequestId,
         note::BroughtBy,
         request::answer::{AckRefusal, Taken},
-        time::At,
         words::DeadLetterReason,
     },
-    store::{Attempts, Gate, Lock, Transaction},
+    store::{Lock, Transaction},
     wire::Refusal,
 };
 
@@ -60,164 +59,16 @@ impl Engine {
     }
 
     async fn settle_all(&self, arrivals: &[Arrival<PreparedAck>]) -> Result<Settled, EngineError> {
-        let outboxed = arrivals.iter().any(|arrival| arrival.origin.is_none());
-        let mut attempts = Attempts::new(self.store.as_ref(), &*self.metrics, "settle");
-        let (verdicts, finished) = loop {
-            let done = self.settle_once(arrivals, outboxed, &mut attempts).await;
-            if let Some(done) = attempts.conclude(done).await {
-                break done?;
-            }
+        let unit = SettleAcks {
+            engine: self,
+            arrivals,
         };
+        let done = run(self, &unit).await?;
+        let verdicts = done.answer;
         self.count_acks(arrivals, &verdicts);
         self.learn_ways(arrivals, &verdicts).await;
-        let emission = finished.emit(self, outboxed).await?;
+        let emission = done.finished.emit(self, unit.is_outboxed()).await?;
         Ok(Settled { verdicts, emission })
-    }
-
-    async fn settle_once<'a>(
-        &self,
-        arrivals: &'a [Arrival<PreparedAck>],
-        outboxed: bool,
-        attempts: &mut Attempts<'_>,
-    ) -> Result<(Vec<AckVerdict>, Finished<'a>), EngineError> {
-        let lock = attempts.lock();
-        let mut tx = attempts.begin().await?;
-        let known = self.pass_gate(&mut *tx, Gate::Shared).await?;
-        tx.advance(&self.advances_of(arrivals)).await?;
-        let (verdicts, work) = self.decide_acks(arrivals, &known, &mut *tx, lock).await?;
-        let mut finished = work.finish(self, UseCase::Settle, known.now, outboxed)?;
-        self.seal_capsules(&mut finished, &mut *tx).await?;
-        tx.write(&finished.changes).await?;
-        tx.commit().await?;
-        Ok((verdicts, finished))
-    }
-
-    async fn decide_acks<'a>(
-        &self,
-        arrivals: &'a [Arrival<PreparedAck>],
-        known: &Known,
-        tx: &mut dyn Transaction,
-        lock: Lock,
-    ) -> Result<(Vec<AckVerdict>, Work<'a>), EngineError> {
-        let mut ids: Vec<RequestId> = arrivals
-            .iter()
-            .filter_map(|arrival| arrival.content.as_ref().ok())
-            .map(|p| p.ack.request_id)
-            .collect();
-        ids.sort_unstable();
-        ids.dedup();
-        let mut work = Work::with_loaded(tx.load(&ids, lock).await?, self.clock_skew);
-        let now = known.now;
-        let mut bodies = provided::bodies(arrivals, known, tx).await?;
-        let decided = catch_unwind(AssertUnwindSafe(|| {
-            let verdicts = arrivals
-                .iter()
-                .map(|arrival| self.decide_ack(arrival, known, now, &mut work, &mut bodies))
-                .collect::<Result<Vec<_>, EngineError>>()?;
-            self.conclude_answers(arrivals, &verdicts, known, now, &mut work)?;
-            Ok::<_, EngineError>(verdicts)
-        }));
-        Ok((decided.map_err(|_| EngineError::Panicked)??, work))
-    }
-
-    fn decide_ack(
-        &self,
-        arrival: &Arrival<PreparedAck>,
-        known: &Known,
-        now: At,
-        work: &mut Work<'_>,
-        bodies: &mut Bodies,
-    ) -> Result<AckVerdict, EngineError> {
-        let refusal = match &arrival.content {
-            Ok(prepared) => match self.take_answer(prepared, known, now, work, bodies) {
-                Ok(verdict) => return Ok(verdict),
-                Err(refused) => {
-                    let reason = match refused {
-                        AckRefusal::UnknownTask => DeadLetterReason::UnknownTask,
-                        AckRefusal::Forged => DeadLetterReason::ForgedAck,
-                        AckRefusal::Stale => DeadLetterReason::StaleAck,
-                    };
-                    Refusal::new(reason, refused.to_string())
-                }
-            },
-            Err(refusal) => refusal.clone(),
-        };
-        if let Some(origin) = &arrival.origin {
-            work.dead_letters.push(self.dead_letter(
-                origin,
-                &refusal,
-                &arrival.raw,
-                &arrival.headers,
-                now,
-            )?);
-        }
-        Ok(AckVerdict::Refused(refusal))
-    }
-
-    fn take_answer(
-        &self,
-        prepared: &PreparedAck,
-        known: &Known,
-        now: At,
-        work: &mut Work<'_>,
-        bodies: &mut Bodies,
-    ) -> Result<AckVerdict, AckRefusal> {
-        let touched = work
-            .get_mut(prepared.ack.request_id)
-            .ok_or(AckRefusal::UnknownTask)?;
-        let context = self.context(known, now);
-        let taken = touched.request.answer(
-            &prepared.ack,
-            prepared.token_matches,
-            &context,
-            &mut touched.trail,
-        )?;
-        let Taken::Counted { ordinal, sent_at } = taken else {
-            return Ok(AckVerdict::Repeated);
-        };
-        if let Some(proof) = &prepared.proof {
-            let task = touched.request.task(ordinal);
-            let brought_by = BroughtBy {
-                ordinal,
-                generation: task.generation,
-                attempt: prepared.ack.attempt,
-            };
-            touched.notes.add_proof(brought_by, &proof.salt, &proof.statement);
-            touched.trail.entries.push(Entry::Evidence {
-                ordinal,
-                records: proof.records,
-                commitment: proof.commitment,
-            });
-        }
-        self.pass_on(prepared, ordinal, known, now, touched, bodies);
-        Ok(AckVerdict::Counted {
-            after: sent_at.map(|at| now.since(at)),
-        })
-    }
-
-    /// Derives what follows, once for each request that an ack has moved.
-    fn conclude_answers(
-        &self,
-        arrivals: &[Arrival<PreparedAck>],
-        verdicts: &[AckVerdict],
-        known: &Known,
-        now: At,
-        work: &mut Work<'_>,
-    ) -> Result<(), EngineError> {
-        let context = self.context(known, now);
-        let mut concluded = HashSet::new();
-        for (arrival, verdict) in arrivals.iter().zip(verdicts) {
-            let (Ok(prepared), AckVerdict::Counted { .. }) = (&arrival.content, verdict) else {
-                continue;
-            };
-            let id = prepared.ack.request_id;
-            if let Some(touched) = work.get_mut(id)
-                && concluded.insert(id)
-            {
-                touched.request.finish_answers(&context, &mut touched.trail)?;
-            }
-        }
-        Ok(())
     }
 
     fn count_acks(&self, arrivals: &[Arrival<PreparedAck>], verdicts: &[AckVerdict]) {
@@ -247,5 +98,159 @@ impl Engine {
                 }
             }
         }
+    }
+}
+
+/// Settles acks, and answers what became of each.
+struct SettleAcks<'a> {
+    engine: &'a Engine,
+    arrivals: &'a [Arrival<PreparedAck>],
+}
+
+#[async_trait]
+impl<'a> UnitOfWork<'a> for SettleAcks<'a> {
+    type Loaded = Bodies;
+    type Answer = Vec<AckVerdict>;
+    type Error = EngineError;
+
+    const USE_CASE: UseCase = UseCase::Settlement;
+
+    fn name(&self) -> &'static str {
+        "settle"
+    }
+
+    fn is_outboxed(&self) -> bool {
+        self.arrivals.iter().any(|arrival| arrival.origin.is_none())
+    }
+
+    async fn load(
+        &self,
+        tx: &mut dyn Transaction,
+        inputs: &mut DecisionInputs,
+        lock: Lock,
+    ) -> Result<Load<Bodies, Vec<AckVerdict>>, EngineError> {
+        tx.advance(&self.engine.advances_of(self.arrivals)).await?;
+        let mut ids: Vec<RequestId> = self
+            .arrivals
+            .iter()
+            .filter_map(|arrival| arrival.content.as_ref().ok())
+            .map(|p| p.ack.request_id)
+            .collect();
+        ids.sort_unstable();
+        ids.dedup();
+        let rows = tx.load(&ids, lock).await?;
+        let bodies = provided::bodies(self.arrivals, inputs, tx).await?;
+        Ok(Load::Ready(rows, bodies))
+    }
+
+    fn decide(
+        &self,
+        bodies: &mut Bodies,
+        inputs: &DecisionInputs,
+        batch: &mut Batch<'a>,
+    ) -> Result<Decision<Vec<AckVerdict>>, EngineError> {
+        let verdicts = self
+            .arrivals
+            .iter()
+            .map(|arrival| self.decide_ack(arrival, inputs, batch, bodies))
+            .collect::<Result<Vec<_>, EngineError>>()?;
+        self.finish_answers(&verdicts, inputs, batch)?;
+        Ok(Decision::Write(verdicts))
+    }
+}
+
+impl SettleAcks<'_> {
+    fn decide_ack(
+        &self,
+        arrival: &Arrival<PreparedAck>,
+        inputs: &DecisionInputs,
+        batch: &mut Batch<'_>,
+        bodies: &mut Bodies,
+    ) -> Result<AckVerdict, EngineError> {
+        let refusal = match &arrival.content {
+            Ok(prepared) => match self.take_answer(prepared, inputs, batch, bodies) {
+                Ok(verdict) => return Ok(verdict),
+                Err(refused) => {
+                    let reason = match refused {
+                        AckRefusal::UnknownTask => DeadLetterReason::UnknownTask,
+                        AckRefusal::Forged => DeadLetterReason::ForgedAck,
+                        AckRefusal::Stale => DeadLetterReason::StaleAck,
+                    };
+                    Refusal::new(reason, refused.to_string())
+                }
+            },
+            Err(refusal) => refusal.clone(),
+        };
+        if let Some(origin) = &arrival.origin {
+            let (raw, headers) = (&arrival.raw, &arrival.headers);
+            let letter = self
+                .engine
+                .dead_letter(origin, &refusal, raw, headers, inputs.now)?;
+            batch.changes.dead_letters.push(letter);
+        }
+        Ok(AckVerdict::Refused(refusal))
+    }
+
+    fn take_answer(
+        &self,
+        prepared: &PreparedAck,
+        inputs: &DecisionInputs,
+        batch: &mut Batch<'_>,
+        bodies: &mut Bodies,
+    ) -> Result<AckVerdict, AckRefusal> {
+        let touched = batch
+            .get_mut(prepared.ack.request_id)
+            .ok_or(AckRefusal::UnknownTask)?;
+        let context = self.engine.context(inputs);
+        let taken = touched.request.answer(
+            &prepared.ack,
+            prepared.token_matches,
+            &context,
+            &mut touched.trail,
+        )?;
+        let Taken::Counted { ordinal, sent_at } = taken else {
+            return Ok(AckVerdict::Repeated);
+        };
+        if let Some(proof) = &prepared.proof {
+            let task = touched.request.task(ordinal);
+            let brought_by = BroughtBy {
+                ordinal,
+                generation: task.generation,
+                attempt: prepared.ack.attempt,
+            };
+            touched.notes.add_proof(brought_by, &proof.salt, &proof.statement);
+            touched.trail.entries.push(Entry::Evidence {
+                ordinal,
+                records: proof.records,
+                commitment: proof.commitment,
+            });
+        }
+        self.engine.pass_on(prepared, ordinal, inputs, touched, bodies);
+        Ok(AckVerdict::Counted {
+            after: sent_at.map(|at| inputs.now.since(at)),
+        })
+    }
+
+    /// Derives what follows, once for each request that an ack has moved.
+    fn finish_answers(
+        &self,
+        verdicts: &[AckVerdict],
+        inputs: &DecisionInputs,
+        batch: &mut Batch<'_>,
+    ) -> Result<(), EngineError> {
+        let context = self.engine.context(inputs);
+        let mut concluded = HashSet::new();
+        for (arrival, verdict) in self.arrivals.iter().zip(verdicts) {
+            let (Ok(prepared), AckVerdict::Counted { .. }) = (&arrival.content, verdict) else {
+                continue;
+            };
+            let id = prepared.ack.request_id;
+            if let Some(touched) = batch.get_mut(id)
+                && concluded.insert(id)
+            {
+                touched.request.finish_answers(&context, &mut touched.trail)?;
+            }
+        }
+        Ok(())
     }
 }

@@ -6,8 +6,8 @@ use crate::{
     domain::{
         request::{
             Request,
-            refusal::{ComplaintBodies, Refusals},
             derived_status::NotErased,
+            refusal::{ComplaintBodies, Refusals},
         },
         words::TaskStateName,
     },

@@ -6,8 +6,9 @@ use std::collections::{BTreeMap, HashSet};
 
 use super::{
     Engine, EngineError,
+    batch::{Batch, Finished},
     outputs::Emission,
-    batch::{Finished, UseCase, Work},
+    use_case::UseCase,
 };
 use crate::{
     domain::{
@@ -97,8 +98,8 @@ impl Engine {
         let known = self.pass_gate(&mut *tx, Gate::Shared).await?;
         let now = known.now;
         let ids: Vec<RequestId> = batch.iter().map(|(id, _)| *id).collect();
-        let mut work = Work::with_loaded(tx.load(&ids, Lock::Rows).await?, self.clock_skew);
-        let context = self.context(&known, now);
+        let mut work = Batch::with_loaded(tx.load(&ids, Lock::Rows).await?, self.clock_skew);
+        let context = self.context(&known);
         for (id, bounced) in batch {
             let Some(touched) = work.get_mut(*id) else {
                 continue;
@@ -215,8 +216,8 @@ impl Engine {
             known.let_probe(processor);
         }
         let now = known.now;
-        let mut work = Work::with_loaded(tx.load(ids, Lock::Rows).await?, self.clock_skew);
-        work.review(&self.context(&known, now));
+        let mut work = Batch::with_loaded(tx.load(ids, Lock::Rows).await?, self.clock_skew);
+        work.review(&self.context(&known));
         let mut finished = work.finish(self, UseCase::Other, now, true)?;
         self.seal_capsules(&mut finished, &mut *tx).await?;
         tx.write(&finished.changes).await?;

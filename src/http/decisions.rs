@@ -30,7 +30,7 @@ use crate::{
         request::operate::Refused,
         words::{DeadLetterReason, Status},
     },
-    engine::{EngineError, OperateError, operate},
+    engine::{EngineError, OperateError, operations},
     wire::{DecisionKind, Refusal, api, parse_decision},
 };
 

@@ -30,7 +30,7 @@ use crate::{
     engine::{
         Engine, EngineError,
         intake::Verdict,
-        operate,
+        operations,
         outputs::{Emission, RecordKind},
         prepare::{Arrival, PreparedCommand},
         time_ordered_id,

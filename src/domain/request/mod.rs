@@ -6,10 +6,11 @@
 #![doc = ""]
 #![doc = include_str!("transitions.md")]
 
-pub mod duplicates;
 pub mod answer;
 pub mod deferral;
+pub mod derived_status;
 mod dispatch;
+pub mod duplicates;
 pub mod expiry;
 mod forget;
 pub mod gates;
@@ -23,7 +24,6 @@ pub mod packed;
 pub mod provide;
 pub mod refusal;
 mod restore;
-pub mod derived_status;
 pub mod suppression;
 pub mod undeliverable;
 pub mod waiting;

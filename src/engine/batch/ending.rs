@@ -1,13 +1,13 @@
 //! What a transaction does to requests that come to their end, and to those that were kept for long enough.
 
-use super::{Finished, Touched, Work};
+use super::{Batch, Finished, Touched};
 use crate::{
     domain::{request::Request, time::At},
     engine::{Engine, EngineError, counters::Counters, retention::last_word, time_ordered_id},
     store::{Changes, Closing, CompactedKey, Line, PurgedRow},
 };
 
-impl<'a> Work<'a> {
+impl<'a> Batch<'a> {
     /// Marks those whose rows go; the question is told whether the transaction has changed the request.
     pub(in crate::engine) fn purge(&mut self, mut goes: impl FnMut(&Request, bool) -> bool) {
         for touched in &mut self.touched {
@@ -76,11 +76,15 @@ impl Touched<'_> {
 }
 
 impl Finished<'_> {
-    /// Changes that touch no request.
-    pub(in crate::engine) const fn without_requests(changes: Changes) -> Self {
+    /// Nothing is written, and nothing has to be produced.
+    pub(in crate::engine) fn nothing(now: At) -> Self {
         Self {
             touched: Vec::new(),
-            changes,
+            aside: Vec::new(),
+            changes: Changes {
+                at: now,
+                ..Changes::default()
+            },
         }
     }
 }

@@ -14,7 +14,7 @@ use crate::{
     },
     engine::{
         Engine, EngineError,
-        decision_inputs::Known,
+        decision_inputs::DecisionInputs,
         outputs::Emission,
         prepare::{Arrival, PreparedBackup},
     },
@@ -216,13 +216,13 @@ impl Engine {
 
 /// What a transaction knows, with what it has learned itself.
 pub(super) struct Latest {
-    pub(super) known: Known,
+    pub(super) known: DecisionInputs,
     /// What is known now of the copies of sets that something was told of.
     copies: BTreeMap<ProcessorId, Copies>,
 }
 
 impl Latest {
-    pub(super) const fn of(known: Known) -> Self {
+    pub(super) const fn of(known: DecisionInputs) -> Self {
         Self {
             known,
             copies: BTreeMap::new(),

@@ -1,9 +1,9 @@
 //! The aggregate against the contract: every answer in every state, the plan, the passing of time, people's decisions.
 
-mod duplicates;
 mod answers;
 mod attempts;
 mod closing;
+mod duplicates;
 mod gates;
 mod merging;
 mod notices;
@@ -32,8 +32,8 @@ use uuid::Uuid;
 
 use super::{
     Context, Move, Request, Shut, Trail, Withheld,
-    duplicates::Duplicates,
     answer::{AckRefusal, Taken},
+    duplicates::Duplicates,
     open::{Admission, CannotOpen, Opened, Rules, open},
 };
 use crate::domain::{
