@@ -14,7 +14,7 @@ use super::{
 };
 use crate::{
     domain::{
-        ids::RequestId,
+        ids::{ProcessorId, RequestId},
         request::{Request, merged::Leader},
         time::At,
     },
@@ -83,7 +83,8 @@ impl UnitOfWork<'static> for WakeDue<'_> {
         inputs: &DecisionInputs,
         batch: &mut Batch<'static>,
     ) -> Result<Decision<usize>, EngineError> {
-        batch.wake(&self.engine.context(inputs), self.acks_seen, &due.leaders);
+        let acks_seen = |id, processor: &ProcessorId| self.acks_seen.until(id, processor);
+        batch.wake(&self.engine.context(inputs), &acks_seen, &due.leaders);
         Ok(Decision::Write(due.count))
     }
 }

@@ -4,6 +4,7 @@ mod ending;
 mod supplied;
 mod writing;
 
+pub(super) use ending::last_word;
 use writing::undeliverable_of;
 
 use std::{borrow::Cow, collections::HashMap, time::Duration};
@@ -12,20 +13,19 @@ use foldhash::HashMapExt;
 
 use super::{
     Engine, EngineError,
-    counters::Counters,
+    counters::{Before, Counters},
     outputs::{Emission, Secrets},
     prepare::PreparedSubject,
-    routes::AcksSeen,
     use_case::UseCase,
 };
 use crate::{
     domain::{
         body::Body,
         identity::Identity,
-        ids::RequestId,
+        ids::{ProcessorId, RequestId},
         note::Notes,
         request::{
-            Context, Life, Request, Trail, deferral::Deferred, merged::Leader, open::Opened, waves::AskedWave,
+            Context, Request, Trail, deferral::Deferred, merged::Leader, open::Opened, waves::AskedWave,
         },
         task::IllegalEvent,
         time::At,
@@ -46,7 +46,7 @@ pub(super) struct Touched<'a> {
     /// Whether its row in the agenda was due: it has to move in any case.
     pub(super) woken: bool,
     source: Source<'a>,
-    before: Option<Life>,
+    before: Option<Before>,
     /// What was deferred before.
     deferred: Vec<Deferred>,
     /// The waves that were asked about before.
@@ -83,8 +83,8 @@ pub(super) struct Batch<'a> {
     places: foldhash::HashMap<RequestId, usize>,
     /// What is written besides.
     pub(super) changes: Changes,
-    /// Requests that are set aside, each with its life before: nothing is decided about them.
-    aside: Vec<(Request, Life)>,
+    /// Requests that are set aside, each with how it stood: nothing is decided about them.
+    aside: Vec<(Request, Before)>,
 }
 
 /// What a committed transaction leaves to be produced: built before the commit, opened and sent after it.
@@ -108,7 +108,7 @@ impl<'a> Batch<'a> {
                 revision: request.revision,
                 wrapped_key,
             };
-            let before = Some(request.life.clone());
+            let before = Some(Before::of(&request));
             let touched = Touched {
                 resealed: None,
                 suppression: Vec::new(),
@@ -172,7 +172,7 @@ impl<'a> Batch<'a> {
     pub(super) fn wake(
         &mut self,
         context: &Context<'_>,
-        acks_seen: &AcksSeen,
+        acks_seen: &dyn Fn(RequestId, &ProcessorId) -> At,
         leaders: &HashMap<RequestId, Leader>,
     ) {
         for touched in &mut self.touched {
@@ -183,7 +183,7 @@ impl<'a> Batch<'a> {
             let id = touched.request.id;
             let woken = touched.attempt(|request| match leader {
                 Some(leader) => request.follow(leader, context),
-                None => request.wake_as_read(context, &|processor| acks_seen.until(id, processor)),
+                None => request.wake_as_read(context, &|processor| acks_seen(id, processor)),
             });
             if let Err(error) = woken {
                 tracing::error!(request = %id, %error, "a request cannot be woken");
@@ -197,7 +197,7 @@ impl<'a> Batch<'a> {
     /// Sets a request aside, as it was loaded: nothing of it is looked at but its flags.
     pub(super) fn set_aside(&mut self, stored: StoredRequest, now: At) {
         let mut request = stored.request;
-        let before = request.life.clone();
+        let before = Before::of(&request);
         request.set_aside(now, now.plus(WOKEN_AGAIN_AFTER));
         self.aside.push((request, before));
     }
@@ -338,16 +338,7 @@ impl Touched<'_> {
     /// Whether outsiders see a difference: a wake-up that only moved is none.
     fn is_worth_telling(&self) -> bool {
         let Some(before) = &self.before else { return true };
-        let unseen = |life: &Life| Life {
-            wake_at: None,
-            leaves: 0,
-            readable: true,
-            capsule: None,
-            facts: 0,
-            followers: 0,
-            ..life.clone()
-        };
-        !self.trail.moves.is_empty() || unseen(before) != unseen(&self.request.life)
+        !self.trail.moves.is_empty() || before.life != self.request.life
     }
 }
 
@@ -355,11 +346,15 @@ impl Finished<'_> {
     /// The requests whose capsule has to be sealed, each with the wrapped key of its identifiers, if it still has one.
     pub(super) fn encapsulated(&self) -> impl Iterator<Item = (&Request, Option<&[u8]>)> {
         self.touched.iter().filter_map(|touched| {
-            let before = touched.before.as_ref().and_then(|life| life.capsule);
+            let before = touched
+                .before
+                .as_ref()
+                .and_then(|before| before.bookkeeping.capsule);
             let Source::Loaded { wrapped_key, .. } = &touched.source else {
                 return None;
             };
-            let is_new = touched.request.life.capsule.is_some() && touched.request.life.capsule != before;
+            let capsule = touched.request.bookkeeping.capsule;
+            let is_new = capsule.is_some() && capsule != before;
             is_new.then_some((&touched.request, wrapped_key.as_deref()))
         })
     }
@@ -387,7 +382,10 @@ impl Finished<'_> {
             {
                 engine.metrics.dispatch(processor.as_str(), "undeliverable");
             }
-            let was_open = touched.before.as_ref().is_none_or(|life| !life.status.is_final());
+            let was_open = touched
+                .before
+                .as_ref()
+                .is_none_or(|before| !before.life.status.is_final());
             if let (true, Some(end)) = (was_open, touched.request.life.completed_at) {
                 let head = &touched.request.head;
                 engine
@@ -416,7 +414,9 @@ impl Finished<'_> {
         let forgotten: Vec<RequestId> = self
             .touched
             .iter()
-            .filter(|touched| touched.request.life.capsule.is_some() && !touched.trail.dispatched.is_empty())
+            .filter(|touched| {
+                touched.request.bookkeeping.capsule.is_some() && !touched.trail.dispatched.is_empty()
+            })
             .map(|touched| touched.request.id)
             .collect();
         let secrets = engine.secrets(&to_open, &forgotten).await?;

@@ -10,7 +10,11 @@ use std::{
     sync::{Arc, PoisonError},
 };
 
-use super::{ActiveRegistry, Engine, EngineError, registry, schedule};
+use super::{
+    Engine, EngineError,
+    active_registry::{ActiveRegistry, read},
+    schedule,
+};
 use crate::{
     domain::{
         fact::{FactVersion, Facts},
@@ -124,7 +128,7 @@ impl Engine {
             self.tell_other_history("registry", known, head);
         }
         match tx.registry().await? {
-            Some(stored) => self.activate(head, registry::read(&stored.text)?),
+            Some(stored) => self.activate(head, read(&stored.text)?),
             // It was lost: what nobody can look up any more must not be decided by.
             None => *self.active.write().unwrap_or_else(PoisonError::into_inner) = None,
         }
@@ -208,15 +212,6 @@ impl Engine {
             shut: self.shut(),
         };
         Ok(show(&self.context(&inputs)))
-    }
-}
-
-impl ActiveRegistry {
-    pub(super) const fn head(&self) -> Head {
-        Head {
-            number: self.revision,
-            chain: self.chain,
-        }
     }
 }
 

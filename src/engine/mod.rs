@@ -4,6 +4,7 @@
 //! The engine never produces anything itself, never sleeps until something is due, and never decides: it loads, lets
 //! the domain decide, and writes.
 
+mod active_registry;
 pub mod agenda;
 mod batch;
 pub mod capsules;
@@ -33,6 +34,7 @@ pub mod replay_throttle;
 pub mod retention;
 mod routes;
 pub mod schedule;
+mod set_aside;
 pub mod settlement;
 pub mod status;
 pub mod suppression;
@@ -55,16 +57,17 @@ use crate::{
         early::EarlyCommands,
         identity::Placeholders,
         ids::{Label, ProcessorId, RequestId, Tenant},
-        registry::{Registry, RegistryRevision, Transport},
+        registry::{Registry, Transport},
         request::{expiry::Keeps, gates::Approval, open::Rules, operate::Refused, refusal::ComplaintBodies},
         task::IllegalEvent,
         time::At,
     },
-    store::{Chain, Head, Store, StoreError, StoreFailure},
+    store::{Head, Store, StoreError, StoreFailure},
     telemetry::{logs::chain, metrics::Metrics, readiness::Troubles},
     vault::{Vault, VaultError},
 };
 
+pub use self::active_registry::ActiveRegistry;
 use self::clock_guard::ClockGuard;
 
 /// What can go wrong in a use case.
@@ -220,18 +223,6 @@ pub struct Settings {
     pub backup_tokens: bool,
     /// The Kafka cluster that positions are kept for.
     pub cluster: Arc<str>,
-}
-
-/// The registry that is active, with what is derived from it once.
-#[derive(Debug)]
-pub struct ActiveRegistry {
-    /// Its revision.
-    pub revision: RegistryRevision,
-    /// The hash over it and those before it.
-    chain: Chain,
-    /// The processors.
-    pub registry: Registry,
-    task_topics: foldhash::HashMap<ProcessorId, Arc<str>>,
 }
 
 /// The use cases and what they share.

@@ -1,28 +1,27 @@
 //! An operator's decisions about one task or request, and what people look up.
 
-use std::collections::HashMap;
+mod approve_all;
+mod decide_one;
 
-use async_trait::async_trait;
+use approve_all::ApproveAll;
+use decide_one::{Decide, DecideOne};
 
 use super::{
     Engine, EngineError, OperateError,
-    agenda::{followed, leaders_of},
-    batch::Batch,
-    decision_inputs::DecisionInputs,
     intake::{ACCEPTED, decision_note, reason_of},
     outputs::Emission,
-    unit_of_work::{Decision as Outcome, Load, UnitOfWork, run},
+    unit_of_work::run,
 };
 use crate::{
     domain::{
         body::Body,
         command::Decision,
         ids::{CommandId, RequestId, TaskId, Tenant},
-        request::{Context, Request, Trail, merged::Leader, operate::Refused},
+        request::{Context, Request},
         task_ids::request_candidates,
         words::DeadLetterReason,
     },
-    store::{InboxRow, Lock, StoredBody, StoredRequest, Transaction},
+    store::StoredRequest,
 };
 
 /// What an operator decides about a task.
@@ -219,150 +218,5 @@ impl Engine {
             .await?
             .pop()
             .map(|StoredRequest { request, .. }| request))
-    }
-}
-
-/// How the domain takes a decision about one request.
-type Decide<'e> = &'e (dyn Fn(&mut Request, &Context<'_>) -> Result<Trail, Refused> + Sync);
-
-/// Carries out a decision about one request, and answers how the request stands then.
-struct DecideOne<'e> {
-    engine: &'e Engine,
-    name: &'static str,
-    id: RequestId,
-    note: &'e str,
-    once: Option<&'e Once>,
-    decision: Decide<'e>,
-}
-
-#[async_trait]
-impl UnitOfWork<'static> for DecideOne<'_> {
-    type Loaded = HashMap<RequestId, Leader>;
-    type Answer = Request;
-    type Error = OperateError;
-
-    fn name(&self) -> &'static str {
-        self.name
-    }
-
-    async fn load(
-        &self,
-        tx: &mut dyn Transaction,
-        inputs: &mut DecisionInputs,
-        _: Lock,
-    ) -> Result<Load<HashMap<RequestId, Leader>, Request>, OperateError> {
-        let rows = tx.load(&[self.id], Lock::Rows).await?;
-        if let Some(before) = self.said_before(&rows, tx).await? {
-            return Ok(Load::Nothing(before));
-        }
-        let followed = followed(rows.iter().map(|row| &row.request));
-        let leaders = leaders_of(&followed, tx, inputs.now).await?;
-        Ok(Load::Ready(rows, leaders))
-    }
-
-    fn decide(
-        &self,
-        leaders: &mut HashMap<RequestId, Leader>,
-        inputs: &DecisionInputs,
-        batch: &mut Batch<'static>,
-    ) -> Result<Outcome<Request>, OperateError> {
-        let context = self.engine.context(inputs);
-        let touched = batch.get_mut(self.id).ok_or(OperateError::Unknown("request"))?;
-        touched.catch_up(leaders, &context).map_err(EngineError::from)?;
-        touched
-            .trail
-            .append((self.decision)(&mut touched.request, &context)?);
-        touched.notes.add_said(self.note);
-        let request = touched.request.clone();
-        batch.changes.inbox.extend(self.once.map(|once| InboxRow {
-            tenant: once.tenant.clone(),
-            command_id: once.command_id,
-            digest: once.digest,
-            request_id: self.id,
-        }));
-        Ok(Outcome::Write(request))
-    }
-}
-
-impl DecideOne<'_> {
-    /// The request, where the same call has been carried out before. Its row is locked, so no other one is under way.
-    async fn said_before(
-        &self,
-        rows: &[StoredRequest],
-        tx: &mut dyn Transaction,
-    ) -> Result<Option<Request>, OperateError> {
-        let (Some(once), Some(stored)) = (self.once, rows.first()) else {
-            return Ok(None);
-        };
-        let seen = tx.inbox(&[(&once.tenant, once.command_id)]).await?;
-        match seen.first() {
-            None => Ok(None),
-            Some(row) if row.digest == once.digest => Ok(Some(stored.request.clone())),
-            Some(_) => Err(OperateError::Conflicting),
-        }
-    }
-}
-
-/// Approves requests, and answers the tenant of each that was.
-struct ApproveAll<'e> {
-    engine: &'e Engine,
-    ids: &'e [RequestId],
-    actor: &'e str,
-}
-
-/// Who has submitted a request, where its command says so.
-type Submitters = HashMap<RequestId, Option<String>>;
-
-#[async_trait]
-impl UnitOfWork<'static> for ApproveAll<'_> {
-    type Loaded = Submitters;
-    type Answer = Vec<Tenant>;
-    type Error = OperateError;
-
-    fn name(&self) -> &'static str {
-        "approve"
-    }
-
-    async fn load(
-        &self,
-        tx: &mut dyn Transaction,
-        _: &mut DecisionInputs,
-        _: Lock,
-    ) -> Result<Load<Submitters, Vec<Tenant>>, OperateError> {
-        let submitter =
-            |stored: StoredBody| Ok::<_, EngineError>((stored.id, Body::unpack(&stored.body)?.submitter));
-        let bodies = tx.bodies(self.ids).await?;
-        let submitters = bodies.into_iter().map(submitter).collect::<Result<_, _>>()?;
-        Ok(Load::Ready(tx.load(self.ids, Lock::Rows).await?, submitters))
-    }
-
-    fn decide(
-        &self,
-        submitters: &mut Submitters,
-        inputs: &DecisionInputs,
-        batch: &mut Batch<'static>,
-    ) -> Result<Outcome<Vec<Tenant>>, OperateError> {
-        let (context, rules) = (self.engine.context(inputs), self.engine.rules.rulebook());
-        let note = decision_note(&Decision::Approve, self.actor, None);
-        let mut approved = Vec::new();
-        for id in self.ids {
-            let Some(touched) = batch.get_mut(*id) else {
-                continue;
-            };
-            let submitter = submitters.get(id).and_then(Option::as_deref);
-            let approve = |request: &mut Request| {
-                request.decide(&Decision::Approve, self.actor, submitter, rules, &context)
-            };
-            match touched.attempt(approve) {
-                Ok(()) => {
-                    touched.notes.add_said(&note);
-                    approved.push(touched.request.head.tenant.clone());
-                }
-                // Nobody approves what they have submitted, not among others either.
-                Err(refused @ Refused::Submitter) => return Err(refused.into()),
-                Err(_) => {}
-            }
-        }
-        Ok(Outcome::Write(approved))
     }
 }

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use async_trait::async_trait;
 
+pub use super::active_registry::read;
 use super::{
     Engine, EngineError,
     clock_guard::agreed,
@@ -28,11 +29,6 @@ pub enum Applied {
     Activated(RegistryRevision),
     /// It was the active one already.
     Unchanged(RegistryRevision),
-}
-
-/// Reads a stored registry.
-pub fn read(text: &str) -> Result<Registry, EngineError> {
-    Ok(serde_json::from_str(text)?)
 }
 
 /// Makes a registry the active one in a store, unless it is already. Workers find it there. The clock has to agree with the

@@ -29,7 +29,7 @@ impl Engine {
             .collect();
         let forgotten: Vec<RequestId> = stored
             .iter()
-            .filter(|stored| stored.request.life.capsule.is_some() && out.contains(&stored.request.id))
+            .filter(|stored| stored.request.bookkeeping.capsule.is_some() && out.contains(&stored.request.id))
             .map(|stored| stored.request.id)
             .collect();
         let secrets = self.secrets(&out, &forgotten).await?;

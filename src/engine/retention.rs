@@ -11,7 +11,7 @@ use async_trait::async_trait;
 
 use super::{
     Engine, EngineError,
-    batch::{Batch, Finished},
+    batch::{Batch, Finished, last_word},
     decision_inputs::DecisionInputs,
     outputs::Emission,
     time_ordered_id,
@@ -24,7 +24,7 @@ use crate::{
         request::{Request, expiry::Fate},
         time::At,
     },
-    store::{Closing, CompactedKey, LastWord, Line, Lock, Transaction},
+    store::{Closing, CompactedKey, Line, Lock, Transaction},
 };
 
 /// How many requests one transaction looks at, about: a row of the line is taken as a whole.
@@ -243,11 +243,4 @@ fn ended(requests: &[&Request]) -> Option<(At, Vec<RequestId>)> {
         .filter_map(|request| request.life.completed_at)
         .max()?;
     Some((last, requests.iter().map(|request| request.id).collect()))
-}
-
-pub(super) fn last_word(key: CompactedKey, now: At) -> LastWord {
-    LastWord {
-        id: time_ordered_id(now),
-        key,
-    }
 }

@@ -10,6 +10,8 @@
 //! the program fails stops no worker, and a restart does not find it due once more. A batch of messages is halved by whoever
 //! reads their log instead, because each of them has to be answered.
 
+use std::pin::Pin;
+
 use async_trait::async_trait;
 
 use super::{
@@ -111,18 +113,21 @@ pub(super) struct Committed<'a, A> {
 /// What a decision leaves to be written; without [`Finished`]: nothing.
 type Decided<'a, A> = (A, Option<Finished<'a>>);
 
-/// Runs a unit of work until it is committed, or fails for good.
-pub(super) async fn run<'a, U: UnitOfWork<'a>>(
-    engine: &Engine,
-    unit: &U,
-) -> Result<Committed<'a, U::Answer>, U::Error> {
-    let mut attempts = Attempts::new(engine.store.as_ref(), &*engine.metrics, unit.name());
-    loop {
-        let done = run_once(engine, unit, &mut attempts).await;
-        if let Some(done) = attempts.conclude(done).await {
-            return done;
+/// Runs a unit of work until it is committed, or fails for good. (In a box: what awaits it could not be spawned otherwise,
+/// because of the lifetime in the trait. One for each transaction.)
+pub(super) fn run<'e, 'a: 'e, U: UnitOfWork<'a>>(
+    engine: &'e Engine,
+    unit: &'e U,
+) -> Pin<Box<dyn Future<Output = Result<Committed<'a, U::Answer>, U::Error>> + Send + 'e>> {
+    Box::pin(async move {
+        let mut attempts = Attempts::new(engine.store.as_ref(), &*engine.metrics, unit.name());
+        loop {
+            let done = run_once(engine, unit, &mut attempts).await;
+            if let Some(done) = attempts.conclude(done).await {
+                return done;
+            }
         }
-    }
+    })
 }
 
 async fn run_once<'a, U: UnitOfWork<'a>>(

@@ -223,7 +223,7 @@ pub(super) async fn one(
                     basis: hold.basis,
                 })
                 .collect(),
-            identifiers: match (request.life.readable, capsule) {
+            identifiers: match (request.bookkeeping.readable, capsule) {
                 (true, _) => "readable",
                 (false, Some(_)) => "capsule",
                 (false, None) => "forgotten",

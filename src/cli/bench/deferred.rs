@@ -265,7 +265,7 @@ impl Run<'_> {
                     leaf.n == n
                         && Leaf::from_bytes(&leaf.leaf).is_ok_and(|leaf| leaf.request == stored.request.id)
                 });
-                let is_whole = in_order && leaves.len() == stored.request.life.leaves as usize;
+                let is_whole = in_order && leaves.len() == stored.request.bookkeeping.leaves as usize;
                 let is_forgotten = stored.wrapped_key.is_none();
                 let is_completed = stored.request.life.status == Status::Completed;
                 completed += u64::from(is_completed && is_forgotten && is_whole);

@@ -214,7 +214,7 @@ pub(super) fn name(request: &Request, ordinal: u16) -> String {
 
 /// Who can read the identifiers, and until when.
 pub(super) fn identifiers(request: &Request, best: &BestCase, context: &Context<'_>) -> Identifiers {
-    let (now, says) = match (request.life.readable, request.capsule_end(context)) {
+    let (now, says) = match (request.bookkeeping.readable, request.capsule_end(context)) {
         (true, _) => ("readable", readable(best)),
         (false, Some(end)) => ("capsule", capsule("they are sealed", end)),
         (false, None) => ("forgotten", "forgotten: nobody can read them".to_owned()),

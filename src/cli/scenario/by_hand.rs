@@ -255,7 +255,9 @@ impl ByHand {
                 return Ok(next);
             };
             after = Some(last.request.id);
-            let due = page.iter().filter_map(|stored| stored.request.life.wake_at);
+            let due = page
+                .iter()
+                .filter_map(|stored| stored.request.bookkeeping.wake_at);
             next = due.filter(|at| *at > now).chain(next).min();
         }
     }

@@ -1,7 +1,7 @@
 //! The birth of a request: planned, dated, and dispatched where nothing stands in the way.
 
 use super::{
-    Check, Context, Head, Life, Move, Request, Trail,
+    Bookkeeping, Check, Context, Head, Life, Move, Request, Trail,
     duplicates::{Duplicates, Earlier, Newcomer, OverLimit, Place},
     gates::Rulebook,
 };
@@ -193,21 +193,23 @@ pub fn open(
             at_risk: false,
             needs_attention: false,
             notice: None,
-            readable: true,
-            capsule: None,
             subject_holds: context.facts.holds().on_subject(
                 &opening.tenant,
                 admission.digests,
                 admission.former,
             ),
-            facts: context.facts.version(),
             reactivated_at: None,
             restored_at: None,
             following: None,
+            set_aside_at: None,
+        },
+        bookkeeping: Bookkeeping {
+            readable: true,
+            capsule: None,
+            facts: context.facts.version(),
             followers: 0,
             leaves: 0,
             wake_at: None,
-            set_aside_at: None,
         },
         tasks,
     };

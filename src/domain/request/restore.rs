@@ -22,11 +22,11 @@ impl Request {
         context: &Context<'_>,
         trail: &mut Trail,
     ) -> Result<(), IllegalEvent> {
-        let seen = self.life.facts;
+        let seen = self.bookkeeping.facts;
         if seen == context.facts.version() {
             return Ok(());
         }
-        self.life.facts = context.facts.version();
+        self.bookkeeping.facts = context.facts.version();
         if self.is_withdrawn() {
             return Ok(());
         }

@@ -64,8 +64,8 @@ impl Request {
     fn postpone_unseen(&mut self, context: &Context<'_>) {
         // Settling reports how far it has read every second, so a shorter wait would only wake for nothing.
         const LOOK_AGAIN_AFTER: std::time::Duration = std::time::Duration::from_secs(1);
-        if self.life.wake_at.is_some_and(|at| at <= context.now) {
-            self.life.wake_at = Some(context.now.plus(LOOK_AGAIN_AFTER));
+        if self.bookkeeping.wake_at.is_some_and(|at| at <= context.now) {
+            self.bookkeeping.wake_at = Some(context.now.plus(LOOK_AGAIN_AFTER));
         }
     }
 }

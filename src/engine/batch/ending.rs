@@ -3,8 +3,8 @@
 use super::{Batch, Finished, Touched};
 use crate::{
     domain::{request::Request, time::At},
-    engine::{Engine, EngineError, counters::Counters, retention::last_word, time_ordered_id},
-    store::{Changes, Closing, CompactedKey, Line, PurgedRow},
+    engine::{Engine, EngineError, counters::Counters, time_ordered_id},
+    store::{Changes, Closing, CompactedKey, LastWord, Line, PurgedRow},
 };
 
 impl<'a> Batch<'a> {
@@ -18,7 +18,10 @@ impl<'a> Batch<'a> {
     /// Those that have just come to their end, in line for what is deleted of them.
     pub(super) fn closing(&self, now: At) -> Option<Closing> {
         let ended = |touched: &&Touched<'a>| {
-            let before = touched.before.as_ref().and_then(|life| life.completed_at);
+            let before = touched
+                .before
+                .as_ref()
+                .and_then(|before| before.life.completed_at);
             let end = touched.request.life.completed_at;
             end.is_some() && end != before
         };
@@ -70,7 +73,7 @@ impl Touched<'_> {
         let before = self
             .before
             .as_ref()
-            .and_then(|life| self.request.head.suppresses(life));
+            .and_then(|before| self.request.head.suppresses(&before.life));
         before != self.request.suppressed_since() || (!self.suppression.is_empty() && before.is_some())
     }
 }
@@ -86,5 +89,13 @@ impl Finished<'_> {
                 ..Changes::default()
             },
         }
+    }
+}
+
+/// A key whose last record has to say what is true from now on.
+pub(in crate::engine) fn last_word(key: CompactedKey, now: At) -> LastWord {
+    LastWord {
+        id: time_ordered_id(now),
+        key,
     }
 }

@@ -155,6 +155,7 @@ impl<'e, 'a> Decider<'e, '_, 'a> {
         let id = opening.request_id;
         let comes_first = |row: &EarlyRow| row.request_id == id;
         self.withhold = self
+            .loaded
             .early
             .stored
             .iter()

@@ -65,7 +65,7 @@ impl<'a> Decider<'_, '_, 'a> {
                     }
                 }
                 let known = self.loaded.leaves.get(&opening.request_id);
-                opened.request.life.leaves = known.copied().unwrap_or_default();
+                opened.request.bookkeeping.leaves = known.copied().unwrap_or_default();
                 let body = Body::of(opening, std::mem::take(&mut opened.identities));
                 self.batch.opened(opened, body, &opening.identities, subject);
                 Ok(Ok(opening.request_id))

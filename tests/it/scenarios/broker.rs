@@ -154,7 +154,9 @@ impl Broker {
         let store = &self.running.as_ref().unwrap().engine.store;
         let now = self.clock.now();
         let page = store.page(None, 1_000).await?;
-        let mut wake_ups = page.iter().filter_map(|stored| stored.request.life.wake_at);
+        let mut wake_ups = page
+            .iter()
+            .filter_map(|stored| stored.request.bookkeeping.wake_at);
         let busy = if !store.sweeps(true, 1).await?.is_empty() {
             "sweeps come to their end"
         } else if wake_ups.any(|at| at <= now) {

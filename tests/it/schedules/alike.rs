@@ -93,7 +93,7 @@ async fn a_merged_request_asks_nobody_and_closes_with_the_other(fixture: Fixture
         (&json!("merged"), &json!(id(1)), &Value::Null, &json!(0))
     );
     assert!(
-        !world.request(2).await.life.readable,
+        !world.request(2).await.bookkeeping.readable,
         "what was sent cannot be withdrawn"
     );
     assert_eq!(found(&world, &engine, 1).await, [id(1), id(2)]);
@@ -119,7 +119,7 @@ async fn a_merged_request_stands_alone_when_the_other_is_cancelled(fixture: Fixt
     world.take_in(&engine, &later(again(1))).await;
     let (_, second) = world.take_in(&engine, &again(2)).await;
     assert_eq!(second.status()["status"], "merged");
-    assert!(world.request(2).await.life.readable);
+    assert!(world.request(2).await.bookkeeping.readable);
     world.check().await;
 
     world.clock.advance(HOUR);
@@ -166,7 +166,7 @@ async fn a_flood_for_one_person_is_one_erasure(fixture: Fixture) {
         asked += Sent::of(&taken.emission).tasks.len();
     }
     assert_eq!(asked, 2, "crm and stats, once");
-    assert_eq!(world.request(1).await.life.followers, 999);
+    assert_eq!(world.request(1).await.bookkeeping.followers, 999);
     world.check().await;
 }
 
@@ -241,7 +241,7 @@ async fn too_many_are_refused_as_excessive(fixture: Fixture) {
     );
     let refused = world.request(4).await;
     assert_eq!(refused.life.refused, Some(RefusalBasis::Excessive));
-    assert!(!refused.life.readable);
+    assert!(!refused.bookkeeping.readable);
     world.clock.advance(DAY * 365);
     let (_, sent) = world.take_in(&engine, &again(5)).await;
     assert_eq!(sent.asked(), ["crm", "stats"], "the year is over");

@@ -134,7 +134,7 @@ async fn a_cancel_before_its_request(fixture: Fixture) {
         (vec![], Some("cancelled"))
     );
     let request = world.request(1).await;
-    assert!(!request.life.readable && request.tasks.iter().all(|task| task.attempt == 0));
+    assert!(!request.bookkeeping.readable && request.tasks.iter().all(|task| task.attempt == 0));
     world.clock.advance(WAIT);
     assert_eq!(expire(&world, &engine).await, Sent::default());
     assert_eq!(

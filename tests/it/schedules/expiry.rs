@@ -271,7 +271,7 @@ async fn grow_old(world: &World, engine: &Engine, n: u128) {
     world.settle(engine, &answer(sent.task("mail"), "erased")).await;
     let sent = world.pass(engine, 36 * DAY).await;
     assert_eq!(sent.status()["status"], "completed");
-    assert!(world.request(n).await.life.capsule.is_some());
+    assert!(world.request(n).await.bookkeeping.capsule.is_some());
 }
 
 async fn what_a_restore_could_need_stays(fixture: Fixture) {

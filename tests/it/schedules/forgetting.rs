@@ -70,7 +70,10 @@ async fn identifiers_are_unreadable_after_completion(fixture: Fixture) {
         .unwrap()
         .pop()
         .unwrap();
-    assert_eq!((stored.request.life.readable, stored.wrapped_key), (false, None));
+    assert_eq!(
+        (stored.request.bookkeeping.readable, stored.wrapped_key),
+        (false, None)
+    );
     assert!(world.vault.open_subject(tenant, id(1), &[], &sealed).is_err());
     // A replay says the status again, and needs no identifiers for it.
     let again = Sent::of(&engine.reissue(&[id(1)], &[]).await.unwrap());

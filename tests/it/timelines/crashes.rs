@@ -316,7 +316,12 @@ async fn a_hold_commits_while_requests_come_in(fixture: Fixture) {
     // Whoever was sent was taken in before the fact; whoever knew the fact was not sent.
     for request in all(&world).await {
         let sent = matches!(request.tasks[0].state, TaskState::Dispatched { .. });
-        assert_eq!(sent, request.life.facts as usize == before, "{:?}", request.life);
+        assert_eq!(
+            sent,
+            request.bookkeeping.facts as usize == before,
+            "{:?}",
+            request.life
+        );
     }
     while legal.sweep().await.unwrap().busy {}
     world.check().await;

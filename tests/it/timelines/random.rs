@@ -346,12 +346,12 @@ fn check_attention(bench: &Bench) {
 
 /// What two orders of the same events have to agree on.
 pub fn essence(request: &Request) -> impl PartialEq + std::fmt::Debug + use<> {
-    let life = &request.life;
+    let (life, kept) = (&request.life, &request.bookkeeping);
     (
         request.tasks.clone(),
         life.status,
-        life.readable,
-        life.capsule,
+        kept.readable,
+        kept.capsule,
         life.live_clean_at,
         life.needs_attention,
     )

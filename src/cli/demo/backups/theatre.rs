@@ -192,7 +192,9 @@ impl Theatre {
     async fn next_wake(&self) -> Result<Option<At>, DemoError> {
         let now = self.now();
         let requests = self.requests().await?;
-        let dates = requests.iter().filter_map(|stored| stored.request.life.wake_at);
+        let dates = requests
+            .iter()
+            .filter_map(|stored| stored.request.bookkeeping.wake_at);
         Ok(dates.filter(|at| *at > now).min())
     }
 

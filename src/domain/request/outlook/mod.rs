@@ -136,7 +136,7 @@ impl Request {
             what,
         };
         let mut ahead: Vec<Ahead> = Vec::new();
-        if self.life.readable
+        if self.bookkeeping.readable
             && let Some(at) = self.forget_at(context)
         {
             ahead.push(of_request(at, Coming::Forgotten));

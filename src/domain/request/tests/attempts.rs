@@ -20,7 +20,7 @@ fn a_failure_counts_and_is_sent_again_by_the_registrys_schedule() {
     bench.answer(0, failed()).unwrap();
     assert_eq!(due(&bench), bench.now.plus(10 * SECOND));
     assert_eq!(bench.numbers(0), (1, 1, 1));
-    assert_eq!(bench.request.life.wake_at, Some(due(&bench)));
+    assert_eq!(bench.request.bookkeeping.wake_at, Some(due(&bench)));
     bench.sleep();
     assert_eq!(bench.numbers(0), (1, 2, 1));
     assert_eq!(bench.dispatched, [0]);

@@ -125,7 +125,7 @@ fn an_identity_that_is_not_verified_refuses() {
         );
         assert_eq!(*bench.state(0), TaskState::Cancelled);
         assert!(
-            !bench.request.life.readable,
+            !bench.request.bookkeeping.readable,
             "nobody needs the identifiers any more"
         );
     }

@@ -355,7 +355,7 @@ impl Bench {
 
     /// Moves to the time that the agenda remembers, and wakes it.
     fn sleep(&mut self) {
-        let at = self.request.life.wake_at.expect("nothing will wake it");
+        let at = self.request.bookkeeping.wake_at.expect("nothing will wake it");
         self.now = self.now.max(at);
         // Settling reads on while time passes.
         self.wake_seeing(self.now.plus(SECOND));

@@ -55,10 +55,10 @@ fn before_the_first_dispatch_a_request_can_be_withdrawn() {
             .all(|task| task.state == TaskState::Cancelled)
     );
     assert!(
-        !bench.request.life.readable,
+        !bench.request.bookkeeping.readable,
         "nobody needs the identifiers any more"
     );
-    assert_eq!(bench.request.life.wake_at, None);
+    assert_eq!(bench.request.bookkeeping.wake_at, None);
     assert_eq!(bench.request.revision, 2);
     assert!(bench.entries.contains(&Entry::ActedBy {
         actor: "ann".to_owned()
@@ -204,7 +204,7 @@ fn what_is_waived_closes_with_an_exception() {
     bench.answer(1, Answer::Unsupported).unwrap();
     assert_eq!(waive(&mut bench, 1), Ok(()));
     assert_eq!(bench.request.life.status, Status::ClosedWithExceptions);
-    assert!(!bench.request.life.readable);
+    assert!(!bench.request.bookkeeping.readable);
     assert_eq!(waive(&mut bench, 1), Err(Refused::Closed));
 }
 

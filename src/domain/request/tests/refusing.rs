@@ -46,7 +46,7 @@ fn every_ground_refuses_the_whole_before_anything_was_sent() {
             })
         );
         assert!(
-            !bench.request.life.readable,
+            !bench.request.bookkeeping.readable,
             "nobody needs the identifiers any more"
         );
         for later in [

@@ -263,7 +263,7 @@ fn what_is_retained_until_a_date_is_parked_and_asked_again_on_it() {
     );
     assert_eq!(bench.request.life.status.as_str(), "deferred");
     assert_eq!(bench.request.life.live_clean_at, Some(START));
-    assert_eq!(bench.request.life.wake_at, Some(until));
+    assert_eq!(bench.request.bookkeeping.wake_at, Some(until));
     bench.sleep();
     assert_eq!(bench.now, until);
     assert_eq!(bench.numbers(0), (1, 2, 0));

@@ -164,7 +164,7 @@ fn happen(bench: &mut Bench, what: &Happening) -> Result<(), &'static str> {
                 .map_err(|_| "stale_ack")
         }
         Happening::NextDate => {
-            if bench.request.life.wake_at.is_some() {
+            if bench.request.bookkeeping.wake_at.is_some() {
                 bench.sleep();
             }
             Ok(())

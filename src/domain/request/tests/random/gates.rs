@@ -262,7 +262,7 @@ impl Trial {
         if self
             .bench
             .request
-            .life
+            .bookkeeping
             .wake_at
             .is_some_and(|at| at <= self.bench.now)
         {

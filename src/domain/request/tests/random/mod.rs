@@ -80,7 +80,7 @@ impl Life {
                 self.check_rested();
             }
             Op::Sleep => {
-                if self.bench.request.life.wake_at.is_some() {
+                if self.bench.request.bookkeeping.wake_at.is_some() {
                     self.bench.sleep();
                     self.check_rested();
                 }
@@ -136,7 +136,7 @@ impl Life {
 
     /// After a wake-up nothing is due any more: the agenda never turns in a circle.
     fn check_rested(&self) {
-        if let Some(at) = self.bench.request.life.wake_at {
+        if let Some(at) = self.bench.request.bookkeeping.wake_at {
             assert!(
                 at > self.bench.now,
                 "due again at once: {at} at {}",
@@ -189,7 +189,7 @@ proptest! {
                     life.take(Ack { evidence: evidence_with_method(), ..ack }, true);
                 }
             }
-            if life.bench.request.life.wake_at.is_none() {
+            if life.bench.request.bookkeeping.wake_at.is_none() {
                 break;
             }
             life.bench.sleep();
@@ -204,7 +204,7 @@ proptest! {
                 || (request.life.needs_attention && request.tasks.iter().any(|task| stuck(&task.state))),
             "{request:#?}"
         );
-        prop_assert_eq!(request.life.status.is_final(), !request.life.readable);
+        prop_assert_eq!(request.life.status.is_final(), !request.bookkeeping.readable);
         // Processors that answer worse than they could do not come further than the best case says.
         prop_assert!(best.closed.is_some() || !request.life.status.is_final(), "{best:#?}");
     }

@@ -318,7 +318,7 @@ impl Trial {
             Op::Register(without, able) => self.register(without.map(|n| n % places), *able),
             Op::Pass(seconds) => self.bench.pass(Duration::from_secs(*seconds)),
             Op::Sleep => {
-                if self.bench.request.life.wake_at.is_some() {
+                if self.bench.request.bookkeeping.wake_at.is_some() {
                     self.bench.sleep();
                 }
             }
