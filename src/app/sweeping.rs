@@ -1,4 +1,5 @@
-//! The sweeps' turn: batch after batch while there is something to sweep, and the forgetting of old capsules.
+//! The sweeps' turn: batch after batch while there is something to sweep, the forgetting of old capsules, and the compaction of
+//! what was told of copies that are gone.
 //!
 //! Apart from the agenda, so that a long sweep never delays what is due.
 
@@ -27,6 +28,7 @@ pub(super) async fn run(lander: Lander, readiness: Readiness) -> Result<(), Kafk
             if looked.is_none_or(|since| since.elapsed() >= capsules::LOOK_EVERY) {
                 let engine = &lander.engine;
                 engine.forget_old_capsules(engine.trusted_now().await?).await?;
+                engine.compact_copies().await?;
                 looked = Some(Stopwatch::start());
             }
             Ok::<_, KafkaError>(busy)

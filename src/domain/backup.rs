@@ -2,7 +2,7 @@
 //!
 //! The catalogue explains a horizon and finds contradictions. It never shortens one.
 
-use std::time::Duration;
+use std::{collections::BTreeMap, time::Duration};
 
 use serde::{Deserialize, Serialize};
 
@@ -55,11 +55,12 @@ pub enum BackupChange {
     },
 }
 
-/// What decisions have to know about the copies of one set.
+/// What decisions have to know about the copies of one set. It stays as small as what can still make a difference.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Copies {
-    /// Immutable copies: taken then, locked until then.
-    locks: Vec<(At, At)>,
+    /// Immutable copies: until when each is locked, by when it was taken. One that was taken later than another and is free
+    /// sooner says nothing that the other does not, and is not kept: the later a copy was taken, the later it is free.
+    locks: BTreeMap<At, At>,
     /// Rotations that no other one outdoes: the oldest copy left, and when Lacuna was told.
     rotations: Vec<(At, At)>,
 }
@@ -80,7 +81,23 @@ impl Copies {
 
     /// An immutable copy was taken.
     pub(super) fn locked(&mut self, taken_at: At, lock_until: At) {
-        self.locks.push((taken_at, lock_until));
+        if self
+            .locked_until(taken_at)
+            .is_some_and(|until| until >= lock_until)
+        {
+            return;
+        }
+        let outdone: Vec<At> = self
+            .locks
+            .range(taken_at..)
+            .take_while(|(_, until)| **until <= lock_until)
+            .map(|(taken_at, _)| *taken_at)
+            .collect();
+        for taken_at in outdone {
+            self.locks.remove(&taken_at);
+        }
+        self.locks.insert(taken_at, lock_until);
+        self.drop_settled();
     }
 
     /// Older copies are gone, as was said at `told_at`.
@@ -90,6 +107,16 @@ impl Copies {
         if !self.rotations.iter().any(|known| outdoes(*known, new)) {
             self.rotations.retain(|known| !outdoes(new, *known));
             self.rotations.push(new);
+            self.drop_settled();
+        }
+    }
+
+    /// The locks that were taken first are free first, so the settled ones are at the front.
+    fn drop_settled(&mut self) {
+        while let Some((taken_at, until)) = self.locks.first_key_value().map(|(a, b)| (*a, *b))
+            && self.is_settled(taken_at, Some(until))
+        {
+            self.locks.pop_first();
         }
     }
 
@@ -98,19 +125,25 @@ impl Copies {
         self.rotations
             .iter()
             .map(|(oldest, told_at)| {
-                let still_locked = self.locks.iter().filter(|(_, until)| until > told_at);
-                still_locked.map(|(taken_at, _)| *taken_at).fold(*oldest, At::min)
+                let still_locked = self.locks.iter().find(|(_, until)| *until > told_at);
+                still_locked.map_or(*oldest, |(taken_at, _)| *oldest.min(taken_at))
             })
             .max()
+    }
+
+    /// Whether nothing that may still be told can make a copy matter that was taken then: it is proved gone, and its lock had
+    /// ended whenever a rotation that still counts was told.
+    pub fn is_settled(&self, taken_at: At, lock_until: Option<At>) -> bool {
+        let is_gone = self.gone_before().is_some_and(|gone| taken_at < gone);
+        is_gone && lock_until.is_none_or(|until| self.rotations.iter().all(|(_, told_at)| until <= *told_at))
     }
 
     /// Until when a copy that was taken up to this time cannot be deleted.
     pub fn locked_until(&self, taken_until: At) -> Option<At> {
         self.locks
-            .iter()
-            .filter(|(taken_at, _)| *taken_at <= taken_until)
+            .range(..=taken_until)
+            .next_back()
             .map(|(_, until)| *until)
-            .max()
     }
 
     /// How news, told at this time, contradict what is known. They count all the same: a copy that was put back is
@@ -140,8 +173,9 @@ impl Copies {
     fn rotation_contradicts(&self, oldest_retained_at: At, told_at: At) -> Option<Contradiction> {
         let locked = self
             .locks
-            .iter()
-            .any(|(taken_at, until)| *taken_at < oldest_retained_at && *until > told_at);
+            .range(..oldest_retained_at)
+            .next_back()
+            .is_some_and(|(_, until)| *until > told_at);
         let backwards = self
             .rotations
             .iter()
@@ -228,6 +262,119 @@ mod tests {
             copies.rotated(day(70), day(101));
             assert_eq!(copies.gone_before(), Some(day(70)));
         }
+    }
+
+    #[test]
+    fn a_lock_that_another_outlasts_is_not_kept() {
+        let mut copies = Copies::default();
+        for n in 0..10_000 {
+            copies.locked(day(20_000 - n), day(30_000));
+        }
+        assert_eq!(copies.locks.len(), 1);
+        copies.locked(day(15_000), day(29_999));
+        assert_eq!(copies.locks.len(), 1);
+        assert_eq!(copies.locked_until(day(20_000)), Some(day(30_000)));
+        assert_eq!(copies.locked_until(day(10_000)), None);
+    }
+
+    #[test]
+    fn a_lock_is_dropped_once_no_rotation_can_meet_it() {
+        let mut copies = Copies::default();
+        for n in 0..100 {
+            copies.locked(day(n), day(n + 30));
+        }
+        copies.rotated(day(60), day(95));
+        assert_eq!(copies.locks.len(), 40);
+        assert!(copies.is_settled(day(59), Some(day(89))));
+        assert!(!copies.is_settled(day(60), None), "it is not said to be gone");
+        // Told earlier than another that says less, and while a copy was locked: it may count again.
+        let mut copies = Copies::default();
+        copies.locked(day(5), day(50));
+        copies.rotated(day(20), day(45));
+        copies.rotated(day(10), day(60));
+        assert_eq!(copies.gone_before(), Some(day(10)));
+        assert!(
+            !copies.is_settled(day(5), Some(day(50))),
+            "the first rotation would prove more without it"
+        );
+        copies.rotated(day(20), day(61));
+        assert!(copies.is_settled(day(5), Some(day(50))));
+    }
+
+    /// Whoever never heard of the copies that were settled decides as whoever did.
+    #[test]
+    fn what_is_settled_makes_no_difference_whatever_is_told_later() {
+        let mut random = 0x2545_f491_4f6c_dd1d_u64;
+        let mut below = |n: i64| {
+            random ^= random << 13;
+            random ^= random >> 7;
+            random ^= random << 17;
+            i64::try_from(random % n.cast_unsigned()).unwrap()
+        };
+        for _ in 0..2_000 {
+            let mut told: Vec<(BackupChange, At)> = Vec::new();
+            for now in 1..14 {
+                let change = match below(3) {
+                    0 => BackupChange::Rotated {
+                        oldest_retained_at: day(below(now + 1)),
+                    },
+                    n => BackupChange::Taken {
+                        taken_at: day(below(now + 1)),
+                        lock_until: (n == 1).then(|| day(now + below(6) - 2)),
+                    },
+                };
+                told.push((change, day(now)));
+            }
+            let (before, after) = told.split_at(7);
+            let learn = |copies: &mut Copies, told: &[(BackupChange, At)]| {
+                told.iter().for_each(|(change, at)| copies.learn(change, *at));
+            };
+            let mut all = Copies::default();
+            learn(&mut all, before);
+            let mut left = Copies::default();
+            let is_left = |change: &BackupChange| !matches!(change, BackupChange::Taken { taken_at, lock_until } if all.is_settled(*taken_at, *lock_until));
+            let kept: Vec<_> = before
+                .iter()
+                .filter(|(change, _)| is_left(change))
+                .cloned()
+                .collect();
+            learn(&mut left, &kept);
+            for (change, at) in after {
+                assert_eq!(left.contradicts(change, *at), all.contradicts(change, *at));
+                left.learn(change, *at);
+                all.learn(change, *at);
+                assert_eq!(left.gone_before(), all.gone_before(), "{told:?}");
+                assert_eq!(left.gone_before(), gone_before_by_all(&told, *at), "{told:?}");
+                // A lock that has ended holds nothing up any more.
+                let holds_up =
+                    |copies: &Copies, taken| copies.locked_until(day(taken)).filter(|until| until > at);
+                for taken in 0..15 {
+                    assert_eq!(holds_up(&left, taken), holds_up(&all, taken), "{told:?}");
+                }
+            }
+        }
+    }
+
+    /// The same from every event that was ever told, with nothing dropped.
+    fn gone_before_by_all(told: &[(BackupChange, At)], until: At) -> Option<At> {
+        let told = || told.iter().filter(|(_, at)| *at <= until);
+        told()
+            .filter_map(|(change, at)| match change {
+                BackupChange::Rotated { oldest_retained_at } => Some((*oldest_retained_at, *at)),
+                _ => None,
+            })
+            .map(|(oldest, told_at)| {
+                told()
+                    .filter_map(|(change, _)| match change {
+                        BackupChange::Taken {
+                            taken_at,
+                            lock_until: Some(until),
+                        } if *until > told_at => Some(*taken_at),
+                        _ => None,
+                    })
+                    .fold(oldest, At::min)
+            })
+            .max()
     }
 
     #[test]

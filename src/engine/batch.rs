@@ -285,7 +285,7 @@ impl<'a> Batch<'a> {
                 state: StateRow::of(&request)?,
             });
         }
-        changes.counters = counters.into_sorted();
+        changes.counters.extend(counters.into_sorted());
         Ok(Finished {
             touched: self.touched,
             aside,

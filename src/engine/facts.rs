@@ -5,6 +5,7 @@
 //! comes to is decided by whatever touches a request next, which is the sweep at the latest.
 
 mod backups;
+mod compaction;
 mod stored;
 
 use self::backups::Latest;

@@ -5,6 +5,7 @@ mod decisions;
 mod duplicates;
 mod early;
 mod opening;
+mod twin;
 
 pub(super) use counting::ACCEPTED;
 use decisions::{decided_about, purged_before, returned};

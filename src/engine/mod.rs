@@ -28,7 +28,7 @@ mod pages;
 pub mod positions;
 pub mod prepare;
 pub mod registry;
-mod rehearsal;
+pub mod rehearsal;
 pub mod reissue;
 pub mod replay_throttle;
 pub mod retention;

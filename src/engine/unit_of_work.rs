@@ -22,7 +22,7 @@ use super::{
     use_case::UseCase,
 };
 use crate::{
-    domain::{ids::RequestId, time::At},
+    domain::ids::RequestId,
     store::{Attempts, Gate, Lock, Observer, Store, StoreFailure, StoredRequest, Transaction},
 };
 
@@ -137,10 +137,46 @@ async fn run_once<'a, U: UnitOfWork<'a>>(
 ) -> Result<Committed<'a, U::Answer>, U::Error> {
     let lock = attempts.lock();
     let mut tx = attempts.begin().await?;
-    let mut inputs = engine.pass_gate(&mut *tx, unit.gate()).await?;
-    let (rows, mut loaded) = match unit.load(&mut *tx, &mut inputs, lock).await? {
+    let (answer, finished) = write(engine, unit, &mut *tx, lock).await?;
+    match finished {
+        Some(finished) => {
+            tx.commit().await?;
+            Ok(Committed { answer, finished })
+        }
+        None => Ok(Committed {
+            answer,
+            finished: Finished::nothing(engine.clock.now()),
+        }),
+    }
+}
+
+/// Does all that a unit of work does, once, and rolls it back. What it would have written; `None`: nothing.
+pub(super) fn rehearse<'e, 'a: 'e, U: UnitOfWork<'a>>(
+    engine: &'e Engine,
+    unit: &'e U,
+) -> Pin<Box<dyn Future<Output = Result<Option<Finished<'a>>, U::Error>> + Send + 'e>> {
+    Box::pin(async move {
+        let mut tx = engine.store.begin("rehearsal").await?;
+        let ended = tx.ended();
+        let written = write(engine, unit, &mut *tx, Lock::None).await;
+        drop(tx);
+        // The next one does not meet its rows.
+        ended.wait().await;
+        Ok(written?.1)
+    })
+}
+
+/// All but the end of the transaction. Without [`Finished`] there is nothing to commit.
+async fn write<'a, U: UnitOfWork<'a>>(
+    engine: &Engine,
+    unit: &U,
+    tx: &mut dyn Transaction,
+    lock: Lock,
+) -> Result<Decided<'a, U::Answer>, U::Error> {
+    let mut inputs = engine.pass_gate(tx, unit.gate()).await?;
+    let (rows, mut loaded) = match unit.load(tx, &mut inputs, lock).await? {
         Load::Ready(rows, loaded) => (rows, loaded),
-        Load::Nothing(answer) => return Ok(Committed::nothing(answer, inputs.now)),
+        Load::Nothing(answer) => return Ok((answer, None)),
     };
     let ids: Vec<RequestId> = rows.iter().map(|row| row.request.id).collect();
     let (mut answer, finished) = match decide(engine, unit, &mut loaded, &inputs, rows, Vec::new()) {
@@ -153,14 +189,12 @@ async fn run_once<'a, U: UnitOfWork<'a>>(
         }
     };
     let Some(mut finished) = finished else {
-        return Ok(Committed::nothing(answer, inputs.now));
+        return Ok((answer, None));
     };
-    unit.conclude(&mut answer, &mut finished, &inputs, &mut *tx)
-        .await?;
-    engine.seal_capsules(&mut finished, &mut *tx).await?;
+    unit.conclude(&mut answer, &mut finished, &inputs, tx).await?;
+    engine.seal_capsules(&mut finished, tx).await?;
     tx.write(&finished.changes).await?;
-    tx.commit().await?;
-    Ok(Committed { answer, finished })
+    Ok((answer, Some(finished)))
 }
 
 /// Decides about these rows, and sets others aside. The outer error: the program has failed at one of them.
@@ -202,15 +236,6 @@ fn decide_without_unfit<'a, U: UnitOfWork<'a>>(
         engine.say_set_aside(row.request.id, name);
     }
     decide(engine, unit, loaded, inputs, fit, unfit)?
-}
-
-impl<A> Committed<'_, A> {
-    fn nothing(answer: A, now: At) -> Self {
-        Self {
-            answer,
-            finished: Finished::nothing(now),
-        }
-    }
 }
 
 /// What is done in a transaction that decides about no request, and that whoever has a store and nothing else can run.

@@ -93,6 +93,8 @@ pub(super) struct Catalogue {
     oldest_retained_at: Option<At>,
     /// Every copy taken before this time is proved gone. Locks may hold it back.
     proved_gone_before: Option<At>,
+    /// How many copies are not listed any more: they were proved gone, and nothing is decided by them.
+    compacted: i64,
 }
 
 /// `GET /v1/backups/{processor}/{set}`: the copies, the newest first.
@@ -125,6 +127,8 @@ pub(super) async fn catalogue(
         return Err(unknown());
     }
     let facts = api.engine.refresh_facts().await?;
+    // Counted before the list is read: what goes in between is missing for a moment, and never there twice.
+    let compacted = api.engine.compacted_copies(&processor, &set).await?;
     let stored = api.engine.store.backup_facts(&processor).await?;
     let events: Vec<(At, &BackupEvent)> = stored.iter().filter_map(|fact| event_of(fact, &set)).collect();
     let rotations: Vec<(At, At)> = events
@@ -150,6 +154,7 @@ pub(super) async fn catalogue(
         },
         oldest_retained_at: rotations.iter().map(|(oldest, _)| *oldest).max(),
         proved_gone_before: facts.copies(&processor).and_then(|copies| copies.gone_before()),
+        compacted,
     }))
 }
 

@@ -1,23 +1,24 @@
 //! Deciding: a batch of messages goes through its use case, whatever comes in between.
 //!
 //! A store that is away, or that nobody can use, is waited for, and so is a clock that can be trusted. A message that no
-//! transaction can take in, although the store takes others, is found and dead-lettered, and its neighbours go through. What
-//! was taken in before is only said again. Nothing here talks to Kafka.
+//! transaction can take in, although the store takes others, is found and dead-lettered, and its neighbours go through (see
+//! [`culprits`]). What was taken in before is only said again. Nothing here talks to Kafka.
 
-use std::{sync::Arc, time::Duration};
+mod culprits;
+
+use std::sync::Arc;
 
 use async_trait::async_trait;
 use tokio_util::sync::CancellationToken;
-use zeroize::Zeroizing;
 
 use super::{KafkaError, poll::Window};
 use crate::{
-    clock::Stopwatch,
-    domain::{ids::RequestId, words::DeadLetterReason},
+    domain::{command::Command, ids::RequestId},
     engine::{
         Engine, EngineError,
         outputs::Emission,
         prepare::{Arrival, Names, PreparedAck, PreparedBackup, PreparedCommand},
+        rehearsal::Rehearsed,
         schedule::Pauses,
     },
     store::Origin,
@@ -29,7 +30,7 @@ use crate::{
 #[async_trait]
 pub trait Work: Send + Sync + 'static {
     /// A prepared message.
-    type Item: Names + Send + Sync + 'static;
+    type Item: Names + Clone + Send + Sync + 'static;
     /// The name, for logs.
     const NAME: &'static str;
     /// How much it decides at once.
@@ -38,6 +39,15 @@ pub trait Work: Send + Sync + 'static {
     fn prepare(&self, topic: &str, payload: &[u8], envelope: &Envelope<'_>) -> Result<Self::Item, Refusal>;
     /// Decides a batch of new messages.
     async fn decide(&self, arrivals: &[Arrival<Self::Item>]) -> Result<Emission, EngineError>;
+    /// Whether two messages that follow each other are written by one transaction, and into the same tables: then what the
+    /// store takes of one it would take of the other.
+    fn are_alike(&self, _: &Self::Item, _: &Self::Item) -> bool {
+        true
+    }
+    /// Writes something like this message, or else anything, and rolls it back.
+    async fn rehearse(&self, engine: &Engine, _: &Self::Item) -> Result<Rehearsed, EngineError> {
+        engine.rehearse().await
+    }
 }
 
 /// Commands.
@@ -71,6 +81,20 @@ impl Work for Intake {
 
     async fn decide(&self, arrivals: &[Arrival<PreparedCommand>]) -> Result<Emission, EngineError> {
         Ok(self.engine.take_in(arrivals).await?.emission)
+    }
+
+    fn are_alike(&self, one: &PreparedCommand, other: &PreparedCommand) -> bool {
+        use std::mem::discriminant;
+        // Holds, releases and returns have transactions of their own.
+        let shares = matches!(
+            one.command,
+            Command::Open(_) | Command::Cancel(_) | Command::Decide(_) | Command::Supply(_)
+        );
+        shares && discriminant(&one.command) == discriminant(&other.command)
+    }
+
+    async fn rehearse(&self, engine: &Engine, item: &PreparedCommand) -> Result<Rehearsed, EngineError> {
+        engine.rehearse_command(item).await
     }
 }
 
@@ -146,13 +170,6 @@ enum Tried {
     AtFault(KafkaError),
 }
 
-/// So many messages in a row may be at fault for what the store refuses, with no neighbour that goes through. Beyond it, each
-/// has to fail for [`DOUBT`]: where nothing goes through, it is the store.
-const CULPRITS: u32 = 3;
-
-/// How long a message is tried again that is one of many.
-const DOUBT: Duration = Duration::from_secs(60);
-
 /// Decides batches of one kind.
 #[derive(Debug)]
 pub struct Decider<W> {
@@ -203,7 +220,7 @@ impl<W: Work> Decider<W> {
                     pending.extend([second, first]);
                 }
                 Err(error) => match self
-                    .alone(Job::Reissue(&named(slice), &origins), error, 0)
+                    .say_alone(Job::Reissue(&named(slice), &origins), error)
                     .await?
                 {
                     Tried::Through(again) => emission.append(again),
@@ -224,96 +241,30 @@ impl<W: Work> Decider<W> {
 
     /// Decides new messages. A batch that fails for good is halved until the culprit stands alone.
     async fn decide_new(&self, new: &[Arrival<W::Item>]) -> Result<Emission, KafkaError> {
-        let mut emission = Emission::default();
-        let mut pending = vec![new];
-        let mut culprits = 0;
-        while let Some(slice) = pending.pop() {
-            match self.patiently(Job::Decide(slice)).await {
+        let (mut emission, mut rest, mut width) = (Emission::default(), new, new.len());
+        while !rest.is_empty() {
+            let slice = &rest[..width];
+            let done = match self.patiently(Job::Decide(slice)).await {
                 Ok(decided) => {
-                    culprits = 0;
                     emission.append(decided);
+                    width
                 }
                 Err(error) if is_passing(&error) => return Err(error),
-                Err(error) if slice.len() > 1 => {
-                    tracing::warn!(stage = W::NAME, %error, messages = slice.len(), "halving a batch that fails");
-                    let (first, second) = slice.split_at(slice.len() / 2);
-                    pending.extend([second, first]);
+                Err(error) if width > 1 => {
+                    tracing::warn!(stage = W::NAME, %error, messages = width, "halving a batch that fails");
+                    width /= 2;
+                    continue;
                 }
-                Err(error) => match self.alone(Job::Decide(slice), error, culprits).await? {
-                    Tried::Through(decided) => {
-                        culprits = 0;
-                        emission.append(decided);
-                    }
-                    Tried::AtFault(error) => {
-                        culprits += 1;
-                        emission.append(self.bury(slice, &error).await?);
-                    }
-                },
-            }
+                Err(error) => {
+                    let passed = self.pass_culprits(rest, error).await?;
+                    emission.append(passed.emission);
+                    passed.messages
+                }
+            };
+            rest = &rest[done..];
+            width = rest.len();
         }
         Ok(emission)
-    }
-
-    /// Finds out whether a message that stands alone is at fault: only where the store takes something else. Until then it is
-    /// tried again and again, and nothing is decided about it.
-    async fn alone(
-        &self,
-        job: Job<'_, W::Item>,
-        mut error: KafkaError,
-        culprits: u32,
-    ) -> Result<Tried, KafkaError> {
-        let (mut pauses, since) = (Pauses::default(), Stopwatch::start());
-        let troubles = &self.engine.troubles;
-        loop {
-            let is_one_of_many = culprits >= CULPRITS && is_of_the_store(&error) && since.elapsed() < DOUBT;
-            let why = match self.engine.rehearse().await {
-                Ok(()) if !is_one_of_many => {
-                    troubles.over(W::NAME);
-                    return Ok(Tried::AtFault(error));
-                }
-                Ok(()) => chain(&error),
-                Err(refused) => chain(&refused),
-            };
-            tracing::warn!(
-                stage = W::NAME,
-                why,
-                error = &error as &dyn std::error::Error,
-                "no message goes through: waiting for the store"
-            );
-            troubles.waits(W::NAME, why);
-            if self.shutdown.is_cancelled() {
-                return Err(error);
-            }
-            tokio::time::sleep(pauses.longer()).await;
-            error = match self.patiently(job).await {
-                Ok(emission) => return Ok(Tried::Through(emission)),
-                Err(error) if is_passing(&error) => return Err(error),
-                Err(error) => error,
-            };
-        }
-    }
-
-    /// Dead-letters a message that no transaction can take in.
-    async fn bury(&self, culprit: &[Arrival<W::Item>], why: &KafkaError) -> Result<Emission, KafkaError> {
-        tracing::error!(
-            stage = W::NAME,
-            error = why as &dyn std::error::Error,
-            "a message is dead-lettered as internal"
-        );
-        let buried: Vec<Arrival<W::Item>> = culprit
-            .iter()
-            .map(|arrival| Arrival {
-                origin: arrival.origin.clone(),
-                content: Err(Refusal::new(
-                    DeadLetterReason::Internal,
-                    "it failed for good".to_owned(),
-                )),
-                raw: Zeroizing::new(arrival.raw.to_vec()),
-                headers: arrival.headers.clone(),
-                reading: arrival.reading,
-            })
-            .collect();
-        self.patiently(Job::Decide(&buried)).await
     }
 
     /// Runs a use case, and waits for a store that is away or not usable, and for a clock that can be trusted.
@@ -340,10 +291,6 @@ impl<W: Work> Decider<W> {
             }
         }
     }
-}
-
-fn is_of_the_store(error: &KafkaError) -> bool {
-    matches!(error, KafkaError::Engine(EngineError::Store(_)))
 }
 
 /// Whether the messages are not at fault: another worker has them, or the worker shuts down while the store is away.

@@ -72,4 +72,16 @@ impl StoreError {
     pub const fn is_unreachable(&self) -> bool {
         matches!(self, Self::Unreachable(_))
     }
+
+    /// Whether a constraint refuses what was written. Lacuna's own tables have none but keys, so somebody has added it.
+    pub fn is_of_a_constraint(&self) -> bool {
+        use sqlx::error::ErrorKind;
+        let Self::Refused(sqlx::Error::Database(error)) = self else {
+            return false;
+        };
+        matches!(
+            error.kind(),
+            ErrorKind::CheckViolation | ErrorKind::ForeignKeyViolation | ErrorKind::ExclusionViolation
+        )
+    }
 }

@@ -27,6 +27,7 @@ mod crashes;
 mod doubles;
 mod early;
 mod expiry;
+mod facts_compacted;
 pub mod faulty;
 mod forgetting;
 mod histories;
