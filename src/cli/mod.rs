@@ -34,7 +34,6 @@ pub mod status;
 pub mod submit;
 pub mod sunset;
 pub mod sweeps;
-mod telling;
 pub mod topics;
 
 use std::process::ExitCode;

@@ -1,12 +1,7 @@
 //! The registry that a worker decides by, as the store has it.
 
-use std::sync::Arc;
-
 use crate::{
-    domain::{
-        ids::ProcessorId,
-        registry::{Registry, RegistryRevision},
-    },
+    domain::registry::{Registry, RegistryRevision},
     store::{Chain, Head},
 };
 
@@ -26,7 +21,6 @@ pub struct ActiveRegistry {
     pub(super) chain: Chain,
     /// The processors.
     pub registry: Registry,
-    pub(super) task_topics: foldhash::HashMap<ProcessorId, Arc<str>>,
 }
 
 impl ActiveRegistry {

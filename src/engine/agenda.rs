@@ -8,7 +8,7 @@ use super::{
     Engine, EngineError,
     batch::Batch,
     decision_inputs::DecisionInputs,
-    outputs::Emission,
+    effects::Emission,
     routes::AcksSeen,
     unit_of_work::{Decision, Load, UnitOfWork, run},
 };

@@ -18,7 +18,7 @@ use super::{
     Engine, EngineError,
     batch::Batch,
     decision_inputs::DecisionInputs,
-    outputs::Emission,
+    effects::Emission,
     prepare::{Arrival, PreparedBackup, PreparedCommand},
     time_ordered_id,
     unit_of_work::{Decision, Load, UnitOfWork, run},
@@ -188,7 +188,7 @@ impl Engine {
         let done = run(self, &unit).await?;
         let mut emission = Emission::default();
         for letter in &done.finished.changes.dead_letters {
-            self.emit_dead_letter(letter, &mut emission);
+            emission.dead_letter(letter);
         }
         for (told, message) in done.answer.iter().zip(messages) {
             if let (Told::Taken { contradiction }, News::Backup(prepared)) = (told, message.news) {

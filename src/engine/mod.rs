@@ -1,5 +1,5 @@
 //! The use cases, one file each. Every one of them is a transaction over the pure domain, followed by an
-//! [`outputs::Emission`]: what has to be produced once the transaction has committed.
+//! [`effects::Emission`]: what has to be produced once the transaction has committed.
 //!
 //! The engine never produces anything itself, never sleeps until something is due, and never decides: it loads, lets
 //! the domain decide, and writes.
@@ -11,9 +11,11 @@ pub mod capsules;
 pub mod clock_guard;
 mod contained;
 mod counters;
+pub mod current;
 mod decision_inputs;
 pub mod decisions;
 pub mod early;
+pub mod effects;
 pub mod facts;
 pub mod gauges;
 pub mod hold;
@@ -23,13 +25,11 @@ pub mod lanes;
 pub mod letters;
 pub mod looks;
 pub mod operations;
-pub mod outputs;
-mod pages;
 pub mod positions;
 pub mod prepare;
+pub mod questions;
 pub mod registry;
 pub mod rehearsal;
-pub mod reissue;
 pub mod replay_throttle;
 pub mod retention;
 mod routes;
@@ -39,11 +39,10 @@ pub mod settlement;
 pub mod status;
 pub mod suppression;
 pub mod sweep;
+pub mod tombstones;
 pub mod undeliverable;
 mod unit_of_work;
 mod use_case;
-pub mod views;
-pub mod words;
 
 use std::{
     collections::BTreeSet,
@@ -57,7 +56,7 @@ use crate::{
         early::EarlyCommands,
         identity::Placeholders,
         ids::{Label, ProcessorId, RequestId, Tenant},
-        registry::{Registry, Transport},
+        registry::Registry,
         request::{expiry::Keeps, gates::Approval, open::Rules, operate::Refused, refusal::ComplaintBodies},
         task::IllegalEvent,
         time::At,
@@ -171,28 +170,13 @@ impl StoreFailure for OperateError {
     }
 }
 
-/// The topics that Lacuna writes, and names in its messages.
-#[derive(Debug, Clone)]
-pub struct Topics {
-    /// Where processors answer.
-    pub acks: Arc<str>,
-    /// Where statuses go.
-    pub status: Arc<str>,
-    /// Where dead letters go.
-    pub dead_letters: Arc<str>,
-    /// Where it is said who is suppressed; `None`: nowhere.
-    pub suppression: Option<Arc<str>>,
-    /// What a processor's topic starts with.
-    pub tasks_prefix: String,
-}
-
 /// What the engine is set to.
 #[derive(Debug, Clone)]
 pub struct Settings {
-    /// The topics.
-    pub topics: Topics,
-    /// Where acks are taken over HTTP.
-    pub ack_url: String,
+    /// The topic that answers come in on.
+    pub ack_topic: Arc<str>,
+    /// Whether a topic says who is suppressed.
+    pub has_suppression_topic: bool,
     /// The region whose commands are taken; `None`: every one.
     pub region: Option<Label>,
     /// The tenant of a command that names none.
@@ -238,8 +222,8 @@ pub struct Engine {
     pub metrics: Arc<Metrics>,
     /// The tenant of a command that names none.
     pub tenant_default: Tenant,
-    topics: Topics,
-    ack_url: String,
+    ack_topic: Arc<str>,
+    has_suppression_topic: bool,
     region: Option<Label>,
     tenants: Vec<Tenant>,
     placeholders: Placeholders,
@@ -291,8 +275,8 @@ impl Engine {
         slot: u16,
     ) -> Self {
         let Settings {
-            topics,
-            ack_url,
+            ack_topic,
+            has_suppression_topic,
             region,
             tenant_default,
             tenants,
@@ -316,8 +300,8 @@ impl Engine {
             clock,
             metrics,
             tenant_default,
-            topics,
-            ack_url,
+            ack_topic,
+            has_suppression_topic,
             region,
             tenants,
             placeholders,
@@ -356,22 +340,10 @@ impl Engine {
 
     /// Makes a registry the active one of this worker.
     fn activate(&self, head: Head, registry: Registry) {
-        let task_topics = registry
-            .processors
-            .iter()
-            .map(|processor| {
-                let Transport::Kafka { topic } = &processor.transport;
-                let topic = topic
-                    .clone()
-                    .unwrap_or_else(|| format!("{}{}", self.topics.tasks_prefix, processor.id));
-                (processor.id.clone(), Arc::from(topic))
-            })
-            .collect();
         *self.active.write().unwrap_or_else(PoisonError::into_inner) = Some(Arc::new(ActiveRegistry {
             revision: head.number,
             chain: head.chain,
             registry,
-            task_topics,
         }));
     }
 
@@ -420,7 +392,7 @@ impl Engine {
 
     /// The topic that answers come in on.
     pub fn ack_topic(&self) -> &str {
-        &self.topics.acks
+        &self.ack_topic
     }
 
     /// The cluster that positions are kept for.
@@ -431,14 +403,6 @@ impl Engine {
     /// How far the clocks of Lacuna and of backup systems may be apart.
     pub const fn clock_skew(&self) -> Duration {
         self.clock_skew
-    }
-
-    pub(crate) fn task_topic(&self, processor: &ProcessorId) -> Arc<str> {
-        let active = self.active.read().unwrap_or_else(PoisonError::into_inner);
-        active
-            .as_ref()
-            .and_then(|active| active.task_topics.get(processor).cloned())
-            .unwrap_or_else(|| Arc::from(format!("{}{processor}", self.topics.tasks_prefix)))
     }
 }
 

@@ -8,8 +8,8 @@ use decide_one::{Decide, DecideOne};
 
 use super::{
     Engine, EngineError, OperateError,
+    effects::Emission,
     intake::{ACCEPTED, decision_note, reason_of},
-    outputs::Emission,
     unit_of_work::run,
 };
 use crate::{
@@ -21,7 +21,7 @@ use crate::{
         task_ids::request_candidates,
         words::DeadLetterReason,
     },
-    store::StoredRequest,
+    store::InboxRow,
 };
 
 /// What an operator decides about a task.
@@ -42,6 +42,18 @@ pub struct Once {
     pub command_id: CommandId,
     /// The keyed digest of what is asked.
     pub digest: [u8; 16],
+}
+
+impl Once {
+    /// What remembers that it was carried out.
+    fn row(&self, request_id: RequestId) -> InboxRow {
+        InboxRow {
+            tenant: self.tenant.clone(),
+            command_id: self.command_id,
+            digest: self.digest,
+            request_id,
+        }
+    }
 }
 
 /// Who decides, and how it is told from another decision.
@@ -130,16 +142,20 @@ impl Engine {
     }
 
     /// Approves requests, in one transaction, and says how many: what somebody has decided about meanwhile is left alone.
-    pub async fn approve_all(&self, ids: &[RequestId], actor: &str) -> Result<(u64, Emission), OperateError> {
-        let done = run(
-            self,
-            &ApproveAll {
-                engine: self,
-                ids,
-                actor,
-            },
-        )
-        .await;
+    /// `once`: the call that is done with them.
+    pub async fn approve_all(
+        &self,
+        ids: &[RequestId],
+        actor: &str,
+        once: Option<&Once>,
+    ) -> Result<(u64, Emission), OperateError> {
+        let unit = ApproveAll {
+            engine: self,
+            ids,
+            actor,
+            once,
+        };
+        let done = run(self, &unit).await;
         let kind = Decision::Approve.name();
         match &done {
             Ok(done) => {
@@ -171,6 +187,16 @@ impl Engine {
             OperateError::Engine(_) => return,
         };
         self.count_command(kind, None, reason.as_str());
+    }
+
+    /// Whether the same call has been carried out before.
+    pub async fn is_repeat(&self, once: &Once) -> Result<bool, OperateError> {
+        let seen = self.store.inbox(&[(&once.tenant, once.command_id)]).await?;
+        match seen.first() {
+            None => Ok(false),
+            Some(row) if row.digest == once.digest => Ok(true),
+            Some(_) => Err(OperateError::Conflicting),
+        }
     }
 
     /// The request that a task belongs to, and the task's place in its plan.
@@ -208,15 +234,5 @@ impl Engine {
         };
         let done = run(self, &unit).await?;
         Ok((done.answer, done.finished.emit(self, true).await?))
-    }
-
-    /// One request.
-    pub async fn request(&self, id: RequestId) -> Result<Option<Request>, EngineError> {
-        Ok(self
-            .store
-            .requests(&[id])
-            .await?
-            .pop()
-            .map(|StoredRequest { request, .. }| request))
     }
 }

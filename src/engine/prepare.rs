@@ -21,9 +21,9 @@ use crate::{
     store::{Origin, SubjectDigest, SuppressionRow},
     vault::SealedSubject,
     wire::{
-        KeptHeaders, Refusal,
+        KeptHeaders, ParsedCommand, Refusal,
         backup::{ParsedBackup, parse_backup},
-        command::{Door, ParsedCommand, parse_command},
+        command::{Door, parse_command},
         envelope::Envelope,
     },
 };

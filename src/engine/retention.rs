@@ -13,7 +13,7 @@ use super::{
     Engine, EngineError,
     batch::{Batch, Finished, last_word},
     decision_inputs::DecisionInputs,
-    outputs::Emission,
+    effects::Emission,
     time_ordered_id,
     unit_of_work::{Decision, Load, UnitOfWork, run},
 };
@@ -87,7 +87,7 @@ impl UnitOfWork<'static> for Expire<'_> {
         ids.dedup();
         let requests = tx.load(&ids, Lock::Rows).await?;
         // Whoever reads the topic is told, unless another request of the same person still says otherwise.
-        let last_words = if self.line == Line::Lookups && self.engine.topics.suppression.is_some() {
+        let last_words = if self.line == Line::Lookups && self.engine.has_suppression_topic {
             let rows = tx.suppression_of(&ids).await?;
             rows.iter()
                 .map(|row| (row.request_id, CompactedKey::Suppression(row.digest)))
@@ -145,7 +145,7 @@ impl Engine {
         self.metrics.expired(changes.expired.len(), changes.purged.len());
         let words = changes.last_words.clone();
         let mut emission = done.finished.emit(self, true).await?;
-        emission.append(self.say(&words).await?);
+        emission.append(self.last_records(&words).await?);
         Ok(Expired { busy: true, emission })
     }
 }

@@ -12,7 +12,7 @@ use super::{
     Engine, EngineError,
     batch::Batch,
     decision_inputs::DecisionInputs,
-    outputs::Emission,
+    effects::Emission,
     prepare::{Arrival, PreparedAck},
     unit_of_work::{Decision, Load, UnitOfWork, run},
     use_case::UseCase,

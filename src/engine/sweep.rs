@@ -9,7 +9,7 @@ use super::{
     Engine, EngineError,
     batch::{Batch, Finished},
     decision_inputs::DecisionInputs,
-    outputs::Emission,
+    effects::Emission,
     unit_of_work::{Decision, Load, UnitOfWork, run},
 };
 use crate::{

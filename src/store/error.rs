@@ -68,6 +68,11 @@ impl StoreError {
         )
     }
 
+    /// Whether the database refuses what was written for what it is. Its own words may repeat that, and are for the log alone.
+    pub const fn is_about_data(&self) -> bool {
+        matches!(self, Self::Refused(sqlx::Error::Database(_)))
+    }
+
     /// Whether the database is away, rather than set up wrongly: then it comes back without anybody mending it.
     pub const fn is_unreachable(&self) -> bool {
         matches!(self, Self::Unreachable(_))

@@ -4,11 +4,7 @@ use std::collections::BTreeMap;
 
 use super::{DemoError, stage::PROCESSORS};
 use crate::{
-    cli::{
-        Failure,
-        output::say,
-        telling::{shown, told},
-    },
+    cli::{Failure, output::say},
     domain::{
         entry::{Entry, Leaf},
         ids::RequestId,
@@ -20,6 +16,7 @@ use crate::{
     engine::EngineError,
     sim::Histogram,
     store::Store,
+    view::sentences::entries::{duration, render_live},
 };
 
 /// What became of all requests.
@@ -118,7 +115,7 @@ pub(super) fn print_table(summary: &Summary) -> Result<(), Failure> {
             row.not_found,
             row.other,
             row.retries,
-            shown(row.times.percentile(0.5)),
+            duration(row.times.percentile(0.5)),
         ))?;
     }
     Ok(())
@@ -151,10 +148,10 @@ pub(super) async fn print_path(store: &dyn Store, id: RequestId) -> Result<(), D
             {
                 processors = planned.iter().map(ToString::to_string).collect();
             }
-            if let Some(told) = told(entry, &processors, leaf.at) {
+            if let Some(told) = render_live(entry, &processors, leaf.at) {
                 say(format_args!(
                     "  {:>7}  {told}",
-                    format!("+{}", shown(leaf.at.since(start)))
+                    format!("+{}", duration(leaf.at.since(start)))
                 ))?;
             }
         }

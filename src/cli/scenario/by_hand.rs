@@ -27,7 +27,7 @@ use crate::{
     domain::time::At,
     engine::{
         Engine,
-        outputs::{Emission, RecordKind},
+        effects::{Effect, Emission},
         prepare::Arrival,
     },
     http,
@@ -163,13 +163,13 @@ impl ByHand {
 
     /// Hears what was said, and reports it as produced.
     async fn hear(&mut self, emission: Emission) -> Result<(), Stuck> {
-        for record in &emission.records {
-            let said = match &record.kind {
-                RecordKind::Task { .. } => Said::Task(serde_json::from_slice(&record.payload)?),
-                RecordKind::Status { .. } => Said::Status(serde_json::from_slice(&record.payload)?),
-                RecordKind::DeadLetter { headers } => Said::DeadLetter(headers.reason.to_string()),
+        for effect in &emission.effects {
+            let said = match effect {
+                Effect::Task(task) => Said::Task(serde_json::to_value(task.message(&self.acks, None))?),
+                Effect::Status(status) => Said::Status(serde_json::to_value(&status.message)?),
+                Effect::DeadLetter(letter) => Said::DeadLetter(letter.reason.to_string()),
                 // For those who import data, and for compaction.
-                RecordKind::Suppression { .. } | RecordKind::Tombstone => continue,
+                Effect::Suppression(_) | Effect::Tombstone(_) => continue,
             };
             self.said.push(said);
         }
@@ -316,6 +316,7 @@ async fn listen(
         emissions,
         Readiness::default(),
         config.auth.clone(),
+        &config.kafka.topics.tasks_prefix,
     );
     let serving = http::serve(&config.http, state, shutdown.clone()).await?;
     tokio::spawn(serving.finished);

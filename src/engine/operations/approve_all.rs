@@ -4,6 +4,7 @@ use std::collections::HashMap;
 
 use async_trait::async_trait;
 
+use super::Once;
 use crate::{
     domain::{
         body::Body,
@@ -26,10 +27,16 @@ pub(super) struct ApproveAll<'e> {
     pub(super) engine: &'e Engine,
     pub(super) ids: &'e [RequestId],
     pub(super) actor: &'e str,
+    /// The call that is done with them.
+    pub(super) once: Option<&'e Once>,
 }
 
-/// Who has submitted a request, where its command says so.
-type Submitters = HashMap<RequestId, Option<String>>;
+/// Who has submitted each request, where its command says so, and whether the call was carried out before.
+#[derive(Default)]
+pub(super) struct Submitters {
+    of: HashMap<RequestId, Option<String>>,
+    is_repeat: bool,
+}
 
 #[async_trait]
 impl UnitOfWork<'static> for ApproveAll<'_> {
@@ -50,8 +57,14 @@ impl UnitOfWork<'static> for ApproveAll<'_> {
         let submitter =
             |stored: StoredBody| Ok::<_, EngineError>((stored.id, Body::unpack(&stored.body)?.submitter));
         let bodies = tx.bodies(self.ids).await?;
-        let submitters = bodies.into_iter().map(submitter).collect::<Result<_, _>>()?;
-        Ok(Load::Ready(tx.load(self.ids, Lock::Rows).await?, submitters))
+        let of = bodies.into_iter().map(submitter).collect::<Result<_, _>>()?;
+        let rows = tx.load(self.ids, Lock::Rows).await?;
+        // The rows of these requests are locked, so no other call under this key is under way.
+        let is_repeat = match self.once {
+            Some(once) => !tx.inbox(&[(&once.tenant, once.command_id)]).await?.is_empty(),
+            None => false,
+        };
+        Ok(Load::Ready(rows, Submitters { of, is_repeat }))
     }
 
     fn decide(
@@ -67,7 +80,7 @@ impl UnitOfWork<'static> for ApproveAll<'_> {
             let Some(touched) = batch.get_mut(*id) else {
                 continue;
             };
-            let submitter = submitters.get(id).and_then(Option::as_deref);
+            let submitter = submitters.of.get(id).and_then(Option::as_deref);
             let approve = |request: &mut Request| {
                 request.decide(&Decision::Approve, self.actor, submitter, rules, &context)
             };
@@ -80,6 +93,9 @@ impl UnitOfWork<'static> for ApproveAll<'_> {
                 Err(refused @ Refused::Submitter) => return Err(refused.into()),
                 Err(_) => {}
             }
+        }
+        if let (Some(once), Some(last), false) = (self.once, self.ids.last(), submitters.is_repeat) {
+            batch.changes.inbox.push(once.row(*last));
         }
         Ok(Outcome::Write(approved))
     }

@@ -17,7 +17,7 @@ use crate::{
         decision_inputs::DecisionInputs,
         unit_of_work::{Decision, Load, UnitOfWork},
     },
-    store::{InboxRow, Lock, StoredRequest, Transaction},
+    store::{Lock, StoredRequest, Transaction},
 };
 
 /// How the domain takes a decision about one request.
@@ -72,12 +72,10 @@ impl UnitOfWork<'static> for DecideOne<'_> {
             .append((self.decision)(&mut touched.request, &context)?);
         touched.notes.add_said(self.note);
         let request = touched.request.clone();
-        batch.changes.inbox.extend(self.once.map(|once| InboxRow {
-            tenant: once.tenant.clone(),
-            command_id: once.command_id,
-            digest: once.digest,
-            request_id: self.id,
-        }));
+        batch
+            .changes
+            .inbox
+            .extend(self.once.map(|once| once.row(self.id)));
         Ok(Decision::Write(request))
     }
 }

@@ -14,7 +14,7 @@ mod groups;
 pub mod kafka;
 mod lanes;
 mod lost_log;
-mod readme;
+mod pages;
 pub mod standby;
 mod workers;
 

@@ -5,7 +5,7 @@ use std::{
     time::Duration,
 };
 
-use lacuna::kafka::deciding::{Decider, Intake, Settle};
+use lacuna::kafka::batch_processor::{BatchProcessor, Intake, Settle};
 use tokio_util::sync::CancellationToken;
 
 use lacuna::engine::Engine;
@@ -23,6 +23,7 @@ on_both_stores!(
     a_store_that_is_away_is_waited_for,
     a_shutdown_during_an_outage_buries_nothing,
     a_fenced_batch_is_not_halved,
+    a_fence_after_an_outage_leaves_the_worker_ready,
     a_table_that_nobody_can_write_is_waited_for_and_nothing_is_dead_lettered,
     a_message_alone_is_dead_lettered_only_where_the_store_takes_something_else,
     where_no_neighbour_goes_through_it_is_the_store,
@@ -32,8 +33,8 @@ on_both_stores!(
 
 struct Stages {
     store: Arc<Faulty>,
-    intake: Decider<Intake>,
-    settle: Decider<Settle>,
+    intake: BatchProcessor<Intake>,
+    settle: BatchProcessor<Settle>,
 }
 
 impl Stages {
@@ -50,12 +51,12 @@ impl Stages {
         };
         Self {
             store,
-            intake: Decider {
+            intake: BatchProcessor {
                 work: Arc::new(intake),
                 engine: Arc::clone(&engine),
                 shutdown: shutdown.clone(),
             },
-            settle: Decider {
+            settle: BatchProcessor {
                 work: Arc::new(settle),
                 engine,
                 shutdown,
@@ -201,6 +202,22 @@ async fn a_fenced_batch_is_not_halved(fixture: Fixture) {
     assert!(world.stored(7).await.is_none(), "nothing of it is taken in");
     assert!(world.fixture.store.open_dead_letters().await.unwrap().is_empty());
     world.clock.advance(Duration::from_secs(1));
+    world.check().await;
+}
+
+/// A worker that was frozen in the middle of a transaction wakes: the store has ended that, and another worker has taken the
+/// batch in. It may be the last one for hours.
+async fn a_fence_after_an_outage_leaves_the_worker_ready(fixture: Fixture) {
+    let world = World::new(fixture).await;
+    let stages = Stages::over(&world).await;
+    let engine = &stages.intake.engine;
+    let command = erase(1).to_string();
+    let batch = [command_from(engine, Some(origin_at(COMMANDS, 0, 0)), &command)];
+    stages.intake.decide(&[], &batch).await.unwrap();
+    stages.store.faults.begins.store(1, Ordering::SeqCst);
+    let fenced = stages.intake.decide(&[], &batch).await.unwrap_err();
+    assert!(fenced.to_string().contains("another worker"), "{fenced}");
+    assert_eq!(engine.troubles.problems(), [], "nobody waits any more");
     world.check().await;
 }
 

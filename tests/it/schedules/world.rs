@@ -21,8 +21,8 @@ use lacuna::{
     domain::{ids::RequestId, registry::Registry, request::Request},
     engine::{
         Engine, Settings,
+        effects::Emission,
         intake::{TakenIn, Verdict},
-        outputs::Emission,
         prepare::{Arrival, PreparedAck, PreparedCommand},
         settlement::{AckVerdict, Settled},
     },
@@ -177,7 +177,7 @@ impl World {
     }
 
     pub fn note_purged(&self, emission: &Emission) {
-        self.purged.lock().unwrap().extend(&emission.words.gone);
+        self.purged.lock().unwrap().extend(&emission.tombstones.gone);
     }
 
     /// The requests that stand in a line.

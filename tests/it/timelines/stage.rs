@@ -6,10 +6,10 @@ use lacuna::{
     domain::time::At,
     engine::{
         Engine,
+        effects::Emission,
         facts::Told,
         intake::Verdict,
         operations::TaskDecision,
-        outputs::Emission,
         prepare::{Arrival, PreparedBackup, PreparedCommand},
         settlement::AckVerdict,
     },

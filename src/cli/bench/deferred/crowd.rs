@@ -21,8 +21,8 @@ use crate::{
     domain::{ids::RequestId, time::At},
     engine::{
         Engine,
+        effects::Emission,
         intake::Verdict,
-        outputs::{Emission, RecordKind},
         prepare::{Arrival, PreparedAck, PreparedCommand},
         settlement::AckVerdict,
     },
@@ -198,13 +198,10 @@ impl Hand {
     /// are of unequal speed.
     fn acks(&self, emission: Emission) -> [Vec<Arrival<PreparedAck>>; 2] {
         let now = self.engine.clock.now();
-        let tasks = emission
-            .records
-            .iter()
-            .filter(|record| matches!(record.kind, RecordKind::Task { .. }));
         let mut parts = [Vec::new(), Vec::new()];
-        for (record, n) in tasks.zip(0..) {
-            let bytes = reply(&record.payload, Says::Erased, n, now).unwrap_or_default();
+        for (task, n) in emission.tasks().zip(0..) {
+            let message = serde_json::to_vec(&task.message("acks", None)).unwrap_or_default();
+            let bytes = reply(&message, Says::Erased, n, now).unwrap_or_default();
             let parsed = parse_ack(&bytes, &Envelope::bare(&self.engine.tenant_default));
             parts[usize::from(n % 2 == 1)].push(Arrival {
                 origin: None,

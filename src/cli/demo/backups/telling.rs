@@ -7,7 +7,7 @@ use super::{
     theatre::is_of_age,
 };
 use crate::{
-    cli::{Failure, demo::DemoError, output::say, telling::told},
+    cli::{Failure, demo::DemoError, output::say},
     domain::{
         entry::{Entry, Leaf},
         ids::RequestId,
@@ -16,6 +16,7 @@ use crate::{
     },
     engine::EngineError,
     store::Store,
+    view::sentences::entries::render_live,
 };
 
 /// Tells what the ledger has had since the last time.
@@ -66,7 +67,7 @@ impl Teller {
                 if let Some(processor) = proved_by_age(plan, entry) {
                     proved.push((person, processor.to_owned()));
                 }
-                if let Some(line) = told(entry, plan, *at) {
+                if let Some(line) = render_live(entry, plan, *at) {
                     gather(&mut lines, plan, &line);
                 }
             }

@@ -1,7 +1,12 @@
 //! What workers want to have produced.
 
-use lacuna::engine::outputs::{Emission, RecordKey, RecordKind};
+use lacuna::{
+    engine::effects::{Effect, Emission},
+    store::CompactedKey,
+};
 use serde_json::Value;
+
+use super::messages::ACKS;
 
 /// What was produced.
 #[derive(Debug, Default, Clone, PartialEq)]
@@ -19,19 +24,24 @@ pub struct Sent {
 impl Sent {
     pub fn of(emission: &Emission) -> Self {
         let mut sent = Self::default();
-        for record in &emission.records {
-            let read = || serde_json::from_slice(&record.payload).unwrap();
-            match &record.kind {
-                RecordKind::Task { .. } => sent.tasks.push(read()),
-                RecordKind::Status { .. } => sent.statuses.push(read()),
-                RecordKind::Suppression { key, .. } => sent.suppressed.push((hex::encode(key), read())),
-                RecordKind::Tombstone => sent.tombstones.push(match record.key.unwrap() {
-                    RecordKey::Request(id) => id.to_string(),
-                    RecordKey::Suppression(key) => hex::encode(key),
+        for effect in &emission.effects {
+            match effect {
+                Effect::Task(task) => {
+                    let message = task.message(ACKS, Some("https://lacuna.example/v1/acks"));
+                    sent.tasks.push(serde_json::to_value(message).unwrap());
+                }
+                Effect::Status(status) => sent.statuses.push(serde_json::to_value(&status.message).unwrap()),
+                Effect::Suppression(suppressed) => {
+                    let message = serde_json::to_value(suppressed.message()).unwrap();
+                    sent.suppressed.push((hex::encode(suppressed.key), message));
+                }
+                Effect::Tombstone(key) => sent.tombstones.push(match key {
+                    CompactedKey::Status(id) => id.to_string(),
+                    CompactedKey::Suppression(key) => hex::encode(key),
                 }),
-                RecordKind::DeadLetter { headers } => {
+                Effect::DeadLetter(letter) => {
                     sent.letters
-                        .push((headers.reason.to_string(), record.payload.to_vec()));
+                        .push((letter.reason.to_string(), letter.sealed.to_vec()));
                 }
             }
         }
