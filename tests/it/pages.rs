@@ -4,6 +4,7 @@
 //! check shows that it finds a mistake.
 
 mod commands;
+mod generated;
 mod links;
 mod markdown;
 mod names;

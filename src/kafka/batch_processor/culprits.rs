@@ -1,9 +1,9 @@
 //! Whose fault it is that a message does not go through: its own, or the store's.
 //!
-//! Nothing is decided about a message before that is known. It is its own where the store takes a neighbour: the message is
-//! dead-lettered in the very transaction in which one like it, that came after it, goes through. Where there is no neighbour, or
-//! those are refused as well, a twin of it is tried, under other ids and of nobody, and rolled back. Otherwise it is the store's
-//! fault: everything waits, loudly, and goes through once somebody has mended it.
+//! Nothing is decided about a message before that is known. It is its own where the store takes something like it and refuses it
+//! once more afterwards: its twin, under other ids and of nobody, or a neighbour's, which are written and rolled back. A message
+//! that has no twin is dead-lettered in the very transaction in which one like it, that came after it, goes through. Otherwise it
+//! is the store's fault: everything waits, loudly, and goes through once somebody has mended it.
 
 use std::time::Duration;
 
@@ -32,11 +32,14 @@ pub(super) struct Passed {
     pub(super) emission: Emission,
 }
 
-/// What trying neighbours has come to.
-enum Neighbours {
-    Through(Passed),
-    /// So many were refused as well.
-    Refused(usize),
+/// Whose fault it seems to be.
+enum Evidence {
+    /// The message's own: the store takes what is like it.
+    AtFault,
+    /// Nobody can tell without a neighbour that really goes through.
+    Neighbours,
+    /// The store's, and why.
+    Store(String),
 }
 
 impl<W: Work> BatchProcessor<W> {
@@ -50,30 +53,14 @@ impl<W: Work> BatchProcessor<W> {
         let (mut pauses, since) = (Pauses::default(), Stopwatch::start());
         let first = &rest[..1];
         loop {
-            let refused = match self.try_neighbours(rest, &error).await? {
-                Neighbours::Through(passed) => return Ok(passed),
-                Neighbours::Refused(n) => n,
-            };
-            let rehearsed = self.rehearse(&first[0]).await;
-            if self
-                .is_at_fault(&error, &rehearsed, refused, since.elapsed())
-                .await
-            {
-                let emission = self.patiently(Job::Decide(&buried(first))).await?;
-                report_dead_lettered::<W>(1, &error);
-                return Ok(Passed {
-                    messages: 1,
-                    emission,
-                });
-            }
-            let why = rehearsed
-                .err()
-                .map_or_else(|| chain(&error), |refused| chain(&refused));
-            self.warn_of_waiting(why, &error);
-            if self.shutdown.is_cancelled() {
+            let evidence = self.evidence(rest, &error, since.elapsed()).await;
+            if self.shutdown.is_cancelled() && !matches!(evidence, Evidence::AtFault) {
                 return Err(error);
             }
-            tokio::time::sleep(pauses.longer()).await;
+            if let Evidence::Store(why) = &evidence {
+                self.wait_for_the_store(why.clone(), &error, &mut pauses).await;
+            }
+            // Once more in any case: the store may have been mended just before something else went through.
             error = match self.patiently(Job::Decide(first)).await {
                 Ok(emission) => {
                     return Ok(Passed {
@@ -84,7 +71,55 @@ impl<W: Work> BatchProcessor<W> {
                 Err(error) if is_passing(&error) => return Err(error),
                 Err(error) => error,
             };
+            match evidence {
+                Evidence::AtFault => {
+                    let emission = self.patiently(Job::Decide(&buried(first))).await?;
+                    report_dead_lettered::<W>(1, &error);
+                    return Ok(Passed {
+                        messages: 1,
+                        emission,
+                    });
+                }
+                Evidence::Neighbours => {
+                    if let Some(passed) = self.try_neighbours(rest, &error).await? {
+                        return Ok(passed);
+                    }
+                    self.wait_for_the_store(chain(&error), &error, &mut pauses).await;
+                }
+                Evidence::Store(_) => {}
+            }
         }
+    }
+
+    /// What speaks for the store, or against it, now. Nothing of it is committed.
+    async fn evidence(&self, rest: &[Arrival<W::Item>], error: &EngineError, tried_for: Duration) -> Evidence {
+        let is_of_a_constraint = store_error(error).is_some_and(StoreError::is_of_a_constraint);
+        let why = match self.rehearse(&rest[0]).await {
+            Ok(Rehearsed::Twin) => return Evidence::AtFault,
+            Ok(Rehearsed::Anything) if !is_of_a_constraint => {
+                // Where neighbours fail too it may be the store, for a while.
+                let has_neighbours = !self.neighbours(rest).is_empty();
+                let is_doubted = store_error(error).is_some() && has_neighbours && tried_for < DOUBT;
+                return if is_doubted {
+                    Evidence::Neighbours
+                } else {
+                    Evidence::AtFault
+                };
+            }
+            Ok(Rehearsed::Anything) if !self.neighbours(rest).is_empty() => return Evidence::Neighbours,
+            Ok(Rehearsed::Anything) => chain(error),
+            Err(refused) => chain(&refused),
+        };
+        for n in self.neighbours(rest) {
+            if matches!(self.rehearse(&rest[n]).await, Ok(Rehearsed::Twin)) {
+                return Evidence::AtFault;
+            }
+        }
+        // What is in the message may be what the store refuses of its twin as well.
+        if !is_of_a_constraint && tried_for >= DOUBT && self.engine.rehearse().await.is_ok() {
+            return Evidence::AtFault;
+        }
+        Evidence::Store(why)
     }
 
     /// Dead-letters the first messages together with a neighbour that goes through after them, or nothing at all.
@@ -92,60 +127,44 @@ impl<W: Work> BatchProcessor<W> {
         &self,
         rest: &[Arrival<W::Item>],
         error: &EngineError,
-    ) -> Result<Neighbours, EngineError> {
-        let Ok(first) = &rest[0].content else {
-            return Ok(Neighbours::Refused(0));
-        };
-        let mut refused = 0;
-        for (n, neighbour) in rest.iter().enumerate().take(TOGETHER).skip(1) {
-            match &neighbour.content {
-                // It goes along: what cannot be read is dead-lettered in any case.
-                Err(_) => continue,
-                Ok(item) if self.work.are_alike(first, item) => {}
-                Ok(_) => break,
-            }
+    ) -> Result<Option<Passed>, EngineError> {
+        for (refused, n) in self.neighbours(rest).into_iter().enumerate() {
             let mut together = buried(&rest[..n]);
-            together.push(neighbour.clone());
+            together.push(rest[n].clone());
             match self.patiently(Job::Decide(&together)).await {
                 Ok(emission) => {
                     report_dead_lettered::<W>(refused + 1, error);
                     let messages = n + 1;
-                    return Ok(Neighbours::Through(Passed { messages, emission }));
+                    return Ok(Some(Passed { messages, emission }));
                 }
                 Err(error) if is_passing(&error) => return Err(error),
-                Err(_) => refused += 1,
-            }
-            if refused == CULPRITS {
-                break;
+                Err(_) => {}
             }
         }
-        Ok(Neighbours::Refused(refused))
+        Ok(None)
+    }
+
+    /// Where those next ones are that the first one can be compared with. What cannot be read goes along: it is dead-lettered
+    /// in any case.
+    fn neighbours(&self, rest: &[Arrival<W::Item>]) -> Vec<usize> {
+        let Ok(first) = &rest[0].content else {
+            return Vec::new();
+        };
+        let is_near = |arrival: &Arrival<W::Item>| {
+            let item = arrival.content.as_ref();
+            item.map_or(true, |item| self.work.are_alike(first, item))
+        };
+        (1..rest.len().min(TOGETHER))
+            .take_while(|n| is_near(&rest[*n]))
+            .filter(|n| rest[*n].content.is_ok())
+            .take(CULPRITS)
+            .collect()
     }
 
     async fn rehearse(&self, arrival: &Arrival<W::Item>) -> Result<Rehearsed, EngineError> {
         match &arrival.content {
             Ok(item) => self.work.rehearse(&self.engine, item).await,
             Err(_) => self.engine.rehearse().await,
-        }
-    }
-
-    /// Whether a message is at fault that no neighbour has told from the store. `refused`: how many neighbours were refused too.
-    async fn is_at_fault(
-        &self,
-        error: &EngineError,
-        rehearsed: &Result<Rehearsed, EngineError>,
-        refused: usize,
-        tried_for: Duration,
-    ) -> bool {
-        if store_error(error).is_some_and(StoreError::is_of_a_constraint) {
-            return matches!(rehearsed, Ok(Rehearsed::Twin));
-        }
-        let is_doubted = store_error(error).is_some() && refused > 0;
-        match rehearsed {
-            Ok(Rehearsed::Twin) => true,
-            Ok(Rehearsed::Anything) => !is_doubted || tried_for >= DOUBT,
-            // What is in it may be what the store refuses of the twin as well.
-            Err(_) => tried_for >= DOUBT && self.engine.rehearse().await.is_ok(),
         }
     }
 
@@ -164,11 +183,10 @@ impl<W: Work> BatchProcessor<W> {
                 }
                 Err(refused) => chain(&refused),
             };
-            self.warn_of_waiting(why, &error);
             if self.shutdown.is_cancelled() {
                 return Err(error);
             }
-            tokio::time::sleep(pauses.longer()).await;
+            self.wait_for_the_store(why, &error, &mut pauses).await;
             error = match self.patiently(job).await {
                 Ok(emission) => return Ok(Tried::Through(emission)),
                 Err(error) if is_passing(&error) => return Err(error),
@@ -177,7 +195,7 @@ impl<W: Work> BatchProcessor<W> {
         }
     }
 
-    fn warn_of_waiting(&self, why: String, error: &EngineError) {
+    async fn wait_for_the_store(&self, why: String, error: &EngineError, pauses: &mut Pauses) {
         tracing::warn!(
             stage = W::NAME,
             why,
@@ -185,6 +203,7 @@ impl<W: Work> BatchProcessor<W> {
             "no message goes through: waiting for the store"
         );
         self.engine.troubles.waits(W::NAME, why);
+        tokio::time::sleep(pauses.longer()).await;
     }
 }
 

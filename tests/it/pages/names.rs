@@ -60,7 +60,6 @@ fn labels(after: &str) -> Vec<&str> {
     };
     inside
         .split(',')
-        .flat_map(|pair| pair.split('|'))
         .filter_map(|pair| pair.split(['=', '!']).next())
         .map(|label| label.trim().trim_matches('"'))
         .filter(|label| label.chars().all(|c| c.is_ascii_lowercase() || c == '_') && !label.is_empty())

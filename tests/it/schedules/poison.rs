@@ -28,7 +28,7 @@ on_both_stores!(
     a_message_alone_is_dead_lettered_only_where_the_store_takes_something_else,
     where_no_neighbour_goes_through_it_is_the_store,
     a_message_alone_is_kept_where_its_twin_is_refused_too,
-    a_few_bad_messages_in_a_row_are_dead_lettered_with_the_neighbour_after_them,
+    a_few_bad_messages_in_a_row_are_found_and_no_others,
 );
 
 struct Stages {
@@ -401,7 +401,7 @@ async fn of_another_tenant_only(fixture: Fixture, messages: u128) {
     world.check().await;
 }
 
-async fn a_few_bad_messages_in_a_row_are_dead_lettered_with_the_neighbour_after_them(fixture: Fixture) {
+async fn a_few_bad_messages_in_a_row_are_found_and_no_others(fixture: Fixture) {
     let world = World::new(fixture).await;
     let stages = Stages::over(&world).await;
     let engine = Arc::clone(&stages.intake.engine);
@@ -422,7 +422,7 @@ async fn a_few_bad_messages_in_a_row_are_dead_lettered_with_the_neighbour_after_
     reasons.sort_unstable();
     assert_eq!(
         (reasons, sent.statuses.len()),
-        (vec!["internal", "internal", "schema"], 4)
+        (vec!["internal", "internal", "not_json"], 4)
     );
     assert_eq!(
         world.fixture.store.positions("test").await.unwrap()[0].next_offset,
