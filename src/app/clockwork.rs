@@ -46,7 +46,10 @@ async fn turn(relay: &Relay) -> Result<(), DeliveryError> {
     // The broker confirms one batch while the next is woken.
     let mut in_flight = None;
     loop {
-        let (woken, confirmed) = tokio::join!(engine.wake_due(now), relay.confirm_earlier(in_flight.take()));
+        let (woken, confirmed) = tokio::join!(
+            engine.agenda().wake_due(now),
+            relay.confirm_earlier(in_flight.take())
+        );
         confirmed?;
         let woken = woken?;
         if !woken.emission.is_empty() {

@@ -44,7 +44,7 @@ async fn turn(relay: &Relay) -> Result<(), DeliveryError> {
     for line in [Line::Lookups, Line::Records] {
         batches(relay, line, now).await?;
     }
-    relay.engine.keep_letters(now).await?;
+    relay.engine.retention().keep_letters(now).await?;
     outbox::republish_tombstones(relay, earlier(now, outbox::AGE)).await
 }
 
@@ -53,7 +53,7 @@ async fn batches(relay: &Relay, line: Line, now: At) -> Result<(), DeliveryError
     let mut in_flight = None;
     for _ in 0..BATCHES {
         let (expired, confirmed) = tokio::join!(
-            relay.engine.expire(line, now),
+            relay.engine.retention().expire(line, now),
             relay.confirm_earlier(in_flight.take())
         );
         confirmed?;

@@ -41,7 +41,7 @@ async fn keep_reading(engine: Arc<Engine>, group: GaugeGroup, shutdown: Cancella
     let mut failing = false;
     while !shutdown.is_cancelled() {
         let watch = Stopwatch::start();
-        let read = match tokio::time::timeout(PATIENCE, engine.read_gauges(group)).await {
+        let read = match tokio::time::timeout(PATIENCE, engine.gauges().read_gauges(group)).await {
             Ok(read) => read.map_err(|error| chain(&error)),
             Err(_) => Err("the store does not answer in time".to_owned()),
         };

@@ -26,8 +26,11 @@ pub(super) async fn run(relay: Relay, readiness: Readiness) -> Result<(), Delive
             let busy = batches(&relay).await?;
             if looked.is_none_or(|since| since.elapsed() >= capsules::LOOK_EVERY) {
                 let engine = &relay.engine;
-                engine.forget_old_capsules(engine.trusted_now().await?).await?;
-                engine.compact_copies().await?;
+                engine
+                    .retention()
+                    .forget_old_capsules(engine.trusted_now().await?)
+                    .await?;
+                engine.retention().compact_copies().await?;
                 looked = Some(Stopwatch::start());
             }
             Ok::<_, DeliveryError>(busy)
@@ -58,7 +61,10 @@ pub(super) async fn run(relay: Relay, readiness: Readiness) -> Result<(), Delive
 async fn batches(relay: &Relay) -> Result<bool, DeliveryError> {
     let mut in_flight = None;
     for n in 0..BATCHES {
-        let (swept, confirmed) = tokio::join!(relay.engine.sweep(), relay.confirm_earlier(in_flight.take()));
+        let (swept, confirmed) = tokio::join!(
+            relay.engine.fact_sweeps().sweep(),
+            relay.confirm_earlier(in_flight.take())
+        );
         confirmed?;
         let swept = swept?;
         if !swept.emission.is_empty() {

@@ -11,6 +11,7 @@ use super::{
     effects::Emission,
     routes::AcksSeen,
     unit_of_work::{Decision, Load, UnitOfWork, run},
+    use_cases::Agenda,
 };
 use crate::{
     domain::{
@@ -89,23 +90,23 @@ impl UnitOfWork<'static> for WakeDue<'_> {
     }
 }
 
-impl Engine {
+impl Agenda<'_> {
     /// Wakes a batch of what is due. `now` is when to look; what is woken is decided by the time that comes with the gate.
-    pub async fn wake_due(&self, now: At) -> Result<Woken, EngineError> {
+    pub async fn wake_due(self, now: At) -> Result<Woken, EngineError> {
         // Most turns find nothing. What is committed after this look is seen by the next turn.
-        if !self.store.is_due(now).await? {
+        if !self.shared.store.is_due(now).await? {
             return Ok(Woken {
                 count: 0,
                 more: false,
                 emission: Emission::default(),
             });
         }
-        self.keep_pace().await?;
-        let acks_seen = &self.acks_seen().await?;
+        self.shared.keep_pace().await?;
+        let acks_seen = &self.shared.acks_seen().await?;
         let woken = run(
-            self,
+            self.shared,
             &WakeDue {
-                engine: self,
+                engine: self.shared,
                 acks_seen,
             },
         )
@@ -113,18 +114,22 @@ impl Engine {
         Ok(Woken {
             count: woken.answer,
             more: woken.answer == BATCH as usize,
-            emission: woken.finished.emit(self, true).await?,
+            emission: woken.finished.emit(self.shared, true).await?,
         })
     }
 
     /// Requests whose outputs may not have been produced: their outbox row is older than `before`. They are taken: no
     /// other worker produces them too, for as long as this one says that it is at it.
-    pub async fn unproduced(&self, before: At) -> Result<Vec<RequestId>, EngineError> {
+    pub async fn unproduced(self, before: At) -> Result<Vec<RequestId>, EngineError> {
         // Most turns find nothing, and nothing is written for that.
-        if self.store.outbox(before, 1).await?.is_empty() {
+        if self.shared.store.outbox(before, 1).await?.is_empty() {
             return Ok(Vec::new());
         }
-        Ok(self.store.take_outbox(before, self.clock.now(), BATCH).await?)
+        Ok(self
+            .shared
+            .store
+            .take_outbox(before, self.shared.clock.now(), BATCH)
+            .await?)
     }
 }
 

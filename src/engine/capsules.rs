@@ -12,6 +12,7 @@ use super::{
     decision_inputs::DecisionInputs,
     facts::{of_nobody, store_fact},
     unit_of_work::{Decision, Load, UnitOfWork, run},
+    use_cases::Retention,
 };
 use crate::{
     domain::{
@@ -126,31 +127,6 @@ impl Engine {
         Ok(Subject::unpack(&plain)?)
     }
 
-    /// Destroys the keys of weeks from which no copy is left, and deletes what they sealed.
-    pub async fn forget_old_capsules(&self, now: At) -> Result<(), EngineError> {
-        let epochs = self.store.capsule_epochs().await?;
-        if !epochs.is_empty() {
-            let facts = self.refresh_facts().await?;
-            for epoch in &epochs {
-                if self.is_past(epoch, &facts, now)? && self.forget_capsules(epoch).await? {
-                    tracing::info!(
-                        week = epoch.week,
-                        sets = epoch.name(),
-                        "the capsules of a week are forgotten"
-                    );
-                }
-            }
-        }
-        self.store.drop_capsules(DROP).await?;
-        Ok(())
-    }
-
-    /// Destroys the key of a week's capsules: from then on they hold nothing, in no copy of the store either once its
-    /// own backups are gone. `false`: the store does not say any more that no copy is left, and nothing was done.
-    async fn forget_capsules(&self, epoch: &CapsuleEpoch) -> Result<bool, EngineError> {
-        Ok(run(self, &Forget { engine: self, epoch }).await?.answer)
-    }
-
     /// Whether every set that covers these capsules is proved past their week.
     fn is_past(&self, epoch: &CapsuleEpoch, facts: &Facts, now: At) -> Result<bool, EngineError> {
         let active = self.active()?;
@@ -183,6 +159,41 @@ impl Engine {
                 None => rotated,
             }
         }))
+    }
+}
+
+impl Retention<'_> {
+    /// Destroys the keys of weeks from which no copy is left, and deletes what they sealed.
+    pub async fn forget_old_capsules(self, now: At) -> Result<(), EngineError> {
+        let epochs = self.shared.store.capsule_epochs().await?;
+        if !epochs.is_empty() {
+            let facts = self.shared.refresh_facts().await?;
+            for epoch in &epochs {
+                if self.shared.is_past(epoch, &facts, now)? && self.forget_capsules(epoch).await? {
+                    tracing::info!(
+                        week = epoch.week,
+                        sets = epoch.name(),
+                        "the capsules of a week are forgotten"
+                    );
+                }
+            }
+        }
+        self.shared.store.drop_capsules(DROP).await?;
+        Ok(())
+    }
+
+    /// Destroys the key of a week's capsules: from then on they hold nothing, in no copy of the store either once its
+    /// own backups are gone. `false`: the store does not say any more that no copy is left, and nothing was done.
+    async fn forget_capsules(&self, epoch: &CapsuleEpoch) -> Result<bool, EngineError> {
+        Ok(run(
+            self.shared,
+            &Forget {
+                engine: self.shared,
+                epoch,
+            },
+        )
+        .await?
+        .answer)
     }
 }
 

@@ -10,6 +10,7 @@ use super::{
     decision_inputs::DecisionInputs,
     effects::Emission,
     unit_of_work::{Decision, Load, UnitOfWork, run},
+    use_cases::Retention,
 };
 use crate::{
     domain::{time::At, words::DeadLetterReason},
@@ -84,18 +85,25 @@ impl UnitOfWork<'static> for ExpireEarly<'_> {
     }
 }
 
-impl Engine {
+impl Retention<'_> {
     /// Dead-letters a batch of commands that have waited in vain at `now`, which is not later than the time that comes with
     /// the gate.
-    pub async fn expire_early(&self, now: At) -> Result<Expired, EngineError> {
-        let done = run(self, &ExpireEarly { engine: self, now }).await?;
+    pub async fn expire_early(self, now: At) -> Result<Expired, EngineError> {
+        let done = run(
+            self.shared,
+            &ExpireEarly {
+                engine: self.shared,
+                now,
+            },
+        )
+        .await?;
         let letters = done.finished.changes.dead_letters;
         let mut expired = Expired {
             more: letters.len() == BATCH as usize,
             ..Expired::default()
         };
         for letter in letters {
-            self.metrics.dead_letter(letter.reason);
+            self.shared.metrics.dead_letter(letter.reason);
             expired.emission.dead_letter(&letter);
             expired.origins.push(letter.origin);
         }
@@ -103,23 +111,24 @@ impl Engine {
     }
 
     /// The dead letters that were decided before this time and whose production nobody has reported.
-    pub async fn expired_unproduced(&self, before: At) -> Result<Expired, EngineError> {
+    pub async fn expired_unproduced(self, before: At) -> Result<Expired, EngineError> {
         let origins = self
+            .shared
             .store
-            .take_early_unproduced(before, self.clock.now(), BATCH)
+            .take_early_unproduced(before, self.shared.clock.now(), BATCH)
             .await?;
         if origins.is_empty() {
             return Ok(Expired::default());
         }
         Ok(Expired {
-            emission: self.current(&[], &origins, |_| Vec::new()).await?,
+            emission: self.shared.current(&[], &origins, |_| Vec::new()).await?,
             more: false,
             origins,
         })
     }
 
     /// Their dead letters have been produced.
-    pub async fn expiry_produced(&self, origins: &[Origin]) -> Result<(), EngineError> {
-        Ok(self.store.early_produced(origins).await?)
+    pub async fn expiry_produced(self, origins: &[Origin]) -> Result<(), EngineError> {
+        Ok(self.shared.store.early_produced(origins).await?)
     }
 }

@@ -1,6 +1,7 @@
 //! Intake: a batch of commands becomes requests, recorded duplicates and dead letters, in one transaction.
 
 mod counting;
+mod decider;
 mod decisions;
 mod duplicates;
 mod early;
@@ -15,6 +16,7 @@ use std::{collections::HashMap, time::Duration};
 
 use async_trait::async_trait;
 
+use decider::Decider;
 use duplicates::EarlierRequests;
 use early::Early;
 
@@ -22,12 +24,13 @@ use super::{
     Engine, EngineError,
     agenda::{followed, leaders_of},
     batch::Batch,
+    counter_slot::CounterSlot,
     decision_inputs::DecisionInputs,
     effects::Emission,
     facts::{News, Told},
     prepare::{Arrival, PreparedCommand},
     unit_of_work::{Decision, Load, UnitOfWork, run},
-    use_case::UseCase,
+    use_cases::Intake,
 };
 use crate::{
     domain::{
@@ -38,7 +41,7 @@ use crate::{
         time::At,
         words::DeadLetterReason,
     },
-    store::{Gate, InboxRow, Lock, StoredBody, Transaction},
+    store::{Gate, Lock, StoredBody, Transaction},
     wire::Refusal,
 };
 
@@ -67,10 +70,10 @@ pub struct TakenIn {
     pub emission: Emission,
 }
 
-impl Engine {
+impl Intake<'_> {
     /// Takes a batch of commands in. Some have a transaction of their own, in their place among the others.
-    pub async fn take_in(&self, arrivals: &[Arrival<PreparedCommand>]) -> Result<TakenIn, EngineError> {
-        self.note("intake", self.take_in_all(arrivals).await)
+    pub async fn take_in(self, arrivals: &[Arrival<PreparedCommand>]) -> Result<TakenIn, EngineError> {
+        self.shared.note("intake", self.take_in_all(arrivals).await)
     }
 
     async fn take_in_all(&self, arrivals: &[Arrival<PreparedCommand>]) -> Result<TakenIn, EngineError> {
@@ -98,7 +101,7 @@ impl Engine {
         news: News<'_>,
         digest: [u8; 16],
     ) -> Result<TakenIn, EngineError> {
-        let (told, emission) = self.tell_command(arrival, news, digest).await?;
+        let (told, emission) = self.shared.tell_command(arrival, news, digest).await?;
         let verdicts = vec![verdict_of(told, arrival)];
         self.count_commands(std::slice::from_ref(arrival), &verdicts);
         Ok(TakenIn { verdicts, emission })
@@ -106,12 +109,12 @@ impl Engine {
 
     async fn take_in_run(&self, arrivals: &[Arrival<PreparedCommand>]) -> Result<TakenIn, EngineError> {
         let mut unit = TakeIn {
-            engine: self,
+            engine: self.shared,
             arrivals,
             gate: early::gate_of(arrivals),
         };
         let (Decided { verdicts, refused }, finished) = loop {
-            let done = run(self, &unit).await?;
+            let done = run(self.shared, &unit).await?;
             match done.answer {
                 Some(decided) => break (decided, done.finished),
                 // What waits for its request must not miss an opening that is under way.
@@ -120,28 +123,10 @@ impl Engine {
         };
         self.count_commands(arrivals, &verdicts);
         for reason in refused {
-            self.metrics.dead_letter(reason);
+            self.shared.metrics.dead_letter(reason);
         }
-        let emission = finished.emit(self, unit.is_outboxed()).await?;
+        let emission = finished.emit(self.shared, unit.is_outboxed()).await?;
         Ok(TakenIn { verdicts, emission })
-    }
-
-    /// How many more requests may go ahead this hour without a second person.
-    async fn room_before_brake(&self, tx: &mut dyn Transaction, now: At) -> Result<u64, EngineError> {
-        let most = match self.approval {
-            Approval::Never => return Ok(u64::MAX),
-            Approval::Always => return Ok(0),
-            Approval::AbovePerHour(most) => most,
-        };
-        let lately = tx.received_since(earlier(now, HOUR), most).await?;
-        let room = u64::from(most).saturating_sub(lately);
-        if room == 0 {
-            tracing::warn!(
-                most,
-                "more requests an hour than the policy allows: new ones wait for an approval"
-            );
-        }
-        Ok(room)
     }
 }
 
@@ -188,7 +173,7 @@ impl<'a> UnitOfWork<'a> for TakeIn<'a> {
     type Answer = Option<Decided>;
     type Error = EngineError;
 
-    const USE_CASE: UseCase = UseCase::Intake;
+    const SLOT: CounterSlot = CounterSlot::Intake;
 
     fn name(&self) -> &'static str {
         "intake"
@@ -218,7 +203,7 @@ impl<'a> UnitOfWork<'a> for TakeIn<'a> {
         let opens = prepared(arrivals).any(|p| matches!(p.command, Command::Open(_)));
         // Before any request is locked: whoever waits here holds none up.
         let room = if opens {
-            engine.room_before_brake(tx, inputs.now).await?
+            self.room_before_brake(tx, inputs.now).await?
         } else {
             0
         };
@@ -282,6 +267,26 @@ impl<'a> UnitOfWork<'a> for TakeIn<'a> {
     }
 }
 
+impl TakeIn<'_> {
+    /// How many more requests may go ahead this hour without a second person.
+    async fn room_before_brake(&self, tx: &mut dyn Transaction, now: At) -> Result<u64, EngineError> {
+        let most = match self.engine.approval {
+            Approval::Never => return Ok(u64::MAX),
+            Approval::Always => return Ok(0),
+            Approval::AbovePerHour(most) => most,
+        };
+        let lately = tx.received_since(earlier(now, HOUR), most).await?;
+        let room = u64::from(most).saturating_sub(lately);
+        if room == 0 {
+            tracing::warn!(
+                most,
+                "more requests an hour than the policy allows: new ones wait for an approval"
+            );
+        }
+        Ok(room)
+    }
+}
+
 /// The commands of a batch that can be read.
 fn prepared(arrivals: &[Arrival<PreparedCommand>]) -> impl Iterator<Item = &PreparedCommand> {
     arrivals
@@ -297,103 +302,6 @@ fn inbox_keys(arrivals: &[Arrival<PreparedCommand>]) -> Vec<(&Tenant, CommandId)
             ids.into_iter().flatten().map(|id| (p.command.tenant(), id))
         })
         .collect()
-}
-
-/// Decides one command after the other against what is stored and what the batch has done so far.
-struct Decider<'e, 'w, 'a> {
-    engine: &'e Engine,
-    inputs: &'e DecisionInputs,
-    loaded: Loaded,
-    /// Whether nothing is sent yet of the request that is being opened.
-    withhold: bool,
-    batch: &'w mut Batch<'a>,
-}
-
-impl<'a> Decider<'_, '_, 'a> {
-    fn decide(&mut self, arrival: &'a Arrival<PreparedCommand>) -> Result<Verdict, EngineError> {
-        let decided = match &arrival.content {
-            Ok(prepared) => self.carry_out(prepared)?,
-            Err(refusal) => Err(refusal.clone()),
-        };
-        let decided = match decided {
-            Err(refusal) => self.wait_or_refuse(refusal, arrival)?,
-            decided => decided,
-        };
-        match decided {
-            Ok(verdict) => Ok(verdict),
-            Err(refusal) => {
-                // Over HTTP the answer says it; on a topic only a dead letter can.
-                if let Some(origin) = &arrival.origin {
-                    let letter = self.engine.dead_letter(
-                        origin,
-                        &refusal,
-                        &arrival.raw,
-                        &arrival.headers,
-                        self.inputs.now,
-                    )?;
-                    self.batch.changes.dead_letters.push(letter);
-                }
-                Ok(Verdict::Refused(refusal))
-            }
-        }
-    }
-
-    fn carry_out(&mut self, prepared: &'a PreparedCommand) -> Result<Result<Verdict, Refusal>, EngineError> {
-        let command = &prepared.command;
-        let repeated = self.repeated(prepared);
-        // Which regimes there are belongs to the shape of a command, and shape goes before state. But what was taken while
-        // its regime was there stays taken.
-        if !matches!(repeated, Some(Ok(_)))
-            && let Command::Open(opening) = command
-            && let Some(fault) = self.engine.rules.fault_of_regime(opening, self.inputs.now)
-        {
-            return Ok(Err(Refusal::schema(fault.to_string())));
-        }
-        if let Some(verdict) = repeated {
-            return Ok(verdict);
-        }
-        let done = match command {
-            Command::Open(opening) => self.open_in_order(opening, prepared)?,
-            Command::Cancel(cancel) => self.cancel(cancel)?,
-            Command::Decide(decide) => self.decide_request(decide)?,
-            Command::Supply(supply) => self.supply(supply)?,
-            Command::Reactivated(back) => self.reactivate(back)?,
-            // They bring facts, which have transactions of their own.
-            Command::Hold(_) | Command::Release(_) => Err(internal("a fact among requests")),
-        };
-        Ok(done.map(|id| {
-            self.remember(prepared, id);
-            Verdict::Taken(id)
-        }))
-    }
-
-    /// The same command again changes nothing; the same id with another payload is a conflict.
-    fn repeated(&self, prepared: &PreparedCommand) -> Option<Result<Verdict, Refusal>> {
-        let command = &prepared.command;
-        let known = |id| self.loaded.known.get(&(command.tenant().clone(), id));
-        let Some((digest, request_id)) = known(command.command_id()) else {
-            // Under the id of an event alone another source may have sent another one, which is no conflict.
-            let (digest, request_id) = known(prepared.former_id?)?;
-            return (*digest == prepared.digest).then_some(Ok(Verdict::Duplicate(*request_id)));
-        };
-        Some(if *digest == prepared.digest {
-            Ok(Verdict::Duplicate(*request_id))
-        } else {
-            Err(conflict("this command_id was taken with another payload"))
-        })
-    }
-
-    fn remember(&mut self, prepared: &PreparedCommand, request_id: RequestId) {
-        let (tenant, command_id) = (prepared.command.tenant(), prepared.command.command_id());
-        let seen = (prepared.digest, request_id);
-        self.loaded.known.insert((tenant.clone(), command_id), seen);
-        self.batch.changes.inbox.push(InboxRow {
-            tenant: tenant.clone(),
-            command_id,
-            digest: prepared.digest,
-            request_id,
-        });
-    }
 }
 
 /// Whether it has a transaction of its own: it brings a fact, or looks for requests that earlier commands may just have

@@ -11,6 +11,7 @@ use super::{
     effects::Emission,
     intake::{ACCEPTED, decision_note, reason_of},
     unit_of_work::run,
+    use_cases::Operations,
 };
 use crate::{
     domain::{
@@ -71,17 +72,17 @@ impl<'a> From<&'a str> for By<'a> {
     }
 }
 
-impl Engine {
+impl Operations<'_> {
     /// Carries out an operator's decision about a task. The reason is kept sealed beside the ledger.
     pub async fn decide_task<'a>(
-        &self,
+        self,
         id: TaskId,
         decision: TaskDecision,
         by: impl Into<By<'a>>,
         reason: Option<&str>,
     ) -> Result<(Request, Emission), OperateError> {
         let By { actor, once } = by.into();
-        let (request, ordinal) = self.find_task(id).await?;
+        let (request, ordinal) = self.shared.find_task(id).await?;
         let name = match decision {
             TaskDecision::Retry => "retry",
             TaskDecision::Waive => "waive",
@@ -97,7 +98,7 @@ impl Engine {
 
     /// Withdraws a request, as long as nothing has been sent. The reason is kept sealed beside the ledger.
     pub async fn cancel_request<'a>(
-        &self,
+        self,
         id: RequestId,
         by: impl Into<By<'a>>,
         reason: Option<&str>,
@@ -112,7 +113,7 @@ impl Engine {
 
     /// Carries out a person's decision about a request. The note is kept sealed beside the ledger.
     pub async fn decide_request<'a>(
-        &self,
+        self,
         id: RequestId,
         decision: &Decision,
         by: impl Into<By<'a>>,
@@ -130,10 +131,10 @@ impl Engine {
         By { actor, once }: By<'_>,
         note: Option<&str>,
     ) -> Result<(Request, Emission), OperateError> {
-        let bodies = self.store.bodies(&[id]).await?;
+        let bodies = self.shared.store.bodies(&[id]).await?;
         let body = bodies.first().ok_or(OperateError::Unknown("request"))?;
         let submitter = Body::unpack(&body.body).map_err(EngineError::from)?.submitter;
-        let rules = self.rules.rulebook();
+        let rules = self.shared.rules.rulebook();
         let note = decision_note(decision, actor, note);
         let decide = |request: &mut Request, context: &Context<'_>| {
             request.decide(decision, actor, submitter.as_deref(), rules, context)
@@ -144,36 +145,41 @@ impl Engine {
     /// Approves requests, in one transaction, and says how many: what somebody has decided about meanwhile is left alone.
     /// `once`: the call that is done with them.
     pub async fn approve_all(
-        &self,
+        self,
         ids: &[RequestId],
         actor: &str,
         once: Option<&Once>,
     ) -> Result<(u64, Emission), OperateError> {
         let unit = ApproveAll {
-            engine: self,
+            engine: self.shared,
             ids,
             actor,
             once,
         };
-        let done = run(self, &unit).await;
+        let done = run(self.shared, &unit).await;
         let kind = Decision::Approve.name();
         match &done {
             Ok(done) => {
                 for tenant in &done.answer {
-                    self.count_command(kind, Some(tenant), ACCEPTED);
+                    self.shared.count_command(kind, Some(tenant), ACCEPTED);
                 }
             }
             Err(error) => self.count_refused(kind, error),
         }
         let done = done?;
-        Ok((done.answer.len() as u64, done.finished.emit(self, true).await?))
+        Ok((
+            done.answer.len() as u64,
+            done.finished.emit(self.shared, true).await?,
+        ))
     }
 
     /// Counts a decision that did not come as a command as if it had: people's decisions are one series, whichever door
     /// they came through.
     fn count_decision(&self, kind: &str, done: &Result<(Request, Emission), OperateError>) {
         match done {
-            Ok((request, _)) => self.count_command(kind, Some(&request.head.tenant), ACCEPTED),
+            Ok((request, _)) => self
+                .shared
+                .count_command(kind, Some(&request.head.tenant), ACCEPTED),
             Err(error) => self.count_refused(kind, error),
         }
     }
@@ -186,12 +192,16 @@ impl Engine {
             OperateError::Conflicting => DeadLetterReason::ConflictingDuplicate,
             OperateError::Engine(_) => return,
         };
-        self.count_command(kind, None, reason.as_str());
+        self.shared.count_command(kind, None, reason.as_str());
     }
 
     /// Whether the same call has been carried out before.
-    pub async fn is_repeat(&self, once: &Once) -> Result<bool, OperateError> {
-        let seen = self.store.inbox(&[(&once.tenant, once.command_id)]).await?;
+    pub async fn is_repeat(self, once: &Once) -> Result<bool, OperateError> {
+        let seen = self
+            .shared
+            .store
+            .inbox(&[(&once.tenant, once.command_id)])
+            .await?;
         match seen.first() {
             None => Ok(false),
             Some(row) if row.digest == once.digest => Ok(true),
@@ -199,6 +209,28 @@ impl Engine {
         }
     }
 
+    async fn decide(
+        &self,
+        name: &'static str,
+        id: RequestId,
+        note: &str,
+        once: Option<&Once>,
+        decision: Decide<'_>,
+    ) -> Result<(Request, Emission), OperateError> {
+        let unit = DecideOne {
+            engine: self.shared,
+            name,
+            id,
+            note,
+            once,
+            decision,
+        };
+        let done = run(self.shared, &unit).await?;
+        Ok((done.answer, done.finished.emit(self.shared, true).await?))
+    }
+}
+
+impl Engine {
     /// The request that a task belongs to, and the task's place in its plan.
     pub async fn find_task(&self, id: TaskId) -> Result<(Request, u16), OperateError> {
         let candidates: Vec<(RequestId, u16)> = request_candidates(id).collect();
@@ -214,25 +246,5 @@ impl Engine {
                 (usize::from(*ordinal) < request.tasks.len()).then_some((request, *ordinal))
             });
         found.ok_or(OperateError::Unknown("task"))
-    }
-
-    async fn decide(
-        &self,
-        name: &'static str,
-        id: RequestId,
-        note: &str,
-        once: Option<&Once>,
-        decision: Decide<'_>,
-    ) -> Result<(Request, Emission), OperateError> {
-        let unit = DecideOne {
-            engine: self,
-            name,
-            id,
-            note,
-            once,
-            decision,
-        };
-        let done = run(self, &unit).await?;
-        Ok((done.answer, done.finished.emit(self, true).await?))
     }
 }

@@ -16,6 +16,7 @@ use super::{
     effects::Emission,
     time_ordered_id,
     unit_of_work::{Decision, Load, UnitOfWork, run},
+    use_cases::Retention,
 };
 use crate::{
     domain::{
@@ -125,14 +126,14 @@ impl UnitOfWork<'static> for Expire<'_> {
     }
 }
 
-impl Engine {
+impl Retention<'_> {
     /// Deletes what has stood in a line for long enough at `now`, which is not later than the time that comes with the gate: a
     /// batch at the most.
-    pub async fn expire(&self, line: Line, now: At) -> Result<Expired, EngineError> {
+    pub async fn expire(self, line: Line, now: At) -> Result<Expired, EngineError> {
         let done = run(
-            self,
+            self.shared,
             &Expire {
-                engine: self,
+                engine: self.shared,
                 line,
                 now,
             },
@@ -142,10 +143,12 @@ impl Engine {
             return Ok(Expired::default());
         }
         let changes = &done.finished.changes;
-        self.metrics.expired(changes.expired.len(), changes.purged.len());
+        self.shared
+            .metrics
+            .expired(changes.expired.len(), changes.purged.len());
         let words = changes.last_words.clone();
-        let mut emission = done.finished.emit(self, true).await?;
-        emission.append(self.last_records(&words).await?);
+        let mut emission = done.finished.emit(self.shared, true).await?;
+        emission.append(self.shared.last_records(&words).await?);
         Ok(Expired { busy: true, emission })
     }
 }

@@ -11,11 +11,12 @@ use provided::Bodies;
 use super::{
     Engine, EngineError,
     batch::Batch,
+    counter_slot::CounterSlot,
     decision_inputs::DecisionInputs,
     effects::Emission,
     prepare::{Arrival, PreparedAck},
     unit_of_work::{Decision, Load, UnitOfWork, run},
-    use_case::UseCase,
+    use_cases::Settlement,
 };
 use crate::{
     domain::{
@@ -52,22 +53,22 @@ pub struct Settled {
     pub emission: Emission,
 }
 
-impl Engine {
+impl Settlement<'_> {
     /// Settles a batch of acks.
-    pub async fn settle(&self, arrivals: &[Arrival<PreparedAck>]) -> Result<Settled, EngineError> {
-        self.note("settle", self.settle_all(arrivals).await)
+    pub async fn settle(self, arrivals: &[Arrival<PreparedAck>]) -> Result<Settled, EngineError> {
+        self.shared.note("settle", self.settle_all(arrivals).await)
     }
 
     async fn settle_all(&self, arrivals: &[Arrival<PreparedAck>]) -> Result<Settled, EngineError> {
         let unit = SettleAcks {
-            engine: self,
+            engine: self.shared,
             arrivals,
         };
-        let done = run(self, &unit).await?;
+        let done = run(self.shared, &unit).await?;
         let verdicts = done.answer;
         self.count_acks(arrivals, &verdicts);
-        self.learn_ways(arrivals, &verdicts).await;
-        let emission = done.finished.emit(self, unit.is_outboxed()).await?;
+        self.shared.learn_ways(arrivals, &verdicts).await;
+        let emission = done.finished.emit(self.shared, unit.is_outboxed()).await?;
         Ok(Settled { verdicts, emission })
     }
 
@@ -75,7 +76,7 @@ impl Engine {
         for (arrival, verdict) in arrivals.iter().zip(verdicts) {
             let Ok(prepared) = &arrival.content else {
                 if let (AckVerdict::Refused(refusal), Some(_)) = (verdict, &arrival.origin) {
-                    self.metrics.dead_letter(refusal.reason);
+                    self.shared.metrics.dead_letter(refusal.reason);
                 }
                 continue;
             };
@@ -83,17 +84,18 @@ impl Engine {
             let processor = prepared.ack.processor.as_str();
             match verdict {
                 AckVerdict::Counted { after } => {
-                    self.metrics
+                    self.shared
+                        .metrics
                         .ack(processor, prepared.ack.answer.outcome().as_str());
                     if let Some(after) = after {
-                        self.metrics.ack_time(processor, *after);
+                        self.shared.metrics.ack_time(processor, *after);
                     }
                 }
-                AckVerdict::Repeated => self.metrics.ack(processor, "duplicate"),
+                AckVerdict::Repeated => self.shared.metrics.ack(processor, "duplicate"),
                 AckVerdict::Refused(refusal) => {
-                    self.metrics.ack("", refusal.reason.as_str());
+                    self.shared.metrics.ack("", refusal.reason.as_str());
                     if arrival.origin.is_some() {
-                        self.metrics.dead_letter(refusal.reason);
+                        self.shared.metrics.dead_letter(refusal.reason);
                     }
                 }
             }
@@ -113,7 +115,7 @@ impl<'a> UnitOfWork<'a> for SettleAcks<'a> {
     type Answer = Vec<AckVerdict>;
     type Error = EngineError;
 
-    const USE_CASE: UseCase = UseCase::Settlement;
+    const SLOT: CounterSlot = CounterSlot::Settlement;
 
     fn name(&self) -> &'static str {
         "settle"

@@ -11,6 +11,7 @@ use super::{
     decision_inputs::DecisionInputs,
     effects::Emission,
     unit_of_work::{Decision, Load, UnitOfWork, run},
+    use_cases::Sweeps,
 };
 use crate::{
     domain::{
@@ -108,20 +109,20 @@ impl UnitOfWork<'static> for SweepBatch<'_> {
     }
 }
 
-impl Engine {
+impl Sweeps<'_> {
     /// Takes the oldest sweep a batch further that nobody else has and that need not wait.
-    pub async fn sweep(&self) -> Result<Swept, EngineError> {
-        let Some(waiting) = self.keep_pace().await? else {
+    pub async fn sweep(self) -> Result<Swept, EngineError> {
+        let Some(waiting) = self.shared.keep_pace().await? else {
             return Ok(Swept::default());
         };
         let passed_over: &[FactVersion] = &waiting.into_keys().collect::<Vec<_>>();
         let mut swept = Swept::default();
         for _ in 0..UNSENT {
             let unit = SweepBatch {
-                engine: self,
+                engine: self.shared,
                 passed_over,
             };
-            let done = run(self, &unit).await?;
+            let done = run(self.shared, &unit).await?;
             let Some(sweep) = done.answer else {
                 break;
             };
@@ -129,7 +130,9 @@ impl Engine {
                 && sweep.finished_at.is_none()
                 && !done.finished.sends();
             swept.busy = true;
-            swept.emission.append(done.finished.emit(self, true).await?);
+            swept
+                .emission
+                .append(done.finished.emit(self.shared, true).await?);
             if !is_free {
                 break;
             }

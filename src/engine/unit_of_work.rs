@@ -18,8 +18,8 @@ use super::{
     Engine, EngineError,
     batch::{Batch, Finished},
     contained::contained,
+    counter_slot::CounterSlot,
     decision_inputs::DecisionInputs,
-    use_case::UseCase,
 };
 use crate::{
     domain::ids::RequestId,
@@ -39,7 +39,7 @@ pub(super) trait UnitOfWork<'a>: Send + Sync {
     type Error: StoreFailure + From<EngineError> + Send;
 
     /// The row of the counters that it writes to.
-    const USE_CASE: UseCase = UseCase::Other;
+    const SLOT: CounterSlot = CounterSlot::Other;
     /// Under which name requests at which the program fails are set aside, and the others decided about without them;
     /// `None`: all fails then.
     const SETS_ASIDE: Option<&'static str> = None;
@@ -215,7 +215,7 @@ fn decide<'a, U: UnitOfWork<'a>>(
         for row in unfit {
             batch.set_aside(row, inputs.now);
         }
-        let finished = batch.finish(engine, U::USE_CASE, inputs.now, unit.is_outboxed())?;
+        let finished = batch.finish(engine, U::SLOT, inputs.now, unit.is_outboxed())?;
         Ok((answer, Some(finished)))
     })
 }

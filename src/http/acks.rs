@@ -38,7 +38,7 @@ impl Work for Acks {
     type Answer = AckVerdict;
 
     async fn take(&self, items: &[Self::Item]) -> Result<(Vec<AckVerdict>, Emission), EngineError> {
-        let settled = self.0.settle(items).await?;
+        let settled = self.0.settlement().settle(items).await?;
         Ok((settled.verdicts, settled.emission))
     }
 }
@@ -62,7 +62,7 @@ pub(super) async fn take(
     }
     let arrival = Arrival {
         origin: None,
-        content: Ok(engine.prepare_ack(ack)?),
+        content: Ok(engine.settlement().prepare_ack(ack)?),
         raw: Zeroizing::default(),
         headers: KeptHeaders::default(),
         reading: None,

@@ -39,7 +39,9 @@ pub(super) async fn tell(
     Payload(bytes): Payload,
 ) -> Result<Json<Value>, Problem> {
     let engine = &api.engine;
-    let mut prepared = engine.prepare_backup(&bytes, &Envelope::bare(&engine.tenant_default))?;
+    let mut prepared = engine
+        .backup_events()
+        .prepare_backup(&bytes, &Envelope::bare(&engine.tenant_default))?;
     prepared.by_operator = caller.is_operator();
     if !caller.keeps_backups_of(&prepared.event.processor) {
         return Err(Refusal::new(
@@ -56,7 +58,7 @@ pub(super) async fn tell(
         headers: KeptHeaders::default(),
         reading: None,
     };
-    let (told, emission) = engine.tell_backups(&[arrival]).await?;
+    let (told, emission) = engine.backup_events().tell_backups(&[arrival]).await?;
     api.outputs.hand_over(emission).await;
     match told.into_iter().next() {
         Some(Told::Taken { contradiction }) => {

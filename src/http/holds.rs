@@ -203,7 +203,7 @@ fn prepare(api: &Api, parsed: Result<ParsedCommand, Refusal>) -> Result<(Prepare
     let prepared = parsed.and_then(|parsed| {
         // What orders a hold and its release is the hold's own name.
         let hold_id = HoldId(parsed.command.ordering_key());
-        Ok((api.engine.prepare_parsed(parsed)?, hold_id))
+        Ok((api.engine.intake().prepare_parsed(parsed)?, hold_id))
     });
     prepared
         .inspect_err(|refusal| count_unreadable(&api.engine, refusal))
@@ -219,7 +219,7 @@ async fn tell(api: &Api, prepared: PreparedCommand) -> Result<Result<(), Refusal
         headers: KeptHeaders::default(),
         reading: None,
     };
-    let taken = api.engine.take_in(&[arrival]).await?;
+    let taken = api.engine.intake().take_in(&[arrival]).await?;
     api.outputs.hand_over(taken.emission).await;
     Ok(match taken.verdicts.into_iter().next() {
         Some(Verdict::Refused(refusal)) => Err(refusal),

@@ -59,7 +59,7 @@ impl Work for Commands {
     type Answer = Answer;
 
     async fn take(&self, items: &[Self::Item]) -> Result<(Vec<Answer>, Emission), EngineError> {
-        let taken = self.0.take_in(items).await?;
+        let taken = self.0.intake().take_in(items).await?;
         let statuses: HashMap<RequestId, &StatusUpdate> = taken
             .emission
             .statuses()
@@ -91,6 +91,7 @@ pub(super) async fn submit(
     let mut message = message_of(&headers, &bytes, &caller, tenant_default)?;
     make_id(&mut message.envelope, engine);
     let mut prepared = engine
+        .intake()
         .prepare_command(&message.payload, &message.envelope, Door::Http)
         .inspect_err(|refusal| count_unreadable(engine, refusal))?;
     caller.check(prepared.command.tenant())?;
@@ -114,7 +115,7 @@ pub(super) async fn submit(
     }
     let returned = matches!(prepared.command, Command::Reactivated(_));
     let names_processors = names_processors(&prepared.command);
-    let warned = engine.warnings_of_types(&prepared.command);
+    let warned = engine.intake().warnings_of_types(&prepared.command);
     let arrival = Arrival {
         origin: None,
         content: Ok(prepared),
@@ -170,7 +171,11 @@ pub(super) async fn cancel(
         actor: &caller.name,
         once: once.as_ref(),
     };
-    let done = api.engine.cancel_request(id, by, reason.as_deref()).await;
+    let done = api
+        .engine
+        .operations()
+        .cancel_request(id, by, reason.as_deref())
+        .await;
     let (request, emission) = match done {
         Ok(done) => done,
         Err(error) => return Err(repeats::in_state_of_request(&api, id, error).await),

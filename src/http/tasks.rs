@@ -207,7 +207,12 @@ async fn decide(
     by: operations::By<'_>,
     reason: Option<&str>,
 ) -> Result<Json<Box<RawValue>>, Problem> {
-    let (request, emission) = match api.engine.decide_task(id, decision, by, reason).await {
+    let (request, emission) = match api
+        .engine
+        .operations()
+        .decide_task(id, decision, by, reason)
+        .await
+    {
         Ok(done) => done,
         Err(error) => return Err(repeats::in_state_of_task(api, id, error).await),
     };

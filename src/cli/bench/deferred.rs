@@ -190,7 +190,7 @@ impl Run<'_> {
         let mut times = Histogram::default();
         for _ in 0..SCANS {
             let watch = Stopwatch::start();
-            let woken = self.site.engine.wake_due(self.site.clock.now()).await?;
+            let woken = self.site.engine.agenda().wake_due(self.site.clock.now()).await?;
             times.record(watch.elapsed());
             if woken.count > 0 {
                 return Err(BenchError::Usage("something was due where nothing should be"));

@@ -18,6 +18,7 @@ use crate::{
         decision_inputs::DecisionInputs,
         effects::Emission,
         prepare::{Arrival, PreparedBackup},
+        use_cases::BackupEvents,
     },
     store::{Origin, Transaction},
     wire::Refusal,
@@ -27,25 +28,25 @@ use crate::{
 /// and a flood of events must not stand at the gate once for each of them.
 const BATCH: usize = 50;
 
-impl Engine {
+impl BackupEvents<'_> {
     /// A backup event as its own processor sends it: with its token.
-    pub fn shown_by_token(&self, event: &[u8]) -> Result<Vec<u8>, EngineError> {
+    pub fn shown_by_token(self, event: &[u8]) -> Result<Vec<u8>, EngineError> {
         let mut event: serde_json::Value = serde_json::from_slice(event)?;
         let processor = event["processor"]
             .as_str()
             .and_then(|id| ProcessorId::new(id).ok());
         if let Some(processor) = processor {
-            event["token"] = self.vault.backup_token(&processor).as_str().into();
+            event["token"] = self.shared.vault.backup_token(&processor).as_str().into();
         }
         Ok(serde_json::to_vec(&event)?)
     }
 
     /// Takes backup events in, in their order, some of them in a transaction.
     pub async fn tell_backups(
-        &self,
+        self,
         arrivals: &[Arrival<PreparedBackup>],
     ) -> Result<(Vec<Told>, Emission), EngineError> {
-        self.note("backups", self.tell_all_backups(arrivals).await)
+        self.shared.note("backups", self.tell_all_backups(arrivals).await)
     }
 
     async fn tell_all_backups(
@@ -56,10 +57,13 @@ impl Engine {
         for some in arrivals.chunks(BATCH) {
             let messages: Vec<Message<'_>> =
                 some.iter().map(|arrival| self.news_of_backup(arrival)).collect();
-            let (told, emitted) = self.tell(&messages, &self.advances_of(some)).await?;
+            let (told, emitted) = self
+                .shared
+                .tell(&messages, &self.shared.advances_of(some))
+                .await?;
             for (told, message) in told.iter().zip(&messages) {
                 if let (Told::Refused(refusal), Some(_)) = (told, message.origin) {
-                    self.metrics.dead_letter(refusal.reason);
+                    self.shared.metrics.dead_letter(refusal.reason);
                 }
             }
             all.extend(told);
@@ -92,13 +96,15 @@ impl Engine {
         match prepared.token_matches {
             Some(true) => Ok(()),
             Some(false) => Err("token: not the one of this backup system"),
-            None if origin.is_some() && self.backup_tokens => {
+            None if origin.is_some() && self.shared.backup_tokens => {
                 Err("token: missing; `lacuna keys backup-token` prints the one of this backup system")
             }
             None => Ok(()),
         }
     }
+}
 
+impl Engine {
     /// Says of a backup event that was taken what somebody should look at.
     pub(super) fn mention(
         &self,

@@ -20,6 +20,7 @@ use crate::{
         batch::Batch,
         decision_inputs::DecisionInputs,
         unit_of_work::{Decision, Load, UnitOfWork, run},
+        use_cases::Retention,
     },
     store::{COMPACTED_COPIES, Changes, CounterKey, Lock, StoredFact, Transaction},
 };
@@ -41,7 +42,6 @@ struct Compacted {
 
 /// Deletes what was told after a fact of copies of a set that nothing is decided by any more.
 struct CompactBatch<'e> {
-    engine: &'e Engine,
     processor: &'e ProcessorId,
     after: FactVersion,
 }
@@ -116,10 +116,10 @@ impl UnitOfWork<'static> for CompactBatch<'_> {
     }
 }
 
-impl Engine {
+impl Retention<'_> {
     /// Deletes what was told of copies that nothing is decided by any more, batch by batch. Says how many went.
-    pub async fn compact_copies(&self) -> Result<u64, EngineError> {
-        let facts = self.refresh_facts().await?;
+    pub async fn compact_copies(self) -> Result<u64, EngineError> {
+        let facts = self.shared.refresh_facts().await?;
         let mut compacted = 0;
         for (processor, copies) in facts.sets() {
             if copies.gone_before().is_none() {
@@ -147,14 +147,12 @@ impl Engine {
         processor: &ProcessorId,
         after: FactVersion,
     ) -> Result<Compacted, EngineError> {
-        let unit = CompactBatch {
-            engine: self,
-            processor,
-            after,
-        };
-        Ok(run(self, &unit).await?.answer)
+        let unit = CompactBatch { processor, after };
+        Ok(run(self.shared, &unit).await?.answer)
     }
+}
 
+impl Engine {
     /// Whether an event tells of a copy that nothing is decided by any more: that the store does not know it means nothing.
     pub(in crate::engine) fn is_settled(&self, event: &BackupEvent) -> bool {
         let facts = self.facts();

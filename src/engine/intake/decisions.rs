@@ -4,7 +4,7 @@ use std::collections::{HashMap, HashSet};
 
 use zeroize::Zeroizing;
 
-use super::{Decider, prepared};
+use super::{decider::Decider, prepared};
 use crate::{
     domain::{
         body::{Body, Subject},

@@ -6,7 +6,7 @@
 //! transaction the inbox has its key, so a repeat is a duplicate. What nothing came for is dead-lettered, see
 //! [`crate::engine::early`].
 
-use super::{Decider, Verdict};
+use super::{Verdict, decider::Decider};
 use crate::{
     domain::{
         command::Opening,

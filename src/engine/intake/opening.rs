@@ -1,6 +1,6 @@
 //! A command that opens a request.
 
-use super::{Decider, conflict, internal};
+use super::{conflict, decider::Decider, internal};
 use crate::{
     domain::{
         body::Body,

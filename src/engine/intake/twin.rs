@@ -10,20 +10,21 @@ use crate::{
         ids::{CommandId, RequestId},
     },
     engine::{
-        Engine, EngineError,
+        EngineError,
         prepare::{Arrival, PreparedCommand},
         rehearsal::Rehearsed,
         unit_of_work::rehearse,
+        use_cases::Intake,
     },
     wire::KeptHeaders,
 };
 
-impl Engine {
+impl Intake<'_> {
     /// Writes a command's twin, and leaves nothing behind. What opens no request has none: then anything is written that is
     /// surely right.
-    pub async fn rehearse_command(&self, prepared: &PreparedCommand) -> Result<Rehearsed, EngineError> {
+    pub async fn rehearse_command(self, prepared: &PreparedCommand) -> Result<Rehearsed, EngineError> {
         let Some(twin) = twin_of(prepared) else {
-            return self.rehearse().await;
+            return self.shared.rehearse().await;
         };
         let arrivals = [Arrival {
             origin: None,
@@ -33,13 +34,13 @@ impl Engine {
             reading: None,
         }];
         let unit = TakeIn {
-            engine: self,
+            engine: self.shared,
             arrivals: &arrivals,
             gate: gate_of(&arrivals),
         };
-        match rehearse(self, &unit).await? {
+        match rehearse(self.shared, &unit).await? {
             Some(finished) if !finished.changes.opened.is_empty() => Ok(Rehearsed::Twin),
-            _ => self.rehearse().await,
+            _ => self.shared.rehearse().await,
         }
     }
 }

@@ -92,7 +92,12 @@ impl<W: Work> BatchProcessor<W> {
     }
 
     /// What speaks for the store, or against it, now. Nothing of it is committed.
-    async fn evidence(&self, rest: &[Arrival<W::Item>], error: &EngineError, tried_for: Duration) -> Evidence {
+    async fn evidence(
+        &self,
+        rest: &[Arrival<W::Item>],
+        error: &EngineError,
+        tried_for: Duration,
+    ) -> Evidence {
         let is_of_a_constraint = store_error(error).is_some_and(StoreError::is_of_a_constraint);
         let why = match self.rehearse(&rest[0]).await {
             Ok(Rehearsed::Twin) => return Evidence::AtFault,

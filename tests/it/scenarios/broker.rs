@@ -106,7 +106,7 @@ impl Broker {
         let watch = Stopwatch::start();
         // The worker does it as well, but not more often than every ten minutes of those who watch.
         let engine = &self.running.as_ref().unwrap().engine;
-        engine.forget_old_capsules(self.clock.now()).await?;
+        engine.retention().forget_old_capsules(self.clock.now()).await?;
         // Nobody else writes to the inputs.
         let ends: Vec<_> = tokio::task::block_in_place(|| {
             self.groups
@@ -230,7 +230,7 @@ impl Post for Broker {
             // A backup system shows that it is itself.
             let engine = &self.running.as_ref().unwrap().engine;
             for message in &mut messages {
-                *message = engine.shown_by_token(message)?;
+                *message = engine.backup_events().shown_by_token(message)?;
             }
         }
         let topic = match topic {

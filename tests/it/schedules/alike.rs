@@ -161,7 +161,7 @@ async fn a_flood_for_one_person_is_one_erasure(fixture: Fixture) {
         let arrivals: Vec<_> = (1..=250)
             .map(|n| world.command(&engine, &again(batch * 250 + n)))
             .collect();
-        let taken = engine.take_in(&arrivals).await.unwrap();
+        let taken = engine.intake().take_in(&arrivals).await.unwrap();
         assert!(taken.verdicts.iter().all(|v| matches!(v, Verdict::Taken(_))));
         asked += Sent::of(&taken.emission).tasks.len();
     }
@@ -275,7 +275,7 @@ async fn a_merge_and_the_others_end_at_once(fixture: Fixture) {
             Some(origin_at(COMMANDS, 1, offset)),
             &second.to_string(),
         )];
-        let (settled, taken) = tokio::join!(one.settle(&last), two.take_in(&command));
+        let (settled, taken) = tokio::join!(one.settlement().settle(&last), two.intake().take_in(&command));
         settled.unwrap();
         let taken = Sent::of(&taken.unwrap().emission);
         world.wake(&one).await;
@@ -294,7 +294,7 @@ async fn a_cancelled_leader_in_the_same_batch(fixture: Fixture) {
     let world = World::new(fixture).await;
     let engine = world.worker().await;
     let batch = [later(again(1)), again(2), cancel(1), again(3)].map(|c| world.command(&engine, &c));
-    let sent = Sent::of(&engine.take_in(&batch).await.unwrap().emission);
+    let sent = Sent::of(&engine.intake().take_in(&batch).await.unwrap().emission);
     assert_eq!(
         sent.asked(),
         ["crm", "stats"],
@@ -366,8 +366,8 @@ async fn a_kept_share_and_a_restored_one_cover_what_was_given_since(fixture: Fix
     let event = json!({ "event_id": Uuid::from_u128(5), "type": "backup.restored", "processor": "nightly",
                         "set": "nightly", "taken_at": "2026-11-21T11:00:00Z", "restored_into": ["shop"] });
     let arrival = super::world::backup_from(&engine, &event);
-    engine.tell_backups(&[arrival]).await.unwrap();
-    while engine.sweep().await.unwrap().busy {}
+    engine.backup_events().tell_backups(&[arrival]).await.unwrap();
+    while engine.fact_sweeps().sweep().await.unwrap().busy {}
     assert_eq!(world.request(1).await.task(0).generation, 2);
     let (_, third) = world.take_in(&engine, &again(3)).await;
     assert_eq!(third.status()["merged_into"], json!(id(1)));

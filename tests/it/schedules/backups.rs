@@ -51,7 +51,9 @@ fn from_topic(world: &World, engine: &Engine, event: &Value) -> Arrival<Prepared
     let text = event.to_string();
     Arrival {
         origin: Some(world.origin(BACKUPS)),
-        content: engine.prepare_backup(text.as_bytes(), &Envelope::bare(&engine.tenant_default)),
+        content: engine
+            .backup_events()
+            .prepare_backup(text.as_bytes(), &Envelope::bare(&engine.tenant_default)),
         raw: Zeroizing::new(text.into_bytes()),
         headers: KeptHeaders::default(),
         reading: None,
@@ -61,6 +63,7 @@ fn from_topic(world: &World, engine: &Engine, event: &Value) -> Arrival<Prepared
 /// Tells one, and gives what became of it, with the reason of its dead letter.
 async fn tell(world: &World, engine: &Engine, event: &Value) -> String {
     let (told, emission) = engine
+        .backup_events()
         .tell_backups(&[from_topic(world, engine, event)])
         .await
         .unwrap();
@@ -128,7 +131,7 @@ async fn a_restore_into_what_is_no_source_of_the_set_is_not_taken_from_the_topic
     let mut by_operator = from_topic(&world, &engine, &into(5, json!(["stats"])));
     by_operator.origin = None;
     by_operator.content.as_mut().unwrap().by_operator = true;
-    let (told, _) = engine.tell_backups(&[by_operator]).await.unwrap();
+    let (told, _) = engine.backup_events().tell_backups(&[by_operator]).await.unwrap();
     assert_eq!(told, [Told::Taken { contradiction: None }]);
 }
 
@@ -138,7 +141,7 @@ async fn a_flood_of_events_takes_few_transactions(fixture: Fixture) {
     let flood: Vec<_> = (0..400)
         .map(|n| from_topic(&world, &engine, &event(n % 300, json!({}))))
         .collect();
-    let (told, _) = engine.tell_backups(&flood).await.unwrap();
+    let (told, _) = engine.backup_events().tell_backups(&flood).await.unwrap();
     let taken = |told: &&Told| matches!(told, Told::Taken { .. });
     assert_eq!(told.iter().filter(taken).count(), 300);
     assert_eq!(told.iter().filter(|told| **told == Told::Duplicate).count(), 100);
@@ -167,7 +170,7 @@ async fn an_event_of_a_batch_is_judged_by_those_before_it(fixture: Fixture) {
         rotated(3, "2026-11-18T12:00:00Z"),
     ]
     .map(|event| from_topic(&world, &engine, &event));
-    let (told, _) = engine.tell_backups(&batch).await.unwrap();
+    let (told, _) = engine.backup_events().tell_backups(&batch).await.unwrap();
     let contradictions: Vec<String> = told
         .iter()
         .map(|told| match told {

@@ -129,7 +129,7 @@ async fn a_panic_while_a_fact_is_swept_sets_the_row_aside_and_the_sweep_ends(fix
     });
     tell(&world, &engine, &control(1, hold)).await;
     for _ in 0..10 {
-        if !engine.sweep().await.unwrap().busy {
+        if !engine.fact_sweeps().sweep().await.unwrap().busy {
             break;
         }
     }

@@ -1,8 +1,8 @@
 //! Who writes: use cases that run at the same time count into rows of their own, so that none waits for another's commit.
 
-/// A kind of transaction, as far as counters are concerned.
+/// Which of a worker's counter rows a transaction writes to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum UseCase {
+pub(super) enum CounterSlot {
     /// Commands.
     Intake,
     /// Acks.
