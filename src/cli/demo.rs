@@ -257,7 +257,7 @@ async fn tell(
     watch: Stopwatch,
     interrupt: &Interrupt,
 ) -> Result<bool, DemoError> {
-    let store = running.engine.store.as_ref();
+    let store = running.engine.store().as_ref();
     let summary = story::summarise(store).await?;
     story::print_table(&summary)?;
     if let Some(id) = summary.example {

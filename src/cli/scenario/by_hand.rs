@@ -184,7 +184,7 @@ impl ByHand {
             };
             self.said.push(said);
         }
-        Ok(self.engine.store.outbox_done(&emission.revisions).await?)
+        Ok(self.engine.store().outbox_done(&emission.revisions).await?)
     }
 
     /// Hears what HTTP calls have decided: the outbox says whether there is more to come.
@@ -197,7 +197,7 @@ impl ByHand {
             }
             if self
                 .engine
-                .store
+                .store()
                 .outbox(At::from_millis(i64::MAX), 1)
                 .await?
                 .is_empty()
@@ -224,7 +224,7 @@ impl ByHand {
             next: 0,
             at: now.plus(Duration::from_secs(1)),
         };
-        self.engine.store.seen(&[seen]).await?;
+        self.engine.store().seen(&[seen]).await?;
         self.hear_calls().await?;
         for _ in 0..TURNS {
             let swept = self.engine.fact_sweeps().sweep().await?;
@@ -261,7 +261,7 @@ impl ByHand {
         let now = self.clock.now();
         let (mut next, mut after) = (None, None);
         loop {
-            let page = self.engine.store.page(after, PAGE).await?;
+            let page = self.engine.store().page(after, PAGE).await?;
             let Some(last) = page.last() else {
                 return Ok(next);
             };

@@ -18,7 +18,7 @@ use std::{
 use lacuna::{
     clock::{Clock, ManualClock},
     config::registry_file,
-    domain::{ids::RequestId, registry::Registry, request::Request},
+    domain::{ids::RequestId, registry::Registry, request::Request, time::At},
     engine::{
         Engine, Settings,
         effects::Emission,
@@ -54,7 +54,7 @@ pub struct World {
     purged: Mutex<BTreeSet<RequestId>>,
     /// How many logs were accepted: each has a leaf that belongs to no request.
     pub accepted: AtomicUsize,
-    _keys: tempfile::TempDir,
+    _keys: Option<tempfile::TempDir>,
 }
 
 impl World {
@@ -65,19 +65,25 @@ impl World {
     pub async fn with_registry(fixture: Fixture, registry: &str) -> Self {
         let keys = tempfile::tempdir().unwrap();
         let vault = Vault::new(Keyring::init(&keys.path().join("keys"), start()).unwrap());
-        let world = Self {
+        let mut world = Self::over(fixture, vault, start());
+        world._keys = Some(keys);
+        world.apply(registry).await;
+        world
+    }
+
+    /// Over a store that has its registry already.
+    pub fn over(fixture: Fixture, vault: Vault, now: At) -> Self {
+        Self {
             fixture,
-            clock: ManualClock::starting_at(start()),
+            clock: ManualClock::starting_at(now),
             settings: settings(),
             vault,
             offset: AtomicI64::new(0),
             slot: AtomicU16::new(0),
             purged: Mutex::default(),
             accepted: AtomicUsize::new(0),
-            _keys: keys,
-        };
-        world.apply(registry).await;
-        world
+            _keys: None,
+        }
     }
 
     /// Makes a registry the active one; workers that run already have not heard of it.

@@ -219,7 +219,7 @@ impl Theatre {
             }
         }
         self.engine.retention().forget_old_capsules(self.now()).await?;
-        let proved = self.teller.tell(self.engine.store.as_ref()).await?;
+        let proved = self.teller.tell(self.engine.store().as_ref()).await?;
         for (person, processor) in proved {
             let set = SETS.iter().find(|set| set.processor == processor);
             let left = set.map_or(0, |set| self.systems.left_in_copies(set.set, &person.customer()));
@@ -247,7 +247,7 @@ impl Theatre {
                     }
                 }
             }
-            self.engine.store.outbox_done(&emission.revisions).await?;
+            self.engine.store().outbox_done(&emission.revisions).await?;
             if !acks.is_empty() {
                 waiting.push(self.answer(acks).await?);
             }
@@ -286,12 +286,12 @@ impl Theatre {
 
     /// Every request.
     pub(super) async fn requests(&self) -> Result<Vec<StoredRequest>, DemoError> {
-        Ok(self.engine.store.page(None, 500).await?)
+        Ok(self.engine.store().page(None, 500).await?)
     }
 
     /// A person's request.
     pub(super) async fn request(&self, person: Person) -> Result<StoredRequest, DemoError> {
-        let found = self.engine.store.requests(&[person.request()]).await?.pop();
+        let found = self.engine.store().requests(&[person.request()]).await?.pop();
         found.ok_or_else(|| DemoError::Stuck(format!("there is no request of {}", person.name)))
     }
 }

@@ -50,7 +50,7 @@ impl Verdict {
                     .is_some_and(|(_, status)| status == "completed")
             }),
         );
-        let store = theatre.engine.store.as_ref();
+        let store = theatre.engine.store().as_ref();
         let ids: Vec<_> = CAST.iter().map(|person| person.request()).collect();
         self.note(
             "nobody's identifiers can be read any more: every key is destroyed, and every capsule's too",
@@ -105,7 +105,7 @@ impl Verdict {
 /// release.
 async fn history_is_lawful(theatre: &Theatre, person: Person) -> Result<bool, DemoError> {
     let (mut plan, mut kept, mut held, mut holds) = (Vec::new(), None, None, 0);
-    for stored in theatre.engine.store.leaves(person.request()).await? {
+    for stored in theatre.engine.store().leaves(person.request()).await? {
         let leaf = Leaf::from_bytes(&stored.leaf).map_err(EngineError::from)?;
         for entry in &leaf.entries {
             learn_plan(&mut plan, entry);
