@@ -51,7 +51,7 @@ struct Due {
 #[async_trait]
 impl UnitOfWork<'static> for WakeDue<'_> {
     type Loaded = Due;
-    type Answer = usize;
+    type Output = usize;
     type Error = EngineError;
 
     const SETS_ASIDE: Option<&'static str> = Some("agenda");

@@ -206,7 +206,7 @@ struct Forget<'e> {
 #[async_trait]
 impl UnitOfWork<'static> for Forget<'_> {
     type Loaded = Changes;
-    type Answer = bool;
+    type Output = bool;
     type Error = EngineError;
 
     fn name(&self) -> &'static str {

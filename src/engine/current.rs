@@ -30,7 +30,7 @@ struct ReadCurrent<'e> {
 #[async_trait]
 impl UnitOfWork<'static> for ReadCurrent<'_> {
     type Loaded = ();
-    type Answer = (Vec<StoredRequest>, Vec<DeadLetter>);
+    type Output = (Vec<StoredRequest>, Vec<DeadLetter>);
     type Error = EngineError;
 
     fn name(&self) -> &'static str {
@@ -42,7 +42,7 @@ impl UnitOfWork<'static> for ReadCurrent<'_> {
         tx: &mut dyn Transaction,
         _: &mut DecisionInputs,
         _: Lock,
-    ) -> Result<Load<(), Self::Answer>, EngineError> {
+    ) -> Result<Load<(), Self::Output>, EngineError> {
         let stored = tx.load(self.ids, Lock::Rows).await?;
         let letters = tx.dead_letters_of(self.origins).await?;
         Ok(Load::Nothing((stored, letters)))
@@ -53,7 +53,7 @@ impl UnitOfWork<'static> for ReadCurrent<'_> {
         _: &mut (),
         _: &DecisionInputs,
         _: &mut Batch<'static>,
-    ) -> Result<Decision<Self::Answer>, EngineError> {
+    ) -> Result<Decision<Self::Output>, EngineError> {
         Ok(Decision::Nothing(Default::default()))
     }
 }

@@ -24,7 +24,7 @@ const BATCH: u32 = 500;
 /// What has expired.
 #[derive(Debug, Default)]
 pub struct Expired {
-    /// Where they came from: to be reported by [`Engine::expiry_produced`] once the emission is confirmed.
+    /// Where they came from: to be reported by [`Retention::expiry_produced`] once the emission is confirmed.
     pub origins: Vec<Origin>,
     /// What has to be produced.
     pub emission: Emission,
@@ -42,7 +42,7 @@ struct ExpireEarly<'e> {
 #[async_trait]
 impl UnitOfWork<'static> for ExpireEarly<'_> {
     type Loaded = Vec<EarlyRow>;
-    type Answer = ();
+    type Output = ();
     type Error = EngineError;
 
     fn name(&self) -> &'static str {

@@ -2,7 +2,7 @@
 
 use super::clock_guard;
 use crate::{
-    domain::{ids::RequestId, request::operate::Refused, task::IllegalEvent},
+    domain::{ids::RequestId, request::operate::DecisionError, task::IllegalEvent},
     store::{StoreError, StoreFailure},
     vault::VaultError,
 };
@@ -84,7 +84,7 @@ pub enum OperateError {
     Unknown(&'static str),
     /// Its state does not allow it.
     #[error(transparent)]
-    Refused(#[from] Refused),
+    Refused(#[from] DecisionError),
     /// The same key was used for something else.
     #[error("this command_id, or Idempotency-Key, was taken with another payload")]
     Conflicting,

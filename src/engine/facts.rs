@@ -41,7 +41,7 @@ use crate::{
 
 /// What became of a message that brings a fact.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Told {
+pub enum FactOutcome {
     /// It holds from now on.
     Taken {
         /// How it contradicts what was known, if it does: it is kept, and proves nothing that is denied.
@@ -55,7 +55,7 @@ pub enum Told {
 
 /// Something that is told.
 #[derive(Debug, Clone, Copy)]
-pub(super) enum News<'a> {
+pub(super) enum FactCommand<'a> {
     Hold(&'a PlaceHold, &'a [SubjectDigest], &'a [FormerDigest]),
     Release(&'a ReleaseHold),
     Backup(&'a PreparedBackup),
@@ -66,7 +66,7 @@ pub(super) enum News<'a> {
 
 /// A message that tells something.
 struct Message<'a> {
-    news: News<'a>,
+    news: FactCommand<'a>,
     digest: [u8; 16],
     /// The id that an earlier version has given its command, where it would have been another one.
     former_id: Option<CommandId>,
@@ -78,16 +78,16 @@ struct Message<'a> {
 }
 
 /// Writes down what messages tell, in their order, and answers what became of each.
-struct TellFacts<'a> {
+struct RecordFacts<'a> {
     engine: &'a Engine,
     messages: &'a [Message<'a>],
     advances: &'a [Advance],
 }
 
 #[async_trait]
-impl UnitOfWork<'static> for TellFacts<'_> {
-    type Loaded = (Vec<Told>, Changes);
-    type Answer = Vec<Told>;
+impl UnitOfWork<'static> for RecordFacts<'_> {
+    type Loaded = (Vec<FactOutcome>, Changes);
+    type Output = Vec<FactOutcome>;
     type Error = EngineError;
 
     fn name(&self) -> &'static str {
@@ -109,25 +109,25 @@ impl UnitOfWork<'static> for TellFacts<'_> {
         tx: &mut dyn Transaction,
         inputs: &mut DecisionInputs,
         _: Lock,
-    ) -> Result<Load<(Vec<Told>, Changes), Vec<Told>>, EngineError> {
+    ) -> Result<Load<(Vec<FactOutcome>, Changes), Vec<FactOutcome>>, EngineError> {
         tx.advance(self.advances).await?;
         let now = inputs.now;
         let mut latest = Latest::of(inputs.clone());
         let mut changes = Changes::default();
         let mut all = Vec::with_capacity(self.messages.len());
         for message in self.messages {
-            let told = match self.engine.decide_news(message, &latest, tx, now).await? {
+            let told = match self.engine.decide_fact(message, &latest, tx, now).await? {
                 Ok(Decided::New(fact, contradiction)) => {
                     latest.learn(&fact, now);
                     self.engine
                         .add_fact(*fact, message, tx, &mut changes, now)
                         .await?;
-                    Told::Taken { contradiction }
+                    FactOutcome::Taken { contradiction }
                 }
-                Ok(Decided::Known) => Told::Duplicate,
-                Err(refusal) => Told::Refused(refusal),
+                Ok(Decided::Known) => FactOutcome::Duplicate,
+                Err(refusal) => FactOutcome::Refused(refusal),
             };
-            if let (Told::Refused(refusal), Some(origin)) = (&told, message.origin) {
+            if let (FactOutcome::Refused(refusal), Some(origin)) = (&told, message.origin) {
                 let (raw, headers) = (message.raw, message.headers);
                 let letter = self.engine.dead_letter(origin, refusal, raw, headers, now)?;
                 changes.dead_letters.push(letter);
@@ -139,10 +139,10 @@ impl UnitOfWork<'static> for TellFacts<'_> {
 
     fn decide(
         &self,
-        (told, changes): &mut (Vec<Told>, Changes),
+        (told, changes): &mut (Vec<FactOutcome>, Changes),
         _: &DecisionInputs,
         batch: &mut Batch<'static>,
-    ) -> Result<Decision<Vec<Told>>, EngineError> {
+    ) -> Result<Decision<Vec<FactOutcome>>, EngineError> {
         batch.changes = std::mem::take(changes);
         Ok(Decision::Write(std::mem::take(told)))
     }
@@ -150,12 +150,12 @@ impl UnitOfWork<'static> for TellFacts<'_> {
 
 impl Engine {
     /// Takes a command in that brings news.
-    pub(super) async fn tell_command(
+    pub(super) async fn record_command(
         &self,
         arrival: &Arrival<PreparedCommand>,
-        news: News<'_>,
+        news: FactCommand<'_>,
         digest: [u8; 16],
-    ) -> Result<(Told, Emission), EngineError> {
+    ) -> Result<(FactOutcome, Emission), EngineError> {
         let message = Message {
             news,
             digest,
@@ -170,17 +170,17 @@ impl Engine {
             headers: &arrival.headers,
         };
         let advances = self.advances_of(std::slice::from_ref(arrival));
-        let (told, emission) = self.tell(&[message], &advances).await?;
+        let (told, emission) = self.record(&[message], &advances).await?;
         let told = told.into_iter().next().ok_or(EngineError::Panicked)?;
         Ok((told, emission))
     }
 
-    async fn tell(
+    async fn record(
         &self,
         messages: &[Message<'_>],
         advances: &[Advance],
-    ) -> Result<(Vec<Told>, Emission), EngineError> {
-        let unit = TellFacts {
+    ) -> Result<(Vec<FactOutcome>, Emission), EngineError> {
+        let unit = RecordFacts {
             engine: self,
             messages,
             advances,
@@ -191,14 +191,16 @@ impl Engine {
             emission.dead_letter(letter);
         }
         for (told, message) in done.answer.iter().zip(messages) {
-            if let (Told::Taken { contradiction }, News::Backup(prepared)) = (told, message.news) {
+            if let (FactOutcome::Taken { contradiction }, FactCommand::Backup(prepared)) =
+                (told, message.news)
+            {
                 self.mention(&prepared.event, *contradiction)?;
             }
         }
         Ok((done.answer, emission))
     }
 
-    async fn decide_news(
+    async fn decide_fact(
         &self,
         message: &Message<'_>,
         known: &Latest,
@@ -221,9 +223,9 @@ impl Engine {
             }
         }
         match message.news {
-            News::Unreadable(refusal) => Ok(Err(refusal.clone())),
-            News::Forged(detail) => Ok(Err(Refusal::new(DeadLetterReason::ForgedAck, detail))),
-            News::Hold(hold, digests, former) => {
+            FactCommand::Unreadable(refusal) => Ok(Err(refusal.clone())),
+            FactCommand::Forged(detail) => Ok(Err(Refusal::new(DeadLetterReason::ForgedAck, detail))),
+            FactCommand::Hold(hold, digests, former) => {
                 let found = tx.of_subjects(&possible_digests(digests, former)).await?;
                 if let Some(refusal) = self.unknown_type(hold, &known.known, tx).await? {
                     return Ok(Err(refusal));
@@ -246,8 +248,8 @@ impl Engine {
                     None => Ok(Decided::New(Box::new(fact), None)),
                 })
             }
-            News::Release(release) => Ok(self.decide_release(release, &known.known, tx).await?),
-            News::Backup(prepared) => self.decide_backup(prepared, message, known, tx, now).await,
+            FactCommand::Release(release) => Ok(self.decide_release(release, &known.known, tx).await?),
+            FactCommand::Backup(prepared) => self.decide_backup(prepared, message, known, tx, now).await,
         }
     }
 
@@ -327,7 +329,7 @@ enum Decided {
     Known,
 }
 
-impl<'a> News<'a> {
+impl<'a> FactCommand<'a> {
     /// The news that a command brings; `None`: it is about requests.
     pub(super) fn of(prepared: &'a PreparedCommand) -> Option<Self> {
         match &prepared.command {

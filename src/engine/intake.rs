@@ -27,7 +27,7 @@ use super::{
     counter_slot::CounterSlot,
     decision_inputs::DecisionInputs,
     effects::Emission,
-    facts::{News, Told},
+    facts::{FactCommand, FactOutcome},
     prepare::{Arrival, PreparedCommand},
     unit_of_work::{Decision, Load, UnitOfWork, run},
     use_cases::Intake,
@@ -83,8 +83,8 @@ impl Intake<'_> {
         };
         for run in arrivals.chunk_by(|a, b| !stands_alone(a) && !stands_alone(b)) {
             let TakenIn { verdicts, emission } = match run {
-                [arrival] => match news_of(arrival) {
-                    Some((news, digest)) => self.take_in_news(arrival, news, digest).await?,
+                [arrival] => match fact_command_of(arrival) {
+                    Some((news, digest)) => self.take_in_fact(arrival, news, digest).await?,
                     None => self.take_in_run(run).await?,
                 },
                 run => self.take_in_run(run).await?,
@@ -95,13 +95,13 @@ impl Intake<'_> {
         Ok(taken)
     }
 
-    async fn take_in_news(
+    async fn take_in_fact(
         &self,
         arrival: &Arrival<PreparedCommand>,
-        news: News<'_>,
+        news: FactCommand<'_>,
         digest: [u8; 16],
     ) -> Result<TakenIn, EngineError> {
-        let (told, emission) = self.shared.tell_command(arrival, news, digest).await?;
+        let (told, emission) = self.shared.record_command(arrival, news, digest).await?;
         let verdicts = vec![verdict_of(told, arrival)];
         self.count_commands(std::slice::from_ref(arrival), &verdicts);
         Ok(TakenIn { verdicts, emission })
@@ -170,7 +170,7 @@ struct Loaded {
 #[async_trait]
 impl<'a> UnitOfWork<'a> for TakeIn<'a> {
     type Loaded = Loaded;
-    type Answer = Option<Decided>;
+    type Output = Option<Decided>;
     type Error = EngineError;
 
     const SLOT: CounterSlot = CounterSlot::Intake;
@@ -307,7 +307,7 @@ fn inbox_keys(arrivals: &[Arrival<PreparedCommand>]) -> Vec<(&Tenant, CommandId)
 /// Whether it has a transaction of its own: it brings a fact, or looks for requests that earlier commands may just have
 /// opened.
 fn stands_alone(arrival: &Arrival<PreparedCommand>) -> bool {
-    news_of(arrival).is_some() || brings_somebody_back(arrival)
+    fact_command_of(arrival).is_some() || brings_somebody_back(arrival)
 }
 
 fn brings_somebody_back(arrival: &Arrival<PreparedCommand>) -> bool {
@@ -318,12 +318,12 @@ fn brings_somebody_back(arrival: &Arrival<PreparedCommand>) -> bool {
 }
 
 /// The news that it brings, with the digest of its payload. What cannot be read brings none.
-fn news_of(arrival: &Arrival<PreparedCommand>) -> Option<(News<'_>, [u8; 16])> {
+fn fact_command_of(arrival: &Arrival<PreparedCommand>) -> Option<(FactCommand<'_>, [u8; 16])> {
     let prepared = arrival.content.as_ref().ok()?;
-    Some((News::of(prepared)?, prepared.digest))
+    Some((FactCommand::of(prepared)?, prepared.digest))
 }
 
-fn verdict_of(told: Told, arrival: &Arrival<PreparedCommand>) -> Verdict {
+fn verdict_of(told: FactOutcome, arrival: &Arrival<PreparedCommand>) -> Verdict {
     // A fact names no request, or many: its command stands for it.
     let id = arrival
         .content
@@ -332,9 +332,9 @@ fn verdict_of(told: Told, arrival: &Arrival<PreparedCommand>) -> Verdict {
             RequestId(prepared.command.command_id().0)
         });
     match told {
-        Told::Taken { .. } => Verdict::Taken(id),
-        Told::Duplicate => Verdict::Duplicate(id),
-        Told::Refused(refusal) => Verdict::Refused(refusal),
+        FactOutcome::Taken { .. } => Verdict::Taken(id),
+        FactOutcome::Duplicate => Verdict::Duplicate(id),
+        FactOutcome::Refused(refusal) => Verdict::Refused(refusal),
     }
 }
 

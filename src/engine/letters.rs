@@ -96,7 +96,7 @@ impl LetterBytes {
 }
 
 /// What is known of a message that is refused.
-pub(super) struct Refused<'a> {
+pub(super) struct RejectedMessage<'a> {
     pub(super) origin: &'a Origin,
     pub(super) reason: DeadLetterReason,
     pub(super) detail: &'a str,
@@ -110,7 +110,7 @@ pub(super) struct Refused<'a> {
 
 impl Engine {
     /// A dead letter with an id of its own.
-    pub(super) fn letter(&self, refused: Refused<'_>) -> DeadLetter {
+    pub(super) fn letter(&self, refused: RejectedMessage<'_>) -> DeadLetter {
         let seen = refused.raw.map(salvage).unwrap_or_default();
         let opens = seen.kind.is_some_and(CommandKind::opens);
         let size = |bytes: &Option<Vec<u8>>| bytes.as_ref().map_or(0, Vec::len) as u64;

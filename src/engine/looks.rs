@@ -56,7 +56,7 @@ struct Write(Changes);
 
 #[async_trait]
 impl StoreWork for Write {
-    type Answer = ();
+    type Output = ();
 
     async fn work(&self, tx: &mut dyn Transaction) -> Result<Decision<()>, EngineError> {
         tx.write(&self.0).await?;

@@ -236,7 +236,7 @@ struct Accept<'e> {
 
 #[async_trait]
 impl StoreWork for Accept<'_> {
-    type Answer = bool;
+    type Output = bool;
 
     async fn work(&self, tx: &mut dyn Transaction) -> Result<Decision<bool>, EngineError> {
         match tx.accept_position(self.acceptance).await {

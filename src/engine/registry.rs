@@ -52,7 +52,7 @@ struct Apply<'e> {
 
 #[async_trait]
 impl StoreWork for Apply<'_> {
-    type Answer = Applied;
+    type Output = Applied;
 
     async fn work(&self, tx: &mut dyn Transaction) -> Result<Decision<Applied>, EngineError> {
         let passed = tx.gate(Gate::Exclusive).await?;

@@ -63,7 +63,7 @@ struct Front {
 #[async_trait]
 impl UnitOfWork<'static> for Expire<'_> {
     type Loaded = Front;
-    type Answer = bool;
+    type Output = bool;
     type Error = EngineError;
 
     const SETS_ASIDE: Option<&'static str> = Some("expiry");

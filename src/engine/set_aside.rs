@@ -23,7 +23,7 @@ struct SetAside<'e>(&'e [RequestId]);
 #[async_trait]
 impl UnitOfWork<'static> for SetAside<'_> {
     type Loaded = Vec<StoredRequest>;
-    type Answer = ();
+    type Output = ();
     type Error = EngineError;
 
     fn name(&self) -> &'static str {

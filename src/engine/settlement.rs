@@ -23,7 +23,7 @@ use crate::{
         entry::Entry,
         ids::RequestId,
         note::BroughtBy,
-        request::answer::{AckRefusal, Taken},
+        request::answer::{AckRejection, Taken},
         words::DeadLetterReason,
     },
     store::{Lock, Transaction},
@@ -112,7 +112,7 @@ struct SettleAcks<'a> {
 #[async_trait]
 impl<'a> UnitOfWork<'a> for SettleAcks<'a> {
     type Loaded = Bodies;
-    type Answer = Vec<AckVerdict>;
+    type Output = Vec<AckVerdict>;
     type Error = EngineError;
 
     const SLOT: CounterSlot = CounterSlot::Settlement;
@@ -174,9 +174,9 @@ impl SettleAcks<'_> {
                 Ok(verdict) => return Ok(verdict),
                 Err(refused) => {
                     let reason = match refused {
-                        AckRefusal::UnknownTask => DeadLetterReason::UnknownTask,
-                        AckRefusal::Forged => DeadLetterReason::ForgedAck,
-                        AckRefusal::Stale => DeadLetterReason::StaleAck,
+                        AckRejection::UnknownTask => DeadLetterReason::UnknownTask,
+                        AckRejection::Forged => DeadLetterReason::ForgedAck,
+                        AckRejection::Stale => DeadLetterReason::StaleAck,
                     };
                     Refusal::new(reason, refused.to_string())
                 }
@@ -199,10 +199,10 @@ impl SettleAcks<'_> {
         inputs: &DecisionInputs,
         batch: &mut Batch<'_>,
         bodies: &mut Bodies,
-    ) -> Result<AckVerdict, AckRefusal> {
+    ) -> Result<AckVerdict, AckRejection> {
         let touched = batch
             .get_mut(prepared.ack.request_id)
-            .ok_or(AckRefusal::UnknownTask)?;
+            .ok_or(AckRejection::UnknownTask)?;
         let context = self.engine.context(inputs);
         let taken = touched.request.answer(
             &prepared.ack,

@@ -62,7 +62,7 @@ struct SweepBatch<'e> {
 #[async_trait]
 impl UnitOfWork<'static> for SweepBatch<'_> {
     type Loaded = Sweep;
-    type Answer = Option<Sweep>;
+    type Output = Option<Sweep>;
     type Error = EngineError;
 
     const SETS_ASIDE: Option<&'static str> = Some("sweep");

@@ -128,7 +128,7 @@ struct PutBack<'e> {
 #[async_trait]
 impl UnitOfWork<'static> for PutBack<'_> {
     type Loaded = ();
-    type Answer = ();
+    type Output = ();
     type Error = EngineError;
 
     const SETS_ASIDE: Option<&'static str> = Some("put_back");
@@ -190,7 +190,7 @@ struct ReleaseTasks<'e> {
 #[async_trait]
 impl UnitOfWork<'static> for ReleaseTasks<'_> {
     type Loaded = ();
-    type Answer = ();
+    type Output = ();
     type Error = EngineError;
 
     const SETS_ASIDE: Option<&'static str> = Some("release");

@@ -34,7 +34,7 @@ pub(super) trait UnitOfWork<'a>: Send + Sync {
     /// What is read besides the requests.
     type Loaded: Send;
     /// What the use case answers.
-    type Answer: Send;
+    type Output: Send;
     /// What can go wrong.
     type Error: StoreFailure + From<EngineError> + Send;
 
@@ -63,7 +63,7 @@ pub(super) trait UnitOfWork<'a>: Send + Sync {
         tx: &mut dyn Transaction,
         inputs: &mut DecisionInputs,
         lock: Lock,
-    ) -> Result<Load<Self::Loaded, Self::Answer>, Self::Error>;
+    ) -> Result<Load<Self::Loaded, Self::Output>, Self::Error>;
 
     /// Decides, without any input or output. Where requests are set aside it may be asked several times, each time about
     /// other rows, so it must leave what was loaded as it is.
@@ -72,12 +72,12 @@ pub(super) trait UnitOfWork<'a>: Send + Sync {
         loaded: &mut Self::Loaded,
         inputs: &DecisionInputs,
         batch: &mut Batch<'a>,
-    ) -> Result<Decision<Self::Answer>, Self::Error>;
+    ) -> Result<Decision<Self::Output>, Self::Error>;
 
     /// Writes what the changes have no place for, and adds to them what depends on which requests were set aside.
     async fn conclude(
         &self,
-        _answer: &mut Self::Answer,
+        _answer: &mut Self::Output,
         _finished: &mut Finished<'a>,
         _inputs: &DecisionInputs,
         _tx: &mut dyn Transaction,
@@ -118,7 +118,7 @@ type Decided<'a, A> = (A, Option<Finished<'a>>);
 pub(super) fn run<'e, 'a: 'e, U: UnitOfWork<'a>>(
     engine: &'e Engine,
     unit: &'e U,
-) -> Pin<Box<dyn Future<Output = Result<Committed<'a, U::Answer>, U::Error>> + Send + 'e>> {
+) -> Pin<Box<dyn Future<Output = Result<Committed<'a, U::Output>, U::Error>> + Send + 'e>> {
     Box::pin(async move {
         let mut attempts = Attempts::new(engine.store.as_ref(), &*engine.metrics, unit.name());
         loop {
@@ -134,7 +134,7 @@ async fn run_once<'a, U: UnitOfWork<'a>>(
     engine: &Engine,
     unit: &U,
     attempts: &mut Attempts<'_>,
-) -> Result<Committed<'a, U::Answer>, U::Error> {
+) -> Result<Committed<'a, U::Output>, U::Error> {
     let lock = attempts.lock();
     let mut tx = attempts.begin().await?;
     let (answer, finished) = write(engine, unit, &mut *tx, lock).await?;
@@ -172,7 +172,7 @@ async fn write<'a, U: UnitOfWork<'a>>(
     unit: &U,
     tx: &mut dyn Transaction,
     lock: Lock,
-) -> Result<Decided<'a, U::Answer>, U::Error> {
+) -> Result<Decided<'a, U::Output>, U::Error> {
     let mut inputs = engine.pass_gate(tx, unit.gate()).await?;
     let (rows, mut loaded) = match unit.load(tx, &mut inputs, lock).await? {
         Load::Ready(rows, loaded) => (rows, loaded),
@@ -205,7 +205,7 @@ fn decide<'a, U: UnitOfWork<'a>>(
     inputs: &DecisionInputs,
     rows: Vec<StoredRequest>,
     unfit: Vec<StoredRequest>,
-) -> Result<Result<Decided<'a, U::Answer>, U::Error>, EngineError> {
+) -> Result<Result<Decided<'a, U::Output>, U::Error>, EngineError> {
     contained(|| {
         let mut batch = Batch::with_loaded(rows, engine.clock_skew);
         let answer = match unit.decide(loaded, inputs, &mut batch)? {
@@ -228,7 +228,7 @@ fn decide_without_unfit<'a, U: UnitOfWork<'a>>(
     inputs: &DecisionInputs,
     rows: Vec<StoredRequest>,
     name: &'static str,
-) -> Result<Decided<'a, U::Answer>, U::Error> {
+) -> Result<Decided<'a, U::Output>, U::Error> {
     let is_fit =
         |row: &StoredRequest| decide(engine, unit, loaded, inputs, vec![row.clone()], Vec::new()).is_ok();
     let (fit, unfit): (Vec<_>, Vec<_>) = rows.into_iter().partition(is_fit);
@@ -242,10 +242,10 @@ fn decide_without_unfit<'a, U: UnitOfWork<'a>>(
 #[async_trait]
 pub(super) trait StoreWork: Send + Sync {
     /// What it comes to.
-    type Answer: Send;
+    type Output: Send;
 
     /// Reads and writes.
-    async fn work(&self, tx: &mut dyn Transaction) -> Result<Decision<Self::Answer>, EngineError>;
+    async fn work(&self, tx: &mut dyn Transaction) -> Result<Decision<Self::Output>, EngineError>;
 }
 
 /// Runs it until it is committed, or fails for good.
@@ -254,7 +254,7 @@ pub(super) async fn run_on_store<W: StoreWork>(
     observer: &dyn Observer,
     name: &'static str,
     work: &W,
-) -> Result<W::Answer, EngineError> {
+) -> Result<W::Output, EngineError> {
     let mut attempts = Attempts::new(store, observer, name);
     loop {
         let done = run_on_store_once(work, &mut attempts).await;
@@ -267,7 +267,7 @@ pub(super) async fn run_on_store<W: StoreWork>(
 async fn run_on_store_once<W: StoreWork>(
     work: &W,
     attempts: &mut Attempts<'_>,
-) -> Result<W::Answer, EngineError> {
+) -> Result<W::Output, EngineError> {
     let mut tx = attempts.begin().await?;
     match work.work(&mut *tx).await? {
         Decision::Write(answer) => {

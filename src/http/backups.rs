@@ -23,7 +23,7 @@ use crate::{
         time::At,
         words::DeadLetterReason,
     },
-    engine::{facts::Told, prepare::Arrival},
+    engine::{facts::FactOutcome, prepare::Arrival},
     view::backup::{CopyPlace, CopyView, copies},
     wire::{Envelope, Refusal},
 };
@@ -51,18 +51,18 @@ pub(super) async fn tell(
     }
     let warnings = engine.warnings_of_backup(&prepared.event)?;
     let arrival = Arrival::of_call(prepared);
-    let (told, emission) = engine.backup_events().tell_backups(&[arrival]).await?;
+    let (told, emission) = engine.backup_events().record_backups(&[arrival]).await?;
     api.outputs.hand_over(emission).await;
     match told.into_iter().next() {
-        Some(Told::Taken { contradiction }) => {
+        Some(FactOutcome::Taken { contradiction }) => {
             let mut taken = json!({ "result": "taken", "contradiction": contradiction });
             if !warnings.is_empty() {
                 taken["warnings"] = json!(warnings);
             }
             Ok(Json(taken))
         }
-        Some(Told::Duplicate) => Ok(Json(json!({ "result": "repeated", "contradiction": null }))),
-        Some(Told::Refused(refusal)) => Err(refusal.into()),
+        Some(FactOutcome::Duplicate) => Ok(Json(json!({ "result": "repeated", "contradiction": null }))),
+        Some(FactOutcome::Refused(refusal)) => Err(refusal.into()),
         None => Err(Problem::internal()),
     }
 }

@@ -27,7 +27,7 @@ use crate::{
         identity::SubjectData,
         ids::RequestId,
         person::is_same_person,
-        request::operate::Refused,
+        request::operate::DecisionError,
         words::{DeadLetterReason, Status},
     },
     engine::{OperateError, operations},
@@ -242,7 +242,7 @@ async fn refuse_own(api: &Api, ids: &[RequestId], name: &str) -> Result<(), Prob
                 api.engine
                     .metrics
                     .command(kind, DeadLetterReason::NotAllowed.as_str());
-                return Err(OperateError::from(Refused::Submitter).into());
+                return Err(OperateError::from(DecisionError::Submitter).into());
             }
         }
     }

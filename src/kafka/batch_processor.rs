@@ -147,7 +147,7 @@ impl Work for Backups {
     }
 
     async fn decide(&self, arrivals: &[Arrival<PreparedBackup>]) -> Result<Emission, EngineError> {
-        Ok(self.engine.backup_events().tell_backups(arrivals).await?.1)
+        Ok(self.engine.backup_events().record_backups(arrivals).await?.1)
     }
 }
 

@@ -168,7 +168,7 @@ impl ByHand {
                 self.engine.backup_events().prepare_backup(&bytes, &envelope),
             ));
         }
-        let (_, emission) = self.engine.backup_events().tell_backups(&arrivals).await?;
+        let (_, emission) = self.engine.backup_events().record_backups(&arrivals).await?;
         Ok(emission)
     }
 

@@ -1,7 +1,7 @@
 //! The aggregate: one data subject's erasure or anonymization, from command to completion.
 //!
 //! It changes in four ways only: [`answer`] takes a processor's ack, [`wake`] takes the passing of time, [`operate`]
-//! takes a person's decision, and [`Request::review`] takes what has become known since. Each goes through `Request::happen`, which applies a task's event and writes its
+//! takes a person's decision, and [`Request::review`] takes what has become known since. Each goes through `Request::record_event`, which applies a task's event and writes its
 //! ledger entry, and ends with `Request::conclude`, which derives everything that follows.
 #![doc = ""]
 #![doc = include_str!("transitions.md")]
@@ -248,7 +248,12 @@ impl Request {
     }
 
     /// Lets an event happen to a task and writes it down.
-    fn happen(&mut self, ordinal: u16, event: TaskEvent, trail: &mut Trail) -> Result<(), IllegalEvent> {
+    fn record_event(
+        &mut self,
+        ordinal: u16,
+        event: TaskEvent,
+        trail: &mut Trail,
+    ) -> Result<(), IllegalEvent> {
         let task = &mut self.tasks[usize::from(ordinal)];
         let from = task.state.name();
         task.apply(&event)?;
@@ -278,7 +283,7 @@ impl Request {
                     .iter()
                     .all(|earlier| self.task(*earlier).state.lets_others_go())
             {
-                self.happen(
+                self.record_event(
                     ordinal,
                     TaskEvent::Unblocked {
                         due: self.gate_or(context.now),
@@ -328,7 +333,7 @@ impl Request {
     }
 
     /// Lets go what was withheld, now that everything that came before the request has been carried out.
-    pub fn let_go(&mut self, context: &Context<'_>) -> Result<Trail, IllegalEvent> {
+    pub fn release(&mut self, context: &Context<'_>) -> Result<Trail, IllegalEvent> {
         let mut trail = Trail::default();
         self.conclude(context, &mut trail)?;
         Ok(trail)
@@ -366,7 +371,7 @@ impl Request {
                 _ => None,
             };
             if let Some(event) = event {
-                self.happen(ordinal, event, trail)?;
+                self.record_event(ordinal, event, trail)?;
             }
         }
         Ok(())

@@ -59,11 +59,11 @@ impl Request {
         });
         let due = self.gate_or(context.now);
         for ordinal in &again {
-            self.happen(*ordinal, TaskEvent::Restored { due }, trail)?;
+            self.record_event(*ordinal, TaskEvent::Restored { due }, trail)?;
         }
         for ordinal in self.ordinals() {
             if runs_from(self.task(ordinal), &again) {
-                self.happen(ordinal, TaskEvent::Reopened, trail)?;
+                self.record_event(ordinal, TaskEvent::Reopened, trail)?;
             }
         }
         // Whoever was never told that it is over need not be told that it goes on.

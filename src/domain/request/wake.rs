@@ -28,7 +28,7 @@ impl Request {
         if !self.life.status.is_final() {
             for ordinal in self.ordinals() {
                 if let Some(event) = self.event_of_date(ordinal, context) {
-                    self.happen(ordinal, event, &mut trail)?;
+                    self.record_event(ordinal, event, &mut trail)?;
                 }
                 match self.task(ordinal).state {
                     TaskState::Dispatched { ack_by, .. }
@@ -57,7 +57,7 @@ impl Request {
         let event = self
             .failure_of(ordinal, None, None, context)
             .unwrap_or_else(|| self.given_up(ordinal, AbandonCause::AttemptsUsed, None, context));
-        self.happen(ordinal, event, trail)
+        self.record_event(ordinal, event, trail)
     }
 
     /// An answer that may still lie unread in the ack topic is looked for again soon.

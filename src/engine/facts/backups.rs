@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::{Decided, Message, News, Told, same};
+use super::{Decided, FactCommand, FactOutcome, Message, same};
 use crate::{
     domain::{
         backup::{BackupChange, BackupEvent, Contradiction, Copies},
@@ -42,27 +42,28 @@ impl BackupEvents<'_> {
     }
 
     /// Takes backup events in, in their order, some of them in a transaction.
-    pub async fn tell_backups(
+    pub async fn record_backups(
         self,
         arrivals: &[Arrival<PreparedBackup>],
-    ) -> Result<(Vec<Told>, Emission), EngineError> {
-        self.shared.note("backups", self.tell_all_backups(arrivals).await)
+    ) -> Result<(Vec<FactOutcome>, Emission), EngineError> {
+        self.shared
+            .note("backups", self.record_all_backups(arrivals).await)
     }
 
-    async fn tell_all_backups(
+    async fn record_all_backups(
         &self,
         arrivals: &[Arrival<PreparedBackup>],
-    ) -> Result<(Vec<Told>, Emission), EngineError> {
+    ) -> Result<(Vec<FactOutcome>, Emission), EngineError> {
         let (mut all, mut emission) = (Vec::with_capacity(arrivals.len()), Emission::default());
         for some in arrivals.chunks(BATCH) {
             let messages: Vec<Message<'_>> =
-                some.iter().map(|arrival| self.news_of_backup(arrival)).collect();
+                some.iter().map(|arrival| self.fact_of_backup(arrival)).collect();
             let (told, emitted) = self
                 .shared
                 .tell(&messages, &self.shared.advances_of(some))
                 .await?;
             for (told, message) in told.iter().zip(&messages) {
-                if let (Told::Refused(refusal), Some(_)) = (told, message.origin) {
+                if let (FactOutcome::Refused(refusal), Some(_)) = (told, message.origin) {
                     self.shared.metrics.dead_letter(refusal.reason);
                 }
             }
@@ -72,13 +73,13 @@ impl BackupEvents<'_> {
         Ok((all, emission))
     }
 
-    fn news_of_backup<'a>(&self, arrival: &'a Arrival<PreparedBackup>) -> Message<'a> {
+    fn fact_of_backup<'a>(&self, arrival: &'a Arrival<PreparedBackup>) -> Message<'a> {
         let (news, digest) = match &arrival.content {
             Ok(prepared) => match self.check_teller(prepared, arrival.origin.as_ref()) {
-                Ok(()) => (News::Backup(prepared), prepared.digest),
-                Err(refusal) => (News::Forged(refusal), [0; 16]),
+                Ok(()) => (FactCommand::Backup(prepared), prepared.digest),
+                Err(refusal) => (FactCommand::Forged(refusal), [0; 16]),
             },
-            Err(refusal) => (News::Unreadable(refusal), [0; 16]),
+            Err(refusal) => (FactCommand::Unreadable(refusal), [0; 16]),
         };
         Message {
             news,

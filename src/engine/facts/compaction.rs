@@ -49,7 +49,7 @@ struct CompactBatch<'e> {
 #[async_trait]
 impl UnitOfWork<'static> for CompactBatch<'_> {
     type Loaded = (Compacted, Changes);
-    type Answer = Compacted;
+    type Output = Compacted;
     type Error = EngineError;
 
     fn name(&self) -> &'static str {

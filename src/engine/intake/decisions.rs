@@ -262,18 +262,18 @@ fn unknown() -> Refusal {
 }
 
 /// Why a decision is not carried out, as senders are told.
-pub(super) fn refusal_of(refused: operate::Refused) -> Refusal {
+pub(super) fn refusal_of(refused: operate::DecisionError) -> Refusal {
     Refusal::new(reason_of(&refused), refused.to_string())
 }
 
 /// The same in a word.
-pub(in crate::engine) const fn reason_of(refused: &operate::Refused) -> DeadLetterReason {
+pub(in crate::engine) const fn reason_of(refused: &operate::DecisionError) -> DeadLetterReason {
     match refused {
-        operate::Refused::TooLate => DeadLetterReason::TooLate,
-        operate::Refused::Submitter => DeadLetterReason::NotAllowed,
-        operate::Refused::Closed | operate::Refused::WrongState | operate::Refused::NotNow(_) => {
-            DeadLetterReason::WrongState
-        }
+        operate::DecisionError::TooLate => DeadLetterReason::TooLate,
+        operate::DecisionError::Submitter => DeadLetterReason::NotAllowed,
+        operate::DecisionError::Closed
+        | operate::DecisionError::WrongState
+        | operate::DecisionError::NotNow(_) => DeadLetterReason::WrongState,
     }
 }
 

@@ -18,7 +18,7 @@ use crate::{
     },
     engine::{
         Engine, EngineError,
-        letters::Refused,
+        letters::RejectedMessage,
         prepare::{Arrival, PreparedCommand},
     },
     store::{DeadLetter, EarlyRow, Gate, Transaction},
@@ -167,7 +167,7 @@ impl<'e, 'a> Decider<'e, '_, 'a> {
             self.withhold = false;
             let context = self.context();
             if let Some(touched) = self.batch.get_mut(id) {
-                let trail = touched.request.let_go(&context)?;
+                let trail = touched.request.release(&context)?;
                 touched.trail.append(trail);
             }
         }
@@ -236,7 +236,7 @@ impl Engine {
     pub(in crate::engine) fn letter_of(&self, row: &EarlyRow, refusal: &Refusal, at: At) -> DeadLetter {
         // Sealed as it came; where its key is gone, nobody can say what it was.
         let raw = self.vault.open_dead_letter(&row.raw).ok();
-        self.letter(Refused {
+        self.letter(RejectedMessage {
             origin: &row.origin,
             reason: refusal.reason,
             detail: &refusal.detail,

@@ -10,7 +10,7 @@ use crate::{
         body::Body,
         command::Decision,
         ids::{RequestId, Tenant},
-        request::{Request, operate::Refused},
+        request::{Request, operate::DecisionError},
     },
     engine::{
         Engine, EngineError, OperateError,
@@ -41,7 +41,7 @@ pub(super) struct Submitters {
 #[async_trait]
 impl UnitOfWork<'static> for ApproveAll<'_> {
     type Loaded = Submitters;
-    type Answer = Vec<Tenant>;
+    type Output = Vec<Tenant>;
     type Error = OperateError;
 
     fn name(&self) -> &'static str {
@@ -90,7 +90,7 @@ impl UnitOfWork<'static> for ApproveAll<'_> {
                     approved.push(touched.request.head.tenant.clone());
                 }
                 // Nobody approves what they have submitted, not among others either.
-                Err(refused @ Refused::Submitter) => return Err(refused.into()),
+                Err(refused @ DecisionError::Submitter) => return Err(refused.into()),
                 Err(_) => {}
             }
         }

@@ -8,7 +8,7 @@ use super::Once;
 use crate::{
     domain::{
         ids::RequestId,
-        request::{Context, Request, Trail, merged::Leader, operate::Refused},
+        request::{Context, Request, Trail, merged::Leader, operate::DecisionError},
     },
     engine::{
         Engine, EngineError, OperateError,
@@ -21,7 +21,7 @@ use crate::{
 };
 
 /// How the domain takes a decision about one request.
-pub(super) type Decide<'e> = &'e (dyn Fn(&mut Request, &Context<'_>) -> Result<Trail, Refused> + Sync);
+pub(super) type Decide<'e> = &'e (dyn Fn(&mut Request, &Context<'_>) -> Result<Trail, DecisionError> + Sync);
 
 /// Carries out a decision about one request, and answers how the request stands then.
 pub(super) struct DecideOne<'e> {
@@ -36,7 +36,7 @@ pub(super) struct DecideOne<'e> {
 #[async_trait]
 impl UnitOfWork<'static> for DecideOne<'_> {
     type Loaded = HashMap<RequestId, Leader>;
-    type Answer = Request;
+    type Output = Request;
     type Error = OperateError;
 
     fn name(&self) -> &'static str {

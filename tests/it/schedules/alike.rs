@@ -366,7 +366,7 @@ async fn a_kept_share_and_a_restored_one_cover_what_was_given_since(fixture: Fix
     let event = json!({ "event_id": Uuid::from_u128(5), "type": "backup.restored", "processor": "nightly",
                         "set": "nightly", "taken_at": "2026-11-21T11:00:00Z", "restored_into": ["shop"] });
     let arrival = super::world::backup_from(&engine, &event);
-    engine.backup_events().tell_backups(&[arrival]).await.unwrap();
+    engine.backup_events().record_backups(&[arrival]).await.unwrap();
     while engine.fact_sweeps().sweep().await.unwrap().busy {}
     assert_eq!(world.request(1).await.task(0).generation, 2);
     let (_, third) = world.take_in(&engine, &again(3)).await;

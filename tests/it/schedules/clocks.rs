@@ -178,7 +178,7 @@ async fn a_worker_whose_clock_is_off_decides_nothing_on_any_stage_and_goes_on_wh
         is_mistrusted("acks", engine.settlement().settle(&acks).await.map(drop));
         is_mistrusted(
             "a backup event",
-            engine.backup_events().tell_backups(&event).await.map(drop),
+            engine.backup_events().record_backups(&event).await.map(drop),
         );
         is_mistrusted("a sweep", engine.fact_sweeps().sweep().await.map(drop));
         is_mistrusted("a wake-up", engine.agenda().wake_due(later).await.map(drop));
@@ -299,7 +299,7 @@ async fn a_worker_that_is_forty_days_behind_does_not_complete_a_request_by_an_or
     };
     right
         .backup_events()
-        .tell_backups(&[rotated(1, -35)])
+        .record_backups(&[rotated(1, -35)])
         .await
         .unwrap();
     while right.fact_sweeps().sweep().await.unwrap().busy {}
@@ -315,7 +315,7 @@ async fn a_worker_that_is_forty_days_behind_does_not_complete_a_request_by_an_or
     assert_eq!(Sent::of(&settled.emission).status()["status"], "deferred");
     right
         .backup_events()
-        .tell_backups(&[rotated(2, -34)])
+        .record_backups(&[rotated(2, -34)])
         .await
         .unwrap();
     while right.fact_sweeps().sweep().await.unwrap().busy {}

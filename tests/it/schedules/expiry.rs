@@ -311,7 +311,7 @@ async fn a_restore_that_no_sweep_has_brought_yet_counts(fixture: Fixture) {
     let event = json!({ "event_id": Uuid::from_u128(0xcafe), "type": "backup.restored", "processor": "nightly",
                         "set": "nightly", "taken_at": done_at, "restored_into": ["crm"], "at": world.clock.now() });
     let arrival = backup_from(&engine, &event);
-    engine.backup_events().tell_backups(&[arrival]).await.unwrap();
+    engine.backup_events().record_backups(&[arrival]).await.unwrap();
     let sent = world.expire(&engine).await;
     assert!(sent.tombstones.gone.is_empty());
     let request = world.request(1).await;
@@ -335,7 +335,7 @@ async fn one_that_was_opened_again_waits_for_its_next_end(fixture: Fixture) {
                         "restored_into": ["crm"], "at": world.clock.now() });
     engine
         .backup_events()
-        .tell_backups(&[backup_from(&engine, &event)])
+        .record_backups(&[backup_from(&engine, &event)])
         .await
         .unwrap();
     let swept = engine.fact_sweeps().sweep().await.unwrap();

@@ -11,7 +11,7 @@ use lacuna::{
         ids::{Label, ProcessorId},
         time::At,
     },
-    engine::{Engine, facts::Told},
+    engine::{Engine, facts::FactOutcome},
     store::Head,
 };
 use serde_json::{Value, json};
@@ -78,9 +78,9 @@ fn event(kind: &str, with: Value) -> Value {
 
 async fn say(engine: &Engine, events: &[Value]) {
     let arrivals: Vec<_> = events.iter().map(|event| backup_from(engine, event)).collect();
-    let (told, _) = engine.backup_events().tell_backups(&arrivals).await.unwrap();
+    let (told, _) = engine.backup_events().record_backups(&arrivals).await.unwrap();
     assert!(
-        told.iter().all(|told| matches!(told, Told::Taken { .. })),
+        told.iter().all(|told| matches!(told, FactOutcome::Taken { .. })),
         "{told:?}"
     );
 }
@@ -383,13 +383,13 @@ async fn a_restore_of_a_copy_that_was_compacted_is_replayed(fixture: Fixture) {
     let fresh = world.worker().await;
     let (told, _) = fresh
         .backup_events()
-        .tell_backups(&[backup_from(&fresh, &restored)])
+        .record_backups(&[backup_from(&fresh, &restored)])
         .await
         .unwrap();
     assert!(
         matches!(
             told[0],
-            Told::Taken {
+            FactOutcome::Taken {
                 contradiction: Some(_)
             }
         ),
@@ -415,13 +415,13 @@ async fn a_restore_of_a_copy_that_was_compacted_is_replayed(fixture: Fixture) {
     // The copy's own event is told once more: it is taken, and changes nothing.
     let (told, _) = fresh
         .backup_events()
-        .tell_backups(&[backup_from(&fresh, &copy)])
+        .record_backups(&[backup_from(&fresh, &copy)])
         .await
         .unwrap();
     assert!(
         matches!(
             told[0],
-            Told::Taken {
+            FactOutcome::Taken {
                 contradiction: Some(_)
             }
         ),

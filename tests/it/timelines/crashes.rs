@@ -80,7 +80,7 @@ pub(super) async fn tell_backup(world: &World, engine: &Engine, event: &Value) {
         headers: lacuna::wire::KeptHeaders::default(),
         reading: None,
     };
-    engine.backup_events().tell_backups(&[arrival]).await.unwrap();
+    engine.backup_events().record_backups(&[arrival]).await.unwrap();
 }
 
 pub(super) fn restored(at: At) -> Value {

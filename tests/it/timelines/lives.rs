@@ -188,7 +188,7 @@ impl Life {
                     };
                     self.engine
                         .backup_events()
-                        .tell_backups(&[arrival])
+                        .record_backups(&[arrival])
                         .await
                         .unwrap();
                 }

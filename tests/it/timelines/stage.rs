@@ -7,7 +7,7 @@ use lacuna::{
     engine::{
         Engine,
         effects::Emission,
-        facts::Told,
+        facts::FactOutcome,
         intake::Verdict,
         operations::TaskDecision,
         prepare::{Arrival, PreparedBackup, PreparedCommand},
@@ -238,16 +238,16 @@ impl<'a> Stage<'a> {
             let (told, emission) = self
                 .engine
                 .backup_events()
-                .tell_backups(&[arrival])
+                .record_backups(&[arrival])
                 .await
                 .unwrap();
             let verdict = match &told[0] {
-                Told::Taken { contradiction: None } => "taken".to_owned(),
-                Told::Taken {
+                FactOutcome::Taken { contradiction: None } => "taken".to_owned(),
+                FactOutcome::Taken {
                     contradiction: Some(contradiction),
                 } => format!("contradiction {contradiction:?}").to_lowercase(),
-                Told::Duplicate => "duplicate".to_owned(),
-                Told::Refused(refusal) => refused(refusal),
+                FactOutcome::Duplicate => "duplicate".to_owned(),
+                FactOutcome::Refused(refusal) => refused(refusal),
             };
             self.conclude(nth, verdict, &emission);
         }

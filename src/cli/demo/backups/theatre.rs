@@ -22,7 +22,7 @@ use crate::{
     engine::{
         Engine,
         effects::{Effect, Emission, StatusUpdate},
-        facts::Told,
+        facts::FactOutcome,
         intake::Verdict,
         prepare::Arrival,
         settlement::AckVerdict,
@@ -125,9 +125,9 @@ impl Theatre {
             headers: KeptHeaders::default(),
             reading: None,
         };
-        let (told, emission) = self.engine.backup_events().tell_backups(&[arrival]).await?;
+        let (told, emission) = self.engine.backup_events().record_backups(&[arrival]).await?;
         match told.as_slice() {
-            [Told::Taken { contradiction: None }] => {}
+            [FactOutcome::Taken { contradiction: None }] => {}
             other => return Err(DemoError::Stuck(format!("{headline}: {other:?}"))),
         }
         self.teller.headline(self.now(), headline, always)?;

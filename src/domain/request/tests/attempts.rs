@@ -141,7 +141,7 @@ fn a_failure_counts_once() {
     assert_eq!(bench.numbers(0), (1, 1, 1));
     bench.sleep();
     // The second copy comes when the next attempt is out: it says nothing about that one.
-    assert_eq!(bench.ack(0, 1, 1, failed()), Err(AckRefusal::Stale));
+    assert_eq!(bench.ack(0, 1, 1, failed()), Err(AckRejection::Stale));
     assert_eq!(bench.numbers(0), (1, 2, 1));
 }
 

@@ -5,7 +5,7 @@ use super::{
     *,
 };
 use crate::domain::{
-    request::{merged::Leader, operate::Refused},
+    request::{merged::Leader, operate::DecisionError},
     words::Status,
 };
 
@@ -79,7 +79,7 @@ fn a_merged_one_stands_alone_when_the_one_that_it_follows_is_withdrawn() {
     );
 }
 
-fn cancel(bench: &mut Bench) -> Result<(), Refused> {
+fn cancel(bench: &mut Bench) -> Result<(), DecisionError> {
     bench.run(|request, context| match request.clone().cancel(None, context) {
         Ok(trail) => {
             request.cancel(None, context).unwrap();
@@ -104,7 +104,7 @@ fn a_merged_one_is_withdrawn_as_long_as_nothing_was_sent() {
             ..OPEN
         },
     );
-    assert_eq!(cancel(&mut second), Err(Refused::TooLate));
+    assert_eq!(cancel(&mut second), Err(DecisionError::TooLate));
     assert_eq!(second.request.life.status, Status::Merged);
 }
 
@@ -114,7 +114,7 @@ fn nothing_else_is_decided_about_a_merged_one() {
     for decision in [super::gates::passed(), crate::domain::command::Decision::Approve] {
         assert!(matches!(
             super::gates::decide(&mut second, &decision, "clerk"),
-            Err(Refused::NotNow(_))
+            Err(DecisionError::NotNow(_))
         ));
     }
 }

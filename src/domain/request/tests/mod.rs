@@ -32,7 +32,7 @@ use uuid::Uuid;
 
 use super::{
     Context, Move, Request, Shut, Trail, Withheld,
-    answer::{AckRefusal, Taken},
+    answer::{AckRejection, Taken},
     duplicates::Duplicates,
     open::{Admission, CannotOpen, Opened, Rules, open},
 };
@@ -301,18 +301,18 @@ impl Bench {
         generation: u32,
         attempt: u32,
         answer: Answer,
-    ) -> Result<Taken, AckRefusal> {
+    ) -> Result<Taken, AckRejection> {
         let ack = self.ack_of(ordinal, generation, attempt, answer);
         self.take(&ack, true)
     }
 
     /// An answer to what the task was asked last.
-    fn answer(&mut self, ordinal: u16, answer: Answer) -> Result<Taken, AckRefusal> {
+    fn answer(&mut self, ordinal: u16, answer: Answer) -> Result<Taken, AckRejection> {
         let task = self.request.task(ordinal);
         self.ack(ordinal, task.generation, task.attempt, answer)
     }
 
-    fn take(&mut self, ack: &Ack, token_matches: bool) -> Result<Taken, AckRefusal> {
+    fn take(&mut self, ack: &Ack, token_matches: bool) -> Result<Taken, AckRejection> {
         self.run(|request, context| {
             let mut trail = Trail::default();
             let taken = request.answer(ack, token_matches, context, &mut trail);

@@ -11,7 +11,7 @@ use self::{
     checks::{check_step, check_whole, initial},
     ops::{Op, answer_of, ops, worlds},
 };
-use super::{super::operate::Refused, *};
+use super::{super::operate::DecisionError, *};
 use crate::domain::task::Task;
 
 /// A life: the bench, what it was planned as, and what was said to it last.
@@ -94,7 +94,7 @@ impl Life {
         }
     }
 
-    fn decide(&mut self, decision: impl FnOnce(&mut Request, &Context<'_>) -> Result<Trail, Refused>) {
+    fn decide(&mut self, decision: impl FnOnce(&mut Request, &Context<'_>) -> Result<Trail, DecisionError>) {
         // As the engine does it: what a refused decision leaves behind is thrown away.
         self.bench.run(|request, context| {
             let mut tried = request.clone();
@@ -113,7 +113,7 @@ impl Life {
         self.last = Some((ack.clone(), genuine));
         let before = self.bench.request.clone();
         let taken = self.bench.take(&ack, genuine);
-        assert!(genuine || taken == Err(AckRefusal::Forged));
+        assert!(genuine || taken == Err(AckRejection::Forged));
         if matches!(taken, Ok(Taken::Counted { .. })) {
             assert_eq!(ack.generation, self.generation_before(&before, &ack));
             let sent = std::mem::take(&mut self.bench.dispatched);
