@@ -18,7 +18,7 @@ use crate::domain::{
 };
 
 pub use crate::domain::request::{
-    alike::{Duplicates, OverLimit, RepeatLimit},
+    duplicates::{Duplicates, OverLimit, RepeatLimit},
     gates::Approval,
     refusal::ComplaintBodies,
 };

@@ -17,7 +17,7 @@ pub const AGE: Duration = Duration::from_secs(30);
 
 /// Produces again what the outbox has remembered since before this time.
 pub async fn republish_requests(relay: &Relay, before: At) -> Result<(), DeliveryError> {
-    let unproduced = relay.engine.unproduced(before).await?;
+    let unproduced = relay.engine.agenda().unproduced(before).await?;
     if unproduced.is_empty() {
         return Ok(());
     }
@@ -40,9 +40,9 @@ pub async fn republish_tombstones(relay: &Relay, before: At) -> Result<(), Deliv
 /// decided before and whose production nobody has reported.
 pub async fn dead_letter_early(relay: &Relay, now: At, before: At) -> Result<(), DeliveryError> {
     let engine = &relay.engine;
-    deliver_early(relay, engine.expired_unproduced(before).await?).await?;
+    deliver_early(relay, engine.retention().expired_unproduced(before).await?).await?;
     loop {
-        let expired = engine.expire_early(now).await?;
+        let expired = engine.retention().expire_early(now).await?;
         let more = expired.more;
         deliver_early(relay, expired).await?;
         if !more || relay.shutdown.is_cancelled() {
@@ -57,7 +57,7 @@ async fn deliver_early(relay: &Relay, expired: Expired) -> Result<(), DeliveryEr
         origins, emission, ..
     } = expired;
     if !origins.is_empty() && relay.deliver(emission).await? == Delivered::Confirmed {
-        relay.engine.expiry_produced(&origins).await?;
+        relay.engine.retention().expiry_produced(&origins).await?;
     }
     Ok(())
 }

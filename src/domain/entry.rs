@@ -9,8 +9,7 @@ use uuid::Uuid;
 use super::{
     backup::Week,
     calendar::Regime,
-    fact::FactVersion,
-    ids::{AnchorName, HoldId, IdentityType, Label, ProcessorId, RequestId, Tenant},
+    ids::{AnchorName, FactVersion, HoldId, IdentityType, Label, ProcessorId, RequestId, Tenant},
     task::TaskEvent,
     time::At,
     words::{Action, BackupEventKind, ExtensionReason, HoldBasis, RefusalBasis, Status, Why},

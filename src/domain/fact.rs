@@ -13,8 +13,7 @@ use super::{
     time::At,
 };
 
-/// Counts the facts, in the order in which they were committed.
-pub type FactVersion = u32;
+pub use super::ids::FactVersion;
 
 /// Something that decisions read and that concerns many requests.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

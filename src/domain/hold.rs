@@ -1,4 +1,4 @@
-//! Legal holds: what they cover, and which of them cover a task.
+//! Legal holds, and how those are found that may cover a request. What one covers: see [`super::request::holds`].
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 
@@ -7,9 +7,7 @@ use serde::{Deserialize, Serialize};
 use super::{
     identity::{FormerDigest, SubjectDigest},
     ids::{HoldId, Label, ProcessorId, RequestId, Tenant},
-    registry::{Processor, Registry},
-    request::Request,
-    task::Task,
+    registry::Processor,
     time::At,
     words::HoldBasis,
 };
@@ -40,24 +38,8 @@ pub struct Hold {
 }
 
 impl Hold {
-    /// Whether it covers this task of this request.
-    pub fn covers(&self, request: &Request, task: &Task, registered: Option<&Processor>) -> bool {
-        self.names(request)
-            && self.processor.as_ref().is_none_or(|id| *id == task.processor)
-            && (self.categories.is_empty() || self.meets(&task.categories, registered))
-    }
-
-    /// Whether it is about this request, as far as it says about which: its tenant, its id, its subject.
-    fn names(&self, request: &Request) -> bool {
-        self.tenant == request.head.tenant
-            && self.request_id.is_none_or(|id| id == request.id)
-            && (self.subject.is_empty()
-                || self.found.contains(&request.id)
-                || request.life.subject_holds.contains(&self.hold_id))
-    }
-
     /// A share that names no categories is all that its processor holds.
-    fn meets(&self, share: &[Label], registered: Option<&Processor>) -> bool {
+    pub(super) fn meets(&self, share: &[Label], registered: Option<&Processor>) -> bool {
         let held = if share.is_empty() {
             registered.map_or(&[][..], |processor| &processor.categories)
         } else {
@@ -150,38 +132,20 @@ impl Holds {
         found
     }
 
-    /// A hold that covers this task, if there is one.
-    pub fn on_task(&self, request: &Request, task: &Task, registered: Option<&Processor>) -> Option<&Hold> {
-        if self.active.is_empty() {
-            return None;
-        }
-        self.near(request)
-            .find(|hold| hold.covers(request, task, registered))
+    /// Whether there is none.
+    pub fn is_empty(&self) -> bool {
+        self.active.is_empty()
     }
 
-    /// The holds that cover a part of this request, each once, in order of their ids.
-    pub fn on_request(&self, request: &Request, registry: &Registry) -> Vec<&Hold> {
-        let covers = |hold: &&Hold| {
-            // One that was merged has no tasks, and what is known of it is evidence all the same.
-            if request.tasks.is_empty() {
-                return !hold.is_wide() && hold.names(request);
-            }
-            request
-                .tasks
-                .iter()
-                .any(|task| hold.covers(request, task, registry.get(&task.processor)))
-        };
-        let mut found: Vec<&Hold> = self.near(request).filter(covers).collect();
-        found.sort_unstable_by_key(|hold| hold.hold_id);
-        found.dedup_by_key(|hold| hold.hold_id);
-        found
-    }
-
-    /// The holds that may cover this request; one may come twice.
-    fn near(&self, request: &Request) -> impl Iterator<Item = &Hold> {
-        let tenant = &request.head.tenant;
-        let of_request = self.by_request.get(&request.id).into_iter().flatten();
-        let of_subject = request.life.subject_holds.iter().map(|id| (tenant.clone(), *id));
+    /// The holds that may cover this request of this tenant, whose subject had these when it came in; one may come twice.
+    pub(super) fn near(
+        &self,
+        tenant: &Tenant,
+        id: RequestId,
+        subject_holds: &[HoldId],
+    ) -> impl Iterator<Item = &Hold> {
+        let of_request = self.by_request.get(&id).into_iter().flatten();
+        let of_subject = subject_holds.iter().map(|hold| (tenant.clone(), *hold));
         of_request
             .chain(&self.wide)
             .filter_map(|key| self.active.get(key))

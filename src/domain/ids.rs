@@ -151,6 +151,9 @@ name_id! {
     |b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'_'
 }
 
+/// Counts the facts, in the order in which they were committed.
+pub type FactVersion = u32;
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -2,15 +2,24 @@
 
 use std::collections::HashMap;
 
+use async_trait::async_trait;
+
 use super::{
     Engine, EngineError,
+    batch::Batch,
+    decision_inputs::DecisionInputs,
     effects::Emission,
     routes::AcksSeen,
-    work::{Finished, Work},
+    unit_of_work::{Decision, Load, UnitOfWork, run},
+    use_cases::Agenda,
 };
 use crate::{
-    domain::{ids::RequestId, request::merged::Leader, time::At},
-    store::{Attempts, Gate, Lock, StoredRequest, Transaction},
+    domain::{
+        ids::{ProcessorId, RequestId},
+        request::{Request, merged::Leader},
+        time::At,
+    },
+    store::{Lock, Transaction},
 };
 
 /// How many requests one transaction wakes.
@@ -27,69 +36,108 @@ pub struct Woken {
     pub emission: Emission,
 }
 
-impl Engine {
+/// Wakes a batch of what is due, and answers how many were.
+struct WakeDue<'e> {
+    engine: &'e Engine,
+    acks_seen: &'e AcksSeen,
+}
+
+/// What is due, and how those stand that some of it follows.
+struct Due {
+    count: usize,
+    leaders: HashMap<RequestId, Leader>,
+}
+
+#[async_trait]
+impl UnitOfWork<'static> for WakeDue<'_> {
+    type Loaded = Due;
+    type Output = usize;
+    type Error = EngineError;
+
+    const SETS_ASIDE: Option<&'static str> = Some("agenda");
+
+    fn name(&self) -> &'static str {
+        "agenda"
+    }
+
+    async fn load(
+        &self,
+        tx: &mut dyn Transaction,
+        inputs: &mut DecisionInputs,
+        _: Lock,
+    ) -> Result<Load<Due, usize>, EngineError> {
+        let rows = tx.due(inputs.now, BATCH).await?;
+        if rows.is_empty() {
+            return Ok(Load::Nothing(0));
+        }
+        let followed = followed(rows.iter().map(|row| &row.request));
+        let due = Due {
+            count: rows.len(),
+            leaders: leaders_of(&followed, tx, inputs.now).await?,
+        };
+        Ok(Load::Ready(rows, due))
+    }
+
+    fn decide(
+        &self,
+        due: &mut Due,
+        inputs: &DecisionInputs,
+        batch: &mut Batch<'static>,
+    ) -> Result<Decision<usize>, EngineError> {
+        let acks_seen = |id, processor: &ProcessorId| self.acks_seen.until(id, processor);
+        batch.wake(&self.engine.context(inputs), &acks_seen, &due.leaders);
+        Ok(Decision::Write(due.count))
+    }
+}
+
+impl Agenda<'_> {
     /// Wakes a batch of what is due. `now` is when to look; what is woken is decided by the time that comes with the gate.
-    pub async fn wake_due(&self, now: At) -> Result<Woken, EngineError> {
+    pub async fn wake_due(self, now: At) -> Result<Woken, EngineError> {
         // Most turns find nothing. What is committed after this look is seen by the next turn.
-        if !self.store.is_due(now).await? {
+        if !self.shared.store.is_due(now).await? {
             return Ok(Woken {
                 count: 0,
                 more: false,
                 emission: Emission::default(),
             });
         }
-        self.keep_pace().await?;
-        let acks_seen = self.acks_seen().await?;
-        let mut attempts = Attempts::new(self.store.as_ref(), &*self.metrics, "agenda");
-        let (count, finished) = loop {
-            let done = self.wake_once(&acks_seen, &mut attempts).await;
-            if let Some(done) = attempts.conclude(done).await {
-                break done?;
-            }
-        };
-        let emission = finished.emit(self, true).await?;
+        self.shared.keep_pace().await?;
+        let acks_seen = &self.shared.acks_seen().await?;
+        let woken = run(
+            self.shared,
+            &WakeDue {
+                engine: self.shared,
+                acks_seen,
+            },
+        )
+        .await?;
         Ok(Woken {
-            count,
-            more: count == BATCH as usize,
-            emission,
+            count: woken.answer,
+            more: woken.answer == BATCH as usize,
+            emission: woken.finished.emit(self.shared, true).await?,
         })
-    }
-
-    async fn wake_once(
-        &self,
-        acks_seen: &AcksSeen,
-        attempts: &mut Attempts<'_>,
-    ) -> Result<(usize, Finished<'static>), EngineError> {
-        let mut tx = attempts.begin().await?;
-        let known = self.pass_gate(&mut *tx, Gate::Shared).await?;
-        let now = known.now;
-        let due = tx.due(now, BATCH).await?;
-        let count = due.len();
-        let leaders = leaders_of(&followed(&due), &mut *tx, now).await?;
-        let context = self.context(&known, now);
-        let wake = |work: &mut Work<'_>| work.wake(&context, acks_seen, &leaders);
-        let mut finished = self.decide_rows(due, &mut *tx, "agenda", now, wake).await?;
-        self.seal_capsules(&mut finished, &mut *tx).await?;
-        tx.write(&finished.changes).await?;
-        tx.commit().await?;
-        Ok((count, finished))
     }
 
     /// Requests whose outputs may not have been produced: their outbox row is older than `before`. They are taken: no
     /// other worker produces them too, for as long as this one says that it is at it.
-    pub async fn unproduced(&self, before: At) -> Result<Vec<RequestId>, EngineError> {
+    pub async fn unproduced(self, before: At) -> Result<Vec<RequestId>, EngineError> {
         // Most turns find nothing, and nothing is written for that.
-        if self.store.outbox(before, 1).await?.is_empty() {
+        if self.shared.store.outbox(before, 1).await?.is_empty() {
             return Ok(Vec::new());
         }
-        Ok(self.store.take_outbox(before, self.clock.now(), BATCH).await?)
+        Ok(self
+            .shared
+            .store
+            .take_outbox(before, self.shared.clock.now(), BATCH)
+            .await?)
     }
 }
 
 /// The requests that some of these were merged into.
-fn followed(stored: &[StoredRequest]) -> Vec<RequestId> {
-    let leader = |stored: &StoredRequest| Some(stored.request.life.following.as_ref()?.leader);
-    let mut ids: Vec<RequestId> = stored.iter().filter_map(leader).collect();
+pub(super) fn followed<'r>(requests: impl Iterator<Item = &'r Request>) -> Vec<RequestId> {
+    let mut ids: Vec<RequestId> = requests
+        .filter_map(|request| Some(request.life.following.as_ref()?.leader))
+        .collect();
     ids.sort_unstable();
     ids.dedup();
     ids

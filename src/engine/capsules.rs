@@ -3,13 +3,16 @@
 
 use std::{collections::HashMap, time::Duration};
 
+use async_trait::async_trait;
 use zeroize::Zeroizing;
 
 use super::{
     Engine, EngineError,
-    facts::store_fact,
-    time_ordered_id,
-    work::{Finished, UseCase},
+    batch::{Batch, Finished},
+    decision_inputs::DecisionInputs,
+    facts::{of_nobody, store_fact},
+    unit_of_work::{Decision, Load, UnitOfWork, run},
+    use_cases::Retention,
 };
 use crate::{
     domain::{
@@ -22,7 +25,7 @@ use crate::{
         task::{Share, Task},
         time::At,
     },
-    store::{Attempts, CapsuleRow, Changes, Gate, NewFact, StoredBody, StoredCapsule, Transaction},
+    store::{CapsuleRow, Changes, Gate, Lock, StoredBody, StoredCapsule, Transaction},
 };
 
 /// How many forgotten capsules are deleted in one turn: enough to keep up, few enough to pass unnoticed.
@@ -124,74 +127,6 @@ impl Engine {
         Ok(Subject::unpack(&plain)?)
     }
 
-    /// Destroys the keys of weeks from which no copy is left, and deletes what they sealed.
-    pub async fn forget_old_capsules(&self, now: At) -> Result<(), EngineError> {
-        let epochs = self.store.capsule_epochs().await?;
-        if !epochs.is_empty() {
-            let facts = self.refresh_facts().await?;
-            for epoch in &epochs {
-                if self.is_past(epoch, &facts, now)? && self.forget_capsules(epoch).await? {
-                    tracing::info!(
-                        week = epoch.week,
-                        sets = epoch.name(),
-                        "the capsules of a week are forgotten"
-                    );
-                }
-            }
-        }
-        self.store.drop_capsules(DROP).await?;
-        Ok(())
-    }
-
-    /// Destroys the key of a week's capsules: from then on they hold nothing, in no copy of the store either once its
-    /// own backups are gone. `false`: the store does not say any more that no copy is left, and nothing was done.
-    async fn forget_capsules(&self, epoch: &CapsuleEpoch) -> Result<bool, EngineError> {
-        let mut attempts = Attempts::new(self.store.as_ref(), &*self.metrics, "forget");
-        loop {
-            let done = self.forget_capsules_once(epoch, &mut attempts).await;
-            if let Some(done) = attempts.conclude(done).await {
-                return done;
-            }
-        }
-    }
-
-    async fn forget_capsules_once(
-        &self,
-        epoch: &CapsuleEpoch,
-        attempts: &mut Attempts<'_>,
-    ) -> Result<bool, EngineError> {
-        let mut tx = attempts.begin().await?;
-        let known = self.pass_gate(&mut *tx, Gate::Exclusive).await?;
-        let now = known.now;
-        // What was looked at before may have been lost since, and a lock may have come. This cannot be undone.
-        if !self.is_past(epoch, &known.facts, now)? {
-            return Ok(false);
-        }
-        let fact = Fact::Forgotten(epoch.clone());
-        let is_known = tx.fact(&fact.key()).await?.is_some();
-        let mut changes = Changes {
-            slot: self.slot_of(UseCase::Other),
-            at: now,
-            ..Changes::default()
-        };
-        let fact = NewFact {
-            id: time_ordered_id(now),
-            sweeps: false,
-            fact,
-            digest: [0; 16],
-            sealed: None,
-            at: now,
-        };
-        if !is_known {
-            store_fact(fact, &mut *tx, &mut changes).await?;
-        }
-        // In any case: what is known to be forgotten must not be readable, whoever has sealed something since.
-        tx.destroy_capsules(epoch).await?;
-        tx.write(&changes).await?;
-        tx.commit().await?;
-        Ok(true)
-    }
-
     /// Whether every set that covers these capsules is proved past their week.
     fn is_past(&self, epoch: &CapsuleEpoch, facts: &Facts, now: At) -> Result<bool, EngineError> {
         let active = self.active()?;
@@ -224,6 +159,93 @@ impl Engine {
                 None => rotated,
             }
         }))
+    }
+}
+
+impl Retention<'_> {
+    /// Destroys the keys of weeks from which no copy is left, and deletes what they sealed.
+    pub async fn forget_old_capsules(self, now: At) -> Result<(), EngineError> {
+        let epochs = self.shared.store.capsule_epochs().await?;
+        if !epochs.is_empty() {
+            let facts = self.shared.refresh_facts().await?;
+            for epoch in &epochs {
+                if self.shared.is_past(epoch, &facts, now)? && self.forget_capsules(epoch).await? {
+                    tracing::info!(
+                        week = epoch.week,
+                        sets = epoch.name(),
+                        "the capsules of a week are forgotten"
+                    );
+                }
+            }
+        }
+        self.shared.store.drop_capsules(DROP).await?;
+        Ok(())
+    }
+
+    /// Destroys the key of a week's capsules: from then on they hold nothing, in no copy of the store either once its
+    /// own backups are gone. `false`: the store does not say any more that no copy is left, and nothing was done.
+    async fn forget_capsules(&self, epoch: &CapsuleEpoch) -> Result<bool, EngineError> {
+        Ok(run(
+            self.shared,
+            &Forget {
+                engine: self.shared,
+                epoch,
+            },
+        )
+        .await?
+        .answer)
+    }
+}
+
+/// Destroys the key of a week's capsules, and answers whether that was done.
+struct Forget<'e> {
+    engine: &'e Engine,
+    epoch: &'e CapsuleEpoch,
+}
+
+#[async_trait]
+impl UnitOfWork<'static> for Forget<'_> {
+    type Loaded = Changes;
+    type Output = bool;
+    type Error = EngineError;
+
+    fn name(&self) -> &'static str {
+        "forget"
+    }
+
+    fn gate(&self) -> Gate {
+        Gate::Exclusive
+    }
+
+    async fn load(
+        &self,
+        tx: &mut dyn Transaction,
+        inputs: &mut DecisionInputs,
+        _: Lock,
+    ) -> Result<Load<Changes, bool>, EngineError> {
+        let now = inputs.now;
+        // What was looked at before may have been lost since, and a lock may have come. This cannot be undone.
+        if !self.engine.is_past(self.epoch, &inputs.facts, now)? {
+            return Ok(Load::Nothing(false));
+        }
+        let fact = Fact::Forgotten(self.epoch.clone());
+        let mut changes = Changes::default();
+        if tx.fact(&fact.key()).await?.is_none() {
+            store_fact(of_nobody(fact, now), tx, &mut changes).await?;
+        }
+        // In any case: what is known to be forgotten must not be readable, whoever has sealed something since.
+        tx.destroy_capsules(self.epoch).await?;
+        Ok(Load::Ready(Vec::new(), changes))
+    }
+
+    fn decide(
+        &self,
+        changes: &mut Changes,
+        _: &DecisionInputs,
+        batch: &mut Batch<'static>,
+    ) -> Result<Decision<bool>, EngineError> {
+        batch.changes = std::mem::take(changes);
+        Ok(Decision::Write(true))
     }
 }
 

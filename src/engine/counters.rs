@@ -7,7 +7,7 @@ use crate::{
         backup::Week,
         fact::CapsuleEpoch,
         ids::ProcessorId,
-        request::{Life, Move, Request},
+        request::{Bookkeeping, Life, Move, Request},
         words::{Status, TaskStateName, Why},
     },
     store::CounterKey,
@@ -27,8 +27,24 @@ pub(super) struct Counters {
     capsules: HashMap<(Week, String), i64>,
 }
 
+/// How a request stood before something happened to it.
+#[derive(Debug, Clone)]
+pub(super) struct Before {
+    pub(super) life: Life,
+    pub(super) bookkeeping: Bookkeeping,
+}
+
+impl Before {
+    pub(super) fn of(request: &Request) -> Self {
+        Self {
+            life: request.life.clone(),
+            bookkeeping: request.bookkeeping.clone(),
+        }
+    }
+}
+
 /// A name of a gauge, and what it counts of a request.
-type Flag = (&'static str, fn(&Life) -> bool);
+type Flag = (&'static str, fn(&Life, &Bookkeeping) -> bool);
 
 /// Counts requests whose identifiers are in a capsule only.
 const CAPSULES: &str = "capsules";
@@ -49,15 +65,15 @@ pub(super) fn in_capsules(counters: &[(CounterKey, i64)], living: &[CapsuleEpoch
 }
 
 const FLAGS: [Flag; 4] = [
-    ("overdue", |life| life.overdue),
-    ("at_risk", |life| life.at_risk),
-    ("needs_attention", |life| life.needs_attention),
-    ("sealed", |life| life.readable),
+    ("overdue", |life, _| life.overdue),
+    ("at_risk", |life, _| life.at_risk),
+    ("needs_attention", |life, _| life.needs_attention),
+    ("sealed", |_, kept| kept.readable),
 ];
 
 impl Counters {
-    /// Counts what has happened to a request. `before`: its life before; `None`: it is new.
-    pub(super) fn count(&mut self, request: &Request, moves: &[Move], before: Option<&Life>) {
+    /// Counts what has happened to a request. `before`: how it stood; `None`: it is new.
+    pub(super) fn count(&mut self, request: &Request, moves: &[Move], before: Option<&Before>) {
         for moved in moves.iter().filter(|moved| moved.from != Some(moved.to)) {
             let states = self.of_processor(&request.task(moved.ordinal).processor);
             if let Some(from) = moved.from {
@@ -65,10 +81,10 @@ impl Counters {
             }
             states[moved.to as usize] += 1;
         }
-        self.life(before, -1);
-        self.life(Some(&request.life), 1);
-        self.capsule(request, before, -1);
-        self.capsule(request, Some(&request.life), 1);
+        if let Some(Before { life, bookkeeping }) = before {
+            self.stands(request, life, bookkeeping, -1);
+        }
+        self.stands(request, &request.life, &request.bookkeeping, 1);
     }
 
     /// Takes out a closed request whose rows go, as it was stored.
@@ -76,8 +92,7 @@ impl Counters {
         for task in &request.tasks {
             self.of_processor(&task.processor)[task.state.name() as usize] -= 1;
         }
-        self.life(Some(&request.life), -1);
-        self.capsule(request, Some(&request.life), -1);
+        self.stands(request, &request.life, &request.bookkeeping, -1);
     }
 
     /// Counts a task that is deferred, or is so no more.
@@ -90,23 +105,18 @@ impl Counters {
         *self.undeliverable.entry(processor.clone()).or_default() += by;
     }
 
-    fn life(&mut self, life: Option<&Life>, by: i64) {
-        let Some(life) = life else { return };
+    fn stands(&mut self, request: &Request, life: &Life, kept: &Bookkeeping, by: i64) {
         self.requests[life.status as usize] += by;
         for (n, (_, is_set)) in self.flags.iter_mut().zip(FLAGS) {
-            if is_set(life) {
+            if is_set(life, kept) {
                 *n += by;
             }
         }
-    }
-
-    fn capsule(&mut self, request: &Request, life: Option<&Life>, by: i64) {
-        let Some(week) = life.filter(|life| !life.readable).and_then(|life| life.capsule) else {
-            return;
-        };
-        // The sets are the same for the life of the request.
-        let epoch = request.capsule_of(week);
-        *self.capsules.entry((epoch.week, epoch.name())).or_default() += by;
+        if let Some(week) = kept.capsule.filter(|_| !kept.readable) {
+            // The sets are the same for the life of the request.
+            let epoch = request.capsule_of(week);
+            *self.capsules.entry((epoch.week, epoch.name())).or_default() += by;
+        }
     }
 
     fn of_processor(&mut self, processor: &ProcessorId) -> &mut [i64; TaskStateName::ALL.len()] {

@@ -5,16 +5,58 @@
 
 use std::collections::HashSet;
 
+use async_trait::async_trait;
 use foldhash::HashMap;
 
 use super::{
     Engine, EngineError,
+    batch::Batch,
+    decision_inputs::DecisionInputs,
     effects::{Emission, SentTask},
+    unit_of_work::{Decision, Load, UnitOfWork, run},
 };
 use crate::{
     domain::{ids::RequestId, request::Request, task::TaskState},
-    store::{Attempts, DeadLetter, Gate, Lock, Origin, StoredRequest},
+    store::{DeadLetter, Lock, Origin, StoredRequest, Transaction},
 };
+
+/// Reads requests, and the dead letters of messages, and writes nothing.
+struct ReadCurrent<'e> {
+    ids: &'e [RequestId],
+    origins: &'e [Origin],
+    name: &'static str,
+}
+
+#[async_trait]
+impl UnitOfWork<'static> for ReadCurrent<'_> {
+    type Loaded = ();
+    type Output = (Vec<StoredRequest>, Vec<DeadLetter>);
+    type Error = EngineError;
+
+    fn name(&self) -> &'static str {
+        self.name
+    }
+
+    async fn load(
+        &self,
+        tx: &mut dyn Transaction,
+        _: &mut DecisionInputs,
+        _: Lock,
+    ) -> Result<Load<(), Self::Output>, EngineError> {
+        let stored = tx.load(self.ids, Lock::Rows).await?;
+        let letters = tx.dead_letters_of(self.origins).await?;
+        Ok(Load::Nothing((stored, letters)))
+    }
+
+    fn decide(
+        &self,
+        _: &mut (),
+        _: &DecisionInputs,
+        _: &mut Batch<'static>,
+    ) -> Result<Decision<Self::Output>, EngineError> {
+        Ok(Decision::Nothing(Default::default()))
+    }
+}
 
 impl Engine {
     /// Where these requests stand, those of their tasks that `which` names and that are dispatched, and which of these
@@ -35,7 +77,7 @@ impl Engine {
             .collect();
         let out = stored.iter().filter(|(_, ordinals)| !ordinals.is_empty());
         let out: Vec<&Request> = out.map(|(stored, _)| &stored.request).collect();
-        let forgotten = out.iter().filter(|request| request.life.capsule.is_some());
+        let forgotten = out.iter().filter(|request| request.bookkeeping.capsule.is_some());
         let forgotten: Vec<RequestId> = forgotten.map(|request| request.id).collect();
         let out: Vec<RequestId> = out.iter().map(|request| request.id).collect();
         let secrets = self.secrets(&out, &forgotten).await?;
@@ -81,27 +123,8 @@ impl Engine {
         origins: &[Origin],
         name: &'static str,
     ) -> Result<(Vec<StoredRequest>, Vec<DeadLetter>), EngineError> {
-        let mut attempts = Attempts::new(self.store.as_ref(), &*self.metrics, name);
-        loop {
-            let read = self.read_current_once(ids, origins, &mut attempts).await;
-            if let Some(read) = attempts.conclude(read).await {
-                return read;
-            }
-        }
-    }
-
-    async fn read_current_once(
-        &self,
-        ids: &[RequestId],
-        origins: &[Origin],
-        attempts: &mut Attempts<'_>,
-    ) -> Result<(Vec<StoredRequest>, Vec<DeadLetter>), EngineError> {
-        let mut tx = attempts.begin().await?;
-        self.pass_gate(&mut *tx, Gate::Shared).await?;
-        let stored = tx.load(ids, Lock::Rows).await?;
-        let letters = tx.dead_letters_of(origins).await?;
-        tx.commit().await?;
-        Ok((stored, letters))
+        let unit = ReadCurrent { ids, origins, name };
+        Ok(run(self, &unit).await?.answer)
     }
 
     /// The statuses of those of these requests that have moved on since, and the tombstones of those that were purged: the

@@ -9,15 +9,19 @@ mod compaction;
 mod stored;
 
 use self::backups::Latest;
-pub(super) use self::stored::{needs_sweep, store_fact};
+use self::stored::needs_sweep;
+pub(super) use self::stored::{of_nobody, store_fact};
+
+use async_trait::async_trait;
 
 use super::{
     Engine, EngineError,
+    batch::Batch,
+    decision_inputs::DecisionInputs,
     effects::Emission,
-    known::Known,
     prepare::{Arrival, PreparedBackup, PreparedCommand},
     time_ordered_id,
-    work::UseCase,
+    unit_of_work::{Decision, Load, UnitOfWork, run},
 };
 use crate::{
     domain::{
@@ -31,13 +35,13 @@ use crate::{
         time::At,
         words::DeadLetterReason,
     },
-    store::{Advance, Attempts, Changes, DeadLetter, Gate, InboxRow, NewFact, Origin, Transaction},
+    store::{Advance, Changes, Gate, InboxRow, Lock, NewFact, Origin, Transaction},
     wire::{KeptHeaders, Refusal},
 };
 
 /// What became of a message that brings a fact.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Told {
+pub enum FactOutcome {
     /// It holds from now on.
     Taken {
         /// How it contradicts what was known, if it does: it is kept, and proves nothing that is denied.
@@ -51,7 +55,7 @@ pub enum Told {
 
 /// Something that is told.
 #[derive(Debug, Clone, Copy)]
-pub(super) enum News<'a> {
+pub(super) enum FactCommand<'a> {
     Hold(&'a PlaceHold, &'a [SubjectDigest], &'a [FormerDigest]),
     Release(&'a ReleaseHold),
     Backup(&'a PreparedBackup),
@@ -62,7 +66,7 @@ pub(super) enum News<'a> {
 
 /// A message that tells something.
 struct Message<'a> {
-    news: News<'a>,
+    news: FactCommand<'a>,
     digest: [u8; 16],
     /// The id that an earlier version has given its command, where it would have been another one.
     former_id: Option<CommandId>,
@@ -73,20 +77,85 @@ struct Message<'a> {
     headers: &'a KeptHeaders,
 }
 
-/// What a transaction came to.
-struct Done {
-    told: Vec<Told>,
-    letters: Vec<DeadLetter>,
+/// Writes down what messages tell, in their order, and answers what became of each.
+struct RecordFacts<'a> {
+    engine: &'a Engine,
+    messages: &'a [Message<'a>],
+    advances: &'a [Advance],
+}
+
+#[async_trait]
+impl UnitOfWork<'static> for RecordFacts<'_> {
+    type Loaded = (Vec<FactOutcome>, Changes);
+    type Output = Vec<FactOutcome>;
+    type Error = EngineError;
+
+    fn name(&self) -> &'static str {
+        "fact"
+    }
+
+    /// What is refused in any case writes no fact, and keeps nobody from the gate.
+    fn gate(&self) -> Gate {
+        if self.messages.iter().all(|message| message.news.is_refused()) {
+            Gate::Shared
+        } else {
+            Gate::Exclusive
+        }
+    }
+
+    /// Each fact is written before the next message is looked at, which may be about it.
+    async fn load(
+        &self,
+        tx: &mut dyn Transaction,
+        inputs: &mut DecisionInputs,
+        _: Lock,
+    ) -> Result<Load<(Vec<FactOutcome>, Changes), Vec<FactOutcome>>, EngineError> {
+        tx.advance(self.advances).await?;
+        let now = inputs.now;
+        let mut latest = Latest::of(inputs.clone());
+        let mut changes = Changes::default();
+        let mut all = Vec::with_capacity(self.messages.len());
+        for message in self.messages {
+            let told = match self.engine.decide_fact(message, &latest, tx, now).await? {
+                Ok(Decided::New(fact, contradiction)) => {
+                    latest.learn(&fact, now);
+                    self.engine
+                        .add_fact(*fact, message, tx, &mut changes, now)
+                        .await?;
+                    FactOutcome::Taken { contradiction }
+                }
+                Ok(Decided::Known) => FactOutcome::Duplicate,
+                Err(refusal) => FactOutcome::Refused(refusal),
+            };
+            if let (FactOutcome::Refused(refusal), Some(origin)) = (&told, message.origin) {
+                let (raw, headers) = (message.raw, message.headers);
+                let letter = self.engine.dead_letter(origin, refusal, raw, headers, now)?;
+                changes.dead_letters.push(letter);
+            }
+            all.push(told);
+        }
+        Ok(Load::Ready(Vec::new(), (all, changes)))
+    }
+
+    fn decide(
+        &self,
+        (told, changes): &mut (Vec<FactOutcome>, Changes),
+        _: &DecisionInputs,
+        batch: &mut Batch<'static>,
+    ) -> Result<Decision<Vec<FactOutcome>>, EngineError> {
+        batch.changes = std::mem::take(changes);
+        Ok(Decision::Write(std::mem::take(told)))
+    }
 }
 
 impl Engine {
     /// Takes a command in that brings news.
-    pub(super) async fn tell_command(
+    pub(super) async fn record_command(
         &self,
         arrival: &Arrival<PreparedCommand>,
-        news: News<'_>,
+        news: FactCommand<'_>,
         digest: [u8; 16],
-    ) -> Result<(Told, Emission), EngineError> {
+    ) -> Result<(FactOutcome, Emission), EngineError> {
         let message = Message {
             news,
             digest,
@@ -101,82 +170,37 @@ impl Engine {
             headers: &arrival.headers,
         };
         let advances = self.advances_of(std::slice::from_ref(arrival));
-        let (told, emission) = self.tell(&[message], &advances).await?;
+        let (told, emission) = self.record(&[message], &advances).await?;
         let told = told.into_iter().next().ok_or(EngineError::Panicked)?;
         Ok((told, emission))
     }
 
-    async fn tell(
+    async fn record(
         &self,
         messages: &[Message<'_>],
         advances: &[Advance],
-    ) -> Result<(Vec<Told>, Emission), EngineError> {
-        let mut attempts = Attempts::new(self.store.as_ref(), &*self.metrics, "fact");
-        let done = loop {
-            let done = self.tell_once(messages, advances, &mut attempts).await;
-            if let Some(done) = attempts.conclude(done).await {
-                break done?;
-            }
+    ) -> Result<(Vec<FactOutcome>, Emission), EngineError> {
+        let unit = RecordFacts {
+            engine: self,
+            messages,
+            advances,
         };
+        let done = run(self, &unit).await?;
         let mut emission = Emission::default();
-        for letter in &done.letters {
+        for letter in &done.finished.changes.dead_letters {
             emission.dead_letter(letter);
         }
-        for (told, message) in done.told.iter().zip(messages) {
-            if let (Told::Taken { contradiction }, News::Backup(prepared)) = (told, message.news) {
+        for (told, message) in done.answer.iter().zip(messages) {
+            if let (FactOutcome::Taken { contradiction }, FactCommand::Backup(prepared)) =
+                (told, message.news)
+            {
                 self.mention(&prepared.event, *contradiction)?;
             }
         }
-        Ok((done.told, emission))
+        Ok((done.answer, emission))
     }
 
-    async fn tell_once(
-        &self,
-        messages: &[Message<'_>],
-        advances: &[Advance],
-        attempts: &mut Attempts<'_>,
-    ) -> Result<Done, EngineError> {
-        let mut tx = attempts.begin().await?;
-        // What is refused in any case writes no fact, and keeps nobody from the gate.
-        let gate = if messages.iter().all(|message| message.news.is_refused()) {
-            Gate::Shared
-        } else {
-            Gate::Exclusive
-        };
-        let mut known = Latest::of(self.pass_gate(&mut *tx, gate).await?);
-        tx.advance(advances).await?;
-        let now = known.known.now;
-        let mut changes = Changes {
-            slot: self.slot_of(UseCase::Other),
-            at: now,
-            ..Changes::default()
-        };
-        let mut all = Vec::with_capacity(messages.len());
-        for message in messages {
-            let told = match self.decide_news(message, &known, &mut *tx, now).await? {
-                Ok(Decided::New(fact, contradiction)) => {
-                    known.learn(&fact, now);
-                    self.add_fact(*fact, message, &mut *tx, &mut changes, now).await?;
-                    Told::Taken { contradiction }
-                }
-                Ok(Decided::Known) => Told::Duplicate,
-                Err(refusal) => Told::Refused(refusal),
-            };
-            if let (Told::Refused(refusal), Some(origin)) = (&told, message.origin) {
-                let letter = self.dead_letter(origin, refusal, message.raw, message.headers, now)?;
-                changes.dead_letters.push(letter);
-            }
-            all.push(told);
-        }
-        tx.write(&changes).await?;
-        tx.commit().await?;
-        Ok(Done {
-            told: all,
-            letters: changes.dead_letters,
-        })
-    }
-
-    async fn decide_news(
+    async fn decide_fact(
         &self,
         message: &Message<'_>,
         known: &Latest,
@@ -199,9 +223,9 @@ impl Engine {
             }
         }
         match message.news {
-            News::Unreadable(refusal) => Ok(Err(refusal.clone())),
-            News::Forged(detail) => Ok(Err(Refusal::new(DeadLetterReason::ForgedAck, detail))),
-            News::Hold(hold, digests, former) => {
+            FactCommand::Unreadable(refusal) => Ok(Err(refusal.clone())),
+            FactCommand::Forged(detail) => Ok(Err(Refusal::new(DeadLetterReason::ForgedAck, detail))),
+            FactCommand::Hold(hold, digests, former) => {
                 let found = tx.of_subjects(&possible_digests(digests, former)).await?;
                 if let Some(refusal) = self.unknown_type(hold, &known.known, tx).await? {
                     return Ok(Err(refusal));
@@ -224,15 +248,15 @@ impl Engine {
                     None => Ok(Decided::New(Box::new(fact), None)),
                 })
             }
-            News::Release(release) => Ok(self.decide_release(release, &known.known, tx).await?),
-            News::Backup(prepared) => self.decide_backup(prepared, message, known, tx, now).await,
+            FactCommand::Release(release) => Ok(self.decide_release(release, &known.known, tx).await?),
+            FactCommand::Backup(prepared) => self.decide_backup(prepared, message, known, tx, now).await,
         }
     }
 
     async fn decide_release(
         &self,
         release: &ReleaseHold,
-        known: &Known,
+        inputs: &DecisionInputs,
         tx: &mut dyn Transaction,
     ) -> Result<Result<Decided, Refusal>, EngineError> {
         let fact = Fact::Release {
@@ -240,7 +264,7 @@ impl Engine {
             hold_id: release.hold_id,
             actor: release.actor.clone(),
         };
-        if known
+        if inputs
             .facts
             .holds()
             .get(&release.tenant, release.hold_id)
@@ -305,7 +329,7 @@ enum Decided {
     Known,
 }
 
-impl<'a> News<'a> {
+impl<'a> FactCommand<'a> {
     /// The news that a command brings; `None`: it is about requests.
     pub(super) fn of(prepared: &'a PreparedCommand) -> Option<Self> {
         match &prepared.command {

@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, time::Duration};
 
-use super::{Engine, EngineError, counters::in_capsules};
+use super::{EngineError, counters::in_capsules, use_cases::Gauges};
 use crate::{
     domain::{
         backup::earlier,
@@ -22,9 +22,9 @@ const WOKEN_WITHIN: Duration = Duration::from_secs(60);
 /// More sweeps than this at a time are not told apart.
 const SWEEPS: u32 = 1_000;
 
-impl Engine {
+impl Gauges<'_> {
     /// Reads gauges anew. Where that fails they keep what they said before, and grow old.
-    pub async fn read_gauges(&self, group: GaugeGroup) -> Result<(), EngineError> {
+    pub async fn read_gauges(self, group: GaugeGroup) -> Result<(), EngineError> {
         match group {
             GaugeGroup::Counters => self.read_counters().await,
             GaugeGroup::Ledger => self.read_ledger().await,
@@ -36,9 +36,9 @@ impl Engine {
     }
 
     async fn read_counters(&self) -> Result<(), EngineError> {
-        let (counters, active) = (self.store.counters().await?, self.active()?);
-        let living = self.store.capsule_epochs().await?;
-        let metrics = &self.metrics;
+        let (counters, active) = (self.shared.store.counters().await?, self.shared.active()?);
+        let living = self.shared.store.capsule_epochs().await?;
+        let metrics = &self.shared.metrics;
         metrics.show(GaugeGroup::Counters, || {
             metrics.take_counters(&counters);
             // What has not happened yet reads 0, so that its first time shows as a rise.
@@ -56,31 +56,33 @@ impl Engine {
     }
 
     async fn read_ledger(&self) -> Result<(), EngineError> {
-        let leaves = self.store.ledger_size().await?;
-        self.metrics.show(GaugeGroup::Ledger, || {
-            self.metrics.ledger_entries.set(shown(leaves))
+        let leaves = self.shared.store.ledger_size().await?;
+        self.shared.metrics.show(GaugeGroup::Ledger, || {
+            self.shared.metrics.ledger_entries.set(shown(leaves))
         });
         Ok(())
     }
 
     async fn read_oldest_open(&self) -> Result<(), EngineError> {
-        let oldest = self.store.oldest_open().await?;
-        let age = age(oldest, self.clock.now());
-        self.metrics
-            .show(GaugeGroup::OldestOpen, || self.metrics.oldest_open.set(age));
+        let oldest = self.shared.store.oldest_open().await?;
+        let age = age(oldest, self.shared.clock.now());
+        self.shared.metrics.show(GaugeGroup::OldestOpen, || {
+            self.shared.metrics.oldest_open.set(age)
+        });
         Ok(())
     }
 
     async fn read_open_letters(&self) -> Result<(), EngineError> {
-        let letters = self.store.open_dead_letters().await?;
-        let now = self.clock.now();
-        self.metrics
+        let letters = self.shared.store.open_dead_letters().await?;
+        let now = self.shared.clock.now();
+        self.shared
+            .metrics
             .show(GaugeGroup::DeadLetters, || self.show_open_letters(&letters, now));
         Ok(())
     }
 
     fn show_open_letters(&self, letters: &[OpenLetters], now: At) {
-        let metrics = &self.metrics;
+        let metrics = &self.shared.metrics;
         for reason in DeadLetterReason::ALL {
             metrics
                 .dead_letters_open
@@ -107,10 +109,10 @@ impl Engine {
 
     /// What is deferred beyond its date.
     async fn read_deferred_overdue(&self) -> Result<(), EngineError> {
-        let bounds = self.overdue_bounds(self.clock.now())?;
-        let counts = self.store.deferred_before(&bounds).await?;
-        let overdue = &self.metrics.deferred_overdue;
-        self.metrics.show(GaugeGroup::DeferredOverdue, || {
+        let bounds = self.overdue_bounds(self.shared.clock.now())?;
+        let counts = self.shared.store.deferred_before(&bounds).await?;
+        let overdue = &self.shared.metrics.deferred_overdue;
+        self.shared.metrics.show(GaugeGroup::DeferredOverdue, || {
             overdue.reset();
             for (processor, _) in &bounds {
                 overdue.with_label_values(&[processor.as_str()]).set(0);
@@ -126,9 +128,9 @@ impl Engine {
 
     /// How far sweeps have to go.
     async fn read_sweeps(&self) -> Result<(), EngineError> {
-        let sweeps = self.store.sweeps(true, SWEEPS).await?;
-        let remaining = &self.metrics.sweep_remaining;
-        self.metrics.show(GaugeGroup::Sweeps, || {
+        let sweeps = self.shared.store.sweeps(true, SWEEPS).await?;
+        let remaining = &self.shared.metrics.sweep_remaining;
+        self.shared.metrics.show(GaugeGroup::Sweeps, || {
             for kind in FactKind::ALL {
                 remaining.with_label_values(&[kind.as_str()]).set(0);
             }
@@ -145,9 +147,9 @@ impl Engine {
     }
 
     /// Before which time a deferred task's date has to lie to be overdue, by processor.
-    pub fn overdue_bounds(&self, now: At) -> Result<Vec<(ProcessorId, At)>, EngineError> {
-        let active = self.active()?;
-        let zone = &self.rules.calendar.zone;
+    pub fn overdue_bounds(self, now: At) -> Result<Vec<(ProcessorId, At)>, EngineError> {
+        let active = self.shared.active()?;
+        let zone = &self.shared.rules.calendar.zone;
         let bound = |processor: &Processor| {
             // Whatever is due is woken within seconds; a rotation has the time that its registry gives it. Counted
             // back from now, so a month's length may differ by a day or two from where it is counted forward.

@@ -1,6 +1,6 @@
 //! Types of identifiers that nobody knows: a misspelt one finds nobody, which must not pass for an answer.
 
-use super::{Engine, EngineError, known::Known};
+use super::{Engine, EngineError, decision_inputs::DecisionInputs, use_cases::Intake};
 use crate::{
     domain::{
         body::Subject,
@@ -76,25 +76,16 @@ impl Engine {
         )))
     }
 
-    /// What whoever sent a command should look at again: it is carried out all the same, because one of its other
-    /// identifiers may be the one that matters.
-    pub fn warnings_of_types(&self, command: &Command) -> Vec<String> {
-        let (Command::Open(opening), Ok(active)) = (command, self.active()) else {
-            return Vec::new();
-        };
-        unknown_types(&opening.identities, &active.registry)
-    }
-
     /// Refuses a hold on an identifier of a type that is misspelt: it is nearly one that a processor knows, and no request
     /// has it. A type of another name is taken: a hold may come before the first request that has it.
     pub(super) async fn unknown_type(
         &self,
         hold: &PlaceHold,
-        known: &Known,
+        inputs: &DecisionInputs,
         tx: &mut dyn Transaction,
     ) -> Result<Option<Refusal>, EngineError> {
         for (place, identity) in hold.identities.iter().enumerate() {
-            let registry = &known.active.registry;
+            let registry = &inputs.active.registry;
             let Some(what) = unknown(&identity.kind, registry) else {
                 continue;
             };
@@ -109,6 +100,17 @@ impl Engine {
             }
         }
         Ok(None)
+    }
+}
+
+impl Intake<'_> {
+    /// What whoever sent a command should look at again: it is carried out all the same, because one of its other
+    /// identifiers may be the one that matters.
+    pub fn warnings_of_types(self, command: &Command) -> Vec<String> {
+        let (Command::Open(opening), Ok(active)) = (command, self.shared.active()) else {
+            return Vec::new();
+        };
+        unknown_types(&opening.identities, &active.registry)
     }
 }
 

@@ -1,32 +1,36 @@
 //! Intake: a batch of commands becomes requests, recorded duplicates and dead letters, in one transaction.
 
-mod alike;
 mod counting;
+mod decider;
 mod decisions;
+mod duplicates;
 mod early;
 mod opening;
 mod twin;
 
 pub(super) use counting::ACCEPTED;
+use decisions::{decided_about, purged_before, returned};
 pub(super) use decisions::{decision_note, reason_of};
 
-use std::{
-    collections::HashMap,
-    panic::{AssertUnwindSafe, catch_unwind},
-    time::Duration,
-};
+use std::{collections::HashMap, time::Duration};
 
-use alike::Alike;
+use async_trait::async_trait;
+
+use decider::Decider;
+use duplicates::EarlierRequests;
 use early::Early;
 
 use super::{
     Engine, EngineError,
-    agenda::leaders_of,
+    agenda::{followed, leaders_of},
+    batch::Batch,
+    counter_slot::CounterSlot,
+    decision_inputs::DecisionInputs,
     effects::Emission,
-    facts::{News, Told},
-    known::Known,
+    facts::{FactCommand, FactOutcome},
     prepare::{Arrival, PreparedCommand},
-    work::{Finished, UseCase, Work},
+    unit_of_work::{Decision, Load, UnitOfWork, run},
+    use_cases::Intake,
 };
 use crate::{
     domain::{
@@ -37,7 +41,7 @@ use crate::{
         time::At,
         words::DeadLetterReason,
     },
-    store::{Attempts, Gate, InboxRow, Lock, StoredBody, Transaction},
+    store::{Gate, Lock, StoredBody, Transaction},
     wire::Refusal,
 };
 
@@ -66,10 +70,10 @@ pub struct TakenIn {
     pub emission: Emission,
 }
 
-impl Engine {
+impl Intake<'_> {
     /// Takes a batch of commands in. Some have a transaction of their own, in their place among the others.
-    pub async fn take_in(&self, arrivals: &[Arrival<PreparedCommand>]) -> Result<TakenIn, EngineError> {
-        self.note("intake", self.take_in_all(arrivals).await)
+    pub async fn take_in(self, arrivals: &[Arrival<PreparedCommand>]) -> Result<TakenIn, EngineError> {
+        self.shared.note("intake", self.take_in_all(arrivals).await)
     }
 
     async fn take_in_all(&self, arrivals: &[Arrival<PreparedCommand>]) -> Result<TakenIn, EngineError> {
@@ -79,8 +83,8 @@ impl Engine {
         };
         for run in arrivals.chunk_by(|a, b| !stands_alone(a) && !stands_alone(b)) {
             let TakenIn { verdicts, emission } = match run {
-                [arrival] => match news_of(arrival) {
-                    Some((news, digest)) => self.take_in_news(arrival, news, digest).await?,
+                [arrival] => match fact_command_of(arrival) {
+                    Some((news, digest)) => self.take_in_fact(arrival, news, digest).await?,
                     None => self.take_in_run(run).await?,
                 },
                 run => self.take_in_run(run).await?,
@@ -91,161 +95,182 @@ impl Engine {
         Ok(taken)
     }
 
-    async fn take_in_news(
+    async fn take_in_fact(
         &self,
         arrival: &Arrival<PreparedCommand>,
-        news: News<'_>,
+        news: FactCommand<'_>,
         digest: [u8; 16],
     ) -> Result<TakenIn, EngineError> {
-        let (told, emission) = self.tell_command(arrival, news, digest).await?;
+        let (told, emission) = self.shared.record_command(arrival, news, digest).await?;
         let verdicts = vec![verdict_of(told, arrival)];
         self.count_commands(std::slice::from_ref(arrival), &verdicts);
         Ok(TakenIn { verdicts, emission })
     }
 
     async fn take_in_run(&self, arrivals: &[Arrival<PreparedCommand>]) -> Result<TakenIn, EngineError> {
-        // What a replay would not name again is remembered here: whose requests they are is not in the message.
-        let outboxed = arrivals
-            .iter()
-            .any(|arrival| arrival.origin.is_none() || brings_somebody_back(arrival));
-        let mut attempts = Attempts::new(self.store.as_ref(), &*self.metrics, "intake");
-        let mut gate = early::gate_of(arrivals);
+        let mut unit = TakeIn {
+            engine: self.shared,
+            arrivals,
+            gate: early::gate_of(arrivals),
+        };
         let (Decided { verdicts, refused }, finished) = loop {
-            let done = self.take_in_once(arrivals, outboxed, gate, &mut attempts).await;
-            match attempts.conclude(done).await.transpose()? {
-                Some(Some(done)) => break done,
+            let done = run(self.shared, &unit).await?;
+            match done.answer {
+                Some(decided) => break (decided, done.finished),
                 // What waits for its request must not miss an opening that is under way.
-                Some(None) => gate = Gate::Waiting,
-                None => {}
+                None => unit.gate = Gate::Waiting,
             }
         };
         self.count_commands(arrivals, &verdicts);
         for reason in refused {
-            self.metrics.dead_letter(reason);
+            self.shared.metrics.dead_letter(reason);
         }
-        let emission = finished.emit(self, outboxed).await?;
+        let emission = finished.emit(self.shared, unit.is_outboxed()).await?;
         Ok(TakenIn { verdicts, emission })
     }
+}
 
-    async fn take_in_once<'a>(
-        &self,
-        arrivals: &'a [Arrival<PreparedCommand>],
-        outboxed: bool,
-        gate: Gate,
-        attempts: &mut Attempts<'_>,
-    ) -> Result<Option<(Decided, Finished<'a>)>, EngineError> {
-        let lock = attempts.lock();
-        let mut tx = attempts.begin().await?;
-        let done = self
-            .write_commands(arrivals, outboxed, gate, &mut *tx, lock)
-            .await?;
-        if done.is_some() {
-            tx.commit().await?;
-        }
-        Ok(done)
+/// Takes commands in. It answers nothing where a command would have to wait for its request, and an opening may be under way
+/// at the same time.
+struct TakeIn<'a> {
+    engine: &'a Engine,
+    arrivals: &'a [Arrival<PreparedCommand>],
+    gate: Gate,
+}
+
+/// What was decided about a batch.
+struct Decided {
+    /// What became of each command.
+    verdicts: Vec<Verdict>,
+    /// Why commands were dead-lettered that had waited for one of its requests.
+    refused: Vec<DeadLetterReason>,
+}
+
+/// What a batch of commands is decided by, besides the requests that it names.
+#[derive(Default)]
+struct Loaded {
+    /// What was taken in before, in this batch too: with the digest of its payload, and its request.
+    known: foldhash::HashMap<(Tenant, CommandId), ([u8; 16], RequestId)>,
+    /// How many more requests may go ahead without an approval.
+    room: u64,
+    /// The bodies of the requests that somebody decides about.
+    bodies: HashMap<RequestId, StoredBody>,
+    /// The requests of those who are back, by the command that says so.
+    returned: HashMap<CommandId, Vec<RequestId>>,
+    /// The requests of the same persons.
+    earlier_requests: EarlierRequests,
+    /// How those stand that requests of this batch were merged into.
+    leaders: HashMap<RequestId, Leader>,
+    /// Commands that came before their request.
+    early: Early,
+    /// How many leaves the ledger has of requests that were purged and are opened once more.
+    leaves: HashMap<RequestId, u32>,
+}
+
+#[async_trait]
+impl<'a> UnitOfWork<'a> for TakeIn<'a> {
+    type Loaded = Loaded;
+    type Output = Option<Decided>;
+    type Error = EngineError;
+
+    const SLOT: CounterSlot = CounterSlot::Intake;
+
+    fn name(&self) -> &'static str {
+        "intake"
     }
 
-    /// All that a transaction does which takes commands in, but for its end.
-    async fn write_commands<'a>(
-        &self,
-        arrivals: &'a [Arrival<PreparedCommand>],
-        outboxed: bool,
-        gate: Gate,
-        tx: &mut dyn Transaction,
-        lock: Lock,
-    ) -> Result<Option<(Decided, Finished<'a>)>, EngineError> {
-        let known = self.pass_gate(tx, gate).await?;
-        tx.advance(&self.advances_of(arrivals)).await?;
-        let early = Early::read(self, arrivals, gate, tx).await?;
-        let decided = self.decide_commands(arrivals, &known, early, tx, lock).await?;
-        let Some((decided, work)) = decided else {
-            return Ok(None);
-        };
-        let mut finished = work.finish(self, UseCase::Intake, known.now, outboxed)?;
-        self.seal_capsules(&mut finished, tx).await?;
-        tx.write(&finished.changes).await?;
-        Ok(Some((decided, finished)))
+    fn gate(&self) -> Gate {
+        self.gate
     }
 
-    /// `None`: a command would have to wait for its request, and an opening may be under way at the same time.
-    async fn decide_commands<'a>(
+    /// What a replay would not name again is remembered too: whose requests they are is not in the message.
+    fn is_outboxed(&self) -> bool {
+        let arrivals = self.arrivals.iter();
+        arrivals
+            .into_iter()
+            .any(|arrival| arrival.origin.is_none() || brings_somebody_back(arrival))
+    }
+
+    async fn load(
         &self,
-        arrivals: &'a [Arrival<PreparedCommand>],
-        facts: &Known,
-        early: Early,
         tx: &mut dyn Transaction,
+        inputs: &mut DecisionInputs,
         lock: Lock,
-    ) -> Result<Option<(Decided, Work<'a>)>, EngineError> {
-        let prepared = || {
-            arrivals
-                .iter()
-                .filter_map(|arrival| arrival.content.as_ref().ok())
-        };
-        let keys: Vec<_> = prepared()
-            .flat_map(|p| {
-                let ids = [Some(p.command.command_id()), p.former_id];
-                ids.into_iter().flatten().map(|id| (p.command.tenant(), id))
-            })
-            .collect();
-        let now = facts.now;
-        let opens = prepared().any(|p| matches!(p.command, Command::Open(_)));
+    ) -> Result<Load<Loaded, Option<Decided>>, EngineError> {
+        let (engine, arrivals) = (self.engine, self.arrivals);
+        tx.advance(&engine.advances_of(arrivals)).await?;
+        let early = Early::read(engine, arrivals, self.gate, tx).await?;
+        let opens = prepared(arrivals).any(|p| matches!(p.command, Command::Open(_)));
         // Before any request is locked: whoever waits here holds none up.
         let room = if opens {
-            self.room_before_brake(tx, now).await?
+            self.room_before_brake(tx, inputs.now).await?
         } else {
             0
         };
-        let returned = self.returned(arrivals, tx).await?;
-        let mut ids: Vec<RequestId> = prepared().filter_map(|p| p.command.request_id()).collect();
+        let returned = returned(arrivals, tx).await?;
+        let mut ids: Vec<RequestId> = prepared(arrivals)
+            .filter_map(|p| p.command.request_id())
+            .collect();
         ids.extend(returned.values().flatten());
-        let mut alike = self.alike(arrivals, tx).await?;
-        ids.extend(alike.ids());
+        let mut earlier_requests = EarlierRequests::find(arrivals, tx).await?;
+        ids.extend(earlier_requests.ids());
         ids.sort_unstable();
         ids.dedup();
         // In this order: whoever takes in the same command at once commits both rows together, so where the request is
         // seen its inbox row is seen as well. The other way round a repeat could pass for a conflict.
-        let mut work = Work::with_loaded(tx.load(&ids, lock).await?, self.clock_skew);
-        let known = tx.inbox(&keys).await?;
-        let known = known
-            .into_iter()
-            .map(|row| ((row.tenant, row.command_id), (row.digest, row.request_id)))
-            .collect();
-        alike.read_bodies(tx).await?;
-        let leaders = leaders_of(&work.followed(), tx, now).await?;
-        let bodies = self.decided_about(arrivals, tx).await?;
-        let leaves = self.purged_before(arrivals, &work, tx, lock).await?;
-        let decided = catch_unwind(AssertUnwindSafe(|| {
-            let mut decider = Decider {
-                engine: self,
-                facts,
-                now,
-                known,
-                room,
-                bodies,
-                returned,
-                alike,
-                leaders,
-                early,
-                withhold: false,
-                leaves,
-                work: &mut work,
-            };
-            let verdicts = arrivals
-                .iter()
-                .map(|arrival| decider.decide(arrival))
-                .collect::<Result<Vec<_>, EngineError>>()?;
-            Ok::<_, EngineError>((!decider.early.undecided).then_some(Decided {
-                verdicts,
-                refused: decider.early.refused,
-            }))
-        }));
-        let decided = decided.map_err(|_| EngineError::Panicked)??;
-        Ok(decided.map(|decided| (decided, work)))
+        let rows = tx.load(&ids, lock).await?;
+        let known = tx.inbox(&inbox_keys(arrivals)).await?;
+        earlier_requests.read_bodies(tx).await?;
+        let followed = followed(rows.iter().map(|row| &row.request));
+        let loaded = Loaded {
+            known: known
+                .into_iter()
+                .map(|row| ((row.tenant, row.command_id), (row.digest, row.request_id)))
+                .collect(),
+            room,
+            leaders: leaders_of(&followed, tx, inputs.now).await?,
+            bodies: decided_about(arrivals, tx).await?,
+            leaves: purged_before(arrivals, &rows, tx, lock).await?,
+            returned,
+            earlier_requests,
+            early,
+        };
+        Ok(Load::Ready(rows, loaded))
     }
 
+    fn decide(
+        &self,
+        loaded: &mut Loaded,
+        inputs: &DecisionInputs,
+        batch: &mut Batch<'a>,
+    ) -> Result<Decision<Option<Decided>>, EngineError> {
+        let mut decider = Decider {
+            engine: self.engine,
+            inputs,
+            loaded: std::mem::take(loaded),
+            withhold: false,
+            batch,
+        };
+        let verdicts = self
+            .arrivals
+            .iter()
+            .map(|arrival| decider.decide(arrival))
+            .collect::<Result<Vec<_>, EngineError>>()?;
+        let early = decider.loaded.early;
+        if early.undecided {
+            return Ok(Decision::Nothing(None));
+        }
+        Ok(Decision::Write(Some(Decided {
+            verdicts,
+            refused: early.refused,
+        })))
+    }
+}
+
+impl TakeIn<'_> {
     /// How many more requests may go ahead this hour without a second person.
     async fn room_before_brake(&self, tx: &mut dyn Transaction, now: At) -> Result<u64, EngineError> {
-        let most = match self.approval {
+        let most = match self.engine.approval {
             Approval::Never => return Ok(u64::MAX),
             Approval::Always => return Ok(0),
             Approval::AbovePerHour(most) => most,
@@ -262,131 +287,27 @@ impl Engine {
     }
 }
 
-/// What was decided about a batch.
-struct Decided {
-    /// What became of each command.
-    verdicts: Vec<Verdict>,
-    /// Why commands were dead-lettered that had waited for one of its requests.
-    refused: Vec<DeadLetterReason>,
+/// The commands of a batch that can be read.
+fn prepared(arrivals: &[Arrival<PreparedCommand>]) -> impl Iterator<Item = &PreparedCommand> {
+    arrivals
+        .iter()
+        .filter_map(|arrival| arrival.content.as_ref().ok())
 }
 
-/// Decides one command after the other against what is stored and what the batch has done so far.
-struct Decider<'e, 'w, 'a> {
-    engine: &'e Engine,
-    facts: &'e Known,
-    now: At,
-    /// What was taken in before, in this batch too: with the digest of its payload, and its request.
-    known: foldhash::HashMap<(Tenant, CommandId), ([u8; 16], RequestId)>,
-    /// How many more requests may go ahead without an approval.
-    room: u64,
-    /// The bodies of the requests that somebody decides about.
-    bodies: HashMap<RequestId, StoredBody>,
-    /// The requests of those who are back, by the command that says so.
-    returned: HashMap<CommandId, Vec<RequestId>>,
-    /// The requests of the same persons.
-    alike: Alike,
-    /// How those stand that requests of this batch were merged into.
-    leaders: HashMap<RequestId, Leader>,
-    /// Commands that came before their request.
-    early: Early,
-    /// Whether nothing is sent yet of the request that is being opened.
-    withhold: bool,
-    /// How many leaves the ledger has of requests that were purged and are opened once more.
-    leaves: HashMap<RequestId, u32>,
-    work: &'w mut Work<'a>,
-}
-
-impl<'a> Decider<'_, '_, 'a> {
-    fn decide(&mut self, arrival: &'a Arrival<PreparedCommand>) -> Result<Verdict, EngineError> {
-        let decided = match &arrival.content {
-            Ok(prepared) => self.carry_out(prepared)?,
-            Err(refusal) => Err(refusal.clone()),
-        };
-        let decided = match decided {
-            Err(refusal) => self.wait_or_refuse(refusal, arrival)?,
-            decided => decided,
-        };
-        match decided {
-            Ok(verdict) => Ok(verdict),
-            Err(refusal) => {
-                // Over HTTP the answer says it; on a topic only a dead letter can.
-                if let Some(origin) = &arrival.origin {
-                    let letter = self.engine.dead_letter(
-                        origin,
-                        &refusal,
-                        &arrival.raw,
-                        &arrival.headers,
-                        self.now,
-                    )?;
-                    self.work.dead_letters.push(letter);
-                }
-                Ok(Verdict::Refused(refusal))
-            }
-        }
-    }
-
-    fn carry_out(&mut self, prepared: &'a PreparedCommand) -> Result<Result<Verdict, Refusal>, EngineError> {
-        let command = &prepared.command;
-        let repeated = self.repeated(prepared);
-        // Which regimes there are belongs to the shape of a command, and shape goes before state. But what was taken while
-        // its regime was there stays taken.
-        if !matches!(repeated, Some(Ok(_)))
-            && let Command::Open(opening) = command
-            && let Some(fault) = self.engine.rules.fault_of_regime(opening, self.now)
-        {
-            return Ok(Err(Refusal::schema(fault.to_string())));
-        }
-        if let Some(verdict) = repeated {
-            return Ok(verdict);
-        }
-        let done = match command {
-            Command::Open(opening) => self.open_in_order(opening, prepared)?,
-            Command::Cancel(cancel) => self.cancel(cancel)?,
-            Command::Decide(decide) => self.decide_request(decide)?,
-            Command::Supply(supply) => self.supply(supply)?,
-            Command::Reactivated(back) => self.reactivate(back)?,
-            // They bring facts, which have transactions of their own.
-            Command::Hold(_) | Command::Release(_) => Err(internal("a fact among requests")),
-        };
-        Ok(done.map(|id| {
-            self.remember(prepared, id);
-            Verdict::Taken(id)
-        }))
-    }
-
-    /// The same command again changes nothing; the same id with another payload is a conflict.
-    fn repeated(&self, prepared: &PreparedCommand) -> Option<Result<Verdict, Refusal>> {
-        let command = &prepared.command;
-        let known = |id| self.known.get(&(command.tenant().clone(), id));
-        let Some((digest, request_id)) = known(command.command_id()) else {
-            // Under the id of an event alone another source may have sent another one, which is no conflict.
-            let (digest, request_id) = known(prepared.former_id?)?;
-            return (*digest == prepared.digest).then_some(Ok(Verdict::Duplicate(*request_id)));
-        };
-        Some(if *digest == prepared.digest {
-            Ok(Verdict::Duplicate(*request_id))
-        } else {
-            Err(conflict("this command_id was taken with another payload"))
+/// Under which keys the inbox may have them.
+fn inbox_keys(arrivals: &[Arrival<PreparedCommand>]) -> Vec<(&Tenant, CommandId)> {
+    prepared(arrivals)
+        .flat_map(|p| {
+            let ids = [Some(p.command.command_id()), p.former_id];
+            ids.into_iter().flatten().map(|id| (p.command.tenant(), id))
         })
-    }
-
-    fn remember(&mut self, prepared: &PreparedCommand, request_id: RequestId) {
-        let (tenant, command_id) = (prepared.command.tenant(), prepared.command.command_id());
-        let seen = (prepared.digest, request_id);
-        self.known.insert((tenant.clone(), command_id), seen);
-        self.work.inbox.push(InboxRow {
-            tenant: tenant.clone(),
-            command_id,
-            digest: prepared.digest,
-            request_id,
-        });
-    }
+        .collect()
 }
 
 /// Whether it has a transaction of its own: it brings a fact, or looks for requests that earlier commands may just have
 /// opened.
 fn stands_alone(arrival: &Arrival<PreparedCommand>) -> bool {
-    news_of(arrival).is_some() || brings_somebody_back(arrival)
+    fact_command_of(arrival).is_some() || brings_somebody_back(arrival)
 }
 
 fn brings_somebody_back(arrival: &Arrival<PreparedCommand>) -> bool {
@@ -397,12 +318,12 @@ fn brings_somebody_back(arrival: &Arrival<PreparedCommand>) -> bool {
 }
 
 /// The news that it brings, with the digest of its payload. What cannot be read brings none.
-fn news_of(arrival: &Arrival<PreparedCommand>) -> Option<(News<'_>, [u8; 16])> {
+fn fact_command_of(arrival: &Arrival<PreparedCommand>) -> Option<(FactCommand<'_>, [u8; 16])> {
     let prepared = arrival.content.as_ref().ok()?;
-    Some((News::of(prepared)?, prepared.digest))
+    Some((FactCommand::of(prepared)?, prepared.digest))
 }
 
-fn verdict_of(told: Told, arrival: &Arrival<PreparedCommand>) -> Verdict {
+fn verdict_of(told: FactOutcome, arrival: &Arrival<PreparedCommand>) -> Verdict {
     // A fact names no request, or many: its command stands for it.
     let id = arrival
         .content
@@ -411,9 +332,9 @@ fn verdict_of(told: Told, arrival: &Arrival<PreparedCommand>) -> Verdict {
             RequestId(prepared.command.command_id().0)
         });
     match told {
-        Told::Taken { .. } => Verdict::Taken(id),
-        Told::Duplicate => Verdict::Duplicate(id),
-        Told::Refused(refusal) => Verdict::Refused(refusal),
+        FactOutcome::Taken { .. } => Verdict::Taken(id),
+        FactOutcome::Duplicate => Verdict::Duplicate(id),
+        FactOutcome::Refused(refusal) => Verdict::Refused(refusal),
     }
 }
 

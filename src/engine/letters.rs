@@ -12,7 +12,7 @@ use std::{
 
 use uuid::Uuid;
 
-use super::{Engine, EngineError};
+use super::{Engine, EngineError, use_cases::Retention};
 use crate::{
     domain::{
         backup::earlier,
@@ -96,7 +96,7 @@ impl LetterBytes {
 }
 
 /// What is known of a message that is refused.
-pub(super) struct Refused<'a> {
+pub(super) struct RejectedMessage<'a> {
     pub(super) origin: &'a Origin,
     pub(super) reason: DeadLetterReason,
     pub(super) detail: &'a str,
@@ -110,7 +110,7 @@ pub(super) struct Refused<'a> {
 
 impl Engine {
     /// A dead letter with an id of its own.
-    pub(super) fn letter(&self, refused: Refused<'_>) -> DeadLetter {
+    pub(super) fn letter(&self, refused: RejectedMessage<'_>) -> DeadLetter {
         let seen = refused.raw.map(salvage).unwrap_or_default();
         let opens = seen.kind.is_some_and(CommandKind::opens);
         let size = |bytes: &Option<Vec<u8>>| bytes.as_ref().map_or(0, Vec::len) as u64;
@@ -158,19 +158,21 @@ impl Engine {
             .await?;
         Ok(self.store.dead_letter(id).await?.map(|letter| (letter, closed)))
     }
+}
 
+impl Retention<'_> {
     /// Looks at how much there is of each topic.
-    pub async fn measure_letters(&self) -> Result<(), EngineError> {
-        let topics = self.store.letters_by_topic().await?;
-        self.metrics.dead_letter_payload_bytes.reset();
+    pub async fn measure_letters(self) -> Result<(), EngineError> {
+        let topics = self.shared.store.letters_by_topic().await?;
+        self.shared.metrics.dead_letter_payload_bytes.reset();
         for topic in &topics {
-            self.metrics.letter_bytes(&topic.topic, topic.bytes);
+            self.shared.metrics.letter_bytes(&topic.topic, topic.bytes);
         }
-        let limit = self.letters.bytes;
+        let limit = self.shared.letters.bytes;
         let bytes = topics
             .into_iter()
             .map(|topic| (Arc::from(topic.topic), topic.bytes));
-        for (topic, bytes) in self.letter_bytes.replace(bytes.collect(), limit) {
+        for (topic, bytes) in self.shared.letter_bytes.replace(bytes.collect(), limit) {
             tracing::error!(
                 %topic,
                 bytes,
@@ -183,18 +185,18 @@ impl Engine {
     }
 
     /// Forgets payloads that were kept for long enough, and the oldest letters of topics that have too many.
-    pub async fn keep_letters(&self, now: At) -> Result<(), EngineError> {
-        let zone = &self.rules.calendar.zone;
+    pub async fn keep_letters(self, now: At) -> Result<(), EngineError> {
+        let zone = &self.shared.rules.calendar.zone;
         // Counted back from now, so a month's length may differ by a day or two from where it is counted forward.
-        let before = earlier(now, self.letters.keep.add_to(now, zone).since(now));
+        let before = earlier(now, self.shared.letters.keep.add_to(now, zone).since(now));
         for _ in 0..BATCHES {
-            let forgotten = self.store.forget_letters(before, BATCH).await?;
+            let forgotten = self.shared.store.forget_letters(before, BATCH).await?;
             if forgotten < u64::from(BATCH) {
                 break;
             }
         }
-        for topic in self.store.letters_by_topic().await? {
-            self.drop_letters(&topic.topic, topic.open.saturating_sub(self.letters.count))
+        for topic in self.shared.store.letters_by_topic().await? {
+            self.drop_letters(&topic.topic, topic.open.saturating_sub(self.shared.letters.count))
                 .await?;
         }
         Ok(())
@@ -207,18 +209,18 @@ impl Engine {
             if some == 0 {
                 break;
             }
-            let gone = self.store.drop_letters(topic, some).await?;
+            let gone = self.shared.store.drop_letters(topic, some).await?;
             dropped += gone;
             if gone == 0 {
                 break;
             }
         }
         if dropped > 0 {
-            self.metrics.letters_dropped(topic, dropped);
+            self.shared.metrics.letters_dropped(topic, dropped);
             tracing::error!(
                 topic,
                 dropped,
-                limit = self.letters.count,
+                limit = self.shared.letters.count,
                 "dead letters: this topic has more open ones than vault.dead_letters_count: the oldest that ask for no erasure are \
                  only counted from now on"
             );

@@ -1,14 +1,19 @@
 //! Who looked: a search for a person, and the original of a dead letter, leave an entry in the ledger before anything is shown.
 //! It says who looked, when, and at what; by which identifier lies nowhere.
 
-use super::{Engine, EngineError, time_ordered_id};
+use async_trait::async_trait;
+
+use super::{
+    Engine, EngineError, time_ordered_id,
+    unit_of_work::{Decision, StoreWork, run_on_store},
+};
 use crate::{
     domain::{
         entry::{Entry, Leaf},
         ids::RequestId,
         time::At,
     },
-    store::{Attempts, Changes, LeafRow, Observer, Store},
+    store::{Changes, LeafRow, Observer, Store, Transaction},
 };
 
 impl Engine {
@@ -42,19 +47,19 @@ pub async fn record_look(
         at,
         ..Changes::default()
     };
-    let mut attempts = Attempts::new(store, observer, "look");
-    loop {
-        let done = write(&changes, &mut attempts).await;
-        if let Some(done) = attempts.conclude(done).await {
-            done?;
-            return Ok(id);
-        }
-    }
+    run_on_store(store, observer, "look", &Write(changes)).await?;
+    Ok(id)
 }
 
-async fn write(changes: &Changes, attempts: &mut Attempts<'_>) -> Result<(), EngineError> {
-    let mut tx = attempts.begin().await?;
-    tx.write(changes).await?;
-    tx.commit().await?;
-    Ok(())
+/// Writes these changes, and nothing else.
+struct Write(Changes);
+
+#[async_trait]
+impl StoreWork for Write {
+    type Output = ();
+
+    async fn work(&self, tx: &mut dyn Transaction) -> Result<Decision<()>, EngineError> {
+        tx.write(&self.0).await?;
+        Ok(Decision::Write(()))
+    }
 }

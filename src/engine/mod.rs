@@ -4,41 +4,47 @@
 //! The engine never produces anything itself, never sleeps until something is due, and never decides: it loads, lets
 //! the domain decide, and writes.
 
+mod active_registry;
 pub mod agenda;
+mod batch;
 pub mod capsules;
 pub mod clock_guard;
 mod contained;
+mod counter_slot;
 mod counters;
 pub mod current;
+mod decision_inputs;
 pub mod decisions;
 pub mod early;
 pub mod effects;
-pub mod expiry;
+mod error;
 pub mod facts;
 pub mod gauges;
 pub mod hold;
 pub mod identifying;
 pub mod intake;
-mod known;
 pub mod lanes;
 pub mod letters;
 pub mod looks;
-pub mod operate;
-pub mod pace;
+pub mod operations;
 pub mod positions;
 pub mod prepare;
 pub mod questions;
 pub mod registry;
 pub mod rehearsal;
+pub mod replay_throttle;
+pub mod retention;
 mod routes;
 pub mod schedule;
-pub mod settle;
+mod set_aside;
+pub mod settlement;
 pub mod status;
 pub mod suppression;
 pub mod sweep;
 pub mod tombstones;
 pub mod undeliverable;
-pub mod work;
+mod unit_of_work;
+mod use_cases;
 
 use std::{
     collections::BTreeSet,
@@ -51,119 +57,22 @@ use crate::{
     domain::{
         early::EarlyCommands,
         identity::Placeholders,
-        ids::{Label, ProcessorId, RequestId, Tenant},
-        registry::{Registry, RegistryRevision},
-        request::{expiry::Keeps, gates::Approval, open::Rules, operate::Refused, refusal::ComplaintBodies},
-        task::IllegalEvent,
+        ids::{Label, ProcessorId, Tenant},
+        registry::Registry,
+        request::{expiry::Keeps, gates::Approval, open::Rules, refusal::ComplaintBodies},
         time::At,
     },
-    store::{Chain, Head, Store, StoreError, StoreFailure},
+    store::{Head, Store},
     telemetry::{logs::chain, metrics::Metrics, readiness::Troubles},
-    vault::{Vault, VaultError},
+    vault::Vault,
 };
 
 use self::clock_guard::ClockGuard;
-
-/// What can go wrong in a use case.
-#[derive(Debug, thiserror::Error)]
-pub enum EngineError {
-    /// The store.
-    #[error(transparent)]
-    Store(#[from] StoreError),
-    /// The vault.
-    #[error(transparent)]
-    Vault(#[from] VaultError),
-    /// A packed body.
-    #[error("a request's body: {0}")]
-    Body(#[from] crate::domain::body::BodyError),
-    /// A ledger leaf.
-    #[error(transparent)]
-    Leaf(#[from] crate::domain::entry::LeafError),
-    /// A message that cannot be written.
-    #[error("a message cannot be written")]
-    Message(#[from] serde_json::Error),
-    /// A fault of the state machine: the transaction is rolled back.
-    #[error(transparent)]
-    Illegal(#[from] IllegalEvent),
-    /// A request without its body: rows are missing.
-    #[error("request {0} has no body")]
-    NoBody(RequestId),
-    /// A message needs identifiers that are no longer readable.
-    #[error("the identifiers of request {0} are no longer readable")]
-    Shredded(RequestId),
-    /// A decision panicked: the transaction is rolled back.
-    #[error("a decision panicked")]
-    Panicked,
-    /// There is no time to decide by.
-    #[error(transparent)]
-    Clock(#[from] clock_guard::Mistrust),
-    /// No registry is active yet.
-    #[error("no registry is active: run `lacuna registry apply`, or start `lacuna serve` once")]
-    NoRegistry,
-}
-
-impl StoreFailure for EngineError {
-    fn store_error(&self) -> Option<&StoreError> {
-        match self {
-            Self::Store(error) => Some(error),
-            _ => None,
-        }
-    }
-}
-
-impl EngineError {
-    /// Whether waiting helps, whatever is decided; otherwise the batch itself may be at fault.
-    pub fn is_outage(&self) -> bool {
-        match self {
-            Self::Store(error) => error.is_outage() || error.is_retryable(),
-            Self::Clock(_) | Self::NoRegistry => true,
-            _ => false,
-        }
-    }
-
-    /// Whether the store could not be reached, rather than a mistake having been made.
-    pub fn is_unreachable(&self) -> bool {
-        self.store_error()
-            .is_some_and(|error| error.is_unreachable() || error.is_retryable())
-    }
-
-    /// Whether another worker has taken the batch in.
-    pub fn is_fenced(&self) -> bool {
-        matches!(self, Self::Store(StoreError::Fenced { .. }))
-    }
-}
-
-/// Why an operator's decision, or a question about one request, has no good answer.
-#[derive(Debug, thiserror::Error)]
-pub enum OperateError {
-    /// There is no such request or task.
-    #[error("there is no such {0}")]
-    Unknown(&'static str),
-    /// Its state does not allow it.
-    #[error(transparent)]
-    Refused(#[from] Refused),
-    /// The same key was used for something else.
-    #[error("this command_id, or Idempotency-Key, was taken with another payload")]
-    Conflicting,
-    /// Something failed.
-    #[error(transparent)]
-    Engine(#[from] EngineError),
-}
-
-impl From<StoreError> for OperateError {
-    fn from(error: StoreError) -> Self {
-        Self::Engine(error.into())
-    }
-}
-
-impl StoreFailure for OperateError {
-    fn store_error(&self) -> Option<&StoreError> {
-        match self {
-            Self::Engine(error) => error.store_error(),
-            Self::Unknown(_) | Self::Refused(_) | Self::Conflicting => None,
-        }
-    }
-}
+pub use self::{
+    active_registry::ActiveRegistry,
+    error::{EngineError, OperateError},
+    use_cases::{Agenda, BackupEvents, Gauges, Intake, Operations, Retention, Settlement, Sweeps},
+};
 
 /// What the engine is set to.
 #[derive(Debug, Clone)]
@@ -204,17 +113,6 @@ pub struct Settings {
     pub cluster: Arc<str>,
 }
 
-/// The registry that is active, with what is derived from it once.
-#[derive(Debug)]
-pub struct ActiveRegistry {
-    /// Its revision.
-    pub revision: RegistryRevision,
-    /// The hash over it and those before it.
-    chain: Chain,
-    /// The processors.
-    pub registry: Registry,
-}
-
 /// The use cases and what they share.
 #[derive(Debug)]
 pub struct Engine {
@@ -244,7 +142,7 @@ pub struct Engine {
     max_in_flight: u32,
     backup_tokens: bool,
     cluster: Arc<str>,
-    learned: RwLock<known::Learned>,
+    learned: RwLock<decision_inputs::Learned>,
     clock_guard: ClockGuard,
     /// What a use case has failed at lately, or waits for.
     pub troubles: Troubles,
@@ -389,8 +287,8 @@ impl Engine {
         *known = AckPartitions { count, at, grown };
     }
 
-    fn slot_of(&self, use_case: work::UseCase) -> u16 {
-        self.slot * 3 + use_case as u16
+    fn slot_of(&self, slot: counter_slot::CounterSlot) -> u16 {
+        self.slot * 3 + slot as u16
     }
 
     fn ack_partitions(&self) -> AckPartitions {

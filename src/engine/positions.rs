@@ -2,10 +2,13 @@
 
 use std::collections::HashSet;
 
+use async_trait::async_trait;
+
 use super::{
     Engine, EngineError,
     prepare::{Arrival, Names, Trace},
     time_ordered_id,
+    unit_of_work::{Decision, StoreWork, run_on_store},
 };
 use crate::{
     domain::{
@@ -15,8 +18,8 @@ use crate::{
         time::At,
     },
     store::{
-        Acceptance, Advance, Attempts, Changes, LeafRow, Mark, Origin, Position, PositionNote, Store,
-        StoreError,
+        Acceptance, Advance, Changes, LeafRow, Mark, Origin, Position, PositionNote, Store, StoreError,
+        Transaction,
     },
     vault::Vault,
 };
@@ -182,25 +185,6 @@ fn advance_to<T>(origin: &Origin, arrival: &Arrival<T>) -> Advance {
 pub async fn accept(
     store: &dyn Store,
     vault: &Vault,
-    accepting: &Accepting<'_>,
-    now: At,
-) -> Result<(), EngineError> {
-    let mut attempts = Attempts::new(store, &(), "position");
-    loop {
-        let done = accept_once(&mut attempts, vault, accepting, now).await;
-        // Somebody else's decision is not decided over.
-        if let Err(EngineError::Store(StoreError::Conflict)) = done {
-            return done;
-        }
-        if let Some(done) = attempts.conclude(done).await {
-            return done;
-        }
-    }
-}
-
-async fn accept_once(
-    attempts: &mut Attempts<'_>,
-    vault: &Vault,
     Accepting {
         acceptance,
         from,
@@ -236,9 +220,30 @@ async fn accept_once(
         at: now,
         ..Changes::default()
     };
-    let mut tx = attempts.begin().await?;
-    tx.accept_position(acceptance).await?;
-    tx.write(&changes).await?;
-    tx.commit().await?;
-    Ok(())
+    let accept = Accept { acceptance, changes };
+    // Somebody else's decision is not decided over.
+    match run_on_store(store, &(), "position", &accept).await? {
+        true => Ok(()),
+        false => Err(StoreError::Conflict.into()),
+    }
+}
+
+/// Moves a position, and answers whether it was the one that was looked at.
+struct Accept<'e> {
+    acceptance: &'e Acceptance,
+    changes: Changes,
+}
+
+#[async_trait]
+impl StoreWork for Accept<'_> {
+    type Output = bool;
+
+    async fn work(&self, tx: &mut dyn Transaction) -> Result<Decision<bool>, EngineError> {
+        match tx.accept_position(self.acceptance).await {
+            Err(StoreError::Conflict) => return Ok(Decision::Nothing(false)),
+            accepted => accepted?,
+        }
+        tx.write(&self.changes).await?;
+        Ok(Decision::Write(true))
+    }
 }

@@ -1,19 +1,25 @@
 //! What is done to a message before its transaction, once and outside of it: parsing, sealing, checking the token.
 
+mod trace;
+
+pub use trace::{Names, Trace};
+
 use std::fmt;
 
 use zeroize::Zeroizing;
 
-use super::{Engine, EngineError};
+use super::{
+    Engine, EngineError,
+    use_cases::{BackupEvents, Intake, Settlement},
+};
 use crate::{
     domain::{
         ack::Ack,
         backup::BackupEvent,
         body::Subject,
         command::{Command, Opening},
-        fact::Fact,
         identity::{FormerDigest, Identity},
-        ids::{CommandId, EventId, RequestId, Tenant},
+        ids::{CommandId, EventId, Tenant},
         note::statement_of,
         time::At,
         words::DeadLetterReason,
@@ -155,10 +161,10 @@ impl fmt::Debug for PreparedProof {
     }
 }
 
-impl Engine {
+impl Intake<'_> {
     /// Prepares the bytes of a command.
     pub fn prepare_command(
-        &self,
+        self,
         bytes: &[u8],
         envelope: &Envelope<'_>,
         door: Door,
@@ -170,8 +176,8 @@ impl Engine {
     }
 
     /// Refuses a tenant that is not served.
-    pub fn check_served(&self, tenant: &Tenant) -> Result<(), Refusal> {
-        if self.tenants.is_empty() || self.tenants.contains(tenant) {
+    pub fn check_served(self, tenant: &Tenant) -> Result<(), Refusal> {
+        if self.shared.tenants.is_empty() || self.shared.tenants.contains(tenant) {
             return Ok(());
         }
         Err(Refusal::new(
@@ -181,10 +187,11 @@ impl Engine {
     }
 
     /// Prepares a command that was read already.
-    pub fn prepare_parsed(&self, parsed: ParsedCommand) -> Result<PreparedCommand, Refusal> {
+    pub fn prepare_parsed(self, parsed: ParsedCommand) -> Result<PreparedCommand, Refusal> {
         self.check_served(parsed.command.tenant())?;
         self.check_identities(&parsed.command)?;
         let digest = self
+            .shared
             .vault
             .payload_digest(parsed.command.tenant(), &parsed.canonical);
         let subject = match &parsed.command {
@@ -206,8 +213,8 @@ impl Engine {
             | Command::Reactivated(_) => None,
         };
         let (digests, former) = match &parsed.command {
-            Command::Hold(hold) => self.digests_of(&hold.tenant, &hold.identities),
-            Command::Reactivated(back) => self.digests_of(&back.tenant, &back.identities),
+            Command::Hold(hold) => self.shared.digests_of(&hold.tenant, &hold.identities),
+            Command::Reactivated(back) => self.shared.digests_of(&back.tenant, &back.identities),
             _ => Default::default(),
         };
         Ok(PreparedCommand {
@@ -220,8 +227,47 @@ impl Engine {
         })
     }
 
+    fn check_identities(&self, command: &Command) -> Result<(), Refusal> {
+        let (field, identities) = match command {
+            Command::Open(opening) => ("subject.identities", &opening.identities),
+            Command::Hold(hold) => ("subject.identities", &hold.identities),
+            Command::Reactivated(back) => ("subject.identities", &back.identities),
+            Command::Supply(supply) => ("identities", &supply.identities),
+            Command::Cancel(_) | Command::Release(_) | Command::Decide(_) => return Ok(()),
+        };
+        self.shared.check_placeholders(field, identities)
+    }
+
+    fn prepare_subject(&self, opening: &Opening, canonical: &[u8]) -> Result<PreparedSubject, EngineError> {
+        let (salt, commitment) = self.shared.vault.commitment(canonical);
+        let subject = Subject {
+            identities: opening.identities.clone(),
+            metadata: opening.metadata.clone(),
+            salt,
+        };
+        let plain = Zeroizing::new(subject.pack()?);
+        let (digests, former) = self.shared.digests_of(&opening.tenant, &opening.identities);
+        Ok(PreparedSubject {
+            sealed: self
+                .shared
+                .vault
+                .seal_subject(&opening.tenant, opening.request_id, &plain),
+            digests,
+            former,
+            suppression: if opening.scope.is_whole() {
+                self.shared
+                    .suppression_rows(opening.request_id, &opening.tenant, &opening.identities)
+            } else {
+                Vec::new()
+            },
+            commitment,
+        })
+    }
+}
+
+impl BackupEvents<'_> {
     /// Prepares the bytes of a backup event.
-    pub fn prepare_backup(&self, bytes: &[u8], envelope: &Envelope<'_>) -> Result<PreparedBackup, Refusal> {
+    pub fn prepare_backup(self, bytes: &[u8], envelope: &Envelope<'_>) -> Result<PreparedBackup, Refusal> {
         let ParsedBackup { event, token } = parse_backup(bytes, envelope)?;
         let is_of_event = envelope.event_id() == Some(event.event_id.0);
         let former = envelope.former_event_id().filter(|_| is_of_event);
@@ -235,7 +281,8 @@ impl Engine {
         Ok(PreparedBackup {
             digest: self.digest_of_backup(&event)?,
             former: former.transpose()?,
-            token_matches: token.map(|token| self.vault.backup_token_matches(&event.processor, &token)),
+            token_matches: token
+                .map(|token| self.shared.vault.backup_token_matches(&event.processor, &token)),
             by_operator: false,
             event,
         })
@@ -248,9 +295,14 @@ impl Engine {
             tracing::error!(%error, "a backup event could not be digested");
             Refusal::new(DeadLetterReason::Internal, "the event could not be digested")
         })?;
-        Ok(self.vault.payload_digest(&self.tenant_default, &said))
+        Ok(self
+            .shared
+            .vault
+            .payload_digest(&self.shared.tenant_default, &said))
     }
+}
 
+impl Engine {
     /// The keyed digests under which a subject is found, in order and each once; and those that earlier versions would
     /// have written.
     pub(super) fn digests_of(
@@ -275,46 +327,13 @@ impl Engine {
             Some((place, fault)) => Err(Refusal::schema(format!("{field}[{place}].value: {fault}"))),
         }
     }
+}
 
-    fn check_identities(&self, command: &Command) -> Result<(), Refusal> {
-        let (field, identities) = match command {
-            Command::Open(opening) => ("subject.identities", &opening.identities),
-            Command::Hold(hold) => ("subject.identities", &hold.identities),
-            Command::Reactivated(back) => ("subject.identities", &back.identities),
-            Command::Supply(supply) => ("identities", &supply.identities),
-            Command::Cancel(_) | Command::Release(_) | Command::Decide(_) => return Ok(()),
-        };
-        self.check_placeholders(field, identities)
-    }
-
-    fn prepare_subject(&self, opening: &Opening, canonical: &[u8]) -> Result<PreparedSubject, EngineError> {
-        let (salt, commitment) = self.vault.commitment(canonical);
-        let subject = Subject {
-            identities: opening.identities.clone(),
-            metadata: opening.metadata.clone(),
-            salt,
-        };
-        let plain = Zeroizing::new(subject.pack()?);
-        let (digests, former) = self.digests_of(&opening.tenant, &opening.identities);
-        Ok(PreparedSubject {
-            sealed: self
-                .vault
-                .seal_subject(&opening.tenant, opening.request_id, &plain),
-            digests,
-            former,
-            suppression: if opening.scope.is_whole() {
-                self.suppression_rows(opening.request_id, &opening.tenant, &opening.identities)
-            } else {
-                Vec::new()
-            },
-            commitment,
-        })
-    }
-
+impl Settlement<'_> {
     /// Prepares an ack.
-    pub fn prepare_ack(&self, ack: Ack) -> Result<PreparedAck, Refusal> {
-        self.check_placeholders("identities", &ack.identities)?;
-        let token_matches = self.vault.token_matches(
+    pub fn prepare_ack(self, ack: Ack) -> Result<PreparedAck, Refusal> {
+        self.shared.check_placeholders("identities", &ack.identities)?;
+        let token_matches = self.shared.vault.token_matches(
             ack.request_id,
             ack.task_id,
             ack.generation,
@@ -336,100 +355,12 @@ impl Engine {
 
     fn prepare_proof(&self, ack: &Ack) -> Option<PreparedProof> {
         let statement = statement_of(ack)?;
-        let (salt, commitment) = self.vault.commitment(&statement);
+        let (salt, commitment) = self.shared.vault.commitment(&statement);
         Some(PreparedProof {
             records: ack.evidence.as_ref().and_then(|e| e.records),
             commitment,
             salt,
             statement,
         })
-    }
-}
-
-/// What arrives, by the request that it names.
-pub trait Names {
-    /// The request; `None`: it names none.
-    fn request_id(&self) -> Option<RequestId>;
-
-    /// The request that an earlier version has opened for it, where it would have had another id.
-    fn former_request_id(&self) -> Option<RequestId> {
-        None
-    }
-
-    /// What the store has to know of it once it was taken in; `None`: it may leave no trace.
-    fn trace(&self) -> Option<Trace<'_>>;
-
-    /// What an earlier version has left of it, where that would be something else.
-    fn former_trace(&self) -> Option<Trace<'_>> {
-        None
-    }
-
-    /// The backup event that it is: what it has left may be compacted by now.
-    fn backup_event(&self) -> Option<&BackupEvent> {
-        None
-    }
-}
-
-/// What the store knows of a message that was taken in.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Trace<'a> {
-    /// The inbox has this key.
-    Inbox(&'a Tenant, CommandId),
-    /// There is a fact of this key.
-    Fact(String),
-}
-
-impl Names for PreparedBackup {
-    fn request_id(&self) -> Option<RequestId> {
-        None
-    }
-
-    fn trace(&self) -> Option<Trace<'_>> {
-        Some(Trace::Fact(Fact::key_of_backup(&self.event)))
-    }
-
-    fn former_trace(&self) -> Option<Trace<'_>> {
-        let (event_id, _) = self.former?;
-        let former = BackupEvent {
-            event_id,
-            ..self.event.clone()
-        };
-        Some(Trace::Fact(Fact::key_of_backup(&former)))
-    }
-
-    fn backup_event(&self) -> Option<&BackupEvent> {
-        Some(&self.event)
-    }
-}
-
-impl Names for PreparedCommand {
-    fn request_id(&self) -> Option<RequestId> {
-        self.command.request_id()
-    }
-
-    fn former_request_id(&self) -> Option<RequestId> {
-        let is_named_by_it = self.command.request_id()?.0 == self.command.command_id().0;
-        self.former_id
-            .filter(|_| is_named_by_it)
-            .map(|id| RequestId(id.0))
-    }
-
-    fn trace(&self) -> Option<Trace<'_>> {
-        Some(Trace::Inbox(self.command.tenant(), self.command.command_id()))
-    }
-
-    fn former_trace(&self) -> Option<Trace<'_>> {
-        Some(Trace::Inbox(self.command.tenant(), self.former_id?))
-    }
-}
-
-impl Names for PreparedAck {
-    fn request_id(&self) -> Option<RequestId> {
-        Some(self.ack.request_id)
-    }
-
-    /// An answer that repeats another one changes nothing.
-    fn trace(&self) -> Option<Trace<'_>> {
-        None
     }
 }

@@ -2,11 +2,14 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use async_trait::async_trait;
+
+pub use super::active_registry::read;
 use super::{
     Engine, EngineError,
     clock_guard::agreed,
-    facts::{needs_sweep, store_fact},
-    time_ordered_id,
+    facts::{of_nobody, store_fact},
+    unit_of_work::{Decision, StoreWork, run_on_store},
 };
 use crate::{
     clock::Clock,
@@ -16,7 +19,7 @@ use crate::{
         registry::{Processor, Registry, RegistryRevision},
         words::TaskStateName,
     },
-    store::{Attempts, Changes, Gate, Head, NewFact, Store},
+    store::{Changes, Gate, Head, Store, Transaction},
 };
 
 /// What applying a registry came to.
@@ -28,63 +31,55 @@ pub enum Applied {
     Unchanged(RegistryRevision),
 }
 
-/// Reads a stored registry.
-pub fn read(text: &str) -> Result<Registry, EngineError> {
-    Ok(serde_json::from_str(text)?)
-}
-
 /// Makes a registry the active one in a store, unless it is already. Workers find it there. The clock has to agree with the
 /// store's.
 pub async fn apply(store: &dyn Store, registry: &Registry, clock: &Clock) -> Result<Applied, EngineError> {
-    let text = serde_json::to_string(registry)?;
-    let mut attempts = Attempts::new(store, &(), "registry");
-    loop {
-        let done = apply_once(&mut attempts, registry, &text, clock).await;
-        // Where another worker was faster, the next try looks at what it has activated.
-        if let Some(done) = attempts.conclude(done).await {
-            return done;
-        }
-    }
+    let apply = Apply {
+        registry,
+        text: serde_json::to_string(registry)?,
+        clock,
+    };
+    // Where another worker was faster, the next try looks at what it has activated.
+    run_on_store(store, &(), "registry", &apply).await
 }
 
-async fn apply_once(
-    attempts: &mut Attempts<'_>,
-    registry: &Registry,
-    text: &str,
-    clock: &Clock,
-) -> Result<Applied, EngineError> {
-    let mut tx = attempts.begin().await?;
-    let passed = tx.gate(Gate::Exclusive).await?;
-    let now = agreed(clock, passed.now)?;
-    let current = tx.registry().await?;
-    if let Some(current) = &current
-        && read(&current.text)? == *registry
-    {
-        return Ok(Applied::Unchanged(current.revision));
+/// Makes a registry the active one.
+struct Apply<'e> {
+    registry: &'e Registry,
+    text: String,
+    clock: &'e Clock,
+}
+
+#[async_trait]
+impl StoreWork for Apply<'_> {
+    type Output = Applied;
+
+    async fn work(&self, tx: &mut dyn Transaction) -> Result<Decision<Applied>, EngineError> {
+        let passed = tx.gate(Gate::Exclusive).await?;
+        let now = agreed(self.clock, passed.now)?;
+        let mut revision = 0;
+        let mut before = None;
+        if let Some(current) = tx.registry().await? {
+            let registry = read(&current.text)?;
+            if registry == *self.registry {
+                return Ok(Decision::Nothing(Applied::Unchanged(current.revision)));
+            }
+            (revision, before) = (current.revision, Some(registry));
+        }
+        let next = revision + 1;
+        tx.add_registry(next, &self.text, now).await?;
+        let fact = Fact::Registry {
+            revision: next,
+            changed: before.map_or_else(Vec::new, |before| changed(&before, self.registry)),
+        };
+        let mut changes = Changes {
+            at: now,
+            ..Changes::default()
+        };
+        store_fact(of_nobody(fact, now), tx, &mut changes).await?;
+        tx.write(&changes).await?;
+        Ok(Decision::Write(Applied::Activated(next)))
     }
-    let before = current.as_ref().map(|current| read(&current.text)).transpose()?;
-    let next = current.map_or(0, |current| current.revision) + 1;
-    tx.add_registry(next, text, now).await?;
-    let fact = Fact::Registry {
-        revision: next,
-        changed: before.map_or_else(Vec::new, |before| changed(&before, registry)),
-    };
-    let mut changes = Changes {
-        at: now,
-        ..Changes::default()
-    };
-    let fact = NewFact {
-        id: time_ordered_id(now),
-        sweeps: needs_sweep(&fact),
-        fact,
-        digest: [0; 16],
-        sealed: None,
-        at: now,
-    };
-    store_fact(fact, &mut *tx, &mut changes).await?;
-    tx.write(&changes).await?;
-    tx.commit().await?;
-    Ok(Applied::Activated(next))
 }
 
 /// The processors whose rules for what is deferred are others now.

@@ -1,7 +1,7 @@
 //! Whether the store takes anything at all: before a message is blamed for what the store has refused, something that is
 //! surely right is written into the same tables, and rolled back.
 
-use super::{Engine, EngineError, time_ordered_id, work::UseCase};
+use super::{Engine, EngineError, counter_slot::CounterSlot, time_ordered_id};
 use crate::{
     domain::{
         ids::{CommandId, RequestId},
@@ -59,7 +59,7 @@ impl Engine {
         }])
         .await?;
         let mut changes = Changes {
-            slot: self.slot_of(UseCase::Other),
+            slot: self.slot_of(CounterSlot::Other),
             at: now,
             ..Changes::default()
         };

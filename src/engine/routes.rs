@@ -10,7 +10,9 @@ use std::{
     sync::Arc,
 };
 
-use super::{AckPartitions, Engine, EngineError, prepare::Arrival, prepare::PreparedAck, settle::AckVerdict};
+use super::{
+    AckPartitions, Engine, EngineError, prepare::Arrival, prepare::PreparedAck, settlement::AckVerdict,
+};
 use crate::{
     domain::{
         backup::earlier,

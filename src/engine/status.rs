@@ -6,8 +6,8 @@ use crate::{
     domain::{
         request::{
             Request,
+            derived_status::NotErased,
             refusal::{ComplaintBodies, Refusals},
-            standing::NotErased,
         },
         words::TaskStateName,
     },

@@ -3,7 +3,16 @@
 //! A fact holds without its sweep; the sweep only makes sure that nobody overlooks it for long. Whatever stops it, the
 //! next worker goes on from the last batch that was committed.
 
-use super::{Engine, EngineError, effects::Emission, known::Known, work::Finished};
+use async_trait::async_trait;
+
+use super::{
+    Engine, EngineError,
+    batch::{Batch, Finished},
+    decision_inputs::DecisionInputs,
+    effects::Emission,
+    unit_of_work::{Decision, Load, UnitOfWork, run},
+    use_cases::Sweeps,
+};
 use crate::{
     domain::{
         backup::{BackupChange, earlier, week_of},
@@ -12,7 +21,7 @@ use crate::{
         time::At,
         words::Why,
     },
-    store::{Attempts, Concerned, Gate, Lock, Sweep, Transaction},
+    store::{Concerned, Lock, Sweep, Transaction},
 };
 
 /// How many requests one transaction looks at.
@@ -44,84 +53,110 @@ struct Step {
     after: Sweep,
 }
 
-impl Engine {
+/// Takes the oldest sweep a batch further that is none of these, and answers how it stands then; `None`: there is none.
+struct SweepBatch<'e> {
+    engine: &'e Engine,
+    passed_over: &'e [FactVersion],
+}
+
+#[async_trait]
+impl UnitOfWork<'static> for SweepBatch<'_> {
+    type Loaded = Sweep;
+    type Output = Option<Sweep>;
+    type Error = EngineError;
+
+    const SETS_ASIDE: Option<&'static str> = Some("sweep");
+
+    fn name(&self) -> &'static str {
+        "sweep"
+    }
+
+    async fn load(
+        &self,
+        tx: &mut dyn Transaction,
+        inputs: &mut DecisionInputs,
+        _: Lock,
+    ) -> Result<Load<Sweep, Option<Sweep>>, EngineError> {
+        let Some(sweep) = tx.next_sweep(self.passed_over).await? else {
+            return Ok(Load::Nothing(None));
+        };
+        inputs.let_replay(sweep.version);
+        let Step { ids, after } = self.step(sweep, inputs, tx).await?;
+        Ok(Load::Ready(tx.load(&ids, Lock::Rows).await?, after))
+    }
+
+    fn decide(
+        &self,
+        sweep: &mut Sweep,
+        inputs: &DecisionInputs,
+        batch: &mut Batch<'static>,
+    ) -> Result<Decision<Option<Sweep>>, EngineError> {
+        batch.review(&self.engine.context(inputs));
+        Ok(Decision::Write(Some(sweep.clone())))
+    }
+
+    async fn conclude(
+        &self,
+        sweep: &mut Option<Sweep>,
+        _: &mut Finished<'static>,
+        _: &DecisionInputs,
+        tx: &mut dyn Transaction,
+    ) -> Result<(), EngineError> {
+        if let Some(sweep) = sweep {
+            tx.move_sweep(sweep).await?;
+        }
+        Ok(())
+    }
+}
+
+impl Sweeps<'_> {
     /// Takes the oldest sweep a batch further that nobody else has and that need not wait.
-    pub async fn sweep(&self) -> Result<Swept, EngineError> {
-        let Some(waiting) = self.keep_pace().await? else {
+    pub async fn sweep(self) -> Result<Swept, EngineError> {
+        let Some(waiting) = self.shared.keep_pace().await? else {
             return Ok(Swept::default());
         };
-        let passed_over: Vec<FactVersion> = waiting.into_keys().collect();
+        let passed_over: &[FactVersion] = &waiting.into_keys().collect::<Vec<_>>();
         let mut swept = Swept::default();
         for _ in 0..UNSENT {
-            let Some((finished, is_free)) = self.sweep_batch(&passed_over).await? else {
+            let unit = SweepBatch {
+                engine: self.shared,
+                passed_over,
+            };
+            let done = run(self.shared, &unit).await?;
+            let Some(sweep) = done.answer else {
                 break;
             };
+            let is_free = sweep.kind == FactKind::BackupRestored
+                && sweep.finished_at.is_none()
+                && !done.finished.sends();
             swept.busy = true;
-            swept.emission.append(finished.emit(self, true).await?);
+            swept
+                .emission
+                .append(done.finished.emit(self.shared, true).await?);
             if !is_free {
                 break;
             }
         }
         Ok(swept)
     }
+}
 
-    async fn sweep_batch(
-        &self,
-        passed_over: &[FactVersion],
-    ) -> Result<Option<(Finished<'static>, bool)>, EngineError> {
-        let mut attempts = Attempts::new(self.store.as_ref(), &*self.metrics, "sweep");
-        loop {
-            let done = self.sweep_once(passed_over, &mut attempts).await;
-            if let Some(done) = attempts.conclude(done).await {
-                return done;
-            }
-        }
-    }
-
-    async fn sweep_once(
-        &self,
-        passed_over: &[FactVersion],
-        attempts: &mut Attempts<'_>,
-    ) -> Result<Option<(Finished<'static>, bool)>, EngineError> {
-        let mut tx = attempts.begin().await?;
-        let mut known = self.pass_gate(&mut *tx, Gate::Shared).await?;
-        let Some(sweep) = tx.next_sweep(passed_over).await? else {
-            return Ok(None);
-        };
-        known.let_replay(sweep.version);
-        let now = known.now;
-        let step = self.step(sweep, &known, &mut *tx, now).await?;
-        let stored = tx.load(&step.ids, Lock::Rows).await?;
-        let context = self.context(&known, now);
-        let mut finished = self
-            .decide_rows(stored, &mut *tx, "sweep", now, |work| work.review(&context))
-            .await?;
-        self.seal_capsules(&mut finished, &mut *tx).await?;
-        tx.write(&finished.changes).await?;
-        tx.move_sweep(&step.after).await?;
-        tx.commit().await?;
-        let is_free = step.after.kind == FactKind::BackupRestored
-            && step.after.finished_at.is_none()
-            && !finished.sends();
-        Ok(Some((finished, is_free)))
-    }
-
+impl SweepBatch<'_> {
     /// The next batch: of the stage that the sweep is in, or of the first one after it that has any.
     async fn step(
         &self,
         mut sweep: Sweep,
-        known: &Known,
+        inputs: &DecisionInputs,
         tx: &mut dyn Transaction,
-        now: At,
     ) -> Result<Step, EngineError> {
         let stages = match tx.fact_at(sweep.version).await? {
-            Some(stored) => self.stages(&stored.fact, known),
+            Some(stored) => self.stages(&stored.fact, inputs),
             None => Vec::new(),
         };
         if sweep.total.is_none() {
             sweep.total = Some(count(&stages, tx).await?);
         }
-        sweep.updated_at = now;
+        sweep.updated_at = inputs.now;
         while let Some(stage) = stages.get(usize::from(sweep.stage)) {
             let ids = next_of(stage, &mut sweep, tx).await?;
             if !ids.is_empty() {
@@ -131,14 +166,14 @@ impl Engine {
             sweep.stage += 1;
             sweep.after = None;
         }
-        sweep.finished_at = Some(now);
+        sweep.finished_at = Some(inputs.now);
         Ok(Step {
             ids: Vec::new(),
             after: sweep,
         })
     }
 
-    fn stages(&self, fact: &Fact, known: &Known) -> Vec<Stage> {
+    fn stages(&self, fact: &Fact, inputs: &DecisionInputs) -> Vec<Stage> {
         let deferred = |reason, processor: &ProcessorId, up_to| {
             Stage::List(Concerned::Deferred {
                 reason,
@@ -168,7 +203,7 @@ impl Engine {
                 }
                 BackupChange::Rotated { .. } => {
                     // Not the event's own word: what is proved is what no lock denies.
-                    let proved = known
+                    let proved = inputs
                         .facts
                         .copies(&event.processor)
                         .and_then(|copies| copies.gone_before());
@@ -184,14 +219,14 @@ impl Engine {
                 BackupChange::Restored { taken_at, .. } => vec![
                     Stage::List(Concerned::Open),
                     Stage::List(Concerned::Capsules {
-                        from: week_of(earlier(*taken_at, self.clock_skew)),
+                        from: week_of(earlier(*taken_at, self.engine.clock_skew)),
                     }),
                     Stage::List(Concerned::All),
                 ],
             },
             Fact::Registry { changed, .. } => {
                 // Nobody asks a processor any more that has left: whatever is out there needs somebody to know.
-                let has_left = |id: &ProcessorId| known.active.registry.get(id).is_none();
+                let has_left = |id: &ProcessorId| inputs.active.registry.get(id).is_none();
                 let all = changed
                     .iter()
                     .any(has_left)

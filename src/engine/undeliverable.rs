@@ -4,10 +4,14 @@
 
 use std::collections::BTreeMap;
 
+use async_trait::async_trait;
+
 use super::{
     Engine, EngineError,
+    batch::Batch,
+    decision_inputs::DecisionInputs,
     effects::{Emission, SentTask},
-    work::{Finished, UseCase, Work},
+    unit_of_work::{Decision, Load, UnitOfWork, run},
 };
 use crate::{
     domain::{
@@ -15,7 +19,7 @@ use crate::{
         request::undeliverable::NotTaken,
         task::Undelivered,
     },
-    store::{Attempts, Gate, Lock},
+    store::{Lock, Transaction},
 };
 
 /// How many requests one transaction puts back.
@@ -62,61 +66,11 @@ impl Engine {
         let requests: Vec<(RequestId, Vec<Bounced>)> = by_request.into_iter().collect();
         let mut emission = Emission::default();
         for batch in requests.chunks(BATCH) {
-            let mut attempts = Attempts::new(self.store.as_ref(), &*self.metrics, "put_back");
-            let finished = loop {
-                let done = self.put_back_once(batch, &mut attempts).await;
-                if let Some(done) = attempts.conclude(done).await {
-                    break done?;
-                }
-            };
+            let done = run(self, &PutBack { engine: self, batch }).await?;
             // Remembered, so that no status is lost where the next batch fails.
-            emission.append(finished.emit(self, true).await?);
+            emission.append(done.finished.emit(self, true).await?);
         }
         Ok(emission)
-    }
-
-    async fn put_back_once(
-        &self,
-        batch: &[(RequestId, Vec<Bounced>)],
-        attempts: &mut Attempts<'_>,
-    ) -> Result<Finished<'static>, EngineError> {
-        let mut tx = attempts.begin().await?;
-        let known = self.pass_gate(&mut *tx, Gate::Shared).await?;
-        let now = known.now;
-        let ids: Vec<RequestId> = batch.iter().map(|(id, _)| *id).collect();
-        let mut work = Work::with_loaded(tx.load(&ids, Lock::Rows).await?, self.clock_skew);
-        let context = self.context(&known, now);
-        for (id, bounced) in batch {
-            let Some(touched) = work.get_mut(*id) else {
-                continue;
-            };
-            let mut request = touched.request.clone();
-            let not_taken: Vec<NotTaken> = bounced
-                .iter()
-                .filter_map(|one| {
-                    Some(NotTaken {
-                        ordinal: request.find_task(one.sent.task)?,
-                        generation: one.sent.generation,
-                        attempt: one.sent.attempt,
-                        why: one.why,
-                        certain: one.certain,
-                    })
-                })
-                .collect();
-            match request.put_back(&not_taken, &context) {
-                Ok(trail) => {
-                    touched.request = request;
-                    touched.trail.append(trail);
-                }
-                // It goes unanswered, and what goes unanswered is asked again.
-                Err(error) => tracing::error!(request = %id, %error, "a task cannot be put back"),
-            }
-        }
-        let mut finished = work.finish(self, UseCase::Other, now, true)?;
-        self.seal_capsules(&mut finished, &mut *tx).await?;
-        tx.write(&finished.changes).await?;
-        tx.commit().await?;
-        Ok(finished)
     }
 
     /// The lanes with tasks that their topics did not take and that may be tried again: `too_large`, those that are too
@@ -153,36 +107,117 @@ impl Engine {
             let emission = Emission::default();
             return Ok(Released { emission, last });
         }
-        let mut attempts = Attempts::new(self.store.as_ref(), &*self.metrics, "release");
-        let finished = loop {
-            let done = self.release_once(processor, &ids, what, &mut attempts).await;
-            if let Some(done) = attempts.conclude(done).await {
-                break done?;
-            }
+        let unit = ReleaseTasks {
+            engine: self,
+            processor,
+            ids: &ids,
+            what,
         };
-        let emission = finished.emit(self, true).await?;
+        let done = run(self, &unit).await?;
+        let emission = done.finished.emit(self, true).await?;
         Ok(Released { emission, last })
     }
+}
 
-    async fn release_once(
+/// Puts back what topics did not take of these requests.
+struct PutBack<'e> {
+    engine: &'e Engine,
+    batch: &'e [(RequestId, Vec<Bounced>)],
+}
+
+#[async_trait]
+impl UnitOfWork<'static> for PutBack<'_> {
+    type Loaded = ();
+    type Output = ();
+    type Error = EngineError;
+
+    const SETS_ASIDE: Option<&'static str> = Some("put_back");
+
+    fn name(&self) -> &'static str {
+        "put_back"
+    }
+
+    async fn load(
         &self,
-        processor: &ProcessorId,
-        ids: &[RequestId],
-        what: Release,
-        attempts: &mut Attempts<'_>,
-    ) -> Result<Finished<'static>, EngineError> {
-        let mut tx = attempts.begin().await?;
-        let mut known = self.pass_gate(&mut *tx, Gate::Shared).await?;
-        if what == Release::Probe {
-            known.let_probe(processor);
+        tx: &mut dyn Transaction,
+        _: &mut DecisionInputs,
+        _: Lock,
+    ) -> Result<Load<(), ()>, EngineError> {
+        let ids: Vec<RequestId> = self.batch.iter().map(|(id, _)| *id).collect();
+        Ok(Load::Ready(tx.load(&ids, Lock::Rows).await?, ()))
+    }
+
+    fn decide(
+        &self,
+        (): &mut (),
+        inputs: &DecisionInputs,
+        batch: &mut Batch<'static>,
+    ) -> Result<Decision<()>, EngineError> {
+        let context = self.engine.context(inputs);
+        for (id, bounced) in self.batch {
+            let Some(touched) = batch.get_mut(*id) else {
+                continue;
+            };
+            let not_taken: Vec<NotTaken> = bounced
+                .iter()
+                .filter_map(|one| {
+                    Some(NotTaken {
+                        ordinal: touched.request.find_task(one.sent.task)?,
+                        generation: one.sent.generation,
+                        attempt: one.sent.attempt,
+                        why: one.why,
+                        certain: one.certain,
+                    })
+                })
+                .collect();
+            if let Err(error) = touched.attempt(|request| request.put_back(&not_taken, &context)) {
+                // It goes unanswered, and what goes unanswered is asked again.
+                tracing::error!(request = %id, %error, "a task cannot be put back");
+            }
         }
-        let now = known.now;
-        let mut work = Work::with_loaded(tx.load(ids, Lock::Rows).await?, self.clock_skew);
-        work.review(&self.context(&known, now));
-        let mut finished = work.finish(self, UseCase::Other, now, true)?;
-        self.seal_capsules(&mut finished, &mut *tx).await?;
-        tx.write(&finished.changes).await?;
-        tx.commit().await?;
-        Ok(finished)
+        Ok(Decision::Write(()))
+    }
+}
+
+/// Lets tasks of a lane go, of these requests.
+struct ReleaseTasks<'e> {
+    engine: &'e Engine,
+    processor: &'e ProcessorId,
+    ids: &'e [RequestId],
+    what: Release,
+}
+
+#[async_trait]
+impl UnitOfWork<'static> for ReleaseTasks<'_> {
+    type Loaded = ();
+    type Output = ();
+    type Error = EngineError;
+
+    const SETS_ASIDE: Option<&'static str> = Some("release");
+
+    fn name(&self) -> &'static str {
+        "release"
+    }
+
+    async fn load(
+        &self,
+        tx: &mut dyn Transaction,
+        inputs: &mut DecisionInputs,
+        _: Lock,
+    ) -> Result<Load<(), ()>, EngineError> {
+        if self.what == Release::Probe {
+            inputs.let_probe(self.processor);
+        }
+        Ok(Load::Ready(tx.load(self.ids, Lock::Rows).await?, ()))
+    }
+
+    fn decide(
+        &self,
+        (): &mut (),
+        inputs: &DecisionInputs,
+        batch: &mut Batch<'static>,
+    ) -> Result<Decision<()>, EngineError> {
+        batch.review(&self.engine.context(inputs));
+        Ok(Decision::Write(()))
     }
 }

@@ -18,7 +18,7 @@ use crate::{
         Engine, EngineError,
         effects::Emission,
         prepare::{Arrival, PreparedAck},
-        settle::AckVerdict,
+        settlement::AckVerdict,
     },
     wire::{Envelope, Refusal, parse_ack},
 };
@@ -37,7 +37,7 @@ impl Work for Acks {
     type Answer = AckVerdict;
 
     async fn take(&self, items: &[Self::Item]) -> Result<(Vec<AckVerdict>, Emission), EngineError> {
-        let settled = self.0.settle(items).await?;
+        let settled = self.0.settlement().settle(items).await?;
         Ok((settled.verdicts, settled.emission))
     }
 }
@@ -59,7 +59,7 @@ pub(super) async fn take(
         )
         .into());
     }
-    let arrival = Arrival::of_call(engine.prepare_ack(ack)?);
+    let arrival = Arrival::of_call(engine.settlement().prepare_ack(ack)?);
     match api.acks.take(arrival).await? {
         AckVerdict::Counted { .. } => Ok(Json(json!({ "result": "counted" }))),
         AckVerdict::Repeated => Ok(Json(json!({ "result": "repeated" }))),

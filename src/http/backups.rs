@@ -23,7 +23,7 @@ use crate::{
         time::At,
         words::DeadLetterReason,
     },
-    engine::{facts::Told, prepare::Arrival},
+    engine::{facts::FactOutcome, prepare::Arrival},
     view::backup::{CopyPlace, CopyView, copies},
     wire::{Envelope, Refusal},
 };
@@ -38,7 +38,9 @@ pub(super) async fn tell(
     Payload(bytes): Payload,
 ) -> Result<Json<Value>, Problem> {
     let engine = &api.engine;
-    let mut prepared = engine.prepare_backup(&bytes, &Envelope::bare(&engine.tenant_default))?;
+    let mut prepared = engine
+        .backup_events()
+        .prepare_backup(&bytes, &Envelope::bare(&engine.tenant_default))?;
     prepared.by_operator = caller.is_operator();
     if !caller.keeps_backups_of(&prepared.event.processor) {
         return Err(Refusal::new(
@@ -49,18 +51,18 @@ pub(super) async fn tell(
     }
     let warnings = engine.warnings_of_backup(&prepared.event)?;
     let arrival = Arrival::of_call(prepared);
-    let (told, emission) = engine.tell_backups(&[arrival]).await?;
+    let (told, emission) = engine.backup_events().record_backups(&[arrival]).await?;
     api.outputs.hand_over(emission).await;
     match told.into_iter().next() {
-        Some(Told::Taken { contradiction }) => {
+        Some(FactOutcome::Taken { contradiction }) => {
             let mut taken = json!({ "result": "taken", "contradiction": contradiction });
             if !warnings.is_empty() {
                 taken["warnings"] = json!(warnings);
             }
             Ok(Json(taken))
         }
-        Some(Told::Duplicate) => Ok(Json(json!({ "result": "repeated", "contradiction": null }))),
-        Some(Told::Refused(refusal)) => Err(refusal.into()),
+        Some(FactOutcome::Duplicate) => Ok(Json(json!({ "result": "repeated", "contradiction": null }))),
+        Some(FactOutcome::Refused(refusal)) => Err(refusal.into()),
         None => Err(Problem::internal()),
     }
 }

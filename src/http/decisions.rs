@@ -27,10 +27,10 @@ use crate::{
         identity::SubjectData,
         ids::RequestId,
         person::is_same_person,
-        request::operate::Refused,
+        request::operate::DecisionError,
         words::{DeadLetterReason, Status},
     },
-    engine::{OperateError, operate},
+    engine::{OperateError, operations},
     wire::{DecisionKind, Refusal, api, parse_decision},
 };
 
@@ -101,11 +101,16 @@ async fn decide(
     caller.check_command(&api.engine, id, decision.name()).await?;
     let note = note.as_ref().map(SubjectData::expose);
     let once = repeats::of_request(api, caller, headers, (decision.name(), id), bytes).await?;
-    let by = operate::By {
+    let by = operations::By {
         actor: &caller.name,
         once: once.as_ref(),
     };
-    let (request, emission) = match api.engine.decide_request(id, &decision, by, note).await {
+    let (request, emission) = match api
+        .engine
+        .operations()
+        .decide_request(id, &decision, by, note)
+        .await
+    {
         Ok(done) => done,
         Err(error) => return Err(repeats::in_state_of_request(api, id, error).await),
     };
@@ -141,7 +146,7 @@ pub(super) async fn approve_all(
     let once = repeats::of_many(&api, &caller, &headers, ("approvals", tenant), &bytes)?;
     let found = waiting(&api, &filter, expected, after).await?;
     if let Some(once) = &once
-        && api.engine.is_repeat(once).await?
+        && api.engine.operations().is_repeat(once).await?
     {
         return Ok(Json(answer(expected, &found)));
     }
@@ -155,7 +160,11 @@ pub(super) async fn approve_all(
     for (place, some) in chunks.enumerate() {
         // A call that breaks off before all of it is done is no repeat: whoever makes it again finds another count.
         let once = once.as_ref().filter(|_| place == last);
-        let (count, emission) = api.engine.approve_all(some, &caller.name, once).await?;
+        let (count, emission) = api
+            .engine
+            .operations()
+            .approve_all(some, &caller.name, once)
+            .await?;
         approved += count;
         api.outputs.hand_over(emission).await;
     }
@@ -233,7 +242,7 @@ async fn refuse_own(api: &Api, ids: &[RequestId], name: &str) -> Result<(), Prob
                 api.engine
                     .metrics
                     .command(kind, DeadLetterReason::NotAllowed.as_str());
-                return Err(OperateError::from(Refused::Submitter).into());
+                return Err(OperateError::from(DecisionError::Submitter).into());
             }
         }
     }

@@ -202,7 +202,7 @@ fn prepare(api: &Api, parsed: Result<ParsedCommand, Refusal>) -> Result<(Prepare
     let prepared = parsed.and_then(|parsed| {
         // What orders a hold and its release is the hold's own name.
         let hold_id = HoldId(parsed.command.ordering_key());
-        Ok((api.engine.prepare_parsed(parsed)?, hold_id))
+        Ok((api.engine.intake().prepare_parsed(parsed)?, hold_id))
     });
     prepared
         .inspect_err(|refusal| count_unreadable(&api.engine, refusal))
@@ -212,7 +212,7 @@ fn prepare(api: &Api, parsed: Result<ParsedCommand, Refusal>) -> Result<(Prepare
 /// Tells it, in a transaction of its own: a fact waits for all others, so it gains nothing by company.
 async fn tell(api: &Api, prepared: PreparedCommand) -> Result<Result<(), Refusal>, Problem> {
     let arrival = Arrival::of_call(prepared);
-    let taken = api.engine.take_in(&[arrival]).await?;
+    let taken = api.engine.intake().take_in(&[arrival]).await?;
     api.outputs.hand_over(taken.emission).await;
     Ok(match taken.verdicts.into_iter().next() {
         Some(Verdict::Refused(refusal)) => Err(refusal),

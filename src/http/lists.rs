@@ -275,7 +275,7 @@ pub(super) async fn search(
 async fn searched(engine: &Engine, named: Option<Tenant>) -> Result<Vec<Tenant>, Problem> {
     if let Some(tenant) = named {
         // Nobody is found in a misspelt one, which must not pass for an answer.
-        engine.check_served(&tenant)?;
+        engine.intake().check_served(&tenant)?;
         return Ok(vec![tenant]);
     }
     let expected = || {

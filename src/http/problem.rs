@@ -10,7 +10,7 @@ use axum::{
 use serde::Serialize;
 
 use crate::{
-    domain::{request::operate::Refused, words::DeadLetterReason},
+    domain::{request::operate::DecisionError, words::DeadLetterReason},
     engine::{EngineError, OperateError},
     store::StoreError,
     wire::Refusal,
@@ -231,11 +231,11 @@ impl From<OperateError> for Problem {
             OperateError::Unknown(what) => return Self::unknown(what),
             OperateError::Engine(error) => return error.into(),
             OperateError::Conflicting => "conflicting_duplicate",
-            OperateError::Refused(Refused::TooLate) => "irreversible",
-            OperateError::Refused(Refused::Closed | Refused::WrongState | Refused::NotNow(_)) => {
-                "wrong_state"
-            }
-            OperateError::Refused(refused @ Refused::Submitter) => {
+            OperateError::Refused(DecisionError::TooLate) => "irreversible",
+            OperateError::Refused(
+                DecisionError::Closed | DecisionError::WrongState | DecisionError::NotNow(_),
+            ) => "wrong_state",
+            OperateError::Refused(refused @ DecisionError::Submitter) => {
                 return Self::new(StatusCode::FORBIDDEN, "not_allowed", refused.to_string());
             }
         };

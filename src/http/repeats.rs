@@ -12,9 +12,9 @@ use super::{
 use crate::{
     domain::{
         ids::{RequestId, TaskId, Tenant},
-        request::operate::Refused,
+        request::operate::DecisionError,
     },
-    engine::{OperateError, operate::Once},
+    engine::{OperateError, operations::Once},
     wire::{api, command_id_of_caller},
 };
 
@@ -139,7 +139,12 @@ pub(super) async fn in_state_of_task(api: &Api, id: TaskId, error: OperateError)
 const fn is_about_state(error: &OperateError) -> bool {
     matches!(
         error,
-        OperateError::Refused(Refused::Closed | Refused::WrongState | Refused::NotNow(_) | Refused::TooLate)
+        OperateError::Refused(
+            DecisionError::Closed
+                | DecisionError::WrongState
+                | DecisionError::NotNow(_)
+                | DecisionError::TooLate
+        )
     )
 }
 

@@ -29,7 +29,7 @@ use crate::{
         Engine, EngineError,
         effects::{Emission, StatusUpdate},
         intake::Verdict,
-        operate,
+        operations,
         prepare::{Arrival, PreparedCommand},
         time_ordered_id,
     },
@@ -58,7 +58,7 @@ impl Work for Commands {
     type Answer = Answer;
 
     async fn take(&self, items: &[Self::Item]) -> Result<(Vec<Answer>, Emission), EngineError> {
-        let taken = self.0.take_in(items).await?;
+        let taken = self.0.intake().take_in(items).await?;
         let statuses: HashMap<RequestId, &StatusUpdate> = taken
             .emission
             .statuses()
@@ -90,13 +90,14 @@ pub(super) async fn submit(
     let mut message = message_of(&headers, &bytes, &caller, tenant_default)?;
     make_id(&mut message.envelope, engine);
     let mut prepared = engine
+        .intake()
         .prepare_command(&message.payload, &message.envelope, Door::Http)
         .inspect_err(|refusal| count_unreadable(engine, refusal))?;
     caller.check(prepared.command.tenant())?;
     admit(engine, &caller, &mut prepared.command).await?;
     let returned = matches!(prepared.command, Command::Reactivated(_));
     let names_processors = names_processors(&prepared.command);
-    let warned = engine.warnings_of_types(&prepared.command);
+    let warned = engine.intake().warnings_of_types(&prepared.command);
     let arrival = Arrival::of_call(prepared);
     match api.commands.take(arrival).await? {
         // It is about a person and names no request.
@@ -165,11 +166,15 @@ pub(super) async fn cancel(
     let reason = api::parse_reason(&bytes).inspect_err(|refusal| count_unreadable(&api.engine, refusal))?;
     caller.check_command(&api.engine, id, "cancel").await?;
     let once = repeats::of_request(&api, &caller, &headers, ("cancel", id), &bytes).await?;
-    let by = operate::By {
+    let by = operations::By {
         actor: &caller.name,
         once: once.as_ref(),
     };
-    let done = api.engine.cancel_request(id, by, reason.as_deref()).await;
+    let done = api
+        .engine
+        .operations()
+        .cancel_request(id, by, reason.as_deref())
+        .await;
     let (request, emission) = match done {
         Ok(done) => done,
         Err(error) => return Err(repeats::in_state_of_request(&api, id, error).await),

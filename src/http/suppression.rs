@@ -52,7 +52,7 @@ pub(super) async fn check(
             .ok_or_else(|| Refusal::schema("tenant: expected one, because several are served here"))?,
     };
     // Nobody of a misspelt tenant is suppressed, which must not clear a whole import.
-    engine.check_served(tenant)?;
+    engine.intake().check_served(tenant)?;
     let found = engine.suppressed_since(tenant, &asked.identities).await?;
     let items = found.into_iter().enumerate().map(|(index, since)| Answer {
         index,

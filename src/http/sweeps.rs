@@ -24,7 +24,7 @@ pub(super) async fn list(
     params.finish()?;
     caller.check_unlimited()?;
     let sweeps = api.engine.sweeps(unfinished, limit).await?;
-    let waiting = api.engine.waiting_sweeps(&sweeps).await?;
+    let waiting = api.engine.fact_sweeps().waiting_sweeps(&sweeps).await?;
     Ok(Json(Page {
         items: SweepView::all(sweeps, waiting),
         next_cursor: None,

@@ -26,7 +26,7 @@ use crate::{
         request::Request,
         words::TaskStateName,
     },
-    engine::operate::{self, TaskDecision},
+    engine::operations::{self, TaskDecision},
     view::task::TaskView,
     wire::{api, status::StatusMessage},
 };
@@ -195,7 +195,7 @@ pub(super) async fn retry(
 ) -> Result<Json<Box<RawValue>>, Problem> {
     let reason = api::parse_reason(&bytes)?;
     let once = repeats::of_task(&api, &caller, &headers, ("retry", id), &bytes).await?;
-    let by = operate::By {
+    let by = operations::By {
         actor: &caller.name,
         once: once.as_ref(),
     };
@@ -212,7 +212,7 @@ pub(super) async fn waive(
 ) -> Result<Json<Box<RawValue>>, Problem> {
     let reason = api::parse_required_reason(&bytes)?;
     let once = repeats::of_task(&api, &caller, &headers, ("waive", id), &bytes).await?;
-    let by = operate::By {
+    let by = operations::By {
         actor: &caller.name,
         once: once.as_ref(),
     };
@@ -223,10 +223,15 @@ async fn decide(
     api: &Api,
     id: TaskId,
     decision: TaskDecision,
-    by: operate::By<'_>,
+    by: operations::By<'_>,
     reason: Option<&str>,
 ) -> Result<Json<Box<RawValue>>, Problem> {
-    let (request, emission) = match api.engine.decide_task(id, decision, by, reason).await {
+    let (request, emission) = match api
+        .engine
+        .operations()
+        .decide_task(id, decision, by, reason)
+        .await
+    {
         Ok(done) => done,
         Err(error) => return Err(repeats::in_state_of_task(api, id, error).await),
     };

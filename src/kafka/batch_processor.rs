@@ -77,11 +77,11 @@ impl Work for Intake {
         } else {
             Door::Commands
         };
-        self.engine.prepare_command(payload, envelope, door)
+        self.engine.intake().prepare_command(payload, envelope, door)
     }
 
     async fn decide(&self, arrivals: &[Arrival<PreparedCommand>]) -> Result<Emission, EngineError> {
-        Ok(self.engine.take_in(arrivals).await?.emission)
+        Ok(self.engine.intake().take_in(arrivals).await?.emission)
     }
 
     fn are_alike(&self, one: &PreparedCommand, other: &PreparedCommand) -> bool {
@@ -95,7 +95,7 @@ impl Work for Intake {
     }
 
     async fn rehearse(&self, engine: &Engine, item: &PreparedCommand) -> Result<Rehearsed, EngineError> {
-        engine.rehearse_command(item).await
+        engine.intake().rehearse_command(item).await
     }
 }
 
@@ -113,11 +113,13 @@ impl Work for Settle {
     const WINDOW: Window = Window::ACKS;
 
     fn prepare(&self, _: &str, payload: &[u8], envelope: &Envelope<'_>) -> Result<PreparedAck, Refusal> {
-        self.engine.prepare_ack(parse_ack(payload, envelope)?)
+        self.engine
+            .settlement()
+            .prepare_ack(parse_ack(payload, envelope)?)
     }
 
     async fn decide(&self, arrivals: &[Arrival<PreparedAck>]) -> Result<Emission, EngineError> {
-        Ok(self.engine.settle(arrivals).await?.emission)
+        Ok(self.engine.settlement().settle(arrivals).await?.emission)
     }
 }
 
@@ -141,11 +143,11 @@ impl Work for Backups {
         payload: &[u8],
         envelope: &Envelope<'_>,
     ) -> Result<PreparedBackup, Refusal> {
-        self.engine.prepare_backup(payload, envelope)
+        self.engine.backup_events().prepare_backup(payload, envelope)
     }
 
     async fn decide(&self, arrivals: &[Arrival<PreparedBackup>]) -> Result<Emission, EngineError> {
-        Ok(self.engine.tell_backups(arrivals).await?.1)
+        Ok(self.engine.backup_events().record_backups(arrivals).await?.1)
     }
 }
 

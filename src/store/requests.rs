@@ -116,7 +116,7 @@ impl StateRow {
             revision: request.revision,
             status: request.life.status,
             received_at: request.head.received_at,
-            wake_at: request.life.wake_at,
+            wake_at: request.bookkeeping.wake_at,
             packed,
         })
     }

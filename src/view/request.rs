@@ -143,7 +143,7 @@ pub fn warnings(
 
 /// Who can read the identifiers: `readable`, `capsule` (for a restore only) or `forgotten`.
 pub fn identifiers(request: &Request, context: &Context<'_>) -> &'static str {
-    match (request.life.readable, request.capsule_end(context)) {
+    match (request.bookkeeping.readable, request.capsule_end(context)) {
         (true, _) => "readable",
         (false, Some(_)) => "capsule",
         (false, None) => "forgotten",

@@ -9,7 +9,7 @@ use crate::{
         fact::{FactKind, FactVersion},
         time::At,
     },
-    engine::pace::WaitsFor,
+    engine::replay_throttle::WaitsFor,
     store::Sweep,
 };
 

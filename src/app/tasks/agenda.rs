@@ -36,7 +36,7 @@ impl Periodic for Agenda {
         }
         let now = now?;
         let wake = || async {
-            let woken = engine.wake_due(now).await?;
+            let woken = engine.agenda().wake_due(now).await?;
             Ok((woken.emission, woken.more))
         };
         relay.deliver_batches(u32::MAX, wake).await?;

@@ -75,7 +75,7 @@ impl Periodic for Gauges {
 
     async fn turn(&mut self) -> Result<Next, GaugeError> {
         let watch = Stopwatch::start();
-        let read = tokio::time::timeout(PATIENCE, self.engine.read_gauges(self.group)).await;
+        let read = tokio::time::timeout(PATIENCE, self.engine.gauges().read_gauges(self.group)).await;
         self.took = watch.elapsed();
         read.map_err(|_| GaugeError::Late)??;
         Ok(Next::Rest)

@@ -99,7 +99,7 @@ async fn look(engine: &Engine, config: &Config) -> Result<(), EngineError> {
 }
 
 async fn measure_letters(engine: &Engine) {
-    if let Err(error) = engine.measure_letters().await {
+    if let Err(error) = engine.retention().measure_letters().await {
         // What was known before goes on counting.
         tracing::warn!(
             error = &error as &dyn std::error::Error,

@@ -40,12 +40,12 @@ impl Periodic for Retention {
         let now = engine.trusted_now().await?;
         for line in [Line::Lookups, Line::Records] {
             let expire = || async {
-                let expired = engine.expire(line, now).await?;
+                let expired = engine.retention().expire(line, now).await?;
                 Ok((expired.emission, expired.busy))
             };
             relay.deliver_batches(BATCHES, expire).await?;
         }
-        engine.keep_letters(now).await?;
+        engine.retention().keep_letters(now).await?;
         outbox::republish_tombstones(relay, earlier(now, outbox::AGE)).await?;
         Ok(Next::Rest)
     }

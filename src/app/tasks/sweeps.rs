@@ -46,7 +46,7 @@ impl Periodic for Sweeps {
     async fn turn(&mut self) -> Result<Next, DeliveryError> {
         let engine = &self.relay.engine;
         let sweep = || async {
-            let swept = engine.sweep().await?;
+            let swept = engine.fact_sweeps().sweep().await?;
             Ok((swept.emission, swept.busy))
         };
         let done = self.relay.deliver_batches(BATCHES, sweep).await?;
@@ -54,8 +54,11 @@ impl Periodic for Sweeps {
             .looked
             .is_none_or(|since| since.elapsed() >= capsules::LOOK_EVERY)
         {
-            engine.forget_old_capsules(engine.trusted_now().await?).await?;
-            engine.compact_copies().await?;
+            engine
+                .retention()
+                .forget_old_capsules(engine.trusted_now().await?)
+                .await?;
+            engine.retention().compact_copies().await?;
             self.looked = Some(Stopwatch::start());
         }
         Ok(if done == BATCHES { Next::GoOn } else { Next::Rest })

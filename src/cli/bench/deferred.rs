@@ -190,7 +190,7 @@ impl Run<'_> {
         let mut times = Histogram::default();
         for _ in 0..SCANS {
             let watch = Stopwatch::start();
-            let woken = self.site.engine.wake_due(self.site.clock.now()).await?;
+            let woken = self.site.engine.agenda().wake_due(self.site.clock.now()).await?;
             times.record(watch.elapsed());
             if woken.count > 0 {
                 return Err(BenchError::Usage("something was due where nothing should be"));
@@ -265,7 +265,7 @@ impl Run<'_> {
                     leaf.n == n
                         && Leaf::from_bytes(&leaf.leaf).is_ok_and(|leaf| leaf.request == stored.request.id)
                 });
-                let is_whole = in_order && leaves.len() == stored.request.life.leaves as usize;
+                let is_whole = in_order && leaves.len() == stored.request.bookkeeping.leaves as usize;
                 let is_forgotten = stored.wrapped_key.is_none();
                 let is_completed = stored.request.life.status == Status::Completed;
                 completed += u64::from(is_completed && is_forgotten && is_whole);

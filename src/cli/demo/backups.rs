@@ -69,7 +69,7 @@ async fn first_month(theatre: &mut Theatre, verdict: &mut Verdict) -> Result<(),
         "live systems erased at once, and what nobody will be asked for any more was sealed into a capsule",
         ben.request.life.live_clean_at == Some(theatre.now())
             && ben.wrapped_key.is_none()
-            && ben.request.life.capsule.is_some(),
+            && ben.request.bookkeeping.capsule.is_some(),
     );
 
     theatre.until(at("2026-01-14T10:00:00Z")?).await?;

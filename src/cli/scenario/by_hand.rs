@@ -133,9 +133,15 @@ impl ByHand {
         };
         let arrivals: Vec<_> = messages
             .iter()
-            .map(|bytes| self.arrival(topic, bytes, self.engine.prepare_command(bytes, &envelope, door)))
+            .map(|bytes| {
+                self.arrival(
+                    topic,
+                    bytes,
+                    self.engine.intake().prepare_command(bytes, &envelope, door),
+                )
+            })
             .collect();
-        Ok(self.engine.take_in(&arrivals).await?.emission)
+        Ok(self.engine.intake().take_in(&arrivals).await?.emission)
     }
 
     async fn answer(&self, messages: &[Vec<u8>]) -> Result<Emission, Stuck> {
@@ -143,21 +149,26 @@ impl ByHand {
         let arrivals: Vec<_> = messages
             .iter()
             .map(|bytes| {
-                let ack = parse_ack(bytes, &envelope).and_then(|ack| self.engine.prepare_ack(ack));
+                let ack =
+                    parse_ack(bytes, &envelope).and_then(|ack| self.engine.settlement().prepare_ack(ack));
                 self.arrival(&self.acks, bytes, ack)
             })
             .collect();
-        Ok(self.engine.settle(&arrivals).await?.emission)
+        Ok(self.engine.settlement().settle(&arrivals).await?.emission)
     }
 
     async fn tell(&self, messages: &[Vec<u8>]) -> Result<Emission, Stuck> {
         let envelope = Envelope::bare(&self.engine.tenant_default);
         let mut arrivals = Vec::with_capacity(messages.len());
         for message in messages {
-            let bytes = self.engine.shown_by_token(message)?;
-            arrivals.push(self.arrival("backups", &bytes, self.engine.prepare_backup(&bytes, &envelope)));
+            let bytes = self.engine.backup_events().shown_by_token(message)?;
+            arrivals.push(self.arrival(
+                "backups",
+                &bytes,
+                self.engine.backup_events().prepare_backup(&bytes, &envelope),
+            ));
         }
-        let (_, emission) = self.engine.tell_backups(&arrivals).await?;
+        let (_, emission) = self.engine.backup_events().record_backups(&arrivals).await?;
         Ok(emission)
     }
 
@@ -216,15 +227,15 @@ impl ByHand {
         self.engine.store().seen(&[seen]).await?;
         self.hear_calls().await?;
         for _ in 0..TURNS {
-            let swept = self.engine.sweep().await?;
+            let swept = self.engine.fact_sweeps().sweep().await?;
             self.hear(swept.emission).await?;
-            let woken = self.engine.wake_due(now).await?;
+            let woken = self.engine.agenda().wake_due(now).await?;
             self.hear(woken.emission).await?;
-            let expired = self.engine.expire_early(now).await?;
+            let expired = self.engine.retention().expire_early(now).await?;
             self.hear(expired.emission).await?;
-            self.engine.expiry_produced(&expired.origins).await?;
+            self.engine.retention().expiry_produced(&expired.origins).await?;
             if !swept.busy && woken.count == 0 && !expired.more {
-                self.engine.forget_old_capsules(now).await?;
+                self.engine.retention().forget_old_capsules(now).await?;
                 return self.expire(now).await;
             }
         }
@@ -235,7 +246,7 @@ impl ByHand {
     async fn expire(&mut self, now: At) -> Result<(), Stuck> {
         for line in [Line::Lookups, Line::Records] {
             loop {
-                let expired = self.engine.expire(line, now).await?;
+                let expired = self.engine.retention().expire(line, now).await?;
                 self.hear(expired.emission).await?;
                 if !expired.busy {
                     break;
@@ -255,7 +266,9 @@ impl ByHand {
                 return Ok(next);
             };
             after = Some(last.request.id);
-            let due = page.iter().filter_map(|stored| stored.request.life.wake_at);
+            let due = page
+                .iter()
+                .filter_map(|stored| stored.request.bookkeeping.wake_at);
             next = due.filter(|at| *at > now).chain(next).min();
         }
     }
@@ -297,7 +310,7 @@ impl Post for ByHand {
     async fn settle(&mut self) -> Result<Vec<Said>, Stuck> {
         self.follow().await?;
         for group in GaugeGroup::ALL {
-            self.engine.read_gauges(group).await?;
+            self.engine.gauges().read_gauges(group).await?;
         }
         Ok(std::mem::take(&mut self.said))
     }

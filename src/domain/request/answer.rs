@@ -29,7 +29,7 @@ pub enum Taken {
 
 /// Why an ack changes nothing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-pub enum AckRefusal {
+pub enum AckRejection {
     /// The request has no such task.
     #[error("the request has no task of this id")]
     UnknownTask,
@@ -51,14 +51,14 @@ impl Request {
         token_matches: bool,
         context: &Context<'_>,
         trail: &mut Trail,
-    ) -> Result<Taken, AckRefusal> {
-        let ordinal = self.find_task(ack.task_id).ok_or(AckRefusal::UnknownTask)?;
+    ) -> Result<Taken, AckRejection> {
+        let ordinal = self.find_task(ack.task_id).ok_or(AckRejection::UnknownTask)?;
         let task = self.task(ordinal);
         if !token_matches || task.processor != ack.processor {
-            return Err(AckRefusal::Forged);
+            return Err(AckRejection::Forged);
         }
         if ack.generation != task.generation || ack.attempt > task.attempt || self.is_withdrawn() {
-            return Err(AckRefusal::Stale);
+            return Err(AckRejection::Stale);
         }
         let Some(event) = self.event_of(ordinal, ack, context)? else {
             return Ok(Taken::Repeated);
@@ -68,8 +68,8 @@ impl Request {
             _ => None,
         };
         // `event_of` has looked at the state, so a refusal here is an answer that the state does not allow.
-        self.happen(ordinal, event, trail)
-            .map_err(|IllegalEvent { .. }| AckRefusal::Stale)?;
+        self.record_event(ordinal, event, trail)
+            .map_err(|IllegalEvent { .. }| AckRejection::Stale)?;
         Ok(Taken::Counted { ordinal, sent_at })
     }
 
@@ -93,7 +93,7 @@ impl Request {
         ordinal: u16,
         ack: &Ack,
         context: &Context<'_>,
-    ) -> Result<Option<TaskEvent>, AckRefusal> {
+    ) -> Result<Option<TaskEvent>, AckRejection> {
         let task = self.task(ordinal);
         let registered = context.registry.get(&task.processor);
         let asked_for_key = self.is_asked_for_key(ordinal, context);
@@ -115,7 +115,7 @@ impl Request {
                 {
                     Ok(None)
                 }
-                TaskState::Done { .. } | TaskState::Verifying { .. } => Err(AckRefusal::Stale),
+                TaskState::Done { .. } | TaskState::Verifying { .. } => Err(AckRejection::Stale),
                 _ => Ok(Some(self.event_of_success(ordinal, ack.attempt, proof, context))),
             };
         }
@@ -126,12 +126,12 @@ impl Request {
             return Ok(None);
         }
         if !current {
-            return Err(AckRefusal::Stale);
+            return Err(AckRejection::Stale);
         }
         match task.answered {
             Some(earlier) if earlier == outcome => return Ok(None),
             None | Some(Outcome::Accepted) => {}
-            Some(_) => return Err(AckRefusal::Stale),
+            Some(_) => return Err(AckRejection::Stale),
         }
         Ok(Some(
             self.event_of_unsuccessful(ordinal, answer, outcome, context),

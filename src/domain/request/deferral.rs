@@ -66,7 +66,7 @@ impl Request {
                 continue;
             };
             if let Some(to) = self.kept_until(ordinal, context).filter(|to| *to != until) {
-                self.happen(ordinal, TaskEvent::Moved { from: until, to }, trail)?;
+                self.record_event(ordinal, TaskEvent::Moved { from: until, to }, trail)?;
             }
         }
         Ok(())

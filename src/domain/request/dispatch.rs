@@ -109,7 +109,7 @@ impl Request {
                         why: Undelivered::Refused,
                         certain: true,
                     };
-                    self.happen(ordinal, event, trail)?;
+                    self.record_event(ordinal, event, trail)?;
                 }
                 Some(_) => {}
                 None => match processor.lane() {
@@ -118,7 +118,7 @@ impl Request {
                             at: context.now,
                             ack_by: context.now.plus(processor.ack_timeout),
                         };
-                        self.happen(ordinal, event, trail)?;
+                        self.record_event(ordinal, event, trail)?;
                         trail.dispatched.push(ordinal);
                     }
                 },

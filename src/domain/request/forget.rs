@@ -15,7 +15,7 @@ use crate::domain::{
 impl Request {
     /// Whether its subject can still be named to a processor.
     pub fn can_be_named(&self, context: &Context<'_>) -> bool {
-        self.life.readable
+        self.bookkeeping.readable
             || self
                 .capsule_epoch()
                 .is_some_and(|epoch| !context.facts.is_forgotten(&epoch))
@@ -25,14 +25,14 @@ impl Request {
     /// can bring data back into, and the backup systems themselves.
     pub fn can_be_asked(&self, ordinal: u16, context: &Context<'_>) -> bool {
         let task = self.task(ordinal);
-        self.life.readable
+        self.bookkeeping.readable
             || (self.can_be_named(context)
                 && (task.share.is_wave() || self.restorable().contains(&&task.processor)))
     }
 
     /// With which capsules its own is forgotten; `None`: it has none.
     pub fn capsule_epoch(&self) -> Option<CapsuleEpoch> {
-        Some(self.capsule_of(self.life.capsule?))
+        Some(self.capsule_of(self.bookkeeping.capsule?))
     }
 
     /// With which capsules one of this week is forgotten.
@@ -92,14 +92,14 @@ impl Request {
             })
         };
         let week = self.week_of_capsule().filter(is_left);
-        if self.life.readable {
-            self.life.readable = false;
-            self.life.capsule = week;
+        if self.bookkeeping.readable {
+            self.bookkeeping.readable = false;
+            self.bookkeeping.capsule = week;
             trail
                 .entries
                 .push(week.map_or(Entry::Shredded, |week| Entry::Encapsulated { week }));
         } else if let Some(week) = week
-            && self.life.capsule.is_some()
+            && self.bookkeeping.capsule.is_some()
             && self.can_be_named(context)
         {
             // Confirmed anew after a restore: the copies that matter now are younger ones.
@@ -108,21 +108,21 @@ impl Request {
     }
 
     fn encapsulate_anew(&mut self, week: Week, trail: &mut Trail) {
-        if self.life.capsule != Some(week) {
-            self.life.capsule = Some(week);
+        if self.bookkeeping.capsule != Some(week) {
+            self.bookkeeping.capsule = Some(week);
             trail.entries.push(Entry::Encapsulated { week });
         }
     }
 
     /// Whether somebody has to be asked, and nothing but its capsule says about whom.
     fn lives_on_capsule(&self, context: &Context<'_>) -> bool {
-        !self.life.readable && !self.is_spent(context) && self.can_be_named(context)
+        !self.bookkeeping.readable && !self.is_spent(context) && self.can_be_named(context)
     }
 
     /// When its capsule has to be sealed for another week, because somebody still has to be asked: copies live longer
     /// than a week, or hardly anything could be restored from them.
     pub(super) fn reseal_at(&self, context: &Context<'_>) -> Option<At> {
-        self.life
+        self.bookkeeping
             .capsule
             .filter(|_| self.lives_on_capsule(context))
             .map(end_of)

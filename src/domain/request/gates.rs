@@ -3,7 +3,7 @@
 
 use super::{
     Check, Context, LegalClock, Request, Trail,
-    operate::{Refused, acted_by},
+    operate::{DecisionError, acted_by},
 };
 use crate::domain::{
     calendar::{Calendar, Regimes, days_between},
@@ -116,12 +116,12 @@ impl Request {
         submitter: Option<&str>,
         rules: Rulebook<'_>,
         context: &Context<'_>,
-    ) -> Result<Trail, Refused> {
+    ) -> Result<Trail, DecisionError> {
         self.check_open()?;
         if decision.needs_second_person()
             && submitter.is_some_and(|submitter| is_same_person(submitter, actor))
         {
-            return Err(Refused::Submitter);
+            return Err(DecisionError::Submitter);
         }
         let mut trail = acted_by(Some(actor));
         match decision {
@@ -148,9 +148,9 @@ impl Request {
         rules: Rulebook<'_>,
         context: &Context<'_>,
         trail: &mut Trail,
-    ) -> Result<(), Refused> {
+    ) -> Result<(), DecisionError> {
         if self.life.verification != Check::Awaiting {
-            return Err(Refused::NotNow("it does not wait for a verification"));
+            return Err(DecisionError::NotNow("it does not wait for a verification"));
         }
         match result {
             VerificationResult::Failed => self.refuse(RefusalBasis::IdentityNotVerified, context, trail),
@@ -192,9 +192,9 @@ impl Request {
         }
     }
 
-    fn approve(&mut self, trail: &mut Trail) -> Result<(), Refused> {
+    fn approve(&mut self, trail: &mut Trail) -> Result<(), DecisionError> {
         if self.life.approval != Check::Awaiting {
-            return Err(Refused::NotNow("it does not wait for an approval"));
+            return Err(DecisionError::NotNow("it does not wait for an approval"));
         }
         // Also while the verification is awaited: it is kept, and the gates open in their order.
         self.life.approval = Check::Passed;
@@ -223,9 +223,9 @@ impl Request {
         basis: RefusalBasis,
         context: &Context<'_>,
         trail: &mut Trail,
-    ) -> Result<(), Refused> {
+    ) -> Result<(), DecisionError> {
         if self.was_sent() {
-            return Err(Refused::NotNow("the first task has been dispatched"));
+            return Err(DecisionError::NotNow("the first task has been dispatched"));
         }
         Ok(self.enter_refused(basis, context, trail)?)
     }
@@ -238,7 +238,7 @@ impl Request {
     ) -> Result<(), IllegalEvent> {
         for ordinal in self.ordinals() {
             if !self.task(ordinal).state.is_closed() {
-                self.happen(ordinal, TaskEvent::Cancelled, trail)?;
+                self.record_event(ordinal, TaskEvent::Cancelled, trail)?;
             }
         }
         trail.entries.push(Entry::Refused {
@@ -256,20 +256,22 @@ impl Request {
         basis: RefusalBasis,
         processor: &ProcessorId,
         trail: &mut Trail,
-    ) -> Result<(), Refused> {
+    ) -> Result<(), DecisionError> {
         let places: Vec<u16> = self
             .ordinals()
             .filter(|ordinal| self.task(*ordinal).processor == *processor)
             .filter(|ordinal| !self.task(*ordinal).state.is_closed())
             .collect();
         if places.is_empty() {
-            return Err(Refused::NotNow("this processor has no open task in its plan"));
+            return Err(DecisionError::NotNow(
+                "this processor has no open task in its plan",
+            ));
         }
-        let label = Label::new(basis.as_str()).map_err(|_| Refused::WrongState)?;
+        let label = Label::new(basis.as_str()).map_err(|_| DecisionError::WrongState)?;
         for ordinal in places {
             let event = TaskEvent::Refused { basis: label.clone() };
-            self.happen(ordinal, event, trail)
-                .map_err(|IllegalEvent { .. }| Refused::NotNow("this processor was asked already"))?;
+            self.record_event(ordinal, event, trail)
+                .map_err(|IllegalEvent { .. }| DecisionError::NotNow("this processor was asked already"))?;
         }
         trail.entries.push(Entry::Refused {
             basis,
@@ -285,20 +287,20 @@ impl Request {
         rules: Rulebook<'_>,
         context: &Context<'_>,
         trail: &mut Trail,
-    ) -> Result<(), Refused> {
+    ) -> Result<(), DecisionError> {
         let before = self.life.clock;
         if before.is_extended() {
-            return Err(Refused::NotNow("its deadline was extended before"));
+            return Err(DecisionError::NotNow("its deadline was extended before"));
         }
         if context.now > before.first_due {
-            return Err(Refused::NotNow("its first period is over"));
+            return Err(DecisionError::NotNow("its first period is over"));
         }
         let terms = rules
             .regimes
             .terms(&self.head.regime)
-            .ok_or(Refused::NotNow("its regime is not configured any more"))?;
+            .ok_or(DecisionError::NotNow("its regime is not configured any more"))?;
         if terms.extend_to.is_none() {
-            return Err(Refused::NotNow("its regime knows no extension"));
+            return Err(DecisionError::NotNow("its regime knows no extension"));
         }
         let after = rules.clock(&terms, self.head.requested_at, before.paused_days, true);
         self.move_clock(after, Some(reason), trail);

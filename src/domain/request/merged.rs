@@ -86,7 +86,7 @@ impl Request {
 
     /// Takes in one that it covers.
     pub fn absorb(&mut self, follower: RequestId) -> Trail {
-        self.life.followers = self.life.followers.saturating_add(1);
+        self.bookkeeping.followers = self.bookkeeping.followers.saturating_add(1);
         self.revision += 1;
         Trail {
             entries: vec![Entry::Absorbed { request: follower }],

@@ -1,18 +1,21 @@
 //! The aggregate: one data subject's erasure or anonymization, from command to completion.
 //!
 //! It changes in four ways only: [`answer`] takes a processor's ack, [`wake`] takes the passing of time, [`operate`]
-//! takes a person's decision, and [`Request::review`] takes what has become known since. Each goes through `Request::happen`, which applies a task's event and writes its
+//! takes a person's decision, and [`Request::review`] takes what has become known since. Each goes through `Request::record_event`, which applies a task's event and writes its
 //! ledger entry, and ends with `Request::conclude`, which derives everything that follows.
 #![doc = ""]
 #![doc = include_str!("transitions.md")]
 
-pub mod alike;
 pub mod answer;
 pub mod deferral;
+pub mod derived_status;
 mod dispatch;
+pub mod duplicates;
 pub mod expiry;
 mod forget;
 pub mod gates;
+pub mod holds;
+mod kept_command;
 mod legal_clock;
 pub mod merged;
 mod notice;
@@ -23,7 +26,6 @@ pub mod packed;
 pub mod provide;
 pub mod refusal;
 mod restore;
-pub mod standing;
 pub mod suppression;
 pub mod undeliverable;
 pub mod waiting;
@@ -64,8 +66,10 @@ pub struct Request {
     pub revision: u32,
     /// What was settled at intake.
     pub head: Head,
-    /// What moves.
+    /// What moves, and may be seen.
     pub life: Life,
+    /// What moves, and is nobody's to see.
+    pub bookkeeping: Bookkeeping,
     /// The pinned plan and how far it has come.
     pub tasks: Vec<Task>,
 }
@@ -108,8 +112,8 @@ pub enum Check {
     Passed,
 }
 
-/// What moves during its life.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+/// What moves during its life and makes a difference to whoever is told of it: where it differs, there is something to say.
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Life {
     /// Its legal clock.
     pub clock: LegalClock,
@@ -133,28 +137,33 @@ pub struct Life {
     pub needs_attention: bool,
     /// What the person should be told now.
     pub notice: Option<Notice>,
-    /// Whether its identifiers can still be read.
-    pub readable: bool,
-    /// The week of its capsule, once it has one: identifiers that are kept only for a restore replay.
-    pub capsule: Option<Week>,
     /// The holds on its subject when it came in.
     pub subject_holds: Vec<HoldId>,
-    /// The last fact that it has been looked at for.
-    pub facts: FactVersion,
     /// Since when the person is back: what they gave since must not be erased.
     pub reactivated_at: Option<At>,
     /// Since when it is open again because a backup was put back.
     pub restored_at: Option<At>,
     /// The request that it was merged into, as long as it follows that one.
     pub following: Option<Box<Following>>,
+    /// Since when it is set aside, because the program failed at a decision about it: it is tried again now and then.
+    pub set_aside_at: Option<At>,
+}
+
+/// What moves during its life and makes no difference to anybody who is told of it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Bookkeeping {
+    /// Whether its identifiers can still be read.
+    pub readable: bool,
+    /// The week of its capsule, once it has one: identifiers that are kept only for a restore replay.
+    pub capsule: Option<Week>,
+    /// The last fact that it has been looked at for.
+    pub facts: FactVersion,
     /// How many requests were merged into it.
     pub followers: u32,
     /// How many leaves it has in the ledger.
     pub leaves: u32,
     /// When its row in the agenda is due; `None`: it has none.
     pub wake_at: Option<At>,
-    /// Since when it is set aside, because the program failed at a decision about it: it is tried again now and then.
-    pub set_aside_at: Option<At>,
 }
 
 /// What a decision needs to know besides the request.
@@ -239,7 +248,12 @@ impl Request {
     }
 
     /// Lets an event happen to a task and writes it down.
-    fn happen(&mut self, ordinal: u16, event: TaskEvent, trail: &mut Trail) -> Result<(), IllegalEvent> {
+    fn record_event(
+        &mut self,
+        ordinal: u16,
+        event: TaskEvent,
+        trail: &mut Trail,
+    ) -> Result<(), IllegalEvent> {
         let task = &mut self.tasks[usize::from(ordinal)];
         let from = task.state.name();
         task.apply(&event)?;
@@ -269,7 +283,7 @@ impl Request {
                     .iter()
                     .all(|earlier| self.task(*earlier).state.lets_others_go())
             {
-                self.happen(
+                self.record_event(
                     ordinal,
                     TaskEvent::Unblocked {
                         due: self.gate_or(context.now),
@@ -290,24 +304,20 @@ impl Request {
     /// A request that none of it concerns stays as it is, revision and all.
     pub fn review(&mut self, context: &Context<'_>) -> Result<Trail, IllegalEvent> {
         let before = (self.life.clone(), self.tasks.clone());
+        let kept = self.bookkeeping.clone();
         let mut trail = Trail::default();
         self.conclude(context, &mut trail)?;
         // A wake-up that is earlier than it needs to be is harmless.
-        let sooner = self
-            .life
-            .wake_at
-            .is_some_and(|at| before.0.wake_at.is_none_or(|row| at < row));
-        let unseen = Life {
-            facts: before.0.facts,
-            wake_at: if sooner {
-                self.life.wake_at
-            } else {
-                before.0.wake_at
-            },
-            ..self.life.clone()
+        let wanted = self.bookkeeping.wake_at;
+        let is_sooner = wanted.is_some_and(|at| kept.wake_at.is_none_or(|row| at < row));
+        let unseen = Bookkeeping {
+            facts: kept.facts,
+            wake_at: if is_sooner { wanted } else { kept.wake_at },
+            ..self.bookkeeping.clone()
         };
-        if trail.entries.is_empty() && (unseen, &self.tasks) == (before.0.clone(), &before.1) {
-            self.life = before.0;
+        let is_same = (&self.life, &self.tasks) == (&before.0, &before.1) && unseen == kept;
+        if trail.entries.is_empty() && is_same {
+            (self.life, self.bookkeeping) = (before.0, kept);
         } else {
             self.revision += 1;
         }
@@ -318,12 +328,12 @@ impl Request {
     pub fn set_aside(&mut self, now: At, wake_at: At) {
         self.life.set_aside_at = self.life.set_aside_at.or(Some(now));
         self.life.needs_attention = true;
-        self.life.wake_at = Some(wake_at);
+        self.bookkeeping.wake_at = Some(wake_at);
         self.revision += 1;
     }
 
     /// Lets go what was withheld, now that everything that came before the request has been carried out.
-    pub fn let_go(&mut self, context: &Context<'_>) -> Result<Trail, IllegalEvent> {
+    pub fn release(&mut self, context: &Context<'_>) -> Result<Trail, IllegalEvent> {
         let mut trail = Trail::default();
         self.conclude(context, &mut trail)?;
         Ok(trail)
@@ -341,7 +351,7 @@ impl Request {
             self.dispatch_due(context, trail)?;
         }
         self.settle_standing(context, trail);
-        self.life.wake_at = self.next_wake(context);
+        self.bookkeeping.wake_at = self.next_wake(context);
         Ok(())
     }
 
@@ -361,7 +371,7 @@ impl Request {
                 _ => None,
             };
             if let Some(event) = event {
-                self.happen(ordinal, event, trail)?;
+                self.record_event(ordinal, event, trail)?;
             }
         }
         Ok(())

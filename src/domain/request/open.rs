@@ -1,8 +1,8 @@
 //! The birth of a request: planned, dated, and dispatched where nothing stands in the way.
 
 use super::{
-    Check, Context, Head, Life, Move, Request, Trail,
-    alike::{Duplicates, Earlier, Newcomer, OverLimit, Place},
+    Bookkeeping, Check, Context, Head, Life, Move, Request, Trail,
+    duplicates::{Duplicates, Earlier, Newcomer, OverLimit, Place},
     gates::Rulebook,
     legal_clock::LegalClock,
 };
@@ -169,6 +169,14 @@ pub fn open(
         revision: 1,
         head,
         life: life_at_opening(clock, checks, opening, admission, context),
+        bookkeeping: Bookkeeping {
+            readable: true,
+            capsule: None,
+            facts: context.facts.version(),
+            followers: 0,
+            leaves: 0,
+            wake_at: None,
+        },
         tasks,
     };
     request.begin(place, admission.digests, context, &mut trail)?;
@@ -229,16 +237,10 @@ fn life_at_opening(
         at_risk: false,
         needs_attention: false,
         notice: None,
-        readable: true,
-        capsule: None,
         subject_holds: holds.on_subject(&opening.tenant, admission.digests, admission.former),
-        facts: context.facts.version(),
         reactivated_at: None,
         restored_at: None,
         following: None,
-        followers: 0,
-        leaves: 0,
-        wake_at: None,
         set_aside_at: None,
     }
 }

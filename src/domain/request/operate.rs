@@ -15,7 +15,7 @@ pub type Supplied = Vec<(u16, Vec<IdentityType>)>;
 
 /// Why a decision cannot be carried out.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-pub enum Refused {
+pub enum DecisionError {
     /// The first task has been dispatched: an erasure cannot be taken back.
     #[error("the first task has been dispatched: an erasure cannot be taken back")]
     TooLate,
@@ -33,7 +33,7 @@ pub enum Refused {
     Submitter,
 }
 
-impl From<IllegalEvent> for Refused {
+impl From<IllegalEvent> for DecisionError {
     fn from(_: IllegalEvent) -> Self {
         Self::WrongState
     }
@@ -41,19 +41,19 @@ impl From<IllegalEvent> for Refused {
 
 impl Request {
     /// Withdraws it, as long as nothing has been sent.
-    pub fn cancel(&mut self, actor: Option<&str>, context: &Context<'_>) -> Result<Trail, Refused> {
+    pub fn cancel(&mut self, actor: Option<&str>, context: &Context<'_>) -> Result<Trail, DecisionError> {
         match &self.life.following {
             // What the other one has sent was sent for both.
-            Some(following) if following.bound => return Err(Refused::TooLate),
+            Some(following) if following.bound => return Err(DecisionError::TooLate),
             // The other one goes on without it.
             Some(_) => self.life.following = None,
-            None if self.was_sent() => return Err(Refused::TooLate),
+            None if self.was_sent() => return Err(DecisionError::TooLate),
             None => self.check_open()?,
         }
         let mut trail = acted_by(actor);
         for ordinal in self.ordinals() {
             if !self.task(ordinal).state.is_closed() {
-                self.happen(ordinal, TaskEvent::Cancelled, &mut trail)?;
+                self.record_event(ordinal, TaskEvent::Cancelled, &mut trail)?;
             }
         }
         self.enter_status(Status::Cancelled, context.now, &mut trail);
@@ -63,23 +63,28 @@ impl Request {
     }
 
     /// Nothing is decided any more about what is closed, nor about what another request stands for.
-    pub(super) const fn check_open(&self) -> Result<(), Refused> {
+    pub(super) const fn check_open(&self) -> Result<(), DecisionError> {
         if self.life.following.is_some() {
-            return Err(Refused::NotNow(
+            return Err(DecisionError::NotNow(
                 "it was merged into another one (merged_into), which stands for both",
             ));
         }
         if self.life.status.is_final() {
-            return Err(Refused::Closed);
+            return Err(DecisionError::Closed);
         }
         Ok(())
     }
 
     /// Has a task done again, as a new generation.
-    pub fn retry(&mut self, ordinal: u16, actor: &str, context: &Context<'_>) -> Result<Trail, Refused> {
+    pub fn retry(
+        &mut self,
+        ordinal: u16,
+        actor: &str,
+        context: &Context<'_>,
+    ) -> Result<Trail, DecisionError> {
         self.check_open()?;
         if !self.can_be_retried(ordinal, context) {
-            return Err(Refused::WrongState);
+            return Err(DecisionError::WrongState);
         }
         let mut trail = acted_by(Some(actor));
         // A wave is asked when its sources have confirmed and its copies have grown old, whoever wants it sooner.
@@ -90,7 +95,7 @@ impl Request {
                 due: self.gate_or(context.now),
             }
         };
-        self.happen(ordinal, event, &mut trail)?;
+        self.record_event(ordinal, event, &mut trail)?;
         self.conclude(context, &mut trail)?;
         self.revision += 1;
         Ok(trail)
@@ -137,7 +142,7 @@ impl Request {
         holds: &[HoldId],
         actor: &str,
         context: &Context<'_>,
-    ) -> Result<(Trail, Supplied), Refused> {
+    ) -> Result<(Trail, Supplied), DecisionError> {
         self.check_open()?;
         let known = |ordinal: u16| -> Vec<IdentityType> {
             let task = self.task(ordinal);
@@ -156,7 +161,9 @@ impl Request {
             .filter(|(_, kinds)| !kinds.is_empty())
             .collect();
         if opened.is_empty() {
-            return Err(Refused::NotNow("no task waits for an identifier of these types"));
+            return Err(DecisionError::NotNow(
+                "no task waits for an identifier of these types",
+            ));
         }
         let mut trail = acted_by(Some(actor));
         trail.entries.push(Entry::Supplied {
@@ -164,7 +171,7 @@ impl Request {
         });
         self.add_subject_holds(holds);
         for (ordinal, _) in &opened {
-            self.happen(*ordinal, TaskEvent::Identified, &mut trail)?;
+            self.record_event(*ordinal, TaskEvent::Identified, &mut trail)?;
         }
         self.conclude(context, &mut trail)?;
         self.revision += 1;
@@ -198,10 +205,15 @@ impl Request {
     }
 
     /// Does without a task: the request can then only close with exceptions.
-    pub fn waive(&mut self, ordinal: u16, actor: &str, context: &Context<'_>) -> Result<Trail, Refused> {
+    pub fn waive(
+        &mut self,
+        ordinal: u16,
+        actor: &str,
+        context: &Context<'_>,
+    ) -> Result<Trail, DecisionError> {
         self.check_open()?;
         let mut trail = acted_by(Some(actor));
-        self.happen(ordinal, TaskEvent::Waived, &mut trail)?;
+        self.record_event(ordinal, TaskEvent::Waived, &mut trail)?;
         self.conclude(context, &mut trail)?;
         self.revision += 1;
         Ok(trail)

@@ -3,11 +3,10 @@
 //! A version byte, then postcard. Rows of the version before are read, and written anew when they change.
 
 mod v2;
+mod v3;
 
-use serde::{Deserialize, Serialize};
-
-use super::{Head, Life, Request};
-use crate::domain::{ids::RequestId, task::Task};
+use super::Request;
+use crate::domain::ids::RequestId;
 
 const VERSION: u8 = 3;
 const VERSION_BEFORE: u8 = 2;
@@ -23,50 +22,32 @@ pub enum PackedError {
     Broken(#[from] postcard::Error),
 }
 
-#[derive(Serialize)]
-struct Packing<'a>(&'a Head, &'a Life, &'a [Task]);
-
-#[derive(Deserialize)]
-struct Packed(Head, Life, Vec<Task>);
-
 impl Request {
     /// Packs what the row holds besides id and revision.
     pub fn pack(&self) -> Result<Vec<u8>, PackedError> {
         // What does not change comes first, so that a rewritten row differs from its predecessor near its end only.
         let mut bytes = Vec::with_capacity(96 + 48 * self.tasks.len());
         bytes.push(VERSION);
-        Ok(postcard::to_extend(
-            &Packing(&self.head, &self.life, &self.tasks),
-            bytes,
-        )?)
+        Ok(postcard::to_extend(&v3::packing(self), bytes)?)
     }
 
     /// Unpacks a row.
     pub fn unpack(id: RequestId, revision: u32, bytes: &[u8]) -> Result<Self, PackedError> {
-        match bytes.split_first() {
-            Some((&VERSION, rest)) => {
-                let Packed(head, life, tasks) = postcard::from_bytes(rest)?;
-                Ok(Self {
-                    id,
-                    revision,
-                    head,
-                    life,
-                    tasks,
-                })
-            }
-            Some((&VERSION_BEFORE, rest)) => {
-                let old: v2::Packed = postcard::from_bytes(rest)?;
-                let (head, life, tasks) = old.into_parts();
-                Ok(Self {
-                    id,
-                    revision,
-                    head,
-                    life,
-                    tasks,
-                })
-            }
-            Some((version, _)) => Err(PackedError::Version(*version)),
-            None => Err(PackedError::Broken(postcard::Error::DeserializeUnexpectedEnd)),
-        }
+        let (version, rest) = bytes
+            .split_first()
+            .ok_or(PackedError::Broken(postcard::Error::DeserializeUnexpectedEnd))?;
+        let (head, (life, bookkeeping), tasks) = match *version {
+            VERSION => v3::into_parts(postcard::from_bytes(rest)?),
+            VERSION_BEFORE => postcard::from_bytes::<v2::Packed>(rest)?.into_parts(),
+            version => return Err(PackedError::Version(version)),
+        };
+        Ok(Self {
+            id,
+            revision,
+            head,
+            life,
+            bookkeeping,
+            tasks,
+        })
     }
 }

@@ -50,7 +50,7 @@ impl Request {
         self.add_subject_holds(holds);
         for (ordinal, _) in &supplied {
             if self.task(*ordinal).state == TaskState::WithoutIdentity {
-                self.happen(*ordinal, TaskEvent::Identified, trail)?;
+                self.record_event(*ordinal, TaskEvent::Identified, trail)?;
             }
         }
         Ok(supplied)

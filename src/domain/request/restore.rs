@@ -22,11 +22,11 @@ impl Request {
         context: &Context<'_>,
         trail: &mut Trail,
     ) -> Result<(), IllegalEvent> {
-        let seen = self.life.facts;
+        let seen = self.bookkeeping.facts;
         if seen == context.facts.version() {
             return Ok(());
         }
-        self.life.facts = context.facts.version();
+        self.bookkeeping.facts = context.facts.version();
         if self.is_withdrawn() {
             return Ok(());
         }
@@ -59,11 +59,11 @@ impl Request {
         });
         let due = self.gate_or(context.now);
         for ordinal in &again {
-            self.happen(*ordinal, TaskEvent::Restored { due }, trail)?;
+            self.record_event(*ordinal, TaskEvent::Restored { due }, trail)?;
         }
         for ordinal in self.ordinals() {
             if runs_from(self.task(ordinal), &again) {
-                self.happen(ordinal, TaskEvent::Reopened, trail)?;
+                self.record_event(ordinal, TaskEvent::Reopened, trail)?;
             }
         }
         // Whoever was never told that it is over need not be told that it goes on.

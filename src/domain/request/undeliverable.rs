@@ -59,7 +59,7 @@ impl Request {
                 why: *why,
                 certain: *certain,
             };
-            self.happen(*ordinal, event, &mut trail)?;
+            self.record_event(*ordinal, event, &mut trail)?;
         }
         if !trail.entries.is_empty() {
             self.conclude(context, &mut trail)?;

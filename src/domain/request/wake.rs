@@ -28,7 +28,7 @@ impl Request {
         if !self.life.status.is_final() {
             for ordinal in self.ordinals() {
                 if let Some(event) = self.event_of_date(ordinal, context) {
-                    self.happen(ordinal, event, &mut trail)?;
+                    self.record_event(ordinal, event, &mut trail)?;
                 }
                 match self.task(ordinal).state {
                     TaskState::Dispatched { ack_by, .. }
@@ -57,15 +57,15 @@ impl Request {
         let event = self
             .failure_of(ordinal, None, None, context)
             .unwrap_or_else(|| self.given_up(ordinal, AbandonCause::AttemptsUsed, None, context));
-        self.happen(ordinal, event, trail)
+        self.record_event(ordinal, event, trail)
     }
 
     /// An answer that may still lie unread in the ack topic is looked for again soon.
     fn postpone_unseen(&mut self, context: &Context<'_>) {
         // Settling reports how far it has read every second, so a shorter wait would only wake for nothing.
         const LOOK_AGAIN_AFTER: std::time::Duration = std::time::Duration::from_secs(1);
-        if self.life.wake_at.is_some_and(|at| at <= context.now) {
-            self.life.wake_at = Some(context.now.plus(LOOK_AGAIN_AFTER));
+        if self.bookkeeping.wake_at.is_some_and(|at| at <= context.now) {
+            self.bookkeeping.wake_at = Some(context.now.plus(LOOK_AGAIN_AFTER));
         }
     }
 }

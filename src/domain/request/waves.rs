@@ -49,7 +49,7 @@ impl Request {
             // What is parked only now may be proved already, where a source was split off it long after the others had
             // confirmed.
             while let Some(event) = self.event_of_wave(ordinal, context) {
-                self.happen(ordinal, event, trail)?;
+                self.record_event(ordinal, event, trail)?;
             }
         }
         Ok(())
@@ -96,7 +96,7 @@ impl Request {
             rest.sort_unstable();
             rest.dedup();
             let first = wave.clone();
-            self.happen(ordinal, TaskEvent::Rewaved { sources: rest }, trail)?;
+            self.record_event(ordinal, TaskEvent::Rewaved { sources: rest }, trail)?;
             for source in apart {
                 self.add_wave(&first, source, trail);
             }

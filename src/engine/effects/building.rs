@@ -18,7 +18,7 @@ use crate::{
     engine::{
         Engine, EngineError,
         contained::contained,
-        letters::{Refused, sealed_within_bounds},
+        letters::{RejectedMessage, sealed_within_bounds},
         status::status_message,
     },
     store::{DeadLetter, Origin, StoredBody, StoredCapsule},
@@ -175,7 +175,7 @@ impl Engine {
         headers: &KeptHeaders,
         at: At,
     ) -> Result<DeadLetter, EngineError> {
-        Ok(self.letter(Refused {
+        Ok(self.letter(RejectedMessage {
             origin,
             reason: refusal.reason,
             detail: &refusal.detail,

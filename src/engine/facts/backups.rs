@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::{Decided, Message, News, Told, same};
+use super::{Decided, FactCommand, FactOutcome, Message, same};
 use crate::{
     domain::{
         backup::{BackupChange, BackupEvent, Contradiction, Copies},
@@ -15,9 +15,10 @@ use crate::{
     },
     engine::{
         Engine, EngineError,
+        decision_inputs::DecisionInputs,
         effects::Emission,
-        known::Known,
         prepare::{Arrival, PreparedBackup},
+        use_cases::BackupEvents,
     },
     store::{Origin, Transaction},
     wire::Refusal,
@@ -27,39 +28,43 @@ use crate::{
 /// and a flood of events must not stand at the gate once for each of them.
 const BATCH: usize = 50;
 
-impl Engine {
+impl BackupEvents<'_> {
     /// A backup event as its own processor sends it: with its token.
-    pub fn shown_by_token(&self, event: &[u8]) -> Result<Vec<u8>, EngineError> {
+    pub fn shown_by_token(self, event: &[u8]) -> Result<Vec<u8>, EngineError> {
         let mut event: serde_json::Value = serde_json::from_slice(event)?;
         let processor = event["processor"]
             .as_str()
             .and_then(|id| ProcessorId::new(id).ok());
         if let Some(processor) = processor {
-            event["token"] = self.vault.backup_token(&processor).as_str().into();
+            event["token"] = self.shared.vault.backup_token(&processor).as_str().into();
         }
         Ok(serde_json::to_vec(&event)?)
     }
 
     /// Takes backup events in, in their order, some of them in a transaction.
-    pub async fn tell_backups(
-        &self,
+    pub async fn record_backups(
+        self,
         arrivals: &[Arrival<PreparedBackup>],
-    ) -> Result<(Vec<Told>, Emission), EngineError> {
-        self.note("backups", self.tell_all_backups(arrivals).await)
+    ) -> Result<(Vec<FactOutcome>, Emission), EngineError> {
+        self.shared
+            .note("backups", self.record_all_backups(arrivals).await)
     }
 
-    async fn tell_all_backups(
+    async fn record_all_backups(
         &self,
         arrivals: &[Arrival<PreparedBackup>],
-    ) -> Result<(Vec<Told>, Emission), EngineError> {
+    ) -> Result<(Vec<FactOutcome>, Emission), EngineError> {
         let (mut all, mut emission) = (Vec::with_capacity(arrivals.len()), Emission::default());
         for some in arrivals.chunks(BATCH) {
             let messages: Vec<Message<'_>> =
-                some.iter().map(|arrival| self.news_of_backup(arrival)).collect();
-            let (told, emitted) = self.tell(&messages, &self.advances_of(some)).await?;
+                some.iter().map(|arrival| self.fact_of_backup(arrival)).collect();
+            let (told, emitted) = self
+                .shared
+                .tell(&messages, &self.shared.advances_of(some))
+                .await?;
             for (told, message) in told.iter().zip(&messages) {
-                if let (Told::Refused(refusal), Some(_)) = (told, message.origin) {
-                    self.metrics.dead_letter(refusal.reason);
+                if let (FactOutcome::Refused(refusal), Some(_)) = (told, message.origin) {
+                    self.shared.metrics.dead_letter(refusal.reason);
                 }
             }
             all.extend(told);
@@ -68,13 +73,13 @@ impl Engine {
         Ok((all, emission))
     }
 
-    fn news_of_backup<'a>(&self, arrival: &'a Arrival<PreparedBackup>) -> Message<'a> {
+    fn fact_of_backup<'a>(&self, arrival: &'a Arrival<PreparedBackup>) -> Message<'a> {
         let (news, digest) = match &arrival.content {
             Ok(prepared) => match self.check_teller(prepared, arrival.origin.as_ref()) {
-                Ok(()) => (News::Backup(prepared), prepared.digest),
-                Err(refusal) => (News::Forged(refusal), [0; 16]),
+                Ok(()) => (FactCommand::Backup(prepared), prepared.digest),
+                Err(refusal) => (FactCommand::Forged(refusal), [0; 16]),
             },
-            Err(refusal) => (News::Unreadable(refusal), [0; 16]),
+            Err(refusal) => (FactCommand::Unreadable(refusal), [0; 16]),
         };
         Message {
             news,
@@ -92,13 +97,15 @@ impl Engine {
         match prepared.token_matches {
             Some(true) => Ok(()),
             Some(false) => Err("token: not the one of this backup system"),
-            None if origin.is_some() && self.backup_tokens => {
+            None if origin.is_some() && self.shared.backup_tokens => {
                 Err("token: missing; `lacuna keys backup-token` prints the one of this backup system")
             }
             None => Ok(()),
         }
     }
+}
 
+impl Engine {
     /// Says of a backup event that was taken what somebody should look at.
     pub(super) fn mention(
         &self,
@@ -230,13 +237,13 @@ fn check_names(restored_into: &[ProcessorId], registry: &Registry) -> Result<(),
 
 /// What a transaction knows, with what it has learned itself.
 pub(super) struct Latest {
-    pub(super) known: Known,
+    pub(super) known: DecisionInputs,
     /// What is known now of the copies of sets that something was told of.
     copies: BTreeMap<ProcessorId, Copies>,
 }
 
 impl Latest {
-    pub(super) const fn of(known: Known) -> Self {
+    pub(super) const fn of(known: DecisionInputs) -> Self {
         Self {
             known,
             copies: BTreeMap::new(),

@@ -6,6 +6,8 @@
 
 use std::{collections::BTreeMap, time::Duration};
 
+use async_trait::async_trait;
+
 use crate::{
     domain::{
         backup::{BackupChange, BackupEvent, earlier},
@@ -13,8 +15,14 @@ use crate::{
         ids::{Label, ProcessorId},
         time::At,
     },
-    engine::{Engine, EngineError, work::UseCase},
-    store::{Attempts, COMPACTED_COPIES, Changes, CounterKey, Gate, StoredFact},
+    engine::{
+        Engine, EngineError,
+        batch::Batch,
+        decision_inputs::DecisionInputs,
+        unit_of_work::{Decision, Load, UnitOfWork, run},
+        use_cases::Retention,
+    },
+    store::{COMPACTED_COPIES, Changes, CounterKey, Lock, StoredFact, Transaction},
 };
 
 /// How many facts one transaction looks at.
@@ -25,16 +33,93 @@ const BATCH: u32 = 500;
 const STAYS: Duration = Duration::from_secs(30 * 24 * 3600);
 
 /// What one transaction came to.
-struct Batch {
+#[derive(Debug, Clone, Copy)]
+struct Compacted {
     /// The last fact that was looked at; `None`: there are no more.
     last: Option<FactVersion>,
     compacted: u64,
 }
 
-impl Engine {
+/// Deletes what was told after a fact of copies of a set that nothing is decided by any more.
+struct CompactBatch<'e> {
+    processor: &'e ProcessorId,
+    after: FactVersion,
+}
+
+#[async_trait]
+impl UnitOfWork<'static> for CompactBatch<'_> {
+    type Loaded = (Compacted, Changes);
+    type Output = Compacted;
+    type Error = EngineError;
+
+    fn name(&self) -> &'static str {
+        "compact"
+    }
+
+    async fn load(
+        &self,
+        tx: &mut dyn Transaction,
+        inputs: &mut DecisionInputs,
+        _: Lock,
+    ) -> Result<Load<(Compacted, Changes), Compacted>, EngineError> {
+        let told_until = earlier(inputs.now, STAYS);
+        let rows = tx
+            .copies_told(self.processor, self.after, told_until, BATCH)
+            .await?;
+        let Some(copies) = inputs.facts.copies(self.processor) else {
+            return Ok(Load::Nothing(Compacted {
+                last: None,
+                compacted: 0,
+            }));
+        };
+        let settled: BTreeMap<FactVersion, &BackupEvent> = rows
+            .iter()
+            .filter_map(|row| Some((row.version, taken(row)?)))
+            .filter(|(_, (_, taken_at, lock_until))| copies.is_settled(*taken_at, *lock_until))
+            .map(|(version, (event, ..))| (version, event))
+            .collect();
+        let versions: Vec<FactVersion> = settled.keys().copied().collect();
+        let gone = if versions.is_empty() {
+            versions
+        } else {
+            tx.compact_facts(&versions).await?
+        };
+        let mut sets: BTreeMap<&Label, i64> = BTreeMap::new();
+        for event in gone.iter().filter_map(|version| settled.get(version)) {
+            *sets.entry(&event.set).or_default() += 1;
+        }
+        let counted = sets
+            .into_iter()
+            .map(|(set, n)| (counter_of(self.processor, set), n));
+        let changes = Changes {
+            counters: counted.collect(),
+            ..Changes::default()
+        };
+        let compacted = Compacted {
+            last: rows
+                .last()
+                .filter(|_| rows.len() == BATCH as usize)
+                .map(|row| row.version),
+            compacted: gone.len() as u64,
+        };
+        Ok(Load::Ready(Vec::new(), (compacted, changes)))
+    }
+
+    fn decide(
+        &self,
+        (compacted, changes): &mut (Compacted, Changes),
+        _: &DecisionInputs,
+        batch: &mut Batch<'static>,
+    ) -> Result<Decision<Compacted>, EngineError> {
+        batch.changes = std::mem::take(changes);
+        Ok(Decision::Write(*compacted))
+    }
+}
+
+impl Retention<'_> {
     /// Deletes what was told of copies that nothing is decided by any more, batch by batch. Says how many went.
-    pub async fn compact_copies(&self) -> Result<u64, EngineError> {
-        let facts = self.refresh_facts().await?;
+    pub async fn compact_copies(self) -> Result<u64, EngineError> {
+        let facts = self.shared.refresh_facts().await?;
         let mut compacted = 0;
         for (processor, copies) in facts.sets() {
             if copies.gone_before().is_none() {
@@ -57,66 +142,17 @@ impl Engine {
         Ok(compacted)
     }
 
-    async fn compact_after(&self, processor: &ProcessorId, after: FactVersion) -> Result<Batch, EngineError> {
-        let mut attempts = Attempts::new(self.store.as_ref(), &*self.metrics, "compact");
-        loop {
-            let done = self.compact_once(processor, after, &mut attempts).await;
-            if let Some(done) = attempts.conclude(done).await {
-                return done;
-            }
-        }
-    }
-
-    async fn compact_once(
+    async fn compact_after(
         &self,
         processor: &ProcessorId,
         after: FactVersion,
-        attempts: &mut Attempts<'_>,
-    ) -> Result<Batch, EngineError> {
-        let mut tx = attempts.begin().await?;
-        let known = self.pass_gate(&mut *tx, Gate::Shared).await?;
-        let told_until = earlier(known.now, STAYS);
-        let rows = tx.copies_told(processor, after, told_until, BATCH).await?;
-        let Some(copies) = known.facts.copies(processor) else {
-            return Ok(Batch {
-                last: None,
-                compacted: 0,
-            });
-        };
-        let settled: BTreeMap<FactVersion, &BackupEvent> = rows
-            .iter()
-            .filter_map(|row| Some((row.version, taken(row)?)))
-            .filter(|(_, (_, taken_at, lock_until))| copies.is_settled(*taken_at, *lock_until))
-            .map(|(version, (event, ..))| (version, event))
-            .collect();
-        let versions: Vec<FactVersion> = settled.keys().copied().collect();
-        let gone = if versions.is_empty() {
-            versions
-        } else {
-            tx.compact_facts(&versions).await?
-        };
-        let mut sets: BTreeMap<&Label, i64> = BTreeMap::new();
-        for event in gone.iter().filter_map(|version| settled.get(version)) {
-            *sets.entry(&event.set).or_default() += 1;
-        }
-        let counted = sets.into_iter().map(|(set, n)| (counter_of(processor, set), n));
-        tx.write(&Changes {
-            slot: self.slot_of(UseCase::Other),
-            at: known.now,
-            counters: counted.collect(),
-            ..Changes::default()
-        })
-        .await?;
-        tx.commit().await?;
-        Ok(Batch {
-            last: rows
-                .last()
-                .filter(|_| rows.len() == BATCH as usize)
-                .map(|row| row.version),
-            compacted: gone.len() as u64,
-        })
+    ) -> Result<Compacted, EngineError> {
+        let unit = CompactBatch { processor, after };
+        Ok(run(self.shared, &unit).await?.answer)
     }
+}
 
+impl Engine {
     /// Whether an event tells of a copy that nothing is decided by any more: that the store does not know it means nothing.
     pub(in crate::engine) fn is_settled(&self, event: &BackupEvent) -> bool {
         let facts = self.facts();

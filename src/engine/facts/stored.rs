@@ -6,9 +6,10 @@ use crate::{
         entry::{Entry, Leaf},
         fact::Fact,
         ids::{HoldId, RequestId, Tenant},
+        time::At,
         words::BackupEventKind,
     },
-    engine::EngineError,
+    engine::{EngineError, time_ordered_id},
     store::{Changes, LeafRow, NewFact, Transaction},
 };
 
@@ -37,6 +38,18 @@ pub(in crate::engine) async fn store_fact(
     Ok(())
 }
 
+/// A fact that no message brings.
+pub(in crate::engine) fn of_nobody(fact: Fact, now: At) -> NewFact {
+    NewFact {
+        id: time_ordered_id(now),
+        sweeps: needs_sweep(&fact),
+        fact,
+        digest: [0; 16],
+        sealed: None,
+        at: now,
+    }
+}
+
 /// A hold that is released covers nobody any more: whom it was on can be forgotten, and that it was on somebody stays.
 async fn forget_subject(tenant: &Tenant, id: HoldId, tx: &mut dyn Transaction) -> Result<(), EngineError> {
     let Some(stored) = tx.fact(&Fact::key_of_hold(tenant, id)).await? else {
@@ -52,7 +65,7 @@ async fn forget_subject(tenant: &Tenant, id: HoldId, tx: &mut dyn Transaction) -
 }
 
 /// Whether requests have to look at it: a copy that was only taken concerns nobody yet.
-pub(in crate::engine) const fn needs_sweep(fact: &Fact) -> bool {
+pub(super) const fn needs_sweep(fact: &Fact) -> bool {
     match fact {
         Fact::Hold(_) | Fact::Release { .. } => true,
         Fact::Backup(BackupEvent {

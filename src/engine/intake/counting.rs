@@ -6,13 +6,14 @@ use crate::{
     engine::{
         Engine,
         prepare::{Arrival, PreparedCommand},
+        use_cases::Intake,
     },
 };
 
 /// What became of a command that was carried out.
 pub(in crate::engine) const ACCEPTED: &str = "accepted";
 
-impl Engine {
+impl Intake<'_> {
     pub(super) fn count_commands(&self, arrivals: &[Arrival<PreparedCommand>], verdicts: &[Verdict]) {
         for (arrival, verdict) in arrivals.iter().zip(verdicts) {
             let command = arrival.content.as_ref().ok().map(|p| &p.command);
@@ -23,13 +24,16 @@ impl Engine {
                 Verdict::Waiting(_) => "early",
                 Verdict::Refused(refusal) => refusal.reason.as_str(),
             };
-            self.count_command(kind, command.map(|command| command.tenant()), result);
+            self.shared
+                .count_command(kind, command.map(|command| command.tenant()), result);
             if let (Verdict::Refused(refusal), Some(_)) = (verdict, &arrival.origin) {
-                self.metrics.dead_letter(refusal.reason);
+                self.shared.metrics.dead_letter(refusal.reason);
             }
         }
     }
+}
 
+impl Engine {
     /// Counts one command, for its tenant too where the configuration lists it: others could be anything that somebody
     /// writes.
     pub(in crate::engine) fn count_command(&self, kind: &str, tenant: Option<&Tenant>, result: &str) {

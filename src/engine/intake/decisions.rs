@@ -1,10 +1,10 @@
 //! People's decisions that come as commands: about a request's gates, its deadline, and identifiers that it lacks.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use zeroize::Zeroizing;
 
-use super::Decider;
+use super::{decider::Decider, prepared};
 use crate::{
     domain::{
         body::{Body, Subject},
@@ -20,10 +20,10 @@ use crate::{
     },
     engine::{
         Engine, EngineError,
+        batch::Touched,
         prepare::{Arrival, PreparedCommand},
-        work::{Touched, Work},
     },
-    store::{Lock, ResealedRow, StoredBody, SubjectDigest, Transaction},
+    store::{Lock, ResealedRow, StoredBody, StoredRequest, SubjectDigest, Transaction},
     wire::Refusal,
 };
 
@@ -32,7 +32,7 @@ impl Decider<'_, '_, '_> {
         let context = self.context();
         let leader = self.leader_of(cancel.request_id);
         let found = self
-            .work
+            .batch
             .get_mut(cancel.request_id)
             .filter(|touched| !cancel.names_tenant || touched.request.head.tenant == cancel.tenant);
         let Some(touched) = found else {
@@ -57,9 +57,9 @@ impl Decider<'_, '_, '_> {
 
     /// How the request stands now that this one was merged into.
     fn leader_of(&self, id: RequestId) -> Option<Leader> {
-        let leader = self.work.get(id)?.life.following.as_ref()?.leader;
-        let touched = self.work.get(leader).map(Request::as_leader);
-        touched.or_else(|| self.leaders.get(&leader).copied())
+        let leader = self.batch.get(id)?.life.following.as_ref()?.leader;
+        let touched = self.batch.get(leader).map(Request::as_leader);
+        touched.or_else(|| self.loaded.leaders.get(&leader).copied())
     }
 
     /// Takes identifiers that a request had not come with, and seals them beside those that it has.
@@ -67,7 +67,7 @@ impl Decider<'_, '_, '_> {
         let engine = self.engine;
         let context = self.context();
         let found = self
-            .work
+            .batch
             .get_mut(supply.request_id)
             .filter(|touched| !supply.names_tenant || touched.request.head.tenant == supply.tenant);
         let Some(touched) = found else {
@@ -75,7 +75,7 @@ impl Decider<'_, '_, '_> {
         };
         let Some(mut stored) = touched
             .new_body()?
-            .or_else(|| self.bodies.remove(&supply.request_id))
+            .or_else(|| self.loaded.bodies.remove(&supply.request_id))
         else {
             return Err(EngineError::NoBody(supply.request_id));
         };
@@ -97,7 +97,7 @@ impl Decider<'_, '_, '_> {
             Err(refused) => Err(refusal_of(refused)),
         };
         // Another supply in the same batch goes on from here.
-        self.bodies.insert(supply.request_id, stored);
+        self.loaded.bodies.insert(supply.request_id, stored);
         Ok(done)
     }
 
@@ -107,9 +107,9 @@ impl Decider<'_, '_, '_> {
         back: &Reactivated,
     ) -> Result<Result<RequestId, Refusal>, EngineError> {
         let context = self.context();
-        for id in self.returned.remove(&back.command_id).unwrap_or_default() {
+        for id in self.loaded.returned.remove(&back.command_id).unwrap_or_default() {
             let found = self
-                .work
+                .batch
                 .get_mut(id)
                 .filter(|touched| touched.request.head.tenant == back.tenant);
             if let Some(touched) = found {
@@ -127,7 +127,7 @@ impl Decider<'_, '_, '_> {
         let context = self.context();
         let rules = self.engine.rules.rulebook();
         let found = self
-            .work
+            .batch
             .get_mut(decide.request_id)
             .filter(|touched| !decide.names_tenant || touched.request.head.tenant == decide.tenant);
         let Some(touched) = found else {
@@ -136,23 +136,17 @@ impl Decider<'_, '_, '_> {
         let submitter = match touched
             .new_body()?
             .as_ref()
-            .or(self.bodies.get(&decide.request_id))
+            .or(self.loaded.bodies.get(&decide.request_id))
         {
             Some(stored) => Body::unpack(&stored.body)?.submitter,
             None => None,
         };
-        let mut request = touched.request.clone();
-        let decided = request.decide(
-            &decide.decision,
-            &decide.actor,
-            submitter.as_deref(),
-            rules,
-            &context,
-        );
+        let decided = touched.attempt(|request| {
+            let submitter = submitter.as_deref();
+            request.decide(&decide.decision, &decide.actor, submitter, rules, &context)
+        });
         match decided {
-            Ok(trail) => {
-                touched.request = request;
-                touched.trail.append(trail);
+            Ok(()) => {
                 touched.notes.add_said(&note_of(decide));
                 Ok(Ok(decide.request_id))
             }
@@ -161,75 +155,67 @@ impl Decider<'_, '_, '_> {
     }
 }
 
-impl Engine {
-    /// The requests of those who are back.
-    pub(super) async fn returned(
-        &self,
-        arrivals: &[Arrival<PreparedCommand>],
-        tx: &mut dyn Transaction,
-    ) -> Result<HashMap<CommandId, Vec<RequestId>>, EngineError> {
-        let mut returned = HashMap::new();
-        for prepared in arrivals
-            .iter()
-            .filter_map(|arrival| arrival.content.as_ref().ok())
-        {
-            if let Command::Reactivated(back) = &prepared.command {
-                let digests = sure_digests(&prepared.digests, &prepared.former);
-                returned.insert(back.command_id, tx.of_subjects(&digests).await?);
-            }
+/// The requests of those who are back.
+pub(super) async fn returned(
+    arrivals: &[Arrival<PreparedCommand>],
+    tx: &mut dyn Transaction,
+) -> Result<HashMap<CommandId, Vec<RequestId>>, EngineError> {
+    let mut returned = HashMap::new();
+    for prepared in prepared(arrivals) {
+        if let Command::Reactivated(back) = &prepared.command {
+            let digests = sure_digests(&prepared.digests, &prepared.former);
+            returned.insert(back.command_id, tx.of_subjects(&digests).await?);
         }
-        Ok(returned)
     }
+    Ok(returned)
+}
 
-    /// The bodies of the requests that somebody decides about: they say who submitted them, and hold their identifiers.
-    pub(super) async fn decided_about(
-        &self,
-        arrivals: &[Arrival<PreparedCommand>],
-        tx: &mut dyn Transaction,
-    ) -> Result<HashMap<RequestId, StoredBody>, EngineError> {
-        let ids: Vec<RequestId> = arrivals
-            .iter()
-            .filter_map(|arrival| match &arrival.content.as_ref().ok()?.command {
-                Command::Decide(decide) => Some(decide.request_id),
-                Command::Supply(supply) => Some(supply.request_id),
-                _ => None,
-            })
-            .collect();
-        if ids.is_empty() {
-            return Ok(HashMap::new());
-        }
-        let bodies = tx.bodies(&ids).await?;
-        Ok(bodies.into_iter().map(|stored| (stored.id, stored)).collect())
+/// The bodies of the requests that somebody decides about: they say who submitted them, and hold their identifiers.
+pub(super) async fn decided_about(
+    arrivals: &[Arrival<PreparedCommand>],
+    tx: &mut dyn Transaction,
+) -> Result<HashMap<RequestId, StoredBody>, EngineError> {
+    let ids: Vec<RequestId> = prepared(arrivals)
+        .filter_map(|prepared| match &prepared.command {
+            Command::Decide(decide) => Some(decide.request_id),
+            Command::Supply(supply) => Some(supply.request_id),
+            _ => None,
+        })
+        .collect();
+    if ids.is_empty() {
+        return Ok(HashMap::new());
     }
+    let bodies = tx.bodies(&ids).await?;
+    Ok(bodies.into_iter().map(|stored| (stored.id, stored)).collect())
+}
 
-    /// How many leaves the ledger has of requests that this batch opens and that are not stored. A request that was purged
-    /// has some: a very late repeat opens it once more, and its entries go on where they ended. That is seldom, so the
-    /// first try does not ask: its leaves are refused then, and the second one does.
-    pub(super) async fn purged_before(
-        &self,
-        arrivals: &[Arrival<PreparedCommand>],
-        work: &Work<'_>,
-        tx: &mut dyn Transaction,
-        lock: Lock,
-    ) -> Result<HashMap<RequestId, u32>, EngineError> {
-        let opens = |arrival: &Arrival<PreparedCommand>| match &arrival.content.as_ref().ok()?.command {
+/// How many leaves the ledger has of requests that this batch opens and that are not stored. A request that was purged
+/// has some: a very late repeat opens it once more, and its entries go on where they ended. That is seldom, so the
+/// first try does not ask: its leaves are refused then, and the second one does.
+pub(super) async fn purged_before(
+    arrivals: &[Arrival<PreparedCommand>],
+    rows: &[StoredRequest],
+    tx: &mut dyn Transaction,
+    lock: Lock,
+) -> Result<HashMap<RequestId, u32>, EngineError> {
+    if lock == Lock::None {
+        return Ok(HashMap::new());
+    }
+    let stored: HashSet<RequestId> = rows.iter().map(|row| row.request.id).collect();
+    let ids: Vec<RequestId> = prepared(arrivals)
+        .filter_map(|prepared| match &prepared.command {
             Command::Open(opening) => Some(opening.request_id),
             _ => None,
-        };
-        let ids: Vec<RequestId> = match lock {
-            Lock::None => Vec::new(),
-            Lock::Rows => arrivals
-                .iter()
-                .filter_map(opens)
-                .filter(|id| !work.has(*id))
-                .collect(),
-        };
-        if ids.is_empty() {
-            return Ok(HashMap::new());
-        }
-        Ok(tx.leaf_counts(&ids).await?.into_iter().collect())
+        })
+        .filter(|id| !stored.contains(id))
+        .collect();
+    if ids.is_empty() {
+        return Ok(HashMap::new());
     }
+    Ok(tx.leaf_counts(&ids).await?.into_iter().collect())
+}
 
+impl Engine {
     /// Seals identifiers that came later beside those that a request has, and says which tasks are sent them.
     pub(in crate::engine) fn take_identities(
         &self,
@@ -276,18 +262,18 @@ fn unknown() -> Refusal {
 }
 
 /// Why a decision is not carried out, as senders are told.
-pub(super) fn refusal_of(refused: operate::Refused) -> Refusal {
+pub(super) fn refusal_of(refused: operate::DecisionError) -> Refusal {
     Refusal::new(reason_of(&refused), refused.to_string())
 }
 
 /// The same in a word.
-pub(in crate::engine) const fn reason_of(refused: &operate::Refused) -> DeadLetterReason {
+pub(in crate::engine) const fn reason_of(refused: &operate::DecisionError) -> DeadLetterReason {
     match refused {
-        operate::Refused::TooLate => DeadLetterReason::TooLate,
-        operate::Refused::Submitter => DeadLetterReason::NotAllowed,
-        operate::Refused::Closed | operate::Refused::WrongState | operate::Refused::NotNow(_) => {
-            DeadLetterReason::WrongState
-        }
+        operate::DecisionError::TooLate => DeadLetterReason::TooLate,
+        operate::DecisionError::Submitter => DeadLetterReason::NotAllowed,
+        operate::DecisionError::Closed
+        | operate::DecisionError::WrongState
+        | operate::DecisionError::NotNow(_) => DeadLetterReason::WrongState,
     }
 }
 

@@ -6,7 +6,7 @@
 //! transaction the inbox has its key, so a repeat is a duplicate. What nothing came for is dead-lettered, see
 //! [`crate::engine::early`].
 
-use super::{Decider, Verdict};
+use super::{Verdict, decider::Decider};
 use crate::{
     domain::{
         command::Opening,
@@ -18,7 +18,7 @@ use crate::{
     },
     engine::{
         Engine, EngineError,
-        letters::Refused,
+        letters::RejectedMessage,
         prepare::{Arrival, PreparedCommand},
     },
     store::{DeadLetter, EarlyRow, Gate, Transaction},
@@ -29,6 +29,7 @@ use crate::{
 const MAX_BYTES: usize = 16 * 1024;
 
 /// What a batch knows about commands whose request has not come.
+#[derive(Default)]
 pub(super) struct Early {
     /// Those that wait for requests that this batch names.
     stored: Vec<EarlyRow>,
@@ -94,7 +95,7 @@ impl Early {
 
 impl<'e, 'a> Decider<'e, '_, 'a> {
     pub(super) fn context(&self) -> Context<'e> {
-        let context = self.engine.context(self.facts, self.now);
+        let context = self.engine.context(self.inputs);
         Context {
             withheld: if self.withhold {
                 Withheld::Everything
@@ -120,23 +121,23 @@ impl<'e, 'a> Decider<'e, '_, 'a> {
             return Ok(Err(refusal));
         };
         // One that is there belongs to another tenant.
-        let is_there = self.work.get_mut(id).is_some();
-        if !unknown || is_there || self.early.room == 0 || arrival.raw.len() > MAX_BYTES {
+        let is_there = self.batch.get_mut(id).is_some();
+        if !unknown || is_there || self.loaded.early.room == 0 || arrival.raw.len() > MAX_BYTES {
             return Ok(Err(refusal));
         }
-        if !self.early.alone {
-            self.early.undecided = true;
+        if !self.loaded.early.alone {
+            self.loaded.early.undecided = true;
             return Ok(Ok(Verdict::Waiting(id)));
         }
-        self.early.room -= 1;
+        self.loaded.early.room -= 1;
         let vault = &self.engine.vault;
-        self.work.early.waiting.push(EarlyRow {
+        self.batch.changes.early.waiting.push(EarlyRow {
             origin: origin.clone(),
             request_id: id,
             tenant: prepared.command.tenant().clone(),
             command_id: prepared.command.command_id(),
-            arrived_at: self.now,
-            expires_at: self.now.plus(self.engine.early.wait),
+            arrived_at: self.inputs.now,
+            expires_at: self.inputs.now.plus(self.engine.early.wait),
             command: vault.seal_dead_letter(&zeroize::Zeroizing::new(command.pack()?)),
             raw: vault.seal_dead_letter(&arrival.raw),
             headers: self.engine.seal_headers(&arrival.headers),
@@ -154,18 +155,19 @@ impl<'e, 'a> Decider<'e, '_, 'a> {
         let id = opening.request_id;
         let comes_first = |row: &EarlyRow| row.request_id == id;
         self.withhold = self
+            .loaded
             .early
             .stored
             .iter()
-            .chain(&self.work.early.waiting)
+            .chain(&self.batch.changes.early.waiting)
             .any(comes_first);
         let opened = self.open(opening, prepared)?;
         if self.withhold && opened.is_ok() {
             self.carry_out_early(id)?;
             self.withhold = false;
             let context = self.context();
-            if let Some(touched) = self.work.get_mut(id) {
-                let trail = touched.request.let_go(&context)?;
+            if let Some(touched) = self.batch.get_mut(id) {
+                let trail = touched.request.release(&context)?;
                 touched.trail.append(trail);
             }
         }
@@ -175,25 +177,30 @@ impl<'e, 'a> Decider<'e, '_, 'a> {
 
     fn carry_out_early(&mut self, id: RequestId) -> Result<(), EngineError> {
         let of_this = |row: &mut EarlyRow| row.request_id == id;
-        let stored: Vec<EarlyRow> = self.early.stored.extract_if(.., of_this).collect();
+        let stored: Vec<EarlyRow> = self.loaded.early.stored.extract_if(.., of_this).collect();
         for row in stored {
             match self.carry_out_one(&row)? {
-                Ok(_) => self.work.early.taken.push(row.origin),
+                Ok(_) => self.batch.changes.early.taken.push(row.origin),
                 Err(refusal) => {
                     self.bury_early(&row, &refusal);
-                    self.work.early.forgotten.push((row.tenant, row.command_id));
-                    self.work.early.refused.push(row.origin);
+                    self.batch
+                        .changes
+                        .early
+                        .forgotten
+                        .push((row.tenant, row.command_id));
+                    self.batch.changes.early.refused.push(row.origin);
                 }
             }
         }
         // Those that came before it in this very batch.
-        let waiting: Vec<EarlyRow> = self.work.early.waiting.extract_if(.., of_this).collect();
+        let waiting: Vec<EarlyRow> = self.batch.changes.early.waiting.extract_if(.., of_this).collect();
         for row in waiting {
             if let Err(refusal) = self.carry_out_one(&row)? {
-                self.work
+                self.batch
+                    .changes
                     .inbox
                     .retain(|known| known.command_id != row.command_id || known.tenant != row.tenant);
-                self.known.remove(&(row.tenant.clone(), row.command_id));
+                self.loaded.known.remove(&(row.tenant.clone(), row.command_id));
                 self.bury_early(&row, &refusal);
             }
         }
@@ -218,9 +225,9 @@ impl<'e, 'a> Decider<'e, '_, 'a> {
     }
 
     fn bury_early(&mut self, row: &EarlyRow, refusal: &Refusal) {
-        self.early.refused.push(refusal.reason);
-        let letter = self.engine.letter_of(row, refusal, self.now);
-        self.work.dead_letters.push(letter);
+        self.loaded.early.refused.push(refusal.reason);
+        let letter = self.engine.letter_of(row, refusal, self.inputs.now);
+        self.batch.changes.dead_letters.push(letter);
     }
 }
 
@@ -229,7 +236,7 @@ impl Engine {
     pub(in crate::engine) fn letter_of(&self, row: &EarlyRow, refusal: &Refusal, at: At) -> DeadLetter {
         // Sealed as it came; where its key is gone, nobody can say what it was.
         let raw = self.vault.open_dead_letter(&row.raw).ok();
-        self.letter(Refused {
+        self.letter(RejectedMessage {
             origin: &row.origin,
             reason: refusal.reason,
             detail: &refusal.detail,

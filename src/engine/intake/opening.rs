@@ -1,6 +1,6 @@
 //! A command that opens a request.
 
-use super::{Decider, conflict, internal};
+use super::{conflict, decider::Decider, internal};
 use crate::{
     domain::{
         body::Body,
@@ -31,41 +31,43 @@ impl<'a> Decider<'_, '_, 'a> {
                 format!("region: this is {ours}"),
             )));
         }
-        if self.work.get_mut(opening.request_id).is_some() {
+        if self.batch.get_mut(opening.request_id).is_some() {
             return Ok(Err(conflict(TAKEN_ID)));
         }
         let Some(subject) = &prepared.subject else {
             return Ok(Err(internal("an opening without a subject")));
         };
         let context = self.context();
-        let earlier = self.alike.earlier(subject, self.work);
+        let earlier = self.loaded.earlier_requests.earlier(subject, self.batch);
         let admission = Admission {
             digests: &subject.digests,
             former: &subject.former,
             commitment: subject.commitment,
-            revision: self.facts.active.revision,
-            needs_approval: self.room == 0,
+            revision: self.inputs.active.revision,
+            needs_approval: self.loaded.room == 0,
             earlier: &earlier,
         };
         match open(opening, admission, &self.engine.rules, &context) {
             Ok(mut opened) => {
                 match &opened.request.life.following {
                     Some(following) => {
-                        if let Some(leader) = self.work.get_mut(following.leader) {
+                        if let Some(leader) = self.batch.get_mut(following.leader) {
                             let absorbed = leader.request.absorb(opening.request_id);
                             leader.trail.append(absorbed);
                         }
                     }
                     None => {
                         // What asks nobody anything is no volume.
-                        self.room = self.room.saturating_sub(1);
-                        self.alike.opened(opening.request_id, &subject.digests);
+                        self.loaded.room = self.loaded.room.saturating_sub(1);
+                        self.loaded
+                            .earlier_requests
+                            .opened(opening.request_id, &subject.digests);
                     }
                 }
-                let known = self.leaves.get(&opening.request_id);
-                opened.request.life.leaves = known.copied().unwrap_or_default();
+                let known = self.loaded.leaves.get(&opening.request_id);
+                opened.request.bookkeeping.leaves = known.copied().unwrap_or_default();
                 let body = Body::of(opening, std::mem::take(&mut opened.identities));
-                self.work.opened(opened, body, &opening.identities, subject);
+                self.batch.opened(opened, body, &opening.identities, subject);
                 Ok(Ok(opening.request_id))
             }
             Err(fault @ (CannotOpen::UnknownRegime(_) | CannotOpen::NoTimeAfterGrace(_))) => {

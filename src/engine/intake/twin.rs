@@ -3,27 +3,28 @@
 
 use zeroize::Zeroizing;
 
-use super::early::gate_of;
+use super::{TakeIn, early::gate_of};
 use crate::{
     domain::{
         command::Command,
         ids::{CommandId, RequestId},
     },
     engine::{
-        Engine, EngineError,
+        EngineError,
         prepare::{Arrival, PreparedCommand},
         rehearsal::Rehearsed,
+        unit_of_work::rehearse,
+        use_cases::Intake,
     },
-    store::Lock,
     wire::KeptHeaders,
 };
 
-impl Engine {
+impl Intake<'_> {
     /// Writes a command's twin, and leaves nothing behind. What opens no request has none: then anything is written that is
     /// surely right.
-    pub async fn rehearse_command(&self, prepared: &PreparedCommand) -> Result<Rehearsed, EngineError> {
+    pub async fn rehearse_command(self, prepared: &PreparedCommand) -> Result<Rehearsed, EngineError> {
         let Some(twin) = twin_of(prepared) else {
-            return self.rehearse().await;
+            return self.shared.rehearse().await;
         };
         let arrivals = [Arrival {
             origin: None,
@@ -32,17 +33,14 @@ impl Engine {
             headers: KeptHeaders::default(),
             reading: None,
         }];
-        let mut tx = self.store.begin("rehearsal").await?;
-        let ended = tx.ended();
-        let gate = gate_of(&arrivals);
-        let written = self
-            .write_commands(&arrivals, true, gate, &mut *tx, Lock::None)
-            .await;
-        drop(tx);
-        ended.wait().await;
-        match written? {
-            Some((_, finished)) if !finished.changes.opened.is_empty() => Ok(Rehearsed::Twin),
-            _ => self.rehearse().await,
+        let unit = TakeIn {
+            engine: self.shared,
+            arrivals: &arrivals,
+            gate: gate_of(&arrivals),
+        };
+        match rehearse(self.shared, &unit).await? {
+            Some(finished) if !finished.changes.opened.is_empty() => Ok(Rehearsed::Twin),
+            _ => self.shared.rehearse().await,
         }
     }
 }

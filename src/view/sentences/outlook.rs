@@ -229,7 +229,7 @@ pub fn name(request: &Request, ordinal: u16) -> String {
 
 /// Who can read the identifiers, and until when.
 pub fn identifiers(request: &Request, best: &BestCase, context: &Context<'_>) -> IdentifiersView {
-    let says = match (request.life.readable, request.capsule_end(context)) {
+    let says = match (request.bookkeeping.readable, request.capsule_end(context)) {
         (true, _) => readable(best),
         (false, Some(end)) => capsule("they are sealed", end),
         (false, None) => "forgotten: nobody can read them".to_owned(),

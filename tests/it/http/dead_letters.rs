@@ -15,7 +15,7 @@ use super::fixture::{Api, api, command};
 /// Takes in what comes from a topic and cannot be taken.
 async fn refuse(api: &Api, offset: i64, text: &str) {
     let engine = &api.engine;
-    let content = engine.prepare_command(
+    let content = engine.intake().prepare_command(
         text.as_bytes(),
         &Envelope::bare(&engine.tenant_default),
         Door::Commands,
@@ -35,7 +35,7 @@ async fn refuse(api: &Api, offset: i64, text: &str) {
         headers: lacuna::wire::KeptHeaders::default(),
         reading: None,
     };
-    engine.take_in(&[arrival]).await.unwrap();
+    engine.intake().take_in(&[arrival]).await.unwrap();
 }
 
 #[tokio::test]

@@ -363,6 +363,7 @@ async fn submitted_by(api: &Api, names: impl Iterator<Item = &str>) {
         let envelope = Envelope::bare(&tenant);
         let mut prepared = api
             .engine
+            .intake()
             .prepare_command(text.as_bytes(), &envelope, Door::Http)
             .unwrap();
         if let Command::Open(opening) = &mut prepared.command {
@@ -377,7 +378,7 @@ async fn submitted_by(api: &Api, names: impl Iterator<Item = &str>) {
         }
     };
     let arrivals: Vec<_> = names.map(arrival).collect();
-    api.engine.take_in(&arrivals).await.unwrap();
+    api.engine.intake().take_in(&arrivals).await.unwrap();
 }
 
 #[tokio::test]

@@ -445,6 +445,7 @@ async fn a_type_that_nobody_knows_is_warned_of_whichever_door_it_came_by() {
     let tenant = Tenant::new("default").unwrap();
     let prepared = api
         .engine
+        .intake()
         .prepare_command(
             command.to_string().as_bytes(),
             &Envelope::bare(&tenant),
@@ -458,7 +459,7 @@ async fn a_type_that_nobody_knows_is_warned_of_whichever_door_it_came_by() {
         headers: KeptHeaders::default(),
         reading: None,
     };
-    api.engine.take_in(&[arrival]).await.unwrap();
+    api.engine.intake().take_in(&[arrival]).await.unwrap();
     let path = format!("/v1/requests/{}", command["command_id"].as_str().unwrap());
     let detail = api.get("dpo", &path).await.ok(200);
     let [warning] = detail["warnings"].as_array().unwrap().as_slice() else {

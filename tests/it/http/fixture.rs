@@ -304,7 +304,7 @@ impl Api {
     /// What a worker does in the background. Where the store is away the gauges stay as they are.
     async fn read_gauges(&self) {
         for group in GaugeGroup::ALL {
-            let _as_they_are = self.engine.read_gauges(group).await;
+            let _as_they_are = self.engine.gauges().read_gauges(group).await;
         }
     }
 
@@ -391,14 +391,14 @@ impl Api {
 
     /// Wakes whatever is due, as the agenda would.
     pub async fn wake(&self) {
-        let woken = self.engine.wake_due(self.clock.now()).await.unwrap();
+        let woken = self.engine.agenda().wake_due(self.clock.now()).await.unwrap();
         self.emitted.lock().unwrap().extend(tasks_of(&woken.emission));
     }
 
     /// Sweeps until nothing is left to sweep.
     pub async fn sweep(&self) {
         loop {
-            let swept = self.engine.sweep().await.unwrap();
+            let swept = self.engine.fact_sweeps().sweep().await.unwrap();
             self.emitted.lock().unwrap().extend(tasks_of(&swept.emission));
             if !swept.busy {
                 return;

@@ -281,7 +281,7 @@ async fn what_a_slow_producer_does_not_take_stays_in_the_outbox() {
         ids.push(reply.ok(202)["request_id"].as_str().unwrap().to_owned());
     }
     api.clock.advance(std::time::Duration::from_secs(60));
-    let remembered = api.engine.unproduced(api.clock.now()).await.unwrap();
+    let remembered = api.engine.agenda().unproduced(api.clock.now()).await.unwrap();
     let again = republish(&api.engine, &remembered, &[]).await.unwrap();
     let mut said: Vec<String> = again.revisions.iter().map(|(id, _)| id.to_string()).collect();
     said.sort_unstable();

@@ -106,7 +106,7 @@ impl Broker {
         let watch = Stopwatch::start();
         // The worker does it as well, but not more often than every ten minutes of those who watch.
         let engine = &self.running.as_ref().unwrap().engine;
-        engine.forget_old_capsules(self.clock.now()).await?;
+        engine.retention().forget_old_capsules(self.clock.now()).await?;
         // Nobody else writes to the inputs.
         let ends: Vec<_> = tokio::task::block_in_place(|| {
             self.groups
@@ -154,7 +154,9 @@ impl Broker {
         let store = self.running.as_ref().unwrap().engine.store();
         let now = self.clock.now();
         let page = store.page(None, 1_000).await?;
-        let mut wake_ups = page.iter().filter_map(|stored| stored.request.life.wake_at);
+        let mut wake_ups = page
+            .iter()
+            .filter_map(|stored| stored.request.bookkeeping.wake_at);
         let busy = if !store.sweeps(true, 1).await?.is_empty() {
             "sweeps come to their end"
         } else if wake_ups.any(|at| at <= now) {
@@ -228,7 +230,7 @@ impl Post for Broker {
             // A backup system shows that it is itself.
             let engine = &self.running.as_ref().unwrap().engine;
             for message in &mut messages {
-                *message = engine.shown_by_token(message)?;
+                *message = engine.backup_events().shown_by_token(message)?;
             }
         }
         let topic = match topic {

@@ -6,7 +6,7 @@ use lacuna::{
     domain::{
         ids::RequestId,
         request::{
-            alike::{Duplicates, OverLimit, RepeatLimit},
+            duplicates::{Duplicates, OverLimit, RepeatLimit},
             gates::Approval,
         },
         words::{RefusalBasis, Status},
@@ -93,7 +93,7 @@ async fn a_merged_request_asks_nobody_and_closes_with_the_other(fixture: Fixture
         (&json!("merged"), &json!(id(1)), &Value::Null, &json!(0))
     );
     assert!(
-        !world.request(2).await.life.readable,
+        !world.request(2).await.bookkeeping.readable,
         "what was sent cannot be withdrawn"
     );
     assert_eq!(found(&world, &engine, 1).await, [id(1), id(2)]);
@@ -119,7 +119,7 @@ async fn a_merged_request_stands_alone_when_the_other_is_cancelled(fixture: Fixt
     world.take_in(&engine, &later(again(1))).await;
     let (_, second) = world.take_in(&engine, &again(2)).await;
     assert_eq!(second.status()["status"], "merged");
-    assert!(world.request(2).await.life.readable);
+    assert!(world.request(2).await.bookkeeping.readable);
     world.check().await;
 
     world.clock.advance(HOUR);
@@ -161,12 +161,12 @@ async fn a_flood_for_one_person_is_one_erasure(fixture: Fixture) {
         let arrivals: Vec<_> = (1..=250)
             .map(|n| world.command(&engine, &again(batch * 250 + n)))
             .collect();
-        let taken = engine.take_in(&arrivals).await.unwrap();
+        let taken = engine.intake().take_in(&arrivals).await.unwrap();
         assert!(taken.verdicts.iter().all(|v| matches!(v, Verdict::Taken(_))));
         asked += Sent::of(&taken.emission).tasks.len();
     }
     assert_eq!(asked, 2, "crm and stats, once");
-    assert_eq!(world.request(1).await.life.followers, 999);
+    assert_eq!(world.request(1).await.bookkeeping.followers, 999);
     world.check().await;
 }
 
@@ -241,7 +241,7 @@ async fn too_many_are_refused_as_excessive(fixture: Fixture) {
     );
     let refused = world.request(4).await;
     assert_eq!(refused.life.refused, Some(RefusalBasis::Excessive));
-    assert!(!refused.life.readable);
+    assert!(!refused.bookkeeping.readable);
     world.clock.advance(DAY * 365);
     let (_, sent) = world.take_in(&engine, &again(5)).await;
     assert_eq!(sent.asked(), ["crm", "stats"], "the year is over");
@@ -275,7 +275,7 @@ async fn a_merge_and_the_others_end_at_once(fixture: Fixture) {
             Some(origin_at(COMMANDS, 1, offset)),
             &second.to_string(),
         )];
-        let (settled, taken) = tokio::join!(one.settle(&last), two.take_in(&command));
+        let (settled, taken) = tokio::join!(one.settlement().settle(&last), two.intake().take_in(&command));
         settled.unwrap();
         let taken = Sent::of(&taken.unwrap().emission);
         world.wake(&one).await;
@@ -294,7 +294,7 @@ async fn a_cancelled_leader_in_the_same_batch(fixture: Fixture) {
     let world = World::new(fixture).await;
     let engine = world.worker().await;
     let batch = [later(again(1)), again(2), cancel(1), again(3)].map(|c| world.command(&engine, &c));
-    let sent = Sent::of(&engine.take_in(&batch).await.unwrap().emission);
+    let sent = Sent::of(&engine.intake().take_in(&batch).await.unwrap().emission);
     assert_eq!(
         sent.asked(),
         ["crm", "stats"],
@@ -366,8 +366,8 @@ async fn a_kept_share_and_a_restored_one_cover_what_was_given_since(fixture: Fix
     let event = json!({ "event_id": Uuid::from_u128(5), "type": "backup.restored", "processor": "nightly",
                         "set": "nightly", "taken_at": "2026-11-21T11:00:00Z", "restored_into": ["shop"] });
     let arrival = super::world::backup_from(&engine, &event);
-    engine.tell_backups(&[arrival]).await.unwrap();
-    while engine.sweep().await.unwrap().busy {}
+    engine.backup_events().record_backups(&[arrival]).await.unwrap();
+    while engine.fact_sweeps().sweep().await.unwrap().busy {}
     assert_eq!(world.request(1).await.task(0).generation, 2);
     let (_, third) = world.take_in(&engine, &again(3)).await;
     assert_eq!(third.status()["merged_into"], json!(id(1)));

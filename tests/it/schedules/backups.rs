@@ -1,7 +1,7 @@
 //! Who may tell what of backups, and that a flood of their events keeps nobody waiting.
 
 use lacuna::{
-    engine::{Engine, facts::Told, prepare::Arrival, prepare::PreparedBackup},
+    engine::{Engine, facts::FactOutcome, prepare::Arrival, prepare::PreparedBackup},
     wire::{KeptHeaders, envelope::Envelope},
 };
 use serde_json::{Value, json};
@@ -51,7 +51,9 @@ fn from_topic(world: &World, engine: &Engine, event: &Value) -> Arrival<Prepared
     let text = event.to_string();
     Arrival {
         origin: Some(world.origin(BACKUPS)),
-        content: engine.prepare_backup(text.as_bytes(), &Envelope::bare(&engine.tenant_default)),
+        content: engine
+            .backup_events()
+            .prepare_backup(text.as_bytes(), &Envelope::bare(&engine.tenant_default)),
         raw: Zeroizing::new(text.into_bytes()),
         headers: KeptHeaders::default(),
         reading: None,
@@ -61,14 +63,15 @@ fn from_topic(world: &World, engine: &Engine, event: &Value) -> Arrival<Prepared
 /// Tells one, and gives what became of it, with the reason of its dead letter.
 async fn tell(world: &World, engine: &Engine, event: &Value) -> String {
     let (told, emission) = engine
-        .tell_backups(&[from_topic(world, engine, event)])
+        .backup_events()
+        .record_backups(&[from_topic(world, engine, event)])
         .await
         .unwrap();
     let sent = Sent::of(&emission);
     match &told[0] {
-        Told::Taken { .. } => "taken".to_owned(),
-        Told::Duplicate => "duplicate".to_owned(),
-        Told::Refused(refusal) => {
+        FactOutcome::Taken { .. } => "taken".to_owned(),
+        FactOutcome::Duplicate => "duplicate".to_owned(),
+        FactOutcome::Refused(refusal) => {
             assert_eq!(sent.reasons(), [refusal.reason.as_str()]);
             refusal.reason.to_string()
         }
@@ -128,8 +131,12 @@ async fn a_restore_into_what_is_no_source_of_the_set_is_not_taken_from_the_topic
     let mut by_operator = from_topic(&world, &engine, &into(5, json!(["stats"])));
     by_operator.origin = None;
     by_operator.content.as_mut().unwrap().by_operator = true;
-    let (told, _) = engine.tell_backups(&[by_operator]).await.unwrap();
-    assert_eq!(told, [Told::Taken { contradiction: None }]);
+    let (told, _) = engine
+        .backup_events()
+        .record_backups(&[by_operator])
+        .await
+        .unwrap();
+    assert_eq!(told, [FactOutcome::Taken { contradiction: None }]);
 }
 
 async fn a_flood_of_events_takes_few_transactions(fixture: Fixture) {
@@ -138,10 +145,15 @@ async fn a_flood_of_events_takes_few_transactions(fixture: Fixture) {
     let flood: Vec<_> = (0..400)
         .map(|n| from_topic(&world, &engine, &event(n % 300, json!({}))))
         .collect();
-    let (told, _) = engine.tell_backups(&flood).await.unwrap();
-    let taken = |told: &&Told| matches!(told, Told::Taken { .. });
+    let (told, _) = engine.backup_events().record_backups(&flood).await.unwrap();
+    let taken = |told: &&FactOutcome| matches!(told, FactOutcome::Taken { .. });
     assert_eq!(told.iter().filter(taken).count(), 300);
-    assert_eq!(told.iter().filter(|told| **told == Told::Duplicate).count(), 100);
+    assert_eq!(
+        told.iter()
+            .filter(|told| **told == FactOutcome::Duplicate)
+            .count(),
+        100
+    );
     let metrics = engine.metrics.text().unwrap();
     let line = metrics
         .lines()
@@ -167,11 +179,11 @@ async fn an_event_of_a_batch_is_judged_by_those_before_it(fixture: Fixture) {
         rotated(3, "2026-11-18T12:00:00Z"),
     ]
     .map(|event| from_topic(&world, &engine, &event));
-    let (told, _) = engine.tell_backups(&batch).await.unwrap();
+    let (told, _) = engine.backup_events().record_backups(&batch).await.unwrap();
     let contradictions: Vec<String> = told
         .iter()
         .map(|told| match told {
-            Told::Taken { contradiction } => format!("{contradiction:?}"),
+            FactOutcome::Taken { contradiction } => format!("{contradiction:?}"),
             other => panic!("{other:?}"),
         })
         .collect();

@@ -143,11 +143,11 @@ async fn a_worker_whose_clock_is_off_decides_nothing_on_any_stage_and_goes_on_wh
         world.command(&engine, &erase(1)),
         world.command(&engine, &erase(2)),
     ];
-    let opened = Sent::of(&engine.take_in(&first).await.unwrap().emission);
+    let opened = Sent::of(&engine.intake().take_in(&first).await.unwrap().emission);
     let hold = json!({"type": "hold", "hold_id": Uuid::from_u128(7), "basis": "legal_claims",
         "request_id": Uuid::from_u128(2)});
     let held = control_from(&engine, world.origin("control"), &control(1, hold));
-    engine.take_in(&[held]).await.unwrap();
+    engine.intake().take_in(&[held]).await.unwrap();
     let before = decided(&world).await;
 
     let command = [world.command(&engine, &erase(3))];
@@ -172,16 +172,25 @@ async fn a_worker_whose_clock_is_off_decides_nothing_on_any_stage_and_goes_on_wh
     let later = At::from_millis(Clock::System.now().millis() + 4_000 * DAY);
     for ahead in [40 * DAY, -40 * DAY, 61_500] {
         store.faults.ahead.store(ahead, Ordering::SeqCst);
-        is_mistrusted("a command", engine.take_in(&command).await.map(drop));
-        is_mistrusted("a call", engine.take_in(&over_http).await.map(drop));
-        is_mistrusted("a release", engine.take_in(&fact).await.map(drop));
-        is_mistrusted("acks", engine.settle(&acks).await.map(drop));
-        is_mistrusted("a backup event", engine.tell_backups(&event).await.map(drop));
-        is_mistrusted("a sweep", engine.sweep().await.map(drop));
-        is_mistrusted("a wake-up", engine.wake_due(later).await.map(drop));
-        is_mistrusted("the early", engine.expire_early(later).await.map(drop));
+        is_mistrusted("a command", engine.intake().take_in(&command).await.map(drop));
+        is_mistrusted("a call", engine.intake().take_in(&over_http).await.map(drop));
+        is_mistrusted("a release", engine.intake().take_in(&fact).await.map(drop));
+        is_mistrusted("acks", engine.settlement().settle(&acks).await.map(drop));
+        is_mistrusted(
+            "a backup event",
+            engine.backup_events().record_backups(&event).await.map(drop),
+        );
+        is_mistrusted("a sweep", engine.fact_sweeps().sweep().await.map(drop));
+        is_mistrusted("a wake-up", engine.agenda().wake_due(later).await.map(drop));
+        is_mistrusted(
+            "the early",
+            engine.retention().expire_early(later).await.map(drop),
+        );
         for line in [Line::Lookups, Line::Records] {
-            is_mistrusted("a deletion", engine.expire(line, later).await.map(drop));
+            is_mistrusted(
+                "a deletion",
+                engine.retention().expire(line, later).await.map(drop),
+            );
         }
         is_mistrusted("a replay", republish(&engine, &[id(1)], &[]).await.map(drop));
         is_mistrusted(
@@ -189,8 +198,16 @@ async fn a_worker_whose_clock_is_off_decides_nothing_on_any_stage_and_goes_on_wh
             engine.apply_registry(&other_registry()).await.map(drop),
         );
         for decided in [
-            engine.cancel_request(id(1), "dpo", None).await.map(drop),
-            engine.approve_all(&[id(1)], "dpo", None).await.map(drop),
+            engine
+                .operations()
+                .cancel_request(id(1), "dpo", None)
+                .await
+                .map(drop),
+            engine
+                .operations()
+                .approve_all(&[id(1)], "dpo", None)
+                .await
+                .map(drop),
         ] {
             match decided {
                 Err(lacuna::engine::OperateError::Engine(error)) => {
@@ -211,11 +228,11 @@ async fn a_worker_whose_clock_is_off_decides_nothing_on_any_stage_and_goes_on_wh
         before,
         "measured while the clock was wrong"
     );
-    engine.take_in(&command).await.unwrap();
-    engine.take_in(&over_http).await.unwrap();
-    engine.take_in(&fact).await.unwrap();
-    engine.settle(&acks).await.unwrap();
-    while engine.sweep().await.unwrap().busy {}
+    engine.intake().take_in(&command).await.unwrap();
+    engine.intake().take_in(&over_http).await.unwrap();
+    engine.intake().take_in(&fact).await.unwrap();
+    engine.settlement().settle(&acks).await.unwrap();
+    while engine.fact_sweeps().sweep().await.unwrap().busy {}
     assert!(world.fixture.store.sweeps(true, 10).await.unwrap().is_empty());
     assert!(world.stored(3).await.is_some() && world.stored(4).await.is_some());
     assert_eq!(world.request(1).await.counts().done, 2);
@@ -250,6 +267,7 @@ fn seen(at: At) -> Seen {
 async fn take(engine: &Engine, world: &World, command: &Value) -> Sent {
     Sent::of(
         &engine
+            .intake()
             .take_in(&[world.command(engine, command)])
             .await
             .unwrap()
@@ -268,7 +286,7 @@ async fn a_worker_that_is_forty_days_behind_does_not_complete_a_request_by_an_or
     let opened = take(&right, &world, &erase(1)).await;
     let confirmed = answer(opened.task("crm"), "erased");
     let ack = [ack_from(&behind, Some(world.origin(ACKS)), &confirmed)];
-    is_mistrusted("a confirmation", behind.settle(&ack).await.map(drop));
+    is_mistrusted("a confirmation", behind.settlement().settle(&ack).await.map(drop));
 
     // Last night's copy has the person; the oldest one is five weeks old.
     let rotated = |n: u128, days: i64| {
@@ -279,19 +297,28 @@ async fn a_worker_that_is_forty_days_behind_does_not_complete_a_request_by_an_or
             "set": "nightly", "oldest_retained_at": oldest.to_string()}),
         )
     };
-    right.tell_backups(&[rotated(1, -35)]).await.unwrap();
-    while right.sweep().await.unwrap().busy {}
+    right
+        .backup_events()
+        .record_backups(&[rotated(1, -35)])
+        .await
+        .unwrap();
+    while right.fact_sweeps().sweep().await.unwrap().busy {}
     let request = world.request(1).await;
     assert_eq!((request.counts().done, request.life.completed_at), (0, None));
 
     // The clocks agree again: the machine's is set right.
     let settled = right
+        .settlement()
         .settle(&[ack_from(&right, Some(world.origin(ACKS)), &confirmed)])
         .await
         .unwrap();
     assert_eq!(Sent::of(&settled.emission).status()["status"], "deferred");
-    right.tell_backups(&[rotated(2, -34)]).await.unwrap();
-    while right.sweep().await.unwrap().busy {}
+    right
+        .backup_events()
+        .record_backups(&[rotated(2, -34)])
+        .await
+        .unwrap();
+    while right.fact_sweeps().sweep().await.unwrap().busy {}
     assert_eq!(world.request(1).await.life.completed_at, None);
 }
 
@@ -303,6 +330,7 @@ async fn a_worker_that_is_forty_days_ahead_sends_nothing_early_and_destroys_no_k
     let opened = take(&right, &world, &erase(1)).await;
     let confirmed = answer(opened.task("crm"), "erased");
     right
+        .settlement()
         .settle(&[ack_from(&right, Some(world.origin(ACKS)), &confirmed)])
         .await
         .unwrap();
@@ -318,13 +346,14 @@ async fn a_worker_that_is_forty_days_ahead_sends_nothing_early_and_destroys_no_k
     let (ahead, store) = machine(&world).await;
     store.faults.ahead.store(-60 * DAY, Ordering::SeqCst);
     let raw = ahead.clock.now();
-    is_mistrusted("a wake-up", ahead.wake_due(raw).await.map(drop));
-    is_mistrusted("the forgetting", ahead.forget_old_capsules(raw).await);
+    is_mistrusted("a wake-up", ahead.agenda().wake_due(raw).await.map(drop));
+    is_mistrusted("the forgetting", ahead.retention().forget_old_capsules(raw).await);
     assert_eq!(decided(&world).await, before);
     // Where the clocks agree that so much time has passed, it is due.
     store.faults.ahead.store(0, Ordering::SeqCst);
     let sent = Sent::of(
         &ahead
+            .agenda()
             .wake_due(ahead.trusted_now().await.unwrap())
             .await
             .unwrap()
@@ -332,6 +361,7 @@ async fn a_worker_that_is_forty_days_ahead_sends_nothing_early_and_destroys_no_k
     );
     assert_eq!(sent.task("crm")["request_id"], id(2).to_string());
     ahead
+        .retention()
         .forget_old_capsules(ahead.trusted_now().await.unwrap())
         .await
         .unwrap();

@@ -5,7 +5,7 @@ use std::time::Duration;
 use lacuna::{
     delivery::republish::republish,
     domain::{fact::Fact, ids::Tenant, request::gates::Approval, words::Status},
-    engine::{Engine, intake::Verdict, operate::TaskDecision, prepare::Arrival},
+    engine::{Engine, intake::Verdict, operations::TaskDecision, prepare::Arrival},
     wire::{command::Door, envelope::Envelope},
 };
 use serde_json::{Value, json};
@@ -56,7 +56,7 @@ pub async fn tell(world: &World, engine: &Engine, command: &Value) -> (Verdict, 
     let text = command.to_string();
     let arrival = Arrival {
         origin: Some(world.origin("control")),
-        content: engine.prepare_command(
+        content: engine.intake().prepare_command(
             text.as_bytes(),
             &Envelope::bare(&engine.tenant_default),
             Door::Control,
@@ -65,7 +65,7 @@ pub async fn tell(world: &World, engine: &Engine, command: &Value) -> (Verdict, 
         headers: lacuna::wire::KeptHeaders::of([("ce_id", Some(&b"7"[..]))]),
         reading: None,
     };
-    let mut taken = engine.take_in(&[arrival]).await.unwrap();
+    let mut taken = engine.intake().take_in(&[arrival]).await.unwrap();
     (taken.verdicts.pop().unwrap(), Sent::of(&taken.emission))
 }
 
@@ -223,7 +223,7 @@ async fn whoever_comes_back_loses_nothing_that_they_gave_since(fixture: Fixture)
     });
     // Both in one batch: the second finds what the first has opened.
     let arrivals = [world.command(&engine, &command), world.command(&engine, &back)];
-    let taken = engine.take_in(&arrivals).await.unwrap();
+    let taken = engine.intake().take_in(&arrivals).await.unwrap();
     assert!(
         taken
             .verdicts
@@ -244,6 +244,7 @@ async fn whoever_comes_back_loses_nothing_that_they_gave_since(fixture: Fixture)
     // Somebody has looked at it, and wants it.
     let request = world.request(1).await;
     let (_, emission) = engine
+        .operations()
         .decide_task(
             request.task_id(1),
             TaskDecision::Retry,
@@ -303,9 +304,9 @@ async fn a_hold_that_is_released_forgets_whom_it_was_on(fixture: Fixture) {
     );
     // The sweep does not need them, and neither does a worker that hears of both only now.
     let late = world.worker().await;
-    let mut swept = late.sweep().await.unwrap();
+    let mut swept = late.fact_sweeps().sweep().await.unwrap();
     while swept.busy {
-        let next = late.sweep().await.unwrap();
+        let next = late.fact_sweeps().sweep().await.unwrap();
         swept.busy = next.busy;
         swept.emission.append(next.emission);
     }

@@ -2,7 +2,7 @@
 
 use lacuna::{
     delivery::republish::republish,
-    engine::{intake::Verdict, settle::AckVerdict},
+    engine::{intake::Verdict, settlement::AckVerdict},
 };
 use serde_json::json;
 
@@ -33,7 +33,7 @@ async fn a_crash_between_commit_and_produce_of_commands(fixture: Fixture) {
         command_from(&first, Some(origins[1].clone()), "{ not json"),
         command_from(&first, Some(origins[2].clone()), &erase(1).to_string()),
     ];
-    let lost = Sent::of(&first.take_in(&batch).await.unwrap().emission);
+    let lost = Sent::of(&first.intake().take_in(&batch).await.unwrap().emission);
     assert_eq!(
         (lost.asked(), lost.reasons()),
         (vec!["crm", "stats"], vec!["not_json"])
@@ -74,7 +74,7 @@ async fn a_crash_between_commit_and_produce_of_acks(fixture: Fixture) {
         ),
         ack_from(&first, Some(origins[1].clone()), &bad),
     ];
-    let lost = Sent::of(&first.settle(&batch).await.unwrap().emission);
+    let lost = Sent::of(&first.settlement().settle(&batch).await.unwrap().emission);
     assert_eq!((lost.asked(), lost.reasons()), (vec!["mail"], vec!["forged_ack"]));
     drop(first);
 
@@ -97,7 +97,7 @@ async fn a_crash_between_produce_and_offset(fixture: Fixture) {
     let first = world.worker().await;
     let origin = origin_at(COMMANDS, 0, 0);
     let batch = [command_from(&first, Some(origin.clone()), &erase(1).to_string())];
-    let once = Sent::of(&first.take_in(&batch).await.unwrap().emission);
+    let once = Sent::of(&first.intake().take_in(&batch).await.unwrap().emission);
     drop(first);
     let second = world.worker().await;
     let twice = Sent::of(&republish(&second, &[id(1)], &[origin]).await.unwrap());
@@ -134,16 +134,28 @@ async fn a_crash_after_wakes_and_decisions_without_input(fixture: Fixture) {
     // No offset remembers it, so the outbox does.
     let second = world.worker().await;
     assert!(
-        second.unproduced(world.clock.now()).await.unwrap().is_empty(),
+        second
+            .agenda()
+            .unproduced(world.clock.now())
+            .await
+            .unwrap()
+            .is_empty(),
         "not old enough"
     );
     world.clock.advance(Duration::from_secs(30));
-    let remembered = second.unproduced(world.clock.now()).await.unwrap();
+    let remembered = second.agenda().unproduced(world.clock.now()).await.unwrap();
     assert_eq!(remembered, [id(1)]);
     let again = republish(&second, &remembered, &[]).await.unwrap();
     assert_eq!(Sent::of(&again), lost);
     world.fixture.store.outbox_done(&again.revisions).await.unwrap();
-    assert!(second.unproduced(world.clock.now()).await.unwrap().is_empty());
+    assert!(
+        second
+            .agenda()
+            .unproduced(world.clock.now())
+            .await
+            .unwrap()
+            .is_empty()
+    );
     world.check().await;
 }
 
@@ -151,6 +163,7 @@ async fn a_status_that_was_overtaken_is_caught_up(fixture: Fixture) {
     let world = World::new(fixture).await;
     let (first, second) = (world.worker().await, world.worker().await);
     let opened = first
+        .intake()
         .take_in(&[world.command(&first, &erase(1))])
         .await
         .unwrap()
@@ -180,20 +193,20 @@ async fn an_outage_before_the_commit_loses_nothing(fixture: Fixture) {
     ];
     for fault in [&store.faults.begins, &store.faults.commits] {
         fault.store(1, Ordering::SeqCst);
-        let error = engine.take_in(&batch).await.unwrap_err();
+        let error = engine.intake().take_in(&batch).await.unwrap_err();
         assert!(error.is_outage() && !error.is_fenced(), "{error}");
         assert!(world.stored(1).await.is_none());
         assert!(world.fixture.store.positions("test").await.unwrap().is_empty());
         world.check().await;
     }
-    let sent = Sent::of(&engine.take_in(&batch).await.unwrap().emission);
+    let sent = Sent::of(&engine.intake().take_in(&batch).await.unwrap().emission);
     assert_eq!(sent.asked(), ["crm", "stats", "crm", "stats"]);
 
     let ack = [world.ack(&engine, &answer(sent.task("crm"), "erased"))];
     store.faults.commits.store(1, Ordering::SeqCst);
-    assert!(engine.settle(&ack).await.unwrap_err().is_outage());
+    assert!(engine.settlement().settle(&ack).await.unwrap_err().is_outage());
     assert_eq!(
-        Sent::of(&engine.settle(&ack).await.unwrap().emission).asked(),
+        Sent::of(&engine.settlement().settle(&ack).await.unwrap().emission).asked(),
         ["mail"]
     );
     world.check().await;
@@ -205,9 +218,9 @@ async fn an_outage_after_the_commit_doubles_nothing(fixture: Fixture) {
     let engine = world.worker_over(Arc::clone(&store) as _).await;
     let batch = [world.command(&engine, &erase(1))];
     store.faults.answers.store(1, Ordering::SeqCst);
-    assert!(engine.take_in(&batch).await.unwrap_err().is_outage());
+    assert!(engine.intake().take_in(&batch).await.unwrap_err().is_outage());
     // Trying again finds that somebody has taken it in, as it happens oneself.
-    assert!(engine.take_in(&batch).await.unwrap_err().is_fenced());
+    assert!(engine.intake().take_in(&batch).await.unwrap_err().is_fenced());
     let origin = batch[0].origin.clone().unwrap();
     let sent = Sent::of(&republish(&engine, &[id(1)], &[origin]).await.unwrap());
     assert_eq!(
@@ -217,13 +230,20 @@ async fn an_outage_after_the_commit_doubles_nothing(fixture: Fixture) {
 
     store.faults.answers.store(1, Ordering::SeqCst);
     let ack = [world.ack(&engine, &answer(sent.task("stats"), "failed"))];
-    assert!(engine.settle(&ack).await.unwrap_err().is_outage());
-    assert!(engine.settle(&ack).await.unwrap_err().is_fenced());
+    assert!(engine.settlement().settle(&ack).await.unwrap_err().is_outage());
+    assert!(engine.settlement().settle(&ack).await.unwrap_err().is_fenced());
     assert_eq!(world.request(1).await.tasks[1].counted, 1);
 
     world.clock.advance(Duration::from_secs(10));
     store.faults.answers.store(1, Ordering::SeqCst);
-    assert!(engine.wake_due(world.clock.now()).await.unwrap_err().is_outage());
+    assert!(
+        engine
+            .agenda()
+            .wake_due(world.clock.now())
+            .await
+            .unwrap_err()
+            .is_outage()
+    );
     assert!(
         world.wake(&engine).await.tasks.is_empty(),
         "it was sent by the turn whose answer was lost"
@@ -231,7 +251,7 @@ async fn an_outage_after_the_commit_doubles_nothing(fixture: Fixture) {
     assert_eq!(world.request(1).await.tasks[1].attempt, 2);
     world.clock.advance(Duration::from_secs(31));
     assert_eq!(
-        engine.unproduced(world.clock.now()).await.unwrap(),
+        engine.agenda().unproduced(world.clock.now()).await.unwrap(),
         [id(1)],
         "so the outbox says it"
     );
@@ -244,13 +264,23 @@ async fn an_outage_after_a_commit_over_http_leaves_an_outbox_row(fixture: Fixtur
     let engine = world.worker_over(Arc::clone(&store) as _).await;
     let over_http = || [command_from(&engine, None, &erase(1).to_string())];
     store.faults.answers.store(1, Ordering::SeqCst);
-    assert!(engine.take_in(&over_http()).await.unwrap_err().is_outage());
+    assert!(
+        engine
+            .intake()
+            .take_in(&over_http())
+            .await
+            .unwrap_err()
+            .is_outage()
+    );
     // The caller, who was told nothing, asks again.
-    let again = engine.take_in(&over_http()).await.unwrap();
+    let again = engine.intake().take_in(&over_http()).await.unwrap();
     assert_eq!(again.verdicts, [Verdict::Duplicate(id(1))]);
     assert!(again.emission.is_empty());
     world.clock.advance(Duration::from_secs(1));
-    assert_eq!(engine.unproduced(world.clock.now()).await.unwrap(), [id(1)]);
+    assert_eq!(
+        engine.agenda().unproduced(world.clock.now()).await.unwrap(),
+        [id(1)]
+    );
     let sent = Sent::of(&republish(&engine, &[id(1)], &[]).await.unwrap());
     assert_eq!(sent.asked(), ["crm", "stats"]);
     assert_eq!(world.request(1).await.head.received_at, start());

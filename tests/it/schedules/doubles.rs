@@ -2,7 +2,7 @@
 
 use lacuna::{
     domain::words::DeadLetterReason,
-    engine::{intake::Verdict, settle::AckVerdict},
+    engine::{intake::Verdict, settlement::AckVerdict},
 };
 use serde_json::{Value, json};
 
@@ -34,12 +34,27 @@ async fn a_zombie_worker_is_fenced(fixture: Fixture) {
     let (zombie, successor) = (world.worker().await, world.worker().await);
     let batch =
         |engine| [0, 1].map(|n| command_from(engine, Some(origin_at(COMMANDS, 0, n)), &erase(7).to_string()));
-    let sent = Sent::of(&successor.take_in(&batch(&successor)).await.unwrap().emission);
+    let sent = Sent::of(
+        &successor
+            .intake()
+            .take_in(&batch(&successor))
+            .await
+            .unwrap()
+            .emission,
+    );
     let before = world.request(7).await;
-    assert!(zombie.take_in(&batch(&zombie)).await.unwrap_err().is_fenced());
+    assert!(
+        zombie
+            .intake()
+            .take_in(&batch(&zombie))
+            .await
+            .unwrap_err()
+            .is_fenced()
+    );
     // A part of it is fenced as well.
     assert!(
         zombie
+            .intake()
             .take_in(&batch(&zombie)[1..])
             .await
             .unwrap_err()
@@ -53,8 +68,15 @@ async fn a_zombie_worker_is_fenced(fixture: Fixture) {
             &answer(sent.task("crm"), "failed"),
         )]
     };
-    successor.settle(&acks(&successor)).await.unwrap();
-    assert!(zombie.settle(&acks(&zombie)).await.unwrap_err().is_fenced());
+    successor.settlement().settle(&acks(&successor)).await.unwrap();
+    assert!(
+        zombie
+            .settlement()
+            .settle(&acks(&zombie))
+            .await
+            .unwrap_err()
+            .is_fenced()
+    );
     assert_eq!(world.request(7).await.revision, before.revision + 1);
     assert_eq!(world.request(7).await.tasks[0].counted, 1);
     world.check().await;
@@ -78,7 +100,7 @@ async fn two_workers_take_one_batch_at_once(fixture: Fixture) {
                 .collect::<Vec<_>>()
         };
         let (ours, theirs) = (batch(&one), batch(&two));
-        let (first, second) = tokio::join!(one.take_in(&ours), two.take_in(&theirs));
+        let (first, second) = tokio::join!(one.intake().take_in(&ours), two.intake().take_in(&theirs));
         let (winner, loser) = if first.is_ok() {
             (first, second)
         } else {
@@ -107,7 +129,7 @@ async fn two_workers_settle_acks_of_one_request_at_once(fixture: Fixture) {
             Some(origin_at(ACKS, 1, n)),
             &answer(sent.task("stats"), "not_found"),
         )];
-        let (first, second) = tokio::join!(one.settle(&first), two.settle(&second));
+        let (first, second) = tokio::join!(one.settlement().settle(&first), two.settlement().settle(&second));
         let (first, second) = (first.unwrap(), second.unwrap());
         for settled in [&first, &second] {
             assert!(
@@ -150,7 +172,7 @@ async fn a_duplicate_inside_one_batch(fixture: Fixture) {
     let world = World::new(fixture).await;
     let engine = world.worker().await;
     let batch = [1, 2, 1, 1].map(|n| world.command(&engine, &erase(n)));
-    let taken = engine.take_in(&batch).await.unwrap();
+    let taken = engine.intake().take_in(&batch).await.unwrap();
     let expected = [
         Verdict::Taken(id(1)),
         Verdict::Taken(id(2)),
@@ -193,7 +215,7 @@ async fn a_conflicting_duplicate(fixture: Fixture) {
         world.command(&engine, &erase(1)),
         world.command(&engine, &changed(1)),
     ];
-    let inside = engine.take_in(&batch).await.unwrap();
+    let inside = engine.intake().take_in(&batch).await.unwrap();
     assert_eq!(
         reason(&inside.verdicts[1]),
         Some(DeadLetterReason::ConflictingDuplicate)
@@ -204,7 +226,7 @@ async fn a_conflicting_duplicate(fixture: Fixture) {
     assert_eq!(sent.reasons(), ["conflicting_duplicate"]);
     // Over HTTP the answer says it, and nothing is dead-lettered.
     let over_http = [command_from(&engine, None, &changed(1).to_string())];
-    let answered = engine.take_in(&over_http).await.unwrap();
+    let answered = engine.intake().take_in(&over_http).await.unwrap();
     assert_eq!(
         reason(&answered.verdicts[0]),
         Some(DeadLetterReason::ConflictingDuplicate)
@@ -238,7 +260,7 @@ async fn another_spelling_is_no_conflict(fixture: Fixture) {
     for text in [pretty, reversed, other_case] {
         let batch = [command_from(&engine, Some(world.origin(COMMANDS)), &text)];
         assert_eq!(
-            engine.take_in(&batch).await.unwrap().verdicts,
+            engine.intake().take_in(&batch).await.unwrap().verdicts,
             [Verdict::Duplicate(request)]
         );
     }
@@ -258,7 +280,7 @@ async fn another_command_for_the_same_request(fixture: Fixture) {
         world.command(&engine, &erase(1)),
         world.command(&engine, &again(1, 50)),
     ];
-    let inside = engine.take_in(&batch).await.unwrap();
+    let inside = engine.intake().take_in(&batch).await.unwrap();
     assert_eq!(
         reason(&inside.verdicts[1]),
         Some(DeadLetterReason::ConflictingDuplicate)
@@ -293,6 +315,7 @@ async fn every_kind_of_ack_twice_in_one_batch(fixture: Fixture) {
             ack["retained"] = json!({ "basis": "tax_law", "until": "2031-11-20T00:00:00Z" });
         }
         let settled = engine
+            .settlement()
             .settle(&[world.ack(&engine, &ack), world.ack(&engine, &ack)])
             .await
             .unwrap();

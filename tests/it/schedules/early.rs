@@ -54,7 +54,7 @@ fn controlled(world: &World, engine: &Engine, command: &Value) -> Arrival<Prepar
     let text = command.to_string();
     Arrival {
         origin: Some(world.origin("control")),
-        content: engine.prepare_command(
+        content: engine.intake().prepare_command(
             text.as_bytes(),
             &Envelope::bare(&engine.tenant_default),
             Door::Control,
@@ -81,15 +81,23 @@ fn approve(n: u128) -> Value {
 }
 
 async fn expire(world: &World, engine: &Engine) -> Sent {
-    let expired = engine.expire_early(world.clock.now()).await.unwrap();
-    engine.expiry_produced(&expired.origins).await.unwrap();
+    let expired = engine.retention().expire_early(world.clock.now()).await.unwrap();
+    engine
+        .retention()
+        .expiry_produced(&expired.origins)
+        .await
+        .unwrap();
     Sent::of(&expired.emission)
 }
 
 /// What the agenda says of what a request has refused.
 async fn left_to_say(world: &World, engine: &Engine) -> Sent {
-    let left = engine.expired_unproduced(world.clock.now()).await.unwrap();
-    engine.expiry_produced(&left.origins).await.unwrap();
+    let left = engine
+        .retention()
+        .expired_unproduced(world.clock.now())
+        .await
+        .unwrap();
+    engine.retention().expiry_produced(&left.origins).await.unwrap();
     Sent::of(&left.emission)
 }
 
@@ -135,7 +143,7 @@ async fn a_cancel_before_its_request(fixture: Fixture) {
         (vec![], Some("cancelled"))
     );
     let request = world.request(1).await;
-    assert!(!request.life.readable && request.tasks.iter().all(|task| task.attempt == 0));
+    assert!(!request.bookkeeping.readable && request.tasks.iter().all(|task| task.attempt == 0));
     world.clock.advance(WAIT);
     assert_eq!(expire(&world, &engine).await, Sent::default());
     assert_eq!(
@@ -155,7 +163,7 @@ async fn a_cancel_before_its_request_in_one_batch(fixture: Fixture) {
         world.command(&engine, &erase(1)),
         world.command(&engine, &cancel(1)),
     ];
-    let taken = engine.take_in(&batch).await.unwrap();
+    let taken = engine.intake().take_in(&batch).await.unwrap();
     assert_eq!(
         taken.verdicts,
         [
@@ -243,7 +251,7 @@ async fn what_the_request_refuses_is_dead_lettered_then(fixture: Fixture) {
         controlled(&world, &engine, &approve(2)),
         world.command(&engine, &erase(2)),
     ];
-    let sent = Sent::of(&engine.take_in(&batch).await.unwrap().emission);
+    let sent = Sent::of(&engine.intake().take_in(&batch).await.unwrap().emission);
     assert_eq!(sent.reasons(), ["wrong_state"]);
     settled(&world, &["wrong_state", "wrong_state", "wrong_state"]).await;
 }
@@ -299,7 +307,7 @@ async fn what_nothing_comes_for_is_dead_lettered(fixture: Fixture) {
     let engine = world.worker().await;
     let origins = [origin_at(COMMANDS, 0, 0)];
     let arrival = command_from(&engine, Some(origins[0].clone()), &cancel(1).to_string());
-    engine.take_in(&[arrival]).await.unwrap();
+    engine.intake().take_in(&[arrival]).await.unwrap();
     // A crash before its offset was committed: its replay has nothing to say, and it still waits.
     assert!(republish(&engine, &[id(1)], &origins).await.unwrap().is_empty());
     world.clock.advance(WAIT);
@@ -334,14 +342,14 @@ async fn what_nothing_comes_for_is_dead_lettered(fixture: Fixture) {
         Some(origin_at(COMMANDS, 0, 1)),
         &command.to_string(),
     )];
-    engine.take_in(&batch).await.unwrap();
+    engine.intake().take_in(&batch).await.unwrap();
     let redriven = [command_from(
         &engine,
         Some(origin_at(COMMANDS, 0, 2)),
         &cancel(1).to_string(),
     )];
     assert_eq!(
-        engine.take_in(&redriven).await.unwrap().verdicts,
+        engine.intake().take_in(&redriven).await.unwrap().verdicts,
         [Verdict::Taken(id(1))]
     );
     settled(&world, &["unknown_request"]).await;
@@ -352,7 +360,14 @@ async fn a_crash_before_the_dead_letter_was_produced(fixture: Fixture) {
     let first = world.worker().await;
     world.take_in(&first, &cancel(1)).await;
     world.clock.advance(WAIT);
-    let lost = Sent::of(&first.expire_early(world.clock.now()).await.unwrap().emission);
+    let lost = Sent::of(
+        &first
+            .retention()
+            .expire_early(world.clock.now())
+            .await
+            .unwrap()
+            .emission,
+    );
     assert_eq!(lost.reasons(), ["unknown_request"]);
     drop(first);
     let second = world.worker().await;
@@ -367,7 +382,7 @@ async fn only_so_many_wait(fixture: Fixture) {
     let world = patient(fixture).await;
     let engine = world.worker().await;
     let batch = [1, 2, 3, 4].map(|n| world.command(&engine, &cancel(n)));
-    let sent = Sent::of(&engine.take_in(&batch).await.unwrap().emission);
+    let sent = Sent::of(&engine.intake().take_in(&batch).await.unwrap().emission);
     assert_eq!(
         (sent.reasons(), waiting(&world).await),
         (vec!["unknown_request"], 3)
@@ -392,14 +407,14 @@ async fn over_http_nothing_waits(fixture: Fixture) {
     let world = patient(fixture).await;
     let engine = world.worker().await;
     let arrival = command_from(&engine, None, &cancel(1).to_string());
-    let taken = engine.take_in(&[arrival]).await.unwrap();
+    let taken = engine.intake().take_in(&[arrival]).await.unwrap();
     assert!(
         matches!(&taken.verdicts[..], [Verdict::Refused(refusal)] if refusal.reason.as_str() == "unknown_request")
     );
     // An opening over HTTP finds what waits from a topic.
     world.take_in(&engine, &cancel(2)).await;
     let arrival = command_from(&engine, None, &erase(2).to_string());
-    engine.take_in(&[arrival]).await.unwrap();
+    engine.intake().take_in(&[arrival]).await.unwrap();
     assert_eq!(world.request(2).await.life.status, Status::Cancelled);
     settled(&world, &[]).await;
 }
@@ -416,24 +431,25 @@ async fn an_outage_at_every_step(fixture: Fixture) {
             &command.to_string(),
         )];
         faulty.faults.commits.store(1, Ordering::SeqCst);
-        assert!(engine.take_in(&batch).await.unwrap_err().is_outage());
+        assert!(engine.intake().take_in(&batch).await.unwrap_err().is_outage());
         assert!(world.stored(1).await.is_none());
         faulty.faults.answers.store(1, Ordering::SeqCst);
-        assert!(engine.take_in(&batch).await.unwrap_err().is_outage());
+        assert!(engine.intake().take_in(&batch).await.unwrap_err().is_outage());
         assert!(
-            engine.take_in(&batch).await.unwrap_err().is_fenced(),
+            engine.intake().take_in(&batch).await.unwrap_err().is_fenced(),
             "it was taken in"
         );
     }
     assert_eq!(world.request(1).await.life.status, Status::Cancelled);
     let origin = origin_at(COMMANDS, 0, 9);
     let batch = [command_from(&engine, Some(origin), &cancel(2).to_string())];
-    engine.take_in(&batch).await.unwrap();
+    engine.intake().take_in(&batch).await.unwrap();
     world.clock.advance(WAIT);
     for faults in [&faulty.faults.commits, &faulty.faults.answers] {
         faults.store(1, Ordering::SeqCst);
         assert!(
             engine
+                .retention()
                 .expire_early(world.clock.now())
                 .await
                 .unwrap_err()
@@ -465,9 +481,15 @@ async fn the_opening_and_the_cancel_at_once(fixture: Fixture) {
             &cancel(n).to_string(),
         )];
         let (opened, refused) = if n % 2 == 0 {
-            tokio::join!(opener.take_in(&opening), canceller.take_in(&cancel))
+            tokio::join!(
+                opener.intake().take_in(&opening),
+                canceller.intake().take_in(&cancel)
+            )
         } else {
-            let (refused, opened) = tokio::join!(canceller.take_in(&cancel), opener.take_in(&opening));
+            let (refused, opened) = tokio::join!(
+                canceller.intake().take_in(&cancel),
+                opener.intake().take_in(&opening)
+            );
             (opened, refused)
         };
         let tasks = Sent::of(&opened.unwrap().emission).tasks.len();

@@ -157,10 +157,10 @@ async fn a_look_that_came_too_early_keeps_nothing_from_the_next_one() {
         ];
         for (line, due) in due {
             world.clock.advance(due.since(world.clock.now()) - MILLISECOND);
-            let early = engine.expire(line, world.clock.now()).await.unwrap();
+            let early = engine.retention().expire(line, world.clock.now()).await.unwrap();
             assert!(!early.busy);
             world.clock.advance(MILLISECOND);
-            let looked = engine.expire(line, world.clock.now()).await.unwrap();
+            let looked = engine.retention().expire(line, world.clock.now()).await.unwrap();
             assert!(looked.busy, "{line:?}");
         }
         assert!(world.stored(1).await.is_none());
@@ -204,7 +204,7 @@ fn hold(n: u128) -> Value {
 /// Takes a command in from the control topic.
 async fn control(world: &World, engine: &Engine, command: &Value) {
     let arrival = control_from(engine, world.origin("control"), command);
-    let taken = engine.take_in(&[arrival]).await.unwrap();
+    let taken = engine.intake().take_in(&[arrival]).await.unwrap();
     assert!(
         matches!(taken.verdicts[..], [Verdict::Taken(_)]),
         "{:?}",
@@ -272,7 +272,7 @@ async fn grow_old(world: &World, engine: &Engine, n: u128) {
     world.settle(engine, &answer(sent.task("mail"), "erased")).await;
     let sent = world.pass(engine, 36 * DAY).await;
     assert_eq!(sent.status()["status"], "completed");
-    assert!(world.request(n).await.life.capsule.is_some());
+    assert!(world.request(n).await.bookkeeping.capsule.is_some());
 }
 
 async fn what_a_restore_could_need_stays(fixture: Fixture) {
@@ -286,7 +286,11 @@ async fn what_a_restore_could_need_stays(fixture: Fixture) {
     assert!(world.stored(1).await.is_some());
     world.check().await;
     world.clock.advance(45 * DAY);
-    engine.forget_old_capsules(world.clock.now()).await.unwrap();
+    engine
+        .retention()
+        .forget_old_capsules(world.clock.now())
+        .await
+        .unwrap();
     let gone = Sent::of(&world.expire(&engine).await);
     assert_eq!(gone.tombstones, [id(1).to_string()]);
     world.check().await;
@@ -299,11 +303,15 @@ async fn a_restore_that_no_sweep_has_brought_yet_counts(fixture: Fixture) {
     let done_at = world.request(1).await.head.received_at;
     // Its capsule is forgotten, so nothing but the restore speaks for it.
     world.clock.advance(3 * 366 * DAY);
-    engine.forget_old_capsules(world.clock.now()).await.unwrap();
+    engine
+        .retention()
+        .forget_old_capsules(world.clock.now())
+        .await
+        .unwrap();
     let event = json!({ "event_id": Uuid::from_u128(0xcafe), "type": "backup.restored", "processor": "nightly",
                         "set": "nightly", "taken_at": done_at, "restored_into": ["crm"], "at": world.clock.now() });
     let arrival = backup_from(&engine, &event);
-    engine.tell_backups(&[arrival]).await.unwrap();
+    engine.backup_events().record_backups(&[arrival]).await.unwrap();
     let sent = world.expire(&engine).await;
     assert!(sent.tombstones.gone.is_empty());
     let request = world.request(1).await;
@@ -326,10 +334,11 @@ async fn one_that_was_opened_again_waits_for_its_next_end(fixture: Fixture) {
                         "set": "nightly", "taken_at": world.request(1).await.head.received_at,
                         "restored_into": ["crm"], "at": world.clock.now() });
     engine
-        .tell_backups(&[backup_from(&engine, &event)])
+        .backup_events()
+        .record_backups(&[backup_from(&engine, &event)])
         .await
         .unwrap();
-    let swept = engine.sweep().await.unwrap();
+    let swept = engine.fact_sweeps().sweep().await.unwrap();
     let sent = Sent::of(&swept.emission);
     world.clock.advance(50 * DAY);
     let (_, _) = world.settle(&engine, &answer(sent.task("crm"), "erased")).await;
@@ -341,7 +350,11 @@ async fn one_that_was_opened_again_waits_for_its_next_end(fixture: Fixture) {
     assert!(world.expire(&engine).await.is_empty());
     assert!(world.stored(1).await.is_some());
     world.clock.advance(120 * DAY);
-    engine.forget_old_capsules(world.clock.now()).await.unwrap();
+    engine
+        .retention()
+        .forget_old_capsules(world.clock.now())
+        .await
+        .unwrap();
     let gone = Sent::of(&world.expire(&engine).await);
     assert_eq!(gone.tombstones, [id(1).to_string()]);
     world.check().await;
@@ -376,17 +389,17 @@ async fn a_commit_whose_answer_is_lost_loses_no_tombstone(fixture: Fixture) {
     finish(&world, &engine, 1).await;
     world.clock.advance(3 * 366 * DAY);
     let now = world.clock.now();
-    engine.expire(Line::Lookups, now).await.unwrap();
+    engine.retention().expire(Line::Lookups, now).await.unwrap();
     faulty.faults.commits.store(1, Ordering::SeqCst);
-    engine.expire(Line::Records, now).await.unwrap_err();
+    engine.retention().expire(Line::Records, now).await.unwrap_err();
     assert!(world.stored(1).await.is_some(), "nothing has happened");
     faulty.faults.answers.store(1, Ordering::SeqCst);
-    engine.expire(Line::Records, now).await.unwrap_err();
+    engine.retention().expire(Line::Records, now).await.unwrap_err();
     assert!(
         world.stored(1).await.is_none(),
         "it has happened, and nobody knows"
     );
-    let again = engine.expire(Line::Records, now).await.unwrap();
+    let again = engine.retention().expire(Line::Records, now).await.unwrap();
     assert!(!again.busy);
     let said = unconfirmed(&world, &engine).await;
     world.note_purged(&said);
@@ -432,7 +445,7 @@ async fn a_very_late_repeat_opens_a_new_request(fixture: Fixture) {
 
     // With one that was never seen, which must not suffer.
     let batch = [1, 3].map(|n| world.command(&engine, &erase(n)));
-    let taken = engine.take_in(&batch).await.unwrap();
+    let taken = engine.intake().take_in(&batch).await.unwrap();
     assert_eq!(taken.verdicts, [Verdict::Taken(id(1)), Verdict::Taken(id(3))]);
     let leaves = world.fixture.store.leaves(id(1)).await.unwrap();
     assert_eq!(leaves.len(), before + 1, "the ledger goes on where it ended");
@@ -479,7 +492,7 @@ async fn many_go_in_batches(fixture: Fixture) {
             )
         })
         .collect();
-    engine.take_in(&opening).await.unwrap();
+    engine.intake().take_in(&opening).await.unwrap();
     let cancelling: Vec<_> = (1..=COUNT)
         .map(|n| {
             let offset = (COUNT + n) as i64;
@@ -491,11 +504,11 @@ async fn many_go_in_batches(fixture: Fixture) {
         })
         .collect();
     for chunk in cancelling.chunks(100) {
-        engine.take_in(chunk).await.unwrap();
+        engine.intake().take_in(chunk).await.unwrap();
     }
     world.clock.advance(3 * 366 * DAY);
     let now = world.clock.now();
-    engine.expire(Line::Lookups, now).await.unwrap();
+    engine.retention().expire(Line::Lookups, now).await.unwrap();
     assert_eq!(world.line(Line::Records).await.len(), 500, "a batch, and no more");
     let gone = world.expire(&engine).await.tombstones.gone;
     assert_eq!(gone.len(), COUNT as usize);

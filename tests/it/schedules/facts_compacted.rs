@@ -11,7 +11,7 @@ use lacuna::{
         ids::{Label, ProcessorId},
         time::At,
     },
-    engine::{Engine, facts::Told},
+    engine::{Engine, facts::FactOutcome},
     store::Head,
 };
 use serde_json::{Value, json};
@@ -78,9 +78,9 @@ fn event(kind: &str, with: Value) -> Value {
 
 async fn say(engine: &Engine, events: &[Value]) {
     let arrivals: Vec<_> = events.iter().map(|event| backup_from(engine, event)).collect();
-    let (told, _) = engine.tell_backups(&arrivals).await.unwrap();
+    let (told, _) = engine.backup_events().record_backups(&arrivals).await.unwrap();
     assert!(
-        told.iter().all(|told| matches!(told, Told::Taken { .. })),
+        told.iter().all(|told| matches!(told, FactOutcome::Taken { .. })),
         "{told:?}"
     );
 }
@@ -151,16 +151,16 @@ async fn what_was_told_of_copies_that_are_gone_is_compacted(fixture: Fixture) {
     say(&engine, &taken(&world, 40)).await;
     let first = world.fixture.store.facts_since(1).await.unwrap();
     say(&engine, &[rotated(&world)]).await;
-    assert_eq!(engine.compact_copies().await.unwrap(), 0, "too young");
+    assert_eq!(engine.retention().compact_copies().await.unwrap(), 0, "too young");
     world.clock.advance(DAY * 31);
     say(&engine, &taken(&world, 3)).await;
-    assert_eq!(engine.compact_copies().await.unwrap(), 40);
+    assert_eq!(engine.retention().compact_copies().await.unwrap(), 40);
     // The registry, the rotation, and what was taken since.
     assert_eq!((rows(&world).await, counted(&engine).await), (5, 40));
     let left = world.fixture.store.facts_since(1).await.unwrap();
     assert_eq!(left[0].chain_before, first.last().unwrap().chain);
     check_chain(&world).await;
-    assert_eq!(engine.compact_copies().await.unwrap(), 0);
+    assert_eq!(engine.retention().compact_copies().await.unwrap(), 0);
     assert_eq!((rows(&world).await, counted(&engine).await), (5, 40));
 }
 
@@ -190,13 +190,13 @@ async fn what_may_still_count_stays(fixture: Fixture) {
     world.clock.advance(DAY * 31);
     say(&engine, &[rotated(&world)]).await;
     assert_eq!(
-        engine.compact_copies().await.unwrap(),
+        engine.retention().compact_copies().await.unwrap(),
         1,
         "the one that was never locked"
     );
-    while engine.sweep().await.unwrap().busy {}
+    while engine.fact_sweeps().sweep().await.unwrap().busy {}
     assert_eq!(
-        engine.compact_copies().await.unwrap(),
+        engine.retention().compact_copies().await.unwrap(),
         2,
         "both locks had ended when the last rotation was told"
     );
@@ -220,13 +220,13 @@ async fn workers_from_before_and_after_a_compaction_agree(fixture: Fixture) {
         copy["lock_until"] = json!(now.plus(DAY * 10).to_string());
     }
     say(&knows, &copies).await;
-    while knows.sweep().await.unwrap().busy {}
+    while knows.fact_sweeps().sweep().await.unwrap().busy {}
     world.clock.advance(DAY * 20);
     say(&knows, &[rotated(&world)]).await;
-    while knows.sweep().await.unwrap().busy {}
+    while knows.fact_sweeps().sweep().await.unwrap().busy {}
     world.clock.advance(DAY * 31);
     say(&knows, &taken(&world, 1)).await;
-    assert_eq!(knows.compact_copies().await.unwrap(), 20);
+    assert_eq!(knows.retention().compact_copies().await.unwrap(), 20);
     let fresh = world.worker().await;
     let set = ProcessorId::new("nightly").unwrap();
     for next in [rotated(&world), taken(&world, 1).remove(0)] {
@@ -251,7 +251,7 @@ async fn a_worker_that_stood_still_meanwhile_learns_what_is_left(fixture: Fixtur
         json!({"type": "hold", "hold_id": Uuid::from_u128(7), "basis": "legal_claims", "processor": "crm"});
     tell(&world, &other, &control(1, hold)).await;
     with_copies_gone(&world, &other, 5).await;
-    assert_eq!(other.compact_copies().await.unwrap(), 15);
+    assert_eq!(other.retention().compact_copies().await.unwrap(), 15);
     let (_, sent) = world.take_in(&still, &erase(1)).await;
     assert!(sent.tasks.is_empty(), "the hold is not overlooked");
     assert_eq!(still.facts().version(), other.facts().version());
@@ -261,7 +261,7 @@ async fn a_worker_that_stood_still_meanwhile_learns_what_is_left(fixture: Fixtur
     say(&other, &taken(&world, 5)).await;
     exact.refresh_facts().await.unwrap();
     with_copies_gone(&world, &other, 0).await;
-    assert_eq!(other.compact_copies().await.unwrap(), 6);
+    assert_eq!(other.retention().compact_copies().await.unwrap(), 6);
     exact.refresh_facts().await.unwrap();
     assert_eq!(
         (exact.facts().version(), alarms(&exact)),
@@ -283,7 +283,7 @@ async fn a_crash_between_two_batches_loses_no_count(fixture: Fixture) {
         check_chain(&world).await;
     }
     let next = world.worker().await;
-    next.compact_copies().await.unwrap();
+    next.retention().compact_copies().await.unwrap();
     assert_eq!((counted(&next).await, rows(&world).await), (1_200, 3));
     check_chain(&world).await;
 }
@@ -295,9 +295,9 @@ async fn two_workers_that_compact_at_once_count_each_copy_once(fixture: Fixture)
     let (a, b) = tokio::join!(
         tokio::spawn({
             let one = Arc::clone(&one);
-            async move { one.compact_copies().await.unwrap() }
+            async move { one.retention().compact_copies().await.unwrap() }
         }),
-        tokio::spawn(async move { two.compact_copies().await.unwrap() }),
+        tokio::spawn(async move { two.retention().compact_copies().await.unwrap() }),
     );
     assert_eq!(a.unwrap() + b.unwrap(), 1_300);
     assert_eq!((counted(&one).await, rows(&world).await), (1_300, 3));
@@ -333,7 +333,7 @@ async fn a_lost_history_is_noticed_after_a_compaction(fixture: Fixture) {
     let world = world(fixture).await;
     let knows = world.worker().await;
     with_copies_gone(&world, &knows, 10).await;
-    knows.compact_copies().await.unwrap();
+    knows.retention().compact_copies().await.unwrap();
     let hold = |n: u128, processor: &str| {
         control(
             n,
@@ -373,8 +373,8 @@ async fn a_restore_of_a_copy_that_was_compacted_is_replayed(fixture: Fixture) {
     say(&engine, &[rotated(&world)]).await;
     world.clock.advance(DAY * 31);
     say(&engine, &taken(&world, 1)).await;
-    while engine.sweep().await.unwrap().busy {}
-    assert_eq!(engine.compact_copies().await.unwrap(), 1);
+    while engine.fact_sweeps().sweep().await.unwrap().busy {}
+    assert_eq!(engine.retention().compact_copies().await.unwrap(), 1);
     // It was not gone after all: somebody puts it back.
     let restored = event(
         "restored",
@@ -382,13 +382,14 @@ async fn a_restore_of_a_copy_that_was_compacted_is_replayed(fixture: Fixture) {
     );
     let fresh = world.worker().await;
     let (told, _) = fresh
-        .tell_backups(&[backup_from(&fresh, &restored)])
+        .backup_events()
+        .record_backups(&[backup_from(&fresh, &restored)])
         .await
         .unwrap();
     assert!(
         matches!(
             told[0],
-            Told::Taken {
+            FactOutcome::Taken {
                 contradiction: Some(_)
             }
         ),
@@ -396,7 +397,7 @@ async fn a_restore_of_a_copy_that_was_compacted_is_replayed(fixture: Fixture) {
     );
     let mut sent = Vec::new();
     loop {
-        let swept = fresh.sweep().await.unwrap();
+        let swept = fresh.fact_sweeps().sweep().await.unwrap();
         sent.extend(Sent::of(&swept.emission).tasks);
         if !swept.busy {
             break;
@@ -412,11 +413,15 @@ async fn a_restore_of_a_copy_that_was_compacted_is_replayed(fixture: Fixture) {
         "everything is replayed rather than nothing"
     );
     // The copy's own event is told once more: it is taken, and changes nothing.
-    let (told, _) = fresh.tell_backups(&[backup_from(&fresh, &copy)]).await.unwrap();
+    let (told, _) = fresh
+        .backup_events()
+        .record_backups(&[backup_from(&fresh, &copy)])
+        .await
+        .unwrap();
     assert!(
         matches!(
             told[0],
-            Told::Taken {
+            FactOutcome::Taken {
                 contradiction: Some(_)
             }
         ),
@@ -441,8 +446,8 @@ async fn a_flood_of_copies_is_gone_after_its_rotation(fixture: Fixture) {
     say(&engine, &[rotated(&world)]).await;
     world.clock.advance(DAY * 31);
     say(&engine, &taken(&world, 1)).await;
-    while engine.sweep().await.unwrap().busy {}
-    assert_eq!(engine.compact_copies().await.unwrap(), 10_000);
+    while engine.fact_sweeps().sweep().await.unwrap().busy {}
+    assert_eq!(engine.retention().compact_copies().await.unwrap(), 10_000);
     assert_eq!((rows(&world).await, counted(&engine).await), (3, 10_000));
     assert!(
         world.fixture.store.sweeps(false, 100).await.unwrap().len() <= 1,
@@ -464,7 +469,7 @@ async fn a_replay_of_what_was_compacted_is_no_stray(fixture: Fixture) {
     say(&engine, &[rotated(&world)]).await;
     world.clock.advance(DAY * 31);
     say(&engine, &taken(&world, 1)).await;
-    assert_eq!(engine.compact_copies().await.unwrap(), 3);
+    assert_eq!(engine.retention().compact_copies().await.unwrap(), 3);
     for copy in &copies {
         assert_eq!(strays(&world, &engine, copy).await, 0);
     }

@@ -70,7 +70,10 @@ async fn identifiers_are_unreadable_after_completion(fixture: Fixture) {
         .unwrap()
         .pop()
         .unwrap();
-    assert_eq!((stored.request.life.readable, stored.wrapped_key), (false, None));
+    assert_eq!(
+        (stored.request.bookkeeping.readable, stored.wrapped_key),
+        (false, None)
+    );
     assert!(world.vault.open_subject(tenant, id(1), &[], &sealed).is_err());
     // A replay says the status again, and needs no identifiers for it.
     let again = Sent::of(&republish(&engine, &[id(1)], &[]).await.unwrap());
@@ -120,14 +123,14 @@ async fn identifiers_show_nowhere_but_in_tasks(fixture: Fixture) {
         !format!("{arrival:?}").contains(CANARY),
         "raw bytes are no part of what is printed"
     );
-    let taken = engine.take_in(&[arrival]).await.unwrap();
+    let taken = engine.intake().take_in(&[arrival]).await.unwrap();
     assert!(!format!("{:?}", taken.verdicts).contains(CANARY));
     let ack = world.ack(&engine, &answer(opened.task("crm"), "failed"));
     assert!(
         !format!("{ack:?}").contains(CANARY),
         "what processors write may hold anything"
     );
-    let settled = engine.settle(&[ack]).await.unwrap();
+    let settled = engine.settlement().settle(&[ack]).await.unwrap();
     assert!(!format!("{settled:?}").contains(CANARY));
     let mut forged = answer(opened.task("stats"), "erased");
     forged["token"] = json!(CANARY);
@@ -137,7 +140,7 @@ async fn identifiers_show_nowhere_but_in_tasks(fixture: Fixture) {
         Some(world.origin("commands")),
         &format!("{{\"{CANARY}\": [}}"),
     )];
-    let letters = engine.take_in(&refused).await.unwrap();
+    let letters = engine.intake().take_in(&refused).await.unwrap();
     assert!(!format!("{letters:?}").contains(CANARY));
     let stored = world.fixture.store.requests(&[id(2)]).await.unwrap();
     for text in [
@@ -181,7 +184,7 @@ async fn a_subject_that_cannot_be_opened_silences_nobody_else(fixture: Fixture) 
     };
     world.fixture.execute(&sql).await;
     let acks = [&one, &two].map(|sent| world.ack(&engine, &answer(sent.task("crm"), "erased")));
-    let sent = Sent::of(&engine.settle(&acks).await.unwrap().emission);
+    let sent = Sent::of(&engine.settlement().settle(&acks).await.unwrap().emission);
     assert_eq!(sent.statuses.len(), 2);
     assert_eq!(sent.tasks.len(), 1, "the broken one's task cannot be sent");
     assert_eq!(sent.task("mail")["request_id"], json!(id(2)));

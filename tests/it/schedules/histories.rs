@@ -156,6 +156,7 @@ async fn another_revision_under_the_number_of_a_lost_one_is_planned_by(fixture: 
     lose_facts_after(&world, 0).await;
     world.fixture.execute("delete from registry").await;
     let none = knows
+        .intake()
         .take_in(&[world.command(&knows, &erase(3))])
         .await
         .unwrap_err();
@@ -181,7 +182,7 @@ async fn a_worker_that_learns_fact_after_fact_raises_no_alarm(fixture: Fixture) 
     world.apply(&REGISTRY.replace("\"1h\"", "\"2h\"")).await;
     for engine in [&one, &other] {
         engine.load_registry().await.unwrap();
-        engine.sweep().await.unwrap();
+        engine.fact_sweeps().sweep().await.unwrap();
         for of in ["facts", "registry"] {
             assert_eq!(alarms(engine, of).await, 0, "{of}");
         }

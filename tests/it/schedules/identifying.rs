@@ -360,7 +360,9 @@ fn event_from(
     Arrival {
         origin: Some(world.origin(COMMANDS)),
         reading: None,
-        content: engine.prepare_command(text.as_bytes(), &envelope, Door::Commands),
+        content: engine
+            .intake()
+            .prepare_command(text.as_bytes(), &envelope, Door::Commands),
         raw: Zeroizing::new(text.into_bytes()),
         headers: KeptHeaders::default(),
     }
@@ -368,7 +370,7 @@ fn event_from(
 
 async fn verdict_of(world: &World, engine: &Engine, ce: (&str, Option<&str>), command: &Value) -> Verdict {
     let arrival = event_from(world, engine, ce, command);
-    let taken = engine.take_in(&[arrival]).await.unwrap();
+    let taken = engine.intake().take_in(&[arrival]).await.unwrap();
     taken.verdicts.into_iter().next().unwrap()
 }
 
@@ -450,7 +452,7 @@ async fn a_backup_event_that_was_taken_under_its_id_alone_is_a_duplicate(fixture
     };
     let old = "018f6f2e-7c1a-7b3e-9a44-000000000007";
     let arrival = backup_from(&engine, &event(json!({ "event_id": old })));
-    engine.tell_backups(&[arrival]).await.unwrap();
+    engine.backup_events().record_backups(&[arrival]).await.unwrap();
     let with_source = |source: &'static str, text: &Value| {
         let text = text.to_string();
         let mut envelope = Envelope::bare(&engine.tenant_default);
@@ -459,27 +461,35 @@ async fn a_backup_event_that_was_taken_under_its_id_alone_is_a_duplicate(fixture
         Arrival {
             origin: None,
             reading: None,
-            content: engine.prepare_backup(text.as_bytes(), &envelope),
+            content: engine.backup_events().prepare_backup(text.as_bytes(), &envelope),
             raw: Zeroizing::new(text.into_bytes()),
             headers: KeptHeaders::default(),
         }
     };
-    let told = async |arrival| engine.tell_backups(&[arrival]).await.unwrap().0.remove(0);
-    use lacuna::engine::facts::Told;
+    let told = async |arrival| {
+        engine
+            .backup_events()
+            .record_backups(&[arrival])
+            .await
+            .unwrap()
+            .0
+            .remove(0)
+    };
+    use lacuna::engine::facts::FactOutcome;
     assert_eq!(
         told(with_source("/vault", &event(json!({})))).await,
-        Told::Duplicate
+        FactOutcome::Duplicate
     );
     let other = event(json!({ "taken_at": At::parse("2026-11-20T00:00:00Z").unwrap() }));
     assert!(matches!(
         told(with_source("/tapes", &other)).await,
-        Told::Taken { .. }
+        FactOutcome::Taken { .. }
     ));
     assert!(matches!(
         told(with_source("/disks", &other)).await,
-        Told::Taken { .. }
+        FactOutcome::Taken { .. }
     ));
-    assert_eq!(told(with_source("/disks", &other)).await, Told::Duplicate);
+    assert_eq!(told(with_source("/disks", &other)).await, FactOutcome::Duplicate);
 }
 
 async fn what_stands_for_nobody_is_refused_through_every_door(fixture: Fixture) {

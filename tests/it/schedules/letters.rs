@@ -33,7 +33,7 @@ async fn refuse(world: &World, engine: &Engine, texts: &[&str]) -> Sent {
         .iter()
         .map(|text| command_from(engine, Some(world.origin(COMMANDS)), text))
         .collect();
-    Sent::of(&engine.take_in(&batch).await.unwrap().emission)
+    Sent::of(&engine.intake().take_in(&batch).await.unwrap().emission)
 }
 
 async fn letters(world: &World) -> Vec<DeadLetter> {
@@ -57,7 +57,7 @@ async fn a_flood_of_garbage_leaves_the_latest_letters_a_count_and_every_erasure(
         refuse(&world, &engine, &[GARBAGE; 10]).await;
     }
     refuse(&world, &engine, &[BROKEN_ERASURE]).await;
-    engine.keep_letters(world.clock.now()).await.unwrap();
+    engine.retention().keep_letters(world.clock.now()).await.unwrap();
     let left = letters(&world).await;
     let (erasures, garbage): (Vec<_>, Vec<_>) = left
         .iter()
@@ -103,7 +103,7 @@ async fn beyond_the_bytes_of_a_topic_only_the_place_of_garbage_is_kept(fixture: 
     assert!(erasure.sealed.is_some(), "garbage pushes no erasure out");
     // Another worker finds the same, and room that somebody has made is used.
     let other = world.worker().await;
-    other.measure_letters().await.unwrap();
+    other.retention().measure_letters().await.unwrap();
     refuse(&world, &other, &[GARBAGE]).await;
     assert!(letters(&world).await.pop().unwrap().sealed.is_none());
     for letter in kept {
@@ -114,7 +114,7 @@ async fn beyond_the_bytes_of_a_topic_only_the_place_of_garbage_is_kept(fixture: 
             .close_dead_letter(letter.id, how, "a test", world.clock.now());
         closed.await.unwrap();
     }
-    other.measure_letters().await.unwrap();
+    other.retention().measure_letters().await.unwrap();
     refuse(&world, &other, &[GARBAGE]).await;
     assert!(letters(&world).await.pop().unwrap().sealed.is_some());
     let metrics = engine.metrics.text().unwrap();
@@ -139,10 +139,10 @@ async fn the_payload_of_garbage_goes_with_its_time_and_that_of_an_erasure_stays(
         letters.iter().map(|letter| letter.sealed.is_some()).collect()
     };
     world.clock.advance(std::time::Duration::from_secs(9 * 86_400));
-    engine.keep_letters(world.clock.now()).await.unwrap();
+    engine.retention().keep_letters(world.clock.now()).await.unwrap();
     assert_eq!(kept().await, [true, true]);
     world.clock.advance(std::time::Duration::from_secs(2 * 86_400));
-    engine.keep_letters(world.clock.now()).await.unwrap();
+    engine.retention().keep_letters(world.clock.now()).await.unwrap();
     assert_eq!(kept().await, [false, true]);
     let erasure = letters(&world).await.pop().unwrap();
     assert_eq!(

@@ -48,6 +48,7 @@ async fn what_a_store_lost_under_a_running_worker_is_not_jumped_over(fixture: Fi
     let world = World::new(fixture).await;
     let worker = world.worker().await;
     worker
+        .intake()
         .take_in(&[read(&worker, 1, 0, None), read(&worker, 2, 1, Some(1))])
         .await
         .unwrap();
@@ -57,10 +58,10 @@ async fn what_a_store_lost_under_a_running_worker_is_not_jumped_over(fixture: Fi
         .execute("update position set next_offset = 1, last_offset = 0")
         .await;
     let next = [read(&worker, 3, 2, Some(2))];
-    assert!(worker.take_in(&next).await.unwrap_err().is_fenced());
+    assert!(worker.intake().take_in(&next).await.unwrap_err().is_fenced());
     assert!(world.stored(3).await.is_none());
     let from_the_position = [read(&worker, 2, 1, Some(1)), read(&worker, 3, 2, Some(2))];
-    worker.take_in(&from_the_position).await.unwrap();
+    worker.intake().take_in(&from_the_position).await.unwrap();
     assert!(world.stored(3).await.is_some());
     let position = world.fixture.store.positions("test").await.unwrap().remove(0);
     assert_eq!(position.next_offset, 3);
@@ -96,7 +97,7 @@ async fn replays_are_known_whatever_became_of_them(fixture: Fixture) {
         .zip(&texts)
         .map(|(n, text)| read_text(&worker, text, origin(n), None))
         .collect();
-    let taken = worker.take_in(&batch).await.unwrap();
+    let taken = worker.intake().take_in(&batch).await.unwrap();
     assert!(matches!(taken.verdicts[0], Verdict::Taken(_)));
     assert_eq!(worker.strays(&batch).await.unwrap(), []);
     let acks = [ack_from(
@@ -104,7 +105,7 @@ async fn replays_are_known_whatever_became_of_them(fixture: Fixture) {
         Some(origin_at(ACKS, 0, 0)),
         &json!({ "no": "ack" }),
     )];
-    worker.settle(&acks).await.unwrap();
+    worker.settlement().settle(&acks).await.unwrap();
     assert_eq!(worker.strays(&acks).await.unwrap(), []);
     world.check().await;
 }
@@ -114,6 +115,7 @@ async fn a_replay_that_nothing_knows_is_found(fixture: Fixture) {
     let worker = world.worker().await;
     let sent = Sent::of(
         &worker
+            .intake()
             .take_in(&[read(&worker, 1, 0, None)])
             .await
             .unwrap()
@@ -173,7 +175,7 @@ async fn an_accepted_log_is_taken_in_and_changes_nothing_twice(fixture: Fixture)
         read(&worker, 1, 0, None),
         read_text(&worker, "{ not json", origin_at(COMMANDS, 0, 1), Some(1)),
     ];
-    worker.take_in(&batch).await.unwrap();
+    worker.intake().take_in(&batch).await.unwrap();
     let before = world.request(1).await;
     let store = world.fixture.store.as_ref();
     accept(store, &world.vault, &accepting(0, 2), world.clock.now())
@@ -182,7 +184,7 @@ async fn an_accepted_log_is_taken_in_and_changes_nothing_twice(fixture: Fixture)
     world.accepted.fetch_add(1, Ordering::Relaxed);
     // Whoever still has messages of the old log is fenced.
     let late = [read(&worker, 9, 2, Some(2))];
-    assert!(worker.take_in(&late).await.unwrap_err().is_fenced());
+    assert!(worker.intake().take_in(&late).await.unwrap_err().is_fenced());
 
     let of_the_new = |offset| Origin {
         incarnation: 1,
@@ -193,7 +195,7 @@ async fn an_accepted_log_is_taken_in_and_changes_nothing_twice(fixture: Fixture)
         read_text(&worker, "other { garbage", of_the_new(1), Some(1)),
         read_text(&worker, &erase(2).to_string(), of_the_new(2), Some(2)),
     ];
-    let taken = worker.take_in(&batch).await.unwrap();
+    let taken = worker.intake().take_in(&batch).await.unwrap();
     assert!(matches!(taken.verdicts[0], Verdict::Duplicate(_)));
     assert!(matches!(taken.verdicts[2], Verdict::Taken(_)));
     assert_eq!(world.request(1).await, before);
@@ -219,7 +221,11 @@ async fn an_accepted_log_is_taken_in_and_changes_nothing_twice(fixture: Fixture)
 async fn a_log_is_accepted_once_and_the_ledger_has_who(fixture: Fixture) {
     let world = World::new(fixture).await;
     let worker = world.worker().await;
-    worker.take_in(&[read(&worker, 1, 0, None)]).await.unwrap();
+    worker
+        .intake()
+        .take_in(&[read(&worker, 1, 0, None)])
+        .await
+        .unwrap();
     let store = world.fixture.store.as_ref();
     let size = store.ledger_size().await.unwrap();
     let now = world.clock.now();

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use lacuna::{domain::words::DeadLetterReason, engine::settle::AckVerdict, store::Seen};
+use lacuna::{domain::words::DeadLetterReason, engine::settlement::AckVerdict, store::Seen};
 use serde_json::json;
 use std::sync::Arc;
 
@@ -144,7 +144,7 @@ async fn a_slow_partition_holds_up_only_what_may_be_answered_there(fixture: Fixt
         let mut origin = world.origin(ACKS);
         origin.partition = partition_of(n, 2);
         let ack = ack_from(&engine, Some(origin), &answer(opened.task("crm"), "erased"));
-        let settled = engine.settle(&[ack]).await.unwrap();
+        let settled = engine.settlement().settle(&[ack]).await.unwrap();
         assert!(matches!(settled.verdicts[..], [AckVerdict::Counted { .. }]));
     }
     let [quick, slow] = [0, 1].map(|partition| (21..).find(|n| partition_of(*n, 2) == partition).unwrap());
@@ -166,7 +166,7 @@ async fn a_slow_partition_holds_up_only_what_may_be_answered_there(fixture: Fixt
     let mut origin = world.origin(ACKS);
     origin.partition = 1 - partition_of(900, 2);
     let stray = ack_from(&engine, Some(origin), &answer(opened.task("crm"), "erased"));
-    engine.settle(&[stray]).await.unwrap();
+    engine.settlement().settle(&[stray]).await.unwrap();
     world.pass(&other, 2 * HOUR).await;
     assert_eq!(counted().await, [[1, 0], [0, 0]]);
     world.check().await;
@@ -331,12 +331,12 @@ async fn a_long_agenda_is_walked_in_batches(fixture: Fixture) {
     let world = World::new(fixture).await;
     let engine = world.worker().await;
     let batch: Vec<_> = (1..=700).map(|n| world.command(&engine, &erase(n))).collect();
-    engine.take_in(&batch).await.unwrap();
+    engine.intake().take_in(&batch).await.unwrap();
     world.clock.advance(HOUR);
     world.read_acks().await;
     let mut woken = Vec::new();
     loop {
-        let turn = engine.wake_due(world.clock.now()).await.unwrap();
+        let turn = engine.agenda().wake_due(world.clock.now()).await.unwrap();
         woken.push(turn.count);
         if !turn.more {
             break;
@@ -346,6 +346,7 @@ async fn a_long_agenda_is_walked_in_batches(fixture: Fixture) {
     assert_eq!(world.request(700).await.tasks[0].counted, 1);
     assert_eq!(
         engine
+            .agenda()
             .unproduced(world.clock.now().plus(HOUR))
             .await
             .unwrap()

@@ -38,7 +38,7 @@ async fn break_row(world: &World, n: u128, wake_at: Option<At>, how: impl FnOnce
     let mut request = world.request(n).await;
     let from_revision = request.revision;
     request.revision += 1;
-    request.life.wake_at = wake_at;
+    request.bookkeeping.wake_at = wake_at;
     how(&mut request);
     let changes = Changes {
         moved: vec![MovedRow {
@@ -91,7 +91,7 @@ async fn a_panic_while_a_row_is_woken_sets_it_aside_and_the_rest_goes_on(fixture
     let aside = world.request(3).await;
     assert!(aside.life.needs_attention && aside.life.set_aside_at.is_some());
     assert_eq!(
-        aside.life.wake_at,
+        aside.bookkeeping.wake_at,
         Some(world.clock.now().plus(HOUR)),
         "tried again later"
     );
@@ -107,7 +107,7 @@ async fn a_panic_while_a_row_is_woken_sets_it_aside_and_the_rest_goes_on(fixture
     assert_eq!(set_aside(&restarted), "");
 
     // Once the program is mended, it goes on by itself.
-    break_row(&world, 3, aside.life.wake_at, |request| {
+    break_row(&world, 3, aside.bookkeeping.wake_at, |request| {
         request.tasks.last_mut().unwrap().after = vec![0];
     })
     .await;
@@ -129,7 +129,7 @@ async fn a_panic_while_a_fact_is_swept_sets_the_row_aside_and_the_sweep_ends(fix
     });
     tell(&world, &engine, &control(1, hold)).await;
     for _ in 0..10 {
-        if !engine.sweep().await.unwrap().busy {
+        if !engine.fact_sweeps().sweep().await.unwrap().busy {
             break;
         }
     }
@@ -199,7 +199,7 @@ fn broken_wave(request: &mut Request) {
         basis: Label::new("trade_secret").unwrap(),
     };
     task.sent = None;
-    request.life.capsule = Some(1);
+    request.bookkeeping.capsule = Some(1);
 }
 
 async fn a_panic_while_a_row_is_said_again_silences_no_neighbour(fixture: Fixture) {

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use lacuna::{
     domain::{ids::TaskId, words::DeadLetterReason},
-    engine::{OperateError, operate::TaskDecision, settle::AckVerdict},
+    engine::{OperateError, operations::TaskDecision, settlement::AckVerdict},
 };
 use serde_json::{Value, json};
 
@@ -30,6 +30,7 @@ async fn an_abandoned_task_is_sent_again_and_done(fixture: Fixture) {
     let first = opened.task("crm").clone();
     world.settle(&engine, &answer(&first, "rejected")).await;
     let (request, emission) = engine
+        .operations()
         .decide_task(
             task_id(&first),
             TaskDecision::Retry,
@@ -59,6 +60,7 @@ async fn an_abandoned_task_is_sent_again_and_done(fixture: Fixture) {
         .await;
     assert_eq!(sent.status()["status"], "completed");
     let again = engine
+        .operations()
         .decide_task(task_id(&first), TaskDecision::Retry, "ops", None)
         .await;
     assert!(matches!(again, Err(OperateError::Refused(_))), "{again:?}");
@@ -75,7 +77,7 @@ async fn a_waived_task_closes_with_an_exception(fixture: Fixture) {
     world
         .settle(&engine, &answer(opened.task("crm"), "unsupported"))
         .await;
-    let waived = engine.decide_task(
+    let waived = engine.operations().decide_task(
         task_id(opened.task("crm")),
         TaskDecision::Waive,
         "ops",
@@ -101,8 +103,9 @@ async fn a_decision_and_an_ack_at_once(fixture: Fixture) {
         let crm = opened.task("crm");
         let ack = [world.ack(&two, &answer(crm, "erased"))];
         let (decided, settled) = tokio::join!(
-            one.decide_task(task_id(crm), TaskDecision::Waive, "ops", None),
-            two.settle(&ack)
+            one.operations()
+                .decide_task(task_id(crm), TaskDecision::Waive, "ops", None),
+            two.settlement().settle(&ack)
         );
         let settled = settled.unwrap();
         let counted = matches!(settled.verdicts[..], [AckVerdict::Counted { .. }]);
@@ -132,14 +135,23 @@ async fn a_decision_over_http_is_remembered_until_it_is_produced(fixture: Fixtur
     world.take_in(&engine, &command).await;
     world.clock.advance(Duration::from_secs(1));
     assert!(
-        engine.unproduced(world.clock.now()).await.unwrap().is_empty(),
+        engine
+            .agenda()
+            .unproduced(world.clock.now())
+            .await
+            .unwrap()
+            .is_empty(),
         "Kafka's input is its own memory"
     );
     let id = super::world::id(1);
-    let (_, emission) = engine.cancel_request(id, "dpo", Some("withdrawn")).await.unwrap();
+    let (_, emission) = engine
+        .operations()
+        .cancel_request(id, "dpo", Some("withdrawn"))
+        .await
+        .unwrap();
     assert_eq!(Sent::of(&emission).status()["status"], "cancelled");
     world.clock.advance(Duration::from_secs(1));
-    assert_eq!(engine.unproduced(world.clock.now()).await.unwrap(), [id]);
+    assert_eq!(engine.agenda().unproduced(world.clock.now()).await.unwrap(), [id]);
     // A report about an earlier revision takes nothing away.
     world
         .fixture
@@ -148,9 +160,16 @@ async fn a_decision_over_http_is_remembered_until_it_is_produced(fixture: Fixtur
         .await
         .unwrap();
     // Whoever was given it had it for a while.
-    assert!(engine.unproduced(world.clock.now()).await.unwrap().is_empty());
+    assert!(
+        engine
+            .agenda()
+            .unproduced(world.clock.now())
+            .await
+            .unwrap()
+            .is_empty()
+    );
     world.clock.advance(Duration::from_secs(1));
-    assert_eq!(engine.unproduced(world.clock.now()).await.unwrap(), [id]);
+    assert_eq!(engine.agenda().unproduced(world.clock.now()).await.unwrap(), [id]);
     world
         .fixture
         .store
@@ -158,7 +177,14 @@ async fn a_decision_over_http_is_remembered_until_it_is_produced(fixture: Fixtur
         .await
         .unwrap();
     world.clock.advance(Duration::from_secs(1));
-    assert!(engine.unproduced(world.clock.now()).await.unwrap().is_empty());
+    assert!(
+        engine
+            .agenda()
+            .unproduced(world.clock.now())
+            .await
+            .unwrap()
+            .is_empty()
+    );
     world.check().await;
 }
 
@@ -171,7 +197,10 @@ async fn an_unknown_task_has_no_decision(fixture: Fixture) {
         world.request(1).await.task_id(3),
     ];
     for id in unknown {
-        let decided = engine.decide_task(id, TaskDecision::Retry, "ops", None).await;
+        let decided = engine
+            .operations()
+            .decide_task(id, TaskDecision::Retry, "ops", None)
+            .await;
         assert!(
             matches!(decided, Err(OperateError::Unknown("task"))),
             "{decided:?}"

@@ -278,7 +278,7 @@ async fn a_table_that_nobody_can_write_is_waited_for_and_nothing_is_dead_lettere
         assert!(!deciding.is_finished(), "it waits");
         // Over HTTP the caller is told to come again.
         let over_http = command_from(&engine, None, &erase(n * 10 + 9).to_string());
-        let refused = engine.take_in(&[over_http]).await.unwrap_err();
+        let refused = engine.intake().take_in(&[over_http]).await.unwrap_err();
         assert!(n == 2 || refused.is_outage(), "{refused}");
         world.fixture.execute(&mends).await;
         let sent = Sent::of(&deciding.await.unwrap());

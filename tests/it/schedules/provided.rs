@@ -1,6 +1,6 @@
 //! Identifiers that acks bring: who is sent them, who is not, and what a repeat, a forgery and a crash change.
 
-use lacuna::{delivery::republish::republish, engine::settle::AckVerdict};
+use lacuna::{delivery::republish::republish, engine::settlement::AckVerdict};
 use serde_json::{Value, json};
 
 use super::{
@@ -181,7 +181,7 @@ async fn two_acks_of_one_batch(fixture: Fixture) {
         world.ack(&engine, &bringing(opened.task("billing"), &phone())),
         world.ack(&engine, &bringing(opened.task("shop"), &device)),
     ];
-    let sent = Sent::of(&engine.settle(&batch).await.unwrap().emission);
+    let sent = Sent::of(&engine.settlement().settle(&batch).await.unwrap().emission);
     assert_eq!(sent.asked(), ["calls"]);
     assert_eq!(sent.task("calls")["identities"].as_array().unwrap().len(), 2);
     let tenant = world.request(1).await.head.tenant;

@@ -9,7 +9,7 @@ use lacuna::{
         ids::{Label, RegimeName},
         words::{DeadLetterReason, ExtensionReason},
     },
-    engine::{intake::Verdict, settle::AckVerdict},
+    engine::{intake::Verdict, settlement::AckVerdict},
     store::DeadLetterFilter,
 };
 use serde_json::json;
@@ -115,6 +115,7 @@ async fn a_regime_that_is_there_no_more(fixture: Fixture) {
         reason: ExtensionReason::Complexity,
     };
     let refused = engine
+        .operations()
         .decide_request(id(1), &extend, "clerk", None)
         .await
         .unwrap_err();
@@ -231,7 +232,7 @@ async fn a_cancel_in_the_batch_of_its_request(fixture: Fixture) {
     scheduled["not_before"] = json!(start().plus(Duration::from_secs(3600)));
     let batch =
         [&scheduled, &cancel(1), &erase(2), &cancel(2)].map(|command| world.command(&engine, command));
-    let taken = engine.take_in(&batch).await.unwrap();
+    let taken = engine.intake().take_in(&batch).await.unwrap();
     assert_eq!(
         taken.verdicts.iter().map(reason).collect::<Vec<_>>(),
         ["taken", "taken", "taken", "too_late"]
@@ -311,7 +312,7 @@ async fn refused_messages_are_kept_sealed(fixture: Fixture) {
     let engine = world.worker().await;
     let text = format!("{{\"type\": \"erase\", \"subject\": \"{CANARY}\"");
     let batch = [command_from(&engine, Some(origin_at("commands", 3, 41)), &text)];
-    let sent = Sent::of(&engine.take_in(&batch).await.unwrap().emission);
+    let sent = Sent::of(&engine.intake().take_in(&batch).await.unwrap().emission);
     let store = &world.fixture.store;
     let filter = DeadLetterFilter {
         with_payload: false,

@@ -5,7 +5,7 @@ use std::{sync::Arc, time::Duration};
 use lacuna::{
     delivery::republish::republish,
     domain::ids::ProcessorId,
-    engine::{Engine, operate::TaskDecision, registry::Applied, settle::AckVerdict},
+    engine::{Engine, operations::TaskDecision, registry::Applied, settlement::AckVerdict},
     kafka::routing::{Routing, Topics},
 };
 use serde_json::json;
@@ -102,6 +102,7 @@ async fn a_removed_processor_can_be_waived(fixture: Fixture) {
     world.pass(&engine, Duration::from_secs(7200)).await;
     let mail = world.request(1).await.task_id(2);
     let (request, _) = engine
+        .operations()
         .decide_task(mail, TaskDecision::Waive, "ops", Some("contract ended"))
         .await
         .unwrap();
@@ -186,7 +187,7 @@ async fn what_is_out_at_a_processor_that_has_left_is_shown_at_once(fixture: Fixt
     world.apply(&without("stats")).await;
     engine.load_registry().await.unwrap();
     assert_eq!(engine.left_over_tasks().await.unwrap(), [("stats".to_owned(), 1)]);
-    while engine.sweep().await.unwrap().busy {}
+    while engine.fact_sweeps().sweep().await.unwrap().busy {}
     let request = world.request(1).await;
     assert!(request.life.needs_attention, "nobody asks it again");
     world.apply(REGISTRY).await;

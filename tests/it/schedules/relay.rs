@@ -63,7 +63,7 @@ impl Way {
 
     async fn take_in(&self, world: &World, command: &Value) -> Emission {
         let arrivals = [world.command(self.engine(), command)];
-        self.engine().take_in(&arrivals).await.unwrap().emission
+        self.engine().intake().take_in(&arrivals).await.unwrap().emission
     }
 
     async fn deliver(&self, emission: Emission) -> Sent {
@@ -197,7 +197,7 @@ async fn tasks_too_large_only_together_all_arrive(fixture: Fixture) {
     let way = Way::of(&world).await;
     way.double.set("crm", Does::TakesUpTo(1_000));
     let arrivals: Vec<_> = (1..=4).map(|n| world.command(way.engine(), &erase(n))).collect();
-    let opened = way.engine().take_in(&arrivals).await.unwrap().emission;
+    let opened = way.engine().intake().take_in(&arrivals).await.unwrap().emission;
     let sent = way.deliver(opened).await;
     assert_eq!(sent.tasks.len(), 8);
     assert_eq!(sent.statuses.len(), 4, "nothing has gone back");
@@ -253,9 +253,10 @@ async fn an_outbox_row_stays_until_its_outputs_are_confirmed(fixture: Fixture) {
     world.clock.advance(Duration::from_secs(5));
     let (_, cancelled) = way
         .engine()
+        .operations()
         .decide_task(
             world.request(1).await.task_id(2),
-            lacuna::engine::operate::TaskDecision::Waive,
+            lacuna::engine::operations::TaskDecision::Waive,
             "ops",
             Some("the contract has ended"),
         )

@@ -332,7 +332,7 @@ async fn the_topic_follows_gates_returns_and_supplies(fixture: Fixture) {
     assert!(waiting.suppressed.is_empty());
     let decide = async |command: Value| {
         let arrival = control_from(&engine, world.origin("control"), &command);
-        let taken = engine.take_in(&[arrival]).await.unwrap();
+        let taken = engine.intake().take_in(&[arrival]).await.unwrap();
         assert_eq!(taken.verdicts, [Verdict::Taken(id(1))]);
         said(&Sent::of(&taken.emission))
     };
@@ -408,13 +408,13 @@ async fn what_was_not_produced_is_said_again(fixture: Fixture) {
     let first = world.worker().await;
     let (_, lost) = world.take_in(&first, &erase(1)).await;
     let http = [command_from(&first, None, &erase(2).to_string())];
-    let lost_too = Sent::of(&first.take_in(&http).await.unwrap().emission);
+    let lost_too = Sent::of(&first.intake().take_in(&http).await.unwrap().emission);
     drop(first);
     let second = world.worker().await;
     let replayed = Sent::of(&republish(&second, &[id(1)], &[]).await.unwrap());
     assert_eq!(replayed.suppressed, lost.suppressed);
     let later = world.clock.now().plus(Duration::from_secs(60));
-    let remembered = second.unproduced(later).await.unwrap();
+    let remembered = second.agenda().unproduced(later).await.unwrap();
     assert_eq!(remembered, [id(2)]);
     let replayed = Sent::of(&republish(&second, &remembered, &[]).await.unwrap());
     assert_eq!(replayed.suppressed, lost_too.suppressed);
@@ -438,7 +438,7 @@ async fn a_return_over_kafka_survives_a_crash(fixture: Fixture) {
     // Its message names no request, so a replay of it says nothing.
     let second = world.worker().await;
     let later = world.clock.now().plus(Duration::from_secs(60));
-    let remembered = second.unproduced(later).await.unwrap();
+    let remembered = second.agenda().unproduced(later).await.unwrap();
     assert_eq!(remembered, [id(1)]);
     let again = Sent::of(&republish(&second, &remembered, &[]).await.unwrap());
     assert_eq!((again.tombstones.len(), again.status()), (2, lost.status()));
@@ -453,7 +453,11 @@ async fn an_ended_topic_is_not_written(fixture: Fixture) {
     world.settle(&engine, &answer(after.task("mail"), "erased")).await;
     world.clock.advance(365 * DAY);
     // Its words were not confirmed, and then the topic was taken out of the configuration.
-    engine.expire(Line::Lookups, world.clock.now()).await.unwrap();
+    engine
+        .retention()
+        .expire(Line::Lookups, world.clock.now())
+        .await
+        .unwrap();
     world.settings.has_suppression_topic = false;
     let without = world.worker().await;
     let later = world.clock.now().plus(Duration::from_secs(60));

@@ -12,8 +12,8 @@ use lacuna::{
     engine::{
         Engine,
         effects::SentTask,
-        operate::TaskDecision,
-        settle::AckVerdict,
+        operations::TaskDecision,
+        settlement::AckVerdict,
         undeliverable::{Bounced, Release},
     },
 };
@@ -183,7 +183,7 @@ async fn a_hold_between_the_write_back_and_the_release_keeps_it_back(fixture: Fi
     world.check().await;
     let release_hold = json!({ "type": "release", "hold_id": Uuid::from_u128(9) });
     tell(&world, &engine, &control(2, release_hold)).await;
-    let swept = Sent::of(&engine.sweep().await.unwrap().emission);
+    let swept = Sent::of(&engine.fact_sweeps().sweep().await.unwrap().emission);
     assert_eq!(swept.asked(), ["crm"]);
     world.check().await;
 }
@@ -225,6 +225,7 @@ async fn a_topic_that_is_known_to_take_nothing_delays_no_other_lane(fixture: Fix
         "it is still shut"
     );
     engine
+        .gauges()
         .read_gauges(lacuna::telemetry::freshness::GaugeGroup::Counters)
         .await
         .unwrap();
@@ -300,7 +301,7 @@ async fn a_crash_before_the_write_back_says_the_task_again(fixture: Fixture) {
     let first = world.worker().await;
     let origin = origin_at(COMMANDS, 0, 0);
     let batch = [command_from(&first, Some(origin.clone()), &erase(1).to_string())];
-    let lost = Sent::of(&first.take_in(&batch).await.unwrap().emission);
+    let lost = Sent::of(&first.intake().take_in(&batch).await.unwrap().emission);
     drop(first);
     // The next worker finds the task out, says it again, and hears that its topic does not take it.
     let second = world.worker().await;
@@ -348,6 +349,7 @@ async fn a_task_that_is_too_large_needs_attention_and_goes_when_there_is_room(fi
     // An operator may know better.
     let task = world.request(1).await.task_id(0);
     let retried = engine
+        .operations()
         .decide_task(task, TaskDecision::Retry, "ops", None)
         .await
         .unwrap();
@@ -369,15 +371,18 @@ async fn several_workers_share_what_nobody_has_produced(fixture: Fixture) {
     let (first, second) = (world.worker().await, world.worker().await);
     for n in 1..=700 {
         let over_http = [command_from(&first, None, &erase(n).to_string())];
-        first.take_in(&over_http).await.unwrap();
+        first.intake().take_in(&over_http).await.unwrap();
     }
     world.clock.advance(AGE + Duration::from_secs(1));
     let before = || lacuna::domain::backup::earlier(world.clock.now(), AGE);
-    let (a, b) = tokio::join!(first.unproduced(before()), second.unproduced(before()));
+    let (a, b) = tokio::join!(
+        first.agenda().unproduced(before()),
+        second.agenda().unproduced(before())
+    );
     let (a, b) = (a.unwrap(), b.unwrap());
     assert!(a.iter().all(|id| !b.contains(id)), "each has its own slice");
     assert_eq!(a.len() + b.len(), 700);
-    assert!(first.unproduced(before()).await.unwrap().is_empty());
+    assert!(first.agenda().unproduced(before()).await.unwrap().is_empty());
     // The first one is still at it after a while; the second one has died.
     world.clock.advance(Duration::from_secs(20));
     world
@@ -387,7 +392,7 @@ async fn several_workers_share_what_nobody_has_produced(fixture: Fixture) {
         .await
         .unwrap();
     world.clock.advance(Duration::from_secs(15));
-    let mut taken = first.unproduced(before()).await.unwrap();
+    let mut taken = first.agenda().unproduced(before()).await.unwrap();
     taken.sort_unstable();
     assert_eq!(taken, b);
     world.check().await;

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use lacuna::{
     domain::{ids::TaskId, request::gates::Approval, words::Status},
-    engine::operate::TaskDecision,
+    engine::operations::TaskDecision,
 };
 use serde_json::json;
 
@@ -61,6 +61,7 @@ async fn a_retry_of_what_was_never_sent_waits_behind_the_approval(fixture: Fixtu
     let (_, opened) = world.take_in(&engine, &erase(1)).await;
     assert_eq!(opened.status()["status"], "awaiting_approval");
     let (request, emission) = engine
+        .operations()
         .decide_task(
             kept(&world, 1).await,
             TaskDecision::Retry,
@@ -94,7 +95,10 @@ async fn a_retry_of_what_was_never_sent_takes_no_withdrawal_from_anybody(fixture
     let engine = world.worker().await;
     for n in [1, 2] {
         world.take_in(&engine, &erase(n)).await;
-        let retried = engine.decide_task(kept(&world, n).await, TaskDecision::Retry, "ops", None);
+        let retried =
+            engine
+                .operations()
+                .decide_task(kept(&world, n).await, TaskDecision::Retry, "ops", None);
         retried.await.unwrap();
     }
     world.take_in(&engine, &cancel(1)).await;

@@ -36,7 +36,7 @@ async fn several_workers_let_no_more_through_an_hour_than_the_policy_allows(fixt
             .collect();
         tokio::spawn(async move {
             for batch in commands {
-                engine.take_in(&batch).await.unwrap();
+                engine.intake().take_in(&batch).await.unwrap();
             }
         })
     });

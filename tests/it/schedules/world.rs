@@ -24,7 +24,7 @@ use lacuna::{
         effects::Emission,
         intake::{TakenIn, Verdict},
         prepare::{Arrival, PreparedAck, PreparedCommand},
-        settle::{AckVerdict, Settled},
+        settlement::{AckVerdict, Settled},
     },
     store::{Line, Origin, Store},
     telemetry::metrics::Metrics,
@@ -141,7 +141,11 @@ impl World {
         let TakenIn {
             mut verdicts,
             emission,
-        } = engine.take_in(&[self.command(engine, command)]).await.unwrap();
+        } = engine
+            .intake()
+            .take_in(&[self.command(engine, command)])
+            .await
+            .unwrap();
         (verdicts.pop().unwrap(), Sent::of(&emission))
     }
 
@@ -150,7 +154,11 @@ impl World {
         let Settled {
             mut verdicts,
             emission,
-        } = engine.settle(&[self.ack(engine, ack)]).await.unwrap();
+        } = engine
+            .settlement()
+            .settle(&[self.ack(engine, ack)])
+            .await
+            .unwrap();
         (verdicts.pop().unwrap(), Sent::of(&emission))
     }
 
@@ -163,7 +171,7 @@ impl World {
 
     /// Wakes what is due.
     pub async fn wake(&self, engine: &Engine) -> Sent {
-        Sent::of(&engine.wake_due(self.clock.now()).await.unwrap().emission)
+        Sent::of(&engine.agenda().wake_due(self.clock.now()).await.unwrap().emission)
     }
 
     /// Deletes what has been kept for long enough, in both lines, until their fronts are not due.
@@ -171,7 +179,7 @@ impl World {
         let mut emission = Emission::default();
         for line in [Line::Lookups, Line::Records] {
             loop {
-                let expired = engine.expire(line, self.clock.now()).await.unwrap();
+                let expired = engine.retention().expire(line, self.clock.now()).await.unwrap();
                 emission.append(expired.emission);
                 if !expired.busy {
                     break;

@@ -42,7 +42,9 @@ pub async fn follows_its_requests(fixture: Fixture) {
     .unwrap();
 
     let wake = |n, was: Option<i64>, wake_at: Option<i64>| {
-        moved(request(n, was), |request| request.life.wake_at = wake_at.map(at))
+        moved(request(n, was), |request| {
+            request.bookkeeping.wake_at = wake_at.map(at)
+        })
     };
     let unmoved = MovedRow {
         rewake: false,

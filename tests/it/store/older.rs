@@ -145,7 +145,7 @@ async fn a_store_of_migration_18_is_decided_on() {
     let (verdict, mut sent) = tell(&world, &engine, &control(1, release)).await;
     assert!(matches!(verdict, Verdict::Taken(_)), "{verdict:?}");
     loop {
-        let swept = engine.sweep().await.unwrap();
+        let swept = engine.fact_sweeps().sweep().await.unwrap();
         sent.tasks.extend(Sent::of(&swept.emission).tasks);
         if !swept.busy {
             break;

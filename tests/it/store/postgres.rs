@@ -141,7 +141,7 @@ async fn of_two_optimistic_writers_the_second_finds_a_conflict() {
         let late = tokio::spawn(async move {
             other
                 .write(&moving([moved(request(1, Some(10)), |request| {
-                    request.life.leaves = 9
+                    request.bookkeeping.leaves = 9
                 })]))
                 .await
         });
@@ -149,7 +149,7 @@ async fn of_two_optimistic_writers_the_second_finds_a_conflict() {
         one.commit().await.unwrap();
         let late = late.await.unwrap();
         assert!(matches!(late, Err(StoreError::Conflict)), "{late:?}");
-        assert_eq!(load(&*fixture.store, 1).await.request.life.leaves, 0);
+        assert_eq!(load(&*fixture.store, 1).await.request.bookkeeping.leaves, 0);
     })
     .await;
 }

@@ -120,7 +120,9 @@ async fn a_list_goes_on_beside_those_who_change_it() {
         settle.load(&ids([2]), Lock::Rows).await.unwrap();
         let changes = Changes {
             resumed: vec![(id(2), 0)],
-            ..moving([moved(request(2, Some(10)), |request| request.life.leaves = 7)])
+            ..moving([moved(request(2, Some(10)), |request| {
+                request.bookkeeping.leaves = 7
+            })])
         };
         settle.write(&changes).await.unwrap();
 
@@ -132,13 +134,13 @@ async fn a_list_goes_on_beside_those_who_change_it() {
         let mut waiting = tokio::spawn(async move {
             let loaded = sweep.load(&listed, Lock::Rows).await.unwrap();
             sweep.commit().await.unwrap();
-            loaded[1].request.life.leaves
+            loaded[1].request.bookkeeping.leaves
         });
         assert!(timeout(A_WHILE, &mut waiting).await.is_err());
         settle.commit().await.unwrap();
         assert_eq!(waiting.await.unwrap(), 7);
         assert_eq!(deferred(store).await.len(), 3);
-        assert_eq!(load(store, 2).await.request.life.leaves, 7);
+        assert_eq!(load(store, 2).await.request.bookkeeping.leaves, 7);
     })
     .await;
 }

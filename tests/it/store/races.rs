@@ -22,7 +22,7 @@ async fn count_up(store: Arc<dyn Store>, of: Vec<u128>) -> Result<(), StoreError
             assert_eq!(rows.len(), of.len());
             let up = rows
                 .into_iter()
-                .map(|stored| moved(stored.request, |request| request.life.leaves += 1));
+                .map(|stored| moved(stored.request, |request| request.bookkeeping.leaves += 1));
             tx.write(&moving(up)).await?;
             tx.commit().await
         }
@@ -48,7 +48,7 @@ pub async fn every_writer_of_a_row_has_its_effect(fixture: Fixture) {
     }
     for n in 1..=3 {
         let request = load(&*fixture.store, n).await.request;
-        assert_eq!((request.life.leaves, request.revision), (4, 5));
+        assert_eq!((request.bookkeeping.leaves, request.revision), (4, 5));
     }
 }
 

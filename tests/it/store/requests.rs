@@ -160,13 +160,13 @@ pub async fn keep_no_key_once_shredded(fixture: Fixture) {
         .unwrap();
     let shred = MovedRow {
         shred: true,
-        ..moved(request(1, None), |request| request.life.readable = false)
+        ..moved(request(1, None), |request| request.bookkeeping.readable = false)
     };
     let keep = moved(request(2, None), |_| {});
     write(store, &moving([shred, keep])).await.unwrap();
 
     assert_eq!(load(store, 1).await.wrapped_key, None);
-    assert!(!load(store, 1).await.request.life.readable);
+    assert!(!load(store, 1).await.request.bookkeeping.readable);
     assert_eq!(load(store, 2).await.wrapped_key, Some(vec![2; 60]));
 }
 
@@ -189,7 +189,7 @@ pub async fn come_in_any_number(fixture: Fixture) {
         .await
         .unwrap();
     assert_eq!(store.page(None, 1_000).await.unwrap().len(), 700);
-    let rows = (1..=700).map(|n| moved(request(n, Some(10)), |request| request.life.wake_at = None));
+    let rows = (1..=700).map(|n| moved(request(n, Some(10)), |request| request.bookkeeping.wake_at = None));
     write(store, &moving(rows)).await.unwrap();
     assert!(
         store

@@ -83,7 +83,7 @@ async fn a_shredded_key_is_gone_from_the_file() {
         assert!(holds_key().await);
         let shred = MovedRow {
             shred: true,
-            ..moved(request(21, None), |request| request.life.readable = false)
+            ..moved(request(21, None), |request| request.bookkeeping.readable = false)
         };
         write(&*fixture.store, &moving([shred])).await.unwrap();
         assert!(!holds_key().await);

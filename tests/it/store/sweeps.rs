@@ -126,7 +126,7 @@ pub async fn walk_what_is_open(fixture: Fixture) {
         .await
         .unwrap();
     write(store, &opening([request(2, None)])).await.unwrap();
-    let close = moved(request(4, Some(10)), |request| request.life.wake_at = None);
+    let close = moved(request(4, Some(10)), |request| request.bookkeeping.wake_at = None);
     write(store, &moving([close])).await.unwrap();
     assert_eq!(
         walked(store, &Concerned::Open).await,

@@ -58,12 +58,14 @@ pub(super) async fn tell(
     let envelope = Envelope::bare(&engine.tenant_default);
     let arrival = Arrival {
         origin: Some(world.origin("control")),
-        content: engine.prepare_command(text.as_bytes(), &envelope, Door::Control),
+        content: engine
+            .intake()
+            .prepare_command(text.as_bytes(), &envelope, Door::Control),
         raw: Zeroizing::new(text.as_bytes().to_vec()),
         headers: lacuna::wire::KeptHeaders::default(),
         reading: None,
     };
-    let taken = engine.take_in(&[arrival]).await?;
+    let taken = engine.intake().take_in(&[arrival]).await?;
     assert!(matches!(taken.verdicts[..], [Verdict::Taken(_)]), "{taken:?}");
     Ok(())
 }
@@ -73,12 +75,12 @@ pub(super) async fn tell_backup(world: &World, engine: &Engine, event: &Value) {
     let envelope = Envelope::bare(&engine.tenant_default);
     let arrival = Arrival {
         origin: Some(world.origin("backups")),
-        content: engine.prepare_backup(text.as_bytes(), &envelope),
+        content: engine.backup_events().prepare_backup(text.as_bytes(), &envelope),
         raw: Zeroizing::new(text.as_bytes().to_vec()),
         headers: lacuna::wire::KeptHeaders::default(),
         reading: None,
     };
-    engine.tell_backups(&[arrival]).await.unwrap();
+    engine.backup_events().record_backups(&[arrival]).await.unwrap();
 }
 
 pub(super) fn restored(at: At) -> Value {
@@ -88,7 +90,7 @@ pub(super) fn restored(at: At) -> Value {
 
 pub(super) async fn open_many(world: &World, engine: &Engine, numbers: std::ops::Range<u128>) -> Sent {
     let batch: Vec<_> = numbers.map(|n| world.command(engine, &erase(n))).collect();
-    Sent::of(&engine.take_in(&batch).await.unwrap().emission)
+    Sent::of(&engine.intake().take_in(&batch).await.unwrap().emission)
 }
 
 async fn all(world: &World) -> Vec<Request> {
@@ -105,7 +107,7 @@ async fn sweep_with_faults(engine: &Engine, store: &Faulty) {
             1 => store.faults.answers.store(1, Ordering::SeqCst),
             _ => {}
         }
-        let swept = engine.sweep().await;
+        let swept = engine.fact_sweeps().sweep().await;
         store.faults.commits.store(0, Ordering::SeqCst);
         store.faults.answers.store(0, Ordering::SeqCst);
         match swept {
@@ -162,7 +164,7 @@ async fn a_restore_that_is_cut_off_sends_nobody_twice(fixture: Fixture) {
         .iter()
         .map(|task| world.ack(&engine, &answer(task, "erased")))
         .collect();
-    engine.settle(&acks).await.unwrap();
+    engine.settlement().settle(&acks).await.unwrap();
     tell_backup(&world, &engine, &restored(world.clock.now())).await;
     sweep_with_faults(&engine, &store).await;
     for request in all(&world).await {
@@ -199,7 +201,7 @@ async fn a_fact_holds_before_its_sweep(fixture: Fixture) {
             "{n}"
         );
     }
-    while next.sweep().await.unwrap().busy {}
+    while next.fact_sweeps().sweep().await.unwrap().busy {}
     assert!(matches!(
         world.request(2).await.tasks[0].state,
         TaskState::Dispatched { .. }
@@ -228,6 +230,7 @@ async fn a_forgetting_that_is_cut_off_is_done_once(fixture: Fixture) {
         fault.store(1, Ordering::SeqCst);
         assert!(
             engine
+                .retention()
                 .forget_old_capsules(world.clock.now())
                 .await
                 .unwrap_err()
@@ -238,7 +241,11 @@ async fn a_forgetting_that_is_cut_off_is_done_once(fixture: Fixture) {
             left
         );
     }
-    engine.forget_old_capsules(world.clock.now()).await.unwrap();
+    engine
+        .retention()
+        .forget_old_capsules(world.clock.now())
+        .await
+        .unwrap();
     assert_eq!(facts().await, before + 1, "one fact says it");
     world.check().await;
 }
@@ -251,7 +258,7 @@ async fn two_sweep_while_a_third_settles(fixture: Fixture) {
     let sweep = |engine: Arc<Engine>| async move {
         let mut sent = 0;
         loop {
-            let swept = engine.sweep().await.unwrap();
+            let swept = engine.fact_sweeps().sweep().await.unwrap();
             sent += Sent::of(&swept.emission).tasks.len();
             if !swept.busy {
                 return sent;
@@ -265,7 +272,9 @@ async fn two_sweep_while_a_third_settles(fixture: Fixture) {
                 .iter()
                 .map(|task| world.ack(&three, &answer(task, "erased")))
                 .collect();
-            sent_again += Sent::of(&three.settle(&acks).await.unwrap().emission).tasks.len();
+            sent_again += Sent::of(&three.settlement().settle(&acks).await.unwrap().emission)
+                .tasks
+                .len();
         }
         sent_again
     };
@@ -298,7 +307,7 @@ async fn a_hold_commits_while_requests_come_in(fixture: Fixture) {
         let commands: Vec<_> = (n * 10 + 1..n * 10 + 11)
             .map(|n| command_from(&engine, None, &erase(n).to_string()))
             .collect();
-        async move { engine.take_in(&commands).await.unwrap() }
+        async move { engine.intake().take_in(&commands).await.unwrap() }
     };
     let mut running = JoinSet::new();
     for n in 0..10 {
@@ -316,8 +325,13 @@ async fn a_hold_commits_while_requests_come_in(fixture: Fixture) {
     // Whoever was sent was taken in before the fact; whoever knew the fact was not sent.
     for request in all(&world).await {
         let sent = matches!(request.tasks[0].state, TaskState::Dispatched { .. });
-        assert_eq!(sent, request.life.facts as usize == before, "{:?}", request.life);
+        assert_eq!(
+            sent,
+            request.bookkeeping.facts as usize == before,
+            "{:?}",
+            request.life
+        );
     }
-    while legal.sweep().await.unwrap().busy {}
+    while legal.fact_sweeps().sweep().await.unwrap().busy {}
     world.check().await;
 }

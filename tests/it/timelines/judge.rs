@@ -55,7 +55,7 @@ impl Stage<'_> {
             }
             ["names", processor, kinds] => self.check_names(processor, kinds),
             ["deferred_overdue", processor, count] => {
-                let bounds = self.engine().overdue_bounds(self.now()).unwrap();
+                let bounds = self.engine().gauges().overdue_bounds(self.now()).unwrap();
                 let counts = self.world.fixture.store.deferred_before(&bounds).await.unwrap();
                 let found = counts.iter().find(|(id, _)| id.as_str() == *processor);
                 same(&found.map_or(0, |(_, count)| *count).to_string(), count)

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use lacuna::{
     domain::{ack::Ack, fact::Fact},
-    engine::{Engine, prepare::Arrival, settle::AckVerdict},
+    engine::{Engine, prepare::Arrival, settlement::AckVerdict},
     store::open::open,
     wire::{command::Door, envelope::Envelope},
 };
@@ -139,12 +139,12 @@ impl Life {
             };
             let arrival = Arrival {
                 origin: Some(self.world.origin("acks")),
-                content: self.engine.prepare_ack(ack),
+                content: self.engine.settlement().prepare_ack(ack),
                 raw: Zeroizing::default(),
                 headers: lacuna::wire::KeptHeaders::default(),
                 reading: None,
             };
-            let settled = self.engine.settle(&[arrival]).await.unwrap();
+            let settled = self.engine.settlement().settle(&[arrival]).await.unwrap();
             let counts = matches!(settled.verdicts[..], [AckVerdict::Counted { .. }]);
             assert!(nth == 0 || !counts, "invariant 6: it counted twice");
             counted |= counts;
@@ -178,12 +178,19 @@ impl Life {
                     let envelope = Envelope::bare(&self.engine.tenant_default);
                     let arrival = Arrival {
                         origin: Some(self.world.origin("backups")),
-                        content: self.engine.prepare_backup(text.as_bytes(), &envelope),
+                        content: self
+                            .engine
+                            .backup_events()
+                            .prepare_backup(text.as_bytes(), &envelope),
                         raw: Zeroizing::default(),
                         headers: lacuna::wire::KeptHeaders::default(),
                         reading: None,
                     };
-                    self.engine.tell_backups(&[arrival]).await.unwrap();
+                    self.engine
+                        .backup_events()
+                        .record_backups(&[arrival])
+                        .await
+                        .unwrap();
                 }
                 Fact::Registry { .. } | Fact::Forgotten(_) => unreachable!("no operation tells it"),
             }
@@ -197,12 +204,13 @@ impl Life {
             origin: Some(self.world.origin("control")),
             content: self
                 .engine
+                .intake()
                 .prepare_command(text.as_bytes(), &envelope, Door::Control),
             raw: Zeroizing::default(),
             headers: lacuna::wire::KeptHeaders::default(),
             reading: None,
         };
-        self.engine.take_in(&[arrival]).await.unwrap();
+        self.engine.intake().take_in(&[arrival]).await.unwrap();
     }
 
     /// Everything that follows by itself. The agenda looks when time has passed, as the pure life does.
@@ -211,11 +219,11 @@ impl Life {
         for turn in 0.. {
             assert!(turn < 50, "it never comes to rest");
             let woken = if time_has_passed {
-                self.engine.wake_due(now).await.unwrap().count
+                self.engine.agenda().wake_due(now).await.unwrap().count
             } else {
                 0
             };
-            let swept = self.engine.sweep().await.unwrap();
+            let swept = self.engine.fact_sweeps().sweep().await.unwrap();
             if !swept.busy && woken == 0 {
                 return;
             }

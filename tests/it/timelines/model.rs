@@ -210,14 +210,14 @@ impl Model {
             .all(|ordinal| request.task(ordinal).state.is_closed() || grows_old(ordinal));
         if spent {
             assert!(
-                !request.life.readable,
+                !request.bookkeeping.readable,
                 "invariant 8: nobody has to be asked any more"
             );
         } else {
             // Where nobody had confirmed anything there was nothing to keep a capsule for, so a person is told.
-            let life = &request.life;
-            let replayed = self.restored && (life.capsule.is_some() || life.needs_attention);
-            assert!(life.readable || replayed, "invariant 8: somebody has to be asked");
+            let (life, kept) = (&request.life, &request.bookkeeping);
+            let replayed = self.restored && (kept.capsule.is_some() || life.needs_attention);
+            assert!(kept.readable || replayed, "invariant 8: somebody has to be asked");
         }
     }
 }

@@ -8,7 +8,7 @@ use lacuna::{
         time::At,
         words::{Status, Why},
     },
-    engine::{Engine, pace::WaitsFor},
+    engine::{Engine, replay_throttle::WaitsFor},
 };
 use serde_json::{Value, json};
 use uuid::Uuid;
@@ -48,14 +48,14 @@ async fn settle(world: &World, engine: &Engine, tasks: &[Value]) {
         .iter()
         .map(|task| world.ack(engine, &answer(task, "erased")))
         .collect();
-    engine.settle(&acks).await.unwrap();
+    engine.settlement().settle(&acks).await.unwrap();
 }
 
 /// Batches until nothing is left that need not wait.
 async fn sweep(engine: &Engine) -> Vec<Value> {
     let mut tasks = Vec::new();
     loop {
-        let swept = engine.sweep().await.unwrap();
+        let swept = engine.fact_sweeps().sweep().await.unwrap();
         if !swept.busy {
             return tasks;
         }
@@ -65,7 +65,7 @@ async fn sweep(engine: &Engine) -> Vec<Value> {
 
 async fn waits_for(engine: &Engine) -> Option<WaitsFor> {
     let open = engine.store().sweeps(true, 10).await.unwrap();
-    let waiting = engine.waiting_sweeps(&open).await.unwrap();
+    let waiting = engine.fact_sweeps().waiting_sweeps(&open).await.unwrap();
     waiting.into_values().next()
 }
 
@@ -209,7 +209,7 @@ async fn the_agenda_leaves_the_pace_to_the_replay(fixture: Fixture) {
     let first = half_replayed(&world, &engine, taken_at).await;
     let mut count = 0;
     loop {
-        let woken = engine.wake_due(world.clock.now()).await.unwrap();
+        let woken = engine.agenda().wake_due(world.clock.now()).await.unwrap();
         assert!(Sent::of(&woken.emission).tasks.is_empty());
         count += woken.count;
         if !woken.more {
@@ -234,7 +234,7 @@ async fn answers_leave_the_pace_to_the_replay(fixture: Fixture) {
         .iter()
         .map(|task| world.ack(&engine, &answer(task, "erased")))
         .collect();
-    let settled = engine.settle(&acks).await.unwrap();
+    let settled = engine.settlement().settle(&acks).await.unwrap();
     assert!(Sent::of(&settled.emission).tasks.is_empty());
     assert_withheld(&world, MANY - 1).await;
     assert_replayed(&world, &engine, &first).await;

@@ -18,7 +18,7 @@ use lacuna::{
         registry::Registry,
         request::{
             Context, Request, Trail, Withheld,
-            answer::AckRefusal,
+            answer::AckRejection,
             open::{Admission, open},
             outlook::Need,
         },
@@ -109,7 +109,7 @@ impl Bench {
     }
 
     /// Takes an answer, as settling does: nothing is kept of one that does not count. Says whether it did.
-    fn take(&mut self, ack: &Ack, token_matches: bool) -> (Result<bool, AckRefusal>, Trail) {
+    fn take(&mut self, ack: &Ack, token_matches: bool) -> (Result<bool, AckRejection>, Trail) {
         let (mut request, mut trail) = (self.request.clone(), Trail::default());
         let context = context(&self.registry, &self.facts, self.now);
         let taken = request.answer(ack, token_matches, &context, &mut trail);
@@ -282,7 +282,7 @@ pub fn step(bench: &mut Bench, model: &mut Model, op: &Op) {
         }
         Op::Forged { task } => {
             let ack = bench.ack(*task, 0, false);
-            assert_eq!(bench.take(&ack, false).0, Err(AckRefusal::Forged));
+            assert_eq!(bench.take(&ack, false).0, Err(AckRejection::Forged));
             assert_eq!(bench.request, before, "invariant 7");
             return;
         }
@@ -346,12 +346,12 @@ fn check_attention(bench: &Bench) {
 
 /// What two orders of the same events have to agree on.
 pub fn essence(request: &Request) -> impl PartialEq + std::fmt::Debug + use<> {
-    let life = &request.life;
+    let (life, kept) = (&request.life, &request.bookkeeping);
     (
         request.tasks.clone(),
         life.status,
-        life.readable,
-        life.capsule,
+        kept.readable,
+        kept.capsule,
         life.live_clean_at,
         life.needs_attention,
     )

@@ -7,11 +7,11 @@ use lacuna::{
     engine::{
         Engine,
         effects::Emission,
-        facts::Told,
+        facts::FactOutcome,
         intake::Verdict,
-        operate::TaskDecision,
+        operations::TaskDecision,
         prepare::{Arrival, PreparedBackup, PreparedCommand},
-        settle::AckVerdict,
+        settlement::AckVerdict,
     },
     store::Origin,
     wire::{Refusal, command::Door, envelope::Envelope},
@@ -108,15 +108,15 @@ impl<'a> Stage<'a> {
         self.world.read_acks().await;
         for turn in 0.. {
             assert!(turn < 50, "it never comes to rest");
-            let swept = self.engine.sweep().await.unwrap();
-            let woken = self.engine.wake_due(now).await.unwrap();
+            let swept = self.engine.fact_sweeps().sweep().await.unwrap();
+            let woken = self.engine.agenda().wake_due(now).await.unwrap();
             self.keep(&swept.emission);
             self.keep(&woken.emission);
             if !swept.busy && woken.count == 0 {
                 break;
             }
         }
-        self.engine.forget_old_capsules(now).await.unwrap();
+        self.engine.retention().forget_old_capsules(now).await.unwrap();
     }
 
     fn keep(&mut self, emission: &Emission) {
@@ -194,7 +194,12 @@ impl<'a> Stage<'a> {
         } else {
             TaskDecision::Waive
         };
-        match self.engine.decide_task(task, decision, "ops", None).await {
+        match self
+            .engine
+            .operations()
+            .decide_task(task, decision, "ops", None)
+            .await
+        {
             Ok((_, emission)) => self.keep(&emission),
             Err(error) => self.verdict = format!("refused {error}"),
         }
@@ -203,7 +208,7 @@ impl<'a> Stage<'a> {
     async fn command(&mut self, command: &Value, door: Door) {
         for nth in 0..self.times() {
             let arrival = self.command_arrival(command, door);
-            let taken = self.engine.take_in(&[arrival]).await.unwrap();
+            let taken = self.engine.intake().take_in(&[arrival]).await.unwrap();
             let verdict = match &taken.verdicts[0] {
                 Verdict::Taken(_) => "taken".to_owned(),
                 Verdict::Duplicate(_) => "duplicate".to_owned(),
@@ -217,7 +222,7 @@ impl<'a> Stage<'a> {
     async fn settle(&mut self, ack: &Value) {
         for nth in 0..self.times() {
             let arrival = ack_from(&self.engine, Some(self.world.origin("acks")), ack);
-            let settled = self.engine.settle(&[arrival]).await.unwrap();
+            let settled = self.engine.settlement().settle(&[arrival]).await.unwrap();
             let verdict = match &settled.verdicts[0] {
                 AckVerdict::Counted { .. } => "counted".to_owned(),
                 AckVerdict::Repeated => "repeated".to_owned(),
@@ -230,14 +235,19 @@ impl<'a> Stage<'a> {
     async fn tell(&mut self, event: &Value) {
         for nth in 0..self.times() {
             let arrival = self.backup_arrival(event);
-            let (told, emission) = self.engine.tell_backups(&[arrival]).await.unwrap();
+            let (told, emission) = self
+                .engine
+                .backup_events()
+                .record_backups(&[arrival])
+                .await
+                .unwrap();
             let verdict = match &told[0] {
-                Told::Taken { contradiction: None } => "taken".to_owned(),
-                Told::Taken {
+                FactOutcome::Taken { contradiction: None } => "taken".to_owned(),
+                FactOutcome::Taken {
                     contradiction: Some(contradiction),
                 } => format!("contradiction {contradiction:?}").to_lowercase(),
-                Told::Duplicate => "duplicate".to_owned(),
-                Told::Refused(refusal) => refused(refusal),
+                FactOutcome::Duplicate => "duplicate".to_owned(),
+                FactOutcome::Refused(refusal) => refused(refusal),
             };
             self.conclude(nth, verdict, &emission);
         }
@@ -287,7 +297,9 @@ impl<'a> Stage<'a> {
         self.arrival(
             "commands",
             &text,
-            self.engine.prepare_command(text.as_bytes(), &envelope, door),
+            self.engine
+                .intake()
+                .prepare_command(text.as_bytes(), &envelope, door),
         )
     }
 
@@ -299,6 +311,7 @@ impl<'a> Stage<'a> {
             &text,
             // An operator tells it: a set's own system may only name its sources.
             self.engine
+                .backup_events()
                 .prepare_backup(text.as_bytes(), &envelope)
                 .map(|prepared| PreparedBackup {
                     by_operator: true,

@@ -24,7 +24,7 @@ use crate::{
         effects::Emission,
         intake::Verdict,
         prepare::{Arrival, PreparedAck, PreparedCommand},
-        settle::AckVerdict,
+        settlement::AckVerdict,
     },
     sim::{Says, id_at, random::Random, reply},
     store::Origin,
@@ -185,7 +185,7 @@ impl Hand {
             .iter()
             .map(|id| self.command(&command(kind, *id, now)))
             .collect();
-        let taken = self.engine.take_in(&arrivals).await?;
+        let taken = self.engine.intake().take_in(&arrivals).await?;
         let is_taken = |verdict: &Verdict| matches!(verdict, Verdict::Taken(_));
         if taken.verdicts.iter().all(is_taken) {
             Ok(taken.emission)
@@ -205,7 +205,7 @@ impl Hand {
             let parsed = parse_ack(&bytes, &Envelope::bare(&self.engine.tenant_default));
             parts[usize::from(n % 2 == 1)].push(Arrival {
                 origin: None,
-                content: parsed.and_then(|ack| self.engine.prepare_ack(ack)),
+                content: parsed.and_then(|ack| self.engine.settlement().prepare_ack(ack)),
                 raw: Zeroizing::new(bytes),
                 headers: KeptHeaders::default(),
                 reading: None,
@@ -241,7 +241,7 @@ impl Hand {
         for arrival in &mut acks {
             arrival.origin = Some(self.origin(2 * self.n + 1));
         }
-        let settled = self.engine.settle(&acks).await?;
+        let settled = self.engine.settlement().settle(&acks).await?;
         let counts = |verdict: &AckVerdict| matches!(verdict, AckVerdict::Counted { .. });
         if settled.verdicts.iter().all(counts) {
             Ok(())
@@ -255,7 +255,10 @@ impl Hand {
         let envelope = Envelope::bare(&self.engine.tenant_default);
         Arrival {
             origin: Some(self.origin(2 * self.n)),
-            content: self.engine.prepare_command(&bytes, &envelope, Door::Commands),
+            content: self
+                .engine
+                .intake()
+                .prepare_command(&bytes, &envelope, Door::Commands),
             raw: Zeroizing::new(bytes),
             headers: KeptHeaders::default(),
             reading: None,

@@ -22,10 +22,10 @@ use crate::{
     engine::{
         Engine,
         effects::{Effect, Emission, StatusUpdate},
-        facts::Told,
+        facts::FactOutcome,
         intake::Verdict,
         prepare::Arrival,
-        settle::AckVerdict,
+        settlement::AckVerdict,
     },
     store::StoredRequest,
     telemetry::metrics::Metrics,
@@ -93,12 +93,12 @@ impl Theatre {
         };
         let arrival = Arrival {
             origin: None,
-            content: self.engine.prepare_command(&bytes, &envelope, door),
+            content: self.engine.intake().prepare_command(&bytes, &envelope, door),
             raw: Zeroizing::new(bytes),
             headers: KeptHeaders::default(),
             reading: None,
         };
-        let taken = self.engine.take_in(&[arrival]).await?;
+        let taken = self.engine.intake().take_in(&[arrival]).await?;
         match taken.verdicts.as_slice() {
             [Verdict::Taken(_)] => {}
             other => return Err(DemoError::Stuck(format!("{headline}: {other:?}"))),
@@ -120,14 +120,14 @@ impl Theatre {
         let envelope = Envelope::bare(&self.engine.tenant_default);
         let arrival = Arrival {
             origin: None,
-            content: self.engine.prepare_backup(&bytes, &envelope),
+            content: self.engine.backup_events().prepare_backup(&bytes, &envelope),
             raw: Zeroizing::new(bytes),
             headers: KeptHeaders::default(),
             reading: None,
         };
-        let (told, emission) = self.engine.tell_backups(&[arrival]).await?;
+        let (told, emission) = self.engine.backup_events().record_backups(&[arrival]).await?;
         match told.as_slice() {
-            [Told::Taken { contradiction: None }] => {}
+            [FactOutcome::Taken { contradiction: None }] => {}
             other => return Err(DemoError::Stuck(format!("{headline}: {other:?}"))),
         }
         self.teller.headline(self.now(), headline, always)?;
@@ -192,13 +192,15 @@ impl Theatre {
     async fn next_wake(&self) -> Result<Option<At>, DemoError> {
         let now = self.now();
         let requests = self.requests().await?;
-        let dates = requests.iter().filter_map(|stored| stored.request.life.wake_at);
+        let dates = requests
+            .iter()
+            .filter_map(|stored| stored.request.bookkeeping.wake_at);
         Ok(dates.filter(|at| *at > now).min())
     }
 
     async fn wake(&mut self) -> Result<(), DemoError> {
         loop {
-            let woken = self.engine.wake_due(self.now()).await?;
+            let woken = self.engine.agenda().wake_due(self.now()).await?;
             let more = woken.more;
             self.deliver(woken.emission).await?;
             if !more {
@@ -210,13 +212,13 @@ impl Theatre {
     /// Sweeps until there is nothing to sweep, forgets capsules that nobody can need any more, and tells what happened.
     async fn settle_down(&mut self) -> Result<(), DemoError> {
         loop {
-            let swept = self.engine.sweep().await?;
+            let swept = self.engine.fact_sweeps().sweep().await?;
             self.deliver(swept.emission).await?;
             if !swept.busy {
                 break;
             }
         }
-        self.engine.forget_old_capsules(self.now()).await?;
+        self.engine.retention().forget_old_capsules(self.now()).await?;
         let proved = self.teller.tell(self.engine.store().as_ref()).await?;
         for (person, processor) in proved {
             let set = SETS.iter().find(|set| set.processor == processor);
@@ -266,13 +268,14 @@ impl Theatre {
             .into_iter()
             .map(|bytes| Arrival {
                 origin: None,
-                content: parse_ack(&bytes, &envelope).and_then(|ack| self.engine.prepare_ack(ack)),
+                content: parse_ack(&bytes, &envelope)
+                    .and_then(|ack| self.engine.settlement().prepare_ack(ack)),
                 raw: Zeroizing::new(bytes),
                 headers: KeptHeaders::default(),
                 reading: None,
             })
             .collect();
-        let settled = self.engine.settle(&arrivals).await?;
+        let settled = self.engine.settlement().settle(&arrivals).await?;
         let counted = |verdict: &AckVerdict| matches!(verdict, AckVerdict::Counted { .. });
         if settled.verdicts.iter().all(counted) {
             Ok(settled.emission)

@@ -56,7 +56,7 @@ impl Verdict {
             "nobody's identifiers can be read any more: every key is destroyed, and every capsule's too",
             requests
                 .iter()
-                .all(|stored| stored.wrapped_key.is_none() && !stored.request.life.readable)
+                .all(|stored| stored.wrapped_key.is_none() && !stored.request.bookkeeping.readable)
                 && store.capsules(&ids).await?.is_empty()
                 && store.capsule_epochs().await?.is_empty(),
         );

@@ -13,7 +13,7 @@ use crate::domain::{
     fact::{Fact, Facts},
     ids::{EventId, Label},
     registry::ConfirmBy,
-    request::{Trail, Withheld, answer::CRYPTO_ERASE, gates::ClosedGate, standing::just_after},
+    request::{Trail, Withheld, answer::CRYPTO_ERASE, derived_status::just_after, gates::ClosedGate},
     task::{Deferral, Share, TaskState},
     time::At,
     words::{Action, Status},
@@ -100,9 +100,9 @@ impl Way {
             keep_after_completion: context.keep_after_completion,
             withheld: Withheld::Nothing,
         };
-        let could_be_read = self.request.life.readable;
+        let could_be_read = self.request.bookkeeping.readable;
         let trail = change(&mut self.request, &here);
-        if could_be_read && !self.request.life.readable {
+        if could_be_read && !self.request.bookkeeping.readable {
             self.forgotten_at = Some(self.now);
         }
         if !trail.entries.is_empty() {
@@ -149,7 +149,9 @@ impl Way {
     fn next(&self, context: &Context<'_>) -> Option<At> {
         let request = &self.request;
         if request.life.status.is_final() {
-            return request.forget_at(context).filter(|_| request.life.readable);
+            return request
+                .forget_at(context)
+                .filter(|_| request.bookkeeping.readable);
         }
         let of_task = |ordinal: u16| {
             let task = request.task(ordinal);

@@ -7,7 +7,7 @@ mod best;
 
 use std::time::Duration;
 
-use super::{Check, Context, Request, gates::ClosedGate, standing::overdue_from};
+use super::{Check, Context, Request, derived_status::overdue_from, gates::ClosedGate};
 use crate::domain::{
     backup::end_of,
     hold::Hold,
@@ -136,7 +136,7 @@ impl Request {
             what,
         };
         let mut ahead: Vec<Ahead> = Vec::new();
-        if self.life.readable
+        if self.bookkeeping.readable
             && let Some(at) = self.forget_at(context)
         {
             ahead.push(of_request(at, Coming::Forgotten));

@@ -3,7 +3,7 @@
 
 use serde::Deserialize;
 
-use super::super::{Check, Following, Head, LegalClock, Life};
+use super::super::{Bookkeeping, Check, Following, Head, LegalClock, Life};
 use crate::domain::{
     backup::Week,
     fact::FactVersion,
@@ -68,7 +68,7 @@ struct OldFollowing {
 
 impl Packed {
     /// The parts of the request as they are packed now.
-    pub(super) fn into_parts(self) -> (Head, Life, Vec<Task>) {
+    pub(super) fn into_parts(self) -> (Head, (Life, Bookkeeping), Vec<Task>) {
         let Self(head, old, tasks) = self;
         let is_past_its_gates = old.is_past_its_gates();
         let life = Life {
@@ -87,20 +87,22 @@ impl Packed {
                 (Status::ClosedWithExceptions, Notice::Completed) => Notice::ClosedWithExceptions,
                 (_, notice) => notice,
             }),
-            readable: old.readable,
-            capsule: old.capsule,
             subject_holds: old.subject_holds,
-            facts: old.facts,
             reactivated_at: old.reactivated_at,
             restored_at: old.restored_at,
             following: old.following.map(|following| Box::new(following.into_now())),
+            set_aside_at: None,
+        };
+        let bookkeeping = Bookkeeping {
+            readable: old.readable,
+            capsule: old.capsule,
+            facts: old.facts,
             followers: old.followers,
             leaves: old.leaves,
             wake_at: old.wake_at,
-            set_aside_at: None,
         };
         let tasks = tasks.into_iter().map(|task| task.into_now(is_past_its_gates));
-        (head, life, tasks.collect())
+        (head, (life, bookkeeping), tasks.collect())
     }
 }
 

@@ -111,7 +111,7 @@ fn outcome_of(before: &Bench, generation: u32, attempt: u32, answer: &Answer) ->
             assert_eq!(bench.entries.len(), before.entries.len());
             match unchanged {
                 Ok(_) => 'r',
-                Err(AckRefusal::Stale) => 's',
+                Err(AckRejection::Stale) => 's',
                 Err(other) => panic!("{other}"),
             }
         }
@@ -169,7 +169,7 @@ fn a_task_that_was_never_sent_takes_no_answer() {
     assert_eq!(*bench.state(1), TaskState::Blocked);
     for answer in every_answer() {
         let mut bench = bench.clone();
-        assert_eq!(bench.ack(1, 1, 1, answer), Err(AckRefusal::Stale));
+        assert_eq!(bench.ack(1, 1, 1, answer), Err(AckRejection::Stale));
     }
 }
 
@@ -182,7 +182,7 @@ fn a_withdrawn_request_takes_no_answer() {
     let mut bench = Bench::open_with(vec![processor("crm")], &later);
     bench.run(|request, context| ((), request.cancel(None, context).unwrap()));
     for answer in every_answer() {
-        assert_eq!(bench.clone().ack(0, 1, 1, answer), Err(AckRefusal::Stale));
+        assert_eq!(bench.clone().ack(0, 1, 1, answer), Err(AckRejection::Stale));
     }
 }
 
@@ -192,21 +192,21 @@ fn what_is_forged_or_unknown_changes_nothing_whatever_it_says() {
         let mut bench = second_attempt();
         let before = bench.request.clone();
         let ack = bench.ack_of(0, 2, 2, answer.clone());
-        assert_eq!(bench.take(&ack, false), Err(AckRefusal::Forged), "a bad token");
+        assert_eq!(bench.take(&ack, false), Err(AckRejection::Forged), "a bad token");
         let foreign = Ack {
             processor: id("other"),
             ..ack.clone()
         };
         assert_eq!(
             bench.take(&foreign, true),
-            Err(AckRefusal::Forged),
+            Err(AckRejection::Forged),
             "another processor"
         );
         let unknown = Ack {
             task_id: bench.request.task_id(2),
             ..ack
         };
-        assert_eq!(bench.take(&unknown, true), Err(AckRefusal::UnknownTask));
+        assert_eq!(bench.take(&unknown, true), Err(AckRejection::UnknownTask));
         assert_eq!(bench.request, before);
         assert!(bench.dispatched.is_empty());
     }

@@ -20,7 +20,7 @@ fn a_failure_counts_and_is_sent_again_by_the_registrys_schedule() {
     bench.answer(0, failed()).unwrap();
     assert_eq!(due(&bench), bench.now.plus(10 * SECOND));
     assert_eq!(bench.numbers(0), (1, 1, 1));
-    assert_eq!(bench.request.life.wake_at, Some(due(&bench)));
+    assert_eq!(bench.request.bookkeeping.wake_at, Some(due(&bench)));
     bench.sleep();
     assert_eq!(bench.numbers(0), (1, 2, 1));
     assert_eq!(bench.dispatched, [0]);
@@ -141,7 +141,7 @@ fn a_failure_counts_once() {
     assert_eq!(bench.numbers(0), (1, 1, 1));
     bench.sleep();
     // The second copy comes when the next attempt is out: it says nothing about that one.
-    assert_eq!(bench.ack(0, 1, 1, failed()), Err(AckRefusal::Stale));
+    assert_eq!(bench.ack(0, 1, 1, failed()), Err(AckRejection::Stale));
     assert_eq!(bench.numbers(0), (1, 2, 1));
 }
 

@@ -135,11 +135,11 @@ fn a_task_that_is_given_up_is_not_clean() {
 #[test]
 fn identifiers_are_forgotten_at_completion() {
     let mut bench = Bench::open(vec![processor("a")]);
-    assert!(bench.request.life.readable);
+    assert!(bench.request.bookkeeping.readable);
     bench.answer(0, Answer::Erased).unwrap();
-    assert!(!bench.request.life.readable);
+    assert!(!bench.request.bookkeeping.readable);
     assert_eq!(bench.entries.last(), Some(&Entry::Shredded));
-    assert_eq!(bench.request.life.wake_at, None);
+    assert_eq!(bench.request.bookkeeping.wake_at, None);
 }
 
 #[test]
@@ -147,12 +147,15 @@ fn identifiers_can_be_kept_for_a_while_after_completion() {
     let mut bench = Bench::open(vec![processor("a")]);
     bench.keep = 3 * DAY;
     bench.answer(0, Answer::Erased).unwrap();
-    assert!(bench.request.life.readable);
-    assert_eq!(bench.request.life.wake_at, Some(START.plus(3 * DAY)));
+    assert!(bench.request.bookkeeping.readable);
+    assert_eq!(bench.request.bookkeeping.wake_at, Some(START.plus(3 * DAY)));
     bench.sleep();
-    assert!(!bench.request.life.readable);
+    assert!(!bench.request.bookkeeping.readable);
     assert_eq!(bench.count_entries(|entry| *entry == Entry::Shredded), 1);
-    assert_eq!((status(&bench), bench.request.life.wake_at), ("completed", None));
+    assert_eq!(
+        (status(&bench), bench.request.bookkeeping.wake_at),
+        ("completed", None)
+    );
 }
 
 #[test]

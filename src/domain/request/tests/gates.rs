@@ -5,7 +5,7 @@ use crate::domain::{
     calendar::{Regimes, Terms, tests::deadline},
     command::Decision,
     ids::RegimeName,
-    request::{Check, gates::Rulebook, operate::Refused},
+    request::{Check, gates::Rulebook, operate::DecisionError},
     words::{ExtensionReason, RefusalBasis, Status, VerificationResult, Why},
 };
 
@@ -32,7 +32,7 @@ fn under(name: &str) -> Rules {
     }
 }
 
-pub(super) fn decide(bench: &mut Bench, decision: &Decision, actor: &str) -> Result<(), Refused> {
+pub(super) fn decide(bench: &mut Bench, decision: &Decision, actor: &str) -> Result<(), DecisionError> {
     decide_under(bench, decision, actor, rules().rulebook())
 }
 
@@ -41,7 +41,7 @@ fn decide_under(
     decision: &Decision,
     actor: &str,
     rulebook: Rulebook<'_>,
-) -> Result<(), Refused> {
+) -> Result<(), DecisionError> {
     bench.run(|request, context| {
         let mut tried = request.clone();
         match tried.decide(decision, actor, Some("submitter"), rulebook, context) {
@@ -125,7 +125,7 @@ fn an_identity_that_is_not_verified_refuses() {
         );
         assert_eq!(*bench.state(0), TaskState::Cancelled);
         assert!(
-            !bench.request.life.readable,
+            !bench.request.bookkeeping.readable,
             "nobody needs the identifiers any more"
         );
     }
@@ -167,22 +167,22 @@ fn whoever_submitted_it_neither_approves_nor_refuses() {
     let mut bench = Bench::open_under(vec![processor("crm")], &opening(), &rules(), true);
     assert_eq!(
         decide(&mut bench, &Decision::Approve, "submitter"),
-        Err(Refused::Submitter)
+        Err(DecisionError::Submitter)
     );
     assert_eq!(
         decide(&mut bench, &refusal(None), "submitter"),
-        Err(Refused::Submitter)
+        Err(DecisionError::Submitter)
     );
     assert_eq!(bench.request.life.status, Status::AwaitingApproval);
     decide(&mut bench, &Decision::Approve, "boss").unwrap();
     assert_eq!(bench.request.life.status, Status::InProgress);
     assert!(matches!(
         decide(&mut bench, &Decision::Approve, "boss"),
-        Err(Refused::NotNow(_))
+        Err(DecisionError::NotNow(_))
     ));
     assert!(matches!(
         decide(&mut bench, &verified(VerificationResult::Passed), "boss"),
-        Err(Refused::NotNow(_))
+        Err(DecisionError::NotNow(_))
     ));
 }
 
@@ -193,7 +193,7 @@ fn a_refusal_comes_before_the_first_dispatch_or_for_a_share_that_was_not_sent() 
     assert_eq!(early.request.life.status, Status::Refused);
     assert_eq!(
         decide(&mut early, &refusal(None), "counsel"),
-        Err(Refused::Closed)
+        Err(DecisionError::Closed)
     );
 
     let after = Processor {
@@ -204,7 +204,7 @@ fn a_refusal_comes_before_the_first_dispatch_or_for_a_share_that_was_not_sent() 
     for refused in [refusal(None), refusal(Some("crm")), refusal(Some("nobody"))] {
         assert!(matches!(
             decide(&mut late, &refused, "counsel"),
-            Err(Refused::NotNow(_))
+            Err(DecisionError::NotNow(_))
         ));
     }
     decide(&mut late, &refusal(Some("mail")), "counsel").unwrap();
@@ -236,19 +236,19 @@ fn an_extension_is_counted_from_the_start_and_comes_once_and_in_time() {
         }));
         assert!(matches!(
             decide(&mut bench, &EXTEND, "clerk"),
-            Err(Refused::NotNow(_))
+            Err(DecisionError::NotNow(_))
         ));
     }
     let mut none = Bench::open(vec![processor("crm")]);
     assert!(matches!(
         decide(&mut none, &EXTEND, "clerk"),
-        Err(Refused::NotNow(_))
+        Err(DecisionError::NotNow(_))
     ));
     let mut late = Bench::open_under(vec![processor("crm")], &opening(), &under("gdpr"), false);
     late.now = late.request.life.clock.due.plus(SECOND);
     assert!(matches!(
         decide(&mut late, &EXTEND, "clerk"),
-        Err(Refused::NotNow(_))
+        Err(DecisionError::NotNow(_))
     ));
 }
 
@@ -299,7 +299,7 @@ fn pause_and_extension_come_to_the_same_in_either_order() {
     assert_eq!(pause_first.request.life.clock, extension_first.request.life.clock);
     assert!(matches!(
         decide(&mut pause_first, &EXTEND, "clerk"),
-        Err(Refused::NotNow(_))
+        Err(DecisionError::NotNow(_))
     ));
 }
 
@@ -314,7 +314,7 @@ fn a_request_whose_regime_was_removed_keeps_its_dates() {
     bench.now = START.plus(5 * DAY);
     assert_eq!(
         decide_under(&mut bench, &EXTEND, "clerk", none.rulebook()),
-        Err(Refused::NotNow("its regime is not configured any more"))
+        Err(DecisionError::NotNow("its regime is not configured any more"))
     );
     let passed = verified(VerificationResult::Passed);
     decide_under(&mut bench, &passed, "clerk", none.rulebook()).unwrap();

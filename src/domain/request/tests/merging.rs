@@ -1,11 +1,11 @@
 //! What becomes of a request that was merged into another one.
 
 use super::{
-    alike::{Second, first, next, open_after, registry},
+    duplicates::{Second, first, next, open_after, registry},
     *,
 };
 use crate::domain::{
-    request::{merged::Leader, operate::Refused},
+    request::{merged::Leader, operate::DecisionError},
     words::Status,
 };
 
@@ -35,7 +35,7 @@ fn follow(bench: &mut Bench, leader: Leader) {
 #[test]
 fn a_merged_one_closes_and_opens_with_the_one_that_it_follows() {
     let mut second = merged();
-    assert!(second.request.life.readable, "it may have to stand alone");
+    assert!(second.request.bookkeeping.readable, "it may have to stand alone");
     follow(&mut second, OPEN);
     assert_eq!(second.request.life.status, Status::Merged);
     let sent = Leader {
@@ -43,15 +43,18 @@ fn a_merged_one_closes_and_opens_with_the_one_that_it_follows() {
         ..OPEN
     };
     follow(&mut second, sent);
-    assert!(!second.request.life.readable, "nobody will be asked for it");
-    assert!(second.request.life.wake_at.is_some());
+    assert!(
+        !second.request.bookkeeping.readable,
+        "nobody will be asked for it"
+    );
+    assert!(second.request.bookkeeping.wake_at.is_some());
     let closed = Leader {
         completed_at: Some(START.plus(DAY)),
         ..sent
     };
     follow(&mut second, closed);
     assert_eq!(second.request.life.completed_at, closed.completed_at);
-    assert_eq!(second.request.life.wake_at, None);
+    assert_eq!(second.request.bookkeeping.wake_at, None);
     follow(&mut second, sent);
     assert_eq!(second.request.life.completed_at, None, "a backup was put back");
     assert_eq!(second.request.life.status, Status::Merged);
@@ -76,7 +79,7 @@ fn a_merged_one_stands_alone_when_the_one_that_it_follows_is_withdrawn() {
     );
 }
 
-fn cancel(bench: &mut Bench) -> Result<(), Refused> {
+fn cancel(bench: &mut Bench) -> Result<(), DecisionError> {
     bench.run(|request, context| match request.clone().cancel(None, context) {
         Ok(trail) => {
             request.cancel(None, context).unwrap();
@@ -91,7 +94,7 @@ fn a_merged_one_is_withdrawn_as_long_as_nothing_was_sent() {
     let mut second = merged();
     assert_eq!(cancel(&mut second), Ok(()));
     assert_eq!(second.request.life.status, Status::Cancelled);
-    assert!(second.request.life.following.is_none() && !second.request.life.readable);
+    assert!(second.request.life.following.is_none() && !second.request.bookkeeping.readable);
 
     let mut second = merged();
     follow(
@@ -101,7 +104,7 @@ fn a_merged_one_is_withdrawn_as_long_as_nothing_was_sent() {
             ..OPEN
         },
     );
-    assert_eq!(cancel(&mut second), Err(Refused::TooLate));
+    assert_eq!(cancel(&mut second), Err(DecisionError::TooLate));
     assert_eq!(second.request.life.status, Status::Merged);
 }
 
@@ -111,7 +114,7 @@ fn nothing_else_is_decided_about_a_merged_one() {
     for decision in [super::gates::passed(), crate::domain::command::Decision::Approve] {
         assert!(matches!(
             super::gates::decide(&mut second, &decision, "clerk"),
-            Err(Refused::NotNow(_))
+            Err(DecisionError::NotNow(_))
         ));
     }
 }
@@ -140,7 +143,7 @@ fn a_merged_one_is_forgotten_when_the_other_closes_without_anything_sent() {
         ..OPEN
     };
     follow(&mut second, closed);
-    assert!(!second.request.life.readable);
+    assert!(!second.request.bookkeeping.readable);
     assert_eq!(second.request.life.completed_at, closed.completed_at);
     let followed = Entry::Followed {
         completed_at: closed.completed_at,
@@ -152,7 +155,7 @@ fn a_merged_one_is_forgotten_when_the_other_closes_without_anything_sent() {
 fn a_merged_one_has_its_own_deadline() {
     let mut second = merged();
     let due = second.request.life.clock.due;
-    assert!(second.request.life.wake_at.unwrap() <= due.plus(SECOND));
+    assert!(second.request.bookkeeping.wake_at.unwrap() <= due.plus(SECOND));
     second.now = due.plus(SECOND);
     follow(&mut second, OPEN);
     assert!(second.request.life.overdue);

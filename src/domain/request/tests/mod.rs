@@ -1,9 +1,9 @@
 //! The aggregate against the contract: every answer in every state, the plan, the passing of time, people's decisions.
 
-mod alike;
 mod answers;
 mod attempts;
 mod closing;
+mod duplicates;
 mod gates;
 mod merging;
 mod notices;
@@ -32,8 +32,8 @@ use uuid::Uuid;
 
 use super::{
     Context, Move, Request, Shut, Trail, Withheld,
-    alike::Duplicates,
-    answer::{AckRefusal, Taken},
+    answer::{AckRejection, Taken},
+    duplicates::Duplicates,
     open::{Admission, CannotOpen, Opened, Rules, open},
 };
 use crate::domain::{
@@ -301,18 +301,18 @@ impl Bench {
         generation: u32,
         attempt: u32,
         answer: Answer,
-    ) -> Result<Taken, AckRefusal> {
+    ) -> Result<Taken, AckRejection> {
         let ack = self.ack_of(ordinal, generation, attempt, answer);
         self.take(&ack, true)
     }
 
     /// An answer to what the task was asked last.
-    fn answer(&mut self, ordinal: u16, answer: Answer) -> Result<Taken, AckRefusal> {
+    fn answer(&mut self, ordinal: u16, answer: Answer) -> Result<Taken, AckRejection> {
         let task = self.request.task(ordinal);
         self.ack(ordinal, task.generation, task.attempt, answer)
     }
 
-    fn take(&mut self, ack: &Ack, token_matches: bool) -> Result<Taken, AckRefusal> {
+    fn take(&mut self, ack: &Ack, token_matches: bool) -> Result<Taken, AckRejection> {
         self.run(|request, context| {
             let mut trail = Trail::default();
             let taken = request.answer(ack, token_matches, context, &mut trail);
@@ -355,7 +355,7 @@ impl Bench {
 
     /// Moves to the time that the agenda remembers, and wakes it.
     fn sleep(&mut self) {
-        let at = self.request.life.wake_at.expect("nothing will wake it");
+        let at = self.request.bookkeeping.wake_at.expect("nothing will wake it");
         self.now = self.now.max(at);
         // Settling reads on while time passes.
         self.wake_seeing(self.now.plus(SECOND));

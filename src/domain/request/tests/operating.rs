@@ -2,25 +2,25 @@
 
 use super::*;
 use crate::domain::{
-    request::operate::Refused,
+    request::operate::DecisionError,
     words::{AbandonCause, Status},
 };
 
-fn cancel(bench: &mut Bench) -> Result<(), Refused> {
+fn cancel(bench: &mut Bench) -> Result<(), DecisionError> {
     bench.run(|request, context| match request.cancel(Some("ann"), context) {
         Ok(trail) => (Ok(()), trail),
         Err(refused) => (Err(refused), Trail::default()),
     })
 }
 
-fn retry(bench: &mut Bench, ordinal: u16) -> Result<(), Refused> {
+fn retry(bench: &mut Bench, ordinal: u16) -> Result<(), DecisionError> {
     bench.run(|request, context| match request.retry(ordinal, "bob", context) {
         Ok(trail) => (Ok(()), trail),
         Err(refused) => (Err(refused), Trail::default()),
     })
 }
 
-fn waive(bench: &mut Bench, ordinal: u16) -> Result<(), Refused> {
+fn waive(bench: &mut Bench, ordinal: u16) -> Result<(), DecisionError> {
     bench.run(|request, context| match request.waive(ordinal, "bob", context) {
         Ok(trail) => (Ok(()), trail),
         Err(refused) => (Err(refused), Trail::default()),
@@ -55,10 +55,10 @@ fn before_the_first_dispatch_a_request_can_be_withdrawn() {
             .all(|task| task.state == TaskState::Cancelled)
     );
     assert!(
-        !bench.request.life.readable,
+        !bench.request.bookkeeping.readable,
         "nobody needs the identifiers any more"
     );
-    assert_eq!(bench.request.life.wake_at, None);
+    assert_eq!(bench.request.bookkeeping.wake_at, None);
     assert_eq!(bench.request.revision, 2);
     assert!(bench.entries.contains(&Entry::ActedBy {
         actor: "ann".to_owned()
@@ -67,7 +67,7 @@ fn before_the_first_dispatch_a_request_can_be_withdrawn() {
     bench.wake();
     assert!(bench.dispatched.is_empty(), "invariant 3");
     assert_eq!(bench.request.life.status, Status::Cancelled);
-    assert_eq!(cancel(&mut bench), Err(Refused::Closed));
+    assert_eq!(cancel(&mut bench), Err(DecisionError::Closed));
 }
 
 #[test]
@@ -78,20 +78,20 @@ fn after_the_first_dispatch_it_is_too_late() {
     };
     let mut bench = Bench::open(vec![processor("a"), after]);
     let before = bench.request.clone();
-    assert_eq!(cancel(&mut bench), Err(Refused::TooLate));
+    assert_eq!(cancel(&mut bench), Err(DecisionError::TooLate));
     bench.answer(0, failed()).unwrap();
     assert_eq!(
         cancel(&mut bench),
-        Err(Refused::TooLate),
+        Err(DecisionError::TooLate),
         "between two attempts as well"
     );
     bench.answer(0, Answer::Erased).unwrap();
-    assert_eq!(cancel(&mut bench), Err(Refused::TooLate));
+    assert_eq!(cancel(&mut bench), Err(DecisionError::TooLate));
     assert_ne!(bench.request, before, "work goes on");
     bench.answer(1, Answer::Erased).unwrap();
     assert_eq!(
         cancel(&mut bench),
-        Err(Refused::TooLate),
+        Err(DecisionError::TooLate),
         "an erasure is irreversible, also once it is complete"
     );
 }
@@ -101,9 +101,9 @@ fn a_refused_decision_changes_nothing() {
     let mut bench = Bench::open(vec![processor("a"), processor("b")]);
     bench.answer(0, Answer::Erased).unwrap();
     let before = bench.request.clone();
-    assert_eq!(cancel(&mut bench), Err(Refused::TooLate));
-    assert_eq!(retry(&mut bench, 0), Err(Refused::WrongState));
-    assert_eq!(waive(&mut bench, 0), Err(Refused::WrongState));
+    assert_eq!(cancel(&mut bench), Err(DecisionError::TooLate));
+    assert_eq!(retry(&mut bench, 0), Err(DecisionError::WrongState));
+    assert_eq!(waive(&mut bench, 0), Err(DecisionError::WrongState));
     assert_eq!(bench.request, before);
 }
 
@@ -119,12 +119,12 @@ fn a_retry_is_a_new_generation() {
     assert!(!bench.request.life.needs_attention);
     assert_eq!(
         bench.ack(0, 1, 1, Answer::Erased),
-        Err(AckRefusal::Stale),
+        Err(AckRejection::Stale),
         "generation 1 is over"
     );
     bench.ack(0, 2, 1, Answer::Erased).unwrap();
     assert_eq!(bench.request.life.status, Status::Completed);
-    assert_eq!(retry(&mut bench, 0), Err(Refused::Closed));
+    assert_eq!(retry(&mut bench, 0), Err(DecisionError::Closed));
 }
 
 #[test]
@@ -155,7 +155,7 @@ fn a_retry_does_not_open_a_gate() {
     assert!(matches!(bench.state(0), TaskState::Abandoned { .. }));
     assert_eq!(
         retry(&mut bench, 0),
-        Err(Refused::WrongState),
+        Err(DecisionError::WrongState),
         "it still cannot do it"
     );
     bench.registry.processors[0].actions.push(Action::Erase);
@@ -178,10 +178,10 @@ fn what_was_never_sent_cannot_be_sent_again() {
         ..processor("c")
     };
     let mut bench = Bench::open(vec![processor("a"), after, blocked]);
-    assert_eq!(retry(&mut bench, 1), Err(Refused::WrongState));
-    assert_eq!(retry(&mut bench, 2), Err(Refused::WrongState));
+    assert_eq!(retry(&mut bench, 1), Err(DecisionError::WrongState));
+    assert_eq!(retry(&mut bench, 2), Err(DecisionError::WrongState));
     let mut bench = scheduled(vec![processor("a")]);
-    assert_eq!(retry(&mut bench, 0), Err(Refused::WrongState));
+    assert_eq!(retry(&mut bench, 0), Err(DecisionError::WrongState));
 }
 
 #[test]
@@ -194,7 +194,7 @@ fn a_task_that_names_nobody_is_never_sent() {
     };
     let mut bench = Bench::open(vec![refuses, processor("b")]);
     assert_eq!(*bench.state(0), TaskState::WithoutIdentity);
-    assert_eq!(retry(&mut bench, 0), Err(Refused::WrongState));
+    assert_eq!(retry(&mut bench, 0), Err(DecisionError::WrongState));
 }
 
 #[test]
@@ -204,8 +204,8 @@ fn what_is_waived_closes_with_an_exception() {
     bench.answer(1, Answer::Unsupported).unwrap();
     assert_eq!(waive(&mut bench, 1), Ok(()));
     assert_eq!(bench.request.life.status, Status::ClosedWithExceptions);
-    assert!(!bench.request.life.readable);
-    assert_eq!(waive(&mut bench, 1), Err(Refused::Closed));
+    assert!(!bench.request.bookkeeping.readable);
+    assert_eq!(waive(&mut bench, 1), Err(DecisionError::Closed));
 }
 
 #[test]

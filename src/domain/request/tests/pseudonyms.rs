@@ -3,7 +3,7 @@
 use super::*;
 use crate::domain::words::{AbandonCause, Proof, Status};
 
-fn says(bench: &mut Bench, ordinal: u16, answer: Answer, method: &str) -> Result<Taken, AckRefusal> {
+fn says(bench: &mut Bench, ordinal: u16, answer: Answer, method: &str) -> Result<Taken, AckRejection> {
     let task = bench.request.task(ordinal);
     let mut ack = bench.ack_of(ordinal, task.generation, task.attempt, answer);
     ack.evidence = Some(Evidence {

@@ -6,7 +6,7 @@ use super::{
 };
 use crate::domain::{
     command::{Decision, Exclusion},
-    request::{operate::Refused, refusal::Refusals},
+    request::{operate::DecisionError, refusal::Refusals},
     words::{RefusalBasis, Status},
 };
 
@@ -27,8 +27,8 @@ fn waiting() -> Bench {
     )
 }
 
-fn not_now(decided: Result<(), Refused>) -> bool {
-    matches!(decided, Err(Refused::NotNow(_)))
+fn not_now(decided: Result<(), DecisionError>) -> bool {
+    matches!(decided, Err(DecisionError::NotNow(_)))
 }
 
 #[test]
@@ -46,7 +46,7 @@ fn every_ground_refuses_the_whole_before_anything_was_sent() {
             })
         );
         assert!(
-            !bench.request.life.readable,
+            !bench.request.bookkeeping.readable,
             "nobody needs the identifiers any more"
         );
         for later in [
@@ -54,7 +54,7 @@ fn every_ground_refuses_the_whole_before_anything_was_sent() {
             refuse(*basis, Some("crm")),
             Decision::Approve,
         ] {
-            assert_eq!(decide(&mut bench, &later, "clerk"), Err(Refused::Closed));
+            assert_eq!(decide(&mut bench, &later, "clerk"), Err(DecisionError::Closed));
         }
     }
 }
@@ -92,7 +92,7 @@ fn every_ground_refuses_one_share_and_the_rest_goes_on_to_an_end_with_exceptions
             assert!(bench.request.refusal().is_some(), "also when it is closed");
             assert_eq!(
                 decide(&mut bench, &refuse(*basis, None), "clerk"),
-                Err(Refused::Closed)
+                Err(DecisionError::Closed)
             );
         }
     }
@@ -127,7 +127,7 @@ fn who_may_not_and_what_is_not_in_the_plan() {
         let decision = refuse(RefusalBasis::TradeSecret, processor);
         assert_eq!(
             decide(&mut bench, &decision, "submitter"),
-            Err(Refused::Submitter)
+            Err(DecisionError::Submitter)
         );
     }
     assert!(not_now(decide(

@@ -83,7 +83,7 @@ fn the_agenda_looks_at_it_every_hour() {
     bench.now = bench.now.plus(HOUR);
     bench.wake();
     assert!(!bench.dispatched.contains(&0));
-    let next = bench.request.life.wake_at.unwrap();
+    let next = bench.request.bookkeeping.wake_at.unwrap();
     assert!(next <= bench.now.plus(HOUR));
     bench.full.clear();
     bench.now = bench.now.plus(HOUR);

@@ -40,7 +40,7 @@ fn what_the_first_copy_erased_the_second_does_not_find() {
     assert_eq!(bench.ack(0, 1, 2, accepted(None)), Ok(Taken::Repeated));
     assert_eq!(
         bench.ack(0, 1, 2, failed()),
-        Err(AckRefusal::Stale),
+        Err(AckRejection::Stale),
         "a failure contradicts the success"
     );
     assert_eq!(bench.request, before);
@@ -51,7 +51,7 @@ fn one_attempt_that_says_two_things_contradicts_itself() {
     let mut bench = Bench::open(vec![processor("crm"), processor("ads")]);
     bench.answer(0, accepted(None)).unwrap();
     bench.answer(0, Answer::Erased).unwrap();
-    assert_eq!(bench.answer(0, Answer::NotFound), Err(AckRefusal::Stale));
+    assert_eq!(bench.answer(0, Answer::NotFound), Err(AckRejection::Stale));
     assert_eq!(bench.answer(0, Answer::Erased), Ok(Taken::Repeated));
     assert_eq!(done(&bench), Some(Proof::Erased));
 }
@@ -263,7 +263,7 @@ fn what_is_retained_until_a_date_is_parked_and_asked_again_on_it() {
     );
     assert_eq!(bench.request.life.status.as_str(), "deferred");
     assert_eq!(bench.request.life.live_clean_at, Some(START));
-    assert_eq!(bench.request.life.wake_at, Some(until));
+    assert_eq!(bench.request.bookkeeping.wake_at, Some(until));
     bench.sleep();
     assert_eq!(bench.now, until);
     assert_eq!(bench.numbers(0), (1, 2, 0));

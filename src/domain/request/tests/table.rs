@@ -7,7 +7,7 @@ use super::{
 use crate::domain::{
     command::Decision,
     drift,
-    request::operate::Refused,
+    request::operate::DecisionError,
     words::{ExtensionReason, RefusalBasis, Status, VerificationResult},
 };
 
@@ -116,7 +116,7 @@ fn happenings() -> Vec<(&'static str, Happening)> {
 }
 
 /// Lets it happen, or says in the contract's word why not.
-fn happen(bench: &mut Bench, what: &Happening) -> Result<(), &'static str> {
+fn record_event(bench: &mut Bench, what: &Happening) -> Result<(), &'static str> {
     match what {
         Happening::Cancel => decided(bench, |request, context| request.cancel(None, context)),
         Happening::Verify(result) => {
@@ -164,7 +164,7 @@ fn happen(bench: &mut Bench, what: &Happening) -> Result<(), &'static str> {
                 .map_err(|_| "stale_ack")
         }
         Happening::NextDate => {
-            if bench.request.life.wake_at.is_some() {
+            if bench.request.bookkeeping.wake_at.is_some() {
                 bench.sleep();
             }
             Ok(())
@@ -187,7 +187,7 @@ fn decision(bench: &mut Bench, decision: Decision, actor: &str) -> Result<(), &'
 
 fn decided(
     bench: &mut Bench,
-    decision: impl FnOnce(&mut Request, &Context<'_>) -> Result<Trail, Refused>,
+    decision: impl FnOnce(&mut Request, &Context<'_>) -> Result<Trail, DecisionError>,
 ) -> Result<(), &'static str> {
     let refused = bench.run(|request, context| {
         let mut tried = request.clone();
@@ -201,10 +201,10 @@ fn decided(
     });
     match refused {
         None => Ok(()),
-        Some(Refused::TooLate) => Err("too_late"),
-        Some(Refused::Closed) => Err("closed"),
-        Some(Refused::Submitter) => Err("not_allowed"),
-        Some(Refused::WrongState | Refused::NotNow(_)) => Err("wrong_state"),
+        Some(DecisionError::TooLate) => Err("too_late"),
+        Some(DecisionError::Closed) => Err("closed"),
+        Some(DecisionError::Submitter) => Err("not_allowed"),
+        Some(DecisionError::WrongState | DecisionError::NotNow(_)) => Err("wrong_state"),
     }
 }
 

@@ -25,7 +25,7 @@ fn nothing_is_sent_before_its_date() {
         },
     );
     assert_eq!(bench.request.life.status.as_str(), "scheduled");
-    assert_eq!(bench.request.life.wake_at, Some(gate));
+    assert_eq!(bench.request.bookkeeping.wake_at, Some(gate));
     let waiting = bench.request.waiting_for();
     assert_eq!(
         (waiting[0].processor, waiting[0].why, waiting[0].until),
@@ -92,7 +92,10 @@ fn an_answer_is_missing_only_when_it_would_have_been_read() {
             matches!(bench.state(0), TaskState::Dispatched { .. }),
             "it may lie unread in the topic"
         );
-        assert!(bench.request.life.wake_at.unwrap() > bench.now, "no busy loop");
+        assert!(
+            bench.request.bookkeeping.wake_at.unwrap() > bench.now,
+            "no busy loop"
+        );
     }
     // A week without settling costs nobody an attempt.
     bench.pass(7 * DAY);

@@ -59,7 +59,7 @@ impl World {
             leaves += found.len();
             assert_eq!(
                 found.iter().map(|leaf| leaf.n).collect::<Vec<_>>(),
-                (0..request.life.leaves).collect::<Vec<_>>()
+                (0..request.bookkeeping.leaves).collect::<Vec<_>>()
             );
             let mut status = None;
             for stored in &found {
@@ -226,7 +226,7 @@ fn recount(requests: &[Request]) -> BTreeMap<CounterKey, i64> {
             .or_insert(0) += 1;
     };
     for request in requests {
-        let life = &request.life;
+        let (life, kept) = (&request.life, &request.bookkeeping);
         add("requests", "", life.status.as_str());
         for task in &request.tasks {
             add("tasks", task.processor.as_str(), task.state.name().as_str());
@@ -235,12 +235,12 @@ fn recount(requests: &[Request]) -> BTreeMap<CounterKey, i64> {
             ("overdue", life.overdue),
             ("at_risk", life.at_risk),
             ("needs_attention", life.needs_attention),
-            ("sealed", life.readable),
+            ("sealed", kept.readable),
         ];
         for (kind, _) in flags.iter().filter(|(_, is)| *is) {
             add(kind, "", "");
         }
-        if let Some(week) = life.capsule.filter(|_| !life.readable) {
+        if let Some(week) = kept.capsule.filter(|_| !kept.readable) {
             let epoch = request.capsule_of(week);
             add("capsules", &epoch.week.to_string(), &epoch.name());
         }

@@ -69,7 +69,10 @@ pub fn command_from(engine: &Engine, origin: Option<Origin>, text: &str) -> Arri
     } else {
         Door::Http
     };
-    let content = engine.prepare_command(text.as_bytes(), &Envelope::bare(&engine.tenant_default), door);
+    let content =
+        engine
+            .intake()
+            .prepare_command(text.as_bytes(), &Envelope::bare(&engine.tenant_default), door);
     Arrival {
         origin,
         content,
@@ -85,7 +88,9 @@ pub fn control_from(engine: &Engine, origin: Origin, command: &Value) -> Arrival
     let envelope = Envelope::bare(&engine.tenant_default);
     Arrival {
         origin: Some(origin),
-        content: engine.prepare_command(text.as_bytes(), &envelope, Door::Control),
+        content: engine
+            .intake()
+            .prepare_command(text.as_bytes(), &envelope, Door::Control),
         raw: Zeroizing::new(text.into_bytes()),
         headers: KeptHeaders::default(),
         reading: None,
@@ -97,7 +102,9 @@ pub fn backup_from(engine: &Engine, event: &Value) -> Arrival<PreparedBackup> {
     let text = event.to_string();
     Arrival {
         origin: None,
-        content: engine.prepare_backup(text.as_bytes(), &Envelope::bare(&engine.tenant_default)),
+        content: engine
+            .backup_events()
+            .prepare_backup(text.as_bytes(), &Envelope::bare(&engine.tenant_default)),
         raw: Zeroizing::new(text.into_bytes()),
         headers: KeptHeaders::default(),
         reading: None,
@@ -109,7 +116,7 @@ pub fn ack_from(engine: &Engine, origin: Option<Origin>, ack: &Value) -> Arrival
     let parsed = parse_ack(text.as_bytes(), &Envelope::bare(&engine.tenant_default));
     Arrival {
         origin,
-        content: parsed.and_then(|ack| engine.prepare_ack(ack)),
+        content: parsed.and_then(|ack| engine.settlement().prepare_ack(ack)),
         raw: Zeroizing::new(text.into_bytes()),
         headers: KeptHeaders::default(),
         reading: None,

@@ -65,7 +65,7 @@ pub fn settings() -> Settings {
             at_risk: 0.2,
             require_verification: false,
             grace: lacuna::domain::calendar::Period::ZERO,
-            duplicates: lacuna::domain::request::alike::Duplicates::default(),
+            duplicates: lacuna::domain::request::duplicates::Duplicates::default(),
         },
         approval: lacuna::domain::request::gates::Approval::Never,
         early: lacuna::domain::early::EarlyCommands {

@@ -134,7 +134,7 @@ pub(super) fn check_step(before: &Bench, life: &Life) {
         "sent after a cancel"
     );
     assert!(
-        sends == 0 || before.request.life.readable,
+        sends == 0 || before.request.bookkeeping.readable,
         "sent without identifiers"
     );
     let ever_sent = request.tasks.iter().any(Task::was_sent);
@@ -169,7 +169,7 @@ pub(super) fn check_step(before: &Bench, life: &Life) {
     }
     assert_eq!(status, request.life.status);
     assert_eq!(
-        before.request.life.readable && !request.life.readable,
+        before.request.bookkeeping.readable && !request.bookkeeping.readable,
         entries.contains(&Entry::Shredded)
     );
     assert_eq!(
@@ -208,8 +208,8 @@ pub(super) fn check_whole(life: &Life) {
     assert_eq!(tasks, request.tasks);
 
     // The agenda: an open request, and one that still has its key, always has its row.
-    let over = request.life.status.is_final() && !request.life.readable;
-    assert_eq!(request.life.wake_at.is_none(), over);
+    let over = request.life.status.is_final() && !request.bookkeeping.readable;
+    assert_eq!(request.bookkeeping.wake_at.is_none(), over);
     assert!(bench.count_entries(|entry| *entry == Entry::Overdue) <= 1);
     assert!(bench.count_entries(|entry| *entry == Entry::Shredded) <= 1);
 

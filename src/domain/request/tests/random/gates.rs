@@ -4,7 +4,7 @@
 use proptest::{collection::vec, option, prelude::*};
 use uuid::Uuid;
 
-use super::super::{super::operate::Refused, gates::decide, *};
+use super::super::{super::operate::DecisionError, gates::decide, *};
 use crate::domain::{
     command::Decision,
     fact::Fact,
@@ -262,7 +262,7 @@ impl Trial {
         if self
             .bench
             .request
-            .life
+            .bookkeeping
             .wake_at
             .is_some_and(|at| at <= self.bench.now)
         {
@@ -281,7 +281,7 @@ impl Trial {
 
     fn operate(
         &mut self,
-        decision: impl FnOnce(&mut Request, &Context<'_>) -> Result<Trail, Refused>,
+        decision: impl FnOnce(&mut Request, &Context<'_>) -> Result<Trail, DecisionError>,
     ) -> bool {
         self.bench.run(|request, context| {
             let mut tried = request.clone();

@@ -11,7 +11,7 @@ use self::{
     checks::{check_step, check_whole, initial},
     ops::{Op, answer_of, ops, worlds},
 };
-use super::{super::operate::Refused, *};
+use super::{super::operate::DecisionError, *};
 use crate::domain::task::Task;
 
 /// A life: the bench, what it was planned as, and what was said to it last.
@@ -80,7 +80,7 @@ impl Life {
                 self.check_rested();
             }
             Op::Sleep => {
-                if self.bench.request.life.wake_at.is_some() {
+                if self.bench.request.bookkeeping.wake_at.is_some() {
                     self.bench.sleep();
                     self.check_rested();
                 }
@@ -94,7 +94,7 @@ impl Life {
         }
     }
 
-    fn decide(&mut self, decision: impl FnOnce(&mut Request, &Context<'_>) -> Result<Trail, Refused>) {
+    fn decide(&mut self, decision: impl FnOnce(&mut Request, &Context<'_>) -> Result<Trail, DecisionError>) {
         // As the engine does it: what a refused decision leaves behind is thrown away.
         self.bench.run(|request, context| {
             let mut tried = request.clone();
@@ -113,7 +113,7 @@ impl Life {
         self.last = Some((ack.clone(), genuine));
         let before = self.bench.request.clone();
         let taken = self.bench.take(&ack, genuine);
-        assert!(genuine || taken == Err(AckRefusal::Forged));
+        assert!(genuine || taken == Err(AckRejection::Forged));
         if matches!(taken, Ok(Taken::Counted { .. })) {
             assert_eq!(ack.generation, self.generation_before(&before, &ack));
             let sent = std::mem::take(&mut self.bench.dispatched);
@@ -136,7 +136,7 @@ impl Life {
 
     /// After a wake-up nothing is due any more: the agenda never turns in a circle.
     fn check_rested(&self) {
-        if let Some(at) = self.bench.request.life.wake_at {
+        if let Some(at) = self.bench.request.bookkeeping.wake_at {
             assert!(
                 at > self.bench.now,
                 "due again at once: {at} at {}",
@@ -189,7 +189,7 @@ proptest! {
                     life.take(Ack { evidence: evidence_with_method(), ..ack }, true);
                 }
             }
-            if life.bench.request.life.wake_at.is_none() {
+            if life.bench.request.bookkeeping.wake_at.is_none() {
                 break;
             }
             life.bench.sleep();
@@ -204,7 +204,7 @@ proptest! {
                 || (request.life.needs_attention && request.tasks.iter().any(|task| stuck(&task.state))),
             "{request:#?}"
         );
-        prop_assert_eq!(request.life.status.is_final(), !request.life.readable);
+        prop_assert_eq!(request.life.status.is_final(), !request.bookkeeping.readable);
         // Processors that answer worse than they could do not come further than the best case says.
         prop_assert!(best.closed.is_some() || !request.life.status.is_final(), "{best:#?}");
     }

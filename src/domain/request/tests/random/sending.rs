@@ -7,7 +7,7 @@ use std::collections::BTreeSet;
 use proptest::{collection::vec, option, prelude::*};
 use uuid::Uuid;
 
-use super::super::{super::operate::Refused, gates::decide, *};
+use super::super::{super::operate::DecisionError, gates::decide, *};
 use crate::domain::{
     backup::{BackupChange, BackupEvent},
     command::Decision,
@@ -246,7 +246,7 @@ impl Trial {
     }
 
     /// A person's decision that takes all of it back succeeds exactly as long as nothing was sent.
-    fn withdraw(&mut self, decision: impl FnOnce(&mut Self) -> Result<(), Refused>) {
+    fn withdraw(&mut self, decision: impl FnOnce(&mut Self) -> Result<(), DecisionError>) {
         let was_open = !self.bench.request.life.status.is_final();
         let done = decision(self);
         if was_open {
@@ -318,7 +318,7 @@ impl Trial {
             Op::Register(without, able) => self.register(without.map(|n| n % places), *able),
             Op::Pass(seconds) => self.bench.pass(Duration::from_secs(*seconds)),
             Op::Sleep => {
-                if self.bench.request.life.wake_at.is_some() {
+                if self.bench.request.bookkeeping.wake_at.is_some() {
                     self.bench.sleep();
                 }
             }
@@ -346,14 +346,14 @@ impl Trial {
         assert!(!is_open || done.is_ok() == can_be, "{done:?}");
     }
 
-    fn decide(&mut self, decision: &Decision) -> Result<(), Refused> {
+    fn decide(&mut self, decision: &Decision) -> Result<(), DecisionError> {
         decide(&mut self.bench, decision, "clerk").map(drop)
     }
 
     fn operate(
         &mut self,
-        decision: impl FnOnce(&mut Request, &Context<'_>) -> Result<Trail, Refused>,
-    ) -> Result<(), Refused> {
+        decision: impl FnOnce(&mut Request, &Context<'_>) -> Result<Trail, DecisionError>,
+    ) -> Result<(), DecisionError> {
         self.bench.run(|request, context| {
             let mut tried = request.clone();
             match decision(&mut tried, context) {

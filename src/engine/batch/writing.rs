@@ -38,8 +38,8 @@ impl Touched<'_> {
         if self.trail.entries.is_empty() {
             return Ok(());
         }
-        let n = self.request.life.leaves;
-        self.request.life.leaves += 1;
+        let n = self.request.bookkeeping.leaves;
+        self.request.bookkeeping.leaves += 1;
         let leaf = Leaf {
             request: self.request.id,
             n,
@@ -129,7 +129,10 @@ impl Touched<'_> {
         let (request, state) = (&self.request, StateRow::of(&self.request)?);
         match &self.source {
             Source::New { body, subject, .. } => changes.opened.push(OpenedRow {
-                wrapped_key: request.life.readable.then(|| subject.sealed.wrapped_key.clone()),
+                wrapped_key: request
+                    .bookkeeping
+                    .readable
+                    .then(|| subject.sealed.wrapped_key.clone()),
                 body: body.pack()?,
                 sealed: subject.sealed.sealed.clone(),
                 // A merged one is found by the digests of the request that covers it.
@@ -143,7 +146,11 @@ impl Touched<'_> {
             }),
             Source::Loaded { revision, .. } => changes.moved.push(MovedRow {
                 from_revision: *revision,
-                shred: !request.life.readable && self.before.as_ref().is_some_and(|life| life.readable),
+                shred: !request.bookkeeping.readable
+                    && self
+                        .before
+                        .as_ref()
+                        .is_some_and(|before| before.bookkeeping.readable),
                 rewake: self.needs_rewake(),
                 state,
             }),
@@ -154,7 +161,10 @@ impl Touched<'_> {
     /// Whom it follows from now on or no longer, and whether those that follow it have to look.
     pub(super) fn write_merging(&self, changes: &mut Changes) {
         let request = &self.request;
-        let before = self.before.as_ref().and_then(|life| life.following.as_deref());
+        let before = self
+            .before
+            .as_ref()
+            .and_then(|before| before.life.following.as_deref());
         match (before, request.life.following.as_deref()) {
             (None, Some(following)) => changes.merged.push((following.leader, request.id)),
             (Some(following), None) => {
@@ -167,7 +177,7 @@ impl Touched<'_> {
             }
             _ => {}
         }
-        if request.life.followers > 0 && self.has_moved_followers() {
+        if request.bookkeeping.followers > 0 && self.has_moved_followers() {
             changes.roused.push(request.id);
         }
     }
@@ -175,7 +185,11 @@ impl Touched<'_> {
     /// Whether it was withdrawn, closed, opened again or sent, or has left live systems clean.
     fn has_moved_followers(&self) -> bool {
         let seen = |life: &Life| (life.completed_at, life.live_clean_at);
-        let before = self.before.as_ref().map(seen).unwrap_or_default();
+        let before = self
+            .before
+            .as_ref()
+            .map(|before| seen(&before.life))
+            .unwrap_or_default();
         before != seen(&self.request.life) || !self.trail.dispatched.is_empty()
     }
 
@@ -184,7 +198,7 @@ impl Touched<'_> {
     /// once nobody is asked any more: what is parked for years would wake once for nothing otherwise.
     fn needs_rewake(&self) -> bool {
         let Some(before) = &self.before else { return true };
-        match (before.wake_at, self.request.life.wake_at) {
+        match (before.bookkeeping.wake_at, self.request.bookkeeping.wake_at) {
             (Some(row), Some(wanted)) => {
                 // A follower may have been woken a moment ago by the request that it follows.
                 let may_sleep = self.request.is_at_rest() && self.request.life.following.is_none();

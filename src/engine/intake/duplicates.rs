@@ -3,11 +3,11 @@
 use std::collections::HashMap;
 
 use crate::{
-    domain::{body::Body, identity::FormerDigest, ids::RequestId, request::alike::Earlier},
+    domain::{body::Body, identity::FormerDigest, ids::RequestId, request::duplicates::Earlier},
     engine::{
-        Engine, EngineError,
+        EngineError,
+        batch::Batch,
         prepare::{Arrival, PreparedCommand, PreparedSubject},
-        work::Work,
     },
     store::{SubjectDigest, Transaction},
 };
@@ -17,7 +17,7 @@ const EACH: u32 = 64;
 
 /// Requests by the digests of their identifiers.
 #[derive(Debug, Default)]
-pub(super) struct Alike {
+pub(super) struct EarlierRequests {
     found: HashMap<SubjectDigest, Vec<RequestId>>,
     /// What those that are stored have kept of their commands.
     bodies: HashMap<RequestId, Body>,
@@ -25,13 +25,12 @@ pub(super) struct Alike {
     stored: Vec<RequestId>,
 }
 
-impl Engine {
+impl EarlierRequests {
     /// Looks for earlier requests of the persons that a batch is about.
-    pub(super) async fn alike(
-        &self,
+    pub(super) async fn find(
         arrivals: &[Arrival<PreparedCommand>],
         tx: &mut dyn Transaction,
-    ) -> Result<Alike, EngineError> {
+    ) -> Result<Self, EngineError> {
         let subjects = || {
             arrivals
                 .iter()
@@ -49,23 +48,21 @@ impl Engine {
             .collect();
         digests.sort_unstable();
         digests.dedup();
-        let mut alike = Alike::default();
+        let mut earlier = Self::default();
         if digests.is_empty() {
-            return Ok(alike);
+            return Ok(earlier);
         }
         for (digest, id) in tx.alike(&digests, EACH).await? {
-            alike.found.entry(digest).or_default().push(id);
+            earlier.found.entry(digest).or_default().push(id);
         }
-        if !alike.found.is_empty() {
-            alike.stored = subjects()
-                .flat_map(|s| alike.having_all(&s.digests, &s.former))
+        if !earlier.found.is_empty() {
+            earlier.stored = subjects()
+                .flat_map(|s| earlier.having_all(&s.digests, &s.former))
                 .collect();
         }
-        Ok(alike)
+        Ok(earlier)
     }
-}
 
-impl Alike {
     /// The stored requests that have to be loaded.
     pub(super) fn ids(&self) -> impl Iterator<Item = RequestId> {
         self.stored.iter().copied()
@@ -95,12 +92,12 @@ impl Alike {
     pub(super) fn earlier<'a>(
         &'a self,
         subject: &'a PreparedSubject,
-        work: &'a Work<'_>,
+        batch: &'a Batch<'_>,
     ) -> Vec<Earlier<'a>> {
         let mut earlier: Vec<Earlier<'a>> = Vec::new();
         for id in self.having_all(&subject.digests, &subject.former) {
-            let request = work.get(id);
-            let body = self.bodies.get(&id).or_else(|| work.body_of_new(id));
+            let request = batch.get(id);
+            let body = self.bodies.get(&id).or_else(|| batch.body_of_new(id));
             // Under two spellings of an identifier it is found twice.
             let is_new = earlier.iter().all(|known| known.request.id != id);
             if let (Some(request), Some(body), true) = (request, body, is_new) {
@@ -110,7 +107,7 @@ impl Alike {
         earlier
     }
 
-    /// Those that all of these identifiers have led to, in one spelling or another: see the rule in the domain's `alike`.
+    /// Those that all of these identifiers have led to, in one spelling or another: see the rule in the domain's `duplicates`.
     fn having_all<'s>(
         &'s self,
         digests: &'s [SubjectDigest],

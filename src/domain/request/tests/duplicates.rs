@@ -4,7 +4,7 @@ use super::*;
 use crate::domain::{
     body::Body,
     command::Exclusion,
-    request::alike::{Duplicates, Earlier, OverLimit, RepeatLimit},
+    request::duplicates::{Duplicates, Earlier, OverLimit, RepeatLimit},
     words::{RefusalBasis, Status},
 };
 
@@ -377,7 +377,7 @@ fn the_fourth_within_the_limit_is_one_too_many() {
     assert_eq!(fourth(3, &controller, OverLimit::Refuse, DAY), Second::Alone);
     let (refused, _) = open_after(&earlier, person, &limited(OverLimit::Refuse), DAY);
     assert_eq!(refused.request.life.refused, Some(RefusalBasis::Excessive));
-    assert!(refused.dispatched.is_empty() && !refused.request.life.readable);
+    assert!(refused.dispatched.is_empty() && !refused.request.bookkeeping.readable);
     assert!(refused.entries.contains(&Entry::Repeated { earlier: 3 }));
 }
 

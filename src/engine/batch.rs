@@ -1,9 +1,12 @@
-//! A transaction's work in memory: the requests that it touches, what happens to each, and what all of it comes to.
+//! A transaction's requests in memory: what happens to each, and what all of it comes to.
 
 mod ending;
+mod finished;
 mod supplied;
 mod writing;
 
+pub(super) use ending::last_word;
+pub(super) use finished::Finished;
 use writing::undeliverable_of;
 
 use std::{borrow::Cow, collections::HashMap, time::Duration};
@@ -12,27 +15,23 @@ use foldhash::HashMapExt;
 
 use super::{
     Engine, EngineError,
-    counters::Counters,
-    effects::{Emission, building::Secrets},
+    counter_slot::CounterSlot,
+    counters::{Before, Counters},
     prepare::PreparedSubject,
-    routes::AcksSeen,
 };
 use crate::{
     domain::{
         body::Body,
         identity::Identity,
-        ids::RequestId,
+        ids::{ProcessorId, RequestId},
         note::Notes,
         request::{
-            Context, Life, Request, Trail, deferral::Deferred, merged::Leader, open::Opened, waves::AskedWave,
+            Context, Request, Trail, deferral::Deferred, merged::Leader, open::Opened, waves::AskedWave,
         },
         task::IllegalEvent,
         time::At,
     },
-    store::{
-        Changes, DeadLetter, EarlyChanges, InboxRow, MovedRow, ResealedRow, StateRow, StoredRequest,
-        SuppressionRow, UndeliverableRow,
-    },
+    store::{Changes, MovedRow, ResealedRow, StateRow, StoredRequest, SuppressionRow, UndeliverableRow},
 };
 
 /// When a request is looked at again that could not be woken: somebody has to mend the program first.
@@ -48,7 +47,7 @@ pub(super) struct Touched<'a> {
     /// Whether its row in the agenda was due: it has to move in any case.
     pub(super) woken: bool,
     source: Source<'a>,
-    before: Option<Life>,
+    before: Option<Before>,
     /// What was deferred before.
     deferred: Vec<Deferred>,
     /// The waves that were asked about before.
@@ -76,39 +75,22 @@ enum Source<'a> {
     },
 }
 
-/// Who writes: use cases that run at the same time count into rows of their own, so that none waits for another's commit.
-#[derive(Debug, Clone, Copy)]
-pub(super) enum UseCase {
-    Intake,
-    Settle,
-    Other,
-}
-
-/// Everything that a transaction does.
+/// Everything that a transaction does to requests.
 #[derive(Debug, Default)]
-pub(super) struct Work<'a> {
+pub(super) struct Batch<'a> {
     /// In the order in which they were touched first.
     touched: Vec<Touched<'a>>,
     /// Where each of them stands.
     places: foldhash::HashMap<RequestId, usize>,
-    pub(super) inbox: Vec<InboxRow>,
-    pub(super) dead_letters: Vec<DeadLetter>,
-    /// Commands that wait for their requests.
-    pub(super) early: EarlyChanges,
-    /// Requests that are set aside, each with its life before: nothing is decided about them.
-    aside: Vec<(Request, Life)>,
-}
-
-/// What a committed transaction leaves to be produced: built before the commit, opened and sent after it.
-#[derive(Debug)]
-pub(super) struct Finished<'a> {
-    touched: Vec<Touched<'a>>,
+    /// What is written besides.
     pub(super) changes: Changes,
+    /// Requests that are set aside, each with how it stood: nothing is decided about them.
+    aside: Vec<(Request, Before)>,
 }
 
-impl<'a> Work<'a> {
+impl<'a> Batch<'a> {
     pub(super) fn with_loaded(stored: Vec<StoredRequest>, clock_skew: Duration) -> Self {
-        let mut work = Self {
+        let mut batch = Self {
             touched: Vec::with_capacity(stored.len()),
             places: foldhash::HashMap::with_capacity(stored.len()),
             ..Self::default()
@@ -118,7 +100,7 @@ impl<'a> Work<'a> {
                 revision: request.revision,
                 wrapped_key,
             };
-            let before = Some(request.life.clone());
+            let before = Some(Before::of(&request));
             let touched = Touched {
                 resealed: None,
                 suppression: Vec::new(),
@@ -133,9 +115,9 @@ impl<'a> Work<'a> {
                 source,
                 before,
             };
-            work.touch(touched);
+            batch.touch(touched);
         }
-        work
+        batch
     }
 
     /// What a request that was opened here has kept of its command.
@@ -152,26 +134,15 @@ impl<'a> Work<'a> {
         Some(&touched.request)
     }
 
-    pub(super) fn has(&self, id: RequestId) -> bool {
-        self.places.contains_key(&id)
-    }
-
     pub(super) fn get_mut(&mut self, id: RequestId) -> Option<&mut Touched<'a>> {
         self.places
             .get(&id)
             .and_then(|place| self.touched.get_mut(*place))
     }
 
-    /// The requests that some of these were merged into.
-    pub(super) fn followed(&self) -> Vec<RequestId> {
-        let mut ids: Vec<RequestId> = self
-            .touched
-            .iter()
-            .filter_map(|touched| Some(touched.request.life.following.as_ref()?.leader))
-            .collect();
-        ids.sort_unstable();
-        ids.dedup();
-        ids
+    /// All of them, in the order in which they were touched first.
+    pub(super) fn requests(&self) -> impl Iterator<Item = &Request> {
+        self.touched.iter().map(|touched| &touched.request)
     }
 
     fn touch(&mut self, touched: Touched<'a>) {
@@ -182,15 +153,8 @@ impl<'a> Work<'a> {
     /// Has all of them look at what has become known. One that cannot must not keep its neighbours from it.
     pub(super) fn review(&mut self, context: &Context<'_>) {
         for touched in &mut self.touched {
-            let mut request = touched.request.clone();
-            match request.review(context) {
-                Ok(trail) => {
-                    touched.request = request;
-                    touched.trail.append(trail);
-                }
-                Err(error) => {
-                    tracing::error!(request = %request.id, %error, "a request cannot take what is known")
-                }
+            if let Err(error) = touched.attempt(|request| request.review(context)) {
+                tracing::error!(request = %touched.request.id, %error, "a request cannot take what is known");
             }
         }
     }
@@ -200,33 +164,23 @@ impl<'a> Work<'a> {
     pub(super) fn wake(
         &mut self,
         context: &Context<'_>,
-        acks_seen: &AcksSeen,
+        acks_seen: &dyn Fn(RequestId, &ProcessorId) -> At,
         leaders: &HashMap<RequestId, Leader>,
     ) {
         for touched in &mut self.touched {
-            let mut request = touched.request.clone();
-            let leader = request
-                .life
-                .following
-                .as_ref()
-                .and_then(|following| leaders.get(&following.leader));
-            let woken = match leader {
-                Some(leader) => request.follow(*leader, context),
-                None => {
-                    let id = request.id;
-                    request.wake_as_read(context, &|processor| acks_seen.until(id, processor))
-                }
-            };
-            match woken {
-                Ok(trail) => {
-                    touched.request = request;
-                    touched.trail.append(trail);
-                }
-                Err(error) => {
-                    tracing::error!(request = %request.id, %error, "a request cannot be woken");
-                    let again = context.now.plus(WOKEN_AGAIN_AFTER);
-                    touched.request.set_aside(context.now, again);
-                }
+            let following = touched.request.life.following.as_ref();
+            let leader = following
+                .and_then(|following| leaders.get(&following.leader))
+                .copied();
+            let id = touched.request.id;
+            let woken = touched.attempt(|request| match leader {
+                Some(leader) => request.follow(leader, context),
+                None => request.wake_as_read(context, &|processor| acks_seen(id, processor)),
+            });
+            if let Err(error) = woken {
+                tracing::error!(request = %id, %error, "a request cannot be woken");
+                let again = context.now.plus(WOKEN_AGAIN_AFTER);
+                touched.request.set_aside(context.now, again);
             }
             touched.woken = true;
         }
@@ -235,7 +189,7 @@ impl<'a> Work<'a> {
     /// Sets a request aside, as it was loaded: nothing of it is looked at but its flags.
     pub(super) fn set_aside(&mut self, stored: StoredRequest, now: At) {
         let mut request = stored.request;
-        let before = request.life.clone();
+        let before = Before::of(&request);
         request.set_aside(now, now.plus(WOKEN_AGAIN_AFTER));
         self.aside.push((request, before));
     }
@@ -273,25 +227,22 @@ impl<'a> Work<'a> {
         });
     }
 
-    /// Turns the work into what is written. `outboxed`: whether outbox rows have to remember the outputs.
+    /// Turns the batch into what is written. `outboxed`: whether outbox rows have to remember the outputs.
     pub(super) fn finish(
         mut self,
         engine: &Engine,
-        use_case: UseCase,
+        use_case: CounterSlot,
         now: At,
         outboxed: bool,
     ) -> Result<Finished<'a>, EngineError> {
         self.touched
             .retain(|touched| touched.purged || touched.has_changed());
         let mut changes = Changes {
-            closings: self.closing(now).into_iter().collect(),
-            inbox: self.inbox,
-            dead_letters: self.dead_letters,
-            early: self.early,
             slot: engine.slot_of(use_case),
             at: now,
-            ..Changes::default()
+            ..std::mem::take(&mut self.changes)
         };
+        changes.closings.extend(self.closing(now));
         let mut counters = Counters::default();
         for touched in &mut self.touched {
             if touched.purged {
@@ -313,6 +264,7 @@ impl<'a> Work<'a> {
                     .push((touched.request.id, touched.request.revision));
             }
         }
+        let aside = self.aside.iter().map(|(request, _)| request.id).collect();
         for (request, before) in self.aside {
             counters.count(&request, &[], Some(&before));
             if outboxed {
@@ -325,15 +277,28 @@ impl<'a> Work<'a> {
                 state: StateRow::of(&request)?,
             });
         }
-        changes.counters = counters.into_sorted();
+        changes.counters.extend(counters.into_sorted());
         Ok(Finished {
             touched: self.touched,
+            aside,
             changes,
         })
     }
 }
 
 impl Touched<'_> {
+    /// Tries a change on a copy: one that is refused leaves nothing behind.
+    pub(super) fn attempt<E>(
+        &mut self,
+        change: impl FnOnce(&mut Request) -> Result<Trail, E>,
+    ) -> Result<(), E> {
+        let mut request = self.request.clone();
+        let trail = change(&mut request)?;
+        self.request = request;
+        self.trail.append(trail);
+        Ok(())
+    }
+
     /// Has one that was merged see how the request stands that it follows, before anything is decided about it.
     pub(super) fn catch_up(
         &mut self,
@@ -365,122 +330,6 @@ impl Touched<'_> {
     /// Whether outsiders see a difference: a wake-up that only moved is none.
     fn is_worth_telling(&self) -> bool {
         let Some(before) = &self.before else { return true };
-        let unseen = |life: &Life| Life {
-            wake_at: None,
-            leaves: 0,
-            readable: true,
-            capsule: None,
-            facts: 0,
-            followers: 0,
-            ..life.clone()
-        };
-        !self.trail.moves.is_empty() || unseen(before) != unseen(&self.request.life)
-    }
-}
-
-impl Finished<'_> {
-    /// The requests whose capsule has to be sealed, each with the wrapped key of its identifiers, if it still has one.
-    pub(super) fn encapsulated(&self) -> impl Iterator<Item = (&Request, Option<&[u8]>)> {
-        self.touched.iter().filter_map(|touched| {
-            let before = touched.before.as_ref().and_then(|life| life.capsule);
-            let Source::Loaded { wrapped_key, .. } = &touched.source else {
-                return None;
-            };
-            let is_new = touched.request.life.capsule.is_some() && touched.request.life.capsule != before;
-            is_new.then_some((&touched.request, wrapped_key.as_deref()))
-        })
-    }
-
-    /// Whether a task has to be sent.
-    pub(super) fn sends(&self) -> bool {
-        self.touched
-            .iter()
-            .any(|touched| !touched.trail.dispatched.is_empty())
-    }
-
-    /// Counts what was sent and what came to an end, once the changes are committed.
-    fn observe(&self, engine: &Engine) {
-        for touched in &self.touched {
-            for ordinal in &touched.trail.dispatched {
-                engine
-                    .metrics
-                    .dispatch(touched.request.task(*ordinal).processor.as_str(), "sent");
-            }
-            let had = |ordinal| touched.undeliverable.iter().any(|row| row.ordinal == ordinal);
-            for (_, processor, ..) in touched
-                .request
-                .undeliverable()
-                .filter(|(ordinal, ..)| !had(*ordinal))
-            {
-                engine.metrics.dispatch(processor.as_str(), "undeliverable");
-            }
-            let was_open = touched.before.as_ref().is_none_or(|life| !life.status.is_final());
-            if let (true, Some(end)) = (was_open, touched.request.life.completed_at) {
-                let head = &touched.request.head;
-                engine
-                    .metrics
-                    .request_duration(head.action.as_str(), end.since(head.received_at));
-            }
-        }
-    }
-
-    /// Builds what has to be produced, once the changes are committed.
-    pub(super) async fn emit(self, engine: &Engine, outboxed: bool) -> Result<Emission, EngineError> {
-        self.observe(engine);
-        let mut emission = Emission {
-            outboxed,
-            decided_at: outboxed.then_some(self.changes.at),
-            ..Emission::default()
-        };
-        let to_open: Vec<RequestId> = self
-            .touched
-            .iter()
-            .filter(|touched| {
-                !touched.trail.dispatched.is_empty() && matches!(touched.source, Source::Loaded { .. })
-            })
-            .map(|touched| touched.request.id)
-            .collect();
-        let forgotten: Vec<RequestId> = self
-            .touched
-            .iter()
-            .filter(|touched| touched.request.life.capsule.is_some() && !touched.trail.dispatched.is_empty())
-            .map(|touched| touched.request.id)
-            .collect();
-        let secrets = engine.secrets(&to_open, &forgotten).await?;
-        let mut failed = Vec::new();
-        for touched in &self.touched {
-            let said = engine.emit_contained(&touched.request, &mut emission, |emission| {
-                if touched.is_worth_telling() {
-                    engine.emit_status(&touched.request, emission);
-                }
-                touched.emit_tasks(engine, &secrets, emission);
-            });
-            failed.extend((!said).then_some(touched.request.id));
-        }
-        engine.set_aside(&failed).await?;
-        let moved = self.touched.iter().filter(|touched| touched.moves_suppression());
-        let moved: Vec<RequestId> = moved.map(|touched| touched.request.id).collect();
-        engine.emit_suppression_of(&moved, &mut emission).await?;
-        // What came from elsewhere would not be republished with this batch: see `early`.
-        let left = &self.changes.early.refused;
-        let letters = self.changes.dead_letters.iter();
-        for letter in letters.filter(|letter| !left.contains(&letter.origin)) {
-            emission.dead_letter(letter);
-        }
-        Ok(emission)
-    }
-}
-
-impl Touched<'_> {
-    fn emit_tasks(&self, engine: &Engine, secrets: &Secrets, emission: &mut Emission) {
-        let sent = &self.trail.dispatched;
-        match &self.source {
-            Source::New { body, identities, .. } => {
-                engine.emit_tasks(&self.request, sent, body, identities, emission);
-            }
-            Source::Loaded { wrapped_key, .. } => {
-                engine.emit_stored(&self.request, sent, wrapped_key.as_deref(), secrets, emission);
-            }
-        }
+        !self.trail.moves.is_empty() || before.life != self.request.life
     }
 }

@@ -18,7 +18,7 @@ use std::{
 
 use serde::Serialize;
 
-use super::{Engine, EngineError, known::Known};
+use super::{Engine, EngineError, decision_inputs::DecisionInputs, use_cases::Sweeps};
 use crate::{
     domain::{
         fact::{FactKind, FactVersion, Facts},
@@ -101,16 +101,18 @@ fn in_flight(processor: &ProcessorId, counters: &[(CounterKey, i64)]) -> u64 {
     u64::try_from(of_it.map(|(_, n)| n).sum::<i64>()).unwrap_or(0)
 }
 
-impl Engine {
+impl Sweeps<'_> {
     /// Which of these sweeps wait, and for what.
     pub async fn waiting_sweeps(
-        &self,
+        self,
         sweeps: &[Sweep],
     ) -> Result<BTreeMap<FactVersion, WaitsFor>, EngineError> {
         // Only shown: any clock will do.
-        Ok(self.pace(sweeps, self.clock.now()).await?.waiting)
+        Ok(self.shared.pace(sweeps, self.shared.clock.now()).await?.waiting)
     }
+}
 
+impl Engine {
     /// Looks at the pace before a batch, for this worker's other use cases too. Which of the sweeps that go on wait;
     /// `None`: none goes on.
     pub(super) async fn keep_pace(&self) -> Result<Option<BTreeMap<FactVersion, WaitsFor>>, EngineError> {
@@ -140,7 +142,7 @@ impl Engine {
     }
 }
 
-impl Known {
+impl DecisionInputs {
     /// For a batch of a sweep that has waited for its turn: what it replays itself is sent.
     pub(super) fn let_replay(&mut self, version: FactVersion) {
         if let Some(restore) = self.facts.restore(version)

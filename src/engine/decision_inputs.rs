@@ -10,7 +10,11 @@ use std::{
     sync::{Arc, PoisonError},
 };
 
-use super::{ActiveRegistry, Engine, EngineError, registry, schedule};
+use super::{
+    Engine, EngineError,
+    active_registry::{ActiveRegistry, read},
+    schedule,
+};
 use crate::{
     domain::{
         fact::{FactVersion, Facts},
@@ -23,7 +27,7 @@ use crate::{
 
 /// What a transaction decides by.
 #[derive(Debug, Clone)]
-pub(super) struct Known {
+pub(super) struct DecisionInputs {
     /// The time.
     pub(super) now: At,
     pub(super) facts: Arc<Facts>,
@@ -93,12 +97,16 @@ impl Learned {
 
 impl Engine {
     /// Passes the gate, and learns what has become known since.
-    pub(super) async fn pass_gate(&self, tx: &mut dyn Transaction, mode: Gate) -> Result<Known, EngineError> {
+    pub(super) async fn pass_gate(
+        &self,
+        tx: &mut dyn Transaction,
+        mode: Gate,
+    ) -> Result<DecisionInputs, EngineError> {
         let passed = tx.gate(mode).await?;
         let now = self.clock_guard.time(&self.clock, passed.now)?;
         let facts = self.learn_facts(tx, passed.facts).await?;
         self.learn_registry(tx, passed.registry).await?;
-        Ok(Known {
+        Ok(DecisionInputs {
             now,
             facts,
             active: self.active()?,
@@ -141,7 +149,7 @@ impl Engine {
             self.tell_other_history("registry", known, head);
         }
         match tx.registry().await? {
-            Some(stored) => self.activate(head, registry::read(&stored.text)?),
+            Some(stored) => self.activate(head, read(&stored.text)?),
             // It was lost: what nobody can look up any more must not be decided by.
             None => *self.active.write().unwrap_or_else(PoisonError::into_inner) = None,
         }
@@ -209,45 +217,37 @@ impl Engine {
         self.learned().facts
     }
 
-    pub(super) fn context<'a>(&'a self, known: &'a Known, now: At) -> Context<'a> {
+    /// What the domain decides by.
+    pub(super) fn context<'a>(&'a self, inputs: &'a DecisionInputs) -> Context<'a> {
         Context {
-            now,
-            registry: &known.active.registry,
-            facts: &known.facts,
+            now: inputs.now,
+            registry: &inputs.active.registry,
+            facts: &inputs.facts,
             zone: &self.rules.calendar.zone,
             clock_skew: self.clock_skew,
             delay: &schedule::delay,
             keep_after_completion: self.keep_after_completion,
             withheld: Withheld::Lanes {
-                replays: &known.full,
-                shut: &known.shut,
+                replays: &inputs.full,
+                shut: &inputs.shut,
             },
         }
     }
 
     /// What people are shown, by what this worker knows now. Nothing is decided by it, so any clock will do.
     pub fn with_context<T>(&self, show: impl FnOnce(&Context<'_>) -> T) -> Result<T, EngineError> {
-        let known = Known {
+        let inputs = DecisionInputs {
             now: self.clock.now(),
             facts: self.facts(),
             active: self.active()?,
             full: self.full(),
             shut: self.shut(),
         };
-        Ok(show(&self.context(&known, known.now)))
+        Ok(show(&self.context(&inputs)))
     }
 }
 
-impl ActiveRegistry {
-    pub(super) const fn head(&self) -> Head {
-        Head {
-            number: self.revision,
-            chain: self.chain,
-        }
-    }
-}
-
-impl Known {
+impl DecisionInputs {
     /// For what tries a lane that is shut.
     pub(super) fn let_probe(&mut self, processor: &ProcessorId) {
         Arc::make_mut(&mut self.shut).lanes.remove(processor);

@@ -351,7 +351,7 @@ impl Request {
             return self.life.completed_at.is_none().then_some(next);
         }
         if self.life.status.is_final() {
-            return self.forget_at(context).filter(|_| self.life.readable);
+            return self.forget_at(context).filter(|_| self.bookkeeping.readable);
         }
         let mut earliest: Option<At> = None;
         let mut consider = |at: Option<At>| {

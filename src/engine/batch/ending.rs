@@ -1,13 +1,13 @@
 //! What a transaction does to requests that come to their end, and to those that were kept for long enough.
 
-use super::{Finished, Touched, Work};
+use super::{Batch, Finished, Touched};
 use crate::{
     domain::{request::Request, time::At},
-    engine::{Engine, EngineError, counters::Counters, expiry::last_word, time_ordered_id},
-    store::{Changes, Closing, CompactedKey, Line, PurgedRow},
+    engine::{Engine, EngineError, counters::Counters, time_ordered_id},
+    store::{Changes, Closing, CompactedKey, LastWord, Line, PurgedRow},
 };
 
-impl<'a> Work<'a> {
+impl<'a> Batch<'a> {
     /// Marks those whose rows go; the question is told whether the transaction has changed the request.
     pub(in crate::engine) fn purge(&mut self, mut goes: impl FnMut(&Request, bool) -> bool) {
         for touched in &mut self.touched {
@@ -18,7 +18,10 @@ impl<'a> Work<'a> {
     /// Those that have just come to their end, in line for what is deleted of them.
     pub(super) fn closing(&self, now: At) -> Option<Closing> {
         let ended = |touched: &&Touched<'a>| {
-            let before = touched.before.as_ref().and_then(|life| life.completed_at);
+            let before = touched
+                .before
+                .as_ref()
+                .and_then(|before| before.life.completed_at);
             let end = touched.request.life.completed_at;
             end.is_some() && end != before
         };
@@ -70,17 +73,29 @@ impl Touched<'_> {
         let before = self
             .before
             .as_ref()
-            .and_then(|life| self.request.head.suppresses(life));
+            .and_then(|before| self.request.head.suppresses(&before.life));
         before != self.request.suppressed_since() || (!self.suppression.is_empty() && before.is_some())
     }
 }
 
 impl Finished<'_> {
-    /// Changes that touch no request.
-    pub(in crate::engine) const fn without_requests(changes: Changes) -> Self {
+    /// Nothing is written, and nothing has to be produced.
+    pub(in crate::engine) fn nothing(now: At) -> Self {
         Self {
             touched: Vec::new(),
-            changes,
+            aside: Vec::new(),
+            changes: Changes {
+                at: now,
+                ..Changes::default()
+            },
         }
+    }
+}
+
+/// A key whose last record has to say what is true from now on.
+pub(in crate::engine) fn last_word(key: CompactedKey, now: At) -> LastWord {
+    LastWord {
+        id: time_ordered_id(now),
+        key,
     }
 }

@@ -9,13 +9,12 @@ use crate::{
         identity::Identity,
         ids::{IdentityType, RequestId},
         registry::Registry,
-        time::At,
     },
     engine::{
         Engine, EngineError,
-        known::Known,
+        batch::Touched,
+        decision_inputs::DecisionInputs,
         prepare::{Arrival, PreparedAck},
-        work::Touched,
     },
     store::{StoredBody, Transaction},
 };
@@ -26,7 +25,7 @@ pub(super) type Bodies = HashMap<RequestId, StoredBody>;
 /// Reads them. Nearly always no ack brings anything, and nothing is read.
 pub(super) async fn bodies(
     arrivals: &[Arrival<PreparedAck>],
-    known: &Known,
+    inputs: &DecisionInputs,
     tx: &mut dyn Transaction,
 ) -> Result<Bodies, EngineError> {
     let mut ids: Vec<RequestId> = arrivals
@@ -35,7 +34,7 @@ pub(super) async fn bodies(
         .filter(|prepared| {
             !prepared.ack.identities.is_empty()
                 && prepared.token_matches
-                && brought(prepared, &known.active.registry).next().is_some()
+                && brought(prepared, &inputs.active.registry).next().is_some()
         })
         .map(|prepared| prepared.ack.request_id)
         .collect();
@@ -66,8 +65,7 @@ impl Engine {
         &self,
         prepared: &PreparedAck,
         ordinal: u16,
-        known: &Known,
-        now: At,
+        inputs: &DecisionInputs,
         touched: &mut Touched<'_>,
         bodies: &mut Bodies,
     ) {
@@ -75,11 +73,11 @@ impl Engine {
         let Some(stored) = bodies.get_mut(&touched.request.id) else {
             return;
         };
-        let identities: Vec<Identity> = brought(prepared, &known.active.registry).cloned().collect();
+        let identities: Vec<Identity> = brought(prepared, &inputs.active.registry).cloned().collect();
         if identities.is_empty() {
             return;
         }
-        if let Err(error) = self.try_pass_on(&identities, ordinal, known, now, touched, stored) {
+        if let Err(error) = self.try_pass_on(&identities, ordinal, inputs, touched, stored) {
             let error = &error as &dyn std::error::Error;
             tracing::error!(request = %touched.request.id, error, "identifiers that an ack brought cannot be passed on");
         }
@@ -89,12 +87,11 @@ impl Engine {
         &self,
         identities: &[Identity],
         ordinal: u16,
-        known: &Known,
-        now: At,
+        inputs: &DecisionInputs,
         touched: &mut Touched<'_>,
         stored: &mut StoredBody,
     ) -> Result<(), EngineError> {
-        let context = self.context(known, now);
+        let context = self.context(inputs);
         let body = Body::unpack(&stored.body)?;
         let pinned = |request: &_, place| body.identities_of(request, place).to_vec();
         let tenant = touched.request.head.tenant.clone();
