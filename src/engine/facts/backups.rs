@@ -60,7 +60,7 @@ impl BackupEvents<'_> {
                 some.iter().map(|arrival| self.fact_of_backup(arrival)).collect();
             let (told, emitted) = self
                 .shared
-                .tell(&messages, &self.shared.advances_of(some))
+                .record(&messages, &self.shared.advances_of(some))
                 .await?;
             for (told, message) in told.iter().zip(&messages) {
                 if let (FactOutcome::Refused(refusal), Some(_)) = (told, message.origin) {

@@ -116,7 +116,7 @@ fn happenings() -> Vec<(&'static str, Happening)> {
 }
 
 /// Lets it happen, or says in the contract's word why not.
-fn record_event(bench: &mut Bench, what: &Happening) -> Result<(), &'static str> {
+fn happen(bench: &mut Bench, what: &Happening) -> Result<(), &'static str> {
     match what {
         Happening::Cancel => decided(bench, |request, context| request.cancel(None, context)),
         Happening::Verify(result) => {
