@@ -19,7 +19,7 @@ use super::{
     problem::Problem,
     query::{Id, Params, cursor},
     repeats,
-    requests::count_unreadable,
+    unreadable::count_unreadable,
 };
 use crate::{
     domain::{

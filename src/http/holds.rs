@@ -17,7 +17,8 @@ use super::{
     lists::raw,
     problem::Problem,
     query::{Id, Page, Params, cursor},
-    requests::{count_unreadable, make_id, message_of},
+    requests::{make_id, message_of},
+    unreadable::count_unreadable,
 };
 use crate::{
     domain::{

@@ -31,6 +31,7 @@ mod suppression;
 mod sweeps;
 mod tasks;
 pub mod tls;
+mod unreadable;
 
 use std::{
     fmt, io,

@@ -7,7 +7,7 @@ use super::{
     Api,
     auth::Caller,
     problem::{FieldError, Problem},
-    requests::count_unreadable,
+    unreadable::count_unreadable,
 };
 use crate::{
     domain::{

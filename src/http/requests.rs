@@ -18,6 +18,7 @@ use super::{
     problem::Problem,
     query::Id,
     repeats::{self, idempotency_key},
+    unreadable::count_unreadable,
 };
 use crate::{
     domain::{
@@ -148,11 +149,6 @@ async fn admit(engine: &Engine, caller: &Caller, command: &mut Command) -> Resul
         }
     }
     Ok(())
-}
-
-/// Counts a command that says nothing that could be carried out.
-pub(super) fn count_unreadable(engine: &Engine, refusal: &Refusal) {
-    engine.metrics.command("unreadable", refusal.reason.as_str());
 }
 
 /// `POST /v1/requests/{id}/cancel`

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use serde::Serialize;
 
 use super::{
-    request::warnings,
+    request::{identifiers, warnings},
     sentences::{entries, outlook},
 };
 use crate::{
@@ -128,7 +128,10 @@ impl<'a> Explanation<'a> {
             before_anything_is_sent: openers.collect(),
             ahead: ahead(request, !gates.is_empty(), context),
             to_finish_sooner: needs(request, context),
-            identifiers: outlook::identifiers(request, &best, context),
+            identifiers: IdentifiersView {
+                now: identifiers(request, context),
+                says: outlook::identifiers(request, &best, context),
+            },
             shortest_way: shortest(request, best),
         })
     }

@@ -18,6 +18,7 @@ pub mod holds;
 mod kept_command;
 mod legal_clock;
 pub mod merged;
+mod next_wake;
 mod notice;
 pub mod open;
 pub mod operate;

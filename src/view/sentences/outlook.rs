@@ -14,7 +14,6 @@ use crate::domain::{
     words::AbandonCause,
 };
 use crate::engine::decisions::DecisionView;
-use crate::view::{explanation::IdentifiersView, request as view};
 
 /// A decision, with what it is about and why it was taken.
 pub fn decided(decision: &DecisionView) -> String {
@@ -228,14 +227,12 @@ pub fn name(request: &Request, ordinal: u16) -> String {
 }
 
 /// Who can read the identifiers, and until when.
-pub fn identifiers(request: &Request, best: &BestCase, context: &Context<'_>) -> IdentifiersView {
-    let says = match (request.bookkeeping.readable, request.capsule_end(context)) {
+pub fn identifiers(request: &Request, best: &BestCase, context: &Context<'_>) -> String {
+    match (request.bookkeeping.readable, request.capsule_end(context)) {
         (true, _) => readable(best),
         (false, Some(end)) => capsule("they are sealed", end),
         (false, None) => "forgotten: nobody can read them".to_owned(),
-    };
-    let now = view::identifiers(request, context);
-    IdentifiersView { now, says }
+    }
 }
 
 fn readable(best: &BestCase) -> String {

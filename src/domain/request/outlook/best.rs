@@ -13,7 +13,7 @@ use crate::domain::{
     fact::{Fact, Facts},
     ids::{EventId, Label},
     registry::ConfirmBy,
-    request::{Trail, Withheld, answer::CRYPTO_ERASE, derived_status::just_after, gates::ClosedGate},
+    request::{Trail, Withheld, answer::CRYPTO_ERASE, gates::ClosedGate, next_wake::just_after},
     task::{Deferral, Share, TaskState},
     time::At,
     words::{Action, Status},

@@ -7,7 +7,7 @@ mod best;
 
 use std::time::Duration;
 
-use super::{Check, Context, Request, derived_status::overdue_from, gates::ClosedGate};
+use super::{Check, Context, Request, gates::ClosedGate, next_wake::overdue_from};
 use crate::domain::{
     backup::end_of,
     hold::Hold,
