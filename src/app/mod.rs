@@ -22,9 +22,10 @@ use tokio::sync::mpsc;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 pub use connect::{
-    Connected, PATIENCE, client_settings, connect, open_engine, open_store, open_store_within, remote_cluster,
+    Connected, PATIENCE, client_settings, connect, open_engine, open_store, open_store_within,
+    remote_cluster, settings_of,
 };
-pub use keyring::{check_keyring, is_in_use};
+pub use keyring::{check_keyring, is_in_use, open_vault};
 
 use crate::{
     clock::Clock,

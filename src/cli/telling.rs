@@ -20,7 +20,7 @@ enum Times {
 }
 
 /// A line for whoever watches; `None`: it says nothing that another line does not.
-pub(super) fn told(entry: &Entry, processors: &[String], now: At) -> Option<String> {
+pub(crate) fn told(entry: &Entry, processors: &[String], now: At) -> Option<String> {
     tell(entry, processors, Times::Since(now))
 }
 
@@ -206,7 +206,7 @@ fn happened(event: &TaskEvent, attempt: u32, times: Times) -> String {
 }
 
 /// A time for people.
-pub(super) fn shown(duration: Duration) -> String {
+pub(crate) fn shown(duration: Duration) -> String {
     if duration < Duration::from_secs(1) {
         format!("{} ms", duration.as_millis())
     } else {

@@ -39,27 +39,12 @@ const ARROWS: &[(&str, &[&str])] = &[
             "domain",
         ],
     ),
-    // Simulated processors speak Kafka, as real ones do.
-    (
-        "sim",
-        &[
-            "kafka",
-            "engine",
-            "store",
-            "vault",
-            "telemetry",
-            "clock",
-            "wire",
-            "domain",
-        ],
-    ),
-    // The composition root, and the command line that starts it.
+    // The composition root. It knows nothing of what starts it.
     (
         "app",
         &[
             "http",
             "kafka",
-            "sim",
             "engine",
             "store",
             "vault",
@@ -70,13 +55,31 @@ const ARROWS: &[(&str, &[&str])] = &[
             "domain",
         ],
     ),
+    // What every command needs: nothing of the commands themselves.
+    (
+        "terminal",
+        &[
+            "app",
+            "kafka",
+            "engine",
+            "store",
+            "vault",
+            "telemetry",
+            "wire",
+            "config",
+            "domain",
+        ],
+    ),
+    // Files that commands hand out and the laboratory plays.
+    ("policies", &["config", "domain"]),
     (
         "cli",
         &[
+            "terminal",
+            "policies",
             "app",
             "http",
             "kafka",
-            "sim",
             "engine",
             "store",
             "vault",
@@ -87,7 +90,28 @@ const ARROWS: &[(&str, &[&str])] = &[
             "domain",
         ],
     ),
-    ("main", &["cli"]),
+    // It tells what the ledger has in the words of `cli`, which knows nothing of it.
+    (
+        "lab",
+        &[
+            "cli",
+            "terminal",
+            "policies",
+            "app",
+            "http",
+            "kafka",
+            "engine",
+            "store",
+            "vault",
+            "telemetry",
+            "clock",
+            "wire",
+            "config",
+            "domain",
+        ],
+    ),
+    ("program", &["cli", "lab", "terminal", "telemetry"]),
+    ("main", &["program"]),
 ];
 
 /// Beyond this a file wants splitting.

@@ -4,15 +4,16 @@ use std::{collections::HashMap, time::Duration};
 
 use lacuna::{
     app::{self, Roles, Running, remote_cluster, topics},
-    cli::scenario::{
-        Profile, Stuck, Topic,
-        call::Caller,
-        post::{Post, Said},
-    },
     clock::{Clock, ManualClock, Stopwatch},
     config::{Brokers, Config, Secret, StoreUrl, Topics, registry_file},
     domain::time::At,
     kafka::admin::Admin,
+    lab::scenario::{
+        Stuck, Topic,
+        call::Caller,
+        post::{Post, Said},
+    },
+    policies::Profile,
     vault::Keyring,
 };
 use rdkafka::{

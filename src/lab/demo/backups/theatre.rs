@@ -1,0 +1,311 @@
+//! The engine on a clock that is turned by hand, over a SQLite file, with messages that go from hand to hand instead of
+//! through a broker. Every message is the contract's, and every decision is the engine's.
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use jiff::tz::TimeZone;
+use serde_json::{Value, json};
+use uuid::Uuid;
+use zeroize::Zeroizing;
+
+use super::{
+    cast::Person,
+    systems::{SETS, Systems},
+    telling::Teller,
+};
+use crate::{
+    app,
+    clock::{Clock, ManualClock},
+    config::{Config, registry_file},
+    domain::{ids::RequestId, request::Request, time::At, words::Proof},
+    engine::{
+        Engine,
+        facts::Told,
+        intake::Verdict,
+        outputs::{Emission, RecordKind},
+        prepare::Arrival,
+        settle::AckVerdict,
+    },
+    lab::demo::DemoError,
+    store::StoredRequest,
+    telemetry::metrics::Metrics,
+    wire::{KeptHeaders, ack::parse_ack, command::Door, envelope::Envelope},
+};
+
+/// Reading times of the script.
+pub(super) fn at(text: &str) -> Result<At, DemoError> {
+    At::parse(text).map_err(|error| DemoError::Stuck(format!("{text}: {error}")))
+}
+
+/// An id of no meaning.
+pub(super) fn new_id() -> Uuid {
+    uuid::Builder::from_random_bytes(rand::random()).into_uuid()
+}
+
+/// What the story is played on.
+pub(super) struct Theatre {
+    pub engine: Engine,
+    pub systems: Systems,
+    pub teller: Teller,
+    /// Proofs by age that the ledger claims although copies are left.
+    pub false_proofs: u32,
+    /// The statuses that upstream has seen last, with their revisions.
+    pub statuses: BTreeMap<RequestId, (u64, String)>,
+    clock: ManualClock,
+    /// When copies are taken next.
+    backup_day: At,
+}
+
+impl Theatre {
+    /// Sets it up.
+    pub(super) async fn open(config: &Config, start: At) -> Result<Self, DemoError> {
+        let clock = ManualClock::starting_at(start);
+        let shared = Clock::Manual(clock.clone());
+        let store = app::open_store(config, &shared, true).await?;
+        store.migrate().await?;
+        let metrics = Arc::new(Metrics::new().map_err(app::AppError::from)?);
+        let engine = app::open_engine(config, shared, metrics, store, Arc::from("demo")).await?;
+        let registry = registry_file::read(&config.registry.path).map_err(DemoError::Config)?;
+        engine.apply_registry(&registry).await?;
+        Ok(Self {
+            engine,
+            systems: Systems::default(),
+            teller: Teller::default(),
+            false_proofs: 0,
+            statuses: BTreeMap::new(),
+            clock,
+            backup_day: start,
+        })
+    }
+
+    /// Now, in the story.
+    pub(super) fn now(&self) -> At {
+        self.clock.now()
+    }
+
+    /// A command is sent. What it says of itself is up to the script.
+    pub(super) async fn command(&mut self, headline: &str, command: &Value) -> Result<(), DemoError> {
+        let bytes = command.to_string().into_bytes();
+        let envelope = Envelope::bare(&self.engine.tenant_default);
+        let door = match command["actor"] {
+            Value::Null => Door::Commands,
+            _ => Door::Control,
+        };
+        let arrival = Arrival {
+            origin: None,
+            content: self.engine.prepare_command(&bytes, &envelope, door),
+            raw: Zeroizing::new(bytes),
+            headers: KeptHeaders::default(),
+            reading: None,
+        };
+        let taken = self.engine.take_in(&[arrival]).await?;
+        match taken.verdicts.as_slice() {
+            [Verdict::Taken(_)] => {}
+            other => return Err(DemoError::Stuck(format!("{headline}: {other:?}"))),
+        }
+        self.teller.headline(self.now(), headline, true)?;
+        self.deliver(taken.emission).await?;
+        self.settle_down().await
+    }
+
+    /// A backup system tells something. `always`: also where it changes nothing.
+    pub(super) async fn backup_event(
+        &mut self,
+        headline: &str,
+        mut event: Value,
+        always: bool,
+    ) -> Result<(), DemoError> {
+        event["event_id"] = json!(new_id());
+        let bytes = event.to_string().into_bytes();
+        let envelope = Envelope::bare(&self.engine.tenant_default);
+        let arrival = Arrival {
+            origin: None,
+            content: self.engine.prepare_backup(&bytes, &envelope),
+            raw: Zeroizing::new(bytes),
+            headers: KeptHeaders::default(),
+            reading: None,
+        };
+        let (told, emission) = self.engine.tell_backups(&[arrival]).await?;
+        match told.as_slice() {
+            [Told::Taken { contradiction: None }] => {}
+            other => return Err(DemoError::Stuck(format!("{headline}: {other:?}"))),
+        }
+        self.teller.headline(self.now(), headline, always)?;
+        self.deliver(emission).await?;
+        self.settle_down().await
+    }
+
+    /// Lets time pass, from one thing that is due to the next.
+    pub(super) async fn until(&mut self, end: At) -> Result<(), DemoError> {
+        loop {
+            let due = self.next_wake().await?;
+            let next = due
+                .into_iter()
+                .chain([self.backup_day])
+                .min()
+                .unwrap_or(end)
+                .min(end);
+            self.clock.advance(next.since(self.now()));
+            if next == self.backup_day {
+                self.back_up().await?;
+            }
+            self.teller
+                .headline(self.now(), "time has passed: what is due is looked at", false)?;
+            self.wake().await?;
+            self.settle_down().await?;
+            if next == end {
+                return Ok(());
+            }
+        }
+    }
+
+    /// The month's copies are taken, old ones are deleted, and the one set that reports it does.
+    async fn back_up(&mut self) -> Result<(), DemoError> {
+        let now = self.now();
+        let reported = SETS[0].set;
+        for (set, oldest) in self.systems.back_up(now) {
+            if set.set != reported {
+                continue;
+            }
+            let event = json!({
+                "type": "backup.rotated", "processor": set.processor, "set": set.set,
+                "oldest_retained_at": oldest, "at": now,
+            });
+            let oldest = oldest.to_string();
+            let day = oldest.split('T').next().unwrap_or_default();
+            let headline = format!(
+                "{} reports a rotation: its oldest copy is of {day}",
+                set.processor
+            );
+            self.backup_event(&headline, event, false).await?;
+        }
+        let next = now.timestamp().to_zoned(TimeZone::UTC);
+        let next = next.checked_add(jiff::ToSpan::months(1));
+        self.backup_day = next
+            .map_err(|error| DemoError::Stuck(error.to_string()))?
+            .timestamp()
+            .into();
+        Ok(())
+    }
+
+    /// The next time at which a request wants to be looked at.
+    async fn next_wake(&self) -> Result<Option<At>, DemoError> {
+        let now = self.now();
+        let requests = self.requests().await?;
+        let dates = requests.iter().filter_map(|stored| stored.request.life.wake_at);
+        Ok(dates.filter(|at| *at > now).min())
+    }
+
+    async fn wake(&mut self) -> Result<(), DemoError> {
+        loop {
+            let woken = self.engine.wake_due(self.now()).await?;
+            let more = woken.more;
+            self.deliver(woken.emission).await?;
+            if !more {
+                return Ok(());
+            }
+        }
+    }
+
+    /// Sweeps until there is nothing to sweep, forgets capsules that nobody can need any more, and tells what happened.
+    async fn settle_down(&mut self) -> Result<(), DemoError> {
+        loop {
+            let swept = self.engine.sweep().await?;
+            self.deliver(swept.emission).await?;
+            if !swept.busy {
+                break;
+            }
+        }
+        self.engine.forget_old_capsules(self.now()).await?;
+        let proved = self.teller.tell(self.engine.store.as_ref()).await?;
+        for (person, processor) in proved {
+            let set = SETS.iter().find(|set| set.processor == processor);
+            let left = set.map_or(0, |set| self.systems.left_in_copies(set.set, &person.customer()));
+            self.false_proofs += u32::from(left > 0);
+        }
+        Ok(())
+    }
+
+    /// Brings messages to whom they are for, until nobody has anything to say.
+    async fn deliver(&mut self, emission: Emission) -> Result<(), DemoError> {
+        let mut waiting = vec![emission];
+        while let Some(emission) = waiting.pop() {
+            let mut acks = Vec::new();
+            for record in &emission.records {
+                match record.kind {
+                    RecordKind::Task { .. } => {
+                        acks.push(self.systems.work_off(&record.payload, self.clock.now())?)
+                    }
+                    RecordKind::Status { id, revision } => self.see_status(id, revision, &record.payload)?,
+                    // It has no suppression topic, and is over before anything is purged.
+                    RecordKind::Suppression { .. } | RecordKind::Tombstone => {}
+                    RecordKind::DeadLetter { .. } => {
+                        return Err(DemoError::Stuck("a message was dead-lettered".to_owned()));
+                    }
+                }
+            }
+            self.engine.store.outbox_done(&emission.revisions).await?;
+            if !acks.is_empty() {
+                waiting.push(self.answer(acks).await?);
+            }
+        }
+        Ok(())
+    }
+
+    fn see_status(&mut self, id: RequestId, revision: u32, payload: &[u8]) -> Result<(), DemoError> {
+        let status: Value = serde_json::from_slice(payload)?;
+        let word = status["status"].as_str().unwrap_or_default().to_owned();
+        let seen = self.statuses.entry(id).or_default();
+        if seen.0 <= u64::from(revision) {
+            *seen = (u64::from(revision), word);
+        }
+        Ok(())
+    }
+
+    async fn answer(&self, acks: Vec<Vec<u8>>) -> Result<Emission, DemoError> {
+        let envelope = Envelope::bare(&self.engine.tenant_default);
+        let arrivals: Vec<_> = acks
+            .into_iter()
+            .map(|bytes| Arrival {
+                origin: None,
+                content: parse_ack(&bytes, &envelope).and_then(|ack| self.engine.prepare_ack(ack)),
+                raw: Zeroizing::new(bytes),
+                headers: KeptHeaders::default(),
+                reading: None,
+            })
+            .collect();
+        let settled = self.engine.settle(&arrivals).await?;
+        let counted = |verdict: &AckVerdict| matches!(verdict, AckVerdict::Counted { .. });
+        if settled.verdicts.iter().all(counted) {
+            Ok(settled.emission)
+        } else {
+            Err(DemoError::Stuck(format!("an ack: {:?}", settled.verdicts)))
+        }
+    }
+
+    /// Every request.
+    pub(super) async fn requests(&self) -> Result<Vec<StoredRequest>, DemoError> {
+        Ok(self.engine.store.page(None, 500).await?)
+    }
+
+    /// A person's request.
+    pub(super) async fn request(&self, person: Person) -> Result<StoredRequest, DemoError> {
+        let found = self.engine.store.requests(&[person.request()]).await?.pop();
+        found.ok_or_else(|| DemoError::Stuck(format!("there is no request of {}", person.name)))
+    }
+}
+
+/// Whether a proof is that of a copy's age.
+pub(super) const fn is_of_age(proof: Proof) -> bool {
+    matches!(proof, Proof::Expired)
+}
+
+/// The place of a processor's task in a plan: the n-th one, as a share that is split has several.
+pub(super) fn place(request: &Request, processor: &str, n: usize) -> Result<u16, DemoError> {
+    let mut places = request
+        .ordinals()
+        .filter(|ordinal| request.task(*ordinal).processor.as_str() == processor);
+    places
+        .nth(n)
+        .ok_or_else(|| DemoError::Stuck(format!("no task of {processor} in the plan")))
+}
