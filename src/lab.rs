@@ -2,5 +2,6 @@
 
 pub mod bench;
 pub mod demo;
+pub mod harness;
 pub mod scenario;
 pub mod sim;

@@ -9,6 +9,7 @@ pub mod folder;
 pub mod interrupt;
 pub mod lines;
 pub mod output;
+pub mod table;
 
 use std::process::ExitCode;
 

@@ -2,11 +2,11 @@
 
 mod deferred;
 mod deployment;
-mod floor;
 mod measure;
 mod place;
 mod process;
 mod report;
+mod sql_baseline;
 
 use std::{path::PathBuf, time::Duration};
 

@@ -3,8 +3,8 @@
 
 mod backups;
 mod progress;
-mod stage;
-mod story;
+mod setup;
+mod summary;
 
 use std::{io::IsTerminal, ops::ControlFlow, time::Duration};
 
@@ -175,17 +175,17 @@ async fn demonstrate(args: &Args) -> Result<Exit, DemoError> {
     let watch = Stopwatch::start();
     say("Lacuna's demonstration: an in-process Kafka broker and a SQLite file, both gone afterwards.")?;
     let folder = Folder::create("demo")?;
-    let config = stage::prepare(&folder)?;
+    let config = setup::prepare(&folder)?;
     say(format_args!(
         "Publishing {} erasure commands to {}; {} simulated processors answer.\n",
         args.requests,
         config.kafka.topics.commands,
-        stage::PROCESSORS.len()
+        setup::PROCESSORS.len()
     ))?;
     let topics = config.kafka.topics.clone();
     let running = app::start(config.clone(), Roles::ALL, Clock::System).await?;
     let cluster = Cluster::embedded(&running.servers);
-    let simulated = stage::PROCESSORS
+    let simulated = setup::PROCESSORS
         .iter()
         .map(|processor| Simulated {
             topic: format!("{}{}", topics.tasks_prefix, processor.id),
@@ -251,12 +251,12 @@ async fn tell(
     interrupt: &Interrupt,
 ) -> Result<bool, DemoError> {
     let store = running.engine.store.as_ref();
-    let summary = story::summarise(store).await?;
-    story::print_table(&summary)?;
+    let summary = summary::summarise(store).await?;
+    summary::print_table(&summary)?;
     if let Some(id) = summary.example {
-        story::print_path(store, id).await?;
+        summary::print_path(store, id).await?;
     }
-    story::print_open(&summary)?;
+    summary::print_open(&summary)?;
     // The ledger decides, not what the driver happened to see.
     let complete = summary.requests == args.requests && summary.completed == args.requests;
     say(format_args!(

@@ -5,17 +5,19 @@
 
 pub mod by_hand;
 pub mod call;
-mod judge;
+mod checks;
+pub mod environment;
 mod messages;
 mod naming;
-pub mod post;
+pub mod player;
+mod registry;
 pub mod report;
 pub mod script;
-pub mod stage;
 mod words;
 
-pub use judge::Seen;
-pub use messages::Topic;
+pub use checks::Checked;
+pub use registry::registry;
+pub use words::{Attributes, attributes};
 
 use crate::{app::AppError, config::Problems, engine::EngineError, store::StoreError, terminal::Failure};
 

@@ -7,6 +7,7 @@ use std::{
 };
 
 use super::Failure;
+pub use super::table::Table;
 
 /// Stdout, buffered: one write for many lines.
 #[derive(Debug)]
@@ -54,53 +55,6 @@ pub fn aside(line: impl Display) {
     writeln!(io::stderr(), "{line}").unwrap_or_default();
 }
 
-/// Lines of columns, as wide as their widest cell.
-#[derive(Debug)]
-pub struct Table {
-    rows: Vec<Vec<String>>,
-}
-
-impl Table {
-    /// A table with these headings.
-    pub fn new(headings: &[&str]) -> Self {
-        Self {
-            rows: vec![headings.iter().map(|heading| heading.to_uppercase()).collect()],
-        }
-    }
-
-    /// Adds a row. An empty cell shows as a dash, so that columns can be counted by scripts too.
-    pub fn row(&mut self, cells: impl IntoIterator<Item = String>) {
-        let shown = |cell: String| if cell.is_empty() { "-".to_owned() } else { cell };
-        self.rows.push(cells.into_iter().map(shown).collect());
-    }
-
-    pub fn write(&self, out: &mut Out) -> Result<(), Failure> {
-        self.lines().into_iter().try_for_each(|line| out.line(line))
-    }
-
-    fn lines(&self) -> Vec<String> {
-        let columns = self.rows.iter().map(Vec::len).max().unwrap_or(0);
-        let width = |column: usize| {
-            self.rows
-                .iter()
-                .filter_map(|row| row.get(column))
-                .map(|cell| cell.chars().count())
-                .max()
-        };
-        let widths: Vec<usize> = (0..columns).map(|column| width(column).unwrap_or(0)).collect();
-        self.rows
-            .iter()
-            .map(|row| {
-                let cells = row
-                    .iter()
-                    .zip(&widths)
-                    .map(|(cell, width)| format!("{cell:<width$}"));
-                cells.collect::<Vec<_>>().join("  ").trim_end().to_owned()
-            })
-            .collect()
-    }
-}
-
 /// A time span in its two largest units.
 #[derive(Debug)]
 pub struct Span(pub Duration);
@@ -121,13 +75,6 @@ impl Display for Span {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn columns_are_as_wide_as_their_widest_cell() {
-        let mut table = Table::new(&["id", "why"]);
-        table.row(["crm-2".to_owned(), String::new()]);
-        assert_eq!(table.lines(), ["ID     WHY", "crm-2  -"]);
-    }
 
     #[test]
     fn spans_show_two_units() {

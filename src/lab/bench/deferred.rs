@@ -4,19 +4,19 @@
 //! somebody waits. Broker, store, agenda, sweeps and the simulated processors are the real ones. What is parked was
 //! taken in and settled by the engine itself, batch by batch, so that every row is what it is in life.
 
-mod crowd;
 mod probe;
 mod report;
 mod site;
+mod workload;
 
 use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
 use serde_json::json;
 
 use self::{
-    crowd::{Crowd, Kind},
     probe::probe_for,
     site::Site,
+    workload::{Kind, Workload},
 };
 use super::{Args, BenchError, base, go_on, process::Process};
 use crate::{
@@ -54,7 +54,7 @@ const LOOK_EVERY: Duration = Duration::from_millis(100);
 
 const DAY: Duration = Duration::from_secs(24 * 3600);
 
-/// How many of a crowd did something, in which time.
+/// How many of a workload did something, in which time.
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct Pace {
     pub count: u64,
@@ -75,8 +75,8 @@ pub(super) async fn bench(args: &Args) -> Result<Figures, BenchError> {
     let run = Run {
         site: &site,
         args,
-        due: args.due.next_multiple_of(crowd::BATCH),
-        parked: args.parked.next_multiple_of(crowd::BATCH),
+        due: args.due.next_multiple_of(workload::BATCH),
+        parked: args.parked.next_multiple_of(workload::BATCH),
         interrupt: &interrupt,
     };
     let measured = run.measure().await;
@@ -104,15 +104,15 @@ impl Run<'_> {
             due: self.due,
             ..Figures::default()
         };
-        let mut crowd = Crowd::new(Arc::clone(&self.site.engine), self.site.clock.clone());
+        let mut workload = Workload::new(Arc::clone(&self.site.engine), self.site.clock.clone());
         self.say("warming");
-        crowd.take_in(Kind::Live, WARM).await?;
-        self.controls(&mut crowd, &mut figures).await?;
-        self.park(&mut crowd, &mut figures).await?;
+        workload.take_in(Kind::Live, WARM).await?;
+        self.controls(&mut workload, &mut figures).await?;
+        self.park(&mut workload, &mut figures).await?;
         self.say("looking for what is due, where nothing is");
         figures.scans = self.scan().await?;
         self.say("taking in on the full store");
-        figures.intake_full = crowd.take_in(Kind::Live, CONTROL).await?;
+        figures.intake_full = workload.take_in(Kind::Live, CONTROL).await?;
         self.say("watching unrelated requests while nothing else happens");
         let probe = probe_for(self.site).await?;
         tokio::time::sleep(QUIET).await;
@@ -129,16 +129,16 @@ impl Run<'_> {
         self.say(&format!("{} retention parts fall due at once", self.due));
         (figures.woken, figures.completed) = self.fall_due().await?;
         figures.memory_after = Process::own().resident();
-        figures.sample = crowd.sample(SAMPLE);
+        figures.sample = workload.sample(SAMPLE);
         figures.sample_completed = self.look_at_sample(&figures.sample).await?;
         Ok(figures)
     }
 
     /// What a request costs of which nothing is parked, and how fast it is taken in while there are no others.
-    async fn controls(&self, crowd: &mut Crowd, figures: &mut Figures) -> Result<(), BenchError> {
+    async fn controls(&self, workload: &mut Workload, figures: &mut Figures) -> Result<(), BenchError> {
         self.say("taking in on the empty store");
         let before = self.site.store.bytes_on_disk().await?;
-        figures.intake_empty = crowd.take_in(Kind::Live, CONTROL).await?;
+        figures.intake_empty = workload.take_in(Kind::Live, CONTROL).await?;
         let after = self.site.store.bytes_on_disk().await?;
         figures.bytes_live = after.saturating_sub(before) as f64 / CONTROL as f64;
         figures.memory_empty = Process::own().resident();
@@ -146,14 +146,14 @@ impl Run<'_> {
     }
 
     /// Fills the store: first those that will be due, a day later all the others.
-    async fn park(&self, crowd: &mut Crowd, figures: &mut Figures) -> Result<(), BenchError> {
+    async fn park(&self, workload: &mut Workload, figures: &mut Figures) -> Result<(), BenchError> {
         let before = (
             self.site.store.bytes_on_disk().await?,
             self.site.bytes_of("deferred").await?,
         );
-        let due = self.fill(crowd, Kind::Due, self.due).await?;
+        let due = self.fill(workload, Kind::Due, self.due).await?;
         self.site.clock.advance(DAY);
-        let parked = self.fill(crowd, Kind::Parked, self.parked).await?;
+        let parked = self.fill(workload, Kind::Parked, self.parked).await?;
         self.site.clock.advance(DAY);
         let count = (due.count + parked.count).max(1) as f64;
         let all = self.site.store.bytes_on_disk().await?.saturating_sub(before.0);
@@ -167,13 +167,13 @@ impl Run<'_> {
         Ok(())
     }
 
-    async fn fill(&self, crowd: &mut Crowd, kind: Kind, count: u64) -> Result<Pace, BenchError> {
+    async fn fill(&self, workload: &mut Workload, kind: Kind, count: u64) -> Result<Pace, BenchError> {
         /// So many at a time, so that progress can be told.
         const STEP: u64 = 50_000;
         let mut all = Pace::default();
         while all.count < count {
             go_on(self.interrupt)?;
-            let pace = crowd.fill(kind, STEP.min(count - all.count)).await?;
+            let pace = workload.fill(kind, STEP.min(count - all.count)).await?;
             all.count += pace.count;
             all.elapsed += pace.elapsed;
             self.say(&format!(

@@ -2,7 +2,7 @@
 
 use std::{ops::ControlFlow, time::Duration};
 
-use super::{BenchError, deployment::Deployment, floor, process::Process};
+use super::{BenchError, deployment::Deployment, process::Process, sql_baseline};
 use crate::{
     clock::Stopwatch,
     lab::sim::{Character, Driver, Fleet, Ids, Load, Report},
@@ -67,11 +67,11 @@ impl Cpu {
     }
 }
 
-/// The floor's figures.
+/// The figures of the SQL baseline.
 #[derive(Debug)]
-pub(super) struct FloorFigures {
+pub(super) struct BaselineFigures {
     /// What it came to.
-    pub floor: floor::Floor,
+    pub baseline: sql_baseline::Baseline,
     /// The CPU time of its loops (here) and of the database.
     pub cpu: Cpu,
 }
@@ -99,8 +99,8 @@ pub(super) struct Figures {
     pub peak_memory: Option<u64>,
     /// How much the store grew, in bytes.
     pub stored: u64,
-    /// The floor, where it was asked for.
-    pub floor: Option<FloorFigures>,
+    /// The SQL baseline, where it was asked for.
+    pub sql: Option<BaselineFigures>,
 }
 
 impl Figures {
@@ -160,12 +160,12 @@ impl Warming {
 const LOOK_EVERY: Duration = Duration::from_secs(1);
 
 impl Bench<'_> {
-    /// Warms, measures, and measures the floor.
+    /// Warms, measures, and measures the SQL baseline.
     pub(super) async fn run(
         &mut self,
         (warming, load): &(Warming, Load),
         processors: u32,
-        floor: bool,
+        baseline: bool,
     ) -> Result<Figures, BenchError> {
         let warmed = self.warm(warming).await?;
         self.say(&format!("measuring {} requests", load.requests));
@@ -186,7 +186,7 @@ impl Bench<'_> {
             memory,
             peak_memory: self.worker_or_own().peak_resident(),
             stored,
-            floor: None,
+            sql: None,
         };
         if !figures.is_complete() && !self.deployment.is_running() {
             return Err(BenchError::Unfinished("what was measured", self.deployment.log()));
@@ -197,8 +197,8 @@ impl Bench<'_> {
                 self.deployment.log()
             ));
         }
-        if floor && !self.interrupt.is_set() {
-            figures.floor = self.floor(load.requests, processors).await?;
+        if baseline && !self.interrupt.is_set() {
+            figures.sql = self.baseline(load.requests, processors).await?;
         }
         Ok(figures)
     }
@@ -233,15 +233,15 @@ impl Bench<'_> {
         self.parts.worker.unwrap_or(self.parts.own)
     }
 
-    async fn floor(&self, requests: u64, processors: u32) -> Result<Option<FloorFigures>, BenchError> {
+    async fn baseline(&self, requests: u64, processors: u32) -> Result<Option<BaselineFigures>, BenchError> {
         let Some(url) = &self.deployment.postgres else {
             return Err(BenchError::Usage("--floor needs PostgreSQL"));
         };
         self.say("measuring the floor");
         let before = self.parts.cpu();
-        let floor = floor::run(url, requests, processors, self.ids).await?;
-        Ok(Some(FloorFigures {
-            floor,
+        let baseline = sql_baseline::run(url, requests, processors, self.ids).await?;
+        Ok(Some(BaselineFigures {
+            baseline,
             cpu: self.parts.cpu().since(before),
         }))
     }

@@ -38,12 +38,12 @@ pub(super) fn json(figures: &Figures) -> Value {
             "over_time": figures.memory.iter().map(|(at, bytes)| json!([at, bytes])).collect::<Vec<_>>(),
         },
         "store_bytes_per_request": per_request(figures.stored as f64, report.completed),
-        "floor": figures.floor.as_ref().map(|floor| json!({
-            "requests": floor.floor.requests,
-            "requests_per_second": floor.floor.requests as f64 / floor.floor.elapsed.as_secs_f64(),
+        "floor": figures.sql.as_ref().map(|sql| json!({
+            "requests": sql.baseline.requests,
+            "requests_per_second": sql.baseline.requests as f64 / sql.baseline.elapsed.as_secs_f64(),
             "cpu_seconds_per_1000_requests": {
-                "driver": per_thousand(floor.cpu.own, floor.floor.requests),
-                "database": per_thousand(floor.cpu.database, floor.floor.requests),
+                "driver": per_thousand(sql.cpu.own, sql.baseline.requests),
+                "database": per_thousand(sql.cpu.database, sql.baseline.requests),
             },
             "ratio": ratio(figures),
         })),
@@ -103,7 +103,7 @@ pub(super) fn print(out: &mut Out, figures: &Figures) -> Result<(), Failure> {
         "  store            {:.0} bytes a request",
         per_request(figures.stored as f64, report.completed)
     ))?;
-    print_floor(out, figures)
+    print_baseline(out, figures)
 }
 
 fn print_cpu(out: &mut Out, figures: &Figures) -> Result<(), Failure> {
@@ -149,19 +149,19 @@ fn print_memory(out: &mut Out, figures: &Figures) -> Result<(), Failure> {
     ))
 }
 
-fn print_floor(out: &mut Out, figures: &Figures) -> Result<(), Failure> {
-    let Some(floor) = &figures.floor else {
+fn print_baseline(out: &mut Out, figures: &Figures) -> Result<(), Failure> {
+    let Some(sql) = &figures.sql else {
         return Ok(());
     };
-    let requests = floor.floor.requests;
+    let requests = sql.baseline.requests;
     let shown = |time| {
         per_thousand(time, requests).map_or("not measured".to_owned(), |seconds| format!("{seconds:.4}"))
     };
     out.line(format_args!(
         "  floor            {:.0} requests/s; CPU seconds per 1,000: driver {}, database {}",
-        requests as f64 / floor.floor.elapsed.as_secs_f64(),
-        shown(floor.cpu.own),
-        shown(floor.cpu.database)
+        requests as f64 / sql.baseline.elapsed.as_secs_f64(),
+        shown(sql.cpu.own),
+        shown(sql.cpu.database)
     ))?;
     match ratio(figures) {
         Some(ratio) => out.line(format_args!(
@@ -171,14 +171,14 @@ fn print_floor(out: &mut Out, figures: &Figures) -> Result<(), Failure> {
     }
 }
 
-/// What worker and database cost, as a multiple of the floor.
+/// What worker and database cost, as a multiple of the baseline.
 fn ratio(figures: &Figures) -> Option<f64> {
-    let floor = figures.floor.as_ref()?;
+    let sql = figures.sql.as_ref()?;
     let ours = per_thousand(
         Some(figures.cpu.worker? + figures.cpu.database?),
         figures.report.completed,
     )?;
-    let least = per_thousand(Some(floor.cpu.own? + floor.cpu.database?), floor.floor.requests)?;
+    let least = per_thousand(Some(sql.cpu.own? + sql.cpu.database?), sql.baseline.requests)?;
     (least > 0.0).then(|| ours / least)
 }
 

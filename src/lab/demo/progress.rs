@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 
-use super::stage::PROCESSORS;
+use super::setup::PROCESSORS;
 use crate::{
     clock::Stopwatch,
     lab::sim::{Fleet, Progress, Tally},

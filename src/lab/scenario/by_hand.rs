@@ -1,70 +1,65 @@
-//! The real engine, vault, ledger, API and a SQLite file, on a clock that is turned by hand. Only the broker is left out:
-//! messages go from hand to hand, the same bytes as through Kafka.
+//! The real engine, vault, ledger, API and store, on a clock that is turned by hand. Only the broker is left out: messages
+//! go from hand to hand, the same bytes as through Kafka.
 
 use std::{
-    sync::{
-        Arc, Mutex, PoisonError,
-        atomic::{AtomicI64, Ordering},
-    },
+    sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
 
+use serde_json::json;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
-use zeroize::Zeroizing;
 
 use super::{
     Stuck,
     call::Caller,
-    messages::Topic,
-    post::{Post, Said},
+    environment::{Environment, Output, Topic},
 };
 use crate::{
-    app,
-    clock::{Clock, ManualClock, Stopwatch},
+    clock::Stopwatch,
     config::{Config, registry_file},
     domain::time::At,
-    engine::{
-        Engine,
-        outputs::{Emission, RecordKind},
-        prepare::Arrival,
-    },
+    engine::{Engine, facts::Told, intake::Verdict, outputs::Emission, settle::AckVerdict},
     http,
+    lab::harness::{Harness, Sent},
     policies::Profile,
-    store::{Line, Origin, Seen},
-    telemetry::{freshness::GaugeGroup, metrics::Metrics, readiness::Readiness},
+    telemetry::{freshness::GaugeGroup, readiness::Readiness},
     terminal::folder::Folder,
-    wire::{KeptHeaders, Refusal, ack::parse_ack, command::Door, envelope::Envelope},
+    wire::{Refusal, command::Door},
 };
-
-/// What the broker that there is not is called.
-const CLUSTER: &str = "by hand";
 
 /// As many messages as a worker takes in together.
 const BATCH: usize = 500;
 
-/// How many turns of the agenda and the sweeps one time may take: far more than any scenario needs.
-const TURNS: u32 = 1_000;
-
-/// How many requests are read at a time.
-const PAGE: u32 = 500;
-
 /// How long what an HTTP call has decided may take to come out.
 const PATIENCE: Duration = Duration::from_secs(10);
+
+/// How messages come and workers go. What has to be seen is the same in every way.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Way {
+    /// Another worker takes over before every event, and another one before what follows.
+    pub restarted: bool,
+    /// Every message comes twice. The second one has to change nothing.
+    pub doubled: bool,
+    /// Time passes in leaps, as if nobody had been at work meanwhile: late, never early.
+    pub leaps: bool,
+}
 
 /// Carries messages from hand to hand.
 #[derive(Debug)]
 pub struct ByHand {
-    engine: Arc<Engine>,
-    clock: ManualClock,
+    harness: Arc<Harness>,
+    way: Way,
+    worker: Arc<Engine>,
+    /// The engine of the API: a process of its own, as it were, which no worker's end concerns.
+    api: Arc<Engine>,
     caller: Caller,
-    acks: Arc<str>,
-    offset: AtomicI64,
-    said: Vec<Said>,
+    outputs: Vec<Output>,
     /// What HTTP calls have decided.
     emitted: Arc<Mutex<Vec<Emission>>>,
     shutdown: CancellationToken,
-    _folder: Folder,
+    /// Where its files are, where they are its own.
+    folder: Option<Folder>,
 }
 
 impl Drop for ByHand {
@@ -77,121 +72,128 @@ impl ByHand {
     /// Sets up what a profile's files say, in a folder of its own.
     pub async fn open(profile: &Profile, start: At) -> Result<Self, Stuck> {
         let folder = Folder::create("scenario")?;
-        let (mut config, secrets) = profile.config(folder.path())?;
-        // Any free port: whoever watches may run a worker beside it.
-        config.http.listen.set_port(0);
-        let clock = ManualClock::starting_at(start);
-        let shared = Clock::Manual(clock.clone());
-        let store = app::open_store(&config, &shared, true).await?;
-        store.migrate().await?;
-        let metrics = Arc::new(Metrics::new().map_err(app::AppError::from)?);
-        let engine = app::open_engine(&config, shared, metrics, store, Arc::from(CLUSTER)).await?;
-        engine
-            .apply_registry(&registry_file::read_text("processors.toml", profile.registry)?)
+        let (config, secrets) = profile.config(folder.path())?;
+        let harness = Harness::open(&config, start).await?;
+        harness
+            .apply(&registry_file::read_text("processors.toml", profile.registry)?)
             .await?;
-        engine.set_ack_partitions(1);
-        let engine = Arc::new(engine);
+        let mut by_hand = Self::over(Arc::new(harness), Way::default(), &config, &secrets).await?;
+        by_hand.folder = Some(folder);
+        Ok(by_hand)
+    }
+
+    /// Over a harness whose registry is applied. `secrets`: what the tokens of the configuration were read from.
+    pub async fn over(
+        harness: Arc<Harness>,
+        way: Way,
+        config: &Config,
+        secrets: &[String],
+    ) -> Result<Self, Stuck> {
+        let worker = harness.worker().await?;
         let (emissions, queue) = mpsc::channel(64);
         let emitted = Arc::new(Mutex::new(Vec::new()));
         tokio::spawn(gather(queue, Arc::clone(&emitted)));
         let shutdown = CancellationToken::new();
-        let address = listen(&config, &engine, emissions, &shutdown).await?;
+        let address = listen(config, &worker, emissions, &shutdown).await?;
         Ok(Self {
-            acks: Arc::from(config.kafka.topics.acks.as_str()),
-            caller: Caller::new(address, &config, &secrets),
-            engine,
-            clock,
-            offset: AtomicI64::new(0),
-            said: Vec::new(),
+            harness,
+            way,
+            api: Arc::clone(&worker),
+            worker,
+            caller: Caller::new(address, config, secrets),
+            outputs: Vec::new(),
             emitted,
             shutdown,
-            _folder: folder,
+            folder: None,
         })
     }
 
-    fn arrival<T>(&self, topic: &str, bytes: &[u8], content: Result<T, Refusal>) -> Arrival<T> {
-        Arrival {
-            origin: Some(Origin {
-                cluster: Arc::from(CLUSTER),
-                topic: Arc::from(topic),
-                partition: 0,
-                offset: self.offset.fetch_add(1, Ordering::Relaxed),
-                incarnation: 0,
-            }),
-            content,
-            raw: Zeroizing::new(bytes.to_vec()),
-            headers: KeptHeaders::default(),
-            reading: None,
+    /// Another worker, where they come and go.
+    async fn change_worker(&mut self) -> Result<(), Stuck> {
+        if self.way.restarted {
+            self.worker = self.harness.worker().await?;
         }
+        Ok(())
     }
 
-    async fn take_in(&self, door: Door, messages: &[Vec<u8>]) -> Result<Emission, Stuck> {
-        let envelope = Envelope::bare(&self.engine.tenant_default);
-        let topic = if door == Door::Control {
-            "control"
+    /// Hands messages to the worker, in one batch.
+    async fn deliver(&self, topic: Topic, batch: &[Vec<u8>]) -> Result<(Vec<String>, Emission), Stuck> {
+        let (harness, worker) = (&self.harness, &self.worker);
+        Ok(match topic {
+            Topic::Commands | Topic::Control => {
+                let door = if topic == Topic::Control {
+                    Door::Control
+                } else {
+                    Door::Commands
+                };
+                let taken = harness.take_in(worker, door, batch).await?;
+                (taken.verdicts.iter().map(of_command).collect(), taken.emission)
+            }
+            Topic::Acks => {
+                let settled = harness.settle(worker, batch).await?;
+                (settled.verdicts.iter().map(of_ack).collect(), settled.emission)
+            }
+            Topic::Backups | Topic::Operator => {
+                let shown = batch.iter().map(|message| worker.shown_by_token(message));
+                let shown = shown.collect::<Result<Vec<_>, _>>()?;
+                let (told, emission) = harness
+                    .tell_backups(worker, &shown, topic == Topic::Operator)
+                    .await?;
+                (told.iter().map(of_backup).collect(), emission)
+            }
+        })
+    }
+
+    /// The second copy of a message has to come to nothing.
+    async fn deliver_again(
+        &self,
+        topic: Topic,
+        message: &[Vec<u8>],
+        first: &str,
+        sent: &Sent,
+    ) -> Result<(), Stuck> {
+        let (verdicts, emission) = self.deliver(topic, message).await?;
+        let (verdict, again) = (verdicts.concat(), Sent::of(&emission));
+        self.harness.produced(&emission).await?;
+        let is_known = ["duplicate", "repeated"].contains(&verdict.as_str());
+        // An answer that began a new generation is one to an old generation when it comes again.
+        let begins_generation =
+            first == "counted" && sent.tasks.iter().any(|task| task["generation"] != json!(1));
+        let is_outdated = verdict == "refused stale_ack" && begins_generation;
+        let is_refused_again = verdict.starts_with("refused") && verdict == first;
+        if !again.tasks.is_empty() || !again.statuses.is_empty() {
+            Err(Stuck::Fell(format!(
+                "the second copy changed something: {again:#?}"
+            )))
+        } else if is_known || is_outdated || is_refused_again {
+            Ok(())
         } else {
-            "commands"
-        };
-        let arrivals: Vec<_> = messages
-            .iter()
-            .map(|bytes| self.arrival(topic, bytes, self.engine.prepare_command(bytes, &envelope, door)))
-            .collect();
-        Ok(self.engine.take_in(&arrivals).await?.emission)
-    }
-
-    async fn answer(&self, messages: &[Vec<u8>]) -> Result<Emission, Stuck> {
-        let envelope = Envelope::bare(&self.engine.tenant_default);
-        let arrivals: Vec<_> = messages
-            .iter()
-            .map(|bytes| {
-                let ack = parse_ack(bytes, &envelope).and_then(|ack| self.engine.prepare_ack(ack));
-                self.arrival(&self.acks, bytes, ack)
-            })
-            .collect();
-        Ok(self.engine.settle(&arrivals).await?.emission)
-    }
-
-    async fn tell(&self, messages: &[Vec<u8>]) -> Result<Emission, Stuck> {
-        let envelope = Envelope::bare(&self.engine.tenant_default);
-        let mut arrivals = Vec::with_capacity(messages.len());
-        for message in messages {
-            let bytes = self.engine.shown_by_token(message)?;
-            arrivals.push(self.arrival("backups", &bytes, self.engine.prepare_backup(&bytes, &envelope)));
+            Err(Stuck::Fell(format!("the second copy was {verdict}")))
         }
-        let (_, emission) = self.engine.tell_backups(&arrivals).await?;
-        Ok(emission)
     }
 
-    /// Hears what was said, and reports it as produced.
-    async fn hear(&mut self, emission: Emission) -> Result<(), Stuck> {
-        for record in &emission.records {
-            let said = match &record.kind {
-                RecordKind::Task { .. } => Said::Task(serde_json::from_slice(&record.payload)?),
-                RecordKind::Status { .. } => Said::Status(serde_json::from_slice(&record.payload)?),
-                RecordKind::DeadLetter { headers } => Said::DeadLetter(headers.reason.to_string()),
-                // For those who import data, and for compaction.
-                RecordKind::Suppression { .. } | RecordKind::Tombstone => continue,
-            };
-            self.said.push(said);
-        }
-        Ok(self.engine.store.outbox_done(&emission.revisions).await?)
+    /// Notes what was produced, and that it was.
+    async fn note(&mut self, emission: &Emission) -> Result<Sent, Stuck> {
+        let sent = Sent::of(emission);
+        self.outputs
+            .extend(sent.statuses.iter().cloned().map(Output::Status));
+        self.outputs.extend(sent.tasks.iter().cloned().map(Output::Task));
+        let reasons = sent.letters.iter().map(|(reason, _)| reason.clone());
+        self.outputs.extend(reasons.map(Output::DeadLetter));
+        self.harness.produced(emission).await?;
+        Ok(sent)
     }
 
-    /// Hears what HTTP calls have decided: the outbox says whether there is more to come.
-    async fn hear_calls(&mut self) -> Result<(), Stuck> {
+    /// Notes what HTTP calls have decided: the outbox says whether there is more to come.
+    async fn note_calls(&mut self) -> Result<(), Stuck> {
         let watch = Stopwatch::start();
         loop {
             let emitted = std::mem::take(&mut *self.emitted.lock().unwrap_or_else(PoisonError::into_inner));
             for emission in emitted {
-                self.hear(emission).await?;
+                self.note(&emission).await?;
             }
-            if self
-                .engine
-                .store
-                .outbox(At::from_millis(i64::MAX), 1)
-                .await?
-                .is_empty()
-            {
+            let outbox = self.harness.store.outbox(At::from_millis(i64::MAX), 1).await?;
+            if outbox.is_empty() {
                 return Ok(());
             }
             if watch.elapsed() > PATIENCE {
@@ -203,68 +205,20 @@ impl ByHand {
         }
     }
 
-    /// Everything that follows by itself at this time: what is due, sweeps, and the forgetting of old capsules.
+    /// Everything that follows by itself at this time.
     async fn follow(&mut self) -> Result<(), Stuck> {
-        let now = self.clock.now();
-        // Every ack that was sent has been read: what is missing now is missing.
-        let seen = Seen {
-            cluster: Arc::from(CLUSTER),
-            topic: Arc::clone(&self.acks),
-            partition: 0,
-            next: 0,
-            at: now.plus(Duration::from_secs(1)),
-        };
-        self.engine.store.seen(&[seen]).await?;
-        self.hear_calls().await?;
-        for _ in 0..TURNS {
-            let swept = self.engine.sweep().await?;
-            self.hear(swept.emission).await?;
-            let woken = self.engine.wake_due(now).await?;
-            self.hear(woken.emission).await?;
-            let expired = self.engine.expire_early(now).await?;
-            self.hear(expired.emission).await?;
-            self.engine.expiry_produced(&expired.origins).await?;
-            if !swept.busy && woken.count == 0 && !expired.more {
-                self.engine.forget_old_capsules(now).await?;
-                return self.expire(now).await;
-            }
-        }
-        Err(Stuck::Fell("it never comes to rest".to_owned()))
-    }
-
-    /// What has been kept of closed requests for long enough goes.
-    async fn expire(&mut self, now: At) -> Result<(), Stuck> {
-        for line in [Line::Lookups, Line::Records] {
-            loop {
-                let expired = self.engine.expire(line, now).await?;
-                self.hear(expired.emission).await?;
-                if !expired.busy {
-                    break;
-                }
-            }
-        }
+        self.note_calls().await?;
+        let followed = self.harness.follow(&self.worker).await?;
+        self.note(&followed).await?;
+        let expired = self.harness.expire(&self.worker).await?;
+        self.note(&expired).await?;
         Ok(())
-    }
-
-    /// The next time at which a request wants to be looked at.
-    async fn next_due(&self) -> Result<Option<At>, Stuck> {
-        let now = self.clock.now();
-        let (mut next, mut after) = (None, None);
-        loop {
-            let page = self.engine.store.page(after, PAGE).await?;
-            let Some(last) = page.last() else {
-                return Ok(next);
-            };
-            after = Some(last.request.id);
-            let due = page.iter().filter_map(|stored| stored.request.life.wake_at);
-            next = due.filter(|at| *at > now).chain(next).min();
-        }
     }
 }
 
-impl Post for ByHand {
+impl Environment for ByHand {
     fn now(&self) -> At {
-        self.clock.now()
+        self.harness.now()
     }
 
     fn caller(&self) -> &Caller {
@@ -272,36 +226,85 @@ impl Post for ByHand {
     }
 
     async fn pass_until(&mut self, at: At) -> Result<(), Stuck> {
-        loop {
-            let next = self.next_due().await?.map_or(at, |due| due.min(at));
-            self.clock.advance(next.since(self.clock.now()));
-            self.follow().await?;
-            if next == at {
-                return Ok(());
-            }
+        if self.way.leaps {
+            self.harness.clock.advance(at.since(self.now()));
+            return self.change_worker().await;
         }
+        while self.harness.advance_to(at).await? < at {
+            self.follow().await?;
+        }
+        self.follow().await
     }
 
-    async fn send(&mut self, topic: Topic, messages: Vec<Vec<u8>>) -> Result<(), Stuck> {
-        for batch in messages.chunks(BATCH) {
-            let emission = match topic {
-                Topic::Commands => self.take_in(Door::Commands, batch).await?,
-                Topic::Control => self.take_in(Door::Control, batch).await?,
-                Topic::Acks => self.answer(batch).await?,
-                Topic::Backups => self.tell(batch).await?,
-            };
-            self.hear(emission).await?;
+    async fn send(&mut self, topic: Topic, messages: Vec<Vec<u8>>) -> Result<Vec<String>, Stuck> {
+        self.change_worker().await?;
+        let mut all = Vec::with_capacity(messages.len());
+        for batch in messages.chunks(if self.way.doubled { 1 } else { BATCH }) {
+            let (verdicts, emission) = self.deliver(topic, batch).await?;
+            let sent = self.note(&emission).await?;
+            if self.way.doubled {
+                self.deliver_again(topic, batch, &verdicts.concat(), &sent)
+                    .await?;
+            }
+            all.extend(verdicts);
         }
+        self.change_worker().await?;
+        Ok(all)
+    }
+
+    async fn apply(&mut self, registry: &str) -> Result<(), Stuck> {
+        let registry = registry_file::read_text("processors.toml", registry)?;
+        for _ in 0..=u8::from(self.way.doubled) {
+            self.harness.apply(&registry).await?;
+        }
+        self.worker.load_registry().await?;
+        self.api.load_registry().await?;
         Ok(())
     }
 
-    async fn settle(&mut self) -> Result<Vec<Said>, Stuck> {
+    async fn settle(&mut self) -> Result<Vec<Output>, Stuck> {
         self.follow().await?;
-        for group in GaugeGroup::ALL {
-            self.engine.read_gauges(group).await?;
-        }
-        Ok(std::mem::take(&mut self.said))
+        Ok(std::mem::take(&mut self.outputs))
     }
+
+    async fn measure(&mut self) -> Result<(), Stuck> {
+        for group in GaugeGroup::ALL {
+            self.api.read_gauges(group).await?;
+        }
+        Ok(())
+    }
+}
+
+fn of_command(verdict: &Verdict) -> String {
+    match verdict {
+        Verdict::Taken(_) => "taken".to_owned(),
+        Verdict::Duplicate(_) => "duplicate".to_owned(),
+        Verdict::Waiting(_) => "waiting".to_owned(),
+        Verdict::Refused(refusal) => refused(refusal),
+    }
+}
+
+fn of_ack(verdict: &AckVerdict) -> String {
+    match verdict {
+        AckVerdict::Counted { .. } => "counted".to_owned(),
+        AckVerdict::Repeated => "repeated".to_owned(),
+        AckVerdict::Refused(refusal) => refused(refusal),
+    }
+}
+
+fn of_backup(told: &Told) -> String {
+    match told {
+        Told::Taken { contradiction: None } => "taken".to_owned(),
+        Told::Taken {
+            contradiction: Some(contradiction),
+        } => format!("contradiction {contradiction:?}").to_lowercase(),
+        Told::Duplicate => "duplicate".to_owned(),
+        Told::Refused(refusal) => refused(refusal),
+    }
+}
+
+fn refused(refusal: &Refusal) -> String {
+    format!("refused {}", refusal.reason.as_str())
 }
 
 async fn listen(
@@ -310,13 +313,12 @@ async fn listen(
     emissions: mpsc::Sender<Emission>,
     shutdown: &CancellationToken,
 ) -> Result<std::net::SocketAddr, Stuck> {
-    let state = http::State::new(
-        Arc::clone(engine),
-        emissions,
-        Readiness::default(),
-        config.auth.clone(),
-    );
-    let serving = http::serve(&config.http, state, shutdown.clone()).await?;
+    let (engine, auth) = (Arc::clone(engine), config.auth.clone());
+    let state = http::State::new(engine, emissions, Readiness::default(), auth);
+    let mut listening = config.http.clone();
+    // Any free port: whoever watches may run a worker beside it.
+    listening.listen.set_port(0);
+    let serving = http::serve(&listening, state, shutdown.clone()).await?;
     tokio::spawn(serving.finished);
     Ok(serving.address)
 }

@@ -7,24 +7,13 @@ use uuid::Uuid;
 
 use super::{
     Stuck,
+    environment::Topic,
     naming::{find_task, id_of, key_of, latest},
+    registry::registry,
     script::{Line, Script},
     words::{self, Attributes, names},
 };
 use crate::domain::time::At;
-
-/// The input topics.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Topic {
-    /// Commands.
-    Commands,
-    /// Control commands.
-    Control,
-    /// Answers of processors.
-    Acks,
-    /// Events of backup systems.
-    Backups,
-}
 
 /// Something that is sent to Lacuna.
 #[derive(Debug, Clone)]
@@ -33,6 +22,15 @@ pub(super) enum Outgoing {
     Topic(Topic, Vec<Value>),
     /// A call over HTTP.
     Call(Call),
+    /// An operator's decision about a task: `retry` or `waive`.
+    Decision {
+        /// The task, as the script calls it.
+        task: String,
+        /// What is decided.
+        what: String,
+    },
+    /// Another registry.
+    Registry(String),
 }
 
 /// A call over HTTP.
@@ -56,7 +54,8 @@ pub(super) struct Writer<'a> {
     opened: Vec<String>,
     /// The answers that were given: task, generation, attempt.
     answered: BTreeSet<(String, u64, u64)>,
-    last: Option<Outgoing>,
+    /// The registry, where it has no file.
+    processors: Vec<(String, Attributes)>,
     events: u32,
 }
 
@@ -66,7 +65,7 @@ impl<'a> Writer<'a> {
             script,
             opened: Vec::new(),
             answered: BTreeSet::new(),
-            last: None,
+            processors: script.processors.clone(),
             events: 0,
         }
     }
@@ -74,6 +73,11 @@ impl<'a> Writer<'a> {
     /// When the script begins.
     pub(super) const fn start(&self) -> At {
         self.script.starts
+    }
+
+    /// Whether every message has to be taken in as the script says: where it is about the rules of its own registry.
+    pub(super) const fn is_exact(&self) -> bool {
+        !self.script.processors.is_empty()
     }
 
     /// The requests that were opened, by name, oldest first.
@@ -87,7 +91,6 @@ impl<'a> Writer<'a> {
         let words: Vec<&str> = line.text.split_whitespace().collect();
         let wrong = |what: String| line.wrong(what);
         let sent = match words.as_slice() {
-            ["repeat"] => self.last.clone().ok_or("nothing was sent before".to_owned()),
             ["erase" | "anonymize", who, rules @ ..] => self.open(words[0], who, words::attributes(rules)),
             ["cancel", request] => self
                 .about(words[0], request, Attributes::new())
@@ -117,11 +120,27 @@ impl<'a> Writer<'a> {
                     body: body.to_owned(),
                 }))
             }
+            ["retry" | "waive", task] => Ok(Outgoing::Decision {
+                task: (*task).to_owned(),
+                what: words[0].to_owned(),
+            }),
+            ["register", id, rules @ ..] => Ok(self.register(id, words::attributes(rules))),
+            ["unregister", id] => {
+                self.processors.retain(|(known, _)| known != id);
+                Ok(Outgoing::Registry(registry(&self.processors)))
+            }
             _ => Err("no such event".to_owned()),
         };
-        let sent = sent.map_err(wrong)?;
-        self.last = Some(sent.clone());
-        Ok(sent)
+        sent.map_err(wrong)
+    }
+
+    /// Adds a processor, or changes some rules of one.
+    fn register(&mut self, id: &str, rules: Attributes) -> Outgoing {
+        match self.processors.iter_mut().find(|(known, _)| known == id) {
+            Some((_, known)) => known.extend(rules),
+            None => self.processors.push((id.to_owned(), rules)),
+        }
+        Outgoing::Registry(registry(&self.processors))
     }
 
     fn id(&self) -> Uuid {
@@ -139,7 +158,7 @@ impl<'a> Writer<'a> {
         let kinds = rules.remove("identities");
         let mut command = self.opening(action, rules)?;
         let mut commands = Vec::new();
-        for name in person.names() {
+        for name in person.names(who) {
             let identities = person.identities_of(&name);
             let named = alias.clone().unwrap_or(name);
             let id = id_of(&named);
@@ -163,9 +182,10 @@ impl<'a> Writer<'a> {
         let mut command = Map::new();
         let (mut scope, mut anchors) = (Map::new(), Map::new());
         command.insert("type".to_owned(), json!(action));
+        command.insert("reason".to_owned(), json!("account_closed"));
         for (key, value) in rules {
             let said = match key.as_str() {
-                "reason" | "regime" | "region" | "actor" => json!(value),
+                "reason" | "regime" | "region" | "tenant" | "actor" => json!(value),
                 "requested_at" | "not_before" => json!(self.time(&value)?),
                 "identity_verified" => json!(true),
                 "exclude" => pairs(&value)
@@ -221,12 +241,17 @@ impl<'a> Writer<'a> {
         Ok(Outgoing::Topic(Topic::Control, vec![command]))
     }
 
-    fn hold(&self, kind: &str, name: &str, rules: Attributes) -> Result<Outgoing, String> {
-        let mut command =
-            json!({ "command_id": self.id(), "type": kind, "hold_id": id_of(&format!("hold {name}")) });
+    fn hold(&self, kind: &str, name: &str, mut rules: Attributes) -> Result<Outgoing, String> {
+        let kinds = rules.remove("identities");
+        let mut command = json!({
+            "command_id": self.id(), "type": kind, "hold_id": id_of(&format!("hold {name}")), "actor": "legal",
+        });
+        if kind == "hold" {
+            command["basis"] = json!("legal_claims");
+        }
         for (key, value) in rules {
             match key.as_str() {
-                "person" => command["subject"] = self.subject_of(&value, None)?,
+                "person" => command["subject"] = self.subject_of(&value, kinds.as_deref())?,
                 "request" => command["request_id"] = json!(id_of(&value)),
                 "categories" => command[key] = json!(names(&value)),
                 _ => command[key] = json!(value),
@@ -235,16 +260,25 @@ impl<'a> Writer<'a> {
         Ok(Outgoing::Topic(Topic::Control, vec![command]))
     }
 
+    /// A set is `PROCESSOR/SET`, or the processor alone, where its set has the same name.
     fn backup(&self, kind: &str, set: &str, rules: Attributes) -> Result<Outgoing, String> {
-        let (processor, set) = set.split_once('/').ok_or("expected PROCESSOR/SET")?;
+        let (processor, set) = set.split_once('/').unwrap_or((set, set));
         let mut event = json!({ "event_id": self.id(), "type": kind, "processor": processor, "set": set });
+        let mut by_operator = false;
         for (key, value) in rules {
-            event[&key] = match key.as_str() {
-                "restored_into" => json!(names(&value)),
-                _ => json!(self.time(&value)?),
-            };
+            match key.as_str() {
+                "restored_into" => event[key] = json!(names(&value)),
+                "event_id" => event[key] = json!(id_of(&format!("event named {value}"))),
+                "by" => by_operator = value == "operator",
+                _ => event[&key] = json!(self.time(&value)?),
+            }
         }
-        Ok(Outgoing::Topic(Topic::Backups, vec![event]))
+        let topic = if by_operator {
+            Topic::Operator
+        } else {
+            Topic::Backups
+        };
+        Ok(Outgoing::Topic(topic, vec![event]))
     }
 
     /// `crm`, `ann/crm`, `ann/billing[invoices]`, several of them with commas, or `everybody` who has not answered yet.
@@ -296,8 +330,14 @@ impl<'a> Writer<'a> {
                 _ => return Err(format!("an answer has no {key}")),
             }
         }
-        if outcome == "retained" && ack["retained"]["until"].is_null() {
-            ack["retained"]["until"] = Value::Null;
+        if outcome == "retained" {
+            let given = |field: &str, default: Value| {
+                Some(ack["retained"][field].clone())
+                    .filter(|is| !is.is_null())
+                    .unwrap_or(default)
+            };
+            ack["retained"] =
+                json!({ "basis": given("basis", json!("tax_law")), "until": given("until", Value::Null) });
         }
         Ok(ack)
     }

@@ -32,40 +32,35 @@ pub(super) fn latest(tasks: &[Value]) -> Vec<&Value> {
     latest.into_values().collect()
 }
 
-/// `crm`, `ann/crm` or `ann/billing[invoices]`: the last one that was sent.
+/// The last one of these names that was sent.
 pub(super) fn find_task<'t>(tasks: &'t [Value], which: &str) -> Option<&'t Value> {
-    tasks.iter().rev().find(|task| is_task(task, which))
+    let which = Which::read(which);
+    tasks.iter().rev().find(|task| which.is_sent_as(task))
 }
 
-/// Whether a message is one of `crm`, `ann/crm` or `ann/billing[invoices]`.
-pub(super) fn is_task(task: &Value, which: &str) -> bool {
-    let Which {
-        request,
-        processor,
-        category,
-        ..
-    } = Which::read(which);
-    let of_request = |name| task["request_id"] == json!(id_of(name));
-    let about = |category| {
-        let listed = task["scope"]["categories"].as_array();
-        listed.is_some_and(|listed| listed.iter().any(|one| *one == json!(category)))
-    };
-    task["processor"] == processor && request.is_none_or(of_request) && category.is_none_or(about)
+/// Some words, as JSON lists have them.
+pub(super) fn items(list: &Value) -> &[Value] {
+    list.as_array().map(Vec::as_slice).unwrap_or_default()
 }
 
-/// A task, as a script calls it.
+/// A task, as a script calls it: `crm`, `ann/crm`, `billing[invoices]`, `crm@2` (its second generation), `crm@2.1` (an
+/// attempt of it), `nightly#2` (the second of the processor's tasks).
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Which<'t> {
     pub request: Option<&'t str>,
     pub processor: &'t str,
     pub category: Option<&'t str>,
-    /// Which one, where the processor has several: `nightly#2` is the second.
+    pub generation: Option<u64>,
+    pub attempt: Option<u64>,
+    /// Which one, where the processor has several.
     pub nth: usize,
 }
 
 impl<'t> Which<'t> {
     pub(super) fn read(text: &'t str) -> Self {
         let (request, rest) = text.split_once('/').map_or((None, text), |(a, b)| (Some(a), b));
+        let (rest, version) = rest.split_once('@').unwrap_or((rest, ""));
+        let (generation, attempt) = version.split_once('.').unwrap_or((version, ""));
         let (rest, nth) = rest.split_once('#').unwrap_or((rest, "1"));
         let (processor, category) = rest
             .split_once('[')
@@ -74,8 +69,35 @@ impl<'t> Which<'t> {
             request,
             processor,
             category,
+            generation: generation.parse().ok(),
+            attempt: attempt.parse().ok(),
             nth: nth.parse::<usize>().unwrap_or(1).max(1),
         }
+    }
+
+    /// Whether it is the one that this message sends.
+    pub(super) fn is_sent_as(&self, task: &Value) -> bool {
+        let is = |field: &str, wanted: Option<u64>| wanted.is_none() || task[field].as_u64() == wanted;
+        let about = |category: &str| items(&task["scope"]["categories"]).contains(&json!(category));
+        task["processor"] == self.processor
+            && self
+                .request
+                .is_none_or(|name| task["request_id"] == json!(id_of(name)))
+            && self.category.is_none_or(about)
+            && is("generation", self.generation)
+            && is("attempt", self.attempt)
+    }
+
+    /// The one that is meant among those that a request shows.
+    pub(super) fn shown_in<'v>(&self, request: &'v Value) -> Option<&'v Value> {
+        let part_has = |task: &Value, category: &str| items(&task["part"]).contains(&json!(category));
+        items(&request["task_list"])
+            .iter()
+            .filter(|task| {
+                task["processor"] == self.processor
+                    && self.category.is_none_or(|category| part_has(task, category))
+            })
+            .nth(self.nth - 1)
     }
 }
 
@@ -85,17 +107,38 @@ mod tests {
 
     #[test]
     fn tasks_are_named() {
-        let which = |request, processor, category, nth| Which {
-            request,
+        let plain = |processor| Which {
+            request: None,
             processor,
-            category,
-            nth,
+            category: None,
+            generation: None,
+            attempt: None,
+            nth: 1,
         };
-        assert_eq!(Which::read("crm"), which(None, "crm", None, 1));
+        assert_eq!(Which::read("crm"), plain("crm"));
         assert_eq!(
             Which::read("ann/billing[invoices]"),
-            which(Some("ann"), "billing", Some("invoices"), 1)
+            Which {
+                request: Some("ann"),
+                category: Some("invoices"),
+                ..plain("billing")
+            }
         );
-        assert_eq!(Which::read("nightly#2"), which(None, "nightly", None, 2));
+        assert_eq!(
+            Which::read("nightly#2"),
+            Which {
+                nth: 2,
+                ..plain("nightly")
+            }
+        );
+        assert_eq!(
+            Which::read("2/crm@3.1"),
+            Which {
+                request: Some("2"),
+                generation: Some(3),
+                attempt: Some(1),
+                ..plain("crm")
+            }
+        );
     }
 }

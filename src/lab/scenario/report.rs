@@ -3,11 +3,11 @@
 use jiff::tz::TimeZone;
 
 use super::{
-    Seen, Stuck,
+    Checked, Stuck,
     by_hand::ByHand,
-    post::Post,
+    environment::Environment,
+    player::Player,
     script::{Script, Step},
-    stage::Stage,
     words,
 };
 use crate::{clock::Stopwatch, policies::Profile, terminal::Failure};
@@ -31,26 +31,26 @@ pub struct Tally {
 pub async fn play(profile: &Profile, print: Print<'_>) -> Result<Tally, Stuck> {
     let script = Script::read(profile.script)?;
     let zone = profile.zone()?;
-    let mut post = ByHand::open(profile, script.starts).await?;
+    let mut by_hand = ByHand::open(profile, script.starts).await?;
     head(profile, &script, &zone, print)?;
-    perform(&script, &mut post, &zone, print).await
+    perform(&script, &mut by_hand, &zone, print).await
 }
 
 /// Plays a script, however its messages travel.
 pub async fn perform(
     script: &Script,
-    post: &mut impl Post,
+    environment: &mut impl Environment,
     zone: &TimeZone,
     print: Print<'_>,
 ) -> Result<Tally, Stuck> {
     let watch = Stopwatch::start();
-    let mut stage = Stage::set(script, post, zone.clone());
+    let mut player = Player::new(script, environment, zone.clone());
     let mut tally = Tally::default();
     for step in &script.steps {
-        let seen = stage.play(step).await?;
+        let seen = player.play(step).await?;
         tally.claims += seen.len();
         tally.faults += seen.iter().filter(|seen| seen.fault.is_some()).count();
-        tell(step, &seen, zone, print)?;
+        render(step, &seen, zone, print)?;
     }
     foot(script, tally, zone, watch, print)?;
     Ok(tally)
@@ -74,7 +74,7 @@ fn head(profile: &Profile, script: &Script, zone: &TimeZone, print: Print<'_>) -
     ))
 }
 
-fn tell(step: &Step, seen: &[Seen], zone: &TimeZone, print: Print<'_>) -> Result<(), Failure> {
+fn render(step: &Step, seen: &[Checked], zone: &TimeZone, print: Print<'_>) -> Result<(), Failure> {
     let at = step.at.timestamp().to_zoned(zone.clone());
     let at = at.strftime("%Y-%m-%d %H:%M  ").to_string();
     wrapped(&step.headline, &at, &" ".repeat(at.len()), print)?;

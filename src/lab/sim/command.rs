@@ -1,5 +1,6 @@
 //! Writes commands, as an upstream service that was built from the contract would.
 
+use rand::RngExt as _;
 use serde::{Serialize, Serializer};
 use uuid::{Builder, Uuid};
 
@@ -79,13 +80,7 @@ impl Ids {
     /// The next id, whose chance comes from the simulation's seed.
     pub fn next(self, now: At, random: &mut Random) -> Uuid {
         match self {
-            Self::V4 => {
-                let mut chance = [0; 16];
-                let (high, low) = chance.split_at_mut(8);
-                high.copy_from_slice(&random.next().to_be_bytes());
-                low.copy_from_slice(&random.next().to_be_bytes());
-                Builder::from_random_bytes(chance).into_uuid()
-            }
+            Self::V4 => Builder::from_random_bytes(random.random()).into_uuid(),
             Self::V7 => id_at(now, random),
         }
     }
@@ -93,11 +88,8 @@ impl Ids {
 
 /// An id that sorts by time, whose chance comes from the simulation's seed.
 pub fn id_at(now: At, random: &mut Random) -> Uuid {
-    let mut chance = [0; 10];
-    let (high, low) = chance.split_at_mut(2);
-    low.copy_from_slice(&random.next().to_be_bytes());
-    high.copy_from_slice(&random.next().to_be_bytes()[..2]);
-    Builder::from_unix_timestamp_millis(u64::try_from(now.millis()).unwrap_or(0), &chance).into_uuid()
+    let millis = u64::try_from(now.millis()).unwrap_or(0);
+    Builder::from_unix_timestamp_millis(millis, &random.random()).into_uuid()
 }
 
 /// Writes the command that opens the n-th request of a run. Each run has subjects of its own.
@@ -145,6 +137,8 @@ pub(super) fn write(
 
 #[cfg(test)]
 mod tests {
+    use rand::SeedableRng as _;
+
     use super::*;
     use crate::{
         domain::ids::{RequestId, Tenant},
@@ -155,7 +149,7 @@ mod tests {
     fn what_it_asks_is_what_the_contract_reads() {
         let tenant = Tenant::new("default").unwrap();
         let now = At::from_millis(1_790_000_000_000);
-        let id = id_at(now, &mut Random::new(1));
+        let id = id_at(now, &mut Random::seed_from_u64(1));
         let mut bytes = Vec::new();
         write(&mut bytes, id, 1, 2, now).unwrap();
         let parsed = parse_command(&bytes, &Envelope::bare(&tenant), Door::Commands).unwrap();
@@ -168,7 +162,7 @@ mod tests {
     fn its_ids_are_of_the_version_that_is_asked_for() {
         let now = At::from_millis(1_790_000_000_000);
         for (ids, version) in [(Ids::V4, 4), (Ids::V7, 7)] {
-            let mut random = Random::new(1);
+            let mut random = Random::seed_from_u64(1);
             let (one, other) = (ids.next(now, &mut random), ids.next(now, &mut random));
             assert_eq!([one, other].map(|id| id.get_version_num()), [version; 2]);
             assert_ne!(one, other);

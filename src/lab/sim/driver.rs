@@ -7,6 +7,7 @@ use std::{
     time::Duration,
 };
 
+use rand::{Rng as _, SeedableRng as _};
 use rdkafka::{
     Message, Offset, TopicPartitionList,
     consumer::{BaseConsumer, Consumer},
@@ -128,8 +129,8 @@ const BATCH: usize = 1000;
 impl Driver {
     /// Starts watching at the end that the status topic has now. Blocks.
     pub fn new(cluster: &Cluster, commands: &str, status: &str, seed: u64) -> Result<Self, KafkaError> {
-        let mut random = Random::new(seed);
-        let run = random.next();
+        let mut random = Random::seed_from_u64(seed);
+        let run = random.next_u64();
         let statuses: BaseConsumer<Quiet> = cluster
             .consumer_config(&format!("lacuna-driver-{run:x}"), SESSION)
             // Partitions are taken by hand, so the group has no members and nothing is committed.

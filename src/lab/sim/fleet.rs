@@ -11,6 +11,7 @@ use std::{
     time::Duration,
 };
 
+use rand::{Rng as _, SeedableRng as _};
 use rdkafka::{
     Message,
     consumer::{BaseConsumer, Consumer},
@@ -22,7 +23,7 @@ use super::{
     SESSION, answer,
     character::{Answer, Character, Says},
     outbox::Outbox,
-    random::mix,
+    random::Random,
 };
 use crate::{
     clock::{Clock, Stopwatch},
@@ -335,7 +336,8 @@ impl Worker {
     /// Depends on the seed and on the part of the request's id that came from the seed, not on the time.
     fn chance(&self, request: Uuid, by: usize, attempt: u32) -> u64 {
         let (_, tail) = request.as_u64_pair();
-        mix(mix(self.seed ^ tail) ^ ((by as u64) << 32) ^ u64::from(attempt))
+        let which = ((by as u64) << 32) ^ u64::from(attempt);
+        Random::seed_from_u64(self.seed ^ tail ^ which).next_u64()
     }
 
     fn plan(

@@ -1,28 +1,6 @@
-//! Chance from a seed: the same seed tells the same story.
+//! Chance from a seed: the same seed tells the same story, on every machine.
 
-/// A small generator (SplitMix64): its quality is plenty for simulations, and it is never asked for secrets.
-#[derive(Debug, Clone)]
-pub struct Random(u64);
-
-impl Random {
-    /// Starts from a seed.
-    pub const fn new(seed: u64) -> Self {
-        Self(seed)
-    }
-
-    /// The next number.
-    pub const fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        mix(self.0)
-    }
-}
-
-/// Spreads the bits of a number over all of it.
-pub const fn mix(number: u64) -> u64 {
-    let number = (number ^ (number >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-    let number = (number ^ (number >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-    number ^ (number >> 31)
-}
+pub use rand::rngs::Xoshiro256PlusPlus as Random;
 
 /// A number of 0 up to, but not including, 1.
 pub fn share(chance: u64) -> f64 {
@@ -33,13 +11,15 @@ pub fn share(chance: u64) -> f64 {
 
 #[cfg(test)]
 mod tests {
+    use rand::{Rng as _, SeedableRng as _};
+
     use super::*;
 
     #[test]
     fn the_same_seed_tells_the_same_story() {
         let story = |seed| {
-            let mut random = Random::new(seed);
-            [random.next(), random.next()]
+            let mut random = Random::seed_from_u64(seed);
+            [random.next_u64(), random.next_u64()]
         };
         assert_eq!(story(7), story(7));
         assert_ne!(story(7), story(8));
@@ -47,8 +27,8 @@ mod tests {
 
     #[test]
     fn shares_are_spread_evenly() {
-        let mut random = Random::new(1);
-        let low = (0..10_000).filter(|_| share(random.next()) < 0.25).count();
+        let mut random = Random::seed_from_u64(1);
+        let low = (0..10_000).filter(|_| share(random.next_u64()) < 0.25).count();
         assert!((2_300..2_700).contains(&low), "{low}");
     }
 }

@@ -10,11 +10,12 @@ use std::{
     time::Duration,
 };
 
+use rand::SeedableRng as _;
 use tokio::task::JoinHandle;
 
 use super::{
-    crowd::{Kind, command},
     site::Site,
+    workload::{Kind, command},
 };
 use crate::{
     clock::{Clock, Stopwatch},
@@ -46,7 +47,7 @@ pub(super) async fn probe_for(site: &Site) -> Result<Probe, BenchError> {
     let stop = Arc::new(AtomicBool::new(false));
     let (store, clock, stopped) = (Arc::clone(&site.store), site.clock.clone(), Arc::clone(&stop));
     let running = tokio::spawn(async move {
-        let (mut times, mut random) = (Histogram::default(), Random::new(rand::random()));
+        let (mut times, mut random) = (Histogram::default(), Random::seed_from_u64(rand::random()));
         while !stopped.load(Ordering::Relaxed) {
             let id = RequestId(id_at(Clock::System.now(), &mut random));
             let payload = command(Kind::Live, id, clock.now()).to_string();

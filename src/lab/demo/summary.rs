@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::{DemoError, stage::PROCESSORS};
+use super::{DemoError, setup::PROCESSORS};
 use crate::{
     cli::telling::{shown, told},
     domain::{
@@ -16,7 +16,7 @@ use crate::{
     engine::EngineError,
     lab::sim::Histogram,
     store::Store,
-    terminal::{Failure, output::say},
+    terminal::{Failure, output::say, table::Table},
 };
 
 /// What became of all requests.
@@ -99,26 +99,26 @@ impl Summary {
 
 /// A line a processor.
 pub(super) fn print_table(summary: &Summary) -> Result<(), Failure> {
-    say(format_args!(
-        "{:<13}{:<25}{:>7}{:>9}{:>11}{:>6}{:>9}{:>13}",
-        "processor", "character", "tasks", "erased", "not found", "open", "retries", "median time"
-    ))?;
+    let mut table = Table::headed([
+        "processor",
+        "character",
+        "tasks",
+        "erased",
+        "not found",
+        "open",
+        "retries",
+        "median time",
+    ])
+    .right(2..8);
     for processor in &PROCESSORS {
         let nothing = Row::default();
         let row = summary.processors.get(processor.id).unwrap_or(&nothing);
-        say(format_args!(
-            "{:<13}{:<25}{:>7}{:>9}{:>11}{:>6}{:>9}{:>13}",
-            processor.id,
-            processor.manner,
-            row.tasks,
-            row.erased,
-            row.not_found,
-            row.other,
-            row.retries,
-            shown(row.times.percentile(0.5)),
-        ))?;
+        let counts = [row.tasks, row.erased, row.not_found, row.other, row.retries];
+        let names = [processor.id, processor.manner].map(str::to_owned);
+        let cells = names.into_iter().chain(counts.map(|count| count.to_string()));
+        table.row(cells.chain([shown(row.times.percentile(0.5))]));
     }
-    Ok(())
+    table.lines().try_for_each(say)
 }
 
 /// Why what is open is not done yet.

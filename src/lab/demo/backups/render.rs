@@ -1,10 +1,10 @@
-//! Tells what happened, line by line, from the ledger.
+//! Renders what happened, line by line, from the ledger.
 
 use std::collections::BTreeMap;
 
 use super::{
-    cast::{CAST, Person},
-    theatre::is_of_age,
+    people::{PEOPLE, Person},
+    simulation::is_of_age,
 };
 use crate::{
     cli::telling::told,
@@ -20,18 +20,18 @@ use crate::{
     terminal::{Failure, output::say},
 };
 
-/// Tells what the ledger has had since the last time.
+/// Renders what the ledger has had since the last time.
 #[derive(Debug, Default)]
-pub(super) struct Teller {
-    /// What is about to be told: the day, the words, and whether they are worth a line of their own.
+pub(super) struct Renderer {
+    /// What is about to be shown: the day, the words, and whether they are worth a line of their own.
     headline: Option<(String, String, bool)>,
-    /// How many leaves of each request have been told.
+    /// How many leaves of each request have been shown.
     known: BTreeMap<RequestId, u32>,
     /// The processors of each plan, by place.
     plans: BTreeMap<RequestId, Vec<String>>,
 }
 
-impl Teller {
+impl Renderer {
     /// Says what happens now. Without `always` it is said only where something comes of it.
     pub(super) fn headline(&mut self, now: At, text: &str, always: bool) -> Result<(), Failure> {
         self.say_headline(false)?;
@@ -48,10 +48,10 @@ impl Teller {
         Ok(())
     }
 
-    /// Tells what is new. The answer: which copies are proved to have grown old.
-    pub(super) async fn tell(&mut self, store: &dyn Store) -> Result<Vec<(Person, String)>, DemoError> {
+    /// Shows what is new. The answer: which copies are proved to have grown old.
+    pub(super) async fn render(&mut self, store: &dyn Store) -> Result<Vec<(Person, String)>, DemoError> {
         let mut proved = Vec::new();
-        for person in CAST {
+        for person in PEOPLE {
             let leaves = news(store, person, &mut self.known).await?;
             let entries: Vec<(At, Entry)> = leaves
                 .into_iter()
@@ -88,7 +88,7 @@ impl Teller {
     }
 }
 
-/// The leaves of a person's request that have not been told.
+/// The leaves of a person's request that have not been shown.
 async fn news(
     store: &dyn Store,
     person: Person,

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::Found;
+use super::{Found, items};
 
 pub(super) fn unknown(phrase: &[&str]) -> String {
     format!("{}: that cannot be looked for", phrase.join(" "))
@@ -17,12 +17,12 @@ pub(super) fn flag_of(view: &Value, flag: &str) -> Option<bool> {
     }
 }
 
-pub(super) fn nothing(so: bool, otherwise: impl FnOnce() -> String) -> Found {
+pub(super) fn ensure(so: bool, otherwise: impl FnOnce() -> String) -> Found {
     if so { Ok(()) } else { Err(otherwise()) }
 }
 
 pub(super) fn same(is: &str, wanted: &str) -> Found {
-    nothing(is == wanted, || format!("it is {is}"))
+    ensure(is == wanted, || format!("it is {is}"))
 }
 
 /// Text without its quotes, and anything else as JSON has it.
@@ -38,8 +38,7 @@ pub(super) fn listed(words: &[&str]) -> String {
 }
 
 pub(super) fn list_of(list: &Value, field: &str) -> String {
-    let items = list.as_array().map(Vec::as_slice).unwrap_or_default();
-    let words: Vec<String> = items
+    let words: Vec<String> = items(list)
         .iter()
         .map(|item| plain(if field.is_empty() { item } else { &item[field] }))
         .collect();
@@ -57,6 +56,29 @@ pub(super) fn said_asked(task: &Value) -> String {
 
 pub(super) fn said(task: &Value) -> String {
     format!("{} (asked to {})", plain(&task["processor"]), said_asked(task))
+}
+
+/// `crm`, `billing[invoices]`, `crm@2` where it is not the first generation, `crm.2` where it is not the first attempt,
+/// `crm=verify` where it does not erase, `nightly!crypto_erase` where it says how.
+pub(super) fn said_exactly(task: &Value) -> String {
+    let mut said = plain(&task["processor"]);
+    let categories: Vec<String> = items(&task["scope"]["categories"]).iter().map(plain).collect();
+    if !categories.is_empty() {
+        said += &format!("[{}]", categories.join(","));
+    }
+    for (mark, field, usual) in [
+        ("@", "generation", json!(1)),
+        (".", "attempt", json!(1)),
+        ("=", "action", json!("erase")),
+    ] {
+        if task[field] != usual {
+            said += &format!("{mark}{}", plain(&task[field]));
+        }
+    }
+    if let Some(method) = task["method"].as_str() {
+        said += &format!("!{method}");
+    }
+    said
 }
 
 pub(super) fn said_all<'v>(tasks: impl Iterator<Item = &'v Value>) -> String {

@@ -10,9 +10,9 @@ use std::{
 };
 
 use jiff::{ToSpan, tz::TimeZone};
+use rand::SeedableRng as _;
 use serde_json::{Value, json};
 use tokio::task::JoinSet;
-use zeroize::Zeroizing;
 
 use super::{DAY, Pace};
 use crate::{
@@ -27,17 +27,18 @@ use crate::{
     },
     lab::{
         bench::BenchError,
+        harness::arrivals,
         sim::{Says, id_at, random::Random, reply},
     },
     store::Origin,
-    wire::{KeptHeaders, ack::parse_ack, command::Door, envelope::Envelope},
+    wire::command::Door,
 };
 
 /// How many requests a transaction takes in.
 pub(super) const BATCH: u64 = 500;
 
 /// So many take in and settle side by side.
-const HANDS: i32 = 4;
+const LANES: i32 = 4;
 
 /// How many batches are taken in before the first answers to one come, and how many before its last ones: systems take a
 /// while, and others are taken in and settled meanwhile.
@@ -58,7 +59,7 @@ pub(super) enum Kind {
 }
 
 /// All of them.
-pub(super) struct Crowd {
+pub(super) struct Workload {
     engine: Arc<Engine>,
     clock: ManualClock,
     random: Random,
@@ -68,15 +69,15 @@ pub(super) struct Crowd {
     offsets: Arc<[AtomicU64]>,
 }
 
-impl Crowd {
+impl Workload {
     pub(super) fn new(engine: Arc<Engine>, clock: ManualClock) -> Self {
         Self {
             engine,
             clock,
-            random: Random::new(rand::random()),
+            random: Random::seed_from_u64(rand::random()),
             count: 0,
             due: Vec::new(),
-            offsets: (0..2 * HANDS).map(|_| AtomicU64::new(0)).collect(),
+            offsets: (0..2 * LANES).map(|_| AtomicU64::new(0)).collect(),
         }
     }
 
@@ -94,14 +95,14 @@ impl Crowd {
     /// for nothing.
     pub(super) async fn take_in(&mut self, kind: Kind, count: u64) -> Result<Pace, BenchError> {
         let mut pace = Pace::default();
-        let hand = self.hand(0);
+        let lane = self.lane(0);
         while pace.count < count {
             let ids = self.next_ids(kind);
             let watch = Stopwatch::start();
-            let emission = hand.take_in(kind, &ids).await?;
+            let emission = lane.take_in(kind, &ids).await?;
             pace.elapsed += watch.elapsed();
             pace.count += BATCH;
-            hand.settle_some(&mut VecDeque::from([hand.acks(emission)]), [0, 0])
+            lane.settle_some(&mut VecDeque::from([lane.acks(emission)]), [0, 0])
                 .await?;
         }
         Ok(pace)
@@ -110,32 +111,32 @@ impl Crowd {
     /// Takes requests in and answers them, side by side.
     pub(super) async fn fill(&mut self, kind: Kind, count: u64) -> Result<Pace, BenchError> {
         let watch = Stopwatch::start();
-        let mut hands = JoinSet::new();
-        let mut batches: Vec<Vec<Vec<RequestId>>> = (0..HANDS).map(|_| Vec::new()).collect();
+        let mut lanes = JoinSet::new();
+        let mut batches: Vec<Vec<Vec<RequestId>>> = (0..LANES).map(|_| Vec::new()).collect();
         for n in 0..count.div_ceil(BATCH) {
             let ids = self.next_ids(kind);
             if let Some(share) =
-                batches.get_mut(usize::try_from(n).unwrap_or(0) % HANDS.unsigned_abs() as usize)
+                batches.get_mut(usize::try_from(n).unwrap_or(0) % LANES.unsigned_abs() as usize)
             {
                 share.push(ids);
             }
         }
-        for (hand, share) in (0..).zip(batches) {
-            let (hand, clock) = (self.hand(hand), self.clock.clone());
-            hands.spawn(async move {
+        for (lane, share) in (0..).zip(batches) {
+            let (lane, clock) = (self.lane(lane), self.clock.clone());
+            lanes.spawn(async move {
                 let mut open = Open::default();
                 for ids in share {
-                    open.push_back(hand.acks(hand.take_in(kind, &ids).await?));
-                    hand.settle_some(&mut open, ANSWERED_AFTER).await?;
+                    open.push_back(lane.acks(lane.take_in(kind, &ids).await?));
+                    lane.settle_some(&mut open, ANSWERED_AFTER).await?;
                     clock.advance(BATCH_TIME);
                 }
                 while !open.is_empty() {
-                    hand.settle_some(&mut open, [0, 0]).await?;
+                    lane.settle_some(&mut open, [0, 0]).await?;
                 }
                 Ok::<_, BenchError>(())
             });
         }
-        while let Some(done) = hands.join_next().await {
+        while let Some(done) = lanes.join_next().await {
             done.map_err(|_| BenchError::Panicked)??;
         }
         Ok(Pace {
@@ -144,9 +145,9 @@ impl Crowd {
         })
     }
 
-    /// A hand with a partition of its own for commands and one for acks, as consumers have them.
-    fn hand(&self, n: i32) -> Hand {
-        Hand {
+    /// A lane with a partition of its own for commands and one for acks, as consumers have them.
+    fn lane(&self, n: i32) -> Lane {
+        Lane {
             engine: Arc::clone(&self.engine),
             offsets: Arc::clone(&self.offsets),
             n,
@@ -174,13 +175,13 @@ impl Crowd {
 /// Batches that are not answered in whole, the oldest first.
 type Open = VecDeque<[Vec<Arrival<PreparedAck>>; 2]>;
 
-struct Hand {
+struct Lane {
     engine: Arc<Engine>,
     offsets: Arc<[AtomicU64]>,
     n: i32,
 }
 
-impl Hand {
+impl Lane {
     async fn take_in(&self, kind: Kind, ids: &[RequestId]) -> Result<Emission, BenchError> {
         let now = self.engine.clock.now();
         let arrivals: Vec<Arrival<PreparedCommand>> = ids
@@ -207,14 +208,7 @@ impl Hand {
         let mut parts = [Vec::new(), Vec::new()];
         for (record, n) in tasks.zip(0..) {
             let bytes = reply(&record.payload, Says::Erased, n, now).unwrap_or_default();
-            let parsed = parse_ack(&bytes, &Envelope::bare(&self.engine.tenant_default));
-            parts[usize::from(n % 2 == 1)].push(Arrival {
-                origin: None,
-                content: parsed.and_then(|ack| self.engine.prepare_ack(ack)),
-                raw: Zeroizing::new(bytes),
-                headers: KeptHeaders::default(),
-                reading: None,
-            });
+            parts[usize::from(n % 2 == 1)].push(arrivals::ack(&self.engine, None, &bytes));
         }
         parts
     }
@@ -256,15 +250,13 @@ impl Hand {
     }
 
     fn command(&self, command: &Value) -> Arrival<PreparedCommand> {
-        let bytes = command.to_string().into_bytes();
-        let envelope = Envelope::bare(&self.engine.tenant_default);
-        Arrival {
-            origin: Some(self.origin(2 * self.n)),
-            content: self.engine.prepare_command(&bytes, &envelope, Door::Commands),
-            raw: Zeroizing::new(bytes),
-            headers: KeptHeaders::default(),
-            reading: None,
-        }
+        let origin = Some(self.origin(2 * self.n));
+        arrivals::command(
+            &self.engine,
+            origin,
+            Door::Commands,
+            command.to_string().as_bytes(),
+        )
     }
 
     fn origin(&self, partition: i32) -> Origin {

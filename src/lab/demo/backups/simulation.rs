@@ -1,21 +1,18 @@
-//! The engine on a clock that is turned by hand, over a SQLite file, with messages that go from hand to hand instead of
-//! through a broker. Every message is the contract's, and every decision is the engine's.
+//! Five years on the harness: systems that hold data and answer at once, copies that are taken every month, and people who
+//! ask. Every message is the contract's, and every decision is the engine's.
 
 use std::{collections::BTreeMap, sync::Arc};
 
 use jiff::tz::TimeZone;
 use serde_json::{Value, json};
 use uuid::Uuid;
-use zeroize::Zeroizing;
 
 use super::{
-    cast::Person,
+    people::Person,
+    render::Renderer,
     systems::{SETS, Systems},
-    telling::Teller,
 };
 use crate::{
-    app,
-    clock::{Clock, ManualClock},
     config::{Config, registry_file},
     domain::{ids::RequestId, request::Request, time::At, words::Proof},
     engine::{
@@ -23,13 +20,11 @@ use crate::{
         facts::Told,
         intake::Verdict,
         outputs::{Emission, RecordKind},
-        prepare::Arrival,
         settle::AckVerdict,
     },
-    lab::demo::DemoError,
+    lab::{demo::DemoError, harness::Harness},
     store::StoredRequest,
-    telemetry::metrics::Metrics,
-    wire::{KeptHeaders, ack::parse_ack, command::Door, envelope::Envelope},
+    wire::command::Door,
 };
 
 /// Reading times of the script.
@@ -42,70 +37,57 @@ pub(super) fn new_id() -> Uuid {
     uuid::Builder::from_random_bytes(rand::random()).into_uuid()
 }
 
-/// What the story is played on.
-pub(super) struct Theatre {
-    pub engine: Engine,
+/// A worker, and the world around it.
+pub(super) struct Simulation {
+    pub engine: Arc<Engine>,
     pub systems: Systems,
-    pub teller: Teller,
+    pub renderer: Renderer,
     /// Proofs by age that the ledger claims although copies are left.
     pub false_proofs: u32,
     /// The statuses that upstream has seen last, with their revisions.
     pub statuses: BTreeMap<RequestId, (u64, String)>,
-    clock: ManualClock,
+    harness: Harness,
     /// When copies are taken next.
     backup_day: At,
 }
 
-impl Theatre {
+impl Simulation {
     /// Sets it up.
     pub(super) async fn open(config: &Config, start: At) -> Result<Self, DemoError> {
-        let clock = ManualClock::starting_at(start);
-        let shared = Clock::Manual(clock.clone());
-        let store = app::open_store(config, &shared, true).await?;
-        store.migrate().await?;
-        let metrics = Arc::new(Metrics::new().map_err(app::AppError::from)?);
-        let engine = app::open_engine(config, shared, metrics, store, Arc::from("demo")).await?;
+        let harness = Harness::open(config, start).await?;
         let registry = registry_file::read(&config.registry.path).map_err(DemoError::Config)?;
-        engine.apply_registry(&registry).await?;
+        harness.apply(&registry).await?;
         Ok(Self {
-            engine,
+            engine: harness.worker().await?,
             systems: Systems::default(),
-            teller: Teller::default(),
+            renderer: Renderer::default(),
             false_proofs: 0,
             statuses: BTreeMap::new(),
-            clock,
+            harness,
             backup_day: start,
         })
     }
 
-    /// Now, in the story.
+    /// Now, in the simulation.
     pub(super) fn now(&self) -> At {
-        self.clock.now()
+        self.harness.now()
     }
 
     /// A command is sent. What it says of itself is up to the script.
     pub(super) async fn command(&mut self, headline: &str, command: &Value) -> Result<(), DemoError> {
-        let bytes = command.to_string().into_bytes();
-        let envelope = Envelope::bare(&self.engine.tenant_default);
         let door = match command["actor"] {
             Value::Null => Door::Commands,
             _ => Door::Control,
         };
-        let arrival = Arrival {
-            origin: None,
-            content: self.engine.prepare_command(&bytes, &envelope, door),
-            raw: Zeroizing::new(bytes),
-            headers: KeptHeaders::default(),
-            reading: None,
-        };
-        let taken = self.engine.take_in(&[arrival]).await?;
+        let message = [command.to_string().into_bytes()];
+        let taken = self.harness.take_in(&self.engine, door, &message).await?;
         match taken.verdicts.as_slice() {
             [Verdict::Taken(_)] => {}
             other => return Err(DemoError::Stuck(format!("{headline}: {other:?}"))),
         }
-        self.teller.headline(self.now(), headline, true)?;
+        self.renderer.headline(self.now(), headline, true)?;
         self.deliver(taken.emission).await?;
-        self.settle_down().await
+        self.follow().await
     }
 
     /// A backup system tells something. `always`: also where it changes nothing.
@@ -116,43 +98,27 @@ impl Theatre {
         always: bool,
     ) -> Result<(), DemoError> {
         event["event_id"] = json!(new_id());
-        let bytes = event.to_string().into_bytes();
-        let envelope = Envelope::bare(&self.engine.tenant_default);
-        let arrival = Arrival {
-            origin: None,
-            content: self.engine.prepare_backup(&bytes, &envelope),
-            raw: Zeroizing::new(bytes),
-            headers: KeptHeaders::default(),
-            reading: None,
-        };
-        let (told, emission) = self.engine.tell_backups(&[arrival]).await?;
+        let message = [event.to_string().into_bytes()];
+        let (told, emission) = self.harness.tell_backups(&self.engine, &message, false).await?;
         match told.as_slice() {
             [Told::Taken { contradiction: None }] => {}
             other => return Err(DemoError::Stuck(format!("{headline}: {other:?}"))),
         }
-        self.teller.headline(self.now(), headline, always)?;
+        self.renderer.headline(self.now(), headline, always)?;
         self.deliver(emission).await?;
-        self.settle_down().await
+        self.follow().await
     }
 
     /// Lets time pass, from one thing that is due to the next.
     pub(super) async fn until(&mut self, end: At) -> Result<(), DemoError> {
         loop {
-            let due = self.next_wake().await?;
-            let next = due
-                .into_iter()
-                .chain([self.backup_day])
-                .min()
-                .unwrap_or(end)
-                .min(end);
-            self.clock.advance(next.since(self.now()));
+            let next = self.harness.advance_to(self.backup_day.min(end)).await?;
             if next == self.backup_day {
                 self.back_up().await?;
             }
-            self.teller
+            self.renderer
                 .headline(self.now(), "time has passed: what is due is looked at", false)?;
-            self.wake().await?;
-            self.settle_down().await?;
+            self.follow().await?;
             if next == end {
                 return Ok(());
             }
@@ -188,36 +154,16 @@ impl Theatre {
         Ok(())
     }
 
-    /// The next time at which a request wants to be looked at.
-    async fn next_wake(&self) -> Result<Option<At>, DemoError> {
-        let now = self.now();
-        let requests = self.requests().await?;
-        let dates = requests.iter().filter_map(|stored| stored.request.life.wake_at);
-        Ok(dates.filter(|at| *at > now).min())
-    }
-
-    async fn wake(&mut self) -> Result<(), DemoError> {
+    /// Everything that follows by itself, until nothing does, and what the ledger says of it.
+    async fn follow(&mut self) -> Result<(), DemoError> {
         loop {
-            let woken = self.engine.wake_due(self.now()).await?;
-            let more = woken.more;
-            self.deliver(woken.emission).await?;
-            if !more {
-                return Ok(());
-            }
-        }
-    }
-
-    /// Sweeps until there is nothing to sweep, forgets capsules that nobody can need any more, and tells what happened.
-    async fn settle_down(&mut self) -> Result<(), DemoError> {
-        loop {
-            let swept = self.engine.sweep().await?;
-            self.deliver(swept.emission).await?;
-            if !swept.busy {
+            let followed = self.harness.follow(&self.engine).await?;
+            if followed.is_empty() {
                 break;
             }
+            self.deliver(followed).await?;
         }
-        self.engine.forget_old_capsules(self.now()).await?;
-        let proved = self.teller.tell(self.engine.store.as_ref()).await?;
+        let proved = self.renderer.render(self.engine.store.as_ref()).await?;
         for (person, processor) in proved {
             let set = SETS.iter().find(|set| set.processor == processor);
             let left = set.map_or(0, |set| self.systems.left_in_copies(set.set, &person.customer()));
@@ -233,9 +179,7 @@ impl Theatre {
             let mut acks = Vec::new();
             for record in &emission.records {
                 match record.kind {
-                    RecordKind::Task { .. } => {
-                        acks.push(self.systems.work_off(&record.payload, self.clock.now())?)
-                    }
+                    RecordKind::Task { .. } => acks.push(self.systems.work_off(&record.payload, self.now())?),
                     RecordKind::Status { id, revision } => self.see_status(id, revision, &record.payload)?,
                     // It has no suppression topic, and is over before anything is purged.
                     RecordKind::Suppression { .. } | RecordKind::Tombstone => {}
@@ -244,9 +188,9 @@ impl Theatre {
                     }
                 }
             }
-            self.engine.store.outbox_done(&emission.revisions).await?;
+            self.harness.produced(&emission).await?;
             if !acks.is_empty() {
-                waiting.push(self.answer(acks).await?);
+                waiting.push(self.answer(&acks).await?);
             }
         }
         Ok(())
@@ -262,19 +206,8 @@ impl Theatre {
         Ok(())
     }
 
-    async fn answer(&self, acks: Vec<Vec<u8>>) -> Result<Emission, DemoError> {
-        let envelope = Envelope::bare(&self.engine.tenant_default);
-        let arrivals: Vec<_> = acks
-            .into_iter()
-            .map(|bytes| Arrival {
-                origin: None,
-                content: parse_ack(&bytes, &envelope).and_then(|ack| self.engine.prepare_ack(ack)),
-                raw: Zeroizing::new(bytes),
-                headers: KeptHeaders::default(),
-                reading: None,
-            })
-            .collect();
-        let settled = self.engine.settle(&arrivals).await?;
+    async fn answer(&self, acks: &[Vec<u8>]) -> Result<Emission, DemoError> {
+        let settled = self.harness.settle(&self.engine, acks).await?;
         let counted = |verdict: &AckVerdict| matches!(verdict, AckVerdict::Counted { .. });
         if settled.verdicts.iter().all(counted) {
             Ok(settled.emission)

@@ -2,9 +2,9 @@
 //! never of what was printed.
 
 use super::{
-    cast::{CAST, DORA, Person},
-    telling::{day, learn_plan},
-    theatre::Theatre,
+    people::{DORA, PEOPLE, Person},
+    render::{day, learn_plan},
+    simulation::Simulation,
 };
 use crate::{
     domain::{
@@ -17,26 +17,26 @@ use crate::{
     engine::EngineError,
     lab::demo::DemoError,
     store::DeferredFilter,
-    terminal::{Failure, output::say},
+    terminal::{Failure, output::say, table::Table},
 };
 
 /// What was to be, and whether it was.
 #[derive(Debug, Default)]
-pub(super) struct Verdict(Vec<(String, bool)>);
+pub(super) struct Checks(Vec<(String, bool)>);
 
-impl Verdict {
+impl Checks {
     /// Notes one thing.
     pub(super) fn note(&mut self, what: &str, held: bool) {
         self.0.push((what.to_owned(), held));
     }
 
     /// Notes how everything stands in the end.
-    pub(super) async fn of_the_end(&mut self, theatre: &Theatre) -> Result<(), DemoError> {
-        let requests = theatre.requests().await?;
+    pub(super) async fn of_the_end(&mut self, simulation: &Simulation) -> Result<(), DemoError> {
+        let requests = simulation.requests().await?;
         let proved = |state: &TaskState| matches!(state, TaskState::Done { .. });
         self.note(
             "every request is completed: each task of its plan was proved",
-            requests.len() == CAST.len()
+            requests.len() == PEOPLE.len()
                 && requests.iter().all(|stored| {
                     stored.request.life.status == Status::Completed
                         && stored.request.tasks.iter().all(|task| proved(&task.state))
@@ -44,15 +44,15 @@ impl Verdict {
         );
         self.note(
             "upstream has heard so of each",
-            CAST.iter().all(|person| {
-                theatre
+            PEOPLE.iter().all(|person| {
+                simulation
                     .statuses
                     .get(&person.request())
                     .is_some_and(|(_, status)| status == "completed")
             }),
         );
-        let store = theatre.engine.store.as_ref();
-        let ids: Vec<_> = CAST.iter().map(|person| person.request()).collect();
+        let store = simulation.engine.store.as_ref();
+        let ids: Vec<_> = PEOPLE.iter().map(|person| person.request()).collect();
         self.note(
             "nobody's identifiers can be read any more: every key is destroyed, and every capsule's too",
             requests
@@ -63,11 +63,11 @@ impl Verdict {
         );
         self.note(
             "no system and no copy holds anything of anybody",
-            theatre.systems.is_empty(),
+            simulation.systems.is_empty(),
         );
         self.note(
             "no copy was ever called grown old while it still held something",
-            theatre.false_proofs == 0,
+            simulation.false_proofs == 0,
         );
         let filter = DeferredFilter {
             limit: 1,
@@ -82,8 +82,8 @@ impl Verdict {
                 && store.open_dead_letters().await?.is_empty(),
         );
         let mut kept = true;
-        for person in CAST {
-            kept &= history_is_lawful(theatre, person).await?;
+        for person in PEOPLE {
+            kept &= history_is_lawful(simulation, person).await?;
         }
         self.note(
             "the ledger has no erasure before a retention or a hold had ended",
@@ -104,9 +104,9 @@ impl Verdict {
 
 /// Goes through a request's ledger: what was kept was not sent before its date, and what was held not before its
 /// release.
-async fn history_is_lawful(theatre: &Theatre, person: Person) -> Result<bool, DemoError> {
+async fn history_is_lawful(simulation: &Simulation, person: Person) -> Result<bool, DemoError> {
     let (mut plan, mut kept, mut held, mut holds) = (Vec::new(), None, None, 0);
-    for stored in theatre.engine.store.leaves(person.request()).await? {
+    for stored in simulation.engine.store.leaves(person.request()).await? {
         let leaf = Leaf::from_bytes(&stored.leaf).map_err(EngineError::from)?;
         for entry in &leaf.entries {
             learn_plan(&mut plan, entry);
@@ -130,9 +130,9 @@ async fn history_is_lawful(theatre: &Theatre, person: Person) -> Result<bool, De
     let rule_kept_it = kept.is_some_and(|(ordinal, until)| {
         plan.get(usize::from(ordinal))
             .is_some_and(|name| name == "payments")
-            && five_years_after(theatre, person) == Some(until)
+            && five_years_after(simulation, person) == Some(until)
     });
-    let pays = theatre
+    let pays = simulation
         .request(person)
         .await?
         .request
@@ -142,41 +142,44 @@ async fn history_is_lawful(theatre: &Theatre, person: Person) -> Result<bool, De
 }
 
 /// When the registry's rule lets go of a person's invoices.
-fn five_years_after(theatre: &Theatre, person: Person) -> Option<At> {
-    let active = theatre.engine.active().ok()?;
+fn five_years_after(simulation: &Simulation, person: Person) -> Option<At> {
+    let active = simulation.engine.active().ok()?;
     let rules = active.registry.processors.iter().flat_map(|p| &p.retention);
     let rule: &Retention = rules.into_iter().next()?;
     let closed = At::parse(person.account_closed_at).ok()?;
-    theatre
+    simulation
         .engine
         .with_context(|context| rule.keep.add_to(closed, context.zone))
         .ok()
 }
 
 /// A line a request.
-pub(super) async fn print_table(theatre: &Theatre) -> Result<(), DemoError> {
-    say(format_args!(
-        "\n{:<8}{:<12}{:<12}{:<12}{:>7}{:>12}  identifiers",
-        "who", "asked", "completed", "status", "tasks", "done again"
-    ))?;
-    for person in CAST {
-        let stored = theatre.request(person).await?;
+pub(super) async fn print_table(simulation: &Simulation) -> Result<(), DemoError> {
+    let mut table = Table::headed([
+        "who",
+        "asked",
+        "completed",
+        "status",
+        "tasks",
+        "done again",
+        "identifiers",
+    ])
+    .right(4..6);
+    for person in PEOPLE {
+        let stored = simulation.request(person).await?;
         let request = &stored.request;
         let again = request.tasks.iter().filter(|task| task.generation > 1).count();
-        say(format_args!(
-            "{:<8}{:<12}{:<12}{:<12}{:>7}{:>12}  {}",
-            person.name,
+        let is_forgotten = stored.wrapped_key.is_none();
+        table.row([
+            person.name.to_owned(),
             day(request.head.received_at),
-            request.life.completed_at.map_or_else(|| "-".to_owned(), day),
-            request.life.status.as_str(),
-            request.tasks.len(),
-            again,
-            if stored.wrapped_key.is_none() {
-                "forgotten"
-            } else {
-                "readable"
-            },
-        ))?;
+            request.life.completed_at.map_or_else(String::new, day),
+            request.life.status.as_str().to_owned(),
+            request.tasks.len().to_string(),
+            again.to_string(),
+            if is_forgotten { "forgotten" } else { "readable" }.to_owned(),
+        ]);
     }
-    Ok(())
+    say("")?;
+    Ok(table.lines().try_for_each(say)?)
 }

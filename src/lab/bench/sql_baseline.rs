@@ -1,11 +1,12 @@
-//! The floor: the least SQL that any durable orchestrator of this kind needs, on the same server, in the same run.
+//! The SQL baseline: the least SQL that any durable orchestrator of this kind needs, on the same server, in the same run.
 //!
 //! Two loops with a connection each, as the worker has: one takes batches of 500 requests in (an insert-only row under a
 //! unique idempotency key, a small state row and a ledger row each) and claims them, the other settles them, each request in
 //! as many transactions as it has processors, because processors answer at different times, with a ledger row for each
 //! answer. There is no agenda, no inbox, no digest of a subject, no counter, no cipher and no Kafka in it: what the worker
-//! costs beyond the floor is what all of that costs.
+//! costs beyond the baseline is what all of that costs.
 
+use rand::SeedableRng as _;
 use sqlx::{
     AssertSqlSafe, PgPool,
     postgres::{PgConnectOptions, PgPoolOptions},
@@ -44,9 +45,9 @@ const TABLES: &str = "
         with (fillfactor = 45, autovacuum_vacuum_scale_factor = 0.05);
     create table floor_ledger (id uuid not null, n integer not null, packed bytea not null, primary key (id, n));";
 
-/// What the floor came to.
+/// What it came to.
 #[derive(Debug)]
-pub(super) struct Floor {
+pub(super) struct Baseline {
     /// How many requests.
     pub requests: u64,
     /// In which time.
@@ -54,7 +55,7 @@ pub(super) struct Floor {
 }
 
 /// Takes so many requests through their life.
-pub(super) async fn run(url: &str, requests: u64, tasks: u32, ids: Ids) -> Result<Floor, BenchError> {
+pub(super) async fn run(url: &str, requests: u64, tasks: u32, ids: Ids) -> Result<Baseline, BenchError> {
     // The same settings as the worker's own connections: new tables have no statistics for the planner to go by.
     let options = url.parse::<PgConnectOptions>()?.options([
         ("enable_seqscan", "off"),
@@ -76,12 +77,12 @@ pub(super) async fn run(url: &str, requests: u64, tasks: u32, ids: Ids) -> Resul
     let settled = settle_all(&pool, tasks, taken).await;
     intake.await.map_err(|_| BenchError::Panicked)??;
     settled?;
-    let floor = Floor {
+    let baseline = Baseline {
         requests: batches * BATCH as u64,
         elapsed: watch.elapsed(),
     };
     pool.close().await;
-    Ok(floor)
+    Ok(baseline)
 }
 
 /// Inserts and claims batch after batch.
@@ -91,7 +92,7 @@ async fn take_in(
     (tasks, kind): (u32, Ids),
     taken: mpsc::Sender<Vec<Uuid>>,
 ) -> Result<(), BenchError> {
-    let (clock, mut random) = (Clock::System, Random::new(1));
+    let (clock, mut random) = (Clock::System, Random::seed_from_u64(1));
     let body = vec![7_u8; BODY];
     let state = vec![7_u8; STATE_PER_TASK * tasks as usize];
     let entry = vec![7_u8; LEDGER];
@@ -198,6 +199,6 @@ async fn move_on(pool: &PgPool, ids: &[Uuid], packed: &[u8], proof: Option<&[u8]
     if done.rows_affected() == ids.len() as u64 {
         Ok(())
     } else {
-        Err(BenchError::Usage("the floor lost a race against itself"))
+        Err(BenchError::Usage("the baseline lost a race against itself"))
     }
 }

@@ -57,7 +57,7 @@ pub(super) const EMIL: Person = Person {
 };
 
 /// All of them.
-pub(super) const CAST: [Person; 5] = [ADA, BEN, CLEO, DORA, EMIL];
+pub(super) const PEOPLE: [Person; 5] = [ADA, BEN, CLEO, DORA, EMIL];
 
 impl Person {
     /// Their number at the shop.
