@@ -5,19 +5,20 @@ RUN apt-get update \
     && rm -rf /var/lib/apt/lists/*
 WORKDIR /build
 
+# The profile `dist` optimises the whole program at once: slower to build than `release`, some per cent faster to run.
 # The dependencies in a layer of their own, built for an empty crate: a change under src/ does not build them again.
 COPY Cargo.toml Cargo.lock ./
 COPY .cargo .cargo
 RUN mkdir src \
     && echo 'fn main() {}' >src/main.rs \
     && touch src/lib.rs \
-    && cargo build --release --locked --no-default-features \
+    && cargo build --profile dist --locked --no-default-features \
     && rm -rf src
 
 COPY . .
 # cargo goes by modification times, and those of the sources may be older than the empty crate's.
 RUN touch src/main.rs src/lib.rs \
-    && cargo build --release --locked --no-default-features
+    && cargo build --profile dist --locked --no-default-features
 
 
 FROM debian:bookworm-slim
@@ -27,7 +28,7 @@ RUN apt-get update \
     && rm -rf /var/lib/apt/lists/* \
     && useradd --system --uid 10001 --user-group --home-dir /var/lib/lacuna --shell /usr/sbin/nologin lacuna \
     && install --directory --owner=lacuna --group=lacuna --mode=700 /var/lib/lacuna
-COPY --from=build /build/target/release/lacuna /usr/local/bin/lacuna
+COPY --from=build /build/target/dist/lacuna /usr/local/bin/lacuna
 
 USER lacuna
 # /etc/lacuna: lacuna.toml (found without --config) and processors.toml. /var/lib/lacuna: the keyring, to be kept.

@@ -3,25 +3,19 @@
 use std::time::Duration;
 
 use crate::{
+    delivery::{DeliveryError, outbox, relay::Relay},
     domain::{backup::earlier, time::At},
-    engine::{EngineError, early::Expired},
-    kafka::{
-        KafkaError,
-        landing::{Airborne, Landed, Lander},
-    },
+    engine::EngineError,
     telemetry::{logs::chain, readiness::Readiness},
 };
 
 /// How often the agenda looks.
 const TURN: Duration = Duration::from_secs(1);
 
-/// What nobody has reported as produced for this long is produced again.
-pub(super) const OUTBOX_AGE: Duration = Duration::from_secs(30);
-
 /// Runs until the shutdown.
-pub(super) async fn run(lander: Lander, readiness: Readiness) -> Result<(), KafkaError> {
-    while !lander.shutdown.is_cancelled() {
-        match turn(&lander).await {
+pub(super) async fn run(relay: Relay, readiness: Readiness) -> Result<(), DeliveryError> {
+    while !relay.shutdown.is_cancelled() {
+        match turn(&relay).await {
             Ok(()) => readiness.ready("agenda"),
             Err(error) => {
                 let error = &error as &dyn std::error::Error;
@@ -30,7 +24,7 @@ pub(super) async fn run(lander: Lander, readiness: Readiness) -> Result<(), Kafk
             }
         }
         tokio::select! {
-            () = lander.shutdown.cancelled() => {}
+            () = relay.shutdown.cancelled() => {}
             () = tokio::time::sleep(TURN) => {}
         }
     }
@@ -38,77 +32,32 @@ pub(super) async fn run(lander: Lander, readiness: Readiness) -> Result<(), Kafk
 }
 
 /// The time to go by, as long as nothing speaks against it. That it cannot be trusted is loud.
-pub(super) async fn trusted_now(lander: &Lander) -> Result<At, KafkaError> {
-    let now = lander.engine.trusted_now().await;
+async fn trusted_now(relay: &Relay) -> Result<At, DeliveryError> {
+    let now = relay.engine.trusted_now().await;
     if let Err(EngineError::Clock(why)) = &now {
         tracing::error!(%why, "everything that goes by the clock stands still");
     }
     Ok(now?)
 }
 
-async fn turn(lander: &Lander) -> Result<(), KafkaError> {
-    let engine = &lander.engine;
-    let now = trusted_now(lander).await?;
+async fn turn(relay: &Relay) -> Result<(), DeliveryError> {
+    let engine = &relay.engine;
+    let now = trusted_now(relay).await?;
     // The broker confirms one batch while the next is woken.
-    let mut airborne = None;
+    let mut in_flight = None;
     loop {
-        let (woken, landed) = tokio::join!(engine.wake_due(now), land(lander, airborne.take()));
-        landed?;
+        let (woken, confirmed) = tokio::join!(engine.wake_due(now), relay.confirm_earlier(in_flight.take()));
+        confirmed?;
         let woken = woken?;
         if !woken.emission.is_empty() {
-            airborne = Some(lander.launch(woken.emission).await?);
+            in_flight = Some(relay.send(woken.emission).await?);
         }
-        if !woken.more || lander.shutdown.is_cancelled() {
+        if !woken.more || relay.shutdown.is_cancelled() {
             break;
         }
     }
-    land(lander, airborne).await?;
-    let before = earlier(now, OUTBOX_AGE);
-    expire(lander, now, before).await?;
-    let unproduced = engine.unproduced(before).await?;
-    if !unproduced.is_empty() {
-        tracing::info!(requests = unproduced.len(), "producing what the outbox remembers");
-        let mut again = engine.reissue(&unproduced, &[]).await?;
-        again.outboxed = true;
-        let airborne = lander.launch(again).await?;
-        lander.land(airborne).await?;
-    }
-    Ok(())
-}
-
-/// Dead-letters the commands that have waited in vain for their request.
-async fn expire(lander: &Lander, now: At, before: At) -> Result<(), KafkaError> {
-    let engine = &lander.engine;
-    say(lander, engine.expired_unproduced(before).await?).await?;
-    loop {
-        let expired = engine.expire_early(now).await?;
-        let more = expired.more;
-        say(lander, expired).await?;
-        if !more || lander.shutdown.is_cancelled() {
-            return Ok(());
-        }
-    }
-}
-
-/// Produces the dead letters, and reports them as produced once they are.
-async fn say(lander: &Lander, expired: Expired) -> Result<(), KafkaError> {
-    let Expired {
-        origins, emission, ..
-    } = expired;
-    if origins.is_empty() {
-        return Ok(());
-    }
-    let airborne = lander.launch(emission).await?;
-    if lander.land(airborne).await? == Landed::Confirmed {
-        lander.engine.expiry_produced(&origins).await?;
-    }
-    Ok(())
-}
-
-/// Waits until a batch is confirmed, if there is one.
-pub(super) async fn land(lander: &Lander, airborne: Option<Airborne>) -> Result<(), KafkaError> {
-    match airborne {
-        Some(airborne) => lander.land(airborne).await.map(drop),
-        None => Ok(()),
-    }
+    relay.confirm_earlier(in_flight).await?;
+    let before = earlier(now, outbox::AGE);
+    outbox::dead_letter_early(relay, now, before).await?;
+    outbox::republish_requests(relay, before).await
 }

@@ -16,7 +16,7 @@ use crate::{
         request::{expiry::Keeps, open::Rules},
         time::At,
     },
-    engine::{Engine, Settings, Topics, letters::LetterLimits},
+    engine::{Engine, Settings, letters::LetterLimits},
     kafka::{KafkaError, admin::Admin, client::Cluster, embedded::EmbeddedBroker, positions::EMBEDDED},
     store::{Exclusive, Store, StoreOptions, open::open},
     telemetry::metrics::Metrics,
@@ -78,14 +78,8 @@ pub async fn open_engine(
 pub fn settings_of(config: &Config, now: At, cluster: Arc<str>) -> Settings {
     let topics = &config.kafka.topics;
     Settings {
-        topics: Topics {
-            acks: Arc::from(topics.acks.as_str()),
-            status: Arc::from(topics.status.as_str()),
-            dead_letters: Arc::from(topics.dead_letters.as_str()),
-            suppression: topics.suppression.as_deref().map(Arc::from),
-            tasks_prefix: topics.tasks_prefix.clone(),
-        },
-        ack_url: config.http.url("/v1/acks"),
+        ack_topic: Arc::from(topics.acks.as_str()),
+        has_suppression_topic: topics.suppression.is_some(),
         region: config.region.clone(),
         tenant_default: config.tenant_default.clone(),
         tenants: config.tenants.clone(),
@@ -264,8 +258,9 @@ async fn check_topics(
         return Err(KafkaError::MissingTopics(names.join(", ")).into());
     }
     for processor in &registry.processors {
-        if !there.contains_key(&config.kafka.topics.tasks_of(processor)) {
-            engine.shut_lane(&processor.id, "its topic does not exist");
+        let topic = config.kafka.topics.tasks_of(processor);
+        if !there.contains_key(&topic) {
+            engine.shut_lane(&processor.id, &topic, "its topic does not exist");
         }
     }
     if let Some(count) = there.get(&config.kafka.topics.acks) {

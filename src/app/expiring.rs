@@ -1,14 +1,13 @@
-//! Expiry's turn: what has been kept of closed requests for long enough goes, and the last words of its keys are said.
+//! Expiry's turn: what has been kept of closed requests for long enough goes, and the last records of its keys say so.
 //!
 //! Apart from the agenda, so that a long line never delays what is due, and under the same watch over the clock: what is
 //! deleted does not come back.
 
 use std::time::Duration;
 
-use super::clockwork::{OUTBOX_AGE, land};
 use crate::{
+    delivery::{DeliveryError, outbox, relay::Relay},
     domain::{backup::earlier, time::At},
-    kafka::{KafkaError, landing::Lander},
     store::Line,
     telemetry::{logs::chain, readiness::Readiness},
 };
@@ -21,9 +20,9 @@ const TURN: Duration = Duration::from_secs(2);
 const BATCHES: u32 = 20;
 
 /// Runs until the shutdown.
-pub(super) async fn run(lander: Lander, readiness: Readiness) -> Result<(), KafkaError> {
-    while !lander.shutdown.is_cancelled() {
-        match turn(&lander).await {
+pub(super) async fn run(relay: Relay, readiness: Readiness) -> Result<(), DeliveryError> {
+    while !relay.shutdown.is_cancelled() {
+        match turn(&relay).await {
             Ok(()) => readiness.ready("expiry"),
             Err(error) => {
                 let error = &error as &dyn std::error::Error;
@@ -32,42 +31,40 @@ pub(super) async fn run(lander: Lander, readiness: Readiness) -> Result<(), Kafk
             }
         }
         tokio::select! {
-            () = lander.shutdown.cancelled() => {}
+            () = relay.shutdown.cancelled() => {}
             () = tokio::time::sleep(TURN) => {}
         }
     }
     Ok(())
 }
 
-async fn turn(lander: &Lander) -> Result<(), KafkaError> {
+async fn turn(relay: &Relay) -> Result<(), DeliveryError> {
     // The agenda says loudly what may be wrong with it.
-    let now = lander.engine.trusted_now().await?;
+    let now = relay.engine.trusted_now().await?;
     for line in [Line::Lookups, Line::Records] {
-        batches(lander, line, now).await?;
+        batches(relay, line, now).await?;
     }
-    lander.engine.keep_letters(now).await?;
-    let unconfirmed = lander.engine.say_unconfirmed(earlier(now, OUTBOX_AGE)).await?;
-    if !unconfirmed.is_empty() {
-        let airborne = lander.launch(unconfirmed).await?;
-        lander.land(airborne).await?;
-    }
-    Ok(())
+    relay.engine.keep_letters(now).await?;
+    outbox::republish_tombstones(relay, earlier(now, outbox::AGE)).await
 }
 
 /// Batches of a line, until its front is not due. The broker confirms one while the next is deleted.
-async fn batches(lander: &Lander, line: Line, now: At) -> Result<(), KafkaError> {
-    let mut airborne = None;
+async fn batches(relay: &Relay, line: Line, now: At) -> Result<(), DeliveryError> {
+    let mut in_flight = None;
     for _ in 0..BATCHES {
-        let (expired, landed) = tokio::join!(lander.engine.expire(line, now), land(lander, airborne.take()));
-        landed?;
+        let (expired, confirmed) = tokio::join!(
+            relay.engine.expire(line, now),
+            relay.confirm_earlier(in_flight.take())
+        );
+        confirmed?;
         let expired = expired?;
         if !expired.emission.is_empty() {
-            airborne = Some(lander.launch(expired.emission).await?);
+            in_flight = Some(relay.send(expired.emission).await?);
         }
-        if !expired.busy || lander.shutdown.is_cancelled() {
+        if !expired.busy || relay.shutdown.is_cancelled() {
             break;
         }
     }
-    land(lander, airborne).await?;
+    relay.confirm_earlier(in_flight).await?;
     Ok(())
 }

@@ -8,16 +8,13 @@ use tokio::{
 };
 use tokio_util::sync::CancellationToken;
 
-use super::{AppError, clockwork::OUTBOX_AGE, topics};
+use super::{AppError, topics};
 use crate::{
     config::{Config, registry_file},
-    domain::{registry::Registry, time::At},
-    engine::{Engine, EngineError, outputs::Emission, registry::Applied},
-    kafka::{
-        KafkaError,
-        client::{Cluster, PATIENCE},
-        landing::Lander,
-    },
+    delivery::{DeliveryError, outbox, relay::Relay},
+    domain::registry::Registry,
+    engine::{Engine, EngineError, effects::Emission, registry::Applied},
+    kafka::client::{Cluster, PATIENCE},
     telemetry::{logs::chain, readiness::Readiness},
 };
 
@@ -139,47 +136,37 @@ async fn activate(
 }
 
 /// Produces what HTTP calls have decided. An outbox row remembers whatever does not get through.
-pub(super) async fn land_emissions(
-    lander: Lander,
+pub(super) async fn deliver_emissions(
+    relay: Relay,
     mut emissions: mpsc::Receiver<Emission>,
-) -> Result<(), KafkaError> {
+) -> Result<(), DeliveryError> {
     loop {
         let emission = tokio::select! {
             emission = emissions.recv() => emission,
-            () = lander.shutdown.cancelled() => emissions.try_recv().ok(),
+            () = relay.shutdown.cancelled() => emissions.try_recv().ok(),
         };
         let Some(emission) = emission else {
             // Nobody serves HTTP here, or everybody who did has ended: that is no reason for the worker to end.
-            lander.shutdown.cancelled().await;
+            relay.shutdown.cancelled().await;
             return Ok(());
         };
-        // Whatever else has been decided meanwhile goes with it: one landing for many calls. What has waited for so long
-        // that somebody else may have taken it from the outbox is left to that, so that it is not said twice.
+        // Whatever else has been decided meanwhile goes with it: one delivery for many calls. What has waited for so long
+        // that somebody else may have taken it from the outbox is left to that, so that it is not produced twice.
         let mut all = Emission::default();
         for one in std::iter::once(emission).chain(std::iter::from_fn(|| emissions.try_recv().ok())) {
-            if is_fresh(&one, lander.engine.clock.now()) {
+            if outbox::is_fresh(&one, relay.engine.clock.now()) {
                 all.append(one);
             }
         }
         if all.is_empty() {
             continue;
         }
-        let emission = all;
-        let landed = async { lander.land(lander.launch(emission).await?).await };
-        if let Err(error) = landed.await {
-            match error {
-                KafkaError::Engine(EngineError::Store(_)) | KafkaError::Client { .. } => {
-                    tracing::warn!(%error, "outputs stay in the outbox for now");
-                }
-                other => return Err(other),
+        match relay.deliver(all).await {
+            Ok(_) => {}
+            Err(error @ (DeliveryError::Engine(EngineError::Store(_)) | DeliveryError::Transport(_))) => {
+                tracing::warn!(%error, "outputs stay in the outbox for now");
             }
+            Err(other) => return Err(other),
         }
     }
-}
-
-/// Whether nobody else can have taken it from the outbox yet, nor can do so before it is on its way.
-fn is_fresh(emission: &Emission, now: At) -> bool {
-    emission
-        .decided_at
-        .is_none_or(|decided| now.since(decided) < OUTBOX_AGE / 2)
 }

@@ -10,6 +10,7 @@ mod keyring;
 mod lanes;
 pub mod startup;
 mod sweeping;
+mod tasks;
 pub mod topics;
 
 use std::{
@@ -27,18 +28,19 @@ pub use connect::{
 };
 pub use keyring::{check_keyring, is_in_use, open_vault};
 
+use self::tasks::kafka_health::KafkaHealth;
 use crate::{
     clock::Clock,
     config::{Config, Problems},
-    engine::{Engine, EngineError, outputs::Emission},
+    delivery::relay::Relay,
+    engine::{Engine, EngineError, effects::Emission},
     http::{self, tls::TlsError},
     kafka::{
-        KafkaError,
+        KafkaError, ack_partitions,
+        batch_processor::{Backups, Intake, Settle, Work},
         client::Cluster,
-        deciding::{Backups, Intake, Settle, Work},
-        landing::Lander,
-        outlet::Outlet,
-        partitions,
+        producer::Producer,
+        routing::{Routing, Topics},
         stage::Stage,
     },
     store::StoreError,
@@ -148,7 +150,7 @@ pub struct Running {
     pub shutdown: CancellationToken,
     tracker: TaskTracker,
     failure: Arc<Mutex<Option<&'static str>>>,
-    outlet: Arc<Outlet>,
+    producer: Arc<Producer>,
     shutdown_timeout: Duration,
     /// Kept for as long as the worker runs.
     _connected: Connected,
@@ -169,11 +171,12 @@ pub async fn start_connected(
     let readiness = Readiness::default();
     let (engine, cluster) = (Arc::clone(&connected.engine), connected.cluster.clone());
     let shutdown = CancellationToken::new();
-    let outlet = Arc::new(Outlet::new(&cluster, config.dispatch.max_in_flight)?);
-    // Landing outlives intake at a shutdown: it has to confirm what was decided.
-    let lander = Lander::new(
+    let producer = Producer::new(&cluster, routing(&config, &engine), config.dispatch.max_in_flight)?;
+    let producer = Arc::new(producer);
+    // The relay outlives intake at a shutdown: it has to confirm what was decided.
+    let relay = Relay::new(
         Arc::clone(&engine),
-        Arc::clone(&outlet),
+        Arc::clone(&producer) as _,
         readiness.clone(),
         shutdown.clone(),
     );
@@ -192,7 +195,7 @@ pub async fn start_connected(
         let group = config.kafka.group_id.clone();
         spawner.spawn(
             "intake",
-            stage(work, group, &config, &cluster, &lander, reads, &readiness).run(),
+            stage(work, group, &config, &cluster, &relay, reads, &readiness).run(),
         );
     }
     if roles.settle {
@@ -203,7 +206,7 @@ pub async fn start_connected(
         let group = config.kafka.ack_group();
         spawner.spawn(
             "settle",
-            stage(work, group, &config, &cluster, &lander, reads, &readiness).run(),
+            stage(work, group, &config, &cluster, &relay, reads, &readiness).run(),
         );
     }
     if roles.settle {
@@ -214,22 +217,27 @@ pub async fn start_connected(
         let group = config.kafka.backup_group();
         spawner.spawn(
             "backups",
-            stage(work, group, &config, &cluster, &lander, reads, &readiness).run(),
+            stage(work, group, &config, &cluster, &relay, reads, &readiness).run(),
         );
     }
     if roles.settle || roles.agenda || roles.dispatch {
         let (cluster, engine) = (cluster.clone(), Arc::clone(&engine));
         spawner.spawn(
             "ack partitions",
-            partitions::watch_acks(cluster, engine, shutdown.clone()),
+            ack_partitions::watch_acks(cluster, engine, shutdown.clone()),
         );
     }
     if roles.agenda || roles.dispatch {
-        spawner.spawn("agenda", clockwork::run(lander.clone(), readiness.clone()));
-        spawner.spawn("expiry", expiring::run(lander.clone(), readiness.clone()));
-        spawner.spawn("sweeps", sweeping::run(lander.clone(), readiness.clone()));
+        spawner.spawn("agenda", clockwork::run(relay.clone(), readiness.clone()));
+        spawner.spawn("expiry", expiring::run(relay.clone(), readiness.clone()));
+        spawner.spawn("sweeps", sweeping::run(relay.clone(), readiness.clone()));
     }
-    spawner.spawn("lanes", lanes::run(lander.clone(), cluster.clone()));
+    spawner.spawn("lanes", lanes::run(relay.clone()));
+    // The embedded broker has no other visitors, and nobody deletes its topics.
+    if !cluster.embedded {
+        let health = kafka_health(&config, roles, &relay, &producer, &cluster, &readiness);
+        spawner.spawn("kafka health", health.run());
+    }
     spawner.spawn(
         "housekeeping",
         housekeeping::run(
@@ -244,8 +252,17 @@ pub async fn start_connected(
         spawner.spawn("gauges", gauging::run(Arc::clone(&engine), shutdown.clone()));
         // Emissions of HTTP calls: bounded, so that callers feel a broker that is slow.
         let (emissions, emitted) = mpsc::channel::<Emission>(64);
-        spawner.spawn("producing", housekeeping::land_emissions(lander.clone(), emitted));
-        let state = http::State::new(Arc::clone(&engine), emissions, readiness, config.auth.clone());
+        spawner.spawn(
+            "producing",
+            housekeeping::deliver_emissions(relay.clone(), emitted),
+        );
+        let state = http::State::new(
+            Arc::clone(&engine),
+            emissions,
+            readiness,
+            config.auth.clone(),
+            &config.kafka.topics.tasks_prefix,
+        );
         let serving = http::serve(&config.http, state, shutdown.clone())
             .await
             .map_err(|source| AppError::Listen {
@@ -265,10 +282,53 @@ pub async fn start_connected(
         shutdown,
         tracker: spawner.tracker,
         failure: spawner.failure,
-        outlet,
+        producer,
         shutdown_timeout: config.shutdown_timeout,
         _connected: connected,
     })
+}
+
+fn kafka_health(
+    config: &Config,
+    roles: Roles,
+    relay: &Relay,
+    producer: &Arc<Producer>,
+    cluster: &Cluster,
+    readiness: &Readiness,
+) -> KafkaHealth {
+    let kafka = &config.kafka;
+    let mut groups = Vec::new();
+    if roles.intake {
+        groups.push(kafka.group_id.clone());
+    }
+    if roles.settle {
+        groups.extend([kafka.ack_group(), kafka.backup_group()]);
+    }
+    let topics = topics::own(&kafka.topics).into_iter();
+    KafkaHealth {
+        cluster: cluster.clone(),
+        engine: Arc::clone(&relay.engine),
+        producer: Arc::clone(producer),
+        topics: topics.map(|topic| topic.name).collect(),
+        groups,
+        readiness: readiness.clone(),
+        shutdown: relay.shutdown.clone(),
+    }
+}
+
+/// The topics that are written, under the registry that is active at the time.
+fn routing(config: &Config, engine: &Arc<Engine>) -> Routing {
+    let topics = &config.kafka.topics;
+    let topics = Topics {
+        acks: Arc::from(topics.acks.as_str()),
+        ack_url: Some(config.http.url("/v1/acks")),
+        status: Arc::from(topics.status.as_str()),
+        dead_letters: Arc::from(topics.dead_letters.as_str()),
+        suppression: topics.suppression.as_deref().map(Arc::from),
+        tasks_prefix: topics.tasks_prefix.clone(),
+    };
+    let engine = Arc::clone(engine);
+    Routing::new(topics, move || engine.active().ok())
 }
 
 fn stage<W: Work>(
@@ -276,19 +336,19 @@ fn stage<W: Work>(
     group_id: String,
     config: &Config,
     cluster: &Cluster,
-    lander: &Lander,
+    relay: &Relay,
     topics: Vec<String>,
     readiness: &Readiness,
 ) -> Stage<W> {
     let stage = Stage {
         readiness: readiness.clone(),
         work: Arc::new(work),
-        lander: lander.clone(),
+        relay: relay.clone(),
         cluster: cluster.clone(),
         group_id,
         lease: config.dispatch.lease,
         topics,
-        shutdown: lander.shutdown.clone(),
+        shutdown: relay.shutdown.clone(),
     };
     // Said before anybody can ask.
     drop(stage.membership());
@@ -316,7 +376,7 @@ impl Running {
                 "the shutdown takes longer than shutdown_timeout: what is left is given back as it is"
             );
         }
-        self.outlet.flush(flushing);
+        self.producer.flush(flushing);
         match *self.failure.lock().unwrap_or_else(PoisonError::into_inner) {
             Some(task) => Err(AppError::Ended(task)),
             None => Ok(()),

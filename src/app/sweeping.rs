@@ -1,14 +1,14 @@
-//! The sweeps' turn: batch after batch while there is something to sweep, and the forgetting of old capsules.
+//! The sweeps' turn: batch after batch while there is something to sweep, the forgetting of old capsules, and the compaction of
+//! what was told of copies that are gone.
 //!
 //! Apart from the agenda, so that a long sweep never delays what is due.
 
 use std::time::Duration;
 
-use super::clockwork::land;
 use crate::{
     clock::Stopwatch,
-    engine::{EngineError, capsules},
-    kafka::{KafkaError, landing::Lander},
+    delivery::{DeliveryError, relay::Relay},
+    engine::capsules,
     telemetry::{logs::chain, readiness::Readiness},
 };
 
@@ -19,17 +19,18 @@ const TURN: Duration = Duration::from_millis(500);
 const BATCHES: u32 = 100;
 
 /// Runs until the shutdown.
-pub(super) async fn run(lander: Lander, readiness: Readiness) -> Result<(), KafkaError> {
+pub(super) async fn run(relay: Relay, readiness: Readiness) -> Result<(), DeliveryError> {
     let mut looked: Option<Stopwatch> = None;
-    while !lander.shutdown.is_cancelled() {
+    while !relay.shutdown.is_cancelled() {
         let done = async {
-            let busy = batches(&lander).await?;
+            let busy = batches(&relay).await?;
             if looked.is_none_or(|since| since.elapsed() >= capsules::LOOK_EVERY) {
-                let engine = &lander.engine;
+                let engine = &relay.engine;
                 engine.forget_old_capsules(engine.trusted_now().await?).await?;
+                engine.compact_copies().await?;
                 looked = Some(Stopwatch::start());
             }
-            Ok::<_, KafkaError>(busy)
+            Ok::<_, DeliveryError>(busy)
         };
         let busy = match done.await {
             Ok(busy) => {
@@ -44,7 +45,7 @@ pub(super) async fn run(lander: Lander, readiness: Readiness) -> Result<(), Kafk
         };
         if !busy {
             tokio::select! {
-                () = lander.shutdown.cancelled() => {}
+                () = relay.shutdown.cancelled() => {}
                 () = tokio::time::sleep(TURN) => {}
             }
         }
@@ -54,24 +55,20 @@ pub(super) async fn run(lander: Lander, readiness: Readiness) -> Result<(), Kafk
 
 /// Batches of the oldest sweeps, until there is none. The broker sets the pace: it confirms one while the next is looked
 /// at.
-async fn batches(lander: &Lander) -> Result<bool, KafkaError> {
-    let mut airborne = None;
+async fn batches(relay: &Relay) -> Result<bool, DeliveryError> {
+    let mut in_flight = None;
     for n in 0..BATCHES {
-        let (swept, landed) = tokio::join!(lander.engine.sweep(), land(lander, airborne.take()));
-        landed?;
-        let swept = swept.map_err(engine)?;
+        let (swept, confirmed) = tokio::join!(relay.engine.sweep(), relay.confirm_earlier(in_flight.take()));
+        confirmed?;
+        let swept = swept?;
         if !swept.emission.is_empty() {
-            airborne = Some(lander.launch(swept.emission).await?);
+            in_flight = Some(relay.send(swept.emission).await?);
         }
-        if !swept.busy || lander.shutdown.is_cancelled() {
-            land(lander, airborne).await?;
+        if !swept.busy || relay.shutdown.is_cancelled() {
+            relay.confirm_earlier(in_flight).await?;
             return Ok(n > 0);
         }
     }
-    land(lander, airborne).await?;
+    relay.confirm_earlier(in_flight).await?;
     Ok(true)
-}
-
-fn engine(error: EngineError) -> KafkaError {
-    error.into()
 }

@@ -58,7 +58,7 @@ pub fn run(args: Args) -> Result<Exit, Failure> {
         out.flush()?;
         block_on(connect(&mut out, &config, &registry))?
     } else {
-        Vec::new()
+        lost_keyring(&config)?.into_iter().collect()
     };
     out.end()?;
     if failures.is_empty() {
@@ -200,6 +200,16 @@ async fn store(config: &Config) -> Result<(String, Vec<String>), Failure> {
     );
     let warnings = store.warnings().await?;
     Ok((format!("reached, schema up to date, {registry}"), warnings))
+}
+
+/// What can be seen on this machine alone: a store that is a file and has lost its keyring.
+fn lost_keyring(config: &Config) -> Result<Option<Failure>, Failure> {
+    let KeyringPlace::File(path) = &config.vault.keyring;
+    let is_file = matches!(config.store.url, StoreUrl::Sqlite(_));
+    let is_lost = is_file
+        && !path.exists()
+        && block_on(async { Ok(session::store_in_use(config).await) })? == Some(true);
+    Ok(is_lost.then(|| AppError::LostKeyring(path.clone()).into()))
 }
 
 /// Whether the keyring is the store's, as far as both are there: what is not is said elsewhere.

@@ -16,8 +16,9 @@ use crate::{
         time::At,
         words::Why,
     },
-    engine::views::{self, DeferredView},
+    engine::questions::requests_of,
     store::{DeferredFilter, DeferredRow, Store},
+    view::deferral::DeferredView,
 };
 
 /// Arguments of `lacuna deferred`.
@@ -82,7 +83,7 @@ fn list(config: &Config, args: &ListArgs) -> Result<Exit, Failure> {
     let (rows, requests, knowledge) = block_on(async {
         let store = session::open_store(config).await?;
         let rows = find(store.as_ref(), args).await?;
-        let requests = views::requests_of(store.as_ref(), &rows).await?;
+        let requests = requests_of(store.as_ref(), &rows).await?;
         let knowledge = Knowledge::read(store.as_ref(), config, now).await?;
         Ok((rows, requests, knowledge))
     })?;

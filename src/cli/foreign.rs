@@ -5,7 +5,7 @@
 pub(super) const LOOKED_AT: usize = 4096;
 
 /// How files of other kinds begin, and what to do with them.
-const KINDS: [(&[u8], &str); 12] = [
+const KINDS: [(&[u8], &str); 14] = [
     (b"\x1f\x8b", "this is a gzip file: unpack it (gunzip -c FILE)"),
     (
         b"PK\x03\x04",
@@ -28,11 +28,16 @@ const KINDS: [(&[u8], &str); 12] = [
         "this is an SQLite database: export the table as CSV in UTF-8",
     ),
     (b"PAR1", "this is a Parquet file: export it as CSV in UTF-8"),
+    // Before those of UTF-16, with which it begins.
+    (b"\xff\xfe\0\0", UTF_32),
+    (b"\0\0\xfe\xff", UTF_32),
     (b"\xff\xfe", UTF_16),
     (b"\xfe\xff", UTF_16),
 ];
 
 const UTF_16: &str = "this is text in UTF-16, as Excel's \"Unicode text\" is: save it as UTF-8 (iconv -f UTF-16 -t UTF-8 FILE)";
+
+const UTF_32: &str = "this is text in UTF-32: save it as UTF-8 (iconv -f UTF-32 -t UTF-8 FILE)";
 
 /// What a file is that begins so, where it is no text in UTF-8, and what to do with it.
 pub(super) fn kind_of(start: &[u8]) -> Option<&'static str> {
@@ -44,6 +49,8 @@ pub(super) fn kind_of(start: &[u8]) -> Option<&'static str> {
     let zeros = start.iter().filter(|byte| **byte == 0).count();
     match zeros {
         0 => None,
+        // Of ASCII in UTF-32 three of four bytes are zero.
+        _ if zeros * 3 >= start.len() * 2 && start.len() >= 4 => Some(UTF_32),
         // Of ASCII in UTF-16 every other byte is zero.
         _ if zeros * 3 >= start.len() => Some(UTF_16),
         _ => Some("this is no text: it has bytes that are zero"),
@@ -63,6 +70,9 @@ mod tests {
             (b"\xff\xfee\0m\0", "UTF-16"),
             (b"\xfe\xff\0e\0m", "UTF-16"),
             (&utf_16("email\na@example.org\n"), "UTF-16"),
+            (b"\xff\xfe\0\0e\0\0\0", "UTF-32"),
+            (b"\0\0\xfe\xff\0\0\0e", "UTF-32"),
+            (b"e\0\0\0m\0\0\0a\0\0\0", "UTF-32"),
             (b"email\na@example.org\n\0", "no text"),
         ];
         for (start, named) in cases {

@@ -13,7 +13,7 @@ use crate::{
         hold::Hold,
         ids::{Label, Tenant},
     },
-    engine::views::HoldView,
+    view::hold::HoldView,
 };
 
 /// Arguments of `lacuna holds`.

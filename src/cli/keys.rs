@@ -4,7 +4,7 @@
 use super::{
     Exit, Failure,
     output::{Out, Table},
-    session::{self, ConfigArg, block_on, store_in_use},
+    session::{self, ConfigArg, ask_store_in_use, block_on},
 };
 use crate::{
     app::AppError,
@@ -27,11 +27,15 @@ enum Action {
     /// Creates the keyring. An existing one is never overwritten.
     #[command(
         after_help = "Every worker needs the same file. Back it up apart from the database: together they can \
-        read what is sealed, and without it nothing can.\n\nExample:\n  lacuna keys init"
+        read what is sealed, and without it nothing can. Exit code 3: the store cannot be asked whether it has a keyring \
+        already.\n\nExample:\n  lacuna keys init"
     )]
     Init {
         #[command(flatten)]
         config: ConfigArg,
+        /// Creates it without asking the store: nothing is in it yet.
+        #[arg(long)]
+        new_store: bool,
     },
     /// Lists the epochs of the key-encryption key, never a key.
     #[command(after_help = "Example:\n  lacuna keys list")]
@@ -80,7 +84,7 @@ fn processor(text: &str) -> Result<ProcessorId, String> {
 /// Runs it.
 pub fn run(args: Args) -> Result<Exit, Failure> {
     match args.action {
-        Action::Init { config } => init(&config),
+        Action::Init { config, new_store } => init(&config, new_store),
         Action::List { config, json } => list(&config, json),
         Action::BackupToken { config, processor } => backup_token(&config, &processor),
         Action::Suppression { config, tenant } => suppression(&config, tenant),
@@ -124,32 +128,30 @@ fn suppression(arg: &ConfigArg, tenant: Option<Tenant>) -> Result<Exit, Failure>
     Ok(Exit::Ok)
 }
 
-fn init(arg: &ConfigArg) -> Result<Exit, Failure> {
+fn init(arg: &ConfigArg, new_store: bool) -> Result<Exit, Failure> {
     let config = arg.load()?;
     let KeyringPlace::File(path) = &config.vault.keyring;
-    let in_use = if path.exists() {
-        // It is refused below, whatever the store says.
-        Some(false)
-    } else {
-        block_on(async { Ok(store_in_use(&config).await) })?
-    };
-    if in_use == Some(true) {
+    // One that is there is refused below, whatever the store says.
+    if !new_store && !path.exists() && block_on(asked(&config))? {
         return Err(AppError::LostKeyring(path.clone()).into());
     }
     Keyring::init(path, Clock::System.now())?;
     let mut out = Out::new();
-    if in_use.is_none() {
-        out.line(format_args!(
-            "the store {} cannot be asked: if it is in use already, this keyring is not its own, and workers will refuse it",
-            config.store.url
-        ))?;
-    }
     out.line(format_args!(
         "created {}: back it up now, apart from the database",
         path.display()
     ))?;
     out.end()?;
     Ok(Exit::Ok)
+}
+
+/// Whether the store has a keyring already. One that is away may have: a keyring that is made then is not its own.
+async fn asked(config: &Config) -> Result<bool, Failure> {
+    ask_store_in_use(config).await.map_err(|failure| {
+        let told = "no keyring was made: if the store is in use already, it has one, which a new one does not replace; where \
+                    nothing is in it yet, say --new-store";
+        Failure::Several(vec![failure, Failure::Usage(told.to_owned())])
+    })
 }
 
 fn list(arg: &ConfigArg, json: bool) -> Result<Exit, Failure> {

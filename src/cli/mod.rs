@@ -25,7 +25,6 @@ pub mod status;
 pub mod submit;
 pub mod sunset;
 pub mod sweeps;
-pub(crate) mod telling;
 pub mod topics;
 
 use clap::Subcommand;

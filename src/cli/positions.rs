@@ -2,25 +2,25 @@
 
 use std::{collections::HashMap, sync::Arc};
 
-use serde::Serialize;
-
 use super::{
     Exit, Failure,
     output::{Out, Table},
     session::{self, ConfigArg, block_on},
 };
 use crate::{
-    config::Config,
+    config::{self, Config},
     engine::positions::{Accepting, accept as accept_log},
     kafka::{
         KafkaError,
         admin::Admin,
         client::{Cluster, PATIENCE},
-        log::{Held, LogReader},
-        positions::{Finding, Known, Partition},
+        log_reader::{Held, LogReader},
+        positions::{Finding, Known},
+        types::Partition,
     },
     store::{Acceptance, Store, StoreError},
     vault::Vault,
+    view::position::PositionView,
 };
 
 /// The longest name of a person, as commands take it.
@@ -39,7 +39,7 @@ enum Action {
     /// Lists the partitions that Lacuna reads: the next offset to take in, what the log holds, and whether it is read.
     #[command(
         after_help = "LOG counts the logs that a partition has had: 0, and one more with each that was accepted. Exit code 1: \
-        a partition is stopped.\n\nExample:\n  lacuna positions list --json"
+        a partition is stopped, or missing.\n\nExample:\n  lacuna positions list --json"
     )]
     List {
         #[command(flatten)]
@@ -52,7 +52,8 @@ enum Action {
     #[command(
         after_help = "Whatever the topic holds is taken in again: a command that was taken in before is a duplicate and changes \
         nothing. Running workers go on within seconds. What was lost is lost: `lacuna reconcile FILE` says which of upstream's \
-        commands never arrived.\n\nExample:\n  lacuna positions accept lacuna.commands 3 --actor j.doe \
+        commands never arrived.\n\nExamples:\n  lacuna positions accept lacuna.commands 3 --actor j.doe \
+        --reason 'topic made anew, ticket T-17'\n  lacuna positions accept lacuna.commands --all-stopped --actor j.doe \
         --reason 'topic made anew, ticket T-17'"
     )]
     Accept {
@@ -61,8 +62,11 @@ enum Action {
         /// The topic.
         topic: String,
         /// The partition.
-        #[arg(value_parser = clap::value_parser!(i32).range(0..))]
-        partition: i32,
+        #[arg(value_parser = clap::value_parser!(i32).range(0..), required_unless_present = "all_stopped")]
+        partition: Option<i32>,
+        /// All partitions of the topic that are stopped.
+        #[arg(long, conflicts_with = "partition")]
+        all_stopped: bool,
         /// Who decides it.
         #[arg(long, value_name = "NAME", value_parser = name)]
         actor: String,
@@ -72,7 +76,8 @@ enum Action {
     },
 }
 
-fn name(text: &str) -> Result<String, String> {
+/// The name of a person.
+pub(super) fn name(text: &str) -> Result<String, String> {
     let name = text.trim();
     if name.is_empty() || name.len() > MAX_NAME || name.chars().any(char::is_control) {
         return Err(format!("expected a name of 1 to {MAX_NAME} bytes"));
@@ -88,9 +93,10 @@ pub fn run(args: Args) -> Result<Exit, Failure> {
             config,
             topic,
             partition,
+            all_stopped: _,
             actor,
             reason,
-        } => accept(&config.load()?, &(Arc::from(topic), partition), &actor, &reason),
+        } => accept(&config.load()?, &topic, partition, (&actor, &reason)),
     }
 }
 
@@ -103,6 +109,8 @@ struct Look {
     held: HashMap<Partition, Held>,
     /// The partitions that there are.
     there: Vec<Partition>,
+    /// Those that were taken in and are gone.
+    gone: Vec<Partition>,
 }
 
 impl Look {
@@ -120,6 +128,9 @@ impl Look {
         })
         .await?;
         let known = Known::read(store.as_ref(), &cluster_id).await?;
+        let is_gone = |key: &&Partition| read.contains(&key.0) && !there.contains(key);
+        let mut gone: Vec<Partition> = known.partitions().filter(is_gone).cloned().collect();
+        gone.sort_unstable();
         let questions = there.iter().map(|key| known.question(key)).collect::<Vec<_>>();
         let held = asked({
             let (group, vault) = (config.kafka.group_id.clone(), vault.clone());
@@ -133,11 +144,40 @@ impl Look {
             known,
             held,
             there,
+            gone,
         })
     }
 
     fn finding(&self, key: &Partition) -> Option<Finding> {
         self.known.judge(key, self.held.get(key)).err()
+    }
+
+    fn shown<'a>(&'a self, key: &'a Partition) -> PositionView<'a> {
+        let (position, held) = (self.known.position(key), self.held.get(key));
+        let finding = self.finding(key);
+        let (state, why) = if self.gone.contains(key) {
+            let has_topic = self.there.iter().any(|(topic, _)| *topic == key.0);
+            let why = if has_topic {
+                "the topic has no such partition any more"
+            } else {
+                "the topic does not exist any more"
+            };
+            ("missing", Some(why.to_owned()))
+        } else if let Some(finding) = finding {
+            ("stopped", Some(finding.to_string()))
+        } else {
+            ("ok", None)
+        };
+        PositionView {
+            topic: &key.0,
+            partition: key.1,
+            next_offset: position.map(|position| position.next_offset),
+            low: held.map(|held| held.low),
+            high: held.map(|held| held.high),
+            log: position.map(|position| position.incarnation),
+            state,
+            why,
+        }
     }
 }
 
@@ -160,37 +200,14 @@ fn partitions(cluster: &Cluster, topics: &[Arc<str>]) -> Result<(Arc<str>, Vec<P
     Ok((Arc::from(id), partitions))
 }
 
-/// A partition as it is shown.
-#[derive(Serialize)]
-struct Shown<'a> {
-    topic: &'a str,
-    partition: i32,
-    /// `None`: nothing was taken in yet.
-    next_offset: Option<i64>,
-    low: Option<i64>,
-    high: Option<i64>,
-    log: Option<u32>,
-    state: &'static str,
-    why: Option<String>,
-}
-
 fn list(config: &Config, json: bool) -> Result<Exit, Failure> {
     let look = block_on(Look::take(config))?;
-    let shown = look.there.iter().map(|key| {
-        let (position, held) = (look.known.position(key), look.held.get(key));
-        let finding = look.finding(key);
-        Shown {
-            topic: &key.0,
-            partition: key.1,
-            next_offset: position.map(|position| position.next_offset),
-            low: held.map(|held| held.low),
-            high: held.map(|held| held.high),
-            log: position.map(|position| position.incarnation),
-            state: if finding.is_some() { "stopped" } else { "ok" },
-            why: finding.map(|finding| finding.to_string()),
-        }
-    });
-    let shown: Vec<Shown<'_>> = shown.collect();
+    let shown: Vec<PositionView<'_>> = look
+        .there
+        .iter()
+        .chain(&look.gone)
+        .map(|key| look.shown(key))
+        .collect();
     let mut out = Out::new();
     if json {
         shown.iter().try_for_each(|one| out.json(one))?;
@@ -221,64 +238,131 @@ fn list(config: &Config, json: bool) -> Result<Exit, Failure> {
         table.write(&mut out)?;
     }
     out.end()?;
-    let is_stopped = shown.iter().any(|one| one.why.is_some());
-    Ok(if is_stopped { Exit::NotSo } else { Exit::Ok })
+    let is_wrong = shown.iter().any(|one| one.why.is_some());
+    Ok(if is_wrong { Exit::NotSo } else { Exit::Ok })
 }
 
-fn accept(config: &Config, key: &Partition, actor: &str, reason: &str) -> Result<Exit, Failure> {
-    let name = format!("{}/{}", key.0, key.1);
+/// What to do about what the log before may have held and was never taken in.
+fn next(topic: &str, topics: &config::Topics) -> &'static str {
+    if topic == topics.acks {
+        "nothing: a processor whose answer was lost is asked again when its ack_timeout is over, and says it again"
+    } else if topic == topics.backups {
+        "have the backup systems tell again what has happened since, restores above all: what was told before changes nothing"
+    } else if topic == topics.control {
+        "have holds, releases and decisions sent again that were sent since: `lacuna holds` lists the holds that are known, and \
+         what was taken in before changes nothing"
+    } else {
+        "`lacuna reconcile FILE` says which of upstream's commands never arrived"
+    }
+}
+
+/// `partition`: one of the topic; `None`: all of them that are stopped.
+fn accept(
+    config: &Config,
+    topic: &str,
+    partition: Option<i32>,
+    who_and_why: (&str, &str),
+) -> Result<Exit, Failure> {
     block_on(async {
         let look = Look::take(config).await?;
-        if !look.there.contains(key) {
-            return Err(Failure::NotSo(format!(
-                "there is no partition {name} among those that Lacuna reads: `lacuna positions list` shows them"
-            )));
-        }
-        let Some(finding) = look.finding(key) else {
-            return Err(Failure::NotSo(format!(
-                "{name} is not stopped: its log is the one that is being taken in"
-            )));
+        let keys: Vec<Partition> = match partition {
+            Some(partition) => vec![(Arc::from(topic), partition)],
+            None => stopped_of(&look, topic)?,
         };
-        let Some(held) = look.held.get(key).filter(|_| finding.can_be_accepted()) else {
-            return Err(KafkaError::NoLeader {
-                topic: key.0.to_string(),
-                partition: key.1,
-            }
-            .into());
-        };
-        let position = look.known.position(key);
-        let accepting = Accepting {
-            acceptance: Acceptance {
-                cluster: Arc::clone(&look.cluster_id),
-                topic: Arc::clone(&key.0),
-                partition: key.1,
-                incarnation: position.map(|position| position.incarnation),
-                next_offset: held.low,
-            },
-            from: position.map(|position| position.next_offset),
-            actor,
-            reason,
-        };
-        // The store's own time: this machine's may be wrong.
-        let now = look.store.now().await?;
-        match accept_log(look.store.as_ref(), &look.vault, &accepting, now).await {
-            Err(crate::engine::EngineError::Store(StoreError::Conflict)) => {
-                return Err(Failure::NotSo(format!(
-                    "somebody else has just accepted {name}: `lacuna positions list` shows how it stands"
-                )));
-            }
-            done => done?,
-        }
         let mut out = Out::new();
-        out.line(format_args!("found     {name}: {finding}"))?;
-        out.line(format_args!(
-            "accepted  it is read on from offset {}, as log {}; it holds {} messages at the most",
-            held.low,
-            accepting.acceptance.next_incarnation(),
-            held.high - held.low
-        ))?;
-        out.line("next      `lacuna reconcile FILE` says which of upstream's commands never arrived")?;
+        for key in &keys {
+            accept_one(&look, key, who_and_why, &mut out).await?;
+        }
+        out.line(format_args!("next      {}", next(topic, &config.kafka.topics)))?;
         out.end()?;
         Ok(Exit::Ok)
     })
+}
+
+/// The partitions of a topic that are stopped, and that an operator can have be read on.
+fn stopped_of(look: &Look, topic: &str) -> Result<Vec<Partition>, Failure> {
+    let can_be_accepted = |key: &&Partition| {
+        *key.0 == *topic && look.finding(key).is_some_and(|finding| finding.can_be_accepted())
+    };
+    let stopped: Vec<Partition> = look.there.iter().filter(can_be_accepted).cloned().collect();
+    if stopped.is_empty() {
+        return Err(Failure::NotSo(format!(
+            "no partition of {topic} is stopped that can be accepted: `lacuna positions list` shows how they stand"
+        )));
+    }
+    Ok(stopped)
+}
+
+async fn accept_one(
+    look: &Look,
+    key: &Partition,
+    (actor, reason): (&str, &str),
+    out: &mut Out,
+) -> Result<(), Failure> {
+    let name = format!("{}/{}", key.0, key.1);
+    if !look.there.contains(key) {
+        return Err(Failure::NotSo(format!(
+            "there is no partition {name} among those that Lacuna reads: `lacuna positions list` shows them"
+        )));
+    }
+    let Some(finding) = look.finding(key) else {
+        return Err(Failure::NotSo(format!(
+            "{name} is not stopped: its log is the one that is being taken in"
+        )));
+    };
+    let Some(held) = look.held.get(key).filter(|_| finding.can_be_accepted()) else {
+        return Err(Failure::NotSo(format!(
+            "{name} cannot be accepted now: {finding}"
+        )));
+    };
+    let position = look.known.position(key);
+    let accepting = Accepting {
+        acceptance: Acceptance {
+            cluster: Arc::clone(&look.cluster_id),
+            topic: Arc::clone(&key.0),
+            partition: key.1,
+            incarnation: position.map(|position| position.incarnation),
+            next_offset: held.low,
+        },
+        from: position.map(|position| position.next_offset),
+        actor,
+        reason,
+    };
+    // The store's own time: this machine's may be wrong.
+    let now = look.store.now().await?;
+    match accept_log(look.store.as_ref(), &look.vault, &accepting, now).await {
+        Err(crate::engine::EngineError::Store(StoreError::Conflict)) => {
+            return Err(Failure::NotSo(format!(
+                "somebody else has just accepted {name}: `lacuna positions list` shows how it stands"
+            )));
+        }
+        done => done?,
+    }
+    out.line(format_args!("found     {name}: {finding}"))?;
+    out.line(format_args!(
+        "accepted  it is read on from offset {}, as log {}; it holds {} messages at the most",
+        held.low,
+        accepting.acceptance.next_incarnation(),
+        held.high - held.low
+    ))?;
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_to_do_after_a_lost_log_depends_on_the_topic() {
+        let topics = Config::default().kafka.topics;
+        assert!(next(&topics.commands, &topics).contains("lacuna reconcile"));
+        for (topic, said) in [
+            (&topics.acks, "is asked again"),
+            (&topics.backups, "restores"),
+            (&topics.control, "lacuna holds"),
+        ] {
+            let next = next(topic, &topics);
+            assert!(next.contains(said) && !next.contains("reconcile"), "{next}");
+        }
+    }
 }

@@ -8,7 +8,7 @@ use crate::{
     clock::Clock,
     config::{Brokers, Config, Keyring as KeyringPlace, StoreUrl},
     kafka::client::Cluster,
-    store::Store,
+    store::{Store, StoreError},
     vault::{Keyring, KeyringError, Vault},
 };
 
@@ -88,18 +88,25 @@ const GLANCE: Duration = Duration::from_secs(5);
 
 /// Whether the store is in use; `None`: it cannot be asked.
 pub(super) async fn store_in_use(config: &Config) -> Option<bool> {
+    ask_store_in_use(config).await.ok()
+}
+
+/// Whether the store is in use, or why it cannot be asked.
+pub(super) async fn ask_store_in_use(config: &Config) -> Result<bool, Failure> {
     if let StoreUrl::Sqlite(path) = &config.store.url
         && !path.exists()
     {
-        return Some(false);
+        return Ok(false);
     }
     let asked = async {
-        let store = app::open_store_within(config, &Clock::System, false, GLANCE)
-            .await
-            .ok()?;
-        app::is_in_use(store.as_ref()).await.ok()
+        let store = app::open_store_within(config, &Clock::System, false, GLANCE).await?;
+        Ok(app::is_in_use(store.as_ref()).await?)
     };
-    tokio::time::timeout(2 * GLANCE, asked).await.ok().flatten()
+    let away = || AppError::Store(StoreError::Unreachable(sqlx::Error::PoolTimedOut));
+    let asked = tokio::time::timeout(2 * GLANCE, asked).await;
+    asked
+        .unwrap_or_else(|_| Err(away()))
+        .map_err(|error| named(config, error))
 }
 
 /// Refuses a keyring that is not the store's: it would find nobody, and say so with conviction.
@@ -112,14 +119,18 @@ pub(super) async fn check_keyring(config: &Config, vault: &Vault, store: &dyn St
 pub(super) async fn connect_store(config: &Config) -> Result<Arc<dyn Store>, Failure> {
     app::open_store(config, &Clock::System, false)
         .await
-        .map_err(|error| match error {
-            AppError::Store(source) => of_store(config, source),
-            other => other.into(),
-        })
+        .map_err(|error| named(config, error))
+}
+
+fn named(config: &Config, error: AppError) -> Failure {
+    match error {
+        AppError::Store(source) => of_store(config, source),
+        other => other.into(),
+    }
 }
 
 /// Names the store in an error.
-pub(super) fn of_store(config: &Config, source: crate::store::StoreError) -> Failure {
+pub(super) fn of_store(config: &Config, source: StoreError) -> Failure {
     Failure::Store {
         url: config.store.url.to_string(),
         source,

@@ -1,7 +1,5 @@
 //! `lacuna status`: one request. Is it done, and if not, why not?
 
-use serde::Serialize;
-
 use super::{
     Exit, Failure,
     output::{Out, Span, Table},
@@ -9,16 +7,9 @@ use super::{
 };
 use crate::{
     clock::Clock,
-    domain::{
-        ids::{Label, ProcessorId, RequestId, TaskId},
-        request::{Request, refusal::ComplaintBodies},
-        task::{Task, TaskState},
-        time::At,
-        words::{AbandonCause, TaskStateName},
-    },
-    engine::status::status_message,
+    domain::{ids::RequestId, request::Request, time::At},
     store::StoredRequest,
-    wire::status::StatusMessage,
+    view::{request::RequestOverview, task::TaskView},
 };
 
 /// Arguments of `lacuna status`.
@@ -52,84 +43,12 @@ pub fn run(args: &Args) -> Result<Exit, Failure> {
     };
     let mut out = Out::new();
     if args.json {
-        out.json(&Detail::of(&request, &config.policy.complaint_bodies))?;
+        out.json(&RequestOverview::of(&request, &config.policy.complaint_bodies))?;
     } else {
         show(&mut out, &request, Clock::System.now())?;
     }
     out.end()?;
     Ok(Exit::Ok)
-}
-
-/// The status object, and what it leaves out.
-#[derive(Serialize)]
-struct Detail<'a> {
-    #[serde(flatten)]
-    status: StatusMessage<'a>,
-    deadline_rolled: At,
-    task_list: Vec<TaskDetail<'a>>,
-}
-
-/// One task.
-#[derive(Serialize)]
-struct TaskDetail<'a> {
-    task_id: TaskId,
-    processor: &'a ProcessorId,
-    part: &'a [Label],
-    state: TaskStateName,
-    generation: u32,
-    attempt: u32,
-    why: Option<&'a str>,
-    until: Option<At>,
-    outcome: Option<&'static str>,
-}
-
-impl<'a> Detail<'a> {
-    fn of(request: &'a Request, complaint_bodies: &'a ComplaintBodies) -> Self {
-        Self {
-            status: status_message(request, complaint_bodies),
-            deadline_rolled: request.life.clock.rolled,
-            task_list: request
-                .ordinals()
-                .map(|ordinal| TaskDetail::of(request, ordinal))
-                .collect(),
-        }
-    }
-}
-
-impl<'a> TaskDetail<'a> {
-    fn of(request: &'a Request, ordinal: u16) -> Self {
-        let task = request.task(ordinal);
-        let (why, until) = why(request, task);
-        Self {
-            task_id: request.task_id(ordinal),
-            processor: &task.processor,
-            part: &task.categories,
-            state: task.state.name(),
-            generation: task.generation,
-            attempt: task.attempt,
-            why,
-            until,
-            outcome: match &task.state {
-                TaskState::Done { proof, .. } => Some(proof.as_str()),
-                TaskState::Abandoned {
-                    cause: cause @ AbandonCause::Pseudonymised,
-                } => Some(cause.as_str()),
-                _ => None,
-            },
-        }
-    }
-}
-
-/// Why a task is where it is: what it waits for, or why nothing more is asked of its processor.
-fn why<'a>(request: &Request, task: &'a Task) -> (Option<&'a str>, Option<At>) {
-    match &task.state {
-        TaskState::Exempt { basis } => (Some(basis.as_str()), None),
-        TaskState::Abandoned { cause } => (Some(cause.as_str()), None),
-        _ => match request.why_not_done(task) {
-            Some((why, until)) => (Some(why.as_str()), until),
-            None => (None, None),
-        },
-    }
 }
 
 fn show(out: &mut Out, request: &Request, now: At) -> Result<(), Failure> {
@@ -205,8 +124,7 @@ fn tasks(request: &Request) -> Table {
         "attempt",
         "task",
     ]);
-    for ordinal in request.ordinals() {
-        let task = TaskDetail::of(request, ordinal);
+    for task in TaskView::all(request) {
         let state = task.outcome.map_or_else(
             || task.state.to_string(),
             |proof| format!("{}: {proof}", task.state),

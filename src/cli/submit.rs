@@ -17,9 +17,11 @@ use super::{
 };
 use crate::{
     clock::Clock,
-    config::Config,
-    domain::{command::Command, ids::CommandId, words::DeadLetterReason},
-    engine::time_ordered_id,
+    config::{Config, registry_file},
+    domain::{
+        command::Command, identity::Identity, ids::CommandId, registry::Registry, words::DeadLetterReason,
+    },
+    engine::{identifying::unknown_types, time_ordered_id},
     kafka::publish::{Outgoing, Pending, Publisher},
     telemetry::logs::chain,
     wire::{Door, Envelope, ParsedCommand, Refusal, ce_headers, parse_command},
@@ -58,7 +60,14 @@ pub fn run(args: &Args) -> Result<Exit, Failure> {
     let config = args.config.load()?;
     let cluster = session::cluster(&config)?;
     let input = read(&args.file)?;
-    let commands = check(&input, &args.file.display().to_string(), &config)?;
+    let name = args.file.display().to_string();
+    let commands = check(&input, &name, &config)?;
+    // Whether the registry is right, and whether it is here at all, is no affair of those who publish.
+    if let Ok(registry) = registry_file::read(&config.registry.path) {
+        for warning in warnings(&commands, &registry) {
+            tracing::warn!("{name}:{warning}");
+        }
+    }
     let mut out = Out::new();
     let lost = block_on(async {
         let topics: BTreeSet<String> = commands.iter().map(|command| command.topic.to_owned()).collect();
@@ -99,6 +108,20 @@ struct Valid<'a> {
     /// Whether the id was made here, so that the submitter has to be told.
     is_new: bool,
     payload: &'a [u8],
+    /// Where it begins.
+    line: usize,
+    /// Whom a request is about, where it opens one.
+    identities: Vec<Identity>,
+}
+
+/// What a submitter should look at again, by line: a misspelt type is one that nobody is sent. Of many only the first are said.
+fn warnings(commands: &[Valid<'_>], registry: &Registry) -> Vec<String> {
+    const MOST: usize = 20;
+    let said = commands.iter().flat_map(|command| {
+        let warned = unknown_types(&command.identities, registry).into_iter();
+        warned.map(|warning| format!("{}: {warning}", command.line))
+    });
+    said.take(MOST).collect()
 }
 
 /// Checks every command. A detail of a refusal holds nothing of the command itself.
@@ -110,12 +133,17 @@ fn check<'a>(input: &'a [u8], name: &str, config: &'a Config) -> Result<Vec<Vali
     let mut refused = Vec::new();
     let documents = documents(input).map_err(|line| {
         Failure::Usage(format!(
-            "{name}:{line}: not_json: expected a JSON array of commands"
+            "{name}:{line}: not_json: the file begins with [, so a JSON array of commands is expected, with commas between them \
+             and one ] at its end; here it is broken, and nothing was published"
         ))
     })?;
     for (line, payload) in documents {
         match check_one(payload, config) {
-            Ok(command) => valid.push(command),
+            Ok(command) => valid.push(Valid { line, ..command }),
+            Err(refusal) if refusal.reason == DeadLetterReason::NotJson => refused.push(Failure::Usage(format!(
+                "{name}:{line}: not_json: expected a command as a JSON object, which is whole on this line (one object may go \
+                 over several lines where it is alone in the file)"
+            ))),
             Err(refusal) => refused.push(Failure::Usage(format!("{name}:{line}: {refusal}"))),
         }
     }
@@ -161,6 +189,11 @@ fn check_one<'a>(payload: &'a [u8], config: &'a Config) -> Result<Valid<'a>, Ref
         key: command.ordering_key(),
         is_new,
         payload,
+        line: 1,
+        identities: match command {
+            Command::Open(opening) => opening.identities,
+            _ => Vec::new(),
+        },
     })
 }
 
@@ -210,7 +243,7 @@ async fn publish(
         if flying.len() >= WINDOW
             && let Some((earlier, pending)) = flying.pop_front()
         {
-            land(earlier, pending, out, &mut lost).await?;
+            confirm(earlier, pending, out, &mut lost).await?;
         }
         let event_id = command.event_id.to_string();
         let message = Outgoing {
@@ -225,7 +258,7 @@ async fn publish(
         }
     }
     while let Some((command, pending)) = flying.pop_front() {
-        land(command, pending, out, &mut lost).await?;
+        confirm(command, pending, out, &mut lost).await?;
     }
     if !lost.is_empty() {
         let said = format!(
@@ -239,7 +272,7 @@ async fn publish(
     Ok(lost)
 }
 
-async fn land(
+async fn confirm(
     command: &Valid<'_>,
     pending: Pending,
     out: &mut Out,
@@ -252,7 +285,7 @@ async fn land(
         is_new,
         ..
     } = command;
-    match pending.landed().await {
+    match pending.confirmed().await {
         Ok(place) => {
             let id = if *is_new {
                 format!(" command_id={command_id}")
@@ -357,6 +390,25 @@ mod tests {
                 "{refusal}"
             );
         }
+    }
+
+    #[test]
+    fn a_type_that_no_processor_knows_is_warned_of() {
+        let registry = registry_file::read_text(
+            "processors.toml",
+            "[[processor]]\nid = \"crm\"\nkind = \"crm\"\ntransport = { type = \"kafka\" }\nactions = [\"erase\"]\n\
+             identities = [\"email\", \"customer_id\"]",
+        )
+        .unwrap();
+        let config = Config::default();
+        let input = format!("{ERASE}\n{}", ERASE.replace("customer_id", "mail"));
+        let commands = check(input.as_bytes(), "x", &config).unwrap();
+        let said = warnings(&commands, &registry);
+        assert_eq!(said.len(), 1, "{said:?}");
+        assert!(
+            said[0].starts_with("2: subject.identities[0].type:") && said[0].ends_with("did you mean email?"),
+            "{said:?}"
+        );
     }
 
     #[test]

@@ -6,10 +6,7 @@ use super::{
     output::{Out, Table},
     session::{self, ConfigArg, block_on},
 };
-use crate::{
-    clock::Clock,
-    engine::{pace::Pace, views::SweepView},
-};
+use crate::{clock::Clock, engine::pace::Pace, view::sweep::SweepView};
 
 /// Arguments of `lacuna sweeps`.
 #[derive(Debug, clap::Args)]

@@ -7,7 +7,7 @@ use super::{
     reader::{Entry, Section},
     secret::Secret,
 };
-use crate::domain::registry::{Processor, Transport};
+use crate::domain::registry::Processor;
 
 /// How Kafka is reached.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -82,10 +82,7 @@ impl Topics {
 
     /// The topic that a processor's tasks go to.
     pub fn tasks_of(&self, processor: &Processor) -> String {
-        match &processor.transport {
-            Transport::Kafka { topic: Some(topic) } => topic.clone(),
-            Transport::Kafka { topic: None } => format!("{}{}", self.tasks_prefix, processor.id),
-        }
+        processor.task_topic(&self.tasks_prefix)
     }
 }
 

@@ -85,6 +85,9 @@ pub enum BadSecret {
     /// What follows `sha256:` is no digest.
     #[error("expected 64 lowercase hexadecimal digits after sha256:")]
     Hex,
+    /// It is the digest of nothing.
+    #[error("expected the SHA-256 of a token; this one is that of an empty text")]
+    OfNothing,
     /// A digest stands where the secret itself is needed.
     #[error("sha256: cannot be used here: the secret itself is needed")]
     OnlyDigest,
@@ -130,6 +133,8 @@ impl SecretSource {
             let mut digest = [0; 32];
             let lowercase = !digits.bytes().any(|b| b.is_ascii_uppercase());
             return match hex::decode_to_slice(digits, &mut digest) {
+                // What a script makes of a variable that is not set.
+                Ok(()) if lowercase && TokenDigest(digest).matches("") => Err(BadSecret::OfNothing),
                 Ok(()) if lowercase => Ok(Self::Digest(TokenDigest(digest))),
                 _ => Err(BadSecret::Hex),
             };
@@ -218,6 +223,10 @@ mod tests {
             ("env:1A", BadSecret::Name),
             ("file:", BadSecret::Path),
             ("sha256:", BadSecret::Hex),
+            (
+                "sha256:e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855",
+                BadSecret::OfNothing,
+            ),
             (
                 "sha256:9F86D081884C7D659A2FEAA0C55AD015A3BF4F1B2B0B822CD15D6C15B0F00A08",
                 BadSecret::Hex,

@@ -2,7 +2,7 @@
 //!
 //! The catalogue explains a horizon and finds contradictions. It never shortens one.
 
-use std::time::Duration;
+use std::{collections::BTreeMap, time::Duration};
 
 use serde::{Deserialize, Serialize};
 
@@ -55,11 +55,12 @@ pub enum BackupChange {
     },
 }
 
-/// What decisions have to know about the copies of one set.
+/// What decisions have to know about the copies of one set. It stays as small as what can still make a difference.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Copies {
-    /// Immutable copies: taken then, locked until then.
-    locks: Vec<(At, At)>,
+    /// Immutable copies: until when each is locked, by when it was taken. One that was taken later than another and is free
+    /// sooner says nothing that the other does not, and is not kept: the later a copy was taken, the later it is free.
+    locks: BTreeMap<At, At>,
     /// Rotations that no other one outdoes: the oldest copy left, and when Lacuna was told.
     rotations: Vec<(At, At)>,
 }
@@ -80,7 +81,23 @@ impl Copies {
 
     /// An immutable copy was taken.
     pub(super) fn locked(&mut self, taken_at: At, lock_until: At) {
-        self.locks.push((taken_at, lock_until));
+        if self
+            .locked_until(taken_at)
+            .is_some_and(|until| until >= lock_until)
+        {
+            return;
+        }
+        let outdone: Vec<At> = self
+            .locks
+            .range(taken_at..)
+            .take_while(|(_, until)| **until <= lock_until)
+            .map(|(taken_at, _)| *taken_at)
+            .collect();
+        for taken_at in outdone {
+            self.locks.remove(&taken_at);
+        }
+        self.locks.insert(taken_at, lock_until);
+        self.drop_settled();
     }
 
     /// Older copies are gone, as was said at `told_at`.
@@ -90,6 +107,16 @@ impl Copies {
         if !self.rotations.iter().any(|known| outdoes(*known, new)) {
             self.rotations.retain(|known| !outdoes(new, *known));
             self.rotations.push(new);
+            self.drop_settled();
+        }
+    }
+
+    /// The locks that were taken first are free first, so the settled ones are at the front.
+    fn drop_settled(&mut self) {
+        while let Some((taken_at, until)) = self.locks.first_key_value().map(|(a, b)| (*a, *b))
+            && self.is_settled(taken_at, Some(until))
+        {
+            self.locks.pop_first();
         }
     }
 
@@ -98,19 +125,25 @@ impl Copies {
         self.rotations
             .iter()
             .map(|(oldest, told_at)| {
-                let still_locked = self.locks.iter().filter(|(_, until)| until > told_at);
-                still_locked.map(|(taken_at, _)| *taken_at).fold(*oldest, At::min)
+                let still_locked = self.locks.iter().find(|(_, until)| *until > told_at);
+                still_locked.map_or(*oldest, |(taken_at, _)| *oldest.min(taken_at))
             })
             .max()
+    }
+
+    /// Whether nothing that may still be told can make a copy matter that was taken then: it is proved gone, and its lock had
+    /// ended whenever a rotation that still counts was told.
+    pub fn is_settled(&self, taken_at: At, lock_until: Option<At>) -> bool {
+        let is_gone = self.gone_before().is_some_and(|gone| taken_at < gone);
+        is_gone && lock_until.is_none_or(|until| self.rotations.iter().all(|(_, told_at)| until <= *told_at))
     }
 
     /// Until when a copy that was taken up to this time cannot be deleted.
     pub fn locked_until(&self, taken_until: At) -> Option<At> {
         self.locks
-            .iter()
-            .filter(|(taken_at, _)| *taken_at <= taken_until)
+            .range(..=taken_until)
+            .next_back()
             .map(|(_, until)| *until)
-            .max()
     }
 
     /// How news, told at this time, contradict what is known. They count all the same: a copy that was put back is
@@ -140,8 +173,9 @@ impl Copies {
     fn rotation_contradicts(&self, oldest_retained_at: At, told_at: At) -> Option<Contradiction> {
         let locked = self
             .locks
-            .iter()
-            .any(|(taken_at, until)| *taken_at < oldest_retained_at && *until > told_at);
+            .range(..oldest_retained_at)
+            .next_back()
+            .is_some_and(|(_, until)| *until > told_at);
         let backwards = self
             .rotations
             .iter()
@@ -194,79 +228,4 @@ pub fn earlier(at: At, by: Duration) -> At {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    const fn day(n: i64) -> At {
-        At::from_millis(n * 24 * 3600 * 1000)
-    }
-
-    #[test]
-    fn a_rotation_proves_what_it_says_and_the_latest_says_most() {
-        let mut copies = Copies::default();
-        assert_eq!(copies.gone_before(), None);
-        copies.rotated(day(10), day(45));
-        copies.rotated(day(8), day(43));
-        assert_eq!(copies.gone_before(), Some(day(10)));
-        assert_eq!(copies.rotations.len(), 1, "what was outdone is not kept");
-    }
-
-    #[test]
-    fn a_lock_is_never_undercut_in_whatever_order_it_becomes_known() {
-        for late in [false, true] {
-            let mut copies = Copies::default();
-            if !late {
-                copies.locked(day(5), day(100));
-            }
-            copies.rotated(day(10), day(45));
-            if late {
-                copies.locked(day(5), day(100));
-            }
-            assert_eq!(copies.gone_before(), Some(day(5)));
-            assert_eq!(copies.locked_until(day(6)), Some(day(100)));
-            assert_eq!(copies.locked_until(day(4)), None);
-            copies.rotated(day(70), day(101));
-            assert_eq!(copies.gone_before(), Some(day(70)));
-        }
-    }
-
-    #[test]
-    fn contradictions_are_found() {
-        let mut copies = Copies::default();
-        copies.locked(day(5), day(100));
-        copies.rotated(day(4), day(40));
-        let rotated = |oldest| BackupChange::Rotated {
-            oldest_retained_at: day(oldest),
-        };
-        let taken = |at, lock: Option<i64>| BackupChange::Taken {
-            taken_at: day(at),
-            lock_until: lock.map(day),
-        };
-        let restored = |at| BackupChange::Restored {
-            taken_at: day(at),
-            restored_into: Vec::new(),
-        };
-        for (news, contradiction) in [
-            (rotated(6), Some(Contradiction::Locked)),
-            (rotated(3), Some(Contradiction::Backwards)),
-            (rotated(5), None),
-            (taken(3, None), Some(Contradiction::Gone)),
-            (taken(3, Some(41)), Some(Contradiction::Locked)),
-            // It was free again when it was said to be gone.
-            (taken(3, Some(39)), Some(Contradiction::Gone)),
-            (taken(4, None), None),
-            (taken(4, Some(90)), None),
-            (restored(3), Some(Contradiction::Gone)),
-            (restored(4), None),
-        ] {
-            assert_eq!(copies.contradicts(&news, day(50)), contradiction, "{news:?}");
-        }
-    }
-
-    #[test]
-    fn a_week_ends_where_the_next_one_begins() {
-        let at = day(20_000);
-        assert!(at < end_of(week_of(at)));
-        assert_eq!(week_of(end_of(week_of(at))), week_of(at) + 1);
-    }
-}
+mod tests;

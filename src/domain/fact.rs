@@ -151,22 +151,17 @@ impl Facts {
 
     fn learn_backup(&mut self, version: FactVersion, told_at: At, event: &BackupEvent) {
         let copies = self.copies.entry(event.processor.clone()).or_default();
-        match &event.change {
-            BackupChange::Taken {
-                taken_at,
-                lock_until: Some(lock_until),
-            } => copies.locked(*taken_at, *lock_until),
-            // The catalogue alone shows it.
-            BackupChange::Taken { lock_until: None, .. } => {}
-            BackupChange::Rotated { oldest_retained_at } => copies.rotated(*oldest_retained_at, told_at),
-            BackupChange::Restored {
-                taken_at,
-                restored_into,
-            } => self.restores.push(Restore {
+        copies.learn(&event.change, told_at);
+        if let BackupChange::Restored {
+            taken_at,
+            restored_into,
+        } = &event.change
+        {
+            self.restores.push(Restore {
                 version,
                 taken_at: *taken_at,
                 into: restored_into.clone(),
-            }),
+            });
         }
     }
 
@@ -183,6 +178,11 @@ impl Facts {
     /// What is known about the copies of a set.
     pub fn copies(&self, processor: &ProcessorId) -> Option<&Copies> {
         self.copies.get(processor)
+    }
+
+    /// Every set that something is known of.
+    pub fn sets(&self) -> impl Iterator<Item = (&ProcessorId, &Copies)> {
+        self.copies.iter()
     }
 
     /// The restore that this version was.

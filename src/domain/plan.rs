@@ -5,7 +5,9 @@ use jiff::tz::TimeZone;
 use super::{
     command::Opening,
     ids::{AnchorName, IdentityType, Label, ProcessorId},
-    registry::{AnonymizeFallback, BackupSet, MissingIdentity, Processor, Registry, UNNAMED_CATEGORY},
+    registry::{
+        AnonymizeFallback, BackupSet, MissingIdentity, Processor, Registry, Retention, UNNAMED_CATEGORY,
+    },
     task::{Deferral, Purpose, Share, Task, TaskState},
     task_ids::MAX_TASKS,
     time::At,
@@ -113,53 +115,18 @@ fn shares(processor: &Processor, opening: &Opening, start: Start<'_>) -> Vec<Pla
     if !matches!(now.task.state, TaskState::Ready { .. }) || processor.backup.is_some() {
         return vec![now];
     }
-    let in_scope = |category: &&Label| {
-        opening.scope.categories.is_empty() || opening.scope.categories.contains(*category)
-    };
-    let mut kept: Vec<PlannedTask> = Vec::new();
-    let mut split: Vec<Label> = Vec::new();
-    for rule in &processor.retention {
-        let categories: Vec<Label> = rule.categories.iter().filter(in_scope).cloned().collect();
-        let anchor = rule
-            .from
-            .clone()
-            .filter(|anchor| opening.anchors.contains_key(anchor));
-        let from = anchor
-            .as_ref()
-            .and_then(|name| opening.anchors.get(name).copied())
-            .unwrap_or(start.requested_at);
-        let until = rule.keep.add_to(from, start.zone);
-        // What need not be kept any more goes with the rest, if it goes the same way.
-        if categories.is_empty() || (until <= start.at && rule.then == now.task.action) {
-            continue;
-        }
-        split.extend(categories.iter().cloned());
-        let state = if until <= start.at {
-            TaskState::Ready { due: start.at }
-        } else {
-            TaskState::Parked {
-                why: Deferral::Retention,
-                until,
-            }
-        };
-        kept.push(PlannedTask {
-            task: Task {
-                action: rule.then,
-                categories,
-                share: Share::Kept {
-                    basis: rule.basis.clone(),
-                    anchor: from,
-                },
-                state,
-                ..now.task.clone()
-            },
-            identities: now.identities.clone(),
-            anchor,
-        });
-    }
+    let mut kept: Vec<PlannedTask> = processor
+        .retention
+        .iter()
+        .filter_map(|rule| kept_share(rule, &now, opening, start))
+        .collect();
     if kept.is_empty() {
         return vec![now];
     }
+    let split: Vec<Label> = kept
+        .iter()
+        .flat_map(|share| share.task.categories.iter().cloned())
+        .collect();
     let rest = rest_of(processor, &opening.scope.categories, &split);
     let mut shares = Vec::with_capacity(1 + kept.len());
     if !rest.is_empty() {
@@ -173,6 +140,52 @@ fn shares(processor: &Processor, opening: &Opening, start: Start<'_>) -> Vec<Pla
     }
     shares.append(&mut kept);
     shares
+}
+
+/// What a rule keeps of a processor's share; `None`: nothing that does not go with the rest.
+fn kept_share(
+    rule: &Retention,
+    now: &PlannedTask,
+    opening: &Opening,
+    start: Start<'_>,
+) -> Option<PlannedTask> {
+    let scope = &opening.scope.categories;
+    let in_scope = |category: &&Label| scope.is_empty() || scope.contains(*category);
+    let categories: Vec<Label> = rule.categories.iter().filter(in_scope).cloned().collect();
+    let named = |anchor: &AnchorName| opening.anchors.contains_key(anchor);
+    let anchor = rule.from.clone().filter(named);
+    let from = anchor
+        .as_ref()
+        .and_then(|name| opening.anchors.get(name).copied())
+        .unwrap_or(start.requested_at);
+    let until = rule.keep.add_to(from, start.zone);
+    let is_over = until <= start.at;
+    // What need not be kept any more goes with the rest, if it goes the same way.
+    if categories.is_empty() || (is_over && rule.then == now.task.action) {
+        return None;
+    }
+    let state = if is_over {
+        TaskState::Ready { due: start.at }
+    } else {
+        TaskState::Parked {
+            why: Deferral::Retention,
+            until,
+        }
+    };
+    Some(PlannedTask {
+        task: Task {
+            action: rule.then,
+            categories,
+            share: Share::Kept {
+                basis: rule.basis.clone(),
+                anchor: from,
+            },
+            state,
+            ..now.task.clone()
+        },
+        identities: now.identities.clone(),
+        anchor,
+    })
 }
 
 /// The categories that no rule keeps: a share that is split names what is in it, so that nothing else is erased with it.

@@ -168,6 +168,32 @@ pub enum Transport {
     },
 }
 
+/// How the tasks of a processor leave.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Lane {
+    /// With the transaction that finds them due: they are born dispatched and nobody claims them, so the relay answers for
+    /// them until they are confirmed. This is for a transport that takes tasks as fast as they are decided.
+    Relayed,
+}
+
+impl Processor {
+    /// The lane of its tasks. Whatever depends on how a task leaves asks here: whether it is dispatched in the step that
+    /// finds it due, and what is republished after a crash.
+    pub const fn lane(&self) -> Lane {
+        match &self.transport {
+            Transport::Kafka { .. } => Lane::Relayed,
+        }
+    }
+
+    /// The topic that its tasks go to: its own, or the one that begins with this prefix.
+    pub fn task_topic(&self, prefix: &str) -> String {
+        match &self.transport {
+            Transport::Kafka { topic: Some(topic) } => topic.clone(),
+            Transport::Kafka { topic: None } => format!("{prefix}{}", self.id),
+        }
+    }
+}
+
 /// What happens when a subject has none of the identities that a processor needs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]

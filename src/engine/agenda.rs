@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use super::{
     Engine, EngineError,
-    outputs::Emission,
+    effects::Emission,
     routes::AcksSeen,
     work::{Finished, Work},
 };

@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 
 use serde::{Deserialize, Serialize};
 
-use super::EngineError;
+use super::{Engine, EngineError, questions::FullRequest};
 use crate::{
     domain::{
         entry::{Entry, Leaf},
@@ -214,6 +214,18 @@ fn decision_of(entry: &Entry, request: &Request) -> Option<DecisionView> {
         } => of_task("waive", *ordinal),
         _ => return None,
     })
+}
+
+impl Engine {
+    /// The decisions about a request, the oldest first.
+    pub async fn decisions_of(&self, full: &FullRequest) -> Result<Vec<DecisionView>, EngineError> {
+        let (request, leaves) = (full.request(), &full.leaves);
+        let covering = self.with_context(|context| {
+            let holds = context.facts.holds().on_request(request, context.registry);
+            holds.into_iter().map(|hold| hold.hold_id).collect::<Vec<_>>()
+        })?;
+        decisions_of(self.store.as_ref(), Some(&self.vault), request, leaves, &covering).await
+    }
 }
 
 /// The decisions about a request, the oldest first. `vault`: without it they are shown without their reasons. `active`:

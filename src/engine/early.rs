@@ -1,8 +1,8 @@
 //! Commands that have waited in vain for their request are dead-lettered.
 //!
-//! Their rows stay until the dead letters have been produced, so that a crash in between says them again.
+//! Their rows stay until the dead letters have been produced, so that a crash in between repeats them.
 
-use super::{Engine, EngineError, outputs::Emission};
+use super::{Engine, EngineError, effects::Emission};
 use crate::{
     domain::{time::At, words::DeadLetterReason},
     store::{Attempts, Changes, DeadLetter, EarlyChanges, EarlyRow, Gate, Origin},
@@ -15,7 +15,7 @@ const BATCH: u32 = 500;
 /// What has expired.
 #[derive(Debug, Default)]
 pub struct Expired {
-    /// Where they came from: to be reported by [`Engine::expiry_produced`] once the emission has landed.
+    /// Where they came from: to be reported by [`Engine::expiry_produced`] once the emission is confirmed.
     pub origins: Vec<Origin>,
     /// What has to be produced.
     pub emission: Emission,
@@ -40,7 +40,7 @@ impl Engine {
         };
         for letter in letters {
             self.metrics.dead_letter(letter.reason);
-            self.emit_dead_letter(&letter, &mut expired.emission);
+            expired.emission.dead_letter(&letter);
             expired.origins.push(letter.origin);
         }
         Ok(expired)
@@ -89,7 +89,7 @@ impl Engine {
             return Ok(Expired::default());
         }
         Ok(Expired {
-            emission: self.reissue(&[], &origins).await?,
+            emission: self.current(&[], &origins, |_| Vec::new()).await?,
             more: false,
             origins,
         })

@@ -10,8 +10,8 @@ use std::time::Duration;
 use super::{
     Engine, EngineError,
     contained::contained,
+    effects::Emission,
     known::Known,
-    outputs::Emission,
     time_ordered_id,
     work::{Finished, UseCase, Work},
 };
@@ -74,7 +74,7 @@ impl Engine {
         self.set_aside(&done.unfit).await?;
         let words = done.finished.changes.last_words.clone();
         let mut emission = done.finished.emit(self, true).await?;
-        emission.append(self.say(&words).await?);
+        emission.append(self.last_records(&words).await?);
         Ok(Expired { busy: true, emission })
     }
 
@@ -199,7 +199,7 @@ impl Engine {
             ..Changes::default()
         };
         // Whoever reads the topic is told, unless another request of the same person still says otherwise.
-        if self.topics.suppression.is_some() {
+        if self.has_suppression_topic {
             let rows = tx.suppression_of(&changes.expired).await?;
             let keys = rows.iter().map(|row| CompactedKey::Suppression(row.digest));
             changes.last_words = keys.map(|key| last_word(key, now)).collect();

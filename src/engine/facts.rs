@@ -5,6 +5,7 @@
 //! comes to is decided by whatever touches a request next, which is the sweep at the latest.
 
 mod backups;
+mod compaction;
 mod stored;
 
 use self::backups::Latest;
@@ -12,8 +13,8 @@ pub(super) use self::stored::{needs_sweep, store_fact};
 
 use super::{
     Engine, EngineError,
+    effects::Emission,
     known::Known,
-    outputs::Emission,
     prepare::{Arrival, PreparedBackup, PreparedCommand},
     time_ordered_id,
     work::UseCase,
@@ -119,7 +120,7 @@ impl Engine {
         };
         let mut emission = Emission::default();
         for letter in &done.letters {
-            self.emit_dead_letter(letter, &mut emission);
+            emission.dead_letter(letter);
         }
         for (told, message) in done.told.iter().zip(messages) {
             if let (Told::Taken { contradiction }, News::Backup(prepared)) = (told, message.news) {

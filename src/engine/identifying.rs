@@ -3,13 +3,15 @@
 use super::{Engine, EngineError, known::Known};
 use crate::{
     domain::{
+        body::Subject,
         command::{Command, PlaceHold},
         identity::{Identity, sure_digests},
         ids::{IdentityType, RequestId, Tenant},
         near::near,
         registry::Registry,
     },
-    store::Transaction,
+    store::{StoredBody, StoredRequest, Transaction},
+    vault::Vault,
     wire::Refusal,
 };
 
@@ -31,6 +33,17 @@ impl Engine {
         Ok((found.len() <= MAX_TENANTS).then_some(found))
     }
 
+    /// The tenant that a look into the suppression list is about which names none: the default one, where no other is served.
+    /// Nobody of a tenant that was not meant is suppressed, which must not clear a whole import.
+    pub async fn only_tenant(&self) -> Result<Option<&Tenant>, EngineError> {
+        let served = match self.tenants.as_slice() {
+            [] => self.store.tenants(2).await?,
+            listed => listed.to_vec(),
+        };
+        let is_alone = served.iter().all(|tenant| *tenant == self.tenant_default);
+        Ok(is_alone.then_some(&self.tenant_default))
+    }
+
     /// The requests of a subject in these tenants, newest first.
     pub async fn requests_of(
         &self,
@@ -44,6 +57,13 @@ impl Engine {
             digests.extend(sure_digests(&current, &former));
         }
         Ok(self.store.of_subject(&digests, limit).await?)
+    }
+
+    /// Refuses a search for what the configuration calls a placeholder: whoever finds nobody under one has learned nothing.
+    pub fn check_searched(&self, identity: &Identity) -> Result<(), Refusal> {
+        self.placeholders
+            .check(identity)
+            .map_err(|fault| Refusal::schema(format!("identity.value: {fault}")))
     }
 
     /// What is wrong with a search for an identifier that has found nothing, if anything is.
@@ -62,18 +82,7 @@ impl Engine {
         let (Command::Open(opening), Ok(active)) = (command, self.active()) else {
             return Vec::new();
         };
-        let unknown = |(place, identity): (usize, &Identity)| {
-            let what = unknown(&identity.kind, &active.registry)?;
-            Some(format!(
-                "subject.identities[{place}].type: no processor knows this type, so nobody was sent the identifier{what}"
-            ))
-        };
-        opening
-            .identities
-            .iter()
-            .enumerate()
-            .filter_map(unknown)
-            .collect()
+        unknown_types(&opening.identities, &active.registry)
     }
 
     /// Refuses a hold on an identifier of a type that is misspelt: it is nearly one that a processor knows, and no request
@@ -101,6 +110,42 @@ impl Engine {
         }
         Ok(None)
     }
+}
+
+/// The same of a request that was taken in, through whichever door: for as long as its identifiers can be read.
+pub fn warnings_of_stored(
+    vault: &Vault,
+    registry: &Registry,
+    StoredRequest { request, wrapped_key }: &StoredRequest,
+    body: &StoredBody,
+) -> Vec<String> {
+    let Some(key) = wrapped_key else {
+        return Vec::new();
+    };
+    let opened = vault.open_subject(&request.head.tenant, request.id, key, &body.sealed);
+    match opened.map(|plain| Subject::unpack(&plain)) {
+        Ok(Ok(subject)) => unknown_types(&subject.identities, registry),
+        // Whoever has to use them says it loudly; here only a warning is missed.
+        Ok(Err(error)) => {
+            tracing::error!(request = %request.id, %error, "the identifiers of a request cannot be read");
+            Vec::new()
+        }
+        Err(error) => {
+            tracing::error!(request = %request.id, %error, "the identifiers of a request do not open");
+            Vec::new()
+        }
+    }
+}
+
+/// A warning for each identifier whose type no processor knows.
+pub fn unknown_types(identities: &[Identity], registry: &Registry) -> Vec<String> {
+    let unknown = |(place, identity): (usize, &Identity)| {
+        let what = unknown(&identity.kind, registry)?;
+        Some(format!(
+            "subject.identities[{place}].type: no processor knows this type, so nobody was sent the identifier{what}"
+        ))
+    };
+    identities.iter().enumerate().filter_map(unknown).collect()
 }
 
 /// What to say of a type that no processor takes or provides; nothing of the name itself, which is the sender's.

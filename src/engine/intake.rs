@@ -5,6 +5,7 @@ mod counting;
 mod decisions;
 mod early;
 mod opening;
+mod twin;
 
 pub(super) use counting::ACCEPTED;
 pub(super) use decisions::{decision_note, reason_of};
@@ -21,9 +22,9 @@ use early::Early;
 use super::{
     Engine, EngineError,
     agenda::leaders_of,
+    effects::Emission,
     facts::{News, Told},
     known::Known,
-    outputs::Emission,
     prepare::{Arrival, PreparedCommand},
     work::{Finished, UseCase, Work},
 };
@@ -135,19 +136,34 @@ impl Engine {
     ) -> Result<Option<(Decided, Finished<'a>)>, EngineError> {
         let lock = attempts.lock();
         let mut tx = attempts.begin().await?;
-        let known = self.pass_gate(&mut *tx, gate).await?;
-        tx.advance(&self.advances_of(arrivals)).await?;
-        let early = Early::read(self, arrivals, gate, &mut *tx).await?;
-        let decided = self
-            .decide_commands(arrivals, &known, early, &mut *tx, lock)
+        let done = self
+            .write_commands(arrivals, outboxed, gate, &mut *tx, lock)
             .await?;
+        if done.is_some() {
+            tx.commit().await?;
+        }
+        Ok(done)
+    }
+
+    /// All that a transaction does which takes commands in, but for its end.
+    async fn write_commands<'a>(
+        &self,
+        arrivals: &'a [Arrival<PreparedCommand>],
+        outboxed: bool,
+        gate: Gate,
+        tx: &mut dyn Transaction,
+        lock: Lock,
+    ) -> Result<Option<(Decided, Finished<'a>)>, EngineError> {
+        let known = self.pass_gate(tx, gate).await?;
+        tx.advance(&self.advances_of(arrivals)).await?;
+        let early = Early::read(self, arrivals, gate, tx).await?;
+        let decided = self.decide_commands(arrivals, &known, early, tx, lock).await?;
         let Some((decided, work)) = decided else {
             return Ok(None);
         };
         let mut finished = work.finish(self, UseCase::Intake, known.now, outboxed)?;
-        self.seal_capsules(&mut finished, &mut *tx).await?;
+        self.seal_capsules(&mut finished, tx).await?;
         tx.write(&finished.changes).await?;
-        tx.commit().await?;
         Ok(Some((decided, finished)))
     }
 

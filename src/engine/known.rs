@@ -41,25 +41,38 @@ pub(super) struct Learned {
     head: Head,
 }
 
+/// What becomes of what is known when facts are read after it.
+enum Read {
+    /// The same history, and what followed.
+    Extended(Learned),
+    /// Nobody can tell: the fact that was learned last is compacted, and so is the one after it.
+    Compacted,
+    /// Facts of another history.
+    Other,
+}
+
 impl Learned {
     /// After which version to read: the last fact that is known comes first, and shows whether it is the one that was learned.
     const fn anchor(&self) -> FactVersion {
         self.head.number.saturating_sub(1)
     }
 
-    /// Takes over what follows; `None`: these are facts of another history.
-    fn extended(&self, rows: &[StoredFact]) -> Option<Self> {
+    /// Takes over what follows. Where the last fact that is known is compacted, the one after it remembers its chain.
+    fn read(&self, rows: &[StoredFact]) -> Read {
+        let known = self.head.number;
         let news = match rows.split_first() {
-            _ if self.head.number == 0 => rows,
-            Some((last, news)) if last.version == self.head.number && last.chain == Some(self.head.chain) => {
-                news
+            _ if known == 0 => rows,
+            Some((last, news)) if last.version == known && last.chain == Some(self.head.chain) => news,
+            Some((next, _)) if next.version == known + 1 && next.chain_before == Some(self.head.chain) => {
+                rows
             }
-            _ => return None,
+            Some((next, _)) if next.version > known + 1 => return Read::Compacted,
+            _ => return Read::Other,
         };
         let Some(last) = news.last() else {
-            return Some(self.clone());
+            return Read::Extended(self.clone());
         };
-        Some(Self {
+        Read::Extended(Self {
             head: Head {
                 number: last.version,
                 // Without one it is read again next time.
@@ -67,6 +80,14 @@ impl Learned {
             },
             facts: Arc::new(learn((*self.facts).clone(), news)),
         })
+    }
+
+    /// Everything from the beginning.
+    fn anew(rows: &[StoredFact]) -> Self {
+        match Self::default().read(rows) {
+            Read::Extended(learned) => learned,
+            Read::Compacted | Read::Other => Self::default(),
+        }
     }
 }
 
@@ -92,16 +113,16 @@ impl Engine {
         if learned.head == head {
             return Ok(learned.facts);
         }
-        let extended = if learned.head.number < head.number {
-            learned.extended(&tx.facts_since(learned.anchor()).await?)
+        let read = if learned.head.number < head.number {
+            learned.read(&tx.facts_since(learned.anchor()).await?)
         } else {
-            None
+            Read::Other
         };
-        let news = match extended {
-            Some(extended) => extended,
-            None => {
-                self.tell_other_history("facts", learned.head, head);
+        let news = match read {
+            Read::Extended(extended) => extended,
+            read => {
                 let facts = Arc::new(learn(Facts::default(), &tx.facts_since(0).await?));
+                self.tell_read_again(&read, learned.head, head);
                 Learned { facts, head }
             }
         };
@@ -127,6 +148,18 @@ impl Engine {
         Ok(())
     }
 
+    fn tell_read_again(&self, why: &Read, learned: Head, found: Head) {
+        match why {
+            Read::Extended(_) => {}
+            Read::Compacted => tracing::warn!(
+                learned = learned.number,
+                found = found.number,
+                "this worker has not looked for so long that the fact it learned last is compacted: everything is read again"
+            ),
+            Read::Other => self.tell_other_history("facts", learned, found),
+        }
+    }
+
     /// A failover or a backup has lost what this worker knew. That is somebody's to look into, so it is loud.
     pub(super) fn tell_other_history(&self, of: &'static str, learned: Head, found: Head) {
         // What was read before anybody had chained it, after an upgrade, is of the same history for all that is known.
@@ -148,12 +181,11 @@ impl Engine {
     pub async fn refresh_facts(&self) -> Result<Arc<Facts>, EngineError> {
         let known = self.learned();
         let rows = self.store.facts_since(known.anchor()).await?;
-        let learned = match known.extended(&rows) {
-            Some(learned) => learned,
-            None => {
-                let all = self.store.facts_since(0).await?;
-                let learned = Learned::default().extended(&all).unwrap_or_default();
-                self.tell_other_history("facts", known.head, learned.head);
+        let learned = match known.read(&rows) {
+            Read::Extended(learned) => learned,
+            read => {
+                let learned = Learned::anew(&self.store.facts_since(0).await?);
+                self.tell_read_again(&read, known.head, learned.head);
                 learned
             }
         };

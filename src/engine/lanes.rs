@@ -57,8 +57,8 @@ impl Engine {
         Arc::clone(&self.lanes.0.read().unwrap_or_else(PoisonError::into_inner).view)
     }
 
-    /// The topic of a processor takes nothing. Says so loudly, once an outage.
-    pub fn shut_lane(&self, processor: &ProcessorId, why: &str) {
+    /// What a processor's tasks go to takes nothing. Says so loudly, once an outage.
+    pub fn shut_lane(&self, processor: &ProcessorId, destination: &str, why: &str) {
         let now = self.clock.now();
         let mut known = self.lanes.0.write().unwrap_or_else(PoisonError::into_inner);
         let tries = match known.shut.get(processor) {
@@ -72,7 +72,7 @@ impl Engine {
         if tries == 0 {
             tracing::error!(
                 %processor,
-                topic = %self.task_topic(processor),
+                destination,
                 why,
                 "the topic of a processor takes nothing: its tasks wait, and go out by themselves when it takes them"
             );
@@ -117,15 +117,5 @@ impl Engine {
         if known.view.limits.get(processor) != Some(&bytes) {
             known.view().limits.insert(processor.clone(), bytes);
         }
-    }
-
-    /// The processors whose tasks go to this topic.
-    pub fn processors_of(&self, topic: &str) -> Vec<ProcessorId> {
-        let active = self.active.read().unwrap_or_else(PoisonError::into_inner);
-        active.as_ref().map_or_else(Vec::new, |active| {
-            let topics = active.task_topics.iter();
-            let of_it = topics.filter(|(_, name)| name.as_ref() == topic);
-            of_it.map(|(processor, _)| processor.clone()).collect()
-        })
     }
 }

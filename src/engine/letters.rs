@@ -10,6 +10,8 @@ use std::{
     sync::{Arc, Mutex, PoisonError},
 };
 
+use uuid::Uuid;
+
 use super::{Engine, EngineError};
 use crate::{
     domain::{
@@ -20,7 +22,7 @@ use crate::{
     },
     store::{DeadLetter, DeadLetterState, Origin},
     vault::Vault,
-    wire::{MAX_KEPT, glance::glance},
+    wire::{MAX_KEPT, salvage::salvage},
 };
 
 /// How many rows one statement touches.
@@ -109,7 +111,7 @@ pub(super) struct Refused<'a> {
 impl Engine {
     /// A dead letter with an id of its own.
     pub(super) fn letter(&self, refused: Refused<'_>) -> DeadLetter {
-        let seen = refused.raw.map(glance).unwrap_or_default();
+        let seen = refused.raw.map(salvage).unwrap_or_default();
         let opens = seen.kind.is_some_and(CommandKind::opens);
         let size = |bytes: &Option<Vec<u8>>| bytes.as_ref().map_or(0, Vec::len) as u64;
         let limit = self
@@ -141,6 +143,20 @@ impl Engine {
                 .collect(),
             kept,
         }
+    }
+
+    /// Closes a message that could not be taken in, as somebody has decided: the letter as it is now, and whether it was open; `None`: there is none.
+    pub async fn close_dead_letter(
+        &self,
+        id: Uuid,
+        note: &str,
+        now: At,
+    ) -> Result<Option<(DeadLetter, bool)>, EngineError> {
+        let closed = self
+            .store
+            .close_dead_letter(id, DeadLetterState::Closed, note, now)
+            .await?;
+        Ok(self.store.dead_letter(id).await?.map(|letter| (letter, closed)))
     }
 
     /// Looks at how much there is of each topic.

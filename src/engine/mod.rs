@@ -1,5 +1,5 @@
 //! The use cases, one file each. Every one of them is a transaction over the pure domain, followed by an
-//! [`outputs::Emission`]: what has to be produced once the transaction has committed.
+//! [`effects::Emission`]: what has to be produced once the transaction has committed.
 //!
 //! The engine never produces anything itself, never sleeps until something is due, and never decides: it loads, lets
 //! the domain decide, and writes.
@@ -9,8 +9,10 @@ pub mod capsules;
 pub mod clock_guard;
 mod contained;
 mod counters;
+pub mod current;
 pub mod decisions;
 pub mod early;
+pub mod effects;
 pub mod expiry;
 pub mod facts;
 pub mod gauges;
@@ -22,23 +24,20 @@ pub mod lanes;
 pub mod letters;
 pub mod looks;
 pub mod operate;
-pub mod outputs;
 pub mod pace;
-mod pages;
 pub mod positions;
 pub mod prepare;
+pub mod questions;
 pub mod registry;
-mod rehearsal;
-pub mod reissue;
+pub mod rehearsal;
 mod routes;
 pub mod schedule;
 pub mod settle;
 pub mod status;
 pub mod suppression;
 pub mod sweep;
+pub mod tombstones;
 pub mod undeliverable;
-pub mod views;
-pub mod words;
 pub mod work;
 
 use std::{
@@ -53,7 +52,7 @@ use crate::{
         early::EarlyCommands,
         identity::Placeholders,
         ids::{Label, ProcessorId, RequestId, Tenant},
-        registry::{Registry, RegistryRevision, Transport},
+        registry::{Registry, RegistryRevision},
         request::{expiry::Keeps, gates::Approval, open::Rules, operate::Refused, refusal::ComplaintBodies},
         task::IllegalEvent,
         time::At,
@@ -166,28 +165,13 @@ impl StoreFailure for OperateError {
     }
 }
 
-/// The topics that Lacuna writes, and names in its messages.
-#[derive(Debug, Clone)]
-pub struct Topics {
-    /// Where processors answer.
-    pub acks: Arc<str>,
-    /// Where statuses go.
-    pub status: Arc<str>,
-    /// Where dead letters go.
-    pub dead_letters: Arc<str>,
-    /// Where it is said who is suppressed; `None`: nowhere.
-    pub suppression: Option<Arc<str>>,
-    /// What a processor's topic starts with.
-    pub tasks_prefix: String,
-}
-
 /// What the engine is set to.
 #[derive(Debug, Clone)]
 pub struct Settings {
-    /// The topics.
-    pub topics: Topics,
-    /// Where acks are taken over HTTP.
-    pub ack_url: String,
+    /// The topic that answers come in on.
+    pub ack_topic: Arc<str>,
+    /// Whether a topic says who is suppressed.
+    pub has_suppression_topic: bool,
     /// The region whose commands are taken; `None`: every one.
     pub region: Option<Label>,
     /// The tenant of a command that names none.
@@ -229,7 +213,6 @@ pub struct ActiveRegistry {
     chain: Chain,
     /// The processors.
     pub registry: Registry,
-    task_topics: foldhash::HashMap<ProcessorId, Arc<str>>,
 }
 
 /// The use cases and what they share.
@@ -245,8 +228,8 @@ pub struct Engine {
     pub metrics: Arc<Metrics>,
     /// The tenant of a command that names none.
     pub tenant_default: Tenant,
-    topics: Topics,
-    ack_url: String,
+    ack_topic: Arc<str>,
+    has_suppression_topic: bool,
     region: Option<Label>,
     tenants: Vec<Tenant>,
     placeholders: Placeholders,
@@ -298,8 +281,8 @@ impl Engine {
         slot: u16,
     ) -> Self {
         let Settings {
-            topics,
-            ack_url,
+            ack_topic,
+            has_suppression_topic,
             region,
             tenant_default,
             tenants,
@@ -323,8 +306,8 @@ impl Engine {
             clock,
             metrics,
             tenant_default,
-            topics,
-            ack_url,
+            ack_topic,
+            has_suppression_topic,
             region,
             tenants,
             placeholders,
@@ -363,22 +346,10 @@ impl Engine {
 
     /// Makes a registry the active one of this worker.
     fn activate(&self, head: Head, registry: Registry) {
-        let task_topics = registry
-            .processors
-            .iter()
-            .map(|processor| {
-                let Transport::Kafka { topic } = &processor.transport;
-                let topic = topic
-                    .clone()
-                    .unwrap_or_else(|| format!("{}{}", self.topics.tasks_prefix, processor.id));
-                (processor.id.clone(), Arc::from(topic))
-            })
-            .collect();
         *self.active.write().unwrap_or_else(PoisonError::into_inner) = Some(Arc::new(ActiveRegistry {
             revision: head.number,
             chain: head.chain,
             registry,
-            task_topics,
         }));
     }
 
@@ -427,7 +398,7 @@ impl Engine {
 
     /// The topic that answers come in on.
     pub fn ack_topic(&self) -> &str {
-        &self.topics.acks
+        &self.ack_topic
     }
 
     /// The cluster that positions are kept for.
@@ -438,14 +409,6 @@ impl Engine {
     /// How far the clocks of Lacuna and of backup systems may be apart.
     pub const fn clock_skew(&self) -> Duration {
         self.clock_skew
-    }
-
-    pub(crate) fn task_topic(&self, processor: &ProcessorId) -> Arc<str> {
-        let active = self.active.read().unwrap_or_else(PoisonError::into_inner);
-        active
-            .as_ref()
-            .and_then(|active| active.task_topics.get(processor).cloned())
-            .unwrap_or_else(|| Arc::from(format!("{}{processor}", self.topics.tasks_prefix)))
     }
 }
 

@@ -6,8 +6,8 @@ use super::{
     Engine, EngineError, OperateError,
     agenda::leaders_of,
     contained::contained,
+    effects::Emission,
     intake::{ACCEPTED, decision_note, reason_of},
-    outputs::Emission,
     work::{Finished, UseCase, Work},
 };
 use crate::{
@@ -40,6 +40,18 @@ pub struct Once {
     pub command_id: CommandId,
     /// The keyed digest of what is asked.
     pub digest: [u8; 16],
+}
+
+impl Once {
+    /// What remembers that it was carried out.
+    fn row(&self, request_id: RequestId) -> InboxRow {
+        InboxRow {
+            tenant: self.tenant.clone(),
+            command_id: self.command_id,
+            digest: self.digest,
+            request_id,
+        }
+    }
 }
 
 /// Who decides, and how it is told from another decision.
@@ -137,10 +149,16 @@ impl Engine {
     }
 
     /// Approves requests, in one transaction, and says how many: what somebody has decided about meanwhile is left alone.
-    pub async fn approve_all(&self, ids: &[RequestId], actor: &str) -> Result<(u64, Emission), OperateError> {
+    /// `once`: the call that is done with them.
+    pub async fn approve_all(
+        &self,
+        ids: &[RequestId],
+        actor: &str,
+        once: Option<&Once>,
+    ) -> Result<(u64, Emission), OperateError> {
         let mut attempts = Attempts::new(self.store.as_ref(), &*self.metrics, "approve");
         let done = loop {
-            let done = self.approve_all_once(ids, actor, &mut attempts).await;
+            let done = self.approve_all_once(ids, actor, once, &mut attempts).await;
             if let Some(done) = attempts.conclude(done).await {
                 break done;
             }
@@ -182,6 +200,7 @@ impl Engine {
         &self,
         ids: &[RequestId],
         actor: &str,
+        once: Option<&Once>,
         attempts: &mut Attempts<'_>,
     ) -> Result<(Vec<Tenant>, Finished<'static>), OperateError> {
         let mut tx = attempts.begin().await?;
@@ -211,10 +230,26 @@ impl Engine {
             }
         }
         let mut finished = work.finish(self, UseCase::Other, now, true)?;
+        // The rows of these requests are locked, so no other call under this key is under way.
+        if let (Some(once), Some(last)) = (once, ids.last())
+            && tx.inbox(&[(&once.tenant, once.command_id)]).await?.is_empty()
+        {
+            finished.changes.inbox.push(once.row(*last));
+        }
         self.seal_capsules(&mut finished, &mut *tx).await?;
         tx.write(&finished.changes).await.map_err(EngineError::from)?;
         tx.commit().await.map_err(EngineError::from)?;
         Ok((approved, finished))
+    }
+
+    /// Whether the same call has been carried out before.
+    pub async fn is_repeat(&self, once: &Once) -> Result<bool, OperateError> {
+        let seen = self.store.inbox(&[(&once.tenant, once.command_id)]).await?;
+        match seen.first() {
+            None => Ok(false),
+            Some(row) if row.digest == once.digest => Ok(true),
+            Some(_) => Err(OperateError::Conflicting),
+        }
     }
 
     fn submitters(&self, bodies: Vec<StoredBody>) -> Result<HashMap<RequestId, Option<String>>, EngineError> {
@@ -284,12 +319,7 @@ impl Engine {
         touched.notes.add_said(note);
         let request = touched.request.clone();
         let mut finished = contained(|| work.finish(self, UseCase::Other, now, true))??;
-        finished.changes.inbox.extend(once.map(|once| InboxRow {
-            tenant: once.tenant.clone(),
-            command_id: once.command_id,
-            digest: once.digest,
-            request_id: id,
-        }));
+        finished.changes.inbox.extend(once.map(|once| once.row(id)));
         self.seal_capsules(&mut finished, &mut *tx).await?;
         tx.write(&finished.changes).await.map_err(EngineError::from)?;
         tx.commit().await.map_err(EngineError::from)?;
@@ -312,15 +342,5 @@ impl Engine {
             Some(row) if row.digest == once.digest => Ok(Some(stored.request.clone())),
             Some(_) => Err(OperateError::Conflicting),
         }
-    }
-
-    /// One request.
-    pub async fn request(&self, id: RequestId) -> Result<Option<Request>, EngineError> {
-        Ok(self
-            .store
-            .requests(&[id])
-            .await?
-            .pop()
-            .map(|StoredRequest { request, .. }| request))
     }
 }

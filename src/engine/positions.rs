@@ -115,7 +115,11 @@ impl Engine {
                     Trace::Fact(key) => tx.fact(key).await?.is_some(),
                 };
             }
-            if !is_known && !self.is_purged(replay).await? {
+            let event = replay.content.as_ref().ok().and_then(Names::backup_event);
+            if !is_known
+                && !self.is_purged(replay).await?
+                && !event.is_some_and(|event| self.is_settled(event))
+            {
                 strays.push(Stray {
                     origin: origin.clone(),
                     is_valid: trace.is_ok(),

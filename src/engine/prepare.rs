@@ -21,14 +21,15 @@ use crate::{
     store::{Origin, SubjectDigest, SuppressionRow},
     vault::SealedSubject,
     wire::{
-        KeptHeaders, Refusal,
+        KeptHeaders, ParsedCommand, Refusal,
         backup::{ParsedBackup, parse_backup},
-        command::{Door, ParsedCommand, parse_command},
+        command::{Door, parse_command},
         envelope::Envelope,
     },
 };
 
 /// A message that has arrived, prepared or refused.
+#[derive(Clone)]
 pub struct Arrival<T> {
     /// Where it came from; `None`: over HTTP.
     pub origin: Option<Origin>,
@@ -62,7 +63,7 @@ impl<T: fmt::Debug> fmt::Debug for Arrival<T> {
 }
 
 /// A command, ready for its transaction.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct PreparedCommand {
     /// The command.
     pub command: Command,
@@ -79,7 +80,7 @@ pub struct PreparedCommand {
 }
 
 /// A backup event, ready for its transaction.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct PreparedBackup {
     /// The event.
     pub event: BackupEvent,
@@ -109,7 +110,7 @@ pub struct PreparedSubject {
 }
 
 /// An ack, ready for its transaction.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct PreparedAck {
     /// The ack.
     pub ack: Ack,
@@ -120,6 +121,7 @@ pub struct PreparedAck {
 }
 
 /// The proof and the free text of an ack.
+#[derive(Clone)]
 pub struct PreparedProof {
     /// How many records were affected.
     pub records: Option<u64>,
@@ -348,6 +350,11 @@ pub trait Names {
     fn former_trace(&self) -> Option<Trace<'_>> {
         None
     }
+
+    /// The backup event that it is: what it has left may be compacted by now.
+    fn backup_event(&self) -> Option<&BackupEvent> {
+        None
+    }
 }
 
 /// What the store knows of a message that was taken in.
@@ -375,6 +382,10 @@ impl Names for PreparedBackup {
             ..self.event.clone()
         };
         Some(Trace::Fact(Fact::key_of_backup(&former)))
+    }
+
+    fn backup_event(&self) -> Option<&BackupEvent> {
+        Some(&self.event)
     }
 }
 

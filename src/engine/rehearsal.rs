@@ -16,9 +16,18 @@ use crate::{
 /// No topic of Kafka can have this name.
 const TOPIC: &str = "a rehearsal";
 
+/// What has been written, and rolled back.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Rehearsed {
+    /// The same message, but for its ids and whom it is about.
+    Twin,
+    /// Something that is surely right, and may be quite another thing.
+    Anything,
+}
+
 impl Engine {
     /// Writes a request that nobody sent, moves it on, and leaves nothing behind.
-    pub async fn rehearse(&self) -> Result<(), EngineError> {
+    pub async fn rehearse(&self) -> Result<Rehearsed, EngineError> {
         let mut tx = self.store.begin("rehearsal").await?;
         let now = self.pass_gate(&mut *tx, Gate::Shared).await?.now;
         let request_id = RequestId(time_ordered_id(now));
@@ -112,6 +121,6 @@ impl Engine {
         let ended = tx.ended();
         drop(tx);
         ended.wait().await;
-        Ok(())
+        Ok(Rehearsed::Anything)
     }
 }

@@ -5,7 +5,10 @@
 //! makes a processor keep to that, so a processor is believed only after it has been seen to: until then, and for good once an
 //! answer of it came to another partition, its answers can come to any.
 
-use std::collections::{BTreeMap, HashMap};
+use std::{
+    collections::{BTreeMap, HashMap},
+    sync::Arc,
+};
 
 use super::{AckPartitions, Engine, EngineError, prepare::Arrival, prepare::PreparedAck, settle::AckVerdict};
 use crate::{
@@ -110,7 +113,7 @@ impl Engine {
         let positions = self.store.positions(&self.cluster).await?;
         let of_acks: HashMap<i32, At> = positions
             .iter()
-            .filter(|position| position.topic == *self.topics.acks)
+            .filter(|position| position.topic == *self.ack_topic)
             .map(|position| (position.partition, position.seen_until))
             .collect();
         // A partition that has never reported may hold anything.
@@ -122,7 +125,7 @@ impl Engine {
             return Ok(AcksSeen { least, closer: None });
         }
         let mut ways: HashMap<String, Vec<(i32, u8)>> = HashMap::new();
-        for known in self.store.ack_ways(&self.cluster, &self.topics.acks).await? {
+        for known in self.store.ack_ways(&self.cluster, &self.ack_topic).await? {
             ways.entry(known.processor)
                 .or_default()
                 .push((known.partitions, known.ways));
@@ -178,7 +181,7 @@ impl Engine {
         let news = habits.of.iter().filter(|(_, habit)| habit.is_news());
         news.map(|(processor, habit)| AckWay {
             cluster: self.cluster.clone(),
-            topic: self.topics.acks.clone(),
+            topic: Arc::clone(&self.ack_topic),
             partitions: count,
             processor: processor.as_str().to_owned(),
             ways: habit.ways,

@@ -12,8 +12,8 @@ use provided::Bodies;
 
 use super::{
     Engine, EngineError,
+    effects::Emission,
     known::Known,
-    outputs::Emission,
     prepare::{Arrival, PreparedAck},
     work::{Finished, UseCase, Work},
 };

@@ -4,26 +4,20 @@
 //! that of several requests, so what the topic says of it is read from all of them, each time anew: what is said twice,
 //! or late, is what is true by then.
 
-use std::{
-    borrow::Cow,
-    collections::{BTreeMap, HashMap},
-};
-
-use bytes::Bytes;
+use std::collections::{BTreeMap, HashMap};
 
 use super::{
     Engine, EngineError,
-    outputs::{Emission, Record, RecordKey, RecordKind},
+    effects::{Effect, Emission, SuppressionUpdate},
 };
 use crate::{
     domain::{
         identity::{Identity, Recipe, SubjectDigest, SuppressionDigest, sure_digests},
-        ids::{IdentityType, RequestId, Tenant},
+        ids::{RequestId, Tenant},
         time::At,
         words::Status,
     },
-    store::SuppressionRow,
-    wire::suppression::SuppressionMessage,
+    store::{CompactedKey, SuppressionRow},
 };
 
 /// The statuses in which a request can suppress its subject; the domain looks again.
@@ -33,14 +27,6 @@ const PAST_ITS_GATES: [Status; 4] = [
     Status::Completed,
     Status::ClosedWithExceptions,
 ];
-
-/// What the topic says of an identity that is suppressed.
-struct Suppressed {
-    tenant: Tenant,
-    identity_type: IdentityType,
-    recipe: Recipe,
-    since: At,
-}
 
 impl Engine {
     /// Since when each of these identities is suppressed, in their order.
@@ -88,7 +74,7 @@ impl Engine {
         tenant: &Tenant,
         identities: &[Identity],
     ) -> Vec<SuppressionRow> {
-        if self.topics.suppression.is_none() {
+        if !self.has_suppression_topic {
             return Vec::new();
         }
         identities
@@ -102,28 +88,28 @@ impl Engine {
             .collect()
     }
 
-    /// Says what is true of the identities that these requests have in the topic.
-    pub(super) async fn say_suppression_of(
+    /// Adds what is true of the identities that these requests have in the topic.
+    pub(super) async fn emit_suppression_of(
         &self,
         ids: &[RequestId],
         emission: &mut Emission,
     ) -> Result<(), EngineError> {
-        if self.topics.suppression.is_none() || ids.is_empty() {
+        if !self.has_suppression_topic || ids.is_empty() {
             return Ok(());
         }
         let rows = self.store.suppression_of(ids).await?;
         let keys: Vec<SuppressionDigest> = rows.iter().map(|row| row.digest).collect();
-        self.say_suppression(keys, emission).await
+        self.emit_suppression_keys(keys, emission).await
     }
 
-    /// Says what is true of these keys of the topic.
-    pub(super) async fn say_suppression(
+    /// Adds what is true of these keys of the topic.
+    pub(super) async fn emit_suppression_keys(
         &self,
         keys: Vec<SuppressionDigest>,
         emission: &mut Emission,
     ) -> Result<(), EngineError> {
         for (key, suppressed) in self.suppressed_keys(keys).await? {
-            self.emit_suppression(key, suppressed, emission)?;
+            emit_suppression(key, suppressed, emission);
         }
         Ok(())
     }
@@ -138,7 +124,7 @@ impl Engine {
         let said: HashMap<SuppressionDigest, Option<At>> = said.iter().copied().collect();
         for (key, suppressed) in self.suppressed_keys(keys).await? {
             if said.get(&key) != Some(&suppressed.as_ref().map(|one| one.since)) {
-                self.emit_suppression(key, suppressed, emission)?;
+                emit_suppression(key, suppressed, emission);
             }
         }
         Ok(())
@@ -148,20 +134,21 @@ impl Engine {
     async fn suppressed_keys(
         &self,
         mut keys: Vec<SuppressionDigest>,
-    ) -> Result<BTreeMap<SuppressionDigest, Option<Suppressed>>, EngineError> {
-        if self.topics.suppression.is_none() || keys.is_empty() {
+    ) -> Result<BTreeMap<SuppressionDigest, Option<SuppressionUpdate>>, EngineError> {
+        if !self.has_suppression_topic || keys.is_empty() {
             return Ok(BTreeMap::new());
         }
         keys.sort_unstable();
         keys.dedup();
-        let mut found: BTreeMap<SuppressionDigest, Option<Suppressed>> =
+        let mut found: BTreeMap<SuppressionDigest, Option<SuppressionUpdate>> =
             keys.iter().map(|key| (*key, None)).collect();
         for (row, request) in self.store.suppressed(&keys).await? {
             let (Some(since), Some(known)) = (request.suppressed_since(), found.get_mut(&row.digest)) else {
                 continue;
             };
             if known.as_ref().is_none_or(|known| since < known.since) {
-                *known = Some(Suppressed {
+                *known = Some(SuppressionUpdate {
+                    key: row.digest,
                     tenant: request.head.tenant,
                     identity_type: row.identity_type,
                     recipe: row.recipe,
@@ -171,42 +158,13 @@ impl Engine {
         }
         Ok(found)
     }
+}
 
-    fn emit_suppression(
-        &self,
-        key: SuppressionDigest,
-        suppressed: Option<Suppressed>,
-        emission: &mut Emission,
-    ) -> Result<(), EngineError> {
-        let Some(topic) = &self.topics.suppression else {
-            return Ok(());
-        };
-        let since = suppressed.as_ref().map(|one| one.since);
-        let (kind, payload) = match &suppressed {
-            Some(one) => {
-                let message = SuppressionMessage {
-                    tenant: Cow::Borrowed(&one.tenant),
-                    identity_type: Cow::Borrowed(&one.identity_type),
-                    recipe: one.recipe,
-                    since: one.since,
-                };
-                (
-                    RecordKind::Suppression {
-                        key,
-                        since: one.since,
-                    },
-                    emission.pages.write(&message)?,
-                )
-            }
-            None => (RecordKind::Tombstone, Bytes::new()),
-        };
-        emission.words.suppressed.push((key, since));
-        emission.records.push(Record {
-            topic: topic.clone(),
-            key: Some(RecordKey::Suppression(key)),
-            kind,
-            payload,
-        });
-        Ok(())
-    }
+fn emit_suppression(key: SuppressionDigest, suppressed: Option<SuppressionUpdate>, emission: &mut Emission) {
+    let since = suppressed.as_ref().map(|one| one.since);
+    emission.tombstones.suppressed.push((key, since));
+    emission.effects.push(match suppressed {
+        Some(suppressed) => Effect::Suppression(suppressed),
+        None => Effect::Tombstone(CompactedKey::Suppression(key)),
+    });
 }

@@ -3,7 +3,7 @@
 //! A fact holds without its sweep; the sweep only makes sure that nobody overlooks it for long. Whatever stops it, the
 //! next worker goes on from the last batch that was committed.
 
-use super::{Engine, EngineError, known::Known, outputs::Emission, work::Finished};
+use super::{Engine, EngineError, effects::Emission, known::Known, work::Finished};
 use crate::{
     domain::{
         backup::{BackupChange, earlier, week_of},

@@ -2,37 +2,24 @@
 //!
 //! Both pass the gate like every decision: what a hold or a cancellation has come to meanwhile is not sent.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::BTreeMap;
 
 use super::{
     Engine, EngineError,
-    outputs::Emission,
+    effects::{Emission, SentTask},
     work::{Finished, UseCase, Work},
 };
 use crate::{
     domain::{
-        ids::{ProcessorId, RequestId, TaskId},
+        ids::{ProcessorId, RequestId},
         request::undeliverable::NotTaken,
-        task::{TaskState, Undelivered},
+        task::Undelivered,
     },
     store::{Attempts, Gate, Lock},
 };
 
 /// How many requests one transaction puts back.
 const BATCH: usize = 500;
-
-/// A task that was handed to the producer, as its message names it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub struct SentTask {
-    /// The request.
-    pub request: RequestId,
-    /// The task.
-    pub task: TaskId,
-    /// The generation.
-    pub generation: u32,
-    /// The attempt.
-    pub attempt: u32,
-}
 
 /// A task that its topic did not take.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -130,31 +117,6 @@ impl Engine {
         tx.write(&finished.changes).await?;
         tx.commit().await?;
         Ok(finished)
-    }
-
-    /// Which of these are still out: what was answered, put back or sent again meanwhile is not to be sent once more.
-    pub async fn still_out(&self, sent: &[SentTask]) -> Result<HashSet<SentTask>, EngineError> {
-        let mut ids: Vec<RequestId> = sent.iter().map(|one| one.request).collect();
-        ids.sort_unstable();
-        ids.dedup();
-        let mut attempts = Attempts::new(self.store.as_ref(), &*self.metrics, "still_out");
-        let (stored, _) = loop {
-            let read = self.read_again(&ids, &[], &mut attempts).await;
-            if let Some(read) = attempts.conclude(read).await {
-                break read?;
-            }
-        };
-        let is_out = |one: &&SentTask| {
-            let request = stored.iter().map(|stored| &stored.request);
-            let request = request.into_iter().find(|request| request.id == one.request);
-            request
-                .and_then(|request| Some(request.task(request.find_task(one.task)?)))
-                .is_some_and(|task| {
-                    matches!(task.state, TaskState::Dispatched { .. })
-                        && (task.generation, task.attempt) == (one.generation, one.attempt)
-                })
-        };
-        Ok(sent.iter().filter(is_out).copied().collect())
     }
 
     /// The lanes with tasks that their topics did not take and that may be tried again: `too_large`, those that are too

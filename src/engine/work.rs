@@ -13,7 +13,7 @@ use foldhash::HashMapExt;
 use super::{
     Engine, EngineError,
     counters::Counters,
-    outputs::{Emission, Secrets},
+    effects::{Emission, building::Secrets},
     prepare::PreparedSubject,
     routes::AcksSeen,
 };
@@ -451,44 +451,36 @@ impl Finished<'_> {
         for touched in &self.touched {
             let said = engine.emit_contained(&touched.request, &mut emission, |emission| {
                 if touched.is_worth_telling() {
-                    engine.emit_status(&touched.request, emission)?;
+                    engine.emit_status(&touched.request, emission);
                 }
-                touched.emit_tasks(engine, &secrets, emission)
-            })?;
+                touched.emit_tasks(engine, &secrets, emission);
+            });
             failed.extend((!said).then_some(touched.request.id));
         }
         engine.set_aside(&failed).await?;
         let moved = self.touched.iter().filter(|touched| touched.moves_suppression());
         let moved: Vec<RequestId> = moved.map(|touched| touched.request.id).collect();
-        engine.say_suppression_of(&moved, &mut emission).await?;
-        // What came from elsewhere would not be said again with this batch: see `early`.
+        engine.emit_suppression_of(&moved, &mut emission).await?;
+        // What came from elsewhere would not be republished with this batch: see `early`.
         let left = &self.changes.early.refused;
         let letters = self.changes.dead_letters.iter();
         for letter in letters.filter(|letter| !left.contains(&letter.origin)) {
-            engine.emit_dead_letter(letter, &mut emission);
+            emission.dead_letter(letter);
         }
         Ok(emission)
     }
 }
 
 impl Touched<'_> {
-    fn emit_tasks(
-        &self,
-        engine: &Engine,
-        secrets: &Secrets,
-        emission: &mut Emission,
-    ) -> Result<(), EngineError> {
+    fn emit_tasks(&self, engine: &Engine, secrets: &Secrets, emission: &mut Emission) {
+        let sent = &self.trail.dispatched;
         match &self.source {
             Source::New { body, identities, .. } => {
-                for ordinal in &self.trail.dispatched {
-                    engine.emit_task(&self.request, *ordinal, body, identities, emission)?;
-                }
+                engine.emit_tasks(&self.request, sent, body, identities, emission);
             }
             Source::Loaded { wrapped_key, .. } => {
-                let sent = &self.trail.dispatched;
-                engine.emit_stored(&self.request, sent, wrapped_key.as_deref(), secrets, emission)?;
+                engine.emit_stored(&self.request, sent, wrapped_key.as_deref(), secrets, emission);
             }
         }
-        Ok(())
     }
 }

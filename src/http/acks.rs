@@ -17,7 +17,7 @@ use crate::{
     domain::words::DeadLetterReason,
     engine::{
         Engine, EngineError,
-        outputs::Emission,
+        effects::Emission,
         prepare::{Arrival, PreparedAck},
         settle::AckVerdict,
     },

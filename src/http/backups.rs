@@ -9,7 +9,6 @@ use axum::{
 };
 use serde::Serialize;
 use serde_json::{Value, json};
-use uuid::Uuid;
 use zeroize::Zeroizing;
 
 use super::{
@@ -21,14 +20,12 @@ use super::{
 };
 use crate::{
     domain::{
-        backup::{BackupChange, BackupEvent},
-        fact::Fact,
         ids::{Label, ProcessorId},
         time::At,
         words::DeadLetterReason,
     },
     engine::{facts::Told, prepare::Arrival},
-    store::StoredFact,
+    view::backup::{CopyPlace, CopyView, copies},
     wire::{Envelope, KeptHeaders, Refusal},
 };
 
@@ -75,15 +72,6 @@ pub(super) async fn tell(
     }
 }
 
-/// A copy that was told of.
-#[derive(Debug, Serialize)]
-struct CopyView {
-    taken_at: At,
-    /// When Lacuna was told that it is gone, by a rotation that no lock of this copy denies.
-    rotated_at: Option<At>,
-    lock_until: Option<At>,
-}
-
 /// What is known about a set.
 #[derive(Debug, Serialize)]
 pub(super) struct Catalogue {
@@ -93,6 +81,8 @@ pub(super) struct Catalogue {
     oldest_retained_at: Option<At>,
     /// Every copy taken before this time is proved gone. Locks may hold it back.
     proved_gone_before: Option<At>,
+    /// How many copies are not listed any more: they were proved gone, and nothing is decided by them.
+    compacted: i64,
 }
 
 /// `GET /v1/backups/{processor}/{set}`: the copies, the newest first.
@@ -116,7 +106,7 @@ pub(super) async fn catalogue(
     }
     let mut params = Params::read(&uri, &["limit", "cursor"])?;
     let limit = params.limit();
-    let after: Option<[u8; 24]> = params.cursor(COPIES);
+    let after: Option<CopyPlace> = params.cursor(COPIES);
     params.finish()?;
     let active = api.engine.active()?;
     let registered = active.registry.get(&processor);
@@ -125,18 +115,11 @@ pub(super) async fn catalogue(
         return Err(unknown());
     }
     let facts = api.engine.refresh_facts().await?;
-    let stored = api.engine.store.backup_facts(&processor).await?;
-    let events: Vec<(At, &BackupEvent)> = stored.iter().filter_map(|fact| event_of(fact, &set)).collect();
-    let rotations: Vec<(At, At)> = events
-        .iter()
-        .filter_map(|(at, event)| rotation(*at, event))
-        .collect();
-    let mut copies: Vec<([u8; 24], CopyView)> = events
-        .iter()
-        .filter_map(|(_, event)| copy(event, &rotations))
-        .filter(|(place, _)| after.is_none_or(|after| *place < after))
-        .collect();
-    copies.sort_unstable_by(|(a, _), (b, _)| b.cmp(a));
+    // Counted before the list is read: what goes in between is missing for a moment, and never there twice.
+    let compacted = api.engine.compacted_copies(&processor, &set).await?;
+    let stored = api.engine.backup_facts(&processor).await?;
+    let (mut copies, oldest_retained_at) = copies(&stored, &set);
+    copies.retain(|(place, _)| after.is_none_or(|after| *place < after));
     let more = copies.len() > limit;
     copies.truncate(limit);
     let next = copies
@@ -148,49 +131,8 @@ pub(super) async fn catalogue(
             items: copies.into_iter().map(|(_, copy)| copy).collect(),
             next_cursor: next,
         },
-        oldest_retained_at: rotations.iter().map(|(oldest, _)| *oldest).max(),
+        oldest_retained_at,
         proved_gone_before: facts.copies(&processor).and_then(|copies| copies.gone_before()),
+        compacted,
     }))
-}
-
-fn event_of<'a>(stored: &'a StoredFact, set: &Label) -> Option<(At, &'a BackupEvent)> {
-    match &stored.fact {
-        Fact::Backup(event) if event.set == *set => Some((stored.at, event)),
-        _ => None,
-    }
-}
-
-/// The oldest copy that is left, and when Lacuna was told.
-fn rotation(told_at: At, event: &BackupEvent) -> Option<(At, At)> {
-    match event.change {
-        BackupChange::Rotated { oldest_retained_at } => Some((oldest_retained_at, told_at)),
-        BackupChange::Taken { .. } | BackupChange::Restored { .. } => None,
-    }
-}
-
-/// A copy with its place in the list. The rotations stand in the order in which they were told.
-fn copy(event: &BackupEvent, rotations: &[(At, At)]) -> Option<([u8; 24], CopyView)> {
-    let BackupChange::Taken { taken_at, lock_until } = event.change else {
-        return None;
-    };
-    let is_gone = |(oldest, told_at): &&(At, At)| {
-        *oldest > taken_at && lock_until.is_none_or(|until| until <= *told_at)
-    };
-    Some((
-        place_of(taken_at, event.event_id.0),
-        CopyView {
-            taken_at,
-            rotated_at: rotations.iter().find(is_gone).map(|(_, told_at)| *told_at),
-            lock_until,
-        },
-    ))
-}
-
-fn place_of(taken_at: At, event: Uuid) -> [u8; 24] {
-    let mut place = [0; 24];
-    // With the sign turned, the bytes are in the order of the times also before 1970.
-    let turned = taken_at.millis().cast_unsigned() ^ (1 << 63);
-    place[..8].copy_from_slice(&turned.to_be_bytes());
-    place[8..].copy_from_slice(event.as_bytes());
-    place
 }

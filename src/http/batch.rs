@@ -9,7 +9,7 @@ use tokio::{
 };
 
 use super::{outputs::Outputs, problem::Problem};
-use crate::engine::{EngineError, outputs::Emission};
+use crate::engine::{EngineError, effects::Emission};
 
 /// The most calls that share a transaction: its time must stay well below what a caller waits for.
 const MAX_BATCH: usize = 256;
@@ -113,7 +113,34 @@ mod tests {
     use super::*;
     use crate::store::StoreError;
 
-    /// Remembers its batches. 13 is at fault for good; 7 finds the store away.
+    /// What PostgreSQL says of a value that it cannot keep. Its message may repeat the value.
+    #[derive(Debug, thiserror::Error)]
+    #[error("value \"canary\" is out of range")]
+    struct OutOfRange;
+
+    impl sqlx::error::DatabaseError for OutOfRange {
+        fn message(&self) -> &str {
+            "value \"canary\" is out of range"
+        }
+
+        fn as_error(&self) -> &(dyn std::error::Error + Send + Sync + 'static) {
+            self
+        }
+
+        fn as_error_mut(&mut self) -> &mut (dyn std::error::Error + Send + Sync + 'static) {
+            self
+        }
+
+        fn into_error(self: Box<Self>) -> Box<dyn std::error::Error + Send + Sync + 'static> {
+            self
+        }
+
+        fn kind(&self) -> sqlx::error::ErrorKind {
+            sqlx::error::ErrorKind::Other
+        }
+    }
+
+    /// Remembers its batches. 13 is at fault for good, as 22 is with its data; 7 finds the store away.
     #[derive(Default)]
     struct Numbers(Mutex<Vec<Vec<u32>>>);
 
@@ -125,6 +152,9 @@ mod tests {
             self.0.lock().unwrap().push(items.to_vec());
             if items.contains(&7) {
                 return Err(StoreError::Unreachable(sqlx::Error::PoolTimedOut).into());
+            }
+            if items.contains(&22) {
+                return Err(StoreError::Refused(sqlx::Error::Database(Box::new(OutOfRange))).into());
             }
             if items.contains(&13) {
                 return Err(EngineError::Panicked);
@@ -149,6 +179,17 @@ mod tests {
         assert_eq!(answers(&[1, 2, 3]).await, (vec![Ok(2), Ok(4), Ok(6)], 1));
         assert_eq!(answers(&[1, 13, 3]).await, (vec![Ok(2), Err(500), Ok(6)], 4));
         assert_eq!(answers(&[13]).await, (vec![Err(500)], 1));
+    }
+
+    #[tokio::test]
+    async fn what_the_database_cannot_keep_is_its_callers_fault() {
+        assert_eq!(answers(&[1, 22, 3]).await, (vec![Ok(2), Err(422), Ok(6)], 4));
+        let (mut answers, _) = take_all(&Numbers::default(), &[22]).await;
+        let problem = serde_json::to_string(&answers.remove(0).unwrap_err()).unwrap();
+        assert!(
+            problem.contains("not_storable") && !problem.contains("canary"),
+            "{problem}"
+        );
     }
 
     #[tokio::test]

@@ -10,7 +10,7 @@ use axum::{
 use zeroize::Zeroizing;
 
 use super::problem::Problem;
-use crate::wire::strict::MAX_BYTES;
+use crate::wire::validate::MAX_BYTES;
 
 /// What is read and thrown away of a body that is too large. A caller who is still sending does not listen yet, and
 /// would see a broken connection in place of the answer.

@@ -7,22 +7,21 @@ use axum::{
     extract::State,
     http::{StatusCode, Uri},
 };
-use serde::Serialize;
+use serde_json::value::RawValue;
 use uuid::Uuid;
 
 use super::{
     Api,
     auth::{Auditor, By, Operator},
     body::Payload,
+    lists::raw,
     problem::Problem,
     query::{Id, Page, Params, cursor},
 };
 use crate::{
-    domain::{
-        time::At,
-        words::{CommandKind, DeadLetterReason},
-    },
-    store::{DeadLetter, DeadLetterFilter, DeadLetterState},
+    domain::words::{CommandKind, DeadLetterReason},
+    store::{DeadLetter, DeadLetterFilter},
+    view::dead_letter::DeadLetterView,
     wire::api::parse_required_reason,
 };
 
@@ -34,45 +33,12 @@ const CHUNK: u32 = 1_000;
 /// The list of a cursor.
 const LETTERS: u8 = b'd';
 
-#[derive(Debug, Serialize)]
-pub(super) struct LetterView {
-    id: Uuid,
-    reason: DeadLetterReason,
-    /// The command that it was, where its bytes say so.
-    #[serde(rename = "type")]
-    kind: Option<CommandKind>,
-    detail: String,
-    topic: String,
-    partition: i32,
-    offset: i64,
-    at: At,
-    age_seconds: u64,
-    state: &'static str,
-}
-
-impl LetterView {
-    fn of(letter: DeadLetter, now: At) -> Self {
-        Self {
-            id: letter.id,
-            reason: letter.reason,
-            kind: letter.kind,
-            detail: letter.detail,
-            topic: letter.origin.topic.to_string(),
-            partition: letter.origin.partition,
-            offset: letter.origin.offset,
-            at: letter.at,
-            age_seconds: now.since(letter.at).as_secs(),
-            state: letter.state.as_str(),
-        }
-    }
-}
-
 /// `GET /v1/dead-letters`: open ones, the oldest first; with `erasures=true`, only commands to erase or to anonymize.
 pub(super) async fn list(
     State(api): State<Arc<Api>>,
     By { caller, .. }: By<Auditor>,
     uri: Uri,
-) -> Result<Json<Page<LetterView>>, Problem> {
+) -> Result<Json<Page<Box<RawValue>>>, Problem> {
     let mut params = Params::read(&uri, &["reason", "erasures", "limit", "cursor"])?;
     let reason = params.take("reason", "a reason of dead letters", DeadLetterReason::parse);
     let erasures = params.flag("erasures").unwrap_or(false);
@@ -90,7 +56,7 @@ pub(super) async fn list(
             after,
             limit: CHUNK,
         };
-        let next = api.engine.store.dead_letters(filter).await?;
+        let next = api.engine.dead_letters(filter).await?;
         ended = next.len() < CHUNK as usize;
         scanned += next.len();
         after = next.last().map(|letter| letter.id).or(after);
@@ -107,12 +73,9 @@ pub(super) async fn list(
     } else {
         after.filter(|_| !ended)
     };
-    let items = found
-        .into_iter()
-        .map(|letter| LetterView::of(letter, now))
-        .collect();
+    let items = found.iter().map(|letter| raw(&DeadLetterView::of(letter, now)));
     Ok(Json(Page {
-        items,
+        items: items.collect::<Result<_, _>>()?,
         next_cursor: last.map(|id| cursor(LETTERS, *id.as_bytes())),
     }))
 }
@@ -123,18 +86,12 @@ pub(super) async fn close(
     By { caller, .. }: By<Operator>,
     Id(id): Id<Uuid>,
     Payload(bytes): Payload,
-) -> Result<Json<LetterView>, Problem> {
+) -> Result<Json<Box<RawValue>>, Problem> {
     let reason = parse_required_reason(&bytes)?;
-    let store = &api.engine.store;
     let now = api.engine.trusted_now().await?;
     let note = format!("{}: {reason}", caller.name);
-    let closed = store
-        .close_dead_letter(id, DeadLetterState::Closed, &note, now)
-        .await?;
-    let letter = store
-        .dead_letter(id)
-        .await?
-        .ok_or_else(|| Problem::unknown("dead letter"))?;
+    let closed = api.engine.close_dead_letter(id, &note, now).await?;
+    let (letter, closed) = closed.ok_or_else(|| Problem::unknown("dead letter"))?;
     if !closed {
         return Err(Problem::new(
             StatusCode::CONFLICT,
@@ -142,5 +99,5 @@ pub(super) async fn close(
             "the dead letter is not open any more",
         ));
     }
-    Ok(Json(LetterView::of(letter, now)))
+    Ok(Json(raw(&DeadLetterView::of(&letter, now))?))
 }

@@ -9,20 +9,20 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use serde_json::{Value, json};
+use uuid::Uuid;
 
 use super::{
     Api,
     auth::{By, Caller, Compliance},
     body::Payload,
-    lists::Filter,
+    lists::{Filter, REQUESTS, Scan},
     problem::Problem,
-    query::{Id, Params},
+    query::{Id, Params, cursor},
     repeats,
     requests::count_unreadable,
 };
 use crate::{
     domain::{
-        body::Body,
         command::Decision,
         identity::SubjectData,
         ids::RequestId,
@@ -30,7 +30,7 @@ use crate::{
         request::operate::Refused,
         words::{DeadLetterReason, Status},
     },
-    engine::{EngineError, OperateError, operate},
+    engine::{OperateError, operate},
     wire::{DecisionKind, Refusal, api, parse_decision},
 };
 
@@ -38,6 +38,8 @@ use crate::{
 const BATCH: usize = 500;
 /// How many requests are read at a time.
 const PAGE: u32 = 1_000;
+/// How many open requests one call looks at: about a second's work. Where there are more, the next call goes on after them.
+const MAX_SCANNED: usize = 200_000;
 /// How many requests one call approves at the most: so many transactions of a batch each are made well within its time, and
 /// what follows from them goes out meanwhile.
 const MOST: u64 = 20 * BATCH as u64;
@@ -116,63 +118,113 @@ async fn decide(
 pub(super) async fn approve_all(
     State(api): State<Arc<Api>>,
     By { caller, .. }: By<Compliance>,
+    headers: HeaderMap,
     Payload(bytes): Payload,
 ) -> Result<Json<Value>, Problem> {
     let wanted = api::parse_approvals(&bytes)?;
-    let mut params = Params::given(wanted.filter, Filter::KEYS)?;
+    let cursor_given = wanted.cursor.map(|cursor| ("cursor".to_owned(), cursor));
+    let given = wanted.filter.into_iter().chain(cursor_given).collect();
+    let mut params = Params::given(given, &[Filter::KEYS, &["cursor"]].concat())?;
     let filter = Filter::read(&mut params);
+    let after = params.cursor(REQUESTS).map(|id| RequestId(Uuid::from_bytes(id)));
     params.finish()?;
     let filter = filter.narrowed_to(&caller)?;
-    if wanted.expected_count > MOST {
+    let expected = wanted.expected_count;
+    if expected > MOST {
         let detail = format!(
             "expected_count: expected at most {MOST} in one call; narrow the filter, by received_before for instance, and go on \
              with the rest"
         );
         return Err(Refusal::schema(detail).into());
     }
-    let found = waiting(&api, &filter, wanted.expected_count).await?;
-    if found.len() as u64 != wanted.expected_count {
-        let detail = format!(
-            "expected_count: {} requests wait for an approval and meet the filter, where {} were expected",
-            found.len(),
-            wanted.expected_count
-        );
-        return Err(Problem::new(StatusCode::CONFLICT, "count_differs", detail));
+    let tenant = filter.tenant().unwrap_or(&api.engine.tenant_default);
+    let once = repeats::of_many(&api, &caller, &headers, ("approvals", tenant), &bytes)?;
+    let found = waiting(&api, &filter, expected, after).await?;
+    if let Some(once) = &once
+        && api.engine.is_repeat(once).await?
+    {
+        return Ok(Json(answer(expected, &found)));
     }
-    refuse_own(&api, &found, &caller.name).await?;
+    if found.ids.len() as u64 != expected {
+        return Err(count_differs(expected, &found));
+    }
+    refuse_own(&api, &found.ids, &caller.name).await?;
     let mut approved = 0;
-    for some in found.chunks(BATCH) {
-        let (count, emission) = api.engine.approve_all(some, &caller.name).await?;
+    let chunks = found.ids.chunks(BATCH);
+    let last = chunks.len().saturating_sub(1);
+    for (place, some) in chunks.enumerate() {
+        // A call that breaks off before all of it is done is no repeat: whoever makes it again finds another count.
+        let once = once.as_ref().filter(|_| place == last);
+        let (count, emission) = api.engine.approve_all(some, &caller.name, once).await?;
         approved += count;
         api.outputs.hand_over(emission).await;
     }
-    Ok(Json(json!({ "approved": approved })))
+    Ok(Json(answer(approved, &found)))
 }
 
-/// The requests that wait for an approval and meet a filter. Beyond what was expected nobody needs to count on for long.
-async fn waiting(api: &Api, filter: &Filter, expected: u64) -> Result<Vec<RequestId>, Problem> {
-    let (mut found, mut after) = (Vec::new(), None);
-    loop {
-        let page = api.engine.store.open_page(after, PAGE).await?;
-        let Some(last) = page.last() else {
-            return Ok(found);
-        };
-        after = Some(last.request.id);
-        let requests = page.iter().map(|stored| &stored.request);
-        let met = requests
-            .filter(|request| request.life.status == Status::AwaitingApproval && filter.takes(request));
-        found.extend(met.map(|request| request.id));
-        if found.len() as u64 > expected.saturating_add(u64::from(PAGE)) {
-            return Ok(found);
-        }
+fn answer(approved: u64, found: &Waiting) -> Value {
+    let mut answer = json!({ "approved": approved });
+    if let Some(place) = found.next_cursor() {
+        answer["next_cursor"] = json!(place);
     }
+    answer
+}
+
+fn count_differs(expected: u64, found: &Waiting) -> Problem {
+    let mut detail = format!(
+        "expected_count: {} requests wait for an approval and meet the filter, where {expected} were expected",
+        found.ids.len(),
+    );
+    if let Some(place) = found.next_cursor() {
+        detail += &format!(
+            "; one call looks at {MAX_SCANNED} open requests, and there are more: approve these, and go on with the cursor {place}"
+        );
+    }
+    Problem::new(StatusCode::CONFLICT, "count_differs", detail)
+}
+
+/// The requests that wait for an approval and meet a filter.
+struct Waiting {
+    ids: Vec<RequestId>,
+    /// The last request that was looked at, where there are more.
+    cut_off_at: Option<RequestId>,
+}
+
+impl Waiting {
+    fn next_cursor(&self) -> Option<String> {
+        self.cut_off_at.map(|id| cursor(REQUESTS, *id.0.as_bytes()))
+    }
+}
+
+/// Looks for them. Beyond what was expected nobody needs to count on for long.
+async fn waiting(
+    api: &Api,
+    filter: &Filter,
+    expected: u64,
+    after: Option<RequestId>,
+) -> Result<Waiting, Problem> {
+    let mut scan = Scan::new(&api.engine, true, after, PAGE as usize).at_most(MAX_SCANNED);
+    let mut ids = Vec::new();
+    let enough = expected.saturating_add(u64::from(PAGE));
+    while ids.len() as u64 <= enough {
+        let requests = scan.next().await?;
+        if requests.is_empty() {
+            let cut_off_at = scan.cut_off_at();
+            return Ok(Waiting { ids, cut_off_at });
+        }
+        let met = requests
+            .iter()
+            .filter(|request| request.life.status == Status::AwaitingApproval && filter.takes(request));
+        ids.extend(met.map(|request| request.id));
+    }
+    let cut_off_at = None;
+    Ok(Waiting { ids, cut_off_at })
 }
 
 /// Nobody approves what they have submitted, not among others either.
 async fn refuse_own(api: &Api, ids: &[RequestId], name: &str) -> Result<(), Problem> {
     for some in ids.chunks(PAGE as usize) {
-        for stored in api.engine.store.bodies(some).await? {
-            let body = Body::unpack(&stored.body).map_err(EngineError::from)?;
+        for (_, body) in api.engine.bodies(some).await? {
             if body
                 .submitter
                 .is_some_and(|submitter| is_same_person(&submitter, name))

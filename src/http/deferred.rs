@@ -20,8 +20,8 @@ use crate::{
         time::At,
         words::Why,
     },
-    engine::views::{self, DeferredView},
     store::{DeferredFilter, DeferredRow},
+    view::deferral::DeferredView,
 };
 
 /// The list of a cursor.
@@ -45,11 +45,11 @@ pub(super) async fn list(
     // One more than is shown says whether there are more.
     filter.limit = u32::try_from(limit + 1).unwrap_or(u32::MAX);
     let engine = &api.engine;
-    let mut rows = engine.store.deferred(&filter).await?;
+    let mut rows = engine.deferred(&filter).await?;
     let more = rows.len() > limit;
     rows.truncate(limit);
     let next = rows.last().filter(|_| more).map(bytes_of);
-    let mut requests = views::requests_of(engine.store.as_ref(), &rows).await?;
+    let mut requests = engine.requests_of_deferred(&rows).await?;
     // What is another tenant's has no place here: a page may come short, and yet have a cursor.
     requests.retain(|_, request| caller.sees(&request.head.tenant));
     engine.refresh_facts().await?;

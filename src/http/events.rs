@@ -4,8 +4,6 @@
 use std::sync::Arc;
 
 use axum::{Json, extract::State, http::Uri};
-use serde::Serialize;
-use serde_json::{Map, Value, json};
 
 use super::{
     Api,
@@ -14,32 +12,17 @@ use super::{
     query::{Id, Page, Params, cursor},
 };
 use crate::{
-    domain::{
-        entry::{Entry, Leaf},
-        ids::RequestId,
-        task_ids::task_id,
-        time::At,
-    },
+    domain::{entry::Leaf, ids::RequestId},
     engine::{
-        EngineError,
-        decisions::{Written, notes_of, written},
+        Engine, EngineError,
+        decisions::{notes_of, written},
     },
     store::StoredLeaf,
+    view::event::LeafView,
 };
 
 /// The list of a cursor.
 const EVENTS: u8 = b'e';
-
-/// A leaf of the ledger: what one transaction did to the request.
-#[derive(Debug, Serialize)]
-pub(super) struct LeafView {
-    n: u32,
-    at: At,
-    entries: Vec<Value>,
-    /// What people wrote about what they did, where something was written.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    notes: Vec<Written>,
-}
 
 /// `GET /v1/requests/{id}/events`
 pub(super) async fn of_request(
@@ -53,7 +36,7 @@ pub(super) async fn of_request(
     let after = params.cursor(EVENTS).map(u32::from_be_bytes);
     params.finish()?;
     caller.check_request(&api.engine, id).await?;
-    let stored = api.engine.store.leaves(id).await?;
+    let stored = api.engine.leaves(id).await?;
     if stored.is_empty() {
         return Err(Problem::unknown("request"));
     }
@@ -63,7 +46,7 @@ pub(super) async fn of_request(
     let items = rest
         .by_ref()
         .take(limit)
-        .map(|leaf| view(leaf, written(&notes_of(&api.engine.vault, id, leaf))))
+        .map(|leaf| view(&api.engine, id, leaf))
         .collect::<Result<Vec<_>, _>>()?;
     let next = if rest.next().is_some() {
         items.last().map(|leaf| cursor(EVENTS, leaf.n.to_be_bytes()))
@@ -76,135 +59,7 @@ pub(super) async fn of_request(
     }))
 }
 
-fn view(stored: &StoredLeaf, notes: Vec<Written>) -> Result<LeafView, Problem> {
-    let leaf = Leaf::from_bytes(&stored.leaf).map_err(EngineError::from)?;
-    let entries = leaf
-        .entries
-        .iter()
-        .map(|entry| readable(leaf.request, entry))
-        .collect::<Result<_, _>>()?;
-    Ok(LeafView {
-        n: leaf.n,
-        at: leaf.at,
-        entries,
-        notes,
-    })
-}
-
-/// `{"type": "task", …}` in place of serde's `{"Task": {…}}`, with the commitment in hexadecimal and the task's id.
-fn readable(request: RequestId, entry: &Entry) -> Result<Value, Problem> {
-    let mut members = tagged(serde_json::to_value(entry).map_err(EngineError::from)?);
-    match entry {
-        Entry::Opened { commitment, .. } => {
-            members.insert("commitment".to_owned(), json!(hex::encode(commitment)));
-        }
-        Entry::Evidence {
-            commitment, ordinal, ..
-        } => {
-            members.insert("commitment".to_owned(), json!(hex::encode(commitment)));
-            members.insert("task_id".to_owned(), json!(task_id(request, *ordinal)));
-        }
-        Entry::Task { ordinal, event, .. } => {
-            let event = serde_json::to_value(event).map_err(EngineError::from)?;
-            members.insert("event".to_owned(), Value::Object(tagged(event)));
-            members.insert("task_id".to_owned(), json!(task_id(request, *ordinal)));
-        }
-        Entry::Kept { ordinal, .. } | Entry::WaveAdded { ordinal, .. } => {
-            members.insert("task_id".to_owned(), json!(task_id(request, *ordinal)));
-        }
-        Entry::Status { .. }
-        | Entry::Overdue
-        | Entry::GateOpened { .. }
-        | Entry::Supplied { .. }
-        | Entry::Reactivated { .. }
-        | Entry::DeadlineMoved { .. }
-        | Entry::Refused { .. }
-        | Entry::Shredded
-        | Entry::ActedBy { .. }
-        | Entry::Restored { .. }
-        | Entry::Encapsulated { .. }
-        | Entry::HoldPlaced { .. }
-        | Entry::HoldReleased { .. }
-        | Entry::BackupEvent { .. }
-        | Entry::RegistryActivated { .. }
-        | Entry::PositionAccepted { .. }
-        | Entry::Merged { .. }
-        | Entry::Absorbed { .. }
-        | Entry::Repeated { .. }
-        | Entry::Followed { .. }
-        | Entry::CapsulesForgotten { .. }
-        | Entry::Searched { .. }
-        | Entry::LetterOpened { .. }
-        | Entry::Purged { .. } => {}
-    }
-    Ok(Value::Object(members))
-}
-
-/// What serde writes of an enumeration, with the variant as the member `type`.
-fn tagged(value: Value) -> Map<String, Value> {
-    let (variant, mut members) = match value {
-        Value::Object(outer) => outer
-            .into_iter()
-            .next()
-            .map_or_else(Default::default, |(variant, inner)| match inner {
-                Value::Object(members) => (variant, members),
-                _ => (variant, Map::new()),
-            }),
-        Value::String(variant) => (variant, Map::new()),
-        _ => Default::default(),
-    };
-    members.insert("type".to_owned(), Value::String(snake_case(&variant)));
-    members
-}
-
-/// `RetainedForGood` reads `retained_for_good`.
-fn snake_case(name: &str) -> String {
-    let mut words = String::with_capacity(name.len() + 4);
-    for letter in name.chars() {
-        if letter.is_ascii_uppercase() && !words.is_empty() {
-            words.push('_');
-        }
-        words.push(letter.to_ascii_lowercase());
-    }
-    words
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::domain::{task::TaskEvent, words::Status};
-
-    #[test]
-    fn entries_are_readable() {
-        let request = RequestId(uuid::Uuid::from_u128(7));
-        let due = At::from_millis(0);
-        let task = Entry::Task {
-            ordinal: 1,
-            generation: 2,
-            attempt: 0,
-            event: TaskEvent::Retried { due },
-        };
-        let expected = json!({ "type": "task", "ordinal": 1, "generation": 2, "attempt": 0, "task_id": task_id(request, 1),
-                               "event": { "type": "retried", "due": "1970-01-01T00:00:00Z" } });
-        assert_eq!(readable(request, &task).unwrap(), expected);
-        let status = Entry::Status {
-            from: Status::InProgress,
-            to: Status::Completed,
-        };
-        let expected = json!({ "type": "status", "from": "in_progress", "to": "completed" });
-        assert_eq!(readable(request, &status).unwrap(), expected);
-        assert_eq!(
-            readable(request, &Entry::Overdue).unwrap(),
-            json!({ "type": "overdue" })
-        );
-        let evidence = Entry::Evidence {
-            ordinal: 0,
-            records: Some(3),
-            commitment: [0xab; 32],
-        };
-        assert_eq!(
-            readable(request, &evidence).unwrap()["commitment"],
-            "ab".repeat(32)
-        );
-    }
+fn view(engine: &Engine, id: RequestId, stored: &StoredLeaf) -> Result<LeafView, EngineError> {
+    let leaf = Leaf::from_bytes(&stored.leaf)?;
+    LeafView::of(&leaf, written(&notes_of(&engine.vault, id, stored)))
 }

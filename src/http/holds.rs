@@ -8,7 +8,6 @@ use axum::{
     http::{HeaderMap, StatusCode, Uri, header},
     response::{IntoResponse, Response},
 };
-use serde::Serialize;
 use serde_json::{Value, json, value::RawValue};
 use zeroize::Zeroizing;
 
@@ -19,66 +18,25 @@ use super::{
     lists::raw,
     problem::Problem,
     query::{Id, Page, Params, cursor},
-    requests::{count_unreadable, envelope_of, make_id},
+    requests::{count_unreadable, make_id, message_of},
 };
 use crate::{
     domain::{
         hold::Hold,
-        ids::{HoldId, ProcessorId, RequestId, TaskId, Tenant},
-        words::{DeadLetterReason, TaskStateName},
+        ids::{HoldId, Tenant},
+        words::DeadLetterReason,
     },
     engine::{
-        hold::{AlreadyDispatched, PlacedHold},
+        hold::PlacedHold,
         intake::Verdict,
         prepare::{Arrival, PreparedCommand},
-        views::HoldView,
     },
+    view::hold::{HoldView, PlacedHoldView},
     wire::{KeptHeaders, ParsedCommand, Refusal, parse_hold, parse_release},
 };
 
 /// The list of a cursor.
 const HOLDS: u8 = b'h';
-
-/// A hold with what it came too late for.
-#[derive(Debug, Serialize)]
-struct Placed<'a> {
-    #[serde(flatten)]
-    hold: HoldView<'a>,
-    /// Whether it has not been released.
-    active: bool,
-    /// How many requests of its subject there were when it was placed; `None`: it names none.
-    requests_found: Option<usize>,
-    already_dispatched: Vec<OutView<'a>>,
-    /// Whether more may have been dispatched than are listed.
-    truncated: bool,
-    /// What it covers nothing of, now: a misspelt name must not pass for a hold.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    warnings: Vec<&'static str>,
-}
-
-/// A task that was sent before the hold.
-#[derive(Debug, Serialize)]
-struct OutView<'a> {
-    request_id: RequestId,
-    task_id: TaskId,
-    processor: &'a ProcessorId,
-    state: TaskStateName,
-}
-
-fn out(found: &AlreadyDispatched) -> Vec<OutView<'_>> {
-    let views = found.requests.iter().flat_map(|(request, places)| {
-        places.iter().map(|ordinal| {
-            let task = request.task(*ordinal);
-            OutView {
-                request_id: request.id,
-                task_id: request.task_id(*ordinal),
-                processor: &task.processor,
-                state: task.state.name(),
-            }
-        })
-    });
-    views.collect()
-}
 
 /// `POST /v1/holds`
 pub(super) async fn place(
@@ -88,14 +46,11 @@ pub(super) async fn place(
     Payload(bytes): Payload,
 ) -> Result<Response, Problem> {
     let engine = &api.engine;
-    let mut envelope = envelope_of(
-        &headers,
-        &bytes,
-        &caller,
-        caller.tenant_or(&engine.tenant_default),
-    )?;
-    make_id(&mut envelope, engine);
-    let (prepared, hold_id) = prepare(&api, parse_hold(&bytes, &envelope, &caller.name))?;
+    let tenant_default = caller.tenant_or(&engine.tenant_default);
+    let mut message = message_of(&headers, &bytes, &caller, tenant_default)?;
+    make_id(&mut message.envelope, engine);
+    let parsed = parse_hold(&message.payload, &message.envelope, &caller.name);
+    let (prepared, hold_id) = prepare(&api, parsed)?;
     caller.check(prepared.command.tenant())?;
     let tenant = prepared.command.tenant().clone();
     tell(&api, prepared).await?.map_err(Problem::from)?;
@@ -127,16 +82,10 @@ pub(super) async fn one(
     Ok(Json(shown(&api, &placed).await?))
 }
 
-async fn shown(api: &Api, PlacedHold { hold, active }: &PlacedHold) -> Result<Box<RawValue>, Problem> {
-    let found = api.engine.already_dispatched(hold).await?;
-    raw(&Placed {
-        hold: HoldView::of(hold),
-        active: *active,
-        requests_found: (!hold.subject.is_empty()).then_some(hold.found.len()),
-        already_dispatched: out(&found),
-        truncated: found.truncated,
-        warnings: warnings(api, hold).await?,
-    })
+async fn shown(api: &Api, placed: &PlacedHold) -> Result<Box<RawValue>, Problem> {
+    let found = api.engine.already_dispatched(&placed.hold).await?;
+    let warnings = warnings(api, &placed.hold).await?;
+    raw(&PlacedHoldView::of(placed, &found, warnings))
 }
 
 async fn warnings(api: &Api, hold: &Hold) -> Result<Vec<&'static str>, Problem> {
@@ -219,9 +168,10 @@ pub(super) async fn release(
     Payload(bytes): Payload,
 ) -> Result<Json<Value>, Problem> {
     let tenant = tenant_of(&api, &caller, &uri, id)?;
-    let mut envelope = envelope_of(&headers, &bytes, &caller, &tenant)?;
-    make_id(&mut envelope, &api.engine);
-    let (prepared, _) = prepare(&api, parse_release(&bytes, id, &envelope, &caller.name))?;
+    let mut message = message_of(&headers, &bytes, &caller, &tenant)?;
+    make_id(&mut message.envelope, &api.engine);
+    let parsed = parse_release(&message.payload, id, &message.envelope, &caller.name);
+    let (prepared, _) = prepare(&api, parsed)?;
     caller.check(prepared.command.tenant())?;
     let tenant = prepared.command.tenant().clone();
     match tell(&api, prepared).await? {

@@ -12,7 +12,8 @@ use axum::{
 };
 use tower_http::{
     catch_panic::CatchPanicLayer,
-    trace::{DefaultOnFailure, DefaultOnResponse, TraceLayer},
+    classify::ServerErrorsFailureClass,
+    trace::{DefaultOnFailure, DefaultOnResponse, OnFailure as _, TraceLayer},
 };
 use tracing::{Level, Span};
 
@@ -43,8 +44,19 @@ pub(super) fn around(routes: Router, hosts: Option<Hosts>) -> Router {
                 .make_span_with(span)
                 .on_request(())
                 .on_response(DefaultOnResponse::new().level(Level::DEBUG))
-                .on_failure(DefaultOnFailure::new().level(Level::WARN)),
+                .on_failure(log_failure),
         )
+}
+
+/// What failed. A 503 is no failure of this program: what is away is said where it is noticed, and a probe asks every few seconds.
+fn log_failure(class: ServerErrorsFailureClass, latency: Duration, span: &Span) {
+    let level = match class {
+        ServerErrorsFailureClass::StatusCode(StatusCode::SERVICE_UNAVAILABLE) => Level::DEBUG,
+        _ => Level::WARN,
+    };
+    DefaultOnFailure::new()
+        .level(level)
+        .on_failure(class, latency, span);
 }
 
 /// The route in place of the path: whatever somebody puts into a path by mistake must not reach a log.

@@ -25,7 +25,6 @@ use crate::{
         words::Status,
     },
     engine::{Engine, EngineError, identifying::MAX_TENANTS},
-    store::StoredRequest,
     wire::{Refusal, api},
 };
 
@@ -37,7 +36,7 @@ const CHUNK: usize = 1_000;
 const MAX_FOUND: u32 = 500;
 
 /// The list of a cursor.
-const REQUESTS: u8 = b'r';
+pub(super) const REQUESTS: u8 = b'r';
 
 /// Walks over the requests by id.
 pub(super) struct Scan<'a> {
@@ -62,6 +61,12 @@ impl<'a> Scan<'a> {
         }
     }
 
+    /// Looks at so many requests at the most.
+    pub(super) const fn at_most(mut self, requests: usize) -> Self {
+        self.left = requests;
+        self
+    }
+
     /// The next requests; none: the end has come, of the list or of what one call looks at.
     pub(super) async fn next(&mut self) -> Result<Vec<Request>, Problem> {
         if self.ended || self.left == 0 {
@@ -69,20 +74,12 @@ impl<'a> Scan<'a> {
         }
         let count = self.chunk.min(self.left);
         let limit = u32::try_from(count).unwrap_or(u32::MAX);
-        let store = &self.engine.store;
-        let rows = if self.open_only {
-            store.open_page(self.after, limit).await?
-        } else {
-            store.page(self.after, limit).await?
-        };
+        let rows = self.engine.page(self.open_only, self.after, limit).await?;
         self.ended = rows.len() < count;
         self.left -= count;
         self.chunk = CHUNK;
-        self.after = rows.last().map(|row| row.request.id).or(self.after);
-        Ok(rows
-            .into_iter()
-            .map(|StoredRequest { request, .. }| request)
-            .collect())
+        self.after = rows.last().map(|request| request.id).or(self.after);
+        Ok(rows)
     }
 
     /// The last request that was looked at, where the list goes on after it.
@@ -146,6 +143,11 @@ impl Filter {
             tenant: caller.narrow(self.tenant)?,
             ..self
         })
+    }
+
+    /// The one tenant that is meant, where one is.
+    pub(super) const fn tenant(&self) -> Option<&Tenant> {
+        self.tenant.as_ref()
     }
 
     /// Whether a request meets them.
@@ -234,6 +236,7 @@ pub(super) async fn search(
 ) -> Result<Json<Found>, Problem> {
     let engine = &api.engine;
     let search = api::parse_search(&bytes)?;
+    engine.check_searched(&search.identity)?;
     let tenants = searched(engine, caller.narrow(search.tenant)?).await?;
     let ids = engine
         .requests_of(&tenants, &search.identity, MAX_FOUND + 1)
@@ -244,18 +247,17 @@ pub(super) async fn search(
         return Err(refusal.into());
     }
     let shown = &ids[..ids.len().min(MAX_FOUND as usize)];
-    let mut stored = engine.store.requests(shown).await?;
-    // They come in no particular order; the search shows the newest first.
-    stored.sort_by_key(|row| shown.iter().position(|id| *id == row.request.id));
-    let items = stored
+    // The newest first.
+    let found = engine.requests(shown).await?;
+    let items = found
         .iter()
-        .map(|row| raw(&engine.status_of(&row.request)))
+        .map(|request| raw(&engine.status_of(request)))
         .collect::<Result<_, _>>()?;
     let truncated = ids.len() > shown.len();
     let look = Entry::Searched {
         actor: caller.name.clone(),
         identity_type: search.identity.kind.clone(),
-        requests: stored.iter().map(|row| row.request.id).collect(),
+        requests: found.iter().map(|request| request.id).collect(),
         truncated,
     };
     let ledger_entry = engine.record_look(look).await?;

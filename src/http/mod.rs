@@ -27,7 +27,6 @@ mod processors;
 mod query;
 mod repeats;
 mod requests;
-mod sentences;
 mod suppression;
 mod sweeps;
 mod tasks;
@@ -55,7 +54,7 @@ use self::{
 use crate::{
     config::{Auth, Http, Tls},
     domain::time::At,
-    engine::{Engine, outputs::Emission},
+    engine::{Engine, effects::Emission},
     telemetry::readiness::Readiness,
 };
 
@@ -69,21 +68,25 @@ pub struct State {
     emissions: mpsc::Sender<Emission>,
     readiness: Readiness,
     auth: Option<Auth>,
+    tasks_prefix: String,
 }
 
 impl State {
-    /// Puts it together. `emissions`: where that goes which has to be produced.
+    /// Puts it together. `emissions`: where that goes which has to be produced; `tasks_prefix`: what a processor's topic starts
+    /// with.
     pub fn new(
         engine: Arc<Engine>,
         emissions: mpsc::Sender<Emission>,
         readiness: Readiness,
         auth: Option<Auth>,
+        tasks_prefix: &str,
     ) -> Self {
         Self {
             engine,
             emissions,
             readiness,
             auth,
+            tasks_prefix: tasks_prefix.to_owned(),
         }
     }
 }
@@ -110,6 +113,7 @@ struct Api {
     outputs: Outputs,
     readiness: Readiness,
     gatekeeper: Gatekeeper,
+    tasks_prefix: String,
     commands: Batcher<Commands>,
     acks: Batcher<Acks>,
 }
@@ -127,6 +131,7 @@ pub async fn serve(config: &Http, state: State, shutdown: CancellationToken) -> 
         emissions,
         readiness,
         auth,
+        tasks_prefix,
     } = state;
     let outputs = Outputs::new(emissions);
     let mut batchers = JoinSet::new();
@@ -139,6 +144,7 @@ pub async fn serve(config: &Http, state: State, shutdown: CancellationToken) -> 
         outputs,
         readiness,
         gatekeeper,
+        tasks_prefix,
         commands,
         acks,
     });

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use tokio::sync::mpsc::{Sender, error::SendTimeoutError};
 
-use crate::engine::outputs::Emission;
+use crate::engine::effects::Emission;
 
 /// How long a full queue is waited for: callers should feel a slow broker, and not time out over it.
 const PATIENCE: Duration = Duration::from_secs(2);
@@ -27,13 +27,13 @@ impl Outputs {
             Ok(()) => {}
             Err(SendTimeoutError::Timeout(left)) => {
                 tracing::warn!(
-                    records = left.records.len(),
+                    records = left.effects.len(),
                     "the producer is slow: outputs stay in the outbox for now"
                 );
             }
             Err(SendTimeoutError::Closed(left)) => {
                 tracing::info!(
-                    records = left.records.len(),
+                    records = left.effects.len(),
                     "the producer has ended: outputs stay in the outbox"
                 );
             }

@@ -208,7 +208,14 @@ impl From<EngineError> for Problem {
             return Self::unavailable("the store cannot be used just now");
         }
         tracing::error!(error = &error as &dyn std::error::Error, "a call failed");
-        Self::internal()
+        match error {
+            EngineError::Store(refused) if refused.is_about_data() => Self::new(
+                StatusCode::UNPROCESSABLE_ENTITY,
+                "not_storable",
+                "a value of this call is not one that the store can keep: it is too long, too large or out of range",
+            ),
+            _ => Self::internal(),
+        }
     }
 }
 

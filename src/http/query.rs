@@ -97,7 +97,7 @@ impl Params {
             return Err(Problem::new(
                 StatusCode::BAD_REQUEST,
                 "schema",
-                "the query cannot be read",
+                "the query cannot be read: expected name=value pairs with & between, percent-encoded where need be",
             ));
         };
         Self::given(given, known)
@@ -113,7 +113,7 @@ impl Params {
             if !known.contains(&name.as_str()) {
                 params.refuse(
                     printable(&name),
-                    format!("unknown; known here: {}", known.join(", ")),
+                    format!("not a parameter of this call, which takes {}", known.join(", ")),
                 );
             } else if params.given.iter().any(|(earlier, _)| *earlier == name) {
                 params.refuse(&name, "given twice");
@@ -177,8 +177,11 @@ impl Params {
         if self.errors.is_empty() {
             return Ok(());
         }
-        let fields: Vec<&str> = self.errors.iter().map(|error| error.field.as_str()).collect();
-        let detail = format!("the query cannot be taken: {}", fields.join(", "));
+        let faults = self.errors.iter();
+        let faults: Vec<String> = faults
+            .map(|fault| format!("{}: {}", fault.field, fault.detail))
+            .collect();
+        let detail = format!("the query cannot be taken: {}", faults.join("; "));
         Err(Problem::new(StatusCode::BAD_REQUEST, "schema", detail).with_errors(self.errors))
     }
 

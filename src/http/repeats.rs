@@ -11,8 +11,8 @@ use super::{
 };
 use crate::{
     domain::{
-        ids::{RequestId, TaskId},
-        request::{Request, operate::Refused},
+        ids::{RequestId, TaskId, Tenant},
+        request::operate::Refused,
     },
     engine::{OperateError, operate::Once},
     wire::{api, command_id_of_caller},
@@ -33,8 +33,10 @@ pub(super) async fn of_request(
     if key.is_none() {
         return Ok(None);
     }
-    let request = api.engine.request(id).await?;
-    key.once(api, caller, request.as_ref(), (what, id.0), bytes)
+    let Some(request) = api.engine.request(id).await? else {
+        return Ok(None);
+    };
+    key.once(api, caller, &request.head.tenant, (what, id.0), bytes)
 }
 
 /// The same of a call about a task.
@@ -50,7 +52,18 @@ pub(super) async fn of_task(
         return Ok(None);
     }
     let (request, _) = api.engine.find_task(id).await?;
-    key.once(api, caller, Some(&request), (what, id.0), bytes)
+    key.once(api, caller, &request.head.tenant, (what, id.0), bytes)
+}
+
+/// The same of a call about many requests of a tenant.
+pub(super) fn of_many(
+    api: &Api,
+    caller: &Caller,
+    headers: &HeaderMap,
+    (what, tenant): (&str, &Tenant),
+    bytes: &[u8],
+) -> Result<Option<Once>, Problem> {
+    Key::of(api, headers, bytes)?.once(api, caller, tenant, (what, Uuid::nil()), bytes)
 }
 
 /// The keys of a call.
@@ -75,13 +88,11 @@ impl<'a> Key<'a> {
         &self,
         api: &Api,
         caller: &Caller,
-        request: Option<&Request>,
+        tenant: &Tenant,
         (what, of): (&str, Uuid),
         bytes: &[u8],
     ) -> Result<Option<Once>, Problem> {
         // The body's own id comes first, as it does in a command.
-        let Some(request) = request else { return Ok(None) };
-        let tenant = &request.head.tenant;
         let by_header = || Some(command_id_of_caller(self.header?, &caller.name, tenant));
         let Some(command_id) = self.named.or_else(by_header) else {
             return Ok(None);

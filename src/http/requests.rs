@@ -22,20 +22,19 @@ use super::{
 };
 use crate::{
     domain::{
-        body::Body,
         command::Command,
         ids::{CommandId, RequestId, Tenant},
         words::DeadLetterReason,
     },
     engine::{
         Engine, EngineError,
+        effects::{Emission, StatusUpdate},
         intake::Verdict,
         operate,
-        outputs::{Emission, RecordKind},
         prepare::{Arrival, PreparedCommand},
         time_ordered_id,
     },
-    wire::{Door, Envelope, KeptHeaders, Refusal, api, command_id_of_caller},
+    wire::{Door, Envelope, KeptHeaders, Message, Refusal, api, command_id_of_caller, envelope},
 };
 
 /// Takes commands in.
@@ -61,15 +60,18 @@ impl Work for Commands {
 
     async fn take(&self, items: &[Self::Item]) -> Result<(Vec<Answer>, Emission), EngineError> {
         let taken = self.0.take_in(items).await?;
-        let mut statuses: HashMap<RequestId, &Bytes> = HashMap::new();
-        for record in &taken.emission.records {
-            if let RecordKind::Status { id, .. } = record.kind {
-                statuses.insert(id, &record.payload);
-            }
-        }
+        let statuses: HashMap<RequestId, &StatusUpdate> = taken
+            .emission
+            .statuses()
+            .map(|status| (status.id, status))
+            .collect();
         let answers = taken.verdicts.into_iter().map(|verdict| match verdict {
             Verdict::Taken(id) | Verdict::Duplicate(id) | Verdict::Waiting(id) => {
-                Answer::Taken(id, statuses.get(&id).map(|status| Bytes::clone(status)))
+                // One that cannot be written is read from the store, and fails there.
+                let status = statuses
+                    .get(&id)
+                    .map(|status| serde_json::to_vec(&status.message));
+                Answer::Taken(id, status.and_then(Result::ok).map(Bytes::from))
             }
             Verdict::Refused(refusal) => Answer::Refused(refusal),
         });
@@ -85,15 +87,11 @@ pub(super) async fn submit(
     Payload(bytes): Payload,
 ) -> Result<Response, Problem> {
     let engine = &api.engine;
-    let mut envelope = envelope_of(
-        &headers,
-        &bytes,
-        &caller,
-        caller.tenant_or(&engine.tenant_default),
-    )?;
-    make_id(&mut envelope, engine);
+    let tenant_default = caller.tenant_or(&engine.tenant_default);
+    let mut message = message_of(&headers, &bytes, &caller, tenant_default)?;
+    make_id(&mut message.envelope, engine);
     let mut prepared = engine
-        .prepare_command(&bytes, &envelope, Door::Http)
+        .prepare_command(&message.payload, &message.envelope, Door::Http)
         .inspect_err(|refusal| count_unreadable(engine, refusal))?;
     caller.check(prepared.command.tenant())?;
     match &mut prepared.command {
@@ -184,12 +182,7 @@ pub(super) async fn cancel(
 
 /// Whether this bearer has submitted the request.
 pub(super) async fn is_own(engine: &Engine, id: RequestId, name: &str) -> Result<bool, Problem> {
-    let stored = engine.store.bodies(&[id]).await?;
-    let Some(stored) = stored.first() else {
-        return Ok(false);
-    };
-    let body = Body::unpack(&stored.body).map_err(EngineError::from)?;
-    Ok(body.submitter.as_deref() == Some(name))
+    Ok(engine.submitter(id).await?.as_deref() == Some(name))
 }
 
 async fn status_of(engine: &Engine, id: RequestId) -> Result<Bytes, Problem> {
@@ -216,13 +209,10 @@ async fn with_warnings(
     status: Bytes,
     warned: Vec<String>,
 ) -> Result<Bytes, Problem> {
-    let (Some(request), bodies) = (engine.request(id).await?, engine.store.bodies(&[id]).await?) else {
+    let (Some(request), Some((_, body))) = (engine.request(id).await?, engine.bodies(&[id]).await?.pop())
+    else {
         return Ok(status);
     };
-    let Some(stored) = bodies.first() else {
-        return Ok(status);
-    };
-    let body = Body::unpack(&stored.body).map_err(EngineError::from)?;
     let mut warnings = engine.with_context(|context| body.warnings(&request, context.registry))?;
     warnings.extend(warned);
     if warnings.is_empty() {
@@ -234,25 +224,37 @@ async fn with_warnings(
     Ok(serde_json::to_vec(&status).map_err(EngineError::from)?.into())
 }
 
-/// A call that names nothing by which it could be repeated gets an id made for it: a repeat of it is another command.
-pub(super) fn make_id(envelope: &mut Envelope<'_>, engine: &Engine) {
-    envelope
-        .command_id_default
-        .get_or_insert_with(|| CommandId(time_ordered_id(engine.clock.now())));
-}
-
-/// What came around a command: its `Idempotency-Key` serves where it has no id of its own.
-pub(super) fn envelope_of<'a>(
-    headers: &HeaderMap,
-    bytes: &[u8],
+/// A command out of its envelope, as on Kafka: an event of CloudEvents in binary or in structured mode, or bare JSON. Its
+/// `Idempotency-Key` serves where it has no id of its own.
+pub(super) fn message_of<'a>(
+    headers: &'a HeaderMap,
+    bytes: &'a [u8],
     caller: &Caller,
     tenant_default: &'a Tenant,
-) -> Result<Envelope<'a>, Problem> {
-    let mut envelope = Envelope::bare(tenant_default);
+) -> Result<Message<'a>, Problem> {
+    let attributes = headers.iter().filter_map(|(name, value)| {
+        let name = match name.as_str() {
+            "ce-id" => "ce_id",
+            "ce-source" => "ce_source",
+            "ce-type" => "ce_type",
+            "ce-specversion" => "ce_specversion",
+            name @ ("content-type" | "traceparent") => name,
+            _ => return None,
+        };
+        Some((name, Some(value.as_bytes())))
+    });
+    let mut message = envelope::open(attributes, Some(bytes), tenant_default)?;
     if let Some(key) = idempotency_key(headers)? {
-        let named = api::tenant_of(bytes);
+        let named = api::tenant_of(&message.payload);
         let tenant = named.as_ref().unwrap_or(tenant_default);
-        envelope.command_id_default = Some(command_id_of_caller(key, &caller.name, tenant));
+        message.envelope.command_id_default = Some(command_id_of_caller(key, &caller.name, tenant));
     }
-    Ok(envelope)
+    Ok(message)
+}
+
+/// A call that names nothing by which it could be repeated gets an id made for it: a repeat of it is another command.
+pub(super) fn make_id(envelope: &mut Envelope<'_>, engine: &Engine) {
+    if envelope.command_id_default.is_none() && envelope.event_id().is_none() {
+        envelope.command_id_default = Some(CommandId(time_ordered_id(engine.clock.now())));
+    }
 }

@@ -11,7 +11,10 @@ use super::{
     body::Payload,
     problem::Problem,
 };
-use crate::{domain::time::At, wire::api};
+use crate::{
+    domain::time::At,
+    wire::{Refusal, api},
+};
 
 /// What the list says, in the order in which it was asked.
 #[derive(Debug, Serialize)]
@@ -40,8 +43,14 @@ pub(super) async fn check(
 ) -> Result<Json<Answers>, Problem> {
     let engine = &api.engine;
     let asked = api::parse_suppression_check(&bytes)?;
-    let tenant = caller.narrow(asked.tenant)?;
-    let tenant = tenant.as_ref().unwrap_or(&engine.tenant_default);
+    let named = caller.narrow(asked.tenant)?;
+    let tenant = match &named {
+        Some(tenant) => tenant,
+        None => engine
+            .only_tenant()
+            .await?
+            .ok_or_else(|| Refusal::schema("tenant: expected one, because several are served here"))?,
+    };
     // Nobody of a misspelt tenant is suppressed, which must not clear a whole import.
     engine.check_served(tenant)?;
     let found = engine.suppressed_since(tenant, &asked.identities).await?;

@@ -10,7 +10,7 @@ use super::{
     problem::Problem,
     query::{Page, Params},
 };
-use crate::engine::views::SweepView;
+use crate::view::sweep::SweepView;
 
 /// `GET /v1/sweeps`: the newest first. Older ones than a page shows are over.
 pub(super) async fn list(
@@ -23,7 +23,7 @@ pub(super) async fn list(
     let limit = u32::try_from(params.limit()).unwrap_or(u32::MAX);
     params.finish()?;
     caller.check_unlimited()?;
-    let sweeps = api.engine.store.sweeps(unfinished, limit).await?;
+    let sweeps = api.engine.sweeps(unfinished, limit).await?;
     let waiting = api.engine.waiting_sweeps(&sweeps).await?;
     Ok(Json(Page {
         items: SweepView::all(sweeps, waiting),

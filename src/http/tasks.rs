@@ -15,7 +15,6 @@ use super::{
     Api,
     auth::{Auditor, By, Operator},
     body::Payload,
-    detail::TaskView,
     lists::{Scan, raw},
     problem::Problem,
     query::{Id, Page, Params, cursor},
@@ -28,6 +27,7 @@ use crate::{
         words::TaskStateName,
     },
     engine::operate::{self, TaskDecision},
+    view::task::TaskView,
     wire::{api, status::StatusMessage},
 };
 

@@ -123,6 +123,13 @@ impl Pair {
 
     /// Whether the key can be used, and is the certificate's.
     fn certified(&self, files: &Tls) -> Result<(), TlsError> {
+        if self.chain.iter().any(|cert| is_before_version_3(cert)) {
+            return Err(TlsError::Unreadable {
+                path: files.cert.clone(),
+                what: "it is a certificate of X.509 version 1, which names no host and which clients refuse: have one of version 3 \
+                       issued, with a subjectAltName",
+            });
+        }
         let key = ring::sign::any_supported_type(&self.key).map_err(|_| TlsError::Unreadable {
             path: files.key.clone(),
             what: "expected a key of RSA, ECDSA (P-256, P-384) or Ed25519",
@@ -164,6 +171,20 @@ const UTC_TIME: u8 = 0x17;
 const GENERALIZED_TIME: u8 = 0x18;
 /// `[0]`: the version, where it is said.
 const VERSION: u8 = 0xa0;
+
+/// Whether a certificate is older than version 3 (RFC 5280, 4.1.2.1); what is none is found elsewhere.
+fn is_before_version_3(certificate: &[u8]) -> bool {
+    const VERSION_3: &[u8] = &[2];
+    let version = || {
+        let (_, certificate, _) = element(certificate)?;
+        let (_, body, _) = element(certificate)?;
+        Some(match element(body)? {
+            (VERSION, version, _) => element(version)?.1 != VERSION_3,
+            _ => true,
+        })
+    };
+    version().unwrap_or(false)
+}
 
 /// From when until when a certificate is valid (RFC 5280, 4.1.2.5); `None`: it is none.
 fn validity(certificate: &[u8]) -> Option<(At, At)> {
@@ -232,6 +253,19 @@ mod tests {
         );
         assert_eq!(time(UTC_TIME, b"261121120000"), None);
         assert_eq!(time(0x04, b"261121120000Z"), None);
+    }
+
+    #[test]
+    fn the_version_of_a_certificate_is_that_which_it_says() {
+        // Only the beginning of one: its version, and its serial number.
+        assert!(!is_before_version_3(
+            b"\x30\x0a\x30\x08\xa0\x03\x02\x01\x02\x02\x01\x01"
+        ));
+        assert!(is_before_version_3(
+            b"\x30\x0a\x30\x08\xa0\x03\x02\x01\x01\x02\x01\x01"
+        ));
+        assert!(is_before_version_3(b"\x30\x05\x30\x03\x02\x01\x01"));
+        assert!(!is_before_version_3(b"\x30"));
     }
 
     #[test]

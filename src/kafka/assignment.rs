@@ -12,7 +12,7 @@ use std::{
 
 use rdkafka::{
     Offset, TopicPartitionList,
-    consumer::{CommitMode, Consumer},
+    consumer::{BaseConsumer, CommitMode, Consumer, ConsumerContext},
 };
 use tokio::runtime::Handle;
 use tokio_util::sync::CancellationToken;
@@ -20,20 +20,16 @@ use tokio_util::sync::CancellationToken;
 use super::{
     KafkaError,
     client::{Cluster, PATIENCE},
-    ends::Ends,
-    log::{Held, LogReader, Question},
-    places::{Place, Places},
-    poll::GroupConsumer,
-    positions::{Finding, Known, Partition},
+    log_reader::{Held, LogReader, Question},
+    partition_states::{PartitionState, PartitionStates},
+    positions::{Finding, Known},
+    types::Partition,
+    watermarks::Watermarks,
     while_doing,
 };
 use crate::{
     clock::Stopwatch,
-    engine::{
-        Engine, EngineError,
-        prepare::{Arrival, Names},
-    },
-    store::{Noted, Origin, PositionNote, Seen},
+    engine::{Engine, EngineError},
     telemetry::readiness::Readiness,
 };
 
@@ -54,11 +50,11 @@ pub struct Assignment {
     /// Where it shows that a partition is not read.
     pub readiness: Readiness,
     /// Where the partitions end.
-    pub ends: Arc<Ends>,
+    pub watermarks: Arc<Watermarks>,
     /// Ends this life of the consumer.
     pub stop: CancellationToken,
     /// Where each partition is read.
-    pub places: Places,
+    pub states: PartitionStates,
     runtime: Handle,
     reader: Mutex<Option<LogReader>>,
     failure: Mutex<Option<KafkaError>>,
@@ -83,9 +79,9 @@ impl Assignment {
             group_id,
             engine,
             readiness,
-            ends: Arc::default(),
+            watermarks: Arc::default(),
             stop,
-            places: Places::default(),
+            states: PartitionStates::default(),
             runtime: Handle::current(),
             reader: Mutex::default(),
             failure: Mutex::default(),
@@ -104,45 +100,50 @@ impl Assignment {
     }
 
     /// Takes partitions over, on the polling thread.
-    pub fn assign(&self, consumer: &GroupConsumer, partitions: &mut TopicPartitionList) {
+    pub fn assign<C: ConsumerContext>(
+        &self,
+        consumer: &BaseConsumer<C>,
+        partitions: &mut TopicPartitionList,
+    ) {
         let keys = keys(partitions);
-        let places = self.look_up_patiently(consumer, &keys).unwrap_or_else(|error| {
+        let states = self.look_up_patiently(consumer, &keys).unwrap_or_else(|error| {
             *lock(&self.failure) = Some(error);
             self.stop.cancel();
             keys.iter().map(|key| (key.clone(), unread())).collect()
         });
-        let done = self.take_over(consumer, partitions, &places);
+        let done = self.take_over(consumer, partitions, &states);
         if let Err(error) = done.map_err(while_doing("taking partitions over")) {
             lock(&self.failure).get_or_insert(error);
             self.stop.cancel();
         }
-        self.places.take(&places);
-        for ((topic, partition), place) in &places {
-            if place.stopped.is_none() {
-                self.ends.starts_at((Arc::clone(topic), *partition), place.start);
+        self.states.take(&states);
+        for ((topic, partition), state) in &states {
+            if state.stopped.is_none() {
+                self.watermarks
+                    .starts_at((Arc::clone(topic), *partition), state.start);
             }
         }
         if !self.stop.is_cancelled() {
-            for (key, place) in &places {
-                self.say(key, place);
+            for (key, state) in &states {
+                self.say(key, state);
             }
             self.show();
         }
     }
 
-    fn take_over(
+    fn take_over<C: ConsumerContext>(
         &self,
-        consumer: &GroupConsumer,
+        consumer: &BaseConsumer<C>,
         partitions: &mut TopicPartitionList,
-        places: &[(Partition, Place)],
+        states: &[(Partition, PartitionState)],
     ) -> Result<(), rdkafka::error::KafkaError> {
         let (mut stopped, mut read) = (TopicPartitionList::new(), TopicPartitionList::new());
-        for ((topic, partition), place) in places {
-            partitions.set_partition_offset(topic, *partition, Offset::Offset(place.start))?;
+        for ((topic, partition), state) in states {
+            partitions.set_partition_offset(topic, *partition, Offset::Offset(state.start))?;
             let key = (Arc::clone(topic), *partition);
-            if place.stopped.is_some() {
+            if state.stopped.is_some() {
                 stopped.add_partition(topic, *partition);
-            } else if self.places.was_stopped(&key) {
+            } else if self.states.was_stopped(&key) {
                 read.add_partition(topic, *partition);
             }
         }
@@ -158,12 +159,17 @@ impl Assignment {
     }
 
     /// Lets partitions go, on the polling thread. It must not wait for anything: a consumer that closes does this too.
-    pub fn revoke(&self, consumer: &GroupConsumer, partitions: &TopicPartitionList) {
+    pub fn revoke<C: ConsumerContext>(&self, consumer: &BaseConsumer<C>, partitions: &TopicPartitionList) {
         if let Err(error) = consumer.incremental_unassign(partitions) {
             tracing::warn!(stage = self.stage, %error, "letting partitions go");
         }
+        // From here on nobody asks about them; whoever had begun to finds that out.
+        self.watermarks.reassigned(partitions);
         let keys = keys(partitions);
-        self.places.let_go(&keys);
+        for (topic, partition) in &keys {
+            self.engine.metrics.forget_partition(topic, *partition);
+        }
+        self.states.release(&keys);
         // What is not read stays so between two lives of the consumer: the next one says how it stands.
         if self.stop.is_cancelled() {
             return;
@@ -174,11 +180,11 @@ impl Assignment {
         self.show();
     }
 
-    fn look_up_patiently(
+    fn look_up_patiently<C: ConsumerContext>(
         &self,
-        consumer: &GroupConsumer,
+        consumer: &BaseConsumer<C>,
         keys: &[Partition],
-    ) -> Result<Vec<(Partition, Place)>, KafkaError> {
+    ) -> Result<Vec<(Partition, PartitionState)>, KafkaError> {
         let watch = Stopwatch::start();
         loop {
             // A consumer that closes must not begin to read.
@@ -200,11 +206,11 @@ impl Assignment {
         }
     }
 
-    fn look_up(
+    fn look_up<C: ConsumerContext>(
         &self,
-        consumer: &GroupConsumer,
+        consumer: &BaseConsumer<C>,
         keys: &[Partition],
-    ) -> Result<Vec<(Partition, Place)>, KafkaError> {
+    ) -> Result<Vec<(Partition, PartitionState)>, KafkaError> {
         let known = Known::read(self.engine.store.as_ref(), self.engine.cluster());
         let known = self.runtime.block_on(known).map_err(EngineError::from)?;
         let mut asked = TopicPartitionList::new();
@@ -218,7 +224,7 @@ impl Assignment {
         *lock(&self.reader) = None;
         let held = self.look_at_logs(keys.iter().map(|key| known.question(key)).collect())?;
         let other = self.other_brokers();
-        let place_of = |key: &Partition| {
+        let state_of = |key: &Partition| {
             let held = held.get(key);
             let judged = match &other {
                 Some(other) => Err(Finding::OtherBrokers(other.clone())),
@@ -231,38 +237,39 @@ impl Assignment {
                 Some(Offset::Offset(offset)) => Some(offset),
                 _ => None,
             };
-            place(&known, key, held, committed, judged.err())
+            state(&known, key, held, committed, judged.err())
         };
-        let places: Vec<(Partition, Place)> = keys.iter().map(|key| (key.clone(), place_of(key))).collect();
-        self.hold_back(consumer, &committed, &places);
-        Ok(places)
+        let states: Vec<(Partition, PartitionState)> =
+            keys.iter().map(|key| (key.clone(), state_of(key))).collect();
+        self.hold_back(consumer, &committed, &states);
+        Ok(states)
     }
 
     /// Where the group's offsets lie past what the store has taken in, they are set back: they say up to where everything has
     /// been produced as well.
-    fn hold_back(
+    fn hold_back<C: ConsumerContext>(
         &self,
-        consumer: &GroupConsumer,
+        consumer: &BaseConsumer<C>,
         committed: &TopicPartitionList,
-        places: &[(Partition, Place)],
+        states: &[(Partition, PartitionState)],
     ) {
         let mut back = TopicPartitionList::new();
-        for ((topic, partition), place) in places {
+        for ((topic, partition), state) in states {
             let Some(Offset::Offset(offset)) = committed
                 .find_partition(topic, *partition)
                 .map(|found| found.offset())
             else {
                 continue;
             };
-            if place.stopped.is_some() || offset <= place.start {
+            if state.stopped.is_some() || offset <= state.start {
                 continue;
             }
             tracing::warn!(
-                stage = self.stage, %topic, partition, offset, start = place.start,
+                stage = self.stage, %topic, partition, offset, start = state.start,
                 "the group's offset lies past what the store has taken in: reading starts where the store is"
             );
             // It is in range: it was given as an offset.
-            drop(back.add_partition_offset(topic, *partition, Offset::Offset(place.start)));
+            drop(back.add_partition_offset(topic, *partition, Offset::Offset(state.start)));
         }
         if back.count() > 0
             && let Err(error) = consumer.commit(&back, CommitMode::Async)
@@ -298,114 +305,11 @@ impl Assignment {
         let id = lock(&self.reader).as_ref().and_then(LogReader::cluster_id)?;
         (*id != **self.engine.cluster()).then_some(id)
     }
-
-    /// Drops reports about partitions that are not read, and moves positions over what holds no message: what marks the end
-    /// of a transaction has an offset as well, and will be removed as everything is.
-    pub async fn take_reports(&self, mut seen: Vec<Seen>) -> Result<Vec<Seen>, EngineError> {
-        let (mut notes, mut moved) = (Vec::new(), HashMap::new());
-        seen.retain(|seen| {
-            let Some(place) = self.places.read(&seen.topic, seen.partition) else {
-                return false;
-            };
-            if place.has_position && seen.next > place.next {
-                notes.push(PositionNote {
-                    cluster: Arc::clone(&seen.cluster),
-                    topic: Arc::clone(&seen.topic),
-                    partition: seen.partition,
-                    incarnation: place.incarnation,
-                    noted: Noted::PassedOver {
-                        from: place.next,
-                        to: seen.next,
-                    },
-                });
-                moved.insert((Arc::clone(&seen.topic), seen.partition), seen.next);
-            }
-            true
-        });
-        if !notes.is_empty() {
-            self.engine.store.note_positions(&notes).await?;
-            // Not before the store has it: what the store says is held against this.
-            self.places.advance(&moved);
-        }
-        Ok(seen)
-    }
-
-    /// Whether one of these replays is unknown to the store: then its log is another one, and is read no further.
-    pub async fn has_strays<T: Names>(&self, replays: &[Arrival<T>]) -> Result<bool, EngineError> {
-        let mut notes = Vec::new();
-        for stray in self.engine.strays(replays).await? {
-            let Origin {
-                cluster,
-                topic,
-                partition,
-                offset,
-                incarnation,
-            } = stray.origin;
-            self.engine.metrics.stray(&topic);
-            tracing::error!(
-                stage = self.stage, %topic, partition, offset,
-                "a message before the position is one that the store does not know"
-            );
-            if stray.is_valid {
-                notes.push(PositionNote {
-                    cluster,
-                    topic,
-                    partition,
-                    incarnation,
-                    noted: Noted::Stray(offset),
-                });
-            }
-        }
-        if notes.is_empty() {
-            return Ok(false);
-        }
-        self.engine.store.note_positions(&notes).await?;
-        Ok(true)
-    }
-
-    fn part(&self) -> &'static str {
-        match self.stage {
-            "intake" => "intake.positions",
-            "settle" => "settle.positions",
-            _ => "backups.positions",
-        }
-    }
-
-    /// Says of a partition that it is not read, and what to do.
-    fn say(&self, key: &Partition, place: &Place) {
-        self.set_gauge(key, place.stopped.is_some());
-        if let Some(finding) = &place.stopped {
-            tracing::error!(
-                stage = self.stage, topic = %key.0, partition = key.1,
-                "a partition is not read: {}", what_to_do(key, finding)
-            );
-        }
-    }
-
-    fn set_gauge(&self, (topic, partition): &Partition, stopped: bool) {
-        self.engine.metrics.partition_stopped(topic, *partition, stopped);
-    }
-
-    fn show(&self) {
-        let mut stopped: Vec<String> = self
-            .places
-            .assigned()
-            .iter()
-            .filter_map(|(key, place)| Some((key, place.stopped.as_ref()?)))
-            .map(|(key, finding)| format!("{}/{}: {}", key.0, key.1, what_to_do(key, finding)))
-            .collect();
-        if stopped.is_empty() {
-            self.readiness.ready(self.part());
-        } else {
-            stopped.sort_unstable();
-            self.readiness.not_ready(self.part(), stopped.join("; "));
-        }
-    }
 }
 
 /// A partition that is not read because nothing is known of it.
-const fn unread() -> Place {
-    Place {
+const fn unread() -> PartitionState {
+    PartitionState {
         start: 0,
         next: 0,
         has_position: false,
@@ -416,14 +320,14 @@ const fn unread() -> Place {
 }
 
 /// Where a partition is read: from the store's position, and from the group's offset where that lies before it, so that what may
-/// not have been produced is said again.
-fn place(
+/// not have been produced is republished.
+fn state(
     known: &Known,
     key: &Partition,
     held: Option<&Held>,
     committed: Option<i64>,
     stopped: Option<Finding>,
-) -> Place {
+) -> PartitionState {
     let low = held.map_or(0, |held| held.low);
     let position = known.position(key);
     let start = match position {
@@ -431,25 +335,13 @@ fn place(
         // What the store has never seen it takes in, whatever the group says.
         _ => low,
     };
-    Place {
+    PartitionState {
         start,
         next: position.map_or(start, |position| position.next_offset),
         has_position: position.is_some(),
         incarnation: position.map_or(0, |position| position.incarnation),
         stopped,
         is_assigned: true,
-    }
-}
-
-/// What was found, and the command that goes on.
-fn what_to_do((topic, partition): &Partition, finding: &Finding) -> String {
-    if finding.can_be_accepted() {
-        format!(
-            "{finding}; its other partitions are read on. Look at what was lost (docs/runbooks/lost-log.md), then: lacuna \
-             positions accept {topic} {partition} --actor NAME --reason TEXT"
-        )
-    } else {
-        finding.to_string()
     }
 }
 

@@ -22,6 +22,9 @@ pub struct Cluster {
     pub embedded: bool,
 }
 
+/// What the brokers know us by, unless the configuration gives another name.
+const CLIENT_ID: &str = "lacuna";
+
 /// How long a broker may take to answer a question of ours.
 pub const PATIENCE: Duration = Duration::from_secs(10);
 
@@ -35,13 +38,18 @@ impl Cluster {
         }
     }
 
+    /// What its clients call themselves.
+    pub fn client_id(&self) -> &str {
+        self.properties.get("client.id").map_or(CLIENT_ID, String::as_str)
+    }
+
     /// What all clients share. Whatever is set after the configured properties, here and below, is refused in the configuration
     /// (`config::kafka::properties`): nothing that a user sets is overridden in silence.
     pub fn config(&self) -> ClientConfig {
         let mut config = ClientConfig::new();
         config
             .set("bootstrap.servers", &self.servers)
-            .set("client.id", "lacuna")
+            .set("client.id", CLIENT_ID)
             .set_log_level(RDKafkaLogLevel::Warning);
         for (name, value) in &self.properties {
             config.set(name, value);

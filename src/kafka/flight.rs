@@ -11,15 +11,15 @@ use std::sync::{
 use rdkafka::error::RDKafkaErrorCode;
 use tokio::sync::Notify;
 
-/// A message that was not confirmed.
+/// What is said of a message that was not confirmed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Failure {
+pub(super) struct Report {
     /// Its place among those of its flight.
-    pub place: usize,
+    pub(super) place: usize,
     /// What the client or the broker says.
-    pub code: RDKafkaErrorCode,
+    pub(super) code: RDKafkaErrorCode,
     /// Whether the client refused it, so that it is certain that it never left.
-    pub certain: bool,
+    pub(super) certain: bool,
 }
 
 /// The messages of one emission on their way.
@@ -27,10 +27,10 @@ pub struct Failure {
 pub(super) struct Flight {
     count: usize,
     remaining: AtomicUsize,
-    failures: Mutex<Vec<Failure>>,
+    failures: Mutex<Vec<Report>>,
     /// Its producer is gone: what was not reported will never be.
     lost: AtomicBool,
-    landed: Notify,
+    over: Notify,
 }
 
 impl Flight {
@@ -40,25 +40,25 @@ impl Flight {
             remaining: AtomicUsize::new(count),
             failures: Mutex::default(),
             lost: AtomicBool::new(false),
-            landed: Notify::new(),
+            over: Notify::new(),
         }
     }
 
     /// Takes a report; the answer is whether it was the last one.
-    fn report(&self, failure: Option<Failure>) -> bool {
+    fn report(&self, failure: Option<Report>) -> bool {
         if let Some(failure) = failure {
             let mut failures = self.failures.lock().unwrap_or_else(PoisonError::into_inner);
             failures.push(failure);
         }
         let is_over = self.remaining.fetch_sub(1, Ordering::AcqRel) == 1;
         if is_over {
-            self.landed.notify_one();
+            self.over.notify_one();
         }
         is_over
     }
 
     /// Waits until every message is confirmed or given up, and gives what was not confirmed, in its order.
-    pub(super) async fn landed(&self) -> Vec<Failure> {
+    pub(super) async fn unconfirmed(&self) -> Vec<Report> {
         loop {
             if self.lost.load(Ordering::Acquire) {
                 return self.all_failed();
@@ -66,16 +66,16 @@ impl Flight {
             if self.remaining.load(Ordering::Acquire) == 0 {
                 break;
             }
-            self.landed.notified().await;
+            self.over.notified().await;
         }
         let mut failures = self.failures.lock().unwrap_or_else(PoisonError::into_inner);
         failures.sort_unstable_by_key(|failure| failure.place);
         std::mem::take(&mut failures)
     }
 
-    /// Which of them were confirmed is not known, so all of them are said again: sends are at least once.
-    fn all_failed(&self) -> Vec<Failure> {
-        let failed = |place| Failure {
+    /// Which of them were confirmed is not known, so all of them are sent again: sends are at least once.
+    fn all_failed(&self) -> Vec<Report> {
+        let failed = |place| Report {
             place,
             code: RDKafkaErrorCode::PurgeInflight,
             certain: false,
@@ -134,7 +134,7 @@ impl Flights {
             let Some(Some(flight)) = slots.flights.get(slot) else {
                 return;
             };
-            flight.report(failure.map(|(code, certain)| Failure { place, code, certain }))
+            flight.report(failure.map(|(code, certain)| Report { place, code, certain }))
         };
         // Every message of it has reported, so no later report can name this slot and mean it.
         if is_over {
@@ -157,7 +157,7 @@ impl Flights {
         let mut slots = self.0.write().unwrap_or_else(PoisonError::into_inner);
         for flight in slots.flights.iter_mut().filter_map(Option::take) {
             flight.lost.store(true, Ordering::Release);
-            flight.landed.notify_one();
+            flight.over.notify_one();
         }
     }
 }
@@ -179,7 +179,7 @@ mod tests {
             Some((RDKafkaErrorCode::MessageSizeTooLarge, true)),
         );
         let failed: Vec<(usize, bool)> = flight
-            .landed()
+            .unconfirmed()
             .await
             .iter()
             .map(|failure| (failure.place, failure.certain))
@@ -187,8 +187,8 @@ mod tests {
         assert_eq!(failed, [(1, true), (2, false)]);
         assert_eq!(flights.begin(1).0, first);
         flights.report(opaque(second, 0), None);
-        assert!(other.landed().await.is_empty());
-        assert!(flights.begin(0).1.landed().await.is_empty());
+        assert!(other.unconfirmed().await.is_empty());
+        assert!(flights.begin(0).1.unconfirmed().await.is_empty());
     }
 
     #[tokio::test]
@@ -197,7 +197,7 @@ mod tests {
         let (slot, flight) = flights.begin(2);
         flights.report(opaque(slot, 0), None);
         flights.give_up();
-        assert_eq!(flight.landed().await.len(), 2);
+        assert_eq!(flight.unconfirmed().await.len(), 2);
         assert!(flights.is_empty());
         // A straggler changes nothing.
         flights.report(opaque(slot, 1), None);

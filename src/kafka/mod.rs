@@ -1,33 +1,42 @@
 //! Kafka at the edge: consumer stages, the producer, topics, and the embedded broker.
 //!
-//! One way data flows: a polling thread reads and prepares a batch, a stage has it decided in one transaction, the
-//! outlet produces what follows, and only when the broker has confirmed that is the offset stored. *Outputs before
+//! One way data flows: a polling thread reads and prepares a batch, a stage has it decided in one transaction, the relay
+//! has the producer write what follows, and only when the broker has confirmed that is the offset stored. *Outputs before
 //! offset.*
 
+pub mod ack_partitions;
 pub mod admin;
 pub mod assignment;
+pub mod batch_processor;
+pub mod batch_window;
 pub mod client;
-pub mod deciding;
+pub mod cluster_query;
 pub mod embedded;
-pub mod ends;
-mod faults;
+mod failures;
 mod flight;
-pub mod group;
-pub mod guard;
-mod handed_over;
-pub mod inquiry;
-pub mod landing;
-pub mod log;
+pub mod group_consumer;
+mod json_buffer;
+pub mod log_monitor;
+pub mod log_reader;
+pub mod membership;
 mod message;
-pub mod outlet;
-pub mod partitions;
-pub mod places;
-pub mod poll;
+pub mod observer;
+pub mod offset_tracker;
+pub mod partition_states;
+pub mod poller;
+mod position_notes;
 pub mod positions;
+pub mod producer;
 mod producers;
 pub mod publish;
+pub mod routing;
+mod sizes;
 pub mod stage;
-pub mod tracks;
+mod stopped_partitions;
+pub mod types;
+pub mod watermarks;
+
+use crate::delivery::DeliveryError;
 
 /// The largest message that is produced: 4 MiB of a message that was refused, and what its seal and its headers add.
 const LARGEST_MESSAGE: &str = "4259840";
@@ -83,6 +92,9 @@ pub enum KafkaError {
     /// A use case failed in a way that waiting does not mend.
     #[error(transparent)]
     Engine(#[from] crate::engine::EngineError),
+    /// What was decided does not leave.
+    #[error(transparent)]
+    Delivery(crate::transport::TransportError),
     /// The client library has given up for good: only a new client goes on.
     #[error("Kafka: the consumer cannot go on: {0}")]
     Fatal(String),
@@ -99,7 +111,18 @@ impl KafkaError {
             Self::Client { source, .. } => !is_refusal(source),
             Self::Fatal(_) => true,
             Self::Engine(error) => error.is_unreachable(),
-            Self::MissingTopics(_) | Self::SessionRefused { .. } | Self::Ended(_) => false,
+            Self::MissingTopics(_) | Self::SessionRefused { .. } | Self::Delivery(_) | Self::Ended(_) => {
+                false
+            }
+        }
+    }
+}
+
+impl From<DeliveryError> for KafkaError {
+    fn from(error: DeliveryError) -> Self {
+        match error {
+            DeliveryError::Engine(error) => Self::Engine(error),
+            DeliveryError::Transport(error) => Self::Delivery(error),
         }
     }
 }

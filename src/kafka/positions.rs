@@ -8,14 +8,14 @@ use std::{
     sync::Arc,
 };
 
-use super::log::{Held, Question};
+use super::{
+    log_reader::{Held, Question},
+    types::Partition,
+};
 use crate::{
     engine::prepare::Arrival,
     store::{Mark, Origin, Position, Store, StoreError},
 };
-
-/// A partition of a topic.
-pub type Partition = (Arc<str>, i32);
 
 /// What the ids of embedded brokers start with: each start is another cluster, and none follows another.
 pub const EMBEDDED: &str = "embedded-";
@@ -67,12 +67,20 @@ pub enum Finding {
     /// Nobody says what the log holds.
     #[error("its leader does not answer")]
     NoAnswer,
+    /// A record that shows whether it is the same log could not be read.
+    #[error("the record at offset {0} could not be read just now")]
+    Unread(i64),
 }
 
 impl Finding {
     /// Whether an operator can have the partition be read on.
     pub const fn can_be_accepted(&self) -> bool {
-        !matches!(self, Self::OtherBrokers(_) | Self::NoAnswer)
+        !matches!(self, Self::OtherBrokers(_)) && !self.says_nothing()
+    }
+
+    /// Whether it is no finding about the log: it could not be looked at.
+    pub const fn says_nothing(&self) -> bool {
+        matches!(self, Self::NoAnswer | Self::Unread(_))
     }
 
     /// Whether it is the same kind of finding: the numbers in it move on.
@@ -154,6 +162,9 @@ fn judge(position: &Position, held: &Held) -> Result<(), Finding> {
     if next < low {
         return Err(Finding::Removed { next, low });
     }
+    if let Some(offset) = held.unread {
+        return Err(Finding::Unread(offset));
+    }
     // A record that is not there any more was removed after it had been taken in.
     for mark in marks(position) {
         let found = held.records.iter().find(|found| found.offset == mark.offset);
@@ -214,7 +225,18 @@ mod tests {
             low,
             high,
             records: records.to_vec(),
+            unread: None,
         }
+    }
+
+    #[test]
+    fn record_that_could_not_be_read_is_no_proof_and_not_accepted() {
+        let unread = Held {
+            unread: Some(9),
+            ..held(0, 20, &[mark(5, 5)])
+        };
+        assert_eq!(judge(&position(10), &unread), Err(Finding::Unread(9)));
+        assert!(!Finding::Unread(9).can_be_accepted() && Finding::OtherRecord(9).can_be_accepted());
     }
 
     #[test]

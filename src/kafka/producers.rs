@@ -1,6 +1,6 @@
 //! The producers of this worker. An error that is fatal to one makes it useless for good, so it is replaced.
 //!
-//! Nothing is lost with it: what it had not confirmed counts as failed, and is said again as it is true then.
+//! Nothing is lost with it: what it had not confirmed counts as failed, and is produced again as it is true then.
 
 use std::{
     sync::{
@@ -38,13 +38,13 @@ const PAUSE: Duration = Duration::from_secs(1);
 const LAST_REPORTS: Duration = Duration::from_secs(5);
 
 /// A producer whose reports count into flights.
-pub(super) type Producer = ThreadedProducer<Deliveries>;
+pub(super) type Client = ThreadedProducer<Deliveries>;
 
 /// The producers that are in use.
 pub(super) struct Producers {
-    together: Producer,
+    together: Client,
     /// Sends each message in a batch of its own; made when it is needed.
-    alone: Mutex<Option<Arc<Producer>>>,
+    alone: Mutex<Option<Arc<Client>>>,
     config: ClientConfig,
     state: Arc<State>,
 }
@@ -108,12 +108,12 @@ impl Producers {
         })
     }
 
-    pub(super) const fn together(&self) -> &Producer {
+    pub(super) const fn together(&self) -> &Client {
         &self.together
     }
 
     /// The one that sends each message in a batch of its own.
-    pub(super) fn alone(&self) -> Result<Arc<Producer>, RDKafkaErrorCode> {
+    pub(super) fn alone(&self) -> Result<Arc<Client>, RDKafkaErrorCode> {
         let mut alone = self.alone.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(alone) = &*alone {
             return Ok(Arc::clone(alone));
@@ -161,7 +161,7 @@ impl Producers {
     }
 }
 
-fn make(config: &ClientConfig, state: &Arc<State>) -> Result<Producer, KafkaError> {
+fn make(config: &ClientConfig, state: &Arc<State>) -> Result<Client, KafkaError> {
     config
         .create_with_context(Deliveries(Arc::clone(state)))
         .map_err(while_doing("creating the producer"))
@@ -285,7 +285,7 @@ impl Maker {
             Arc::clone(&new),
         );
         tracing::error!(
-            "a fatal error has ended the producer: there is a new one, and what was not confirmed is said again"
+            "a fatal error has ended the producer: there is a new one, and what was not confirmed is produced again"
         );
         old.give_up();
     }

@@ -1,6 +1,6 @@
 //! Publishing single messages for commands of an operator: each is followed to the place where the broker has put it.
 //!
-//! Workers publish through [`super::outlet`], which counts deliveries instead of looking at each.
+//! Workers publish through [`super::producer`], which counts deliveries instead of looking at each.
 
 use std::{collections::BTreeSet, time::Duration};
 
@@ -126,7 +126,7 @@ impl Drop for Publisher {
 
 impl Pending {
     /// Waits until the broker has confirmed it, or the producer has given it up.
-    pub async fn landed(self) -> Result<Place, KafkaError> {
+    pub async fn confirmed(self) -> Result<Place, KafkaError> {
         match self.0.await {
             Ok(Ok(delivery)) => Ok(Place {
                 partition: delivery.partition,

@@ -1,4 +1,4 @@
-//! A stage: takes batches from its polling thread, has them decided, and lands what follows.
+//! A stage: takes batches from its polling thread, has them decided, and delivers what follows.
 //!
 //! Two tasks: one decides batch after batch, the other waits in order for their outputs to be confirmed and only then
 //! stores offsets, so that waiting for the broker overlaps the next transaction.
@@ -12,18 +12,23 @@ use tokio_util::sync::CancellationToken;
 use super::{
     KafkaError,
     assignment::Assignment,
+    batch_processor::{BatchProcessor, Work},
     client::{Cluster, longest_rest, session_of},
-    deciding::{Decider, Work},
-    ends::Watcher,
-    group::Membership,
-    guard::Guard,
-    landing::{Airborne, Landed, Lander},
-    poll::{Batch, GroupConsumer, GroupContext, Poller, commit, store_offsets},
-    positions::{Partition, offsets_after},
+    group_consumer::{GroupConsumer, GroupContext, commit, store_offsets},
+    log_monitor::LogMonitor,
+    membership::Membership,
+    poller::Poller,
+    positions::offsets_after,
+    types::{Batch, Partition},
+    watermarks::watcher::Watcher,
     while_doing,
 };
 use crate::{
-    clock::Stopwatch, engine::schedule::Pauses, store::Seen, telemetry::readiness::Readiness,
+    clock::Stopwatch,
+    delivery::relay::{Delivered, InFlight, Relay},
+    engine::schedule::Pauses,
+    store::Seen,
+    telemetry::readiness::Readiness,
     wire::envelope::Envelope,
 };
 
@@ -34,8 +39,8 @@ const LONG_LIFE: Duration = Duration::from_secs(60);
 pub struct Stage<W> {
     /// What it does.
     pub work: Arc<W>,
-    /// What lands its outputs.
-    pub lander: Lander,
+    /// What delivers its outputs.
+    pub relay: Relay,
     /// The cluster.
     pub cluster: Cluster,
     /// The group.
@@ -59,8 +64,8 @@ impl<W> std::fmt::Debug for Stage<W> {
 }
 
 /// A batch whose outputs are on their way.
-struct Launched {
-    airborne: Airborne,
+struct Unconfirmed {
+    in_flight: InFlight,
     offsets: HashMap<Partition, i64>,
     seen: Vec<Seen>,
 }
@@ -100,7 +105,7 @@ impl<W: Work> Stage<W> {
         let assignment = Arc::new(Assignment::new(
             W::NAME,
             (self.cluster.clone(), self.group_id.clone()),
-            Arc::clone(&self.lander.engine),
+            Arc::clone(&self.relay.engine),
             self.readiness.clone(),
             stop.clone(),
         ));
@@ -108,14 +113,14 @@ impl<W: Work> Stage<W> {
         let consumer = Arc::new(self.subscribe(&assignment, &membership)?);
         // One batch waits at the most: one is decided while the next is prepared.
         let (batches_in, batches) = mpsc::channel(1);
-        let (launched_in, launched) = mpsc::channel(2);
+        let (sent_in, sent) = mpsc::channel(2);
         let watching = self.spawn_watcher(&consumer, &assignment, membership, stop.clone())?;
         let polling = self.spawn_poller(Arc::clone(&consumer), &assignment, batches_in, stop.clone());
-        let guarding = tokio::spawn(Guard::new(Arc::clone(&assignment)).run());
-        let landing = tokio::spawn(land_all(self.lander.clone(), Arc::clone(&consumer), launched));
-        let decided = self.decide_all(batches, launched_in, &assignment).await;
+        let monitoring = tokio::spawn(LogMonitor::new(Arc::clone(&assignment)).run());
+        let confirming = tokio::spawn(confirm_all(self.relay.clone(), Arc::clone(&consumer), sent));
+        let decided = self.decide_all(batches, sent_in, &assignment).await;
         stop.cancel();
-        let landed = landing.await.map_err(|_| KafkaError::Ended("landing"))?;
+        let confirmed = confirming.await.map_err(|_| KafkaError::Ended("confirming"))?;
         let polled = tokio::task::spawn_blocking(move || (watching.join(), polling.join()).1).await;
         let fatal = consumer.client().fatal_error();
         if fatal.is_some() {
@@ -126,9 +131,9 @@ impl<W: Work> Stage<W> {
                 .await
                 .map_err(|_| KafkaError::Ended("committing"))?;
         }
-        guarding.await.map_err(|_| KafkaError::Ended("guarding"))?;
+        monitoring.await.map_err(|_| KafkaError::Ended("monitoring"))?;
         decided?;
-        landed?;
+        confirmed?;
         if let Some(failure) = assignment.take_failure() {
             return Err(failure);
         }
@@ -180,12 +185,12 @@ impl<W: Work> Stage<W> {
         membership: Arc<Membership>,
         shutdown: CancellationToken,
     ) -> Result<std::thread::JoinHandle<()>, KafkaError> {
-        let engine = &self.lander.engine;
+        let engine = &self.relay.engine;
         let told = (engine.clock.clone(), Arc::clone(&engine.metrics));
         let watcher = Watcher::new(
             &self.cluster,
             Arc::clone(consumer),
-            Arc::clone(&assignment.ends),
+            Arc::clone(&assignment.watermarks),
             membership,
             told,
             shutdown,
@@ -201,7 +206,7 @@ impl<W: Work> Stage<W> {
         shutdown: CancellationToken,
     ) -> std::thread::JoinHandle<Result<(), rdkafka::error::KafkaError>> {
         let work = Arc::clone(&self.work);
-        let engine = &self.lander.engine;
+        let engine = &self.relay.engine;
         let poller = Poller {
             consumer,
             cluster: Arc::clone(engine.cluster()),
@@ -220,33 +225,33 @@ impl<W: Work> Stage<W> {
     async fn decide_all(
         &self,
         mut batches: mpsc::Receiver<Batch<W::Item>>,
-        launched: mpsc::Sender<Launched>,
+        sent: mpsc::Sender<Unconfirmed>,
         assignment: &Assignment,
     ) -> Result<(), KafkaError> {
-        let decider = Decider {
+        let decider = BatchProcessor {
             work: Arc::clone(&self.work),
-            engine: Arc::clone(&self.lander.engine),
+            engine: Arc::clone(&self.relay.engine),
             shutdown: self.shutdown.clone(),
         };
         while let Some(batch) = batches.recv().await {
             let next = offsets_after(&batch.arrivals);
-            let (replays, new) = assignment.places.split(batch.arrivals);
+            let (replays, new) = assignment.states.split(batch.arrivals);
             if !replays.is_empty() && assignment.has_strays(&replays).await? {
                 assignment.start_again("the store does not know what lies before its position");
                 return Ok(());
             }
             let emission = decider.decide(&replays, &new).await?;
-            let airborne = self.lander.launch(emission).await?;
-            assignment.places.advance(&next);
+            let in_flight = self.relay.send(emission).await?;
+            assignment.states.advance(&next);
             let seen = assignment.take_reports(batch.seen).await?;
             self.readiness.ready(W::NAME);
-            let on_their_way = Launched {
-                airborne,
+            let on_their_way = Unconfirmed {
+                in_flight,
                 offsets: next,
                 seen,
             };
-            if launched.send(on_their_way).await.is_err() {
-                return Err(KafkaError::Ended("landing"));
+            if sent.send(on_their_way).await.is_err() {
+                return Err(KafkaError::Ended("confirming"));
             }
         }
         Ok(())
@@ -254,18 +259,18 @@ impl<W: Work> Stage<W> {
 }
 
 /// Waits for each batch in turn, then stores its offsets.
-async fn land_all(
-    lander: Lander,
+async fn confirm_all(
+    relay: Relay,
     consumer: Arc<GroupConsumer>,
-    mut launched: mpsc::Receiver<Launched>,
+    mut sent: mpsc::Receiver<Unconfirmed>,
 ) -> Result<(), KafkaError> {
-    while let Some(Launched {
-        airborne,
+    while let Some(Unconfirmed {
+        in_flight,
         offsets,
         seen,
-    }) = launched.recv().await
+    }) = sent.recv().await
     {
-        if lander.land(airborne).await? == Landed::GivenUp {
+        if relay.confirm(in_flight).await? == Delivered::Pending {
             return Ok(());
         }
         store_offsets(&consumer, &offsets);
@@ -278,7 +283,7 @@ async fn land_all(
                 .collect(),
         );
         if !seen.is_empty() {
-            lander.engine.seen(&seen).await?;
+            relay.engine.seen(&seen).await?;
         }
     }
     Ok(())

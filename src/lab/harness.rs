@@ -19,7 +19,7 @@ use crate::{
     config::Config,
     domain::{registry::Registry, time::At},
     engine::{
-        Engine, EngineError, Settings, facts::Told, intake::TakenIn, outputs::Emission, settle::Settled,
+        Engine, EngineError, Settings, effects::Emission, facts::Told, intake::TakenIn, settle::Settled,
     },
     store::{Line, Origin, Seen, Store},
     telemetry::metrics::Metrics,
@@ -140,7 +140,7 @@ impl Harness {
 
     /// A worker reads acks.
     pub async fn settle(&self, engine: &Engine, messages: &[Vec<u8>]) -> Result<Settled, EngineError> {
-        let topic = Arc::clone(&self.settings.topics.acks);
+        let topic = Arc::clone(&self.settings.ack_topic);
         let read = |bytes| arrivals::ack(engine, Some(self.origin(&topic)), bytes);
         engine
             .settle(&messages.iter().map(|bytes| read(bytes)).collect::<Vec<_>>())
@@ -174,7 +174,7 @@ impl Harness {
     pub async fn read_acks(&self) -> Result<(), EngineError> {
         let seen = Seen {
             cluster: Arc::clone(&self.settings.cluster),
-            topic: Arc::clone(&self.settings.topics.acks),
+            topic: Arc::clone(&self.settings.ack_topic),
             partition: 0,
             next: 0,
             at: self.now().plus(Duration::from_secs(1)),

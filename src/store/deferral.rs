@@ -31,6 +31,7 @@ pub(super) struct FactColumns {
     digest: Vec<u8>,
     sealed: Option<Vec<u8>>,
     chain: Option<Vec<u8>>,
+    chain_before: Option<Vec<u8>>,
 }
 
 impl FactColumns {
@@ -50,6 +51,7 @@ impl FactColumns {
             sealed: self.sealed,
             at: At::from_millis(self.at),
             chain: self.chain.and_then(|chain| chain.try_into().ok()),
+            chain_before: self.chain_before.and_then(|chain| chain.try_into().ok()),
         })
     }
 }

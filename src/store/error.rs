@@ -68,8 +68,25 @@ impl StoreError {
         )
     }
 
+    /// Whether the database refuses what was written for what it is. Its own words may repeat that, and are for the log alone.
+    pub const fn is_about_data(&self) -> bool {
+        matches!(self, Self::Refused(sqlx::Error::Database(_)))
+    }
+
     /// Whether the database is away, rather than set up wrongly: then it comes back without anybody mending it.
     pub const fn is_unreachable(&self) -> bool {
         matches!(self, Self::Unreachable(_))
+    }
+
+    /// Whether a constraint refuses what was written. Lacuna's own tables have none but keys, so somebody has added it.
+    pub fn is_of_a_constraint(&self) -> bool {
+        use sqlx::error::ErrorKind;
+        let Self::Refused(sqlx::Error::Database(error)) = self else {
+            return false;
+        };
+        matches!(
+            error.kind(),
+            ErrorKind::CheckViolation | ErrorKind::ForeignKeyViolation | ErrorKind::ExclusionViolation
+        )
     }
 }

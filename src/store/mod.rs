@@ -225,6 +225,19 @@ pub trait Transaction: Send {
     async fn fact_at(&mut self, version: FactVersion) -> Result<Option<StoredFact>, StoreError>;
     /// The fact of this key, if there is one.
     async fn fact(&mut self, key: &str) -> Result<Option<StoredFact>, StoreError>;
+    /// What was told up to `told_until` of copies that a processor has taken, after this version and in order: what nothing
+    /// sweeps any more. The last fact that was told by then is not among it, so that whoever has looked since finds what it
+    /// learned last.
+    async fn copies_told(
+        &mut self,
+        processor: &ProcessorId,
+        after: FactVersion,
+        told_until: At,
+        limit: u32,
+    ) -> Result<Vec<StoredFact>, StoreError>;
+    /// Deletes facts that nothing is decided by any more, with their sweeps, and says which of them were still there. The fact
+    /// after each keeps its chain, so that the chain can be followed over what is gone.
+    async fn compact_facts(&mut self, versions: &[FactVersion]) -> Result<Vec<FactVersion>, StoreError>;
     /// Adds a fact, under the exclusive gate lock, with its sweep where it needs one.
     async fn add_fact(&mut self, fact: &NewFact) -> Result<FactVersion, StoreError>;
     /// Writes a fact anew, under the exclusive gate lock: what nothing can ask for any more may leave it.

@@ -348,6 +348,9 @@ pub struct StoredRegistry {
     pub chain: Option<super::Chain>,
 }
 
+/// Counts, by processor and set, the copies whose facts are compacted.
+pub const COMPACTED_COPIES: &str = "compacted_copies";
+
 /// What a counter counts.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct CounterKey {
@@ -371,6 +374,7 @@ impl CounterKey {
         "deferred",
         "undeliverable",
         "capsules",
+        COMPACTED_COPIES,
     ];
 }
 

@@ -38,9 +38,30 @@ const LIFE_BUCKETS: &[f64] = &[
     7_776_000.0,
 ];
 
+/// A metric, as its page in the documentation shows it.
+#[derive(Debug, Clone, Copy)]
+pub struct Described {
+    /// With its prefix.
+    pub name: &'static str,
+    /// One of `counters`, `gauge`, `gauges`, `histograms`.
+    pub kind: &'static str,
+    /// The names of its labels.
+    pub labels: &'static [&'static str],
+    /// What it says.
+    pub help: &'static str,
+}
+
 /// Declares the metrics: field, kind, name, labels, help.
 macro_rules! metrics {
     ($($field:ident: $kind:ident $name:literal [$($label:literal),*] $help:literal $(, buckets $buckets:expr)?;)+) => {
+        /// Every metric.
+        pub const METRICS: &[Described] = &[$(Described {
+            name: concat!("lacuna_", $name),
+            kind: stringify!($kind),
+            labels: &[$($label),*],
+            help: $help,
+        }),+];
+
         /// The metrics of one worker.
         #[derive(Debug)]
         pub struct Metrics {
@@ -107,6 +128,8 @@ metrics! {
     dead_letters_dropped: counters "dead_letters_dropped_total" ["topic"] "Open dead letters that ask for no erasure and are only counted any more, because their topic had more than vault.dead_letters_count.";
     registry_mismatch: gauge "registry_mismatch" [] "1 where this worker's registry file differs from the active revision.";
     consumer_lag: gauges "consumer_lag" ["topic", "partition"] "Messages in a partition that have not been taken in.";
+    open_transaction: gauges "open_transaction_seconds" ["topic", "partition"] "How long the first transaction in a partition has been open: nothing behind its first record can be read. 0: there is none.";
+    producer_throttled: gauge "producer_throttled" [] "1 where the brokers have throttled what this worker produces within the last minute (a quota of its client): outputs take longer.";
     partition_stopped: gauges "partition_stopped" ["topic", "partition"] "1 where a partition is not read because its log is not the one that was taken in, or has lost what was not: see `lacuna positions list`.";
     strays: counters "unknown_replays_total" ["topic"] "Messages before the position of their partition that the store does not know.";
     transactions: histograms "store_transaction_seconds" ["name"] "Duration of store transactions, by name.", buckets TRANSACTION_BUCKETS;
@@ -134,6 +157,33 @@ impl Metrics {
         self.partition_stopped
             .with_label_values(&[topic, partition.as_str()])
             .set(i64::from(stopped));
+    }
+
+    /// So many messages in a partition have not been taken in.
+    pub fn lag(&self, topic: &str, partition: i32, messages: i64) {
+        let partition = partition.to_string();
+        self.consumer_lag
+            .with_label_values(&[topic, partition.as_str()])
+            .set(messages.max(0));
+    }
+
+    /// The first transaction in a partition has been open for so long.
+    pub fn open_transaction(&self, topic: &str, partition: i32, open: Duration) {
+        let partition = partition.to_string();
+        self.open_transaction
+            .with_label_values(&[topic, partition.as_str()])
+            .set(i64::try_from(open.as_secs()).unwrap_or(i64::MAX));
+    }
+
+    /// This worker has the partition no longer: what it said of it last is true no longer.
+    pub fn forget_partition(&self, topic: &str, partition: i32) {
+        let partition = partition.to_string();
+        for gauges in [&self.consumer_lag, &self.open_transaction] {
+            // A series that is not there was never set.
+            gauges
+                .remove_label_values(&[topic, partition.as_str()])
+                .unwrap_or_default();
+        }
     }
 
     /// A message before its position is unknown.

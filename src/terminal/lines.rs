@@ -7,7 +7,7 @@ use std::{
 };
 
 use super::Failure;
-use crate::wire::strict::MAX_BYTES;
+use crate::wire::validate::MAX_BYTES;
 
 /// Large enough that a file of millions of short lines costs few system calls.
 const BUFFER: usize = 1 << 16;

@@ -10,7 +10,7 @@ use std::{
 
 use zeroize::Zeroizing;
 
-use super::keyring::KeyringError;
+use super::keyring_error::KeyringError;
 
 /// Only its owner reads or writes a file that holds keys.
 const OWNER_ONLY: u32 = 0o600;

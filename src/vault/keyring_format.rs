@@ -14,13 +14,14 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 use zeroize::Zeroizing;
 
 use super::{
-    keyring::{Epoch, EpochKey, KeyringError},
+    epoch::{Epoch, EpochKey},
+    keyring_error::KeyringError,
     secret::{KEY_BYTES, SecretKey},
 };
 use crate::domain::time::At;
 
 /// The format that this release reads and writes.
-pub(super) const VERSION: u32 = 1;
+const VERSION: u32 = 1;
 
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -60,6 +61,7 @@ impl BadFormat {
             Self::Version(found) => KeyringError::Version {
                 path: path.into(),
                 found,
+                known: VERSION,
             },
             Self::Corrupt(why) => KeyringError::Corrupt {
                 path: path.into(),

@@ -1,10 +1,12 @@
 use std::{
     fs,
     os::unix::fs::{PermissionsExt, symlink},
+    path::PathBuf,
     sync::Barrier,
 };
 
 use super::*;
+use crate::vault::keyring_error::KeyringError;
 
 const NOW: At = At::from_millis(1_790_000_000_000);
 /// A valid file with known keys: 32 bytes of 1, 2 and 3.

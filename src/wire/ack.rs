@@ -12,8 +12,9 @@ use super::{
     envelope::Envelope,
     fields::{Id, List, MAX_IDENTITIES, MAX_LIST, Object, Table, Text, Time},
     opening::IdentityFields,
-    refusal::{Refusal, read},
-    strict,
+    read::read,
+    refusal::Refusal,
+    validate,
 };
 use crate::domain::{
     ack::{Ack, Answer, Evidence, Retained},
@@ -153,7 +154,7 @@ impl JsonSchema for Seconds {
 
 /// Reads an ack. What came around it has no say in it.
 pub fn parse_ack(bytes: &[u8], _envelope: &Envelope<'_>) -> Result<Ack, Refusal> {
-    let message: AckMessage<'_> = read(strict::check(bytes)?)?;
+    let message: AckMessage<'_> = read(validate::check(bytes)?)?;
     let answer = answer(&message)?;
     Ok(Ack {
         request_id: RequestId(message.request_id.0),

@@ -8,8 +8,9 @@ use uuid::Uuid;
 use super::{
     canonical::canonical,
     fields::{Id, Object, Text},
-    refusal::{Refusal, read},
-    strict,
+    read::read,
+    refusal::Refusal,
+    validate,
 };
 use crate::domain::{
     identity::{Identity, SubjectData},
@@ -67,7 +68,7 @@ pub fn parse_search(bytes: &[u8]) -> Result<Search, Refusal> {
     let SearchFields {
         identity: Object(identity),
         tenant,
-    } = read(strict::check(bytes)?)?;
+    } = read(validate::check(bytes)?)?;
     let identity = Identity::from(identity);
     // Whoever finds nobody under a placeholder has learned nothing.
     identity
@@ -82,7 +83,7 @@ pub const MAX_SUPPRESSION: usize = 1_000;
 /// Who is looked for in the suppression list.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SuppressionCheck {
-    /// The tenant; the configured default where it is absent.
+    /// The tenant; where it is absent, the configured default, unless others are served as well.
     pub tenant: Option<Tenant>,
     /// One identity a person, or several: each is answered by itself, in order.
     pub identities: Vec<Identity>,
@@ -97,7 +98,7 @@ struct SuppressionFields<'a> {
 
 /// Reads a look into the suppression list.
 pub fn parse_suppression_check(bytes: &[u8]) -> Result<SuppressionCheck, Refusal> {
-    let fields: SuppressionFields<'_> = read(strict::check(bytes)?)?;
+    let fields: SuppressionFields<'_> = read(validate::check(bytes)?)?;
     if fields.identities.len() > MAX_SUPPRESSION {
         return Err(Refusal::new(
             DeadLetterReason::TooLarge,
@@ -118,17 +119,20 @@ pub struct Approvals {
     pub filter: Vec<(String, String)>,
     /// How many requests the caller believes that they are.
     pub expected_count: u64,
+    /// Where the call before has ended.
+    pub cursor: Option<String>,
 }
 
 #[derive(Deserialize)]
 struct ApprovalsFields {
     filter: serde_json::Map<String, serde_json::Value>,
     expected_count: u64,
+    cursor: Option<String>,
 }
 
 /// Reads an approval of many.
 pub fn parse_approvals(bytes: &[u8]) -> Result<Approvals, Refusal> {
-    let fields: ApprovalsFields = read(strict::check(bytes)?)?;
+    let fields: ApprovalsFields = read(validate::check(bytes)?)?;
     let filter = fields.filter.into_iter().map(|(name, value)| match value {
         serde_json::Value::String(text) => Ok((name, text)),
         serde_json::Value::Bool(flag) => Ok((name, flag.to_string())),
@@ -139,6 +143,7 @@ pub fn parse_approvals(bytes: &[u8]) -> Result<Approvals, Refusal> {
     Ok(Approvals {
         filter: filter.collect::<Result<_, _>>()?,
         expected_count: fields.expected_count,
+        cursor: fields.cursor,
     })
 }
 
@@ -147,7 +152,7 @@ pub fn parse_reason(bytes: &[u8]) -> Result<Option<String>, Refusal> {
     if bytes.is_empty() {
         return Ok(None);
     }
-    let ReasonFields { reason } = read(strict::check(bytes)?)?;
+    let ReasonFields { reason } = read(validate::check(bytes)?)?;
     Ok(reason.map(|Text(text)| text.into_owned()))
 }
 
@@ -167,13 +172,13 @@ pub fn command_id_of(bytes: &[u8]) -> Result<Option<CommandId>, Refusal> {
     if bytes.is_empty() {
         return Ok(None);
     }
-    let Named { command_id } = read(strict::check(bytes)?)?;
+    let Named { command_id } = read(validate::check(bytes)?)?;
     Ok(command_id.map(|id| CommandId(id.0)))
 }
 
 /// What a call asks for, to tell it from another one under the same key: what is asked, of what, and the body as parsed JSON.
 pub fn asked(what: &str, of: Uuid, bytes: &[u8]) -> Result<Vec<u8>, Refusal> {
-    let document = strict::check(if bytes.is_empty() { b"{}" } else { bytes })?;
+    let document = validate::check(if bytes.is_empty() { b"{}" } else { bytes })?;
     let mut asked = canonical(document);
     asked.extend_from_slice(what.as_bytes());
     asked.extend_from_slice(of.as_bytes());

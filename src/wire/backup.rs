@@ -9,8 +9,9 @@ use zeroize::Zeroizing;
 use super::{
     envelope::Envelope,
     fields::{Id, List, MAX_LIST, Text, Time},
-    refusal::{Refusal, read},
-    strict,
+    read::read,
+    refusal::Refusal,
+    validate,
 };
 use crate::domain::{
     backup::{BackupChange, BackupEvent},
@@ -78,7 +79,7 @@ pub struct ParsedBackup {
 
 /// Reads a backup event.
 pub fn parse_backup(bytes: &[u8], envelope: &Envelope<'_>) -> Result<ParsedBackup, Refusal> {
-    let fields: BackupFields<'_> = read(strict::check(bytes)?)?;
+    let fields: BackupFields<'_> = read(validate::check(bytes)?)?;
     let event_id = fields
         .event_id
         .map(|id| EventId(id.0))

@@ -8,8 +8,8 @@ use std::ops::Range;
 
 use super::{
     fields::uuid,
-    lex::{Cursor, Malformed, Quoted},
-    strict::{Checked, value_of},
+    scanner::{Cursor, Malformed, Quoted},
+    validate::{Checked, value_of},
 };
 
 /// Whole numbers below this are exact as floating point, so `1.0` is written as `1`.
@@ -178,7 +178,7 @@ impl Writer<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::wire::strict::check;
+    use crate::wire::validate::check;
 
     fn spelled(text: &str) -> String {
         String::from_utf8(canonical(check(text.as_bytes()).unwrap())).unwrap()

@@ -7,30 +7,25 @@ use std::borrow::Cow;
 use schemars::{JsonSchema, SchemaGenerator};
 use serde::Deserialize;
 use serde_json::{Value, json};
-use uuid::Uuid;
 
 use super::{
     canonical::canonical,
+    command_head::{MAX_ACTOR, ParsedCommand, command_id_of},
     control::{CancelFields, ReactivatedFields, SupplyIdentitiesFields},
     decision::{self, ApproveFields, DecisionKind, ExtendFields, RefuseFields, VerifyIdentityFields},
     envelope::Envelope,
-    fields::{Id, Object, Text, uuid},
+    fields::{Id, Object, Text},
     hold::{HoldFields, ReleaseFields},
     opening::OpeningFields,
-    refusal::{Refusal, read},
-    strict,
+    read::read,
+    refusal::Refusal,
+    validate::{self, Checked},
 };
 use crate::domain::{
     command::{Cancel, Command, Reactivated, Supply},
     ids::{CommandId, RequestId, Tenant},
     words::{Action, DeadLetterReason},
 };
-
-/// Names ids that are derived from an `Idempotency-Key`. Chosen once, by chance; never to change.
-const KEYS: Uuid = Uuid::from_u128(0xa1f4_0b92_37c6_4d58_b0e3_7e92_d4c1_5f06);
-
-/// The longest name of an actor: what directories and token issuers use is far below.
-pub(super) const MAX_ACTOR: usize = 256;
 
 /// Where a command came in. What may come in depends on it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -41,15 +36,6 @@ pub enum Door {
     Control,
     /// `POST /v1/requests`, whose caller is known.
     Http,
-}
-
-/// A command, and the one spelling of its document.
-#[derive(Debug, Clone, PartialEq)]
-pub struct ParsedCommand {
-    /// What is asked.
-    pub command: Command,
-    /// The document with sorted keys and no white space: a repeat has the same, a conflicting one another.
-    pub canonical: Vec<u8>,
 }
 
 /// The type of a command.
@@ -131,96 +117,124 @@ struct Head<'a> {
 
 /// Reads a command that came in through this door.
 pub fn parse_command(bytes: &[u8], envelope: &Envelope<'_>, door: Door) -> Result<ParsedCommand, Refusal> {
-    let document = strict::check(bytes)?;
+    let document = validate::check(bytes)?;
     let head: Head<'_> = read(document)?;
     let command_id = command_id_of(head.command_id, envelope)?;
     let named = head.actor.map(|actor| actor.0.into_owned());
-    let needed = || Refusal::schema("actor: required on the control topic");
     if door == Door::Control && named.is_none() {
-        return Err(needed());
+        return Err(actor_needed());
     }
-    // Over HTTP the bearer is the actor, whatever the body says: nobody approves their own request by submitting it
-    // under another name.
-    let actor = named.filter(|_| door != Door::Http);
-    let names_tenant = head.tenant.is_some();
-    let tenant = head.tenant.unwrap_or_else(|| envelope.tenant_default.clone());
     let Some(kind) = CommandType::parse(&head.kind) else {
         return Err(Refusal::new(
             DeadLetterReason::UnknownType,
             "type: expected a type of command",
         ));
     };
-    let command = match kind {
-        CommandType::Open(action) => {
-            let fields: OpeningFields<'_> = read(document)?;
-            admit(kind, door)?;
-            // A request that is not named takes the name of the command.
-            let request_id = RequestId(head.request_id.map_or(command_id.0, |id| id.0));
-            Command::Open(Box::new(
-                fields.into_opening(action, command_id, request_id, tenant, actor),
-            ))
-        }
-        CommandType::Cancel => {
-            let fields: CancelFields = read(document)?;
-            admit(kind, door)?;
-            Command::Cancel(Cancel {
-                command_id,
-                tenant,
-                names_tenant,
-                request_id: RequestId(fields.request_id.0),
-            })
-        }
-        CommandType::Hold => {
-            let (hold_id, fields) = HoldFields::read_named(document)?;
-            admit(kind, door)?;
-            fields.into_command(hold_id, command_id, tenant, actor.ok_or_else(needed)?)
-        }
-        CommandType::Release => {
-            let fields: ReleaseFields<'_> = read(document)?;
-            admit(kind, door)?;
-            fields.into_command(command_id, tenant, actor.ok_or_else(needed)?)
-        }
-        CommandType::Decide(which) => {
-            let decision = decision::read_named(which, document)?;
-            admit(kind, door)?;
-            decision.into_command(command_id, (tenant, names_tenant), actor.ok_or_else(needed)?)
-        }
-        CommandType::SupplyIdentities => {
-            let fields: SupplyIdentitiesFields<'_> = read(document)?;
-            admit(kind, door)?;
-            Command::Supply(Box::new(Supply {
-                command_id,
-                tenant,
-                names_tenant,
-                request_id: RequestId(fields.request_id.0),
-                actor: actor.ok_or_else(needed)?,
-                identities: fields.identities.0.into_iter().map(Into::into).collect(),
-            }))
-        }
-        CommandType::Reactivated => {
-            let fields: ReactivatedFields<'_> = read(document)?;
-            admit(kind, door)?;
-            let Object(subject) = fields.subject;
-            Command::Reactivated(Reactivated {
-                command_id,
-                tenant,
-                identities: subject.identities.0.into_iter().map(Into::into).collect(),
-                at: fields.at.0,
-            })
-        }
+    let reader = Reader {
+        document,
+        kind,
+        door,
+        command_id,
+        request_id: head.request_id,
+        names_tenant: head.tenant.is_some(),
+        tenant: head.tenant.unwrap_or_else(|| envelope.tenant_default.clone()),
+        // Over HTTP the bearer is the actor, whatever the body says: nobody approves their own request by submitting it
+        // under another name.
+        actor: named.filter(|_| door != Door::Http),
     };
     Ok(ParsedCommand {
-        command,
+        command: reader.command()?,
         canonical: canonical(document),
     })
 }
 
-/// The idempotency key: the command's own, else what came around it.
-pub(super) fn command_id_of(own: Option<Id>, envelope: &Envelope<'_>) -> Result<CommandId, Refusal> {
-    own.map(|id| CommandId(id.0))
-        .or(envelope.command_id_default)
-        .or_else(|| envelope.event_id().map(CommandId))
-        .ok_or_else(|| Refusal::schema("command_id: expected one here, an Idempotency-Key over HTTP, or an id and a source of CloudEvents"))
+/// What is read of a command once its head is known.
+struct Reader<'a> {
+    document: Checked<'a>,
+    kind: CommandType,
+    door: Door,
+    command_id: CommandId,
+    request_id: Option<Id>,
+    names_tenant: bool,
+    tenant: Tenant,
+    actor: Option<String>,
+}
+
+impl<'a> Reader<'a> {
+    /// Shape goes before the door, so that a sender learns of its own mistakes first.
+    fn fields<T: Deserialize<'a>>(&self) -> Result<T, Refusal> {
+        let fields = read(self.document)?;
+        admit(self.kind, self.door)?;
+        Ok(fields)
+    }
+
+    fn command(self) -> Result<Command, Refusal> {
+        match self.kind {
+            CommandType::Open(action) => self.open(action),
+            CommandType::Cancel => {
+                let fields: CancelFields = self.fields()?;
+                Ok(Command::Cancel(Cancel {
+                    command_id: self.command_id,
+                    tenant: self.tenant,
+                    names_tenant: self.names_tenant,
+                    request_id: RequestId(fields.request_id.0),
+                }))
+            }
+            CommandType::Hold => {
+                let (hold_id, fields) = HoldFields::read_named(self.document)?;
+                admit(self.kind, self.door)?;
+                let actor = self.actor.ok_or_else(actor_needed)?;
+                Ok(fields.into_command(hold_id, self.command_id, self.tenant, actor))
+            }
+            CommandType::Release => {
+                let fields: ReleaseFields<'_> = self.fields()?;
+                let actor = self.actor.ok_or_else(actor_needed)?;
+                Ok(fields.into_command(self.command_id, self.tenant, actor))
+            }
+            CommandType::Decide(which) => {
+                let decision = decision::read_named(which, self.document)?;
+                admit(self.kind, self.door)?;
+                let tenant = (self.tenant, self.names_tenant);
+                let actor = self.actor.ok_or_else(actor_needed)?;
+                Ok(decision.into_command(self.command_id, tenant, actor))
+            }
+            CommandType::SupplyIdentities => self.supply(),
+            CommandType::Reactivated => {
+                let fields: ReactivatedFields<'_> = self.fields()?;
+                let Object(subject) = fields.subject;
+                Ok(Command::Reactivated(Reactivated {
+                    command_id: self.command_id,
+                    tenant: self.tenant,
+                    identities: subject.identities.0.into_iter().map(Into::into).collect(),
+                    at: fields.at.0,
+                }))
+            }
+        }
+    }
+
+    fn open(self, action: Action) -> Result<Command, Refusal> {
+        let fields: OpeningFields<'_> = self.fields()?;
+        // A request that is not named takes the name of the command.
+        let request_id = RequestId(self.request_id.map_or(self.command_id.0, |id| id.0));
+        let opening = fields.into_opening(action, self.command_id, request_id, self.tenant, self.actor);
+        Ok(Command::Open(Box::new(opening)))
+    }
+
+    fn supply(self) -> Result<Command, Refusal> {
+        let fields: SupplyIdentitiesFields<'_> = self.fields()?;
+        Ok(Command::Supply(Box::new(Supply {
+            command_id: self.command_id,
+            tenant: self.tenant,
+            names_tenant: self.names_tenant,
+            request_id: RequestId(fields.request_id.0),
+            actor: self.actor.ok_or_else(actor_needed)?,
+            identities: fields.identities.0.into_iter().map(Into::into).collect(),
+        })))
+    }
+}
+
+fn actor_needed() -> Refusal {
+    Refusal::schema("actor: required on the control topic")
 }
 
 /// Whether a command of this type may come in through this door.
@@ -234,33 +248,6 @@ fn admit(kind: CommandType, door: Door) -> Result<(), Refusal> {
         (Door::Commands, kind) if kind.is_privileged() => refuse("type: belongs on the control topic"),
         (Door::Control, kind) if !kind.is_privileged() => refuse("type: belongs on the commands topic"),
         (Door::Commands | Door::Control | Door::Http, _) => Ok(()),
-    }
-}
-
-/// The command id that an `Idempotency-Key` stands for: the key itself where it is a UUID, else one derived from it.
-///
-/// Takes a structured-field string (in quotes) or a bare key; both spellings of a key give the same id.
-pub fn command_id_from_key(key: &str) -> CommandId {
-    let key = unquoted(key);
-    CommandId(uuid(&key).unwrap_or_else(|| Uuid::new_v5(&KEYS, key.as_bytes())))
-}
-
-/// The same for a key that one caller has chosen for one tenant: another's key of the same text is another key. One
-/// that is a UUID is taken as it is, because it is meant to be unique everywhere.
-pub fn command_id_of_caller(key: &str, caller: &str, tenant: &Tenant) -> CommandId {
-    let key = unquoted(key);
-    match uuid(&key) {
-        Some(id) => CommandId(id),
-        // The length keeps apart what would read the same; a tenant has no colon.
-        None => command_id_from_key(&format!("{}:{caller}:{tenant}:{key}.", caller.len())),
-    }
-}
-
-fn unquoted(key: &str) -> Cow<'_, str> {
-    let key = key.trim();
-    match key.strip_prefix('"').and_then(|rest| rest.strip_suffix('"')) {
-        Some(inner) => Cow::Owned(inner.replace("\\\"", "\"").replace("\\\\", "\\")),
-        None => Cow::Borrowed(key),
     }
 }
 

@@ -9,8 +9,9 @@ use serde::Deserialize;
 use super::{
     control::MAX_NOTE,
     fields::{Id, Text},
-    refusal::{Refusal, read},
-    strict::{self, Checked},
+    read::read,
+    refusal::Refusal,
+    validate::{self, Checked},
 };
 use crate::domain::{
     command::{Command, Decide, Decision},
@@ -187,6 +188,6 @@ pub fn parse_decision(kind: DecisionKind, bytes: &[u8]) -> Result<(Decision, Opt
     if bytes.is_empty() && kind == DecisionKind::Approve {
         return Ok((Decision::Approve, None));
     }
-    let Read { decision, note, .. } = decision(kind, strict::check(bytes)?)?;
+    let Read { decision, note, .. } = decision(kind, validate::check(bytes)?)?;
     Ok((decision, note))
 }

@@ -12,8 +12,9 @@ use uuid::Uuid;
 
 use super::{
     fields::{Text, uuid},
-    refusal::{Refusal, read},
-    strict::{self, MAX_BYTES},
+    read::read,
+    refusal::Refusal,
+    validate::{self, MAX_BYTES},
 };
 use crate::domain::ids::{CommandId, Tenant};
 
@@ -165,7 +166,7 @@ struct Event<'a> {
 
 /// The limits hold for the whole event, so all of it is checked; the data is checked again as a message of its own.
 fn open_structured<'a>(value: &'a [u8], envelope: Envelope<'a>) -> Result<Message<'a>, Refusal> {
-    let event: Event<'a> = read(strict::check(value)?)?;
+    let event: Event<'a> = read(validate::check(value)?)?;
     if event.specversion.0 != SPEC_VERSION {
         return Err(Refusal::schema("specversion: expected 1.0"));
     }

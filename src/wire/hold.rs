@@ -9,13 +9,14 @@ use serde::Deserialize;
 
 use super::{
     canonical::canonical,
-    command::{MAX_ACTOR, ParsedCommand, command_id_of},
+    command_head::{MAX_ACTOR, ParsedCommand, command_id_of},
     control::MAX_NOTE,
     envelope::Envelope,
     fields::{Id, List, MAX_LIST, Object, Text},
     opening::SubjectFields,
-    refusal::{Refusal, read},
-    strict::{self, Checked},
+    read::read,
+    refusal::Refusal,
+    validate::{self, Checked},
 };
 use crate::domain::{
     command::{Command, PlaceHold, ReleaseHold},
@@ -149,7 +150,7 @@ struct Head<'a> {
 /// Reads a hold that this actor places by `POST /v1/holds`. One that is not named takes the name of the command, as a
 /// request does: so a repeat under the same `Idempotency-Key` speaks of the same hold.
 pub fn parse_hold(bytes: &[u8], envelope: &Envelope<'_>, actor: &str) -> Result<ParsedCommand, Refusal> {
-    let document = strict::check(bytes)?;
+    let document = validate::check(bytes)?;
     let head: Head<'_> = read(document)?;
     let fields = HoldFields::read(document)?;
     if head.kind.is_some_and(|kind| kind != "hold") {
@@ -179,7 +180,7 @@ pub fn parse_release(
     envelope: &Envelope<'_>,
     actor: &str,
 ) -> Result<ParsedCommand, Refusal> {
-    let document = strict::check(if bytes.is_empty() { b"{}" } else { bytes })?;
+    let document = validate::check(if bytes.is_empty() { b"{}" } else { bytes })?;
     let head: Head<'_> = read(document)?;
     let notes: ReleaseNotes<'_> = read(document)?;
     if head.kind.is_some_and(|kind| kind != "release") {

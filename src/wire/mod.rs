@@ -1,6 +1,6 @@
 //! The messages: what comes in is checked and becomes a domain type, what goes out is written as the contract says.
 //!
-//! Bytes pass through three stages: [`envelope::open`] takes a CloudEvent apart, [`strict::check`] looks at
+//! Bytes pass through three stages: [`envelope::open`] takes a CloudEvent apart, [`validate::check`] looks at
 //! the bytes before anything is built from them, and one parser a message type ([`command::parse_command`],
 //! [`parse_hold`], [`ack::parse_ack`], [`backup::parse_backup`]) yields the domain's types.
 //!
@@ -13,30 +13,35 @@ pub mod api;
 pub mod backup;
 mod canonical;
 pub mod command;
+mod command_head;
 mod control;
 pub mod dead_letter;
 mod decision;
 pub mod envelope;
 pub mod fields;
-pub mod glance;
 mod hold;
-mod kept;
-mod lex;
+mod idempotency_key;
 mod opening;
+mod read;
 pub mod refusal;
+mod retained_headers;
+pub mod salvage;
+mod scanner;
 pub mod schemas;
 pub mod status;
-pub mod strict;
 pub mod suppression;
 pub mod task;
 #[cfg(test)]
 mod tests;
+pub mod validate;
 
 pub use ack::parse_ack;
 pub use backup::parse_backup;
-pub use command::{Door, ParsedCommand, command_id_from_key, command_id_of_caller, parse_command};
+pub use command::{Door, parse_command};
+pub use command_head::ParsedCommand;
 pub use decision::{DecisionKind, parse_decision};
 pub use envelope::{Envelope, Message, ce_headers};
 pub use hold::{parse_hold, parse_release};
-pub use kept::{KeptHeaders, MAX_KEPT, kept};
+pub use idempotency_key::{command_id_from_key, command_id_of_caller};
 pub use refusal::Refusal;
+pub use retained_headers::{KeptHeaders, MAX_KEPT, kept};

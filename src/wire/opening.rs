@@ -10,7 +10,7 @@ use serde_json::{Map, Value};
 
 use super::{
     fields::{List, MAX_IDENTITIES, MAX_IDENTITY_BYTES, MAX_LIST, Object, OpeningAction, Table, Text, Time},
-    refusal::VALUE,
+    read::VALUE,
 };
 use crate::domain::{
     calendar::Regime,

@@ -163,6 +163,75 @@ pub struct WaitingFor<'a> {
     pub until: Option<At>,
 }
 
+fn owned<T: Clone + 'static>(one: Cow<'_, T>) -> Cow<'static, T> {
+    Cow::Owned(one.into_owned())
+}
+
+impl StatusMessage<'_> {
+    /// The same, with nothing borrowed: it is said later, when what it was taken from may be gone.
+    pub fn into_owned(self) -> StatusMessage<'static> {
+        StatusMessage {
+            request_id: self.request_id,
+            tenant: owned(self.tenant),
+            status: self.status,
+            action: self.action,
+            regime: owned(self.regime),
+            received_at: self.received_at,
+            deadline: self.deadline,
+            completed_at: self.completed_at,
+            overdue: self.overdue,
+            tasks: self.tasks,
+            outcomes: self.outcomes,
+            live_clean_at: self.live_clean_at,
+            at_risk: self.at_risk,
+            needs_attention: self.needs_attention,
+            notice: self.notice,
+            waiting_for: self.waiting_for.into_iter().map(WaitingFor::into_owned).collect(),
+            revision: self.revision,
+            merged_into: self.merged_into,
+            refused_on: self.refused_on,
+            refusal: self.refusal.map(RefusalNotice::into_owned),
+            not_erased: self.not_erased.into_iter().map(ShareLeft::into_owned).collect(),
+        }
+    }
+}
+
+impl WaitingFor<'_> {
+    fn into_owned(self) -> WaitingFor<'static> {
+        WaitingFor {
+            processor: self.processor.map(owned),
+            state: self.state,
+            why: self.why,
+            until: self.until,
+        }
+    }
+}
+
+impl ShareLeft<'_> {
+    fn into_owned(self) -> ShareLeft<'static> {
+        ShareLeft {
+            processor: owned(self.processor),
+            part: Cow::Owned(self.part.into_owned()),
+            why: self.why,
+        }
+    }
+}
+
+impl RefusalNotice<'_> {
+    fn into_owned(self) -> RefusalNotice<'static> {
+        let share = |share: RefusedShare<'_>| RefusedShare {
+            processor: owned(share.processor),
+            basis: share.basis,
+        };
+        RefusalNotice {
+            basis: self.basis,
+            at: self.at,
+            complaint_body: self.complaint_body.map(|body| Cow::Owned(body.into_owned())),
+            processors: self.processors.into_iter().map(share).collect(),
+        }
+    }
+}
+
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]
 const fn is_none(count: &u32) -> bool {
     *count == 0

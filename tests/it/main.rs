@@ -7,6 +7,7 @@ mod end_to_end;
 mod forwarder;
 mod http;
 mod packaging;
+mod pages;
 mod scenarios;
 #[macro_use]
 mod schedules;

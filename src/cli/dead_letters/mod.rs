@@ -2,12 +2,12 @@
 
 mod redrive;
 
-use serde::Serialize;
 use uuid::Uuid;
 
 use super::{
     Exit, Failure,
     output::{Out, Span, Table},
+    positions::name,
     session::{self, ConfigArg, block_on},
 };
 use crate::{
@@ -16,12 +16,12 @@ use crate::{
     config::Config,
     domain::{
         entry::Entry,
-        time::At,
         words::{CommandKind, DeadLetterReason},
     },
     engine::looks::record_look,
     store::{DeadLetter, DeadLetterFilter, DeadLetterState, Store},
     telemetry::metrics::Metrics,
+    view::dead_letter::DeadLetterView,
 };
 
 /// Arguments of `lacuna dead-letters`.
@@ -82,6 +82,9 @@ enum Action {
         /// All open ones that were refused for this reason.
         #[arg(long, value_parser = reason)]
         reason: Option<DeadLetterReason>,
+        /// Who decides it; the user of this shell where it is absent.
+        #[arg(long, value_name = "NAME", value_parser = name)]
+        actor: Option<String>,
     },
     /// Closes one: nothing is to be done about it.
     #[command(after_help = "Example:\n  \
@@ -94,6 +97,9 @@ enum Action {
         /// Why; kept in the clear, so no identifiers.
         #[arg(long, value_name = "TEXT", value_parser = clap::builder::NonEmptyStringValueParser::new())]
         reason: String,
+        /// Who decides it; the user of this shell where it is absent.
+        #[arg(long, value_name = "NAME", value_parser = name)]
+        actor: Option<String>,
     },
 }
 
@@ -115,41 +121,18 @@ pub fn run(args: Args) -> Result<Exit, Failure> {
             json,
         } => list(&config.load()?, all, erasures, json),
         Action::Show { config, id, reveal } => show(&config.load()?, id, reveal),
-        Action::Redrive { config, ids, reason } => redrive::run(&config.load()?, &ids, reason),
-        Action::Close { config, id, reason } => close(&config.load()?, id, &reason),
-    }
-}
-
-/// A dead letter as JSON.
-#[derive(Serialize)]
-struct Shown<'a> {
-    id: Uuid,
-    state: &'static str,
-    reason: DeadLetterReason,
-    #[serde(rename = "type")]
-    kind: Option<CommandKind>,
-    detail: &'a str,
-    topic: &'a str,
-    partition: i32,
-    offset: i64,
-    at: At,
-    age_seconds: u64,
-}
-
-impl<'a> Shown<'a> {
-    fn of(letter: &'a DeadLetter, now: At) -> Self {
-        Self {
-            id: letter.id,
-            state: letter.state.as_str(),
-            reason: letter.reason,
-            kind: letter.kind,
-            detail: &letter.detail,
-            topic: &letter.origin.topic,
-            partition: letter.origin.partition,
-            offset: letter.origin.offset,
-            at: letter.at,
-            age_seconds: now.since(letter.at).as_secs(),
-        }
+        Action::Redrive {
+            config,
+            ids,
+            reason,
+            actor,
+        } => redrive::run(&config.load()?, &ids, reason, &actor_or_user(actor)),
+        Action::Close {
+            config,
+            id,
+            reason,
+            actor,
+        } => close(&config.load()?, id, &actor_or_user(actor), &reason),
     }
 }
 
@@ -186,7 +169,7 @@ fn list(config: &Config, all: bool, erasures: bool, json: bool) -> Result<Exit, 
     if json {
         letters
             .iter()
-            .try_for_each(|letter| out.json(&Shown::of(letter, now)))?;
+            .try_for_each(|letter| out.json(&DeadLetterView::of(letter, now)))?;
     } else {
         let mut table = Table::new(&["id", "reason", "type", "from", "age", "state", "detail"]);
         for letter in &letters {
@@ -314,9 +297,8 @@ fn show(config: &Config, id: Uuid, reveal: bool) -> Result<Exit, Failure> {
 
 /// The ledger says who has seen personal data, before anybody does.
 async fn note_look(store: &dyn Store, letter: Uuid) -> Result<(), Failure> {
-    let user = std::env::var("USER").or_else(|_| std::env::var("LOGNAME"));
     let look = Entry::LetterOpened {
-        actor: format!("command line: {}", user.as_deref().unwrap_or("unknown user")),
+        actor: actor_or_user(None),
         letter,
     };
     let metrics = Metrics::new().map_err(AppError::from)?;
@@ -326,13 +308,22 @@ async fn note_look(store: &dyn Store, letter: Uuid) -> Result<(), Failure> {
     Ok(())
 }
 
-fn close(config: &Config, id: Uuid, reason: &str) -> Result<Exit, Failure> {
+/// Who it is that decides: whoever is named, else the user of this shell, as far as it says.
+fn actor_or_user(named: Option<String>) -> String {
+    named.unwrap_or_else(|| {
+        let user = std::env::var("USER").or_else(|_| std::env::var("LOGNAME"));
+        format!("command line: {}", user.as_deref().unwrap_or("unknown user"))
+    })
+}
+
+fn close(config: &Config, id: Uuid, actor: &str, reason: &str) -> Result<Exit, Failure> {
+    let note = format!("{actor}: {reason}");
     block_on(async {
         let store = session::open_store(config).await?;
         // The store's own time: this machine's may be wrong.
         let now = store.now().await?;
         if store
-            .close_dead_letter(id, DeadLetterState::Closed, reason, now)
+            .close_dead_letter(id, DeadLetterState::Closed, &note, now)
             .await?
         {
             return Ok(());

@@ -23,7 +23,12 @@ use crate::{
 };
 
 /// Runs it.
-pub(super) fn run(config: &Config, ids: &[Uuid], reason: Option<DeadLetterReason>) -> Result<Exit, Failure> {
+pub(super) fn run(
+    config: &Config,
+    ids: &[Uuid],
+    reason: Option<DeadLetterReason>,
+    actor: &str,
+) -> Result<Exit, Failure> {
     let cluster = session::cluster(config)?;
     let vault = session::vault(config)?;
     let mut out = Out::new();
@@ -39,7 +44,7 @@ pub(super) fn run(config: &Config, ids: &[Uuid], reason: Option<DeadLetterReason
             .collect();
         let publisher = Publisher::connect(&cluster, topics).await?;
         for letter in &letters {
-            match redrive(store.as_ref(), &vault, &publisher, letter).await {
+            match redrive(store.as_ref(), &vault, &publisher, letter, actor).await {
                 Ok(place) => out.line(format_args!("redriven {} {place}", letter.id))?,
                 Err(failure) => failures.push(failure),
             }
@@ -86,6 +91,7 @@ async fn redrive(
     vault: &Vault,
     publisher: &Publisher,
     letter: &DeadLetter,
+    actor: &str,
 ) -> Result<String, Failure> {
     let plain = vault.open_dead_letter(sealed(letter)?)?;
     let headers = headers_of(vault, letter)?;
@@ -98,9 +104,9 @@ async fn redrive(
         headers: pairs.collect(),
         payload: &plain,
     };
-    let place = publisher.send(&message).await?.landed().await?;
+    let place = publisher.send(&message).await?.confirmed().await?;
     let at = format!("{}/{}/{}", letter.origin.topic, place.partition, place.offset);
-    let note = format!("redriven to {at}");
+    let note = format!("{actor}: redriven to {at}");
     // The store's own time: this machine's may be wrong.
     if !store
         .close_dead_letter(letter.id, DeadLetterState::Redriven, &note, store.now().await?)

@@ -11,7 +11,7 @@ use crate::{
         words::CommandKind,
     },
     vault::Vault,
-    wire::{Door, Envelope, envelope, glance::glance, parse_command},
+    wire::{Door, Envelope, envelope, parse_command, salvage::salvage},
 };
 
 /// One command that upstream believes it has sent, as far as the line says.
@@ -97,7 +97,7 @@ impl Reader<'_> {
 
     fn command(&self, line: u64, text: &[u8]) -> Result<Claim, &'static str> {
         let fields: Fields = serde_json::from_slice(text).map_err(|_| EXPECTED)?;
-        let seen = glance(text);
+        let seen = salvage(text);
         let mut claim = Claim {
             line,
             request_id: seen.request_id.map(RequestId),

@@ -13,7 +13,7 @@ use crate::{
     },
     store::{DeadLetter, DeadLetterFilter, Store},
     vault::Vault,
-    wire::glance::glance,
+    wire::salvage::salvage,
 };
 
 /// How many are read at once. Each may be a mebibyte.
@@ -84,7 +84,7 @@ fn ids_in(vault: &Vault, letter: &DeadLetter) -> Vec<Uuid> {
     else {
         return Vec::new();
     };
-    let seen = glance(&plain);
+    let seen = salvage(&plain);
     // A request is named by what is about it, too: only what may have opened it stands for it.
     let opens = seen.kind.is_none_or(CommandKind::opens);
     let request_id = seen.request_id.filter(|_| opens);

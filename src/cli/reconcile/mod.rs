@@ -17,7 +17,7 @@ use self::{
     report::Report,
 };
 use super::{
-    Exit, Failure, bar,
+    Exit, Failure, bar, foreign,
     lines::{self, Line, Lines},
     output::Out,
     requests::tenant,
@@ -61,7 +61,11 @@ const MAX_UNREADABLE: u64 = 20;
 pub fn run(args: &Args) -> Result<Exit, Failure> {
     let config = args.config.load()?;
     let vault = session::vault(&config)?;
-    let (file, length) = lines::open(&args.file)?;
+    let (mut file, length) = lines::open(&args.file)?;
+    let start = file.fill_buf().map_err(lines::unreadable(&args.file))?;
+    if let Some(what) = foreign::kind_of(start) {
+        return Err(Failure::Usage(format!("{}: {what}", args.file.display())));
+    }
     let mut run = Run {
         tenant: args.tenant.as_ref().unwrap_or(&config.tenant_default),
         vault: &vault,

@@ -4,6 +4,8 @@
 //! seen. The commands go through the topic as all others do: gates, holds and the volume brake apply to them.
 
 mod args;
+mod format;
+mod identity_types;
 mod input;
 mod people;
 mod plan;
@@ -22,13 +24,15 @@ use uuid::Uuid;
 
 pub use self::args::Args;
 use self::{
+    format::FilePosition,
+    identity_types::Types,
     input::Input,
     people::{Part, Person, check_tenant, check_two, identify, tenant_of},
     plan::{Order, Plan},
     progress::Progress,
     publish::{End, Run},
-    subject::{Types, command},
-    subjects::{Place, Subjects},
+    subject::command,
+    subjects::Subjects,
     survey::{Survey, Surveyor, Wrongs},
     telling::say,
 };
@@ -262,7 +266,7 @@ impl Desk<'_> {
             plan.format,
             &plan.types,
             &plan.placeholders,
-            Place::default(),
+            FilePosition::default(),
         )?;
         while let Some(entry) = subjects.next()? {
             let named = entry
@@ -294,7 +298,7 @@ impl Desk<'_> {
             approved_by: person,
             started_at: now,
             updated_at: now,
-            place: Place::default(),
+            place: FilePosition::default(),
             confirmed: 0,
             complete: false,
         });
@@ -304,11 +308,7 @@ impl Desk<'_> {
             tracing::warn!("{warning}");
         }
         if progress.complete {
-            say(
-                &mut out,
-                "complete",
-                format_args!("since {}: nothing was published now", progress.updated_at),
-            )?;
+            telling::was_complete(&mut out, &progress)?;
         } else {
             if let Some(brake) = telling::brake(self.config.policy.approval, plan.subjects, self.args.rate) {
                 say(&mut out, "mind", brake)?;
@@ -323,8 +323,9 @@ impl Desk<'_> {
                 rate: self.args.rate,
             };
             self.publish(&run, &mut progress)?;
+            telling::complete(&mut out, &plan, &progress)?;
         }
-        telling::complete(&mut out, &plan, &progress, &self.args.file, path)?;
+        telling::after(&mut out, &self.args.file, path)?;
         out.end()?;
         Ok(Exit::Ok)
     }

@@ -15,7 +15,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use uuid::Uuid;
 
-use super::{people::Person, subject::Types, subjects::Format};
+use super::{format::Format, identity_types::Types, people::Person};
 use crate::{
     cli::Failure,
     domain::{identity::Placeholders, ids::Tenant, time::At, words::Action},
@@ -185,7 +185,7 @@ pub(super) mod tests {
 
     #[test]
     fn a_repeat_is_the_same_command_and_another_run_is_another() {
-        use super::super::subject::{command, identity};
+        use super::super::{identity_types::identity, subject::command};
         let folder = tempfile::tempdir().unwrap();
         let vault = vault(folder.path());
         let Plan { order, run_id, .. } = plan();

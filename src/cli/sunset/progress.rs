@@ -13,7 +13,7 @@ use std::{
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use super::{people::Person, subjects::Place};
+use super::{format::FilePosition, people::Person};
 use crate::{cli::Failure, domain::time::At};
 
 /// How far a run has come.
@@ -24,7 +24,7 @@ pub(super) struct Progress {
     pub(super) started_at: At,
     pub(super) updated_at: At,
     /// Before it, Kafka has confirmed everything.
-    pub(super) place: Place,
+    pub(super) place: FilePosition,
     /// How many commands that is.
     pub(super) confirmed: u64,
     pub(super) complete: bool,
@@ -99,7 +99,7 @@ mod tests {
             },
             started_at: At::from_millis(1),
             updated_at: At::from_millis(2),
-            place: Place { offset: 10, line: 2 },
+            place: FilePosition { offset: 10, line: 2 },
             confirmed: 1,
             complete: false,
         };

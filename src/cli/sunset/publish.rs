@@ -6,12 +6,8 @@ use indicatif::ProgressBar;
 use tokio::time::{Interval, timeout};
 
 use super::{
-    input::Input,
-    plan::Plan,
-    progress::Progress,
-    rate::Rate,
-    subject::command,
-    subjects::{Place, Subjects},
+    format::FilePosition, input::Input, plan::Plan, progress::Progress, rate::Rate, subject::command,
+    subjects::Subjects,
 };
 use crate::{
     cli::{Failure, bar, interrupt::Interrupt},
@@ -60,7 +56,7 @@ struct Flight<'a> {
     run: &'a Run<'a>,
     publisher: &'a Publisher,
     progress: &'a mut Progress,
-    flying: VecDeque<(Place, Pending)>,
+    flying: VecDeque<(FilePosition, Pending)>,
     written: Stopwatch,
     bar: ProgressBar,
 }
@@ -86,12 +82,12 @@ impl Run<'_> {
             bar,
         };
         let sent = flight.send_all(interrupt).await;
-        let landed = flight.land_down_to(0).await;
+        let confirmed = flight.confirm_down_to(0).await;
         flight.bar.finish_and_clear();
-        let is_over = matches!((&sent, &landed), (Ok(End::Complete), Ok(())));
+        let is_over = matches!((&sent, &confirmed), (Ok(End::Complete), Ok(())));
         flight.progress.complete = is_over && flight.progress.confirmed == self.plan.subjects;
         flight.write()?;
-        landed?;
+        confirmed?;
         if is_over && !flight.progress.complete {
             return Err(Failure::NotSo(format!(
                 "the plan has {} subjects and {} commands were published: something is wrong with this program or \
@@ -139,7 +135,7 @@ impl Flight<'_> {
                     }
                 }
             }
-            self.land_down_to(self.run.window() - 1).await?;
+            self.confirm_down_to(self.run.window() - 1).await?;
             let id = id.to_string();
             let message = Outgoing {
                 topic: self.run.topic,
@@ -165,11 +161,11 @@ impl Flight<'_> {
     }
 
     /// Waits until no more than so many are unconfirmed.
-    async fn land_down_to(&mut self, most: usize) -> Result<(), Failure> {
+    async fn confirm_down_to(&mut self, most: usize) -> Result<(), Failure> {
         while self.flying.len() > most
             && let Some((place, pending)) = self.flying.pop_front()
         {
-            if let Err(error) = pending.landed().await {
+            if let Err(error) = pending.confirmed().await {
                 // Those behind it may have arrived: they are published again, which changes nothing.
                 self.flying.clear();
                 return Err(error.into());

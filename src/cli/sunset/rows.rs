@@ -5,7 +5,7 @@
 
 use std::io::{self, BufRead};
 
-use super::subjects::Place;
+use super::format::FilePosition;
 
 /// The most bytes of one row: far more than identifiers take, and little enough to be held.
 const MAX_ROW: usize = 1 << 20;
@@ -14,7 +14,7 @@ const MAX_ROW: usize = 1 << 20;
 #[derive(Debug)]
 pub(super) struct Rows<R> {
     from: R,
-    place: Place,
+    place: FilePosition,
     row: Row,
 }
 
@@ -24,7 +24,7 @@ pub(super) struct Row {
     /// The line that it begins on, counted from 1.
     pub(super) line: u64,
     /// Where the next one begins.
-    pub(super) end: Place,
+    pub(super) end: FilePosition,
     /// What is wrong with it, where the next row can still be told.
     pub(super) wrong: Option<&'static str>,
     bytes: Vec<u8>,
@@ -68,7 +68,7 @@ enum After {
 
 impl<R: BufRead> Rows<R> {
     /// Begins at a place. At the start a byte order mark is passed over.
-    pub(super) fn from_place(mut from: R, place: Place) -> io::Result<Self> {
+    pub(super) fn from_place(mut from: R, place: FilePosition) -> io::Result<Self> {
         const MARK: &[u8] = b"\xef\xbb\xbf";
         let mut rows_at = place;
         if place.offset == 0 && from.fill_buf()?.starts_with(MARK) {
@@ -222,7 +222,7 @@ mod tests {
     type Found = Vec<(u64, u64, Vec<String>, bool)>;
 
     fn read(text: &str) -> Result<Found, (u64, &'static str)> {
-        let mut rows = Rows::from_place(text.as_bytes(), Place::default()).unwrap();
+        let mut rows = Rows::from_place(text.as_bytes(), FilePosition::default()).unwrap();
         let mut found = Vec::new();
         loop {
             match rows.next() {

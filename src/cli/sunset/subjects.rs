@@ -1,17 +1,16 @@
 //! Reading the subjects one after the other, from CSV or JSON lines, in little memory.
 
-use std::io::{BufReader, Read};
-
-use serde::{Deserialize, Serialize};
+use std::io::BufReader;
 
 use super::{
+    format::{FilePosition, Format},
+    identity_types::{Types, Wrong, identity},
     input::{Again, Input},
     rows::{Broken, Row, Rows},
-    subject::{Types, Wrong, identity},
 };
 use crate::{
     cli::{
-        Failure, foreign,
+        Failure,
         lines::{Line, Lines},
     },
     domain::{
@@ -23,63 +22,13 @@ use crate::{
 /// How much is read at a time.
 const BUFFER: usize = 1 << 16;
 
-/// How the file is written.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub(super) enum Format {
-    /// A header line of identity types, then a subject a line.
-    Csv,
-    /// An object a line.
-    JsonLines,
-}
-
-impl Format {
-    /// JSON lines begin with an object; no identity type begins so.
-    pub(super) fn of(input: &Input) -> Result<Self, Failure> {
-        let mut start = Vec::new();
-        input
-            .again(0)
-            .take(foreign::LOOKED_AT as u64)
-            .read_to_end(&mut start)
-            .map_err(input.failed())?;
-        let no_text = |what: &str| Failure::Usage(format!("{}: {what}", input.name()));
-        if let Some(what) = foreign::kind_of(&start) {
-            return Err(no_text(what));
-        }
-        let start = start.strip_prefix(b"\xef\xbb\xbf").unwrap_or(&start);
-        match start.trim_ascii_start().first() {
-            Some(b'{') => Ok(Self::JsonLines),
-            Some(b'[') => Err(no_text(
-                "this is a JSON array: make JSON lines of it, an object a line (jq -c '.[]' FILE)",
-            )),
-            _ => Ok(Self::Csv),
-        }
-    }
-
-    pub(super) const fn as_str(self) -> &'static str {
-        match self {
-            Self::Csv => "CSV",
-            Self::JsonLines => "JSON lines",
-        }
-    }
-}
-
-/// A place between two subjects.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub(super) struct Place {
-    /// How many bytes lie before it.
-    pub(super) offset: u64,
-    /// How many lines lie before it.
-    pub(super) line: u64,
-}
-
 /// A line of the file.
 #[derive(Debug)]
 pub(super) struct Entry {
     /// Its number, counted from 1.
     pub(super) line: u64,
     /// Where the next one begins.
-    pub(super) end: Place,
+    pub(super) end: FilePosition,
     /// Whom it names, or what is wrong with it.
     pub(super) identities: Result<Vec<Identity>, Wrong>,
 }
@@ -107,15 +56,15 @@ impl<'a> Subjects<'a> {
         format: Format,
         types: &'a Types,
         placeholders: &'a Placeholders,
-        from: Place,
+        from: FilePosition,
     ) -> Result<Self, Failure> {
         let at = |offset| BufReader::with_capacity(BUFFER, input.again(offset));
         let source = match format {
             Format::JsonLines => Source::Json(Lines::from_place(at(from.offset), from.line, from.offset)),
             Format::Csv => {
                 let from_place =
-                    |place: Place| Rows::from_place(at(place.offset), place).map_err(input.failed());
-                let mut rows = from_place(Place::default())?;
+                    |place: FilePosition| Rows::from_place(at(place.offset), place).map_err(input.failed());
+                let mut rows = from_place(FilePosition::default())?;
                 let columns = match rows.next().map_err(|fault| broken(input, fault))? {
                     Some(header) => columns(input, header, types)?,
                     None => {
@@ -151,7 +100,7 @@ impl<'a> Subjects<'a> {
                 };
                 Entry {
                     line: lines.number(),
-                    end: Place {
+                    end: FilePosition {
                         offset: lines.offset(),
                         line: lines.number(),
                     },
@@ -263,7 +212,7 @@ mod tests {
     }
 
     /// Line, end and values of each entry.
-    type Read = Vec<(u64, Place, Result<Vec<String>, Wrong>)>;
+    type Read = Vec<(u64, FilePosition, Result<Vec<String>, Wrong>)>;
 
     fn input(content: &[u8]) -> (tempfile::TempDir, Input) {
         let folder = tempfile::tempdir().unwrap();
@@ -273,7 +222,7 @@ mod tests {
         (folder, input)
     }
 
-    fn read(input: &Input, from: Place) -> Result<Read, Failure> {
+    fn read(input: &Input, from: FilePosition) -> Result<Read, Failure> {
         let (types, none) = (types(), Placeholders::default());
         let mut subjects = Subjects::open(input, Format::of(input)?, &types, &none, from)?;
         let mut found = Vec::new();
@@ -297,7 +246,7 @@ mod tests {
             {\"customer_id\":3}\n{}\n4\n{\"email\":\"\xff\"}\n{\"customer_id\":\"NULL\"}\n{\"customer_id\":7,\"email\":\"z@z.z\"}";
         for content in [csv.as_slice(), json.as_slice()] {
             let (_folder, input) = input(content);
-            let all = read(&input, Place::default()).unwrap();
+            let all = read(&input, FilePosition::default()).unwrap();
             let values: Vec<Option<Vec<&str>>> = all
                 .iter()
                 .map(|(_, _, values)| {
@@ -328,7 +277,7 @@ mod tests {
     #[test]
     fn lines_are_those_of_the_file() {
         let (_folder, input) = input(b"email\na@b.c\n\"x@y\n.z\"\n\nd@e.f\n");
-        let lines: Vec<u64> = read(&input, Place::default())
+        let lines: Vec<u64> = read(&input, FilePosition::default())
             .unwrap()
             .iter()
             .map(|read| read.0)
@@ -343,13 +292,13 @@ mod tests {
             "customer_id,email\n1001,\"ann@example.org\n1002,\"bob@example.org\"\n1003,carol@example.org\n",
         ] {
             let (_folder, input) = input(text.as_bytes());
-            let said = read(&input, Place::default()).unwrap_err().to_string();
+            let said = read(&input, FilePosition::default()).unwrap_err().to_string();
             assert!(said.contains(":2: a quote is opened here"), "{said}");
             assert!(!said.contains("example.org"), "{said}");
         }
         // Three people in one row that is well formed: it is said, and nobody is taken for another.
         let (_folder, input) = input(b"customer_id,email\n1,\"a@b.c\n2,d@e.f\n3,g\"\n4,z@z.z\n");
-        let found = read(&input, Place::default()).unwrap();
+        let found = read(&input, FilePosition::default()).unwrap();
         assert_eq!(found.len(), 2);
         assert!(
             found[0]
@@ -373,7 +322,7 @@ mod tests {
             (b"[{\"email\":\"canary@example.org\"}]", "JSON array"),
         ] {
             let (_folder, input) = input(content);
-            let said = read(&input, Place::default()).unwrap_err().to_string();
+            let said = read(&input, FilePosition::default()).unwrap_err().to_string();
             assert!(said.contains(named) && !said.contains("canary"), "{said}");
         }
     }
@@ -388,7 +337,7 @@ mod tests {
             "\n",
         ] {
             let (_folder, input) = input(content.as_bytes());
-            let failure = read(&input, Place::default()).unwrap_err();
+            let failure = read(&input, FilePosition::default()).unwrap_err();
             assert!(!failure.to_string().contains("canary"), "{failure}");
         }
     }
@@ -397,7 +346,7 @@ mod tests {
     fn a_quote_that_is_not_closed_ends_the_reading() {
         let content = [b"email\n\"".as_slice(), &b"a@b.c\n".repeat(2_000_000)].concat();
         let (_folder, input) = input(&content);
-        let failure = read(&input, Place::default()).unwrap_err();
+        let failure = read(&input, FilePosition::default()).unwrap_err();
         let said = failure.to_string();
         assert!(said.contains(":2: ") && said.contains("quote"), "{said}");
     }

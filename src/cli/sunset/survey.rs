@@ -7,10 +7,12 @@ use std::{
 };
 
 use super::{
+    format::{FilePosition, Format},
+    identity_types::Types,
     input::Input,
     plan::Order,
-    subject::{Types, command},
-    subjects::{Format, Place, Subjects},
+    subject::command,
+    subjects::Subjects,
 };
 use crate::{
     cli::{Failure, bar, output::Out},
@@ -76,7 +78,7 @@ impl Surveyor<'_> {
             format,
             self.types,
             self.placeholders,
-            Place::default(),
+            FilePosition::default(),
         )?;
         while let Some(entry) = subjects.next()? {
             let checked = entry.identities.and_then(|identities| {

@@ -218,14 +218,22 @@ pub(super) fn begins(out: &mut Out, plan: &Plan, progress: &Progress, is_new: bo
     out.flush()
 }
 
+/// Everything was published before, by another call.
+pub(super) fn was_complete(out: &mut Out, progress: &Progress) -> Result<(), Failure> {
+    say(
+        out,
+        "complete",
+        format_args!(
+            "nothing was published now: all {} commands of this plan were, and Kafka had confirmed the last of them at {}. To ask \
+             for anybody once more, prepare a new plan",
+            HumanCount(progress.confirmed),
+            progress.updated_at
+        ),
+    )
+}
+
 /// Everything is published.
-pub(super) fn complete(
-    out: &mut Out,
-    plan: &Plan,
-    progress: &Progress,
-    file: &Path,
-    path: &Path,
-) -> Result<(), Failure> {
+pub(super) fn complete(out: &mut Out, plan: &Plan, progress: &Progress) -> Result<(), Failure> {
     say(
         out,
         "published",
@@ -238,6 +246,11 @@ pub(super) fn complete(
             format_args!("{} lines that are wrong", HumanCount(plan.left_out)),
         )?;
     }
+    Ok(())
+}
+
+/// What to look at once everything is published.
+pub(super) fn after(out: &mut Out, file: &Path, path: &Path) -> Result<(), Failure> {
     say(
         out,
         "next",

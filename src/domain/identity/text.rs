@@ -3,7 +3,7 @@
 use icu_normalizer::ComposingNormalizerBorrowed;
 use icu_properties::{
     CodePointMapData, CodePointSetData,
-    props::{DefaultIgnorableCodePoint, GeneralCategory},
+    props::{DefaultIgnorableCodePoint, GeneralCategory, GeneralCategoryGroup},
 };
 
 /// Without white space and invisible characters at the edges: a byte order mark or a zero-width space there comes from a
@@ -15,6 +15,20 @@ pub(super) fn trimmed(text: &str) -> &str {
 /// Whether a character shows nothing, such as a zero-width space, a soft hyphen, a mark of direction or of byte order.
 pub(super) fn is_invisible(c: char) -> bool {
     !c.is_ascii() && CodePointSetData::new::<DefaultIgnorableCodePoint>().contains(c)
+}
+
+/// Whether a character shows nothing of its own: a blank, what is invisible, the empty pattern of Braille.
+pub(super) fn shows_nothing(c: char) -> bool {
+    c.is_whitespace() || is_invisible(c) || c == '\u{2800}'
+}
+
+/// Whether a character is a sign that no word is made of: the punctuation of every script, and all of ASCII's signs.
+pub(super) fn is_punctuation(c: char) -> bool {
+    if c.is_ascii() {
+        return c.is_ascii_punctuation();
+    }
+    let category = CodePointMapData::<GeneralCategory>::new().get(c);
+    GeneralCategoryGroup::Punctuation.contains(category)
 }
 
 /// The ASCII digit that a decimal digit of any script stands for.

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::{Context, Request, Trail};
 use crate::domain::{
     ids::ProcessorId,
+    registry::Lane,
     task::{IllegalEvent, Task, TaskEvent, TaskState, Undelivered},
     time::At,
 };
@@ -72,7 +73,7 @@ impl Withheld<'_> {
 }
 
 impl Request {
-    /// Sends what is due. A Kafka lane takes it at once, so a task that is ready is dispatched in the same step.
+    /// Sends what is due. A relayed lane takes it at once, so a task that is ready is dispatched in the same step.
     pub(super) fn dispatch_due(
         &mut self,
         context: &Context<'_>,
@@ -111,14 +112,16 @@ impl Request {
                     self.happen(ordinal, event, trail)?;
                 }
                 Some(_) => {}
-                None => {
-                    let event = TaskEvent::Dispatched {
-                        at: context.now,
-                        ack_by: context.now.plus(processor.ack_timeout),
-                    };
-                    self.happen(ordinal, event, trail)?;
-                    trail.dispatched.push(ordinal);
-                }
+                None => match processor.lane() {
+                    Lane::Relayed => {
+                        let event = TaskEvent::Dispatched {
+                            at: context.now,
+                            ack_by: context.now.plus(processor.ack_timeout),
+                        };
+                        self.happen(ordinal, event, trail)?;
+                        trail.dispatched.push(ordinal);
+                    }
+                },
             }
         }
         Ok(())

@@ -4,6 +4,7 @@ use super::{
     Check, Context, Head, Life, Move, Request, Trail,
     alike::{Duplicates, Earlier, Newcomer, OverLimit, Place},
     gates::Rulebook,
+    legal_clock::LegalClock,
 };
 use crate::domain::{
     calendar::{Calendar, Period, Regime, Regimes, Terms},
@@ -154,6 +155,37 @@ pub fn open(
         awaits_verification,
     };
     let place = newcomer.place(admission.earlier, &rules.duplicates, context);
+    let mut trail = trail_of_opening(&head, &clock, admission, &planned);
+    let (tasks, identities): (Vec<_>, Vec<_>) = planned
+        .into_iter()
+        .map(|planned| (planned.task, planned.identities))
+        .unzip();
+    let checks = (
+        awaited(awaits_verification),
+        awaited(admission.needs_approval || place.needs_approval()),
+    );
+    let mut request = Request {
+        id: opening.request_id,
+        revision: 1,
+        head,
+        life: life_at_opening(clock, checks, opening, admission, context),
+        tasks,
+    };
+    request.begin(place, admission.digests, context, &mut trail)?;
+    Ok(Opened {
+        request,
+        identities,
+        trail,
+    })
+}
+
+/// What the ledger has of the opening and of the shares that rules keep.
+fn trail_of_opening(
+    head: &Head,
+    clock: &LegalClock,
+    admission: Admission<'_>,
+    planned: &[PlannedTask],
+) -> Trail {
     // Each task is planned, and most are sent at once.
     let mut trail = Trail {
         entries: Vec::with_capacity(2 + 2 * planned.len()),
@@ -172,51 +204,43 @@ pub fn open(
             .map(|planned| planned.task.processor.clone())
             .collect(),
     });
-    trail.entries.extend((0..).zip(&planned).filter_map(kept));
-    let (tasks, identities): (Vec<_>, Vec<_>) = planned
-        .into_iter()
-        .map(|planned| (planned.task, planned.identities))
-        .unzip();
-    let mut request = Request {
-        id: opening.request_id,
-        revision: 1,
-        head,
-        life: Life {
-            clock,
-            verification: awaited(awaits_verification),
-            approval: awaited(admission.needs_approval || place.needs_approval()),
-            refused: None,
-            status: Status::InProgress,
-            completed_at: None,
-            live_clean_at: None,
-            overdue: false,
-            at_risk: false,
-            needs_attention: false,
-            notice: None,
-            readable: true,
-            capsule: None,
-            subject_holds: context.facts.holds().on_subject(
-                &opening.tenant,
-                admission.digests,
-                admission.former,
-            ),
-            facts: context.facts.version(),
-            reactivated_at: None,
-            restored_at: None,
-            following: None,
-            followers: 0,
-            leaves: 0,
-            wake_at: None,
-            set_aside_at: None,
-        },
-        tasks,
-    };
-    request.begin(place, admission.digests, context, &mut trail)?;
-    Ok(Opened {
-        request,
-        identities,
-        trail,
-    })
+    trail.entries.extend((0..).zip(planned).filter_map(kept));
+    trail
+}
+
+/// The life of a request that has just been opened: nothing has happened yet, and what is known is taken into account.
+fn life_at_opening(
+    clock: LegalClock,
+    (verification, approval): (Check, Check),
+    opening: &Opening,
+    admission: Admission<'_>,
+    context: &Context<'_>,
+) -> Life {
+    let holds = context.facts.holds();
+    Life {
+        clock,
+        verification,
+        approval,
+        refused: None,
+        status: Status::InProgress,
+        completed_at: None,
+        live_clean_at: None,
+        overdue: false,
+        at_risk: false,
+        needs_attention: false,
+        notice: None,
+        readable: true,
+        capsule: None,
+        subject_holds: holds.on_subject(&opening.tenant, admission.digests, admission.former),
+        facts: context.facts.version(),
+        reactivated_at: None,
+        restored_at: None,
+        following: None,
+        followers: 0,
+        leaves: 0,
+        wake_at: None,
+        set_aside_at: None,
+    }
 }
 
 /// A wrong start is a wrong deadline, and a wrong `data_before`: what is later than now would postpone the one, and what

@@ -78,7 +78,7 @@ impl Request {
     /// Has a task done again, as a new generation.
     pub fn retry(&mut self, ordinal: u16, actor: &str, context: &Context<'_>) -> Result<Trail, Refused> {
         self.check_open()?;
-        if !self.may_be_retried(ordinal, context) {
+        if !self.can_be_retried(ordinal, context) {
             return Err(Refused::WrongState);
         }
         let mut trail = acted_by(Some(actor));
@@ -96,9 +96,9 @@ impl Request {
         Ok(trail)
     }
 
-    /// What has been given up, and what was promised and not kept. A task that is out or waits its turn goes on by
+    /// Whether an operator may have it done again: what has been given up, and what was promised and not kept. A task that is out or waits its turn goes on by
     /// itself: a new generation would throw away the answer that is on its way.
-    fn may_be_retried(&self, ordinal: u16, context: &Context<'_>) -> bool {
+    pub fn can_be_retried(&self, ordinal: u16, context: &Context<'_>) -> bool {
         let task = self.task(ordinal);
         match &task.state {
             // One that its processor could not do is worth another try only where the registry has changed.

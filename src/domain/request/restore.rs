@@ -66,7 +66,10 @@ impl Request {
                 self.happen(ordinal, TaskEvent::Reopened, trail)?;
             }
         }
-        self.life.restored_at = Some(context.now);
+        // Whoever was never told that it is over need not be told that it goes on.
+        if self.life.status.is_final() {
+            self.life.restored_at = Some(context.now);
+        }
         self.life.live_clean_at = None;
         self.enter_status(Status::InProgress, context.now, trail);
         Ok(())

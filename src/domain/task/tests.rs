@@ -3,6 +3,7 @@
 mod table;
 
 use super::*;
+use crate::domain::ids::HoldId;
 
 pub(crate) fn task(state: TaskState) -> Task {
     Task {

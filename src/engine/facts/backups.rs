@@ -8,14 +8,15 @@ use crate::{
         backup::{BackupChange, BackupEvent, Contradiction, Copies},
         fact::Fact,
         ids::ProcessorId,
-        registry::BackupSet,
+        near::near,
+        registry::Registry,
         time::At,
         words::DeadLetterReason,
     },
     engine::{
         Engine, EngineError,
+        effects::Emission,
         known::Known,
-        outputs::Emission,
         prepare::{Arrival, PreparedBackup},
     },
     store::{Origin, Transaction},
@@ -164,25 +165,16 @@ impl Engine {
                 return Ok(Ok(Decided::Known));
             }
         }
-        let set = known
-            .known
-            .active
-            .registry
-            .get(&event.processor)
-            .and_then(|processor| processor.backup.as_ref());
         Ok(self
-            .check_backup(prepared, set, now)
+            .check_backup(prepared, &known.known.active.registry, now)
             .map(|()| Decided::New(Box::new(fact), known.contradiction(event, now))))
     }
 
     /// What nobody can know yet is a mistake, and a set that is not registered proves nothing.
-    fn check_backup(
-        &self,
-        prepared: &PreparedBackup,
-        set: Option<&BackupSet>,
-        now: At,
-    ) -> Result<(), Refusal> {
+    fn check_backup(&self, prepared: &PreparedBackup, registry: &Registry, now: At) -> Result<(), Refusal> {
         let event = &prepared.event;
+        let registered = registry.get(&event.processor);
+        let set = registered.and_then(|processor| processor.backup.as_ref());
         let Some(set) = set.filter(|set| set.set == event.set) else {
             return Err(Refusal::new(
                 DeadLetterReason::UnknownBackup,
@@ -199,6 +191,9 @@ impl Engine {
                 "restored_into: expected sources of this set; of others an operator tells, over HTTP",
             ));
         }
+        if let BackupChange::Restored { restored_into, .. } = &event.change {
+            check_names(restored_into, registry)?;
+        }
         let (field, at) = match &event.change {
             BackupChange::Taken { taken_at, .. } | BackupChange::Restored { taken_at, .. } => {
                 ("taken_at: lies in the future", *taken_at)
@@ -212,6 +207,25 @@ impl Engine {
         }
         Ok(())
     }
+}
+
+/// Refuses a name that is nearly one that is registered: nothing would be done again for it. One of another name may have
+/// left the registry.
+fn check_names(restored_into: &[ProcessorId], registry: &Registry) -> Result<(), Refusal> {
+    let known = || registry.processors.iter().map(|processor| processor.id.as_str());
+    for (place, id) in restored_into.iter().enumerate() {
+        if registry.get(id).is_some() {
+            continue;
+        }
+        let near = near(id.as_str(), known());
+        if !near.is_empty() {
+            return Err(Refusal::schema(format!(
+                "restored_into[{place}]: no processor of this id is registered, so nothing would be done again; did you mean {}?",
+                near.join(" or ")
+            )));
+        }
+    }
+    Ok(())
 }
 
 /// What a transaction knows, with what it has learned itself.

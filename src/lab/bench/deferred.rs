@@ -282,7 +282,7 @@ impl Run<'_> {
             headers: Vec::new(),
             payload: payload.as_bytes(),
         };
-        publisher.send(&message).await?.landed().await?;
+        publisher.send(&message).await?.confirmed().await?;
         Ok(())
     }
 

@@ -4,7 +4,6 @@ use std::collections::BTreeMap;
 
 use super::{DemoError, setup::PROCESSORS};
 use crate::{
-    cli::telling::{shown, told},
     domain::{
         entry::{Entry, Leaf},
         ids::RequestId,
@@ -17,6 +16,7 @@ use crate::{
     lab::sim::Histogram,
     store::Store,
     terminal::{Failure, output::say, table::Table},
+    view::sentences::entries::{duration, render_live},
 };
 
 /// What became of all requests.
@@ -116,7 +116,7 @@ pub(super) fn print_table(summary: &Summary) -> Result<(), Failure> {
         let counts = [row.tasks, row.erased, row.not_found, row.other, row.retries];
         let names = [processor.id, processor.manner].map(str::to_owned);
         let cells = names.into_iter().chain(counts.map(|count| count.to_string()));
-        table.row(cells.chain([shown(row.times.percentile(0.5))]));
+        table.row(cells.chain([duration(row.times.percentile(0.5))]));
     }
     table.lines().try_for_each(say)
 }
@@ -148,10 +148,10 @@ pub(super) async fn print_path(store: &dyn Store, id: RequestId) -> Result<(), D
             {
                 processors = planned.iter().map(ToString::to_string).collect();
             }
-            if let Some(told) = told(entry, &processors, leaf.at) {
+            if let Some(told) = render_live(entry, &processors, leaf.at) {
                 say(format_args!(
                     "  {:>7}  {told}",
-                    format!("+{}", shown(leaf.at.since(start)))
+                    format!("+{}", duration(leaf.at.since(start)))
                 ))?;
             }
         }

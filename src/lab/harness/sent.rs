@@ -2,7 +2,13 @@
 
 use serde_json::Value;
 
-use crate::engine::outputs::{Emission, Record, RecordKey, RecordKind};
+use crate::{
+    engine::effects::{Effect, Emission},
+    store::CompactedKey,
+};
+
+/// Where tasks say that they may be answered, too.
+const ACK_URL: &str = "https://lacuna.example/v1/acks";
 
 /// What was produced.
 #[derive(Debug, Default, Clone, PartialEq)]
@@ -23,38 +29,31 @@ impl Sent {
     /// What an emission has: tasks in the order of their requests and processors, everything else as it was produced.
     pub fn of(emission: &Emission) -> Self {
         let mut sent = Self::default();
-        for record in &emission.records {
-            sent.add(record);
+        for effect in &emission.effects {
+            sent.add(effect);
         }
         sent.tasks
             .sort_by_key(|task| (task["request_id"].to_string(), task["processor"].to_string()));
         sent
     }
 
-    fn add(&mut self, record: &Record) {
-        let read = || serde_json::from_slice(&record.payload).expect("what Lacuna produces is JSON");
-        match &record.kind {
-            RecordKind::Task { .. } => self.tasks.push(read()),
-            RecordKind::Status { .. } => self.statuses.push(read()),
-            RecordKind::Suppression { key, .. } => self.suppressed.push((hex::encode(key), read())),
-            RecordKind::Tombstone => self.tombstones.extend(record.key.as_ref().map(|key| match key {
-                RecordKey::Request(id) => id.to_string(),
-                RecordKey::Suppression(key) => hex::encode(key),
-            })),
-            RecordKind::DeadLetter { headers } => {
+    fn add(&mut self, effect: &Effect) {
+        match effect {
+            Effect::Task(task) => self.tasks.push(json(&task.message("acks", Some(ACK_URL)))),
+            Effect::Status(status) => self.statuses.push(json(&status.message)),
+            Effect::Suppression(suppressed) => {
+                let key = hex::encode(suppressed.key);
+                self.suppressed.push((key, json(&suppressed.message())));
+            }
+            Effect::Tombstone(key) => self.tombstones.push(match key {
+                CompactedKey::Status(id) => id.to_string(),
+                CompactedKey::Suppression(key) => hex::encode(key),
+            }),
+            Effect::DeadLetter(letter) => {
                 self.letters
-                    .push((headers.reason.to_string(), record.payload.to_vec()));
+                    .push((letter.reason.to_string(), letter.sealed.to_vec()));
             }
         }
-    }
-
-    /// Adds what was produced later.
-    pub fn append(&mut self, mut later: Self) {
-        self.tasks.append(&mut later.tasks);
-        self.statuses.append(&mut later.statuses);
-        self.letters.append(&mut later.letters);
-        self.suppressed.append(&mut later.suppressed);
-        self.tombstones.append(&mut later.tombstones);
     }
 
     /// The task of a processor, which has to be among them.
@@ -78,4 +77,8 @@ impl Sent {
     pub fn status(&self) -> &Value {
         self.statuses.last().expect("no status was produced")
     }
+}
+
+fn json(message: &impl serde::Serialize) -> Value {
+    serde_json::to_value(message).expect("what Lacuna produces is JSON")
 }

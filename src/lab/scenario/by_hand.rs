@@ -19,7 +19,7 @@ use crate::{
     clock::Stopwatch,
     config::{Config, registry_file},
     domain::time::At,
-    engine::{Engine, facts::Told, intake::Verdict, outputs::Emission, settle::AckVerdict},
+    engine::{Engine, effects::Emission, facts::Told, intake::Verdict, settle::AckVerdict},
     http,
     lab::harness::{Harness, Sent},
     policies::Profile,
@@ -314,7 +314,8 @@ async fn listen(
     shutdown: &CancellationToken,
 ) -> Result<std::net::SocketAddr, Stuck> {
     let (engine, auth) = (Arc::clone(engine), config.auth.clone());
-    let state = http::State::new(engine, emissions, Readiness::default(), auth);
+    let prefix = &config.kafka.topics.tasks_prefix;
+    let state = http::State::new(engine, emissions, Readiness::default(), auth, prefix);
     let mut listening = config.http.clone();
     // Any free port: whoever watches may run a worker beside it.
     listening.listen.set_port(0);

@@ -29,8 +29,8 @@ use crate::{
     clock::{Clock, Stopwatch},
     kafka::{
         KafkaError,
+        batch_window::whole_millis,
         client::{Cluster, Quiet},
-        poll::whole_millis,
         while_doing,
     },
 };

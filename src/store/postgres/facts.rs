@@ -8,7 +8,7 @@ use uuid::Uuid;
 
 use crate::{
     domain::{
-        fact::{Fact, FactVersion},
+        fact::{Fact, FactKind, FactVersion},
         ids::ProcessorId,
         time::At,
     },
@@ -140,8 +140,7 @@ pub(super) async fn since(
     on: impl PgExecutor<'_>,
     version: FactVersion,
 ) -> Result<Vec<StoredFact>, StoreError> {
-    let sql =
-        "select version, id, at, body, digest, sealed, chain from fact where version > $1 order by version";
+    let sql = "select version, id, at, body, digest, sealed, chain, chain_before from fact where version > $1 order by version";
     let rows: Vec<FactColumns> = query_as(sql).bind(version.cast_signed()).fetch_all(on).await?;
     deferral::facts(rows)
 }
@@ -150,8 +149,7 @@ pub(super) async fn about(
     on: impl PgExecutor<'_>,
     processor: &ProcessorId,
 ) -> Result<Vec<StoredFact>, StoreError> {
-    let sql =
-        "select version, id, at, body, digest, sealed, chain from fact where about = $1 order by version";
+    let sql = "select version, id, at, body, digest, sealed, chain, chain_before from fact where about = $1 order by version";
     let rows: Vec<FactColumns> = query_as(sql).bind(processor.as_str()).fetch_all(on).await?;
     deferral::facts(rows)
 }
@@ -160,7 +158,8 @@ pub(super) async fn at(
     on: impl PgExecutor<'_>,
     version: FactVersion,
 ) -> Result<Option<StoredFact>, StoreError> {
-    let sql = "select version, id, at, body, digest, sealed, chain from fact where version = $1";
+    let sql =
+        "select version, id, at, body, digest, sealed, chain, chain_before from fact where version = $1";
     let row: Option<FactColumns> = query_as(sql)
         .bind(version.cast_signed())
         .fetch_optional(on)
@@ -169,7 +168,7 @@ pub(super) async fn at(
 }
 
 pub(super) async fn of_key(on: impl PgExecutor<'_>, key: &str) -> Result<Option<StoredFact>, StoreError> {
-    let sql = "select version, id, at, body, digest, sealed, chain from fact where key = $1";
+    let sql = "select version, id, at, body, digest, sealed, chain, chain_before from fact where key = $1";
     let row: Option<FactColumns> = query_as(sql).bind(key).fetch_optional(on).await?;
     row.map(FactColumns::into_fact).transpose()
 }
@@ -205,6 +204,49 @@ pub(super) async fn add(on: &mut PgConnection, new: &NewFact) -> Result<FactVers
             .await?;
     }
     Ok(version.cast_unsigned())
+}
+
+pub(super) async fn copies_told(
+    on: impl PgExecutor<'_>,
+    processor: &ProcessorId,
+    after: FactVersion,
+    told_until: At,
+    limit: u32,
+) -> Result<Vec<StoredFact>, StoreError> {
+    let sql = "select version, id, at, body, digest, sealed, chain, chain_before from fact f \
+               where about = $1 and kind = $2 and version > $3 and at <= $4 \
+               and version < (select version from fact where at <= $4 order by version desc limit 1) \
+               and not exists (select from sweep s where s.version = f.version and s.finished_at is null) \
+               order by version limit $5";
+    let rows: Vec<FactColumns> = query_as(sql)
+        .bind(processor.as_str())
+        .bind(i16::from(FactKind::BackupTaken.code()))
+        .bind(after.cast_signed())
+        .bind(told_until.millis())
+        .bind(i64::from(limit))
+        .fetch_all(on)
+        .await?;
+    deferral::facts(rows)
+}
+
+pub(super) async fn compact(
+    on: &mut PgConnection,
+    versions: &[FactVersion],
+) -> Result<Vec<FactVersion>, StoreError> {
+    let versions: Vec<i32> = versions.iter().map(|version| version.cast_signed()).collect();
+    // Whoever else compacts the same waits here, and then finds nothing.
+    let sql = "select version from fact where version = any($1) order by version for update";
+    let left: Vec<i32> = query_scalar(sql).bind(&versions).fetch_all(&mut *on).await?;
+    let sql = "update fact f set chain_before = gone.chain from fact gone \
+               where gone.version = any($1) and f.version = gone.version + 1 and f.version <> all($1)";
+    query(sql).bind(&left).execute(&mut *on).await?;
+    for sql in [
+        "delete from sweep where version = any($1)",
+        "delete from fact where version = any($1)",
+    ] {
+        query(sql).bind(&left).execute(&mut *on).await?;
+    }
+    Ok(left.into_iter().map(i32::cast_unsigned).collect())
 }
 
 pub(super) async fn rewrite(

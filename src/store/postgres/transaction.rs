@@ -11,7 +11,7 @@ use super::{
 use crate::{
     domain::{
         fact::{CapsuleEpoch, Fact, FactVersion},
-        ids::{CommandId, RequestId, Tenant},
+        ids::{CommandId, ProcessorId, RequestId, Tenant},
         time::At,
     },
     store::{
@@ -48,6 +48,24 @@ impl Transaction for PostgresTransaction {
 
     async fn fact(&mut self, key: &str) -> Result<Option<StoredFact>, StoreError> {
         bounded(self.patience, facts::of_key(&mut *self.inner, key)).await
+    }
+
+    async fn copies_told(
+        &mut self,
+        processor: &ProcessorId,
+        after: FactVersion,
+        told_until: At,
+        limit: u32,
+    ) -> Result<Vec<StoredFact>, StoreError> {
+        bounded(
+            self.patience,
+            facts::copies_told(&mut *self.inner, processor, after, told_until, limit),
+        )
+        .await
+    }
+
+    async fn compact_facts(&mut self, versions: &[FactVersion]) -> Result<Vec<FactVersion>, StoreError> {
+        bounded(self.patience, facts::compact(&mut self.inner, versions)).await
     }
 
     async fn add_fact(&mut self, fact: &NewFact) -> Result<FactVersion, StoreError> {

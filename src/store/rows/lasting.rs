@@ -42,6 +42,8 @@ pub struct StoredFact {
     pub at: At,
     /// The hash over this fact and those before it; `None`: nobody has chained it yet.
     pub chain: Option<crate::store::Chain>,
+    /// The chain of the fact before it, where that one is compacted.
+    pub chain_before: Option<crate::store::Chain>,
 }
 
 /// The walk that makes every request a fact concerns look at it.

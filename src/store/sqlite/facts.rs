@@ -5,7 +5,7 @@ use uuid::Uuid;
 
 use crate::{
     domain::{
-        fact::{Fact, FactVersion},
+        fact::{Fact, FactKind, FactVersion},
         ids::ProcessorId,
         time::At,
     },
@@ -88,8 +88,7 @@ pub(super) async fn since(
     on: impl SqliteExecutor<'_>,
     version: FactVersion,
 ) -> Result<Vec<StoredFact>, StoreError> {
-    let sql =
-        "select version, id, at, body, digest, sealed, chain from fact where version > ?1 order by version";
+    let sql = "select version, id, at, body, digest, sealed, chain, chain_before from fact where version > ?1 order by version";
     let rows: Vec<FactColumns> = query_as(sql).bind(version).fetch_all(on).await?;
     deferral::facts(rows)
 }
@@ -98,8 +97,7 @@ pub(super) async fn about(
     on: impl SqliteExecutor<'_>,
     processor: &ProcessorId,
 ) -> Result<Vec<StoredFact>, StoreError> {
-    let sql =
-        "select version, id, at, body, digest, sealed, chain from fact where about = ?1 order by version";
+    let sql = "select version, id, at, body, digest, sealed, chain, chain_before from fact where about = ?1 order by version";
     let rows: Vec<FactColumns> = query_as(sql).bind(processor.as_str()).fetch_all(on).await?;
     deferral::facts(rows)
 }
@@ -108,13 +106,14 @@ pub(super) async fn at(
     on: impl SqliteExecutor<'_>,
     version: FactVersion,
 ) -> Result<Option<StoredFact>, StoreError> {
-    let sql = "select version, id, at, body, digest, sealed, chain from fact where version = ?1";
+    let sql =
+        "select version, id, at, body, digest, sealed, chain, chain_before from fact where version = ?1";
     let row: Option<FactColumns> = query_as(sql).bind(version).fetch_optional(on).await?;
     row.map(FactColumns::into_fact).transpose()
 }
 
 pub(super) async fn of_key(on: impl SqliteExecutor<'_>, key: &str) -> Result<Option<StoredFact>, StoreError> {
-    let sql = "select version, id, at, body, digest, sealed, chain from fact where key = ?1";
+    let sql = "select version, id, at, body, digest, sealed, chain, chain_before from fact where key = ?1";
     let row: Option<FactColumns> = query_as(sql).bind(key).fetch_optional(on).await?;
     row.map(FactColumns::into_fact).transpose()
 }
@@ -149,6 +148,46 @@ pub(super) async fn add(on: &mut SqliteConnection, new: &NewFact) -> Result<Fact
             .await?;
     }
     Ok(version)
+}
+
+pub(super) async fn copies_told(
+    on: impl SqliteExecutor<'_>,
+    processor: &ProcessorId,
+    after: FactVersion,
+    told_until: At,
+    limit: u32,
+) -> Result<Vec<StoredFact>, StoreError> {
+    let sql = "select version, id, at, body, digest, sealed, chain, chain_before from fact f \
+               where about = ?1 and kind = ?2 and version > ?3 and at <= ?4 \
+               and version < (select version from fact where at <= ?4 order by version desc limit 1) \
+               and not exists (select 1 from sweep s where s.version = f.version and s.finished_at is null) \
+               order by version limit ?5";
+    let rows: Vec<FactColumns> = query_as(sql)
+        .bind(processor.as_str())
+        .bind(FactKind::BackupTaken.code())
+        .bind(after)
+        .bind(told_until.millis())
+        .bind(limit)
+        .fetch_all(on)
+        .await?;
+    deferral::facts(rows)
+}
+
+pub(super) async fn compact(
+    on: &mut SqliteConnection,
+    versions: &[FactVersion],
+) -> Result<Vec<FactVersion>, StoreError> {
+    let listed = serde_json::json!(versions).to_string();
+    let sql = "update fact set chain_before = (select gone.chain from fact gone where gone.version = fact.version - 1) \
+               where version in (select value + 1 from json_each(?1)) and version not in (select value from json_each(?1)) \
+               and exists (select 1 from fact gone where gone.version = fact.version - 1)";
+    query(sql).bind(&listed).execute(&mut *on).await?;
+    query("delete from sweep where version in (select value from json_each(?1))")
+        .bind(&listed)
+        .execute(&mut *on)
+        .await?;
+    let sql = "delete from fact where version in (select value from json_each(?1)) returning version";
+    Ok(query_scalar(sql).bind(&listed).fetch_all(on).await?)
 }
 
 pub(super) async fn rewrite(

@@ -11,7 +11,7 @@ use crate::{
     clock::Clock,
     domain::{
         fact::{CapsuleEpoch, Fact, FactVersion},
-        ids::{CommandId, RequestId, Tenant},
+        ids::{CommandId, ProcessorId, RequestId, Tenant},
         time::At,
     },
     store::{
@@ -45,6 +45,20 @@ impl Transaction for SqliteTransaction {
 
     async fn fact(&mut self, key: &str) -> Result<Option<StoredFact>, StoreError> {
         facts::of_key(&mut *self.0, key).await
+    }
+
+    async fn copies_told(
+        &mut self,
+        processor: &ProcessorId,
+        after: FactVersion,
+        told_until: At,
+        limit: u32,
+    ) -> Result<Vec<StoredFact>, StoreError> {
+        facts::copies_told(&mut *self.0, processor, after, told_until, limit).await
+    }
+
+    async fn compact_facts(&mut self, versions: &[FactVersion]) -> Result<Vec<FactVersion>, StoreError> {
+        facts::compact(&mut self.0, versions).await
     }
 
     async fn add_fact(&mut self, fact: &NewFact) -> Result<FactVersion, StoreError> {

@@ -7,7 +7,10 @@ mod sealing;
 use uuid::Uuid;
 
 use super::*;
-use crate::domain::{identity::SubjectData, ids::IdentityType};
+use crate::domain::{
+    identity::{Identity, SubjectData},
+    ids::{IdentityType, Tenant},
+};
 
 /// Root secret 32 × 1; epoch 1 retired, epoch 2 superseded (32 × 2), epoch 5 current (32 × 3).
 fn vault() -> Vault {
@@ -17,7 +20,7 @@ fn vault() -> Vault {
 fn vault_of(root: [u8; 32], epochs: &[(u32, Option<[u8; 32]>)]) -> Vault {
     let at = At::from_millis(1_790_000_000_000);
     let key = |bytes: &[u8; 32]| SecretKey::from_slice(bytes).unwrap();
-    let epochs = epochs.iter().map(|(id, bytes)| keyring::Epoch {
+    let epochs = epochs.iter().map(|(id, bytes)| epoch::Epoch {
         id: *id,
         created_at: at,
         key: bytes

@@ -243,7 +243,7 @@ fn a_record_of_an_earlier_release_is_opened() {
     let sealed = vault
         .0
         .record
-        .seal(crate::vault::record_of(request(1), 3), b"ticket 7");
+        .seal(crate::vault::sealing::record_of(request(1), 3), b"ticket 7");
     assert_eq!(
         vault.open_record(request(1), 3, &sealed).unwrap().as_slice(),
         b"ticket 7"

@@ -127,7 +127,7 @@ fn times_are_those_of_rfc_3339() {
 fn a_hundred_identities_are_not_too_many() {
     let mut document = example("command.erase-minimal");
     let identities: Vec<_> = (0..100)
-        .map(|n| json!({"type": "device_id", "value": format!("{n}")}))
+        .map(|n| json!({"type": "device_id", "value": format!("d{n}")}))
         .collect();
     document["subject"]["identities"] = json!(identities);
     assert_eq!(opening(&document, Door::Commands).identities.len(), 100);

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde_json::{Value, json};
 
 use super::{example, examples, parse_as, schemas_directory};
-use crate::wire::{refusal::FIELD_NAMES, schemas, status::StatusMessage, task::TaskMessage};
+use crate::wire::{read::FIELD_NAMES, schemas, status::StatusMessage, task::TaskMessage};
 
 fn validators() -> BTreeMap<String, jsonschema::Validator> {
     schemas::all()

@@ -6,7 +6,9 @@ use serde_json::Value;
 use super::{examples, tenant};
 use crate::{
     domain::words::DeadLetterReason,
-    wire::{Door, Envelope, canonical::canonical, envelope, parse_ack, parse_backup, parse_command, strict},
+    wire::{
+        Door, Envelope, canonical::canonical, envelope, parse_ack, parse_backup, parse_command, validate,
+    },
 };
 
 fn parse_with_all(bytes: &[u8]) {
@@ -93,7 +95,7 @@ proptest! {
         // Of a number beyond f64, which is JSON all the same, serde_json's tree says nothing about what follows it.
         prop_assume!(!parsed.as_ref().is_err_and(|error| error.to_string().starts_with("number out of range")));
         let known = parsed.is_ok();
-        match strict::check(text.as_bytes()) {
+        match validate::check(text.as_bytes()) {
             Ok(_) => prop_assert!(known, "{text}"),
             Err(refusal) if refusal.reason == DeadLetterReason::NotJson => prop_assert!(!known, "{text}"),
             Err(refusal) => prop_assert_eq!(refusal.reason, DeadLetterReason::Schema),
@@ -103,10 +105,10 @@ proptest! {
     #[test]
     fn one_document_has_one_spelling(value in json()) {
         let (short, long) = (value.to_string(), format!("{value:#}"));
-        let spelled = canonical(strict::check(short.as_bytes()).unwrap());
-        prop_assert_eq!(&spelled, &canonical(strict::check(long.as_bytes()).unwrap()));
+        let spelled = canonical(validate::check(short.as_bytes()).unwrap());
+        prop_assert_eq!(&spelled, &canonical(validate::check(long.as_bytes()).unwrap()));
         // It is a fixed point, and still the same document but for the spelling of whole numbers.
-        prop_assert_eq!(&spelled, &canonical(strict::check(&spelled).unwrap()));
+        prop_assert_eq!(&spelled, &canonical(validate::check(&spelled).unwrap()));
         prop_assert!(serde_json::from_slice::<Value>(&spelled).is_ok());
     }
 }

@@ -22,7 +22,8 @@ async fn workspace(more: &str) -> (Workspace, String) {
 }
 
 fn subjects(count: usize) -> String {
-    let rows = (0..count).map(|n| format!("{n},canary-{n}@example.org\n"));
+    // Nobody has the number 0.
+    let rows = (0..count).map(|n| format!("{},canary-{n}@example.org\n", n + 1));
     std::iter::once("customer_id,email\n".to_owned())
         .chain(rows)
         .collect()

@@ -48,6 +48,7 @@ async fn a_lost_keyring_is_restored_and_never_made_anew() {
     std::fs::rename(&keyring, &backup).unwrap();
     for arguments in [
         &["serve"][..],
+        &["check"],
         &["check", "--connect"],
         &["keys", "init"],
         &["keys", "list"],
@@ -69,6 +70,20 @@ async fn a_lost_keyring_is_restored_and_never_made_anew() {
     std::fs::rename(&backup, &keyring).unwrap();
     workspace.run(&["check", "--connect"]).await.expect(0);
     workspace.run(&PREPARE).await.expect(0);
+}
+
+/// The store that is away may have one already.
+#[tokio::test]
+async fn no_keyring_is_made_for_a_store_that_is_away_unless_told() {
+    let workspace = Workspace::with("[store]\nurl = \"postgres://lacuna@127.0.0.1:1/lacuna\"\n");
+    let keyring = workspace.path("lacuna.keys");
+    let Done { stderr, .. } = workspace.run(&["keys", "init"]).await.expect(3);
+    assert!(
+        stderr.contains("cannot be reached") && stderr.contains("--new-store") && !keyring.exists(),
+        "{stderr}"
+    );
+    workspace.run(&["keys", "init", "--new-store"]).await.expect(0);
+    assert!(keyring.exists());
 }
 
 /// As it is after an upgrade from a version that did not mark keyrings.

@@ -212,7 +212,7 @@ async fn a_file_that_is_none_is_named_by_its_lines() {
 #[tokio::test]
 async fn a_store_that_is_away_is_no_answer() {
     let workspace = Workspace::with("store.url = \"postgres://lacuna:x@127.0.0.1:1/none\"");
-    workspace.run(&["keys", "init"]).await.expect(0);
+    workspace.run(&["keys", "init", "--new-store"]).await.expect(0);
     let id = Uuid::now_v7().to_string();
     workspace
         .run_with(&["reconcile", "-"], id.as_bytes())

@@ -41,7 +41,7 @@ async fn a_command_with_its_id_in_the_headers_is_the_same_command_when_it_is_red
         ],
         payload: approve.as_bytes(),
     };
-    publisher.send(&message).await.unwrap().landed().await.unwrap();
+    publisher.send(&message).await.unwrap().confirmed().await.unwrap();
     let listed = |done: &Done| done.stdout.lines().count() == 1;
     let Done { stdout, .. } = until(&workspace, &["dead-letters", "list", "--json"], listed).await;
     let letter: Value = serde_json::from_str(&stdout).unwrap();
@@ -60,7 +60,7 @@ async fn a_command_with_its_id_in_the_headers_is_the_same_command_when_it_is_red
     })
     .await;
     // It is the same command, not another one that says the same.
-    publisher.send(&message).await.unwrap().landed().await.unwrap();
+    publisher.send(&message).await.unwrap().confirmed().await.unwrap();
     let metrics = format!("{}/metrics", api.0);
     let counted = "lacuna_commands_total{result=\"duplicate\",type=\"approve\"} 1";
     let watch = lacuna::clock::Stopwatch::start();

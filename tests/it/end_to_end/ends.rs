@@ -184,8 +184,20 @@ fn transactions(store: StoreKind) {
     }
     publisher.flush();
     mute.wait_until_asked_again("a transaction stays open", &ids);
+    let open = |n: i32| {
+        deployment.metric(&format!(
+            "lacuna_open_transaction_seconds{{partition=\"{n}\",topic=\"{acks}\"}}"
+        ))
+    };
+    assert!(
+        (0..PARTITIONS).all(|n| open(n) >= Some(5.0)),
+        "how long it has been open shows"
+    );
     transactions.abort();
     wait_until_read(&deployment, PARTITIONS);
+    wait_for("none is open any more", PATIENCE, || {
+        (0..PARTITIONS).all(|n| open(n) == Some(0.0)).then_some(())
+    });
     let mut statuses = Statuses::new(&deployment.topic("status"));
     wait_for("what was answered behind it counts", PATIENCE, || {
         statuses.read();

@@ -8,7 +8,10 @@ use std::{
     time::Duration,
 };
 
-use lacuna::kafka::{KafkaError, admin::Admin, client::Cluster};
+use lacuna::{
+    clock::Stopwatch,
+    kafka::{KafkaError, admin::Admin, client::Cluster},
+};
 use rdkafka::{
     ClientConfig,
     consumer::{BaseConsumer, Consumer},
@@ -16,10 +19,11 @@ use rdkafka::{
     producer::{BaseProducer, BaseRecord, Producer},
     types::{RDKafkaApiKey, RDKafkaRespErr},
 };
-use serde_json::json;
+use serde_json::{Value, json};
 use uuid::Uuid;
 
-use crate::support::{Deployment, StoreKind, service, wait_for};
+use super::kafka::Publisher;
+use crate::support::{Deployment, StoreKind, get, service, wait_for};
 
 const PATIENCE: Duration = Duration::from_secs(60);
 
@@ -41,10 +45,15 @@ struct Stranger {
 impl Stranger {
     /// Joins, and waits until it has partitions.
     fn join(group: &str, topic: &str) -> Self {
+        Self::join_with("range,roundrobin", group, topic)
+    }
+
+    fn join_with(assignors: &str, group: &str, topic: &str) -> Self {
         let consumer: BaseConsumer = ClientConfig::new()
             .set("bootstrap.servers", service("LACUNA_TEST_KAFKA"))
             .set("group.id", group)
             .set("enable.auto.commit", "false")
+            .set("partition.assignment.strategy", assignors)
             .create()
             .unwrap();
         consumer.subscribe(&[topic]).unwrap();
@@ -97,6 +106,117 @@ fn a_worker_that_cannot_join_its_group_is_not_ready_and_names_the_stage() {
         deployment.get("/readyz").filter(|(status, _)| *status == 200)
     });
     worker.stop();
+}
+
+fn says_of(deployment: &Deployment, part: &str, expected: &[&str]) {
+    wait_for(&format!("{part}: {expected:?}"), PATIENCE, || {
+        let (status, body) = deployment.get("/readyz")?;
+        let problem: Value = serde_json::from_str(&body).ok()?;
+        let errors = problem["errors"].as_array()?;
+        let detail = errors.iter().find(|error| error["field"] == part)?["detail"].as_str()?;
+        (status == 503 && expected.iter().all(|expected| detail.contains(expected))).then_some(())
+    });
+}
+
+fn lags(deployment: &Deployment) -> Vec<f64> {
+    let topic = deployment.topic("commands");
+    let lag = |n| {
+        deployment.metric(&format!(
+            "lacuna_consumer_lag{{partition=\"{n}\",topic=\"{topic}\"}}"
+        ))
+    };
+    (0..6).filter_map(lag).collect()
+}
+
+/// It speaks the worker's own assignor, so the group gives it a share without any error, and nobody takes that in.
+#[test]
+fn stranger_with_our_assignor_is_named_until_it_leaves() {
+    let deployment = Deployment::new(StoreKind::Sqlite, REGISTRY);
+    let worker = deployment.serve();
+    wait_for("each partition has its lag", PATIENCE, || {
+        (lags(&deployment) == [0.0; 6]).then_some(())
+    });
+    let commands = deployment.topic("commands");
+    let stranger = Stranger::join_with("cooperative-sticky", &deployment.prefix, &commands);
+    let publisher = Publisher::new();
+    for partition in 0..6 {
+        publisher.publish_to(&commands, partition, b"{}");
+    }
+    let group = format!("consumer group {} ", deployment.prefix);
+    says_of(
+        &deployment,
+        "kafka.groups",
+        &[&group, "client.id rdkafka", &commands],
+    );
+    let theirs = lags(&deployment).into_iter().filter(|lag| *lag > 0.0).count();
+    assert!(
+        theirs > 0,
+        "what nobody takes in is no lag of 0: {:?}",
+        lags(&deployment)
+    );
+    drop(stranger);
+    deployment.wait_until_ready(deployment.http);
+    wait_for("all is taken in", PATIENCE, || {
+        (lags(&deployment) == [0.0; 6]).then_some(())
+    });
+    worker.stop();
+}
+
+/// Two workers may call themselves what they like: both work for the store.
+#[test]
+fn worker_of_another_client_id_is_no_stranger() {
+    let deployment = Deployment::new(StoreKind::Postgres, REGISTRY);
+    let worker = deployment.serve();
+    let config = std::fs::read_to_string(deployment.path("lacuna.toml")).unwrap();
+    let named = format!("{config}\n[kafka.properties]\n\"client.id\" = \"eraser-2\"\n");
+    deployment.write("lacuna.toml", &named);
+    let (other, port) = deployment.serve_another();
+    wait_for("they share the partitions", PATIENCE, || {
+        (1..6).contains(&lags(&deployment).len()).then_some(())
+    });
+    let watched = Stopwatch::start();
+    wait_for("longer than a standstill would take", PATIENCE, || {
+        for port in [deployment.http, port] {
+            let (_, body) = get(port, "/readyz")?;
+            assert!(!body.contains("another program"), "{body}");
+        }
+        (watched.elapsed() > Duration::from_secs(25)).then_some(())
+    });
+    other.stop();
+    worker.stop();
+}
+
+#[test]
+fn topic_that_is_deleted_under_a_worker_is_named() {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .unwrap();
+    for (name, part) in [
+        ("control", "kafka.topics"),
+        ("acks", "kafka.topics"),
+        ("commands", "kafka.topics"),
+    ] {
+        let deployment = Deployment::new(StoreKind::Sqlite, REGISTRY);
+        let worker = deployment.serve();
+        let cluster = Cluster {
+            servers: service("LACUNA_TEST_KAFKA"),
+            properties: [].into(),
+            embedded: false,
+        };
+        let topic = deployment.topic(name);
+        let admin = Admin::new(&cluster).unwrap();
+        runtime
+            .block_on(admin.delete(std::slice::from_ref(&topic)))
+            .unwrap();
+        says_of(&deployment, part, &["deleted under this worker", &topic]);
+        deployment.lacuna_ok(&["topics", "create"]);
+        wait_for("it is not named any more", PATIENCE, || {
+            let (_, body) = deployment.get("/readyz")?;
+            (!body.contains("deleted under this worker")).then_some(())
+        });
+        worker.stop();
+    }
 }
 
 #[tokio::test]

@@ -112,14 +112,18 @@ impl Scene {
         let (status, ready) = self.deployment.get("/readyz").unwrap();
         assert_eq!(status, 503, "{ready}");
         for partition in &wanted {
-            for part in [
-                format!("{}/{partition}: ", self.topic),
-                format!("lacuna positions accept {} {partition}", self.topic),
-                why.to_owned(),
-            ] {
+            for part in [format!("{}/{partition}: ", self.topic), why.to_owned()] {
                 assert!(ready.contains(&part), "{part:?} is missing in {ready}");
             }
         }
+        // The way on is said once, however many there are.
+        let which = match wanted.iter().collect::<Vec<_>>()[..] {
+            [one] => one.to_string(),
+            _ => "--all-stopped".to_owned(),
+        };
+        let way_on = format!("lacuna positions accept {} {which} --actor", self.topic);
+        assert_eq!(ready.matches("lacuna positions accept").count(), 1, "{ready}");
+        assert!(ready.contains(&way_on), "{way_on:?} is missing in {ready}");
         let listed = self.stopped();
         assert_eq!(
             listed
@@ -153,6 +157,25 @@ impl Scene {
         // What is accepted is not stopped any more.
         let again = self.deployment.lacuna(&arguments);
         assert_eq!(again.status.code(), Some(1));
+    }
+
+    /// Accepts all that are stopped at once.
+    fn accept_all(&self, count: usize) {
+        let arguments = [
+            "positions",
+            "accept",
+            &self.topic,
+            "--all-stopped",
+            "--actor",
+            "j.doe",
+            "--reason",
+            "ticket T-17",
+        ];
+        let said = self.deployment.lacuna_ok(&arguments);
+        assert_eq!(said.matches("accepted").count(), count, "{said}");
+        assert_eq!(said.matches("reconcile").count(), 1, "{said}");
+        let again = self.deployment.lacuna(&arguments);
+        assert_eq!(again.status.code(), Some(1), "none is stopped any more");
     }
 
     fn await_ready(&self) {
@@ -339,9 +362,7 @@ fn a_topic_made_anew_that_has_grown_past_the_position_while_stopped_is_noticed()
     let worker = scene.deployment.start();
     scene.await_stopped(0..PARTITIONS, "is not the one that was taken in");
     assert_eq!(scene.taken_in(), 30);
-    for partition in 0..PARTITIONS {
-        scene.accept(partition);
-    }
+    scene.accept_all(6);
     scene.await_taken_in(30 + 54);
     scene.await_ready();
     worker.stop();

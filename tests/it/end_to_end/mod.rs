@@ -1,6 +1,8 @@
 //! The whole way through the real binary: commands on a real Kafka, six processors in another process that know only
 //! the contract, the worker killed in the middle, every request proved complete.
 
+mod clocks;
+mod constraints;
 mod deferred;
 mod denied;
 mod early;
@@ -12,7 +14,7 @@ mod groups;
 pub mod kafka;
 mod lanes;
 mod lost_log;
-mod readme;
+mod pages;
 pub mod standby;
 mod workers;
 

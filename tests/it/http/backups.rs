@@ -234,16 +234,37 @@ async fn what_is_wrong_is_named() {
 #[tokio::test]
 async fn a_restore_into_somebody_unknown_is_taken_and_warned_of() {
     let api = keepers().await;
-    let misspelt = event(json!({ "type": "backup.restored", "restored_into": ["crn", "crm"] }));
+    let gone = event(json!({ "type": "backup.restored", "restored_into": ["warehouse", "crm"] }));
     // A backup system speaks of its own sources, and of others an operator.
-    api.post("nightly", "/v1/backups", &misspelt)
+    api.post("nightly", "/v1/backups", &gone)
         .await
         .is(403, "not_allowed");
-    let taken = api.post("ops", "/v1/backups", &misspelt).await.ok(200);
+    let taken = api.post("ops", "/v1/backups", &gone).await.ok(200);
     let [warning] = taken["warnings"].as_array().unwrap().as_slice() else {
         panic!("{taken}")
     };
-    assert!(warning.as_str().unwrap().contains("no processor crn"), "{taken}");
+    assert!(
+        warning.as_str().unwrap().contains("no processor warehouse"),
+        "{taken}"
+    );
+}
+
+#[tokio::test]
+async fn a_restore_into_a_misspelt_processor_is_refused() {
+    let api = keepers().await;
+    let misspelt = event(json!({ "type": "backup.restored", "restored_into": ["crm", "crn"] }));
+    let reply = api.post("ops", "/v1/backups", &misspelt).await;
+    reply.is(400, "schema");
+    assert_eq!(reply.json["errors"][0]["field"], "restored_into[1]");
+    assert!(
+        reply.text.contains("did you mean crm?") && !reply.text.contains("crn"),
+        "{}",
+        reply.text
+    );
+    // Nothing was taken: the same event, mended, is no conflict.
+    let mut mended = misspelt;
+    mended["restored_into"] = json!(["crm"]);
+    api.post("ops", "/v1/backups", &mended).await.ok(200);
 }
 
 #[tokio::test]

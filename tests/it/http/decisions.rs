@@ -199,6 +199,56 @@ async fn many_are_approved_when_they_are_as_many_as_expected() {
 }
 
 #[tokio::test]
+async fn approvals_repeated_under_a_key_answer_as_the_first_time() {
+    let api = strict().await;
+    for _ in 0..2 {
+        submitted(&api, json!({ "identity_verified": true })).await;
+    }
+    let approve = |body: Value| {
+        let call = api
+            .client
+            .post(format!("{}/v1/approvals", api.base))
+            .bearer_auth("dpo")
+            .header("idempotency-key", "batch-7")
+            .body(body.to_string());
+        api.send(call)
+    };
+    let body = json!({ "filter": {}, "expected_count": 2 });
+    let done = json!({ "approved": 2 });
+    assert_eq!(approve(body.clone()).await.ok(200), done);
+    assert_eq!(approve(body.clone()).await.ok(200), done);
+    // Without the key it is another call, and under it another body is another call as well.
+    api.post("dpo", "/v1/approvals", &body)
+        .await
+        .is(409, "count_differs");
+    approve(json!({ "filter": {}, "expected_count": 1 }))
+        .await
+        .is(409, "conflicting_duplicate");
+}
+
+#[tokio::test]
+async fn approvals_go_on_after_a_cursor() {
+    let api = strict().await;
+    for _ in 0..3 {
+        submitted(&api, json!({ "identity_verified": true })).await;
+    }
+    let listed = api
+        .get("dpo", "/v1/requests?status=awaiting_approval&limit=1")
+        .await
+        .ok(200);
+    let rest = json!({ "filter": {}, "expected_count": 2, "cursor": listed["next_cursor"] });
+    assert_eq!(
+        api.post("dpo", "/v1/approvals", &rest).await.ok(200),
+        json!({ "approved": 2 })
+    );
+    let first = json!({ "filter": {}, "expected_count": 1 });
+    assert_eq!(
+        api.post("dpo", "/v1/approvals", &first).await.ok(200),
+        json!({ "approved": 1 })
+    );
+}
+
+#[tokio::test]
 async fn more_than_the_policy_allows_an_hour_wait_for_a_second_person() {
     let api = start("[policy]\napproval = { above_per_hour = 3 }\n", true).await;
     let mut statuses = Vec::new();

@@ -1,7 +1,13 @@
 //! The detail view and the ledger's entries.
 
+use lacuna::{
+    domain::ids::Tenant,
+    engine::prepare::Arrival,
+    wire::{Door, Envelope, KeptHeaders},
+};
 use serde_json::{Value, json};
 use uuid::Uuid;
+use zeroize::Zeroizing;
 
 use super::fixture::{ack, api, command};
 
@@ -427,5 +433,41 @@ async fn what_is_late_and_waits_for_an_approval_is_listed_as_needing_attention()
             .iter()
             .any(|said| said.as_str().unwrap().contains("still waits for a person")),
         "{to_do:?}"
+    );
+}
+
+#[tokio::test]
+async fn a_type_that_nobody_knows_is_warned_of_whichever_door_it_came_by() {
+    let api = api().await;
+    let mail = json!({ "identities": [{ "type": "customer_id", "value": "4711" },
+                                      { "type": "mail", "value": "ann@example.org" }] });
+    let command = command(json!({ "subject": mail, "tenant": "default" }));
+    let tenant = Tenant::new("default").unwrap();
+    let prepared = api
+        .engine
+        .prepare_command(
+            command.to_string().as_bytes(),
+            &Envelope::bare(&tenant),
+            Door::Commands,
+        )
+        .unwrap();
+    let arrival = Arrival {
+        origin: None,
+        content: Ok(prepared),
+        raw: Zeroizing::default(),
+        headers: KeptHeaders::default(),
+        reading: None,
+    };
+    api.engine.take_in(&[arrival]).await.unwrap();
+    let path = format!("/v1/requests/{}", command["command_id"].as_str().unwrap());
+    let detail = api.get("dpo", &path).await.ok(200);
+    let [warning] = detail["warnings"].as_array().unwrap().as_slice() else {
+        panic!("{detail}")
+    };
+    let warning = warning.as_str().unwrap();
+    assert!(
+        warning.starts_with("subject.identities[1].type: no processor knows this type")
+            && warning.ends_with("did you mean email?"),
+        "{warning}"
     );
 }

@@ -11,10 +11,7 @@ use lacuna::{
     clock::{Clock, ManualClock},
     config::{Config, registry_file},
     domain::time::At,
-    engine::{
-        Engine,
-        outputs::{Emission, Record, RecordKind},
-    },
+    engine::{Engine, effects::Emission},
     http,
     store::{Exclusive, Store, StoreOptions, sqlite::SqliteStore},
     telemetry::{freshness::GaugeGroup, metrics::Metrics, readiness::Readiness},
@@ -88,7 +85,7 @@ pub struct Api {
     pub finished: Option<JoinHandle<std::io::Result<()>>>,
     /// Everything that was answered, for the test that looks for subject data.
     pub answers: Mutex<String>,
-    emitted: Arc<Mutex<Vec<Record>>>,
+    emitted: Arc<Mutex<Vec<Value>>>,
     _folder: tempfile::TempDir,
 }
 
@@ -211,6 +208,7 @@ async fn start_with(http: &str, auth: bool, registry: &str) -> Api {
         sender,
         readiness.clone(),
         config.auth.clone(),
+        &config.kafka.topics.tasks_prefix,
     );
     let serving = http::serve(&config.http, state, shutdown.clone()).await.unwrap();
     Api {
@@ -267,10 +265,18 @@ fn digest_of(token: &str) -> String {
     format!("sha256:{}", hex::encode(sha2::Sha256::digest(token.as_bytes())))
 }
 
-async fn catch(mut receiver: mpsc::Receiver<Emission>, emitted: Arc<Mutex<Vec<Record>>>) {
+/// What processors are sent.
+fn tasks_of(emission: &Emission) -> Vec<Value> {
+    let message = |task: &lacuna::engine::effects::TaskDispatch| {
+        serde_json::to_value(task.message("lacuna.acks", Some("http://127.0.0.1/v1/acks"))).unwrap()
+    };
+    emission.tasks().map(message).collect()
+}
+
+async fn catch(mut receiver: mpsc::Receiver<Emission>, emitted: Arc<Mutex<Vec<Value>>>) {
     while let Some(emission) = receiver.recv().await {
         assert!(emission.outboxed, "what no Kafka input caused has an outbox row");
-        emitted.lock().unwrap().extend(emission.records);
+        emitted.lock().unwrap().extend(tasks_of(&emission));
     }
 }
 
@@ -364,14 +370,10 @@ impl Api {
     ) -> Value {
         let look = || {
             let emitted = self.emitted.lock().unwrap();
-            let tasks = emitted
-                .iter()
-                .rev()
-                .filter(|record| matches!(record.kind, RecordKind::Task { .. }));
-            let messages = tasks.map(|record| serde_json::from_slice::<Value>(&record.payload).unwrap());
-            messages.into_iter().find(|message| {
+            let of_it = |message: &&Value| {
                 message["request_id"] == json!(request) && message["processor"] == processor && so(message)
-            })
+            };
+            emitted.iter().rev().find(of_it).cloned()
         };
         // Outputs are handed over after the answer.
         let waiting = async {
@@ -390,14 +392,14 @@ impl Api {
     /// Wakes whatever is due, as the agenda would.
     pub async fn wake(&self) {
         let woken = self.engine.wake_due(self.clock.now()).await.unwrap();
-        self.emitted.lock().unwrap().extend(woken.emission.records);
+        self.emitted.lock().unwrap().extend(tasks_of(&woken.emission));
     }
 
     /// Sweeps until nothing is left to sweep.
     pub async fn sweep(&self) {
         loop {
             let swept = self.engine.sweep().await.unwrap();
-            self.emitted.lock().unwrap().extend(swept.emission.records);
+            self.emitted.lock().unwrap().extend(tasks_of(&swept.emission));
             if !swept.busy {
                 return;
             }

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use serde_json::{Value, json};
 use uuid::Uuid;
 
-use super::fixture::{Api, ack, api};
+use super::fixture::{Api, ack, api, start};
 
 /// Walks over all pages; gives the ids, and how many pages there were.
 async fn walk(api: &Api, query: &str, limit: usize) -> (Vec<String>, usize) {
@@ -277,4 +277,31 @@ async fn a_search_finds_a_subject_in_one_tenant_or_in_all_of_them() {
         .await
         .ok(200);
     assert_eq!(ids(&found).len(), 1);
+}
+
+#[tokio::test]
+async fn a_search_for_a_placeholder_of_the_house_is_refused() {
+    let api = start("[policy]\nplaceholder_identities = [\"guest\"]\n", true).await;
+    let search = json!({ "identity": { "type": "customer_id", "value": "Guest" } });
+    let reply = api.post("dpo", "/v1/requests/search", &search).await;
+    reply.is(400, "schema");
+    assert_eq!(reply.fields(), ["identity.value"]);
+    assert!(
+        reply.text.contains("policy.placeholder_identities"),
+        "{}",
+        reply.text
+    );
+}
+
+#[tokio::test]
+async fn the_problem_of_a_query_says_what_was_expected() {
+    let api = api().await;
+    let reply = api.get("dpo", "/v1/requests?limit=0&colour=red").await;
+    reply.is(400, "schema");
+    let detail = reply.json["detail"].as_str().unwrap();
+    assert!(
+        detail.contains("limit: expected a number from 1 to 500")
+            && detail.contains("colour: not a parameter of this call, which takes status,"),
+        "{detail}"
+    );
 }

@@ -1,5 +1,6 @@
 //! Commands: taken once, refused with a reason, withdrawn while that is possible.
 
+use lacuna::delivery::republish::republish;
 use reqwest::Method;
 use serde_json::{Value, json};
 use uuid::Uuid;
@@ -255,7 +256,13 @@ async fn calls_that_come_together_share_transactions() {
 async fn what_a_slow_producer_does_not_take_stays_in_the_outbox() {
     let api = api().await;
     let (sender, never_read) = tokio::sync::mpsc::channel(1);
-    let state = lacuna::http::State::new(api.engine.clone(), sender, api.readiness.clone(), None);
+    let state = lacuna::http::State::new(
+        api.engine.clone(),
+        sender,
+        api.readiness.clone(),
+        None,
+        "lacuna.tasks.",
+    );
     let config = lacuna::config::Http {
         listen: "127.0.0.1:0".parse().unwrap(),
         tls: None,
@@ -275,7 +282,7 @@ async fn what_a_slow_producer_does_not_take_stays_in_the_outbox() {
     }
     api.clock.advance(std::time::Duration::from_secs(60));
     let remembered = api.engine.unproduced(api.clock.now()).await.unwrap();
-    let again = api.engine.reissue(&remembered, &[]).await.unwrap();
+    let again = republish(&api.engine, &remembered, &[]).await.unwrap();
     let mut said: Vec<String> = again.revisions.iter().map(|(id, _)| id.to_string()).collect();
     said.sort_unstable();
     ids.sort_unstable();
@@ -386,4 +393,37 @@ async fn a_search_leaves_an_entry_of_who_looked_and_not_for_whom() {
         nothing["ledger_entry"], found["ledger_entry"],
         "a search in vain is one too"
     );
+}
+
+#[tokio::test]
+async fn an_event_of_cloudevents_names_its_command_as_on_kafka() {
+    let api = api().await;
+    let mut command = command(json!({}));
+    command.as_object_mut().unwrap().remove("command_id");
+    let path = format!("{}/v1/requests", api.base);
+    let binary = |id: &'static str, command: &Value| {
+        let call = api.client.post(&path).bearer_auth("shop");
+        let call = call.header("ce-id", id).header("ce-source", "/shop");
+        let call = call.header("ce-specversion", "1.0").header("ce-type", "x");
+        api.send(call.body(command.to_string()))
+    };
+    let first = binary("order-1", &command).await.ok(202);
+    assert_eq!(
+        binary("order-1", &command).await.ok(202)["request_id"],
+        first["request_id"]
+    );
+    let other = binary("order-2", &command).await.ok(202);
+    assert_ne!(other["request_id"], first["request_id"]);
+    let structured =
+        json!({ "specversion": "1.0", "id": "order-1", "source": "/shop", "type": "x", "data": command });
+    let call = api.client.post(&path).bearer_auth("shop");
+    let call = call.header("content-type", "application/cloudevents+json; charset=utf-8");
+    let again = api.send(call.body(structured.to_string())).await.ok(202);
+    assert_eq!(again["request_id"], first["request_id"]);
+    let call = api.client.post(&path).bearer_auth("shop");
+    let call = call
+        .header("ce-id", "1")
+        .header("ce-source", "/shop")
+        .header("ce-specversion", "0.3");
+    api.send(call.body(command.to_string())).await.is(400, "schema");
 }

@@ -41,7 +41,7 @@ async fn answers_come_in_the_order_of_the_questions() {
     ]);
     assert_eq!(json!(found), expected);
     // Another tenant, one that nobody knows, and the default one.
-    for other in [json!({ "tenant": "globex" }), json!({})] {
+    for other in [json!({ "tenant": "globex" }), json!({ "tenant": "default" })] {
         let mut body = json!({ "identities": identities });
         for (name, value) in other.as_object().unwrap() {
             body[name] = value.clone();
@@ -49,7 +49,34 @@ async fn answers_come_in_the_order_of_the_questions() {
         let found = check(&api, body).await;
         assert!(found.iter().all(|item| item["suppressed"] == false), "{other}");
     }
-    assert!(check(&api, json!({ "identities": [] })).await.is_empty());
+    assert!(
+        check(&api, json!({ "tenant": "acme", "identities": [] }))
+            .await
+            .is_empty()
+    );
+}
+
+#[tokio::test]
+async fn a_check_names_its_tenant_where_several_are_served() {
+    let ask = async |api: &Api, bearer: &str| {
+        let body = json!({ "identities": [email("ann@example.org")] });
+        api.post(bearer, CHECK, &body).await
+    };
+    let found = api().await;
+    assert_eq!(
+        ask(&found, "shop").await.ok(200)["items"][0]["suppressed"],
+        false,
+        "nobody else has sent anything"
+    );
+    found.submit(json!({ "tenant": "acme", "scope": {} })).await;
+    let reply = ask(&found, "shop").await;
+    reply.is(400, "schema");
+    assert_eq!(reply.fields(), ["tenant"]);
+    // A bearer of one tenant means its own.
+    assert_eq!(
+        ask(&found, "acme-shop").await.ok(200)["items"][0]["suppressed"],
+        true
+    );
 }
 
 #[tokio::test]

@@ -152,8 +152,9 @@ async fn suppression_is_answered_for_the_own_tenant() {
     let path = "/v1/suppression/check";
     let answered = api.post("acme-shop", path, &ask(None)).await.ok(200);
     assert_eq!(answered["items"][0]["suppressed"], true);
-    let answered = api.post("shop", path, &ask(None)).await.ok(200);
+    let answered = api.post("shop", path, &ask(Some("default"))).await.ok(200);
     assert_eq!(answered["items"][0]["suppressed"], false, "of the default tenant");
+    api.post("shop", path, &ask(None)).await.is(400, "schema");
     api.post("acme-shop", path, &ask(Some("default")))
         .await
         .is(403, "forbidden");

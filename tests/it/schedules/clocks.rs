@@ -5,6 +5,7 @@ use std::sync::{Arc, atomic::Ordering};
 
 use lacuna::{
     clock::{Clock, ManualClock},
+    delivery::republish::republish,
     domain::time::At,
     engine::{Engine, EngineError, clock_guard::Mistrust},
     store::{Gate, Line, Seen, Store},
@@ -182,14 +183,14 @@ async fn a_worker_whose_clock_is_off_decides_nothing_on_any_stage_and_goes_on_wh
         for line in [Line::Lookups, Line::Records] {
             is_mistrusted("a deletion", engine.expire(line, later).await.map(drop));
         }
-        is_mistrusted("a replay", engine.reissue(&[id(1)], &[]).await.map(drop));
+        is_mistrusted("a replay", republish(&engine, &[id(1)], &[]).await.map(drop));
         is_mistrusted(
             "a registry",
             engine.apply_registry(&other_registry()).await.map(drop),
         );
         for decided in [
             engine.cancel_request(id(1), "dpo", None).await.map(drop),
-            engine.approve_all(&[id(1)], "dpo").await.map(drop),
+            engine.approve_all(&[id(1)], "dpo", None).await.map(drop),
         ] {
             match decided {
                 Err(lacuna::engine::OperateError::Engine(error)) => {

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use lacuna::{
+    delivery::republish::republish,
     domain::{fact::Fact, ids::Tenant, request::gates::Approval, words::Status},
     engine::{Engine, intake::Verdict, operate::TaskDecision, prepare::Arrival},
     wire::{command::Door, envelope::Envelope},
@@ -172,8 +173,10 @@ async fn identifiers_are_supplied_and_the_task_goes(fixture: Fixture) {
         world.fixture.store.of_subject(&[digest], 10).await.unwrap(),
         [id(1)]
     );
-    // A message that is said again names the same identifiers, also by another worker.
-    let again = Sent::of(&world.worker().await.reissue(&[id(1)], &[]).await.unwrap());
+    // A message that is republished names the same identifiers, also by another worker.
+    let other = world.worker().await;
+    let again = republish(&other, &[id(1)], &[]).await.unwrap();
+    let again = Sent::of(&again);
     assert_eq!(again.task("calls"), task);
     let (_, sent) = world.settle(&engine, &answer(task, "erased")).await;
     assert_eq!(sent.status()["status"], "completed");

@@ -1,7 +1,9 @@
 //! A worker dies between two steps: invariants 1, 6 and 12.
 
-use lacuna::engine::intake::Verdict;
-use lacuna::engine::settle::AckVerdict;
+use lacuna::{
+    delivery::republish::republish,
+    engine::{intake::Verdict, settle::AckVerdict},
+};
 use serde_json::json;
 
 use super::{
@@ -45,7 +47,7 @@ async fn a_crash_between_commit_and_produce_of_commands(fixture: Fixture) {
         3
     );
     world.clock.advance(Duration::from_secs(60));
-    let again = Sent::of(&second.reissue(&[id(1)], &origins).await.unwrap());
+    let again = Sent::of(&republish(&second, &[id(1)], &origins).await.unwrap());
     assert_eq!(again, lost, "the same tasks, tokens, statuses and dead letters");
 
     let (verdict, sent) = world.settle(&second, &answer(again.task("crm"), "erased")).await;
@@ -77,14 +79,14 @@ async fn a_crash_between_commit_and_produce_of_acks(fixture: Fixture) {
     drop(first);
 
     let second = world.worker().await;
-    let again = Sent::of(&second.reissue(&[id(1)], &origins).await.unwrap());
+    let again = Sent::of(&republish(&second, &[id(1)], &origins).await.unwrap());
     assert_eq!(again.status(), lost.status());
     assert_eq!(again.letters, lost.letters);
     assert_eq!(again.task("mail"), lost.task("mail"));
     assert_eq!(
         again.task("stats"),
         opened.task("stats"),
-        "whatever is dispatched is said again"
+        "whatever is dispatched is republished"
     );
     assert_eq!(again.asked(), ["mail", "stats"], "and nothing that is done");
     world.check().await;
@@ -98,7 +100,7 @@ async fn a_crash_between_produce_and_offset(fixture: Fixture) {
     let once = Sent::of(&first.take_in(&batch).await.unwrap().emission);
     drop(first);
     let second = world.worker().await;
-    let twice = Sent::of(&second.reissue(&[id(1)], &[origin]).await.unwrap());
+    let twice = Sent::of(&republish(&second, &[id(1)], &[origin]).await.unwrap());
 
     // The processor has both copies, and answers both.
     let (verdict, _) = world.settle(&second, &answer(once.task("crm"), "erased")).await;
@@ -138,7 +140,7 @@ async fn a_crash_after_wakes_and_decisions_without_input(fixture: Fixture) {
     world.clock.advance(Duration::from_secs(30));
     let remembered = second.unproduced(world.clock.now()).await.unwrap();
     assert_eq!(remembered, [id(1)]);
-    let again = second.reissue(&remembered, &[]).await.unwrap();
+    let again = republish(&second, &remembered, &[]).await.unwrap();
     assert_eq!(Sent::of(&again), lost);
     world.fixture.store.outbox_done(&again.revisions).await.unwrap();
     assert!(second.unproduced(world.clock.now()).await.unwrap().is_empty());
@@ -156,9 +158,15 @@ async fn a_status_that_was_overtaken_is_caught_up(fixture: Fixture) {
     let sent = Sent::of(&opened);
     let (_, later) = world.settle(&second, &answer(sent.task("crm"), "erased")).await;
     // The first worker's status arrives after the second one's: it looks again and says what is true now.
-    let caught_up = first.catch_up(&opened.revisions).await.unwrap();
+    let caught_up = first.newer_statuses(&opened.revisions).await.unwrap();
     assert_eq!(Sent::of(&caught_up).status(), later.status());
-    assert!(first.catch_up(&caught_up.revisions).await.unwrap().is_empty());
+    assert!(
+        first
+            .newer_statuses(&caught_up.revisions)
+            .await
+            .unwrap()
+            .is_empty()
+    );
     world.check().await;
 }
 
@@ -201,7 +209,7 @@ async fn an_outage_after_the_commit_doubles_nothing(fixture: Fixture) {
     // Trying again finds that somebody has taken it in, as it happens oneself.
     assert!(engine.take_in(&batch).await.unwrap_err().is_fenced());
     let origin = batch[0].origin.clone().unwrap();
-    let sent = Sent::of(&engine.reissue(&[id(1)], &[origin]).await.unwrap());
+    let sent = Sent::of(&republish(&engine, &[id(1)], &[origin]).await.unwrap());
     assert_eq!(
         (sent.asked(), sent.status()["revision"].clone()),
         (vec!["crm", "stats"], json!(1))
@@ -243,7 +251,7 @@ async fn an_outage_after_a_commit_over_http_leaves_an_outbox_row(fixture: Fixtur
     assert!(again.emission.is_empty());
     world.clock.advance(Duration::from_secs(1));
     assert_eq!(engine.unproduced(world.clock.now()).await.unwrap(), [id(1)]);
-    let sent = Sent::of(&engine.reissue(&[id(1)], &[]).await.unwrap());
+    let sent = Sent::of(&republish(&engine, &[id(1)], &[]).await.unwrap());
     assert_eq!(sent.asked(), ["crm", "stats"]);
     assert_eq!(world.request(1).await.head.received_at, start());
     world.check().await;

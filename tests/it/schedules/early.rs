@@ -6,6 +6,7 @@ use std::{
 };
 
 use lacuna::{
+    delivery::republish::republish,
     domain::{early::EarlyCommands, request::gates::Approval, words::Status},
     engine::{
         Engine,
@@ -266,7 +267,7 @@ async fn identifiers_before_their_request(fixture: Fixture) {
         json!([{ "type": "phone", "value": "+49 30 901820" }])
     );
     // What was sent can be sent again from the store, and the subject is found by what came first.
-    let again = Sent::of(&engine.reissue(&[id(1)], &[]).await.unwrap());
+    let again = Sent::of(&republish(&engine, &[id(1)], &[]).await.unwrap());
     assert_eq!(again.tasks, sent.tasks);
     let digest = world.vault.lookup_digest(
         &engine.request(id(1)).await.unwrap().unwrap().head.tenant,
@@ -300,7 +301,7 @@ async fn what_nothing_comes_for_is_dead_lettered(fixture: Fixture) {
     let arrival = command_from(&engine, Some(origins[0].clone()), &cancel(1).to_string());
     engine.take_in(&[arrival]).await.unwrap();
     // A crash before its offset was committed: its replay has nothing to say, and it still waits.
-    assert!(engine.reissue(&[id(1)], &origins).await.unwrap().is_empty());
+    assert!(republish(&engine, &[id(1)], &origins).await.unwrap().is_empty());
     world.clock.advance(WAIT);
     let sent = expire(&world, &engine).await;
     assert_eq!(sent.reasons(), ["unknown_request"]);
@@ -318,7 +319,7 @@ async fn what_nothing_comes_for_is_dead_lettered(fixture: Fixture) {
         "there is no such request, and none has come within 15 s"
     );
     assert_eq!(letter.origin, origins[0]);
-    let again = Sent::of(&engine.reissue(&[id(1)], &origins).await.unwrap());
+    let again = Sent::of(&republish(&engine, &[id(1)], &origins).await.unwrap());
     assert_eq!(
         again.reasons(),
         ["unknown_request"],

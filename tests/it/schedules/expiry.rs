@@ -3,6 +3,7 @@
 use std::{sync::Arc, sync::atomic::Ordering, time::Duration};
 
 use lacuna::{
+    delivery::republish::republish,
     domain::{
         entry::{Entry, Leaf},
         identity::{Identity, SubjectData},
@@ -10,7 +11,7 @@ use lacuna::{
         time::At,
         words::Status,
     },
-    engine::{Engine, intake::Verdict, outputs::Emission},
+    engine::{Engine, effects::Emission, intake::Verdict},
     store::{Line, open::open},
 };
 use serde_json::{Value, json};
@@ -82,7 +83,7 @@ fn until(world: &World, time: &str) -> Duration {
 
 async fn unconfirmed(world: &World, engine: &Engine) -> Emission {
     let later = world.clock.now().plus(Duration::from_secs(60));
-    engine.say_unconfirmed(later).await.unwrap()
+    engine.unconfirmed_tombstones(later).await.unwrap()
 }
 
 async fn closed_requests_go_digests_first_rows_later(fixture: Fixture) {
@@ -99,7 +100,7 @@ async fn closed_requests_go_digests_first_rows_later(fixture: Fixture) {
     assert!(suppressed(&engine, 1).await.is_some());
     world.clock.advance(MILLISECOND);
     let gone = world.expire(&engine).await;
-    assert!(gone.records.is_empty(), "nobody outside sees a difference");
+    assert!(gone.effects.is_empty(), "nobody outside sees a difference");
     assert!(found(&world, 1).await.is_empty());
     assert_eq!(suppressed(&engine, 1).await, None);
     assert_eq!(world.request(1).await.life.status, Status::Completed);
@@ -128,10 +129,10 @@ async fn closed_requests_go_digests_first_rows_later(fixture: Fixture) {
     for line in [Line::Lookups, Line::Records] {
         assert!(world.line(line).await.is_empty());
     }
-    engine.confirmed(&purged.words).await.unwrap();
+    engine.tombstones_confirmed(&purged.tombstones).await.unwrap();
     assert!(unconfirmed(&world, &engine).await.is_empty());
     assert!(
-        Sent::of(&engine.reissue(&[id(1)], &[]).await.unwrap())
+        Sent::of(&republish(&engine, &[id(1)], &[]).await.unwrap())
             .statuses
             .is_empty()
     );
@@ -304,7 +305,7 @@ async fn a_restore_that_no_sweep_has_brought_yet_counts(fixture: Fixture) {
     let arrival = backup_from(&engine, &event);
     engine.tell_backups(&[arrival]).await.unwrap();
     let sent = world.expire(&engine).await;
-    assert!(sent.words.gone.is_empty());
+    assert!(sent.tombstones.gone.is_empty());
     let request = world.request(1).await;
     assert_eq!(
         request.life.status,
@@ -352,18 +353,18 @@ async fn a_crash_between_commit_and_produce_loses_no_tombstone(fixture: Fixture)
     finish(&world, &first, 1).await;
     world.clock.advance(3 * 366 * DAY);
     let lost = world.expire(&first).await;
-    assert_eq!(lost.words.gone, [id(1)]);
+    assert_eq!(lost.tombstones.gone, [id(1)]);
     drop((first, lost));
 
     let second = world.worker().await;
-    let fresh = second.say_unconfirmed(world.clock.now()).await.unwrap();
+    let fresh = second.unconfirmed_tombstones(world.clock.now()).await.unwrap();
     assert!(fresh.is_empty(), "whoever has just committed it says it himself");
     let again = unconfirmed(&world, &second).await;
     assert_eq!(Sent::of(&again).tombstones, [id(1).to_string()]);
     // A crash after the produce, too: it is said until it is confirmed.
     let twice = unconfirmed(&world, &second).await;
-    assert_eq!(twice.words, again.words);
-    second.confirmed(&again.words).await.unwrap();
+    assert_eq!(twice.tombstones, again.tombstones);
+    second.tombstones_confirmed(&again.tombstones).await.unwrap();
     assert!(unconfirmed(&world, &second).await.is_empty());
     world.check().await;
 }
@@ -404,11 +405,11 @@ async fn two_workers_purge_everything_once(fixture: Fixture) {
     let (one, two) = (world.worker().await, world.worker().await);
     let purge = |engine: Arc<Engine>| {
         let world = Arc::clone(&world);
-        tokio::spawn(async move { world.expire(&engine).await.words.gone })
+        tokio::spawn(async move { world.expire(&engine).await.tombstones.gone })
     };
     let (one, two) = (purge(one), purge(two));
     let mut gone = [one.await.unwrap(), two.await.unwrap()].concat();
-    gone.extend(world.expire(&engine).await.words.gone);
+    gone.extend(world.expire(&engine).await.tombstones.gone);
     gone.sort_unstable();
     assert_eq!(gone, (1..=12).map(id).collect::<Vec<_>>());
     world.check().await;
@@ -444,11 +445,11 @@ async fn a_very_late_repeat_opens_a_new_request(fixture: Fixture) {
         (0, &json!("in_progress"))
     );
     // And where it was on its way already, the status follows it.
-    let words = lacuna::engine::words::Words {
+    let words = lacuna::engine::effects::Tombstones {
         gone: vec![id(1)],
-        ..said.words
+        ..said.tombstones
     };
-    let corrected = engine.correct(&words).await.unwrap();
+    let corrected = engine.corrections(&words).await.unwrap();
     assert_eq!(Sent::of(&corrected).status()["revision"], 1);
     world.check().await;
 }
@@ -460,7 +461,7 @@ async fn an_old_status_that_arrives_late_is_followed_by_the_tombstone(fixture: F
     let said = vec![(id(1), world.request(1).await.revision)];
     world.clock.advance(3 * 366 * DAY);
     world.expire(&engine).await;
-    let newer = engine.catch_up(&said).await.unwrap();
+    let newer = engine.newer_statuses(&said).await.unwrap();
     assert_eq!(Sent::of(&newer).tombstones, [id(1).to_string()]);
 }
 
@@ -496,7 +497,7 @@ async fn many_go_in_batches(fixture: Fixture) {
     let now = world.clock.now();
     engine.expire(Line::Lookups, now).await.unwrap();
     assert_eq!(world.line(Line::Records).await.len(), 500, "a batch, and no more");
-    let gone = world.expire(&engine).await.words.gone;
+    let gone = world.expire(&engine).await.tombstones.gone;
     assert_eq!(gone.len(), COUNT as usize);
     let counters = world.fixture.store.counters().await.unwrap();
     assert!(counters.iter().all(|(_, n)| *n == 0), "{counters:?}");

@@ -105,6 +105,18 @@ impl Transaction for FaultyTransaction {
     async fn fact(&mut self, key: &str) -> Result<Option<StoredFact>, StoreError> {
         self.inner.fact(key).await
     }
+    async fn copies_told(
+        &mut self,
+        processor: &ProcessorId,
+        after: FactVersion,
+        told_until: At,
+        limit: u32,
+    ) -> Result<Vec<StoredFact>, StoreError> {
+        self.inner.copies_told(processor, after, told_until, limit).await
+    }
+    async fn compact_facts(&mut self, versions: &[FactVersion]) -> Result<Vec<FactVersion>, StoreError> {
+        self.inner.compact_facts(versions).await
+    }
     async fn add_fact(&mut self, fact: &NewFact) -> Result<FactVersion, StoreError> {
         self.inner.add_fact(fact).await
     }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use lacuna::{domain::body::Subject, store::StoredBody};
+use lacuna::{delivery::republish::republish, domain::body::Subject, store::StoredBody};
 use serde_json::json;
 
 use super::world::{CANARY, Sent, World, answer, command_from, erase, id};
@@ -73,7 +73,7 @@ async fn identifiers_are_unreadable_after_completion(fixture: Fixture) {
     assert_eq!((stored.request.life.readable, stored.wrapped_key), (false, None));
     assert!(world.vault.open_subject(tenant, id(1), &[], &sealed).is_err());
     // A replay says the status again, and needs no identifiers for it.
-    let again = Sent::of(&engine.reissue(&[id(1)], &[]).await.unwrap());
+    let again = Sent::of(&republish(&engine, &[id(1)], &[]).await.unwrap());
     assert_eq!(
         (again.tasks.len(), &again.status()["status"]),
         (0, &json!("completed"))
@@ -185,7 +185,7 @@ async fn a_subject_that_cannot_be_opened_silences_nobody_else(fixture: Fixture) 
     assert_eq!(sent.statuses.len(), 2);
     assert_eq!(sent.tasks.len(), 1, "the broken one's task cannot be sent");
     assert_eq!(sent.task("mail")["request_id"], json!(id(2)));
-    let again = Sent::of(&engine.reissue(&[id(1), id(2)], &[]).await.unwrap());
+    let again = Sent::of(&republish(&engine, &[id(1), id(2)], &[]).await.unwrap());
     assert_eq!(again.tasks.len(), 2, "stats and mail of the other one");
     // It goes unanswered, and somebody is told.
     world.pass(&engine, Duration::from_secs(3600)).await;

@@ -1,6 +1,7 @@
 //! The log is not what the store remembers: invariants 1 and 6.
 
 use lacuna::{
+    delivery::republish::republish,
     domain::entry::{Entry, Leaf},
     engine::{
         Engine,
@@ -206,7 +207,7 @@ async fn an_accepted_log_is_taken_in_and_changes_nothing_twice(fixture: Fixture)
     logs.sort_unstable();
     assert_eq!(logs, [0, 1], "the refusal at the same offset is another one");
     // Said again, each is said for its own log.
-    let again = Sent::of(&worker.reissue(&[], &[of_the_new(1)]).await.unwrap());
+    let again = Sent::of(&republish(&worker, &[], &[of_the_new(1)]).await.unwrap());
     let opened = world.vault.open_dead_letter(&again.letters[0].1).unwrap();
     assert_eq!(
         (again.letters.len(), opened.as_slice()),

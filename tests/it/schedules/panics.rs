@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use lacuna::{
+    delivery::republish::republish,
     domain::{
         fact::Fact,
         ids::Label,
@@ -208,7 +209,7 @@ async fn a_panic_while_a_row_is_said_again_silences_no_neighbour(fixture: Fixtur
         world.take_in(&engine, &erase(n)).await;
     }
     break_row(&world, 2, Some(world.clock.now().plus(HOUR)), broken_wave).await;
-    let emission = engine.reissue(&[id(1), id(2), id(3)], &[]).await.unwrap();
+    let emission = republish(&engine, &[id(1), id(2), id(3)], &[]).await.unwrap();
     let named: Vec<_> = emission.revisions.iter().map(|(id, _)| *id).collect();
     assert_eq!(
         named.len(),
@@ -220,6 +221,6 @@ async fn a_panic_while_a_row_is_said_again_silences_no_neighbour(fixture: Fixtur
     let aside = world.request(2).await;
     assert_eq!(aside.life.status, Status::InProgress);
     assert!(aside.life.set_aside_at.is_some() && aside.life.needs_attention);
-    let sent = Sent::of(&engine.reissue(&[id(1), id(3)], &[]).await.unwrap());
+    let sent = Sent::of(&republish(&engine, &[id(1), id(3)], &[]).await.unwrap());
     assert_eq!(sent.statuses.len(), 2);
 }

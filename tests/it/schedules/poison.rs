@@ -5,7 +5,7 @@ use std::{
     time::Duration,
 };
 
-use lacuna::kafka::deciding::{Decider, Intake, Settle};
+use lacuna::kafka::batch_processor::{BatchProcessor, Intake, Settle};
 use tokio_util::sync::CancellationToken;
 
 use lacuna::engine::Engine;
@@ -23,15 +23,18 @@ on_both_stores!(
     a_store_that_is_away_is_waited_for,
     a_shutdown_during_an_outage_buries_nothing,
     a_fenced_batch_is_not_halved,
+    a_fence_after_an_outage_leaves_the_worker_ready,
     a_table_that_nobody_can_write_is_waited_for_and_nothing_is_dead_lettered,
     a_message_alone_is_dead_lettered_only_where_the_store_takes_something_else,
-    where_no_neighbour_goes_through_it_is_the_store_after_a_few,
+    where_no_neighbour_goes_through_it_is_the_store,
+    a_message_alone_is_kept_where_its_twin_is_refused_too,
+    a_few_bad_messages_in_a_row_are_found_and_no_others,
 );
 
 struct Stages {
     store: Arc<Faulty>,
-    intake: Decider<Intake>,
-    settle: Decider<Settle>,
+    intake: BatchProcessor<Intake>,
+    settle: BatchProcessor<Settle>,
 }
 
 impl Stages {
@@ -48,12 +51,12 @@ impl Stages {
         };
         Self {
             store,
-            intake: Decider {
+            intake: BatchProcessor {
                 work: Arc::new(intake),
                 engine: Arc::clone(&engine),
                 shutdown: shutdown.clone(),
             },
-            settle: Decider {
+            settle: BatchProcessor {
                 work: Arc::new(settle),
                 engine,
                 shutdown,
@@ -202,6 +205,22 @@ async fn a_fenced_batch_is_not_halved(fixture: Fixture) {
     world.check().await;
 }
 
+/// A worker that was frozen in the middle of a transaction wakes: the store has ended that, and another worker has taken the
+/// batch in. It may be the last one for hours.
+async fn a_fence_after_an_outage_leaves_the_worker_ready(fixture: Fixture) {
+    let world = World::new(fixture).await;
+    let stages = Stages::over(&world).await;
+    let engine = &stages.intake.engine;
+    let command = erase(1).to_string();
+    let batch = [command_from(engine, Some(origin_at(COMMANDS, 0, 0)), &command)];
+    stages.intake.decide(&[], &batch).await.unwrap();
+    stages.store.faults.begins.store(1, Ordering::SeqCst);
+    let fenced = stages.intake.decide(&[], &batch).await.unwrap_err();
+    assert!(fenced.to_string().contains("another worker"), "{fenced}");
+    assert_eq!(engine.troubles.problems(), [], "nobody waits any more");
+    world.check().await;
+}
+
 /// Waits until the worker says that it waits, and why.
 async fn trouble(engine: &Engine) -> String {
     for _ in 0..600 {
@@ -346,7 +365,15 @@ async fn a_message_alone_is_dead_lettered_only_where_the_store_takes_something_e
     world.check().await;
 }
 
-async fn where_no_neighbour_goes_through_it_is_the_store_after_a_few(fixture: Fixture) {
+async fn where_no_neighbour_goes_through_it_is_the_store(fixture: Fixture) {
+    of_another_tenant_only(fixture, 8).await;
+}
+
+async fn a_message_alone_is_kept_where_its_twin_is_refused_too(fixture: Fixture) {
+    of_another_tenant_only(fixture, 1).await;
+}
+
+async fn of_another_tenant_only(fixture: Fixture, messages: u128) {
     let world = World::new(fixture).await;
     let stages = Stages::over(&world).await;
     let engine = Arc::clone(&stages.intake.engine);
@@ -356,13 +383,51 @@ async fn where_no_neighbour_goes_through_it_is_the_store_after_a_few(fixture: Fi
         Some(("tenant = 'acme'", "new.tenant = 'acme'")),
     );
     world.fixture.execute(&breaks).await;
-    let batch: Vec<_> = (1..=8).map(|n| world.command(&engine, &erase(n))).collect();
+    let batch: Vec<_> = (1..=messages)
+        .map(|n| world.command(&engine, &erase(n)))
+        .collect();
     let deciding = tokio::spawn(async move { stages.intake.decide(&[], &batch).await.unwrap() });
-    trouble(&engine).await;
+    let why = trouble(&engine).await;
+    let on_postgres = matches!(world.fixture.place, Place::Postgres(_));
+    assert!(
+        !on_postgres || why.contains("refusing"),
+        "it says which constraint: {why}"
+    );
     assert!(!deciding.is_finished());
     world.fixture.execute(&mends).await;
     let sent = Sent::of(&deciding.await.unwrap());
-    assert_eq!((sent.statuses.len(), sent.letters.len()), (5, 3));
+    assert_eq!((sent.statuses.len() as u128, sent.letters.len()), (messages, 0));
+    assert!(engine.troubles.problems().is_empty());
+    world.check().await;
+}
+
+async fn a_few_bad_messages_in_a_row_are_found_and_no_others(fixture: Fixture) {
+    let world = World::new(fixture).await;
+    let stages = Stages::over(&world).await;
+    let engine = Arc::clone(&stages.intake.engine);
+    let postgres = format!("id in ('{}', '{}')", id(3), id(4));
+    let sqlite = format!("new.id in (x'{}', x'{}')", id(3).0.simple(), id(4).0.simple());
+    let [breaks, _] = refusing(&world.fixture.place, Some((&postgres, &sqlite)));
+    world.fixture.execute(&breaks).await;
+    let mut batch: Vec<_> = (1..=6).map(|n| world.command(&engine, &erase(n))).collect();
+    // What cannot be read is dead-lettered in between, for what it is.
+    batch.insert(3, command_from(&engine, Some(world.origin(COMMANDS)), "{"));
+    let mut offset = 0;
+    for arrival in &mut batch {
+        arrival.origin = Some(origin_at(COMMANDS, 0, offset));
+        offset += 1;
+    }
+    let sent = Sent::of(&stages.intake.decide(&[], &batch).await.unwrap());
+    let mut reasons = sent.reasons();
+    reasons.sort_unstable();
+    assert_eq!(
+        (reasons, sent.statuses.len()),
+        (vec!["internal", "internal", "not_json"], 4)
+    );
+    assert_eq!(
+        world.fixture.store.positions("test").await.unwrap()[0].next_offset,
+        7
+    );
     assert!(engine.troubles.problems().is_empty());
     world.check().await;
 }

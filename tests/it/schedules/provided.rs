@@ -1,6 +1,6 @@
 //! Identifiers that acks bring: who is sent them, who is not, and what a repeat, a forgery and a crash change.
 
-use lacuna::engine::settle::AckVerdict;
+use lacuna::{delivery::republish::republish, engine::settle::AckVerdict};
 use serde_json::{Value, json};
 
 use super::{
@@ -79,7 +79,7 @@ async fn an_ack_brings_what_the_next_one_needs(fixture: Fixture) {
     assert_eq!(sent.task("calls")["identities"], phone());
     // From the store, also by another worker: what was sent, and nothing to those that do not come after it.
     let second = world.worker().await;
-    let again = Sent::of(&second.reissue(&[id(1)], &[]).await.unwrap());
+    let again = Sent::of(&republish(&second, &[id(1)], &[]).await.unwrap());
     assert_eq!(again.task("calls"), sent.task("calls"));
     assert_eq!(again.task("apart")["identities"].as_array().unwrap().len(), 1);
     // The subject is found by it from now on.

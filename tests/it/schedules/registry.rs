@@ -1,11 +1,16 @@
 //! The registry changes while requests are under way.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
-use lacuna::engine::{operate::TaskDecision, registry::Applied, settle::AckVerdict};
+use lacuna::{
+    delivery::republish::republish,
+    domain::ids::ProcessorId,
+    engine::{Engine, operate::TaskDecision, registry::Applied, settle::AckVerdict},
+    kafka::routing::{Routing, Topics},
+};
 use serde_json::json;
 
-use super::world::{REGISTRY, Sent, World, answer, erase};
+use super::world::{ACKS, REGISTRY, Sent, World, answer, erase};
 use crate::store::fixture::Fixture;
 
 on_both_stores!(
@@ -104,10 +109,26 @@ async fn a_removed_processor_can_be_waived(fixture: Fixture) {
     world.check().await;
 }
 
+fn routing(engine: &Arc<Engine>) -> Routing {
+    let topics = Topics {
+        acks: Arc::from(ACKS),
+        ack_url: None,
+        status: Arc::from("status"),
+        dead_letters: Arc::from("dead-letters"),
+        suppression: None,
+        tasks_prefix: "tasks.".to_owned(),
+    };
+    let engine = Arc::clone(engine);
+    Routing::new(topics, move || engine.active().ok())
+}
+
 async fn a_changed_rule_holds_for_what_is_under_way(fixture: Fixture) {
     let world = World::new(fixture).await;
     let engine = world.worker().await;
+    let routing = routing(&engine);
     let (_, opened) = world.take_in(&engine, &erase(1)).await;
+    let stats = ProcessorId::new("stats").unwrap();
+    assert_eq!(*routing.routes().task_topic(&stats), *"stats-tasks");
     world
         .apply(
             &REGISTRY
@@ -121,8 +142,13 @@ async fn a_changed_rule_holds_for_what_is_under_way(fixture: Fixture) {
     assert_eq!(request.tasks[0].state.name().as_str(), "abandoned");
     assert_eq!(request.head.registry, 1, "the plan is pinned");
     // Transport is live.
-    let again = engine.reissue(&[request.id], &[]).await.unwrap();
-    assert!(again.records.iter().any(|record| &*record.topic == "elsewhere"));
+    let again = republish(&engine, &[request.id], &[]).await.unwrap();
+    let routes = routing.routes();
+    assert!(
+        again
+            .tasks()
+            .any(|task| *routes.task_topic(&task.processor) == *"elsewhere")
+    );
     world.check().await;
 }
 

@@ -1,9 +1,10 @@
 //! Who must not be brought back: what the list says, and what the topic says.
 
-use std::{sync::Arc, time::Duration};
+use std::time::Duration;
 
 use hmac::{Hmac, KeyInit, Mac};
 use lacuna::{
+    delivery::republish::republish,
     domain::{
         identity::{Identity, SubjectData},
         ids::{IdentityType, Tenant},
@@ -71,7 +72,7 @@ fn reactivated(n: u128, at: At) -> Value {
 
 async fn with_topic(fixture: Fixture) -> World {
     let mut world = World::new(fixture).await;
-    world.settings.topics.suppression = Some(Arc::from("suppression"));
+    world.settings.has_suppression_topic = true;
     world
 }
 
@@ -156,7 +157,7 @@ categories = ["messages"]
 
 async fn a_limited_request_suppresses_nobody(fixture: Fixture) {
     let mut world = World::with_registry(fixture, NARROW).await;
-    world.settings.topics.suppression = Some(Arc::from("suppression"));
+    world.settings.has_suppression_topic = true;
     let engine = world.worker().await;
     let scopes = [
         json!({ "purposes": ["marketing"] }),
@@ -375,7 +376,7 @@ async fn an_identity_of_two_requests_has_one_truth(fixture: Fixture) {
     .await
     .unwrap();
     tx.commit().await.unwrap();
-    let words = lacuna::engine::words::Words {
+    let words = lacuna::engine::effects::Tombstones {
         suppressed: first
             .suppressed
             .iter()
@@ -383,7 +384,7 @@ async fn an_identity_of_two_requests_has_one_truth(fixture: Fixture) {
             .collect(),
         ..Default::default()
     };
-    let corrected = engine.correct(&words).await.unwrap();
+    let corrected = engine.corrections(&words).await.unwrap();
     let sent = Sent::of(&corrected);
     assert_eq!(said(&sent), said(&first));
     assert!(sent.tombstones.is_empty());
@@ -393,7 +394,11 @@ async fn an_identity_of_two_requests_has_one_truth(fixture: Fixture) {
             .all(|(_, message)| message["since"] == json!(ended_at))
     );
     assert!(
-        engine.correct(&corrected.words).await.unwrap().is_empty(),
+        engine
+            .corrections(&corrected.tombstones)
+            .await
+            .unwrap()
+            .is_empty(),
         "it is true now"
     );
 }
@@ -406,19 +411,19 @@ async fn what_was_not_produced_is_said_again(fixture: Fixture) {
     let lost_too = Sent::of(&first.take_in(&http).await.unwrap().emission);
     drop(first);
     let second = world.worker().await;
-    let replayed = Sent::of(&second.reissue(&[id(1)], &[]).await.unwrap());
+    let replayed = Sent::of(&republish(&second, &[id(1)], &[]).await.unwrap());
     assert_eq!(replayed.suppressed, lost.suppressed);
     let later = world.clock.now().plus(Duration::from_secs(60));
     let remembered = second.unproduced(later).await.unwrap();
     assert_eq!(remembered, [id(2)]);
-    let replayed = Sent::of(&second.reissue(&remembered, &[]).await.unwrap());
+    let replayed = Sent::of(&republish(&second, &remembered, &[]).await.unwrap());
     assert_eq!(replayed.suppressed, lost_too.suppressed);
     // An expiry whose words were lost.
     world.clock.advance(DAY);
     world.take_in(&second, &reactivated(1, world.clock.now())).await;
-    let again = second.reissue(&[id(1)], &[]).await.unwrap();
+    let again = republish(&second, &[id(1)], &[]).await.unwrap();
     assert_eq!(Sent::of(&again).tombstones.len(), 2);
-    let said_again = second.say_again(&again.words).await.unwrap();
+    let said_again = second.tombstones_again(&again.tombstones).await.unwrap();
     assert_eq!(Sent::of(&said_again).tombstones.len(), 2);
 }
 
@@ -435,7 +440,7 @@ async fn a_return_over_kafka_survives_a_crash(fixture: Fixture) {
     let later = world.clock.now().plus(Duration::from_secs(60));
     let remembered = second.unproduced(later).await.unwrap();
     assert_eq!(remembered, [id(1)]);
-    let again = Sent::of(&second.reissue(&remembered, &[]).await.unwrap());
+    let again = Sent::of(&republish(&second, &remembered, &[]).await.unwrap());
     assert_eq!((again.tombstones.len(), again.status()), (2, lost.status()));
 }
 
@@ -449,11 +454,11 @@ async fn an_ended_topic_is_not_written(fixture: Fixture) {
     world.clock.advance(365 * DAY);
     // Its words were not confirmed, and then the topic was taken out of the configuration.
     engine.expire(Line::Lookups, world.clock.now()).await.unwrap();
-    world.settings.topics.suppression = None;
+    world.settings.has_suppression_topic = false;
     let without = world.worker().await;
     let later = world.clock.now().plus(Duration::from_secs(60));
-    let left = without.say_unconfirmed(later).await.unwrap();
-    assert!(left.records.is_empty() && !left.is_empty());
-    without.confirmed(&left.words).await.unwrap();
-    assert!(without.say_unconfirmed(later).await.unwrap().is_empty());
+    let left = without.unconfirmed_tombstones(later).await.unwrap();
+    assert!(left.effects.is_empty() && !left.is_empty());
+    without.tombstones_confirmed(&left.tombstones).await.unwrap();
+    assert!(without.unconfirmed_tombstones(later).await.unwrap().is_empty());
 }

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use lacuna::{
+    delivery::republish::republish,
     domain::{
         ids::{ProcessorId, RequestId, TaskId},
         task::{TaskState, Undelivered},
@@ -10,9 +11,10 @@ use lacuna::{
     },
     engine::{
         Engine,
+        effects::SentTask,
         operate::TaskDecision,
         settle::AckVerdict,
-        undeliverable::{Bounced, Release, SentTask},
+        undeliverable::{Bounced, Release},
     },
 };
 use serde_json::{Value, json};
@@ -189,7 +191,7 @@ async fn a_hold_between_the_write_back_and_the_release_keeps_it_back(fixture: Fi
 async fn what_was_never_sent_can_be_cancelled_and_is_not_released(fixture: Fixture) {
     let world = World::new(fixture).await;
     let engine = world.worker().await;
-    engine.shut_lane(&crm(), "its topic does not exist");
+    engine.shut_lane(&crm(), "tasks.crm", "its topic does not exist");
     let mut command = erase(1);
     command["scope"] = json!({ "processors": ["crm"] });
     let (_, opened) = world.take_in(&engine, &command).await;
@@ -207,7 +209,7 @@ async fn what_was_never_sent_can_be_cancelled_and_is_not_released(fixture: Fixtu
 async fn a_topic_that_is_known_to_take_nothing_delays_no_other_lane(fixture: Fixture) {
     let world = World::new(fixture).await;
     let engine = world.worker().await;
-    engine.shut_lane(&crm(), "its topic does not exist");
+    engine.shut_lane(&crm(), "tasks.crm", "its topic does not exist");
     for n in 1..=3 {
         let (_, opened) = world.take_in(&engine, &erase(n)).await;
         assert_eq!(opened.asked(), ["stats"]);
@@ -245,7 +247,7 @@ async fn a_topic_that_is_known_to_take_nothing_delays_no_other_lane(fixture: Fix
 async fn a_probe_sends_the_task_of_one_request(fixture: Fixture) {
     let world = World::new(fixture).await;
     let engine = world.worker().await;
-    engine.shut_lane(&crm(), "its topic does not exist");
+    engine.shut_lane(&crm(), "tasks.crm", "its topic does not exist");
     for n in 1..=3 {
         world.take_in(&engine, &erase(n)).await;
     }
@@ -256,7 +258,7 @@ async fn a_probe_sends_the_task_of_one_request(fixture: Fixture) {
     let probe = release(&engine, Release::Probe, 1).await;
     assert_eq!(probe.asked(), ["crm"]);
     // It comes back, and the lane is tried again later.
-    engine.shut_lane(&crm(), "its topic does not exist");
+    engine.shut_lane(&crm(), "tasks.crm", "its topic does not exist");
     put_back(&engine, probe.task("crm"), REFUSED).await;
     assert!(engine.lanes_to_try().is_empty());
     world.clock.advance(Duration::from_secs(1));
@@ -288,7 +290,7 @@ async fn two_workers_put_back_and_release_once(fixture: Fixture) {
         )
         .sent,
     ];
-    let out = first.still_out(&tasks).await.unwrap();
+    let out = first.still_dispatched(&tasks).await.unwrap();
     assert!(!out.contains(&tasks[0]) && out.contains(&tasks[1]));
     world.check().await;
 }
@@ -302,13 +304,13 @@ async fn a_crash_before_the_write_back_says_the_task_again(fixture: Fixture) {
     drop(first);
     // The next worker finds the task out, says it again, and hears that its topic does not take it.
     let second = world.worker().await;
-    let again = Sent::of(&second.reissue(&[id(1)], &[origin]).await.unwrap());
+    let again = Sent::of(&republish(&second, &[id(1)], &[origin]).await.unwrap());
     assert_eq!(again.task("crm"), lost.task("crm"));
     put_back(&second, again.task("crm"), REFUSED).await;
     drop(second);
     // A crash after the write-back: nothing is out, and what waits is found by its row.
     let third = world.worker().await;
-    let again = Sent::of(&third.reissue(&[id(1)], &[]).await.unwrap());
+    let again = Sent::of(&republish(&third, &[id(1)], &[]).await.unwrap());
     assert_eq!(again.asked(), ["stats"]);
     world.clock.advance(Duration::from_secs(30));
     assert_eq!(third.waiting_lanes(false).await.unwrap(), [crm()]);

@@ -17,8 +17,8 @@ use lacuna::{
     domain::{ids::RequestId, request::Request},
     engine::{
         Engine, Settings,
+        effects::Emission,
         intake::Verdict,
-        outputs::Emission,
         prepare::{Arrival, PreparedAck, PreparedCommand},
         settle::AckVerdict,
     },
@@ -146,7 +146,7 @@ impl World {
     }
 
     pub fn note_purged(&self, emission: &Emission) {
-        self.purged.lock().unwrap().extend(&emission.words.gone);
+        self.purged.lock().unwrap().extend(&emission.tombstones.gone);
     }
 
     /// The requests that stand in a line.

@@ -58,7 +58,7 @@ pub(super) async fn probe_for(site: &Site) -> Result<Probe, BenchError> {
                 headers: Vec::new(),
                 payload: payload.as_bytes(),
             };
-            publisher.send(&message).await?.landed().await?;
+            publisher.send(&message).await?.confirmed().await?;
             while !is_completed(store.as_ref(), id).await? {
                 tokio::time::sleep(LOOK_EVERY).await;
             }

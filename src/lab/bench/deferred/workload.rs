@@ -20,8 +20,8 @@ use crate::{
     domain::{ids::RequestId, time::At},
     engine::{
         Engine,
+        effects::Emission,
         intake::Verdict,
-        outputs::{Emission, RecordKind},
         prepare::{Arrival, PreparedAck, PreparedCommand},
         settle::AckVerdict,
     },
@@ -201,13 +201,10 @@ impl Lane {
     /// are of unequal speed.
     fn acks(&self, emission: Emission) -> [Vec<Arrival<PreparedAck>>; 2] {
         let now = self.engine.clock.now();
-        let tasks = emission
-            .records
-            .iter()
-            .filter(|record| matches!(record.kind, RecordKind::Task { .. }));
         let mut parts = [Vec::new(), Vec::new()];
-        for (record, n) in tasks.zip(0..) {
-            let bytes = reply(&record.payload, Says::Erased, n, now).unwrap_or_default();
+        for (task, n) in emission.tasks().zip(0..) {
+            let message = serde_json::to_vec(&task.message("acks", None)).unwrap_or_default();
+            let bytes = reply(&message, Says::Erased, n, now).unwrap_or_default();
             parts[usize::from(n % 2 == 1)].push(arrivals::ack(&self.engine, None, &bytes));
         }
         parts

@@ -7,7 +7,6 @@ use super::{
     simulation::is_of_age,
 };
 use crate::{
-    cli::telling::told,
     domain::{
         entry::{Entry, Leaf},
         ids::RequestId,
@@ -18,6 +17,7 @@ use crate::{
     lab::demo::DemoError,
     store::Store,
     terminal::{Failure, output::say},
+    view::sentences::entries::render_live,
 };
 
 /// Renders what the ledger has had since the last time.
@@ -68,7 +68,7 @@ impl Renderer {
                 if let Some(processor) = proved_by_age(plan, entry) {
                     proved.push((person, processor.to_owned()));
                 }
-                if let Some(line) = told(entry, plan, *at) {
+                if let Some(line) = render_live(entry, plan, *at) {
                     gather(&mut lines, plan, &line);
                 }
             }

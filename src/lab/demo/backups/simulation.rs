@@ -17,9 +17,9 @@ use crate::{
     domain::{ids::RequestId, request::Request, time::At, words::Proof},
     engine::{
         Engine,
+        effects::{Effect, Emission, StatusUpdate},
         facts::Told,
         intake::Verdict,
-        outputs::{Emission, RecordKind},
         settle::AckVerdict,
     },
     lab::{demo::DemoError, harness::Harness},
@@ -177,13 +177,16 @@ impl Simulation {
         let mut waiting = vec![emission];
         while let Some(emission) = waiting.pop() {
             let mut acks = Vec::new();
-            for record in &emission.records {
-                match record.kind {
-                    RecordKind::Task { .. } => acks.push(self.systems.work_off(&record.payload, self.now())?),
-                    RecordKind::Status { id, revision } => self.see_status(id, revision, &record.payload)?,
+            for effect in &emission.effects {
+                match effect {
+                    Effect::Task(task) => {
+                        let message = serde_json::to_vec(&task.message("acks", None))?;
+                        acks.push(self.systems.work_off(&message, self.now())?);
+                    }
+                    Effect::Status(status) => self.see_status(status),
                     // It has no suppression topic, and is over before anything is purged.
-                    RecordKind::Suppression { .. } | RecordKind::Tombstone => {}
-                    RecordKind::DeadLetter { .. } => {
+                    Effect::Suppression(_) | Effect::Tombstone(_) => {}
+                    Effect::DeadLetter(_) => {
                         return Err(DemoError::Stuck("a message was dead-lettered".to_owned()));
                     }
                 }
@@ -196,14 +199,11 @@ impl Simulation {
         Ok(())
     }
 
-    fn see_status(&mut self, id: RequestId, revision: u32, payload: &[u8]) -> Result<(), DemoError> {
-        let status: Value = serde_json::from_slice(payload)?;
-        let word = status["status"].as_str().unwrap_or_default().to_owned();
-        let seen = self.statuses.entry(id).or_default();
-        if seen.0 <= u64::from(revision) {
-            *seen = (u64::from(revision), word);
+    fn see_status(&mut self, status: &StatusUpdate) {
+        let seen = self.statuses.entry(status.id).or_default();
+        if seen.0 <= u64::from(status.revision) {
+            *seen = (u64::from(status.revision), status.message.status.to_string());
         }
-        Ok(())
     }
 
     async fn answer(&self, acks: &[Vec<u8>]) -> Result<Emission, DemoError> {

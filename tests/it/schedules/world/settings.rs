@@ -4,7 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use lacuna::{
     domain::{ids::Tenant, time::At},
-    engine::{Settings, Topics},
+    engine::Settings,
 };
 
 use super::messages::ACKS;
@@ -49,14 +49,8 @@ pub fn start() -> At {
 pub fn settings() -> Settings {
     let zone = jiff::tz::TimeZone::UTC;
     Settings {
-        topics: Topics {
-            acks: Arc::from(ACKS),
-            status: Arc::from("status"),
-            dead_letters: Arc::from("dead-letters"),
-            suppression: None,
-            tasks_prefix: "tasks.".to_owned(),
-        },
-        ack_url: "https://lacuna.example/v1/acks".to_owned(),
+        ack_topic: Arc::from(ACKS),
+        has_suppression_topic: false,
         region: None,
         tenant_default: Tenant::new("default").unwrap(),
         tenants: Vec::new(),

@@ -1,0 +1,3 @@
+//! Long-lived tasks of a worker, a file each.
+
+pub(super) mod kafka_health;

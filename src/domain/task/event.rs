@@ -1,0 +1,158 @@
+//! What can happen to a task.
+
+use serde::{Deserialize, Serialize};
+
+use super::{Deferral, Purpose, Undelivered};
+use crate::domain::{
+    ids::{HoldId, Label},
+    time::At,
+    words::{AbandonCause, Action, Outcome, Proof},
+};
+
+/// Something that happens to a task. The ledger keeps these, so new members go to the end.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum TaskEvent {
+    /// What it waited for is out of the way.
+    Unblocked {
+        /// From when it may be sent.
+        due: At,
+    },
+    /// The date that it waited for has come.
+    Woken {
+        /// What is asked now.
+        action: Action,
+        /// From when it may be sent.
+        due: At,
+    },
+    /// One more attempt is sent.
+    Dispatched {
+        /// When.
+        at: At,
+        /// By when an answer is expected.
+        ack_by: At,
+    },
+    /// The processor says that it will do it.
+    Accepted {
+        /// When it said so.
+        at: At,
+        /// By when it is expected to be done.
+        expected_by: At,
+    },
+    /// The attempt did not lead to an end: it is sent again.
+    AskedAgain {
+        /// What it was answered; `None`: nothing in time.
+        outcome: Option<Outcome>,
+        /// Whether the attempt counts towards the limit.
+        counts: bool,
+        /// From when it may be sent.
+        due: At,
+    },
+    /// Proved.
+    Settled {
+        /// The attempt whose answer it was: the current one, or an earlier one that was late.
+        attempt: u32,
+        /// How.
+        proof: Proof,
+        /// When the proof was received.
+        at: At,
+    },
+    /// The processor has to keep it until a date.
+    Retained {
+        /// The date.
+        until: At,
+    },
+    /// The processor has to keep it for good.
+    RetainedForGood {
+        /// The legal basis.
+        basis: Label,
+    },
+    /// Given up.
+    Abandoned {
+        /// Why.
+        cause: AbandonCause,
+        /// What the last attempt was answered; `None`: nothing in time.
+        outcome: Option<Outcome>,
+    },
+    /// An operator has it done again.
+    Retried {
+        /// From when it may be sent.
+        due: At,
+    },
+    /// An operator has decided to do without it.
+    Waived,
+    /// Withdrawn before it was sent.
+    Cancelled,
+    /// Nothing can be done before a date.
+    Parked {
+        /// Why.
+        why: Deferral,
+        /// The date.
+        until: At,
+        /// What the last attempt was answered, where there was one; `None`: nothing in time.
+        outcome: Option<Outcome>,
+    },
+    /// The date of a parked task has moved.
+    Moved {
+        /// Before.
+        from: At,
+        /// After.
+        to: At,
+    },
+    /// A legal hold covers it.
+    Held {
+        /// One that does.
+        hold: HoldId,
+    },
+    /// No hold covers it any more.
+    Released {
+        /// From when it may be sent.
+        due: At,
+    },
+    /// Proved, and to be looked at again.
+    SecondLook {
+        /// The attempt whose answer it was.
+        attempt: u32,
+        /// What the next generation is for.
+        purpose: Purpose,
+        /// When.
+        until: At,
+    },
+    /// A second look has found data.
+    Found {
+        /// From when it may be sent.
+        due: At,
+    },
+    /// A backup was put back into its processor: it has to be done again.
+    Restored {
+        /// From when it may be sent.
+        due: At,
+    },
+    /// A source of its wave has to be done again, so its horizon has to run anew.
+    Reopened,
+    /// The tasks of its wave are others now.
+    Rewaved {
+        /// The tasks, by their place.
+        sources: Vec<u16>,
+    },
+    /// An identity that its processor knows was supplied.
+    Identified,
+    /// It was refused on a legal ground before it was sent.
+    Refused {
+        /// The ground.
+        basis: Label,
+    },
+    /// None of its sources was erased, so there is nothing to wait for.
+    Exempted {
+        /// The legal basis of the first of them.
+        basis: Label,
+    },
+    /// Its topic does not take its message.
+    Undeliverable {
+        /// From when it may be tried again.
+        due: At,
+        /// Why.
+        why: Undelivered,
+        /// Whether it is certain that the current attempt did not leave; nothing left where it was not sent at all.
+        certain: bool,
+    },
+}

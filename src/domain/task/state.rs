@@ -1,0 +1,165 @@
+//! Where a task stands.
+
+use serde::{Deserialize, Serialize};
+
+use crate::domain::{
+    ids::Label,
+    time::At,
+    words::{AbandonCause, Proof, TaskStateName},
+};
+
+/// Why a task is parked. New members go to the end: the order is part of the packed form.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Deferral {
+    /// The data has to be kept until then.
+    Retention,
+    /// The copies live until then.
+    Rotation,
+}
+
+/// Where a task stands. New members go to the end: the order is part of the packed form.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum TaskState {
+    /// Waits for other tasks.
+    Blocked,
+    /// Waits until the subject has an identity that the processor knows.
+    WithoutIdentity,
+    /// Waits for a date or an event.
+    Parked {
+        /// Why.
+        why: Deferral,
+        /// The date.
+        until: At,
+    },
+    /// May be sent from this time on.
+    Ready {
+        /// The time.
+        due: At,
+    },
+    /// Sent and not answered.
+    Dispatched {
+        /// When.
+        at: At,
+        /// By when an answer is expected.
+        ack_by: At,
+    },
+    /// The processor says that it will do it.
+    Accepted {
+        /// When it said so.
+        at: At,
+        /// By when it is expected to be done.
+        expected_by: At,
+    },
+    /// Proved.
+    Done {
+        /// How.
+        proof: Proof,
+        /// When the proof was received.
+        at: At,
+    },
+    /// Not asked, or not asked any more, for a reason that the law or the registry gives.
+    Exempt {
+        /// The legal basis, or `no_identity`.
+        basis: Label,
+    },
+    /// Given up until an operator retries or waives it.
+    Abandoned {
+        /// Why.
+        cause: AbandonCause,
+    },
+    /// An operator has decided to do without it.
+    Waived,
+    /// Withdrawn before it was sent.
+    Cancelled,
+    /// May not be sent while a legal hold covers it.
+    Held {
+        /// From when it could be sent without the hold.
+        due: At,
+    },
+    /// Proved once, and looked at again later.
+    Verifying {
+        /// When.
+        until: At,
+    },
+    /// Ready, and its topic does not take its message. To everybody outside it is `ready`.
+    Undeliverable {
+        /// From when it may be tried again.
+        due: At,
+        /// Why its topic does not take it.
+        why: Undelivered,
+    },
+}
+
+/// Why a topic does not take a message. New members go to the end: the order is part of the packed form.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Undelivered {
+    /// It takes nothing just now: it is missing or forbidden, has no leader, or does not confirm in time.
+    Refused,
+    /// The message is larger than it takes.
+    TooLarge {
+        /// How large the message is.
+        bytes: u32,
+        /// How much the topic takes, where it could be asked.
+        limit: Option<u32>,
+    },
+}
+
+impl TaskState {
+    /// The name that lists and metrics show.
+    pub const fn name(&self) -> TaskStateName {
+        match self {
+            Self::Blocked | Self::WithoutIdentity => TaskStateName::Blocked,
+            Self::Parked { .. } => TaskStateName::Parked,
+            Self::Ready { .. } | Self::Undeliverable { .. } => TaskStateName::Ready,
+            Self::Dispatched { .. } => TaskStateName::Dispatched,
+            Self::Accepted { .. } => TaskStateName::Accepted,
+            Self::Done { .. } => TaskStateName::Done,
+            Self::Exempt { .. } => TaskStateName::Exempt,
+            Self::Abandoned { .. } => TaskStateName::Abandoned,
+            Self::Waived => TaskStateName::Waived,
+            Self::Cancelled => TaskStateName::Cancelled,
+            Self::Held { .. } => TaskStateName::Held,
+            Self::Verifying { .. } => TaskStateName::Verifying,
+        }
+    }
+
+    /// Whether nothing more is to be done about it, by its own proof or by somebody's decision.
+    pub const fn is_closed(&self) -> bool {
+        match self {
+            Self::Done { .. } | Self::Exempt { .. } | Self::Waived | Self::Cancelled => true,
+            Self::Blocked
+            | Self::WithoutIdentity
+            | Self::Parked { .. }
+            | Self::Ready { .. }
+            | Self::Undeliverable { .. }
+            | Self::Dispatched { .. }
+            | Self::Accepted { .. }
+            | Self::Held { .. }
+            | Self::Verifying { .. }
+            | Self::Abandoned { .. } => false,
+        }
+    }
+
+    /// Whether nothing can be done about it now: it waits for a date, or for an event that nobody can hasten.
+    pub const fn is_deferred(&self) -> bool {
+        matches!(self, Self::Parked { .. } | Self::Verifying { .. })
+    }
+
+    /// When it has to be looked at again.
+    pub const fn wake_at(&self) -> Option<At> {
+        match self {
+            Self::Parked { until, .. } | Self::Verifying { until } => Some(*until),
+            Self::Ready { due } | Self::Undeliverable { due, .. } => Some(*due),
+            Self::Dispatched { ack_by, .. } => Some(*ack_by),
+            Self::Accepted { expected_by, .. } => Some(*expected_by),
+            Self::Blocked
+            | Self::WithoutIdentity
+            | Self::Done { .. }
+            | Self::Exempt { .. }
+            | Self::Abandoned { .. }
+            | Self::Held { .. }
+            | Self::Waived
+            | Self::Cancelled => None,
+        }
+    }
+}

@@ -1,0 +1,324 @@
+//! Deciding: a batch of messages goes through its use case, whatever comes in between.
+//!
+//! A store that is away, or that nobody can use, is waited for, and so is a clock that can be trusted. A message that no
+//! transaction can take in, although the store takes others, is found and dead-lettered, and its neighbours go through (see
+//! [`culprits`]). What was taken in before is only republished. Nothing here talks to Kafka.
+
+mod culprits;
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use tokio_util::sync::CancellationToken;
+
+use super::batch_window::Window;
+use crate::{
+    delivery::republish::republish,
+    domain::{command::Command, ids::RequestId},
+    engine::{
+        Engine, EngineError,
+        effects::Emission,
+        prepare::{Arrival, Names, PreparedAck, PreparedBackup, PreparedCommand},
+        rehearsal::Rehearsed,
+        schedule::Pauses,
+    },
+    store::Origin,
+    telemetry::logs::chain,
+    wire::{Refusal, ack::parse_ack, command::Door, envelope::Envelope},
+};
+
+/// What a stage does with its messages.
+#[async_trait]
+pub trait Work: Send + Sync + 'static {
+    /// A prepared message.
+    type Item: Names + Clone + Send + Sync + 'static;
+    /// The name, for logs.
+    const NAME: &'static str;
+    /// How much it decides at once.
+    const WINDOW: Window;
+    /// Prepares one message, on the polling thread.
+    fn prepare(&self, topic: &str, payload: &[u8], envelope: &Envelope<'_>) -> Result<Self::Item, Refusal>;
+    /// Decides a batch of new messages.
+    async fn decide(&self, arrivals: &[Arrival<Self::Item>]) -> Result<Emission, EngineError>;
+    /// Whether two messages that follow each other are written by one transaction, and into the same tables: then what the
+    /// store takes of one it would take of the other.
+    fn are_alike(&self, _: &Self::Item, _: &Self::Item) -> bool {
+        true
+    }
+    /// Writes something like this message, or else anything, and rolls it back.
+    async fn rehearse(&self, engine: &Engine, _: &Self::Item) -> Result<Rehearsed, EngineError> {
+        engine.rehearse().await
+    }
+}
+
+/// Commands.
+#[derive(Debug)]
+pub struct Intake {
+    /// The use cases.
+    pub engine: Arc<Engine>,
+    /// The topic of the privileged few.
+    pub control_topic: String,
+}
+
+#[async_trait]
+impl Work for Intake {
+    type Item = PreparedCommand;
+    const NAME: &'static str = "intake";
+    const WINDOW: Window = Window::COMMANDS;
+
+    fn prepare(
+        &self,
+        topic: &str,
+        payload: &[u8],
+        envelope: &Envelope<'_>,
+    ) -> Result<PreparedCommand, Refusal> {
+        let door = if topic == self.control_topic {
+            Door::Control
+        } else {
+            Door::Commands
+        };
+        self.engine.prepare_command(payload, envelope, door)
+    }
+
+    async fn decide(&self, arrivals: &[Arrival<PreparedCommand>]) -> Result<Emission, EngineError> {
+        Ok(self.engine.take_in(arrivals).await?.emission)
+    }
+
+    fn are_alike(&self, one: &PreparedCommand, other: &PreparedCommand) -> bool {
+        use std::mem::discriminant;
+        // Holds, releases and returns have transactions of their own.
+        let shares = matches!(
+            one.command,
+            Command::Open(_) | Command::Cancel(_) | Command::Decide(_) | Command::Supply(_)
+        );
+        shares && discriminant(&one.command) == discriminant(&other.command)
+    }
+
+    async fn rehearse(&self, engine: &Engine, item: &PreparedCommand) -> Result<Rehearsed, EngineError> {
+        engine.rehearse_command(item).await
+    }
+}
+
+/// Acks.
+#[derive(Debug)]
+pub struct Settle {
+    /// The use cases.
+    pub engine: Arc<Engine>,
+}
+
+#[async_trait]
+impl Work for Settle {
+    type Item = PreparedAck;
+    const NAME: &'static str = "settle";
+    const WINDOW: Window = Window::ACKS;
+
+    fn prepare(&self, _: &str, payload: &[u8], envelope: &Envelope<'_>) -> Result<PreparedAck, Refusal> {
+        self.engine.prepare_ack(parse_ack(payload, envelope)?)
+    }
+
+    async fn decide(&self, arrivals: &[Arrival<PreparedAck>]) -> Result<Emission, EngineError> {
+        Ok(self.engine.settle(arrivals).await?.emission)
+    }
+}
+
+/// Backup events.
+#[derive(Debug)]
+pub struct Backups {
+    /// The use cases.
+    pub engine: Arc<Engine>,
+}
+
+#[async_trait]
+impl Work for Backups {
+    type Item = PreparedBackup;
+    const NAME: &'static str = "backups";
+    // Each has a transaction of its own, and they are few.
+    const WINDOW: Window = Window::COMMANDS;
+
+    fn prepare(
+        &self,
+        _topic: &str,
+        payload: &[u8],
+        envelope: &Envelope<'_>,
+    ) -> Result<PreparedBackup, Refusal> {
+        self.engine.prepare_backup(payload, envelope)
+    }
+
+    async fn decide(&self, arrivals: &[Arrival<PreparedBackup>]) -> Result<Emission, EngineError> {
+        Ok(self.engine.tell_backups(arrivals).await?.1)
+    }
+}
+
+/// A use case that a stage runs.
+enum Job<'a, T> {
+    Republish(&'a [RequestId], &'a [Origin]),
+    Decide(&'a [Arrival<T>]),
+}
+
+impl<T> Clone for Job<'_, T> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+
+impl<T> Copy for Job<'_, T> {}
+
+/// What came of a message that fails for good when it stands alone.
+enum Tried {
+    /// It went through after all: it was the store.
+    Through(Emission),
+    /// It is its own fault.
+    AtFault(EngineError),
+}
+
+/// Decides batches of one kind.
+#[derive(Debug)]
+pub struct BatchProcessor<W> {
+    /// What is done with a message.
+    pub work: Arc<W>,
+    /// The use cases.
+    pub engine: Arc<Engine>,
+    /// Ends the waiting for a store that is away.
+    pub shutdown: CancellationToken,
+}
+
+impl<W: Work> BatchProcessor<W> {
+    /// Republishes what was taken in before, and decides what is new.
+    pub async fn decide(
+        &self,
+        replays: &[Arrival<W::Item>],
+        new: &[Arrival<W::Item>],
+    ) -> Result<Emission, EngineError> {
+        let decided = self.decide_all(replays, new).await;
+        // Whatever became of the batch, nobody waits for the store any more. A batch that turned out to be another worker's may
+        // be the last one for hours: nothing else would say so.
+        self.engine.troubles.over(W::NAME);
+        decided
+    }
+
+    async fn decide_all(
+        &self,
+        replays: &[Arrival<W::Item>],
+        new: &[Arrival<W::Item>],
+    ) -> Result<Emission, EngineError> {
+        let mut emission = Emission::default();
+        if !replays.is_empty() {
+            emission.append(self.republish(replays).await?);
+        }
+        if !new.is_empty() {
+            emission.append(self.decide_new(new).await?);
+        }
+        Ok(emission)
+    }
+
+    /// Republishes what may not have been produced. A request that cannot be read must not keep its neighbours waiting.
+    async fn republish(&self, replays: &[Arrival<W::Item>]) -> Result<Emission, EngineError> {
+        tracing::info!(
+            stage = W::NAME,
+            messages = replays.len(),
+            "replays: republishing what may not have been produced"
+        );
+        let mut emission = Emission::default();
+        let mut pending = vec![replays];
+        while let Some(slice) = pending.pop() {
+            let origins: Vec<Origin> = slice
+                .iter()
+                .filter_map(|arrival| arrival.origin.clone())
+                .collect();
+            match self.patiently(Job::Republish(&named(slice), &origins)).await {
+                Ok(again) => emission.append(again),
+                Err(error) if is_passing(&error) => return Err(error),
+                Err(_) if slice.len() > 1 => {
+                    let (first, second) = slice.split_at(slice.len() / 2);
+                    pending.extend([second, first]);
+                }
+                Err(error) => match self
+                    .republish_alone(Job::Republish(&named(slice), &origins), error)
+                    .await?
+                {
+                    Tried::Through(again) => emission.append(again),
+                    Tried::AtFault(error) => {
+                        tracing::error!(
+                            stage = W::NAME,
+                            error = &error as &dyn std::error::Error,
+                            "a request cannot be republished"
+                        );
+                        // It may have been dead-lettered for the same reason, and that can be republished.
+                        emission.append(self.patiently(Job::Republish(&[], &origins)).await?);
+                    }
+                },
+            }
+        }
+        Ok(emission)
+    }
+
+    /// Decides new messages. A batch that fails for good is halved until the culprit stands alone.
+    async fn decide_new(&self, new: &[Arrival<W::Item>]) -> Result<Emission, EngineError> {
+        let (mut emission, mut rest, mut width) = (Emission::default(), new, new.len());
+        while !rest.is_empty() {
+            let slice = &rest[..width];
+            let done = match self.patiently(Job::Decide(slice)).await {
+                Ok(decided) => {
+                    emission.append(decided);
+                    width
+                }
+                Err(error) if is_passing(&error) => return Err(error),
+                Err(error) if width > 1 => {
+                    tracing::warn!(stage = W::NAME, %error, messages = width, "halving a batch that fails");
+                    width /= 2;
+                    continue;
+                }
+                Err(error) => {
+                    let passed = self.pass_culprits(rest, error).await?;
+                    emission.append(passed.emission);
+                    passed.messages
+                }
+            };
+            rest = &rest[done..];
+            width = rest.len();
+        }
+        Ok(emission)
+    }
+
+    /// Runs a use case, and waits for a store that is away or not usable, and for a clock that can be trusted.
+    async fn patiently(&self, job: Job<'_, W::Item>) -> Result<Emission, EngineError> {
+        let mut pauses = Pauses::default();
+        loop {
+            let done = match job {
+                Job::Republish(ids, origins) => republish(&self.engine, ids, origins).await,
+                Job::Decide(arrivals) => self.work.decide(arrivals).await,
+            };
+            match done {
+                Err(error) if error.is_outage() && !self.shutdown.is_cancelled() => {
+                    let why = chain(&error);
+                    tracing::warn!(stage = W::NAME, why, "waiting: nothing is decided meanwhile");
+                    self.engine.troubles.waits(W::NAME, why);
+                    tokio::time::sleep(pauses.longer()).await;
+                }
+                done => {
+                    if done.is_ok() {
+                        self.engine.troubles.over(W::NAME);
+                    }
+                    return done;
+                }
+            }
+        }
+    }
+}
+
+/// Whether the messages are not at fault: another worker has them, or the worker shuts down while the store is away.
+fn is_passing(error: &EngineError) -> bool {
+    error.is_fenced() || error.is_outage()
+}
+
+fn named<T: Names>(arrivals: &[Arrival<T>]) -> Vec<RequestId> {
+    let mut ids: Vec<RequestId> = arrivals
+        .iter()
+        .filter_map(|arrival| arrival.content.as_ref().ok())
+        .flat_map(|named| [named.request_id(), named.former_request_id()])
+        .flatten()
+        .collect();
+    ids.sort_unstable();
+    ids.dedup();
+    ids
+}

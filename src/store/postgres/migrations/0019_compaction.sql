@@ -1,0 +1,4 @@
+-- What was told of copies that were taken is compacted once they are proved gone: the fact after one that is deleted keeps that
+-- one's chain, so that the chain can be followed over what is gone.
+alter table fact add column chain_before bytea;
+alter table fact set (autovacuum_vacuum_scale_factor = 0.02, autovacuum_vacuum_threshold = 1000);

@@ -1,0 +1,18 @@
+//! What people and other programs see of a request, a task, a hold, a processor, a deferral, a sweep, a dead letter, a position:
+//! one typed view of each. HTTP serialises it, the command line prints it.
+//!
+//! A view is made of what the domain and the store have, and knows nothing of who shows it: neither HTTP nor a terminal. It
+//! never holds an identifier.
+
+pub mod backup;
+pub mod dead_letter;
+pub mod deferral;
+pub mod event;
+pub mod explanation;
+pub mod hold;
+pub mod position;
+pub mod processor;
+pub mod request;
+pub mod sentences;
+pub mod sweep;
+pub mod task;

@@ -1,0 +1,56 @@
+//! A message that could not be taken in, without what it says.
+
+use serde::Serialize;
+use uuid::Uuid;
+
+use crate::{
+    domain::{
+        time::At,
+        words::{CommandKind, DeadLetterReason},
+    },
+    store::DeadLetter,
+};
+
+/// A message that could not be taken in.
+#[derive(Debug, Serialize)]
+pub struct DeadLetterView<'a> {
+    /// By which it is redriven or closed.
+    pub id: Uuid,
+    /// Why it was refused.
+    pub reason: DeadLetterReason,
+    /// The command that it was, where its bytes say so.
+    #[serde(rename = "type")]
+    pub kind: Option<CommandKind>,
+    /// Which field, and what was expected of it.
+    pub detail: &'a str,
+    /// Where it came from.
+    pub topic: &'a str,
+    /// Its partition.
+    pub partition: i32,
+    /// Its offset.
+    pub offset: i64,
+    /// When it was refused.
+    pub at: At,
+    /// How long ago that is.
+    pub age_seconds: u64,
+    /// Whether somebody has decided about it.
+    pub state: &'static str,
+}
+
+impl<'a> DeadLetterView<'a> {
+    /// Of a letter, as of a time.
+    pub fn of(letter: &'a DeadLetter, now: At) -> Self {
+        Self {
+            id: letter.id,
+            reason: letter.reason,
+            kind: letter.kind,
+            detail: &letter.detail,
+            topic: &letter.origin.topic,
+            partition: letter.origin.partition,
+            offset: letter.origin.offset,
+            at: letter.at,
+            age_seconds: now.since(letter.at).as_secs(),
+            state: letter.state.as_str(),
+        }
+    }
+}

@@ -1,0 +1,247 @@
+//! One request, as people see it: its status, each task with its proof, and why it is not done yet.
+
+use std::collections::HashMap;
+
+use serde::Serialize;
+
+use super::{
+    hold::CoveringHold,
+    sentences::{Sentence, why_not_done},
+    task::{EvidenceView, ProvedTask, TaskView},
+};
+use crate::{
+    domain::{
+        body::Body,
+        note::{Note, Proof},
+        request::{Check, Context, Request, refusal::ComplaintBodies},
+        time::At,
+        words::{Reason, Why},
+    },
+    engine::{
+        EngineError,
+        decisions::{DecisionView, notes_of},
+        identifying::warnings_of_stored,
+        questions::FullRequest,
+        status::status_message,
+    },
+    vault::Vault,
+    wire::status::StatusMessage,
+};
+
+/// The status object, and what it leaves out: what a list of tasks on a terminal needs.
+#[derive(Debug, Serialize)]
+pub struct RequestOverview<'a> {
+    /// The status.
+    #[serde(flatten)]
+    pub status: StatusMessage<'a>,
+    /// The deadline, where that is no working day.
+    pub deadline_rolled: At,
+    /// The tasks, in the order of the plan.
+    pub task_list: Vec<TaskView<'a>>,
+}
+
+impl<'a> RequestOverview<'a> {
+    /// Of a request.
+    pub fn of(request: &'a Request, complaint_bodies: &'a ComplaintBodies) -> Self {
+        Self {
+            status: status_message(request, complaint_bodies),
+            deadline_rolled: request.life.clock.rolled,
+            task_list: TaskView::all(request).collect(),
+        }
+    }
+}
+
+/// One request in full.
+#[derive(Debug, Serialize)]
+pub struct RequestDetail<'a> {
+    #[serde(flatten)]
+    status: StatusMessage<'a>,
+    reason: Reason,
+    requested_at: At,
+    deadline_rolled: At,
+    task_list: Vec<ProvedTask<'a>>,
+    gates: Vec<Gate>,
+    deadlines: Deadlines,
+    why_not_done: Vec<String>,
+    /// Those of them about which somebody has to do something: why it needs attention, and which gates wait.
+    to_do: Vec<String>,
+    /// What whoever sent the command should look at again.
+    warnings: Vec<String>,
+    /// The active holds that cover a part of it.
+    holds: Vec<CoveringHold>,
+    /// Who decided what about it, when and why, the oldest first.
+    decisions: Vec<DecisionView>,
+    /// Who can read the identifiers: `readable`, `capsule` (for a restore only) or `forgotten`.
+    identifiers: &'static str,
+    /// When the capsule is destroyed by the registry's word, where it has one.
+    capsule_until: Option<At>,
+}
+
+/// What a detail is made of, beside the request itself.
+#[derive(Debug)]
+pub struct DetailParts<'a> {
+    /// The status.
+    pub status: StatusMessage<'a>,
+    /// Who decided what.
+    pub decisions: Vec<DecisionView>,
+    /// What opens the side rows of the ledger.
+    pub vault: &'a Vault,
+    /// Whether free text that processors wrote is shown: it may hold identifiers.
+    pub free_text: bool,
+}
+
+impl<'a> RequestDetail<'a> {
+    /// Of a request.
+    pub fn of(
+        full: &'a FullRequest,
+        parts: DetailParts<'a>,
+        context: &Context<'_>,
+    ) -> Result<Self, EngineError> {
+        let request = full.request();
+        let mut evidence = evidence_of(full, parts.vault, parts.free_text);
+        let task_list = request.ordinals().map(|ordinal| ProvedTask {
+            task: TaskView::of(request, ordinal),
+            evidence: evidence.remove(&ordinal),
+        });
+        let holds = context.facts.holds().on_request(request, context.registry);
+        let sentences = why_not_done(request, context);
+        let to_do = sentences.iter().filter(|sentence| sentence.is_to_do);
+        Ok(Self {
+            to_do: to_do.map(|sentence| sentence.text.clone()).collect(),
+            warnings: warnings(full, Some(parts.vault), context)?,
+            status: parts.status,
+            reason: request.head.reason,
+            requested_at: request.head.requested_at,
+            deadline_rolled: request.life.clock.rolled,
+            task_list: task_list.collect(),
+            gates: gates(request, context.now),
+            deadlines: Deadlines::of(request),
+            why_not_done: sentences.into_iter().map(Sentence::into_text).collect(),
+            decisions: parts.decisions,
+            holds: holds.into_iter().map(CoveringHold::of).collect(),
+            identifiers: identifiers(request, context),
+            capsule_until: request.capsule_end(context).and_then(|end| end.expected),
+        })
+    }
+}
+
+/// What whoever sent the command should look at again. Without the keys, as far as that can be told.
+pub fn warnings(
+    full: &FullRequest,
+    vault: Option<&Vault>,
+    context: &Context<'_>,
+) -> Result<Vec<String>, EngineError> {
+    let Some(stored) = &full.body else {
+        return Ok(Vec::new());
+    };
+    let mut warnings = Body::unpack(&stored.body)?.warnings(full.request(), context.registry);
+    if let Some(vault) = vault {
+        warnings.extend(warnings_of_stored(vault, context.registry, &full.stored, stored));
+    }
+    Ok(warnings)
+}
+
+/// Who can read the identifiers: `readable`, `capsule` (for a restore only) or `forgotten`.
+pub fn identifiers(request: &Request, context: &Context<'_>) -> &'static str {
+    match (request.life.readable, request.capsule_end(context)) {
+        (true, _) => "readable",
+        (false, Some(_)) => "capsule",
+        (false, None) => "forgotten",
+    }
+}
+
+#[derive(Debug, Serialize)]
+struct Gate {
+    gate: &'static str,
+    open: bool,
+    until: Option<At>,
+}
+
+#[derive(Debug, Serialize)]
+struct Deadlines {
+    /// By when the person has to be told that the request has come in.
+    acknowledge_by: Option<At>,
+    /// What alerts go by.
+    respond_by: At,
+    rolled: At,
+    first_period_ends: At,
+    extension_possible_until: Option<At>,
+    extended: bool,
+    /// How long the clock stood still while the subject's identity was in doubt.
+    paused_days: u16,
+}
+
+impl Deadlines {
+    fn of(request: &Request) -> Self {
+        let clock = &request.life.clock;
+        Self {
+            acknowledge_by: clock.acknowledge_by,
+            respond_by: clock.due,
+            rolled: clock.rolled,
+            first_period_ends: clock.first_due,
+            extension_possible_until: clock
+                .extensible_until()
+                .filter(|_| !request.life.status.is_final()),
+            extended: clock.is_extended(),
+            paused_days: clock.paused_days,
+        }
+    }
+}
+
+/// The gates that it has or had to pass, in their order.
+fn gates(request: &Request, now: At) -> Vec<Gate> {
+    let (head, life) = (&request.head, &request.life);
+    let person = |why: Why, check: Check| {
+        (check != Check::NotNeeded).then(|| Gate {
+            gate: why.as_str(),
+            open: check == Check::Passed,
+            until: None,
+        })
+    };
+    let date = head.not_before.map(|until| Gate {
+        gate: if head.grace { Why::Grace } else { Why::NotBefore }.as_str(),
+        open: until <= now,
+        until: Some(until),
+    });
+    [
+        person(Why::Verification, life.verification),
+        person(Why::Approval, life.approval),
+        date,
+    ]
+    .into_iter()
+    .flatten()
+    .collect()
+}
+
+/// What the tasks' answers have brought, by the place of the task: of the current generation the latest.
+fn evidence_of(full: &FullRequest, vault: &Vault, free_text: bool) -> HashMap<u16, EvidenceView> {
+    let request = full.request();
+    let mut found = HashMap::new();
+    for leaf in &full.leaves {
+        let notes = notes_of(vault, request.id, leaf);
+        let proofs = notes.into_iter().filter_map(|note| match note {
+            Note::Proof(proof) => Some(proof),
+            Note::Said(_) => None,
+        });
+        for Proof {
+            brought_by,
+            statement,
+            ..
+        } in proofs
+        {
+            let task = request.tasks.get(usize::from(brought_by.ordinal));
+            if task.is_some_and(|task| task.generation == brought_by.generation)
+                && let Some(shown) = EvidenceView::of(statement)
+            {
+                found.insert(brought_by.ordinal, shown);
+            }
+        }
+    }
+    if !free_text {
+        return found
+            .into_iter()
+            .map(|(ordinal, shown)| (ordinal, shown.without_message()))
+            .collect();
+    }
+    found
+}

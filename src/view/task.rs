@@ -1,0 +1,160 @@
+//! A task, as people see it.
+
+use std::collections::BTreeMap;
+
+use serde::Serialize;
+
+use crate::domain::{
+    ack::Evidence,
+    ids::{Label, ProcessorId, TaskId},
+    note::Statement,
+    request::Request,
+    task::{Share, TaskState},
+    time::At,
+    words::{Action, TaskStateName},
+};
+
+/// A task as people see it.
+#[derive(Debug, Serialize)]
+pub struct TaskView<'a> {
+    /// The task.
+    pub task_id: TaskId,
+    /// Who is asked.
+    pub processor: &'a ProcessorId,
+    /// What it is asked.
+    pub action: Action,
+    /// The categories of its share; none: all of it.
+    pub part: &'a [Label],
+    /// Of a backup: the shares whose copies it is about.
+    pub sources: Vec<SourceView<'a>>,
+    /// Where it stands.
+    pub state: TaskStateName,
+    /// Grows each time it has to be done again.
+    pub generation: u32,
+    /// Grows each time this generation is sent.
+    pub attempt: u32,
+    /// What it waits for, or why nothing more is asked of its processor.
+    pub why: Option<&'a str>,
+    /// Until when it waits, as far as that is known.
+    pub until: Option<At>,
+    /// How it was proved done, else what its current attempt was answered.
+    pub outcome: Option<&'static str>,
+}
+
+impl<'a> TaskView<'a> {
+    /// The task at this place.
+    pub fn of(request: &'a Request, ordinal: u16) -> Self {
+        let task = request.task(ordinal);
+        let waits = request.why_not_done(task);
+        Self {
+            task_id: request.task_id(ordinal),
+            processor: &task.processor,
+            action: task.action,
+            part: &task.categories,
+            sources: sources(request, ordinal),
+            state: task.state.name(),
+            generation: task.generation,
+            attempt: task.attempt,
+            why: match &task.state {
+                TaskState::Abandoned { cause } => Some(cause.as_str()),
+                TaskState::Exempt { basis } => Some(basis.as_str()),
+                _ => waits.map(|(why, _)| why.as_str()),
+            },
+            until: waits.and_then(|(_, until)| until),
+            outcome: task.outcome(),
+        }
+    }
+
+    /// Every task of a request, in the order of its plan.
+    pub fn all(request: &'a Request) -> impl Iterator<Item = Self> {
+        request.ordinals().map(|ordinal| Self::of(request, ordinal))
+    }
+}
+
+/// A share of a source whose copies a backup task is about: what tells the waves of one set apart.
+#[derive(Debug, Serialize)]
+pub struct SourceView<'a> {
+    /// The source.
+    pub processor: &'a ProcessorId,
+    /// The categories of its share; none: all of it.
+    pub part: &'a [Label],
+}
+
+/// The shares whose copies a task is about; none where it is no wave of a backup set.
+pub fn sources(request: &Request, ordinal: u16) -> Vec<SourceView<'_>> {
+    let Share::Wave { sources, .. } = &request.task(ordinal).share else {
+        return Vec::new();
+    };
+    let tasks = sources.iter().map(|place| request.task(*place));
+    tasks
+        .map(|task| SourceView {
+            processor: &task.processor,
+            part: &task.categories,
+        })
+        .collect()
+}
+
+/// A task with what its answer brought as proof.
+#[derive(Debug, Serialize)]
+pub struct ProvedTask<'a> {
+    /// The task.
+    #[serde(flatten)]
+    pub task: TaskView<'a>,
+    /// What was brought; `None`: nothing.
+    pub evidence: Option<EvidenceView>,
+}
+
+/// The evidence with the processor's own time and message. The salt is not shown: with it, the commitment in the ledger
+/// could be compared with guesses for ever.
+#[derive(Debug, Serialize)]
+pub struct EvidenceView {
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    by_category: BTreeMap<Label, u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    digest: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    method: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    records: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reference: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    at: Option<At>,
+    /// Free text of the processor's, which may hold anything.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    message: Option<String>,
+}
+
+impl EvidenceView {
+    /// `None`: there is nothing to show.
+    pub fn of(statement: Statement) -> Option<Self> {
+        let Statement {
+            at,
+            message,
+            evidence,
+            ..
+        } = statement;
+        let evidence = evidence.unwrap_or_default();
+        if at.is_none() && message.is_none() && evidence == Evidence::default() {
+            return None;
+        }
+        Some(Self {
+            by_category: evidence.by_category,
+            digest: evidence.digest,
+            method: evidence.method,
+            records: evidence.records,
+            reference: evidence.reference,
+            at,
+            message,
+        })
+    }
+
+    /// The same without free text.
+    #[must_use]
+    pub fn without_message(self) -> Self {
+        Self {
+            message: None,
+            ..self
+        }
+    }
+}
