@@ -1,3 +1,13 @@
-//! Long-lived tasks of a worker, a file each.
+//! The long-lived tasks of a worker, a file each: what it does, how often, and what a failure means.
+//!
+//! All but one are periodic: [`periodic`] is the only place where one rests, fails and says how it stands.
 
+pub(super) mod agenda;
+pub(super) mod gauges;
+pub(super) mod http_outputs;
 pub(super) mod kafka_health;
+pub(super) mod lanes;
+pub(super) mod periodic;
+pub(super) mod registry_reload;
+pub(super) mod retention;
+pub(super) mod sweeps;

@@ -133,7 +133,7 @@ fn legal_clock(policy: &Policy) -> String {
 async fn connect(out: &mut Out, config: &Config, registry: &Registry) -> Result<Vec<Failure>, Failure> {
     let mut failures = Vec::new();
     out.line("")?;
-    match telling(format!("the store {}", config.store.url), store(config)).await {
+    match waited_for(format!("the store {}", config.store.url), store(config)).await {
         Ok((found, warnings)) => {
             out.line(format_args!("store     {found}"))?;
             for warning in warnings {
@@ -151,7 +151,7 @@ async fn connect(out: &mut Out, config: &Config, registry: &Registry) -> Result<
     }
     match session::cluster(config) {
         Err(_) => out.line("kafka     embedded: starts with `lacuna serve`, in memory only")?,
-        Ok(cluster) => match telling(
+        Ok(cluster) => match waited_for(
             format!("Kafka at {}", brokers(config)),
             kafka(config, registry, cluster),
         )
@@ -165,7 +165,7 @@ async fn connect(out: &mut Out, config: &Config, registry: &Registry) -> Result<
 }
 
 /// Says on stderr what is waited for, where it takes longer than a person expects.
-async fn telling<T>(what: String, work: impl Future<Output = T>) -> T {
+async fn waited_for<T>(what: String, work: impl Future<Output = T>) -> T {
     const SAY_EVERY: Duration = Duration::from_secs(2);
     let mut work = std::pin::pin!(work);
     let since = Stopwatch::start();

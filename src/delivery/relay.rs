@@ -116,8 +116,35 @@ impl Relay {
         self.confirm(self.send(emission).await?).await
     }
 
-    /// Waits until what was sent earlier is confirmed, if there is any.
-    pub async fn confirm_earlier(&self, earlier: Option<InFlight>) -> Result<(), DeliveryError> {
+    /// Delivers what `decide` comes to, batch after batch, each decided while the one before it is being confirmed: until it
+    /// says that there is no more, or so many are done. The answer is how often it said that there is more.
+    pub async fn deliver_batches<F>(
+        &self,
+        most: u32,
+        mut decide: impl FnMut() -> F + Send,
+    ) -> Result<u32, DeliveryError>
+    where
+        F: Future<Output = Result<(Emission, bool), EngineError>> + Send,
+    {
+        let mut in_flight = None;
+        let mut done = 0;
+        while done < most {
+            let (decided, confirmed) = tokio::join!(decide(), self.confirm_earlier(in_flight.take()));
+            confirmed?;
+            let (emission, is_more) = decided?;
+            if !emission.is_empty() {
+                in_flight = Some(self.send(emission).await?);
+            }
+            if !is_more || self.shutdown.is_cancelled() {
+                break;
+            }
+            done += 1;
+        }
+        self.confirm_earlier(in_flight).await?;
+        Ok(done)
+    }
+
+    async fn confirm_earlier(&self, earlier: Option<InFlight>) -> Result<(), DeliveryError> {
         match earlier {
             Some(in_flight) => self.confirm(in_flight).await.map(drop),
             None => Ok(()),

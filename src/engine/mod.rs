@@ -218,8 +218,7 @@ pub struct ActiveRegistry {
 /// The use cases and what they share.
 #[derive(Debug)]
 pub struct Engine {
-    /// The store.
-    pub store: Arc<dyn Store>,
+    store: Arc<dyn Store>,
     /// The vault.
     pub vault: Vault,
     /// The clock.
@@ -333,6 +332,12 @@ impl Engine {
             habits: Mutex::default(),
             slot,
         }
+    }
+
+    /// The store itself, for the laboratory and for tests, which look behind what the engine says. Whoever serves people asks
+    /// the engine: a test of the architecture sees to it.
+    pub fn store(&self) -> &Arc<dyn Store> {
+        &self.store
     }
 
     /// The registry that is active.

@@ -14,7 +14,10 @@ use crate::{
         note::Notes,
         time::At,
     },
-    store::{Acceptance, Advance, Attempts, Changes, LeafRow, Mark, Origin, Store, StoreError},
+    store::{
+        Acceptance, Advance, Attempts, Changes, LeafRow, Mark, Origin, Position, PositionNote, Store,
+        StoreError,
+    },
     vault::Vault,
 };
 
@@ -41,6 +44,21 @@ pub struct Accepting<'a> {
 }
 
 impl Engine {
+    /// How far the partitions of this engine's cluster have been taken in.
+    pub async fn positions(&self) -> Result<Vec<Position>, EngineError> {
+        Ok(self.store.positions(&self.cluster).await?)
+    }
+
+    /// How far those of other clusters have, each with its cluster.
+    pub async fn positions_elsewhere(&self) -> Result<Vec<(String, Position)>, EngineError> {
+        Ok(self.store.positions_elsewhere(&self.cluster).await?)
+    }
+
+    /// Writes down what was seen of partitions.
+    pub async fn note_positions(&self, notes: &[PositionNote]) -> Result<(), EngineError> {
+        Ok(self.store.note_positions(notes).await?)
+    }
+
     /// How a batch moves the positions of the partitions that it came from.
     pub(super) fn advances_of<T>(&self, arrivals: &[Arrival<T>]) -> Vec<Advance> {
         let mut advances: Vec<(Advance, &Arrival<T>)> = Vec::new();

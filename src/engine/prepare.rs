@@ -43,6 +43,19 @@ pub struct Arrival<T> {
     pub reading: Option<Reading>,
 }
 
+impl<T> Arrival<T> {
+    /// What came in a call over HTTP: nothing has to be kept of it for a dead letter, because its caller is told.
+    pub fn of_call(content: T) -> Self {
+        Self {
+            origin: None,
+            content: Ok(content),
+            raw: Zeroizing::default(),
+            headers: KeptHeaders::default(),
+            reading: None,
+        }
+    }
+}
+
 /// How a message lay in its log.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Reading {

@@ -4,7 +4,6 @@ use std::sync::Arc;
 
 use axum::{Json, extract::State};
 use serde_json::{Value, json};
-use zeroize::Zeroizing;
 
 use super::{
     Api,
@@ -21,7 +20,7 @@ use crate::{
         prepare::{Arrival, PreparedAck},
         settle::AckVerdict,
     },
-    wire::{Envelope, KeptHeaders, Refusal, parse_ack},
+    wire::{Envelope, Refusal, parse_ack},
 };
 
 /// Settles acks.
@@ -60,13 +59,7 @@ pub(super) async fn take(
         )
         .into());
     }
-    let arrival = Arrival {
-        origin: None,
-        content: Ok(engine.prepare_ack(ack)?),
-        raw: Zeroizing::default(),
-        headers: KeptHeaders::default(),
-        reading: None,
-    };
+    let arrival = Arrival::of_call(engine.prepare_ack(ack)?);
     match api.acks.take(arrival).await? {
         AckVerdict::Counted { .. } => Ok(Json(json!({ "result": "counted" }))),
         AckVerdict::Repeated => Ok(Json(json!({ "result": "repeated" }))),

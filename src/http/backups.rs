@@ -9,7 +9,6 @@ use axum::{
 };
 use serde::Serialize;
 use serde_json::{Value, json};
-use zeroize::Zeroizing;
 
 use super::{
     Api,
@@ -26,7 +25,7 @@ use crate::{
     },
     engine::{facts::Told, prepare::Arrival},
     view::backup::{CopyPlace, CopyView, copies},
-    wire::{Envelope, KeptHeaders, Refusal},
+    wire::{Envelope, Refusal},
 };
 
 /// The list of a cursor.
@@ -49,13 +48,7 @@ pub(super) async fn tell(
         .into());
     }
     let warnings = engine.warnings_of_backup(&prepared.event)?;
-    let arrival = Arrival {
-        origin: None,
-        content: Ok(prepared),
-        raw: Zeroizing::default(),
-        headers: KeptHeaders::default(),
-        reading: None,
-    };
+    let arrival = Arrival::of_call(prepared);
     let (told, emission) = engine.tell_backups(&[arrival]).await?;
     api.outputs.hand_over(emission).await;
     match told.into_iter().next() {

@@ -43,7 +43,12 @@ pub(super) async fn ready(State(api): State<Arc<Api>>) -> Result<Json<Value>, Pr
         problems.push(("registry", error.to_string()));
     }
     if problems.is_empty() {
-        return Ok(Json(json!({ "status": "ready" })));
+        let tasks = api.readiness.tasks();
+        return Ok(Json(if tasks.is_empty() {
+            json!({ "status": "ready" })
+        } else {
+            json!({ "status": "ready", "tasks": tasks })
+        }));
     }
     let errors: Vec<FieldError> = problems
         .into_iter()

@@ -9,7 +9,6 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use serde_json::{Value, json, value::RawValue};
-use zeroize::Zeroizing;
 
 use super::{
     Api,
@@ -32,7 +31,7 @@ use crate::{
         prepare::{Arrival, PreparedCommand},
     },
     view::hold::{HoldView, PlacedHoldView},
-    wire::{KeptHeaders, ParsedCommand, Refusal, parse_hold, parse_release},
+    wire::{ParsedCommand, Refusal, parse_hold, parse_release},
 };
 
 /// The list of a cursor.
@@ -212,13 +211,7 @@ fn prepare(api: &Api, parsed: Result<ParsedCommand, Refusal>) -> Result<(Prepare
 
 /// Tells it, in a transaction of its own: a fact waits for all others, so it gains nothing by company.
 async fn tell(api: &Api, prepared: PreparedCommand) -> Result<Result<(), Refusal>, Problem> {
-    let arrival = Arrival {
-        origin: None,
-        content: Ok(prepared),
-        raw: Zeroizing::default(),
-        headers: KeptHeaders::default(),
-        reading: None,
-    };
+    let arrival = Arrival::of_call(prepared);
     let taken = api.engine.take_in(&[arrival]).await?;
     api.outputs.hand_over(taken.emission).await;
     Ok(match taken.verdicts.into_iter().next() {

@@ -9,7 +9,6 @@ use axum::{
     http::{HeaderMap, StatusCode, header},
     response::{IntoResponse, Response},
 };
-use zeroize::Zeroizing;
 
 use super::{
     Api,
@@ -34,7 +33,7 @@ use crate::{
         prepare::{Arrival, PreparedCommand},
         time_ordered_id,
     },
-    wire::{Door, Envelope, KeptHeaders, Message, Refusal, api, command_id_of_caller, envelope},
+    wire::{Door, Envelope, Message, Refusal, api, command_id_of_caller, envelope},
 };
 
 /// Takes commands in.
@@ -94,34 +93,11 @@ pub(super) async fn submit(
         .prepare_command(&message.payload, &message.envelope, Door::Http)
         .inspect_err(|refusal| count_unreadable(engine, refusal))?;
     caller.check(prepared.command.tenant())?;
-    match &mut prepared.command {
-        Command::Open(opening) => opening.submitter = Some(caller.name.clone()),
-        // Who sees only its own requests withdraws no others either.
-        Command::Cancel(cancel) => {
-            caller.check_command(engine, cancel.request_id, "cancel").await?;
-            if caller.sees_only_its_own() && !is_own(engine, cancel.request_id, &caller.name).await? {
-                return Err(Problem::unknown("request"));
-            }
-        }
-        // The caller says it of a subject, and it only ever keeps data.
-        Command::Reactivated(_) => {}
-        // The door lets none of them in: they have a call of their own, and another role.
-        Command::Hold(_) | Command::Release(_) | Command::Decide(_) | Command::Supply(_) => {
-            return Err(
-                Refusal::new(DeadLetterReason::NotAllowed, "type: belongs to a call of its own").into(),
-            );
-        }
-    }
+    admit(engine, &caller, &mut prepared.command).await?;
     let returned = matches!(prepared.command, Command::Reactivated(_));
     let names_processors = names_processors(&prepared.command);
     let warned = engine.warnings_of_types(&prepared.command);
-    let arrival = Arrival {
-        origin: None,
-        content: Ok(prepared),
-        raw: Zeroizing::default(),
-        headers: KeptHeaders::default(),
-        reading: None,
-    };
+    let arrival = Arrival::of_call(prepared);
     match api.commands.take(arrival).await? {
         // It is about a person and names no request.
         Answer::Taken(id, _) if returned => Ok((
@@ -148,6 +124,29 @@ pub(super) async fn submit(
         }
         Answer::Refused(refusal) => Err(refusal.into()),
     }
+}
+
+/// Whether this caller may give this command. Whoever opens a request is its submitter.
+async fn admit(engine: &Engine, caller: &Caller, command: &mut Command) -> Result<(), Problem> {
+    match command {
+        Command::Open(opening) => opening.submitter = Some(caller.name.clone()),
+        // Who sees only its own requests withdraws no others either.
+        Command::Cancel(cancel) => {
+            caller.check_command(engine, cancel.request_id, "cancel").await?;
+            if caller.sees_only_its_own() && !is_own(engine, cancel.request_id, &caller.name).await? {
+                return Err(Problem::unknown("request"));
+            }
+        }
+        // The caller says it of a subject, and it only ever keeps data.
+        Command::Reactivated(_) => {}
+        // The door lets none of them in: they have a call of their own, and another role.
+        Command::Hold(_) | Command::Release(_) | Command::Decide(_) | Command::Supply(_) => {
+            return Err(
+                Refusal::new(DeadLetterReason::NotAllowed, "type: belongs to a call of its own").into(),
+            );
+        }
+    }
+    Ok(())
 }
 
 /// Counts a command that says nothing that could be carried out.

@@ -78,38 +78,54 @@ impl Place {
     }
 }
 
+/// Which tasks are meant.
+struct Wanted {
+    processor: Option<ProcessorId>,
+    state: Option<TaskStateName>,
+    /// The last one of the page before.
+    start: Option<Place>,
+}
+
+impl Wanted {
+    /// Reads a query; with how many items the page has.
+    fn read(uri: &Uri) -> Result<(Self, usize), Problem> {
+        let mut params = Params::read(uri, &["processor", "state", "limit", "cursor"])?;
+        let words: Vec<&str> = TaskStateName::ALL.iter().map(|state| state.as_str()).collect();
+        let states = format!("one of {}", words.join(", "));
+        let wanted = Self {
+            processor: params.take("processor", "the id of a processor", |text| {
+                ProcessorId::new(text).ok()
+            }),
+            state: params.take("state", &states, TaskStateName::parse),
+            start: params.cursor(TASKS).map(Place::from_bytes),
+        };
+        let limit = params.limit();
+        params.finish()?;
+        Ok((wanted, limit))
+    }
+
+    fn takes(&self, request: &Request, ordinal: u16) -> bool {
+        let task = request.task(ordinal);
+        let is_new = |start: Place| (request.id, ordinal) > (start.0, start.1);
+        self.processor
+            .as_ref()
+            .is_none_or(|processor| *processor == task.processor)
+            && self.state.is_none_or(|state| state == task.state.name())
+            && self.start.is_none_or(is_new)
+    }
+}
+
 /// `GET /v1/tasks`
 pub(super) async fn list(
     State(api): State<Arc<Api>>,
     By { caller, .. }: By<Auditor>,
     uri: Uri,
 ) -> Result<Json<Page<Box<RawValue>>>, Problem> {
-    let mut params = Params::read(&uri, &["processor", "state", "limit", "cursor"])?;
-    let processor = params.take("processor", "the id of a processor", |text| {
-        ProcessorId::new(text).ok()
-    });
-    let words: Vec<&str> = TaskStateName::ALL.iter().map(|state| state.as_str()).collect();
-    let state = params.take(
-        "state",
-        &format!("one of {}", words.join(", ")),
-        TaskStateName::parse,
-    );
-    let limit = params.limit();
-    let start = params.cursor(TASKS).map(Place::from_bytes);
-    params.finish()?;
-    let is_new = |place: Place| start.is_none_or(|start| (place.0, place.1) > (start.0, start.1));
-    let takes = |request: &Request, ordinal: u16| {
-        let task = request.task(ordinal);
-        processor
-            .as_ref()
-            .is_none_or(|processor| *processor == task.processor)
-            && state.is_none_or(|state| state == task.state.name())
-            && is_new(Place(request.id, ordinal))
-    };
+    let (wanted, limit) = Wanted::read(&uri)?;
     let mut scan = Scan::new(
         &api.engine,
-        state.is_some_and(means_open),
-        start.and_then(Place::before),
+        wanted.state.is_some_and(means_open),
+        wanted.start.and_then(Place::before),
         limit,
     );
     let (mut items, mut last, mut more) = (Vec::new(), None, false);
@@ -122,7 +138,10 @@ pub(super) async fn list(
             .iter()
             .filter(|request| caller.sees(&request.head.tenant))
         {
-            for ordinal in request.ordinals().filter(|ordinal| takes(request, *ordinal)) {
+            for ordinal in request
+                .ordinals()
+                .filter(|ordinal| wanted.takes(request, *ordinal))
+            {
                 if items.len() == limit {
                     more = true;
                     break 'pages;

@@ -27,11 +27,7 @@ use super::{
     watermarks::Watermarks,
     while_doing,
 };
-use crate::{
-    clock::Stopwatch,
-    engine::{Engine, EngineError},
-    telemetry::readiness::Readiness,
-};
+use crate::{clock::Stopwatch, engine::Engine, telemetry::readiness::Readiness};
 
 /// How long an assignment waits for the store or the group's coordinator before the consumer starts again.
 const LONGEST_WAIT: Duration = Duration::from_secs(60);
@@ -211,8 +207,7 @@ impl Assignment {
         consumer: &BaseConsumer<C>,
         keys: &[Partition],
     ) -> Result<Vec<(Partition, PartitionState)>, KafkaError> {
-        let known = Known::read(self.engine.store.as_ref(), self.engine.cluster());
-        let known = self.runtime.block_on(known).map_err(EngineError::from)?;
+        let known = self.runtime.block_on(Known::of_engine(&self.engine))?;
         let mut asked = TopicPartitionList::new();
         for (topic, partition) in keys {
             asked.add_partition(topic, *partition);

@@ -1,5 +1,7 @@
 //! What the client's and the brokers' error codes mean to whoever delivers.
 
+use std::borrow::Cow;
+
 use rdkafka::error::RDKafkaErrorCode as Code;
 
 use crate::transport::Fault;
@@ -31,6 +33,18 @@ pub(super) const fn fault_of(code: Code) -> CodeFault {
         | Code::KafkaStorageError => CodeFault::Known(Fault::Destination),
         Code::MessageTimedOut | Code::RequestTimedOut | Code::TimedOutQueue => CodeFault::Known(Fault::Late),
         _ => CodeFault::Known(Fault::Transport),
+    }
+}
+
+/// What a code says, for people.
+pub(super) fn words_of(code: Code) -> Cow<'static, str> {
+    match code {
+        // The client's own way of saying it: a topic that is not there has no partition to send to.
+        Code::UnknownTopic
+        | Code::UnknownPartition
+        | Code::UnknownTopicOrPartition
+        | Code::UnknownTopicId => Cow::Borrowed("its topic does not exist"),
+        code => Cow::Owned(code.to_string()),
     }
 }
 

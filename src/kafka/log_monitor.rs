@@ -13,10 +13,7 @@ use super::{
     positions::{Finding, Known},
     types::Partition,
 };
-use crate::{
-    engine::EngineError,
-    store::{Mark, Noted, Position, PositionNote},
-};
+use crate::store::{Mark, Noted, Position, PositionNote};
 
 /// How often. What is accepted by an operator goes on within this time, and a log that was swapped is noticed.
 const EVERY: Duration = Duration::from_secs(3);
@@ -69,9 +66,7 @@ impl LogMonitor {
             return Ok(None);
         }
         let engine = &self.assignment.engine;
-        let known = Known::read(engine.store.as_ref(), engine.cluster())
-            .await
-            .map_err(EngineError::from)?;
+        let known = Known::of_engine(engine).await?;
         for (key, state) in &states {
             if let Some(why) = has_gone_back(state, known.position(key)) {
                 return Ok(Some(format!("{}/{}: {why}", key.0, key.1)));
@@ -117,8 +112,7 @@ impl LogMonitor {
             }
         }
         if !notes.is_empty() {
-            let store = &self.assignment.engine.store;
-            store.note_positions(&notes).await.map_err(EngineError::from)?;
+            self.assignment.engine.note_positions(&notes).await?;
         }
         Ok(None)
     }

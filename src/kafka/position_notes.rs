@@ -37,7 +37,7 @@ impl Assignment {
             true
         });
         if !notes.is_empty() {
-            self.engine.store.note_positions(&notes).await?;
+            self.engine.note_positions(&notes).await?;
             // Not before the store has it: what the store says is held against this.
             self.states.advance(&moved);
         }
@@ -73,7 +73,7 @@ impl Assignment {
         if notes.is_empty() {
             return Ok(false);
         }
-        self.engine.store.note_positions(&notes).await?;
+        self.engine.note_positions(&notes).await?;
         Ok(true)
     }
 }

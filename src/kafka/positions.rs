@@ -13,7 +13,7 @@ use super::{
     types::Partition,
 };
 use crate::{
-    engine::prepare::Arrival,
+    engine::{Engine, EngineError, prepare::Arrival},
     store::{Mark, Origin, Position, Store, StoreError},
 };
 
@@ -99,10 +99,23 @@ pub struct Known {
 impl Known {
     /// Reads it.
     pub async fn read(store: &dyn Store, cluster: &str) -> Result<Self, StoreError> {
+        Ok(Self::new(
+            store.positions(cluster).await?,
+            store.positions_elsewhere(cluster).await?,
+        ))
+    }
+
+    /// The same of the cluster of an engine.
+    pub async fn of_engine(engine: &Engine) -> Result<Self, EngineError> {
+        Ok(Self::new(
+            engine.positions().await?,
+            engine.positions_elsewhere().await?,
+        ))
+    }
+
+    fn new(positions: Vec<Position>, elsewhere: Vec<(String, Position)>) -> Self {
         let key = |position: &Position| (Arc::from(position.topic.as_str()), position.partition);
-        let positions = store.positions(cluster).await?;
-        let elsewhere = store.positions_elsewhere(cluster).await?;
-        Ok(Self {
+        Self {
             positions: positions
                 .into_iter()
                 .map(|position| (key(&position), position))
@@ -113,7 +126,7 @@ impl Known {
                 .filter(|(other, position)| !other.starts_with(EMBEDDED) && position.next_offset > 0)
                 .map(|(other, position)| (key(&position), other))
                 .collect(),
-        })
+        }
     }
 
     /// How far a partition has been taken in.

@@ -4,7 +4,7 @@
 #[cfg(test)]
 mod tests;
 
-use std::{borrow::Cow, collections::BTreeMap, sync::Arc, time::Duration};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use rdkafka::{
@@ -17,7 +17,7 @@ use super::{
     KafkaError,
     admin::Admin,
     client::Cluster,
-    failures::{CodeFault, fault_of},
+    failures::{CodeFault, fault_of, words_of},
     flight::{Flight, Report, opaque},
     json_buffer::JsonBuffer,
     message::{KEY_BYTES, headers, key_of, key_text, value},
@@ -281,7 +281,7 @@ impl Queued {
                 fault,
                 certain: report.certain,
                 destination: Arc::clone(&sent.topic),
-                why: Cow::Owned(report.code.to_string()),
+                why: words_of(report.code),
             });
         }
         failures

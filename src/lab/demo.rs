@@ -250,7 +250,7 @@ async fn tell(
     watch: Stopwatch,
     interrupt: &Interrupt,
 ) -> Result<bool, DemoError> {
-    let store = running.engine.store.as_ref();
+    let store = running.engine.store().as_ref();
     let summary = summary::summarise(store).await?;
     summary::print_table(&summary)?;
     if let Some(id) = summary.example {

@@ -10,7 +10,7 @@ use std::{
 
 use sqlx::{error::DatabaseError, postgres::PgDatabaseError, sqlite::SqliteError};
 
-use super::StoreError;
+use super::error::StoreError;
 use crate::clock::Stopwatch;
 
 /// When a connection was last found whose prepared statements do not fit any more: after a migration, or behind a pooler.

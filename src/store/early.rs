@@ -1,12 +1,34 @@
 //! Commands that wait for the request that they name.
 
-use uuid::Uuid;
+use async_trait::async_trait;
 
-use super::{Origin, StoreError};
+use super::{error::StoreError, origin::Origin};
 use crate::domain::{
     ids::{CommandId, RequestId, Tenant},
     time::At,
 };
+
+/// Commands that wait, as they are committed.
+#[async_trait]
+pub trait EarlyStore: Send + Sync {
+    /// Commands that waited in vain and were dead-lettered before this time, and whose dead letters nobody has reported as
+    /// produced. They are taken: nobody else gets them until `now` is `before`.
+    async fn take_early_unproduced(&self, before: At, now: At, limit: u32)
+    -> Result<Vec<Origin>, StoreError>;
+    /// Their dead letters have been produced.
+    async fn early_produced(&self, origins: &[Origin]) -> Result<(), StoreError>;
+}
+
+/// Commands that wait, within a transaction.
+#[async_trait]
+pub trait EarlyTransaction: Send {
+    /// The commands that wait for these requests, locked, in the order in which they came.
+    async fn early_of(&mut self, ids: &[RequestId]) -> Result<Vec<EarlyRow>, StoreError>;
+    /// The commands that have waited in vain, locked; what another worker has locked is passed over.
+    async fn early_expired(&mut self, now: At, limit: u32) -> Result<Vec<EarlyRow>, StoreError>;
+    /// How many commands wait for their requests, those that have waited in vain too.
+    async fn early_count(&mut self) -> Result<u64, StoreError>;
+}
 
 /// A command that has come before its request.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -44,54 +66,4 @@ pub struct EarlyChanges {
     pub refused: Vec<Origin>,
     /// Keys that leave the inbox with their dead letter, so that a redrive is no duplicate.
     pub forgotten: Vec<(Tenant, CommandId)>,
-}
-
-#[derive(sqlx::FromRow)]
-pub(super) struct EarlyColumns {
-    cluster: String,
-    topic: String,
-    part: i32,
-    off: i64,
-    incarnation: i32,
-    request_id: Uuid,
-    tenant: String,
-    command_id: Uuid,
-    arrived_at: i64,
-    expires_at: i64,
-    command: Vec<u8>,
-    raw: Vec<u8>,
-    headers: Option<Vec<u8>>,
-}
-
-impl EarlyColumns {
-    pub(super) fn into_row(self) -> Result<EarlyRow, StoreError> {
-        let tenant = Tenant::new(&self.tenant).map_err(|error| StoreError::Unreadable {
-            table: "early_command",
-            detail: format!("{}: {error}", self.command_id),
-        })?;
-        Ok(EarlyRow {
-            origin: origin((self.cluster, self.topic, self.part, self.off, self.incarnation)),
-            request_id: RequestId(self.request_id),
-            tenant,
-            command_id: CommandId(self.command_id),
-            arrived_at: At::from_millis(self.arrived_at),
-            expires_at: At::from_millis(self.expires_at),
-            command: self.command,
-            raw: self.raw,
-            headers: self.headers,
-        })
-    }
-}
-
-/// Columns: cluster, topic, partition, offset, incarnation.
-pub(super) type OriginColumns = (String, String, i32, i64, i32);
-
-pub(super) fn origin((cluster, topic, partition, offset, incarnation): OriginColumns) -> Origin {
-    Origin {
-        cluster: cluster.into(),
-        topic: topic.into(),
-        partition,
-        offset,
-        incarnation: incarnation.cast_unsigned(),
-    }
 }

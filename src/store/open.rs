@@ -2,7 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use super::{Store, StoreError, postgres::PostgresStore, sqlite::SqliteStore};
+use super::{error::StoreError, port::Store, postgres::PostgresStore, sqlite::SqliteStore};
 use crate::clock::Clock;
 
 /// Whether a store that only one `serve` may work on is taken.

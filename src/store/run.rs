@@ -2,7 +2,12 @@
 
 use std::time::Duration;
 
-use super::{Ended, Lock, Store, StoreError, Transaction};
+use super::{
+    ended::Ended,
+    error::StoreError,
+    port::{Store, Transaction},
+    requests::Lock,
+};
 use crate::clock::Stopwatch;
 
 /// How often a transaction is tried. From the second try on its rows are locked, so only races on unique keys and

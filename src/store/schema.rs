@@ -2,7 +2,7 @@
 
 use sqlx::migrate::{MigrateError, Migrator};
 
-use super::StoreError;
+use super::error::StoreError;
 
 /// A migration that a database says it has: version, whether it went through, checksum.
 pub(super) type Applied = (i64, bool, Vec<u8>);

@@ -47,6 +47,18 @@ impl GaugeGroup {
         }
     }
 
+    /// The task that reads it.
+    pub const fn task(self) -> &'static str {
+        match self {
+            Self::Counters => "gauges.counters",
+            Self::Ledger => "gauges.ledger",
+            Self::OldestOpen => "gauges.oldest_open",
+            Self::DeadLetters => "gauges.dead_letters",
+            Self::DeferredOverdue => "gauges.deferred_overdue",
+            Self::Sweeps => "gauges.sweeps",
+        }
+    }
+
     /// The metrics that it consists of.
     pub const fn metrics(self) -> &'static [&'static str] {
         match self {

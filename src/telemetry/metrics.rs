@@ -8,6 +8,7 @@ use prometheus::{
 
 use super::freshness::{Freshness, GaugeGroup};
 use crate::{
+    domain::time::At,
     domain::words::{DeadLetterReason, Status, TaskStateName, Why},
     store::{CounterKey, Observer},
 };
@@ -139,6 +140,7 @@ metrics! {
     expired_lookups: counters "expired_lookups_total" [] "Closed requests whose keyed digests were deleted because vault.lookups_keep is over.";
     purged_requests: counters "purged_requests_total" [] "Closed requests whose rows were deleted because vault.records_keep is over.";
     auth_failures: counters "auth_failures_total" ["kind"] "Calls without a valid token (token) or with the wrong role (role).";
+    task_last_success: gauges "task_last_success_timestamp_seconds" ["task"] "When a periodic task of this worker (agenda, expiry, sweeps, lanes, …) did its work the last time, in Unix time.";
     gauges_age: gauges "gauges_age_seconds" ["gauge"] "How long ago these gauges were read from the store. They are read every second; older ones still show what was true then.";
     build_info: gauges "build_info" ["version", "commit"] "1, labelled with the version that runs.";
 }
@@ -184,6 +186,13 @@ impl Metrics {
                 .remove_label_values(&[topic, partition.as_str()])
                 .unwrap_or_default();
         }
+    }
+
+    /// A periodic task has done its work.
+    pub fn task_succeeded(&self, task: &str, now: At) {
+        self.task_last_success
+            .with_label_values(&[task])
+            .set(now.millis() / 1000);
     }
 
     /// A message before its position is unknown.

@@ -6,7 +6,9 @@ use std::{
     time::Duration,
 };
 
-use crate::clock::Stopwatch;
+use serde::Serialize;
+
+use crate::{clock::Stopwatch, domain::time::At};
 
 /// What kind of thing is wrong with a part. Each comes and goes by itself: that a part has done some work does not say that it
 /// has its partitions.
@@ -18,13 +20,52 @@ pub enum Cause {
     Group,
 }
 
-/// Why the worker is not ready, if it is not.
+/// Why the worker is not ready, if it is not, and how its periodic tasks stand.
 #[derive(Debug, Clone, Default)]
-pub struct Readiness(Arc<Mutex<BTreeMap<(&'static str, Cause), String>>>);
+pub struct Readiness(Arc<Mutex<State>>);
+
+#[derive(Debug, Default)]
+struct State {
+    problems: BTreeMap<(&'static str, Cause), String>,
+    tasks: BTreeMap<&'static str, TaskStatus>,
+}
+
+/// How a periodic task stands.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+pub struct TaskStatus {
+    /// When it did its work the last time.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub last_success: Option<At>,
+    /// Why it has failed since.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub failing: Option<String>,
+}
 
 impl Readiness {
-    fn lock(&self) -> MutexGuard<'_, BTreeMap<(&'static str, Cause), String>> {
+    fn lock(&self) -> MutexGuard<'_, State> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// A periodic task has done its work. Whether it had failed before.
+    pub fn task_succeeded(&self, task: &'static str, now: At) -> bool {
+        let mut state = self.lock();
+        let status = state.tasks.entry(task).or_default();
+        status.last_success = Some(now);
+        status.failing.take().is_some()
+    }
+
+    /// A periodic task has failed. Whether that is news.
+    pub fn task_failed(&self, task: &'static str, why: &str) -> bool {
+        let mut state = self.lock();
+        let failing = &mut state.tasks.entry(task).or_default().failing;
+        let is_new = failing.as_deref() != Some(why);
+        *failing = Some(why.to_owned());
+        is_new
+    }
+
+    /// How the periodic tasks stand.
+    pub fn tasks(&self) -> BTreeMap<&'static str, TaskStatus> {
+        self.lock().tasks.clone()
     }
 
     /// Its work fails.
@@ -39,18 +80,18 @@ impl Readiness {
 
     /// Something is wrong.
     pub fn because(&self, part: &'static str, cause: Cause, why: impl Into<String>) {
-        self.lock().insert((part, cause), why.into());
+        self.lock().problems.insert((part, cause), why.into());
     }
 
     /// It is right again.
     pub fn no_longer(&self, part: &'static str, cause: Cause) {
-        self.lock().remove(&(part, cause));
+        self.lock().problems.remove(&(part, cause));
     }
 
     /// Everything that is wrong, once a part.
     pub fn problems(&self) -> Vec<(&'static str, String)> {
         let mut problems: Vec<(&'static str, String)> = Vec::new();
-        for ((part, _), why) in &*self.lock() {
+        for ((part, _), why) in &self.lock().problems {
             match problems.last_mut() {
                 Some((last, all)) if last == part => {
                     all.push_str("; ");

@@ -378,3 +378,19 @@ fn the_scanner_sees_every_form() {
     let found: Vec<String> = named_modules(code, "crate::").into_iter().collect();
     assert_eq!(found, ["a", "f", "g", "i"]);
 }
+
+/// What serves people asks the engine, or shows a view: it does not read past them.
+#[test]
+fn nobody_reads_the_store_behind_the_engine() {
+    // The laboratory looks behind what the engine says.
+    const LABORATORY: [&str; 3] = ["lab/", "engine/", "store/"];
+    let mut wrong = Vec::new();
+    for path in source_files() {
+        let file = relative(&path);
+        let is_laboratory = LABORATORY.iter().any(|folder| file.starts_with(folder));
+        if !is_laboratory && code(&path).contains("engine.store") {
+            wrong.push(file);
+        }
+    }
+    assert!(wrong.is_empty(), "ask a function of the engine: {wrong:?}");
+}

@@ -3,28 +3,25 @@
 //!
 //! It asks over a client of its own and on a thread of its own, for a bounded time, and no stage waits for it.
 
-use std::{collections::BTreeMap, convert::Infallible, sync::Arc, time::Duration};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
+use async_trait::async_trait;
 use tokio_util::sync::CancellationToken;
 
+use super::periodic::{Next, Periodic};
 use crate::{
     clock::Stopwatch,
+    delivery::relay::Relay,
     domain::time::At,
-    engine::{Engine, EngineError},
     kafka::{
         KafkaError,
         client::Cluster,
         observer::{Member, Observer},
-        producer::Producer,
         types::Partition,
     },
     store::Position,
     telemetry::readiness::Readiness,
-    transport::Transport as _,
 };
-
-/// How often the cluster is asked.
-const EVERY: Duration = Duration::from_secs(5);
 
 /// A topic is gone when so many looks in a row say so: a broker that has just started may not know it yet.
 const LOOKS: u32 = 2;
@@ -36,17 +33,23 @@ const STANDSTILL: Duration = Duration::from_secs(15);
 /// What all workers' client ids begin with, unless the configuration gives them another one.
 const OUR_IDS: &str = "lacuna";
 
-/// What is looked at.
+/// Looks at the cluster.
 pub(in crate::app) struct KafkaHealth {
-    pub cluster: Cluster,
-    pub engine: Arc<Engine>,
-    pub producer: Arc<Producer>,
+    asked: Asked,
+    cluster: Cluster,
+    relay: Relay,
+    readiness: Readiness,
+    observer: Option<Arc<Observer>>,
+    history: History,
+}
+
+/// What is looked at.
+#[derive(Debug, Clone)]
+pub(in crate::app) struct Asked {
     /// The topics that Lacuna reads and writes itself.
     pub topics: Vec<String>,
     /// The consumer groups that this worker is in.
     pub groups: Vec<String>,
-    pub readiness: Readiness,
-    pub shutdown: CancellationToken,
 }
 
 /// What one look at the cluster has found. What did not answer is left out: nothing is said about it.
@@ -74,55 +77,72 @@ struct History {
 /// How far a partition has been taken in, and until when it was read.
 type Standing = Option<(i64, At)>;
 
-impl KafkaHealth {
-    /// Looks until the shutdown.
-    pub(in crate::app) async fn run(self) -> Result<(), Infallible> {
-        let (mut observer, mut history) = (None, History::default());
-        loop {
-            tokio::select! {
-                () = self.shutdown.cancelled() => return Ok(()),
-                looked = self.look(&mut observer, &mut history) => {
-                    if let Err(error) = looked {
-                        unanswered(&error);
-                    }
-                }
-            }
-            tokio::select! {
-                () = self.shutdown.cancelled() => return Ok(()),
-                // A look now and then: no due time of the domain.
-                () = tokio::time::sleep(EVERY) => {}
-            }
-        }
+#[async_trait]
+impl Periodic for KafkaHealth {
+    type Error = KafkaError;
+
+    fn name(&self) -> &'static str {
+        "kafka_health"
     }
 
-    async fn look(&self, kept: &mut Option<Arc<Observer>>, history: &mut History) -> Result<(), KafkaError> {
-        let throttled = i64::from(self.producer.is_throttled());
-        self.engine.metrics.producer_throttled.set(throttled);
+    /// What it finds has parts of its own. A cluster that does not answer is noticed by the stages.
+    fn part(&self) -> Option<&'static str> {
+        None
+    }
+
+    fn every(&self) -> Duration {
+        Duration::from_secs(5)
+    }
+
+    async fn turn(&mut self) -> Result<Next, KafkaError> {
+        let throttled = i64::from(self.relay.transport.is_throttled());
+        self.relay.engine.metrics.producer_throttled.set(throttled);
         // Where this one panics, the next look has another one.
-        let observer = match kept.take() {
+        let observer = match self.observer.take() {
             Some(observer) => observer,
             None => Arc::new(Observer::new(&self.cluster)?),
         };
-        let (topics, groups) = (self.topics.clone(), self.groups.clone());
-        let (asked, stop) = (Arc::clone(&observer), self.shutdown.clone());
-        let found = blocking(move || ask(&asked, &topics, &groups, &stop)).await?;
-        *kept = Some(Arc::clone(&observer));
-        self.say("kafka.topics", missing(&mut history.missing, &found.topics));
-        history.groups.extend(found.groups);
-        let positions = self.engine.store.positions(self.engine.cluster()).await;
-        let positions = positions.map_err(EngineError::from)?;
+        let (asked, stop) = (self.asked.clone(), self.relay.shutdown.clone());
+        let asking = Arc::clone(&observer);
+        let found = blocking(move || ask(&asking, &asked, &stop)).await?;
+        self.observer = Some(Arc::clone(&observer));
+        let problem = missing(&mut self.history.missing, &found.topics);
+        self.say("kafka.topics", problem);
+        self.history.groups.extend(found.groups);
+        self.look_for_strangers(observer).await?;
+        Ok(Next::Rest)
+    }
+}
+
+impl KafkaHealth {
+    pub(in crate::app) fn new(asked: Asked, cluster: Cluster, relay: Relay, readiness: Readiness) -> Self {
+        Self {
+            asked,
+            cluster,
+            relay,
+            readiness,
+            observer: None,
+            history: History::default(),
+        }
+    }
+
+    /// Says which programs have partitions that are not taken in, and how much lies there.
+    async fn look_for_strangers(&mut self, observer: Arc<Observer>) -> Result<(), KafkaError> {
+        let (engine, history) = (&self.relay.engine, &mut self.history);
+        let positions = engine.positions().await?;
         let others = others(self.cluster.client_id(), &history.groups);
         let held = others.values().flatten().flat_map(|member| &member.partitions);
         let held: Vec<Partition> = held.cloned().collect();
         let stuck = stuck(&mut history.standing, &held, &positions, STANDSTILL);
-        self.say("kafka.groups", not_taken_in(&others, &stuck));
+        let problem = not_taken_in(&others, &stuck);
         for (topic, partition) in &history.shown {
-            self.engine.metrics.forget_partition(topic, *partition);
+            engine.metrics.forget_partition(topic, *partition);
         }
         history.shown.clone_from(&stuck);
         for ((topic, partition), lag) in blocking(move || lags(&observer, stuck, &positions)).await? {
-            self.engine.metrics.lag(&topic, partition, lag);
+            engine.metrics.lag(&topic, partition, lag);
         }
+        self.say("kafka.groups", problem);
         Ok(())
     }
 
@@ -160,15 +180,15 @@ async fn blocking<T: Send + 'static>(ask: impl FnOnce() -> T + Send + 'static) -
     answer.map_err(|_| KafkaError::Ended("asking for topics and groups"))
 }
 
-fn ask(observer: &Observer, topics: &[String], groups: &[String], stop: &CancellationToken) -> Found {
+fn ask(observer: &Observer, asked: &Asked, stop: &CancellationToken) -> Found {
     let mut found = Found::default();
-    for topic in topics.iter().take_while(|_| !stop.is_cancelled()) {
+    for topic in asked.topics.iter().take_while(|_| !stop.is_cancelled()) {
         match observer.has_topic(topic) {
             Ok(is_there) => found.topics.extend(is_there.map(|is| (topic.clone(), is))),
             Err(error) => unanswered(&error),
         }
     }
-    for group in groups.iter().take_while(|_| !stop.is_cancelled()) {
+    for group in asked.groups.iter().take_while(|_| !stop.is_cancelled()) {
         // Who may not describe a group is told nothing about it.
         match observer.members(group) {
             Ok(members) => found

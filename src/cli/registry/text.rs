@@ -61,6 +61,8 @@ pub(super) fn changes(before: &Registry, after: &Registry) -> Vec<String> {
 
 /// Every key of a processor with its value in TOML, always the same keys in the same order. A table that is absent, and
 /// that no value stands for, has none.
+///
+/// It is a table of all of them, and so longer than other functions.
 fn keys(processor: &Processor) -> Vec<(&'static str, Option<String>)> {
     // Taken apart, so that a new field is not forgotten here.
     let Processor {

@@ -12,11 +12,11 @@ mod plan;
 mod progress;
 mod publish;
 mod rate;
+mod render;
 mod rows;
 mod subject;
 mod subjects;
 mod survey;
-mod telling;
 
 use std::{collections::BTreeSet, fs::File, path::Path};
 
@@ -31,10 +31,10 @@ use self::{
     plan::{Order, Plan},
     progress::Progress,
     publish::{End, Run},
+    render::say,
     subject::command,
     subjects::Subjects,
     survey::{Survey, Surveyor, Wrongs},
-    telling::say,
 };
 use super::{
     Exit, Failure,
@@ -108,7 +108,7 @@ impl Desk<'_> {
                 name: input.name(),
             },
         )?;
-        telling::survey(&mut out, &input, &order, &survey, self.args.rate, &self.config)?;
+        render::survey(&mut out, &input, &order, &survey, self.args.rate, &self.config)?;
         say(
             &mut out,
             "dry run",
@@ -138,7 +138,7 @@ impl Desk<'_> {
         };
         let survey = self.survey(&input, &order, &mut wrongs)?;
         wrongs.end()?;
-        telling::survey(&mut out, &input, &order, &survey, self.args.rate, &self.config)?;
+        render::survey(&mut out, &input, &order, &survey, self.args.rate, &self.config)?;
         if survey.bad > 0 && !self.args.skip_bad {
             out.end()?;
             return self.refuse_wrong_lines(&survey);
@@ -171,7 +171,7 @@ impl Desk<'_> {
         };
         let path = plan.clone().unwrap_or_else(|| input.beside("plan"));
         written.write(&path, &self.vault)?;
-        telling::prepared(&mut out, &written, &path, &input.name())?;
+        render::prepared(&mut out, &written, &path, &input.name())?;
         out.end()?;
         Ok(Exit::Ok)
     }
@@ -303,14 +303,14 @@ impl Desk<'_> {
             complete: false,
         });
         let mut out = Out::new();
-        telling::begins(&mut out, &plan, &progress, is_new)?;
-        if let Some(warning) = telling::unproved(&plan.order.prepared_by, Some(&progress.approved_by)) {
+        render::begins(&mut out, &plan, &progress, is_new)?;
+        if let Some(warning) = render::unproved(&plan.order.prepared_by, Some(&progress.approved_by)) {
             tracing::warn!("{warning}");
         }
         if progress.complete {
-            telling::was_complete(&mut out, &progress)?;
+            render::was_complete(&mut out, &progress)?;
         } else {
-            if let Some(brake) = telling::brake(self.config.policy.approval, plan.subjects, self.args.rate) {
+            if let Some(brake) = render::brake(self.config.policy.approval, plan.subjects, self.args.rate) {
                 say(&mut out, "mind", brake)?;
                 out.flush()?;
             }
@@ -323,9 +323,9 @@ impl Desk<'_> {
                 rate: self.args.rate,
             };
             self.publish(&run, &mut progress)?;
-            telling::complete(&mut out, &plan, &progress)?;
+            render::complete(&mut out, &plan, &progress)?;
         }
-        telling::after(&mut out, &self.args.file, path)?;
+        render::after(&mut out, &self.args.file, path)?;
         out.end()?;
         Ok(Exit::Ok)
     }
@@ -337,7 +337,7 @@ impl Desk<'_> {
             let publisher = Publisher::connect(&cluster, BTreeSet::from([run.topic.to_owned()])).await?;
             run.publish(&publisher, progress, &interrupt).await
         });
-        let unfinished = || Failure::NotSo(telling::unfinished(run.plan, progress));
+        let unfinished = || Failure::NotSo(render::unfinished(run.plan, progress));
         match ended {
             Ok(End::Complete) => Ok(()),
             Ok(End::Interrupted) => Err(unfinished()),

@@ -71,21 +71,7 @@ pub(super) fn identify(
     token: Option<&str>,
 ) -> Result<Person, Failure> {
     let Some(auth) = &config.auth else {
-        if token.is_some() {
-            return Err(usage(
-                "--token: there is no [auth] in the configuration that it could be compared with",
-            ));
-        }
-        let name = actor.map(str::trim).unwrap_or_default();
-        if name.is_empty() || name.len() > MAX_NAME || name.chars().any(char::is_control) {
-            return Err(usage(
-                "--actor NAME is needed: who does this? (There is no [auth], so nobody can show it by a token.)",
-            ));
-        }
-        return Ok(Person {
-            name: name.to_owned(),
-            proved: false,
-        });
+        return named(actor, token);
     };
     let Some(token) = token else {
         return Err(usage(
@@ -130,6 +116,25 @@ pub(super) fn identify(
     Ok(Person {
         name: found.name.clone(),
         proved: true,
+    })
+}
+
+/// Somebody whom nothing can be shown by: there is no `[auth]`.
+fn named(actor: Option<&str>, token: Option<&str>) -> Result<Person, Failure> {
+    if token.is_some() {
+        return Err(usage(
+            "--token: there is no [auth] in the configuration that it could be compared with",
+        ));
+    }
+    let name = actor.map(str::trim).unwrap_or_default();
+    if name.is_empty() || name.len() > MAX_NAME || name.chars().any(char::is_control) {
+        return Err(usage(
+            "--actor NAME is needed: who does this? (There is no [auth], so nobody can show it by a token.)",
+        ));
+    }
+    Ok(Person {
+        name: name.to_owned(),
+        proved: false,
     })
 }
 

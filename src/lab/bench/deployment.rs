@@ -84,7 +84,7 @@ impl Deployment {
         let topics = config.kafka.topics.clone();
         let running = app::start(config, Roles::ALL, Clock::System).await?;
         let cluster = Cluster::embedded(&running.servers);
-        let store = Arc::clone(&running.engine.store);
+        let store = Arc::clone(running.engine.store());
         Ok(Self {
             cluster,
             topics,

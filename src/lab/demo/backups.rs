@@ -48,7 +48,7 @@ pub(super) async fn demonstrate() -> Result<Exit, DemoError> {
     say(format_args!(
         "\n{} requests, {} entries in the ledger, {:.1} s in all.",
         PEOPLE.len(),
-        simulation.engine.store.ledger_size().await?,
+        simulation.engine.store().ledger_size().await?,
         watch.elapsed().as_secs_f64()
     ))?;
     Ok(if held { Exit::Ok } else { Exit::NotSo })

@@ -9,7 +9,7 @@ use sqlx::{AssertSqlSafe, Executor, PgConnection, Postgres, pool::PoolConnection
 use tokio::runtime::Handle;
 use tokio_util::sync::DropGuard;
 
-use crate::store::{Ended, StoreError, classify::bounded};
+use crate::store::{classify::bounded, ended::Ended, error::StoreError};
 
 /// How long a rollback may take: it only says so to a server that is there. Where it takes longer the connection is
 /// closed, upon which the server rolls back by itself.

@@ -19,7 +19,7 @@ use sqlx::{
     postgres::{PgConnectOptions, PgPoolOptions},
 };
 
-use crate::store::{StoreError, StoreOptions, classify::is_unfit};
+use crate::store::{classify::is_unfit, error::StoreError, open::StoreOptions};
 
 /// A connection that idled for longer is asked for a sign of life before it is used: a database that was restarted
 /// meanwhile must not cost a batch. A busy connection is spared the round trip.

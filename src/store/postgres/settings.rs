@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use sqlx::{PgExecutor, query_as};
 
-use crate::store::StoreError;
+use crate::store::error::StoreError;
 
 /// As this worker's connections have them.
 pub(super) async fn read(on: impl PgExecutor<'_>) -> Result<BTreeMap<String, String>, StoreError> {

@@ -1,19 +1,26 @@
 //! What is written: one statement a table, its rows as arrays, in the order that the store's locks are taken in.
 
-use sqlx::{PgConnection, PgExecutor, query, query_scalar};
+use sqlx::{PgConnection, query};
 use uuid::Uuid;
 
-use super::{capsules, dead_letters, deferred, early, expiry, merged, reseal, suppression};
+use super::deferred;
 use crate::{
-    domain::{ids::RequestId, time::At},
+    domain::time::At,
     store::{
-        Changes, InboxRow, LeafRow, MovedRow, OpenedRow, StateRow, StoreError, codec, deferral,
-        expiry::packed_digests,
+        changes::Changes,
+        error::StoreError,
+        in_order::{self, packed_digests},
+        ledger::LeafRow,
+        requests::{InboxRow, MovedRow, OpenedRow, StateRow},
+        sql,
     },
 };
 
 pub(super) async fn write(on: &mut PgConnection, changes: &Changes) -> Result<(), StoreError> {
-    let (opened, moved) = (codec::opened_in_order(changes), codec::moved_in_order(changes));
+    let (opened, moved) = (
+        in_order::opened_in_order(changes),
+        in_order::moved_in_order(changes),
+    );
     if !moved.is_empty() {
         update_states(on, &moved).await?;
     }
@@ -30,23 +37,10 @@ pub(super) async fn write(on: &mut PgConnection, changes: &Changes) -> Result<()
         insert_ledger_batch(on, &changes.leaves, changes.at).await?;
     }
     write_agenda(on, &opened, &moved).await?;
-    merged::write(on, changes).await?;
-    deferred::write(on, changes).await?;
-    reseal::write(on, &changes.resealed).await?;
-    if !changes.suppression.is_empty() {
-        suppression::insert(on, &changes.suppression).await?;
-    }
-    if !changes.capsules.is_empty() {
-        capsules::upsert(on, &deferral::capsules(changes)).await?;
-    }
-    if !changes.dead_letters.is_empty() {
-        dead_letters::insert(on, &changes.dead_letters).await?;
-    }
-    early::write(&mut *on, &changes.early, changes.at).await?;
-    if !changes.outbox.is_empty() {
-        upsert_outbox(on, &changes.outbox, changes.at).await?;
-    }
-    expiry::write(on, changes).await?;
+    sql::write_before_deferred(on, changes).await?;
+    let deferred = in_order::last_of_each(&changes.deferred, |row| (row.request_id, row.ordinal));
+    deferred::upsert(on, &deferred).await?;
+    sql::write_cold(on, changes).await?;
     add_to_counters(on, changes).await
 }
 
@@ -158,7 +152,7 @@ async fn insert_states(on: &mut PgConnection, opened: &[&OpenedRow]) -> Result<(
 }
 
 async fn insert_subjects(on: &mut PgConnection, opened: &[&OpenedRow]) -> Result<(), StoreError> {
-    let rows = codec::subjects(opened);
+    let rows = in_order::subjects(opened);
     if rows.is_empty() {
         return Ok(());
     }
@@ -195,10 +189,10 @@ async fn insert_leaves(on: &mut PgConnection, leaves: &[LeafRow]) -> Result<(), 
 /// Keeps the order in which the transaction gave its leaves.
 async fn insert_ledger_batch(on: &mut PgConnection, leaves: &[LeafRow], at: At) -> Result<(), StoreError> {
     query("insert into ledger_batch (id, at, count, keys) values ($1, $2, $3, $4)")
-        .bind(codec::id_at(at))
+        .bind(in_order::id_at(at))
         .bind(at.millis())
         .bind(i32::try_from(leaves.len()).unwrap_or(i32::MAX))
-        .bind(codec::leaf_keys(leaves))
+        .bind(in_order::leaf_keys(leaves))
         .execute(on)
         .await?;
     Ok(())
@@ -209,7 +203,7 @@ async fn write_agenda(
     opened: &[&OpenedRow],
     moved: &[&MovedRow],
 ) -> Result<(), StoreError> {
-    let (set, deleted) = codec::wakes(opened, moved);
+    let (set, deleted) = in_order::wakes(opened, moved);
     if !set.is_empty() {
         // A row is missing where a closed request is opened again.
         let sql = "insert into agenda (request_id, wake_at, received_at) \
@@ -237,28 +231,9 @@ async fn write_agenda(
     Ok(())
 }
 
-async fn upsert_outbox(on: &mut PgConnection, rows: &[(RequestId, u32)], at: At) -> Result<(), StoreError> {
-    let rows = codec::highest(rows);
-    let sql = "insert into outbox (request_id, revision, at) select v.id, v.revision, $3 \
-               from unnest($1::uuid[], $2::int4[]) as v(id, revision) \
-               on conflict (request_id) do update set revision = excluded.revision, at = excluded.at \
-               where outbox.revision < excluded.revision";
-    query(sql)
-        .bind(rows.keys().map(|id| id.0).collect::<Vec<_>>())
-        .bind(
-            rows.values()
-                .map(|revision| revision.cast_signed())
-                .collect::<Vec<_>>(),
-        )
-        .bind(at.millis())
-        .execute(on)
-        .await?;
-    Ok(())
-}
-
 /// Last of all, because workers that share a slot wait here for each other's commit.
 async fn add_to_counters(on: &mut PgConnection, changes: &Changes) -> Result<(), StoreError> {
-    let sums = codec::counters(changes);
+    let sums = in_order::counters(changes);
     if sums.is_empty() {
         return Ok(());
     }
@@ -271,67 +246,6 @@ async fn add_to_counters(on: &mut PgConnection, changes: &Changes) -> Result<(),
         .bind(sums.keys().map(|(_, a, _)| *a).collect::<Vec<_>>())
         .bind(sums.keys().map(|(.., b)| *b).collect::<Vec<_>>())
         .bind(sums.values().copied().collect::<Vec<_>>())
-        .execute(on)
-        .await?;
-    Ok(())
-}
-
-pub(super) async fn mark_keyring(on: impl PgExecutor<'_>, mark: &[u8]) -> Result<(), StoreError> {
-    let sql = "insert into keyring (mark) values ($1) on conflict do nothing";
-    query(sql).bind(mark).execute(on).await?;
-    Ok(())
-}
-
-/// Takes rows that nobody has produced for long. What another worker is just taking is passed over.
-pub(super) async fn take_outbox(
-    on: impl PgExecutor<'_>,
-    before: At,
-    now: At,
-    limit: u32,
-) -> Result<Vec<RequestId>, StoreError> {
-    let sql = "update outbox o set at = $2 from (select request_id from outbox where at < $1 \
-               order by at, request_id limit $3 for update skip locked) as v \
-               where o.request_id = v.request_id returning o.request_id";
-    let mut ids: Vec<Uuid> = query_scalar(sql)
-        .bind(before.millis())
-        .bind(now.millis())
-        .bind(i64::from(limit))
-        .fetch_all(on)
-        .await?;
-    ids.sort_unstable();
-    Ok(ids.into_iter().map(RequestId).collect())
-}
-
-pub(super) async fn keep_outbox(
-    on: impl PgExecutor<'_>,
-    ids: &[RequestId],
-    now: At,
-) -> Result<(), StoreError> {
-    let sql = "update outbox o set at = $2 from unnest($1::uuid[]) as v(id) \
-               where o.request_id = v.id and o.at < $2";
-    query(sql)
-        .bind(ids.iter().map(|id| id.0).collect::<Vec<_>>())
-        .bind(now.millis())
-        .execute(on)
-        .await?;
-    Ok(())
-}
-
-/// What has moved on since it was produced stays.
-pub(super) async fn outbox_done(
-    on: impl PgExecutor<'_>,
-    done: &[(RequestId, u32)],
-) -> Result<(), StoreError> {
-    let done = codec::highest(done);
-    let sql = "delete from outbox o using unnest($1::uuid[], $2::int4[]) as v(id, revision) \
-               where o.request_id = v.id and o.revision <= v.revision";
-    query(sql)
-        .bind(done.keys().map(|id| id.0).collect::<Vec<_>>())
-        .bind(
-            done.values()
-                .map(|revision| revision.cast_signed())
-                .collect::<Vec<_>>(),
-        )
         .execute(on)
         .await?;
     Ok(())

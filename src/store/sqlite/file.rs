@@ -7,7 +7,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use crate::store::StoreError;
+use crate::store::error::StoreError;
 
 /// Held by the one `serve` that works on a file; the system lets go of it when the process ends, however it ends.
 #[derive(Debug)]

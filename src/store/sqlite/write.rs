@@ -1,52 +1,25 @@
 //! What is written: a statement a table and chunk of rows.
 
-use serde_json::json;
-use sqlx::{
-    QueryBuilder, Sqlite, SqliteConnection, SqliteExecutor, query, query_builder::Separated, query_scalar,
-};
-use uuid::Uuid;
+use sqlx::{SqliteConnection, query};
 
-use super::{capsules, dead_letters, deferred, early, expiry, merged, read::ids_json, reseal, suppression};
+use super::{deferred, insert_rows::insert_rows, requests::ids_json};
 use crate::{
-    domain::{ids::RequestId, time::At},
+    domain::time::At,
     store::{
-        Changes, InboxRow, LeafRow, MovedRow, OpenedRow, StoreError, codec, deferral, expiry::packed_digests,
+        changes::Changes,
+        error::StoreError,
+        in_order::{self, packed_digests},
+        ledger::LeafRow,
+        requests::{InboxRow, MovedRow, OpenedRow},
+        sql,
     },
 };
 
-/// The values of one row.
-pub(super) type Row<'a> = Separated<'a, Sqlite, &'static str>;
-
-/// Rows a statement. Full chunks share one prepared statement; beyond this size the crossing between threads is noise.
-const CHUNK: usize = 128;
-
-/// Inserts rows in chunks; tells how many were written.
-pub(super) async fn insert_rows<T>(
-    on: &mut SqliteConnection,
-    head: &'static str,
-    tail: &'static str,
-    rows: &[T],
-    push: impl Fn(Row<'_>, &T) -> Result<(), StoreError>,
-) -> Result<u64, StoreError> {
-    let mut written = 0;
-    for chunk in rows.chunks(CHUNK) {
-        let mut builder = QueryBuilder::<Sqlite>::new(head);
-        let mut pushed = Ok(());
-        builder.push_values(chunk, |row, item| {
-            if pushed.is_ok() {
-                pushed = push(row, item);
-            }
-        });
-        pushed?;
-        builder.push(tail);
-        let query = builder.build().persistent(chunk.len() == CHUNK);
-        written += query.execute(&mut *on).await?.rows_affected();
-    }
-    Ok(written)
-}
-
 pub(super) async fn write(on: &mut SqliteConnection, changes: &Changes) -> Result<(), StoreError> {
-    let (opened, moved) = (codec::opened_in_order(changes), codec::moved_in_order(changes));
+    let (opened, moved) = (
+        in_order::opened_in_order(changes),
+        in_order::moved_in_order(changes),
+    );
     update_states(on, &moved).await?;
     insert_inbox(on, &changes.inbox).await?;
     insert_requests(on, &opened).await?;
@@ -54,15 +27,10 @@ pub(super) async fn write(on: &mut SqliteConnection, changes: &Changes) -> Resul
     insert_subjects(on, &opened).await?;
     insert_leaves(on, &changes.leaves, changes.at).await?;
     write_agenda(on, &opened, &moved).await?;
-    merged::write(on, changes).await?;
-    deferred::write(on, changes).await?;
-    reseal::write(on, &changes.resealed).await?;
-    suppression::insert(on, &changes.suppression).await?;
-    capsules::upsert(on, &deferral::capsules(changes)).await?;
-    dead_letters::insert(on, &changes.dead_letters).await?;
-    early::write(on, &changes.early, changes.at).await?;
-    upsert_outbox(on, &changes.outbox, changes.at).await?;
-    expiry::write(on, changes).await?;
+    sql::write_before_deferred(on, changes).await?;
+    let deferred = in_order::last_of_each(&changes.deferred, |row| (row.request_id, row.ordinal));
+    deferred::upsert(on, &deferred).await?;
+    sql::write_cold(on, changes).await?;
     add_to_counters(on, changes).await
 }
 
@@ -137,7 +105,7 @@ async fn insert_states(on: &mut SqliteConnection, opened: &[&OpenedRow]) -> Resu
 }
 
 async fn insert_subjects(on: &mut SqliteConnection, opened: &[&OpenedRow]) -> Result<(), StoreError> {
-    let rows = codec::subjects(opened);
+    let rows = in_order::subjects(opened);
     insert_rows(
         on,
         "insert into subject (digest, request_id) ",
@@ -173,10 +141,10 @@ async fn insert_leaves(on: &mut SqliteConnection, leaves: &[LeafRow], at: At) ->
     )
     .await?;
     query("insert into ledger_batch (id, at, count, keys) values (?1, ?2, ?3, ?4)")
-        .bind(codec::id_at(at))
+        .bind(in_order::id_at(at))
         .bind(at.millis())
         .bind(i64::try_from(leaves.len()).unwrap_or(i64::MAX))
-        .bind(codec::leaf_keys(leaves))
+        .bind(in_order::leaf_keys(leaves))
         .execute(on)
         .await?;
     Ok(())
@@ -187,7 +155,7 @@ async fn write_agenda(
     opened: &[&OpenedRow],
     moved: &[&MovedRow],
 ) -> Result<(), StoreError> {
-    let (set, deleted) = codec::wakes(opened, moved);
+    let (set, deleted) = in_order::wakes(opened, moved);
     let head = "insert into agenda (request_id, wake_at, received_at) ";
     // A row is missing where a closed request is opened again.
     let tail = " on conflict (request_id) do update set wake_at = excluded.wake_at \
@@ -206,25 +174,8 @@ async fn write_agenda(
     Ok(())
 }
 
-async fn upsert_outbox(
-    on: &mut SqliteConnection,
-    rows: &[(RequestId, u32)],
-    at: At,
-) -> Result<(), StoreError> {
-    let rows: Vec<_> = codec::highest(rows).into_iter().collect();
-    let head = "insert into outbox (request_id, revision, at) ";
-    let tail = " on conflict (request_id) do update set revision = excluded.revision, at = excluded.at \
-                where outbox.revision < excluded.revision";
-    insert_rows(on, head, tail, &rows, |mut row, (id, revision)| {
-        row.push_bind(id.0).push_bind(*revision).push_bind(at.millis());
-        Ok(())
-    })
-    .await?;
-    Ok(())
-}
-
 async fn add_to_counters(on: &mut SqliteConnection, changes: &Changes) -> Result<(), StoreError> {
-    let sums: Vec<_> = codec::counters(changes).into_iter().collect();
+    let sums: Vec<_> = in_order::counters(changes).into_iter().collect();
     let head = "insert into counter (slot, kind, a, b, n) ";
     let tail = " on conflict (slot, kind, a, b) do update set n = counter.n + excluded.n";
     insert_rows(on, head, tail, &sums, |mut row, ((kind, a, b), n)| {
@@ -237,61 +188,5 @@ async fn add_to_counters(on: &mut SqliteConnection, changes: &Changes) -> Result
         Ok(())
     })
     .await?;
-    Ok(())
-}
-
-pub(super) async fn mark_keyring(on: impl SqliteExecutor<'_>, mark: &[u8]) -> Result<(), StoreError> {
-    let sql = "insert into keyring (one, mark) values (1, ?1) on conflict do nothing";
-    query(sql).bind(mark).execute(on).await?;
-    Ok(())
-}
-
-/// Takes rows that nobody has produced for long.
-pub(super) async fn take_outbox(
-    on: impl SqliteExecutor<'_>,
-    before: At,
-    now: At,
-    limit: u32,
-) -> Result<Vec<RequestId>, StoreError> {
-    let sql = "update outbox set at = ?2 where request_id in (select request_id from outbox where at < ?1 \
-               order by at, request_id limit ?3) returning request_id";
-    let mut ids: Vec<Uuid> = query_scalar(sql)
-        .bind(before.millis())
-        .bind(now.millis())
-        .bind(limit)
-        .fetch_all(on)
-        .await?;
-    ids.sort_unstable();
-    Ok(ids.into_iter().map(RequestId).collect())
-}
-
-pub(super) async fn keep_outbox(
-    on: impl SqliteExecutor<'_>,
-    ids: &[RequestId],
-    now: At,
-) -> Result<(), StoreError> {
-    let ids: Vec<String> = ids.iter().map(|id| id.0.simple().to_string()).collect();
-    let sql =
-        "update outbox set at = ?2 where at < ?2 and request_id in (select unhex(value) from json_each(?1))";
-    query(sql)
-        .bind(json!(ids).to_string())
-        .bind(now.millis())
-        .execute(on)
-        .await?;
-    Ok(())
-}
-
-/// What has moved on since it was produced stays.
-pub(super) async fn outbox_done(
-    on: impl SqliteExecutor<'_>,
-    done: &[(RequestId, u32)],
-) -> Result<(), StoreError> {
-    let done: Vec<_> = codec::highest(done)
-        .into_iter()
-        .map(|(id, revision)| (id.0.simple().to_string(), revision))
-        .collect();
-    let sql = "delete from outbox where request_id in (select o.request_id from json_each(?1) v \
-               cross join outbox o on o.request_id = unhex(v.value ->> 0) where o.revision <= v.value ->> 1)";
-    query(sql).bind(json!(done).to_string()).execute(on).await?;
     Ok(())
 }

@@ -2,16 +2,17 @@
 
 use std::{
     collections::{BTreeMap, HashMap},
+    sync::atomic::{AtomicUsize, Ordering},
     time::Duration,
 };
 
 use rdkafka::{
-    ClientConfig, Message, Offset, TopicPartitionList,
+    ClientConfig, ClientContext, Message, Offset, TopicPartitionList,
     admin::{AdminClient, AdminOptions, NewTopic, TopicReplication},
     client::DefaultClientContext,
     consumer::{BaseConsumer, CommitMode, Consumer},
-    message::Headers,
-    producer::{BaseProducer, BaseRecord, Producer},
+    message::{DeliveryResult, Headers},
+    producer::{BaseProducer, BaseRecord, Producer, ProducerContext},
 };
 use serde_json::Value;
 use uuid::Uuid;
@@ -26,12 +27,31 @@ fn config() -> ClientConfig {
     config
 }
 
+/// Counts what was not delivered: without that, a test would wait in vain for what it believes to have published.
+#[derive(Default)]
+struct Undelivered(AtomicUsize);
+
+impl ClientContext for Undelivered {}
+
+impl ProducerContext for Undelivered {
+    type DeliveryOpaque = ();
+
+    fn delivery(&self, result: &DeliveryResult<'_>, (): ()) {
+        if let Err((error, _)) = result {
+            eprintln!("not delivered: {error}");
+            self.0.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+}
+
 /// Writes messages.
-pub struct Publisher(BaseProducer);
+pub struct Publisher(BaseProducer<Undelivered>);
 
 impl Publisher {
     pub fn new() -> Self {
-        Self(config().set("linger.ms", "5").create().unwrap())
+        let mut config = config();
+        config.set("linger.ms", "5");
+        Self(config.create_with_context(Undelivered::default()).unwrap())
     }
 
     pub fn publish(&self, topic: &str, key: Option<&str>, value: &[u8]) {
@@ -49,11 +69,12 @@ impl Publisher {
             .partition(partition)
             .payload(value);
         self.0.send(record).map_err(|(error, _)| error).unwrap();
-        self.0.flush(PATIENCE).unwrap();
+        self.flush();
     }
 
     pub fn flush(&self) {
-        self.0.flush(Duration::from_secs(20)).unwrap();
+        self.0.flush(PATIENCE).unwrap();
+        assert_eq!(self.0.context().0.load(Ordering::Relaxed), 0, "not delivered");
     }
 }
 

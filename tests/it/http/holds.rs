@@ -10,7 +10,7 @@ use lacuna::{
         time::At,
         words::HoldBasis,
     },
-    store::{Gate, NewFact, Store},
+    store::{Gate, NewFact, Transactions as _},
 };
 use reqwest::Method;
 use serde_json::{Value, json};

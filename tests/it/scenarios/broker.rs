@@ -152,7 +152,7 @@ impl Broker {
     }
 
     async fn undone(&self) -> Result<Option<String>, Stuck> {
-        let store = &self.running.as_ref().unwrap().engine.store;
+        let store = self.running.as_ref().unwrap().engine.store();
         let now = self.clock.now();
         let page = store.page(None, 1_000).await?;
         let mut wake_ups = page.iter().filter_map(|stored| stored.request.life.wake_at);

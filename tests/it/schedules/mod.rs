@@ -22,7 +22,7 @@ macro_rules! on_both_stores {
 mod alike;
 mod backups;
 mod clocks;
-mod control;
+pub mod control;
 mod crashes;
 mod doubles;
 mod early;

@@ -14,7 +14,7 @@ use std::{
 
 use lacuna::{
     config::registry_file,
-    domain::{ids::RequestId, request::Request},
+    domain::{ids::RequestId, request::Request, time::At},
     engine::{
         Engine, Settings,
         effects::Emission,
@@ -46,7 +46,7 @@ pub struct World {
     purged: Mutex<BTreeSet<RequestId>>,
     /// How many logs were accepted: each has a leaf that belongs to no request.
     pub accepted: AtomicUsize,
-    _keys: tempfile::TempDir,
+    _keys: Option<tempfile::TempDir>,
 }
 
 impl Deref for World {
@@ -76,16 +76,26 @@ impl World {
     pub async fn with_settings(fixture: Fixture, registry: &str, settings: Settings) -> Self {
         let keys = tempfile::tempdir().unwrap();
         let vault = Vault::new(Keyring::init(&keys.path().join("keys"), start()).unwrap());
-        let harness = Harness::new(Arc::clone(&fixture.store), vault, settings, start());
-        let world = Self {
+        let mut world = Self::place(fixture, vault, settings, start());
+        world._keys = Some(keys);
+        world.apply(registry).await;
+        world
+    }
+
+    /// Over a store that has its registry already.
+    pub fn over(fixture: Fixture, vault: Vault, now: At) -> Self {
+        Self::place(fixture, vault, settings(), now)
+    }
+
+    fn place(fixture: Fixture, vault: Vault, settings: Settings, now: At) -> Self {
+        let harness = Harness::new(Arc::clone(&fixture.store), vault, settings, now);
+        Self {
             fixture,
             harness: Arc::new(harness),
             purged: Mutex::default(),
             accepted: AtomicUsize::new(0),
-            _keys: keys,
-        };
-        world.apply(registry).await;
-        world
+            _keys: None,
+        }
     }
 
     /// Makes a registry the active one; workers that run already have not heard of it.

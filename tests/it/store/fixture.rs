@@ -99,10 +99,19 @@ impl Fixture {
     }
 }
 
-/// Runs a case in a schema of its own, which is dropped whatever comes of the case.
+/// Runs a case on a migrated store in a schema of its own.
 pub async fn on_postgres<C, F>(case: C)
 where
-    C: FnOnce(Fixture) -> F,
+    C: FnOnce(Fixture) -> F + Send + 'static,
+    F: Future<Output = ()> + Send + 'static,
+{
+    on_empty_postgres(|place| async move { case(Fixture::at(place).await).await }).await;
+}
+
+/// Runs a case in an empty schema of its own, which is dropped whatever comes of the case.
+pub async fn on_empty_postgres<C, F>(case: C)
+where
+    C: FnOnce(Place) -> F,
     F: Future<Output = ()> + Send + 'static,
 {
     let base = service("LACUNA_TEST_POSTGRES");
@@ -110,20 +119,29 @@ where
     administer(&base, format!("create schema {schema}")).await;
     let separator = if base.contains('?') { '&' } else { '?' };
     let url = format!("{base}{separator}options=-csearch_path%3D{schema}%20-csynchronous_commit%3Doff");
-    let outcome = tokio::spawn(case(Fixture::at(Place::Postgres(url)).await)).await;
+    let outcome = tokio::spawn(case(Place::Postgres(url))).await;
     administer(&base, format!("drop schema {schema} cascade")).await;
     outcome.unwrap();
 }
 
-/// Runs a case in a file of its own.
+/// Runs a case on a migrated store in a file of its own.
 pub async fn on_sqlite<C, F>(case: C)
 where
-    C: FnOnce(Fixture) -> F,
+    C: FnOnce(Fixture) -> F + Send + 'static,
+    F: Future<Output = ()> + Send + 'static,
+{
+    on_empty_sqlite(|place| async move { case(Fixture::at(place).await).await }).await;
+}
+
+/// Runs a case in a folder of its own, which has room for the file.
+pub async fn on_empty_sqlite<C, F>(case: C)
+where
+    C: FnOnce(Place) -> F,
     F: Future<Output = ()> + Send + 'static,
 {
     let directory = tempfile::tempdir().unwrap();
     let place = Place::Sqlite(directory.path().join("lacuna.db"));
-    tokio::spawn(case(Fixture::at(place).await)).await.unwrap();
+    tokio::spawn(case(place)).await.unwrap();
 }
 
 async fn administer(base: &str, sql: String) {

@@ -2,7 +2,9 @@
 
 use lacuna::{
     domain::words::{CommandKind, DeadLetterReason},
-    store::{Changes, DeadLetter, OpenLetters, Store, postgres::PostgresStore},
+    store::{
+        Changes, DeadLetter, DeadLetterStore as _, OpenLetters, RequestStore as _, postgres::PostgresStore,
+    },
 };
 use sqlx::{Connection, PgConnection, query_scalar};
 

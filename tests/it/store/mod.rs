@@ -9,6 +9,7 @@ pub mod fixture;
 mod gauges;
 mod journal;
 mod merged;
+mod older;
 mod positions;
 mod postgres;
 mod postgres_facts;

@@ -85,7 +85,7 @@ async fn sweep_with_faults(engine: &Engine, store: &Faulty) {
         store.faults.answers.store(0, Ordering::SeqCst);
         match swept {
             Ok(swept) if !swept.busy => {
-                let unfinished = engine.store.sweeps(true, 1).await.unwrap();
+                let unfinished = engine.store().sweeps(true, 1).await.unwrap();
                 assert!(
                     unfinished.is_empty(),
                     "what was cut off is not taken any more: {unfinished:?}"

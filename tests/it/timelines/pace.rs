@@ -64,7 +64,7 @@ async fn sweep(engine: &Engine) -> Vec<Value> {
 }
 
 async fn waits_for(engine: &Engine) -> Option<WaitsFor> {
-    let open = engine.store.sweeps(true, 10).await.unwrap();
+    let open = engine.store().sweeps(true, 10).await.unwrap();
     let waiting = engine.waiting_sweeps(&open).await.unwrap();
     waiting.into_values().next()
 }
@@ -96,7 +96,7 @@ async fn a_replay_waits_for_answers(fixture: Fixture) {
         None,
         "the rest is not more than the limit"
     );
-    assert!(engine.store.sweeps(true, 1).await.unwrap().is_empty());
+    assert!(engine.store().sweeps(true, 1).await.unwrap().is_empty());
     world.check().await;
 }
 
@@ -122,7 +122,7 @@ async fn what_never_answers_stops_no_other_sweep(fixture: Fixture) {
     assert_eq!(released.len(), 1, "the release goes before the older restore");
     assert_eq!(released[0]["processor"], "crm");
     assert_eq!(waits_for(&engine).await, in_flight(500));
-    assert_eq!(engine.store.sweeps(true, 10).await.unwrap().len(), 1);
+    assert_eq!(engine.store().sweeps(true, 10).await.unwrap().len(), 1);
     world.check().await;
 }
 
@@ -137,7 +137,7 @@ async fn what_never_answers_only_slows_its_own_replay(fixture: Fixture) {
         world.clock.advance(Duration::from_secs(10));
         sweep(&engine).await;
     }
-    assert!(engine.store.sweeps(true, 1).await.unwrap().is_empty());
+    assert!(engine.store().sweeps(true, 1).await.unwrap().is_empty());
     assert_eq!(first, 500);
     for n in [1, MANY / 2, MANY - 1] {
         let task = &world.request(n).await.tasks[0];

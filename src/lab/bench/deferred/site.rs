@@ -116,7 +116,7 @@ impl Site {
         let fleet = Fleet::start(&place.cluster, &group, simulated.into(), 1)?;
         Ok(Self {
             engine: Arc::clone(&running.engine),
-            store: Arc::clone(&running.engine.store),
+            store: Arc::clone(running.engine.store()),
             clock,
             cluster: place.cluster.clone(),
             config: place.config.clone(),

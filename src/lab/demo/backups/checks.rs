@@ -51,7 +51,7 @@ impl Checks {
                     .is_some_and(|(_, status)| status == "completed")
             }),
         );
-        let store = simulation.engine.store.as_ref();
+        let store = simulation.engine.store().as_ref();
         let ids: Vec<_> = PEOPLE.iter().map(|person| person.request()).collect();
         self.note(
             "nobody's identifiers can be read any more: every key is destroyed, and every capsule's too",
@@ -106,7 +106,7 @@ impl Checks {
 /// release.
 async fn history_is_lawful(simulation: &Simulation, person: Person) -> Result<bool, DemoError> {
     let (mut plan, mut kept, mut held, mut holds) = (Vec::new(), None, None, 0);
-    for stored in simulation.engine.store.leaves(person.request()).await? {
+    for stored in simulation.engine.store().leaves(person.request()).await? {
         let leaf = Leaf::from_bytes(&stored.leaf).map_err(EngineError::from)?;
         for entry in &leaf.entries {
             learn_plan(&mut plan, entry);

@@ -163,7 +163,7 @@ impl Simulation {
             }
             self.deliver(followed).await?;
         }
-        let proved = self.renderer.render(self.engine.store.as_ref()).await?;
+        let proved = self.renderer.render(self.engine.store().as_ref()).await?;
         for (person, processor) in proved {
             let set = SETS.iter().find(|set| set.processor == processor);
             let left = set.map_or(0, |set| self.systems.left_in_copies(set.set, &person.customer()));
@@ -218,12 +218,12 @@ impl Simulation {
 
     /// Every request.
     pub(super) async fn requests(&self) -> Result<Vec<StoredRequest>, DemoError> {
-        Ok(self.engine.store.page(None, 500).await?)
+        Ok(self.engine.store().page(None, 500).await?)
     }
 
     /// A person's request.
     pub(super) async fn request(&self, person: Person) -> Result<StoredRequest, DemoError> {
-        let found = self.engine.store.requests(&[person.request()]).await?.pop();
+        let found = self.engine.store().requests(&[person.request()]).await?.pop();
         found.ok_or_else(|| DemoError::Stuck(format!("there is no request of {}", person.name)))
     }
 }

@@ -1,0 +1,65 @@
+//! Where everything that must survive lives: one port, two adapters (PostgreSQL, SQLite), one suite that both pass.
+//!
+//! A transaction reads what a batch touches, the pure domain decides, and [`Transaction::write`] takes everything
+//! that follows at once: states, wake-ups, ledger leaves, inbox keys, dead letters and counters. Nothing here decides,
+//! and no network call other than the database's own happens between `begin` and `commit`.
+//!
+//! The port has a trait for each aggregate, in the file of its rows; [`Store`] and [`Transaction`] are their sums.
+
+mod capsules;
+mod changes;
+mod classify;
+mod counters;
+mod dead_letters;
+mod deferred;
+mod early;
+mod ended;
+pub mod error;
+mod facts;
+pub mod history;
+mod in_order;
+mod keyring;
+mod ledger;
+pub mod open;
+mod origin;
+mod outbox;
+mod port;
+mod positions;
+pub mod postgres;
+mod requests;
+mod retention;
+pub mod run;
+mod schema;
+mod session;
+mod sql;
+pub mod sqlite;
+mod statement;
+mod suppression;
+mod sweeps;
+
+pub use self::{
+    capsules::*,
+    changes::Changes,
+    counters::*,
+    dead_letters::*,
+    deferred::*,
+    early::*,
+    ended::Ended,
+    error::StoreError,
+    facts::*,
+    history::{Chain, Head, Passed},
+    keyring::*,
+    ledger::*,
+    open::{Exclusive, StoreOptions},
+    origin::Origin,
+    outbox::*,
+    port::{Store, Transaction, Transactions},
+    positions::*,
+    requests::*,
+    retention::*,
+    run::{Attempts, Observer, StoreFailure},
+    session::{Dialect, Pool, Session},
+    statement::{Rows, Statement},
+    suppression::*,
+    sweeps::*,
+};

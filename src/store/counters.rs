@@ -1,0 +1,42 @@
+//! What is counted.
+
+use async_trait::async_trait;
+
+use super::error::StoreError;
+
+/// Counters, as they are committed.
+#[async_trait]
+pub trait CounterStore: Send + Sync {
+    /// Every counter, summed over its slots.
+    async fn counters(&self) -> Result<Vec<(CounterKey, i64)>, StoreError>;
+}
+
+/// Counts, by processor and set, the copies whose facts are compacted.
+pub const COMPACTED_COPIES: &str = "compacted_copies";
+
+/// What a counter counts.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct CounterKey {
+    /// The metric: one of [`CounterKey::KINDS`].
+    pub kind: &'static str,
+    /// Its first label.
+    pub a: String,
+    /// Its second label.
+    pub b: String,
+}
+
+impl CounterKey {
+    /// Every metric that is counted in the store. A row of another one was written by a later version and is passed over.
+    pub const KINDS: &[&'static str] = &[
+        "tasks",
+        "requests",
+        "overdue",
+        "at_risk",
+        "needs_attention",
+        "sealed",
+        "deferred",
+        "undeliverable",
+        "capsules",
+        COMPACTED_COPIES,
+    ];
+}

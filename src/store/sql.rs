@@ -1,0 +1,33 @@
+//! What the port says of the aggregates, written once for both databases.
+//!
+//! Whatever runs statements, on any connection ([`super::Pool`]) or on one that is held ([`super::Session`]), has the traits
+//! of all aggregates by what is here. So a new query is two edits: the method of the aggregate's trait, and its
+//! implementation in the module of the same name below.
+//!
+//! The hot tables are written in the adapters, each in its dialect's own way.
+
+mod capsules;
+mod cold;
+mod counters;
+mod dead_letters;
+mod deferred;
+mod early;
+mod facts;
+mod keyring;
+mod ledger;
+mod merged;
+mod outbox;
+mod positions;
+mod requests;
+mod resealed;
+mod retention;
+mod suppression;
+mod sweeps;
+mod undeliverable;
+
+pub(super) use self::{
+    cold::{write_before_deferred, write_cold},
+    deferred::until,
+    facts::{chain_what_is_not, heads},
+    requests::{StateColumns, stored_request},
+};
