@@ -10,5 +10,5 @@ use clap::Parser;
 static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
 
 fn main() -> std::process::ExitCode {
-    lacuna::cli::main(lacuna::cli::Cli::parse())
+    lacuna::program::Program::parse().run()
 }

@@ -14,6 +14,7 @@ use crate::{
     domain::{
         registry::Registry,
         request::{expiry::Keeps, open::Rules},
+        time::At,
     },
     engine::{Engine, Settings, letters::LetterLimits},
     kafka::{KafkaError, admin::Admin, client::Cluster, embedded::EmbeddedBroker, positions::EMBEDDED},
@@ -66,9 +67,17 @@ pub async fn open_engine(
     cluster: Arc<str>,
 ) -> Result<Engine, AppError> {
     let vault = open_vault(config, &clock, store.as_ref()).await?;
+    let settings = settings_of(config, clock.now(), cluster);
+    // Few enough to sum quickly, enough that two workers seldom share one.
+    const SLOTS: u16 = 64;
+    let slot = rand::random::<u16>() % SLOTS;
+    Ok(Engine::new(store, vault, clock, metrics, settings, slot))
+}
+
+/// What a configuration says about the use cases.
+pub fn settings_of(config: &Config, now: At, cluster: Arc<str>) -> Settings {
     let topics = &config.kafka.topics;
-    let now = clock.now();
-    let settings = Settings {
+    Settings {
         ack_topic: Arc::from(topics.acks.as_str()),
         has_suppression_topic: topics.suppression.is_some(),
         region: config.region.clone(),
@@ -106,11 +115,7 @@ pub async fn open_engine(
         // Where everybody has every role, nobody has anything to show.
         backup_tokens: config.auth.is_some(),
         cluster,
-    };
-    // Few enough to sum quickly, enough that two workers seldom share one.
-    const SLOTS: u16 = 64;
-    let slot = rand::random::<u16>() % SLOTS;
-    Ok(Engine::new(store, vault, clock, metrics, settings, slot))
+    }
 }
 
 /// Connects everything that a worker needs. What is away is waited for no longer than `patience`.

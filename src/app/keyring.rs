@@ -21,7 +21,7 @@ const ENOUGH: u32 = 20;
 const WITH_RECORDS: usize = 3;
 
 /// Opens the keyring that the configuration names. For a new SQLite store it is made where there is none.
-pub(super) async fn open_vault(config: &Config, clock: &Clock, store: &dyn Store) -> Result<Vault, AppError> {
+pub async fn open_vault(config: &Config, clock: &Clock, store: &dyn Store) -> Result<Vault, AppError> {
     let KeyringPlace::File(path) = &config.vault.keyring;
     let is_marked = store.keyring_mark().await?.is_some();
     let opened = match config.store.url {

@@ -15,10 +15,11 @@ use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
 pub use connect::{
-    Connected, PATIENCE, client_settings, connect, open_engine, open_store, open_store_within, remote_cluster,
+    Connected, PATIENCE, client_settings, connect, open_engine, open_store, open_store_within,
+    remote_cluster, settings_of,
 };
 pub use error::AppError;
-pub use keyring::{check_keyring, is_in_use};
+pub use keyring::{check_keyring, is_in_use, open_vault};
 pub use running::Running;
 
 use self::{

@@ -7,11 +7,8 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use super::{
-    Exit, Failure,
-    output::Out,
-    scenario::{Policy, Profile, script::Script},
-};
+use super::{Exit, Failure, output::Out};
+use crate::policies::{Policy, Profile};
 
 /// Arguments of `lacuna init`.
 #[derive(Debug, clap::Args)]
@@ -67,10 +64,7 @@ pub fn run(args: &Args) -> Result<Exit, Failure> {
 
 /// The promise that the files keep, above them.
 fn begun(profile: &Profile) -> String {
-    // A script that cannot be read has failed its test.
-    let promise = Script::read(profile.script)
-        .map(|script| script.promise)
-        .unwrap_or_default();
+    let promise = profile.promise();
     let mut text = format!(
         "# From `lacuna init --policy {}`, for this promise:\n",
         profile.name

@@ -3,7 +3,7 @@
 use std::{os::unix::fs::PermissionsExt as _, process::Stdio};
 
 use clap::CommandFactory as _;
-use lacuna::cli::Cli;
+use lacuna::program::Program;
 
 use super::workspace::{Done, REGISTRY, Workspace};
 
@@ -114,7 +114,7 @@ async fn the_key_of_a_tenants_suppression_list_is_printed() {
 async fn every_subcommand_has_an_example_and_takes_a_configuration() {
     let workspace = Workspace::empty();
     let mut paths = Vec::new();
-    collect(&Cli::command(), &mut Vec::new(), &mut paths);
+    collect(&Program::command(), &mut Vec::new(), &mut paths);
     assert!(paths.len() > 15, "{paths:?}");
     for path in paths {
         let mut arguments: Vec<&str> = path.iter().map(String::as_str).collect();

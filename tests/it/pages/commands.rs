@@ -2,7 +2,7 @@
 //! compared with its subcommands and options. Nothing is run here.
 
 use clap::{Command, CommandFactory, Parser, error::ErrorKind};
-use lacuna::cli::Cli;
+use lacuna::program::Program;
 
 use super::markdown::Page;
 
@@ -111,14 +111,14 @@ fn refused(arguments: &[String]) -> Option<String> {
     let values = arguments
         .iter()
         .map(|word| if word.starts_with('$') { SOME_ID } else { word });
-    let error = Cli::try_parse_from(std::iter::once("lacuna").chain(values)).err()?;
+    let error = Program::try_parse_from(std::iter::once("lacuna").chain(values)).err()?;
     let asks_for_help = matches!(error.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion);
     (!asks_for_help).then(|| format!("lacuna {}: {error}", arguments.join(" ")))
 }
 
 /// The subcommand or option of a span that there is not. Capitals and what is in brackets are placeholders.
 fn unknown_word(span: &str) -> Option<String> {
-    let root = Cli::command();
+    let root = Program::command();
     let mut command: &Command = &root;
     for word in span.split_whitespace().skip(1) {
         if let Some(option) = word.strip_prefix("--") {

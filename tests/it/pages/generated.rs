@@ -4,7 +4,7 @@
 use std::{collections::BTreeSet, fmt::Write, fs};
 
 use clap::{Command, CommandFactory};
-use lacuna::{cli::Cli, config::Config, telemetry::metrics::METRICS, wire::schemas};
+use lacuna::{config::Config, program::Program, telemetry::metrics::METRICS, wire::schemas};
 use serde_json::Value;
 
 use crate::support::repository;
@@ -69,12 +69,12 @@ fn metrics_page_has_every_metric() {
 fn command_line_page_is_the_help() {
     let mut page = head("Command line", "the program's own help");
     page += "Every subcommand also takes the global options `--log-format` and `--log-filter`.\n";
-    let mut root = Cli::command()
+    let mut root = Program::command()
         .term_width(WIDTH)
         .mut_arg("log_format", |argument| argument.hide(true))
         .mut_arg("log_filter", |argument| argument.hide(true));
     root.build();
-    let mut whole = Cli::command().term_width(WIDTH);
+    let mut whole = Program::command().term_width(WIDTH);
     section(&mut page, "lacuna", &whole.render_long_help().to_string());
     subcommands(&mut page, "lacuna", &root);
     check("command-line.md", &page);

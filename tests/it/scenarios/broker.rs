@@ -4,15 +4,16 @@ use std::{collections::HashMap, time::Duration};
 
 use lacuna::{
     app::{self, Roles, Running, remote_cluster, topics},
-    cli::scenario::{
-        Profile, Stuck, Topic,
-        call::Caller,
-        post::{Post, Said},
-    },
     clock::{Clock, ManualClock, Stopwatch},
     config::{Brokers, Config, Secret, StoreUrl, Topics, registry_file},
     domain::time::At,
     kafka::admin::Admin,
+    lab::scenario::{
+        Stuck,
+        call::Caller,
+        environment::{Environment, Output, Topic},
+    },
+    policies::Profile,
     vault::Keyring,
 };
 use rdkafka::{
@@ -169,7 +170,7 @@ impl Broker {
         Ok(Some(busy.to_owned()))
     }
 
-    fn hear(&mut self) -> Vec<Said> {
+    fn hear(&mut self) -> Vec<Output> {
         let mut said = Vec::new();
         // On a connection that fetches, an answer would wait behind the fetch.
         let ends = ends_of(&self.groups[0].0, &self.written);
@@ -187,16 +188,16 @@ impl Broker {
             self.read.insert(place, message.offset() + 1);
             let value = || -> Value { serde_json::from_slice(message.payload().unwrap()).unwrap() };
             said.push(if message.topic() == self.topics.status {
-                Said::Status(value())
+                Output::Status(value())
             } else if message.topic() == self.topics.dead_letters {
                 let headers = message.headers().unwrap();
                 let reason = headers
                     .iter()
                     .find(|header| header.key == "lacuna_reason")
                     .unwrap();
-                Said::DeadLetter(String::from_utf8(reason.value.unwrap().to_vec()).unwrap())
+                Output::DeadLetter(String::from_utf8(reason.value.unwrap().to_vec()).unwrap())
             } else if message.topic().starts_with(&self.topics.tasks_prefix) {
-                Said::Task(value())
+                Output::Task(value())
             } else {
                 continue;
             });
@@ -205,7 +206,7 @@ impl Broker {
     }
 }
 
-impl Post for Broker {
+impl Environment for Broker {
     fn now(&self) -> At {
         self.clock.now()
     }
@@ -225,7 +226,7 @@ impl Post for Broker {
         Ok(())
     }
 
-    async fn send(&mut self, topic: Topic, mut messages: Vec<Vec<u8>>) -> Result<(), Stuck> {
+    async fn send(&mut self, topic: Topic, mut messages: Vec<Vec<u8>>) -> Result<Vec<String>, Stuck> {
         if matches!(topic, Topic::Backups) {
             // A backup system shows that it is itself.
             let engine = &self.running.as_ref().unwrap().engine;
@@ -238,6 +239,7 @@ impl Post for Broker {
             Topic::Control => &self.topics.control,
             Topic::Acks => &self.topics.acks,
             Topic::Backups => &self.topics.backups,
+            Topic::Operator => return Err(Stuck::Fell("an operator calls the API".to_owned())),
         };
         tokio::task::block_in_place(|| {
             for message in messages {
@@ -247,10 +249,20 @@ impl Post for Broker {
             }
             self.publisher.flush();
         });
+        // The worker reads them when it comes to them.
+        Ok(Vec::new())
+    }
+
+    async fn apply(&mut self, _: &str) -> Result<(), Stuck> {
+        Err(Stuck::Fell("the worker has its registry from a file".to_owned()))
+    }
+
+    /// The worker does it by itself, and whoever watches has patience.
+    async fn measure(&mut self) -> Result<(), Stuck> {
         Ok(())
     }
 
-    async fn settle(&mut self) -> Result<Vec<Said>, Stuck> {
+    async fn settle(&mut self) -> Result<Vec<Output>, Stuck> {
         self.rest().await?;
         Ok(tokio::task::block_in_place(|| self.hear()))
     }

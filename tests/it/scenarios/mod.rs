@@ -5,9 +5,10 @@ mod broker;
 
 use broker::Broker;
 use clap::ValueEnum;
-use lacuna::cli::{
-    Failure,
-    scenario::{Policy, Profile, report, script::Script},
+use lacuna::{
+    lab::scenario::{report, script::Script},
+    policies::{Policy, Profile},
+    terminal::Failure,
 };
 
 use crate::{store::fixture::on_postgres, support::repository};

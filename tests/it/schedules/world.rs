@@ -1,33 +1,29 @@
-//! Workers over one store. Beside them: the messages that they are given, what they want to have produced, and what has to
-//! hold in the end.
+//! Workers over one store, which the harness drives. Beside them: the messages that they are given, and what has to hold in
+//! the end.
 
 mod checks;
 mod messages;
-mod sent;
 mod settings;
 
 use std::{
     collections::BTreeSet,
-    sync::{
-        Arc, Mutex,
-        atomic::{AtomicI64, AtomicU16, AtomicUsize, Ordering},
-    },
+    ops::{Deref, DerefMut},
+    sync::{Arc, Mutex, atomic::AtomicUsize},
     time::Duration,
 };
 
 use lacuna::{
-    clock::{Clock, ManualClock},
     config::registry_file,
-    domain::{ids::RequestId, registry::Registry, request::Request, time::At},
+    domain::{ids::RequestId, request::Request, time::At},
     engine::{
         Engine, Settings,
         effects::Emission,
-        intake::{TakenIn, Verdict},
+        intake::Verdict,
         prepare::{Arrival, PreparedAck, PreparedCommand},
-        settlement::{AckVerdict, Settled},
+        settlement::AckVerdict,
     },
-    store::{Line, Origin, Store},
-    telemetry::metrics::Metrics,
+    lab::harness::Harness,
+    store::{Line, Store},
     vault::{Keyring, Vault},
 };
 use serde_json::Value;
@@ -37,19 +33,15 @@ pub use self::{
         ACKS, CANARY, COMMANDS, ack_from, answer, backup_from, cancel, command_from, control_from, erase, id,
         origin_at,
     },
-    sent::Sent,
-    settings::{REGISTRY, settings, start},
+    settings::{REGISTRY, SKEW, settings, start},
 };
 use crate::store::fixture::Fixture;
+pub use lacuna::lab::harness::Sent;
 
 /// A place where workers come and go.
 pub struct World {
     pub fixture: Fixture,
-    pub clock: ManualClock,
-    pub settings: Settings,
-    pub vault: Vault,
-    offset: AtomicI64,
-    slot: AtomicU16,
+    pub harness: Arc<Harness>,
     /// What was purged: the ledger still has it.
     purged: Mutex<BTreeSet<RequestId>>,
     /// How many logs were accepted: each has a leaf that belongs to no request.
@@ -57,15 +49,34 @@ pub struct World {
     _keys: Option<tempfile::TempDir>,
 }
 
+impl Deref for World {
+    type Target = Harness;
+
+    fn deref(&self) -> &Harness {
+        &self.harness
+    }
+}
+
+impl DerefMut for World {
+    fn deref_mut(&mut self) -> &mut Harness {
+        Arc::get_mut(&mut self.harness).expect("nothing is played in it yet")
+    }
+}
+
+/// The same as the harness has, for tests: what fails there fails the test.
 impl World {
     pub async fn new(fixture: Fixture) -> Self {
         Self::with_registry(fixture, REGISTRY).await
     }
 
     pub async fn with_registry(fixture: Fixture, registry: &str) -> Self {
+        Self::with_settings(fixture, registry, settings()).await
+    }
+
+    pub async fn with_settings(fixture: Fixture, registry: &str, settings: Settings) -> Self {
         let keys = tempfile::tempdir().unwrap();
         let vault = Vault::new(Keyring::init(&keys.path().join("keys"), start()).unwrap());
-        let mut world = Self::over(fixture, vault, start());
+        let mut world = Self::place(fixture, vault, settings, start());
         world._keys = Some(keys);
         world.apply(registry).await;
         world
@@ -73,13 +84,14 @@ impl World {
 
     /// Over a store that has its registry already.
     pub fn over(fixture: Fixture, vault: Vault, now: At) -> Self {
+        Self::place(fixture, vault, settings(), now)
+    }
+
+    fn place(fixture: Fixture, vault: Vault, settings: Settings, now: At) -> Self {
+        let harness = Harness::new(Arc::clone(&fixture.store), vault, settings, now);
         Self {
             fixture,
-            clock: ManualClock::starting_at(now),
-            settings: settings(),
-            vault,
-            offset: AtomicI64::new(0),
-            slot: AtomicU16::new(0),
+            harness: Arc::new(harness),
             purged: Mutex::default(),
             accepted: AtomicUsize::new(0),
             _keys: None,
@@ -88,42 +100,18 @@ impl World {
 
     /// Makes a registry the active one; workers that run already have not heard of it.
     pub async fn apply(&self, registry: &str) {
-        self.bare(Arc::clone(&self.fixture.store))
-            .apply_registry(&registry_of(registry))
-            .await
-            .unwrap();
+        let registry = registry_file::read_text("processors.toml", registry).unwrap();
+        self.harness.apply(&registry).await.unwrap();
     }
 
     /// One more worker.
     pub async fn worker(&self) -> Arc<Engine> {
-        self.worker_over(Arc::clone(&self.fixture.store)).await
+        self.harness.worker().await.unwrap()
     }
 
     /// One more worker, which sees the store through something else.
     pub async fn worker_over(&self, store: Arc<dyn Store>) -> Arc<Engine> {
-        let engine = Arc::new(self.bare(store));
-        engine.load_registry().await.unwrap();
-        engine.set_ack_partitions(1);
-        engine
-    }
-
-    fn bare(&self, store: Arc<dyn Store>) -> Engine {
-        let clock = Clock::Manual(self.clock.clone());
-        let metrics = Arc::new(Metrics::new().unwrap());
-        let slot = self.slot.fetch_add(1, Ordering::Relaxed);
-        Engine::new(
-            store,
-            self.vault.clone(),
-            clock,
-            metrics,
-            self.settings.clone(),
-            slot,
-        )
-    }
-
-    /// The origin of the next message of a topic.
-    pub fn origin(&self, topic: &str) -> Origin {
-        origin_at(topic, 0, self.offset.fetch_add(1, Ordering::Relaxed))
+        self.harness.worker_over(store).await.unwrap()
     }
 
     /// A command that was read from the topic.
@@ -138,28 +126,22 @@ impl World {
 
     /// Takes one command in, from the topic, and produces what follows.
     pub async fn take_in(&self, engine: &Engine, command: &Value) -> (Verdict, Sent) {
-        let TakenIn {
-            mut verdicts,
-            emission,
-        } = engine
+        let mut taken = engine
             .intake()
             .take_in(&[self.command(engine, command)])
             .await
             .unwrap();
-        (verdicts.pop().unwrap(), Sent::of(&emission))
+        (taken.verdicts.pop().unwrap(), Sent::of(&taken.emission))
     }
 
     /// Settles one ack, from the topic, and produces what follows.
     pub async fn settle(&self, engine: &Engine, ack: &Value) -> (AckVerdict, Sent) {
-        let Settled {
-            mut verdicts,
-            emission,
-        } = engine
+        let mut settled = engine
             .settlement()
             .settle(&[self.ack(engine, ack)])
             .await
             .unwrap();
-        (verdicts.pop().unwrap(), Sent::of(&emission))
+        (settled.verdicts.pop().unwrap(), Sent::of(&settled.emission))
     }
 
     /// Lets time pass, with every ack read, and wakes what is due.
@@ -176,16 +158,7 @@ impl World {
 
     /// Deletes what has been kept for long enough, in both lines, until their fronts are not due.
     pub async fn expire(&self, engine: &Engine) -> Emission {
-        let mut emission = Emission::default();
-        for line in [Line::Lookups, Line::Records] {
-            loop {
-                let expired = engine.retention().expire(line, self.clock.now()).await.unwrap();
-                emission.append(expired.emission);
-                if !expired.busy {
-                    break;
-                }
-            }
-        }
+        let emission = self.harness.expire(engine).await.unwrap();
         self.note_purged(&emission);
         emission
     }
@@ -204,14 +177,7 @@ impl World {
 
     /// The ack topic has been read to its end, a second from now.
     pub async fn read_acks(&self) {
-        let seen = lacuna::store::Seen {
-            cluster: Arc::clone(&self.settings.cluster),
-            topic: Arc::from(ACKS),
-            partition: 0,
-            next: 0,
-            at: self.clock.now().plus(Duration::from_secs(1)),
-        };
-        self.fixture.store.seen(&[seen]).await.unwrap();
+        self.harness.read_acks().await.unwrap();
     }
 
     pub async fn request(&self, n: u128) -> Request {
@@ -219,16 +185,7 @@ impl World {
     }
 
     pub async fn stored(&self, n: u128) -> Option<Request> {
-        self.fixture
-            .store
-            .requests(&[id(n)])
-            .await
-            .unwrap()
-            .pop()
-            .map(|stored| stored.request)
+        let mut stored = self.fixture.store.requests(&[id(n)]).await.unwrap();
+        stored.pop().map(|stored| stored.request)
     }
-}
-
-fn registry_of(text: &str) -> Registry {
-    registry_file::read_text("processors.toml", text).unwrap()
 }

@@ -4,19 +4,17 @@ use std::sync::{Arc, atomic::Ordering};
 
 use lacuna::{
     domain::{request::Request, task::TaskState, time::At},
-    engine::{Engine, intake::Verdict, prepare::Arrival},
-    wire::{command::Door, envelope::Envelope},
+    engine::{Engine, intake::Verdict},
 };
 use serde_json::{Value, json};
 use tokio::task::JoinSet;
 use uuid::Uuid;
-use zeroize::Zeroizing;
 
-use super::script::{attributes, registry};
+use super::random::registry_of;
 use crate::{
     schedules::{
         faulty::Faulty,
-        world::{Sent, World, answer, command_from, erase, id},
+        world::{Sent, World, answer, command_from, control_from, erase, id},
     },
     store::fixture::Fixture,
 };
@@ -34,14 +32,7 @@ on_both_stores!(
 pub(super) const MANY: u128 = 620;
 
 pub(super) async fn world(fixture: Fixture, lines: &[&str]) -> World {
-    let processors: Vec<_> = lines
-        .iter()
-        .map(|line| {
-            let words: Vec<&str> = line.split_whitespace().collect();
-            (words[0].to_owned(), attributes(&words[1..]))
-        })
-        .collect();
-    World::with_registry(fixture, &registry(&processors)).await
+    World::with_registry(fixture, &registry_of(&lines.join("\n"))).await
 }
 
 pub(super) fn control(n: u128, kind: &str) -> Value {
@@ -54,33 +45,15 @@ pub(super) async fn tell(
     engine: &Engine,
     command: &Value,
 ) -> Result<(), lacuna::engine::EngineError> {
-    let text = command.to_string();
-    let envelope = Envelope::bare(&engine.tenant_default);
-    let arrival = Arrival {
-        origin: Some(world.origin("control")),
-        content: engine
-            .intake()
-            .prepare_command(text.as_bytes(), &envelope, Door::Control),
-        raw: Zeroizing::new(text.as_bytes().to_vec()),
-        headers: lacuna::wire::KeptHeaders::default(),
-        reading: None,
-    };
+    let arrival = control_from(engine, world.origin("control"), command);
     let taken = engine.intake().take_in(&[arrival]).await?;
     assert!(matches!(taken.verdicts[..], [Verdict::Taken(_)]), "{taken:?}");
     Ok(())
 }
 
 pub(super) async fn tell_backup(world: &World, engine: &Engine, event: &Value) {
-    let text = event.to_string();
-    let envelope = Envelope::bare(&engine.tenant_default);
-    let arrival = Arrival {
-        origin: Some(world.origin("backups")),
-        content: engine.backup_events().prepare_backup(text.as_bytes(), &envelope),
-        raw: Zeroizing::new(text.as_bytes().to_vec()),
-        headers: lacuna::wire::KeptHeaders::default(),
-        reading: None,
-    };
-    engine.backup_events().record_backups(&[arrival]).await.unwrap();
+    let event = [event.to_string().into_bytes()];
+    world.tell_backups(engine, &event, false).await.unwrap();
 }
 
 pub(super) fn restored(at: At) -> Value {

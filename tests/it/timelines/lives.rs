@@ -7,22 +7,22 @@ use std::sync::Arc;
 
 use lacuna::{
     domain::{ack::Ack, fact::Fact},
-    engine::{Engine, prepare::Arrival, settlement::AckVerdict},
+    engine::{Engine, settlement::AckVerdict},
+    lab::harness::arrivals,
     store::open::open,
-    wire::{command::Door, envelope::Envelope},
 };
 use proptest::{prelude::*, test_runner::TestRunner};
 use serde_json::{Value, json};
 use uuid::Uuid;
-use zeroize::Zeroizing;
 
 use super::{
+    crashes::tell_backup,
     model::Model,
     ops::{Op, op, rules},
     random::{Bench, essence, registry_of, step},
 };
 use crate::{
-    schedules::world::{World, erase},
+    schedules::world::{World, control_from, erase},
     store::fixture::{Fixture, Place, options},
 };
 
@@ -137,13 +137,8 @@ impl Life {
                 token: token.to_owned(),
                 ..ack.clone()
             };
-            let arrival = Arrival {
-                origin: Some(self.world.origin("acks")),
-                content: self.engine.settlement().prepare_ack(ack),
-                raw: Zeroizing::default(),
-                headers: lacuna::wire::KeptHeaders::default(),
-                reading: None,
-            };
+            let origin = Some(self.world.origin("acks"));
+            let arrival = arrivals::arrival(origin, self.engine.settlement().prepare_ack(ack), &[]);
             let settled = self.engine.settlement().settle(&[arrival]).await.unwrap();
             let counts = matches!(settled.verdicts[..], [AckVerdict::Counted { .. }]);
             assert!(nth == 0 || !counts, "invariant 6: it counted twice");
@@ -174,23 +169,7 @@ impl Life {
                     self.command(&command).await;
                 }
                 Fact::Backup(event) => {
-                    let text = json!(event).to_string();
-                    let envelope = Envelope::bare(&self.engine.tenant_default);
-                    let arrival = Arrival {
-                        origin: Some(self.world.origin("backups")),
-                        content: self
-                            .engine
-                            .backup_events()
-                            .prepare_backup(text.as_bytes(), &envelope),
-                        raw: Zeroizing::default(),
-                        headers: lacuna::wire::KeptHeaders::default(),
-                        reading: None,
-                    };
-                    self.engine
-                        .backup_events()
-                        .record_backups(&[arrival])
-                        .await
-                        .unwrap();
+                    tell_backup(&self.world, &self.engine, &json!(event)).await;
                 }
                 Fact::Registry { .. } | Fact::Forgotten(_) => unreachable!("no operation tells it"),
             }
@@ -198,18 +177,7 @@ impl Life {
     }
 
     async fn command(&self, command: &Value) {
-        let envelope = Envelope::bare(&self.engine.tenant_default);
-        let text = command.to_string();
-        let arrival = Arrival {
-            origin: Some(self.world.origin("control")),
-            content: self
-                .engine
-                .intake()
-                .prepare_command(text.as_bytes(), &envelope, Door::Control),
-            raw: Zeroizing::default(),
-            headers: lacuna::wire::KeptHeaders::default(),
-            reading: None,
-        };
+        let arrival = control_from(&self.engine, self.world.origin("control"), command);
         self.engine.intake().take_in(&[arrival]).await.unwrap();
     }
 

@@ -1,23 +1,35 @@
-//! Timelines: what is deferred, told day by day, over both stores. `cases/*.txt` holds them, `script` reads them, `stage`
-//! plays them through the real engine and `judge` compares.
+//! Timelines: what is deferred, told day by day, over both stores. `cases/*.txt` holds them, in the language of scenarios
+//! (`src/lab/scenario/script.rs`); they are played by hand, and `inside` looks at what nobody outside can see.
 //!
 //! Over SQLite every timeline is run three times: with one worker, with another worker for every step, and with every
 //! message twice; over PostgreSQL once, with both.
 
 mod crashes;
-mod judge;
+mod inside;
 mod lives;
-mod messages;
 mod model;
 mod ops;
 mod pace;
 mod random;
-mod script;
-mod stage;
 
-use stage::{Stage, Way};
+use std::sync::Arc;
+
+use jiff::tz::TimeZone;
+use lacuna::{
+    config::Config,
+    domain::calendar::Period,
+    engine::Settings,
+    lab::scenario::{
+        by_hand::{ByHand, Way},
+        environment::Environment as _,
+        player::Player,
+        registry,
+        script::Script,
+    },
+};
 
 use crate::{
+    schedules::world::{World, settings},
     store::fixture::{Fixture, on_postgres, on_sqlite},
     support::repository,
 };
@@ -27,11 +39,11 @@ macro_rules! timelines {
     ($($file:ident),+ $(,)?) => {
         const FILES: &[&str] = &[$(stringify!($file)),+];
         $(mod $file {
-            use super::{Way, run_file};
+            use super::{run_file, way};
 
             #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
             async fn on_sqlite() {
-                for way in [Way::Plain, Way::Restarted, Way::Doubled] {
+                for way in [way(false, false), way(true, false), way(false, true)] {
                     run_file(stringify!($file), way, false).await;
                 }
             }
@@ -39,7 +51,7 @@ macro_rules! timelines {
             #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
             async fn on_postgres() {
                 // What a schema costs counts: once, in the way that is the hardest.
-                run_file(stringify!($file), Way::RestartedAndDoubled, true).await;
+                run_file(stringify!($file), way(true, true), true).await;
             }
         })+
     };
@@ -49,19 +61,32 @@ timelines!(
     horizons, rotations, proofs, keys, rules, retention, holds, restores, capsules, looks, downtime, notices
 );
 
+/// Weeks may pass without a worker.
+fn way(restarted: bool, doubled: bool) -> Way {
+    Way {
+        restarted,
+        doubled,
+        leaps: true,
+    }
+}
+
+fn scripts_of(file: &str) -> Vec<Script> {
+    let path = repository("tests/it/timelines/cases").join(format!("{file}.txt"));
+    Script::read_all(&std::fs::read_to_string(path).unwrap())
+        .unwrap_or_else(|error| panic!("{file}: {error}"))
+}
+
 /// Runs the timelines of a file, and says of every one that fails which of its steps did.
 async fn run_file(file: &str, way: Way, postgres: bool) {
-    let path = repository("tests/it/timelines/cases").join(format!("{file}.txt"));
-    let timelines = script::read(&std::fs::read_to_string(path).unwrap());
     let only = std::env::var("TIMELINE").unwrap_or_default();
     let mut failed = Vec::new();
-    for timeline in timelines
-        .into_iter()
-        .filter(|timeline| timeline.name.contains(&only))
-    {
-        let name = timeline.name.clone();
+    for script in scripts_of(file) {
+        if !script.name.contains(&only) {
+            continue;
+        }
+        let name = script.name.clone();
         let (tell, told) = tokio::sync::oneshot::channel();
-        let case = async move |fixture: Fixture| tell.send(run(fixture, &timeline, way).await).unwrap();
+        let case = async move |fixture: Fixture| tell.send(run(fixture, &script, way).await).unwrap();
         if postgres {
             on_postgres(case).await;
         } else {
@@ -79,17 +104,49 @@ async fn run_file(file: &str, way: Way, postgres: bool) {
     );
 }
 
-async fn run(fixture: Fixture, timeline: &script::Timeline, way: Way) -> Result<(), String> {
-    let mut stage = Stage::set(fixture, timeline, way).await;
-    for step in &timeline.steps {
-        stage.play(step).await;
-        let faults = stage.judge(step).await;
+async fn run(fixture: Fixture, script: &Script, way: Way) -> Result<(), String> {
+    let zone = TimeZone::get(script.zone.as_deref().unwrap_or("UTC")).unwrap();
+    let registry = registry(&script.processors);
+    let world = World::with_settings(fixture, &registry, settings_of(script, &zone)).await;
+    world.clock.advance(script.starts.since(world.now()));
+    let config = Config::default();
+    let mut by_hand = ByHand::over(Arc::clone(&world.harness), way, &config, &[])
+        .await
+        .unwrap();
+    let caller = by_hand.caller().clone();
+    let mut player = Player::new(script, &mut by_hand, zone);
+    for step in &script.steps {
+        let checked = player.play(step).await.map_err(|stuck| stuck.to_string())?;
+        let found = checked.into_iter().filter_map(|checked| {
+            let fault = checked.fault?;
+            Some(format!("{}: {fault}", checked.text))
+        });
+        let faults: Vec<String> = found.chain(inside::faults(&world, &caller).await).collect();
         if !faults.is_empty() {
-            return Err(format!("   {}\n     {}", step.text, faults.join("\n     ")));
+            let at = step.events.iter().chain(&step.claims).next();
+            let line = at.map_or(0, |line| line.number);
+            return Err(format!(
+                "   line {line}, {}\n     {}",
+                step.at,
+                faults.join("\n     ")
+            ));
         }
     }
-    stage.world.check().await;
+    world.check().await;
     Ok(())
+}
+
+/// Nothing that is closed goes before the end: what has to hold is asked of all.
+fn settings_of(script: &Script, zone: &TimeZone) -> Settings {
+    let mut settings = settings();
+    settings.rules.calendar.zone = zone.clone();
+    settings.rules.require_verification = script.verification;
+    if let Some(period) = script.keep_ids {
+        settings.keep_after_completion = period;
+    }
+    settings.keeps.lookups = Period::years(100);
+    settings.keeps.records = Period::years(100);
+    settings
 }
 
 #[test]
@@ -110,12 +167,6 @@ fn every_file_of_timelines_is_run() {
     let mut run: Vec<&str> = FILES.to_vec();
     run.sort_unstable();
     assert_eq!(found, run);
-    let count: usize = FILES
-        .iter()
-        .map(|file| {
-            let path = repository("tests/it/timelines/cases").join(format!("{file}.txt"));
-            script::read(&std::fs::read_to_string(path).unwrap()).len()
-        })
-        .sum();
+    let count: usize = FILES.iter().map(|file| scripts_of(file).len()).sum();
     assert!(count >= 45, "{count} timelines");
 }

@@ -8,11 +8,12 @@ use lacuna::domain::{
     hold::Hold,
     ids::{ProcessorId, TaskId},
     request::{Request, Trail},
-    task::{Deferral, TaskState},
+    task::{Deferral, Share, TaskState},
     time::At,
+    words::Status,
 };
 
-use super::random::{Bench, is_complete, proved_at, sources_of};
+use super::random::Bench;
 
 pub const SKEW: Duration = Duration::from_secs(300);
 pub const SOURCES: [&str; 3] = ["s0", "s1", "s2"];
@@ -127,7 +128,7 @@ impl Model {
                 }
             }
         }
-        if is_complete(request) {
+        if request.life.status == Status::Completed {
             let all = request
                 .ordinals()
                 .all(|ordinal| proved_at(request, ordinal).is_some());
@@ -219,5 +220,21 @@ impl Model {
             let replayed = self.restored && (kept.capsule.is_some() || life.needs_attention);
             assert!(kept.readable || replayed, "invariant 8: somebody has to be asked");
         }
+    }
+}
+
+/// The sources of a wave, by place.
+fn sources_of(request: &Request, ordinal: u16) -> Option<&[u16]> {
+    match &request.task(ordinal).share {
+        Share::Wave { sources, .. } => Some(sources),
+        _ => None,
+    }
+}
+
+/// When a task was proved, if it is.
+fn proved_at(request: &Request, ordinal: u16) -> Option<At> {
+    match request.task(ordinal).state {
+        TaskState::Done { at, .. } => Some(at),
+        _ => None,
     }
 }

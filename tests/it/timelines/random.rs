@@ -22,10 +22,10 @@ use lacuna::{
             open::{Admission, open},
             outlook::Need,
         },
-        task::{Share, TaskState},
         time::At,
-        words::{HoldBasis, Status},
+        words::HoldBasis,
     },
+    lab::scenario::{attributes, registry},
     wire::{
         command::{Door, parse_command},
         envelope::Envelope,
@@ -38,7 +38,6 @@ use uuid::Uuid;
 use super::{
     model::{Model, SKEW, SOURCES},
     ops::{Op, commuting, op, rules},
-    script::{attributes, registry},
 };
 use crate::schedules::world::settings;
 
@@ -255,8 +254,8 @@ pub fn registry_of(text: &str) -> String {
     let processors: Vec<_> = text
         .lines()
         .map(|line| {
-            let words: Vec<&str> = line.split_whitespace().collect();
-            (words[0].to_owned(), attributes(&words[1..]))
+            let mut words = line.split_whitespace();
+            (words.next().unwrap().to_owned(), attributes(words))
         })
         .collect();
     registry(&processors)
@@ -383,26 +382,5 @@ proptest! {
             essence(&bench.request)
         };
         prop_assert!(run([&a, &b]) == run([&b, &a]));
-    }
-}
-
-/// Nothing of a life is left over that a status would hide.
-pub fn is_complete(request: &Request) -> bool {
-    request.life.status == Status::Completed
-}
-
-/// The sources of a wave, by place.
-pub fn sources_of(request: &Request, ordinal: u16) -> Option<&[u16]> {
-    match &request.task(ordinal).share {
-        Share::Wave { sources, .. } => Some(sources),
-        _ => None,
-    }
-}
-
-/// When a task was proved, if it is.
-pub fn proved_at(request: &Request, ordinal: u16) -> Option<At> {
-    match request.task(ordinal).state {
-        TaskState::Done { at, .. } => Some(at),
-        _ => None,
     }
 }

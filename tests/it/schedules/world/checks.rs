@@ -16,7 +16,7 @@ use lacuna::{
     store::{Concerned, CounterKey, DeferredFilter, DeferredRow, Line},
 };
 
-use super::{World, settings::SKEW};
+use super::{SKEW, World};
 
 impl World {
     /// What has to hold after every schedule: the counters say what the states say, the ledger has every leaf in order,

@@ -8,12 +8,12 @@ use lacuna::{
         Engine,
         prepare::{Arrival, PreparedAck, PreparedBackup, PreparedCommand},
     },
+    lab::harness::arrivals,
     store::Origin,
-    wire::{KeptHeaders, ack::parse_ack, command::Door, envelope::Envelope},
+    wire::command::Door,
 };
 use serde_json::{Value, json};
 use uuid::Uuid;
-use zeroize::Zeroizing;
 
 /// What must never be seen anywhere but in messages to processors.
 pub const CANARY: &str = "canary-7f3a91";
@@ -69,56 +69,24 @@ pub fn command_from(engine: &Engine, origin: Option<Origin>, text: &str) -> Arri
     } else {
         Door::Http
     };
-    let content =
-        engine
-            .intake()
-            .prepare_command(text.as_bytes(), &Envelope::bare(&engine.tenant_default), door);
-    Arrival {
-        origin,
-        content,
-        raw: Zeroizing::new(text.as_bytes().to_vec()),
-        headers: KeptHeaders::default(),
-        reading: None,
-    }
+    arrivals::command(engine, origin, door, text.as_bytes())
 }
 
 /// A command that was read from the control topic.
 pub fn control_from(engine: &Engine, origin: Origin, command: &Value) -> Arrival<PreparedCommand> {
-    let text = command.to_string();
-    let envelope = Envelope::bare(&engine.tenant_default);
-    Arrival {
-        origin: Some(origin),
-        content: engine
-            .intake()
-            .prepare_command(text.as_bytes(), &envelope, Door::Control),
-        raw: Zeroizing::new(text.into_bytes()),
-        headers: KeptHeaders::default(),
-        reading: None,
-    }
+    arrivals::command(
+        engine,
+        Some(origin),
+        Door::Control,
+        command.to_string().as_bytes(),
+    )
 }
 
 /// A backup event that came over HTTP.
 pub fn backup_from(engine: &Engine, event: &Value) -> Arrival<PreparedBackup> {
-    let text = event.to_string();
-    Arrival {
-        origin: None,
-        content: engine
-            .backup_events()
-            .prepare_backup(text.as_bytes(), &Envelope::bare(&engine.tenant_default)),
-        raw: Zeroizing::new(text.into_bytes()),
-        headers: KeptHeaders::default(),
-        reading: None,
-    }
+    arrivals::backup(engine, None, event.to_string().as_bytes())
 }
 
 pub fn ack_from(engine: &Engine, origin: Option<Origin>, ack: &Value) -> Arrival<PreparedAck> {
-    let text = ack.to_string();
-    let parsed = parse_ack(text.as_bytes(), &Envelope::bare(&engine.tenant_default));
-    Arrival {
-        origin,
-        content: parsed.and_then(|ack| engine.settlement().prepare_ack(ack)),
-        raw: Zeroizing::new(text.into_bytes()),
-        headers: KeptHeaders::default(),
-        reading: None,
-    }
+    arrivals::ack(engine, origin, ack.to_string().as_bytes())
 }

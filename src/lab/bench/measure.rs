@@ -1,0 +1,325 @@
+//! Runs the loads and takes the figures.
+
+use std::{ops::ControlFlow, time::Duration};
+
+use super::{BenchError, deployment::Deployment, process::Process, sql_baseline};
+use crate::{
+    clock::Stopwatch,
+    lab::sim::{Character, Driver, Fleet, Ids, Load, Report},
+    terminal::{interrupt::Interrupt, output::aside},
+};
+
+/// The processes whose CPU time is told apart; `None`: not measured.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Parts {
+    /// The worker, unless it runs in this process.
+    pub worker: Option<Process>,
+    /// The broker.
+    pub broker: Option<Process>,
+    /// The first process of the PostgreSQL server.
+    pub database: Option<Process>,
+    /// This process: simulated processors and driver, and in the embedded case everything.
+    pub own: Process,
+}
+
+/// CPU time by part.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Cpu {
+    /// The worker.
+    pub worker: Option<Duration>,
+    /// The broker.
+    pub broker: Option<Duration>,
+    /// The database with all its connections.
+    pub database: Option<Duration>,
+    /// This process.
+    pub own: Option<Duration>,
+}
+
+impl Parts {
+    fn cpu(&self) -> Cpu {
+        Cpu {
+            worker: self.worker.and_then(Process::cpu_of_tree),
+            broker: self.broker.and_then(Process::cpu_of_tree),
+            database: self.database.and_then(Process::cpu_of_tree),
+            own: self.own.cpu(),
+        }
+    }
+}
+
+impl Cpu {
+    /// What was spent since then.
+    fn since(self, earlier: Self) -> Self {
+        let spent = |now: Option<Duration>, then: Option<Duration>| Some(now?.saturating_sub(then?));
+        Self {
+            worker: spent(self.worker, earlier.worker),
+            broker: spent(self.broker, earlier.broker),
+            database: spent(self.database, earlier.database),
+            own: spent(self.own, earlier.own),
+        }
+    }
+
+    /// All of it, as far as it is known.
+    pub(super) fn sum(&self) -> Duration {
+        [self.worker, self.broker, self.database, self.own]
+            .into_iter()
+            .flatten()
+            .sum()
+    }
+}
+
+/// The figures of the SQL baseline.
+#[derive(Debug)]
+pub(super) struct BaselineFigures {
+    /// What it came to.
+    pub baseline: sql_baseline::Baseline,
+    /// The CPU time of its loops (here) and of the database.
+    pub cpu: Cpu,
+}
+
+/// Everything that was measured.
+#[derive(Debug)]
+pub(super) struct Figures {
+    /// How many processors.
+    pub processors: u32,
+    /// What the ids of commands and requests were like.
+    pub ids: Ids,
+    /// The load.
+    pub load: Load,
+    /// What came of it.
+    pub report: Report,
+    /// What warmed.
+    pub warmed: u64,
+    /// CPU time while it was measured.
+    pub cpu: Cpu,
+    /// Whether worker, broker and store run in this process.
+    pub embedded: bool,
+    /// Resident memory of the worker over time: seconds and bytes.
+    pub memory: Vec<(f64, u64)>,
+    /// The most that it ever had.
+    pub peak_memory: Option<u64>,
+    /// How much the store grew, in bytes.
+    pub stored: u64,
+    /// The SQL baseline, where it was asked for.
+    pub sql: Option<BaselineFigures>,
+}
+
+impl Figures {
+    /// Whether every request was completed.
+    pub(super) fn is_complete(&self) -> bool {
+        self.report.completed == self.load.requests
+    }
+}
+
+/// What a benchmark works with.
+pub(super) struct Bench<'a> {
+    /// What is measured.
+    pub deployment: &'a mut Deployment,
+    /// The processes.
+    pub parts: Parts,
+    /// The driver; away while it runs.
+    pub driver: Option<Driver>,
+    /// The simulated processors.
+    pub fleet: &'a Fleet,
+    /// How they behave while it is measured.
+    pub character: Character,
+    /// What the ids of commands and requests are like.
+    pub ids: Ids,
+    /// Whether somebody wants it to end.
+    pub interrupt: &'a Interrupt,
+    /// Says nothing on the way.
+    pub quiet: bool,
+}
+
+/// What comes before the measuring and counts for nothing.
+#[derive(Debug)]
+pub(super) struct Warming {
+    /// One round of it.
+    pub round: Load,
+    /// Whether rounds go on until the broker is as fast as it gets: just started, it costs four times as much.
+    pub until_fast: bool,
+}
+
+impl Warming {
+    /// So many rounds are enough for any broker.
+    const ROUNDS: usize = 12;
+    /// What a round has to cost less than the one before it, for another one to be worth it.
+    const WORTH_IT: f64 = 0.95;
+
+    /// Whether there is another round, after one for which the broker needed this much.
+    fn goes_on(&self, broker: &[Duration]) -> bool {
+        let is_faster = match broker {
+            [.., earlier, last] => last.as_secs_f64() < earlier.as_secs_f64() * Self::WORTH_IT,
+            [_] => true,
+            [] => false,
+        };
+        self.until_fast && is_faster && broker.len() < Self::ROUNDS
+    }
+}
+
+/// How often the worker's memory is looked at, and progress told.
+const LOOK_EVERY: Duration = Duration::from_secs(1);
+
+impl Bench<'_> {
+    /// Warms, measures, and measures the SQL baseline.
+    pub(super) async fn run(
+        &mut self,
+        (warming, load): &(Warming, Load),
+        processors: u32,
+        baseline: bool,
+    ) -> Result<Figures, BenchError> {
+        let warmed = self.warm(warming).await?;
+        self.say(&format!("measuring {} requests", load.requests));
+        self.fleet.become_all(self.character);
+        let bytes = self.deployment.store.bytes_on_disk().await?;
+        let before = self.parts.cpu();
+        let (report, memory) = self.drive(load).await?;
+        let cpu = self.parts.cpu().since(before);
+        let stored = self.deployment.store.bytes_on_disk().await?.saturating_sub(bytes);
+        let mut figures = Figures {
+            processors,
+            ids: self.ids,
+            load: load.clone(),
+            report,
+            warmed,
+            cpu,
+            embedded: self.parts.worker.is_none(),
+            memory,
+            peak_memory: self.worker_or_own().peak_resident(),
+            stored,
+            sql: None,
+        };
+        if !figures.is_complete() && !self.deployment.is_running() {
+            return Err(BenchError::Unfinished("what was measured", self.deployment.log()));
+        }
+        if !figures.is_complete() && !self.interrupt.is_set() {
+            aside(format_args!(
+                "not everything was completed; the worker's last lines:\n{}",
+                self.deployment.log()
+            ));
+        }
+        if baseline && !self.interrupt.is_set() {
+            figures.sql = self.baseline(load.requests, processors).await?;
+        }
+        Ok(figures)
+    }
+
+    /// Warms, and says with how many requests.
+    async fn warm(&mut self, warming: &Warming) -> Result<u64, BenchError> {
+        let round = &warming.round;
+        let mut warmed = 0;
+        let mut broker = Vec::new();
+        loop {
+            self.say(&format!(
+                "warming with {} requests, which count for nothing",
+                round.requests
+            ));
+            let before = self.parts.cpu();
+            let (report, _) = self.drive(round).await?;
+            if self.interrupt.is_set() {
+                return Err(BenchError::Interrupted);
+            }
+            if report.completed < round.requests {
+                return Err(BenchError::Unfinished("warming", self.deployment.log()));
+            }
+            warmed += report.completed;
+            broker.extend(self.parts.cpu().since(before).broker);
+            if !warming.goes_on(&broker) {
+                return Ok(warmed);
+            }
+        }
+    }
+
+    fn worker_or_own(&self) -> Process {
+        self.parts.worker.unwrap_or(self.parts.own)
+    }
+
+    async fn baseline(&self, requests: u64, processors: u32) -> Result<Option<BaselineFigures>, BenchError> {
+        let Some(url) = &self.deployment.postgres else {
+            return Err(BenchError::Usage("--floor needs PostgreSQL"));
+        };
+        self.say("measuring the floor");
+        let before = self.parts.cpu();
+        let baseline = sql_baseline::run(url, requests, processors, self.ids).await?;
+        Ok(Some(BaselineFigures {
+            baseline,
+            cpu: self.parts.cpu().since(before),
+        }))
+    }
+
+    /// Runs a load, and looks at the worker's memory meanwhile.
+    async fn drive(&mut self, load: &Load) -> Result<(Report, Vec<(f64, u64)>), BenchError> {
+        let Some(mut driver) = self.driver.take() else {
+            return Err(BenchError::Panicked);
+        };
+        let (load, interrupt) = (load.clone(), self.interrupt.clone());
+        let (watched, quiet) = (self.worker_or_own(), self.quiet);
+        let driven = tokio::task::spawn_blocking(move || {
+            let mut memory = Vec::new();
+            let mut looked = Stopwatch::start();
+            let report = driver.run(&load, &mut |progress| {
+                if looked.elapsed() >= LOOK_EVERY {
+                    looked = Stopwatch::start();
+                    let resident = watched.resident();
+                    memory.extend(resident.map(|bytes| (progress.elapsed.as_secs_f64(), bytes)));
+                    if !quiet {
+                        aside(format_args!(
+                            "{:>6.0} s: {} published, {} closed",
+                            progress.elapsed.as_secs_f64(),
+                            progress.published,
+                            progress.closed
+                        ));
+                    }
+                    if resident.is_none() && cfg!(target_os = "linux") {
+                        // The worker is gone: nothing more will be closed.
+                        return ControlFlow::Break(());
+                    }
+                }
+                if interrupt.is_set() {
+                    ControlFlow::Break(())
+                } else {
+                    ControlFlow::Continue(())
+                }
+            });
+            (driver, report, memory)
+        });
+        let (driver, report, memory) = driven.await.map_err(|_| BenchError::Panicked)?;
+        self.driver = Some(driver);
+        Ok((report?, memory))
+    }
+
+    fn say(&self, text: &str) {
+        if !self.quiet {
+            aside(text);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn warming_goes_on_while_the_broker_gets_faster() {
+        let warming = |until_fast| Warming {
+            round: Load {
+                requests: 1,
+                rate: None,
+                window: 1,
+                patience: Duration::ZERO,
+                limit: Duration::ZERO,
+            },
+            until_fast,
+        };
+        let goes_on = |millis: &[u64]| {
+            let broker: Vec<Duration> = millis.iter().map(|ms| Duration::from_millis(*ms)).collect();
+            warming(true).goes_on(&broker)
+        };
+        assert!(goes_on(&[4_000]) && goes_on(&[4_000, 2_000]) && goes_on(&[2_000, 1_800]));
+        assert!(!goes_on(&[2_000, 1_990]) && !goes_on(&[2_000, 2_100]));
+        assert!(!goes_on(&[]), "a broker whose cost is not known");
+        assert!(!goes_on(
+            &[12, 11, 10, 9, 8, 7, 6, 5, 4, 3, 2, 1].map(|n| n * 1_000)
+        ));
+        assert!(!warming(false).goes_on(&[Duration::from_secs(4)]));
+    }
+}

@@ -1,0 +1,336 @@
+//! The real engine, vault, ledger, API and store, on a clock that is turned by hand. Only the broker is left out: messages
+//! go from hand to hand, the same bytes as through Kafka.
+
+use std::{
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
+
+use serde_json::json;
+use tokio::sync::mpsc;
+use tokio_util::sync::CancellationToken;
+
+use super::{
+    Stuck,
+    call::Caller,
+    environment::{Environment, Output, Topic},
+};
+use crate::{
+    clock::Stopwatch,
+    config::{Config, registry_file},
+    domain::time::At,
+    engine::{Engine, effects::Emission, facts::FactOutcome, intake::Verdict, settlement::AckVerdict},
+    http,
+    lab::harness::{Harness, Sent},
+    policies::Profile,
+    telemetry::{freshness::GaugeGroup, readiness::Readiness},
+    terminal::folder::Folder,
+    wire::{Refusal, command::Door},
+};
+
+/// As many messages as a worker takes in together.
+const BATCH: usize = 500;
+
+/// How long what an HTTP call has decided may take to come out.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// How messages come and workers go. What has to be seen is the same in every way.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Way {
+    /// Another worker takes over before every event, and another one before what follows.
+    pub restarted: bool,
+    /// Every message comes twice. The second one has to change nothing.
+    pub doubled: bool,
+    /// Time passes in leaps, as if nobody had been at work meanwhile: late, never early.
+    pub leaps: bool,
+}
+
+/// Carries messages from hand to hand.
+#[derive(Debug)]
+pub struct ByHand {
+    harness: Arc<Harness>,
+    way: Way,
+    worker: Arc<Engine>,
+    /// The engine of the API: a process of its own, as it were, which no worker's end concerns.
+    api: Arc<Engine>,
+    caller: Caller,
+    outputs: Vec<Output>,
+    /// What HTTP calls have decided.
+    emitted: Arc<Mutex<Vec<Emission>>>,
+    shutdown: CancellationToken,
+    /// Where its files are, where they are its own.
+    folder: Option<Folder>,
+}
+
+impl Drop for ByHand {
+    fn drop(&mut self) {
+        self.shutdown.cancel();
+    }
+}
+
+impl ByHand {
+    /// Sets up what a profile's files say, in a folder of its own.
+    pub async fn open(profile: &Profile, start: At) -> Result<Self, Stuck> {
+        let folder = Folder::create("scenario")?;
+        let (config, secrets) = profile.config(folder.path())?;
+        let harness = Harness::open(&config, start).await?;
+        harness
+            .apply(&registry_file::read_text("processors.toml", profile.registry)?)
+            .await?;
+        let mut by_hand = Self::over(Arc::new(harness), Way::default(), &config, &secrets).await?;
+        by_hand.folder = Some(folder);
+        Ok(by_hand)
+    }
+
+    /// Over a harness whose registry is applied. `secrets`: what the tokens of the configuration were read from.
+    pub async fn over(
+        harness: Arc<Harness>,
+        way: Way,
+        config: &Config,
+        secrets: &[String],
+    ) -> Result<Self, Stuck> {
+        let worker = harness.worker().await?;
+        let (emissions, queue) = mpsc::channel(64);
+        let emitted = Arc::new(Mutex::new(Vec::new()));
+        tokio::spawn(gather(queue, Arc::clone(&emitted)));
+        let shutdown = CancellationToken::new();
+        let address = listen(config, &worker, emissions, &shutdown).await?;
+        Ok(Self {
+            harness,
+            way,
+            api: Arc::clone(&worker),
+            worker,
+            caller: Caller::new(address, config, secrets),
+            outputs: Vec::new(),
+            emitted,
+            shutdown,
+            folder: None,
+        })
+    }
+
+    /// Another worker, where they come and go.
+    async fn change_worker(&mut self) -> Result<(), Stuck> {
+        if self.way.restarted {
+            self.worker = self.harness.worker().await?;
+        }
+        Ok(())
+    }
+
+    /// Hands messages to the worker, in one batch.
+    async fn deliver(&self, topic: Topic, batch: &[Vec<u8>]) -> Result<(Vec<String>, Emission), Stuck> {
+        let (harness, worker) = (&self.harness, &self.worker);
+        Ok(match topic {
+            Topic::Commands | Topic::Control => {
+                let door = if topic == Topic::Control {
+                    Door::Control
+                } else {
+                    Door::Commands
+                };
+                let taken = harness.take_in(worker, door, batch).await?;
+                (taken.verdicts.iter().map(of_command).collect(), taken.emission)
+            }
+            Topic::Acks => {
+                let settled = harness.settle(worker, batch).await?;
+                (settled.verdicts.iter().map(of_ack).collect(), settled.emission)
+            }
+            Topic::Backups | Topic::Operator => {
+                let shown = batch
+                    .iter()
+                    .map(|message| worker.backup_events().shown_by_token(message));
+                let shown = shown.collect::<Result<Vec<_>, _>>()?;
+                let (told, emission) = harness
+                    .tell_backups(worker, &shown, topic == Topic::Operator)
+                    .await?;
+                (told.iter().map(of_backup).collect(), emission)
+            }
+        })
+    }
+
+    /// The second copy of a message has to come to nothing.
+    async fn deliver_again(
+        &self,
+        topic: Topic,
+        message: &[Vec<u8>],
+        first: &str,
+        sent: &Sent,
+    ) -> Result<(), Stuck> {
+        let (verdicts, emission) = self.deliver(topic, message).await?;
+        let (verdict, again) = (verdicts.concat(), Sent::of(&emission));
+        self.harness.produced(&emission).await?;
+        let is_known = ["duplicate", "repeated"].contains(&verdict.as_str());
+        // An answer that began a new generation is one to an old generation when it comes again.
+        let begins_generation =
+            first == "counted" && sent.tasks.iter().any(|task| task["generation"] != json!(1));
+        let is_outdated = verdict == "refused stale_ack" && begins_generation;
+        let is_refused_again = verdict.starts_with("refused") && verdict == first;
+        if !again.tasks.is_empty() || !again.statuses.is_empty() {
+            Err(Stuck::Fell(format!(
+                "the second copy changed something: {again:#?}"
+            )))
+        } else if is_known || is_outdated || is_refused_again {
+            Ok(())
+        } else {
+            Err(Stuck::Fell(format!("the second copy was {verdict}")))
+        }
+    }
+
+    /// Notes what was produced, and that it was.
+    async fn note(&mut self, emission: &Emission) -> Result<Sent, Stuck> {
+        let sent = Sent::of(emission);
+        self.outputs
+            .extend(sent.statuses.iter().cloned().map(Output::Status));
+        self.outputs.extend(sent.tasks.iter().cloned().map(Output::Task));
+        let reasons = sent.letters.iter().map(|(reason, _)| reason.clone());
+        self.outputs.extend(reasons.map(Output::DeadLetter));
+        self.harness.produced(emission).await?;
+        Ok(sent)
+    }
+
+    /// Notes what HTTP calls have decided: the outbox says whether there is more to come.
+    async fn note_calls(&mut self) -> Result<(), Stuck> {
+        let watch = Stopwatch::start();
+        loop {
+            let emitted = std::mem::take(&mut *self.emitted.lock().unwrap_or_else(PoisonError::into_inner));
+            for emission in emitted {
+                self.note(&emission).await?;
+            }
+            let outbox = self.harness.store.outbox(At::from_millis(i64::MAX), 1).await?;
+            if outbox.is_empty() {
+                return Ok(());
+            }
+            if watch.elapsed() > PATIENCE {
+                return Err(Stuck::Fell(
+                    "what a call has decided was never produced".to_owned(),
+                ));
+            }
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+    }
+
+    /// Everything that follows by itself at this time.
+    async fn follow(&mut self) -> Result<(), Stuck> {
+        self.note_calls().await?;
+        let followed = self.harness.follow(&self.worker).await?;
+        self.note(&followed).await?;
+        let expired = self.harness.expire(&self.worker).await?;
+        self.note(&expired).await?;
+        Ok(())
+    }
+}
+
+impl Environment for ByHand {
+    fn now(&self) -> At {
+        self.harness.now()
+    }
+
+    fn caller(&self) -> &Caller {
+        &self.caller
+    }
+
+    async fn pass_until(&mut self, at: At) -> Result<(), Stuck> {
+        if self.way.leaps {
+            self.harness.clock.advance(at.since(self.now()));
+            return self.change_worker().await;
+        }
+        while self.harness.advance_to(at).await? < at {
+            self.follow().await?;
+        }
+        self.follow().await
+    }
+
+    async fn send(&mut self, topic: Topic, messages: Vec<Vec<u8>>) -> Result<Vec<String>, Stuck> {
+        self.change_worker().await?;
+        let mut all = Vec::with_capacity(messages.len());
+        for batch in messages.chunks(if self.way.doubled { 1 } else { BATCH }) {
+            let (verdicts, emission) = self.deliver(topic, batch).await?;
+            let sent = self.note(&emission).await?;
+            if self.way.doubled {
+                self.deliver_again(topic, batch, &verdicts.concat(), &sent)
+                    .await?;
+            }
+            all.extend(verdicts);
+        }
+        self.change_worker().await?;
+        Ok(all)
+    }
+
+    async fn apply(&mut self, registry: &str) -> Result<(), Stuck> {
+        let registry = registry_file::read_text("processors.toml", registry)?;
+        for _ in 0..=u8::from(self.way.doubled) {
+            self.harness.apply(&registry).await?;
+        }
+        self.worker.load_registry().await?;
+        self.api.load_registry().await?;
+        Ok(())
+    }
+
+    async fn settle(&mut self) -> Result<Vec<Output>, Stuck> {
+        self.follow().await?;
+        Ok(std::mem::take(&mut self.outputs))
+    }
+
+    async fn measure(&mut self) -> Result<(), Stuck> {
+        for group in GaugeGroup::ALL {
+            self.api.gauges().read_gauges(group).await?;
+        }
+        Ok(())
+    }
+}
+
+fn of_command(verdict: &Verdict) -> String {
+    match verdict {
+        Verdict::Taken(_) => "taken".to_owned(),
+        Verdict::Duplicate(_) => "duplicate".to_owned(),
+        Verdict::Waiting(_) => "waiting".to_owned(),
+        Verdict::Refused(refusal) => refused(refusal),
+    }
+}
+
+fn of_ack(verdict: &AckVerdict) -> String {
+    match verdict {
+        AckVerdict::Counted { .. } => "counted".to_owned(),
+        AckVerdict::Repeated => "repeated".to_owned(),
+        AckVerdict::Refused(refusal) => refused(refusal),
+    }
+}
+
+fn of_backup(told: &FactOutcome) -> String {
+    match told {
+        FactOutcome::Taken { contradiction: None } => "taken".to_owned(),
+        FactOutcome::Taken {
+            contradiction: Some(contradiction),
+        } => format!("contradiction {contradiction:?}").to_lowercase(),
+        FactOutcome::Duplicate => "duplicate".to_owned(),
+        FactOutcome::Refused(refusal) => refused(refusal),
+    }
+}
+
+fn refused(refusal: &Refusal) -> String {
+    format!("refused {}", refusal.reason.as_str())
+}
+
+async fn listen(
+    config: &Config,
+    engine: &Arc<Engine>,
+    emissions: mpsc::Sender<Emission>,
+    shutdown: &CancellationToken,
+) -> Result<std::net::SocketAddr, Stuck> {
+    let (engine, auth) = (Arc::clone(engine), config.auth.clone());
+    let prefix = &config.kafka.topics.tasks_prefix;
+    let state = http::State::new(engine, emissions, Readiness::default(), auth, prefix);
+    let mut listening = config.http.clone();
+    // Any free port: whoever watches may run a worker beside it.
+    listening.listen.set_port(0);
+    let serving = http::serve(&listening, state, shutdown.clone()).await?;
+    tokio::spawn(serving.finished);
+    Ok(serving.address)
+}
+
+async fn gather(mut queue: mpsc::Receiver<Emission>, emitted: Arc<Mutex<Vec<Emission>>>) {
+    while let Some(emission) = queue.recv().await {
+        emitted
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .push(emission);
+    }
+}

@@ -1,0 +1,121 @@
+//! Five promises that real privacy policies make, each as a folder that a newcomer can copy from: a configuration, a
+//! registry, and what is done and has to be seen over simulated time.
+//!
+//! `lacuna init --policy NAME` writes the configuration as a starting point, `lacuna demo --scenario NAME` plays the
+//! scenario, and the tests play all of them. What is copied is therefore what was tested.
+
+use std::{cell::RefCell, collections::BTreeSet, path::Path};
+
+use jiff::tz::TimeZone;
+
+use crate::config::{Config, Problems};
+
+/// The files of a scenario.
+#[derive(Debug, Clone, Copy)]
+pub struct Profile {
+    /// Its name.
+    pub name: &'static str,
+    /// `lacuna.toml`
+    pub config: &'static str,
+    /// `processors.toml`
+    pub registry: &'static str,
+    /// What is done, and what has to be seen.
+    pub script: &'static str,
+}
+
+/// A profile, from its folder.
+macro_rules! profile {
+    ($name:literal) => {
+        Profile {
+            name: $name,
+            config: include_str!(concat!("../tests/scenarios/", $name, "/lacuna.toml")),
+            registry: include_str!(concat!("../tests/scenarios/", $name, "/processors.toml")),
+            script: include_str!(concat!("../tests/scenarios/", $name, "/scenario.txt")),
+        }
+    };
+}
+
+/// A policy that there is a scenario of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub enum Policy {
+    /// A messenger: all within 30 days, except what law requires to be kept.
+    Jojocell,
+    /// Vendors of messages, CRM and automation: all but anonymous numbers, with the clocks of two laws.
+    Whatsify,
+    /// A social app: who asks is verified, grounds of refusal, the end of the service.
+    Emojoi,
+    /// A support desk: deletion that prevents recovery, roles, alerts.
+    Helpdesk,
+    /// Calls and payments: five years of invoices, and a dispute that outlives them.
+    Dijo,
+}
+
+impl Policy {
+    /// Its files.
+    pub const fn profile(self) -> &'static Profile {
+        match self {
+            Self::Jojocell => &profile!("jojocell"),
+            Self::Whatsify => &profile!("whatsify"),
+            Self::Emojoi => &profile!("emojoi"),
+            Self::Helpdesk => &profile!("helpdesk"),
+            Self::Dijo => &profile!("dijo"),
+        }
+    }
+}
+
+impl Profile {
+    /// The environment variables that its configuration takes secrets from.
+    pub fn secrets(&self) -> BTreeSet<String> {
+        self.read(Path::new("")).1
+    }
+
+    /// Its configuration, as if it stood in this folder. Where it asks for an environment variable, there is a made-up
+    /// one: the second answer is their values.
+    pub fn config(&self, folder: &Path) -> Result<(Config, Vec<String>), Problems> {
+        let (config, asked) = self.read(folder);
+        Ok((config?, asked.iter().map(|name| made_up(name)).collect()))
+    }
+
+    /// The promise, in our words.
+    pub fn promise(&self) -> String {
+        let lines = self.script.lines();
+        let promised = lines.filter_map(|line| line.strip_prefix("promise "));
+        promised.map(str::trim).collect::<Vec<_>>().join(" ")
+    }
+
+    /// Where its days are.
+    pub fn zone(&self) -> Result<TimeZone, Problems> {
+        let (config, _) = self.config(Path::new(""))?;
+        Ok(config.policy.calendar.zone)
+    }
+
+    fn read(&self, folder: &Path) -> (Result<Config, Problems>, BTreeSet<String>) {
+        let asked = RefCell::new(BTreeSet::new());
+        let environment = |name: &str| {
+            asked.borrow_mut().insert(name.to_owned());
+            Some(made_up(name).into())
+        };
+        let config = Config::read_text("lacuna.toml", folder, self.config, &environment);
+        (config, asked.into_inner())
+    }
+}
+
+/// A secret of no meaning.
+fn made_up(name: &str) -> String {
+    format!("made-up-{}", name.to_lowercase())
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::ValueEnum as _;
+
+    use super::*;
+
+    #[test]
+    fn every_policy_has_a_promise() {
+        for policy in Policy::value_variants() {
+            let promise = policy.profile().promise();
+            assert!(promise.len() > 100 && !promise.contains("promise "), "{promise}");
+        }
+    }
+}
