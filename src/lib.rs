@@ -8,8 +8,11 @@
 //!
 //! | module | what it does |
 //! |---|---|
+//! | `program` | options, subcommands, exit codes |
+//! | `lab` | bench, demonstration, scenarios, simulated processors |
 //! | [`cli`] | one file a subcommand |
-//! | [`sim`] | simulated processors and load, for the demonstration and the benchmark |
+//! | `policies` | the configurations that `lacuna init` hands out and scenarios play |
+//! | `terminal` | what every command needs of the terminal |
 //! | [`app`] | the composition root: names every concrete type, starts and joins what runs for long |
 //! | [`http`] | the API |
 //! | [`kafka`] | consumer stages, the producer, positions, watermarks, the embedded broker |
