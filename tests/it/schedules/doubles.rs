@@ -156,7 +156,10 @@ async fn the_same_command_over_kafka_and_http_at_once(fixture: Fixture) {
     for n in 1..=20 {
         let from_topic = [world.command(&kafka, &erase(n))];
         let over_http = [command_from(&http, None, &erase(n).to_string())];
-        let (first, second) = tokio::join!(kafka.take_in(&from_topic), http.take_in(&over_http));
+        let (first, second) = tokio::join!(
+            kafka.intake().take_in(&from_topic),
+            http.intake().take_in(&over_http)
+        );
         let (first, second) = (first.unwrap(), second.unwrap());
         let mut verdicts = [first.verdicts, second.verdicts].concat();
         verdicts.sort_by_key(|verdict| matches!(verdict, Verdict::Duplicate(_)));
