@@ -6,6 +6,8 @@
 //!
 //! The port has a trait for each aggregate, in the file of its rows; [`Store`] and [`Transaction`] are their sums.
 
+#[macro_use]
+mod columns;
 mod capsules;
 mod changes;
 mod classify;

@@ -238,7 +238,7 @@ mod tests {
     #[test]
     fn open_transaction_is_said_once_and_timed_until_it_ends() {
         let mut progress = Progress::default();
-        assert_eq!(progress.note_open(Some(9), Duration::MAX).1, false);
+        assert!(!progress.note_open(Some(9), Duration::MAX).1);
         assert!(progress.note_open(Some(9), Duration::ZERO).1);
         let (open, again) = progress.note_open(Some(9), Duration::ZERO);
         assert!(open > Duration::ZERO && !again);

@@ -1,8 +1,52 @@
 //! Whether a database has the schema that this version works with.
 
-use sqlx::migrate::{MigrateError, Migrator};
+use std::sync::LazyLock;
+
+use sqlx::{
+    SqlSafeStr,
+    migrate::{MigrateError, Migration, MigrationType, Migrator},
+};
 
 use super::error::StoreError;
+
+/// The migrations of one dialect, in the order of their numbers. sqlx has a macro that reads the folder, but it brings the whole
+/// of sqlx and SQLite a second time, compiled for the compiler; a test compares this list with the folders instead.
+macro_rules! migrator {
+    ($dialect:literal) => {
+        migrator!(
+            $dialect: "0001_init", "0002_deferred", "0003_merged", "0004_records", "0005_early",
+            "0006_dead_letter_kinds", "0007_asked_wave", "0008_dead_letter_headers", "0009_keyring",
+            "0010_log_incarnations", "0011_ack_way", "0012_undeliverable", "0013_history",
+            "0015_suppression_recipe", "0016_dead_letter_payloads", "0017_capsule_counts", "0018_gauges",
+            "0019_compaction",
+        )
+    };
+    ($dialect:literal: $($name:literal,)+) => {
+        LazyLock::new(|| {
+            Migrator::with_migrations(vec![$(migration(
+                $name,
+                include_str!(concat!(
+                    env!("CARGO_MANIFEST_DIR"), "/src/store/", $dialect, "/migrations/", $name, ".sql"
+                )),
+            )),+])
+        })
+    };
+}
+
+pub(super) static POSTGRES: LazyLock<Migrator> = migrator!("postgres");
+pub(super) static SQLITE: LazyLock<Migrator> = migrator!("sqlite");
+
+/// A migration by the name of its file: a number, then what it does.
+fn migration(name: &'static str, sql: &'static str) -> Migration {
+    let (number, description) = name.split_once('_').expect("a number, then what it does");
+    Migration::new(
+        number.parse().expect("a number"),
+        description.replace('_', " ").into(),
+        MigrationType::Simple,
+        sql.into_sql_str(),
+        false,
+    )
+}
 
 /// A migration that a database says it has: version, whether it went through, checksum.
 pub(super) type Applied = (i64, bool, Vec<u8>);
@@ -56,4 +100,36 @@ fn altered(version: i64) -> StoreError {
     StoreError::Schema(format!(
         "migration {version} of the store is not the one that this version of Lacuna brings"
     ))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{collections::BTreeSet, fs, path::Path};
+
+    use super::*;
+
+    #[test]
+    fn every_file_of_the_migrations_is_in_the_list() {
+        for (dialect, migrator) in [("postgres", &POSTGRES), ("sqlite", &SQLITE)] {
+            let folder =
+                Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("src/store/{dialect}/migrations"));
+            let files: BTreeSet<(i64, Vec<u8>)> = fs::read_dir(folder)
+                .unwrap()
+                .map(|entry| {
+                    let path = entry.unwrap().path();
+                    let name = path.file_name().unwrap().to_str().unwrap();
+                    let number = name.split_once('_').unwrap().0.parse().unwrap();
+                    (number, fs::read(&path).unwrap())
+                })
+                .collect();
+            let known: BTreeSet<(i64, Vec<u8>)> = migrator
+                .iter()
+                .map(|migration| (migration.version, migration.sql.as_str().as_bytes().to_vec()))
+                .collect();
+            assert!(
+                files == known,
+                "{dialect}: the list in src/store/schema.rs has other files"
+            );
+        }
+    }
 }

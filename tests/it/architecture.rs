@@ -273,6 +273,7 @@ fn no_decision_reads_the_machines_clock() {
         ("engine/pace.rs", 1),
         ("engine/gauges.rs", 3),
         ("http/dead_letters.rs", 1),
+        ("app/tasks/periodic.rs", 1),
         // Only makes an id.
         ("http/requests.rs", 1),
         // Says when somebody looked; nothing is decided by it.
@@ -281,13 +282,13 @@ fn no_decision_reads_the_machines_clock() {
         ("app/startup.rs", 1),
         ("http/mod.rs", 1),
         // When a partition's end was asked for; `Engine::seen` looks at it before it counts.
-        ("kafka/ends.rs", 1),
+        ("kafka/watermarks/watcher.rs", 1),
         // When partitions were counted, and for how long what was learned of them is doubted: no time-out comes sooner by it
         // than by the end of each partition.
-        ("kafka/partitions.rs", 1),
+        ("kafka/ack_partitions.rs", 1),
         ("engine/routes.rs", 1),
         // Whether an emission is too old to be produced by whoever decided it: the outbox has it then.
-        ("app/housekeeping.rs", 1),
+        ("app/tasks/http_outputs.rs", 1),
         // For how long a worker keeps to itself what it produces: another one would produce the same once more.
         ("engine/agenda.rs", 1),
         ("engine/early.rs", 1),

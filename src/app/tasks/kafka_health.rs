@@ -264,13 +264,16 @@ fn stuck(
     let mut stuck = Vec::new();
     for partition in held {
         let now = position(positions, partition);
-        let (before, since) = standing
-            .entry(partition.clone())
-            .or_insert_with(|| (now, Stopwatch::start()));
-        if *before != now {
-            (*before, *since) = (now, Stopwatch::start());
-        } else if since.elapsed() >= standstill {
-            stuck.push(partition.clone());
+        match standing.get(partition) {
+            Some((before, since)) if *before == now => {
+                if since.elapsed() >= standstill {
+                    stuck.push(partition.clone());
+                }
+            }
+            // It is seen for the first time, or has moved.
+            _ => {
+                standing.insert(partition.clone(), (now, Stopwatch::start()));
+            }
         }
     }
     stuck

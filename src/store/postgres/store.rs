@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use async_trait::async_trait;
-use sqlx::{Connection, PgConnection, PgPool, migrate::Migrator, postgres::PgConnectOptions};
+use sqlx::{Connection, PgConnection, PgPool, postgres::PgConnectOptions};
 
 use super::{held::Held, pool::Servers, settings, transaction::PostgresTransaction, upkeep};
 use crate::{
@@ -18,8 +18,6 @@ use crate::{
         statement::{Rows, Statement},
     },
 };
-
-static MIGRATOR: Migrator = sqlx::migrate!("src/store/postgres/migrations");
 
 /// Every kind of statement has one constant text, so that this many prepared statements are enough for all of them.
 const STATEMENT_CACHE: usize = 256;
@@ -173,14 +171,14 @@ impl Transactions for PostgresStore {
 impl Store for PostgresStore {
     async fn migrate(&self) -> Result<(), StoreError> {
         let mut connection = PgConnection::connect_with(&self.unhurried).await?;
-        MIGRATOR.run_direct(None, &mut connection, false).await?;
+        schema::POSTGRES.run_direct(None, &mut connection, false).await?;
         connection.close().await?;
         Ok(())
     }
 
     async fn check_schema(&self) -> Result<(), StoreError> {
         let applied = self.ask(upkeep::applied_migrations(self.pool())).await?;
-        schema::check(&MIGRATOR, &applied)
+        schema::check(&schema::POSTGRES, &applied)
     }
 
     async fn now(&self) -> Result<At, StoreError> {

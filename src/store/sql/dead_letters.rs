@@ -286,23 +286,24 @@ fn dropped_letters((topic, reason, count, since, until): DroppedColumns) -> Drop
     }
 }
 
-/// A row of `dead_letter`.
-#[derive(sqlx::FromRow)]
-struct LetterColumns {
-    id: Uuid,
-    cluster: String,
-    topic: String,
-    part: i32,
-    off: i64,
-    incarnation: i32,
-    reason: String,
-    detail: String,
-    kind: Option<String>,
-    at: i64,
-    state: i16,
-    sealed: Option<Vec<u8>>,
-    headers: Option<Vec<u8>>,
-    ids: Option<Vec<u8>>,
+columns! {
+    /// A row of `dead_letter`.
+    struct LetterColumns {
+        id: Uuid,
+        cluster: String,
+        topic: String,
+        part: i32,
+        off: i64,
+        incarnation: i32,
+        reason: String,
+        detail: String,
+        kind: Option<String>,
+        at: i64,
+        state: i16,
+        sealed: Option<Vec<u8>>,
+        headers: Option<Vec<u8>>,
+        ids: Option<Vec<u8>>,
+    }
 }
 
 impl LetterColumns {

@@ -135,15 +135,16 @@ pub(super) async fn delete_tasks(
     Ok(())
 }
 
-/// A row of `deferred`.
-#[derive(sqlx::FromRow)]
-struct DeferredColumns {
-    request_id: Uuid,
-    until: i64,
-    mark: i64,
-    ordinal: i16,
-    reason: i16,
-    processor: String,
+columns! {
+    /// A row of `deferred`.
+    struct DeferredColumns {
+        request_id: Uuid,
+        until: i64,
+        mark: i64,
+        ordinal: i16,
+        reason: i16,
+        processor: String,
+    }
 }
 
 impl DeferredColumns {

@@ -136,21 +136,22 @@ fn deletion(from: &[Origin]) -> Delete<'_> {
     Delete::from("early_command", origins(Table::of(from), |origin| origin))
 }
 
-#[derive(sqlx::FromRow)]
-struct EarlyColumns {
-    cluster: String,
-    topic: String,
-    part: i32,
-    off: i64,
-    incarnation: i32,
-    request_id: Uuid,
-    tenant: String,
-    command_id: Uuid,
-    arrived_at: i64,
-    expires_at: i64,
-    command: Vec<u8>,
-    raw: Vec<u8>,
-    headers: Option<Vec<u8>>,
+columns! {
+    struct EarlyColumns {
+        cluster: String,
+        topic: String,
+        part: i32,
+        off: i64,
+        incarnation: i32,
+        request_id: Uuid,
+        tenant: String,
+        command_id: Uuid,
+        arrived_at: i64,
+        expires_at: i64,
+        command: Vec<u8>,
+        raw: Vec<u8>,
+        headers: Option<Vec<u8>>,
+    }
 }
 
 impl EarlyColumns {

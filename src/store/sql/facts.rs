@@ -275,17 +275,18 @@ fn stored_registry((revision, text, at, chain): (i32, String, i64, Option<Vec<u8
     }
 }
 
-/// A row of `fact`.
-#[derive(sqlx::FromRow)]
-struct FactColumns {
-    version: i32,
-    id: Uuid,
-    at: i64,
-    body: String,
-    digest: Vec<u8>,
-    sealed: Option<Vec<u8>>,
-    chain: Option<Vec<u8>>,
-    chain_before: Option<Vec<u8>>,
+columns! {
+    /// A row of `fact`.
+    struct FactColumns {
+        version: i32,
+        id: Uuid,
+        at: i64,
+        body: String,
+        digest: Vec<u8>,
+        sealed: Option<Vec<u8>>,
+        chain: Option<Vec<u8>>,
+        chain_before: Option<Vec<u8>>,
+    }
 }
 
 impl FactColumns {

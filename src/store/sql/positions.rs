@@ -163,22 +163,23 @@ fn ack_way(cluster: &str, topic: &str, row: (i32, String, i32)) -> AckWay {
     }
 }
 
-/// A row of `position`.
-#[derive(sqlx::FromRow)]
-struct PositionColumns {
-    cluster: String,
-    topic: String,
-    part: i32,
-    next_offset: i64,
-    seen_until: i64,
-    incarnation: i32,
-    last_offset: Option<i64>,
-    last_at: Option<i64>,
-    last_digest: Option<Vec<u8>>,
-    checked_offset: Option<i64>,
-    checked_at: Option<i64>,
-    checked_digest: Option<Vec<u8>>,
-    stray: Option<i64>,
+columns! {
+    /// A row of `position`.
+    struct PositionColumns {
+        cluster: String,
+        topic: String,
+        part: i32,
+        next_offset: i64,
+        seen_until: i64,
+        incarnation: i32,
+        last_offset: Option<i64>,
+        last_at: Option<i64>,
+        last_digest: Option<Vec<u8>>,
+        checked_offset: Option<i64>,
+        checked_at: Option<i64>,
+        checked_digest: Option<Vec<u8>>,
+        stray: Option<i64>,
+    }
 }
 
 impl PositionColumns {

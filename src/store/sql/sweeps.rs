@@ -176,19 +176,20 @@ fn place(after: Option<Place>) -> (i64, Uuid) {
     after.map_or((i64::MIN, Uuid::nil()), |(mark, id)| (mark, id.0))
 }
 
-/// A row of `sweep`.
-#[derive(sqlx::FromRow)]
-struct SweepColumns {
-    version: i32,
-    kind: i16,
-    started_at: i64,
-    updated_at: i64,
-    finished_at: Option<i64>,
-    done: i64,
-    total: Option<i64>,
-    stage: i32,
-    after_mark: Option<i64>,
-    after_id: Option<Uuid>,
+columns! {
+    /// A row of `sweep`.
+    struct SweepColumns {
+        version: i32,
+        kind: i16,
+        started_at: i64,
+        updated_at: i64,
+        finished_at: Option<i64>,
+        done: i64,
+        total: Option<i64>,
+        stage: i32,
+        after_mark: Option<i64>,
+        after_id: Option<Uuid>,
+    }
 }
 
 impl SweepColumns {

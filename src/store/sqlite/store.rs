@@ -5,7 +5,6 @@ use std::{path::Path, sync::Arc};
 use async_trait::async_trait;
 use sqlx::{
     Sqlite, SqliteConnection, SqlitePool,
-    migrate::Migrator,
     pool::PoolConnection,
     query_as, query_scalar,
     sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous},
@@ -27,8 +26,6 @@ use crate::{
         statement::{Rows, Statement},
     },
 };
-
-static MIGRATOR: Migrator = sqlx::migrate!("src/store/sqlite/migrations");
 
 /// A store in a file of SQLite.
 #[derive(Debug, Clone)]
@@ -142,14 +139,14 @@ impl Transactions for SqliteStore {
 #[async_trait]
 impl Store for SqliteStore {
     async fn migrate(&self) -> Result<(), StoreError> {
-        Ok(MIGRATOR
+        Ok(schema::SQLITE
             .run_direct(None, &mut *self.writer().await?, false)
             .await?)
     }
 
     async fn check_schema(&self) -> Result<(), StoreError> {
         let applied = applied_migrations(&mut *self.reader().await?).await?;
-        schema::check(&MIGRATOR, &applied)
+        schema::check(&schema::SQLITE, &applied)
     }
 
     async fn now(&self) -> Result<At, StoreError> {

@@ -277,7 +277,7 @@ async fn a_crash_between_two_batches_loses_no_count(fixture: Fixture) {
         let dying = world.worker_over(Arc::clone(&store) as _).await;
         store.faults.commits.store(broken, Ordering::SeqCst);
         store.faults.answers.store(lost_answers, Ordering::SeqCst);
-        assert!(dying.compact_copies().await.is_err(), "it dies");
+        assert!(dying.retention().compact_copies().await.is_err(), "it dies");
         assert_eq!(rows(&world).await, left);
         assert_eq!(counted(&dying).await, i64::try_from(1_203 - left).unwrap());
         check_chain(&world).await;
@@ -308,7 +308,7 @@ async fn decisions_and_new_facts_go_on_during_a_compaction(fixture: Fixture) {
     let world = Arc::new(world(fixture).await);
     with_copies_gone(&world, &*world.worker().await, 1_500).await;
     let (compacting, learning) = (world.worker().await, world.worker().await);
-    let compaction = tokio::spawn(async move { compacting.compact_copies().await.unwrap() });
+    let compaction = tokio::spawn(async move { compacting.retention().compact_copies().await.unwrap() });
     for n in 1..=20_u32 {
         let hold = json!({"type": "hold", "hold_id": Uuid::from_u128(n.into()), "basis": "legal_claims", "processor": "crm"});
         tell(&world, &learning, &control((2 * n).into(), hold)).await;
@@ -324,7 +324,7 @@ async fn decisions_and_new_facts_go_on_during_a_compaction(fixture: Fixture) {
         assert_eq!((alarms(&learning), alarms(&fresh)), (0, 0));
     }
     compaction.await.unwrap();
-    learning.compact_copies().await.unwrap();
+    learning.retention().compact_copies().await.unwrap();
     assert_eq!(counted(&learning).await, 1_500);
     check_chain(&world).await;
 }
