@@ -97,7 +97,7 @@ fn list(config: &Config, args: &ListArgs) -> Result<Exit, Failure> {
     if args.json {
         shown.into_iter().try_for_each(|row| out.json(&row))?;
     } else {
-        table(shown).write(&mut out)?;
+        out.table(&table(shown))?;
     }
     out.end()?;
     if more {

@@ -63,7 +63,7 @@ pub fn run(args: Args) -> Result<Exit, Failure> {
     if json {
         holds.iter().try_for_each(|hold| out.json(&HoldView::of(hold)))?;
     } else {
-        table(&holds).write(&mut out)?;
+        out.table(&table(&holds))?;
     }
     out.end()?;
     Ok(Exit::Ok)

@@ -175,7 +175,7 @@ fn list(arg: &ConfigArg, json: bool) -> Result<Exit, Failure> {
                 retired,
             ]);
         }
-        table.write(&mut out)?;
+        out.table(&table)?;
     }
     out.end()?;
     Ok(Exit::Ok)

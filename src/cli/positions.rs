@@ -235,7 +235,7 @@ fn list(config: &Config, json: bool) -> Result<Exit, Failure> {
                 one.why.clone().unwrap_or_default(),
             ]);
         }
-        table.write(&mut out)?;
+        out.table(&table)?;
     }
     out.end()?;
     let is_wrong = shown.iter().any(|one| one.why.is_some());

@@ -80,7 +80,7 @@ pub fn run(args: &Args) -> Result<Exit, Failure> {
             .iter()
             .try_for_each(|request| out.json(&status_message(request, &config.policy.complaint_bodies)))?;
     } else {
-        table(&found).write(&mut out)?;
+        out.table(&table(&found))?;
     }
     out.end()?;
     if more {

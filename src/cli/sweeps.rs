@@ -62,7 +62,7 @@ pub fn run(args: Args) -> Result<Exit, Failure> {
     if json {
         sweeps.iter().try_for_each(|sweep| out.json(sweep))?;
     } else {
-        table(&sweeps).write(&mut out)?;
+        out.table(&table(&sweeps))?;
     }
     out.end()?;
     Ok(Exit::Ok)

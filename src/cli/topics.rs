@@ -210,7 +210,7 @@ fn list(arg: &ConfigArg) -> Result<Exit, Failure> {
         ]);
     }
     let mut out = Out::new();
-    table.write(&mut out)?;
+    out.table(&table)?;
     out.end()?;
     Ok(Exit::Ok)
 }

@@ -196,7 +196,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_owned_property_is_one_that_the_library_has_and_stands_here_once() {
+    fn owned_properties_exist_in_library_and_are_listed_once() {
         let mut names: Vec<&str> = OWNED
             .iter()
             .flat_map(|(names, _)| names.iter().copied())

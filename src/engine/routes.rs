@@ -316,7 +316,7 @@ mod tests {
     }
 
     #[test]
-    fn a_processor_is_believed_after_a_while_and_never_again_once_it_did_otherwise() {
+    fn ack_route_is_trusted_until_broken_then_never_again() {
         let mut habits = habits();
         for n in 1..u128::from(BELIEVED_AFTER) {
             habits.learn(&crm(), id(n), partition_of(1, n));

@@ -167,7 +167,7 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn a_flight_knows_exactly_what_failed_and_its_slot_is_used_again() {
+    async fn failed_records_are_known_and_slot_is_reused() {
         let flights = Flights::default();
         let (first, flight) = flights.begin(3);
         let (second, other) = flights.begin(1);

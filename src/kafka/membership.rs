@@ -149,7 +149,7 @@ mod tests {
     const LONG: Duration = Duration::from_secs(300);
 
     #[test]
-    fn it_is_ready_once_the_group_has_answered_also_with_nothing_to_read() {
+    fn member_is_ready_once_group_answered_even_unassigned() {
         for count in [0, 3] {
             let (member, readiness) = member(LONG);
             let [(stage, why)] = &readiness.problems()[..] else {
@@ -178,7 +178,7 @@ mod tests {
     }
 
     #[test]
-    fn a_member_stays_ready_through_errors_that_cost_it_nothing_and_not_through_others() {
+    fn member_stays_ready_only_through_harmless_errors() {
         let (member, readiness) = member(LONG);
         member.assigned(2);
         member.heard(Some(Code::BrokerTransportFailure), "a broker is away");

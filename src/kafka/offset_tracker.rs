@@ -172,7 +172,7 @@ mod tests {
     }
 
     #[test]
-    fn nothing_is_handed_on_of_a_partition_that_is_stopped_or_revoked() {
+    fn stopped_or_revoked_partition_hands_on_nothing() {
         let (stopped, _) = states(0, 8, Some(Finding::NoAnswer));
         let mut tracker = OffsetTracker::default();
         assert_eq!(tracker.step(&stopped, "commands", 0, 9), Step::NotRead);

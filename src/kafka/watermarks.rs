@@ -214,7 +214,7 @@ mod tests {
     }
 
     #[test]
-    fn a_position_behind_markers_is_the_end_although_the_last_message_lies_before_it() {
+    fn position_behind_markers_counts_as_end() {
         let ends = ends(None);
         assert_eq!(
             reached_at(&ends, Offset::Invalid),

@@ -9,6 +9,7 @@ mod checks;
 pub mod environment;
 mod messages;
 mod naming;
+mod observed;
 pub mod player;
 mod registry;
 pub mod report;

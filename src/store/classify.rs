@@ -182,7 +182,7 @@ mod tests {
     }
 
     #[test]
-    fn what_nobody_can_have_written_wrongly_is_the_stores_fault_and_so_is_what_is_not_known() {
+    fn non_data_and_unknown_errors_are_store_faults() {
         for code in [
             "42501", "42P01", "42703", "0A000", "58P01", "XX000", "XX001", "XX002", "28P01", "28000",
             "3D000", "22021", "22P05", "P0001", "25P02", "55000", "99999", "",

@@ -89,7 +89,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn whatever_is_another_fact_has_another_chain_and_so_has_everything_after_it() {
+    fn other_fact_changes_chain_of_all_after_it() {
         let start = Head::default();
         let (id, at) = (Uuid::from_u128(1), At::from_millis(5));
         let first = after_fact(start, id, at, "hold/a/1", &[0; 16]);

@@ -23,6 +23,11 @@ impl Out {
         Ok(writeln!(self.0, "{line}")?)
     }
 
+    /// Writes a table.
+    pub fn table(&mut self, table: &Table) -> Result<(), Failure> {
+        table.lines().try_for_each(|line| self.line(line))
+    }
+
     /// Writes a value as one line of JSON.
     pub fn json(&mut self, value: &impl serde::Serialize) -> Result<(), Failure> {
         let text = serde_json::to_string(value)?;

@@ -2,8 +2,6 @@
 
 use comfy_table::{CellAlignment, presets};
 
-use super::{Failure, output::Out};
-
 /// Lines of columns, as wide as their widest cell.
 #[derive(Debug)]
 pub struct Table(comfy_table::Table);
@@ -40,11 +38,6 @@ impl Table {
     pub fn row(&mut self, cells: impl IntoIterator<Item = String>) {
         let shown = |cell: String| if cell.is_empty() { "-".to_owned() } else { cell };
         self.0.add_row(cells.into_iter().map(shown).collect::<Vec<_>>());
-    }
-
-    /// Writes it.
-    pub fn write(&self, out: &mut Out) -> Result<(), Failure> {
-        self.lines().try_for_each(|line| out.line(line))
     }
 
     /// Its lines.

@@ -259,7 +259,7 @@ fn an_epoch_is_listed_without_its_key() {
 }
 
 #[test]
-fn every_truncation_is_an_error_that_names_the_file_and_shows_nothing() {
+fn truncated_keyring_names_file_and_shows_nothing() {
     // Without the last line end the file is still complete.
     for length in 0..GOLDEN.trim_end().len() {
         let place = holding(&GOLDEN[..length]);

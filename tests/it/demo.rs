@@ -66,7 +66,7 @@ fn every_request_is_completed_and_nothing_stays_behind() {
 }
 
 #[test]
-fn five_years_of_backups_and_retention_end_with_everything_proved() {
+fn five_years_of_backups_and_retention_end_proved() {
     let folder = tempfile::tempdir().expect("a folder");
     let output = demo(folder.path(), &["--scenario", "backups"])
         .output()
@@ -166,7 +166,7 @@ fn kept_it_stays_until_it_is_asked_to_end() {
 }
 
 #[test]
-fn a_reader_that_goes_away_ends_it_quietly_and_nothing_stays_behind() {
+fn closed_pipe_ends_demo_quietly_and_leaves_nothing() {
     let cases: [(&[&str], usize); 5] = [
         (&["demo", "--requests", "5"], 1),
         // Here what runs has to be ended first.

@@ -183,7 +183,7 @@ fn list(config: &Config, all: bool, erasures: bool, json: bool) -> Result<Exit, 
                 letter.detail.clone(),
             ]);
         }
-        table.write(&mut out)?;
+        out.table(&table)?;
     }
     out.end()?;
     for dropped in dropped {

@@ -30,7 +30,7 @@ fn a_hold_goes_to_the_control_topic_under_its_own_name() {
 }
 
 #[test]
-fn an_array_is_as_good_as_lines_and_its_elements_are_checked_one_by_one() {
+fn elements_of_an_array_are_checked_like_lines() {
     let config = Config::default();
     let input = format!("\u{feff}[{ERASE},\n{{\"type\":\"canary\"}},\n{ERASE}]");
     let Err(Failure::Several(failures)) = check(input.as_bytes(), "x.json", &config) else {

@@ -271,7 +271,7 @@ mod tests {
     }
 
     #[test]
-    fn what_would_swallow_a_line_ends_the_reading_and_is_named_with_its_line() {
+    fn unclosed_quote_ends_reading_and_names_its_line() {
         for (text, line) in [
             ("id,mail\n1,\"a@b.c\n2,d@e.f\n3,g@h.i\n", 2),
             ("id,mail\n1,\"a@b.c\n2,\"d@e.f\"\n3,g@h.i\n", 2),

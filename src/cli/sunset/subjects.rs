@@ -240,7 +240,7 @@ mod tests {
     }
 
     #[test]
-    fn csv_and_json_lines_give_the_same_subjects_and_can_be_taken_up_anywhere() {
+    fn csv_and_json_lines_give_same_subjects_from_any_position() {
         let csv = b"\xef\xbb\xbfcustomer_id, email\r\n1,a@b.c\n\n\"2\",\"d@e.f\"\n3,\n,\n4\n5,\xff\n6,NULL\n7,z@z.z";
         let json = b"\n{\"customer_id\":1,\"email\":\"a@b.c\"}\n\n{\"customer_id\":\"2\",\"email\":\"d@e.f\"}\n\
             {\"customer_id\":3}\n{}\n4\n{\"email\":\"\xff\"}\n{\"customer_id\":\"NULL\"}\n{\"customer_id\":7,\"email\":\"z@z.z\"}";

@@ -160,10 +160,8 @@ pub fn open(
         .into_iter()
         .map(|planned| (planned.task, planned.identities))
         .unzip();
-    let checks = (
-        awaited(awaits_verification),
-        awaited(admission.needs_approval || place.needs_approval()),
-    );
+    let needs_approval = admission.needs_approval || place.needs_approval();
+    let checks = (awaited(awaits_verification), awaited(needs_approval));
     let mut request = Request {
         id: opening.request_id,
         revision: 1,

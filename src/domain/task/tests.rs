@@ -171,7 +171,7 @@ fn only_the_listed_pairs_are_allowed() {
 }
 
 #[test]
-fn a_second_look_is_a_generation_of_its_own_and_asks_something_else() {
+fn second_look_is_own_generation_with_own_action() {
     let mut task = task(TaskState::Ready { due: T });
     task.apply(&TaskEvent::Dispatched { at: T, ack_by: T }).unwrap();
     let purpose = Purpose::Verify(Proof::Erased);

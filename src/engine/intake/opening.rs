@@ -48,40 +48,49 @@ impl<'a> Decider<'_, '_, 'a> {
             earlier: &earlier,
         };
         match open(opening, admission, &self.engine.rules, &context) {
-            Ok(mut opened) => {
-                match &opened.request.life.following {
-                    Some(following) => {
-                        if let Some(leader) = self.batch.get_mut(following.leader) {
-                            let absorbed = leader.request.absorb(opening.request_id);
-                            leader.trail.append(absorbed);
-                        }
-                    }
-                    None => {
-                        // What asks nobody anything is no volume.
-                        self.loaded.room = self.loaded.room.saturating_sub(1);
-                        self.loaded
-                            .earlier_requests
-                            .opened(opening.request_id, &subject.digests);
-                    }
-                }
-                let known = self.loaded.leaves.get(&opening.request_id);
-                opened.request.bookkeeping.leaves = known.copied().unwrap_or_default();
-                let body = Body::of(opening, std::mem::take(&mut opened.identities));
-                self.batch.opened(opened, body, &opening.identities, subject);
+            Ok(opened) => {
+                self.take_place(opening, subject, opened);
                 Ok(Ok(opening.request_id))
             }
-            Err(fault @ (CannotOpen::UnknownRegime(_) | CannotOpen::NoTimeAfterGrace(_))) => {
-                Ok(Err(Refusal::schema(fault.to_string())))
-            }
-            Err(CannotOpen::NoPlan(no_plan @ NoPlan::NoProcessor)) => Ok(Err(Refusal::new(
-                DeadLetterReason::NoProcessor,
-                no_plan.to_string(),
-            ))),
-            Err(CannotOpen::NoPlan(no_plan @ NoPlan::TooManyTasks)) => {
-                Ok(Err(Refusal::new(DeadLetterReason::Internal, no_plan.to_string())))
-            }
-            Err(wrong @ CannotOpen::RequestedAt(_)) => Ok(Err(Refusal::schema(wrong.to_string()))),
             Err(CannotOpen::Illegal(illegal)) => Err(illegal.into()),
+            Err(fault) => Ok(Err(refusal_of(&fault))),
+        }
+    }
+
+    /// Puts what was opened into the batch, and counts it.
+    fn take_place(&mut self, opening: &'a Opening, subject: &'a PreparedSubject, mut opened: Opened) {
+        match &opened.request.life.following {
+            Some(following) => {
+                if let Some(leader) = self.batch.get_mut(following.leader) {
+                    let absorbed = leader.request.absorb(opening.request_id);
+                    leader.trail.append(absorbed);
+                }
+            }
+            None => {
+                // What asks nobody anything is no volume.
+                self.loaded.room = self.loaded.room.saturating_sub(1);
+                self.loaded
+                    .earlier_requests
+                    .opened(opening.request_id, &subject.digests);
+            }
+        }
+        let known = self.loaded.leaves.get(&opening.request_id);
+        opened.request.bookkeeping.leaves = known.copied().unwrap_or_default();
+        let body = Body::of(opening, std::mem::take(&mut opened.identities));
+        self.batch.opened(opened, body, &opening.identities, subject);
+    }
+}
+
+/// Why a request is not opened, as its sender is told.
+fn refusal_of(fault: &CannotOpen) -> Refusal {
+    let detail = fault.to_string();
+    match fault {
+        CannotOpen::NoPlan(NoPlan::NoProcessor) => Refusal::new(DeadLetterReason::NoProcessor, detail),
+        CannotOpen::NoPlan(NoPlan::TooManyTasks) | CannotOpen::Illegal(_) => {
+            Refusal::new(DeadLetterReason::Internal, detail)
+        }
+        CannotOpen::UnknownRegime(_) | CannotOpen::NoTimeAfterGrace(_) | CannotOpen::RequestedAt(_) => {
+            Refusal::schema(detail)
         }
     }
 }

@@ -107,7 +107,7 @@ async fn a_producer_whose_sequence_is_lost_is_replaced() {
 
 /// A broker that forgot who the producer is: the client itself asks to be known again, or ends.
 #[tokio::test]
-async fn a_broker_that_forgot_the_producer_knows_it_or_another_one_again() {
+async fn forgotten_producer_is_known_again_or_replaced() {
     let broker = MockCluster::new(1).unwrap();
     broker.create_topic(TOPIC, 1, 1).unwrap();
     let producer = producer(&broker.bootstrap_servers(), 100);

@@ -17,7 +17,7 @@ use super::{
     Stuck,
     call::Caller,
     naming::{id_of, items},
-    player::News,
+    observed::Observed,
     script::Line,
     words,
 };
@@ -45,7 +45,7 @@ pub(super) struct Checks<'c> {
     /// The requests that were opened, oldest first.
     pub opened: &'c [String],
     /// What was seen in this step.
-    pub news: &'c News,
+    pub observed: &'c Observed,
     /// The statuses of the highest revisions that upstream was sent.
     pub statuses: &'c BTreeMap<String, Value>,
     /// What the API shows of requests, by their names, as far as it was asked.
@@ -87,7 +87,7 @@ impl<'c> Checks<'c> {
         let words: Vec<&str> = line.text.split_whitespace().collect();
         match words.as_slice() {
             ["nobody", "is", "asked"] => {
-                let tasks = &self.news.tasks;
+                let tasks = &self.observed.tasks;
                 return Ok(ensure(tasks.is_empty(), || said_all(tasks.iter())));
             }
             ["sent", wanted @ ..] => return Ok(self.of_sent(wanted)),
@@ -119,7 +119,7 @@ impl<'c> Checks<'c> {
     /// Every task that was sent in this step, exactly: `crm`, `2/crm`, `billing[invoices]`, `crm@2`, `crm.2`,
     /// `crm=verify`, `nightly!crypto_erase`. Without a request it is one of the first that was opened.
     fn of_sent(&mut self, wanted: &[&str]) -> Found {
-        self.named_tasks.extend(0..self.news.tasks.len());
+        self.named_tasks.extend(0..self.observed.tasks.len());
         let first = self.opened.first().map_or("", String::as_str);
         let mut wanted: Vec<String> = wanted
             .iter()
@@ -133,7 +133,7 @@ impl<'c> Checks<'c> {
             self.opened.iter().find(is_it).map_or("?", String::as_str)
         };
         let said = |task| format!("{}/{}", request_of(task), said_exactly(task));
-        let mut sent: Vec<String> = self.news.tasks.iter().map(said).collect();
+        let mut sent: Vec<String> = self.observed.tasks.iter().map(said).collect();
         wanted.sort_unstable();
         sent.sort_unstable();
         same(&sent.join(" "), &wanted.join(" "))
@@ -141,13 +141,13 @@ impl<'c> Checks<'c> {
 
     /// The notice of the last status of this step: `none` where it had none, `nothing` where there was no status.
     fn of_notice(&self, wanted: &str) -> Found {
-        let last = self.news.statuses.last();
+        let last = self.observed.statuses.last();
         let told = last.map_or("nothing", |status| status["notice"].as_str().unwrap_or("none"));
         same(told, wanted)
     }
 
     fn of_answer(&self, phrase: &[&str]) -> Found {
-        let answer = self.news.answer.as_ref().ok_or("nobody called")?;
+        let answer = self.observed.answer.as_ref().ok_or("nobody called")?;
         let is = || format!("it is {} {}", answer.status, answer.text);
         let so = match phrase {
             [status] => answer.status.to_string() == *status,
@@ -161,11 +161,15 @@ impl<'c> Checks<'c> {
     }
 
     fn of_letter(&mut self, phrase: &[&str]) -> Found {
-        name_one(&self.news.letters, &mut self.named_letters, &phrase.join(" "))
+        name_one(&self.observed.letters, &mut self.named_letters, &phrase.join(" "))
     }
 
     fn of_verdict(&mut self, phrase: &[&str]) -> Found {
-        name_one(&self.news.verdicts, &mut self.named_verdicts, &phrase.join(" "))
+        name_one(
+            &self.observed.verdicts,
+            &mut self.named_verdicts,
+            &phrase.join(" "),
+        )
     }
 
     /// A series with labels that nothing has is not there; that is none.
@@ -225,29 +229,29 @@ impl<'c> Checks<'c> {
 
     /// The tasks that meet a condition; from now on they are named.
     fn name_tasks(&mut self, is: impl Fn(&Value) -> bool) -> Vec<&'c Value> {
-        let all = &self.news.tasks;
+        let all = &self.observed.tasks;
         let found: Vec<usize> = (0..all.len()).filter(|place| is(&all[*place])).collect();
         self.named_tasks.extend(&found);
         found.into_iter().map(|place| &all[place]).collect()
     }
 
     fn unnamed_tasks(&self) -> Vec<String> {
-        let tasks = (0..).zip(&self.news.tasks);
+        let tasks = (0..).zip(&self.observed.tasks);
         let left = tasks.filter(|(place, _)| !self.named_tasks.contains(place));
         left.map(|(_, task)| shown::said(task)).collect()
     }
 
     fn unnamed_letters(&self) -> Vec<String> {
-        let letters = (0..).zip(&self.news.letters);
+        let letters = (0..).zip(&self.observed.letters);
         let left = letters.filter(|(place, _)| !self.named_letters.contains(place));
         left.map(|(_, letter)| letter.clone()).collect()
     }
 
     /// What was refused has a dead letter, which is named apart; everything else that was not simply taken has to be named.
     fn unnamed_verdicts(&self) -> Vec<String> {
-        let is_refused = |verdict: &str| verdict.starts_with("refused ") && !self.news.letters.is_empty();
+        let is_refused = |verdict: &str| verdict.starts_with("refused ") && !self.observed.letters.is_empty();
         let is_plain = |verdict: &str| ["taken", "counted", "waiting"].contains(&verdict);
-        let verdicts = (0..).zip(&self.news.verdicts);
+        let verdicts = (0..).zip(&self.observed.verdicts);
         let left = verdicts.filter(|(place, verdict)| {
             self.exact && !self.named_verdicts.contains(place) && !is_plain(verdict) && !is_refused(verdict)
         });
@@ -255,7 +259,7 @@ impl<'c> Checks<'c> {
     }
 
     fn nameless_tasks(&self) -> Vec<String> {
-        let tasks = self.news.tasks.iter();
+        let tasks = self.observed.tasks.iter();
         let nameless = tasks.filter(|task| items(&task["identities"]).is_empty());
         nameless.map(shown::said).collect()
     }

@@ -7,29 +7,14 @@ use serde_json::Value;
 
 use super::{
     Stuck,
-    call::Answer,
     checks::{Checked, Checks},
     environment::{Environment, Output},
     messages::{Call, Outgoing, Writer},
     naming::{Which, id_of},
+    observed::Observed,
     script::{Line, Script, Step},
 };
 use crate::clock::Stopwatch;
-
-/// What was seen during a step.
-#[derive(Debug, Default)]
-pub(super) struct News {
-    /// What processors were sent.
-    pub tasks: Vec<Value>,
-    /// What upstream was told.
-    pub statuses: Vec<Value>,
-    /// Why messages could not be taken in.
-    pub letters: Vec<String>,
-    /// What became of the messages, where that is known.
-    pub verdicts: Vec<String>,
-    /// What the last call was answered.
-    pub answer: Option<Answer>,
-}
 
 /// A script while it is played.
 #[derive(Debug)]
@@ -41,7 +26,7 @@ pub struct Player<'a, E> {
     tasks: Vec<Value>,
     /// Of each request the status of the highest revision.
     statuses: BTreeMap<String, Value>,
-    news: News,
+    observed: Observed,
 }
 
 impl<'a, E: Environment> Player<'a, E> {
@@ -53,13 +38,13 @@ impl<'a, E: Environment> Player<'a, E> {
             writer: Writer::new(script),
             tasks: Vec::new(),
             statuses: BTreeMap::new(),
-            news: News::default(),
+            observed: Observed::default(),
         }
     }
 
     /// Plays a step, and says of each of its claims whether it is so.
     pub async fn play(&mut self, step: &Step) -> Result<Vec<Checked>, Stuck> {
-        self.news = News::default();
+        self.observed = Observed::default();
         self.environment.pass_until(step.at).await?;
         self.hear().await?;
         for line in &step.events {
@@ -87,7 +72,7 @@ impl<'a, E: Environment> Player<'a, E> {
             zone: &self.zone,
             exact: self.writer.is_exact(),
             opened: self.writer.opened(),
-            news: &self.news,
+            observed: &self.observed,
             statuses: &self.statuses,
             views: BTreeMap::new(),
             named_tasks: BTreeSet::new(),
@@ -102,7 +87,7 @@ impl<'a, E: Environment> Player<'a, E> {
             Outgoing::Topic(topic, messages) => {
                 let bytes = messages.iter().map(|message| message.to_string().into_bytes());
                 let verdicts = self.environment.send(topic, bytes.collect()).await?;
-                self.news.verdicts.extend(verdicts);
+                self.observed.verdicts.extend(verdicts);
                 Ok(())
             }
             Outgoing::Registry(text) => self.environment.apply(&text).await,
@@ -117,7 +102,7 @@ impl<'a, E: Environment> Player<'a, E> {
             return Err(line.wrong(format!("nobody has a token of the name {}", call.bearer)));
         }
         let answered = caller.call(&call.bearer, &call.method, &call.path, &call.body);
-        self.news.answer = Some(answered.await?);
+        self.observed.answer = Some(answered.await?);
         Ok(())
     }
 
@@ -138,7 +123,7 @@ impl<'a, E: Environment> Player<'a, E> {
             .call("-", "POST", &format!("/v1/tasks/{id}/{what}"), reason)
             .await?;
         if answer.status != 200 {
-            self.news.verdicts.push(format!("refused {}", answer.text));
+            self.observed.verdicts.push(format!("refused {}", answer.text));
         }
         Ok(())
     }
@@ -148,16 +133,16 @@ impl<'a, E: Environment> Player<'a, E> {
             match output {
                 Output::Task(task) => {
                     self.tasks.push(task.clone());
-                    self.news.tasks.push(task);
+                    self.observed.tasks.push(task);
                 }
-                Output::DeadLetter(reason) => self.news.letters.push(reason),
+                Output::DeadLetter(reason) => self.observed.letters.push(reason),
                 Output::Status(status) => {
                     let id = status["request_id"].as_str().unwrap_or_default().to_owned();
                     let known = self.statuses.entry(id).or_default();
                     if known["revision"].as_u64() <= status["revision"].as_u64() {
                         known.clone_from(&status);
                     }
-                    self.news.statuses.push(status);
+                    self.observed.statuses.push(status);
                 }
             }
         }

@@ -68,7 +68,7 @@ mod tests {
     }
 
     #[test]
-    fn a_server_that_may_lose_what_it_confirms_is_named_by_its_setting() {
+    fn lossy_server_is_named_by_its_setting() {
         let safe = [
             ("synchronous_commit", "on"),
             ("fsync", "on"),

@@ -78,7 +78,7 @@ fn a_hold_keeps_everything() {
 }
 
 #[test]
-fn a_command_says_what_it_names_and_a_hold_stays_in_order_with_its_release() {
+fn hold_and_release_name_the_same_and_stay_in_order() {
     let hold = control(&example("command.hold-processor"));
     assert!(hold.request_id().is_some());
     assert_eq!(hold.type_name(), "hold");

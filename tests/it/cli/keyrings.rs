@@ -88,7 +88,7 @@ async fn no_keyring_is_made_for_a_store_that_is_away_unless_told() {
 
 /// As it is after an upgrade from a version that did not mark keyrings.
 #[tokio::test]
-async fn a_store_that_was_filled_before_keyrings_were_marked_takes_its_own_and_no_other() {
+async fn unmarked_store_takes_only_its_own_keyring() {
     let (workspace, worker, api, _) = serving(REGISTRY, "").await;
     let id = Uuid::now_v7();
     let command = json!({ "command_id": id, "type": "erase",

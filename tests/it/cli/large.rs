@@ -25,7 +25,7 @@ fn command(metadata: &str) -> Value {
 /// The broker takes a few KB that become 5 MiB. Its dead letter was refused by the producer again and again, and nothing
 /// else was taken in meanwhile.
 #[tokio::test]
-async fn what_is_unpacked_to_more_than_a_dead_letter_can_have_stops_nothing() {
+async fn message_too_large_when_unpacked_stops_nothing() {
     let (workspace, worker, _, prefix) = serving(REGISTRY, "").await;
     let producer: BaseProducer = ClientConfig::new()
         .set("bootstrap.servers", service("LACUNA_TEST_KAFKA"))

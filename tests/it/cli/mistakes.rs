@@ -352,7 +352,7 @@ fn certificate(workspace: &Workspace, name: &str, days: &str) {
 }
 
 #[tokio::test]
-async fn a_certificate_that_has_expired_or_is_not_its_keys_is_found_before_clients_find_it() {
+async fn expired_or_mismatched_certificate_is_found_by_check() {
     let workspace = Workspace::empty();
     workspace.write("processors.toml", super::workspace::REGISTRY);
     for (name, days) in [("good", "2"), ("other", "2"), ("old", "-1")] {

@@ -17,7 +17,7 @@ use super::{
 };
 
 #[tokio::test]
-async fn a_command_with_its_id_in_the_headers_is_the_same_command_when_it_is_redriven() {
+async fn redriven_command_keeps_id_from_headers() {
     let policy = "[policy]\napproval = \"always\"\nearly_commands = \"0s\"\n";
     let (workspace, worker, api, prefix) = serving(REGISTRY, policy).await;
     let id = Uuid::now_v7().to_string();

@@ -172,7 +172,7 @@ async fn postgres_is_migrated_and_holds_the_registry() {
 }
 
 #[tokio::test]
-async fn a_server_that_may_lose_what_it_confirms_is_named_by_its_setting() {
+async fn lossy_server_is_named_by_its_setting() {
     let store = new_schema().await;
     let (_, config) = real_config(&store);
     let workspace = Workspace::with(&config);
@@ -291,7 +291,7 @@ async fn one_wrong_line_keeps_all_from_being_published() {
 }
 
 #[tokio::test]
-async fn a_topic_that_does_not_exist_is_named_before_anything_is_published() {
+async fn missing_topic_is_named_before_publishing() {
     let (prefix, config) = real_config("");
     let workspace = Workspace::with(&config);
     let command = br#"{"type":"erase","subject":{"identities":[{"type":"customer_id","value":"42"}]}}"#;

@@ -54,7 +54,7 @@ pub(super) async fn first_answer(port: u16) -> reqwest::Response {
 }
 
 #[tokio::test]
-async fn while_it_waits_for_kafka_it_is_alive_and_not_ready_and_gives_up_in_the_end() {
+async fn waiting_for_kafka_is_live_not_ready_then_gives_up() {
     let port = free_port();
     let workspace = Workspace::with(&format!(
         "kafka.bootstrap_servers = \"127.0.0.1:1\"\nhttp.listen = \"127.0.0.1:{port}\"\n"

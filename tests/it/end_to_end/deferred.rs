@@ -60,12 +60,12 @@ backup = { sources = ["hosting"], set = "yearly", keep = "3s", confirm_by = "sch
 "#;
 
 #[test]
-fn deferred_jobs_are_done_although_the_worker_is_killed_on_postgres() {
+fn deferred_jobs_survive_worker_kill_on_postgres() {
     run(StoreKind::Postgres);
 }
 
 #[test]
-fn deferred_jobs_are_done_although_the_worker_is_killed_on_sqlite() {
+fn deferred_jobs_survive_worker_kill_on_sqlite() {
     run(StoreKind::Sqlite);
 }
 

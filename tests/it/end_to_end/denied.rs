@@ -118,7 +118,7 @@ fn post(deployment: &Deployment, command: &Value) -> (u16, bool) {
 }
 
 #[test]
-fn a_table_that_cannot_be_written_and_a_full_disk_are_waited_for_and_nothing_is_dead_lettered() {
+fn denied_table_and_full_disk_dead_letter_nothing() {
     let deployment = Deployment::new(StoreKind::Postgres, REGISTRY);
     let schema = &deployment.prefix;
     let role = Role::in_schema(schema);

@@ -20,12 +20,12 @@ identities = ["email"]
 "#;
 
 #[test]
-fn what_comes_first_waits_although_the_worker_is_killed_on_postgres() {
+fn early_command_survives_worker_kill_on_postgres() {
     run(StoreKind::Postgres);
 }
 
 #[test]
-fn what_comes_first_waits_although_the_worker_is_killed_on_sqlite() {
+fn early_command_survives_worker_kill_on_sqlite() {
     run(StoreKind::Sqlite);
 }
 

@@ -146,12 +146,12 @@ fn wait_until_read(deployment: &Deployment, partitions: i32) {
 }
 
 #[test]
-fn answers_in_transactions_hold_up_nobody_elses_time_outs_on_postgres() {
+fn transactional_acks_freeze_no_time_outs_on_postgres() {
     transactions(StoreKind::Postgres);
 }
 
 #[test]
-fn answers_in_transactions_hold_up_nobody_elses_time_outs_on_sqlite() {
+fn transactional_acks_freeze_no_time_outs_on_sqlite() {
     transactions(StoreKind::Sqlite);
 }
 
@@ -288,7 +288,7 @@ retry = { initial = "1s", multiplier = 1.0, max = "1s", jitter = 0.0, attempts =
 "#;
 
 #[test]
-fn an_answer_in_a_partition_that_was_just_added_is_read_and_not_missed() {
+fn ack_in_added_partition_is_read_and_not_missed() {
     let deployment = Deployment::new(StoreKind::Postgres, HASTY);
     let publisher = Publisher::new();
     let (acks, commands) = (deployment.topic("acks"), deployment.topic("commands"));

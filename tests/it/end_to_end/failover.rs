@@ -138,7 +138,7 @@ impl Scene {
 }
 
 #[test]
-fn an_address_that_leads_to_a_standby_for_eight_seconds_costs_nothing() {
+fn standby_address_for_eight_seconds_costs_nothing() {
     let mut scene = Scene::set(Pair::start());
     let worker = scene.deployment.serve();
     scene.publish(60);
@@ -163,7 +163,7 @@ fn an_address_that_leads_to_a_standby_for_eight_seconds_costs_nothing() {
 }
 
 #[test]
-fn nothing_is_lost_when_the_primary_dies_under_load_and_a_synchronous_standby_takes_over() {
+fn synchronous_failover_under_load_loses_nothing() {
     let pair = Pair::start();
     pair.follow_synchronously();
     let mut scene = Scene::set(pair);
@@ -194,7 +194,7 @@ fn nothing_is_lost_when_the_primary_dies_under_load_and_a_synchronous_standby_ta
 /// What the standby had not received is gone with the primary: requests that were complete, and half-way ones. Kafka still
 /// has the commands, so they are taken in again.
 #[test]
-fn nothing_that_kafka_still_has_is_lost_when_an_asynchronous_standby_takes_over() {
+fn asynchronous_failover_loses_nothing_kafka_still_has() {
     let mut scene = Scene::set(Pair::start());
     let worker = scene.deployment.serve();
     scene.publish(50);

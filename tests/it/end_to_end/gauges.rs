@@ -48,7 +48,7 @@ fn age(deployment: &Deployment, gauge: &str) -> Option<f64> {
 }
 
 #[test]
-fn a_gauge_whose_query_hangs_grows_old_and_the_others_stay_fresh() {
+fn hanging_gauge_grows_old_others_stay_fresh() {
     let deployment = Deployment::new(StoreKind::Postgres, REGISTRY);
     let worker = deployment.serve();
     for reason in ["schema", "internal"] {

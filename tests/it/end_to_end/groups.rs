@@ -83,7 +83,7 @@ impl Drop for Stranger {
 }
 
 #[test]
-fn a_worker_that_cannot_join_its_group_is_not_ready_and_names_the_stage() {
+fn worker_outside_its_group_is_not_ready_and_names_stage() {
     let deployment = Deployment::new(StoreKind::Sqlite, REGISTRY);
     let stranger = Stranger::join(&deployment.prefix, &deployment.topic("commands"));
     let worker = deployment.start();
@@ -220,7 +220,7 @@ fn topic_that_is_deleted_under_a_worker_is_named() {
 }
 
 #[tokio::test]
-async fn a_session_that_the_brokers_would_refuse_is_found_by_asking_them() {
+async fn session_below_broker_minimum_is_found_by_asking() {
     let cluster = Cluster {
         servers: service("LACUNA_TEST_KAFKA"),
         properties: [].into(),
@@ -300,7 +300,7 @@ fn a_consumer_that_has_failed_for_good_is_replaced_by_a_new_one() {
 }
 
 #[test]
-fn check_names_what_is_not_for_a_user_to_set_and_what_the_client_library_does_not_take() {
+fn check_names_owned_and_unknown_kafka_properties() {
     let deployment = Deployment::new(StoreKind::Sqlite, REGISTRY);
     let good = std::fs::read_to_string(deployment.path("lacuna.toml")).unwrap();
     let lease = "lease = \"9s\"";

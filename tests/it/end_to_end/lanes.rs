@@ -152,12 +152,12 @@ fn log_lines(deployment: &Deployment, with: &str) -> usize {
 }
 
 #[test]
-fn a_missing_task_topic_delays_no_other_lane_and_its_tasks_go_out_when_it_is_back_on_postgres() {
+fn missing_task_topic_delays_no_other_lane_on_postgres() {
     missing_topic(StoreKind::Postgres);
 }
 
 #[test]
-fn a_missing_task_topic_delays_no_other_lane_and_its_tasks_go_out_when_it_is_back_on_sqlite() {
+fn missing_task_topic_delays_no_other_lane_on_sqlite() {
     missing_topic(StoreKind::Sqlite);
 }
 
@@ -272,7 +272,7 @@ fn one_after_the_other(
 }
 
 #[test]
-fn a_task_larger_than_its_topic_takes_needs_attention_and_the_others_go_out() {
+fn too_large_task_needs_attention_others_go_out() {
     let deployment = Deployment::new(StoreKind::Sqlite, &registry(&["crm", "ads"]));
     let topic = deployment.topic("tasks.crm");
     delete_topic(&topic);
@@ -359,7 +359,7 @@ fn set_quota(client_id: &str, bytes: Option<f64>) {
 }
 
 #[test]
-fn a_throttled_producer_repeats_only_what_failed_and_everything_arrives() {
+fn throttled_producer_retries_failures_and_all_arrives() {
     const REQUESTS: usize = 200;
     let processors = ["a", "b", "c", "d", "e", "f"];
     let deployment = Deployment::new(StoreKind::Sqlite, &registry(&processors));
@@ -409,7 +409,7 @@ fn a_throttled_producer_repeats_only_what_failed_and_everything_arrives() {
 }
 
 #[test]
-fn a_registry_that_this_deployment_cannot_carry_out_is_refused_by_sighup_and_by_apply() {
+fn impossible_registry_is_refused_by_sighup_and_apply() {
     let deployment = Deployment::new(StoreKind::Sqlite, &registry(&["crm"]));
     let worker = deployment.serve();
     let hang_up = || worker.signal("-HUP");

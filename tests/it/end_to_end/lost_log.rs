@@ -231,12 +231,12 @@ fn offsets_moved_forward_skip_nothing_on_postgres() {
 }
 
 #[test]
-fn a_store_put_back_takes_in_again_what_the_log_holds_on_postgres() {
+fn restored_store_takes_log_in_again_on_postgres() {
     put_back(StoreKind::Postgres);
 }
 
 #[test]
-fn a_store_put_back_takes_in_again_what_the_log_holds_on_sqlite() {
+fn restored_store_takes_log_in_again_on_sqlite() {
     put_back(StoreKind::Sqlite);
 }
 
@@ -271,7 +271,7 @@ fn put_back(store: StoreKind) {
 }
 
 #[test]
-fn what_retention_takes_under_a_running_worker_stops_that_partition_alone() {
+fn retention_overtaking_worker_stops_that_partition_only() {
     let scene = Scene::new(StoreKind::Sqlite);
     let worker = scene.deployment.serve();
     scene.publish(0..PARTITIONS, 5);
@@ -330,7 +330,7 @@ fn a_topic_made_anew_while_running_is_no_replay() {
 }
 
 #[test]
-fn a_topic_made_anew_that_has_grown_past_the_position_while_running_is_noticed() {
+fn recreated_topic_past_position_is_noticed_while_running() {
     let scene = Scene::new(StoreKind::Sqlite);
     let worker = scene.deployment.serve();
     scene.publish(0..PARTITIONS, 5);
@@ -351,7 +351,7 @@ fn a_topic_made_anew_that_has_grown_past_the_position_while_running_is_noticed()
 }
 
 #[test]
-fn a_topic_made_anew_that_has_grown_past_the_position_while_stopped_is_noticed() {
+fn recreated_topic_past_position_is_noticed_at_start() {
     let scene = Scene::new(StoreKind::Postgres);
     let worker = scene.deployment.serve();
     scene.publish(0..PARTITIONS, 5);
@@ -398,7 +398,7 @@ fn a_replay_that_the_store_does_not_know_stops_its_partition() {
 }
 
 #[test]
-fn brokers_of_another_cluster_are_not_read_until_they_are_accepted() {
+fn other_cluster_is_not_read_until_accepted() {
     let scene = Scene::new(StoreKind::Sqlite);
     let worker = scene.deployment.serve();
     scene.publish([0, 1], 3);

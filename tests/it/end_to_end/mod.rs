@@ -71,12 +71,12 @@ fn command(n: usize) -> (Uuid, Value) {
 }
 
 #[test]
-fn every_request_is_proved_complete_although_the_worker_is_killed_on_postgres() {
+fn killed_worker_completes_every_request_on_postgres() {
     run(StoreKind::Postgres);
 }
 
 #[test]
-fn every_request_is_proved_complete_although_the_worker_is_killed_on_sqlite() {
+fn killed_worker_completes_every_request_on_sqlite() {
     run(StoreKind::Sqlite);
 }
 

@@ -74,7 +74,7 @@ fn opened(port: u16) -> f64 {
 }
 
 #[test]
-fn nothing_is_lost_or_sent_twice_as_new_while_partitions_move_and_a_frozen_worker_wakes() {
+fn rebalance_and_frozen_worker_lose_and_repeat_nothing() {
     let deployment = Deployment::new(StoreKind::Postgres, &registry());
     let asked = deployment.path("asked.jsonl");
     let _processors = Program::start(

@@ -192,7 +192,7 @@ async fn an_auditor_reads_a_request_without_what_others_wrote_into_it() {
 }
 
 #[tokio::test]
-async fn a_page_under_a_name_of_its_own_is_not_answered_where_there_is_no_auth() {
+async fn foreign_host_is_not_answered_without_auth() {
     let open = start("", false).await;
     let command = || super::fixture::command(json!({})).to_string();
     let port = open.address.port();

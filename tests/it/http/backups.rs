@@ -268,7 +268,7 @@ async fn a_restore_into_a_misspelt_processor_is_refused() {
 }
 
 #[tokio::test]
-async fn a_wave_that_is_asked_about_is_not_deferred_and_a_rotation_ends_it_all_the_same() {
+async fn asked_wave_is_not_deferred_and_ends_by_rotation() {
     let api = registered(
         r#"
         [[processor]]

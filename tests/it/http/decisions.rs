@@ -301,7 +301,7 @@ async fn the_news_of_a_return_is_taken_and_names_no_request() {
 }
 
 #[tokio::test]
-async fn every_ground_of_the_contract_refuses_and_the_status_tells_what_the_person_has_to_hear() {
+async fn every_refusal_ground_is_told_in_the_status() {
     let api = start(
         "[policy]\nrequire_identity_verification = true\ncomplaint_body = \"Authority of the Land\"\n\
          complaint_bodies = { ccpa = \"Attorney General\" }\n",
@@ -382,7 +382,7 @@ async fn submitted_by(api: &Api, names: impl Iterator<Item = &str>) {
 }
 
 #[tokio::test]
-async fn the_same_name_in_capitals_approves_none_of_many_not_even_a_first_batch() {
+async fn same_name_in_capitals_approves_nothing() {
     let api = strict().await;
     submitted_by(&api, std::iter::repeat_n("app", 501).chain(["shop"])).await;
     let all = json!({ "filter": {}, "expected_count": 502 });
@@ -443,7 +443,7 @@ async fn decisions_over_http_are_counted_as_the_topics_are() {
 }
 
 #[tokio::test]
-async fn more_approvals_than_a_call_makes_are_refused_before_anything_is_approved() {
+async fn too_many_approvals_are_refused_before_any_is_made() {
     let api = strict().await;
     submitted_by(&api, ["app"].into_iter()).await;
     let too_many = json!({ "filter": {}, "expected_count": 10_001 });

@@ -97,7 +97,7 @@ async fn a_gate_is_shown_until_it_is_open() {
 }
 
 #[tokio::test]
-async fn the_legal_clock_is_shown_with_every_date_and_what_is_to_be_told() {
+async fn legal_clock_shows_every_date_and_notice() {
     let api = api().await;
     let id = api
         .submit(json!({ "regime": "ccpa", "not_before": "2027-02-01T00:00:00Z" }))
@@ -387,7 +387,7 @@ async fn every_decision_is_read_back_with_who_when_and_why() {
 }
 
 #[tokio::test]
-async fn an_end_with_every_task_waived_tells_nobody_that_anything_was_erased() {
+async fn every_task_waived_claims_no_erasure() {
     let api = api().await;
     let id = api.submit(json!({})).await;
     for processor in ["crm", "stats"] {
@@ -417,7 +417,7 @@ async fn an_end_with_every_task_waived_tells_nobody_that_anything_was_erased() {
 }
 
 #[tokio::test]
-async fn what_is_late_and_waits_for_an_approval_is_listed_as_needing_attention() {
+async fn overdue_awaiting_approval_needs_attention() {
     let api = super::fixture::start("[policy]\napproval = \"always\"\n", true).await;
     let id = api.submit(json!({})).await;
     let listed = "/v1/requests?needs_attention=true";
@@ -437,7 +437,7 @@ async fn what_is_late_and_waits_for_an_approval_is_listed_as_needing_attention()
 }
 
 #[tokio::test]
-async fn a_type_that_nobody_knows_is_warned_of_whichever_door_it_came_by() {
+async fn unknown_type_is_warned_of_through_every_door() {
     let api = api().await;
     let mail = json!({ "identities": [{ "type": "customer_id", "value": "4711" },
                                       { "type": "mail", "value": "ann@example.org" }] });

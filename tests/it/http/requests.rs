@@ -45,7 +45,7 @@ async fn an_id_of_another_command_is_a_conflict() {
 }
 
 #[tokio::test]
-async fn a_regime_that_is_not_configured_is_answered_with_those_that_are() {
+async fn unknown_regime_is_answered_with_known_ones() {
     let api = api().await;
     let reply = api
         .post("shop", "/v1/requests", &command(json!({ "regime": "hippa" })))

@@ -109,7 +109,7 @@ async fn what_is_nobodys_is_not_suppressed_and_stops_no_import() {
 }
 
 #[tokio::test]
-async fn only_a_request_for_everything_that_is_past_its_gates_suppresses() {
+async fn only_unlimited_request_past_its_gates_suppresses() {
     let api = api().await;
     let person = |name: &str| json!({ "identities": [email(&format!("{name}@example.org")), { "type": "customer_id", "value": name }] });
     let all = json!({});

@@ -12,9 +12,9 @@ use super::world::{REGISTRY, Sent, World};
 use crate::store::fixture::Fixture;
 
 on_both_stores!(
-    an_event_on_the_topic_without_the_token_of_its_processor_is_forged,
+    backup_event_without_its_token_is_forged,
     without_auth_an_event_needs_no_token_and_a_bad_one_is_forged,
-    a_restore_into_what_is_no_source_of_the_set_is_not_taken_from_the_topic,
+    restore_into_foreign_system_is_refused_on_topic,
     a_flood_of_events_takes_few_transactions,
     an_event_of_a_batch_is_judged_by_those_before_it,
 );
@@ -78,7 +78,7 @@ async fn tell(world: &World, engine: &Engine, event: &Value) -> String {
     }
 }
 
-async fn an_event_on_the_topic_without_the_token_of_its_processor_is_forged(fixture: Fixture) {
+async fn backup_event_without_its_token_is_forged(fixture: Fixture) {
     let world = world(fixture, true).await;
     let engine = world.worker().await;
     let of = |id: &str| {
@@ -115,7 +115,7 @@ async fn without_auth_an_event_needs_no_token_and_a_bad_one_is_forged(fixture: F
     assert_eq!(tell(&world, &engine, &forged).await, "forged_ack");
 }
 
-async fn a_restore_into_what_is_no_source_of_the_set_is_not_taken_from_the_topic(fixture: Fixture) {
+async fn restore_into_foreign_system_is_refused_on_topic(fixture: Fixture) {
     let world = world(fixture, false).await;
     let engine = world.worker().await;
     let into = |n, into: Value| event(n, json!({ "type": "backup.restored", "restored_into": into }));

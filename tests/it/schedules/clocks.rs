@@ -26,9 +26,9 @@ use crate::store::fixture::Fixture;
 
 on_both_stores!(
     a_worker_whose_clock_is_off_has_no_time_to_decide_by,
-    a_worker_whose_clock_is_off_decides_nothing_on_any_stage_and_goes_on_when_the_clocks_agree,
-    a_worker_that_is_forty_days_behind_does_not_complete_a_request_by_an_ordinary_rotation,
-    a_worker_that_is_forty_days_ahead_sends_nothing_early_and_destroys_no_key_of_capsules,
+    clock_off_decides_nothing_until_clocks_agree,
+    clock_forty_days_behind_completes_nothing,
+    clock_forty_days_ahead_sends_and_destroys_nothing,
 );
 
 const DAY: i64 = 24 * 3_600_000;
@@ -134,9 +134,7 @@ async fn a_worker_whose_clock_is_off_has_no_time_to_decide_by(fixture: Fixture) 
     }
 }
 
-async fn a_worker_whose_clock_is_off_decides_nothing_on_any_stage_and_goes_on_when_the_clocks_agree(
-    fixture: Fixture,
-) {
+async fn clock_off_decides_nothing_until_clocks_agree(fixture: Fixture) {
     let world = World::new(fixture).await;
     let (engine, store) = machine(&world).await;
     let first = [
@@ -275,9 +273,7 @@ async fn take(engine: &Engine, world: &World, command: &Value) -> Sent {
     )
 }
 
-async fn a_worker_that_is_forty_days_behind_does_not_complete_a_request_by_an_ordinary_rotation(
-    fixture: Fixture,
-) {
+async fn clock_forty_days_behind_completes_nothing(fixture: Fixture) {
     let world = World::with_registry(fixture, BACKED_UP).await;
     // What time it really is, the database knows; the machine believes that it is forty days earlier.
     let right = healthy(&world, 40 * DAY).await;
@@ -322,9 +318,7 @@ async fn a_worker_that_is_forty_days_behind_does_not_complete_a_request_by_an_or
     assert_eq!(world.request(1).await.life.completed_at, None);
 }
 
-async fn a_worker_that_is_forty_days_ahead_sends_nothing_early_and_destroys_no_key_of_capsules(
-    fixture: Fixture,
-) {
+async fn clock_forty_days_ahead_sends_and_destroys_nothing(fixture: Fixture) {
     let world = World::with_registry(fixture, &by_schedule()).await;
     let right = healthy(&world, -60 * DAY).await;
     let opened = take(&right, &world, &erase(1)).await;

@@ -14,11 +14,11 @@ use super::{
 use crate::store::fixture::Fixture;
 
 on_both_stores!(
-    another_hold_under_the_number_of_a_lost_one_is_not_overlooked,
-    another_hold_is_not_overlooked_either_where_more_facts_have_followed,
+    replaced_hold_under_a_lost_number_is_seen,
+    replaced_hold_is_seen_behind_later_facts,
     a_hold_that_the_store_has_lost_holds_nothing,
     what_only_shows_facts_does_not_show_lost_ones,
-    another_revision_under_the_number_of_a_lost_one_is_planned_by,
+    replaced_registry_revision_is_planned_by,
     a_worker_that_learns_fact_after_fact_raises_no_alarm,
     what_a_version_before_left_unchained_raises_no_alarm,
 );
@@ -56,7 +56,7 @@ async fn after_a_failover(world: &World) -> (Arc<Engine>, Arc<Engine>) {
     (knows, world.worker().await)
 }
 
-async fn another_hold_under_the_number_of_a_lost_one_is_not_overlooked(fixture: Fixture) {
+async fn replaced_hold_under_a_lost_number_is_seen(fixture: Fixture) {
     let world = World::new(fixture).await;
     let (knows, other) = after_a_failover(&world).await;
     tell(&world, &other, &hold_on(2, "stats")).await;
@@ -80,7 +80,7 @@ async fn another_hold_under_the_number_of_a_lost_one_is_not_overlooked(fixture: 
     );
 }
 
-async fn another_hold_is_not_overlooked_either_where_more_facts_have_followed(fixture: Fixture) {
+async fn replaced_hold_is_seen_behind_later_facts(fixture: Fixture) {
     let world = World::new(fixture).await;
     let (knows, other) = after_a_failover(&world).await;
     tell(&world, &other, &hold_on(2, "stats")).await;
@@ -124,7 +124,7 @@ async fn what_only_shows_facts_does_not_show_lost_ones(fixture: Fixture) {
     assert!(held(&knows, "stats"));
 }
 
-async fn another_revision_under_the_number_of_a_lost_one_is_planned_by(fixture: Fixture) {
+async fn replaced_registry_revision_is_planned_by(fixture: Fixture) {
     let world = World::new(fixture).await;
     let without = |processor: &str| {
         let parts = REGISTRY.split("[[processor]]").skip(1);

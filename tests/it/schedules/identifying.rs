@@ -28,15 +28,15 @@ on_both_stores!(
     strangers_whose_numbers_have_no_ascii_digits_are_two_people,
     an_address_in_another_spelling_is_suppressed_and_merged,
     what_is_sent_is_what_the_command_gave,
-    rows_of_the_first_recipe_suppress_and_merge_and_are_brought_back,
+    first_recipe_rows_suppress_merge_and_return,
     rows_of_the_first_recipe_join_no_strangers,
     a_hold_of_the_first_recipe_covers_a_new_command,
-    a_request_id_of_another_tenant_is_taken_and_nothing_is_told_of_it,
+    request_id_of_another_tenant_tells_nothing,
     two_sources_with_one_event_id_are_two_events,
     an_event_that_was_taken_under_its_id_alone_is_a_duplicate,
-    a_backup_event_that_was_taken_under_its_id_alone_is_a_duplicate,
+    backup_event_known_by_id_alone_is_a_duplicate,
     what_stands_for_nobody_is_refused_through_every_door,
-    a_hold_on_a_type_that_nobody_knows_is_refused_and_names_the_near_ones,
+    hold_on_unknown_type_is_refused_and_names_near_ones,
 );
 
 fn acme() -> Tenant {
@@ -201,7 +201,7 @@ async fn as_the_first_recipe_wrote_it(
     former
 }
 
-async fn rows_of_the_first_recipe_suppress_and_merge_and_are_brought_back(fixture: Fixture) {
+async fn first_recipe_rows_suppress_merge_and_return(fixture: Fixture) {
     let world = world_of(fixture).await;
     let engine = world.worker().await;
     let old = "Ann@bücher.example";
@@ -294,7 +294,7 @@ async fn a_hold_of_the_first_recipe_covers_a_new_command(fixture: Fixture) {
     assert_eq!(sent.asked(), ["telecom"]);
 }
 
-async fn a_request_id_of_another_tenant_is_taken_and_nothing_is_told_of_it(fixture: Fixture) {
+async fn request_id_of_another_tenant_tells_nothing(fixture: Fixture) {
     let world = world_of(fixture).await;
     let engine = world.worker().await;
     world
@@ -435,7 +435,7 @@ async fn an_event_that_was_taken_under_its_id_alone_is_a_duplicate(fixture: Fixt
     assert!(matches!(other, Verdict::Taken(id) if id != before), "{other:?}");
 }
 
-async fn a_backup_event_that_was_taken_under_its_id_alone_is_a_duplicate(fixture: Fixture) {
+async fn backup_event_known_by_id_alone_is_a_duplicate(fixture: Fixture) {
     let registry = format!(
         "{REGISTRY}\n[[processor]]\nid = \"nightly-backup\"\nkind = \"backup\"\ntransport = {{ type = \"kafka\" }}\n\
          actions = [\"erase\"]\nidentities = [\"email\"]\n\
@@ -564,7 +564,7 @@ async fn what_stands_for_nobody_is_refused_through_every_door(fixture: Fixture) 
     }
 }
 
-async fn a_hold_on_a_type_that_nobody_knows_is_refused_and_names_the_near_ones(fixture: Fixture) {
+async fn hold_on_unknown_type_is_refused_and_names_near_ones(fixture: Fixture) {
     let world = world_of(fixture).await;
     let engine = world.worker().await;
     let hold = |n: u128, kind: &str| {

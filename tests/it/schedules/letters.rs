@@ -10,9 +10,9 @@ use super::world::{COMMANDS, Sent, World, command_from};
 use crate::store::fixture::Fixture;
 
 on_both_stores!(
-    a_flood_of_garbage_leaves_the_latest_letters_a_count_and_every_erasure,
-    beyond_the_bytes_of_a_topic_only_the_place_of_garbage_is_kept,
-    the_payload_of_garbage_goes_with_its_time_and_that_of_an_erasure_stays,
+    flood_keeps_latest_letters_count_and_every_erasure,
+    beyond_byte_limit_only_origin_of_garbage_is_kept,
+    garbage_payload_expires_erasure_payload_stays,
 );
 
 /// A message of its own, which nobody can take in.
@@ -45,7 +45,7 @@ async fn letters(world: &World) -> Vec<DeadLetter> {
     world.fixture.store.dead_letters(filter).await.unwrap()
 }
 
-async fn a_flood_of_garbage_leaves_the_latest_letters_a_count_and_every_erasure(fixture: Fixture) {
+async fn flood_keeps_latest_letters_count_and_every_erasure(fixture: Fixture) {
     let limits = LetterLimits {
         count: 10,
         ..LetterLimits::default()
@@ -79,7 +79,7 @@ async fn a_flood_of_garbage_leaves_the_latest_letters_a_count_and_every_erasure(
     );
 }
 
-async fn beyond_the_bytes_of_a_topic_only_the_place_of_garbage_is_kept(fixture: Fixture) {
+async fn beyond_byte_limit_only_origin_of_garbage_is_kept(fixture: Fixture) {
     let limits = LetterLimits {
         bytes: 1_000,
         ..LetterLimits::default()
@@ -125,7 +125,7 @@ async fn beyond_the_bytes_of_a_topic_only_the_place_of_garbage_is_kept(fixture: 
     assert!(metrics.contains(&line), "{line}\n{metrics}");
 }
 
-async fn the_payload_of_garbage_goes_with_its_time_and_that_of_an_erasure_stays(fixture: Fixture) {
+async fn garbage_payload_expires_erasure_payload_stays(fixture: Fixture) {
     let limits = LetterLimits {
         keep: Period::days(10),
         ..LetterLimits::default()

@@ -25,8 +25,8 @@ use super::{
 use crate::store::fixture::Fixture;
 
 on_both_stores!(
-    a_panic_while_a_row_is_woken_sets_it_aside_and_the_rest_goes_on,
-    a_panic_while_a_fact_is_swept_sets_the_row_aside_and_the_sweep_ends,
+    panic_in_wake_up_sets_row_aside_and_rest_goes_on,
+    panic_in_sweep_sets_row_aside_and_sweep_ends,
     a_panic_while_a_row_expires_sets_it_aside_and_the_rest_goes,
     a_panic_while_a_row_is_said_again_silences_no_neighbour,
 );
@@ -69,7 +69,7 @@ fn set_aside(engine: &Engine) -> String {
         .join("\n")
 }
 
-async fn a_panic_while_a_row_is_woken_sets_it_aside_and_the_rest_goes_on(fixture: Fixture) {
+async fn panic_in_wake_up_sets_row_aside_and_rest_goes_on(fixture: Fixture) {
     let world = World::new(fixture).await;
     let engine = world.worker().await;
     for n in 1..=5 {
@@ -116,7 +116,7 @@ async fn a_panic_while_a_row_is_woken_sets_it_aside_and_the_rest_goes_on(fixture
     assert!(mended.life.set_aside_at.is_none() && !mended.life.needs_attention);
 }
 
-async fn a_panic_while_a_fact_is_swept_sets_the_row_aside_and_the_sweep_ends(fixture: Fixture) {
+async fn panic_in_sweep_sets_row_aside_and_sweep_ends(fixture: Fixture) {
     let world = World::new(fixture).await;
     let engine = world.worker().await;
     for n in 1..=3 {

@@ -17,15 +17,15 @@ use super::{
 use crate::store::fixture::{Fixture, Place};
 
 on_both_stores!(
-    a_command_that_fails_for_good_is_buried_and_its_neighbours_go_through,
-    an_ack_that_fails_for_good_is_buried_and_its_neighbours_go_through,
+    failing_command_is_dead_lettered_neighbours_pass,
+    failing_ack_is_dead_lettered_neighbours_pass,
     a_replayed_culprit_is_said_again_and_blocks_nobody,
     a_store_that_is_away_is_waited_for,
     a_shutdown_during_an_outage_buries_nothing,
     a_fenced_batch_is_not_halved,
     a_fence_after_an_outage_leaves_the_worker_ready,
-    a_table_that_nobody_can_write_is_waited_for_and_nothing_is_dead_lettered,
-    a_message_alone_is_dead_lettered_only_where_the_store_takes_something_else,
+    unwritable_table_is_waited_for_without_dead_letters,
+    lone_failure_is_dead_lettered_only_if_store_works,
     where_no_neighbour_goes_through_it_is_the_store,
     a_message_alone_is_kept_where_its_twin_is_refused_too,
     a_few_bad_messages_in_a_row_are_found_and_no_others,
@@ -65,7 +65,7 @@ impl Stages {
     }
 }
 
-async fn a_command_that_fails_for_good_is_buried_and_its_neighbours_go_through(fixture: Fixture) {
+async fn failing_command_is_dead_lettered_neighbours_pass(fixture: Fixture) {
     let world = World::new(fixture).await;
     let stages = Stages::over(&world).await;
     for culprit in 1..=7 {
@@ -100,7 +100,7 @@ async fn a_command_that_fails_for_good_is_buried_and_its_neighbours_go_through(f
     }
 }
 
-async fn an_ack_that_fails_for_good_is_buried_and_its_neighbours_go_through(fixture: Fixture) {
+async fn failing_ack_is_dead_lettered_neighbours_pass(fixture: Fixture) {
     let world = World::new(fixture).await;
     let stages = Stages::over(&world).await;
     let batch: Vec<_> = (1..=5)
@@ -254,7 +254,7 @@ fn refusing(place: &Place, which: Option<(&str, &str)>) -> [String; 2] {
     }
 }
 
-async fn a_table_that_nobody_can_write_is_waited_for_and_nothing_is_dead_lettered(fixture: Fixture) {
+async fn unwritable_table_is_waited_for_without_dead_letters(fixture: Fixture) {
     let world = World::new(fixture).await;
     let away = [
         "alter table request rename to request_away".to_owned(),
@@ -337,7 +337,7 @@ async fn every_state_that_no_message_can_be_blamed_for_is_waited_for() {
     .await;
 }
 
-async fn a_message_alone_is_dead_lettered_only_where_the_store_takes_something_else(fixture: Fixture) {
+async fn lone_failure_is_dead_lettered_only_if_store_works(fixture: Fixture) {
     let world = World::new(fixture).await;
     let stages = Stages::over(&world).await;
     let engine = &stages.intake.engine;

@@ -27,8 +27,8 @@ use super::{
 use crate::store::fixture::Fixture;
 
 on_both_stores!(
-    what_a_topic_does_not_take_is_ready_again_and_goes_out_when_it_is_due,
-    an_answer_shows_that_an_attempt_arrived_which_nobody_confirmed,
+    undeliverable_task_is_ready_again_and_goes_out_when_due,
+    ack_proves_arrival_of_unconfirmed_attempt,
     a_hold_before_the_write_back_keeps_it_back,
     a_hold_between_the_write_back_and_the_release_keeps_it_back,
     what_was_never_sent_can_be_cancelled_and_is_not_released,
@@ -36,7 +36,7 @@ on_both_stores!(
     a_probe_sends_the_task_of_one_request,
     two_workers_put_back_and_release_once,
     a_crash_before_the_write_back_says_the_task_again,
-    a_task_that_is_too_large_needs_attention_and_goes_when_there_is_room,
+    too_large_task_needs_attention_then_goes_out,
     several_workers_share_what_nobody_has_produced,
 );
 
@@ -76,7 +76,7 @@ fn why_of<'a>(sent: &'a Sent, processor: &str) -> &'a Value {
     &of_it.unwrap_or_else(|| panic!("{processor} is not waited for: {waiting:?}"))["why"]
 }
 
-async fn what_a_topic_does_not_take_is_ready_again_and_goes_out_when_it_is_due(fixture: Fixture) {
+async fn undeliverable_task_is_ready_again_and_goes_out_when_due(fixture: Fixture) {
     let world = World::new(fixture).await;
     let engine = world.worker().await;
     let (_, opened) = world.take_in(&engine, &erase(1)).await;
@@ -125,7 +125,7 @@ async fn what_a_topic_does_not_take_is_ready_again_and_goes_out_when_it_is_due(f
     world.check().await;
 }
 
-async fn an_answer_shows_that_an_attempt_arrived_which_nobody_confirmed(fixture: Fixture) {
+async fn ack_proves_arrival_of_unconfirmed_attempt(fixture: Fixture) {
     let world = World::new(fixture).await;
     let engine = world.worker().await;
     for (n, outcome, state) in [
@@ -320,7 +320,7 @@ async fn a_crash_before_the_write_back_says_the_task_again(fixture: Fixture) {
     world.check().await;
 }
 
-async fn a_task_that_is_too_large_needs_attention_and_goes_when_there_is_room(fixture: Fixture) {
+async fn too_large_task_needs_attention_then_goes_out(fixture: Fixture) {
     let world = World::new(fixture).await;
     let engine = world.worker().await;
     let too_large = Undelivered::TooLarge {

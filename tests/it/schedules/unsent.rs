@@ -16,7 +16,7 @@ use crate::store::fixture::Fixture;
 
 on_both_stores!(
     a_retry_of_what_was_never_sent_waits_behind_the_approval,
-    a_retry_of_what_was_never_sent_takes_no_withdrawal_from_anybody,
+    retry_of_unsent_task_still_allows_cancel,
 );
 
 const KEEPS: &str = r#"
@@ -90,7 +90,7 @@ async fn a_retry_of_what_was_never_sent_waits_behind_the_approval(fixture: Fixtu
     world.check().await;
 }
 
-async fn a_retry_of_what_was_never_sent_takes_no_withdrawal_from_anybody(fixture: Fixture) {
+async fn retry_of_unsent_task_still_allows_cancel(fixture: Fixture) {
     let world = gated(fixture).await;
     let engine = world.worker().await;
     for n in [1, 2] {

@@ -10,9 +10,9 @@ use lacuna::{
 use super::world::{COMMANDS, World, command_from, erase, origin_at};
 use crate::store::fixture::Fixture;
 
-on_both_stores!(several_workers_let_no_more_through_an_hour_than_the_policy_allows);
+on_both_stores!(hourly_limit_holds_over_several_workers);
 
-async fn several_workers_let_no_more_through_an_hour_than_the_policy_allows(fixture: Fixture) {
+async fn hourly_limit_holds_over_several_workers(fixture: Fixture) {
     const MOST: u32 = 25;
     let mut world = World::new(fixture).await;
     world.settings.approval = Approval::AbovePerHour(MOST);

@@ -299,7 +299,7 @@ async fn heads(store: &dyn Store) -> Passed {
 }
 
 /// A failover that lost commits has given the number away again.
-pub async fn another_fact_of_the_same_number_has_another_chain_and_so_has_all_that_follows(fixture: Fixture) {
+pub async fn replaced_fact_changes_chain_of_all_that_follow(fixture: Fixture) {
     let store = &*fixture.store;
     for n in 1..=3 {
         add(store, &new_fact(registry(n), u128::from(n), n == 3))
@@ -330,7 +330,7 @@ pub async fn another_fact_of_the_same_number_has_another_chain_and_so_has_all_th
 }
 
 /// Workers of the version before go on while the schema is new already.
-pub async fn what_an_older_version_wrote_is_chained_as_if_it_had_been_from_the_start(fixture: Fixture) {
+pub async fn older_facts_are_chained_from_the_start(fixture: Fixture) {
     let store = &*fixture.store;
     for n in 1..=4 {
         add(store, &new_fact(registry(n), u128::from(n), false))

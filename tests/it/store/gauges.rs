@@ -71,7 +71,7 @@ pub async fn open_letters_are_counted_whatever_way_they_come_and_go(fixture: Fix
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn the_oldest_request_and_the_open_letters_are_found_without_reading_their_tables() {
+async fn oldest_request_and_open_letters_need_no_table_scan() {
     on_postgres(|fixture: Fixture| async move {
         fill(&fixture).await;
         let Place::Postgres(url) = &fixture.place else {

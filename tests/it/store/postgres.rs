@@ -220,7 +220,7 @@ async fn the_gate_is_shared_by_many_and_exclusive_to_one() {
 
 /// A command that begins to wait for its request keeps openings away, and nobody else.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn waiting_commands_and_openings_exclude_each_other_and_nobody_else() {
+async fn waiting_commands_exclude_openings_only() {
     on_postgres(|fixture: Fixture| async move {
         let (mut one, mut other) = (begin(&fixture).await, begin(&fixture).await);
         one.gate(Gate::Opening).await.unwrap();

@@ -7,7 +7,7 @@ use super::fixture::{Fixture, on_postgres};
 /// A column of another type: what was planned before answers in the old one, and the server refuses that for as long as the
 /// connection lives.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn connections_whose_plans_no_longer_fit_after_a_migration_are_replaced() {
+async fn connections_with_stale_plans_are_replaced() {
     on_postgres(|fixture: Fixture| async move {
         let store = &fixture.store;
         let mut tx = store.begin("test").await.unwrap();

@@ -270,7 +270,7 @@ const ZONES: [&str; 5] = [
 
 proptest! {
     #[test]
-    fn a_deadline_lies_ahead_grows_with_its_start_and_no_roll_or_extension_takes_any_of_it(
+    fn deadline_lies_ahead_and_no_roll_or_extension_shortens_it(
         name in proptest::sample::select(&REGIMES[..]),
         zone in proptest::sample::select(&ZONES[..]),
         // 1990 to 2060

@@ -3,7 +3,7 @@
 use super::*;
 
 #[test]
-fn a_regime_is_stored_by_its_name_and_read_back_whatever_the_table_knows() {
+fn stored_regime_reads_back_whatever_the_table_knows() {
     for name in [
         "gdpr",
         "acme_promise_of_2019",

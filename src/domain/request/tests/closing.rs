@@ -94,7 +94,7 @@ fn a_plan_of_exempt_tasks_never_closes_and_needs_a_person() {
 }
 
 #[test]
-fn live_clean_does_not_wait_for_backups_deferrals_exemptions_and_waived_tasks() {
+fn live_clean_ignores_backups_deferrals_exempt_and_waived() {
     let backup = Processor {
         kind: ProcessorKind::Backup,
         ..processor("nightly")
@@ -172,7 +172,7 @@ fn a_closed_request_is_never_overdue() {
 }
 
 #[test]
-fn where_every_live_task_was_waived_nobody_is_told_that_anything_was_erased() {
+fn all_live_tasks_waived_tells_nobody_of_an_erasure() {
     let backup = Processor {
         kind: ProcessorKind::Backup,
         ..processor("nightly")

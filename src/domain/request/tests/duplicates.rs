@@ -257,7 +257,7 @@ fn a_share_that_is_done_covers_nothing_that_was_given_since() {
 }
 
 #[test]
-fn a_share_that_is_only_looked_at_again_covers_nothing_new_and_one_that_is_swept_does() {
+fn verified_share_covers_nothing_new_swept_share_does() {
     for (sweeps, expected) in [(false, Second::Alone), (true, Second::Merged)] {
         let looked_at = |bench: &mut Bench| {
             let after = Some(Period::days(1));
@@ -276,7 +276,7 @@ fn a_share_that_is_only_looked_at_again_covers_nothing_new_and_one_that_is_swept
 }
 
 #[test]
-fn a_share_that_a_restore_has_opened_again_covers_what_was_given_since() {
+fn share_reopened_by_restore_covers_later_data() {
     let restored = |bench: &mut Bench| {
         half_done(bench);
         // Nobody is there to be asked, so it waits.
@@ -299,7 +299,7 @@ fn a_share_that_a_restore_has_opened_again_covers_what_was_given_since() {
 }
 
 #[test]
-fn what_honours_the_cut_off_covers_nothing_that_was_given_after_the_first_asked() {
+fn cut_off_processor_covers_nothing_given_later() {
     for (later, expected) in [(HOUR, Second::Alone), (Duration::ZERO, Second::Merged)] {
         let one = Bench::opened(registry(), &first(), &rules(), ADMISSION).unwrap();
         let mut honours = registry();
@@ -319,7 +319,7 @@ fn what_honours_the_cut_off_covers_nothing_that_was_given_after_the_first_asked(
 }
 
 #[test]
-fn one_whose_identity_is_known_does_not_wait_for_one_whose_is_not() {
+fn known_identity_does_not_wait_for_unknown_one() {
     let rules = Rules {
         require_verification: true,
         ..rules()
@@ -382,7 +382,7 @@ fn the_fourth_within_the_limit_is_one_too_many() {
 }
 
 #[test]
-fn one_whose_processors_were_not_told_an_identifier_covers_nobody_who_has_it() {
+fn request_without_an_identifier_covers_nobody_who_has_it() {
     // It came later, from an ack or a person, and reached only those who came after.
     let mut phone = registry();
     phone[0].identities = vec![kind("email"), kind("phone")];

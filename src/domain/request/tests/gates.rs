@@ -83,7 +83,7 @@ fn waits(bench: &Bench) -> (Status, Vec<Why>) {
 }
 
 #[test]
-fn the_gates_open_in_their_order_and_nothing_goes_before_the_last() {
+fn gates_open_in_order_and_nothing_is_sent_before_the_last() {
     let mut bench = Bench::open_under(vec![processor("crm")], &unverified(), &gated("days:10"), true);
     assert_eq!(
         waits(&bench),
@@ -187,7 +187,7 @@ fn whoever_submitted_it_neither_approves_nor_refuses() {
 }
 
 #[test]
-fn a_refusal_comes_before_the_first_dispatch_or_for_a_share_that_was_not_sent() {
+fn refusal_only_before_dispatch_or_for_unsent_share() {
     let mut early = Bench::open_under(vec![processor("crm")], &opening(), &rules(), true);
     decide(&mut early, &refusal(None), "counsel").unwrap();
     assert_eq!(early.request.life.status, Status::Refused);
@@ -219,7 +219,7 @@ fn a_refusal_comes_before_the_first_dispatch_or_for_a_share_that_was_not_sent() 
 }
 
 #[test]
-fn an_extension_is_counted_from_the_start_and_comes_once_and_in_time() {
+fn extension_counts_from_start_once_and_in_time() {
     for (name, months, days) in [("gdpr", 3, 0), ("uk_gdpr", 3, 0), ("ccpa", 0, 90)] {
         let mut bench = Bench::open_under(vec![processor("crm")], &opening(), &under(name), false);
         let before = bench.request.life.clock.due;
@@ -348,7 +348,7 @@ fn an_extension_that_the_table_has_lost_is_not_taken_back() {
 }
 
 #[test]
-fn a_regime_that_is_in_no_table_opens_nothing_and_says_which_are() {
+fn unknown_regime_opens_nothing_and_names_known_ones() {
     let unknown = Opening {
         regime: Some(regime("hippa")),
         ..opening()
@@ -365,7 +365,7 @@ fn a_regime_that_is_in_no_table_opens_nothing_and_says_which_are() {
 }
 
 #[test]
-fn a_count_of_which_the_grace_window_leaves_nothing_opens_nothing() {
+fn grace_window_that_consumes_regime_opens_nothing() {
     // Grace: two days.
     let under = |name: &str| Opening {
         regime: Some(regime(name)),
@@ -389,7 +389,7 @@ fn a_count_of_which_the_grace_window_leaves_nothing_opens_nothing() {
 }
 
 #[test]
-fn a_request_that_may_not_begin_before_its_deadline_is_at_risk_from_the_start() {
+fn start_after_deadline_is_at_risk_from_the_beginning() {
     let late = Opening {
         not_before: Some(START.plus(40 * DAY)),
         ..opening()

@@ -61,7 +61,7 @@ fn a_merged_one_closes_and_opens_with_the_one_that_it_follows() {
 }
 
 #[test]
-fn a_merged_one_stands_alone_when_the_one_that_it_follows_is_withdrawn() {
+fn merged_request_stands_alone_when_leader_is_withdrawn() {
     let mut second = merged();
     let withdrawn = Leader {
         withdrawn: true,
@@ -120,7 +120,7 @@ fn nothing_else_is_decided_about_a_merged_one() {
 }
 
 #[test]
-fn what_waits_for_an_approval_does_not_go_by_being_asked_for_twice() {
+fn repeated_request_does_not_bypass_approval() {
     let opening = first();
     let one = Bench::open_under(registry(), &opening, &rules(), true);
     assert_eq!(one.request.life.status, Status::AwaitingApproval);
@@ -136,7 +136,7 @@ fn what_waits_for_an_approval_does_not_go_by_being_asked_for_twice() {
 }
 
 #[test]
-fn a_merged_one_is_forgotten_when_the_other_closes_without_anything_sent() {
+fn merged_request_is_forgotten_when_leader_closes_unsent() {
     let mut second = merged();
     let closed = Leader {
         completed_at: Some(START.plus(DAY)),

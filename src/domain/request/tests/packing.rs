@@ -71,7 +71,7 @@ fn read_v2(hexadecimal: &str) -> Request {
 }
 
 #[test]
-fn a_request_of_version_2_is_read_with_what_its_attempts_prove_of_sending() {
+fn packed_version_2_reads_sent_from_its_attempts() {
     let read = read_v2(PACKED_2);
     let mut expected = varied().request;
     for task in &mut expected.tasks {
@@ -95,7 +95,7 @@ fn v2_row(approval: u8, status: u8, generation: u8, attempt: u8, purpose: u8, st
 }
 
 #[test]
-fn an_old_row_opens_no_gate_by_itself_and_what_was_sent_is_not_taken_back() {
+fn old_packed_row_opens_no_gate_and_keeps_what_was_sent() {
     // Approval awaited, an operator's retry of what was never sent, ready: version 2 took that for sent.
     let ready = "0380a4e3d8bf68";
     let (never, by_hand, restored) = (0, 3, 5);

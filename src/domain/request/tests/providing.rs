@@ -93,7 +93,7 @@ fn only_those_that_come_after_it_and_were_not_sent_are_given_it() {
 }
 
 #[test]
-fn an_added_wave_is_sent_what_its_set_is_although_a_later_one_was_given_its_own() {
+fn added_wave_gets_identities_of_its_set_despite_later_one() {
     let set = Processor {
         kind: ProcessorKind::Backup,
         backup: Some(crate::domain::registry::BackupSet {

@@ -48,7 +48,7 @@ fn pseudonymisation_does_not_pass_for_anonymization() {
 }
 
 #[test]
-fn where_the_registry_says_that_it_will_do_it_is_done_and_called_what_it_is() {
+fn pseudonymisation_allowed_by_registry_is_done_and_named() {
     for opening in [opening(), anonymize()] {
         let registered = Processor {
             accept_anonymized: true,
@@ -69,7 +69,7 @@ fn where_the_registry_says_that_it_will_do_it_is_done_and_called_what_it_is() {
 }
 
 #[test]
-fn pseudonymisation_does_not_do_for_an_erasure_that_not_even_anonymization_does_for() {
+fn pseudonymisation_never_settles_an_erasure() {
     let registered = Processor {
         accept_pseudonymised: true,
         ..processor("stats")

@@ -60,7 +60,7 @@ fn every_ground_refuses_the_whole_before_anything_was_sent() {
 }
 
 #[test]
-fn every_ground_refuses_one_share_and_the_rest_goes_on_to_an_end_with_exceptions() {
+fn every_ground_refuses_one_share_and_rest_goes_on() {
     for basis in RefusalBasis::ALL {
         let mut refused = waiting();
         decide(&mut refused, &refuse(*basis, Some("ads")), "clerk").unwrap();

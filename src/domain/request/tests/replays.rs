@@ -51,7 +51,7 @@ fn review(bench: &mut Bench) {
 }
 
 #[test]
-fn whatever_touches_it_first_takes_the_restore_and_leaves_the_sending_to_its_replay() {
+fn restore_touched_before_replay_defers_send() {
     let mut bench = restored();
     bench.full = [id("a"), id("c")].into();
     review(&mut bench);

@@ -75,7 +75,7 @@ fn a_late_success_settles_what_was_abandoned() {
 }
 
 #[test]
-fn accepted_waits_until_the_date_that_it_names_or_as_long_as_an_answer_may_take() {
+fn accepted_waits_until_named_date_or_ack_timeout() {
     for (named, expected) in [
         (Some(START.plus(5 * DAY)), START.plus(5 * DAY)),
         (None, START.plus(ACK_TIMEOUT)),
@@ -112,7 +112,7 @@ fn accepted_after_a_success_is_ignored() {
 }
 
 #[test]
-fn anonymized_settles_an_erase_task_only_where_the_registry_says_so() {
+fn anonymized_settles_erase_only_if_registry_allows() {
     let mut bench = Bench::open(vec![processor("crm")]);
     bench.answer(0, Answer::Anonymized).unwrap();
     assert_eq!(
@@ -250,7 +250,7 @@ fn every_field_of_evidence_can_be_required() {
 }
 
 #[test]
-fn what_is_retained_until_a_date_is_parked_and_asked_again_on_it() {
+fn retained_until_date_is_parked_and_asked_again_then() {
     let until = START.plus(400 * DAY);
     let mut bench = Bench::open(vec![processor("crm")]);
     bench.answer(0, retained(Some(until))).unwrap();
@@ -273,7 +273,7 @@ fn what_is_retained_until_a_date_is_parked_and_asked_again_on_it() {
 }
 
 #[test]
-fn a_deferral_that_ends_after_the_deadline_makes_nothing_overdue() {
+fn deferral_past_deadline_makes_nothing_overdue() {
     let mut bench = Bench::open(vec![processor("crm")]);
     bench.answer(0, retained(Some(START.plus(400 * DAY)))).unwrap();
     bench.sleep();

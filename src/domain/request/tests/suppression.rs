@@ -20,7 +20,7 @@ fn a_request_suppresses_from_its_gates_to_its_end() {
 }
 
 #[test]
-fn neither_a_limited_request_suppresses_nor_one_of_somebody_who_is_back() {
+fn limited_or_reactivated_request_does_not_suppress() {
     let mut request = Bench::open(vec![processor("a")]).request;
     let asked = request.head.requested_at;
     for (back, expected) in [

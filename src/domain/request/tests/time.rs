@@ -214,7 +214,7 @@ fn a_promise_that_was_not_kept_needs_attention() {
 }
 
 #[test]
-fn a_processor_that_is_gone_raises_attention_and_is_asked_when_it_is_back() {
+fn missing_processor_needs_attention_and_is_asked_when_back() {
     let mut bench = Bench::open(vec![processor("a"), processor("b")]);
     bench.answer(1, Answer::Erased).unwrap();
     bench.answer(0, failed()).unwrap();

@@ -72,7 +72,7 @@ fn a_retry_of_a_parked_share_waits_behind_the_approval() {
 }
 
 #[test]
-fn a_retry_of_what_a_processor_could_not_do_waits_behind_the_approval() {
+fn retry_of_unsupported_task_waits_behind_approval() {
     let unable = Processor {
         actions: vec![Action::Anonymize],
         ..processor("a")
@@ -132,7 +132,7 @@ fn a_retry_before_the_date_goes_on_the_date() {
 }
 
 #[test]
-fn a_restore_brings_nothing_back_that_was_retried_and_never_sent() {
+fn restore_ignores_retried_task_that_was_never_sent() {
     let mut bench = awaiting();
     retry(&mut bench, 1);
     let restored = Fact::Backup(BackupEvent {

@@ -2,16 +2,14 @@
 
 use std::collections::BTreeMap;
 
-use super::{
-    people::{PEOPLE, Person},
-    simulation::is_of_age,
-};
+use super::people::{PEOPLE, Person};
 use crate::{
     domain::{
         entry::{Entry, Leaf},
         ids::RequestId,
         task::TaskEvent,
         time::At,
+        words::Proof,
     },
     engine::EngineError,
     lab::demo::DemoError,
@@ -120,7 +118,7 @@ fn proved_by_age<'a>(plan: &'a [String], entry: &Entry) -> Option<&'a str> {
             ordinal,
             event: TaskEvent::Settled { proof, .. },
             ..
-        } if is_of_age(*proof) => plan.get(usize::from(*ordinal)).map(String::as_str),
+        } if *proof == Proof::Expired => plan.get(usize::from(*ordinal)).map(String::as_str),
         _ => None,
     }
 }

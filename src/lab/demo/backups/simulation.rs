@@ -14,7 +14,7 @@ use super::{
 };
 use crate::{
     config::{Config, registry_file},
-    domain::{ids::RequestId, request::Request, time::At, words::Proof},
+    domain::{ids::RequestId, request::Request, time::At},
     engine::{
         Engine,
         effects::{Effect, Emission, StatusUpdate},
@@ -226,11 +226,6 @@ impl Simulation {
         let found = self.engine.store().requests(&[person.request()]).await?.pop();
         found.ok_or_else(|| DemoError::Stuck(format!("there is no request of {}", person.name)))
     }
-}
-
-/// Whether a proof is that of a copy's age.
-pub(super) const fn is_of_age(proof: Proof) -> bool {
-    matches!(proof, Proof::Expired)
 }
 
 /// The place of a processor's task in a plan: the n-th one, as a share that is split has several.

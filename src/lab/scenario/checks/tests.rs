@@ -29,14 +29,14 @@ fn so(phrase: &str, of_task: bool) -> Option<bool> {
     });
     let caller = Caller::new("127.0.0.1:1".parse().unwrap(), &Config::default(), &[]);
     let zone = TimeZone::get("Europe/Berlin").unwrap();
-    let news = News::default();
+    let news = Observed::default();
     let checks = Checks {
         caller: &caller,
         start: At::parse("2026-03-02T09:00:00Z").unwrap(),
         zone: &zone,
         exact: true,
         opened: &[],
-        news: &news,
+        observed: &news,
         statuses: &BTreeMap::new(),
         views: BTreeMap::new(),
         named_tasks: BTreeSet::new(),
@@ -110,7 +110,7 @@ fn a_claim_about_a_task_is_so_or_not() {
 }
 
 /// Checks of a step in which this was seen.
-fn with<T>(news: &News, check: impl FnOnce(&mut Checks<'_>) -> T) -> T {
+fn with<T>(news: &Observed, check: impl FnOnce(&mut Checks<'_>) -> T) -> T {
     let caller = Caller::new("127.0.0.1:1".parse().unwrap(), &Config::default(), &[]);
     let opened = ["ann".to_owned(), "ben".to_owned()];
     check(&mut Checks {
@@ -119,7 +119,7 @@ fn with<T>(news: &News, check: impl FnOnce(&mut Checks<'_>) -> T) -> T {
         zone: &TimeZone::UTC,
         exact: true,
         opened: &opened,
-        news,
+        observed: news,
         statuses: &BTreeMap::new(),
         views: BTreeMap::new(),
         named_tasks: BTreeSet::new(),
@@ -137,9 +137,9 @@ fn task(request: &str, processor: &str, generation: u32, attempt: u32) -> Value 
 
 #[test]
 fn what_was_sent_is_compared_to_the_last_task() {
-    let news = News {
+    let news = Observed {
         tasks: vec![task("ben", "crm", 1, 1), task("ann", "crm", 2, 3)],
-        ..News::default()
+        ..Observed::default()
     };
     let sent = |wanted: &str| with(&news, |checks| checks.of_sent(&words(wanted)).is_ok());
     assert!(sent("crm@2.3 ben/crm"));
@@ -156,13 +156,13 @@ fn what_was_sent_is_compared_to_the_last_task() {
 
 #[test]
 fn what_no_claim_names_must_not_have_happened() {
-    let news = News {
+    let news = Observed {
         tasks: vec![task("ann", "crm", 1, 1)],
         letters: vec!["schema".to_owned()],
         verdicts: ["taken", "refused schema", "repeated", "contradiction locked"]
             .map(str::to_owned)
             .to_vec(),
-        ..News::default()
+        ..Observed::default()
     };
     with(&news, |checks| {
         assert_eq!(checks.unnamed_tasks(), ["crm (asked to erase)"]);
@@ -184,7 +184,7 @@ fn entries_of_the_ledger_are_found_by_their_fields() {
     let moved = json!({ "type": "task", "ordinal": 1,
         "event": { "type": "moved", "from": "2026-03-02T09:00:00Z", "to": "2026-03-03T09:00:00Z" } });
     let kept = json!({ "type": "kept", "anchor": null });
-    with(&News::default(), |checks| {
+    with(&Observed::default(), |checks| {
         let is = |entry: &Value, wanted: &str| checks.entry_is(entry, &words(wanted));
         assert!(is(&moved, "moved from d0 to d1") && is(&moved, "task") && is(&kept, "kept anchor null"));
         for wrong in ["moved from d0 to d2", "moved from", "retried", ""] {
@@ -196,9 +196,9 @@ fn entries_of_the_ledger_are_found_by_their_fields() {
 
 #[test]
 fn the_last_notice_of_a_step_counts() {
-    let news = |statuses: Vec<Value>| News {
+    let news = |statuses: Vec<Value>| Observed {
         statuses,
-        ..News::default()
+        ..Observed::default()
     };
     for (statuses, told) in [
         (vec![], "nothing"),

@@ -352,7 +352,7 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: super::CASES, ..ProptestConfig::default() })]
 
     #[test]
-    fn nothing_goes_through_a_closed_gate_and_everything_through_open_ones(policy in policies(), ops in ops()) {
+    fn closed_gate_sends_nothing_open_gates_send_all(policy in policies(), ops in ops()) {
         let mut trial = Trial::new(&policy);
         for op in &ops {
             trial.apply(op);

@@ -1,0 +1,20 @@
+//! What can be seen from outside during a step.
+
+use serde_json::Value;
+
+use super::call::Answer;
+
+/// What was seen during a step.
+#[derive(Debug, Default)]
+pub(super) struct Observed {
+    /// What processors were sent.
+    pub tasks: Vec<Value>,
+    /// What upstream was told.
+    pub statuses: Vec<Value>,
+    /// Why messages could not be taken in.
+    pub letters: Vec<String>,
+    /// What became of the messages, where that is known.
+    pub verdicts: Vec<String>,
+    /// What the last call was answered.
+    pub answer: Option<Answer>,
+}
