@@ -40,7 +40,7 @@ pub struct Args {
 
 /// Runs it.
 pub fn run(args: Args) -> Result<Exit, Failure> {
-    let mut out = Out::new();
+    let mut out = Out::stdout();
     if args.print_default {
         out.bytes(Config::print_default().as_bytes())?;
         out.end()?;
@@ -106,13 +106,13 @@ fn summarise(out: &mut Out, args: &Args, config: &Config, registry: &Registry) -
             config.kafka.topics.tasks_of(processor),
         ]);
     }
-    table.write(out)?;
+    out.table(&table)?;
     out.line("")?;
     let mut table = Table::new(&["topic", "purpose"]);
     for (key, name) in config.kafka.topics.own() {
         table.row([name.to_owned(), key.replace('_', " ")]);
     }
-    table.write(out)
+    out.table(&table)
 }
 
 /// The regime of a command that names none, and how many holidays were read: a wrong file shows here.

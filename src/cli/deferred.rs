@@ -93,7 +93,7 @@ fn list(config: &Config, args: &ListArgs) -> Result<Exit, Failure> {
         .iter()
         .take(args.limit as usize)
         .filter_map(|row| DeferredView::of(row, &requests, &context));
-    let mut out = Out::new();
+    let mut out = Out::stdout();
     if args.json {
         shown.into_iter().try_for_each(|row| out.json(&row))?;
     } else {

@@ -64,7 +64,7 @@ pub fn run(args: &Args) -> Result<Exit, Failure> {
     explained
         .warnings
         .extend(sealed.map(|why| format!("the reasons of decisions cannot be read: {why}")));
-    let mut out = Out::new();
+    let mut out = Out::stdout();
     if args.json {
         out.json(&explained)?;
     } else {

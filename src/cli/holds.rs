@@ -59,7 +59,7 @@ pub fn run(args: Args) -> Result<Exit, Failure> {
         .filter(|hold| tenant.as_ref().is_none_or(|tenant| *tenant == hold.tenant))
         .collect();
     holds.sort_by_key(|hold| (hold.placed_at, hold.hold_id));
-    let mut out = Out::new();
+    let mut out = Out::stdout();
     if json {
         holds.iter().try_for_each(|hold| out.json(&HoldView::of(hold)))?;
     } else {

@@ -49,7 +49,7 @@ pub fn run(args: &Args) -> Result<Exit, Failure> {
             }
         }
     }
-    let mut out = Out::new();
+    let mut out = Out::stdout();
     for (name, text) in &files {
         let path = args.dir.join(name);
         write(&path, text, args.force)?;

@@ -101,7 +101,7 @@ fn backup_token(arg: &ConfigArg, processor: &ProcessorId) -> Result<Exit, Failur
         )));
     }
     let KeyringPlace::File(path) = &config.vault.keyring;
-    let mut out = Out::new();
+    let mut out = Out::stdout();
     out.line(Vault::new(Keyring::open(path)?).backup_token(processor))?;
     out.end()?;
     Ok(Exit::Ok)
@@ -113,7 +113,7 @@ fn suppression(arg: &ConfigArg, tenant: Option<Tenant>) -> Result<Exit, Failure>
     let vault = session::vault(&config)?;
     let tenant = tenant.unwrap_or(config.tenant_default);
     let key = vault.suppression_key(&tenant);
-    let mut out = Out::new();
+    let mut out = Out::stdout();
     match &config.kafka.topics.suppression {
         Some(topic) => out.line(format_args!("# topic {topic}, tenant {tenant}"))?,
         None => out.line(format_args!(
@@ -136,7 +136,7 @@ fn init(arg: &ConfigArg, new_store: bool) -> Result<Exit, Failure> {
         return Err(AppError::LostKeyring(path.clone()).into());
     }
     Keyring::init(path, Clock::System.now())?;
-    let mut out = Out::new();
+    let mut out = Out::stdout();
     out.line(format_args!(
         "created {}: back it up now, apart from the database",
         path.display()
@@ -157,7 +157,7 @@ async fn asked(config: &Config) -> Result<bool, Failure> {
 fn list(arg: &ConfigArg, json: bool) -> Result<Exit, Failure> {
     let config = arg.load()?;
     let epochs = session::keyring(&config)?.list();
-    let mut out = Out::new();
+    let mut out = Out::stdout();
     if json {
         epochs.iter().try_for_each(|epoch| out.json(epoch))?;
     } else {

@@ -44,7 +44,7 @@ pub fn run(args: &Args) -> Result<Exit, Failure> {
             "is up to date now"
         })
     })?;
-    let mut out = Out::new();
+    let mut out = Out::stdout();
     out.line(format_args!("{url}: the schema {done}"))?;
     out.end()?;
     Ok(Exit::Ok)

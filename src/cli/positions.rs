@@ -208,7 +208,7 @@ fn list(config: &Config, json: bool) -> Result<Exit, Failure> {
         .chain(&look.gone)
         .map(|key| look.shown(key))
         .collect();
-    let mut out = Out::new();
+    let mut out = Out::stdout();
     if json {
         shown.iter().try_for_each(|one| out.json(one))?;
     } else {
@@ -269,7 +269,7 @@ fn accept(
             Some(partition) => vec![(Arc::from(topic), partition)],
             None => stopped_of(&look, topic)?,
         };
-        let mut out = Out::new();
+        let mut out = Out::stdout();
         for key in &keys {
             accept_one(&look, key, who_and_why, &mut out).await?;
         }

@@ -74,7 +74,7 @@ pub fn run(args: &Args) -> Result<Exit, Failure> {
         let store = session::open_store(&config).await?;
         find(store.as_ref(), args).await
     })?;
-    let mut out = Out::new();
+    let mut out = Out::stdout();
     if args.json {
         found
             .iter()

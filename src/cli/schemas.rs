@@ -32,7 +32,7 @@ enum Action {
 pub fn run(args: Args) -> Result<Exit, Failure> {
     let Action::Print { config: _, dir } = args.action;
     std::fs::create_dir_all(&dir).map_err(failed("create", &dir))?;
-    let mut out = Out::new();
+    let mut out = Out::stdout();
     for (name, text) in schemas::all() {
         let path = dir.join(name);
         std::fs::write(&path, text).map_err(failed("write", &path))?;

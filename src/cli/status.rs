@@ -41,7 +41,7 @@ pub fn run(args: &Args) -> Result<Exit, Failure> {
             args.id
         )));
     };
-    let mut out = Out::new();
+    let mut out = Out::stdout();
     if args.json {
         out.json(&RequestOverview::of(&request, &config.policy.complaint_bodies))?;
     } else {
@@ -99,7 +99,7 @@ fn show(out: &mut Out, request: &Request, now: At) -> Result<(), Failure> {
         out.line(format_args!("waits      {}{until}", gate.why))?;
     }
     out.line("")?;
-    tasks(request).write(out)
+    out.table(&tasks(request))
 }
 
 /// How long until the deadline, or since; nothing once the request is closed.

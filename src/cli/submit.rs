@@ -68,7 +68,7 @@ pub fn run(args: &Args) -> Result<Exit, Failure> {
             tracing::warn!("{name}:{warning}");
         }
     }
-    let mut out = Out::new();
+    let mut out = Out::stdout();
     let lost = block_on(async {
         let topics: BTreeSet<String> = commands.iter().map(|command| command.topic.to_owned()).collect();
         let publisher = Publisher::connect(&cluster, topics).await?;

@@ -58,7 +58,7 @@ pub fn run(args: Args) -> Result<Exit, Failure> {
         let pace = Pace::read(store.as_ref(), &sweeps, &facts, limit, now).await?;
         Ok(SweepView::all(sweeps, pace.waiting))
     })?;
-    let mut out = Out::new();
+    let mut out = Out::stdout();
     if json {
         sweeps.iter().try_for_each(|sweep| out.json(sweep))?;
     } else {

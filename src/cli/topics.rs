@@ -99,7 +99,7 @@ fn create(arg: &ConfigArg, replication: Option<i16>) -> Result<Exit, Failure> {
             .await?;
         Ok((before, made))
     })?;
-    let mut out = Out::new();
+    let mut out = Out::stdout();
     for topic in &wanted.topics {
         let created = made
             .iter()
@@ -209,7 +209,7 @@ fn list(arg: &ConfigArg) -> Result<Exit, Failure> {
             if found.is_some() { "yes" } else { "no" }.to_owned(),
         ]);
     }
-    let mut out = Out::new();
+    let mut out = Out::stdout();
     out.table(&table)?;
     out.end()?;
     Ok(Exit::Ok)

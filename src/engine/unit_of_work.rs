@@ -113,12 +113,15 @@ pub(super) struct Committed<'a, A> {
 /// What a decision leaves to be written; without [`Finished`]: nothing.
 type Decided<'a, A> = (A, Option<Finished<'a>>);
 
-/// Runs a unit of work until it is committed, or fails for good. (In a box: what awaits it could not be spawned otherwise,
-/// because of the lifetime in the trait. One for each transaction.)
+/// A unit of work that runs. In a box, one for each transaction: what awaits it could not be spawned otherwise, because of the
+/// lifetime in the trait.
+type Boxed<'e, T> = Pin<Box<dyn Future<Output = T> + Send + 'e>>;
+
+/// Runs a unit of work until it is committed, or fails for good.
 pub(super) fn run<'e, 'a: 'e, U: UnitOfWork<'a>>(
     engine: &'e Engine,
     unit: &'e U,
-) -> Pin<Box<dyn Future<Output = Result<Committed<'a, U::Output>, U::Error>> + Send + 'e>> {
+) -> Boxed<'e, Result<Committed<'a, U::Output>, U::Error>> {
     Box::pin(async move {
         let mut attempts = Attempts::new(engine.store.as_ref(), &*engine.metrics, unit.name());
         loop {
@@ -154,7 +157,7 @@ async fn run_once<'a, U: UnitOfWork<'a>>(
 pub(super) fn rehearse<'e, 'a: 'e, U: UnitOfWork<'a>>(
     engine: &'e Engine,
     unit: &'e U,
-) -> Pin<Box<dyn Future<Output = Result<Option<Finished<'a>>, U::Error>> + Send + 'e>> {
+) -> Boxed<'e, Result<Option<Finished<'a>>, U::Error>> {
     Box::pin(async move {
         let mut tx = engine.store.begin("rehearsal").await?;
         let ended = tx.ended();

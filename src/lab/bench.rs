@@ -205,7 +205,7 @@ async fn measured(args: Args) -> Result<Exit, BenchError> {
     }
     let json = args.json;
     let figures = bench(args).await?;
-    let mut out = Out::new();
+    let mut out = Out::stdout();
     if json {
         out.line(report::json(&figures))?;
     } else {

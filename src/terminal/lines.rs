@@ -77,7 +77,7 @@ impl<R: BufRead> Lines<R> {
     }
 
     /// The next line that is not blank.
-    pub fn next(&mut self) -> io::Result<Option<Line<'_>>> {
+    pub fn next_line(&mut self) -> io::Result<Option<Line<'_>>> {
         loop {
             self.buffer.clear();
             let most = MAX_BYTES as u64 + 2;
@@ -113,7 +113,7 @@ mod tests {
         let mut lines = Lines::new(input);
         let mut found = Vec::new();
         loop {
-            let text = match lines.next().unwrap() {
+            let text = match lines.next_line().unwrap() {
                 None => return found,
                 Some(Line::Text(text)) => Some(text.to_vec()),
                 Some(Line::TooLong) => None,
@@ -141,7 +141,7 @@ mod tests {
         assert_eq!((found[1].0, &found[1].2), (2, &None));
         assert_eq!(found[2], (3, input.len() as u64, Some(b"b".to_vec())));
         let mut lines = Lines::new(input.as_slice());
-        while lines.next().unwrap().is_some() {}
+        while lines.next_line().unwrap().is_some() {}
         assert!(lines.buffer.capacity() < 3 * MAX_BYTES);
     }
 }

@@ -14,7 +14,7 @@ pub use super::table::Table;
 pub struct Out(BufWriter<StdoutLock<'static>>);
 
 impl Out {
-    pub fn new() -> Self {
+    pub fn stdout() -> Self {
         Self(BufWriter::new(io::stdout().lock()))
     }
 

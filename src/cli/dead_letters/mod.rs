@@ -165,7 +165,7 @@ fn list(config: &Config, all: bool, erasures: bool, json: bool) -> Result<Exit, 
     })?;
     letters.retain(|letter| !erasures || is_erasure(letter));
     let now = Clock::System.now();
-    let mut out = Out::new();
+    let mut out = Out::stdout();
     if json {
         letters
             .iter()
@@ -261,7 +261,7 @@ fn sealed(letter: &DeadLetter) -> Result<&[u8], Failure> {
 fn show(config: &Config, id: Uuid, reveal: bool) -> Result<Exit, Failure> {
     let letter = block_on(async { Ok(session::open_store(config).await?.dead_letter(id).await?) })?;
     let letter = letter.ok_or_else(|| unknown(id))?;
-    let mut out = Out::new();
+    let mut out = Out::stdout();
     if reveal {
         let plain = session::vault(config)?.open_dead_letter(sealed(&letter)?)?;
         block_on(async { note_look(session::open_store(config).await?.as_ref(), letter.id).await })?;
@@ -333,7 +333,7 @@ fn close(config: &Config, id: Uuid, actor: &str, reason: &str) -> Result<Exit, F
             Some(letter) => not_open(&letter),
         })
     })?;
-    let mut out = Out::new();
+    let mut out = Out::stdout();
     out.line(format_args!("closed {id}"))?;
     out.end()?;
     Ok(Exit::Ok)

@@ -31,7 +31,7 @@ pub(super) fn run(
 ) -> Result<Exit, Failure> {
     let cluster = session::cluster(config)?;
     let vault = session::vault(config)?;
-    let mut out = Out::new();
+    let mut out = Out::stdout();
     let failures = block_on(async {
         let store = session::open_store(config).await?;
         let (letters, mut failures) = wanted(store.as_ref(), ids, reason).await?;

@@ -74,7 +74,7 @@ pub fn run(args: &Args) -> Result<Exit, Failure> {
         unreadable: Vec::new(),
         report: Report::new(args.json),
         bar: bar::over_bytes(length).with_message("reconciling"),
-        out: Out::new(),
+        out: Out::stdout(),
     };
     block_on(run.all(&config))?;
     run.end()
@@ -129,7 +129,7 @@ impl<R: std::io::BufRead> Run<'_, R> {
         while claims.len() < BATCH && (self.unreadable.len() as u64) < MAX_UNREADABLE {
             let failed = lines::unreadable(&self.args.file);
             let number = self.lines.number() + 1;
-            let claim = match self.lines.next().map_err(failed)? {
+            let claim = match self.lines.next_line().map_err(failed)? {
                 None => break,
                 Some(Line::TooLong) => Err((number, "expected a line of at most 1 MiB")),
                 // Blank lines are counted too, so that the number is known only now.

@@ -123,7 +123,7 @@ fn show(config: &Config) -> Result<Exit, Failure> {
     let Some(stored) = stored else {
         return Err(none_active(&config.registry.path));
     };
-    let mut out = Out::new();
+    let mut out = Out::stdout();
     out.line(format_args!(
         "# Revision {}, active since {}.",
         stored.revision, stored.activated_at
@@ -155,7 +155,7 @@ fn diff(config: &Config) -> Result<Exit, Failure> {
         |(revision, registry)| (format!("revision {revision}"), registry),
     );
     let changes = text::changes(&before, &file);
-    let mut out = Out::new();
+    let mut out = Out::stdout();
     if changes.is_empty() {
         out.line(format_args!(
             "{} is what is active: {revision}",
@@ -206,7 +206,7 @@ fn activate(config: &Config, topics: Topics) -> Result<Exit, Failure> {
         let before = active(store.as_ref()).await?.map(|(_, registry)| registry);
         Ok((apply(store.as_ref(), &file, &Clock::System).await?, before))
     })?;
-    let mut out = Out::new();
+    let mut out = Out::stdout();
     match applied {
         Applied::Unchanged(revision) => out.line(format_args!("revision {revision} was active already"))?,
         Applied::Activated(revision) => {

@@ -99,7 +99,7 @@ impl Desk<'_> {
             name: "dry run".to_owned(),
             proved: false,
         })?;
-        let mut out = Out::new();
+        let mut out = Out::stdout();
         let survey = self.survey(
             &input,
             &order,
@@ -126,7 +126,7 @@ impl Desk<'_> {
         self.compare_keyring()?;
         let input = Input::open(&self.args.file)?;
         let order = self.order(person)?;
-        let mut out = Out::new();
+        let mut out = Out::stdout();
         let bad = input.beside("bad");
         let mut wrongs = if self.args.skip_bad {
             Wrongs::kept(bad.clone())
@@ -260,7 +260,7 @@ impl Desk<'_> {
 
     fn print_ids(&self, path: &Path) -> Result<Exit, Failure> {
         let (plan, input) = self.planned(path)?;
-        let mut out = Out::new();
+        let mut out = Out::stdout();
         let mut subjects = Subjects::open(
             &input,
             plan.format,
@@ -302,7 +302,7 @@ impl Desk<'_> {
             confirmed: 0,
             complete: false,
         });
-        let mut out = Out::new();
+        let mut out = Out::stdout();
         render::begins(&mut out, &plan, &progress, is_new)?;
         if let Some(warning) = render::unproved(&plan.order.prepared_by, Some(&progress.approved_by)) {
             tracing::warn!("{warning}");

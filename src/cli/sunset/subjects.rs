@@ -93,7 +93,7 @@ impl<'a> Subjects<'a> {
         let input = self.input;
         let entry = match &mut self.source {
             Source::Json(lines) => {
-                let identities = match lines.next().map_err(input.failed())? {
+                let identities = match lines.next_line().map_err(input.failed())? {
                     None => return Ok(None),
                     Some(Line::TooLong) => Err("expected a line of at most 1 MiB".to_owned()),
                     Some(Line::Text(text)) => self.types.read_json(text),

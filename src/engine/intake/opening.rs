@@ -7,10 +7,13 @@ use crate::{
         command::Opening,
         ids::RequestId,
         plan::NoPlan,
-        request::open::{Admission, CannotOpen, open},
+        request::open::{Admission, CannotOpen, Opened, open},
         words::DeadLetterReason,
     },
-    engine::{EngineError, prepare::PreparedCommand},
+    engine::{
+        EngineError,
+        prepare::{PreparedCommand, PreparedSubject},
+    },
     wire::Refusal,
 };
 

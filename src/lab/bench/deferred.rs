@@ -317,7 +317,7 @@ impl Run<'_> {
 
 /// Prints the figures.
 pub(super) fn show(figures: &Figures, json: bool) -> Result<Exit, BenchError> {
-    let mut out = Out::new();
+    let mut out = Out::stdout();
     if json {
         out.line(report::json(figures))?;
     } else {

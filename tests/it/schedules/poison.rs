@@ -412,10 +412,8 @@ async fn a_few_bad_messages_in_a_row_are_found_and_no_others(fixture: Fixture) {
     let mut batch: Vec<_> = (1..=6).map(|n| world.command(&engine, &erase(n))).collect();
     // What cannot be read is dead-lettered in between, for what it is.
     batch.insert(3, command_from(&engine, Some(world.origin(COMMANDS)), "{"));
-    let mut offset = 0;
-    for arrival in &mut batch {
+    for (offset, arrival) in (0..).zip(&mut batch) {
         arrival.origin = Some(origin_at(COMMANDS, 0, offset));
-        offset += 1;
     }
     let sent = Sent::of(&stages.intake.decide(&[], &batch).await.unwrap());
     let mut reasons = sent.reasons();
