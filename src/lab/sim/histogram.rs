@@ -2,6 +2,9 @@
 
 use std::time::Duration;
 
+/// Fifty days: what takes longer is counted as this.
+const LONGEST: u64 = 1 << 42;
+
 /// Counts durations, in microseconds.
 #[derive(Debug, Clone)]
 pub struct Histogram {
@@ -13,7 +16,8 @@ pub struct Histogram {
 impl Default for Histogram {
     fn default() -> Self {
         Self {
-            counts: hdrhistogram::Histogram::new(2).expect("two digits are as many as there may be"),
+            counts: hdrhistogram::Histogram::new_with_bounds(1, LONGEST, 2)
+                .expect("sound bounds, two digits"),
             max: Duration::ZERO,
         }
     }

@@ -80,6 +80,9 @@ fn headers_of_dead_letters() -> Vec<String> {
         .collect()
 }
 
+/// Parts of a worker in `/readyz` whose names look like keys.
+const READINESS_PARTS: [&str; 2] = ["kafka.topics", "kafka.groups"];
+
 /// Keys of `lacuna.toml` that there are not.
 pub fn unknown_configuration(page: &Page) -> Vec<String> {
     let known = configuration_keys();
@@ -93,7 +96,7 @@ pub fn unknown_configuration(page: &Page) -> Vec<String> {
             span.chars()
                 .all(|c| c.is_ascii_lowercase() || c == '_' || c == '.')
         })
-        .filter(|(_, span)| !known.iter().any(|key| key == span))
+        .filter(|(_, span)| !known.iter().any(|key| key == span) && !READINESS_PARTS.contains(span))
         .map(|(number, span)| page.at(number, &format!("there is no setting {span}")))
         .collect()
 }
