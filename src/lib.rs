@@ -16,12 +16,12 @@
 //! | [`app`] | the composition root: names every concrete type, starts and joins what runs for long |
 //! | [`http`] | the API |
 //! | [`kafka`] | consumer stages, the producer, positions, watermarks, the embedded broker |
-//! | [`delivery`] | effects on their way out: relay, outbox, what is republished |
-//! | [`transport`] | the way on which effects leave |
+//! | [`delivery`] | effects on their way out: relay, outbox, what is republished, lanes that are tried again |
+//! | [`transport`] | the trait of a way out, and how it says that something did not arrive |
 //! | [`view`] | what people see of a request, a task, a hold |
 //! | [`engine`] | use cases: each loads, lets the domain decide, seals, writes and commits |
 //! | [`telemetry`] | metrics, logs, readiness |
-//! | [`store`] | one trait, an adapter for PostgreSQL and one for SQLite |
+//! | [`store`] | a trait an aggregate, `Store` and `Transaction` their sums; adapters for PostgreSQL and SQLite |
 //! | [`vault`] | keyring, sealing, keyed digests, tokens |
 //! | [`wire`] | messages: bytes to domain types and back |
 //! | [`config`] | `lacuna.toml`, `processors.toml`, legal clocks |

@@ -40,7 +40,7 @@ use crate::{
     clock::Clock,
     config::Config,
     delivery::relay::Relay,
-    engine::{Engine, effects::Emission},
+    engine::{Engine, effects::Effects},
     http,
     kafka::{
         ack_partitions,
@@ -248,7 +248,7 @@ impl Starting<'_> {
     /// The listener, and what brings out the outputs of its calls. Gives the address.
     async fn http(&self) -> Result<SocketAddr, AppError> {
         // Bounded, so that callers feel a broker that is slow.
-        let (emissions, emitted) = mpsc::channel::<Emission>(64);
+        let (emissions, emitted) = mpsc::channel::<Effects>(64);
         self.tasks
             .spawn("http_outputs", http_outputs::run(self.relay.clone(), emitted));
         let config = &self.config;

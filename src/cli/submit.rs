@@ -24,7 +24,7 @@ use crate::{
     engine::{identifying::unknown_types, time_ordered_id},
     kafka::publish::{Outgoing, Pending, Publisher},
     telemetry::logs::chain,
-    wire::{Door, Envelope, ParsedCommand, Refusal, ce_headers, parse_command},
+    wire::{Door, Envelope, ParsedCommand, Rejection, ce_headers, parse_command},
 };
 
 /// Arguments of `lacuna submit`.
@@ -140,11 +140,11 @@ fn check<'a>(input: &'a [u8], name: &str, config: &'a Config) -> Result<Vec<Vali
     for (line, payload) in documents {
         match check_one(payload, config) {
             Ok(command) => valid.push(Valid { line, ..command }),
-            Err(refusal) if refusal.reason == DeadLetterReason::NotJson => refused.push(Failure::Usage(format!(
+            Err(rejection) if rejection.reason == DeadLetterReason::NotJson => refused.push(Failure::Usage(format!(
                 "{name}:{line}: not_json: expected a command as a JSON object, which is whole on this line (one object may go \
                  over several lines where it is alone in the file)"
             ))),
-            Err(refusal) => refused.push(Failure::Usage(format!("{name}:{line}: {refusal}"))),
+            Err(rejection) => refused.push(Failure::Usage(format!("{name}:{line}: {rejection}"))),
         }
     }
     if valid.is_empty() && refused.is_empty() {
@@ -163,7 +163,7 @@ fn check<'a>(input: &'a [u8], name: &str, config: &'a Config) -> Result<Vec<Vali
     Ok(valid)
 }
 
-fn check_one<'a>(payload: &'a [u8], config: &'a Config) -> Result<Valid<'a>, Refusal> {
+fn check_one<'a>(payload: &'a [u8], config: &'a Config) -> Result<Valid<'a>, Rejection> {
     let fresh = fresh_id();
     let event_id = fresh.to_string();
     // As intake will read it.
@@ -173,7 +173,7 @@ fn check_one<'a>(payload: &'a [u8], config: &'a Config) -> Result<Valid<'a>, Ref
     let topics = &config.kafka.topics;
     // The type says which door it needs, so the other one is tried where it may not come in by the first.
     let (topic, parsed) = match parse_command(payload, &envelope, Door::Commands) {
-        Err(refusal) if refusal.reason == DeadLetterReason::NotAllowed => {
+        Err(rejection) if rejection.reason == DeadLetterReason::NotAllowed => {
             (&topics.control, parse_command(payload, &envelope, Door::Control)?)
         }
         parsed => (&topics.commands, parsed?),
@@ -198,9 +198,9 @@ fn check_one<'a>(payload: &'a [u8], config: &'a Config) -> Result<Valid<'a>, Ref
 }
 
 /// What the configuration says and the shape does not: the worker would refuse it as well.
-fn check_against(config: &Config, command: &Command) -> Result<(), Refusal> {
+fn check_against(config: &Config, command: &Command) -> Result<(), Rejection> {
     if !config.serves(command.tenant()) {
-        return Err(Refusal::new(
+        return Err(Rejection::new(
             DeadLetterReason::NotAllowed,
             "tenant: not one of those that the configuration lists",
         ));
@@ -213,13 +213,13 @@ fn check_against(config: &Config, command: &Command) -> Result<(), Refusal> {
         Command::Cancel(_) | Command::Release(_) | Command::Decide(_) => ("", &Vec::new()),
     };
     if let (field, Some((place, fault))) = (identities.0, config.policy.placeholders.first_of(identities.1)) {
-        return Err(Refusal::schema(format!("{field}[{place}].value: {fault}")));
+        return Err(Rejection::schema(format!("{field}[{place}].value: {fault}")));
     }
     let regimes = &config.policy.regimes;
     match command {
         Command::Open(opening) => match &opening.regime {
             Some(regime) if regimes.terms(regime).is_none() => {
-                Err(Refusal::schema(format!("regime: {}", regimes.expected())))
+                Err(Rejection::schema(format!("regime: {}", regimes.expected())))
             }
             _ => Ok(()),
         },

@@ -6,7 +6,7 @@ use foldhash::HashMap;
 
 use crate::{
     domain::ids::RequestId,
-    engine::effects::{Effect, Emission},
+    engine::effects::{Effect, Effects},
 };
 
 /// The highest revision of each status on its way that this worker has handed to a transport.
@@ -18,7 +18,7 @@ pub(super) struct HandedOver(Arc<Mutex<HashMap<RequestId, u32>>>);
 
 impl HandedOver {
     /// Keeps of an emission what is not out of date, and remembers it.
-    pub(super) fn hand_over(&self, emission: &mut Emission) {
+    pub(super) fn hand_over(&self, emission: &mut Effects) {
         let mut latest = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let mut outdated = Vec::new();
         for (id, revision) in &emission.revisions {

@@ -9,7 +9,7 @@ use super::{
 };
 use crate::{
     domain::time::At,
-    engine::{early::Expired, effects::Emission},
+    engine::{early::Expired, effects::Effects},
 };
 
 /// What nobody has reported as produced for this long is produced again.
@@ -63,7 +63,7 @@ async fn deliver_early(relay: &Relay, expired: Expired) -> Result<(), DeliveryEr
 }
 
 /// Whether nobody else can have taken it from the outbox yet, nor can do so before it is on its way.
-pub fn is_fresh(emission: &Emission, now: At) -> bool {
+pub fn is_fresh(emission: &Effects, now: At) -> bool {
     emission
         .decided_at
         .is_none_or(|decided| now.since(decided) < AGE / 2)

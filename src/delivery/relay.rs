@@ -18,7 +18,7 @@ use crate::{
     domain::{ids::RequestId, task::Undelivered},
     engine::{
         Engine, EngineError,
-        effects::{Effect, Emission, SentTask, Tombstones},
+        effects::{Effect, Effects, SentTask, Tombstones},
         schedule::Pauses,
         undeliverable::Bounced,
     },
@@ -92,7 +92,7 @@ impl Relay {
     }
 
     /// Sends an emission, once there is room for it.
-    pub async fn send(&self, mut emission: Emission) -> Result<InFlight, DeliveryError> {
+    pub async fn send(&self, mut emission: Effects) -> Result<InFlight, DeliveryError> {
         self.handed_over.hand_over(&mut emission);
         let confirmations = self
             .transport
@@ -112,7 +112,7 @@ impl Relay {
     }
 
     /// Sends an emission and waits until it is confirmed.
-    pub async fn deliver(&self, emission: Emission) -> Result<Delivered, DeliveryError> {
+    pub async fn deliver(&self, emission: Effects) -> Result<Delivered, DeliveryError> {
         self.confirm(self.send(emission).await?).await
     }
 
@@ -124,7 +124,7 @@ impl Relay {
         mut decide: impl FnMut() -> F + Send,
     ) -> Result<u32, DeliveryError>
     where
-        F: Future<Output = Result<(Emission, bool), EngineError>> + Send,
+        F: Future<Output = Result<(Effects, bool), EngineError>> + Send,
     {
         let mut in_flight = None;
         let mut done = 0;
@@ -279,7 +279,7 @@ impl Relay {
         Ok(())
     }
 
-    async fn put_back(&self, verdicts: &Verdicts) -> Result<Emission, EngineError> {
+    async fn put_back(&self, verdicts: &Verdicts) -> Result<Effects, EngineError> {
         let refused = verdicts.refused.iter().map(|(sent, certain)| Bounced {
             sent: *sent,
             why: Undelivered::Refused,
@@ -290,7 +290,7 @@ impl Relay {
             bounced.push(self.bounce(too_large));
         }
         if bounced.is_empty() {
-            return Ok(Emission::default());
+            return Ok(Effects::default());
         }
         self.engine.put_back(&bounced).await
     }
@@ -350,7 +350,7 @@ impl Pending {
     }
 
     /// Adds the dead letters that were not taken: without their bytes, once a destination has refused one as too large.
-    fn add_letters(&mut self, verdicts: &Verdicts, again: &mut Emission) {
+    fn add_letters(&mut self, verdicts: &Verdicts, again: &mut Effects) {
         if verdicts.large_letter && !self.short_letters {
             self.short_letters = true;
             tracing::error!(

@@ -10,7 +10,7 @@ use crate::{
         request::Request,
         task::TaskState,
     },
-    engine::{Engine, EngineError, effects::Emission},
+    engine::{Engine, EngineError, effects::Effects},
     store::Origin,
 };
 
@@ -19,7 +19,7 @@ pub async fn republish(
     engine: &Engine,
     ids: &[RequestId],
     origins: &[Origin],
-) -> Result<Emission, EngineError> {
+) -> Result<Effects, EngineError> {
     let active = engine.active()?;
     engine
         .current(ids, origins, |request| {

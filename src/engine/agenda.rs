@@ -8,7 +8,7 @@ use super::{
     Engine, EngineError,
     batch::Batch,
     decision_inputs::DecisionInputs,
-    effects::Emission,
+    effects::Effects,
     routes::AcksSeen,
     unit_of_work::{Decision, Load, UnitOfWork, run},
     use_cases::Agenda,
@@ -33,7 +33,7 @@ pub struct Woken {
     /// Whether there may be more that is due.
     pub more: bool,
     /// What has to be produced.
-    pub emission: Emission,
+    pub emission: Effects,
 }
 
 /// Wakes a batch of what is due, and answers how many were.
@@ -98,7 +98,7 @@ impl Agenda<'_> {
             return Ok(Woken {
                 count: 0,
                 more: false,
-                emission: Emission::default(),
+                emission: Effects::default(),
             });
         }
         self.shared.keep_pace().await?;

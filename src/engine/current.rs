@@ -12,7 +12,7 @@ use super::{
     Engine, EngineError,
     batch::Batch,
     decision_inputs::DecisionInputs,
-    effects::{Emission, SentTask},
+    effects::{Effects, SentTask},
     unit_of_work::{Decision, Load, UnitOfWork, run},
 };
 use crate::{
@@ -66,7 +66,7 @@ impl Engine {
         ids: &[RequestId],
         origins: &[Origin],
         which: impl Fn(&Request) -> Vec<u16> + Send,
-    ) -> Result<Emission, EngineError> {
+    ) -> Result<Effects, EngineError> {
         let (stored, letters) = self.read_current(ids, origins, "republish").await?;
         let stored: Vec<(StoredRequest, Vec<u16>)> = stored
             .into_iter()
@@ -81,7 +81,7 @@ impl Engine {
         let forgotten: Vec<RequestId> = forgotten.map(|request| request.id).collect();
         let out: Vec<RequestId> = out.iter().map(|request| request.id).collect();
         let secrets = self.secrets(&out, &forgotten).await?;
-        let mut emission = Emission::default();
+        let mut emission = Effects::default();
         let mut failed = Vec::new();
         for (StoredRequest { request, wrapped_key }, ordinals) in &stored {
             let added = self.emit_contained(request, &mut emission, |emission| {
@@ -129,7 +129,7 @@ impl Engine {
 
     /// The statuses of those of these requests that have moved on since, and the tombstones of those that were purged: the
     /// last record of a key is then the highest.
-    pub async fn newer_statuses(&self, produced: &[(RequestId, u32)]) -> Result<Emission, EngineError> {
+    pub async fn newer_statuses(&self, produced: &[(RequestId, u32)]) -> Result<Effects, EngineError> {
         let ids: Vec<RequestId> = produced.iter().map(|(id, _)| *id).collect();
         let now: HashMap<RequestId, u32> = self.store.revisions(&ids).await?.into_iter().collect();
         let moved: Vec<RequestId> = produced
@@ -137,7 +137,7 @@ impl Engine {
             .filter(|(id, revision)| now.get(id).is_some_and(|now| now > revision))
             .map(|(id, _)| *id)
             .collect();
-        let mut emission = Emission::default();
+        let mut emission = Effects::default();
         // Its rows went while its status was on its way: the tombstone has to be the last record.
         for (id, _) in produced.iter().filter(|(id, _)| !now.contains_key(id)) {
             emission.tombstone(*id);

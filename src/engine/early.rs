@@ -8,14 +8,14 @@ use super::{
     Engine, EngineError,
     batch::Batch,
     decision_inputs::DecisionInputs,
-    effects::Emission,
+    effects::Effects,
     unit_of_work::{Decision, Load, UnitOfWork, run},
     use_cases::Retention,
 };
 use crate::{
     domain::{time::At, words::DeadLetterReason},
     store::{EarlyRow, Lock, Origin, Transaction},
-    wire::Refusal,
+    wire::Rejection,
 };
 
 /// How many one transaction dead-letters.
@@ -27,7 +27,7 @@ pub struct Expired {
     /// Where they came from: to be reported by [`Retention::expiry_produced`] once the emission is confirmed.
     pub origins: Vec<Origin>,
     /// What has to be produced.
-    pub emission: Emission,
+    pub emission: Effects,
     /// Whether there may be more.
     pub more: bool,
 }
@@ -74,10 +74,10 @@ impl UnitOfWork<'static> for ExpireEarly<'_> {
         for row in rows.drain(..) {
             let waited = now.since(row.arrived_at).as_secs();
             let detail = format!("there is no such request, and none has come within {waited} s");
-            let refusal = Refusal::new(DeadLetterReason::UnknownRequest, detail);
+            let rejection = Rejection::new(DeadLetterReason::UnknownRequest, detail);
             changes
                 .dead_letters
-                .push(self.engine.letter_of(&row, &refusal, now));
+                .push(self.engine.letter_of(&row, &rejection, now));
             changes.early.buried.push(row.origin);
             changes.early.forgotten.push((row.tenant, row.command_id));
         }

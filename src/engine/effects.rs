@@ -113,7 +113,7 @@ impl Tombstones {
 
 /// Everything that one transaction wants to happen.
 #[derive(Debug, Default)]
-pub struct Emission {
+pub struct Effects {
     /// What has to happen, in this order. A request's status stands before its tasks.
     pub effects: Vec<Effect>,
     /// The requests whose status is among them, at which revision.
@@ -126,7 +126,7 @@ pub struct Emission {
     pub decided_at: Option<At>,
 }
 
-impl Emission {
+impl Effects {
     /// Whether nothing has to happen.
     pub fn is_empty(&self) -> bool {
         self.effects.is_empty() && self.tombstones.is_empty()

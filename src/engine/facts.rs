@@ -18,7 +18,7 @@ use super::{
     Engine, EngineError,
     batch::Batch,
     decision_inputs::DecisionInputs,
-    effects::Emission,
+    effects::Effects,
     prepare::{Arrival, PreparedBackup, PreparedCommand},
     time_ordered_id,
     unit_of_work::{Decision, Load, UnitOfWork, run},
@@ -36,7 +36,7 @@ use crate::{
         words::DeadLetterReason,
     },
     store::{Advance, Changes, Gate, InboxRow, Lock, NewFact, Origin, Transaction},
-    wire::{KeptHeaders, Refusal},
+    wire::{KeptHeaders, Rejection},
 };
 
 /// What became of a message that brings a fact.
@@ -50,7 +50,7 @@ pub enum FactOutcome {
     /// It was known already.
     Duplicate,
     /// It could not be taken.
-    Refused(Refusal),
+    Refused(Rejection),
 }
 
 /// Something that is told.
@@ -59,7 +59,7 @@ pub(super) enum FactCommand<'a> {
     Hold(&'a PlaceHold, &'a [SubjectDigest], &'a [FormerDigest]),
     Release(&'a ReleaseHold),
     Backup(&'a PreparedBackup),
-    Unreadable(&'a Refusal),
+    Unreadable(&'a Rejection),
     /// Somebody else tells it than it says; with why.
     Forged(&'static str),
 }
@@ -125,11 +125,11 @@ impl UnitOfWork<'static> for RecordFacts<'_> {
                     FactOutcome::Taken { contradiction }
                 }
                 Ok(Decided::Known) => FactOutcome::Duplicate,
-                Err(refusal) => FactOutcome::Refused(refusal),
+                Err(rejection) => FactOutcome::Refused(rejection),
             };
-            if let (FactOutcome::Refused(refusal), Some(origin)) = (&told, message.origin) {
+            if let (FactOutcome::Refused(rejection), Some(origin)) = (&told, message.origin) {
                 let (raw, headers) = (message.raw, message.headers);
-                let letter = self.engine.dead_letter(origin, refusal, raw, headers, now)?;
+                let letter = self.engine.dead_letter(origin, rejection, raw, headers, now)?;
                 changes.dead_letters.push(letter);
             }
             all.push(told);
@@ -155,7 +155,7 @@ impl Engine {
         arrival: &Arrival<PreparedCommand>,
         news: FactCommand<'_>,
         digest: [u8; 16],
-    ) -> Result<(FactOutcome, Emission), EngineError> {
+    ) -> Result<(FactOutcome, Effects), EngineError> {
         let message = Message {
             news,
             digest,
@@ -179,14 +179,14 @@ impl Engine {
         &self,
         messages: &[Message<'_>],
         advances: &[Advance],
-    ) -> Result<(Vec<FactOutcome>, Emission), EngineError> {
+    ) -> Result<(Vec<FactOutcome>, Effects), EngineError> {
         let unit = RecordFacts {
             engine: self,
             messages,
             advances,
         };
         let done = run(self, &unit).await?;
-        let mut emission = Emission::default();
+        let mut emission = Effects::default();
         for letter in &done.finished.changes.dead_letters {
             emission.dead_letter(letter);
         }
@@ -206,7 +206,7 @@ impl Engine {
         known: &Latest,
         tx: &mut dyn Transaction,
         now: At,
-    ) -> Result<Result<Decided, Refusal>, EngineError> {
+    ) -> Result<Result<Decided, Rejection>, EngineError> {
         if let Some((tenant, command_id, ..)) = message.news.command() {
             let keys: Vec<_> = [Some(command_id), message.former_id]
                 .into_iter()
@@ -223,12 +223,12 @@ impl Engine {
             }
         }
         match message.news {
-            FactCommand::Unreadable(refusal) => Ok(Err(refusal.clone())),
-            FactCommand::Forged(detail) => Ok(Err(Refusal::new(DeadLetterReason::ForgedAck, detail))),
+            FactCommand::Unreadable(rejection) => Ok(Err(rejection.clone())),
+            FactCommand::Forged(detail) => Ok(Err(Rejection::new(DeadLetterReason::ForgedAck, detail))),
             FactCommand::Hold(hold, digests, former) => {
                 let found = tx.of_subjects(&possible_digests(digests, former)).await?;
-                if let Some(refusal) = self.unknown_type(hold, &known.known, tx).await? {
-                    return Ok(Err(refusal));
+                if let Some(rejection) = self.unknown_type(hold, &known.known, tx).await? {
+                    return Ok(Err(rejection));
                 }
                 let fact = Fact::Hold(Hold {
                     hold_id: hold.hold_id,
@@ -258,7 +258,7 @@ impl Engine {
         release: &ReleaseHold,
         inputs: &DecisionInputs,
         tx: &mut dyn Transaction,
-    ) -> Result<Result<Decided, Refusal>, EngineError> {
+    ) -> Result<Result<Decided, Rejection>, EngineError> {
         let fact = Fact::Release {
             tenant: release.tenant.clone(),
             hold_id: release.hold_id,
@@ -273,7 +273,7 @@ impl Engine {
             return Ok(Ok(Decided::New(Box::new(fact), None)));
         }
         let was_released = tx.fact(&fact.key()).await?.is_some();
-        Ok(Err(Refusal::new(
+        Ok(Err(Rejection::new(
             DeadLetterReason::WrongState,
             if was_released {
                 "hold_id: this hold was released before"
@@ -365,7 +365,7 @@ impl<'a> FactCommand<'a> {
     }
 }
 
-fn same(is_same: bool, key: &'static str) -> Result<Decided, Refusal> {
+fn same(is_same: bool, key: &'static str) -> Result<Decided, Rejection> {
     if is_same {
         Ok(Decided::Known)
     } else {
@@ -376,6 +376,6 @@ fn same(is_same: bool, key: &'static str) -> Result<Decided, Refusal> {
     }
 }
 
-fn conflict(detail: &'static str) -> Refusal {
-    Refusal::new(DeadLetterReason::ConflictingDuplicate, detail)
+fn conflict(detail: &'static str) -> Rejection {
+    Rejection::new(DeadLetterReason::ConflictingDuplicate, detail)
 }

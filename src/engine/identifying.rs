@@ -12,7 +12,7 @@ use crate::{
     },
     store::{StoredBody, StoredRequest, Transaction},
     vault::Vault,
-    wire::Refusal,
+    wire::Rejection,
 };
 
 /// How many tenants a search goes through where the configuration lists none.
@@ -60,18 +60,18 @@ impl Engine {
     }
 
     /// Refuses a search for what the configuration calls a placeholder: whoever finds nobody under one has learned nothing.
-    pub fn check_searched(&self, identity: &Identity) -> Result<(), Refusal> {
+    pub fn check_searched(&self, identity: &Identity) -> Result<(), Rejection> {
         self.placeholders
             .check(identity)
-            .map_err(|fault| Refusal::schema(format!("identity.value: {fault}")))
+            .map_err(|fault| Rejection::schema(format!("identity.value: {fault}")))
     }
 
     /// What is wrong with a search for an identifier that has found nothing, if anything is.
-    pub fn unknown_search(&self, kind: &IdentityType) -> Option<Refusal> {
+    pub fn unknown_search(&self, kind: &IdentityType) -> Option<Rejection> {
         // Without a registry nobody knows any type.
         let active = self.active().ok()?;
         let what = unknown(kind, &active.registry)?;
-        Some(Refusal::schema(format!(
+        Some(Rejection::schema(format!(
             "identity.type: no processor and no request knows this type{what}"
         )))
     }
@@ -83,7 +83,7 @@ impl Engine {
         hold: &PlaceHold,
         inputs: &DecisionInputs,
         tx: &mut dyn Transaction,
-    ) -> Result<Option<Refusal>, EngineError> {
+    ) -> Result<Option<Rejection>, EngineError> {
         for (place, identity) in hold.identities.iter().enumerate() {
             let registry = &inputs.active.registry;
             let Some(what) = unknown(&identity.kind, registry) else {
@@ -94,7 +94,7 @@ impl Engine {
             }
             let (digests, former) = self.digests_of(&hold.tenant, std::slice::from_ref(identity));
             if tx.of_subjects(&sure_digests(&digests, &former)).await?.is_empty() {
-                return Ok(Some(Refusal::schema(format!(
+                return Ok(Some(Rejection::schema(format!(
                     "subject.identities[{place}].type: no processor and no request knows this type{what}"
                 ))));
             }

@@ -26,7 +26,7 @@ use super::{
     batch::Batch,
     counter_slot::CounterSlot,
     decision_inputs::DecisionInputs,
-    effects::Emission,
+    effects::Effects,
     facts::{FactCommand, FactOutcome},
     prepare::{Arrival, PreparedCommand},
     unit_of_work::{Decision, Load, UnitOfWork, run},
@@ -42,7 +42,7 @@ use crate::{
         words::DeadLetterReason,
     },
     store::{Gate, Lock, StoredBody, Transaction},
-    wire::Refusal,
+    wire::Rejection,
 };
 
 /// What a volume is counted over.
@@ -58,7 +58,7 @@ pub enum Verdict {
     /// It waits for its request.
     Waiting(RequestId),
     /// It could not be taken.
-    Refused(Refusal),
+    Refused(Rejection),
 }
 
 /// What a batch of commands came to.
@@ -67,7 +67,7 @@ pub struct TakenIn {
     /// What became of each.
     pub verdicts: Vec<Verdict>,
     /// What has to be produced.
-    pub emission: Emission,
+    pub emission: Effects,
 }
 
 impl Intake<'_> {
@@ -79,7 +79,7 @@ impl Intake<'_> {
     async fn take_in_all(&self, arrivals: &[Arrival<PreparedCommand>]) -> Result<TakenIn, EngineError> {
         let mut taken = TakenIn {
             verdicts: Vec::with_capacity(arrivals.len()),
-            emission: Emission::default(),
+            emission: Effects::default(),
         };
         for run in arrivals.chunk_by(|a, b| !stands_alone(a) && !stands_alone(b)) {
             let TakenIn { verdicts, emission } = match run {
@@ -334,14 +334,14 @@ fn verdict_of(told: FactOutcome, arrival: &Arrival<PreparedCommand>) -> Verdict 
     match told {
         FactOutcome::Taken { .. } => Verdict::Taken(id),
         FactOutcome::Duplicate => Verdict::Duplicate(id),
-        FactOutcome::Refused(refusal) => Verdict::Refused(refusal),
+        FactOutcome::Refused(rejection) => Verdict::Refused(rejection),
     }
 }
 
-fn conflict(detail: &str) -> Refusal {
-    Refusal::new(DeadLetterReason::ConflictingDuplicate, detail.to_owned())
+fn conflict(detail: &str) -> Rejection {
+    Rejection::new(DeadLetterReason::ConflictingDuplicate, detail.to_owned())
 }
 
-fn internal(detail: &str) -> Refusal {
-    Refusal::new(DeadLetterReason::Internal, detail.to_owned())
+fn internal(detail: &str) -> Rejection {
+    Rejection::new(DeadLetterReason::Internal, detail.to_owned())
 }

@@ -1,5 +1,5 @@
-//! The use cases, one file each. Every one of them is a transaction over the pure domain, followed by an
-//! [`effects::Emission`]: what has to be produced once the transaction has committed.
+//! The use cases, by who asks for them in `use_cases.rs`, and what they share. Every one of them is a unit of work over the pure
+//! domain, followed by [`effects::Effects`]: what has to be produced once the transaction has committed.
 //!
 //! The engine never produces anything itself, never sleeps until something is due, and never decides: it loads, lets
 //! the domain decide, and writes.

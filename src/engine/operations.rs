@@ -8,7 +8,7 @@ use decide_one::{Decide, DecideOne};
 
 use super::{
     Engine, EngineError, OperateError,
-    effects::Emission,
+    effects::Effects,
     intake::{ACCEPTED, decision_note, reason_of},
     unit_of_work::run,
     use_cases::Operations,
@@ -80,7 +80,7 @@ impl Operations<'_> {
         decision: TaskDecision,
         by: impl Into<By<'a>>,
         reason: Option<&str>,
-    ) -> Result<(Request, Emission), OperateError> {
+    ) -> Result<(Request, Effects), OperateError> {
         let By { actor, once } = by.into();
         let (request, ordinal) = self.shared.find_task(id).await?;
         let name = match decision {
@@ -102,7 +102,7 @@ impl Operations<'_> {
         id: RequestId,
         by: impl Into<By<'a>>,
         reason: Option<&str>,
-    ) -> Result<(Request, Emission), OperateError> {
+    ) -> Result<(Request, Effects), OperateError> {
         let By { actor, once } = by.into();
         let note = serde_json::json!({ "by": actor, "decision": "cancel", "reason": reason }).to_string();
         let cancel = |request: &mut Request, context: &Context<'_>| request.cancel(Some(actor), context);
@@ -118,7 +118,7 @@ impl Operations<'_> {
         decision: &Decision,
         by: impl Into<By<'a>>,
         note: Option<&str>,
-    ) -> Result<(Request, Emission), OperateError> {
+    ) -> Result<(Request, Effects), OperateError> {
         let done = self.decide_request_uncounted(id, decision, by.into(), note).await;
         self.count_decision(decision.name(), &done);
         done
@@ -130,7 +130,7 @@ impl Operations<'_> {
         decision: &Decision,
         By { actor, once }: By<'_>,
         note: Option<&str>,
-    ) -> Result<(Request, Emission), OperateError> {
+    ) -> Result<(Request, Effects), OperateError> {
         let bodies = self.shared.store.bodies(&[id]).await?;
         let body = bodies.first().ok_or(OperateError::Unknown("request"))?;
         let submitter = Body::unpack(&body.body).map_err(EngineError::from)?.submitter;
@@ -149,7 +149,7 @@ impl Operations<'_> {
         ids: &[RequestId],
         actor: &str,
         once: Option<&Once>,
-    ) -> Result<(u64, Emission), OperateError> {
+    ) -> Result<(u64, Effects), OperateError> {
         let unit = ApproveAll {
             engine: self.shared,
             ids,
@@ -175,7 +175,7 @@ impl Operations<'_> {
 
     /// Counts a decision that did not come as a command as if it had: people's decisions are one series, whichever door
     /// they came through.
-    fn count_decision(&self, kind: &str, done: &Result<(Request, Emission), OperateError>) {
+    fn count_decision(&self, kind: &str, done: &Result<(Request, Effects), OperateError>) {
         match done {
             Ok((request, _)) => self
                 .shared
@@ -216,7 +216,7 @@ impl Operations<'_> {
         note: &str,
         once: Option<&Once>,
         decision: Decide<'_>,
-    ) -> Result<(Request, Emission), OperateError> {
+    ) -> Result<(Request, Effects), OperateError> {
         let unit = DecideOne {
             engine: self.shared,
             name,

@@ -27,7 +27,7 @@ use crate::{
     store::{Origin, SubjectDigest, SuppressionRow},
     vault::SealedSubject,
     wire::{
-        KeptHeaders, ParsedCommand, Refusal,
+        KeptHeaders, ParsedCommand, Rejection,
         backup::{ParsedBackup, parse_backup},
         command::{Door, parse_command},
         envelope::Envelope,
@@ -40,7 +40,7 @@ pub struct Arrival<T> {
     /// Where it came from; `None`: over HTTP.
     pub origin: Option<Origin>,
     /// What it is.
-    pub content: Result<T, Refusal>,
+    pub content: Result<T, Rejection>,
     /// The original bytes, for a dead letter; of a message that is too large to be kept, those at its start.
     pub raw: Zeroizing<Vec<u8>>,
     /// The headers that say what it is, for a dead letter too.
@@ -168,7 +168,7 @@ impl Intake<'_> {
         bytes: &[u8],
         envelope: &Envelope<'_>,
         door: Door,
-    ) -> Result<PreparedCommand, Refusal> {
+    ) -> Result<PreparedCommand, Rejection> {
         let mut prepared = self.prepare_parsed(parse_command(bytes, envelope, door)?)?;
         let is_of_event = envelope.event_id() == Some(prepared.command.command_id().0);
         prepared.former_id = envelope.former_event_id().filter(|_| is_of_event).map(CommandId);
@@ -176,18 +176,18 @@ impl Intake<'_> {
     }
 
     /// Refuses a tenant that is not served.
-    pub fn check_served(self, tenant: &Tenant) -> Result<(), Refusal> {
+    pub fn check_served(self, tenant: &Tenant) -> Result<(), Rejection> {
         if self.shared.tenants.is_empty() || self.shared.tenants.contains(tenant) {
             return Ok(());
         }
-        Err(Refusal::new(
+        Err(Rejection::new(
             DeadLetterReason::NotAllowed,
             "tenant: not one of those that are served here",
         ))
     }
 
     /// Prepares a command that was read already.
-    pub fn prepare_parsed(self, parsed: ParsedCommand) -> Result<PreparedCommand, Refusal> {
+    pub fn prepare_parsed(self, parsed: ParsedCommand) -> Result<PreparedCommand, Rejection> {
         self.check_served(parsed.command.tenant())?;
         self.check_identities(&parsed.command)?;
         let digest = self
@@ -199,7 +199,7 @@ impl Intake<'_> {
                 |error| {
                     // Only the vault's own state can be at fault here, never the message.
                     tracing::error!(%error, "a command could not be sealed");
-                    Refusal::new(
+                    Rejection::new(
                         DeadLetterReason::Internal,
                         "the command could not be sealed".to_owned(),
                     )
@@ -227,7 +227,7 @@ impl Intake<'_> {
         })
     }
 
-    fn check_identities(&self, command: &Command) -> Result<(), Refusal> {
+    fn check_identities(&self, command: &Command) -> Result<(), Rejection> {
         let (field, identities) = match command {
             Command::Open(opening) => ("subject.identities", &opening.identities),
             Command::Hold(hold) => ("subject.identities", &hold.identities),
@@ -267,7 +267,7 @@ impl Intake<'_> {
 
 impl BackupEvents<'_> {
     /// Prepares the bytes of a backup event.
-    pub fn prepare_backup(self, bytes: &[u8], envelope: &Envelope<'_>) -> Result<PreparedBackup, Refusal> {
+    pub fn prepare_backup(self, bytes: &[u8], envelope: &Envelope<'_>) -> Result<PreparedBackup, Rejection> {
         let ParsedBackup { event, token } = parse_backup(bytes, envelope)?;
         let is_of_event = envelope.event_id() == Some(event.event_id.0);
         let former = envelope.former_event_id().filter(|_| is_of_event);
@@ -289,11 +289,11 @@ impl BackupEvents<'_> {
     }
 
     /// What it says, not how it is written: a repeat may have its fields in another order.
-    fn digest_of_backup(&self, event: &BackupEvent) -> Result<[u8; 16], Refusal> {
+    fn digest_of_backup(&self, event: &BackupEvent) -> Result<[u8; 16], Rejection> {
         let said = serde_json::to_vec(event).map_err(|error| {
             // Without what it says, two events of one id could not be told apart.
             tracing::error!(%error, "a backup event could not be digested");
-            Refusal::new(DeadLetterReason::Internal, "the event could not be digested")
+            Rejection::new(DeadLetterReason::Internal, "the event could not be digested")
         })?;
         Ok(self
             .shared
@@ -321,17 +321,17 @@ impl Engine {
     }
 
     /// Refuses what the configuration calls a placeholder; the rest was refused when it was read.
-    pub fn check_placeholders(&self, field: &str, identities: &[Identity]) -> Result<(), Refusal> {
+    pub fn check_placeholders(&self, field: &str, identities: &[Identity]) -> Result<(), Rejection> {
         match self.placeholders.first_of(identities) {
             None => Ok(()),
-            Some((place, fault)) => Err(Refusal::schema(format!("{field}[{place}].value: {fault}"))),
+            Some((place, fault)) => Err(Rejection::schema(format!("{field}[{place}].value: {fault}"))),
         }
     }
 }
 
 impl Settlement<'_> {
     /// Prepares an ack.
-    pub fn prepare_ack(self, ack: Ack) -> Result<PreparedAck, Refusal> {
+    pub fn prepare_ack(self, ack: Ack) -> Result<PreparedAck, Rejection> {
         self.shared.check_placeholders("identities", &ack.identities)?;
         let token_matches = self.shared.vault.token_matches(
             ack.request_id,

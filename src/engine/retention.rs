@@ -13,7 +13,7 @@ use super::{
     Engine, EngineError,
     batch::{Batch, Finished, last_word},
     decision_inputs::DecisionInputs,
-    effects::Emission,
+    effects::Effects,
     time_ordered_id,
     unit_of_work::{Decision, Load, UnitOfWork, run},
     use_cases::Retention,
@@ -43,7 +43,7 @@ pub struct Expired {
     /// Whether something was at the front of the line.
     pub busy: bool,
     /// What has to be produced.
-    pub emission: Emission,
+    pub emission: Effects,
 }
 
 /// Deletes a batch of what has stood in a line for long enough, and answers whether there was anything.

@@ -1,4 +1,5 @@
-//! When a task is asked again, and when a lost race is run again: the one module that knows the `backoff` crate.
+//! When a task is asked again, and the growing pauses of whoever waits for a dependency: the one module that knows the `backoff`
+//! crate.
 //!
 //! `backoff` is no longer maintained (RUSTSEC-2025-0012); only its exponential policy is used, and only here.
 

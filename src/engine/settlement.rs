@@ -13,7 +13,7 @@ use super::{
     batch::Batch,
     counter_slot::CounterSlot,
     decision_inputs::DecisionInputs,
-    effects::Emission,
+    effects::Effects,
     prepare::{Arrival, PreparedAck},
     unit_of_work::{Decision, Load, UnitOfWork, run},
     use_cases::Settlement,
@@ -27,7 +27,7 @@ use crate::{
         words::DeadLetterReason,
     },
     store::{Lock, Transaction},
-    wire::Refusal,
+    wire::Rejection,
 };
 
 /// What became of an ack.
@@ -41,7 +41,7 @@ pub enum AckVerdict {
     /// It repeats what is known.
     Repeated,
     /// It changes nothing.
-    Refused(Refusal),
+    Refused(Rejection),
 }
 
 /// What a batch of acks came to.
@@ -50,7 +50,7 @@ pub struct Settled {
     /// What became of each.
     pub verdicts: Vec<AckVerdict>,
     /// What has to be produced.
-    pub emission: Emission,
+    pub emission: Effects,
 }
 
 impl Settlement<'_> {
@@ -75,8 +75,8 @@ impl Settlement<'_> {
     fn count_acks(&self, arrivals: &[Arrival<PreparedAck>], verdicts: &[AckVerdict]) {
         for (arrival, verdict) in arrivals.iter().zip(verdicts) {
             let Ok(prepared) = &arrival.content else {
-                if let (AckVerdict::Refused(refusal), Some(_)) = (verdict, &arrival.origin) {
-                    self.shared.metrics.dead_letter(refusal.reason);
+                if let (AckVerdict::Refused(rejection), Some(_)) = (verdict, &arrival.origin) {
+                    self.shared.metrics.dead_letter(rejection.reason);
                 }
                 continue;
             };
@@ -92,10 +92,10 @@ impl Settlement<'_> {
                     }
                 }
                 AckVerdict::Repeated => self.shared.metrics.ack(processor, "duplicate"),
-                AckVerdict::Refused(refusal) => {
-                    self.shared.metrics.ack("", refusal.reason.as_str());
+                AckVerdict::Refused(rejection) => {
+                    self.shared.metrics.ack("", rejection.reason.as_str());
                     if arrival.origin.is_some() {
-                        self.shared.metrics.dead_letter(refusal.reason);
+                        self.shared.metrics.dead_letter(rejection.reason);
                     }
                 }
             }
@@ -169,7 +169,7 @@ impl SettleAcks<'_> {
         batch: &mut Batch<'_>,
         bodies: &mut Bodies,
     ) -> Result<AckVerdict, EngineError> {
-        let refusal = match &arrival.content {
+        let rejection = match &arrival.content {
             Ok(prepared) => match self.take_answer(prepared, inputs, batch, bodies) {
                 Ok(verdict) => return Ok(verdict),
                 Err(refused) => {
@@ -178,19 +178,19 @@ impl SettleAcks<'_> {
                         AckRejection::Forged => DeadLetterReason::ForgedAck,
                         AckRejection::Stale => DeadLetterReason::StaleAck,
                     };
-                    Refusal::new(reason, refused.to_string())
+                    Rejection::new(reason, refused.to_string())
                 }
             },
-            Err(refusal) => refusal.clone(),
+            Err(rejection) => rejection.clone(),
         };
         if let Some(origin) = &arrival.origin {
             let (raw, headers) = (&arrival.raw, &arrival.headers);
             let letter = self
                 .engine
-                .dead_letter(origin, &refusal, raw, headers, inputs.now)?;
+                .dead_letter(origin, &rejection, raw, headers, inputs.now)?;
             batch.changes.dead_letters.push(letter);
         }
-        Ok(AckVerdict::Refused(refusal))
+        Ok(AckVerdict::Refused(rejection))
     }
 
     fn take_answer(

@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, HashMap};
 
 use super::{
     Engine, EngineError,
-    effects::{Effect, Emission, SuppressionUpdate},
+    effects::{Effect, Effects, SuppressionUpdate},
 };
 use crate::{
     domain::{
@@ -92,7 +92,7 @@ impl Engine {
     pub(super) async fn emit_suppression_of(
         &self,
         ids: &[RequestId],
-        emission: &mut Emission,
+        emission: &mut Effects,
     ) -> Result<(), EngineError> {
         if !self.has_suppression_topic || ids.is_empty() {
             return Ok(());
@@ -106,7 +106,7 @@ impl Engine {
     pub(super) async fn emit_suppression_keys(
         &self,
         keys: Vec<SuppressionDigest>,
-        emission: &mut Emission,
+        emission: &mut Effects,
     ) -> Result<(), EngineError> {
         for (key, suppressed) in self.suppressed_keys(keys).await? {
             emit_suppression(key, suppressed, emission);
@@ -118,7 +118,7 @@ impl Engine {
     pub(super) async fn correct_suppression(
         &self,
         said: &[(SuppressionDigest, Option<At>)],
-        emission: &mut Emission,
+        emission: &mut Effects,
     ) -> Result<(), EngineError> {
         let keys = said.iter().map(|(key, _)| *key).collect();
         let said: HashMap<SuppressionDigest, Option<At>> = said.iter().copied().collect();
@@ -160,7 +160,7 @@ impl Engine {
     }
 }
 
-fn emit_suppression(key: SuppressionDigest, suppressed: Option<SuppressionUpdate>, emission: &mut Emission) {
+fn emit_suppression(key: SuppressionDigest, suppressed: Option<SuppressionUpdate>, emission: &mut Effects) {
     let since = suppressed.as_ref().map(|one| one.since);
     emission.tombstones.suppressed.push((key, since));
     emission.effects.push(match suppressed {

@@ -9,7 +9,7 @@ use super::{
     Engine, EngineError,
     batch::{Batch, Finished},
     decision_inputs::DecisionInputs,
-    effects::Emission,
+    effects::Effects,
     unit_of_work::{Decision, Load, UnitOfWork, run},
     use_cases::Sweeps,
 };
@@ -36,7 +36,7 @@ pub struct Swept {
     /// Whether there was something to sweep.
     pub busy: bool,
     /// What has to be produced.
-    pub emission: Emission,
+    pub emission: Effects,
 }
 
 /// Where the requests come from that a fact concerns.

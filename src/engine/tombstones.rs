@@ -8,7 +8,7 @@ use std::collections::HashSet;
 
 use super::{
     Engine, EngineError,
-    effects::{Emission, Tombstones},
+    effects::{Effects, Tombstones},
 };
 use crate::{
     domain::{ids::RequestId, time::At},
@@ -20,7 +20,7 @@ const BATCH: u32 = 500;
 
 impl Engine {
     /// What is true of these keys.
-    pub(super) async fn last_records(&self, keys: &[LastWord]) -> Result<Emission, EngineError> {
+    pub(super) async fn last_records(&self, keys: &[LastWord]) -> Result<Effects, EngineError> {
         let (mut ids, mut digests) = (Vec::new(), Vec::new());
         for row in keys {
             match row.key {
@@ -36,7 +36,7 @@ impl Engine {
 
     /// The last records that were remembered before this time and are not confirmed, as they are true now; nothing: all are
     /// confirmed.
-    pub async fn unconfirmed_tombstones(&self, before: At) -> Result<Emission, EngineError> {
+    pub async fn unconfirmed_tombstones(&self, before: At) -> Result<Effects, EngineError> {
         let rows = self
             .store
             .take_last_words(before, self.clock.now(), BATCH)
@@ -45,7 +45,7 @@ impl Engine {
     }
 
     /// The last records of these keys once more, as they are true now.
-    pub async fn tombstones_again(&self, tombstones: &Tombstones) -> Result<Emission, EngineError> {
+    pub async fn tombstones_again(&self, tombstones: &Tombstones) -> Result<Effects, EngineError> {
         let mut emission = self.statuses_or_tombstones(&tombstones.gone).await?;
         let digests = tombstones.suppressed.iter().map(|(digest, _)| *digest).collect();
         self.emit_suppression_keys(digests, &mut emission).await?;
@@ -54,8 +54,8 @@ impl Engine {
     }
 
     /// What has become another truth between being sent and being confirmed, so that the last record of a key is true.
-    pub async fn corrections(&self, tombstones: &Tombstones) -> Result<Emission, EngineError> {
-        let mut emission = Emission::default();
+    pub async fn corrections(&self, tombstones: &Tombstones) -> Result<Effects, EngineError> {
+        let mut emission = Effects::default();
         if !tombstones.gone.is_empty() {
             for stored in self.store.requests(&tombstones.gone).await? {
                 self.emit_status(&stored.request, &mut emission);
@@ -75,8 +75,8 @@ impl Engine {
     }
 
     /// Where these requests stand; a tombstone where they stand nowhere any more.
-    pub async fn statuses_or_tombstones(&self, ids: &[RequestId]) -> Result<Emission, EngineError> {
-        let mut emission = Emission::default();
+    pub async fn statuses_or_tombstones(&self, ids: &[RequestId]) -> Result<Effects, EngineError> {
+        let mut emission = Effects::default();
         if ids.is_empty() {
             return Ok(emission);
         }

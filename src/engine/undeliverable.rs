@@ -10,7 +10,7 @@ use super::{
     Engine, EngineError,
     batch::Batch,
     decision_inputs::DecisionInputs,
-    effects::{Emission, SentTask},
+    effects::{Effects, SentTask},
     unit_of_work::{Decision, Load, UnitOfWork, run},
 };
 use crate::{
@@ -51,20 +51,20 @@ pub enum Release {
 #[derive(Debug)]
 pub struct Released {
     /// What has to be produced.
-    pub emission: Emission,
+    pub emission: Effects,
     /// The last request that was looked at; `None`: there was none.
     pub last: Option<RequestId>,
 }
 
 impl Engine {
     /// Puts back what topics did not take.
-    pub async fn put_back(&self, bounced: &[Bounced]) -> Result<Emission, EngineError> {
+    pub async fn put_back(&self, bounced: &[Bounced]) -> Result<Effects, EngineError> {
         let mut by_request: BTreeMap<RequestId, Vec<Bounced>> = BTreeMap::new();
         for one in bounced {
             by_request.entry(one.sent.request).or_default().push(*one);
         }
         let requests: Vec<(RequestId, Vec<Bounced>)> = by_request.into_iter().collect();
-        let mut emission = Emission::default();
+        let mut emission = Effects::default();
         for batch in requests.chunks(BATCH) {
             let done = run(self, &PutBack { engine: self, batch }).await?;
             // Remembered, so that no status is lost where the next batch fails.
@@ -104,7 +104,7 @@ impl Engine {
             .await?;
         let last = ids.last().copied();
         if last.is_none() {
-            let emission = Emission::default();
+            let emission = Effects::default();
             return Ok(Released { emission, last });
         }
         let unit = ReleaseTasks {

@@ -16,11 +16,11 @@ use crate::{
     domain::words::DeadLetterReason,
     engine::{
         Engine, EngineError,
-        effects::Emission,
+        effects::Effects,
         prepare::{Arrival, PreparedAck},
         settlement::AckVerdict,
     },
-    wire::{Envelope, Refusal, parse_ack},
+    wire::{Envelope, Rejection, parse_ack},
 };
 
 /// Settles acks.
@@ -36,7 +36,7 @@ impl Work for Acks {
     type Item = Arrival<PreparedAck>;
     type Answer = AckVerdict;
 
-    async fn take(&self, items: &[Self::Item]) -> Result<(Vec<AckVerdict>, Emission), EngineError> {
+    async fn take(&self, items: &[Self::Item]) -> Result<(Vec<AckVerdict>, Effects), EngineError> {
         let settled = self.0.settlement().settle(items).await?;
         Ok((settled.verdicts, settled.emission))
     }
@@ -53,7 +53,7 @@ pub(super) async fn take(
     if !caller.answers_for(&ack.processor) {
         // As on the topic: what comes from somebody else is not counted under the processor's name.
         engine.metrics.ack("", DeadLetterReason::ForgedAck.as_str());
-        return Err(Refusal::new(
+        return Err(Rejection::new(
             DeadLetterReason::ForgedAck,
             "processor: expected the bearer's own",
         )
@@ -63,6 +63,6 @@ pub(super) async fn take(
     match api.acks.take(arrival).await? {
         AckVerdict::Counted { .. } => Ok(Json(json!({ "result": "counted" }))),
         AckVerdict::Repeated => Ok(Json(json!({ "result": "repeated" }))),
-        AckVerdict::Refused(refusal) => Err(refusal.into()),
+        AckVerdict::Refused(rejection) => Err(rejection.into()),
     }
 }

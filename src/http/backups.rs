@@ -25,7 +25,7 @@ use crate::{
     },
     engine::{facts::FactOutcome, prepare::Arrival},
     view::backup::{CopyPlace, CopyView, copies},
-    wire::{Envelope, Refusal},
+    wire::{Envelope, Rejection},
 };
 
 /// The list of a cursor.
@@ -43,7 +43,7 @@ pub(super) async fn tell(
         .prepare_backup(&bytes, &Envelope::bare(&engine.tenant_default))?;
     prepared.by_operator = caller.is_operator();
     if !caller.keeps_backups_of(&prepared.event.processor) {
-        return Err(Refusal::new(
+        return Err(Rejection::new(
             DeadLetterReason::NotAllowed,
             "processor: expected the bearer's own",
         )
@@ -62,7 +62,7 @@ pub(super) async fn tell(
             Ok(Json(taken))
         }
         Some(FactOutcome::Duplicate) => Ok(Json(json!({ "result": "repeated", "contradiction": null }))),
-        Some(FactOutcome::Refused(refusal)) => Err(refusal.into()),
+        Some(FactOutcome::Refused(rejection)) => Err(rejection.into()),
         None => Err(Problem::internal()),
     }
 }
@@ -93,7 +93,7 @@ pub(super) async fn catalogue(
     let set = Label::new(&set).map_err(|_| unknown())?;
     caller.check_unlimited()?;
     if !caller.reads_backups_of(&processor) {
-        return Err(Refusal::new(
+        return Err(Rejection::new(
             DeadLetterReason::NotAllowed,
             "processor: expected the bearer's own",
         )

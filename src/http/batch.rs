@@ -9,7 +9,7 @@ use tokio::{
 };
 
 use super::{outputs::Outputs, problem::Problem};
-use crate::engine::{EngineError, effects::Emission};
+use crate::engine::{EngineError, effects::Effects};
 
 /// The most calls that share a transaction: its time must stay well below what a caller waits for.
 const MAX_BATCH: usize = 256;
@@ -28,7 +28,7 @@ pub(super) trait Work: Send + Sync + 'static {
     fn take(
         &self,
         items: &[Self::Item],
-    ) -> impl Future<Output = Result<(Vec<Self::Answer>, Emission), EngineError>> + Send;
+    ) -> impl Future<Output = Result<(Vec<Self::Answer>, Effects), EngineError>> + Send;
 }
 
 type Waiting<W> = (
@@ -72,14 +72,14 @@ async fn run<W: Work>(work: W, mut queue: mpsc::Receiver<Waiting<W>>, outputs: O
 }
 
 /// Takes them in together, and where that fails for good, one by one: whoever is at fault must not harm the others.
-async fn take_all<W: Work>(work: &W, items: &[W::Item]) -> (Vec<Result<W::Answer, Problem>>, Emission) {
+async fn take_all<W: Work>(work: &W, items: &[W::Item]) -> (Vec<Result<W::Answer, Problem>>, Effects) {
     match work.take(items).await {
         Ok((answers, emission)) => (answers.into_iter().map(Ok).collect(), emission),
         Err(error) if error.is_outage() || items.len() == 1 => {
             let problem = Problem::from(error);
             (
                 items.iter().map(|_| Err(problem.clone())).collect(),
-                Emission::default(),
+                Effects::default(),
             )
         }
         Err(error) => {
@@ -89,7 +89,7 @@ async fn take_all<W: Work>(work: &W, items: &[W::Item]) -> (Vec<Result<W::Answer
                 "a batch failed: one by one"
             );
             let mut answers = Vec::with_capacity(items.len());
-            let mut emission = Emission::default();
+            let mut emission = Effects::default();
             for item in items {
                 match work.take(std::slice::from_ref(item)).await {
                     Ok((answered, emitted)) => {
@@ -148,7 +148,7 @@ mod tests {
         type Item = u32;
         type Answer = u32;
 
-        async fn take(&self, items: &[u32]) -> Result<(Vec<u32>, Emission), EngineError> {
+        async fn take(&self, items: &[u32]) -> Result<(Vec<u32>, Effects), EngineError> {
             self.0.lock().unwrap().push(items.to_vec());
             if items.contains(&7) {
                 return Err(StoreError::Unreachable(sqlx::Error::PoolTimedOut).into());
@@ -159,7 +159,7 @@ mod tests {
             if items.contains(&13) {
                 return Err(EngineError::Panicked);
             }
-            Ok((items.iter().map(|n| n * 2).collect(), Emission::default()))
+            Ok((items.iter().map(|n| n * 2).collect(), Effects::default()))
         }
     }
 

@@ -31,7 +31,7 @@ use crate::{
         words::{DeadLetterReason, Status},
     },
     engine::{OperateError, operations},
-    wire::{DecisionKind, Refusal, api, parse_decision},
+    wire::{DecisionKind, Rejection, api, parse_decision},
 };
 
 /// How many requests are approved in one transaction.
@@ -97,7 +97,7 @@ async fn decide(
     bytes: &[u8],
 ) -> Result<Response, Problem> {
     let (decision, note) =
-        parse_decision(kind, bytes).inspect_err(|refusal| count_unreadable(&api.engine, refusal))?;
+        parse_decision(kind, bytes).inspect_err(|rejection| count_unreadable(&api.engine, rejection))?;
     caller.check_command(&api.engine, id, decision.name()).await?;
     let note = note.as_ref().map(SubjectData::expose);
     let once = repeats::of_request(api, caller, headers, (decision.name(), id), bytes).await?;
@@ -140,7 +140,7 @@ pub(super) async fn approve_all(
             "expected_count: expected at most {MOST} in one call; narrow the filter, by received_before for instance, and go on \
              with the rest"
         );
-        return Err(Refusal::schema(detail).into());
+        return Err(Rejection::schema(detail).into());
     }
     let tenant = filter.tenant().unwrap_or(&api.engine.tenant_default);
     let once = repeats::of_many(&api, &caller, &headers, ("approvals", tenant), &bytes)?;

@@ -32,7 +32,7 @@ use crate::{
         prepare::{Arrival, PreparedCommand},
     },
     view::hold::{HoldView, PlacedHoldView},
-    wire::{ParsedCommand, Refusal, parse_hold, parse_release},
+    wire::{ParsedCommand, Rejection, parse_hold, parse_release},
 };
 
 /// The list of a cursor.
@@ -176,13 +176,13 @@ pub(super) async fn release(
     let tenant = prepared.command.tenant().clone();
     match tell(&api, prepared).await? {
         Ok(()) => Ok(Json(json!({ "hold_id": id, "released": true }))),
-        Err(refusal)
-            if refusal.reason == DeadLetterReason::WrongState
+        Err(rejection)
+            if rejection.reason == DeadLetterReason::WrongState
                 && api.engine.placed_hold(&tenant, id).await?.is_none() =>
         {
             Err(Problem::unknown("hold"))
         }
-        Err(refusal) => Err(refusal.into()),
+        Err(rejection) => Err(rejection.into()),
     }
 }
 
@@ -199,24 +199,27 @@ fn tenant_of(api: &Api, caller: &Caller, uri: &Uri, id: HoldId) -> Result<Tenant
 }
 
 /// Prepares what was read, and counts what could not be.
-fn prepare(api: &Api, parsed: Result<ParsedCommand, Refusal>) -> Result<(PreparedCommand, HoldId), Problem> {
+fn prepare(
+    api: &Api,
+    parsed: Result<ParsedCommand, Rejection>,
+) -> Result<(PreparedCommand, HoldId), Problem> {
     let prepared = parsed.and_then(|parsed| {
         // What orders a hold and its release is the hold's own name.
         let hold_id = HoldId(parsed.command.ordering_key());
         Ok((api.engine.intake().prepare_parsed(parsed)?, hold_id))
     });
     prepared
-        .inspect_err(|refusal| count_unreadable(&api.engine, refusal))
+        .inspect_err(|rejection| count_unreadable(&api.engine, rejection))
         .map_err(Problem::from)
 }
 
 /// Tells it, in a transaction of its own: a fact waits for all others, so it gains nothing by company.
-async fn tell(api: &Api, prepared: PreparedCommand) -> Result<Result<(), Refusal>, Problem> {
+async fn tell(api: &Api, prepared: PreparedCommand) -> Result<Result<(), Rejection>, Problem> {
     let arrival = Arrival::of_call(prepared);
     let taken = api.engine.intake().take_in(&[arrival]).await?;
     api.outputs.hand_over(taken.emission).await;
     Ok(match taken.verdicts.into_iter().next() {
-        Some(Verdict::Refused(refusal)) => Err(refusal),
+        Some(Verdict::Refused(rejection)) => Err(rejection),
         Some(Verdict::Taken(_) | Verdict::Duplicate(_) | Verdict::Waiting(_)) => Ok(()),
         None => return Err(Problem::internal()),
     })

@@ -25,7 +25,7 @@ use crate::{
         words::Status,
     },
     engine::{Engine, EngineError, identifying::MAX_TENANTS},
-    wire::{Refusal, api},
+    wire::{Rejection, api},
 };
 
 /// How many requests one call looks at: some 100 ms of work.
@@ -242,9 +242,9 @@ pub(super) async fn search(
         .requests_of(&tenants, &search.identity, MAX_FOUND + 1)
         .await?;
     if ids.is_empty()
-        && let Some(refusal) = engine.unknown_search(&search.identity.kind)
+        && let Some(rejection) = engine.unknown_search(&search.identity.kind)
     {
-        return Err(refusal.into());
+        return Err(rejection.into());
     }
     let shown = &ids[..ids.len().min(MAX_FOUND as usize)];
     // The newest first.
@@ -279,7 +279,7 @@ async fn searched(engine: &Engine, named: Option<Tenant>) -> Result<Vec<Tenant>,
         return Ok(vec![tenant]);
     }
     let expected = || {
-        Refusal::schema(format!(
+        Rejection::schema(format!(
             "tenant: expected one, because there are more than {MAX_TENANTS} here"
         ))
     };

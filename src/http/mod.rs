@@ -55,7 +55,7 @@ use self::{
 use crate::{
     config::{Auth, Http, Tls},
     domain::time::At,
-    engine::{Engine, effects::Emission},
+    engine::{Engine, effects::Effects},
     telemetry::readiness::Readiness,
 };
 
@@ -66,7 +66,7 @@ const GRACE: Duration = Duration::from_secs(10);
 #[derive(Debug, Clone)]
 pub struct State {
     engine: Arc<Engine>,
-    emissions: mpsc::Sender<Emission>,
+    emissions: mpsc::Sender<Effects>,
     readiness: Readiness,
     auth: Option<Auth>,
     tasks_prefix: String,
@@ -77,7 +77,7 @@ impl State {
     /// with.
     pub fn new(
         engine: Arc<Engine>,
-        emissions: mpsc::Sender<Emission>,
+        emissions: mpsc::Sender<Effects>,
         readiness: Readiness,
         auth: Option<Auth>,
         tasks_prefix: &str,

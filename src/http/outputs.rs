@@ -4,22 +4,22 @@ use std::time::Duration;
 
 use tokio::sync::mpsc::{Sender, error::SendTimeoutError};
 
-use crate::engine::effects::Emission;
+use crate::engine::effects::Effects;
 
 /// How long a full queue is waited for: callers should feel a slow broker, and not time out over it.
 const PATIENCE: Duration = Duration::from_secs(2);
 
 /// Where that goes which has to be produced.
 #[derive(Debug, Clone)]
-pub(super) struct Outputs(Sender<Emission>);
+pub(super) struct Outputs(Sender<Effects>);
 
 impl Outputs {
-    pub(super) const fn new(sender: Sender<Emission>) -> Self {
+    pub(super) const fn new(sender: Sender<Effects>) -> Self {
         Self(sender)
     }
 
     /// Hands it over, or leaves it to the outbox: a row there remembers it until it is produced.
-    pub(super) async fn hand_over(&self, emission: Emission) {
+    pub(super) async fn hand_over(&self, emission: Effects) {
         if emission.is_empty() {
             return;
         }

@@ -13,7 +13,7 @@ use crate::{
     domain::{request::operate::DecisionError, words::DeadLetterReason},
     engine::{EngineError, OperateError},
     store::StoreError,
-    wire::Refusal,
+    wire::Rejection,
 };
 
 /// How long a caller should wait for the store to come back, in seconds.
@@ -140,11 +140,11 @@ pub(super) async fn method_not_allowed() -> Problem {
     )
 }
 
-impl From<Refusal> for Problem {
-    fn from(refusal: Refusal) -> Self {
-        let (status, code) = status_of(refusal.reason);
-        let errors = field_of(&refusal.detail).into_iter().collect();
-        Self::new(status, code, refusal.detail).with_errors(errors)
+impl From<Rejection> for Problem {
+    fn from(rejection: Rejection) -> Self {
+        let (status, code) = status_of(rejection.reason);
+        let errors = field_of(&rejection.detail).into_iter().collect();
+        Self::new(status, code, rejection.detail).with_errors(errors)
     }
 }
 

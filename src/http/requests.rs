@@ -28,13 +28,13 @@ use crate::{
     },
     engine::{
         Engine, EngineError,
-        effects::{Emission, StatusUpdate},
+        effects::{Effects, StatusUpdate},
         intake::Verdict,
         operations,
         prepare::{Arrival, PreparedCommand},
         time_ordered_id,
     },
-    wire::{Door, Envelope, Message, Refusal, api, command_id_of_caller, envelope},
+    wire::{Door, Envelope, Message, Rejection, api, command_id_of_caller, envelope},
 };
 
 /// Takes commands in.
@@ -45,7 +45,7 @@ pub(super) enum Answer {
     /// It was taken in, now or before; with the request's status, where the transaction has changed it.
     Taken(RequestId, Option<Bytes>),
     /// It was not.
-    Refused(Refusal),
+    Refused(Rejection),
 }
 
 impl Commands {
@@ -58,7 +58,7 @@ impl Work for Commands {
     type Item = Arrival<PreparedCommand>;
     type Answer = Answer;
 
-    async fn take(&self, items: &[Self::Item]) -> Result<(Vec<Answer>, Emission), EngineError> {
+    async fn take(&self, items: &[Self::Item]) -> Result<(Vec<Answer>, Effects), EngineError> {
         let taken = self.0.intake().take_in(items).await?;
         let statuses: HashMap<RequestId, &StatusUpdate> = taken
             .emission
@@ -73,7 +73,7 @@ impl Work for Commands {
                     .map(|status| serde_json::to_vec(&status.message));
                 Answer::Taken(id, status.and_then(Result::ok).map(Bytes::from))
             }
-            Verdict::Refused(refusal) => Answer::Refused(refusal),
+            Verdict::Refused(rejection) => Answer::Refused(rejection),
         });
         Ok((answers.collect(), taken.emission))
     }
@@ -93,7 +93,7 @@ pub(super) async fn submit(
     let mut prepared = engine
         .intake()
         .prepare_command(&message.payload, &message.envelope, Door::Http)
-        .inspect_err(|refusal| count_unreadable(engine, refusal))?;
+        .inspect_err(|rejection| count_unreadable(engine, rejection))?;
     caller.check(prepared.command.tenant())?;
     admit(engine, &caller, &mut prepared.command).await?;
     let returned = matches!(prepared.command, Command::Reactivated(_));
@@ -124,7 +124,7 @@ pub(super) async fn submit(
             ];
             Ok((StatusCode::ACCEPTED, headers, status).into_response())
         }
-        Answer::Refused(refusal) => Err(refusal.into()),
+        Answer::Refused(rejection) => Err(rejection.into()),
     }
 }
 
@@ -144,7 +144,7 @@ async fn admit(engine: &Engine, caller: &Caller, command: &mut Command) -> Resul
         // The door lets none of them in: they have a call of their own, and another role.
         Command::Hold(_) | Command::Release(_) | Command::Decide(_) | Command::Supply(_) => {
             return Err(
-                Refusal::new(DeadLetterReason::NotAllowed, "type: belongs to a call of its own").into(),
+                Rejection::new(DeadLetterReason::NotAllowed, "type: belongs to a call of its own").into(),
             );
         }
     }
@@ -159,7 +159,8 @@ pub(super) async fn cancel(
     headers: HeaderMap,
     Payload(bytes): Payload,
 ) -> Result<Response, Problem> {
-    let reason = api::parse_reason(&bytes).inspect_err(|refusal| count_unreadable(&api.engine, refusal))?;
+    let reason =
+        api::parse_reason(&bytes).inspect_err(|rejection| count_unreadable(&api.engine, rejection))?;
     caller.check_command(&api.engine, id, "cancel").await?;
     let once = repeats::of_request(&api, &caller, &headers, ("cancel", id), &bytes).await?;
     let by = operations::By {

@@ -13,7 +13,7 @@ use super::{
 };
 use crate::{
     domain::time::At,
-    wire::{Refusal, api},
+    wire::{Rejection, api},
 };
 
 /// What the list says, in the order in which it was asked.
@@ -49,7 +49,7 @@ pub(super) async fn check(
         None => engine
             .only_tenant()
             .await?
-            .ok_or_else(|| Refusal::schema("tenant: expected one, because several are served here"))?,
+            .ok_or_else(|| Rejection::schema("tenant: expected one, because several are served here"))?,
     };
     // Nobody of a misspelt tenant is suppressed, which must not clear a whole import.
     engine.intake().check_served(tenant)?;

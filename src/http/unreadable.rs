@@ -1,8 +1,8 @@
 //! Commands over HTTP that say nothing that could be carried out: counted like those of a topic.
 
-use crate::{engine::Engine, wire::Refusal};
+use crate::{engine::Engine, wire::Rejection};
 
 /// Counts one.
-pub(super) fn count_unreadable(engine: &Engine, refusal: &Refusal) {
-    engine.metrics.command("unreadable", refusal.reason.as_str());
+pub(super) fn count_unreadable(engine: &Engine, rejection: &Rejection) {
+    engine.metrics.command("unreadable", rejection.reason.as_str());
 }

@@ -17,14 +17,14 @@ use crate::{
     domain::{command::Command, ids::RequestId},
     engine::{
         Engine, EngineError,
-        effects::Emission,
+        effects::Effects,
         prepare::{Arrival, Names, PreparedAck, PreparedBackup, PreparedCommand},
         rehearsal::Rehearsed,
         schedule::Pauses,
     },
     store::Origin,
     telemetry::logs::chain,
-    wire::{Refusal, ack::parse_ack, command::Door, envelope::Envelope},
+    wire::{Rejection, ack::parse_ack, command::Door, envelope::Envelope},
 };
 
 /// What a stage does with its messages.
@@ -37,9 +37,9 @@ pub trait Work: Send + Sync + 'static {
     /// How much it decides at once.
     const WINDOW: Window;
     /// Prepares one message, on the polling thread.
-    fn prepare(&self, topic: &str, payload: &[u8], envelope: &Envelope<'_>) -> Result<Self::Item, Refusal>;
+    fn prepare(&self, topic: &str, payload: &[u8], envelope: &Envelope<'_>) -> Result<Self::Item, Rejection>;
     /// Decides a batch of new messages.
-    async fn decide(&self, arrivals: &[Arrival<Self::Item>]) -> Result<Emission, EngineError>;
+    async fn decide(&self, arrivals: &[Arrival<Self::Item>]) -> Result<Effects, EngineError>;
     /// Whether two messages that follow each other are written by one transaction, and into the same tables: then what the
     /// store takes of one it would take of the other.
     fn are_alike(&self, _: &Self::Item, _: &Self::Item) -> bool {
@@ -71,7 +71,7 @@ impl Work for Intake {
         topic: &str,
         payload: &[u8],
         envelope: &Envelope<'_>,
-    ) -> Result<PreparedCommand, Refusal> {
+    ) -> Result<PreparedCommand, Rejection> {
         let door = if topic == self.control_topic {
             Door::Control
         } else {
@@ -80,7 +80,7 @@ impl Work for Intake {
         self.engine.intake().prepare_command(payload, envelope, door)
     }
 
-    async fn decide(&self, arrivals: &[Arrival<PreparedCommand>]) -> Result<Emission, EngineError> {
+    async fn decide(&self, arrivals: &[Arrival<PreparedCommand>]) -> Result<Effects, EngineError> {
         Ok(self.engine.intake().take_in(arrivals).await?.emission)
     }
 
@@ -112,13 +112,13 @@ impl Work for Settle {
     const NAME: &'static str = "settle";
     const WINDOW: Window = Window::ACKS;
 
-    fn prepare(&self, _: &str, payload: &[u8], envelope: &Envelope<'_>) -> Result<PreparedAck, Refusal> {
+    fn prepare(&self, _: &str, payload: &[u8], envelope: &Envelope<'_>) -> Result<PreparedAck, Rejection> {
         self.engine
             .settlement()
             .prepare_ack(parse_ack(payload, envelope)?)
     }
 
-    async fn decide(&self, arrivals: &[Arrival<PreparedAck>]) -> Result<Emission, EngineError> {
+    async fn decide(&self, arrivals: &[Arrival<PreparedAck>]) -> Result<Effects, EngineError> {
         Ok(self.engine.settlement().settle(arrivals).await?.emission)
     }
 }
@@ -142,11 +142,11 @@ impl Work for Backups {
         _topic: &str,
         payload: &[u8],
         envelope: &Envelope<'_>,
-    ) -> Result<PreparedBackup, Refusal> {
+    ) -> Result<PreparedBackup, Rejection> {
         self.engine.backup_events().prepare_backup(payload, envelope)
     }
 
-    async fn decide(&self, arrivals: &[Arrival<PreparedBackup>]) -> Result<Emission, EngineError> {
+    async fn decide(&self, arrivals: &[Arrival<PreparedBackup>]) -> Result<Effects, EngineError> {
         Ok(self.engine.backup_events().record_backups(arrivals).await?.1)
     }
 }
@@ -168,7 +168,7 @@ impl<T> Copy for Job<'_, T> {}
 /// What came of a message that fails for good when it stands alone.
 enum Tried {
     /// It went through after all: it was the store.
-    Through(Emission),
+    Through(Effects),
     /// It is its own fault.
     AtFault(EngineError),
 }
@@ -190,7 +190,7 @@ impl<W: Work> BatchProcessor<W> {
         &self,
         replays: &[Arrival<W::Item>],
         new: &[Arrival<W::Item>],
-    ) -> Result<Emission, EngineError> {
+    ) -> Result<Effects, EngineError> {
         let decided = self.decide_all(replays, new).await;
         // Whatever became of the batch, nobody waits for the store any more. A batch that turned out to be another worker's may
         // be the last one for hours: nothing else would say so.
@@ -202,8 +202,8 @@ impl<W: Work> BatchProcessor<W> {
         &self,
         replays: &[Arrival<W::Item>],
         new: &[Arrival<W::Item>],
-    ) -> Result<Emission, EngineError> {
-        let mut emission = Emission::default();
+    ) -> Result<Effects, EngineError> {
+        let mut emission = Effects::default();
         if !replays.is_empty() {
             emission.append(self.republish(replays).await?);
         }
@@ -214,13 +214,13 @@ impl<W: Work> BatchProcessor<W> {
     }
 
     /// Republishes what may not have been produced. A request that cannot be read must not keep its neighbours waiting.
-    async fn republish(&self, replays: &[Arrival<W::Item>]) -> Result<Emission, EngineError> {
+    async fn republish(&self, replays: &[Arrival<W::Item>]) -> Result<Effects, EngineError> {
         tracing::info!(
             stage = W::NAME,
             messages = replays.len(),
             "replays: republishing what may not have been produced"
         );
-        let mut emission = Emission::default();
+        let mut emission = Effects::default();
         let mut pending = vec![replays];
         while let Some(slice) = pending.pop() {
             let origins: Vec<Origin> = slice
@@ -255,8 +255,8 @@ impl<W: Work> BatchProcessor<W> {
     }
 
     /// Decides new messages. A batch that fails for good is halved until the culprit stands alone.
-    async fn decide_new(&self, new: &[Arrival<W::Item>]) -> Result<Emission, EngineError> {
-        let (mut emission, mut rest, mut width) = (Emission::default(), new, new.len());
+    async fn decide_new(&self, new: &[Arrival<W::Item>]) -> Result<Effects, EngineError> {
+        let (mut emission, mut rest, mut width) = (Effects::default(), new, new.len());
         while !rest.is_empty() {
             let slice = &rest[..width];
             let done = match self.patiently(Job::Decide(slice)).await {
@@ -283,7 +283,7 @@ impl<W: Work> BatchProcessor<W> {
     }
 
     /// Runs a use case, and waits for a store that is away or not usable, and for a clock that can be trusted.
-    async fn patiently(&self, job: Job<'_, W::Item>) -> Result<Emission, EngineError> {
+    async fn patiently(&self, job: Job<'_, W::Item>) -> Result<Effects, EngineError> {
         let mut pauses = Pauses::default();
         loop {
             let done = match job {

@@ -27,7 +27,7 @@ use crate::{
     engine::prepare::{Arrival, Reading},
     store::Origin,
     wire::{
-        KeptHeaders, Refusal,
+        KeptHeaders, Rejection,
         envelope::{Envelope, open},
         kept,
     },
@@ -63,7 +63,7 @@ impl<F> Poller<F> {
     /// Reads until the shutdown, or until the stage is gone.
     pub fn run<T>(self, batches: &mpsc::Sender<Batch<T>>) -> Result<(), ClientError>
     where
-        F: Fn(&str, &[u8], &Envelope<'_>) -> Result<T, Refusal>,
+        F: Fn(&str, &[u8], &Envelope<'_>) -> Result<T, Rejection>,
     {
         let mut tracker = OffsetTracker::default();
         while !self.shutdown.is_cancelled() {
@@ -82,7 +82,7 @@ impl<F> Poller<F> {
     /// Collects what is there, up to the window.
     fn collect<T>(&self, tracker: &mut OffsetTracker) -> Result<Vec<Arrival<T>>, ClientError>
     where
-        F: Fn(&str, &[u8], &Envelope<'_>) -> Result<T, Refusal>,
+        F: Fn(&str, &[u8], &Envelope<'_>) -> Result<T, Rejection>,
     {
         let mut filling = Filling::new(self.window);
         let mut arrivals = Vec::with_capacity(64);
@@ -116,7 +116,7 @@ impl<F> Poller<F> {
     /// `None`: it comes from a partition that is not read.
     fn arrival<T>(&self, message: &BorrowedMessage<'_>, tracker: &mut OffsetTracker) -> Option<Arrival<T>>
     where
-        F: Fn(&str, &[u8], &Envelope<'_>) -> Result<T, Refusal>,
+        F: Fn(&str, &[u8], &Envelope<'_>) -> Result<T, Rejection>,
     {
         let (partition, offset) = (message.partition(), message.offset());
         let before = match tracker.step(&self.assignment.states, message.topic(), partition, offset) {
@@ -145,9 +145,9 @@ impl<F> Poller<F> {
         })
     }
 
-    fn content<T>(&self, message: &BorrowedMessage<'_>) -> Result<T, Refusal>
+    fn content<T>(&self, message: &BorrowedMessage<'_>) -> Result<T, Rejection>
     where
-        F: Fn(&str, &[u8], &Envelope<'_>) -> Result<T, Refusal>,
+        F: Fn(&str, &[u8], &Envelope<'_>) -> Result<T, Rejection>,
     {
         let opened = open(headers_of(message), message.payload(), &self.tenant_default)?;
         (self.prepare)(message.topic(), &opened.payload, &opened.envelope)

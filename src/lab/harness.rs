@@ -19,7 +19,7 @@ use crate::{
     config::Config,
     domain::{registry::Registry, time::At},
     engine::{
-        Engine, EngineError, Settings, effects::Emission, facts::FactOutcome, intake::TakenIn,
+        Engine, EngineError, Settings, effects::Effects, facts::FactOutcome, intake::TakenIn,
         settlement::Settled,
     },
     store::{Line, Origin, Seen, Store},
@@ -156,7 +156,7 @@ impl Harness {
         engine: &Engine,
         messages: &[Vec<u8>],
         by_operator: bool,
-    ) -> Result<(Vec<FactOutcome>, Emission), EngineError> {
+    ) -> Result<(Vec<FactOutcome>, Effects), EngineError> {
         let read = |bytes| arrivals::backup(engine, Some(self.origin("backups")), bytes);
         let mut read: Vec<_> = messages.iter().map(|bytes| read(bytes)).collect();
         for prepared in read
@@ -169,7 +169,7 @@ impl Harness {
     }
 
     /// Everything that was emitted has reached the broker.
-    pub async fn produced(&self, emission: &Emission) -> Result<(), EngineError> {
+    pub async fn produced(&self, emission: &Effects) -> Result<(), EngineError> {
         Ok(self.store.outbox_done(&emission.revisions).await?)
     }
 
@@ -187,8 +187,8 @@ impl Harness {
 
     /// Everything that follows by itself at this time: sweeps, what is due, what came before its request, and the
     /// forgetting of old capsules.
-    pub async fn follow(&self, engine: &Engine) -> Result<Emission, EngineError> {
-        let (now, mut all) = (self.now(), Emission::default());
+    pub async fn follow(&self, engine: &Engine) -> Result<Effects, EngineError> {
+        let (now, mut all) = (self.now(), Effects::default());
         self.read_acks().await?;
         for _ in 0..TURNS {
             let swept = engine.fact_sweeps().sweep().await?;
@@ -207,8 +207,8 @@ impl Harness {
     }
 
     /// Deletes what has been kept of closed requests for long enough.
-    pub async fn expire(&self, engine: &Engine) -> Result<Emission, EngineError> {
-        let mut all = Emission::default();
+    pub async fn expire(&self, engine: &Engine) -> Result<Effects, EngineError> {
+        let mut all = Effects::default();
         for line in [Line::Lookups, Line::Records] {
             loop {
                 let expired = engine.retention().expire(line, self.now()).await?;

@@ -134,7 +134,7 @@ metrics! {
     partition_stopped: gauges "partition_stopped" ["topic", "partition"] "1 where a partition is not read because its log is not the one that was taken in, or has lost what was not: see `lacuna positions list`.";
     strays: counters "unknown_replays_total" ["topic"] "Messages before the position of their partition that the store does not know.";
     transactions: histograms "store_transaction_seconds" ["name"] "Duration of store transactions, by name.", buckets TRANSACTION_BUCKETS;
-    ledger_entries: gauge "ledger_entries" [] "Leaves in the ledger.";
+    ledger_entries: gauge "ledger_entries" [] "Entries in the ledger.";
     vault_sealed: gauge "vault_sealed_requests" [] "Requests whose identifiers can still be opened, those among them that only a capsule has for a restore included.";
     suppression_checks: counters "suppression_checks_total" ["result"] "Identities that were looked up in the suppression list, by whether they are in it (suppressed, clear).";
     expired_lookups: counters "expired_lookups_total" [] "Closed requests whose keyed digests were deleted because vault.lookups_keep is over.";

@@ -13,7 +13,7 @@ use super::{
     fields::{Id, List, MAX_IDENTITIES, MAX_LIST, Object, Table, Text, Time},
     opening::IdentityFields,
     read::read,
-    refusal::Refusal,
+    rejection::Rejection,
     validate,
 };
 use crate::domain::{
@@ -153,7 +153,7 @@ impl JsonSchema for Seconds {
 }
 
 /// Reads an ack. What came around it has no say in it.
-pub fn parse_ack(bytes: &[u8], _envelope: &Envelope<'_>) -> Result<Ack, Refusal> {
+pub fn parse_ack(bytes: &[u8], _envelope: &Envelope<'_>) -> Result<Ack, Rejection> {
     let message: AckMessage<'_> = read(validate::check(bytes)?)?;
     let answer = answer(&message)?;
     Ok(Ack {
@@ -180,7 +180,7 @@ pub fn parse_ack(bytes: &[u8], _envelope: &Envelope<'_>) -> Result<Ack, Refusal>
     })
 }
 
-fn answer(message: &AckMessage<'_>) -> Result<Answer, Refusal> {
+fn answer(message: &AckMessage<'_>) -> Result<Answer, Rejection> {
     let retry_after_seconds = message.retry_after_seconds.map(|seconds| seconds.0);
     Ok(match message.outcome {
         Outcome::Accepted => Answer::Accepted {
@@ -191,7 +191,7 @@ fn answer(message: &AckMessage<'_>) -> Result<Answer, Refusal> {
         Outcome::NotFound => Answer::NotFound,
         Outcome::Retained => {
             let Some(Object(fields)) = message.retained.clone() else {
-                return Err(Refusal::schema("retained: required with the outcome retained"));
+                return Err(Rejection::schema("retained: required with the outcome retained"));
             };
             Answer::Retained(Retained {
                 basis: fields.basis,

@@ -9,7 +9,7 @@ use super::{
     canonical::canonical,
     fields::{Id, Object, Text},
     read::read,
-    refusal::Refusal,
+    rejection::Rejection,
     validate,
 };
 use crate::domain::{
@@ -64,7 +64,7 @@ impl From<IdentityFields<'_>> for Identity {
 }
 
 /// Reads a search.
-pub fn parse_search(bytes: &[u8]) -> Result<Search, Refusal> {
+pub fn parse_search(bytes: &[u8]) -> Result<Search, Rejection> {
     let SearchFields {
         identity: Object(identity),
         tenant,
@@ -73,7 +73,7 @@ pub fn parse_search(bytes: &[u8]) -> Result<Search, Refusal> {
     // Whoever finds nobody under a placeholder has learned nothing.
     identity
         .check()
-        .map_err(|fault| Refusal::schema(format!("identity.value: {fault}")))?;
+        .map_err(|fault| Rejection::schema(format!("identity.value: {fault}")))?;
     Ok(Search { identity, tenant })
 }
 
@@ -97,10 +97,10 @@ struct SuppressionFields<'a> {
 }
 
 /// Reads a look into the suppression list.
-pub fn parse_suppression_check(bytes: &[u8]) -> Result<SuppressionCheck, Refusal> {
+pub fn parse_suppression_check(bytes: &[u8]) -> Result<SuppressionCheck, Rejection> {
     let fields: SuppressionFields<'_> = read(validate::check(bytes)?)?;
     if fields.identities.len() > MAX_SUPPRESSION {
-        return Err(Refusal::new(
+        return Err(Rejection::new(
             DeadLetterReason::TooLarge,
             "identities: expected at most 1000",
         ));
@@ -131,12 +131,12 @@ struct ApprovalsFields {
 }
 
 /// Reads an approval of many.
-pub fn parse_approvals(bytes: &[u8]) -> Result<Approvals, Refusal> {
+pub fn parse_approvals(bytes: &[u8]) -> Result<Approvals, Rejection> {
     let fields: ApprovalsFields = read(validate::check(bytes)?)?;
     let filter = fields.filter.into_iter().map(|(name, value)| match value {
         serde_json::Value::String(text) => Ok((name, text)),
         serde_json::Value::Bool(flag) => Ok((name, flag.to_string())),
-        _ => Err(Refusal::schema(format!(
+        _ => Err(Rejection::schema(format!(
             "filter.{name}: expected a text, true or false"
         ))),
     });
@@ -148,7 +148,7 @@ pub fn parse_approvals(bytes: &[u8]) -> Result<Approvals, Refusal> {
 }
 
 /// Reads the reason of a decision; no body at all gives none.
-pub fn parse_reason(bytes: &[u8]) -> Result<Option<String>, Refusal> {
+pub fn parse_reason(bytes: &[u8]) -> Result<Option<String>, Rejection> {
     if bytes.is_empty() {
         return Ok(None);
     }
@@ -157,14 +157,14 @@ pub fn parse_reason(bytes: &[u8]) -> Result<Option<String>, Refusal> {
 }
 
 /// Reads a reason that has to be there.
-pub fn parse_required_reason(bytes: &[u8]) -> Result<String, Refusal> {
+pub fn parse_required_reason(bytes: &[u8]) -> Result<String, Rejection> {
     parse_reason(bytes)?
         .filter(|reason| !reason.trim().is_empty())
-        .ok_or_else(|| Refusal::schema("reason: expected one"))
+        .ok_or_else(|| Rejection::schema("reason: expected one"))
 }
 
 /// The idempotency key that the body of a call names; no body at all names none.
-pub fn command_id_of(bytes: &[u8]) -> Result<Option<CommandId>, Refusal> {
+pub fn command_id_of(bytes: &[u8]) -> Result<Option<CommandId>, Rejection> {
     #[derive(Deserialize)]
     struct Named {
         command_id: Option<Id>,
@@ -177,7 +177,7 @@ pub fn command_id_of(bytes: &[u8]) -> Result<Option<CommandId>, Refusal> {
 }
 
 /// What a call asks for, to tell it from another one under the same key: what is asked, of what, and the body as parsed JSON.
-pub fn asked(what: &str, of: Uuid, bytes: &[u8]) -> Result<Vec<u8>, Refusal> {
+pub fn asked(what: &str, of: Uuid, bytes: &[u8]) -> Result<Vec<u8>, Rejection> {
     let document = validate::check(if bytes.is_empty() { b"{}" } else { bytes })?;
     let mut asked = canonical(document);
     asked.extend_from_slice(what.as_bytes());

@@ -10,7 +10,7 @@ use super::{
     envelope::Envelope,
     fields::{Id, List, MAX_LIST, Text, Time},
     read::read,
-    refusal::Refusal,
+    rejection::Rejection,
     validate,
 };
 use crate::domain::{
@@ -78,23 +78,24 @@ pub struct ParsedBackup {
 }
 
 /// Reads a backup event.
-pub fn parse_backup(bytes: &[u8], envelope: &Envelope<'_>) -> Result<ParsedBackup, Refusal> {
+pub fn parse_backup(bytes: &[u8], envelope: &Envelope<'_>) -> Result<ParsedBackup, Rejection> {
     let fields: BackupFields<'_> = read(validate::check(bytes)?)?;
     let event_id = fields
         .event_id
         .map(|id| EventId(id.0))
         .or_else(|| envelope.event_id().map(EventId))
         .ok_or_else(|| {
-            Refusal::schema("event_id: expected one here, or an id and a source of CloudEvents")
+            Rejection::schema("event_id: expected one here, or an id and a source of CloudEvents")
         })?;
     let kind = BackupEventKind::parse(&fields.kind).ok_or_else(|| {
-        Refusal::new(
+        Rejection::new(
             DeadLetterReason::UnknownType,
             "type: expected a type of backup event",
         )
     })?;
-    let needed =
-        |time: Option<Time>, missing: &'static str| time.map(|t| t.0).ok_or_else(|| Refusal::schema(missing));
+    let needed = |time: Option<Time>, missing: &'static str| {
+        time.map(|t| t.0).ok_or_else(|| Rejection::schema(missing))
+    };
     let change = match kind {
         BackupEventKind::Taken => taken(
             needed(fields.taken_at, "missing field `taken_at`")?,
@@ -107,7 +108,7 @@ pub fn parse_backup(bytes: &[u8], envelope: &Envelope<'_>) -> Result<ParsedBacku
             taken_at: needed(fields.taken_at, "missing field `taken_at`")?,
             restored_into: fields
                 .restored_into
-                .ok_or_else(|| Refusal::schema("missing field `restored_into`"))?
+                .ok_or_else(|| Rejection::schema("missing field `restored_into`"))?
                 .0,
         },
     };
@@ -124,9 +125,9 @@ pub fn parse_backup(bytes: &[u8], envelope: &Envelope<'_>) -> Result<ParsedBacku
 }
 
 /// A lock that ends before its copy was taken is a confusion of two times, and none of them can be relied on.
-fn taken(taken_at: At, lock_until: Option<At>) -> Result<BackupChange, Refusal> {
+fn taken(taken_at: At, lock_until: Option<At>) -> Result<BackupChange, Rejection> {
     if lock_until.is_some_and(|until| until < taken_at) {
-        return Err(Refusal::schema(
+        return Err(Rejection::schema(
             "lock_until: expected a time that is not before taken_at",
         ));
     }

@@ -18,7 +18,7 @@ use super::{
     hold::{HoldFields, ReleaseFields},
     opening::OpeningFields,
     read::read,
-    refusal::Refusal,
+    rejection::Rejection,
     validate::{self, Checked},
 };
 use crate::domain::{
@@ -116,7 +116,7 @@ struct Head<'a> {
 }
 
 /// Reads a command that came in through this door.
-pub fn parse_command(bytes: &[u8], envelope: &Envelope<'_>, door: Door) -> Result<ParsedCommand, Refusal> {
+pub fn parse_command(bytes: &[u8], envelope: &Envelope<'_>, door: Door) -> Result<ParsedCommand, Rejection> {
     let document = validate::check(bytes)?;
     let head: Head<'_> = read(document)?;
     let command_id = command_id_of(head.command_id, envelope)?;
@@ -125,7 +125,7 @@ pub fn parse_command(bytes: &[u8], envelope: &Envelope<'_>, door: Door) -> Resul
         return Err(actor_needed());
     }
     let Some(kind) = CommandType::parse(&head.kind) else {
-        return Err(Refusal::new(
+        return Err(Rejection::new(
             DeadLetterReason::UnknownType,
             "type: expected a type of command",
         ));
@@ -162,13 +162,13 @@ struct Reader<'a> {
 
 impl<'a> Reader<'a> {
     /// Shape goes before the door, so that a sender learns of its own mistakes first.
-    fn fields<T: Deserialize<'a>>(&self) -> Result<T, Refusal> {
+    fn fields<T: Deserialize<'a>>(&self) -> Result<T, Rejection> {
         let fields = read(self.document)?;
         admit(self.kind, self.door)?;
         Ok(fields)
     }
 
-    fn command(self) -> Result<Command, Refusal> {
+    fn command(self) -> Result<Command, Rejection> {
         match self.kind {
             CommandType::Open(action) => self.open(action),
             CommandType::Cancel => {
@@ -212,7 +212,7 @@ impl<'a> Reader<'a> {
         }
     }
 
-    fn open(self, action: Action) -> Result<Command, Refusal> {
+    fn open(self, action: Action) -> Result<Command, Rejection> {
         let fields: OpeningFields<'_> = self.fields()?;
         // A request that is not named takes the name of the command.
         let request_id = RequestId(self.request_id.map_or(self.command_id.0, |id| id.0));
@@ -220,7 +220,7 @@ impl<'a> Reader<'a> {
         Ok(Command::Open(Box::new(opening)))
     }
 
-    fn supply(self) -> Result<Command, Refusal> {
+    fn supply(self) -> Result<Command, Rejection> {
         let fields: SupplyIdentitiesFields<'_> = self.fields()?;
         Ok(Command::Supply(Box::new(Supply {
             command_id: self.command_id,
@@ -233,13 +233,13 @@ impl<'a> Reader<'a> {
     }
 }
 
-fn actor_needed() -> Refusal {
-    Refusal::schema("actor: required on the control topic")
+fn actor_needed() -> Rejection {
+    Rejection::schema("actor: required on the control topic")
 }
 
 /// Whether a command of this type may come in through this door.
-fn admit(kind: CommandType, door: Door) -> Result<(), Refusal> {
-    let refuse = |detail| Err(Refusal::new(DeadLetterReason::NotAllowed, detail));
+fn admit(kind: CommandType, door: Door) -> Result<(), Rejection> {
+    let refuse = |detail| Err(Rejection::new(DeadLetterReason::NotAllowed, detail));
     match (door, kind) {
         // Who may submit requests may not for that reason hold those of others.
         (Door::Http, CommandType::Hold | CommandType::Release) => refuse("type: belongs to /v1/holds"),

@@ -10,7 +10,7 @@ use super::{
     control::MAX_NOTE,
     fields::{Id, Text},
     read::read,
-    refusal::Refusal,
+    rejection::Rejection,
     validate::{self, Checked},
 };
 use crate::domain::{
@@ -95,7 +95,7 @@ struct Read {
     note: Option<SubjectData>,
 }
 
-fn decision(kind: DecisionKind, document: Checked<'_>) -> Result<Read, Refusal> {
+fn decision(kind: DecisionKind, document: Checked<'_>) -> Result<Read, Rejection> {
     let note = |note: Option<Note<'_>>| note.map(|note| SubjectData::new(note.0));
     Ok(match kind {
         DecisionKind::VerifyIdentity => {
@@ -142,13 +142,13 @@ fn decision(kind: DecisionKind, document: Checked<'_>) -> Result<Read, Refusal> 
 }
 
 /// Reads a decision from a topic, which has to name its request.
-pub(super) fn read_named(kind: DecisionKind, document: Checked<'_>) -> Result<NamedDecision, Refusal> {
+pub(super) fn read_named(kind: DecisionKind, document: Checked<'_>) -> Result<NamedDecision, Rejection> {
     let Read {
         request_id,
         decision,
         note,
     } = decision(kind, document)?;
-    let request_id = request_id.ok_or_else(|| Refusal::schema("missing field `request_id`"))?;
+    let request_id = request_id.ok_or_else(|| Rejection::schema("missing field `request_id`"))?;
     Ok(NamedDecision {
         request_id: RequestId(request_id.0),
         decision,
@@ -184,7 +184,10 @@ impl NamedDecision {
 }
 
 /// Reads a decision that a person takes over HTTP, about the request of the path. An approval needs no body at all.
-pub fn parse_decision(kind: DecisionKind, bytes: &[u8]) -> Result<(Decision, Option<SubjectData>), Refusal> {
+pub fn parse_decision(
+    kind: DecisionKind,
+    bytes: &[u8],
+) -> Result<(Decision, Option<SubjectData>), Rejection> {
     if bytes.is_empty() && kind == DecisionKind::Approve {
         return Ok((Decision::Approve, None));
     }

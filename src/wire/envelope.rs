@@ -13,7 +13,7 @@ use uuid::Uuid;
 use super::{
     fields::{Text, uuid},
     read::read,
-    refusal::Refusal,
+    rejection::Rejection,
     validate::{self, MAX_BYTES},
 };
 use crate::domain::ids::{CommandId, Tenant};
@@ -95,7 +95,7 @@ pub fn open<'a>(
     headers: impl IntoIterator<Item = (&'a str, Option<&'a [u8]>)>,
     value: Option<&'a [u8]>,
     tenant_default: &'a Tenant,
-) -> Result<Message<'a>, Refusal> {
+) -> Result<Message<'a>, Rejection> {
     let mut envelope = Envelope::bare(tenant_default);
     let (mut structured, mut spec_version) = (None, None);
     for (name, value) in headers {
@@ -115,10 +115,10 @@ pub fn open<'a>(
     }
     let value = value.unwrap_or_default();
     match structured {
-        Some(Structured::Batch) => Err(Refusal::schema("content-type: expected one event, not a batch")),
+        Some(Structured::Batch) => Err(Rejection::schema("content-type: expected one event, not a batch")),
         Some(Structured::Single) => open_structured(value, envelope),
         None if spec_version.is_some_and(|version| version != SPEC_VERSION) => {
-            Err(Refusal::schema("ce_specversion: expected 1.0"))
+            Err(Rejection::schema("ce_specversion: expected 1.0"))
         }
         None => Ok(Message {
             envelope,
@@ -165,19 +165,19 @@ struct Event<'a> {
 }
 
 /// The limits hold for the whole event, so all of it is checked; the data is checked again as a message of its own.
-fn open_structured<'a>(value: &'a [u8], envelope: Envelope<'a>) -> Result<Message<'a>, Refusal> {
+fn open_structured<'a>(value: &'a [u8], envelope: Envelope<'a>) -> Result<Message<'a>, Rejection> {
     let event: Event<'a> = read(validate::check(value)?)?;
     if event.specversion.0 != SPEC_VERSION {
-        return Err(Refusal::schema("specversion: expected 1.0"));
+        return Err(Rejection::schema("specversion: expected 1.0"));
     }
     let payload = match (event.data, event.data_base64) {
         (Some(data), None) => Cow::Borrowed(data.get().as_bytes()),
         (None, Some(encoded)) => Cow::Owned(
             BASE64_STANDARD
                 .decode(encoded.0.as_bytes())
-                .map_err(|_| Refusal::schema("data_base64: expected base64"))?,
+                .map_err(|_| Rejection::schema("data_base64: expected base64"))?,
         ),
-        _ => return Err(Refusal::schema("expected one of data and data_base64")),
+        _ => return Err(Rejection::schema("expected one of data and data_base64")),
     };
     let envelope = Envelope {
         ce_id: Some(event.id.0),

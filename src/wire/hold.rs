@@ -15,7 +15,7 @@ use super::{
     fields::{Id, List, MAX_LIST, Object, Text},
     opening::SubjectFields,
     read::read,
-    refusal::Refusal,
+    rejection::Rejection,
     validate::{self, Checked},
 };
 use crate::domain::{
@@ -57,7 +57,7 @@ pub(super) struct HoldFields<'a> {
 
 impl<'a> HoldFields<'a> {
     /// Reads a hold, which has to cover something.
-    fn read(document: Checked<'a>) -> Result<Self, Refusal> {
+    fn read(document: Checked<'a>) -> Result<Self, Rejection> {
         let hold: Self = read(document)?;
         let covers = hold.subject.is_some()
             || hold.request_id.is_some()
@@ -66,18 +66,18 @@ impl<'a> HoldFields<'a> {
         if covers {
             Ok(hold)
         } else {
-            Err(Refusal::schema(
+            Err(Rejection::schema(
                 "expected one or more of subject, request_id, processor, categories",
             ))
         }
     }
 
     /// Reads a hold that has to name itself.
-    pub(super) fn read_named(document: Checked<'a>) -> Result<(HoldId, Self), Refusal> {
+    pub(super) fn read_named(document: Checked<'a>) -> Result<(HoldId, Self), Rejection> {
         let hold = Self::read(document)?;
         let id = hold
             .hold_id
-            .ok_or_else(|| Refusal::schema("missing field `hold_id`"))?;
+            .ok_or_else(|| Rejection::schema("missing field `hold_id`"))?;
         Ok((HoldId(id.0), hold))
     }
 
@@ -149,12 +149,12 @@ struct Head<'a> {
 
 /// Reads a hold that this actor places by `POST /v1/holds`. One that is not named takes the name of the command, as a
 /// request does: so a repeat under the same `Idempotency-Key` speaks of the same hold.
-pub fn parse_hold(bytes: &[u8], envelope: &Envelope<'_>, actor: &str) -> Result<ParsedCommand, Refusal> {
+pub fn parse_hold(bytes: &[u8], envelope: &Envelope<'_>, actor: &str) -> Result<ParsedCommand, Rejection> {
     let document = validate::check(bytes)?;
     let head: Head<'_> = read(document)?;
     let fields = HoldFields::read(document)?;
     if head.kind.is_some_and(|kind| kind != "hold") {
-        return Err(Refusal::schema("type: expected hold, or none"));
+        return Err(Rejection::schema("type: expected hold, or none"));
     }
     let command_id = command_id_of(head.command_id, envelope)?;
     let hold_id = HoldId(fields.hold_id.map_or(command_id.0, |id| id.0));
@@ -179,15 +179,17 @@ pub fn parse_release(
     hold_id: HoldId,
     envelope: &Envelope<'_>,
     actor: &str,
-) -> Result<ParsedCommand, Refusal> {
+) -> Result<ParsedCommand, Rejection> {
     let document = validate::check(if bytes.is_empty() { b"{}" } else { bytes })?;
     let head: Head<'_> = read(document)?;
     let notes: ReleaseNotes<'_> = read(document)?;
     if head.kind.is_some_and(|kind| kind != "release") {
-        return Err(Refusal::schema("type: expected release, or none"));
+        return Err(Rejection::schema("type: expected release, or none"));
     }
     if notes.hold_id.is_some_and(|named| named.0 != hold_id.0) {
-        return Err(Refusal::schema("hold_id: expected the one in the path, or none"));
+        return Err(Rejection::schema(
+            "hold_id: expected the one in the path, or none",
+        ));
     }
     let command_id = command_id_of(head.command_id, envelope)?;
     let tenant = head.tenant.unwrap_or_else(|| envelope.tenant_default.clone());

@@ -10,7 +10,7 @@ use serde_path_to_error::{Path, Segment};
 
 use super::{
     fields::{MAX_IDENTITIES, Object},
-    refusal::Refusal,
+    rejection::Rejection,
     validate::Checked,
 };
 use crate::domain::words::DeadLetterReason;
@@ -79,7 +79,7 @@ pub(super) const FIELD_NAMES: &[&str] = &[
 pub(super) const VALUE: &str = "value: ";
 
 /// Reads a document whose outermost value is an object.
-pub(super) fn read<'de, T: Deserialize<'de>>(document: Checked<'de>) -> Result<T, Refusal> {
+pub(super) fn read<'de, T: Deserialize<'de>>(document: Checked<'de>) -> Result<T, Rejection> {
     // The path to a fault costs time on every field, so it is looked for only once a fault is known.
     match serde_json::from_str::<Object<T>>(document.text()) {
         Ok(Object(value)) => Ok(value),
@@ -88,16 +88,16 @@ pub(super) fn read<'de, T: Deserialize<'de>>(document: Checked<'de>) -> Result<T
 }
 
 #[cold]
-fn explain<'de, T: Deserialize<'de>>(document: Checked<'de>) -> Refusal {
+fn explain<'de, T: Deserialize<'de>>(document: Checked<'de>) -> Rejection {
     if count_identities(document) > MAX_IDENTITIES {
-        return Refusal::new(
+        return Rejection::new(
             DeadLetterReason::TooLarge,
             "identities: expected at most 100 of them",
         );
     }
     let mut deserializer = serde_json::Deserializer::from_str(document.text());
     match serde_path_to_error::deserialize::<_, Object<T>>(&mut deserializer) {
-        Ok(_) => Refusal::schema("expected another shape"),
+        Ok(_) => Rejection::schema("expected another shape"),
         Err(error) => {
             let expected = expectation(&error.inner().to_string());
             let path = shown_path(error.path());
@@ -108,9 +108,9 @@ fn explain<'de, T: Deserialize<'de>>(document: Checked<'de>) -> Refusal {
             };
             // An identifier is judged as a whole, and its fault is that of its value.
             if let Some(expected) = expected.strip_prefix(VALUE) {
-                return Refusal::schema(format!("{path}.{VALUE}{expected}"));
+                return Rejection::schema(format!("{path}.{VALUE}{expected}"));
             }
-            Refusal::schema(if path.is_empty() {
+            Rejection::schema(if path.is_empty() {
                 expected
             } else {
                 format!("{path}: {expected}")

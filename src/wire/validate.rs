@@ -7,7 +7,7 @@
 use std::borrow::Cow;
 
 use super::{
-    refusal::Refusal,
+    rejection::Rejection,
     scanner::{Cursor, Malformed, Quoted},
 };
 use crate::domain::words::DeadLetterReason;
@@ -34,33 +34,33 @@ impl<'a> Checked<'a> {
 }
 
 /// Checks the bytes of a message, or of a part of one.
-pub fn check(bytes: &[u8]) -> Result<Checked<'_>, Refusal> {
+pub fn check(bytes: &[u8]) -> Result<Checked<'_>, Rejection> {
     if bytes.len() > MAX_BYTES {
-        return Err(Refusal::new(
+        return Err(Rejection::new(
             DeadLetterReason::TooLarge,
             "expected at most 1048576 bytes",
         ));
     }
     if bytes.is_empty() {
-        return Err(Refusal::schema(
+        return Err(Rejection::schema(
             "expected a message, found an empty value or a tombstone",
         ));
     }
-    let text =
-        std::str::from_utf8(bytes).map_err(|_| Refusal::new(DeadLetterReason::NotUtf8, "expected UTF-8"))?;
+    let text = std::str::from_utf8(bytes)
+        .map_err(|_| Rejection::new(DeadLetterReason::NotUtf8, "expected UTF-8"))?;
     let unmarked = text.strip_prefix('\u{feff}');
     let mut scan = Scan::new(unmarked.unwrap_or(text));
     scan.document()
-        .map_err(|Malformed| Refusal::new(DeadLetterReason::NotJson, "expected JSON"))?;
+        .map_err(|Malformed| Rejection::new(DeadLetterReason::NotJson, "expected JSON"))?;
     if scan.deepest > MAX_DEPTH {
-        return Err(Refusal::new(
+        return Err(Rejection::new(
             DeadLetterReason::TooLarge,
             "expected at most 32 levels of nesting",
         ));
     }
     match scan.finding {
-        _ if unmarked.is_some() => Err(Refusal::schema("expected no byte order mark")),
-        Some(finding) => Err(Refusal::schema(finding)),
+        _ if unmarked.is_some() => Err(Rejection::schema("expected no byte order mark")),
+        Some(finding) => Err(Rejection::schema(finding)),
         None => Ok(Checked(text)),
     }
 }

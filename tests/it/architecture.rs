@@ -1,4 +1,4 @@
-//! The arrows between modules, and the sizes of files: what DESIGN.md says about the shape of the code.
+//! The arrows between modules, and the sizes of files: what docs/ARCHITECTURE.md says about the shape of the code.
 
 mod circles;
 mod sizes;
@@ -252,7 +252,7 @@ fn arrows_point_one_way() {
     assert!(wrong.is_empty(), "wrong arrows:\n{}", wrong.join("\n"));
 }
 
-/// DESIGN.md: the domain is pure. Its dependencies would show first.
+/// docs/ARCHITECTURE.md: the domain is pure. Its dependencies would show first.
 #[test]
 fn the_domain_is_pure() {
     let impure = [
@@ -287,7 +287,7 @@ fn the_domain_is_pure() {
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }
 
-/// DESIGN.md, "Clocks": every decision takes its time from one trusted place. A raw reading is allowed where nothing is decided,
+/// Every decision takes its time from one trusted place. A raw reading is allowed where nothing is decided,
 /// and each of them says here why.
 #[test]
 fn no_decision_reads_the_machines_clock() {

@@ -4,13 +4,13 @@ use tokio::sync::mpsc;
 
 use crate::{
     delivery::{DeliveryError, outbox, relay::Relay},
-    engine::{EngineError, effects::Emission},
+    engine::{EngineError, effects::Effects},
 };
 
 /// Produces what HTTP calls have decided. An outbox row remembers whatever does not get through.
 pub(in crate::app) async fn run(
     relay: Relay,
-    mut emissions: mpsc::Receiver<Emission>,
+    mut emissions: mpsc::Receiver<Effects>,
 ) -> Result<(), DeliveryError> {
     loop {
         let emission = tokio::select! {
@@ -24,7 +24,7 @@ pub(in crate::app) async fn run(
         };
         // Whatever else has been decided meanwhile goes with it: one delivery for many calls. What has waited for so long
         // that somebody else may have taken it from the outbox is left to that, so that it is not produced twice.
-        let mut all = Emission::default();
+        let mut all = Effects::default();
         for one in std::iter::once(emission).chain(std::iter::from_fn(|| emissions.try_recv().ok())) {
             if outbox::is_fresh(&one, relay.engine.clock.now()) {
                 all.append(one);

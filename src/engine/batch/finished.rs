@@ -5,7 +5,7 @@ use crate::{
     domain::{ids::RequestId, request::Request},
     engine::{
         Engine, EngineError,
-        effects::{Emission, building::Secrets},
+        effects::{Effects, building::Secrets},
     },
     store::Changes,
 };
@@ -77,12 +77,12 @@ impl Finished<'_> {
         self,
         engine: &Engine,
         outboxed: bool,
-    ) -> Result<Emission, EngineError> {
+    ) -> Result<Effects, EngineError> {
         self.observe(engine);
-        let mut emission = Emission {
+        let mut emission = Effects {
             outboxed,
             decided_at: outboxed.then_some(self.changes.at),
-            ..Emission::default()
+            ..Effects::default()
         };
         let to_open: Vec<RequestId> = self
             .touched
@@ -126,7 +126,7 @@ impl Finished<'_> {
 }
 
 impl Touched<'_> {
-    fn emit_tasks(&self, engine: &Engine, secrets: &Secrets, emission: &mut Emission) {
+    fn emit_tasks(&self, engine: &Engine, secrets: &Secrets, emission: &mut Effects) {
         let sent = &self.trail.dispatched;
         match &self.source {
             Source::New { body, identities, .. } => {

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::{
-    Effect, Emission, StatusUpdate,
+    Effect, Effects, StatusUpdate,
     task::{Asked, TaskDispatch},
 };
 use crate::{
@@ -22,7 +22,7 @@ use crate::{
         status::status_message,
     },
     store::{DeadLetter, Origin, StoredBody, StoredCapsule},
-    wire::{KeptHeaders, Refusal, status::StatusMessage},
+    wire::{KeptHeaders, Rejection, status::StatusMessage},
 };
 
 /// What is needed to name the subjects of requests to processors.
@@ -43,8 +43,8 @@ impl Engine {
     pub(in crate::engine) fn emit_contained(
         &self,
         request: &Request,
-        emission: &mut Emission,
-        add: impl FnOnce(&mut Emission),
+        emission: &mut Effects,
+        add: impl FnOnce(&mut Effects),
     ) -> bool {
         let (effects, revisions) = (emission.effects.len(), emission.revisions.len());
         let is_added = contained(|| add(emission)).is_ok();
@@ -58,7 +58,7 @@ impl Engine {
     }
 
     /// Adds a request's status.
-    pub(in crate::engine) fn emit_status(&self, request: &Request, emission: &mut Emission) {
+    pub(in crate::engine) fn emit_status(&self, request: &Request, emission: &mut Effects) {
         emission.revisions.push((request.id, request.revision));
         emission.effects.push(Effect::Status(StatusUpdate {
             id: request.id,
@@ -74,7 +74,7 @@ impl Engine {
         ordinals: &[u16],
         body: &Body,
         identities: &[Identity],
-        emission: &mut Emission,
+        emission: &mut Effects,
     ) {
         if ordinals.is_empty() {
             return;
@@ -107,7 +107,7 @@ impl Engine {
         ordinals: &[u16],
         wrapped_key: Option<&[u8]>,
         secrets: &Secrets,
-        emission: &mut Emission,
+        emission: &mut Effects,
     ) {
         if ordinals.is_empty() {
             return;
@@ -170,15 +170,15 @@ impl Engine {
     pub(in crate::engine) fn dead_letter(
         &self,
         origin: &Origin,
-        refusal: &Refusal,
+        rejection: &Rejection,
         raw: &[u8],
         headers: &KeptHeaders,
         at: At,
     ) -> Result<DeadLetter, EngineError> {
         Ok(self.letter(RejectedMessage {
             origin,
-            reason: refusal.reason,
-            detail: &refusal.detail,
+            reason: rejection.reason,
+            detail: &rejection.detail,
             raw: Some(raw),
             sealed: sealed_within_bounds(&self.vault, raw, headers.are_too_large()),
             headers: self.seal_headers(headers),

@@ -16,12 +16,12 @@ use crate::{
     engine::{
         Engine, EngineError,
         decision_inputs::DecisionInputs,
-        effects::Emission,
+        effects::Effects,
         prepare::{Arrival, PreparedBackup},
         use_cases::BackupEvents,
     },
     store::{Origin, Transaction},
-    wire::Refusal,
+    wire::Rejection,
 };
 
 /// How many backup events share a transaction: it keeps everything else from the gate while it lasts, so it has to be short,
@@ -45,7 +45,7 @@ impl BackupEvents<'_> {
     pub async fn record_backups(
         self,
         arrivals: &[Arrival<PreparedBackup>],
-    ) -> Result<(Vec<FactOutcome>, Emission), EngineError> {
+    ) -> Result<(Vec<FactOutcome>, Effects), EngineError> {
         self.shared
             .note("backups", self.record_all_backups(arrivals).await)
     }
@@ -53,8 +53,8 @@ impl BackupEvents<'_> {
     async fn record_all_backups(
         &self,
         arrivals: &[Arrival<PreparedBackup>],
-    ) -> Result<(Vec<FactOutcome>, Emission), EngineError> {
-        let (mut all, mut emission) = (Vec::with_capacity(arrivals.len()), Emission::default());
+    ) -> Result<(Vec<FactOutcome>, Effects), EngineError> {
+        let (mut all, mut emission) = (Vec::with_capacity(arrivals.len()), Effects::default());
         for some in arrivals.chunks(BATCH) {
             let messages: Vec<Message<'_>> =
                 some.iter().map(|arrival| self.fact_of_backup(arrival)).collect();
@@ -63,8 +63,8 @@ impl BackupEvents<'_> {
                 .record(&messages, &self.shared.advances_of(some))
                 .await?;
             for (told, message) in told.iter().zip(&messages) {
-                if let (FactOutcome::Refused(refusal), Some(_)) = (told, message.origin) {
-                    self.shared.metrics.dead_letter(refusal.reason);
+                if let (FactOutcome::Refused(rejection), Some(_)) = (told, message.origin) {
+                    self.shared.metrics.dead_letter(rejection.reason);
                 }
             }
             all.extend(told);
@@ -77,9 +77,9 @@ impl BackupEvents<'_> {
         let (news, digest) = match &arrival.content {
             Ok(prepared) => match self.check_teller(prepared, arrival.origin.as_ref()) {
                 Ok(()) => (FactCommand::Backup(prepared), prepared.digest),
-                Err(refusal) => (FactCommand::Forged(refusal), [0; 16]),
+                Err(rejection) => (FactCommand::Forged(rejection), [0; 16]),
             },
-            Err(refusal) => (FactCommand::Unreadable(refusal), [0; 16]),
+            Err(rejection) => (FactCommand::Unreadable(rejection), [0; 16]),
         };
         Message {
             news,
@@ -153,7 +153,7 @@ impl Engine {
         known: &Latest,
         tx: &mut dyn Transaction,
         now: At,
-    ) -> Result<Result<Decided, Refusal>, EngineError> {
+    ) -> Result<Result<Decided, Rejection>, EngineError> {
         let event = &prepared.event;
         let fact = Fact::Backup(event.clone());
         if let Some(before) = tx.fact(&fact.key()).await? {
@@ -178,12 +178,12 @@ impl Engine {
     }
 
     /// What nobody can know yet is a mistake, and a set that is not registered proves nothing.
-    fn check_backup(&self, prepared: &PreparedBackup, registry: &Registry, now: At) -> Result<(), Refusal> {
+    fn check_backup(&self, prepared: &PreparedBackup, registry: &Registry, now: At) -> Result<(), Rejection> {
         let event = &prepared.event;
         let registered = registry.get(&event.processor);
         let set = registered.and_then(|processor| processor.backup.as_ref());
         let Some(set) = set.filter(|set| set.set == event.set) else {
-            return Err(Refusal::new(
+            return Err(Rejection::new(
                 DeadLetterReason::UnknownBackup,
                 "processor, set: no processor of this id is registered with this set",
             ));
@@ -193,7 +193,7 @@ impl Engine {
             && restored_into.iter().any(|into| !set.sources.contains(into))
         {
             // A backup system says what happened to its own copies, and those are of its sources.
-            return Err(Refusal::new(
+            return Err(Rejection::new(
                 DeadLetterReason::NotAllowed,
                 "restored_into: expected sources of this set; of others an operator tells, over HTTP",
             ));
@@ -210,7 +210,7 @@ impl Engine {
             }
         };
         if at > now.plus(self.clock_skew) {
-            return Err(Refusal::schema(field));
+            return Err(Rejection::schema(field));
         }
         Ok(())
     }
@@ -218,7 +218,7 @@ impl Engine {
 
 /// Refuses a name that is nearly one that is registered: nothing would be done again for it. One of another name may have
 /// left the registry.
-fn check_names(restored_into: &[ProcessorId], registry: &Registry) -> Result<(), Refusal> {
+fn check_names(restored_into: &[ProcessorId], registry: &Registry) -> Result<(), Rejection> {
     let known = || registry.processors.iter().map(|processor| processor.id.as_str());
     for (place, id) in restored_into.iter().enumerate() {
         if registry.get(id).is_some() {
@@ -226,7 +226,7 @@ fn check_names(restored_into: &[ProcessorId], registry: &Registry) -> Result<(),
         }
         let near = near(id.as_str(), known());
         if !near.is_empty() {
-            return Err(Refusal::schema(format!(
+            return Err(Rejection::schema(format!(
                 "restored_into[{place}]: no processor of this id is registered, so nothing would be done again; did you mean {}?",
                 near.join(" or ")
             )));

@@ -10,7 +10,7 @@ use crate::{
         prepare::{Arrival, PreparedCommand},
     },
     store::InboxRow,
-    wire::Refusal,
+    wire::Rejection,
 };
 
 /// Decides one command after the other against what is stored and what the batch has done so far.
@@ -27,32 +27,35 @@ impl<'a> Decider<'_, '_, 'a> {
     pub(super) fn decide(&mut self, arrival: &'a Arrival<PreparedCommand>) -> Result<Verdict, EngineError> {
         let decided = match &arrival.content {
             Ok(prepared) => self.carry_out(prepared)?,
-            Err(refusal) => Err(refusal.clone()),
+            Err(rejection) => Err(rejection.clone()),
         };
         let decided = match decided {
-            Err(refusal) => self.wait_or_refuse(refusal, arrival)?,
+            Err(rejection) => self.wait_or_refuse(rejection, arrival)?,
             decided => decided,
         };
         match decided {
             Ok(verdict) => Ok(verdict),
-            Err(refusal) => {
+            Err(rejection) => {
                 // Over HTTP the answer says it; on a topic only a dead letter can.
                 if let Some(origin) = &arrival.origin {
                     let letter = self.engine.dead_letter(
                         origin,
-                        &refusal,
+                        &rejection,
                         &arrival.raw,
                         &arrival.headers,
                         self.inputs.now,
                     )?;
                     self.batch.changes.dead_letters.push(letter);
                 }
-                Ok(Verdict::Refused(refusal))
+                Ok(Verdict::Refused(rejection))
             }
         }
     }
 
-    fn carry_out(&mut self, prepared: &'a PreparedCommand) -> Result<Result<Verdict, Refusal>, EngineError> {
+    fn carry_out(
+        &mut self,
+        prepared: &'a PreparedCommand,
+    ) -> Result<Result<Verdict, Rejection>, EngineError> {
         let command = &prepared.command;
         let repeated = self.repeated(prepared);
         // Which regimes there are belongs to the shape of a command, and shape goes before state. But what was taken while
@@ -61,7 +64,7 @@ impl<'a> Decider<'_, '_, 'a> {
             && let Command::Open(opening) = command
             && let Some(fault) = self.engine.rules.fault_of_regime(opening, self.inputs.now)
         {
-            return Ok(Err(Refusal::schema(fault.to_string())));
+            return Ok(Err(Rejection::schema(fault.to_string())));
         }
         if let Some(verdict) = repeated {
             return Ok(verdict);
@@ -82,7 +85,7 @@ impl<'a> Decider<'_, '_, 'a> {
     }
 
     /// The same command again changes nothing; the same id with another payload is a conflict.
-    fn repeated(&self, prepared: &PreparedCommand) -> Option<Result<Verdict, Refusal>> {
+    fn repeated(&self, prepared: &PreparedCommand) -> Option<Result<Verdict, Rejection>> {
         let command = &prepared.command;
         let known = |id| self.loaded.known.get(&(command.tenant().clone(), id));
         let Some((digest, request_id)) = known(command.command_id()) else {

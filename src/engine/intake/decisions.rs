@@ -24,11 +24,11 @@ use crate::{
         prepare::{Arrival, PreparedCommand},
     },
     store::{Lock, ResealedRow, StoredBody, StoredRequest, SubjectDigest, Transaction},
-    wire::Refusal,
+    wire::Rejection,
 };
 
 impl Decider<'_, '_, '_> {
-    pub(super) fn cancel(&mut self, cancel: &Cancel) -> Result<Result<RequestId, Refusal>, EngineError> {
+    pub(super) fn cancel(&mut self, cancel: &Cancel) -> Result<Result<RequestId, Rejection>, EngineError> {
         let context = self.context();
         let leader = self.leader_of(cancel.request_id);
         let found = self
@@ -63,7 +63,7 @@ impl Decider<'_, '_, '_> {
     }
 
     /// Takes identifiers that a request had not come with, and seals them beside those that it has.
-    pub(super) fn supply(&mut self, supply: &Supply) -> Result<Result<RequestId, Refusal>, EngineError> {
+    pub(super) fn supply(&mut self, supply: &Supply) -> Result<Result<RequestId, Rejection>, EngineError> {
         let engine = self.engine;
         let context = self.context();
         let found = self
@@ -105,7 +105,7 @@ impl Decider<'_, '_, '_> {
     pub(super) fn reactivate(
         &mut self,
         back: &Reactivated,
-    ) -> Result<Result<RequestId, Refusal>, EngineError> {
+    ) -> Result<Result<RequestId, Rejection>, EngineError> {
         let context = self.context();
         for id in self.loaded.returned.remove(&back.command_id).unwrap_or_default() {
             let found = self
@@ -123,7 +123,7 @@ impl Decider<'_, '_, '_> {
     pub(super) fn decide_request(
         &mut self,
         decide: &Decide,
-    ) -> Result<Result<RequestId, Refusal>, EngineError> {
+    ) -> Result<Result<RequestId, Rejection>, EngineError> {
         let context = self.context();
         let rules = self.engine.rules.rulebook();
         let found = self
@@ -254,16 +254,16 @@ impl Engine {
     }
 }
 
-fn unknown() -> Refusal {
-    Refusal::new(
+fn unknown() -> Rejection {
+    Rejection::new(
         DeadLetterReason::UnknownRequest,
         "there is no such request".to_owned(),
     )
 }
 
 /// Why a decision is not carried out, as senders are told.
-pub(super) fn refusal_of(refused: operate::DecisionError) -> Refusal {
-    Refusal::new(reason_of(&refused), refused.to_string())
+pub(super) fn refusal_of(refused: operate::DecisionError) -> Rejection {
+    Rejection::new(reason_of(&refused), refused.to_string())
 }
 
 /// The same in a word.

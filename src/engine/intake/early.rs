@@ -22,7 +22,7 @@ use crate::{
         prepare::{Arrival, PreparedCommand},
     },
     store::{DeadLetter, EarlyRow, Gate, Transaction},
-    wire::Refusal,
+    wire::Rejection,
 };
 
 /// What waits is a decision about one request; what is larger is no such thing and would only fill the store.
@@ -109,21 +109,21 @@ impl<'e, 'a> Decider<'e, '_, 'a> {
     /// Lets a command wait that was refused because there is no such request, where it can.
     pub(super) fn wait_or_refuse(
         &mut self,
-        refusal: Refusal,
+        rejection: Rejection,
         arrival: &Arrival<PreparedCommand>,
-    ) -> Result<Result<Verdict, Refusal>, EngineError> {
+    ) -> Result<Result<Verdict, Rejection>, EngineError> {
         let (Ok(prepared), Some(origin)) = (&arrival.content, &arrival.origin) else {
-            return Ok(Err(refusal));
+            return Ok(Err(rejection));
         };
-        let unknown = refusal.reason == DeadLetterReason::UnknownRequest;
+        let unknown = rejection.reason == DeadLetterReason::UnknownRequest;
         let (Some(command), Some(id)) = (EarlyCommand::of(&prepared.command), prepared.command.request_id())
         else {
-            return Ok(Err(refusal));
+            return Ok(Err(rejection));
         };
         // One that is there belongs to another tenant.
         let is_there = self.batch.get_mut(id).is_some();
         if !unknown || is_there || self.loaded.early.room == 0 || arrival.raw.len() > MAX_BYTES {
-            return Ok(Err(refusal));
+            return Ok(Err(rejection));
         }
         if !self.loaded.early.alone {
             self.loaded.early.undecided = true;
@@ -151,7 +151,7 @@ impl<'e, 'a> Decider<'e, '_, 'a> {
         &mut self,
         opening: &'a Opening,
         prepared: &'a PreparedCommand,
-    ) -> Result<Result<RequestId, Refusal>, EngineError> {
+    ) -> Result<Result<RequestId, Rejection>, EngineError> {
         let id = opening.request_id;
         let comes_first = |row: &EarlyRow| row.request_id == id;
         self.withhold = self
@@ -181,8 +181,8 @@ impl<'e, 'a> Decider<'e, '_, 'a> {
         for row in stored {
             match self.carry_out_one(&row)? {
                 Ok(_) => self.batch.changes.early.taken.push(row.origin),
-                Err(refusal) => {
-                    self.bury_early(&row, &refusal);
+                Err(rejection) => {
+                    self.bury_early(&row, &rejection);
                     self.batch
                         .changes
                         .early
@@ -195,19 +195,19 @@ impl<'e, 'a> Decider<'e, '_, 'a> {
         // Those that came before it in this very batch.
         let waiting: Vec<EarlyRow> = self.batch.changes.early.waiting.extract_if(.., of_this).collect();
         for row in waiting {
-            if let Err(refusal) = self.carry_out_one(&row)? {
+            if let Err(rejection) = self.carry_out_one(&row)? {
                 self.batch
                     .changes
                     .inbox
                     .retain(|known| known.command_id != row.command_id || known.tenant != row.tenant);
                 self.loaded.known.remove(&(row.tenant.clone(), row.command_id));
-                self.bury_early(&row, &refusal);
+                self.bury_early(&row, &rejection);
             }
         }
         Ok(())
     }
 
-    fn carry_out_one(&mut self, row: &EarlyRow) -> Result<Result<RequestId, Refusal>, EngineError> {
+    fn carry_out_one(&mut self, row: &EarlyRow) -> Result<Result<RequestId, Rejection>, EngineError> {
         let opened = self.engine.vault.open_dead_letter(&row.command);
         let command = opened
             .map_err(EngineError::from)
@@ -224,22 +224,22 @@ impl<'e, 'a> Decider<'e, '_, 'a> {
         }
     }
 
-    fn bury_early(&mut self, row: &EarlyRow, refusal: &Refusal) {
-        self.loaded.early.refused.push(refusal.reason);
-        let letter = self.engine.letter_of(row, refusal, self.inputs.now);
+    fn bury_early(&mut self, row: &EarlyRow, rejection: &Rejection) {
+        self.loaded.early.refused.push(rejection.reason);
+        let letter = self.engine.letter_of(row, rejection, self.inputs.now);
         self.batch.changes.dead_letters.push(letter);
     }
 }
 
 impl Engine {
     /// The dead letter of a command that waited.
-    pub(in crate::engine) fn letter_of(&self, row: &EarlyRow, refusal: &Refusal, at: At) -> DeadLetter {
+    pub(in crate::engine) fn letter_of(&self, row: &EarlyRow, rejection: &Rejection, at: At) -> DeadLetter {
         // Sealed as it came; where its key is gone, nobody can say what it was.
         let raw = self.vault.open_dead_letter(&row.raw).ok();
         self.letter(RejectedMessage {
             origin: &row.origin,
-            reason: refusal.reason,
-            detail: &refusal.detail,
+            reason: rejection.reason,
+            detail: &rejection.detail,
             raw: raw.as_ref().map(|raw| raw.as_slice()),
             sealed: Some(row.raw.clone()),
             headers: row.headers.clone(),

@@ -14,7 +14,7 @@ use crate::{
         EngineError,
         prepare::{PreparedCommand, PreparedSubject},
     },
-    wire::Refusal,
+    wire::Rejection,
 };
 
 /// Ids are unique over all tenants, and whose request has it is nobody else's affair.
@@ -25,11 +25,11 @@ impl<'a> Decider<'_, '_, 'a> {
         &mut self,
         opening: &'a Opening,
         prepared: &'a PreparedCommand,
-    ) -> Result<Result<RequestId, Refusal>, EngineError> {
+    ) -> Result<Result<RequestId, Rejection>, EngineError> {
         if let (Some(ours), Some(theirs)) = (&self.engine.region, &opening.region)
             && ours != theirs
         {
-            return Ok(Err(Refusal::new(
+            return Ok(Err(Rejection::new(
                 DeadLetterReason::WrongRegion,
                 format!("region: this is {ours}"),
             )));
@@ -85,15 +85,15 @@ impl<'a> Decider<'_, '_, 'a> {
 }
 
 /// Why a request is not opened, as its sender is told.
-fn refusal_of(fault: &CannotOpen) -> Refusal {
+fn refusal_of(fault: &CannotOpen) -> Rejection {
     let detail = fault.to_string();
     match fault {
-        CannotOpen::NoPlan(NoPlan::NoProcessor) => Refusal::new(DeadLetterReason::NoProcessor, detail),
+        CannotOpen::NoPlan(NoPlan::NoProcessor) => Rejection::new(DeadLetterReason::NoProcessor, detail),
         CannotOpen::NoPlan(NoPlan::TooManyTasks) | CannotOpen::Illegal(_) => {
-            Refusal::new(DeadLetterReason::Internal, detail)
+            Rejection::new(DeadLetterReason::Internal, detail)
         }
         CannotOpen::UnknownRegime(_) | CannotOpen::NoTimeAfterGrace(_) | CannotOpen::RequestedAt(_) => {
-            Refusal::schema(detail)
+            Rejection::schema(detail)
         }
     }
 }

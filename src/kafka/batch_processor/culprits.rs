@@ -11,10 +11,10 @@ use super::{BatchProcessor, Job, Tried, Work, is_passing};
 use crate::{
     clock::Stopwatch,
     domain::words::DeadLetterReason,
-    engine::{EngineError, effects::Emission, prepare::Arrival, rehearsal::Rehearsed, schedule::Pauses},
+    engine::{EngineError, effects::Effects, prepare::Arrival, rehearsal::Rehearsed, schedule::Pauses},
     store::StoreError,
     telemetry::logs::chain,
-    wire::Refusal,
+    wire::Rejection,
 };
 
 /// So many messages in a row may be at fault together. Where the store refuses one more, it is the store.
@@ -29,7 +29,7 @@ const DOUBT: Duration = Duration::from_secs(60);
 /// What has been gone past.
 pub(super) struct Passed {
     pub(super) messages: usize,
-    pub(super) emission: Emission,
+    pub(super) emission: Effects,
 }
 
 /// Whose fault it seems to be.
@@ -217,7 +217,7 @@ fn buried<T: Clone>(culprits: &[Arrival<T>]) -> Vec<Arrival<T>> {
     let mut buried = culprits.to_vec();
     for arrival in &mut buried {
         if arrival.content.is_ok() || culprits.len() == 1 {
-            arrival.content = Err(Refusal::new(
+            arrival.content = Err(Rejection::new(
                 DeadLetterReason::Internal,
                 "it failed for good".to_owned(),
             ));

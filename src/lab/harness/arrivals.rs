@@ -8,7 +8,7 @@ use crate::{
         prepare::{Arrival, PreparedAck, PreparedBackup, PreparedCommand},
     },
     store::Origin,
-    wire::{KeptHeaders, Refusal, ack::parse_ack, command::Door, envelope::Envelope},
+    wire::{KeptHeaders, Rejection, ack::parse_ack, command::Door, envelope::Envelope},
 };
 
 /// A command.
@@ -43,7 +43,7 @@ pub fn backup(engine: &Engine, origin: Option<Origin>, bytes: &[u8]) -> Arrival<
 }
 
 /// Any message, with what became of it.
-pub fn arrival<T>(origin: Option<Origin>, content: Result<T, Refusal>, bytes: &[u8]) -> Arrival<T> {
+pub fn arrival<T>(origin: Option<Origin>, content: Result<T, Rejection>, bytes: &[u8]) -> Arrival<T> {
     Arrival {
         origin,
         content,

@@ -3,7 +3,7 @@
 use serde_json::Value;
 
 use crate::{
-    engine::effects::{Effect, Emission},
+    engine::effects::{Effect, Effects},
     store::CompactedKey,
 };
 
@@ -27,7 +27,7 @@ pub struct Sent {
 
 impl Sent {
     /// What an emission has: tasks in the order of their requests and processors, everything else as it was produced.
-    pub fn of(emission: &Emission) -> Self {
+    pub fn of(emission: &Effects) -> Self {
         let mut sent = Self::default();
         for effect in &emission.effects {
             sent.add(effect);

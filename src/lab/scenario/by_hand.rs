@@ -19,13 +19,13 @@ use crate::{
     clock::Stopwatch,
     config::{Config, registry_file},
     domain::time::At,
-    engine::{Engine, effects::Emission, facts::FactOutcome, intake::Verdict, settlement::AckVerdict},
+    engine::{Engine, effects::Effects, facts::FactOutcome, intake::Verdict, settlement::AckVerdict},
     http,
     lab::harness::{Harness, Sent},
     policies::Profile,
     telemetry::{freshness::GaugeGroup, readiness::Readiness},
     terminal::folder::Folder,
-    wire::{Refusal, command::Door},
+    wire::{Rejection, command::Door},
 };
 
 /// As many messages as a worker takes in together.
@@ -56,7 +56,7 @@ pub struct ByHand {
     caller: Caller,
     outputs: Vec<Output>,
     /// What HTTP calls have decided.
-    emitted: Arc<Mutex<Vec<Emission>>>,
+    emitted: Arc<Mutex<Vec<Effects>>>,
     shutdown: CancellationToken,
     /// Where its files are, where they are its own.
     folder: Option<Folder>,
@@ -117,7 +117,7 @@ impl ByHand {
     }
 
     /// Hands messages to the worker, in one batch.
-    async fn deliver(&self, topic: Topic, batch: &[Vec<u8>]) -> Result<(Vec<String>, Emission), Stuck> {
+    async fn deliver(&self, topic: Topic, batch: &[Vec<u8>]) -> Result<(Vec<String>, Effects), Stuck> {
         let (harness, worker) = (&self.harness, &self.worker);
         Ok(match topic {
             Topic::Commands | Topic::Control => {
@@ -175,7 +175,7 @@ impl ByHand {
     }
 
     /// Notes what was produced, and that it was.
-    async fn note(&mut self, emission: &Emission) -> Result<Sent, Stuck> {
+    async fn note(&mut self, emission: &Effects) -> Result<Sent, Stuck> {
         let sent = Sent::of(emission);
         self.outputs
             .extend(sent.statuses.iter().cloned().map(Output::Status));
@@ -282,7 +282,7 @@ fn of_command(verdict: &Verdict) -> String {
         Verdict::Taken(_) => "taken".to_owned(),
         Verdict::Duplicate(_) => "duplicate".to_owned(),
         Verdict::Waiting(_) => "waiting".to_owned(),
-        Verdict::Refused(refusal) => refused(refusal),
+        Verdict::Refused(rejection) => refused(rejection),
     }
 }
 
@@ -290,7 +290,7 @@ fn of_ack(verdict: &AckVerdict) -> String {
     match verdict {
         AckVerdict::Counted { .. } => "counted".to_owned(),
         AckVerdict::Repeated => "repeated".to_owned(),
-        AckVerdict::Refused(refusal) => refused(refusal),
+        AckVerdict::Refused(rejection) => refused(rejection),
     }
 }
 
@@ -301,18 +301,18 @@ fn of_backup(told: &FactOutcome) -> String {
             contradiction: Some(contradiction),
         } => format!("contradiction {contradiction:?}").to_lowercase(),
         FactOutcome::Duplicate => "duplicate".to_owned(),
-        FactOutcome::Refused(refusal) => refused(refusal),
+        FactOutcome::Refused(rejection) => refused(rejection),
     }
 }
 
-fn refused(refusal: &Refusal) -> String {
-    format!("refused {}", refusal.reason.as_str())
+fn refused(rejection: &Rejection) -> String {
+    format!("refused {}", rejection.reason.as_str())
 }
 
 async fn listen(
     config: &Config,
     engine: &Arc<Engine>,
-    emissions: mpsc::Sender<Emission>,
+    emissions: mpsc::Sender<Effects>,
     shutdown: &CancellationToken,
 ) -> Result<std::net::SocketAddr, Stuck> {
     let (engine, auth) = (Arc::clone(engine), config.auth.clone());
@@ -326,7 +326,7 @@ async fn listen(
     Ok(serving.address)
 }
 
-async fn gather(mut queue: mpsc::Receiver<Emission>, emitted: Arc<Mutex<Vec<Emission>>>) {
+async fn gather(mut queue: mpsc::Receiver<Effects>, emitted: Arc<Mutex<Vec<Effects>>>) {
     while let Some(emission) = queue.recv().await {
         emitted
             .lock()

@@ -220,7 +220,7 @@ fn open<'a>(
     headers: &[(&'a str, &'a str)],
     value: &'a [u8],
     tenant: &'a Tenant,
-) -> Result<envelope::Message<'a>, crate::wire::Refusal> {
+) -> Result<envelope::Message<'a>, crate::wire::Rejection> {
     let headers: Vec<_> = headers
         .iter()
         .map(|(name, value)| (*name, Some(value.as_bytes())))
@@ -272,12 +272,12 @@ fn events_that_are_none_are_refused() {
     let tenant = tenant();
     let mode = [("content-type", "application/cloudevents+json")];
     let refused = |headers: &[(&'static str, &'static str)], value: &str| {
-        let refusal = match open(headers, value.as_bytes(), &tenant) {
-            Err(refusal) => refusal,
+        let rejection = match open(headers, value.as_bytes(), &tenant) {
+            Err(rejection) => rejection,
             Ok(message) => panic!("{message:?}"),
         };
-        assert!(!refusal.detail.contains("canary"), "{refusal}");
-        refusal.reason
+        assert!(!rejection.detail.contains("canary"), "{rejection}");
+        rejection.reason
     };
     let event = |rest: &str| format!(r#"{{"specversion":"1.0","id":"7","source":"crm","type":"t"{rest}}}"#);
     let deep = format!(r#","data":{}{}"#, "[".repeat(32), "]".repeat(32));

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use super::{example, tenant};
 use crate::{
     domain::words::DeadLetterReason::{self, NotAllowed, NotJson, NotUtf8, Schema, TooLarge, UnknownType},
-    wire::{Door, Envelope, Refusal, parse_ack, parse_backup, parse_command},
+    wire::{Door, Envelope, Rejection, parse_ack, parse_backup, parse_command},
 };
 
 /// An example, where it is changed and into what (nothing: removed), the reason, and what the detail says.
@@ -30,7 +30,7 @@ type DoorCase = (
 /// What no detail may repeat.
 const CANARY: &str = "canary@example.org";
 
-fn refusal(kind: &str, bytes: &[u8]) -> Refusal {
+fn rejection(kind: &str, bytes: &[u8]) -> Rejection {
     let tenant = tenant();
     let bare = Envelope::bare(&tenant);
     let result = match kind {
@@ -45,16 +45,16 @@ fn refusal(kind: &str, bytes: &[u8]) -> Refusal {
 
 fn assert_refused(kind: &str, bytes: &[u8], reason: DeadLetterReason, says: &str) {
     let start = String::from_utf8_lossy(&bytes[..bytes.len().min(300)]);
-    let refusal = refusal(kind, bytes);
-    assert_eq!(refusal.reason, reason, "{refusal} for {kind} {start}");
+    let rejection = rejection(kind, bytes);
+    assert_eq!(rejection.reason, reason, "{rejection} for {kind} {start}");
     assert!(
-        refusal.detail.contains(says),
+        rejection.detail.contains(says),
         "`{}` does not say `{says}` for {start}",
-        refusal.detail
+        rejection.detail
     );
     assert!(
-        !refusal.detail.contains("canary"),
-        "{refusal} repeats the message"
+        !rejection.detail.contains("canary"),
+        "{rejection} repeats the message"
     );
 }
 

@@ -250,9 +250,9 @@ fn details_hold_nothing_of_the_message() {
             ] {
                 let mut copy = example.document.clone();
                 *copy.pointer_mut(&path).unwrap() = replacement;
-                if let Err(refusal) = parse_as(&example.schema, &copy) {
-                    assert!(!refusal.to_string().contains("canary"), "{path}: {refusal}");
-                    assert!(!refusal.detail.is_empty());
+                if let Err(rejection) = parse_as(&example.schema, &copy) {
+                    assert!(!rejection.to_string().contains("canary"), "{path}: {rejection}");
+                    assert!(!rejection.detail.is_empty());
                 }
             }
         }

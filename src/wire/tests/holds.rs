@@ -11,7 +11,7 @@ use crate::{
         time::At,
         words::{DeadLetterReason, HoldBasis},
     },
-    wire::{Door, Envelope, Refusal, command_id_from_key, parse_backup, parse_command, parse_hold},
+    wire::{Door, Envelope, Rejection, command_id_from_key, parse_backup, parse_command, parse_hold},
 };
 
 const CANARY: &str = "canary@example.org";
@@ -39,7 +39,7 @@ fn released(document: &Value) -> ReleaseHold {
 }
 
 /// A hold over HTTP whose command is called by the key `k`.
-fn placed(document: &Value) -> Result<PlaceHold, Refusal> {
+fn placed(document: &Value) -> Result<PlaceHold, Rejection> {
     let tenant = tenant();
     let mut envelope = Envelope::bare(&tenant);
     envelope.command_id_default = Some(command_id_from_key("k"));
@@ -157,19 +157,19 @@ fn holds_over_http_that_are_none_are_refused() {
         (json!({"basis": "dispute", "subject": {"identities": []}}), "subject.identities"),
     ];
     for (document, says) in cases {
-        let refusal = placed(&document).unwrap_err();
-        assert_eq!(refusal.reason, DeadLetterReason::Schema, "{document}");
+        let rejection = placed(&document).unwrap_err();
+        assert_eq!(rejection.reason, DeadLetterReason::Schema, "{document}");
         assert!(
-            refusal.detail.contains(says),
+            rejection.detail.contains(says),
             "`{}` for {document}",
-            refusal.detail
+            rejection.detail
         );
-        assert!(!refusal.detail.contains("canary"), "{refusal}");
+        assert!(!rejection.detail.contains("canary"), "{rejection}");
     }
     let tenant = tenant();
     let anonymous = br#"{"basis":"dispute","processor":"crm"}"#;
-    let refusal = parse_hold(anonymous, &Envelope::bare(&tenant), "x").unwrap_err();
-    assert!(refusal.detail.starts_with("command_id:"), "{refusal}");
+    let rejection = parse_hold(anonymous, &Envelope::bare(&tenant), "x").unwrap_err();
+    assert!(rejection.detail.starts_with("command_id:"), "{rejection}");
 }
 
 #[test]

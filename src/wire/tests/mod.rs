@@ -11,7 +11,7 @@ use std::path::PathBuf;
 use serde_json::Value;
 
 use super::{
-    Door, Envelope, Refusal, dead_letter::DeadLetterHeaders, parse_ack, parse_backup, parse_command,
+    Door, Envelope, Rejection, dead_letter::DeadLetterHeaders, parse_ack, parse_backup, parse_command,
     status::StatusMessage, suppression::SuppressionMessage, task::TaskMessage,
 };
 use crate::domain::{ids::Tenant, words::DeadLetterReason};
@@ -66,17 +66,17 @@ fn door_of(document: &Value) -> Door {
 }
 
 /// Reads a document as what this schema describes; a command whose only fault is that it is not carried out yet is fine.
-fn parse_as(schema: &str, document: &Value) -> Result<(), Refusal> {
+fn parse_as(schema: &str, document: &Value) -> Result<(), Rejection> {
     let tenant = tenant();
     let mut envelope = Envelope::bare(&tenant);
     envelope.ce_id = Some("1".into());
     envelope.ce_source = Some("test".into());
     let text = document.to_string();
     let text = text.as_bytes();
-    let other = |error: serde_json::Error| Refusal::schema(error.to_string());
+    let other = |error: serde_json::Error| Rejection::schema(error.to_string());
     match schema {
         "command" => match parse_command(text, &envelope, door_of(document)) {
-            Err(refusal) if refusal.detail == "type: this version does not carry it out yet" => Ok(()),
+            Err(rejection) if rejection.detail == "type: this version does not carry it out yet" => Ok(()),
             other => other.map(drop),
         },
         "ack" => parse_ack(text, &envelope).map(drop),
@@ -94,7 +94,7 @@ fn parse_as(schema: &str, document: &Value) -> Result<(), Refusal> {
             let headers = document.as_object().unwrap().iter();
             DeadLetterHeaders::read(headers.map(|(k, v)| (k.as_str(), v.as_str().map(str::as_bytes))))
                 .map(drop)
-                .ok_or_else(|| Refusal::new(DeadLetterReason::Schema, "headers"))
+                .ok_or_else(|| Rejection::new(DeadLetterReason::Schema, "headers"))
         }
         other => panic!("no parser for {other}"),
     }

@@ -11,7 +11,7 @@ use lacuna::{
     clock::{Clock, ManualClock},
     config::{Config, registry_file},
     domain::time::At,
-    engine::{Engine, effects::Emission},
+    engine::{Engine, effects::Effects},
     http,
     store::{Exclusive, Store, StoreOptions, sqlite::SqliteStore},
     telemetry::{freshness::GaugeGroup, metrics::Metrics, readiness::Readiness},
@@ -266,14 +266,14 @@ fn digest_of(token: &str) -> String {
 }
 
 /// What processors are sent.
-fn tasks_of(emission: &Emission) -> Vec<Value> {
+fn tasks_of(emission: &Effects) -> Vec<Value> {
     let message = |task: &lacuna::engine::effects::TaskDispatch| {
         serde_json::to_value(task.message("lacuna.acks", Some("http://127.0.0.1/v1/acks"))).unwrap()
     };
     emission.tasks().map(message).collect()
 }
 
-async fn catch(mut receiver: mpsc::Receiver<Emission>, emitted: Arc<Mutex<Vec<Value>>>) {
+async fn catch(mut receiver: mpsc::Receiver<Effects>, emitted: Arc<Mutex<Vec<Value>>>) {
     while let Some(emission) = receiver.recv().await {
         assert!(emission.outboxed, "what no Kafka input caused has an outbox row");
         emitted.lock().unwrap().extend(tasks_of(&emission));

@@ -11,7 +11,7 @@ use lacuna::{
         time::At,
         words::Status,
     },
-    engine::{Engine, effects::Emission, intake::Verdict},
+    engine::{Engine, effects::Effects, intake::Verdict},
     store::{Line, open::open},
 };
 use serde_json::{Value, json};
@@ -81,7 +81,7 @@ fn until(world: &World, time: &str) -> Duration {
     At::parse(time).unwrap().since(world.clock.now())
 }
 
-async fn unconfirmed(world: &World, engine: &Engine) -> Emission {
+async fn unconfirmed(world: &World, engine: &Engine) -> Effects {
     let later = world.clock.now().plus(Duration::from_secs(60));
     engine.unconfirmed_tombstones(later).await.unwrap()
 }

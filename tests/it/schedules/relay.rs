@@ -9,7 +9,7 @@ use lacuna::{
         relay::{Delivered, Relay},
     },
     domain::{ids::ProcessorId, time::At},
-    engine::{Engine, effects::Emission},
+    engine::{Engine, effects::Effects},
     telemetry::readiness::Readiness,
     transport::Manner,
 };
@@ -61,12 +61,12 @@ impl Way {
         &self.relay.engine
     }
 
-    async fn take_in(&self, world: &World, command: &Value) -> Emission {
+    async fn take_in(&self, world: &World, command: &Value) -> Effects {
         let arrivals = [world.command(self.engine(), command)];
         self.engine().intake().take_in(&arrivals).await.unwrap().emission
     }
 
-    async fn deliver(&self, emission: Emission) -> Sent {
+    async fn deliver(&self, emission: Effects) -> Sent {
         assert_eq!(self.relay.deliver(emission).await.unwrap(), Delivered::Confirmed);
         self.double.arrived()
     }

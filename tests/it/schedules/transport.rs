@@ -9,7 +9,7 @@ use std::{
 use async_trait::async_trait;
 use lacuna::{
     domain::ids::ProcessorId,
-    engine::effects::{Effect, Emission},
+    engine::effects::{Effect, Effects},
     store::CompactedKey,
     transport::{Confirmations, Failure, Fault, Manner, Transport, TransportError},
 };
@@ -76,9 +76,9 @@ impl Double {
 
     /// What has arrived since it was asked last.
     pub fn arrived(&self) -> Sent {
-        Sent::of(&Emission {
+        Sent::of(&Effects {
             effects: std::mem::take(&mut *self.arrived.lock().unwrap()),
-            ..Emission::default()
+            ..Effects::default()
         })
     }
 

@@ -17,7 +17,7 @@ use lacuna::{
     domain::{ids::RequestId, request::Request, time::At},
     engine::{
         Engine, Settings,
-        effects::Emission,
+        effects::Effects,
         intake::Verdict,
         prepare::{Arrival, PreparedAck, PreparedCommand},
         settlement::AckVerdict,
@@ -157,13 +157,13 @@ impl World {
     }
 
     /// Deletes what has been kept for long enough, in both lines, until their fronts are not due.
-    pub async fn expire(&self, engine: &Engine) -> Emission {
+    pub async fn expire(&self, engine: &Engine) -> Effects {
         let emission = self.harness.expire(engine).await.unwrap();
         self.note_purged(&emission);
         emission
     }
 
-    pub fn note_purged(&self, emission: &Emission) {
+    pub fn note_purged(&self, emission: &Effects) {
         self.purged.lock().unwrap().extend(&emission.tombstones.gone);
     }
 

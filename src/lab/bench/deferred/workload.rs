@@ -20,7 +20,7 @@ use crate::{
     domain::{ids::RequestId, time::At},
     engine::{
         Engine,
-        effects::Emission,
+        effects::Effects,
         intake::Verdict,
         prepare::{Arrival, PreparedAck, PreparedCommand},
         settlement::AckVerdict,
@@ -182,7 +182,7 @@ struct Lane {
 }
 
 impl Lane {
-    async fn take_in(&self, kind: Kind, ids: &[RequestId]) -> Result<Emission, BenchError> {
+    async fn take_in(&self, kind: Kind, ids: &[RequestId]) -> Result<Effects, BenchError> {
         let now = self.engine.clock.now();
         let arrivals: Vec<Arrival<PreparedCommand>> = ids
             .iter()
@@ -199,7 +199,7 @@ impl Lane {
 
     /// What the processors answer to a batch, in two parts: those of a request come in two transactions, because systems
     /// are of unequal speed.
-    fn acks(&self, emission: Emission) -> [Vec<Arrival<PreparedAck>>; 2] {
+    fn acks(&self, emission: Effects) -> [Vec<Arrival<PreparedAck>>; 2] {
         let now = self.engine.clock.now();
         let mut parts = [Vec::new(), Vec::new()];
         for (task, n) in emission.tasks().zip(0..) {

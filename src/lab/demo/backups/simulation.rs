@@ -17,7 +17,7 @@ use crate::{
     domain::{ids::RequestId, request::Request, time::At},
     engine::{
         Engine,
-        effects::{Effect, Emission, StatusUpdate},
+        effects::{Effect, Effects, StatusUpdate},
         facts::FactOutcome,
         intake::Verdict,
         settlement::AckVerdict,
@@ -173,7 +173,7 @@ impl Simulation {
     }
 
     /// Brings messages to whom they are for, until nobody has anything to say.
-    async fn deliver(&mut self, emission: Emission) -> Result<(), DemoError> {
+    async fn deliver(&mut self, emission: Effects) -> Result<(), DemoError> {
         let mut waiting = vec![emission];
         while let Some(emission) = waiting.pop() {
             let mut acks = Vec::new();
@@ -206,7 +206,7 @@ impl Simulation {
         }
     }
 
-    async fn answer(&self, acks: &[Vec<u8>]) -> Result<Emission, DemoError> {
+    async fn answer(&self, acks: &[Vec<u8>]) -> Result<Effects, DemoError> {
         let settled = self.harness.settle(&self.engine, acks).await?;
         let counted = |verdict: &AckVerdict| matches!(verdict, AckVerdict::Counted { .. });
         if settled.verdicts.iter().all(counted) {

@@ -8,14 +8,14 @@ use crate::domain::words::DeadLetterReason;
 /// A message is refused.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{reason}: {detail}")]
-pub struct Refusal {
+pub struct Rejection {
     /// Under which reason it is dead-lettered.
     pub reason: DeadLetterReason,
     /// Which field, and what was expected of it; never a value of the message.
     pub detail: String,
 }
 
-impl Refusal {
+impl Rejection {
     /// Refuses. The detail must not hold anything of the message.
     pub fn new(reason: DeadLetterReason, detail: impl Into<String>) -> Self {
         Self {
