@@ -113,6 +113,13 @@ impl Engine {
                 Trace::Fact(_) => None,
             })
             .collect();
+        // A copy that was compacted is known by the facts that are left of its set, and a worker that has just started has read
+        // none yet.
+        let tells_of_backups =
+            |replay: &Arrival<T>| replay.content.as_ref().ok().and_then(Names::backup_event).is_some();
+        if replays.iter().any(tells_of_backups) {
+            self.refresh_facts().await?;
+        }
         let mut tx = self.store.begin("strays").await?;
         let letters = tx.dead_letters_of(&origins).await?;
         let refused: HashSet<Origin> = letters.into_iter().map(|letter| letter.origin).collect();

@@ -134,7 +134,7 @@ pub struct Backups {
 impl Work for Backups {
     type Item = PreparedBackup;
     const NAME: &'static str = "backups";
-    // Each has a transaction of its own, and they are few.
+    // They are few, and up to fifty of them share a transaction.
     const WINDOW: Window = Window::COMMANDS;
 
     fn prepare(

@@ -28,6 +28,9 @@ use crate::{
 /// How many facts one transaction looks at.
 const BATCH: u32 = 500;
 
+/// How many of them one turn takes at the most.
+const MOST_BATCHES: u32 = 200;
+
 /// A fact stays for as long as this after it was told: until then an event that comes again is known, and a worker that has
 /// looked since finds the fact that it learned last.
 const STAYS: Duration = Duration::from_secs(30 * 24 * 3600);
@@ -117,17 +120,19 @@ impl UnitOfWork<'static> for CompactBatch<'_> {
 }
 
 impl Retention<'_> {
-    /// Deletes what was told of copies that nothing is decided by any more, batch by batch. Says how many went.
+    /// Deletes what was told of copies that nothing is decided by any more, some batches of it. Says how many went.
     pub async fn compact_copies(self) -> Result<u64, EngineError> {
         let facts = self.shared.refresh_facts().await?;
-        let mut compacted = 0;
+        let (mut compacted, mut batches) = (0, 0);
         for (processor, copies) in facts.sets() {
             if copies.gone_before().is_none() {
                 continue;
             }
             let mut after = 0;
-            loop {
+            // What is left goes the next time: sweeps must not wait for years of it.
+            while batches < MOST_BATCHES {
                 let batch = self.compact_after(processor, after).await?;
+                batches += 1;
                 compacted += batch.compacted;
                 let Some(last) = batch.last else { break };
                 after = last;

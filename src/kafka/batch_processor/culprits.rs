@@ -113,6 +113,14 @@ impl<W: Work> BatchProcessor<W> {
             }
             Ok(Rehearsed::Anything) if !self.neighbours(rest).is_empty() => return Evidence::Neighbours,
             Ok(Rehearsed::Anything) => chain(error),
+            // The program fails at what is in it: that is not the store's affair.
+            Err(refused)
+                if store_error(error).is_none()
+                    && store_error(&refused).is_none()
+                    && self.engine.rehearse().await.is_ok() =>
+            {
+                return Evidence::AtFault;
+            }
             Err(refused) => chain(&refused),
         };
         for n in self.neighbours(rest) {

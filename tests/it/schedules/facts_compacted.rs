@@ -470,6 +470,9 @@ async fn a_replay_of_what_was_compacted_is_no_stray(fixture: Fixture) {
     world.clock.advance(DAY * 31);
     say(&engine, &taken(&world, 1)).await;
     assert_eq!(engine.retention().compact_copies().await.unwrap(), 3);
+    // One that has just started has learned nothing yet.
+    let started = world.worker().await;
+    assert_eq!(strays(&world, &started, &copies[0]).await, 0);
     for copy in &copies {
         assert_eq!(strays(&world, &engine, copy).await, 0);
     }
