@@ -115,8 +115,14 @@ impl Engine {
             .collect();
         // A copy that was compacted is known by the facts that are left of its set, and a worker that has just started has read
         // none yet.
-        let tells_of_backups =
-            |replay: &Arrival<T>| replay.content.as_ref().ok().and_then(Names::backup_event).is_some();
+        let tells_of_backups = |replay: &Arrival<T>| {
+            replay
+                .content
+                .as_ref()
+                .ok()
+                .and_then(Names::backup_event)
+                .is_some()
+        };
         if replays.iter().any(tells_of_backups) {
             self.refresh_facts().await?;
         }

@@ -1,6 +1,6 @@
 //! Stores that older versions have written: they open, everything in them is read, and it goes on.
 
-use std::{fs, path::Path, time::Duration};
+use std::{fs, os::unix::fs::PermissionsExt as _, path::Path, time::Duration};
 
 use lacuna::{
     domain::{entry::Leaf, ids::RequestId, time::At, words::Status},
@@ -50,6 +50,8 @@ async fn reopened(folder: &Path, name: &str) -> World {
     let fixture = repository("tests/it/store/fixtures").join(name);
     for file in ["lacuna.db", "lacuna.keys"] {
         fs::copy(fixture.join(file), folder.join(file)).unwrap();
+        // Git keeps no permissions of this kind, and a keyring that others can read is refused.
+        fs::set_permissions(folder.join(file), fs::Permissions::from_mode(0o600)).unwrap();
     }
     let place = Place::Sqlite(folder.join("lacuna.db"));
     let store = open(&place.url(), &options()).await.unwrap();
