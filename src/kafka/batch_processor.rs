@@ -2,7 +2,7 @@
 //!
 //! A store that is away, or that nobody can use, is waited for, and so is a clock that can be trusted. A message that no
 //! transaction can take in, although the store takes others, is found and dead-lettered, and its neighbours go through (see
-//! [`culprits`]). What was taken in before is only republished. Nothing here talks to Kafka.
+//! `culprits.rs`). What was taken in before is only republished. Nothing here talks to Kafka.
 
 mod culprits;
 

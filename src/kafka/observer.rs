@@ -1,6 +1,6 @@
 //! Asks a cluster how it stands with our topics and consumer groups, over a client of its own: which topics there are, who is in
 //! a group and has which partitions, where a log ends. It reads no message and joins no group. All of it blocks, each question for
-//! no longer than [`PATIENCE`].
+//! no longer than `PATIENCE`.
 
 use std::{sync::Arc, time::Duration};
 

@@ -66,8 +66,8 @@ impl Request {
                 self.record_event(ordinal, TaskEvent::Reopened, trail)?;
             }
         }
-        // Whoever was never told that it is over need not be told that it goes on.
-        if self.life.status.is_final() {
+        // Whoever was not told that live systems are clean, or that it is over, need not be told that it goes on.
+        if self.life.status.is_final() || self.life.live_clean_at.is_some() {
             self.life.restored_at = Some(context.now);
         }
         self.life.live_clean_at = None;
