@@ -104,15 +104,7 @@ impl Engine {
             .iter()
             .filter_map(|replay| replay.origin.clone())
             .collect();
-        let keys: Vec<(&Tenant, CommandId)> = replays
-            .iter()
-            .filter_map(|replay| replay.content.as_ref().ok())
-            .flat_map(|named| [named.trace(), named.former_trace()])
-            .filter_map(|trace| match trace? {
-                Trace::Inbox(tenant, id) => Some((tenant, id)),
-                Trace::Fact(_) => None,
-            })
-            .collect();
+        let keys = inbox_keys(replays);
         // A copy that was compacted is known by the facts that are left of its set, and a worker that has just started has read
         // none yet.
         let tells_of_backups = |replay: &Arrival<T>| {
@@ -176,6 +168,19 @@ impl Engine {
         let is_gone = self.store.revisions(&ids).await?.is_empty();
         Ok(is_gone && !self.store.recorded(&ids).await?.is_empty())
     }
+}
+
+/// By which keys the inbox would know them.
+fn inbox_keys<T: Names>(replays: &[Arrival<T>]) -> Vec<(&Tenant, CommandId)> {
+    replays
+        .iter()
+        .filter_map(|replay| replay.content.as_ref().ok())
+        .flat_map(|named| [named.trace(), named.former_trace()])
+        .filter_map(|trace| match trace? {
+            Trace::Inbox(tenant, id) => Some((tenant, id)),
+            Trace::Fact(_) => None,
+        })
+        .collect()
 }
 
 fn advance_to<T>(origin: &Origin, arrival: &Arrival<T>) -> Advance {

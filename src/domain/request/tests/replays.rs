@@ -57,7 +57,10 @@ fn restore_touched_before_replay_defers_send() {
     review(&mut bench);
     assert_eq!(bench.dispatched, [1], "b has room");
     assert_eq!(bench.request.life.status, Status::InProgress);
-    assert_eq!(bench.request.life.restored_at, None, "live systems were not clean yet");
+    assert_eq!(
+        bench.request.life.restored_at, None,
+        "live systems were not clean yet"
+    );
     assert_eq!(*bench.state(3), TaskState::Blocked);
     let a = bench.request.task(0);
     assert_eq!((a.purpose, a.generation, a.attempt), (Purpose::Restored, 2, 0));
