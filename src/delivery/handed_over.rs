@@ -17,7 +17,7 @@ use crate::{
 pub(super) struct HandedOver(Arc<Mutex<HashMap<RequestId, u32>>>);
 
 impl HandedOver {
-    /// Keeps of an emission what is not out of date, and remembers it.
+    /// Keeps of effects what is not out of date, and remembers it.
     pub(super) fn hand_over(&self, emission: &mut Effects) {
         let mut latest = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let mut outdated = Vec::new();
@@ -35,7 +35,7 @@ impl HandedOver {
         }
     }
 
-    /// What is confirmed is forgotten. The answer is what no later emission of this worker covers: the others bring the
+    /// What is confirmed is forgotten. The answer is what no later effects of this worker cover: the others bring the
     /// last record up to date when the later one is confirmed.
     pub(super) fn confirmed(&self, revisions: &[(RequestId, u32)]) -> Vec<(RequestId, u32)> {
         let mut latest = self.0.lock().unwrap_or_else(PoisonError::into_inner);

@@ -32,7 +32,7 @@ const PART: &str = "outputs";
 /// The bytes of a dead letter that every destination takes.
 const ALWAYS_TAKEN: usize = 64 * 1024;
 
-/// Brings emissions out.
+/// Brings effects out.
 #[derive(Debug, Clone)]
 pub struct Relay {
     /// The use cases.
@@ -45,7 +45,7 @@ pub struct Relay {
     handed_over: HandedOver,
 }
 
-/// An emission that is on its way.
+/// Effects that are on their way.
 #[derive(Debug)]
 pub struct InFlight {
     confirmations: Confirmations,
@@ -65,7 +65,7 @@ struct Pending {
     short_letters: bool,
 }
 
-/// How it stands with an emission that was sent.
+/// How it stands with effects that were sent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Delivered {
     /// Everything is confirmed, or has gone back to ready.
@@ -91,7 +91,7 @@ impl Relay {
         }
     }
 
-    /// Sends an emission, once there is room for it.
+    /// Sends effects, once there is room for them.
     pub async fn send(&self, mut emission: Effects) -> Result<InFlight, DeliveryError> {
         self.handed_over.hand_over(&mut emission);
         let confirmations = self
@@ -111,7 +111,7 @@ impl Relay {
         })
     }
 
-    /// Sends an emission and waits until it is confirmed.
+    /// Sends effects and waits until they are confirmed.
     pub async fn deliver(&self, emission: Effects) -> Result<Delivered, DeliveryError> {
         self.confirm(self.send(emission).await?).await
     }

@@ -24,7 +24,7 @@ const BATCH: u32 = 500;
 /// What has expired.
 #[derive(Debug, Default)]
 pub struct Expired {
-    /// Where they came from: to be reported by [`Retention::expiry_produced`] once the emission is confirmed.
+    /// Where they came from: to be reported by [`Retention::expiry_produced`] once the effects are confirmed.
     pub origins: Vec<Origin>,
     /// What has to be produced.
     pub emission: Effects,

@@ -59,7 +59,7 @@ impl UnitOfWork<'static> for SetAside<'_> {
 
 impl Engine {
     /// Says that the program has failed at a request.
-    pub(super) fn say_set_aside(&self, request: RequestId, use_case: &'static str) {
+    pub(super) fn report_set_aside(&self, request: RequestId, use_case: &'static str) {
         tracing::error!(%request, use_case, "the program failed at a request: it is set aside");
         self.metrics.set_aside(use_case);
     }

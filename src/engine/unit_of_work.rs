@@ -144,6 +144,12 @@ async fn run_once<'a, U: UnitOfWork<'a>>(
     match finished {
         Some(finished) => {
             tx.commit().await?;
+            // Counted once it is so: what loses a race is decided again.
+            if let Some(name) = U::SETS_ASIDE {
+                for id in &finished.aside {
+                    engine.report_set_aside(*id, name);
+                }
+            }
             Ok(Committed { answer, finished })
         }
         None => Ok(Committed {
@@ -185,10 +191,10 @@ async fn write<'a, U: UnitOfWork<'a>>(
     let (mut answer, finished) = match decide(engine, unit, &mut loaded, &inputs, rows, Vec::new()) {
         Ok(decided) => decided?,
         Err(panicked) => {
-            let name = U::SETS_ASIDE.ok_or(panicked)?;
+            U::SETS_ASIDE.ok_or(panicked)?;
             // Within the transaction: another one would find the rows locked, and pass them over.
             let rows = tx.load(&ids, Lock::Rows).await?;
-            decide_without_unfit(engine, unit, &mut loaded, &inputs, rows, name)?
+            decide_without_unfit(engine, unit, &mut loaded, &inputs, rows)?
         }
     };
     let Some(mut finished) = finished else {
@@ -230,14 +236,10 @@ fn decide_without_unfit<'a, U: UnitOfWork<'a>>(
     loaded: &mut U::Loaded,
     inputs: &DecisionInputs,
     rows: Vec<StoredRequest>,
-    name: &'static str,
 ) -> Result<Decided<'a, U::Output>, U::Error> {
     let is_fit =
         |row: &StoredRequest| decide(engine, unit, loaded, inputs, vec![row.clone()], Vec::new()).is_ok();
     let (fit, unfit): (Vec<_>, Vec<_>) = rows.into_iter().partition(is_fit);
-    for row in &unfit {
-        engine.say_set_aside(row.request.id, name);
-    }
     decide(engine, unit, loaded, inputs, fit, unfit)?
 }
 

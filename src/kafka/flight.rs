@@ -22,7 +22,7 @@ pub(super) struct Report {
     pub(super) certain: bool,
 }
 
-/// The messages of one emission on their way.
+/// The messages of one transaction on their way.
 #[derive(Debug)]
 pub(super) struct Flight {
     count: usize,

@@ -313,7 +313,7 @@ fn no_decision_reads_the_machines_clock() {
         // than by the end of each partition.
         ("kafka/ack_partitions.rs", 1),
         ("engine/routes.rs", 1),
-        // Whether an emission is too old to be produced by whoever decided it: the outbox has it then.
+        // Whether effects are too old to be produced by whoever decided it: the outbox has it then.
         ("app/tasks/http_outputs.rs", 1),
         // For how long a worker keeps to itself what it produces: another one would produce the same once more.
         ("engine/agenda.rs", 1),

@@ -52,7 +52,7 @@ impl Engine {
             emission.effects.truncate(effects);
             emission.revisions.truncate(revisions);
             emission.revisions.push((request.id, request.revision));
-            self.say_set_aside(request.id, "outputs");
+            self.report_set_aside(request.id, "outputs");
         }
         is_added
     }

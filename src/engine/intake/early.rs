@@ -182,7 +182,7 @@ impl<'e, 'a> Decider<'e, '_, 'a> {
             match self.carry_out_one(&row)? {
                 Ok(_) => self.batch.changes.early.taken.push(row.origin),
                 Err(rejection) => {
-                    self.bury_early(&row, &rejection);
+                    self.dead_letter_early(&row, &rejection);
                     self.batch
                         .changes
                         .early
@@ -201,7 +201,7 @@ impl<'e, 'a> Decider<'e, '_, 'a> {
                     .inbox
                     .retain(|known| known.command_id != row.command_id || known.tenant != row.tenant);
                 self.loaded.known.remove(&(row.tenant.clone(), row.command_id));
-                self.bury_early(&row, &rejection);
+                self.dead_letter_early(&row, &rejection);
             }
         }
         Ok(())
@@ -224,7 +224,7 @@ impl<'e, 'a> Decider<'e, '_, 'a> {
         }
     }
 
-    fn bury_early(&mut self, row: &EarlyRow, rejection: &Rejection) {
+    fn dead_letter_early(&mut self, row: &EarlyRow, rejection: &Rejection) {
         self.loaded.early.refused.push(rejection.reason);
         let letter = self.engine.letter_of(row, rejection, self.inputs.now);
         self.batch.changes.dead_letters.push(letter);

@@ -73,7 +73,7 @@ impl<W: Work> BatchProcessor<W> {
             };
             match evidence {
                 Evidence::AtFault => {
-                    let emission = self.patiently(Job::Decide(&buried(first))).await?;
+                    let emission = self.patiently(Job::Decide(&to_dead_letter(first))).await?;
                     report_dead_lettered::<W>(1, &error);
                     return Ok(Passed {
                         messages: 1,
@@ -142,7 +142,7 @@ impl<W: Work> BatchProcessor<W> {
         error: &EngineError,
     ) -> Result<Option<Passed>, EngineError> {
         for (refused, n) in self.neighbours(rest).into_iter().enumerate() {
-            let mut together = buried(&rest[..n]);
+            let mut together = to_dead_letter(&rest[..n]);
             together.push(rest[n].clone());
             match self.patiently(Job::Decide(&together)).await {
                 Ok(emission) => {
@@ -221,9 +221,9 @@ impl<W: Work> BatchProcessor<W> {
 }
 
 /// The same messages, to be dead-lettered: no transaction can take them in. One that cannot be read says so itself.
-fn buried<T: Clone>(culprits: &[Arrival<T>]) -> Vec<Arrival<T>> {
-    let mut buried = culprits.to_vec();
-    for arrival in &mut buried {
+fn to_dead_letter<T: Clone>(culprits: &[Arrival<T>]) -> Vec<Arrival<T>> {
+    let mut letters = culprits.to_vec();
+    for arrival in &mut letters {
         if arrival.content.is_ok() || culprits.len() == 1 {
             arrival.content = Err(Rejection::new(
                 DeadLetterReason::Internal,
@@ -231,7 +231,7 @@ fn buried<T: Clone>(culprits: &[Arrival<T>]) -> Vec<Arrival<T>> {
             ));
         }
     }
-    buried
+    letters
 }
 
 fn report_dead_lettered<W: Work>(messages: usize, why: &EngineError) {

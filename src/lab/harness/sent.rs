@@ -26,7 +26,7 @@ pub struct Sent {
 }
 
 impl Sent {
-    /// What an emission has: tasks in the order of their requests and processors, everything else as it was produced.
+    /// What effects there are: tasks in the order of their requests and processors, everything else as it was produced.
     pub fn of(emission: &Effects) -> Self {
         let mut sent = Self::default();
         for effect in &emission.effects {
