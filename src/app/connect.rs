@@ -114,6 +114,7 @@ pub fn settings_of(config: &Config, now: At, cluster: Arc<str>) -> Settings {
         max_in_flight: config.dispatch.max_in_flight,
         // Where everybody has every role, nobody has anything to show.
         backup_tokens: config.auth.is_some(),
+        lease: config.dispatch.lease,
         cluster,
     }
 }
@@ -258,7 +259,9 @@ async fn check_topics(
         return Err(KafkaError::MissingTopics(names.join(", ")).into());
     }
     for processor in &registry.processors {
-        let topic = config.kafka.topics.tasks_of(processor);
+        let Some(topic) = config.kafka.topics.tasks_of(processor) else {
+            continue;
+        };
         if !there.contains_key(&topic) {
             engine.shut_lane(&processor.id, &topic, "its topic does not exist");
         }

@@ -15,8 +15,7 @@ use crate::{
 /// Every topic that there has to be.
 pub fn needed(topics: &Topics, registry: &Registry) -> Vec<Topic> {
     let mut needed = own(topics);
-    for processor in &registry.processors {
-        let name = topics.tasks_of(processor);
+    for name in registry.processors.iter().filter_map(|p| topics.tasks_of(p)) {
         if needed.iter().all(|topic| topic.name != name) {
             needed.push(topic(&name, "tasks", "lacuna", "the processor", 1));
         }
@@ -35,10 +34,10 @@ pub async fn missing_tasks(
     let there = tokio::task::spawn_blocking(move || Admin::new(&cluster)?.list_within(patience))
         .await
         .map_err(|_| KafkaError::Ended("listing topics"))??;
-    let wanted = registry.processors.iter().map(|processor| {
-        let name = topics.tasks_of(processor);
+    let wanted = registry.processors.iter().filter_map(|processor| {
+        let name = topics.tasks_of(processor)?;
         let whose = format!("{name} (processor {:?})", processor.id.as_str());
-        (whose, topic(&name, "tasks", "lacuna", "the processor", 1))
+        Some((whose, topic(&name, "tasks", "lacuna", "the processor", 1)))
     });
     Ok(wanted
         .filter(|(_, topic)| !there.contains_key(&topic.name))

@@ -15,7 +15,7 @@ use crate::{
     app::{self, AppError, topics},
     clock::{Clock, Stopwatch},
     config::{Config, Keyring as KeyringPlace, Policy, StoreUrl, registry_file},
-    domain::registry::Registry,
+    domain::registry::{Processor, Registry},
     http::tls::{self, TlsError},
     kafka::{KafkaError, admin::Admin, client::Cluster},
     vault::{Keyring, KeyringError, Vault},
@@ -96,14 +96,14 @@ fn summarise(out: &mut Out, args: &Args, config: &Config, registry: &Registry) -
         out.line(format_args!("warning        {warning}"))?;
     }
     out.line("")?;
-    let mut table = Table::new(&["processor", "kind", "actions", "topic"]);
+    let mut table = Table::new(&["processor", "kind", "actions", "sent to"]);
     for processor in &registry.processors {
         let actions: Vec<&str> = processor.actions.iter().map(|action| action.as_str()).collect();
         table.row([
             processor.id.to_string(),
             processor.kind.to_string(),
             actions.join(","),
-            config.kafka.topics.tasks_of(processor),
+            destination_of(config, processor),
         ]);
     }
     out.table(&table)?;
@@ -113,6 +113,12 @@ fn summarise(out: &mut Out, args: &Args, config: &Config, registry: &Registry) -
         table.row([name.to_owned(), key.replace('_', " ")]);
     }
     out.table(&table)
+}
+
+/// What its tasks are sent to.
+fn destination_of(config: &Config, processor: &Processor) -> String {
+    let topic = config.kafka.topics.tasks_of(processor);
+    topic.unwrap_or_else(|| processor.transport.kind().to_owned())
 }
 
 /// The regime of a command that names none, and how many holidays were read: a wrong file shows here.

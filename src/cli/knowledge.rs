@@ -63,6 +63,7 @@ impl Knowledge {
             delay: &|_, _| Duration::ZERO,
             keep_after_completion: self.keep_after_completion,
             withheld: Withheld::Nothing,
+            lease: Duration::ZERO,
         }
     }
 }

@@ -192,7 +192,7 @@ fn reader(wanted: &Wanted, topic: &Topic) -> String {
         .registry
         .processors
         .iter()
-        .find(|processor| topics.tasks_of(processor) == topic.name);
+        .find(|processor| topics.tasks_of(processor).as_ref() == Some(&topic.name));
     processor.map_or_else(|| topic.readers.to_owned(), |processor| processor.id.to_string())
 }
 

@@ -81,7 +81,7 @@ impl Topics {
     }
 
     /// The topic that a processor's tasks go to.
-    pub fn tasks_of(&self, processor: &Processor) -> String {
+    pub fn tasks_of(&self, processor: &Processor) -> Option<String> {
         processor.task_topic(&self.tasks_prefix)
     }
 }

@@ -16,7 +16,7 @@ use super::{
 use crate::domain::{
     ids::{IdentityType, Label, ProcessorId},
     registry::{
-        AnonymizeFallback, EvidenceField, MissingIdentity, Processor, Registry, Retry, Transport,
+        AnonymizeFallback, Breaker, EvidenceField, MissingIdentity, Processor, Registry, Retry, Transport,
         UNNAMED_CATEGORY, cycle_in_after,
     },
     task_ids::MAX_TASKS,
@@ -158,6 +158,10 @@ fn processor<'a>(section: &Section<'a>, listed: &Listed, n: usize) -> Option<(Pr
         backup: None,
         sweep_after: None,
         verify_after: None,
+        rate: None,
+        breaker: Breaker::default(),
+        completes_by: None,
+        replaces: None,
         id: id.clone().or_else(|| ProcessorId::new("unnamed").ok())?,
     };
     rules::read(section, &mut found, listed);
@@ -295,7 +299,9 @@ pub(super) fn check_topics(registry: &Registry, topics: &Topics, file: &str) -> 
     let mut problems = Vec::new();
     let mut seen: Vec<(String, &ProcessorId)> = Vec::new();
     for processor in &registry.processors {
-        let topic = topics.tasks_of(processor);
+        let Some(topic) = topics.tasks_of(processor) else {
+            continue;
+        };
         let mut report = |message: String| {
             let key = format!("processor {:?}: transport.topic", processor.id.as_str());
             problems.push(Problem {

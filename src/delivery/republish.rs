@@ -6,7 +6,7 @@
 use crate::{
     domain::{
         ids::RequestId,
-        registry::{Lane, Registry},
+        registry::{Lane, Processor, Registry},
         request::Request,
         task::TaskState,
     },
@@ -37,6 +37,9 @@ fn to_be_sent_again(request: &Request, registry: &Registry) -> Vec<u16> {
         matches!(task.state, TaskState::Dispatched { .. })
             && match lane {
                 Some(Lane::Relayed) | None => true,
+                // A task of a Kafka lane with a rate is claimed and then sent like any other.
+                Some(Lane::Queued) => registry.get(&task.processor).is_some_and(Processor::is_on_kafka),
+                Some(Lane::Claimed) => false,
             }
     };
     request.ordinals().filter(is_relayed).collect()

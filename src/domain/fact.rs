@@ -10,6 +10,7 @@ use super::{
     hold::{Hold, Holds},
     ids::{HoldId, ProcessorId, Tenant},
     registry::RegistryRevision,
+    task::Queued,
     time::At,
 };
 
@@ -133,6 +134,24 @@ pub struct Facts {
     restores: Vec<Restore>,
     registry: RegistryRevision,
     forgotten: BTreeSet<CapsuleEpoch>,
+    stops: Stops,
+}
+
+/// What people have stopped: single lanes, or all of them.
+#[derive(Debug, Clone, Default)]
+pub struct Stops {
+    brake: bool,
+    paused: BTreeSet<ProcessorId>,
+}
+
+impl Stops {
+    /// Why nothing is sent to a processor; `None`: nobody has stopped its lane.
+    pub fn of(&self, processor: &ProcessorId) -> Option<Queued> {
+        if self.brake {
+            return Some(Queued::Braked);
+        }
+        self.paused.contains(processor).then_some(Queued::Paused)
+    }
 }
 
 impl Facts {
@@ -167,6 +186,11 @@ impl Facts {
     /// How many facts there are.
     pub const fn version(&self) -> FactVersion {
         self.version
+    }
+
+    /// What people have stopped.
+    pub const fn stops(&self) -> &Stops {
+        &self.stops
     }
 
     /// The active holds.

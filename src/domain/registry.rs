@@ -1,9 +1,14 @@
 //! The registered processors: what each holds, can do, and how it is asked.
 
+mod transport;
+
 use std::{collections::BTreeMap, time::Duration};
 
 use serde::{Deserialize, Serialize};
 
+pub use self::transport::{
+    HttpAuth, HttpOptions, Manual, OpenDsr, OpenDsrDialect, SecretRef, Transport, Webhook,
+};
 use super::{
     calendar::Period,
     ids::{AnchorName, IdentityType, Label, ProcessorId},
@@ -89,6 +94,18 @@ pub struct Processor {
     /// How long after a proof it is asked whether the data is really gone.
     #[serde(default)]
     pub verify_after: Option<Period>,
+    /// How many tasks it is sent within a time; `None`: as fast as it takes them.
+    #[serde(default)]
+    pub rate: Option<Rate>,
+    /// When its lane stops by itself.
+    #[serde(default)]
+    pub breaker: Breaker,
+    /// When an answer that says no more than `accepted` counts as done; `None`: never.
+    #[serde(default)]
+    pub completes_by: Option<CompletesBy>,
+    /// A processor that was removed, whose open tasks it takes over.
+    #[serde(default)]
+    pub replaces: Option<ProcessorId>,
 }
 
 /// What a share without categories is called beside those that rules keep: a share that is split always lists its
@@ -157,39 +174,98 @@ impl Processor {
     }
 }
 
-/// How a processor is asked.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(tag = "type", rename_all = "snake_case")]
-pub enum Transport {
-    /// Through a topic of its own.
-    Kafka {
-        /// The topic; `tasks_prefix` + id where it is absent.
-        topic: Option<String>,
-    },
-}
-
 /// How the tasks of a processor leave.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Lane {
     /// With the transaction that finds them due: they are born dispatched and nobody claims them, so the relay answers for
     /// them until they are confirmed. This is for a transport that takes tasks as fast as they are decided.
     Relayed,
+    /// One after another, as its limits allow: they are queued, and the worker that runs the lane claims them.
+    Queued,
+    /// When somebody asks for them: they are queued until a person takes them.
+    Claimed,
+}
+
+/// How many tasks are sent within a time, by all workers together.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Rate {
+    /// How many.
+    pub tasks: u32,
+    /// Within this.
+    pub per: Duration,
+}
+
+/// When a lane stops by itself because its processor fails.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct Breaker {
+    /// The share of failures from which on it opens.
+    pub failure_ratio: f64,
+    /// The time that is looked back over.
+    pub window: Duration,
+    /// How many answers there have to be at least.
+    pub min_requests: u32,
+    /// How long it stays open before one task tries.
+    pub probe_after: Duration,
+}
+
+impl Default for Breaker {
+    fn default() -> Self {
+        Self {
+            failure_ratio: 0.7,
+            window: Duration::from_secs(5 * 60),
+            min_requests: 10,
+            probe_after: Duration::from_secs(60),
+        }
+    }
+}
+
+/// When an answer that says no more than `accepted` counts as done.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CompletesBy {
+    /// How long after it: the term that the processor has published.
+    pub after: Period,
+    /// Whether it is asked first.
+    pub probe: bool,
 }
 
 impl Processor {
     /// The lane of its tasks. Whatever depends on how a task leaves asks here: whether it is dispatched in the step that
     /// finds it due, and what is republished after a crash.
     pub const fn lane(&self) -> Lane {
-        match &self.transport {
-            Transport::Kafka { .. } => Lane::Relayed,
+        match (&self.transport, self.rate) {
+            (Transport::Kafka { .. }, None) => Lane::Relayed,
+            (Transport::Kafka { .. }, Some(_)) | (Transport::Webhook(_) | Transport::OpenDsr(_), _) => {
+                Lane::Queued
+            }
+            (Transport::Manual(_), _) => Lane::Claimed,
         }
     }
 
-    /// The topic that its tasks go to: its own, or the one that begins with this prefix.
-    pub fn task_topic(&self, prefix: &str) -> String {
+    /// Whether its tasks go to a topic.
+    pub const fn is_on_kafka(&self) -> bool {
+        matches!(self.transport, Transport::Kafka { .. })
+    }
+
+    /// Within which time a task that was claimed has to be answered, or to be back in its queue: a call that a worker makes
+    /// is answered at once, unless the worker has died.
+    pub fn answer_within(&self, lease: Duration) -> Duration {
+        /// For what is done before and after a call.
+        const MARGIN: Duration = Duration::from_secs(5);
         match &self.transport {
-            Transport::Kafka { topic: Some(topic) } => topic.clone(),
-            Transport::Kafka { topic: None } => format!("{prefix}{}", self.id),
+            Transport::Kafka { .. } => self.ack_timeout,
+            Transport::Webhook(Webhook { timeout, .. }) | Transport::OpenDsr(OpenDsr { timeout, .. }) => {
+                lease.max(*timeout + MARGIN)
+            }
+            Transport::Manual(Manual { due, .. }) => due.unwrap_or(self.ack_timeout),
+        }
+    }
+
+    /// The topic that its tasks go to: its own, or the one that begins with this prefix; `None`: they go to none.
+    pub fn task_topic(&self, prefix: &str) -> Option<String> {
+        match &self.transport {
+            Transport::Kafka { topic: Some(topic) } => Some(topic.clone()),
+            Transport::Kafka { topic: None } => Some(format!("{prefix}{}", self.id)),
+            Transport::Webhook(_) | Transport::OpenDsr(_) | Transport::Manual(_) => None,
         }
     }
 }

@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 pub use self::{
     apply::IllegalEvent,
     event::TaskEvent,
-    state::{Deferral, TaskState, Undelivered},
+    state::{Deferral, Queued, TaskState, Undelivered},
 };
 
 use super::{

@@ -267,6 +267,10 @@ words! {
         Abandoned = 16 "abandoned", Identity = 17 "identity", NeedsAttention = 18 "needs_attention",
         /// Its topic does not take its message.
         Undeliverable = 21 "undeliverable",
+        /// A person has stopped all lanes.
+        Brake = 22 "brake",
+        /// Its processor has no more to say than that it accepted: its published term is waited for.
+        Attestation = 23 "attestation",
     }
 }
 

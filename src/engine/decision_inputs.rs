@@ -19,7 +19,7 @@ use crate::{
     domain::{
         fact::{FactVersion, Facts},
         ids::ProcessorId,
-        request::{Context, Shut, Withheld},
+        request::{Claims, Context, Shut, Withheld},
         time::At,
     },
     store::{Chain, Gate, Head, StoredFact, Transaction},
@@ -36,6 +36,8 @@ pub(super) struct DecisionInputs {
     pub(super) full: Arc<BTreeSet<ProcessorId>>,
     /// Which topics do not take what is meant for them.
     pub(super) shut: Arc<Shut>,
+    /// What this transaction claims of the queues of lanes.
+    pub(super) claims: Arc<Claims>,
 }
 
 /// The facts that this worker has heard of, and which history they are of.
@@ -112,6 +114,7 @@ impl Engine {
             active: self.active()?,
             full: self.full(),
             shut: self.shut(),
+            claims: Arc::default(),
         })
     }
 
@@ -230,7 +233,9 @@ impl Engine {
             withheld: Withheld::Lanes {
                 replays: &inputs.full,
                 shut: &inputs.shut,
+                claims: &inputs.claims,
             },
+            lease: self.lease,
         }
     }
 
@@ -242,6 +247,7 @@ impl Engine {
             active: self.active()?,
             full: self.full(),
             shut: self.shut(),
+            claims: Arc::default(),
         };
         Ok(show(&self.context(&inputs)))
     }

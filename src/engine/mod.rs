@@ -109,6 +109,8 @@ pub struct Settings {
     pub max_in_flight: u32,
     /// Whether a backup event on the topic has to bring its processor's token.
     pub backup_tokens: bool,
+    /// For how long a worker has to send what it has claimed of the queue of a lane.
+    pub lease: Duration,
     /// The Kafka cluster that positions are kept for.
     pub cluster: Arc<str>,
 }
@@ -141,6 +143,7 @@ pub struct Engine {
     clock_skew: Duration,
     max_in_flight: u32,
     backup_tokens: bool,
+    lease: Duration,
     cluster: Arc<str>,
     learned: RwLock<decision_inputs::Learned>,
     clock_guard: ClockGuard,
@@ -194,6 +197,7 @@ impl Engine {
             clock_skew,
             max_in_flight,
             backup_tokens,
+            lease,
             cluster,
         } = settings;
         let clock_guard = ClockGuard::new(&clock);
@@ -219,6 +223,7 @@ impl Engine {
             clock_skew,
             max_in_flight,
             backup_tokens,
+            lease,
             cluster,
             learned: RwLock::default(),
             clock_guard,

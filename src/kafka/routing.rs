@@ -89,9 +89,9 @@ impl Routes {
     fn of(topics: Arc<Topics>, registry: Option<Arc<ActiveRegistry>>) -> Self {
         let processors = registry.iter().flat_map(|active| &active.registry.processors);
         let tasks = processors
-            .map(|processor| {
-                let topic = processor.task_topic(&topics.tasks_prefix);
-                (processor.id.clone(), Arc::from(topic))
+            .filter_map(|processor| {
+                let topic = processor.task_topic(&topics.tasks_prefix)?;
+                Some((processor.id.clone(), Arc::from(topic)))
             })
             .collect();
         Self {

@@ -51,7 +51,7 @@ impl<'a> ProcessorView<'a> {
     /// Of a processor: `topic`: where its tasks go; `lane`: why its topic takes nothing; `counters`: everybody's.
     pub fn of(
         processor: &'a Processor,
-        topic: String,
+        topic: Option<String>,
         lane: Option<ShutLane>,
         counters: &'a [(CounterKey, i64)],
     ) -> Self {
@@ -65,8 +65,9 @@ impl<'a> ProcessorView<'a> {
             id: &processor.id,
             name: &processor.name,
             kind: processor.kind,
-            transport: match &processor.transport {
-                Transport::Kafka { .. } => Transport::Kafka { topic: Some(topic) },
+            transport: match topic {
+                Some(topic) => Transport::Kafka { topic: Some(topic) },
+                None => processor.transport.clone(),
             },
             actions: &processor.actions,
             identities: &processor.identities,

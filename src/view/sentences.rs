@@ -8,7 +8,7 @@ use crate::domain::{
     ids::ProcessorId,
     registry::ConfirmBy,
     request::{Context, Request, gates::ClosedGate, outlook::Need},
-    task::{Deferral, Share, Task, TaskState, Undelivered},
+    task::{Deferral, Queued, Share, Task, TaskState, Undelivered},
     time::At,
     words::AbandonCause,
 };
@@ -248,6 +248,18 @@ fn sentence(request: &Request, ordinal: u16, context: &Context<'_>) -> Option<St
             "A restored backup has brought it back: {processor} has much to do again, and is asked when it comes to this."
         ),
         TaskState::Ready { due } => format!("{processor} is asked at {due}."),
+        TaskState::Queued { due, .. } if attempt > 0 && *due > context.now => {
+            format!("{processor} is asked again at {due}, after attempt {attempt} did not succeed.")
+        }
+        TaskState::Queued {
+            why: Queued::Turn, ..
+        } => format!("It waits for its turn in the queue of {processor}."),
+        TaskState::Queued {
+            why: Queued::Paused, ..
+        } => format!("{processor} was paused: it is asked when somebody resumes it."),
+        TaskState::Queued {
+            why: Queued::Braked, ..
+        } => "Everything was stopped by the brake: it goes on when somebody takes that away.".to_owned(),
         TaskState::Undeliverable { .. } => format!(
             "The topic of {processor} takes nothing now: it is missing or forbidden, has no leader, or does not confirm. It \
              is tried all the time, and {processor} is asked as soon as it takes the task."

@@ -1,12 +1,15 @@
 //! A registry as text: every key of every processor, as `processors.toml` has it, for showing and comparing.
 
+mod transports;
+
 use std::{fmt::Display, time::Duration};
 
+use self::transports::transport_of;
 use crate::domain::{
     calendar::Period,
     registry::{
-        AnonymizeFallback, BackupSet, ConfirmBy, MissingIdentity, Processor, Registry, Retention, Retry,
-        Transport,
+        AnonymizeFallback, BackupSet, Breaker, CompletesBy, ConfirmBy, MissingIdentity, Processor, Rate,
+        Registry, Retention, Retry,
     },
 };
 
@@ -92,6 +95,10 @@ fn keys(processor: &Processor) -> Vec<(&'static str, Option<String>)> {
         backup,
         sweep_after,
         verify_after,
+        rate,
+        breaker,
+        completes_by,
+        replaces,
     } = processor;
     let missing_identity = match missing_identity {
         MissingIdentity::Block => "block",
@@ -139,6 +146,13 @@ fn keys(processor: &Processor) -> Vec<(&'static str, Option<String>)> {
         ("backup", backup.as_ref().map(backup_of)),
         ("verify", verify_after.map(after)),
         ("sweep", sweep_after.map(after)),
+        ("rate", rate.map(|rate| quoted(rate_of(rate)))),
+        (
+            "breaker",
+            (*breaker != Breaker::default()).then(|| breaker_of(breaker)),
+        ),
+        ("completes_by", completes_by.map(completes_by_of)),
+        ("replaces", replaces.as_ref().map(quoted)),
     ];
     let always = always.into_iter().map(|(key, value)| (key, Some(value)));
     always.chain(tables).collect()
@@ -193,13 +207,31 @@ fn tables(values: impl Iterator<Item = String>) -> String {
     format!("[{}]", values.collect::<Vec<_>>().join(", "))
 }
 
-fn transport_of(transport: &Transport) -> String {
-    match transport {
-        Transport::Kafka { topic: None } => "{ type = \"kafka\" }".to_owned(),
-        Transport::Kafka { topic: Some(topic) } => {
-            format!("{{ type = \"kafka\", topic = {} }}", quoted(topic))
-        }
-    }
+fn rate_of(Rate { tasks, per }: Rate) -> String {
+    let unit = match per.as_secs() {
+        1 => "s",
+        60 => "m",
+        _ => "h",
+    };
+    format!("{tasks}/{unit}")
+}
+
+fn breaker_of(breaker: &Breaker) -> String {
+    let Breaker {
+        failure_ratio,
+        window,
+        min_requests,
+        probe_after,
+    } = breaker;
+    format!(
+        "{{ failure_ratio = {failure_ratio:?}, window = {}, min_requests = {min_requests}, probe_after = {} }}",
+        duration(*window),
+        duration(*probe_after)
+    )
+}
+
+fn completes_by_of(CompletesBy { after, probe }: CompletesBy) -> String {
+    format!("{{ after = {}, probe = {probe} }}", quoted(after))
 }
 
 fn retry_of(retry: &Retry) -> String {

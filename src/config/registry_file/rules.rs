@@ -2,17 +2,18 @@
 //!
 //! They are checked in full. Those that this version does not carry out end here, with a refusal.
 
+use std::time::Duration;
+
 use super::{Listed, label, reference};
 use crate::{
     config::{
-        not_built,
         reader::{Entry, Section},
         values::Zero,
     },
     domain::{
         calendar::Period,
         ids::{AnchorName, Label},
-        registry::{BackupSet, ConfirmBy, Processor, Retention, UNNAMED_CATEGORY},
+        registry::{BackupSet, Breaker, ConfirmBy, Processor, Rate, Retention, UNNAMED_CATEGORY},
         words::{Action, ProcessorKind},
     },
 };
@@ -28,12 +29,9 @@ const PROOFS: &[(&str, ConfirmBy)] = &[
 
 /// Reads the rules into a processor whose other keys have been read.
 pub(super) fn read(section: &Section<'_>, processor: &mut Processor, listed: &Listed) {
-    if let Some(entry) = section.get("rate") {
-        entry.checked(rate);
-        not_built::refuse(&entry, "processor.rate");
-    }
+    processor.rate = section.get("rate").and_then(|e| e.checked(rate));
     // Kafka lanes have no breaker: it is accepted without effect.
-    section.section("breaker", breaker);
+    processor.breaker = section.section("breaker", breaker);
     processor.verify_after = after(section, "verify");
     processor.sweep_after = after(section, "sweep");
     if let Some(entry) = section.get("retention") {
@@ -67,24 +65,33 @@ fn after(section: &Section<'_>, key: &'static str) -> Option<Period> {
 }
 
 /// `50/s`, `50/m` or `50/h`.
-fn rate(text: &str) -> Result<(), &'static str> {
-    let number = text
-        .split_once('/')
-        .filter(|(_, per)| matches!(*per, "s" | "m" | "h"))
-        .map(|(number, _)| number);
-    let digits = number.filter(|n| n.bytes().all(|b| b.is_ascii_digit()));
-    match digits.and_then(|n| n.parse::<u32>().ok()) {
-        Some(1..) => Ok(()),
-        _ => Err("expected a number of at least 1 per second, minute or hour, such as 50/s, 50/m or 50/h"),
-    }
+fn rate(text: &str) -> Result<Rate, &'static str> {
+    let read = || {
+        let (number, per) = text.split_once('/')?;
+        let seconds = match per {
+            "s" => 1,
+            "m" => 60,
+            "h" => 3600,
+            _ => return None,
+        };
+        let is_number = number.bytes().all(|b| b.is_ascii_digit());
+        let tasks = number.parse::<u32>().ok().filter(|n| is_number && *n >= 1)?;
+        Some(Rate {
+            tasks,
+            per: Duration::from_secs(seconds),
+        })
+    };
+    read().ok_or("expected a number of at least 1 per second, minute or hour, such as 50/s, 50/m or 50/h")
 }
 
-fn breaker(section: &Section<'_>) {
-    section.number_or("failure_ratio", 0.01..=1.0, 0.7);
-    for key in ["window", "probe_after"] {
-        section.get(key).and_then(|e| e.duration(Zero::Refused));
+fn breaker(section: &Section<'_>) -> Breaker {
+    let default = Breaker::default();
+    Breaker {
+        failure_ratio: section.number_or("failure_ratio", 0.01..=1.0, default.failure_ratio),
+        window: section.duration_or("window", Zero::Refused, default.window),
+        min_requests: section.integer_or("min_requests", 1..=1_000_000, default.min_requests),
+        probe_after: section.duration_or("probe_after", Zero::Refused, default.probe_after),
     }
-    section.integer_or("min_requests", 1..=1_000_000, 10);
 }
 
 /// Reads the rules. A broken one is left out, since it is reported.

@@ -72,6 +72,7 @@ impl Request {
                 | TaskState::Held { .. }
                 | TaskState::Verifying { .. }
                 | TaskState::Ready { .. }
+                | TaskState::Queued { .. }
                 | TaskState::Undeliverable { .. }
                 | TaskState::Dispatched { .. }
                 | TaskState::Accepted { .. }
@@ -275,7 +276,10 @@ impl Request {
                 *expected_by <= context.now || context.registry.get(&task.processor).is_none()
             }
             // A restore that needs identifiers which are gone is never silent.
-            TaskState::Ready { .. } | TaskState::Undeliverable { .. } | TaskState::Held { .. }
+            TaskState::Ready { .. }
+            | TaskState::Queued { .. }
+            | TaskState::Undeliverable { .. }
+            | TaskState::Held { .. }
                 if !self.can_be_asked(ordinal, context) =>
             {
                 true
@@ -286,7 +290,7 @@ impl Request {
                 ..
             } => true,
             // The person is back: somebody has to decide whether a system that erases everything is asked.
-            TaskState::Ready { .. } | TaskState::Undeliverable { .. } => context
+            TaskState::Ready { .. } | TaskState::Queued { .. } | TaskState::Undeliverable { .. } => context
                 .registry
                 .get(&task.processor)
                 .is_none_or(|processor| !self.spares(task, processor)),
@@ -317,6 +321,7 @@ impl Request {
             matches!(
                 task.state,
                 TaskState::Ready { .. }
+                    | TaskState::Queued { .. }
                     | TaskState::Undeliverable { .. }
                     | TaskState::Dispatched { .. }
                     | TaskState::Accepted { .. }

@@ -4,9 +4,9 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::{Context, Request, Trail};
 use crate::domain::{
-    ids::ProcessorId,
-    registry::Lane,
-    task::{IllegalEvent, Task, TaskEvent, TaskState, Undelivered},
+    ids::{ProcessorId, RequestId},
+    registry::{Lane, Processor},
+    task::{IllegalEvent, Queued, Task, TaskEvent, TaskState, Undelivered},
     time::At,
 };
 
@@ -23,8 +23,13 @@ pub enum Withheld<'a> {
         replays: &'a BTreeSet<ProcessorId>,
         /// What topics do not take.
         shut: &'a Shut,
+        /// What is claimed of the queues of lanes: nothing else is sent of them.
+        claims: &'a Claims,
     },
 }
+
+/// Tasks that are claimed of the queues of their lanes, by request and place.
+pub type Claims = BTreeSet<(RequestId, u16)>;
 
 /// Which topics do not take what is meant for them, as far as this worker has found out.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -56,10 +61,18 @@ impl Withheld<'_> {
         match self {
             Self::Nothing => false,
             Self::Everything => true,
-            Self::Lanes { replays, shut } => {
+            Self::Lanes { replays, shut, .. } => {
                 (task.is_unsent_replay() && replays.contains(&task.processor))
                     || shut.is_still_too_large(task)
             }
+        }
+    }
+
+    /// Whether a task is claimed.
+    fn claims(self, request: RequestId, ordinal: u16) -> bool {
+        match self {
+            Self::Nothing | Self::Everything => false,
+            Self::Lanes { claims, .. } => claims.contains(&(request, ordinal)),
         }
     }
 
@@ -73,7 +86,8 @@ impl Withheld<'_> {
 }
 
 impl Request {
-    /// Sends what is due. A relayed lane takes it at once, so a task that is ready is dispatched in the same step.
+    /// Sends what is due. A relayed lane takes it at once, so a task that is ready is dispatched in the same step. The others
+    /// have a queue: it is put there, and sent once it is claimed.
     pub(super) fn dispatch_due(
         &mut self,
         context: &Context<'_>,
@@ -84,46 +98,73 @@ impl Request {
             return Ok(());
         }
         for ordinal in self.ordinals() {
-            let task = self.task(ordinal);
-            let (due, is_known) = match &task.state {
-                TaskState::Ready { due } => (*due, false),
-                TaskState::Undeliverable { due, .. } => (*due, true),
-                _ => continue,
-            };
-            // A processor that is no longer registered cannot be asked: the task waits, and `conclude` raises attention.
-            let Some(processor) = context.registry.get(&task.processor) else {
-                continue;
-            };
-            if due > context.now
-                || context.withheld.has(task)
-                || !self.can_be_asked(ordinal, context)
-                || !self.spares(task, processor)
-            {
-                continue;
-            }
-            match context.withheld.shut_until(&task.processor) {
-                // Invariant 11: what its topic would not take is not produced, so that nothing waits for it.
-                Some(until) if !is_known => {
-                    let event = TaskEvent::Undeliverable {
-                        due: until.max(context.now),
-                        why: Undelivered::Refused,
-                        certain: true,
-                    };
-                    self.record_event(ordinal, event, trail)?;
+            if let Some(event) = self.event_of_lane(ordinal, context) {
+                let is_sent = matches!(event, TaskEvent::Dispatched { .. });
+                self.record_event(ordinal, event, trail)?;
+                if is_sent {
+                    trail.dispatched.push(ordinal);
                 }
-                Some(_) => {}
-                None => match processor.lane() {
-                    Lane::Relayed => {
-                        let event = TaskEvent::Dispatched {
-                            at: context.now,
-                            ack_by: context.now.plus(processor.ack_timeout),
-                        };
-                        self.record_event(ordinal, event, trail)?;
-                        trail.dispatched.push(ordinal);
-                    }
-                },
             }
         }
         Ok(())
+    }
+
+    /// What becomes of a task that is ready, in its lane; `None`: it stays as it is.
+    fn event_of_lane(&self, ordinal: u16, context: &Context<'_>) -> Option<TaskEvent> {
+        let task = self.task(ordinal);
+        let due = match &task.state {
+            TaskState::Ready { due }
+            | TaskState::Queued { due, .. }
+            | TaskState::Undeliverable { due, .. } => *due,
+            _ => return None,
+        };
+        let is_queued = matches!(task.state, TaskState::Queued { .. });
+        // A processor that is no longer registered cannot be asked: the task waits, and `conclude` raises attention.
+        let processor = context.registry.get(&task.processor)?;
+        if context.withheld.has(task) || !self.can_be_asked(ordinal, context) || !self.spares(task, processor)
+        {
+            return is_queued.then_some(TaskEvent::Unqueued { due });
+        }
+        let stopped = context.facts.stops().of(&task.processor);
+        let is_claimed = context.withheld.claims(self.id, ordinal);
+        match (processor.lane(), stopped) {
+            (Lane::Relayed, None) if due > context.now => None,
+            (Lane::Relayed, None) => self.event_of_relayed(ordinal, processor, context),
+            (Lane::Queued | Lane::Claimed, None) if is_queued && is_claimed && due <= context.now => {
+                Some(TaskEvent::Dispatched {
+                    at: context.now,
+                    ack_by: context.now.plus(processor.answer_within(context.lease)),
+                })
+            }
+            _ if is_queued => None,
+            (_, stopped) => Some(TaskEvent::Queued {
+                due,
+                why: stopped.unwrap_or(Queued::Turn),
+            }),
+        }
+    }
+
+    fn event_of_relayed(
+        &self,
+        ordinal: u16,
+        processor: &Processor,
+        context: &Context<'_>,
+    ) -> Option<TaskEvent> {
+        let task = self.task(ordinal);
+        match context.withheld.shut_until(&task.processor) {
+            // Invariant 11: what its topic would not take is not produced, so that nothing waits for it.
+            Some(until) => {
+                let is_known = matches!(task.state, TaskState::Undeliverable { .. });
+                (!is_known).then_some(TaskEvent::Undeliverable {
+                    due: until.max(context.now),
+                    why: Undelivered::Refused,
+                    certain: true,
+                })
+            }
+            None => Some(TaskEvent::Dispatched {
+                at: context.now,
+                ack_by: context.now.plus(processor.ack_timeout),
+            }),
+        }
     }
 }

@@ -55,7 +55,7 @@ use super::{
     time::At,
     words::{Action, Notice, Reason, RefusalBasis, Status, TaskStateName},
 };
-pub use dispatch::{Shut, Withheld};
+pub use dispatch::{Claims, Shut, Withheld};
 pub use legal_clock::{Extension, LegalClock};
 
 /// One data subject's erasure or anonymization.
@@ -185,6 +185,8 @@ pub struct Context<'a> {
     pub keep_after_completion: Duration,
     /// What is not sent in this step, although it could be.
     pub withheld: Withheld<'a>,
+    /// For how long a worker has to send what it has claimed.
+    pub lease: Duration,
 }
 
 impl std::fmt::Debug for Context<'_> {
@@ -365,7 +367,7 @@ impl Request {
                 context.facts.holds().on_task(self, task, registered)
             };
             let event = match &task.state {
-                TaskState::Ready { .. } | TaskState::Undeliverable { .. } => {
+                TaskState::Ready { .. } | TaskState::Queued { .. } | TaskState::Undeliverable { .. } => {
                     hold().map(|hold| TaskEvent::Held { hold: hold.hold_id })
                 }
                 TaskState::Held { due } if hold().is_none() => Some(TaskEvent::Released { due: *due }),

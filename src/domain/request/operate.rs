@@ -126,7 +126,7 @@ impl Request {
                 ..
             } => true,
             // It waits for exactly this.
-            TaskState::Ready { .. } | TaskState::Undeliverable { .. } => context
+            TaskState::Ready { .. } | TaskState::Queued { .. } | TaskState::Undeliverable { .. } => context
                 .registry
                 .get(&task.processor)
                 .is_some_and(|processor| !self.spares(task, processor)),

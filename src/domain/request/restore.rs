@@ -86,6 +86,7 @@ fn can_be_back(task: &Task, since: At) -> bool {
         TaskState::Done { at, .. } => *at >= since,
         // It was out, or had erased a part of its share, at a time that nobody has confirmed.
         TaskState::Ready { .. }
+        | TaskState::Queued { .. }
         | TaskState::Undeliverable { .. }
         | TaskState::Held { .. }
         | TaskState::Dispatched { .. }

@@ -3,7 +3,7 @@
 use super::Request;
 use crate::domain::{
     ids::ProcessorId,
-    task::{Deferral, Task, TaskState},
+    task::{Deferral, Queued, Task, TaskState},
     time::At,
     words::{TaskStateName, Why},
 };
@@ -79,6 +79,11 @@ impl Request {
             }
             // It could have been sent and was not: its processor is no longer registered, or its subject is forgotten.
             TaskState::Ready { .. } => Some((Why::NeedsAttention, None)),
+            TaskState::Queued {
+                why: Queued::Turn,
+                due,
+            } if task.attempt > 0 => Some((Why::Retry, Some(*due))),
+            TaskState::Queued { why, .. } => Some((why.word(), None)),
             TaskState::Undeliverable { due, .. } => Some((Why::Undeliverable, Some(*due))),
             TaskState::Dispatched { ack_by, .. } => Some((Why::Ack, Some(*ack_by))),
             TaskState::Accepted { expected_by, .. } => Some((Why::ExpectedCompletion, Some(*expected_by))),

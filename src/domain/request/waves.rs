@@ -257,6 +257,7 @@ const fn is_asked(state: &TaskState) -> bool {
     matches!(
         state,
         TaskState::Ready { .. }
+            | TaskState::Queued { .. }
             | TaskState::Undeliverable { .. }
             | TaskState::Held { .. }
             | TaskState::Dispatched { .. }

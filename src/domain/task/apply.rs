@@ -29,13 +29,13 @@ impl Task {
             | (S::Held { .. }, E::Released { due })
             // What is answered has arrived, also where nobody confirmed that it had.
             | (
-                S::Dispatched { .. } | S::Accepted { .. } | S::Undeliverable { .. },
+                S::Dispatched { .. } | S::Accepted { .. } | S::Queued { .. } | S::Undeliverable { .. },
                 E::AskedAgain { due, .. } | E::Found { due },
             )
             | (
                 S::Abandoned { .. }
                 | S::Ready { .. }
-                | S::Undeliverable { .. }
+                | S::Queued { .. } | S::Undeliverable { .. }
                 | S::Dispatched { .. }
                 | S::Accepted { .. }
                 | S::Parked { .. },
@@ -44,7 +44,7 @@ impl Task {
             | (
                 S::Done { .. }
                 | S::Ready { .. }
-                | S::Undeliverable { .. }
+                | S::Queued { .. } | S::Undeliverable { .. }
                 | S::Held { .. }
                 | S::Dispatched { .. }
                 | S::Accepted { .. }
@@ -54,17 +54,23 @@ impl Task {
                 | S::Abandoned { .. },
                 E::Restored { due },
             ) => S::Ready { due: *due },
-            (S::Ready { due } | S::Undeliverable { due, .. }, E::Held { .. }) => S::Held { due: *due },
-            (S::Ready { .. } | S::Undeliverable { .. }, E::Dispatched { at, ack_by }) => S::Dispatched {
+            (S::Ready { due } | S::Queued { due, .. } | S::Undeliverable { due, .. }, E::Held { .. }) => S::Held { due: *due },
+            (S::Ready { .. } | S::Queued { .. } | S::Undeliverable { .. }, E::Dispatched { at, ack_by }) => S::Dispatched {
                 at: *at,
                 ack_by: *ack_by,
             },
+            (
+                S::Ready { .. } | S::Queued { .. } | S::Undeliverable { .. },
+                E::Queued { due, why },
+            )
+            | (S::Dispatched { .. }, E::Unsent { due, why }) => S::Queued { due: *due, why: *why },
+            (S::Queued { .. } | S::Undeliverable { .. }, E::Unqueued { due }) => S::Ready { due: *due },
             // A topic that is known to take nothing is not tried.
-            (S::Ready { .. } | S::Dispatched { .. }, E::Undeliverable { due, why, .. }) => S::Undeliverable {
+            (S::Ready { .. } | S::Queued { .. } | S::Dispatched { .. }, E::Undeliverable { due, why, .. }) => S::Undeliverable {
                 due: *due,
                 why: *why,
             },
-            (S::Dispatched { .. } | S::Undeliverable { .. }, E::Accepted { at, expected_by }) => S::Accepted {
+            (S::Dispatched { .. } | S::Queued { .. } | S::Undeliverable { .. }, E::Accepted { at, expected_by }) => S::Accepted {
                 at: *at,
                 expected_by: *expected_by,
             },
@@ -73,7 +79,7 @@ impl Task {
                 S::Dispatched { .. }
                 | S::Accepted { .. }
                 | S::Ready { .. }
-                | S::Undeliverable { .. }
+                | S::Queued { .. } | S::Undeliverable { .. }
                 | S::Held { .. }
                 | S::Parked { .. }
                 | S::Abandoned { .. },
@@ -86,13 +92,13 @@ impl Task {
                 S::Dispatched { .. }
                 | S::Accepted { .. }
                 | S::Ready { .. }
-                | S::Undeliverable { .. }
+                | S::Queued { .. } | S::Undeliverable { .. }
                 | S::Held { .. }
                 | S::Parked { .. }
                 | S::Abandoned { .. },
                 E::SecondLook { until, .. },
             ) => S::Verifying { until: *until },
-            (S::Dispatched { .. } | S::Accepted { .. } | S::Undeliverable { .. }, E::Retained { until }) => S::Parked {
+            (S::Dispatched { .. } | S::Accepted { .. } | S::Queued { .. } | S::Undeliverable { .. }, E::Retained { until }) => S::Parked {
                 why: Deferral::Retention,
                 until: *until,
             },
@@ -102,7 +108,7 @@ impl Task {
             },
             // Also what could not be done at once: a backup system that has no key to destroy waits for its rotation.
             (
-                S::Blocked | S::Dispatched { .. } | S::Accepted { .. } | S::Undeliverable { .. },
+                S::Blocked | S::Dispatched { .. } | S::Accepted { .. } | S::Queued { .. } | S::Undeliverable { .. },
                 E::Parked { why, until, .. },
             ) if is_wave => {
                 S::Parked {
@@ -115,7 +121,7 @@ impl Task {
                 | S::WithoutIdentity
                 | S::Parked { .. }
                 | S::Ready { .. }
-                | S::Undeliverable { .. }
+                | S::Queued { .. } | S::Undeliverable { .. }
                 | S::Held { .. }
                 | S::Dispatched { .. }
                 | S::Accepted { .. }
@@ -127,7 +133,7 @@ impl Task {
             (S::Blocked | S::WithoutIdentity | S::Abandoned { .. }, E::Rewaved { .. }) if is_wave => {
                 self.state.clone()
             }
-            (S::Dispatched { .. } | S::Accepted { .. } | S::Undeliverable { .. }, E::RetainedForGood { basis }) => {
+            (S::Dispatched { .. } | S::Accepted { .. } | S::Queued { .. } | S::Undeliverable { .. }, E::RetainedForGood { basis }) => {
                 S::Exempt { basis: basis.clone() }
             }
             (
@@ -135,7 +141,7 @@ impl Task {
                 | S::WithoutIdentity
                 | S::Parked { .. }
                 | S::Ready { .. }
-                | S::Undeliverable { .. }
+                | S::Queued { .. } | S::Undeliverable { .. }
                 | S::Held { .. }
                 | S::Abandoned { .. },
                 E::Refused { basis },
@@ -143,7 +149,7 @@ impl Task {
             (S::WithoutIdentity, E::Identified) => S::Blocked,
             (S::Blocked, E::Exempted { basis }) if is_wave => S::Exempt { basis: basis.clone() },
             (
-                S::Dispatched { .. } | S::Accepted { .. } | S::Undeliverable { .. },
+                S::Dispatched { .. } | S::Accepted { .. } | S::Queued { .. } | S::Undeliverable { .. },
                 E::Abandoned { cause, .. },
             ) => {
                 S::Abandoned { cause: *cause }
@@ -153,7 +159,7 @@ impl Task {
                 | S::WithoutIdentity
                 | S::Parked { .. }
                 | S::Ready { .. }
-                | S::Undeliverable { .. }
+                | S::Queued { .. } | S::Undeliverable { .. }
                 | S::Held { .. }
                 | S::Dispatched { .. }
                 | S::Accepted { .. }
@@ -166,7 +172,7 @@ impl Task {
                 | S::WithoutIdentity
                 | S::Parked { .. }
                 | S::Ready { .. }
-                | S::Undeliverable { .. }
+                | S::Queued { .. } | S::Undeliverable { .. }
                 | S::Held { .. }
                 | S::Abandoned { .. },
                 E::Cancelled,
@@ -253,7 +259,11 @@ impl Task {
             | TaskEvent::Identified
             | TaskEvent::Refused { .. }
             | TaskEvent::Exempted { .. }
-            | TaskEvent::Undeliverable { .. } => {}
+            | TaskEvent::Undeliverable { .. }
+            | TaskEvent::Queued { .. }
+            | TaskEvent::Unqueued { .. }
+            // An attempt keeps its number, and counts only once it is answered, or missed.
+            | TaskEvent::Unsent { .. } => {}
         }
     }
 

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Deferral, Purpose, Undelivered};
+use super::{Deferral, Purpose, Queued, Undelivered};
 use crate::domain::{
     ids::{HoldId, Label},
     time::At,
@@ -154,5 +154,24 @@ pub enum TaskEvent {
         why: Undelivered,
         /// Whether it is certain that the current attempt did not leave; nothing left where it was not sent at all.
         certain: bool,
+    },
+    /// It is put into the queue of its lane.
+    Queued {
+        /// From when it may be claimed.
+        due: At,
+        /// What it waits for.
+        why: Queued,
+    },
+    /// It leaves the queue of its lane without having been sent: something else keeps it back now.
+    Unqueued {
+        /// From when it may be sent.
+        due: At,
+    },
+    /// What was claimed was not sent: it goes back into the queue, and the attempt does not count.
+    Unsent {
+        /// From when it may be claimed.
+        due: At,
+        /// What it waits for.
+        why: Queued,
     },
 }

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use crate::domain::{
     ids::Label,
     time::At,
-    words::{AbandonCause, Proof, TaskStateName},
+    words::{AbandonCause, Proof, TaskStateName, Why},
 };
 
 /// Why a task is parked. New members go to the end: the order is part of the packed form.
@@ -88,6 +88,24 @@ pub enum TaskState {
         /// Why its topic does not take it.
         why: Undelivered,
     },
+    /// Ready, and in the queue of its lane: whoever runs the lane claims it. To everybody outside it is `ready`.
+    Queued {
+        /// From when it may be claimed.
+        due: At,
+        /// What it waited for when it was queued.
+        why: Queued,
+    },
+}
+
+/// What a task in the queue of its lane waits for. New members go to the end: the order is part of the packed form.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Queued {
+    /// Its turn: the lane has a rate and a number of sends at a time.
+    Turn,
+    /// A person has paused the lane.
+    Paused,
+    /// A person has stopped all lanes.
+    Braked,
 }
 
 /// Why a topic does not take a message. New members go to the end: the order is part of the packed form.
@@ -104,13 +122,24 @@ pub enum Undelivered {
     },
 }
 
+impl Queued {
+    /// The word that statuses and lists have for it.
+    pub const fn word(self) -> Why {
+        match self {
+            Self::Turn => Why::Rate,
+            Self::Paused => Why::Paused,
+            Self::Braked => Why::Brake,
+        }
+    }
+}
+
 impl TaskState {
     /// The name that lists and metrics show.
     pub const fn name(&self) -> TaskStateName {
         match self {
             Self::Blocked | Self::WithoutIdentity => TaskStateName::Blocked,
             Self::Parked { .. } => TaskStateName::Parked,
-            Self::Ready { .. } | Self::Undeliverable { .. } => TaskStateName::Ready,
+            Self::Ready { .. } | Self::Queued { .. } | Self::Undeliverable { .. } => TaskStateName::Ready,
             Self::Dispatched { .. } => TaskStateName::Dispatched,
             Self::Accepted { .. } => TaskStateName::Accepted,
             Self::Done { .. } => TaskStateName::Done,
@@ -131,6 +160,7 @@ impl TaskState {
             | Self::WithoutIdentity
             | Self::Parked { .. }
             | Self::Ready { .. }
+            | Self::Queued { .. }
             | Self::Undeliverable { .. }
             | Self::Dispatched { .. }
             | Self::Accepted { .. }
@@ -152,7 +182,9 @@ impl TaskState {
             Self::Ready { due } | Self::Undeliverable { due, .. } => Some(*due),
             Self::Dispatched { ack_by, .. } => Some(*ack_by),
             Self::Accepted { expected_by, .. } => Some(*expected_by),
-            Self::Blocked
+            // Whoever runs its lane comes to it: a queue of a million must not wake a million times.
+            Self::Queued { .. }
+            | Self::Blocked
             | Self::WithoutIdentity
             | Self::Done { .. }
             | Self::Exempt { .. }

@@ -56,6 +56,10 @@ fn every_state() -> Vec<TaskState> {
             due: T,
             why: Undelivered::Refused,
         },
+        TaskState::Queued {
+            due: T,
+            why: Queued::Turn,
+        },
     ]
 }
 
@@ -122,6 +126,15 @@ fn every_event() -> Vec<TaskEvent> {
             due: T,
             why: Undelivered::Refused,
             certain: true,
+        },
+        TaskEvent::Queued {
+            due: T,
+            why: Queued::Turn,
+        },
+        TaskEvent::Unqueued { due: T },
+        TaskEvent::Unsent {
+            due: T,
+            why: Queued::Paused,
         },
     ]
 }

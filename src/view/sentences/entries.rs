@@ -5,7 +5,7 @@ use std::time::Duration;
 use crate::domain::{
     entry::Entry,
     ids::IdentityType,
-    task::{TaskEvent, Undelivered},
+    task::{Queued, TaskEvent, Undelivered},
     time::At,
     words::{AbandonCause, ExtensionReason, Proof},
 };
@@ -254,6 +254,13 @@ fn happened(event: &TaskEvent, attempt: u32, times: Times) -> String {
             why: Undelivered::TooLarge { bytes, .. },
             ..
         } => format!("its {bytes} bytes are more than its topic takes: it waits"),
+        TaskEvent::Queued { why, .. } => match why {
+            Queued::Turn => "waits for its turn".to_owned(),
+            Queued::Paused => "its processor is paused: it waits".to_owned(),
+            Queued::Braked => "everything is stopped: it waits".to_owned(),
+        },
+        TaskEvent::Unqueued { .. } => "leaves the queue: something keeps it back".to_owned(),
+        TaskEvent::Unsent { .. } => "was not sent after all: it waits again".to_owned(),
         TaskEvent::Identified => "can be asked now".to_owned(),
         TaskEvent::Refused { basis } | TaskEvent::Exempted { basis } => format!("exempt: {basis}"),
     }

@@ -242,6 +242,7 @@ pub fn context<'a>(registry: &'a Registry, facts: &'a Facts, now: At) -> Context
         delay: &|_, _| Duration::from_secs(3600),
         keep_after_completion: Duration::ZERO,
         withheld: Withheld::Nothing,
+        lease: Duration::ZERO,
     }
 }
 

@@ -99,6 +99,7 @@ impl Way {
             delay: &|_, _| Duration::ZERO,
             keep_after_completion: context.keep_after_completion,
             withheld: Withheld::Nothing,
+            lease: Duration::ZERO,
         };
         let could_be_read = self.request.bookkeeping.readable;
         let trail = change(&mut self.request, &here);
@@ -157,7 +158,9 @@ impl Way {
             let task = request.task(ordinal);
             let registered = context.registry.get(&task.processor).is_some();
             match task.state {
-                TaskState::Ready { due } | TaskState::Undeliverable { due, .. }
+                TaskState::Ready { due }
+                | TaskState::Queued { due, .. }
+                | TaskState::Undeliverable { due, .. }
                     if registered && request.can_be_asked(ordinal, context) =>
                 {
                     Some(due)

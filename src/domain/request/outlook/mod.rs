@@ -167,7 +167,9 @@ impl Request {
         let task = self.task(ordinal);
         let registered = context.registry.get(&task.processor);
         match &task.state {
-            TaskState::Ready { due } | TaskState::Undeliverable { due, .. } => {
+            TaskState::Ready { due }
+            | TaskState::Queued { due, .. }
+            | TaskState::Undeliverable { due, .. } => {
                 vec![(*due, Coming::Asked(task.attempt + 1))]
             }
             TaskState::Dispatched { ack_by, .. } => {
@@ -255,7 +257,10 @@ impl Request {
                 places => Need::Others(places),
             },
             _ if registered.is_none() => Need::Registration,
-            TaskState::Ready { .. } | TaskState::Undeliverable { .. } | TaskState::Held { .. }
+            TaskState::Ready { .. }
+            | TaskState::Queued { .. }
+            | TaskState::Undeliverable { .. }
+            | TaskState::Held { .. }
                 if !self.can_be_asked(ordinal, context) =>
             {
                 Need::Identifiers
@@ -274,13 +279,13 @@ impl Request {
             {
                 Need::Gate(self.shown_gate().unwrap_or(ClosedGate::Approval))
             }
-            TaskState::Ready { .. } | TaskState::Undeliverable { .. }
+            TaskState::Ready { .. } | TaskState::Queued { .. } | TaskState::Undeliverable { .. }
                 if registered.is_some_and(|processor| !self.spares(task, processor)) =>
             {
                 Need::Consent
             }
             TaskState::Undeliverable { due, why } => Need::Delivery(*due, *why),
-            TaskState::Ready { due } => Need::Nothing(*due),
+            TaskState::Ready { due } | TaskState::Queued { due, .. } => Need::Nothing(*due),
             TaskState::Held { .. } => Need::Release(self.holds_on(ordinal, context)),
             TaskState::Verifying { until } => Need::SecondLook(*until),
             TaskState::Blocked => Need::Others(self.waited_for(ordinal)),

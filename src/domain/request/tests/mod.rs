@@ -31,7 +31,7 @@ use jiff::tz::TimeZone;
 use uuid::Uuid;
 
 use super::{
-    Context, Move, Request, Shut, Trail, Withheld,
+    Claims, Context, Move, Request, Shut, Trail, Withheld,
     answer::{AckRejection, Taken},
     duplicates::Duplicates,
     open::{Admission, CannotOpen, Opened, Rules, open},
@@ -47,7 +47,7 @@ use crate::domain::{
     fact::Facts,
     identity::{Identity, SubjectData},
     ids::{CommandId, IdentityType, Label, ProcessorId, RequestId, Tenant},
-    registry::{AnonymizeFallback, MissingIdentity, Processor, Registry, Retry, Transport},
+    registry::{AnonymizeFallback, Breaker, MissingIdentity, Processor, Registry, Retry, Transport},
     task::TaskState,
     time::At,
     words::{Action, ProcessorKind, Reason},
@@ -83,6 +83,8 @@ fn delay(_: &Retry, attempt: u32) -> Duration {
 fn label(text: &str) -> Label {
     Label::new(text).unwrap()
 }
+
+const LEASE: Duration = Duration::from_secs(30);
 
 fn id(text: &str) -> ProcessorId {
     ProcessorId::new(text).unwrap()
@@ -123,6 +125,10 @@ fn processor(name: &str) -> Processor {
         backup: None,
         sweep_after: None,
         verify_after: None,
+        rate: None,
+        breaker: Breaker::default(),
+        completes_by: None,
+        replaces: None,
     }
 }
 
@@ -178,6 +184,7 @@ struct Bench {
     full: BTreeSet<ProcessorId>,
     /// What topics do not take.
     shut: Shut,
+    claims: Claims,
     request: Request,
     /// Every entry of the ledger so far.
     entries: Vec<Entry>,
@@ -246,6 +253,7 @@ impl Bench {
             delay: &delay,
             keep_after_completion: Duration::ZERO,
             withheld: Withheld::Nothing,
+            lease: LEASE,
         };
         let Opened { request, trail, .. } = open(opening, admission, rules, &context)?;
         let Trail {
@@ -260,6 +268,7 @@ impl Bench {
             keep: Duration::ZERO,
             full: BTreeSet::new(),
             shut: Shut::default(),
+            claims: Claims::default(),
             request,
             entries,
             moves,
@@ -280,7 +289,9 @@ impl Bench {
             withheld: Withheld::Lanes {
                 replays: &self.full,
                 shut: &self.shut,
+                claims: &self.claims,
             },
+            lease: LEASE,
         };
         let (done, trail) = case(&mut self.request, &context);
         self.entries.extend(trail.entries);

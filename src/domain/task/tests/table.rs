@@ -17,6 +17,7 @@ fn state_name(state: &TaskState) -> String {
     match state {
         TaskState::WithoutIdentity => "blocked (identity)".to_owned(),
         TaskState::Undeliverable { .. } => "ready (undeliverable)".to_owned(),
+        TaskState::Queued { .. } => "ready (queued)".to_owned(),
         state => state.name().to_string(),
     }
 }

@@ -82,6 +82,7 @@ pub fn settings() -> Settings {
         clock_skew: SKEW,
         max_in_flight: 5000,
         backup_tokens: false,
+        lease: Duration::from_secs(30),
         cluster: Arc::from("test"),
     }
 }

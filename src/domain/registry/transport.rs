@@ -1,0 +1,181 @@
+//! How processors are asked: the transports, and what each of them needs to know.
+//!
+//! The registry is stored and shared by all workers, so a secret stands here as its configuration names it: resolved on
+//! the machine that uses it, and never shown.
+
+use std::{fmt, time::Duration};
+
+use serde::{Deserialize, Serialize};
+
+/// How a processor is asked.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "type", rename_all = "snake_case")]
+pub enum Transport {
+    /// Through a topic of its own.
+    Kafka {
+        /// The topic; `tasks_prefix` + id where it is absent.
+        topic: Option<String>,
+    },
+    /// By a signed call for each task (Standard Webhooks).
+    Webhook(Webhook),
+    /// As a processor of OpenDSR.
+    #[serde(rename = "opendsr")]
+    OpenDsr(OpenDsr),
+    /// By a person.
+    Manual(Manual),
+}
+
+/// An endpoint that takes tasks as signed webhooks.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Webhook {
+    /// Where it listens.
+    pub url: String,
+    /// What its calls are signed with, the first one first: `whsec_…` (symmetric) or `whsk_…` (Ed25519). Several while one
+    /// replaces another.
+    pub secrets: Vec<SecretRef>,
+    /// How long a call may take in all.
+    pub timeout: Duration,
+    /// What every call over HTTP has.
+    #[serde(default)]
+    pub http: HttpOptions,
+}
+
+/// A processor that speaks OpenDSR, or a dialect of it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct OpenDsr {
+    /// Where its `/requests` and `/discovery` are.
+    pub url: String,
+    /// What it makes of the standard.
+    #[serde(default)]
+    pub dialect: OpenDsrDialect,
+    /// How calls are authorised.
+    #[serde(default)]
+    pub auth: HttpAuth,
+    /// The domain that signs its answers; `None`: signatures are not expected, and polls alone decide.
+    pub processor_domain: Option<String>,
+    /// How often its status is asked for.
+    pub poll: Duration,
+    /// How long a call may take in all.
+    pub timeout: Duration,
+    /// What every call over HTTP has.
+    #[serde(default)]
+    pub http: HttpOptions,
+}
+
+/// What implementers have made of OpenDSR.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum OpenDsrDialect {
+    /// Version 2.0.
+    #[default]
+    #[serde(rename = "2.0")]
+    V2,
+    /// Version 1, under its old names.
+    #[serde(rename = "1.0")]
+    V1,
+    /// mParticle, version 3.
+    Mparticle,
+    /// AppsFlyer.
+    Appsflyer,
+    /// Singular.
+    Singular,
+    /// Branch.
+    Branch,
+}
+
+/// Work that a person does.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Manual {
+    /// Who does it: a person or a team.
+    pub assignee: String,
+    /// What has to be done, for whoever does it.
+    pub instructions: Option<String>,
+    /// How long it may take; `ack_timeout` where it is absent.
+    pub due: Option<Duration>,
+    /// Whether a second person has to confirm it too.
+    #[serde(default)]
+    pub confirm_by_two: bool,
+}
+
+/// What every call over HTTP has.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct HttpOptions {
+    /// Headers of one's own.
+    #[serde(default)]
+    pub headers: Vec<(String, SecretRef)>,
+    /// A file of certificates that are trusted instead of the system's.
+    #[serde(default)]
+    pub ca: Option<String>,
+    /// A file with the client's certificate.
+    #[serde(default)]
+    pub client_cert: Option<String>,
+    /// A file with its key.
+    #[serde(default)]
+    pub client_key: Option<String>,
+    /// The proxy that calls go through.
+    #[serde(default)]
+    pub proxy: Option<String>,
+}
+
+/// How calls over HTTP are authorised.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "type", rename_all = "snake_case")]
+pub enum HttpAuth {
+    /// Not at all.
+    #[default]
+    None,
+    /// With a name and a password.
+    Basic {
+        /// The name.
+        username: String,
+        /// The password.
+        password: SecretRef,
+    },
+    /// With a token.
+    Bearer {
+        /// The token.
+        token: SecretRef,
+    },
+    /// With a header of its own.
+    Header {
+        /// The header.
+        name: String,
+        /// Its value.
+        value: SecretRef,
+    },
+}
+
+/// A secret as configuration names it: `env:NAME`, `file:PATH`, or the secret itself.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct SecretRef(pub String);
+
+impl SecretRef {
+    /// As it may be shown: where it comes from, and never the secret itself.
+    pub fn shown(&self) -> &str {
+        if self.is_plain() { "(set)" } else { &self.0 }
+    }
+
+    /// Whether it is the secret itself.
+    pub fn is_plain(&self) -> bool {
+        !(self.0.starts_with("env:") || self.0.starts_with("file:"))
+    }
+}
+
+impl fmt::Debug for SecretRef {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.shown())
+    }
+}
+
+impl Transport {
+    /// The word of its type.
+    pub const fn kind(&self) -> &'static str {
+        match self {
+            Self::Kafka { .. } => "kafka",
+            Self::Webhook(_) => "webhook",
+            Self::OpenDsr(_) => "opendsr",
+            Self::Manual(_) => "manual",
+        }
+    }
+}
