@@ -25,6 +25,7 @@ pub use running::Running;
 
 use self::{
     running::Spawner,
+    senders::senders,
     tasks::{
         agenda::Agenda,
         gauges::Gauges,
@@ -32,6 +33,7 @@ use self::{
         kafka_health::{Asked, KafkaHealth},
         lanes::Lanes,
         periodic::{Periodic, Reports, periodic},
+        queues::Queues,
         registry_reload::RegistryReload,
         retention::Retention,
         sweeps::Sweeps,
@@ -40,7 +42,7 @@ use self::{
 use crate::{
     clock::Clock,
     config::Config,
-    delivery::relay::Relay,
+    delivery::{queues::LaneRunner, relay::Relay},
     engine::{Engine, effects::Effects},
     http,
     kafka::{
@@ -191,6 +193,12 @@ impl Starting<'_> {
             let (cluster, engine) = (self.cluster.clone(), Arc::clone(engine));
             let watching = ack_partitions::watch_acks(cluster, engine, relay.shutdown.clone());
             self.tasks.spawn("ack_partitions", watching);
+        }
+        if roles.dispatch {
+            self.periodic(Queues(LaneRunner::new(
+                relay.clone(),
+                senders(self.config, &engine.clock),
+            )));
         }
         if roles.agenda || roles.dispatch {
             self.periodic(Agenda(relay.clone()));
