@@ -14,3 +14,4 @@ mod schedules;
 mod store;
 mod support;
 mod timelines;
+mod transport;
