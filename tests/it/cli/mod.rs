@@ -10,5 +10,6 @@ mod reconciling;
 mod redriving;
 mod services;
 mod starting;
+mod trying;
 mod worker;
 mod workspace;

@@ -16,6 +16,7 @@ mod lanes;
 mod lost_log;
 mod pages;
 pub mod standby;
+mod webhook;
 mod workers;
 
 use std::{
