@@ -36,6 +36,7 @@ mod session;
 mod sql;
 pub mod sqlite;
 mod statement;
+mod stops;
 mod suppression;
 mod sweeps;
 
@@ -62,6 +63,7 @@ pub use self::{
     run::{Attempts, Observer, StoreFailure},
     session::{Dialect, Pool, Session},
     statement::{Rows, Statement},
+    stops::*,
     suppression::*,
     sweeps::*,
 };

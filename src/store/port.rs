@@ -21,6 +21,7 @@ use super::{
     requests::{Lock, RequestStore, RequestTransaction, StoredRequest},
     retention::{RetentionStore, RetentionTransaction},
     session::{Pool, Session},
+    stops::StopTransaction,
     suppression::{SuppressionStore, SuppressionTransaction},
     sweeps::{Concerned, SweepStore, SweepTransaction},
 };
@@ -81,6 +82,7 @@ pub trait Transaction:
     + RequestTransaction
     + LedgerTransaction
     + FactTransaction
+    + StopTransaction
     + SweepTransaction
     + CapsuleTransaction
     + DeadLetterTransaction

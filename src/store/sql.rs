@@ -21,6 +21,7 @@ mod positions;
 mod requests;
 mod resealed;
 mod retention;
+mod stops;
 mod suppression;
 mod sweeps;
 mod undeliverable;
