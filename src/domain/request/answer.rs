@@ -276,6 +276,8 @@ fn effective<'a>(
         Answer::Retained(retained) => return Effective::Retained(retained),
         Answer::Partial { retry_after_seconds } => return Effective::Partial(seconds(retry_after_seconds)),
         Answer::Failed { retry_after_seconds } => return Effective::Failed(seconds(retry_after_seconds)),
+        // It is asked again like one that has done a part: the attempt does not count.
+        Answer::NotNow { retry_after_seconds } => return Effective::Partial(seconds(retry_after_seconds)),
         Answer::Rejected => return Effective::Rejected,
         Answer::Unsupported => return Effective::Unsupported,
         Answer::Present if matches!(task.purpose, Purpose::Verify(_)) => return Effective::Found,
