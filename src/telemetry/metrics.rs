@@ -118,6 +118,8 @@ metrics! {
     circuit_open: gauges "circuit_open" ["processor"] "1 where nothing is sent to a processor but one task now and then, because it fails or does not let us in.";
     acks: counters "acks_total" ["processor", "outcome"] "Acks read, by processor (none where it could not be trusted) and outcome.";
     abandoned: gauges "abandoned_tasks" ["processor"] "Tasks given up until an operator retries or waives them.";
+    lane_paused: gauges "lane_paused" ["processor"] "1 where somebody has paused the lane of a processor: nothing is sent to it until it is resumed.";
+    brake: gauge "brake" [] "1 while the brake is on: nothing is sent to anybody until it is taken off.";
     deferred: gauges "deferred" ["reason"] "Tasks that wait for a date, an event or the end of a legal hold, by reason.";
     deferred_overdue: gauges "deferred_overdue" ["processor"] "Deferred tasks whose date has passed: a backup that has not proved its rotation, a part that should have woken.";
     sweep_remaining: gauges "sweep_remaining" ["fact"] "Requests that sweeps still have to look at, about, by the kind of fact.";

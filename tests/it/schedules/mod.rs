@@ -47,6 +47,7 @@ mod refusing;
 mod registry;
 mod relay;
 mod shared_ids;
+mod stops;
 mod suppressing;
 mod transport;
 mod undeliverable;
