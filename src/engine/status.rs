@@ -41,6 +41,7 @@ pub fn status_message<'a>(request: &'a Request, complaint_bodies: &'a ComplaintB
             anonymized: counts.anonymized,
             pseudonymised: counts.pseudonymised,
             not_found: counts.not_found,
+            attested: counts.attested,
             exempt: counts.exempt,
             waived: counts.waived,
         },

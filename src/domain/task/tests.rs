@@ -60,6 +60,11 @@ fn every_state() -> Vec<TaskState> {
             due: T,
             why: Queued::Turn,
         },
+        TaskState::Attesting {
+            at: T,
+            expected_by: T,
+            until: T,
+        },
     ]
 }
 
@@ -136,6 +141,9 @@ fn every_event() -> Vec<TaskEvent> {
             due: T,
             why: Queued::Paused,
         },
+        TaskEvent::Termed { until: Some(T) },
+        TaskEvent::Probed { due: T },
+        TaskEvent::Doubted { sends: 1, due: T },
     ]
 }
 

@@ -11,10 +11,10 @@ use crate::domain::{
     backup::{BackupChange, BackupEvent},
     entry::Entry,
     fact::{Fact, Facts},
-    ids::{EventId, Label},
+    ids::{EventId, Label, ProcessorId},
     registry::ConfirmBy,
     request::{Trail, Withheld, answer::CRYPTO_ERASE, gates::ClosedGate, next_wake::just_after},
-    task::{Deferral, Share, TaskState},
+    task::{Deferral, Share, Task, TaskState},
     time::At,
     words::{Action, Status},
 };
@@ -167,6 +167,7 @@ impl Way {
                 }
                 TaskState::Parked { until, .. } | TaskState::Verifying { until } if registered => Some(until),
                 TaskState::Accepted { expected_by, .. } => Some(expected_by),
+                TaskState::Attesting { until, .. } if registered => Some(until),
                 _ => None,
             }
         };
@@ -215,9 +216,24 @@ impl Way {
     }
 
     fn wake(&mut self, context: &Context<'_>) {
-        // No answer is missing on this way.
+        // No answer is missing on this way, and none lies unread.
+        let is_out = |task: &&Task| matches!(task.state, TaskState::Dispatched { .. });
+        let out: Vec<ProcessorId> = self
+            .request
+            .tasks
+            .iter()
+            .filter(is_out)
+            .map(|task| task.processor.clone())
+            .collect();
+        let read = |processor: &ProcessorId| {
+            if out.contains(processor) {
+                At::default()
+            } else {
+                At::from_millis(i64::MAX)
+            }
+        };
         self.take(context, |request, here| {
-            request.wake(here, At::default()).unwrap_or_default()
+            request.wake_as_read(here, &read).unwrap_or_default()
         });
     }
 
