@@ -28,6 +28,7 @@ mod outbox;
 mod port;
 mod positions;
 pub mod postgres;
+mod queues;
 mod requests;
 mod retention;
 pub mod run;
@@ -57,6 +58,7 @@ pub use self::{
     outbox::*,
     port::{Store, Transaction, Transactions},
     positions::*,
+    queues::*,
     requests::*,
     retention::*,
     run::{Attempts, Observer, StoreFailure},

@@ -7,7 +7,7 @@ mod writing;
 
 pub(super) use ending::last_word;
 pub(super) use finished::Finished;
-use writing::undeliverable_of;
+use writing::{queued_of, undeliverable_of};
 
 use std::{borrow::Cow, collections::HashMap, time::Duration};
 
@@ -31,7 +31,9 @@ use crate::{
         task::IllegalEvent,
         time::At,
     },
-    store::{Changes, MovedRow, ResealedRow, StateRow, StoredRequest, SuppressionRow, UndeliverableRow},
+    store::{
+        Changes, MovedRow, QueuedRow, ResealedRow, StateRow, StoredRequest, SuppressionRow, UndeliverableRow,
+    },
 };
 
 /// When a request is looked at again that could not be woken: somebody has to mend the program first.
@@ -54,6 +56,8 @@ pub(super) struct Touched<'a> {
     asked: Vec<AskedWave>,
     /// The tasks that their topics did not take before.
     undeliverable: Vec<UndeliverableRow>,
+    /// The tasks that were in queues before.
+    queued: Vec<QueuedRow>,
     /// What is written anew because identifiers were supplied.
     pub(super) resealed: Option<ResealedRow>,
     /// What the suppression topic has of them.
@@ -108,6 +112,7 @@ impl<'a> Batch<'a> {
                 deferred: request.deferred(clock_skew).collect(),
                 asked: request.asked_waves(clock_skew).collect(),
                 undeliverable: undeliverable_of(&request),
+                queued: queued_of(&request),
                 request,
                 trail: Trail::default(),
                 notes: Notes::default(),
@@ -221,6 +226,7 @@ impl<'a> Batch<'a> {
             deferred: Vec::new(),
             asked: Vec::new(),
             undeliverable: Vec::new(),
+            queued: Vec::new(),
             resealed: None,
             suppression: subject.suppression.clone(),
             purged: false,
@@ -255,6 +261,7 @@ impl<'a> Batch<'a> {
             touched.write_deferred(engine.clock_skew(), &mut counters, &mut changes);
             touched.write_asked(engine.clock_skew(), &mut changes);
             touched.write_undeliverable(&mut counters, &mut changes);
+            touched.write_queued(&mut counters, &mut changes);
             touched.write_row(&mut changes)?;
             changes.resealed.extend(touched.resealed.take());
             touched.write_merging(&mut changes);
@@ -327,9 +334,10 @@ impl Touched<'_> {
         }
     }
 
-    /// Whether outsiders see a difference: a wake-up that only moved is none.
+    /// Whether outsiders see a difference: a wake-up that only moved is none, and neither is a task that was ready and is being
+    /// sent: its answer tells.
     fn is_worth_telling(&self) -> bool {
         let Some(before) = &self.before else { return true };
-        !self.trail.moves.is_empty() || before.life != self.request.life
+        self.trail.moves.len() > self.trail.claimed || before.life != self.request.life
     }
 }

@@ -21,6 +21,7 @@ pub(super) struct Counters {
     requests: [i64; Status::ALL.len()],
     deferred: [i64; Why::ALL.len()],
     undeliverable: HashMap<ProcessorId, i64>,
+    queued: HashMap<ProcessorId, i64>,
     flags: [i64; FLAGS.len()],
     /// Requests whose identifiers are in a capsule only, by its week and its sets: they can be opened as long as its key is
     /// there, and nobody touches them when it is destroyed.
@@ -105,6 +106,11 @@ impl Counters {
         *self.undeliverable.entry(processor.clone()).or_default() += by;
     }
 
+    /// Counts a task that is put into the queue of its lane, or has left it.
+    pub(super) fn queued(&mut self, processor: &ProcessorId, by: i64) {
+        *self.queued.entry(processor.clone()).or_default() += by;
+    }
+
     fn stands(&mut self, request: &Request, life: &Life, kept: &Bookkeeping, by: i64) {
         self.requests[life.status as usize] += by;
         for (n, (_, is_set)) in self.flags.iter_mut().zip(FLAGS) {
@@ -139,6 +145,9 @@ impl Counters {
         }
         for (processor, n) in &self.undeliverable {
             add("undeliverable", processor.as_str(), "", *n);
+        }
+        for (processor, n) in &self.queued {
+            add("queued", processor.as_str(), "", *n);
         }
         for (status, n) in Status::ALL.iter().zip(self.requests) {
             add("requests", "", status.as_str(), n);

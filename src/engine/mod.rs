@@ -8,6 +8,7 @@ mod active_registry;
 pub mod agenda;
 mod batch;
 pub mod capsules;
+pub mod circuits;
 pub mod clock_guard;
 mod contained;
 mod counter_slot;
@@ -30,6 +31,7 @@ pub mod operations;
 pub mod positions;
 pub mod prepare;
 pub mod questions;
+pub mod queues;
 pub mod registry;
 pub mod rehearsal;
 pub mod replay_throttle;
@@ -71,7 +73,7 @@ use self::clock_guard::ClockGuard;
 pub use self::{
     active_registry::ActiveRegistry,
     error::{EngineError, OperateError},
-    use_cases::{Agenda, BackupEvents, Gauges, Intake, Operations, Retention, Settlement, Sweeps},
+    use_cases::{Agenda, BackupEvents, Gauges, Intake, Operations, Queues, Retention, Settlement, Sweeps},
 };
 
 /// What the engine is set to.
@@ -154,6 +156,10 @@ pub struct Engine {
     full: RwLock<Arc<BTreeSet<ProcessorId>>>,
     /// The lanes whose topic takes nothing.
     lanes: lanes::Lanes,
+    /// The lanes whose circuit is open, as this worker heard last.
+    circuits: circuits::Circuits,
+    /// Rung when a transaction of this worker has put tasks into queues.
+    queued: tokio::sync::Notify,
     ack_partitions: RwLock<AckPartitions>,
     /// Where answers were seen to come.
     habits: Mutex<routes::Habits>,
@@ -231,6 +237,8 @@ impl Engine {
             active: RwLock::new(None),
             full: RwLock::default(),
             lanes: lanes::Lanes::default(),
+            circuits: circuits::Circuits::default(),
+            queued: tokio::sync::Notify::new(),
             ack_partitions: RwLock::default(),
             habits: Mutex::default(),
             slot,

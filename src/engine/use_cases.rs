@@ -32,6 +32,8 @@ use_cases! {
     BackupEvents, backup_events;
     /// What is due wakes.
     Agenda, agenda;
+    /// Tasks are claimed of the queues of their lanes.
+    Queues, queues;
     /// Requests look at what has become known.
     Sweeps, fact_sweeps;
     /// What was kept for long enough goes.

@@ -7,6 +7,7 @@ use super::{
     deferred::{AskedRow, DeferredRow, UndeliverableRow},
     early::EarlyChanges,
     ledger::LeafRow,
+    queues::QueuedRow,
     requests::{InboxRow, MovedRow, OpenedRow, ResealedRow, SubjectDigest},
     retention::{Closing, LastWord, PurgedRow},
     suppression::SuppressionRow,
@@ -52,6 +53,10 @@ pub struct Changes {
     pub undeliverable: Vec<UndeliverableRow>,
     /// Tasks that are so no longer, by request and place.
     pub delivered: Vec<(RequestId, u16)>,
+    /// Tasks in the queues of their lanes, new or changed.
+    pub queued: Vec<QueuedRow>,
+    /// Tasks that are so no longer, by request and place.
+    pub unqueued: Vec<(RequestId, u16)>,
     /// New capsules; each takes the place of its request's older one.
     pub capsules: Vec<CapsuleRow>,
     /// Requests that came to their end, or that go on to another place in line.

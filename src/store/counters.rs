@@ -36,6 +36,7 @@ impl CounterKey {
         "sealed",
         "deferred",
         "undeliverable",
+        "queued",
         "capsules",
         COMPACTED_COPIES,
     ];

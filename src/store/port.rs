@@ -18,6 +18,7 @@ use super::{
     ledger::{LedgerStore, LedgerTransaction},
     outbox::OutboxStore,
     positions::{Advance, PositionStore, PositionTransaction},
+    queues::QueueStore,
     requests::{Lock, RequestStore, RequestTransaction, StoredRequest},
     retention::{RetentionStore, RetentionTransaction},
     session::{Pool, Session},
@@ -39,6 +40,7 @@ pub trait Store:
     + SweepStore
     + DeferredStore
     + UndeliverableStore
+    + QueueStore
     + CapsuleStore
     + DeadLetterStore
     + PositionStore

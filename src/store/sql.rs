@@ -18,6 +18,7 @@ mod ledger;
 mod merged;
 mod outbox;
 mod positions;
+mod queues;
 mod requests;
 mod resealed;
 mod retention;

@@ -263,6 +263,9 @@ impl Request {
                 due: context.now.plus(self.pause_before_next(ordinal, after, context)),
             },
             Effective::Failed(after) => failed(after),
+            Effective::Lost(after) => self
+                .failure_of(ordinal, None, after, context)
+                .unwrap_or_else(|| self.given_up(ordinal, AbandonCause::AttemptsUsed, None, context)),
             Effective::Rejected => abandoned(AbandonCause::Rejected),
             Effective::Pseudonymised => abandoned(AbandonCause::Pseudonymised),
             Effective::Unsupported => abandoned(AbandonCause::Unsupported),

@@ -100,9 +100,14 @@ impl Request {
         for ordinal in self.ordinals() {
             if let Some(event) = self.event_of_lane(ordinal, context) {
                 let is_sent = matches!(event, TaskEvent::Dispatched { .. });
+                let task = self.task(ordinal);
+                let registered = context.registry.get(&task.processor);
+                // What goes to a topic is told of like any other task there.
+                let is_called = registered.is_some_and(|processor| !processor.is_on_kafka());
                 self.record_event(ordinal, event, trail)?;
                 if is_sent {
                     trail.dispatched.push(ordinal);
+                    trail.claimed += usize::from(is_called);
                 }
             }
         }

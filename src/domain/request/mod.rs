@@ -27,6 +27,7 @@ pub mod operate;
 pub mod outlook;
 pub mod packed;
 pub mod provide;
+pub mod queue;
 pub mod refusal;
 mod restore;
 pub mod suppression;
@@ -208,6 +209,8 @@ pub struct Trail {
     pub moves: Vec<Move>,
     /// The tasks, by place, that a message has to be sent for.
     pub dispatched: Vec<u16>,
+    /// How many of them were claimed of the queue of their lane.
+    pub claimed: usize,
 }
 
 /// A task went from one state to another.
@@ -227,6 +230,7 @@ impl Trail {
         self.entries.append(&mut next.entries);
         self.moves.append(&mut next.moves);
         self.dispatched.append(&mut next.dispatched);
+        self.claimed += next.claimed;
     }
 }
 

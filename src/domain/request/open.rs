@@ -197,6 +197,7 @@ fn trail_of_opening(
         entries: Vec::with_capacity(2 + 2 * planned.len()),
         moves: Vec::with_capacity(2 * planned.len()),
         dispatched: Vec::with_capacity(planned.len()),
+        claimed: 0,
     };
     trail.entries.push(Entry::Opened {
         action: head.action,

@@ -45,6 +45,9 @@ impl Finished<'_> {
 
     /// Counts what was sent and what came to an end, once the changes are committed.
     fn observe(&self, engine: &Engine) {
+        if !self.changes.queued.is_empty() {
+            engine.queued.notify_one();
+        }
         for touched in &self.touched {
             for ordinal in &touched.trail.dispatched {
                 engine

@@ -11,7 +11,9 @@ use crate::{
         time::At,
     },
     engine::{Engine, EngineError, counters::Counters},
-    store::{AskedRow, Changes, DeferredRow, LeafRow, MovedRow, OpenedRow, StateRow, UndeliverableRow},
+    store::{
+        AskedRow, Changes, DeferredRow, LeafRow, MovedRow, OpenedRow, QueuedRow, StateRow, UndeliverableRow,
+    },
 };
 
 /// The tasks of a request that their topics do not take.
@@ -25,6 +27,18 @@ pub(super) fn undeliverable_of(request: &Request) -> Vec<UndeliverableRow> {
             due,
             too_large: matches!(why, Undelivered::TooLarge { .. }),
         });
+    rows.collect()
+}
+
+/// The tasks of a request that are in the queues of their lanes.
+pub(super) fn queued_of(request: &Request) -> Vec<QueuedRow> {
+    let rows = request.queued().map(|(ordinal, processor, due)| QueuedRow {
+        request_id: request.id,
+        ordinal,
+        processor: processor.clone(),
+        tenant: request.head.tenant.clone(),
+        due,
+    });
     rows.collect()
 }
 
@@ -121,6 +135,26 @@ impl Touched<'_> {
             counters.undeliverable(&row.processor, 1);
             if !self.undeliverable.contains(&row) {
                 changes.undeliverable.push(row);
+            }
+        }
+    }
+
+    /// A task in the queue of its lane has a row of its own, so that whoever runs the lane finds it.
+    pub(super) fn write_queued(&self, counters: &mut Counters, changes: &mut Changes) {
+        let after = queued_of(&self.request);
+        if after == self.queued {
+            return;
+        }
+        for row in &self.queued {
+            counters.queued(&row.processor, -1);
+            if after.iter().all(|new| new.ordinal != row.ordinal) {
+                changes.unqueued.push((row.request_id, row.ordinal));
+            }
+        }
+        for row in after {
+            counters.queued(&row.processor, 1);
+            if !self.queued.contains(&row) {
+                changes.queued.push(row);
             }
         }
     }

@@ -12,7 +12,7 @@ use crate::{
         identity::Identity,
         ids::RequestId,
         request::Request,
-        task::TaskState,
+        task::{Task, TaskState},
         time::At,
     },
     engine::{
@@ -82,19 +82,30 @@ impl Engine {
         let asked = Arc::new(Asked::new(request, body, identities));
         for ordinal in ordinals {
             let task = request.task(*ordinal);
-            let TaskState::Dispatched { ack_by, .. } = task.state else {
+            let TaskState::Dispatched { at, ack_by } = task.state else {
                 continue;
             };
+            let respond_by = self.respond_by(task, at, ack_by);
             let id = request.task_id(*ordinal);
             let token = self.vault.token(request.id, id, task.generation, task.attempt);
             let wanted = body.identities_of(request, *ordinal);
-            let Some(dispatch) = TaskDispatch::new(&asked, (id, task), (wanted, ack_by), token) else {
+            let Some(dispatch) = TaskDispatch::new(&asked, (id, task), (wanted, respond_by), token) else {
                 // It goes unanswered, and what goes unanswered is given up loudly.
                 tracing::error!(request = %request.id, processor = %task.processor, "a task that names nobody is not sent");
                 continue;
             };
             emission.effects.push(Effect::Task(dispatch));
         }
+    }
+
+    /// By when a processor is asked to answer. What a worker sends by a call has to be back in its queue sooner, should the worker
+    /// die meanwhile; that is no term for whoever is called.
+    fn respond_by(&self, task: &Task, at: At, ack_by: At) -> At {
+        let active = self.active().ok();
+        let registered = active
+            .as_ref()
+            .and_then(|active| active.registry.get(&task.processor));
+        registered.map_or(ack_by, |processor| ack_by.max(at.plus(processor.ack_timeout)))
     }
 
     /// Adds the tasks of a stored request.

@@ -117,6 +117,21 @@ impl TaskDispatch {
         self.of.request
     }
 
+    /// The tenant.
+    pub fn tenant(&self) -> &Tenant {
+        &self.of.tenant
+    }
+
+    /// The token that its answer brings.
+    pub fn token(&self) -> &str {
+        self.token.as_str()
+    }
+
+    /// What it asks.
+    pub const fn action(&self) -> Action {
+        self.action
+    }
+
     /// Which attempt of which task it is.
     pub fn sent(&self) -> SentTask {
         SentTask {

@@ -1,7 +1,8 @@
 //! What a transaction writes besides the hot tables, in the order in which locks are taken.
 
 use super::{
-    capsules, dead_letters, deferred, early, merged, outbox, resealed, retention, suppression, undeliverable,
+    capsules, dead_letters, deferred, early, merged, outbox, queues, resealed, retention, suppression,
+    undeliverable,
 };
 use crate::store::{changes::Changes, error::StoreError, session::Session};
 
@@ -17,6 +18,7 @@ pub(in crate::store) async fn write_before_deferred(
 /// After deferred tasks, and before counters.
 pub(in crate::store) async fn write_cold(on: &mut impl Session, changes: &Changes) -> Result<(), StoreError> {
     undeliverable::write(on, changes).await?;
+    queues::write(on, changes).await?;
     deferred::write_asked(on, changes).await?;
     resealed::write(on, &changes.resealed).await?;
     suppression::insert(on, &changes.suppression).await?;

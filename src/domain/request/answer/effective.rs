@@ -20,6 +20,8 @@ pub(super) enum Effective<'a> {
     Retained(&'a Retained),
     Partial(Option<Duration>),
     Failed(Option<Duration>),
+    /// There was none: it may have been carried out, or not.
+    Lost(Option<Duration>),
     Rejected,
     /// Called anonymized, and only pseudonymised.
     Pseudonymised,
@@ -46,6 +48,9 @@ pub(super) fn effective<'a>(
         Answer::Retained(retained) => return Effective::Retained(retained),
         Answer::Partial { retry_after_seconds } => return Effective::Partial(seconds(retry_after_seconds)),
         Answer::Failed { retry_after_seconds } => return Effective::Failed(seconds(retry_after_seconds)),
+        // It is asked again like one that has done a part: the attempt does not count.
+        Answer::NotNow { retry_after_seconds } => return Effective::Partial(seconds(retry_after_seconds)),
+        Answer::Lost { retry_after_seconds } => return Effective::Lost(seconds(retry_after_seconds)),
         Answer::Rejected => return Effective::Rejected,
         Answer::Unsupported => return Effective::Unsupported,
         Answer::Present if task.purpose.only_asks() => return Effective::Found,

@@ -260,6 +260,7 @@ impl Bench {
             entries,
             moves,
             dispatched,
+            claimed: _,
         } = trail;
         Ok(Self {
             registry,
