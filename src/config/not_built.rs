@@ -12,10 +12,6 @@ const REFUSED: &[(&str, &str)] = &[
     ("transport.opendsr", "only the transport kafka is"),
     ("transport.vendor", "only the transport kafka is"),
     ("transport.manual", "only the transport kafka is"),
-    (
-        "processor.idempotent",
-        "a task may be sent twice without a look in between; only true is possible",
-    ),
 ];
 
 /// Reports that this is not built yet, if it is not.

@@ -233,10 +233,9 @@ impl Processor {
     /// finds it due, and what is republished after a crash.
     pub const fn lane(&self) -> Lane {
         match (&self.transport, self.rate) {
-            (Transport::Kafka { .. }, None) => Lane::Relayed,
-            (Transport::Kafka { .. }, Some(_)) | (Transport::Webhook(_) | Transport::OpenDsr(_), _) => {
-                Lane::Queued
-            }
+            // The relay sends again whatever nobody has confirmed, which is no harm where the same twice is none.
+            (Transport::Kafka { .. }, None) if self.idempotent => Lane::Relayed,
+            (Transport::Kafka { .. }, _) | (Transport::Webhook(_) | Transport::OpenDsr(_), _) => Lane::Queued,
             (Transport::Manual(_), _) => Lane::Claimed,
         }
     }
