@@ -5,6 +5,7 @@ mod connect;
 mod error;
 mod keyring;
 mod running;
+pub mod senders;
 pub mod startup;
 mod tasks;
 pub mod topics;

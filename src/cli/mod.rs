@@ -68,7 +68,7 @@ pub enum Command {
     Sweeps(sweeps::Args),
     /// Shows, compares and activates the registry of processors.
     Registry(registry::Args),
-    /// Stops the lanes of processors, and has them go on.
+    /// Tries processors; stops their lanes, and has them go on.
     Processors(processors::Args),
     /// Stops everything, and has it go on.
     Brake(brake::Args),
