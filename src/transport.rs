@@ -6,6 +6,7 @@
 //!
 //! A transport never decides: it sends what it is given, in its order, and reports each effect exactly once.
 
+pub mod opendsr;
 pub mod sender;
 
 use std::{borrow::Cow, collections::BTreeMap, future::Future, pin::Pin, sync::Arc};

@@ -4,6 +4,7 @@
 mod connect;
 mod error;
 mod keyring;
+pub mod opendsr;
 mod running;
 pub mod startup;
 mod tasks;
@@ -51,6 +52,7 @@ use crate::{
         stage::Stage,
     },
     telemetry::{metrics::Metrics, readiness::Readiness},
+    transport::opendsr::Signer,
 };
 
 /// What a worker does.
@@ -92,6 +94,10 @@ pub async fn start_connected(
     connected: Connected,
 ) -> Result<Running, AppError> {
     let engine = Arc::clone(&connected.engine);
+    let signer = opendsr::signer(&config, &engine.clock)?;
+    if signer.is_some() {
+        engine.tell_controllers();
+    }
     let shutdown = CancellationToken::new();
     let producer = Producer::new(
         &connected.cluster,
@@ -112,6 +118,7 @@ pub async fn start_connected(
             shutdown.clone(),
         ),
         readiness,
+        signer,
         tasks: Spawner::new(shutdown.clone()),
     };
     starting.stages();
@@ -140,6 +147,8 @@ struct Starting<'a> {
     cluster: &'a Cluster,
     relay: Relay,
     readiness: Readiness,
+    /// What signs for us as a processor of OpenDSR.
+    signer: Option<Arc<Signer>>,
     tasks: Spawner,
 }
 
@@ -258,7 +267,8 @@ impl Starting<'_> {
             self.readiness.clone(),
             config.auth.clone(),
             &config.kafka.topics.tasks_prefix,
-        );
+        )
+        .signing(self.signer.clone());
         let serving = http::serve(&config.http, state, self.relay.shutdown.clone())
             .await
             .map_err(|source| AppError::Listen {

@@ -22,6 +22,7 @@ pub mod fields;
 mod hold;
 mod idempotency_key;
 mod opening;
+pub mod opendsr;
 mod read;
 pub mod rejection;
 mod retained_headers;

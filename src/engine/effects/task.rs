@@ -5,6 +5,7 @@ use std::{borrow::Cow, sync::Arc};
 use crate::{
     domain::{
         body::Body,
+        calendar::Regime,
         identity::Identity,
         ids::{IdentityType, Label, ProcessorId, RequestId, TaskId, Tenant},
         request::{Request, answer::CRYPTO_ERASE},
@@ -44,6 +45,7 @@ pub struct TaskDispatch {
 pub(in crate::engine) struct Asked {
     request: RequestId,
     tenant: Tenant,
+    regime: Regime,
     reason: Reason,
     data_before: At,
     deadline: At,
@@ -65,6 +67,7 @@ impl Asked {
         Self {
             request: request.id,
             tenant: request.head.tenant.clone(),
+            regime: request.head.regime.clone(),
             reason: request.head.reason,
             data_before: request.head.requested_at,
             deadline: request.life.clock.due,
@@ -120,6 +123,11 @@ impl TaskDispatch {
     /// The tenant.
     pub fn tenant(&self) -> &Tenant {
         &self.of.tenant
+    }
+
+    /// The regime of the request's clock.
+    pub fn regime(&self) -> &Regime {
+        &self.of.regime
     }
 
     /// The token that its answer brings.
@@ -195,6 +203,7 @@ impl TaskDispatch {
             of: Arc::new(Asked {
                 request: RequestId(id),
                 tenant: Tenant::new("acme").unwrap(),
+                regime: Regime::parse("gdpr").unwrap(),
                 reason: Reason::AccountClosed,
                 data_before: At::default(),
                 deadline: At::default(),
