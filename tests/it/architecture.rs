@@ -51,6 +51,7 @@ const ARROWS: &[(&str, &[&str])] = &[
         "http",
         &[
             "view",
+            "transport",
             "engine",
             "store",
             "vault",
