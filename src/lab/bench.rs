@@ -243,21 +243,7 @@ fn go_on(interrupt: &Interrupt) -> Result<(), BenchError> {
 
 async fn bench(args: Args) -> Result<Figures, BenchError> {
     let interrupt = Interrupt::listen();
-    let (receiver, registry) = match args.transport {
-        Asked::Kafka if args.dead > 0 || args.tls.is_some() => {
-            return Err(BenchError::Usage("--dead and --tls go with --transport webhook"));
-        }
-        Asked::Kafka => (None, processors::on_topics(args.processors)),
-        Asked::Webhook if args.dead >= args.processors => {
-            return Err(BenchError::Usage("--dead: at least one processor has to be well"));
-        }
-        Asked::Webhook => {
-            let receiver = Receiver::start(args.tls.as_deref()).await?;
-            let ca = args.tls.as_ref().map(|folder| folder.join("ca.pem"));
-            let registry = processors::on_webhooks(args.processors, args.dead, &receiver, ca);
-            (Some(receiver), registry)
-        }
-    };
+    let (receiver, registry) = processors::set_up(&args).await?;
     let mut deployment = if args.embedded {
         Deployment::embedded(&registry).await?
     } else {

@@ -285,12 +285,6 @@ impl Metrics {
             .observe(took.as_secs_f64());
     }
 
-    /// So many calls to a processor are under way.
-    pub fn in_flight(&self, processor: &str, calls: usize) {
-        let calls = i64::try_from(calls).unwrap_or(i64::MAX);
-        self.in_flight.with_label_values(&[processor]).set(calls);
-    }
-
     /// So many identities were looked up in the suppression list.
     pub fn suppression_checked(&self, suppressed: usize, clear: usize) {
         for (result, n) in [("suppressed", suppressed), ("clear", clear)] {

@@ -2,6 +2,7 @@
 
 use std::{fmt::Write, path::PathBuf};
 
+use super::{Args, BenchError};
 use crate::lab::sim::{Dead, Fleet, Receiver, Simulated};
 
 /// How simulated processors are asked.
@@ -22,19 +23,38 @@ pub(super) enum Answering {
     Receiver(Receiver),
 }
 
+/// The registry, and who listens where processors are called.
+pub(super) async fn set_up(args: &Args) -> Result<(Option<Receiver>, String), BenchError> {
+    match args.transport {
+        Asked::Kafka if args.dead > 0 || args.tls.is_some() => {
+            Err(BenchError::Usage("--dead and --tls go with --transport webhook"))
+        }
+        Asked::Kafka => Ok((None, on_topics(args.processors))),
+        Asked::Webhook if args.dead >= args.processors => {
+            Err(BenchError::Usage("--dead: at least one processor has to be well"))
+        }
+        Asked::Webhook => {
+            let receiver = Receiver::start(args.tls.as_deref()).await?;
+            let ca = args.tls.as_ref().map(|folder| folder.join("ca.pem"));
+            let registry = on_webhooks(args.processors, args.dead, &receiver, ca);
+            Ok((Some(receiver), registry))
+        }
+    }
+}
+
 /// The id of the n-th processor.
-pub(super) fn processor_id(n: u32) -> String {
+fn processor_id(n: u32) -> String {
     format!("p{n:02}")
 }
 
 /// So many processors that read topics. Each takes the usual two identities.
-pub(super) fn on_topics(processors: u32) -> String {
+fn on_topics(processors: u32) -> String {
     let transport = |_| "{ type = \"kafka\" }".to_owned();
     registry(processors, transport, "")
 }
 
 /// So many processors that listen for webhooks, the last ones of them dead.
-pub(super) fn on_webhooks(processors: u32, dead: u32, receiver: &Receiver, ca: Option<PathBuf>) -> String {
+fn on_webhooks(processors: u32, dead: u32, receiver: &Receiver, ca: Option<PathBuf>) -> String {
     // Any secret will do: the receiver measures, and verifies nothing.
     const SECRET: &str = "whsec_bGFjdW5hIGJlbmNoIGxhY3VuYSBiZW5jaA==";
     let ca = ca.map_or_else(String::new, |ca| format!(", ca = {:?}", ca.display().to_string()));
