@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 
 use crate::{
-    config::Problems, engine::EngineError, http::tls::TlsError, kafka::KafkaError, store::StoreError, transport::opendsr::SignerError,
+    config::Problems, engine::EngineError, http::tls::TlsError, kafka::KafkaError, store::StoreError, transport::{local::Unusable, opendsr::SignerError},
     vault::KeyringError,
 };
 
@@ -44,6 +44,9 @@ pub enum AppError {
     /// What signs for us as a processor of OpenDSR.
     #[error("opendsr: {0}")]
     OpenDsr(#[from] SignerError),
+    /// What calls over HTTP need.
+    #[error(transparent)]
+    Unusable(#[from] Unusable),
     /// The listener.
     #[error("cannot listen on {address}")]
     Listen {

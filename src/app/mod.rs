@@ -6,6 +6,7 @@ mod error;
 mod keyring;
 pub mod opendsr;
 mod running;
+pub mod senders;
 pub mod startup;
 mod tasks;
 pub mod topics;
@@ -31,9 +32,11 @@ use self::{
         http_outputs,
         kafka_health::{Asked, KafkaHealth},
         lanes::Lanes,
+        opendsr_polls::OpenDsrPolls,
         periodic::{Periodic, Reports, periodic},
         registry_reload::RegistryReload,
         retention::Retention,
+        status_callbacks::StatusCallbacks,
         sweeps::Sweeps,
     },
 };
@@ -52,7 +55,7 @@ use crate::{
         stage::Stage,
     },
     telemetry::{metrics::Metrics, readiness::Readiness},
-    transport::opendsr::Signer,
+    transport::opendsr::{Signer, controller::Controller},
 };
 
 /// What a worker does.
@@ -119,6 +122,7 @@ pub async fn start_connected(
         ),
         readiness,
         signer,
+        controller: senders::controller(&config, &engine.clock),
         tasks: Spawner::new(shutdown.clone()),
     };
     starting.stages();
@@ -149,6 +153,8 @@ struct Starting<'a> {
     readiness: Readiness,
     /// What signs for us as a processor of OpenDSR.
     signer: Option<Arc<Signer>>,
+    /// What speaks to processors of OpenDSR.
+    controller: Arc<Controller>,
     tasks: Spawner,
 }
 
@@ -206,6 +212,13 @@ impl Starting<'_> {
             self.periodic(Sweeps::new(relay.clone()));
         }
         self.periodic(Lanes::new(relay.clone()));
+        if roles.dispatch {
+            self.periodic(OpenDsrPolls::new(relay.clone(), Arc::clone(&self.controller)));
+            if let Some(signer) = &self.signer {
+                let client = opendsr::client(self.config)?;
+                self.periodic(StatusCallbacks::new(Arc::clone(engine), Arc::clone(signer), client));
+            }
+        }
         let (config, cluster) = (self.config.clone(), self.cluster.clone());
         let reload = RegistryReload::new(Arc::clone(engine), config, cluster.clone());
         self.periodic(reload.map_err(AppError::Signal)?);
@@ -268,7 +281,8 @@ impl Starting<'_> {
             config.auth.clone(),
             &config.kafka.topics.tasks_prefix,
         )
-        .signing(self.signer.clone());
+        .signing(self.signer.clone())
+        .hearing(Arc::clone(&self.controller));
         let serving = http::serve(&config.http, state, self.relay.shutdown.clone())
             .await
             .map_err(|source| AppError::Listen {

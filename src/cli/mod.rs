@@ -15,6 +15,7 @@ pub mod keys;
 mod knowledge;
 pub mod migrate;
 pub mod positions;
+pub mod processors;
 pub mod reconcile;
 pub mod registry;
 pub mod requests;
@@ -65,6 +66,8 @@ pub enum Command {
     Sweeps(sweeps::Args),
     /// Shows, compares and activates the registry of processors.
     Registry(registry::Args),
+    /// Tries the registered processors.
+    Processors(processors::Args),
     /// Creates and lists the keys.
     Keys(keys::Args),
     /// Lists messages that could not be taken in, publishes them again, or closes them.
@@ -103,6 +106,7 @@ impl Command {
             Self::Holds(args) => holds::run(args),
             Self::Sweeps(args) => sweeps::run(args),
             Self::Registry(args) => registry::run(args),
+            Self::Processors(args) => processors::run(args),
             Self::Keys(args) => keys::run(args),
             Self::DeadLetters(args) => dead_letters::run(args),
             Self::Positions(args) => positions::run(args),

@@ -1,7 +1,10 @@
 //! `processors.toml`: the registry of processors.
 
+mod http_options;
+mod opendsr;
 mod rules;
 mod transport;
+mod webhook;
 
 use std::{path::Path, time::Duration};
 
@@ -264,6 +267,12 @@ pub fn warnings(registry: &Registry) -> Vec<String> {
             warnings.push(format!(
                 "{id}: kind = \"backup\" without a backup table: it is asked at once, and no horizon is waited for"
             ));
+        }
+        if let Transport::Webhook(transport) = &processor.transport {
+            warnings.extend(webhook::warnings(id, transport));
+        }
+        if let Transport::OpenDsr(transport) = &processor.transport {
+            warnings.extend(opendsr::warnings(id, transport));
         }
         if processor.accept_pseudonymised {
             warnings.push(format!(

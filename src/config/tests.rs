@@ -8,8 +8,10 @@ mod good;
 mod legal;
 mod legal_clocks;
 mod not_built;
+mod opendsr;
 mod regimes;
 mod rules;
+mod webhooks;
 
 use std::{ffi::OsString, path::Path};
 

@@ -2,7 +2,10 @@
 
 use std::time::Duration;
 
-use super::http_options::{http_options, secret, url};
+use super::{
+    http_options::{http_options, secret, url},
+    webhook::warnings_of_http,
+};
 use crate::{
     config::{
         opendsr::domain,
@@ -10,8 +13,8 @@ use crate::{
         values::Zero,
     },
     domain::{
-        ids::IdentityType,
-        registry::{HttpAuth, IdentityFormat, OpenDsr, OpenDsrDialect, StatusCall},
+        ids::{IdentityType, ProcessorId},
+        registry::{HttpAuth, IdentityFormat, OpenDsr, OpenDsrDialect, SecretRef, StatusCall},
     },
 };
 
@@ -155,4 +158,22 @@ fn check_identities(processor: &Section<'_>, opendsr: &OpenDsr) {
         );
         processor.problem("transport", &message);
     }
+}
+
+/// What is allowed and probably not meant.
+pub(super) fn warnings(id: &ProcessorId, opendsr: &OpenDsr) -> Vec<String> {
+    let secret: Option<(&str, &SecretRef)> = match &opendsr.auth {
+        HttpAuth::None => None,
+        HttpAuth::Basic { password, .. } => Some(("password", password)),
+        HttpAuth::Bearer { token } => Some(("token", token)),
+        HttpAuth::Header { value, .. } => Some(("value", value)),
+    };
+    let mut warnings = warnings_of_http(id, &opendsr.url, &opendsr.http);
+    warnings.extend(secret.filter(|(_, secret)| secret.is_plain()).map(|(key, _)| {
+        format!(
+            "{id}: transport.auth.{key} is a secret that stands in the registry, which is stored as it is written: name it with \
+             env: or file:"
+        )
+    }));
+    warnings
 }

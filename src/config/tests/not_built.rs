@@ -23,48 +23,6 @@ fn transports() {
             "transport.url: unknown key; known here: topic, type".into(),
         ),
         (
-            "{ type = 'webhook', url = 'https://a/b', secret = 'env:S', timeout = '15s' }",
-            refused.clone(),
-        ),
-        (
-            "{ type = 'webhook', url = 'ftp://a', secret = 'env:', timeout = '0s' }",
-            format!(
-                "{refused}\ntransport.secret: expected the name of an environment variable after env:\ntransport.timeout: expected a duration longer than zero\ntransport.url: expected http:// or https:// with a host, and without a password"
-            ),
-        ),
-        (
-            "{ type = 'webhook' }",
-            format!("{refused}\ntransport.secret: missing\ntransport.url: missing"),
-        ),
-        (
-            "{ type = 'webhook', url = 'https://u:hunter2@a', secret = 's' }",
-            format!(
-                "{refused}\ntransport.url: expected http:// or https:// with a host, and without a password"
-            ),
-        ),
-        (
-            "{ type = 'opendsr', url = 'https://a', version = '2.0', poll = '1h', processor_domain = 'a', ca = 'ca.pem', auth = { type = 'basic', username = 'u', password = 'env:P' } }",
-            refused.clone(),
-        ),
-        (
-            "{ type = 'opendsr', url = 'https://a', version = '1.0' }",
-            format!("{}\ntransport.version: expected one of: 2.0", refused),
-        ),
-        (
-            "{ type = 'opendsr', url = 'https://a', auth = { type = 'basic', token = 't' } }",
-            format!(
-                "{}\ntransport.auth.password: missing\ntransport.auth.token: unknown key; known here: password, type, username\ntransport.auth.username: missing",
-                refused
-            ),
-        ),
-        (
-            "{ type = 'opendsr', url = 'https://a', auth = { type = 'kerberos', realm = 'r' } }",
-            format!(
-                "{}\ntransport.auth.type: expected one of: none, basic, bearer, header",
-                refused
-            ),
-        ),
-        (
             "{ type = 'vendor', connector = 'acme', region = 'eu', depth = { a = 1 } }",
             refused.clone(),
         ),
@@ -93,10 +51,8 @@ fn transports() {
 
 #[test]
 fn what_is_not_built_is_refused_and_still_checked() {
-    let rate = format!("rate: {NOT_BUILT} tasks would be sent as fast as they come");
-    let bad_rate = format!(
-        "rate: expected a number of at least 1 per second, minute or hour, such as 50/s, 50/m or 50/h\n{rate}"
-    );
+    let bad_rate =
+        "rate: expected a number of at least 1 per second, minute or hour, such as 50/s, 50/m or 50/h";
     check(&[
         (
             "provides = ['A']",
@@ -109,10 +65,10 @@ fn what_is_not_built_is_refused_and_still_checked() {
                 "idempotent: {NOT_BUILT} a task may be sent twice without a look in between; only true is possible"
             ),
         ),
-        ("rate = '50/s'", &rate),
-        ("rate = '50'", &bad_rate),
-        ("rate = '0/s'", &bad_rate),
-        ("rate = '+1/s'", &bad_rate),
-        ("rate = '1/d'", &bad_rate),
+        ("rate = '50/s'", ""),
+        ("rate = '50'", bad_rate),
+        ("rate = '0/s'", bad_rate),
+        ("rate = '+1/s'", bad_rate),
+        ("rate = '1/d'", bad_rate),
     ]);
 }
