@@ -145,6 +145,8 @@ fn is_json(content_type: &[u8]) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use hyper::HeaderMap;
 
     use super::*;
