@@ -39,6 +39,7 @@ mod sql;
 pub mod sqlite;
 mod statement;
 mod status_callbacks;
+mod stops;
 mod suppression;
 mod sweeps;
 
@@ -68,6 +69,7 @@ pub use self::{
     session::{Dialect, Pool, Session},
     statement::{Rows, Statement},
     status_callbacks::*,
+    stops::*,
     suppression::*,
     sweeps::*,
 };

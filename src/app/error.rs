@@ -3,7 +3,12 @@
 use std::net::SocketAddr;
 
 use crate::{
-    config::Problems, engine::EngineError, http::tls::TlsError, kafka::KafkaError, store::StoreError, transport::{local::Unusable, opendsr::SignerError},
+    config::Problems,
+    engine::EngineError,
+    http::tls::TlsError,
+    kafka::KafkaError,
+    store::StoreError,
+    transport::{local::Unusable, opendsr::SignerError},
     vault::KeyringError,
 };
 

@@ -34,6 +34,7 @@ use self::{
         lanes::Lanes,
         opendsr_polls::OpenDsrPolls,
         periodic::{Periodic, Reports, periodic},
+        queues::Queues,
         registry_reload::RegistryReload,
         retention::Retention,
         status_callbacks::StatusCallbacks,
@@ -43,7 +44,7 @@ use self::{
 use crate::{
     clock::Clock,
     config::Config,
-    delivery::relay::Relay,
+    delivery::{queues::LaneRunner, relay::Relay},
     engine::{Engine, effects::Effects},
     http,
     kafka::{
@@ -206,6 +207,12 @@ impl Starting<'_> {
             let watching = ack_partitions::watch_acks(cluster, engine, relay.shutdown.clone());
             self.tasks.spawn("ack_partitions", watching);
         }
+        if roles.dispatch {
+            self.periodic(Queues(LaneRunner::new(
+                relay.clone(),
+                senders::senders(self.config, &engine.clock, &self.controller),
+            )));
+        }
         if roles.agenda || roles.dispatch {
             self.periodic(Agenda(relay.clone()));
             self.periodic(Retention(relay.clone()));
@@ -216,7 +223,11 @@ impl Starting<'_> {
             self.periodic(OpenDsrPolls::new(relay.clone(), Arc::clone(&self.controller)));
             if let Some(signer) = &self.signer {
                 let client = opendsr::client(self.config)?;
-                self.periodic(StatusCallbacks::new(Arc::clone(engine), Arc::clone(signer), client));
+                self.periodic(StatusCallbacks::new(
+                    Arc::clone(engine),
+                    Arc::clone(signer),
+                    client,
+                ));
             }
         }
         let (config, cluster) = (self.config.clone(), self.cluster.clone());

@@ -13,7 +13,11 @@ use crate::{
 /// What calls controllers back: with nothing of any processor's.
 pub(super) fn client(config: &Config) -> Result<HttpClient, AppError> {
     let mut reader = Reader::new(&senders::registry_folder(config));
-    Ok(HttpClient::new(&HttpOptions::default(), senders::guard(config), &mut reader)?)
+    Ok(HttpClient::new(
+        &HttpOptions::default(),
+        senders::guard(config),
+        &mut reader,
+    )?)
 }
 
 /// Reads the certificate and the key that `[opendsr]` names; `None`: there is no such section.

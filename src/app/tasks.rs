@@ -9,6 +9,7 @@ pub(super) mod kafka_health;
 pub(super) mod lanes;
 pub(super) mod opendsr_polls;
 pub(super) mod periodic;
+pub(super) mod queues;
 pub(super) mod registry_reload;
 pub(super) mod retention;
 pub(super) mod status_callbacks;

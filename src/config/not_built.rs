@@ -10,10 +10,6 @@ const REFUSED: &[(&str, &str)] = &[
     ("auth.oidc", "only the tokens of auth.tokens are accepted"),
     ("transport.vendor", "only the transport kafka is"),
     ("transport.manual", "only the transport kafka is"),
-    (
-        "processor.idempotent",
-        "a task may be sent twice without a look in between; only true is possible",
-    ),
 ];
 
 /// Reports that this is not built yet, if it is not.

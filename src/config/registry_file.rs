@@ -10,7 +10,6 @@ use std::{path::Path, time::Duration};
 
 use super::{
     kafka::{Topics, same_topic},
-    not_built,
     problems::{Problem, Problems},
     read_file,
     reader::{Entry, Section, Source},
@@ -138,7 +137,7 @@ fn processor<'a>(section: &Section<'a>, listed: &Listed, n: usize) -> Option<(Pr
             .unwrap_or_default(),
         missing_identity: section.word_or("missing_identity", MISSING, MissingIdentity::Block),
         honours_cutoff: section.boolean_or("honours_cutoff", false),
-        idempotent: idempotent(section),
+        idempotent: section.boolean_or("idempotent", true),
         anonymize_fallback: section.word_or("anonymize_fallback", FALLBACKS, AnonymizeFallback::Refuse),
         accept_anonymized: section.boolean_or("accept_anonymized", false),
         accept_pseudonymised: section.boolean_or("accept_pseudonymised", false),
@@ -232,17 +231,6 @@ fn retry(section: &Section<'_>) -> Retry {
         section.problem("max", "expected a duration that is not shorter than initial");
     }
     retry
-}
-
-fn idempotent(section: &Section<'_>) -> bool {
-    let Some(entry) = section.get("idempotent") else {
-        return true;
-    };
-    let idempotent = entry.boolean().unwrap_or(true);
-    if !idempotent {
-        not_built::refuse(&entry, "processor.idempotent");
-    }
-    idempotent
 }
 
 /// What is allowed and probably not meant, a line each.

@@ -235,10 +235,9 @@ impl Processor {
     /// finds it due, and what is republished after a crash.
     pub const fn lane(&self) -> Lane {
         match (&self.transport, self.rate) {
-            (Transport::Kafka { .. }, None) => Lane::Relayed,
-            (Transport::Kafka { .. }, Some(_)) | (Transport::Webhook(_) | Transport::OpenDsr(_), _) => {
-                Lane::Queued
-            }
+            // The relay sends again whatever nobody has confirmed, which is no harm where the same twice is none.
+            (Transport::Kafka { .. }, None) if self.idempotent => Lane::Relayed,
+            (Transport::Kafka { .. }, _) | (Transport::Webhook(_) | Transport::OpenDsr(_), _) => Lane::Queued,
             (Transport::Manual(_), _) => Lane::Claimed,
         }
     }
@@ -246,6 +245,16 @@ impl Processor {
     /// Whether its tasks go to a topic.
     pub const fn is_on_kafka(&self) -> bool {
         matches!(self.transport, Transport::Kafka { .. })
+    }
+
+    /// How long a call to it may take in all; nothing where it is not called.
+    pub const fn call_timeout(&self) -> Duration {
+        match &self.transport {
+            Transport::Webhook(Webhook { timeout, .. }) | Transport::OpenDsr(OpenDsr { timeout, .. }) => {
+                *timeout
+            }
+            Transport::Kafka { .. } | Transport::Manual(_) => Duration::ZERO,
+        }
     }
 
     /// Within which time a task that was claimed has to be answered, or to be back in its queue: a call that a worker makes

@@ -91,7 +91,10 @@ impl Engine {
         limit: u32,
     ) -> Result<Vec<AskedAbout>, EngineError> {
         let now = self.clock.now();
-        let taken = self.store.take_polls(processor, now, now.plus(every), limit).await?;
+        let taken = self
+            .store
+            .take_polls(processor, now, now.plus(every), limit)
+            .await?;
         if taken.is_empty() {
             return Ok(Vec::new());
         }
@@ -114,7 +117,10 @@ impl Engine {
     }
 
     fn accepted(&self, request: &Request, ordinal: u16, processor: &ProcessorId) -> Option<AskedAbout> {
-        let task = request.ordinals().find(|known| *known == ordinal).map(|known| request.task(known))?;
+        let task = request
+            .ordinals()
+            .find(|known| *known == ordinal)
+            .map(|known| request.task(known))?;
         let is_accepted = matches!(task.state, TaskState::Accepted { .. }) && task.processor == *processor;
         is_accepted.then(|| self.asked_about(request, ordinal, task))
     }

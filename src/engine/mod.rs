@@ -43,6 +43,7 @@ mod set_aside;
 pub mod settlement;
 pub mod status;
 pub mod status_callbacks;
+pub mod stop;
 pub mod suppression;
 pub mod sweep;
 pub mod tombstones;

@@ -74,14 +74,21 @@ impl Engine {
         ids.dedup();
         let requests = self.requests(&ids).await?;
         let due = rows.into_iter().map(|row| DueCallback {
-            request: requests.iter().find(|request| request.id == row.request_id).cloned(),
+            request: requests
+                .iter()
+                .find(|request| request.id == row.request_id)
+                .cloned(),
             row,
         });
         Ok(due.collect())
     }
 
     /// Writes down what came of it. The end is told once, or tried for long enough: then the address is forgotten.
-    pub async fn callback_done(&self, mut row: StatusCallback, done: Option<Told>) -> Result<(), EngineError> {
+    pub async fn callback_done(
+        &self,
+        mut row: StatusCallback,
+        done: Option<Told>,
+    ) -> Result<(), EngineError> {
         let is_end = |state| matches!(state, RequestState::Completed | RequestState::Cancelled);
         let key = (row.request_id, row.n);
         let due = match done {

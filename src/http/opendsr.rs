@@ -44,7 +44,8 @@ use crate::{
 };
 
 /// What is said where callbacks cannot be signed.
-const NO_CALLBACKS: &str = "not called: this processor has no certificate to sign with; ask for the status instead";
+const NO_CALLBACKS: &str =
+    "not called: this processor has no certificate to sign with; ask for the status instead";
 
 /// Under which names it is called.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -59,7 +60,11 @@ impl<S: Sync> FromRequestParts<S> for Version {
     type Rejection = std::convert::Infallible;
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Self::Rejection> {
-        Ok(if parts.uri.path().starts_with("/opendsr/v1/") { Self::V1 } else { Self::V2 })
+        Ok(if parts.uri.path().starts_with("/opendsr/v1/") {
+            Self::V1
+        } else {
+            Self::V2
+        })
     }
 }
 
@@ -132,10 +137,14 @@ impl IntoResponse for Refusal {
         let mut response = (self.status, [(header::CACHE_CONTROL, "no-store")], Json(body)).into_response();
         match self.status {
             StatusCode::UNAUTHORIZED => {
-                response.headers_mut().insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+                response
+                    .headers_mut()
+                    .insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
             }
             StatusCode::SERVICE_UNAVAILABLE => {
-                response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from_static("5"));
+                response
+                    .headers_mut()
+                    .insert(header::RETRY_AFTER, HeaderValue::from_static("5"));
             }
             _ => {}
         }
@@ -179,9 +188,15 @@ pub(super) async fn submit(
     let active = engine.active()?;
     let known = |kind: &IdentityType| {
         let processors = active.registry.processors.iter();
-        processors.into_iter().any(|processor| processor.identities.contains(kind))
+        processors
+            .into_iter()
+            .any(|processor| processor.identities.contains(kind))
     };
-    let SubjectRequest { id: _, callbacks, command } = parse_request(&bytes, version == Version::V1, known)
+    let SubjectRequest {
+        id: _,
+        callbacks,
+        command,
+    } = parse_request(&bytes, version == Version::V1, known)
         .inspect_err(|rejection| count_unreadable(engine, rejection))?;
     let envelope = Envelope::bare(caller.tenant_or(&engine.tenant_default));
     let mut prepared = engine
@@ -224,7 +239,12 @@ pub(super) async fn status(
     SubjectRequestId(id): SubjectRequestId,
 ) -> Result<Response, Refusal> {
     let request = own_request(&api, &caller, id).await?;
-    signed(&api, version, StatusCode::OK, &status_answer(&request, &caller.name))
+    signed(
+        &api,
+        version,
+        StatusCode::OK,
+        &status_answer(&request, &caller.name),
+    )
 }
 
 /// `DELETE /opendsr/v2/requests/{id}`
@@ -242,7 +262,11 @@ pub(super) async fn cancel(
             actor: &caller.name,
             once: None,
         };
-        let done = api.engine.operations().cancel_request(id, by, Some("opendsr")).await;
+        let done = api
+            .engine
+            .operations()
+            .cancel_request(id, by, Some("opendsr"))
+            .await;
         let (_, emission) = done.map_err(|error| not_pending(&request, error))?;
         api.outputs.hand_over(emission).await;
     }
@@ -280,7 +304,10 @@ pub(super) async fn discovery(State(api): State<Arc<Api>>, version: Version) -> 
         api_version: API_VERSION.to_owned(),
         supported_identities: supported,
         supported_subject_request_types: vec!["erasure".to_owned()],
-        processor_certificate: api.signer.as_ref().map(|_| format!("{}/opendsr/v2/certificate", api.public_url)),
+        processor_certificate: api
+            .signer
+            .as_ref()
+            .map(|_| format!("{}/opendsr/v2/certificate", api.public_url)),
         status_callbacks: api.signer.is_some(),
     };
     signed(&api, version, StatusCode::OK, &discovery)
@@ -297,7 +324,10 @@ fn supported_identity(kind: &IdentityType) -> SupportedIdentity {
 
 /// `GET /opendsr/v2/certificate`: what our signatures are verified with.
 pub(super) async fn certificate(State(api): State<Arc<Api>>) -> Result<Response, Refusal> {
-    let signer = api.signer.as_ref().ok_or_else(|| Refusal::from(Problem::unknown("certificate")))?;
+    let signer = api
+        .signer
+        .as_ref()
+        .ok_or_else(|| Refusal::from(Problem::unknown("certificate")))?;
     let headers = [(header::CONTENT_TYPE, "application/x-pem-file")];
     Ok((headers, signer.pem().to_vec()).into_response())
 }
@@ -335,12 +365,17 @@ fn signed<T: Serialize>(
     let mut headers = axum::http::HeaderMap::new();
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
     if let Some(signer) = &api.signer {
-        let signature = signer.sign(&bytes).ok_or_else(|| Refusal::from(Problem::internal()))?;
+        let signature = signer
+            .sign(&bytes)
+            .ok_or_else(|| Refusal::from(Problem::internal()))?;
         let (domain_name, signature_name) = match version {
             Version::V1 => (DOMAIN_HEADER_V1, SIGNATURE_HEADER_V1),
             Version::V2 => (DOMAIN_HEADER, SIGNATURE_HEADER),
         };
-        for (name, value) in [(domain_name, signer.domain()), (signature_name, signature.as_str())] {
+        for (name, value) in [
+            (domain_name, signer.domain()),
+            (signature_name, signature.as_str()),
+        ] {
             let value = HeaderValue::from_str(value).map_err(|_| Refusal::from(Problem::internal()))?;
             headers.insert(HeaderName::from_static(name), value);
         }

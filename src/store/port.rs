@@ -24,6 +24,7 @@ use super::{
     retention::{RetentionStore, RetentionTransaction},
     session::{Pool, Session},
     status_callbacks::StatusCallbackStore,
+    stops::StopTransaction,
     suppression::{SuppressionStore, SuppressionTransaction},
     sweeps::{Concerned, SweepStore, SweepTransaction},
 };
@@ -87,6 +88,7 @@ pub trait Transaction:
     + RequestTransaction
     + LedgerTransaction
     + FactTransaction
+    + StopTransaction
     + SweepTransaction
     + CapsuleTransaction
     + DeadLetterTransaction

@@ -24,6 +24,7 @@ mod requests;
 mod resealed;
 mod retention;
 mod status_callbacks;
+mod stops;
 mod suppression;
 mod sweeps;
 mod undeliverable;

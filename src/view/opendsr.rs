@@ -3,11 +3,7 @@
 use uuid::Uuid;
 
 use crate::{
-    domain::{
-        registry::RequestState,
-        request::Request,
-        words::Status,
-    },
+    domain::{registry::RequestState, request::Request, words::Status},
     wire::opendsr::{API_VERSION, StatusAnswer},
 };
 
@@ -27,14 +23,19 @@ pub fn standing(request: &Request) -> (RequestState, Option<&'static str>) {
         }
         Status::Deferred => (moving, Some(Status::Deferred.as_str())),
         Status::Completed => (RequestState::Completed, None),
-        Status::ClosedWithExceptions => {
-            (RequestState::Completed, Some(Status::ClosedWithExceptions.as_str()))
-        }
+        Status::ClosedWithExceptions => (
+            RequestState::Completed,
+            Some(Status::ClosedWithExceptions.as_str()),
+        ),
         Status::Refused => (RequestState::Cancelled, Some(Status::Refused.as_str())),
         Status::Cancelled => (RequestState::Cancelled, None),
         // It goes as the one that it follows, and is done with it.
         Status::Merged => {
-            let is_bound = request.life.following.as_ref().is_some_and(|following| following.bound);
+            let is_bound = request
+                .life
+                .following
+                .as_ref()
+                .is_some_and(|following| following.bound);
             let state = match (request.life.completed_at, is_bound) {
                 (Some(_), _) => RequestState::Completed,
                 (None, true) => RequestState::InProgress,

@@ -59,12 +59,6 @@ fn what_is_not_built_is_refused_and_still_checked() {
             "provides[0]: an identity type must match [a-z0-9_]{1,64}",
         ),
         ("provides = 1", "provides: expected a list, found an integer"),
-        (
-            "idempotent = false",
-            &format!(
-                "idempotent: {NOT_BUILT} a task may be sent twice without a look in between; only true is possible"
-            ),
-        ),
         ("rate = '50/s'", ""),
         ("rate = '50'", bad_rate),
         ("rate = '0/s'", bad_rate),

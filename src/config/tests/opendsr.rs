@@ -1,6 +1,9 @@
 //! OpenDSR: the transport, what it refuses in which words, and the section that signs.
 
-use super::{bad_registry::{GOOD, read}, config, lines};
+use super::{
+    bad_registry::{GOOD, read},
+    config, lines,
+};
 use crate::{
     config::registry_file,
     domain::{
@@ -30,7 +33,10 @@ fn an_opendsr_vendor_is_read_with_its_defaults() {
     let read = opendsr("url = 'https://dsr.vendor.example/v2'");
     assert_eq!((read.dialect, &read.auth), (OpenDsrDialect::V2, &HttpAuth::None));
     assert_eq!((read.poll.as_secs(), read.timeout.as_secs()), (3600, 30));
-    assert_eq!((read.processor_domain, read.formats, read.settings), (None, Vec::new(), Vec::new()));
+    assert_eq!(
+        (read.processor_domain, read.formats, read.settings),
+        (None, Vec::new(), Vec::new())
+    );
 }
 
 #[test]
@@ -41,17 +47,38 @@ fn every_key_of_an_opendsr_vendor_arrives() {
          headers = { X-Team = 'privacy' }",
     );
     assert_eq!(read.dialect, OpenDsrDialect::V1);
-    let auth = HttpAuth::Basic { username: "u".to_owned(), password: secret("env:P") };
+    let auth = HttpAuth::Basic {
+        username: "u".to_owned(),
+        password: secret("env:P"),
+    };
     assert_eq!(read.auth, auth);
     assert_eq!(read.processor_domain.as_deref(), Some("opendsr.vendor.example"));
     assert_eq!(read.http.ca.as_deref(), Some("ca.pem"));
     assert_eq!((read.poll.as_secs(), read.timeout.as_secs()), (900, 5));
-    assert_eq!(read.formats, [(IdentityType::new("email").unwrap(), IdentityFormat::Sha256)]);
+    assert_eq!(
+        read.formats,
+        [(IdentityType::new("email").unwrap(), IdentityFormat::Sha256)]
+    );
     let bearer = opendsr("url = 'https://a', auth = { type = 'bearer', token = 'env:T' }").auth;
-    assert_eq!(bearer, HttpAuth::Bearer { token: secret("env:T") });
-    let header = opendsr("url = 'https://a', auth = { type = 'header', name = 'X-Key', value = 'file:key' }").auth;
-    assert_eq!(header, HttpAuth::Header { name: "X-Key".to_owned(), value: secret("file:key") });
-    assert_eq!(opendsr("url = 'https://a', auth = { type = 'none' }").auth, HttpAuth::None);
+    assert_eq!(
+        bearer,
+        HttpAuth::Bearer {
+            token: secret("env:T")
+        }
+    );
+    let header =
+        opendsr("url = 'https://a', auth = { type = 'header', name = 'X-Key', value = 'file:key' }").auth;
+    assert_eq!(
+        header,
+        HttpAuth::Header {
+            name: "X-Key".to_owned(),
+            value: secret("file:key")
+        }
+    );
+    assert_eq!(
+        opendsr("url = 'https://a', auth = { type = 'none' }").auth,
+        HttpAuth::None
+    );
     // The registry's own processor takes e-mail addresses, which AppsFlyer does not: another one stands in its place.
     let text = with("url = 'https://a', dialect = 'appsflyer', property_id = 'id1', platform = 'ios'")
         .replace("['email']", "['customer_id']");
@@ -99,7 +126,10 @@ fn what_an_opendsr_vendor_cannot_be_is_named() {
         let found = read(&with(keys));
         let found: Vec<&str> = found
             .lines()
-            .map(|line| line.split_once("processor \"crm\": ").map_or(line, |(_, said)| said))
+            .map(|line| {
+                line.split_once("processor \"crm\": ")
+                    .map_or(line, |(_, said)| said)
+            })
             .collect();
         assert_eq!(found.join("\n"), expected, "{keys}");
     }
@@ -107,12 +137,25 @@ fn what_an_opendsr_vendor_cannot_be_is_named() {
 
 #[test]
 fn identities_that_a_dialect_has_no_word_for_are_refused() {
-    let found = read(&with("url = 'https://a', dialect = 'appsflyer', property_id = 'id1'"));
-    assert!(found.contains("identities: \"email\" cannot be said in AppsFlyer, which knows: appsflyer_id"), "{found}");
+    let found = read(&with(
+        "url = 'https://a', dialect = 'appsflyer', property_id = 'id1'",
+    ));
+    assert!(
+        found.contains("identities: \"email\" cannot be said in AppsFlyer, which knows: appsflyer_id"),
+        "{found}"
+    );
     let found = read(&with("url = 'https://a'").replace("['email']", "['phone']"));
-    assert!(found.contains("\"phone\" cannot be said in OpenDSR 2.0"), "{found}");
-    let found = read(&with("url = 'https://a', dialect = 'branch', app_id = '7'").replace("['email']", "['user_id']"));
-    assert!(found.contains("Branch cannot be asked how a request stands: expected completes_by"), "{found}");
+    assert!(
+        found.contains("\"phone\" cannot be said in OpenDSR 2.0"),
+        "{found}"
+    );
+    let found = read(
+        &with("url = 'https://a', dialect = 'branch', app_id = '7'").replace("['email']", "['user_id']"),
+    );
+    assert!(
+        found.contains("Branch cannot be asked how a request stands: expected completes_by"),
+        "{found}"
+    );
 }
 
 #[test]
@@ -120,7 +163,10 @@ fn a_secret_that_stands_in_the_registry_is_warned_of() {
     let text = with("url = 'http://vendor.example', auth = { type = 'bearer', token = 'hunter2' }");
     let registry = registry_file::read_text("processors.toml", &text).unwrap();
     let warnings = registry_file::warnings(&registry).join("\n");
-    assert!(warnings.contains("crm: transport.auth.token is a secret that stands in the registry"), "{warnings}");
+    assert!(
+        warnings.contains("crm: transport.auth.token is a secret that stands in the registry"),
+        "{warnings}"
+    );
     assert!(warnings.contains("crm: transport.url is http://"), "{warnings}");
     assert!(!warnings.contains("hunter2"), "{warnings}");
 }
@@ -128,7 +174,9 @@ fn a_secret_that_stands_in_the_registry_is_warned_of() {
 #[test]
 fn the_section_that_signs_needs_both_files() {
     assert_eq!(config("").unwrap().opendsr, None);
-    let found = lines(config("[opendsr]\ndomain = 'a/b'\ncertificate = 'no-such-file.crt'"));
+    let found = lines(config(
+        "[opendsr]\ndomain = 'a/b'\ncertificate = 'no-such-file.crt'",
+    ));
     let expected = [
         "lacuna.toml:1: opendsr.key: missing",
         "lacuna.toml:2: opendsr.domain: expected a domain, such as opendsr.example.org, without a scheme or a path",

@@ -205,8 +205,16 @@ const APPSFLYER: Dialect = Dialect {
     ],
     formats: RAW,
     settings: &[
-        Setting { key: "property_id", place: Place::Body, needed: true },
-        Setting { key: "platform", place: Place::Body, needed: false },
+        Setting {
+            key: "property_id",
+            place: Place::Body,
+            needed: true,
+        },
+        Setting {
+            key: "platform",
+            place: Place::Body,
+            needed: false,
+        },
     ],
     states: &[
         ("pending", RequestState::Pending),
@@ -241,7 +249,11 @@ const SINGULAR: Dialect = Dialect {
         ("idfv", "ios_vendor_id"),
     ],
     formats: RAW,
-    settings: &[Setting { key: "property_id", place: Place::Body, needed: false }],
+    settings: &[Setting {
+        key: "property_id",
+        place: Place::Body,
+        needed: false,
+    }],
     ..V2
 };
 
@@ -267,7 +279,11 @@ const BRANCH: Dialect = Dialect {
         ("idfv", "DEVICE_ID"),
     ],
     formats: RAW,
-    settings: &[Setting { key: "app_id", place: Place::Query, needed: true }],
+    settings: &[Setting {
+        key: "app_id",
+        place: Place::Query,
+        needed: true,
+    }],
     taken: &[200],
     states: &[
         ("PENDING", RequestState::Pending),
@@ -342,9 +358,17 @@ mod tests {
     #[test]
     fn every_type_of_the_specification_goes_there_and_back() {
         let types = [
-            "controller_customer_id", "android_advertising_id", "android_id", "email", "fire_advertising_id",
-            "ios_advertising_id", "ios_vendor_id", "microsoft_advertising_id", "microsoft_publisher_id",
-            "roku_publisher_id", "roku_advertising_id",
+            "controller_customer_id",
+            "android_advertising_id",
+            "android_id",
+            "email",
+            "fire_advertising_id",
+            "ios_advertising_id",
+            "ios_vendor_id",
+            "microsoft_advertising_id",
+            "microsoft_publisher_id",
+            "roku_publisher_id",
+            "roku_advertising_id",
         ];
         for theirs in types {
             for format in IdentityFormat::ALL {
@@ -352,11 +376,17 @@ mod tests {
                 assert_eq!(V2.said(&ours), Some((theirs, *format)), "{ours}");
             }
         }
-        assert_eq!(V2.heard("controller_customer_id", IdentityFormat::Raw).unwrap(), "customer_id");
+        assert_eq!(
+            V2.heard("controller_customer_id", IdentityFormat::Raw).unwrap(),
+            "customer_id"
+        );
         assert_eq!(V2.heard("phone", IdentityFormat::Raw), None);
         assert_eq!(V2.said("phone"), None, "the specification has no phone");
         assert_eq!(MPARTICLE.said("email_sha256"), None, "raw only");
-        assert_eq!(APPSFLYER.said("customer_id"), Some(("customer_user_id", IdentityFormat::Raw)));
+        assert_eq!(
+            APPSFLYER.said("customer_id"),
+            Some(("customer_user_id", IdentityFormat::Raw))
+        );
     }
 
     #[test]
@@ -372,9 +402,17 @@ mod tests {
     fn every_dialect_can_say_something_and_hear_every_state() {
         for (dialect, ..) in OpenDsrDialect::ALL {
             let data = dialect.data();
-            assert!(!data.identities.is_empty() && data.formats.contains(&IdentityFormat::Raw), "{}", data.name);
+            assert!(
+                !data.identities.is_empty() && data.formats.contains(&IdentityFormat::Raw),
+                "{}",
+                data.name
+            );
             let hears = |state: RequestState| data.states.iter().any(|(_, known)| *known == state);
-            assert!(hears(RequestState::Completed) && hears(RequestState::Pending), "{}", data.name);
+            assert!(
+                hears(RequestState::Completed) && hears(RequestState::Pending),
+                "{}",
+                data.name
+            );
         }
     }
 }

@@ -118,7 +118,7 @@ impl TaskDispatch {
 
     /// A task that is nobody's, to try a processor with: it asks whether data of a made-up subject is still there, and its
     /// token is believed nowhere.
-    pub fn of_nobody(processor: &Processor, tenant: &Tenant, now: At) -> Self {
+    pub fn of_nobody(processor: &Processor, tenant: &Tenant, regime: &Regime, now: At) -> Self {
         let made_up = || uuid::Builder::from_random_bytes(rand::random()).into_uuid();
         let identity = |kind: &IdentityType| Identity {
             kind: kind.clone(),
@@ -135,7 +135,7 @@ impl TaskDispatch {
             of: Arc::new(Asked {
                 request: RequestId(made_up()),
                 tenant: tenant.clone(),
-                regime: Regime::Counted(crate::domain::calendar::Length::Days(1)),
+                regime: regime.clone(),
                 reason: Reason::SubjectRequest,
                 data_before: now,
                 deadline: respond_by,

@@ -86,8 +86,9 @@ pub(super) async fn write(on: &mut impl Session, changes: &Changes) -> Result<()
         .bigint("due", |row| row.due.millis())
         .smallint("ordinal", |row| row.ordinal.cast_signed())
         .text("processor", |row| row.processor.as_str());
-    let insert = Insert::into("poll", table)
-        .on_conflict("(request_id, ordinal) do update set due = excluded.due, processor = excluded.processor");
+    let insert = Insert::into("poll", table).on_conflict(
+        "(request_id, ordinal) do update set due = excluded.due, processor = excluded.processor",
+    );
     on.run(insert.into()).await?;
     Ok(())
 }

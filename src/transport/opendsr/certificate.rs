@@ -56,7 +56,9 @@ impl Authorities {
         let read = || {
             let found = rustls_native_certs::load_native_certs().certs;
             // Systems carry certificates that no library takes any more: nobody needs them.
-            let anchors = found.iter().filter_map(|cert| anchor_from_trusted_cert(cert).ok());
+            let anchors = found
+                .iter()
+                .filter_map(|cert| anchor_from_trusted_cert(cert).ok());
             Self(Arc::new(anchors.map(|anchor| anchor.to_owned()).collect()))
         };
         SYSTEM.get_or_init(read).clone()
@@ -151,7 +153,9 @@ fn untrusted(error: &webpki::Error) -> Untrusted {
         webpki::Error::CertExpired { .. } => Untrusted::Expired,
         webpki::Error::CertNotValidYet { .. } => Untrusted::Early,
         // The second one: an authority of the same name, with another key.
-        webpki::Error::UnknownIssuer | webpki::Error::InvalidSignatureForPublicKey => Untrusted::UnknownIssuer,
+        webpki::Error::UnknownIssuer | webpki::Error::InvalidSignatureForPublicKey => {
+            Untrusted::UnknownIssuer
+        }
         webpki::Error::CaUsedAsEndEntity => Untrusted::SelfSigned,
         other => Untrusted::Unusable(other.to_string()),
     }

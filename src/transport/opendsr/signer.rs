@@ -49,7 +49,9 @@ pub struct Signer {
 
 impl fmt::Debug for Signer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Signer").field("domain", &self.domain).finish_non_exhaustive()
+        f.debug_struct("Signer")
+            .field("domain", &self.domain)
+            .finish_non_exhaustive()
     }
 }
 
@@ -65,7 +67,10 @@ impl Signer {
             .collect::<Result<_, _>>()
             .map_err(|_| unreadable(certificate, "expected certificates in PEM"))?;
         if chain.is_empty() {
-            return Err(unreadable(certificate, "expected a certificate in PEM, found none"));
+            return Err(unreadable(
+                certificate,
+                "expected a certificate in PEM, found none",
+            ));
         }
         let secret = fs::read(key).map_err(|_| unreadable(key, "cannot be read"))?;
         let secret = zeroize::Zeroizing::new(secret);
@@ -73,7 +78,10 @@ impl Signer {
             .map_err(|_| unreadable(key, "expected a private key in PEM, without a passphrase"))?;
         let rsa = "expected an RSA key of 2048 bits at least: OpenDSR signs with RSA";
         let signing = ring::sign::any_supported_type(&secret).map_err(|_| unreadable(key, rsa))?;
-        if signing.choose_scheme(&[SignatureScheme::RSA_PKCS1_SHA256]).is_none() {
+        if signing
+            .choose_scheme(&[SignatureScheme::RSA_PKCS1_SHA256])
+            .is_none()
+        {
             return Err(unreadable(key, rsa));
         }
         match CertifiedKey::new(chain, Arc::clone(&signing)).keys_match() {

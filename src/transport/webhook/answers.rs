@@ -4,10 +4,7 @@
 
 use std::borrow::Cow;
 
-use hyper::{
-    StatusCode,
-    header::CONTENT_TYPE,
-};
+use hyper::{StatusCode, header::CONTENT_TYPE};
 
 use crate::{
     domain::{
@@ -48,7 +45,8 @@ pub(super) fn reply_of(answer: &Answer, task: &TaskDispatch, now: At) -> Reply {
                 .after(answer.retry_after(now))
         }),
         500..=599 => Reply::Failed(
-            Failed::new(format!("answered {}: see its own logs", shown(status))).after(answer.retry_after(now)),
+            Failed::new(format!("answered {}: see its own logs", shown(status)))
+                .after(answer.retry_after(now)),
         ),
         408 => failed(format!("answered {}: it took too long there", shown(status))),
         400..=499 => failed(format!(

@@ -61,6 +61,8 @@ fn says_one_of(codes: &[&str], bytes: &[u8]) -> bool {
         return false;
     };
     let inner = body.get("error").and_then(Value::as_object);
-    let values = body.values().chain(inner.into_iter().flat_map(|inner| inner.values()));
+    let values = body
+        .values()
+        .chain(inner.into_iter().flat_map(|inner| inner.values()));
     values.filter_map(Value::as_str).any(|text| codes.contains(&text))
 }

@@ -150,7 +150,9 @@ pub fn parse_request(
 fn id_of(text: &str) -> Result<Uuid, Rejection> {
     let id = uuid(text).filter(|id| id.get_version_num() == 4 && id.to_string() == text);
     id.ok_or_else(|| {
-        Rejection::schema("subject_request_id: expected a UUID of version 4 in lower case, in its hyphenated form")
+        Rejection::schema(
+            "subject_request_id: expected a UUID of version 4 in lower case, in its hyphenated form",
+        )
     })
 }
 
@@ -210,8 +212,9 @@ fn identities_of<'a>(
         let kind = standard
             .or_else(own)
             .ok_or_else(|| refuse("identity_type: expected one that discovery names"))?;
-        let value = value_of(fields.identity_value.0, format)
-            .ok_or_else(|| refuse("identity_value: expected the digest of its format, in hexadecimal digits"))?;
+        let value = value_of(fields.identity_value.0, format).ok_or_else(|| {
+            refuse("identity_value: expected the digest of its format, in hexadecimal digits")
+        })?;
         Ok(TypedIdentity { r#type: kind, value })
     };
     fields.into_iter().enumerate().map(identity).collect()
@@ -239,15 +242,18 @@ fn callbacks_of<const MAX: usize>(
     let mut taken: Vec<String> = Vec::new();
     for (n, Text(url)) in urls.into_iter().enumerate() {
         let refuse = |what: &str| Err(Rejection::schema(format!("status_callback_urls[{n}]: {what}")));
-        let rest = url.strip_prefix("https://").or_else(|| url.strip_prefix("http://"));
-        let host = rest.and_then(|rest| rest.split(['/', '?', '#']).next()).unwrap_or_default();
+        let rest = url
+            .strip_prefix("https://")
+            .or_else(|| url.strip_prefix("http://"));
+        let host = rest
+            .and_then(|rest| rest.split(['/', '?', '#']).next())
+            .unwrap_or_default();
         let is_plain = url.chars().all(|c| c.is_ascii_graphic());
         if host.is_empty() || host.contains('@') || !is_plain {
             return refuse("expected http:// or https:// with a host, and without a password");
         }
-        let tells = |identity: &TypedIdentity<'_>| {
-            identity.value.len() >= TELLING && url.contains(&*identity.value)
-        };
+        let tells =
+            |identity: &TypedIdentity<'_>| identity.value.len() >= TELLING && url.contains(&*identity.value);
         if identities.iter().any(tells) {
             return refuse("expected an address without an identifier of the data subject");
         }

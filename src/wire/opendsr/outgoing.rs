@@ -117,7 +117,10 @@ impl Serialize for Said {
 pub fn write_request(to: &OpenDsr, request: &Outgoing<'_>) -> Result<Zeroizing<Vec<u8>>, CannotSay> {
     let dialect = to.dialect.data();
     let identities = said(to, request.identities)?;
-    let size: usize = identities.iter().map(|said| said.value.expose().len() * 2 + 128).sum();
+    let size: usize = identities
+        .iter()
+        .map(|said| said.value.expose().len() * 2 + 128)
+        .sum();
     // Room for all of it, so that no growing buffer leaves a copy behind.
     let mut written = Zeroizing::new(Vec::with_capacity(size + 4096));
     let subject_identities = match dialect.shape {
@@ -177,11 +180,18 @@ fn said(to: &OpenDsr, identities: &[Identity]) -> Result<Vec<Said>, CannotSay> {
             // One digest cannot be made of another.
             _ => continue,
         };
-        if !all.iter().any(|said| said.kind == kind && said.format == format && said.value == value) {
+        if !all
+            .iter()
+            .any(|said| said.kind == kind && said.format == format && said.value == value)
+        {
             all.push(Said { kind, format, value });
         }
     }
-    if all.is_empty() { Err(CannotSay::Nobody) } else { Ok(all) }
+    if all.is_empty() {
+        Err(CannotSay::Nobody)
+    } else {
+        Ok(all)
+    }
 }
 
 fn alone(identities: Vec<Said>) -> Result<Vec<Said>, CannotSay> {
@@ -225,7 +235,11 @@ fn with_query(url: String, to: &OpenDsr) -> String {
     let pairs: Vec<String> = settings_in(to, Place::Query)
         .map(|(key, value)| format!("{key}={}", escaped(value)))
         .collect();
-    if pairs.is_empty() { url } else { format!("{url}?{}", pairs.join("&")) }
+    if pairs.is_empty() {
+        url
+    } else {
+        format!("{url}?{}", pairs.join("&"))
+    }
 }
 
 /// What may stand in a query as it is; all else becomes `%` and two digits.

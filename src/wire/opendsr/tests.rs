@@ -34,15 +34,20 @@ fn example() -> Value {
 }
 
 fn parse(request: &Value) -> Result<SubjectRequest, String> {
-    parse_request(request.to_string().as_bytes(), false, |kind| kind.as_str() == "user_id")
-        .map_err(|rejection| rejection.detail)
+    parse_request(request.to_string().as_bytes(), false, |kind| {
+        kind.as_str() == "user_id"
+    })
+    .map_err(|rejection| rejection.detail)
 }
 
 #[test]
 fn example_of_a_request_becomes_an_erase_command() {
     let request = parse(&example()).unwrap();
     assert_eq!(request.id, ID.parse::<Uuid>().unwrap());
-    assert_eq!(request.callbacks, ["https://examplecontroller.com/opendsr/callbacks"]);
+    assert_eq!(
+        request.callbacks,
+        ["https://examplecontroller.com/opendsr/callbacks"]
+    );
     let command: Value = serde_json::from_slice(&request.command).unwrap();
     assert_eq!(
         command,
@@ -82,30 +87,95 @@ fn identities_have_our_names_and_formats_in_them() {
 fn faulty_request_is_told_what_is_wrong_without_its_values() {
     let cases = [
         ("/regulation", json!("hipaa"), "regulation: expected gdpr or ccpa"),
-        ("/regulation", Value::Null, "regulation: expected gdpr or ccpa, found none"),
-        ("/subject_request_id", json!(ID.to_uppercase()), "subject_request_id: expected a UUID of version 4 in lower case, in its hyphenated form"),
-        ("/subject_request_id", json!("018f6f2e-7c1a-7b3e-9a44-000000000040"), "subject_request_id: expected a UUID of version 4 in lower case, in its hyphenated form"),
-        ("/subject_request_id", json!(7), "subject_request_id: expected a text of 1 to 64 characters"),
-        ("/subject_request_type", json!("access"), "subject_request_type: only erasure is carried out here: see discovery"),
-        ("/subject_request_type", json!("rectification"), "subject_request_type: expected erasure"),
-        ("/submitted_time", json!("yesterday"), "submitted_time: expected a time of RFC 3339 from 1970 to 9999"),
+        (
+            "/regulation",
+            Value::Null,
+            "regulation: expected gdpr or ccpa, found none",
+        ),
+        (
+            "/subject_request_id",
+            json!(ID.to_uppercase()),
+            "subject_request_id: expected a UUID of version 4 in lower case, in its hyphenated form",
+        ),
+        (
+            "/subject_request_id",
+            json!("018f6f2e-7c1a-7b3e-9a44-000000000040"),
+            "subject_request_id: expected a UUID of version 4 in lower case, in its hyphenated form",
+        ),
+        (
+            "/subject_request_id",
+            json!(7),
+            "subject_request_id: expected a text of 1 to 64 characters",
+        ),
+        (
+            "/subject_request_type",
+            json!("access"),
+            "subject_request_type: only erasure is carried out here: see discovery",
+        ),
+        (
+            "/subject_request_type",
+            json!("rectification"),
+            "subject_request_type: expected erasure",
+        ),
+        (
+            "/submitted_time",
+            json!("yesterday"),
+            "submitted_time: expected a time of RFC 3339 from 1970 to 9999",
+        ),
         ("/api_version", json!("3.0"), "api_version: expected 2.0 or 1.0"),
-        ("/subject_identities", json!([]), "subject_identities: expected a list of 1 to 100 entries"),
-        ("/subject_identities", Value::Null, "subject_identities: expected at least one"),
-        ("/subject_identities/0/identity_type", json!("shoe_size"), "subject_identities[0].identity_type: expected one that discovery names"),
-        ("/subject_identities/0/identity_format", json!("rot13"), "subject_identities[0].identity_format: expected raw, sha1, md5 or sha256"),
-        ("/subject_identities/0/identity_format", json!("sha256"), "subject_identities[0].identity_value: expected the digest of its format, in hexadecimal digits"),
-        ("/status_callback_urls/0", json!("ftp://a/b"), "status_callback_urls[0]: expected http:// or https:// with a host, and without a password"),
-        ("/status_callback_urls/0", json!("https://u:p@a/b"), "status_callback_urls[0]: expected http:// or https:// with a host, and without a password"),
-        ("/status_callback_urls/0", json!("https://a/johndoe@example.com"), "status_callback_urls[0]: expected an address without an identifier of the data subject"),
+        (
+            "/subject_identities",
+            json!([]),
+            "subject_identities: expected a list of 1 to 100 entries",
+        ),
+        (
+            "/subject_identities",
+            Value::Null,
+            "subject_identities: expected at least one",
+        ),
+        (
+            "/subject_identities/0/identity_type",
+            json!("shoe_size"),
+            "subject_identities[0].identity_type: expected one that discovery names",
+        ),
+        (
+            "/subject_identities/0/identity_format",
+            json!("rot13"),
+            "subject_identities[0].identity_format: expected raw, sha1, md5 or sha256",
+        ),
+        (
+            "/subject_identities/0/identity_format",
+            json!("sha256"),
+            "subject_identities[0].identity_value: expected the digest of its format, in hexadecimal digits",
+        ),
+        (
+            "/status_callback_urls/0",
+            json!("ftp://a/b"),
+            "status_callback_urls[0]: expected http:// or https:// with a host, and without a password",
+        ),
+        (
+            "/status_callback_urls/0",
+            json!("https://u:p@a/b"),
+            "status_callback_urls[0]: expected http:// or https:// with a host, and without a password",
+        ),
+        (
+            "/status_callback_urls/0",
+            json!("https://a/johndoe@example.com"),
+            "status_callback_urls[0]: expected an address without an identifier of the data subject",
+        ),
     ];
     for (pointer, value, expected) in cases {
         let mut request = example();
         *request.pointer_mut(pointer).unwrap() = value;
         assert_eq!(parse(&request).unwrap_err(), expected, "{pointer}");
     }
-    let twice = example().to_string().replacen("{", r#"{"subject_request_id":"x","#, 1);
-    assert!(parse_request(twice.as_bytes(), false, |_| false).is_err(), "a key twice");
+    let twice = example()
+        .to_string()
+        .replacen("{", r#"{"subject_request_id":"x","#, 1);
+    assert!(
+        parse_request(twice.as_bytes(), false, |_| false).is_err(),
+        "a key twice"
+    );
 }
 
 #[test]
@@ -169,7 +239,10 @@ fn every_dialect_writes_as_its_vendor_reads() {
         mparticle["subject_identities"],
         json!({ "controller_customer_id": { "value": "42", "encoding": "raw" } })
     );
-    assert_eq!((&mparticle["api_version"], &mparticle["regulation"]), (&json!("3.0"), &json!("gdpr")));
+    assert_eq!(
+        (&mparticle["api_version"], &mparticle["regulation"]),
+        (&json!("3.0"), &json!("gdpr"))
+    );
     let mut appsflyer = processor(OpenDsrDialect::Appsflyer);
     appsflyer.settings = vec![("property_id".into(), "id123456789".into())];
     let said = written(&appsflyer, &ann, Some("https://a/b")).unwrap();
@@ -178,7 +251,10 @@ fn every_dialect_writes_as_its_vendor_reads() {
         said["subject_identities"],
         json!([{ "identity_type": "customer_user_id", "identity_value": "42", "identity_format": "raw" }])
     );
-    assert_eq!(requests_url(&appsflyer), "https://dsr.vendor.example/v2/opendsr_requests");
+    assert_eq!(
+        requests_url(&appsflyer),
+        "https://dsr.vendor.example/v2/opendsr_requests"
+    );
     let singular = written(&processor(OpenDsrDialect::Singular), &ann, None).unwrap();
     assert_eq!(singular["subject_identities"][0]["identity_type"], "user_id");
     assert_eq!(singular["api_version"], "0.1.4");
@@ -190,10 +266,19 @@ fn every_dialect_writes_as_its_vendor_reads() {
         json!({ "subject_request_type": "erasure", "subject_identities": [
             { "identity_type": "DEVELOPER_ID", "identity_value": "42", "identity_format": "raw" }] })
     );
-    assert_eq!(requests_url(&branch), "https://dsr.vendor.example/v2/gdpr?app_id=12%203");
+    assert_eq!(
+        requests_url(&branch),
+        "https://dsr.vendor.example/v2/gdpr?app_id=12%203"
+    );
     let v1 = processor(OpenDsrDialect::V1);
-    assert_eq!(requests_url(&v1), "https://dsr.vendor.example/v2/opengdpr_requests");
-    assert_eq!(discovery_url(&v1).as_deref(), Some("https://dsr.vendor.example/v2/discovery"));
+    assert_eq!(
+        requests_url(&v1),
+        "https://dsr.vendor.example/v2/opengdpr_requests"
+    );
+    assert_eq!(
+        discovery_url(&v1).as_deref(),
+        Some("https://dsr.vendor.example/v2/discovery")
+    );
     assert_eq!(discovery_url(&branch), None);
 }
 
@@ -213,8 +298,14 @@ fn digests_are_of_the_normalised_value() {
 #[test]
 fn what_cannot_be_said_is_not_sent() {
     let phone = [identity("phone", "+4915112345678")];
-    assert_eq!(written(&processor(OpenDsrDialect::V2), &phone, None), Err(CannotSay::Nobody));
-    let two = [identity("email", "a@example.org"), identity("email", "b@example.org")];
+    assert_eq!(
+        written(&processor(OpenDsrDialect::V2), &phone, None),
+        Err(CannotSay::Nobody)
+    );
+    let two = [
+        identity("email", "a@example.org"),
+        identity("email", "b@example.org"),
+    ];
     assert_eq!(
         written(&processor(OpenDsrDialect::Mparticle), &two, None),
         Err(CannotSay::Several("email"))
@@ -242,10 +333,26 @@ fn example_of_an_answer_says_when_it_will_be_done() {
     assert_eq!(heard.state, RequestState::Pending);
     assert_eq!(heard.expected_by.unwrap().to_string(), "2018-11-01T15:00:01Z");
     let wrong = [
-        ("/subject_request_id", json!(Uuid::nil()), WrongAnswer::OtherRequest),
-        ("/subject_request_id", Value::Null, WrongAnswer::Missing("subject_request_id")),
-        ("/expected_completion_time", Value::Null, WrongAnswer::Missing("expected_completion_time")),
-        ("/expected_completion_time", json!("soon"), WrongAnswer::Missing("expected_completion_time")),
+        (
+            "/subject_request_id",
+            json!(Uuid::nil()),
+            WrongAnswer::OtherRequest,
+        ),
+        (
+            "/subject_request_id",
+            Value::Null,
+            WrongAnswer::Missing("subject_request_id"),
+        ),
+        (
+            "/expected_completion_time",
+            Value::Null,
+            WrongAnswer::Missing("expected_completion_time"),
+        ),
+        (
+            "/expected_completion_time",
+            json!("soon"),
+            WrongAnswer::Missing("expected_completion_time"),
+        ),
     ];
     for (pointer, value, expected) in wrong {
         let mut answer = answer.clone();
@@ -258,7 +365,12 @@ fn example_of_an_answer_says_when_it_will_be_done() {
         assert_eq!(read(&answer).unwrap().expected_by, None, "{absurd}");
     }
     for no_json in ["<html>Created</html>", "", "[]", "\"created\""] {
-        let read = read_created(OpenDsrDialect::V2.data(), no_json.as_bytes(), ID.parse().unwrap(), now());
+        let read = read_created(
+            OpenDsrDialect::V2.data(),
+            no_json.as_bytes(),
+            ID.parse().unwrap(),
+            now(),
+        );
         assert_eq!(read, Err(WrongAnswer::NotJson), "{no_json}");
     }
 }
@@ -282,7 +394,11 @@ fn example_of_a_status_and_of_a_callback_are_read() {
     status["request_status"] = json!("completed");
     let url = "https://examplecontroller.com/opendsr/callbacks";
     let called = |status: &Value| read_callback(data, status.to_string().as_bytes(), (id, url), now());
-    assert_eq!(called(&status), Err(WrongAnswer::OtherAddress), "it does not say where it was sent");
+    assert_eq!(
+        called(&status),
+        Err(WrongAnswer::OtherAddress),
+        "it does not say where it was sent"
+    );
     status["status_callback_url"] = json!("https://examplecontroller.com/others");
     assert_eq!(called(&status), Err(WrongAnswer::OtherAddress));
     status["status_callback_url"] = json!(url);
@@ -305,7 +421,10 @@ fn our_answers_are_read_by_ourselves() {
     let data = OpenDsrDialect::V2.data();
     let heard = read_status(data, &serde_json::to_vec(&status).unwrap(), id, now()).unwrap();
     assert_eq!(heard.state, RequestState::InProgress);
-    let callback = Callback { status, status_callback_url: "https://a/b".into() };
+    let callback = Callback {
+        status,
+        status_callback_url: "https://a/b".into(),
+    };
     let bytes = serde_json::to_vec(&callback).unwrap();
     assert_eq!(read_callback(data, &bytes, (id, "https://a/b"), now()), Ok(heard));
 }
@@ -329,7 +448,13 @@ fn certificate_is_where_discovery_says() {
         "supported_subject_request_types": ["erasure"],
         "processor_certificate": "https://exampleprocessor.com/cert.pem"
     });
-    assert_eq!(certificate_url(discovery.to_string().as_bytes()).unwrap(), "https://exampleprocessor.com/cert.pem");
-    assert_eq!(certificate_url(b"{}"), Err(WrongAnswer::Missing("processor_certificate")));
+    assert_eq!(
+        certificate_url(discovery.to_string().as_bytes()).unwrap(),
+        "https://exampleprocessor.com/cert.pem"
+    );
+    assert_eq!(
+        certificate_url(b"{}"),
+        Err(WrongAnswer::Missing("processor_certificate"))
+    );
     assert_eq!(certificate_url(b"<html>"), Err(WrongAnswer::NotJson));
 }

@@ -16,6 +16,7 @@ mod opendsr;
 mod privacy;
 mod problems;
 mod requests;
+mod stops;
 mod suppression;
 mod tasks;
 mod tenants;

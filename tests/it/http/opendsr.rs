@@ -52,14 +52,24 @@ async fn call(api: &Api, method: Method, token: &str, path: &str, body: Option<&
         call = call.bearer_auth(token);
     }
     if let Some(body) = body {
-        call = call.header("content-type", "application/json").body(body.to_string());
+        call = call
+            .header("content-type", "application/json")
+            .body(body.to_string());
     }
     let answer = call.send().await.unwrap();
     let (status, headers) = (answer.status().as_u16(), answer.headers().clone());
     let bytes = answer.bytes().await.unwrap().to_vec();
-    api.answers.lock().unwrap().push_str(&String::from_utf8_lossy(&bytes));
+    api.answers
+        .lock()
+        .unwrap()
+        .push_str(&String::from_utf8_lossy(&bytes));
     let json = serde_json::from_slice(&bytes).unwrap_or_default();
-    Answer { status, headers, bytes, json }
+    Answer {
+        status,
+        headers,
+        bytes,
+        json,
+    }
 }
 
 async fn post(api: &Api, body: &Value) -> Answer {
@@ -89,20 +99,43 @@ async fn a_request_is_created_pending_and_then_in_progress() {
     assert_eq!(created.json["received_time"], "2026-11-21T12:00:00Z");
     // One month after the person has asked, at the end of the day in the policy's zone.
     assert_eq!(created.json["expected_completion_time"], "2026-12-20T22:59:59Z");
-    let sent = STANDARD.decode(created.json["encoded_request"].as_str().unwrap()).unwrap();
-    assert_eq!(String::from_utf8(sent).unwrap(), body.to_string(), "the whole body as it was");
-    let status = call(&api, Method::GET, "shop", &format!("/opendsr/v2/requests/{id}"), None).await;
+    let sent = STANDARD
+        .decode(created.json["encoded_request"].as_str().unwrap())
+        .unwrap();
+    assert_eq!(
+        String::from_utf8(sent).unwrap(),
+        body.to_string(),
+        "the whole body as it was"
+    );
+    let status = call(
+        &api,
+        Method::GET,
+        "shop",
+        &format!("/opendsr/v2/requests/{id}"),
+        None,
+    )
+    .await;
     assert_eq!(status.status, 200);
-    assert_eq!(status.json["request_status"], "in_progress", "its tasks were dispatched");
+    assert_eq!(
+        status.json["request_status"], "in_progress",
+        "its tasks were dispatched"
+    );
     for path in [
         format!("/opendsr/v2/status/{id}"),
         format!("/opendsr/v1/opengdpr_requests/{id}"),
         format!("/opendsr/v2/opengdpr_requests/{id}"),
     ] {
-        assert_eq!(call(&api, Method::GET, "shop", &path, None).await.json, status.json, "{path}");
+        assert_eq!(
+            call(&api, Method::GET, "shop", &path, None).await.json,
+            status.json,
+            "{path}"
+        );
     }
     let ours = api.get("dpo", &format!("/v1/requests/{id}")).await.ok(200);
-    assert_eq!((&ours["action"], &ours["regime"]), (&json!("erase"), &json!("gdpr")));
+    assert_eq!(
+        (&ours["action"], &ours["regime"]),
+        (&json!("erase"), &json!("gdpr"))
+    );
     let task = api.task_message(id.parse().unwrap(), "crm").await;
     assert_eq!(
         task["identities"],
@@ -133,7 +166,10 @@ async fn what_cannot_be_carried_out_is_an_error_of_the_standard() {
     for (with, message) in [
         (json!({ "subject_request_type": "access" }), "only erasure"),
         (json!({ "subject_request_type": "portability" }), "only erasure"),
-        (json!({ "regulation": "hipaa" }), "regulation: expected gdpr or ccpa"),
+        (
+            json!({ "regulation": "hipaa" }),
+            "regulation: expected gdpr or ccpa",
+        ),
         (json!({ "subject_request_id": "7" }), "subject_request_id"),
         (json!({ "subject_identities": [] }), "subject_identities"),
         (
@@ -145,15 +181,34 @@ async fn what_cannot_be_carried_out_is_an_error_of_the_standard() {
         is_error(&post(&api, &request(with)).await, 400, message);
     }
     let path = "/opendsr/v2/requests";
-    let not_json = api.client.post(format!("{}{path}", api.base)).bearer_auth("shop").body("<html>");
+    let not_json = api
+        .client
+        .post(format!("{}{path}", api.base))
+        .bearer_auth("shop")
+        .body("<html>");
     assert_eq!(not_json.send().await.unwrap().status().as_u16(), 400);
     let large = json!({ "regulation": "x".repeat(2 * 1024 * 1024) });
     is_error(&post(&api, &large).await, 413, "1048576");
     let unknown = format!("{path}/{}", v4());
-    is_error(&call(&api, Method::GET, "shop", &unknown, None).await, 404, "no such request");
-    is_error(&call(&api, Method::POST, "", path, Some(&request(json!({})))).await, 401, "bearer");
-    is_error(&call(&api, Method::POST, "crm", path, Some(&request(json!({})))).await, 403, "submitter");
-    assert!(!api.answers.lock().unwrap().contains("ann@example.org"), "an identifier was repeated");
+    is_error(
+        &call(&api, Method::GET, "shop", &unknown, None).await,
+        404,
+        "no such request",
+    );
+    is_error(
+        &call(&api, Method::POST, "", path, Some(&request(json!({})))).await,
+        401,
+        "bearer",
+    );
+    is_error(
+        &call(&api, Method::POST, "crm", path, Some(&request(json!({})))).await,
+        403,
+        "submitter",
+    );
+    assert!(
+        !api.answers.lock().unwrap().contains("ann@example.org"),
+        "an identifier was repeated"
+    );
     api.end().await;
 }
 
@@ -162,9 +217,16 @@ async fn a_controller_sees_its_own_requests_only() {
     let api = api().await;
     let body = request(json!({}));
     post(&api, &body).await;
-    let path = format!("/opendsr/v2/requests/{}", body["subject_request_id"].as_str().unwrap());
+    let path = format!(
+        "/opendsr/v2/requests/{}",
+        body["subject_request_id"].as_str().unwrap()
+    );
     for method in [Method::GET, Method::DELETE] {
-        is_error(&call(&api, method, "app", &path, None).await, 404, "no such request");
+        is_error(
+            &call(&api, method, "app", &path, None).await,
+            404,
+            "no such request",
+        );
     }
     let same = call(&api, Method::POST, "app", "/opendsr/v2/requests", Some(&body)).await;
     is_error(&same, 404, "no such request");
@@ -176,7 +238,10 @@ async fn only_what_is_pending_can_be_cancelled() {
     let waiting = super::fixture::start("[policy]\napproval = \"always\"\n", true).await;
     let body = request(json!({}));
     post(&waiting, &body).await;
-    let path = format!("/opendsr/v2/requests/{}", body["subject_request_id"].as_str().unwrap());
+    let path = format!(
+        "/opendsr/v2/requests/{}",
+        body["subject_request_id"].as_str().unwrap()
+    );
     let status = call(&waiting, Method::GET, "shop", &path, None).await;
     assert_eq!(status.json["request_status"], "pending");
     for _ in 0..2 {
@@ -192,9 +257,16 @@ async fn only_what_is_pending_can_be_cancelled() {
     let api = api().await;
     let body = request(json!({}));
     post(&api, &body).await;
-    let path = format!("/opendsr/v2/requests/{}", body["subject_request_id"].as_str().unwrap());
+    let path = format!(
+        "/opendsr/v2/requests/{}",
+        body["subject_request_id"].as_str().unwrap()
+    );
     let refused = call(&api, Method::DELETE, "shop", &path, None).await;
-    is_error(&refused, 400, "the request is in_progress, and only what is pending can be cancelled");
+    is_error(
+        &refused,
+        400,
+        "the request is in_progress, and only what is pending can be cancelled",
+    );
     api.end().await;
 }
 
@@ -205,8 +277,17 @@ async fn refused_and_finished_requests_have_their_states() {
     post(&api, &body).await;
     let id = body["subject_request_id"].as_str().unwrap();
     let refusal = json!({ "basis": "manifestly_unfounded" });
-    api.post("dpo", &format!("/v1/requests/{id}/refuse"), &refusal).await.ok(200);
-    let status = call(&api, Method::GET, "shop", &format!("/opendsr/v2/requests/{id}"), None).await;
+    api.post("dpo", &format!("/v1/requests/{id}/refuse"), &refusal)
+        .await
+        .ok(200);
+    let status = call(
+        &api,
+        Method::GET,
+        "shop",
+        &format!("/opendsr/v2/requests/{id}"),
+        None,
+    )
+    .await;
     assert_eq!(
         (&status.json["request_status"], &status.json["detail"]),
         (&json!("cancelled"), &json!("refused"))
@@ -232,10 +313,19 @@ async fn discovery_is_open_and_says_what_is_supported() {
         })
     );
     assert!(discovery.headers.get("x-opendsr-signature").is_none());
-    is_error(&call(&api, Method::GET, "", "/opendsr/v2/certificate", None).await, 404, "no such certificate");
+    is_error(
+        &call(&api, Method::GET, "", "/opendsr/v2/certificate", None).await,
+        404,
+        "no such certificate",
+    );
     let with = request(json!({ "status_callback_urls": ["https://controller.example/callbacks"] }));
     let created = post(&api, &with).await;
-    assert!(created.json["status_callbacks"].as_str().unwrap().starts_with("not called"));
+    assert!(
+        created.json["status_callbacks"]
+            .as_str()
+            .unwrap()
+            .starts_with("not called")
+    );
     api.end().await;
 }
 
@@ -252,11 +342,16 @@ async fn answers_are_signed_with_the_certificate_of_discovery() {
     let pem = api.client.get(url).send().await.unwrap().bytes().await.unwrap();
     let certificate = Certificate::read(&pem).unwrap();
     let trusted = Authorities::of_pem(&fs::read(authority.certificate()).unwrap()).unwrap();
-    certificate.check(DOMAIN, &trusted, lacuna::clock::Clock::System.now()).unwrap();
+    certificate
+        .check(DOMAIN, &trusted, lacuna::clock::Clock::System.now())
+        .unwrap();
     let body = request(json!({ "status_callback_urls": ["https://controller.example/callbacks"] }));
     let created = post(&api, &body).await;
     assert!(created.json["status_callbacks"].is_null());
-    let path = format!("/opendsr/v2/requests/{}", body["subject_request_id"].as_str().unwrap());
+    let path = format!(
+        "/opendsr/v2/requests/{}",
+        body["subject_request_id"].as_str().unwrap()
+    );
     let status = call(&api, Method::GET, "shop", &path, None).await;
     for answer in [&discovery, &created, &status] {
         assert_eq!(answer.headers["x-opendsr-processor-domain"], DOMAIN);
@@ -287,11 +382,23 @@ async fn addresses_of_callbacks_are_due_when_a_request_moves() {
     let mut due = api.engine.take_callbacks(10).await.unwrap();
     assert_eq!(due.len(), 1);
     let first = due.pop().unwrap();
-    assert_eq!((first.row.url.as_str(), first.row.controller.as_str()), (url, "shop"));
-    assert!(api.engine.take_callbacks(10).await.unwrap().is_empty(), "it is taken");
+    assert_eq!(
+        (first.row.url.as_str(), first.row.controller.as_str()),
+        (url, "shop")
+    );
+    assert!(
+        api.engine.take_callbacks(10).await.unwrap().is_empty(),
+        "it is taken"
+    );
     let state = lacuna::domain::registry::RequestState::InProgress;
-    api.engine.callback_done(first.row, Some(Told::Yes(state))).await.unwrap();
-    assert!(api.engine.take_callbacks(10).await.unwrap().is_empty(), "nothing has moved");
+    api.engine
+        .callback_done(first.row, Some(Told::Yes(state)))
+        .await
+        .unwrap();
+    assert!(
+        api.engine.take_callbacks(10).await.unwrap().is_empty(),
+        "nothing has moved"
+    );
     for processor in ["crm", "stats"] {
         let task = api.task_message(id, processor).await;
         let ack = json!({
@@ -300,17 +407,41 @@ async fn addresses_of_callbacks_are_due_when_a_request_moves() {
         });
         api.post(processor, "/v1/acks", &ack).await.ok(200);
     }
-    let moved = api.engine.take_callbacks(10).await.unwrap().pop().expect("the end has to be told");
+    let moved = api
+        .engine
+        .take_callbacks(10)
+        .await
+        .unwrap()
+        .pop()
+        .expect("the end has to be told");
     assert_eq!(moved.row.told, state);
     let (standing, _) = lacuna::view::opendsr::standing(moved.request.as_ref().unwrap());
     assert_eq!(standing.as_str(), "completed");
-    api.engine.callback_done(moved.row.clone(), Some(Told::Not(standing))).await.unwrap();
-    assert!(api.engine.take_callbacks(10).await.unwrap().is_empty(), "it is tried again later");
+    api.engine
+        .callback_done(moved.row.clone(), Some(Told::Not(standing)))
+        .await
+        .unwrap();
+    assert!(
+        api.engine.take_callbacks(10).await.unwrap().is_empty(),
+        "it is tried again later"
+    );
     api.clock.advance(std::time::Duration::from_secs(11));
-    let again = api.engine.take_callbacks(10).await.unwrap().pop().expect("it is tried again");
+    let again = api
+        .engine
+        .take_callbacks(10)
+        .await
+        .unwrap()
+        .pop()
+        .expect("it is tried again");
     assert_eq!(again.row.tries, 1);
-    api.engine.callback_done(again.row, Some(Told::Yes(standing))).await.unwrap();
+    api.engine
+        .callback_done(again.row, Some(Told::Yes(standing)))
+        .await
+        .unwrap();
     api.clock.advance(std::time::Duration::from_secs(365 * 24 * 3600));
-    assert!(api.engine.take_callbacks(10).await.unwrap().is_empty(), "the end was told: it is forgotten");
+    assert!(
+        api.engine.take_callbacks(10).await.unwrap().is_empty(),
+        "the end was told: it is forgotten"
+    );
     api.end().await;
 }

@@ -103,7 +103,10 @@ impl Vendor {
     pub(super) fn headers(&self, bytes: &[u8]) -> HeaderMap {
         let mut headers = HeaderMap::new();
         let signature = self.signer.sign(bytes).unwrap();
-        headers.insert("x-opendsr-processor-domain", self.signer.domain().parse().unwrap());
+        headers.insert(
+            "x-opendsr-processor-domain",
+            self.signer.domain().parse().unwrap(),
+        );
         headers.insert("x-opendsr-signature", signature.parse().unwrap());
         headers
     }
@@ -125,7 +128,10 @@ impl Vendor {
             Twist::Unsigned => headers.clear(),
             Twist::Tampered => bytes.push(b' '),
             Twist::OtherDomain => {
-                headers.insert("x-opendsr-processor-domain", HeaderValue::from_static("opendsr.other.test"));
+                headers.insert(
+                    "x-opendsr-processor-domain",
+                    HeaderValue::from_static("opendsr.other.test"),
+                );
             }
             Twist::None | Twist::Field(..) => {}
         }
@@ -136,7 +142,9 @@ impl Vendor {
 async fn request(State(vendor): State<Arc<Vendor>>, headers: HeaderMap, body: Bytes) -> Response {
     let text = String::from_utf8(body.to_vec()).unwrap();
     let said: Value = serde_json::from_str(&text).unwrap();
-    let bearer = headers.get("authorization").map(|value| value.to_str().unwrap().to_owned());
+    let bearer = headers
+        .get("authorization")
+        .map(|value| value.to_str().unwrap().to_owned());
     let twist = vendor.script(|script| {
         script.posted.push((text, bearer));
         script.on_request.clone()
@@ -150,7 +158,8 @@ async fn request(State(vendor): State<Arc<Vendor>>, headers: HeaderMap, body: By
 }
 
 async fn status(State(vendor): State<Arc<Vendor>>, Path(id): Path<String>) -> Response {
-    let (twist, state, known) = vendor.script(|script| (script.on_status.clone(), script.state, script.known));
+    let (twist, state, known) =
+        vendor.script(|script| (script.on_status.clone(), script.state, script.known));
     if !known {
         return StatusCode::NOT_FOUND.into_response();
     }
@@ -163,7 +172,9 @@ async fn status(State(vendor): State<Arc<Vendor>>, Path(id): Path<String>) -> Re
 
 async fn discovery(State(vendor): State<Arc<Vendor>>) -> Response {
     let own = format!("http://{}/cert.pem", vendor.address);
-    let url = vendor.script(|script| script.certificate_url.clone()).unwrap_or(own);
+    let url = vendor
+        .script(|script| script.certificate_url.clone())
+        .unwrap_or(own);
     axum::Json(json!({ "api_version": "2.0", "processor_certificate": url })).into_response()
 }
 
