@@ -16,20 +16,33 @@ use crate::{
     transport::{
         http_client::Guard,
         local::{Reader, Unusable},
+        opendsr::controller::Controller,
         sender::Senders,
         webhook::{AnswerTo, Endpoint, WebhookSender},
     },
 };
 
+/// What speaks to processors of OpenDSR: it sends to them, asks them, and believes what they have signed.
+pub fn controller(config: &Config, clock: &Clock) -> Arc<Controller> {
+    Arc::new(Controller::new(
+        &registry_folder(config),
+        guard(config),
+        config.http.url(""),
+        clock.clone(),
+    ))
+}
+
 /// The senders of a worker.
-pub fn senders(config: &Config, clock: &Clock) -> Senders {
+pub fn senders(config: &Config, clock: &Clock, controller: &Arc<Controller>) -> Senders {
     let webhook = WebhookSender::new(
         &registry_folder(config),
         guard(config),
         answer_to(config),
         clock.clone(),
     );
-    Senders::default().with("webhook", Arc::new(webhook))
+    Senders::default()
+        .with("webhook", Arc::new(webhook))
+        .with("opendsr", Arc::clone(controller) as _)
 }
 
 /// What calls over HTTP may connect to.

@@ -1,6 +1,7 @@
 //! `processors.toml`: the registry of processors.
 
 mod http_options;
+mod opendsr;
 mod rules;
 mod transport;
 mod webhook;
@@ -262,6 +263,9 @@ pub fn warnings(registry: &Registry) -> Vec<String> {
         }
         if let Transport::Webhook(transport) = &processor.transport {
             warnings.extend(webhook::warnings(id, transport));
+        }
+        if let Transport::OpenDsr(transport) = &processor.transport {
+            warnings.extend(opendsr::warnings(id, transport));
         }
         if processor.accept_pseudonymised {
             warnings.push(format!(

@@ -1,10 +1,16 @@
-//! OpenDSR over HTTP: what is signed, and whom to believe.
+//! OpenDSR over HTTP: requests to processors, what is heard of them, what is signed, and whom to believe.
 
 #[cfg(test)]
 mod authority;
 pub mod certificate;
+mod certificates;
+pub mod controller;
+mod endpoint;
 mod signer;
 #[cfg(test)]
 mod tests;
 
-pub use self::signer::{Signer, SignerError};
+pub use self::{
+    certificates::NotBelieved,
+    signer::{Signer, SignerError},
+};

@@ -14,6 +14,7 @@ mod groups;
 pub mod kafka;
 mod lanes;
 mod lost_log;
+mod opendsr;
 mod pages;
 pub mod standby;
 mod workers;
