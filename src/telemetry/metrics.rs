@@ -112,6 +112,7 @@ metrics! {
     dispatches: counters "dispatches_total" ["processor", "outcome"] "Attempts of tasks that were decided to be sent (sent), and tasks that the topic of their processor did not take (undeliverable), by processor.";
     undeliverable: gauges "undeliverable_tasks" ["processor"] "Tasks that the topic of their processor does not take: it is missing or forbidden, has no leader, or takes less than they are.";
     acks: counters "acks_total" ["processor", "outcome"] "Acks read, by processor (none where it could not be trusted) and outcome.";
+    attested: counters "attested_total" ["processor"] "Tasks closed by the term that their vendor has published (completes_by), by processor: nobody has confirmed them.";
     abandoned: gauges "abandoned_tasks" ["processor"] "Tasks given up until an operator retries or waives them.";
     deferred: gauges "deferred" ["reason"] "Tasks that wait for a date, an event or the end of a legal hold, by reason.";
     deferred_overdue: gauges "deferred_overdue" ["processor"] "Deferred tasks whose date has passed: a backup that has not proved its rotation, a part that should have woken.";
@@ -246,6 +247,11 @@ impl Metrics {
     /// An ack was read.
     pub fn ack(&self, processor: &str, outcome: &str) {
         self.acks.with_label_values(&[processor, outcome]).inc();
+    }
+
+    /// A published term has closed a task.
+    pub fn attested(&self, processor: &str) {
+        self.attested.with_label_values(&[processor]).inc();
     }
 
     /// The store has lost facts or revisions of the registry that this worker knew.

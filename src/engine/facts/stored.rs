@@ -73,7 +73,7 @@ pub(super) const fn needs_sweep(fact: &Fact) -> bool {
             ..
         }) => lock_until.is_some(),
         Fact::Backup(_) => true,
-        Fact::Registry { changed, .. } => !changed.is_empty(),
+        Fact::Registry { changed, open, .. } => *open || !changed.is_empty(),
         Fact::Forgotten(_) => false,
     }
 }
