@@ -25,6 +25,7 @@ mod ledger;
 pub mod open;
 mod origin;
 mod outbox;
+mod polls;
 mod port;
 mod positions;
 pub mod postgres;
@@ -37,6 +38,8 @@ mod session;
 mod sql;
 pub mod sqlite;
 mod statement;
+mod status_callbacks;
+mod stops;
 mod suppression;
 mod sweeps;
 
@@ -56,6 +59,7 @@ pub use self::{
     open::{Exclusive, StoreOptions},
     origin::Origin,
     outbox::*,
+    polls::*,
     port::{Store, Transaction, Transactions},
     positions::*,
     queues::*,
@@ -64,6 +68,8 @@ pub use self::{
     run::{Attempts, Observer, StoreFailure},
     session::{Dialect, Pool, Session},
     statement::{Rows, Statement},
+    status_callbacks::*,
+    stops::*,
     suppression::*,
     sweeps::*,
 };

@@ -4,6 +4,7 @@
 mod connect;
 mod error;
 mod keyring;
+pub mod opendsr;
 mod running;
 pub mod senders;
 pub mod startup;
@@ -32,10 +33,12 @@ use self::{
         http_outputs,
         kafka_health::{Asked, KafkaHealth},
         lanes::Lanes,
+        opendsr_polls::OpenDsrPolls,
         periodic::{Periodic, Reports, periodic},
         queues::Queues,
         registry_reload::RegistryReload,
         retention::Retention,
+        status_callbacks::StatusCallbacks,
         sweeps::Sweeps,
     },
 };
@@ -54,6 +57,7 @@ use crate::{
         stage::Stage,
     },
     telemetry::{metrics::Metrics, readiness::Readiness},
+    transport::opendsr::{Signer, controller::Controller},
 };
 
 /// What a worker does.
@@ -95,6 +99,10 @@ pub async fn start_connected(
     connected: Connected,
 ) -> Result<Running, AppError> {
     let engine = Arc::clone(&connected.engine);
+    let signer = opendsr::signer(&config, &engine.clock)?;
+    if signer.is_some() {
+        engine.tell_controllers();
+    }
     let shutdown = CancellationToken::new();
     let producer = Producer::new(
         &connected.cluster,
@@ -115,6 +123,8 @@ pub async fn start_connected(
             shutdown.clone(),
         ),
         readiness,
+        signer,
+        controller: senders::controller(&config, &engine.clock),
         tasks: Spawner::new(shutdown.clone()),
     };
     starting.stages();
@@ -143,6 +153,10 @@ struct Starting<'a> {
     cluster: &'a Cluster,
     relay: Relay,
     readiness: Readiness,
+    /// What signs for us as a processor of OpenDSR.
+    signer: Option<Arc<Signer>>,
+    /// What speaks to processors of OpenDSR.
+    controller: Arc<Controller>,
     tasks: Spawner,
 }
 
@@ -197,7 +211,7 @@ impl Starting<'_> {
         if roles.dispatch {
             self.periodic(Queues(LaneRunner::new(
                 relay.clone(),
-                senders(self.config, &engine.clock),
+                senders::senders(self.config, &engine.clock, &self.controller),
             )));
         }
         if roles.agenda || roles.dispatch {
@@ -206,6 +220,17 @@ impl Starting<'_> {
             self.periodic(Sweeps::new(relay.clone()));
         }
         self.periodic(Lanes::new(relay.clone()));
+        if roles.dispatch {
+            self.periodic(OpenDsrPolls::new(relay.clone(), Arc::clone(&self.controller)));
+            if let Some(signer) = &self.signer {
+                let client = opendsr::client(self.config)?;
+                self.periodic(StatusCallbacks::new(
+                    Arc::clone(engine),
+                    Arc::clone(signer),
+                    client,
+                ));
+            }
+        }
         let (config, cluster) = (self.config.clone(), self.cluster.clone());
         let reload = RegistryReload::new(Arc::clone(engine), config, cluster.clone());
         self.periodic(reload.map_err(AppError::Signal)?);
@@ -267,7 +292,9 @@ impl Starting<'_> {
             self.readiness.clone(),
             config.auth.clone(),
             &config.kafka.topics.tasks_prefix,
-        );
+        )
+        .signing(self.signer.clone())
+        .hearing(Arc::clone(&self.controller));
         let serving = http::serve(&config.http, state, self.relay.shutdown.clone())
             .await
             .map_err(|source| AppError::Listen {

@@ -16,20 +16,33 @@ use crate::{
     transport::{
         http_client::Guard,
         local::{Reader, Unusable},
+        opendsr::{self, controller::Controller},
         sender::Senders,
         webhook::{AnswerTo, Endpoint, WebhookSender},
     },
 };
 
+/// What speaks to processors of OpenDSR: it sends to them, asks them, and believes what they have signed.
+pub fn controller(config: &Config, clock: &Clock) -> Arc<Controller> {
+    Arc::new(Controller::new(
+        &registry_folder(config),
+        guard(config),
+        config.http.url(""),
+        clock.clone(),
+    ))
+}
+
 /// The senders of a worker.
-pub fn senders(config: &Config, clock: &Clock) -> Senders {
+pub fn senders(config: &Config, clock: &Clock, controller: &Arc<Controller>) -> Senders {
     let webhook = WebhookSender::new(
         &registry_folder(config),
         guard(config),
         answer_to(config),
         clock.clone(),
     );
-    Senders::default().with("webhook", Arc::new(webhook))
+    Senders::default()
+        .with("webhook", Arc::new(webhook))
+        .with("opendsr", Arc::clone(controller) as _)
 }
 
 /// What calls over HTTP may connect to.
@@ -76,12 +89,20 @@ pub fn problem_of(config: &Config, processor: &Processor, unusable: &Unusable) -
 }
 
 fn check_processor(config: &Config, processor: &Processor, now: At) -> Result<(), Unusable> {
-    let Transport::Webhook(webhook) = &processor.transport else {
-        return Ok(());
-    };
     let folder = registry_folder(config);
-    Endpoint::open(webhook, guard(config), &mut Reader::new(&folder))?;
-    check_client_certificate(&folder, &webhook.http, now)
+    let mut reader = Reader::new(&folder);
+    let http = match &processor.transport {
+        Transport::Webhook(webhook) => {
+            Endpoint::open(webhook, guard(config), &mut reader)?;
+            &webhook.http
+        }
+        Transport::OpenDsr(opendsr) => {
+            opendsr::check(opendsr, guard(config), &mut reader)?;
+            &opendsr.http
+        }
+        Transport::Kafka { .. } | Transport::Manual(_) => return Ok(()),
+    };
+    check_client_certificate(&folder, http, now)
 }
 
 /// Servers refuse what has expired, and say little about it.

@@ -3,6 +3,7 @@
 //! A command reads the configuration, asks the store or Kafka directly, and prints. It never decides anything that a
 //! worker would decide: what it wants done goes through a topic or through one guarded statement.
 
+pub mod brake;
 pub mod check;
 pub mod dead_letters;
 pub mod deferred;
@@ -23,6 +24,7 @@ pub mod schemas;
 pub mod serve;
 mod session;
 pub mod status;
+mod stops;
 pub mod submit;
 pub mod sunset;
 pub mod sweeps;
@@ -66,8 +68,10 @@ pub enum Command {
     Sweeps(sweeps::Args),
     /// Shows, compares and activates the registry of processors.
     Registry(registry::Args),
-    /// Tries the registered processors.
+    /// Tries processors; stops their lanes, and has them go on.
     Processors(processors::Args),
+    /// Stops everything, and has it go on.
+    Brake(brake::Args),
     /// Creates and lists the keys.
     Keys(keys::Args),
     /// Lists messages that could not be taken in, publishes them again, or closes them.
@@ -107,6 +111,7 @@ impl Command {
             Self::Sweeps(args) => sweeps::run(args),
             Self::Registry(args) => registry::run(args),
             Self::Processors(args) => processors::run(args),
+            Self::Brake(args) => brake::run(args),
             Self::Keys(args) => keys::run(args),
             Self::DeadLetters(args) => dead_letters::run(args),
             Self::Positions(args) => positions::run(args),

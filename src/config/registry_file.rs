@@ -1,6 +1,7 @@
 //! `processors.toml`: the registry of processors.
 
 mod http_options;
+mod opendsr;
 mod rules;
 mod transport;
 mod webhook;
@@ -9,7 +10,6 @@ use std::{path::Path, time::Duration};
 
 use super::{
     kafka::{Topics, same_topic},
-    not_built,
     problems::{Problem, Problems},
     read_file,
     reader::{Entry, Section, Source},
@@ -106,10 +106,7 @@ fn report_cycles(mut processors: Vec<Processor>, afters: &[Option<Entry<'_>>]) {
 
 /// Reads one processor; it is `None` where it has no id. A broken value stands as its default, since it is reported.
 fn processor<'a>(section: &Section<'a>, listed: &Listed, n: usize) -> Option<(Processor, Option<Entry<'a>>)> {
-    let id = section.need("id").and_then(|e| e.checked(ProcessorId::new));
-    if id.is_some() && listed.iter().take(n).any(|other| other.id == id) {
-        section.problem("id", "another processor has the same id");
-    }
+    let id = id(section, listed, n);
     let name = section
         .get("name")
         .and_then(|e| e.line_of_text())
@@ -137,7 +134,7 @@ fn processor<'a>(section: &Section<'a>, listed: &Listed, n: usize) -> Option<(Pr
             .unwrap_or_default(),
         missing_identity: section.word_or("missing_identity", MISSING, MissingIdentity::Block),
         honours_cutoff: section.boolean_or("honours_cutoff", false),
-        idempotent: idempotent(section),
+        idempotent: section.boolean_or("idempotent", true),
         anonymize_fallback: section.word_or("anonymize_fallback", FALLBACKS, AnonymizeFallback::Refuse),
         accept_anonymized: section.boolean_or("accept_anonymized", false),
         accept_pseudonymised: section.boolean_or("accept_pseudonymised", false),
@@ -168,6 +165,14 @@ fn processor<'a>(section: &Section<'a>, listed: &Listed, n: usize) -> Option<(Pr
     };
     rules::read(section, &mut found, listed);
     id.map(|_| (found, after))
+}
+
+fn id(section: &Section<'_>, listed: &Listed, n: usize) -> Option<ProcessorId> {
+    let id = section.need("id").and_then(|e| e.checked(ProcessorId::new));
+    if id.is_some() && listed.iter().take(n).any(|other| other.id == id) {
+        section.problem("id", "another processor has the same id");
+    }
+    id
 }
 
 const ACTIONS: &[(&str, Action)] = &[("erase", Action::Erase), ("anonymize", Action::Anonymize)];
@@ -233,17 +238,6 @@ fn retry(section: &Section<'_>) -> Retry {
     retry
 }
 
-fn idempotent(section: &Section<'_>) -> bool {
-    let Some(entry) = section.get("idempotent") else {
-        return true;
-    };
-    let idempotent = entry.boolean().unwrap_or(true);
-    if !idempotent {
-        not_built::refuse(&entry, "processor.idempotent");
-    }
-    idempotent
-}
-
 /// What is allowed and probably not meant, a line each.
 pub fn warnings(registry: &Registry) -> Vec<String> {
     let mut warnings = Vec::new();
@@ -269,6 +263,9 @@ pub fn warnings(registry: &Registry) -> Vec<String> {
         }
         if let Transport::Webhook(transport) = &processor.transport {
             warnings.extend(webhook::warnings(id, transport));
+        }
+        if let Transport::OpenDsr(transport) = &processor.transport {
+            warnings.extend(opendsr::warnings(id, transport));
         }
         if processor.accept_pseudonymised {
             warnings.push(format!(

@@ -262,6 +262,8 @@ impl<'a> Batch<'a> {
             touched.write_asked(engine.clock_skew(), &mut changes);
             touched.write_undeliverable(&mut counters, &mut changes);
             touched.write_queued(&mut counters, &mut changes);
+            touched.write_polled(engine, now, &mut changes);
+            touched.write_told(engine, &mut changes);
             touched.write_row(&mut changes)?;
             changes.resealed.extend(touched.resealed.take());
             touched.write_merging(&mut changes);

@@ -38,6 +38,7 @@ impl Gauges<'_> {
     async fn read_counters(&self) -> Result<(), EngineError> {
         let (counters, active) = (self.shared.store.counters().await?, self.shared.active()?);
         let living = self.shared.store.capsule_epochs().await?;
+        let facts = self.shared.refresh_facts().await?;
         let metrics = &self.shared.metrics;
         let circuits = self.shared.open_circuits();
         metrics.show(GaugeGroup::Counters, || {
@@ -61,6 +62,15 @@ impl Gauges<'_> {
                 }
             }
             metrics.vault_sealed.add(in_capsules(&counters, &living));
+            metrics.brake.set(i64::from(facts.stops().brake().is_some()));
+            metrics.lane_paused.reset();
+            for processor in &active.registry.processors {
+                let is_paused = facts.stops().pause(&processor.id).is_some();
+                metrics
+                    .lane_paused
+                    .with_label_values(&[processor.id.as_str()])
+                    .set(i64::from(is_paused));
+            }
         });
         Ok(())
     }

@@ -18,6 +18,7 @@ use crate::{
         backup::{BackupChange, earlier, week_of},
         fact::{Fact, FactKind, FactVersion},
         ids::{ProcessorId, RequestId},
+        registry::Lane,
         time::At,
         words::Why,
     },
@@ -224,13 +225,10 @@ impl SweepBatch<'_> {
                     Stage::List(Concerned::All),
                 ],
             },
-            Fact::Registry { changed, .. } => {
+            Fact::Registry { changed, open, .. } => {
                 // Nobody asks a processor any more that has left: whatever is out there needs somebody to know.
                 let has_left = |id: &ProcessorId| inputs.active.registry.get(id).is_none();
-                let all = changed
-                    .iter()
-                    .any(has_left)
-                    .then_some(Stage::List(Concerned::Open));
+                let all = (*open || changed.iter().any(has_left)).then_some(Stage::List(Concerned::Open));
                 let of_processor = changed.iter().flat_map(|processor| {
                     [
                         deferred(Why::Retention, processor, always),
@@ -240,7 +238,17 @@ impl SweepBatch<'_> {
                 });
                 of_processor.chain(all).collect()
             }
-            Fact::Forgotten(_) => Vec::new(),
+            // A queue that somebody runs is drained by whoever runs it.
+            Fact::Resumed { processor, .. } => {
+                let relayed = inputs.active.registry.get(processor);
+                let relayed = relayed.filter(|processor| processor.lane() == Lane::Relayed);
+                relayed
+                    .map(|_| Stage::List(Concerned::Open))
+                    .into_iter()
+                    .collect()
+            }
+            Fact::Unbraked { .. } => vec![Stage::List(Concerned::Open)],
+            Fact::Forgotten(_) | Fact::Paused { .. } | Fact::Braked { .. } => Vec::new(),
         }
     }
 }

@@ -17,11 +17,14 @@ use super::{
     keyring::KeyringStore,
     ledger::{LedgerStore, LedgerTransaction},
     outbox::OutboxStore,
+    polls::PollStore,
     positions::{Advance, PositionStore, PositionTransaction},
     queues::QueueStore,
     requests::{Lock, RequestStore, RequestTransaction, StoredRequest},
     retention::{RetentionStore, RetentionTransaction},
     session::{Pool, Session},
+    status_callbacks::StatusCallbackStore,
+    stops::StopTransaction,
     suppression::{SuppressionStore, SuppressionTransaction},
     sweeps::{Concerned, SweepStore, SweepTransaction},
 };
@@ -45,6 +48,8 @@ pub trait Store:
     + DeadLetterStore
     + PositionStore
     + OutboxStore
+    + PollStore
+    + StatusCallbackStore
     + EarlyStore
     + SuppressionStore
     + RetentionStore
@@ -83,6 +88,7 @@ pub trait Transaction:
     + RequestTransaction
     + LedgerTransaction
     + FactTransaction
+    + StopTransaction
     + SweepTransaction
     + CapsuleTransaction
     + DeadLetterTransaction

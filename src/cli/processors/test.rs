@@ -112,7 +112,7 @@ async fn try_webhook(
         reached.tls.unwrap_or("without TLS")
     ))?;
     let now = Clock::System.now();
-    let task = TaskDispatch::of_nobody(processor, &config.tenant_default, now);
+    let task = TaskDispatch::of_nobody(processor, &config.tenant_default, &config.policy.regime, now);
     let answer_to = app::senders::answer_to(config);
     let request = endpoint.request(&task, &answer_to, now).map_err(unusable)?;
     out.line("")?;

@@ -23,28 +23,6 @@ fn transports() {
             "transport.url: unknown key; known here: topic, type".into(),
         ),
         (
-            "{ type = 'opendsr', url = 'https://a', version = '2.0', poll = '1h', processor_domain = 'a', ca = 'ca.pem', auth = { type = 'basic', username = 'u', password = 'env:P' } }",
-            refused.clone(),
-        ),
-        (
-            "{ type = 'opendsr', url = 'https://a', version = '1.0' }",
-            format!("{}\ntransport.version: expected one of: 2.0", refused),
-        ),
-        (
-            "{ type = 'opendsr', url = 'https://a', auth = { type = 'basic', token = 't' } }",
-            format!(
-                "{}\ntransport.auth.password: missing\ntransport.auth.token: unknown key; known here: password, type, username\ntransport.auth.username: missing",
-                refused
-            ),
-        ),
-        (
-            "{ type = 'opendsr', url = 'https://a', auth = { type = 'kerberos', realm = 'r' } }",
-            format!(
-                "{}\ntransport.auth.type: expected one of: none, basic, bearer, header",
-                refused
-            ),
-        ),
-        (
             "{ type = 'vendor', connector = 'acme', region = 'eu', depth = { a = 1 } }",
             refused.clone(),
         ),
@@ -81,12 +59,6 @@ fn what_is_not_built_is_refused_and_still_checked() {
             "provides[0]: an identity type must match [a-z0-9_]{1,64}",
         ),
         ("provides = 1", "provides: expected a list, found an integer"),
-        (
-            "idempotent = false",
-            &format!(
-                "idempotent: {NOT_BUILT} a task may be sent twice without a look in between; only true is possible"
-            ),
-        ),
         ("rate = '50/s'", ""),
         ("rate = '50'", bad_rate),
         ("rate = '0/s'", bad_rate),

@@ -7,12 +7,14 @@ use crate::{
     domain::{
         entry::Leaf,
         request::{Life, Request, deferral::Deferred, waves::AskedWave},
-        task::Undelivered,
+        task::{TaskState, Undelivered},
         time::At,
+        words::TaskStateName,
     },
     engine::{Engine, EngineError, counters::Counters},
     store::{
-        AskedRow, Changes, DeferredRow, LeafRow, MovedRow, OpenedRow, QueuedRow, StateRow, UndeliverableRow,
+        AskedRow, Changes, DeferredRow, LeafRow, MovedRow, OpenedRow, PollRow, QueuedRow, StateRow,
+        UndeliverableRow,
     },
 };
 
@@ -156,6 +158,40 @@ impl Touched<'_> {
             if !self.queued.contains(&row) {
                 changes.queued.push(row);
             }
+        }
+    }
+
+    /// A task that its processor has accepted, and that has to be asked about, has a row of its own, so that whoever asks finds
+    /// it. It is deleted there, once the task is not accepted any more.
+    pub(super) fn write_polled(&self, engine: &Engine, now: At, changes: &mut Changes) {
+        for moved in &self.trail.moves {
+            let task = self.request.task(moved.ordinal);
+            let is_accepted = matches!(task.state, TaskState::Accepted { .. });
+            if moved.to != TaskStateName::Accepted || !is_accepted {
+                continue;
+            }
+            let Some(every) = engine.poll_of(&task.processor) else {
+                continue;
+            };
+            changes.polled.push(PollRow {
+                request_id: self.request.id,
+                ordinal: moved.ordinal,
+                processor: task.processor.clone(),
+                due: now.plus(every),
+            });
+        }
+    }
+
+    /// Where a controller may have to be told that its request has moved, the rows of its addresses are due.
+    pub(super) fn write_told(&self, engine: &Engine, changes: &mut Changes) {
+        if !engine.tells_controllers() {
+            return;
+        }
+        let seen = |life: &Life| (life.status, life.completed_at);
+        let before = self.before.as_ref().map(|before| seen(&before.life));
+        let is_new = before.is_none();
+        if !is_new && (before != Some(seen(&self.request.life)) || !self.trail.dispatched.is_empty()) {
+            changes.told.push(self.request.id);
         }
     }
 

@@ -72,7 +72,11 @@ fn render(entry: &Entry, processors: &[String], times: Times) -> Option<String> 
         | Entry::Followed { .. }
         | Entry::Repeated { .. }
         | Entry::Searched { .. }
-        | Entry::LetterOpened { .. } => of_others(entry),
+        | Entry::LetterOpened { .. }
+        | Entry::LanePaused { .. }
+        | Entry::LaneResumed { .. }
+        | Entry::BrakeOn { .. }
+        | Entry::BrakeOff { .. } => of_others(entry),
     }
 }
 
@@ -196,6 +200,10 @@ fn of_others(entry: &Entry) -> Option<String> {
         Entry::LetterOpened { actor, letter } => {
             format!("{actor} has opened the original of dead letter {letter}")
         }
+        Entry::LanePaused { processor, actor, .. } => format!("{actor} paused {processor}"),
+        Entry::LaneResumed { processor, actor, .. } => format!("{actor} had {processor} go on"),
+        Entry::BrakeOn { actor, .. } => format!("{actor} stopped everything"),
+        Entry::BrakeOff { actor, .. } => format!("{actor} had everything go on"),
         _ => return None,
     })
 }
@@ -224,6 +232,10 @@ fn happened(event: &TaskEvent, attempt: u32, times: Times) -> String {
             proof: Proof::Pseudonymised,
             ..
         } => "pseudonymised, which is no anonymization and will do here".to_owned(),
+        TaskEvent::Settled {
+            proof: Proof::Attested,
+            ..
+        } => "attested: done by the vendor's published term, not confirmed".to_owned(),
         TaskEvent::Settled { proof, .. } => format!("proved: {proof}"),
         TaskEvent::Unblocked { .. } => "may go".to_owned(),
         TaskEvent::Woken { .. } => "wakes".to_owned(),
@@ -246,23 +258,39 @@ fn happened(event: &TaskEvent, attempt: u32, times: Times) -> String {
         TaskEvent::Restored { .. } => "has to be done again".to_owned(),
         TaskEvent::Reopened => "its copies have to grow old anew".to_owned(),
         TaskEvent::Rewaved { .. } => "its copies of what has to be kept longer are reckoned apart".to_owned(),
-        TaskEvent::Undeliverable {
-            why: Undelivered::Refused,
-            ..
-        } => "its topic takes nothing: it waits".to_owned(),
-        TaskEvent::Undeliverable {
-            why: Undelivered::TooLarge { bytes, .. },
-            ..
-        } => format!("its {bytes} bytes are more than its topic takes: it waits"),
-        TaskEvent::Queued { why, .. } => match why {
-            Queued::Turn => "waits for its turn".to_owned(),
-            Queued::Paused => "its processor is paused: it waits".to_owned(),
-            Queued::Braked => "everything is stopped: it waits".to_owned(),
-        },
+        TaskEvent::Undeliverable { why, .. } => undelivered(*why),
+        TaskEvent::Queued { why, .. } => queued(*why).to_owned(),
         TaskEvent::Unqueued { .. } => "leaves the queue: something keeps it back".to_owned(),
         TaskEvent::Unsent { .. } => "was not sent after all: it waits again".to_owned(),
+        TaskEvent::Termed { until: Some(until) } => {
+            format!("by the vendor's published term it is done at {until}")
+        }
+        TaskEvent::Termed { until: None } => "no published term counts for it any more".to_owned(),
+        TaskEvent::Probed { .. } => {
+            "the vendor's published term has passed: it is asked whether it is done".to_owned()
+        }
+        TaskEvent::Doubted { .. } => {
+            "whether it was carried out is not known: it is asked before it is sent again".to_owned()
+        }
         TaskEvent::Identified => "can be asked now".to_owned(),
         TaskEvent::Refused { basis } | TaskEvent::Exempted { basis } => format!("exempt: {basis}"),
+    }
+}
+
+fn undelivered(why: Undelivered) -> String {
+    match why {
+        Undelivered::Refused => "its topic takes nothing: it waits".to_owned(),
+        Undelivered::TooLarge { bytes, .. } => {
+            format!("its {bytes} bytes are more than its topic takes: it waits")
+        }
+    }
+}
+
+const fn queued(why: Queued) -> &'static str {
+    match why {
+        Queued::Turn => "waits for its turn",
+        Queued::Paused => "its processor is paused: it waits",
+        Queued::Braked => "everything is stopped: it waits",
     }
 }
 

@@ -10,6 +10,7 @@ mod reconciling;
 mod redriving;
 mod services;
 mod starting;
+mod stopping;
 mod trying;
 mod worker;
 mod workspace;

@@ -68,8 +68,17 @@ fn webhook_page_erases_somebody_as_it_stands() {
     write("receiver.py", block(WEBHOOK, "python", 0));
     write("processors.toml", block(WEBHOOK, "toml", 0));
     let config = block(WEBHOOK, "toml", 1);
-    write("lacuna.toml", format!("{config}\n[http]\nlisten = \"127.0.0.1:8080\"\n"));
-    let path = |program: &str| std::path::Path::new(program).parent().unwrap().display().to_string();
+    write(
+        "lacuna.toml",
+        format!("{config}\n[http]\nlisten = \"127.0.0.1:8080\"\n"),
+    );
+    let path = |program: &str| {
+        std::path::Path::new(program)
+            .parent()
+            .unwrap()
+            .display()
+            .to_string()
+    };
     let paths = format!(
         "{}:{}:{}",
         path(env!("CARGO_BIN_EXE_lacuna")),
@@ -86,7 +95,12 @@ fn webhook_page_erases_somebody_as_it_stands() {
         let script = own(block(WEBHOOK, "sh", n)).replace("python3 -m pip install", "true");
         let output = command("sh").args(["-ec", &script]).output().unwrap();
         let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
-        assert!(output.status.success(), "{script}\n{}\n{}", text(&output.stdout), text(&output.stderr));
+        assert!(
+            output.status.success(),
+            "{script}\n{}\n{}",
+            text(&output.stdout),
+            text(&output.stderr)
+        );
         text(&output.stdout)
     };
     run(0);
@@ -107,7 +121,9 @@ fn webhook_page_erases_somebody_as_it_stands() {
     let status = own(block(WEBHOOK, "sh", 4)).lines().last().unwrap().to_owned();
     wait_for("the person is erased", Duration::from_secs(60), || {
         let shown = command("sh").args(["-ec", &status]).output().unwrap();
-        String::from_utf8_lossy(&shown.stdout).contains("completed").then_some(())
+        String::from_utf8_lossy(&shown.stdout)
+            .contains("completed")
+            .then_some(())
     });
 }
 

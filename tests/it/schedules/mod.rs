@@ -20,11 +20,13 @@ macro_rules! on_both_stores {
 }
 
 mod alike;
+mod attested;
 mod backups;
 mod clocks;
 pub mod control;
 mod crashes;
 mod doubles;
+mod doubted;
 mod early;
 mod expiry;
 mod facts_compacted;
@@ -47,6 +49,7 @@ mod refusing;
 mod registry;
 mod relay;
 mod shared_ids;
+mod stops;
 mod suppressing;
 mod transport;
 mod undeliverable;

@@ -57,7 +57,8 @@ fn guarded(folder: &Path, allow_private: bool) -> WebhookSender {
 }
 
 fn task(processor: &Processor) -> TaskDispatch {
-    TaskDispatch::of_nobody(processor, &Tenant::new("acme").unwrap(), At::default())
+    let regime = lacuna::config::Config::default().policy.regime;
+    TaskDispatch::of_nobody(processor, &Tenant::new("acme").unwrap(), &regime, At::default())
 }
 
 /// Sends a task to a URL, and gives what came of it.

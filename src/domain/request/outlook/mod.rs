@@ -13,7 +13,7 @@ use crate::domain::{
     hold::Hold,
     ids::Label,
     registry::ConfirmBy,
-    task::{Deferral, Purpose, Share, TaskState, Undelivered},
+    task::{Deferral, Purpose, Queued, Share, TaskState, Undelivered},
     time::At,
     words::{AbandonCause, Action, Why},
 };
@@ -53,6 +53,11 @@ pub enum Coming {
     },
     /// What its processor has promised is due: after it somebody has to look.
     PromiseDue,
+    /// The term that its processor has published has passed: it counts as done then, or is asked about first.
+    TermPasses {
+        /// Whether it is asked about first.
+        probe: bool,
+    },
     /// It need not be kept any more, and this is asked then.
     KeepEnds(Action),
     /// Its copies have grown old, which this has to prove.
@@ -83,8 +88,12 @@ pub enum Need<'a> {
     Answer(At),
     /// What its processor has promised by then.
     Promise(At),
+    /// The term that its processor has published.
+    Term(At),
     /// Nothing: it is asked again by itself.
     Nothing(At),
+    /// Somebody who has its lane, or all lanes, go on.
+    Resumption(Queued),
     /// A topic that takes its message, which is tried again then.
     Delivery(At, Undelivered),
     /// Other tasks, by place.
@@ -181,6 +190,11 @@ impl Request {
                 vec![(*ack_by, due)]
             }
             TaskState::Accepted { expected_by, .. } => vec![(*expected_by, Coming::PromiseDue)],
+            TaskState::Attesting { until, .. } => {
+                let term = registered.and_then(|processor| processor.completes_by);
+                let probe = term.is_some_and(|term| term.probe);
+                vec![(*until, Coming::TermPasses { probe })]
+            }
             TaskState::Verifying { until } => vec![(*until, Coming::SecondLook(task.purpose))],
             TaskState::Parked {
                 why: Deferral::Retention,
@@ -246,11 +260,14 @@ impl Request {
             TaskState::Done { .. } | TaskState::Exempt { .. } | TaskState::Waived | TaskState::Cancelled => {
                 return None;
             }
-            TaskState::Dispatched { .. } | TaskState::Accepted { .. } if registered.is_none() => {
+            TaskState::Dispatched { .. } | TaskState::Accepted { .. } | TaskState::Attesting { .. }
+                if registered.is_none() =>
+            {
                 Need::Registration
             }
             TaskState::Dispatched { ack_by, .. } => Need::Answer(*ack_by),
             TaskState::Accepted { expected_by, .. } => Need::Promise(*expected_by),
+            TaskState::Attesting { until, .. } => Need::Term(*until),
             TaskState::Abandoned { cause } => Need::Decision(*cause),
             TaskState::WithoutIdentity => match self.may_be_provided_by(ordinal, context) {
                 places if places.is_empty() => Need::Identity,
@@ -271,21 +288,9 @@ impl Request {
             {
                 Need::Registration
             }
-            TaskState::Ready { .. }
-                if matches!(
-                    self.shown_gate(),
-                    Some(ClosedGate::Verification | ClosedGate::Approval)
-                ) =>
-            {
-                Need::Gate(self.shown_gate().unwrap_or(ClosedGate::Approval))
-            }
-            TaskState::Ready { .. } | TaskState::Queued { .. } | TaskState::Undeliverable { .. }
-                if registered.is_some_and(|processor| !self.spares(task, processor)) =>
-            {
-                Need::Consent
-            }
-            TaskState::Undeliverable { due, why } => Need::Delivery(*due, *why),
-            TaskState::Ready { due } | TaskState::Queued { due, .. } => Need::Nothing(*due),
+            TaskState::Ready { due }
+            | TaskState::Queued { due, .. }
+            | TaskState::Undeliverable { due, .. } => self.need_of_ready(ordinal, *due, context),
             TaskState::Held { .. } => Need::Release(self.holds_on(ordinal, context)),
             TaskState::Verifying { until } => Need::SecondLook(*until),
             TaskState::Blocked => Need::Others(self.waited_for(ordinal)),
@@ -301,6 +306,21 @@ impl Request {
                 until,
             } => self.need_of_copies(ordinal, *until, context),
         })
+    }
+
+    fn need_of_ready<'a>(&self, ordinal: u16, due: At, context: &Context<'a>) -> Need<'a> {
+        let task = self.task(ordinal);
+        let registered = context.registry.get(&task.processor);
+        let stopped = context.facts.stops().of(&task.processor);
+        match (&task.state, self.shown_gate()) {
+            (TaskState::Ready { .. }, Some(gate @ (ClosedGate::Verification | ClosedGate::Approval))) => {
+                Need::Gate(gate)
+            }
+            _ if registered.is_some_and(|processor| !self.spares(task, processor)) => Need::Consent,
+            _ if let Some(stopped) = stopped => Need::Resumption(stopped),
+            (TaskState::Undeliverable { why, .. }, _) => Need::Delivery(due, *why),
+            _ => Need::Nothing(due),
+        }
     }
 
     fn need_of_copies<'a>(&self, ordinal: u16, horizon: At, context: &Context<'a>) -> Need<'a> {

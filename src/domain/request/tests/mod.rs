@@ -2,7 +2,9 @@
 
 mod answers;
 mod attempts;
+mod attesting;
 mod closing;
+mod doubting;
 mod duplicates;
 mod gates;
 mod merging;
@@ -261,6 +263,7 @@ impl Bench {
             moves,
             dispatched,
             claimed: _,
+            attested: _,
         } = trail;
         Ok(Self {
             registry,
