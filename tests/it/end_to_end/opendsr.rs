@@ -53,6 +53,13 @@ struct Seen {
     told: Vec<(String, String, Bytes)>,
 }
 
+/// What the vendor promises: a time that is the same whenever a test asks within a day.
+fn promise() -> String {
+    const DAY: i64 = 24 * 3600 * 1000;
+    let days = lacuna::clock::Clock::System.now().millis() / DAY + 30;
+    lacuna::domain::time::At::from_millis(days * DAY).to_string()
+}
+
 fn runtime() -> tokio::runtime::Runtime {
     tokio::runtime::Builder::new_multi_thread()
         .worker_threads(1)
@@ -152,7 +159,7 @@ async fn request(State(peer): State<Arc<Peer>>, Json(said): Json<Value>) -> Resp
     peer.answer(
         201,
         &json!({
-            "controller_id": "lacuna", "expected_completion_time": "2099-01-01T00:00:00Z",
+            "controller_id": "lacuna", "expected_completion_time": promise(),
             "received_time": "2026-11-30T12:00:00Z", "encoded_request": "e30=", "subject_request_id": id
         }),
     )
@@ -161,10 +168,13 @@ async fn request(State(peer): State<Arc<Peer>>, Json(said): Json<Value>) -> Resp
 async fn status(State(peer): State<Arc<Peer>>, Path(id): Path<Uuid>) -> Response {
     let state = peer.seen(|seen| seen.requests.contains_key(&id).then_some(seen.state));
     match state {
-        Some(state) => peer.answer(200, &json!({
-            "controller_id": "lacuna", "expected_completion_time": "2099-01-01T00:00:00Z", "subject_request_id": id,
-            "request_status": state
-        })),
+        Some(state) => peer.answer(
+            200,
+            &json!({
+                "controller_id": "lacuna", "expected_completion_time": promise(), "subject_request_id": id,
+                "request_status": state
+            }),
+        ),
         None => StatusCode::NOT_FOUND.into_response(),
     }
 }
@@ -270,10 +280,7 @@ fn polled(store: StoreKind) {
     let id = submit(&deployment);
     let status = wait_for_state(&deployment, id, "accepted");
     assert_eq!(status["outcomes"]["erased"], 0, "a promise is no proof: {status}");
-    assert_eq!(
-        status["task_list"][0]["until"], "2099-01-01T00:00:00Z",
-        "{status}"
-    );
+    assert_eq!(status["task_list"][0]["until"], json!(promise()), "{status}");
     let said = peer.seen(|seen| seen.requests.values().next().unwrap().clone());
     assert_eq!(said["subject_identities"][0]["identity_type"], "email");
     // What it knows outlives the worker.
@@ -304,7 +311,7 @@ fn vendor_that_calls_back_is_believed_by_its_signature_alone() {
     let said = peer.seen(|seen| seen.requests.values().next().unwrap().clone());
     let url = said["status_callback_urls"][0].as_str().unwrap().to_owned();
     let body = json!({
-        "controller_id": "lacuna", "expected_completion_time": "2099-01-01T00:00:00Z", "status_callback_url": url,
+        "controller_id": "lacuna", "expected_completion_time": promise(), "status_callback_url": url,
         "subject_request_id": said["subject_request_id"], "request_status": "completed"
     });
     let call_back = |domain: &str, key: &std::path::Path, body: &Value, url: &str| {
@@ -317,7 +324,8 @@ fn vendor_that_calls_back_is_believed_by_its_signature_alone() {
         call(reqwest::Method::POST, url, &headers, Some(bytes))
     };
     let own = &peer.issued.key;
-    let thief = Authority::new().issue(VENDOR);
+    let others = Authority::new();
+    let thief = others.issue(VENDOR);
     let mut elsewhere = body.clone();
     elsewhere["status_callback_url"] = json!("https://controller.example/others");
     let next_generation = url.rsplit_once('/').unwrap().0.to_owned() + "/2";

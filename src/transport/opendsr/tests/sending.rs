@@ -11,7 +11,7 @@ use super::{
         certificate::Untrusted,
         controller::{Controller, NotHeard},
     },
-    vendor::{Twist, Vendor},
+    vendor::{Twist, Vendor, expected_by},
 };
 use crate::{
     clock::{Clock, ManualClock},
@@ -115,10 +115,7 @@ async fn a_request_is_posted_and_its_promise_is_no_proof() {
     else {
         panic!("{ack:?}")
     };
-    assert_eq!(
-        *by,
-        crate::domain::time::At::parse("2100-01-01T00:00:00Z").unwrap()
-    );
+    assert_eq!(*by, expected_by());
     assert_eq!((ack.task_id, ack.generation, ack.attempt), (task.id, 1, 1));
     assert_eq!(ack.token, task.token());
     site.send().await;
@@ -202,7 +199,8 @@ async fn certificates_that_nobody_may_believe_are_refused() {
         authority.self_signed(DOMAIN),
         authority.issue("opendsr.other.test"),
     );
-    let foreign = Authority::new().issue(DOMAIN);
+    let others = Authority::new();
+    let foreign = others.issue(DOMAIN);
     let cases = [
         (fs::read(&self_signed.certificate).unwrap(), "self-signed"),
         (fs::read(&other.certificate).unwrap(), "does not name the domain"),
@@ -418,7 +416,7 @@ async fn a_callback_is_believed_by_its_signature_alone() {
         .controller
         .callback_url(&id, (about.request, about.task, about.generation));
     let body = json!({
-        "controller_id": "lacuna", "expected_completion_time": "2100-01-01T00:00:00Z", "status_callback_url": url,
+        "controller_id": "lacuna", "expected_completion_time": expected_by().to_string(), "status_callback_url": url,
         "subject_request_id": subject_request_id(about.task, 1), "request_status": "completed"
     });
     let bytes = body.to_string().into_bytes();
