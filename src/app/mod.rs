@@ -26,6 +26,7 @@ pub use running::Running;
 
 use self::{
     running::Spawner,
+    senders::senders,
     tasks::{
         agenda::Agenda,
         gauges::Gauges,

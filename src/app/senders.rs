@@ -7,12 +7,18 @@ use std::{
 
 use crate::{
     clock::Clock,
-    config::Config,
+    config::{Config, Problem, Problems, Tls},
+    domain::{
+        registry::{HttpOptions, Processor, Registry, Transport},
+        time::At,
+    },
+    http::tls,
     transport::{
         http_client::Guard,
-        opendsr::controller::Controller,
+        local::{Reader, Unusable},
+        opendsr::{self, controller::Controller},
         sender::Senders,
-        webhook::{AnswerTo, WebhookSender},
+        webhook::{AnswerTo, Endpoint, WebhookSender},
     },
 };
 
@@ -57,4 +63,56 @@ pub fn answer_to(config: &Config) -> AnswerTo {
 /// What relative paths of the registry are resolved against, on this machine.
 pub fn registry_folder(config: &Config) -> PathBuf {
     config.registry.path.parent().unwrap_or(Path::new("")).to_owned()
+}
+
+/// Finds what the registry names and this machine does not have: secrets, certificates, keys.
+pub fn check(config: &Config, registry: &Registry, now: At) -> Result<(), Problems> {
+    let unusable = registry.processors.iter().filter_map(|processor| {
+        let unusable = check_processor(config, processor, now).err()?;
+        Some(problem_of(config, processor, &unusable))
+    });
+    Problems::new(unusable.collect()).map_or(Ok(()), Err)
+}
+
+/// What is wrong with a registration, as mistakes in the registry's file are said.
+pub fn problem_of(config: &Config, processor: &Processor, unusable: &Unusable) -> Problem {
+    Problem {
+        file: config.registry.path.display().to_string(),
+        line: None,
+        key: format!(
+            "processor {:?}: transport.{}",
+            processor.id.as_str(),
+            unusable.key
+        ),
+        message: unusable.why.clone(),
+    }
+}
+
+fn check_processor(config: &Config, processor: &Processor, now: At) -> Result<(), Unusable> {
+    let folder = registry_folder(config);
+    let mut reader = Reader::new(&folder);
+    let http = match &processor.transport {
+        Transport::Webhook(webhook) => {
+            Endpoint::open(webhook, guard(config), &mut reader)?;
+            &webhook.http
+        }
+        Transport::OpenDsr(opendsr) => {
+            opendsr::check(opendsr, guard(config), &mut reader)?;
+            &opendsr.http
+        }
+        Transport::Kafka { .. } | Transport::Manual(_) => return Ok(()),
+    };
+    check_client_certificate(&folder, http, now)
+}
+
+/// Servers refuse what has expired, and say little about it.
+fn check_client_certificate(folder: &Path, options: &HttpOptions, now: At) -> Result<(), Unusable> {
+    let (Some(cert), Some(key)) = (&options.client_cert, &options.client_key) else {
+        return Ok(());
+    };
+    let files = Tls {
+        cert: folder.join(cert),
+        key: folder.join(key),
+    };
+    tls::check(&files, now).map_err(|error| Unusable::new("client_cert", error.to_string()))
 }

@@ -117,6 +117,7 @@ metrics! {
     send_duration: histograms "send_seconds" ["processor"] "Duration of calls to processors.", buckets TRANSACTION_BUCKETS;
     circuit_open: gauges "circuit_open" ["processor"] "1 where nothing is sent to a processor but one task now and then, because it fails or does not let us in.";
     acks: counters "acks_total" ["processor", "outcome"] "Acks read, by processor (none where it could not be trusted) and outcome.";
+    attested: counters "attested_total" ["processor"] "Tasks closed by the term that their vendor has published (completes_by), by processor: nobody has confirmed them.";
     abandoned: gauges "abandoned_tasks" ["processor"] "Tasks given up until an operator retries or waives them.";
     lane_paused: gauges "lane_paused" ["processor"] "1 where somebody has paused the lane of a processor: nothing is sent to it until it is resumed.";
     brake: gauge "brake" [] "1 while the brake is on: nothing is sent to anybody until it is taken off.";
@@ -255,6 +256,11 @@ impl Metrics {
         self.acks.with_label_values(&[processor, outcome]).inc();
     }
 
+    /// A published term has closed a task.
+    pub fn attested(&self, processor: &str) {
+        self.attested.with_label_values(&[processor]).inc();
+    }
+
     /// The store has lost facts or revisions of the registry that this worker knew.
     pub fn other_history(&self, of: &str) {
         self.lost_history.with_label_values(&[of]).inc();
@@ -283,12 +289,6 @@ impl Metrics {
         self.send_duration
             .with_label_values(&[processor])
             .observe(took.as_secs_f64());
-    }
-
-    /// So many calls to a processor are under way.
-    pub fn in_flight(&self, processor: &str, calls: usize) {
-        let calls = i64::try_from(calls).unwrap_or(i64::MAX);
-        self.in_flight.with_label_values(&[processor]).set(calls);
     }
 
     /// So many identities were looked up in the suppression list.

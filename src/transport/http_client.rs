@@ -116,6 +116,7 @@ impl HttpClient {
             match head.status.as_u16() {
                 101 => return Err(CallError::Broken("it wants another protocol (101)")),
                 redirect @ 300..=399 => return Err(CallError::Redirected(redirect)),
+                407 => return Err(CallError::ProxyAuth),
                 _ => {}
             }
             let body = body::read(&head.headers, body).await?;

@@ -321,6 +321,11 @@ fn no_decision_reads_the_machines_clock() {
         ("engine/early.rs", 1),
         ("engine/tombstones.rs", 1),
         ("engine/current.rs", 1),
+        // When queues are looked into, and when a lane that nobody runs, or whose circuit is open, is tried: the gate decides
+        // about what is claimed, and the database's clock about who runs a lane.
+        ("delivery/queues.rs", 2),
+        ("delivery/queues/ownership.rs", 1),
+        ("engine/queues.rs", 1),
         // When a topic that took nothing is tried again, and which tasks are looked at then; the gate decides about them.
         ("engine/lanes.rs", 2),
         ("engine/undeliverable.rs", 2),

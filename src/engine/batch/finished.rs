@@ -54,6 +54,10 @@ impl Finished<'_> {
                     .metrics
                     .dispatch(touched.request.task(*ordinal).processor.as_str(), "sent");
             }
+            for ordinal in &touched.trail.attested {
+                let processor = &touched.request.task(*ordinal).processor;
+                engine.metrics.attested(processor.as_str());
+            }
             let had = |ordinal| touched.undeliverable.iter().any(|row| row.ordinal == ordinal);
             for (_, processor, ..) in touched
                 .request
