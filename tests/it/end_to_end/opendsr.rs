@@ -391,7 +391,7 @@ fn vendor_that_calls_back_is_believed_by_its_signature_alone() {
 fn controller_is_told_by_signed_callbacks_until_the_end() {
     let authority = Authority::new();
     let peer = Peer::start(&authority);
-    let deployment = deployment(StoreKind::Sqlite, &authority, &peer, "1s");
+    let deployment = deployment(StoreKind::Postgres, &authority, &peer, "1s");
     let own = authority.issue(LACUNA);
     let config = fs::read_to_string(deployment.path("lacuna.toml")).unwrap();
     let section = format!(

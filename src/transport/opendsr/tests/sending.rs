@@ -345,10 +345,20 @@ async fn what_opendsr_has_no_word_for_is_unsupported() {
     let phone = TaskDispatch::for_tests("dsr").naming("phone", "+4915112345678");
     let reply = site.controller.send(&site.processor, &phone, WITHIN).await;
     assert_eq!(outcome(&reply), Outcome::Unsupported);
-    assert!(
-        site.vendor.script(|script| script.posted.is_empty()),
-        "nothing was sent"
+    let part = task().limited_to("messages");
+    let reply = site.controller.send(&site.processor, &part, WITHIN).await;
+    assert_eq!(
+        outcome(&reply),
+        Outcome::Unsupported,
+        "the rest may have to be kept"
     );
+    let posted = || site.vendor.script(|script| script.posted.len());
+    assert_eq!(posted(), 0, "nothing was sent");
+    let mut whole = site.processor.clone();
+    whole.categories = vec![crate::domain::ids::Label::new("messages").unwrap()];
+    let reply = site.controller.send(&whole, &part, WITHIN).await;
+    assert_eq!(outcome(&reply), Outcome::Accepted, "it holds nothing else");
+    assert_eq!(posted(), 1);
 }
 
 #[tokio::test]
