@@ -25,6 +25,7 @@ mod ledger;
 pub mod open;
 mod origin;
 mod outbox;
+mod outcomes;
 mod port;
 mod positions;
 pub mod postgres;
@@ -57,6 +58,7 @@ pub use self::{
     open::{Exclusive, StoreOptions},
     origin::Origin,
     outbox::*,
+    outcomes::*,
     port::{Store, Transaction, Transactions},
     positions::*,
     queues::*,

@@ -30,6 +30,7 @@ use self::{
         http_outputs,
         kafka_health::{Asked, KafkaHealth},
         lanes::Lanes,
+        outcomes::Outcomes,
         periodic::{Periodic, Reports, periodic},
         queues::Queues,
         registry_reload::RegistryReload,
@@ -202,6 +203,7 @@ impl Starting<'_> {
             self.periodic(Sweeps::new(relay.clone()));
         }
         self.periodic(Lanes::new(relay.clone()));
+        self.periodic(Outcomes::new(Arc::clone(engine)));
         let (config, cluster) = (self.config.clone(), self.cluster.clone());
         let reload = RegistryReload::new(Arc::clone(engine), config, cluster.clone());
         self.periodic(reload.map_err(AppError::Signal)?);

@@ -17,6 +17,7 @@ use super::{
     keyring::KeyringStore,
     ledger::{LedgerStore, LedgerTransaction},
     outbox::OutboxStore,
+    outcomes::OutcomeStore,
     positions::{Advance, PositionStore, PositionTransaction},
     queues::QueueStore,
     requests::{Lock, RequestStore, RequestTransaction, StoredRequest},
@@ -46,6 +47,7 @@ pub trait Store:
     + DeadLetterStore
     + PositionStore
     + OutboxStore
+    + OutcomeStore
     + EarlyStore
     + SuppressionStore
     + RetentionStore

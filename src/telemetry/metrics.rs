@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use prometheus::{
-    Encoder, HistogramOpts, HistogramVec, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry, TextEncoder,
+    Encoder, GaugeVec, HistogramOpts, HistogramVec, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry,
+    TextEncoder,
 };
 
 use super::freshness::{Freshness, GaugeGroup};
@@ -44,7 +45,7 @@ const LIFE_BUCKETS: &[f64] = &[
 pub struct Described {
     /// With its prefix.
     pub name: &'static str,
-    /// One of `counters`, `gauge`, `gauges`, `histograms`.
+    /// One of `counters`, `gauge`, `gauges`, `ratios`, `histograms`.
     pub kind: &'static str,
     /// The names of its labels.
     pub labels: &'static [&'static str],
@@ -86,12 +87,16 @@ macro_rules! metrics {
     (@type counters) => { IntCounterVec };
     (@type gauges) => { IntGaugeVec };
     (@type gauge) => { IntGauge };
+    (@type ratios) => { GaugeVec };
     (@type histograms) => { HistogramVec };
     (@make counters $name:literal [$($label:literal),*] $help:literal) => {
         IntCounterVec::new(Opts::new($name, $help), &[$($label),*])?
     };
     (@make gauges $name:literal [$($label:literal),*] $help:literal) => {
         IntGaugeVec::new(Opts::new($name, $help), &[$($label),*])?
+    };
+    (@make ratios $name:literal [$($label:literal),*] $help:literal) => {
+        GaugeVec::new(Opts::new($name, $help), &[$($label),*])?
     };
     (@make gauge $name:literal [] $help:literal) => { IntGauge::with_opts(Opts::new($name, $help))? };
     (@make histograms $name:literal [$($label:literal),*] $help:literal, $buckets:expr) => {
@@ -119,6 +124,10 @@ metrics! {
     acks: counters "acks_total" ["processor", "outcome"] "Acks read, by processor (none where it could not be trusted) and outcome.";
     abandoned: gauges "abandoned_tasks" ["processor"] "Tasks given up until an operator retries or waives them.";
     lane_paused: gauges "lane_paused" ["processor"] "1 where somebody has paused the lane of a processor: nothing is sent to it until it is resumed.";
+    oldest_unanswered: gauges "oldest_unanswered_seconds" ["processor"] "For how long a task is out at a processor that was not answered, to the minute. 0: none is.";
+    oldest_waiting: gauges "lane_oldest_waiting_seconds" ["processor"] "For how long the first task waits in the queue of a lane. 0: none does.";
+    not_found_share: ratios "not_found_share" ["processor"] "The share of not_found in what a processor has proved within the last day. A processor that proved nothing has none.";
+    not_found_share_usual: ratios "not_found_share_usual" ["processor"] "The same of the 28 days before. Where the two differ much, the processor may be asked for by identifiers that it does not know.";
     brake: gauge "brake" [] "1 while the brake is on: nothing is sent to anybody until it is taken off.";
     deferred: gauges "deferred" ["reason"] "Tasks that wait for a date, an event or the end of a legal hold, by reason.";
     deferred_overdue: gauges "deferred_overdue" ["processor"] "Deferred tasks whose date has passed: a backup that has not proved its rotation, a part that should have woken.";

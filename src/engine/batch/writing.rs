@@ -7,10 +7,10 @@ use crate::{
     domain::{
         entry::Leaf,
         request::{Life, Request, deferral::Deferred, waves::AskedWave},
-        task::Undelivered,
+        task::{TaskState, Undelivered},
         time::At,
     },
-    engine::{Engine, EngineError, counters::Counters},
+    engine::{Engine, EngineError, counters::Counters, outcomes::minute_of},
     store::{
         AskedRow, Changes, DeferredRow, LeafRow, MovedRow, OpenedRow, QueuedRow, StateRow, UndeliverableRow,
     },
@@ -40,6 +40,17 @@ pub(super) fn queued_of(request: &Request) -> Vec<QueuedRow> {
         due,
     });
     rows.collect()
+}
+
+/// The tasks of a request that are out and not answered, by place, each with the minute in which it was sent.
+pub(super) fn out_of(request: &Request) -> Vec<(u16, i64)> {
+    let out = request
+        .ordinals()
+        .filter_map(|ordinal| match request.task(ordinal).state {
+            TaskState::Dispatched { at, .. } => Some((ordinal, minute_of(at))),
+            _ => None,
+        });
+    out.collect()
 }
 
 impl Touched<'_> {
@@ -156,6 +167,17 @@ impl Touched<'_> {
             if !self.queued.contains(&row) {
                 changes.queued.push(row);
             }
+        }
+    }
+
+    /// Since when tasks are out is counted by the minute, so that a processor that says nothing shows soon.
+    pub(super) fn count_out(&self, counters: &mut Counters) {
+        let after = out_of(&self.request);
+        for (ordinal, minute) in self.out.iter().filter(|out| !after.contains(out)) {
+            counters.out(&self.request.task(*ordinal).processor, *minute, -1);
+        }
+        for (ordinal, minute) in after.iter().filter(|out| !self.out.contains(out)) {
+            counters.out(&self.request.task(*ordinal).processor, *minute, 1);
         }
     }
 
