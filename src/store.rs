@@ -26,6 +26,7 @@ pub mod open;
 mod origin;
 mod outbox;
 mod outcomes;
+mod polls;
 mod port;
 mod positions;
 pub mod postgres;
@@ -38,6 +39,7 @@ mod session;
 mod sql;
 pub mod sqlite;
 mod statement;
+mod status_callbacks;
 mod stops;
 mod suppression;
 mod sweeps;
@@ -59,6 +61,7 @@ pub use self::{
     origin::Origin,
     outbox::*,
     outcomes::*,
+    polls::*,
     port::{Store, Transaction, Transactions},
     positions::*,
     queues::*,
@@ -67,6 +70,7 @@ pub use self::{
     run::{Attempts, Observer, StoreFailure},
     session::{Dialect, Pool, Session},
     statement::{Rows, Statement},
+    status_callbacks::*,
     stops::*,
     suppression::*,
     sweeps::*,

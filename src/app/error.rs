@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 
 use crate::{
     config::Problems, engine::EngineError, http::tls::TlsError, kafka::KafkaError, store::StoreError,
-    vault::KeyringError,
+    transport::opendsr::SignerError, vault::KeyringError,
 };
 
 /// Why the application does not run.
@@ -41,6 +41,9 @@ pub enum AppError {
     /// The listener's certificate or its key.
     #[error("http.tls: {0}")]
     Tls(#[from] TlsError),
+    /// What signs for us as a processor of OpenDSR.
+    #[error("opendsr: {0}")]
+    OpenDsr(#[from] SignerError),
     /// The listener.
     #[error("cannot listen on {address}")]
     Listen {

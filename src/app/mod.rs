@@ -4,7 +4,9 @@
 mod connect;
 mod error;
 mod keyring;
+pub mod opendsr;
 mod running;
+pub mod senders;
 pub mod startup;
 mod tasks;
 pub mod topics;
@@ -53,7 +55,7 @@ use crate::{
         stage::Stage,
     },
     telemetry::{metrics::Metrics, readiness::Readiness},
-    transport::sender::Senders,
+    transport::opendsr::Signer,
 };
 
 /// What a worker does.
@@ -95,6 +97,10 @@ pub async fn start_connected(
     connected: Connected,
 ) -> Result<Running, AppError> {
     let engine = Arc::clone(&connected.engine);
+    let signer = opendsr::signer(&config, &engine.clock)?;
+    if signer.is_some() {
+        engine.tell_controllers();
+    }
     let shutdown = CancellationToken::new();
     let producer = Producer::new(
         &connected.cluster,
@@ -115,6 +121,7 @@ pub async fn start_connected(
             shutdown.clone(),
         ),
         readiness,
+        signer,
         tasks: Spawner::new(shutdown.clone()),
     };
     starting.stages();
@@ -143,6 +150,8 @@ struct Starting<'a> {
     cluster: &'a Cluster,
     relay: Relay,
     readiness: Readiness,
+    /// What signs for us as a processor of OpenDSR.
+    signer: Option<Arc<Signer>>,
     tasks: Spawner,
 }
 
@@ -195,7 +204,10 @@ impl Starting<'_> {
             self.tasks.spawn("ack_partitions", watching);
         }
         if roles.dispatch {
-            self.periodic(Queues(LaneRunner::new(relay.clone(), senders())));
+            self.periodic(Queues(LaneRunner::new(
+                relay.clone(),
+                senders::senders(self.config, &engine.clock),
+            )));
         }
         if roles.agenda || roles.dispatch {
             self.periodic(Agenda(relay.clone()));
@@ -265,7 +277,8 @@ impl Starting<'_> {
             self.readiness.clone(),
             config.auth.clone(),
             &config.kafka.topics.tasks_prefix,
-        );
+        )
+        .signing(self.signer.clone());
         let serving = http::serve(&config.http, state, self.relay.shutdown.clone())
             .await
             .map_err(|source| AppError::Listen {
@@ -275,11 +288,6 @@ impl Starting<'_> {
         self.tasks.spawn("http", serving.finished);
         Ok(serving.address)
     }
-}
-
-/// How tasks are sent that do not go to a topic, by the type of transport.
-fn senders() -> Senders {
-    Senders::default()
 }
 
 /// The topics that are written, under the registry that is active at the time.

@@ -69,7 +69,7 @@ pub enum Command {
     Sweeps(sweeps::Args),
     /// Shows, compares and activates the registry of processors.
     Registry(registry::Args),
-    /// Shows how the lanes of processors stand, stops them, and has them go on.
+    /// Shows how the lanes of processors stand, tries them, stops them, and has them go on.
     Processors(processors::Args),
     /// Stops everything, and has it go on.
     Brake(brake::Args),

@@ -1,4 +1,6 @@
-//! `lacuna processors`: the lanes of the registered processors.
+//! `lacuna processors`: the registered processors, and their lanes.
+
+mod test;
 
 use super::{
     Exit, Failure, lanes,
@@ -52,6 +54,8 @@ enum Action {
         #[arg(long)]
         json: bool,
     },
+    /// Tries a processor that is called over HTTP: reads its secrets, connects, and signs a task that erases nobody.
+    Test(test::Args),
     /// Stops the lane of a processor: nothing new is sent to it. The ledger has who and why.
     #[command(
         after_help = "What was sent before is out, and its answers count all the same: the answer says how much that is. What is \
@@ -96,6 +100,7 @@ enum Action {
 /// Runs it.
 pub fn run(args: Args) -> Result<Exit, Failure> {
     let (config, id, want, actor, reason, shown) = match args.action {
+        Action::Test(args) => return test::run(&args),
         Action::Pause {
             config,
             id,

@@ -84,8 +84,14 @@ fn show(out: &mut Out, request: &Request, stops: &Stops, now: At) -> Result<(), 
     if let Some(at) = life.completed_at {
         out.line(format_args!("closed     {at}"))?;
     }
+    // Never among the erased: a published term has passed, and nobody has confirmed it.
+    let attested = if counts.attested > 0 {
+        format!(", {} attested", counts.attested)
+    } else {
+        String::new()
+    };
     out.line(format_args!(
-        "tasks      {}: {} done ({} erased, {} anonymized, {} not found), {} exempt, {} parked, {} abandoned",
+        "tasks      {}: {} done ({} erased, {} anonymized, {} not found{attested}), {} exempt, {} parked, {} abandoned",
         counts.total,
         counts.done,
         counts.erased,

@@ -8,14 +8,9 @@ use super::reader::Entry;
 /// Each refused thing, and what happens instead.
 const REFUSED: &[(&str, &str)] = &[
     ("auth.oidc", "only the tokens of auth.tokens are accepted"),
-    ("transport.webhook", "only the transport kafka is"),
     ("transport.opendsr", "only the transport kafka is"),
     ("transport.vendor", "only the transport kafka is"),
     ("transport.manual", "only the transport kafka is"),
-    (
-        "processor.idempotent",
-        "a task may be sent twice without a look in between; only true is possible",
-    ),
 ];
 
 /// Reports that this is not built yet, if it is not.

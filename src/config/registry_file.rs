@@ -1,13 +1,14 @@
 //! `processors.toml`: the registry of processors.
 
+mod http_options;
 mod rules;
 mod transport;
+mod webhook;
 
 use std::{path::Path, time::Duration};
 
 use super::{
     kafka::{Topics, same_topic},
-    not_built,
     problems::{Problem, Problems},
     read_file,
     reader::{Entry, Section, Source},
@@ -135,7 +136,7 @@ fn processor<'a>(section: &Section<'a>, listed: &Listed, n: usize) -> Option<(Pr
             .unwrap_or_default(),
         missing_identity: section.word_or("missing_identity", MISSING, MissingIdentity::Block),
         honours_cutoff: section.boolean_or("honours_cutoff", false),
-        idempotent: idempotent(section),
+        idempotent: section.boolean_or("idempotent", true),
         anonymize_fallback: section.word_or("anonymize_fallback", FALLBACKS, AnonymizeFallback::Refuse),
         accept_anonymized: section.boolean_or("accept_anonymized", false),
         accept_pseudonymised: section.boolean_or("accept_pseudonymised", false),
@@ -231,17 +232,6 @@ fn retry(section: &Section<'_>) -> Retry {
     retry
 }
 
-fn idempotent(section: &Section<'_>) -> bool {
-    let Some(entry) = section.get("idempotent") else {
-        return true;
-    };
-    let idempotent = entry.boolean().unwrap_or(true);
-    if !idempotent {
-        not_built::refuse(&entry, "processor.idempotent");
-    }
-    idempotent
-}
-
 /// What is allowed and probably not meant, a line each.
 pub fn warnings(registry: &Registry) -> Vec<String> {
     let mut warnings = Vec::new();
@@ -264,6 +254,9 @@ pub fn warnings(registry: &Registry) -> Vec<String> {
             warnings.push(format!(
                 "{id}: kind = \"backup\" without a backup table: it is asked at once, and no horizon is waited for"
             ));
+        }
+        if let Transport::Webhook(transport) = &processor.transport {
+            warnings.extend(webhook::warnings(id, transport));
         }
         if processor.accept_pseudonymised {
             warnings.push(format!(

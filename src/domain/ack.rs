@@ -72,6 +72,8 @@ pub enum Answer {
     Failed { retry_after_seconds: Option<u32> },
     /// It wants to be asked later, or could not be asked at all: the attempt does not count.
     NotNow { retry_after_seconds: Option<u32> },
+    /// The call had left, and no answer to it came: nobody knows whether it was carried out.
+    Lost { retry_after_seconds: Option<u32> },
     /// It will not do it.
     Rejected,
     /// It cannot do it.
@@ -103,7 +105,7 @@ impl Answer {
             Self::NotFound => Outcome::NotFound,
             Self::Retained(_) => Outcome::Retained,
             Self::Partial { .. } => Outcome::Partial,
-            Self::Failed { .. } | Self::NotNow { .. } => Outcome::Failed,
+            Self::Failed { .. } | Self::NotNow { .. } | Self::Lost { .. } => Outcome::Failed,
             Self::Rejected => Outcome::Rejected,
             Self::Unsupported => Outcome::Unsupported,
             Self::Present => Outcome::Present,

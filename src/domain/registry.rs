@@ -1,11 +1,13 @@
 //! The registered processors: what each holds, can do, and how it is asked.
 
+mod dialect;
 mod transport;
 
 use std::{collections::BTreeMap, time::Duration};
 
 use serde::{Deserialize, Serialize};
 
+pub use self::dialect::{Dialect, IdentityFormat, Place, RequestState, Setting, Shape, StatusCall};
 pub use self::transport::{
     HttpAuth, HttpOptions, Manual, OpenDsr, OpenDsrDialect, SecretRef, Transport, Webhook,
 };
@@ -233,10 +235,9 @@ impl Processor {
     /// finds it due, and what is republished after a crash.
     pub const fn lane(&self) -> Lane {
         match (&self.transport, self.rate) {
-            (Transport::Kafka { .. }, None) => Lane::Relayed,
-            (Transport::Kafka { .. }, Some(_)) | (Transport::Webhook(_) | Transport::OpenDsr(_), _) => {
-                Lane::Queued
-            }
+            // The relay sends again whatever nobody has confirmed, which is no harm where the same twice is none.
+            (Transport::Kafka { .. }, None) if self.idempotent => Lane::Relayed,
+            (Transport::Kafka { .. }, _) | (Transport::Webhook(_) | Transport::OpenDsr(_), _) => Lane::Queued,
             (Transport::Manual(_), _) => Lane::Claimed,
         }
     }

@@ -107,6 +107,11 @@ impl Share {
         matches!(self, Self::Wave { .. })
     }
 
+    /// Whether it is the copies of the share at this place.
+    pub fn is_wave_of(&self, source: u16) -> bool {
+        matches!(self, Self::Wave { sources, .. } if sources.contains(&source))
+    }
+
     /// Whether live systems are clean without it.
     pub const fn is_backup(&self) -> bool {
         match self {
@@ -131,6 +136,54 @@ pub enum Purpose {
     AtHorizon,
     /// What the request asks, once more: a backup that was put back may have brought it back.
     Restored,
+    /// Has its processor done what it had accepted, now that its published term has passed?
+    Probe {
+        /// The generation that was accepted.
+        of: u32,
+        /// What was proved before that one, which was a sweep.
+        proved: Option<Proof>,
+    },
+    /// Has its processor done what it was sent, whose answer was lost? It must not be sent the same twice.
+    Check {
+        /// The generation that was sent.
+        of: u32,
+        /// How many of its sends count towards the registry's limit.
+        sends: u32,
+        /// What was proved before that one, which was a sweep.
+        proved: Option<Proof>,
+    },
+}
+
+impl Purpose {
+    /// Whether it only asks what has become of something, and erases nothing.
+    pub const fn only_asks(self) -> bool {
+        match self {
+            Self::Verify(_) | Self::Probe { .. } | Self::Check { .. } => true,
+            Self::Asked | Self::Sweep(_) | Self::ByHand | Self::AtHorizon | Self::Restored => false,
+        }
+    }
+
+    /// The earlier generation that it asks about; `None`: about none, or about one that was proved.
+    pub const fn asks_about(self) -> Option<u32> {
+        match self {
+            Self::Probe { of, .. } | Self::Check { of, .. } => Some(of),
+            Self::Asked
+            | Self::Sweep(_)
+            | Self::Verify(_)
+            | Self::ByHand
+            | Self::AtHorizon
+            | Self::Restored => None,
+        }
+    }
+
+    /// What was proved before.
+    pub const fn proved(self) -> Option<Proof> {
+        match self {
+            Self::Sweep(proof) | Self::Verify(proof) => Some(proof),
+            Self::Probe { proved, .. } | Self::Check { proved, .. } => proved,
+            Self::Asked | Self::ByHand | Self::AtHorizon | Self::Restored => None,
+        }
+    }
 }
 
 #[cfg(test)]

@@ -199,7 +199,9 @@ words! {
     /// How a task was proved done.
     Proof { Erased = 1 "erased", Anonymized = 2 "anonymized", NotFound = 3 "not_found", Expired = 4 "expired",
         /// Called anonymized by its processor, and only pseudonymised by its method: the registry says that it will do.
-        Pseudonymised = 5 "pseudonymised" }
+        Pseudonymised = 5 "pseudonymised",
+        /// Accepted by its processor, whose published term has passed since: nobody has confirmed it.
+        Attested = 6 "attested" }
 }
 
 impl Proof {
@@ -209,6 +211,8 @@ impl Proof {
             Self::Erased | Self::Expired => Outcome::Erased,
             Self::Anonymized | Self::Pseudonymised => Outcome::Anonymized,
             Self::NotFound => Outcome::NotFound,
+            // Its processor has said no more.
+            Self::Attested => Outcome::Accepted,
         }
     }
 }

@@ -7,7 +7,7 @@ mod writing;
 
 pub(super) use ending::last_word;
 pub(super) use finished::Finished;
-use writing::{out_of, queued_of, undeliverable_of};
+use writing::{OutSince, out_of, queued_of, undeliverable_of};
 
 use std::{borrow::Cow, collections::HashMap, time::Duration};
 
@@ -58,8 +58,8 @@ pub(super) struct Touched<'a> {
     undeliverable: Vec<UndeliverableRow>,
     /// The tasks that were in queues before.
     queued: Vec<QueuedRow>,
-    /// The tasks that were out before, by place, each with the minute in which it was sent.
-    out: Vec<(u16, i64)>,
+    /// The tasks that were out before.
+    out: Vec<OutSince>,
     /// What is written anew because identifiers were supplied.
     pub(super) resealed: Option<ResealedRow>,
     /// What the suppression topic has of them.
@@ -267,6 +267,8 @@ impl<'a> Batch<'a> {
             touched.write_undeliverable(&mut counters, &mut changes);
             touched.write_queued(&mut counters, &mut changes);
             touched.count_out(&mut counters);
+            touched.write_polled(engine, now, &mut changes);
+            touched.write_told(engine, &mut changes);
             touched.write_row(&mut changes)?;
             changes.resealed.extend(touched.resealed.take());
             touched.write_merging(&mut changes);

@@ -4,6 +4,7 @@
 //! The engine never produces anything itself, never sleeps until something is due, and never decides: it loads, lets
 //! the domain decide, and writes.
 
+pub mod accepted;
 mod active_registry;
 pub mod agenda;
 mod batch;
@@ -43,6 +44,7 @@ mod set_aside;
 pub mod settlement;
 pub mod standing;
 pub mod status;
+pub mod status_callbacks;
 pub mod stop;
 pub mod suppression;
 pub mod sweep;
@@ -53,7 +55,10 @@ mod use_cases;
 
 use std::{
     collections::BTreeSet,
-    sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock},
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError, RwLock,
+        atomic::{AtomicBool, Ordering},
+    },
     time::Duration,
 };
 
@@ -168,6 +173,8 @@ pub struct Engine {
     ack_partitions: RwLock<AckPartitions>,
     /// Where answers were seen to come.
     habits: Mutex<routes::Habits>,
+    /// Whether controllers are told how their requests stand.
+    tells_controllers: AtomicBool,
     slot: u16,
 }
 
@@ -247,6 +254,7 @@ impl Engine {
             tallies: outcomes::Tallies::default(),
             ack_partitions: RwLock::default(),
             habits: Mutex::default(),
+            tells_controllers: AtomicBool::new(false),
             slot,
         }
     }
@@ -304,6 +312,15 @@ impl Engine {
         let has_changed = known.count != 0 && known.count != count;
         let grown = if has_changed { Some(at) } else { known.grown };
         *known = AckPartitions { count, at, grown };
+    }
+
+    /// Says that controllers are told how their requests stand: from now on, what moves makes their addresses due.
+    pub fn tell_controllers(&self) {
+        self.tells_controllers.store(true, Ordering::Relaxed);
+    }
+
+    fn tells_controllers(&self) -> bool {
+        self.tells_controllers.load(Ordering::Relaxed)
     }
 
     fn slot_of(&self, slot: counter_slot::CounterSlot) -> u16 {

@@ -48,6 +48,7 @@ pub fn status_message<'a>(
             anonymized: counts.anonymized,
             pseudonymised: counts.pseudonymised,
             not_found: counts.not_found,
+            attested: counts.attested,
             exempt: counts.exempt,
             waived: counts.waived,
         },

@@ -21,6 +21,7 @@ mod hosts;
 mod layers;
 pub mod listener;
 mod lists;
+mod opendsr;
 mod outputs;
 mod problem;
 mod processors;
@@ -58,6 +59,7 @@ use crate::{
     domain::time::At,
     engine::{Engine, effects::Effects},
     telemetry::readiness::Readiness,
+    transport::opendsr::Signer,
 };
 
 /// How long calls that are under way may take at a shutdown: well within the default of `shutdown_timeout`.
@@ -71,6 +73,7 @@ pub struct State {
     readiness: Readiness,
     auth: Option<Auth>,
     tasks_prefix: String,
+    signer: Option<Arc<Signer>>,
 }
 
 impl State {
@@ -89,7 +92,15 @@ impl State {
             readiness,
             auth,
             tasks_prefix: tasks_prefix.to_owned(),
+            signer: None,
         }
+    }
+
+    /// With what signs its answers as a processor of OpenDSR.
+    #[must_use]
+    pub fn signing(mut self, signer: Option<Arc<Signer>>) -> Self {
+        self.signer = signer;
+        self
     }
 }
 
@@ -116,6 +127,10 @@ struct Api {
     readiness: Readiness,
     gatekeeper: Gatekeeper,
     tasks_prefix: String,
+    /// What signs answers of OpenDSR.
+    signer: Option<Arc<Signer>>,
+    /// Where others reach this listener, without a slash at its end.
+    public_url: String,
     commands: Batcher<Commands>,
     acks: Batcher<Acks>,
 }
@@ -134,12 +149,19 @@ pub async fn serve(config: &Http, state: State, shutdown: CancellationToken) -> 
         readiness,
         auth,
         tasks_prefix,
+        signer,
     } = state;
     let outputs = Outputs::new(emissions);
     let mut batchers = JoinSet::new();
     let commands = Batcher::start(Commands::new(&engine), &outputs, &mut batchers);
     let acks = Batcher::start(Acks::new(&engine), &outputs, &mut batchers);
     let hosts = auth.is_none().then(|| Hosts::of(config, address));
+    // The port may have been any free one.
+    let public_url = Http {
+        listen: address,
+        ..config.clone()
+    }
+    .url("");
     let gatekeeper = Gatekeeper::new(auth, Arc::clone(&engine.metrics));
     let api = Arc::new(Api {
         engine,
@@ -147,6 +169,8 @@ pub async fn serve(config: &Http, state: State, shutdown: CancellationToken) -> 
         readiness,
         gatekeeper,
         tasks_prefix,
+        signer,
+        public_url,
         commands,
         acks,
     });
@@ -230,6 +254,7 @@ fn routes(api: Arc<Api>) -> Router {
         .route("/metrics", get(health::metrics))
         .route("/healthz", get(health::alive))
         .route("/readyz", get(health::ready))
+        .merge(opendsr::routes())
         .fallback(problem::not_found)
         .method_not_allowed_fallback(problem::method_not_allowed)
         .with_state(api)

@@ -18,11 +18,13 @@ use super::{
     ledger::{LedgerStore, LedgerTransaction},
     outbox::OutboxStore,
     outcomes::OutcomeStore,
+    polls::PollStore,
     positions::{Advance, PositionStore, PositionTransaction},
     queues::QueueStore,
     requests::{Lock, RequestStore, RequestTransaction, StoredRequest},
     retention::{RetentionStore, RetentionTransaction},
     session::{Pool, Session},
+    status_callbacks::StatusCallbackStore,
     stops::StopTransaction,
     suppression::{SuppressionStore, SuppressionTransaction},
     sweeps::{Concerned, SweepStore, SweepTransaction},
@@ -48,6 +50,8 @@ pub trait Store:
     + PositionStore
     + OutboxStore
     + OutcomeStore
+    + PollStore
+    + StatusCallbackStore
     + EarlyStore
     + SuppressionStore
     + RetentionStore

@@ -167,6 +167,7 @@ fn to_do(request: &Request, ordinal: u16, context: &Context<'_>) -> Option<Strin
         | Need::Resumption(_)
         | Need::Release(_)
         | Need::Answer(_)
+        | Need::Term(_)
         | Need::Nothing(_)
         | Need::Delivery(_, Undelivered::Refused)
         | Need::Others(_)
@@ -198,7 +199,7 @@ fn unregistered(task: &Task) -> String {
     let processor = &task.processor;
     let is_out = matches!(
         task.state,
-        TaskState::Dispatched { .. } | TaskState::Accepted { .. }
+        TaskState::Dispatched { .. } | TaskState::Accepted { .. } | TaskState::Attesting { .. }
     );
     if task.share.is_wave() {
         format!(
@@ -267,6 +268,10 @@ fn sentence(request: &Request, ordinal: u16, context: &Context<'_>) -> Option<St
         TaskState::Accepted { expected_by, .. } => {
             format!("{processor} has accepted the task and is expected to be done by {expected_by}.")
         }
+        TaskState::Attesting { until, .. } => format!(
+            "{processor} has accepted the task and may say no more: by the vendor's published term it is done at {until}, \
+             and then counts as attested, not as confirmed."
+        ),
         // Somebody has to do something about it, which `to_do` says.
         TaskState::Abandoned { .. } => return None,
         TaskState::Done { .. } | TaskState::Exempt { .. } | TaskState::Waived | TaskState::Cancelled => {

@@ -141,6 +141,9 @@ pub struct OutcomeCounts {
     pub pseudonymised: u32,
     /// There was nothing.
     pub not_found: u32,
+    /// Accepted, and closed by the vendor's published term: nobody has confirmed it. It is never counted as erased.
+    #[serde(default)]
+    pub attested: u32,
     /// Exempt on a legal basis.
     pub exempt: u32,
     /// Done without, as an operator has decided; absent: none.

@@ -13,7 +13,9 @@ use crate::{
     domain::{
         calendar::Period,
         ids::{AnchorName, Label},
-        registry::{BackupSet, Breaker, ConfirmBy, Processor, Rate, Retention, UNNAMED_CATEGORY},
+        registry::{
+            BackupSet, Breaker, CompletesBy, ConfirmBy, Processor, Rate, Retention, UNNAMED_CATEGORY,
+        },
         words::{Action, ProcessorKind},
     },
 };
@@ -34,6 +36,9 @@ pub(super) fn read(section: &Section<'_>, processor: &mut Processor, listed: &Li
     processor.breaker = section.section("breaker", breaker);
     processor.verify_after = after(section, "verify");
     processor.sweep_after = after(section, "sweep");
+    processor.completes_by = section
+        .get("completes_by")
+        .and_then(|entry| entry.table(completes_by).flatten());
     if let Some(entry) = section.get("retention") {
         processor.retention = retention(&entry, processor);
     }
@@ -49,13 +54,36 @@ pub(super) fn read(section: &Section<'_>, processor: &mut Processor, listed: &Li
         {
             entry.problem("expected kind = \"backup\" beside it");
         }
-        if !processor.retention.is_empty() {
-            section.problem(
-                "retention",
-                "expected none beside backup, whose keep says how long its copies live",
-            );
-        }
+        only_without_backup(section, processor);
     }
+}
+
+/// What means nothing for a backup set: its copies are gone by proof alone.
+fn only_without_backup(section: &Section<'_>, processor: &Processor) {
+    if !processor.retention.is_empty() {
+        section.problem(
+            "retention",
+            "expected none beside backup, whose keep says how long its copies live",
+        );
+    }
+    if processor.completes_by.is_some() {
+        section.problem(
+            "completes_by",
+            "expected none beside backup: copies are gone by proof alone; a published schedule is confirm_by = \"schedule\"",
+        );
+    }
+    if !processor.idempotent {
+        section.problem(
+            "idempotent",
+            "expected true beside backup: proving that copies are gone, or destroying a key, twice harms nobody",
+        );
+    }
+}
+
+fn completes_by(section: &Section<'_>) -> Option<CompletesBy> {
+    let after = section.need("after").and_then(|e| e.period(Zero::Refused));
+    let probe = section.boolean_or("probe", false);
+    Some(CompletesBy { after: after?, probe })
 }
 
 /// The period of a table whose only key is `after`.

@@ -1,16 +1,19 @@
 //! A processor's answer: what it settles, what it does not, and what it must never change.
 
+mod effective;
+
 use std::time::Duration;
+
+pub use effective::CRYPTO_ERASE;
+use effective::{Effective, effective};
 
 use super::{Context, Request, Trail};
 use crate::domain::{
-    ack::{Ack, Answer, Evidence, Retained},
-    ids::Label,
-    method::{is_pseudonymisation, is_same},
-    registry::{EvidenceField, Processor},
-    task::{Deferral, IllegalEvent, Purpose, Task, TaskEvent, TaskState},
+    ack::{Ack, Retained},
+    registry::Retry,
+    task::{Deferral, IllegalEvent, Purpose, TaskEvent, TaskState},
     time::At,
-    words::{AbandonCause, Action, Outcome, Proof},
+    words::{AbandonCause, Outcome, Proof},
 };
 
 /// How an ack was taken.
@@ -57,19 +60,34 @@ impl Request {
         if !token_matches || task.processor != ack.processor {
             return Err(AckRejection::Forged);
         }
-        if ack.generation != task.generation || ack.attempt > task.attempt || self.is_withdrawn() {
+        let is_current = ack.generation == task.generation && ack.attempt <= task.attempt;
+        let is_asked_about = task.purpose.asks_about() == Some(ack.generation);
+        if !(is_current || is_asked_about) || self.is_withdrawn() {
             return Err(AckRejection::Stale);
         }
+        let was_attested = matches!(
+            task.state,
+            TaskState::Done {
+                proof: Proof::Attested,
+                ..
+            }
+        );
         let Some(event) = self.event_of(ordinal, ack, context)? else {
             return Ok(Taken::Repeated);
         };
         let sent_at = match task.state {
-            TaskState::Dispatched { at, .. } | TaskState::Accepted { at, .. } => Some(at),
+            TaskState::Dispatched { at, .. }
+            | TaskState::Accepted { at, .. }
+            | TaskState::Attesting { at, .. } => Some(at),
             _ => None,
         };
         // `event_of` has looked at the state, so a refusal here is an answer that the state does not allow.
         self.record_event(ordinal, event, trail)
             .map_err(|IllegalEvent { .. }| AckRejection::Stale)?;
+        if was_attested {
+            self.correct(ordinal, context, trail)
+                .map_err(|IllegalEvent { .. }| AckRejection::Stale)?;
+        }
         Ok(Taken::Counted { ordinal, sent_at })
     }
 
@@ -104,20 +122,9 @@ impl Request {
             registered,
             asked_for_key,
         );
-        let current = ack.attempt == task.attempt;
+        let current = ack.generation == task.generation && ack.attempt == task.attempt;
         if let Effective::Success(proof) = answer {
-            // Two attempts may both succeed, each in its own way: what one has erased the next one does not find. One
-            // attempt that says two things contradicts itself.
-            let by_this_one = current && task.answered.is_some_and(Outcome::is_success);
-            return match &task.state {
-                TaskState::Done { .. } | TaskState::Verifying { .. }
-                    if !by_this_one || task.answered == Some(proof.outcome()) =>
-                {
-                    Ok(None)
-                }
-                TaskState::Done { .. } | TaskState::Verifying { .. } => Err(AckRejection::Stale),
-                _ => Ok(Some(self.event_of_success(ordinal, ack.attempt, proof, context))),
-            };
+            return self.event_of_proof(ordinal, ack, proof, context);
         }
         let outcome = ack.answer.outcome();
         if outcome == Outcome::Accepted
@@ -125,7 +132,17 @@ impl Request {
         {
             return Ok(None);
         }
-        if !current {
+        if matches!(task.purpose, Purpose::Check { .. })
+            && let Some(taken) = self.event_beside_check(ordinal, ack, answer, context)
+        {
+            return taken;
+        }
+        let is_news = match task.state {
+            // What was only attested turns out to be there still; whatever else is said of what is done comes too late.
+            TaskState::Done { .. } => matches!(answer, Effective::Found),
+            _ => true,
+        };
+        if !current || !is_news {
             return Err(AckRejection::Stale);
         }
         match task.answered {
@@ -138,6 +155,75 @@ impl Request {
         ))
     }
 
+    /// The event of a proof; `None`: it was known.
+    fn event_of_proof(
+        &self,
+        ordinal: u16,
+        ack: &Ack,
+        proof: Proof,
+        context: &Context<'_>,
+    ) -> Result<Option<TaskEvent>, AckRejection> {
+        let task = self.task(ordinal);
+        // What is said of an earlier generation, which this one asks about, answers no attempt of this one.
+        let is_current = ack.generation == task.generation;
+        let attempt = if is_current { ack.attempt } else { 0 };
+        // Two attempts may both succeed, each in its own way: what one has erased the next one does not find. One attempt
+        // that says two things contradicts itself.
+        let by_this_one = attempt == task.attempt && task.answered.is_some_and(Outcome::is_success);
+        match &task.state {
+            // A proof is better than a term.
+            TaskState::Done {
+                proof: Proof::Attested,
+                ..
+            } => Ok(Some(TaskEvent::Settled {
+                attempt,
+                proof,
+                at: context.now,
+            })),
+            TaskState::Done { .. } | TaskState::Verifying { .. }
+                if !by_this_one || task.answered == Some(proof.outcome()) =>
+            {
+                Ok(None)
+            }
+            TaskState::Done { .. } | TaskState::Verifying { .. } => Err(AckRejection::Stale),
+            _ => Ok(Some(self.event_of_success(ordinal, attempt, proof, context))),
+        }
+    }
+
+    /// What an answer comes to that is no proof, while its processor is asked whether it has carried out what it was sent:
+    /// the send whose answer was lost may be answered after all. `None`: it is an answer to the question.
+    fn event_beside_check(
+        &self,
+        ordinal: u16,
+        ack: &Ack,
+        answer: Effective<'_>,
+        context: &Context<'_>,
+    ) -> Option<Result<Option<TaskEvent>, AckRejection>> {
+        let task = self.task(ordinal);
+        let is_of_question = ack.generation == task.generation;
+        let has_arrived = matches!(
+            task.state,
+            TaskState::Accepted { .. } | TaskState::Attesting { .. }
+        );
+        let outcome = ack.answer.outcome();
+        match (is_of_question, has_arrived) {
+            (true, false) => None,
+            // It is on its way, so that it is still there says nothing.
+            (true, true) => Some(Ok(None)),
+            (false, true) if outcome == Outcome::Accepted => Some(Ok(None)),
+            (false, true) if !matches!(answer, Effective::Found) => {
+                let event = self.event_of_unsuccessful(ordinal, answer, outcome, context);
+                Some(Ok(Some(event)))
+            }
+            // It has arrived: it must not be sent again.
+            (false, false) => Some(match answer {
+                Effective::Accepted(by) => Ok(Some(self.acceptance(ordinal, by, context))),
+                _ => Err(AckRejection::Stale),
+            }),
+            (false, true) => Some(Err(AckRejection::Stale)),
+        }
+    }
+
     fn event_of_unsuccessful(
         &self,
         ordinal: u16,
@@ -146,21 +232,19 @@ impl Request {
         context: &Context<'_>,
     ) -> TaskEvent {
         let abandoned = |cause| self.given_up(ordinal, cause, Some(outcome), context);
+        let failed = |after| {
+            self.failure_of(ordinal, Some(outcome), after, context)
+                .unwrap_or_else(|| abandoned(AbandonCause::AttemptsUsed))
+        };
         let task = self.task(ordinal);
         match answer {
             Effective::Success(proof) => self.event_of_success(ordinal, task.attempt, proof, context),
-            Effective::Found => TaskEvent::Found { due: context.now },
-            Effective::Accepted(expected_by) => TaskEvent::Accepted {
-                at: context.now,
-                // One that names no date gets the time that an answer may take.
-                expected_by: expected_by.unwrap_or_else(|| {
-                    let timeout = context
-                        .registry
-                        .get(&task.processor)
-                        .map_or(DAY, |p| p.ack_timeout);
-                    context.now.plus(timeout)
-                }),
-            },
+            Effective::Found => self.finding(ordinal, context),
+            // Whoever is asked what has become of it and says that he will see to it has not said.
+            Effective::Accepted(_) if matches!(task.purpose, Purpose::Check { .. }) => failed(None),
+            Effective::Accepted(expected_by) => self
+                .attested_by_term(ordinal, context)
+                .unwrap_or_else(|| self.acceptance(ordinal, expected_by, context)),
             // A date that has passed keeps nothing any more: asked again, but not in a circle without a pause.
             Effective::Retained(Retained {
                 until: Some(until), ..
@@ -178,16 +262,57 @@ impl Request {
                 counts: false,
                 due: context.now.plus(self.pause_before_next(ordinal, after, context)),
             },
-            Effective::Failed(after) => self
-                .failure_of(ordinal, Some(outcome), after, context)
-                .unwrap_or_else(|| abandoned(AbandonCause::AttemptsUsed)),
+            Effective::Failed(after) => failed(after),
+            Effective::Lost(after) => self
+                .failure_of(ordinal, None, after, context)
+                .unwrap_or_else(|| self.given_up(ordinal, AbandonCause::AttemptsUsed, None, context)),
             Effective::Rejected => abandoned(AbandonCause::Rejected),
             Effective::Pseudonymised => abandoned(AbandonCause::Pseudonymised),
             Effective::Unsupported => abandoned(AbandonCause::Unsupported),
         }
     }
 
-    /// The event of a task that is asked no more. Copies whose key could not be destroyed still grow old.
+    fn acceptance(&self, ordinal: u16, expected_by: Option<At>, context: &Context<'_>) -> TaskEvent {
+        let registered = context.registry.get(&self.task(ordinal).processor);
+        TaskEvent::Accepted {
+            at: context.now,
+            // One that names no date gets the time that an answer may take.
+            expected_by: expected_by.unwrap_or_else(|| {
+                let timeout = registered.map_or(DAY, |processor| processor.ack_timeout);
+                context.now.plus(timeout)
+            }),
+        }
+    }
+
+    /// The event of data that is still there: it is asked for once more. What was sent as often as it may be, and is known
+    /// not to have come to anything, is given up.
+    fn finding(&self, ordinal: u16, context: &Context<'_>) -> TaskEvent {
+        let task = self.task(ordinal);
+        let Purpose::Check { sends, .. } = task.purpose else {
+            return TaskEvent::Found { due: context.now };
+        };
+        let retry = self.retry_of(ordinal, context);
+        if sends < retry.attempts {
+            let pause = (context.delay)(&retry, sends.max(1));
+            return TaskEvent::Found {
+                due: context.now.plus(pause),
+            };
+        }
+        self.given_up(
+            ordinal,
+            AbandonCause::AttemptsUsed,
+            Some(Outcome::Present),
+            context,
+        )
+    }
+
+    fn retry_of(&self, ordinal: u16, context: &Context<'_>) -> Retry {
+        let registered = context.registry.get(&self.task(ordinal).processor);
+        registered.map(|processor| processor.retry).unwrap_or_default()
+    }
+
+    /// The event of a task that is asked no more. Copies whose key could not be destroyed still grow old, and a term that
+    /// has passed counts where its processor cannot say more.
     pub(super) fn given_up(
         &self,
         ordinal: u16,
@@ -195,6 +320,11 @@ impl Request {
         outcome: Option<Outcome>,
         context: &Context<'_>,
     ) -> TaskEvent {
+        // Whoever says that it did something else has said more.
+        let says_nothing = outcome != Some(Outcome::Anonymized);
+        if says_nothing && let Some(attested) = self.attested_by_term(ordinal, context) {
+            return attested;
+        }
         match self.horizon_of(ordinal, context) {
             Some(until) if self.is_asked_for_key(ordinal, context) => TaskEvent::Parked {
                 why: Deferral::Rotation,
@@ -214,127 +344,28 @@ impl Request {
         context: &Context<'_>,
     ) -> Option<TaskEvent> {
         let task = self.task(ordinal);
-        let retry = context
-            .registry
-            .get(&task.processor)
-            .map(|p| p.retry)
-            .unwrap_or_default();
+        let due = || context.now.plus(self.pause_before_next(ordinal, after, context));
+        // Also after the last attempt: what may have been carried out is not given up unasked.
+        if outcome.is_none() && self.is_in_doubt(ordinal, context) {
+            return Some(TaskEvent::Doubted {
+                sends: task.counted + 1,
+                due: due(),
+            });
+        }
+        let retry = self.retry_of(ordinal, context);
         (task.counted + 1 < retry.attempts).then(|| TaskEvent::AskedAgain {
             outcome,
             counts: true,
-            due: context.now.plus(self.pause_before_next(ordinal, after, context)),
+            due: due(),
         })
     }
 
     /// What the processor asks for wins over the registry's schedule.
     fn pause_before_next(&self, ordinal: u16, after: Option<Duration>, context: &Context<'_>) -> Duration {
-        let task = self.task(ordinal);
-        after.unwrap_or_else(|| {
-            let retry = context
-                .registry
-                .get(&task.processor)
-                .map(|p| p.retry)
-                .unwrap_or_default();
-            (context.delay)(&retry, task.attempt)
-        })
+        let attempt = self.task(ordinal).attempt;
+        after.unwrap_or_else(|| (context.delay)(&self.retry_of(ordinal, context), attempt))
     }
 }
 
 /// How long a processor that is no longer registered is waited for.
 const DAY: Duration = Duration::from_secs(24 * 3600);
-
-/// What an answer comes to under the registry's rules.
-enum Effective<'a> {
-    Success(Proof),
-    Accepted(Option<At>),
-    Retained(&'a Retained),
-    Partial(Option<Duration>),
-    Failed(Option<Duration>),
-    Rejected,
-    /// Called anonymized, and only pseudonymised.
-    Pseudonymised,
-    Unsupported,
-    /// A second look has found data.
-    Found,
-}
-
-/// What the evidence has to name where a backup system was asked to destroy the subject's key.
-pub const CRYPTO_ERASE: &str = "crypto_erase";
-
-fn effective<'a>(
-    task: &Task,
-    answer: &'a Answer,
-    evidence: Option<&Evidence>,
-    registered: Option<&Processor>,
-    asked_for_key: bool,
-) -> Effective<'a> {
-    let seconds = |after: &Option<u32>| after.map(|s| Duration::from_secs(u64::from(s)));
-    let proof = match answer {
-        Answer::Accepted { expected_by } => return Effective::Accepted(*expected_by),
-        // Whoever has to keep the key cannot keep its copies from growing old.
-        Answer::Retained(_) if asked_for_key => return Effective::Unsupported,
-        Answer::Retained(retained) => return Effective::Retained(retained),
-        Answer::Partial { retry_after_seconds } => return Effective::Partial(seconds(retry_after_seconds)),
-        Answer::Failed { retry_after_seconds } => return Effective::Failed(seconds(retry_after_seconds)),
-        // It is asked again like one that has done a part: the attempt does not count.
-        Answer::NotNow { retry_after_seconds } => return Effective::Partial(seconds(retry_after_seconds)),
-        Answer::Rejected => return Effective::Rejected,
-        Answer::Unsupported => return Effective::Unsupported,
-        Answer::Present if matches!(task.purpose, Purpose::Verify(_)) => return Effective::Found,
-        // The data is still there: what was asked has not happened.
-        Answer::Present => return Effective::Failed(None),
-        Answer::Erased => Proof::Erased,
-        Answer::Anonymized if names(evidence).is_some_and(is_pseudonymisation) => Proof::Pseudonymised,
-        Answer::Anonymized => Proof::Anonymized,
-        Answer::NotFound | Answer::Absent => Proof::NotFound,
-    };
-    // Only a destroyed key makes copies unreadable that are still there; with anything else they have to grow old.
-    let by_key = || names(evidence) == Some(CRYPTO_ERASE);
-    if asked_for_key && !(proof == Proof::Erased && by_key()) {
-        return Effective::Unsupported;
-    }
-    let allows = |rule: fn(&Processor) -> bool| registered.is_some_and(rule);
-    let is_anonymization = matches!(proof, Proof::Anonymized | Proof::Pseudonymised);
-    if is_anonymization && task.action == Action::Erase && !allows(|processor| processor.accept_anonymized) {
-        return Effective::Rejected;
-    }
-    if proof == Proof::Pseudonymised && !allows(|processor| processor.accept_pseudonymised) {
-        return Effective::Pseudonymised;
-    }
-    // A processor that has nothing has erased nothing, so there is no method to name.
-    let lacks = |processor: &Processor| {
-        // Only one method destroys a key, whatever the registry wants to see of other tasks.
-        lacks_evidence(processor, evidence)
-            || !(asked_for_key || is_by_one_of(&processor.require_method, evidence))
-    };
-    if proof != Proof::NotFound && registered.is_some_and(lacks) {
-        return Effective::Failed(None);
-    }
-    Effective::Success(proof)
-}
-
-/// Whether a field is missing that the registry wants to see.
-fn lacks_evidence(processor: &Processor, evidence: Option<&Evidence>) -> bool {
-    let required = &processor.require_evidence;
-    !required.iter().all(|field| brings(evidence, *field))
-}
-
-/// Whether the evidence names one of these methods; none of them: any will do.
-fn is_by_one_of(methods: &[Label], evidence: Option<&Evidence>) -> bool {
-    let is_named = |method| methods.iter().any(|one| is_same(one.as_str(), method));
-    methods.is_empty() || names(evidence).is_some_and(is_named)
-}
-
-/// The method that the evidence names.
-fn names(evidence: Option<&Evidence>) -> Option<&str> {
-    evidence?.method.as_deref()
-}
-
-fn brings(evidence: Option<&Evidence>, field: EvidenceField) -> bool {
-    evidence.is_some_and(|evidence| match field {
-        EvidenceField::Method => evidence.method.as_ref().is_some_and(|text| !text.is_empty()),
-        EvidenceField::Records => evidence.records.is_some(),
-        EvidenceField::Reference => evidence.reference.as_ref().is_some_and(|text| !text.is_empty()),
-        EvidenceField::Digest => evidence.digest.as_ref().is_some_and(|text| !text.is_empty()),
-    })
-}

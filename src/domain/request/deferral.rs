@@ -168,15 +168,24 @@ impl Request {
             at: context.now,
         };
         match (task.purpose, sweep, verify) {
-            (Purpose::Verify(_), ..) | (Purpose::Sweep(_), _, None) => settled,
-            (Purpose::Sweep(_), _, Some(after)) => look(Purpose::Verify(proof), after),
-            (Purpose::Asked | Purpose::ByHand | Purpose::AtHorizon | Purpose::Restored, sweep, verify) => {
-                match (sweep, verify) {
-                    (Some(after), _) => look(Purpose::Sweep(proof), after),
-                    (None, Some(after)) => look(Purpose::Verify(proof), after),
-                    (None, None) => settled,
-                }
+            (Purpose::Verify(_) | Purpose::Probe { .. }, ..) => settled,
+            (Purpose::Sweep(_) | Purpose::Check { proved: Some(_), .. }, _, None) => settled,
+            (Purpose::Sweep(_) | Purpose::Check { proved: Some(_), .. }, _, Some(after)) => {
+                look(Purpose::Verify(proof), after)
             }
+            (
+                Purpose::Asked
+                | Purpose::ByHand
+                | Purpose::AtHorizon
+                | Purpose::Restored
+                | Purpose::Check { proved: None, .. },
+                sweep,
+                verify,
+            ) => match (sweep, verify) {
+                (Some(after), _) => look(Purpose::Sweep(proof), after),
+                (None, Some(after)) => look(Purpose::Verify(proof), after),
+                (None, None) => settled,
+            },
         }
     }
 }

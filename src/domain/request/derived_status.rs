@@ -28,6 +28,8 @@ pub struct Counts {
     pub pseudonymised: u32,
     /// The processor had no data.
     pub not_found: u32,
+    /// Closed by the term that its processor has published: nobody has confirmed it.
+    pub attested: u32,
     /// Exempt.
     pub exempt: u32,
     /// Done without, as an operator has decided.
@@ -61,6 +63,7 @@ impl Request {
                         Proof::Anonymized => counts.anonymized += 1,
                         Proof::Pseudonymised => counts.pseudonymised += 1,
                         Proof::NotFound => counts.not_found += 1,
+                        Proof::Attested => counts.attested += 1,
                     }
                 }
                 TaskState::Parked { .. } => counts.parked += 1,
@@ -76,6 +79,7 @@ impl Request {
                 | TaskState::Undeliverable { .. }
                 | TaskState::Dispatched { .. }
                 | TaskState::Accepted { .. }
+                | TaskState::Attesting { .. }
                 | TaskState::Cancelled => {}
             }
         }
@@ -169,7 +173,14 @@ impl Request {
             trail.entries.push(Entry::Overdue);
         }
         self.life.overdue = overdue;
-        let late_promise = |state: &TaskState| matches!(state, TaskState::Accepted { expected_by, .. } if *expected_by > self.life.clock.due);
+        let due = self.life.clock.due;
+        let late_promise = |state: &TaskState| match state {
+            TaskState::Accepted { expected_by, .. } => *expected_by > due,
+            TaskState::Attesting {
+                expected_by, until, ..
+            } => *expected_by.max(until) > due,
+            _ => false,
+        };
         self.life.at_risk = is_open
             && !overdue
             && !clean
@@ -275,6 +286,8 @@ impl Request {
             TaskState::Accepted { expected_by, .. } => {
                 *expected_by <= context.now || context.registry.get(&task.processor).is_none()
             }
+            // While the term runs nobody has to ask after what was promised.
+            TaskState::Attesting { .. } => context.registry.get(&task.processor).is_none(),
             // A restore that needs identifiers which are gone is never silent.
             TaskState::Ready { .. }
             | TaskState::Queued { .. }
@@ -325,6 +338,7 @@ impl Request {
                     | TaskState::Undeliverable { .. }
                     | TaskState::Dispatched { .. }
                     | TaskState::Accepted { .. }
+                    | TaskState::Attesting { .. }
             )
         })
     }

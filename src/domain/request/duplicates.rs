@@ -12,7 +12,7 @@ use crate::domain::{
     command::Opening,
     ids::RequestId,
     plan::PlannedTask,
-    task::{Purpose, Task, TaskState},
+    task::{Task, TaskState},
     time::At,
     words::{Reason, Status},
 };
@@ -221,7 +221,7 @@ impl Request {
         if registered.is_some_and(|processor| processor.honours_cutoff) && self.head.requested_at < until {
             return false;
         }
-        let only_looks = matches!(task.purpose, Purpose::Verify(_));
+        let only_looks = task.purpose.only_asks();
         match task.state {
             TaskState::Done { .. } => {}
             // A sweep erases once more; another second look only asks.

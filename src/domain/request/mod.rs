@@ -7,9 +7,11 @@
 #![doc = include_str!("transitions.md")]
 
 pub mod answer;
+mod attestation;
 pub mod deferral;
 pub mod derived_status;
 mod dispatch;
+mod doubt;
 pub mod duplicates;
 pub mod expiry;
 mod forget;
@@ -353,6 +355,7 @@ impl Request {
         if !self.life.status.is_final() {
             self.unblock(context, trail)?;
             self.review_kept(context, trail)?;
+            self.review_terms(context, trail)?;
             self.review_waves(context, trail)?;
             self.review_holds(context, trail)?;
             self.dispatch_due(context, trail)?;

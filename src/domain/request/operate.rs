@@ -88,12 +88,13 @@ impl Request {
         }
         let mut trail = acted_by(Some(actor));
         // A wave is asked when its sources have confirmed and its copies have grown old, whoever wants it sooner.
+        let due = self.gate_or(context.now);
         let event = if self.task(ordinal).share.is_wave() {
             TaskEvent::Reopened
+        } else if self.is_unheard_of(ordinal, context) {
+            TaskEvent::Doubted { sends: 0, due }
         } else {
-            TaskEvent::Retried {
-                due: self.gate_or(context.now),
-            }
+            TaskEvent::Retried { due }
         };
         self.record_event(ordinal, event, &mut trail)?;
         self.conclude(context, &mut trail)?;
@@ -119,7 +120,9 @@ impl Request {
                 why: Deferral::Retention,
                 ..
             } => true,
-            TaskState::Accepted { expected_by, .. } => *expected_by <= context.now,
+            TaskState::Accepted { expected_by, .. } | TaskState::Attesting { expected_by, .. } => {
+                *expected_by <= context.now
+            }
             // Whoever has made room for it need not wait.
             TaskState::Undeliverable {
                 why: Undelivered::TooLarge { .. },
@@ -201,7 +204,12 @@ impl Request {
 
     /// Whether sending this task leaves alone what the person gave after coming back.
     pub(super) fn spares(&self, task: &Task, processor: &Processor) -> bool {
-        self.life.reactivated_at.is_none() || processor.honours_cutoff || task.purpose == Purpose::ByHand
+        // A question about what was sent before erases nothing.
+        let is_harmless = task.purpose.asks_about().is_some();
+        self.life.reactivated_at.is_none()
+            || processor.honours_cutoff
+            || is_harmless
+            || task.purpose == Purpose::ByHand
     }
 
     /// Does without a task: the request can then only close with exceptions.

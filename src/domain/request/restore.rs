@@ -91,6 +91,7 @@ fn can_be_back(task: &Task, since: At) -> bool {
         | TaskState::Held { .. }
         | TaskState::Dispatched { .. }
         | TaskState::Accepted { .. }
+        | TaskState::Attesting { .. }
         | TaskState::Verifying { .. }
         | TaskState::Parked { .. }
         | TaskState::Exempt { .. }

@@ -54,10 +54,18 @@ impl Request {
             if !is_out || (task.generation, task.attempt) != (*generation, *attempt) {
                 continue;
             }
-            let event = TaskEvent::Undeliverable {
-                due: context.now.plus(self.pause_of(*ordinal, *why, context)),
-                why: *why,
-                certain: *certain,
+            let due = context.now.plus(self.pause_of(*ordinal, *why, context));
+            let event = if !certain && self.is_in_doubt(*ordinal, context) {
+                TaskEvent::Doubted {
+                    sends: self.task(*ordinal).counted,
+                    due,
+                }
+            } else {
+                TaskEvent::Undeliverable {
+                    due,
+                    why: *why,
+                    certain: *certain,
+                }
             };
             self.record_event(*ordinal, event, &mut trail)?;
         }

@@ -87,6 +87,7 @@ impl Request {
             TaskState::Undeliverable { due, .. } => Some((Why::Undeliverable, Some(*due))),
             TaskState::Dispatched { ack_by, .. } => Some((Why::Ack, Some(*ack_by))),
             TaskState::Accepted { expected_by, .. } => Some((Why::ExpectedCompletion, Some(*expected_by))),
+            TaskState::Attesting { until, .. } => Some((Why::Attestation, Some(*until))),
             TaskState::Abandoned { .. } => Some((Why::Abandoned, None)),
             TaskState::Done { .. } | TaskState::Exempt { .. } | TaskState::Waived | TaskState::Cancelled => {
                 None

@@ -26,6 +26,10 @@ impl Request {
         self.take_restores(context, &mut trail)?;
         self.give_up_verification(context, &mut trail)?;
         if !self.life.status.is_final() {
+            // Terms are read again first.
+            self.review_terms(context, &mut trail)?;
+        }
+        if !self.life.status.is_final() {
             for ordinal in self.ordinals() {
                 if let Some(event) = self.event_of_date(ordinal, context) {
                     self.record_event(ordinal, event, &mut trail)?;
@@ -36,6 +40,14 @@ impl Request {
                             && ack_by < acks_seen_until(&self.task(ordinal).processor) =>
                     {
                         self.miss_ack(ordinal, context, &mut trail)?;
+                    }
+                    // A proof may lie unread as well.
+                    TaskState::Attesting { until, .. }
+                        if until <= context.now && until < acks_seen_until(&self.task(ordinal).processor) =>
+                    {
+                        if let Some(event) = self.event_of_term(ordinal, context) {
+                            self.record_event(ordinal, event, &mut trail)?;
+                        }
                     }
                     _ => {}
                 }

@@ -262,6 +262,7 @@ const fn is_asked(state: &TaskState) -> bool {
             | TaskState::Held { .. }
             | TaskState::Dispatched { .. }
             | TaskState::Accepted { .. }
+            | TaskState::Attesting { .. }
             | TaskState::Abandoned { .. }
     )
 }

@@ -19,6 +19,7 @@ impl Task {
         use TaskEvent as E;
         use TaskState as S;
         let is_wave = matches!(self.share, Share::Wave { .. });
+        let is_checked = matches!(self.purpose, Purpose::Check { .. });
         // What has never been sent still has to wait for the tasks before it.
         let waits = !self.was_sent() && (is_wave || !self.after.is_empty());
         let next = match (&self.state, event) {
@@ -29,8 +30,18 @@ impl Task {
             | (S::Held { .. }, E::Released { due })
             // What is answered has arrived, also where nobody confirmed that it had.
             | (
-                S::Dispatched { .. } | S::Accepted { .. } | S::Queued { .. } | S::Undeliverable { .. },
+                S::Dispatched { .. }
+                | S::Accepted { .. }
+                | S::Attesting { .. }
+                | S::Queued { .. } | S::Undeliverable { .. },
                 E::AskedAgain { due, .. } | E::Found { due },
+            )
+            // Nobody had confirmed it, and it is not so.
+            | (S::Done { proof: Proof::Attested, .. }, E::Found { due })
+            | (S::Attesting { .. }, E::Probed { due })
+            | (
+                S::Dispatched { .. } | S::Accepted { .. } | S::Attesting { .. } | S::Abandoned { .. },
+                E::Doubted { due, .. },
             )
             | (
                 S::Abandoned { .. }
@@ -38,6 +49,7 @@ impl Task {
                 | S::Queued { .. } | S::Undeliverable { .. }
                 | S::Dispatched { .. }
                 | S::Accepted { .. }
+                | S::Attesting { .. }
                 | S::Parked { .. },
                 E::Retried { due },
             )
@@ -48,6 +60,7 @@ impl Task {
                 | S::Held { .. }
                 | S::Dispatched { .. }
                 | S::Accepted { .. }
+                | S::Attesting { .. }
                 | S::Verifying { .. }
                 | S::Parked { .. }
                 | S::Exempt { .. }
@@ -74,15 +87,29 @@ impl Task {
                 at: *at,
                 expected_by: *expected_by,
             },
+            // What it was sent has arrived, which was to be asked.
+            (S::Ready { .. } | S::Held { .. }, E::Accepted { at, expected_by }) if is_checked => S::Accepted {
+                at: *at,
+                expected_by: *expected_by,
+            },
+            (
+                S::Accepted { at, expected_by } | S::Attesting { at, expected_by, .. },
+                E::Termed { until: Some(until) },
+            ) => S::Attesting { at: *at, expected_by: *expected_by, until: *until },
+            (S::Attesting { at, expected_by, .. }, E::Termed { until: None }) => {
+                S::Accepted { at: *at, expected_by: *expected_by }
+            }
             // A success of any attempt of the generation settles, also while the next attempt waits, and after all were used.
             (
                 S::Dispatched { .. }
                 | S::Accepted { .. }
+                | S::Attesting { .. }
                 | S::Ready { .. }
                 | S::Queued { .. } | S::Undeliverable { .. }
                 | S::Held { .. }
                 | S::Parked { .. }
-                | S::Abandoned { .. },
+                | S::Abandoned { .. }
+                | S::Done { proof: Proof::Attested, .. },
                 E::Settled { proof, at, .. },
             ) => S::Done {
                 proof: self.best(*proof),
@@ -91,6 +118,7 @@ impl Task {
             (
                 S::Dispatched { .. }
                 | S::Accepted { .. }
+                | S::Attesting { .. }
                 | S::Ready { .. }
                 | S::Queued { .. } | S::Undeliverable { .. }
                 | S::Held { .. }
@@ -98,7 +126,13 @@ impl Task {
                 | S::Abandoned { .. },
                 E::SecondLook { until, .. },
             ) => S::Verifying { until: *until },
-            (S::Dispatched { .. } | S::Accepted { .. } | S::Queued { .. } | S::Undeliverable { .. }, E::Retained { until }) => S::Parked {
+            (
+                S::Dispatched { .. }
+                | S::Accepted { .. }
+                | S::Attesting { .. }
+                | S::Queued { .. } | S::Undeliverable { .. },
+                E::Retained { until },
+            ) => S::Parked {
                 why: Deferral::Retention,
                 until: *until,
             },
@@ -125,6 +159,7 @@ impl Task {
                 | S::Held { .. }
                 | S::Dispatched { .. }
                 | S::Accepted { .. }
+                | S::Attesting { .. }
                 | S::Done { .. }
                 | S::Abandoned { .. }
                 | S::Exempt { .. },
@@ -133,7 +168,13 @@ impl Task {
             (S::Blocked | S::WithoutIdentity | S::Abandoned { .. }, E::Rewaved { .. }) if is_wave => {
                 self.state.clone()
             }
-            (S::Dispatched { .. } | S::Accepted { .. } | S::Queued { .. } | S::Undeliverable { .. }, E::RetainedForGood { basis }) => {
+            (
+                S::Dispatched { .. }
+                | S::Accepted { .. }
+                | S::Attesting { .. }
+                | S::Queued { .. } | S::Undeliverable { .. },
+                E::RetainedForGood { basis },
+            ) => {
                 S::Exempt { basis: basis.clone() }
             }
             (
@@ -149,7 +190,10 @@ impl Task {
             (S::WithoutIdentity, E::Identified) => S::Blocked,
             (S::Blocked, E::Exempted { basis }) if is_wave => S::Exempt { basis: basis.clone() },
             (
-                S::Dispatched { .. } | S::Accepted { .. } | S::Queued { .. } | S::Undeliverable { .. },
+                S::Dispatched { .. }
+                | S::Accepted { .. }
+                | S::Attesting { .. }
+                | S::Queued { .. } | S::Undeliverable { .. },
                 E::Abandoned { cause, .. },
             ) => {
                 S::Abandoned { cause: *cause }
@@ -163,6 +207,7 @@ impl Task {
                 | S::Held { .. }
                 | S::Dispatched { .. }
                 | S::Accepted { .. }
+                | S::Attesting { .. }
                 | S::Verifying { .. }
                 | S::Abandoned { .. },
                 E::Waived,
@@ -225,9 +270,12 @@ impl Task {
             TaskEvent::Settled { .. } => {}
             TaskEvent::Woken { action, .. } => {
                 self.action = *action;
-                // A second look asks something else, which must not pass for a repeat of what was asked before.
-                if matches!(self.purpose, Purpose::Sweep(_) | Purpose::Verify(_)) {
-                    self.begin_generation(self.purpose);
+                match self.purpose {
+                    // A second look asks something else, which must not pass for a repeat of what was asked before.
+                    Purpose::Sweep(_) | Purpose::Verify(_) => self.begin_generation(self.purpose),
+                    // It has said that it keeps it, and no question is open any more.
+                    Purpose::Probe { .. } | Purpose::Check { .. } => self.begin_generation(Purpose::Asked),
+                    Purpose::Asked | Purpose::ByHand | Purpose::AtHorizon | Purpose::Restored => {}
                 }
             }
             TaskEvent::SecondLook { attempt, purpose, .. } => {
@@ -237,14 +285,37 @@ impl Task {
                     self.answered = Some(proof.outcome());
                 }
                 self.purpose = match *purpose {
-                    Purpose::Asked | Purpose::ByHand | Purpose::AtHorizon | Purpose::Restored => *purpose,
+                    Purpose::Asked
+                    | Purpose::ByHand
+                    | Purpose::AtHorizon
+                    | Purpose::Restored
+                    | Purpose::Probe { .. }
+                    | Purpose::Check { .. } => *purpose,
                     Purpose::Sweep(proof) => Purpose::Sweep(self.best(proof)),
                     Purpose::Verify(proof) => Purpose::Verify(self.best(proof)),
                 };
             }
             TaskEvent::Retried { .. } => self.begin_generation(Purpose::ByHand),
             TaskEvent::Restored { .. } => self.begin_generation(Purpose::Restored),
-            TaskEvent::Found { .. } | TaskEvent::Reopened => self.begin_generation(Purpose::Asked),
+            TaskEvent::Found { .. } | TaskEvent::Reopened => {
+                // What was sent and lost has been sent all the same.
+                let counted = match self.purpose {
+                    Purpose::Check { sends, .. } => sends,
+                    _ => 0,
+                };
+                self.begin_generation(Purpose::Asked);
+                self.counted = counted;
+            }
+            TaskEvent::Probed { .. } => {
+                let of = self.purpose.asks_about().unwrap_or(self.generation);
+                let proved = self.purpose.proved();
+                self.begin_generation(Purpose::Probe { of, proved });
+            }
+            TaskEvent::Doubted { sends, .. } => {
+                let of = self.purpose.asks_about().unwrap_or(self.generation);
+                let (sends, proved) = (*sends, self.purpose.proved());
+                self.begin_generation(Purpose::Check { of, sends, proved });
+            }
             TaskEvent::Rewaved { sources: new } => {
                 if let Share::Wave { sources, .. } = &mut self.share {
                     sources.clone_from(new);
@@ -262,6 +333,7 @@ impl Task {
             | TaskEvent::Undeliverable { .. }
             | TaskEvent::Queued { .. }
             | TaskEvent::Unqueued { .. }
+            | TaskEvent::Termed { .. }
             // An attempt keeps its number, and counts only once it is answered, or missed.
             | TaskEvent::Unsent { .. } => {}
         }
@@ -269,9 +341,13 @@ impl Task {
 
     /// What had been erased before stays erased, also where a second look finds nothing.
     fn best(&self, proof: Proof) -> Proof {
+        if proof != Proof::NotFound {
+            return proof;
+        }
         match self.purpose {
-            Purpose::Sweep(before) | Purpose::Verify(before) if proof == Proof::NotFound => before,
-            _ => proof,
+            // It had accepted to erase it, and now it is gone.
+            Purpose::Probe { proved, .. } => proved.unwrap_or(Proof::Erased),
+            purpose => purpose.proved().unwrap_or(proof),
         }
     }
 
@@ -285,11 +361,10 @@ impl Task {
 
     /// What its message asks.
     pub const fn asks(&self) -> Action {
-        match self.purpose {
-            Purpose::Asked | Purpose::Sweep(_) | Purpose::ByHand | Purpose::AtHorizon | Purpose::Restored => {
-                self.action
-            }
-            Purpose::Verify(_) => Action::Verify,
+        if self.purpose.only_asks() {
+            Action::Verify
+        } else {
+            self.action
         }
     }
 

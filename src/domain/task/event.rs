@@ -174,4 +174,21 @@ pub enum TaskEvent {
         /// What it waits for.
         why: Queued,
     },
+    /// The term that its processor has published counts for what it has accepted, or counts no more.
+    Termed {
+        /// When the term has passed; `None`: there is none any more.
+        until: Option<At>,
+    },
+    /// The term has passed, and its processor is asked whether it has done it.
+    Probed {
+        /// From when it may be asked.
+        due: At,
+    },
+    /// Whether its processor has carried out what it was sent is not known: it is asked before it is sent again.
+    Doubted {
+        /// How many sends count towards the registry's limit so far.
+        sends: u32,
+        /// From when it may be asked.
+        due: At,
+    },
 }

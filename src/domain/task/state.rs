@@ -95,6 +95,16 @@ pub enum TaskState {
         /// What it waited for when it was queued.
         why: Queued,
     },
+    /// The processor says that it will do it, and it counts as done when the term has passed that it has published. To
+    /// everybody outside it is `accepted`.
+    Attesting {
+        /// When it said so.
+        at: At,
+        /// By when it is expected to be done.
+        expected_by: At,
+        /// When the term has passed.
+        until: At,
+    },
 }
 
 /// What a task in the queue of its lane waits for. New members go to the end: the order is part of the packed form.
@@ -141,7 +151,7 @@ impl TaskState {
             Self::Parked { .. } => TaskStateName::Parked,
             Self::Ready { .. } | Self::Queued { .. } | Self::Undeliverable { .. } => TaskStateName::Ready,
             Self::Dispatched { .. } => TaskStateName::Dispatched,
-            Self::Accepted { .. } => TaskStateName::Accepted,
+            Self::Accepted { .. } | Self::Attesting { .. } => TaskStateName::Accepted,
             Self::Done { .. } => TaskStateName::Done,
             Self::Exempt { .. } => TaskStateName::Exempt,
             Self::Abandoned { .. } => TaskStateName::Abandoned,
@@ -164,6 +174,7 @@ impl TaskState {
             | Self::Undeliverable { .. }
             | Self::Dispatched { .. }
             | Self::Accepted { .. }
+            | Self::Attesting { .. }
             | Self::Held { .. }
             | Self::Verifying { .. }
             | Self::Abandoned { .. } => false,
@@ -182,6 +193,7 @@ impl TaskState {
             Self::Ready { due } | Self::Undeliverable { due, .. } => Some(*due),
             Self::Dispatched { ack_by, .. } => Some(*ack_by),
             Self::Accepted { expected_by, .. } => Some(*expected_by),
+            Self::Attesting { until, .. } => Some(*until),
             // Whoever runs its lane comes to it: a queue of a million must not wake a million times.
             Self::Queued { .. }
             | Self::Blocked

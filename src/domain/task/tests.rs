@@ -60,6 +60,11 @@ fn every_state() -> Vec<TaskState> {
             due: T,
             why: Queued::Turn,
         },
+        TaskState::Attesting {
+            at: T,
+            expected_by: T,
+            until: T,
+        },
     ]
 }
 
@@ -136,6 +141,9 @@ fn every_event() -> Vec<TaskEvent> {
             due: T,
             why: Queued::Paused,
         },
+        TaskEvent::Termed { until: Some(T) },
+        TaskEvent::Probed { due: T },
+        TaskEvent::Doubted { sends: 1, due: T },
     ]
 }
 
@@ -148,20 +156,22 @@ const WAVE: fn() -> Share = || Share::Wave {
 #[test]
 fn only_the_listed_pairs_are_allowed() {
     let table = [
-        ("blocked", "x.........xxw......wwwx.."),
-        ("blocked", "x.........xx.......ww.xx."),
-        ("parked", ".x...x...xxx.x..x.xw..x.."),
-        ("ready", "..x..x...xxx..x.x.xw..x.x"),
-        ("dispatched", "...xxxxxxxx.w...xxxw....x"),
-        ("accepted", "....xxxxxxx.w...xxxw....."),
-        ("done", "..................xw....."),
-        ("exempt", "..................xw....."),
-        ("abandoned", ".....x...xxx....x.xww.x.."),
-        ("waived", "........................."),
-        ("cancelled", "........................."),
-        ("held", ".....x....xx...xx.xw..x.."),
-        ("verifying", ".x........x.......x......"),
-        ("ready", "..xxxxxxxxxxw.x.xxxw..x.."),
+        ("blocked", "x.........xxw......wwwx........"),
+        ("blocked", "x.........xx.......ww.xx......."),
+        ("parked", ".x...x...xxx.x..x.xw..x........"),
+        ("ready", "..x..x...xxx..x.x.xw..x.xx....."),
+        ("dispatched", "...xxxxxxxx.w...xxxw....x..x..x"),
+        ("accepted", "....xxxxxxx.w...xxxw........x.x"),
+        ("done", "..................xw..........."),
+        ("exempt", "..................xw..........."),
+        ("abandoned", ".....x...xxx....x.xww.x.......x"),
+        ("waived", "..............................."),
+        ("cancelled", "..............................."),
+        ("held", ".....x....xx...xx.xw..x........"),
+        ("verifying", ".x........x.......x............"),
+        ("ready", "..xxxxxxxxxxw.x.xxxw..x..xx...."),
+        ("ready", "..xxxxxxxxxxw.x.xxxw..x.xxx...."),
+        ("accepted", "....xxxxxxx.....xxxw........xxx"),
     ];
     for (state, (name, row)) in every_state().into_iter().zip(table) {
         assert_eq!(state.name().as_str(), name);

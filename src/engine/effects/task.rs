@@ -5,8 +5,10 @@ use std::{borrow::Cow, sync::Arc};
 use crate::{
     domain::{
         body::Body,
-        identity::Identity,
+        calendar::Regime,
+        identity::{Identity, SubjectData},
         ids::{IdentityType, Label, ProcessorId, RequestId, TaskId, Tenant},
+        registry::Processor,
         request::{Request, answer::CRYPTO_ERASE},
         task::{Purpose, Share, Task},
         time::At,
@@ -44,6 +46,7 @@ pub struct TaskDispatch {
 pub(in crate::engine) struct Asked {
     request: RequestId,
     tenant: Tenant,
+    regime: Regime,
     reason: Reason,
     data_before: At,
     deadline: At,
@@ -65,6 +68,7 @@ impl Asked {
         Self {
             request: request.id,
             tenant: request.head.tenant.clone(),
+            regime: request.head.regime.clone(),
             reason: request.head.reason,
             data_before: request.head.requested_at,
             deadline: request.life.clock.due,
@@ -112,6 +116,46 @@ impl TaskDispatch {
         })
     }
 
+    /// A task that is nobody's, to try a processor with: it asks whether data of a made-up subject is still there, and its
+    /// token is believed nowhere.
+    pub fn of_nobody(processor: &Processor, tenant: &Tenant, regime: &Regime, now: At) -> Self {
+        let made_up = || uuid::Builder::from_random_bytes(rand::random()).into_uuid();
+        let identity = |kind: &IdentityType| Identity {
+            kind: kind.clone(),
+            value: SubjectData::new(match kind.as_str() {
+                // A domain that can never be anybody's (RFC 2606).
+                "email" => "lacuna-test-nobody@example.invalid",
+                // No country has this code.
+                "phone" => "+999000000000",
+                _ => "lacuna-test-nobody",
+            }),
+        };
+        let respond_by = now.plus(processor.ack_timeout);
+        Self {
+            of: Arc::new(Asked {
+                request: RequestId(made_up()),
+                tenant: tenant.clone(),
+                regime: regime.clone(),
+                reason: Reason::SubjectRequest,
+                data_before: now,
+                deadline: respond_by,
+                purposes: Vec::new(),
+                categories: Vec::new(),
+                identities: processor.identities.iter().map(identity).collect(),
+            }),
+            processor: processor.id.clone(),
+            id: TaskId(made_up()),
+            generation: 1,
+            attempt: 1,
+            action: Action::Verify,
+            by_key: false,
+            categories: Vec::new(),
+            named: Named::All,
+            respond_by,
+            token: Token::nobodys(),
+        }
+    }
+
     /// The request.
     pub fn request(&self) -> RequestId {
         self.of.request
@@ -120,6 +164,11 @@ impl TaskDispatch {
     /// The tenant.
     pub fn tenant(&self) -> &Tenant {
         &self.of.tenant
+    }
+
+    /// The regime of the request's clock.
+    pub fn regime(&self) -> &Regime {
+        &self.of.regime
     }
 
     /// The token that its answer brings.
@@ -195,6 +244,7 @@ impl TaskDispatch {
             of: Arc::new(Asked {
                 request: RequestId(id),
                 tenant: Tenant::new("acme").unwrap(),
+                regime: Regime::parse("gdpr").unwrap(),
                 reason: Reason::AccountClosed,
                 data_before: At::default(),
                 deadline: At::default(),
@@ -237,7 +287,6 @@ const fn asks_for_key(task: &Task) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::identity::SubjectData;
 
     fn kind(name: &str) -> IdentityType {
         IdentityType::new(name).unwrap()

@@ -232,6 +232,10 @@ fn happened(event: &TaskEvent, attempt: u32, times: Times) -> String {
             proof: Proof::Pseudonymised,
             ..
         } => "pseudonymised, which is no anonymization and will do here".to_owned(),
+        TaskEvent::Settled {
+            proof: Proof::Attested,
+            ..
+        } => "attested: done by the vendor's published term, not confirmed".to_owned(),
         TaskEvent::Settled { proof, .. } => format!("proved: {proof}"),
         TaskEvent::Unblocked { .. } => "may go".to_owned(),
         TaskEvent::Woken { .. } => "wakes".to_owned(),
@@ -269,6 +273,16 @@ fn happened(event: &TaskEvent, attempt: u32, times: Times) -> String {
         },
         TaskEvent::Unqueued { .. } => "leaves the queue: something keeps it back".to_owned(),
         TaskEvent::Unsent { .. } => "was not sent after all: it waits again".to_owned(),
+        TaskEvent::Termed { until: Some(until) } => {
+            format!("by the vendor's published term it is done at {until}")
+        }
+        TaskEvent::Termed { until: None } => "no published term counts for it any more".to_owned(),
+        TaskEvent::Probed { .. } => {
+            "the vendor's published term has passed: it is asked whether it is done".to_owned()
+        }
+        TaskEvent::Doubted { .. } => {
+            "whether it was carried out is not known: it is asked before it is sent again".to_owned()
+        }
         TaskEvent::Identified => "can be asked now".to_owned(),
         TaskEvent::Refused { basis } | TaskEvent::Exempted { basis } => format!("exempt: {basis}"),
     }

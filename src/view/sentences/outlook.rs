@@ -49,6 +49,13 @@ pub fn coming(ahead: &Ahead, request: &Request, is_gated: bool) -> String {
             )
         }
         Coming::PromiseDue => "what it promised is due; after that somebody has to look".to_owned(),
+        Coming::TermPasses { probe: true } => {
+            "its published term has passed: it is asked whether it is done, and else counts as attested"
+                .to_owned()
+        }
+        Coming::TermPasses { probe: false } => {
+            "its published term has passed: it counts as attested then, which is not confirmed".to_owned()
+        }
         Coming::KeepEnds(action) => format!("need not keep it any more and is asked to {action} it"),
         Coming::Horizon(ConfirmBy::Event) => {
             "its copies have grown old; a rotation has to prove it".to_owned()
@@ -132,6 +139,9 @@ fn needed_now(need: &Need<'_>, request: &Request, ordinal: u16, context: &Contex
         ),
         Need::Promise(by) => format!("its proof, which it has promised by {by}"),
         Need::Resumption(stopped) => resumption(*stopped, request, ordinal),
+        Need::Term(until) => format!(
+            "its proof; without one it counts as attested at {until}, by the vendor's published term and not confirmed"
+        ),
         Need::Delivery(_, why) => delivery(*why, task),
         Need::Nothing(at) if *at > now => format!("nothing: it is asked at {at} by itself"),
         Need::Nothing(_) => "nothing: it is asked by itself, when its turn comes".to_owned(),

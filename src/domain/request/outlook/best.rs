@@ -1,7 +1,7 @@
 //! The shortest way to the end: the request itself goes through it, with people who open its gates at once, processors that
 //! prove at once what they are asked, and backup systems that rotate on time.
 
-use std::time::Duration;
+use std::{collections::BTreeSet, time::Duration};
 
 use uuid::Uuid;
 
@@ -11,10 +11,13 @@ use crate::domain::{
     backup::{BackupChange, BackupEvent},
     entry::Entry,
     fact::{Fact, Facts},
-    ids::{EventId, Label},
+    ids::{EventId, Label, ProcessorId},
     registry::ConfirmBy,
-    request::{Trail, Withheld, answer::CRYPTO_ERASE, gates::ClosedGate, next_wake::just_after},
-    task::{Deferral, Share, TaskState},
+    request::{
+        Claims, Shut, Trail, Withheld, answer::CRYPTO_ERASE, gates::ClosedGate, next_wake::just_after,
+    },
+    task::{Deferral, Share, Task, TaskState},
+    task_ids::MAX_TASKS,
     time::At,
     words::{Action, Status},
 };
@@ -55,6 +58,7 @@ impl Request {
             now: context.now,
             steps: Vec::new(),
             forgotten_at: None,
+            claims: (0..MAX_TASKS).map(|ordinal| (self.id, ordinal)).collect(),
         };
         if !self.gates_of_people().is_empty() {
             way.take(context, |request, here| {
@@ -85,11 +89,14 @@ struct Way {
     now: At,
     steps: Vec<Step>,
     forgotten_at: Option<At>,
+    /// Every lane has room for it.
+    claims: Claims,
 }
 
 impl Way {
     /// Lets the request take something, by what is known on this way.
     fn take(&mut self, context: &Context<'_>, change: impl FnOnce(&mut Request, &Context<'_>) -> Trail) {
+        let (replays, shut) = (BTreeSet::new(), Shut::default());
         let here = Context {
             now: self.now,
             facts: &self.facts,
@@ -98,7 +105,11 @@ impl Way {
             clock_skew: context.clock_skew,
             delay: &|_, _| Duration::ZERO,
             keep_after_completion: context.keep_after_completion,
-            withheld: Withheld::Nothing,
+            withheld: Withheld::Lanes {
+                replays: &replays,
+                shut: &shut,
+                claims: &self.claims,
+            },
             lease: Duration::ZERO,
         };
         let could_be_read = self.request.bookkeeping.readable;
@@ -167,6 +178,7 @@ impl Way {
                 }
                 TaskState::Parked { until, .. } | TaskState::Verifying { until } if registered => Some(until),
                 TaskState::Accepted { expected_by, .. } => Some(expected_by),
+                TaskState::Attesting { until, .. } if registered => Some(until),
                 _ => None,
             }
         };
@@ -215,9 +227,24 @@ impl Way {
     }
 
     fn wake(&mut self, context: &Context<'_>) {
-        // No answer is missing on this way.
+        // No answer is missing on this way, and none lies unread.
+        let is_out = |task: &&Task| matches!(task.state, TaskState::Dispatched { .. });
+        let out: Vec<ProcessorId> = self
+            .request
+            .tasks
+            .iter()
+            .filter(is_out)
+            .map(|task| task.processor.clone())
+            .collect();
+        let read = |processor: &ProcessorId| {
+            if out.contains(processor) {
+                At::default()
+            } else {
+                At::from_millis(i64::MAX)
+            }
+        };
         self.take(context, |request, here| {
-            request.wake(here, At::default()).unwrap_or_default()
+            request.wake_as_read(here, &read).unwrap_or_default()
         });
     }
 

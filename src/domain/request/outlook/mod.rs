@@ -53,6 +53,11 @@ pub enum Coming {
     },
     /// What its processor has promised is due: after it somebody has to look.
     PromiseDue,
+    /// The term that its processor has published has passed: it counts as done then, or is asked about first.
+    TermPasses {
+        /// Whether it is asked about first.
+        probe: bool,
+    },
     /// It need not be kept any more, and this is asked then.
     KeepEnds(Action),
     /// Its copies have grown old, which this has to prove.
@@ -83,6 +88,8 @@ pub enum Need<'a> {
     Answer(At),
     /// What its processor has promised by then.
     Promise(At),
+    /// The term that its processor has published.
+    Term(At),
     /// Nothing: it is asked again by itself.
     Nothing(At),
     /// Somebody who has its lane, or all lanes, go on.
@@ -183,6 +190,11 @@ impl Request {
                 vec![(*ack_by, due)]
             }
             TaskState::Accepted { expected_by, .. } => vec![(*expected_by, Coming::PromiseDue)],
+            TaskState::Attesting { until, .. } => {
+                let term = registered.and_then(|processor| processor.completes_by);
+                let probe = term.is_some_and(|term| term.probe);
+                vec![(*until, Coming::TermPasses { probe })]
+            }
             TaskState::Verifying { until } => vec![(*until, Coming::SecondLook(task.purpose))],
             TaskState::Parked {
                 why: Deferral::Retention,
@@ -248,11 +260,14 @@ impl Request {
             TaskState::Done { .. } | TaskState::Exempt { .. } | TaskState::Waived | TaskState::Cancelled => {
                 return None;
             }
-            TaskState::Dispatched { .. } | TaskState::Accepted { .. } if registered.is_none() => {
+            TaskState::Dispatched { .. } | TaskState::Accepted { .. } | TaskState::Attesting { .. }
+                if registered.is_none() =>
+            {
                 Need::Registration
             }
             TaskState::Dispatched { ack_by, .. } => Need::Answer(*ack_by),
             TaskState::Accepted { expected_by, .. } => Need::Promise(*expected_by),
+            TaskState::Attesting { until, .. } => Need::Term(*until),
             TaskState::Abandoned { cause } => Need::Decision(*cause),
             TaskState::WithoutIdentity => match self.may_be_provided_by(ordinal, context) {
                 places if places.is_empty() => Need::Identity,

@@ -2,7 +2,9 @@
 
 mod answers;
 mod attempts;
+mod attesting;
 mod closing;
+mod doubting;
 mod duplicates;
 mod gates;
 mod merging;

@@ -3,7 +3,7 @@
 use super::{super::*, Life};
 use crate::domain::{
     task::{Task, TaskEvent},
-    words::Status,
+    words::{Proof, Status},
 };
 
 /// The task as it was planned: its entries have to lead from there to where it is.
@@ -106,13 +106,46 @@ pub(super) fn check_step(before: &Bench, life: &Life) {
         request.life.completed_at.is_some(),
         request.life.status.is_final()
     );
+    let by_term = |task: &Task| {
+        let proof = Proof::Attested;
+        matches!(task.state, TaskState::Done { proof: of, .. } if of == proof)
+    };
     if before.request.life.status.is_final() {
-        assert_eq!(
-            request.life.status, before.request.life.status,
+        // What a term alone has closed may be contradicted by its processor, and nothing else.
+        let contradicted =
+            before.request.tasks.iter().zip(&request.tasks).any(|(old, new)| {
+                by_term(old) && !new.state.is_closed() && new.generation == old.generation + 1
+            });
+        assert!(
+            contradicted || request.life.status == before.request.life.status,
             "nothing opens a closed request by itself"
         );
-        assert!(moves.is_empty());
+        let better = before
+            .request
+            .tasks
+            .iter()
+            .zip(&request.tasks)
+            .any(|(old, new)| by_term(old) && !by_term(new));
+        assert!(better || moves.is_empty());
     }
+    // What a term has closed had been accepted, by a processor that has published one.
+    for (ordinal, (old, new)) in (0..).zip(before.request.tasks.iter().zip(&request.tasks)) {
+        if by_term(new) && !by_term(old) {
+            let accepted = bench.entries.iter().any(|entry| {
+                matches!(
+                    entry,
+                    Entry::Task { ordinal: at, event: TaskEvent::Accepted { .. }, .. } if *at == ordinal
+                )
+            });
+            let registered = bench.registry.get(&new.processor);
+            assert!(
+                accepted && registered.is_some_and(|one| one.completes_by.is_some()),
+                "{new:?}"
+            );
+        }
+    }
+    // Invariant 12: between two sends of the same to one that must not have it twice, it was answered, or asked about.
+    check_doubts(bench, entries);
 
     // Invariant 3.
     let gated = request.head.not_before.is_some_and(|gate| bench.now < gate);
@@ -176,6 +209,39 @@ pub(super) fn check_step(before: &Bench, life: &Life) {
         !before.request.life.overdue && request.life.overdue,
         entries.contains(&Entry::Overdue)
     );
+}
+
+fn check_doubts(bench: &Bench, entries: &[Entry]) {
+    for (place, entry) in entries.iter().enumerate() {
+        let Entry::Task {
+            ordinal,
+            event: TaskEvent::Dispatched { .. },
+            ..
+        } = entry
+        else {
+            continue;
+        };
+        let task = bench.request.task(*ordinal);
+        let registered = bench.registry.get(&task.processor);
+        if registered.is_none_or(|one| one.idempotent) {
+            continue;
+        }
+        let until_here = bench.entries.len() - entries.len() + place;
+        let sent_before = bench.entries[..until_here]
+            .iter()
+            .rev()
+            .find_map(|entry| match entry {
+                Entry::Task {
+                    ordinal: at, event, ..
+                } if at == ordinal => Some(event),
+                _ => None,
+            });
+        let lost = matches!(sent_before, Some(TaskEvent::AskedAgain { outcome: None, .. }));
+        assert!(
+            !lost || task.asks() == Action::Verify,
+            "sent again unasked: {task:?}"
+        );
+    }
 }
 
 pub(super) fn check_whole(life: &Life) {

@@ -3,7 +3,7 @@
 use proptest::{collection::vec, option, prelude::*};
 
 use super::super::*;
-use crate::domain::registry::EvidenceField;
+use crate::domain::registry::{CompletesBy, EvidenceField};
 
 /// Something that happens to a request.
 #[derive(Debug, Clone)]
@@ -39,7 +39,7 @@ pub(super) fn ops() -> impl Strategy<Value = Vec<Op>> {
         0..5u16,
         -1..=1i64,
         -1..=1i64,
-        0..11usize,
+        0..12usize,
         option::of(0..100u32),
         any::<bool>(),
         any::<bool>(),
@@ -65,7 +65,7 @@ pub(super) fn ops() -> impl Strategy<Value = Vec<Op>> {
 }
 
 pub(super) fn worlds() -> impl Strategy<Value = Bench> {
-    let one = (any::<[bool; 7]>(), 1..4u32);
+    let one = (any::<[bool; 8]>(), 1..4u32, option::of((1..4u16, any::<bool>())));
     (
         vec(one, 1..5),
         option::of(0..400_000u64),
@@ -74,9 +74,23 @@ pub(super) fn worlds() -> impl Strategy<Value = Bench> {
     )
         .prop_map(|(processors, gate, keep, excluded)| {
             let names = ["a", "b", "c", "d", "e"];
-            let processors = (0..).zip(&processors).map(|(n, (flags, attempts))| {
-                let [lenient, evidence, after, backup, nobody, exempting, unable] = *flags;
+            let processors = (0..).zip(&processors).map(|(n, (flags, attempts, term))| {
+                let [
+                    lenient,
+                    evidence,
+                    after,
+                    backup,
+                    nobody,
+                    exempting,
+                    unable,
+                    idempotent,
+                ] = *flags;
                 Processor {
+                    idempotent,
+                    completes_by: term.map(|(days, probe)| CompletesBy {
+                        after: Period::days(days),
+                        probe,
+                    }),
                     accept_anonymized: lenient,
                     require_evidence: if evidence {
                         vec![EvidenceField::Method]
@@ -120,6 +134,8 @@ pub(super) fn worlds() -> impl Strategy<Value = Bench> {
             };
             let mut bench = Bench::open_with(processors.collect(), &opening);
             bench.keep = DAY * keep;
+            // Whatever waits in the queue of a lane is claimed as soon as somebody looks.
+            bench.claims = bench.request.ordinals().map(|n| (bench.request.id, n)).collect();
             bench
         })
 }
@@ -142,6 +158,9 @@ pub(super) fn answer_of(place: usize, seconds: Option<u32>, now: At) -> Answer {
         Answer::Unsupported,
         Answer::Present,
         Answer::Absent,
+        Answer::Lost {
+            retry_after_seconds: seconds,
+        },
     ][place]
         .clone()
 }
