@@ -3,8 +3,13 @@
 use std::net::SocketAddr;
 
 use crate::{
-    config::Problems, engine::EngineError, http::tls::TlsError, kafka::KafkaError, store::StoreError,
-    transport::opendsr::SignerError, vault::KeyringError,
+    config::Problems,
+    engine::EngineError,
+    http::tls::TlsError,
+    kafka::KafkaError,
+    store::StoreError,
+    transport::{local::Unusable, opendsr::SignerError},
+    vault::KeyringError,
 };
 
 /// Why the application does not run.
@@ -44,6 +49,9 @@ pub enum AppError {
     /// What signs for us as a processor of OpenDSR.
     #[error("opendsr: {0}")]
     OpenDsr(#[from] SignerError),
+    /// What calls over HTTP need.
+    #[error(transparent)]
+    Unusable(#[from] Unusable),
     /// The listener.
     #[error("cannot listen on {address}")]
     Listen {

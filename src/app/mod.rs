@@ -26,6 +26,7 @@ pub use running::Running;
 
 use self::{
     running::Spawner,
+    senders::senders,
     tasks::{
         agenda::Agenda,
         gauges::Gauges,
@@ -33,10 +34,12 @@ use self::{
         kafka_health::{Asked, KafkaHealth},
         lanes::Lanes,
         outcomes::Outcomes,
+        opendsr_polls::OpenDsrPolls,
         periodic::{Periodic, Reports, periodic},
         queues::Queues,
         registry_reload::RegistryReload,
         retention::Retention,
+        status_callbacks::StatusCallbacks,
         sweeps::Sweeps,
     },
 };
@@ -55,7 +58,7 @@ use crate::{
         stage::Stage,
     },
     telemetry::{metrics::Metrics, readiness::Readiness},
-    transport::opendsr::Signer,
+    transport::opendsr::{Signer, controller::Controller},
 };
 
 /// What a worker does.
@@ -122,6 +125,7 @@ pub async fn start_connected(
         ),
         readiness,
         signer,
+        controller: senders::controller(&config, &engine.clock),
         tasks: Spawner::new(shutdown.clone()),
     };
     starting.stages();
@@ -152,6 +156,8 @@ struct Starting<'a> {
     readiness: Readiness,
     /// What signs for us as a processor of OpenDSR.
     signer: Option<Arc<Signer>>,
+    /// What speaks to processors of OpenDSR.
+    controller: Arc<Controller>,
     tasks: Spawner,
 }
 
@@ -206,7 +212,7 @@ impl Starting<'_> {
         if roles.dispatch {
             self.periodic(Queues(LaneRunner::new(
                 relay.clone(),
-                senders::senders(self.config, &engine.clock),
+                senders::senders(self.config, &engine.clock, &self.controller),
             )));
         }
         if roles.agenda || roles.dispatch {
@@ -216,6 +222,17 @@ impl Starting<'_> {
         }
         self.periodic(Lanes::new(relay.clone()));
         self.periodic(Outcomes::new(Arc::clone(engine)));
+        if roles.dispatch {
+            self.periodic(OpenDsrPolls::new(relay.clone(), Arc::clone(&self.controller)));
+            if let Some(signer) = &self.signer {
+                let client = opendsr::client(self.config)?;
+                self.periodic(StatusCallbacks::new(
+                    Arc::clone(engine),
+                    Arc::clone(signer),
+                    client,
+                ));
+            }
+        }
         let (config, cluster) = (self.config.clone(), self.cluster.clone());
         let reload = RegistryReload::new(Arc::clone(engine), config, cluster.clone());
         self.periodic(reload.map_err(AppError::Signal)?);
@@ -278,7 +295,8 @@ impl Starting<'_> {
             config.auth.clone(),
             &config.kafka.topics.tasks_prefix,
         )
-        .signing(self.signer.clone());
+        .signing(self.signer.clone())
+        .hearing(Arc::clone(&self.controller));
         let serving = http::serve(&config.http, state, self.relay.shutdown.clone())
             .await
             .map_err(|source| AppError::Listen {

@@ -2,8 +2,23 @@
 
 use std::sync::Arc;
 
-use super::AppError;
-use crate::{clock::Clock, config::Config, transport::opendsr::Signer};
+use super::{AppError, senders};
+use crate::{
+    clock::Clock,
+    config::Config,
+    domain::registry::HttpOptions,
+    transport::{http_client::HttpClient, local::Reader, opendsr::Signer},
+};
+
+/// What calls controllers back: with nothing of any processor's.
+pub(super) fn client(config: &Config) -> Result<HttpClient, AppError> {
+    let mut reader = Reader::new(&senders::registry_folder(config));
+    Ok(HttpClient::new(
+        &HttpOptions::default(),
+        senders::guard(config),
+        &mut reader,
+    )?)
+}
 
 /// Reads the certificate and the key that `[opendsr]` names; `None`: there is no such section.
 pub fn signer(config: &Config, clock: &Clock) -> Result<Option<Arc<Signer>>, AppError> {

@@ -40,7 +40,7 @@ pub(super) fn domain(entry: &Entry<'_>) -> Option<String> {
         let allowed = label.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-');
         !label.is_empty() && label.len() <= 63 && allowed && !label.starts_with('-') && !label.ends_with('-')
     };
-    if text.len() > 253 || !text.contains('.') || !text.split('.').all(is_label) {
+    if text.len() > 253 || !text.split('.').all(is_label) {
         return entry.refused("expected a domain, such as opendsr.example.org, without a scheme or a path");
     }
     Some(text.to_ascii_lowercase())

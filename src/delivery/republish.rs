@@ -6,7 +6,7 @@
 use crate::{
     domain::{
         ids::RequestId,
-        registry::{Lane, Processor, Registry},
+        registry::{Lane, Registry},
         request::Request,
         task::TaskState,
     },
@@ -37,8 +37,11 @@ fn to_be_sent_again(request: &Request, registry: &Registry) -> Vec<u16> {
         matches!(task.state, TaskState::Dispatched { .. })
             && match lane {
                 Some(Lane::Relayed) | None => true,
-                // A task of a Kafka lane with a rate is claimed and then sent like any other.
-                Some(Lane::Queued) => registry.get(&task.processor).is_some_and(Processor::is_on_kafka),
+                // A task of a Kafka lane with a rate is claimed and then sent like any other. Where the same twice does
+                // harm, only a question may be sent again: its answer is missing then, and it is asked about.
+                Some(Lane::Queued) => registry
+                    .get(&task.processor)
+                    .is_some_and(|one| one.is_on_kafka() && (one.idempotent || task.purpose.only_asks())),
                 Some(Lane::Claimed) => false,
             }
     };

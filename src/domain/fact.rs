@@ -40,6 +40,9 @@ pub enum Fact {
         revision: RegistryRevision,
         /// The processors whose rules of retention or backup are others now.
         changed: Vec<ProcessorId>,
+        /// Whether every open request is concerned: a processor has left, or the term that one has published is another.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        open: bool,
     },
     /// The key of a week's capsules was destroyed.
     Forgotten(CapsuleEpoch),

@@ -51,6 +51,21 @@ impl AskedAbout {
     }
 }
 
+#[cfg(test)]
+impl AskedAbout {
+    /// One of a task that nobody has.
+    pub(crate) fn for_tests(processor: &str) -> Self {
+        Self {
+            request: RequestId(uuid::Uuid::from_u128(1)),
+            task: TaskId(uuid::Uuid::from_u128(2)),
+            processor: ProcessorId::new(processor).expect("an id"),
+            generation: 1,
+            attempt: 1,
+            token: Token::nobodys(),
+        }
+    }
+}
+
 impl Engine {
     /// How often a processor is asked about what it has accepted; `None`: never.
     pub(super) fn poll_of(&self, processor: &ProcessorId) -> Option<Duration> {

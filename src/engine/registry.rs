@@ -70,6 +70,9 @@ impl StoreWork for Apply<'_> {
         tx.add_registry(next, &self.text, now).await?;
         let fact = Fact::Registry {
             revision: next,
+            open: before
+                .as_ref()
+                .is_some_and(|before| concerns_all_open(before, self.registry)),
             changed: before.map_or_else(Vec::new, |before| changed(&before, self.registry)),
         };
         let mut changes = Changes {
@@ -97,6 +100,15 @@ fn changed(before: &Registry, after: &Registry) -> Vec<ProcessorId> {
         .filter(|id| rules(before.get(id)) != rules(after.get(id)))
         .cloned()
         .collect()
+}
+
+/// Whether every open request has to look at it: nothing lists what was accepted at a processor, nor what is out there.
+fn concerns_all_open(before: &Registry, after: &Registry) -> bool {
+    before.processors.iter().any(|old| {
+        after
+            .get(&old.id)
+            .is_none_or(|new| new.completes_by != old.completes_by)
+    })
 }
 
 impl Engine {

@@ -225,13 +225,10 @@ impl SweepBatch<'_> {
                     Stage::List(Concerned::All),
                 ],
             },
-            Fact::Registry { changed, .. } => {
+            Fact::Registry { changed, open, .. } => {
                 // Nobody asks a processor any more that has left: whatever is out there needs somebody to know.
                 let has_left = |id: &ProcessorId| inputs.active.registry.get(id).is_none();
-                let all = changed
-                    .iter()
-                    .any(has_left)
-                    .then_some(Stage::List(Concerned::Open));
+                let all = (*open || changed.iter().any(has_left)).then_some(Stage::List(Concerned::Open));
                 let of_processor = changed.iter().flat_map(|processor| {
                     [
                         deferred(Why::Retention, processor, always),

@@ -40,10 +40,16 @@ pub(super) async fn take(
     let processor = ProcessorId::new(&processor).map_err(|_| unknown())?;
     let opendsr = registered(&api, &processor)?;
     let controller: &Controller = api.controller.as_deref().ok_or_else(unknown)?;
-    let believed = controller.believe_callback(&processor, &opendsr, &headers, &bytes).await;
+    let believed = controller
+        .believe_callback(&processor, &opendsr, &headers, &bytes)
+        .await;
     believed.map_err(|why| refused(&api, &why))?;
     let named = (RequestId(request), TaskId(task), generation);
-    let about = api.engine.spoken_of(&processor, named).await?.ok_or_else(unknown)?;
+    let about = api
+        .engine
+        .spoken_of(&processor, named)
+        .await?
+        .ok_or_else(unknown)?;
     let heard = controller.hear_callback(&opendsr, &about, &bytes);
     let Some(ack) = heard.map_err(|why| wrong(&why))? else {
         return Ok(taken("repeated"));
@@ -53,7 +59,9 @@ pub(super) async fn take(
         AckVerdict::Counted { .. } => Ok(taken("counted")),
         AckVerdict::Repeated => Ok(taken("repeated")),
         // It is genuine, and too late to change anything: the processor has nothing to do about it.
-        AckVerdict::Refused(rejection) if rejection.reason == DeadLetterReason::StaleAck => Ok(taken("stale")),
+        AckVerdict::Refused(rejection) if rejection.reason == DeadLetterReason::StaleAck => {
+            Ok(taken("stale"))
+        }
         AckVerdict::Refused(rejection) => Err(rejection.into()),
     }
 }

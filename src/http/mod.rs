@@ -9,6 +9,7 @@ mod auth;
 mod backups;
 mod batch;
 mod body;
+mod callbacks;
 mod dead_letters;
 mod decisions;
 mod deferred;
@@ -59,7 +60,7 @@ use crate::{
     domain::time::At,
     engine::{Engine, effects::Effects},
     telemetry::readiness::Readiness,
-    transport::opendsr::Signer,
+    transport::opendsr::{Signer, controller::Controller},
 };
 
 /// How long calls that are under way may take at a shutdown: well within the default of `shutdown_timeout`.
@@ -74,6 +75,7 @@ pub struct State {
     auth: Option<Auth>,
     tasks_prefix: String,
     signer: Option<Arc<Signer>>,
+    controller: Option<Arc<Controller>>,
 }
 
 impl State {
@@ -93,7 +95,15 @@ impl State {
             auth,
             tasks_prefix: tasks_prefix.to_owned(),
             signer: None,
+            controller: None,
         }
+    }
+
+    /// With what believes callbacks of processors of OpenDSR.
+    #[must_use]
+    pub fn hearing(mut self, controller: Arc<Controller>) -> Self {
+        self.controller = Some(controller);
+        self
     }
 
     /// With what signs its answers as a processor of OpenDSR.
@@ -129,6 +139,8 @@ struct Api {
     tasks_prefix: String,
     /// What signs answers of OpenDSR.
     signer: Option<Arc<Signer>>,
+    /// What believes callbacks of OpenDSR.
+    controller: Option<Arc<Controller>>,
     /// Where others reach this listener, without a slash at its end.
     public_url: String,
     commands: Batcher<Commands>,
@@ -150,6 +162,7 @@ pub async fn serve(config: &Http, state: State, shutdown: CancellationToken) -> 
         auth,
         tasks_prefix,
         signer,
+        controller,
     } = state;
     let outputs = Outputs::new(emissions);
     let mut batchers = JoinSet::new();
@@ -170,6 +183,7 @@ pub async fn serve(config: &Http, state: State, shutdown: CancellationToken) -> 
         gatekeeper,
         tasks_prefix,
         signer,
+        controller,
         public_url,
         commands,
         acks,
@@ -232,6 +246,10 @@ fn routes(api: Arc<Api>) -> Router {
         .route("/v1/approvals", post(decisions::approve_all))
         .route("/v1/suppression/check", post(suppression::check))
         .route("/v1/acks", post(acks::take))
+        .route(
+            "/v1/callbacks/opendsr/{processor}/{request_id}/{task_id}/{generation}",
+            post(callbacks::take),
+        )
         .route("/v1/tasks", get(tasks::list))
         .route("/v1/tasks/{id}/retry", post(tasks::retry))
         .route("/v1/tasks/{id}/waive", post(tasks::waive))

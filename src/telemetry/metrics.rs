@@ -118,6 +118,7 @@ metrics! {
     send_duration: histograms "send_seconds" ["processor"] "Duration of calls to processors.", buckets TRANSACTION_BUCKETS;
     circuit_open: gauges "circuit_open" ["processor"] "1 where nothing is sent to a processor but one task now and then, because it fails or does not let us in.";
     acks: counters "acks_total" ["processor", "outcome"] "Acks read, by processor (none where it could not be trusted) and outcome.";
+    attested: counters "attested_total" ["processor"] "Tasks closed by the term that their vendor has published (completes_by), by processor: nobody has confirmed them.";
     abandoned: gauges "abandoned_tasks" ["processor"] "Tasks given up until an operator retries or waives them.";
     lane_paused: gauges "lane_paused" ["processor"] "1 where somebody has paused the lane of a processor: nothing is sent to it until it is resumed.";
     oldest_unanswered: gauges "oldest_unanswered_seconds" ["processor"] "For how long a task is out at a processor that was not answered, to the minute. 0: none is.";

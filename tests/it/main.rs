@@ -16,3 +16,4 @@ mod schedules;
 mod store;
 mod support;
 mod timelines;
+mod transport;

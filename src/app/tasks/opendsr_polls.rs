@@ -74,13 +74,19 @@ impl Periodic for OpenDsrPolls {
         }
         let engine = &self.relay.engine;
         let active = engine.active()?;
-        let polled = active.registry.processors.iter().filter(|processor| is_polled(processor));
+        let polled = active
+            .registry
+            .processors
+            .iter()
+            .filter(|processor| is_polled(processor));
         let idle: Vec<ProcessorId> = polled
             .map(|processor| processor.id.clone())
             .filter(|id| !self.asked.contains(id))
             .collect();
         for id in engine.due_pollers(&idle).await? {
-            let Some(processor) = active.registry.get(&id).cloned() else { continue };
+            let Some(processor) = active.registry.get(&id).cloned() else {
+                continue;
+            };
             let (relay, controller) = (self.relay.clone(), Arc::clone(&self.controller));
             self.asked.insert(id.clone());
             self.asking.spawn(async move {
@@ -103,12 +109,19 @@ const fn is_polled(processor: &Processor) -> bool {
 }
 
 /// Asks a processor about all that is due, as many at a time as it may be sent.
-async fn ask_all(relay: &Relay, controller: &Arc<Controller>, processor: &Processor) -> Result<(), DeliveryError> {
+async fn ask_all(
+    relay: &Relay,
+    controller: &Arc<Controller>,
+    processor: &Processor,
+) -> Result<(), DeliveryError> {
     let Transport::OpenDsr(opendsr) = &processor.transport else {
         return Ok(());
     };
     loop {
-        let due = relay.engine.take_polls(&processor.id, opendsr.poll, BATCH).await?;
+        let due = relay
+            .engine
+            .take_polls(&processor.id, opendsr.poll, BATCH)
+            .await?;
         if due.is_empty() || relay.shutdown.is_cancelled() {
             return Ok(());
         }
@@ -117,7 +130,9 @@ async fn ask_all(relay: &Relay, controller: &Arc<Controller>, processor: &Proces
         if heard.is_empty() {
             continue;
         }
-        let prepared = heard.into_iter().filter_map(|ack| relay.engine.settlement().prepare_ack(ack).ok());
+        let prepared = heard
+            .into_iter()
+            .filter_map(|ack| relay.engine.settlement().prepare_ack(ack).ok());
         let arrivals: Vec<_> = prepared.map(Arrival::of_call).collect();
         let settled = relay.engine.settlement().settle(&arrivals).await?;
         relay.deliver(settled.emission).await?;
@@ -125,7 +140,12 @@ async fn ask_all(relay: &Relay, controller: &Arc<Controller>, processor: &Proces
 }
 
 /// What was heard that is new. What was not heard is asked for again, the next time that it is due.
-async fn ask(controller: &Arc<Controller>, opendsr: &OpenDsr, due: Vec<AskedAbout>, at_once: usize) -> Vec<Ack> {
+async fn ask(
+    controller: &Arc<Controller>,
+    opendsr: &OpenDsr,
+    due: Vec<AskedAbout>,
+    at_once: usize,
+) -> Vec<Ack> {
     let mut heard = Vec::new();
     let mut failures = 0_u32;
     let mut running = JoinSet::new();

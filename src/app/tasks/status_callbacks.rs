@@ -77,19 +77,32 @@ impl Periodic for StatusCallbacks {
         if room == 0 {
             return Ok(Next::Rest);
         }
-        let due = self.engine.take_callbacks(u32::try_from(room).unwrap_or(1)).await?;
+        let due = self
+            .engine
+            .take_callbacks(u32::try_from(room).unwrap_or(1))
+            .await?;
         let is_more = due.len() == room;
         for due in due {
-            let (engine, signer, client) =
-                (Arc::clone(&self.engine), Arc::clone(&self.signer), self.client.clone());
+            let (engine, signer, client) = (
+                Arc::clone(&self.engine),
+                Arc::clone(&self.signer),
+                self.client.clone(),
+            );
             self.calling.spawn(async move {
                 let told = tell(&signer, &client, &due).await;
                 if let Err(error) = engine.callback_done(due.row, told).await {
-                    tracing::warn!(why = chain(&error), "what a controller was told could not be written down: it is told again");
+                    tracing::warn!(
+                        why = chain(&error),
+                        "what a controller was told could not be written down: it is told again"
+                    );
                 }
             });
         }
-        Ok(if is_more && self.calling.len() < AT_ONCE { Next::GoOn } else { Next::Rest })
+        Ok(if is_more && self.calling.len() < AT_ONCE {
+            Next::GoOn
+        } else {
+            Next::Rest
+        })
     }
 }
 

@@ -14,7 +14,7 @@ use crate::{
         session::{ConfigArg, block_on},
     },
     clock::{Clock, Stopwatch},
-    config::{Config, Problem, Problems},
+    config::{Config, Problems},
     domain::{
         ids::ProcessorId,
         registry::{Processor, Registry, Transport, Webhook},
@@ -86,7 +86,7 @@ async fn try_webhook(
     (processor, webhook): (&Processor, &Webhook),
     send: bool,
 ) -> Result<Exit, Failure> {
-    let unusable = |unusable| of_registry(config, &processor.id, &unusable);
+    let unusable = |unusable| of_registry(config, processor, &unusable);
     let mut reader = Reader::new(&app::senders::registry_folder(config));
     let endpoint = Endpoint::open(webhook, app::senders::guard(config), &mut reader).map_err(unusable)?;
     out.line(format_args!("processor  {} ({})", processor.id, processor.name))?;
@@ -209,21 +209,15 @@ fn judge(out: &mut Out, processor: &Processor, reply: Reply) -> Result<Exit, Fai
 
 fn of_call(config: &Config, processor: &Processor, error: CallError) -> Failure {
     match error {
-        CallError::Unusable(unusable) => of_registry(config, &processor.id, &unusable),
+        CallError::Unusable(unusable) => of_registry(config, processor, &unusable),
         error @ CallError::Inside { .. } => Failure::Usage(format!("{}: {error}", processor.id)),
         error if error.is_certainly_unsent() => Failure::Unreachable(format!("{}: {error}", processor.id)),
         error => Failure::NotSo(format!("{}: {error}", processor.id)),
     }
 }
 
-/// What is wrong with the registration, as mistakes in the registry's file are said.
-fn of_registry(config: &Config, id: &ProcessorId, unusable: &Unusable) -> Failure {
-    let problem = Problem {
-        file: config.registry.path.display().to_string(),
-        line: None,
-        key: format!("processor {:?}: transport.{}", id.as_str(), unusable.key),
-        message: unusable.why.clone(),
-    };
+fn of_registry(config: &Config, processor: &Processor, unusable: &Unusable) -> Failure {
+    let problem = app::senders::problem_of(config, processor, unusable);
     match Problems::new(vec![problem]) {
         Some(problems) => Failure::Config(problems),
         None => Failure::Usage(unusable.to_string()),

@@ -2,7 +2,10 @@
 
 use std::time::Duration;
 
-use super::http_options::{http_options, secret, url};
+use super::{
+    http_options::{http_options, secret, url},
+    webhook::warnings_of_http,
+};
 use crate::{
     config::{
         opendsr::domain,
@@ -10,8 +13,8 @@ use crate::{
         values::Zero,
     },
     domain::{
-        ids::IdentityType,
-        registry::{HttpAuth, IdentityFormat, OpenDsr, OpenDsrDialect, StatusCall},
+        ids::{IdentityType, ProcessorId},
+        registry::{HttpAuth, IdentityFormat, OpenDsr, OpenDsrDialect, SecretRef, StatusCall},
     },
 };
 
@@ -27,10 +30,16 @@ pub(super) fn read(section: &Section<'_>, processor: &Section<'_>) -> Option<Ope
     let found = OpenDsr {
         url: String::new(),
         dialect,
-        auth: section.get("auth").and_then(|e| e.table(auth)).unwrap_or_default(),
+        auth: section
+            .get("auth")
+            .and_then(|e| e.table(auth))
+            .unwrap_or_default(),
         processor_domain: section.get("processor_domain").and_then(|e| domain(&e)),
         poll: section.duration_or("poll", Zero::Refused, POLL),
-        formats: section.get("formats").and_then(|e| formats(&e, dialect)).unwrap_or_default(),
+        formats: section
+            .get("formats")
+            .and_then(|e| formats(&e, dialect))
+            .unwrap_or_default(),
         settings: settings(section, dialect),
         timeout: section.duration_or("timeout", Zero::Refused, TIMEOUT),
         http: http_options(section),
@@ -50,19 +59,28 @@ fn dialect(section: &Section<'_>) -> OpenDsrDialect {
     };
     let (version, dialect) = (of_key("version"), of_key("dialect"));
     if section.get("version").is_some() && section.get("dialect").is_some() {
-        section.problem("version", "expected none beside dialect, which has a version of its own");
+        section.problem(
+            "version",
+            "expected none beside dialect, which has a version of its own",
+        );
     }
     dialect.or(version).unwrap_or_default()
 }
 
 /// `{ email = "sha256" }`
 fn formats(entry: &Entry<'_>, dialect: OpenDsrDialect) -> Option<Vec<(IdentityType, IdentityFormat)>> {
-    let allowed: Vec<(&str, IdentityFormat)> =
-        dialect.data().formats.iter().map(|format| (format.as_str(), *format)).collect();
+    let allowed: Vec<(&str, IdentityFormat)> = dialect
+        .data()
+        .formats
+        .iter()
+        .map(|format| (format.as_str(), *format))
+        .collect();
     entry.table(|section| {
         section.take_any();
         let read = section.entries().into_iter().filter_map(|(key, entry)| {
-            let kind = IdentityType::new(key).map_err(|error| entry.problem(&error.to_string())).ok();
+            let kind = IdentityType::new(key)
+                .map_err(|error| entry.problem(&error.to_string()))
+                .ok();
             let format = entry.word(&allowed);
             Some((kind?, format?))
         });
@@ -74,7 +92,11 @@ fn formats(entry: &Entry<'_>, dialect: OpenDsrDialect) -> Option<Vec<(IdentityTy
 fn settings(section: &Section<'_>, dialect: OpenDsrDialect) -> Vec<(String, String)> {
     let mut settings = Vec::new();
     for setting in dialect.data().settings {
-        let entry = if setting.needed { section.need(setting.key) } else { section.get(setting.key) };
+        let entry = if setting.needed {
+            section.need(setting.key)
+        } else {
+            section.get(setting.key)
+        };
         if let Some(text) = entry.and_then(|e| e.line_of_text()) {
             settings.push((setting.key.to_owned(), text.to_owned()));
         }
@@ -102,19 +124,27 @@ pub(super) fn auth(section: &Section<'_>) -> HttpAuth {
         section.take_any();
         return HttpAuth::None;
     };
-    let text = |key| section.need(key).and_then(|e| e.line_of_text()).map(str::to_owned);
+    let text = |key| {
+        section
+            .need(key)
+            .and_then(|e| e.line_of_text())
+            .map(str::to_owned)
+    };
     let secret = |key| section.need(key).and_then(|e| secret(&e));
     let read = match kind {
         Kind::None => Some(HttpAuth::None),
         Kind::Basic => {
             let (username, password) = (text("username"), secret("password"));
-            username.zip(password).map(|(username, password)| HttpAuth::Basic { username, password })
+            username
+                .zip(password)
+                .map(|(username, password)| HttpAuth::Basic { username, password })
         }
         Kind::Bearer => secret("token").map(|token| HttpAuth::Bearer { token }),
         Kind::Header => {
             let name = section.need("name").and_then(|e| header_name(&e));
             let value = secret("value");
-            name.zip(value).map(|(name, value)| HttpAuth::Header { name, value })
+            name.zip(value)
+                .map(|(name, value)| HttpAuth::Header { name, value })
         }
     };
     read.unwrap_or_default()
@@ -133,9 +163,16 @@ fn header_name(entry: &Entry<'_>) -> Option<String> {
 /// What cannot be said to a processor would never reach it, however often it is asked.
 fn check_identities(processor: &Section<'_>, opendsr: &OpenDsr) {
     let data = opendsr.dialect.data();
-    let listed = processor.get("identities").filter(|e| !e.is_text()).and_then(|e| e.list());
+    let listed = processor
+        .get("identities")
+        .filter(|e| !e.is_text())
+        .and_then(|e| e.list());
     // What is no type is reported where identities are read.
-    let listed = listed.iter().flatten().filter(|e| e.is_text()).filter_map(|e| e.text());
+    let listed = listed
+        .iter()
+        .flatten()
+        .filter(|e| e.is_text())
+        .filter_map(|e| e.text());
     for kind in listed.filter_map(|kind| IdentityType::new(kind).ok()) {
         if data.said(kind.as_str()).is_none() {
             let known: Vec<&str> = data.identities.iter().map(|(ours, _)| *ours).collect();
@@ -155,4 +192,22 @@ fn check_identities(processor: &Section<'_>, opendsr: &OpenDsr) {
         );
         processor.problem("transport", &message);
     }
+}
+
+/// What is allowed and probably not meant.
+pub(super) fn warnings(id: &ProcessorId, opendsr: &OpenDsr) -> Vec<String> {
+    let secret: Option<(&str, &SecretRef)> = match &opendsr.auth {
+        HttpAuth::None => None,
+        HttpAuth::Basic { password, .. } => Some(("password", password)),
+        HttpAuth::Bearer { token } => Some(("token", token)),
+        HttpAuth::Header { value, .. } => Some(("value", value)),
+    };
+    let mut warnings = warnings_of_http(id, &opendsr.url, &opendsr.http);
+    warnings.extend(secret.filter(|(_, secret)| secret.is_plain()).map(|(key, _)| {
+        format!(
+            "{id}: transport.auth.{key} is a secret that stands in the registry, which is stored as it is written: name it with \
+             env: or file:"
+        )
+    }));
+    warnings
 }

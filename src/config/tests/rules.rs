@@ -6,7 +6,7 @@ use crate::{
     domain::{
         calendar::Period,
         ids::{Label, ProcessorId},
-        registry::{ConfirmBy, Processor, Registry},
+        registry::{CompletesBy, ConfirmBy, Processor, Registry},
         words::Action,
     },
 };
@@ -271,6 +271,22 @@ fn mistakes_in_backup_sets() {
                 "retention: expected none beside backup, whose keep says how long its copies live",
             ),
         ),
+        (
+            format!("{GOOD}{BACKUP}{set}completes_by = {{ after = '30d' }}\n"),
+            at(
+                14,
+                "b",
+                "completes_by: expected none beside backup: copies are gone by proof alone; a published schedule is confirm_by = \"schedule\"",
+            ),
+        ),
+        (
+            format!("{GOOD}{BACKUP}{set}idempotent = false\n"),
+            at(
+                14,
+                "b",
+                "idempotent: expected true beside backup: proving that copies are gone, or destroying a key, twice harms nobody",
+            ),
+        ),
         // A copy of a copy, named before or after the one that it copies.
         (
             format!(
@@ -335,4 +351,42 @@ fn what_is_probably_not_meant_is_a_warning() {
     for (text, expected) in cases {
         assert_eq!(warnings(&registry(text)), *expected, "{text}");
     }
+}
+
+#[test]
+fn a_published_term_and_what_must_not_be_sent_twice_are_read() {
+    let of = good;
+    assert!(of("").idempotent && of("").completes_by.is_none());
+    assert!(!of("idempotent = false").idempotent);
+    let term = |after, probe| Some(CompletesBy { after, probe });
+    assert_eq!(
+        of("completes_by = { after = '30d', probe = true }").completes_by,
+        term(Period::days(30), true)
+    );
+    assert_eq!(
+        of("completes_by = { after = '72h' }")
+            .completes_by
+            .map(|term| term.probe),
+        Some(false)
+    );
+    check(&[
+        (
+            "completes_by = '30d'",
+            "completes_by: expected a table, found text",
+        ),
+        (
+            "completes_by = { probe = 1, aftr = '3d' }",
+            "completes_by.after: missing\n\
+             completes_by.aftr: unknown key; did you mean \"after\"?\n\
+             completes_by.probe: expected true or false, found an integer",
+        ),
+        (
+            "completes_by = { after = '0d' }",
+            "completes_by.after: expected a period longer than nothing",
+        ),
+        (
+            "idempotent = 'no'",
+            "idempotent: expected true or false, found text",
+        ),
+    ]);
 }

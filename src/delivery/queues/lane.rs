@@ -76,6 +76,12 @@ impl RunningLane {
         }
     }
 
+    /// How many calls are under way.
+    pub(super) fn under_way(&self) -> i64 {
+        let calls = concurrency(&self.processor).saturating_sub(self.sending.available_permits());
+        i64::try_from(calls).unwrap_or(i64::MAX)
+    }
+
     /// The processor has asked for patience.
     pub(super) fn be_quiet(&mut self, until: At) {
         self.quiet_until = self.quiet_until.max(Some(until));

@@ -56,7 +56,7 @@ use super::{
     task::{IllegalEvent, Share, Task, TaskEvent, TaskState},
     task_ids::task_id,
     time::At,
-    words::{Action, Notice, Reason, RefusalBasis, Status, TaskStateName},
+    words::{Action, Notice, Proof, Reason, RefusalBasis, Status, TaskStateName},
 };
 pub use dispatch::{Claims, Shut, Withheld};
 pub use legal_clock::{Extension, LegalClock};
@@ -211,6 +211,8 @@ pub struct Trail {
     pub dispatched: Vec<u16>,
     /// How many of them were claimed of the queue of their lane.
     pub claimed: usize,
+    /// The tasks, by place, that a published term has closed.
+    pub attested: Vec<u16>,
 }
 
 /// A task went from one state to another.
@@ -231,6 +233,7 @@ impl Trail {
         self.moves.append(&mut next.moves);
         self.dispatched.append(&mut next.dispatched);
         self.claimed += next.claimed;
+        self.attested.append(&mut next.attested);
     }
 }
 
@@ -271,6 +274,13 @@ impl Request {
             from: Some(from),
             to: task.state.name(),
         });
+        if let TaskEvent::Settled {
+            proof: Proof::Attested,
+            ..
+        } = event
+        {
+            trail.attested.push(ordinal);
+        }
         trail.entries.push(Entry::Task {
             ordinal,
             generation: task.generation,
@@ -390,13 +400,5 @@ impl Request {
     /// The processors of the plan, in order.
     pub fn processors(&self) -> impl Iterator<Item = &ProcessorId> {
         self.tasks.iter().map(|task| &task.processor)
-    }
-}
-
-impl TaskState {
-    /// Whether the tasks that come after this one may go: it is done, or somebody decided that it need not be.
-    const fn lets_others_go(&self) -> bool {
-        // Parked parts are never waited for: they may be parked for years.
-        self.is_closed() || self.is_deferred()
     }
 }

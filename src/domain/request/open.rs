@@ -198,6 +198,7 @@ fn trail_of_opening(
         moves: Vec::with_capacity(2 * planned.len()),
         dispatched: Vec::with_capacity(planned.len()),
         claimed: 0,
+        attested: Vec::new(),
     };
     trail.entries.push(Entry::Opened {
         action: head.action,

@@ -55,6 +55,10 @@ impl Finished<'_> {
                 engine.metrics.dispatch(processor.as_str(), "sent");
                 counting.sent(processor, self.changes.at);
             }
+            for ordinal in &touched.trail.attested {
+                let processor = &touched.request.task(*ordinal).processor;
+                engine.metrics.attested(processor.as_str());
+            }
             let had = |ordinal| touched.undeliverable.iter().any(|row| row.ordinal == ordinal);
             for (_, processor, ..) in touched
                 .request

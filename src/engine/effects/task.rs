@@ -237,6 +237,16 @@ impl TaskDispatch {
 
 #[cfg(test)]
 impl TaskDispatch {
+    /// The same, with one more identifier.
+    pub(crate) fn naming(mut self, kind: &str, value: &str) -> Self {
+        let of = Arc::get_mut(&mut self.of).expect("nobody else has it");
+        of.identities.push(Identity {
+            kind: IdentityType::new(kind).expect("a type"),
+            value: SubjectData::new(value),
+        });
+        self
+    }
+
     /// One that names nobody.
     pub(crate) fn for_tests(processor: &str) -> Self {
         let id = uuid::Uuid::nil();

@@ -73,7 +73,7 @@ pub(in crate::engine) const fn needs_sweep(fact: &Fact) -> bool {
             ..
         }) => lock_until.is_some(),
         Fact::Backup(_) => true,
-        Fact::Registry { changed, .. } => !changed.is_empty(),
+        Fact::Registry { changed, open, .. } => *open || !changed.is_empty(),
         Fact::Forgotten(_) | Fact::Paused { .. } | Fact::Braked { .. } => false,
         // What waited in lanes that nobody runs a queue for goes out by it.
         Fact::Resumed { .. } | Fact::Unbraked { .. } => true,

@@ -107,6 +107,11 @@ impl Metrics {
         self.acks.with_label_values(&[processor, outcome]).inc();
     }
 
+    /// A published term has closed a task.
+    pub fn attested(&self, processor: &str) {
+        self.attested.with_label_values(&[processor]).inc();
+    }
+
     /// The store has lost facts or revisions of the registry that this worker knew.
     pub fn other_history(&self, of: &str) {
         self.lost_history.with_label_values(&[of]).inc();
@@ -135,12 +140,6 @@ impl Metrics {
         self.send_duration
             .with_label_values(&[processor])
             .observe(took.as_secs_f64());
-    }
-
-    /// So many calls to a processor are under way.
-    pub fn in_flight(&self, processor: &str, calls: usize) {
-        let calls = i64::try_from(calls).unwrap_or(i64::MAX);
-        self.in_flight.with_label_values(&[processor]).set(calls);
     }
 
     /// So many identities were looked up in the suppression list.

@@ -141,6 +141,12 @@ impl Service<Name> for Resolver {
                 host: host.to_owned(),
                 source,
             })?;
+            if found.is_empty() {
+                return Err(NoConnection::Unresolved {
+                    host: host.to_owned(),
+                    source: io::ErrorKind::NotFound.into(),
+                });
+            }
             // One address of the inside among others is enough: which one is tried first is not for us to say.
             for address in &found {
                 guard.judge(host, address.ip())?;
@@ -354,6 +360,12 @@ mod tests {
                 );
             }
         }
+    }
+
+    #[tokio::test]
+    async fn a_name_without_an_address_is_named() {
+        let error = refused(&connector(true, lookup(&[&[]])), "http://crm.example.org:9/").await;
+        assert_eq!(error, CallError::Unresolved("crm.example.org".to_owned()));
     }
 
     #[tokio::test]

@@ -17,14 +17,11 @@ use super::{
 };
 use crate::{
     clock::Stopwatch,
-    domain::{
-        ids::ProcessorId,
-        registry::OpenDsr,
-        time::At,
-    },
+    domain::{ids::ProcessorId, registry::OpenDsr, time::At},
     transport::http_client::CallError,
     wire::opendsr::{
-        DOMAIN_HEADER, DOMAIN_HEADER_V1, SIGNATURE_HEADER, SIGNATURE_HEADER_V1, certificate_url, discovery_url,
+        DOMAIN_HEADER, DOMAIN_HEADER_V1, SIGNATURE_HEADER, SIGNATURE_HEADER_V1, certificate_url,
+        discovery_url,
     },
 };
 
@@ -41,7 +38,9 @@ const WITHIN: Duration = Duration::from_secs(10);
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum NotBelieved {
     /// Nobody is registered to sign.
-    #[error("the processor is registered without a processor_domain, so that nothing it signs is believed: it is asked instead")]
+    #[error(
+        "the processor is registered without a processor_domain, so that nothing it signs is believed: it is asked instead"
+    )]
     NoDomain,
     /// It is not signed.
     #[error("it is not signed: expected X-OpenDSR-Processor-Domain and X-OpenDSR-Signature, once each")]
@@ -128,7 +127,10 @@ impl Certificates {
             *slot = Some(Known::read(opendsr, endpoint).await);
         }
         let judge = |known: &Known| -> Result<(), NotBelieved> {
-            let certificate = known.found.as_ref().map_err(|why| NotBelieved::NoCertificate(why.clone()))?;
+            let certificate = known
+                .found
+                .as_ref()
+                .map_err(|why| NotBelieved::NoCertificate(why.clone()))?;
             certificate.check(domain, &endpoint.authorities, now)?;
             Ok(certificate.has_signed(signed.bytes, signed.signature)?)
         };

@@ -29,8 +29,8 @@ use crate::{
         sender::{Failed, Reply, Sender},
     },
     wire::opendsr::{
-        Heard, Outgoing, WrongAnswer, read_callback, read_created, read_status, requests_url, says_busy, says_known,
-        status_url, subject_request_id, write_request,
+        Heard, Outgoing, WrongAnswer, read_callback, read_created, read_status, requests_url, says_busy,
+        says_known, status_url, subject_request_id, write_request,
     },
 };
 
@@ -82,16 +82,31 @@ impl Controller {
     }
 
     fn endpoint(&self, id: &ProcessorId, opendsr: &OpenDsr) -> Result<std::sync::Arc<Endpoint>, Unusable> {
-        self.endpoints.get(id, opendsr, |opendsr, reader| Endpoint::open(opendsr, self.guard, reader))
+        self.endpoints.get(id, opendsr, |opendsr, reader| {
+            Endpoint::open(opendsr, self.guard, reader)
+        })
     }
 
     /// Where a processor is asked to tell how a generation of a task stands: the same for each of its tries, because a
     /// request that is sent once more has to be the same.
-    pub fn callback_url(&self, id: &ProcessorId, (request, task, generation): (RequestId, TaskId, u32)) -> String {
-        format!("{}/v1/callbacks/opendsr/{id}/{request}/{task}/{generation}", self.public_url)
+    pub fn callback_url(
+        &self,
+        id: &ProcessorId,
+        (request, task, generation): (RequestId, TaskId, u32),
+    ) -> String {
+        format!(
+            "{}/v1/callbacks/opendsr/{id}/{request}/{task}/{generation}",
+            self.public_url
+        )
     }
 
-    async fn request(&self, processor: &Processor, opendsr: &OpenDsr, task: &TaskDispatch, within: Duration) -> Reply {
+    async fn request(
+        &self,
+        processor: &Processor,
+        opendsr: &OpenDsr,
+        task: &TaskDispatch,
+        within: Duration,
+    ) -> Reply {
         match task.action() {
             Action::Erase => {}
             Action::Anonymize => return unsupported(task, "OpenDSR has no word for an anonymization"),
@@ -103,9 +118,10 @@ impl Controller {
         };
         let id = subject_request_id(task.id, task.generation);
         let message = task.message("", None);
-        let callback = opendsr.processor_domain.is_some().then(|| {
-            self.callback_url(&processor.id, (task.request(), task.id, task.generation))
-        });
+        let callback = opendsr
+            .processor_domain
+            .is_some()
+            .then(|| self.callback_url(&processor.id, (task.request(), task.id, task.generation)));
         let request = Outgoing {
             id,
             regime: task.regime(),
@@ -119,7 +135,10 @@ impl Controller {
         };
         let url = requests_url(opendsr);
         match endpoint.call(Method::POST, &url, &body, within).await {
-            Ok(answer) => self.reply_of(&processor.id, (opendsr, &endpoint), task, &answer, within).await,
+            Ok(answer) => {
+                self.reply_of(&processor.id, (opendsr, &endpoint), task, &answer, within)
+                    .await
+            }
             Err(error) => error.reply(),
         }
     }
@@ -138,7 +157,9 @@ impl Controller {
         let wait = answer.retry_after(self.clock.now());
         let named = subject_request_id(task.id, task.generation);
         if matches!(status, 401 | 403) {
-            return Reply::Unauthorised(format!("answered {status}: the processor does not let us in").into());
+            return Reply::Unauthorised(
+                format!("answered {status}: the processor does not let us in").into(),
+            );
         }
         if status == 429 {
             return failed("answered 429: it asks for patience", wait, false);
@@ -146,25 +167,42 @@ impl Controller {
         if dialect.taken.contains(&status) {
             let heard = self.believe(id, (opendsr, endpoint), answer).await;
             let heard = heard.map_err(|error| error.to_string()).and_then(|()| {
-                read_created(dialect, &answer.body, named, self.clock.now()).map_err(|error| error.to_string())
+                read_created(dialect, &answer.body, named, self.clock.now())
+                    .map_err(|error| error.to_string())
             });
             return match heard {
                 Ok(heard) => accepted(task, named, heard),
-                Err(why) => failed(format!("answered {status}, and that is not believed: {why}"), wait, true),
+                Err(why) => failed(
+                    format!("answered {status}, and that is not believed: {why}"),
+                    wait,
+                    true,
+                ),
             };
         }
         if says_busy(dialect, &answer.body) || (status == 409 && dialect.busy_on_conflict) {
-            let why = format!("answered {status}: an earlier request for the same person is still open there");
+            let why =
+                format!("answered {status}: an earlier request for the same person is still open there");
             return failed(why, wait.or(Some(BUSY)), false);
         }
         if status == 409 || says_known(dialect, &answer.body) {
             // A try before this one has arrived, and its answer was lost.
             return match self.standing(id, (opendsr, endpoint), named, within).await {
                 Ok(heard) => accepted(task, named, heard),
-                Err(why) => failed(format!("answered {status}, and does not say how the request stands: {why}"), wait, true),
+                Err(why) => failed(
+                    format!("answered {status}, and does not say how the request stands: {why}"),
+                    wait,
+                    true,
+                ),
             };
         }
-        failed(format!("answered {status}, where {} has {}", dialect.name, dialect.taken[0]), wait, true)
+        failed(
+            format!(
+                "answered {status}, where {} has {}",
+                dialect.name, dialect.taken[0]
+            ),
+            wait,
+            true,
+        )
     }
 
     /// Verifies an answer, where the processor is registered with a domain that signs.
@@ -197,7 +235,12 @@ impl Controller {
             return Err(NotHeard::Status(answer.status.as_u16()));
         }
         self.believe(id, (opendsr, endpoint), &answer).await?;
-        Ok(read_status(opendsr.dialect.data(), &answer.body, named, self.clock.now())?)
+        Ok(read_status(
+            opendsr.dialect.data(),
+            &answer.body,
+            named,
+            self.clock.now(),
+        )?)
     }
 
     /// Asks how what a processor has accepted stands. `None`: it says nothing new.
@@ -298,7 +341,12 @@ fn unsupported(task: &TaskDispatch, why: &str) -> Reply {
     reply(task, Answered::Unsupported, None, Some(why.to_owned()))
 }
 
-fn reply(task: &TaskDispatch, answer: Answered, evidence: Option<Evidence>, message: Option<String>) -> Reply {
+fn reply(
+    task: &TaskDispatch,
+    answer: Answered,
+    evidence: Option<Evidence>,
+    message: Option<String>,
+) -> Reply {
     Reply::Ack(Box::new(Ack {
         request_id: task.request(),
         task_id: task.id,

@@ -14,8 +14,10 @@ mod groups;
 pub mod kafka;
 mod lanes;
 mod lost_log;
+mod opendsr;
 mod pages;
 pub mod standby;
+mod webhook;
 mod workers;
 
 use std::{
@@ -150,7 +152,7 @@ fn check_statuses(statuses: &Statuses, ids: &BTreeSet<Uuid>) {
         );
         assert_eq!(
             status["outcomes"],
-            json!({ "erased": 5, "anonymized": 0, "not_found": 1, "exempt": 0 }),
+            json!({ "erased": 5, "anonymized": 0, "not_found": 1, "attested": 0, "exempt": 0 }),
             "{id}"
         );
         assert_eq!(status["waiting_for"], json!([]), "{id}");

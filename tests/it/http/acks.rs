@@ -26,7 +26,7 @@ async fn acks_lead_to_completion() {
     assert_eq!(status["status"], "completed");
     assert_eq!(
         status["outcomes"],
-        json!({ "erased": 1, "anonymized": 0, "not_found": 1, "exempt": 0 })
+        json!({ "erased": 1, "anonymized": 0, "not_found": 1, "attested": 0, "exempt": 0 })
     );
     assert_eq!(
         (&status["why_not_done"], &status["waiting_for"]),

@@ -20,11 +20,13 @@ macro_rules! on_both_stores {
 }
 
 mod alike;
+mod attested;
 mod backups;
 mod clocks;
 pub mod control;
 mod crashes;
 mod doubles;
+mod doubted;
 mod early;
 mod expiry;
 mod facts_compacted;

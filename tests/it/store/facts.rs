@@ -28,6 +28,7 @@ pub fn registry(revision: u32) -> Fact {
     Fact::Registry {
         revision,
         changed: Vec::new(),
+        open: false,
     }
 }
 

@@ -263,6 +263,7 @@ impl Bench {
             moves,
             dispatched,
             claimed: _,
+            attested: _,
         } = trail;
         Ok(Self {
             registry,
