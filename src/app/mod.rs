@@ -33,6 +33,7 @@ use self::{
         http_outputs,
         kafka_health::{Asked, KafkaHealth},
         lanes::Lanes,
+        outcomes::Outcomes,
         opendsr_polls::OpenDsrPolls,
         periodic::{Periodic, Reports, periodic},
         queues::Queues,
@@ -220,6 +221,7 @@ impl Starting<'_> {
             self.periodic(Sweeps::new(relay.clone()));
         }
         self.periodic(Lanes::new(relay.clone()));
+        self.periodic(Outcomes::new(Arc::clone(engine)));
         if roles.dispatch {
             self.periodic(OpenDsrPolls::new(relay.clone(), Arc::clone(&self.controller)));
             if let Some(signer) = &self.signer {

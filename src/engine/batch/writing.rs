@@ -6,12 +6,13 @@ use super::{Source, Touched};
 use crate::{
     domain::{
         entry::Leaf,
+        ids::ProcessorId,
         request::{Life, Request, deferral::Deferred, waves::AskedWave},
         task::Undelivered,
         time::At,
         words::TaskStateName,
     },
-    engine::{Engine, EngineError, counters::Counters},
+    engine::{Engine, EngineError, counters::Counters, outcomes::minute_of},
     store::{
         AskedRow, Changes, DeferredRow, LeafRow, MovedRow, OpenedRow, PollRow, QueuedRow, StateRow,
         UndeliverableRow,
@@ -42,6 +43,18 @@ pub(super) fn queued_of(request: &Request) -> Vec<QueuedRow> {
         due,
     });
     rows.collect()
+}
+
+/// A task that is out: at whom, and the minute in which it was sent.
+pub(super) type OutSince = (ProcessorId, i64);
+
+/// The tasks of a request that are out and not answered.
+pub(super) fn out_of(request: &Request) -> Vec<OutSince> {
+    let out = request.tasks.iter().filter_map(|task| match task.state {
+        TaskState::Dispatched { at, .. } => Some((task.processor.clone(), minute_of(at))),
+        _ => None,
+    });
+    out.collect()
 }
 
 impl Touched<'_> {
@@ -158,6 +171,20 @@ impl Touched<'_> {
             if !self.queued.contains(&row) {
                 changes.queued.push(row);
             }
+        }
+    }
+
+    /// Since when tasks are out is counted by the minute, so that a processor that says nothing shows soon.
+    pub(super) fn count_out(&self, counters: &mut Counters) {
+        let after = out_of(&self.request);
+        if after == self.out {
+            return;
+        }
+        for (processor, minute) in &self.out {
+            counters.out(processor, *minute, -1);
+        }
+        for (processor, minute) in &after {
+            counters.out(processor, *minute, 1);
         }
     }
 
