@@ -7,6 +7,7 @@
 mod handed_over;
 pub mod lanes;
 pub mod outbox;
+pub mod queues;
 pub mod relay;
 pub mod republish;
 mod tombstones;

@@ -37,6 +37,7 @@ mod session;
 mod sql;
 pub mod sqlite;
 mod statement;
+mod stops;
 mod suppression;
 mod sweeps;
 
@@ -64,6 +65,7 @@ pub use self::{
     run::{Attempts, Observer, StoreFailure},
     session::{Dialect, Pool, Session},
     statement::{Rows, Statement},
+    stops::*,
     suppression::*,
     sweeps::*,
 };

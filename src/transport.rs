@@ -6,7 +6,11 @@
 //!
 //! A transport never decides: it sends what it is given, in its order, and reports each effect exactly once.
 
+pub mod cached;
+pub mod http_client;
+pub mod local;
 pub mod sender;
+pub mod webhook;
 
 use std::{borrow::Cow, collections::BTreeMap, future::Future, pin::Pin, sync::Arc};
 

@@ -14,5 +14,6 @@ pub mod position;
 pub mod processor;
 pub mod request;
 pub mod sentences;
+pub mod stop;
 pub mod sweep;
 pub mod task;

@@ -5,6 +5,7 @@ mod connect;
 mod error;
 mod keyring;
 mod running;
+pub mod senders;
 pub mod startup;
 mod tasks;
 pub mod topics;
@@ -31,6 +32,7 @@ use self::{
         kafka_health::{Asked, KafkaHealth},
         lanes::Lanes,
         periodic::{Periodic, Reports, periodic},
+        queues::Queues,
         registry_reload::RegistryReload,
         retention::Retention,
         sweeps::Sweeps,
@@ -39,7 +41,7 @@ use self::{
 use crate::{
     clock::Clock,
     config::Config,
-    delivery::relay::Relay,
+    delivery::{queues::LaneRunner, relay::Relay},
     engine::{Engine, effects::Effects},
     http,
     kafka::{
@@ -51,6 +53,7 @@ use crate::{
         stage::Stage,
     },
     telemetry::{metrics::Metrics, readiness::Readiness},
+    transport::sender::Senders,
 };
 
 /// What a worker does.
@@ -191,6 +194,9 @@ impl Starting<'_> {
             let watching = ack_partitions::watch_acks(cluster, engine, relay.shutdown.clone());
             self.tasks.spawn("ack_partitions", watching);
         }
+        if roles.dispatch {
+            self.periodic(Queues(LaneRunner::new(relay.clone(), senders())));
+        }
         if roles.agenda || roles.dispatch {
             self.periodic(Agenda(relay.clone()));
             self.periodic(Retention(relay.clone()));
@@ -268,6 +274,11 @@ impl Starting<'_> {
         self.tasks.spawn("http", serving.finished);
         Ok(serving.address)
     }
+}
+
+/// How tasks are sent that do not go to a topic, by the type of transport.
+fn senders() -> Senders {
+    Senders::default()
 }
 
 /// The topics that are written, under the registry that is active at the time.

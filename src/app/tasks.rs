@@ -8,6 +8,7 @@ pub(super) mod http_outputs;
 pub(super) mod kafka_health;
 pub(super) mod lanes;
 pub(super) mod periodic;
+pub(super) mod queues;
 pub(super) mod registry_reload;
 pub(super) mod retention;
 pub(super) mod sweeps;

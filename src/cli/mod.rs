@@ -3,6 +3,7 @@
 //! A command reads the configuration, asks the store or Kafka directly, and prints. It never decides anything that a
 //! worker would decide: what it wants done goes through a topic or through one guarded statement.
 
+pub mod brake;
 pub mod check;
 pub mod dead_letters;
 pub mod deferred;
@@ -15,6 +16,7 @@ pub mod keys;
 mod knowledge;
 pub mod migrate;
 pub mod positions;
+pub mod processors;
 pub mod reconcile;
 pub mod registry;
 pub mod requests;
@@ -22,6 +24,7 @@ pub mod schemas;
 pub mod serve;
 mod session;
 pub mod status;
+mod stops;
 pub mod submit;
 pub mod sunset;
 pub mod sweeps;
@@ -65,6 +68,10 @@ pub enum Command {
     Sweeps(sweeps::Args),
     /// Shows, compares and activates the registry of processors.
     Registry(registry::Args),
+    /// Tries processors; stops their lanes, and has them go on.
+    Processors(processors::Args),
+    /// Stops everything, and has it go on.
+    Brake(brake::Args),
     /// Creates and lists the keys.
     Keys(keys::Args),
     /// Lists messages that could not be taken in, publishes them again, or closes them.
@@ -103,6 +110,8 @@ impl Command {
             Self::Holds(args) => holds::run(args),
             Self::Sweeps(args) => sweeps::run(args),
             Self::Registry(args) => registry::run(args),
+            Self::Processors(args) => processors::run(args),
+            Self::Brake(args) => brake::run(args),
             Self::Keys(args) => keys::run(args),
             Self::DeadLetters(args) => dead_letters::run(args),
             Self::Positions(args) => positions::run(args),

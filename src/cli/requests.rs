@@ -2,11 +2,13 @@
 
 use super::{
     Exit, Failure,
+    knowledge::Knowledge,
     output::{Out, Table},
     session::{self, ConfigArg, block_on},
     status::flags,
 };
 use crate::{
+    clock::Clock,
     domain::{
         ids::{ProcessorId, RequestId, Tenant},
         request::Request,
@@ -70,15 +72,18 @@ const PAGE: u32 = 500;
 /// Runs it.
 pub fn run(args: &Args) -> Result<Exit, Failure> {
     let config = args.config.load()?;
-    let (found, more) = block_on(async {
+    let (found, more, facts) = block_on(async {
         let store = session::open_store(&config).await?;
-        find(store.as_ref(), args).await
+        let (found, more) = find(store.as_ref(), args).await?;
+        let knowledge = Knowledge::read(store.as_ref(), &config, Clock::System.now()).await?;
+        Ok((found, more, knowledge.facts))
     })?;
     let mut out = Out::stdout();
     if args.json {
+        let bodies = &config.policy.complaint_bodies;
         found
             .iter()
-            .try_for_each(|request| out.json(&status_message(request, &config.policy.complaint_bodies)))?;
+            .try_for_each(|request| out.json(&status_message(request, bodies, facts.stops())))?;
     } else {
         out.table(&table(&found))?;
     }

@@ -2,12 +2,13 @@
 
 use super::{
     Exit, Failure,
+    knowledge::Knowledge,
     output::{Out, Span, Table},
     session::{self, ConfigArg, block_on},
 };
 use crate::{
     clock::Clock,
-    domain::{ids::RequestId, request::Request, time::At},
+    domain::{ids::RequestId, request::Request, stops::Stops, time::At},
     store::StoredRequest,
     view::{request::RequestOverview, task::TaskView},
 };
@@ -31,9 +32,11 @@ pub struct Args {
 /// Runs it.
 pub fn run(args: &Args) -> Result<Exit, Failure> {
     let config = args.config.load()?;
-    let found = block_on(async {
+    let (found, facts) = block_on(async {
         let store = session::open_store(&config).await?;
-        Ok(store.requests(&[args.id]).await?.pop())
+        let found = store.requests(&[args.id]).await?.pop();
+        let knowledge = Knowledge::read(store.as_ref(), &config, Clock::System.now()).await?;
+        Ok((found, knowledge.facts))
     })?;
     let Some(StoredRequest { request, .. }) = found else {
         return Err(Failure::NotSo(format!(
@@ -43,15 +46,19 @@ pub fn run(args: &Args) -> Result<Exit, Failure> {
     };
     let mut out = Out::stdout();
     if args.json {
-        out.json(&RequestOverview::of(&request, &config.policy.complaint_bodies))?;
+        out.json(&RequestOverview::of(
+            &request,
+            &config.policy.complaint_bodies,
+            facts.stops(),
+        ))?;
     } else {
-        show(&mut out, &request, Clock::System.now())?;
+        show(&mut out, &request, facts.stops(), Clock::System.now())?;
     }
     out.end()?;
     Ok(Exit::Ok)
 }
 
-fn show(out: &mut Out, request: &Request, now: At) -> Result<(), Failure> {
+fn show(out: &mut Out, request: &Request, stops: &Stops, now: At) -> Result<(), Failure> {
     let (head, life, counts) = (&request.head, &request.life, request.counts());
     out.line(format_args!("request    {}", request.id))?;
     out.line(format_args!("status     {}{}", life.status, flags(request)))?;
@@ -105,7 +112,7 @@ fn show(out: &mut Out, request: &Request, now: At) -> Result<(), Failure> {
         out.line(format_args!("waits      {}{until}", gate.why))?;
     }
     out.line("")?;
-    out.table(&tasks(request))
+    out.table(&tasks(request, stops))
 }
 
 /// How long until the deadline, or since; nothing once the request is closed.
@@ -120,7 +127,7 @@ fn time_left(request: &Request, now: At) -> String {
     }
 }
 
-fn tasks(request: &Request) -> Table {
+fn tasks(request: &Request, stops: &Stops) -> Table {
     let mut table = Table::new(&[
         "processor",
         "state",
@@ -130,7 +137,7 @@ fn tasks(request: &Request) -> Table {
         "attempt",
         "task",
     ]);
-    for task in TaskView::all(request) {
+    for task in TaskView::all(request).map(|task| task.as_stopped(stops)) {
         let state = task.outcome.map_or_else(
             || task.state.to_string(),
             |proof| format!("{}: {proof}", task.state),

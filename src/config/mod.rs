@@ -18,6 +18,7 @@ mod regimes;
 pub mod registry_file;
 mod secret;
 mod sections;
+mod signing_key;
 mod store;
 #[cfg(test)]
 mod tests;
@@ -32,6 +33,7 @@ pub use policy::{Approval, ComplaintBodies, Duplicates, OverLimit, Policy, Repea
 pub use problems::{Problem, Problems};
 pub use secret::{BadSecret, Secret, SecretSource, TokenDigest};
 pub use sections::{Dispatch, Keyring, RegistryFile, Vault, Webhook};
+pub use signing_key::{BadSigningKey, SigningKey};
 pub use store::{Store, StoreUrl};
 
 use crate::domain::{

@@ -1,7 +1,9 @@
 //! `processors.toml`: the registry of processors.
 
+mod http_options;
 mod rules;
 mod transport;
+mod webhook;
 
 use std::{path::Path, time::Duration};
 
@@ -252,6 +254,9 @@ pub fn warnings(registry: &Registry) -> Vec<String> {
             warnings.push(format!(
                 "{id}: kind = \"backup\" without a backup table: it is asked at once, and no horizon is waited for"
             ));
+        }
+        if let Transport::Webhook(transport) = &processor.transport {
+            warnings.extend(webhook::warnings(id, transport));
         }
         if processor.accept_pseudonymised {
             warnings.push(format!(

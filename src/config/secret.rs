@@ -147,6 +147,11 @@ impl SecretSource {
         self.resolve(Path::new(""), &|name| std::env::var_os(name))
     }
 
+    /// Fetches the secret for this process. Relative paths are resolved against `folder`.
+    pub fn fetch_in(&self, folder: &Path) -> Result<Secret, BadSecret> {
+        self.resolve(folder, &|name| std::env::var_os(name))
+    }
+
     /// Fetches the secret. Relative paths are resolved against `folder`.
     pub(super) fn resolve(&self, folder: &Path, environment: Environment<'_>) -> Result<Secret, BadSecret> {
         match self {

@@ -10,6 +10,7 @@ mod legal_clocks;
 mod not_built;
 mod regimes;
 mod rules;
+mod webhooks;
 
 use std::{ffi::OsString, path::Path};
 

@@ -255,6 +255,38 @@ pub enum Entry {
         /// The dead letter.
         letter: Uuid,
     },
+    /// Somebody paused the lane of a processor, and why lies sealed beside the fact.
+    LanePaused {
+        /// The processor.
+        processor: ProcessorId,
+        /// Tells it from every other stop.
+        stop: Uuid,
+        /// Who.
+        actor: String,
+    },
+    /// Somebody had a lane go on.
+    LaneResumed {
+        /// The processor.
+        processor: ProcessorId,
+        /// The pause that is over.
+        stop: Uuid,
+        /// Who.
+        actor: String,
+    },
+    /// Somebody stopped all lanes.
+    BrakeOn {
+        /// Tells it from every other stop.
+        stop: Uuid,
+        /// Who.
+        actor: String,
+    },
+    /// Somebody had them go on.
+    BrakeOff {
+        /// The brake that is over.
+        stop: Uuid,
+        /// Who.
+        actor: String,
+    },
 }
 
 /// What one transaction did to one request: a leaf of the ledger.

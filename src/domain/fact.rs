@@ -4,13 +4,14 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
+use uuid::Uuid;
 
 use super::{
     backup::{BackupChange, BackupEvent, Copies, Week},
     hold::{Hold, Holds},
     ids::{HoldId, ProcessorId, Tenant},
     registry::RegistryRevision,
-    task::Queued,
+    stops::{Stop, Stopped, Stops},
     time::At,
 };
 
@@ -45,6 +46,34 @@ pub enum Fact {
     },
     /// The key of a week's capsules was destroyed.
     Forgotten(CapsuleEpoch),
+    /// Somebody paused the lane of a processor: nothing new is sent to it.
+    Paused {
+        /// The processor.
+        processor: ProcessorId,
+        /// Who, and what was out by then.
+        stop: Stop,
+    },
+    /// Somebody had it go on.
+    Resumed {
+        /// The processor.
+        processor: ProcessorId,
+        /// The pause that is over.
+        stop: Uuid,
+        /// Who.
+        actor: String,
+    },
+    /// Somebody put the brake on: nothing new is sent to anybody.
+    Braked {
+        /// Who, and what was out by then.
+        stop: Stop,
+    },
+    /// Somebody took it off.
+    Unbraked {
+        /// The brake that is over.
+        stop: Uuid,
+        /// Who.
+        actor: String,
+    },
 }
 
 /// Capsules that are forgotten together: of one week, and of requests that the same sets cover.
@@ -76,6 +105,10 @@ impl Fact {
             }) => FactKind::BackupRestored,
             Self::Registry { .. } => FactKind::Registry,
             Self::Forgotten(_) => FactKind::Forgotten,
+            Self::Paused { .. } => FactKind::Paused,
+            Self::Resumed { .. } => FactKind::Resumed,
+            Self::Braked { .. } => FactKind::Braked,
+            Self::Unbraked { .. } => FactKind::Unbraked,
         }
     }
 
@@ -87,12 +120,24 @@ impl Fact {
             Self::Backup(event) => Self::key_of_backup(event),
             Self::Registry { revision, .. } => format!("registry/{revision}"),
             Self::Forgotten(epoch) => format!("forgotten/{}/{}", epoch.week, epoch.name()),
+            Self::Paused { stop, .. } | Self::Braked { stop } => Self::key_of_stop(stop.id),
+            Self::Resumed { stop, .. } | Self::Unbraked { stop, .. } => Self::key_of_end(*stop),
         }
     }
 
     /// The key of the fact that a backup event tells.
     pub fn key_of_backup(event: &BackupEvent) -> String {
         format!("backup/{}", event.event_id)
+    }
+
+    /// The key of the fact that a lane, or all of them, was stopped.
+    pub fn key_of_stop(id: Uuid) -> String {
+        format!("stop/{id}")
+    }
+
+    /// The key of the fact that a stop is over: it ends once.
+    pub fn key_of_end(id: Uuid) -> String {
+        format!("end/{id}")
     }
 
     /// The key of the fact that a hold was placed.
@@ -114,6 +159,7 @@ words! {
     FactKind {
         Hold = 1 "hold", Release = 2 "release", BackupTaken = 3 "backup_taken", BackupRotated = 4 "backup_rotated",
         BackupRestored = 5 "backup_restored", Registry = 6 "registry", Forgotten = 7 "forgotten",
+        Paused = 8 "paused", Resumed = 9 "resumed", Braked = 10 "braked", Unbraked = 11 "unbraked",
     }
 }
 
@@ -140,23 +186,6 @@ pub struct Facts {
     stops: Stops,
 }
 
-/// What people have stopped: single lanes, or all of them.
-#[derive(Debug, Clone, Default)]
-pub struct Stops {
-    brake: bool,
-    paused: BTreeSet<ProcessorId>,
-}
-
-impl Stops {
-    /// Why nothing is sent to a processor; `None`: nobody has stopped its lane.
-    pub fn of(&self, processor: &ProcessorId) -> Option<Queued> {
-        if self.brake {
-            return Some(Queued::Braked);
-        }
-        self.paused.contains(processor).then_some(Queued::Paused)
-    }
-}
-
 impl Facts {
     /// Takes the next fact in.
     pub fn learn(&mut self, version: FactVersion, told_at: At, fact: &Fact) {
@@ -167,6 +196,21 @@ impl Facts {
             Fact::Backup(event) => self.learn_backup(version, told_at, event),
             Fact::Registry { revision, .. } => self.registry = self.registry.max(*revision),
             Fact::Forgotten(epoch) => drop(self.forgotten.insert(epoch.clone())),
+            Fact::Paused { processor, stop } => {
+                let stopped = Stopped {
+                    version,
+                    since: told_at,
+                    stop: stop.clone(),
+                };
+                self.stops.pause_lane(processor, stopped);
+            }
+            Fact::Resumed { processor, stop, .. } => self.stops.resume_lane(processor, *stop),
+            Fact::Braked { stop } => self.stops.put_on(Stopped {
+                version,
+                since: told_at,
+                stop: stop.clone(),
+            }),
+            Fact::Unbraked { stop, .. } => self.stops.take_off(*stop),
         }
     }
 

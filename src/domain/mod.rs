@@ -22,6 +22,7 @@ pub mod person;
 pub mod plan;
 pub mod registry;
 pub mod request;
+pub mod stops;
 pub mod task;
 pub mod task_ids;
 pub mod time;

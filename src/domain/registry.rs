@@ -245,6 +245,16 @@ impl Processor {
         matches!(self.transport, Transport::Kafka { .. })
     }
 
+    /// How long a call to it may take in all; nothing where it is not called.
+    pub const fn call_timeout(&self) -> Duration {
+        match &self.transport {
+            Transport::Webhook(Webhook { timeout, .. }) | Transport::OpenDsr(OpenDsr { timeout, .. }) => {
+                *timeout
+            }
+            Transport::Kafka { .. } | Transport::Manual(_) => Duration::ZERO,
+        }
+    }
+
     /// Within which time a task that was claimed has to be answered, or to be back in its queue: a call that a worker makes
     /// is answered at once, unless the worker has died.
     pub fn answer_within(&self, lease: Duration) -> Duration {

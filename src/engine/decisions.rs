@@ -81,7 +81,8 @@ pub fn notes_of(vault: &Vault, request: RequestId, leaf: &StoredLeaf) -> Vec<Not
         .map_or_else(Vec::new, |sealed| opened(vault, request, leaf.n, sealed))
 }
 
-fn opened(vault: &Vault, request: RequestId, n: u32, sealed: &[u8]) -> Vec<Note> {
+/// The notes of a side row. What does not open, or cannot be read, is spoken of.
+pub(super) fn opened(vault: &Vault, request: RequestId, n: u32, sealed: &[u8]) -> Vec<Note> {
     let opened = match vault.open_record(request, n, sealed) {
         Ok(opened) => opened,
         Err(error) => {

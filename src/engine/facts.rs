@@ -9,8 +9,7 @@ mod compaction;
 mod stored;
 
 use self::backups::Latest;
-use self::stored::needs_sweep;
-pub(super) use self::stored::{of_nobody, store_fact};
+pub(super) use self::stored::{needs_sweep, of_nobody, store_fact};
 
 use async_trait::async_trait;
 

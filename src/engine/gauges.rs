@@ -8,7 +8,7 @@ use crate::{
         backup::earlier,
         fact::FactKind,
         ids::ProcessorId,
-        registry::Processor,
+        registry::{Lane, Processor},
         time::At,
         words::{CommandKind, DeadLetterReason},
     },
@@ -38,19 +38,39 @@ impl Gauges<'_> {
     async fn read_counters(&self) -> Result<(), EngineError> {
         let (counters, active) = (self.shared.store.counters().await?, self.shared.active()?);
         let living = self.shared.store.capsule_epochs().await?;
+        let facts = self.shared.refresh_facts().await?;
         let metrics = &self.shared.metrics;
+        let circuits = self.shared.open_circuits();
         metrics.show(GaugeGroup::Counters, || {
             metrics.take_counters(&counters);
+            metrics.circuit_open.reset();
             // What has not happened yet reads 0, so that its first time shows as a rise.
             for processor in &active.registry.processors {
                 let labels = &[processor.id.as_str()];
                 drop(metrics.abandoned.with_label_values(labels));
                 drop(metrics.undeliverable.with_label_values(labels));
+                let is_open = circuits.contains_key(&processor.id);
+                metrics
+                    .circuit_open
+                    .with_label_values(labels)
+                    .set(i64::from(is_open));
+                if processor.lane() != Lane::Relayed {
+                    drop(metrics.queued.with_label_values(labels));
+                }
                 if processor.backup.is_some() {
                     drop(metrics.backup_contradictions.with_label_values(labels));
                 }
             }
             metrics.vault_sealed.add(in_capsules(&counters, &living));
+            metrics.brake.set(i64::from(facts.stops().brake().is_some()));
+            metrics.lane_paused.reset();
+            for processor in &active.registry.processors {
+                let is_paused = facts.stops().pause(&processor.id).is_some();
+                metrics
+                    .lane_paused
+                    .with_label_values(&[processor.id.as_str()])
+                    .set(i64::from(is_paused));
+            }
         });
         Ok(())
     }

@@ -41,6 +41,7 @@ pub mod schedule;
 mod set_aside;
 pub mod settlement;
 pub mod status;
+pub mod stop;
 pub mod suppression;
 pub mod sweep;
 pub mod tombstones;

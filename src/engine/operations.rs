@@ -47,7 +47,7 @@ pub struct Once {
 
 impl Once {
     /// What remembers that it was carried out.
-    fn row(&self, request_id: RequestId) -> InboxRow {
+    pub(super) fn row(&self, request_id: RequestId) -> InboxRow {
         InboxRow {
             tenant: self.tenant.clone(),
             command_id: self.command_id,

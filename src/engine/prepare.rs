@@ -52,9 +52,14 @@ pub struct Arrival<T> {
 impl<T> Arrival<T> {
     /// What came in a call over HTTP: nothing has to be kept of it for a dead letter, because its caller is told.
     pub fn of_call(content: T) -> Self {
+        Self::of_call_result(Ok(content))
+    }
+
+    /// The same, where it may have been refused already.
+    pub fn of_call_result(content: Result<T, Rejection>) -> Self {
         Self {
             origin: None,
-            content: Ok(content),
+            content,
             raw: Zeroizing::default(),
             headers: KeptHeaders::default(),
             reading: None,

@@ -64,10 +64,21 @@ impl Pace {
         now: At,
     ) -> Result<Self, StoreError> {
         let mut pace = Self::default();
-        if !sweeps.iter().any(is_replay) {
+        if !sweeps.iter().any(|sweep| is_replay(sweep) || goes_on(sweep)) {
             return Ok(pace);
         }
         let counters = store.counters().await?;
+        if sweeps.iter().any(goes_on) {
+            // What a replay has passed by while its lane was stopped comes now: as much as may be out, and the rest when the
+            // agenda looks.
+            let out = TaskStateName::Dispatched.as_str();
+            let tasks = counters
+                .iter()
+                .filter(|(key, _)| key.kind == "tasks" && key.b == out);
+            let processors = tasks.filter_map(|(key, _)| ProcessorId::new(&key.a).ok());
+            let full = processors.filter(|id| in_flight(id, &counters) > u64::from(max_in_flight));
+            pace.full.extend(full);
+        }
         for sweep in sweeps.iter().filter(|sweep| is_replay(sweep)) {
             let into = facts
                 .restore(sweep.version)
@@ -76,7 +87,11 @@ impl Pace {
                 processor: processor.clone(),
                 in_flight: in_flight(processor, &counters),
             });
-            let full = out.filter(|out| out.in_flight > u64::from(max_in_flight));
+            // Nothing can be sent to a lane that somebody has stopped, so its replay must not run ahead of it.
+            let has_enough = |out: &WaitsFor| {
+                out.in_flight > u64::from(max_in_flight) || facts.stops().of(&out.processor).is_some()
+            };
+            let full = out.filter(has_enough);
             let full: Vec<WaitsFor> = full.collect();
             pace.full.extend(full.iter().map(|out| out.processor.clone()));
             let most = full.into_iter().max_by_key(|out| out.in_flight);
@@ -91,6 +106,11 @@ impl Pace {
 /// Whether a sweep sends tasks again.
 fn is_replay(sweep: &Sweep) -> bool {
     sweep.kind == FactKind::BackupRestored && sweep.finished_at.is_none()
+}
+
+/// Whether a sweep sends what waited in a lane that somebody had stopped.
+fn goes_on(sweep: &Sweep) -> bool {
+    matches!(sweep.kind, FactKind::Resumed | FactKind::Unbraked) && sweep.finished_at.is_none()
 }
 
 fn in_flight(processor: &ProcessorId, counters: &[(CounterKey, i64)]) -> u64 {

@@ -9,6 +9,7 @@ use crate::{
             derived_status::NotErased,
             refusal::{ComplaintBodies, Refusals},
         },
+        stops::Stops,
         words::TaskStateName,
     },
     wire::status::{
@@ -17,7 +18,13 @@ use crate::{
 };
 
 /// The state of a request, as the status topic and the lists of the API say it.
-pub fn status_message<'a>(request: &'a Request, complaint_bodies: &'a ComplaintBodies) -> StatusMessage<'a> {
+///
+/// What waits in a lane says whether that is stopped now, whatever was so when it began to wait.
+pub fn status_message<'a>(
+    request: &'a Request,
+    complaint_bodies: &'a ComplaintBodies,
+    stops: &Stops,
+) -> StatusMessage<'a> {
     let counts = request.counts();
     let life = &request.life;
     StatusMessage {
@@ -56,7 +63,10 @@ pub fn status_message<'a>(request: &'a Request, complaint_bodies: &'a ComplaintB
                 processor: waiting.processor.map(Cow::Borrowed),
                 // A gate blocks all of the request's tasks.
                 state: Some(waiting.state.unwrap_or(TaskStateName::Blocked)),
-                why: waiting.why,
+                why: match (waiting.processor, waiting.state) {
+                    (Some(processor), Some(state)) => stops.why_now(processor, state, waiting.why),
+                    _ => waiting.why,
+                },
                 until: waiting.until,
             })
             .collect(),

@@ -18,6 +18,7 @@ use crate::{
         backup::{BackupChange, earlier, week_of},
         fact::{Fact, FactKind, FactVersion},
         ids::{ProcessorId, RequestId},
+        registry::Lane,
         time::At,
         words::Why,
     },
@@ -237,7 +238,17 @@ impl SweepBatch<'_> {
                 });
                 of_processor.chain(all).collect()
             }
-            Fact::Forgotten(_) => Vec::new(),
+            // A queue that somebody runs is drained by whoever runs it.
+            Fact::Resumed { processor, .. } => {
+                let relayed = inputs.active.registry.get(processor);
+                let relayed = relayed.filter(|processor| processor.lane() == Lane::Relayed);
+                relayed
+                    .map(|_| Stage::List(Concerned::Open))
+                    .into_iter()
+                    .collect()
+            }
+            Fact::Unbraked { .. } => vec![Stage::List(Concerned::Open)],
+            Fact::Forgotten(_) | Fact::Paused { .. } | Fact::Braked { .. } => Vec::new(),
         }
     }
 }

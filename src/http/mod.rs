@@ -27,6 +27,7 @@ mod processors;
 mod query;
 mod repeats;
 mod requests;
+mod stops;
 mod suppression;
 mod sweeps;
 mod tasks;
@@ -211,6 +212,12 @@ fn routes(api: Arc<Api>) -> Router {
         .route("/v1/tasks/{id}/retry", post(tasks::retry))
         .route("/v1/tasks/{id}/waive", post(tasks::waive))
         .route("/v1/processors", get(processors::list))
+        .route("/v1/processors/{id}/pause", post(stops::pause))
+        .route("/v1/processors/{id}/resume", post(stops::resume))
+        .route(
+            "/v1/brake",
+            get(stops::show_brake).post(stops::brake).delete(stops::unbrake),
+        )
         .route("/v1/holds", post(holds::place).get(holds::list))
         .route("/v1/holds/{id}", get(holds::one).delete(holds::release))
         .route("/v1/backups", post(backups::tell))

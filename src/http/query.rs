@@ -15,7 +15,7 @@ use super::{
     problem::{FieldError, Problem},
 };
 use crate::domain::{
-    ids::{HoldId, RequestId, TaskId},
+    ids::{HoldId, ProcessorId, RequestId, TaskId},
     time::At,
 };
 
@@ -80,6 +80,21 @@ impl<T: Named> FromRequestParts<Arc<Api>> for Id<T> {
             .filter(|text| text.len() == 36)
             .and_then(|text| Uuid::from_str(&text).ok());
         id.map(|id| Self(id.into())).ok_or_else(unknown)
+    }
+}
+
+/// The id of a processor in the path. What is none leads nowhere.
+pub(super) struct Lane(pub(super) ProcessorId);
+
+impl FromRequestParts<Arc<Api>> for Lane {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, api: &Arc<Api>) -> Result<Self, Problem> {
+        let unknown = || Problem::unknown("processor");
+        let Path(text) = Path::<String>::from_request_parts(parts, api)
+            .await
+            .map_err(|_| unknown())?;
+        ProcessorId::new(&text).map(Self).map_err(|_| unknown())
     }
 }
 

@@ -22,6 +22,7 @@ use super::{
     requests::{Lock, RequestStore, RequestTransaction, StoredRequest},
     retention::{RetentionStore, RetentionTransaction},
     session::{Pool, Session},
+    stops::StopTransaction,
     suppression::{SuppressionStore, SuppressionTransaction},
     sweeps::{Concerned, SweepStore, SweepTransaction},
 };
@@ -83,6 +84,7 @@ pub trait Transaction:
     + RequestTransaction
     + LedgerTransaction
     + FactTransaction
+    + StopTransaction
     + SweepTransaction
     + CapsuleTransaction
     + DeadLetterTransaction

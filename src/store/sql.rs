@@ -22,6 +22,7 @@ mod queues;
 mod requests;
 mod resealed;
 mod retention;
+mod stops;
 mod suppression;
 mod sweeps;
 mod undeliverable;

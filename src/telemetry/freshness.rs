@@ -71,6 +71,8 @@ impl GaugeGroup {
                 "undeliverable_tasks",
                 "deferred",
                 "vault_sealed_requests",
+                "lane_paused",
+                "brake",
             ],
             Self::Ledger => &["ledger_entries"],
             Self::OldestOpen => &["oldest_open_request_seconds"],

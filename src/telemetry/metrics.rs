@@ -111,9 +111,16 @@ metrics! {
     task_ack: histograms "task_ack_seconds" ["processor"] "Time from sending a task to an answer that counts.", buckets LIFE_BUCKETS;
     dispatches: counters "dispatches_total" ["processor", "outcome"] "Attempts of tasks that were decided to be sent (sent), and tasks that the topic of their processor did not take (undeliverable), by processor.";
     undeliverable: gauges "undeliverable_tasks" ["processor"] "Tasks that the topic of their processor does not take: it is missing or forbidden, has no leader, or takes less than they are.";
+    queued: gauges "queued_tasks" ["processor"] "Tasks in the queue of a lane: it has a rate or a number of calls at a time, or somebody has stopped it, or its circuit is open.";
+    in_flight: gauges "lane_in_flight" ["processor"] "Calls to a processor that are under way in this worker.";
+    sends: counters "sends_total" ["processor", "outcome"] "Calls to processors, by what came of them: answered, failed, not_now (it asks for patience), unauthorised.";
+    send_duration: histograms "send_seconds" ["processor"] "Duration of calls to processors.", buckets TRANSACTION_BUCKETS;
+    circuit_open: gauges "circuit_open" ["processor"] "1 where nothing is sent to a processor but one task now and then, because it fails or does not let us in.";
     acks: counters "acks_total" ["processor", "outcome"] "Acks read, by processor (none where it could not be trusted) and outcome.";
     attested: counters "attested_total" ["processor"] "Tasks closed by the term that their vendor has published (completes_by), by processor: nobody has confirmed them.";
     abandoned: gauges "abandoned_tasks" ["processor"] "Tasks given up until an operator retries or waives them.";
+    lane_paused: gauges "lane_paused" ["processor"] "1 where somebody has paused the lane of a processor: nothing is sent to it until it is resumed.";
+    brake: gauge "brake" [] "1 while the brake is on: nothing is sent to anybody until it is taken off.";
     deferred: gauges "deferred" ["reason"] "Tasks that wait for a date, an event or the end of a legal hold, by reason.";
     deferred_overdue: gauges "deferred_overdue" ["processor"] "Deferred tasks whose date has passed: a backup that has not proved its rotation, a part that should have woken.";
     sweep_remaining: gauges "sweep_remaining" ["fact"] "Requests that sweeps still have to look at, about, by the kind of fact.";
@@ -276,6 +283,20 @@ impl Metrics {
         self.dispatches.with_label_values(&[processor, outcome]).inc();
     }
 
+    /// A call to a processor is over.
+    pub fn send(&self, processor: &str, outcome: &str, took: Duration) {
+        self.sends.with_label_values(&[processor, outcome]).inc();
+        self.send_duration
+            .with_label_values(&[processor])
+            .observe(took.as_secs_f64());
+    }
+
+    /// So many calls to a processor are under way.
+    pub fn in_flight(&self, processor: &str, calls: usize) {
+        let calls = i64::try_from(calls).unwrap_or(i64::MAX);
+        self.in_flight.with_label_values(&[processor]).set(calls);
+    }
+
     /// So many identities were looked up in the suppression list.
     pub fn suppression_checked(&self, suppressed: usize, clear: usize) {
         for (result, n) in [("suppressed", suppressed), ("clear", clear)] {
@@ -309,6 +330,7 @@ impl Metrics {
         self.abandoned.reset();
         self.deferred.reset();
         self.undeliverable.reset();
+        self.queued.reset();
         for status in Status::ALL {
             self.requests.with_label_values(&[status.as_str()]).set(0);
         }
@@ -335,6 +357,7 @@ impl Metrics {
                     }
                 }
                 "undeliverable" => self.undeliverable.with_label_values(&[processor]).set(*n),
+                "queued" => self.queued.with_label_values(&[processor]).set(*n),
                 "requests" => self.requests.with_label_values(&[state]).set(*n),
                 "overdue" => self.requests_overdue.set(*n),
                 "at_risk" => self.requests_at_risk.set(*n),

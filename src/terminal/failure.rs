@@ -25,6 +25,9 @@ pub enum Failure {
     /// The command was not asked properly, or what it was given is wrong.
     #[error("{0}")]
     Usage(String),
+    /// A registered system cannot be reached.
+    #[error("{0}")]
+    Unreachable(String),
     /// Mistakes in the configuration or the registry.
     #[error("{0}")]
     Config(Problems),
@@ -99,6 +102,7 @@ impl Failure {
             // Whoever reads the output has had enough of it: no failure of ours.
             Self::Output(error) if error.kind() == io::ErrorKind::BrokenPipe => Exit::Ok,
             Self::Output(_) | Self::System { .. } => Exit::NotSo,
+            Self::Unreachable(_) => Exit::Unreachable,
             Self::Usage(_) | Self::Config(_) | Self::File { .. } | Self::Json(_) => Exit::Usage,
             Self::Store { source, .. } if source.is_unreachable() => Exit::Unreachable,
             Self::Store { .. } => Exit::Usage,
@@ -187,6 +191,7 @@ mod tests {
         let cases = [
             (Failure::NotSo(String::new()), Exit::NotSo),
             (Failure::Usage(String::new()), Exit::Usage),
+            (Failure::Unreachable(String::new()), Exit::Unreachable),
             (unreachable().into(), Exit::Unreachable),
             (KafkaError::MissingTopics("a".into()).into(), Exit::Usage),
             (StoreError::Schema("old".into()).into(), Exit::Usage),

@@ -87,10 +87,17 @@ impl fmt::Debug for Token {
     }
 }
 
+impl Token {
+    /// One that nobody believes: for a task that is nobody's.
+    pub(crate) const fn nobodys() -> Self {
+        Self([b'-'; TOKEN_CHARS])
+    }
+}
+
 #[cfg(test)]
 impl Token {
     /// One that nobody believes.
     pub(crate) const fn for_tests() -> Self {
-        Self([b'-'; TOKEN_CHARS])
+        Self::nobodys()
     }
 }

@@ -83,6 +83,10 @@ fn readable(request: RequestId, entry: &Entry) -> Result<Value, EngineError> {
         | Entry::CapsulesForgotten { .. }
         | Entry::Searched { .. }
         | Entry::LetterOpened { .. }
+        | Entry::LanePaused { .. }
+        | Entry::LaneResumed { .. }
+        | Entry::BrakeOn { .. }
+        | Entry::BrakeOff { .. }
         | Entry::Purged { .. } => {}
     }
     Ok(Value::Object(members))

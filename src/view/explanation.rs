@@ -121,7 +121,7 @@ impl<'a> Explanation<'a> {
         let best = request.best_case(context);
         let openers = gates.iter().filter_map(|gate| outlook::opener(*gate, request));
         Ok(Self {
-            request: status_message(request, complaint_bodies),
+            request: status_message(request, complaint_bodies, context.facts.stops()),
             warnings: warnings(full, vault, context)?,
             happened: history(request, &full.read_leaves()?),
             decisions,

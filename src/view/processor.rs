@@ -9,6 +9,7 @@ use crate::{
         calendar::Period,
         ids::{IdentityType, ProcessorId},
         registry::{BackupSet, Processor, Retention, Transport},
+        time::At,
         words::{Action, ProcessorKind},
     },
     engine::lanes::ShutLane,
@@ -38,7 +39,8 @@ pub struct ProcessorView<'a> {
     sweep_after: Option<Period>,
     /// How many tasks it has, by their state.
     tasks: BTreeMap<&'a str, i64>,
-    /// `open`, or `undeliverable`: its topic takes nothing, as far as this worker knows.
+    /// `open`; `braked`, `paused`: somebody has stopped it; or `undeliverable`: its topic takes nothing, as far as this worker
+    /// knows.
     lane: &'static str,
     /// Why, since when, and when it is tried again; or why some of its tasks wait where the others go out.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -48,13 +50,14 @@ pub struct ProcessorView<'a> {
 }
 
 impl<'a> ProcessorView<'a> {
-    /// Of a processor: `topic`: where its tasks go; `lane`: why its topic takes nothing; `counters`: everybody's.
+    /// Of a processor: `topic`: where its tasks go; `lane`: what keeps them from it; `counters`: everybody's.
     pub fn of(
         processor: &'a Processor,
         topic: Option<String>,
-        lane: Option<ShutLane>,
+        lane: Lane,
         counters: &'a [(CounterKey, i64)],
     ) -> Self {
+        let Lane { stopped, shut } = lane;
         let own = |kind: &'static str| {
             counters
                 .iter()
@@ -79,17 +82,48 @@ impl<'a> ProcessorView<'a> {
                 .filter(|(_, n)| *n != 0)
                 .map(|(key, n)| (key.b.as_str(), *n))
                 .collect(),
-            lane: if lane.is_some() { "undeliverable" } else { "open" },
-            lane_reason: LaneReason::of(lane, undeliverable),
+            lane: match (&stopped, &shut) {
+                (Some(stopped), _) => stopped.lane,
+                (None, Some(_)) => "undeliverable",
+                (None, None) => "open",
+            },
+            lane_reason: stopped
+                .map(LaneReason::Stopped)
+                .or_else(|| LaneReason::of(shut, undeliverable)),
             undeliverable,
         }
     }
+}
+
+/// What may keep tasks from leaving a lane.
+#[derive(Debug, Default)]
+pub struct Lane {
+    /// Who has stopped it.
+    pub stopped: Option<StoppedLane>,
+    /// Why its topic takes nothing.
+    pub shut: Option<ShutLane>,
+}
+
+/// A lane that somebody has stopped, or that is stopped with all others.
+#[derive(Debug, Serialize)]
+pub struct StoppedLane {
+    /// `braked` or `paused`.
+    #[serde(skip)]
+    pub lane: &'static str,
+    /// Since when.
+    pub since: At,
+    /// By whom.
+    pub by: String,
+    /// Why, where whoever asks may read it.
+    pub why: Option<String>,
 }
 
 /// Why a lane does not take everything.
 #[derive(Debug, Serialize)]
 #[serde(untagged)]
 enum LaneReason {
+    /// Somebody has stopped it.
+    Stopped(StoppedLane),
     /// Its topic takes nothing.
     Shut(ShutLane),
     /// Its topic does not take some of its tasks.

@@ -14,6 +14,7 @@ use crate::{
         body::Body,
         note::{Note, Proof},
         request::{Check, Context, Request, refusal::ComplaintBodies},
+        stops::Stops,
         time::At,
         words::{Reason, Why},
     },
@@ -42,11 +43,13 @@ pub struct RequestOverview<'a> {
 
 impl<'a> RequestOverview<'a> {
     /// Of a request.
-    pub fn of(request: &'a Request, complaint_bodies: &'a ComplaintBodies) -> Self {
+    pub fn of(request: &'a Request, complaint_bodies: &'a ComplaintBodies, stops: &Stops) -> Self {
         Self {
-            status: status_message(request, complaint_bodies),
+            status: status_message(request, complaint_bodies, stops),
             deadline_rolled: request.life.clock.rolled,
-            task_list: TaskView::all(request).collect(),
+            task_list: TaskView::all(request)
+                .map(|task| task.as_stopped(stops))
+                .collect(),
         }
     }
 }
@@ -100,7 +103,7 @@ impl<'a> RequestDetail<'a> {
         let request = full.request();
         let mut evidence = evidence_of(full, parts.vault, parts.free_text);
         let task_list = request.ordinals().map(|ordinal| ProvedTask {
-            task: TaskView::of(request, ordinal),
+            task: TaskView::of(request, ordinal).as_stopped(context.facts.stops()),
             evidence: evidence.remove(&ordinal),
         });
         let holds = context.facts.holds().on_request(request, context.registry);

@@ -8,7 +8,8 @@ use crate::domain::{
     ids::ProcessorId,
     registry::ConfirmBy,
     request::{Context, Request, gates::ClosedGate, outlook::Need},
-    task::{Deferral, Queued, Share, Task, TaskState, Undelivered},
+    stops::Stopped,
+    task::{Deferral, Share, Task, TaskState, Undelivered},
     time::At,
     words::AbandonCause,
 };
@@ -163,6 +164,7 @@ fn to_do(request: &Request, ordinal: u16, context: &Context<'_>) -> Option<Strin
         ),
         // A gate has a sentence of its own, and the others go on by themselves.
         Need::Gate(_)
+        | Need::Resumption(_)
         | Need::Release(_)
         | Need::Answer(_)
         | Need::Term(_)
@@ -240,27 +242,20 @@ fn sentence(request: &Request, ordinal: u16, context: &Context<'_>) -> Option<St
             format!("{processor} has proved it once and is asked again at {until}.")
         }
         TaskState::Held { .. } => held(request, ordinal, context),
+        TaskState::Queued { due, .. } if attempt > 0 && *due > context.now => {
+            format!("{processor} is asked again at {due}, after attempt {attempt} did not succeed.")
+        }
         TaskState::Ready { due } if attempt > 0 => {
             format!("{processor} is asked again at {due}, after attempt {attempt} did not succeed.")
         }
         // The gate has a sentence of its own.
         TaskState::Ready { .. } if request.shown_gate().is_some() => return None,
-        TaskState::Ready { due } if task.is_unsent_replay() && *due <= context.now => format!(
+        TaskState::Ready { due } if task.is_unsent_replay() && *due <= context.now => stopped(task, context)
+            .unwrap_or_else(|| format!(
             "A restored backup has brought it back: {processor} has much to do again, and is asked when it comes to this."
-        ),
+        )),
         TaskState::Ready { due } => format!("{processor} is asked at {due}."),
-        TaskState::Queued { due, .. } if attempt > 0 && *due > context.now => {
-            format!("{processor} is asked again at {due}, after attempt {attempt} did not succeed.")
-        }
-        TaskState::Queued {
-            why: Queued::Turn, ..
-        } => format!("It waits for its turn in the queue of {processor}."),
-        TaskState::Queued {
-            why: Queued::Paused, ..
-        } => format!("{processor} was paused: it is asked when somebody resumes it."),
-        TaskState::Queued {
-            why: Queued::Braked, ..
-        } => "Everything was stopped by the brake: it goes on when somebody takes that away.".to_owned(),
+        TaskState::Queued { .. } => in_queue(task, context),
         TaskState::Undeliverable { .. } => format!(
             "The topic of {processor} takes nothing now: it is missing or forbidden, has no leader, or does not confirm. It \
              is tried all the time, and {processor} is asked as soon as it takes the task."
@@ -283,6 +278,31 @@ fn sentence(request: &Request, ordinal: u16, context: &Context<'_>) -> Option<St
             return None;
         }
     })
+}
+
+/// What a task in the queue of its lane waits for. A lane that goes on since the task was put there is not stopped.
+fn in_queue(task: &Task, context: &Context<'_>) -> String {
+    let processor = &task.processor;
+    match stopped(task, context) {
+        Some(stopped) => stopped,
+        None => format!("It waits for its turn in the queue of {processor}."),
+    }
+}
+
+/// Who has stopped the lane of a task, and since when; `None`: nobody.
+fn stopped(task: &Task, context: &Context<'_>) -> Option<String> {
+    let (processor, stops) = (&task.processor, context.facts.stops());
+    if let Some(Stopped { since, stop, .. }) = stops.brake() {
+        return Some(format!(
+            "Nothing is sent to anybody: {} has put the brake on at {since}. {processor} is asked when somebody takes it off.",
+            stop.actor
+        ));
+    }
+    let Stopped { since, stop, .. } = stops.pause(processor)?;
+    Some(format!(
+        "{processor} is paused since {since}, by {}: it is asked when somebody resumes it.",
+        stop.actor
+    ))
 }
 
 fn waiting_for_others(request: &Request, ordinal: u16, context: &Context<'_>) -> Option<String> {

@@ -9,9 +9,10 @@ use crate::domain::{
     ids::{Label, ProcessorId, TaskId},
     note::Statement,
     request::Request,
+    stops::Stops,
     task::{Share, TaskState},
     time::At,
-    words::{Action, TaskStateName},
+    words::{Action, TaskStateName, Why},
 };
 
 /// A task as people see it.
@@ -63,6 +64,15 @@ impl<'a> TaskView<'a> {
             until: waits.and_then(|(_, until)| until),
             outcome: task.outcome(),
         }
+    }
+
+    /// The same with what is stopped now, whatever was so when it began to wait.
+    #[must_use]
+    pub fn as_stopped(mut self, stops: &Stops) -> Self {
+        if let Some(why) = self.why.and_then(Why::parse) {
+            self.why = Some(stops.why_now(self.processor, self.state, why).as_str());
+        }
+        self
     }
 
     /// Every task of a request, in the order of its plan.

@@ -3,11 +3,14 @@
 //! It must never judge the token or compare the ack with the task: that needs the task. Nor does it know which of the
 //! `identities` the registry's `provides` allows.
 
+mod reply;
+
 use std::num::NonZeroU32;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Deserializer, Serialize, de::Error};
 
+pub use self::reply::{AskedTask, NoAck, parse_reply};
 use super::{
     envelope::Envelope,
     fields::{Id, List, MAX_IDENTITIES, MAX_LIST, Object, Table, Text, Time},
@@ -154,6 +157,10 @@ impl JsonSchema for Seconds {
 
 /// Reads an ack. What came around it has no say in it.
 pub fn parse_ack(bytes: &[u8], _envelope: &Envelope<'_>) -> Result<Ack, Rejection> {
+    parse(bytes)
+}
+
+fn parse(bytes: &[u8]) -> Result<Ack, Rejection> {
     let message: AckMessage<'_> = read(validate::check(bytes)?)?;
     let answer = answer(&message)?;
     Ok(Ack {

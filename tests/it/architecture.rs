@@ -28,7 +28,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     // What people see: it knows nothing of who shows it.
     ("view", &["engine", "store", "vault", "wire", "domain"]),
     // What delivery speaks to. Its implementations stand above delivery, each in a folder of its own.
-    ("transport", &["engine", "domain"]),
+    ("transport", &["engine", "clock", "wire", "config", "domain"]),
     (
         "delivery",
         &["transport", "engine", "store", "telemetry", "clock", "domain"],
@@ -323,6 +323,8 @@ fn no_decision_reads_the_machines_clock() {
         // When a topic that took nothing is tried again, and which tasks are looked at then; the gate decides about them.
         ("engine/lanes.rs", 2),
         ("engine/undeliverable.rs", 2),
+        // When a call says that it was signed, and what a date in its answer is counted from.
+        ("transport/webhook.rs", 1),
         // The time of a batch of which nothing is written.
         ("engine/unit_of_work.rs", 1),
         // When a keyring was made, how long a period is, and when partitions were counted.

@@ -30,6 +30,11 @@ pub(in crate::app) trait Periodic: Send + 'static {
     /// How long it rests.
     fn every(&self) -> Duration;
 
+    /// Ends it, at the shutdown.
+    async fn end(&mut self) -> Result<(), Self::Error> {
+        Ok(())
+    }
+
     /// Rests.
     async fn rest(&mut self) {
         // A look now and then: no due time of the domain.
@@ -106,6 +111,9 @@ pub(in crate::app) async fn periodic<P: Periodic>(
                 () = task.rest() => {}
             }
         }
+    }
+    if let Err(error) = task.end().await {
+        reports.failed(task.name(), task.part(), &error);
     }
     Ok(())
 }

@@ -1,5 +1,6 @@
 //! How a processor is asked.
 
+use super::{http_options::url, webhook::webhook};
 use crate::{
     config::{
         kafka, not_built,
@@ -54,12 +55,7 @@ fn of_kind(kind: Kind, section: &Section<'_>, entry: &Entry<'_>) -> Option<Trans
                 topic: section.get("topic").and_then(|e| kafka::topic(&e)),
             });
         }
-        Kind::Webhook => {
-            section.need("url").and_then(|e| url(&e));
-            section.need("secret").and_then(|e| e.secret_source());
-            section.get("timeout").and_then(|e| e.duration(Zero::Refused));
-            not_built::refuse(entry, "transport.webhook");
-        }
+        Kind::Webhook => return webhook(section).map(Transport::Webhook),
         Kind::OpenDsr => {
             opendsr(section);
             not_built::refuse(entry, "transport.opendsr");
@@ -108,18 +104,4 @@ fn auth(section: &Section<'_>) {
             entry.line_of_text();
         }
     }
-}
-
-fn url(entry: &Entry<'_>) -> Option<()> {
-    let text = entry.text()?;
-    let rest = text
-        .strip_prefix("https://")
-        .or_else(|| text.strip_prefix("http://"));
-    let host = rest
-        .and_then(|rest| rest.split(['/', '?', '#']).next())
-        .unwrap_or_default();
-    if host.is_empty() || host.contains('@') || text.contains(|c: char| c.is_whitespace() || c.is_control()) {
-        return entry.refused("expected http:// or https:// with a host, and without a password");
-    }
-    Some(())
 }

@@ -10,7 +10,7 @@ use crate::{
     domain::{
         calendar::Period,
         ids::{AnchorName, Label, ProcessorId},
-        registry::{BackupSet, ConfirmBy, MissingIdentity, Retention, Retry, Transport},
+        registry::{BackupSet, Breaker, ConfirmBy, MissingIdentity, Rate, Retention, Retry, Transport},
         words::{Action, ProcessorKind},
     },
 };
@@ -148,18 +148,9 @@ fn label(name: &str) -> Label {
 }
 
 #[test]
-fn the_contracts_registry_is_read_but_for_what_is_not_built() {
+fn the_contracts_registry_is_read() {
     let text = format!("{REGISTRY}{OTHERS}");
-    let not_built = [
-        r#"processors.toml:19: processor "crm": rate: not built yet in this version: tasks would be sent as fast as they come"#,
-    ];
-    assert_eq!(
-        lines(registry_file::read_text("processors.toml", &text)),
-        not_built
-    );
-
-    let built: Vec<&str> = text.lines().filter(|l| !l.starts_with("rate")).collect();
-    let registry = registry_file::read_text("processors.toml", &built.join("\n")).unwrap();
+    let registry = registry_file::read_text("processors.toml", &text).unwrap();
     let ids: Vec<&str> = registry.processors.iter().map(|p| p.id.as_str()).collect();
     assert_eq!(ids, ["crm", "nightly-backup", "billing", "hosting"]);
     let crm = &registry.processors[0];
@@ -167,6 +158,11 @@ fn the_contracts_registry_is_read_but_for_what_is_not_built() {
     assert_eq!(crm.actions, [Action::Erase, Action::Anonymize]);
     assert_eq!(crm.after, [ProcessorId::new("billing").unwrap()]);
     assert_eq!((crm.retry, crm.concurrency), (Retry::default(), 8));
+    let rate = Rate {
+        tasks: 50,
+        per: Duration::from_secs(1),
+    };
+    assert_eq!((crm.rate, crm.breaker), (Some(rate), Breaker::default()));
     assert_eq!(crm.ack_timeout, Duration::from_secs(86_400));
     assert_eq!((crm.verify_after, crm.sweep_after), (Some(Period::days(7)), None));
     let rule = Retention {

@@ -23,26 +23,6 @@ fn transports() {
             "transport.url: unknown key; known here: topic, type".into(),
         ),
         (
-            "{ type = 'webhook', url = 'https://a/b', secret = 'env:S', timeout = '15s' }",
-            refused.clone(),
-        ),
-        (
-            "{ type = 'webhook', url = 'ftp://a', secret = 'env:', timeout = '0s' }",
-            format!(
-                "{refused}\ntransport.secret: expected the name of an environment variable after env:\ntransport.timeout: expected a duration longer than zero\ntransport.url: expected http:// or https:// with a host, and without a password"
-            ),
-        ),
-        (
-            "{ type = 'webhook' }",
-            format!("{refused}\ntransport.secret: missing\ntransport.url: missing"),
-        ),
-        (
-            "{ type = 'webhook', url = 'https://u:hunter2@a', secret = 's' }",
-            format!(
-                "{refused}\ntransport.url: expected http:// or https:// with a host, and without a password"
-            ),
-        ),
-        (
             "{ type = 'opendsr', url = 'https://a', version = '2.0', poll = '1h', processor_domain = 'a', ca = 'ca.pem', auth = { type = 'basic', username = 'u', password = 'env:P' } }",
             refused.clone(),
         ),
@@ -93,20 +73,18 @@ fn transports() {
 
 #[test]
 fn what_is_not_built_is_refused_and_still_checked() {
-    let rate = format!("rate: {NOT_BUILT} tasks would be sent as fast as they come");
-    let bad_rate = format!(
-        "rate: expected a number of at least 1 per second, minute or hour, such as 50/s, 50/m or 50/h\n{rate}"
-    );
+    let bad_rate =
+        "rate: expected a number of at least 1 per second, minute or hour, such as 50/s, 50/m or 50/h";
     check(&[
         (
             "provides = ['A']",
             "provides[0]: an identity type must match [a-z0-9_]{1,64}",
         ),
         ("provides = 1", "provides: expected a list, found an integer"),
-        ("rate = '50/s'", &rate),
-        ("rate = '50'", &bad_rate),
-        ("rate = '0/s'", &bad_rate),
-        ("rate = '+1/s'", &bad_rate),
-        ("rate = '1/d'", &bad_rate),
+        ("rate = '50/s'", ""),
+        ("rate = '50'", bad_rate),
+        ("rate = '0/s'", bad_rate),
+        ("rate = '+1/s'", bad_rate),
+        ("rate = '1/d'", bad_rate),
     ]);
 }

@@ -124,8 +124,11 @@ impl Request {
             _ => return None,
         };
         let is_queued = matches!(task.state, TaskState::Queued { .. });
-        // A processor that is no longer registered cannot be asked: the task waits, and `conclude` raises attention.
-        let processor = context.registry.get(&task.processor)?;
+        // A processor that is no longer registered cannot be asked: the task waits, and `conclude` raises attention. Nobody runs
+        // its lane either, so the task leaves the queue, and the agenda looks whether it is back.
+        let Some(processor) = context.registry.get(&task.processor) else {
+            return is_queued.then_some(TaskEvent::Unqueued { due });
+        };
         if context.withheld.has(task) || !self.can_be_asked(ordinal, context) || !self.spares(task, processor)
         {
             return is_queued.then_some(TaskEvent::Unqueued { due });
@@ -133,7 +136,11 @@ impl Request {
         let stopped = context.facts.stops().of(&task.processor);
         let is_claimed = context.withheld.claims(self.id, ordinal);
         match (processor.lane(), stopped) {
-            (Lane::Relayed, None) if due > context.now => None,
+            // What a restore has brought back is sent at the pace of its replay, also once the lane goes on: in the queue
+            // nobody could tell it from the rest.
+            (Lane::Relayed, Some(_)) if task.is_unsent_replay() => None,
+            // Nobody runs a queue for such a lane, so the agenda has to wake it.
+            (Lane::Relayed, None) if due > context.now => is_queued.then_some(TaskEvent::Unqueued { due }),
             (Lane::Relayed, None) => self.event_of_relayed(ordinal, processor, context),
             (Lane::Queued | Lane::Claimed, None) if is_queued && is_claimed && due <= context.now => {
                 Some(TaskEvent::Dispatched {

@@ -5,8 +5,9 @@ use std::{borrow::Cow, sync::Arc};
 use crate::{
     domain::{
         body::Body,
-        identity::Identity,
+        identity::{Identity, SubjectData},
         ids::{IdentityType, Label, ProcessorId, RequestId, TaskId, Tenant},
+        registry::Processor,
         request::{Request, answer::CRYPTO_ERASE},
         task::{Purpose, Share, Task},
         time::At,
@@ -110,6 +111,45 @@ impl TaskDispatch {
             respond_by,
             token,
         })
+    }
+
+    /// A task that is nobody's, to try a processor with: it asks whether data of a made-up subject is still there, and its
+    /// token is believed nowhere.
+    pub fn of_nobody(processor: &Processor, tenant: &Tenant, now: At) -> Self {
+        let made_up = || uuid::Builder::from_random_bytes(rand::random()).into_uuid();
+        let identity = |kind: &IdentityType| Identity {
+            kind: kind.clone(),
+            value: SubjectData::new(match kind.as_str() {
+                // A domain that can never be anybody's (RFC 2606).
+                "email" => "lacuna-test-nobody@example.invalid",
+                // No country has this code.
+                "phone" => "+999000000000",
+                _ => "lacuna-test-nobody",
+            }),
+        };
+        let respond_by = now.plus(processor.ack_timeout);
+        Self {
+            of: Arc::new(Asked {
+                request: RequestId(made_up()),
+                tenant: tenant.clone(),
+                reason: Reason::SubjectRequest,
+                data_before: now,
+                deadline: respond_by,
+                purposes: Vec::new(),
+                categories: Vec::new(),
+                identities: processor.identities.iter().map(identity).collect(),
+            }),
+            processor: processor.id.clone(),
+            id: TaskId(made_up()),
+            generation: 1,
+            attempt: 1,
+            action: Action::Verify,
+            by_key: false,
+            categories: Vec::new(),
+            named: Named::All,
+            respond_by,
+            token: Token::nobodys(),
+        }
     }
 
     /// The request.
@@ -237,7 +277,6 @@ const fn asks_for_key(task: &Task) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::identity::SubjectData;
 
     fn kind(name: &str) -> IdentityType {
         IdentityType::new(name).unwrap()

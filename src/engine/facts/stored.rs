@@ -65,7 +65,7 @@ async fn forget_subject(tenant: &Tenant, id: HoldId, tx: &mut dyn Transaction) -
 }
 
 /// Whether requests have to look at it: a copy that was only taken concerns nobody yet.
-pub(super) const fn needs_sweep(fact: &Fact) -> bool {
+pub(in crate::engine) const fn needs_sweep(fact: &Fact) -> bool {
     match fact {
         Fact::Hold(_) | Fact::Release { .. } => true,
         Fact::Backup(BackupEvent {
@@ -74,7 +74,9 @@ pub(super) const fn needs_sweep(fact: &Fact) -> bool {
         }) => lock_until.is_some(),
         Fact::Backup(_) => true,
         Fact::Registry { changed, open, .. } => *open || !changed.is_empty(),
-        Fact::Forgotten(_) => false,
+        Fact::Forgotten(_) | Fact::Paused { .. } | Fact::Braked { .. } => false,
+        // What waited in lanes that nobody runs a queue for goes out by it.
+        Fact::Resumed { .. } | Fact::Unbraked { .. } => true,
     }
 }
 
@@ -105,6 +107,28 @@ fn entry_of(fact: &Fact) -> Entry {
         Fact::Forgotten(epoch) => Entry::CapsulesForgotten {
             week: epoch.week,
             sets: epoch.sets.clone(),
+        },
+        Fact::Paused { processor, stop } => Entry::LanePaused {
+            processor: processor.clone(),
+            stop: stop.id,
+            actor: stop.actor.clone(),
+        },
+        Fact::Resumed {
+            processor,
+            stop,
+            actor,
+        } => Entry::LaneResumed {
+            processor: processor.clone(),
+            stop: *stop,
+            actor: actor.clone(),
+        },
+        Fact::Braked { stop } => Entry::BrakeOn {
+            stop: stop.id,
+            actor: stop.actor.clone(),
+        },
+        Fact::Unbraked { stop, actor } => Entry::BrakeOff {
+            stop: *stop,
+            actor: actor.clone(),
         },
     }
 }

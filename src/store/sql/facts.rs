@@ -48,7 +48,10 @@ impl<S: Pool> FactStore for S {
             "select version, id, at, body, digest, sealed, chain, chain_before from fact where about = $1 order by version"
         );
         let rows = self.read(Statement::new(sql).bind(processor.as_str())).await?;
-        rows.try_map(FactColumns::into_fact)
+        let mut facts = rows.try_map(FactColumns::into_fact)?;
+        // The same system may have had its lane paused.
+        facts.retain(|stored| matches!(stored.fact, Fact::Backup(_)));
+        Ok(facts)
     }
 }
 
@@ -277,7 +280,7 @@ fn stored_registry((revision, text, at, chain): (i32, String, i64, Option<Vec<u8
 
 columns! {
     /// A row of `fact`.
-    struct FactColumns {
+    pub(super) struct FactColumns {
         version: i32,
         id: Uuid,
         at: i64,
@@ -290,7 +293,7 @@ columns! {
 }
 
 impl FactColumns {
-    fn into_fact(self) -> Result<StoredFact, StoreError> {
+    pub(super) fn into_fact(self) -> Result<StoredFact, StoreError> {
         let unreadable = |detail| StoreError::Unreadable {
             table: "fact",
             detail: format!("version {}: {detail}", self.version),
@@ -319,10 +322,16 @@ fn fact_body(fact: &Fact) -> Result<String, StoreError> {
     })
 }
 
-/// The processor that a fact is about, where it is one of the catalogue of backups.
+/// The processor that a fact is about, where it is one of the catalogue of backups, or stops a lane.
 const fn about(fact: &Fact) -> Option<&ProcessorId> {
     match fact {
         Fact::Backup(event) => Some(&event.processor),
-        Fact::Hold(_) | Fact::Release { .. } | Fact::Registry { .. } | Fact::Forgotten(_) => None,
+        Fact::Paused { processor, .. } | Fact::Resumed { processor, .. } => Some(processor),
+        Fact::Hold(_)
+        | Fact::Release { .. }
+        | Fact::Registry { .. }
+        | Fact::Forgotten(_)
+        | Fact::Braked { .. }
+        | Fact::Unbraked { .. } => None,
     }
 }

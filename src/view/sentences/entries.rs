@@ -72,7 +72,11 @@ fn render(entry: &Entry, processors: &[String], times: Times) -> Option<String> 
         | Entry::Followed { .. }
         | Entry::Repeated { .. }
         | Entry::Searched { .. }
-        | Entry::LetterOpened { .. } => of_others(entry),
+        | Entry::LetterOpened { .. }
+        | Entry::LanePaused { .. }
+        | Entry::LaneResumed { .. }
+        | Entry::BrakeOn { .. }
+        | Entry::BrakeOff { .. } => of_others(entry),
     }
 }
 
@@ -196,6 +200,10 @@ fn of_others(entry: &Entry) -> Option<String> {
         Entry::LetterOpened { actor, letter } => {
             format!("{actor} has opened the original of dead letter {letter}")
         }
+        Entry::LanePaused { processor, actor, .. } => format!("{actor} paused {processor}"),
+        Entry::LaneResumed { processor, actor, .. } => format!("{actor} had {processor} go on"),
+        Entry::BrakeOn { actor, .. } => format!("{actor} stopped everything"),
+        Entry::BrakeOff { actor, .. } => format!("{actor} had everything go on"),
         _ => return None,
     })
 }

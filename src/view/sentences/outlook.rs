@@ -9,7 +9,7 @@ use crate::domain::{
         gates::ClosedGate,
         outlook::{Ahead, BestCase, CapsuleEnd, Coming, Need},
     },
-    task::{Purpose, Share, Undelivered},
+    task::{Purpose, Queued, Share, Undelivered},
     time::At,
     words::AbandonCause,
 };
@@ -111,6 +111,7 @@ pub fn needed(need: &Need<'_>, request: &Request, ordinal: u16, context: &Contex
             | Need::Others(_)
             | Need::SecondLook(_)
             | Need::Nothing(_)
+            | Need::Resumption(_)
             | Need::Horizon(ConfirmBy::Ack, _)
     );
     let holds = request.holds_on(ordinal, context);
@@ -137,6 +138,7 @@ fn needed_now(need: &Need<'_>, request: &Request, ordinal: u16, context: &Contex
             "its proof, which it had promised by {by}: find out why, then retry or waive it, POST /v1/tasks/{task}/retry or /waive"
         ),
         Need::Promise(by) => format!("its proof, which it has promised by {by}"),
+        Need::Resumption(stopped) => resumption(*stopped, request, ordinal),
         Need::Term(until) => format!(
             "its proof; without one it counts as attested at {until}, by the vendor's published term and not confirmed"
         ),
@@ -188,6 +190,16 @@ fn needed_now(need: &Need<'_>, request: &Request, ordinal: u16, context: &Contex
         Need::Identifiers => format!(
             "the identifiers are gone and it has to be asked again: a new command, then POST /v1/tasks/{task}/waive"
         ),
+    }
+}
+
+fn resumption(stopped: Queued, request: &Request, ordinal: u16) -> String {
+    let processor = &request.task(ordinal).processor;
+    match stopped {
+        Queued::Braked => "the brake to be taken off: DELETE /v1/brake".to_owned(),
+        Queued::Paused | Queued::Turn => {
+            format!("its lane to be resumed: POST /v1/processors/{processor}/resume")
+        }
     }
 }
 

@@ -10,5 +10,6 @@ mod reconciling;
 mod redriving;
 mod services;
 mod starting;
+mod stopping;
 mod worker;
 mod workspace;

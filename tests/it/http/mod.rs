@@ -15,6 +15,7 @@ mod machines;
 mod privacy;
 mod problems;
 mod requests;
+mod stops;
 mod suppression;
 mod tasks;
 mod tenants;

@@ -10,9 +10,8 @@ async fn paths_and_methods_that_are_not_there() {
     for path in [
         "/",
         "/v1",
-        "/v1/brake",
         "/v1/report",
-        "/v1/processors/crm/pause",
+        "/v1/processors/crm/halt",
         "/openapi.json",
         "/v1/requests/",
     ] {

@@ -8,9 +8,10 @@ use lacuna::{
         fact::{CapsuleEpoch, Fact, FactKind, FactVersion},
         hold::Hold,
         ids::{EventId, HoldId, Label, ProcessorId},
+        stops::Stop,
         words::HoldBasis,
     },
-    store::{Attempts, Gate, Head, NewFact, Passed, Store, StoreError, StoredFact},
+    store::{Attempts, Gate, Head, NewFact, Passed, Store, StoreError, StoredFact, Transaction},
 };
 use uuid::Uuid;
 
@@ -39,6 +40,14 @@ fn backup(event: u128, of: &str, change: BackupChange) -> Fact {
         change,
         at: Some(at(3)),
     })
+}
+
+fn stop(n: u128) -> Stop {
+    Stop {
+        id: Uuid::from_u128(n),
+        actor: "ops".to_owned(),
+        out: 12,
+    }
 }
 
 /// A fact of each kind.
@@ -88,6 +97,20 @@ fn every_kind() -> Vec<Fact> {
             sets: vec![processor("tapes"), processor("vault")],
         }),
         backup(4, "vault", taken(None)),
+        Fact::Paused {
+            processor: processor("crm"),
+            stop: stop(1),
+        },
+        Fact::Resumed {
+            processor: processor("crm"),
+            stop: stop(1).id,
+            actor: "ops".to_owned(),
+        },
+        Fact::Braked { stop: stop(2) },
+        Fact::Unbraked {
+            stop: stop(2).id,
+            actor: "ops".to_owned(),
+        },
     ]
 }
 
@@ -132,15 +155,15 @@ pub async fn are_read_back_in_order(fixture: Fixture) {
         assert_eq!(add(store, new).await.unwrap(), n);
     }
     let all = store.facts_since(0).await.unwrap();
-    assert_eq!(versions(&all), (1..=8).collect::<Vec<_>>());
+    assert_eq!(versions(&all), (1..=12).collect::<Vec<_>>());
     for (stored, new) in all.iter().zip(&news) {
         assert_same(stored, new);
     }
     let kinds: Vec<FactKind> = all.iter().map(|stored| stored.fact.kind()).collect();
     assert!(FactKind::ALL.iter().all(|kind| kinds.contains(kind)), "{kinds:?}");
 
-    assert_eq!(versions(&store.facts_since(6).await.unwrap()), [7, 8]);
-    assert!(store.facts_since(8).await.unwrap().is_empty());
+    assert_eq!(versions(&store.facts_since(10).await.unwrap()), [11, 12]);
+    assert!(store.facts_since(12).await.unwrap().is_empty());
     assert_eq!(
         versions(&store.backup_facts(&processor("vault")).await.unwrap()),
         [3, 4, 8]
@@ -152,11 +175,24 @@ pub async fn are_read_back_in_order(fixture: Fixture) {
     assert!(store.backup_facts(&processor("crm")).await.unwrap().is_empty());
 
     let mut tx = store.begin("test").await.unwrap();
-    assert_eq!(tx.gate(Gate::Shared).await.unwrap().facts.number, 8);
-    assert_eq!(versions(&tx.facts_since(7).await.unwrap()), [8]);
+    assert_eq!(tx.gate(Gate::Shared).await.unwrap().facts.number, 12);
+    assert_eq!(versions(&tx.facts_since(11).await.unwrap()), [12]);
     let known = tx.fact(&news[2].fact.key()).await.unwrap().unwrap();
     assert_same(&known, &news[2]);
     assert!(tx.fact("backup/of-nobody").await.unwrap().is_none());
+
+    let last = async |tx: &mut dyn Transaction, lane: Option<&str>| {
+        let lane = lane.map(processor);
+        let found = tx.last_stop(lane.as_ref()).await.unwrap();
+        found.map(|stored| stored.version)
+    };
+    assert_eq!(last(&mut *tx, Some("crm")).await, Some(10));
+    assert_eq!(
+        last(&mut *tx, Some("vault")).await,
+        None,
+        "its backup events are none"
+    );
+    assert_eq!(last(&mut *tx, None).await, Some(12));
 }
 
 pub async fn of_the_same_key_conflict(fixture: Fixture) {

@@ -171,7 +171,12 @@ impl Life {
                 Fact::Backup(event) => {
                     tell_backup(&self.world, &self.engine, &json!(event)).await;
                 }
-                Fact::Registry { .. } | Fact::Forgotten(_) => unreachable!("no operation tells it"),
+                Fact::Registry { .. }
+                | Fact::Forgotten(_)
+                | Fact::Paused { .. }
+                | Fact::Resumed { .. }
+                | Fact::Braked { .. }
+                | Fact::Unbraked { .. } => unreachable!("no operation tells it"),
             }
         }
     }

@@ -61,7 +61,13 @@ impl Model {
                     self.owe(request, *taken_at, restored_into);
                 }
             },
-            Fact::Registry { .. } | Fact::Forgotten(_) => {}
+            // What is stopped is late, never wrong.
+            Fact::Registry { .. }
+            | Fact::Forgotten(_)
+            | Fact::Paused { .. }
+            | Fact::Resumed { .. }
+            | Fact::Braked { .. }
+            | Fact::Unbraked { .. } => {}
         }
     }
 

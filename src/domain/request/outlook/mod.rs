@@ -13,7 +13,7 @@ use crate::domain::{
     hold::Hold,
     ids::Label,
     registry::ConfirmBy,
-    task::{Deferral, Purpose, Share, TaskState, Undelivered},
+    task::{Deferral, Purpose, Queued, Share, TaskState, Undelivered},
     time::At,
     words::{AbandonCause, Action, Why},
 };
@@ -92,6 +92,8 @@ pub enum Need<'a> {
     Term(At),
     /// Nothing: it is asked again by itself.
     Nothing(At),
+    /// Somebody who has its lane, or all lanes, go on.
+    Resumption(Queued),
     /// A topic that takes its message, which is tried again then.
     Delivery(At, Undelivered),
     /// Other tasks, by place.
@@ -286,21 +288,9 @@ impl Request {
             {
                 Need::Registration
             }
-            TaskState::Ready { .. }
-                if matches!(
-                    self.shown_gate(),
-                    Some(ClosedGate::Verification | ClosedGate::Approval)
-                ) =>
-            {
-                Need::Gate(self.shown_gate().unwrap_or(ClosedGate::Approval))
-            }
-            TaskState::Ready { .. } | TaskState::Queued { .. } | TaskState::Undeliverable { .. }
-                if registered.is_some_and(|processor| !self.spares(task, processor)) =>
-            {
-                Need::Consent
-            }
-            TaskState::Undeliverable { due, why } => Need::Delivery(*due, *why),
-            TaskState::Ready { due } | TaskState::Queued { due, .. } => Need::Nothing(*due),
+            TaskState::Ready { due }
+            | TaskState::Queued { due, .. }
+            | TaskState::Undeliverable { due, .. } => self.need_of_ready(ordinal, *due, context),
             TaskState::Held { .. } => Need::Release(self.holds_on(ordinal, context)),
             TaskState::Verifying { until } => Need::SecondLook(*until),
             TaskState::Blocked => Need::Others(self.waited_for(ordinal)),
@@ -316,6 +306,21 @@ impl Request {
                 until,
             } => self.need_of_copies(ordinal, *until, context),
         })
+    }
+
+    fn need_of_ready<'a>(&self, ordinal: u16, due: At, context: &Context<'a>) -> Need<'a> {
+        let task = self.task(ordinal);
+        let registered = context.registry.get(&task.processor);
+        let stopped = context.facts.stops().of(&task.processor);
+        match (&task.state, self.shown_gate()) {
+            (TaskState::Ready { .. }, Some(gate @ (ClosedGate::Verification | ClosedGate::Approval))) => {
+                Need::Gate(gate)
+            }
+            _ if registered.is_some_and(|processor| !self.spares(task, processor)) => Need::Consent,
+            _ if let Some(stopped) = stopped => Need::Resumption(stopped),
+            (TaskState::Undeliverable { why, .. }, _) => Need::Delivery(due, *why),
+            _ => Need::Nothing(due),
+        }
     }
 
     fn need_of_copies<'a>(&self, ordinal: u16, horizon: At, context: &Context<'a>) -> Need<'a> {

@@ -14,7 +14,8 @@ use crate::domain::{
     ids::{AnchorName, EventId, HoldId},
     registry::{BackupSet, ConfirmBy, Processor, Retention},
     request::outlook::{Ahead, BestCase, CapsuleEnd, Coming, Need},
-    task::{Purpose, TaskState},
+    stops::Stop,
+    task::{Purpose, Queued, TaskState},
     time::At,
     words::{AbandonCause, Action, HoldBasis, Proof, Status},
 };
@@ -104,6 +105,48 @@ fn hold() -> Hold {
         categories: Vec::new(),
         placed_at: START,
     }
+}
+
+#[test]
+fn a_stopped_lane_needs_somebody_who_has_it_go_on() {
+    let last = Processor {
+        after: vec![id("a")],
+        ..processor("b")
+    };
+    let mut bench = Bench::open(vec![processor("a"), last]);
+    let stop = |n| Stop {
+        id: Uuid::from_u128(n),
+        actor: "ops".to_owned(),
+        out: 1,
+    };
+    bench.told(&Fact::Paused {
+        processor: id("b"),
+        stop: stop(1),
+    });
+    bench.needs(0, &Need::Answer(START.plus(ACK_TIMEOUT)));
+    bench.answer(0, Answer::Erased).unwrap();
+    assert!(bench.dispatched.is_empty());
+    bench.needs(1, &Need::Resumption(Queued::Paused));
+    assert_eq!(bench.best().stuck, [1]);
+    bench.told(&Fact::Braked { stop: stop(2) });
+    bench.needs(1, &Need::Resumption(Queued::Braked));
+    bench.told(&Fact::Resumed {
+        processor: id("b"),
+        stop: Uuid::from_u128(1),
+        actor: "ops".to_owned(),
+    });
+    assert!(bench.dispatched.is_empty(), "the brake is on");
+    // What ends another stop does not end this one.
+    bench.told(&Fact::Unbraked {
+        stop: Uuid::from_u128(1),
+        actor: "ops".to_owned(),
+    });
+    bench.needs(1, &Need::Resumption(Queued::Braked));
+    bench.told(&Fact::Unbraked {
+        stop: Uuid::from_u128(2),
+        actor: "ops".to_owned(),
+    });
+    assert_eq!(bench.dispatched, [1]);
 }
 
 #[test]

@@ -47,6 +47,7 @@ impl World {
         self.check_deferred(&requests).await;
         self.check_asked(&requests).await;
         self.check_undeliverable(&requests).await;
+        self.check_queued(&requests).await;
         self.check_awake(&requests).await;
     }
 
@@ -181,6 +182,19 @@ impl World {
         }
     }
 
+    /// Whoever runs a lane finds the requests with tasks in its queue, and no others.
+    async fn check_queued(&self, requests: &[Request]) {
+        let processors: BTreeSet<&ProcessorId> = requests.iter().flat_map(Request::processors).collect();
+        for processor in processors {
+            let is_it = |request: &&Request| request.queued().any(|(_, of, _)| of == processor);
+            let mut waiting: Vec<RequestId> = requests.iter().filter(is_it).map(|r| r.id).collect();
+            waiting.sort_unstable();
+            let lanes = [processor.clone()];
+            let found = self.fixture.store.requests_queued(&lanes, None, 10_000).await;
+            assert_eq!(found.unwrap(), waiting, "{processor}");
+        }
+    }
+
     /// What is open has its row in the agenda.
     async fn check_awake(&self, requests: &[Request]) {
         let store = &self.fixture.store;
@@ -243,6 +257,9 @@ fn recount(requests: &[Request]) -> BTreeMap<CounterKey, i64> {
         if let Some(week) = kept.capsule.filter(|_| !kept.readable) {
             let epoch = request.capsule_of(week);
             add("capsules", &epoch.week.to_string(), &epoch.name());
+        }
+        for (_, processor, _) in request.queued() {
+            add("queued", processor.as_str(), "");
         }
         for (_, processor, ..) in request.undeliverable() {
             add("undeliverable", processor.as_str(), "");

@@ -1,0 +1,92 @@
+//! `lacuna brake`: stops all lanes at once.
+
+use super::{
+    Exit, Failure,
+    positions::name,
+    session::{ConfigArg, block_on},
+    stops::{Panel, Shown},
+};
+use crate::engine::stop::{Lever, Want};
+
+/// Arguments of `lacuna brake`.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Example:\n  lacuna brake on --actor j.doe --reason 'wrong list was submitted'")]
+pub struct Args {
+    #[command(subcommand)]
+    action: Action,
+}
+
+#[derive(Debug, clap::Subcommand)]
+enum Action {
+    /// Stops everything: nothing new is sent to anybody. The ledger has who and why.
+    #[command(
+        after_help = "Commands are taken in and answers count all the same; deadlines run on. What was sent before is out: the \
+        answer says how much that is. Works directly on the store, so no worker has to answer.\n\n\
+        Example:\n  lacuna brake on --actor j.doe --reason 'wrong list was submitted'"
+    )]
+    On {
+        #[command(flatten)]
+        config: ConfigArg,
+        /// Who decides it.
+        #[arg(long, value_name = "NAME", value_parser = name)]
+        actor: String,
+        /// Why.
+        #[arg(long, value_name = "TEXT", value_parser = clap::builder::NonEmptyStringValueParser::new())]
+        reason: String,
+        #[command(flatten)]
+        shown: Shown,
+    },
+    /// Has everything go on, but for lanes that are paused.
+    #[command(after_help = "Example:\n  lacuna brake off --actor j.doe --reason 'the list was withdrawn'")]
+    Off {
+        #[command(flatten)]
+        config: ConfigArg,
+        /// Who decides it.
+        #[arg(long, value_name = "NAME", value_parser = name)]
+        actor: String,
+        /// Why.
+        #[arg(long, value_name = "TEXT", value_parser = clap::builder::NonEmptyStringValueParser::new())]
+        reason: Option<String>,
+        #[command(flatten)]
+        shown: Shown,
+    },
+    /// Shows whether it is on, since when, by whom and why.
+    #[command(after_help = "Example:\n  lacuna brake show --json")]
+    Show {
+        #[command(flatten)]
+        config: ConfigArg,
+        #[command(flatten)]
+        shown: Shown,
+    },
+}
+
+/// Runs it.
+pub fn run(args: Args) -> Result<Exit, Failure> {
+    let (config, want, actor, reason, shown) = match args.action {
+        Action::On {
+            config,
+            actor,
+            reason,
+            shown,
+        } => (config, Want::Stop, actor, Some(reason), shown),
+        Action::Off {
+            config,
+            actor,
+            reason,
+            shown,
+        } => (config, Want::GoOn, actor, reason, shown),
+        Action::Show { config, shown } => {
+            let config = config.load()?;
+            return block_on(async { Panel::open(&config).await?.show_brake(&config, shown).await });
+        }
+    };
+    let config = config.load()?;
+    let lever = Lever {
+        lane: None,
+        want,
+        actor: &actor,
+        reason: reason.as_deref(),
+        once: None,
+    };
+    block_on(async { Panel::open(&config).await?.pull(&config, &lever, shown).await })
+}

@@ -1,0 +1,100 @@
+//! `lacuna processors`: the registered processors, and their lanes.
+
+mod test;
+
+use super::{
+    Exit, Failure,
+    positions::name,
+    requests::processor,
+    session::{ConfigArg, block_on},
+    stops::{Panel, Shown},
+};
+use crate::{
+    domain::ids::ProcessorId,
+    engine::stop::{Lever, Want},
+};
+
+/// Arguments of `lacuna processors`.
+#[derive(Debug, clap::Args)]
+#[command(
+    after_help = "Example:\n  lacuna processors pause crm --actor j.doe --reason 'maintenance until noon'"
+)]
+pub struct Args {
+    #[command(subcommand)]
+    action: Action,
+}
+
+#[derive(Debug, clap::Subcommand)]
+enum Action {
+    /// Tries a processor that is called over HTTP: reads its secrets, connects, and signs a task that erases nobody.
+    Test(test::Args),
+    /// Stops the lane of a processor: nothing new is sent to it. The ledger has who and why.
+    #[command(
+        after_help = "What was sent before is out, and its answers count all the same: the answer says how much that is. What is \
+        held back goes out when the lane is resumed; deadlines run on. Works directly on the store, so no worker has to \
+        answer. Exit code 1: there is no such processor.\n\n\
+        Example:\n  lacuna processors pause crm --actor j.doe --reason 'maintenance until noon'"
+    )]
+    Pause {
+        #[command(flatten)]
+        config: ConfigArg,
+        /// The processor.
+        #[arg(value_parser = processor)]
+        id: ProcessorId,
+        /// Who decides it.
+        #[arg(long, value_name = "NAME", value_parser = name)]
+        actor: String,
+        /// Why.
+        #[arg(long, value_name = "TEXT", value_parser = clap::builder::NonEmptyStringValueParser::new())]
+        reason: String,
+        #[command(flatten)]
+        shown: Shown,
+    },
+    /// Has the lane of a processor go on: what waited for it is sent.
+    #[command(after_help = "Example:\n  lacuna processors resume crm --actor j.doe --reason 'it is back'")]
+    Resume {
+        #[command(flatten)]
+        config: ConfigArg,
+        /// The processor.
+        #[arg(value_parser = processor)]
+        id: ProcessorId,
+        /// Who decides it.
+        #[arg(long, value_name = "NAME", value_parser = name)]
+        actor: String,
+        /// Why.
+        #[arg(long, value_name = "TEXT", value_parser = clap::builder::NonEmptyStringValueParser::new())]
+        reason: Option<String>,
+        #[command(flatten)]
+        shown: Shown,
+    },
+}
+
+/// Runs it.
+pub fn run(args: Args) -> Result<Exit, Failure> {
+    let (config, id, want, actor, reason, shown) = match args.action {
+        Action::Test(args) => return test::run(&args),
+        Action::Pause {
+            config,
+            id,
+            actor,
+            reason,
+            shown,
+        } => (config, id, Want::Stop, actor, Some(reason), shown),
+        Action::Resume {
+            config,
+            id,
+            actor,
+            reason,
+            shown,
+        } => (config, id, Want::GoOn, actor, reason, shown),
+    };
+    let config = config.load()?;
+    let lever = Lever {
+        lane: Some(&id),
+        want,
+        actor: &actor,
+        reason: reason.as_deref(),
+        once: None,
+    };
+    block_on(async { Panel::open(&config).await?.pull(&config, &lever, shown).await })
+}

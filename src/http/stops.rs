@@ -1,0 +1,134 @@
+//! Pause, resume and brake: operators stop lanes, and have them go on.
+
+use std::sync::Arc;
+
+use axum::{Json, extract::State, http::HeaderMap};
+use serde_json::value::RawValue;
+
+use super::{
+    Api,
+    auth::{Auditor, By, Caller, Operator},
+    body::Payload,
+    lists::raw,
+    problem::Problem,
+    query::Lane,
+    repeats,
+};
+use crate::{
+    domain::ids::ProcessorId,
+    engine::stop::{Lever, Want, reason_of},
+    store::StoredFact,
+    view::stop::{StopView, in_force},
+    wire::api,
+};
+
+/// `POST /v1/processors/{id}/pause`
+pub(super) async fn pause(
+    State(api): State<Arc<Api>>,
+    By { caller, .. }: By<Operator>,
+    Lane(id): Lane,
+    headers: HeaderMap,
+    Payload(bytes): Payload,
+) -> Result<Json<Box<RawValue>>, Problem> {
+    let reason = api::parse_required_reason(&bytes)?;
+    let why = (Some(reason.as_str()), &bytes[..]);
+    pull(&api, &caller, Some(&id), Want::Stop, &headers, why).await
+}
+
+/// `POST /v1/processors/{id}/resume`
+pub(super) async fn resume(
+    State(api): State<Arc<Api>>,
+    By { caller, .. }: By<Operator>,
+    Lane(id): Lane,
+    headers: HeaderMap,
+    Payload(bytes): Payload,
+) -> Result<Json<Box<RawValue>>, Problem> {
+    let reason = api::parse_reason(&bytes)?;
+    let why = (reason.as_deref(), &bytes[..]);
+    pull(&api, &caller, Some(&id), Want::GoOn, &headers, why).await
+}
+
+/// `POST /v1/brake`
+pub(super) async fn brake(
+    State(api): State<Arc<Api>>,
+    By { caller, .. }: By<Operator>,
+    headers: HeaderMap,
+    Payload(bytes): Payload,
+) -> Result<Json<Box<RawValue>>, Problem> {
+    let reason = api::parse_required_reason(&bytes)?;
+    let why = (Some(reason.as_str()), &bytes[..]);
+    pull(&api, &caller, None, Want::Stop, &headers, why).await
+}
+
+/// `DELETE /v1/brake`
+pub(super) async fn unbrake(
+    State(api): State<Arc<Api>>,
+    By { caller, .. }: By<Operator>,
+    headers: HeaderMap,
+    Payload(bytes): Payload,
+) -> Result<Json<Box<RawValue>>, Problem> {
+    let reason = api::parse_reason(&bytes)?;
+    let why = (reason.as_deref(), &bytes[..]);
+    pull(&api, &caller, None, Want::GoOn, &headers, why).await
+}
+
+/// `GET /v1/brake`
+pub(super) async fn show_brake(
+    State(api): State<Arc<Api>>,
+    By { caller, .. }: By<Auditor>,
+) -> Result<Json<Box<RawValue>>, Problem> {
+    caller.check_unlimited()?;
+    let facts = api.engine.refresh_facts().await?;
+    let stored = match in_force(None, facts.stops()) {
+        Some(stopped) => api.engine.fact_of(stopped).await?,
+        None => None,
+    };
+    shown(&api, &caller, None, stored.as_ref()).await
+}
+
+/// A lane is nobody's alone, so a bearer of one tenant does not move it.
+async fn pull(
+    api: &Api,
+    caller: &Caller,
+    lane: Option<&ProcessorId>,
+    want: Want,
+    headers: &HeaderMap,
+    (reason, bytes): (Option<&str>, &[u8]),
+) -> Result<Json<Box<RawValue>>, Problem> {
+    caller.check_unlimited()?;
+    let what = match want {
+        Want::Stop => "stop",
+        Want::GoOn => "go on",
+    };
+    let what = lane.map_or_else(|| what.to_owned(), |lane| format!("{what} {lane}"));
+    let tenant = &api.engine.tenant_default;
+    let once = repeats::of_many(api, caller, headers, (&what, tenant), bytes)?;
+    let lever = Lever {
+        lane,
+        want,
+        actor: &caller.name,
+        reason,
+        once: once.as_ref(),
+    };
+    let stored = api.engine.pull(&lever).await?;
+    shown(api, caller, lane, stored.as_ref()).await
+}
+
+async fn shown(
+    api: &Api,
+    caller: &Caller,
+    lane: Option<&ProcessorId>,
+    stored: Option<&StoredFact>,
+) -> Result<Json<Box<RawValue>>, Problem> {
+    let engine = &api.engine;
+    let reason = stored
+        .filter(|_| !caller.sees_no_free_text())
+        .and_then(|stored| reason_of(&engine.vault, stored));
+    let facts = engine.facts();
+    let out = match in_force(lane, facts.stops()) {
+        Some(_) => engine.out_now(lane).await?,
+        None => (Vec::new(), false),
+    };
+    let view = StopView::of(lane, stored, facts.stops(), reason, Some(out));
+    Ok(Json(raw(&view)?))
+}
