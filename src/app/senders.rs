@@ -89,12 +89,20 @@ pub fn problem_of(config: &Config, processor: &Processor, unusable: &Unusable) -
 }
 
 fn check_processor(config: &Config, processor: &Processor, now: At) -> Result<(), Unusable> {
-    let Transport::Webhook(webhook) = &processor.transport else {
-        return Ok(());
-    };
     let folder = registry_folder(config);
-    Endpoint::open(webhook, guard(config), &mut Reader::new(&folder))?;
-    check_client_certificate(&folder, &webhook.http, now)
+    let mut reader = Reader::new(&folder);
+    let http = match &processor.transport {
+        Transport::Webhook(webhook) => {
+            Endpoint::open(webhook, guard(config), &mut reader)?;
+            &webhook.http
+        }
+        Transport::OpenDsr(opendsr) => {
+            Controller::check(opendsr, guard(config), &mut reader)?;
+            &opendsr.http
+        }
+        Transport::Kafka { .. } | Transport::Manual(_) => return Ok(()),
+    };
+    check_client_certificate(&folder, http, now)
 }
 
 /// Servers refuse what has expired, and say little about it.

@@ -14,6 +14,8 @@ pub mod player;
 mod registry;
 pub mod report;
 pub mod script;
+pub mod system_answer;
+pub mod systems;
 mod words;
 
 pub use checks::Checked;

@@ -11,6 +11,7 @@ use super::{
     naming::{find_task, id_of, key_of, latest},
     registry::registry,
     script::{Line, Script},
+    system_answer::SystemAnswer,
     words::{self, Attributes, names},
 };
 use crate::domain::time::At;
@@ -28,6 +29,13 @@ pub(super) enum Outgoing {
         task: String,
         /// What is decided.
         what: String,
+    },
+    /// What the calls of a system are answered from now on.
+    Answer {
+        /// The processor.
+        system: String,
+        /// What it answers.
+        answer: SystemAnswer,
     },
     /// Another registry.
     Registry(String),
@@ -85,6 +93,11 @@ impl<'a> Writer<'a> {
         &self.opened
     }
 
+    /// A task that a system has answered by itself.
+    pub(super) fn is_answered(&mut self, task: &Value) {
+        self.answered.insert(key_of(task));
+    }
+
     /// What an event sends. `tasks`: everything that Lacuna has sent to processors, oldest first.
     pub(super) fn write(&mut self, line: &Line, tasks: &[Value]) -> Result<Outgoing, Stuck> {
         self.events += 1;
@@ -111,6 +124,10 @@ impl<'a> Writer<'a> {
             [kind, set, rules @ ..] if kind.starts_with("backup.") => {
                 self.backup(kind, set, words::attributes(rules))
             }
+            ["answers", system, answer @ ..] => SystemAnswer::read(answer).map(|answer| Outgoing::Answer {
+                system: (*system).to_owned(),
+                answer,
+            }),
             ["call", bearer, method, path, ..] => {
                 let body = line.text.find(" {").map_or("", |at| line.text[at..].trim());
                 Ok(Outgoing::Call(Call {

@@ -90,6 +90,7 @@ impl<'a, E: Environment> Player<'a, E> {
                 self.observed.verdicts.extend(verdicts);
                 Ok(())
             }
+            Outgoing::Answer { system, answer } => self.environment.answer(&system, answer),
             Outgoing::Registry(text) => self.environment.apply(&text).await,
             Outgoing::Call(call) => self.call(line, &call).await,
             Outgoing::Decision { task, what } => self.decide(line, &task, &what).await,
@@ -135,6 +136,7 @@ impl<'a, E: Environment> Player<'a, E> {
                     self.tasks.push(task.clone());
                     self.observed.tasks.push(task);
                 }
+                Output::Answered(task) => self.writer.is_answered(&task),
                 Output::DeadLetter(reason) => self.observed.letters.push(reason),
                 Output::Status(status) => {
                     let id = status["request_id"].as_str().unwrap_or_default().to_owned();

@@ -25,7 +25,7 @@ use crate::{
     transport::{
         cached::Cached,
         http_client::{Answer, CallError, Guard},
-        local::Unusable,
+        local::{Reader, Unusable},
         sender::{Failed, Reply, Sender},
     },
     wire::opendsr::{
@@ -79,6 +79,11 @@ impl Controller {
             public_url,
             clock,
         }
+    }
+
+    /// Whether what a registration names is there on this machine.
+    pub fn check(opendsr: &OpenDsr, guard: Guard, reader: &mut Reader) -> Result<(), Unusable> {
+        Endpoint::open(opendsr, guard, reader).map(drop)
     }
 
     fn endpoint(&self, id: &ProcessorId, opendsr: &OpenDsr) -> Result<std::sync::Arc<Endpoint>, Unusable> {
