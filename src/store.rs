@@ -25,6 +25,7 @@ mod ledger;
 pub mod open;
 mod origin;
 mod outbox;
+mod outcomes;
 mod polls;
 mod port;
 mod positions;
@@ -59,6 +60,7 @@ pub use self::{
     open::{Exclusive, StoreOptions},
     origin::Origin,
     outbox::*,
+    outcomes::*,
     polls::*,
     port::{Store, Transaction, Transactions},
     positions::*,

@@ -34,6 +34,7 @@ use self::{
         kafka_health::{Asked, KafkaHealth},
         lanes::Lanes,
         opendsr_polls::OpenDsrPolls,
+        outcomes::Outcomes,
         periodic::{Periodic, Reports, periodic},
         queues::Queues,
         registry_reload::RegistryReload,
@@ -220,6 +221,7 @@ impl Starting<'_> {
             self.periodic(Sweeps::new(relay.clone()));
         }
         self.periodic(Lanes::new(relay.clone()));
+        self.periodic(Outcomes::new(Arc::clone(engine)));
         if roles.dispatch {
             self.periodic(OpenDsrPolls::new(relay.clone(), Arc::clone(&self.controller)));
             if let Some(signer) = &self.signer {

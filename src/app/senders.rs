@@ -16,7 +16,7 @@ use crate::{
     transport::{
         http_client::Guard,
         local::{Reader, Unusable},
-        opendsr::controller::Controller,
+        opendsr::{self, controller::Controller},
         sender::Senders,
         webhook::{AnswerTo, Endpoint, WebhookSender},
     },
@@ -97,7 +97,7 @@ fn check_processor(config: &Config, processor: &Processor, now: At) -> Result<()
             &webhook.http
         }
         Transport::OpenDsr(opendsr) => {
-            Controller::check(opendsr, guard(config), &mut reader)?;
+            opendsr::check(opendsr, guard(config), &mut reader)?;
             &opendsr.http
         }
         Transport::Kafka { .. } | Transport::Manual(_) => return Ok(()),

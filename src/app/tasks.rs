@@ -8,6 +8,7 @@ pub(super) mod http_outputs;
 pub(super) mod kafka_health;
 pub(super) mod lanes;
 pub(super) mod opendsr_polls;
+pub(super) mod outcomes;
 pub(super) mod periodic;
 pub(super) mod queues;
 pub(super) mod registry_reload;

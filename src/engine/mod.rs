@@ -29,6 +29,7 @@ pub mod lanes;
 pub mod letters;
 pub mod looks;
 pub mod operations;
+pub mod outcomes;
 pub mod positions;
 pub mod prepare;
 pub mod questions;
@@ -41,6 +42,7 @@ mod routes;
 pub mod schedule;
 mod set_aside;
 pub mod settlement;
+pub mod standing;
 pub mod status;
 pub mod status_callbacks;
 pub mod stop;
@@ -166,6 +168,8 @@ pub struct Engine {
     circuits: circuits::Circuits,
     /// Rung when a transaction of this worker has put tasks into queues.
     queued: tokio::sync::Notify,
+    /// What processors have answered, as far as it is not in the store yet.
+    tallies: outcomes::Tallies,
     ack_partitions: RwLock<AckPartitions>,
     /// Where answers were seen to come.
     habits: Mutex<routes::Habits>,
@@ -247,6 +251,7 @@ impl Engine {
             lanes: lanes::Lanes::default(),
             circuits: circuits::Circuits::default(),
             queued: tokio::sync::Notify::new(),
+            tallies: outcomes::Tallies::default(),
             ack_partitions: RwLock::default(),
             habits: Mutex::default(),
             tells_controllers: AtomicBool::new(false),

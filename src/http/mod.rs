@@ -254,6 +254,7 @@ fn routes(api: Arc<Api>) -> Router {
         .route("/v1/tasks/{id}/retry", post(tasks::retry))
         .route("/v1/tasks/{id}/waive", post(tasks::waive))
         .route("/v1/processors", get(processors::list))
+        .route("/v1/processors/{id}", get(processors::one))
         .route("/v1/processors/{id}/pause", post(stops::pause))
         .route("/v1/processors/{id}/resume", post(stops::resume))
         .route(

@@ -17,6 +17,7 @@ use super::{
     keyring::KeyringStore,
     ledger::{LedgerStore, LedgerTransaction},
     outbox::OutboxStore,
+    outcomes::OutcomeStore,
     polls::PollStore,
     positions::{Advance, PositionStore, PositionTransaction},
     queues::QueueStore,
@@ -48,6 +49,7 @@ pub trait Store:
     + DeadLetterStore
     + PositionStore
     + OutboxStore
+    + OutcomeStore
     + PollStore
     + StatusCallbackStore
     + EarlyStore

@@ -17,6 +17,7 @@ mod keyring;
 mod ledger;
 mod merged;
 mod outbox;
+mod outcomes;
 mod polls;
 mod positions;
 mod queues;

@@ -14,3 +14,13 @@ pub use self::{
     certificates::NotBelieved,
     signer::{Signer, SignerError},
 };
+use super::{
+    http_client::Guard,
+    local::{Reader, Unusable},
+};
+use crate::domain::registry::OpenDsr;
+
+/// Finds what a registration names and this machine does not have.
+pub fn check(opendsr: &OpenDsr, guard: Guard, reader: &mut Reader) -> Result<(), Unusable> {
+    endpoint::Endpoint::open(opendsr, guard, reader).map(drop)
+}

@@ -299,6 +299,10 @@ fn no_decision_reads_the_machines_clock() {
         ("engine/decision_inputs.rs", 1),
         ("engine/replay_throttle.rs", 1),
         ("engine/gauges.rs", 3),
+        // What is counted for people to compare, and as of when it is shown.
+        ("engine/outcomes.rs", 2),
+        ("engine/standing.rs", 1),
+        ("engine/settlement.rs", 1),
         ("http/dead_letters.rs", 1),
         ("app/tasks/periodic.rs", 1),
         // Only makes an id.

@@ -30,6 +30,17 @@ pub(super) enum Outgoing {
         /// What is decided.
         what: String,
     },
+    /// What a person says of a task that people do: `claim` or `confirm`.
+    Person {
+        /// The task, as the script calls it.
+        task: String,
+        /// The name of the person's token.
+        bearer: String,
+        /// What is said.
+        what: String,
+        /// With which body.
+        body: String,
+    },
     /// What the calls of a system are answered from now on.
     Answer {
         /// The processor.
@@ -141,6 +152,13 @@ impl<'a> Writer<'a> {
                 task: (*task).to_owned(),
                 what: words[0].to_owned(),
             }),
+            ["claim", task, rules @ ..] => by_person(words[0], task, &json!({}), words::attributes(rules)),
+            ["confirm", task, outcome, rules @ ..] => by_person(
+                words[0],
+                task,
+                &json!({ "outcome": outcome }),
+                words::attributes(rules),
+            ),
             ["register", id, rules @ ..] => Ok(self.register(id, words::attributes(rules))),
             ["unregister", id] => {
                 self.processors.retain(|(known, _)| known != id);
@@ -373,6 +391,25 @@ impl<'a> Writer<'a> {
         });
         segments.collect::<Vec<_>>().join("/")
     }
+}
+
+/// What a person says; `by`: whose token it is said with.
+fn by_person(what: &str, task: &str, body: &Value, rules: Attributes) -> Result<Outgoing, String> {
+    let (mut body, mut bearer) = (body.clone(), "-".to_owned());
+    for (key, value) in rules {
+        match key.as_str() {
+            "by" => bearer = value,
+            "method" | "reference" => body["evidence"][key] = json!(value),
+            "records" => body["evidence"][key] = json!(number(&value)?),
+            _ => return Err(format!("nobody says {key} of a task")),
+        }
+    }
+    Ok(Outgoing::Person {
+        task: task.to_owned(),
+        bearer,
+        what: what.to_owned(),
+        body: body.to_string(),
+    })
 }
 
 fn on(topic: Topic) -> impl Fn(Value) -> Outgoing {

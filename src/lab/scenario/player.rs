@@ -94,6 +94,25 @@ impl<'a, E: Environment> Player<'a, E> {
             Outgoing::Registry(text) => self.environment.apply(&text).await,
             Outgoing::Call(call) => self.call(line, &call).await,
             Outgoing::Decision { task, what } => self.decide(line, &task, &what).await,
+            Outgoing::Person {
+                task,
+                bearer,
+                what,
+                body,
+            } => {
+                let path = format!("/v1/manual/{}/{what}", self.id_of_task(line, &task).await?);
+                let method = "POST".to_owned();
+                self.call(
+                    line,
+                    &Call {
+                        bearer,
+                        method,
+                        path,
+                        body,
+                    },
+                )
+                .await
+            }
         }
     }
 
@@ -109,6 +128,20 @@ impl<'a, E: Environment> Player<'a, E> {
 
     /// An operator decides about a task. Where that is refused, it is a verdict that a claim has to name.
     async fn decide(&mut self, line: &Line, task: &str, what: &str) -> Result<(), Stuck> {
+        let id = self.id_of_task(line, task).await?;
+        let caller = self.environment.caller();
+        let reason = r#"{"reason":"an operator knows better"}"#;
+        let answer = caller
+            .call("-", "POST", &format!("/v1/tasks/{id}/{what}"), reason)
+            .await?;
+        if answer.status != 200 {
+            self.observed.verdicts.push(format!("refused {}", answer.text));
+        }
+        Ok(())
+    }
+
+    /// The id of a task, as the API shows it: it may not have been sent to anybody.
+    async fn id_of_task(&self, line: &Line, task: &str) -> Result<String, Stuck> {
         let which = Which::read(task);
         let last = self.writer.opened().last().map(String::as_str);
         let request = which.request.or(last).unwrap_or_default();
@@ -119,14 +152,7 @@ impl<'a, E: Environment> Player<'a, E> {
             .json;
         let id = which.shown_in(&view).and_then(|task| task["task_id"].as_str());
         let id = id.ok_or_else(|| line.wrong(format!("there is no task {task}")))?;
-        let reason = r#"{"reason":"an operator knows better"}"#;
-        let answer = caller
-            .call("-", "POST", &format!("/v1/tasks/{id}/{what}"), reason)
-            .await?;
-        if answer.status != 200 {
-            self.observed.verdicts.push(format!("refused {}", answer.text));
-        }
-        Ok(())
+        Ok(id.to_owned())
     }
 
     async fn hear(&mut self) -> Result<(), Stuck> {

@@ -17,6 +17,7 @@ mod lost_log;
 mod opendsr;
 mod pages;
 pub mod standby;
+mod webhook;
 mod workers;
 
 use std::{

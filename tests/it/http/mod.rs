@@ -15,6 +15,7 @@ mod machines;
 mod opendsr;
 mod privacy;
 mod problems;
+mod processors;
 mod requests;
 mod stops;
 mod suppression;
