@@ -10,6 +10,7 @@ pub mod environment;
 mod messages;
 mod naming;
 mod observed;
+mod outgoing;
 pub mod player;
 mod registry;
 pub mod report;

@@ -9,9 +9,10 @@ use super::{
     Stuck,
     checks::{Checked, Checks},
     environment::{Environment, Output},
-    messages::{Call, Outgoing, Writer},
+    messages::Writer,
     naming::{Which, id_of},
     observed::Observed,
+    outgoing::{Call, Outgoing},
     script::{Line, Script, Step},
 };
 use crate::clock::Stopwatch;
