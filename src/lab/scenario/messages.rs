@@ -87,10 +87,7 @@ impl<'a> Writer<'a> {
             [kind, set, rules @ ..] if kind.starts_with("backup.") => {
                 self.backup(kind, set, words::attributes(rules))
             }
-            ["answers", system, answer @ ..] => SystemAnswer::read(answer).map(|answer| Outgoing::Answer {
-                system: (*system).to_owned(),
-                answer,
-            }),
+            ["answers", system, answer @ ..] => self.answers(system, answer),
             ["call", bearer, method, path, ..] => {
                 let body = line.text.find(" {").map_or("", |at| line.text[at..].trim());
                 Ok(Outgoing::Call(Call {
@@ -119,6 +116,12 @@ impl<'a> Writer<'a> {
             _ => Err("no such event".to_owned()),
         };
         sent.map_err(wrong)
+    }
+
+    fn answers(&self, system: &str, answer: &[&str]) -> Result<Outgoing, String> {
+        let answer = SystemAnswer::read(answer, self.script.starts)?;
+        let system = system.to_owned();
+        Ok(Outgoing::Answer { system, answer })
     }
 
     /// Adds a processor, or changes some rules of one.

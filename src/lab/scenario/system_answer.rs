@@ -7,7 +7,8 @@ use axum::{
 };
 use serde_json::{Value, json};
 
-use super::words::attributes;
+use super::words::{attributes, time};
+use crate::domain::time::At;
 
 /// What a system answers to a webhook.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -30,8 +31,8 @@ impl SystemAnswer {
         }
     }
 
-    /// `200 erased method=delete`, `429 retry_after=7200`, `202`.
-    pub(super) fn read(words: &[&str]) -> Result<Self, String> {
+    /// `200 erased method=delete`, `429 retry_after=7200`, `202 accepted expected_by=d7`, `202`.
+    pub(super) fn read(words: &[&str], start: At) -> Result<Self, String> {
         let (status, words) = words.split_first().ok_or("expected a status")?;
         let mut answer = Self {
             status: status.parse().map_err(|_| format!("{status} is no status"))?,
@@ -51,6 +52,7 @@ impl SystemAnswer {
             match (key.as_str(), &mut ack) {
                 ("retry_after", _) => answer.retry_after = Some(number()?),
                 ("records", Some(ack)) => ack["evidence"][key] = json!(number()?),
+                ("expected_by", Some(ack)) => ack[key] = json!(time(&value, start)?),
                 ("method" | "reference", Some(ack)) => ack["evidence"][key] = json!(value),
                 _ => return Err(format!("an answer of this kind has no {key}")),
             }
@@ -88,7 +90,7 @@ mod tests {
 
     #[test]
     fn answers_are_read_as_they_are_on_the_wire() {
-        let read = |text: &str| SystemAnswer::read(&text.split(' ').collect::<Vec<_>>());
+        let read = |text: &str| SystemAnswer::read(&text.split(' ').collect::<Vec<_>>(), At::default());
         assert_eq!(read("202").unwrap(), SystemAnswer::later());
         let busy = read("429 retry_after=7200").unwrap();
         assert_eq!(
@@ -99,6 +101,9 @@ mod tests {
         let erased = read("200 erased method=delete records=3").unwrap();
         let ack = json!({ "outcome": "erased", "evidence": { "method": "delete", "records": 3 } });
         assert!(erased.is_final() && erased.ack == Some(ack));
+        let promised = read("202 accepted expected_by=d1").unwrap();
+        let ack = json!({ "outcome": "accepted", "expected_by": "1970-01-02T00:00:00Z" });
+        assert!(!promised.is_final() && promised.ack == Some(ack));
         for wrong in [
             "",
             "soon",
