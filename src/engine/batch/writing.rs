@@ -8,7 +8,7 @@ use crate::{
         entry::Leaf,
         ids::ProcessorId,
         request::{Life, Request, deferral::Deferred, waves::AskedWave},
-        task::Undelivered,
+        task::{TaskState, Undelivered},
         time::At,
         words::TaskStateName,
     },
