@@ -23,6 +23,7 @@ use std::{
 use tokio::task::JoinSet;
 use uuid::Uuid;
 
+pub use self::answers::settle_replies;
 use self::{
     answers::Answered,
     lane::RunningLane,
