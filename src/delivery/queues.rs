@@ -23,6 +23,7 @@ use std::{
 use tokio::task::JoinSet;
 use uuid::Uuid;
 
+pub use self::answers::settle_replies;
 use self::{
     answers::Answered,
     lane::RunningLane,
@@ -169,20 +170,27 @@ impl LaneRunner {
         for lane in self.lanes.values() {
             lane.stop.cancel();
         }
+        self.settle_all().await?;
+        // Settled as they come: the shutdown does not wait for a processor for as long as a call may take.
         while let Some(done) = self.sends.join_next().await {
             self.take(done);
+            self.take_sent();
+            self.settle_all().await?;
         }
         self.lanes.clear();
+        while let Some(delivered) = self.deliveries.join_next().await {
+            report(delivered);
+        }
+        Ok(self.relay.engine.queues().leave_lanes(self.owner).await?)
+    }
+
+    async fn settle_all(&mut self) -> Result<(), DeliveryError> {
         let answered = std::mem::take(&mut self.answered);
         for batch in answered.chunks(BATCH) {
             let effects = answers::settle(&self.relay.engine, batch).await?;
             self.deliver(effects).await;
         }
-        self.give_back().await?;
-        while let Some(delivered) = self.deliveries.join_next().await {
-            report(delivered);
-        }
-        Ok(self.relay.engine.queues().leave_lanes(self.owner).await?)
+        self.give_back().await
     }
 
     fn now(&self) -> At {

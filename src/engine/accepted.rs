@@ -12,7 +12,8 @@ use crate::{
         ids::{ProcessorId, RequestId, TaskId},
         registry::{StatusCall, Transport},
         request::Request,
-        task::{Task, TaskState},
+        task::Task,
+        words::TaskStateName,
     },
     vault::Token,
 };
@@ -121,7 +122,8 @@ impl Engine {
             .ordinals()
             .find(|known| *known == ordinal)
             .map(|known| request.task(known))?;
-        let is_accepted = matches!(task.state, TaskState::Accepted { .. }) && task.processor == *processor;
+        // One whose term counts as well is accepted too: the processor may say sooner that it is done.
+        let is_accepted = task.state.name() == TaskStateName::Accepted && task.processor == *processor;
         is_accepted.then(|| self.asked_about(request, ordinal, task))
     }
 

@@ -32,8 +32,9 @@ pub use self::{
 use super::local::{Reader, Unusable};
 use crate::domain::{registry::HttpOptions, time::At};
 
-/// How long a connection is kept without a call: shorter than servers and what stands before them usually keep it.
-const KEEP_IDLE: Duration = Duration::from_secs(30);
+/// How long a connection is kept without a call: shorter than servers keep it (Node.js 5 s, most others longer), or a call
+/// would now and then meet one that is just being closed.
+const KEEP_IDLE: Duration = Duration::from_secs(4);
 
 /// How many connections are kept without a call; how many there are at once is limited by `concurrency`.
 const MOST_IDLE: usize = 256;

@@ -45,6 +45,7 @@ pub(super) fn read(section: &Section<'_>, processor: &Section<'_>) -> Option<Ope
         http: http_options(section),
     };
     check_identities(processor, &found);
+    check_words(processor);
     Some(OpenDsr { url: url?, ..found })
 }
 
@@ -191,6 +192,38 @@ fn check_identities(processor: &Section<'_>, opendsr: &OpenDsr) {
             data.name
         );
         processor.problem("transport", &message);
+    }
+}
+
+/// What OpenDSR has no words for would be abandoned each time.
+fn check_words(processor: &Section<'_>) {
+    let actions = processor
+        .get("actions")
+        .filter(|e| !e.is_text())
+        .and_then(|e| e.list());
+    if actions
+        .iter()
+        .flatten()
+        .any(|e| e.is_text() && e.text() == Some("anonymize"))
+    {
+        processor.problem(
+            "actions",
+            "OpenDSR has no word for an anonymization: expected [\"erase\"]",
+        );
+    }
+    for (key, why) in [
+        (
+            "verify",
+            "OpenDSR has no question whether data is gone: expected none",
+        ),
+        (
+            "retention",
+            "OpenDSR has no word for a part of the data, so that what has to be kept would go too: expected none",
+        ),
+    ] {
+        if processor.get(key).is_some() {
+            processor.problem(key, why);
+        }
     }
 }
 

@@ -159,6 +159,26 @@ fn identities_that_a_dialect_has_no_word_for_are_refused() {
 }
 
 #[test]
+fn what_opendsr_has_no_word_for_is_refused() {
+    let retention = "\n[[processor.retention]]\ncategories = ['invoices']\nbasis = 'tax_law'\nkeep = '5y'\n";
+    for (added, expected) in [
+        (
+            "verify = { after = '7d' }\n",
+            "verify: OpenDSR has no question whether data is gone: expected none",
+        ),
+        (retention, "retention: OpenDSR has no word for a part of the data"),
+    ] {
+        let found = read(&format!("{}{added}", with("url = 'https://a'")));
+        assert!(found.contains(expected), "{found}");
+    }
+    let found = read(&with("url = 'https://a'").replace("['erase']", "['erase', 'anonymize']"));
+    assert!(
+        found.contains("actions: OpenDSR has no word for an anonymization"),
+        "{found}"
+    );
+}
+
+#[test]
 fn a_secret_that_stands_in_the_registry_is_warned_of() {
     let text = with("url = 'http://vendor.example', auth = { type = 'bearer', token = 'hunter2' }");
     let registry = registry_file::read_text("processors.toml", &text).unwrap();

@@ -160,10 +160,14 @@ impl RunningLane {
 
     /// When something may be claimed that may not be now; `None`: nobody knows.
     pub(super) fn next_claim(&self, now: At) -> Option<At> {
+        if self.stop.is_cancelled() || self.claimed.available_permits() == 0 {
+            // It goes on with an answer, or when somebody lets it.
+            return None;
+        }
         let first = self.heads.iter().map(|(_, due)| *due).min()?;
         let later = [self.quiet_until, self.breaker.next_look(), Some(first)];
         let latest = later.into_iter().flatten().max()?;
-        // A lane that is full goes on with an answer; one that is too fast soon enough.
+        // One that is too fast goes on soon enough.
         Some(latest.max(now.plus(Duration::from_millis(10))))
     }
 

@@ -193,7 +193,7 @@ impl Touched<'_> {
     pub(super) fn write_polled(&self, engine: &Engine, now: At, changes: &mut Changes) {
         for moved in &self.trail.moves {
             let task = self.request.task(moved.ordinal);
-            let is_accepted = matches!(task.state, TaskState::Accepted { .. });
+            let is_accepted = task.state.name() == TaskStateName::Accepted;
             if moved.to != TaskStateName::Accepted || !is_accepted {
                 continue;
             }

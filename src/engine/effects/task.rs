@@ -247,6 +247,12 @@ impl TaskDispatch {
         self
     }
 
+    /// The same, of one category alone.
+    pub(crate) fn limited_to(mut self, category: &str) -> Self {
+        self.categories = vec![Label::new(category).expect("a label")];
+        self
+    }
+
     /// One that names nobody.
     pub(crate) fn for_tests(processor: &str) -> Self {
         let id = uuid::Uuid::nil();

@@ -17,7 +17,7 @@ use crate::{
     clock::Clock,
     domain::{
         ack::{Ack, Answer as Answered, Evidence},
-        ids::{ProcessorId, RequestId, TaskId},
+        ids::{Label, ProcessorId, RequestId, TaskId},
         registry::{OpenDsr, Processor, RequestState, Transport},
         words::Action,
     },
@@ -28,9 +28,12 @@ use crate::{
         local::Unusable,
         sender::{Failed, Reply, Sender},
     },
-    wire::opendsr::{
-        Heard, Outgoing, WrongAnswer, read_callback, read_created, read_status, requests_url, says_busy,
-        says_known, status_url, subject_request_id, write_request,
+    wire::{
+        opendsr::{
+            Heard, Outgoing, WrongAnswer, read_callback, read_created, read_status, requests_url, says_busy,
+            says_known, status_url, subject_request_id, write_request,
+        },
+        task::TaskScope,
     },
 };
 
@@ -112,12 +115,18 @@ impl Controller {
             Action::Anonymize => return unsupported(task, "OpenDSR has no word for an anonymization"),
             Action::Verify => return unsupported(task, "OpenDSR has no question whether the data is gone"),
         }
+        let message = task.message("", None);
+        if !is_whole(processor, &message.scope) {
+            return unsupported(
+                task,
+                "OpenDSR has no word for a part of the data: all of it would be erased",
+            );
+        }
         let endpoint = match self.endpoint(&processor.id, opendsr) {
             Ok(endpoint) => endpoint,
             Err(unusable) => return CallError::from(unusable).reply(),
         };
         let id = subject_request_id(task.id, task.generation);
-        let message = task.message("", None);
         let callback = opendsr
             .processor_domain
             .is_some()
@@ -297,6 +306,14 @@ impl Sender for Controller {
             _ => Reply::Unauthorised("it does not speak OpenDSR any more".into()),
         }
     }
+}
+
+/// Whether a task is about all that its processor holds. What is left out may have to be kept.
+fn is_whole(processor: &Processor, scope: &TaskScope<'_>) -> bool {
+    let covers = |asked: &[Label], held: &[Label]| {
+        asked.is_empty() || (!held.is_empty() && held.iter().all(|label| asked.contains(label)))
+    };
+    covers(&scope.categories, &processor.categories) && covers(&scope.purposes, &processor.purposes)
 }
 
 fn failed(why: impl Into<Cow<'static, str>>, after: Option<Duration>, counts: bool) -> Reply {

@@ -2,5 +2,6 @@
 //! that answers as the specification says, and as it does not.
 
 mod believing;
+mod hearing;
 mod sending;
 mod vendor;

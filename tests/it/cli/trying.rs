@@ -183,3 +183,28 @@ async fn check_names_secrets_and_certificates_that_are_missing() {
         "{shown:?}"
     );
 }
+
+#[tokio::test]
+async fn a_processor_of_opendsr_is_connected_to_and_sent_nothing() {
+    let peer = Peer::start(|_| json(200, "{}")).await;
+    let workspace = with("url = \"http://unused\", secret = \"env:UNUSED\"");
+    workspace.write(
+        "processors.toml",
+        &format!(
+            "[[processor]]\nid = \"ads\"\nkind = \"advertising\"\nactions = [\"erase\"]\nidentities = \
+             [\"email\"]\ntransport = {{ type = \"opendsr\", url = \"{}\" }}\n",
+            peer.url()
+        ),
+    );
+    let done = workspace.run(&["processors", "test", "ads"]).await.expect(0);
+    assert!(
+        done.stdout.contains(&format!("connected  {}", peer.address)),
+        "{}",
+        done.stdout
+    );
+    workspace
+        .run(&["processors", "test", "ads", "--send"])
+        .await
+        .expect(2);
+    assert!(peer.calls().is_empty());
+}

@@ -23,9 +23,10 @@ use base64::{Engine as _, engine::general_purpose::STANDARD};
 use serde_json::{Value, json};
 use uuid::Uuid;
 
+use super::pages::block;
 use crate::{
     authority::{Authority, Issued},
-    support::{Deployment, StoreKind, wait_for},
+    support::{Deployment, Program, StoreKind, free_port, service, wait_for},
 };
 
 const VENDOR: &str = "opendsr.vendor.test";
@@ -51,6 +52,13 @@ struct Seen {
     state: &'static str,
     /// Callbacks: domain, signature, body.
     told: Vec<(String, String, Bytes)>,
+}
+
+/// What the vendor promises: a time that is the same whenever a test asks within a day.
+fn promise() -> String {
+    const DAY: i64 = 24 * 3600 * 1000;
+    let days = lacuna::clock::Clock::System.now().millis() / DAY + 30;
+    lacuna::domain::time::At::from_millis(days * DAY).to_string()
 }
 
 fn runtime() -> tokio::runtime::Runtime {
@@ -152,7 +160,7 @@ async fn request(State(peer): State<Arc<Peer>>, Json(said): Json<Value>) -> Resp
     peer.answer(
         201,
         &json!({
-            "controller_id": "lacuna", "expected_completion_time": "2099-01-01T00:00:00Z",
+            "controller_id": "lacuna", "expected_completion_time": promise(),
             "received_time": "2026-11-30T12:00:00Z", "encoded_request": "e30=", "subject_request_id": id
         }),
     )
@@ -161,10 +169,13 @@ async fn request(State(peer): State<Arc<Peer>>, Json(said): Json<Value>) -> Resp
 async fn status(State(peer): State<Arc<Peer>>, Path(id): Path<Uuid>) -> Response {
     let state = peer.seen(|seen| seen.requests.contains_key(&id).then_some(seen.state));
     match state {
-        Some(state) => peer.answer(200, &json!({
-            "controller_id": "lacuna", "expected_completion_time": "2099-01-01T00:00:00Z", "subject_request_id": id,
-            "request_status": state
-        })),
+        Some(state) => peer.answer(
+            200,
+            &json!({
+                "controller_id": "lacuna", "expected_completion_time": promise(), "subject_request_id": id,
+                "request_status": state
+            }),
+        ),
         None => StatusCode::NOT_FOUND.into_response(),
     }
 }
@@ -270,10 +281,7 @@ fn polled(store: StoreKind) {
     let id = submit(&deployment);
     let status = wait_for_state(&deployment, id, "accepted");
     assert_eq!(status["outcomes"]["erased"], 0, "a promise is no proof: {status}");
-    assert_eq!(
-        status["task_list"][0]["until"], "2099-01-01T00:00:00Z",
-        "{status}"
-    );
+    assert_eq!(status["task_list"][0]["until"], json!(promise()), "{status}");
     let said = peer.seen(|seen| seen.requests.values().next().unwrap().clone());
     assert_eq!(said["subject_identities"][0]["identity_type"], "email");
     // What it knows outlives the worker.
@@ -304,7 +312,7 @@ fn vendor_that_calls_back_is_believed_by_its_signature_alone() {
     let said = peer.seen(|seen| seen.requests.values().next().unwrap().clone());
     let url = said["status_callback_urls"][0].as_str().unwrap().to_owned();
     let body = json!({
-        "controller_id": "lacuna", "expected_completion_time": "2099-01-01T00:00:00Z", "status_callback_url": url,
+        "controller_id": "lacuna", "expected_completion_time": promise(), "status_callback_url": url,
         "subject_request_id": said["subject_request_id"], "request_status": "completed"
     });
     let call_back = |domain: &str, key: &std::path::Path, body: &Value, url: &str| {
@@ -317,7 +325,8 @@ fn vendor_that_calls_back_is_believed_by_its_signature_alone() {
         call(reqwest::Method::POST, url, &headers, Some(bytes))
     };
     let own = &peer.issued.key;
-    let thief = Authority::new().issue(VENDOR);
+    let others = Authority::new();
+    let thief = others.issue(VENDOR);
     let mut elsewhere = body.clone();
     elsewhere["status_callback_url"] = json!("https://controller.example/others");
     let next_generation = url.rsplit_once('/').unwrap().0.to_owned() + "/2";
@@ -382,7 +391,7 @@ fn vendor_that_calls_back_is_believed_by_its_signature_alone() {
 fn controller_is_told_by_signed_callbacks_until_the_end() {
     let authority = Authority::new();
     let peer = Peer::start(&authority);
-    let deployment = deployment(StoreKind::Sqlite, &authority, &peer, "1s");
+    let deployment = deployment(StoreKind::Postgres, &authority, &peer, "1s");
     let own = authority.issue(LACUNA);
     let config = fs::read_to_string(deployment.path("lacuna.toml")).unwrap();
     let section = format!(
@@ -453,4 +462,64 @@ fn controller_is_told_by_signed_callbacks_until_the_end() {
     );
     let log = fs::read_to_string(deployment.path("serve.log")).unwrap();
     assert!(!log.contains("canary-"), "an identifier is in the log");
+}
+
+const PAGE: &str = "docs/guide/opendsr.md";
+
+#[test]
+fn opendsr_page_erases_somebody_as_it_stands() {
+    let folder = tempfile::tempdir().unwrap();
+    let (vendor, listener) = (free_port(), free_port());
+    // Ports are the test's own; nothing else of the blocks is touched.
+    let own = |text: String| {
+        text.replace("9000", &vendor.to_string())
+            .replace("8080", &listener.to_string())
+    };
+    let write = |name: &str, text: String| fs::write(folder.path().join(name), own(text)).unwrap();
+    write("vendor.py", block(PAGE, "python", 0));
+    write("processors.toml", block(PAGE, "toml", 0));
+    let config = block(PAGE, "toml", 1);
+    write(
+        "lacuna.toml",
+        format!("{config}\n[http]\nlisten = \"127.0.0.1:8080\"\n"),
+    );
+    let binary = std::path::Path::new(env!("CARGO_BIN_EXE_lacuna"))
+        .parent()
+        .unwrap();
+    let paths = format!("{}:{}", binary.display(), std::env::var("PATH").unwrap());
+    let command = |program: &str| {
+        let mut command = Command::new(program);
+        command.current_dir(folder.path()).env("PATH", &paths);
+        command
+    };
+    let run = |script: &str| {
+        let output = command("sh").args(["-ec", script]).output().unwrap();
+        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+        assert!(
+            output.status.success(),
+            "{script}\n{}\n{}",
+            text(&output.stdout),
+            text(&output.stderr)
+        );
+        text(&output.stdout)
+    };
+    let listens = |port: u16| {
+        wait_for("somebody listens", LIMIT, || {
+            std::net::TcpStream::connect(("127.0.0.1", port)).ok()
+        });
+    };
+    run(&block(PAGE, "sh", 0));
+    assert_eq!(block(PAGE, "sh", 1), "python3 vendor.py &");
+    let _vendor = Program::start(command(&service("LACUNA_TEST_PYTHON")).arg("vendor.py"));
+    listens(vendor);
+    run(&block(PAGE, "sh", 2));
+    assert_eq!(block(PAGE, "sh", 3), "lacuna serve &");
+    let _worker = Program::start(command(env!("CARGO_BIN_EXE_lacuna")).arg("serve"));
+    listens(listener);
+    let last = own(block(PAGE, "sh", 4));
+    run(&last);
+    let status = last.lines().last().unwrap();
+    wait_for("the person is erased", LIMIT, || {
+        run(status).contains("completed").then_some(())
+    });
 }

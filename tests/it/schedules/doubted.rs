@@ -48,7 +48,7 @@ const PAUSE: Duration = Duration::from_secs(10);
 async fn claim(engine: &Engine) -> Sent {
     let wanted = Wanted {
         processor: ProcessorId::new("crm").unwrap(),
-        tenant: lacuna::domain::ids::Tenant::new("default").unwrap(),
+        tenant: lacuna::domain::ids::Tenant::new("acme").unwrap(),
         most: 10,
     };
     let mut claimed = engine.queues().claim(&[wanted]).await.unwrap();

@@ -17,6 +17,7 @@ use axum::{
 use serde_json::{Value, json};
 
 use super::super::{Signer, authority::Issued};
+use crate::{clock::Clock, domain::time::At};
 
 /// What it does otherwise than it should.
 #[derive(Debug, Clone)]
@@ -139,6 +140,13 @@ impl Vendor {
     }
 }
 
+/// What it promises.
+pub(super) fn expected_by() -> At {
+    // A whole number of days since 1970, so that it is the same wherever a test asks.
+    const DAY: i64 = 24 * 3600 * 1000;
+    At::from_millis((Clock::System.now().millis() / DAY + 30) * DAY)
+}
+
 async fn request(State(vendor): State<Arc<Vendor>>, headers: HeaderMap, body: Bytes) -> Response {
     let text = String::from_utf8(body.to_vec()).unwrap();
     let said: Value = serde_json::from_str(&text).unwrap();
@@ -150,7 +158,7 @@ async fn request(State(vendor): State<Arc<Vendor>>, headers: HeaderMap, body: By
         script.on_request.clone()
     });
     let created = json!({
-        "controller_id": "lacuna", "expected_completion_time": "2100-01-01T00:00:00Z",
+        "controller_id": "lacuna", "expected_completion_time": expected_by().to_string(),
         "received_time": "2026-11-30T12:00:00Z", "encoded_request": "…",
         "subject_request_id": said["subject_request_id"]
     });
@@ -164,7 +172,7 @@ async fn status(State(vendor): State<Arc<Vendor>>, Path(id): Path<String>) -> Re
         return StatusCode::NOT_FOUND.into_response();
     }
     let status = json!({
-        "controller_id": "lacuna", "expected_completion_time": "2100-01-01T00:00:00Z", "subject_request_id": id,
+        "controller_id": "lacuna", "expected_completion_time": expected_by().to_string(), "subject_request_id": id,
         "request_status": state
     });
     vendor.answer(200, status, &twist)
