@@ -287,6 +287,13 @@ pub enum Entry {
         /// Who.
         actor: String,
     },
+    /// Somebody who does tasks by hand was shown whom they are about.
+    IdentitiesShown {
+        /// Who.
+        actor: String,
+        /// The requests.
+        requests: Vec<RequestId>,
+    },
 }
 
 /// What one transaction did to one request: a leaf of the ledger.

@@ -8,6 +8,7 @@
 
 pub mod answer;
 mod attestation;
+mod by_hand;
 pub mod deferral;
 pub mod derived_status;
 mod dispatch;

@@ -76,7 +76,8 @@ fn render(entry: &Entry, processors: &[String], times: Times) -> Option<String> 
         | Entry::LanePaused { .. }
         | Entry::LaneResumed { .. }
         | Entry::BrakeOn { .. }
-        | Entry::BrakeOff { .. } => of_others(entry),
+        | Entry::BrakeOff { .. }
+        | Entry::IdentitiesShown { .. } => of_others(entry),
     }
 }
 
@@ -204,6 +205,9 @@ fn of_others(entry: &Entry) -> Option<String> {
         Entry::LaneResumed { processor, actor, .. } => format!("{actor} had {processor} go on"),
         Entry::BrakeOn { actor, .. } => format!("{actor} stopped everything"),
         Entry::BrakeOff { actor, .. } => format!("{actor} had everything go on"),
+        Entry::IdentitiesShown { actor, .. } => {
+            format!("{actor} was shown whom it is about, to do it by hand")
+        }
         _ => return None,
     })
 }
