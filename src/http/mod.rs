@@ -6,6 +6,7 @@
 
 mod acks;
 mod auth;
+mod backfill;
 mod backups;
 mod batch;
 mod body;
@@ -214,6 +215,7 @@ fn routes(api: Arc<Api>) -> Router {
         .route("/v1/processors", get(processors::list))
         .route("/v1/processors/{id}/pause", post(stops::pause))
         .route("/v1/processors/{id}/resume", post(stops::resume))
+        .route("/v1/processors/{id}/backfill", post(backfill::backfill))
         .route(
             "/v1/brake",
             get(stops::show_brake).post(stops::brake).delete(stops::unbrake),
