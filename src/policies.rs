@@ -8,7 +8,10 @@ use std::{cell::RefCell, collections::BTreeSet, path::Path};
 
 use jiff::tz::TimeZone;
 
-use crate::config::{Config, Problems};
+use crate::{
+    config::{Config, Problems, registry_file},
+    domain::registry::{HttpAuth, SecretRef, Transport},
+};
 
 /// The files of a scenario.
 #[derive(Debug, Clone, Copy)]
@@ -63,10 +66,37 @@ impl Policy {
     }
 }
 
+/// What a secret of a registry is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Purpose {
+    /// We sign with it: it is made by us, and the other side is given it too.
+    Signing,
+    /// It lets us in: the other side has given it to us.
+    Entry,
+}
+
 impl Profile {
     /// The environment variables that its configuration takes secrets from.
     pub fn secrets(&self) -> BTreeSet<String> {
         self.read(Path::new("")).1
+    }
+
+    /// The environment variables that its registry takes secrets from, in the order in which it names them.
+    pub fn registry_secrets(&self) -> Result<Vec<(String, Purpose)>, Problems> {
+        let registry = registry_file::read_text("processors.toml", self.registry)?;
+        let mut named: Vec<(String, Purpose)> = Vec::new();
+        let of_all = registry.processors.iter().flat_map(|processor| {
+            let (secrets, purpose) = secrets_of(&processor.transport);
+            secrets.into_iter().map(move |secret| (secret, purpose))
+        });
+        for (secret, purpose) in of_all {
+            if let Some(name) = secret.0.strip_prefix("env:")
+                && !named.iter().any(|(known, _)| known == name)
+            {
+                named.push((name.to_owned(), purpose));
+            }
+        }
+        Ok(named)
     }
 
     /// Its configuration, as if it stood in this folder. Where it asks for an environment variable, there is a made-up
@@ -100,6 +130,23 @@ impl Profile {
     }
 }
 
+/// The secrets that a transport names.
+fn secrets_of(transport: &Transport) -> (Vec<&SecretRef>, Purpose) {
+    match transport {
+        Transport::Webhook(webhook) => (webhook.secrets.iter().collect(), Purpose::Signing),
+        Transport::OpenDsr(opendsr) => {
+            let secret = match &opendsr.auth {
+                HttpAuth::None => None,
+                HttpAuth::Basic { password, .. } => Some(password),
+                HttpAuth::Bearer { token } => Some(token),
+                HttpAuth::Header { value, .. } => Some(value),
+            };
+            (secret.into_iter().collect(), Purpose::Entry)
+        }
+        Transport::Kafka { .. } | Transport::Manual(_) => (Vec::new(), Purpose::Entry),
+    }
+}
+
 /// A secret of no meaning.
 fn made_up(name: &str) -> String {
     format!("made-up-{}", name.to_lowercase())
@@ -116,6 +163,26 @@ mod tests {
         for policy in Policy::value_variants() {
             let promise = policy.profile().promise();
             assert!(promise.len() > 100 && !promise.contains("promise "), "{promise}");
+        }
+    }
+
+    #[test]
+    fn a_registry_names_its_secrets_and_holds_none() {
+        for policy in Policy::value_variants() {
+            let profile = policy.profile();
+            let registry = registry_file::read_text("processors.toml", profile.registry).unwrap();
+            for processor in &registry.processors {
+                let (secrets, _) = secrets_of(&processor.transport);
+                assert!(
+                    secrets.iter().all(|secret| !secret.is_plain()),
+                    "{}",
+                    processor.id
+                );
+            }
+            for (name, _) in profile.registry_secrets().unwrap() {
+                let prefix = profile.name.to_uppercase();
+                assert!(name.starts_with(&prefix), "{name}: a name of this policy's own");
+            }
         }
     }
 }

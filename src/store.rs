@@ -25,6 +25,8 @@ mod ledger;
 pub mod open;
 mod origin;
 mod outbox;
+mod outcomes;
+mod polls;
 mod port;
 mod positions;
 pub mod postgres;
@@ -37,6 +39,7 @@ mod session;
 mod sql;
 pub mod sqlite;
 mod statement;
+mod status_callbacks;
 mod stops;
 mod suppression;
 mod sweeps;
@@ -57,6 +60,8 @@ pub use self::{
     open::{Exclusive, StoreOptions},
     origin::Origin,
     outbox::*,
+    outcomes::*,
+    polls::*,
     port::{Store, Transaction, Transactions},
     positions::*,
     queues::*,
@@ -65,6 +70,7 @@ pub use self::{
     run::{Attempts, Observer, StoreFailure},
     session::{Dialect, Pool, Session},
     statement::{Rows, Statement},
+    status_callbacks::*,
     stops::*,
     suppression::*,
     sweeps::*,

@@ -3,7 +3,12 @@
 use std::net::SocketAddr;
 
 use crate::{
-    config::Problems, engine::EngineError, http::tls::TlsError, kafka::KafkaError, store::StoreError,
+    config::Problems,
+    engine::EngineError,
+    http::tls::TlsError,
+    kafka::KafkaError,
+    store::StoreError,
+    transport::{local::Unusable, opendsr::SignerError},
     vault::KeyringError,
 };
 
@@ -41,6 +46,12 @@ pub enum AppError {
     /// The listener's certificate or its key.
     #[error("http.tls: {0}")]
     Tls(#[from] TlsError),
+    /// What signs for us as a processor of OpenDSR.
+    #[error("opendsr: {0}")]
+    OpenDsr(#[from] SignerError),
+    /// What calls over HTTP need.
+    #[error(transparent)]
+    Unusable(#[from] Unusable),
     /// The listener.
     #[error("cannot listen on {address}")]
     Listen {

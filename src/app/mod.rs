@@ -4,6 +4,7 @@
 mod connect;
 mod error;
 mod keyring;
+pub mod opendsr;
 mod running;
 pub mod senders;
 pub mod startup;
@@ -25,16 +26,20 @@ pub use running::Running;
 
 use self::{
     running::Spawner,
+    senders::senders,
     tasks::{
         agenda::Agenda,
         gauges::Gauges,
         http_outputs,
         kafka_health::{Asked, KafkaHealth},
         lanes::Lanes,
+        opendsr_polls::OpenDsrPolls,
+        outcomes::Outcomes,
         periodic::{Periodic, Reports, periodic},
         queues::Queues,
         registry_reload::RegistryReload,
         retention::Retention,
+        status_callbacks::StatusCallbacks,
         sweeps::Sweeps,
     },
 };
@@ -53,7 +58,7 @@ use crate::{
         stage::Stage,
     },
     telemetry::{metrics::Metrics, readiness::Readiness},
-    transport::sender::Senders,
+    transport::opendsr::{Signer, controller::Controller},
 };
 
 /// What a worker does.
@@ -95,6 +100,10 @@ pub async fn start_connected(
     connected: Connected,
 ) -> Result<Running, AppError> {
     let engine = Arc::clone(&connected.engine);
+    let signer = opendsr::signer(&config, &engine.clock)?;
+    if signer.is_some() {
+        engine.tell_controllers();
+    }
     let shutdown = CancellationToken::new();
     let producer = Producer::new(
         &connected.cluster,
@@ -115,6 +124,8 @@ pub async fn start_connected(
             shutdown.clone(),
         ),
         readiness,
+        signer,
+        controller: senders::controller(&config, &engine.clock),
         tasks: Spawner::new(shutdown.clone()),
     };
     starting.stages();
@@ -143,6 +154,10 @@ struct Starting<'a> {
     cluster: &'a Cluster,
     relay: Relay,
     readiness: Readiness,
+    /// What signs for us as a processor of OpenDSR.
+    signer: Option<Arc<Signer>>,
+    /// What speaks to processors of OpenDSR.
+    controller: Arc<Controller>,
     tasks: Spawner,
 }
 
@@ -195,7 +210,10 @@ impl Starting<'_> {
             self.tasks.spawn("ack_partitions", watching);
         }
         if roles.dispatch {
-            self.periodic(Queues(LaneRunner::new(relay.clone(), senders())));
+            self.periodic(Queues(LaneRunner::new(
+                relay.clone(),
+                senders::senders(self.config, &engine.clock, &self.controller),
+            )));
         }
         if roles.agenda || roles.dispatch {
             self.periodic(Agenda(relay.clone()));
@@ -203,6 +221,18 @@ impl Starting<'_> {
             self.periodic(Sweeps::new(relay.clone()));
         }
         self.periodic(Lanes::new(relay.clone()));
+        self.periodic(Outcomes::new(Arc::clone(engine)));
+        if roles.dispatch {
+            self.periodic(OpenDsrPolls::new(relay.clone(), Arc::clone(&self.controller)));
+            if let Some(signer) = &self.signer {
+                let client = opendsr::client(self.config)?;
+                self.periodic(StatusCallbacks::new(
+                    Arc::clone(engine),
+                    Arc::clone(signer),
+                    client,
+                ));
+            }
+        }
         let (config, cluster) = (self.config.clone(), self.cluster.clone());
         let reload = RegistryReload::new(Arc::clone(engine), config, cluster.clone());
         self.periodic(reload.map_err(AppError::Signal)?);
@@ -264,7 +294,9 @@ impl Starting<'_> {
             self.readiness.clone(),
             config.auth.clone(),
             &config.kafka.topics.tasks_prefix,
-        );
+        )
+        .signing(self.signer.clone())
+        .hearing(Arc::clone(&self.controller));
         let serving = http::serve(&config.http, state, self.relay.shutdown.clone())
             .await
             .map_err(|source| AppError::Listen {
@@ -274,11 +306,6 @@ impl Starting<'_> {
         self.tasks.spawn("http", serving.finished);
         Ok(serving.address)
     }
-}
-
-/// How tasks are sent that do not go to a topic, by the type of transport.
-fn senders() -> Senders {
-    Senders::default()
 }
 
 /// The topics that are written, under the registry that is active at the time.

@@ -52,6 +52,8 @@ pub fn run(args: Args) -> Result<Exit, Failure> {
         tls::check(files, Clock::System.now())
             .map_err(|error: TlsError| Failure::Usage(format!("http.tls: {error}")))?;
     }
+    app::opendsr::signer(&config, &Clock::System)?;
+    app::senders::check(&config, &registry, Clock::System.now())?;
     summarise(&mut out, &args, &config, &registry)?;
     let failures = if args.connect {
         // What was found in the files shows while the network is waited for.

@@ -8,7 +8,7 @@ use std::{
 };
 
 use super::{Exit, Failure, output::Out};
-use crate::policies::{Policy, Profile};
+use crate::policies::{Policy, Profile, Purpose};
 
 /// Arguments of `lacuna init`.
 #[derive(Debug, clap::Args)]
@@ -55,7 +55,7 @@ pub fn run(args: &Args) -> Result<Exit, Failure> {
         write(&path, text, args.force)?;
         out.line(format_args!("written  {}", path.display()))?;
     }
-    for line in next(args, profile) {
+    for line in next(args, profile, &profile.registry_secrets()?) {
         out.line(line)?;
     }
     out.end()?;
@@ -97,14 +97,23 @@ fn write(path: &Path, text: &str, force: bool) -> Result<(), Failure> {
     file.write_all(text.as_bytes()).map_err(failed("write", path))
 }
 
-fn next(args: &Args, profile: &Profile) -> Vec<String> {
+fn next(args: &Args, profile: &Profile, registry_secrets: &[(String, Purpose)]) -> Vec<String> {
     let mut next = vec![String::new(), "Next:".to_owned()];
-    let mut command = |command: &str, why: &str| next.push(format!("  {command:<44}{why}"));
+    let mut command = |command: &str, why: &str| next.push(format!("  {command:<42}  {why}"));
     if args.dir != Path::new(".") {
         command(&format!("cd {}", args.dir.display()), "");
     }
     for name in profile.secrets() {
         command(&format!("export {name}=$(openssl rand -hex 32)"), "");
+    }
+    for (name, purpose) in registry_secrets {
+        match purpose {
+            Purpose::Signing => command(
+                &format!("export {name}=whsec_$(openssl rand -base64 32)"),
+                "# that system needs it, too",
+            ),
+            Purpose::Entry => command(&format!("export {name}=…"), "# what that system lets you in with"),
+        }
     }
     command("lacuna check", "# every mistake of both files at once");
     command(

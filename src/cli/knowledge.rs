@@ -52,6 +52,11 @@ impl Knowledge {
         })
     }
 
+    /// The active registry.
+    pub(super) const fn registry(&self) -> &Registry {
+        &self.registry
+    }
+
     /// As the domain wants it.
     pub(super) fn context(&self) -> Context<'_> {
         Context {

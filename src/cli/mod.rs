@@ -14,6 +14,7 @@ pub mod holds;
 pub mod init;
 pub mod keys;
 mod knowledge;
+mod lanes;
 pub mod migrate;
 pub mod positions;
 pub mod processors;
@@ -68,7 +69,7 @@ pub enum Command {
     Sweeps(sweeps::Args),
     /// Shows, compares and activates the registry of processors.
     Registry(registry::Args),
-    /// Tries processors; stops their lanes, and has them go on.
+    /// Shows how the lanes of processors stand, tries them, stops them, and has them go on.
     Processors(processors::Args),
     /// Stops everything, and has it go on.
     Brake(brake::Args),

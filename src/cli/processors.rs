@@ -3,7 +3,7 @@
 mod test;
 
 use super::{
-    Exit, Failure,
+    Exit, Failure, lanes,
     positions::name,
     requests::processor,
     session::{ConfigArg, block_on},
@@ -26,6 +26,34 @@ pub struct Args {
 
 #[derive(Debug, clap::Subcommand)]
 enum Action {
+    /// Lists the registered processors: how each lane stands, what waits, and how it answers.
+    #[command(
+        after_help = "WAITS: for how long the first task waits in the queue of the lane. UNANSWERED: for how long a task is out. P50 and \
+        P99: how long answers of the last day took. NOT FOUND beside USUALLY: the share of not_found of the last day, and of the 28 \
+        days before. Reads the store directly; that a topic takes nothing, only GET /v1/processors of a worker knows.\n\n\
+        Example:\n  lacuna processors list"
+    )]
+    List {
+        #[command(flatten)]
+        config: ConfigArg,
+        /// As JSON lines.
+        #[arg(long)]
+        json: bool,
+    },
+    /// Shows one of them.
+    #[command(
+        after_help = "Exit code 1: there is no such processor.\n\nExample:\n  lacuna processors show crm"
+    )]
+    Show {
+        #[command(flatten)]
+        config: ConfigArg,
+        /// The processor.
+        #[arg(value_parser = processor)]
+        id: ProcessorId,
+        /// As JSON.
+        #[arg(long)]
+        json: bool,
+    },
     /// Tries a processor that is called over HTTP: reads its secrets, connects, and signs a task that erases nobody.
     Test(test::Args),
     /// Stops the lane of a processor: nothing new is sent to it. The ledger has who and why.
@@ -87,6 +115,14 @@ pub fn run(args: Args) -> Result<Exit, Failure> {
             reason,
             shown,
         } => (config, id, Want::GoOn, actor, reason, shown),
+        Action::List { config, json } => {
+            let config = config.load()?;
+            return block_on(lanes::show(&config, None, json));
+        }
+        Action::Show { config, id, json } => {
+            let config = config.load()?;
+            return block_on(lanes::show(&config, Some(&id), json));
+        }
     };
     let config = config.load()?;
     let lever = Lever {

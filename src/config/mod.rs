@@ -11,6 +11,7 @@ mod kafka;
 mod kafka_properties;
 mod names;
 mod not_built;
+mod opendsr;
 mod policy;
 mod problems;
 mod reader;
@@ -29,6 +30,7 @@ use std::{ffi::OsString, fs, io::ErrorKind, path::Path, time::Duration};
 pub use auth::{Auth, Role, Token};
 pub use http::{Http, Tls};
 pub use kafka::{Brokers, Kafka, Topics};
+pub use opendsr::OpenDsr;
 pub use policy::{Approval, ComplaintBodies, Duplicates, OverLimit, Policy, RepeatLimit};
 pub use problems::{Problem, Problems};
 pub use secret::{BadSecret, Secret, SecretSource, TokenDigest};
@@ -70,6 +72,8 @@ pub struct Config {
     pub policy: Policy,
     /// `[webhook]`
     pub webhook: Webhook,
+    /// `[opendsr]`; where it is absent, answers are not signed, and no controller is called back.
+    pub opendsr: Option<OpenDsr>,
     /// `[registry]`
     pub registry: RegistryFile,
 }
@@ -215,6 +219,7 @@ fn read(root: &Section<'_>) -> Config {
         dispatch: root.section("dispatch", sections::dispatch),
         policy: root.section("policy", policy::read),
         webhook: root.section("webhook", |section| sections::webhook(section, on_loopback)),
+        opendsr: root.get("opendsr").and_then(|e| e.table(opendsr::read)).flatten(),
         registry: root.section("registry", sections::registry),
         http,
     }

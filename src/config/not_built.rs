@@ -8,7 +8,6 @@ use super::reader::Entry;
 /// Each refused thing, and what happens instead.
 const REFUSED: &[(&str, &str)] = &[
     ("auth.oidc", "only the tokens of auth.tokens are accepted"),
-    ("transport.opendsr", "only the transport kafka is"),
     ("transport.vendor", "only the transport kafka is"),
     ("transport.manual", "only the transport kafka is"),
 ];

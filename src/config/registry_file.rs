@@ -1,6 +1,7 @@
 //! `processors.toml`: the registry of processors.
 
 mod http_options;
+mod opendsr;
 mod rules;
 mod transport;
 mod webhook;
@@ -110,10 +111,7 @@ fn report_cycles(mut processors: Vec<Processor>, afters: &[Option<Entry<'_>>]) {
 
 /// Reads one processor; it is `None` where it has no id. A broken value stands as its default, since it is reported.
 fn processor<'a>(section: &Section<'a>, listed: &Listed, n: usize) -> Option<(Processor, Option<Entry<'a>>)> {
-    let id = section.need("id").and_then(|e| e.checked(ProcessorId::new));
-    if id.is_some() && listed.iter().take(n).any(|other| other.id == id) {
-        section.problem("id", "another processor has the same id");
-    }
+    let id = id(section, listed, n);
     let name = section
         .get("name")
         .and_then(|e| e.line_of_text())
@@ -172,6 +170,14 @@ fn processor<'a>(section: &Section<'a>, listed: &Listed, n: usize) -> Option<(Pr
     };
     rules::read(section, &mut found, listed);
     id.map(|_| (found, after))
+}
+
+fn id(section: &Section<'_>, listed: &Listed, n: usize) -> Option<ProcessorId> {
+    let id = section.need("id").and_then(|e| e.checked(ProcessorId::new));
+    if id.is_some() && listed.iter().take(n).any(|other| other.id == id) {
+        section.problem("id", "another processor has the same id");
+    }
+    id
 }
 
 const ACTIONS: &[(&str, Action)] = &[("erase", Action::Erase), ("anonymize", Action::Anonymize)];
@@ -262,6 +268,9 @@ pub fn warnings(registry: &Registry) -> Vec<String> {
         }
         if let Transport::Webhook(transport) = &processor.transport {
             warnings.extend(webhook::warnings(id, transport));
+        }
+        if let Transport::OpenDsr(transport) = &processor.transport {
+            warnings.extend(opendsr::warnings(id, transport));
         }
         if processor.accept_pseudonymised {
             warnings.push(format!(

@@ -8,6 +8,7 @@ mod good;
 mod legal;
 mod legal_clocks;
 mod not_built;
+mod opendsr;
 mod regimes;
 mod rules;
 mod webhooks;

@@ -8,6 +8,7 @@
 
 mod answers;
 mod breaker;
+mod circuits;
 mod lane;
 mod ownership;
 mod pace;
@@ -22,6 +23,7 @@ use std::{
 use tokio::task::JoinSet;
 use uuid::Uuid;
 
+pub use self::answers::settle_replies;
 use self::{
     answers::Answered,
     lane::RunningLane,
@@ -36,7 +38,6 @@ use crate::{
         time::At,
     },
     engine::{
-        circuits::OpenCircuit,
         effects::{Effect, Effects, SentTask, TaskDispatch},
         queues::Claimed,
         time_ordered_id,
@@ -169,20 +170,27 @@ impl LaneRunner {
         for lane in self.lanes.values() {
             lane.stop.cancel();
         }
+        self.settle_all().await?;
+        // Settled as they come: the shutdown does not wait for a processor for as long as a call may take.
         while let Some(done) = self.sends.join_next().await {
             self.take(done);
+            self.take_sent();
+            self.settle_all().await?;
         }
         self.lanes.clear();
+        while let Some(delivered) = self.deliveries.join_next().await {
+            report(delivered);
+        }
+        Ok(self.relay.engine.queues().leave_lanes(self.owner).await?)
+    }
+
+    async fn settle_all(&mut self) -> Result<(), DeliveryError> {
         let answered = std::mem::take(&mut self.answered);
         for batch in answered.chunks(BATCH) {
             let effects = answers::settle(&self.relay.engine, batch).await?;
             self.deliver(effects).await;
         }
-        self.give_back().await?;
-        while let Some(delivered) = self.deliveries.join_next().await {
-            report(delivered);
-        }
-        Ok(self.relay.engine.queues().leave_lanes(self.owner).await?)
+        self.give_back().await
     }
 
     fn now(&self) -> At {
@@ -259,29 +267,6 @@ impl LaneRunner {
         }
     }
 
-    /// Writes down the circuits that have opened or closed.
-    async fn note_circuits(&mut self) -> Result<(), DeliveryError> {
-        while let Some(id) = self.changed.pop_first() {
-            let Some(lane) = self.lanes.get(&id) else { continue };
-            let circuit = lane.breaker.open();
-            say(&id, self.relay.engine.open_circuits().get(&id), circuit);
-            let queues = self.relay.engine.queues();
-            match queues.set_circuit(self.owner, &id, circuit).await {
-                Ok(true) => {}
-                Ok(false) => {
-                    if let Some(lane) = self.lanes.remove(&id) {
-                        lane.stop.cancel();
-                    }
-                }
-                Err(error) => {
-                    self.changed.insert(id);
-                    return Err(error.into());
-                }
-            }
-        }
-        Ok(())
-    }
-
     /// Looks at who has tasks in the queues of lanes that have room.
     async fn look(&mut self) -> Result<(), DeliveryError> {
         let waited = self.looked.map(|since| since.elapsed());
@@ -310,9 +295,8 @@ impl LaneRunner {
                 .filter(|_| heads.len() >= HEADS)
                 .map(|(tenant, _)| tenant.clone());
             lane.set_heads(heads);
-            let calls = lane.processor.concurrency as usize;
-            let under_way = calls.saturating_sub(lane.sending.available_permits());
-            self.relay.engine.metrics.in_flight(id.as_str(), under_way);
+            let in_flight = &self.relay.engine.metrics.in_flight;
+            in_flight.with_label_values(&[id.as_str()]).set(lane.under_way());
         }
         (self.looked, self.is_filled) = (Some(Stopwatch::start()), false);
         Ok(())
@@ -396,25 +380,6 @@ impl LaneRunner {
         let relay = self.relay.clone();
         self.deliveries
             .spawn(async move { relay.deliver(effects).await.map(drop) });
-    }
-}
-
-/// Says once that a circuit has opened, or has closed.
-fn say(lane: &ProcessorId, before: Option<&OpenCircuit>, circuit: Option<&OpenCircuit>) {
-    match circuit {
-        Some(open) if before.is_some_and(|before| before.unauthorised == open.unauthorised) => {}
-        Some(open) if open.unauthorised => tracing::error!(
-            processor = %lane,
-            why = open.why,
-            "a processor does not let us in: nothing is sent to it until what we show it is renewed; one task tries now and then"
-        ),
-        Some(open) => tracing::error!(
-            processor = %lane,
-            why = open.why,
-            until = %open.until,
-            "a processor fails: nothing is sent to it but one task that tries; its tasks wait, and use up no attempts"
-        ),
-        None => tracing::info!(processor = %lane, "a processor answers again: its tasks are sent"),
     }
 }
 

@@ -1,11 +1,13 @@
 //! The registered processors: what each holds, can do, and how it is asked.
 
+mod dialect;
 mod transport;
 
 use std::{collections::BTreeMap, time::Duration};
 
 use serde::{Deserialize, Serialize};
 
+pub use self::dialect::{Dialect, IdentityFormat, Place, RequestState, Setting, Shape, StatusCall};
 pub use self::transport::{
     HttpAuth, HttpOptions, Manual, OpenDsr, OpenDsrDialect, SecretRef, Transport, Webhook,
 };

@@ -7,7 +7,7 @@ mod writing;
 
 pub(super) use ending::last_word;
 pub(super) use finished::Finished;
-use writing::{queued_of, undeliverable_of};
+use writing::{OutSince, out_of, queued_of, undeliverable_of};
 
 use std::{borrow::Cow, collections::HashMap, time::Duration};
 
@@ -58,6 +58,8 @@ pub(super) struct Touched<'a> {
     undeliverable: Vec<UndeliverableRow>,
     /// The tasks that were in queues before.
     queued: Vec<QueuedRow>,
+    /// The tasks that were out before.
+    out: Vec<OutSince>,
     /// What is written anew because identifiers were supplied.
     pub(super) resealed: Option<ResealedRow>,
     /// What the suppression topic has of them.
@@ -113,6 +115,7 @@ impl<'a> Batch<'a> {
                 asked: request.asked_waves(clock_skew).collect(),
                 undeliverable: undeliverable_of(&request),
                 queued: queued_of(&request),
+                out: out_of(&request),
                 request,
                 trail: Trail::default(),
                 notes: Notes::default(),
@@ -227,6 +230,7 @@ impl<'a> Batch<'a> {
             asked: Vec::new(),
             undeliverable: Vec::new(),
             queued: Vec::new(),
+            out: Vec::new(),
             resealed: None,
             suppression: subject.suppression.clone(),
             purged: false,
@@ -265,6 +269,9 @@ impl<'a> Batch<'a> {
             touched.write_asked(engine.clock_skew(), &mut changes);
             touched.write_undeliverable(&mut counters, &mut changes);
             touched.write_queued(&mut counters, &mut changes);
+            touched.count_out(&mut counters);
+            touched.write_polled(engine, now, &mut changes);
+            touched.write_told(engine, &mut changes);
             touched.write_row(&mut changes)?;
             changes.resealed.extend(touched.resealed.take());
             touched.write_merging(&mut changes);

@@ -10,7 +10,7 @@ use crate::{
         request::{Bookkeeping, Life, Move, Request},
         words::{Status, TaskStateName, Why},
     },
-    store::CounterKey,
+    store::{CounterKey, OUT},
 };
 
 /// Differences to the counters that gauges are read from. A word stands for its place in its vocabulary: every request of
@@ -22,6 +22,8 @@ pub(super) struct Counters {
     deferred: [i64; Why::ALL.len()],
     undeliverable: HashMap<ProcessorId, i64>,
     queued: HashMap<ProcessorId, i64>,
+    /// By the minute in which they were sent.
+    out: HashMap<ProcessorId, HashMap<i64, i64>>,
     flags: [i64; FLAGS.len()],
     /// Requests whose identifiers are in a capsule only, by its week and its sets: they can be opened as long as its key is
     /// there, and nobody touches them when it is destroyed.
@@ -116,6 +118,16 @@ impl Counters {
         *self.queued.entry(processor.clone()).or_default() += by;
     }
 
+    /// Counts a task that was sent and is not answered, or is so no more.
+    pub(super) fn out(&mut self, processor: &ProcessorId, minute: i64, by: i64) {
+        if let Some(minutes) = self.out.get_mut(processor) {
+            *minutes.entry(minute).or_default() += by;
+        } else {
+            let minutes = [(minute, by)].into_iter().collect();
+            self.out.insert(processor.clone(), minutes);
+        }
+    }
+
     fn stands(&mut self, request: &Request, life: &Life, kept: &Bookkeeping, by: i64) {
         self.requests[life.status as usize] += by;
         for (n, (_, is_set)) in self.flags.iter_mut().zip(FLAGS) {
@@ -153,6 +165,11 @@ impl Counters {
         }
         for (processor, n) in &self.queued {
             add("queued", processor.as_str(), "", *n);
+        }
+        for (processor, minutes) in &self.out {
+            for (minute, n) in minutes {
+                add(OUT, processor.as_str(), &minute.to_string(), *n);
+            }
         }
         for (status, n) in Status::ALL.iter().zip(self.requests) {
             add("requests", "", status.as_str(), n);

@@ -2,6 +2,8 @@
 
 use std::{collections::BTreeMap, time::Duration};
 
+use prometheus::IntGaugeVec;
+
 use super::{EngineError, counters::in_capsules, use_cases::Gauges};
 use crate::{
     domain::{
@@ -32,13 +34,13 @@ impl Gauges<'_> {
             GaugeGroup::DeadLetters => self.read_open_letters().await,
             GaugeGroup::DeferredOverdue => self.read_deferred_overdue().await,
             GaugeGroup::Sweeps => self.read_sweeps().await,
+            GaugeGroup::Lanes => self.read_lanes().await,
         }
     }
 
     async fn read_counters(&self) -> Result<(), EngineError> {
         let (counters, active) = (self.shared.store.counters().await?, self.shared.active()?);
         let living = self.shared.store.capsule_epochs().await?;
-        let facts = self.shared.refresh_facts().await?;
         let metrics = &self.shared.metrics;
         let circuits = self.shared.open_circuits();
         metrics.show(GaugeGroup::Counters, || {
@@ -62,15 +64,6 @@ impl Gauges<'_> {
                 }
             }
             metrics.vault_sealed.add(in_capsules(&counters, &living));
-            metrics.brake.set(i64::from(facts.stops().brake().is_some()));
-            metrics.lane_paused.reset();
-            for processor in &active.registry.processors {
-                let is_paused = facts.stops().pause(&processor.id).is_some();
-                metrics
-                    .lane_paused
-                    .with_label_values(&[processor.id.as_str()])
-                    .set(i64::from(is_paused));
-            }
         });
         Ok(())
     }
@@ -141,6 +134,49 @@ impl Gauges<'_> {
                 overdue
                     .with_label_values(&[processor.as_str()])
                     .set(shown(*count));
+            }
+        });
+        Ok(())
+    }
+
+    /// How lanes stand, and what their processors answer.
+    async fn read_lanes(&self) -> Result<(), EngineError> {
+        let standings = self.shared.standings(false).await?;
+        let active = self.shared.active()?;
+        let metrics = &self.shared.metrics;
+        metrics.show(GaugeGroup::Lanes, || {
+            let stops = standings.facts().stops();
+            metrics.brake.set(i64::from(stops.brake().is_some()));
+            for gauges in [
+                &metrics.lane_paused,
+                &metrics.oldest_unanswered,
+                &metrics.oldest_waiting,
+            ] {
+                gauges.reset();
+            }
+            metrics.not_found_share.reset();
+            metrics.not_found_share_usual.reset();
+            for processor in &active.registry.processors {
+                let (id, labels) = (&processor.id, &[processor.id.as_str()]);
+                let show = |gauges: &IntGaugeVec, n: i64| gauges.with_label_values(labels).set(n);
+                show(&metrics.lane_paused, i64::from(stops.pause(id).is_some()));
+                show(
+                    &metrics.oldest_unanswered,
+                    age(standings.oldest_unanswered(id), standings.now),
+                );
+                show(
+                    &metrics.oldest_waiting,
+                    age(standings.oldest_ready(id), standings.now),
+                );
+                let answers = standings.answers(id);
+                for (gauges, share) in [
+                    (&metrics.not_found_share, answers.not_found),
+                    (&metrics.not_found_share_usual, answers.not_found_usual),
+                ] {
+                    if let Some(share) = share {
+                        gauges.with_label_values(labels).set(share);
+                    }
+                }
             }
         });
         Ok(())

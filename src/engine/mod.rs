@@ -4,6 +4,7 @@
 //! The engine never produces anything itself, never sleeps until something is due, and never decides: it loads, lets
 //! the domain decide, and writes.
 
+pub mod accepted;
 mod active_registry;
 pub mod agenda;
 mod batch;
@@ -28,6 +29,7 @@ pub mod lanes;
 pub mod letters;
 pub mod looks;
 pub mod operations;
+pub mod outcomes;
 pub mod positions;
 pub mod prepare;
 pub mod questions;
@@ -40,7 +42,9 @@ mod routes;
 pub mod schedule;
 mod set_aside;
 pub mod settlement;
+pub mod standing;
 pub mod status;
+pub mod status_callbacks;
 pub mod stop;
 pub mod succession;
 mod suppression;
@@ -52,7 +56,10 @@ mod use_cases;
 
 use std::{
     collections::BTreeSet,
-    sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock},
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError, RwLock,
+        atomic::{AtomicBool, Ordering},
+    },
     time::Duration,
 };
 
@@ -162,9 +169,13 @@ pub struct Engine {
     circuits: circuits::Circuits,
     /// Rung when a transaction of this worker has put tasks into queues.
     queued: tokio::sync::Notify,
+    /// What processors have answered, as far as it is not in the store yet.
+    tallies: outcomes::Tallies,
     ack_partitions: RwLock<AckPartitions>,
     /// Where answers were seen to come.
     habits: Mutex<routes::Habits>,
+    /// Whether controllers are told how their requests stand.
+    tells_controllers: AtomicBool,
     slot: u16,
 }
 
@@ -241,8 +252,10 @@ impl Engine {
             lanes: lanes::Lanes::default(),
             circuits: circuits::Circuits::default(),
             queued: tokio::sync::Notify::new(),
+            tallies: outcomes::Tallies::default(),
             ack_partitions: RwLock::default(),
             habits: Mutex::default(),
+            tells_controllers: AtomicBool::new(false),
             slot,
         }
     }
@@ -300,6 +313,15 @@ impl Engine {
         let has_changed = known.count != 0 && known.count != count;
         let grown = if has_changed { Some(at) } else { known.grown };
         *known = AckPartitions { count, at, grown };
+    }
+
+    /// Says that controllers are told how their requests stand: from now on, what moves makes their addresses due.
+    pub fn tell_controllers(&self) {
+        self.tells_controllers.store(true, Ordering::Relaxed);
+    }
+
+    fn tells_controllers(&self) -> bool {
+        self.tells_controllers.load(Ordering::Relaxed)
     }
 
     fn slot_of(&self, slot: counter_slot::CounterSlot) -> u16 {

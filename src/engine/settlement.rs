@@ -73,6 +73,8 @@ impl Settlement<'_> {
     }
 
     fn count_acks(&self, arrivals: &[Arrival<PreparedAck>], verdicts: &[AckVerdict]) {
+        let now = self.shared.clock.now();
+        let mut counting = self.shared.counting();
         for (arrival, verdict) in arrivals.iter().zip(verdicts) {
             let Ok(prepared) = &arrival.content else {
                 if let (AckVerdict::Refused(rejection), Some(_)) = (verdict, &arrival.origin) {
@@ -84,9 +86,9 @@ impl Settlement<'_> {
             let processor = prepared.ack.processor.as_str();
             match verdict {
                 AckVerdict::Counted { after } => {
-                    self.shared
-                        .metrics
-                        .ack(processor, prepared.ack.answer.outcome().as_str());
+                    let outcome = prepared.ack.answer.outcome();
+                    self.shared.metrics.ack(processor, outcome.as_str());
+                    counting.answered(&prepared.ack.processor, outcome, *after, now);
                     if let Some(after) = after {
                         self.shared.metrics.ack_time(processor, *after);
                     }

@@ -241,19 +241,27 @@ impl SweepBatch<'_> {
                 });
                 of_processor.chain(all).collect()
             }
-            // A queue that somebody runs is drained by whoever runs it.
-            Fact::Resumed { processor, .. } => {
-                let relayed = inputs.active.registry.get(processor);
-                let relayed = relayed.filter(|processor| processor.lane() == Lane::Relayed);
-                relayed
-                    .map(|_| Stage::List(Concerned::Open))
-                    .into_iter()
-                    .collect()
-            }
-            Fact::Unbraked { .. } => vec![Stage::List(Concerned::Open)],
+            Fact::Resumed { processor, .. } => going_on(Some(processor), inputs),
+            Fact::Unbraked { .. } => going_on(None, inputs),
             Fact::Forgotten(_) | Fact::Paused { .. } | Fact::Braked { .. } => Vec::new(),
         }
     }
+}
+
+/// Who waits in lanes that go on: only in those that nobody runs a queue for. What a restore has brought back there while they
+/// were stopped is in no queue.
+fn going_on(lane: Option<&ProcessorId>, inputs: &DecisionInputs) -> Vec<Stage> {
+    let all = inputs.active.registry.processors.iter();
+    let relayed =
+        all.filter(|one| one.lane() == Lane::Relayed && lane.is_none_or(|processor| *processor == one.id));
+    let relayed: Vec<ProcessorId> = relayed.map(|one| one.id.clone()).collect();
+    let is_back = |id: &ProcessorId| {
+        let mut restores = inputs.facts.restores_since(0);
+        restores.any(|restore| restore.into.contains(id))
+    };
+    let replays = relayed.iter().any(is_back).then_some(Concerned::Open);
+    let queued = (!relayed.is_empty()).then(|| Concerned::Queued(relayed.clone()));
+    queued.into_iter().chain(replays).map(Stage::List).collect()
 }
 
 async fn next_of(

@@ -10,6 +10,7 @@ mod backfill;
 mod backups;
 mod batch;
 mod body;
+mod callbacks;
 mod dead_letters;
 mod decisions;
 mod deferred;
@@ -22,6 +23,7 @@ mod hosts;
 mod layers;
 pub mod listener;
 mod lists;
+mod opendsr;
 mod outputs;
 mod problem;
 mod processors;
@@ -59,6 +61,7 @@ use crate::{
     domain::time::At,
     engine::{Engine, effects::Effects},
     telemetry::readiness::Readiness,
+    transport::opendsr::{Signer, controller::Controller},
 };
 
 /// How long calls that are under way may take at a shutdown: well within the default of `shutdown_timeout`.
@@ -72,6 +75,8 @@ pub struct State {
     readiness: Readiness,
     auth: Option<Auth>,
     tasks_prefix: String,
+    signer: Option<Arc<Signer>>,
+    controller: Option<Arc<Controller>>,
 }
 
 impl State {
@@ -90,7 +95,23 @@ impl State {
             readiness,
             auth,
             tasks_prefix: tasks_prefix.to_owned(),
+            signer: None,
+            controller: None,
         }
+    }
+
+    /// With what believes callbacks of processors of OpenDSR.
+    #[must_use]
+    pub fn hearing(mut self, controller: Arc<Controller>) -> Self {
+        self.controller = Some(controller);
+        self
+    }
+
+    /// With what signs its answers as a processor of OpenDSR.
+    #[must_use]
+    pub fn signing(mut self, signer: Option<Arc<Signer>>) -> Self {
+        self.signer = signer;
+        self
     }
 }
 
@@ -117,6 +138,12 @@ struct Api {
     readiness: Readiness,
     gatekeeper: Gatekeeper,
     tasks_prefix: String,
+    /// What signs answers of OpenDSR.
+    signer: Option<Arc<Signer>>,
+    /// What believes callbacks of OpenDSR.
+    controller: Option<Arc<Controller>>,
+    /// Where others reach this listener, without a slash at its end.
+    public_url: String,
     commands: Batcher<Commands>,
     acks: Batcher<Acks>,
 }
@@ -135,12 +162,20 @@ pub async fn serve(config: &Http, state: State, shutdown: CancellationToken) -> 
         readiness,
         auth,
         tasks_prefix,
+        signer,
+        controller,
     } = state;
     let outputs = Outputs::new(emissions);
     let mut batchers = JoinSet::new();
     let commands = Batcher::start(Commands::new(&engine), &outputs, &mut batchers);
     let acks = Batcher::start(Acks::new(&engine), &outputs, &mut batchers);
     let hosts = auth.is_none().then(|| Hosts::of(config, address));
+    // The port may have been any free one.
+    let public_url = Http {
+        listen: address,
+        ..config.clone()
+    }
+    .url("");
     let gatekeeper = Gatekeeper::new(auth, Arc::clone(&engine.metrics));
     let api = Arc::new(Api {
         engine,
@@ -148,6 +183,9 @@ pub async fn serve(config: &Http, state: State, shutdown: CancellationToken) -> 
         readiness,
         gatekeeper,
         tasks_prefix,
+        signer,
+        controller,
+        public_url,
         commands,
         acks,
     });
@@ -209,10 +247,15 @@ fn routes(api: Arc<Api>) -> Router {
         .route("/v1/approvals", post(decisions::approve_all))
         .route("/v1/suppression/check", post(suppression::check))
         .route("/v1/acks", post(acks::take))
+        .route(
+            "/v1/callbacks/opendsr/{processor}/{request_id}/{task_id}/{generation}",
+            post(callbacks::take),
+        )
         .route("/v1/tasks", get(tasks::list))
         .route("/v1/tasks/{id}/retry", post(tasks::retry))
         .route("/v1/tasks/{id}/waive", post(tasks::waive))
         .route("/v1/processors", get(processors::list))
+        .route("/v1/processors/{id}", get(processors::one))
         .route("/v1/processors/{id}/pause", post(stops::pause))
         .route("/v1/processors/{id}/resume", post(stops::resume))
         .route("/v1/processors/{id}/backfill", post(backfill::backfill))
@@ -231,6 +274,7 @@ fn routes(api: Arc<Api>) -> Router {
         .route("/metrics", get(health::metrics))
         .route("/healthz", get(health::alive))
         .route("/readyz", get(health::ready))
+        .merge(opendsr::routes())
         .fallback(problem::not_found)
         .method_not_allowed_fallback(problem::method_not_allowed)
         .with_state(api)

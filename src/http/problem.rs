@@ -67,6 +67,12 @@ impl Problem {
         self
     }
 
+    /// What it says: the status of HTTP, the code, the detail.
+    pub(super) fn said(&self) -> (StatusCode, &'static str, &str) {
+        let status = StatusCode::from_u16(self.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+        (status, self.code, &self.detail)
+    }
+
     /// There is no such thing.
     pub(super) fn unknown(what: &str) -> Self {
         Self::new(

@@ -1,6 +1,6 @@
-//! The registered processors and how much work each has.
+//! The registered processors: how their lanes stand, and how much work each has.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::sync::Arc;
 
 use axum::{Json, extract::State};
 use serde::Serialize;
@@ -8,22 +8,15 @@ use serde_json::value::RawValue;
 
 use super::{
     Api,
-    auth::{Auditor, By, Caller},
+    auth::{Auditor, By},
     lists::raw,
     problem::Problem,
-    query::Page,
+    query::{Lane, Page},
 };
 use crate::{
-    domain::{
-        fact::{FactVersion, Facts},
-        ids::ProcessorId,
-        registry::RegistryRevision,
-    },
-    engine::{Engine, stop::reason_of},
-    view::{
-        processor::{Lane, ProcessorView, StoppedLane},
-        stop::lane_word,
-    },
+    domain::registry::{Processor, RegistryRevision},
+    engine::standing::Standings,
+    view::processor::ProcessorView,
 };
 
 /// The registry as it is active.
@@ -35,61 +28,17 @@ pub(super) struct Registered {
     revision: RegistryRevision,
 }
 
-/// Which lanes are stopped, by whom and why.
-struct StoppedLanes {
-    facts: Arc<Facts>,
-    reasons: BTreeMap<FactVersion, String>,
-}
-
-impl StoppedLanes {
-    async fn read(engine: &Engine, caller: &Caller) -> Result<Self, Problem> {
-        let facts = engine.refresh_facts().await?;
-        let stops = facts.stops();
-        let all = stops.paused().map(|(_, stopped)| stopped).chain(stops.brake());
-        let mut reasons = BTreeMap::new();
-        for stopped in all.filter(|_| !caller.sees_no_free_text()) {
-            let stored = engine.fact_of(stopped).await?;
-            let reason = stored.and_then(|stored| reason_of(&engine.vault, &stored));
-            reasons.extend(reason.map(|reason| (stopped.version, reason)));
-        }
-        Ok(Self { facts, reasons })
-    }
-
-    fn of(&self, processor: &ProcessorId) -> Option<StoppedLane> {
-        let stops = self.facts.stops();
-        let stopped = stops.brake().or_else(|| stops.pause(processor))?;
-        Some(StoppedLane {
-            lane: lane_word(Some(processor), stops),
-            since: stopped.since,
-            by: stopped.stop.actor.clone(),
-            why: self.reasons.get(&stopped.version).cloned(),
-        })
-    }
-}
-
 /// `GET /v1/processors`
 pub(super) async fn list(
     State(api): State<Arc<Api>>,
     By { caller, .. }: By<Auditor>,
 ) -> Result<Json<Registered>, Problem> {
     caller.check_unlimited()?;
-    let engine = &api.engine;
-    let active = engine.active()?;
-    let counters = engine.counters().await?;
-    let stopped = StoppedLanes::read(engine, &caller).await?;
+    let active = api.engine.active()?;
+    let standings = api.engine.standings(!caller.sees_no_free_text()).await?;
     // A registry is read as a whole, so all of it is one page.
-    let items = active.registry.processors.iter().map(|processor| {
-        let topic = processor.task_topic(&api.tasks_prefix);
-        raw(&ProcessorView::of(
-            processor,
-            topic,
-            Lane {
-                stopped: stopped.of(&processor.id),
-                shut: engine.lane(&processor.id),
-            },
-            &counters,
-        ))
-    });
+    let processors = active.registry.processors.iter();
+    let items = processors.map(|processor| shown(&api, processor, &standings));
     Ok(Json(Registered {
         page: Page {
             items: items.collect::<Result<_, _>>()?,
@@ -97,4 +46,24 @@ pub(super) async fn list(
         },
         revision: active.revision,
     }))
+}
+
+/// `GET /v1/processors/{id}`
+pub(super) async fn one(
+    State(api): State<Arc<Api>>,
+    By { caller, .. }: By<Auditor>,
+    Lane(id): Lane,
+) -> Result<Json<Box<RawValue>>, Problem> {
+    caller.check_unlimited()?;
+    let active = api.engine.active()?;
+    let processor = active.registry.get(&id);
+    let processor = processor.ok_or_else(|| Problem::unknown("processor"))?;
+    let standings = api.engine.standings(!caller.sees_no_free_text()).await?;
+    Ok(Json(shown(&api, processor, &standings)?))
+}
+
+fn shown(api: &Api, processor: &Processor, standings: &Standings) -> Result<Box<RawValue>, Problem> {
+    let topic = processor.task_topic(&api.tasks_prefix);
+    let shut = api.engine.lane(&processor.id);
+    raw(&ProcessorView::of(processor, topic, shut, standings))
 }

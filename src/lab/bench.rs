@@ -5,6 +5,7 @@ mod deployment;
 mod measure;
 mod place;
 mod process;
+mod processors;
 mod report;
 mod sql_baseline;
 
@@ -14,12 +15,13 @@ use self::{
     deployment::Deployment,
     measure::{Figures, Parts, Warming},
     process::Process,
+    processors::{Answering, Asked},
 };
 use crate::{
     app::AppError,
     config::{Brokers, Config, Problems, StoreUrl},
     kafka::KafkaError,
-    lab::sim::{Character, Driver, Fleet, Ids, Load, Simulated},
+    lab::sim::{Character, Driver, Fleet, Ids, Load, Receiver},
     terminal::{
         Exit, Failure,
         failure::finish,
@@ -33,6 +35,7 @@ use crate::{
 #[command(after_help = "Examples:\n  lacuna bench --embedded --requests 5000\n  \
     lacuna bench --kafka localhost:9092 --postgres postgres://me@localhost/bench --floor\n  \
     lacuna bench --config lacuna.toml --rate 2500 --requests 100000 --json\n  \
+    lacuna bench --transport webhook --processors 20 --dead 6 --rate 100 --requests 10000\n  \
     lacuna bench --scenario deferred --parked 1000000 --due 200000\n\n\
     Beside --embedded it makes topics and a schema of its own on the broker and the store, runs a worker of its own on \
     them, and removes all of it in the end.")]
@@ -69,6 +72,16 @@ pub struct Args {
     /// How many simulated processors, each of which gets a task of every request.
     #[arg(long, default_value_t = 6, value_parser = clap::value_parser!(u32).range(1..=1000))]
     processors: u32,
+    /// How the processors are asked.
+    #[arg(long, value_enum, default_value_t)]
+    transport: Asked,
+    /// How many of them are dead: they hang, refuse connections, answer 500, or answer a byte a second. What the others get is
+    /// measured (--transport webhook).
+    #[arg(long, default_value_t = 0, value_name = "N")]
+    dead: u32,
+    /// Calls over TLS: a folder with `cert.pem` and `key.pem` for 127.0.0.1, and `ca.pem` (--transport webhook).
+    #[arg(long, value_name = "FOLDER")]
+    tls: Option<PathBuf>,
     /// The ids of commands and requests: time-ordered, or random ones, which fall anywhere into every index.
     #[arg(long, value_enum, default_value_t)]
     ids: Ids,
@@ -230,12 +243,13 @@ fn go_on(interrupt: &Interrupt) -> Result<(), BenchError> {
 
 async fn bench(args: Args) -> Result<Figures, BenchError> {
     let interrupt = Interrupt::listen();
+    let (receiver, registry) = processors::set_up(&args).await?;
     let mut deployment = if args.embedded {
-        Deployment::embedded(args.processors).await?
+        Deployment::embedded(&registry).await?
     } else {
-        Deployment::beside(&base(&args)?, args.processors).await?
+        Deployment::beside(&base(&args)?, &registry).await?
     };
-    let measured = measure(&args, &mut deployment, &interrupt).await;
+    let measured = measure(&args, &mut deployment, receiver, &interrupt).await;
     if let Err(error) = deployment.remove().await {
         aside(format_args!(
             "what the benchmark made could not be removed: {}",
@@ -269,6 +283,7 @@ fn base(args: &Args) -> Result<Config, BenchError> {
 async fn measure(
     args: &Args,
     deployment: &mut Deployment,
+    receiver: Option<Receiver>,
     interrupt: &Interrupt,
 ) -> Result<Figures, BenchError> {
     let parts = parts(args, deployment);
@@ -277,22 +292,15 @@ async fn measure(
     };
     // Warming is about work, not about waiting.
     let warming = character(args.spread.min(DEFAULT_SPREAD));
-    let simulated = (1..=args.processors)
-        .map(|n| Simulated {
-            topic: format!(
-                "{}{}",
-                deployment.topics.tasks_prefix,
-                deployment::processor_id(n)
-            ),
-            character: warming,
-        })
-        .collect();
-    let fleet = Fleet::start(
-        &deployment.cluster,
-        &format!("{}.processors", deployment.topics.acks),
-        simulated,
-        1,
-    )?;
+    let answering = match receiver {
+        Some(receiver) => Answering::Receiver(receiver),
+        None => Answering::Fleet(Fleet::start(
+            &deployment.cluster,
+            &format!("{}.processors", deployment.topics.acks),
+            processors::simulated(args.processors, &deployment.topics.tasks_prefix, warming),
+            1,
+        )?),
+    };
     let (cluster, topics) = (deployment.cluster.clone(), deployment.topics.clone());
     let ids = args.ids;
     let driver = tokio::task::spawn_blocking(move || {
@@ -304,16 +312,20 @@ async fn measure(
         deployment,
         parts,
         driver: Some(driver),
-        fleet: &fleet,
+        answering: &answering,
+        well: args.processors - args.dead,
+        has_dead: args.dead > 0,
         character: character(args.spread),
         ids,
         interrupt,
         quiet: args.json,
     };
     let figures = bench.run(&loads(args), args.processors, args.floor).await;
-    tokio::task::spawn_blocking(move || fleet.stop())
-        .await
-        .map_err(|_| BenchError::Panicked)??;
+    if let Answering::Fleet(fleet) = answering {
+        tokio::task::spawn_blocking(move || fleet.stop())
+            .await
+            .map_err(|_| BenchError::Panicked)??;
+    }
     figures
 }
 

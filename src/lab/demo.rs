@@ -1,7 +1,8 @@
 //! `lacuna demo`: everything in one process and nothing to install. Commands go through a real broker's protocol, six
-//! simulated processors of different character answer, and the ledger tells what happened.
+//! simulated processors of different character answer, one of them by HTTP, and the ledger tells what happened.
 
 mod backups;
+mod cast;
 mod progress;
 mod setup;
 mod summary;
@@ -10,7 +11,7 @@ use std::{io::IsTerminal, ops::ControlFlow, time::Duration};
 
 use clap::{ValueEnum, builder::PossibleValue};
 
-use self::progress::Show;
+use self::{cast::Cast, progress::Show};
 use super::scenario;
 use crate::{
     app::{self, AppError, Roles, Running},
@@ -18,7 +19,7 @@ use crate::{
     config::{Config, Problems},
     engine::EngineError,
     kafka::{KafkaError, client::Cluster},
-    lab::sim::{Driver, Fleet, Load, Report, Simulated},
+    lab::sim::{Driver, Load, Receiver, Report},
     policies::{Policy, Profile},
     store::StoreError,
     terminal::{
@@ -175,7 +176,8 @@ async fn demonstrate(args: &Args) -> Result<Exit, DemoError> {
     let watch = Stopwatch::start();
     say("Lacuna's demonstration: an in-process Kafka broker and a SQLite file, both gone afterwards.")?;
     let folder = Folder::create("demo")?;
-    let config = setup::prepare(&folder)?;
+    let receiver = Receiver::start(None).await?;
+    let config = setup::prepare(&folder, &|id| receiver.url(id, None))?;
     say(format_args!(
         "Publishing {} erasure commands to {}; {} simulated processors answer.\n",
         args.requests,
@@ -185,19 +187,12 @@ async fn demonstrate(args: &Args) -> Result<Exit, DemoError> {
     let topics = config.kafka.topics.clone();
     let running = app::start(config.clone(), Roles::ALL, Clock::System).await?;
     let cluster = Cluster::embedded(&running.servers);
-    let simulated = setup::PROCESSORS
-        .iter()
-        .map(|processor| Simulated {
-            topic: format!("{}{}", topics.tasks_prefix, processor.id),
-            character: processor.character,
-        })
-        .collect();
-    let fleet = Fleet::start(&cluster, "lacuna-demo-processors", simulated, args.seed)?;
+    let cast = Cast::start(&cluster, &topics.tasks_prefix, receiver, args.seed)?;
     let interrupt = Interrupt::listen();
-    let (report, fleet) = drive(args, &cluster, &config, fleet, &running, &interrupt).await?;
+    let (report, cast) = drive(args, &cluster, &config, cast, &running, &interrupt).await?;
     // Whether or not anybody reads it: what runs has to end before the folder goes.
     let complete = tell(args, &running, &report, watch, &interrupt).await;
-    tokio::task::spawn_blocking(move || fleet.stop())
+    tokio::task::spawn_blocking(move || cast.stop())
         .await
         .map_err(|_| DemoError::Panicked)??;
     running.end().await?;
@@ -209,10 +204,10 @@ async fn drive(
     args: &Args,
     cluster: &Cluster,
     config: &Config,
-    fleet: Fleet,
+    cast: Cast,
     running: &Running,
     interrupt: &Interrupt,
-) -> Result<(Report, Fleet), DemoError> {
+) -> Result<(Report, Cast), DemoError> {
     let load = Load {
         requests: args.requests,
         rate: Some((args.requests as f64 / PUBLISHED_OVER.as_secs_f64()).max(1.0)),
@@ -227,16 +222,16 @@ async fn drive(
         let mut driver = Driver::new(&cluster, &topics.commands, &topics.status, seed)?;
         let mut show = Show::new(requests, std::io::stderr().is_terminal());
         let report = driver.run(&load, &mut |progress| {
-            show.update(progress, &fleet);
-            let over = interrupt.is_set() || shutdown.is_cancelled() || !fleet.is_running();
+            show.update(progress, &cast);
+            let over = interrupt.is_set() || shutdown.is_cancelled() || !cast.is_running();
             if over {
                 ControlFlow::Break(())
             } else {
                 ControlFlow::Continue(())
             }
         })?;
-        show.finish(&fleet);
-        Ok::<_, KafkaError>((report, fleet))
+        show.finish(&cast);
+        Ok::<_, KafkaError>((report, cast))
     });
     Ok(driven.await.map_err(|_| DemoError::Panicked)??)
 }

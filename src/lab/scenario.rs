@@ -10,10 +10,13 @@ pub mod environment;
 mod messages;
 mod naming;
 mod observed;
+mod outgoing;
 pub mod player;
 mod registry;
 pub mod report;
 pub mod script;
+pub mod system_answer;
+pub mod systems;
 mod words;
 
 pub use checks::Checked;

@@ -13,6 +13,7 @@ pub mod fleet;
 pub mod histogram;
 mod outbox;
 pub mod random;
+pub mod receiver;
 
 /// After this long without a heartbeat a simulated consumer is taken for dead.
 const SESSION: std::time::Duration = std::time::Duration::from_secs(45);
@@ -23,3 +24,4 @@ pub use command::{Ids, id_at};
 pub use driver::{Driver, Load, Progress, Report};
 pub use fleet::{Fleet, Simulated, Tally};
 pub use histogram::Histogram;
+pub use receiver::{Dead, Receiver};

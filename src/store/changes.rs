@@ -7,6 +7,7 @@ use super::{
     deferred::{AskedRow, DeferredRow, UndeliverableRow},
     early::EarlyChanges,
     ledger::LeafRow,
+    polls::PollRow,
     queues::QueuedRow,
     requests::{InboxRow, MovedRow, OpenedRow, ResealedRow, SubjectDigest},
     retention::{Closing, LastWord, PurgedRow},
@@ -57,6 +58,10 @@ pub struct Changes {
     pub queued: Vec<QueuedRow>,
     /// Tasks that are so no longer, by request and place.
     pub unqueued: Vec<(RequestId, u16)>,
+    /// Tasks that their processors have accepted and have to be asked about.
+    pub polled: Vec<PollRow>,
+    /// Requests that have moved, and whose controllers may have to be told.
+    pub told: Vec<RequestId>,
     /// New capsules; each takes the place of its request's older one.
     pub capsules: Vec<CapsuleRow>,
     /// Requests that came to their end, or that go on to another place in line.

@@ -14,6 +14,10 @@ pub trait CounterStore: Send + Sync {
 /// Counts, by processor and set, the copies whose facts are compacted.
 pub const COMPACTED_COPIES: &str = "compacted_copies";
 
+/// Counts, by processor and minute, the tasks that were sent then and are not answered. Minutes since 1970 have eight digits for
+/// the next hundred years, so that their texts are in order.
+pub const OUT: &str = "out";
+
 /// What a counter counts.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct CounterKey {
@@ -39,5 +43,6 @@ impl CounterKey {
         "queued",
         "capsules",
         COMPACTED_COPIES,
+        OUT,
     ];
 }

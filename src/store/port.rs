@@ -17,11 +17,14 @@ use super::{
     keyring::KeyringStore,
     ledger::{LedgerStore, LedgerTransaction},
     outbox::OutboxStore,
+    outcomes::OutcomeStore,
+    polls::PollStore,
     positions::{Advance, PositionStore, PositionTransaction},
     queues::QueueStore,
     requests::{Lock, RequestStore, RequestTransaction, StoredRequest},
     retention::{RetentionStore, RetentionTransaction},
     session::{Pool, Session},
+    status_callbacks::StatusCallbackStore,
     stops::StopTransaction,
     suppression::{SuppressionStore, SuppressionTransaction},
     sweeps::{Concerned, SweepStore, SweepTransaction},
@@ -46,6 +49,9 @@ pub trait Store:
     + DeadLetterStore
     + PositionStore
     + OutboxStore
+    + OutcomeStore
+    + PollStore
+    + StatusCallbackStore
     + EarlyStore
     + SuppressionStore
     + RetentionStore

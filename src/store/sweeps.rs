@@ -67,6 +67,8 @@ pub enum Concerned {
     Open,
     /// Those with a task that is held, by id; the first half of a place is 0.
     Held,
+    /// Those with a task in the queue of one of these lanes, by id; the first half of a place is 0.
+    Queued(Vec<ProcessorId>),
     /// Those with a deferred task of this reason at this processor, by its mark.
     Deferred {
         /// Why it is deferred: `Retention`, `BackupRotation` or `Verification`.

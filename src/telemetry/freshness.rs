@@ -22,17 +22,20 @@ pub enum GaugeGroup {
     DeferredOverdue,
     /// How far sweeps have to go.
     Sweeps,
+    /// How the lanes of processors stand.
+    Lanes,
 }
 
 impl GaugeGroup {
     /// All of them.
-    pub const ALL: [Self; 6] = [
+    pub const ALL: [Self; 7] = [
         Self::Counters,
         Self::Ledger,
         Self::OldestOpen,
         Self::DeadLetters,
         Self::DeferredOverdue,
         Self::Sweeps,
+        Self::Lanes,
     ];
 
     /// The label of its age.
@@ -44,6 +47,7 @@ impl GaugeGroup {
             Self::DeadLetters => "dead_letters",
             Self::DeferredOverdue => "deferred_overdue",
             Self::Sweeps => "sweeps",
+            Self::Lanes => "lanes",
         }
     }
 
@@ -56,6 +60,7 @@ impl GaugeGroup {
             Self::DeadLetters => "gauges.dead_letters",
             Self::DeferredOverdue => "gauges.deferred_overdue",
             Self::Sweeps => "gauges.sweeps",
+            Self::Lanes => "gauges.lanes",
         }
     }
 
@@ -71,8 +76,6 @@ impl GaugeGroup {
                 "undeliverable_tasks",
                 "deferred",
                 "vault_sealed_requests",
-                "lane_paused",
-                "brake",
             ],
             Self::Ledger => &["ledger_entries"],
             Self::OldestOpen => &["oldest_open_request_seconds"],
@@ -84,6 +87,14 @@ impl GaugeGroup {
             ],
             Self::DeferredOverdue => &["deferred_overdue"],
             Self::Sweeps => &["sweep_remaining"],
+            Self::Lanes => &[
+                "lane_paused",
+                "brake",
+                "oldest_unanswered_seconds",
+                "lane_oldest_waiting_seconds",
+                "not_found_share",
+                "not_found_share_usual",
+            ],
         }
     }
 }

@@ -15,7 +15,7 @@ use bytes::Bytes;
 use http_body_util::Full;
 use hyper::{
     HeaderMap, Request, StatusCode, Uri,
-    header::{ACCEPT, ACCEPT_ENCODING, HeaderName, HeaderValue, USER_AGENT},
+    header::{ACCEPT, ACCEPT_ENCODING, HeaderName, HeaderValue, RETRY_AFTER, USER_AGENT},
 };
 use hyper_util::{
     client::legacy::Client,
@@ -30,10 +30,11 @@ pub use self::{
     failure::{CallError, TlsFault},
 };
 use super::local::{Reader, Unusable};
-use crate::domain::registry::HttpOptions;
+use crate::domain::{registry::HttpOptions, time::At};
 
-/// How long a connection is kept without a call: shorter than servers and what stands before them usually keep it.
-const KEEP_IDLE: Duration = Duration::from_secs(30);
+/// How long a connection is kept without a call: shorter than servers keep it (Node.js 5 s, most others longer), or a call
+/// would now and then meet one that is just being closed.
+const KEEP_IDLE: Duration = Duration::from_secs(4);
 
 /// How many connections are kept without a call; how many there are at once is limited by `concurrency`.
 const MOST_IDLE: usize = 256;
@@ -44,6 +45,9 @@ const PONG_WITHIN: Duration = Duration::from_secs(10);
 
 /// The most bytes of an answer's headers.
 const MOST_HEADERS: u32 = 64 * 1024;
+
+/// The longest that a processor may put off its next call by a header: a lane must not sleep for a year by a typing error.
+const LONGEST_WAIT: Duration = Duration::from_secs(24 * 3600);
 
 /// Makes the calls of one processor.
 #[derive(Clone)]
@@ -113,6 +117,7 @@ impl HttpClient {
             match head.status.as_u16() {
                 101 => return Err(CallError::Broken("it wants another protocol (101)")),
                 redirect @ 300..=399 => return Err(CallError::Redirected(redirect)),
+                407 => return Err(CallError::ProxyAuth),
                 _ => {}
             }
             let body = body::read(&head.headers, body).await?;
@@ -152,6 +157,22 @@ impl fmt::Debug for HttpClient {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         // Its headers are secrets.
         f.debug_struct("HttpClient").finish_non_exhaustive()
+    }
+}
+
+impl Answer {
+    /// When it wants to be called again: a number of seconds, or a date.
+    pub fn retry_after(&self, now: At) -> Option<Duration> {
+        let text = self.headers.get(RETRY_AFTER)?.to_str().ok()?.trim();
+        let wait = if text.bytes().all(|b| b.is_ascii_digit()) && !text.is_empty() {
+            // More digits than a number has are a very long time.
+            Duration::from_secs(text.parse().unwrap_or(u64::MAX))
+        } else {
+            let date = httpdate::parse_http_date(text).ok()?;
+            let since_epoch = date.duration_since(std::time::UNIX_EPOCH).ok()?;
+            At::default().plus(since_epoch).since(now)
+        };
+        Some(wait.min(LONGEST_WAIT))
     }
 }
 

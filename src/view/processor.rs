@@ -1,4 +1,4 @@
-//! A registered processor, and how much work it has.
+//! A registered processor: how its lane stands, how much work it has, and what it has answered lately.
 
 use std::collections::BTreeMap;
 
@@ -10,19 +10,20 @@ use crate::{
         ids::{IdentityType, ProcessorId},
         registry::{BackupSet, Processor, Retention, Transport},
         time::At,
-        words::{Action, ProcessorKind},
+        words::{Action, ProcessorKind, TaskStateName},
     },
-    engine::lanes::ShutLane,
-    store::CounterKey,
+    engine::{lanes::ShutLane, standing::Standings},
+    view::stop::lane_word,
 };
 
 /// A processor as the active registry has it, with its work.
 #[derive(Debug, Serialize)]
 pub struct ProcessorView<'a> {
-    id: &'a ProcessorId,
+    /// Its id.
+    pub id: &'a ProcessorId,
     name: &'a str,
     kind: ProcessorKind,
-    transport: Transport,
+    transport: TransportView<'a>,
     actions: &'a [Action],
     identities: &'a [IdentityType],
     /// What it has to keep.
@@ -39,39 +40,121 @@ pub struct ProcessorView<'a> {
     sweep_after: Option<Period>,
     /// How many tasks it has, by their state.
     tasks: BTreeMap<&'a str, i64>,
-    /// `open`; `braked`, `paused`: somebody has stopped it; or `undeliverable`: its topic takes nothing, as far as this worker
-    /// knows.
-    lane: &'static str,
+    /// `open`; `braked`, `paused`: somebody has stopped it; `circuit_open`: it fails, or does not let us in; or `undeliverable`:
+    /// its topic takes nothing, as far as this worker knows.
+    pub lane: &'static str,
     /// Why, since when, and when it is tried again; or why some of its tasks wait where the others go out.
     #[serde(skip_serializing_if = "Option::is_none")]
-    lane_reason: Option<LaneReason>,
+    pub lane_reason: Option<LaneReason>,
     /// How many of its tasks are ready and not taken by its topic.
     undeliverable: i64,
+    /// How many of its tasks could be sent, as far as they themselves are concerned.
+    pub ready: i64,
+    /// How many are sent and not answered.
+    pub in_flight: i64,
+    /// For how long the first of them waits in the queue of the lane.
+    pub oldest_ready_seconds: Option<u64>,
+    /// For how long a task is out that was not answered, to the minute.
+    pub oldest_unanswered_seconds: Option<u64>,
+    /// How many it may be sent at the most, and how much of that is used.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub rate: Option<RateView>,
+    /// How long it took to answer within the last day.
+    pub ack_seconds: AckSeconds,
+    /// What it has answered within the last hour.
+    pub outcomes_hour: BTreeMap<&'static str, i64>,
+    /// Within the last day.
+    pub outcomes_day: BTreeMap<&'static str, i64>,
+    /// The share of `not_found` in what was proved within the last day.
+    pub not_found_share: Option<f64>,
+    /// The same of the 28 days before: where they differ much, it may be asked for by identifiers that it does not know.
+    pub not_found_share_usual: Option<f64>,
+}
+
+/// How it is asked, without what is secret about it.
+#[derive(Debug, Serialize)]
+struct TransportView<'a> {
+    #[serde(rename = "type")]
+    kind: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    topic: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    url: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    assignee: Option<&'a str>,
+}
+
+/// How long answers take, in seconds.
+#[derive(Debug, Serialize)]
+pub struct AckSeconds {
+    /// Half of them, at the most.
+    pub p50: Option<f64>,
+    /// 99 of a hundred.
+    pub p99: Option<f64>,
+}
+
+/// A rate, and how much of it is used.
+#[derive(Debug, Serialize)]
+pub struct RateView {
+    /// So many tasks.
+    pub tasks: u32,
+    /// Within so many seconds.
+    pub per_seconds: f64,
+    /// How much of it was used over the last ten minutes: 1 is all of it.
+    pub used: f64,
+}
+
+/// Why a lane does not take everything.
+#[derive(Debug, Serialize)]
+#[serde(untagged)]
+pub enum LaneReason {
+    /// Somebody has stopped it.
+    Stopped {
+        /// Since when.
+        since: At,
+        /// Who.
+        by: String,
+        /// Why, where whoever asks may read it.
+        why: Option<String>,
+    },
+    /// Its circuit is open, or its topic takes nothing.
+    Shut {
+        /// Since when.
+        since: At,
+        /// When it is tried again.
+        until: At,
+        /// Why.
+        why: String,
+    },
+    /// Its topic does not take some of its tasks.
+    Some {
+        /// Why.
+        why: &'static str,
+    },
 }
 
 impl<'a> ProcessorView<'a> {
-    /// Of a processor: `topic`: where its tasks go; `lane`: what keeps them from it; `counters`: everybody's.
+    /// Of a processor: `topic`: where its tasks go; `shut`: why its topic takes nothing, as far as this worker knows.
     pub fn of(
         processor: &'a Processor,
         topic: Option<String>,
-        lane: Lane,
-        counters: &'a [(CounterKey, i64)],
+        shut: Option<ShutLane>,
+        standings: &'a Standings,
     ) -> Self {
-        let Lane { stopped, shut } = lane;
+        let id = &processor.id;
         let own = |kind: &'static str| {
-            counters
-                .iter()
-                .filter(move |(key, _)| key.kind == kind && key.a == processor.id.as_str())
+            let counters = standings.counters.iter();
+            counters.filter(move |(key, _)| key.kind == kind && key.a == id.as_str())
         };
         let undeliverable = own("undeliverable").map(|(_, n)| n).sum();
+        let answers = standings.answers(id);
+        let ago = |since: Option<At>| since.map(|since| standings.now.since(since).as_secs());
+        let (lane, lane_reason) = lane_of(id, shut, undeliverable, standings);
         Self {
-            id: &processor.id,
+            id,
             name: &processor.name,
             kind: processor.kind,
-            transport: match topic {
-                Some(topic) => Transport::Kafka { topic: Some(topic) },
-                None => processor.transport.clone(),
-            },
+            transport: TransportView::of(&processor.transport, topic),
             actions: &processor.actions,
             identities: &processor.identities,
             retention: &processor.retention,
@@ -82,63 +165,119 @@ impl<'a> ProcessorView<'a> {
                 .filter(|(_, n)| *n != 0)
                 .map(|(key, n)| (key.b.as_str(), *n))
                 .collect(),
-            lane: match (&stopped, &shut) {
-                (Some(stopped), _) => stopped.lane,
-                (None, Some(_)) => "undeliverable",
-                (None, None) => "open",
-            },
-            lane_reason: stopped
-                .map(LaneReason::Stopped)
-                .or_else(|| LaneReason::of(shut, undeliverable)),
+            lane,
+            lane_reason,
             undeliverable,
+            ready: standings.tasks(id, TaskStateName::Ready),
+            in_flight: standings.tasks(id, TaskStateName::Dispatched),
+            oldest_ready_seconds: ago(standings.oldest_ready(id)),
+            oldest_unanswered_seconds: ago(standings.oldest_unanswered(id)),
+            rate: processor.rate.map(|rate| RateView {
+                tasks: rate.tasks,
+                per_seconds: rate.per.as_secs_f64(),
+                used: rounded(answers.share_of(rate)),
+            }),
+            ack_seconds: AckSeconds {
+                p50: answers.seconds.map(|(half, _)| half),
+                p99: answers.seconds.map(|(_, most)| most),
+            },
+            outcomes_hour: answers.hour,
+            outcomes_day: answers.day,
+            not_found_share: answers.not_found.map(rounded),
+            not_found_share_usual: answers.not_found_usual.map(rounded),
         }
     }
 }
 
-/// What may keep tasks from leaving a lane.
-#[derive(Debug, Default)]
-pub struct Lane {
-    /// Who has stopped it.
-    pub stopped: Option<StoppedLane>,
-    /// Why its topic takes nothing.
-    pub shut: Option<ShutLane>,
-}
-
-/// A lane that somebody has stopped, or that is stopped with all others.
-#[derive(Debug, Serialize)]
-pub struct StoppedLane {
-    /// `braked` or `paused`.
-    #[serde(skip)]
-    pub lane: &'static str,
-    /// Since when.
-    pub since: At,
-    /// By whom.
-    pub by: String,
-    /// Why, where whoever asks may read it.
-    pub why: Option<String>,
-}
-
-/// Why a lane does not take everything.
-#[derive(Debug, Serialize)]
-#[serde(untagged)]
-enum LaneReason {
-    /// Somebody has stopped it.
-    Stopped(StoppedLane),
-    /// Its topic takes nothing.
-    Shut(ShutLane),
-    /// Its topic does not take some of its tasks.
-    Some { why: &'static str },
+/// What a lane is called, and why. What somebody has stopped comes first: nothing else matters until it goes on.
+fn lane_of(
+    id: &ProcessorId,
+    shut: Option<ShutLane>,
+    undeliverable: i64,
+    standings: &Standings,
+) -> (&'static str, Option<LaneReason>) {
+    const WHY: &str = "its topic takes tasks, and some of them wait: they are larger than max.message.bytes of the topic, or are \
+                       about to be tried again; GET /v1/requests/{id} of each says which";
+    if let Some((stopped, why)) = standings.stopped(id) {
+        let reason = LaneReason::Stopped {
+            since: stopped.since,
+            by: stopped.stop.actor.clone(),
+            why: why.map(str::to_owned),
+        };
+        return (lane_word(Some(id), standings.facts().stops()), Some(reason));
+    }
+    if let Some(open) = standings.circuit(id) {
+        let reason = LaneReason::Shut {
+            since: open.since,
+            until: open.until,
+            why: open.why.clone(),
+        };
+        return ("circuit_open", Some(reason));
+    }
+    match shut {
+        Some(shut) => {
+            let reason = LaneReason::Shut {
+                since: shut.since,
+                until: shut.until,
+                why: shut.why,
+            };
+            ("undeliverable", Some(reason))
+        }
+        None => (
+            "open",
+            (undeliverable > 0).then_some(LaneReason::Some { why: WHY }),
+        ),
+    }
 }
 
 impl LaneReason {
-    fn of(lane: Option<ShutLane>, undeliverable: i64) -> Option<Self> {
-        const WHY: &str = "its topic takes tasks, and some of them wait: they are larger than max.message.bytes of the topic, or are \
-                           about to be tried again; GET /v1/requests/{id} of each says which";
-        match lane {
-            Some(lane) => Some(Self::Shut(lane)),
-            None => (undeliverable > 0).then_some(Self::Some { why: WHY }),
+    /// In a few words.
+    pub fn says(&self) -> String {
+        match self {
+            Self::Stopped { since, by, why } => {
+                let why = why.as_deref().map_or_else(String::new, |why| format!(": {why}"));
+                format!("by {by} since {since}{why}")
+            }
+            Self::Shut { since, until, why } => format!("since {since}, tried again at {until}: {why}"),
+            Self::Some { why } => (*why).to_owned(),
         }
     }
+}
+
+impl<'a> TransportView<'a> {
+    fn of(transport: &'a Transport, topic: Option<String>) -> Self {
+        let mut view = Self {
+            kind: transport.kind(),
+            topic,
+            url: None,
+            assignee: None,
+        };
+        match transport {
+            Transport::Kafka { .. } => {}
+            Transport::Webhook(webhook) => view.url = Some(bare(&webhook.url)),
+            Transport::OpenDsr(opendsr) => view.url = Some(bare(&opendsr.url)),
+            Transport::Manual(manual) => view.assignee = Some(&manual.assignee),
+        }
+        view
+    }
+}
+
+/// Without what may be secret in it: a name and a password, and the query.
+fn bare(url: &str) -> String {
+    let url = url.split(['?', '#']).next().unwrap_or_default();
+    match url.split_once("://") {
+        Some((scheme, rest)) => {
+            let (authority, path) = rest.split_at(rest.find('/').unwrap_or(rest.len()));
+            let host = authority.rsplit('@').next().unwrap_or_default();
+            format!("{scheme}://{host}{path}")
+        }
+        None => url.to_owned(),
+    }
+}
+
+/// To three digits: figures for people.
+fn rounded(share: f64) -> f64 {
+    (share * 1000.0).round() / 1000.0
 }
 
 #[cfg(test)]
@@ -146,24 +285,39 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_lane_that_is_open_says_why_some_tasks_wait() {
-        let shown = |lane, undeliverable| serde_json::to_value(LaneReason::of(lane, undeliverable)).unwrap();
-        assert!(shown(None, 0).is_null());
-        let why = shown(None, 1);
-        assert!(
-            why["why"].as_str().unwrap().contains("max.message.bytes"),
-            "{why}"
-        );
-        let at = crate::domain::time::At::from_millis(0);
-        let shut = ShutLane {
+    fn what_may_be_secret_in_an_address_is_not_shown() {
+        for (url, shown) in [
+            (
+                "https://erase.example/v1/hook?token=s3cret#x",
+                "https://erase.example/v1/hook",
+            ),
+            (
+                "https://user:s3cret@erase.example:8443",
+                "https://erase.example:8443",
+            ),
+            ("http://erase.example/a@b", "http://erase.example/a@b"),
+        ] {
+            assert_eq!(bare(url), shown);
+        }
+    }
+
+    #[test]
+    fn a_lane_says_why_it_does_not_take_everything() {
+        let at = At::from_millis(0);
+        let shut = LaneReason::Shut {
             since: at,
             until: at,
             why: "unknown topic".to_owned(),
-            tries: 0,
         };
         assert_eq!(
-            shown(Some(shut), 1),
+            serde_json::to_value(shut).unwrap(),
             serde_json::json!({ "since": at, "until": at, "why": "unknown topic" })
         );
+        let stopped = LaneReason::Stopped {
+            since: at,
+            by: "ops".to_owned(),
+            why: Some("it moves".to_owned()),
+        };
+        assert_eq!(stopped.says(), "by ops since 1970-01-01T00:00:00Z: it moves");
     }
 }

@@ -21,6 +21,7 @@ pub mod envelope;
 pub mod fields;
 mod hold;
 mod idempotency_key;
+pub mod opendsr;
 mod opening;
 mod read;
 pub mod rejection;

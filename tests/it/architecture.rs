@@ -51,6 +51,7 @@ const ARROWS: &[(&str, &[&str])] = &[
         "http",
         &[
             "view",
+            "transport",
             "engine",
             "store",
             "vault",
@@ -298,6 +299,10 @@ fn no_decision_reads_the_machines_clock() {
         ("engine/decision_inputs.rs", 1),
         ("engine/replay_throttle.rs", 1),
         ("engine/gauges.rs", 3),
+        // What is counted for people to compare, and as of when it is shown.
+        ("engine/outcomes.rs", 2),
+        ("engine/standing.rs", 1),
+        ("engine/settlement.rs", 1),
         ("http/dead_letters.rs", 1),
         ("app/tasks/periodic.rs", 1),
         // Only makes an id.
@@ -320,11 +325,24 @@ fn no_decision_reads_the_machines_clock() {
         ("engine/early.rs", 1),
         ("engine/tombstones.rs", 1),
         ("engine/current.rs", 1),
+        // When queues are looked into, and when a lane that nobody runs, or whose circuit is open, is tried: the gate decides
+        // about what is claimed, and the database's clock about who runs a lane.
+        ("delivery/queues.rs", 2),
+        ("delivery/queues/ownership.rs", 1),
+        ("engine/queues.rs", 1),
         // When a topic that took nothing is tried again, and which tasks are looked at then; the gate decides about them.
         ("engine/lanes.rs", 2),
         ("engine/undeliverable.rs", 2),
         // When a call says that it was signed, and what a date in its answer is counted from.
         ("transport/webhook.rs", 1),
+        // Whether a certificate is in its time, and what a promise is counted from.
+        ("transport/opendsr/controller.rs", 6),
+        ("app/opendsr.rs", 1),
+        // When a processor is asked next, and a controller told: nothing of a request is decided by it.
+        ("engine/accepted.rs", 2),
+        ("engine/status_callbacks.rs", 3),
+        // Says when a cancellation came.
+        ("http/opendsr.rs", 1),
         // The time of a batch of which nothing is written.
         ("engine/unit_of_work.rs", 1),
         // When a keyring was made, how long a period is, and when partitions were counted.

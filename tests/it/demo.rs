@@ -49,6 +49,15 @@ fn every_request_is_completed_and_nothing_stays_behind() {
             line.is_some_and(|line| line.contains(" 40 ")),
             "{processor}: {out}"
         );
+        let transport = if processor == "crm" {
+            " webhook "
+        } else {
+            " kafka "
+        };
+        assert!(
+            line.is_some_and(|line| line.contains(transport)),
+            "{processor}: {out}"
+        );
     }
     assert!(
         out.contains("asked again (attempt 2)"),

@@ -1,6 +1,8 @@
 //! Tests against what is real: Kafka, PostgreSQL, SQLite, the binary. `tests/run` starts the services.
 
 mod architecture;
+#[path = "../../src/transport/opendsr/authority.rs"]
+mod authority;
 mod cli;
 mod demo;
 mod end_to_end;
@@ -14,3 +16,4 @@ mod schedules;
 mod store;
 mod support;
 mod timelines;
+mod transport;

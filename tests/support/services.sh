@@ -4,7 +4,8 @@
 #
 #   ensure_build_tools, ensure_services, ensure_compose   install what is missing, or say what is and exit
 #   services_start     start both, wait until both are ready, export LACUNA_TEST_KAFKA, LACUNA_TEST_POSTGRES and
-#                      LACUNA_TEST_PYTHON (a Python with a Kafka client: processors that know nothing but the contract)
+#                      LACUNA_TEST_PYTHON (a Python with a Kafka client: processors that know nothing but the contract; and with
+#                      what verifies signatures) and LACUNA_TEST_NODE_PATH (packages of npm that verify signatures)
 #   services_watch     return when one of them has ended
 #   services_stop      stop both and remove their data; harmless when nothing runs
 #   services_report    print the log of each one that has ended by itself
@@ -18,6 +19,10 @@ cache_dir="${XDG_CACHE_HOME:-$HOME/.cache}/lacuna"
 kafka_version=$(sed -nE 's:.*<kafka\.version>(.*)</kafka\.version>.*:\1:p' "$support_dir/kafka/pom.xml")
 kafka_jars="$cache_dir/kafka-$kafka_version"
 confluent_kafka_version=2.16.1
+# What verifies our signatures and is not ours.
+standardwebhooks_pypi_version=1.1.0
+standardwebhooks_npm_version=1.1.1
+cryptography_version=50.0.2
 
 services_dir=""
 declare -A service_pid=()
@@ -78,11 +83,15 @@ ensure_services() {
   ensure_kafka_jars
   ensure_postgres
   ensure_python
+  ensure_node_packages
 }
 
 # A virtual environment of our own, in the cache: the README's processor and those of the tests run in it.
 ensure_python() {
-  LACUNA_TEST_PYTHON="$cache_dir/python-confluent-kafka-$confluent_kafka_version/bin/python"
+  local packages=("confluent-kafka==$confluent_kafka_version" "standardwebhooks==$standardwebhooks_pypi_version"
+    "cryptography==$cryptography_version")
+  # Whatever is asked for has an environment of its own, so that a changed version makes a new one.
+  LACUNA_TEST_PYTHON="$cache_dir/python-$(printf '%s\n' "${packages[@]}" | sha256sum | cut -c-16)/bin/python"
   export LACUNA_TEST_PYTHON
   [[ ! -x $LACUNA_TEST_PYTHON ]] || return 0
   python3 -c 'import ensurepip, venv' 2>/dev/null || install_packages python3-venv
@@ -96,9 +105,27 @@ ensure_python() {
     python3 -m venv --without-pip "$made"
     mv "$made/bin/python" "$made/bin/python.unfinished"
     python3 -m pip --quiet --disable-pip-version-check --python "$made/bin/python.unfinished" install \
-      --only-binary :all: "confluent-kafka==$confluent_kafka_version"
+      --only-binary :all: "${packages[@]}"
     mv "$made/bin/python.unfinished" "$LACUNA_TEST_PYTHON"
-  ) 9>"$cache_dir/python.lock" >&2 || die "confluent-kafka could not be installed with pip (see above)"
+  ) 9>"$cache_dir/python.lock" >&2 || die "${packages[*]} could not be installed with pip (see above)"
+}
+
+# Packages of npm, in the cache.
+ensure_node_packages() {
+  local folder="$cache_dir/node-standardwebhooks-$standardwebhooks_npm_version"
+  LACUNA_TEST_NODE_PATH="$folder/node_modules"
+  export LACUNA_TEST_NODE_PATH
+  command -v node >/dev/null || install_packages nodejs
+  command -v node >/dev/null || die "missing here: node"
+  [[ ! -e $folder/installed ]] || return 0
+  command -v npm >/dev/null || install_packages npm
+  mkdir -p "$cache_dir"
+  (
+    flock 9
+    [[ ! -e $folder/installed ]] || exit 0
+    npm install --silent --no-audit --no-fund --no-save --prefix "$folder" "standardwebhooks@$standardwebhooks_npm_version"
+    touch "$folder/installed"
+  ) 9>"$cache_dir/node.lock" >&2 || die "standardwebhooks could not be installed with npm (see above)"
 }
 
 # Sets `java` to the first Java that is new enough for Kafka 4 (17).

@@ -70,7 +70,12 @@ impl Periodic for Gauges {
     }
 
     fn every(&self) -> Duration {
-        (self.took * REST).clamp(EVERY, LONGEST_REST)
+        let least = match self.group {
+            // It looks back over weeks, and nobody waits for a share of that to change.
+            GaugeGroup::Lanes => LONGEST_REST,
+            _ => EVERY,
+        };
+        (self.took * REST).clamp(least, LONGEST_REST)
     }
 
     async fn turn(&mut self) -> Result<Next, GaugeError> {

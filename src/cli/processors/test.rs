@@ -14,15 +14,16 @@ use crate::{
         session::{ConfigArg, block_on},
     },
     clock::{Clock, Stopwatch},
-    config::{Config, Problem, Problems},
+    config::{Config, Problems},
     domain::{
         ids::ProcessorId,
-        registry::{Processor, Registry, Transport, Webhook},
+        registry::{HttpOptions, OpenDsr, Processor, Registry, Transport, Webhook},
     },
     engine::effects::TaskDispatch,
     transport::{
-        http_client::{Answer, CallError},
+        http_client::{Answer, CallError, HttpClient, Reached, parsed},
         local::{Reader, Unusable},
+        opendsr,
         sender::{Failed, Reply},
         webhook::Endpoint,
     },
@@ -34,7 +35,7 @@ const SHOWN: usize = 2000;
 /// Arguments of `lacuna processors test`.
 #[derive(Debug, clap::Args)]
 #[command(
-    after_help = "Without --send everything but the call itself is done. The task asks whether data of a made-up subject is \
+    after_help = "Without --send everything but the call itself is done; to a processor of OpenDSR no more than that is done. The task asks whether data of a made-up subject is \
     still there (action verify), so it erases nobody even where it is carried out; its tenant, request and task are made up \
     too, and its token is believed nowhere. It is read from the registry's file, whether that is active or not.\n\nExit code \
     1: the processor is not registered, or its answer is not one. 2: a secret or a certificate is missing, or it is not \
@@ -59,15 +60,23 @@ fn processor(text: &str) -> Result<ProcessorId, String> {
 pub(super) fn run(args: &Args) -> Result<Exit, Failure> {
     let (config, registry) = Config::load_with_registry(&args.config.config)?;
     let processor = of_id(&config, &registry, &args.id)?;
-    let Transport::Webhook(webhook) = &processor.transport else {
-        return Err(Failure::Usage(format!(
-            "{} is reached by {}, which this command does not try: it tries webhooks",
+    let mut out = Out::stdout();
+    let done = match &processor.transport {
+        Transport::Webhook(webhook) => {
+            block_on(try_webhook(&mut out, &config, (processor, webhook), args.send))
+        }
+        // Whatever is asked of it is about somebody.
+        Transport::OpenDsr(_) if args.send => Err(Failure::Usage(format!(
+            "{}: OpenDSR knows no request that erases nobody, so nothing is sent: without --send it is connected to",
+            args.id
+        ))),
+        Transport::OpenDsr(opendsr) => block_on(try_opendsr(&mut out, &config, (processor, opendsr))),
+        Transport::Kafka { .. } | Transport::Manual(_) => Err(Failure::Usage(format!(
+            "{} is reached by {}, which this command does not try: it tries what is called over HTTP",
             args.id,
             processor.transport.kind()
-        )));
+        ))),
     };
-    let mut out = Out::stdout();
-    let done = block_on(try_webhook(&mut out, &config, (processor, webhook), args.send));
     // What was found before something failed says where it failed.
     out.end()?;
     done
@@ -86,7 +95,7 @@ async fn try_webhook(
     (processor, webhook): (&Processor, &Webhook),
     send: bool,
 ) -> Result<Exit, Failure> {
-    let unusable = |unusable| of_registry(config, &processor.id, &unusable);
+    let unusable = |unusable| of_registry(config, processor, &unusable);
     let mut reader = Reader::new(&app::senders::registry_folder(config));
     let endpoint = Endpoint::open(webhook, app::senders::guard(config), &mut reader).map_err(unusable)?;
     out.line(format_args!("processor  {} ({})", processor.id, processor.name))?;
@@ -95,24 +104,14 @@ async fn try_webhook(
         "secrets    {} found, signing with {signatures}",
         webhook.secrets.len()
     ))?;
-    let reached = endpoint
-        .connect()
-        .await
-        .map_err(|error| of_call(config, processor, error))?;
-    let address = reached
-        .address
-        .map_or_else(String::new, |address| address.to_string());
-    let by = webhook
-        .http
-        .proxy
-        .as_ref()
-        .map_or_else(String::new, |proxy| format!(" through the proxy {proxy}"));
-    out.line(format_args!(
-        "connected  {address}{by}, {}",
-        reached.tls.unwrap_or("without TLS")
-    ))?;
+    let reached = endpoint.connect().await;
+    show_connection(
+        out,
+        reached.map_err(|error| of_call(config, processor, error))?,
+        &webhook.http,
+    )?;
     let now = Clock::System.now();
-    let task = TaskDispatch::of_nobody(processor, &config.tenant_default, now);
+    let task = TaskDispatch::of_nobody(processor, &config.tenant_default, &config.policy.regime, now);
     let answer_to = app::senders::answer_to(config);
     let request = endpoint.request(&task, &answer_to, now).map_err(unusable)?;
     out.line("")?;
@@ -134,6 +133,43 @@ async fn try_webhook(
     show_answer(out, &answer, &task)?;
     out.line("")?;
     judge(out, processor, Endpoint::reply_of(&answer, &task, now))
+}
+
+async fn try_opendsr(
+    out: &mut Out,
+    config: &Config,
+    (processor, opendsr): (&Processor, &OpenDsr),
+) -> Result<Exit, Failure> {
+    let unusable = |unusable| of_registry(config, processor, &unusable);
+    let mut reader = Reader::new(&app::senders::registry_folder(config));
+    let guard = app::senders::guard(config);
+    opendsr::check(opendsr, guard, &mut reader).map_err(unusable)?;
+    let client = HttpClient::new(&opendsr.http, guard, &mut reader).map_err(unusable)?;
+    let uri = parsed("url", &opendsr.url).map_err(unusable)?;
+    out.line(format_args!("processor  {} ({})", processor.id, processor.name))?;
+    let reached = client.connect(&uri).await;
+    show_connection(
+        out,
+        reached.map_err(|error| of_call(config, processor, error))?,
+        &opendsr.http,
+    )?;
+    out.line("")?;
+    out.line("Nothing was sent: OpenDSR knows no request that erases nobody.")?;
+    Ok(Exit::Ok)
+}
+
+fn show_connection(out: &mut Out, reached: Reached, http: &HttpOptions) -> Result<(), Failure> {
+    let address = reached
+        .address
+        .map_or_else(String::new, |address| address.to_string());
+    let by = http
+        .proxy
+        .as_ref()
+        .map_or_else(String::new, |proxy| format!(" through the proxy {proxy}"));
+    out.line(format_args!(
+        "connected  {address}{by}, {}",
+        reached.tls.unwrap_or("without TLS")
+    ))
 }
 
 /// The request as it is sent. Of the registry's own headers only the names are shown, and of the body all but the token.
@@ -209,21 +245,15 @@ fn judge(out: &mut Out, processor: &Processor, reply: Reply) -> Result<Exit, Fai
 
 fn of_call(config: &Config, processor: &Processor, error: CallError) -> Failure {
     match error {
-        CallError::Unusable(unusable) => of_registry(config, &processor.id, &unusable),
+        CallError::Unusable(unusable) => of_registry(config, processor, &unusable),
         error @ CallError::Inside { .. } => Failure::Usage(format!("{}: {error}", processor.id)),
         error if error.is_certainly_unsent() => Failure::Unreachable(format!("{}: {error}", processor.id)),
         error => Failure::NotSo(format!("{}: {error}", processor.id)),
     }
 }
 
-/// What is wrong with the registration, as mistakes in the registry's file are said.
-fn of_registry(config: &Config, id: &ProcessorId, unusable: &Unusable) -> Failure {
-    let problem = Problem {
-        file: config.registry.path.display().to_string(),
-        line: None,
-        key: format!("processor {:?}: transport.{}", id.as_str(), unusable.key),
-        message: unusable.why.clone(),
-    };
+fn of_registry(config: &Config, processor: &Processor, unusable: &Unusable) -> Failure {
+    let problem = app::senders::problem_of(config, processor, unusable);
     match Problems::new(vec![problem]) {
         Some(problems) => Failure::Config(problems),
         None => Failure::Usage(unusable.to_string()),

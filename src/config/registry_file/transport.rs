@@ -1,11 +1,10 @@
 //! How a processor is asked.
 
-use super::{http_options::url, webhook::webhook};
+use super::{opendsr, webhook::webhook};
 use crate::{
     config::{
         kafka, not_built,
         reader::{Entry, Section},
-        values::Zero,
     },
     domain::registry::Transport,
 };
@@ -38,7 +37,7 @@ pub(super) fn read(processor: &Section<'_>) -> Option<Transport> {
             section.take_any();
             return None;
         };
-        of_kind(kind, section, &entry)
+        of_kind(kind, (section, &entry), processor)
     });
     let found = found.flatten();
     if found.is_none() && entry.source.count() == before {
@@ -48,7 +47,11 @@ pub(super) fn read(processor: &Section<'_>) -> Option<Transport> {
     found
 }
 
-fn of_kind(kind: Kind, section: &Section<'_>, entry: &Entry<'_>) -> Option<Transport> {
+fn of_kind(
+    kind: Kind,
+    (section, entry): (&Section<'_>, &Entry<'_>),
+    processor: &Section<'_>,
+) -> Option<Transport> {
     match kind {
         Kind::Kafka => {
             return Some(Transport::Kafka {
@@ -56,10 +59,7 @@ fn of_kind(kind: Kind, section: &Section<'_>, entry: &Entry<'_>) -> Option<Trans
             });
         }
         Kind::Webhook => return webhook(section).map(Transport::Webhook),
-        Kind::OpenDsr => {
-            opendsr(section);
-            not_built::refuse(entry, "transport.opendsr");
-        }
+        Kind::OpenDsr => return opendsr::read(section, processor).map(Transport::OpenDsr),
         Kind::Vendor => {
             section.need("connector").and_then(|e| e.line_of_text());
             // The other keys are the connector's settings, which only the connector knows.
@@ -72,36 +72,4 @@ fn of_kind(kind: Kind, section: &Section<'_>, entry: &Entry<'_>) -> Option<Trans
         }
     }
     None
-}
-
-fn opendsr(section: &Section<'_>) {
-    section.need("url").and_then(|e| url(&e));
-    section.get("version").and_then(|e| e.word(&[("2.0", ())]));
-    section.get("processor_domain").and_then(|e| e.line_of_text());
-    section.get("ca").and_then(|e| e.path());
-    section.get("poll").and_then(|e| e.duration(Zero::Refused));
-    section.get("auth").and_then(|e| e.table(auth));
-}
-
-/// The fields of each kind of authentication, and which of them are secrets.
-const AUTH: &[(&str, &[(&str, bool)])] = &[
-    ("none", &[]),
-    ("basic", &[("username", false), ("password", true)]),
-    ("bearer", &[("token", true)]),
-    ("header", &[("name", false), ("value", true)]),
-];
-
-fn auth(section: &Section<'_>) {
-    let Some(fields) = section.need("type").and_then(|e| e.word(AUTH)) else {
-        section.take_any();
-        return;
-    };
-    for (key, is_secret) in fields {
-        let Some(entry) = section.need(key) else { continue };
-        if *is_secret {
-            entry.secret_source();
-        } else {
-            entry.line_of_text();
-        }
-    }
 }

@@ -23,28 +23,6 @@ fn transports() {
             "transport.url: unknown key; known here: topic, type".into(),
         ),
         (
-            "{ type = 'opendsr', url = 'https://a', version = '2.0', poll = '1h', processor_domain = 'a', ca = 'ca.pem', auth = { type = 'basic', username = 'u', password = 'env:P' } }",
-            refused.clone(),
-        ),
-        (
-            "{ type = 'opendsr', url = 'https://a', version = '1.0' }",
-            format!("{}\ntransport.version: expected one of: 2.0", refused),
-        ),
-        (
-            "{ type = 'opendsr', url = 'https://a', auth = { type = 'basic', token = 't' } }",
-            format!(
-                "{}\ntransport.auth.password: missing\ntransport.auth.token: unknown key; known here: password, type, username\ntransport.auth.username: missing",
-                refused
-            ),
-        ),
-        (
-            "{ type = 'opendsr', url = 'https://a', auth = { type = 'kerberos', realm = 'r' } }",
-            format!(
-                "{}\ntransport.auth.type: expected one of: none, basic, bearer, header",
-                refused
-            ),
-        ),
-        (
             "{ type = 'vendor', connector = 'acme', region = 'eu', depth = { a = 1 } }",
             refused.clone(),
         ),

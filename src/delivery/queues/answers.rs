@@ -97,6 +97,23 @@ impl Answered {
     }
 }
 
+/// Settles what came of calls that were not made by the runner of lanes: where a clock is turned by hand, whoever turns it
+/// makes them.
+pub async fn settle_replies(
+    engine: &Engine,
+    called: Vec<(TaskDispatch, Reply)>,
+) -> Result<Effects, EngineError> {
+    let answered: Vec<Answered> = called
+        .into_iter()
+        .map(|(task, reply)| Answered {
+            task,
+            reply,
+            took: Duration::ZERO,
+        })
+        .collect();
+    settle(engine, &answered).await
+}
+
 /// Settles answers, in one transaction.
 pub(super) async fn settle(engine: &Engine, answered: &[Answered]) -> Result<Effects, EngineError> {
     if answered.is_empty() {

@@ -76,6 +76,12 @@ impl RunningLane {
         }
     }
 
+    /// How many calls are under way.
+    pub(super) fn under_way(&self) -> i64 {
+        let calls = concurrency(&self.processor).saturating_sub(self.sending.available_permits());
+        i64::try_from(calls).unwrap_or(i64::MAX)
+    }
+
     /// The processor has asked for patience.
     pub(super) fn be_quiet(&mut self, until: At) {
         self.quiet_until = self.quiet_until.max(Some(until));
@@ -154,10 +160,14 @@ impl RunningLane {
 
     /// When something may be claimed that may not be now; `None`: nobody knows.
     pub(super) fn next_claim(&self, now: At) -> Option<At> {
+        if self.stop.is_cancelled() || self.claimed.available_permits() == 0 {
+            // It goes on with an answer, or when somebody lets it.
+            return None;
+        }
         let first = self.heads.iter().map(|(_, due)| *due).min()?;
         let later = [self.quiet_until, self.breaker.next_look(), Some(first)];
         let latest = later.into_iter().flatten().max()?;
-        // A lane that is full goes on with an answer; one that is too fast soon enough.
+        // One that is too fast goes on soon enough.
         Some(latest.max(now.plus(Duration::from_millis(10))))
     }
 

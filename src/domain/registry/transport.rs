@@ -7,6 +7,9 @@ use std::{fmt, time::Duration};
 
 use serde::{Deserialize, Serialize};
 
+use super::dialect::IdentityFormat;
+use crate::domain::ids::IdentityType;
+
 /// How a processor is asked.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "type", rename_all = "snake_case")]
@@ -55,6 +58,12 @@ pub struct OpenDsr {
     pub processor_domain: Option<String>,
     /// How often its status is asked for.
     pub poll: Duration,
+    /// The formats in which identifiers are sent that are not sent as they are, by our type.
+    #[serde(default)]
+    pub formats: Vec<(IdentityType, IdentityFormat)>,
+    /// What its calls carry besides, such as `property_id`.
+    #[serde(default)]
+    pub settings: Vec<(String, String)>,
     /// How long a call may take in all.
     pub timeout: Duration,
     /// What every call over HTTP has.
@@ -165,6 +174,20 @@ impl SecretRef {
 impl fmt::Debug for SecretRef {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.shown())
+    }
+}
+
+impl OpenDsr {
+    /// The format in which an identifier of this type is sent.
+    pub fn format_of(&self, kind: &IdentityType) -> Option<IdentityFormat> {
+        let set = self.formats.iter().find(|(of, _)| of == kind);
+        set.map(|(_, format)| *format)
+    }
+
+    /// What the registry says of a setting.
+    pub fn setting(&self, key: &str) -> Option<&str> {
+        let set = self.settings.iter().find(|(name, _)| name == key);
+        set.map(|(_, value)| value.as_str())
     }
 }
 

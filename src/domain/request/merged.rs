@@ -50,7 +50,7 @@ pub struct Leader {
 
 impl Request {
     /// Whether anything was sent for it.
-    pub(super) fn was_sent(&self) -> bool {
+    pub fn was_sent(&self) -> bool {
         self.tasks.iter().any(Task::was_sent)
     }
 

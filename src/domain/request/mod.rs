@@ -407,11 +407,3 @@ impl Request {
         self.tasks.iter().map(|task| &task.processor)
     }
 }
-
-impl TaskState {
-    /// Whether the tasks that come after this one may go: it is done, or somebody decided that it need not be.
-    const fn lets_others_go(&self) -> bool {
-        // Parked parts are never waited for: they may be parked for years.
-        self.is_closed() || self.is_deferred()
-    }
-}

@@ -186,6 +186,12 @@ impl TaskState {
         matches!(self, Self::Parked { .. } | Self::Verifying { .. })
     }
 
+    /// Whether the tasks that come after this one may go: it is done, or somebody decided that it need not be.
+    pub const fn lets_others_go(&self) -> bool {
+        // Parked parts are never waited for: they may be parked for years.
+        self.is_closed() || self.is_deferred()
+    }
+
     /// When it has to be looked at again.
     pub const fn wake_at(&self) -> Option<At> {
         match self {

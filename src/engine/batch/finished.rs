@@ -48,11 +48,12 @@ impl Finished<'_> {
         if !self.changes.queued.is_empty() {
             engine.queued.notify_one();
         }
+        let mut counting = engine.counting();
         for touched in &self.touched {
             for ordinal in &touched.trail.dispatched {
-                engine
-                    .metrics
-                    .dispatch(touched.request.task(*ordinal).processor.as_str(), "sent");
+                let processor = &touched.request.task(*ordinal).processor;
+                engine.metrics.dispatch(processor.as_str(), "sent");
+                counting.sent(processor, self.changes.at);
             }
             for ordinal in &touched.trail.attested {
                 let processor = &touched.request.task(*ordinal).processor;

@@ -6,13 +6,16 @@ use super::{Source, Touched};
 use crate::{
     domain::{
         entry::Leaf,
+        ids::ProcessorId,
         request::{Life, Request, deferral::Deferred, waves::AskedWave},
-        task::Undelivered,
+        task::{TaskState, Undelivered},
         time::At,
+        words::TaskStateName,
     },
-    engine::{Engine, EngineError, counters::Counters},
+    engine::{Engine, EngineError, counters::Counters, outcomes::minute_of},
     store::{
-        AskedRow, Changes, DeferredRow, LeafRow, MovedRow, OpenedRow, QueuedRow, StateRow, UndeliverableRow,
+        AskedRow, Changes, DeferredRow, LeafRow, MovedRow, OpenedRow, PollRow, QueuedRow, StateRow,
+        UndeliverableRow,
     },
 };
 
@@ -40,6 +43,18 @@ pub(super) fn queued_of(request: &Request) -> Vec<QueuedRow> {
         due,
     });
     rows.collect()
+}
+
+/// A task that is out: at whom, and the minute in which it was sent.
+pub(super) type OutSince = (ProcessorId, i64);
+
+/// The tasks of a request that are out and not answered.
+pub(super) fn out_of(request: &Request) -> Vec<OutSince> {
+    let out = request.tasks.iter().filter_map(|task| match task.state {
+        TaskState::Dispatched { at, .. } => Some((task.processor.clone(), minute_of(at))),
+        _ => None,
+    });
+    out.collect()
 }
 
 impl Touched<'_> {
@@ -160,6 +175,54 @@ impl Touched<'_> {
             if !self.queued.contains(&row) {
                 changes.queued.push(row);
             }
+        }
+    }
+
+    /// Since when tasks are out is counted by the minute, so that a processor that says nothing shows soon.
+    pub(super) fn count_out(&self, counters: &mut Counters) {
+        let after = out_of(&self.request);
+        if after == self.out {
+            return;
+        }
+        for (processor, minute) in &self.out {
+            counters.out(processor, *minute, -1);
+        }
+        for (processor, minute) in &after {
+            counters.out(processor, *minute, 1);
+        }
+    }
+
+    /// A task that its processor has accepted, and that has to be asked about, has a row of its own, so that whoever asks finds
+    /// it. It is deleted there, once the task is not accepted any more.
+    pub(super) fn write_polled(&self, engine: &Engine, now: At, changes: &mut Changes) {
+        for moved in &self.trail.moves {
+            let task = self.request.task(moved.ordinal);
+            let is_accepted = task.state.name() == TaskStateName::Accepted;
+            if moved.to != TaskStateName::Accepted || !is_accepted {
+                continue;
+            }
+            let Some(every) = engine.poll_of(&task.processor) else {
+                continue;
+            };
+            changes.polled.push(PollRow {
+                request_id: self.request.id,
+                ordinal: moved.ordinal,
+                processor: task.processor.clone(),
+                due: now.plus(every),
+            });
+        }
+    }
+
+    /// Where a controller may have to be told that its request has moved, the rows of its addresses are due.
+    pub(super) fn write_told(&self, engine: &Engine, changes: &mut Changes) {
+        if !engine.tells_controllers() {
+            return;
+        }
+        let seen = |life: &Life| (life.status, life.completed_at);
+        let before = self.before.as_ref().map(|before| seen(&before.life));
+        let is_new = before.is_none();
+        if !is_new && (before != Some(seen(&self.request.life)) || !self.trail.dispatched.is_empty()) {
+            changes.told.push(self.request.id);
         }
     }
 

@@ -5,6 +5,7 @@ use std::{borrow::Cow, sync::Arc};
 use crate::{
     domain::{
         body::Body,
+        calendar::Regime,
         identity::{Identity, SubjectData},
         ids::{IdentityType, Label, ProcessorId, RequestId, TaskId, Tenant},
         registry::Processor,
@@ -45,6 +46,7 @@ pub struct TaskDispatch {
 pub(in crate::engine) struct Asked {
     request: RequestId,
     tenant: Tenant,
+    regime: Regime,
     reason: Reason,
     data_before: At,
     deadline: At,
@@ -66,6 +68,7 @@ impl Asked {
         Self {
             request: request.id,
             tenant: request.head.tenant.clone(),
+            regime: request.head.regime.clone(),
             reason: request.head.reason,
             data_before: request.head.requested_at,
             deadline: request.life.clock.due,
@@ -115,7 +118,7 @@ impl TaskDispatch {
 
     /// A task that is nobody's, to try a processor with: it asks whether data of a made-up subject is still there, and its
     /// token is believed nowhere.
-    pub fn of_nobody(processor: &Processor, tenant: &Tenant, now: At) -> Self {
+    pub fn of_nobody(processor: &Processor, tenant: &Tenant, regime: &Regime, now: At) -> Self {
         let made_up = || uuid::Builder::from_random_bytes(rand::random()).into_uuid();
         let identity = |kind: &IdentityType| Identity {
             kind: kind.clone(),
@@ -132,6 +135,7 @@ impl TaskDispatch {
             of: Arc::new(Asked {
                 request: RequestId(made_up()),
                 tenant: tenant.clone(),
+                regime: regime.clone(),
                 reason: Reason::SubjectRequest,
                 data_before: now,
                 deadline: respond_by,
@@ -160,6 +164,11 @@ impl TaskDispatch {
     /// The tenant.
     pub fn tenant(&self) -> &Tenant {
         &self.of.tenant
+    }
+
+    /// The regime of the request's clock.
+    pub fn regime(&self) -> &Regime {
+        &self.of.regime
     }
 
     /// The token that its answer brings.
@@ -228,6 +237,22 @@ impl TaskDispatch {
 
 #[cfg(test)]
 impl TaskDispatch {
+    /// The same, with one more identifier.
+    pub(crate) fn naming(mut self, kind: &str, value: &str) -> Self {
+        let of = Arc::get_mut(&mut self.of).expect("nobody else has it");
+        of.identities.push(Identity {
+            kind: IdentityType::new(kind).expect("a type"),
+            value: SubjectData::new(value),
+        });
+        self
+    }
+
+    /// The same, of one category alone.
+    pub(crate) fn limited_to(mut self, category: &str) -> Self {
+        self.categories = vec![Label::new(category).expect("a label")];
+        self
+    }
+
     /// One that names nobody.
     pub(crate) fn for_tests(processor: &str) -> Self {
         let id = uuid::Uuid::nil();
@@ -235,6 +260,7 @@ impl TaskDispatch {
             of: Arc::new(Asked {
                 request: RequestId(id),
                 tenant: Tenant::new("acme").unwrap(),
+                regime: Regime::parse("gdpr").unwrap(),
                 reason: Reason::AccountClosed,
                 data_before: At::default(),
                 deadline: At::default(),

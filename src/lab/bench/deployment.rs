@@ -2,7 +2,6 @@
 //! own, which go away again; or an embedded one, all in this process.
 
 use std::{
-    fmt::Write,
     fs::{self, File},
     path::Path,
     process::{Child, Command, Stdio},
@@ -60,8 +59,8 @@ enum Worker {
 
 impl Deployment {
     /// Sets one up on the broker and the store that a configuration names.
-    pub(super) async fn beside(base: &Config, processors: u32) -> Result<Self, BenchError> {
-        let place = Place::beside(base, &registry(processors)).await?;
+    pub(super) async fn beside(base: &Config, registry: &str) -> Result<Self, BenchError> {
+        let place = Place::beside(base, registry).await?;
         let worker = Worker::Child(spawn(place.folder.path())?);
         Ok(Self {
             cluster: place.cluster.clone(),
@@ -74,9 +73,9 @@ impl Deployment {
     }
 
     /// Starts one in this process, on the embedded broker and SQLite.
-    pub(super) async fn embedded(processors: u32) -> Result<Self, BenchError> {
+    pub(super) async fn embedded(registry: &str) -> Result<Self, BenchError> {
         let folder = Folder::create("bench")?;
-        write_private(&folder.path().join("processors.toml"), &registry(processors))?;
+        write_private(&folder.path().join("processors.toml"), registry)?;
         let text = "[kafka]\nbootstrap_servers = \"embedded\"\n[store]\nurl = \"sqlite:lacuna.db\"\n\
                     [http]\nlisten = \"127.0.0.1:0\"\n";
         let config = Config::read_text("the benchmark's configuration", folder.path(), text, &|_| None)
@@ -137,26 +136,6 @@ impl Deployment {
             Home::Folder(_) => Ok(()),
         }
     }
-}
-
-/// So many processors, all alike: each takes the usual two identities.
-fn registry(processors: u32) -> String {
-    let mut text = String::new();
-    for n in 1..=processors {
-        writeln!(
-            text,
-            "[[processor]]\nid = \"{}\"\nkind = \"other\"\ntransport = {{ type = \"kafka\" }}\nactions = [\"erase\"]\n\
-             identities = [\"email\", \"customer_id\"]\n",
-            processor_id(n)
-        )
-        .unwrap_or_default();
-    }
-    text
-}
-
-/// The id of the n-th processor.
-pub(super) fn processor_id(n: u32) -> String {
-    format!("p{n:02}")
 }
 
 fn spawn(folder: &Path) -> Result<Child, BenchError> {

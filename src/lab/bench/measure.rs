@@ -1,11 +1,11 @@
 //! Runs the loads and takes the figures.
 
-use std::{ops::ControlFlow, time::Duration};
+use std::{ops::ControlFlow, sync::Arc, time::Duration};
 
-use super::{BenchError, deployment::Deployment, process::Process, sql_baseline};
+use super::{BenchError, deployment::Deployment, process::Process, processors::Answering, sql_baseline};
 use crate::{
     clock::Stopwatch,
-    lab::sim::{Character, Driver, Fleet, Ids, Load, Report},
+    lab::sim::{Character, Driver, Histogram, Ids, Load, Report, receiver::Received},
     terminal::{interrupt::Interrupt, output::aside},
 };
 
@@ -76,11 +76,26 @@ pub(super) struct BaselineFigures {
     pub cpu: Cpu,
 }
 
+/// What came in at processors that listen for webhooks and are well.
+#[derive(Debug)]
+pub(super) struct Deliveries {
+    /// How many.
+    pub count: u64,
+    /// In which time.
+    pub elapsed: Duration,
+    /// From the publication of a command to the arrival of its task.
+    pub latency: Histogram,
+}
+
 /// Everything that was measured.
 #[derive(Debug)]
 pub(super) struct Figures {
     /// How many processors.
     pub processors: u32,
+    /// How many of them are well.
+    pub well: u32,
+    /// Whether others are not.
+    pub has_dead: bool,
     /// What the ids of commands and requests were like.
     pub ids: Ids,
     /// The load.
@@ -99,6 +114,8 @@ pub(super) struct Figures {
     pub peak_memory: Option<u64>,
     /// How much the store grew, in bytes.
     pub stored: u64,
+    /// What came in at processors that listen for webhooks.
+    pub deliveries: Option<Deliveries>,
     /// The SQL baseline, where it was asked for.
     pub sql: Option<BaselineFigures>,
 }
@@ -106,7 +123,9 @@ pub(super) struct Figures {
 impl Figures {
     /// Whether every request was completed.
     pub(super) fn is_complete(&self) -> bool {
-        self.report.completed == self.load.requests
+        let delivered = self.deliveries.as_ref().map(|all| all.count);
+        let wanted = self.load.requests * u64::from(self.well);
+        self.report.completed == self.load.requests || (self.has_dead && delivered >= Some(wanted))
     }
 }
 
@@ -119,7 +138,11 @@ pub(super) struct Bench<'a> {
     /// The driver; away while it runs.
     pub driver: Option<Driver>,
     /// The simulated processors.
-    pub fleet: &'a Fleet,
+    pub answering: &'a Answering,
+    /// How many of them are well.
+    pub well: u32,
+    /// Whether others are not: no request is ever completed then, and what the others get is waited for.
+    pub has_dead: bool,
     /// How they behave while it is measured.
     pub character: Character,
     /// What the ids of commands and requests are like.
@@ -168,15 +191,23 @@ impl Bench<'_> {
         baseline: bool,
     ) -> Result<Figures, BenchError> {
         let warmed = self.warm(warming).await?;
+        // What warmed counts for nothing.
+        drop(self.received().map(|received| received.take_latency()));
         self.say(&format!("measuring {} requests", load.requests));
-        self.fleet.become_all(self.character);
+        if let Answering::Fleet(fleet) = self.answering {
+            fleet.become_all(self.character);
+        }
         let bytes = self.deployment.store.bytes_on_disk().await?;
         let before = self.parts.cpu();
+        let delivered = self.delivered();
         let (report, memory) = self.drive(load).await?;
         let cpu = self.parts.cpu().since(before);
+        let deliveries = self.deliveries(delivered, report.elapsed);
         let stored = self.deployment.store.bytes_on_disk().await?.saturating_sub(bytes);
         let mut figures = Figures {
             processors,
+            well: self.well,
+            has_dead: self.has_dead,
             ids: self.ids,
             load: load.clone(),
             report,
@@ -186,12 +217,13 @@ impl Bench<'_> {
             memory,
             peak_memory: self.worker_or_own().peak_resident(),
             stored,
+            deliveries,
             sql: None,
         };
         if !figures.is_complete() && !self.deployment.is_running() {
             return Err(BenchError::Unfinished("what was measured", self.deployment.log()));
         }
-        if !figures.is_complete() && !self.interrupt.is_set() {
+        if !figures.is_complete() && !self.has_dead && !self.interrupt.is_set() {
             aside(format_args!(
                 "not everything was completed; the worker's last lines:\n{}",
                 self.deployment.log()
@@ -218,15 +250,36 @@ impl Bench<'_> {
             if self.interrupt.is_set() {
                 return Err(BenchError::Interrupted);
             }
-            if report.completed < round.requests {
+            if report.completed < round.requests && !self.has_dead {
                 return Err(BenchError::Unfinished("warming", self.deployment.log()));
             }
-            warmed += report.completed;
+            warmed += report.published;
             broker.extend(self.parts.cpu().since(before).broker);
             if !warming.goes_on(&broker) {
                 return Ok(warmed);
             }
         }
+    }
+
+    fn received(&self) -> Option<&Arc<Received>> {
+        match self.answering {
+            Answering::Receiver(receiver) => Some(&receiver.received),
+            Answering::Fleet(_) => None,
+        }
+    }
+
+    /// How many deliveries there were so far.
+    fn delivered(&self) -> u64 {
+        self.received().map_or(0, |received| received.deliveries())
+    }
+
+    fn deliveries(&self, before: u64, elapsed: Duration) -> Option<Deliveries> {
+        let received = self.received()?;
+        Some(Deliveries {
+            count: received.deliveries() - before,
+            elapsed,
+            latency: received.take_latency(),
+        })
     }
 
     fn worker_or_own(&self) -> Process {
@@ -253,6 +306,8 @@ impl Bench<'_> {
         };
         let (load, interrupt) = (load.clone(), self.interrupt.clone());
         let (watched, quiet) = (self.worker_or_own(), self.quiet);
+        let received = self.received().filter(|_| self.has_dead).map(Arc::clone);
+        let wanted = self.delivered() + load.requests * u64::from(self.well);
         let driven = tokio::task::spawn_blocking(move || {
             let mut memory = Vec::new();
             let mut looked = Stopwatch::start();
@@ -274,7 +329,8 @@ impl Bench<'_> {
                         return ControlFlow::Break(());
                     }
                 }
-                if interrupt.is_set() {
+                let is_delivered = || received.as_ref().is_some_and(|at| at.deliveries() >= wanted);
+                if interrupt.is_set() || is_delivered() {
                     ControlFlow::Break(())
                 } else {
                     ControlFlow::Continue(())

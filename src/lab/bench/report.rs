@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use super::measure::{Cpu, Figures};
+use super::measure::{Cpu, Deliveries, Figures};
 use crate::terminal::{Failure, output::Out};
 
 const MEBIBYTE: f64 = 1_048_576.0;
@@ -37,6 +37,7 @@ pub(super) fn json(figures: &Figures) -> Value {
             "peak_bytes": figures.peak_memory,
             "over_time": figures.memory.iter().map(|(at, bytes)| json!([at, bytes])).collect::<Vec<_>>(),
         },
+        "deliveries": figures.deliveries.as_ref().map(|all| deliveries_json(figures, all)),
         "store_bytes_per_request": per_request(figures.stored as f64, report.completed),
         "floor": figures.sql.as_ref().map(|sql| json!({
             "requests": sql.baseline.requests,
@@ -47,6 +48,23 @@ pub(super) fn json(figures: &Figures) -> Value {
             },
             "ratio": ratio(figures),
         })),
+    })
+}
+
+fn deliveries_json(figures: &Figures, all: &Deliveries) -> Value {
+    let latency = |share| millis(all.latency.percentile(share));
+    let cpu = |part: Option<Duration>| per_thousand(part, all.count);
+    json!({
+        "count": all.count,
+        "per_second": all.count as f64 / all.elapsed.as_secs_f64(),
+        "processors_that_are_well": figures.well,
+        "milliseconds_from_command": { "p50": latency(0.5), "p90": latency(0.9), "p99": latency(0.99) },
+        "cpu_seconds_per_1000_deliveries": {
+            "worker": cpu(figures.cpu.worker),
+            "database": cpu(figures.cpu.database),
+            "broker": cpu(figures.cpu.broker),
+            "receiver_and_driver": cpu(figures.cpu.own),
+        },
     })
 }
 
@@ -97,6 +115,7 @@ pub(super) fn print(out: &mut Out, figures: &Figures) -> Result<(), Failure> {
         latency(0.99),
         millis(report.latency.max())
     ))?;
+    print_deliveries(out, figures)?;
     print_cpu(out, figures)?;
     print_memory(out, figures)?;
     out.line(format_args!(
@@ -104,6 +123,28 @@ pub(super) fn print(out: &mut Out, figures: &Figures) -> Result<(), Failure> {
         per_request(figures.stored as f64, report.completed)
     ))?;
     print_baseline(out, figures)
+}
+
+fn print_deliveries(out: &mut Out, figures: &Figures) -> Result<(), Failure> {
+    let Some(all) = &figures.deliveries else {
+        return Ok(());
+    };
+    let latency = |share| millis(all.latency.percentile(share));
+    let cpu = |part| per_thousand(part, all.count).map_or("not measured".to_owned(), |s| format!("{s:.4}"));
+    out.line(format_args!(
+        "  deliveries       {} to {} processors that are well: {:.0}/s; from the command p50 {:.0} ms, p90 {:.0} ms, p99 {:.0} ms",
+        all.count,
+        figures.well,
+        all.count as f64 / all.elapsed.as_secs_f64(),
+        latency(0.5),
+        latency(0.9),
+        latency(0.99)
+    ))?;
+    out.line(format_args!(
+        "                   CPU seconds per 1,000: worker {}, database {}",
+        cpu(figures.cpu.worker),
+        cpu(figures.cpu.database)
+    ))
 }
 
 fn print_cpu(out: &mut Out, figures: &Figures) -> Result<(), Failure> {

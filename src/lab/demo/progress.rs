@@ -4,10 +4,10 @@ use std::time::Duration;
 
 use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 
-use super::setup::PROCESSORS;
+use super::{cast::Cast, setup::PROCESSORS};
 use crate::{
     clock::Stopwatch,
-    lab::sim::{Fleet, Progress, Tally},
+    lab::sim::{Progress, Tally},
     terminal::output::aside,
 };
 
@@ -53,15 +53,15 @@ impl Show {
         }
     }
 
-    pub(super) fn update(&mut self, progress: Progress, fleet: &Fleet) {
+    pub(super) fn update(&mut self, progress: Progress, cast: &Cast) {
         match self {
             Self::Bars { drawn, .. } if drawn.elapsed() >= DRAW_EVERY => {
                 *drawn = Stopwatch::start();
-                self.draw(progress.closed, fleet);
+                self.draw(progress.closed, cast);
             }
             Self::Lines { requests, said } if said.elapsed() >= SAY_EVERY => {
                 *said = Stopwatch::start();
-                let done: u64 = fleet.tallies().iter().map(proved).sum();
+                let done: u64 = cast.tallies().iter().map(proved).sum();
                 aside(format_args!(
                     "{:>5.1} s: {} of {requests} commands published, {done} tasks proved, {} requests closed",
                     progress.elapsed.as_secs_f64(),
@@ -73,10 +73,10 @@ impl Show {
         }
     }
 
-    pub(super) fn finish(&mut self, fleet: &Fleet) {
+    pub(super) fn finish(&mut self, cast: &Cast) {
         if let Self::Bars { closed, .. } = self {
             let all = closed.length().unwrap_or_default();
-            self.draw(all, fleet);
+            self.draw(all, cast);
         }
         if let Self::Bars {
             closed, processors, ..
@@ -88,7 +88,7 @@ impl Show {
         }
     }
 
-    fn draw(&self, requests_closed: u64, fleet: &Fleet) {
+    fn draw(&self, requests_closed: u64, cast: &Cast) {
         let Self::Bars {
             closed, processors, ..
         } = self
@@ -96,7 +96,7 @@ impl Show {
             return;
         };
         closed.set_position(requests_closed);
-        for ((bar, tally), processor) in processors.iter().zip(fleet.tallies()).zip(&PROCESSORS) {
+        for ((bar, tally), processor) in processors.iter().zip(cast.tallies()).zip(&PROCESSORS) {
             bar.set_position(proved(&tally));
             bar.set_message(match tally.failed {
                 0 => processor.manner.to_owned(),

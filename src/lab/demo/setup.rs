@@ -2,8 +2,20 @@
 
 use std::{fs, time::Duration};
 
+use base64::{Engine as _, engine::general_purpose::STANDARD};
+use rand::Rng as _;
+
 use super::DemoError;
 use crate::{config::Config, lab::sim::Character, terminal::folder::Folder};
+
+/// How a simulated processor is asked, and how it behaves.
+#[derive(Clone, Copy)]
+pub(super) enum Asked {
+    /// Through its topic.
+    OnKafka(Character),
+    /// By a webhook, which it answers at once.
+    ByWebhook,
+}
 
 /// A simulated processor of the demonstration.
 pub(super) struct Processor {
@@ -14,8 +26,18 @@ pub(super) struct Processor {
     identities: &'static str,
     /// What people read about it.
     pub manner: &'static str,
-    /// How it behaves.
-    pub character: Character,
+    /// How it is asked, and behaves.
+    pub asked: Asked,
+}
+
+impl Processor {
+    /// The word of its transport.
+    pub(super) const fn transport(&self) -> &'static str {
+        match self.asked {
+            Asked::OnKafka(_) => "kafka",
+            Asked::ByWebhook => "webhook",
+        }
+    }
 }
 
 /// The cast.
@@ -26,7 +48,7 @@ pub(super) const PROCESSORS: [Processor; 6] = [
         kind: "crm",
         identities: r#""email", "customer_id""#,
         manner: "fast",
-        character: Character::Fast,
+        asked: Asked::ByWebhook,
     },
     Processor {
         id: "analytics",
@@ -34,9 +56,9 @@ pub(super) const PROCESSORS: [Processor; 6] = [
         kind: "analytics",
         identities: r#""customer_id""#,
         manner: "takes its time",
-        character: Character::Slow {
+        asked: Asked::OnKafka(Character::Slow {
             after: Duration::from_millis(900),
-        },
+        }),
     },
     Processor {
         id: "advertising",
@@ -44,7 +66,7 @@ pub(super) const PROCESSORS: [Processor; 6] = [
         kind: "advertising",
         identities: r#""email""#,
         manner: "never heard of them",
-        character: Character::NotFound,
+        asked: Asked::OnKafka(Character::NotFound),
     },
     Processor {
         id: "payments",
@@ -52,7 +74,7 @@ pub(super) const PROCESSORS: [Processor; 6] = [
         kind: "payments",
         identities: r#""customer_id""#,
         manner: "fails now and then",
-        character: Character::Flaky { share: 0.2 },
+        asked: Asked::OnKafka(Character::Flaky { share: 0.2 }),
     },
     Processor {
         id: "telecom",
@@ -60,7 +82,7 @@ pub(super) const PROCESSORS: [Processor; 6] = [
         kind: "telecom",
         identities: r#""customer_id""#,
         manner: "fails once, then works",
-        character: Character::FailsOnce,
+        asked: Asked::OnKafka(Character::FailsOnce),
     },
     Processor {
         id: "support",
@@ -68,16 +90,24 @@ pub(super) const PROCESSORS: [Processor; 6] = [
         kind: "support",
         identities: r#""email", "customer_id""#,
         manner: "promises, then delivers",
-        character: Character::AcceptedFirst {
+        asked: Asked::OnKafka(Character::AcceptedFirst {
             after: Duration::from_millis(1_500),
-        },
+        }),
     },
 ];
 
-/// Writes the registry of the main scenario and reads the configuration.
-pub(super) fn prepare(folder: &Folder) -> Result<Config, DemoError> {
-    prepare_with(folder, &registry())
+/// Writes the registry of the main scenario and reads the configuration. `url`: where a processor listens for webhooks.
+pub(super) fn prepare(folder: &Folder, url: &dyn Fn(&str) -> String) -> Result<Config, DemoError> {
+    // Nobody else ever sees it: it goes with the folder.
+    let mut key = [0; 32];
+    rand::rng().fill_bytes(&mut key);
+    let secret = format!("whsec_{}", STANDARD.encode(key));
+    fs::write(folder.path().join(SECRET), secret)?;
+    prepare_with(folder, &registry(url))
 }
+
+/// The file with what webhooks are signed with.
+const SECRET: &str = "webhooks.secret";
 
 /// Writes a registry and reads the configuration.
 pub(super) fn prepare_with(folder: &Folder, registry: &str) -> Result<Config, DemoError> {
@@ -92,7 +122,7 @@ pub(super) fn prepare_with(folder: &Folder, registry: &str) -> Result<Config, De
 }
 
 /// The shortest delays that there are: in life a processor that fails gets longer to recover, here somebody is watching.
-fn registry() -> String {
+fn registry(url: &dyn Fn(&str) -> String) -> String {
     use std::fmt::Write;
     let mut text = String::new();
     for Processor {
@@ -100,12 +130,20 @@ fn registry() -> String {
         name,
         kind,
         identities,
+        asked,
         ..
     } in &PROCESSORS
     {
+        let transport = match asked {
+            Asked::OnKafka(_) => "type = \"kafka\"".to_owned(),
+            Asked::ByWebhook => format!(
+                "type = \"webhook\", url = \"{}\", secret = \"file:{SECRET}\"",
+                url(id)
+            ),
+        };
         write!(
             text,
-            "[[processor]]\nid = \"{id}\"\nname = \"{name}\"\nkind = \"{kind}\"\ntransport = {{ type = \"kafka\" }}\n\
+            "[[processor]]\nid = \"{id}\"\nname = \"{name}\"\nkind = \"{kind}\"\ntransport = {{ {transport} }}\n\
              actions = [\"erase\"]\nidentities = [{identities}]\nack_timeout = \"30s\"\n\
              retry = {{ initial = \"1s\", multiplier = 1.0, max = \"1s\", jitter = 0.1, attempts = 12 }}\n\n"
         )
@@ -121,7 +159,8 @@ mod tests {
 
     #[test]
     fn the_registry_is_a_valid_one() {
-        let registry = registry_file::read_text("demo", &registry()).unwrap();
+        let registry =
+            registry_file::read_text("demo", &registry(&|id| format!("http://127.0.0.1:9/{id}"))).unwrap();
         let ids: Vec<&str> = registry
             .processors
             .iter()

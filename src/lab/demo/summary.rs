@@ -101,6 +101,7 @@ impl Summary {
 pub(super) fn print_table(summary: &Summary) -> Result<(), Failure> {
     let mut table = Table::headed([
         "processor",
+        "asked by",
         "character",
         "tasks",
         "erased",
@@ -109,12 +110,12 @@ pub(super) fn print_table(summary: &Summary) -> Result<(), Failure> {
         "retries",
         "median time",
     ])
-    .right(2..8);
+    .right(3..9);
     for processor in &PROCESSORS {
         let nothing = Row::default();
         let row = summary.processors.get(processor.id).unwrap_or(&nothing);
         let counts = [row.tasks, row.erased, row.not_found, row.other, row.retries];
-        let names = [processor.id, processor.manner].map(str::to_owned);
+        let names = [processor.id, processor.transport(), processor.manner].map(str::to_owned);
         let cells = names.into_iter().chain(counts.map(|count| count.to_string()));
         table.row(cells.chain([duration(row.times.percentile(0.5))]));
     }

@@ -1,6 +1,8 @@
 //! The real engine, vault, ledger, API and store, on a clock that is turned by hand. Only the broker is left out: messages
 //! go from hand to hand, the same bytes as through Kafka.
 
+mod calls;
+
 use std::{
     sync::{Arc, Mutex, PoisonError},
     time::Duration,
@@ -10,10 +12,13 @@ use serde_json::json;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
+use self::calls::Calls;
 use super::{
     Stuck,
     call::Caller,
     environment::{Environment, Output, Topic},
+    system_answer::SystemAnswer,
+    systems::Systems,
 };
 use crate::{
     clock::Stopwatch,
@@ -54,6 +59,8 @@ pub struct ByHand {
     /// The engine of the API: a process of its own, as it were, which no worker's end concerns.
     api: Arc<Engine>,
     caller: Caller,
+    /// What calls systems, where there is a registry that has some called.
+    calls: Option<Calls>,
     outputs: Vec<Output>,
     /// What HTTP calls have decided.
     emitted: Arc<Mutex<Vec<Effects>>>,
@@ -74,11 +81,13 @@ impl ByHand {
         let folder = Folder::create("scenario")?;
         let (config, secrets) = profile.config(folder.path())?;
         let harness = Harness::open(&config, start).await?;
+        let systems = Systems::start(profile, harness.clock.clone()).await?;
         harness
-            .apply(&registry_file::read_text("processors.toml", profile.registry)?)
+            .apply(&registry_file::read_text("processors.toml", &systems.registry)?)
             .await?;
+        let calls = Calls::new(&config, &harness.clock, systems);
         let mut by_hand = Self::over(Arc::new(harness), Way::default(), &config, &secrets).await?;
-        by_hand.folder = Some(folder);
+        (by_hand.folder, by_hand.calls) = (Some(folder), Some(calls));
         Ok(by_hand)
     }
 
@@ -101,6 +110,7 @@ impl ByHand {
             api: Arc::clone(&worker),
             worker,
             caller: Caller::new(address, config, secrets),
+            calls: None,
             outputs: Vec::new(),
             emitted,
             shutdown,
@@ -207,11 +217,51 @@ impl ByHand {
         }
     }
 
+    /// Calls the systems that have to be called now. Whether anything came of it.
+    async fn call_systems(&mut self) -> Result<bool, Stuck> {
+        let Some(calls) = &self.calls else {
+            return Ok(false);
+        };
+        let made = calls.make(&self.worker).await?;
+        self.outputs.extend(made.outputs);
+        self.note(&made.effects).await?;
+        Ok(made.count > 0 || !made.effects.is_empty())
+    }
+
+    /// Systems that are called say things in their own ways. The rest is for the topic of acks.
+    async fn said_otherwise(&self, messages: Vec<Vec<u8>>) -> Result<Vec<Vec<u8>>, Stuck> {
+        let Some(calls) = &self.calls else {
+            return Ok(messages);
+        };
+        let mut rest = Vec::with_capacity(messages.len());
+        for message in messages {
+            let ack = serde_json::from_slice(&message)?;
+            if !calls.systems.say(&ack, &self.caller).await? {
+                rest.push(message);
+            }
+        }
+        Ok(rest)
+    }
+
+    /// The next time at which a system has to be called, and no later than this.
+    async fn next_call(&self, at: At) -> Result<At, Stuck> {
+        let next = match &self.calls {
+            Some(calls) => calls.next_due(&self.worker).await?,
+            None => None,
+        };
+        Ok(next.map_or(at, |next| next.min(at)))
+    }
+
     /// Everything that follows by itself at this time.
     async fn follow(&mut self) -> Result<(), Stuck> {
-        self.note_calls().await?;
-        let followed = self.harness.follow(&self.worker).await?;
-        self.note(&followed).await?;
+        loop {
+            self.note_calls().await?;
+            let followed = self.harness.follow(&self.worker).await?;
+            self.note(&followed).await?;
+            if !self.call_systems().await? {
+                break;
+            }
+        }
         let expired = self.harness.expire(&self.worker).await?;
         self.note(&expired).await?;
         Ok(())
@@ -232,14 +282,17 @@ impl Environment for ByHand {
             self.harness.clock.advance(at.since(self.now()));
             return self.change_worker().await;
         }
-        while self.harness.advance_to(at).await? < at {
+        while self.harness.advance_to(self.next_call(at).await?).await? < at {
             self.follow().await?;
         }
         self.follow().await
     }
 
-    async fn send(&mut self, topic: Topic, messages: Vec<Vec<u8>>) -> Result<Vec<String>, Stuck> {
+    async fn send(&mut self, topic: Topic, mut messages: Vec<Vec<u8>>) -> Result<Vec<String>, Stuck> {
         self.change_worker().await?;
+        if topic == Topic::Acks {
+            messages = self.said_otherwise(messages).await?;
+        }
         let mut all = Vec::with_capacity(messages.len());
         for batch in messages.chunks(if self.way.doubled { 1 } else { BATCH }) {
             let (verdicts, emission) = self.deliver(topic, batch).await?;
@@ -252,6 +305,12 @@ impl Environment for ByHand {
         }
         self.change_worker().await?;
         Ok(all)
+    }
+
+    fn answer(&mut self, system: &str, answer: SystemAnswer) -> Result<(), Stuck> {
+        let calls = self.calls.as_ref();
+        let calls = calls.ok_or_else(|| Stuck::Fell("no registry has systems called".to_owned()))?;
+        calls.systems.answer(system, answer)
     }
 
     async fn apply(&mut self, registry: &str) -> Result<(), Stuck> {

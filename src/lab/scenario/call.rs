@@ -9,7 +9,7 @@ use tokio::{
 };
 
 use super::Stuck;
-use crate::config::{Config, Role};
+use crate::config::{Config, Role, Token};
 
 /// Far longer than any call takes here.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -22,6 +22,8 @@ pub struct Caller {
     tokens: BTreeMap<String, String>,
     /// Whose token reads what compliance may read.
     reader: Option<String>,
+    /// The names of the tokens of processors, by their ids.
+    processors: BTreeMap<String, String>,
 }
 
 /// What was answered.
@@ -43,9 +45,14 @@ impl Caller {
             let secret = secrets.iter().find(|secret| token.digest.matches(secret))?;
             Some((token.name.clone(), secret.clone()))
         });
+        let of_processor = |token: &Token| match &token.role {
+            Role::Processor(id) => Some((id.to_string(), token.name.clone())),
+            _ => None,
+        };
         Self {
             address,
             tokens: tokens.collect(),
+            processors: known.clone().filter_map(of_processor).collect(),
             reader: known
                 .clone()
                 .find(|token| token.role == Role::Compliance)
@@ -56,6 +63,11 @@ impl Caller {
     /// Whether somebody of this name has a token.
     pub fn knows(&self, bearer: &str) -> bool {
         self.tokens.contains_key(bearer)
+    }
+
+    /// The name of a processor's token; `-` where it has none.
+    pub fn processor(&self, id: &str) -> &str {
+        self.processors.get(id).map_or("-", String::as_str)
     }
 
     /// What compliance reads at this path.

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde_json::Value;
 
-use super::{Stuck, call::Caller};
+use super::{Stuck, call::Caller, system_answer::SystemAnswer};
 use crate::domain::time::At;
 
 /// The input topics.
@@ -27,6 +27,8 @@ pub enum Topic {
 pub enum Output {
     /// A task, to a processor.
     Task(Value),
+    /// A system that was called has answered this task for good, in the same call.
+    Answered(Value),
     /// A status, to upstream.
     Status(Value),
     /// A message could not be taken in, for this reason.
@@ -53,6 +55,8 @@ pub trait Environment {
         topic: Topic,
         messages: Vec<Vec<u8>>,
     ) -> impl Future<Output = Result<Vec<String>, Stuck>>;
+    /// From now on a system that is called answers so.
+    fn answer(&mut self, system: &str, answer: SystemAnswer) -> Result<(), Stuck>;
     /// Makes another registry the active one.
     fn apply(&mut self, registry: &str) -> impl Future<Output = Result<(), Stuck>>;
     /// Waits until everything has happened that follows by itself. The answer: what was produced since the last time.

@@ -9,42 +9,13 @@ use super::{
     Stuck,
     environment::Topic,
     naming::{find_task, id_of, key_of, latest},
+    outgoing::{Call, Outgoing},
     registry::registry,
     script::{Line, Script},
+    system_answer::SystemAnswer,
     words::{self, Attributes, names},
 };
 use crate::domain::time::At;
-
-/// Something that is sent to Lacuna.
-#[derive(Debug, Clone)]
-pub(super) enum Outgoing {
-    /// Messages of a topic.
-    Topic(Topic, Vec<Value>),
-    /// A call over HTTP.
-    Call(Call),
-    /// An operator's decision about a task: `retry` or `waive`.
-    Decision {
-        /// The task, as the script calls it.
-        task: String,
-        /// What is decided.
-        what: String,
-    },
-    /// Another registry.
-    Registry(String),
-}
-
-/// A call over HTTP.
-#[derive(Debug, Clone)]
-pub(super) struct Call {
-    /// The name of a token, or `-`: nobody's.
-    pub bearer: String,
-    /// The method.
-    pub method: String,
-    /// The path with its query.
-    pub path: String,
-    /// The body; empty: none.
-    pub body: String,
-}
 
 /// Writes the messages of a script.
 #[derive(Debug)]
@@ -85,6 +56,11 @@ impl<'a> Writer<'a> {
         &self.opened
     }
 
+    /// A task that a system has answered by itself.
+    pub(super) fn is_answered(&mut self, task: &Value) {
+        self.answered.insert(key_of(task));
+    }
+
     /// What an event sends. `tasks`: everything that Lacuna has sent to processors, oldest first.
     pub(super) fn write(&mut self, line: &Line, tasks: &[Value]) -> Result<Outgoing, Stuck> {
         self.events += 1;
@@ -111,6 +87,7 @@ impl<'a> Writer<'a> {
             [kind, set, rules @ ..] if kind.starts_with("backup.") => {
                 self.backup(kind, set, words::attributes(rules))
             }
+            ["answers", system, answer @ ..] => self.answers(system, answer),
             ["call", bearer, method, path, ..] => {
                 let body = line.text.find(" {").map_or("", |at| line.text[at..].trim());
                 Ok(Outgoing::Call(Call {
@@ -124,6 +101,13 @@ impl<'a> Writer<'a> {
                 task: (*task).to_owned(),
                 what: words[0].to_owned(),
             }),
+            ["claim", task, rules @ ..] => by_person(words[0], task, &json!({}), words::attributes(rules)),
+            ["confirm", task, outcome, rules @ ..] => by_person(
+                words[0],
+                task,
+                &json!({ "outcome": outcome }),
+                words::attributes(rules),
+            ),
             ["register", id, rules @ ..] => Ok(self.register(id, words::attributes(rules))),
             ["unregister", id] => {
                 self.processors.retain(|(known, _)| known != id);
@@ -132,6 +116,12 @@ impl<'a> Writer<'a> {
             _ => Err("no such event".to_owned()),
         };
         sent.map_err(wrong)
+    }
+
+    fn answers(&self, system: &str, answer: &[&str]) -> Result<Outgoing, String> {
+        let answer = SystemAnswer::read(answer, self.script.starts)?;
+        let system = system.to_owned();
+        Ok(Outgoing::Answer { system, answer })
     }
 
     /// Adds a processor, or changes some rules of one.
@@ -356,6 +346,25 @@ impl<'a> Writer<'a> {
         });
         segments.collect::<Vec<_>>().join("/")
     }
+}
+
+/// What a person says; `by`: whose token it is said with.
+fn by_person(what: &str, task: &str, body: &Value, rules: Attributes) -> Result<Outgoing, String> {
+    let (mut body, mut bearer) = (body.clone(), "-".to_owned());
+    for (key, value) in rules {
+        match key.as_str() {
+            "by" => bearer = value,
+            "method" | "reference" => body["evidence"][key] = json!(value),
+            "records" => body["evidence"][key] = json!(number(&value)?),
+            _ => return Err(format!("nobody says {key} of a task")),
+        }
+    }
+    Ok(Outgoing::Person {
+        task: task.to_owned(),
+        bearer,
+        what: what.to_owned(),
+        body: body.to_string(),
+    })
 }
 
 fn on(topic: Topic) -> impl Fn(Value) -> Outgoing {

@@ -9,9 +9,10 @@ use super::{
     Stuck,
     checks::{Checked, Checks},
     environment::{Environment, Output},
-    messages::{Call, Outgoing, Writer},
+    messages::Writer,
     naming::{Which, id_of},
     observed::Observed,
+    outgoing::{Call, Outgoing},
     script::{Line, Script, Step},
 };
 use crate::clock::Stopwatch;
@@ -90,9 +91,29 @@ impl<'a, E: Environment> Player<'a, E> {
                 self.observed.verdicts.extend(verdicts);
                 Ok(())
             }
+            Outgoing::Answer { system, answer } => self.environment.answer(&system, answer),
             Outgoing::Registry(text) => self.environment.apply(&text).await,
             Outgoing::Call(call) => self.call(line, &call).await,
             Outgoing::Decision { task, what } => self.decide(line, &task, &what).await,
+            Outgoing::Person {
+                task,
+                bearer,
+                what,
+                body,
+            } => {
+                let path = format!("/v1/manual/{}/{what}", self.id_of_task(line, &task).await?);
+                let method = "POST".to_owned();
+                self.call(
+                    line,
+                    &Call {
+                        bearer,
+                        method,
+                        path,
+                        body,
+                    },
+                )
+                .await
+            }
         }
     }
 
@@ -108,16 +129,8 @@ impl<'a, E: Environment> Player<'a, E> {
 
     /// An operator decides about a task. Where that is refused, it is a verdict that a claim has to name.
     async fn decide(&mut self, line: &Line, task: &str, what: &str) -> Result<(), Stuck> {
-        let which = Which::read(task);
-        let last = self.writer.opened().last().map(String::as_str);
-        let request = which.request.or(last).unwrap_or_default();
+        let id = self.id_of_task(line, task).await?;
         let caller = self.environment.caller();
-        let view = caller
-            .read(&format!("/v1/requests/{}", id_of(request)))
-            .await?
-            .json;
-        let id = which.shown_in(&view).and_then(|task| task["task_id"].as_str());
-        let id = id.ok_or_else(|| line.wrong(format!("there is no task {task}")))?;
         let reason = r#"{"reason":"an operator knows better"}"#;
         let answer = caller
             .call("-", "POST", &format!("/v1/tasks/{id}/{what}"), reason)
@@ -128,6 +141,21 @@ impl<'a, E: Environment> Player<'a, E> {
         Ok(())
     }
 
+    /// The id of a task, as the API shows it: it may not have been sent to anybody.
+    async fn id_of_task(&self, line: &Line, task: &str) -> Result<String, Stuck> {
+        let which = Which::read(task);
+        let last = self.writer.opened().last().map(String::as_str);
+        let request = which.request.or(last).unwrap_or_default();
+        let caller = self.environment.caller();
+        let view = caller
+            .read(&format!("/v1/requests/{}", id_of(request)))
+            .await?
+            .json;
+        let id = which.shown_in(&view).and_then(|task| task["task_id"].as_str());
+        let id = id.ok_or_else(|| line.wrong(format!("there is no task {task}")))?;
+        Ok(id.to_owned())
+    }
+
     async fn hear(&mut self) -> Result<(), Stuck> {
         for output in self.environment.settle().await? {
             match output {
@@ -135,6 +163,7 @@ impl<'a, E: Environment> Player<'a, E> {
                     self.tasks.push(task.clone());
                     self.observed.tasks.push(task);
                 }
+                Output::Answered(task) => self.writer.is_answered(&task),
                 Output::DeadLetter(reason) => self.observed.letters.push(reason),
                 Output::Status(status) => {
                     let id = status["request_id"].as_str().unwrap_or_default().to_owned();

@@ -62,8 +62,9 @@ fn head(profile: &Profile, script: &Script, zone: &TimeZone, print: Print<'_>) -
     wrapped(&script.promise, "  ", "  ", print)?;
     print("")?;
     wrapped(
-        "Real: the engine, the vault, the ledger, the API, a SQLite file (gone afterwards), and every message. Simulated: \
-         the clock, the people and systems, and the broker, because a clock that is turned by hand cannot wait for one.",
+        "Real: the engine, the vault, the ledger, the API, a SQLite file (gone afterwards), every message, and every call of \
+         a webhook or of OpenDSR, over loopback. Simulated: the clock, the people and systems, and the broker, because a clock \
+         that is turned by hand cannot wait for one.",
         "",
         "",
         print,

@@ -3,7 +3,7 @@
 use sqlx::{PgConnection, query_scalar};
 
 use crate::{
-    domain::words::Why,
+    domain::{ids::ProcessorId, words::Why},
     store::{error::StoreError, sweeps::Concerned},
 };
 
@@ -25,6 +25,7 @@ pub(super) async fn count(on: &mut PgConnection, of: &Concerned) -> Result<u64, 
         Concerned::All => "state",
         Concerned::Held | Concerned::Deferred { .. } => "deferred",
         Concerned::Asked { .. } => "asked_wave",
+        Concerned::Queued(_) => "queued",
         Concerned::Capsules { .. } => "capsule",
     };
     let sql = "select greatest(pg_relation_size(to_regclass($1)) / current_setting('block_size')::int8, 1)";
@@ -48,6 +49,15 @@ async fn counted(on: &mut PgConnection, of: &Concerned) -> Result<i64, StoreErro
             let sql = "select count(*) from (select distinct on (request_id) request_id from deferred \
                        where reason = 7 order by request_id limit $1) as part";
             query_scalar(sql).bind(COUNTED).fetch_one(on).await?
+        }
+        Concerned::Queued(lanes) => {
+            let sql = "select count(*) from (select distinct on (request_id) request_id from queued \
+                       where processor = any($1) order by request_id limit $2) as part";
+            query_scalar(sql)
+                .bind(names(lanes))
+                .bind(COUNTED)
+                .fetch_one(on)
+                .await?
         }
         Concerned::Deferred {
             reason,
@@ -85,6 +95,10 @@ async fn counted(on: &mut PgConnection, of: &Concerned) -> Result<i64, StoreErro
     Ok(n)
 }
 
+fn names(lanes: &[ProcessorId]) -> Vec<&str> {
+    lanes.iter().map(ProcessorId::as_str).collect()
+}
+
 /// Counts the first of what is deferred for a reason at a processor.
 fn first_deferred(reason: Why) -> &'static str {
     // Seldom has a request more than two copies of one mark: where so many rows are not all, so many requests are
@@ -117,6 +131,14 @@ async fn sampled(on: &mut PgConnection, of: &Concerned, percent: f64) -> Result<
         Concerned::Held => {
             let sql = "select count(*) from deferred tablesample system ($1) where reason = 7";
             query_scalar(sql).bind(percent).fetch_one(on).await?
+        }
+        Concerned::Queued(lanes) => {
+            let sql = "select count(*) from queued tablesample system ($1) where processor = any($2)";
+            query_scalar(sql)
+                .bind(percent)
+                .bind(names(lanes))
+                .fetch_one(on)
+                .await?
         }
         Concerned::Deferred {
             reason,

@@ -1,8 +1,8 @@
 //! What a transaction writes besides the hot tables, in the order in which locks are taken.
 
 use super::{
-    capsules, dead_letters, deferred, early, merged, outbox, queues, resealed, retention, suppression,
-    undeliverable,
+    capsules, dead_letters, deferred, early, merged, outbox, polls, queues, resealed, retention,
+    status_callbacks, suppression, undeliverable,
 };
 use crate::store::{changes::Changes, error::StoreError, session::Session};
 
@@ -25,6 +25,8 @@ pub(in crate::store) async fn write_cold(on: &mut impl Session, changes: &Change
     capsules::upsert(on, &changes.capsules).await?;
     dead_letters::insert(on, &changes.dead_letters).await?;
     early::write(on, &changes.early, changes.at).await?;
+    polls::write(on, changes).await?;
+    status_callbacks::write(on, changes).await?;
     outbox::upsert(on, &changes.outbox, changes.at).await?;
     retention::write(on, changes).await
 }

@@ -21,27 +21,34 @@ use crate::{
 
 #[async_trait]
 impl<S: Pool> QueueStore for S {
-    /// From tenant to tenant the index is leapt through, so that it costs the same however many tasks each of them has.
+    /// From lane to lane and from tenant to tenant the index is leapt through, so that it costs the same however many tasks each
+    /// of them has, and nothing for a lane that has none.
     async fn queue_heads(
         &self,
         lanes: &[(ProcessorId, Option<Tenant>)],
     ) -> Result<Vec<QueueHead>, StoreError> {
-        let sql = sql!(["with recursive head(processor, tenant, n) as ( \
+        let sql = sql!([
+            "with recursive busy(id) as (select min(processor) from queued union all \
+              select (select min(q.processor) from queued q where q.processor > b.id) from busy b where b.id is not null), \
+              head(processor, tenant, n) as ( \
               select v.id, (select min(q.tenant) from queued q where q.processor = v.id and q.tenant > v.past), 1 \
-              from unnest($1::text[], $2::text[]) as v(id, past) \
+              from busy b join unnest($1::text[], $2::text[]) as v(id, past) on v.id = b.id \
               union all \
               select h.processor, (select min(q.tenant) from queued q where q.processor = h.processor \
                 and q.tenant > h.tenant), h.n + 1 from head h where h.tenant is not null and h.n < $3) \
             select h.processor, h.tenant, (select min(q.due) from queued q where q.processor = h.processor \
               and q.tenant = h.tenant) as due from head h where h.tenant is not null"
-            | "with recursive head(processor, tenant, n) as ( \
+                | "with recursive busy(id) as (select min(processor) from queued union all \
+              select (select min(q.processor) from queued q where q.processor > b.id) from busy b where b.id is not null), \
+              head(processor, tenant, n) as ( \
               select v.value ->> 0, (select min(q.tenant) from queued q where q.processor = v.value ->> 0 \
-                and q.tenant > v.value ->> 1), 1 from json_each($1) v \
+                and q.tenant > v.value ->> 1), 1 from busy b join json_each($1) v on v.value ->> 0 = b.id \
               union all \
               select h.processor, (select min(q.tenant) from queued q where q.processor = h.processor \
                 and q.tenant > h.tenant), h.n + 1 from head h where h.tenant is not null and h.n < $2) \
             select h.processor, h.tenant, (select min(q.due) from queued q where q.processor = h.processor \
-              and q.tenant = h.tenant) as due from head h where h.tenant is not null"]);
+              and q.tenant = h.tenant) as due from head h where h.tenant is not null"
+        ]);
         let past = |(_, tenant): &(ProcessorId, Option<Tenant>)| {
             tenant.as_ref().map_or("", Tenant::as_str).to_owned()
         };

@@ -6,7 +6,7 @@ use uuid::Uuid;
 use crate::{
     domain::{
         fact::{FactKind, FactVersion},
-        ids::RequestId,
+        ids::{ProcessorId, RequestId},
         time::At,
         words::Why,
     },
@@ -104,6 +104,12 @@ fn list(of: &Concerned, mark: i64, id: Uuid) -> Statement<'_> {
              where reason = 7 and request_id > $1 order by request_id limit $2"
         ))
         .bind(id),
+        Concerned::Queued(lanes) => Statement::new(sql!(
+            "select distinct " ["0::int8" | "0"] ", request_id from queued where request_id > $1 and processor "
+            ["= any($2::text[])" | "in (select value from json_each($2))"] " order by request_id limit $3"
+        ))
+        .bind(id)
+        .bind(Column::texts(lanes.iter().map(ProcessorId::as_str))),
         Concerned::Deferred {
             reason,
             processor,

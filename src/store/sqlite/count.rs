@@ -2,7 +2,10 @@
 
 use sqlx::{SqliteExecutor, query_scalar};
 
-use crate::store::{error::StoreError, sweeps::Concerned};
+use crate::{
+    domain::ids::ProcessorId,
+    store::{error::StoreError, sweeps::Concerned},
+};
 
 /// Exact: one file holds no list that takes long to count.
 pub(super) async fn count(on: impl SqliteExecutor<'_>, of: &Concerned) -> Result<u64, StoreError> {
@@ -12,6 +15,13 @@ pub(super) async fn count(on: impl SqliteExecutor<'_>, of: &Concerned) -> Result
         Concerned::Held => {
             let sql = "select count(distinct request_id) from deferred where reason = 7";
             query_scalar(sql).fetch_one(on).await?
+        }
+        Concerned::Queued(lanes) => {
+            let names: Vec<&str> = lanes.iter().map(ProcessorId::as_str).collect();
+            let sql = "select count(distinct request_id) from queued \
+                       where processor in (select value from json_each(?1))";
+            let names = serde_json::Value::from(names).to_string();
+            query_scalar(sql).bind(names).fetch_one(on).await?
         }
         Concerned::Deferred {
             reason,

@@ -2,12 +2,9 @@
 //!
 //! No sentence here repeats anything of an answer's body: it may hold personal data.
 
-use std::{borrow::Cow, time::Duration};
+use std::borrow::Cow;
 
-use hyper::{
-    StatusCode,
-    header::{CONTENT_TYPE, RETRY_AFTER},
-};
+use hyper::{StatusCode, header::CONTENT_TYPE};
 
 use crate::{
     domain::{
@@ -22,9 +19,6 @@ use crate::{
     },
     wire::ack::{AskedTask, NoAck, parse_reply},
 };
-
-/// The longest that a processor may put off its next call by a header: a lane must not sleep for a year by a typing error.
-const LONGEST_WAIT: Duration = Duration::from_secs(24 * 3600);
 
 /// What came of a task that was sent, by the answer to it.
 pub(super) fn reply_of(answer: &Answer, task: &TaskDispatch, now: At) -> Reply {
@@ -48,10 +42,11 @@ pub(super) fn reply_of(answer: &Answer, task: &TaskDispatch, now: At) -> Reply {
             counts: false,
             ..Failed::new("asks for patience (429)")
                 .not_sent()
-                .after(wait_of(answer, now))
+                .after(answer.retry_after(now))
         }),
         500..=599 => Reply::Failed(
-            Failed::new(format!("answered {}: see its own logs", shown(status))).after(wait_of(answer, now)),
+            Failed::new(format!("answered {}: see its own logs", shown(status)))
+                .after(answer.retry_after(now)),
         ),
         408 => failed(format!("answered {}: it took too long there", shown(status))),
         400..=499 => failed(format!(
@@ -146,22 +141,10 @@ fn is_json(content_type: &[u8]) -> bool {
     kind == b"application/json" || kind.ends_with(b"+json")
 }
 
-/// When it wants to be called again: a number of seconds, or a date.
-fn wait_of(answer: &Answer, now: At) -> Option<Duration> {
-    let text = answer.headers.get(RETRY_AFTER)?.to_str().ok()?.trim();
-    let wait = if text.bytes().all(|b| b.is_ascii_digit()) && !text.is_empty() {
-        // More digits than a number has are a very long time.
-        Duration::from_secs(text.parse().unwrap_or(u64::MAX))
-    } else {
-        let date = httpdate::parse_http_date(text).ok()?;
-        let since_epoch = date.duration_since(std::time::UNIX_EPOCH).ok()?;
-        At::default().plus(since_epoch).since(now)
-    };
-    Some(wait.min(LONGEST_WAIT))
-}
-
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use hyper::HeaderMap;
 
     use super::*;

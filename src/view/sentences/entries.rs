@@ -263,19 +263,8 @@ fn happened(event: &TaskEvent, attempt: u32, times: Times) -> String {
         TaskEvent::Restored { .. } => "has to be done again".to_owned(),
         TaskEvent::Reopened => "its copies have to grow old anew".to_owned(),
         TaskEvent::Rewaved { .. } => "its copies of what has to be kept longer are reckoned apart".to_owned(),
-        TaskEvent::Undeliverable {
-            why: Undelivered::Refused,
-            ..
-        } => "its topic takes nothing: it waits".to_owned(),
-        TaskEvent::Undeliverable {
-            why: Undelivered::TooLarge { bytes, .. },
-            ..
-        } => format!("its {bytes} bytes are more than its topic takes: it waits"),
-        TaskEvent::Queued { why, .. } => match why {
-            Queued::Turn => "waits for its turn".to_owned(),
-            Queued::Paused => "its processor is paused: it waits".to_owned(),
-            Queued::Braked => "everything is stopped: it waits".to_owned(),
-        },
+        TaskEvent::Undeliverable { why, .. } => undelivered(*why),
+        TaskEvent::Queued { why, .. } => queued(*why).to_owned(),
         TaskEvent::Unqueued { .. } => "leaves the queue: something keeps it back".to_owned(),
         TaskEvent::Unsent { .. } => "was not sent after all: it waits again".to_owned(),
         TaskEvent::Termed { until: Some(until) } => {
@@ -293,6 +282,23 @@ fn happened(event: &TaskEvent, attempt: u32, times: Times) -> String {
         }
         TaskEvent::Identified => "can be asked now".to_owned(),
         TaskEvent::Refused { basis } | TaskEvent::Exempted { basis } => format!("exempt: {basis}"),
+    }
+}
+
+fn undelivered(why: Undelivered) -> String {
+    match why {
+        Undelivered::Refused => "its topic takes nothing: it waits".to_owned(),
+        Undelivered::TooLarge { bytes, .. } => {
+            format!("its {bytes} bytes are more than its topic takes: it waits")
+        }
+    }
+}
+
+const fn queued(why: Queued) -> &'static str {
+    match why {
+        Queued::Turn => "waits for its turn",
+        Queued::Paused => "its processor is paused: it waits",
+        Queued::Braked => "everything is stopped: it waits",
     }
 }
 

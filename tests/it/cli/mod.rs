@@ -11,5 +11,6 @@ mod redriving;
 mod services;
 mod starting;
 mod stopping;
+mod trying;
 mod worker;
 mod workspace;

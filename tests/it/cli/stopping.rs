@@ -13,7 +13,9 @@ use super::{
 
 async fn open(api: &Api) -> String {
     let id = Uuid::now_v7().to_string();
-    let identities = json!([{ "type": "email", "value": "canary@example.org" }, { "type": "customer_id", "value": "c-7" }]);
+    // Somebody else each time: the same person's would be merged.
+    let identities = json!([{ "type": "email", "value": format!("canary-{id}@example.org") },
+                            { "type": "customer_id", "value": format!("c-{id}") }]);
     let command = json!({ "command_id": id, "type": "erase", "subject": { "identities": identities } });
     api.call(Method::POST, "/v1/requests", &command).await;
     id

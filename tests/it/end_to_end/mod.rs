@@ -15,8 +15,10 @@ mod groups;
 pub mod kafka;
 mod lanes;
 mod lost_log;
+mod opendsr;
 mod pages;
 pub mod standby;
+mod webhook;
 mod workers;
 
 use std::{

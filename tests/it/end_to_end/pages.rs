@@ -6,10 +6,10 @@ use serde_json::json;
 use uuid::Uuid;
 
 use super::kafka::{Publisher, Statuses};
-use crate::support::{Deployment, Program, StoreKind, repository, service, wait_for};
+use crate::support::{Deployment, Program, StoreKind, free_port, repository, service, wait_for};
 
 /// A block of this language in a page, counted from 0.
-fn block(page: &str, language: &str, n: usize) -> String {
+pub(super) fn block(page: &str, language: &str, n: usize) -> String {
     let text = std::fs::read_to_string(repository(page)).unwrap();
     let start = format!("```{language}\n");
     let (from, _) = text
@@ -51,6 +51,80 @@ fn readme_processor_erases_what_it_is_asked() {
         (statuses.completed() == 1).then_some(())
     });
     worker.stop();
+}
+
+const WEBHOOK: &str = "docs/guide/webhook.md";
+
+#[test]
+fn webhook_page_erases_somebody_as_it_stands() {
+    let folder = tempfile::tempdir().unwrap();
+    let (receiver, listener) = (free_port(), free_port());
+    // Ports are the test's own; nothing else of the blocks is touched.
+    let own = |text: String| {
+        text.replace("9000", &receiver.to_string())
+            .replace("8080", &listener.to_string())
+    };
+    let write = |name: &str, text: String| std::fs::write(folder.path().join(name), own(text)).unwrap();
+    write("receiver.py", block(WEBHOOK, "python", 0));
+    write("processors.toml", block(WEBHOOK, "toml", 0));
+    let config = block(WEBHOOK, "toml", 1);
+    write(
+        "lacuna.toml",
+        format!("{config}\n[http]\nlisten = \"127.0.0.1:8080\"\n"),
+    );
+    let path = |program: &str| {
+        std::path::Path::new(program)
+            .parent()
+            .unwrap()
+            .display()
+            .to_string()
+    };
+    let paths = format!(
+        "{}:{}:{}",
+        path(env!("CARGO_BIN_EXE_lacuna")),
+        path(&service("LACUNA_TEST_PYTHON")),
+        std::env::var("PATH").unwrap()
+    );
+    let command = |program: &str| {
+        let mut command = Command::new(program);
+        command.current_dir(folder.path()).env("PATH", &paths);
+        command
+    };
+    let run = |n: usize| {
+        // What is installed for the tests is not installed again, and what stays up is started below.
+        let script = own(block(WEBHOOK, "sh", n)).replace("python3 -m pip install", "true");
+        let output = command("sh").args(["-ec", &script]).output().unwrap();
+        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+        assert!(
+            output.status.success(),
+            "{script}\n{}\n{}",
+            text(&output.stdout),
+            text(&output.stderr)
+        );
+        text(&output.stdout)
+    };
+    run(0);
+    assert_eq!(block(WEBHOOK, "sh", 1), "python3 receiver.py &");
+    let _receiver = Program::start(command(&service("LACUNA_TEST_PYTHON")).arg("receiver.py"));
+    let listens = |port: u16| {
+        wait_for("somebody listens", Duration::from_secs(60), || {
+            std::net::TcpStream::connect(("127.0.0.1", port)).ok()
+        });
+    };
+    listens(receiver);
+    let tried = run(2);
+    assert!(tried.contains("It is an ack with the outcome absent."), "{tried}");
+    assert_eq!(block(WEBHOOK, "sh", 3), "lacuna serve &");
+    let _worker = Program::start(command(env!("CARGO_BIN_EXE_lacuna")).arg("serve"));
+    listens(listener);
+    run(4);
+    let status = own(block(WEBHOOK, "sh", 4)).lines().last().unwrap().to_owned();
+    wait_for("the person is erased", Duration::from_secs(60), || {
+        let shown = command("sh").args(["-ec", &status]).output().unwrap();
+        String::from_utf8_lossy(&shown.stdout)
+            .contains("completed")
+            .then_some(())
+    });
 }
 
 #[test]

@@ -15,6 +15,7 @@ use lacuna::{
     http,
     store::{Exclusive, Store, StoreOptions, sqlite::SqliteStore},
     telemetry::{freshness::GaugeGroup, metrics::Metrics, readiness::Readiness},
+    transport::opendsr::Signer,
 };
 use reqwest::{Client, Method, StatusCode, header::HeaderMap};
 use serde_json::{Value, json};
@@ -180,7 +181,16 @@ pub async fn start(http: &str, auth: bool) -> Api {
     start_with(http, auth, REGISTRY).await
 }
 
+/// One that signs its answers of OpenDSR.
+pub async fn signing(signer: Arc<Signer>) -> Api {
+    start_signing("", true, REGISTRY, Some(signer)).await
+}
+
 async fn start_with(http: &str, auth: bool, registry: &str) -> Api {
+    start_signing(http, auth, registry, None).await
+}
+
+async fn start_signing(http: &str, auth: bool, registry: &str, signer: Option<Arc<Signer>>) -> Api {
     let folder = tempfile::tempdir().unwrap();
     let config = config(folder.path(), http, auth);
     let clock = ManualClock::starting_at(At::parse("2026-11-21T12:00:00Z").unwrap());
@@ -209,7 +219,11 @@ async fn start_with(http: &str, auth: bool, registry: &str) -> Api {
         readiness.clone(),
         config.auth.clone(),
         &config.kafka.topics.tasks_prefix,
-    );
+    )
+    .signing(signer.clone());
+    if signer.is_some() {
+        engine.tell_controllers();
+    }
     let serving = http::serve(&config.http, state, shutdown.clone()).await.unwrap();
     Api {
         base: format!("http://{}", serving.address),

@@ -67,7 +67,10 @@ async fn tasks_are_listed_by_processor_and_state() {
         json!({
             "id": "crm", "name": "CRM vendor", "kind": "crm", "actions": ["erase", "anonymize"],
             "transport": { "type": "kafka", "topic": "lacuna.tasks.crm" }, "identities": ["email", "customer_id"],
-            "tasks": { "dispatched": 3, "done": 2 }, "lane": "open", "undeliverable": 0,
+            "tasks": { "dispatched": 3, "done": 2 }, "lane": "open", "undeliverable": 0, "ready": 0, "in_flight": 3,
+            "oldest_ready_seconds": null, "oldest_unanswered_seconds": 0,
+            "ack_seconds": { "p50": 0.001, "p99": 0.001 }, "outcomes_hour": { "erased": 2 },
+            "outcomes_day": { "erased": 2 }, "not_found_share": 0.0, "not_found_share_usual": null,
         })
     );
     assert_eq!(processors["items"][1]["transport"]["topic"], "stats-tasks");

@@ -9,7 +9,7 @@ const SERIES: &[&str] = &["_bucket", "_sum", "_count"];
 
 /// The sections of `lacuna.toml`.
 const SECTIONS: &[&str] = &[
-    "kafka", "store", "http", "auth", "vault", "dispatch", "policy", "webhook", "registry",
+    "kafka", "store", "http", "auth", "vault", "dispatch", "policy", "webhook", "opendsr", "registry",
 ];
 
 /// What of `lacuna.…` is a file and no topic.

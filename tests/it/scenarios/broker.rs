@@ -6,12 +6,19 @@ use lacuna::{
     app::{self, Roles, Running, remote_cluster, topics},
     clock::{Clock, ManualClock, Stopwatch},
     config::{Brokers, Config, Secret, StoreUrl, Topics, registry_file},
-    domain::time::At,
+    domain::{
+        registry::Lane,
+        request::Request,
+        task::{Task, TaskState},
+        time::At,
+    },
     kafka::admin::Admin,
     lab::scenario::{
         Stuck,
         call::Caller,
         environment::{Environment, Output, Topic},
+        system_answer::SystemAnswer,
+        systems::Systems,
     },
     policies::Profile,
     vault::Keyring,
@@ -38,6 +45,7 @@ pub struct Broker {
     running: Option<Running>,
     clock: ManualClock,
     caller: Caller,
+    systems: Systems,
     topics: Topics,
     publisher: Publisher,
     /// What the worker reads: each of its groups, with its partitions.
@@ -54,7 +62,9 @@ impl Broker {
     pub async fn start(profile: &Profile, start: At, store: &str) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let (mut config, secrets) = profile.config(folder.path()).unwrap();
-        std::fs::write(&config.registry.path, profile.registry).unwrap();
+        let clock = ManualClock::starting_at(start);
+        let systems = Systems::start(profile, clock.clone()).await.unwrap();
+        std::fs::write(&config.registry.path, &systems.registry).unwrap();
         move_to(&mut config, store);
         let lacuna::config::Keyring::File(keyring) = &config.vault.keyring;
         Keyring::init(keyring, start).unwrap();
@@ -62,7 +72,6 @@ impl Broker {
         let needed = topics::needed(&config.kafka.topics, &registry);
         let cluster = remote_cluster(&config).unwrap();
         Admin::new(&cluster).unwrap().create(&needed, 1).await.unwrap();
-        let clock = ManualClock::starting_at(start);
         let running = app::start(config.clone(), Roles::ALL, Clock::Manual(clock.clone()))
             .await
             .unwrap();
@@ -86,6 +95,7 @@ impl Broker {
         Self {
             caller: Caller::new(running.http.unwrap(), &config, &secrets),
             running: Some(running),
+            systems,
             clock,
             publisher: Publisher::new(),
             outputs: reader(&written),
@@ -162,6 +172,8 @@ impl Broker {
             "sweeps come to their end"
         } else if wake_ups.any(|at| at <= now) {
             "what is due wakes"
+        } else if page.iter().any(|stored| self.is_called_now(&stored.request)) {
+            "systems are called"
         } else if !store.outbox(At::from_millis(i64::MAX), 1).await?.is_empty() {
             "what was decided is produced"
         } else {
@@ -170,8 +182,24 @@ impl Broker {
         Ok(Some(busy.to_owned()))
     }
 
+    /// Whether a call about it has to be made, or is under way.
+    fn is_called_now(&self, request: &Request) -> bool {
+        let active = self.running.as_ref().unwrap().engine.active().unwrap();
+        let is_called = |task: &Task| {
+            active
+                .registry
+                .get(&task.processor)
+                .is_some_and(|processor| processor.lane() == Lane::Queued)
+        };
+        request.tasks.iter().any(|task| match task.state {
+            TaskState::Queued { due, .. } => is_called(task) && due <= self.clock.now(),
+            TaskState::Dispatched { .. } => is_called(task),
+            _ => false,
+        })
+    }
+
     fn hear(&mut self) -> Vec<Output> {
-        let mut said = Vec::new();
+        let mut said = self.systems.heard();
         // On a connection that fetches, an answer would wait behind the fetch.
         let ends = ends_of(&self.groups[0].0, &self.written);
         let watch = Stopwatch::start();
@@ -234,6 +262,16 @@ impl Environment for Broker {
                 *message = engine.backup_events().shown_by_token(message)?;
             }
         }
+        if matches!(topic, Topic::Acks) {
+            let mut written = Vec::new();
+            for message in messages {
+                let ack = serde_json::from_slice(&message)?;
+                if !self.systems.say(&ack, &self.caller).await? {
+                    written.push(message);
+                }
+            }
+            messages = written;
+        }
         let topic = match topic {
             Topic::Commands => &self.topics.commands,
             Topic::Control => &self.topics.control,
@@ -251,6 +289,10 @@ impl Environment for Broker {
         });
         // The worker reads them when it comes to them.
         Ok(Vec::new())
+    }
+
+    fn answer(&mut self, system: &str, answer: SystemAnswer) -> Result<(), Stuck> {
+        self.systems.answer(system, answer)
     }
 
     async fn apply(&mut self, _: &str) -> Result<(), Stuck> {

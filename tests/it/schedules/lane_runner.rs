@@ -39,6 +39,7 @@ on_both_stores!(
     two_workers_share_the_lanes_and_take_over,
     patience_asked_for_uses_up_no_attempt,
     a_million_of_one_tenant_delays_no_other,
+    a_topic_with_a_rate_gets_its_tasks_at_that_rate,
 );
 
 /// What the processor does with a call.
@@ -131,6 +132,7 @@ struct Lanes {
     runner: LaneRunner,
     script: Arc<Script>,
     relay: Relay,
+    double: Arc<Double>,
 }
 
 impl Lanes {
@@ -139,9 +141,10 @@ impl Lanes {
     }
 
     async fn with(world: &World, script: Arc<Script>) -> Self {
+        let double = Arc::new(Double::default());
         let relay = Relay::new(
             world.worker().await,
-            Arc::new(Double::default()) as _,
+            Arc::clone(&double) as _,
             Readiness::default(),
             CancellationToken::new(),
         );
@@ -151,6 +154,7 @@ impl Lanes {
             runner: LaneRunner::new(relay.clone(), senders),
             script,
             relay,
+            double,
         }
     }
 
@@ -408,4 +412,29 @@ async fn a_million_of_one_tenant_delays_no_other(fixture: Fixture) {
         .unwrap();
     assert!(before < 10, "after {before} of the other one's");
     lanes.runner.end().await.unwrap();
+}
+
+async fn a_topic_with_a_rate_gets_its_tasks_at_that_rate(fixture: Fixture) {
+    let world = world(fixture).await;
+    let mut registry = with_webhook();
+    registry.processors[0].transport = Transport::Kafka { topic: None };
+    registry.processors[0].rate = Some(Rate {
+        tasks: 20,
+        per: Duration::from_secs(1),
+    });
+    world.harness.apply(&registry).await.unwrap();
+    let mut lanes = Lanes::of(&world).await;
+    take_in(&world, &lanes, 30).await;
+    let waited = Stopwatch::start();
+    let mut arrived = 0;
+    until!(lanes, "everything has arrived", {
+        let sent = lanes.double.arrived();
+        arrived += sent.asked().iter().filter(|asked| **asked == "crm").count();
+        arrived == 30
+    });
+    let took = waited.elapsed();
+    assert!(took > Duration::from_millis(1200), "{took:?}");
+    assert_eq!(lanes.script.calls(), 0);
+    lanes.runner.end().await.unwrap();
+    world.check().await;
 }

@@ -4,9 +4,10 @@ use std::time::Duration;
 
 use lacuna::{
     config::registry_file,
+    delivery::republish::republish,
     domain::{
         ids::{ProcessorId, Tenant},
-        registry::{Registry, Transport, Webhook},
+        registry::{Rate, Registry, Transport, Webhook},
         task::{Queued, TaskState},
         words::Status,
     },
@@ -31,6 +32,7 @@ on_both_stores!(
     failed_task_is_queued_for_later,
     every_tenant_is_found_in_a_queue,
     lane_that_becomes_a_topic_lets_its_queue_go,
+    task_of_a_topic_with_a_rate_survives_a_crash_before_its_produce,
 );
 
 pub fn crm() -> ProcessorId {
@@ -230,6 +232,35 @@ async fn every_tenant_is_found_in_a_queue(fixture: Fixture) {
         .claim(&[wanted("tenant070", 5), wanted("tenant001", 5)])
         .await;
     assert_eq!(claimed.unwrap().tasks.len(), 2);
+}
+
+/// The usual three processors, `crm` with a rate.
+fn with_rate() -> Registry {
+    let mut registry = registry_file::read_text("processors.toml", REGISTRY).unwrap();
+    registry.processors[0].rate = Some(Rate {
+        tasks: 10,
+        per: Duration::from_secs(1),
+    });
+    registry
+}
+
+async fn task_of_a_topic_with_a_rate_survives_a_crash_before_its_produce(fixture: Fixture) {
+    let world = World::new(fixture).await;
+    world.harness.apply(&with_rate()).await.unwrap();
+    let engine = world.worker().await;
+    let (_, opened) = world.take_in(&engine, &erase(1)).await;
+    assert_eq!(opened.asked(), ["stats"]);
+    // Claimed, and the worker dies before it has produced anything.
+    let claimed = claim(&engine, 1).await;
+    assert_eq!(claimed.len(), 1);
+    drop(engine);
+    world.clock.advance(Duration::from_secs(60));
+    let next = world.worker().await;
+    let left = next.agenda().unproduced(world.clock.now()).await.unwrap();
+    assert_eq!(left, [id(1)]);
+    let again = Sent::of(&republish(&next, &left, &[]).await.unwrap());
+    assert_eq!(again.task("crm")["attempt"], 1, "the same attempt");
+    world.check().await;
 }
 
 async fn lane_that_becomes_a_topic_lets_its_queue_go(fixture: Fixture) {

@@ -10,6 +10,7 @@ mod gauges;
 mod journal;
 mod merged;
 mod older;
+mod outcomes;
 mod positions;
 mod postgres;
 mod postgres_facts;
@@ -79,6 +80,8 @@ on_both_stores! {
     facts::activate_a_registry_once as a_registry_is_activated_once,
     facts::replaced_fact_changes_chain_of_all_that_follow as replaced_fact_changes_chain_of_all_that_follow,
     facts::older_facts_are_chained_from_the_start as older_facts_are_chained_from_the_start,
+    outcomes::are_summed_by_minutes_and_hours as outcomes_are_summed_by_minutes_and_hours,
+    outcomes::forget_minutes_of_which_nothing_is_out as outcomes_forget_minutes_of_which_nothing_is_out,
     sweeps::are_taken_up_where_they_stopped as sweeps_are_taken_up_where_they_stopped,
     sweeps::walk_what_is_open as sweeps_walk_what_is_open,
     sweeps::walk_what_is_held_or_deferred as sweeps_walk_what_is_held_or_deferred,

@@ -42,19 +42,25 @@ fn opendsr_of(opendsr: &OpenDsr, keys: &mut Vec<(&'static str, String)>) {
         auth,
         processor_domain,
         poll,
+        formats,
+        settings,
         timeout,
         http,
     } = opendsr;
-    let (key, dialect) = match dialect {
-        OpenDsrDialect::V2 => ("version", "2.0"),
-        OpenDsrDialect::V1 => ("version", "1.0"),
-        OpenDsrDialect::Mparticle => ("dialect", "mparticle"),
-        OpenDsrDialect::Appsflyer => ("dialect", "appsflyer"),
-        OpenDsrDialect::Singular => ("dialect", "singular"),
-        OpenDsrDialect::Branch => ("dialect", "branch"),
-    };
     keys.push(("url", quoted(url)));
-    keys.push((key, quoted(dialect)));
+    let words = OpenDsrDialect::ALL.iter().find(|(known, ..)| known == dialect);
+    keys.extend(words.map(|(_, key, word)| (*key, quoted(word))));
+    for setting in dialect.data().settings {
+        let set = settings.iter().find(|(key, _)| key == setting.key);
+        keys.extend(set.map(|(_, value)| (setting.key, quoted(value))));
+    }
+    if !formats.is_empty() {
+        let formats: Vec<String> = formats
+            .iter()
+            .map(|(kind, format)| format!("{kind} = {}", quoted(format.as_str())))
+            .collect();
+        keys.push(("formats", format!("{{ {} }}", formats.join(", "))));
+    }
     keys.extend(auth_of(auth).map(|auth| ("auth", auth)));
     keys.extend(
         processor_domain

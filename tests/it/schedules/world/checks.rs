@@ -10,7 +10,7 @@ use lacuna::{
         entry::{Entry, Leaf},
         ids::{ProcessorId, RequestId},
         request::Request,
-        task::Undelivered,
+        task::{TaskState, Undelivered},
         time::At,
     },
     store::{Concerned, CounterKey, DeferredFilter, DeferredRow, Line},
@@ -244,6 +244,13 @@ fn recount(requests: &[Request]) -> BTreeMap<CounterKey, i64> {
         add("requests", "", life.status.as_str());
         for task in &request.tasks {
             add("tasks", task.processor.as_str(), task.state.name().as_str());
+            if let TaskState::Dispatched { at, .. } = task.state {
+                add(
+                    "out",
+                    task.processor.as_str(),
+                    &(at.millis() / 60_000).to_string(),
+                );
+            }
         }
         let flags = [
             ("overdue", life.overdue),

@@ -1,0 +1,331 @@
+//! `lacuna manual`: the tasks that people do.
+
+use std::sync::Arc;
+
+use serde_json::{Map, Value, json};
+
+use super::{
+    Exit, Failure,
+    output::{Out, Table},
+    positions::name,
+    session::{self, ConfigArg, block_on},
+};
+use crate::{
+    app,
+    clock::Clock,
+    config::Config,
+    domain::ids::TaskId,
+    engine::{
+        Engine, OperateError,
+        by_hand::{Deed, HandError, HandState, HandTask},
+    },
+    telemetry::metrics::Metrics,
+    view::manual::ManualView,
+};
+
+/// How many are read at a time.
+const PAGE: u32 = 500;
+
+/// Arguments of `lacuna manual`.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Example:\n  lacuna manual list --state open")]
+pub struct Args {
+    #[command(subcommand)]
+    action: Action,
+}
+
+/// Whose deed it is, and about which task.
+#[derive(Debug, clap::Args)]
+struct Who {
+    #[command(flatten)]
+    config: ConfigArg,
+    /// The task.
+    task: TaskId,
+    /// Who does it.
+    #[arg(long, value_name = "NAME", value_parser = name)]
+    actor: String,
+    /// As JSON.
+    #[arg(long)]
+    json: bool,
+}
+
+/// What was done, as an answer of a processor says it.
+#[derive(Debug, clap::Args)]
+struct Evidence {
+    /// What came of it: erased, anonymized, not_found, retained, partial; of a question: present, absent.
+    #[arg(long, value_name = "WORD")]
+    outcome: String,
+    /// How it was done.
+    #[arg(long, value_name = "TEXT")]
+    method: Option<String>,
+    /// How many records it was about.
+    #[arg(long, value_name = "N")]
+    records: Option<u64>,
+    /// Where it is written down: a ticket, a letter.
+    #[arg(long, value_name = "TEXT")]
+    reference: Option<String>,
+    /// The digest of a file that stays where it is, such as sha256:….
+    #[arg(long, value_name = "TEXT")]
+    digest: Option<String>,
+    /// With retained: the legal basis.
+    #[arg(long, value_name = "WORD")]
+    basis: Option<String>,
+    /// With retained: until when; absent: for good.
+    #[arg(long, value_name = "TIME", requires = "basis")]
+    until: Option<String>,
+    /// What else there is to say. It is kept sealed.
+    #[arg(long, value_name = "TEXT")]
+    message: Option<String>,
+}
+
+#[derive(Debug, clap::Subcommand)]
+enum Action {
+    /// Lists the tasks that wait for people.
+    #[command(
+        after_help = "Whom a task is about is shown to whoever has claimed it: `lacuna manual show`.\n\n\
+        Example:\n  lacuna manual list --assignee back-office"
+    )]
+    List {
+        #[command(flatten)]
+        config: ConfigArg,
+        /// Only those of this person or team.
+        #[arg(long, value_name = "NAME")]
+        assignee: Option<String>,
+        /// Only those in this state: open, claimed or awaiting_second.
+        #[arg(long, value_parser = state)]
+        state: Option<HandState>,
+        /// As JSON lines.
+        #[arg(long)]
+        json: bool,
+    },
+    /// Shows one of them: to whoever has claimed it with whom it is about, which the ledger then says.
+    #[command(after_help = "Example:\n  lacuna manual show 0192f3c1-7a10-7c4e-9d5b-0e6f3a1c2b4d --actor j.doe")]
+    Show(Who),
+    /// Takes one on, and shows whom it is about. One person at a time has it.
+    #[command(
+        after_help = "Exit code 1: somebody else has claimed it, or it cannot be done now.\n\n\
+        Example:\n  lacuna manual claim 0192f3c1-7a10-7c4e-9d5b-0e6f3a1c2b4d --actor j.doe"
+    )]
+    Claim(Who),
+    /// Says that it is done, and what proves it.
+    #[command(
+        after_help = "An e-mail that was sent is no erasure: confirm what was seen to be gone. Where two people have to confirm, the \
+        second one needs no evidence.\n\nExample:\n  lacuna manual confirm 0192f3c1-7a10-7c4e-9d5b-0e6f3a1c2b4d --actor j.doe \
+        --outcome erased --method delete --records 12 --reference T-4711"
+    )]
+    Confirm {
+        #[command(flatten)]
+        who: Who,
+        #[command(flatten)]
+        evidence: Evidence,
+    },
+    /// Says that it will not be done: an operator has to retry or waive the task.
+    #[command(
+        after_help = "Example:\n  lacuna manual refuse 0192f3c1-7a10-7c4e-9d5b-0e6f3a1c2b4d --actor j.doe --reason 'not our system'"
+    )]
+    Refuse {
+        #[command(flatten)]
+        who: Who,
+        /// Why.
+        #[arg(long, value_name = "TEXT", value_parser = clap::builder::NonEmptyStringValueParser::new())]
+        reason: String,
+    },
+    /// Leaves it to somebody else, who can claim it then.
+    #[command(
+        after_help = "Example:\n  lacuna manual hand-over 0192f3c1-7a10-7c4e-9d5b-0e6f3a1c2b4d --actor j.doe --assignee a.roe"
+    )]
+    HandOver {
+        #[command(flatten)]
+        who: Who,
+        /// To whom: a person or a team.
+        #[arg(long, value_name = "NAME", value_parser = name)]
+        assignee: String,
+    },
+}
+
+fn state(text: &str) -> Result<HandState, String> {
+    let names: Vec<&str> = HandState::ALL.iter().map(|state| state.as_str()).collect();
+    HandState::parse(text).ok_or_else(|| format!("expected one of: {}", names.join(", ")))
+}
+
+/// Runs it.
+pub fn run(args: Args) -> Result<Exit, Failure> {
+    match args.action {
+        Action::List {
+            config,
+            assignee,
+            state,
+            json,
+        } => list(&config.load()?, assignee.as_deref(), state, json),
+        Action::Show(who) => act(&who, None),
+        Action::Claim(who) => act(&who, Some(&Deed::Claim)),
+        Action::Confirm { who, evidence } => {
+            let body = body_of(&evidence).to_string();
+            act(&who, Some(&Deed::Confirm(body.as_bytes())))
+        }
+        Action::Refuse { who, reason } => act(&who, Some(&Deed::Refuse(&reason))),
+        Action::HandOver { who, assignee } => act(&who, Some(&Deed::HandOver(&assignee))),
+    }
+}
+
+/// An engine over the store. What its decisions have to be produced, the outbox remembers, and a worker produces it.
+async fn engine(config: &Config) -> Result<Engine, Failure> {
+    // A keyring that is missing, or another one's, is told before anything is made.
+    let vault = session::vault(config)?;
+    let store = session::open_store(config).await?;
+    session::check_keyring(config, &vault, store.as_ref()).await?;
+    let metrics = Arc::new(Metrics::new().map_err(|error| Failure::NotSo(error.to_string()))?);
+    let engine = app::open_engine(config, Clock::System, metrics, store, Arc::from("")).await?;
+    engine.load_registry().await?;
+    engine.refresh_facts().await?;
+    Ok(engine)
+}
+
+fn list(config: &Config, assignee: Option<&str>, state: Option<HandState>, json: bool) -> Result<Exit, Failure> {
+    block_on(async {
+        let engine = engine(config).await?;
+        let (mut found, mut after) = (Vec::new(), None);
+        loop {
+            let (tasks, last) = engine.by_hand().list(after, PAGE).await?;
+            let fits = |task: &HandTask| {
+                assignee.is_none_or(|name| name == task.assignee) && state.is_none_or(|state| state == task.state)
+            };
+            found.extend(tasks.into_iter().filter(fits));
+            match last {
+                Some(last) => after = Some(last),
+                None => break,
+            }
+        }
+        let now = engine.clock.now();
+        let views: Vec<ManualView<'_>> = found.iter().map(|task| ManualView::of(task, None, now)).collect();
+        let mut out = Out::stdout();
+        if json {
+            views.iter().try_for_each(|view| out.json(view))?;
+        } else {
+            out.table(&table(&views))?;
+        }
+        out.end()?;
+        Ok(Exit::Ok)
+    })
+}
+
+fn table(views: &[ManualView<'_>]) -> Table {
+    let mut table = Table::new(&["task", "processor", "action", "assignee", "state", "claimed by", "due"]);
+    for view in views {
+        let late = if view.overdue { " (late)" } else { "" };
+        table.row([
+            view.task_id.to_string(),
+            view.processor.to_string(),
+            view.action.to_string(),
+            view.assignee.to_owned(),
+            view.state.to_owned(),
+            view.claimed_by.unwrap_or_default().to_owned(),
+            view.due.map(|due| format!("{due}{late}")).unwrap_or_default(),
+        ]);
+    }
+    table
+}
+
+fn act(who: &Who, deed: Option<&Deed<'_>>) -> Result<Exit, Failure> {
+    let config = who.config.load()?;
+    block_on(async {
+        let engine = engine(&config).await?;
+        if let Some(deed) = deed {
+            let done = engine.by_hand().do_by_hand(who.task, &who.actor, deed, None).await;
+            let (done, _) = done.map_err(failure)?;
+            if matches!(deed, Deed::Confirm(_) | Deed::Refuse(_)) {
+                let state = if done.awaits_second { "awaiting_second" } else { "done" };
+                let status = done.request.life.status;
+                return said(who.json, state, &json!({ "task_id": who.task, "state": state, "outcome": done.outcome,
+                    "status": status, "request_id": done.request.id }));
+            }
+        }
+        let task = match engine.by_hand().find(who.task).await {
+            Err(OperateError::Engine(error)) => return Err(error.into()),
+            found => found.map_err(|error| Failure::NotSo(error.to_string()))?,
+        };
+        let own: Vec<&HandTask> = [&task].into_iter().filter(|task| task.is_claimed_by(&who.actor)).collect();
+        let identities = engine.by_hand().identities(&own, &who.actor).await?.pop();
+        let view = ManualView::of(&task, identities, engine.clock.now());
+        show(who.json, &view)
+    })
+}
+
+fn failure(error: HandError) -> Failure {
+    match error {
+        HandError::Operate(OperateError::Engine(error)) => error.into(),
+        HandError::Unreadable(rejection) => Failure::Usage(rejection.detail.to_string()),
+        other => Failure::NotSo(other.to_string()),
+    }
+}
+
+fn said(json: bool, state: &str, value: &Value) -> Result<Exit, Failure> {
+    let mut out = Out::stdout();
+    if json {
+        out.json(value)?;
+    } else if state == "awaiting_second" {
+        out.line("confirmed, and another person has to confirm it, too")?;
+    } else {
+        out.line(format_args!("{} of request {}", value["outcome"].as_str().unwrap_or_default(),
+            value["request_id"].as_str().unwrap_or_default()))?;
+    }
+    out.end()?;
+    Ok(Exit::Ok)
+}
+
+fn show(json: bool, view: &ManualView<'_>) -> Result<Exit, Failure> {
+    let mut out = Out::stdout();
+    if json {
+        out.json(view)?;
+        out.end()?;
+        return Ok(Exit::Ok);
+    }
+    let due = view.due.map(|due| due.to_string()).unwrap_or_default();
+    for (what, said) in [
+        ("task", view.task_id.to_string()),
+        ("request", view.request_id.to_string()),
+        ("processor", view.processor.to_string()),
+        ("action", view.action.to_string()),
+        ("assignee", view.assignee.to_owned()),
+        ("state", view.state.to_owned()),
+        ("claimed by", view.claimed_by.unwrap_or("nobody").to_owned()),
+        ("due", due),
+        ("do", view.instructions.unwrap_or("-").to_owned()),
+    ] {
+        out.line(format_args!("{what:<12} {said}"))?;
+    }
+    for identity in view.identities.iter().flatten() {
+        out.line(format_args!("{:<12} {}", identity.kind, identity.value.expose()))?;
+    }
+    out.end()?;
+    Ok(Exit::Ok)
+}
+
+/// The body of an answer.
+fn body_of(evidence: &Evidence) -> Value {
+    let mut proof = Map::new();
+    let texts = [
+        ("method", &evidence.method),
+        ("reference", &evidence.reference),
+        ("digest", &evidence.digest),
+    ];
+    for (name, text) in texts {
+        if let Some(text) = text {
+            proof.insert(name.to_owned(), json!(text));
+        }
+    }
+    if let Some(records) = evidence.records {
+        proof.insert("records".to_owned(), json!(records));
+    }
+    let mut body = json!({ "outcome": evidence.outcome });
+    if !proof.is_empty() {
+        body["evidence"] = Value::Object(proof);
+    }
+    if let Some(basis) = &evidence.basis {
+        body["retained"] = json!({ "basis": basis, "until": evidence.until });
+    }
+    if let Some(message) = &evidence.message {
+        body["message"] = json!(message);
+    }
+    body
+}

@@ -1,0 +1,99 @@
+//! Callbacks of processors that speak OpenDSR. They have no bearer token: the signature is the proof.
+//!
+//! Nothing of a callback is looked at before its signature is verified, and what it then says goes through the same
+//! settlement as acks. Whoever sends what is not believed learns why, and changes nothing.
+
+use std::sync::Arc;
+
+use axum::{
+    Json,
+    extract::{Path, State},
+    http::{HeaderMap, StatusCode},
+};
+use serde_json::{Value, json};
+use uuid::Uuid;
+
+use super::{Api, body::Payload, problem::Problem};
+use crate::{
+    domain::{
+        ids::{ProcessorId, RequestId, TaskId},
+        registry::{OpenDsr, Transport},
+        words::DeadLetterReason,
+    },
+    engine::{prepare::Arrival, settlement::AckVerdict},
+    transport::opendsr::{NotBelieved, controller::Controller},
+    wire::opendsr::WrongAnswer,
+};
+
+/// What the path names.
+type Named = (String, Uuid, Uuid, u32);
+
+/// `POST /v1/callbacks/opendsr/{processor}/{request_id}/{task_id}/{generation}`
+pub(super) async fn take(
+    State(api): State<Arc<Api>>,
+    path: Result<Path<Named>, axum::extract::rejection::PathRejection>,
+    headers: HeaderMap,
+    Payload(bytes): Payload,
+) -> Result<(StatusCode, Json<Value>), Problem> {
+    let unknown = || Problem::unknown("task");
+    let Path((processor, request, task, generation)) = path.map_err(|_| unknown())?;
+    let processor = ProcessorId::new(&processor).map_err(|_| unknown())?;
+    let opendsr = registered(&api, &processor)?;
+    let controller: &Controller = api.controller.as_deref().ok_or_else(unknown)?;
+    let believed = controller
+        .believe_callback(&processor, &opendsr, &headers, &bytes)
+        .await;
+    believed.map_err(|why| refused(&api, &why))?;
+    let named = (RequestId(request), TaskId(task), generation);
+    let about = api
+        .engine
+        .spoken_of(&processor, named)
+        .await?
+        .ok_or_else(unknown)?;
+    let heard = controller.hear_callback(&opendsr, &about, &bytes);
+    let Some(ack) = heard.map_err(|why| wrong(&why))? else {
+        return Ok(taken("repeated"));
+    };
+    let arrival = Arrival::of_call(api.engine.settlement().prepare_ack(ack)?);
+    match api.acks.take(arrival).await? {
+        AckVerdict::Counted { .. } => Ok(taken("counted")),
+        AckVerdict::Repeated => Ok(taken("repeated")),
+        // It is genuine, and too late to change anything: the processor has nothing to do about it.
+        AckVerdict::Refused(rejection) if rejection.reason == DeadLetterReason::StaleAck => {
+            Ok(taken("stale"))
+        }
+        AckVerdict::Refused(rejection) => Err(rejection.into()),
+    }
+}
+
+/// What the specification's guide answers with.
+fn taken(result: &str) -> (StatusCode, Json<Value>) {
+    (StatusCode::ACCEPTED, Json(json!({ "result": result })))
+}
+
+fn registered(api: &Api, id: &ProcessorId) -> Result<OpenDsr, Problem> {
+    let active = api.engine.active()?;
+    match active.registry.get(id).map(|processor| &processor.transport) {
+        Some(Transport::OpenDsr(opendsr)) => Ok(opendsr.clone()),
+        _ => Err(Problem::unknown("processor that speaks OpenDSR")),
+    }
+}
+
+fn refused(api: &Api, why: &NotBelieved) -> Problem {
+    // As on the topic: what comes from somebody else is not counted under the processor's name.
+    api.engine.metrics.ack("", DeadLetterReason::ForgedAck.as_str());
+    match why {
+        // Whether it is genuine nobody knows yet.
+        NotBelieved::NoCertificate(_) => Problem::unavailable(&why.to_string()),
+        _ => Problem::new(StatusCode::FORBIDDEN, "forged_ack", why.to_string()),
+    }
+}
+
+fn wrong(why: &WrongAnswer) -> Problem {
+    match why {
+        WrongAnswer::OtherAddress | WrongAnswer::OtherRequest => {
+            Problem::new(StatusCode::FORBIDDEN, "forged_ack", why.to_string())
+        }
+        _ => Problem::new(StatusCode::BAD_REQUEST, "schema", why.to_string()),
+    }
+}

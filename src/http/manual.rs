@@ -1,0 +1,245 @@
+//! Tasks that people do: listed, claimed by one at a time, confirmed, refused, handed over. Whom a task is about is shown to whoever
+//! has claimed it, and that somebody looked is written down.
+
+use std::sync::Arc;
+
+use axum::{
+    Json,
+    extract::State,
+    http::{HeaderMap, StatusCode, Uri},
+};
+use serde::Serialize;
+use serde_json::value::RawValue;
+use uuid::Uuid;
+
+use super::{
+    Api,
+    auth::{Auditor, By, Caller, Person},
+    body::Payload,
+    lists::raw,
+    problem::Problem,
+    query::{Id, Page, Params, cursor},
+    repeats,
+};
+use crate::{
+    domain::{
+        ids::{RequestId, TaskId},
+        words::Outcome,
+    },
+    engine::by_hand::{Confirmed, Deed, HandError, HandState, HandTask},
+    view::manual::ManualView,
+    wire::{api, status::StatusMessage},
+};
+
+/// The list of a cursor.
+const MANUAL: u8 = b'm';
+
+/// How many tasks are looked at for one page at the most.
+const MAX_SCANNED: usize = 5_000;
+
+/// A task that was just confirmed or refused.
+#[derive(Debug, Serialize)]
+struct Done<'a> {
+    task_id: TaskId,
+    request_id: RequestId,
+    /// `confirmed`, `refused`, or `awaiting_second`: another person has to confirm it.
+    state: &'static str,
+    outcome: Outcome,
+    request: StatusMessage<'a>,
+}
+
+/// `GET /v1/manual`
+pub(super) async fn list(
+    State(api): State<Arc<Api>>,
+    By { caller, .. }: By<Auditor>,
+    uri: Uri,
+) -> Result<Json<Page<Box<RawValue>>>, Problem> {
+    let mut params = Params::read(&uri, &["assignee", "state", "limit", "cursor"])?;
+    let assignee = params.take("assignee", "a name", |text| Some(text.to_owned()));
+    let words: Vec<&str> = HandState::ALL.iter().map(|state| state.as_str()).collect();
+    let states = format!("one of {}", words.join(", "));
+    let state = params.take("state", &states, HandState::parse);
+    let mut after = params.cursor(MANUAL).map(place_of);
+    let limit = params.limit();
+    params.finish()?;
+    let (mut found, mut scanned) = (Vec::new(), 0);
+    let next = loop {
+        let want = u32::try_from(limit).unwrap_or(u32::MAX);
+        let (tasks, last) = api.engine.by_hand().list(after, want).await?;
+        scanned += limit;
+        let fits = |task: &HandTask| {
+            caller.sees(&task.request.head.tenant)
+                && assignee.as_ref().is_none_or(|name| *name == task.assignee)
+                && state.is_none_or(|state| state == task.state)
+        };
+        for task in tasks.into_iter().filter(fits) {
+            found.push(task);
+        }
+        after = last;
+        if found.len() > limit {
+            found.truncate(limit);
+            break found.last().map(|task| (task.request.id, task.ordinal));
+        }
+        if after.is_none() || found.len() == limit || scanned >= MAX_SCANNED {
+            break after;
+        }
+    };
+    Ok(Json(Page {
+        items: shown(&api, &caller, &found).await?,
+        next_cursor: next.map(|(id, ordinal)| cursor(MANUAL, bytes_of(id, ordinal))),
+    }))
+}
+
+/// `GET /v1/manual/{task_id}`
+pub(super) async fn one(
+    State(api): State<Arc<Api>>,
+    By { caller, .. }: By<Auditor>,
+    Id(id): Id<TaskId>,
+) -> Result<Json<Box<RawValue>>, Problem> {
+    show(&api, &caller, id).await
+}
+
+/// `POST /v1/manual/{task_id}/claim`
+pub(super) async fn claim(
+    State(api): State<Arc<Api>>,
+    By { caller, .. }: By<Person>,
+    Id(id): Id<TaskId>,
+) -> Result<Json<Box<RawValue>>, Problem> {
+    check(&api, &caller, id).await?;
+    act(&api, &caller, id, &Deed::Claim, None).await?;
+    show(&api, &caller, id).await
+}
+
+/// `POST /v1/manual/{task_id}/confirm`
+pub(super) async fn confirm(
+    State(api): State<Arc<Api>>,
+    By { caller, .. }: By<Person>,
+    Id(id): Id<TaskId>,
+    headers: HeaderMap,
+    Payload(bytes): Payload,
+) -> Result<Json<Box<RawValue>>, Problem> {
+    check(&api, &caller, id).await?;
+    let once = repeats::of_task(&api, &caller, &headers, ("confirm", id), &bytes).await?;
+    let done = act(&api, &caller, id, &Deed::Confirm(&bytes), once.as_ref()).await?;
+    let state = if done.awaits_second {
+        HandState::AwaitingSecond.as_str()
+    } else {
+        "confirmed"
+    };
+    done_view(&api, &done, state)
+}
+
+/// `POST /v1/manual/{task_id}/refuse`
+pub(super) async fn refuse(
+    State(api): State<Arc<Api>>,
+    By { caller, .. }: By<Person>,
+    Id(id): Id<TaskId>,
+    headers: HeaderMap,
+    Payload(bytes): Payload,
+) -> Result<Json<Box<RawValue>>, Problem> {
+    let reason = api::parse_required_reason(&bytes)?;
+    check(&api, &caller, id).await?;
+    let once = repeats::of_task(&api, &caller, &headers, ("refuse", id), &bytes).await?;
+    let done = act(&api, &caller, id, &Deed::Refuse(&reason), once.as_ref()).await?;
+    done_view(&api, &done, "refused")
+}
+
+/// `POST /v1/manual/{task_id}/hand-over`
+pub(super) async fn hand_over(
+    State(api): State<Arc<Api>>,
+    By { caller, .. }: By<Person>,
+    Id(id): Id<TaskId>,
+    Payload(bytes): Payload,
+) -> Result<Json<Box<RawValue>>, Problem> {
+    let assignee = api::parse_assignee(&bytes)?;
+    check(&api, &caller, id).await?;
+    act(&api, &caller, id, &Deed::HandOver(&assignee), None).await?;
+    show(&api, &caller, id).await
+}
+
+/// What belongs to another tenant does not exist for its bearer.
+async fn check(api: &Api, caller: &Caller, id: TaskId) -> Result<(), Problem> {
+    let (request, _) = api.engine.find_task(id).await?;
+    if caller.sees(&request.head.tenant) {
+        Ok(())
+    } else {
+        Err(Problem::unknown("task"))
+    }
+}
+
+async fn act(
+    api: &Api,
+    caller: &Caller,
+    id: TaskId,
+    deed: &Deed<'_>,
+    once: Option<&crate::engine::operations::Once>,
+) -> Result<Confirmed, Problem> {
+    let by_hand = api.engine.by_hand();
+    let (done, effects) = by_hand.do_by_hand(id, &caller.name, deed, once).await?;
+    api.outputs.hand_over(effects).await;
+    Ok(done)
+}
+
+fn done_view(api: &Api, done: &Confirmed, state: &'static str) -> Result<Json<Box<RawValue>>, Problem> {
+    Ok(Json(raw(&Done {
+        task_id: done.request.task_id(done.ordinal),
+        request_id: done.request.id,
+        state,
+        outcome: done.outcome,
+        request: api.engine.status_of(&done.request),
+    })?))
+}
+
+async fn show(api: &Api, caller: &Caller, id: TaskId) -> Result<Json<Box<RawValue>>, Problem> {
+    let task = api.engine.by_hand().find(id).await?;
+    if !caller.sees(&task.request.head.tenant) {
+        return Err(Problem::unknown("task"));
+    }
+    let mut shown = shown(api, caller, &[task]).await?;
+    shown.pop().map(Json).ok_or_else(Problem::internal)
+}
+
+/// With whom those are about that the caller has claimed.
+async fn shown(api: &Api, caller: &Caller, tasks: &[HandTask]) -> Result<Vec<Box<RawValue>>, Problem> {
+    let own: Vec<&HandTask> = tasks
+        .iter()
+        .filter(|task| task.is_claimed_by(&caller.name))
+        .collect();
+    let mut identities = api
+        .engine
+        .by_hand()
+        .identities(&own, &caller.name)
+        .await?
+        .into_iter();
+    let now = api.engine.clock.now();
+    let views = tasks.iter().map(|task| {
+        let named = task.is_claimed_by(&caller.name).then(|| identities.next()).flatten();
+        raw(&ManualView::of(task, named, now))
+    });
+    views.collect()
+}
+
+fn bytes_of(id: RequestId, ordinal: u16) -> [u8; 18] {
+    let mut bytes = [0; 18];
+    bytes[..16].copy_from_slice(id.0.as_bytes());
+    bytes[16..].copy_from_slice(&ordinal.to_be_bytes());
+    bytes
+}
+
+fn place_of(bytes: [u8; 18]) -> (RequestId, u16) {
+    let [id @ .., high, low] = bytes;
+    (RequestId(Uuid::from_bytes(id)), u16::from_be_bytes([high, low]))
+}
+
+impl From<HandError> for Problem {
+    fn from(error: HandError) -> Self {
+        match error {
+            HandError::Operate(error) => error.into(),
+            HandError::Unreadable(rejection) => rejection.into(),
+            HandError::SamePerson => Self::new(StatusCode::FORBIDDEN, "not_allowed", error.to_string()),
+            HandError::Claimed | HandError::NotClaimed | HandError::Differs | HandError::Refused(_) => {
+                Self::new(StatusCode::CONFLICT, "wrong_state", error.to_string())
+            }
+        }
+    }
+}
