@@ -405,7 +405,7 @@ fn a_successor_names_one_that_is_gone_and_nobody_else_does() {
         good("replaces = 'old-crm'").replaces.map(|id| id.to_string()),
         Some("old-crm".to_owned())
     );
-    let other = GOOD.replace("'crm'", "'ads'");
+    let other = GOOD.replace("id = 'crm'", "id = 'ads'");
     let cases = [
         (
             format!("{GOOD}replaces = 'crm'\n"),
