@@ -287,6 +287,20 @@ pub enum Entry {
         /// Who.
         actor: String,
     },
+    /// Somebody who does tasks by hand was shown whom they are about.
+    IdentitiesShown {
+        /// Who.
+        actor: String,
+        /// The requests.
+        requests: Vec<RequestId>,
+    },
+    /// A task was added to its plan, for a processor that was registered later.
+    TaskAdded {
+        /// Its place in the plan.
+        ordinal: u16,
+        /// The processor.
+        processor: ProcessorId,
+    },
 }
 
 /// What one transaction did to one request: a leaf of the ledger.

@@ -191,7 +191,9 @@ impl UnitOfWork<'static> for DoByHand<'_> {
             .ok_or(OperateError::Unknown("task that waits for a person"))?;
         let row = row.clone();
         let live = row.clone().filter(|row| is_live(row, &touched.request));
-        let is_own = live.as_ref().is_some_and(|row| row.claimed_by.as_deref() == Some(self.actor));
+        let is_own = live
+            .as_ref()
+            .is_some_and(|row| row.claimed_by.as_deref() == Some(self.actor));
         let done = match (self.deed, live) {
             (Deed::Claim, Some(live)) if is_own => {
                 return Ok(Decision::Nothing(self.done(touched.request.clone(), Some(live))));
@@ -210,8 +212,7 @@ impl UnitOfWork<'static> for DoByHand<'_> {
                 self.settle(touched, body.as_bytes(), &context)?
             }
             (Deed::HandOver(assignee), _) => {
-                touched
-                    .attempt(|request| request.hand_over(self.ordinal, self.actor, &context))?;
+                touched.attempt(|request| request.hand_over(self.ordinal, self.actor, &context))?;
                 let mut row = self.row_of(&touched.request, row);
                 row.assignee = Some((*assignee).to_owned());
                 self.done(touched.request.clone(), Some(row))
@@ -340,7 +341,10 @@ impl DoByHand<'_> {
     /// A confirmation as the answer that it is.
     fn read(&self, request: &Request, body: &[u8]) -> Result<PreparedAck, HandError> {
         let (task, id) = (request.task(self.ordinal), request.task_id(self.ordinal));
-        let token = self.engine.vault.token(self.id, id, task.generation, task.attempt);
+        let token = self
+            .engine
+            .vault
+            .token(self.id, id, task.generation, task.attempt);
         let asked = AskedTask {
             request: self.id,
             task: id,

@@ -2,6 +2,7 @@
 
 mod acks;
 mod auth;
+mod backfill;
 mod backups;
 mod dead_letters;
 mod decisions;
@@ -12,6 +13,7 @@ mod holds;
 mod listener;
 mod lists;
 mod machines;
+mod manual;
 mod opendsr;
 mod privacy;
 mod problems;

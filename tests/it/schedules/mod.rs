@@ -22,6 +22,7 @@ macro_rules! on_both_stores {
 mod alike;
 mod attested;
 mod backups;
+mod by_hand;
 mod clocks;
 pub mod control;
 mod crashes;
@@ -50,6 +51,7 @@ mod registry;
 mod relay;
 mod shared_ids;
 mod stops;
+mod succession;
 mod suppressing;
 mod transport;
 mod undeliverable;
