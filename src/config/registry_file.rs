@@ -51,6 +51,8 @@ struct Peeked {
     id: Option<ProcessorId>,
     /// Whether it has a `backup` table.
     is_backup_set: bool,
+    /// Whom it replaces, as far as that is an id.
+    replaces: Option<ProcessorId>,
 }
 
 fn registry(root: &Section<'_>) -> Registry {
@@ -68,6 +70,9 @@ fn registry(root: &Section<'_>) -> Registry {
     let peek = |entry: &Entry<'_>| Peeked {
         id: entry.peek("id").and_then(|text| ProcessorId::new(text).ok()),
         is_backup_set: entry.has("backup"),
+        replaces: entry
+            .peek("replaces")
+            .and_then(|text| ProcessorId::new(text).ok()),
     };
     let listed: Vec<Peeked> = entries.iter().map(peek).collect();
     let read = entries.iter().enumerate().filter_map(|(n, entry)| {

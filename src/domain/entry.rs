@@ -294,6 +294,13 @@ pub enum Entry {
         /// The requests.
         requests: Vec<RequestId>,
     },
+    /// A task was added to its plan, for a processor that was registered later.
+    TaskAdded {
+        /// Its place in the plan.
+        ordinal: u16,
+        /// The processor.
+        processor: ProcessorId,
+    },
 }
 
 /// What one transaction did to one request: a leaf of the ledger.

@@ -75,6 +75,20 @@ pub fn plan(opening: &Opening, registry: &Registry, start: Start<'_>) -> Result<
     Ok(planned)
 }
 
+/// What a plan has for one processor, whatever else is in it. Which tasks it waits for is for the plan to say.
+pub fn addition(
+    processor: &Processor,
+    opening: &Opening,
+    registry: &Registry,
+    start: Start<'_>,
+) -> Vec<PlannedTask> {
+    if concerns(processor, opening, registry) {
+        shares(processor, opening, start)
+    } else {
+        Vec::new()
+    }
+}
+
 /// Whether a processor may hold what the command is about. A backup set holds what its sources hold.
 fn concerns(processor: &Processor, opening: &Opening, registry: &Registry) -> bool {
     match &processor.backup {
@@ -294,7 +308,7 @@ fn connect(planned: &mut [PlannedTask], registry: &Registry) {
 }
 
 /// What the processor can do of what is wanted. Erasing instead of anonymizing, and the reverse, only where it says so.
-fn possible_action(processor: &Processor, wanted: Action) -> Option<Action> {
+pub(super) fn possible_action(processor: &Processor, wanted: Action) -> Option<Action> {
     let can = |action| processor.actions.contains(&action);
     match wanted {
         Action::Anonymize if can(Action::Anonymize) => Some(Action::Anonymize),

@@ -4,6 +4,7 @@
 
 mod apply;
 mod event;
+mod handover;
 mod state;
 
 use serde::{Deserialize, Serialize};

@@ -262,6 +262,9 @@ impl<'a> Batch<'a> {
             changes.suppression.extend(touched.suppression.iter().cloned());
             touched.write_leaf(engine, now, &mut changes)?;
             counters.count(&touched.request, &touched.trail.moves, touched.before.as_ref());
+            for (_, from, state) in &touched.trail.handed_over {
+                counters.left(from, *state);
+            }
             touched.write_deferred(engine.clock_skew(), &mut counters, &mut changes);
             touched.write_asked(engine.clock_skew(), &mut changes);
             touched.write_undeliverable(&mut counters, &mut changes);

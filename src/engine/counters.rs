@@ -90,6 +90,11 @@ impl Counters {
         self.stands(request, &request.life, &request.bookkeeping, 1);
     }
 
+    /// Counts a task that another processor has taken over, which had stood like this.
+    pub(super) fn left(&mut self, processor: &ProcessorId, state: TaskStateName) {
+        self.of_processor(processor)[state as usize] -= 1;
+    }
+
     /// Takes out a closed request whose rows go, as it was stored.
     pub(super) fn forget(&mut self, request: &Request) {
         for task in &request.tasks {

@@ -1,6 +1,7 @@
 //! An operator's decisions about one task or request, and what people look up.
 
 mod approve_all;
+pub mod backfill;
 mod decide_one;
 
 use approve_all::ApproveAll;

@@ -104,11 +104,21 @@ fn changed(before: &Registry, after: &Registry) -> Vec<ProcessorId> {
 
 /// Whether every open request has to look at it: nothing lists what was accepted at a processor, nor what is out there.
 fn concerns_all_open(before: &Registry, after: &Registry) -> bool {
-    before.processors.iter().any(|old| {
+    let has_left = |old: &Processor| after.get(&old.id).is_none();
+    let term_moved = |old: &Processor| {
         after
             .get(&old.id)
-            .is_none_or(|new| new.completes_by != old.completes_by)
-    })
+            .is_some_and(|new| new.completes_by != old.completes_by)
+    };
+    // One that replaces another may come later than that one has left.
+    let is_new_heir = |new: &Processor| {
+        new.replaces.is_some() && before.get(&new.id).map(|old| &old.replaces) != Some(&new.replaces)
+    };
+    before
+        .processors
+        .iter()
+        .any(|old| has_left(old) || term_moved(old))
+        || after.processors.iter().any(is_new_heir)
 }
 
 impl Engine {

@@ -10,6 +10,7 @@ use super::{
     batch::{Batch, Finished},
     decision_inputs::DecisionInputs,
     effects::Effects,
+    succession::{self, Bodies},
     unit_of_work::{Decision, Load, UnitOfWork, run},
     use_cases::Sweeps,
 };
@@ -62,7 +63,7 @@ struct SweepBatch<'e> {
 
 #[async_trait]
 impl UnitOfWork<'static> for SweepBatch<'_> {
-    type Loaded = Sweep;
+    type Loaded = (Sweep, Bodies);
     type Output = Option<Sweep>;
     type Error = EngineError;
 
@@ -77,21 +78,25 @@ impl UnitOfWork<'static> for SweepBatch<'_> {
         tx: &mut dyn Transaction,
         inputs: &mut DecisionInputs,
         _: Lock,
-    ) -> Result<Load<Sweep, Option<Sweep>>, EngineError> {
+    ) -> Result<Load<(Sweep, Bodies), Option<Sweep>>, EngineError> {
         let Some(sweep) = tx.next_sweep(self.passed_over).await? else {
             return Ok(Load::Nothing(None));
         };
         inputs.let_replay(sweep.version);
-        let Step { ids, after } = self.step(sweep, inputs, tx).await?;
-        Ok(Load::Ready(tx.load(&ids, Lock::Rows).await?, after))
+        let fact = tx.fact_at(sweep.version).await?.map(|stored| stored.fact);
+        let Step { ids, after } = self.step(sweep, fact.as_ref(), inputs, tx).await?;
+        let rows = tx.load(&ids, Lock::Rows).await?;
+        let bodies = succession::bodies(fact.as_ref(), &rows, inputs, tx).await?;
+        Ok(Load::Ready(rows, (after, bodies)))
     }
 
     fn decide(
         &self,
-        sweep: &mut Sweep,
+        (sweep, bodies): &mut (Sweep, Bodies),
         inputs: &DecisionInputs,
         batch: &mut Batch<'static>,
     ) -> Result<Decision<Option<Sweep>>, EngineError> {
+        self.engine.hand_over(bodies, inputs, batch);
         batch.review(&self.engine.context(inputs));
         Ok(Decision::Write(Some(sweep.clone())))
     }
@@ -147,13 +152,11 @@ impl SweepBatch<'_> {
     async fn step(
         &self,
         mut sweep: Sweep,
+        fact: Option<&Fact>,
         inputs: &DecisionInputs,
         tx: &mut dyn Transaction,
     ) -> Result<Step, EngineError> {
-        let stages = match tx.fact_at(sweep.version).await? {
-            Some(stored) => self.stages(&stored.fact, inputs),
-            None => Vec::new(),
-        };
+        let stages = fact.map_or_else(Vec::new, |fact| self.stages(fact, inputs));
         if sweep.total.is_none() {
             sweep.total = Some(count(&stages, tx).await?);
         }

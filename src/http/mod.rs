@@ -6,6 +6,7 @@
 
 mod acks;
 mod auth;
+mod backfill;
 mod backups;
 mod batch;
 mod body;
@@ -264,6 +265,7 @@ fn routes(api: Arc<Api>) -> Router {
         .route("/v1/manual/{id}/confirm", post(manual::confirm))
         .route("/v1/manual/{id}/refuse", post(manual::refuse))
         .route("/v1/manual/{id}/hand-over", post(manual::hand_over))
+        .route("/v1/processors/{id}/backfill", post(backfill::backfill))
         .route(
             "/v1/brake",
             get(stops::show_brake).post(stops::brake).delete(stops::unbrake),

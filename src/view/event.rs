@@ -57,7 +57,7 @@ fn readable(request: RequestId, entry: &Entry) -> Result<Value, EngineError> {
             members.insert("event".to_owned(), Value::Object(tagged(event)));
             members.insert("task_id".to_owned(), json!(task_id(request, *ordinal)));
         }
-        Entry::Kept { ordinal, .. } | Entry::WaveAdded { ordinal, .. } => {
+        Entry::Kept { ordinal, .. } | Entry::WaveAdded { ordinal, .. } | Entry::TaskAdded { ordinal, .. } => {
             members.insert("task_id".to_owned(), json!(task_id(request, *ordinal)));
         }
         Entry::Status { .. }

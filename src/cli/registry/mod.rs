@@ -1,5 +1,6 @@
 //! `lacuna registry`: shows the active revision, compares the file with it, and activates the file.
 
+mod backfill;
 mod text;
 
 use std::path::{Path, PathBuf};
@@ -73,11 +74,14 @@ enum Action {
         /// The registry; the configured one where it is absent.
         file: Option<PathBuf>,
     },
+    /// Offers a processor that was registered later the requests that were planned without it.
+    Backfill(backfill::Args),
 }
 
 /// Runs it.
 pub fn run(args: Args) -> Result<Exit, Failure> {
     match args.action {
+        Action::Backfill(args) => backfill::run(&args),
         Action::Show { config } => show(&config.load()?),
         Action::Diff { config, file } => diff(&load(&config, file)?),
         Action::Apply {

@@ -12,7 +12,7 @@ use crate::{
     },
     domain::{
         calendar::Period,
-        ids::{AnchorName, Label},
+        ids::{AnchorName, Label, ProcessorId},
         registry::{
             BackupSet, Breaker, CompletesBy, ConfirmBy, Processor, Rate, Retention, UNNAMED_CATEGORY,
         },
@@ -39,6 +39,9 @@ pub(super) fn read(section: &Section<'_>, processor: &mut Processor, listed: &Li
     processor.completes_by = section
         .get("completes_by")
         .and_then(|entry| entry.table(completes_by).flatten());
+    if let Some(entry) = section.get("replaces") {
+        processor.replaces = replaces(&entry, processor, listed);
+    }
     if let Some(entry) = section.get("retention") {
         processor.retention = retention(&entry, processor);
     }
@@ -72,12 +75,41 @@ fn only_without_backup(section: &Section<'_>, processor: &Processor) {
             "expected none beside backup: copies are gone by proof alone; a published schedule is confirm_by = \"schedule\"",
         );
     }
+    if processor.replaces.is_some() {
+        section.problem(
+            "replaces",
+            "expected none beside backup: copies stay with the set that they are in",
+        );
+    }
     if !processor.idempotent {
         section.problem(
             "idempotent",
             "expected true beside backup: proving that copies are gone, or destroying a key, twice harms nobody",
         );
     }
+}
+
+/// A processor that was removed: one that is still in the file keeps its own tasks, and of two that would take over the same
+/// ones nobody could say which has them.
+fn replaces(entry: &Entry<'_>, processor: &Processor, listed: &Listed) -> Option<ProcessorId> {
+    let old = entry.checked(ProcessorId::new)?;
+    if old == processor.id {
+        return entry.refused("a processor does not replace itself");
+    }
+    if listed.iter().any(|one| one.id.as_ref() == Some(&old)) {
+        return entry.refused(&format!(
+            "{:?} is still in the file: its tasks are taken over when it is removed",
+            old.as_str()
+        ));
+    }
+    let heirs = listed.iter().filter(|one| one.replaces.as_ref() == Some(&old));
+    if heirs.count() > 1 {
+        return entry.refused(&format!(
+            "several processors replace {:?}: expected one",
+            old.as_str()
+        ));
+    }
+    Some(old)
 }
 
 fn completes_by(section: &Section<'_>) -> Option<CompletesBy> {

@@ -141,7 +141,7 @@ fn optional_keys() {
         ("Name = 'a'", "Name: unknown key; did you mean \"name\"?"),
         (
             "attempts = 3",
-            "attempts: unknown key; known here: accept_anonymized, accept_pseudonymised, ack_timeout, actions, after, anonymize_fallback, backup, breaker, categories, completes_by, concurrency, honours_cutoff, id, idempotent, identities, kind, missing_identity, name, provides, purposes, rate, regions, require_evidence, require_method, retention, retry, sweep, transport, verify",
+            "attempts: unknown key; known here: accept_anonymized, accept_pseudonymised, ack_timeout, actions, after, anonymize_fallback, backup, breaker, categories, completes_by, concurrency, honours_cutoff, id, idempotent, identities, kind, missing_identity, name, provides, purposes, rate, regions, replaces, require_evidence, require_method, retention, retry, sweep, transport, verify",
         ),
         (
             "missing_identity = 'ignore'",

@@ -287,6 +287,14 @@ fn mistakes_in_backup_sets() {
                 "idempotent: expected true beside backup: proving that copies are gone, or destroying a key, twice harms nobody",
             ),
         ),
+        (
+            format!("{GOOD}{BACKUP}{set}replaces = 'old'\n"),
+            at(
+                14,
+                "b",
+                "replaces: expected none beside backup: copies stay with the set that they are in",
+            ),
+        ),
         // A copy of a copy, named before or after the one that it copies.
         (
             format!(
@@ -382,11 +390,38 @@ fn a_published_term_and_what_must_not_be_sent_twice_are_read() {
         ),
         (
             "completes_by = { after = '0d' }",
-            "completes_by.after: expected a period longer than nothing",
+            "completes_by.after: expected a duration longer than zero",
         ),
         (
             "idempotent = 'no'",
             "idempotent: expected true or false, found text",
         ),
     ]);
+}
+
+#[test]
+fn a_successor_names_one_that_is_gone_and_nobody_else_does() {
+    assert_eq!(
+        good("replaces = 'old-crm'").replaces.map(|id| id.to_string()),
+        Some("old-crm".to_owned())
+    );
+    let other = GOOD.replace("id = 'crm'", "id = 'ads'");
+    let cases = [
+        (
+            format!("{GOOD}replaces = 'crm'\n"),
+            "processors.toml:7: processor \"crm\": replaces: a processor does not replace itself",
+        ),
+        (
+            format!("{GOOD}replaces = 'ads'\n{other}"),
+            "processors.toml:7: processor \"crm\": replaces: \"ads\" is still in the file: its tasks are taken over when it is removed",
+        ),
+        (
+            format!("{GOOD}replaces = 'old'\n{other}replaces = 'old'\n"),
+            "processors.toml:7: processor \"crm\": replaces: several processors replace \"old\": expected one\n\
+             processors.toml:14: processor \"ads\": replaces: several processors replace \"old\": expected one",
+        ),
+    ];
+    for (text, expected) in cases {
+        assert_eq!(read(&text), expected, "{text}");
+    }
 }

@@ -62,10 +62,10 @@ impl Answered {
             Reply::Ack(ack) => (**ack).clone(),
             Reply::Failed(failed) => {
                 let retry_after_seconds = failed.retry_after.map(seconds);
-                let answer = if failed.counts {
-                    Answer::Failed { retry_after_seconds }
-                } else {
-                    Answer::NotNow { retry_after_seconds }
+                let answer = match (failed.counts, failed.may_have_arrived) {
+                    (false, _) => Answer::NotNow { retry_after_seconds },
+                    (true, true) => Answer::Lost { retry_after_seconds },
+                    (true, false) => Answer::Failed { retry_after_seconds },
                 };
                 self.ack_of(answer, &failed.why)
             }
@@ -193,13 +193,13 @@ fn arrival(engine: &Engine, answered: &Answered) -> Arrival<PreparedAck> {
         .probe_after;
     let ack = answered.ack(probe_after);
     let prepared = engine.settlement().prepare_ack(ack).or_else(|rejection| {
-        // What it brings is refused, and so is all of it: it is asked again.
-        let failed = Answer::Failed {
+        // What it brings is refused, and so is all of it: it has arrived, and what became of it is not known.
+        let lost = Answer::Lost {
             retry_after_seconds: None,
         };
         engine
             .settlement()
-            .prepare_ack(answered.ack_of(failed, &rejection.detail))
+            .prepare_ack(answered.ack_of(lost, &rejection.detail))
     });
     Arrival::of_call_result(prepared)
 }

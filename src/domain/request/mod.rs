@@ -8,6 +8,7 @@
 
 pub mod answer;
 mod attestation;
+pub mod backfill;
 mod by_hand;
 pub mod deferral;
 pub mod derived_status;
@@ -31,6 +32,7 @@ pub mod provide;
 pub mod queue;
 pub mod refusal;
 mod restore;
+pub mod succession;
 pub mod suppression;
 pub mod undeliverable;
 pub mod waiting;
@@ -214,6 +216,8 @@ pub struct Trail {
     pub claimed: usize,
     /// The tasks, by place, that a published term has closed.
     pub attested: Vec<u16>,
+    /// The tasks, by place, that another processor has taken over: whose they were, and how they stood there.
+    pub handed_over: Vec<(u16, ProcessorId, TaskStateName)>,
 }
 
 /// A task went from one state to another.
@@ -235,6 +239,7 @@ impl Trail {
         self.dispatched.append(&mut next.dispatched);
         self.claimed += next.claimed;
         self.attested.append(&mut next.attested);
+        self.handed_over.append(&mut next.handed_over);
     }
 }
 

@@ -199,6 +199,7 @@ fn trail_of_opening(
         dispatched: Vec::with_capacity(planned.len()),
         claimed: 0,
         attested: Vec::new(),
+        handed_over: Vec::new(),
     };
     trail.entries.push(Entry::Opened {
         action: head.action,
@@ -302,7 +303,7 @@ impl Request {
 }
 
 /// The entry of a share that a rule keeps: also that the command has no anchor of the rule's name.
-fn kept((ordinal, planned): (u16, &PlannedTask)) -> Option<Entry> {
+pub(super) fn kept((ordinal, planned): (u16, &PlannedTask)) -> Option<Entry> {
     let (Share::Kept { basis, anchor }, TaskState::Parked { until, .. }) =
         (&planned.task.share, &planned.task.state)
     else {

@@ -104,7 +104,7 @@ impl Request {
         Ok(())
     }
 
-    fn add_wave(&mut self, like: &Task, source: u16, trail: &mut Trail) {
+    pub(super) fn add_wave(&mut self, like: &Task, source: u16, trail: &mut Trail) {
         let Ok(ordinal) = u16::try_from(self.tasks.len()) else {
             return;
         };

@@ -222,16 +222,22 @@ impl Task {
                 | S::Abandoned { .. },
                 E::Cancelled,
             ) => S::Cancelled,
-            _ => {
-                return Err(IllegalEvent {
-                    state: self.state.name(),
-                    event: event.clone(),
-                });
-            }
+            (_, E::HandedOver { action, named, due, .. }) => match self.handed_over(*action, *named, *due) {
+                Some(state) => state,
+                None => return Err(self.refuses(event)),
+            },
+            _ => return Err(self.refuses(event)),
         };
         self.count(event);
         self.state = next;
         Ok(())
+    }
+
+    fn refuses(&self, event: &TaskEvent) -> IllegalEvent {
+        IllegalEvent {
+            state: self.state.name(),
+            event: event.clone(),
+        }
     }
 
     fn count(&mut self, event: &TaskEvent) {
@@ -294,6 +300,11 @@ impl Task {
                     Purpose::Sweep(proof) => Purpose::Sweep(self.best(proof)),
                     Purpose::Verify(proof) => Purpose::Verify(self.best(proof)),
                 };
+            }
+            TaskEvent::HandedOver { to, action, .. } => {
+                self.processor = to.clone();
+                self.action = action.unwrap_or(self.action);
+                self.begin_generation(self.purpose_of_successor());
             }
             TaskEvent::Retried { .. } => self.begin_generation(Purpose::ByHand),
             TaskEvent::Restored { .. } => self.begin_generation(Purpose::Restored),

@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{Deferral, Purpose, Queued, Undelivered};
 use crate::domain::{
-    ids::{HoldId, Label},
+    ids::{HoldId, Label, ProcessorId},
     time::At,
     words::{AbandonCause, Action, Outcome, Proof},
 };
@@ -189,6 +189,19 @@ pub enum TaskEvent {
         /// How many sends count towards the registry's limit so far.
         sends: u32,
         /// From when it may be asked.
+        due: At,
+    },
+    /// Its processor has left the registry, and another one takes it over.
+    HandedOver {
+        /// Who had it.
+        from: ProcessorId,
+        /// Who has it now.
+        to: ProcessorId,
+        /// What that one is asked; `None`: it can do nothing of what is wanted.
+        action: Option<Action>,
+        /// Whether the subject has an identity that it knows.
+        named: bool,
+        /// From when it may be sent.
         due: At,
     },
 }

@@ -144,6 +144,13 @@ fn every_event() -> Vec<TaskEvent> {
         TaskEvent::Termed { until: Some(T) },
         TaskEvent::Probed { due: T },
         TaskEvent::Doubted { sends: 1, due: T },
+        TaskEvent::HandedOver {
+            from: ProcessorId::new("crm").unwrap(),
+            to: ProcessorId::new("new").unwrap(),
+            action: Some(Action::Erase),
+            named: true,
+            due: T,
+        },
     ]
 }
 
@@ -152,26 +159,27 @@ const WAVE: fn() -> Share = || Share::Wave {
     key: false,
 };
 
-/// The whole table: a row a state, a column an event, in the orders above. What only a wave may do is a `w`.
+/// The whole table: a row a state, a column an event, in the orders above. What only a wave may do is a `w`, and what
+/// only others may an `l`.
 #[test]
 fn only_the_listed_pairs_are_allowed() {
     let table = [
-        ("blocked", "x.........xxw......wwwx........"),
-        ("blocked", "x.........xx.......ww.xx......."),
-        ("parked", ".x...x...xxx.x..x.xw..x........"),
-        ("ready", "..x..x...xxx..x.x.xw..x.xx....."),
-        ("dispatched", "...xxxxxxxx.w...xxxw....x..x..x"),
-        ("accepted", "....xxxxxxx.w...xxxw........x.x"),
-        ("done", "..................xw..........."),
-        ("exempt", "..................xw..........."),
-        ("abandoned", ".....x...xxx....x.xww.x.......x"),
-        ("waived", "..............................."),
-        ("cancelled", "..............................."),
-        ("held", ".....x....xx...xx.xw..x........"),
-        ("verifying", ".x........x.......x............"),
-        ("ready", "..xxxxxxxxxxw.x.xxxw..x..xx...."),
-        ("ready", "..xxxxxxxxxxw.x.xxxw..x.xxx...."),
-        ("accepted", "....xxxxxxx.....xxxw........xxx"),
+        ("blocked", "x.........xxw......wwwx........l"),
+        ("blocked", "x.........xx.......ww.xx.......l"),
+        ("parked", ".x...x...xxx.x..x.xw..x........l"),
+        ("ready", "..x..x...xxx..x.x.xw..x.xx.....l"),
+        ("dispatched", "...xxxxxxxx.w...xxxw....x..x..xl"),
+        ("accepted", "....xxxxxxx.w...xxxw........x.xl"),
+        ("done", "..................xw............"),
+        ("exempt", "..................xw............"),
+        ("abandoned", ".....x...xxx....x.xww.x.......xl"),
+        ("waived", "................................"),
+        ("cancelled", "................................"),
+        ("held", ".....x....xx...xx.xw..x........l"),
+        ("verifying", ".x........x.......x............l"),
+        ("ready", "..xxxxxxxxxxw.x.xxxw..x..xx....l"),
+        ("ready", "..xxxxxxxxxxw.x.xxxw..x.xxx....l"),
+        ("accepted", "....xxxxxxx.....xxxw........xxxl"),
     ];
     for (state, (name, row)) in every_state().into_iter().zip(table) {
         assert_eq!(state.name().as_str(), name);
@@ -182,7 +190,11 @@ fn only_the_listed_pairs_are_allowed() {
                     share,
                     ..task(state.clone())
                 };
-                let allowed = mark == 'x' || (mark == 'w' && before.share == WAVE());
+                let allowed = match mark {
+                    'w' => before.share == WAVE(),
+                    'l' => before.share != WAVE(),
+                    mark => mark == 'x',
+                };
                 let mut after = before.clone();
                 assert_eq!(after.apply(event).is_ok(), allowed, "{before:?} + {event:?}");
                 if !allowed {

@@ -94,10 +94,13 @@ impl Touched<'_> {
         changes: &mut Changes,
     ) {
         let after: Vec<Deferred> = self.request.deferred(clock_skew).collect();
-        if after == self.deferred {
+        // Its row names its processor.
+        let is_handed_over = |ordinal| self.trail.handed_over.iter().any(|(place, ..)| *place == ordinal);
+        if after == self.deferred && self.trail.handed_over.is_empty() {
             return;
         }
-        for new in after.iter().filter(|new| !self.deferred.contains(new)) {
+        let is_new = |new: &&Deferred| !self.deferred.contains(new) || is_handed_over(new.ordinal);
+        for new in after.iter().filter(is_new) {
             changes.deferred.push(DeferredRow {
                 request_id: self.request.id,
                 ordinal: new.ordinal,
@@ -108,7 +111,8 @@ impl Touched<'_> {
             });
             counters.deferred(new.why, 1);
         }
-        for old in self.deferred.iter().filter(|old| !after.contains(old)) {
+        let is_old = |old: &&Deferred| !after.contains(old) || is_handed_over(old.ordinal);
+        for old in self.deferred.iter().filter(is_old) {
             counters.deferred(old.why, -1);
             if !after.iter().any(|new| new.ordinal == old.ordinal) {
                 changes.resumed.push((self.request.id, old.ordinal));

@@ -47,7 +47,9 @@ fn render(entry: &Entry, processors: &[String], times: Times) -> Option<String> 
             "{}: brought evidence of {records} records",
             name(ordinal)
         )),
-        Entry::Kept { .. } | Entry::WaveAdded { .. } => of_shares(entry, processors),
+        Entry::Kept { .. } | Entry::WaveAdded { .. } | Entry::TaskAdded { .. } => {
+            of_shares(entry, processors)
+        }
         Entry::Opened { .. }
         | Entry::Status { .. }
         | Entry::Overdue
@@ -99,6 +101,9 @@ fn of_shares(entry: &Entry, processors: &[String]) -> Option<String> {
                 "{}: has to keep a share until {until} ({basis}, counted from {counted}, {from})",
                 name(ordinal)
             )
+        }
+        Entry::TaskAdded { processor, .. } => {
+            format!("{processor}: was registered later, and is asked as well")
         }
         Entry::WaveAdded {
             processor, sources, ..
@@ -275,6 +280,9 @@ fn happened(event: &TaskEvent, attempt: u32, times: Times) -> String {
         }
         TaskEvent::Doubted { .. } => {
             "whether it was carried out is not known: it is asked before it is sent again".to_owned()
+        }
+        TaskEvent::HandedOver { from, to, .. } => {
+            format!("{from} has left the registry, and {to} takes it over")
         }
         TaskEvent::Identified => "can be asked now".to_owned(),
         TaskEvent::Refused { basis } | TaskEvent::Exempted { basis } => format!("exempt: {basis}"),

@@ -1,6 +1,7 @@
 //! The whole way through the real binary: commands on a real Kafka, six processors in another process that know only
 //! the contract, the worker killed in the middle, every request proved complete.
 
+mod attested;
 mod clocks;
 mod constraints;
 mod deferred;

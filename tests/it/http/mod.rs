@@ -2,6 +2,7 @@
 
 mod acks;
 mod auth;
+mod backfill;
 mod backups;
 mod dead_letters;
 mod decisions;

@@ -51,6 +51,7 @@ mod registry;
 mod relay;
 mod shared_ids;
 mod stops;
+mod succession;
 mod suppressing;
 mod transport;
 mod undeliverable;

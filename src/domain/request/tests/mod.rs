@@ -18,6 +18,7 @@ mod pseudonyms;
 mod random;
 mod refusing;
 mod replays;
+mod succeeding;
 mod success;
 mod suppression;
 mod table;
@@ -264,6 +265,7 @@ impl Bench {
             dispatched,
             claimed: _,
             attested: _,
+            handed_over: _,
         } = trail;
         Ok(Self {
             registry,

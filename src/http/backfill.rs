@@ -1,0 +1,75 @@
+//! `POST /v1/processors/{id}/backfill`: a processor that was registered later is offered requests.
+
+use std::sync::Arc;
+
+use axum::{Json, extract::State};
+use serde::{Deserialize, Serialize};
+
+use super::{
+    Api,
+    auth::{By, Operator},
+    body::Payload,
+    problem::Problem,
+    query::Lane,
+};
+use crate::{
+    domain::{ids::ProcessorId, time::At, words::DeadLetterReason},
+    engine::operations::backfill::{Backfill, BackfillStep, Backfilled},
+    wire::Rejection,
+};
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+struct Asked {
+    since: Option<At>,
+    dry_run: bool,
+}
+
+/// What came of it.
+#[derive(Debug, Serialize)]
+pub(super) struct Answer {
+    processor: ProcessorId,
+    since: Option<At>,
+    dry_run: bool,
+    #[serde(flatten)]
+    done: Backfilled,
+}
+
+/// `POST /v1/processors/{id}/backfill`
+pub(super) async fn backfill(
+    State(api): State<Arc<Api>>,
+    By { caller, .. }: By<Operator>,
+    Lane(processor): Lane,
+    Payload(bytes): Payload,
+) -> Result<Json<Answer>, Problem> {
+    // It is about every tenant's requests.
+    caller.check_unlimited()?;
+    let Asked { since, dry_run } = if bytes.is_empty() {
+        Asked::default()
+    } else {
+        serde_json::from_slice(&bytes).map_err(|error| {
+            let detail = format!("expected {{\"since\": a time, \"dry_run\": true or false}}: {error}");
+            Rejection::new(DeadLetterReason::Schema, detail)
+        })?
+    };
+    let asked = Backfill {
+        processor,
+        since,
+        dry_run,
+    };
+    let mut step = BackfillStep::default();
+    while !step.is_over {
+        let emission = api
+            .engine
+            .operations()
+            .backfill(&asked, &caller.name, &mut step)
+            .await?;
+        api.outputs.hand_over(emission).await;
+    }
+    Ok(Json(Answer {
+        processor: asked.processor,
+        since,
+        dry_run,
+        done: step.done,
+    }))
+}
