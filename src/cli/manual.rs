@@ -328,7 +328,11 @@ fn show(json: bool, view: &ManualView<'_>) -> Result<Exit, Failure> {
         out.line(format_args!("{what:<12} {said}"))?;
     }
     for identity in view.identities.iter().flatten() {
-        out.line(format_args!("{:<12} {}", identity.kind, identity.value.expose()))?;
+        out.line(format_args!(
+            "{:<12} {}",
+            identity.kind.as_str(),
+            identity.value.expose()
+        ))?;
     }
     out.end()?;
     Ok(Exit::Ok)

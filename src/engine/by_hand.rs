@@ -4,11 +4,12 @@
 //! task is written in the transaction that moves it, so that both are so or neither.
 
 mod deed;
+mod error;
 
 use std::collections::HashMap;
 
 use self::deed::DoByHand;
-pub use self::deed::{Deed, HandError};
+pub use self::{deed::Deed, error::HandError};
 use super::{
     EngineError, OperateError, effects::Effects, operations::Once, unit_of_work::run, use_cases::ByHand,
 };
