@@ -6,7 +6,7 @@ const NOT_BUILT: &str = "not built yet in this version:";
 
 #[test]
 fn transports() {
-    let refused = format!("transport: {NOT_BUILT} only the transport kafka is");
+    let refused = format!("transport: {NOT_BUILT} kafka, webhook, opendsr and manual are");
     let cases = [
         ("'kafka'", "transport: expected a table, found text".to_owned()),
         ("{}", "transport.type: missing".into()),
