@@ -36,8 +36,8 @@ fn transports() {
         ),
         (
             "{ type = 'manual', assignee = ' ', due = '0d', confirm_by_two = 2 }",
-            "transport.assignee: expected a text that is not empty\ntransport.due: expected a duration longer than zero\n\
-             transport.confirm_by_two: expected true or false, found an integer"
+            "transport.assignee: expected a text that is not empty\ntransport.confirm_by_two: expected true or false, found an \
+             integer\ntransport.due: expected a duration longer than zero"
                 .into(),
         ),
     ];
