@@ -18,7 +18,7 @@ use crate::{
         task::TaskEvent,
         task_ids::task_id,
         time::At,
-        words::{Status, Why},
+        words::{AbandonCause, Status, Why},
     },
     store::{Store, StoredFact, StoredLeaf},
     vault::Vault,
@@ -203,18 +203,23 @@ fn decision_of(entry: &Entry, request: &Request) -> Option<DecisionView> {
             to: Status::Cancelled,
             ..
         } => named("cancel"),
-        Entry::Task {
-            ordinal,
-            event: TaskEvent::Retried { .. } | TaskEvent::Reopened,
-            ..
-        } => of_task("retry", *ordinal),
-        Entry::Task {
-            ordinal,
-            event: TaskEvent::Waived,
-            ..
-        } => of_task("waive", *ordinal),
+        Entry::Task { ordinal, event, .. } => of_task(deed_of(event)?, *ordinal),
         _ => return None,
     })
+}
+
+/// What a person has done about a task, where somebody is named beside it: processors answer without a name.
+const fn deed_of(event: &TaskEvent) -> Option<&'static str> {
+    match event {
+        TaskEvent::Retried { .. } | TaskEvent::Reopened => Some("retry"),
+        TaskEvent::Waived => Some("waive"),
+        TaskEvent::Settled { .. } | TaskEvent::SecondLook { .. } => Some("confirm"),
+        TaskEvent::Abandoned {
+            cause: AbandonCause::Rejected,
+            ..
+        } => Some("refuse"),
+        _ => None,
+    }
 }
 
 impl Engine {
