@@ -22,6 +22,7 @@ pub mod history;
 mod in_order;
 mod keyring;
 mod ledger;
+mod manual;
 pub mod open;
 mod origin;
 mod outbox;
@@ -57,6 +58,7 @@ pub use self::{
     history::{Chain, Head, Passed},
     keyring::*,
     ledger::*,
+    manual::*,
     open::{Exclusive, StoreOptions},
     origin::Origin,
     outbox::*,

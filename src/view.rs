@@ -10,6 +10,7 @@ pub mod deferral;
 pub mod event;
 pub mod explanation;
 pub mod hold;
+pub mod manual;
 pub mod opendsr;
 pub mod position;
 pub mod processor;

@@ -13,7 +13,7 @@ use crate::{
         request::{Context, Withheld},
         time::At,
     },
-    engine::registry,
+    engine::{registry, status::LanesNow},
     store::Store,
 };
 
@@ -50,6 +50,14 @@ impl Knowledge {
             keep_after_completion: config.vault.keep_after_completion.add_to(now, &zone).since(now),
             zone,
         })
+    }
+
+    /// How the lanes stand. Which circuits are open only workers know.
+    pub(super) fn lanes(&self) -> LanesNow<'_> {
+        LanesNow {
+            registry: Some(&self.registry),
+            ..LanesNow::from(self.facts.stops())
+        }
     }
 
     /// The active registry.

@@ -99,7 +99,9 @@ enum Action {
         json: bool,
     },
     /// Shows one of them: to whoever has claimed it with whom it is about, which the ledger then says.
-    #[command(after_help = "Example:\n  lacuna manual show 0192f3c1-7a10-7c4e-9d5b-0e6f3a1c2b4d --actor j.doe")]
+    #[command(
+        after_help = "Example:\n  lacuna manual show 0192f3c1-7a10-7c4e-9d5b-0e6f3a1c2b4d --actor j.doe"
+    )]
     Show(Who),
     /// Takes one on, and shows whom it is about. One person at a time has it.
     #[command(
@@ -181,14 +183,20 @@ async fn engine(config: &Config) -> Result<Engine, Failure> {
     Ok(engine)
 }
 
-fn list(config: &Config, assignee: Option<&str>, state: Option<HandState>, json: bool) -> Result<Exit, Failure> {
+fn list(
+    config: &Config,
+    assignee: Option<&str>,
+    state: Option<HandState>,
+    json: bool,
+) -> Result<Exit, Failure> {
     block_on(async {
         let engine = engine(config).await?;
         let (mut found, mut after) = (Vec::new(), None);
         loop {
             let (tasks, last) = engine.by_hand().list(after, PAGE).await?;
             let fits = |task: &HandTask| {
-                assignee.is_none_or(|name| name == task.assignee) && state.is_none_or(|state| state == task.state)
+                assignee.is_none_or(|name| name == task.assignee)
+                    && state.is_none_or(|state| state == task.state)
             };
             found.extend(tasks.into_iter().filter(fits));
             match last {
@@ -210,7 +218,15 @@ fn list(config: &Config, assignee: Option<&str>, state: Option<HandState>, json:
 }
 
 fn table(views: &[ManualView<'_>]) -> Table {
-    let mut table = Table::new(&["task", "processor", "action", "assignee", "state", "claimed by", "due"]);
+    let mut table = Table::new(&[
+        "task",
+        "processor",
+        "action",
+        "assignee",
+        "state",
+        "claimed by",
+        "due",
+    ]);
     for view in views {
         let late = if view.overdue { " (late)" } else { "" };
         table.row([
@@ -231,20 +247,34 @@ fn act(who: &Who, deed: Option<&Deed<'_>>) -> Result<Exit, Failure> {
     block_on(async {
         let engine = engine(&config).await?;
         if let Some(deed) = deed {
-            let done = engine.by_hand().do_by_hand(who.task, &who.actor, deed, None).await;
+            let done = engine
+                .by_hand()
+                .do_by_hand(who.task, &who.actor, deed, None)
+                .await;
             let (done, _) = done.map_err(failure)?;
             if matches!(deed, Deed::Confirm(_) | Deed::Refuse(_)) {
-                let state = if done.awaits_second { "awaiting_second" } else { "done" };
+                let state = if done.awaits_second {
+                    "awaiting_second"
+                } else {
+                    "done"
+                };
                 let status = done.request.life.status;
-                return said(who.json, state, &json!({ "task_id": who.task, "state": state, "outcome": done.outcome,
-                    "status": status, "request_id": done.request.id }));
+                return said(
+                    who.json,
+                    state,
+                    &json!({ "task_id": who.task, "state": state, "outcome": done.outcome,
+                    "status": status, "request_id": done.request.id }),
+                );
             }
         }
         let task = match engine.by_hand().find(who.task).await {
             Err(OperateError::Engine(error)) => return Err(error.into()),
             found => found.map_err(|error| Failure::NotSo(error.to_string()))?,
         };
-        let own: Vec<&HandTask> = [&task].into_iter().filter(|task| task.is_claimed_by(&who.actor)).collect();
+        let own: Vec<&HandTask> = [&task]
+            .into_iter()
+            .filter(|task| task.is_claimed_by(&who.actor))
+            .collect();
         let identities = engine.by_hand().identities(&own, &who.actor).await?.pop();
         let view = ManualView::of(&task, identities, engine.clock.now());
         show(who.json, &view)
@@ -266,8 +296,11 @@ fn said(json: bool, state: &str, value: &Value) -> Result<Exit, Failure> {
     } else if state == "awaiting_second" {
         out.line("confirmed, and another person has to confirm it, too")?;
     } else {
-        out.line(format_args!("{} of request {}", value["outcome"].as_str().unwrap_or_default(),
-            value["request_id"].as_str().unwrap_or_default()))?;
+        out.line(format_args!(
+            "{} of request {}",
+            value["outcome"].as_str().unwrap_or_default(),
+            value["request_id"].as_str().unwrap_or_default()
+        ))?;
     }
     out.end()?;
     Ok(Exit::Ok)
@@ -295,7 +328,11 @@ fn show(json: bool, view: &ManualView<'_>) -> Result<Exit, Failure> {
         out.line(format_args!("{what:<12} {said}"))?;
     }
     for identity in view.identities.iter().flatten() {
-        out.line(format_args!("{:<12} {}", identity.kind, identity.value.expose()))?;
+        out.line(format_args!(
+            "{:<12} {}",
+            identity.kind.as_str(),
+            identity.value.expose()
+        ))?;
     }
     out.end()?;
     Ok(Exit::Ok)

@@ -15,6 +15,7 @@ pub mod init;
 pub mod keys;
 mod knowledge;
 mod lanes;
+pub mod manual;
 pub mod migrate;
 pub mod positions;
 pub mod processors;
@@ -71,6 +72,8 @@ pub enum Command {
     Registry(registry::Args),
     /// Shows how the lanes of processors stand, tries them, stops them, and has them go on.
     Processors(processors::Args),
+    /// Shows the tasks that people do, claims them, confirms them.
+    Manual(manual::Args),
     /// Stops everything, and has it go on.
     Brake(brake::Args),
     /// Creates and lists the keys.
@@ -112,6 +115,7 @@ impl Command {
             Self::Sweeps(args) => sweeps::run(args),
             Self::Registry(args) => registry::run(args),
             Self::Processors(args) => processors::run(args),
+            Self::Manual(args) => manual::run(args),
             Self::Brake(args) => brake::run(args),
             Self::Keys(args) => keys::run(args),
             Self::DeadLetters(args) => dead_letters::run(args),

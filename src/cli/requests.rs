@@ -72,18 +72,18 @@ const PAGE: u32 = 500;
 /// Runs it.
 pub fn run(args: &Args) -> Result<Exit, Failure> {
     let config = args.config.load()?;
-    let (found, more, facts) = block_on(async {
+    let (found, more, knowledge) = block_on(async {
         let store = session::open_store(&config).await?;
         let (found, more) = find(store.as_ref(), args).await?;
         let knowledge = Knowledge::read(store.as_ref(), &config, Clock::System.now()).await?;
-        Ok((found, more, knowledge.facts))
+        Ok((found, more, knowledge))
     })?;
     let mut out = Out::stdout();
     if args.json {
         let bodies = &config.policy.complaint_bodies;
         found
             .iter()
-            .try_for_each(|request| out.json(&status_message(request, bodies, facts.stops())))?;
+            .try_for_each(|request| out.json(&status_message(request, bodies, &knowledge.lanes())))?;
     } else {
         out.table(&table(&found))?;
     }

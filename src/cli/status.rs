@@ -8,7 +8,8 @@ use super::{
 };
 use crate::{
     clock::Clock,
-    domain::{ids::RequestId, request::Request, stops::Stops, time::At},
+    domain::{ids::RequestId, request::Request, time::At},
+    engine::status::LanesNow,
     store::StoredRequest,
     view::{request::RequestOverview, task::TaskView},
 };
@@ -32,11 +33,11 @@ pub struct Args {
 /// Runs it.
 pub fn run(args: &Args) -> Result<Exit, Failure> {
     let config = args.config.load()?;
-    let (found, facts) = block_on(async {
+    let (found, knowledge) = block_on(async {
         let store = session::open_store(&config).await?;
         let found = store.requests(&[args.id]).await?.pop();
         let knowledge = Knowledge::read(store.as_ref(), &config, Clock::System.now()).await?;
-        Ok((found, knowledge.facts))
+        Ok((found, knowledge))
     })?;
     let Some(StoredRequest { request, .. }) = found else {
         return Err(Failure::NotSo(format!(
@@ -49,16 +50,16 @@ pub fn run(args: &Args) -> Result<Exit, Failure> {
         out.json(&RequestOverview::of(
             &request,
             &config.policy.complaint_bodies,
-            facts.stops(),
+            &knowledge.lanes(),
         ))?;
     } else {
-        show(&mut out, &request, facts.stops(), Clock::System.now())?;
+        show(&mut out, &request, &knowledge.lanes(), Clock::System.now())?;
     }
     out.end()?;
     Ok(Exit::Ok)
 }
 
-fn show(out: &mut Out, request: &Request, stops: &Stops, now: At) -> Result<(), Failure> {
+fn show(out: &mut Out, request: &Request, lanes: &LanesNow<'_>, now: At) -> Result<(), Failure> {
     let (head, life, counts) = (&request.head, &request.life, request.counts());
     out.line(format_args!("request    {}", request.id))?;
     out.line(format_args!("status     {}{}", life.status, flags(request)))?;
@@ -112,7 +113,7 @@ fn show(out: &mut Out, request: &Request, stops: &Stops, now: At) -> Result<(), 
         out.line(format_args!("waits      {}{until}", gate.why))?;
     }
     out.line("")?;
-    out.table(&tasks(request, stops))
+    out.table(&tasks(request, lanes))
 }
 
 /// How long until the deadline, or since; nothing once the request is closed.
@@ -127,7 +128,7 @@ fn time_left(request: &Request, now: At) -> String {
     }
 }
 
-fn tasks(request: &Request, stops: &Stops) -> Table {
+fn tasks(request: &Request, lanes: &LanesNow<'_>) -> Table {
     let mut table = Table::new(&[
         "processor",
         "state",
@@ -137,7 +138,7 @@ fn tasks(request: &Request, stops: &Stops) -> Table {
         "attempt",
         "task",
     ]);
-    for task in TaskView::all(request).map(|task| task.as_stopped(stops)) {
+    for task in TaskView::all(request, lanes) {
         let state = task.outcome.map_or_else(
             || task.state.to_string(),
             |proof| format!("{}: {proof}", task.state),

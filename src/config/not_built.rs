@@ -9,7 +9,6 @@ use super::reader::Entry;
 const REFUSED: &[(&str, &str)] = &[
     ("auth.oidc", "only the tokens of auth.tokens are accepted"),
     ("transport.vendor", "only the transport kafka is"),
-    ("transport.manual", "only the transport kafka is"),
 ];
 
 /// Reports that this is not built yet, if it is not.

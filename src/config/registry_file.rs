@@ -1,6 +1,7 @@
 //! `processors.toml`: the registry of processors.
 
 mod http_options;
+mod manual;
 mod opendsr;
 mod rules;
 mod transport;

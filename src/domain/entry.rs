@@ -287,6 +287,13 @@ pub enum Entry {
         /// Who.
         actor: String,
     },
+    /// Somebody who does tasks by hand was shown whom they are about.
+    IdentitiesShown {
+        /// Who.
+        actor: String,
+        /// The requests.
+        requests: Vec<RequestId>,
+    },
     /// A task was added to its plan, for a processor that was registered later.
     TaskAdded {
         /// Its place in the plan.

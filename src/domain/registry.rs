@@ -242,6 +242,14 @@ impl Processor {
         }
     }
 
+    /// What is known of it where a person does its tasks; `None`: a machine does.
+    pub const fn manual(&self) -> Option<&Manual> {
+        match &self.transport {
+            Transport::Manual(manual) => Some(manual),
+            Transport::Kafka { .. } | Transport::Webhook(_) | Transport::OpenDsr(_) => None,
+        }
+    }
+
     /// Whether its tasks go to a topic.
     pub const fn is_on_kafka(&self) -> bool {
         matches!(self.transport, Transport::Kafka { .. })

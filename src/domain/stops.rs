@@ -53,10 +53,15 @@ impl Stops {
 
     /// Why a task is not done yet whose lane may have been stopped, or gone on, since that was written down.
     pub fn why_now(&self, processor: &ProcessorId, state: TaskStateName, why: Why) -> Why {
-        if state != TaskStateName::Ready || !matches!(why, Why::Rate | Why::Paused | Why::Brake) {
+        if state != TaskStateName::Ready || !matches!(why, Why::Rate | Why::Retry | Why::Paused | Why::Brake)
+        {
             return why;
         }
-        self.of(processor).map_or(Why::Rate, Queued::word)
+        match (self.of(processor), why) {
+            (Some(stopped), _) => stopped.word(),
+            (None, Why::Retry) => Why::Retry,
+            (None, _) => Why::Rate,
+        }
     }
 
     /// The brake, where it is on.

@@ -4,17 +4,14 @@
 //! task is written in the transaction that moves it, so that both are so or neither.
 
 mod deed;
+mod error;
 
 use std::collections::HashMap;
 
 use self::deed::DoByHand;
-pub use self::deed::{Deed, HandError};
+pub use self::{deed::Deed, error::HandError};
 use super::{
-    Engine, EngineError, OperateError,
-    effects::Effects,
-    operations::Once,
-    unit_of_work::run,
-    use_cases::ByHand,
+    EngineError, OperateError, effects::Effects, operations::Once, unit_of_work::run, use_cases::ByHand,
 };
 use crate::{
     domain::{
@@ -97,7 +94,12 @@ pub struct Confirmed {
 
 impl HandTask {
     /// Of a task; `None`: it does not wait for a person.
-    fn of(stored: &StoredRequest, ordinal: u16, row: Option<&ManualRow>, registry: &Registry) -> Option<Self> {
+    fn of(
+        stored: &StoredRequest,
+        ordinal: u16,
+        row: Option<&ManualRow>,
+        registry: &Registry,
+    ) -> Option<Self> {
         let request = &stored.request;
         let task = request.tasks.get(usize::from(ordinal))?;
         let manual = registry.get(&task.processor)?.manual()?;
@@ -105,7 +107,9 @@ impl HandTask {
         let claim = row.filter(|row| is_live(row, request));
         let state = match (&task.state, claim) {
             (TaskState::Queued { .. }, _) => HandState::Open,
-            (TaskState::Accepted { .. }, Some(row)) if row.confirmed_by.is_some() => HandState::AwaitingSecond,
+            (TaskState::Accepted { .. }, Some(row)) if row.confirmed_by.is_some() => {
+                HandState::AwaitingSecond
+            }
             (TaskState::Accepted { .. }, Some(_)) => HandState::Claimed,
             _ => return None,
         };
@@ -167,7 +171,9 @@ impl ByHand<'_> {
             .collect();
         let rows = engine.store.manual_rows(&ids).await?;
         let tasks = places.iter().filter_map(|(id, ordinal)| {
-            let row = rows.iter().find(|row| row.request_id == *id && row.ordinal == *ordinal);
+            let row = rows
+                .iter()
+                .find(|row| row.request_id == *id && row.ordinal == *ordinal);
             HandTask::of(requests.get(id)?, *ordinal, row, &active.registry)
         });
         Ok((tasks.collect(), last))
@@ -225,7 +231,11 @@ impl ByHand<'_> {
     }
 
     /// Whom these tasks are about, for whoever has claimed them. That somebody looked is written down first.
-    pub async fn identities(self, tasks: &[&HandTask], actor: &str) -> Result<Vec<Vec<Identity>>, EngineError> {
+    pub async fn identities(
+        self,
+        tasks: &[&HandTask],
+        actor: &str,
+    ) -> Result<Vec<Vec<Identity>>, EngineError> {
         if tasks.is_empty() {
             return Ok(Vec::new());
         }

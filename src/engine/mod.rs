@@ -8,6 +8,7 @@ pub mod accepted;
 mod active_registry;
 pub mod agenda;
 mod batch;
+pub mod by_hand;
 pub mod capsules;
 pub mod circuits;
 pub mod clock_guard;
@@ -82,7 +83,9 @@ use self::clock_guard::ClockGuard;
 pub use self::{
     active_registry::ActiveRegistry,
     error::{EngineError, OperateError},
-    use_cases::{Agenda, BackupEvents, Gauges, Intake, Operations, Queues, Retention, Settlement, Sweeps},
+    use_cases::{
+        Agenda, BackupEvents, ByHand, Gauges, Intake, Operations, Queues, Retention, Settlement, Sweeps,
+    },
 };
 
 /// What the engine is set to.

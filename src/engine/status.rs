@@ -1,21 +1,108 @@
 //! The state of a request in the words of the contract: on the status topic, over HTTP and on the command line.
 
-use std::borrow::Cow;
+use std::{borrow::Cow, collections::BTreeMap, sync::Arc};
 
+use super::{ActiveRegistry, Engine, circuits::OpenCircuit};
 use crate::{
     domain::{
+        fact::Facts,
+        ids::ProcessorId,
+        registry::Registry,
         request::{
             Request,
             derived_status::NotErased,
             refusal::{ComplaintBodies, Refusals},
         },
         stops::Stops,
-        words::TaskStateName,
+        task::TaskState,
+        time::At,
+        words::{TaskStateName, Why},
     },
     wire::status::{
         OutcomeCounts, RefusalNotice, RefusedShare, ShareLeft, StatusMessage, TaskCounts, WaitingFor,
     },
 };
+
+/// How the lanes stand, as a worker knows it.
+#[derive(Debug)]
+pub struct KnownLanes {
+    facts: Arc<Facts>,
+    active: Option<Arc<ActiveRegistry>>,
+    circuits: Arc<BTreeMap<ProcessorId, OpenCircuit>>,
+}
+
+impl KnownLanes {
+    /// As what is shown wants it.
+    pub fn view(&self) -> LanesNow<'_> {
+        LanesNow {
+            stops: self.facts.stops(),
+            circuits: Some(&self.circuits),
+            registry: self.active.as_ref().map(|active| &active.registry),
+        }
+    }
+}
+
+impl Engine {
+    /// How the lanes stand, as this worker knows it.
+    pub fn lanes_now(&self) -> KnownLanes {
+        KnownLanes {
+            facts: self.facts(),
+            active: self.active().ok(),
+            circuits: self.open_circuits(),
+        }
+    }
+}
+
+/// How the lanes stand now, whatever was so when something began to wait in them.
+#[derive(Debug, Clone, Copy)]
+pub struct LanesNow<'a> {
+    /// What people have stopped.
+    pub stops: &'a Stops,
+    /// The circuits that are open, where they are known.
+    pub circuits: Option<&'a BTreeMap<ProcessorId, OpenCircuit>>,
+    /// The active registry, where there is one.
+    pub registry: Option<&'a Registry>,
+}
+
+impl<'a> From<&'a Stops> for LanesNow<'a> {
+    fn from(stops: &'a Stops) -> Self {
+        Self {
+            stops,
+            circuits: None,
+            registry: None,
+        }
+    }
+}
+
+impl LanesNow<'_> {
+    /// Why a task is not done yet, and until when it waits, with what its lane has to say. `waits`: without.
+    pub fn waits(&self, request: &Request, ordinal: u16, waits: (Why, Option<At>)) -> (Why, Option<At>) {
+        let task = request.task(ordinal);
+        let (processor, state) = (&task.processor, task.state.name());
+        if !matches!(state, TaskStateName::Ready | TaskStateName::Accepted) {
+            return waits;
+        }
+        let (before, until) = waits;
+        let why = self.stops.why_now(processor, state, before);
+        if why != before && matches!(why, Why::Paused | Why::Brake) {
+            return (why, None);
+        }
+        if let Some(due) = self
+            .registry
+            .and_then(|registry| request.due_by_hand(ordinal, registry))
+            && !matches!(why, Why::Paused | Why::Brake)
+        {
+            return (Why::Manual, Some(due));
+        }
+        let is_queued = matches!(task.state, TaskState::Queued { .. });
+        match self.circuits.and_then(|circuits| circuits.get(processor)) {
+            Some(open) if is_queued && matches!(why, Why::Rate | Why::Retry) => {
+                (Why::CircuitOpen, Some(open.until))
+            }
+            _ => (why, until),
+        }
+    }
+}
 
 /// The state of a request, as the status topic and the lists of the API say it.
 ///
@@ -23,7 +110,7 @@ use crate::{
 pub fn status_message<'a>(
     request: &'a Request,
     complaint_bodies: &'a ComplaintBodies,
-    stops: &Stops,
+    lanes: &LanesNow<'_>,
 ) -> StatusMessage<'a> {
     let counts = request.counts();
     let life = &request.life;
@@ -59,15 +146,18 @@ pub fn status_message<'a>(
         waiting_for: request
             .waiting_for()
             .into_iter()
-            .map(|waiting| WaitingFor {
-                processor: waiting.processor.map(Cow::Borrowed),
-                // A gate blocks all of the request's tasks.
-                state: Some(waiting.state.unwrap_or(TaskStateName::Blocked)),
-                why: match (waiting.processor, waiting.state) {
-                    (Some(processor), Some(state)) => stops.why_now(processor, state, waiting.why),
-                    _ => waiting.why,
-                },
-                until: waiting.until,
+            .map(|waiting| {
+                let waits = (waiting.why, waiting.until);
+                let (why, until) = waiting
+                    .ordinal
+                    .map_or(waits, |ordinal| lanes.waits(request, ordinal, waits));
+                WaitingFor {
+                    processor: waiting.processor.map(Cow::Borrowed),
+                    // A gate blocks all of the request's tasks.
+                    state: Some(waiting.state.unwrap_or(TaskStateName::Blocked)),
+                    why,
+                    until,
+                }
             })
             .collect(),
         revision: u64::from(request.revision),

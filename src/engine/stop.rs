@@ -127,7 +127,7 @@ impl StoreWork for Pull<'_> {
         let stop = match (want, last.as_ref().and_then(stop_of)) {
             // It is as it is wanted already.
             (Want::Stop, Some(stop)) => stop,
-            (Want::GoOn, None) => last.as_ref().map_or_else(Uuid::nil, |last| ended(last)),
+            (Want::GoOn, None) => last.as_ref().map_or_else(Uuid::nil, ended),
             (Want::Stop, None) => self.stop(tx, &mut changes, now).await?,
             (Want::GoOn, Some(stop)) => self.go_on(stop, tx, &mut changes, now).await?,
         };

@@ -39,14 +39,14 @@ impl Engine {
     /// Hands over what is to be handed over. What cannot be stays where it is, and needs attention there.
     pub(super) fn hand_over(&self, bodies: &mut Bodies, inputs: &DecisionInputs, batch: &mut Batch<'static>) {
         for (id, stored) in bodies {
-            if let Err(error) = self.try_hand_over(*id, stored, inputs, batch) {
+            if let Err(error) = self.try_pass_to_successors(*id, stored, inputs, batch) {
                 let error = &error as &dyn std::error::Error;
                 tracing::error!(request = %id, error, "tasks of a processor that has left cannot be handed over");
             }
         }
     }
 
-    fn try_hand_over(
+    fn try_pass_to_successors(
         &self,
         id: RequestId,
         stored: &mut StoredBody,
@@ -63,7 +63,7 @@ impl Engine {
         let subject = Subject::unpack(&plain)?;
         let types: Vec<IdentityType> = subject.identities.iter().map(|one| one.kind.clone()).collect();
         let mut request = touched.request.clone();
-        let (trail, supplied) = request.hand_over(&types, &context)?;
+        let (trail, supplied) = request.pass_to_successors(&types, &context)?;
         if supplied.is_empty() {
             return Ok(());
         }

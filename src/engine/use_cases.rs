@@ -40,6 +40,8 @@ use_cases! {
     Retention, retention;
     /// People decide about requests and tasks.
     Operations, operations;
+    /// People do tasks.
+    ByHand, by_hand;
     /// Prometheus reads gauges.
     Gauges, gauges;
 }

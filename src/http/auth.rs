@@ -78,6 +78,8 @@ roles! {
     Compliance = Role::Compliance, "compliance";
     /// Runs the lanes.
     Operator = Role::Operator, "operator";
+    /// Does tasks by hand.
+    Person = Role::Operator | Role::Compliance, "operator or compliance";
     /// Looks at everything and changes nothing: compliance and operator include it.
     Auditor = Role::Auditor | Role::Compliance | Role::Operator, "auditor, compliance or operator";
     /// Sees requests: a submitter only its own.

@@ -36,10 +36,12 @@ pub(super) async fn one(
     }
     engine.refresh_facts().await?;
     let decisions = engine.decisions_of(&full).await?;
+    let lanes = engine.lanes_now();
     let parts = DetailParts {
         status: engine.status_of(request),
         decisions,
         vault: &engine.vault,
+        lanes: &lanes.view(),
         free_text: !caller.sees_no_free_text(),
     };
     let detail = engine.with_context(|context| raw(&RequestDetail::of(&full, parts, context)?))??;

@@ -213,7 +213,10 @@ async fn shown(api: &Api, caller: &Caller, tasks: &[HandTask]) -> Result<Vec<Box
         .into_iter();
     let now = api.engine.clock.now();
     let views = tasks.iter().map(|task| {
-        let named = task.is_claimed_by(&caller.name).then(|| identities.next()).flatten();
+        let named = task
+            .is_claimed_by(&caller.name)
+            .then(|| identities.next())
+            .flatten();
         raw(&ManualView::of(task, named, now))
     });
     views.collect()

@@ -23,6 +23,7 @@ mod hosts;
 mod layers;
 pub mod listener;
 mod lists;
+mod manual;
 mod opendsr;
 mod outputs;
 mod problem;
@@ -258,6 +259,12 @@ fn routes(api: Arc<Api>) -> Router {
         .route("/v1/processors/{id}", get(processors::one))
         .route("/v1/processors/{id}/pause", post(stops::pause))
         .route("/v1/processors/{id}/resume", post(stops::resume))
+        .route("/v1/manual", get(manual::list))
+        .route("/v1/manual/{id}", get(manual::one))
+        .route("/v1/manual/{id}/claim", post(manual::claim))
+        .route("/v1/manual/{id}/confirm", post(manual::confirm))
+        .route("/v1/manual/{id}/refuse", post(manual::refuse))
+        .route("/v1/manual/{id}/hand-over", post(manual::hand_over))
         .route("/v1/processors/{id}/backfill", post(backfill::backfill))
         .route(
             "/v1/brake",

@@ -128,7 +128,7 @@ pub(super) async fn list(
         wanted.start.and_then(Place::before),
         limit,
     );
-    let facts = api.engine.facts();
+    let lanes = api.engine.lanes_now();
     let (mut items, mut last, mut more) = (Vec::new(), None, false);
     'pages: loop {
         let requests = scan.next().await?;
@@ -147,7 +147,7 @@ pub(super) async fn list(
                     more = true;
                     break 'pages;
                 }
-                let task = TaskView::of(request, ordinal).as_stopped(facts.stops());
+                let task = TaskView::now(request, ordinal, &lanes.view());
                 items.push(raw(&Listed {
                     request_id: request.id,
                     tenant: &request.head.tenant,
@@ -238,8 +238,8 @@ async fn decide(
     };
     api.outputs.hand_over(emission).await;
     let ordinal = request.find_task(id).ok_or_else(|| Problem::unknown("task"))?;
-    let facts = api.engine.facts();
-    let task = TaskView::of(&request, ordinal).as_stopped(facts.stops());
+    let lanes = api.engine.lanes_now();
+    let task = TaskView::now(&request, ordinal, &lanes.view());
     Ok(Json(raw(&Decided {
         task,
         request: api.engine.status_of(&request),

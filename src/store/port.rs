@@ -16,6 +16,7 @@ use super::{
     history::Passed,
     keyring::KeyringStore,
     ledger::{LedgerStore, LedgerTransaction},
+    manual::{ManualStore, ManualTransaction},
     outbox::OutboxStore,
     outcomes::OutcomeStore,
     polls::PollStore,
@@ -49,6 +50,7 @@ pub trait Store:
     + DeadLetterStore
     + PositionStore
     + OutboxStore
+    + ManualStore
     + OutcomeStore
     + PollStore
     + StatusCallbackStore
@@ -91,6 +93,7 @@ pub trait Transaction:
     + LedgerTransaction
     + FactTransaction
     + StopTransaction
+    + ManualTransaction
     + SweepTransaction
     + CapsuleTransaction
     + DeadLetterTransaction

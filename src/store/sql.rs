@@ -15,6 +15,7 @@ mod early;
 mod facts;
 mod keyring;
 mod ledger;
+mod manual;
 mod merged;
 mod outbox;
 mod outcomes;

@@ -25,12 +25,14 @@ use tower_service::Service as _;
 
 use self::connector::Connector;
 pub use self::{
-    body::MOST,
     connector::Guard,
     failure::{CallError, TlsFault},
 };
 use super::local::{Reader, Unusable};
 use crate::domain::{registry::HttpOptions, time::At};
+
+/// The most bytes of an answer, packed and unpacked. The longest ack that is read has some 20 KiB.
+pub const MOST: usize = 64 * 1024;
 
 /// How long a connection is kept without a call: shorter than servers keep it (Node.js 5 s, most others longer), or a call
 /// would now and then meet one that is just being closed.

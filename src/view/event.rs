@@ -87,6 +87,7 @@ fn readable(request: RequestId, entry: &Entry) -> Result<Value, EngineError> {
         | Entry::LaneResumed { .. }
         | Entry::BrakeOn { .. }
         | Entry::BrakeOff { .. }
+        | Entry::IdentitiesShown { .. }
         | Entry::Purged { .. } => {}
     }
     Ok(Value::Object(members))

@@ -17,7 +17,12 @@ use crate::{
         time::At,
         words::Status,
     },
-    engine::{EngineError, decisions::DecisionView, questions::FullRequest, status::status_message},
+    engine::{
+        EngineError,
+        decisions::DecisionView,
+        questions::FullRequest,
+        status::{LanesNow, status_message},
+    },
     vault::Vault,
     wire::status::StatusMessage,
 };
@@ -118,10 +123,14 @@ impl<'a> Explanation<'a> {
     ) -> Result<Self, EngineError> {
         let request = full.request();
         let gates = request.gates_of_people();
+        let lanes = LanesNow {
+            registry: Some(context.registry),
+            ..LanesNow::from(context.facts.stops())
+        };
         let best = request.best_case(context);
         let openers = gates.iter().filter_map(|gate| outlook::opener(*gate, request));
         Ok(Self {
-            request: status_message(request, complaint_bodies, context.facts.stops()),
+            request: status_message(request, complaint_bodies, &lanes),
             warnings: warnings(full, vault, context)?,
             happened: history(request, &full.read_leaves()?),
             decisions,

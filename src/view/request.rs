@@ -14,7 +14,6 @@ use crate::{
         body::Body,
         note::{Note, Proof},
         request::{Check, Context, Request, refusal::ComplaintBodies},
-        stops::Stops,
         time::At,
         words::{Reason, Why},
     },
@@ -23,7 +22,7 @@ use crate::{
         decisions::{DecisionView, notes_of},
         identifying::warnings_of_stored,
         questions::FullRequest,
-        status::status_message,
+        status::{LanesNow, status_message},
     },
     vault::Vault,
     wire::status::StatusMessage,
@@ -43,13 +42,11 @@ pub struct RequestOverview<'a> {
 
 impl<'a> RequestOverview<'a> {
     /// Of a request.
-    pub fn of(request: &'a Request, complaint_bodies: &'a ComplaintBodies, stops: &Stops) -> Self {
+    pub fn of(request: &'a Request, complaint_bodies: &'a ComplaintBodies, lanes: &LanesNow<'_>) -> Self {
         Self {
-            status: status_message(request, complaint_bodies, stops),
+            status: status_message(request, complaint_bodies, lanes),
             deadline_rolled: request.life.clock.rolled,
-            task_list: TaskView::all(request)
-                .map(|task| task.as_stopped(stops))
-                .collect(),
+            task_list: TaskView::all(request, lanes).collect(),
         }
     }
 }
@@ -89,6 +86,8 @@ pub struct DetailParts<'a> {
     pub decisions: Vec<DecisionView>,
     /// What opens the side rows of the ledger.
     pub vault: &'a Vault,
+    /// How the lanes stand.
+    pub lanes: &'a LanesNow<'a>,
     /// Whether free text that processors wrote is shown: it may hold identifiers.
     pub free_text: bool,
 }
@@ -103,7 +102,7 @@ impl<'a> RequestDetail<'a> {
         let request = full.request();
         let mut evidence = evidence_of(full, parts.vault, parts.free_text);
         let task_list = request.ordinals().map(|ordinal| ProvedTask {
-            task: TaskView::of(request, ordinal).as_stopped(context.facts.stops()),
+            task: TaskView::now(request, ordinal, parts.lanes),
             evidence: evidence.remove(&ordinal),
         });
         let holds = context.facts.holds().on_request(request, context.registry);

@@ -165,6 +165,7 @@ fn to_do(request: &Request, ordinal: u16, context: &Context<'_>) -> Option<Strin
         // A gate has a sentence of its own, and the others go on by themselves.
         Need::Gate(_)
         | Need::Resumption(_)
+        | Need::ByHand(_)
         | Need::Release(_)
         | Need::Answer(_)
         | Need::Term(_)
@@ -255,7 +256,7 @@ fn sentence(request: &Request, ordinal: u16, context: &Context<'_>) -> Option<St
             "A restored backup has brought it back: {processor} has much to do again, and is asked when it comes to this."
         )),
         TaskState::Ready { due } => format!("{processor} is asked at {due}."),
-        TaskState::Queued { .. } => in_queue(task, context),
+        TaskState::Queued { .. } => in_queue(request, ordinal, context),
         TaskState::Undeliverable { .. } => format!(
             "The topic of {processor} takes nothing now: it is missing or forbidden, has no leader, or does not confirm. It \
              is tried all the time, and {processor} is asked as soon as it takes the task."
@@ -281,10 +282,17 @@ fn sentence(request: &Request, ordinal: u16, context: &Context<'_>) -> Option<St
 }
 
 /// What a task in the queue of its lane waits for. A lane that goes on since the task was put there is not stopped.
-fn in_queue(task: &Task, context: &Context<'_>) -> String {
+fn in_queue(request: &Request, ordinal: u16, context: &Context<'_>) -> String {
+    let task = request.task(ordinal);
     let processor = &task.processor;
-    match stopped(task, context) {
-        Some(stopped) => stopped,
+    if let Some(stopped) = stopped(task, context) {
+        return stopped;
+    }
+    match request.due_by_hand(ordinal, context.registry) {
+        Some(due) if due <= context.now => format!(
+            "{processor} is done by hand, and nobody has claimed it although it was due at {due}: `lacuna manual list`."
+        ),
+        Some(due) => format!("{processor} is done by hand, by {due}: it waits for somebody who claims it."),
         None => format!("It waits for its turn in the queue of {processor}."),
     }
 }

@@ -9,11 +9,11 @@ use crate::domain::{
     ids::{Label, ProcessorId, TaskId},
     note::Statement,
     request::Request,
-    stops::Stops,
     task::{Share, TaskState},
     time::At,
-    words::{Action, TaskStateName, Why},
+    words::{Action, TaskStateName},
 };
+use crate::engine::status::LanesNow;
 
 /// A task as people see it.
 #[derive(Debug, Serialize)]
@@ -66,18 +66,23 @@ impl<'a> TaskView<'a> {
         }
     }
 
-    /// The same with what is stopped now, whatever was so when it began to wait.
-    #[must_use]
-    pub fn as_stopped(mut self, stops: &Stops) -> Self {
-        if let Some(why) = self.why.and_then(Why::parse) {
-            self.why = Some(stops.why_now(self.processor, self.state, why).as_str());
+    /// The task at this place, with what its lane has to say now.
+    pub fn now(request: &'a Request, ordinal: u16, lanes: &LanesNow<'_>) -> Self {
+        let mut view = Self::of(request, ordinal);
+        if let Some(waits) = request.why_not_done(request.task(ordinal))
+            && view.why == Some(waits.0.as_str())
+        {
+            let (why, until) = lanes.waits(request, ordinal, waits);
+            (view.why, view.until) = (Some(why.as_str()), until);
         }
-        self
+        view
     }
 
     /// Every task of a request, in the order of its plan.
-    pub fn all(request: &'a Request) -> impl Iterator<Item = Self> {
-        request.ordinals().map(|ordinal| Self::of(request, ordinal))
+    pub fn all(request: &'a Request, lanes: &LanesNow<'_>) -> impl Iterator<Item = Self> {
+        request
+            .ordinals()
+            .map(|ordinal| Self::now(request, ordinal, lanes))
     }
 }
 

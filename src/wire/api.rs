@@ -163,6 +163,22 @@ pub fn parse_required_reason(bytes: &[u8]) -> Result<String, Rejection> {
         .ok_or_else(|| Rejection::schema("reason: expected one"))
 }
 
+/// Reads to whom a task is handed over.
+pub fn parse_assignee(bytes: &[u8]) -> Result<String, Rejection> {
+    #[derive(Deserialize)]
+    struct Named<'a> {
+        #[serde(borrow)]
+        assignee: Text<'a, 1, MAX_REASON>,
+    }
+    let Named {
+        assignee: Text(assignee),
+    } = read(validate::check(bytes)?)?;
+    match assignee.trim() {
+        "" => Err(Rejection::schema("assignee: expected one")),
+        name => Ok(name.to_owned()),
+    }
+}
+
 /// The idempotency key that the body of a call names; no body at all names none.
 pub fn command_id_of(bytes: &[u8]) -> Result<Option<CommandId>, Rejection> {
     #[derive(Deserialize)]

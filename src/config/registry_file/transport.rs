@@ -1,6 +1,6 @@
 //! How a processor is asked.
 
-use super::{opendsr, webhook::webhook};
+use super::{manual::manual, opendsr, webhook::webhook};
 use crate::{
     config::{
         kafka, not_built,
@@ -66,10 +66,7 @@ fn of_kind(
             section.take_any();
             not_built::refuse(entry, "transport.vendor");
         }
-        Kind::Manual => {
-            section.need("assignee").and_then(|e| e.line_of_text());
-            not_built::refuse(entry, "transport.manual");
-        }
+        Kind::Manual => return manual(section).map(Transport::Manual),
     }
     None
 }

@@ -30,13 +30,15 @@ fn transports() {
             "{ type = 'vendor' }",
             format!("{}\ntransport.connector: missing", refused),
         ),
-        ("{ type = 'manual', assignee = 'desk' }", refused.clone()),
         (
             "{ type = 'manual', assigne = 'desk' }",
-            format!(
-                "{}\ntransport.assigne: unknown key; did you mean \"assignee\"?\ntransport.assignee: missing",
-                refused
-            ),
+            "transport.assigne: unknown key; did you mean \"assignee\"?\ntransport.assignee: missing".into(),
+        ),
+        (
+            "{ type = 'manual', assignee = ' ', due = '0d', confirm_by_two = 2 }",
+            "transport.assignee: expected a text that is not empty\ntransport.due: expected a duration longer than zero\n\
+             transport.confirm_by_two: expected true or false, found an integer"
+                .into(),
         ),
     ];
     for (transport, expected) in cases {

@@ -303,10 +303,11 @@ impl Request {
                 ..
             } => true,
             // The person is back: somebody has to decide whether a system that erases everything is asked.
-            TaskState::Ready { .. } | TaskState::Queued { .. } | TaskState::Undeliverable { .. } => context
-                .registry
-                .get(&task.processor)
-                .is_none_or(|processor| !self.spares(task, processor)),
+            TaskState::Ready { .. } | TaskState::Queued { .. } | TaskState::Undeliverable { .. } => {
+                context.registry.get(&task.processor).is_none_or(|processor| {
+                    !self.spares(task, processor) || self.is_late_by_hand(ordinal, processor, context.now)
+                })
+            }
             TaskState::Parked {
                 why: Deferral::Rotation,
                 until,

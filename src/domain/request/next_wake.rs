@@ -43,7 +43,8 @@ impl Request {
                 earliest = Some(earliest.map_or(at, |earlier| earlier.min(at)));
             }
         };
-        for task in &self.tasks {
+        for ordinal in self.ordinals() {
+            let task = self.task(ordinal);
             consider(match &task.state {
                 // An acceptance that has run out has raised attention already: waking again would find nothing new.
                 TaskState::Accepted { expected_by, .. } if *expected_by <= context.now => None,
@@ -57,6 +58,11 @@ impl Request {
                 // What is due and was not sent has no processor, or waits for its turn in a replay, which comes to it.
                 TaskState::Ready { due } if *due <= context.now => {
                     Some(context.now.plus(LOOK_FOR_PROCESSOR_EVERY))
+                }
+                // Past its due date somebody has to be told.
+                TaskState::Queued { .. } => {
+                    let due = self.due_by_hand(ordinal, context.registry);
+                    due.filter(|due| *due > context.now)
                 }
                 // Whoever opens its lane comes to it.
                 TaskState::Undeliverable { due, .. }

@@ -33,7 +33,7 @@ impl Request {
     /// Gives the open tasks of processors that have left to those that replace them: each keeps its id, and is the next
     /// generation. `types`: the types of the subject's identifiers. The answer has the tasks, by place, with the types that
     /// their processors are sent from now on.
-    pub fn hand_over(
+    pub fn pass_to_successors(
         &mut self,
         types: &[IdentityType],
         context: &Context<'_>,

@@ -13,6 +13,8 @@ use crate::domain::{
 pub struct Waiting<'a> {
     /// The processor; `None`: a gate of the whole request.
     pub processor: Option<&'a ProcessorId>,
+    /// The place of its task; `None` for a gate.
+    pub ordinal: Option<u16>,
     /// The state of its task; `None` for a gate.
     pub state: Option<TaskStateName>,
     /// Why.
@@ -29,6 +31,7 @@ impl Request {
         }
         let of_request = |why, until| Waiting {
             processor: None,
+            ordinal: None,
             state: None,
             why,
             until,
@@ -40,14 +43,16 @@ impl Request {
             .then(|| of_request(Why::NeedsAttention, None));
         gate.into_iter()
             .chain(person)
-            .chain(self.tasks.iter().filter_map(|task| self.waits(task)))
+            .chain(self.ordinals().filter_map(|ordinal| self.waits(ordinal)))
             .collect()
     }
 
-    fn waits<'a>(&self, task: &'a Task) -> Option<Waiting<'a>> {
+    fn waits(&self, ordinal: u16) -> Option<Waiting<'_>> {
+        let task = self.task(ordinal);
         let (why, until) = self.why_not_done(task)?;
         Some(Waiting {
             processor: Some(&task.processor),
+            ordinal: Some(ordinal),
             state: Some(task.state.name()),
             why,
             until,

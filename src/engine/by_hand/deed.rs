@@ -5,17 +5,13 @@ use std::{collections::BTreeSet, sync::Arc, time::Duration};
 use async_trait::async_trait;
 use serde_json::{Value, json};
 
-use super::is_live;
+use super::{HandError, is_live};
 use crate::{
     domain::{
         entry::Entry,
         ids::RequestId,
         note::BroughtBy,
-        request::{
-            Context, Request,
-            answer::{AckRejection, Taken},
-            operate::DecisionError,
-        },
+        request::{Context, Request, answer::Taken},
         words::Outcome,
     },
     engine::{
@@ -26,7 +22,7 @@ use crate::{
         prepare::PreparedAck,
         unit_of_work::{Decision, Load, UnitOfWork},
     },
-    store::{Lock, ManualRow, StoreError, StoreFailure, Transaction},
+    store::{Lock, ManualRow, Transaction},
     wire::{
         Rejection,
         ack::{AskedTask, NoAck, parse_reply},
@@ -67,59 +63,6 @@ impl Deed<'_> {
             Self::Confirm(_) => "confirm",
             Self::Refuse(_) => "refuse",
             Self::HandOver(_) => "hand_over",
-        }
-    }
-}
-
-/// Why nothing was done.
-#[derive(Debug, thiserror::Error)]
-pub enum HandError {
-    /// There is no such task, its state does not allow it, or something failed.
-    #[error(transparent)]
-    Operate(#[from] OperateError),
-    /// Somebody else has claimed it.
-    #[error("somebody else has claimed the task")]
-    Claimed,
-    /// Nobody has claimed it.
-    #[error("nobody has claimed the task: claim it first")]
-    NotClaimed,
-    /// Another person has to confirm it.
-    #[error("another person has to confirm it, too")]
-    SamePerson,
-    /// The other one has confirmed something else.
-    #[error("the first confirmation says something else: hand the task over, and have it done again")]
-    Differs,
-    /// The confirmation cannot be read.
-    #[error("{}", .0.detail)]
-    Unreadable(Rejection),
-    /// It does not fit the task.
-    #[error("the task does not take this confirmation: {0}")]
-    Refused(#[from] AckRejection),
-}
-
-impl From<EngineError> for HandError {
-    fn from(error: EngineError) -> Self {
-        Self::Operate(error.into())
-    }
-}
-
-impl From<StoreError> for HandError {
-    fn from(error: StoreError) -> Self {
-        Self::Operate(error.into())
-    }
-}
-
-impl From<DecisionError> for HandError {
-    fn from(error: DecisionError) -> Self {
-        Self::Operate(error.into())
-    }
-}
-
-impl StoreFailure for HandError {
-    fn store_error(&self) -> Option<&StoreError> {
-        match self {
-            Self::Operate(error) => error.store_error(),
-            _ => None,
         }
     }
 }
@@ -172,7 +115,10 @@ impl UnitOfWork<'static> for DoByHand<'_> {
             }
             return Ok(Load::Nothing(self.done(stored.request.clone(), row)));
         }
-        inputs.claims = Arc::new(BTreeSet::from([(self.id, self.ordinal)]));
+        // Whatever else is done about it must not send it.
+        if matches!(self.deed, Deed::Claim | Deed::Refuse(_)) {
+            inputs.claims = Arc::new(BTreeSet::from([(self.id, self.ordinal)]));
+        }
         Ok(Load::Ready(rows, row))
     }
 
@@ -191,7 +137,9 @@ impl UnitOfWork<'static> for DoByHand<'_> {
             .ok_or(OperateError::Unknown("task that waits for a person"))?;
         let row = row.clone();
         let live = row.clone().filter(|row| is_live(row, &touched.request));
-        let is_own = live.as_ref().is_some_and(|row| row.claimed_by.as_deref() == Some(self.actor));
+        let is_own = live
+            .as_ref()
+            .is_some_and(|row| row.claimed_by.as_deref() == Some(self.actor));
         let done = match (self.deed, live) {
             (Deed::Claim, Some(live)) if is_own => {
                 return Ok(Decision::Nothing(self.done(touched.request.clone(), Some(live))));
@@ -210,8 +158,7 @@ impl UnitOfWork<'static> for DoByHand<'_> {
                 self.settle(touched, body.as_bytes(), &context)?
             }
             (Deed::HandOver(assignee), _) => {
-                touched
-                    .attempt(|request| request.hand_over(self.ordinal, self.actor, &context))?;
+                touched.attempt(|request| request.hand_over(self.ordinal, self.actor, &context))?;
                 let mut row = self.row_of(&touched.request, row);
                 row.assignee = Some((*assignee).to_owned());
                 self.done(touched.request.clone(), Some(row))
@@ -340,7 +287,10 @@ impl DoByHand<'_> {
     /// A confirmation as the answer that it is.
     fn read(&self, request: &Request, body: &[u8]) -> Result<PreparedAck, HandError> {
         let (task, id) = (request.task(self.ordinal), request.task_id(self.ordinal));
-        let token = self.engine.vault.token(self.id, id, task.generation, task.attempt);
+        let token = self
+            .engine
+            .vault
+            .token(self.id, id, task.generation, task.attempt);
         let asked = AskedTask {
             request: self.id,
             task: id,

@@ -35,7 +35,7 @@ pub(in crate::engine) struct Secrets {
 impl Engine {
     /// The state of a request, as outsiders are told.
     pub fn status_of<'a>(&'a self, request: &'a Request) -> StatusMessage<'a> {
-        status_message(request, &self.complaint_bodies, self.facts().stops())
+        status_message(request, &self.complaint_bodies, &self.lanes_now().view())
     }
 
     /// Adds what is to be said of a request. `false`: the program fails at it, so nothing is, and its outbox row goes: it
@@ -149,6 +149,16 @@ impl Engine {
             secrets.capsules = self.store.capsules(forgotten).await?;
         }
         Ok(secrets)
+    }
+
+    /// Opens the body and the subject of a request whose secrets were read.
+    pub(in crate::engine) fn open_with(
+        &self,
+        request: &Request,
+        wrapped_key: Option<&[u8]>,
+        secrets: &Secrets,
+    ) -> Result<(Body, Subject), EngineError> {
+        self.open_stored(request, wrapped_key, &secrets.bodies, &secrets.capsules)
     }
 
     /// Opens the body and the subject of a stored request: its identifiers, or what a capsule has kept of them.

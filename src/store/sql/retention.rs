@@ -106,12 +106,13 @@ async fn delete_states(on: &mut impl Session, rows: &[PurgedRow]) -> Result<(), 
 
 async fn delete_rows(on: &mut impl Session, rows: &[PurgedRow]) -> Result<(), StoreError> {
     /// Tables, and the column that names the request.
-    const EACH: [(&str, &str); 10] = [
+    const EACH: [(&str, &str); 11] = [
         ("agenda", "request_id"),
         ("deferred", "request_id"),
         ("asked_wave", "request_id"),
         ("undeliverable", "request_id"),
         ("queued", "request_id"),
+        ("manual", "request_id"),
         ("poll", "request_id"),
         ("status_callback", "request_id"),
         ("merged", "leader"),

@@ -11,10 +11,7 @@ use hyper::{
     header::CONTENT_ENCODING,
 };
 
-use super::failure::CallError;
-
-/// The most bytes of an answer, packed and unpacked. The longest ack that is read has some 20 KiB.
-pub const MOST: usize = 64 * 1024;
+use super::{MOST, failure::CallError};
 
 /// How long the next piece of an answer may take. That an answer drips is limited by the time of the whole call.
 const NEXT_WITHIN: Duration = Duration::from_secs(10);

@@ -169,13 +169,16 @@ pub(super) struct Connector {
 #[derive(Debug, Clone)]
 enum Way {
     Direct(HttpsConnector<HttpConnector<Resolver>>),
-    Proxied {
-        /// For `https`: the proxy passes on what it cannot read.
-        tunnel: HttpsConnector<Tunnel<HttpConnector<Resolver>>>,
-        /// For `http`: the proxy is told the whole URL.
-        forward: HttpConnector<Resolver>,
-        proxy: Uri,
-    },
+    Proxied(Box<Proxied>),
+}
+
+#[derive(Debug, Clone)]
+struct Proxied {
+    /// For `https`: the proxy passes on what it cannot read.
+    tunnel: HttpsConnector<Tunnel<HttpConnector<Resolver>>>,
+    /// For `http`: the proxy is told the whole URL.
+    forward: HttpConnector<Resolver>,
+    proxy: Uri,
 }
 
 impl Connector {
@@ -194,11 +197,11 @@ impl Connector {
                 let guard = Guard { allow_private: true };
                 let forward = tcp(Resolver { guard, lookup });
                 let tunnel = Tunnel::new(proxy.clone(), forward.clone());
-                Way::Proxied {
+                Way::Proxied(Box::new(Proxied {
                     tunnel: HttpsConnector::from((tunnel, tls)),
                     forward,
                     proxy,
-                }
+                }))
             }
         };
         Self { guard, way }
@@ -211,12 +214,12 @@ impl Connector {
                 inner: connector.call(uri).await?,
                 is_forwarded: false,
             }),
-            Way::Proxied { tunnel, .. } if uri.scheme_str() == Some("https") => Ok(Stream {
-                inner: tunnel.call(uri).await?,
+            Way::Proxied(proxied) if uri.scheme_str() == Some("https") => Ok(Stream {
+                inner: proxied.tunnel.call(uri).await?,
                 is_forwarded: false,
             }),
-            Way::Proxied { forward, proxy, .. } => Ok(Stream {
-                inner: MaybeHttpsStream::Http(forward.call(proxy.clone()).await?),
+            Way::Proxied(proxied) => Ok(Stream {
+                inner: MaybeHttpsStream::Http(proxied.forward.call(proxied.proxy.clone()).await?),
                 is_forwarded: true,
             }),
         }

@@ -9,7 +9,7 @@ use rustls::{
     pki_types::{InvalidDnsNameError, UnixTime},
 };
 
-use super::{body::MOST, connector::NoConnection};
+use super::{MOST, connector::NoConnection};
 use crate::{
     domain::time::At,
     transport::{

@@ -111,6 +111,7 @@ pub fn needed(need: &Need<'_>, request: &Request, ordinal: u16, context: &Contex
             | Need::Others(_)
             | Need::SecondLook(_)
             | Need::Nothing(_)
+            | Need::ByHand(_)
             | Need::Resumption(_)
             | Need::Horizon(ConfirmBy::Ack, _)
     );
@@ -139,6 +140,7 @@ fn needed_now(need: &Need<'_>, request: &Request, ordinal: u16, context: &Contex
         ),
         Need::Promise(by) => format!("its proof, which it has promised by {by}"),
         Need::Resumption(stopped) => resumption(*stopped, request, ordinal),
+        Need::ByHand(by) => format!("somebody who does it by hand by {by}: POST /v1/manual/{task}/claim"),
         Need::Term(until) => format!(
             "its proof; without one it counts as attested at {until}, by the vendor's published term and not confirmed"
         ),
@@ -176,10 +178,7 @@ fn needed_now(need: &Need<'_>, request: &Request, ordinal: u16, context: &Contex
         }
         Need::Release(holds) => format!("release {}", hold_names(holds)),
         Need::Decision(cause) => decision(*cause, request, ordinal, context),
-        Need::Gate(ClosedGate::Verification) => {
-            format!("the subject's identity to be verified: POST /v1/requests/{}/verify-identity", request.id)
-        }
-        Need::Gate(_) => format!("a second person's approval: POST /v1/requests/{}/approve", request.id),
+        Need::Gate(gate) => gate_needed(*gate, request),
         Need::Consent => {
             "an operator who wants it: the person is back, and this system erases everything; retry or waive it"
                 .to_owned()
@@ -189,6 +188,21 @@ fn needed_now(need: &Need<'_>, request: &Request, ordinal: u16, context: &Contex
         }
         Need::Identifiers => format!(
             "the identifiers are gone and it has to be asked again: a new command, then POST /v1/tasks/{task}/waive"
+        ),
+    }
+}
+
+fn gate_needed(gate: ClosedGate, request: &Request) -> String {
+    match gate {
+        ClosedGate::Verification => {
+            format!(
+                "the subject's identity to be verified: POST /v1/requests/{}/verify-identity",
+                request.id
+            )
+        }
+        _ => format!(
+            "a second person's approval: POST /v1/requests/{}/approve",
+            request.id
         ),
     }
 }

@@ -1,5 +1,6 @@
 //! The command line, through the real binary.
 
+mod by_hand;
 mod ceasing;
 mod deferring;
 mod files;

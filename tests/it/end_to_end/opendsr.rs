@@ -515,7 +515,9 @@ fn opendsr_page_erases_somebody_as_it_stands() {
     run(&block(PAGE, "sh", 2));
     assert_eq!(block(PAGE, "sh", 3), "lacuna serve &");
     let _worker = Program::start(command(env!("CARGO_BIN_EXE_lacuna")).arg("serve"));
-    listens(listener);
+    wait_for("the worker is ready", LIMIT, || {
+        crate::support::get(listener, "/readyz").filter(|(status, _)| *status == 200)
+    });
     let last = own(block(PAGE, "sh", 4));
     run(&last);
     let status = last.lines().last().unwrap();

@@ -67,7 +67,9 @@ async fn a_person_claims_a_task_and_confirms_it() {
     let before = api.engine.store().ledger_size().await.unwrap();
     api.get("ops", "/v1/manual?state=claimed").await.ok(200);
     assert_eq!(api.engine.store().ledger_size().await.unwrap(), before + 1);
-    post(&api, "dpo", &task, "claim", json!({})).await.is(409, "wrong_state");
+    post(&api, "dpo", &task, "claim", json!({}))
+        .await
+        .is(409, "wrong_state");
     post(&api, "dpo", &task, "confirm", json!({ "outcome": "erased" }))
         .await
         .is(409, "wrong_state");
@@ -76,13 +78,19 @@ async fn a_person_claims_a_task_and_confirms_it() {
     let confirmed = json!({ "outcome": "erased", "evidence": evidence });
     let done = post(&api, "ops", &task, "confirm", confirmed).await.ok(200);
     assert_eq!(
-        (&done["state"], &done["outcome"], &done["request"]["outcomes"]["erased"]),
+        (
+            &done["state"],
+            &done["outcome"],
+            &done["request"]["outcomes"]["erased"]
+        ),
         (&json!("confirmed"), &json!("erased"), &json!(1))
     );
     let detail = api.get("dpo", &format!("/v1/requests/{id}")).await.ok(200);
     assert_eq!(detail["task_list"][0]["evidence"]["reference"], "T-4711");
     api.get("ops", &path).await.is(404, "not_found");
-    post(&api, "ops", &task, "claim", json!({})).await.is(409, "wrong_state");
+    post(&api, "ops", &task, "claim", json!({}))
+        .await
+        .is(409, "wrong_state");
 }
 
 #[tokio::test]
@@ -102,16 +110,24 @@ async fn two_people_confirm_and_never_one_twice() {
         .is(403, "not_allowed");
     let listed = api.get("dpo", "/v1/manual?state=awaiting_second").await.ok(200);
     assert_eq!(
-        (&listed["items"][0]["confirmed_by"], listed["items"].as_array().unwrap().len()),
+        (
+            &listed["items"][0]["confirmed_by"],
+            listed["items"].as_array().unwrap().len()
+        ),
         (&json!("ops"), 1)
     );
     post(&api, "dpo", &task, "confirm", json!({ "outcome": "not_found" }))
         .await
         .is(409, "wrong_state");
-    let second = post(&api, "dpo", &task, "confirm", json!({ "outcome": "erased" })).await.ok(200);
+    let second = post(&api, "dpo", &task, "confirm", json!({ "outcome": "erased" }))
+        .await
+        .ok(200);
     assert_eq!(second["state"], "confirmed");
     let detail = api.get("dpo", &format!("/v1/requests/{id}")).await.ok(200);
-    assert_eq!(detail["task_list"][1]["evidence"]["reference"], "letter of the 21st");
+    assert_eq!(
+        detail["task_list"][1]["evidence"]["reference"],
+        "letter of the 21st"
+    );
 }
 
 #[tokio::test]
@@ -119,10 +135,19 @@ async fn a_task_is_refused_or_handed_over() {
     let api = registered(REGISTRY).await;
     let id = api.submit(json!({})).await;
     let (crm, stats) = (task_of(&api, "crm").await, task_of(&api, "stats").await);
-    let handed = post(&api, "dpo", &crm, "hand-over", json!({ "assignee": "night shift" }))
-        .await
-        .ok(200);
-    assert_eq!((&handed["assignee"], &handed["state"]), (&json!("night shift"), &json!("open")));
+    let handed = post(
+        &api,
+        "dpo",
+        &crm,
+        "hand-over",
+        json!({ "assignee": "night shift" }),
+    )
+    .await
+    .ok(200);
+    assert_eq!(
+        (&handed["assignee"], &handed["state"]),
+        (&json!("night shift"), &json!("open"))
+    );
     for (query, found) in [
         ("assignee=night%20shift", 1),
         ("assignee=back-office", 0),
@@ -133,15 +158,23 @@ async fn a_task_is_refused_or_handed_over() {
         let listed = api.get("audit", &format!("/v1/manual?{query}")).await.ok(200);
         assert_eq!(listed["items"].as_array().unwrap().len(), found, "{query}");
     }
-    post(&api, "ops", &stats, "refuse", json!({})).await.is(400, "schema");
-    let refused = post(&api, "ops", &stats, "refuse", json!({ "reason": "not ours" })).await.ok(200);
+    post(&api, "ops", &stats, "refuse", json!({}))
+        .await
+        .is(400, "schema");
+    let refused = post(&api, "ops", &stats, "refuse", json!({ "reason": "not ours" }))
+        .await
+        .ok(200);
     assert_eq!(
         (&refused["state"], &refused["request"]["tasks"]["abandoned"]),
         (&json!("refused"), &json!(1))
     );
     let detail = api.get("dpo", &format!("/v1/requests/{id}")).await.ok(200);
     assert_eq!(detail["task_list"][1]["why"], "rejected");
-    assert!(detail["decisions"].to_string().contains("not ours"), "{}", detail["decisions"]);
+    assert!(
+        detail["decisions"].to_string().contains("not ours"),
+        "{}",
+        detail["decisions"]
+    );
 }
 
 #[tokio::test]
@@ -158,7 +191,9 @@ async fn whoever_acts_is_a_person_and_names_a_task() {
     api.get("shop", "/v1/manual").await.is(403, "forbidden");
     api.get("ops", "/v1/manual?state=done").await.is(400, "schema");
     let nobody = uuid::Uuid::now_v7().to_string();
-    post(&api, "ops", &nobody, "claim", json!({})).await.is(404, "not_found");
+    post(&api, "ops", &nobody, "claim", json!({}))
+        .await
+        .is(404, "not_found");
     post(&api, "ops", &task, "hand-over", json!({ "assignee": "" }))
         .await
         .is(400, "schema");

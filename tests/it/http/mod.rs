@@ -13,6 +13,7 @@ mod holds;
 mod listener;
 mod lists;
 mod machines;
+mod manual;
 mod opendsr;
 mod privacy;
 mod problems;

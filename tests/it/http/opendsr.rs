@@ -399,7 +399,7 @@ async fn addresses_of_callbacks_are_due_when_a_request_moves() {
         api.engine.take_callbacks(10).await.unwrap().is_empty(),
         "nothing has moved"
     );
-    for processor in ["crm", "stats"] {
+    for processor in ["crm", "stats", "ads"] {
         let task = api.task_message(id, processor).await;
         let ack = json!({
             "request_id": id, "task_id": task["task_id"], "generation": 1, "attempt": 1, "processor": processor,

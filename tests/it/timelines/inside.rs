@@ -38,8 +38,12 @@ pub async fn faults(world: &World, caller: &Caller) -> Vec<String> {
 
 /// A status lists each task that is open, and no other.
 fn unlisted(request: &Request) -> Option<String> {
-    let message =
-        serde_json::to_value(status_message(request, &Default::default(), &Default::default())).unwrap();
+    let message = serde_json::to_value(status_message(
+        request,
+        &Default::default(),
+        &(&lacuna::domain::stops::Stops::default()).into(),
+    ))
+    .unwrap();
     let open = request.tasks.iter().filter(|task| !task.state.is_closed());
     let listed = message["waiting_for"].as_array().unwrap().iter();
     let (open, listed) = (

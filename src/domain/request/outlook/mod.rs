@@ -4,6 +4,7 @@
 //! request itself go through it.
 
 mod best;
+mod needs;
 
 use std::time::Duration;
 
@@ -92,6 +93,8 @@ pub enum Need<'a> {
     Term(At),
     /// Nothing: it is asked again by itself.
     Nothing(At),
+    /// A person, who has to do it by then.
+    ByHand(At),
     /// Somebody who has its lane, or all lanes, go on.
     Resumption(Queued),
     /// A topic that takes its message, which is tried again then.
@@ -306,33 +309,6 @@ impl Request {
                 until,
             } => self.need_of_copies(ordinal, *until, context),
         })
-    }
-
-    fn need_of_ready<'a>(&self, ordinal: u16, due: At, context: &Context<'a>) -> Need<'a> {
-        let task = self.task(ordinal);
-        let registered = context.registry.get(&task.processor);
-        let stopped = context.facts.stops().of(&task.processor);
-        match (&task.state, self.shown_gate()) {
-            (TaskState::Ready { .. }, Some(gate @ (ClosedGate::Verification | ClosedGate::Approval))) => {
-                Need::Gate(gate)
-            }
-            _ if registered.is_some_and(|processor| !self.spares(task, processor)) => Need::Consent,
-            _ if let Some(stopped) = stopped => Need::Resumption(stopped),
-            (TaskState::Undeliverable { why, .. }, _) => Need::Delivery(due, *why),
-            _ => Need::Nothing(due),
-        }
-    }
-
-    fn need_of_copies<'a>(&self, ordinal: u16, horizon: At, context: &Context<'a>) -> Need<'a> {
-        let rule = self.rule_of_wave(ordinal, context);
-        match (rule.map(|rule| rule.confirm_by), self.copies_since(ordinal)) {
-            (None, _) => Need::Registration,
-            (Some(ConfirmBy::Event), Some(confirmed)) => Need::Rotation {
-                oldest_retained_at: confirmed.plus(context.clock_skew),
-                horizon,
-            },
-            (Some(confirm_by), _) => Need::Horizon(confirm_by, horizon),
-        }
     }
 
     /// The holds that cover a task.

@@ -47,7 +47,7 @@ fn nightly(of: &str) -> Processor {
 fn hand_over(bench: &mut Bench, processors: Vec<Processor>) -> Vec<(u16, Vec<IdentityType>)> {
     bench.registry.processors = processors;
     bench.run(|request, context| {
-        let (trail, supplied) = request.hand_over(&[kind("email")], context).unwrap();
+        let (trail, supplied) = request.pass_to_successors(&[kind("email")], context).unwrap();
         (supplied, trail)
     })
 }
