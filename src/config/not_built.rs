@@ -8,7 +8,7 @@ use super::reader::Entry;
 /// Each refused thing, and what happens instead.
 const REFUSED: &[(&str, &str)] = &[
     ("auth.oidc", "only the tokens of auth.tokens are accepted"),
-    ("transport.vendor", "only the transport kafka is"),
+    ("transport.vendor", "kafka, webhook, opendsr and manual are"),
 ];
 
 /// Reports that this is not built yet, if it is not.

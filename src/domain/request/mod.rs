@@ -34,6 +34,7 @@ pub mod refusal;
 mod restore;
 pub mod succession;
 pub mod suppression;
+mod trail;
 pub mod undeliverable;
 pub mod waiting;
 pub mod wake;
@@ -59,10 +60,11 @@ use super::{
     task::{IllegalEvent, Share, Task, TaskEvent, TaskState},
     task_ids::task_id,
     time::At,
-    words::{Action, Notice, Proof, Reason, RefusalBasis, Status, TaskStateName},
+    words::{Action, Notice, Proof, Reason, RefusalBasis, Status},
 };
 pub use dispatch::{Claims, Shut, Withheld};
 pub use legal_clock::{Extension, LegalClock};
+pub use trail::{Move, Trail};
 
 /// One data subject's erasure or anonymization.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -200,46 +202,6 @@ impl std::fmt::Debug for Context<'_> {
         f.debug_struct("Context")
             .field("now", &self.now)
             .finish_non_exhaustive()
-    }
-}
-
-/// What a change leaves behind besides the new state.
-#[derive(Debug, Default)]
-pub struct Trail {
-    /// Entries for the ledger.
-    pub entries: Vec<Entry>,
-    /// The task states that were left and entered, for counters.
-    pub moves: Vec<Move>,
-    /// The tasks, by place, that a message has to be sent for.
-    pub dispatched: Vec<u16>,
-    /// How many of them were claimed of the queue of their lane.
-    pub claimed: usize,
-    /// The tasks, by place, that a published term has closed.
-    pub attested: Vec<u16>,
-    /// The tasks, by place, that another processor has taken over: whose they were, and how they stood there.
-    pub handed_over: Vec<(u16, ProcessorId, TaskStateName)>,
-}
-
-/// A task went from one state to another.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Move {
-    /// The task's place in the plan.
-    pub ordinal: u16,
-    /// The state that it left; `None`: it is new.
-    pub from: Option<TaskStateName>,
-    /// The state that it entered.
-    pub to: TaskStateName,
-}
-
-impl Trail {
-    /// Adds what happened next.
-    pub fn append(&mut self, mut next: Self) {
-        self.entries.append(&mut next.entries);
-        self.moves.append(&mut next.moves);
-        self.dispatched.append(&mut next.dispatched);
-        self.claimed += next.claimed;
-        self.attested.append(&mut next.attested);
-        self.handed_over.append(&mut next.handed_over);
     }
 }
 

@@ -153,7 +153,7 @@ impl CallError {
 
     /// Whether it is the configuration's fault, so that no other task would fare better.
     const fn is_about_us(&self) -> bool {
-        matches!(self, Self::Unusable(_) | Self::ProxyAuth)
+        matches!(self, Self::Unusable(_) | Self::ProxyAuth | Self::Inside { .. })
     }
 
     /// What comes of a call that ended so.

@@ -233,19 +233,7 @@ fn happened(event: &TaskEvent, attempt: u32, times: Times) -> String {
                 Times::Absolute => format!("{said}, asked again at {due}"),
             }
         }
-        TaskEvent::Settled {
-            proof: Proof::Expired,
-            ..
-        } => "proved: its copies are gone".to_owned(),
-        TaskEvent::Settled {
-            proof: Proof::Pseudonymised,
-            ..
-        } => "pseudonymised, which is no anonymization and will do here".to_owned(),
-        TaskEvent::Settled {
-            proof: Proof::Attested,
-            ..
-        } => "attested: done by the vendor's published term, not confirmed".to_owned(),
-        TaskEvent::Settled { proof, .. } => format!("proved: {proof}"),
+        TaskEvent::Settled { proof, .. } => settled(*proof),
         TaskEvent::Unblocked { .. } => "may go".to_owned(),
         TaskEvent::Woken { .. } => "wakes".to_owned(),
         TaskEvent::Retained { until } => format!("has to keep it until {until}"),
@@ -286,6 +274,15 @@ fn happened(event: &TaskEvent, attempt: u32, times: Times) -> String {
         }
         TaskEvent::Identified => "can be asked now".to_owned(),
         TaskEvent::Refused { basis } | TaskEvent::Exempted { basis } => format!("exempt: {basis}"),
+    }
+}
+
+fn settled(proof: Proof) -> String {
+    match proof {
+        Proof::Expired => "proved: its copies are gone".to_owned(),
+        Proof::Pseudonymised => "pseudonymised, which is no anonymization and will do here".to_owned(),
+        Proof::Attested => "attested: done by the vendor's published term, not confirmed".to_owned(),
+        proof => format!("proved: {proof}"),
     }
 }
 

@@ -46,6 +46,8 @@ pub struct World {
     purged: Mutex<BTreeSet<RequestId>>,
     /// How many logs were accepted: each has a leaf that belongs to no request.
     pub accepted: AtomicUsize,
+    /// Whether an older version has sent tasks without counting by which minute they are out.
+    pub is_older: bool,
     _keys: Option<tempfile::TempDir>,
 }
 
@@ -94,6 +96,7 @@ impl World {
             harness: Arc::new(harness),
             purged: Mutex::default(),
             accepted: AtomicUsize::new(0),
+            is_older: false,
             _keys: None,
         }
     }

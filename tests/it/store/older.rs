@@ -59,7 +59,9 @@ async fn reopened(folder: &Path, name: &str) -> World {
     store.check_schema().await.unwrap();
     let vault = Vault::new(Keyring::open(&folder.join("lacuna.keys")).unwrap());
     let now = At::parse("2026-11-30T10:05:00Z").unwrap();
-    World::over(Fixture { store, place }, vault, now)
+    let mut world = World::over(Fixture { store, place }, vault, now);
+    world.is_older = true;
+    world
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

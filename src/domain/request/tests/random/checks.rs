@@ -276,7 +276,18 @@ pub(super) fn check_whole(life: &Life) {
     // The agenda: an open request, and one that still has its key, always has its row.
     let over = request.life.status.is_final() && !request.bookkeeping.readable;
     assert_eq!(request.bookkeeping.wake_at.is_none(), over);
-    assert!(bench.count_entries(|entry| *entry == Entry::Overdue) <= 1);
+    // What a processor is found to have still, although its published term had closed it, may be overdue once more.
+    let found = |entry: &Entry| {
+        matches!(
+            entry,
+            Entry::Task {
+                event: TaskEvent::Found { .. },
+                ..
+            }
+        )
+    };
+    let overdue = bench.count_entries(|entry| *entry == Entry::Overdue);
+    assert!(overdue <= 1 + bench.count_entries(found), "{overdue}");
     assert!(bench.count_entries(|entry| *entry == Entry::Shredded) <= 1);
 
     let read = Request::unpack(request.id, request.revision, &request.pack().unwrap()).unwrap();
