@@ -192,10 +192,11 @@ async fn demonstrate(args: &Args) -> Result<Exit, DemoError> {
     let (report, cast) = drive(args, &cluster, &config, cast, &running, &interrupt).await?;
     // Whether or not anybody reads it: what runs has to end before the folder goes.
     let complete = tell(args, &running, &report, watch, &interrupt).await;
-    tokio::task::spawn_blocking(move || cast.stop())
+    let listening = tokio::task::spawn_blocking(move || cast.stop())
         .await
         .map_err(|_| DemoError::Panicked)??;
     running.end().await?;
+    drop(listening);
     Ok(if complete? { Exit::Ok } else { Exit::NotSo })
 }
 

@@ -57,9 +57,11 @@ impl Cast {
         self.fleet.is_running()
     }
 
-    /// Ends them; what is not answered yet stays unanswered.
-    pub(super) fn stop(self) -> Result<(), KafkaError> {
-        self.fleet.stop()
+    /// Ends those on Kafka; what is not answered yet stays unanswered. The others listen until they are dropped: whoever
+    /// calls them ends first.
+    pub(super) fn stop(self) -> Result<Receiver, KafkaError> {
+        self.fleet.stop()?;
+        Ok(self.receiver)
     }
 }
 
