@@ -49,7 +49,7 @@ async fn a_lane_is_paused_and_resumed_beside_a_running_worker() {
     let (workspace, worker, api, prefix) = serving(REGISTRY, "").await;
     let first = open(&api).await;
     let crm = format!("{prefix}.tasks.crm");
-    assert_eq!(asked_for(&crm, 1).await, [first.clone()]);
+    assert_eq!(asked_for(&crm, 1).await, std::slice::from_ref(&first));
     let pause = [
         "processors",
         "pause",

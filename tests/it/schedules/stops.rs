@@ -157,7 +157,11 @@ async fn a_replay_sends_nothing_that_waits(fixture: Fixture) {
     let engine = world.worker().await;
     pause(&engine, "crm").await;
     let command = world.command(&engine, &erase(1));
-    let taken = engine.intake().take_in(&[command.clone()]).await.unwrap();
+    let taken = engine
+        .intake()
+        .take_in(std::slice::from_ref(&command))
+        .await
+        .unwrap();
     assert_eq!(Sent::of(&taken.emission).asked(), ["stats"]);
     let again = Sent::of(&republish(&engine, &[id(1)], &[]).await.unwrap());
     assert_eq!(again.asked(), ["stats"], "only what is out is said again");
