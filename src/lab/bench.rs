@@ -340,8 +340,12 @@ fn loads(args: &Args) -> (Warming, Load) {
         requests: args.requests,
         rate: args.rate,
         window: usize::try_from(args.window.unwrap_or(window)).unwrap_or(usize::MAX),
-        // Processors that answer late are waited for, and then some.
-        patience: Duration::from_secs(30) + Duration::from_millis(args.spread),
+        // Processors that answer late are waited for, and then some. With dead ones no request is ever closed.
+        patience: if args.dead > 0 {
+            Duration::from_secs(args.limit)
+        } else {
+            Duration::from_secs(30) + Duration::from_millis(args.spread)
+        },
         limit: Duration::from_secs(args.limit),
     };
     // Whatever is measured later, broker and worker are warmed by what the machine can carry. One request at the least

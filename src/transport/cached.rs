@@ -1,6 +1,6 @@
 //! What is kept ready for each processor between its calls: clients with their connections, keys to sign with.
 //!
-//! It is made anew when the registry says something else of the processor, and within [`LOOK_AGAIN`] of a change of what it
+//! It is made anew when the registry says something else of the processor, and within `LOOK_AGAIN` of a change of what it
 //! was made from: a secret, a certificate.
 
 use std::{
