@@ -263,7 +263,13 @@ impl LaneRunner {
                 self.not_sent.push(task.sent());
             }
             // The program failed at it. It goes unanswered, and what goes unanswered is asked again.
-            Err(error) => tracing::error!(%error, "a send panicked"),
+            Err(error) => {
+                tracing::error!(%error, "a send panicked: its task is asked again when its answer is missing");
+                for lane in self.lanes.values_mut().filter(|lane| lane.is_idle()) {
+                    // Whose task it was is not known. If it was the one that tried an open circuit, another one has to.
+                    lane.breaker.given_back();
+                }
+            }
         }
     }
 

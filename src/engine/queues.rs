@@ -54,7 +54,8 @@ impl Queues<'_> {
     /// Claims tasks: their attempts are counted, and they are dispatched for as long as a worker's lease lasts.
     pub async fn claim(self, wanted: &[Wanted]) -> Result<Claimed, EngineError> {
         let engine = self.shared;
-        let found = engine.store.claimable(wanted, engine.store_time()).await?;
+        // When to look. The gate decides about what is found.
+        let found = engine.store.claimable(wanted, engine.clock.now()).await?;
         if found.is_empty() {
             return Ok(Claimed::default());
         }
@@ -140,13 +141,6 @@ impl Queues<'_> {
     /// For how long a worker has to send what it has claimed.
     pub fn lease(&self) -> std::time::Duration {
         self.shared.lease
-    }
-}
-
-impl Engine {
-    /// When to look into queues. The gate decides about what is found.
-    fn store_time(&self) -> crate::domain::time::At {
-        self.clock.now()
     }
 }
 

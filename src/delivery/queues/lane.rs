@@ -82,6 +82,12 @@ impl RunningLane {
         i64::try_from(calls).unwrap_or(i64::MAX)
     }
 
+    /// Whether nothing of it is claimed and not answered.
+    pub(super) fn is_idle(&self) -> bool {
+        let sends = concurrency(&self.processor);
+        self.claimed.available_permits() == sends + prefetched(sends)
+    }
+
     /// The processor has asked for patience.
     pub(super) fn be_quiet(&mut self, until: At) {
         self.quiet_until = self.quiet_until.max(Some(until));

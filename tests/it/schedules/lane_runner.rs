@@ -40,6 +40,7 @@ on_both_stores!(
     patience_asked_for_uses_up_no_attempt,
     a_million_of_one_tenant_delays_no_other,
     a_topic_with_a_rate_gets_its_tasks_at_that_rate,
+    a_probe_at_which_the_program_fails_is_followed_by_another,
 );
 
 /// What the processor does with a call.
@@ -50,6 +51,7 @@ enum Does {
     Refuses,
     AsksForPatience(Duration),
     Hangs,
+    Panics,
 }
 
 /// Calls nobody, and answers as it was told.
@@ -102,6 +104,7 @@ impl Sender for Script {
                 failed.counts = false;
                 Reply::Failed(failed)
             }
+            Does::Panics => panic!("a sender that fails"),
             Does::Hangs => {
                 tokio::time::sleep(within).await;
                 Reply::Failed(Failed::new("no answer"))
@@ -435,6 +438,35 @@ async fn a_topic_with_a_rate_gets_its_tasks_at_that_rate(fixture: Fixture) {
     let took = waited.elapsed();
     assert!(took > Duration::from_millis(1200), "{took:?}");
     assert_eq!(lanes.script.calls(), 0);
+    lanes.runner.end().await.unwrap();
+    world.check().await;
+}
+
+async fn a_probe_at_which_the_program_fails_is_followed_by_another(fixture: Fixture) {
+    let world = world(fixture).await;
+    let mut lanes = Lanes::of(&world).await;
+    lanes.script.set(&crm(), Does::Refuses);
+    take_in(&world, &lanes, 40).await;
+    let engine = Arc::clone(&lanes.relay.engine);
+    until!(
+        lanes,
+        "the circuit is open",
+        engine.open_circuits().contains_key(&crm())
+    );
+    lanes.turns(20).await;
+    let calls = lanes.script.calls();
+    lanes.script.set(&crm(), Does::Panics);
+    world.clock.advance(Duration::from_secs(61));
+    until!(lanes, "one has tried", lanes.script.calls() > calls);
+    lanes.script.set(&crm(), Does::Erases);
+    world.clock.advance(Duration::from_secs(61));
+    // All but the one that was lost, which is asked again when its answer is missing.
+    until!(
+        lanes,
+        "the others are sent",
+        lanes.script.calls() >= calls + 1 + 39
+    );
+    assert!(engine.open_circuits().is_empty());
     lanes.runner.end().await.unwrap();
     world.check().await;
 }
