@@ -11,6 +11,7 @@ mod backups;
 mod batch;
 mod body;
 mod callbacks;
+mod console;
 mod dead_letters;
 mod decisions;
 mod deferred;
@@ -282,6 +283,7 @@ fn routes(api: Arc<Api>) -> Router {
         .route("/healthz", get(health::alive))
         .route("/readyz", get(health::ready))
         .merge(opendsr::routes())
+        .merge(console::routes())
         .fallback(problem::not_found)
         .method_not_allowed_fallback(problem::method_not_allowed)
         .with_state(api)

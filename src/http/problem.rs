@@ -73,6 +73,11 @@ impl Problem {
         (status, self.code, &self.detail)
     }
 
+    /// What kind of problem it is, for people.
+    pub(super) fn title(&self) -> &str {
+        &self.title
+    }
+
     /// There is no such thing.
     pub(super) fn unknown(what: &str) -> Self {
         Self::new(
