@@ -7,6 +7,8 @@ mod assets;
 mod browser;
 mod fault;
 mod home;
+mod identifiers;
+mod oidc;
 mod page;
 mod posted;
 mod sign_in;
@@ -29,7 +31,11 @@ pub(super) fn routes(api: &Arc<Api>) -> Router<Arc<Api>> {
     Router::new()
         .route("/", get(home::show))
         .route("/login", get(sign_in::show).post(sign_in::take))
+        .route("/login/oidc", get(oidc::begin))
+        .route("/login/callback", get(oidc::come_back))
         .route("/logout", post(sign_in::end))
+        .route("/requests/{id}/identifiers", post(identifiers::show_of_request))
+        .route("/dead-letters/{id}/original", post(identifiers::show_of_letter))
         .layer(middleware::from_fn_with_state(
             Arc::clone(api),
             browser::recognise,
