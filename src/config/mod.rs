@@ -19,6 +19,7 @@ mod reader;
 mod regimes;
 pub mod registry_file;
 mod reloaded;
+mod role;
 mod secret;
 mod sections;
 mod signing_key;
@@ -35,7 +36,7 @@ use std::{
     time::Duration,
 };
 
-pub use auth::{Auth, Rights, Role, SessionTimes, Token};
+pub use auth::{Auth, SessionTimes, Token};
 pub use http::{Http, Tls};
 pub use kafka::{Brokers, Kafka, Topics};
 pub use oidc::{Claim, Oidc, OidcClient, SigningAlgorithm};
@@ -43,6 +44,7 @@ pub use opendsr::OpenDsr;
 pub use policy::{Approval, ComplaintBodies, Duplicates, OverLimit, Policy, RepeatLimit};
 pub use problems::{Problem, Problems};
 pub use reloaded::AuthChange;
+pub use role::{Rights, Role};
 pub use secret::{BadSecret, Secret, SecretSource, TokenDigest};
 pub use sections::{Dispatch, Keyring, RegistryFile, Vault, Webhook};
 pub use signing_key::{BadSigningKey, SigningKey};

@@ -14,6 +14,7 @@ mod posted;
 mod sign_in;
 mod throttle;
 mod visitor;
+mod way_in;
 
 use std::sync::Arc;
 

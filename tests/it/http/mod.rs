@@ -14,6 +14,7 @@ mod holds;
 mod identity_provider;
 mod listener;
 mod lists;
+mod looks;
 mod machines;
 mod manual;
 mod oidc;
