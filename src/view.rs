@@ -14,6 +14,7 @@ pub mod manual;
 pub mod opendsr;
 pub mod position;
 pub mod processor;
+pub mod report;
 pub mod request;
 pub mod sentences;
 pub mod stop;

@@ -38,6 +38,7 @@ pub mod queues;
 pub mod registry;
 pub mod rehearsal;
 pub mod replay_throttle;
+pub mod report;
 pub mod retention;
 mod routes;
 pub mod schedule;
@@ -179,6 +180,8 @@ pub struct Engine {
     habits: Mutex<routes::Habits>,
     /// Whether controllers are told how their requests stand.
     tells_controllers: AtomicBool,
+    /// Held by whoever makes a report: each reads a lot.
+    reporting: tokio::sync::Mutex<()>,
     slot: u16,
 }
 
@@ -259,6 +262,7 @@ impl Engine {
             ack_partitions: RwLock::default(),
             habits: Mutex::default(),
             tells_controllers: AtomicBool::new(false),
+            reporting: tokio::sync::Mutex::default(),
             slot,
         }
     }

@@ -7,6 +7,7 @@ mod assets;
 mod fault;
 mod home;
 mod page;
+mod report;
 mod visitor;
 
 use std::sync::Arc;
@@ -19,6 +20,7 @@ use super::Api;
 pub(super) fn routes() -> Router<Arc<Api>> {
     Router::new()
         .route("/", get(home::show))
+        .route("/report", get(report::show))
         .layer(middleware::map_response(page::protect))
         // They are the same for everyone, and are kept by browsers.
         .merge(assets::routes())

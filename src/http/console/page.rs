@@ -16,7 +16,7 @@ const POLICY: &str = "default-src 'none'; style-src 'self'; script-src 'self'; i
                       form-action 'self'; base-uri 'none'; frame-ancestors 'none'";
 
 /// The parts of the console that are reached from every page: where, and what they are called.
-const PLACES: &[(&str, &str)] = &[("/", "Overview")];
+const PLACES: &[(&str, &str)] = &[("/", "Overview"), ("/report", "Report")];
 
 /// A page for somebody who is signed in. `here`: the path of the place that it belongs to.
 pub(super) fn page<R>(visitor: &Visitor<R>, here: &str, title: &str, body: &Markup) -> Markup {
