@@ -7,6 +7,7 @@ mod assets;
 mod fault;
 mod home;
 mod page;
+mod parts;
 mod visitor;
 
 use std::sync::Arc;
