@@ -46,11 +46,25 @@ pub(super) fn page<R>(visitor: &Visitor<R>, here: &str, title: &str, body: &Mark
                     div.who {
                         span { "Signed in as " strong { (visitor.caller.name) } }
                         button.plain #keys-open type="button" hidden { "Keys" }
+                        @if visitor.can_sign_out() {
+                            form method="post" action="/logout" {
+                                (visitor.csrf_field())
+                                button type="submit" { "Sign out" }
+                            }
+                        }
                     }
                     nav.places aria-label="Main" {
                         @for (path, name) in PLACES {
                             a href=(path) aria-current=[(*path == here).then_some("page")] { (name) }
                         }
+                    }
+                }
+            }
+            @if let Some(since) = visitor.braked_since {
+                div.notice.banner.warn role="status" {
+                    p {
+                        strong { "The brake is on" } " since " (since) ": nothing is sent to anybody. "
+                        a href="/brake" { "Why, by whom, and how to take it off" }
                     }
                 }
             }
