@@ -38,6 +38,7 @@ mod retention;
 pub mod run;
 mod schema;
 mod session;
+mod sessions;
 mod sql;
 pub mod sqlite;
 mod statement;
@@ -73,6 +74,7 @@ pub use self::{
     retention::*,
     run::{Attempts, Observer, StoreFailure},
     session::{Dialect, Pool, Session},
+    sessions::*,
     statement::{Rows, Statement},
     status_callbacks::*,
     stops::*,

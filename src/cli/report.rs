@@ -79,7 +79,14 @@ pub fn run(args: &Args) -> Result<Exit, Failure> {
     let report = block_on(async {
         let store = session::open_store(&config).await?;
         let knowledge = Knowledge::read(store.as_ref(), &config, now).await?;
-        Ok(report(store.as_ref(), &question, calendar, Some(knowledge.registry()), now).await?)
+        Ok(report(
+            store.as_ref(),
+            &question,
+            calendar,
+            Some(knowledge.registry()),
+            now,
+        )
+        .await?)
     })?;
     let mut out = Out::stdout();
     match args.format {
@@ -146,14 +153,31 @@ fn times(report: &Report) -> Table {
 
 fn processors(report: &Report) -> Table {
     let heads = [
-        "processor", "tasks", "erased", "anonymized", "not found", "attested", "exempt", "abandoned", "waived", "open",
-        "answers, half", "99 of 100",
+        "processor",
+        "tasks",
+        "erased",
+        "anonymized",
+        "not found",
+        "attested",
+        "exempt",
+        "abandoned",
+        "waived",
+        "open",
+        "answers, half",
+        "99 of 100",
     ];
     let mut table = Table::new(&heads).right(1..heads.len());
     for row in &report.processors {
         let counts = [
-            row.tasks, row.erased, row.anonymized + row.pseudonymised, row.not_found, row.attested, row.exempt,
-            row.abandoned, row.waived, row.open,
+            row.tasks,
+            row.erased,
+            row.anonymized + row.pseudonymised,
+            row.not_found,
+            row.attested,
+            row.exempt,
+            row.abandoned,
+            row.waived,
+            row.open,
         ];
         let cells = counts.iter().map(u64::to_string);
         let answers = [row.ack_seconds.p50, row.ack_seconds.p99].map(span);

@@ -95,10 +95,11 @@ impl Tally {
         self.count_tasks(request, calendar);
         self.count_history(request, leaves, &history);
         self.lanes.add(request, &history);
-        self.regimes
-            .entry(request.head.regime.clone())
-            .or_default()
-            .add(request, answered_at(request), calendar);
+        self.regimes.entry(request.head.regime.clone()).or_default().add(
+            request,
+            answered_at(request),
+            calendar,
+        );
     }
 
     /// How many stand there.

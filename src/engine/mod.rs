@@ -42,6 +42,7 @@ pub mod report;
 pub mod retention;
 mod routes;
 pub mod schedule;
+pub mod sessions;
 mod set_aside;
 pub mod settlement;
 pub mod standing;

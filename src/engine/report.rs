@@ -19,7 +19,7 @@ use crate::{
         request::Request,
         time::At,
     },
-    store::{Stretch, Store},
+    store::{Store, Stretch},
     wire::report::{Forgotten, Report},
 };
 
@@ -55,7 +55,14 @@ impl Engine {
         let active = self.active().ok();
         let registry = active.as_ref().map(|active| &active.registry);
         let calendar = &self.rules.calendar;
-        report(self.store.as_ref(), question, calendar, registry, self.clock.now()).await
+        report(
+            self.store.as_ref(),
+            question,
+            calendar,
+            registry,
+            self.clock.now(),
+        )
+        .await
     }
 }
 
@@ -80,7 +87,9 @@ pub async fn report(
         tokio::task::yield_now().await;
     }
     let forgotten = forgotten(store, question).await?;
-    Ok(figures::report(tally, question, calendar, registry, forgotten, made_at))
+    Ok(figures::report(
+        tally, question, calendar, registry, forgotten, made_at,
+    ))
 }
 
 async fn forgotten(store: &dyn Store, question: &ReportQuestion) -> Result<Forgotten, EngineError> {

@@ -54,9 +54,16 @@ pub(super) fn read(
     mut params: Params,
 ) -> Result<(ReportQuestion, Option<Format>), Problem> {
     let text = |text: &str| Some(text.to_owned());
-    let (from, to) = (params.take("from", "a day", text), params.take("to", "a day", text));
+    let (from, to) = (
+        params.take("from", "a day", text),
+        params.take("to", "a day", text),
+    );
     let tenant = params.take("tenant", "a tenant", |text| Tenant::new(text).ok());
-    let regime = params.take("regime", "the name of a regime, or a count such as days:30", Regime::parse);
+    let regime = params.take(
+        "regime",
+        "the name of a regime, or a count such as days:30",
+        Regime::parse,
+    );
     let format = params.take("format", "one of json, csv, html", |text| match text {
         "json" => Some(Format::Json),
         "csv" => Some(Format::Csv),
@@ -70,14 +77,19 @@ pub(super) fn read(
         api.engine.intake().check_served(tenant)?;
     }
     let engine = &api.engine;
-    let (from, to) = period(from.as_deref(), to.as_deref(), engine.clock.now(), engine.report_zone())
-        .map_err(|fault| {
-            let errors = vec![FieldError {
-                field: fault.field().to_owned(),
-                detail: fault.to_string(),
-            }];
-            Problem::new(StatusCode::BAD_REQUEST, "schema", fault.to_string()).with_errors(errors)
-        })?;
+    let (from, to) = period(
+        from.as_deref(),
+        to.as_deref(),
+        engine.clock.now(),
+        engine.report_zone(),
+    )
+    .map_err(|fault| {
+        let errors = vec![FieldError {
+            field: fault.field().to_owned(),
+            detail: fault.to_string(),
+        }];
+        Problem::new(StatusCode::BAD_REQUEST, "schema", fault.to_string()).with_errors(errors)
+    })?;
     let question = ReportQuestion {
         from,
         to,
@@ -111,7 +123,10 @@ pub(super) fn answer(report: &Report, format: Format) -> Result<Response, Proble
                 HeaderValue::from_static("attachment; filename=\"report.csv\""),
             );
             let bytes = csv(report).map_err(|error| {
-                tracing::error!(error = &error as &dyn std::error::Error, "a report could not be written as CSV");
+                tracing::error!(
+                    error = &error as &dyn std::error::Error,
+                    "a report could not be written as CSV"
+                );
                 Problem::internal()
             })?;
             ([fresh, kind, name], bytes).into_response()
@@ -124,7 +139,10 @@ pub(super) fn answer(report: &Report, format: Format) -> Result<Response, Proble
             let policy = HeaderValue::from_str(&DOCUMENT_POLICY).map_err(|_| Problem::internal())?;
             let safe = [
                 (header::CONTENT_SECURITY_POLICY, policy),
-                (header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff")),
+                (
+                    header::X_CONTENT_TYPE_OPTIONS,
+                    HeaderValue::from_static("nosniff"),
+                ),
                 (header::REFERRER_POLICY, HeaderValue::from_static("no-referrer")),
             ];
             (safe, [fresh, kind], document(report)).into_response()

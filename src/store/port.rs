@@ -26,6 +26,7 @@ use super::{
     requests::{Lock, RequestStore, RequestTransaction, StoredRequest},
     retention::{RetentionStore, RetentionTransaction},
     session::{Pool, Session},
+    sessions::SessionStore,
     status_callbacks::StatusCallbackStore,
     stops::StopTransaction,
     suppression::{SuppressionStore, SuppressionTransaction},
@@ -60,6 +61,7 @@ pub trait Store:
     + RetentionStore
     + ReportStore
     + KeyringStore
+    + SessionStore
     + std::fmt::Debug
 {
     /// Brings the schema up to this version.

@@ -26,6 +26,7 @@ mod report;
 mod requests;
 mod resealed;
 mod retention;
+mod sessions;
 mod status_callbacks;
 mod stops;
 mod suppression;

@@ -42,7 +42,8 @@ pub fn day(at: At, zone: &str) -> String {
 
 /// What it is about, in a line.
 pub fn title(report: &Report) -> String {
-    let of = |what: &str, name: Option<String>| name.map_or_else(String::new, |name| format!(", {what} {name}"));
+    let of =
+        |what: &str, name: Option<String>| name.map_or_else(String::new, |name| format!(", {what} {name}"));
     format!(
         "Erasure report, {} to {}{}{}",
         tables::date(report.from, &report.time_zone),

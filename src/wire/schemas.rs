@@ -42,7 +42,10 @@ pub fn all() -> Vec<(&'static str, String)> {
                 of::<SuppressionMessage<'_>>,
             ),
         ),
-        ("report.json", document("report", "Report", writes(), of::<Report>)),
+        (
+            "report.json",
+            document("report", "Report", writes(), of::<Report>),
+        ),
         (
             "dead_letter.json",
             document(

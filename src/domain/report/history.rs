@@ -115,7 +115,8 @@ fn failure_of(event: &TaskEvent) -> Option<Failure> {
             Some(outcome.map_or(Failure::Unanswered, Failure::Answered))
         }
         TaskEvent::Parked {
-            outcome: Some(outcome), ..
+            outcome: Some(outcome),
+            ..
         } if !outcome.is_success() => Some(Failure::Answered(*outcome)),
         TaskEvent::Found { .. } => Some(Failure::Answered(Outcome::Present)),
         _ => None,

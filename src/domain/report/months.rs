@@ -47,19 +47,18 @@ pub fn last_whole_month(now: At, zone: &TimeZone) -> (At, At) {
 
 /// A time of RFC 3339, or a day such as `2026-11-01`, which begins when it does in the zone.
 pub fn day_or_time(text: &str, zone: &TimeZone) -> Option<At> {
-    let day = || text.parse::<Date>().ok().filter(|_| text.len() == "2026-11-01".len());
+    let day = || {
+        text.parse::<Date>()
+            .ok()
+            .filter(|_| text.len() == "2026-11-01".len())
+    };
     At::parse(text)
         .ok()
         .or_else(|| day().map(|date| start_of_day(date, zone)))
 }
 
 /// The period that is meant: the last whole month where nothing is said, until now where no end is said.
-pub fn period(
-    from: Option<&str>,
-    to: Option<&str>,
-    now: At,
-    zone: &TimeZone,
-) -> Result<(At, At), BadPeriod> {
+pub fn period(from: Option<&str>, to: Option<&str>, now: At, zone: &TimeZone) -> Result<(At, At), BadPeriod> {
     let read = |text: &str| day_or_time(text, zone);
     let (from, to) = match (from, to) {
         (None, None) => last_whole_month(now, zone),
@@ -67,7 +66,11 @@ pub fn period(
         (Some(from), None) => (read(from).ok_or(BadPeriod::From)?, now),
         (Some(from), Some(to)) => (read(from).ok_or(BadPeriod::From)?, read(to).ok_or(BadPeriod::To)?),
     };
-    if from < to { Ok((from, to)) } else { Err(BadPeriod::Empty) }
+    if from < to {
+        Ok((from, to))
+    } else {
+        Err(BadPeriod::Empty)
+    }
 }
 
 /// What is wrong with a period.

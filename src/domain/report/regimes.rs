@@ -74,7 +74,11 @@ impl OfRegime {
 
     /// After how many days they were answered on average, in tenths.
     pub fn mean_tenths(&self) -> Option<u64> {
-        let sum: u64 = self.days.iter().map(|(days, count)| u64::from(*days) * count).sum();
+        let sum: u64 = self
+            .days
+            .iter()
+            .map(|(days, count)| u64::from(*days) * count)
+            .sum();
         let answered = self.answered();
         // Rounded to the nearest tenth.
         (answered > 0).then(|| (sum * 20 + answered) / (answered * 2))

@@ -127,7 +127,9 @@ fn processor(id: &ProcessorId, lane: &mut Lane, registered: Option<&Processor>) 
         ack_seconds: quantiles(&mut lane.answers),
         failures: std::mem::take(&mut lane.failed),
         unanswered: lane.unanswered,
-        categories: registered.map(|processor| processor.categories.clone()).unwrap_or_default(),
+        categories: registered
+            .map(|processor| processor.categories.clone())
+            .unwrap_or_default(),
         keeps: registered.map(keeps).unwrap_or_default(),
     }
 }

@@ -53,8 +53,16 @@ fn asked(
 }
 
 fn form(question: &ReportQuestion, zone: &str) -> Markup {
-    let tenant = question.tenant.as_ref().map(ToString::to_string).unwrap_or_default();
-    let regime = question.regime.as_ref().map(ToString::to_string).unwrap_or_default();
+    let tenant = question
+        .tenant
+        .as_ref()
+        .map(ToString::to_string)
+        .unwrap_or_default();
+    let regime = question
+        .regime
+        .as_ref()
+        .map(ToString::to_string)
+        .unwrap_or_default();
     html! {
         form.filters method="get" action="/report" data-action="report" {
             label for="from" { "From" } " "

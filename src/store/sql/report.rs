@@ -13,7 +13,7 @@ use crate::{
     },
     store::{
         error::StoreError,
-        report::{FORGOTTEN_HOUR, Stretch, ReportStore},
+        report::{FORGOTTEN_HOUR, ReportStore, Stretch},
         retention::PurgedRow,
         session::{Pool, Session},
         statement::{Insert, Statement, Table, sql},
@@ -45,8 +45,7 @@ impl<S: Pool> ReportStore for S {
     }
 
     async fn leaves_of(&self, ids: &[RequestId]) -> Result<Vec<(RequestId, u32, Vec<u8>)>, StoreError> {
-        let sql =
-            sql!("select request_id, n, leaf from ledger where request_id " ids "$1" " order by request_id, n");
+        let sql = sql!("select request_id, n, leaf from ledger where request_id " ids "$1" " order by request_id, n");
         let rows = self.read(Statement::new(sql).bind(ids)).await?;
         rows.map(|(id, n, leaf): (Uuid, i32, Vec<u8>)| (RequestId(id), n.cast_unsigned(), leaf))
     }
@@ -84,7 +83,12 @@ pub(super) async fn count_forgotten(on: &mut impl Session, rows: &[PurgedRow]) -
     let mut sums: BTreeMap<(i64, &str, &str, i16), i64> = BTreeMap::new();
     for row in rows {
         let status = i16::from(row.status.code());
-        let key = (hour_of(row.received_at), row.tenant.as_str(), row.regime.as_str(), status);
+        let key = (
+            hour_of(row.received_at),
+            row.tenant.as_str(),
+            row.regime.as_str(),
+            status,
+        );
         *sums.entry(key).or_default() += 1;
     }
     let rows: Vec<_> = sums.into_iter().collect();

@@ -109,7 +109,9 @@ fn times(rows: &mut Rows, report: &Report) -> Result<(), csv::Error> {
         ("complete_days", &report.complete_days),
     ] {
         for column in columns {
-            let up_to = column.up_to.map_or_else(|| "more".to_owned(), |days| days.to_string());
+            let up_to = column
+                .up_to
+                .map_or_else(|| "more".to_owned(), |days| days.to_string());
             rows.put(section, up_to, "requests", column.count)?;
         }
     }

@@ -63,7 +63,9 @@ fn months(report: &Report) -> Plot {
             *sums.entry(month).or_default() += row.tasks;
         }
     }
-    let bars = sums.into_iter().map(|(month, tasks)| (month.to_owned(), decimal(tasks)));
+    let bars = sums
+        .into_iter()
+        .map(|(month, tasks)| (month.to_owned(), decimal(tasks)));
     counted("What wakes in which month", "tasks by month", bars.collect())
 }
 
@@ -83,7 +85,10 @@ fn answers(report: &Report) -> Plot {
         caption: "How long processors take to answer, 9 of 10 answers",
         unit: "hours by processor",
         said: said.join("; "),
-        bars: slowest.into_iter().map(|(name, seconds)| (name, seconds / 3600.0)).collect(),
+        bars: slowest
+            .into_iter()
+            .map(|(name, seconds)| (name, seconds / 3600.0))
+            .collect(),
     }
 }
 
@@ -107,7 +112,8 @@ fn draw(plot: &Plot) -> Markup {
     let mut svg = String::new();
     match bars(&mut svg, &plot.bars) {
         Ok(()) => {
-            let label = html! { svg role="img" aria-label={ (plot.caption) ", " (plot.unit) ": " (plot.said) } {} };
+            let label =
+                html! { svg role="img" aria-label={ (plot.caption) ", " (plot.unit) ": " (plot.said) } {} };
             // maud has escaped the label; the rest of the element is the library's, which escapes its texts.
             let opening = label.into_string().replace("></svg>", " ");
             PreEscaped(svg.replacen("<svg ", &opening, 1))

@@ -47,16 +47,32 @@ pub(super) fn figures(report: &Report) -> Markup {
     let rows: [(&str, u64, &str); 13] = [
         ("Received", report.received, "all requests"),
         ("Completed", report.completed, "done everywhere"),
-        ("Closed with exceptions", report.closed_with_exceptions, "something was not erased"),
+        (
+            "Closed with exceptions",
+            report.closed_with_exceptions,
+            "something was not erased",
+        ),
         ("Refused", refused, "on a legal ground"),
         ("Cancelled", report.cancelled, "withdrawn"),
         ("Merged", report.merged, "part of another request"),
         ("Open", report.open, "not at their end yet"),
-        ("Overdue", report.overdue, "open, past the deadline, live systems not clean"),
+        (
+            "Overdue",
+            report.overdue,
+            "open, past the deadline, live systems not clean",
+        ),
         ("On time", report.on_time, "answered by the deadline"),
         ("Late", report.late, "answered after the deadline"),
-        ("Attested", report.attested, "closed by a processor's published term, and nobody's word"),
-        ("Held", report.held_requests, "a legal hold has kept something back"),
+        (
+            "Attested",
+            report.attested,
+            "closed by a processor's published term, and nobody's word",
+        ),
+        (
+            "Held",
+            report.held_requests,
+            "a legal hold has kept something back",
+        ),
         ("Repeats", report.repeats, "one too many of their person"),
     ];
     let times = [
@@ -144,8 +160,20 @@ fn deferred(months: &[DeferredMonth]) -> Markup {
 
 fn processors(processors: &[ProcessorFigures]) -> Markup {
     let heads = [
-        "Tasks", "Erased", "Anonymized", "Not found", "Attested", "Exempt", "Abandoned", "Waived", "Open", "Failures",
-        "Unanswered", "Not found, share", "Answers, half", "99 of 100",
+        "Tasks",
+        "Erased",
+        "Anonymized",
+        "Not found",
+        "Attested",
+        "Exempt",
+        "Abandoned",
+        "Waived",
+        "Open",
+        "Failures",
+        "Unanswered",
+        "Not found, share",
+        "Answers, half",
+        "99 of 100",
     ];
     html! {
         h2 { "Processors" }
@@ -173,7 +201,11 @@ fn processors(processors: &[ProcessorFigures]) -> Markup {
 fn record(processors: &[ProcessorFigures]) -> Markup {
     let listed = |names: &[crate::domain::ids::Label]| {
         let names: Vec<&str> = names.iter().map(crate::domain::ids::Label::as_str).collect();
-        if names.is_empty() { "all".to_owned() } else { names.join(", ") }
+        if names.is_empty() {
+            "all".to_owned()
+        } else {
+            names.join(", ")
+        }
     };
     html! {
         h2 { "Recipients and time limits" }
@@ -203,10 +235,26 @@ fn record(processors: &[ProcessorFigures]) -> Markup {
 
 fn regimes(report: &Report) -> Markup {
     let cells = |row: &RegimeFigures| {
-        [row.received, row.complied_in_whole, row.complied_in_part, row.denied, row.withdrawn, row.merged, row.open]
+        [
+            row.received,
+            row.complied_in_whole,
+            row.complied_in_part,
+            row.denied,
+            row.withdrawn,
+            row.merged,
+            row.open,
+        ]
     };
     let heads = [
-        "Received", "Complied in whole", "In part", "Denied", "Withdrawn", "Merged", "Open", "Median days", "Mean days",
+        "Received",
+        "Complied in whole",
+        "In part",
+        "Denied",
+        "Withdrawn",
+        "Merged",
+        "Open",
+        "Median days",
+        "Mean days",
     ];
     html! {
         h2 { "By regime" }
