@@ -67,7 +67,7 @@ fn regime(text: &str) -> Result<Regime, String> {
 pub fn run(args: &Args) -> Result<Exit, Failure> {
     let config = args.config.load()?;
     let now = Clock::System.now();
-    let calendar = &config.policy.calendar;
+    let calendar = config.policy.calendar_of(args.tenant.as_ref());
     let (from, to) = period(args.from.as_deref(), args.to.as_deref(), now, &calendar.zone)
         .map_err(|fault| Failure::Usage(format!("--{fault}")))?;
     let question = ReportQuestion {

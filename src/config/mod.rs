@@ -31,7 +31,7 @@ pub use auth::{Auth, Rights, Role, SessionTimes, Token};
 pub use http::{Http, Tls};
 pub use kafka::{Brokers, Kafka, Topics};
 pub use opendsr::OpenDsr;
-pub use policy::{Approval, ComplaintBodies, Duplicates, OverLimit, Policy, RepeatLimit};
+pub use policy::{Approval, ComplaintBodies, Duplicates, OverLimit, Policy, RepeatLimit, TenantPolicy};
 pub use problems::{Problem, Problems};
 pub use secret::{BadSecret, Secret, SecretSource, TokenDigest};
 pub use sections::{Dispatch, Keyring, RegistryFile, Vault, Webhook};
@@ -205,6 +205,7 @@ fn read(root: &Section<'_>) -> Config {
         );
     }
     let auth = root.get("auth");
+    let served = tenants.clone();
     let http = root.section("http", |section| http::read(section, auth.is_some()));
     let on_loopback = http.is_loopback();
     Config {
@@ -217,7 +218,7 @@ fn read(root: &Section<'_>) -> Config {
         tenants,
         vault: root.section("vault", sections::vault),
         dispatch: root.section("dispatch", sections::dispatch),
-        policy: root.section("policy", policy::read),
+        policy: root.section("policy", |section| policy::read(section, &served)),
         webhook: root.section("webhook", |section| sections::webhook(section, on_loopback)),
         opendsr: root.get("opendsr").and_then(|e| e.table(opendsr::read)).flatten(),
         registry: root.section("registry", sections::registry),

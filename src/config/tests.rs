@@ -11,6 +11,7 @@ mod not_built;
 mod opendsr;
 mod regimes;
 mod rules;
+mod tenant_policies;
 mod webhooks;
 
 use std::{ffi::OsString, path::Path};

@@ -233,7 +233,7 @@ impl Engine {
             now: inputs.now,
             registry: &inputs.active.registry,
             facts: &inputs.facts,
-            zone: &self.rules.calendar.zone,
+            zones: self.zones(),
             clock_skew: self.clock_skew,
             delay: &schedule::delay,
             keep_after_completion: self.keep_after_completion,

@@ -16,7 +16,7 @@ use crate::{
         ids::{RequestId, Tenant},
         registry::Registry,
         report::Tally,
-        request::Request,
+        request::{Request, open::Rules},
         time::At,
     },
     store::{Store, Stretch},
@@ -44,9 +44,13 @@ pub struct ReportQuestion {
 }
 
 impl Engine {
-    /// The zone in which the days and months of reports are counted.
-    pub fn report_zone(&self) -> &TimeZone {
-        &self.rules.calendar.zone
+    /// The zone in which the days and months of reports are counted: a tenant's own, where it is about that one.
+    pub fn report_zone(&self, tenant: Option<&Tenant>) -> &TimeZone {
+        &self.report_rules(tenant).calendar.zone
+    }
+
+    fn report_rules(&self, tenant: Option<&Tenant>) -> &Rules {
+        tenant.map_or(&self.rules, |tenant| self.rules_of(tenant))
     }
 
     /// The report of a period. One is made at a time: others wait for it.
@@ -54,7 +58,7 @@ impl Engine {
         let _one_at_a_time = self.reporting.lock().await;
         let active = self.active().ok();
         let registry = active.as_ref().map(|active| &active.registry);
-        let calendar = &self.rules.calendar;
+        let calendar = &self.report_rules(question.tenant.as_ref()).calendar;
         report(
             self.store.as_ref(),
             question,

@@ -77,13 +77,8 @@ pub(super) fn read(
         api.engine.intake().check_served(tenant)?;
     }
     let engine = &api.engine;
-    let (from, to) = period(
-        from.as_deref(),
-        to.as_deref(),
-        engine.clock.now(),
-        engine.report_zone(),
-    )
-    .map_err(|fault| {
+    let zone = engine.report_zone(tenant.as_ref());
+    let (from, to) = period(from.as_deref(), to.as_deref(), engine.clock.now(), zone).map_err(|fault| {
         let errors = vec![FieldError {
             field: fault.field().to_owned(),
             detail: fault.to_string(),
