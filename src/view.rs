@@ -5,6 +5,7 @@
 //! never holds an identifier.
 
 pub mod backup;
+pub mod dates;
 pub mod dead_letter;
 pub mod deferral;
 pub mod event;
@@ -14,6 +15,7 @@ pub mod manual;
 pub mod opendsr;
 pub mod position;
 pub mod processor;
+pub mod report;
 pub mod request;
 pub mod sentences;
 pub mod stop;

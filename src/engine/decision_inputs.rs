@@ -10,6 +10,8 @@ use std::{
     sync::{Arc, PoisonError},
 };
 
+use jiff::tz::TimeZone;
+
 use super::{
     Engine, EngineError,
     active_registry::{ActiveRegistry, read},
@@ -220,13 +222,18 @@ impl Engine {
         self.learned().facts
     }
 
+    /// Where the policy's days begin.
+    pub const fn zone(&self) -> &TimeZone {
+        &self.rules.calendar.zone
+    }
+
     /// What the domain decides by.
     pub(super) fn context<'a>(&'a self, inputs: &'a DecisionInputs) -> Context<'a> {
         Context {
             now: inputs.now,
             registry: &inputs.active.registry,
             facts: &inputs.facts,
-            zone: &self.rules.calendar.zone,
+            zones: self.zones(),
             clock_skew: self.clock_skew,
             delay: &schedule::delay,
             keep_after_completion: self.keep_after_completion,

@@ -39,6 +39,7 @@ pub mod queues;
 pub mod registry;
 pub mod rehearsal;
 pub mod replay_throttle;
+pub mod report;
 pub mod retention;
 mod routes;
 pub mod schedule;
@@ -52,19 +53,22 @@ pub mod stop;
 pub mod succession;
 mod suppression;
 pub mod sweep;
+pub mod tenant_rules;
 pub mod tombstones;
 pub mod undeliverable;
 mod unit_of_work;
 mod use_cases;
 
 use std::{
-    collections::BTreeSet,
+    collections::{BTreeMap, BTreeSet},
     sync::{
         Arc, Mutex, MutexGuard, PoisonError, RwLock,
         atomic::{AtomicBool, Ordering},
     },
     time::Duration,
 };
+
+use jiff::tz::TimeZone;
 
 use crate::{
     clock::Clock,
@@ -81,7 +85,6 @@ use crate::{
     vault::Vault,
 };
 
-use self::clock_guard::ClockGuard;
 pub use self::{
     active_registry::ActiveRegistry,
     error::{EngineError, OperateError},
@@ -89,6 +92,7 @@ pub use self::{
         Agenda, BackupEvents, ByHand, Gauges, Intake, Operations, Queues, Retention, Settlement, Sweeps,
     },
 };
+use self::{clock_guard::ClockGuard, tenant_rules::TenantRules};
 
 /// What the engine is set to.
 #[derive(Debug, Clone)]
@@ -109,6 +113,8 @@ pub struct Settings {
     pub rules: Rules,
     /// When a second person has to approve a request.
     pub approval: Approval,
+    /// The rules of tenants that have their own.
+    pub tenant_rules: BTreeMap<Tenant, TenantRules>,
     /// Whom a person can complain to about a refusal.
     pub complaint_bodies: ComplaintBodies,
     /// How long commands wait that come before their request.
@@ -150,6 +156,8 @@ pub struct Engine {
     placeholders: Placeholders,
     rules: Rules,
     approval: Approval,
+    tenant_rules: BTreeMap<Tenant, TenantRules>,
+    tenant_zones: BTreeMap<Tenant, TimeZone>,
     complaint_bodies: ComplaintBodies,
     early: EarlyCommands,
     keep_after_completion: Duration,
@@ -181,6 +189,8 @@ pub struct Engine {
     habits: Mutex<routes::Habits>,
     /// Whether controllers are told how their requests stand.
     tells_controllers: AtomicBool,
+    /// Held by whoever makes a report: each reads a lot.
+    reporting: tokio::sync::Mutex<()>,
     slot: u16,
 }
 
@@ -213,6 +223,7 @@ impl Engine {
             placeholders,
             rules,
             approval,
+            tenant_rules,
             complaint_bodies,
             early,
             keep_after_completion,
@@ -224,6 +235,7 @@ impl Engine {
             lease,
             cluster,
         } = settings;
+        let tenant_zones = tenant_rules::zones(&tenant_rules);
         let clock_guard = ClockGuard::new(&clock);
         Self {
             store,
@@ -238,6 +250,8 @@ impl Engine {
             placeholders,
             rules,
             approval,
+            tenant_rules,
+            tenant_zones,
             complaint_bodies,
             early,
             keep_after_completion,
@@ -261,6 +275,7 @@ impl Engine {
             ack_partitions: RwLock::default(),
             habits: Mutex::default(),
             tells_controllers: AtomicBool::new(false),
+            reporting: tokio::sync::Mutex::default(),
             slot,
         }
     }

@@ -10,7 +10,9 @@ mod home;
 mod identifiers;
 mod oidc;
 mod page;
+mod parts;
 mod posted;
+mod report;
 mod sign_in;
 mod throttle;
 mod visitor;
@@ -31,6 +33,7 @@ pub(super) use self::browser::Browsers;
 pub(super) fn routes(api: &Arc<Api>) -> Router<Arc<Api>> {
     Router::new()
         .route("/", get(home::show))
+        .route("/report", get(report::show))
         .route("/login", get(sign_in::show).post(sign_in::take))
         .route("/login/oidc", get(oidc::begin))
         .route("/login/callback", get(oidc::come_back))
