@@ -223,8 +223,8 @@ impl Engine {
     }
 
     /// Where the policy's days begin.
-    pub const fn zone(&self) -> &TimeZone {
-        &self.rules.calendar.zone
+    pub fn zone(&self) -> &TimeZone {
+        &self.policy().rules.calendar.zone
     }
 
     /// What the domain decides by.

@@ -32,6 +32,7 @@ pub mod looks;
 pub mod masking;
 pub mod operations;
 pub mod outcomes;
+mod policy;
 pub mod positions;
 pub mod prepare;
 pub mod questions;
@@ -68,8 +69,6 @@ use std::{
     time::Duration,
 };
 
-use jiff::tz::TimeZone;
-
 use crate::{
     clock::Clock,
     domain::{
@@ -92,7 +91,11 @@ pub use self::{
         Agenda, BackupEvents, ByHand, Gauges, Intake, Operations, Queues, Retention, Settlement, Sweeps,
     },
 };
-use self::{clock_guard::ClockGuard, tenant_rules::TenantRules};
+use self::{
+    clock_guard::ClockGuard,
+    policy::{CurrentPolicy, Policy},
+    tenant_rules::TenantRules,
+};
 
 /// What the engine is set to.
 #[derive(Debug, Clone)]
@@ -153,13 +156,7 @@ pub struct Engine {
     has_suppression_topic: bool,
     region: Option<Label>,
     tenants: Vec<Tenant>,
-    placeholders: Placeholders,
-    rules: Rules,
-    approval: Approval,
-    tenant_rules: BTreeMap<Tenant, TenantRules>,
-    tenant_zones: BTreeMap<Tenant, TimeZone>,
-    complaint_bodies: ComplaintBodies,
-    early: EarlyCommands,
+    policy: CurrentPolicy,
     keep_after_completion: Duration,
     keeps: Keeps,
     letters: letters::LetterLimits,
@@ -214,18 +211,13 @@ impl Engine {
         settings: Settings,
         slot: u16,
     ) -> Self {
+        let policy = CurrentPolicy::new(Policy::of(settings.clone()));
         let Settings {
             ack_topic,
             has_suppression_topic,
             region,
             tenant_default,
             tenants,
-            placeholders,
-            rules,
-            approval,
-            tenant_rules,
-            complaint_bodies,
-            early,
             keep_after_completion,
             keeps,
             letters,
@@ -234,8 +226,8 @@ impl Engine {
             backup_tokens,
             lease,
             cluster,
+            ..
         } = settings;
-        let tenant_zones = tenant_rules::zones(&tenant_rules);
         let clock_guard = ClockGuard::new(&clock);
         Self {
             store,
@@ -247,13 +239,7 @@ impl Engine {
             has_suppression_topic,
             region,
             tenants,
-            placeholders,
-            rules,
-            approval,
-            tenant_rules,
-            tenant_zones,
-            complaint_bodies,
-            early,
+            policy,
             keep_after_completion,
             keeps,
             letters,

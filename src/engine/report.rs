@@ -50,7 +50,7 @@ impl Engine {
     }
 
     fn report_rules(&self, tenant: Option<&Tenant>) -> &Rules {
-        tenant.map_or(&self.rules, |tenant| self.rules_of(tenant))
+        tenant.map_or(&self.policy().rules, |tenant| self.rules_of(tenant))
     }
 
     /// The report of a period. One is made at a time: others wait for it.

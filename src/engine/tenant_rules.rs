@@ -29,13 +29,16 @@ pub(super) fn zones(tenants: &BTreeMap<Tenant, TenantRules>) -> BTreeMap<Tenant,
 impl Engine {
     /// What requests of this tenant are opened and decided under.
     pub(super) fn rules_of(&self, tenant: &Tenant) -> &Rules {
-        self.tenant_rules
+        let policy = self.policy();
+        policy
+            .tenant_rules
             .get(tenant)
-            .map_or(&self.rules, |own| &own.rules)
+            .map_or(&policy.rules, |own| &own.rules)
     }
 
     /// The zones of all tenants.
-    pub(super) const fn zones(&self) -> Zones<'_> {
-        Zones::with(&self.rules.calendar.zone, &self.tenant_zones)
+    pub(super) fn zones(&self) -> Zones<'_> {
+        let policy = self.policy();
+        Zones::with(&policy.rules.calendar.zone, &policy.tenant_zones)
     }
 }
