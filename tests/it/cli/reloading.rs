@@ -13,6 +13,7 @@ use crate::{http::browser::Browser, support::free_port};
 
 const FIRST: &str = "the-first-token-of-dpo";
 const SECOND: &str = "the-second-token-of-dpo";
+const SHOP: &str = "the-token-of-the-shop";
 const AUDIT: &str = "the-token-of-the-audit";
 
 /// A deployment in one process, with these tokens.
@@ -32,6 +33,21 @@ async fn status(base: &str, token: &str) -> u16 {
         .get(format!("{base}/v1/requests"))
         .bearer_auth(token);
     call.send().await.unwrap().status().as_u16()
+}
+
+/// The status of a request that was just submitted.
+async fn submitted(base: &str) -> String {
+    let command = serde_json::json!({ "command_id": uuid::Uuid::now_v7(), "type": "erase", "reason": "account_closed",
+                                      "subject": { "identities": [{ "type": "customer_id", "value": "42" }] } });
+    let call = Client::new()
+        .post(format!("{base}/v1/requests"))
+        .bearer_auth(SHOP);
+    let answer = call.json(&command).send().await.unwrap();
+    let answer: serde_json::Value = answer.json().await.unwrap();
+    answer["status"]
+        .as_str()
+        .unwrap_or_else(|| panic!("{answer}"))
+        .to_owned()
 }
 
 /// Waits until the last SIGHUP has come to this.
@@ -66,7 +82,8 @@ async fn until_answered(base: &str, token: &str, expected: u16) {
 async fn tokens_are_replaced_while_it_serves() {
     let port = free_port();
     let base = format!("http://127.0.0.1:{port}");
-    let workspace = Workspace::with(&config(port, &[("dpo", "compliance", FIRST)], ""));
+    let shop = ("shop", "submitter", SHOP);
+    let workspace = Workspace::with(&config(port, &[("dpo", "compliance", FIRST), shop], ""));
     let worker = workspace
         .command(&["serve", "--log-format", "json"])
         .spawn()
@@ -77,7 +94,7 @@ async fn tokens_are_replaced_while_it_serves() {
     assert_eq!(browser.sign_in(FIRST).await.leads_to(), "/");
     browser.get("/").await.says(200, "dpo");
 
-    let tokens = [("dpo", "compliance", SECOND), ("audit", "auditor", AUDIT)];
+    let tokens = [("dpo", "compliance", SECOND), ("audit", "auditor", AUDIT), shop];
     workspace.write("lacuna.toml", &config(port, &tokens, "region = \"eu\""));
     signal(&worker, "-HUP").await;
     until_answered(&base, SECOND, 200).await;
@@ -94,9 +111,16 @@ async fn tokens_are_replaced_while_it_serves() {
     assert_eq!(status(&base, SECOND).await, 200, "nothing was changed");
     browser.get("/").await.says(200, "dpo");
 
-    workspace.write("lacuna.toml", &config(port, &tokens, ""));
+    assert_ne!(submitted(&base).await, "awaiting_verification");
+    let strict = config(
+        port,
+        &tokens,
+        "policy.require_identity_verification = true\npolicy.duplicates = { merge_open = false }",
+    );
+    workspace.write("lacuna.toml", &strict);
     signal(&worker, "-HUP").await;
     until_reloaded(&base, true).await;
+    assert_eq!(submitted(&base).await, "awaiting_verification");
     signal(&worker, "-TERM").await;
     let output = worker.wait_with_output().await.unwrap();
     let log = String::from_utf8(output.stderr).unwrap();
@@ -107,11 +131,14 @@ async fn tokens_are_replaced_while_it_serves() {
         "\"keys\":\"region\"",
         "colour",
         "nothing was changed",
+        "[policy] is replaced",
     ] {
         assert!(log.contains(said), "{said}: {log}");
     }
     assert!(
-        [FIRST, SECOND, AUDIT].iter().all(|token| !log.contains(token)),
+        [FIRST, SECOND, AUDIT, SHOP]
+            .iter()
+            .all(|token| !log.contains(token)),
         "{log}"
     );
 }
