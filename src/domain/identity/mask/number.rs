@@ -95,13 +95,17 @@ impl<'t> Run<'t> {
     /// Where in it this number stands, in whatever spelling: also without its country code, where enough is left of it.
     pub(super) fn spelling_of(&self, number: &Number) -> Option<Range<usize>> {
         let known = number.digits.as_str();
+        if known.is_empty() {
+            // What was given as a number is none, and is looked for as it is.
+            return None;
+        }
         let is_it = |groups: &Range<usize>| {
             let digits = self.digits(groups.clone());
             let significant = digits.trim_start_matches('0');
             let is_end = significant.len() >= FEWEST_DIGITS && known.ends_with(significant);
             let span = self.span(groups.clone());
             let written = &self.text[span.start - self.start..span.end - self.start];
-            is_end || !known.is_empty() && digits.contains(known) || phone::form(written) == number.form
+            is_end || digits.contains(known) || phone::form(written) == number.form
         };
         if self.groups.len() > MOST_GROUPS {
             let all = 0..self.groups.len();

@@ -82,6 +82,17 @@ fn every_spelling_of_a_number_is_masked() {
 }
 
 #[test]
+fn what_is_no_number_is_masked_as_it_is() {
+    let mask = Mask::of(&[identity("phone", "unknown")]);
+    let text = "1 2 3 4 5 6 7 8 9 10 11 12 13 14";
+    assert_eq!(mask.text(text), text);
+    assert_eq!(
+        mask.text("unknown, at +49 30 901820"),
+        "[phone], at +49 30 901820"
+    );
+}
+
+#[test]
 fn other_identifiers_are_masked_where_they_stand() {
     let mask = Mask::of(&[identity("customer_id", "42"), identity("user_id", "U-4711-x")]);
     let cases = [
