@@ -133,11 +133,7 @@ impl Known {
             found.extend(addresses(text).filter_map(|address| address.spelling_of(name, domain)));
         }
         if let Some(number) = &self.phone {
-            found.extend(
-                numbers(text)
-                    .into_iter()
-                    .filter_map(|run| run.spelling_of(number)),
-            );
+            found.extend(numbers(text).into_iter().flat_map(|run| run.spellings_of(number)));
         }
         found
     }

@@ -93,29 +93,37 @@ impl<'t> Run<'t> {
     }
 
     /// Where in it this number stands, in whatever spelling: also without its country code, where enough is left of it.
-    pub(super) fn spelling_of(&self, number: &Number) -> Option<Range<usize>> {
-        let known = number.digits.as_str();
-        if known.is_empty() {
+    pub(super) fn spellings_of(&self, number: &Number) -> Vec<Range<usize>> {
+        if number.digits.is_empty() {
             // What was given as a number is none, and is looked for as it is.
-            return None;
+            return Vec::new();
         }
-        let is_it = |groups: &Range<usize>| {
-            let digits = self.digits(groups.clone());
-            let significant = digits.trim_start_matches('0');
-            let is_end = significant.len() >= FEWEST_DIGITS && known.ends_with(significant);
-            let span = self.span(groups.clone());
-            let written = &self.text[span.start - self.start..span.end - self.start];
-            is_end || digits.contains(known) || phone::form(written) == number.form
-        };
-        if self.groups.len() > MOST_GROUPS {
-            let all = 0..self.groups.len();
-            return self.digits(all.clone()).contains(known).then(|| self.span(all));
+        let count = self.groups.len();
+        if count > MOST_GROUPS {
+            let is_there = self.digits(0..count).contains(&number.digits);
+            return is_there.then(|| self.span(0..count)).into_iter().collect();
         }
-        let every = (0..self.groups.len()).flat_map(|start| {
-            // The longest first.
-            (start + 1..=self.groups.len()).rev().map(move |end| start..end)
-        });
-        every.into_iter().find(is_it).map(|groups| self.span(groups))
+        let mut found = Vec::new();
+        let mut start = 0;
+        while start < count {
+            // The longest first: what is left out of a number would be shown.
+            let end = (start + 1..=count).rev().find(|end| self.is(start..*end, number));
+            if let Some(end) = end {
+                found.push(self.span(start..end));
+            }
+            start = end.unwrap_or(start + 1);
+        }
+        found
+    }
+
+    /// Whether these groups are this number.
+    fn is(&self, groups: Range<usize>, number: &Number) -> bool {
+        let digits = self.digits(groups.clone());
+        let significant = digits.trim_start_matches('0');
+        let is_end = significant.len() >= FEWEST_DIGITS && number.digits.ends_with(significant);
+        let span = self.span(groups);
+        let written = &self.text[span.start - self.start..span.end - self.start];
+        is_end || digits.contains(&number.digits) || phone::form(written) == number.form
     }
 
     /// What of it looks like a phone number: no date.
