@@ -12,6 +12,7 @@ mod batch;
 mod body;
 mod callbacks;
 mod console;
+mod csv;
 mod dead_letters;
 mod decisions;
 mod deferred;

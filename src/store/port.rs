@@ -4,6 +4,7 @@
 use async_trait::async_trait;
 
 use super::{
+    bulk::{BulkStore, BulkTransaction},
     capsules::{CapsuleStore, CapsuleTransaction},
     changes::Changes,
     counters::CounterStore,
@@ -16,6 +17,7 @@ use super::{
     history::Passed,
     keyring::KeyringStore,
     ledger::{LedgerStore, LedgerTransaction},
+    lists::{ListStore, ListTransaction, ViewStore},
     manual::{ManualStore, ManualTransaction},
     outbox::OutboxStore,
     outcomes::OutcomeStore,
@@ -40,6 +42,9 @@ pub trait Store:
     + Transactions
     + RequestStore
     + LedgerStore
+    + ListStore
+    + ViewStore
+    + BulkStore
     + CounterStore
     + FactStore
     + SweepStore
@@ -91,6 +96,8 @@ pub trait Transaction:
     Session
     + RequestTransaction
     + LedgerTransaction
+    + ListTransaction
+    + BulkTransaction
     + FactTransaction
     + StopTransaction
     + ManualTransaction

@@ -7,6 +7,7 @@
 //! The hot tables are written in the adapters, each in its dialect's own way.
 
 mod capsules;
+mod bulk;
 mod cold;
 mod counters;
 mod dead_letters;
@@ -15,6 +16,7 @@ mod early;
 mod facts;
 mod keyring;
 mod ledger;
+mod lists;
 mod manual;
 mod merged;
 mod outbox;

@@ -7,7 +7,7 @@ use crate::domain::{
     ids::IdentityType,
     task::{Queued, TaskEvent, Undelivered},
     time::At,
-    words::{AbandonCause, ExtensionReason, Proof},
+    words::{AbandonCause, BulkDeed, ExtensionReason, Proof},
 };
 
 /// How times are told.
@@ -79,7 +79,8 @@ fn render(entry: &Entry, processors: &[String], times: Times) -> Option<String> 
         | Entry::LaneResumed { .. }
         | Entry::BrakeOn { .. }
         | Entry::BrakeOff { .. }
-        | Entry::IdentitiesShown { .. } => of_others(entry),
+        | Entry::IdentitiesShown { .. }
+        | Entry::Bulk { .. } => of_others(entry),
     }
 }
 
@@ -212,6 +213,21 @@ fn of_others(entry: &Entry) -> Option<String> {
         Entry::BrakeOff { actor, .. } => format!("{actor} had everything go on"),
         Entry::IdentitiesShown { actor, .. } => {
             format!("{actor} was shown whom it is about, to do it by hand")
+        }
+        Entry::Bulk {
+            actor,
+            job,
+            action,
+            deed,
+            items,
+        } => {
+            let did = match deed {
+                BulkDeed::Start => "started",
+                BulkDeed::Pause => "paused",
+                BulkDeed::Resume => "resumed",
+                BulkDeed::Cancel => "cancelled",
+            };
+            format!("{actor} {did} the change to many requests {job} ({action}, {items} changes)")
         }
         _ => return None,
     })
