@@ -39,6 +39,7 @@ mod retention;
 pub mod run;
 mod schema;
 mod session;
+mod sessions;
 mod sql;
 pub mod sqlite;
 mod statement;
@@ -75,6 +76,7 @@ pub use self::{
     retention::*,
     run::{Attempts, Observer, StoreFailure},
     session::{Dialect, Pool, Session},
+    sessions::*,
     statement::{Rows, Statement},
     status_callbacks::*,
     stops::*,

@@ -27,7 +27,7 @@ mod values;
 
 use std::{ffi::OsString, fs, io::ErrorKind, path::Path, time::Duration};
 
-pub use auth::{Auth, Role, Token};
+pub use auth::{Auth, Rights, Role, SessionTimes, Token};
 pub use http::{Http, Tls};
 pub use kafka::{Brokers, Kafka, Topics};
 pub use opendsr::OpenDsr;

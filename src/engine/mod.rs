@@ -43,6 +43,7 @@ pub mod replay_throttle;
 pub mod retention;
 mod routes;
 pub mod schedule;
+pub mod sessions;
 mod set_aside;
 pub mod settlement;
 pub mod standing;

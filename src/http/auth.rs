@@ -1,6 +1,7 @@
-//! Who calls, and whether they may: static bearer tokens and the roles of the contract's table.
+//! Who calls, and whether they may: bearer tokens and the roles of the contract's table.
 //!
-//! A token is never logged, and it takes the same time to find one as to find none.
+//! A token is never logged, and it takes the same time to find one as to find none. The API takes bearer tokens only, never the
+//! cookie of the console: its calls carry no token against forgery, and a browser sends a cookie by itself.
 
 use std::{marker::PhantomData, sync::Arc};
 
@@ -11,12 +12,16 @@ use axum::{
 
 use super::{Api, problem::Problem};
 use crate::{
-    config::{Auth, Role},
+    clock::Clock,
+    config::{Auth, Rights, Role, Token},
     domain::{
         ids::{ProcessorId, RequestId, Tenant},
         words::DeadLetterReason,
     },
-    engine::Engine,
+    engine::{
+        Engine,
+        sessions::{Holder, SessionId, SessionLimits},
+    },
     telemetry::metrics::Metrics,
 };
 
@@ -26,7 +31,8 @@ const ANONYMOUS: &str = "anonymous";
 /// Knows the tokens, and counts who has none.
 #[derive(Debug)]
 pub(super) struct Gatekeeper {
-    auth: Option<Auth>,
+    auth: Option<Arc<Auth>>,
+    clock: Clock,
     metrics: Arc<Metrics>,
 }
 
@@ -39,6 +45,8 @@ pub(super) struct Caller {
     role: Option<Role>,
     /// The one tenant that it may act for; `None`: every one.
     tenant: Option<Tenant>,
+    /// What it may do besides what its role allows.
+    rights: Rights,
 }
 
 /// A caller who has one of the roles that `R` names.
@@ -93,6 +101,40 @@ roles! {
 }
 
 impl Caller {
+    /// Everybody, where there is no `[auth]`.
+    fn anonymous() -> Self {
+        Self {
+            name: ANONYMOUS.to_owned(),
+            role: None,
+            tenant: None,
+            rights: Rights { identifiers: true },
+        }
+    }
+
+    fn bearer(token: &Token) -> Self {
+        Self {
+            name: token.name.clone(),
+            role: Some(token.role.clone()),
+            tenant: token.tenant.clone(),
+            rights: token.rights,
+        }
+    }
+
+    /// Whether it has one of these roles.
+    pub(super) fn has<R: Roles>(&self) -> bool {
+        self.role.as_ref().is_none_or(R::include)
+    }
+
+    /// What its role is called; `None`: it has every one.
+    pub(super) fn role(&self) -> Option<&'static str> {
+        self.role.as_ref().map(Role::as_str)
+    }
+
+    /// Whether identifiers may be shown to it. Each look is a ledger entry.
+    pub(super) fn sees_identifiers(&self) -> bool {
+        self.rights.identifiers && self.has::<Person>()
+    }
+
     /// Whether it sees only what it has submitted itself.
     pub(super) fn sees_only_its_own(&self) -> bool {
         matches!(self.role, Some(Role::Submitter))
@@ -203,26 +245,57 @@ impl Caller {
     }
 }
 
+/// Why a token lets nobody in.
+enum Unfit {
+    /// Nobody has it.
+    Unknown,
+    /// It was good once.
+    Expired,
+}
+
 impl Gatekeeper {
-    pub(super) fn new(auth: Option<Auth>, metrics: Arc<Metrics>) -> Self {
+    pub(super) fn new(auth: Option<Auth>, clock: Clock, metrics: Arc<Metrics>) -> Self {
         // A series that has not begun yet cannot be alerted on.
-        for kind in ["token", "role"] {
+        for kind in ["token", "expired", "role", "sign_in", "form"] {
             metrics.auth_failures.with_label_values(&[kind]).inc_by(0);
         }
-        Self { auth, metrics }
+        Self {
+            auth: auth.map(Arc::new),
+            clock,
+            metrics,
+        }
     }
 
-    fn admit<R: Roles>(&self, headers: &HeaderMap) -> Result<Caller, Problem> {
+    /// Whether everybody has every role, because there is no `[auth]`.
+    pub(super) const fn is_open(&self) -> bool {
+        self.auth.is_none()
+    }
+
+    /// How long somebody stays signed in.
+    pub(super) fn session_limits(&self) -> SessionLimits {
+        let times = self.auth.as_ref().map(|auth| auth.session).unwrap_or_default();
+        SessionLimits {
+            idle: times.idle,
+            absolute: times.absolute,
+        }
+    }
+
+    /// Whoever sends these headers, whatever the role.
+    pub(super) fn caller(&self, headers: &HeaderMap) -> Result<Caller, Problem> {
         let Some(auth) = &self.auth else {
-            return Ok(Caller {
-                name: ANONYMOUS.to_owned(),
-                role: None,
-                tenant: None,
-            });
+            return Ok(Caller::anonymous());
         };
         let Some(presented) = bearer_token(headers) else {
-            return Err(self.refuse("token", StatusCode::UNAUTHORIZED, "expected a bearer token"));
+            return Err(self.refuse("token", "expected a bearer token"));
         };
+        match self.token(auth, presented) {
+            Ok(token) => Ok(Caller::bearer(token)),
+            Err(Unfit::Unknown) => Err(self.refuse("token", "the bearer token is not known")),
+            Err(Unfit::Expired) => Err(self.refuse("expired", "the bearer token has expired (not_after)")),
+        }
+    }
+
+    fn token<'a>(&self, auth: &'a Auth, presented: &str) -> Result<&'a Token, Unfit> {
         let mut found = None;
         for token in &auth.tokens {
             // All of them are looked at, whichever it is.
@@ -230,33 +303,68 @@ impl Gatekeeper {
                 found = Some(token);
             }
         }
-        let Some(token) = found else {
-            return Err(self.refuse("token", StatusCode::UNAUTHORIZED, "the bearer token is not known"));
-        };
-        if !R::include(&token.role) {
-            let detail = format!(
-                "this call takes the role {}; the bearer's is {}",
-                R::NAMES,
-                token.role.as_str()
-            );
-            return Err(self.refuse("role", StatusCode::FORBIDDEN, &detail));
+        match found {
+            None => Err(Unfit::Unknown),
+            Some(token) if token.has_expired(self.clock.now()) => Err(Unfit::Expired),
+            Some(token) => Ok(token),
         }
-        Ok(Caller {
-            name: token.name.clone(),
-            role: Some(token.role.clone()),
-            tenant: token.tenant.clone(),
-        })
     }
 
-    fn refuse(&self, kind: &'static str, status: StatusCode, detail: &str) -> Problem {
-        self.metrics.auth_failures.with_label_values(&[kind]).inc();
-        let code = if status == StatusCode::UNAUTHORIZED {
-            "unauthorized"
-        } else {
-            "forbidden"
+    /// Refuses a caller of another role.
+    pub(super) fn check<R: Roles>(&self, caller: &Caller) -> Result<(), Problem> {
+        let Some(role) = caller.role.as_ref().filter(|role| !R::include(role)) else {
+            return Ok(());
         };
-        Problem::new(status, code, detail)
+        let detail = format!(
+            "this call takes the role {}; the bearer's is {}",
+            R::NAMES,
+            role.as_str()
+        );
+        self.count("role");
+        Err(Problem::new(StatusCode::FORBIDDEN, "forbidden", detail))
     }
+
+    /// The bearer of a token that somebody signs in with, and what a session with this id remembers of it.
+    pub(super) fn signs_in(&self, token: &str, id: &SessionId) -> Result<(Caller, Holder), &'static str> {
+        let auth = self.auth.as_ref().ok_or("nobody has to sign in here")?;
+        let token = self.token(auth, token).map_err(|unfit| {
+            self.count("sign_in");
+            match unfit {
+                Unfit::Unknown => "This token is not known here.",
+                Unfit::Expired => "This token has expired. Ask whoever runs this installation for a new one.",
+            }
+        })?;
+        let holder = Holder::Token {
+            mark: mark(token, id),
+        };
+        Ok((Caller::bearer(token), holder))
+    }
+
+    /// Who the holder of a session is now; `None`: somebody who may not be signed in any more.
+    pub(super) fn holder(&self, holder: &Holder, id: &SessionId) -> Option<Caller> {
+        let auth = self.auth.as_ref()?;
+        match holder {
+            Holder::Token { mark: known } => {
+                let token = auth.tokens.iter().find(|token| mark(token, id) == *known)?;
+                (!token.has_expired(self.clock.now())).then(|| Caller::bearer(token))
+            }
+        }
+    }
+
+    fn refuse(&self, kind: &'static str, detail: &str) -> Problem {
+        self.count(kind);
+        Problem::new(StatusCode::UNAUTHORIZED, "unauthorized", detail)
+    }
+
+    /// Counts who was turned away.
+    pub(super) fn count(&self, kind: &'static str) {
+        self.metrics.auth_failures.with_label_values(&[kind]).inc();
+    }
+}
+
+/// What a session remembers of a token: it says nothing about it to whoever has not the session's id.
+fn mark(token: &Token, id: &SessionId) -> String {
+    id.bind("token", token.digest.bytes())
 }
 
 fn bearer_token(headers: &HeaderMap) -> Option<&str> {
@@ -272,7 +380,9 @@ impl<R: Roles> FromRequestParts<Arc<Api>> for By<R> {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, api: &Arc<Api>) -> Result<Self, Problem> {
-        api.gatekeeper.admit::<R>(&parts.headers).map(|caller| Self {
+        let caller = api.gatekeeper.caller(&parts.headers)?;
+        api.gatekeeper.check::<R>(&caller)?;
+        Ok(Self {
             caller,
             roles: PhantomData,
         })

@@ -57,7 +57,8 @@ use tokio::{sync::mpsc, task::JoinSet};
 use tokio_util::sync::CancellationToken;
 
 use self::{
-    acks::Acks, auth::Gatekeeper, batch::Batcher, hosts::Hosts, outputs::Outputs, requests::Commands,
+    acks::Acks, auth::Gatekeeper, batch::Batcher, console::Browsers, hosts::Hosts, outputs::Outputs,
+    requests::Commands,
 };
 use crate::{
     config::{Auth, Http, Tls},
@@ -140,6 +141,8 @@ struct Api {
     outputs: Outputs,
     readiness: Readiness,
     gatekeeper: Gatekeeper,
+    /// What is known of the browsers of the console.
+    browsers: Browsers,
     tasks_prefix: String,
     /// What signs answers of OpenDSR.
     signer: Option<Arc<Signer>>,
@@ -179,12 +182,14 @@ pub async fn serve(config: &Http, state: State, shutdown: CancellationToken) -> 
         ..config.clone()
     }
     .url("");
-    let gatekeeper = Gatekeeper::new(auth, Arc::clone(&engine.metrics));
+    let gatekeeper = Gatekeeper::new(auth, engine.clock.clone(), Arc::clone(&engine.metrics));
+    let browsers = Browsers::new(config.tls.is_some() || public_url.starts_with("https://"));
     let api = Arc::new(Api {
         engine,
         outputs,
         readiness,
         gatekeeper,
+        browsers,
         tasks_prefix,
         signer,
         controller,
@@ -284,7 +289,7 @@ fn routes(api: Arc<Api>) -> Router {
         .route("/healthz", get(health::alive))
         .route("/readyz", get(health::ready))
         .merge(opendsr::routes())
-        .merge(console::routes())
+        .merge(console::routes(&api))
         .fallback(problem::not_found)
         .method_not_allowed_fallback(problem::method_not_allowed)
         .with_state(api)

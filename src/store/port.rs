@@ -27,6 +27,7 @@ use super::{
     requests::{Lock, RequestStore, RequestTransaction, StoredRequest},
     retention::{RetentionStore, RetentionTransaction},
     session::{Pool, Session},
+    sessions::SessionStore,
     status_callbacks::StatusCallbackStore,
     stops::StopTransaction,
     suppression::{SuppressionStore, SuppressionTransaction},
@@ -63,6 +64,7 @@ pub trait Store:
     + SuppressionStore
     + RetentionStore
     + KeyringStore
+    + SessionStore
     + std::fmt::Debug
 {
     /// Brings the schema up to this version.

@@ -27,6 +27,7 @@ mod queues;
 mod requests;
 mod resealed;
 mod retention;
+mod sessions;
 mod status_callbacks;
 mod stops;
 mod suppression;

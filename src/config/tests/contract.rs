@@ -6,7 +6,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::{
-    config::{Auth, Role, Token, TokenDigest, registry_file},
+    config::{Auth, Rights, Role, SessionTimes, Token, TokenDigest, registry_file},
     domain::{
         calendar::Period,
         ids::{AnchorName, Label, ProcessorId},
@@ -138,9 +138,15 @@ fn the_contracts_sample_is_read_but_for_what_is_not_built() {
         name: "crm".into(),
         role: Role::Processor(ProcessorId::new("crm").unwrap()),
         tenant: None,
+        rights: Rights::default(),
+        not_after: None,
         digest: TokenDigest::of("from-the-environment"),
     };
-    assert_eq!(read.auth, Some(Auth { tokens: vec![token] }));
+    let expected = Auth {
+        tokens: vec![token],
+        session: SessionTimes::default(),
+    };
+    assert_eq!(read.auth, Some(expected));
 }
 
 fn label(name: &str) -> Label {

@@ -4,21 +4,36 @@
 //! its visitor may not see, none is kept by a cache, and none loads anything from elsewhere.
 
 mod assets;
+mod browser;
 mod fault;
 mod home;
 mod page;
+mod posted;
+mod sign_in;
+mod throttle;
 mod visitor;
 
 use std::sync::Arc;
 
-use axum::{Router, middleware, routing::get};
+use axum::{
+    Router, middleware,
+    routing::{get, post},
+};
 
 use super::Api;
 
+pub(super) use self::browser::Browsers;
+
 /// The pages, and what they are made of.
-pub(super) fn routes() -> Router<Arc<Api>> {
+pub(super) fn routes(api: &Arc<Api>) -> Router<Arc<Api>> {
     Router::new()
         .route("/", get(home::show))
+        .route("/login", get(sign_in::show).post(sign_in::take))
+        .route("/logout", post(sign_in::end))
+        .layer(middleware::from_fn_with_state(
+            Arc::clone(api),
+            browser::recognise,
+        ))
         .layer(middleware::map_response(page::protect))
         // They are the same for everyone, and are kept by browsers.
         .merge(assets::routes())

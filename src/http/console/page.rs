@@ -31,7 +31,15 @@ pub(super) fn page<R>(visitor: &Visitor<R>, here: &str, title: &str, body: &Mark
                         a href=(path) aria-current=[(*path == here).then_some("page")] { (name) }
                     }
                 }
-                p.who { (visitor.caller.name) }
+                div.who {
+                    span { (visitor.caller.name) }
+                    @if visitor.can_sign_out() {
+                        form method="post" action="/logout" {
+                            (visitor.csrf_field())
+                            button type="submit" { "Sign out" }
+                        }
+                    }
+                }
             }
             main #main { (body) }
         },
