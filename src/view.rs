@@ -5,6 +5,7 @@
 //! never holds an identifier.
 
 pub mod backup;
+pub mod bulk;
 pub mod dead_letter;
 pub mod deferral;
 pub mod event;

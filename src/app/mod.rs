@@ -29,6 +29,7 @@ use self::{
     senders::senders,
     tasks::{
         agenda::Agenda,
+        bulk::Bulk,
         gauges::Gauges,
         http_outputs,
         kafka_health::{Asked, KafkaHealth},
@@ -219,6 +220,7 @@ impl Starting<'_> {
             self.periodic(Agenda(relay.clone()));
             self.periodic(Retention(relay.clone()));
             self.periodic(Sweeps::new(relay.clone()));
+            self.periodic(Bulk::new(relay.clone()));
         }
         self.periodic(Lanes::new(relay.clone()));
         self.periodic(Outcomes::new(Arc::clone(engine)));

@@ -14,7 +14,9 @@ use super::{
     ids::{AnchorName, FactVersion, HoldId, IdentityType, Label, ProcessorId, RequestId, Tenant},
     task::TaskEvent,
     time::At,
-    words::{Action, BackupEventKind, BulkAction, BulkDeed, ExtensionReason, HoldBasis, RefusalBasis, Status, Why},
+    words::{
+        Action, BackupEventKind, BulkAction, BulkDeed, ExtensionReason, HoldBasis, RefusalBasis, Status, Why,
+    },
 };
 
 /// The version of the leaf's form.

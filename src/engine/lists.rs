@@ -183,7 +183,11 @@ impl Filter {
 
 /// Through which requests to look while marks are being filled in.
 pub(super) fn unfilled(filter: &Filter) -> Among {
-    if filter.means_open() { Among::Open } else { Among::All }
+    if filter.means_open() {
+        Among::Open
+    } else {
+        Among::All
+    }
 }
 
 fn statuses(text: &str) -> Option<Vec<Status>> {

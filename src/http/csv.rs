@@ -53,9 +53,11 @@ impl Rows {
         let written = rows
             .into_iter()
             .try_for_each(|row| writer.write_record(row.iter().map(|cell| guarded(cell).into_owned())));
-        let bytes = written
-            .map_err(io::Error::other)
-            .and_then(|()| writer.into_inner().map_err(|error| io::Error::other(error.to_string())));
+        let bytes = written.map_err(io::Error::other).and_then(|()| {
+            writer
+                .into_inner()
+                .map_err(|error| io::Error::other(error.to_string()))
+        });
         match bytes {
             Ok(bytes) if bytes.is_empty() => !self.0.is_closed(),
             bytes => self.0.send(bytes.map(Bytes::from)).await.is_ok(),
@@ -107,7 +109,9 @@ impl http_body::Body for Streamed {
     type Error = io::Error;
 
     fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<io::Result<Frame<Bytes>>>> {
-        self.0.poll_recv(cx).map(|next| next.map(|next| next.map(Frame::data)))
+        self.0
+            .poll_recv(cx)
+            .map(|next| next.map(|next| next.map(Frame::data)))
     }
 }
 
@@ -171,7 +175,9 @@ fn row_of(api: &Api, request: &Request) -> [String; 20] {
         status.regime.to_string(),
         status.received_at.to_string(),
         status.deadline.to_string(),
-        days_left(request, now).map(|days| days.to_string()).unwrap_or_default(),
+        days_left(request, now)
+            .map(|days| days.to_string())
+            .unwrap_or_default(),
         text(status.completed_at),
         text(status.live_clean_at),
         status.overdue.to_string(),

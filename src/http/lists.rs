@@ -189,12 +189,12 @@ impl Wanted {
     }
 
     async fn walk(&self, engine: &Engine) -> Result<Walk, Problem> {
-        if !engine.lists_are_filled().await? && self.sort.order == ListOrder::Deadline {
+        let filled = engine.lists_are_filled().await?;
+        if !filled && self.sort.order == ListOrder::Deadline {
             return Err(Problem::unavailable(
                 "lists by deadline are being filled in after the upgrade: try again in a while, or sort by id",
             ));
         }
-        let filled = engine.lists_are_filled().await?;
         let among = match self.filter.among() {
             Among::Marked(_) if !filled && self.filter.means_open() => Among::Open,
             Among::Marked(_) if !filled => Among::All,

@@ -10,6 +10,7 @@ mod backfill;
 mod backups;
 mod batch;
 mod body;
+mod bulk;
 mod callbacks;
 mod console;
 mod csv;
@@ -288,6 +289,7 @@ fn routes(api: Arc<Api>) -> Router {
         .route("/metrics", get(health::metrics))
         .route("/healthz", get(health::alive))
         .route("/readyz", get(health::ready))
+        .merge(bulk::routes())
         .merge(opendsr::routes())
         .merge(console::routes(&api))
         .fallback(problem::not_found)

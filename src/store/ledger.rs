@@ -16,7 +16,10 @@ pub trait LedgerStore: Send + Sync {
     /// Leaves in which people act, the latest first.
     async fn acts(&self, filter: &ActFilter) -> Result<Vec<ActRow>, StoreError>;
     /// These leaves, in no particular order.
-    async fn leaves_at(&self, places: &[(RequestId, u32)]) -> Result<Vec<(RequestId, StoredLeaf)>, StoreError>;
+    async fn leaves_at(
+        &self,
+        places: &[(RequestId, u32)],
+    ) -> Result<Vec<(RequestId, StoredLeaf)>, StoreError>;
     /// How many leaves the ledger has.
     async fn ledger_size(&self) -> Result<u64, StoreError>;
 }

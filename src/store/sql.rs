@@ -6,8 +6,8 @@
 //!
 //! The hot tables are written in the adapters, each in its dialect's own way.
 
-mod capsules;
 mod bulk;
+mod capsules;
 mod cold;
 mod counters;
 mod dead_letters;

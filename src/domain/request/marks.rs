@@ -69,7 +69,9 @@ pub const fn mark_of(status: Status) -> Option<Mark> {
         Status::ClosedWithExceptions => Some(Mark::ClosedWithExceptions),
         Status::Refused => Some(Mark::Refused),
         Status::Cancelled => Some(Mark::Cancelled),
-        Status::Scheduled | Status::InProgress | Status::Deferred | Status::Completed | Status::Merged => None,
+        Status::Scheduled | Status::InProgress | Status::Deferred | Status::Completed | Status::Merged => {
+            None
+        }
     }
 }
 

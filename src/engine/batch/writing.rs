@@ -14,8 +14,8 @@ use crate::{
     },
     engine::{Engine, EngineError, counters::Counters, outcomes::minute_of},
     store::{
-        AskedRow, Changes, DeferredRow, LeafRow, MarkedRow, MovedRow, OpenedRow, PollRow, QueuedRow, StateRow,
-        UndeliverableRow,
+        AskedRow, Changes, DeferredRow, LeafRow, MarkedRow, MovedRow, OpenedRow, PollRow, QueuedRow,
+        StateRow, UndeliverableRow,
     },
 };
 

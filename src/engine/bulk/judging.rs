@@ -72,7 +72,13 @@ impl Forecast {
         }
     }
 
-    fn push(&mut self, request_id: RequestId, ordinal: Option<u16>, outcome: BulkOutcome, why: Option<String>) {
+    fn push(
+        &mut self,
+        request_id: RequestId,
+        ordinal: Option<u16>,
+        outcome: BulkOutcome,
+        why: Option<String>,
+    ) {
         let n = u32::try_from(self.items.len()).unwrap_or(u32::MAX);
         self.items.push(BulkItem {
             n,
@@ -128,7 +134,12 @@ impl Bulk<'_> {
         Ok(())
     }
 
-    async fn foresee_found(self, order: &Order, actor: &str, forecast: &mut Forecast) -> Result<(), BulkError> {
+    async fn foresee_found(
+        self,
+        order: &Order,
+        actor: &str,
+        forecast: &mut Forecast,
+    ) -> Result<(), BulkError> {
         let Chosen::Filter(filter) = &order.chosen else {
             return Ok(());
         };

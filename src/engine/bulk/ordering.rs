@@ -30,8 +30,10 @@ pub enum BulkError {
         expected: u64,
     },
     /// More than one job takes.
-    #[error("more requests are meant than one job takes (100,000), or than one call looks through: narrow the filter, by \
-             received_before or due_before for instance, and go on with the rest")]
+    #[error(
+        "more requests are meant than one job takes (100,000), or than one call looks through: narrow the filter, by \
+             received_before or due_before for instance, and go on with the rest"
+    )]
     TooMany,
     /// Something is missing that this change needs.
     #[error("{0}")]
@@ -61,9 +63,9 @@ impl Order {
     pub fn check(&self) -> Result<(), BulkError> {
         match self.action {
             BulkAction::Waive if self.reason.is_none() => Err(BulkError::Missing("reason: expected one")),
-            BulkAction::Hold if self.basis.is_none() => {
-                Err(BulkError::Missing("basis: expected the legal ground of the holds"))
-            }
+            BulkAction::Hold if self.basis.is_none() => Err(BulkError::Missing(
+                "basis: expected the legal ground of the holds",
+            )),
             _ => Ok(()),
         }
     }

@@ -118,7 +118,10 @@ impl Bulk<'_> {
 
     async fn make(self, claimed: &Claimed, item: BulkItem) -> Result<(BulkItem, Effects), EngineError> {
         let Some(request) = self.shared.request(item.request_id).await? else {
-            return Ok((refused(item, "there is no such request".to_owned()), Effects::default()));
+            return Ok((
+                refused(item, "there is no such request".to_owned()),
+                Effects::default(),
+            ));
         };
         let done = match claimed.job.action {
             BulkAction::Hold => self.hold(claimed, &item, &request).await?,

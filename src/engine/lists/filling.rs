@@ -4,10 +4,7 @@
 use async_trait::async_trait;
 
 use crate::{
-    domain::{
-        ids::RequestId,
-        time::At,
-    },
+    domain::{ids::RequestId, time::At},
     engine::{
         Engine, EngineError,
         unit_of_work::{Decision, StoreWork, run_on_store},

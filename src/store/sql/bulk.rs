@@ -190,7 +190,8 @@ impl<S: Session> BulkTransaction for S {
             return Err(StoreError::Conflict);
         }
         for item in done {
-            let sql = sql!("update bulk_item set outcome = $3, why = $4 where job = $1 and n = $2 and outcome = 0");
+            let sql =
+                sql!("update bulk_item set outcome = $3, why = $4 where job = $1 and n = $2 and outcome = 0");
             let statement = Statement::new(sql)
                 .bind(id)
                 .bind(item.n.cast_signed())

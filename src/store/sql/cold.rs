@@ -1,8 +1,8 @@
 //! What a transaction writes besides the hot tables, in the order in which locks are taken.
 
 use super::{
-    capsules, dead_letters, deferred, early, ledger, lists, merged, outbox, polls, queues, resealed, retention,
-    status_callbacks, suppression, undeliverable,
+    capsules, dead_letters, deferred, early, ledger, lists, merged, outbox, polls, queues, resealed,
+    retention, status_callbacks, suppression, undeliverable,
 };
 use crate::store::{changes::Changes, error::StoreError, session::Session};
 

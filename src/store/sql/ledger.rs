@@ -52,7 +52,9 @@ impl<S: Pool> LedgerStore for S {
         };
         let (at, id, n) = filter
             .after
-            .map_or((i64::MAX, Uuid::max(), i32::MAX), |(at, id, n)| (at.millis(), id.0, n.cast_signed()));
+            .map_or((i64::MAX, Uuid::max(), i32::MAX), |(at, id, n)| {
+                (at.millis(), id.0, n.cast_signed())
+            });
         let statement = Statement::new(sql)
             .bind(at)
             .bind(id)
@@ -68,7 +70,10 @@ impl<S: Pool> LedgerStore for S {
         self.read(statement.bind(kind)).await?.try_map(act)
     }
 
-    async fn leaves_at(&self, places: &[(RequestId, u32)]) -> Result<Vec<(RequestId, StoredLeaf)>, StoreError> {
+    async fn leaves_at(
+        &self,
+        places: &[(RequestId, u32)],
+    ) -> Result<Vec<(RequestId, StoredLeaf)>, StoreError> {
         let sql = sql!([
             "select l.request_id, l.n, l.leaf, l.sealed from unnest($1::uuid[], $2::int4[]) as k(id, n) \
               join ledger l on l.request_id = k.id and l.n = k.n"

@@ -239,7 +239,9 @@ impl<S: Session> ListTransaction for S {
 #[async_trait]
 impl<S: Pool> ViewStore for S {
     async fn saved_views(&self, owner: &str, page: &str) -> Result<Vec<SavedView>, StoreError> {
-        let sql = sql!("select name, page, query from saved_view where owner = $1 and page = $2 order by name limit 100");
+        let sql = sql!(
+            "select name, page, query from saved_view where owner = $1 and page = $2 order by name limit 100"
+        );
         let rows = self.read(Statement::new(sql).bind(owner).bind(page)).await?;
         rows.map(|(name, page, query)| SavedView { name, page, query })
     }
