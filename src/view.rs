@@ -6,6 +6,7 @@
 
 pub mod backup;
 pub mod bulk;
+pub mod dates;
 pub mod dead_letter;
 pub mod deferral;
 pub mod event;

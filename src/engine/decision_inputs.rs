@@ -10,6 +10,8 @@ use std::{
     sync::{Arc, PoisonError},
 };
 
+use jiff::tz::TimeZone;
+
 use super::{
     Engine, EngineError,
     active_registry::{ActiveRegistry, read},
@@ -218,6 +220,11 @@ impl Engine {
     /// The facts, as this worker last heard of them.
     pub fn facts(&self) -> Arc<Facts> {
         self.learned().facts
+    }
+
+    /// Where the policy's days begin.
+    pub const fn zone(&self) -> &TimeZone {
+        &self.rules.calendar.zone
     }
 
     /// What the domain decides by.

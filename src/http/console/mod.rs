@@ -8,6 +8,7 @@ mod browser;
 mod fault;
 mod home;
 mod page;
+mod parts;
 mod posted;
 mod sign_in;
 mod throttle;

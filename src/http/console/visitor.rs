@@ -18,11 +18,14 @@ use super::{
     posted::TOKEN,
     sign_in,
 };
+use crate::domain::time::At;
 
 /// Somebody with one of the roles that `R` names.
 pub(super) struct Visitor<R> {
     /// Who it is.
     pub(super) caller: Caller,
+    /// Since when the brake is on, which every page says.
+    pub(super) braked_since: Option<At>,
     browser: Browser,
     roles: PhantomData<R>,
 }
@@ -62,8 +65,10 @@ impl<R: Roles> FromRequestParts<Arc<Api>> for Visitor<R> {
         match &browser.who {
             Who::Known { caller, .. } => {
                 api.gatekeeper.check::<R>(caller)?;
+                let facts = api.engine.refresh_facts().await?;
                 Ok(Self {
                     caller: caller.clone(),
+                    braked_since: facts.stops().brake().map(|stopped| stopped.since),
                     browser,
                     roles: PhantomData,
                 })
