@@ -16,6 +16,7 @@ pub mod manual;
 pub mod opendsr;
 pub mod position;
 pub mod processor;
+pub mod registry;
 pub mod request;
 pub mod sentences;
 pub mod stop;

@@ -298,7 +298,8 @@ impl Starting<'_> {
             &config.kafka.topics.tasks_prefix,
         )
         .signing(self.signer.clone())
-        .hearing(Arc::clone(&self.controller));
+        .hearing(Arc::clone(&self.controller))
+        .comparing(config.registry.path.clone());
         let serving = http::serve(&config.http, state, self.relay.shutdown.clone())
             .await
             .map_err(|source| AppError::Listen {

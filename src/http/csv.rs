@@ -11,6 +11,7 @@ use std::{
     task::{Context, Poll},
 };
 
+use async_trait::async_trait;
 use axum::{
     body::{Body, Bytes},
     http::{HeaderMap, header},
@@ -20,21 +21,29 @@ use http_body::Frame;
 use tokio::sync::mpsc::{Receiver, Sender, channel};
 
 use super::{Api, lists::Wanted, problem::Problem, query::Params};
-use crate::{domain::request::Request, telemetry::logs::chain};
+use crate::domain::{request::Request, time::At};
 
 /// How many rows are read at a time.
-const ROWS: usize = 500;
+pub(super) const ROWS: usize = 500;
 /// How many pages wait for whoever reads them: a slow reader holds up its own list, and nothing else.
 const AHEAD: usize = 2;
 
-/// Whether a list is asked for as CSV: by `format=csv`, or because nothing else is accepted.
-pub(super) fn is_wanted(params: &mut Params, headers: &HeaderMap) -> bool {
-    let format = params.take("format", "json or csv", |text| match text {
+/// Whether a list is asked for as CSV by `format=csv`.
+pub(super) fn is_asked(params: &mut Params) -> bool {
+    format_of(params).unwrap_or(false)
+}
+
+fn format_of(params: &mut Params) -> Option<bool> {
+    params.take("format", "json or csv", |text| match text {
         "csv" => Some(true),
         "json" => Some(false),
         _ => None,
-    });
-    format.unwrap_or_else(|| {
+    })
+}
+
+/// The same, or because nothing else is accepted.
+pub(super) fn is_wanted(params: &mut Params, headers: &HeaderMap) -> bool {
+    format_of(params).unwrap_or_else(|| {
         let accept = headers.get(header::ACCEPT).and_then(|value| value.to_str().ok());
         accept.is_some_and(|accept| {
             let first = accept.split([',', ';']).next().unwrap_or_default();
@@ -139,28 +148,57 @@ const REQUESTS: [&str; 20] = [
     "revision",
 ];
 
-/// A list of requests.
-pub(super) fn requests(api: Arc<Api>, wanted: Wanted) -> Response {
-    streamed("requests", |rows| write_requests(api, wanted, rows))
+/// A list that is read page after page.
+#[async_trait]
+pub(super) trait Source<const COLUMNS: usize>: Send + 'static {
+    /// The rows of the next page, and whether there are more.
+    async fn next(&mut self, api: &Api) -> Result<(Vec<[String; COLUMNS]>, bool), Problem>;
 }
 
-async fn write_requests(api: Arc<Api>, mut wanted: Wanted, rows: Rows) {
-    wanted.limit = ROWS;
-    let mut more = rows.send([REQUESTS.map(str::to_owned)]).await;
+/// All of a list.
+pub(super) fn list<const COLUMNS: usize>(
+    api: Arc<Api>,
+    name: &str,
+    columns: [&'static str; COLUMNS],
+    source: impl Source<COLUMNS>,
+) -> Response {
+    streamed(name, |rows| write_all(api, columns, source, rows))
+}
+
+async fn write_all<const COLUMNS: usize>(
+    api: Arc<Api>,
+    columns: [&'static str; COLUMNS],
+    mut source: impl Source<COLUMNS>,
+    rows: Rows,
+) {
+    let mut more = rows.send([columns.map(str::to_owned)]).await;
     while more {
-        let page = match wanted.page(&api.engine).await {
-            Ok(page) => page,
+        match source.next(&api).await {
+            Ok((page, is_more)) => more = rows.send(page).await && is_more,
             Err(problem) => return rows.fail(&problem).await,
-        };
-        let cells = page.requests.iter().map(|request| row_of(&api, request));
-        more = rows.send(cells.collect::<Vec<_>>()).await && page.next.is_some();
-        wanted.after = page.next;
+        }
+    }
+}
+
+/// A list of requests.
+pub(super) fn requests(api: Arc<Api>, mut wanted: Wanted) -> Response {
+    wanted.limit = ROWS;
+    list(api, "requests", REQUESTS, wanted)
+}
+
+#[async_trait]
+impl Source<20> for Wanted {
+    async fn next(&mut self, api: &Api) -> Result<(Vec<[String; 20]>, bool), Problem> {
+        let page = self.page(&api.engine).await?;
+        self.after = page.next;
+        let rows = page.requests.iter().map(|request| row_of(api, request));
+        Ok((rows.collect(), page.next.is_some()))
     }
 }
 
 fn row_of(api: &Api, request: &Request) -> [String; 20] {
     let status = api.engine.status_of(request);
-    let text = |at: Option<crate::domain::time::At>| at.map(|at| at.to_string()).unwrap_or_default();
+    let text = when;
     let waiting = status.waiting_for.iter().map(|one| match &one.processor {
         Some(processor) => format!("{processor}: {}", one.why),
         None => one.why.to_string(),
@@ -193,8 +231,13 @@ fn row_of(api: &Api, request: &Request) -> [String; 20] {
     ]
 }
 
+/// A time, or nothing.
+pub(super) fn when(at: Option<At>) -> String {
+    at.map(|at| at.to_string()).unwrap_or_default()
+}
+
 /// How many whole days are left until the deadline of an open request; below zero: it has passed.
-pub(super) fn days_left(request: &Request, now: crate::domain::time::At) -> Option<i64> {
+pub(super) fn days_left(request: &Request, now: At) -> Option<i64> {
     const DAY: i64 = 86_400_000;
     let due = request.life.clock.due.millis();
     (!request.life.status.is_final()).then(|| (due - now.millis()).div_euclid(DAY))

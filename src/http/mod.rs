@@ -44,6 +44,7 @@ mod unreadable;
 use std::{
     fmt, io,
     net::{SocketAddr, TcpListener},
+    path::PathBuf,
     pin::Pin,
     sync::Arc,
     time::Duration,
@@ -82,6 +83,7 @@ pub struct State {
     tasks_prefix: String,
     signer: Option<Arc<Signer>>,
     controller: Option<Arc<Controller>>,
+    registry_file: Option<PathBuf>,
 }
 
 impl State {
@@ -102,7 +104,15 @@ impl State {
             tasks_prefix: tasks_prefix.to_owned(),
             signer: None,
             controller: None,
+            registry_file: None,
         }
+    }
+
+    /// With the registry file of this worker, which people compare with the active revision.
+    #[must_use]
+    pub fn comparing(mut self, registry_file: PathBuf) -> Self {
+        self.registry_file = Some(registry_file);
+        self
     }
 
     /// With what believes callbacks of processors of OpenDSR.
@@ -149,6 +159,8 @@ struct Api {
     signer: Option<Arc<Signer>>,
     /// What believes callbacks of OpenDSR.
     controller: Option<Arc<Controller>>,
+    /// The registry file of this worker.
+    registry_file: Option<PathBuf>,
     /// Where others reach this listener, without a slash at its end.
     public_url: String,
     commands: Batcher<Commands>,
@@ -171,6 +183,7 @@ pub async fn serve(config: &Http, state: State, shutdown: CancellationToken) -> 
         tasks_prefix,
         signer,
         controller,
+        registry_file,
     } = state;
     let outputs = Outputs::new(emissions);
     let mut batchers = JoinSet::new();
@@ -194,6 +207,7 @@ pub async fn serve(config: &Http, state: State, shutdown: CancellationToken) -> 
         tasks_prefix,
         signer,
         controller,
+        registry_file,
         public_url,
         commands,
         acks,

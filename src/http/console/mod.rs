@@ -7,6 +7,7 @@ mod assets;
 mod browser;
 mod fault;
 mod home;
+mod lists;
 mod page;
 mod parts;
 mod posted;
@@ -31,6 +32,7 @@ pub(super) fn routes(api: &Arc<Api>) -> Router<Arc<Api>> {
         .route("/", get(home::show))
         .route("/login", get(sign_in::show).post(sign_in::take))
         .route("/logout", post(sign_in::end))
+        .merge(lists::routes())
         .layer(middleware::from_fn_with_state(
             Arc::clone(api),
             browser::recognise,
