@@ -53,7 +53,7 @@ impl<S: Pool> ListStore for S {
 
     async fn count_marked(&self, mark: Mark, limit: u32) -> Result<u64, StoreError> {
         let sql = sql!(
-            "select count(*) from (select" ["" | " 1"] " from marked where mark = $1 order by request_id limit $2) as some"
+            "select count(*) from (select" ["" | " 1"] " from marked where mark = $1 order by request_id limit $2) as part"
         );
         let statement = Statement::new(sql)
             .bind(i16::from(mark.code()))
@@ -68,8 +68,8 @@ impl<S: Pool> ListStore for S {
             "select coalesce(sum(n), 0)::int8 from (select r.reason, p.number from \
               unnest($4::int2[]) as r(reason), processor_number p) as pair cross join lateral \
               (select count(*) as n from (select from deferred d where d.reason = pair.reason and d.processor = pair.number \
-                and d.until >= $1 and d.until < $2 limit $3) as some) as counted"
-                | "select count(*) from (select 1 from deferred where until >= $1 and until < $2 limit $3) as some"
+                and d.until >= $1 and d.until < $2 limit $3) as part) as counted"
+                | "select count(*) from (select 1 from deferred where until >= $1 and until < $2 limit $3) as part"
         ]);
         let statement = Statement::new(sql)
             .bind(from.millis())
@@ -133,32 +133,52 @@ fn by_id(walk: &Walk) -> Statement<'static> {
     marked(walk, statement)
 }
 
+/// Each end of the range is told once: given two beginnings, PostgreSQL may begin at the one that is further away.
 fn by_deadline(walk: &Walk) -> Statement<'static> {
     let text = match walk.among {
-        Among::All | Among::Open => either_way!(
-            walk.backwards,
-            ["select a.deadline, s.id, s.revision, s.packed, s.wrapped_key \
-             from agenda a " join " state s on s.id = a.request_id where a.deadline > $3 and a.deadline < $4 and "],
-            "(a.deadline, a.request_id)", "($1, $2)", "a.deadline, a.request_id limit $5",
-            "a.deadline desc, a.request_id desc limit $5"
+        Among::All | Among::Open if walk.backwards => sql!(
+            "select a.deadline, s.id, s.revision, s.packed, s.wrapped_key \
+             from agenda a " join " state s on s.id = a.request_id \
+             where (a.deadline, a.request_id) < ($1, $2) and a.deadline > $3 \
+             order by a.deadline desc, a.request_id desc limit $4"
         ),
-        Among::Marked(_) => either_way!(
-            walk.backwards,
-            ["select m.deadline, s.id, s.revision, s.packed, s.wrapped_key \
+        Among::All | Among::Open => sql!(
+            "select a.deadline, s.id, s.revision, s.packed, s.wrapped_key \
+             from agenda a " join " state s on s.id = a.request_id \
+             where (a.deadline, a.request_id) > ($1, $2) and a.deadline < $3 \
+             order by a.deadline, a.request_id limit $4"
+        ),
+        Among::Marked(_) if walk.backwards => sql!(
+            "select m.deadline, s.id, s.revision, s.packed, s.wrapped_key \
              from marked m " join " state s on s.id = m.request_id \
-             where m.mark = $6 and m.deadline > $3 and m.deadline < $4 and "],
-            "(m.deadline, m.request_id)", "($1, $2)", "m.deadline, m.request_id limit $5",
-            "m.deadline desc, m.request_id desc limit $5"
+             where m.mark = $5 and (m.deadline, m.request_id) < ($1, $2) and m.deadline > $3 \
+             order by m.deadline desc, m.request_id desc limit $4"
+        ),
+        Among::Marked(_) => sql!(
+            "select m.deadline, s.id, s.revision, s.packed, s.wrapped_key \
+             from marked m " join " state s on s.id = m.request_id \
+             where m.mark = $5 and (m.deadline, m.request_id) > ($1, $2) and m.deadline < $3 \
+             order by m.deadline, m.request_id limit $4"
         ),
     };
-    let (deadline, id) = start(walk);
+    let (begin, end) = range(walk);
     let statement = Statement::new(text)
-        .bind(deadline)
-        .bind(id)
-        .bind(walk.due_after.map_or(i64::MIN, At::millis))
-        .bind(walk.due_before.map_or(i64::MAX, At::millis))
+        .bind(begin.0)
+        .bind(begin.1)
+        .bind(end)
         .bind(i64::from(walk.limit));
     marked(walk, statement)
+}
+
+/// After which place a walk by deadline begins, and before which deadline it ends; from its end, the other way round.
+fn range(walk: &Walk) -> ((i64, Uuid), i64) {
+    let after = walk.due_after.map_or(i64::MIN, At::millis);
+    let before = walk.due_before.map_or(i64::MAX, At::millis);
+    if walk.backwards {
+        (start(walk).min((before, Uuid::nil())), after)
+    } else {
+        (start(walk).max((after, Uuid::max())), before)
+    }
 }
 
 fn marked(walk: &Walk, statement: Statement<'static>) -> Statement<'static> {

@@ -73,6 +73,11 @@ fn allowed<R>(visitor: &Visitor<R>) -> Vec<BulkAction> {
     BulkAction::ALL.iter().filter(may).copied().collect()
 }
 
+/// Whether somebody may change many requests at once.
+pub(super) fn can_change(visitor: &Visitor<Auditor>) -> bool {
+    !allowed(visitor).is_empty()
+}
+
 /// A list whose rows can be ticked, with what can be done to them. Who may do nothing of it sees the list alone.
 pub(super) fn tick_form(visitor: &Visitor<Auditor>, filter: &Filter, rows: &Markup) -> Markup {
     let actions = allowed(visitor);

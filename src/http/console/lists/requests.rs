@@ -28,7 +28,8 @@ use super::{
         visitor::Visitor,
     },
     address::{Address, choice, field, preset},
-    bulk::tick_form,
+    bulk::{can_change, tick_form},
+    processors::names,
     views,
 };
 use crate::{
@@ -94,7 +95,7 @@ async fn list(
         @if listed.requests.is_empty() {
             (empty(address, next.is_some(), waiting))
         } @else {
-            (tick_form(&visitor, &wanted.filter, &rows(&api, address, &listed.requests, &times)))
+            (tick_form(&visitor, &wanted.filter, &rows(&api, address, &listed.requests, &times, can_change(&visitor))))
         }
         (pager(first.as_deref(), next.as_deref()))
         p.no-print { a href=(address.with("format", "csv").href()) download { "This list as CSV" } }
@@ -156,13 +157,7 @@ fn filters(api: &Api, address: &Address, here: &str) -> Markup {
         .iter()
         .map(|status| (status.as_str().to_owned(), words(status.as_str())))
         .collect();
-    let processors: Vec<(String, String)> = api.engine.active().map_or_else(
-        |_| Vec::new(),
-        |active| {
-            let all = active.registry.processors.iter();
-            all.map(|one| (one.id.to_string(), one.id.to_string())).collect()
-        },
-    );
+    let processors = names(api);
     let yes_no = [
         ("true".to_owned(), "yes".to_owned()),
         ("false".to_owned(), "no".to_owned()),
@@ -224,8 +219,8 @@ fn empty(address: &Address, more: bool, waiting: bool) -> Markup {
     )
 }
 
-/// The rows of the table, each with a box to tick it.
-fn rows(api: &Api, address: &Address, requests: &[Request], times: &Times) -> Markup {
+/// The rows of the table, each with a box to tick it where somebody can do something about it.
+fn rows(api: &Api, address: &Address, requests: &[Request], times: &Times, tickable: bool) -> Markup {
     let by = |words: [&str; 2]| {
         let next = if address.get("sort") == words[0] {
             words[1]
@@ -239,7 +234,7 @@ fn rows(api: &Api, address: &Address, requests: &[Request], times: &Times) -> Ma
         sort if sort == words[1] => column.sorted("descending"),
         _ => column,
     };
-    let columns = [
+    let mut columns = vec![
         Column::new("Tick"),
         sorted(Column::new("Request"), ["id", "-id"])
             .headed(html! { a href=(by(["id", "-id"])) { "Request" } }),
@@ -251,8 +246,17 @@ fn rows(api: &Api, address: &Address, requests: &[Request], times: &Times) -> Ma
         Column::new("Waits for"),
         Column::number("Done"),
     ];
-    let cells = requests.iter().map(|request| cells(api, request, times));
-    table("Requests", &columns, &cells.collect::<Vec<_>>())
+    let mut cells: Vec<Vec<Markup>> = requests
+        .iter()
+        .map(|request| cells(api, request, times))
+        .collect();
+    if !tickable {
+        columns.remove(0);
+        for row in &mut cells {
+            row.remove(0);
+        }
+    }
+    table("Requests", &columns, &cells)
 }
 
 fn cells(api: &Api, request: &Request, times: &Times) -> Vec<Markup> {
