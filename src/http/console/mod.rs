@@ -7,7 +7,9 @@ mod assets;
 mod browser;
 mod fault;
 mod home;
+mod identifiers;
 mod lists;
+mod oidc;
 mod page;
 mod parts;
 mod posted;
@@ -31,8 +33,12 @@ pub(super) fn routes(api: &Arc<Api>) -> Router<Arc<Api>> {
     Router::new()
         .route("/", get(home::show))
         .route("/login", get(sign_in::show).post(sign_in::take))
+        .route("/login/oidc", get(oidc::begin))
+        .route("/login/callback", get(oidc::come_back))
         .route("/logout", post(sign_in::end))
         .merge(lists::routes())
+        .route("/requests/{id}/identifiers", post(identifiers::show_of_request))
+        .route("/dead-letters/{id}/original", post(identifiers::show_of_letter))
         .layer(middleware::from_fn_with_state(
             Arc::clone(api),
             browser::recognise,
