@@ -13,8 +13,8 @@ use crate::{
         request::Request,
     },
     store::{
-        CounterKey, DeadLetter, DeadLetterFilter, DeferredFilter, DeferredRow, Store, StoredBody, StoredFact,
-        StoredLeaf, StoredRequest, Sweep,
+        CounterKey, DeadLetter, DeadLetterFilter, DeferredFilter, DeferredRow, OpenLetters, Store, StoredBody,
+        StoredFact, StoredLeaf, StoredRequest, Sweep,
     },
 };
 
@@ -169,5 +169,15 @@ impl Engine {
     /// Messages that could not be taken in.
     pub async fn dead_letters(&self, filter: DeadLetterFilter) -> Result<Vec<DeadLetter>, EngineError> {
         Ok(self.store.dead_letters(filter).await?)
+    }
+
+    /// Messages that could not be taken in and that nobody has decided about, by what they have in common.
+    pub async fn open_dead_letters(&self) -> Result<Vec<OpenLetters>, EngineError> {
+        Ok(self.store.open_dead_letters().await?)
+    }
+
+    /// One of them, with its sealed payload.
+    pub async fn one_dead_letter(&self, id: Uuid) -> Result<Option<DeadLetter>, EngineError> {
+        Ok(self.store.dead_letter(id).await?)
     }
 }

@@ -4,12 +4,21 @@
 //! its visitor may not see, none is kept by a cache, and none loads anything from elsewhere.
 
 mod assets;
+mod brake;
 mod browser;
+mod dead_letter;
 mod fault;
+mod hand_task;
+mod help;
+mod hold;
 mod home;
+mod new_hold;
 mod page;
 mod parts;
 mod posted;
+mod processor;
+mod request;
+mod search;
 mod sign_in;
 mod throttle;
 mod visitor;
@@ -31,6 +40,14 @@ pub(super) fn routes(api: &Arc<Api>) -> Router<Arc<Api>> {
         .route("/", get(home::show))
         .route("/login", get(sign_in::show).post(sign_in::take))
         .route("/logout", post(sign_in::end))
+        .route("/help", get(help::show))
+        .route("/search", post(search::search))
+        .merge(request::routes())
+        .merge(processor::routes())
+        .merge(brake::routes())
+        .merge(hold::routes())
+        .merge(hand_task::routes())
+        .merge(dead_letter::routes())
         .layer(middleware::from_fn_with_state(
             Arc::clone(api),
             browser::recognise,
