@@ -11,6 +11,8 @@ pub mod dead_letter;
 pub mod deferral;
 pub mod event;
 pub mod explanation;
+#[cfg(test)]
+mod fixture;
 pub mod headline;
 pub mod hold;
 pub mod manual;

@@ -10,10 +10,11 @@ use super::{
 use crate::{
     clock::Clock,
     domain::{
+        identity::Mask,
         ids::{HoldId, RequestId},
         request::{Context, Request},
     },
-    engine::{decisions::decisions_of, questions::FullRequest},
+    engine::{decisions::decisions_of, masking::mask_of, questions::FullRequest},
     view::{
         explanation::{Explanation, Moment, ShortestWay},
         headline::headline,
@@ -55,7 +56,11 @@ pub fn run(args: &Args) -> Result<Exit, Failure> {
         };
         let knowledge = Knowledge::read(store.as_ref(), &config, Clock::System.now()).await?;
         let holds = holds_on(full.request(), &knowledge.context());
-        let decisions = decisions_of(store.as_ref(), keys, full.request(), &full.leaves, &holds).await?;
+        let decisions = {
+            let mask = keys.map_or_else(Mask::of_forgotten, |vault| mask_of(vault, &full));
+            let keys = keys.map(|vault| (vault, &mask));
+            decisions_of(store.as_ref(), keys, full.request(), &full.leaves, &holds).await?
+        };
         Ok((full, knowledge, decisions))
     })?;
     let context = knowledge.context();

@@ -11,14 +11,12 @@ use std::{
 };
 
 use uuid::Uuid;
-use zeroize::Zeroizing;
 
 use super::{Engine, EngineError, use_cases::Retention};
 use crate::{
     domain::{
         backup::earlier,
         calendar::Period,
-        entry::Entry,
         time::At,
         words::{CommandKind, DeadLetterReason},
     },
@@ -159,24 +157,6 @@ impl Engine {
             .close_dead_letter(id, DeadLetterState::Closed, note, now)
             .await?;
         Ok(self.store.dead_letter(id).await?.map(|letter| (letter, closed)))
-    }
-}
-
-impl Engine {
-    /// The original of a message that could not be taken in, once the ledger says who sees it; `None`: there is no such message,
-    /// or its bytes are not kept here.
-    pub async fn open_dead_letter(
-        &self,
-        id: Uuid,
-        actor: &str,
-    ) -> Result<Option<Zeroizing<Vec<u8>>>, EngineError> {
-        let letter = self.store.dead_letter(id).await?;
-        let Some(sealed) = letter.and_then(|letter| letter.sealed) else {
-            return Ok(None);
-        };
-        let actor = actor.to_owned();
-        self.record_look(Entry::LetterOpened { actor, letter: id }).await?;
-        Ok(Some(self.vault.open_dead_letter(&sealed)?))
     }
 }
 

@@ -29,6 +29,7 @@ pub mod intake;
 pub mod lanes;
 pub mod letters;
 pub mod looks;
+pub mod masking;
 pub mod operations;
 pub mod outcomes;
 pub mod positions;

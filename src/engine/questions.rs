@@ -13,8 +13,8 @@ use crate::{
         request::Request,
     },
     store::{
-        CounterKey, DeadLetter, DeadLetterFilter, DeferredFilter, DeferredRow, OpenLetters, Store, StoredBody,
-        StoredFact, StoredLeaf, StoredRequest, Sweep,
+        CounterKey, DeadLetter, DeadLetterFilter, DeferredFilter, DeferredRow, OpenLetters, Store,
+        StoredBody, StoredFact, StoredLeaf, StoredRequest, Sweep,
     },
 };
 

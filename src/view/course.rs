@@ -87,8 +87,7 @@ pub fn courses(request: &Request, leaves: &[Leaf]) -> Vec<Course> {
 
 impl Traces {
     fn learn(&mut self, event: &TaskEvent, at: At) {
-        let said =
-            |outcome: Option<Outcome>| outcome.map_or("no answer in time", Outcome::as_str).to_owned();
+        let said = |outcome: Option<Outcome>| outcome.map_or("no answer in time", Outcome::as_str).to_owned();
         match event {
             TaskEvent::Dispatched { at, .. } => self.asked = Some(*at),
             TaskEvent::Accepted { at, .. } => {
@@ -174,5 +173,94 @@ fn proved(task: &Task, traces: &Traces) -> Step {
         TaskState::Exempt { basis } => step(Mark::Failed, format!("exempt: {basis}"), None),
         TaskState::Cancelled => step(Mark::Ahead, "withdrawn", None),
         _ => step(Mark::Ahead, "not yet", None),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        domain::{
+            task::Deferral,
+            words::{AbandonCause, Proof, Status},
+        },
+        view::fixture::{at, done, now, request, task},
+    };
+
+    fn leaf(n: u32, ordinal: u16, event: TaskEvent) -> Leaf {
+        Leaf {
+            request: crate::domain::ids::RequestId(uuid::Uuid::from_u128(1)),
+            n,
+            at: now(),
+            entries: vec![Entry::Task {
+                ordinal,
+                generation: 1,
+                attempt: 1,
+                event,
+            }],
+        }
+    }
+
+    fn sent() -> TaskEvent {
+        TaskEvent::Dispatched {
+            at: at("2026-11-21T09:00:00Z"),
+            ack_by: at("2026-11-22T09:00:00Z"),
+        }
+    }
+
+    #[test]
+    fn what_was_proved_was_asked_and_answered() {
+        let proof = Proof::Erased;
+        let settled = TaskEvent::Settled {
+            attempt: 1,
+            proof,
+            at: now(),
+        };
+        let request = request(Status::Completed, vec![done("crm", proof)]);
+        let course = &courses(&request, &[leaf(0, 0, sent()), leaf(1, 0, settled)])[0];
+        assert_eq!(course.asked, step(Mark::Done, "once", Some(at("2026-11-21T09:00:00Z"))));
+        assert_eq!(course.answered, step(Mark::Done, "erased", Some(now())));
+        assert_eq!(course.proved, step(Mark::Done, "erased", Some(now())));
+    }
+
+    #[test]
+    fn what_did_not_leave_was_not_asked() {
+        let due = now();
+        let lost = TaskEvent::Unsent {
+            due,
+            why: crate::domain::task::Queued::Paused,
+        };
+        let request = request(Status::InProgress, vec![task("crm", TaskState::Ready { due })]);
+        let course = &courses(&request, &[leaf(0, 0, sent()), leaf(1, 0, lost)])[0];
+        assert_eq!(course.asked, step(Mark::Now, "goes out next", Some(due)));
+        assert_eq!(course.answered, step(Mark::Ahead, "not yet", None));
+    }
+
+    #[test]
+    fn what_failed_says_what_it_was_answered() {
+        let cause = AbandonCause::AttemptsUsed;
+        let outcome = Some(Outcome::Failed);
+        let given_up = TaskEvent::Abandoned { cause, outcome };
+        let request = request(
+            Status::InProgress,
+            vec![task("ads", TaskState::Abandoned { cause })],
+        );
+        let course = &courses(&request, &[leaf(0, 0, sent()), leaf(1, 0, given_up)])[0];
+        assert_eq!(course.answered, step(Mark::Failed, "failed", Some(now())));
+        assert_eq!(course.proved, step(Mark::Failed, "given up", None));
+    }
+
+    #[test]
+    fn copies_are_not_asked_and_are_expected_at_a_date() {
+        let until = at("2026-12-26T09:00:00Z");
+        let why = Deferral::Rotation;
+        let mut copies = task("nightly-backup", TaskState::Parked { why, until });
+        copies.share = Share::Wave {
+            sources: vec![0],
+            key: false,
+        };
+        let course = &courses(&request(Status::Deferred, vec![copies]), &[])[0];
+        assert_eq!(course.asked, step(Mark::Ahead, "its copies grow old", None));
+        assert_eq!(course.proved, step(Mark::Now, "expected", Some(until)));
     }
 }

@@ -224,7 +224,10 @@ impl Told<'_> {
                 count(u64::from(days.unsigned_abs().max(1)), "day")
             ),
             0 => "on the day of the deadline".to_owned(),
-            days => format!("{} ahead of the deadline", count(days.unsigned_abs().into(), "day")),
+            days => format!(
+                "{} ahead of the deadline",
+                count(days.unsigned_abs().into(), "day")
+            ),
         }
     }
 

@@ -95,7 +95,10 @@ impl Preview {
             says.push(format!("The deadline moves from {} to {}.", day(from), day(to)));
         }
         if let Some(status) = self.becomes {
-            says.push(format!("The request is then {}.", status.as_str().replace('_', " ")));
+            says.push(format!(
+                "The request is then {}.",
+                status.as_str().replace('_', " ")
+            ));
         }
         if self.forgets {
             says.push("The person's identifiers are forgotten at once.".to_owned());

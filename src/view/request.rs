@@ -21,6 +21,7 @@ use crate::{
         EngineError,
         decisions::{DecisionView, notes_of},
         identifying::warnings_of_stored,
+        masking::mask_of,
         questions::FullRequest,
         status::{LanesNow, status_message},
     },
@@ -235,9 +236,10 @@ fn gates(request: &Request, now: At) -> Vec<Gate> {
 /// What the tasks' answers have brought, by the place of the task: of the current generation the latest.
 fn evidence_of(full: &FullRequest, vault: &Vault, free_text: bool) -> HashMap<u16, EvidenceView> {
     let request = full.request();
+    let mask = mask_of(vault, full);
     let mut found = HashMap::new();
     for leaf in &full.leaves {
-        let notes = notes_of(vault, request.id, leaf);
+        let notes = notes_of(vault, request.id, leaf, &mask);
         let proofs = notes.into_iter().filter_map(|note| match note {
             Note::Proof(proof) => Some(proof),
             Note::Said(_) => None,

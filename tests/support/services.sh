@@ -5,8 +5,9 @@
 #   ensure_build_tools, ensure_services, ensure_compose   install what is missing, or say what is and exit
 #   services_start     start both, wait until both are ready, export LACUNA_TEST_KAFKA, LACUNA_TEST_POSTGRES and
 #                      LACUNA_TEST_PYTHON (a Python with a Kafka client: processors that know nothing but the contract; and with
-#                      what verifies signatures), LACUNA_TEST_NODE_PATH (packages of npm that verify signatures) and
-#                      LACUNA_TEST_AXE (what looks whether everybody can use a page)
+#                      what verifies signatures), LACUNA_TEST_NODE_PATH (packages of npm that verify signatures),
+#                      LACUNA_TEST_AXE (what looks whether everybody can use a page) and LACUNA_TEST_OIDC_PROVIDER (a folder with
+#                      an identity provider of npm)
 #   services_watch     return when one of them has ended
 #   services_stop      stop both and remove their data; harmless when nothing runs
 #   services_report    print the log of each one that has ended by itself
@@ -87,6 +88,7 @@ ensure_services() {
   ensure_postgres
   ensure_python
   ensure_node_packages
+  ensure_identity_provider
   ensure_browser
 }
 
@@ -141,6 +143,24 @@ ensure_node_packages() {
     npm install --silent --no-audit --no-fund --no-save --prefix "$folder" "${packages[@]}"
     touch "$folder/installed"
   ) 9>"$cache_dir/node.lock" >&2 || die "${packages[*]} could not be installed with npm (see above)"
+}
+
+# An identity provider, in the cache: what its lock file names, with the digests that stand there.
+ensure_identity_provider() {
+  local lock="$support_dir/oidc/package-lock.json"
+  LACUNA_TEST_OIDC_PROVIDER="$cache_dir/node-oidc-$(sha256sum "$lock" | cut -c-16)"
+  export LACUNA_TEST_OIDC_PROVIDER
+  [[ ! -e $LACUNA_TEST_OIDC_PROVIDER/installed ]] || return 0
+  command -v npm >/dev/null || install_packages npm
+  mkdir -p "$cache_dir"
+  (
+    flock 9
+    [[ ! -e $LACUNA_TEST_OIDC_PROVIDER/installed ]] || exit 0
+    mkdir -p "$LACUNA_TEST_OIDC_PROVIDER"
+    cp "$support_dir/oidc/package.json" "$lock" "$LACUNA_TEST_OIDC_PROVIDER"
+    npm ci --silent --no-audit --no-fund --prefix "$LACUNA_TEST_OIDC_PROVIDER"
+    touch "$LACUNA_TEST_OIDC_PROVIDER/installed"
+  ) 9>"$cache_dir/node.lock" >&2 || die "oidc-provider could not be installed with npm (see above)"
 }
 
 # Sets `java` to the first Java that is new enough for Kafka 4 (17).

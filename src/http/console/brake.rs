@@ -68,12 +68,7 @@ async fn take_off(
     pull(&api, &visitor, Want::GoOn, &form).await
 }
 
-async fn pull(
-    api: &Api,
-    visitor: &Visitor<Operator>,
-    want: Want,
-    form: &Fields,
-) -> Result<Response, Fault> {
+async fn pull(api: &Api, visitor: &Visitor<Operator>, want: Want, form: &Fields) -> Result<Response, Fault> {
     let word = match want {
         Want::Stop => "brake",
         Want::GoOn => "unbrake",

@@ -22,10 +22,11 @@ use super::{
         query::Id,
     },
     fault::Fault,
+    identifiers,
     page::page,
     parts::{
         badge, facts, flash,
-        form::{Action, Reason, action_form, body},
+        form::{Action, action_form, body},
         not_done,
         times::Times,
     },
@@ -43,7 +44,6 @@ pub(super) fn routes() -> Router<Arc<Api>> {
     Router::new()
         .route("/dead-letters/{id}", get(show))
         .route("/dead-letters/{id}/close", post(close))
-        .route("/dead-letters/{id}/open", post(open))
 }
 
 /// The fields of its forms.
@@ -60,7 +60,7 @@ async fn show(
     Id(id): Id<Uuid>,
     headers: HeaderMap,
 ) -> Result<Markup, Fault> {
-    render(&api, &visitor, id, &flash::of(&headers), None).await
+    render(&api, &visitor, id, &flash::of(&headers)).await
 }
 
 /// `POST /dead-letters/{id}/close`
@@ -78,50 +78,13 @@ async fn close(
     }
 }
 
-/// `POST /dead-letters/{id}/open`: the original, for whoever may see identifiers. That somebody looked is in the ledger before it
-/// is shown.
-async fn open(
-    State(api): State<Arc<Api>>,
-    visitor: Visitor<Operator>,
-    Id(id): Id<Uuid>,
-    Posted(_): Posted<Fields>,
-) -> Result<Response, Fault> {
-    visitor.caller.check_unlimited()?;
-    if !visitor.sees_identifiers() {
-        return Err(Problem::new(
-            axum::http::StatusCode::FORBIDDEN,
-            "forbidden",
-            "the original holds identifiers, and you do not have the right to see them (rights = [\"identifiers\"])",
-        )
-        .into());
-    }
-    match api.engine.open_dead_letter(id, &visitor.caller.name).await? {
-        Some(plain) => {
-            let original = String::from_utf8_lossy(&plain);
-            let page = render(&api, &visitor, id, &html! {}, Some(&original)).await?;
-            Ok(page.into_response())
-        }
-        None => {
-            let detail = "its bytes are not kept here any more; the detail says where the message came from";
-            let problem = Problem::new(axum::http::StatusCode::CONFLICT, "not_kept", detail);
-            failed(&api, &visitor, id, &problem).await
-        }
-    }
-}
-
 async fn failed<R>(api: &Api, visitor: &Visitor<R>, id: Uuid, problem: &Problem) -> Result<Response, Fault> {
     let (status, ..) = problem.said();
-    let page = render(api, visitor, id, &not_done(problem), None).await?;
+    let page = render(api, visitor, id, &not_done(problem)).await?;
     Ok((status, page).into_response())
 }
 
-async fn render<R>(
-    api: &Api,
-    visitor: &Visitor<R>,
-    id: Uuid,
-    said: &Markup,
-    original: Option<&str>,
-) -> Result<Markup, Fault> {
+async fn render<R>(api: &Api, visitor: &Visitor<R>, id: Uuid, said: &Markup) -> Result<Markup, Fault> {
     visitor.caller.check_unlimited()?;
     let letter = api.engine.one_dead_letter(id).await?;
     let letter = letter.ok_or_else(|| Problem::unknown("dead letter"))?;
@@ -134,8 +97,14 @@ async fn render<R>(
             "What it was",
             html! { @match view.kind { Some(kind) => (badge::words(kind.as_str())), None => "not known" } },
         ),
-        ("Refused", html! { (times.when(view.at)) ", " (times.ago(view.at)) }),
-        ("From", html! { code { (view.topic) "/" (view.partition) "/" (view.offset) } }),
+        (
+            "Refused",
+            html! { (times.when(view.at)) ", " (times.ago(view.at)) },
+        ),
+        (
+            "From",
+            html! { code { (view.topic) "/" (view.partition) "/" (view.offset) } },
+        ),
     ];
     let body = html! {
         (said)
@@ -146,15 +115,11 @@ async fn render<R>(
         h2 { "What is wrong with it" }
         p { (view.detail) }
         p { (advice(view.reason)) }
-        @if let Some(original) = original {
-            h2 #original { "The original" }
-            p.soft { "The ledger says that you have seen it. It is personal data: copy it nowhere." }
-            pre tabindex="0" { (original) }
-        }
+        h2 #original { "The message itself" }
+        (identifiers::of_letter(visitor, id, letter.sealed.is_some()))
         @if visitor.may::<Operator>() && is_open {
             h2 #actions { "What you can do" }
             div.actions {
-                @if visitor.sees_identifiers() && letter.sealed.is_some() { (open_form(visitor, &times, id)) }
                 (close_form(visitor, &times, id, &letter))
             }
             p.soft {
@@ -170,7 +135,9 @@ fn headline(letter: &DeadLetter) -> &'static str {
         DeadLetterState::Open if letter.kind.is_some_and(CommandKind::opens) => {
             "Somebody asked for an erasure, and nobody is carrying it out: it could not be taken in."
         }
-        DeadLetterState::Open => "A message that could not be taken in waits for somebody who decides about it.",
+        DeadLetterState::Open => {
+            "A message that could not be taken in waits for somebody who decides about it."
+        }
         DeadLetterState::Redriven => "It was published again; what came of it is another message's affair.",
         DeadLetterState::Closed => "Somebody has closed it.",
     }
@@ -198,16 +165,10 @@ const fn advice(reason: DeadLetterReason) -> &'static str {
         R::TooLate | R::WrongState | R::NotAllowed | R::Expired | R::UnknownBackup => {
             "It could not be carried out as things stood. Look at the request; then redrive or close it."
         }
-        R::Internal => "The program failed at it. Its log says where: report it, and redrive it after an update.",
+        R::Internal => {
+            "The program failed at it. Its log says where: report it, and redrive it after an update."
+        }
     }
-}
-
-fn open_form<R>(visitor: &Visitor<R>, times: &Times, id: Uuid) -> Markup {
-    let path = format!("/dead-letters/{id}/open");
-    let preview = html! { p { "It is shown to you, and the ledger says that you have seen it: when, and which, never what." } };
-    let mut action = Action::new("open", &path, "Open the original", preview);
-    action.reason = Reason::None;
-    action_form(visitor, times, &action, "")
 }
 
 fn close_form<R>(visitor: &Visitor<R>, times: &Times, id: Uuid, letter: &DeadLetter) -> Markup {

@@ -59,8 +59,12 @@ fn advice(status: StatusCode) -> &'static str {
         StatusCode::FORBIDDEN => {
             "Somebody with another role can do it. If it should be you, ask whoever runs Lacuna for that role or right."
         }
-        StatusCode::CONFLICT => "It changed while you were looking. Go back and load the page again to see how it stands.",
-        StatusCode::SERVICE_UNAVAILABLE => "Nothing is lost. Try again in a moment; if it stays so, tell whoever runs Lacuna.",
+        StatusCode::CONFLICT => {
+            "It changed while you were looking. Go back and load the page again to see how it stands."
+        }
+        StatusCode::SERVICE_UNAVAILABLE => {
+            "Nothing is lost. Try again in a moment; if it stays so, tell whoever runs Lacuna."
+        }
         status if status.is_server_error() => {
             "Nothing was changed unless a page says so. Tell whoever runs Lacuna, with the time: its log says why."
         }

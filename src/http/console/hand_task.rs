@@ -270,7 +270,10 @@ fn rows(view: &ManualView<'_>, times: &Times) -> Vec<(&'static str, Markup)> {
     }
     if !view.part.is_empty() {
         let parts = view.part.iter().enumerate();
-        rows.push(("Only", html! { @for (n, part) in parts { @if n > 0 { ", " } (part) } }));
+        rows.push((
+            "Only",
+            html! { @for (n, part) in parts { @if n > 0 { ", " } (part) } },
+        ));
     }
     rows
 }
@@ -297,7 +300,8 @@ fn forms<R>(visitor: &Visitor<R>, times: &Times, task: &HandTask, id: TaskId) ->
     let mut forms = Vec::new();
     if task.state == HandState::Open {
         let path = path("claim");
-        let preview = html! { p { "It is yours then: nobody else can confirm it, and you see whom it is about." } };
+        let preview =
+            html! { p { "It is yours then: nobody else can confirm it, and you see whom it is about." } };
         let mut action = Action::new("claim", &path, "Claim it", preview);
         action.reason = Reason::None;
         forms.push(action_form(visitor, times, &action, ""));
@@ -323,9 +327,12 @@ fn forms<R>(visitor: &Visitor<R>, times: &Times, task: &HandTask, id: TaskId) ->
 }
 
 fn confirm_form<R>(visitor: &Visitor<R>, times: &Times, path: &str) -> Markup {
-    let choices: Vec<(&str, String)> =
-        OUTCOMES.iter().map(|(word, says)| (*word, (*says).to_owned())).collect();
-    let preview = html! { p { "What you say settles the task, and is the proof that the certificate names." } };
+    let choices: Vec<(&str, String)> = OUTCOMES
+        .iter()
+        .map(|(word, says)| (*word, (*says).to_owned()))
+        .collect();
+    let preview =
+        html! { p { "What you say settles the task, and is the proof that the certificate names." } };
     let mut action = Action::new("confirm", path, "Say what came of it", preview);
     action.button = "Confirm";
     action.fields = html! {

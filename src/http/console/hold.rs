@@ -171,8 +171,14 @@ fn rows(placed: &PlacedHold, times: &Times) -> Vec<(&'static str, Markup)> {
     vec![
         ("Ground", html! { (badge::words(hold.basis.as_str())) }),
         ("Tenant", html! { (hold.tenant) }),
-        ("Placed", html! { (times.when(hold.placed_at)) " by " (hold.actor) }),
-        ("On a person", html! { @if hold.subject.is_empty() { "no" } @else { "yes (who it is lies nowhere in the clear)" } }),
+        (
+            "Placed",
+            html! { (times.when(hold.placed_at)) " by " (hold.actor) },
+        ),
+        (
+            "On a person",
+            html! { @if hold.subject.is_empty() { "no" } @else { "yes (who it is lies nowhere in the clear)" } },
+        ),
         ("On a request", request),
         (
             "At a system",
@@ -212,7 +218,11 @@ fn too_late(late: &AlreadyDispatched) -> Markup {
             })
         })
         .collect();
-    let columns = [Column::new("Request"), Column::new("System"), Column::new("State")];
+    let columns = [
+        Column::new("Request"),
+        Column::new("System"),
+        Column::new("State"),
+    ];
     html! {
         (table("What it came too late for", &columns, &rows))
         @if late.truncated { p.soft { "There may be more: these are the first." } }

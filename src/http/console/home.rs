@@ -21,10 +21,7 @@ use super::{
 };
 
 /// `GET /`
-pub(super) async fn show(
-    State(api): State<Arc<Api>>,
-    visitor: Visitor<Anyone>,
-) -> Result<Markup, Fault> {
+pub(super) async fn show(State(api): State<Arc<Api>>, visitor: Visitor<Anyone>) -> Result<Markup, Fault> {
     let body = if !visitor.may::<Auditor>() {
         outsider()
     } else if visitor.caller.check_unlimited().is_err() {

@@ -12,7 +12,9 @@ mod hand_task;
 mod help;
 mod hold;
 mod home;
+mod identifiers;
 mod new_hold;
+mod oidc;
 mod page;
 mod parts;
 mod posted;
@@ -39,6 +41,8 @@ pub(super) fn routes(api: &Arc<Api>) -> Router<Arc<Api>> {
     Router::new()
         .route("/", get(home::show))
         .route("/login", get(sign_in::show).post(sign_in::take))
+        .route("/login/oidc", get(oidc::begin))
+        .route("/login/callback", get(oidc::come_back))
         .route("/logout", post(sign_in::end))
         .route("/help", get(help::show))
         .route("/search", post(search::search))
@@ -48,6 +52,8 @@ pub(super) fn routes(api: &Arc<Api>) -> Router<Arc<Api>> {
         .merge(hold::routes())
         .merge(hand_task::routes())
         .merge(dead_letter::routes())
+        .route("/requests/{id}/identifiers", post(identifiers::show_of_request))
+        .route("/dead-letters/{id}/original", post(identifiers::show_of_letter))
         .layer(middleware::from_fn_with_state(
             Arc::clone(api),
             browser::recognise,

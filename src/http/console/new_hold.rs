@@ -114,10 +114,7 @@ impl Fields {
 }
 
 /// `GET /holds/new`
-pub(super) async fn show(
-    State(api): State<Arc<Api>>,
-    visitor: Visitor<Compliance>,
-) -> Result<Markup, Fault> {
+pub(super) async fn show(State(api): State<Arc<Api>>, visitor: Visitor<Compliance>) -> Result<Markup, Fault> {
     Ok(form(&api, &visitor, &Fields::default(), &html! {})?)
 }
 
@@ -193,7 +190,9 @@ async fn reach<R>(api: &Api, visitor: &Visitor<R>, fields: &Fields) -> Result<Re
         placed_at: engine.clock.now(),
     };
     if let Some(id) = Fields::given(&fields.request_id) {
-        let id = id.parse().map_err(|_| Rejection::schema("request_id: expected the id of a request"))?;
+        let id = id
+            .parse()
+            .map_err(|_| Rejection::schema("request_id: expected the id of a request"))?;
         hold.request_id = Some(RequestId(id));
     }
     if let Some(id) = Fields::given(&fields.processor) {
@@ -201,7 +200,8 @@ async fn reach<R>(api: &Api, visitor: &Visitor<R>, fields: &Fields) -> Result<Re
         hold.processor = Some(id);
     }
     for category in fields.categories() {
-        let label = Label::new(category).map_err(|_| Rejection::schema("categories: expected names with commas between"))?;
+        let label = Label::new(category)
+            .map_err(|_| Rejection::schema("categories: expected names with commas between"))?;
         hold.categories.push(label);
     }
     if let Some(value) = Fields::given(&fields.value) {
@@ -214,7 +214,10 @@ async fn reach<R>(api: &Api, visitor: &Visitor<R>, fields: &Fields) -> Result<Re
     }
     match hold.request_id {
         Some(id) => {
-            let request = engine.request(id).await?.filter(|request| request.head.tenant == tenant);
+            let request = engine
+                .request(id)
+                .await?
+                .filter(|request| request.head.tenant == tenant);
             let request = request.ok_or_else(|| Problem::unknown("request"))?;
             count_in(api, &hold, vec![request], false)
         }
@@ -285,8 +288,9 @@ fn form<R>(api: &Api, visitor: &Visitor<R>, fields: &Fields, said: &Markup) -> R
     let mut choices = vec![("", "any".to_owned())];
     choices.extend(processors.map(|processor| (processor.id.as_str(), processor.id.to_string())));
     let bases = HoldBasis::ALL.iter();
-    let bases: Vec<(&str, String)> =
-        bases.map(|basis| (basis.as_str(), badge::words(basis.as_str()))).collect();
+    let bases: Vec<(&str, String)> = bases
+        .map(|basis| (basis.as_str(), badge::words(basis.as_str())))
+        .collect();
     let command_id = time_ordered_id(Times::of(api).now);
     let body = html! {
         (said)

@@ -135,7 +135,10 @@ async fn render<R>(
     visitor.caller.check_unlimited()?;
     let engine = &api.engine;
     let active = engine.active()?;
-    let processor = active.registry.get(id).ok_or_else(|| Problem::unknown("processor"))?;
+    let processor = active
+        .registry
+        .get(id)
+        .ok_or_else(|| Problem::unknown("processor"))?;
     let standings = engine.standings(!visitor.caller.sees_no_free_text()).await?;
     let topic = processor.task_topic(&api.tasks_prefix);
     let view = ProcessorView::of(processor, topic, engine.lane(id), &standings);
@@ -218,9 +221,15 @@ fn figures(view: &ProcessorView<'_>) -> Vec<(&'static str, Markup)> {
         ("Waiting in the queue for", age(view.oldest_ready_seconds)),
         ("Sent and not answered", html! { (view.in_flight) }),
         ("Oldest unanswered", age(view.oldest_unanswered_seconds)),
-        ("Half of its answers take (last day)", seconds(view.ack_seconds.p50)),
+        (
+            "Half of its answers take (last day)",
+            seconds(view.ack_seconds.p50),
+        ),
         ("99 of 100 take at most", seconds(view.ack_seconds.p99)),
-        ("Share of \u{201c}not found\u{201d} (last day)", share(view.not_found_share)),
+        (
+            "Share of \u{201c}not found\u{201d} (last day)",
+            share(view.not_found_share),
+        ),
         ("Usually (28 days before)", share(view.not_found_share_usual)),
     ];
     if let Some(rate) = &view.rate {
@@ -264,8 +273,12 @@ fn lever<R>(
 }
 
 fn answers(view: &ProcessorView<'_>) -> Markup {
-    let outcomes: std::collections::BTreeSet<&str> =
-        view.outcomes_day.keys().chain(view.outcomes_hour.keys()).copied().collect();
+    let outcomes: std::collections::BTreeSet<&str> = view
+        .outcomes_day
+        .keys()
+        .chain(view.outcomes_hour.keys())
+        .copied()
+        .collect();
     if outcomes.is_empty() {
         return html! { p { "It has answered nothing within the last day." } };
     }
@@ -320,7 +333,11 @@ pub(super) fn out_there((tasks, is_cut): &(Vec<OutTask>, bool)) -> Markup {
             ]
         })
         .collect();
-    let columns = [Column::new("Request"), Column::new("System"), Column::new("State")];
+    let columns = [
+        Column::new("Request"),
+        Column::new("System"),
+        Column::new("State"),
+    ];
     html! {
         (table("What is out there", &columns, &rows))
         @if *is_cut { p.soft { "There may be more: these are the first." } }
@@ -332,8 +349,14 @@ fn registered(view: &ProcessorView<'_>) -> Vec<(&'static str, Markup)> {
     let mut rows = vec![
         ("Kind", html! { (view.kind) }),
         ("Asked by", html! { (transport.kind) }),
-        ("Can", html! { @for (n, action) in view.actions.iter().enumerate() { @if n > 0 { ", " } (action) } }),
-        ("Is sent", html! { @for (n, kind) in view.identities.iter().enumerate() { @if n > 0 { ", " } (kind) } }),
+        (
+            "Can",
+            html! { @for (n, action) in view.actions.iter().enumerate() { @if n > 0 { ", " } (action) } },
+        ),
+        (
+            "Is sent",
+            html! { @for (n, kind) in view.identities.iter().enumerate() { @if n > 0 { ", " } (kind) } },
+        ),
     ];
     let of = |text: &Option<String>| text.clone().map(|text| html! { code { (text) } });
     rows.extend(of(&transport.topic).map(|topic| ("Topic", topic)));
@@ -349,7 +372,10 @@ fn registered(view: &ProcessorView<'_>) -> Vec<(&'static str, Markup)> {
         ));
     }
     if let Some(backup) = view.backup {
-        rows.push(("Backup set", html! { (backup.set) ", copies kept for " (backup.keep) }));
+        rows.push((
+            "Backup set",
+            html! { (backup.set) ", copies kept for " (backup.keep) },
+        ));
     }
     rows
 }

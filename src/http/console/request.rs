@@ -18,6 +18,7 @@ use maud::{Markup, html};
 use super::{
     super::{Api, auth::Reader, detail::find, query::Id},
     fault::Fault,
+    identifiers,
     page::page,
     parts::{badge, capitalised, facts, flash, notice, text::text, times::Times},
     visitor::Visitor,
@@ -138,6 +139,7 @@ fn body<R>(visitor: &Visitor<R>, shown: &Shown<'_>, said: &Markup) -> Result<Mar
         (life::history(shown))
         h2 #identifiers { "The person's identifiers" }
         p { (text(times, &capitalised(&shown.explained.identifiers.says))) "." }
+        (identifiers::of_request(visitor, request.id, shown.detail.identifiers))
     })
 }
 
@@ -186,11 +188,17 @@ fn key_facts(shown: &Shown<'_>) -> Markup {
         rows.push(("Extended", html! { "yes, from " (times.when(clock.first_due)) }));
     }
     if let Some(notice) = life.notice {
-        rows.push(("The person should be told", html! { (badge::words(notice.as_str())) }));
+        rows.push((
+            "The person should be told",
+            html! { (badge::words(notice.as_str())) },
+        ));
     }
     if let Some(following) = &life.following {
         let leader = following.leader;
-        rows.push(("Merged into", html! { a href={ "/requests/" (leader) } { code { (leader) } } }));
+        rows.push((
+            "Merged into",
+            html! { a href={ "/requests/" (leader) } { code { (leader) } } },
+        ));
     }
     if let Some(submitter) = shown.submitter {
         rows.push(("Submitted by", html! { (submitter) }));

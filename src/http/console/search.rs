@@ -116,7 +116,9 @@ fn shown(api: &Api, visitor: &Visitor<Reader>, fields: &Fields, found: &Found) -
 async fn by_id(api: &Api, visitor: &Visitor<Reader>, id: Uuid) -> Result<Option<String>, Problem> {
     let (engine, caller) = (&api.engine, &visitor.caller);
     if let Some(request) = engine.request(RequestId(id)).await? {
-        return Ok(caller.sees(&request.head.tenant).then(|| format!("/requests/{id}")));
+        return Ok(caller
+            .sees(&request.head.tenant)
+            .then(|| format!("/requests/{id}")));
     }
     match engine.find_task(TaskId(id)).await {
         Ok((request, _)) if caller.sees(&request.head.tenant) => {
@@ -166,7 +168,10 @@ async fn by_person(
         };
         found.tried.push(kind);
         found.truncated |= some.truncated;
-        let new = some.requests.into_iter().filter(|request| seen.insert(request.id));
+        let new = some
+            .requests
+            .into_iter()
+            .filter(|request| seen.insert(request.id));
         found.requests.extend(new);
     }
     Ok(found)
@@ -183,7 +188,9 @@ fn kinds_of(api: &Api, wanted: &str) -> Result<Vec<String>, Problem> {
         .map(IdentityType::as_str)
         .collect();
     let looks_like_phone = wanted.starts_with('+')
-        && wanted.bytes().all(|b| b.is_ascii_digit() || b" +-()/.".contains(&b));
+        && wanted
+            .bytes()
+            .all(|b| b.is_ascii_digit() || b" +-()/.".contains(&b));
     let fits = |kind: &&&str| match **kind {
         "email" => wanted.contains('@'),
         "phone" => looks_like_phone,

@@ -13,9 +13,16 @@ use crate::support::service;
 const RULES: &str = r#"["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"]"#;
 
 async fn pages(site: &Site) -> Vec<String> {
-    let mut pages: Vec<String> = ["/", "/help", "/brake", "/processors/crm", "/processors/nightly-backup", "/holds/new"]
-        .map(str::to_owned)
-        .to_vec();
+    let mut pages: Vec<String> = [
+        "/",
+        "/help",
+        "/brake",
+        "/processors/crm",
+        "/processors/nightly-backup",
+        "/holds/new",
+    ]
+    .map(str::to_owned)
+    .to_vec();
     pages.extend(site.requests.keys().map(|person| site.page_of(person)));
     let task = site.first("/v1/manual", "task_id").await;
     let letter = site.first("/v1/dead-letters", "id").await;
@@ -48,7 +55,11 @@ async fn check(browser: &Chromium, axe: &str, page: &str, look: Look) {
         seen.observe();
         setTimeout(() => done(seen.takeRecords().map((r) => r.body.blockedURL)), 50);";
     let refused = browser.run(script).await;
-    assert_eq!(refused, Value::Array(Vec::new()), "{page}: the policy refused something");
+    assert_eq!(
+        refused,
+        Value::Array(Vec::new()),
+        "{page}: the policy refused something"
+    );
     let script = "const done = arguments[arguments.length - 1];
         done([document.documentElement.scrollWidth, document.documentElement.clientWidth]);";
     let widths = browser.run(script).await;
@@ -96,6 +107,9 @@ async fn a_fault_would_be_found() {
     let script = "const done = arguments[arguments.length - 1];
         axe.run(document, { runOnly: { type: 'tag', values: ['wcag2a'] } }).then((found) => done(found.violations.map((v) => v.id)));";
     let found = browser.run(script).await;
-    assert!(found.as_array().unwrap().contains(&Value::from("html-has-lang")), "{found}");
+    assert!(
+        found.as_array().unwrap().contains(&Value::from("html-has-lang")),
+        "{found}"
+    );
     browser.client.close().await.unwrap();
 }

@@ -120,7 +120,11 @@ impl Chromium {
             .await;
         match found {
             Ok(element) => element,
-            Err(error) => panic!("no {selector} on {}: {error}\n{}", self.path().await, self.text().await),
+            Err(error) => panic!(
+                "no {selector} on {}: {error}\n{}",
+                self.path().await,
+                self.text().await
+            ),
         }
     }
 

@@ -169,7 +169,9 @@ impl Site {
         for (name, value) in more.as_object().unwrap() {
             command[name] = value.clone();
         }
-        let (status, answer) = self.call(Method::POST, SUBMITTER, "/v1/requests", Some(&command)).await;
+        let (status, answer) = self
+            .call(Method::POST, SUBMITTER, "/v1/requests", Some(&command))
+            .await;
         assert_eq!(status, 202, "{answer}");
         self.requests.insert(person, id);
     }
@@ -177,27 +179,48 @@ impl Site {
     async fn seed(&mut self) {
         let none = || json!({});
         let ticket = json!({ "metadata": { "ticket": "T-1041", "channel": "chat" } });
-        self.submit("ann", &["crm", "hosting", "nightly-backup"], ticket).await;
+        self.submit("ann", &["crm", "hosting", "nightly-backup"], ticket)
+            .await;
         self.submit("bob", &["crm"], none()).await;
         self.submit("fay", &["crm", "ads"], none()).await;
         self.submit("hal", &["crm", "support"], none()).await;
         let closed = json!({ "anchors": { "account_closed_at": "2026-01-20T00:00:00Z" } });
         self.submit("kim", &["billing"], closed).await;
-        self.submit("vic", &["crm"], json!({ "identity_verified": false })).await;
-        self.submit("ron", &["crm", "hosting"], json!({ "not_before": "2030-01-01T00:00:00Z" })).await;
-        self.submit("sam", &["crm", "hosting"], json!({ "not_before": "2030-01-01T00:00:00Z" })).await;
+        self.submit("vic", &["crm"], json!({ "identity_verified": false }))
+            .await;
+        self.submit(
+            "ron",
+            &["crm", "hosting"],
+            json!({ "not_before": "2030-01-01T00:00:00Z" }),
+        )
+        .await;
+        self.submit(
+            "sam",
+            &["crm", "hosting"],
+            json!({ "not_before": "2030-01-01T00:00:00Z" }),
+        )
+        .await;
         // Beyond what the policy allows in an hour, a second person has to look.
         self.submit("amy", &["crm"], none()).await;
         self.submit("ned", &["crm"], none()).await;
         let hold = json!({ "basis": "dispute", "request_id": self.requests["sam"], "note": "court case 7" });
-        let (status, answer) = self.call(Method::POST, COMPLIANCE, "/v1/holds", Some(&hold)).await;
+        let (status, answer) = self
+            .call(Method::POST, COMPLIANCE, "/v1/holds", Some(&hold))
+            .await;
         assert_eq!(status, 201, "{answer}");
         self.dead_letter().await;
-        self.until("ann", "deferred", |request| request["status"] == "deferred").await;
-        self.until("bob", "completed", |request| request["status"] == "completed").await;
-        self.until("fay", "given up", |request| request["tasks"]["abandoned"] == 1).await;
-        self.until("kim", "deferred", |request| request["status"] == "deferred").await;
-        self.until("amy", "waiting", |request| request["status"] == "awaiting_approval").await;
+        self.until("ann", "deferred", |request| request["status"] == "deferred")
+            .await;
+        self.until("bob", "completed", |request| request["status"] == "completed")
+            .await;
+        self.until("fay", "given up", |request| request["tasks"]["abandoned"] == 1)
+            .await;
+        self.until("kim", "deferred", |request| request["status"] == "deferred")
+            .await;
+        self.until("amy", "waiting", |request| {
+            request["status"] == "awaiting_approval"
+        })
+        .await;
     }
 
     async fn dead_letter(&self) {
@@ -211,7 +234,9 @@ impl Site {
             // It is counted when it lies there.
             wait_for("the dead letter is there", PATIENCE, || {
                 let (_, metrics) = get(port, "/metrics")?;
-                metrics.contains("lacuna_dead_letters_total{reason=\"schema\"} 1").then_some(())
+                metrics
+                    .contains("lacuna_dead_letters_total{reason=\"schema\"} 1")
+                    .then_some(())
             });
         });
         waiting.await.unwrap();

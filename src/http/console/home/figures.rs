@@ -60,8 +60,7 @@ impl Figures {
         let letters = engine.open_dead_letters().await?;
         let active = engine.active()?;
         let circuits = engine.open_circuits();
-        let is_failing =
-            |id: &ProcessorId| circuits.contains_key(id) || engine.lane(id).is_some();
+        let is_failing = |id: &ProcessorId| circuits.contains_key(id) || engine.lane(id).is_some();
         let failing = active
             .registry
             .processors
@@ -85,7 +84,10 @@ impl Figures {
     }
 
     fn sum(&self, kind: &str, fits: impl Fn(&CounterKey) -> bool) -> i64 {
-        let fitting = self.counters.iter().filter(|(key, _)| key.kind == kind && fits(key));
+        let fitting = self
+            .counters
+            .iter()
+            .filter(|(key, _)| key.kind == kind && fits(key));
         fitting.map(|(_, n)| n).sum::<i64>().max(0)
     }
 
@@ -120,8 +122,18 @@ impl Figures {
         let of = |status: Status| format!("/requests?status={}", status.as_str());
         vec![
             figure(self.open(), "open", every, Kind::Plain),
-            figure(self.sum("overdue", any), "overdue", "/requests?overdue=true", Kind::Alarm),
-            figure(self.sum("at_risk", any), "at risk", "/requests?at_risk=true", Kind::Mind),
+            figure(
+                self.sum("overdue", any),
+                "overdue",
+                "/requests?overdue=true",
+                Kind::Alarm,
+            ),
+            figure(
+                self.sum("at_risk", any),
+                "at risk",
+                "/requests?at_risk=true",
+                Kind::Mind,
+            ),
             figure(
                 self.sum("needs_attention", any),
                 "need attention",
@@ -140,9 +152,24 @@ impl Figures {
                 of(Status::AwaitingVerification),
                 Kind::Mind,
             ),
-            figure(self.of_status(Status::InProgress), "in progress", of(Status::InProgress), Kind::Plain),
-            figure(self.of_status(Status::Deferred), "deferred", of(Status::Deferred), Kind::Plain),
-            figure(self.of_status(Status::Completed), "completed", of(Status::Completed), Kind::Plain),
+            figure(
+                self.of_status(Status::InProgress),
+                "in progress",
+                of(Status::InProgress),
+                Kind::Plain,
+            ),
+            figure(
+                self.of_status(Status::Deferred),
+                "deferred",
+                of(Status::Deferred),
+                Kind::Plain,
+            ),
+            figure(
+                self.of_status(Status::Completed),
+                "completed",
+                of(Status::Completed),
+                Kind::Plain,
+            ),
         ]
     }
 
@@ -160,7 +187,12 @@ impl Figures {
                 "/processors",
                 Kind::Alarm,
             ),
-            figure(self.given_up(), "tasks given up", "/requests?needs_attention=true", Kind::Alarm),
+            figure(
+                self.given_up(),
+                "tasks given up",
+                "/requests?needs_attention=true",
+                Kind::Alarm,
+            ),
             figure(stopped, "lanes paused or stopped", "/processors", Kind::Mind),
             figure(
                 i64::try_from(self.dead_letters).unwrap_or(i64::MAX),
@@ -169,8 +201,17 @@ impl Figures {
                 Kind::Alarm,
             ),
             with(mine, "by hand, mine to do", self.my_tasks()),
-            with(this_month, "deferred tasks due this month", "/deferred".to_owned()),
-            figure(self.sum("deferred", |_| true), "deferred tasks in all", "/deferred", Kind::Plain),
+            with(
+                this_month,
+                "deferred tasks due this month",
+                "/deferred".to_owned(),
+            ),
+            figure(
+                self.sum("deferred", |_| true),
+                "deferred tasks in all",
+                "/deferred",
+                Kind::Plain,
+            ),
         ]
     }
 

@@ -28,7 +28,10 @@ fn next_time(text: &str) -> Option<(&str, At, &str)> {
         let candidate = &text[start..];
         let length = candidate.find('Z').map(|end| end + 1)?;
         // Of another digit of the same number the text before it cannot end in one.
-        if length < SHORTEST || length > SHORTEST + 10 || text[..start].ends_with(|c: char| c.is_ascii_digit()) {
+        if length < SHORTEST
+            || length > SHORTEST + 10
+            || text[..start].ends_with(|c: char| c.is_ascii_digit())
+        {
             continue;
         }
         if let Ok(at) = At::parse(&candidate[..length]) {
@@ -61,10 +64,16 @@ mod tests {
             zone: TimeZone::get("Europe/Berlin").unwrap(),
             now: At::from_millis(0),
         };
-        let shown = text(&times, "crm <b> was asked at 2026-11-21T10:00:00Z (attempt 1); due 2026-11-22T10:00:00.5Z.");
+        let shown = text(
+            &times,
+            "crm <b> was asked at 2026-11-21T10:00:00Z (attempt 1); due 2026-11-22T10:00:00.5Z.",
+        );
         let shown = shown.into_string();
         assert!(shown.starts_with("crm &lt;b&gt; was asked at <time"), "{shown}");
-        assert!(shown.contains("21 Nov 2026, 11:00</time> (attempt 1); due <time"), "{shown}");
+        assert!(
+            shown.contains("21 Nov 2026, 11:00</time> (attempt 1); due <time"),
+            "{shown}"
+        );
         assert!(shown.ends_with("</time>."), "{shown}");
         assert_eq!(text(&times, "3 of 6, Zoo").into_string(), "3 of 6, Zoo");
     }
@@ -76,7 +85,10 @@ mod tests {
                 "it was given up (rejected): retry or waive it, POST /v1/tasks/7/retry or /waive",
                 "it was given up (rejected): retry or waive it",
             ),
-            ("the brake to be taken off: DELETE /v1/brake", "the brake to be taken off"),
+            (
+                "the brake to be taken off: DELETE /v1/brake",
+                "the brake to be taken off",
+            ),
             ("its answer", "its answer"),
             (
                 "approve it, POST /v1/requests/1/approve; after that it goes on",

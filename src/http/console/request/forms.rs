@@ -88,8 +88,18 @@ fn verify<R>(visitor: &Visitor<R>, shown: &Shown<'_>) -> Option<Markup> {
         method: method.clone(),
         result,
     };
-    let passed = try_out(visitor, shown, Wish::Decide(&decision(VerificationResult::Passed))).ok()?;
-    let failed = try_out(visitor, shown, Wish::Decide(&decision(VerificationResult::Failed))).ok()?;
+    let passed = try_out(
+        visitor,
+        shown,
+        Wish::Decide(&decision(VerificationResult::Passed)),
+    )
+    .ok()?;
+    let failed = try_out(
+        visitor,
+        shown,
+        Wish::Decide(&decision(VerificationResult::Failed)),
+    )
+    .ok()?;
     let path = path(shown, "verify-identity");
     let choices = [
         ("passed", "It is this person".to_owned()),
@@ -131,7 +141,8 @@ fn approve<R>(visitor: &Visitor<R>, shown: &Shown<'_>) -> Option<Markup> {
 
 fn bases() -> Vec<(&'static str, String)> {
     let all = RefusalBasis::ALL.iter();
-    all.map(|basis| (basis.as_str(), badge::words(basis.as_str()))).collect()
+    all.map(|basis| (basis.as_str(), badge::words(basis.as_str())))
+        .collect()
 }
 
 fn refuse<R>(visitor: &Visitor<R>, shown: &Shown<'_>) -> Option<Markup> {
@@ -218,7 +229,9 @@ fn hold<R>(visitor: &Visitor<R>, shown: &Shown<'_>) -> Option<Markup> {
     for ordinal in request.ordinals() {
         use crate::domain::words::TaskStateName as S;
         match request.task(ordinal).state.name() {
-            S::Blocked | S::Parked | S::Ready | S::Verifying | S::Abandoned => kept.push(name(request, ordinal)),
+            S::Blocked | S::Parked | S::Ready | S::Verifying | S::Abandoned => {
+                kept.push(name(request, ordinal))
+            }
             S::Leased | S::Dispatched | S::Accepted => out.push(name(request, ordinal)),
             S::Held | S::Done | S::Exempt | S::Waived | S::Cancelled => {}
         }
@@ -240,8 +253,9 @@ fn hold<R>(visitor: &Visitor<R>, shown: &Shown<'_>) -> Option<Markup> {
         }
     };
     let all = HoldBasis::ALL.iter();
-    let choices: Vec<(&str, String)> =
-        all.map(|basis| (basis.as_str(), badge::words(basis.as_str()))).collect();
+    let choices: Vec<(&str, String)> = all
+        .map(|basis| (basis.as_str(), badge::words(basis.as_str())))
+        .collect();
     let path = path(shown, "hold");
     let mut action = Action::new("hold", &path, "Put a legal hold on it", preview);
     action.fields = choice_field("hold", "basis", "On which ground", &choices, "");
@@ -253,7 +267,9 @@ fn release<R>(visitor: &Visitor<R>, shown: &Shown<'_>) -> Option<Markup> {
     let request = shown.request();
     let facts = shown.context.facts;
     let holds = facts.holds().on_request(request, shown.context.registry);
-    let own = holds.into_iter().find(|hold| hold.request_id == Some(request.id))?;
+    let own = holds
+        .into_iter()
+        .find(|hold| hold.request_id == Some(request.id))?;
     let others = shown.detail.holds.len().saturating_sub(1);
     let preview = html! {
         p {

@@ -34,7 +34,13 @@ pub(super) fn all<R>(visitor: &Visitor<R>, shown: &Shown<'_>, courses: &[Course]
     }
 }
 
-fn one<R>(visitor: &Visitor<R>, shown: &Shown<'_>, proved: &ProvedTask<'_>, course: &Course, ordinal: u16) -> Markup {
+fn one<R>(
+    visitor: &Visitor<R>,
+    shown: &Shown<'_>,
+    proved: &ProvedTask<'_>,
+    course: &Course,
+    ordinal: u16,
+) -> Markup {
     let task = &proved.task;
     let waits = shown
         .explained
