@@ -122,7 +122,11 @@ impl IdentityProvider {
             assert_eq!(page.status, 200, "{}", page.text);
             let (_, action) = page.text.split_once("action=\"").expect("a form");
             let action = action.split('"').next().unwrap().to_owned();
-            let prompt = if page.text.contains("name=\"login\"") { "login" } else { "consent" };
+            let prompt = if page.text.contains("name=\"login\"") {
+                "login"
+            } else {
+                "consent"
+            };
             let fields = [("prompt", prompt), ("login", name), ("password", "any")];
             let answer = there.post(&action, &fields).await;
             at = answer.headers["location"].to_str().unwrap().to_owned();

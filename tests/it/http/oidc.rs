@@ -58,13 +58,22 @@ async fn a_person_signs_in_at_the_identity_provider() {
     let (provider, api) = with_provider("").await;
     let browser = Browser::new(&api.base);
     let asked = browser.get("/?x=1").await;
-    let login = browser.get(asked.leads_to()).await.says(200, "Sign in with 127.0.0.1");
+    let login = browser
+        .get(asked.leads_to())
+        .await
+        .says(200, "Sign in with 127.0.0.1");
     // Both ways are there.
     login.says(200, "name=\"token\"");
-    let back = provider.sign_in(&browser, "compliance-all-ann", "/%3Fx%3D1").await;
+    let back = provider
+        .sign_in(&browser, "compliance-all-ann", "/%3Fx%3D1")
+        .await;
     let before = browser.cookie("lacuna").unwrap();
     assert_eq!(browser.get(&back).await.leads_to(), "/?x=1");
-    assert_ne!(browser.cookie("lacuna").unwrap(), before, "the session has an id that nobody knew");
+    assert_ne!(
+        browser.cookie("lacuna").unwrap(),
+        before,
+        "the session has an id that nobody knew"
+    );
     let page = browser.get("/").await.says(200, "compliance-all-ann");
     // A code is good once.
     browser.send(&page, "/logout", &[]).await;
@@ -139,7 +148,14 @@ async fn roles_are_what_the_list_makes_of_groups() {
     let back = provider.sign_in(&browser, "compliance-ann", "/").await;
     browser.get(&back).await.says(403, "gives you no role here");
     let token = provider
-        .sign(&claims(&provider, &api, &json!({ "role": ["everybody", "lacuna-compliance"] })), json!({}))
+        .sign(
+            &claims(
+                &provider,
+                &api,
+                &json!({ "role": ["everybody", "lacuna-compliance"] }),
+            ),
+            json!({}),
+        )
         .await;
     // The first of the list, whatever the order of the groups.
     assert_eq!(api.with_token(&token).await.0, 200);
@@ -155,7 +171,11 @@ async fn a_program_brings_the_providers_token() {
     assert_eq!(api.with_token(&token).await.0, 200);
     // Beside it, tokens of the configuration are as good as ever.
     assert_eq!(api.with_token("a-token-of-the-desk").await.0, 200);
-    let limited = claims(&provider, &api, &json!({ "role": "compliance", "tenant": "acme" }));
+    let limited = claims(
+        &provider,
+        &api,
+        &json!({ "role": "compliance", "tenant": "acme" }),
+    );
     let limited = provider.sign(&limited, json!({})).await;
     let reply = api
         .call(Method::GET, Some(&limited), "/v1/requests?tenant=other", None)
@@ -193,17 +213,26 @@ async fn tokens_that_are_not_good_are_refused_and_say_why() {
         (json!({ "iat": now + 70 }), json!({}), "(iat)"),
         (json!({ "sub": null }), json!({}), "(sub)"),
         (json!({}), json!({ "by": "stranger" }), "signature is wrong"),
-        (json!({}), json!({ "by": "stranger", "header": { "kid": "mine" } }), "does not have"),
+        (
+            json!({}),
+            json!({ "by": "stranger", "header": { "kid": "mine" } }),
+            "does not have",
+        ),
         (json!({}), json!({ "by": "public key" }), "not allowed"),
         (json!({}), json!({ "header": { "typ": "logout+jwt" } }), "(typ)"),
     ];
     for (with, by, said) in cases {
         let token = provider.sign(&claims(&provider, &api, with), by.clone()).await;
         let (status, text) = api.with_token(&token).await;
-        assert!(status == 401 && text.contains(said), "{with} {by}: {status} {text}");
+        assert!(
+            status == 401 && text.contains(said),
+            "{with} {by}: {status} {text}"
+        );
     }
     // No signature at all, and one that was cut off or altered.
-    let good = provider.sign(&claims(&provider, &api, &json!({})), json!({})).await;
+    let good = provider
+        .sign(&claims(&provider, &api, &json!({})), json!({}))
+        .await;
     let mut parts: Vec<&str> = good.split('.').collect();
     let unsigned = format!("{}.{}.", base64_of("{\"alg\":\"none\"}"), parts[1]);
     let cut = format!("{}.{}.", parts[0], parts[1]);
@@ -222,7 +251,9 @@ fn base64_of(text: &str) -> String {
 #[tokio::test]
 async fn only_algorithms_of_the_list_count() {
     let (provider, api) = with_provider("algorithms = ['ES256']").await;
-    let token = provider.sign(&claims(&provider, &api, &json!({})), json!({})).await;
+    let token = provider
+        .sign(&claims(&provider, &api, &json!({})), json!({}))
+        .await;
     let (status, text) = api.with_token(&token).await;
     assert!(status == 401 && text.contains("auth.oidc.algorithms"), "{text}");
 }
@@ -230,10 +261,14 @@ async fn only_algorithms_of_the_list_count() {
 #[tokio::test]
 async fn keys_are_read_again_when_the_provider_signs_with_another() {
     let (provider, api) = with_provider("").await;
-    let old = provider.sign(&claims(&provider, &api, &json!({})), json!({})).await;
+    let old = provider
+        .sign(&claims(&provider, &api, &json!({})), json!({}))
+        .await;
     assert_eq!(api.with_token(&old).await.0, 200);
     provider.rotate(true).await;
-    let new = provider.sign(&claims(&provider, &api, &json!({})), json!({})).await;
+    let new = provider
+        .sign(&claims(&provider, &api, &json!({})), json!({}))
+        .await;
     // Not at once for each token that names a key: whoever sends such has the provider asked as often.
     for _ in 0..5 {
         assert_eq!(api.with_token(&new).await.0, 401);
@@ -257,7 +292,9 @@ async fn keys_are_read_again_when_the_provider_signs_with_another() {
 async fn a_provider_that_is_away_stops_nobody_else() {
     let (provider, api) = with_provider("").await;
     provider.set_down(true).await;
-    let token = provider.sign(&claims(&provider, &api, &json!({})), json!({})).await;
+    let token = provider
+        .sign(&claims(&provider, &api, &json!({})), json!({}))
+        .await;
     let reply = api.call(Method::GET, Some(&token), "/v1/requests", None).await;
     reply.is(503, "unavailable");
     assert!(reply.text.contains("auth.tokens"), "{}", reply.text);
@@ -276,10 +313,15 @@ async fn a_provider_that_is_away_stops_nobody_else() {
     // Keys that were read serve while it is away.
     provider.set_down(true).await;
     api.clock.advance(Duration::from_secs(3600));
-    let later = provider.sign(&claims(&provider, &api, &json!({})), json!({})).await;
+    let later = provider
+        .sign(&claims(&provider, &api, &json!({})), json!({}))
+        .await;
     assert_eq!(api.with_token(&later).await.0, 200);
     let metrics = api.call(Method::GET, None, "/metrics", None).await.text;
-    assert!(metrics.contains("lacuna_auth_failures_total{kind=\"provider\"} 2"), "{metrics}");
+    assert!(
+        metrics.contains("lacuna_auth_failures_total{kind=\"provider\"} 2"),
+        "{metrics}"
+    );
 }
 
 #[tokio::test]
@@ -290,6 +332,9 @@ async fn nobody_gets_the_name_of_a_token() {
             .sign(&claims(&provider, &api, &json!({ "sub": name })), json!({}))
             .await;
         let (status, text) = api.with_token(&token).await;
-        assert!(status == 403 && text.contains("tell the two apart"), "{name}: {text}");
+        assert!(
+            status == 403 && text.contains("tell the two apart"),
+            "{name}: {text}"
+        );
     }
 }
