@@ -30,6 +30,7 @@ use self::{
     tasks::{
         agenda::Agenda,
         bulk::Bulk,
+        config_reload::tell_ends,
         gauges::Gauges,
         http_outputs,
         kafka_health::{Asked, KafkaHealth},
@@ -127,6 +128,7 @@ pub async fn start_connected(
         readiness,
         signer,
         controller: senders::controller(&config, &engine.clock),
+        admission: http::Admission::new(config.auth.clone(), engine.clock.clone())?,
         tasks: Spawner::new(shutdown.clone()),
     };
     starting.stages();
@@ -159,6 +161,8 @@ struct Starting<'a> {
     signer: Option<Arc<Signer>>,
     /// What speaks to processors of OpenDSR.
     controller: Arc<Controller>,
+    /// Who may call over HTTP.
+    admission: http::Admission,
     tasks: Spawner,
 }
 
@@ -236,7 +240,12 @@ impl Starting<'_> {
             }
         }
         let (config, cluster) = (self.config.clone(), self.cluster.clone());
-        let reload = RegistryReload::new(Arc::clone(engine), config, cluster.clone());
+        if let Some(auth) = &config.auth {
+            tell_ends(&engine.metrics, auth);
+        }
+        engine.metrics.config_reload_successful.set(1);
+        let admission = self.admission.clone();
+        let reload = RegistryReload::new(Arc::clone(engine), config, admission, cluster.clone());
         self.periodic(reload.map_err(AppError::Signal)?);
         // The embedded broker has no other visitors, and nobody deletes its topics.
         if !cluster.embedded {
@@ -297,6 +306,7 @@ impl Starting<'_> {
             config.auth.clone(),
             &config.kafka.topics.tasks_prefix,
         )
+        .admitting(self.admission.clone())
         .signing(self.signer.clone())
         .hearing(Arc::clone(&self.controller))
         .comparing(config.registry.path.clone());

@@ -1,9 +1,9 @@
 //! `[auth]`: who may call the API, and as what.
 
-use std::time::Duration;
+use std::{fmt, time::Duration};
 
 use super::{
-    not_built,
+    oidc::{self, Oidc},
     reader::{Entry, Section},
     secret::{SecretSource, TokenDigest},
     values::Zero,
@@ -19,6 +19,8 @@ use crate::domain::{
 pub struct Auth {
     /// The bearer tokens: no two are alike, and several of one name differ in nothing but how long they are good for.
     pub tokens: Vec<Token>,
+    /// The identity provider that says who others are.
+    pub oidc: Option<Oidc>,
     /// How long somebody stays signed in to the console.
     pub session: SessionTimes,
 }
@@ -123,6 +125,32 @@ impl Role {
             Self::Auditor => "auditor",
         }
     }
+
+    /// Reads its name; a processor's with its id: `processor:crm`.
+    pub fn parse(text: &str) -> Option<Self> {
+        if let Some(id) = text.strip_prefix("processor:") {
+            return ProcessorId::new(id).ok().map(Self::Processor);
+        }
+        let (_, name) = ROLES.iter().find(|(word, _)| *word == text)?;
+        match name {
+            RoleName::Submitter => Some(Self::Submitter),
+            // Of which one it is has to be said.
+            RoleName::Processor => None,
+            RoleName::Compliance => Some(Self::Compliance),
+            RoleName::Operator => Some(Self::Operator),
+            RoleName::Auditor => Some(Self::Auditor),
+        }
+    }
+}
+
+impl fmt::Display for Role {
+    /// As [`Role::parse`] reads it.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Processor(id) => write!(f, "processor:{}", id.as_str()),
+            other => f.write_str(other.as_str()),
+        }
+    }
 }
 
 /// A role's name, before the processor that one of them needs is known.
@@ -149,10 +177,6 @@ const RIGHTS: &[(&str, ())] = &[("identifiers", ())];
 /// `tenants`: those that are served; none: every one.
 pub(super) fn read(section: &Section<'_>, tenants: &[Tenant]) -> Auth {
     let oidc = section.get("oidc");
-    if let Some(entry) = &oidc {
-        read_oidc(entry);
-        not_built::refuse(entry, "auth.oidc");
-    }
     let list = section.get("tokens");
     let entries = list.as_ref().and_then(Entry::list);
     if oidc.is_none() && entries.as_ref().map_or(list.is_none(), Vec::is_empty) {
@@ -163,6 +187,7 @@ pub(super) fn read(section: &Section<'_>, tenants: &[Tenant]) -> Auth {
     }
     Auth {
         tokens: tokens(&entries.unwrap_or_default(), tenants),
+        oidc: oidc.and_then(|e| e.table(oidc::read)).flatten(),
         session: section
             .get("session")
             .and_then(|e| e.table(session))
@@ -302,15 +327,4 @@ fn digest(entry: &Entry<'_>) -> Option<TokenDigest> {
         ));
     }
     Some(TokenDigest::of(token.expose()))
-}
-
-/// OpenID Connect is read in full, so that its mistakes are found before it is built.
-fn read_oidc(entry: &Entry<'_>) {
-    entry.table(|section| {
-        for key in ["issuer", "audience", "role_claim"] {
-            if let Some(entry) = section.need(key) {
-                entry.line_of_text();
-            }
-        }
-    });
 }

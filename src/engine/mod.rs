@@ -31,6 +31,7 @@ pub mod lanes;
 pub mod letters;
 pub mod lists;
 pub mod looks;
+pub mod masking;
 pub mod operations;
 pub mod outcomes;
 pub mod positions;

@@ -13,8 +13,8 @@ use crate::{
         request::Request,
     },
     store::{
-        ActFilter, ActRow, CounterKey, DeadLetter, DeadLetterFilter, DeferredFilter, DeferredRow, SavedView,
-        Store, StoredBody, StoredFact, StoredLeaf, StoredRequest, Sweep,
+        ActFilter, ActRow, CounterKey, DeadLetter, DeadLetterFilter, DeferredFilter, DeferredRow, OpenLetters,
+        SavedView, Store, StoredBody, StoredFact, StoredLeaf, StoredRequest, Sweep,
     },
 };
 
@@ -199,5 +199,15 @@ impl Engine {
     /// Messages that could not be taken in.
     pub async fn dead_letters(&self, filter: DeadLetterFilter) -> Result<Vec<DeadLetter>, EngineError> {
         Ok(self.store.dead_letters(filter).await?)
+    }
+
+    /// Messages that could not be taken in and that nobody has decided about, by what they have in common.
+    pub async fn open_dead_letters(&self) -> Result<Vec<OpenLetters>, EngineError> {
+        Ok(self.store.open_dead_letters().await?)
+    }
+
+    /// One of them, with its sealed payload.
+    pub async fn one_dead_letter(&self, id: Uuid) -> Result<Option<DeadLetter>, EngineError> {
+        Ok(self.store.dead_letter(id).await?)
     }
 }

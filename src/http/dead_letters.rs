@@ -22,7 +22,10 @@ use super::{
     query::{Id, Page, Params, cursor},
 };
 use crate::{
-    domain::words::{CommandKind, DeadLetterReason},
+    domain::{
+        time::At,
+        words::{CommandKind, DeadLetterReason},
+    },
     store::{DeadLetter, DeadLetterFilter},
     view::dead_letter::DeadLetterView,
     wire::api::parse_required_reason,
@@ -163,7 +166,18 @@ pub(super) async fn close(
     Id(id): Id<Uuid>,
     Payload(bytes): Payload,
 ) -> Result<Json<Box<RawValue>>, Problem> {
-    let reason = parse_required_reason(&bytes)?;
+    let (letter, now) = shut(&api, id, &caller, &bytes).await?;
+    Ok(Json(raw(&DeadLetterView::of(&letter, now))?))
+}
+
+/// Closes a letter, whichever door the decision came through; the letter, and when.
+pub(super) async fn shut(
+    api: &Api,
+    id: Uuid,
+    caller: &Caller,
+    bytes: &[u8],
+) -> Result<(DeadLetter, At), Problem> {
+    let reason = parse_required_reason(bytes)?;
     let now = api.engine.trusted_now().await?;
     let note = format!("{}: {reason}", caller.name);
     let closed = api.engine.close_dead_letter(id, &note, now).await?;
@@ -175,5 +189,5 @@ pub(super) async fn close(
             "the dead letter is not open any more",
         ));
     }
-    Ok(Json(raw(&DeadLetterView::of(&letter, now))?))
+    Ok((letter, now))
 }

@@ -27,7 +27,7 @@ use crate::{
         identity::SubjectData,
         ids::RequestId,
         person::is_same_person,
-        request::operate::DecisionError,
+        request::{Request, operate::DecisionError},
         words::{DeadLetterReason, Status},
     },
     engine::{OperateError, lists::Filter, operations},
@@ -96,6 +96,19 @@ async fn decide(
     caller: &Caller,
     bytes: &[u8],
 ) -> Result<Response, Problem> {
+    let request = carry_out(api, id, headers, kind, caller, bytes).await?;
+    Ok(Json(api.engine.status_of(&request)).into_response())
+}
+
+/// Carries out a person's decision, whichever door it came through; the request as it is then.
+pub(super) async fn carry_out(
+    api: &Api,
+    id: RequestId,
+    headers: &HeaderMap,
+    kind: DecisionKind,
+    caller: &Caller,
+    bytes: &[u8],
+) -> Result<Request, Problem> {
     let (decision, note) =
         parse_decision(kind, bytes).inspect_err(|rejection| count_unreadable(&api.engine, rejection))?;
     caller.check_command(&api.engine, id, decision.name()).await?;
@@ -114,9 +127,8 @@ async fn decide(
         Ok(done) => done,
         Err(error) => return Err(repeats::in_state_of_request(api, id, error).await),
     };
-    let answer = Json(api.engine.status_of(&request)).into_response();
     api.outputs.hand_over(emission).await;
-    Ok(answer)
+    Ok(request)
 }
 
 /// `POST /v1/approvals`: all that a filter finds, if it finds as many as the caller believes.

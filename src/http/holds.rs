@@ -47,25 +47,34 @@ pub(super) async fn place(
     headers: HeaderMap,
     Payload(bytes): Payload,
 ) -> Result<Response, Problem> {
-    let engine = &api.engine;
-    let tenant_default = caller.tenant_or(&engine.tenant_default);
-    let mut message = message_of(&headers, &bytes, &caller, tenant_default)?;
-    make_id(&mut message.envelope, engine);
-    let parsed = parse_hold(&message.payload, &message.envelope, &caller.name);
-    let (prepared, hold_id) = prepare(&api, parsed)?;
-    caller.check(prepared.command.tenant())?;
-    let tenant = prepared.command.tenant().clone();
-    tell(&api, prepared).await?.map_err(Problem::from)?;
-    let placed = engine
-        .placed_hold(&tenant, hold_id)
-        .await?
-        .ok_or_else(Problem::internal)?;
+    let placed = set(&api, &headers, &caller, &bytes).await?;
+    let (tenant, hold_id) = (&placed.hold.tenant, placed.hold.hold_id);
     let mut location = format!("/v1/holds/{hold_id}");
-    if tenant != engine.tenant_default {
+    if *tenant != api.engine.tenant_default {
         location.push_str(&format!("?tenant={tenant}"));
     }
     let body = shown(&api, &placed).await?;
     Ok((StatusCode::CREATED, [(header::LOCATION, location)], Json(body)).into_response())
+}
+
+/// Places a hold, whichever door it came through.
+pub(super) async fn set(
+    api: &Api,
+    headers: &HeaderMap,
+    caller: &Caller,
+    bytes: &[u8],
+) -> Result<PlacedHold, Problem> {
+    let engine = &api.engine;
+    let tenant_default = caller.tenant_or(&engine.tenant_default);
+    let mut message = message_of(headers, bytes, caller, tenant_default)?;
+    make_id(&mut message.envelope, engine);
+    let parsed = parse_hold(&message.payload, &message.envelope, &caller.name);
+    let (prepared, hold_id) = prepare(api, parsed)?;
+    caller.check(prepared.command.tenant())?;
+    let tenant = prepared.command.tenant().clone();
+    tell(api, prepared).await?.map_err(Problem::from)?;
+    let placed = engine.placed_hold(&tenant, hold_id).await?;
+    placed.ok_or_else(Problem::internal)
 }
 
 /// `GET /v1/holds/{id}`
@@ -90,7 +99,8 @@ async fn shown(api: &Api, placed: &PlacedHold) -> Result<Box<RawValue>, Problem>
     raw(&PlacedHoldView::of(placed, &found, warnings))
 }
 
-async fn warnings(api: &Api, hold: &Hold) -> Result<Vec<&'static str>, Problem> {
+/// What whoever placed a hold should look at again.
+pub(super) async fn warnings(api: &Api, hold: &Hold) -> Result<Vec<&'static str>, Problem> {
     let mut warnings = Vec::new();
     if !hold.subject.is_empty() && hold.found.is_empty() {
         warnings.push("subject: there was no request of this subject in this tenant; later ones are held as they come in");
@@ -241,14 +251,27 @@ pub(super) async fn release(
     Payload(bytes): Payload,
 ) -> Result<Json<Value>, Problem> {
     let tenant = tenant_of(&api, &caller, &uri, id)?;
-    let mut message = message_of(&headers, &bytes, &caller, &tenant)?;
+    lift(&api, id, &tenant, &headers, &caller, &bytes).await?;
+    Ok(Json(json!({ "hold_id": id, "released": true })))
+}
+
+/// Releases a hold of a tenant, whichever door the decision came through.
+pub(super) async fn lift(
+    api: &Api,
+    id: HoldId,
+    tenant: &Tenant,
+    headers: &HeaderMap,
+    caller: &Caller,
+    bytes: &[u8],
+) -> Result<(), Problem> {
+    let mut message = message_of(headers, bytes, caller, tenant)?;
     make_id(&mut message.envelope, &api.engine);
     let parsed = parse_release(&message.payload, id, &message.envelope, &caller.name);
-    let (prepared, _) = prepare(&api, parsed)?;
+    let (prepared, _) = prepare(api, parsed)?;
     caller.check(prepared.command.tenant())?;
     let tenant = prepared.command.tenant().clone();
-    match tell(&api, prepared).await? {
-        Ok(()) => Ok(Json(json!({ "hold_id": id, "released": true }))),
+    match tell(api, prepared).await? {
+        Ok(()) => Ok(()),
         Err(rejection)
             if rejection.reason == DeadLetterReason::WrongState
                 && api.engine.placed_hold(&tenant, id).await?.is_none() =>
@@ -261,7 +284,7 @@ pub(super) async fn release(
 
 /// A hold's name is one of its tenant's only; without `tenant` the one is meant that has an active hold of this name, and
 /// else the configured default.
-fn tenant_of(api: &Api, caller: &Caller, uri: &Uri, id: HoldId) -> Result<Tenant, Problem> {
+pub(super) fn tenant_of(api: &Api, caller: &Caller, uri: &Uri, id: HoldId) -> Result<Tenant, Problem> {
     let mut params = Params::read(uri, &["tenant"])?;
     let tenant = params.take("tenant", "a tenant", |text| Tenant::new(text).ok());
     params.finish()?;

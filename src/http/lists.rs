@@ -313,8 +313,39 @@ pub(super) async fn search(
     By { caller, .. }: By<Compliance>,
     Payload(bytes): Payload,
 ) -> Result<Json<Found>, Problem> {
+    let found = look_for(&api, &caller, api::parse_search(&bytes)?).await?;
+    let items = found
+        .requests
+        .iter()
+        .map(|request| raw(&api.engine.status_of(request)))
+        .collect::<Result<_, _>>()?;
+    Ok(Json(Found {
+        page: Page {
+            items,
+            next_cursor: None,
+        },
+        truncated: found.truncated,
+        ledger_entry: found.ledger_entry,
+    }))
+}
+
+/// The requests of somebody who was searched for.
+pub(super) struct FoundRequests {
+    /// The newest first.
+    pub(super) requests: Vec<Request>,
+    /// Whether there are more.
+    pub(super) truncated: bool,
+    /// Under which id the ledger says that somebody has searched.
+    pub(super) ledger_entry: RequestId,
+}
+
+/// Searches, whichever door the question came through, and writes down that somebody has.
+pub(super) async fn look_for(
+    api: &Api,
+    caller: &Caller,
+    search: api::Search,
+) -> Result<FoundRequests, Problem> {
     let engine = &api.engine;
-    let search = api::parse_search(&bytes)?;
     engine.check_searched(&search.identity)?;
     let tenants = searched(engine, caller.narrow(search.tenant)?).await?;
     let ids = engine
@@ -327,27 +358,34 @@ pub(super) async fn search(
     }
     let shown = &ids[..ids.len().min(MAX_FOUND as usize)];
     // The newest first.
-    let found = engine.requests(shown).await?;
-    let items = found
-        .iter()
-        .map(|request| raw(&engine.status_of(request)))
-        .collect::<Result<_, _>>()?;
+    let requests = engine.requests(shown).await?;
     let truncated = ids.len() > shown.len();
     let look = Entry::Searched {
         actor: caller.name.clone(),
         identity_type: search.identity.kind.clone(),
-        requests: found.iter().map(|request| request.id).collect(),
+        requests: requests.iter().map(|request| request.id).collect(),
         truncated,
     };
     let ledger_entry = engine.record_look(look).await?;
-    Ok(Json(Found {
-        page: Page {
-            items,
-            next_cursor: None,
-        },
+    Ok(FoundRequests {
+        requests,
         truncated,
         ledger_entry,
-    }))
+    })
+}
+
+/// The requests whose commands had this ticket in their metadata, where the caller may look: the newest first. A ticket is
+/// nobody's identifier, so that this leaves no entry in the ledger.
+pub(super) async fn of_ticket(
+    api: &Api,
+    caller: &Caller,
+    tenant: Option<Tenant>,
+    ticket: &str,
+) -> Result<Vec<Request>, Problem> {
+    let engine = &api.engine;
+    let tenants = searched(engine, caller.narrow(tenant)?).await?;
+    let ids = engine.requests_of_ticket(&tenants, ticket, MAX_FOUND).await?;
+    Ok(engine.requests(&ids).await?)
 }
 
 /// Where a search looks: in the tenant that it names, else in all that the bearer may see.

@@ -136,9 +136,9 @@ pub(super) async fn claim(
     State(api): State<Arc<Api>>,
     By { caller, .. }: By<Person>,
     Id(id): Id<TaskId>,
+    headers: HeaderMap,
 ) -> Result<Json<Box<RawValue>>, Problem> {
-    check(&api, &caller, id).await?;
-    act(&api, &caller, id, &Deed::Claim, None).await?;
+    carry_out(&api, id, &headers, HandCall::Claim, &caller, b"").await?;
     show(&api, &caller, id).await
 }
 
@@ -150,9 +150,7 @@ pub(super) async fn confirm(
     headers: HeaderMap,
     Payload(bytes): Payload,
 ) -> Result<Json<Box<RawValue>>, Problem> {
-    check(&api, &caller, id).await?;
-    let once = repeats::of_task(&api, &caller, &headers, ("confirm", id), &bytes).await?;
-    let done = act(&api, &caller, id, &Deed::Confirm(&bytes), once.as_ref()).await?;
+    let done = carry_out(&api, id, &headers, HandCall::Confirm, &caller, &bytes).await?;
     let state = if done.awaits_second {
         HandState::AwaitingSecond.as_str()
     } else {
@@ -169,10 +167,7 @@ pub(super) async fn refuse(
     headers: HeaderMap,
     Payload(bytes): Payload,
 ) -> Result<Json<Box<RawValue>>, Problem> {
-    let reason = api::parse_required_reason(&bytes)?;
-    check(&api, &caller, id).await?;
-    let once = repeats::of_task(&api, &caller, &headers, ("refuse", id), &bytes).await?;
-    let done = act(&api, &caller, id, &Deed::Refuse(&reason), once.as_ref()).await?;
+    let done = carry_out(&api, id, &headers, HandCall::Refuse, &caller, &bytes).await?;
     done_view(&api, &done, "refused")
 }
 
@@ -181,12 +176,54 @@ pub(super) async fn hand_over(
     State(api): State<Arc<Api>>,
     By { caller, .. }: By<Person>,
     Id(id): Id<TaskId>,
+    headers: HeaderMap,
     Payload(bytes): Payload,
 ) -> Result<Json<Box<RawValue>>, Problem> {
-    let assignee = api::parse_assignee(&bytes)?;
-    check(&api, &caller, id).await?;
-    act(&api, &caller, id, &Deed::HandOver(&assignee), None).await?;
+    carry_out(&api, id, &headers, HandCall::HandOver, &caller, &bytes).await?;
     show(&api, &caller, id).await
+}
+
+/// What somebody does to a task by hand.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum HandCall {
+    /// Takes it.
+    Claim,
+    /// Says that it is done.
+    Confirm,
+    /// Says that it cannot be done.
+    Refuse,
+    /// Gives it to another person or team.
+    HandOver,
+}
+
+/// Does it, whichever door the call came through.
+pub(super) async fn carry_out(
+    api: &Api,
+    id: TaskId,
+    headers: &HeaderMap,
+    call: HandCall,
+    caller: &Caller,
+    bytes: &[u8],
+) -> Result<Confirmed, Problem> {
+    let text;
+    let (deed, name) = match call {
+        HandCall::Claim => (Deed::Claim, None),
+        HandCall::Confirm => (Deed::Confirm(bytes), Some("confirm")),
+        HandCall::Refuse => {
+            text = api::parse_required_reason(bytes)?;
+            (Deed::Refuse(&text), Some("refuse"))
+        }
+        HandCall::HandOver => {
+            text = api::parse_assignee(bytes)?;
+            (Deed::HandOver(&text), None)
+        }
+    };
+    check(api, caller, id).await?;
+    let once = match name {
+        Some(name) => repeats::of_task(api, caller, headers, (name, id), bytes).await?,
+        None => None,
+    };
+    act(api, caller, id, &deed, once.as_ref()).await
 }
 
 /// What belongs to another tenant does not exist for its bearer.

@@ -5,6 +5,7 @@
 //! metric: spans carry the route, not the path, and neither queries, headers nor bodies.
 
 mod acks;
+mod admission;
 mod auth;
 mod backfill;
 mod backups;
@@ -20,12 +21,14 @@ mod deferred;
 mod detail;
 mod draining;
 mod events;
+mod gatekeeper;
 mod health;
 mod holds;
 mod hosts;
 mod layers;
 pub mod listener;
 mod lists;
+mod looks;
 mod manual;
 mod opendsr;
 mod outputs;
@@ -58,8 +61,9 @@ use axum_server::{Handle, tls_rustls::RustlsConfig};
 use tokio::{sync::mpsc, task::JoinSet};
 use tokio_util::sync::CancellationToken;
 
+pub use self::admission::{Admission, NotReplaced};
 use self::{
-    acks::Acks, auth::Gatekeeper, batch::Batcher, console::Browsers, hosts::Hosts, outputs::Outputs,
+    acks::Acks, batch::Batcher, console::Browsers, gatekeeper::Gatekeeper, hosts::Hosts, outputs::Outputs,
     requests::Commands,
 };
 use crate::{
@@ -80,6 +84,7 @@ pub struct State {
     emissions: mpsc::Sender<Effects>,
     readiness: Readiness,
     auth: Option<Auth>,
+    admission: Option<Admission>,
     tasks_prefix: String,
     signer: Option<Arc<Signer>>,
     controller: Option<Arc<Controller>>,
@@ -101,6 +106,7 @@ impl State {
             emissions,
             readiness,
             auth,
+            admission: None,
             tasks_prefix: tasks_prefix.to_owned(),
             signer: None,
             controller: None,
@@ -119,6 +125,13 @@ impl State {
     #[must_use]
     pub fn hearing(mut self, controller: Arc<Controller>) -> Self {
         self.controller = Some(controller);
+        self
+    }
+
+    /// With who may call, in place of what `auth` says: it can be replaced while it serves.
+    #[must_use]
+    pub fn admitting(mut self, admission: Admission) -> Self {
+        self.admission = Some(admission);
         self
     }
 
@@ -180,23 +193,28 @@ pub async fn serve(config: &Http, state: State, shutdown: CancellationToken) -> 
         emissions,
         readiness,
         auth,
+        admission,
         tasks_prefix,
         signer,
         controller,
         registry_file,
     } = state;
+    let admission = match admission {
+        Some(admission) => admission,
+        None => Admission::new(auth, engine.clock.clone()).map_err(io::Error::other)?,
+    };
     let outputs = Outputs::new(emissions);
     let mut batchers = JoinSet::new();
     let commands = Batcher::start(Commands::new(&engine), &outputs, &mut batchers);
     let acks = Batcher::start(Acks::new(&engine), &outputs, &mut batchers);
-    let hosts = auth.is_none().then(|| Hosts::of(config, address));
+    let hosts = admission.is_open().then(|| Hosts::of(config, address));
     // The port may have been any free one.
     let public_url = Http {
         listen: address,
         ..config.clone()
     }
     .url("");
-    let gatekeeper = Gatekeeper::new(auth, engine.clock.clone(), Arc::clone(&engine.metrics));
+    let gatekeeper = Gatekeeper::new(admission, engine.clock.clone(), Arc::clone(&engine.metrics));
     let browsers = Browsers::new(config.tls.is_some() || public_url.starts_with("https://"));
     let api = Arc::new(Api {
         engine,
@@ -259,6 +277,7 @@ fn routes(api: Arc<Api>) -> Router {
         .route("/v1/requests/search", post(lists::search))
         .route("/v1/requests/{id}", get(detail::one))
         .route("/v1/requests/{id}/events", get(events::of_request))
+        .route("/v1/requests/{id}/identifiers", post(looks::identifiers))
         .route("/v1/requests/{id}/cancel", post(requests::cancel))
         .route(
             "/v1/requests/{id}/verify-identity",
@@ -300,6 +319,7 @@ fn routes(api: Arc<Api>) -> Router {
         .route("/v1/sweeps", get(sweeps::list))
         .route("/v1/dead-letters", get(dead_letters::list))
         .route("/v1/dead-letters/{id}/close", post(dead_letters::close))
+        .route("/v1/dead-letters/{id}/original", post(looks::original))
         .route("/metrics", get(health::metrics))
         .route("/healthz", get(health::alive))
         .route("/readyz", get(health::ready))

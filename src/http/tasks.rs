@@ -264,13 +264,8 @@ pub(super) async fn retry(
     headers: HeaderMap,
     Payload(bytes): Payload,
 ) -> Result<Json<Box<RawValue>>, Problem> {
-    let reason = api::parse_reason(&bytes)?;
-    let once = repeats::of_task(&api, &caller, &headers, ("retry", id), &bytes).await?;
-    let by = operations::By {
-        actor: &caller.name,
-        once: once.as_ref(),
-    };
-    decide(&api, id, TaskDecision::Retry, by, reason.as_deref()).await
+    let done = carry_out(&api, id, &headers, TaskDecision::Retry, &caller, &bytes).await?;
+    decided(&api, &done)
 }
 
 /// `POST /v1/tasks/{id}/waive`
@@ -281,26 +276,33 @@ pub(super) async fn waive(
     headers: HeaderMap,
     Payload(bytes): Payload,
 ) -> Result<Json<Box<RawValue>>, Problem> {
-    let reason = api::parse_required_reason(&bytes)?;
-    let once = repeats::of_task(&api, &caller, &headers, ("waive", id), &bytes).await?;
+    let done = carry_out(&api, id, &headers, TaskDecision::Waive, &caller, &bytes).await?;
+    decided(&api, &done)
+}
+
+/// Carries out an operator's decision about a task, whichever door it came through; its request as it is then, and the place of
+/// the task.
+pub(super) async fn carry_out(
+    api: &Api,
+    id: TaskId,
+    headers: &HeaderMap,
+    decision: TaskDecision,
+    caller: &Caller,
+    bytes: &[u8],
+) -> Result<(Request, u16), Problem> {
+    let (name, reason) = match decision {
+        TaskDecision::Retry => ("retry", api::parse_reason(bytes)?),
+        TaskDecision::Waive => ("waive", Some(api::parse_required_reason(bytes)?)),
+    };
+    let once = repeats::of_task(api, caller, headers, (name, id), bytes).await?;
     let by = operations::By {
         actor: &caller.name,
         once: once.as_ref(),
     };
-    decide(&api, id, TaskDecision::Waive, by, Some(&reason)).await
-}
-
-async fn decide(
-    api: &Api,
-    id: TaskId,
-    decision: TaskDecision,
-    by: operations::By<'_>,
-    reason: Option<&str>,
-) -> Result<Json<Box<RawValue>>, Problem> {
     let (request, emission) = match api
         .engine
         .operations()
-        .decide_task(id, decision, by, reason)
+        .decide_task(id, decision, by, reason.as_deref())
         .await
     {
         Ok(done) => done,
@@ -308,10 +310,14 @@ async fn decide(
     };
     api.outputs.hand_over(emission).await;
     let ordinal = request.find_task(id).ok_or_else(|| Problem::unknown("task"))?;
+    Ok((request, ordinal))
+}
+
+fn decided(api: &Api, (request, ordinal): &(Request, u16)) -> Result<Json<Box<RawValue>>, Problem> {
     let lanes = api.engine.lanes_now();
-    let task = TaskView::now(&request, ordinal, &lanes.view());
+    let task = TaskView::now(request, *ordinal, &lanes.view());
     Ok(Json(raw(&Decided {
         task,
-        request: api.engine.status_of(&request),
+        request: api.engine.status_of(request),
     })?))
 }

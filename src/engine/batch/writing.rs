@@ -260,11 +260,11 @@ impl Touched<'_> {
                     .then(|| subject.sealed.wrapped_key.clone()),
                 body: body.pack()?,
                 sealed: subject.sealed.sealed.clone(),
-                // A merged one is found by the digests of the request that covers it.
+                // A merged one is found by the digests of the request that covers it; its ticket is its own.
                 digests: if request.life.following.is_some() {
-                    Vec::new()
+                    subject.ticket.into_iter().collect()
                 } else {
-                    subject.digests.clone()
+                    subject.digests.iter().copied().chain(subject.ticket).collect()
                 },
                 tenant: request.head.tenant.clone(),
                 state,

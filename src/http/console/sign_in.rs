@@ -141,11 +141,8 @@ pub(super) async fn begin(
         api.engine.end_session(&browser.id).await?;
     }
     api.engine.begin_session(id, holder, limits).await?;
-    tracing::info!(
-        name = caller.name,
-        role = caller.role(),
-        "signed in to the console"
-    );
+    let role = caller.role().map(tracing::field::display);
+    tracing::info!(name = caller.name, role, "signed in to the console");
     Ok((cookie(api.browsers.cookie(id)), Redirect::to(local(next))).into_response())
 }
 
@@ -166,12 +163,33 @@ const fn cookie(value: HeaderValue) -> [(header::HeaderName, HeaderValue); 1] {
 }
 
 /// The page. `said`: what went wrong.
-fn form(_: &Api, browser: &Browser, next: &str, said: Option<&str>) -> Markup {
+pub(super) fn form(api: &Api, browser: &Browser, next: &str, said: Option<&str>) -> Markup {
+    let provider = api.gatekeeper.provider();
     let body = html! {
         h1 { "Sign in to Lacuna" }
         @if let Some(said) = said {
             p.notice role="alert" { (said) }
         }
+        @if let Some(provider) = &provider {
+            p {
+                a.button href=(super::oidc::address(local(next))) { "Sign in with " (host(&provider.config().issuer)) }
+            }
+        }
+        @if provider.is_none() || api.gatekeeper.has_tokens() {
+            (token_form(browser, next))
+        }
+    };
+    bare("Sign in", &body)
+}
+
+/// How an identity provider is called for people.
+fn host(issuer: &str) -> &str {
+    let (_, rest) = issuer.split_once("://").unwrap_or(("", issuer));
+    rest.split('/').next().unwrap_or(rest)
+}
+
+fn token_form(browser: &Browser, next: &str) -> Markup {
+    html! {
         form.sign-in method="post" action=(PATH) {
             (form_token(browser))
             input type="hidden" name="next" value=(local(next));
@@ -183,8 +201,7 @@ fn form(_: &Api, browser: &Browser, next: &str, said: Option<&str>) -> Markup {
             }
             button type="submit" { "Sign in" }
         }
-    };
-    bare("Sign in", &body)
+    }
 }
 
 #[cfg(test)]
