@@ -13,8 +13,8 @@ use crate::{
         request::Request,
     },
     store::{
-        ActFilter, ActRow, CounterKey, DeadLetter, DeadLetterFilter, DeferredFilter, DeferredRow, OpenLetters,
-        SavedView, Store, StoredBody, StoredFact, StoredLeaf, StoredRequest, Sweep,
+        ActFilter, ActRow, CounterKey, DeadLetter, DeadLetterFilter, DeferredFilter, DeferredRow,
+        OpenLetters, SavedView, Store, StoredBody, StoredFact, StoredLeaf, StoredRequest, Sweep,
     },
 };
 

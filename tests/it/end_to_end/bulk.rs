@@ -39,7 +39,11 @@ fn a_killed_worker_leaves_its_job_to_the_next_one() {
             "subject": { "identities": [{ "type": "email", "value": format!("canary-{n}@example.org") }] },
         });
         let body = command.to_string();
-        publisher.publish(&deployment.topic("commands"), Some(&id.to_string()), body.as_bytes());
+        publisher.publish(
+            &deployment.topic("commands"),
+            Some(&id.to_string()),
+            body.as_bytes(),
+        );
     }
     publisher.flush();
     let scheduled = "lacuna_requests{status=\"scheduled\"}";
@@ -47,10 +51,22 @@ fn a_killed_worker_leaves_its_job_to_the_next_one() {
         (deployment.metric(scheduled)? >= REQUESTS as f64).then_some(())
     });
     let expected = REQUESTS.to_string();
-    let order = ["bulk", "start", "cancel", "--filter", "status=scheduled", "--actor", "dpo", "--json"];
+    let order = [
+        "bulk",
+        "start",
+        "cancel",
+        "--filter",
+        "status=scheduled",
+        "--actor",
+        "dpo",
+        "--json",
+    ];
     let dry = deployment.lacuna_ok(&[&order[..], &["--dry-run"]].concat());
     let dry: Value = serde_json::from_str(&dry).unwrap();
-    assert_eq!((&dry["matched"], &dry["will"]), (&json!(REQUESTS), &json!(REQUESTS)));
+    assert_eq!(
+        (&dry["matched"], &dry["will"]),
+        (&json!(REQUESTS), &json!(REQUESTS))
+    );
     let ordered = deployment.lacuna_ok(&[&order[..], &["--expected-count", &expected]].concat());
     let ordered: Value = serde_json::from_str(&ordered).unwrap();
     let job = ordered["bulk_id"].as_str().unwrap().to_owned();
@@ -65,7 +81,11 @@ fn a_killed_worker_leaves_its_job_to_the_next_one() {
         (shown(&deployment, &job)["state"] == "finished").then_some(())
     });
     let done = shown(&deployment, &job);
-    assert_eq!((&done["done"], &done["refused"]), (&json!(REQUESTS), &json!(0)), "{done}");
+    assert_eq!(
+        (&done["done"], &done["refused"]),
+        (&json!(REQUESTS), &json!(0)),
+        "{done}"
+    );
     let acts = deployment.number("select count(*) from acted where actor = 'dpo' and kind = 2");
     assert_eq!(acts, i64::try_from(REQUESTS).unwrap(), "each was withdrawn once");
     assert!(deployment.lacuna_ok(&["bulk", "list"]).contains(&job));

@@ -140,7 +140,12 @@ async fn a_job_changes_each_request_once_by_two_workers(fixture: Fixture) {
     let claim = async |engine: &Engine, owner: u128| {
         let now = engine.trusted_now().await.unwrap();
         let owner = Uuid::from_u128(owner);
-        engine.bulk().claim(owner, now, now.plus(LEASE)).await.unwrap().unwrap()
+        engine
+            .bulk()
+            .claim(owner, now, now.plus(LEASE))
+            .await
+            .unwrap()
+            .unwrap()
     };
     let mut first = claim(&one, 1).await;
     world.clock.advance(LEASE + Duration::from_secs(1));
@@ -154,9 +159,17 @@ async fn a_job_changes_each_request_once_by_two_workers(fixture: Fixture) {
         asked
     };
     let (by_one, by_other) = tokio::join!(all(&one, &mut first), all(&other, &mut second));
-    assert_eq!(by_one + by_other, 100, "each of fifty requests asks two processors, once");
+    assert_eq!(
+        by_one + by_other,
+        100,
+        "each of fifty requests asks two processors, once"
+    );
     one.bulk().conclude(first).await.unwrap();
-    assert_eq!(self::job(&one, job.id).await.done, 0, "it is another worker's by now");
+    assert_eq!(
+        self::job(&one, job.id).await.done,
+        0,
+        "it is another worker's by now"
+    );
     other.bulk().conclude(second).await.unwrap();
     assert_eq!(self::job(&one, job.id).await.done, 50);
     assert_eq!(turn(&other, 2, 50, true).await.0, 10);
