@@ -17,6 +17,7 @@ use crate::{
     engine::{decisions::decisions_of, masking::mask_of, questions::FullRequest},
     view::{
         explanation::{Explanation, Moment, ShortestWay},
+        headline::headline,
         sentences::outlook,
     },
 };
@@ -73,7 +74,7 @@ pub fn run(args: &Args) -> Result<Exit, Failure> {
     if args.json {
         out.json(&explained)?;
     } else {
-        show(&mut out, full.request(), &explained)?;
+        show(&mut out, full.request(), &explained, &context)?;
     }
     out.end()?;
     Ok(Exit::Ok)
@@ -85,7 +86,12 @@ fn holds_on(request: &Request, context: &Context<'_>) -> Vec<HoldId> {
     holds.into_iter().map(|hold| hold.hold_id).collect()
 }
 
-fn show(out: &mut Out, request: &Request, explained: &Explanation<'_>) -> Result<(), Failure> {
+fn show(
+    out: &mut Out,
+    request: &Request,
+    explained: &Explanation<'_>,
+    context: &Context<'_>,
+) -> Result<(), Failure> {
     let head = &request.head;
     out.line(format_args!(
         "request {}: {}{}, {} for {} ({}), tenant {}",
@@ -97,6 +103,7 @@ fn show(out: &mut Out, request: &Request, explained: &Explanation<'_>) -> Result
         head.regime,
         head.tenant
     ))?;
+    out.line(headline(request, context.now, context.zones.of(&head.tenant)))?;
     for warning in &explained.warnings {
         out.line(format_args!("warning: {warning}"))?;
     }

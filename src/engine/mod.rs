@@ -8,6 +8,7 @@ pub mod accepted;
 mod active_registry;
 pub mod agenda;
 mod batch;
+pub mod bulk;
 pub mod by_hand;
 pub mod capsules;
 pub mod circuits;
@@ -28,6 +29,7 @@ pub mod identifying;
 pub mod intake;
 pub mod lanes;
 pub mod letters;
+pub mod lists;
 pub mod looks;
 pub mod masking;
 pub mod operations;
@@ -88,7 +90,7 @@ pub use self::{
     active_registry::ActiveRegistry,
     error::{EngineError, OperateError},
     use_cases::{
-        Agenda, BackupEvents, ByHand, Gauges, Intake, Operations, Queues, Retention, Settlement, Sweeps,
+        Agenda, BackupEvents, Bulk, ByHand, Gauges, Intake, Operations, Queues, Retention, Settlement, Sweeps,
     },
 };
 use self::{
@@ -188,6 +190,8 @@ pub struct Engine {
     tells_controllers: AtomicBool,
     /// Held by whoever makes a report: each reads a lot.
     reporting: tokio::sync::Mutex<()>,
+    /// Whether every request has what lists find it by.
+    lists_filled: AtomicBool,
     slot: u16,
 }
 
@@ -262,6 +266,7 @@ impl Engine {
             habits: Mutex::default(),
             tells_controllers: AtomicBool::new(false),
             reporting: tokio::sync::Mutex::default(),
+            lists_filled: AtomicBool::new(false),
             slot,
         }
     }

@@ -80,6 +80,8 @@ roles! {
     /// Sees requests: a submitter only its own.
     Reader = Role::Auditor | Role::Compliance | Role::Operator | Role::Submitter,
         "auditor, compliance, operator or submitter";
+    /// Whoever has any role.
+    Anyone = _, "any";
     /// Tells what happens to backups: a processor to its own.
     BackupKeeper = Role::Operator | Role::Processor(_), "operator or processor";
     /// Asks what is known of backups: a processor of its own.

@@ -4,15 +4,25 @@
 //! its visitor may not see, none is kept by a cache, and none loads anything from elsewhere.
 
 mod assets;
+mod brake;
 mod browser;
+mod dead_letter;
 mod fault;
+mod hand_task;
+mod help;
+mod hold;
 mod home;
 mod identifiers;
+mod lists;
+mod new_hold;
 mod oidc;
 mod page;
 mod parts;
 mod posted;
+mod processor;
 mod report;
+mod request;
+mod search;
 mod sign_in;
 mod throttle;
 mod visitor;
@@ -38,6 +48,15 @@ pub(super) fn routes(api: &Arc<Api>) -> Router<Arc<Api>> {
         .route("/login/oidc", get(oidc::begin))
         .route("/login/callback", get(oidc::come_back))
         .route("/logout", post(sign_in::end))
+        .merge(lists::routes())
+        .route("/help", get(help::show))
+        .route("/search", post(search::search))
+        .merge(request::routes())
+        .merge(processor::routes())
+        .merge(brake::routes())
+        .merge(hold::routes())
+        .merge(hand_task::routes())
+        .merge(dead_letter::routes())
         .route("/requests/{id}/identifiers", post(identifiers::show_of_request))
         .route("/dead-letters/{id}/original", post(identifiers::show_of_letter))
         .layer(middleware::from_fn_with_state(

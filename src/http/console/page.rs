@@ -7,7 +7,8 @@ use axum::{
 use maud::{DOCTYPE, Markup, html};
 
 use super::{
-    assets::{SCRIPT_PATH, STYLE_PATH},
+    super::auth::Auditor,
+    assets::{ICON_PATH, SCRIPT_PATH, STYLE_PATH},
     visitor::Visitor,
 };
 
@@ -33,8 +34,12 @@ const PLACES: &[(&str, &str)] = &[
     ("/help", "Help"),
 ];
 
+/// Those of them that everybody may look at who has signed in.
+const FOR_ANYBODY: [&str; 2] = ["/", "/help"];
+
 /// A page for somebody who is signed in. `here`: the path of the place that it belongs to.
 pub(super) fn page<R>(visitor: &Visitor<R>, here: &str, title: &str, body: &Markup) -> Markup {
+    let may_look = visitor.may::<Auditor>();
     frame(
         title,
         &html! {
@@ -54,7 +59,7 @@ pub(super) fn page<R>(visitor: &Visitor<R>, here: &str, title: &str, body: &Mark
                         }
                     }
                     nav.places aria-label="Main" {
-                        @for (path, name) in PLACES {
+                        @for (path, name) in PLACES.iter().filter(|(path, _)| may_look || FOR_ANYBODY.contains(path)) {
                             a href=(path) aria-current=[(*path == here).then_some("page")] { (name) }
                         }
                     }
@@ -128,6 +133,7 @@ fn frame(title: &str, body: &Markup) -> Markup {
                 meta name="viewport" content="width=device-width, initial-scale=1";
                 meta name="color-scheme" content="light dark";
                 title { (title) " · Lacuna" }
+                link rel="icon" type="image/svg+xml" href=(*ICON_PATH);
                 link rel="stylesheet" href=(*STYLE_PATH);
                 script src=(*SCRIPT_PATH) defer {}
             }
