@@ -8,6 +8,7 @@
 
 #[macro_use]
 mod columns;
+mod bulk;
 mod capsules;
 mod changes;
 mod classify;
@@ -22,6 +23,7 @@ pub mod history;
 mod in_order;
 mod keyring;
 mod ledger;
+mod lists;
 mod manual;
 pub mod open;
 mod origin;
@@ -47,6 +49,7 @@ mod suppression;
 mod sweeps;
 
 pub use self::{
+    bulk::*,
     capsules::*,
     changes::Changes,
     counters::*,
@@ -59,6 +62,7 @@ pub use self::{
     history::{Chain, Head, Passed},
     keyring::*,
     ledger::*,
+    lists::*,
     manual::*,
     open::{Exclusive, StoreOptions},
     origin::Origin,

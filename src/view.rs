@@ -5,6 +5,7 @@
 //! never holds an identifier.
 
 pub mod backup;
+pub mod bulk;
 pub mod course;
 pub mod dates;
 pub mod dead_letter;
@@ -20,6 +21,7 @@ pub mod opendsr;
 pub mod position;
 pub mod preview;
 pub mod processor;
+pub mod registry;
 pub mod request;
 pub mod sentences;
 pub mod stop;

@@ -29,6 +29,7 @@ use self::{
     senders::senders,
     tasks::{
         agenda::Agenda,
+        bulk::Bulk,
         config_reload::tell_ends,
         gauges::Gauges,
         http_outputs,
@@ -223,6 +224,7 @@ impl Starting<'_> {
             self.periodic(Agenda(relay.clone()));
             self.periodic(Retention(relay.clone()));
             self.periodic(Sweeps::new(relay.clone()));
+            self.periodic(Bulk::new(relay.clone()));
         }
         self.periodic(Lanes::new(relay.clone()));
         self.periodic(Outcomes::new(Arc::clone(engine)));
@@ -306,7 +308,8 @@ impl Starting<'_> {
         )
         .admitting(self.admission.clone())
         .signing(self.signer.clone())
-        .hearing(Arc::clone(&self.controller));
+        .hearing(Arc::clone(&self.controller))
+        .comparing(config.registry.path.clone());
         let serving = http::serve(&config.http, state, self.relay.shutdown.clone())
             .await
             .map_err(|source| AppError::Listen {

@@ -171,7 +171,7 @@ pub fn run(args: Args) -> Result<Exit, Failure> {
 }
 
 /// An engine over the store. What its decisions have to be produced, the outbox remembers, and a worker produces it.
-async fn engine(config: &Config) -> Result<Engine, Failure> {
+pub(super) async fn engine(config: &Config) -> Result<Engine, Failure> {
     // A keyring that is missing, or another one's, is told before anything is made.
     let vault = session::vault(config)?;
     let store = session::open_store(config).await?;

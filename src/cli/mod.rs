@@ -4,6 +4,7 @@
 //! worker would decide: what it wants done goes through a topic or through one guarded statement.
 
 pub mod brake;
+pub mod bulk;
 pub mod check;
 pub mod dead_letters;
 pub mod deferred;
@@ -74,6 +75,8 @@ pub enum Command {
     Processors(processors::Args),
     /// Shows the tasks that people do, claims them, confirms them.
     Manual(manual::Args),
+    /// Changes many requests at once: asks again, approves, withdraws, puts on hold.
+    Bulk(bulk::Args),
     /// Stops everything, and has it go on.
     Brake(brake::Args),
     /// Creates and lists the keys.
@@ -116,6 +119,7 @@ impl Command {
             Self::Registry(args) => registry::run(args),
             Self::Processors(args) => processors::run(args),
             Self::Manual(args) => manual::run(args),
+            Self::Bulk(args) => bulk::run(args),
             Self::Brake(args) => brake::run(args),
             Self::Keys(args) => keys::run(args),
             Self::DeadLetters(args) => dead_letters::run(args),

@@ -136,6 +136,7 @@ pub async fn record_look(
             n: 0,
             leaf: leaf.to_bytes()?,
             sealed: None,
+            acted: leaf.acted(),
         }],
         at,
         ..Changes::default()

@@ -15,7 +15,7 @@ use super::{
     Api,
     auth::{By, Caller, Compliance},
     body::Payload,
-    lists::{Filter, REQUESTS, Scan},
+    lists::{REQUESTS, Scan, narrowed, read_filter},
     problem::Problem,
     query::{Id, Params, cursor},
     repeats,
@@ -30,7 +30,7 @@ use crate::{
         request::{Request, operate::DecisionError},
         words::{DeadLetterReason, Status},
     },
-    engine::{OperateError, operations},
+    engine::{OperateError, lists::Filter, operations},
     wire::{DecisionKind, Rejection, api, parse_decision},
 };
 
@@ -142,10 +142,10 @@ pub(super) async fn approve_all(
     let cursor_given = wanted.cursor.map(|cursor| ("cursor".to_owned(), cursor));
     let given = wanted.filter.into_iter().chain(cursor_given).collect();
     let mut params = Params::given(given, &[Filter::KEYS, &["cursor"]].concat())?;
-    let filter = Filter::read(&mut params);
+    let filter = read_filter(&mut params);
     let after = params.cursor(REQUESTS).map(|id| RequestId(Uuid::from_bytes(id)));
     params.finish()?;
-    let filter = filter.narrowed_to(&caller)?;
+    let filter = narrowed(filter, &caller)?;
     let expected = wanted.expected_count;
     if expected > MOST {
         let detail = format!(
@@ -154,7 +154,7 @@ pub(super) async fn approve_all(
         );
         return Err(Rejection::schema(detail).into());
     }
-    let tenant = filter.tenant().unwrap_or(&api.engine.tenant_default);
+    let tenant = filter.tenant.as_ref().unwrap_or(&api.engine.tenant_default);
     let once = repeats::of_many(&api, &caller, &headers, ("approvals", tenant), &bytes)?;
     let found = waiting(&api, &filter, expected, after).await?;
     if let Some(once) = &once

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use async_trait::async_trait;
 use axum::{
     Json,
     extract::State,
@@ -14,6 +15,7 @@ use super::{
     Api,
     auth::{Auditor, By, Caller, Compliance},
     body::Payload,
+    csv,
     lists::raw,
     problem::Problem,
     query::{Id, Page, Params, cursor},
@@ -126,37 +128,108 @@ pub(super) async fn warnings(api: &Api, hold: &Hold) -> Result<Vec<&'static str>
     Ok(warnings)
 }
 
+/// A list of holds that somebody asks for.
+pub(super) struct Wanted {
+    tenant: Option<Tenant>,
+    limit: usize,
+    after: Option<Vec<u8>>,
+}
+
+impl Wanted {
+    /// What its query may have.
+    pub(super) const KEYS: &'static [&'static str] = &["tenant", "limit", "cursor"];
+
+    /// Reads it.
+    pub(super) fn read(mut params: Params, caller: &Caller) -> Result<Self, Problem> {
+        let tenant = params.take("tenant", "a tenant", |text| Tenant::new(text).ok());
+        let limit = params.limit();
+        let after = params.cursor(HOLDS);
+        params.finish()?;
+        Ok(Self {
+            tenant: caller.narrow(tenant)?,
+            limit,
+            after,
+        })
+    }
+
+    /// All of it.
+    pub(super) fn as_csv(mut self, api: Arc<Api>) -> Response {
+        self.limit = csv::ROWS;
+        csv::list(api, "holds", COLUMNS, self)
+    }
+
+    /// A page of it, the oldest first, and the cursor of the next one.
+    pub(super) async fn page(&mut self, api: &Api) -> Result<(Vec<Hold>, Option<String>), Problem> {
+        let facts = api.engine.refresh_facts().await?;
+        let mut holds: Vec<(Vec<u8>, &Hold)> = facts
+            .holds()
+            .iter()
+            .filter(|hold| self.tenant.as_ref().is_none_or(|tenant| *tenant == hold.tenant))
+            .map(|hold| (place_of(hold), hold))
+            .filter(|(place, _)| self.after.as_ref().is_none_or(|after| place > after))
+            .collect();
+        holds.sort_unstable_by(|(a, _), (b, _)| a.cmp(b));
+        let more = holds.len() > self.limit;
+        holds.truncate(self.limit);
+        self.after = holds.last().filter(|_| more).map(|(place, _)| place.clone());
+        let next = self.after.as_ref().map(|place| cursor(HOLDS, place));
+        Ok((holds.into_iter().map(|(_, hold)| hold.clone()).collect(), next))
+    }
+}
+
+/// The columns of the list as CSV.
+const COLUMNS: [&str; 9] = [
+    "hold_id",
+    "tenant",
+    "basis",
+    "placed_at",
+    "placed_by",
+    "by_subject",
+    "request_id",
+    "processor",
+    "categories",
+];
+
+#[async_trait]
+impl csv::Source<9> for Wanted {
+    async fn next(&mut self, api: &Api) -> Result<(Vec<[String; 9]>, bool), Problem> {
+        let (holds, next) = self.page(api).await?;
+        let cells = holds.iter().map(|hold| {
+            let view = HoldView::of(hold);
+            let categories: Vec<String> = view.categories.iter().map(ToString::to_string).collect();
+            [
+                view.hold_id.to_string(),
+                view.tenant.to_string(),
+                view.basis.to_string(),
+                view.placed_at.to_string(),
+                view.placed_by.to_owned(),
+                view.by_subject.to_string(),
+                view.request_id.map(|id| id.to_string()).unwrap_or_default(),
+                view.processor.map(ToString::to_string).unwrap_or_default(),
+                categories.join("; "),
+            ]
+        });
+        Ok((cells.collect(), next.is_some()))
+    }
+}
+
 /// `GET /v1/holds`: active ones, the oldest first.
 pub(super) async fn list(
     State(api): State<Arc<Api>>,
     By { caller, .. }: By<Auditor>,
+    headers: HeaderMap,
     uri: Uri,
-) -> Result<Json<Page<Box<RawValue>>>, Problem> {
-    let mut params = Params::read(&uri, &["tenant", "limit", "cursor"])?;
-    let tenant = params.take("tenant", "a tenant", |text| Tenant::new(text).ok());
-    let limit = params.limit();
-    let after: Option<Vec<u8>> = params.cursor(HOLDS);
-    params.finish()?;
-    let tenant = caller.narrow(tenant)?;
-    let facts = api.engine.refresh_facts().await?;
-    let mut holds: Vec<(Vec<u8>, &Hold)> = facts
-        .holds()
-        .iter()
-        .filter(|hold| tenant.as_ref().is_none_or(|tenant| *tenant == hold.tenant))
-        .map(|hold| (place_of(hold), hold))
-        .filter(|(place, _)| after.as_ref().is_none_or(|after| place > after))
-        .collect();
-    holds.sort_unstable_by(|(a, _), (b, _)| a.cmp(b));
-    let more = holds.len() > limit;
-    holds.truncate(limit);
-    let next = holds.last().filter(|_| more);
-    Ok(Json(Page {
-        items: holds
-            .iter()
-            .map(|(_, hold)| raw(&HoldView::of(hold)))
-            .collect::<Result<_, _>>()?,
-        next_cursor: next.map(|(place, _)| cursor(HOLDS, place)),
-    }))
+) -> Result<Response, Problem> {
+    let mut params = Params::read(&uri, &[Wanted::KEYS, &["format"]].concat())?;
+    let as_csv = csv::is_wanted(&mut params, &headers);
+    let mut wanted = Wanted::read(params, &caller)?;
+    if as_csv {
+        return Ok(wanted.as_csv(api));
+    }
+    let (holds, next_cursor) = wanted.page(&api).await?;
+    let items = holds.iter().map(|hold| raw(&HoldView::of(hold)));
+    let items = items.collect::<Result<Vec<_>, _>>()?;
+    Ok(Json(Page { items, next_cursor }).into_response())
 }
 
 /// Where a hold stands in the list: by time, then by its name, which is one of its tenant's only.

@@ -48,46 +48,78 @@ struct Done<'a> {
     request: StatusMessage<'a>,
 }
 
+/// A list of tasks that people do, as somebody asks for it.
+pub(super) struct Wanted {
+    pub(super) assignee: Option<String>,
+    pub(super) state: Option<HandState>,
+    after: Option<(RequestId, u16)>,
+    limit: usize,
+}
+
+impl Wanted {
+    /// What its query may have.
+    pub(super) const KEYS: &'static [&'static str] = &["assignee", "state", "limit", "cursor"];
+
+    /// Reads it.
+    pub(super) fn read(mut params: Params) -> Result<Self, Problem> {
+        let words: Vec<&str> = HandState::ALL.iter().map(|state| state.as_str()).collect();
+        let states = format!("one of {}", words.join(", "));
+        let wanted = Self {
+            assignee: params.take("assignee", "a name", |text| Some(text.to_owned())),
+            state: params.take("state", &states, HandState::parse),
+            after: params.cursor(MANUAL).map(place_of),
+            limit: params.limit(),
+        };
+        params.finish()?;
+        Ok(wanted)
+    }
+
+    /// The page, and the cursor of the next one.
+    pub(super) async fn page(
+        &self,
+        api: &Api,
+        caller: &Caller,
+    ) -> Result<(Vec<HandTask>, Option<String>), Problem> {
+        let limit = self.limit;
+        let (mut after, mut found, mut scanned) = (self.after, Vec::new(), 0);
+        let next = loop {
+            let want = u32::try_from(limit).unwrap_or(u32::MAX);
+            let (tasks, last) = api.engine.by_hand().list(after, want).await?;
+            scanned += limit;
+            let fits = |task: &HandTask| {
+                caller.sees(&task.request.head.tenant)
+                    && self.assignee.as_ref().is_none_or(|name| *name == task.assignee)
+                    && self.state.is_none_or(|state| state == task.state)
+            };
+            for task in tasks.into_iter().filter(fits) {
+                found.push(task);
+            }
+            after = last;
+            if found.len() > limit {
+                found.truncate(limit);
+                break found.last().map(|task| (task.request.id, task.ordinal));
+            }
+            if after.is_none() || found.len() == limit || scanned >= MAX_SCANNED {
+                break after;
+            }
+        };
+        Ok((
+            found,
+            next.map(|(id, ordinal)| cursor(MANUAL, bytes_of(id, ordinal))),
+        ))
+    }
+}
+
 /// `GET /v1/manual`
 pub(super) async fn list(
     State(api): State<Arc<Api>>,
     By { caller, .. }: By<Auditor>,
     uri: Uri,
 ) -> Result<Json<Page<Box<RawValue>>>, Problem> {
-    let mut params = Params::read(&uri, &["assignee", "state", "limit", "cursor"])?;
-    let assignee = params.take("assignee", "a name", |text| Some(text.to_owned()));
-    let words: Vec<&str> = HandState::ALL.iter().map(|state| state.as_str()).collect();
-    let states = format!("one of {}", words.join(", "));
-    let state = params.take("state", &states, HandState::parse);
-    let mut after = params.cursor(MANUAL).map(place_of);
-    let limit = params.limit();
-    params.finish()?;
-    let (mut found, mut scanned) = (Vec::new(), 0);
-    let next = loop {
-        let want = u32::try_from(limit).unwrap_or(u32::MAX);
-        let (tasks, last) = api.engine.by_hand().list(after, want).await?;
-        scanned += limit;
-        let fits = |task: &HandTask| {
-            caller.sees(&task.request.head.tenant)
-                && assignee.as_ref().is_none_or(|name| *name == task.assignee)
-                && state.is_none_or(|state| state == task.state)
-        };
-        for task in tasks.into_iter().filter(fits) {
-            found.push(task);
-        }
-        after = last;
-        if found.len() > limit {
-            found.truncate(limit);
-            break found.last().map(|task| (task.request.id, task.ordinal));
-        }
-        if after.is_none() || found.len() == limit || scanned >= MAX_SCANNED {
-            break after;
-        }
-    };
-    Ok(Json(Page {
-        items: shown(&api, &caller, &found).await?,
-        next_cursor: next.map(|(id, ordinal)| cursor(MANUAL, bytes_of(id, ordinal))),
-    }))
+    let wanted = Wanted::read(Params::read(&uri, Wanted::KEYS)?)?;
+    let (found, next_cursor) = wanted.page(&api, &caller).await?;
+    let items = shown(&api, &caller, &found).await?;
+    Ok(Json(Page { items, next_cursor }))
 }
 
 /// `GET /v1/manual/{task_id}`

@@ -11,8 +11,10 @@ mod backfill;
 mod backups;
 mod batch;
 mod body;
+mod bulk;
 mod callbacks;
 mod console;
+mod csv;
 mod dead_letters;
 mod decisions;
 mod deferred;
@@ -45,6 +47,7 @@ mod unreadable;
 use std::{
     fmt, io,
     net::{SocketAddr, TcpListener},
+    path::PathBuf,
     pin::Pin,
     sync::Arc,
     time::Duration,
@@ -85,6 +88,7 @@ pub struct State {
     tasks_prefix: String,
     signer: Option<Arc<Signer>>,
     controller: Option<Arc<Controller>>,
+    registry_file: Option<PathBuf>,
 }
 
 impl State {
@@ -106,7 +110,15 @@ impl State {
             tasks_prefix: tasks_prefix.to_owned(),
             signer: None,
             controller: None,
+            registry_file: None,
         }
+    }
+
+    /// With the registry file of this worker, which people compare with the active revision.
+    #[must_use]
+    pub fn comparing(mut self, registry_file: PathBuf) -> Self {
+        self.registry_file = Some(registry_file);
+        self
     }
 
     /// With what believes callbacks of processors of OpenDSR.
@@ -160,6 +172,8 @@ struct Api {
     signer: Option<Arc<Signer>>,
     /// What believes callbacks of OpenDSR.
     controller: Option<Arc<Controller>>,
+    /// The registry file of this worker.
+    registry_file: Option<PathBuf>,
     /// Where others reach this listener, without a slash at its end.
     public_url: String,
     commands: Batcher<Commands>,
@@ -183,6 +197,7 @@ pub async fn serve(config: &Http, state: State, shutdown: CancellationToken) -> 
         tasks_prefix,
         signer,
         controller,
+        registry_file,
     } = state;
     let admission = match admission {
         Some(admission) => admission,
@@ -210,6 +225,7 @@ pub async fn serve(config: &Http, state: State, shutdown: CancellationToken) -> 
         tasks_prefix,
         signer,
         controller,
+        registry_file,
         public_url,
         commands,
         acks,
@@ -307,6 +323,7 @@ fn routes(api: Arc<Api>) -> Router {
         .route("/metrics", get(health::metrics))
         .route("/healthz", get(health::alive))
         .route("/readyz", get(health::ready))
+        .merge(bulk::routes())
         .merge(opendsr::routes())
         .merge(console::routes(&api))
         .fallback(problem::not_found)

@@ -218,7 +218,10 @@ mod tests {
         };
         let request = request(Status::Completed, vec![done("crm", proof)]);
         let course = &courses(&request, &[leaf(0, 0, sent()), leaf(1, 0, settled)])[0];
-        assert_eq!(course.asked, step(Mark::Done, "once", Some(at("2026-11-21T09:00:00Z"))));
+        assert_eq!(
+            course.asked,
+            step(Mark::Done, "once", Some(at("2026-11-21T09:00:00Z")))
+        );
         assert_eq!(course.answered, step(Mark::Done, "erased", Some(now())));
         assert_eq!(course.proved, step(Mark::Done, "erased", Some(now())));
     }

@@ -13,6 +13,7 @@ mod help;
 mod hold;
 mod home;
 mod identifiers;
+mod lists;
 mod new_hold;
 mod oidc;
 mod page;
@@ -54,6 +55,7 @@ pub(super) fn routes(api: &Arc<Api>) -> Router<Arc<Api>> {
         .merge(dead_letter::routes())
         .route("/requests/{id}/identifiers", post(identifiers::show_of_request))
         .route("/dead-letters/{id}/original", post(identifiers::show_of_letter))
+        .merge(lists::routes())
         .layer(middleware::from_fn_with_state(
             Arc::clone(api),
             browser::recognise,

@@ -5,6 +5,8 @@ mod auth;
 mod backfill;
 mod backups;
 pub mod browser;
+mod bulk;
+mod console_lists;
 mod dead_letters;
 mod decisions;
 mod deferred;

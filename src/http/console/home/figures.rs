@@ -10,7 +10,7 @@ use crate::{
         words::{Status, TaskStateName},
     },
     engine::by_hand::HandTask,
-    store::{CounterKey, DeferredFilter},
+    store::{CounterKey, DeferredFilter, Mark},
     view::dates::count,
 };
 
@@ -50,6 +50,7 @@ pub(super) struct Figures {
     is_braked: bool,
     mine: (i64, bool),
     this_month: (i64, bool),
+    failing_now: (i64, bool),
     name: String,
 }
 
@@ -79,6 +80,7 @@ impl Figures {
             is_braked: facts.stops().brake().is_some(),
             mine: mine(api, caller).await?,
             this_month: this_month(api).await?,
+            failing_now: failing_now(api).await?,
             name: caller.name.clone(),
         })
     }
@@ -125,13 +127,13 @@ impl Figures {
             figure(
                 self.sum("overdue", any),
                 "overdue",
-                "/requests?overdue=true",
+                "/requests?overdue=true&sort=deadline",
                 Kind::Alarm,
             ),
             figure(
                 self.sum("at_risk", any),
                 "at risk",
-                "/requests?at_risk=true",
+                "/requests?at_risk=true&sort=deadline",
                 Kind::Mind,
             ),
             figure(
@@ -140,6 +142,15 @@ impl Figures {
                 "/requests?needs_attention=true",
                 Kind::Alarm,
             ),
+            Figure {
+                is_floor: self.failing_now.1,
+                ..figure(
+                    self.failing_now.0,
+                    "failing now",
+                    "/requests?failing=true",
+                    Kind::Alarm,
+                )
+            },
             figure(
                 self.of_status(Status::AwaitingApproval),
                 "wait for an approval",
@@ -235,7 +246,7 @@ impl Figures {
             self.sum("overdue", any),
             &|n| format!("{n} past the legal deadline"),
             "request",
-            "/requests?overdue=true",
+            "/requests?overdue=true&sort=deadline",
         );
         add(
             self.given_up(),
@@ -302,4 +313,11 @@ async fn this_month(api: &Api) -> Result<(i64, bool), Problem> {
     };
     let n = api.engine.deferred(&filter).await?.len();
     Ok((i64::try_from(n).unwrap_or(i64::MAX), n == FLOOR as usize))
+}
+
+/// How many requests have a task that has failed and not succeeded since, and whether that is not all.
+async fn failing_now(api: &Api) -> Result<(i64, bool), Problem> {
+    let n = api.engine.count_marked(Mark::Failing, FLOOR + 1).await?;
+    let n = i64::try_from(n).unwrap_or(i64::MAX);
+    Ok((n.min(i64::from(FLOOR)), n > i64::from(FLOOR)))
 }
