@@ -37,6 +37,7 @@ mod processors;
 mod query;
 mod repeats;
 mod requests;
+mod search;
 mod stops;
 mod suppression;
 mod sweeps;
@@ -274,7 +275,7 @@ async fn run(
 fn routes(api: Arc<Api>) -> Router {
     Router::new()
         .route("/v1/requests", post(requests::submit).get(lists::requests))
-        .route("/v1/requests/search", post(lists::search))
+        .route("/v1/requests/search", post(search::search))
         .route("/v1/requests/{id}", get(detail::one))
         .route("/v1/requests/{id}/events", get(events::of_request))
         .route("/v1/requests/{id}/identifiers", post(looks::identifiers))
