@@ -243,6 +243,9 @@ async fn what_a_role_may_not_do_is_not_there() {
     }
     browser.open("/holds/new").await;
     browser.says("Somebody with another role can do it").await;
+    // Whoever has gone astray can search from there.
+    browser.search(&site.requests["bob"].to_string()).await;
+    browser.says("Erased everywhere on").await;
     browser.client.close().await.unwrap();
     // A submitter finds its own requests by their ids, and nobody by a name.
     let browser = driver.browser(&site.base(), Look::Light).await;
