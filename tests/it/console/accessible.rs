@@ -97,6 +97,7 @@ async fn pages_have_no_fault_that_axe_finds() {
                 browser.open(&page).await;
                 check(&browser, &axe, &page, look).await;
             }
+            browser.open("/").await;
             browser.click("form[action='/logout'] button").await;
             browser.find("input[name=token]").await;
         }
