@@ -227,6 +227,21 @@ async fn keys_lead_through_pages(browser: &Chromium) {
     browser.press("/").await;
     let active = browser.client.active_element().await.unwrap();
     assert_eq!(active.attr("name").await.unwrap().as_deref(), Some("q"));
+    browser.open("/requests").await;
+    let mut seen = Vec::new();
+    for key in ["j", "j", "k"] {
+        browser.press(key).await;
+        let active = browser.client.active_element().await.unwrap();
+        seen.push(active.attr("href").await.unwrap().unwrap_or_default());
+    }
+    assert!(
+        seen[0].starts_with("/requests/") && seen[0] != seen[1] && seen[0] == seen[2],
+        "{seen:?}"
+    );
+    // Whoever types into a field types letters.
+    browser.write("#q", "jk?/").await;
+    let typed = browser.find("#q").await.prop("value").await.unwrap();
+    assert_eq!(typed.as_deref(), Some("jk?/"));
 }
 
 #[tokio::test(flavor = "multi_thread")]
