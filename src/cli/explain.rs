@@ -103,7 +103,7 @@ fn show(
         head.regime,
         head.tenant
     ))?;
-    out.line(headline(request, context.now, context.zone))?;
+    out.line(headline(request, context.now, context.zones.of(&head.tenant)))?;
     for warning in &explained.warnings {
         out.line(format_args!("warning: {warning}"))?;
     }

@@ -22,6 +22,7 @@ pub mod positions;
 pub mod processors;
 pub mod reconcile;
 pub mod registry;
+pub mod report;
 pub mod requests;
 pub mod schemas;
 pub mod serve;
@@ -61,6 +62,8 @@ pub enum Command {
     Status(status::Args),
     /// Lists requests.
     Requests(requests::Args),
+    /// Reports on a period: what was asked, what became of it, how long it took.
+    Report(report::Args),
     /// Tells all of one request: what happened, what will happen and when, and what would finish it sooner.
     Explain(explain::Args),
     /// Lists what is deferred: kept by law, in backups, held, or to be looked at again.
@@ -112,6 +115,7 @@ impl Command {
             Self::Sunset(args) => sunset::run(&args),
             Self::Status(args) => status::run(&args),
             Self::Requests(args) => requests::run(&args),
+            Self::Report(args) => report::run(&args),
             Self::Explain(args) => explain::run(&args),
             Self::Deferred(args) => deferred::run(args),
             Self::Holds(args) => holds::run(args),

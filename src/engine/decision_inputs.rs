@@ -20,7 +20,7 @@ use super::{
 use crate::{
     domain::{
         fact::{FactVersion, Facts},
-        ids::ProcessorId,
+        ids::{ProcessorId, Tenant},
         request::{Claims, Context, Shut, Withheld, gates::Rulebook, refusal::ComplaintBodies},
         time::At,
     },
@@ -223,18 +223,18 @@ impl Engine {
     }
 
     /// Where the policy's days begin.
-    pub const fn zone(&self) -> &TimeZone {
-        &self.rules.calendar.zone
+    pub fn zone(&self) -> &TimeZone {
+        &self.policy().rules.calendar.zone
     }
 
-    /// The rules that people's decisions are taken under.
-    pub fn rulebook(&self) -> Rulebook<'_> {
-        self.rules.rulebook()
+    /// The rules that people's decisions about a tenant's requests are taken under.
+    pub fn rulebook(&self, tenant: &Tenant) -> Rulebook<'_> {
+        self.rules_of(tenant).rulebook()
     }
 
     /// Whom a person can complain to about a refusal.
-    pub const fn complaint_bodies(&self) -> &ComplaintBodies {
-        &self.complaint_bodies
+    pub fn complaint_bodies(&self) -> &ComplaintBodies {
+        &self.policy().complaint_bodies
     }
 
     /// What the domain decides by.
@@ -243,7 +243,7 @@ impl Engine {
             now: inputs.now,
             registry: &inputs.active.registry,
             facts: &inputs.facts,
-            zone: &self.rules.calendar.zone,
+            zones: self.zones(),
             clock_skew: self.clock_skew,
             delay: &schedule::delay,
             keep_after_completion: self.keep_after_completion,

@@ -36,6 +36,7 @@ mod problem;
 mod processors;
 mod query;
 mod repeats;
+mod report;
 mod requests;
 mod search;
 mod stops;
@@ -317,6 +318,7 @@ fn routes(api: Arc<Api>) -> Router {
         .route("/v1/backups", post(backups::tell))
         .route("/v1/backups/{processor}/{set}", get(backups::catalogue))
         .route("/v1/deferred", get(deferred::list))
+        .route("/v1/report", get(report::show))
         .route("/v1/sweeps", get(sweeps::list))
         .route("/v1/dead-letters", get(dead_letters::list))
         .route("/v1/dead-letters/{id}/close", post(dead_letters::close))

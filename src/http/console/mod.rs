@@ -22,11 +22,13 @@ mod page;
 mod parts;
 mod posted;
 mod processor;
+mod report;
 mod request;
 mod search;
 mod sign_in;
 mod throttle;
 mod visitor;
+mod way_in;
 
 use std::sync::Arc;
 
@@ -43,10 +45,12 @@ pub(super) use self::browser::Browsers;
 pub(super) fn routes(api: &Arc<Api>) -> Router<Arc<Api>> {
     Router::new()
         .route("/", get(home::show))
+        .route("/report", get(report::show))
         .route("/login", get(sign_in::show).post(sign_in::take))
         .route("/login/oidc", get(oidc::begin))
         .route("/login/callback", get(oidc::come_back))
         .route("/logout", post(sign_in::end))
+        .merge(lists::routes())
         .route("/help", get(help::show))
         .route("/search", post(search::search))
         .merge(request::routes())
@@ -58,7 +62,6 @@ pub(super) fn routes(api: &Arc<Api>) -> Router<Arc<Api>> {
         .merge(dead_letter::routes())
         .route("/requests/{id}/identifiers", post(identifiers::show_of_request))
         .route("/dead-letters/{id}/original", post(identifiers::show_of_letter))
-        .merge(lists::routes())
         .layer(middleware::from_fn(error_page::dress))
         .layer(middleware::from_fn_with_state(
             Arc::clone(api),

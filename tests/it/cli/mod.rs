@@ -9,6 +9,7 @@ mod large;
 mod mistakes;
 mod reconciling;
 mod redriving;
+mod reloading;
 mod services;
 mod starting;
 mod stopping;

@@ -13,7 +13,7 @@ use crate::support::service;
 const RULES: &str = r#"["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"]"#;
 
 /// Those that are the same whatever is in them.
-const PLACES: [&str; 18] = [
+const PLACES: [&str; 19] = [
     "/",
     "/help",
     "/brake",
@@ -32,6 +32,7 @@ const PLACES: [&str; 18] = [
     "/registry",
     "/audit",
     "/bulk",
+    "/report",
 ];
 
 async fn pages(site: &Site) -> Vec<String> {
