@@ -38,6 +38,7 @@ mod query;
 mod repeats;
 mod report;
 mod requests;
+mod search;
 mod stops;
 mod suppression;
 mod sweeps;
@@ -275,7 +276,7 @@ async fn run(
 fn routes(api: Arc<Api>) -> Router {
     Router::new()
         .route("/v1/requests", post(requests::submit).get(lists::requests))
-        .route("/v1/requests/search", post(lists::search))
+        .route("/v1/requests/search", post(search::search))
         .route("/v1/requests/{id}", get(detail::one))
         .route("/v1/requests/{id}/events", get(events::of_request))
         .route("/v1/requests/{id}/identifiers", post(looks::identifiers))

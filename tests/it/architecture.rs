@@ -316,6 +316,8 @@ fn no_decision_reads_the_machines_clock() {
         ("engine/bulk/working.rs", 1),
         ("engine/questions.rs", 1),
         ("http/lists/rows.rs", 1),
+        // As of when a page of the console is shown.
+        ("http/console/parts/times.rs", 1),
         // Says when somebody looked; nothing is decided by it.
         ("engine/looks.rs", 2),
         // Whether somebody is still signed in, and whether a token or what an identity provider says is in its time: nothing of a
