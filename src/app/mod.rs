@@ -29,6 +29,7 @@ use self::{
     senders::senders,
     tasks::{
         agenda::Agenda,
+        fitness::Fitness,
         gauges::Gauges,
         http_outputs,
         kafka_health::{Asked, KafkaHealth},
@@ -104,6 +105,8 @@ pub async fn start_connected(
     if signer.is_some() {
         engine.tell_controllers();
     }
+    engine.metrics.begins();
+    show_certificates(&config, &engine.metrics);
     let shutdown = CancellationToken::new();
     let producer = Producer::new(
         &connected.cluster,
@@ -145,6 +148,17 @@ pub async fn start_connected(
         shutdown_timeout: config.shutdown_timeout,
         _connected: connected,
     })
+}
+
+/// Says until when the certificates are valid that this worker has just loaded.
+fn show_certificates(config: &Config, metrics: &Metrics) {
+    let listener = config.http.tls.as_ref().map(|tls| ("http", &tls.cert));
+    let opendsr = config.opendsr.as_ref().map(|own| ("opendsr", &own.certificate));
+    for (of, path) in listener.into_iter().chain(opendsr) {
+        if let Some(until) = http::tls::expires(path) {
+            metrics.certificate(of, until);
+        }
+    }
 }
 
 /// A worker whose tasks are being spawned.
@@ -221,6 +235,7 @@ impl Starting<'_> {
             self.periodic(Sweeps::new(relay.clone()));
         }
         self.periodic(Lanes::new(relay.clone()));
+        self.periodic(Fitness::new(Arc::clone(engine), self.readiness.clone()));
         self.periodic(Outcomes::new(Arc::clone(engine)));
         if roles.dispatch {
             self.periodic(OpenDsrPolls::new(relay.clone(), Arc::clone(&self.controller)));

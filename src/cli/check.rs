@@ -93,6 +93,9 @@ fn summarise(out: &mut Out, args: &Args, config: &Config, registry: &Registry) -
     out.line(format_args!("http           {} ({access})", config.http.listen))?;
     out.line(format_args!("keyring        {}", keyring.display()))?;
     out.line(format_args!("legal clock    {}", legal_clock(&config.policy)))?;
+    for (key, variable) in Config::set_by_environment() {
+        out.line(format_args!("environment    {key} is set by {variable}"))?;
+    }
     let warnings = registry_file::warnings(registry).into_iter();
     for warning in warnings.chain(config.warnings_of_bearers(registry)) {
         out.line(format_args!("warning        {warning}"))?;

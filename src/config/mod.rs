@@ -5,6 +5,7 @@
 //! here and never shown. Nothing here starts anything or talks to anyone.
 
 mod auth;
+mod environment;
 mod holidays;
 mod http;
 mod kafka;
@@ -42,6 +43,7 @@ use crate::domain::{
     ids::{Label, Tenant},
     registry::Registry,
 };
+use environment::Settings;
 use reader::{Environment, Section, Source};
 use values::Zero;
 
@@ -97,7 +99,15 @@ impl Config {
         let name = path.display().to_string();
         let text = read_file(path, &name)?;
         let folder = path.parent().unwrap_or(Path::new(""));
-        Self::read_text(&name, folder, &text, &|name| std::env::var_os(name))
+        let environment = |name: &str| std::env::var_os(name);
+        Source::new(&name, folder, &text, &environment)
+            .with(Settings::of(std::env::vars_os()))
+            .read(read)
+    }
+
+    /// The keys that the environment sets for this process, each with its variable. They win over the file.
+    pub fn set_by_environment() -> Vec<(String, String)> {
+        Settings::of(std::env::vars_os()).list()
     }
 
     /// Reads a file and the registry that it names, and finds every mistake in both.
@@ -108,11 +118,13 @@ impl Config {
         let environment = |name: &str| std::env::var_os(name);
         // Also a configuration with mistakes says where the registry is.
         let mut registry_path = None;
-        let config = Source::new(&name, folder, &text, &environment).read(|root| {
-            let config = read(root);
-            registry_path = Some(config.registry.path.clone());
-            config
-        });
+        let config = Source::new(&name, folder, &text, &environment)
+            .with(Settings::of(std::env::vars_os()))
+            .read(|root| {
+                let config = read(root);
+                registry_path = Some(config.registry.path.clone());
+                config
+            });
         if text.parse::<toml_edit::DocumentMut>().is_err() {
             // Without its syntax nobody knows where the registry is: a default path would be a guess.
             return config.map(|config| {

@@ -22,6 +22,7 @@ pub mod early;
 pub mod effects;
 mod error;
 pub mod facts;
+pub mod fitness;
 pub mod gauges;
 pub mod hold;
 pub mod identifying;
@@ -59,7 +60,7 @@ use std::{
     collections::BTreeSet,
     sync::{
         Arc, Mutex, MutexGuard, PoisonError, RwLock,
-        atomic::{AtomicBool, Ordering},
+        atomic::{AtomicBool, AtomicI64, Ordering},
     },
     time::Duration,
 };
@@ -179,6 +180,8 @@ pub struct Engine {
     habits: Mutex<routes::Habits>,
     /// Whether controllers are told how their requests stand.
     tells_controllers: AtomicBool,
+    /// From when a request has to have been received to be counted by regime and gate: 0 in a store that has always done so.
+    census: AtomicI64,
     slot: u16,
 }
 
@@ -259,6 +262,7 @@ impl Engine {
             ack_partitions: RwLock::default(),
             habits: Mutex::default(),
             tells_controllers: AtomicBool::new(false),
+            census: AtomicI64::new(0),
             slot,
         }
     }
@@ -325,6 +329,17 @@ impl Engine {
 
     fn tells_controllers(&self) -> bool {
         self.tells_controllers.load(Ordering::Relaxed)
+    }
+
+    /// Learns from when on the store counts requests by regime and gate. Whoever decides anything has to have done so.
+    pub async fn learn_census(&self) -> Result<(), EngineError> {
+        let since = counters::census_since(&self.store.counters().await?);
+        self.census.store(since.millis(), Ordering::Relaxed);
+        Ok(())
+    }
+
+    fn census(&self) -> At {
+        At::from_millis(self.census.load(Ordering::Relaxed))
     }
 
     fn slot_of(&self, slot: counter_slot::CounterSlot) -> u16 {
