@@ -64,7 +64,7 @@ pub use self::{
     outbox::*,
     outcomes::*,
     polls::*,
-    port::{Store, Transaction, Transactions},
+    port::{Flaw, Store, Transaction, Transactions},
     positions::*,
     queues::*,
     requests::*,

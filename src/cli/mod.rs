@@ -7,9 +7,11 @@ pub mod brake;
 pub mod check;
 pub mod dead_letters;
 pub mod deferred;
+pub mod doctor;
 mod documents;
 pub mod explain;
 mod foreign;
+pub mod forget;
 pub mod holds;
 pub mod init;
 pub mod keys;
@@ -48,6 +50,8 @@ pub enum Command {
     Serve(serve::Args),
     /// Validates configuration and registry, every mistake at once.
     Check(check::Args),
+    /// Says what is wrong with a deployment, in words, and what to do about it.
+    Doctor(doctor::Args),
     /// Brings the store's schema up to this version.
     Migrate(migrate::Args),
     /// Creates and lists the topics.
@@ -62,6 +66,8 @@ pub enum Command {
     Requests(requests::Args),
     /// Tells all of one request: what happened, what will happen and when, and what would finish it sooner.
     Explain(explain::Args),
+    /// Deletes the rows of a closed request before their time.
+    Forget(forget::Args),
     /// Lists what is deferred: kept by law, in backups, held, or to be looked at again.
     Deferred(deferred::Args),
     /// Lists the legal holds.
@@ -103,6 +109,7 @@ impl Command {
             Self::Init(args) => init::run(&args),
             Self::Serve(args) => serve::run(args),
             Self::Check(args) => check::run(args),
+            Self::Doctor(args) => doctor::run(&args),
             Self::Migrate(args) => migrate::run(&args),
             Self::Topics(args) => topics::run(args),
             Self::Submit(args) => submit::run(&args),
@@ -110,6 +117,7 @@ impl Command {
             Self::Status(args) => status::run(&args),
             Self::Requests(args) => requests::run(&args),
             Self::Explain(args) => explain::run(&args),
+            Self::Forget(args) => forget::run(&args),
             Self::Deferred(args) => deferred::run(args),
             Self::Holds(args) => holds::run(args),
             Self::Sweeps(args) => sweeps::run(args),

@@ -30,7 +30,7 @@ use std::{ffi::OsString, fs, io::ErrorKind, path::Path, time::Duration};
 
 pub use auth::{Auth, Role, Token};
 pub use http::{Http, Tls};
-pub use kafka::{Brokers, Kafka, Topics};
+pub use kafka::{Brokers, Kafka, Partitions, Topics};
 pub use opendsr::OpenDsr;
 pub use policy::{Approval, ComplaintBodies, Duplicates, OverLimit, Policy, RepeatLimit};
 pub use problems::{Problem, Problems};

@@ -9,6 +9,7 @@ mod decisions;
 mod deferred;
 mod detail;
 mod fixture;
+mod gauges;
 mod holds;
 mod listener;
 mod lists;
