@@ -10,6 +10,7 @@ pub mod cached;
 pub mod http_client;
 pub mod local;
 pub mod opendsr;
+pub mod otlp;
 pub mod sender;
 pub mod webhook;
 

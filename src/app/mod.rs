@@ -59,7 +59,11 @@ use crate::{
         stage::Stage,
     },
     telemetry::{metrics::Metrics, readiness::Readiness},
-    transport::opendsr::{Signer, controller::Controller},
+    transport::{
+        http_client::Guard,
+        opendsr::{Signer, controller::Controller},
+        otlp,
+    },
 };
 
 /// What a worker does.
@@ -106,6 +110,11 @@ pub async fn start_connected(
         engine.tell_controllers();
     }
     engine.metrics.begins();
+    if let Some(otlp) = &config.telemetry.otlp {
+        // Its address is the operator's own word, so it may lie inside.
+        let client = opendsr::client_within(&config, Guard { allow_private: true })?;
+        engine.set_traces(otlp::traces(otlp, client)?);
+    }
     show_certificates(&config, &engine.metrics);
     let shutdown = CancellationToken::new();
     let producer = Producer::new(

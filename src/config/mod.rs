@@ -22,6 +22,7 @@ mod secret;
 mod sections;
 mod signing_key;
 mod store;
+mod telemetry;
 #[cfg(test)]
 mod tests;
 mod values;
@@ -38,6 +39,7 @@ pub use secret::{BadSecret, Secret, SecretSource, TokenDigest};
 pub use sections::{Dispatch, Keyring, RegistryFile, Vault, Webhook};
 pub use signing_key::{BadSigningKey, SigningKey};
 pub use store::{Store, StoreUrl};
+pub use telemetry::{Otlp, Telemetry};
 
 use crate::domain::{
     ids::{Label, Tenant},
@@ -78,6 +80,8 @@ pub struct Config {
     pub opendsr: Option<OpenDsr>,
     /// `[registry]`
     pub registry: RegistryFile,
+    /// `[telemetry]`
+    pub telemetry: Telemetry,
 }
 
 impl Default for Config {
@@ -233,6 +237,7 @@ fn read(root: &Section<'_>) -> Config {
         webhook: root.section("webhook", |section| sections::webhook(section, on_loopback)),
         opendsr: root.get("opendsr").and_then(|e| e.table(opendsr::read)).flatten(),
         registry: root.section("registry", sections::registry),
+        telemetry: root.section("telemetry", telemetry::read),
         http,
     }
 }

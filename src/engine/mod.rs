@@ -52,6 +52,7 @@ pub mod succession;
 mod suppression;
 pub mod sweep;
 pub mod tombstones;
+pub mod traced;
 pub mod undeliverable;
 mod unit_of_work;
 mod use_cases;
@@ -59,7 +60,7 @@ mod use_cases;
 use std::{
     collections::BTreeSet,
     sync::{
-        Arc, Mutex, MutexGuard, PoisonError, RwLock,
+        Arc, Mutex, MutexGuard, OnceLock, PoisonError, RwLock,
         atomic::{AtomicBool, AtomicI64, Ordering},
     },
     time::Duration,
@@ -76,7 +77,7 @@ use crate::{
         time::At,
     },
     store::{Head, Store},
-    telemetry::{logs::chain, metrics::Metrics, readiness::Troubles},
+    telemetry::{logs::chain, metrics::Metrics, readiness::Troubles, traces::Traces},
     vault::Vault,
 };
 
@@ -178,11 +179,19 @@ pub struct Engine {
     ack_partitions: RwLock<AckPartitions>,
     /// Where answers were seen to come.
     habits: Mutex<routes::Habits>,
+    said: SaidOnce,
+    slot: u16,
+}
+
+/// What is said once, after the engine was put together and before it decides anything.
+#[derive(Debug, Default)]
+struct SaidOnce {
     /// Whether controllers are told how their requests stand.
     tells_controllers: AtomicBool,
     /// From when a request has to have been received to be counted by regime and gate: 0 in a store that has always done so.
     census: AtomicI64,
-    slot: u16,
+    /// Where it is seen what was done about messages.
+    traces: OnceLock<Traces>,
 }
 
 /// How many partitions the ack topic has, as of a time: all of them must have been read past a time before an ack is missing,
@@ -261,8 +270,7 @@ impl Engine {
             tallies: outcomes::Tallies::default(),
             ack_partitions: RwLock::default(),
             habits: Mutex::default(),
-            tells_controllers: AtomicBool::new(false),
-            census: AtomicI64::new(0),
+            said: SaidOnce::default(),
             slot,
         }
     }
@@ -324,22 +332,22 @@ impl Engine {
 
     /// Says that controllers are told how their requests stand: from now on, what moves makes their addresses due.
     pub fn tell_controllers(&self) {
-        self.tells_controllers.store(true, Ordering::Relaxed);
+        self.said.tells_controllers.store(true, Ordering::Relaxed);
     }
 
     fn tells_controllers(&self) -> bool {
-        self.tells_controllers.load(Ordering::Relaxed)
+        self.said.tells_controllers.load(Ordering::Relaxed)
     }
 
     /// Learns from when on the store counts requests by regime and gate. Whoever decides anything has to have done so.
     pub async fn learn_census(&self) -> Result<(), EngineError> {
         let since = counters::census_since(&self.store.counters().await?);
-        self.census.store(since.millis(), Ordering::Relaxed);
+        self.said.census.store(since.millis(), Ordering::Relaxed);
         Ok(())
     }
 
     fn census(&self) -> At {
-        At::from_millis(self.census.load(Ordering::Relaxed))
+        At::from_millis(self.said.census.load(Ordering::Relaxed))
     }
 
     fn slot_of(&self, slot: counter_slot::CounterSlot) -> u16 {

@@ -18,6 +18,7 @@ mod lost_log;
 mod opendsr;
 mod pages;
 pub mod standby;
+mod traces;
 mod webhook;
 mod workers;
 
