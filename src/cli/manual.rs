@@ -210,7 +210,11 @@ fn table(views: &[ManualView<'_>]) -> Table {
         "due",
     ]);
     for view in views {
-        let late = if view.overdue { " (late)" } else { "" };
+        let notice = match view.notice {
+            Some("due_soon") => " (soon)",
+            Some(_) => " (late)",
+            None => "",
+        };
         table.row([
             view.task_id.to_string(),
             view.processor.to_string(),
@@ -218,7 +222,7 @@ fn table(views: &[ManualView<'_>]) -> Table {
             view.assignee.to_owned(),
             view.state.to_owned(),
             view.claimed_by.unwrap_or_default().to_owned(),
-            view.due.map(|due| format!("{due}{late}")).unwrap_or_default(),
+            view.due.map(|due| format!("{due}{notice}")).unwrap_or_default(),
         ]);
     }
     table
