@@ -58,7 +58,7 @@ use crate::{
         routing::{Routing, Topics},
         stage::Stage,
     },
-    telemetry::{metrics::Metrics, readiness::Readiness},
+    telemetry::{metrics::Metrics, readiness::Readiness, traces::Traces},
     transport::{
         http_client::Guard,
         opendsr::{Signer, controller::Controller},
@@ -113,7 +113,7 @@ pub async fn start_connected(
     if let Some(otlp) = &config.telemetry.otlp {
         // Its address is the operator's own word, so it may lie inside.
         let client = opendsr::client_within(&config, Guard { allow_private: true })?;
-        engine.set_traces(otlp::traces(otlp, client)?);
+        engine.set_traces(Traces::new(otlp::exporter(otlp, client)?, otlp.sample));
     }
     show_certificates(&config, &engine.metrics);
     let shutdown = CancellationToken::new();

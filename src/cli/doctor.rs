@@ -42,10 +42,12 @@ pub fn run(args: &Args) -> Result<Exit, Failure> {
     local::look(&config, &registry, &mut findings);
     let findings = block_on(async {
         let store = store::look(&config, &mut findings).await;
-        kafka::look(&config, &registry, &mut findings).await;
+        let reached = kafka::look(&config, &registry, &mut findings).await;
         if let Some(store) = &store {
             work::look(&config, &registry, store.as_ref(), &mut findings).await?;
-            kafka::positions(&config, store.as_ref(), &mut findings).await?;
+            if reached {
+                kafka::positions(&config, store.as_ref(), &mut findings).await;
+            }
         }
         Ok(findings)
     })?;

@@ -4,11 +4,13 @@ use std::{collections::HashMap, fmt, time::Duration};
 
 use async_trait::async_trait;
 use opentelemetry_http::{Bytes, HttpClient as Sends, HttpError, Request, Response};
-use opentelemetry_otlp::{Protocol, SpanExporter, WithExportConfig as _, WithHttpConfig as _};
+use opentelemetry_otlp::{
+    ExporterBuildError, Protocol, SpanExporter, WithExportConfig as _, WithHttpConfig as _,
+};
 use tokio::runtime::Handle;
 
 use super::http_client::HttpClient;
-use crate::{config::Otlp, telemetry::traces::Traces};
+use crate::config::Otlp;
 
 /// What is not taken within this is given up: a trace is not worth waiting for.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -37,8 +39,8 @@ impl Sends for Collector {
     }
 }
 
-/// Traces that go to this collector. Has to be called on the runtime that the calls are made on.
-pub fn traces(otlp: &Otlp, client: HttpClient) -> Result<Traces, opentelemetry_otlp::ExporterBuildError> {
+/// What tells this collector. Has to be called on the runtime that the calls are made on.
+pub fn exporter(otlp: &Otlp, client: HttpClient) -> Result<SpanExporter, ExporterBuildError> {
     let collector = Collector {
         client,
         runtime: Handle::current(),
@@ -48,13 +50,12 @@ pub fn traces(otlp: &Otlp, client: HttpClient) -> Result<Traces, opentelemetry_o
         .iter()
         .map(|(name, value)| (name.clone(), value.expose().to_owned()))
         .collect();
-    let exporter = SpanExporter::builder()
+    SpanExporter::builder()
         .with_http()
         .with_http_client(collector)
         .with_protocol(Protocol::HttpBinary)
         .with_endpoint(otlp.endpoint.clone())
         .with_headers(headers)
         .with_timeout(PATIENCE)
-        .build()?;
-    Ok(Traces::new(exporter, otlp.sample))
+        .build()
 }

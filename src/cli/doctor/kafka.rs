@@ -23,15 +23,15 @@ const LAG: i64 = 10_000;
 /// A partition that no worker has looked at for so long is read by none: they say so every second.
 const UNREAD_FOR: Duration = Duration::from_secs(60);
 
-/// Looks at brokers and topics.
-pub(super) async fn look(config: &Config, registry: &Registry, findings: &mut Findings) {
+/// Looks at brokers and topics. Whether the cluster was reached.
+pub(super) async fn look(config: &Config, registry: &Registry, findings: &mut Findings) -> bool {
     let Ok(cluster) = session::cluster(config) else {
         findings.warn(
             "kafka",
             "the broker is embedded: it is memory only, and lives within `lacuna serve`",
             "name a real one in kafka.bootstrap_servers before anything depends on it",
         );
-        return;
+        return false;
     };
     let topics = needed(&config.kafka.topics, registry);
     let names: Vec<String> = topics.iter().map(|topic| topic.name.clone()).collect();
@@ -48,11 +48,11 @@ pub(super) async fn look(config: &Config, registry: &Registry, findings: &mut Fi
                 chain(&error),
                 "change dispatch.lease, or the brokers' setting",
             );
-            return;
+            return false;
         }
         Err(error) => {
             findings.away("kafka", chain(&error), "docs/runbooks/kafka-unreachable.md");
-            return;
+            return false;
         }
     };
     findings.fine("kafka", format!("{}: reached", cluster.servers));
@@ -71,6 +71,7 @@ pub(super) async fn look(config: &Config, registry: &Registry, findings: &mut Fi
             Some(Ok(found)) => judge(config, topic, found, findings),
         }
     }
+    true
 }
 
 /// One topic that is there.
@@ -182,17 +183,10 @@ fn longest(config: &Config) -> Duration {
 }
 
 /// Looks at how far each partition was taken in, and whether any worker reads it.
-pub(super) async fn positions(
-    config: &Config,
-    store: &dyn Store,
-    findings: &mut Findings,
-) -> Result<(), crate::terminal::Failure> {
-    if session::cluster(config).is_err() {
-        return Ok(());
-    }
+pub(super) async fn positions(config: &Config, store: &dyn Store, findings: &mut Findings) {
     let Ok(look) = Look::take(config).await else {
-        // What is away or missing is said already.
-        return Ok(());
+        // What is missing is said already.
+        return;
     };
     let now = store.now().await.unwrap_or(At::from_millis(0));
     let stored = store.positions(look.cluster()).await.unwrap_or_default();
@@ -241,5 +235,4 @@ pub(super) async fn positions(
     if is_well {
         findings.fine("positions", "every partition is taken in");
     }
-    Ok(())
 }

@@ -28,13 +28,6 @@ pub(super) fn look(config: &Config, registry: &Registry, findings: &mut Findings
             "add [auth] before anybody else can log in here",
         );
     }
-    if registry.processors.is_empty() {
-        findings.wrong(
-            "registry",
-            "no processor is registered: every command is dead-lettered as no_processor",
-            format!("register them in {}", config.registry.path.display()),
-        );
-    }
     if let Err(error) = app::client_settings(config).check(&config.kafka.group_id, config.dispatch.lease) {
         findings.wrong("kafka", chain(&error), "correct [kafka] properties");
     }

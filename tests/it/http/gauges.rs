@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use serde_json::json;
+use uuid::Uuid;
 
 use super::fixture::{Api, registered};
 
@@ -50,9 +51,21 @@ async fn series(api: &Api, name: &str) -> Vec<String> {
     lines.map(str::to_owned).collect()
 }
 
+/// The answer of a plain processor.
+async fn answer(api: &Api, request: Uuid, processor: &str) {
+    let task = api.task_message(request, processor).await;
+    let ack = json!({
+        "request_id": request, "task_id": task["task_id"], "generation": task["generation"], "attempt": task["attempt"],
+        "processor": processor, "token": task["ack"]["token"], "outcome": "erased",
+    });
+    api.post(processor, "/v1/acks", &ack).await.ok(200);
+}
+
 #[tokio::test]
 async fn open_requests_are_counted_by_regime_and_cost() {
-    let api = registered(REGISTRY).await;
+    const CRM: &str = "[[processor]]\nid = \"crm\"\nkind = \"crm\"\ntransport = { type = \"kafka\" }\n\
+                       actions = [\"erase\"]\nidentities = [\"email\"]\n";
+    let api = registered(CRM).await;
     api.submit(json!({ "regime": "drop" })).await;
     let gdpr = api.submit(json!({ "regime": "gdpr" })).await;
     api.submit(json!({ "regime": "days:30" })).await;
@@ -65,24 +78,18 @@ async fn open_requests_are_counted_by_regime_and_cost() {
     assert_eq!(series(&api, "lacuna_open_requests{").await, open);
     let exposure = "lacuna_exposure{currency=\"USD\",regime=\"drop\"}";
     assert_eq!(gauge(&api, exposure).await, Some(200.0));
-    // It is refused before the approval that the others of one person in a row would need: closed, it counts no more.
-    api.post(
-        "dpo",
-        &format!("/v1/requests/{gdpr}/refuse"),
-        &json!({ "basis": "legal_claims" }),
-    )
-    .await
-    .ok(200);
+    answer(&api, gdpr, "crm").await;
     assert_eq!(
         gauge(&api, "lacuna_open_requests{regime=\"gdpr\"}").await,
         Some(0.0)
     );
+    assert_eq!(gauge(&api, exposure).await, Some(200.0));
 }
 
 #[tokio::test]
 async fn overdue_work_is_counted_where_it_is_left() {
     let api = registered(REGISTRY).await;
-    let id = api.submit(json!({ "tenant": "acme" })).await;
+    let id = api.submit(json!({ "tenant": "acme", "scope": {} })).await;
     assert_eq!(series(&api, "lacuna_overdue_tasks").await, Vec::<String>::new());
     api.clock.advance(40 * DAY);
     api.wake().await;
@@ -91,12 +98,7 @@ async fn overdue_work_is_counted_where_it_is_left() {
     assert_eq!(series(&api, "lacuna_overdue_tasks").await, expected);
     assert_eq!(gauge(&api, "lacuna_requests_overdue").await, Some(1.0));
     // One of them answers: it is no longer what is late.
-    let task = api.task_message(id, "crm").await;
-    let ack = json!({
-        "request_id": id, "task_id": task["task_id"], "generation": task["generation"], "attempt": task["attempt"],
-        "processor": "crm", "token": task["ack"]["token"], "outcome": "erased", "at": "2026-12-31T12:00:00Z",
-    });
-    api.post("crm", "/v1/acks", &ack).await.ok(200);
+    answer(&api, id, "crm").await;
     assert_eq!(
         gauge(&api, "lacuna_overdue_tasks{processor=\"crm\",tenant=\"acme\"}")
             .await
@@ -116,7 +118,7 @@ async fn age_of_what_waits_for_people_is_told() {
             Some(0.0)
         );
     }
-    api.submit(json!({})).await;
+    api.submit(json!({ "scope": {} })).await;
     api.clock.advance(2 * DAY);
     assert_eq!(
         gauge(&api, "lacuna_manual_open{processor=\"paper\"}").await,
@@ -134,7 +136,7 @@ async fn what_is_due_is_what_an_autoscaler_goes_by() {
     let api = registered(REGISTRY).await;
     let due = "lacuna_due_tasks{processor=\"vendor\"}";
     assert_eq!(gauge(&api, due).await, Some(0.0));
-    api.submit(json!({})).await;
+    api.submit(json!({ "scope": {} })).await;
     assert_eq!(gauge(&api, due).await, Some(1.0));
     // People are no lane that more workers would empty, and neither is a lane that somebody has stopped.
     assert_eq!(gauge(&api, "lacuna_due_tasks{processor=\"paper\"}").await, None);
