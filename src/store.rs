@@ -8,6 +8,7 @@
 
 #[macro_use]
 mod columns;
+mod bulk;
 mod capsules;
 mod changes;
 mod classify;
@@ -22,6 +23,7 @@ pub mod history;
 mod in_order;
 mod keyring;
 mod ledger;
+mod lists;
 mod manual;
 pub mod open;
 mod origin;
@@ -32,11 +34,13 @@ mod port;
 mod positions;
 pub mod postgres;
 mod queues;
+mod report;
 mod requests;
 mod retention;
 pub mod run;
 mod schema;
 mod session;
+mod sessions;
 mod sql;
 pub mod sqlite;
 mod statement;
@@ -46,6 +50,7 @@ mod suppression;
 mod sweeps;
 
 pub use self::{
+    bulk::*,
     capsules::*,
     changes::Changes,
     counters::*,
@@ -58,6 +63,7 @@ pub use self::{
     history::{Chain, Head, Passed},
     keyring::*,
     ledger::*,
+    lists::*,
     manual::*,
     open::{Exclusive, StoreOptions},
     origin::Origin,
@@ -67,10 +73,12 @@ pub use self::{
     port::{Flaw, Store, Transaction, Transactions},
     positions::*,
     queues::*,
+    report::*,
     requests::*,
     retention::*,
     run::{Attempts, Observer, StoreFailure},
     session::{Dialect, Pool, Session},
+    sessions::*,
     statement::{Rows, Statement},
     status_callbacks::*,
     stops::*,

@@ -4,6 +4,7 @@
 //! worker would decide: what it wants done goes through a topic or through one guarded statement.
 
 pub mod brake;
+pub mod bulk;
 pub mod check;
 pub mod dead_letters;
 pub mod deferred;
@@ -23,6 +24,7 @@ pub mod positions;
 pub mod processors;
 pub mod reconcile;
 pub mod registry;
+pub mod report;
 pub mod requests;
 pub mod schemas;
 pub mod serve;
@@ -64,6 +66,8 @@ pub enum Command {
     Status(status::Args),
     /// Lists requests.
     Requests(requests::Args),
+    /// Reports on a period: what was asked, what became of it, how long it took.
+    Report(report::Args),
     /// Tells all of one request: what happened, what will happen and when, and what would finish it sooner.
     Explain(explain::Args),
     /// Deletes the rows of a closed request before their time.
@@ -80,6 +84,8 @@ pub enum Command {
     Processors(processors::Args),
     /// Shows the tasks that people do, claims them, confirms them.
     Manual(manual::Args),
+    /// Changes many requests at once: asks again, approves, withdraws, puts on hold.
+    Bulk(bulk::Args),
     /// Stops everything, and has it go on.
     Brake(brake::Args),
     /// Creates and lists the keys.
@@ -116,6 +122,7 @@ impl Command {
             Self::Sunset(args) => sunset::run(&args),
             Self::Status(args) => status::run(&args),
             Self::Requests(args) => requests::run(&args),
+            Self::Report(args) => report::run(&args),
             Self::Explain(args) => explain::run(&args),
             Self::Forget(args) => forget::run(&args),
             Self::Deferred(args) => deferred::run(args),
@@ -124,6 +131,7 @@ impl Command {
             Self::Registry(args) => registry::run(args),
             Self::Processors(args) => processors::run(args),
             Self::Manual(args) => manual::run(args),
+            Self::Bulk(args) => bulk::run(args),
             Self::Brake(args) => brake::run(args),
             Self::Keys(args) => keys::run(args),
             Self::DeadLetters(args) => dead_letters::run(args),

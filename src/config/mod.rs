@@ -12,12 +12,15 @@ mod kafka;
 mod kafka_properties;
 mod names;
 mod not_built;
+mod oidc;
 mod opendsr;
 mod policy;
 mod problems;
 mod reader;
 mod regimes;
 pub mod registry_file;
+mod reloaded;
+mod role;
 mod secret;
 mod sections;
 mod signing_key;
@@ -27,14 +30,23 @@ mod telemetry;
 mod tests;
 mod values;
 
-use std::{ffi::OsString, fs, io::ErrorKind, path::Path, time::Duration};
+use std::{
+    ffi::OsString,
+    fs,
+    io::ErrorKind,
+    path::{Path, PathBuf},
+    time::Duration,
+};
 
-pub use auth::{Auth, Role, Token};
+pub use auth::{Auth, SessionTimes, Token};
 pub use http::{Http, Tls};
 pub use kafka::{Brokers, Kafka, Partitions, Topics};
+pub use oidc::{Claim, Oidc, OidcClient, SigningAlgorithm};
 pub use opendsr::OpenDsr;
-pub use policy::{Approval, ComplaintBodies, Duplicates, OverLimit, Policy, RepeatLimit};
+pub use policy::{Approval, ComplaintBodies, Duplicates, OverLimit, Policy, RepeatLimit, TenantPolicy};
 pub use problems::{Problem, Problems};
+pub use reloaded::AuthChange;
+pub use role::{Rights, Role};
 pub use secret::{BadSecret, Secret, SecretSource, TokenDigest};
 pub use sections::{Dispatch, Keyring, RegistryFile, Vault, Webhook};
 pub use signing_key::{BadSigningKey, SigningKey};
@@ -82,6 +94,8 @@ pub struct Config {
     pub registry: RegistryFile,
     /// `[telemetry]`
     pub telemetry: Telemetry,
+    /// The file that it was read from, to be read again on SIGHUP.
+    pub file: Option<PathBuf>,
 }
 
 impl Default for Config {
@@ -104,9 +118,13 @@ impl Config {
         let text = read_file(path, &name)?;
         let folder = path.parent().unwrap_or(Path::new(""));
         let environment = |name: &str| std::env::var_os(name);
-        Source::new(&name, folder, &text, &environment)
+        let config = Source::new(&name, folder, &text, &environment)
             .with(Settings::of(std::env::vars_os()))
-            .read(read)
+            .read(read)?;
+        Ok(Self {
+            file: Some(path.to_owned()),
+            ..config
+        })
     }
 
     /// The keys that the environment sets for this process, each with its variable. They win over the file.
@@ -142,7 +160,10 @@ impl Config {
         }
         let registry = registry_file::read(&registry_path.unwrap_or_default());
         match (config, registry) {
-            (Ok(config), Ok(registry)) => config.check_registry(&registry).map(|()| (config, registry)),
+            (Ok(mut config), Ok(registry)) => {
+                config.file = Some(path.to_owned());
+                config.check_registry(&registry).map(|()| (config, registry))
+            }
             (Err(problems), Err(others)) => Err(problems.and(others)),
             (Err(problems), Ok(_)) | (Ok(_), Err(problems)) => Err(problems),
         }
@@ -221,6 +242,7 @@ fn read(root: &Section<'_>) -> Config {
         );
     }
     let auth = root.get("auth");
+    let served = tenants.clone();
     let http = root.section("http", |section| http::read(section, auth.is_some()));
     let on_loopback = http.is_loopback();
     Config {
@@ -233,11 +255,12 @@ fn read(root: &Section<'_>) -> Config {
         tenants,
         vault: root.section("vault", sections::vault),
         dispatch: root.section("dispatch", sections::dispatch),
-        policy: root.section("policy", policy::read),
+        policy: root.section("policy", |section| policy::read(section, &served)),
         webhook: root.section("webhook", |section| sections::webhook(section, on_loopback)),
         opendsr: root.get("opendsr").and_then(|e| e.table(opendsr::read)).flatten(),
         registry: root.section("registry", sections::registry),
         telemetry: root.section("telemetry", telemetry::read),
+        file: None,
         http,
     }
 }

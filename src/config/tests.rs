@@ -9,9 +9,11 @@ mod good;
 mod legal;
 mod legal_clocks;
 mod not_built;
+mod oidc;
 mod opendsr;
 mod regimes;
 mod rules;
+mod tenant_policies;
 mod webhooks;
 
 use std::{ffi::OsString, path::Path};

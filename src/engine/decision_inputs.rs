@@ -10,6 +10,8 @@ use std::{
     sync::{Arc, PoisonError},
 };
 
+use jiff::tz::TimeZone;
+
 use super::{
     Engine, EngineError,
     active_registry::{ActiveRegistry, read},
@@ -18,8 +20,8 @@ use super::{
 use crate::{
     domain::{
         fact::{FactVersion, Facts},
-        ids::ProcessorId,
-        request::{Claims, Context, Shut, Withheld},
+        ids::{ProcessorId, Tenant},
+        request::{Claims, Context, Shut, Withheld, gates::Rulebook, refusal::ComplaintBodies},
         time::At,
     },
     store::{Chain, Gate, Head, StoredFact, Transaction},
@@ -220,13 +222,28 @@ impl Engine {
         self.learned().facts
     }
 
+    /// Where the policy's days begin.
+    pub fn zone(&self) -> &TimeZone {
+        &self.policy().rules.calendar.zone
+    }
+
+    /// The rules that people's decisions about a tenant's requests are taken under.
+    pub fn rulebook(&self, tenant: &Tenant) -> Rulebook<'_> {
+        self.rules_of(tenant).rulebook()
+    }
+
+    /// Whom a person can complain to about a refusal.
+    pub fn complaint_bodies(&self) -> &ComplaintBodies {
+        &self.policy().complaint_bodies
+    }
+
     /// What the domain decides by.
     pub(super) fn context<'a>(&'a self, inputs: &'a DecisionInputs) -> Context<'a> {
         Context {
             now: inputs.now,
             registry: &inputs.active.registry,
             facts: &inputs.facts,
-            zone: &self.rules.calendar.zone,
+            zones: self.zones(),
             clock_skew: self.clock_skew,
             delay: &schedule::delay,
             keep_after_completion: self.keep_after_completion,

@@ -8,6 +8,7 @@ pub mod accepted;
 mod active_registry;
 pub mod agenda;
 mod batch;
+pub mod bulk;
 pub mod by_hand;
 pub mod capsules;
 pub mod circuits;
@@ -29,9 +30,12 @@ pub mod identifying;
 pub mod intake;
 pub mod lanes;
 pub mod letters;
+pub mod lists;
 pub mod looks;
+pub mod masking;
 pub mod operations;
 pub mod outcomes;
+mod policy;
 pub mod positions;
 pub mod prepare;
 pub mod questions;
@@ -39,9 +43,11 @@ pub mod queues;
 pub mod registry;
 pub mod rehearsal;
 pub mod replay_throttle;
+pub mod report;
 pub mod retention;
 mod routes;
 pub mod schedule;
+pub mod sessions;
 mod set_aside;
 pub mod settlement;
 pub mod standing;
@@ -51,6 +57,7 @@ pub mod stop;
 pub mod succession;
 mod suppression;
 pub mod sweep;
+pub mod tenant_rules;
 pub mod tombstones;
 pub mod traced;
 pub mod undeliverable;
@@ -58,7 +65,7 @@ mod unit_of_work;
 mod use_cases;
 
 use std::{
-    collections::BTreeSet,
+    collections::{BTreeMap, BTreeSet},
     sync::{
         Arc, Mutex, MutexGuard, OnceLock, PoisonError, RwLock,
         atomic::{AtomicBool, AtomicI64, Ordering},
@@ -81,13 +88,17 @@ use crate::{
     vault::Vault,
 };
 
-use self::clock_guard::ClockGuard;
 pub use self::{
     active_registry::ActiveRegistry,
     error::{EngineError, OperateError},
     use_cases::{
-        Agenda, BackupEvents, ByHand, Gauges, Intake, Operations, Queues, Retention, Settlement, Sweeps,
+        Agenda, BackupEvents, Bulk, ByHand, Gauges, Intake, Operations, Queues, Retention, Settlement, Sweeps,
     },
+};
+use self::{
+    clock_guard::ClockGuard,
+    policy::{CurrentPolicy, Policy},
+    tenant_rules::TenantRules,
 };
 
 /// What the engine is set to.
@@ -109,6 +120,8 @@ pub struct Settings {
     pub rules: Rules,
     /// When a second person has to approve a request.
     pub approval: Approval,
+    /// The rules of tenants that have their own.
+    pub tenant_rules: BTreeMap<Tenant, TenantRules>,
     /// Whom a person can complain to about a refusal.
     pub complaint_bodies: ComplaintBodies,
     /// How long commands wait that come before their request.
@@ -147,11 +160,7 @@ pub struct Engine {
     has_suppression_topic: bool,
     region: Option<Label>,
     tenants: Vec<Tenant>,
-    placeholders: Placeholders,
-    rules: Rules,
-    approval: Approval,
-    complaint_bodies: ComplaintBodies,
-    early: EarlyCommands,
+    policy: CurrentPolicy,
     keep_after_completion: Duration,
     keeps: Keeps,
     letters: letters::LetterLimits,
@@ -180,6 +189,10 @@ pub struct Engine {
     /// Where answers were seen to come.
     habits: Mutex<routes::Habits>,
     said: SaidOnce,
+    /// Held by whoever makes a report: each reads a lot.
+    reporting: tokio::sync::Mutex<()>,
+    /// Whether every request has what lists find it by.
+    lists_filled: AtomicBool,
     slot: u16,
 }
 
@@ -214,17 +227,13 @@ impl Engine {
         settings: Settings,
         slot: u16,
     ) -> Self {
+        let policy = CurrentPolicy::new(Policy::of(settings.clone()));
         let Settings {
             ack_topic,
             has_suppression_topic,
             region,
             tenant_default,
             tenants,
-            placeholders,
-            rules,
-            approval,
-            complaint_bodies,
-            early,
             keep_after_completion,
             keeps,
             letters,
@@ -233,6 +242,7 @@ impl Engine {
             backup_tokens,
             lease,
             cluster,
+            ..
         } = settings;
         let clock_guard = ClockGuard::new(&clock);
         Self {
@@ -245,11 +255,7 @@ impl Engine {
             has_suppression_topic,
             region,
             tenants,
-            placeholders,
-            rules,
-            approval,
-            complaint_bodies,
-            early,
+            policy,
             keep_after_completion,
             keeps,
             letters,
@@ -271,6 +277,8 @@ impl Engine {
             ack_partitions: RwLock::default(),
             habits: Mutex::default(),
             said: SaidOnce::default(),
+            reporting: tokio::sync::Mutex::default(),
+            lists_filled: AtomicBool::new(false),
             slot,
         }
     }

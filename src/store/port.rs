@@ -4,6 +4,7 @@
 use async_trait::async_trait;
 
 use super::{
+    bulk::{BulkStore, BulkTransaction},
     capsules::{CapsuleStore, CapsuleTransaction},
     changes::Changes,
     counters::CounterStore,
@@ -16,15 +17,18 @@ use super::{
     history::Passed,
     keyring::KeyringStore,
     ledger::{LedgerStore, LedgerTransaction},
+    lists::{ListStore, ListTransaction, ViewStore},
     manual::{ManualStore, ManualTransaction},
     outbox::OutboxStore,
     outcomes::OutcomeStore,
     polls::PollStore,
     positions::{Advance, PositionStore, PositionTransaction},
     queues::QueueStore,
+    report::ReportStore,
     requests::{Lock, RequestStore, RequestTransaction, StoredRequest},
     retention::{RetentionStore, RetentionTransaction},
     session::{Pool, Session},
+    sessions::SessionStore,
     status_callbacks::StatusCallbackStore,
     stops::StopTransaction,
     suppression::{SuppressionStore, SuppressionTransaction},
@@ -40,6 +44,9 @@ pub trait Store:
     + Transactions
     + RequestStore
     + LedgerStore
+    + ListStore
+    + ViewStore
+    + BulkStore
     + CounterStore
     + FactStore
     + SweepStore
@@ -57,7 +64,9 @@ pub trait Store:
     + EarlyStore
     + SuppressionStore
     + RetentionStore
+    + ReportStore
     + KeyringStore
+    + SessionStore
     + std::fmt::Debug
 {
     /// Brings the schema up to this version.
@@ -104,6 +113,8 @@ pub trait Transaction:
     Session
     + RequestTransaction
     + LedgerTransaction
+    + ListTransaction
+    + BulkTransaction
     + FactTransaction
     + StopTransaction
     + ManualTransaction

@@ -48,7 +48,13 @@ pub trait RequestTransaction: Send {
     async fn inbox(&mut self, keys: &[(&Tenant, CommandId)]) -> Result<Vec<InboxRow>, StoreError>;
     /// How many requests were received since this time, up to a limit. Merged ones ask nobody anything and do not count.
     /// Until the end of the transaction nobody else counts them, so that what follows from the number holds.
-    async fn received_since(&mut self, since: At, limit: u32) -> Result<u64, StoreError>;
+    /// `tenant`: only its; `None`: everybody's.
+    async fn received_since(
+        &mut self,
+        since: At,
+        tenant: Option<&Tenant>,
+        limit: u32,
+    ) -> Result<u64, StoreError>;
     /// The requests of subjects that have one of these identifiers, by id.
     async fn of_subjects(&mut self, digests: &[SubjectDigest]) -> Result<Vec<RequestId>, StoreError>;
     /// Which requests have these identifiers, merged ones apart: of each identifier so many at the most, those with the
@@ -100,6 +106,8 @@ pub struct StateRow {
     pub status: Status,
     /// When it was received.
     pub received_at: At,
+    /// By when it is due.
+    pub deadline: At,
     /// When it wants to be woken.
     pub wake_at: Option<At>,
     /// All of it but id and revision.
@@ -118,6 +126,7 @@ impl StateRow {
             revision: request.revision,
             status: request.life.status,
             received_at: request.head.received_at,
+            deadline: request.life.clock.due,
             wake_at: request.bookkeeping.wake_at,
             packed,
         })

@@ -169,7 +169,9 @@ metrics! {
     suppression_checks: counters "suppression_checks_total" ["result"] "Identities that were looked up in the suppression list, by whether they are in it (suppressed, clear).";
     expired_lookups: counters "expired_lookups_total" [] "Closed requests whose keyed digests were deleted because vault.lookups_keep is over.";
     purged_requests: counters "purged_requests_total" [] "Closed requests whose rows were deleted because vault.records_keep is over.";
-    auth_failures: counters "auth_failures_total" ["kind"] "Calls without a valid token (token) or with the wrong role (role).";
+    auth_failures: counters "auth_failures_total" ["kind"] "Calls and sign-ins that were turned away: without a valid token (token, expired), with the wrong role (role), at the sign-in of the console (sign_in), a form without its token (form).";
+    token_expiry: gauges "auth_token_expiry_seconds" ["name"] "When the last token of a bearer ends (not_after), in Unix time; bearers that have one without an end have none.";
+    config_reload_successful: gauge "config_reload_successful" [] "0 where the last SIGHUP found a configuration that is not valid, or that could not be taken over.";
     due_requests: gauge "due_requests" [] "Requests whose time to be looked at has come and that the agenda has not taken yet, 10,000 at the most: with due_tasks and consumer_lag what an autoscaler goes by.";
     due_tasks: gauges "due_tasks" ["processor"] "Tasks in the queue of a lane whose time to be sent has come, 10,000 of a tenant at the most. Lanes that are stopped, and those of people, are left out.";
     manual_open: gauges "manual_open" ["processor"] "Tasks that people do and that are not done, by the processor that stands for them.";

@@ -11,6 +11,7 @@
 pub mod ack;
 pub mod api;
 pub mod backup;
+pub mod bulk;
 mod canonical;
 pub mod command;
 mod command_head;
@@ -25,6 +26,7 @@ pub mod opendsr;
 mod opening;
 mod read;
 pub mod rejection;
+pub mod report;
 mod retained_headers;
 pub mod salvage;
 mod scanner;

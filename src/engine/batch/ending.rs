@@ -58,10 +58,17 @@ impl Touched<'_> {
         if let Some(following) = &self.request.life.following {
             changes.separated.push((following.leader, self.request.id));
         }
+        let (marks, _) = self.marked;
+        changes
+            .unmarked
+            .extend(marks.iter().map(|mark| (mark, self.request.id)));
         changes.purged.push(PurgedRow {
             id: self.request.id,
             tenant: self.request.head.tenant.clone(),
             revision: self.request.revision,
+            received_at: self.request.head.received_at,
+            regime: self.request.head.regime.to_string(),
+            status: self.request.life.status,
         });
         let key = CompactedKey::Status(self.request.id);
         changes.last_words.push(last_word(key, now));

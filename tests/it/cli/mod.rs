@@ -10,6 +10,7 @@ mod large;
 mod mistakes;
 mod reconciling;
 mod redriving;
+mod reloading;
 mod services;
 mod starting;
 mod stopping;
