@@ -26,7 +26,8 @@ impl Gauges<'_> {
     }
 
     fn show_regimes(&self, counters: &[(CounterKey, i64)]) {
-        let (metrics, rules) = (&self.shared.metrics, &self.shared.rules);
+        let policy = self.shared.policy();
+        let (metrics, rules) = (&self.shared.metrics, &policy.rules);
         metrics.open_requests.reset();
         metrics.exposure.reset();
         // A regime that has a fine shows also while nothing is open under it.
