@@ -55,7 +55,7 @@ pub fn run(args: &Args) -> Result<Exit, Failure> {
             &knowledge.lanes(),
         ))?;
     } else {
-        let zone = &config.policy.calendar.zone;
+        let zone = knowledge.context().zones.of(&request.head.tenant);
         show(&mut out, &request, &knowledge.lanes(), Clock::System.now(), zone)?;
     }
     out.end()?;

@@ -19,30 +19,19 @@ use uuid::Uuid;
 
 use super::{
     Api,
-    auth::{Auditor, By, Caller, Compliance},
-    body::Payload,
+    auth::{Auditor, By, Caller},
     csv::is_wanted,
     problem::Problem,
     query::{Page, Params, cursor},
 };
 use crate::{
-    domain::{
-        entry::Entry,
-        ids::{RequestId, Tenant},
-        request::Request,
-        time::At,
-    },
+    domain::{ids::RequestId, request::Request, time::At},
     engine::{
         Engine, EngineError,
-        identifying::MAX_TENANTS,
         lists::{Filter, Sort},
     },
     store::{Among, ListOrder, ListPlace, Walk},
-    wire::{Rejection, api},
 };
-
-/// How many requests of one subject a search shows: far more than anybody makes.
-const MAX_FOUND: u32 = 500;
 
 pub(super) use self::scan::Scan;
 
@@ -210,7 +199,7 @@ pub(super) async fn requests(
     let as_csv = is_wanted(&mut params, &headers);
     let wanted = Wanted::read(params, &caller)?;
     if as_csv {
-        return Ok(wanted.as_csv(api));
+        return Ok(wanted.into_csv(api));
     }
     let page = wanted.page(&api.engine).await?;
     let items = page
@@ -223,113 +212,6 @@ pub(super) async fn requests(
         next_cursor: page.next.map(|place| wanted.cursor_of(place)),
     })
     .into_response())
-}
-
-/// What a search has found.
-#[derive(Debug, Serialize)]
-pub(super) struct Found {
-    #[serde(flatten)]
-    page: Page<Box<RawValue>>,
-    /// Whether there are more than are shown.
-    truncated: bool,
-    /// Under which id the ledger says that somebody has searched; its events are those of a request.
-    ledger_entry: RequestId,
-}
-
-/// `POST /v1/requests/search`
-pub(super) async fn search(
-    State(api): State<Arc<Api>>,
-    By { caller, .. }: By<Compliance>,
-    Payload(bytes): Payload,
-) -> Result<Json<Found>, Problem> {
-    let found = look_for(&api, &caller, api::parse_search(&bytes)?).await?;
-    let items = found
-        .requests
-        .iter()
-        .map(|request| raw(&api.engine.status_of(request)))
-        .collect::<Result<_, _>>()?;
-    Ok(Json(Found {
-        page: Page {
-            items,
-            next_cursor: None,
-        },
-        truncated: found.truncated,
-        ledger_entry: found.ledger_entry,
-    }))
-}
-
-/// The requests of somebody who was searched for.
-pub(super) struct FoundRequests {
-    /// The newest first.
-    pub(super) requests: Vec<Request>,
-    /// Whether there are more.
-    pub(super) truncated: bool,
-    /// Under which id the ledger says that somebody has searched.
-    pub(super) ledger_entry: RequestId,
-}
-
-/// Searches, whichever door the question came through, and writes down that somebody has.
-pub(super) async fn look_for(
-    api: &Api,
-    caller: &Caller,
-    search: api::Search,
-) -> Result<FoundRequests, Problem> {
-    let engine = &api.engine;
-    engine.check_searched(&search.identity)?;
-    let tenants = searched(engine, caller.narrow(search.tenant)?).await?;
-    let ids = engine
-        .requests_of(&tenants, &search.identity, MAX_FOUND + 1)
-        .await?;
-    if ids.is_empty()
-        && let Some(rejection) = engine.unknown_search(&search.identity.kind)
-    {
-        return Err(rejection.into());
-    }
-    let shown = &ids[..ids.len().min(MAX_FOUND as usize)];
-    // The newest first.
-    let requests = engine.requests(shown).await?;
-    let truncated = ids.len() > shown.len();
-    let look = Entry::Searched {
-        actor: caller.name.clone(),
-        identity_type: search.identity.kind.clone(),
-        requests: requests.iter().map(|request| request.id).collect(),
-        truncated,
-    };
-    let ledger_entry = engine.record_look(look).await?;
-    Ok(FoundRequests {
-        requests,
-        truncated,
-        ledger_entry,
-    })
-}
-
-/// The requests whose commands had this ticket in their metadata, where the caller may look: the newest first. A ticket is
-/// nobody's identifier, so that this leaves no entry in the ledger.
-pub(super) async fn of_ticket(
-    api: &Api,
-    caller: &Caller,
-    tenant: Option<Tenant>,
-    ticket: &str,
-) -> Result<Vec<Request>, Problem> {
-    let engine = &api.engine;
-    let tenants = searched(engine, caller.narrow(tenant)?).await?;
-    let ids = engine.requests_of_ticket(&tenants, ticket, MAX_FOUND).await?;
-    Ok(engine.requests(&ids).await?)
-}
-
-/// Where a search looks: in the tenant that it names, else in all that the bearer may see.
-async fn searched(engine: &Engine, named: Option<Tenant>) -> Result<Vec<Tenant>, Problem> {
-    if let Some(tenant) = named {
-        // Nobody is found in a misspelt one, which must not pass for an answer.
-        engine.intake().check_served(&tenant)?;
-        return Ok(vec![tenant]);
-    }
-    let expected = || {
-        Rejection::schema(format!(
-            "tenant: expected one, because there are more than {MAX_TENANTS} here"
-        ))
-    };
-    Ok(engine.known_tenants().await?.ok_or_else(expected)?)
 }
 
 /// An item as JSON, in the order of its type's members.

@@ -38,6 +38,7 @@ mod query;
 mod repeats;
 mod report;
 mod requests;
+mod search;
 mod stops;
 mod suppression;
 mod sweeps;
@@ -275,7 +276,7 @@ async fn run(
 fn routes(api: Arc<Api>) -> Router {
     Router::new()
         .route("/v1/requests", post(requests::submit).get(lists::requests))
-        .route("/v1/requests/search", post(lists::search))
+        .route("/v1/requests/search", post(search::search))
         .route("/v1/requests/{id}", get(detail::one))
         .route("/v1/requests/{id}/events", get(events::of_request))
         .route("/v1/requests/{id}/identifiers", post(looks::identifiers))
@@ -287,6 +288,7 @@ fn routes(api: Arc<Api>) -> Router {
         .route("/v1/requests/{id}/approve", post(decisions::approve))
         .route("/v1/requests/{id}/refuse", post(decisions::refuse))
         .route("/v1/requests/{id}/extend", post(decisions::extend))
+        .route("/v1/requests/{id}/forget", post(decisions::forget))
         .route("/v1/approvals", post(decisions::approve_all))
         .route("/v1/suppression/check", post(suppression::check))
         .route("/v1/acks", post(acks::take))

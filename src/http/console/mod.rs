@@ -7,7 +7,9 @@ mod assets;
 mod brake;
 mod browser;
 mod dead_letter;
+mod error_page;
 mod fault;
+mod frame;
 mod hand_task;
 mod help;
 mod hold;
@@ -55,15 +57,17 @@ pub(super) fn routes(api: &Arc<Api>) -> Router<Arc<Api>> {
         .merge(processor::routes())
         .merge(brake::routes())
         .merge(hold::routes())
+        .merge(new_hold::routes())
         .merge(hand_task::routes())
         .merge(dead_letter::routes())
         .route("/requests/{id}/identifiers", post(identifiers::show_of_request))
         .route("/dead-letters/{id}/original", post(identifiers::show_of_letter))
+        .layer(middleware::from_fn(error_page::dress))
         .layer(middleware::from_fn_with_state(
             Arc::clone(api),
             browser::recognise,
         ))
-        .layer(middleware::map_response(page::protect))
+        .layer(middleware::map_response(frame::protect))
         // They are the same for everyone, and are kept by browsers.
         .merge(assets::routes())
 }

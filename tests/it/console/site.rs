@@ -14,7 +14,12 @@ use crate::{
 
 const PATIENCE: Duration = Duration::from_secs(90);
 
-/// Who signs in: the name is the token.
+/// What somebody of this name signs in with.
+pub fn token_of(name: &str) -> String {
+    format!("{name}-0123456789abcdef")
+}
+
+/// Who signs in.
 pub const SUBMITTER: &str = "shop";
 pub const COMPLIANCE: &str = "dora";
 pub const SECOND: &str = "carl";
@@ -24,11 +29,11 @@ pub const AUDITOR: &str = "rita";
 const AUTH: &str = r#"
 [auth]
 tokens = [
-  { name = "shop", role = "submitter", token = "shop" },
-  { name = "dora", role = "compliance", token = "dora", rights = ["identifiers"] },
-  { name = "carl", role = "compliance", token = "carl" },
-  { name = "olga", role = "operator", token = "olga", rights = ["identifiers"] },
-  { name = "rita", role = "auditor", token = "rita" },
+  { name = "shop", role = "submitter", token = "shop-0123456789abcdef" },
+  { name = "dora", role = "compliance", token = "dora-0123456789abcdef", rights = ["identifiers"] },
+  { name = "carl", role = "compliance", token = "carl-0123456789abcdef" },
+  { name = "olga", role = "operator", token = "olga-0123456789abcdef", rights = ["identifiers"] },
+  { name = "rita", role = "auditor", token = "rita-0123456789abcdef" },
 ]
 [policy]
 require_identity_verification = true
@@ -37,7 +42,8 @@ approval = { above_per_hour = 8 }
 
 /// Running, with a request of each kind.
 pub struct Site {
-    pub deployment: Deployment,
+    deployment: Option<Deployment>,
+    port: u16,
     /// The request of each person.
     pub requests: BTreeMap<&'static str, Uuid>,
     client: Client,
@@ -47,9 +53,16 @@ pub struct Site {
 
 impl Drop for Site {
     fn drop(&mut self) {
-        if let Some(worker) = self.worker.take() {
-            worker.kill();
-        }
+        let (worker, deployment) = (self.worker.take(), self.deployment.take());
+        // What a deployment does at its end blocks, and this may be within a runtime.
+        let ended = std::thread::spawn(move || {
+            if let Some(worker) = worker {
+                worker.kill();
+            }
+            drop(deployment);
+        });
+        // A test that has failed already says so by itself.
+        ended.join().unwrap_or_default();
     }
 }
 
@@ -108,7 +121,8 @@ impl Site {
         });
         let (deployment, worker) = deployment.await.unwrap();
         let mut site = Self {
-            deployment,
+            port: deployment.http,
+            deployment: Some(deployment),
             requests: BTreeMap::new(),
             client: Client::new(),
             _peer: peer,
@@ -119,7 +133,7 @@ impl Site {
     }
 
     pub fn base(&self) -> String {
-        format!("http://127.0.0.1:{}", self.deployment.http)
+        format!("http://127.0.0.1:{}", self.port)
     }
 
     /// The page of somebody's request.
@@ -128,9 +142,9 @@ impl Site {
     }
 
     /// Calls the API.
-    pub async fn call(&self, method: Method, token: &str, path: &str, body: Option<&Value>) -> (u16, Value) {
+    pub async fn call(&self, method: Method, name: &str, path: &str, body: Option<&Value>) -> (u16, Value) {
         let url = format!("{}{path}", self.base());
-        let mut call = self.client.request(method, url).bearer_auth(token);
+        let mut call = self.client.request(method, url).bearer_auth(token_of(name));
         if let Some(body) = body {
             call = call.json(body);
         }
@@ -224,8 +238,8 @@ impl Site {
     }
 
     async fn dead_letter(&self) {
-        let topic = self.deployment.topic("commands");
-        let port = self.deployment.http;
+        let deployment = self.deployment.as_ref().expect("it is there until the end");
+        let (topic, port) = (deployment.topic("commands"), self.port);
         let waiting = tokio::task::spawn_blocking(move || {
             let publisher = Publisher::new();
             let command = br#"{"type":"erase","command_id":"7","subject":{"identities":[]}}"#;

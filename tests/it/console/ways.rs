@@ -9,10 +9,10 @@ use super::{
 };
 
 /// A site, and a browser in which somebody has signed in.
-async fn signed_in(token: &str) -> (Site, Driver, Chromium) {
+async fn signed_in(name: &str) -> (Site, Driver, Chromium) {
     let (site, driver) = (Site::start().await, Driver::start());
     let browser = driver.browser(&site.base(), Look::Light).await;
-    browser.sign_in(token).await;
+    browser.sign_in(name).await;
     (site, driver, browser)
 }
 
@@ -227,6 +227,21 @@ async fn keys_lead_through_pages(browser: &Chromium) {
     browser.press("/").await;
     let active = browser.client.active_element().await.unwrap();
     assert_eq!(active.attr("name").await.unwrap().as_deref(), Some("q"));
+    browser.open("/requests").await;
+    let mut seen = Vec::new();
+    for key in ["j", "j", "k"] {
+        browser.press(key).await;
+        let active = browser.client.active_element().await.unwrap();
+        seen.push(active.attr("href").await.unwrap().unwrap_or_default());
+    }
+    assert!(
+        seen[0].starts_with("/requests/") && seen[0] != seen[1] && seen[0] == seen[2],
+        "{seen:?}"
+    );
+    // Whoever types into a field types letters.
+    browser.write("#q", "jk?/").await;
+    let typed = browser.find("#q").await.prop("value").await.unwrap();
+    assert_eq!(typed.as_deref(), Some("jk?/"));
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -243,12 +258,13 @@ async fn what_a_role_may_not_do_is_not_there() {
     }
     browser.open("/holds/new").await;
     browser.says("Somebody with another role can do it").await;
+    // Whoever has gone astray can search from there.
+    browser.search(&site.requests["bob"].to_string()).await;
+    browser.says("Erased everywhere on").await;
     browser.client.close().await.unwrap();
     // A submitter finds its own requests by their ids, and nobody by a name.
     let browser = driver.browser(&site.base(), Look::Light).await;
-    browser.open("/login").await;
-    browser.write("input[name=token]", SUBMITTER).await;
-    browser.click("form[action='/login'] button").await;
+    browser.sign_in(SUBMITTER).await;
     browser.search("ann@example.org").await;
     browser.says("Nothing was found").await;
     browser.search(&site.requests["ann"].to_string()).await;

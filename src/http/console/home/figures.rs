@@ -2,15 +2,18 @@
 
 use jiff::ToSpan as _;
 
-use super::super::super::{Api, auth::Caller, problem::Problem};
+use super::super::{
+    super::{Api, auth::Caller, problem::Problem},
+    parts::times::Times,
+};
 use crate::{
     domain::{
         ids::ProcessorId,
         time::At,
-        words::{Status, TaskStateName},
+        words::{Mark, Status, TaskStateName},
     },
     engine::by_hand::HandTask,
-    store::{CounterKey, DeferredFilter},
+    store::CounterKey,
     view::dates::count,
 };
 
@@ -50,6 +53,7 @@ pub(super) struct Figures {
     is_braked: bool,
     mine: (i64, bool),
     this_month: (i64, bool),
+    failing_now: (i64, bool),
     name: String,
 }
 
@@ -79,6 +83,7 @@ impl Figures {
             is_braked: facts.stops().brake().is_some(),
             mine: mine(api, caller).await?,
             this_month: this_month(api).await?,
+            failing_now: failing_now(api).await?,
             name: caller.name.clone(),
         })
     }
@@ -114,62 +119,51 @@ impl Figures {
         self.sum("requests", |_| true) == 0
     }
 
+    /// What needs a look, and then how many stand where.
     pub(super) fn requests(&self) -> Vec<Figure> {
-        let any = |_: &CounterKey| true;
         let open = Status::ALL.iter().filter(|status| !status.is_final());
         let open: Vec<&str> = open.map(|status| status.as_str()).collect();
         let every = format!("/requests?status={}", open.join(","));
-        let of = |status: Status| format!("/requests?status={}", status.as_str());
+        let flagged = |flag: &'static str, name, more: &str, kind| {
+            figure(
+                self.sum(flag, |_| true),
+                name,
+                format!("/requests?{flag}=true{more}"),
+                kind,
+            )
+        };
+        let standing = |status: Status, name, kind| {
+            figure(
+                self.of_status(status),
+                name,
+                format!("/requests?status={status}"),
+                kind,
+            )
+        };
+        let (failing, is_floor) = self.failing_now;
         vec![
             figure(self.open(), "open", every, Kind::Plain),
-            figure(
-                self.sum("overdue", any),
-                "overdue",
-                "/requests?overdue=true",
-                Kind::Alarm,
-            ),
-            figure(
-                self.sum("at_risk", any),
-                "at risk",
-                "/requests?at_risk=true",
-                Kind::Mind,
-            ),
-            figure(
-                self.sum("needs_attention", any),
-                "need attention",
-                "/requests?needs_attention=true",
-                Kind::Alarm,
-            ),
+            flagged("overdue", "overdue", "&sort=deadline", Kind::Alarm),
+            flagged("at_risk", "at risk", "&sort=deadline", Kind::Mind),
+            flagged("needs_attention", "need attention", "", Kind::Alarm),
+            Figure {
+                is_floor,
+                ..figure(failing, "failing now", "/requests?failing=true", Kind::Alarm)
+            },
             figure(
                 self.of_status(Status::AwaitingApproval),
                 "wait for an approval",
                 "/approvals",
                 Kind::Mind,
             ),
-            figure(
-                self.of_status(Status::AwaitingVerification),
+            standing(
+                Status::AwaitingVerification,
                 "wait for a verification",
-                of(Status::AwaitingVerification),
                 Kind::Mind,
             ),
-            figure(
-                self.of_status(Status::InProgress),
-                "in progress",
-                of(Status::InProgress),
-                Kind::Plain,
-            ),
-            figure(
-                self.of_status(Status::Deferred),
-                "deferred",
-                of(Status::Deferred),
-                Kind::Plain,
-            ),
-            figure(
-                self.of_status(Status::Completed),
-                "completed",
-                of(Status::Completed),
-                Kind::Plain,
-            ),
+            standing(Status::InProgress, "in progress", Kind::Plain),
+            standing(Status::Deferred, "deferred", Kind::Plain),
+            standing(Status::Completed, "completed", Kind::Plain),
         ]
     }
 
@@ -235,7 +229,7 @@ impl Figures {
             self.sum("overdue", any),
             &|n| format!("{n} past the legal deadline"),
             "request",
-            "/requests?overdue=true",
+            "/requests?overdue=true&sort=deadline",
         );
         add(
             self.given_up(),
@@ -289,17 +283,20 @@ async fn mine(api: &Api, caller: &Caller) -> Result<(i64, bool), Problem> {
 
 /// How many deferred tasks are due before the month is over, and whether that is not all.
 async fn this_month(api: &Api) -> Result<(i64, bool), Problem> {
-    let zone = api.engine.zone();
-    let today = api.engine.clock.now().timestamp().to_zoned(zone.clone()).date();
+    let Times { zone, now } = Times::of(api);
+    let today = now.timestamp().to_zoned(zone.clone()).date();
     let next = today.first_of_month().checked_add(1.month()).ok();
-    let end = next.and_then(|day| day.to_zoned(zone.clone()).ok());
-    let filter = DeferredFilter {
-        processor: None,
-        reason: None,
-        due_before: end.map(|end| At::from(end.timestamp())),
-        after: None,
-        limit: FLOOR,
-    };
-    let n = api.engine.deferred(&filter).await?.len();
-    Ok((i64::try_from(n).unwrap_or(i64::MAX), n == FLOOR as usize))
+    let end = next.and_then(|day| day.to_zoned(zone).ok());
+    let end = end.map_or(At::from_millis(i64::MAX), |end| At::from(end.timestamp()));
+    // What is overdue counts as well.
+    let n = api.engine.count_deferred(At::default(), end, FLOOR + 1).await?;
+    let n = i64::try_from(n).unwrap_or(i64::MAX);
+    Ok((n.min(i64::from(FLOOR)), n > i64::from(FLOOR)))
+}
+
+/// How many requests have a task that has failed and not succeeded since, and whether that is not all.
+async fn failing_now(api: &Api) -> Result<(i64, bool), Problem> {
+    let n = api.engine.count_marked(Mark::Failing, FLOOR + 1).await?;
+    let n = i64::try_from(n).unwrap_or(i64::MAX);
+    Ok((n.min(i64::from(FLOOR)), n > i64::from(FLOOR)))
 }
