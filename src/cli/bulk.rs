@@ -3,10 +3,10 @@
 use uuid::Uuid;
 
 use super::{
-    Exit, Failure, manual,
+    Exit, Failure,
     output::{Out, Table},
     positions::name,
-    session::{ConfigArg, block_on},
+    session::{self, ConfigArg, block_on},
 };
 use crate::{
     config::Config,
@@ -164,7 +164,7 @@ fn order(start: &Start) -> Result<Exit, Failure> {
     order.check().map_err(failure)?;
     let config = start.config.load()?;
     block_on(async {
-        let engine = manual::engine(&config).await?;
+        let engine = session::engine(&config).await?;
         let mut out = Out::stdout();
         if start.dry_run {
             let forecast = engine
@@ -215,7 +215,7 @@ fn chosen(start: &Start) -> Result<Chosen, Failure> {
 
 fn list(config: &Config, json: bool) -> Result<Exit, Failure> {
     block_on(async {
-        let engine = manual::engine(config).await?;
+        let engine = session::engine(config).await?;
         let jobs = engine.bulk().jobs(None, None, SHOWN).await?;
         let mut out = Out::stdout();
         if json {
@@ -246,7 +246,7 @@ fn list(config: &Config, json: bool) -> Result<Exit, Failure> {
 
 fn show(config: &Config, id: Uuid, json: bool) -> Result<Exit, Failure> {
     block_on(async {
-        let engine = manual::engine(config).await?;
+        let engine = session::engine(config).await?;
         let job = engine.bulk().job(id).await?;
         let job = job.ok_or_else(|| failure(BulkError::Unknown))?;
         let mut out = Out::stdout();
@@ -259,7 +259,7 @@ fn show(config: &Config, id: Uuid, json: bool) -> Result<Exit, Failure> {
 fn set(which: &Which, deed: BulkDeed) -> Result<Exit, Failure> {
     let config = which.config.load()?;
     block_on(async {
-        let engine = manual::engine(&config).await?;
+        let engine = session::engine(&config).await?;
         let job = engine.bulk().set(which.id, &which.actor, deed).await;
         let mut out = Out::stdout();
         print(&engine, &mut out, &job.map_err(failure)?, false).await?;

@@ -8,9 +8,11 @@ pub mod bulk;
 pub mod check;
 pub mod dead_letters;
 pub mod deferred;
+pub mod doctor;
 mod documents;
 pub mod explain;
 mod foreign;
+pub mod forget;
 pub mod holds;
 pub mod init;
 pub mod keys;
@@ -50,6 +52,8 @@ pub enum Command {
     Serve(serve::Args),
     /// Validates configuration and registry, every mistake at once.
     Check(check::Args),
+    /// Says what is wrong with a deployment, in words, and what to do about it.
+    Doctor(doctor::Args),
     /// Brings the store's schema up to this version.
     Migrate(migrate::Args),
     /// Creates and lists the topics.
@@ -66,6 +70,8 @@ pub enum Command {
     Report(report::Args),
     /// Tells all of one request: what happened, what will happen and when, and what would finish it sooner.
     Explain(explain::Args),
+    /// Deletes the rows of a closed request before their time.
+    Forget(forget::Args),
     /// Lists what is deferred: kept by law, in backups, held, or to be looked at again.
     Deferred(deferred::Args),
     /// Lists the legal holds.
@@ -109,6 +115,7 @@ impl Command {
             Self::Init(args) => init::run(&args),
             Self::Serve(args) => serve::run(args),
             Self::Check(args) => check::run(args),
+            Self::Doctor(args) => doctor::run(&args),
             Self::Migrate(args) => migrate::run(&args),
             Self::Topics(args) => topics::run(args),
             Self::Submit(args) => submit::run(&args),
@@ -117,6 +124,7 @@ impl Command {
             Self::Requests(args) => requests::run(&args),
             Self::Report(args) => report::run(&args),
             Self::Explain(args) => explain::run(&args),
+            Self::Forget(args) => forget::run(&args),
             Self::Deferred(args) => deferred::run(args),
             Self::Holds(args) => holds::run(args),
             Self::Sweeps(args) => sweeps::run(args),

@@ -88,6 +88,18 @@ pub(super) async fn extend(
     decide(&api, id, &headers, DecisionKind::Extend, &caller, &bytes).await
 }
 
+/// `POST /v1/requests/{id}/forget`: a closed request's rows go now, and not only after vault.records_keep.
+pub(super) async fn forget(
+    State(api): State<Arc<Api>>,
+    By { caller, .. }: By<Compliance>,
+    Id(id): Id<RequestId>,
+) -> Result<Json<Value>, Problem> {
+    caller.check_command(&api.engine, id, "forget").await?;
+    let emission = api.engine.operations().forget(id, &caller.name).await?;
+    api.outputs.hand_over(emission).await;
+    Ok(Json(json!({ "request_id": id, "forgotten": true })))
+}
+
 async fn decide(
     api: &Api,
     id: RequestId,

@@ -288,6 +288,7 @@ fn routes(api: Arc<Api>) -> Router {
         .route("/v1/requests/{id}/approve", post(decisions::approve))
         .route("/v1/requests/{id}/refuse", post(decisions::refuse))
         .route("/v1/requests/{id}/extend", post(decisions::extend))
+        .route("/v1/requests/{id}/forget", post(decisions::forget))
         .route("/v1/approvals", post(decisions::approve_all))
         .route("/v1/suppression/check", post(suppression::check))
         .route("/v1/acks", post(acks::take))

@@ -298,7 +298,8 @@ fn no_decision_reads_the_machines_clock() {
         // What is only shown.
         ("engine/decision_inputs.rs", 1),
         ("engine/replay_throttle.rs", 1),
-        ("engine/gauges.rs", 3),
+        ("engine/gauges.rs", 4),
+        ("engine/gauges/due.rs", 1),
         // What is counted for people to compare, and as of when it is shown.
         ("engine/outcomes.rs", 2),
         ("engine/standing.rs", 1),

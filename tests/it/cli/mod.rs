@@ -3,6 +3,7 @@
 mod by_hand;
 mod ceasing;
 mod deferring;
+mod doctoring;
 mod files;
 mod keyrings;
 mod large;
