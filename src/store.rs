@@ -14,6 +14,7 @@ mod classify;
 mod counters;
 mod dead_letters;
 mod deferred;
+mod drop_fetch;
 mod early;
 mod ended;
 pub mod error;
@@ -53,6 +54,7 @@ pub use self::{
     counters::*,
     dead_letters::*,
     deferred::*,
+    drop_fetch::*,
     early::*,
     ended::Ended,
     error::StoreError,

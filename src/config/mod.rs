@@ -24,6 +24,7 @@ mod store;
 #[cfg(test)]
 mod tests;
 mod values;
+mod windows;
 
 use std::{ffi::OsString, fs, io::ErrorKind, path::Path, time::Duration};
 

@@ -78,7 +78,7 @@ impl GaugeGroup {
                 "vault_sealed_requests",
             ],
             Self::Ledger => &["ledger_entries"],
-            Self::OldestOpen => &["oldest_open_request_seconds"],
+            Self::OldestOpen => &["oldest_open_request_seconds", "drop_fetch_due_timestamp_seconds"],
             Self::DeadLetters => &[
                 "dead_letters_open",
                 "dead_letter_oldest_open_seconds",

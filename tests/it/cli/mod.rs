@@ -9,6 +9,7 @@ mod large;
 mod mistakes;
 mod reconciling;
 mod redriving;
+mod reporting;
 mod services;
 mod starting;
 mod stopping;

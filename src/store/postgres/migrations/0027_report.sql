@@ -8,3 +8,13 @@ create table forgotten (
     n      bigint   not null,
     primary key (hour, tenant, regime, status)
 );
+
+-- California's deletion lists that were taken in: the next one is due 45 days after the newest.
+create table drop_fetch (
+    broker text   not null,
+    day    text   not null,
+    kind   text   not null,
+    n      bigint not null,
+    at     bigint not null,
+    primary key (broker, day, kind)
+);
