@@ -67,8 +67,6 @@ use std::{
     time::Duration,
 };
 
-use jiff::tz::TimeZone;
-
 use crate::{
     clock::Clock,
     domain::{
@@ -91,7 +89,10 @@ pub use self::{
         Agenda, BackupEvents, ByHand, Gauges, Intake, Operations, Queues, Retention, Settlement, Sweeps,
     },
 };
-use self::{clock_guard::ClockGuard, tenant_rules::TenantRules};
+use self::{
+    clock_guard::ClockGuard,
+    tenant_rules::{OfTenants, TenantRules},
+};
 
 /// What the engine is set to.
 #[derive(Debug, Clone)]
@@ -155,8 +156,7 @@ pub struct Engine {
     placeholders: Placeholders,
     rules: Rules,
     approval: Approval,
-    tenant_rules: BTreeMap<Tenant, TenantRules>,
-    tenant_zones: BTreeMap<Tenant, TimeZone>,
+    tenants_rules: OfTenants,
     complaint_bodies: ComplaintBodies,
     early: EarlyCommands,
     keep_after_completion: Duration,
@@ -188,8 +188,6 @@ pub struct Engine {
     habits: Mutex<routes::Habits>,
     /// Whether controllers are told how their requests stand.
     tells_controllers: AtomicBool,
-    /// Held by whoever makes a report: each reads a lot.
-    reporting: tokio::sync::Mutex<()>,
     slot: u16,
 }
 
@@ -234,9 +232,8 @@ impl Engine {
             lease,
             cluster,
         } = settings;
-        let tenant_zones = tenant_rules::zones(&tenant_rules);
-        let clock_guard = ClockGuard::new(&clock);
         Self {
+            clock_guard: ClockGuard::new(&clock),
             store,
             vault,
             clock,
@@ -249,8 +246,7 @@ impl Engine {
             placeholders,
             rules,
             approval,
-            tenant_rules,
-            tenant_zones,
+            tenants_rules: OfTenants::new(tenant_rules),
             complaint_bodies,
             early,
             keep_after_completion,
@@ -263,7 +259,6 @@ impl Engine {
             lease,
             cluster,
             learned: RwLock::default(),
-            clock_guard,
             troubles: Troubles::default(),
             active: RwLock::new(None),
             full: RwLock::default(),
@@ -274,7 +269,6 @@ impl Engine {
             ack_partitions: RwLock::default(),
             habits: Mutex::default(),
             tells_controllers: AtomicBool::new(false),
-            reporting: tokio::sync::Mutex::default(),
             slot,
         }
     }

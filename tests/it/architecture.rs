@@ -312,6 +312,9 @@ fn no_decision_reads_the_machines_clock() {
         ("http/requests.rs", 1),
         // Says when somebody looked; nothing is decided by it.
         ("engine/looks.rs", 1),
+        // As of when a report is, and which month is over.
+        ("engine/report.rs", 1),
+        ("http/report.rs", 1),
         // Whether a certificate is in its time: said, and for clients to decide.
         ("app/startup.rs", 1),
         ("http/mod.rs", 1),

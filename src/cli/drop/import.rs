@@ -12,7 +12,11 @@ use super::{
 };
 use crate::{
     clock::Clock,
-    domain::{command::Command, time::At},
+    domain::{
+        command::Command,
+        ids::{RequestId, Tenant},
+        time::At,
+    },
     kafka::publish::{Outgoing, Pending, Publisher},
     store::FetchedList,
     wire::{Door, Envelope, ce_headers, parse_command},
@@ -61,25 +65,7 @@ pub(super) fn run(args: &ListArgs) -> Result<Exit, Failure> {
         // Before anything is published: a list that nobody could remember would be missed in its watch.
         let store = session::open_store(&config).await?;
         let publisher = Publisher::connect(&cluster, BTreeSet::from([topic.clone()])).await?;
-        let mut flying: VecDeque<Pending> = VecDeque::new();
-        for (request, payload) in commands {
-            if flying.len() >= WINDOW
-                && let Some(earlier) = flying.pop_front()
-            {
-                earlier.confirmed().await?;
-            }
-            let event_id = request.to_string();
-            let message = Outgoing {
-                topic,
-                key: Some(event_id.clone()),
-                headers: ce_headers(&event_id, SOURCE, EVENT_TYPE).to_vec(),
-                payload: &payload,
-            };
-            flying.push_back(publisher.send(&message).await?);
-        }
-        for pending in flying {
-            pending.confirmed().await?;
-        }
+        publish(&publisher, topic, commands).await?;
         let fetched = FetchedList {
             broker: list.broker.clone(),
             day: list.day.to_string(),
@@ -98,8 +84,36 @@ pub(super) fn run(args: &ListArgs) -> Result<Exit, Failure> {
     Ok(Exit::Ok)
 }
 
+/// Publishes them, and waits until each is confirmed.
+async fn publish(
+    publisher: &Publisher,
+    topic: &str,
+    commands: impl Iterator<Item = (RequestId, Vec<u8>)>,
+) -> Result<(), Failure> {
+    let mut flying: VecDeque<Pending> = VecDeque::new();
+    for (request, payload) in commands {
+        if flying.len() >= WINDOW
+            && let Some(earlier) = flying.pop_front()
+        {
+            earlier.confirmed().await?;
+        }
+        let event_id = request.to_string();
+        let message = Outgoing {
+            topic,
+            key: Some(event_id.clone()),
+            headers: ce_headers(&event_id, SOURCE, EVENT_TYPE).to_vec(),
+            payload: &payload,
+        };
+        flying.push_back(publisher.send(&message).await?);
+    }
+    for pending in flying {
+        pending.confirmed().await?;
+    }
+    Ok(())
+}
+
 /// As intake will read it: whatever it would refuse is refused here.
-fn check(payload: &[u8], tenant: &crate::domain::ids::Tenant) -> Result<(), Failure> {
+fn check(payload: &[u8], tenant: &Tenant) -> Result<(), Failure> {
     let parsed = parse_command(payload, &Envelope::bare(tenant), Door::Commands);
     match parsed.map(|parsed| parsed.command) {
         Ok(Command::Open(_)) => Ok(()),

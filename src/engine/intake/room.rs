@@ -35,7 +35,7 @@ impl Room {
             own: BTreeMap::new(),
         };
         for tenant in tenants {
-            if let Some(approval) = engine.tenant_rules.get(*tenant).and_then(|own| own.approval) {
+            if let Some(approval) = engine.tenants_rules.get(tenant).and_then(|own| own.approval) {
                 let left = left(tx, approval, Some(tenant), now).await?;
                 room.own.insert((*tenant).clone(), left);
             }
