@@ -8,6 +8,7 @@
 
 #[macro_use]
 mod columns;
+mod bulk;
 mod capsules;
 mod changes;
 mod classify;
@@ -23,6 +24,7 @@ pub mod history;
 mod in_order;
 mod keyring;
 mod ledger;
+mod lists;
 mod manual;
 pub mod open;
 mod origin;
@@ -49,6 +51,7 @@ mod suppression;
 mod sweeps;
 
 pub use self::{
+    bulk::*,
     capsules::*,
     changes::Changes,
     counters::*,
@@ -62,13 +65,14 @@ pub use self::{
     history::{Chain, Head, Passed},
     keyring::*,
     ledger::*,
+    lists::*,
     manual::*,
     open::{Exclusive, StoreOptions},
     origin::Origin,
     outbox::*,
     outcomes::*,
     polls::*,
-    port::{Store, Transaction, Transactions},
+    port::{Flaw, Store, Transaction, Transactions},
     positions::*,
     queues::*,
     report::*,

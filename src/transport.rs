@@ -9,7 +9,9 @@
 pub mod cached;
 pub mod http_client;
 pub mod local;
+pub mod oidc;
 pub mod opendsr;
+pub mod otlp;
 pub mod sender;
 pub mod webhook;
 

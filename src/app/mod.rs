@@ -29,6 +29,9 @@ use self::{
     senders::senders,
     tasks::{
         agenda::Agenda,
+        bulk::Bulk,
+        config_reload::tell_ends,
+        fitness::Fitness,
         gauges::Gauges,
         http_outputs,
         kafka_health::{Asked, KafkaHealth},
@@ -57,8 +60,12 @@ use crate::{
         routing::{Routing, Topics},
         stage::Stage,
     },
-    telemetry::{metrics::Metrics, readiness::Readiness},
-    transport::opendsr::{Signer, controller::Controller},
+    telemetry::{metrics::Metrics, readiness::Readiness, traces::Traces},
+    transport::{
+        http_client::Guard,
+        opendsr::{Signer, controller::Controller},
+        otlp,
+    },
 };
 
 /// What a worker does.
@@ -104,6 +111,13 @@ pub async fn start_connected(
     if signer.is_some() {
         engine.tell_controllers();
     }
+    engine.metrics.begins();
+    if let Some(otlp) = &config.telemetry.otlp {
+        // Its address is the operator's own word, so it may lie inside.
+        let client = opendsr::client_within(&config, Guard { allow_private: true })?;
+        engine.set_traces(Traces::new(otlp::exporter(otlp, client)?, otlp.sample));
+    }
+    show_certificates(&config, &engine.metrics);
     let shutdown = CancellationToken::new();
     let producer = Producer::new(
         &connected.cluster,
@@ -126,6 +140,7 @@ pub async fn start_connected(
         readiness,
         signer,
         controller: senders::controller(&config, &engine.clock),
+        admission: http::Admission::new(config.auth.clone(), engine.clock.clone())?,
         tasks: Spawner::new(shutdown.clone()),
     };
     starting.stages();
@@ -147,6 +162,17 @@ pub async fn start_connected(
     })
 }
 
+/// Says until when the certificates are valid that this worker has just loaded.
+fn show_certificates(config: &Config, metrics: &Metrics) {
+    let listener = config.http.tls.as_ref().map(|tls| ("http", &tls.cert));
+    let opendsr = config.opendsr.as_ref().map(|own| ("opendsr", &own.certificate));
+    for (of, path) in listener.into_iter().chain(opendsr) {
+        if let Some(until) = http::tls::expires(path) {
+            metrics.certificate(of, until);
+        }
+    }
+}
+
 /// A worker whose tasks are being spawned.
 struct Starting<'a> {
     config: &'a Config,
@@ -158,6 +184,8 @@ struct Starting<'a> {
     signer: Option<Arc<Signer>>,
     /// What speaks to processors of OpenDSR.
     controller: Arc<Controller>,
+    /// Who may call over HTTP.
+    admission: http::Admission,
     tasks: Spawner,
 }
 
@@ -219,8 +247,10 @@ impl Starting<'_> {
             self.periodic(Agenda(relay.clone()));
             self.periodic(Retention(relay.clone()));
             self.periodic(Sweeps::new(relay.clone()));
+            self.periodic(Bulk::new(relay.clone()));
         }
         self.periodic(Lanes::new(relay.clone()));
+        self.periodic(Fitness::new(Arc::clone(engine), self.readiness.clone()));
         self.periodic(Outcomes::new(Arc::clone(engine)));
         if roles.dispatch {
             self.periodic(OpenDsrPolls::new(relay.clone(), Arc::clone(&self.controller)));
@@ -234,7 +264,12 @@ impl Starting<'_> {
             }
         }
         let (config, cluster) = (self.config.clone(), self.cluster.clone());
-        let reload = RegistryReload::new(Arc::clone(engine), config, cluster.clone());
+        if let Some(auth) = &config.auth {
+            tell_ends(&engine.metrics, auth);
+        }
+        engine.metrics.config_reload_successful.set(1);
+        let admission = self.admission.clone();
+        let reload = RegistryReload::new(Arc::clone(engine), config, admission, cluster.clone());
         self.periodic(reload.map_err(AppError::Signal)?);
         // The embedded broker has no other visitors, and nobody deletes its topics.
         if !cluster.embedded {
@@ -295,8 +330,10 @@ impl Starting<'_> {
             config.auth.clone(),
             &config.kafka.topics.tasks_prefix,
         )
+        .admitting(self.admission.clone())
         .signing(self.signer.clone())
-        .hearing(Arc::clone(&self.controller));
+        .hearing(Arc::clone(&self.controller))
+        .comparing(config.registry.path.clone());
         let serving = http::serve(&config.http, state, self.relay.shutdown.clone())
             .await
             .map_err(|source| AppError::Listen {

@@ -10,12 +10,14 @@ use super::{
 use crate::{
     clock::Clock,
     domain::{
+        identity::Mask,
         ids::{HoldId, RequestId},
         request::{Context, Request},
     },
-    engine::{decisions::decisions_of, questions::FullRequest},
+    engine::{decisions::decisions_of, masking::mask_of, questions::FullRequest},
     view::{
         explanation::{Explanation, Moment, ShortestWay},
+        headline::headline,
         sentences::outlook,
     },
 };
@@ -54,7 +56,11 @@ pub fn run(args: &Args) -> Result<Exit, Failure> {
         };
         let knowledge = Knowledge::read(store.as_ref(), &config, Clock::System.now()).await?;
         let holds = holds_on(full.request(), &knowledge.context());
-        let decisions = decisions_of(store.as_ref(), keys, full.request(), &full.leaves, &holds).await?;
+        let decisions = {
+            let mask = keys.map_or_else(Mask::of_forgotten, |vault| mask_of(vault, &full));
+            let keys = keys.map(|vault| (vault, &mask));
+            decisions_of(store.as_ref(), keys, full.request(), &full.leaves, &holds).await?
+        };
         Ok((full, knowledge, decisions))
     })?;
     let context = knowledge.context();
@@ -68,7 +74,7 @@ pub fn run(args: &Args) -> Result<Exit, Failure> {
     if args.json {
         out.json(&explained)?;
     } else {
-        show(&mut out, full.request(), &explained)?;
+        show(&mut out, full.request(), &explained, &context)?;
     }
     out.end()?;
     Ok(Exit::Ok)
@@ -80,7 +86,12 @@ fn holds_on(request: &Request, context: &Context<'_>) -> Vec<HoldId> {
     holds.into_iter().map(|hold| hold.hold_id).collect()
 }
 
-fn show(out: &mut Out, request: &Request, explained: &Explanation<'_>) -> Result<(), Failure> {
+fn show(
+    out: &mut Out,
+    request: &Request,
+    explained: &Explanation<'_>,
+    context: &Context<'_>,
+) -> Result<(), Failure> {
     let head = &request.head;
     out.line(format_args!(
         "request {}: {}{}, {} for {} ({}), tenant {}",
@@ -92,6 +103,7 @@ fn show(out: &mut Out, request: &Request, explained: &Explanation<'_>) -> Result
         head.regime,
         head.tenant
     ))?;
+    out.line(headline(request, context.now, context.zones.of(&head.tenant)))?;
     for warning in &explained.warnings {
         out.line(format_args!("warning: {warning}"))?;
     }

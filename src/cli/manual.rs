@@ -1,7 +1,5 @@
 //! `lacuna manual`: the tasks that people do.
 
-use std::sync::Arc;
-
 use serde_json::{Map, Value, json};
 
 use super::{
@@ -11,15 +9,12 @@ use super::{
     session::{self, ConfigArg, block_on},
 };
 use crate::{
-    app,
-    clock::Clock,
     config::Config,
     domain::ids::TaskId,
     engine::{
-        Engine, OperateError,
+        OperateError,
         by_hand::{Deed, HandError, HandState, HandTask},
     },
-    telemetry::metrics::Metrics,
     view::manual::ManualView,
 };
 
@@ -170,19 +165,6 @@ pub fn run(args: Args) -> Result<Exit, Failure> {
     }
 }
 
-/// An engine over the store. What its decisions have to be produced, the outbox remembers, and a worker produces it.
-async fn engine(config: &Config) -> Result<Engine, Failure> {
-    // A keyring that is missing, or another one's, is told before anything is made.
-    let vault = session::vault(config)?;
-    let store = session::open_store(config).await?;
-    session::check_keyring(config, &vault, store.as_ref()).await?;
-    let metrics = Arc::new(Metrics::new().map_err(|error| Failure::NotSo(error.to_string()))?);
-    let engine = app::open_engine(config, Clock::System, metrics, store, Arc::from("")).await?;
-    engine.load_registry().await?;
-    engine.refresh_facts().await?;
-    Ok(engine)
-}
-
 fn list(
     config: &Config,
     assignee: Option<&str>,
@@ -190,7 +172,7 @@ fn list(
     json: bool,
 ) -> Result<Exit, Failure> {
     block_on(async {
-        let engine = engine(config).await?;
+        let engine = session::engine(config).await?;
         let (mut found, mut after) = (Vec::new(), None);
         loop {
             let (tasks, last) = engine.by_hand().list(after, PAGE).await?;
@@ -228,7 +210,11 @@ fn table(views: &[ManualView<'_>]) -> Table {
         "due",
     ]);
     for view in views {
-        let late = if view.overdue { " (late)" } else { "" };
+        let notice = match view.notice {
+            Some("due_soon") => " (soon)",
+            Some(_) => " (late)",
+            None => "",
+        };
         table.row([
             view.task_id.to_string(),
             view.processor.to_string(),
@@ -236,7 +222,7 @@ fn table(views: &[ManualView<'_>]) -> Table {
             view.assignee.to_owned(),
             view.state.to_owned(),
             view.claimed_by.unwrap_or_default().to_owned(),
-            view.due.map(|due| format!("{due}{late}")).unwrap_or_default(),
+            view.due.map(|due| format!("{due}{notice}")).unwrap_or_default(),
         ]);
     }
     table
@@ -245,7 +231,7 @@ fn table(views: &[ManualView<'_>]) -> Table {
 fn act(who: &Who, deed: Option<&Deed<'_>>) -> Result<Exit, Failure> {
     let config = who.config.load()?;
     block_on(async {
-        let engine = engine(&config).await?;
+        let engine = session::engine(&config).await?;
         if let Some(deed) = deed {
             let done = engine
                 .by_hand()

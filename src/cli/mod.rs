@@ -4,13 +4,16 @@
 //! worker would decide: what it wants done goes through a topic or through one guarded statement.
 
 pub mod brake;
+pub mod bulk;
 pub mod check;
 pub mod dead_letters;
 pub mod deferred;
+pub mod doctor;
 mod documents;
 pub mod drop;
 pub mod explain;
 mod foreign;
+pub mod forget;
 pub mod holds;
 pub mod init;
 pub mod keys;
@@ -50,6 +53,8 @@ pub enum Command {
     Serve(serve::Args),
     /// Validates configuration and registry, every mistake at once.
     Check(check::Args),
+    /// Says what is wrong with a deployment, in words, and what to do about it.
+    Doctor(doctor::Args),
     /// Brings the store's schema up to this version.
     Migrate(migrate::Args),
     /// Creates and lists the topics.
@@ -68,6 +73,8 @@ pub enum Command {
     Report(report::Args),
     /// Tells all of one request: what happened, what will happen and when, and what would finish it sooner.
     Explain(explain::Args),
+    /// Deletes the rows of a closed request before their time.
+    Forget(forget::Args),
     /// Lists what is deferred: kept by law, in backups, held, or to be looked at again.
     Deferred(deferred::Args),
     /// Lists the legal holds.
@@ -80,6 +87,8 @@ pub enum Command {
     Processors(processors::Args),
     /// Shows the tasks that people do, claims them, confirms them.
     Manual(manual::Args),
+    /// Changes many requests at once: asks again, approves, withdraws, puts on hold.
+    Bulk(bulk::Args),
     /// Stops everything, and has it go on.
     Brake(brake::Args),
     /// Creates and lists the keys.
@@ -109,6 +118,7 @@ impl Command {
             Self::Init(args) => init::run(&args),
             Self::Serve(args) => serve::run(args),
             Self::Check(args) => check::run(args),
+            Self::Doctor(args) => doctor::run(&args),
             Self::Migrate(args) => migrate::run(&args),
             Self::Topics(args) => topics::run(args),
             Self::Submit(args) => submit::run(&args),
@@ -118,12 +128,14 @@ impl Command {
             Self::Requests(args) => requests::run(&args),
             Self::Report(args) => report::run(&args),
             Self::Explain(args) => explain::run(&args),
+            Self::Forget(args) => forget::run(&args),
             Self::Deferred(args) => deferred::run(args),
             Self::Holds(args) => holds::run(args),
             Self::Sweeps(args) => sweeps::run(args),
             Self::Registry(args) => registry::run(args),
             Self::Processors(args) => processors::run(args),
             Self::Manual(args) => manual::run(args),
+            Self::Bulk(args) => bulk::run(args),
             Self::Brake(args) => brake::run(args),
             Self::Keys(args) => keys::run(args),
             Self::DeadLetters(args) => dead_letters::run(args),

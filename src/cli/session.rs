@@ -7,8 +7,10 @@ use crate::{
     app::{self, AppError},
     clock::Clock,
     config::{Brokers, Config, Keyring as KeyringPlace, StoreUrl},
+    engine::Engine,
     kafka::client::Cluster,
     store::{Store, StoreError},
+    telemetry::metrics::Metrics,
     vault::{Keyring, KeyringError, Vault},
 };
 
@@ -72,7 +74,12 @@ pub(super) fn keyring(config: &Config) -> Result<Keyring, Failure> {
     let KeyringPlace::File(path) = &config.vault.keyring;
     match Keyring::open(path) {
         Err(KeyringError::Missing { path }) => {
-            let in_use = block_on(async { Ok(store_in_use(config).await) })?;
+            // On a thread of its own: whoever wants the keyring may be on a runtime, which cannot wait for another one.
+            let asked = std::thread::scope(|scope| {
+                let ask = || block_on(async { Ok(store_in_use(config).await) });
+                scope.spawn(ask).join()
+            });
+            let in_use = asked.unwrap_or_else(|panic| std::panic::resume_unwind(panic))?;
             Err(if in_use == Some(true) {
                 AppError::LostKeyring(path).into()
             } else {
@@ -154,4 +161,17 @@ pub(super) fn brokers(config: &Config) -> &str {
         Brokers::Servers(servers) => servers,
         Brokers::Embedded => "embedded",
     }
+}
+
+/// An engine over the store. What its decisions have to be produced, the outbox remembers, and a worker produces it.
+pub(super) async fn engine(config: &Config) -> Result<Engine, Failure> {
+    // A keyring that is missing, or another one's, is told before anything is made.
+    let vault = vault(config)?;
+    let store = open_store(config).await?;
+    check_keyring(config, &vault, store.as_ref()).await?;
+    let metrics = Arc::new(Metrics::new().map_err(|error| Failure::NotSo(error.to_string()))?);
+    let engine = app::open_engine(config, Clock::System, metrics, store, Arc::from("")).await?;
+    engine.load_registry().await?;
+    engine.refresh_facts().await?;
+    Ok(engine)
 }

@@ -1,5 +1,7 @@
 //! `lacuna status`: one request. Is it done, and if not, why not?
 
+use jiff::tz::TimeZone;
+
 use super::{
     Exit, Failure,
     knowledge::Knowledge,
@@ -11,7 +13,7 @@ use crate::{
     domain::{ids::RequestId, request::Request, time::At},
     engine::status::LanesNow,
     store::StoredRequest,
-    view::{request::RequestOverview, task::TaskView},
+    view::{headline::headline, request::RequestOverview, task::TaskView},
 };
 
 /// Arguments of `lacuna status`.
@@ -53,16 +55,24 @@ pub fn run(args: &Args) -> Result<Exit, Failure> {
             &knowledge.lanes(),
         ))?;
     } else {
-        show(&mut out, &request, &knowledge.lanes(), Clock::System.now())?;
+        let zone = knowledge.context().zones.of(&request.head.tenant);
+        show(&mut out, &request, &knowledge.lanes(), Clock::System.now(), zone)?;
     }
     out.end()?;
     Ok(Exit::Ok)
 }
 
-fn show(out: &mut Out, request: &Request, lanes: &LanesNow<'_>, now: At) -> Result<(), Failure> {
+fn show(
+    out: &mut Out,
+    request: &Request,
+    lanes: &LanesNow<'_>,
+    now: At,
+    zone: &TimeZone,
+) -> Result<(), Failure> {
     let (head, life, counts) = (&request.head, &request.life, request.counts());
     out.line(format_args!("request    {}", request.id))?;
     out.line(format_args!("status     {}{}", life.status, flags(request)))?;
+    out.line(format_args!("in short   {}", headline(request, now, zone)))?;
     out.line(format_args!(
         "asked      {} for {} ({}), tenant {}",
         head.action, head.reason, head.regime, head.tenant

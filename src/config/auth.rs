@@ -3,8 +3,9 @@
 use std::time::Duration;
 
 use super::{
-    not_built,
+    oidc::{self, Oidc},
     reader::{Entry, Section},
+    role::{ROLES, Rights, Role, RoleName},
     secret::{SecretSource, TokenDigest},
     values::Zero,
 };
@@ -19,6 +20,8 @@ use crate::domain::{
 pub struct Auth {
     /// The bearer tokens: no two are alike, and several of one name differ in nothing but how long they are good for.
     pub tokens: Vec<Token>,
+    /// The identity provider that says who others are.
+    pub oidc: Option<Oidc>,
     /// How long somebody stays signed in to the console.
     pub session: SessionTimes,
 }
@@ -41,13 +44,6 @@ impl Default for SessionTimes {
             absolute: Duration::from_secs(12 * 3600),
         }
     }
-}
-
-/// What somebody may do besides what the role allows.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Rights {
-    /// Sees identifiers. Each look is a ledger entry.
-    pub identifiers: bool,
 }
 
 impl Auth {
@@ -97,62 +93,12 @@ impl Token {
     }
 }
 
-/// What a bearer may do.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Role {
-    /// Submits commands and sees its own requests.
-    Submitter,
-    /// Answers the tasks of this processor.
-    Processor(ProcessorId),
-    /// Decides about requests; may also audit.
-    Compliance,
-    /// Runs the lanes; may also audit.
-    Operator,
-    /// Reads the ledger.
-    Auditor,
-}
-
-impl Role {
-    /// Its name in the configuration.
-    pub const fn as_str(&self) -> &'static str {
-        match self {
-            Self::Submitter => "submitter",
-            Self::Processor(_) => "processor",
-            Self::Compliance => "compliance",
-            Self::Operator => "operator",
-            Self::Auditor => "auditor",
-        }
-    }
-}
-
-/// A role's name, before the processor that one of them needs is known.
-#[derive(Clone, Copy, PartialEq)]
-enum RoleName {
-    Submitter,
-    Processor,
-    Compliance,
-    Operator,
-    Auditor,
-}
-
-const ROLES: &[(&str, RoleName)] = &[
-    ("submitter", RoleName::Submitter),
-    ("processor", RoleName::Processor),
-    ("compliance", RoleName::Compliance),
-    ("operator", RoleName::Operator),
-    ("auditor", RoleName::Auditor),
-];
-
 /// The rights, of which there is one so far.
 const RIGHTS: &[(&str, ())] = &[("identifiers", ())];
 
 /// `tenants`: those that are served; none: every one.
 pub(super) fn read(section: &Section<'_>, tenants: &[Tenant]) -> Auth {
     let oidc = section.get("oidc");
-    if let Some(entry) = &oidc {
-        read_oidc(entry);
-        not_built::refuse(entry, "auth.oidc");
-    }
     let list = section.get("tokens");
     let entries = list.as_ref().and_then(Entry::list);
     if oidc.is_none() && entries.as_ref().map_or(list.is_none(), Vec::is_empty) {
@@ -163,6 +109,7 @@ pub(super) fn read(section: &Section<'_>, tenants: &[Tenant]) -> Auth {
     }
     Auth {
         tokens: tokens(&entries.unwrap_or_default(), tenants),
+        oidc: oidc.and_then(|e| e.table(oidc::read)).flatten(),
         session: section
             .get("session")
             .and_then(|e| e.table(session))
@@ -302,15 +249,4 @@ fn digest(entry: &Entry<'_>) -> Option<TokenDigest> {
         ));
     }
     Some(TokenDigest::of(token.expose()))
-}
-
-/// OpenID Connect is read in full, so that its mistakes are found before it is built.
-fn read_oidc(entry: &Entry<'_>) {
-    entry.table(|section| {
-        for key in ["issuer", "audience", "role_claim"] {
-            if let Some(entry) = section.need(key) {
-                entry.line_of_text();
-            }
-        }
-    });
 }

@@ -5,44 +5,60 @@
 //! here and never shown. Nothing here starts anything or talks to anyone.
 
 mod auth;
+mod environment;
 mod holidays;
 mod http;
 mod kafka;
 mod kafka_properties;
 mod names;
 mod not_built;
+mod oidc;
 mod opendsr;
 mod policy;
 mod problems;
 mod reader;
 mod regimes;
 pub mod registry_file;
+mod reloaded;
+mod role;
 mod secret;
 mod sections;
 mod signing_key;
 mod store;
+mod telemetry;
 #[cfg(test)]
 mod tests;
 mod values;
 mod windows;
 
-use std::{ffi::OsString, fs, io::ErrorKind, path::Path, time::Duration};
+use std::{
+    ffi::OsString,
+    fs,
+    io::ErrorKind,
+    path::{Path, PathBuf},
+    time::Duration,
+};
 
-pub use auth::{Auth, Rights, Role, SessionTimes, Token};
+pub use auth::{Auth, SessionTimes, Token};
 pub use http::{Http, Tls};
-pub use kafka::{Brokers, Kafka, Topics};
+pub use kafka::{Brokers, Kafka, Partitions, Topics};
+pub use oidc::{Claim, Oidc, OidcClient, SigningAlgorithm};
 pub use opendsr::OpenDsr;
 pub use policy::{Approval, ComplaintBodies, Duplicates, OverLimit, Policy, RepeatLimit, TenantPolicy};
 pub use problems::{Problem, Problems};
+pub use reloaded::AuthChange;
+pub use role::{Rights, Role};
 pub use secret::{BadSecret, Secret, SecretSource, TokenDigest};
 pub use sections::{Dispatch, Keyring, RegistryFile, Vault, Webhook};
 pub use signing_key::{BadSigningKey, SigningKey};
 pub use store::{Store, StoreUrl};
+pub use telemetry::{Otlp, Telemetry};
 
 use crate::domain::{
     ids::{Label, Tenant},
     registry::Registry,
 };
+use environment::Settings;
 use reader::{Environment, Section, Source};
 use values::Zero;
 
@@ -77,6 +93,10 @@ pub struct Config {
     pub opendsr: Option<OpenDsr>,
     /// `[registry]`
     pub registry: RegistryFile,
+    /// `[telemetry]`
+    pub telemetry: Telemetry,
+    /// The file that it was read from, to be read again on SIGHUP.
+    pub file: Option<PathBuf>,
 }
 
 impl Default for Config {
@@ -98,7 +118,19 @@ impl Config {
         let name = path.display().to_string();
         let text = read_file(path, &name)?;
         let folder = path.parent().unwrap_or(Path::new(""));
-        Self::read_text(&name, folder, &text, &|name| std::env::var_os(name))
+        let environment = |name: &str| std::env::var_os(name);
+        let config = Source::new(&name, folder, &text, &environment)
+            .with(Settings::of(std::env::vars_os()))
+            .read(read)?;
+        Ok(Self {
+            file: Some(path.to_owned()),
+            ..config
+        })
+    }
+
+    /// The keys that the environment sets for this process, each with its variable. They win over the file.
+    pub fn set_by_environment() -> Vec<(String, String)> {
+        Settings::of(std::env::vars_os()).list()
     }
 
     /// Reads a file and the registry that it names, and finds every mistake in both.
@@ -109,11 +141,13 @@ impl Config {
         let environment = |name: &str| std::env::var_os(name);
         // Also a configuration with mistakes says where the registry is.
         let mut registry_path = None;
-        let config = Source::new(&name, folder, &text, &environment).read(|root| {
-            let config = read(root);
-            registry_path = Some(config.registry.path.clone());
-            config
-        });
+        let config = Source::new(&name, folder, &text, &environment)
+            .with(Settings::of(std::env::vars_os()))
+            .read(|root| {
+                let config = read(root);
+                registry_path = Some(config.registry.path.clone());
+                config
+            });
         if text.parse::<toml_edit::DocumentMut>().is_err() {
             // Without its syntax nobody knows where the registry is: a default path would be a guess.
             return config.map(|config| {
@@ -127,7 +161,10 @@ impl Config {
         }
         let registry = registry_file::read(&registry_path.unwrap_or_default());
         match (config, registry) {
-            (Ok(config), Ok(registry)) => config.check_registry(&registry).map(|()| (config, registry)),
+            (Ok(mut config), Ok(registry)) => {
+                config.file = Some(path.to_owned());
+                config.check_registry(&registry).map(|()| (config, registry))
+            }
             (Err(problems), Err(others)) => Err(problems.and(others)),
             (Err(problems), Ok(_)) | (Ok(_), Err(problems)) => Err(problems),
         }
@@ -223,6 +260,8 @@ fn read(root: &Section<'_>) -> Config {
         webhook: root.section("webhook", |section| sections::webhook(section, on_loopback)),
         opendsr: root.get("opendsr").and_then(|e| e.table(opendsr::read)).flatten(),
         registry: root.section("registry", sections::registry),
+        telemetry: root.section("telemetry", telemetry::read),
+        file: None,
         http,
     }
 }

@@ -4,10 +4,12 @@ mod bad_config;
 mod bad_registry;
 mod bad_sections;
 mod contract;
+mod environment;
 mod good;
 mod legal;
 mod legal_clocks;
 mod not_built;
+mod oidc;
 mod opendsr;
 mod regimes;
 mod rules;
@@ -16,7 +18,7 @@ mod webhooks;
 
 use std::{ffi::OsString, path::Path};
 
-use super::{Config, Problems};
+use super::{Config, Problems, Settings};
 
 /// An environment with a few variables.
 fn environment(name: &str) -> Option<OsString> {

@@ -20,8 +20,8 @@ use super::{
 use crate::{
     domain::{
         fact::{FactVersion, Facts},
-        ids::ProcessorId,
-        request::{Claims, Context, Shut, Withheld},
+        ids::{ProcessorId, Tenant},
+        request::{Claims, Context, Shut, Withheld, gates::Rulebook, refusal::ComplaintBodies},
         time::At,
     },
     store::{Chain, Gate, Head, StoredFact, Transaction},
@@ -223,8 +223,18 @@ impl Engine {
     }
 
     /// Where the policy's days begin.
-    pub const fn zone(&self) -> &TimeZone {
-        &self.rules.calendar.zone
+    pub fn zone(&self) -> &TimeZone {
+        &self.policy().rules.calendar.zone
+    }
+
+    /// The rules that people's decisions about a tenant's requests are taken under.
+    pub fn rulebook(&self, tenant: &Tenant) -> Rulebook<'_> {
+        self.rules_of(tenant).rulebook()
+    }
+
+    /// Whom a person can complain to about a refusal.
+    pub fn complaint_bodies(&self) -> &ComplaintBodies {
+        &self.policy().complaint_bodies
     }
 
     /// What the domain decides by.

@@ -1,5 +1,8 @@
 //! The gauges that Prometheus reads: taken from the store in the background, so that every worker says the same.
 
+mod census;
+mod due;
+
 use std::{collections::BTreeMap, time::Duration};
 
 use prometheus::IntGaugeVec;
@@ -12,7 +15,7 @@ use crate::{
         ids::ProcessorId,
         registry::{Lane, Processor},
         time::At,
-        words::{CommandKind, DeadLetterReason},
+        words::{CommandKind, DeadLetterReason, TaskStateName},
     },
     store::OpenLetters,
     telemetry::freshness::GaugeGroup,
@@ -38,6 +41,8 @@ impl Gauges<'_> {
             GaugeGroup::DeferredOverdue => self.read_deferred_overdue().await,
             GaugeGroup::Sweeps => self.read_sweeps().await,
             GaugeGroup::Lanes => self.read_lanes().await,
+            GaugeGroup::Due => self.read_due().await,
+            GaugeGroup::Backups => self.read_backups().await,
         }
     }
 
@@ -46,8 +51,10 @@ impl Gauges<'_> {
         let living = self.shared.store.capsule_epochs().await?;
         let metrics = &self.shared.metrics;
         let circuits = self.shared.open_circuits();
+        let now = self.shared.clock.now();
         metrics.show(GaugeGroup::Counters, || {
             metrics.take_counters(&counters);
+            self.show_census(&counters, now);
             metrics.circuit_open.reset();
             // What has not happened yet reads 0, so that its first time shows as a rise.
             for processor in &active.registry.processors {
@@ -163,6 +170,8 @@ impl Gauges<'_> {
                 &metrics.lane_paused,
                 &metrics.oldest_unanswered,
                 &metrics.oldest_waiting,
+                &metrics.manual_open,
+                &metrics.manual_oldest,
             ] {
                 gauges.reset();
             }
@@ -180,6 +189,18 @@ impl Gauges<'_> {
                     &metrics.oldest_waiting,
                     age(standings.oldest_ready(id), standings.now),
                 );
+                if processor.manual().is_some() {
+                    let open = [
+                        TaskStateName::Ready,
+                        TaskStateName::Dispatched,
+                        TaskStateName::Accepted,
+                    ];
+                    let open = open.map(|state| standings.tasks(id, state)).iter().sum();
+                    show(&metrics.manual_open, open);
+                    let (queued, out) = (standings.oldest_ready(id), standings.oldest_unanswered(id));
+                    let oldest = queued.into_iter().chain(out).min();
+                    show(&metrics.manual_oldest, age(oldest, standings.now));
+                }
                 let answers = standings.answers(id);
                 for (gauges, share) in [
                     (&metrics.not_found_share, answers.not_found),
@@ -217,7 +238,7 @@ impl Gauges<'_> {
     /// Before which time a deferred task's date has to lie to be overdue, by processor.
     pub fn overdue_bounds(self, now: At) -> Result<Vec<(ProcessorId, At)>, EngineError> {
         let active = self.shared.active()?;
-        let zone = &self.shared.rules.calendar.zone;
+        let zone = &self.shared.policy().rules.calendar.zone;
         let bound = |processor: &Processor| {
             // Whatever is due is woken within seconds; a rotation has the time that its registry gives it. Counted
             // back from now, so a month's length may differ by a day or two from where it is counted forward.

@@ -5,7 +5,7 @@ use crate::{
     domain::{
         body::Subject,
         command::{Command, PlaceHold},
-        identity::{Identity, sure_digests},
+        identity::{Identity, SubjectDigest, sure_digests},
         ids::{IdentityType, RequestId, Tenant},
         near::near,
         registry::Registry,
@@ -59,9 +59,24 @@ impl Engine {
         Ok(self.store.of_subject(&digests, limit).await?)
     }
 
+    /// The requests in these tenants whose commands had this ticket in their metadata, newest first.
+    pub async fn requests_of_ticket(
+        &self,
+        tenants: &[Tenant],
+        ticket: &str,
+        limit: u32,
+    ) -> Result<Vec<RequestId>, EngineError> {
+        let digests: Vec<SubjectDigest> = tenants
+            .iter()
+            .map(|tenant| self.vault.ticket_digest(tenant, ticket))
+            .collect();
+        Ok(self.store.of_subject(&digests, limit).await?)
+    }
+
     /// Refuses a search for what the configuration calls a placeholder: whoever finds nobody under one has learned nothing.
     pub fn check_searched(&self, identity: &Identity) -> Result<(), Rejection> {
-        self.placeholders
+        self.policy()
+            .placeholders
             .check(identity)
             .map_err(|fault| Rejection::schema(format!("identity.value: {fault}")))
     }

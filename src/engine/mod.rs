@@ -8,6 +8,7 @@ pub mod accepted;
 mod active_registry;
 pub mod agenda;
 mod batch;
+pub mod bulk;
 pub mod by_hand;
 pub mod capsules;
 pub mod circuits;
@@ -22,15 +23,19 @@ pub mod early;
 pub mod effects;
 mod error;
 pub mod facts;
+pub mod fitness;
 pub mod gauges;
 pub mod hold;
 pub mod identifying;
 pub mod intake;
 pub mod lanes;
 pub mod letters;
+pub mod lists;
 pub mod looks;
+pub mod masking;
 pub mod operations;
 pub mod outcomes;
+mod policy;
 pub mod positions;
 pub mod prepare;
 pub mod questions;
@@ -54,6 +59,7 @@ mod suppression;
 pub mod sweep;
 pub mod tenant_rules;
 pub mod tombstones;
+pub mod traced;
 pub mod undeliverable;
 mod unit_of_work;
 mod use_cases;
@@ -61,8 +67,8 @@ mod use_cases;
 use std::{
     collections::{BTreeMap, BTreeSet},
     sync::{
-        Arc, Mutex, MutexGuard, PoisonError, RwLock,
-        atomic::{AtomicBool, Ordering},
+        Arc, Mutex, MutexGuard, OnceLock, PoisonError, RwLock,
+        atomic::{AtomicBool, AtomicI64, Ordering},
     },
     time::Duration,
 };
@@ -78,7 +84,7 @@ use crate::{
         time::At,
     },
     store::{Head, Store},
-    telemetry::{logs::chain, metrics::Metrics, readiness::Troubles},
+    telemetry::{logs::chain, metrics::Metrics, readiness::Troubles, traces::Traces},
     vault::Vault,
 };
 
@@ -86,12 +92,13 @@ pub use self::{
     active_registry::ActiveRegistry,
     error::{EngineError, OperateError},
     use_cases::{
-        Agenda, BackupEvents, ByHand, Gauges, Intake, Operations, Queues, Retention, Settlement, Sweeps,
+        Agenda, BackupEvents, Bulk, ByHand, Gauges, Intake, Operations, Queues, Retention, Settlement, Sweeps,
     },
 };
 use self::{
     clock_guard::ClockGuard,
-    tenant_rules::{OfTenants, TenantRules},
+    policy::{CurrentPolicy, Policy},
+    tenant_rules::TenantRules,
 };
 
 /// What the engine is set to.
@@ -153,12 +160,7 @@ pub struct Engine {
     has_suppression_topic: bool,
     region: Option<Label>,
     tenants: Vec<Tenant>,
-    placeholders: Placeholders,
-    rules: Rules,
-    approval: Approval,
-    tenants_rules: OfTenants,
-    complaint_bodies: ComplaintBodies,
-    early: EarlyCommands,
+    policy: CurrentPolicy,
     keep_after_completion: Duration,
     keeps: Keeps,
     letters: letters::LetterLimits,
@@ -186,9 +188,23 @@ pub struct Engine {
     ack_partitions: RwLock<AckPartitions>,
     /// Where answers were seen to come.
     habits: Mutex<routes::Habits>,
+    said: SaidOnce,
+    /// Held by whoever makes a report: each reads a lot.
+    reporting: tokio::sync::Mutex<()>,
+    /// Whether every request has what lists find it by.
+    lists_filled: AtomicBool,
+    slot: u16,
+}
+
+/// What is said once, after the engine was put together and before it decides anything.
+#[derive(Debug, Default)]
+struct SaidOnce {
     /// Whether controllers are told how their requests stand.
     tells_controllers: AtomicBool,
-    slot: u16,
+    /// From when a request has to have been received to be counted by regime and gate: 0 in a store that has always done so.
+    census: AtomicI64,
+    /// Where it is seen what was done about messages.
+    traces: OnceLock<Traces>,
 }
 
 /// How many partitions the ack topic has, as of a time: all of them must have been read past a time before an ack is missing,
@@ -211,18 +227,13 @@ impl Engine {
         settings: Settings,
         slot: u16,
     ) -> Self {
+        let policy = CurrentPolicy::new(Policy::of(settings.clone()));
         let Settings {
             ack_topic,
             has_suppression_topic,
             region,
             tenant_default,
             tenants,
-            placeholders,
-            rules,
-            approval,
-            tenant_rules,
-            complaint_bodies,
-            early,
             keep_after_completion,
             keeps,
             letters,
@@ -231,9 +242,10 @@ impl Engine {
             backup_tokens,
             lease,
             cluster,
+            ..
         } = settings;
+        let clock_guard = ClockGuard::new(&clock);
         Self {
-            clock_guard: ClockGuard::new(&clock),
             store,
             vault,
             clock,
@@ -243,12 +255,7 @@ impl Engine {
             has_suppression_topic,
             region,
             tenants,
-            placeholders,
-            rules,
-            approval,
-            tenants_rules: OfTenants::new(tenant_rules),
-            complaint_bodies,
-            early,
+            policy,
             keep_after_completion,
             keeps,
             letters,
@@ -259,6 +266,7 @@ impl Engine {
             lease,
             cluster,
             learned: RwLock::default(),
+            clock_guard,
             troubles: Troubles::default(),
             active: RwLock::new(None),
             full: RwLock::default(),
@@ -268,7 +276,9 @@ impl Engine {
             tallies: outcomes::Tallies::default(),
             ack_partitions: RwLock::default(),
             habits: Mutex::default(),
-            tells_controllers: AtomicBool::new(false),
+            said: SaidOnce::default(),
+            reporting: tokio::sync::Mutex::default(),
+            lists_filled: AtomicBool::new(false),
             slot,
         }
     }
@@ -330,11 +340,22 @@ impl Engine {
 
     /// Says that controllers are told how their requests stand: from now on, what moves makes their addresses due.
     pub fn tell_controllers(&self) {
-        self.tells_controllers.store(true, Ordering::Relaxed);
+        self.said.tells_controllers.store(true, Ordering::Relaxed);
     }
 
     fn tells_controllers(&self) -> bool {
-        self.tells_controllers.load(Ordering::Relaxed)
+        self.said.tells_controllers.load(Ordering::Relaxed)
+    }
+
+    /// Learns from when on the store counts requests by regime and gate. Whoever decides anything has to have done so.
+    pub async fn learn_census(&self) -> Result<(), EngineError> {
+        let since = counters::census_since(&self.store.counters().await?);
+        self.said.census.store(since.millis(), Ordering::Relaxed);
+        Ok(())
+    }
+
+    fn census(&self) -> At {
+        At::from_millis(self.said.census.load(Ordering::Relaxed))
     }
 
     fn slot_of(&self, slot: counter_slot::CounterSlot) -> u16 {

@@ -30,9 +30,6 @@ const CHUNK: u32 = 250;
 /// How much of the period is looked at first. It grows where there is little, and shrinks where there is much.
 const FIRST_STRETCH: Duration = Duration::from_secs(3600);
 
-/// Held by whoever makes a report in this process: each reads a lot, and keeps some bytes of every answer.
-static REPORTING: tokio::sync::Mutex<()> = tokio::sync::Mutex::const_new(());
-
 /// What a report is asked about.
 #[derive(Debug, Clone)]
 pub struct ReportQuestion {
@@ -53,12 +50,12 @@ impl Engine {
     }
 
     fn report_rules(&self, tenant: Option<&Tenant>) -> &Rules {
-        tenant.map_or(&self.rules, |tenant| self.rules_of(tenant))
+        tenant.map_or(&self.policy().rules, |tenant| self.rules_of(tenant))
     }
 
     /// The report of a period. One is made at a time: others wait for it.
     pub async fn report(&self, question: &ReportQuestion) -> Result<Report, EngineError> {
-        let _one_at_a_time = REPORTING.lock().await;
+        let _one_at_a_time = self.reporting.lock().await;
         let active = self.active().ok();
         let registry = active.as_ref().map(|active| &active.registry);
         let calendar = &self.report_rules(question.tenant.as_ref()).calendar;

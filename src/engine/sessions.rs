@@ -85,6 +85,19 @@ pub enum Holder {
         /// See [`SessionId::bind`].
         mark: String,
     },
+    /// Somebody whom an identity provider has signed in, as it was said then.
+    Oidc {
+        /// Which one.
+        issuer: String,
+        /// The name.
+        name: String,
+        /// The role, as the configuration writes it.
+        role: String,
+        /// The one tenant.
+        tenant: Option<String>,
+        /// Whether identifiers may be shown.
+        identifiers: bool,
+    },
 }
 
 impl Engine {

@@ -20,38 +20,25 @@ pub struct TenantRules {
     pub approval: Option<Approval>,
 }
 
-/// Those of all tenants that have some.
-#[derive(Debug)]
-pub(super) struct OfTenants {
-    rules: BTreeMap<Tenant, TenantRules>,
-    zones: BTreeMap<Tenant, TimeZone>,
-}
-
-impl OfTenants {
-    pub(super) fn new(rules: BTreeMap<Tenant, TenantRules>) -> Self {
-        let zone = |(tenant, own): (&Tenant, &TenantRules)| (tenant.clone(), own.rules.calendar.zone.clone());
-        Self {
-            zones: rules.iter().map(zone).collect(),
-            rules,
-        }
-    }
-
-    /// A tenant's own.
-    pub(super) fn get(&self, tenant: &Tenant) -> Option<&TenantRules> {
-        self.rules.get(tenant)
-    }
+/// Those zones that differ from tenant to tenant.
+pub(super) fn zones(tenants: &BTreeMap<Tenant, TenantRules>) -> BTreeMap<Tenant, TimeZone> {
+    let zone = |(tenant, own): (&Tenant, &TenantRules)| (tenant.clone(), own.rules.calendar.zone.clone());
+    tenants.iter().map(zone).collect()
 }
 
 impl Engine {
     /// What requests of this tenant are opened and decided under.
     pub(super) fn rules_of(&self, tenant: &Tenant) -> &Rules {
-        self.tenants_rules
+        let policy = self.policy();
+        policy
+            .tenant_rules
             .get(tenant)
-            .map_or(&self.rules, |own| &own.rules)
+            .map_or(&policy.rules, |own| &own.rules)
     }
 
     /// The zones of all tenants.
-    pub(super) const fn zones(&self) -> Zones<'_> {
-        Zones::with(&self.rules.calendar.zone, &self.tenants_rules.zones)
+    pub(super) fn zones(&self) -> Zones<'_> {
+        let policy = self.policy();
+        Zones::with(&policy.rules.calendar.zone, &policy.tenant_zones)
     }
 }

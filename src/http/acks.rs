@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use axum::{Json, extract::State};
+use axum::{Json, extract::State, http::HeaderMap};
 use serde_json::{Value, json};
 
 use super::{
@@ -11,6 +11,7 @@ use super::{
     batch::Work,
     body::Payload,
     problem::Problem,
+    requests::traced,
 };
 use crate::{
     domain::words::DeadLetterReason,
@@ -19,6 +20,7 @@ use crate::{
         effects::Effects,
         prepare::{Arrival, PreparedAck},
         settlement::AckVerdict,
+        traced::end_spans,
     },
     wire::{Envelope, Rejection, parse_ack},
 };
@@ -37,7 +39,10 @@ impl Work for Acks {
     type Answer = AckVerdict;
 
     async fn take(&self, items: &[Self::Item]) -> Result<(Vec<AckVerdict>, Effects), EngineError> {
-        let settled = self.0.settlement().settle(items).await?;
+        let spans = self.0.begin_spans("settle", items);
+        let mut settled = self.0.settlement().settle(items).await;
+        end_spans(spans, settled.as_mut().ok().map(|settled| &mut settled.emission));
+        let settled = settled?;
         Ok((settled.verdicts, settled.emission))
     }
 }
@@ -46,6 +51,7 @@ impl Work for Acks {
 pub(super) async fn take(
     State(api): State<Arc<Api>>,
     By { caller, .. }: By<Processor>,
+    headers: HeaderMap,
     Payload(bytes): Payload,
 ) -> Result<Json<Value>, Problem> {
     let engine = &api.engine;
@@ -59,7 +65,11 @@ pub(super) async fn take(
         )
         .into());
     }
-    let arrival = Arrival::of_call(engine.settlement().prepare_ack(ack)?);
+    let arrival = traced(
+        engine,
+        Arrival::of_call(engine.settlement().prepare_ack(ack)?),
+        &headers,
+    );
     match api.acks.take(arrival).await? {
         AckVerdict::Counted { .. } => Ok(Json(json!({ "result": "counted" }))),
         AckVerdict::Repeated => Ok(Json(json!({ "result": "repeated" }))),

@@ -1,40 +1,27 @@
 //! Who calls, and whether they may: bearer tokens and the roles of the contract's table.
 //!
-//! A token is never logged, and it takes the same time to find one as to find none. The API takes bearer tokens only, never the
-//! cookie of the console: its calls carry no token against forgery, and a browser sends a cookie by itself.
+//! The API takes bearer tokens only, never the cookie of the console: its calls carry no token against forgery, and a browser
+//! sends a cookie by itself.
 
 use std::{marker::PhantomData, sync::Arc};
 
 use axum::{
     extract::FromRequestParts,
-    http::{HeaderMap, StatusCode, header, request::Parts},
+    http::{StatusCode, request::Parts},
 };
 
 use super::{Api, problem::Problem};
 use crate::{
-    clock::Clock,
-    config::{Auth, Rights, Role, Token},
+    config::{Rights, Role, Token},
     domain::{
         ids::{ProcessorId, RequestId, Tenant},
         words::DeadLetterReason,
     },
-    engine::{
-        Engine,
-        sessions::{Holder, SessionId, SessionLimits},
-    },
-    telemetry::metrics::Metrics,
+    engine::Engine,
 };
 
 /// Who everybody is where there is no `[auth]`.
-const ANONYMOUS: &str = "anonymous";
-
-/// Knows the tokens, and counts who has none.
-#[derive(Debug)]
-pub(super) struct Gatekeeper {
-    auth: Option<Arc<Auth>>,
-    clock: Clock,
-    metrics: Arc<Metrics>,
-}
+pub(super) const ANONYMOUS: &str = "anonymous";
 
 /// Somebody who may make the call.
 #[derive(Debug, Clone)]
@@ -93,6 +80,8 @@ roles! {
     /// Sees requests: a submitter only its own.
     Reader = Role::Auditor | Role::Compliance | Role::Operator | Role::Submitter,
         "auditor, compliance, operator or submitter";
+    /// Whoever has any role.
+    Anyone = _, "any";
     /// Tells what happens to backups: a processor to its own.
     BackupKeeper = Role::Operator | Role::Processor(_), "operator or processor";
     /// Asks what is known of backups: a processor of its own.
@@ -102,7 +91,7 @@ roles! {
 
 impl Caller {
     /// Everybody, where there is no `[auth]`.
-    fn anonymous() -> Self {
+    pub(super) fn anonymous() -> Self {
         Self {
             name: ANONYMOUS.to_owned(),
             role: None,
@@ -111,12 +100,23 @@ impl Caller {
         }
     }
 
-    fn bearer(token: &Token) -> Self {
+    /// The bearer of a token.
+    pub(super) fn bearer(token: &Token) -> Self {
+        Self::known(
+            token.name.clone(),
+            token.role.clone(),
+            token.tenant.clone(),
+            token.rights,
+        )
+    }
+
+    /// Somebody of whom this is known.
+    pub(super) const fn known(name: String, role: Role, tenant: Option<Tenant>, rights: Rights) -> Self {
         Self {
-            name: token.name.clone(),
-            role: Some(token.role.clone()),
-            tenant: token.tenant.clone(),
-            rights: token.rights,
+            name,
+            role: Some(role),
+            tenant,
+            rights,
         }
     }
 
@@ -125,9 +125,19 @@ impl Caller {
         self.role.as_ref().is_none_or(R::include)
     }
 
-    /// What its role is called; `None`: it has every one.
-    pub(super) fn role(&self) -> Option<&'static str> {
-        self.role.as_ref().map(Role::as_str)
+    /// Its role; `None`: it has every one.
+    pub(super) const fn role(&self) -> Option<&Role> {
+        self.role.as_ref()
+    }
+
+    /// The one tenant that it may act for; `None`: every one.
+    pub(super) const fn tenant(&self) -> Option<&Tenant> {
+        self.tenant.as_ref()
+    }
+
+    /// What it may do besides what its role allows.
+    pub(super) const fn rights(&self) -> Rights {
+        self.rights
     }
 
     /// Whether identifiers may be shown to it. Each look is a ledger entry.
@@ -245,142 +255,11 @@ impl Caller {
     }
 }
 
-/// Why a token lets nobody in.
-enum Unfit {
-    /// Nobody has it.
-    Unknown,
-    /// It was good once.
-    Expired,
-}
-
-impl Gatekeeper {
-    pub(super) fn new(auth: Option<Auth>, clock: Clock, metrics: Arc<Metrics>) -> Self {
-        // A series that has not begun yet cannot be alerted on.
-        for kind in ["token", "expired", "role", "sign_in", "form"] {
-            metrics.auth_failures.with_label_values(&[kind]).inc_by(0);
-        }
-        Self {
-            auth: auth.map(Arc::new),
-            clock,
-            metrics,
-        }
-    }
-
-    /// Whether everybody has every role, because there is no `[auth]`.
-    pub(super) const fn is_open(&self) -> bool {
-        self.auth.is_none()
-    }
-
-    /// How long somebody stays signed in.
-    pub(super) fn session_limits(&self) -> SessionLimits {
-        let times = self.auth.as_ref().map(|auth| auth.session).unwrap_or_default();
-        SessionLimits {
-            idle: times.idle,
-            absolute: times.absolute,
-        }
-    }
-
-    /// Whoever sends these headers, whatever the role.
-    pub(super) fn caller(&self, headers: &HeaderMap) -> Result<Caller, Problem> {
-        let Some(auth) = &self.auth else {
-            return Ok(Caller::anonymous());
-        };
-        let Some(presented) = bearer_token(headers) else {
-            return Err(self.refuse("token", "expected a bearer token"));
-        };
-        match self.token(auth, presented) {
-            Ok(token) => Ok(Caller::bearer(token)),
-            Err(Unfit::Unknown) => Err(self.refuse("token", "the bearer token is not known")),
-            Err(Unfit::Expired) => Err(self.refuse("expired", "the bearer token has expired (not_after)")),
-        }
-    }
-
-    fn token<'a>(&self, auth: &'a Auth, presented: &str) -> Result<&'a Token, Unfit> {
-        let mut found = None;
-        for token in &auth.tokens {
-            // All of them are looked at, whichever it is.
-            if token.digest.matches(presented) {
-                found = Some(token);
-            }
-        }
-        match found {
-            None => Err(Unfit::Unknown),
-            Some(token) if token.has_expired(self.clock.now()) => Err(Unfit::Expired),
-            Some(token) => Ok(token),
-        }
-    }
-
-    /// Refuses a caller of another role.
-    pub(super) fn check<R: Roles>(&self, caller: &Caller) -> Result<(), Problem> {
-        let Some(role) = caller.role.as_ref().filter(|role| !R::include(role)) else {
-            return Ok(());
-        };
-        let detail = format!(
-            "this call takes the role {}; the bearer's is {}",
-            R::NAMES,
-            role.as_str()
-        );
-        self.count("role");
-        Err(Problem::new(StatusCode::FORBIDDEN, "forbidden", detail))
-    }
-
-    /// The bearer of a token that somebody signs in with, and what a session with this id remembers of it.
-    pub(super) fn signs_in(&self, token: &str, id: &SessionId) -> Result<(Caller, Holder), &'static str> {
-        let auth = self.auth.as_ref().ok_or("nobody has to sign in here")?;
-        let token = self.token(auth, token).map_err(|unfit| {
-            self.count("sign_in");
-            match unfit {
-                Unfit::Unknown => "This token is not known here.",
-                Unfit::Expired => "This token has expired. Ask whoever runs this installation for a new one.",
-            }
-        })?;
-        let holder = Holder::Token {
-            mark: mark(token, id),
-        };
-        Ok((Caller::bearer(token), holder))
-    }
-
-    /// Who the holder of a session is now; `None`: somebody who may not be signed in any more.
-    pub(super) fn holder(&self, holder: &Holder, id: &SessionId) -> Option<Caller> {
-        let auth = self.auth.as_ref()?;
-        match holder {
-            Holder::Token { mark: known } => {
-                let token = auth.tokens.iter().find(|token| mark(token, id) == *known)?;
-                (!token.has_expired(self.clock.now())).then(|| Caller::bearer(token))
-            }
-        }
-    }
-
-    fn refuse(&self, kind: &'static str, detail: &str) -> Problem {
-        self.count(kind);
-        Problem::new(StatusCode::UNAUTHORIZED, "unauthorized", detail)
-    }
-
-    /// Counts who was turned away.
-    pub(super) fn count(&self, kind: &'static str) {
-        self.metrics.auth_failures.with_label_values(&[kind]).inc();
-    }
-}
-
-/// What a session remembers of a token: it says nothing about it to whoever has not the session's id.
-fn mark(token: &Token, id: &SessionId) -> String {
-    id.bind("token", token.digest.bytes())
-}
-
-fn bearer_token(headers: &HeaderMap) -> Option<&str> {
-    let mut sent = headers.get_all(header::AUTHORIZATION).iter();
-    let (Some(value), None) = (sent.next(), sent.next()) else {
-        return None;
-    };
-    let (scheme, token) = value.to_str().ok()?.split_once(' ')?;
-    scheme.eq_ignore_ascii_case("bearer").then(|| token.trim())
-}
-
 impl<R: Roles> FromRequestParts<Arc<Api>> for By<R> {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, api: &Arc<Api>) -> Result<Self, Problem> {
-        let caller = api.gatekeeper.caller(&parts.headers)?;
+        let caller = api.gatekeeper.caller(&parts.headers).await?;
         api.gatekeeper.check::<R>(&caller)?;
         Ok(Self {
             caller,

@@ -1,289 +1,217 @@
-//! Lists of requests: a scan by id, bounded a page, filtered here.
+//! Lists of requests: a walk by an index, bounded a page, filtered here.
 //!
-//! What a request is filtered by has no rows of its own, so a page may come short, or empty, and yet have a cursor.
+//! What most requests have in common has no index of its own, so a page may come short, or empty, and yet have a cursor.
+
+mod rows;
+mod scan;
 
 use std::sync::Arc;
 
-use axum::{Json, extract::State, http::Uri};
+use axum::{
+    Json,
+    extract::State,
+    http::{HeaderMap, Uri},
+    response::{IntoResponse, Response},
+};
 use serde::Serialize;
 use serde_json::value::{RawValue, to_raw_value};
 use uuid::Uuid;
 
 use super::{
     Api,
-    auth::{Auditor, By, Caller, Compliance},
-    body::Payload,
+    auth::{Auditor, By, Caller},
+    csv::is_wanted,
     problem::Problem,
     query::{Page, Params, cursor},
 };
 use crate::{
-    domain::{
-        entry::Entry,
-        ids::{ProcessorId, RequestId, Tenant},
-        request::Request,
-        time::At,
-        words::Status,
+    domain::{ids::RequestId, request::Request, time::At},
+    engine::{
+        Engine, EngineError,
+        lists::{Filter, Sort},
     },
-    engine::{Engine, EngineError, identifying::MAX_TENANTS},
-    wire::{Rejection, api},
+    store::{Among, ListOrder, ListPlace, Walk},
 };
 
-/// How many requests one call looks at: some 100 ms of work.
-const MAX_SCANNED: usize = 20_000;
-/// How many are read at a time.
-const CHUNK: usize = 1_000;
-/// How many requests of one subject a search shows: far more than anybody makes.
-const MAX_FOUND: u32 = 500;
+pub(super) use self::scan::Scan;
 
-/// The list of a cursor.
+/// The list of a cursor, by id.
 pub(super) const REQUESTS: u8 = b'r';
 
-/// Walks over the requests by id.
-pub(super) struct Scan<'a> {
-    engine: &'a Engine,
-    open_only: bool,
-    after: Option<RequestId>,
-    left: usize,
-    chunk: usize,
-    ended: bool,
-}
-
-impl<'a> Scan<'a> {
-    /// Begins after a request. `open_only`: closed ones cannot be meant. `wanted`: how many items would do.
-    pub(super) fn new(engine: &'a Engine, open_only: bool, after: Option<RequestId>, wanted: usize) -> Self {
-        Self {
-            engine,
-            open_only,
-            after,
-            left: MAX_SCANNED,
-            chunk: wanted + 1,
-            ended: false,
+/// Reads the conditions among the parameters.
+pub(super) fn read_filter(params: &mut Params) -> Filter {
+    let mut filter = Filter::default();
+    for key in Filter::KEYS {
+        let read = |text: &str| filter.clone().with(key, text);
+        if let Some(next) = params.take(key, &Filter::expects(key), read) {
+            filter = next;
         }
     }
-
-    /// Looks at so many requests at the most.
-    pub(super) const fn at_most(mut self, requests: usize) -> Self {
-        self.left = requests;
-        self
-    }
-
-    /// The next requests; none: the end has come, of the list or of what one call looks at.
-    pub(super) async fn next(&mut self) -> Result<Vec<Request>, Problem> {
-        if self.ended || self.left == 0 {
-            return Ok(Vec::new());
-        }
-        let count = self.chunk.min(self.left);
-        let limit = u32::try_from(count).unwrap_or(u32::MAX);
-        let rows = self.engine.page(self.open_only, self.after, limit).await?;
-        self.ended = rows.len() < count;
-        self.left -= count;
-        self.chunk = CHUNK;
-        self.after = rows.last().map(|request| request.id).or(self.after);
-        Ok(rows)
-    }
-
-    /// The last request that was looked at, where the list goes on after it.
-    pub(super) const fn cut_off_at(&self) -> Option<RequestId> {
-        if self.ended { None } else { self.after }
-    }
+    filter
 }
 
-/// Which requests are meant.
-#[derive(Debug, Default)]
-pub(super) struct Filter {
-    statuses: Option<Vec<Status>>,
-    tenant: Option<Tenant>,
-    processor: Option<ProcessorId>,
-    overdue: Option<bool>,
-    at_risk: Option<bool>,
-    needs_attention: Option<bool>,
-    received_after: Option<At>,
-    received_before: Option<At>,
+/// Limited to what the caller may see.
+pub(super) fn narrowed(filter: Filter, caller: &Caller) -> Result<Filter, Problem> {
+    Ok(Filter {
+        tenant: caller.narrow(filter.tenant)?,
+        ..filter
+    })
 }
 
-impl Filter {
-    /// What a list is filtered by.
-    pub(super) const KEYS: &'static [&'static str] = &[
-        "status",
-        "tenant",
-        "processor",
-        "overdue",
-        "at_risk",
-        "needs_attention",
-        "received_after",
-        "received_before",
-    ];
+/// A list of requests that somebody asks for: which, in which order, from where on.
+#[derive(Debug, Clone)]
+pub(super) struct Wanted {
+    pub(super) filter: Filter,
+    pub(super) sort: Sort,
+    pub(super) after: Option<ListPlace>,
+    pub(super) limit: usize,
+}
 
-    /// Reads the conditions among the parameters.
-    pub(super) fn read(params: &mut Params) -> Self {
-        let words: Vec<&str> = Status::ALL.iter().map(|status| status.as_str()).collect();
-        let expected = format!("one or more of {}, with commas between", words.join(", "));
-        let statuses = |text: &str| {
-            text.split(',')
-                .map(|word| Status::parse(word.trim()))
-                .collect::<Option<Vec<_>>>()
+/// A page of requests.
+pub(super) struct Listed {
+    pub(super) requests: Vec<Request>,
+    /// Where the next page begins.
+    pub(super) next: Option<ListPlace>,
+}
+
+impl Wanted {
+    /// What the query of a list may have.
+    pub(super) const KEYS: &'static [&'static str] = &["sort", "limit", "cursor"];
+
+    /// Reads it from a query.
+    pub(super) fn read(mut params: Params, caller: &Caller) -> Result<Self, Problem> {
+        let filter = read_filter(&mut params);
+        let words = Sort::WORDS.map(|(word, _)| word).join(", ");
+        let sort = params.take("sort", &format!("one of {words}"), Sort::parse);
+        let limit = params.limit();
+        let sorted = sort.unwrap_or_else(|| Sort::of(&filter));
+        let after = match sorted.order {
+            ListOrder::Id => params
+                .cursor(list_of(sorted))
+                .map(|id| (At::default(), RequestId(Uuid::from_bytes(id)))),
+            ListOrder::Deadline => params.cursor(list_of(sorted)).map(place_of),
         };
-        Self {
-            statuses: params.take("status", &expected, statuses),
-            tenant: params.take("tenant", "a tenant", |text| Tenant::new(text).ok()),
-            processor: params.take("processor", "the id of a processor", |text| {
-                ProcessorId::new(text).ok()
-            }),
-            overdue: params.flag("overdue"),
-            at_risk: params.flag("at_risk"),
-            needs_attention: params.flag("needs_attention"),
-            received_after: params.time("received_after"),
-            received_before: params.time("received_before"),
+        if sorted.order == ListOrder::Deadline && filter.among() == Among::All {
+            params.refuse(
+                "sort",
+                "by deadline there are lists of what is open, or stands out: name a status that is open, or a flag",
+            );
         }
-    }
-
-    /// Limited to what the caller may see.
-    pub(super) fn narrowed_to(self, caller: &Caller) -> Result<Self, Problem> {
+        params.finish()?;
         Ok(Self {
-            tenant: caller.narrow(self.tenant)?,
-            ..self
+            filter: narrowed(filter, caller)?,
+            sort: sorted,
+            after,
+            limit,
         })
     }
 
-    /// The one tenant that is meant, where one is.
-    pub(super) const fn tenant(&self) -> Option<&Tenant> {
-        self.tenant.as_ref()
+    async fn walk(&self, engine: &Engine) -> Result<Walk, Problem> {
+        let filled = engine.lists_are_filled().await?;
+        if !filled && self.sort.order == ListOrder::Deadline {
+            return Err(Problem::unavailable(
+                "lists by deadline are being filled in after the upgrade: try again in a while, or sort by id",
+            ));
+        }
+        let among = match self.filter.among() {
+            Among::Marked(_) if !filled && self.filter.means_open() => Among::Open,
+            Among::Marked(_) if !filled => Among::All,
+            among => among,
+        };
+        Ok(Walk {
+            among,
+            order: self.sort.order,
+            backwards: self.sort.backwards,
+            after: self.after,
+            due_after: self.filter.due_after,
+            due_before: self.filter.due_before,
+            limit: 0,
+        })
     }
 
-    /// Whether a request meets them.
-    pub(super) fn takes(&self, request: &Request) -> bool {
-        let (head, life) = (&request.head, &request.life);
-        let flag = |wanted: Option<bool>, is: bool| wanted.is_none_or(|wanted| wanted == is);
-        self.statuses
-            .as_ref()
-            .is_none_or(|statuses| statuses.contains(&life.status))
-            && self.tenant.as_ref().is_none_or(|tenant| *tenant == head.tenant)
-            && self
-                .processor
-                .as_ref()
-                .is_none_or(|processor| request.processors().any(|one| one == processor))
-            && flag(self.overdue, life.overdue)
-            && flag(self.at_risk, life.at_risk)
-            && flag(self.needs_attention, life.needs_attention)
-            && self.received_after.is_none_or(|at| head.received_at > at)
-            && self.received_before.is_none_or(|at| head.received_at < at)
+    /// The page.
+    pub(super) async fn page(&self, engine: &Engine) -> Result<Listed, Problem> {
+        let mut scan = Scan::of(engine, self.walk(engine).await?, self.limit);
+        let mut found: Vec<(ListPlace, Request)> = Vec::new();
+        while found.len() <= self.limit {
+            let next = scan.next_placed().await?;
+            if next.is_empty() {
+                break;
+            }
+            found.extend(next.into_iter().filter(|(_, request)| self.filter.takes(request)));
+        }
+        let more = found.len() > self.limit;
+        found.truncate(self.limit);
+        let next = if more {
+            found.last().map(|(place, _)| *place)
+        } else {
+            scan.cut_off_place()
+        };
+        Ok(Listed {
+            requests: found.into_iter().map(|(_, request)| request).collect(),
+            next,
+        })
     }
 
-    /// Whether only open requests can be meant: the flags are about what is still to be done.
-    fn means_open(&self) -> bool {
-        [self.overdue, self.at_risk, self.needs_attention].contains(&Some(true))
-            || self
-                .statuses
-                .as_ref()
-                .is_some_and(|statuses| statuses.iter().all(|status| !status.is_final()))
+    /// The cursor of a place.
+    pub(super) fn cursor_of(&self, (deadline, id): ListPlace) -> String {
+        let list = list_of(self.sort);
+        match self.sort.order {
+            ListOrder::Id => cursor(list, id.0.as_bytes()),
+            ListOrder::Deadline => {
+                let mut place = deadline.millis().to_be_bytes().to_vec();
+                place.extend_from_slice(id.0.as_bytes());
+                cursor(list, place)
+            }
+        }
     }
+}
+
+/// The list of a cursor: a place in one order says nothing in another.
+const fn list_of(sort: Sort) -> u8 {
+    match (sort.order, sort.backwards) {
+        (ListOrder::Id, false) => REQUESTS,
+        (ListOrder::Id, true) => b'R',
+        (ListOrder::Deadline, false) => b'q',
+        (ListOrder::Deadline, true) => b'Q',
+    }
+}
+
+fn place_of(bytes: [u8; 24]) -> ListPlace {
+    let (mut at, mut id) = ([0; 8], [0; 16]);
+    at.copy_from_slice(&bytes[..8]);
+    id.copy_from_slice(&bytes[8..]);
+    (
+        At::from_millis(i64::from_be_bytes(at)),
+        RequestId(Uuid::from_bytes(id)),
+    )
 }
 
 /// `GET /v1/requests`
 pub(super) async fn requests(
     State(api): State<Arc<Api>>,
     By { caller, .. }: By<Auditor>,
+    headers: HeaderMap,
     uri: Uri,
-) -> Result<Json<Page<Box<RawValue>>>, Problem> {
-    let mut params = Params::read(&uri, &[Filter::KEYS, &["limit", "cursor"]].concat())?;
-    let filter = Filter::read(&mut params);
-    let limit = params.limit();
-    let after = params.cursor(REQUESTS).map(|id| RequestId(Uuid::from_bytes(id)));
-    params.finish()?;
-    let filter = filter.narrowed_to(&caller)?;
-    let mut scan = Scan::new(&api.engine, filter.means_open(), after, limit);
-    let mut found: Vec<Request> = Vec::new();
-    while found.len() <= limit {
-        let next = scan.next().await?;
-        if next.is_empty() {
-            break;
-        }
-        found.extend(next.into_iter().filter(|request| filter.takes(request)));
+) -> Result<Response, Problem> {
+    let known = [Filter::KEYS, Wanted::KEYS, &["format"]].concat();
+    let mut params = Params::read(&uri, &known)?;
+    let as_csv = is_wanted(&mut params, &headers);
+    let wanted = Wanted::read(params, &caller)?;
+    if as_csv {
+        return Ok(wanted.into_csv(api));
     }
-    let more = found.len() > limit;
-    found.truncate(limit);
-    let last = if more {
-        found.last().map(|request| request.id)
-    } else {
-        scan.cut_off_at()
-    };
-    let items = found
+    let page = wanted.page(&api.engine).await?;
+    let items = page
+        .requests
         .iter()
         .map(|request| raw(&api.engine.status_of(request)))
         .collect::<Result<_, _>>()?;
     Ok(Json(Page {
         items,
-        next_cursor: last.map(|id| cursor(REQUESTS, *id.0.as_bytes())),
-    }))
-}
-
-/// What a search has found.
-#[derive(Debug, Serialize)]
-pub(super) struct Found {
-    #[serde(flatten)]
-    page: Page<Box<RawValue>>,
-    /// Whether there are more than are shown.
-    truncated: bool,
-    /// Under which id the ledger says that somebody has searched; its events are those of a request.
-    ledger_entry: RequestId,
-}
-
-/// `POST /v1/requests/search`
-pub(super) async fn search(
-    State(api): State<Arc<Api>>,
-    By { caller, .. }: By<Compliance>,
-    Payload(bytes): Payload,
-) -> Result<Json<Found>, Problem> {
-    let engine = &api.engine;
-    let search = api::parse_search(&bytes)?;
-    engine.check_searched(&search.identity)?;
-    let tenants = searched(engine, caller.narrow(search.tenant)?).await?;
-    let ids = engine
-        .requests_of(&tenants, &search.identity, MAX_FOUND + 1)
-        .await?;
-    if ids.is_empty()
-        && let Some(rejection) = engine.unknown_search(&search.identity.kind)
-    {
-        return Err(rejection.into());
-    }
-    let shown = &ids[..ids.len().min(MAX_FOUND as usize)];
-    // The newest first.
-    let found = engine.requests(shown).await?;
-    let items = found
-        .iter()
-        .map(|request| raw(&engine.status_of(request)))
-        .collect::<Result<_, _>>()?;
-    let truncated = ids.len() > shown.len();
-    let look = Entry::Searched {
-        actor: caller.name.clone(),
-        identity_type: search.identity.kind.clone(),
-        requests: found.iter().map(|request| request.id).collect(),
-        truncated,
-    };
-    let ledger_entry = engine.record_look(look).await?;
-    Ok(Json(Found {
-        page: Page {
-            items,
-            next_cursor: None,
-        },
-        truncated,
-        ledger_entry,
-    }))
-}
-
-/// Where a search looks: in the tenant that it names, else in all that the bearer may see.
-async fn searched(engine: &Engine, named: Option<Tenant>) -> Result<Vec<Tenant>, Problem> {
-    if let Some(tenant) = named {
-        // Nobody is found in a misspelt one, which must not pass for an answer.
-        engine.intake().check_served(&tenant)?;
-        return Ok(vec![tenant]);
-    }
-    let expected = || {
-        Rejection::schema(format!(
-            "tenant: expected one, because there are more than {MAX_TENANTS} here"
-        ))
-    };
-    Ok(engine.known_tenants().await?.ok_or_else(expected)?)
+        next_cursor: page.next.map(|place| wanted.cursor_of(place)),
+    })
+    .into_response())
 }
 
 /// An item as JSON, in the order of its type's members.

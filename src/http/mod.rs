@@ -5,25 +5,30 @@
 //! metric: spans carry the route, not the path, and neither queries, headers nor bodies.
 
 mod acks;
+mod admission;
 mod auth;
 mod backfill;
 mod backups;
 mod batch;
 mod body;
+mod bulk;
 mod callbacks;
 mod console;
+mod csv;
 mod dead_letters;
 mod decisions;
 mod deferred;
 mod detail;
 mod draining;
 mod events;
+mod gatekeeper;
 mod health;
 mod holds;
 mod hosts;
 mod layers;
 pub mod listener;
 mod lists;
+mod looks;
 mod manual;
 mod opendsr;
 mod outputs;
@@ -33,6 +38,7 @@ mod query;
 mod repeats;
 mod report;
 mod requests;
+mod search;
 mod stops;
 mod suppression;
 mod sweeps;
@@ -43,6 +49,7 @@ mod unreadable;
 use std::{
     fmt, io,
     net::{SocketAddr, TcpListener},
+    path::PathBuf,
     pin::Pin,
     sync::Arc,
     time::Duration,
@@ -56,8 +63,9 @@ use axum_server::{Handle, tls_rustls::RustlsConfig};
 use tokio::{sync::mpsc, task::JoinSet};
 use tokio_util::sync::CancellationToken;
 
+pub use self::admission::{Admission, NotReplaced};
 use self::{
-    acks::Acks, auth::Gatekeeper, batch::Batcher, console::Browsers, hosts::Hosts, outputs::Outputs,
+    acks::Acks, batch::Batcher, console::Browsers, gatekeeper::Gatekeeper, hosts::Hosts, outputs::Outputs,
     requests::Commands,
 };
 use crate::{
@@ -78,9 +86,11 @@ pub struct State {
     emissions: mpsc::Sender<Effects>,
     readiness: Readiness,
     auth: Option<Auth>,
+    admission: Option<Admission>,
     tasks_prefix: String,
     signer: Option<Arc<Signer>>,
     controller: Option<Arc<Controller>>,
+    registry_file: Option<PathBuf>,
 }
 
 impl State {
@@ -98,16 +108,32 @@ impl State {
             emissions,
             readiness,
             auth,
+            admission: None,
             tasks_prefix: tasks_prefix.to_owned(),
             signer: None,
             controller: None,
+            registry_file: None,
         }
+    }
+
+    /// With the registry file of this worker, which people compare with the active revision.
+    #[must_use]
+    pub fn comparing(mut self, registry_file: PathBuf) -> Self {
+        self.registry_file = Some(registry_file);
+        self
     }
 
     /// With what believes callbacks of processors of OpenDSR.
     #[must_use]
     pub fn hearing(mut self, controller: Arc<Controller>) -> Self {
         self.controller = Some(controller);
+        self
+    }
+
+    /// With who may call, in place of what `auth` says: it can be replaced while it serves.
+    #[must_use]
+    pub fn admitting(mut self, admission: Admission) -> Self {
+        self.admission = Some(admission);
         self
     }
 
@@ -148,6 +174,8 @@ struct Api {
     signer: Option<Arc<Signer>>,
     /// What believes callbacks of OpenDSR.
     controller: Option<Arc<Controller>>,
+    /// The registry file of this worker.
+    registry_file: Option<PathBuf>,
     /// Where others reach this listener, without a slash at its end.
     public_url: String,
     commands: Batcher<Commands>,
@@ -167,22 +195,28 @@ pub async fn serve(config: &Http, state: State, shutdown: CancellationToken) -> 
         emissions,
         readiness,
         auth,
+        admission,
         tasks_prefix,
         signer,
         controller,
+        registry_file,
     } = state;
+    let admission = match admission {
+        Some(admission) => admission,
+        None => Admission::new(auth, engine.clock.clone()).map_err(io::Error::other)?,
+    };
     let outputs = Outputs::new(emissions);
     let mut batchers = JoinSet::new();
     let commands = Batcher::start(Commands::new(&engine), &outputs, &mut batchers);
     let acks = Batcher::start(Acks::new(&engine), &outputs, &mut batchers);
-    let hosts = auth.is_none().then(|| Hosts::of(config, address));
+    let hosts = admission.is_open().then(|| Hosts::of(config, address));
     // The port may have been any free one.
     let public_url = Http {
         listen: address,
         ..config.clone()
     }
     .url("");
-    let gatekeeper = Gatekeeper::new(auth, engine.clock.clone(), Arc::clone(&engine.metrics));
+    let gatekeeper = Gatekeeper::new(admission, engine.clock.clone(), Arc::clone(&engine.metrics));
     let browsers = Browsers::new(config.tls.is_some() || public_url.starts_with("https://"));
     let api = Arc::new(Api {
         engine,
@@ -193,6 +227,7 @@ pub async fn serve(config: &Http, state: State, shutdown: CancellationToken) -> 
         tasks_prefix,
         signer,
         controller,
+        registry_file,
         public_url,
         commands,
         acks,
@@ -241,9 +276,10 @@ async fn run(
 fn routes(api: Arc<Api>) -> Router {
     Router::new()
         .route("/v1/requests", post(requests::submit).get(lists::requests))
-        .route("/v1/requests/search", post(lists::search))
+        .route("/v1/requests/search", post(search::search))
         .route("/v1/requests/{id}", get(detail::one))
         .route("/v1/requests/{id}/events", get(events::of_request))
+        .route("/v1/requests/{id}/identifiers", post(looks::identifiers))
         .route("/v1/requests/{id}/cancel", post(requests::cancel))
         .route(
             "/v1/requests/{id}/verify-identity",
@@ -252,6 +288,7 @@ fn routes(api: Arc<Api>) -> Router {
         .route("/v1/requests/{id}/approve", post(decisions::approve))
         .route("/v1/requests/{id}/refuse", post(decisions::refuse))
         .route("/v1/requests/{id}/extend", post(decisions::extend))
+        .route("/v1/requests/{id}/forget", post(decisions::forget))
         .route("/v1/approvals", post(decisions::approve_all))
         .route("/v1/suppression/check", post(suppression::check))
         .route("/v1/acks", post(acks::take))
@@ -286,9 +323,11 @@ fn routes(api: Arc<Api>) -> Router {
         .route("/v1/sweeps", get(sweeps::list))
         .route("/v1/dead-letters", get(dead_letters::list))
         .route("/v1/dead-letters/{id}/close", post(dead_letters::close))
+        .route("/v1/dead-letters/{id}/original", post(looks::original))
         .route("/metrics", get(health::metrics))
         .route("/healthz", get(health::alive))
         .route("/readyz", get(health::ready))
+        .merge(bulk::routes())
         .merge(opendsr::routes())
         .merge(console::routes(&api))
         .fallback(problem::not_found)

@@ -24,6 +24,7 @@ use crate::{
     domain::{
         command::Command,
         ids::{CommandId, RequestId, Tenant},
+        request::Request,
         words::DeadLetterReason,
     },
     engine::{
@@ -33,8 +34,9 @@ use crate::{
         operations,
         prepare::{Arrival, PreparedCommand},
         time_ordered_id,
+        traced::end_spans,
     },
-    wire::{Door, Envelope, Message, Rejection, api, command_id_of_caller, envelope},
+    wire::{Door, Envelope, KeptHeaders, Message, Rejection, api, command_id_of_caller, envelope},
 };
 
 /// Takes commands in.
@@ -59,7 +61,10 @@ impl Work for Commands {
     type Answer = Answer;
 
     async fn take(&self, items: &[Self::Item]) -> Result<(Vec<Answer>, Effects), EngineError> {
-        let taken = self.0.intake().take_in(items).await?;
+        let spans = self.0.begin_spans("intake", items);
+        let mut taken = self.0.intake().take_in(items).await;
+        end_spans(spans, taken.as_mut().ok().map(|taken| &mut taken.emission));
+        let taken = taken?;
         let statuses: HashMap<RequestId, &StatusUpdate> = taken
             .emission
             .statuses()
@@ -99,7 +104,7 @@ pub(super) async fn submit(
     let returned = matches!(prepared.command, Command::Reactivated(_));
     let names_processors = names_processors(&prepared.command);
     let warned = engine.intake().warnings_of_types(&prepared.command);
-    let arrival = Arrival::of_call(prepared);
+    let arrival = traced(engine, Arrival::of_call(prepared), &headers);
     match api.commands.take(arrival).await? {
         // It is about a person and names no request.
         Answer::Taken(id, _) if returned => Ok((
@@ -159,10 +164,22 @@ pub(super) async fn cancel(
     headers: HeaderMap,
     Payload(bytes): Payload,
 ) -> Result<Response, Problem> {
+    let request = withdraw(&api, id, &headers, &caller, &bytes).await?;
+    Ok(Json(api.engine.status_of(&request)).into_response())
+}
+
+/// Withdraws a request, whichever door the decision came through; the request as it is then.
+pub(super) async fn withdraw(
+    api: &Api,
+    id: RequestId,
+    headers: &HeaderMap,
+    caller: &Caller,
+    bytes: &[u8],
+) -> Result<Request, Problem> {
     let reason =
-        api::parse_reason(&bytes).inspect_err(|rejection| count_unreadable(&api.engine, rejection))?;
+        api::parse_reason(bytes).inspect_err(|rejection| count_unreadable(&api.engine, rejection))?;
     caller.check_command(&api.engine, id, "cancel").await?;
-    let once = repeats::of_request(&api, &caller, &headers, ("cancel", id), &bytes).await?;
+    let once = repeats::of_request(api, caller, headers, ("cancel", id), bytes).await?;
     let by = operations::By {
         actor: &caller.name,
         once: once.as_ref(),
@@ -174,11 +191,10 @@ pub(super) async fn cancel(
         .await;
     let (request, emission) = match done {
         Ok(done) => done,
-        Err(error) => return Err(repeats::in_state_of_request(&api, id, error).await),
+        Err(error) => return Err(repeats::in_state_of_request(api, id, error).await),
     };
-    let answer = Json(api.engine.status_of(&request)).into_response();
     api.outputs.hand_over(emission).await;
-    Ok(answer)
+    Ok(request)
 }
 
 /// Whether this bearer has submitted the request.
@@ -258,4 +274,14 @@ pub(super) fn make_id(envelope: &mut Envelope<'_>, engine: &Engine) {
     if envelope.command_id_default.is_none() && envelope.event_id().is_none() {
         envelope.command_id_default = Some(CommandId(time_ordered_id(engine.clock.now())));
     }
+}
+
+/// A call's message with the trace that it belongs to, where anybody looks at traces.
+pub(super) fn traced<T>(engine: &Engine, mut arrival: Arrival<T>, headers: &HeaderMap) -> Arrival<T> {
+    if engine.traces().is_some()
+        && let Some(parent) = headers.get("traceparent")
+    {
+        arrival.headers = KeptHeaders::of([("traceparent", Some(parent.as_bytes()))]);
+    }
+    arrival
 }

@@ -4,6 +4,7 @@
 use async_trait::async_trait;
 
 use super::{
+    bulk::{BulkStore, BulkTransaction},
     capsules::{CapsuleStore, CapsuleTransaction},
     changes::Changes,
     counters::CounterStore,
@@ -17,6 +18,7 @@ use super::{
     history::Passed,
     keyring::KeyringStore,
     ledger::{LedgerStore, LedgerTransaction},
+    lists::{ListStore, ListTransaction, ViewStore},
     manual::{ManualStore, ManualTransaction},
     outbox::OutboxStore,
     outcomes::OutcomeStore,
@@ -43,6 +45,9 @@ pub trait Store:
     + Transactions
     + RequestStore
     + LedgerStore
+    + ListStore
+    + ViewStore
+    + BulkStore
     + CounterStore
     + FactStore
     + SweepStore
@@ -77,8 +82,21 @@ pub trait Store:
     async fn warnings(&self) -> Result<Vec<String>, StoreError> {
         Ok(Vec::new())
     }
+    /// What is wrong with the database itself: indexes that are missing, a pooler that takes sessions apart.
+    async fn flaws(&self) -> Result<Vec<Flaw>, StoreError> {
+        Ok(Vec::new())
+    }
     /// The size of the whole store on disk, for the bench.
     async fn bytes_on_disk(&self) -> Result<u64, StoreError>;
+}
+
+/// Something that is wrong with a database.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Flaw {
+    /// What.
+    pub what: String,
+    /// What to do about it.
+    pub advice: String,
 }
 
 /// Begins transactions.
@@ -97,6 +115,8 @@ pub trait Transaction:
     Session
     + RequestTransaction
     + LedgerTransaction
+    + ListTransaction
+    + BulkTransaction
     + FactTransaction
     + StopTransaction
     + ManualTransaction

@@ -35,6 +35,8 @@ pub trait RequestStore: Send + Sync {
     async fn oldest_open(&self) -> Result<Option<At>, StoreError>;
     /// Whether anything is due: one cheap look, so that nothing is begun where nothing is.
     async fn is_due(&self, now: At) -> Result<bool, StoreError>;
+    /// How many requests are due, `limit` at the most.
+    async fn due(&self, now: At, limit: u32) -> Result<u64, StoreError>;
 }
 
 /// Requests within a transaction. What is locked or woken is [`super::Transaction`]'s own.
@@ -104,6 +106,8 @@ pub struct StateRow {
     pub status: Status,
     /// When it was received.
     pub received_at: At,
+    /// By when it is due.
+    pub deadline: At,
     /// When it wants to be woken.
     pub wake_at: Option<At>,
     /// All of it but id and revision.
@@ -122,6 +126,7 @@ impl StateRow {
             revision: request.revision,
             status: request.life.status,
             received_at: request.head.received_at,
+            deadline: request.life.clock.due,
             wake_at: request.bookkeeping.wake_at,
             packed,
         })

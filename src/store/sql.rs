@@ -6,6 +6,7 @@
 //!
 //! The hot tables are written in the adapters, each in its dialect's own way.
 
+mod bulk;
 mod capsules;
 mod cold;
 mod counters;
@@ -16,6 +17,7 @@ mod early;
 mod facts;
 mod keyring;
 mod ledger;
+mod lists;
 mod manual;
 mod merged;
 mod outbox;

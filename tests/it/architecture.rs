@@ -298,7 +298,8 @@ fn no_decision_reads_the_machines_clock() {
         // What is only shown.
         ("engine/decision_inputs.rs", 1),
         ("engine/replay_throttle.rs", 1),
-        ("engine/gauges.rs", 3),
+        ("engine/gauges.rs", 4),
+        ("engine/gauges/due.rs", 1),
         // What is counted for people to compare, and as of when it is shown.
         ("engine/outcomes.rs", 2),
         ("engine/standing.rs", 1),
@@ -306,15 +307,33 @@ fn no_decision_reads_the_machines_clock() {
         ("http/manual.rs", 1),
         ("engine/by_hand.rs", 1),
         ("engine/settlement.rs", 1),
-        ("http/dead_letters.rs", 1),
+        ("http/dead_letters.rs", 2),
         ("app/tasks/periodic.rs", 1),
         // Only makes an id.
         ("http/requests.rs", 1),
+        // When a job moved last, and what tells its worker from others; when a filter was kept; how old a list's rows are.
+        ("app/tasks/bulk.rs", 1),
+        ("engine/bulk/ordering.rs", 1),
+        ("engine/bulk/working.rs", 1),
+        ("engine/questions.rs", 1),
+        ("http/lists/rows.rs", 1),
+        // As of when a page of the console is shown.
+        ("http/console/parts/times.rs", 1),
         // Says when somebody looked; nothing is decided by it.
-        ("engine/looks.rs", 1),
+        ("engine/looks.rs", 2),
         // As of when a report is, and which month is over.
         ("engine/report.rs", 1),
         ("http/report.rs", 1),
+        // Whether somebody is still signed in, and whether a token or what an identity provider says is in its time: nothing of a
+        // request is decided by it, and a clock that is wrong lets nobody decide anything.
+        ("engine/sessions.rs", 2),
+        ("http/gatekeeper.rs", 2),
+        ("http/console/sign_in.rs", 1),
+        ("http/console/oidc.rs", 1),
+        ("transport/oidc.rs", 3),
+        ("transport/oidc/code.rs", 1),
+        // What a length of time in months is counted from.
+        ("app/tasks/config_reload.rs", 1),
         // Whether a certificate is in its time: said, and for clients to decide.
         ("app/startup.rs", 1),
         ("http/mod.rs", 1),

@@ -5,7 +5,9 @@
 #   ensure_build_tools, ensure_services, ensure_compose   install what is missing, or say what is and exit
 #   services_start     start both, wait until both are ready, export LACUNA_TEST_KAFKA, LACUNA_TEST_POSTGRES and
 #                      LACUNA_TEST_PYTHON (a Python with a Kafka client: processors that know nothing but the contract; and with
-#                      what verifies signatures) and LACUNA_TEST_NODE_PATH (packages of npm that verify signatures)
+#                      what verifies signatures), LACUNA_TEST_NODE_PATH (packages of npm that verify signatures),
+#                      LACUNA_TEST_AXE (what looks whether everybody can use a page) and LACUNA_TEST_OIDC_PROVIDER (a folder with
+#                      an identity provider of npm)
 #   services_watch     return when one of them has ended
 #   services_stop      stop both and remove their data; harmless when nothing runs
 #   services_report    print the log of each one that has ended by itself
@@ -23,6 +25,11 @@ confluent_kafka_version=2.16.1
 standardwebhooks_pypi_version=1.1.0
 standardwebhooks_npm_version=1.1.1
 cryptography_version=50.0.2
+# Helm's engine as a library, and Kubernetes' schemas: what the chart is rendered with and held against.
+helm_python_sdk_version=0.2.2
+kubernetes_validate_version=1.37.0
+# What looks at the pages of the console.
+axe_core_version=4.14.1
 
 services_dir=""
 declare -A service_pid=()
@@ -84,37 +91,87 @@ ensure_services() {
   ensure_postgres
   ensure_python
   ensure_node_packages
+  ensure_promtool
+  ensure_systemd_analyze
+  ensure_identity_provider
+  ensure_browser
 }
 
-# A virtual environment of our own, in the cache: the README's processor and those of the tests run in it.
+# A browser for the pages of the console, and what drives it.
+ensure_browser() {
+  { command -v chromium && command -v chromedriver; } >/dev/null || install_packages chromium chromium-driver
+  { command -v chromium && command -v chromedriver; } >/dev/null ||
+    die "missing here: chromium and chromedriver, which the tests of the console need"
+}
+
+# Virtual environments of our own, in the cache: the README's processor and those of the tests run in the first, the chart is rendered in
+# the second.
 ensure_python() {
-  local packages=("confluent-kafka==$confluent_kafka_version" "standardwebhooks==$standardwebhooks_pypi_version"
-    "cryptography==$cryptography_version")
+  python_environment LACUNA_TEST_PYTHON "confluent-kafka==$confluent_kafka_version" \
+    "standardwebhooks==$standardwebhooks_pypi_version" "cryptography==$cryptography_version"
+  python_environment LACUNA_TEST_CHART_PYTHON "helm-python-sdk==$helm_python_sdk_version" \
+    "kubernetes-validate==$kubernetes_validate_version"
+}
+
+# Sets a variable to the interpreter of an environment that has these packages, and exports it.
+python_environment() { # variable package…
+  local -n interpreter=$1
+  export "${1?}"
+  shift
   # Whatever is asked for has an environment of its own, so that a changed version makes a new one.
-  LACUNA_TEST_PYTHON="$cache_dir/python-$(printf '%s\n' "${packages[@]}" | sha256sum | cut -c-16)/bin/python"
-  export LACUNA_TEST_PYTHON
-  [[ ! -x $LACUNA_TEST_PYTHON ]] || return 0
+  interpreter="$cache_dir/python-$(printf '%s\n' "$@" | sha256sum | cut -c-16)/bin/python"
+  [[ ! -x $interpreter ]] || return 0
   python3 -c 'import ensurepip, venv' 2>/dev/null || install_packages python3-venv
   mkdir -p "$cache_dir"
   (
     flock 9
-    [[ ! -x $LACUNA_TEST_PYTHON ]] || exit 0
+    [[ ! -x $interpreter ]] || exit 0
     # Environments hold their own path, so this one is made in place; the interpreter's link comes last.
-    made=${LACUNA_TEST_PYTHON%/bin/python}
+    made=${interpreter%/bin/python}
     rm -rf "$made"
     python3 -m venv --without-pip "$made"
     mv "$made/bin/python" "$made/bin/python.unfinished"
     python3 -m pip --quiet --disable-pip-version-check --python "$made/bin/python.unfinished" install \
-      --only-binary :all: "${packages[@]}"
-    mv "$made/bin/python.unfinished" "$LACUNA_TEST_PYTHON"
-  ) 9>"$cache_dir/python.lock" >&2 || die "${packages[*]} could not be installed with pip (see above)"
+      --only-binary :all: "$@"
+    mv "$made/bin/python.unfinished" "$interpreter"
+  ) 9>"$cache_dir/python.lock" >&2 || die "$* could not be installed with pip (see above)"
+}
+
+# promtool, which tests alert rules. It comes with Debian's package of Prometheus, whose server would start where it is installed, so it is
+# only taken out.
+ensure_promtool() {
+  LACUNA_TEST_PROMTOOL=$(command -v promtool || echo "$cache_dir/prometheus/usr/bin/promtool")
+  export LACUNA_TEST_PROMTOOL
+  [[ ! -x $LACUNA_TEST_PROMTOOL ]] || return 0
+  command -v apt-get >/dev/null || die "missing here: promtool. It is a part of Prometheus."
+  mkdir -p "$cache_dir"
+  (
+    flock 9
+    [[ ! -x $LACUNA_TEST_PROMTOOL ]] || exit 0
+    fetched=$(mktemp -d "$cache_dir/prometheus.XXXXXX")
+    trap 'rm -rf "$fetched"' EXIT
+    as_root apt-get -qq update
+    (cd "$fetched" && apt-get -qq download prometheus && dpkg-deb --extract prometheus_*.deb tree)
+    rm -rf "$cache_dir/prometheus"
+    mv "$fetched/tree" "$cache_dir/prometheus"
+  ) 9>"$cache_dir/prometheus.lock" >&2 || die "promtool could not be taken out of Debian's package prometheus (see above)"
+}
+
+# systemd-analyze, which judges the unit.
+ensure_systemd_analyze() {
+  command -v systemd-analyze >/dev/null || install_packages systemd
+  command -v systemd-analyze >/dev/null || die "missing here: systemd-analyze"
 }
 
 # Packages of npm, in the cache.
 ensure_node_packages() {
-  local folder="$cache_dir/node-standardwebhooks-$standardwebhooks_npm_version"
+  local packages=("standardwebhooks@$standardwebhooks_npm_version" "axe-core@$axe_core_version")
+  # Whatever is asked for has a folder of its own, so that a changed version makes a new one.
+  local folder
+  folder="$cache_dir/node-$(printf '%s\n' "${packages[@]}" | sha256sum | cut -c-16)"
   LACUNA_TEST_NODE_PATH="$folder/node_modules"
-  export LACUNA_TEST_NODE_PATH
+  LACUNA_TEST_AXE="$LACUNA_TEST_NODE_PATH/axe-core/axe.min.js"
+  export LACUNA_TEST_NODE_PATH LACUNA_TEST_AXE
   command -v node >/dev/null || install_packages nodejs
   command -v node >/dev/null || die "missing here: node"
   [[ ! -e $folder/installed ]] || return 0
@@ -123,9 +180,27 @@ ensure_node_packages() {
   (
     flock 9
     [[ ! -e $folder/installed ]] || exit 0
-    npm install --silent --no-audit --no-fund --no-save --prefix "$folder" "standardwebhooks@$standardwebhooks_npm_version"
+    npm install --silent --no-audit --no-fund --no-save --prefix "$folder" "${packages[@]}"
     touch "$folder/installed"
-  ) 9>"$cache_dir/node.lock" >&2 || die "standardwebhooks could not be installed with npm (see above)"
+  ) 9>"$cache_dir/node.lock" >&2 || die "${packages[*]} could not be installed with npm (see above)"
+}
+
+# An identity provider, in the cache: what its lock file names, with the digests that stand there.
+ensure_identity_provider() {
+  local lock="$support_dir/oidc/package-lock.json"
+  LACUNA_TEST_OIDC_PROVIDER="$cache_dir/node-oidc-$(sha256sum "$lock" | cut -c-16)"
+  export LACUNA_TEST_OIDC_PROVIDER
+  [[ ! -e $LACUNA_TEST_OIDC_PROVIDER/installed ]] || return 0
+  command -v npm >/dev/null || install_packages npm
+  mkdir -p "$cache_dir"
+  (
+    flock 9
+    [[ ! -e $LACUNA_TEST_OIDC_PROVIDER/installed ]] || exit 0
+    mkdir -p "$LACUNA_TEST_OIDC_PROVIDER"
+    cp "$support_dir/oidc/package.json" "$lock" "$LACUNA_TEST_OIDC_PROVIDER"
+    npm ci --silent --no-audit --no-fund --prefix "$LACUNA_TEST_OIDC_PROVIDER"
+    touch "$LACUNA_TEST_OIDC_PROVIDER/installed"
+  ) 9>"$cache_dir/node.lock" >&2 || die "oidc-provider could not be installed with npm (see above)"
 }
 
 # Sets `java` to the first Java that is new enough for Kafka 4 (17).

@@ -300,7 +300,7 @@ fn auth() {
         ),
         (
             "[auth]\noidc = { issuer = 'a', audience = 'b', role_claim = 'c' }",
-            "2: auth.oidc: not built yet in this version: only the tokens of auth.tokens are accepted",
+            "2: auth.oidc.issuer: expected the issuer as the identity provider writes it, such as https://id.example.org",
         ),
     ]);
 }

@@ -31,11 +31,16 @@ impl Room {
         now: At,
     ) -> Result<Self, EngineError> {
         let mut room = Self {
-            common: left(tx, engine.approval, None, now).await?,
+            common: left(tx, engine.policy().approval, None, now).await?,
             own: BTreeMap::new(),
         };
         for tenant in tenants {
-            if let Some(approval) = engine.tenants_rules.get(tenant).and_then(|own| own.approval) {
+            if let Some(approval) = engine
+                .policy()
+                .tenant_rules
+                .get(*tenant)
+                .and_then(|own| own.approval)
+            {
                 let left = left(tx, approval, Some(tenant), now).await?;
                 room.own.insert((*tenant).clone(), left);
             }

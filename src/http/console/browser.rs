@@ -114,7 +114,7 @@ async fn who(api: &Api, headers: &HeaderMap, id: Option<&SessionId>) -> Result<W
     if api.gatekeeper.is_open() || headers.contains_key(header::AUTHORIZATION) {
         // A program that looks at pages; no browser sends this header by itself.
         return Ok(Who::Known {
-            caller: api.gatekeeper.caller(headers)?,
+            caller: api.gatekeeper.caller(headers).await?,
             signed_in: false,
         });
     }

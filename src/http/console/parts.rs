@@ -4,9 +4,12 @@ pub mod badge;
 pub mod flash;
 pub mod form;
 pub mod table;
+pub mod text;
 pub mod times;
 
 use maud::{Markup, html};
+
+use super::super::problem::Problem;
 
 /// Where there is nothing to show: what would stand here, and what somebody could do for it.
 pub fn nothing(what: &str, hint: &Markup) -> Markup {
@@ -50,4 +53,25 @@ pub fn facts(rows: &[(&str, Markup)]) -> Markup {
             }
         }
     }
+}
+
+/// What went wrong, for the page that it went wrong on.
+pub fn not_done(problem: &Problem) -> Markup {
+    let (_, _, detail) = problem.said();
+    notice(
+        "bad",
+        &html! {
+            p { strong { "Nothing was done: " (problem.title()) } }
+            p { (capitalised(detail)) "." }
+            p { "The page below shows how things stand now." }
+        },
+    )
+}
+
+/// With a large letter at its beginning.
+pub fn capitalised(sentence: &str) -> String {
+    let mut letters = sentence.chars();
+    letters
+        .next()
+        .map_or_else(String::new, |first| first.to_uppercase().chain(letters).collect())
 }

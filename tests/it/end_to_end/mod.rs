@@ -2,6 +2,7 @@
 //! the contract, the worker killed in the middle, every request proved complete.
 
 mod attested;
+mod bulk;
 mod clocks;
 mod constraints;
 mod deferred;
@@ -18,6 +19,7 @@ mod lost_log;
 mod opendsr;
 mod pages;
 pub mod standby;
+mod traces;
 mod webhook;
 mod workers;
 

@@ -8,7 +8,6 @@ use super::fixture::api;
 async fn paths_and_methods_that_are_not_there() {
     let api = api().await;
     for path in [
-        "/",
         "/v1",
         "/v1/report",
         "/v1/processors/crm/halt",

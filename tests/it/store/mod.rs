@@ -8,6 +8,7 @@ mod facts;
 pub mod fixture;
 mod gauges;
 mod journal;
+mod lists;
 mod merged;
 mod older;
 mod outcomes;
@@ -19,6 +20,7 @@ mod reports;
 mod requests;
 mod rows;
 mod schema;
+mod sessions;
 mod sqlite;
 mod statements;
 mod sweeps;
@@ -87,6 +89,8 @@ on_both_stores! {
     facts::older_facts_are_chained_from_the_start as older_facts_are_chained_from_the_start,
     outcomes::are_summed_by_minutes_and_hours as outcomes_are_summed_by_minutes_and_hours,
     outcomes::forget_minutes_of_which_nothing_is_out as outcomes_forget_minutes_of_which_nothing_is_out,
+    sessions::are_seen_and_ended as sessions_are_seen_and_ended,
+    sessions::are_forgotten_when_their_time_is_over as sessions_are_forgotten_when_their_time_is_over,
     sweeps::are_taken_up_where_they_stopped as sweeps_are_taken_up_where_they_stopped,
     sweeps::walk_what_is_open as sweeps_walk_what_is_open,
     sweeps::walk_what_is_held_or_deferred as sweeps_walk_what_is_held_or_deferred,
@@ -99,6 +103,10 @@ on_both_stores! {
     capsules::have_the_key_of_their_epoch as capsules_have_the_key_of_their_epoch,
     capsules::take_the_place_of_older_ones as capsules_take_the_place_of_older_ones,
     capsules::are_gone_with_their_key as capsules_are_gone_with_their_key,
+    lists::are_walked_in_either_direction as lists_are_walked_in_either_direction,
+    lists::are_filled_in_after_an_earlier_version as lists_are_filled_in_after_an_earlier_version,
+    lists::are_never_read_as_a_whole as lists_are_never_read_as_a_whole,
+    lists::of_bulk_jobs_are_each_owned_by_one as bulk_jobs_are_each_owned_by_one,
     expiry::lines_give_the_oldest_first as lines_give_the_oldest_first,
     expiry::a_line_is_shared_by_two_workers as a_line_is_shared_by_two_workers,
     expiry::digests_go_and_leave_the_request as digests_go_and_leave_the_request,

@@ -103,3 +103,12 @@ pub fn choice_field(form: &str, name: &str, label: &str, choices: &[(&str, Strin
         }
     }
 }
+
+/// The fields of a form as the body of the API's call; what was left empty is left out.
+pub fn body(fields: &[(&str, &str)]) -> Vec<u8> {
+    let given = fields.iter().filter(|(_, value)| !value.trim().is_empty());
+    let object: serde_json::Map<String, serde_json::Value> = given
+        .map(|(name, value)| ((*name).to_owned(), (*value).into()))
+        .collect();
+    serde_json::Value::Object(object).to_string().into_bytes()
+}

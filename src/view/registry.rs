@@ -14,7 +14,7 @@ use crate::domain::{
 };
 
 /// The whole registry, as a file that says the same.
-pub(super) fn whole(registry: &Registry) -> String {
+pub fn whole(registry: &Registry) -> String {
     let blocks = registry.processors.iter().map(|processor| {
         let lines: Vec<String> = keys(processor)
             .into_iter()
@@ -26,7 +26,7 @@ pub(super) fn whole(registry: &Registry) -> String {
 }
 
 /// What has to be changed to get from one registry to another; empty: they are the same.
-pub(super) fn changes(before: &Registry, after: &Registry) -> Vec<String> {
+pub fn changes(before: &Registry, after: &Registry) -> Vec<String> {
     let mut changes = Vec::new();
     for old in &before.processors {
         match after.get(&old.id) {
@@ -267,111 +267,4 @@ fn list<T: Display>(values: &[T]) -> String {
 
 fn quoted(value: impl Display) -> String {
     toml_edit::value(value.to_string()).to_string()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::config::registry_file::read_text;
-
-    const FILE: &str = r#"
-        [[processor]]
-        id = "billing"
-        kind = "payments"
-        transport = { type = "kafka", topic = "billing.tasks" }
-        actions = ["erase"]
-        identities = ["customer_id"]
-        [[processor]]
-        id = "crm"
-        name = 'CRM "vendor"'
-        kind = "crm"
-        transport = { type = "kafka" }
-        actions = ["erase", "anonymize"]
-        identities = ["email", "customer_id"]
-        missing_identity = "exempt"
-        honours_cutoff = true
-        anonymize_fallback = "erase"
-        accept_anonymized = true
-        accept_pseudonymised = true
-        require_evidence = ["method", "digest"]
-        require_method = ["purge", "crypto_erase"]
-        purposes = ["marketing"]
-        categories = ["contacts"]
-        regions = ["eu"]
-        after = ["billing"]
-        ack_timeout = "90s"
-        retry = { initial = "2m", multiplier = 3.5, max = "7h", jitter = 0.25, attempts = 3 }
-        concurrency = 2
-        verify = { after = "7d" }
-        sweep = { after = "90m" }
-        retention = [{ categories = ["contacts"], basis = "tax_law", keep = "1y6mo", then = "anonymize", from = "paid_at" }]
-        [[processor]]
-        id = "nightly"
-        kind = "backup"
-        transport = { type = "kafka" }
-        actions = ["erase"]
-        identities = ["customer_id"]
-        backup = { sources = ["crm", "billing"], set = "n", keep = "5w", confirm_by = "ack", overdue_after = "1h", erase_by = "key" }
-    "#;
-
-    #[test]
-    fn what_is_shown_can_be_activated_again() {
-        let registry = read_text("a", FILE).unwrap();
-        let shown = whole(&registry);
-        assert_eq!(read_text("b", &shown).unwrap(), registry, "{shown}");
-        assert!(changes(&registry, &registry).is_empty());
-    }
-
-    #[test]
-    fn each_changed_key_is_a_change() {
-        let before = read_text("a", FILE).unwrap();
-        let after = read_text(
-            "b",
-            &FILE
-                .replace("\"90s\"", "\"2d\"")
-                .replace("sweep = { after = \"90m\" }", "")
-                .replace("\"1y6mo\", then = \"anonymize\", from = \"paid_at\"", "\"2y\"")
-                .replace(", erase_by = \"key\"", "")
-                .replace("'CRM \"vendor\"'", "\"New\""),
-        )
-        .unwrap();
-        assert_eq!(
-            changes(&before, &after),
-            [
-                "  processor \"crm\"",
-                "-   name = 'CRM \"vendor\"'",
-                "+   name = \"New\"",
-                "-   ack_timeout = \"90s\"",
-                "+   ack_timeout = \"2d\"",
-                r#"-   retention = [{ categories = ["contacts"], basis = "tax_law", keep = "1y6mo", then = "anonymize", from = "paid_at" }]"#,
-                r#"+   retention = [{ categories = ["contacts"], basis = "tax_law", keep = "2y", then = "erase" }]"#,
-                "-   sweep = { after = \"1h30m\" }",
-                "  processor \"nightly\"",
-                r#"-   backup = { sources = ["crm", "billing"], set = "n", keep = "35d", confirm_by = "ack", overdue_after = "1h", erase_by = "key" }"#,
-                r#"+   backup = { sources = ["crm", "billing"], set = "n", keep = "35d", confirm_by = "ack", overdue_after = "1h" }"#,
-            ]
-        );
-    }
-
-    #[test]
-    fn processors_come_go_and_change_places() {
-        let both = read_text("a", FILE).unwrap();
-        let one = Registry {
-            processors: both.processors[..1].to_vec(),
-        };
-        assert_eq!(
-            changes(&both, &one),
-            ["- processor \"crm\"", "- processor \"nightly\""]
-        );
-        let added = changes(&one, &both);
-        assert_eq!(added[0], "+ processor \"crm\"");
-        assert!(
-            added.iter().any(|line| line == "+   after = [\"billing\"]"),
-            "{added:?}"
-        );
-        let turned = Registry {
-            processors: both.processors.iter().rev().cloned().collect(),
-        };
-        assert_eq!(changes(&both, &turned).len(), 1);
-    }
 }
