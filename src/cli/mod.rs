@@ -10,6 +10,7 @@ pub mod dead_letters;
 pub mod deferred;
 pub mod doctor;
 mod documents;
+pub mod drop;
 pub mod explain;
 mod foreign;
 pub mod forget;
@@ -60,6 +61,8 @@ pub enum Command {
     Topics(topics::Args),
     /// Publishes commands.
     Submit(submit::Args),
+    /// California's deletion mechanism for data brokers: takes lists in, and answers them.
+    Drop(drop::Args),
     /// Ends a service: publishes commands for everybody on a file, once two people agree.
     Sunset(sunset::Args),
     /// Shows one request: is it done, and if not, why not?
@@ -119,6 +122,7 @@ impl Command {
             Self::Migrate(args) => migrate::run(&args),
             Self::Topics(args) => topics::run(args),
             Self::Submit(args) => submit::run(&args),
+            Self::Drop(args) => drop::run(args),
             Self::Sunset(args) => sunset::run(&args),
             Self::Status(args) => status::run(&args),
             Self::Requests(args) => requests::run(&args),

@@ -11,6 +11,7 @@ mod mistakes;
 mod reconciling;
 mod redriving;
 mod reloading;
+mod reporting;
 mod services;
 mod starting;
 mod stopping;
