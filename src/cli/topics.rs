@@ -67,7 +67,7 @@ struct Wanted {
 
 impl Wanted {
     fn load(arg: &ConfigArg) -> Result<Self, Failure> {
-        let (config, registry) = Config::load_with_registry(&arg.config)?;
+        let (config, registry) = Config::load_with_registry(arg.path())?;
         let cluster = session::cluster(&config)?;
         let topics = needed(&config.kafka.topics, &registry);
         Ok(Self {

@@ -148,7 +148,8 @@ pub struct Engine {
     placeholders: Placeholders,
     rules: Rules,
     approval: Approval,
-    complaint_bodies: ComplaintBodies,
+    /// To whom a person can complain about a refusal, in the controller's words.
+    pub complaint_bodies: ComplaintBodies,
     early: EarlyCommands,
     keep_after_completion: Duration,
     keeps: Keeps,

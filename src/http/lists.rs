@@ -5,6 +5,7 @@
 use std::sync::Arc;
 
 use axum::{Json, extract::State, http::Uri};
+use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::value::{RawValue, to_raw_value};
 use uuid::Uuid;
@@ -13,6 +14,7 @@ use super::{
     Api,
     auth::{Auditor, By, Caller, Compliance},
     body::Payload,
+    calls::Calls,
     problem::Problem,
     query::{Page, Params, cursor},
 };
@@ -25,7 +27,7 @@ use crate::{
         words::Status,
     },
     engine::{Engine, EngineError, identifying::MAX_TENANTS},
-    wire::{Rejection, api},
+    wire::{Rejection, api, schemas::bodies, status::StatusMessage},
 };
 
 /// How many requests one call looks at: some 100 ms of work.
@@ -179,6 +181,31 @@ impl Filter {
     }
 }
 
+/// The calls.
+pub(super) fn calls() -> Calls {
+    Calls::new()
+        .get("/v1/requests", requests, |call| {
+            call.says("Lists requests")
+                .query_list::<Status>("status", "Only those in one of these states.")
+                .query::<Tenant>("tenant", "Only those of this tenant.")
+                .query::<ProcessorId>("processor", "Only those that concern this processor.")
+                .query::<bool>("overdue", "Whether the deadline has passed and live systems are not clean.")
+                .query::<bool>("at_risk", "Whether little of the period is left.")
+                .query::<bool>("needs_attention", "Whether a person has to look at it.")
+                .query::<At>("received_after", "Only those that were received after this time.")
+                .query::<At>("received_before", "Only those that were received before this time.")
+                .paged()
+                .answers::<Page<StatusMessage<'_>>>(200, "A page of status objects.")
+        })
+        .post("/v1/requests/search", search, |call| {
+            call.says("Finds the requests of a person")
+                .details("By one identifier, which never stands in a URL. That somebody has looked is an entry in the ledger.")
+                .body::<bodies::SearchBody>()
+                .example("email", r#"{"identity": {"type": "email", "value": "ann@example.org"}}"#)
+                .answers::<Found>(200, "The requests, the newest first.")
+        })
+}
+
 /// `GET /v1/requests`
 pub(super) async fn requests(
     State(api): State<Arc<Api>>,
@@ -218,9 +245,10 @@ pub(super) async fn requests(
 }
 
 /// What a search has found.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 pub(super) struct Found {
     #[serde(flatten)]
+    #[schemars(with = "Page<StatusMessage<'_>>")]
     page: Page<Box<RawValue>>,
     /// Whether there are more than are shown.
     truncated: bool,

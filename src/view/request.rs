@@ -29,11 +29,13 @@ use crate::{
 };
 
 /// The status object, and what it leaves out: what a list of tasks on a terminal needs.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, schemars::JsonSchema)]
 pub struct RequestOverview<'a> {
     /// The status.
     #[serde(flatten)]
     pub status: StatusMessage<'a>,
+    /// Why it has to be erased.
+    pub reason: Reason,
     /// The deadline, where that is no working day.
     pub deadline_rolled: At,
     /// The tasks, in the order of the plan.
@@ -45,6 +47,7 @@ impl<'a> RequestOverview<'a> {
     pub fn of(request: &'a Request, complaint_bodies: &'a ComplaintBodies, lanes: &LanesNow<'_>) -> Self {
         Self {
             status: status_message(request, complaint_bodies, lanes),
+            reason: request.head.reason,
             deadline_rolled: request.life.clock.rolled,
             task_list: TaskView::all(request, lanes).collect(),
         }
@@ -52,7 +55,7 @@ impl<'a> RequestOverview<'a> {
 }
 
 /// One request in full.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, schemars::JsonSchema)]
 pub struct RequestDetail<'a> {
     #[serde(flatten)]
     status: StatusMessage<'a>,
@@ -152,14 +155,14 @@ pub fn identifiers(request: &Request, context: &Context<'_>) -> &'static str {
     }
 }
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, schemars::JsonSchema)]
 struct Gate {
     gate: &'static str,
     open: bool,
     until: Option<At>,
 }
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, schemars::JsonSchema)]
 struct Deadlines {
     /// By when the person has to be told that the request has come in.
     acknowledge_by: Option<At>,

@@ -2,13 +2,16 @@
 
 mod by_hand;
 mod ceasing;
+mod completing;
 mod deferring;
+pub mod embedded;
 mod files;
 mod keyrings;
 mod large;
 mod mistakes;
 mod reconciling;
 mod redriving;
+mod remote;
 mod services;
 mod starting;
 mod stopping;

@@ -24,3 +24,5 @@ mod suppression;
 mod tasks;
 mod tenants;
 mod tls;
+
+pub use tls::certificate;
