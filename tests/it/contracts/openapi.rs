@@ -2,6 +2,7 @@
 
 use std::{collections::BTreeSet, path::PathBuf};
 
+use lacuna::http::openapi;
 use reqwest::{Client, Method};
 use serde_json::{Value, json};
 use tokio::process::Command;
@@ -82,6 +83,41 @@ fn the_description_is_valid_openapi() {
         done.status.success() && said.contains("OK"),
         "{said}{}",
         String::from_utf8_lossy(&done.stderr)
+    );
+}
+
+/// A route that was made past the descriptions.
+#[test]
+fn every_route_of_the_api_is_described() {
+    let described: Value = serde_json::from_str(openapi::text()).unwrap();
+    let mut undescribed = Vec::new();
+    let mut folders = vec![repository("src/http")];
+    while let Some(folder) = folders.pop() {
+        for entry in std::fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                // Its pages are for people.
+                folders.extend(Some(path).filter(|path| !path.ends_with("console")));
+                continue;
+            }
+            let text = std::fs::read_to_string(&path).unwrap();
+            let code = text.split("#[cfg(test)]").next().unwrap();
+            for route in code.split(".route(").skip(1) {
+                let named = route
+                    .trim_start()
+                    .strip_prefix('"')
+                    .and_then(|rest| rest.split('"').next());
+                if let Some(named) = named.filter(|named| described["paths"][*named].is_null()) {
+                    undescribed.push(format!("{named} in {}", path.display()));
+                }
+            }
+        }
+    }
+    assert!(
+        undescribed.is_empty(),
+        "these routes have no description: {undescribed:#?}. In place of `.route(…)` and `routes()`, give the module of the handler a \
+         function `calls`, as src/http/deferred.rs has one, and add it to `calls` in src/http/mod.rs. CONTRIBUTING.md, \"A call \
+         over HTTP\", says the rest"
     );
 }
 
