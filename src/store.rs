@@ -8,6 +8,7 @@
 
 #[macro_use]
 mod columns;
+mod bulk;
 mod capsules;
 mod changes;
 mod classify;
@@ -22,6 +23,7 @@ pub mod history;
 mod in_order;
 mod keyring;
 mod ledger;
+mod lists;
 mod manual;
 pub mod open;
 mod origin;
@@ -37,6 +39,7 @@ mod retention;
 pub mod run;
 mod schema;
 mod session;
+mod sessions;
 mod sql;
 pub mod sqlite;
 mod statement;
@@ -46,6 +49,7 @@ mod suppression;
 mod sweeps;
 
 pub use self::{
+    bulk::*,
     capsules::*,
     changes::Changes,
     counters::*,
@@ -58,6 +62,7 @@ pub use self::{
     history::{Chain, Head, Passed},
     keyring::*,
     ledger::*,
+    lists::*,
     manual::*,
     open::{Exclusive, StoreOptions},
     origin::Origin,
@@ -71,6 +76,7 @@ pub use self::{
     retention::*,
     run::{Attempts, Observer, StoreFailure},
     session::{Dialect, Pool, Session},
+    sessions::*,
     statement::{Rows, Statement},
     status_callbacks::*,
     stops::*,

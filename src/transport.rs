@@ -9,6 +9,7 @@
 pub mod cached;
 pub mod http_client;
 pub mod local;
+pub mod oidc;
 pub mod opendsr;
 pub mod sender;
 pub mod webhook;

@@ -5,15 +5,23 @@
 //! never holds an identifier.
 
 pub mod backup;
+pub mod bulk;
+pub mod course;
+pub mod dates;
 pub mod dead_letter;
 pub mod deferral;
 pub mod event;
 pub mod explanation;
+#[cfg(test)]
+mod fixture;
+pub mod headline;
 pub mod hold;
 pub mod manual;
 pub mod opendsr;
 pub mod position;
+pub mod preview;
 pub mod processor;
+pub mod registry;
 pub mod request;
 pub mod sentences;
 pub mod stop;

@@ -29,6 +29,8 @@ use self::{
     senders::senders,
     tasks::{
         agenda::Agenda,
+        bulk::Bulk,
+        config_reload::tell_ends,
         gauges::Gauges,
         http_outputs,
         kafka_health::{Asked, KafkaHealth},
@@ -126,6 +128,7 @@ pub async fn start_connected(
         readiness,
         signer,
         controller: senders::controller(&config, &engine.clock),
+        admission: http::Admission::new(config.auth.clone(), engine.clock.clone())?,
         tasks: Spawner::new(shutdown.clone()),
     };
     starting.stages();
@@ -158,6 +161,8 @@ struct Starting<'a> {
     signer: Option<Arc<Signer>>,
     /// What speaks to processors of OpenDSR.
     controller: Arc<Controller>,
+    /// Who may call over HTTP.
+    admission: http::Admission,
     tasks: Spawner,
 }
 
@@ -219,6 +224,7 @@ impl Starting<'_> {
             self.periodic(Agenda(relay.clone()));
             self.periodic(Retention(relay.clone()));
             self.periodic(Sweeps::new(relay.clone()));
+            self.periodic(Bulk::new(relay.clone()));
         }
         self.periodic(Lanes::new(relay.clone()));
         self.periodic(Outcomes::new(Arc::clone(engine)));
@@ -234,7 +240,12 @@ impl Starting<'_> {
             }
         }
         let (config, cluster) = (self.config.clone(), self.cluster.clone());
-        let reload = RegistryReload::new(Arc::clone(engine), config, cluster.clone());
+        if let Some(auth) = &config.auth {
+            tell_ends(&engine.metrics, auth);
+        }
+        engine.metrics.config_reload_successful.set(1);
+        let admission = self.admission.clone();
+        let reload = RegistryReload::new(Arc::clone(engine), config, admission, cluster.clone());
         self.periodic(reload.map_err(AppError::Signal)?);
         // The embedded broker has no other visitors, and nobody deletes its topics.
         if !cluster.embedded {
@@ -295,8 +306,10 @@ impl Starting<'_> {
             config.auth.clone(),
             &config.kafka.topics.tasks_prefix,
         )
+        .admitting(self.admission.clone())
         .signing(self.signer.clone())
-        .hearing(Arc::clone(&self.controller));
+        .hearing(Arc::clone(&self.controller))
+        .comparing(config.registry.path.clone());
         let serving = http::serve(&config.http, state, self.relay.shutdown.clone())
             .await
             .map_err(|source| AppError::Listen {

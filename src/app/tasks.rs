@@ -3,6 +3,8 @@
 //! All but one are periodic: [`periodic`] is the only place where one rests, fails and says how it stands.
 
 pub(super) mod agenda;
+pub(super) mod bulk;
+pub(super) mod config_reload;
 pub(super) mod gauges;
 pub(super) mod http_outputs;
 pub(super) mod kafka_health;

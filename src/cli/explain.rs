@@ -16,11 +16,13 @@ use crate::{
     clock::Clock,
     config::Config,
     domain::{
+        identity::Mask,
         ids::{HoldId, RequestId},
         request::{Context, Request},
     },
     engine::{
         decisions::{DecisionView, decisions_of},
+        masking::mask_of,
         questions::FullRequest,
     },
     view::{explanation::Explanation, sentences::outlook},
@@ -71,7 +73,11 @@ fn read(config: &Config, id: RequestId) -> Result<Value, Failure> {
         };
         let knowledge = Knowledge::read(store.as_ref(), config, Clock::System.now()).await?;
         let holds = holds_on(full.request(), &knowledge.context());
-        let decisions = decisions_of(store.as_ref(), keys, full.request(), &full.leaves, &holds).await?;
+        let decisions = {
+            let mask = keys.map_or_else(Mask::of_forgotten, |vault| mask_of(vault, &full));
+            let keys = keys.map(|vault| (vault, &mask));
+            decisions_of(store.as_ref(), keys, full.request(), &full.leaves, &holds).await?
+        };
         Ok((full, knowledge, decisions))
     })?;
     let context = knowledge.context();
@@ -102,6 +108,7 @@ fn show(out: &mut Out, explained: &Value) -> Result<(), Failure> {
         text(request, "regime"),
         text(request, "tenant")
     ))?;
+    out.line(text(explained, "headline"))?;
     for warning in items(explained, "warnings") {
         out.line(format_args!("warning: {}", said(warning)))?;
     }

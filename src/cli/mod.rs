@@ -5,6 +5,7 @@
 //! engine's own use cases, or through one guarded statement.
 
 pub mod brake;
+pub mod bulk;
 pub mod check;
 pub mod completions;
 pub mod dead_letters;
@@ -106,6 +107,8 @@ pub enum Command {
     Processors(processors::Args),
     /// Shows the tasks that people do, claims them, confirms them.
     Manual(manual::Args),
+    /// Changes many requests at once: asks again, approves, withdraws, puts on hold.
+    Bulk(bulk::Args),
     /// Stops everything, and has it go on.
     Brake(brake::Args),
     /// Creates and lists the keys.
@@ -151,6 +154,7 @@ impl Command {
             Self::Sweeps(args) => sweeps::run(args, door),
             Self::Processors(args) => processors::run(args, door),
             Self::Manual(args) => manual::run(args, door),
+            Self::Bulk(args) => bulk::run(args, door),
             Self::Brake(args) => brake::run(args, door),
             Self::DeadLetters(args) => dead_letters::run(args, door),
             on_the_deployment => {

@@ -17,6 +17,7 @@ use crate::{
     domain::{
         ids::{ProcessorId, RequestId, Tenant},
         request::Request,
+        time::At,
         words::Status,
     },
     engine::status::status_message,
@@ -50,6 +51,15 @@ pub struct Args {
     /// Only those that a person has to look at.
     #[arg(long)]
     needs_attention: bool,
+    /// Only those of which a task has failed and not succeeded since.
+    #[arg(long)]
+    failing: bool,
+    /// Only those that are due after this time.
+    #[arg(long, value_name = "TIME", value_parser = time)]
+    due_after: Option<At>,
+    /// Only those that are due before this time.
+    #[arg(long, value_name = "TIME", value_parser = time)]
+    due_before: Option<At>,
     /// How many at the most.
     #[arg(long, value_name = "N", default_value_t = 100, value_parser = clap::value_parser!(u32).range(1..))]
     limit: u32,
@@ -61,6 +71,10 @@ pub struct Args {
 fn status(text: &str) -> Result<Status, String> {
     let names: Vec<&str> = Status::ALL.iter().map(|status| status.as_str()).collect();
     Status::parse(text).ok_or_else(|| format!("expected one of: {}", names.join(", ")))
+}
+
+fn time(text: &str) -> Result<At, String> {
+    At::parse(text).map_err(|error| error.to_string())
 }
 
 pub(super) fn tenant(text: &str) -> Result<Tenant, String> {
@@ -173,6 +187,9 @@ impl Args {
             && (!self.overdue || life.overdue)
             && (!self.at_risk || life.at_risk)
             && (!self.needs_attention || life.needs_attention)
+            && (!self.failing || request.is_failing())
+            && self.due_after.is_none_or(|at| life.clock.due > at)
+            && self.due_before.is_none_or(|at| life.clock.due < at)
     }
 }
 

@@ -59,7 +59,12 @@ fn read(config: &Config, id: RequestId) -> Result<Value, Failure> {
         return Err(unknown(id));
     };
     let bodies = &config.policy.complaint_bodies;
-    value(&RequestOverview::of(&request, bodies, &knowledge.lanes()))
+    value(&RequestOverview::of(
+        &request,
+        bodies,
+        &knowledge.lanes(),
+        &knowledge.context(),
+    ))
 }
 
 /// A request as a worker tells it.
@@ -78,6 +83,7 @@ fn show(out: &mut Out, view: &Value, now: At) -> Result<(), Failure> {
     let (tasks, outcomes) = (&view["tasks"], &view["outcomes"]);
     out.line(format_args!("request    {}", text(view, "request_id")))?;
     out.line(format_args!("status     {}{}", text(view, "status"), flags(view)))?;
+    out.line(format_args!("in short   {}", text(view, "headline")))?;
     out.line(format_args!(
         "asked      {} for {} ({}), tenant {}",
         text(view, "action"),

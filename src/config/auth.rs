@@ -1,20 +1,55 @@
 //! `[auth]`: who may call the API, and as what.
 
+use std::{fmt, time::Duration};
+
 use super::{
-    not_built,
+    oidc::{self, Oidc},
     reader::{Entry, Section},
     secret::{SecretSource, TokenDigest},
+    values::Zero,
 };
 use crate::domain::{
     ids::{ProcessorId, Tenant},
     registry::Registry,
+    time::At,
 };
 
 /// Who may call the API.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Auth {
-    /// The bearer tokens; names and tokens are unique, and there is at least one.
+    /// The bearer tokens: no two are alike, and several of one name differ in nothing but how long they are good for.
     pub tokens: Vec<Token>,
+    /// The identity provider that says who others are.
+    pub oidc: Option<Oidc>,
+    /// How long somebody stays signed in to the console.
+    pub session: SessionTimes,
+}
+
+/// How long somebody stays signed in to the console.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct SessionTimes {
+    /// Without asking for a page.
+    pub idle: Duration,
+    /// In any case.
+    pub absolute: Duration,
+}
+
+impl Default for SessionTimes {
+    fn default() -> Self {
+        Self {
+            // As long as a desk is left for a talk.
+            idle: Duration::from_secs(30 * 60),
+            // A long working day: nobody is asked twice in one.
+            absolute: Duration::from_secs(12 * 3600),
+        }
+    }
+}
+
+/// What somebody may do besides what the role allows.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Rights {
+    /// Sees identifiers. Each look is a ledger entry.
+    pub identifiers: bool,
 }
 
 impl Auth {
@@ -44,8 +79,24 @@ pub struct Token {
     pub role: Role,
     /// The one tenant that it may do it for; `None`: every one.
     pub tenant: Option<Tenant>,
+    /// What it may do besides.
+    pub rights: Rights,
+    /// From when on it is good for nothing.
+    pub not_after: Option<At>,
     /// Its SHA-256.
     pub digest: TokenDigest,
+}
+
+impl Token {
+    /// Whether its time is over.
+    pub fn has_expired(&self, now: At) -> bool {
+        self.not_after.is_some_and(|end| end <= now)
+    }
+
+    /// Whether it is another token for the same bearer, so that one can replace the other.
+    fn is_of_the_same_bearer(&self, other: &Self) -> bool {
+        self.role == other.role && self.tenant == other.tenant && self.rights == other.rights
+    }
 }
 
 /// What a bearer may do.
@@ -74,6 +125,32 @@ impl Role {
             Self::Auditor => "auditor",
         }
     }
+
+    /// Reads its name; a processor's with its id: `processor:crm`.
+    pub fn parse(text: &str) -> Option<Self> {
+        if let Some(id) = text.strip_prefix("processor:") {
+            return ProcessorId::new(id).ok().map(Self::Processor);
+        }
+        let (_, name) = ROLES.iter().find(|(word, _)| *word == text)?;
+        match name {
+            RoleName::Submitter => Some(Self::Submitter),
+            // Of which one it is has to be said.
+            RoleName::Processor => None,
+            RoleName::Compliance => Some(Self::Compliance),
+            RoleName::Operator => Some(Self::Operator),
+            RoleName::Auditor => Some(Self::Auditor),
+        }
+    }
+}
+
+impl fmt::Display for Role {
+    /// As [`Role::parse`] reads it.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Processor(id) => write!(f, "processor:{}", id.as_str()),
+            other => f.write_str(other.as_str()),
+        }
+    }
 }
 
 /// A role's name, before the processor that one of them needs is known.
@@ -94,13 +171,12 @@ const ROLES: &[(&str, RoleName)] = &[
     ("auditor", RoleName::Auditor),
 ];
 
+/// The rights, of which there is one so far.
+const RIGHTS: &[(&str, ())] = &[("identifiers", ())];
+
 /// `tenants`: those that are served; none: every one.
 pub(super) fn read(section: &Section<'_>, tenants: &[Tenant]) -> Auth {
     let oidc = section.get("oidc");
-    if let Some(entry) = &oidc {
-        read_oidc(entry);
-        not_built::refuse(entry, "auth.oidc");
-    }
     let list = section.get("tokens");
     let entries = list.as_ref().and_then(Entry::list);
     if oidc.is_none() && entries.as_ref().map_or(list.is_none(), Vec::is_empty) {
@@ -111,7 +187,27 @@ pub(super) fn read(section: &Section<'_>, tenants: &[Tenant]) -> Auth {
     }
     Auth {
         tokens: tokens(&entries.unwrap_or_default(), tenants),
+        oidc: oidc.and_then(|e| e.table(oidc::read)).flatten(),
+        session: section
+            .get("session")
+            .and_then(|e| e.table(session))
+            .unwrap_or_default(),
     }
+}
+
+fn session(section: &Section<'_>) -> SessionTimes {
+    let default = SessionTimes::default();
+    let times = SessionTimes {
+        idle: section.duration_or("idle", Zero::Refused, default.idle),
+        absolute: section.duration_or("absolute", Zero::Refused, default.absolute),
+    };
+    if times.idle > times.absolute {
+        section.problem(
+            "idle",
+            "expected no more than absolute, which ends a session in any case",
+        );
+    }
+    times
 }
 
 fn tokens(entries: &[Entry<'_>], tenants: &[Tenant]) -> Vec<Token> {
@@ -120,8 +216,8 @@ fn tokens(entries: &[Entry<'_>], tenants: &[Tenant]) -> Vec<Token> {
         let Some(Some(token)) = entry.table(|section| token(section, tenants)) else {
             continue;
         };
-        if found.iter().any(|other| other.name == token.name) {
-            entry.problem(&format!("another token has the name {:?}", token.name));
+        if let Some(problem) = found.iter().find_map(|other| clash(other, &token)) {
+            entry.problem(&problem);
         } else if let Some(other) = found.iter().find(|other| other.digest == token.digest) {
             entry.problem(&format!(
                 "the same token as that of {:?}: nobody could tell them apart",
@@ -131,6 +227,22 @@ fn tokens(entries: &[Entry<'_>], tenants: &[Tenant]) -> Vec<Token> {
         found.push(token);
     }
     found
+}
+
+/// Two tokens of one name are the old one and the new one of the same bearer, and it is known until when the old one is good.
+fn clash(one: &Token, other: &Token) -> Option<String> {
+    if one.name != other.name {
+        return None;
+    }
+    let name = &one.name;
+    if one.not_after.is_none() && other.not_after.is_none() {
+        return Some(format!(
+            "another token has the name {name:?}: of several that replace one another, all but one need not_after"
+        ));
+    }
+    (!one.is_of_the_same_bearer(other)).then(|| {
+        format!("another token has the name {name:?}, and differs in its role, processor, tenant or rights")
+    })
 }
 
 fn token(section: &Section<'_>, tenants: &[Tenant]) -> Option<Token> {
@@ -164,6 +276,10 @@ fn token(section: &Section<'_>, tenants: &[Tenant]) -> Option<Token> {
         }
     };
     let tenant = tenant.and_then(|e| e.checked(served));
+    let not_after = section.get("not_after").and_then(|e| e.time());
+    let rights = section
+        .get("rights")
+        .map_or_else(Rights::default, |entry| rights(&entry, role));
     let role = match role? {
         RoleName::Submitter => Role::Submitter,
         RoleName::Processor => Role::Processor(id?),
@@ -175,8 +291,20 @@ fn token(section: &Section<'_>, tenants: &[Tenant]) -> Option<Token> {
         name: name?.to_owned(),
         role,
         tenant,
+        rights,
+        not_after,
         digest: digest?,
     })
+}
+
+/// What a role does not allow by itself. `role`: of whom.
+fn rights(entry: &Entry<'_>, role: Option<RoleName>) -> Rights {
+    let words = entry.set(|e| e.word(RIGHTS)).unwrap_or_default();
+    let identifiers = !words.is_empty();
+    if identifiers && !matches!(role, None | Some(RoleName::Compliance | RoleName::Operator)) {
+        entry.problem("only compliance and operator can have the right to see identifiers");
+    }
+    Rights { identifiers }
 }
 
 /// The shortest token in characters: what is shorter is guessed sooner or later, and each guess may be an erasure.
@@ -199,15 +327,4 @@ fn digest(entry: &Entry<'_>) -> Option<TokenDigest> {
         ));
     }
     Some(TokenDigest::of(token.expose()))
-}
-
-/// OpenID Connect is read in full, so that its mistakes are found before it is built.
-fn read_oidc(entry: &Entry<'_>) {
-    entry.table(|section| {
-        for key in ["issuer", "audience", "role_claim"] {
-            if let Some(entry) = section.need(key) {
-                entry.line_of_text();
-            }
-        }
-    });
 }

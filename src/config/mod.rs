@@ -11,12 +11,14 @@ mod kafka;
 mod kafka_properties;
 mod names;
 mod not_built;
+mod oidc;
 mod opendsr;
 mod policy;
 mod problems;
 mod reader;
 mod regimes;
 pub mod registry_file;
+mod reloaded;
 mod secret;
 mod sections;
 mod signing_key;
@@ -25,14 +27,22 @@ mod store;
 mod tests;
 mod values;
 
-use std::{ffi::OsString, fs, io::ErrorKind, path::Path, time::Duration};
+use std::{
+    ffi::OsString,
+    fs,
+    io::ErrorKind,
+    path::{Path, PathBuf},
+    time::Duration,
+};
 
-pub use auth::{Auth, Role, Token};
+pub use auth::{Auth, Rights, Role, SessionTimes, Token};
 pub use http::{Http, Tls};
 pub use kafka::{Brokers, Kafka, Topics};
+pub use oidc::{Claim, Oidc, OidcClient, SigningAlgorithm};
 pub use opendsr::OpenDsr;
 pub use policy::{Approval, ComplaintBodies, Duplicates, OverLimit, Policy, RepeatLimit};
 pub use problems::{Problem, Problems};
+pub use reloaded::AuthChange;
 pub use secret::{BadSecret, Secret, SecretSource, TokenDigest};
 pub use sections::{Dispatch, Keyring, RegistryFile, Vault, Webhook};
 pub use signing_key::{BadSigningKey, SigningKey};
@@ -76,6 +86,8 @@ pub struct Config {
     pub opendsr: Option<OpenDsr>,
     /// `[registry]`
     pub registry: RegistryFile,
+    /// The file that it was read from, to be read again on SIGHUP.
+    pub file: Option<PathBuf>,
 }
 
 impl Default for Config {
@@ -97,7 +109,11 @@ impl Config {
         let name = path.display().to_string();
         let text = read_file(path, &name)?;
         let folder = path.parent().unwrap_or(Path::new(""));
-        Self::read_text(&name, folder, &text, &|name| std::env::var_os(name))
+        let config = Self::read_text(&name, folder, &text, &|name| std::env::var_os(name))?;
+        Ok(Self {
+            file: Some(path.to_owned()),
+            ..config
+        })
     }
 
     /// Reads a file and the registry that it names, and finds every mistake in both.
@@ -126,7 +142,10 @@ impl Config {
         }
         let registry = registry_file::read(&registry_path.unwrap_or_default());
         match (config, registry) {
-            (Ok(config), Ok(registry)) => config.check_registry(&registry).map(|()| (config, registry)),
+            (Ok(mut config), Ok(registry)) => {
+                config.file = Some(path.to_owned());
+                config.check_registry(&registry).map(|()| (config, registry))
+            }
             (Err(problems), Err(others)) => Err(problems.and(others)),
             (Err(problems), Ok(_)) | (Ok(_), Err(problems)) => Err(problems),
         }
@@ -221,6 +240,7 @@ fn read(root: &Section<'_>) -> Config {
         webhook: root.section("webhook", |section| sections::webhook(section, on_loopback)),
         opendsr: root.get("opendsr").and_then(|e| e.table(opendsr::read)).flatten(),
         registry: root.section("registry", sections::registry),
+        file: None,
         http,
     }
 }

@@ -6,10 +6,7 @@
 use super::reader::Entry;
 
 /// Each refused thing, and what happens instead.
-const REFUSED: &[(&str, &str)] = &[
-    ("auth.oidc", "only the tokens of auth.tokens are accepted"),
-    ("transport.vendor", "kafka, webhook, opendsr and manual are"),
-];
+const REFUSED: &[(&str, &str)] = &[("transport.vendor", "kafka, webhook, opendsr and manual are")];
 
 /// Reports that this is not built yet, if it is not.
 pub(super) fn refuse(entry: &Entry<'_>, thing: &str) {

@@ -44,6 +44,11 @@ impl TokenDigest {
         Self(Sha256::digest(token.as_bytes()).into())
     }
 
+    /// Its bytes, to be bound to something else: they are never shown.
+    pub fn bytes(&self) -> &[u8; 32] {
+        &self.0
+    }
+
     /// Whether a token is the one of this digest, in a time that says nothing about how near it came.
     pub fn matches(&self, token: &str) -> bool {
         self.0.ct_eq(&Self::of(token).0).into()

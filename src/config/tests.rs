@@ -8,6 +8,7 @@ mod good;
 mod legal;
 mod legal_clocks;
 mod not_built;
+mod oidc;
 mod opendsr;
 mod regimes;
 mod rules;

@@ -9,7 +9,7 @@ use super::{
     reader::{Entry, Node, Section},
     secret::{Secret, SecretSource},
 };
-use crate::domain::calendar::Period;
+use crate::domain::{calendar::Period, time::At};
 
 /// Whether a duration may be zero.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -117,6 +117,19 @@ impl<'a> Entry<'a> {
         // Only this spelling: others would make two texts of one day.
         let read = text.parse::<Date>().ok().filter(|date| date.to_string() == text);
         read.or_else(|| self.refused(&format!("expected {EXPECTED}")))
+    }
+
+    /// A point in time, as text or in TOML's own notation.
+    pub(super) fn time(&self) -> Option<At> {
+        const EXPECTED: &str = "a time with its offset, such as 2026-12-25T00:00:00Z";
+        let text = match self.node {
+            Node::Value(Value::String(text)) => text.value().clone(),
+            Node::Value(Value::Datetime(time)) => time.value().to_string(),
+            _ => return self.mismatch(EXPECTED),
+        };
+        At::parse(&text)
+            .ok()
+            .or_else(|| self.refused(&format!("expected {EXPECTED}")))
     }
 
     /// A path, resolved against the folder of the file.

@@ -3,6 +3,8 @@
 //! The bytes of a row are its leaf, so their form is fixed: a version byte, then postcard (little-endian varints,
 //! members in order of declaration). Members of the enumerations are added at the end and never removed.
 
+pub mod acts;
+
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
@@ -12,7 +14,9 @@ use super::{
     ids::{AnchorName, FactVersion, HoldId, IdentityType, Label, ProcessorId, RequestId, Tenant},
     task::TaskEvent,
     time::At,
-    words::{Action, BackupEventKind, ExtensionReason, HoldBasis, RefusalBasis, Status, Why},
+    words::{
+        Action, BackupEventKind, BulkAction, BulkDeed, ExtensionReason, HoldBasis, RefusalBasis, Status, Why,
+    },
 };
 
 /// The version of the leaf's form.
@@ -300,6 +304,19 @@ pub enum Entry {
         ordinal: u16,
         /// The processor.
         processor: ProcessorId,
+    },
+    /// Somebody has many requests be changed at once, or does something about that; each change has its own entry.
+    Bulk {
+        /// Who.
+        actor: String,
+        /// Which job.
+        job: Uuid,
+        /// What is done to each request.
+        action: BulkAction,
+        /// What was done about the job.
+        deed: BulkDeed,
+        /// How many changes it has.
+        items: u32,
     },
 }
 

@@ -2,6 +2,7 @@
 
 mod email;
 mod former;
+mod mask;
 mod normal;
 mod phone;
 pub mod plausible;
@@ -12,6 +13,7 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 use zeroize::{Zeroize, ZeroizeOnDrop};
 
+pub use mask::Mask;
 pub use plausible::{Implausible, Placeholders};
 
 use super::ids::IdentityType;

@@ -144,6 +144,27 @@ words! {
     }
 }
 
+words! {
+    /// What makes a request stand out, so that a list finds it.
+    Mark {
+        Overdue = 1 "overdue", AtRisk = 2 "at_risk", NeedsAttention = 3 "needs_attention", Failing = 4 "failing",
+        AwaitingVerification = 5 "awaiting_verification", AwaitingApproval = 6 "awaiting_approval",
+        ClosedWithExceptions = 7 "closed_with_exceptions", Refused = 8 "refused", Cancelled = 9 "cancelled",
+    }
+}
+
+words! {
+    /// What is done to many requests at once.
+    BulkAction {
+        Retry = 1 "retry", Waive = 2 "waive", Approve = 3 "approve", Cancel = 4 "cancel", Hold = 5 "hold",
+    }
+}
+
+words! {
+    /// What somebody does about a change to many requests.
+    BulkDeed { Start = 1 "start", Pause = 2 "pause", Resume = 3 "resume", Cancel = 4 "cancel" }
+}
+
 impl Status {
     /// Whether nothing more happens to a request by itself.
     pub const fn is_final(self) -> bool {

@@ -7,7 +7,7 @@ mod writing;
 
 pub(super) use ending::last_word;
 pub(super) use finished::Finished;
-use writing::{OutSince, out_of, queued_of, undeliverable_of};
+use writing::{OutSince, marked_of, out_of, queued_of, undeliverable_of, write_marks};
 
 use std::{borrow::Cow, collections::HashMap, time::Duration};
 
@@ -26,7 +26,8 @@ use crate::{
         ids::{ProcessorId, RequestId},
         note::Notes,
         request::{
-            Context, Request, Trail, deferral::Deferred, merged::Leader, open::Opened, waves::AskedWave,
+            Context, Request, Trail, deferral::Deferred, marks::Marks, merged::Leader, open::Opened,
+            waves::AskedWave,
         },
         task::IllegalEvent,
         time::At,
@@ -60,6 +61,8 @@ pub(super) struct Touched<'a> {
     queued: Vec<QueuedRow>,
     /// The tasks that were out before.
     out: Vec<OutSince>,
+    /// What made it stand out before, and by when it was due.
+    marked: (Marks, At),
     /// What is written anew because identifiers were supplied.
     pub(super) resealed: Option<ResealedRow>,
     /// What the suppression topic has of them.
@@ -91,7 +94,7 @@ pub(super) struct Batch<'a> {
     /// What is written besides.
     pub(super) changes: Changes,
     /// Requests that are set aside, each with how it stood: nothing is decided about them.
-    aside: Vec<(Request, Before)>,
+    aside: Vec<(Request, Before, (Marks, At))>,
 }
 
 impl<'a> Batch<'a> {
@@ -116,6 +119,7 @@ impl<'a> Batch<'a> {
                 undeliverable: undeliverable_of(&request),
                 queued: queued_of(&request),
                 out: out_of(&request),
+                marked: marked_of(&request),
                 request,
                 trail: Trail::default(),
                 notes: Notes::default(),
@@ -197,9 +201,9 @@ impl<'a> Batch<'a> {
     /// Sets a request aside, as it was loaded: nothing of it is looked at but its flags.
     pub(super) fn set_aside(&mut self, stored: StoredRequest, now: At) {
         let mut request = stored.request;
-        let before = Before::of(&request);
+        let (before, marked) = (Before::of(&request), marked_of(&request));
         request.set_aside(now, now.plus(WOKEN_AGAIN_AFTER));
-        self.aside.push((request, before));
+        self.aside.push((request, before, marked));
     }
 
     pub(super) fn opened(
@@ -231,6 +235,7 @@ impl<'a> Batch<'a> {
             undeliverable: Vec::new(),
             queued: Vec::new(),
             out: Vec::new(),
+            marked: (Marks::default(), At::default()),
             resealed: None,
             suppression: subject.suppression.clone(),
             purged: false,
@@ -270,6 +275,7 @@ impl<'a> Batch<'a> {
             touched.write_undeliverable(&mut counters, &mut changes);
             touched.write_queued(&mut counters, &mut changes);
             touched.count_out(&mut counters);
+            write_marks(&touched.request, touched.marked, &mut changes);
             touched.write_polled(engine, now, &mut changes);
             touched.write_told(engine, &mut changes);
             touched.write_row(&mut changes)?;
@@ -281,8 +287,9 @@ impl<'a> Batch<'a> {
                     .push((touched.request.id, touched.request.revision));
             }
         }
-        let aside = self.aside.iter().map(|(request, _)| request.id).collect();
-        for (request, before) in self.aside {
+        let aside = self.aside.iter().map(|(request, ..)| request.id).collect();
+        for (request, before, marked) in self.aside {
+            write_marks(&request, marked, &mut changes);
             counters.count(&request, &[], Some(&before));
             if outboxed {
                 changes.outbox.push((request.id, request.revision));

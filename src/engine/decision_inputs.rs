@@ -10,6 +10,8 @@ use std::{
     sync::{Arc, PoisonError},
 };
 
+use jiff::tz::TimeZone;
+
 use super::{
     Engine, EngineError,
     active_registry::{ActiveRegistry, read},
@@ -19,7 +21,7 @@ use crate::{
     domain::{
         fact::{FactVersion, Facts},
         ids::ProcessorId,
-        request::{Claims, Context, Shut, Withheld},
+        request::{Claims, Context, Shut, Withheld, gates::Rulebook, refusal::ComplaintBodies},
         time::At,
     },
     store::{Chain, Gate, Head, StoredFact, Transaction},
@@ -218,6 +220,21 @@ impl Engine {
     /// The facts, as this worker last heard of them.
     pub fn facts(&self) -> Arc<Facts> {
         self.learned().facts
+    }
+
+    /// Where the policy's days begin.
+    pub const fn zone(&self) -> &TimeZone {
+        &self.rules.calendar.zone
+    }
+
+    /// The rules that people's decisions are taken under.
+    pub fn rulebook(&self) -> Rulebook<'_> {
+        self.rules.rulebook()
+    }
+
+    /// Whom a person can complain to about a refusal.
+    pub const fn complaint_bodies(&self) -> &ComplaintBodies {
+        &self.complaint_bodies
     }
 
     /// What the domain decides by.

@@ -12,8 +12,9 @@ use crate::{
         entry::{Entry, Leaf},
         fact::Fact,
         hold::Hold,
+        identity::Mask,
         ids::{HoldId, ProcessorId, RequestId, TaskId},
-        note::{Note, read_notes},
+        note::{Note, Proof, read_notes},
         request::Request,
         task::TaskEvent,
         task_ids::task_id,
@@ -73,16 +74,21 @@ pub struct Written {
     pub reason: Option<String>,
 }
 
-/// The notes beside a leaf. What does not open, or cannot be read, is spoken of and left out: the rest of the request is
-/// worth showing without it.
-pub fn notes_of(vault: &Vault, request: RequestId, leaf: &StoredLeaf) -> Vec<Note> {
+/// The notes beside a leaf, for people: without the identifiers in them. What does not open, or cannot be read, is spoken of and
+/// left out: the rest of the request is worth showing without it.
+pub fn notes_of(vault: &Vault, request: RequestId, leaf: &StoredLeaf, mask: &Mask) -> Vec<Note> {
     leaf.sealed
         .as_deref()
-        .map_or_else(Vec::new, |sealed| opened(vault, request, leaf.n, sealed))
+        .map_or_else(Vec::new, |sealed| opened(vault, request, leaf.n, sealed, mask))
 }
 
-/// The notes of a side row. What does not open, or cannot be read, is spoken of.
-pub(super) fn opened(vault: &Vault, request: RequestId, n: u32, sealed: &[u8]) -> Vec<Note> {
+/// The notes of a side row, without the identifiers in them. What does not open, or cannot be read, is spoken of.
+pub(super) fn opened(vault: &Vault, request: RequestId, n: u32, sealed: &[u8], mask: &Mask) -> Vec<Note> {
+    let notes = opened_as_it_is(vault, request, n, sealed).into_iter();
+    notes.map(|note| masked(note, mask)).collect()
+}
+
+fn opened_as_it_is(vault: &Vault, request: RequestId, n: u32, sealed: &[u8]) -> Vec<Note> {
     let opened = match vault.open_record(request, n, sealed) {
         Ok(opened) => opened,
         Err(error) => {
@@ -94,6 +100,34 @@ pub(super) fn opened(vault: &Vault, request: RequestId, n: u32, sealed: &[u8]) -
         tracing::error!(%request, n, %error, "a ledger entry's side row cannot be read");
         Vec::new()
     })
+}
+
+/// A note without identifiers in its free text.
+fn masked(note: Note, mask: &Mask) -> Note {
+    match note {
+        Note::Said(said) => Note::Said(masked_said(&said, mask)),
+        Note::Proof(proof) => {
+            let Proof { mut statement, .. } = proof;
+            let text = |text: Option<String>| text.map(|text| mask.text(&text));
+            statement.message = text(statement.message);
+            statement.evidence = statement.evidence.map(|mut evidence| {
+                evidence.method = text(evidence.method);
+                evidence.reference = text(evidence.reference);
+                evidence
+            });
+            Note::Proof(Proof { statement, ..proof })
+        }
+    }
+}
+
+/// Names of people and places in the plan stay as they are.
+fn masked_said(said: &str, mask: &Mask) -> String {
+    let Ok(mut written) = serde_json::from_str::<Written>(said) else {
+        return mask.text(said);
+    };
+    written.method = written.method.map(|text| mask.text(&text));
+    written.reason = written.reason.map(|text| mask.text(&text));
+    serde_json::to_string(&written).unwrap_or_else(|_| mask.text(said))
 }
 
 /// What people wrote among some notes.
@@ -230,15 +264,19 @@ impl Engine {
             let holds = context.facts.holds().on_request(request, context.registry);
             holds.into_iter().map(|hold| hold.hold_id).collect::<Vec<_>>()
         })?;
-        decisions_of(self.store.as_ref(), Some(&self.vault), request, leaves, &covering).await
+        let keys = Some((&self.vault, &self.mask_of(full)));
+        decisions_of(self.store.as_ref(), keys, request, leaves, &covering).await
     }
 }
 
-/// The decisions about a request, the oldest first. `vault`: without it they are shown without their reasons. `active`:
+/// What opens free text, and what is masked in it.
+pub type Keys<'a> = (&'a Vault, &'a Mask);
+
+/// The decisions about a request, the oldest first. `keys`: without them they are shown without their reasons. `active`:
 /// the holds that cover a part of it now.
 pub async fn decisions_of(
     store: &dyn Store,
-    vault: Option<&Vault>,
+    keys: Option<Keys<'_>>,
     request: &Request,
     leaves: &[StoredLeaf],
     active: &[HoldId],
@@ -254,10 +292,12 @@ pub async fn decisions_of(
             } => Some(*hold),
             _ => None,
         }));
-        let notes = vault.map_or_else(Vec::new, |vault| notes_of(vault, request.id, stored));
+        let notes = keys.map_or_else(Vec::new, |(vault, mask)| {
+            notes_of(vault, request.id, stored, mask)
+        });
         found.extend(of_leaf(&leaf, request, written(&notes)));
     }
-    found.extend(of_holds(store, vault, request, &holds).await?);
+    found.extend(of_holds(store, keys, request, &holds).await?);
     found.sort_by_key(|decision| decision.at);
     Ok(found)
 }
@@ -265,7 +305,7 @@ pub async fn decisions_of(
 /// When and by whom holds on a request were placed, and released.
 async fn of_holds(
     store: &dyn Store,
-    vault: Option<&Vault>,
+    keys: Option<Keys<'_>>,
     request: &Request,
     holds: &BTreeSet<HoldId>,
 ) -> Result<Vec<DecisionView>, EngineError> {
@@ -283,14 +323,14 @@ async fn of_holds(
         };
         for key in [Fact::key_of_hold(tenant, *id), released.key()] {
             if let Some(stored) = tx.fact(&key).await? {
-                found.extend(of_fact(vault, &stored));
+                found.extend(of_fact(keys, &stored));
             }
         }
     }
     Ok(found)
 }
 
-fn of_fact(vault: Option<&Vault>, stored: &StoredFact) -> Option<DecisionView> {
+fn of_fact(keys: Option<Keys<'_>>, stored: &StoredFact) -> Option<DecisionView> {
     let (decision, by, hold_id, basis) = match &stored.fact {
         Fact::Hold(Hold {
             hold_id,
@@ -301,8 +341,8 @@ fn of_fact(vault: Option<&Vault>, stored: &StoredFact) -> Option<DecisionView> {
         Fact::Release { hold_id, actor, .. } => ("release", actor, hold_id, None),
         _ => return None,
     };
-    let notes = match (vault, &stored.sealed) {
-        (Some(vault), Some(sealed)) => opened(vault, RequestId(stored.id), 0, sealed),
+    let notes = match (keys, &stored.sealed) {
+        (Some((vault, mask)), Some(sealed)) => opened(vault, RequestId(stored.id), 0, sealed, mask),
         _ => Vec::new(),
     };
     Some(DecisionView {

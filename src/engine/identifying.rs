@@ -5,7 +5,7 @@ use crate::{
     domain::{
         body::Subject,
         command::{Command, PlaceHold},
-        identity::{Identity, sure_digests},
+        identity::{Identity, SubjectDigest, sure_digests},
         ids::{IdentityType, RequestId, Tenant},
         near::near,
         registry::Registry,
@@ -56,6 +56,20 @@ impl Engine {
             let (current, former) = self.digests_of(tenant, std::slice::from_ref(identity));
             digests.extend(sure_digests(&current, &former));
         }
+        Ok(self.store.of_subject(&digests, limit).await?)
+    }
+
+    /// The requests in these tenants whose commands had this ticket in their metadata, newest first.
+    pub async fn requests_of_ticket(
+        &self,
+        tenants: &[Tenant],
+        ticket: &str,
+        limit: u32,
+    ) -> Result<Vec<RequestId>, EngineError> {
+        let digests: Vec<SubjectDigest> = tenants
+            .iter()
+            .map(|tenant| self.vault.ticket_digest(tenant, ticket))
+            .collect();
         Ok(self.store.of_subject(&digests, limit).await?)
     }
 

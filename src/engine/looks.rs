@@ -1,7 +1,9 @@
-//! Who looked: a search for a person, and the original of a dead letter, leave an entry in the ledger before anything is shown.
-//! It says who looked, when, and at what; by which identifier lies nowhere.
+//! Who looked: a search for a person, the identifiers of a request, and the original of a dead letter leave an entry in the ledger
+//! before anything is shown. It says who looked, when, and at what; by which identifier lies nowhere.
 
 use async_trait::async_trait;
+use uuid::Uuid;
+use zeroize::Zeroizing;
 
 use super::{
     Engine, EngineError, time_ordered_id,
@@ -10,13 +12,104 @@ use super::{
 use crate::{
     domain::{
         entry::{Entry, Leaf},
+        identity::Identity,
         ids::RequestId,
         time::At,
     },
-    store::{Changes, LeafRow, Observer, Store, Transaction},
+    store::{Changes, DeadLetter, LeafRow, Observer, Store, Transaction},
+    vault::Vault,
 };
 
+/// What somebody was shown, and the id that the ledger has the look under.
+#[derive(Debug)]
+pub struct Shown<T> {
+    /// What was to be seen.
+    pub what: T,
+    /// Where it is written down.
+    pub ledger_entry: RequestId,
+}
+
+/// Why there is nothing to be seen.
+#[derive(Debug)]
+pub enum NotShown {
+    /// There is no such thing.
+    Unknown,
+    /// The identifiers can be read by nobody any more, or for a restore only.
+    Forgotten,
+    /// The letter's payload was not kept.
+    NotKept(Box<DeadLetter>),
+    /// Something went wrong.
+    Engine(EngineError),
+}
+
+impl<T: Into<EngineError>> From<T> for NotShown {
+    fn from(error: T) -> Self {
+        Self::Engine(error.into())
+    }
+}
+
+/// Opens the original of a dead letter, once it is written down who looks.
+pub async fn open_letter(
+    store: &dyn Store,
+    vault: &Vault,
+    observer: &dyn Observer,
+    at: At,
+    id: Uuid,
+    actor: &str,
+) -> Result<Shown<(DeadLetter, Zeroizing<Vec<u8>>)>, NotShown> {
+    let letter = store.dead_letter(id).await?.ok_or(NotShown::Unknown)?;
+    let Some(sealed) = &letter.sealed else {
+        return Err(NotShown::NotKept(Box::new(letter)));
+    };
+    let plain = vault.open_dead_letter(sealed)?;
+    let look = Entry::LetterOpened {
+        actor: actor.to_owned(),
+        letter: id,
+    };
+    let ledger_entry = record_look(store, observer, at, look).await?;
+    Ok(Shown {
+        what: (letter, plain),
+        ledger_entry,
+    })
+}
+
 impl Engine {
+    /// The identifiers of a request, once it is written down who looks at them. What a capsule keeps for a restore is for nobody's
+    /// eyes.
+    pub async fn show_identities(
+        &self,
+        id: RequestId,
+        actor: &str,
+    ) -> Result<Shown<Vec<Identity>>, NotShown> {
+        let Some(stored) = self.store.requests(&[id]).await?.pop() else {
+            return Err(NotShown::Unknown);
+        };
+        let Some(key) = stored.wrapped_key.as_deref() else {
+            return Err(NotShown::Forgotten);
+        };
+        let secrets = self.secrets(&[id], &[]).await?;
+        let (_, subject) = self.open_with(&stored.request, Some(key), &secrets)?;
+        let look = Entry::IdentitiesShown {
+            actor: actor.to_owned(),
+            requests: vec![id],
+        };
+        let ledger_entry = self.record_look(look).await?;
+        Ok(Shown {
+            what: subject.identities,
+            ledger_entry,
+        })
+    }
+
+    /// The original of a dead letter, once it is written down who looks at it.
+    pub async fn show_letter(
+        &self,
+        id: Uuid,
+        actor: &str,
+    ) -> Result<Shown<(DeadLetter, Zeroizing<Vec<u8>>)>, NotShown> {
+        let (store, now) = (self.store.as_ref(), self.clock.now());
+        open_letter(store, &self.vault, &*self.metrics, now, id, actor).await
+    }
+
     /// Writes down who looked, and gives the id that the ledger has it under.
     pub async fn record_look(&self, look: Entry) -> Result<RequestId, EngineError> {
         record_look(self.store.as_ref(), &*self.metrics, self.clock.now(), look).await
@@ -43,6 +136,7 @@ pub async fn record_look(
             n: 0,
             leaf: leaf.to_bytes()?,
             sealed: None,
+            acted: leaf.acted(),
         }],
         at,
         ..Changes::default()

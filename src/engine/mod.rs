@@ -8,6 +8,7 @@ pub mod accepted;
 mod active_registry;
 pub mod agenda;
 mod batch;
+pub mod bulk;
 pub mod by_hand;
 pub mod capsules;
 pub mod circuits;
@@ -28,7 +29,9 @@ pub mod identifying;
 pub mod intake;
 pub mod lanes;
 pub mod letters;
+pub mod lists;
 pub mod looks;
+pub mod masking;
 pub mod operations;
 pub mod outcomes;
 pub mod positions;
@@ -41,6 +44,7 @@ pub mod replay_throttle;
 pub mod retention;
 mod routes;
 pub mod schedule;
+pub mod sessions;
 mod set_aside;
 pub mod settlement;
 pub mod standing;
@@ -84,7 +88,7 @@ pub use self::{
     active_registry::ActiveRegistry,
     error::{EngineError, OperateError},
     use_cases::{
-        Agenda, BackupEvents, ByHand, Gauges, Intake, Operations, Queues, Retention, Settlement, Sweeps,
+        Agenda, BackupEvents, Bulk, ByHand, Gauges, Intake, Operations, Queues, Retention, Settlement, Sweeps,
     },
 };
 
@@ -148,8 +152,7 @@ pub struct Engine {
     placeholders: Placeholders,
     rules: Rules,
     approval: Approval,
-    /// To whom a person can complain about a refusal, in the controller's words.
-    pub complaint_bodies: ComplaintBodies,
+    complaint_bodies: ComplaintBodies,
     early: EarlyCommands,
     keep_after_completion: Duration,
     keeps: Keeps,
@@ -180,6 +183,8 @@ pub struct Engine {
     habits: Mutex<routes::Habits>,
     /// Whether controllers are told how their requests stand.
     tells_controllers: AtomicBool,
+    /// Whether every request has what lists find it by.
+    lists_filled: AtomicBool,
     slot: u16,
 }
 
@@ -260,6 +265,7 @@ impl Engine {
             ack_partitions: RwLock::default(),
             habits: Mutex::default(),
             tells_controllers: AtomicBool::new(false),
+            lists_filled: AtomicBool::new(false),
             slot,
         }
     }

@@ -234,6 +234,7 @@ pub async fn accept(
             n: 0,
             leaf: leaf.to_bytes()?,
             sealed: Some(vault.seal_record(id, 0, notes.as_bytes())),
+            acted: leaf.acted(),
         }],
         at: now,
         ..Changes::default()

@@ -6,6 +6,7 @@ pub use trace::{Names, Trace};
 
 use std::fmt;
 
+use serde::Deserialize;
 use zeroize::Zeroizing;
 
 use super::{
@@ -18,7 +19,7 @@ use crate::{
         backup::BackupEvent,
         body::Subject,
         command::{Command, Opening},
-        identity::{FormerDigest, Identity},
+        identity::{FormerDigest, Identity, SubjectData},
         ids::{CommandId, EventId, Tenant},
         note::statement_of,
         time::At,
@@ -127,6 +128,8 @@ pub struct PreparedSubject {
     pub digests: Vec<SubjectDigest>,
     /// What earlier versions would have written for these identifiers: looked for, never written.
     pub former: Vec<FormerDigest>,
+    /// The keyed digest of its ticket, where its metadata has one: written beside the others, and nobody is recognised by it.
+    pub ticket: Option<SubjectDigest>,
     /// The identifiers as the suppression topic has them, where there is one and the request suppresses its subject.
     pub suppression: Vec<SuppressionRow>,
     /// The salted commitment to the command.
@@ -259,6 +262,11 @@ impl Intake<'_> {
                 .seal_subject(&opening.tenant, opening.request_id, &plain),
             digests,
             former,
+            ticket: opening
+                .metadata
+                .as_ref()
+                .and_then(ticket_of)
+                .map(|ticket| self.shared.vault.ticket_digest(&opening.tenant, &ticket)),
             suppression: if opening.scope.is_whole() {
                 self.shared
                     .suppression_rows(opening.request_id, &opening.tenant, &opening.identities)
@@ -267,6 +275,21 @@ impl Intake<'_> {
             },
             commitment,
         })
+    }
+}
+
+/// The ticket that the controller's own notes name: a text or a number.
+fn ticket_of(metadata: &SubjectData) -> Option<String> {
+    #[derive(Deserialize)]
+    struct Notes {
+        ticket: Option<serde_json::Value>,
+    }
+    // Whatever else is in them is nobody's affair here, and was checked when it was read.
+    let Notes { ticket } = serde_json::from_str(metadata.expose()).ok()?;
+    match ticket? {
+        serde_json::Value::String(text) if !text.trim().is_empty() => Some(text),
+        serde_json::Value::Number(number) => Some(number.to_string()),
+        _ => None,
     }
 }
 

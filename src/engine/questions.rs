@@ -13,8 +13,8 @@ use crate::{
         request::Request,
     },
     store::{
-        CounterKey, DeadLetter, DeadLetterFilter, DeferredFilter, DeferredRow, Store, StoredBody, StoredFact,
-        StoredLeaf, StoredRequest, Sweep,
+        ActFilter, ActRow, CounterKey, DeadLetter, DeadLetterFilter, DeferredFilter, DeferredRow,
+        OpenLetters, SavedView, Store, StoredBody, StoredFact, StoredLeaf, StoredRequest, Sweep,
     },
 };
 
@@ -166,8 +166,48 @@ impl Engine {
         Ok(self.store.backup_facts(processor).await?)
     }
 
+    /// What people did, the latest first, each with its leaf of the ledger.
+    pub async fn acts(&self, filter: &ActFilter) -> Result<Vec<(ActRow, Leaf)>, EngineError> {
+        let rows = self.store.acts(filter).await?;
+        let places: Vec<(RequestId, u32)> = rows.iter().map(|row| (row.place.1, row.place.2)).collect();
+        let mut leaves = HashMap::with_capacity(places.len());
+        for (id, stored) in self.store.leaves_at(&places).await? {
+            leaves.insert((id, stored.n), Leaf::from_bytes(&stored.leaf)?);
+        }
+        let with_leaf = rows.into_iter().filter_map(|row| {
+            let (_, id, n) = row.place;
+            Some((row, leaves.remove(&(id, n))?))
+        });
+        Ok(with_leaf.collect())
+    }
+
+    /// The filters that somebody has given a name, for a page.
+    pub async fn saved_views(&self, owner: &str, page: &str) -> Result<Vec<SavedView>, EngineError> {
+        Ok(self.store.saved_views(owner, page).await?)
+    }
+
+    /// Keeps a filter under a name, in place of an earlier one of that name.
+    pub async fn save_view(&self, owner: &str, view: &SavedView) -> Result<(), EngineError> {
+        Ok(self.store.save_view(owner, view, self.clock.now()).await?)
+    }
+
+    /// Forgets one.
+    pub async fn forget_view(&self, owner: &str, page: &str, name: &str) -> Result<(), EngineError> {
+        Ok(self.store.forget_view(owner, page, name).await?)
+    }
+
     /// Messages that could not be taken in.
     pub async fn dead_letters(&self, filter: DeadLetterFilter) -> Result<Vec<DeadLetter>, EngineError> {
         Ok(self.store.dead_letters(filter).await?)
+    }
+
+    /// Messages that could not be taken in and that nobody has decided about, by what they have in common.
+    pub async fn open_dead_letters(&self) -> Result<Vec<OpenLetters>, EngineError> {
+        Ok(self.store.open_dead_letters().await?)
+    }
+
+    /// One of them, with its sealed payload.
+    pub async fn one_dead_letter(&self, id: Uuid) -> Result<Option<DeadLetter>, EngineError> {
+        Ok(self.store.dead_letter(id).await?)
     }
 }

@@ -43,6 +43,7 @@ impl Engine {
             revision,
             status: Status::InProgress,
             received_at: now,
+            deadline: now,
             wake_at: Some(now),
             packed: vec![0; 400],
         };
@@ -82,6 +83,7 @@ impl Engine {
             n: 0,
             leaf: vec![0; 100],
             sealed: Some(vec![0; 40]),
+            acted: None,
         });
         changes.dead_letters.push(DeadLetter {
             id: request_id.0,

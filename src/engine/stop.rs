@@ -22,6 +22,7 @@ use crate::{
     clock::Clock,
     domain::{
         fact::Fact,
+        identity::Mask,
         ids::{ProcessorId, RequestId, TaskId},
         note::Notes,
         request::Request,
@@ -281,7 +282,8 @@ fn out_of(request: &Request, lane: Option<&ProcessorId>) -> impl Iterator<Item =
 /// Why it was done, as whoever did it has said; `None`: nothing was said, or it cannot be read any more.
 pub fn reason_of(vault: &Vault, stored: &StoredFact) -> Option<String> {
     let sealed = stored.sealed.as_deref()?;
-    let notes = opened(vault, RequestId(stored.id), 0, sealed);
+    // It is about a lane, and about nobody.
+    let notes = opened(vault, RequestId(stored.id), 0, sealed, &Mask::of_forgotten());
     written(&notes).into_iter().find_map(|said| said.reason)
 }
 

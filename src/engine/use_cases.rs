@@ -40,6 +40,8 @@ use_cases! {
     Retention, retention;
     /// People decide about requests and tasks.
     Operations, operations;
+    /// People change many requests at once.
+    Bulk, bulk;
     /// People do tasks.
     ByHand, by_hand;
     /// Prometheus reads gauges.

@@ -1,34 +1,27 @@
-//! Who calls, and whether they may: static bearer tokens and the roles of the contract's table.
+//! Who calls, and whether they may: bearer tokens and the roles of the contract's table.
 //!
-//! A token is never logged, and it takes the same time to find one as to find none.
+//! The API takes bearer tokens only, never the cookie of the console: its calls carry no token against forgery, and a browser
+//! sends a cookie by itself.
 
 use std::{marker::PhantomData, sync::Arc};
 
 use axum::{
     extract::FromRequestParts,
-    http::{HeaderMap, StatusCode, header, request::Parts},
+    http::{StatusCode, request::Parts},
 };
 
 use super::{Api, problem::Problem};
 use crate::{
-    config::{Auth, Role},
+    config::{Rights, Role, Token},
     domain::{
         ids::{ProcessorId, RequestId, Tenant},
         words::DeadLetterReason,
     },
     engine::Engine,
-    telemetry::metrics::Metrics,
 };
 
 /// Who everybody is where there is no `[auth]`.
-const ANONYMOUS: &str = "anonymous";
-
-/// Knows the tokens, and counts who has none.
-#[derive(Debug)]
-pub(super) struct Gatekeeper {
-    auth: Option<Auth>,
-    metrics: Arc<Metrics>,
-}
+pub(super) const ANONYMOUS: &str = "anonymous";
 
 /// Somebody who may make the call.
 #[derive(Debug, Clone)]
@@ -39,6 +32,8 @@ pub(super) struct Caller {
     role: Option<Role>,
     /// The one tenant that it may act for; `None`: every one.
     tenant: Option<Tenant>,
+    /// What it may do besides what its role allows.
+    rights: Rights,
 }
 
 /// A caller who has one of the roles that `R` names.
@@ -85,6 +80,8 @@ roles! {
     /// Sees requests: a submitter only its own.
     Reader = Role::Auditor | Role::Compliance | Role::Operator | Role::Submitter,
         "auditor, compliance, operator or submitter";
+    /// Whoever has any role.
+    Anyone = _, "any";
     /// Tells what happens to backups: a processor to its own.
     BackupKeeper = Role::Operator | Role::Processor(_), "operator or processor";
     /// Asks what is known of backups: a processor of its own.
@@ -93,6 +90,61 @@ roles! {
 }
 
 impl Caller {
+    /// Everybody, where there is no `[auth]`.
+    pub(super) fn anonymous() -> Self {
+        Self {
+            name: ANONYMOUS.to_owned(),
+            role: None,
+            tenant: None,
+            rights: Rights { identifiers: true },
+        }
+    }
+
+    /// The bearer of a token.
+    pub(super) fn bearer(token: &Token) -> Self {
+        Self::known(
+            token.name.clone(),
+            token.role.clone(),
+            token.tenant.clone(),
+            token.rights,
+        )
+    }
+
+    /// Somebody of whom this is known.
+    pub(super) const fn known(name: String, role: Role, tenant: Option<Tenant>, rights: Rights) -> Self {
+        Self {
+            name,
+            role: Some(role),
+            tenant,
+            rights,
+        }
+    }
+
+    /// Whether it has one of these roles.
+    pub(super) fn has<R: Roles>(&self) -> bool {
+        self.role.as_ref().is_none_or(R::include)
+    }
+
+    /// Its role; `None`: it has every one.
+    pub(super) const fn role(&self) -> Option<&Role> {
+        self.role.as_ref()
+    }
+
+    /// The one tenant that it may act for; `None`: every one.
+    pub(super) const fn tenant(&self) -> Option<&Tenant> {
+        self.tenant.as_ref()
+    }
+
+    /// What it may do besides what its role allows.
+    pub(super) const fn rights(&self) -> Rights {
+        self.rights
+    }
+
+    /// Whether identifiers may be shown to it. Each look is a ledger entry.
+    pub(super) fn sees_identifiers(&self) -> bool {
+        self.rights.identifiers && self.has::<Person>()
+    }
+
     /// Whether it sees only what it has submitted itself.
     pub(super) fn sees_only_its_own(&self) -> bool {
         matches!(self.role, Some(Role::Submitter))
@@ -203,76 +255,13 @@ impl Caller {
     }
 }
 
-impl Gatekeeper {
-    pub(super) fn new(auth: Option<Auth>, metrics: Arc<Metrics>) -> Self {
-        // A series that has not begun yet cannot be alerted on.
-        for kind in ["token", "role"] {
-            metrics.auth_failures.with_label_values(&[kind]).inc_by(0);
-        }
-        Self { auth, metrics }
-    }
-
-    fn admit<R: Roles>(&self, headers: &HeaderMap) -> Result<Caller, Problem> {
-        let Some(auth) = &self.auth else {
-            return Ok(Caller {
-                name: ANONYMOUS.to_owned(),
-                role: None,
-                tenant: None,
-            });
-        };
-        let Some(presented) = bearer_token(headers) else {
-            return Err(self.refuse("token", StatusCode::UNAUTHORIZED, "expected a bearer token"));
-        };
-        let mut found = None;
-        for token in &auth.tokens {
-            // All of them are looked at, whichever it is.
-            if token.digest.matches(presented) {
-                found = Some(token);
-            }
-        }
-        let Some(token) = found else {
-            return Err(self.refuse("token", StatusCode::UNAUTHORIZED, "the bearer token is not known"));
-        };
-        if !R::include(&token.role) {
-            let detail = format!(
-                "this call takes the role {}; the bearer's is {}",
-                R::NAMES,
-                token.role.as_str()
-            );
-            return Err(self.refuse("role", StatusCode::FORBIDDEN, &detail));
-        }
-        Ok(Caller {
-            name: token.name.clone(),
-            role: Some(token.role.clone()),
-            tenant: token.tenant.clone(),
-        })
-    }
-
-    fn refuse(&self, kind: &'static str, status: StatusCode, detail: &str) -> Problem {
-        self.metrics.auth_failures.with_label_values(&[kind]).inc();
-        let code = if status == StatusCode::UNAUTHORIZED {
-            "unauthorized"
-        } else {
-            "forbidden"
-        };
-        Problem::new(status, code, detail)
-    }
-}
-
-fn bearer_token(headers: &HeaderMap) -> Option<&str> {
-    let mut sent = headers.get_all(header::AUTHORIZATION).iter();
-    let (Some(value), None) = (sent.next(), sent.next()) else {
-        return None;
-    };
-    let (scheme, token) = value.to_str().ok()?.split_once(' ')?;
-    scheme.eq_ignore_ascii_case("bearer").then(|| token.trim())
-}
-
 impl<R: Roles> FromRequestParts<Arc<Api>> for By<R> {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, api: &Arc<Api>) -> Result<Self, Problem> {
-        api.gatekeeper.admit::<R>(&parts.headers).map(|caller| Self {
+        let caller = api.gatekeeper.caller(&parts.headers).await?;
+        api.gatekeeper.check::<R>(&caller)?;
+        Ok(Self {
             caller,
             roles: PhantomData,
         })

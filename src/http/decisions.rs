@@ -17,7 +17,7 @@ use super::{
     auth::{By, Caller, Compliance},
     body::Payload,
     calls::{Call, Calls},
-    lists::{Filter, REQUESTS, Scan},
+    lists::{REQUESTS, Scan, narrowed, read_filter},
     problem::Problem,
     query::{Id, Params, cursor},
     repeats,
@@ -29,10 +29,10 @@ use crate::{
         identity::SubjectData,
         ids::RequestId,
         person::is_same_person,
-        request::operate::DecisionError,
+        request::{Request, operate::DecisionError},
         words::{DeadLetterReason, Status},
     },
-    engine::{OperateError, operations},
+    engine::{OperateError, lists::Filter, operations},
     wire::{DecisionKind, Rejection, api, parse_decision, schemas::bodies, status::StatusMessage},
 };
 
@@ -165,6 +165,19 @@ async fn decide(
     caller: &Caller,
     bytes: &[u8],
 ) -> Result<Response, Problem> {
+    let request = carry_out(api, id, headers, kind, caller, bytes).await?;
+    Ok(Json(api.engine.status_of(&request)).into_response())
+}
+
+/// Carries out a person's decision, whichever door it came through; the request as it is then.
+pub(super) async fn carry_out(
+    api: &Api,
+    id: RequestId,
+    headers: &HeaderMap,
+    kind: DecisionKind,
+    caller: &Caller,
+    bytes: &[u8],
+) -> Result<Request, Problem> {
     let (decision, note) =
         parse_decision(kind, bytes).inspect_err(|rejection| count_unreadable(&api.engine, rejection))?;
     caller.check_command(&api.engine, id, decision.name()).await?;
@@ -183,9 +196,8 @@ async fn decide(
         Ok(done) => done,
         Err(error) => return Err(repeats::in_state_of_request(api, id, error).await),
     };
-    let answer = Json(api.engine.status_of(&request)).into_response();
     api.outputs.hand_over(emission).await;
-    Ok(answer)
+    Ok(request)
 }
 
 /// `POST /v1/approvals`: all that a filter finds, if it finds as many as the caller believes.
@@ -199,10 +211,10 @@ pub(super) async fn approve_all(
     let cursor_given = wanted.cursor.map(|cursor| ("cursor".to_owned(), cursor));
     let given = wanted.filter.into_iter().chain(cursor_given).collect();
     let mut params = Params::given(given, &[Filter::KEYS, &["cursor"]].concat())?;
-    let filter = Filter::read(&mut params);
+    let filter = read_filter(&mut params);
     let after = params.cursor(REQUESTS).map(|id| RequestId(Uuid::from_bytes(id)));
     params.finish()?;
-    let filter = filter.narrowed_to(&caller)?;
+    let filter = narrowed(filter, &caller)?;
     let expected = wanted.expected_count;
     if expected > MOST {
         let detail = format!(
@@ -211,7 +223,7 @@ pub(super) async fn approve_all(
         );
         return Err(Rejection::schema(detail).into());
     }
-    let tenant = filter.tenant().unwrap_or(&api.engine.tenant_default);
+    let tenant = filter.tenant.as_ref().unwrap_or(&api.engine.tenant_default);
     let once = repeats::of_many(&api, &caller, &headers, ("approvals", tenant), &bytes)?;
     let found = waiting(&api, &filter, expected, after).await?;
     if let Some(once) = &once

@@ -7,7 +7,7 @@ use serde_json::value::RawValue;
 
 use super::{
     Api,
-    auth::{Auditor, By, Reader},
+    auth::{Auditor, By, Caller, Reader},
     calls::Calls,
     lists::raw,
     problem::Problem,
@@ -16,6 +16,7 @@ use super::{
 };
 use crate::{
     domain::ids::RequestId,
+    engine::questions::FullRequest,
     view::{
         explanation::Explanation,
         request::{DetailParts, RequestDetail},
@@ -42,16 +43,11 @@ pub(super) async fn explain(
     By { caller, .. }: By<Auditor>,
     Id(id): Id<RequestId>,
 ) -> Result<Json<Box<RawValue>>, Problem> {
+    let full = find(&api, &caller, id).await?;
     let engine = &api.engine;
-    let full = engine.full_request(id).await?;
-    let full = full.ok_or_else(|| Problem::unknown("request"))?;
-    if !caller.sees(&full.request().head.tenant) {
-        return Err(Problem::unknown("request"));
-    }
-    engine.refresh_facts().await?;
     let decisions = engine.decisions_of(&full).await?;
     let explained = engine.with_context(|context| {
-        let bodies = &engine.complaint_bodies;
+        let bodies = engine.complaint_bodies();
         raw(&Explanation::of(
             &full,
             decisions,
@@ -69,17 +65,9 @@ pub(super) async fn one(
     By { caller, .. }: By<Reader>,
     Id(id): Id<RequestId>,
 ) -> Result<Json<Box<RawValue>>, Problem> {
+    let full = find(&api, &caller, id).await?;
     let engine = &api.engine;
-    let full = engine.full_request(id).await?;
-    let full = full.ok_or_else(|| Problem::unknown("request"))?;
     let request = full.request();
-    if !caller.sees(&request.head.tenant) {
-        return Err(Problem::unknown("request"));
-    }
-    if caller.sees_only_its_own() && !is_own(engine, id, &caller.name).await? {
-        return Err(Problem::unknown("request"));
-    }
-    engine.refresh_facts().await?;
     let decisions = engine.decisions_of(&full).await?;
     let lanes = engine.lanes_now();
     let parts = DetailParts {
@@ -91,4 +79,20 @@ pub(super) async fn one(
     };
     let detail = engine.with_context(|context| raw(&RequestDetail::of(&full, parts, context)?))??;
     Ok(Json(detail))
+}
+
+/// All of a request that this caller may see, with what is known now. One that it may not see does not exist for it.
+pub(super) async fn find(api: &Api, caller: &Caller, id: RequestId) -> Result<FullRequest, Problem> {
+    let engine = &api.engine;
+    let full = engine.full_request(id).await?;
+    let full = full.ok_or_else(|| Problem::unknown("request"))?;
+    let request = full.request();
+    if !caller.sees(&request.head.tenant) {
+        return Err(Problem::unknown("request"));
+    }
+    if caller.sees_only_its_own() && !is_own(engine, id, &caller.name).await? {
+        return Err(Problem::unknown("request"));
+    }
+    engine.refresh_facts().await?;
+    Ok(full)
 }

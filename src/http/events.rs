@@ -13,7 +13,7 @@ use super::{
     query::{Id, Page, Params, cursor},
 };
 use crate::{
-    domain::{entry::Leaf, ids::RequestId},
+    domain::{entry::Leaf, identity::Mask, ids::RequestId},
     engine::{
         Engine, EngineError,
         decisions::{notes_of, written},
@@ -46,7 +46,15 @@ pub(super) async fn of_request(
     let after = params.cursor(EVENTS).map(u32::from_be_bytes);
     params.finish()?;
     caller.check_request(&api.engine, id).await?;
-    let stored = api.engine.leaves(id).await?;
+    // Of a request whose rows are gone there are entries still.
+    let full = api.engine.full_request(id).await?;
+    let mask = full
+        .as_ref()
+        .map_or_else(Mask::of_forgotten, |full| api.engine.mask_of(full));
+    let stored = match full {
+        Some(full) => full.leaves,
+        None => api.engine.leaves(id).await?,
+    };
     if stored.is_empty() {
         return Err(Problem::unknown("request"));
     }
@@ -56,7 +64,7 @@ pub(super) async fn of_request(
     let items = rest
         .by_ref()
         .take(limit)
-        .map(|leaf| view(&api.engine, id, leaf))
+        .map(|leaf| view(&api.engine, id, leaf, &mask))
         .collect::<Result<Vec<_>, _>>()?;
     let next = if rest.next().is_some() {
         items.last().map(|leaf| cursor(EVENTS, leaf.n.to_be_bytes()))
@@ -69,7 +77,7 @@ pub(super) async fn of_request(
     }))
 }
 
-fn view(engine: &Engine, id: RequestId, stored: &StoredLeaf) -> Result<LeafView, EngineError> {
+fn view(engine: &Engine, id: RequestId, stored: &StoredLeaf, mask: &Mask) -> Result<LeafView, EngineError> {
     let leaf = Leaf::from_bytes(&stored.leaf)?;
-    LeafView::of(&leaf, written(&notes_of(&engine.vault, id, stored)))
+    LeafView::of(&leaf, written(&notes_of(&engine.vault, id, stored, mask)))
 }

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use async_trait::async_trait;
 use axum::{
     Json,
     extract::State,
@@ -17,6 +18,7 @@ use super::{
     auth::{Auditor, By, Caller, Compliance},
     body::Payload,
     calls::Calls,
+    csv,
     lists::raw,
     problem::Problem,
     query::{Id, Page, Params, cursor},
@@ -61,6 +63,7 @@ pub(super) fn calls() -> Calls {
                 .query::<Tenant>("tenant", "Only those of this tenant.")
                 .paged()
                 .answers::<Page<HoldView<'_>>>(200, "A page of holds.")
+                .or_csv()
         })
         .get("/v1/holds/{id}", one, |call| {
             call.says("Shows one hold")
@@ -92,25 +95,34 @@ pub(super) async fn place(
     headers: HeaderMap,
     Payload(bytes): Payload,
 ) -> Result<Response, Problem> {
-    let engine = &api.engine;
-    let tenant_default = caller.tenant_or(&engine.tenant_default);
-    let mut message = message_of(&headers, &bytes, &caller, tenant_default)?;
-    make_id(&mut message.envelope, engine);
-    let parsed = parse_hold(&message.payload, &message.envelope, &caller.name);
-    let (prepared, hold_id) = prepare(&api, parsed)?;
-    caller.check(prepared.command.tenant())?;
-    let tenant = prepared.command.tenant().clone();
-    tell(&api, prepared).await?.map_err(Problem::from)?;
-    let placed = engine
-        .placed_hold(&tenant, hold_id)
-        .await?
-        .ok_or_else(Problem::internal)?;
+    let placed = set(&api, &headers, &caller, &bytes).await?;
+    let (tenant, hold_id) = (&placed.hold.tenant, placed.hold.hold_id);
     let mut location = format!("/v1/holds/{hold_id}");
-    if tenant != engine.tenant_default {
+    if *tenant != api.engine.tenant_default {
         location.push_str(&format!("?tenant={tenant}"));
     }
     let body = shown(&api, &placed).await?;
     Ok((StatusCode::CREATED, [(header::LOCATION, location)], Json(body)).into_response())
+}
+
+/// Places a hold, whichever door it came through.
+pub(super) async fn set(
+    api: &Api,
+    headers: &HeaderMap,
+    caller: &Caller,
+    bytes: &[u8],
+) -> Result<PlacedHold, Problem> {
+    let engine = &api.engine;
+    let tenant_default = caller.tenant_or(&engine.tenant_default);
+    let mut message = message_of(headers, bytes, caller, tenant_default)?;
+    make_id(&mut message.envelope, engine);
+    let parsed = parse_hold(&message.payload, &message.envelope, &caller.name);
+    let (prepared, hold_id) = prepare(api, parsed)?;
+    caller.check(prepared.command.tenant())?;
+    let tenant = prepared.command.tenant().clone();
+    tell(api, prepared).await?.map_err(Problem::from)?;
+    let placed = engine.placed_hold(&tenant, hold_id).await?;
+    placed.ok_or_else(Problem::internal)
 }
 
 /// `GET /v1/holds/{id}`
@@ -135,7 +147,8 @@ async fn shown(api: &Api, placed: &PlacedHold) -> Result<Box<RawValue>, Problem>
     raw(&PlacedHoldView::of(placed, &found, warnings))
 }
 
-async fn warnings(api: &Api, hold: &Hold) -> Result<Vec<&'static str>, Problem> {
+/// What whoever placed a hold should look at again.
+pub(super) async fn warnings(api: &Api, hold: &Hold) -> Result<Vec<&'static str>, Problem> {
     let mut warnings = Vec::new();
     if !hold.subject.is_empty() && hold.found.is_empty() {
         warnings.push("subject: there was no request of this subject in this tenant; later ones are held as they come in");
@@ -163,37 +176,108 @@ async fn warnings(api: &Api, hold: &Hold) -> Result<Vec<&'static str>, Problem> 
     Ok(warnings)
 }
 
+/// A list of holds that somebody asks for.
+pub(super) struct Wanted {
+    tenant: Option<Tenant>,
+    limit: usize,
+    after: Option<Vec<u8>>,
+}
+
+impl Wanted {
+    /// What its query may have.
+    pub(super) const KEYS: &'static [&'static str] = &["tenant", "limit", "cursor"];
+
+    /// Reads it.
+    pub(super) fn read(mut params: Params, caller: &Caller) -> Result<Self, Problem> {
+        let tenant = params.take("tenant", "a tenant", |text| Tenant::new(text).ok());
+        let limit = params.limit();
+        let after = params.cursor(HOLDS);
+        params.finish()?;
+        Ok(Self {
+            tenant: caller.narrow(tenant)?,
+            limit,
+            after,
+        })
+    }
+
+    /// All of it.
+    pub(super) fn as_csv(mut self, api: Arc<Api>) -> Response {
+        self.limit = csv::ROWS;
+        csv::list(api, "holds", COLUMNS, self)
+    }
+
+    /// A page of it, the oldest first, and the cursor of the next one.
+    pub(super) async fn page(&mut self, api: &Api) -> Result<(Vec<Hold>, Option<String>), Problem> {
+        let facts = api.engine.refresh_facts().await?;
+        let mut holds: Vec<(Vec<u8>, &Hold)> = facts
+            .holds()
+            .iter()
+            .filter(|hold| self.tenant.as_ref().is_none_or(|tenant| *tenant == hold.tenant))
+            .map(|hold| (place_of(hold), hold))
+            .filter(|(place, _)| self.after.as_ref().is_none_or(|after| place > after))
+            .collect();
+        holds.sort_unstable_by(|(a, _), (b, _)| a.cmp(b));
+        let more = holds.len() > self.limit;
+        holds.truncate(self.limit);
+        self.after = holds.last().filter(|_| more).map(|(place, _)| place.clone());
+        let next = self.after.as_ref().map(|place| cursor(HOLDS, place));
+        Ok((holds.into_iter().map(|(_, hold)| hold.clone()).collect(), next))
+    }
+}
+
+/// The columns of the list as CSV.
+const COLUMNS: [&str; 9] = [
+    "hold_id",
+    "tenant",
+    "basis",
+    "placed_at",
+    "placed_by",
+    "by_subject",
+    "request_id",
+    "processor",
+    "categories",
+];
+
+#[async_trait]
+impl csv::Source<9> for Wanted {
+    async fn next(&mut self, api: &Api) -> Result<(Vec<[String; 9]>, bool), Problem> {
+        let (holds, next) = self.page(api).await?;
+        let cells = holds.iter().map(|hold| {
+            let view = HoldView::of(hold);
+            let categories: Vec<String> = view.categories.iter().map(ToString::to_string).collect();
+            [
+                view.hold_id.to_string(),
+                view.tenant.to_string(),
+                view.basis.to_string(),
+                view.placed_at.to_string(),
+                view.placed_by.to_owned(),
+                view.by_subject.to_string(),
+                view.request_id.map(|id| id.to_string()).unwrap_or_default(),
+                view.processor.map(ToString::to_string).unwrap_or_default(),
+                categories.join("; "),
+            ]
+        });
+        Ok((cells.collect(), next.is_some()))
+    }
+}
+
 /// `GET /v1/holds`: active ones, the oldest first.
 pub(super) async fn list(
     State(api): State<Arc<Api>>,
     By { caller, .. }: By<Auditor>,
+    headers: HeaderMap,
     uri: Uri,
-) -> Result<Json<Page<Box<RawValue>>>, Problem> {
-    let mut params = Params::read(&uri, &["tenant", "limit", "cursor"])?;
-    let tenant = params.take("tenant", "a tenant", |text| Tenant::new(text).ok());
-    let limit = params.limit();
-    let after: Option<Vec<u8>> = params.cursor(HOLDS);
-    params.finish()?;
-    let tenant = caller.narrow(tenant)?;
-    let facts = api.engine.refresh_facts().await?;
-    let mut holds: Vec<(Vec<u8>, &Hold)> = facts
-        .holds()
-        .iter()
-        .filter(|hold| tenant.as_ref().is_none_or(|tenant| *tenant == hold.tenant))
-        .map(|hold| (place_of(hold), hold))
-        .filter(|(place, _)| after.as_ref().is_none_or(|after| place > after))
-        .collect();
-    holds.sort_unstable_by(|(a, _), (b, _)| a.cmp(b));
-    let more = holds.len() > limit;
-    holds.truncate(limit);
-    let next = holds.last().filter(|_| more);
-    Ok(Json(Page {
-        items: holds
-            .iter()
-            .map(|(_, hold)| raw(&HoldView::of(hold)))
-            .collect::<Result<_, _>>()?,
-        next_cursor: next.map(|(place, _)| cursor(HOLDS, place)),
-    }))
+) -> Result<Response, Problem> {
+    let mut params = Params::read(&uri, &[Wanted::KEYS, &["format"]].concat())?;
+    let as_csv = csv::is_wanted(&mut params, &headers);
+    let mut wanted = Wanted::read(params, &caller)?;
+    if as_csv {
+        return Ok(wanted.as_csv(api));
+    }
+    let (holds, next_cursor) = wanted.page(&api).await?;
+    let items = holds.iter().map(|hold| raw(&HoldView::of(hold)));
+    let items = items.collect::<Result<Vec<_>, _>>()?;
+    Ok(Json(Page { items, next_cursor }).into_response())
 }
 
 /// Where a hold stands in the list: by time, then by its name, which is one of its tenant's only.
@@ -215,17 +299,30 @@ pub(super) async fn release(
     Payload(bytes): Payload,
 ) -> Result<Json<Released>, Problem> {
     let tenant = tenant_of(&api, &caller, &uri, id)?;
-    let mut message = message_of(&headers, &bytes, &caller, &tenant)?;
+    lift(&api, id, &tenant, &headers, &caller, &bytes).await?;
+    Ok(Json(Released {
+        hold_id: id,
+        released: true,
+    }))
+}
+
+/// Releases a hold of a tenant, whichever door the decision came through.
+pub(super) async fn lift(
+    api: &Api,
+    id: HoldId,
+    tenant: &Tenant,
+    headers: &HeaderMap,
+    caller: &Caller,
+    bytes: &[u8],
+) -> Result<(), Problem> {
+    let mut message = message_of(headers, bytes, caller, tenant)?;
     make_id(&mut message.envelope, &api.engine);
     let parsed = parse_release(&message.payload, id, &message.envelope, &caller.name);
-    let (prepared, _) = prepare(&api, parsed)?;
+    let (prepared, _) = prepare(api, parsed)?;
     caller.check(prepared.command.tenant())?;
     let tenant = prepared.command.tenant().clone();
-    match tell(&api, prepared).await? {
-        Ok(()) => Ok(Json(Released {
-            hold_id: id,
-            released: true,
-        })),
+    match tell(api, prepared).await? {
+        Ok(()) => Ok(()),
         Err(rejection)
             if rejection.reason == DeadLetterReason::WrongState
                 && api.engine.placed_hold(&tenant, id).await?.is_none() =>
@@ -238,7 +335,7 @@ pub(super) async fn release(
 
 /// A hold's name is one of its tenant's only; without `tenant` the one is meant that has an active hold of this name, and
 /// else the configured default.
-fn tenant_of(api: &Api, caller: &Caller, uri: &Uri, id: HoldId) -> Result<Tenant, Problem> {
+pub(super) fn tenant_of(api: &Api, caller: &Caller, uri: &Uri, id: HoldId) -> Result<Tenant, Problem> {
     let mut params = Params::read(uri, &["tenant"])?;
     let tenant = params.take("tenant", "a tenant", |text| Tenant::new(text).ok());
     params.finish()?;

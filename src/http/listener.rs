@@ -40,7 +40,7 @@ pub async fn serve(
     handle: Handle<SocketAddr>,
     patience: Duration,
 ) -> io::Result<()> {
-    let service = app.into_make_service();
+    let service = app.into_make_service_with_connect_info::<SocketAddr>();
     match tls {
         Some(tls) => {
             let server = axum_server::from_tcp_rustls(listener, tls)?.handle(handle);

@@ -1,10 +1,15 @@
-//! Lists of requests: a scan by id, bounded a page, filtered here.
+//! Lists of requests: a walk by an index, bounded a page, filtered here.
 //!
-//! What a request is filtered by has no rows of its own, so a page may come short, or empty, and yet have a cursor.
+//! What most requests have in common has no index of its own, so a page may come short, or empty, and yet have a cursor.
 
 use std::sync::Arc;
 
-use axum::{Json, extract::State, http::Uri};
+use axum::{
+    Json,
+    extract::State,
+    http::{HeaderMap, Uri},
+    response::{IntoResponse, Response},
+};
 use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::value::{RawValue, to_raw_value};
@@ -15,6 +20,7 @@ use super::{
     auth::{Auditor, By, Caller, Compliance},
     body::Payload,
     calls::Calls,
+    csv::{self, is_wanted},
     problem::Problem,
     query::{Page, Params, cursor},
 };
@@ -26,7 +32,12 @@ use crate::{
         time::At,
         words::Status,
     },
-    engine::{Engine, EngineError, identifying::MAX_TENANTS},
+    engine::{
+        Engine, EngineError,
+        identifying::MAX_TENANTS,
+        lists::{Filter, Sort},
+    },
+    store::{Among, ListOrder, ListPlace, Walk},
     wire::{Rejection, api, schemas::bodies, status::StatusMessage},
 };
 
@@ -37,26 +48,38 @@ const CHUNK: usize = 1_000;
 /// How many requests of one subject a search shows: far more than anybody makes.
 const MAX_FOUND: u32 = 500;
 
-/// The list of a cursor.
+/// The list of a cursor, by id.
 pub(super) const REQUESTS: u8 = b'r';
 
-/// Walks over the requests by id.
+/// Walks over requests.
 pub(super) struct Scan<'a> {
     engine: &'a Engine,
-    open_only: bool,
-    after: Option<RequestId>,
+    walk: Walk,
     left: usize,
     chunk: usize,
     ended: bool,
 }
 
 impl<'a> Scan<'a> {
-    /// Begins after a request. `open_only`: closed ones cannot be meant. `wanted`: how many items would do.
+    /// By id, after a request. `open_only`: closed ones cannot be meant. `wanted`: how many items would do.
     pub(super) fn new(engine: &'a Engine, open_only: bool, after: Option<RequestId>, wanted: usize) -> Self {
+        let walk = Walk {
+            among: if open_only { Among::Open } else { Among::All },
+            order: ListOrder::Id,
+            backwards: false,
+            after: after.map(|id| (At::default(), id)),
+            due_after: None,
+            due_before: None,
+            limit: 0,
+        };
+        Self::of(engine, walk, wanted)
+    }
+
+    /// Any walk.
+    pub(super) const fn of(engine: &'a Engine, walk: Walk, wanted: usize) -> Self {
         Self {
             engine,
-            open_only,
-            after,
+            walk,
             left: MAX_SCANNED,
             chunk: wanted + 1,
             ended: false,
@@ -71,113 +94,161 @@ impl<'a> Scan<'a> {
 
     /// The next requests; none: the end has come, of the list or of what one call looks at.
     pub(super) async fn next(&mut self) -> Result<Vec<Request>, Problem> {
+        let rows = self.next_placed().await?;
+        Ok(rows.into_iter().map(|(_, request)| request).collect())
+    }
+
+    /// The same, each with its place.
+    async fn next_placed(&mut self) -> Result<Vec<(ListPlace, Request)>, Problem> {
         if self.ended || self.left == 0 {
             return Ok(Vec::new());
         }
         let count = self.chunk.min(self.left);
-        let limit = u32::try_from(count).unwrap_or(u32::MAX);
-        let rows = self.engine.page(self.open_only, self.after, limit).await?;
+        self.walk.limit = u32::try_from(count).unwrap_or(u32::MAX);
+        let rows = self.engine.walk(&self.walk).await?;
         self.ended = rows.len() < count;
         self.left -= count;
         self.chunk = CHUNK;
-        self.after = rows.last().map(|request| request.id).or(self.after);
+        self.walk.after = rows.last().map(|(place, _)| *place).or(self.walk.after);
         Ok(rows)
     }
 
     /// The last request that was looked at, where the list goes on after it.
-    pub(super) const fn cut_off_at(&self) -> Option<RequestId> {
-        if self.ended { None } else { self.after }
+    pub(super) fn cut_off_at(&self) -> Option<RequestId> {
+        self.cut_off_place().map(|(_, id)| id)
+    }
+
+    const fn cut_off_place(&self) -> Option<ListPlace> {
+        if self.ended { None } else { self.walk.after }
     }
 }
 
-/// Which requests are meant.
-#[derive(Debug, Default)]
-pub(super) struct Filter {
-    statuses: Option<Vec<Status>>,
-    tenant: Option<Tenant>,
-    processor: Option<ProcessorId>,
-    overdue: Option<bool>,
-    at_risk: Option<bool>,
-    needs_attention: Option<bool>,
-    received_after: Option<At>,
-    received_before: Option<At>,
-}
-
-impl Filter {
-    /// What a list is filtered by.
-    pub(super) const KEYS: &'static [&'static str] = &[
-        "status",
-        "tenant",
-        "processor",
-        "overdue",
-        "at_risk",
-        "needs_attention",
-        "received_after",
-        "received_before",
-    ];
-
-    /// Reads the conditions among the parameters.
-    pub(super) fn read(params: &mut Params) -> Self {
-        let words: Vec<&str> = Status::ALL.iter().map(|status| status.as_str()).collect();
-        let expected = format!("one or more of {}, with commas between", words.join(", "));
-        let statuses = |text: &str| {
-            text.split(',')
-                .map(|word| Status::parse(word.trim()))
-                .collect::<Option<Vec<_>>>()
-        };
-        Self {
-            statuses: params.take("status", &expected, statuses),
-            tenant: params.take("tenant", "a tenant", |text| Tenant::new(text).ok()),
-            processor: params.take("processor", "the id of a processor", |text| {
-                ProcessorId::new(text).ok()
-            }),
-            overdue: params.flag("overdue"),
-            at_risk: params.flag("at_risk"),
-            needs_attention: params.flag("needs_attention"),
-            received_after: params.time("received_after"),
-            received_before: params.time("received_before"),
+/// Reads the conditions among the parameters.
+pub(super) fn read_filter(params: &mut Params) -> Filter {
+    let mut filter = Filter::default();
+    for key in Filter::KEYS {
+        let read = |text: &str| filter.clone().with(key, text);
+        if let Some(next) = params.take(key, &Filter::expects(key), read) {
+            filter = next;
         }
     }
+    filter
+}
 
-    /// Limited to what the caller may see.
-    pub(super) fn narrowed_to(self, caller: &Caller) -> Result<Self, Problem> {
+/// Limited to what the caller may see.
+pub(super) fn narrowed(filter: Filter, caller: &Caller) -> Result<Filter, Problem> {
+    Ok(Filter {
+        tenant: caller.narrow(filter.tenant)?,
+        ..filter
+    })
+}
+
+/// A list of requests that somebody asks for: which, in which order, from where on.
+#[derive(Debug, Clone)]
+pub(super) struct Wanted {
+    pub(super) filter: Filter,
+    pub(super) sort: Sort,
+    pub(super) after: Option<ListPlace>,
+    pub(super) limit: usize,
+}
+
+/// A page of requests.
+pub(super) struct Listed {
+    pub(super) requests: Vec<Request>,
+    /// Where the next page begins.
+    pub(super) next: Option<ListPlace>,
+}
+
+impl Wanted {
+    /// What the query of a list may have.
+    pub(super) const KEYS: &'static [&'static str] = &["sort", "limit", "cursor"];
+
+    /// Reads it from a query.
+    pub(super) fn read(mut params: Params, caller: &Caller) -> Result<Self, Problem> {
+        let filter = read_filter(&mut params);
+        let words = Sort::WORDS.map(|(word, _)| word).join(", ");
+        let sort = params.take("sort", &format!("one of {words}"), Sort::parse);
+        let limit = params.limit();
+        let sorted = sort.unwrap_or_else(|| Sort::of(&filter));
+        let after = match sorted.order {
+            ListOrder::Id => params
+                .cursor(list_of(sorted))
+                .map(|id| (At::default(), RequestId(Uuid::from_bytes(id)))),
+            ListOrder::Deadline => params.cursor(list_of(sorted)).map(place_of),
+        };
+        if sorted.order == ListOrder::Deadline && filter.among() == Among::All {
+            params.refuse(
+                "sort",
+                "by deadline there are lists of what is open, or stands out: name a status that is open, or a flag",
+            );
+        }
+        params.finish()?;
         Ok(Self {
-            tenant: caller.narrow(self.tenant)?,
-            ..self
+            filter: narrowed(filter, caller)?,
+            sort: sorted,
+            after,
+            limit,
         })
     }
 
-    /// The one tenant that is meant, where one is.
-    pub(super) const fn tenant(&self) -> Option<&Tenant> {
-        self.tenant.as_ref()
+    async fn walk(&self, engine: &Engine) -> Result<Walk, Problem> {
+        let filled = engine.lists_are_filled().await?;
+        if !filled && self.sort.order == ListOrder::Deadline {
+            return Err(Problem::unavailable(
+                "lists by deadline are being filled in after the upgrade: try again in a while, or sort by id",
+            ));
+        }
+        let among = match self.filter.among() {
+            Among::Marked(_) if !filled && self.filter.means_open() => Among::Open,
+            Among::Marked(_) if !filled => Among::All,
+            among => among,
+        };
+        Ok(Walk {
+            among,
+            order: self.sort.order,
+            backwards: self.sort.backwards,
+            after: self.after,
+            due_after: self.filter.due_after,
+            due_before: self.filter.due_before,
+            limit: 0,
+        })
     }
 
-    /// Whether a request meets them.
-    pub(super) fn takes(&self, request: &Request) -> bool {
-        let (head, life) = (&request.head, &request.life);
-        let flag = |wanted: Option<bool>, is: bool| wanted.is_none_or(|wanted| wanted == is);
-        self.statuses
-            .as_ref()
-            .is_none_or(|statuses| statuses.contains(&life.status))
-            && self.tenant.as_ref().is_none_or(|tenant| *tenant == head.tenant)
-            && self
-                .processor
-                .as_ref()
-                .is_none_or(|processor| request.processors().any(|one| one == processor))
-            && flag(self.overdue, life.overdue)
-            && flag(self.at_risk, life.at_risk)
-            && flag(self.needs_attention, life.needs_attention)
-            && self.received_after.is_none_or(|at| head.received_at > at)
-            && self.received_before.is_none_or(|at| head.received_at < at)
+    /// The page.
+    pub(super) async fn page(&self, engine: &Engine) -> Result<Listed, Problem> {
+        let mut scan = Scan::of(engine, self.walk(engine).await?, self.limit);
+        let mut found: Vec<(ListPlace, Request)> = Vec::new();
+        while found.len() <= self.limit {
+            let next = scan.next_placed().await?;
+            if next.is_empty() {
+                break;
+            }
+            found.extend(next.into_iter().filter(|(_, request)| self.filter.takes(request)));
+        }
+        let more = found.len() > self.limit;
+        found.truncate(self.limit);
+        let next = if more {
+            found.last().map(|(place, _)| *place)
+        } else {
+            scan.cut_off_place()
+        };
+        Ok(Listed {
+            requests: found.into_iter().map(|(_, request)| request).collect(),
+            next,
+        })
     }
 
-    /// Whether only open requests can be meant: the flags are about what is still to be done.
-    fn means_open(&self) -> bool {
-        [self.overdue, self.at_risk, self.needs_attention].contains(&Some(true))
-            || self
-                .statuses
-                .as_ref()
-                .is_some_and(|statuses| statuses.iter().all(|status| !status.is_final()))
+    /// The cursor of a place.
+    pub(super) fn cursor_of(&self, (deadline, id): ListPlace) -> String {
+        let list = list_of(self.sort);
+        match self.sort.order {
+            ListOrder::Id => cursor(list, id.0.as_bytes()),
+            ListOrder::Deadline => {
+                let mut place = deadline.millis().to_be_bytes().to_vec();
+                place.extend_from_slice(id.0.as_bytes());
+                cursor(list, place)
+            }
+        }
     }
 }
 
@@ -192,10 +263,15 @@ pub(super) fn calls() -> Calls {
                 .query::<bool>("overdue", "Whether the deadline has passed and live systems are not clean.")
                 .query::<bool>("at_risk", "Whether little of the period is left.")
                 .query::<bool>("needs_attention", "Whether a person has to look at it.")
+                .query::<bool>("failing", "Whether a task of it has failed, and none has succeeded since.")
                 .query::<At>("received_after", "Only those that were received after this time.")
                 .query::<At>("received_before", "Only those that were received before this time.")
+                .query::<At>("due_after", "Only those whose deadline lies after this time.")
+                .query::<At>("due_before", "Only those whose deadline lies before this time.")
+                .query::<SortWord>("sort", "The order; by deadline only of what is open or stands out.")
                 .paged()
                 .answers::<Page<StatusMessage<'_>>>(200, "A page of status objects.")
+                .or_csv()
         })
         .post("/v1/requests/search", search, |call| {
             call.says("Finds the requests of a person")
@@ -206,42 +282,63 @@ pub(super) fn calls() -> Calls {
         })
 }
 
+/// The orders of a list.
+struct SortWord;
+
+impl JsonSchema for SortWord {
+    fn schema_name() -> std::borrow::Cow<'static, str> {
+        "Sort".into()
+    }
+    fn json_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
+        schemars::json_schema!({ "type": "string", "enum": Sort::WORDS.map(|(word, _)| word) })
+    }
+}
+
+/// The list of a cursor: a place in one order says nothing in another.
+const fn list_of(sort: Sort) -> u8 {
+    match (sort.order, sort.backwards) {
+        (ListOrder::Id, false) => REQUESTS,
+        (ListOrder::Id, true) => b'R',
+        (ListOrder::Deadline, false) => b'q',
+        (ListOrder::Deadline, true) => b'Q',
+    }
+}
+
+fn place_of(bytes: [u8; 24]) -> ListPlace {
+    let (mut at, mut id) = ([0; 8], [0; 16]);
+    at.copy_from_slice(&bytes[..8]);
+    id.copy_from_slice(&bytes[8..]);
+    (
+        At::from_millis(i64::from_be_bytes(at)),
+        RequestId(Uuid::from_bytes(id)),
+    )
+}
+
 /// `GET /v1/requests`
 pub(super) async fn requests(
     State(api): State<Arc<Api>>,
     By { caller, .. }: By<Auditor>,
+    headers: HeaderMap,
     uri: Uri,
-) -> Result<Json<Page<Box<RawValue>>>, Problem> {
-    let mut params = Params::read(&uri, &[Filter::KEYS, &["limit", "cursor"]].concat())?;
-    let filter = Filter::read(&mut params);
-    let limit = params.limit();
-    let after = params.cursor(REQUESTS).map(|id| RequestId(Uuid::from_bytes(id)));
-    params.finish()?;
-    let filter = filter.narrowed_to(&caller)?;
-    let mut scan = Scan::new(&api.engine, filter.means_open(), after, limit);
-    let mut found: Vec<Request> = Vec::new();
-    while found.len() <= limit {
-        let next = scan.next().await?;
-        if next.is_empty() {
-            break;
-        }
-        found.extend(next.into_iter().filter(|request| filter.takes(request)));
+) -> Result<Response, Problem> {
+    let known = [Filter::KEYS, Wanted::KEYS, &["format"]].concat();
+    let mut params = Params::read(&uri, &known)?;
+    let as_csv = is_wanted(&mut params, &headers);
+    let wanted = Wanted::read(params, &caller)?;
+    if as_csv {
+        return Ok(csv::requests(api, wanted));
     }
-    let more = found.len() > limit;
-    found.truncate(limit);
-    let last = if more {
-        found.last().map(|request| request.id)
-    } else {
-        scan.cut_off_at()
-    };
-    let items = found
+    let page = wanted.page(&api.engine).await?;
+    let items = page
+        .requests
         .iter()
         .map(|request| raw(&api.engine.status_of(request)))
         .collect::<Result<_, _>>()?;
     Ok(Json(Page {
         items,
-        next_cursor: last.map(|id| cursor(REQUESTS, *id.0.as_bytes())),
-    }))
+        next_cursor: page.next.map(|place| wanted.cursor_of(place)),
+    })
+    .into_response())
 }
 
 /// What a search has found.
@@ -262,8 +359,39 @@ pub(super) async fn search(
     By { caller, .. }: By<Compliance>,
     Payload(bytes): Payload,
 ) -> Result<Json<Found>, Problem> {
+    let found = look_for(&api, &caller, api::parse_search(&bytes)?).await?;
+    let items = found
+        .requests
+        .iter()
+        .map(|request| raw(&api.engine.status_of(request)))
+        .collect::<Result<_, _>>()?;
+    Ok(Json(Found {
+        page: Page {
+            items,
+            next_cursor: None,
+        },
+        truncated: found.truncated,
+        ledger_entry: found.ledger_entry,
+    }))
+}
+
+/// The requests of somebody who was searched for.
+pub(super) struct FoundRequests {
+    /// The newest first.
+    pub(super) requests: Vec<Request>,
+    /// Whether there are more.
+    pub(super) truncated: bool,
+    /// Under which id the ledger says that somebody has searched.
+    pub(super) ledger_entry: RequestId,
+}
+
+/// Searches, whichever door the question came through, and writes down that somebody has.
+pub(super) async fn look_for(
+    api: &Api,
+    caller: &Caller,
+    search: api::Search,
+) -> Result<FoundRequests, Problem> {
     let engine = &api.engine;
-    let search = api::parse_search(&bytes)?;
     engine.check_searched(&search.identity)?;
     let tenants = searched(engine, caller.narrow(search.tenant)?).await?;
     let ids = engine
@@ -276,27 +404,34 @@ pub(super) async fn search(
     }
     let shown = &ids[..ids.len().min(MAX_FOUND as usize)];
     // The newest first.
-    let found = engine.requests(shown).await?;
-    let items = found
-        .iter()
-        .map(|request| raw(&engine.status_of(request)))
-        .collect::<Result<_, _>>()?;
+    let requests = engine.requests(shown).await?;
     let truncated = ids.len() > shown.len();
     let look = Entry::Searched {
         actor: caller.name.clone(),
         identity_type: search.identity.kind.clone(),
-        requests: found.iter().map(|request| request.id).collect(),
+        requests: requests.iter().map(|request| request.id).collect(),
         truncated,
     };
     let ledger_entry = engine.record_look(look).await?;
-    Ok(Json(Found {
-        page: Page {
-            items,
-            next_cursor: None,
-        },
+    Ok(FoundRequests {
+        requests,
         truncated,
         ledger_entry,
-    }))
+    })
+}
+
+/// The requests whose commands had this ticket in their metadata, where the caller may look: the newest first. A ticket is
+/// nobody's identifier, so that this leaves no entry in the ledger.
+pub(super) async fn of_ticket(
+    api: &Api,
+    caller: &Caller,
+    tenant: Option<Tenant>,
+    ticket: &str,
+) -> Result<Vec<Request>, Problem> {
+    let engine = &api.engine;
+    let tenants = searched(engine, caller.narrow(tenant)?).await?;
+    let ids = engine.requests_of_ticket(&tenants, ticket, MAX_FOUND).await?;
+    Ok(engine.requests(&ids).await?)
 }
 
 /// Where a search looks: in the tenant that it names, else in all that the bearer may see.

@@ -111,46 +111,78 @@ impl JsonSchema for HandStateWord {
     }
 }
 
+/// A list of tasks that people do, as somebody asks for it.
+pub(super) struct Wanted {
+    pub(super) assignee: Option<String>,
+    pub(super) state: Option<HandState>,
+    after: Option<(RequestId, u16)>,
+    limit: usize,
+}
+
+impl Wanted {
+    /// What its query may have.
+    pub(super) const KEYS: &'static [&'static str] = &["assignee", "state", "limit", "cursor"];
+
+    /// Reads it.
+    pub(super) fn read(mut params: Params) -> Result<Self, Problem> {
+        let words: Vec<&str> = HandState::ALL.iter().map(|state| state.as_str()).collect();
+        let states = format!("one of {}", words.join(", "));
+        let wanted = Self {
+            assignee: params.take("assignee", "a name", |text| Some(text.to_owned())),
+            state: params.take("state", &states, HandState::parse),
+            after: params.cursor(MANUAL).map(place_of),
+            limit: params.limit(),
+        };
+        params.finish()?;
+        Ok(wanted)
+    }
+
+    /// The page, and the cursor of the next one.
+    pub(super) async fn page(
+        &self,
+        api: &Api,
+        caller: &Caller,
+    ) -> Result<(Vec<HandTask>, Option<String>), Problem> {
+        let limit = self.limit;
+        let (mut after, mut found, mut scanned) = (self.after, Vec::new(), 0);
+        let next = loop {
+            let want = u32::try_from(limit).unwrap_or(u32::MAX);
+            let (tasks, last) = api.engine.by_hand().list(after, want).await?;
+            scanned += limit;
+            let fits = |task: &HandTask| {
+                caller.sees(&task.request.head.tenant)
+                    && self.assignee.as_ref().is_none_or(|name| *name == task.assignee)
+                    && self.state.is_none_or(|state| state == task.state)
+            };
+            for task in tasks.into_iter().filter(fits) {
+                found.push(task);
+            }
+            after = last;
+            if found.len() > limit {
+                found.truncate(limit);
+                break found.last().map(|task| (task.request.id, task.ordinal));
+            }
+            if after.is_none() || found.len() == limit || scanned >= MAX_SCANNED {
+                break after;
+            }
+        };
+        Ok((
+            found,
+            next.map(|(id, ordinal)| cursor(MANUAL, bytes_of(id, ordinal))),
+        ))
+    }
+}
+
 /// `GET /v1/manual`
 pub(super) async fn list(
     State(api): State<Arc<Api>>,
     By { caller, .. }: By<Auditor>,
     uri: Uri,
 ) -> Result<Json<Page<Box<RawValue>>>, Problem> {
-    let mut params = Params::read(&uri, &["assignee", "state", "limit", "cursor"])?;
-    let assignee = params.take("assignee", "a name", |text| Some(text.to_owned()));
-    let words: Vec<&str> = HandState::ALL.iter().map(|state| state.as_str()).collect();
-    let states = format!("one of {}", words.join(", "));
-    let state = params.take("state", &states, HandState::parse);
-    let mut after = params.cursor(MANUAL).map(place_of);
-    let limit = params.limit();
-    params.finish()?;
-    let (mut found, mut scanned) = (Vec::new(), 0);
-    let next = loop {
-        let want = u32::try_from(limit).unwrap_or(u32::MAX);
-        let (tasks, last) = api.engine.by_hand().list(after, want).await?;
-        scanned += limit;
-        let fits = |task: &HandTask| {
-            caller.sees(&task.request.head.tenant)
-                && assignee.as_ref().is_none_or(|name| *name == task.assignee)
-                && state.is_none_or(|state| state == task.state)
-        };
-        for task in tasks.into_iter().filter(fits) {
-            found.push(task);
-        }
-        after = last;
-        if found.len() > limit {
-            found.truncate(limit);
-            break found.last().map(|task| (task.request.id, task.ordinal));
-        }
-        if after.is_none() || found.len() == limit || scanned >= MAX_SCANNED {
-            break after;
-        }
-    };
-    Ok(Json(Page {
-        items: shown(&api, &caller, &found).await?,
-        next_cursor: next.map(|(id, ordinal)| cursor(MANUAL, bytes_of(id, ordinal))),
-    }))
+    let wanted = Wanted::read(Params::read(&uri, Wanted::KEYS)?)?;
+    let (found, next_cursor) = wanted.page(&api, &caller).await?;
+    let items = shown(&api, &caller, &found).await?;
+    Ok(Json(Page { items, next_cursor }))
 }
 
 /// `GET /v1/manual/{task_id}`
@@ -167,9 +199,9 @@ pub(super) async fn claim(
     State(api): State<Arc<Api>>,
     By { caller, .. }: By<Person>,
     Id(id): Id<TaskId>,
+    headers: HeaderMap,
 ) -> Result<Json<Box<RawValue>>, Problem> {
-    check(&api, &caller, id).await?;
-    act(&api, &caller, id, &Deed::Claim, None).await?;
+    carry_out(&api, id, &headers, HandCall::Claim, &caller, b"").await?;
     show(&api, &caller, id).await
 }
 
@@ -181,9 +213,7 @@ pub(super) async fn confirm(
     headers: HeaderMap,
     Payload(bytes): Payload,
 ) -> Result<Json<Box<RawValue>>, Problem> {
-    check(&api, &caller, id).await?;
-    let once = repeats::of_task(&api, &caller, &headers, ("confirm", id), &bytes).await?;
-    let done = act(&api, &caller, id, &Deed::Confirm(&bytes), once.as_ref()).await?;
+    let done = carry_out(&api, id, &headers, HandCall::Confirm, &caller, &bytes).await?;
     let state = if done.awaits_second {
         HandState::AwaitingSecond.as_str()
     } else {
@@ -200,10 +230,7 @@ pub(super) async fn refuse(
     headers: HeaderMap,
     Payload(bytes): Payload,
 ) -> Result<Json<Box<RawValue>>, Problem> {
-    let reason = api::parse_required_reason(&bytes)?;
-    check(&api, &caller, id).await?;
-    let once = repeats::of_task(&api, &caller, &headers, ("refuse", id), &bytes).await?;
-    let done = act(&api, &caller, id, &Deed::Refuse(&reason), once.as_ref()).await?;
+    let done = carry_out(&api, id, &headers, HandCall::Refuse, &caller, &bytes).await?;
     done_view(&api, &done, "refused")
 }
 
@@ -212,12 +239,54 @@ pub(super) async fn hand_over(
     State(api): State<Arc<Api>>,
     By { caller, .. }: By<Person>,
     Id(id): Id<TaskId>,
+    headers: HeaderMap,
     Payload(bytes): Payload,
 ) -> Result<Json<Box<RawValue>>, Problem> {
-    let assignee = api::parse_assignee(&bytes)?;
-    check(&api, &caller, id).await?;
-    act(&api, &caller, id, &Deed::HandOver(&assignee), None).await?;
+    carry_out(&api, id, &headers, HandCall::HandOver, &caller, &bytes).await?;
     show(&api, &caller, id).await
+}
+
+/// What somebody does to a task by hand.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum HandCall {
+    /// Takes it.
+    Claim,
+    /// Says that it is done.
+    Confirm,
+    /// Says that it cannot be done.
+    Refuse,
+    /// Gives it to another person or team.
+    HandOver,
+}
+
+/// Does it, whichever door the call came through.
+pub(super) async fn carry_out(
+    api: &Api,
+    id: TaskId,
+    headers: &HeaderMap,
+    call: HandCall,
+    caller: &Caller,
+    bytes: &[u8],
+) -> Result<Confirmed, Problem> {
+    let text;
+    let (deed, name) = match call {
+        HandCall::Claim => (Deed::Claim, None),
+        HandCall::Confirm => (Deed::Confirm(bytes), Some("confirm")),
+        HandCall::Refuse => {
+            text = api::parse_required_reason(bytes)?;
+            (Deed::Refuse(&text), Some("refuse"))
+        }
+        HandCall::HandOver => {
+            text = api::parse_assignee(bytes)?;
+            (Deed::HandOver(&text), None)
+        }
+    };
+    check(api, caller, id).await?;
+    let once = match name {
+        Some(name) => repeats::of_task(api, caller, headers, (name, id), bytes).await?,
+        None => None,
+    };
+    act(api, caller, id, &deed, once.as_ref()).await
 }
 
 /// What belongs to another tenant does not exist for its bearer.

@@ -5,26 +5,31 @@
 //! metric: spans carry the route, not the path, and neither queries, headers nor bodies.
 
 mod acks;
+mod admission;
 mod auth;
 mod backfill;
 mod backups;
 mod batch;
 mod body;
+mod bulk;
 mod callbacks;
 mod calls;
 mod console;
+mod csv;
 mod dead_letters;
 mod decisions;
 mod deferred;
 mod detail;
 mod draining;
 mod events;
+mod gatekeeper;
 mod health;
 mod holds;
 mod hosts;
 mod layers;
 pub mod listener;
 mod lists;
+mod looks;
 mod manual;
 pub mod openapi;
 mod opendsr;
@@ -44,6 +49,7 @@ mod unreadable;
 use std::{
     fmt, io,
     net::{SocketAddr, TcpListener},
+    path::PathBuf,
     pin::Pin,
     sync::Arc,
     time::Duration,
@@ -54,11 +60,13 @@ use axum_server::{Handle, tls_rustls::RustlsConfig};
 use tokio::{sync::mpsc, task::JoinSet};
 use tokio_util::sync::CancellationToken;
 
+pub use self::admission::{Admission, NotReplaced};
 use self::{
     acks::Acks,
-    auth::Gatekeeper,
     batch::Batcher,
     calls::{Call, Calls},
+    console::Browsers,
+    gatekeeper::Gatekeeper,
     hosts::Hosts,
     outputs::Outputs,
     requests::Commands,
@@ -81,9 +89,11 @@ pub struct State {
     emissions: mpsc::Sender<Effects>,
     readiness: Readiness,
     auth: Option<Auth>,
+    admission: Option<Admission>,
     tasks_prefix: String,
     signer: Option<Arc<Signer>>,
     controller: Option<Arc<Controller>>,
+    registry_file: Option<PathBuf>,
 }
 
 impl State {
@@ -101,16 +111,32 @@ impl State {
             emissions,
             readiness,
             auth,
+            admission: None,
             tasks_prefix: tasks_prefix.to_owned(),
             signer: None,
             controller: None,
+            registry_file: None,
         }
+    }
+
+    /// With the registry file of this worker, which people compare with the active revision.
+    #[must_use]
+    pub fn comparing(mut self, registry_file: PathBuf) -> Self {
+        self.registry_file = Some(registry_file);
+        self
     }
 
     /// With what believes callbacks of processors of OpenDSR.
     #[must_use]
     pub fn hearing(mut self, controller: Arc<Controller>) -> Self {
         self.controller = Some(controller);
+        self
+    }
+
+    /// With who may call, in place of what `auth` says: it can be replaced while it serves.
+    #[must_use]
+    pub fn admitting(mut self, admission: Admission) -> Self {
+        self.admission = Some(admission);
         self
     }
 
@@ -144,11 +170,15 @@ struct Api {
     outputs: Outputs,
     readiness: Readiness,
     gatekeeper: Gatekeeper,
+    /// What is known of the browsers of the console.
+    browsers: Browsers,
     tasks_prefix: String,
     /// What signs answers of OpenDSR.
     signer: Option<Arc<Signer>>,
     /// What believes callbacks of OpenDSR.
     controller: Option<Arc<Controller>>,
+    /// The registry file of this worker.
+    registry_file: Option<PathBuf>,
     /// Where others reach this listener, without a slash at its end.
     public_url: String,
     commands: Batcher<Commands>,
@@ -168,30 +198,39 @@ pub async fn serve(config: &Http, state: State, shutdown: CancellationToken) -> 
         emissions,
         readiness,
         auth,
+        admission,
         tasks_prefix,
         signer,
         controller,
+        registry_file,
     } = state;
+    let admission = match admission {
+        Some(admission) => admission,
+        None => Admission::new(auth, engine.clock.clone()).map_err(io::Error::other)?,
+    };
     let outputs = Outputs::new(emissions);
     let mut batchers = JoinSet::new();
     let commands = Batcher::start(Commands::new(&engine), &outputs, &mut batchers);
     let acks = Batcher::start(Acks::new(&engine), &outputs, &mut batchers);
-    let hosts = auth.is_none().then(|| Hosts::of(config, address));
+    let hosts = admission.is_open().then(|| Hosts::of(config, address));
     // The port may have been any free one.
     let public_url = Http {
         listen: address,
         ..config.clone()
     }
     .url("");
-    let gatekeeper = Gatekeeper::new(auth, Arc::clone(&engine.metrics));
+    let gatekeeper = Gatekeeper::new(admission, engine.clock.clone(), Arc::clone(&engine.metrics));
+    let browsers = Browsers::new(config.tls.is_some() || public_url.starts_with("https://"));
     let api = Arc::new(Api {
         engine,
         outputs,
         readiness,
         gatekeeper,
+        browsers,
         tasks_prefix,
         signer,
         controller,
+        registry_file,
         public_url,
         commands,
         acks,
@@ -240,7 +279,7 @@ async fn run(
 fn routes(api: Arc<Api>) -> Router {
     calls()
         .into_router()
-        .merge(console::routes())
+        .merge(console::routes(&api))
         .fallback(problem::not_found)
         .method_not_allowed_fallback(problem::method_not_allowed)
         .with_state(api)
@@ -254,6 +293,8 @@ fn calls() -> Calls {
         .merge(detail::calls())
         .merge(events::calls())
         .merge(decisions::calls())
+        .merge(bulk::calls())
+        .merge(looks::calls())
         .merge(suppression::calls())
         .merge(acks::calls())
         .merge(callbacks::calls())

@@ -201,7 +201,8 @@ impl Params {
         Err(Problem::new(StatusCode::BAD_REQUEST, "schema", detail).with_errors(self.errors))
     }
 
-    fn refuse(&mut self, field: &str, detail: impl Into<String>) {
+    /// Says that something is wrong with a parameter.
+    pub(super) fn refuse(&mut self, field: &str, detail: impl Into<String>) {
         self.errors.push(FieldError {
             field: field.to_owned(),
             detail: detail.into(),

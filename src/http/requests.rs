@@ -27,6 +27,7 @@ use crate::{
     domain::{
         command::Command,
         ids::{CommandId, RequestId, Tenant},
+        request::Request,
         words::DeadLetterReason,
     },
     engine::{
@@ -222,10 +223,22 @@ pub(super) async fn cancel(
     headers: HeaderMap,
     Payload(bytes): Payload,
 ) -> Result<Response, Problem> {
+    let request = withdraw(&api, id, &headers, &caller, &bytes).await?;
+    Ok(Json(api.engine.status_of(&request)).into_response())
+}
+
+/// Withdraws a request, whichever door the decision came through; the request as it is then.
+pub(super) async fn withdraw(
+    api: &Api,
+    id: RequestId,
+    headers: &HeaderMap,
+    caller: &Caller,
+    bytes: &[u8],
+) -> Result<Request, Problem> {
     let reason =
-        api::parse_reason(&bytes).inspect_err(|rejection| count_unreadable(&api.engine, rejection))?;
+        api::parse_reason(bytes).inspect_err(|rejection| count_unreadable(&api.engine, rejection))?;
     caller.check_command(&api.engine, id, "cancel").await?;
-    let once = repeats::of_request(&api, &caller, &headers, ("cancel", id), &bytes).await?;
+    let once = repeats::of_request(api, caller, headers, ("cancel", id), bytes).await?;
     let by = operations::By {
         actor: &caller.name,
         once: once.as_ref(),
@@ -237,11 +250,10 @@ pub(super) async fn cancel(
         .await;
     let (request, emission) = match done {
         Ok(done) => done,
-        Err(error) => return Err(repeats::in_state_of_request(&api, id, error).await),
+        Err(error) => return Err(repeats::in_state_of_request(api, id, error).await),
     };
-    let answer = Json(api.engine.status_of(&request)).into_response();
     api.outputs.hand_over(emission).await;
-    Ok(answer)
+    Ok(request)
 }
 
 /// Whether this bearer has submitted the request.

@@ -69,9 +69,8 @@ pub(super) async fn pause(
     headers: HeaderMap,
     Payload(bytes): Payload,
 ) -> Result<Json<Box<RawValue>>, Problem> {
-    let reason = api::parse_required_reason(&bytes)?;
-    let why = (Some(reason.as_str()), &bytes[..]);
-    pull(&api, &caller, Some(&id), Want::Stop, &headers, why).await
+    let stored = pull(&api, Some(&id), Want::Stop, &headers, &caller, &bytes).await?;
+    shown(&api, &caller, Some(&id), stored.as_ref()).await
 }
 
 /// `POST /v1/processors/{id}/resume`
@@ -82,9 +81,8 @@ pub(super) async fn resume(
     headers: HeaderMap,
     Payload(bytes): Payload,
 ) -> Result<Json<Box<RawValue>>, Problem> {
-    let reason = api::parse_reason(&bytes)?;
-    let why = (reason.as_deref(), &bytes[..]);
-    pull(&api, &caller, Some(&id), Want::GoOn, &headers, why).await
+    let stored = pull(&api, Some(&id), Want::GoOn, &headers, &caller, &bytes).await?;
+    shown(&api, &caller, Some(&id), stored.as_ref()).await
 }
 
 /// `POST /v1/brake`
@@ -94,9 +92,8 @@ pub(super) async fn brake(
     headers: HeaderMap,
     Payload(bytes): Payload,
 ) -> Result<Json<Box<RawValue>>, Problem> {
-    let reason = api::parse_required_reason(&bytes)?;
-    let why = (Some(reason.as_str()), &bytes[..]);
-    pull(&api, &caller, None, Want::Stop, &headers, why).await
+    let stored = pull(&api, None, Want::Stop, &headers, &caller, &bytes).await?;
+    shown(&api, &caller, None, stored.as_ref()).await
 }
 
 /// `DELETE /v1/brake`
@@ -106,9 +103,8 @@ pub(super) async fn unbrake(
     headers: HeaderMap,
     Payload(bytes): Payload,
 ) -> Result<Json<Box<RawValue>>, Problem> {
-    let reason = api::parse_reason(&bytes)?;
-    let why = (reason.as_deref(), &bytes[..]);
-    pull(&api, &caller, None, Want::GoOn, &headers, why).await
+    let stored = pull(&api, None, Want::GoOn, &headers, &caller, &bytes).await?;
+    shown(&api, &caller, None, stored.as_ref()).await
 }
 
 /// `GET /v1/brake`
@@ -125,20 +121,21 @@ pub(super) async fn show_brake(
     shown(&api, &caller, None, stored.as_ref()).await
 }
 
-/// A lane is nobody's alone, so a bearer of one tenant does not move it.
-async fn pull(
+/// Stops a lane or has it go on, whichever door the decision came through. A lane is nobody's alone, so a bearer of one tenant
+/// does not move it.
+pub(super) async fn pull(
     api: &Api,
-    caller: &Caller,
     lane: Option<&ProcessorId>,
     want: Want,
     headers: &HeaderMap,
-    (reason, bytes): (Option<&str>, &[u8]),
-) -> Result<Json<Box<RawValue>>, Problem> {
-    caller.check_unlimited()?;
-    let what = match want {
-        Want::Stop => "stop",
-        Want::GoOn => "go on",
+    caller: &Caller,
+    bytes: &[u8],
+) -> Result<Option<StoredFact>, Problem> {
+    let (what, reason) = match want {
+        Want::Stop => ("stop", Some(api::parse_required_reason(bytes)?)),
+        Want::GoOn => ("go on", api::parse_reason(bytes)?),
     };
+    caller.check_unlimited()?;
     let what = lane.map_or_else(|| what.to_owned(), |lane| format!("{what} {lane}"));
     let tenant = &api.engine.tenant_default;
     let once = repeats::of_many(api, caller, headers, (&what, tenant), bytes)?;
@@ -146,11 +143,10 @@ async fn pull(
         lane,
         want,
         actor: &caller.name,
-        reason,
+        reason: reason.as_deref(),
         once: once.as_ref(),
     };
-    let stored = api.engine.pull(&lever).await?;
-    shown(api, caller, lane, stored.as_ref()).await
+    Ok(api.engine.pull(&lever).await?)
 }
 
 async fn shown(

@@ -2,10 +2,12 @@
 
 use std::sync::Arc;
 
+use async_trait::async_trait;
 use axum::{
     Json,
     extract::State,
     http::{HeaderMap, Uri},
+    response::{IntoResponse, Response},
 };
 use schemars::JsonSchema;
 use serde::Serialize;
@@ -14,9 +16,10 @@ use uuid::Uuid;
 
 use super::{
     Api,
-    auth::{Auditor, By, Operator},
+    auth::{Auditor, By, Caller, Operator},
     body::Payload,
     calls::Calls,
+    csv,
     lists::{Scan, raw},
     problem::Problem,
     query::{Id, Page, Params, cursor},
@@ -92,8 +95,7 @@ struct Wanted {
 
 impl Wanted {
     /// Reads a query; with how many items the page has.
-    fn read(uri: &Uri) -> Result<(Self, usize), Problem> {
-        let mut params = Params::read(uri, &["processor", "state", "limit", "cursor"])?;
+    fn read(mut params: Params) -> Result<(Self, usize), Problem> {
         let words: Vec<&str> = TaskStateName::ALL.iter().map(|state| state.as_str()).collect();
         let states = format!("one of {}", words.join(", "));
         let wanted = Self {
@@ -129,6 +131,7 @@ pub(super) fn calls() -> Calls {
                 .query::<TaskStateName>("state", "Only those in this state.")
                 .paged()
                 .answers::<Page<Listed<'_>>>(200, "A page of tasks.")
+                .or_csv()
         })
         .post("/v1/tasks/{id}/retry", retry, |call| {
             call.says("Sends a task again, as its next generation")
@@ -156,58 +159,126 @@ pub(super) fn calls() -> Calls {
         })
 }
 
+/// A list of tasks that somebody asks for.
+struct Tasks {
+    caller: Caller,
+    wanted: Wanted,
+    limit: usize,
+}
+
+impl Tasks {
+    /// A page of it, and the cursor of the next one.
+    async fn page<T>(
+        &mut self,
+        api: &Api,
+        show: impl Fn(&Listed<'_>) -> T,
+    ) -> Result<(Vec<T>, Option<String>), Problem> {
+        let (wanted, limit) = (&self.wanted, self.limit);
+        let mut scan = Scan::new(
+            &api.engine,
+            wanted.state.is_some_and(means_open),
+            wanted.start.and_then(Place::before),
+            limit,
+        );
+        let lanes = api.engine.lanes_now();
+        let (mut items, mut last, mut more) = (Vec::new(), None, false);
+        'pages: loop {
+            let requests = scan.next().await?;
+            if requests.is_empty() {
+                break;
+            }
+            for request in requests
+                .iter()
+                .filter(|request| self.caller.sees(&request.head.tenant))
+            {
+                for ordinal in request
+                    .ordinals()
+                    .filter(|ordinal| wanted.takes(request, *ordinal))
+                {
+                    if items.len() == limit {
+                        more = true;
+                        break 'pages;
+                    }
+                    items.push(show(&Listed {
+                        request_id: request.id,
+                        tenant: &request.head.tenant,
+                        task: TaskView::now(request, ordinal, &lanes.view()),
+                    }));
+                    last = Some(Place(request.id, ordinal));
+                }
+            }
+        }
+        // Every task of the last request that was looked at has been looked at.
+        let next = if more {
+            last
+        } else {
+            scan.cut_off_at().map(|id| Place(id, u16::MAX))
+        };
+        self.wanted.start = next;
+        Ok((items, next.map(|place| cursor(TASKS, place.to_bytes()))))
+    }
+}
+
+/// The columns of the list as CSV.
+const COLUMNS: [&str; 10] = [
+    "request_id",
+    "task_id",
+    "tenant",
+    "processor",
+    "state",
+    "generation",
+    "attempt",
+    "why",
+    "until",
+    "outcome",
+];
+
+#[async_trait]
+impl csv::Source<10> for Tasks {
+    async fn next(&mut self, api: &Api) -> Result<(Vec<[String; 10]>, bool), Problem> {
+        let cells = |listed: &Listed<'_>| {
+            let task = &listed.task;
+            [
+                listed.request_id.to_string(),
+                task.task_id.to_string(),
+                listed.tenant.to_string(),
+                task.processor.to_string(),
+                task.state.to_string(),
+                task.generation.to_string(),
+                task.attempt.to_string(),
+                task.why.as_deref().unwrap_or_default().to_owned(),
+                csv::when(task.until),
+                task.outcome.unwrap_or_default().to_owned(),
+            ]
+        };
+        let (rows, next) = self.page(api, cells).await?;
+        Ok((rows, next.is_some()))
+    }
+}
+
 /// `GET /v1/tasks`
 pub(super) async fn list(
     State(api): State<Arc<Api>>,
     By { caller, .. }: By<Auditor>,
+    headers: HeaderMap,
     uri: Uri,
-) -> Result<Json<Page<Box<RawValue>>>, Problem> {
-    let (wanted, limit) = Wanted::read(&uri)?;
-    let mut scan = Scan::new(
-        &api.engine,
-        wanted.state.is_some_and(means_open),
-        wanted.start.and_then(Place::before),
+) -> Result<Response, Problem> {
+    let keys = ["processor", "state", "limit", "cursor", "format"];
+    let mut params = Params::read(&uri, &keys)?;
+    let as_csv = csv::is_wanted(&mut params, &headers);
+    let (wanted, limit) = Wanted::read(params)?;
+    let mut tasks = Tasks {
+        caller,
+        wanted,
         limit,
-    );
-    let lanes = api.engine.lanes_now();
-    let (mut items, mut last, mut more) = (Vec::new(), None, false);
-    'pages: loop {
-        let requests = scan.next().await?;
-        if requests.is_empty() {
-            break;
-        }
-        for request in requests
-            .iter()
-            .filter(|request| caller.sees(&request.head.tenant))
-        {
-            for ordinal in request
-                .ordinals()
-                .filter(|ordinal| wanted.takes(request, *ordinal))
-            {
-                if items.len() == limit {
-                    more = true;
-                    break 'pages;
-                }
-                let task = TaskView::now(request, ordinal, &lanes.view());
-                items.push(raw(&Listed {
-                    request_id: request.id,
-                    tenant: &request.head.tenant,
-                    task,
-                })?);
-                last = Some(Place(request.id, ordinal));
-            }
-        }
-    }
-    // Every task of the last request that was looked at has been looked at.
-    let next = if more {
-        last
-    } else {
-        scan.cut_off_at().map(|id| Place(id, u16::MAX))
     };
-    Ok(Json(Page {
-        items,
-        next_cursor: next.map(|place| cursor(TASKS, place.to_bytes())),
-    }))
+    if as_csv {
+        tasks.limit = csv::ROWS;
+        return Ok(csv::list(api, "tasks", COLUMNS, tasks));
+    }
+    let (items, next_cursor) = tasks.page(&api, |listed| raw(listed)).await?;
+    let items = items.into_iter().collect::<Result<Vec<_>, _>>()?;
+    Ok(Json(Page { items, next_cursor }).into_response())
 }
 
 /// Whether a task in this state belongs to an open request.
@@ -235,13 +306,8 @@ pub(super) async fn retry(
     headers: HeaderMap,
     Payload(bytes): Payload,
 ) -> Result<Json<Box<RawValue>>, Problem> {
-    let reason = api::parse_reason(&bytes)?;
-    let once = repeats::of_task(&api, &caller, &headers, ("retry", id), &bytes).await?;
-    let by = operations::By {
-        actor: &caller.name,
-        once: once.as_ref(),
-    };
-    decide(&api, id, TaskDecision::Retry, by, reason.as_deref()).await
+    let done = carry_out(&api, id, &headers, TaskDecision::Retry, &caller, &bytes).await?;
+    decided(&api, &done)
 }
 
 /// `POST /v1/tasks/{id}/waive`
@@ -252,26 +318,33 @@ pub(super) async fn waive(
     headers: HeaderMap,
     Payload(bytes): Payload,
 ) -> Result<Json<Box<RawValue>>, Problem> {
-    let reason = api::parse_required_reason(&bytes)?;
-    let once = repeats::of_task(&api, &caller, &headers, ("waive", id), &bytes).await?;
+    let done = carry_out(&api, id, &headers, TaskDecision::Waive, &caller, &bytes).await?;
+    decided(&api, &done)
+}
+
+/// Carries out an operator's decision about a task, whichever door it came through; its request as it is then, and the place of
+/// the task.
+pub(super) async fn carry_out(
+    api: &Api,
+    id: TaskId,
+    headers: &HeaderMap,
+    decision: TaskDecision,
+    caller: &Caller,
+    bytes: &[u8],
+) -> Result<(Request, u16), Problem> {
+    let (name, reason) = match decision {
+        TaskDecision::Retry => ("retry", api::parse_reason(bytes)?),
+        TaskDecision::Waive => ("waive", Some(api::parse_required_reason(bytes)?)),
+    };
+    let once = repeats::of_task(api, caller, headers, (name, id), bytes).await?;
     let by = operations::By {
         actor: &caller.name,
         once: once.as_ref(),
     };
-    decide(&api, id, TaskDecision::Waive, by, Some(&reason)).await
-}
-
-async fn decide(
-    api: &Api,
-    id: TaskId,
-    decision: TaskDecision,
-    by: operations::By<'_>,
-    reason: Option<&str>,
-) -> Result<Json<Box<RawValue>>, Problem> {
     let (request, emission) = match api
         .engine
         .operations()
-        .decide_task(id, decision, by, reason)
+        .decide_task(id, decision, by, reason.as_deref())
         .await
     {
         Ok(done) => done,
@@ -279,10 +352,14 @@ async fn decide(
     };
     api.outputs.hand_over(emission).await;
     let ordinal = request.find_task(id).ok_or_else(|| Problem::unknown("task"))?;
+    Ok((request, ordinal))
+}
+
+fn decided(api: &Api, (request, ordinal): &(Request, u16)) -> Result<Json<Box<RawValue>>, Problem> {
     let lanes = api.engine.lanes_now();
-    let task = TaskView::now(&request, ordinal, &lanes.view());
+    let task = TaskView::now(request, *ordinal, &lanes.view());
     Ok(Json(raw(&Decided {
         task,
-        request: api.engine.status_of(&request),
+        request: api.engine.status_of(request),
     })?))
 }

@@ -7,13 +7,14 @@ use super::{
     deferred::{AskedRow, DeferredRow, UndeliverableRow},
     early::EarlyChanges,
     ledger::LeafRow,
+    lists::MarkedRow,
     polls::PollRow,
     queues::QueuedRow,
     requests::{InboxRow, MovedRow, OpenedRow, ResealedRow, SubjectDigest},
     retention::{Closing, LastWord, PurgedRow},
     suppression::SuppressionRow,
 };
-use crate::domain::{ids::RequestId, time::At};
+use crate::domain::{ids::RequestId, time::At, words::Mark};
 
 /// Everything that one transaction writes.
 #[derive(Debug, Default)]
@@ -64,6 +65,10 @@ pub struct Changes {
     pub told: Vec<RequestId>,
     /// New capsules; each takes the place of its request's older one.
     pub capsules: Vec<CapsuleRow>,
+    /// Marks of requests, new or of another deadline.
+    pub marked: Vec<MarkedRow>,
+    /// Marks that requests have no more.
+    pub unmarked: Vec<(Mark, RequestId)>,
     /// Requests that came to their end, or that go on to another place in line.
     pub closings: Vec<Closing>,
     /// What has been taken from the front of a line.

@@ -41,17 +41,17 @@ pub(super) fn subjects(opened: &[&OpenedRow]) -> Vec<(SubjectDigest, RequestId)>
     rows
 }
 
-/// The wake-ups that a transaction sets (request, when, received) and those that it deletes, each by id.
-pub(super) fn wakes(
-    opened: &[&OpenedRow],
-    moved: &[&MovedRow],
-) -> (Vec<(RequestId, At, At)>, Vec<RequestId>) {
+/// A wake-up: the request, when, when it was received, and by when it is due.
+pub(super) type Wake = (RequestId, At, At, At);
+
+/// The wake-ups that a transaction sets and those that it deletes, each by id.
+pub(super) fn wakes(opened: &[&OpenedRow], moved: &[&MovedRow]) -> (Vec<Wake>, Vec<RequestId>) {
     let opened = opened.iter().map(|row| &row.state);
     let moved = moved.iter().filter(|row| row.rewake).map(|row| &row.state);
     let (mut set, mut deleted) = (Vec::new(), Vec::new());
     for state in opened.chain(moved.clone()) {
         if let Some(at) = state.wake_at {
-            set.push((state.id, at, state.received_at));
+            set.push((state.id, at, state.received_at, state.deadline));
         }
     }
     deleted.extend(

@@ -3,7 +3,8 @@
 use async_trait::async_trait;
 
 use super::error::StoreError;
-use crate::domain::ids::RequestId;
+pub use crate::domain::entry::acts::{ActKind, Acted};
+use crate::domain::{ids::RequestId, time::At};
 
 /// The ledger, as it is committed.
 #[async_trait]
@@ -12,6 +13,13 @@ pub trait LedgerStore: Send + Sync {
     async fn leaves(&self, id: RequestId) -> Result<Vec<StoredLeaf>, StoreError>;
     /// Those among these requests that the ledger knows: it keeps what was taken in when nothing else is left of it.
     async fn recorded(&self, ids: &[RequestId]) -> Result<Vec<RequestId>, StoreError>;
+    /// Leaves in which people act, the latest first.
+    async fn acts(&self, filter: &ActFilter) -> Result<Vec<ActRow>, StoreError>;
+    /// These leaves, in no particular order.
+    async fn leaves_at(
+        &self,
+        places: &[(RequestId, u32)],
+    ) -> Result<Vec<(RequestId, StoredLeaf)>, StoreError>;
     /// How many leaves the ledger has.
     async fn ledger_size(&self) -> Result<u64, StoreError>;
 }
@@ -24,7 +32,7 @@ pub trait LedgerTransaction: Send {
 }
 
 /// A leaf of the ledger to be written.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct LeafRow {
     /// The request.
     pub request_id: RequestId,
@@ -34,6 +42,8 @@ pub struct LeafRow {
     pub leaf: Vec<u8>,
     /// Free text and references, sealed.
     pub sealed: Option<Vec<u8>>,
+    /// Who acts in it, where a person does: lists of what people did find it by that.
+    pub acted: Option<Acted>,
 }
 
 /// A leaf of the ledger as it is stored.
@@ -45,4 +55,35 @@ pub struct StoredLeaf {
     pub leaf: Vec<u8>,
     /// Free text and references, sealed.
     pub sealed: Option<Vec<u8>>,
+}
+
+/// Where a leaf stands among those in which people act: when it was written, of which request it is, its number.
+pub type ActPlace = (At, RequestId, u32);
+
+/// Which leaves to list in which people act.
+#[derive(Debug, Clone, Default)]
+pub struct ActFilter {
+    /// Of this person.
+    pub actor: Option<String>,
+    /// Of this kind.
+    pub kind: Option<ActKind>,
+    /// Written after this time.
+    pub since: Option<At>,
+    /// Written before this one.
+    pub until: Option<At>,
+    /// Before this place.
+    pub after: Option<ActPlace>,
+    /// How many at the most.
+    pub limit: u32,
+}
+
+/// A leaf in which a person acts.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ActRow {
+    /// Where it stands.
+    pub place: ActPlace,
+    /// What kind of act it is.
+    pub kind: ActKind,
+    /// Who.
+    pub actor: String,
 }

@@ -4,6 +4,7 @@
 use async_trait::async_trait;
 
 use super::{
+    bulk::{BulkStore, BulkTransaction},
     capsules::{CapsuleStore, CapsuleTransaction},
     changes::Changes,
     counters::CounterStore,
@@ -16,6 +17,7 @@ use super::{
     history::Passed,
     keyring::KeyringStore,
     ledger::{LedgerStore, LedgerTransaction},
+    lists::{ListStore, ListTransaction, ViewStore},
     manual::{ManualStore, ManualTransaction},
     outbox::OutboxStore,
     outcomes::OutcomeStore,
@@ -25,6 +27,7 @@ use super::{
     requests::{Lock, RequestStore, RequestTransaction, StoredRequest},
     retention::{RetentionStore, RetentionTransaction},
     session::{Pool, Session},
+    sessions::SessionStore,
     status_callbacks::StatusCallbackStore,
     stops::StopTransaction,
     suppression::{SuppressionStore, SuppressionTransaction},
@@ -40,6 +43,9 @@ pub trait Store:
     + Transactions
     + RequestStore
     + LedgerStore
+    + ListStore
+    + ViewStore
+    + BulkStore
     + CounterStore
     + FactStore
     + SweepStore
@@ -58,6 +64,7 @@ pub trait Store:
     + SuppressionStore
     + RetentionStore
     + KeyringStore
+    + SessionStore
     + std::fmt::Debug
 {
     /// Brings the schema up to this version.
@@ -91,6 +98,8 @@ pub trait Transaction:
     Session
     + RequestTransaction
     + LedgerTransaction
+    + ListTransaction
+    + BulkTransaction
     + FactTransaction
     + StopTransaction
     + ManualTransaction

@@ -98,6 +98,8 @@ pub struct StateRow {
     pub status: Status,
     /// When it was received.
     pub received_at: At,
+    /// By when it is due.
+    pub deadline: At,
     /// When it wants to be woken.
     pub wake_at: Option<At>,
     /// All of it but id and revision.
@@ -116,6 +118,7 @@ impl StateRow {
             revision: request.revision,
             status: request.life.status,
             received_at: request.head.received_at,
+            deadline: request.life.clock.due,
             wake_at: request.bookkeeping.wake_at,
             packed,
         })

@@ -6,6 +6,7 @@
 //!
 //! The hot tables are written in the adapters, each in its dialect's own way.
 
+mod bulk;
 mod capsules;
 mod cold;
 mod counters;
@@ -15,6 +16,7 @@ mod early;
 mod facts;
 mod keyring;
 mod ledger;
+mod lists;
 mod manual;
 mod merged;
 mod outbox;
@@ -25,6 +27,7 @@ mod queues;
 mod requests;
 mod resealed;
 mod retention;
+mod sessions;
 mod status_callbacks;
 mod stops;
 mod suppression;

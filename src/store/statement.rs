@@ -29,6 +29,8 @@ enum Kind<'q> {
     Insert(Insert<'q>),
     /// Many rows out of a table.
     Delete(Delete<'q>),
+    /// How the database would go about a text.
+    Explained(Text, Vec<Value<'q>>),
 }
 
 /// A statement as SQLite runs it.
@@ -54,6 +56,15 @@ impl<'q> Statement<'q> {
         self
     }
 
+    /// How the database would go about it, in place of what it finds.
+    #[must_use]
+    pub(in crate::store) fn explained(self) -> Self {
+        match self.0 {
+            Kind::Plain(text, values) => Self(Kind::Explained(text, values)),
+            other => Self(other),
+        }
+    }
+
     /// As PostgreSQL runs it.
     pub(in crate::store) fn postgres(&self) -> Result<(SqlStr, PgArguments), StoreError> {
         let mut arguments = PgArguments::default();
@@ -63,6 +74,13 @@ impl<'q> Statement<'q> {
                     value.add_to_postgres(&mut arguments)?;
                 }
                 return Ok((text.postgres.into_sql_str(), arguments));
+            }
+            Kind::Explained(text, values) => {
+                for value in values {
+                    value.add_to_postgres(&mut arguments)?;
+                }
+                let text = format!("explain {}", text.postgres);
+                return Ok((AssertSqlSafe(text).into_sql_str(), arguments));
             }
             Kind::Insert(insert) => insert.postgres(),
             Kind::Delete(delete) => delete.postgres(),
@@ -90,6 +108,10 @@ impl<'q> Statement<'q> {
         let made = |text: String| AssertSqlSafe(text).into_sql_str();
         match &self.0 {
             Kind::Plain(text, values) => Ok(vec![statement(text.sqlite.into_sql_str(), true, values)?]),
+            Kind::Explained(text, values) => {
+                let text = format!("explain query plan {}", text.sqlite);
+                Ok(vec![statement(made(text), false, values)?])
+            }
             Kind::Insert(insert) => insert
                 .sqlite()
                 .map(|(text, is_full, values)| statement(made(text), is_full, &values))

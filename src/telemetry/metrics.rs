@@ -152,7 +152,9 @@ metrics! {
     suppression_checks: counters "suppression_checks_total" ["result"] "Identities that were looked up in the suppression list, by whether they are in it (suppressed, clear).";
     expired_lookups: counters "expired_lookups_total" [] "Closed requests whose keyed digests were deleted because vault.lookups_keep is over.";
     purged_requests: counters "purged_requests_total" [] "Closed requests whose rows were deleted because vault.records_keep is over.";
-    auth_failures: counters "auth_failures_total" ["kind"] "Calls without a valid token (token) or with the wrong role (role).";
+    auth_failures: counters "auth_failures_total" ["kind"] "Calls and sign-ins that were turned away: without a valid token (token, expired), with the wrong role (role), at the sign-in of the console (sign_in), a form without its token (form).";
+    token_expiry: gauges "auth_token_expiry_seconds" ["name"] "When the last token of a bearer ends (not_after), in Unix time; bearers that have one without an end have none.";
+    config_reload_successful: gauge "config_reload_successful" [] "0 where the last SIGHUP found a configuration that is not valid, or that could not be taken over.";
     task_last_success: gauges "task_last_success_timestamp_seconds" ["task"] "When a periodic task of this worker (agenda, expiry, sweeps, lanes, …) did its work the last time, in Unix time.";
     gauges_age: gauges "gauges_age_seconds" ["gauge"] "How long ago these gauges were read from the store. They are read every second; older ones still show what was true then.";
     build_info: gauges "build_info" ["version", "commit"] "1, labelled with the version that runs.";

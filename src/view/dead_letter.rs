@@ -8,7 +8,7 @@ use crate::{
         time::At,
         words::{CommandKind, DeadLetterReason},
     },
-    store::DeadLetter,
+    store::{DeadLetter, DeadLetterState},
 };
 
 /// A message that could not be taken in.
@@ -52,5 +52,17 @@ impl<'a> DeadLetterView<'a> {
             age_seconds: now.since(letter.at).as_secs(),
             state: letter.state.as_str(),
         }
+    }
+}
+
+/// Why nothing is kept of what the message said.
+pub const fn why_without_payload(letter: &DeadLetter) -> &'static str {
+    match letter.state {
+        DeadLetterState::Open => {
+            "of a message, 4 MiB are kept at the most, and no longer than vault.dead_letters_keep; of all of a topic, \
+             vault.dead_letters_mib"
+        }
+        DeadLetterState::Redriven => "it went when the letter was redriven",
+        DeadLetterState::Closed => "it went when the letter was closed",
     }
 }

@@ -88,6 +88,7 @@ fn readable(request: RequestId, entry: &Entry) -> Result<Value, EngineError> {
         | Entry::BrakeOn { .. }
         | Entry::BrakeOff { .. }
         | Entry::IdentitiesShown { .. }
+        | Entry::Bulk { .. }
         | Entry::Purged { .. } => {}
     }
     Ok(Value::Object(members))

@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use serde::Serialize;
 
 use super::{
+    headline::headline,
     request::{identifiers, warnings},
     sentences::{entries, outlook},
 };
@@ -93,6 +94,8 @@ pub struct IdentifiersView {
 pub struct Explanation<'a> {
     /// Its status.
     pub request: StatusMessage<'a>,
+    /// How it stands, in a sentence.
+    pub headline: String,
     /// Why it has to be erased.
     pub reason: Reason,
     /// Whether no processor could be asked, so that nothing is proved.
@@ -134,6 +137,7 @@ impl<'a> Explanation<'a> {
         let openers = gates.iter().filter_map(|gate| outlook::opener(*gate, request));
         Ok(Self {
             request: status_message(request, complaint_bodies, &lanes),
+            headline: headline(request, context.now, context.zone),
             reason: request.head.reason,
             nobody_was_asked: request.nobody_was_asked(),
             warnings: warnings(full, vault, context)?,

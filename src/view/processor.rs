@@ -21,25 +21,30 @@ use crate::{
 pub struct ProcessorView<'a> {
     /// Its id.
     pub id: &'a ProcessorId,
-    name: &'a str,
-    kind: ProcessorKind,
-    transport: TransportView<'a>,
-    actions: &'a [Action],
-    identities: &'a [IdentityType],
+    /// What people call it.
+    pub name: &'a str,
+    /// What kind of system it is.
+    pub kind: ProcessorKind,
+    /// How it is asked.
+    pub transport: TransportView<'a>,
+    /// What it can do.
+    pub actions: &'a [Action],
+    /// The identifiers that it is sent.
+    pub identities: &'a [IdentityType],
     /// What it has to keep.
     #[serde(skip_serializing_if = "<[Retention]>::is_empty")]
-    retention: &'a [Retention],
+    pub retention: &'a [Retention],
     /// What it is as a backup set.
     #[serde(skip_serializing_if = "Option::is_none")]
-    backup: Option<&'a BackupSet>,
+    pub backup: Option<&'a BackupSet>,
     /// How long after a proof it is asked whether the data is really gone.
     #[serde(skip_serializing_if = "Option::is_none")]
-    verify_after: Option<Period>,
+    pub verify_after: Option<Period>,
     /// How long after a proof it is asked to erase once more.
     #[serde(skip_serializing_if = "Option::is_none")]
-    sweep_after: Option<Period>,
+    pub sweep_after: Option<Period>,
     /// How many tasks it has, by their state.
-    tasks: BTreeMap<&'a str, i64>,
+    pub tasks: BTreeMap<&'a str, i64>,
     /// `open`; `braked`, `paused`: somebody has stopped it; `circuit_open`: it fails, or does not let us in; or `undeliverable`:
     /// its topic takes nothing, as far as this worker knows.
     pub lane: &'static str,
@@ -47,7 +52,7 @@ pub struct ProcessorView<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub lane_reason: Option<LaneReason>,
     /// How many of its tasks are ready and not taken by its topic.
-    undeliverable: i64,
+    pub undeliverable: i64,
     /// How many of its tasks could be sent, as far as they themselves are concerned.
     pub ready: i64,
     /// How many are sent and not answered.
@@ -73,15 +78,19 @@ pub struct ProcessorView<'a> {
 
 /// How it is asked, without what is secret about it.
 #[derive(Debug, Serialize, schemars::JsonSchema)]
-struct TransportView<'a> {
+pub struct TransportView<'a> {
+    /// Its word in the registry.
     #[serde(rename = "type")]
-    kind: &'static str,
+    pub kind: &'static str,
+    /// The topic that its tasks go to.
     #[serde(skip_serializing_if = "Option::is_none")]
-    topic: Option<String>,
+    pub topic: Option<String>,
+    /// The address that is called, without what is secret in it.
     #[serde(skip_serializing_if = "Option::is_none")]
-    url: Option<String>,
+    pub url: Option<String>,
+    /// Who does it by hand.
     #[serde(skip_serializing_if = "Option::is_none")]
-    assignee: Option<&'a str>,
+    pub assignee: Option<&'a str>,
 }
 
 /// How long answers take, in seconds.

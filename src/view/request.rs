@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use serde::Serialize;
 
 use super::{
+    headline::headline,
     hold::CoveringHold,
     sentences::{Sentence, why_not_done},
     task::{EvidenceView, ProvedTask, TaskView},
@@ -21,6 +22,7 @@ use crate::{
         EngineError,
         decisions::{DecisionView, notes_of},
         identifying::warnings_of_stored,
+        masking::mask_of,
         questions::FullRequest,
         status::{LanesNow, status_message},
     },
@@ -34,6 +36,8 @@ pub struct RequestOverview<'a> {
     /// The status.
     #[serde(flatten)]
     pub status: StatusMessage<'a>,
+    /// How it stands, in a sentence.
+    pub headline: String,
     /// Why it has to be erased.
     pub reason: Reason,
     /// The deadline, where that is no working day.
@@ -44,9 +48,15 @@ pub struct RequestOverview<'a> {
 
 impl<'a> RequestOverview<'a> {
     /// Of a request.
-    pub fn of(request: &'a Request, complaint_bodies: &'a ComplaintBodies, lanes: &LanesNow<'_>) -> Self {
+    pub fn of(
+        request: &'a Request,
+        complaint_bodies: &'a ComplaintBodies,
+        lanes: &LanesNow<'_>,
+        context: &Context<'_>,
+    ) -> Self {
         Self {
             status: status_message(request, complaint_bodies, lanes),
+            headline: headline(request, context.now, context.zone),
             reason: request.head.reason,
             deadline_rolled: request.life.clock.rolled,
             task_list: TaskView::all(request, lanes).collect(),
@@ -57,27 +67,37 @@ impl<'a> RequestOverview<'a> {
 /// One request in full.
 #[derive(Debug, Serialize, schemars::JsonSchema)]
 pub struct RequestDetail<'a> {
+    /// Its status.
     #[serde(flatten)]
-    status: StatusMessage<'a>,
-    reason: Reason,
-    requested_at: At,
-    deadline_rolled: At,
-    task_list: Vec<ProvedTask<'a>>,
-    gates: Vec<Gate>,
-    deadlines: Deadlines,
-    why_not_done: Vec<String>,
+    pub status: StatusMessage<'a>,
+    /// How it stands, in a sentence.
+    pub headline: String,
+    /// Why it was asked.
+    pub reason: Reason,
+    /// When the subject asked.
+    pub requested_at: At,
+    /// The deadline, rolled to a working day.
+    pub deadline_rolled: At,
+    /// Each task with its proof.
+    pub task_list: Vec<ProvedTask<'a>>,
+    /// The gates that it has or had to pass, in their order.
+    pub gates: Vec<Gate>,
+    /// The dates of its legal clock.
+    pub deadlines: Deadlines,
+    /// Why it is not done yet, a sentence each.
+    pub why_not_done: Vec<String>,
     /// Those of them about which somebody has to do something: why it needs attention, and which gates wait.
-    to_do: Vec<String>,
+    pub to_do: Vec<String>,
     /// What whoever sent the command should look at again.
-    warnings: Vec<String>,
+    pub warnings: Vec<String>,
     /// The active holds that cover a part of it.
-    holds: Vec<CoveringHold>,
+    pub holds: Vec<CoveringHold>,
     /// Who decided what about it, when and why, the oldest first.
-    decisions: Vec<DecisionView>,
+    pub decisions: Vec<DecisionView>,
     /// Who can read the identifiers: `readable`, `capsule` (for a restore only) or `forgotten`.
-    identifiers: &'static str,
+    pub identifiers: &'static str,
     /// When the capsule is destroyed by the registry's word, where it has one.
-    capsule_until: Option<At>,
+    pub capsule_until: Option<At>,
 }
 
 /// What a detail is made of, beside the request itself.
@@ -115,6 +135,7 @@ impl<'a> RequestDetail<'a> {
             to_do: to_do.map(|sentence| sentence.text.clone()).collect(),
             warnings: warnings(full, Some(parts.vault), context)?,
             status: parts.status,
+            headline: headline(request, context.now, context.zone),
             reason: request.head.reason,
             requested_at: request.head.requested_at,
             deadline_rolled: request.life.clock.rolled,
@@ -155,25 +176,34 @@ pub fn identifiers(request: &Request, context: &Context<'_>) -> &'static str {
     }
 }
 
+/// A gate.
 #[derive(Debug, Serialize, schemars::JsonSchema)]
-struct Gate {
-    gate: &'static str,
-    open: bool,
-    until: Option<At>,
+pub struct Gate {
+    /// The word for what it waits for.
+    pub gate: &'static str,
+    /// Whether it is open.
+    pub open: bool,
+    /// When it opens by itself.
+    pub until: Option<At>,
 }
 
+/// The dates of a legal clock.
 #[derive(Debug, Serialize, schemars::JsonSchema)]
-struct Deadlines {
+pub struct Deadlines {
     /// By when the person has to be told that the request has come in.
-    acknowledge_by: Option<At>,
+    pub acknowledge_by: Option<At>,
     /// What alerts go by.
-    respond_by: At,
-    rolled: At,
-    first_period_ends: At,
-    extension_possible_until: Option<At>,
-    extended: bool,
+    pub respond_by: At,
+    /// The deadline, rolled to a working day.
+    pub rolled: At,
+    /// The end of the first period, by which an extension has to be announced.
+    pub first_period_ends: At,
+    /// Until when it can be extended.
+    pub extension_possible_until: Option<At>,
+    /// Whether it was.
+    pub extended: bool,
     /// How long the clock stood still while the subject's identity was in doubt.
-    paused_days: u16,
+    pub paused_days: u16,
 }
 
 impl Deadlines {
@@ -221,9 +251,10 @@ fn gates(request: &Request, now: At) -> Vec<Gate> {
 /// What the tasks' answers have brought, by the place of the task: of the current generation the latest.
 fn evidence_of(full: &FullRequest, vault: &Vault, free_text: bool) -> HashMap<u16, EvidenceView> {
     let request = full.request();
+    let mask = mask_of(vault, full);
     let mut found = HashMap::new();
     for leaf in &full.leaves {
-        let notes = notes_of(vault, request.id, leaf);
+        let notes = notes_of(vault, request.id, leaf, &mask);
         let proofs = notes.into_iter().filter_map(|note| match note {
             Note::Proof(proof) => Some(proof),
             Note::Said(_) => None,

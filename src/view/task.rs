@@ -123,21 +123,27 @@ pub struct ProvedTask<'a> {
 /// could be compared with guesses for ever.
 #[derive(Debug, Serialize, schemars::JsonSchema)]
 pub struct EvidenceView {
+    /// How many records of each category.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
-    by_category: BTreeMap<Label, u64>,
+    pub by_category: BTreeMap<Label, u64>,
+    /// A digest of what was found.
     #[serde(skip_serializing_if = "Option::is_none")]
-    digest: Option<String>,
+    pub digest: Option<String>,
+    /// How it was erased.
     #[serde(skip_serializing_if = "Option::is_none")]
-    method: Option<String>,
+    pub method: Option<String>,
+    /// How many records.
     #[serde(skip_serializing_if = "Option::is_none")]
-    records: Option<u64>,
+    pub records: Option<u64>,
+    /// The processor's own reference.
     #[serde(skip_serializing_if = "Option::is_none")]
-    reference: Option<String>,
+    pub reference: Option<String>,
+    /// The processor's own time.
     #[serde(skip_serializing_if = "Option::is_none")]
-    at: Option<At>,
+    pub at: Option<At>,
     /// Free text of the processor's, which may hold anything.
     #[serde(skip_serializing_if = "Option::is_none")]
-    message: Option<String>,
+    pub message: Option<String>,
 }
 
 impl EvidenceView {

@@ -151,18 +151,25 @@ pub(super) struct ApprovalsFields {
 /// Reads an approval of many.
 pub fn parse_approvals(bytes: &[u8]) -> Result<Approvals, Rejection> {
     let fields: ApprovalsFields = read(validate::check(bytes)?)?;
-    let filter = fields.filter.into_iter().map(|(name, value)| match value {
+    Ok(Approvals {
+        filter: conditions(fields.filter)?,
+        expected_count: fields.expected_count,
+        cursor: fields.cursor,
+    })
+}
+
+/// The conditions of a filter, as the query of a list has them.
+pub(super) fn conditions(
+    filter: serde_json::Map<String, serde_json::Value>,
+) -> Result<Vec<(String, String)>, Rejection> {
+    let conditions = filter.into_iter().map(|(name, value)| match value {
         serde_json::Value::String(text) => Ok((name, text)),
         serde_json::Value::Bool(flag) => Ok((name, flag.to_string())),
         _ => Err(Rejection::schema(format!(
             "filter.{name}: expected a text, true or false"
         ))),
     });
-    Ok(Approvals {
-        filter: filter.collect::<Result<_, _>>()?,
-        expected_count: fields.expected_count,
-        cursor: fields.cursor,
-    })
+    conditions.collect()
 }
 
 /// Reads the reason of a decision; no body at all gives none.

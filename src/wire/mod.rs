@@ -11,6 +11,7 @@
 pub mod ack;
 pub mod api;
 pub mod backup;
+pub mod bulk;
 mod canonical;
 pub mod command;
 mod command_head;

@@ -142,7 +142,7 @@ pub(super) struct OpeningFields<'a> {
     identity_verified: Option<bool>,
     /// Processors that are left out, each on a legal basis.
     exclude: Option<List<Object<Exclusion>, 0, MAX_LIST>>,
-    /// The controller's own notes: sealed with the identifiers, never interpreted.
+    /// The controller's own notes: sealed with the identifiers, never interpreted. By its `ticket` the console finds the request.
     metadata: Option<Map<String, Value>>,
 }
 

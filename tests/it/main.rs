@@ -4,6 +4,7 @@ mod architecture;
 #[path = "../../src/transport/opendsr/authority.rs"]
 mod authority;
 mod cli;
+mod console;
 mod contracts;
 mod demo;
 mod end_to_end;

@@ -5,8 +5,10 @@
 #   ensure_build_tools, ensure_services, ensure_compose   install what is missing, or say what is and exit
 #   services_start     start both, wait until both are ready, export LACUNA_TEST_KAFKA, LACUNA_TEST_POSTGRES and
 #                      LACUNA_TEST_PYTHON (a Python with a Kafka client: processors that know nothing but the contract; and with
-#                      what verifies signatures), LACUNA_TEST_NODE_PATH (packages of npm that verify signatures), and
-#                      LACUNA_TEST_CONTRACTS_PYTHON and LACUNA_TEST_ASYNCAPI_NODE_PATH (what validates OpenAPI and AsyncAPI)
+#                      what verifies signatures), LACUNA_TEST_NODE_PATH (packages of npm that verify signatures),
+#                      LACUNA_TEST_AXE (what looks whether everybody can use a page), LACUNA_TEST_OIDC_PROVIDER (a folder with
+#                      an identity provider of npm), LACUNA_TEST_CONTRACTS_PYTHON and LACUNA_TEST_ASYNCAPI_NODE_PATH (what
+#                      validates OpenAPI and AsyncAPI)
 #   services_watch     return when one of them has ended
 #   services_stop      stop both and remove their data; harmless when nothing runs
 #   services_report    print the log of each one that has ended by itself
@@ -24,6 +26,8 @@ confluent_kafka_version=2.16.1
 standardwebhooks_pypi_version=1.1.0
 standardwebhooks_npm_version=1.1.1
 cryptography_version=50.0.2
+# What looks at the pages of the console.
+axe_core_version=4.14.1
 
 services_dir=""
 declare -A service_pid=()
@@ -86,6 +90,15 @@ ensure_services() {
   ensure_python
   ensure_node_packages
   ensure_contract_tools
+  ensure_identity_provider
+  ensure_browser
+}
+
+# A browser for the pages of the console, and what drives it.
+ensure_browser() {
+  { command -v chromium && command -v chromedriver; } >/dev/null || install_packages chromium chromium-driver
+  { command -v chromium && command -v chromedriver; } >/dev/null ||
+    die "missing here: chromium and chromedriver, which the tests of the console need"
 }
 
 # What validates our descriptions of the API and of the topics, and is not ours: each package with the digest that it has to have.
@@ -144,9 +157,13 @@ ensure_python() {
 
 # Packages of npm, in the cache.
 ensure_node_packages() {
-  local folder="$cache_dir/node-standardwebhooks-$standardwebhooks_npm_version"
+  local packages=("standardwebhooks@$standardwebhooks_npm_version" "axe-core@$axe_core_version")
+  # Whatever is asked for has a folder of its own, so that a changed version makes a new one.
+  local folder
+  folder="$cache_dir/node-$(printf '%s\n' "${packages[@]}" | sha256sum | cut -c-16)"
   LACUNA_TEST_NODE_PATH="$folder/node_modules"
-  export LACUNA_TEST_NODE_PATH
+  LACUNA_TEST_AXE="$LACUNA_TEST_NODE_PATH/axe-core/axe.min.js"
+  export LACUNA_TEST_NODE_PATH LACUNA_TEST_AXE
   command -v node >/dev/null || install_packages nodejs
   command -v node >/dev/null || die "missing here: node"
   [[ ! -e $folder/installed ]] || return 0
@@ -155,9 +172,27 @@ ensure_node_packages() {
   (
     flock 9
     [[ ! -e $folder/installed ]] || exit 0
-    npm install --silent --no-audit --no-fund --no-save --prefix "$folder" "standardwebhooks@$standardwebhooks_npm_version"
+    npm install --silent --no-audit --no-fund --no-save --prefix "$folder" "${packages[@]}"
     touch "$folder/installed"
-  ) 9>"$cache_dir/node.lock" >&2 || die "standardwebhooks could not be installed with npm (see above)"
+  ) 9>"$cache_dir/node.lock" >&2 || die "${packages[*]} could not be installed with npm (see above)"
+}
+
+# An identity provider, in the cache: what its lock file names, with the digests that stand there.
+ensure_identity_provider() {
+  local lock="$support_dir/oidc/package-lock.json"
+  LACUNA_TEST_OIDC_PROVIDER="$cache_dir/node-oidc-$(sha256sum "$lock" | cut -c-16)"
+  export LACUNA_TEST_OIDC_PROVIDER
+  [[ ! -e $LACUNA_TEST_OIDC_PROVIDER/installed ]] || return 0
+  command -v npm >/dev/null || install_packages npm
+  mkdir -p "$cache_dir"
+  (
+    flock 9
+    [[ ! -e $LACUNA_TEST_OIDC_PROVIDER/installed ]] || exit 0
+    mkdir -p "$LACUNA_TEST_OIDC_PROVIDER"
+    cp "$support_dir/oidc/package.json" "$lock" "$LACUNA_TEST_OIDC_PROVIDER"
+    npm ci --silent --no-audit --no-fund --prefix "$LACUNA_TEST_OIDC_PROVIDER"
+    touch "$LACUNA_TEST_OIDC_PROVIDER/installed"
+  ) 9>"$cache_dir/node.lock" >&2 || die "oidc-provider could not be installed with npm (see above)"
 }
 
 # Sets `java` to the first Java that is new enough for Kafka 4 (17).

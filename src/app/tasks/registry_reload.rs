@@ -1,16 +1,21 @@
-//! The registry: a newer revision in the store becomes this worker's, and SIGHUP makes the file the active one of all workers.
+//! The registry: a newer revision in the store becomes this worker's, and SIGHUP makes the file the active one of all workers. It
+//! has the configuration read again too.
 
 use std::{sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
-use super::periodic::{Next, Periodic};
+use super::{
+    config_reload,
+    periodic::{Next, Periodic},
+};
 use crate::{
     app::{AppError, topics},
     config::{Config, registry_file},
     domain::registry::Registry,
     engine::{Engine, EngineError, registry::Applied},
+    http::Admission,
     kafka::client::{Cluster, PATIENCE},
 };
 
@@ -24,6 +29,7 @@ const AGAIN_AFTER: Duration = Duration::from_secs(1);
 pub(in crate::app) struct RegistryReload {
     engine: Arc<Engine>,
     config: Config,
+    admission: Admission,
     cluster: Cluster,
     hangup: Signal,
     /// What the rest ended with.
@@ -36,12 +42,14 @@ impl RegistryReload {
     pub(in crate::app) fn new(
         engine: Arc<Engine>,
         config: Config,
+        admission: Admission,
         cluster: Cluster,
     ) -> std::io::Result<Self> {
         compare_file(&engine, &config);
         Ok(Self {
             engine,
             config,
+            admission,
             cluster,
             hangup: signal(SignalKind::hangup())?,
             is_signalled: false,
@@ -78,6 +86,7 @@ impl Periodic for RegistryReload {
 
     async fn turn(&mut self) -> Result<Next, EngineError> {
         if self.is_signalled {
+            config_reload::reload(&self.engine, &self.admission, &mut self.config);
             reload(&self.engine, &self.config, &self.cluster).await;
         }
         let looked = look(&self.engine, &self.config).await;

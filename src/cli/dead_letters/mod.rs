@@ -19,14 +19,11 @@ use crate::{
     app::AppError,
     clock::Clock,
     config::Config,
-    domain::{
-        entry::Entry,
-        words::{CommandKind, DeadLetterReason},
-    },
-    engine::looks::record_look,
+    domain::words::{CommandKind, DeadLetterReason},
+    engine::looks::{NotShown, open_letter},
     store::{DeadLetter, DeadLetterFilter, DeadLetterState, Store},
     telemetry::metrics::Metrics,
-    view::dead_letter::DeadLetterView,
+    view::dead_letter::{DeadLetterView, why_without_payload},
 };
 
 /// Arguments of `lacuna dead-letters`.
@@ -270,18 +267,6 @@ fn unknown(id: Uuid) -> Failure {
     ))
 }
 
-/// Why nothing is kept of what the message said.
-fn why_without_payload(letter: &DeadLetter) -> &'static str {
-    match letter.state {
-        DeadLetterState::Open => {
-            "of a message, 4 MiB are kept at the most, and no longer than vault.dead_letters_keep; of all of a topic, \
-             vault.dead_letters_mib"
-        }
-        DeadLetterState::Redriven => "it went when the letter was redriven",
-        DeadLetterState::Closed => "it went when the letter was closed",
-    }
-}
-
 /// The sealed payload, where there is one.
 fn sealed(letter: &DeadLetter) -> Result<&[u8], Failure> {
     letter.sealed.as_deref().ok_or_else(|| {
@@ -299,8 +284,21 @@ fn show(config: &Config, id: Uuid, reveal: bool) -> Result<Exit, Failure> {
     let letter = letter.ok_or_else(|| unknown(id))?;
     let mut out = Out::stdout();
     if reveal {
-        let plain = session::vault(config)?.open_dead_letter(sealed(&letter)?)?;
-        block_on(async { note_look(session::open_store(config).await?.as_ref(), letter.id).await })?;
+        // What is not there is said before the keys are asked for.
+        sealed(&letter)?;
+        let vault = session::vault(config)?;
+        let metrics = Metrics::new().map_err(AppError::from)?;
+        let shown = block_on(async {
+            let store = session::open_store(config).await?;
+            let (now, actor) = (Clock::System.now(), actor_or_user(None));
+            let shown = open_letter(store.as_ref(), &vault, &metrics, now, id, &actor).await;
+            shown.map_err(|error| match error {
+                NotShown::Engine(error) => Failure::from(AppError::from(error)),
+                // It went between two looks.
+                _ => unknown(id),
+            })
+        })?;
+        let (_, plain) = shown.what;
         tracing::warn!("stdout has the original message now: it is personal data, to be deleted after use");
         out.bytes(&plain)?;
     } else {
@@ -329,19 +327,6 @@ fn show(config: &Config, id: Uuid, reveal: bool) -> Result<Exit, Failure> {
     }
     out.end()?;
     Ok(Exit::Ok)
-}
-
-/// The ledger says who has seen personal data, before anybody does.
-async fn note_look(store: &dyn Store, letter: Uuid) -> Result<(), Failure> {
-    let look = Entry::LetterOpened {
-        actor: actor_or_user(None),
-        letter,
-    };
-    let metrics = Metrics::new().map_err(AppError::from)?;
-    record_look(store, &metrics, Clock::System.now(), look)
-        .await
-        .map_err(AppError::from)?;
-    Ok(())
 }
 
 fn close(way: &Way, id: Uuid, actor: Option<String>, reason: &str) -> Result<Exit, Failure> {

@@ -1,7 +1,6 @@
 //! `lacuna registry`: shows the active revision, compares the file with it, and activates the file.
 
 mod backfill;
-mod text;
 
 use std::path::{Path, PathBuf};
 
@@ -24,6 +23,7 @@ use crate::{
         client::PATIENCE,
     },
     store::Store,
+    view::registry as registry_text,
 };
 
 /// Arguments of `lacuna registry`.
@@ -132,7 +132,7 @@ fn show(config: &Config) -> Result<Exit, Failure> {
         "# Revision {}, active since {}.",
         stored.revision, stored.activated_at
     ))?;
-    out.bytes(text::whole(&read(&stored.text)?).as_bytes())?;
+    out.bytes(registry_text::whole(&read(&stored.text)?).as_bytes())?;
     out.end()?;
     Ok(Exit::Ok)
 }
@@ -158,7 +158,7 @@ fn diff(config: &Config) -> Result<Exit, Failure> {
         },
         |(revision, registry)| (format!("revision {revision}"), registry),
     );
-    let changes = text::changes(&before, &file);
+    let changes = registry_text::changes(&before, &file);
     let mut out = Out::stdout();
     if changes.is_empty() {
         out.line(format_args!(
@@ -217,7 +217,7 @@ fn activate(config: &Config, topics: Topics) -> Result<Exit, Failure> {
             let before = before.unwrap_or(Registry {
                 processors: Vec::new(),
             });
-            text::changes(&before, &file)
+            registry_text::changes(&before, &file)
                 .iter()
                 .try_for_each(|change| out.line(change))?;
             out.line(format_args!(

@@ -272,10 +272,35 @@ fn auth() {
             &twice,
             "5: auth.tokens[1]: the same token as that of \"a\": nobody could tell them apart",
         ),
-        (again, "3: auth.tokens[1]: another token has the name \"a\""),
+        (
+            again,
+            "3: auth.tokens[1]: another token has the name \"a\": of several that replace one another, all but one need not_after",
+        ),
+        (
+            &again
+                .replacen("'auditor'", "'auditor', not_after = '2026-12-31T00:00:00Z'", 1)
+                .replacen("'auditor', token", "'operator', token", 1),
+            "3: auth.tokens[1]: another token has the name \"a\", and differs in its role, processor, tenant or rights",
+        ),
+        (
+            "[auth]\ntokens = [{ name = 'a', role = 'auditor', token = 'sixteen-letters-t', not_after = '2026-12-31' }]",
+            "2: auth.tokens[0].not_after: expected a time with its offset, such as 2026-12-25T00:00:00Z",
+        ),
+        (
+            "[auth]\ntokens = [{ name = 'a', role = 'auditor', token = 'sixteen-letters-t', rights = ['identifiers'] }]",
+            "2: auth.tokens[0].rights: only compliance and operator can have the right to see identifiers",
+        ),
+        (
+            "[auth]\ntokens = [{ name = 'a', role = 'operator', token = 'sixteen-letters-t', rights = ['all'] }]",
+            "2: auth.tokens[0].rights[0]: expected one of: identifiers",
+        ),
+        (
+            "[auth]\ntokens = [{ name = 'a', role = 'operator', token = 'sixteen-letters-t' }]\nsession = { idle = '2h', absolute = '1h' }",
+            "3: auth.session.idle: expected no more than absolute, which ends a session in any case",
+        ),
         (
             "[auth]\noidc = { issuer = 'a', audience = 'b', role_claim = 'c' }",
-            "2: auth.oidc: not built yet in this version: only the tokens of auth.tokens are accepted",
+            "2: auth.oidc.issuer: expected the issuer as the identity provider writes it, such as https://id.example.org",
         ),
     ]);
 }

@@ -6,7 +6,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::{
-    config::{Auth, Role, Token, TokenDigest, registry_file},
+    config::{Auth, Rights, Role, SessionTimes, Token, TokenDigest, registry_file},
     domain::{
         calendar::Period,
         ids::{AnchorName, Label, ProcessorId},
@@ -15,7 +15,7 @@ use crate::{
     },
 };
 
-/// CONTRACT.md's `lacuna.toml`, without what this version refuses and with a certificate's paths left out.
+/// CONTRACT.md's `lacuna.toml`, with a certificate's paths left out.
 const SAMPLE: &str = r#"
 tenant_default = "default"
 region = "eu"
@@ -114,17 +114,13 @@ retry = { attempts = 3 }
 "#;
 
 #[test]
-fn the_contracts_sample_is_read_but_for_what_is_not_built() {
+fn the_contracts_sample_is_read() {
     let expected = [
-        "lacuna.toml:16: auth.oidc: not built yet in this version: only the tokens of auth.tokens are accepted",
+        "lacuna.toml:16: auth.oidc.issuer: expected the issuer as the identity provider writes it, such as https://id.example.org",
     ];
-    assert_eq!(lines(config(SAMPLE)), expected);
+    assert_eq!(lines(config(SAMPLE)), expected, "an ellipsis is no issuer");
 
-    let built: String = SAMPLE
-        .lines()
-        .filter(|l| !l.starts_with("oidc"))
-        .fold(String::new(), |text, line| text + line + "\n");
-    let read = config(&built).unwrap();
+    let read = config(&SAMPLE.replace("issuer = \"…\"", "issuer = \"https://id.example.org\"")).unwrap();
     let default = Config::default();
     let mut expected = Config {
         region: read.region.clone(),
@@ -138,9 +134,19 @@ fn the_contracts_sample_is_read_but_for_what_is_not_built() {
         name: "crm".into(),
         role: Role::Processor(ProcessorId::new("crm").unwrap()),
         tenant: None,
+        rights: Rights::default(),
+        not_after: None,
         digest: TokenDigest::of("from-the-environment"),
     };
-    assert_eq!(read.auth, Some(Auth { tokens: vec![token] }));
+    let expected = Auth {
+        tokens: vec![token],
+        oidc: read.auth.as_ref().unwrap().oidc.clone(),
+        session: SessionTimes::default(),
+    };
+    let oidc = expected.oidc.as_ref().unwrap();
+    assert_eq!((&*oidc.issuer, &*oidc.audience), ("https://id.example.org", "…"));
+    assert_eq!((oidc.role_claim.as_str(), oidc.name_claim.as_str()), ("…", "sub"));
+    assert_eq!(read.auth, Some(expected));
 }
 
 fn label(name: &str) -> Label {

@@ -21,6 +21,7 @@ pub mod gates;
 pub mod holds;
 mod kept_command;
 mod legal_clock;
+pub mod marks;
 pub mod merged;
 mod next_wake;
 mod notice;

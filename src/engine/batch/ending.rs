@@ -58,6 +58,10 @@ impl Touched<'_> {
         if let Some(following) = &self.request.life.following {
             changes.separated.push((following.leader, self.request.id));
         }
+        let (marks, _) = self.marked;
+        changes
+            .unmarked
+            .extend(marks.iter().map(|mark| (mark, self.request.id)));
         changes.purged.push(PurgedRow {
             id: self.request.id,
             tenant: self.request.head.tenant.clone(),

@@ -46,6 +46,7 @@ impl Touched<'_> {
                     },
                     digests: resealed.digests,
                     former: subject.former.clone(),
+                    ticket: subject.ticket,
                     commitment: subject.commitment,
                     suppression: subject.suppression.clone(),
                 });

@@ -7,15 +7,15 @@ use crate::{
     domain::{
         entry::Leaf,
         ids::ProcessorId,
-        request::{Life, Request, deferral::Deferred, waves::AskedWave},
+        request::{Life, Request, deferral::Deferred, marks::Marks, waves::AskedWave},
         task::{TaskState, Undelivered},
         time::At,
-        words::TaskStateName,
+        words::{Mark, TaskStateName},
     },
     engine::{Engine, EngineError, counters::Counters, outcomes::minute_of},
     store::{
-        AskedRow, Changes, DeferredRow, LeafRow, MovedRow, OpenedRow, PollRow, QueuedRow, StateRow,
-        UndeliverableRow,
+        AskedRow, Changes, DeferredRow, LeafRow, MarkedRow, MovedRow, OpenedRow, PollRow, QueuedRow,
+        StateRow, UndeliverableRow,
     },
 };
 
@@ -57,6 +57,29 @@ pub(super) fn out_of(request: &Request) -> Vec<OutSince> {
     out.collect()
 }
 
+/// What makes a request stand out, and by when it is due.
+pub(super) fn marked_of(request: &Request) -> (Marks, At) {
+    (request.marks(), request.life.clock.due)
+}
+
+/// What stands out has rows of its own, so that lists find it. Most requests never do, and cost a comparison.
+pub(super) fn write_marks(request: &Request, (before, due): (Marks, At), changes: &mut Changes) {
+    let (after, deadline) = marked_of(request);
+    if (before, due) == (after, deadline) || (before.is_empty() && after.is_empty()) {
+        return;
+    }
+    let is_new = |mark: &Mark| due != deadline || !before.has(*mark);
+    changes
+        .marked
+        .extend(after.iter().filter(is_new).map(|mark| MarkedRow {
+            request_id: request.id,
+            mark,
+            deadline,
+        }));
+    let gone = before.iter().filter(|mark| !after.has(*mark));
+    changes.unmarked.extend(gone.map(|mark| (mark, request.id)));
+}
+
 impl Touched<'_> {
     pub(super) fn write_leaf(
         &mut self,
@@ -82,6 +105,7 @@ impl Touched<'_> {
             n,
             leaf: leaf.to_bytes()?,
             sealed,
+            acted: leaf.acted(),
         });
         Ok(())
     }
@@ -236,11 +260,11 @@ impl Touched<'_> {
                     .then(|| subject.sealed.wrapped_key.clone()),
                 body: body.pack()?,
                 sealed: subject.sealed.sealed.clone(),
-                // A merged one is found by the digests of the request that covers it.
+                // A merged one is found by the digests of the request that covers it; its ticket is its own.
                 digests: if request.life.following.is_some() {
-                    Vec::new()
+                    subject.ticket.into_iter().collect()
                 } else {
-                    subject.digests.clone()
+                    subject.digests.iter().copied().chain(subject.ticket).collect()
                 },
                 tenant: request.head.tenant.clone(),
                 state,
@@ -299,6 +323,10 @@ impl Touched<'_> {
     /// once nobody is asked any more: what is parked for years would wake once for nothing otherwise.
     fn needs_rewake(&self) -> bool {
         let Some(before) = &self.before else { return true };
+        // The row says by when it is due.
+        if before.life.clock.due != self.request.life.clock.due {
+            return true;
+        }
         match (before.bookkeeping.wake_at, self.request.bookkeeping.wake_at) {
             (Some(row), Some(wanted)) => {
                 // A follower may have been woken a moment ago by the request that it follows.

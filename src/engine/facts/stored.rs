@@ -30,6 +30,7 @@ pub(in crate::engine) async fn store_fact(
         n: 0,
         leaf: leaf.to_bytes()?,
         sealed: None,
+        acted: leaf.acted(),
     });
     tx.add_fact(&fact).await?;
     if let Fact::Release { tenant, hold_id, .. } = &fact.fact {

@@ -66,6 +66,8 @@ pub(in super::super) struct Answer {
     pub(in super::super) content: Content,
     /// Whether it says where to find what was made.
     pub(in super::super) has_location: bool,
+    /// Whether it also comes as CSV.
+    pub(in super::super) has_csv: bool,
 }
 
 /// What is in an answer.
@@ -185,9 +187,20 @@ impl Call {
                 text,
                 content,
                 has_location,
+                has_csv: false,
             },
         );
         self
+    }
+
+    /// Its list also comes as CSV, all of it at once.
+    pub(in super::super) fn or_csv(self) -> Self {
+        let text = "`csv`: all of the list, as `Accept: text/csv` asks for it, too.";
+        let mut call = self.query::<Format>("format", text);
+        for answer in call.answers.values_mut() {
+            answer.has_csv = true;
+        }
+        call
     }
 
     /// Its answers say in `Location` where to find what was made.
@@ -232,6 +245,8 @@ schemas! {
     Limit = { "type": "integer", "minimum": 1, "maximum": 500, "default": 50 };
     /// Where a page has ended.
     Cursor = { "type": "string", "minLength": 1 };
+    /// How a list is written.
+    Format = { "type": "string", "enum": ["json", "csv"] };
     /// A key under which a call may be repeated.
     Key = { "type": "string", "minLength": 1, "maxLength": 255, "pattern": "^(\"([ !#-\\[\\]-~]|\\\\[\"\\\\])+\"|[!#-~]([ !#-~]*[!#-~])?)$" };
 }

@@ -93,9 +93,9 @@ impl<R: Roles> Input for By<R> {
     }
 }
 
-impl<T: Named + JsonSchema> Input for Id<T> {
+impl<T: Named> Input for Id<T> {
     fn tell(needs: &mut Needs) {
-        needs.path.push((T::WHAT, T::json_schema));
+        needs.path.push((T::WHAT, uuid::Uuid::json_schema));
     }
 }
 

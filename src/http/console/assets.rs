@@ -1,4 +1,4 @@
-//! The style sheet and the script. Their addresses hold a digest of what they are, so that a browser keeps them until they
+//! The style sheet, the script and the icon. Their addresses hold a digest of what they are, so that a browser keeps them until they
 //! change and never shows a page with those of another version.
 
 use std::sync::{Arc, LazyLock};
@@ -14,11 +14,14 @@ use super::super::Api;
 
 const STYLE: &str = include_str!("console.css");
 const SCRIPT: &str = include_str!("console.js");
+const ICON: &str = include_str!("icon.svg");
 
 /// Where the style sheet is.
 pub(super) static STYLE_PATH: LazyLock<String> = LazyLock::new(|| path("console", "css", STYLE));
 /// Where the script is.
 pub(super) static SCRIPT_PATH: LazyLock<String> = LazyLock::new(|| path("console", "js", SCRIPT));
+/// Where the icon is.
+pub(super) static ICON_PATH: LazyLock<String> = LazyLock::new(|| path("icon", "svg", ICON));
 
 fn path(name: &str, extension: &str, content: &str) -> String {
     let digest = hex::encode(&Sha256::digest(content)[..8]);
@@ -36,6 +39,7 @@ pub(super) fn routes() -> Router<Arc<Api>> {
             &SCRIPT_PATH,
             get(async || (headers("text/javascript; charset=utf-8"), SCRIPT)),
         )
+        .route(&ICON_PATH, get(async || (headers("image/svg+xml"), ICON)))
 }
 
 const fn headers(content_type: &'static str) -> [(HeaderName, &'static str); 3] {

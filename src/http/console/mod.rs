@@ -4,21 +4,62 @@
 //! its visitor may not see, none is kept by a cache, and none loads anything from elsewhere.
 
 mod assets;
+mod brake;
+mod browser;
+mod dead_letter;
 mod fault;
+mod hand_task;
+mod help;
+mod hold;
 mod home;
+mod identifiers;
+mod lists;
+mod new_hold;
+mod oidc;
 mod page;
+mod parts;
+mod posted;
+mod processor;
+mod request;
+mod search;
+mod sign_in;
+mod throttle;
 mod visitor;
 
 use std::sync::Arc;
 
-use axum::{Router, middleware, routing::get};
+use axum::{
+    Router, middleware,
+    routing::{get, post},
+};
 
 use super::Api;
 
+pub(super) use self::browser::Browsers;
+
 /// The pages, and what they are made of.
-pub(super) fn routes() -> Router<Arc<Api>> {
+pub(super) fn routes(api: &Arc<Api>) -> Router<Arc<Api>> {
     Router::new()
         .route("/", get(home::show))
+        .route("/login", get(sign_in::show).post(sign_in::take))
+        .route("/login/oidc", get(oidc::begin))
+        .route("/login/callback", get(oidc::come_back))
+        .route("/logout", post(sign_in::end))
+        .route("/help", get(help::show))
+        .route("/search", post(search::search))
+        .merge(request::routes())
+        .merge(processor::routes())
+        .merge(brake::routes())
+        .merge(hold::routes())
+        .merge(hand_task::routes())
+        .merge(dead_letter::routes())
+        .route("/requests/{id}/identifiers", post(identifiers::show_of_request))
+        .route("/dead-letters/{id}/original", post(identifiers::show_of_letter))
+        .merge(lists::routes())
+        .layer(middleware::from_fn_with_state(
+            Arc::clone(api),
+            browser::recognise,
+        ))
         .layer(middleware::map_response(page::protect))
         // They are the same for everyone, and are kept by browsers.
         .merge(assets::routes())

@@ -166,10 +166,13 @@ fn responses_of(call: &Call, schemas: &mut Schemas) -> Value {
 }
 
 fn answered(answer: &Answer, schemas: &mut Schemas) -> Value {
-    let content = match answer.content {
+    let mut content = match answer.content {
         Content::Json(schema) => json!({ "application/json": { "schema": schema(&mut schemas.writes) } }),
         Content::Text(media) => json!({ media: { "schema": { "type": "string" } } }),
     };
+    if answer.has_csv {
+        content["text/csv; charset=utf-8"] = json!({ "schema": { "type": "string" } });
+    }
     let mut response = json!({ "description": answer.text, "content": content });
     if answer.has_location {
         response["headers"] = json!({

@@ -1,8 +1,8 @@
 //! What a transaction writes besides the hot tables, in the order in which locks are taken.
 
 use super::{
-    capsules, dead_letters, deferred, early, merged, outbox, polls, queues, resealed, retention,
-    status_callbacks, suppression, undeliverable,
+    capsules, dead_letters, deferred, early, ledger, lists, merged, outbox, polls, queues, resealed,
+    retention, status_callbacks, suppression, undeliverable,
 };
 use crate::store::{changes::Changes, error::StoreError, session::Session};
 
@@ -18,6 +18,8 @@ pub(in crate::store) async fn write_before_deferred(
 /// After deferred tasks, and before counters.
 pub(in crate::store) async fn write_cold(on: &mut impl Session, changes: &Changes) -> Result<(), StoreError> {
     undeliverable::write(on, changes).await?;
+    lists::write(on, changes).await?;
+    ledger::write_acts(on, changes).await?;
     queues::write(on, changes).await?;
     deferred::write_asked(on, changes).await?;
     resealed::write(on, &changes.resealed).await?;

@@ -156,14 +156,15 @@ async fn write_agenda(
     moved: &[&MovedRow],
 ) -> Result<(), StoreError> {
     let (set, deleted) = in_order::wakes(opened, moved);
-    let head = "insert into agenda (request_id, wake_at, received_at) ";
+    let head = "insert into agenda (request_id, wake_at, received_at, deadline) ";
     // A row is missing where a closed request is opened again.
-    let tail = " on conflict (request_id) do update set wake_at = excluded.wake_at \
-                where agenda.wake_at <> excluded.wake_at";
-    insert_rows(on, head, tail, &set, |mut row, (id, at, received)| {
+    let tail = " on conflict (request_id) do update set wake_at = excluded.wake_at, deadline = excluded.deadline \
+                where agenda.wake_at <> excluded.wake_at or agenda.deadline is not excluded.deadline";
+    insert_rows(on, head, tail, &set, |mut row, (id, at, received, due)| {
         row.push_bind(id.0)
             .push_bind(at.millis())
-            .push_bind(received.millis());
+            .push_bind(received.millis())
+            .push_bind(due.millis());
         Ok(())
     })
     .await?;

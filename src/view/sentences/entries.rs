@@ -3,11 +3,11 @@
 use std::time::Duration;
 
 use crate::domain::{
-    entry::Entry,
+    entry::{Entry, Leaf},
     ids::IdentityType,
     task::{Queued, TaskEvent, Undelivered},
     time::At,
-    words::{AbandonCause, ExtensionReason, Proof},
+    words::{AbandonCause, BulkDeed, ExtensionReason, Proof},
 };
 
 /// How times are told.
@@ -27,6 +27,32 @@ pub fn render_live(entry: &Entry, processors: &[String], now: At) -> Option<Stri
 /// A line for whoever looks back, with times as they are; `None`: it says nothing that another line does not.
 pub fn render_dated(entry: &Entry, processors: &[String]) -> Option<String> {
     render(entry, processors, Times::Absolute)
+}
+
+/// What somebody did, of a leaf in which a person acts: without what followed by itself.
+pub fn acts(leaf: &Leaf) -> Vec<String> {
+    let said = leaf.entries.iter().filter_map(|entry| match entry {
+        Entry::Task {
+            event:
+                event @ (TaskEvent::Retried { .. }
+                | TaskEvent::Doubted { .. }
+                | TaskEvent::Waived
+                | TaskEvent::Cancelled
+                | TaskEvent::Refused { .. }
+                | TaskEvent::HandedOver { .. }
+                | TaskEvent::Identified),
+            attempt,
+            ..
+        } => Some(happened(event, *attempt, Times::Absolute)),
+        Entry::Task { .. } | Entry::Evidence { .. } | Entry::ActedBy { .. } | Entry::Shredded => None,
+        entry => render_dated(entry, &[]),
+    });
+    let said: Vec<String> = said.collect();
+    if said.is_empty() {
+        vec!["acted".to_owned()]
+    } else {
+        said
+    }
 }
 
 fn render(entry: &Entry, processors: &[String], times: Times) -> Option<String> {
@@ -79,7 +105,8 @@ fn render(entry: &Entry, processors: &[String], times: Times) -> Option<String> 
         | Entry::LaneResumed { .. }
         | Entry::BrakeOn { .. }
         | Entry::BrakeOff { .. }
-        | Entry::IdentitiesShown { .. } => of_others(entry),
+        | Entry::IdentitiesShown { .. }
+        | Entry::Bulk { .. } => of_others(entry),
     }
 }
 
@@ -212,6 +239,21 @@ fn of_others(entry: &Entry) -> Option<String> {
         Entry::BrakeOff { actor, .. } => format!("{actor} had everything go on"),
         Entry::IdentitiesShown { actor, .. } => {
             format!("{actor} was shown whom it is about, to do it by hand")
+        }
+        Entry::Bulk {
+            actor,
+            job,
+            action,
+            deed,
+            items,
+        } => {
+            let did = match deed {
+                BulkDeed::Start => "started",
+                BulkDeed::Pause => "paused",
+                BulkDeed::Resume => "resumed",
+                BulkDeed::Cancel => "cancelled",
+            };
+            format!("{actor} {did} the change to many requests {job} ({action}, {items} changes)")
         }
         _ => return None,
     })

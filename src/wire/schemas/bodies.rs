@@ -11,6 +11,7 @@ use super::super::{
     ack::AckMessage,
     api::{ApprovalsFields, AssigneeFields, ReasonFields, SearchFields, SuppressionFields},
     backup::BackupFields,
+    bulk::OrderFields,
     command::Head,
     control::{CancelFields, ReactivatedFields},
     decision::{ApproveFields, ExtendFields, RefuseFields, VerifyIdentityFields},
@@ -78,6 +79,8 @@ bodies! {
         generator, &["request_id", "task_id", "generation", "attempt", "processor", "token", "expected_by",
                      "retry_after_seconds", "identities"]
     );
+    /// A change to many requests.
+    BulkBody = |generator| of_path::<OrderFields<'_>>(generator, &[]);
     /// A request of OpenDSR.
     OpenDsrBody = |generator| SubjectRequestFields::json_schema(generator);
 }

@@ -305,3 +305,126 @@ async fn the_problem_of_a_query_says_what_was_expected() {
         "{detail}"
     );
 }
+
+#[tokio::test]
+async fn requests_are_listed_by_deadline() {
+    let api = api().await;
+    let mut ids = Vec::new();
+    for days in [40, 10, 30, 20] {
+        ids.push(api.submit(json!({ "regime": format!("days:{days}") })).await);
+    }
+    let names: Vec<String> = ids.iter().map(Uuid::to_string).collect();
+    let by_deadline = [&names[1], &names[3], &names[2], &names[0]];
+    for limit in [1, 3, 50] {
+        let (up, _) = walk(&api, "status=in_progress&sort=deadline", limit).await;
+        assert_eq!(up.iter().collect::<Vec<_>>(), by_deadline);
+        let (down, _) = walk(&api, "status=in_progress&sort=-deadline", limit).await;
+        assert!(down.iter().rev().eq(by_deadline));
+        let (latest, _) = walk(&api, "sort=-id", limit).await;
+        assert!(latest.is_sorted_by(|a, b| a > b) && latest.len() == 4);
+    }
+    let between = "due_after=2026-12-05T00:00:00Z&due_before=2026-12-25T00:00:00Z";
+    let expected = BTreeSet::from([names[2].clone(), names[3].clone()]);
+    for status in [
+        "",
+        "&status=in_progress",
+        "&status=in_progress&sort=id",
+        "&sort=-id",
+    ] {
+        let (found, _) = walk(&api, &format!("{between}{status}"), 1).await;
+        assert_eq!(found.into_iter().collect::<BTreeSet<_>>(), expected, "{status}");
+    }
+    // Overdue ones are in the order of their deadlines as well, and an extension moves a request.
+    api.clock.advance(std::time::Duration::from_secs(25 * 86_400));
+    api.wake().await;
+    let (late, _) = walk(&api, "overdue=true&sort=deadline", 1).await;
+    assert_eq!(late, [names[1].clone(), names[3].clone()]);
+    let reply = api.get("dpo", "/v1/requests?sort=deadline").await;
+    reply.is(400, "schema");
+    assert_eq!(reply.fields(), ["sort"]);
+    let page = api
+        .get("dpo", "/v1/requests?overdue=true&sort=deadline&limit=1")
+        .await
+        .ok(200);
+    let cursor = page["next_cursor"].as_str().unwrap();
+    let reply = api
+        .get("dpo", &format!("/v1/requests?overdue=true&cursor={cursor}"))
+        .await;
+    assert_eq!(
+        reply.fields(),
+        ["cursor"],
+        "a place in one order says nothing in another"
+    );
+}
+
+#[tokio::test]
+async fn what_failed_is_listed_until_it_succeeds() {
+    let api = api().await;
+    let id = api.submit(json!({})).await;
+    let fine = api.submit(json!({})).await;
+    let failing = async || walk(&api, "failing=true", 50).await.0;
+    assert!(failing().await.is_empty());
+    let task = api.task_message(id, "crm").await;
+    let failed = ack(&task, json!({ "outcome": "failed" }));
+    api.post("crm", "/v1/acks", &failed).await.ok(200);
+    assert_eq!(failing().await, [id.to_string()]);
+    assert_eq!(walk(&api, "failing=false", 50).await.0, [fine.to_string()]);
+    // It is sent again, and has not succeeded since.
+    api.clock.advance(std::time::Duration::from_secs(60));
+    api.wake().await;
+    assert_eq!(failing().await, [id.to_string()]);
+    let again = api
+        .task_message_where(id, "crm", |task| task["attempt"] == 2)
+        .await;
+    api.post("crm", "/v1/acks", &ack(&again, json!({}))).await.ok(200);
+    assert!(failing().await.is_empty());
+}
+
+#[tokio::test]
+async fn a_list_as_csv_is_what_its_filter_finds() {
+    let api = api().await;
+    let mut acme = BTreeSet::new();
+    for _ in 0..3 {
+        acme.insert(api.submit(json!({ "tenant": "acme" })).await.to_string());
+        api.submit(json!({ "tenant": "other" })).await;
+    }
+    let reply = api.get("dpo", "/v1/requests?tenant=acme&format=csv").await;
+    assert_eq!(reply.headers["content-type"], "text/csv; charset=utf-8");
+    let mut reader = csv::Reader::from_reader(reply.text.as_bytes());
+    assert_eq!(reader.headers().unwrap().get(7), Some("days_left"));
+    let rows: Vec<csv::StringRecord> = reader.records().map(Result::unwrap).collect();
+    let ids: BTreeSet<String> = rows.iter().map(|row| row[0].to_owned()).collect();
+    assert_eq!(ids, acme);
+    assert!(
+        rows.iter()
+            .all(|row| &row[1] == "acme" && &row[2] == "in_progress")
+    );
+    let accepting = api
+        .client
+        .get(format!("{}/v1/requests?tenant=acme", api.base))
+        .bearer_auth("dpo")
+        .header("accept", "text/csv");
+    assert_eq!(api.send(accepting).await.text, reply.text);
+    for (path, head) in [
+        (
+            "/v1/tasks?processor=crm",
+            "request_id,task_id,tenant,processor,state,",
+        ),
+        (
+            "/v1/deferred?reason=hold",
+            "request_id,task_id,tenant,processor,part,",
+        ),
+        ("/v1/holds?tenant=acme", "hold_id,tenant,basis,"),
+        ("/v1/dead-letters?erasures=true", "id,reason,type,detail,"),
+    ] {
+        let reply = api.get("ops", &format!("{path}&format=csv")).await;
+        assert!(
+            reply.status.is_success() && reply.text.starts_with(head),
+            "{path}: {}",
+            reply.text
+        );
+    }
+    let tasks = api.get("ops", "/v1/tasks?processor=crm&format=csv").await.text;
+    assert_eq!(tasks.lines().count(), 7);
+    api.get("ops", "/v1/tasks?format=xml").await.is(400, "schema");
+}

@@ -22,6 +22,7 @@ macro_rules! on_both_stores {
 mod alike;
 mod attested;
 mod backups;
+mod bulk;
 mod by_hand;
 mod clocks;
 pub mod control;

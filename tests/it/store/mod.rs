@@ -8,6 +8,7 @@ mod facts;
 pub mod fixture;
 mod gauges;
 mod journal;
+mod lists;
 mod merged;
 mod older;
 mod outcomes;
@@ -94,6 +95,10 @@ on_both_stores! {
     capsules::have_the_key_of_their_epoch as capsules_have_the_key_of_their_epoch,
     capsules::take_the_place_of_older_ones as capsules_take_the_place_of_older_ones,
     capsules::are_gone_with_their_key as capsules_are_gone_with_their_key,
+    lists::are_walked_in_either_direction as lists_are_walked_in_either_direction,
+    lists::are_filled_in_after_an_earlier_version as lists_are_filled_in_after_an_earlier_version,
+    lists::are_never_read_as_a_whole as lists_are_never_read_as_a_whole,
+    lists::of_bulk_jobs_are_each_owned_by_one as bulk_jobs_are_each_owned_by_one,
     expiry::lines_give_the_oldest_first as lines_give_the_oldest_first,
     expiry::a_line_is_shared_by_two_workers as a_line_is_shared_by_two_workers,
     expiry::digests_go_and_leave_the_request as digests_go_and_leave_the_request,

@@ -153,6 +153,7 @@ pub fn leaf(request: u128, n: u32) -> LeafRow {
         n,
         leaf: vec![n as u8; 8],
         sealed: (n == 1).then(|| vec![9; 4]),
+        acted: None,
     }
 }
 

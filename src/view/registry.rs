@@ -14,7 +14,7 @@ use crate::domain::{
 };
 
 /// The whole registry, as a file that says the same.
-pub(super) fn whole(registry: &Registry) -> String {
+pub fn whole(registry: &Registry) -> String {
     let blocks = registry.processors.iter().map(|processor| {
         let lines: Vec<String> = keys(processor)
             .into_iter()
@@ -26,7 +26,7 @@ pub(super) fn whole(registry: &Registry) -> String {
 }
 
 /// What has to be changed to get from one registry to another; empty: they are the same.
-pub(super) fn changes(before: &Registry, after: &Registry) -> Vec<String> {
+pub fn changes(before: &Registry, after: &Registry) -> Vec<String> {
     let mut changes = Vec::new();
     for old in &before.processors {
         match after.get(&old.id) {

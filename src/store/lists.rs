@@ -1,0 +1,118 @@
+//! Lists of requests: walks in an order that an index has, so that a page costs what it shows. And the filters that people keep
+//! under a name.
+
+use async_trait::async_trait;
+
+use super::{error::StoreError, requests::StoredRequest};
+use crate::domain::{ids::RequestId, time::At, words::Mark};
+
+/// Lists of requests, as they are committed.
+#[async_trait]
+pub trait ListStore: Send + Sync {
+    /// The next requests of a walk, each with its place.
+    async fn walk(&self, walk: &Walk) -> Result<Vec<(ListPlace, StoredRequest)>, StoreError>;
+    /// How the database goes about a walk, in its own words: for whoever looks why a list is slow.
+    async fn how(&self, walk: &Walk) -> Result<Vec<String>, StoreError>;
+    /// How many requests have this mark, up to a limit.
+    async fn count_marked(&self, mark: Mark, limit: u32) -> Result<u64, StoreError>;
+    /// How many tasks are deferred until a time between these two, up to a limit.
+    async fn count_deferred(&self, from: At, until: At, limit: u32) -> Result<u64, StoreError>;
+    /// How far requests of an earlier version have got their marks and deadlines.
+    async fn listed(&self) -> Result<Listed, StoreError>;
+}
+
+/// Lists within a transaction.
+#[async_trait]
+pub trait ListTransaction: Send {
+    /// Writes marks and deadlines of requests of an earlier version, and how far that has come.
+    async fn fill_in(
+        &mut self,
+        marks: &[MarkedRow],
+        deadlines: &[(RequestId, At)],
+        listed: Listed,
+    ) -> Result<(), StoreError>;
+}
+
+/// How far requests of an earlier version have got their marks and deadlines.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Listed {
+    /// Up to this one; `None`: it has not begun.
+    UpTo(Option<RequestId>),
+    /// All of them.
+    All,
+}
+
+/// A mark of a request.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct MarkedRow {
+    /// The request.
+    pub request_id: RequestId,
+    /// What makes it stand out.
+    pub mark: Mark,
+    /// By when it is due.
+    pub deadline: At,
+}
+
+/// Where a request stands in a list: by its deadline, where the list is in that order, and by its id.
+pub type ListPlace = (At, RequestId);
+
+/// Which requests a walk passes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Among {
+    /// All.
+    All,
+    /// Those that are not closed.
+    Open,
+    /// Those with this mark.
+    Marked(Mark),
+}
+
+/// In which order.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ListOrder {
+    /// By id, which is by time where upstream's ids are time-ordered.
+    Id,
+    /// By deadline, then by id.
+    Deadline,
+}
+
+/// A walk over requests.
+#[derive(Debug, Clone, Copy)]
+pub struct Walk {
+    /// Which ones.
+    pub among: Among,
+    /// In which order. [`Among::All`] has no deadlines.
+    pub order: ListOrder,
+    /// Whether it goes from the end to the beginning.
+    pub backwards: bool,
+    /// After which place.
+    pub after: Option<ListPlace>,
+    /// Where it is by deadline: due after this time.
+    pub due_after: Option<At>,
+    /// And before this one.
+    pub due_before: Option<At>,
+    /// How many at the most.
+    pub limit: u32,
+}
+
+/// Filters that people keep under a name.
+#[async_trait]
+pub trait ViewStore: Send + Sync {
+    /// Those of a person for a page, by name.
+    async fn saved_views(&self, owner: &str, page: &str) -> Result<Vec<SavedView>, StoreError>;
+    /// Keeps one, in place of an earlier one of that name.
+    async fn save_view(&self, owner: &str, view: &SavedView, at: At) -> Result<(), StoreError>;
+    /// Forgets one.
+    async fn forget_view(&self, owner: &str, page: &str, name: &str) -> Result<(), StoreError>;
+}
+
+/// A filter that somebody has given a name.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SavedView {
+    /// Its name.
+    pub name: String,
+    /// The page that it is for.
+    pub page: String,
+    /// The query of its address.
+    pub query: String,
+}

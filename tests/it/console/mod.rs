@@ -1,0 +1,7 @@
+//! The console in a real Chromium, over the real binary: the ways that people take through it, and whether everybody can take
+//! them.
+
+mod accessible;
+mod chromium;
+mod site;
+mod ways;

@@ -1,0 +1,295 @@
+//! Lists of requests: walks by an index in either direction, what stands out, and what an earlier version has left without.
+
+use std::sync::Arc;
+
+use lacuna::{
+    domain::{
+        ids::RequestId,
+        request::Request,
+        words::{Mark, Status},
+    },
+    store::{Among, Changes, ListOrder, Listed, MarkedRow, Store, Walk},
+};
+
+use super::{
+    fixture::{Fixture, Place},
+    rows::{at, id, ids, opening, request, write},
+};
+
+/// A request that is due at a time.
+fn due(n: u128, due: i64) -> Request {
+    let mut request = request(n, Some(50));
+    request.life.clock.due = at(due);
+    request
+}
+
+fn marked(n: u128, mark: Mark, deadline: i64) -> MarkedRow {
+    MarkedRow {
+        request_id: id(n),
+        mark,
+        deadline: at(deadline),
+    }
+}
+
+fn walk(among: Among, order: ListOrder, backwards: bool) -> Walk {
+    Walk {
+        among,
+        order,
+        backwards,
+        after: None,
+        due_after: None,
+        due_before: None,
+        limit: 2,
+    }
+}
+
+/// All of it, page by page.
+async fn all(store: &dyn Store, mut walk: Walk) -> Vec<RequestId> {
+    let mut found = Vec::new();
+    loop {
+        let page = store.walk(&walk).await.unwrap();
+        let Some((place, _)) = page.last() else {
+            return found;
+        };
+        assert!(page.len() <= walk.limit as usize);
+        walk.after = Some(*place);
+        found.extend(page.iter().map(|(_, stored)| stored.request.id));
+    }
+}
+
+pub async fn are_walked_in_either_direction(fixture: Fixture) {
+    let store = &*fixture.store;
+    let mut closed = request(5, None);
+    closed.life.status = Status::Completed;
+    let opened = [due(1, 40), due(2, 10), due(3, 30), due(4, 30), closed];
+    let mut changes = opening(opened);
+    changes.marked = vec![
+        marked(1, Mark::Overdue, 40),
+        marked(3, Mark::Overdue, 30),
+        marked(4, Mark::Overdue, 30),
+        marked(2, Mark::Failing, 10),
+    ];
+    write(store, &changes).await.unwrap();
+    let overdue = Among::Marked(Mark::Overdue);
+    for (among, order, expected) in [
+        (Among::All, ListOrder::Id, ids([1, 2, 3, 4, 5])),
+        (Among::Open, ListOrder::Id, ids([1, 2, 3, 4])),
+        (Among::Open, ListOrder::Deadline, ids([2, 3, 4, 1])),
+        (overdue, ListOrder::Id, ids([1, 3, 4])),
+        (overdue, ListOrder::Deadline, ids([3, 4, 1])),
+        (Among::Marked(Mark::Refused), ListOrder::Deadline, Vec::new()),
+    ] {
+        assert_eq!(
+            all(store, walk(among, order, false)).await,
+            expected,
+            "{among:?} {order:?}"
+        );
+        let mut back = all(store, walk(among, order, true)).await;
+        back.reverse();
+        assert_eq!(back, expected, "backwards: {among:?} {order:?}");
+    }
+    let between = Walk {
+        due_after: Some(at(10)),
+        due_before: Some(at(40)),
+        ..walk(Among::Open, ListOrder::Deadline, false)
+    };
+    assert_eq!(all(store, between).await, ids([3, 4]));
+    let between = Walk {
+        among: overdue,
+        backwards: true,
+        due_after: Some(at(30)),
+        ..between
+    };
+    assert_eq!(
+        all(
+            store,
+            Walk {
+                due_before: None,
+                ..between
+            }
+        )
+        .await,
+        ids([1])
+    );
+    assert_eq!(store.count_marked(Mark::Overdue, 100).await.unwrap(), 3);
+    assert_eq!(store.count_marked(Mark::Overdue, 2).await.unwrap(), 2);
+    // A mark goes, and another one moves with its deadline.
+    let changes = Changes {
+        unmarked: vec![(Mark::Overdue, id(3)), (Mark::Overdue, id(3))],
+        marked: vec![marked(4, Mark::Overdue, 90)],
+        ..Changes::default()
+    };
+    write(store, &changes).await.unwrap();
+    assert_eq!(
+        all(store, walk(overdue, ListOrder::Deadline, false)).await,
+        ids([1, 4])
+    );
+}
+
+pub async fn are_filled_in_after_an_earlier_version(fixture: Fixture) {
+    let store = &*fixture.store;
+    assert_eq!(store.listed().await.unwrap(), Listed::All, "there was nothing");
+    write(store, &opening([due(1, 40), due(2, 10)])).await.unwrap();
+    fixture.execute("update agenda set deadline = null").await;
+    let done = match fixture.place {
+        Place::Postgres(_) => "update listed set done = false",
+        Place::Sqlite(_) => "update listed set done = 0",
+    };
+    fixture.execute(done).await;
+    assert_eq!(store.listed().await.unwrap(), Listed::UpTo(None));
+    let by_deadline = walk(Among::Open, ListOrder::Deadline, false);
+    assert!(all(store, by_deadline).await.is_empty());
+    let mut tx = store.begin("test").await.unwrap();
+    let deadlines = [(id(1), at(40))];
+    tx.fill_in(
+        &[marked(1, Mark::Failing, 40)],
+        &deadlines,
+        Listed::UpTo(Some(id(1))),
+    )
+    .await
+    .unwrap();
+    tx.commit().await.unwrap();
+    assert_eq!(store.listed().await.unwrap(), Listed::UpTo(Some(id(1))));
+    assert_eq!(all(store, by_deadline).await, ids([1]));
+    let mut tx = store.begin("test").await.unwrap();
+    tx.fill_in(&[], &[(id(2), at(10)), (id(1), at(7))], Listed::All)
+        .await
+        .unwrap();
+    tx.commit().await.unwrap();
+    assert_eq!(store.listed().await.unwrap(), Listed::All);
+    assert_eq!(
+        all(store, by_deadline).await,
+        ids([2, 1]),
+        "what is there is left alone"
+    );
+}
+
+/// No list reads a large table as a whole: each walk begins at its place in an index and ends with its page.
+pub async fn are_never_read_as_a_whole(fixture: Fixture) {
+    let store = &*fixture.store;
+    for chunk in 0..8_u128 {
+        let opened: Vec<Request> = (1..=500)
+            .map(|n| due(chunk * 500 + n, i64::try_from(n).unwrap()))
+            .collect();
+        let mut changes = opening(opened);
+        changes.marked = (1..=250)
+            .map(|n| marked(chunk * 500 + n, Mark::Overdue, 5))
+            .collect();
+        write(store, &changes).await.unwrap();
+    }
+    if let Place::Postgres(_) = fixture.place {
+        fixture.execute("analyze state, agenda, marked").await;
+    }
+    let some = Some((at(5), id(700)));
+    for among in [Among::All, Among::Open, Among::Marked(Mark::Overdue)] {
+        for (order, backwards) in [
+            (ListOrder::Id, false),
+            (ListOrder::Id, true),
+            (ListOrder::Deadline, false),
+            (ListOrder::Deadline, true),
+        ] {
+            if among == Among::All && order == ListOrder::Deadline {
+                continue;
+            }
+            for after in [None, some] {
+                let walk = Walk {
+                    after,
+                    limit: 51,
+                    ..walk(among, order, backwards)
+                };
+                let how = store.how(&walk).await.unwrap().join("\n");
+                let whole = ["Seq Scan", "SCAN s\n", "SCAN a\n", "SCAN m\n", "Hash Join"];
+                assert!(whole.iter().all(|bad| !how.contains(bad)), "{walk:?}\n{how}");
+            }
+        }
+    }
+}
+
+/// Several workers read and write at once.
+pub async fn of_bulk_jobs_are_each_owned_by_one(fixture: Fixture) {
+    use lacuna::{
+        domain::words::BulkAction,
+        store::{BulkItem, BulkJob, BulkOutcome, BulkState, StoreError},
+    };
+    use uuid::Uuid;
+
+    let store: Arc<dyn Store> = Arc::clone(&fixture.store);
+    let job = BulkJob {
+        id: Uuid::from_u128(1),
+        created_at: at(10),
+        updated_at: at(10),
+        state: BulkState::Running,
+        action: BulkAction::Retry,
+        matched: 2,
+        total: 3,
+        next: 0,
+        done: 0,
+        refused: 0,
+        actor: "anna".to_owned(),
+        tenant: None,
+        chosen: "failing=true".to_owned(),
+        digest: vec![1],
+        sealed: vec![2],
+    };
+    let item = |n: u32, outcome| BulkItem {
+        n,
+        request_id: id(u128::from(n) + 1),
+        ordinal: (n == 1).then_some(4),
+        outcome,
+        why: None,
+    };
+    let items: Vec<BulkItem> = (0..3).map(|n| item(n, BulkOutcome::Waiting)).collect();
+    let mut tx = store.begin("test").await.unwrap();
+    assert!(tx.add_bulk_job(&job, &items).await.unwrap());
+    assert!(!tx.add_bulk_job(&job, &items).await.unwrap(), "it is there");
+    tx.commit().await.unwrap();
+    assert_eq!(store.bulk_job(job.id).await.unwrap().unwrap(), job);
+    let found = store
+        .bulk_items(job.id, 1, Some(BulkOutcome::Waiting), 10)
+        .await
+        .unwrap();
+    assert_eq!(found, items[1..]);
+    let (one, other) = (Uuid::from_u128(8), Uuid::from_u128(9));
+    let own = async |owner, now, until| store.own_bulk_job(owner, at(now), at(until)).await.unwrap();
+    assert!(own(one, 20, 50).await.is_some());
+    assert!(own(other, 30, 60).await.is_none());
+    assert!(own(one, 40, 70).await.is_some(), "it is heard of again");
+    assert!(
+        own(other, 71, 100).await.is_some(),
+        "the first is not heard of any more"
+    );
+    let moved = async |owner, done: &[BulkItem], next, now| {
+        let mut tx = store.begin("test").await.unwrap();
+        let moved = tx.move_bulk_job(job.id, owner, done, next, at(now)).await;
+        if moved.is_ok() {
+            tx.commit().await.unwrap();
+        }
+        moved
+    };
+    let first = [item(0, BulkOutcome::Done)];
+    assert!(matches!(
+        moved(one, &first, 1, 72).await,
+        Err(StoreError::Conflict)
+    ));
+    moved(other, &first, 1, 73).await.unwrap();
+    let rest = [
+        item(1, BulkOutcome::Done),
+        BulkItem {
+            why: Some("the request is closed".to_owned()),
+            ..item(2, BulkOutcome::Refused)
+        },
+    ];
+    moved(other, &rest, 3, 74).await.unwrap();
+    let ended = store.bulk_job(job.id).await.unwrap().unwrap();
+    assert_eq!(
+        (ended.state, ended.next, ended.done, ended.refused),
+        (BulkState::Finished, 3, 2, 1)
+    );
+    let refusals = store.bulk_refusals(job.id).await.unwrap();
+    assert_eq!(refusals, [("the request is closed".to_owned(), 1)]);
+    assert!(own(one, 200, 300).await.is_none(), "it is over");
+    assert_eq!(store.bulk_jobs(None, None, 10).await.unwrap().len(), 1);
+    assert_eq!(store.forget_bulk_jobs(at(74)).await.unwrap(), 0);
+    assert_eq!(store.forget_bulk_jobs(at(75)).await.unwrap(), 1);
+    assert!(store.bulk_items(job.id, 0, None, 10).await.unwrap().is_empty());
+}
