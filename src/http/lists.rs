@@ -11,14 +11,12 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use schemars::JsonSchema;
-use serde::Serialize;
 use serde_json::value::{RawValue, to_raw_value};
 use uuid::Uuid;
 
 use super::{
     Api,
-    auth::{Auditor, By, Caller, Compliance},
-    body::Payload,
+    auth::{Auditor, By, Caller},
     calls::Calls,
     csv::{self, is_wanted},
     problem::Problem,
@@ -26,7 +24,6 @@ use super::{
 };
 use crate::{
     domain::{
-        entry::Entry,
         ids::{ProcessorId, RequestId, Tenant},
         request::Request,
         time::At,
@@ -34,19 +31,16 @@ use crate::{
     },
     engine::{
         Engine, EngineError,
-        identifying::MAX_TENANTS,
         lists::{Filter, Sort},
     },
     store::{Among, ListOrder, ListPlace, Walk},
-    wire::{Rejection, api, schemas::bodies, status::StatusMessage},
+    wire::status::StatusMessage,
 };
 
 /// How many requests one call looks at: some 100 ms of work.
 const MAX_SCANNED: usize = 20_000;
 /// How many are read at a time.
 const CHUNK: usize = 1_000;
-/// How many requests of one subject a search shows: far more than anybody makes.
-const MAX_FOUND: u32 = 500;
 
 /// The list of a cursor, by id.
 pub(super) const REQUESTS: u8 = b'r';
@@ -252,34 +246,38 @@ impl Wanted {
     }
 }
 
-/// The calls.
+/// Its call.
 pub(super) fn calls() -> Calls {
-    Calls::new()
-        .get("/v1/requests", requests, |call| {
-            call.says("Lists requests")
-                .query_list::<Status>("status", "Only those in one of these states.")
-                .query::<Tenant>("tenant", "Only those of this tenant.")
-                .query::<ProcessorId>("processor", "Only those that concern this processor.")
-                .query::<bool>("overdue", "Whether the deadline has passed and live systems are not clean.")
-                .query::<bool>("at_risk", "Whether little of the period is left.")
-                .query::<bool>("needs_attention", "Whether a person has to look at it.")
-                .query::<bool>("failing", "Whether a task of it has failed, and none has succeeded since.")
-                .query::<At>("received_after", "Only those that were received after this time.")
-                .query::<At>("received_before", "Only those that were received before this time.")
-                .query::<At>("due_after", "Only those whose deadline lies after this time.")
-                .query::<At>("due_before", "Only those whose deadline lies before this time.")
-                .query::<SortWord>("sort", "The order; by deadline only of what is open or stands out.")
-                .paged()
-                .answers::<Page<StatusMessage<'_>>>(200, "A page of status objects.")
-                .or_csv()
-        })
-        .post("/v1/requests/search", search, |call| {
-            call.says("Finds the requests of a person")
-                .details("By one identifier, which never stands in a URL. That somebody has looked is an entry in the ledger.")
-                .body::<bodies::SearchBody>()
-                .example("email", r#"{"identity": {"type": "email", "value": "ann@example.org"}}"#)
-                .answers::<Found>(200, "The requests, the newest first.")
-        })
+    Calls::new().get("/v1/requests", requests, |call| {
+        call.says("Lists requests")
+            .query_list::<Status>("status", "Only those in one of these states.")
+            .query::<Tenant>("tenant", "Only those of this tenant.")
+            .query::<ProcessorId>("processor", "Only those that concern this processor.")
+            .query::<bool>(
+                "overdue",
+                "Whether the deadline has passed and live systems are not clean.",
+            )
+            .query::<bool>("at_risk", "Whether little of the period is left.")
+            .query::<bool>("needs_attention", "Whether a person has to look at it.")
+            .query::<bool>(
+                "failing",
+                "Whether a task of it has failed, and none has succeeded since.",
+            )
+            .query::<At>("received_after", "Only those that were received after this time.")
+            .query::<At>(
+                "received_before",
+                "Only those that were received before this time.",
+            )
+            .query::<At>("due_after", "Only those whose deadline lies after this time.")
+            .query::<At>("due_before", "Only those whose deadline lies before this time.")
+            .query::<SortWord>(
+                "sort",
+                "The order; by deadline only of what is open or stands out.",
+            )
+            .paged()
+            .answers::<Page<StatusMessage<'_>>>(200, "A page of status objects.")
+            .or_csv()
+    })
 }
 
 /// The orders of a list.
@@ -339,114 +337,6 @@ pub(super) async fn requests(
         next_cursor: page.next.map(|place| wanted.cursor_of(place)),
     })
     .into_response())
-}
-
-/// What a search has found.
-#[derive(Debug, Serialize, JsonSchema)]
-pub(super) struct Found {
-    #[serde(flatten)]
-    #[schemars(with = "Page<StatusMessage<'_>>")]
-    page: Page<Box<RawValue>>,
-    /// Whether there are more than are shown.
-    truncated: bool,
-    /// Under which id the ledger says that somebody has searched; its events are those of a request.
-    ledger_entry: RequestId,
-}
-
-/// `POST /v1/requests/search`
-pub(super) async fn search(
-    State(api): State<Arc<Api>>,
-    By { caller, .. }: By<Compliance>,
-    Payload(bytes): Payload,
-) -> Result<Json<Found>, Problem> {
-    let found = look_for(&api, &caller, api::parse_search(&bytes)?).await?;
-    let items = found
-        .requests
-        .iter()
-        .map(|request| raw(&api.engine.status_of(request)))
-        .collect::<Result<_, _>>()?;
-    Ok(Json(Found {
-        page: Page {
-            items,
-            next_cursor: None,
-        },
-        truncated: found.truncated,
-        ledger_entry: found.ledger_entry,
-    }))
-}
-
-/// The requests of somebody who was searched for.
-pub(super) struct FoundRequests {
-    /// The newest first.
-    pub(super) requests: Vec<Request>,
-    /// Whether there are more.
-    pub(super) truncated: bool,
-    /// Under which id the ledger says that somebody has searched.
-    pub(super) ledger_entry: RequestId,
-}
-
-/// Searches, whichever door the question came through, and writes down that somebody has.
-pub(super) async fn look_for(
-    api: &Api,
-    caller: &Caller,
-    search: api::Search,
-) -> Result<FoundRequests, Problem> {
-    let engine = &api.engine;
-    engine.check_searched(&search.identity)?;
-    let tenants = searched(engine, caller.narrow(search.tenant)?).await?;
-    let ids = engine
-        .requests_of(&tenants, &search.identity, MAX_FOUND + 1)
-        .await?;
-    if ids.is_empty()
-        && let Some(rejection) = engine.unknown_search(&search.identity.kind)
-    {
-        return Err(rejection.into());
-    }
-    let shown = &ids[..ids.len().min(MAX_FOUND as usize)];
-    // The newest first.
-    let requests = engine.requests(shown).await?;
-    let truncated = ids.len() > shown.len();
-    let look = Entry::Searched {
-        actor: caller.name.clone(),
-        identity_type: search.identity.kind.clone(),
-        requests: requests.iter().map(|request| request.id).collect(),
-        truncated,
-    };
-    let ledger_entry = engine.record_look(look).await?;
-    Ok(FoundRequests {
-        requests,
-        truncated,
-        ledger_entry,
-    })
-}
-
-/// The requests whose commands had this ticket in their metadata, where the caller may look: the newest first. A ticket is
-/// nobody's identifier, so that this leaves no entry in the ledger.
-pub(super) async fn of_ticket(
-    api: &Api,
-    caller: &Caller,
-    tenant: Option<Tenant>,
-    ticket: &str,
-) -> Result<Vec<Request>, Problem> {
-    let engine = &api.engine;
-    let tenants = searched(engine, caller.narrow(tenant)?).await?;
-    let ids = engine.requests_of_ticket(&tenants, ticket, MAX_FOUND).await?;
-    Ok(engine.requests(&ids).await?)
-}
-
-/// Where a search looks: in the tenant that it names, else in all that the bearer may see.
-async fn searched(engine: &Engine, named: Option<Tenant>) -> Result<Vec<Tenant>, Problem> {
-    if let Some(tenant) = named {
-        // Nobody is found in a misspelt one, which must not pass for an answer.
-        engine.intake().check_served(&tenant)?;
-        return Ok(vec![tenant]);
-    }
-    let expected = || {
-        Rejection::schema(format!(
-            "tenant: expected one, because there are more than {MAX_TENANTS} here"
-        ))
-    };
-    Ok(engine.known_tenants().await?.ok_or_else(expected)?)
 }
 
 /// An item as JSON, in the order of its type's members.

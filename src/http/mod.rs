@@ -39,6 +39,7 @@ mod processors;
 mod query;
 mod repeats;
 mod requests;
+mod search;
 mod stops;
 mod suppression;
 mod sweeps;
@@ -290,6 +291,7 @@ fn calls() -> Calls {
     Calls::new()
         .merge(requests::calls())
         .merge(lists::calls())
+        .merge(search::calls())
         .merge(detail::calls())
         .merge(events::calls())
         .merge(decisions::calls())

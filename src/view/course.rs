@@ -75,10 +75,11 @@ pub fn courses(request: &Request, leaves: &[Leaf]) -> Vec<Course> {
             }
         }
     }
+    let is_gated = request.shown_gate().is_some();
     let tasks = request.tasks.iter().zip(traces);
     tasks
         .map(|(task, traces)| Course {
-            asked: asked(task, &traces),
+            asked: asked(task, &traces, is_gated),
             answered: answered(task, &traces),
             proved: proved(task, &traces),
         })
@@ -120,7 +121,8 @@ fn step(mark: Mark, says: impl Into<String>, at: Option<At>) -> Step {
     Step { mark, says, at }
 }
 
-fn asked(task: &Task, traces: &Traces) -> Step {
+/// `is_gated`: nothing of the request is sent yet.
+fn asked(task: &Task, traces: &Traces, is_gated: bool) -> Step {
     if let Some(at) = traces.asked {
         let says = if task.attempt > 1 {
             format!("attempt {}", task.attempt)
@@ -130,6 +132,9 @@ fn asked(task: &Task, traces: &Traces) -> Step {
         return step(Mark::Done, says, Some(at));
     }
     match &task.state {
+        TaskState::Ready { .. } | TaskState::Queued { .. } if is_gated => {
+            step(Mark::Ahead, "not before its gates are open", None)
+        }
         TaskState::Ready { due } | TaskState::Queued { due, .. } | TaskState::Undeliverable { due, .. } => {
             step(Mark::Now, "goes out next", Some(*due))
         }

@@ -79,7 +79,7 @@ document.addEventListener("keydown", (event) => {
 document.addEventListener("submit", (event) => {
   if (event.defaultPrevented || event.target.method !== "post") return;
   const button = event.submitter;
-  if (button !== null) setTimeout(() => { button.disabled = true; }, 0);
+  if (button) setTimeout(() => { button.disabled = true; }, 0);
 });
 // A page that is come back to is as it was before.
 window.addEventListener("pageshow", () => {

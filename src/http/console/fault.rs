@@ -6,7 +6,7 @@ use axum::{
 };
 use maud::html;
 
-use super::{super::problem::Problem, page, parts::capitalised};
+use super::{super::problem::Problem, frame, parts::capitalised};
 
 /// What a handler of a page answers when it has none.
 pub(super) struct Fault(Instead);
@@ -45,7 +45,7 @@ impl IntoResponse for Fault {
             p { (advice(status)) }
             p { a.button href="/" { "To the start page" } }
         };
-        (status, page::bare(title, &body)).into_response()
+        (status, frame::bare(title, &body)).into_response()
     }
 }
 

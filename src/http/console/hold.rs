@@ -21,7 +21,6 @@ use super::{
         query::Id,
     },
     fault::Fault,
-    new_hold,
     page::page,
     parts::{
         badge, facts, flash,
@@ -45,8 +44,6 @@ const LISTED: usize = 50;
 /// The pages and what can be done on them.
 pub(super) fn routes() -> Router<Arc<Api>> {
     Router::new()
-        .route("/holds", post(new_hold::place))
-        .route("/holds/new", get(new_hold::show).post(new_hold::look))
         .route("/holds/{id}", get(show))
         .route("/holds/{id}/release", post(release))
 }

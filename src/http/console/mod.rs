@@ -8,6 +8,7 @@ mod brake;
 mod browser;
 mod dead_letter;
 mod fault;
+mod frame;
 mod hand_task;
 mod help;
 mod hold;
@@ -51,6 +52,7 @@ pub(super) fn routes(api: &Arc<Api>) -> Router<Arc<Api>> {
         .merge(processor::routes())
         .merge(brake::routes())
         .merge(hold::routes())
+        .merge(new_hold::routes())
         .merge(hand_task::routes())
         .merge(dead_letter::routes())
         .route("/requests/{id}/identifiers", post(identifiers::show_of_request))
@@ -60,7 +62,7 @@ pub(super) fn routes(api: &Arc<Api>) -> Router<Arc<Api>> {
             Arc::clone(api),
             browser::recognise,
         ))
-        .layer(middleware::map_response(page::protect))
+        .layer(middleware::map_response(frame::protect))
         // They are the same for everyone, and are kept by browsers.
         .merge(assets::routes())
 }

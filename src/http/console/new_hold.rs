@@ -3,9 +3,11 @@
 use std::sync::Arc;
 
 use axum::{
+    Router,
     extract::State,
     http::HeaderMap,
     response::{IntoResponse, Response},
+    routing::{get, post},
 };
 use maud::{Markup, html};
 use serde::Deserialize;
@@ -13,13 +15,7 @@ use serde_json::{Value, json};
 use uuid::Uuid;
 
 use super::{
-    super::{
-        Api,
-        auth::Compliance,
-        holds,
-        lists::{Scan, look_for},
-        problem::Problem,
-    },
+    super::{Api, auth::Compliance, holds, lists::Scan, problem::Problem, search::look_for},
     fault::Fault,
     hold::address,
     page::page,
@@ -49,7 +45,7 @@ const SCANNED: usize = 20_000;
 
 /// The fields of the form.
 #[derive(Default, Deserialize)]
-pub(super) struct Fields {
+struct Fields {
     #[serde(default)]
     command_id: String,
     #[serde(default)]
@@ -68,6 +64,13 @@ pub(super) struct Fields {
     categories: String,
     #[serde(default)]
     reason: String,
+}
+
+/// The form, and what it does.
+pub(super) fn routes() -> Router<Arc<Api>> {
+    Router::new()
+        .route("/holds", post(place))
+        .route("/holds/new", get(show).post(look))
 }
 
 /// What a hold would cover now.
@@ -114,12 +117,12 @@ impl Fields {
 }
 
 /// `GET /holds/new`
-pub(super) async fn show(State(api): State<Arc<Api>>, visitor: Visitor<Compliance>) -> Result<Markup, Fault> {
+async fn show(State(api): State<Arc<Api>>, visitor: Visitor<Compliance>) -> Result<Markup, Fault> {
     Ok(form(&api, &visitor, &Fields::default(), &html! {})?)
 }
 
 /// `POST /holds/new`: what it would cover.
-pub(super) async fn look(
+async fn look(
     State(api): State<Arc<Api>>,
     visitor: Visitor<Compliance>,
     Posted(fields): Posted<Fields>,
@@ -134,7 +137,7 @@ pub(super) async fn look(
 }
 
 /// `POST /holds`
-pub(super) async fn place(
+async fn place(
     State(api): State<Arc<Api>>,
     visitor: Visitor<Compliance>,
     Posted(fields): Posted<Fields>,
@@ -169,57 +172,52 @@ fn told(reach: &Reach) -> Markup {
     )
 }
 
-/// Counts what it would cover.
-async fn reach<R>(api: &Api, visitor: &Visitor<R>, fields: &Fields) -> Result<Reach, Problem> {
-    let engine = &api.engine;
-    let tenant = match Fields::given(&fields.tenant) {
+/// The hold as far as its fields say it, but for the person.
+fn hold_of<R>(api: &Api, visitor: &Visitor<R>, fields: &Fields) -> Result<Hold, Problem> {
+    let given = Fields::given;
+    let tenant = match given(&fields.tenant) {
         Some(text) => Tenant::new(text).map_err(|_| Rejection::schema("tenant: expected the name of one"))?,
-        None => visitor.caller.tenant_or(&engine.tenant_default).clone(),
+        None => visitor.caller.tenant_or(&api.engine.tenant_default).clone(),
     };
     visitor.caller.check(&tenant)?;
-    let mut hold = Hold {
+    let request_id = given(&fields.request_id).map(str::parse::<Uuid>).transpose();
+    let request_id = request_id.map_err(|_| Rejection::schema("request_id: expected the id of a request"))?;
+    let processor = given(&fields.processor).map(ProcessorId::new).transpose();
+    let processor = processor.map_err(|_| Rejection::schema("processor: expected its id"))?;
+    let categories: Result<Vec<Label>, _> = fields.categories().into_iter().map(Label::new).collect();
+    let expected = "categories: expected names with commas between";
+    Ok(Hold {
         hold_id: HoldId(Uuid::nil()),
-        tenant: tenant.clone(),
+        tenant,
         basis: HoldBasis::Dispute,
         actor: visitor.caller.name.clone(),
         subject: Vec::new(),
         found: Vec::new(),
-        request_id: None,
-        processor: None,
-        categories: Vec::new(),
-        placed_at: engine.clock.now(),
-    };
-    if let Some(id) = Fields::given(&fields.request_id) {
-        let id = id
-            .parse()
-            .map_err(|_| Rejection::schema("request_id: expected the id of a request"))?;
-        hold.request_id = Some(RequestId(id));
-    }
-    if let Some(id) = Fields::given(&fields.processor) {
-        let id = ProcessorId::new(id).map_err(|_| Rejection::schema("processor: expected its id"))?;
-        hold.processor = Some(id);
-    }
-    for category in fields.categories() {
-        let label = Label::new(category)
-            .map_err(|_| Rejection::schema("categories: expected names with commas between"))?;
-        hold.categories.push(label);
-    }
+        request_id: request_id.map(RequestId),
+        processor,
+        categories: categories.map_err(|_| Rejection::schema(expected))?,
+        placed_at: api.engine.clock.now(),
+    })
+}
+
+/// Counts what it would cover.
+async fn reach<R>(api: &Api, visitor: &Visitor<R>, fields: &Fields) -> Result<Reach, Problem> {
+    let mut hold = hold_of(api, visitor, fields)?;
     if let Some(value) = Fields::given(&fields.value) {
-        let asked = json!({ "identity": { "type": fields.kind.trim(), "value": value }, "tenant": tenant });
-        let found = look_for(api, &visitor.caller, parse_search(asked.to_string().as_bytes())?).await?;
+        let identity = json!({ "type": fields.kind.trim(), "value": value });
+        let asked = json!({ "identity": identity, "tenant": hold.tenant }).to_string();
+        let found = look_for(api, &visitor.caller, parse_search(asked.as_bytes())?).await?;
         // What the digests are does not matter: the requests are found.
         hold.subject = vec![[0; 16]];
         hold.found = found.requests.iter().map(|request| request.id).collect();
-        return count_in(api, &hold, found.requests, found.truncated);
+        return count_in(api, &hold, &found.requests, found.truncated);
     }
     match hold.request_id {
         Some(id) => {
-            let request = engine
-                .request(id)
-                .await?
-                .filter(|request| request.head.tenant == tenant);
+            let request = api.engine.request(id).await?;
+            let request = request.filter(|request| request.head.tenant == hold.tenant);
             let request = request.ok_or_else(|| Problem::unknown("request"))?;
-            count_in(api, &hold, vec![request], false)
+            count_in(api, &hold, &[request], false)
         }
         None if hold.processor.is_none() && hold.categories.is_empty() => Err(Rejection::schema(
             "fill in one or more of: a person's identifier, a request, a system, categories of data",
@@ -242,7 +240,7 @@ async fn wide(api: &Api, hold: &Hold) -> Result<Reach, Problem> {
         if requests.is_empty() {
             break;
         }
-        let some = count_in(api, hold, requests, false)?;
+        let some = count_in(api, hold, &requests, false)?;
         all.requests += some.requests;
         all.kept += some.kept;
         all.out += some.out;
@@ -251,10 +249,10 @@ async fn wide(api: &Api, hold: &Hold) -> Result<Reach, Problem> {
     Ok(all)
 }
 
-fn count_in(api: &Api, hold: &Hold, requests: Vec<Request>, is_floor: bool) -> Result<Reach, Problem> {
+fn count_in(api: &Api, hold: &Hold, requests: &[Request], is_floor: bool) -> Result<Reach, Problem> {
     let active = api.engine.active()?;
     let (mut covered, mut kept, mut out) = (0, 0, 0);
-    for request in &requests {
+    for request in requests {
         let places: Vec<u16> = request
             .ordinals()
             .filter(|ordinal| {

@@ -1,20 +1,8 @@
-//! What every page has in common: the frame around it, and the headers that keep it from others.
+//! A page for somebody who is signed in: navigation, the search field, the brake.
 
-use axum::{
-    http::{HeaderName, HeaderValue, header},
-    response::Response,
-};
-use maud::{DOCTYPE, Markup, html};
+use maud::{Markup, html};
 
-use super::{
-    super::auth::Auditor,
-    assets::{ICON_PATH, SCRIPT_PATH, STYLE_PATH},
-    visitor::Visitor,
-};
-
-/// Everything comes from here and nothing stands inline, so that text which somebody smuggled into a page is never run.
-const POLICY: &str = "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self'; connect-src 'self'; \
-                      form-action 'self'; base-uri 'none'; frame-ancestors 'none'";
+use super::{super::auth::Auditor, frame::frame, visitor::Visitor};
 
 /// The parts of the console that are reached from every page: where, and what they are called.
 const PLACES: &[(&str, &str)] = &[
@@ -117,46 +105,4 @@ pub(super) fn key_list() -> Markup {
             div { dt { kbd { "?" } } dd { "shows the keys" } }
         }
     }
-}
-
-/// A page for anybody.
-pub(super) fn bare(title: &str, body: &Markup) -> Markup {
-    frame(title, &html! { main #main { (body) } })
-}
-
-fn frame(title: &str, body: &Markup) -> Markup {
-    html! {
-        (DOCTYPE)
-        html lang="en" {
-            head {
-                meta charset="utf-8";
-                meta name="viewport" content="width=device-width, initial-scale=1";
-                meta name="color-scheme" content="light dark";
-                title { (title) " · Lacuna" }
-                link rel="icon" type="image/svg+xml" href=(*ICON_PATH);
-                link rel="stylesheet" href=(*STYLE_PATH);
-                script src=(*SCRIPT_PATH) defer {}
-            }
-            body { (body) }
-        }
-    }
-}
-
-/// Adds the headers of a page.
-pub(super) async fn protect(mut response: Response) -> Response {
-    let headers: [(HeaderName, &'static str); 5] = [
-        (header::CONTENT_SECURITY_POLICY, POLICY),
-        // A page may hold what concerns one person: no cache keeps it, and no address leads from it to others.
-        (header::CACHE_CONTROL, "no-store"),
-        (header::REFERRER_POLICY, "same-origin"),
-        (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
-        (header::X_FRAME_OPTIONS, "DENY"),
-    ];
-    for (name, value) in headers {
-        response
-            .headers_mut()
-            .entry(name)
-            .or_insert(HeaderValue::from_static(value));
-    }
-    response
 }

@@ -166,7 +166,11 @@ async fn render<R>(
         h2 #out { "What is out there" }
         @match &out {
             Some(out) => (out_there(out)),
-            None => p { (is_or_are(u64::try_from(view.in_flight).unwrap_or(0))) " out. " a href={ "/processors/" (id) "?out=true#out" } { "Show which" } },
+            None if view.in_flight <= 0 => p { "Nothing is sent and unanswered." },
+            None => p {
+                (is_or_are(u64::try_from(view.in_flight).unwrap_or(0))) " out. "
+                a href={ "/processors/" (id) "?out=true#out" } { "Show which" }
+            },
         }
         h2 { "How it is registered" }
         (facts(&registered(&view)))
@@ -263,7 +267,9 @@ fn lever<R>(
     let preview = html! {
         ul {
             li { "Nothing new is sent to it: " (count(ready, "task")) " wait now." }
-            li { (count(out, "task")) " out there cannot be called back, and what it answers counts." }
+            @if out > 0 {
+                li { (count(out, "task")) " out there cannot be called back, and what it answers counts." }
+            }
             li { "The legal deadlines go on." }
         }
     };

@@ -121,6 +121,9 @@ impl Shown<'_> {
 fn body<R>(visitor: &Visitor<R>, shown: &Shown<'_>, said: &Markup) -> Result<Markup, EngineError> {
     let (request, times) = (shown.request(), shown.times);
     let leaves = shown.full.read_leaves()?;
+    let actions = forms::all(visitor, shown);
+    // What waits for a person's decision has it on top; else the answers come first.
+    let waits_for_people = !request.gates_of_people().is_empty();
     Ok(html! {
         (said)
         h1 { "Request " code { (request.id) } }
@@ -128,12 +131,13 @@ fn body<R>(visitor: &Visitor<R>, shown: &Shown<'_>, said: &Markup) -> Result<Mar
         p.headline { (headline(request, times.now, &times.zone)) }
         (key_facts(shown))
         (to_do(shown))
-        (forms::all(visitor, shown))
+        @if waits_for_people { (actions) }
         h2 #systems { "Systems" }
         (strip::all(visitor, shown, &courses(request, &leaves)))
         h2 #time-line { "Time line" }
         (life::line(shown))
         (life::sooner(shown))
+        @if !waits_for_people { (actions) }
         (gates_and_holds(shown))
         (life::decisions(shown))
         (life::history(shown))

@@ -18,8 +18,8 @@ use super::{
     super::{
         Api,
         auth::{Auditor, Compliance, Reader},
-        lists::{look_for, of_ticket},
         problem::Problem,
+        search::{look_for, of_ticket},
     },
     fault::Fault,
     page::page,

@@ -14,7 +14,7 @@ use super::{
     super::{Api, auth::Caller},
     browser::{Address, Browser, Who},
     fault::Fault,
-    page::bare,
+    frame::bare,
     posted::Posted,
     visitor::form_token,
 };

@@ -9,6 +9,7 @@ use fantoccini::{Client, ClientBuilder, Locator, elements::Element};
 use hyper_util::client::legacy::connect::HttpConnector;
 use serde_json::{Value, json};
 
+use super::site::token_of;
 use crate::support::free_port;
 
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -91,11 +92,11 @@ pub struct Chromium {
 
 impl Chromium {
     /// Signs in.
-    pub async fn sign_in(&self, token: &str) {
+    pub async fn sign_in(&self, name: &str) {
         self.open("/login").await;
-        self.write("input[name=token]", token).await;
+        self.write("input[name=token]", &token_of(name)).await;
         self.click("form[action='/login'] button").await;
-        self.says("Overview").await;
+        self.says(&format!("Signed in as {name}")).await;
     }
 
     pub async fn open(&self, path: &str) {

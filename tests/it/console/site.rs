@@ -14,7 +14,12 @@ use crate::{
 
 const PATIENCE: Duration = Duration::from_secs(90);
 
-/// Who signs in: the name is the token.
+/// What somebody of this name signs in with.
+pub fn token_of(name: &str) -> String {
+    format!("{name}-0123456789abcdef")
+}
+
+/// Who signs in.
 pub const SUBMITTER: &str = "shop";
 pub const COMPLIANCE: &str = "dora";
 pub const SECOND: &str = "carl";
@@ -24,11 +29,11 @@ pub const AUDITOR: &str = "rita";
 const AUTH: &str = r#"
 [auth]
 tokens = [
-  { name = "shop", role = "submitter", token = "shop" },
-  { name = "dora", role = "compliance", token = "dora", rights = ["identifiers"] },
-  { name = "carl", role = "compliance", token = "carl" },
-  { name = "olga", role = "operator", token = "olga", rights = ["identifiers"] },
-  { name = "rita", role = "auditor", token = "rita" },
+  { name = "shop", role = "submitter", token = "shop-0123456789abcdef" },
+  { name = "dora", role = "compliance", token = "dora-0123456789abcdef", rights = ["identifiers"] },
+  { name = "carl", role = "compliance", token = "carl-0123456789abcdef" },
+  { name = "olga", role = "operator", token = "olga-0123456789abcdef", rights = ["identifiers"] },
+  { name = "rita", role = "auditor", token = "rita-0123456789abcdef" },
 ]
 [policy]
 require_identity_verification = true
@@ -128,9 +133,9 @@ impl Site {
     }
 
     /// Calls the API.
-    pub async fn call(&self, method: Method, token: &str, path: &str, body: Option<&Value>) -> (u16, Value) {
+    pub async fn call(&self, method: Method, name: &str, path: &str, body: Option<&Value>) -> (u16, Value) {
         let url = format!("{}{path}", self.base());
-        let mut call = self.client.request(method, url).bearer_auth(token);
+        let mut call = self.client.request(method, url).bearer_auth(token_of(name));
         if let Some(body) = body {
             call = call.json(body);
         }

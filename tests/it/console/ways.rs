@@ -9,10 +9,10 @@ use super::{
 };
 
 /// A site, and a browser in which somebody has signed in.
-async fn signed_in(token: &str) -> (Site, Driver, Chromium) {
+async fn signed_in(name: &str) -> (Site, Driver, Chromium) {
     let (site, driver) = (Site::start().await, Driver::start());
     let browser = driver.browser(&site.base(), Look::Light).await;
-    browser.sign_in(token).await;
+    browser.sign_in(name).await;
     (site, driver, browser)
 }
 
@@ -246,9 +246,7 @@ async fn what_a_role_may_not_do_is_not_there() {
     browser.client.close().await.unwrap();
     // A submitter finds its own requests by their ids, and nobody by a name.
     let browser = driver.browser(&site.base(), Look::Light).await;
-    browser.open("/login").await;
-    browser.write("input[name=token]", SUBMITTER).await;
-    browser.click("form[action='/login'] button").await;
+    browser.sign_in(SUBMITTER).await;
     browser.search("ann@example.org").await;
     browser.says("Nothing was found").await;
     browser.search(&site.requests["ann"].to_string()).await;

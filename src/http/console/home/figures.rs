@@ -7,10 +7,10 @@ use crate::{
     domain::{
         ids::ProcessorId,
         time::At,
-        words::{Status, TaskStateName},
+        words::{Mark, Status, TaskStateName},
     },
     engine::by_hand::HandTask,
-    store::{CounterKey, DeferredFilter, Mark},
+    store::CounterKey,
     view::dates::count,
 };
 
@@ -116,40 +116,36 @@ impl Figures {
         self.sum("requests", |_| true) == 0
     }
 
+    /// What needs a look, and then how many stand where.
     pub(super) fn requests(&self) -> Vec<Figure> {
-        let any = |_: &CounterKey| true;
         let open = Status::ALL.iter().filter(|status| !status.is_final());
         let open: Vec<&str> = open.map(|status| status.as_str()).collect();
         let every = format!("/requests?status={}", open.join(","));
-        let of = |status: Status| format!("/requests?status={}", status.as_str());
+        let flagged = |flag: &'static str, name, more: &str, kind| {
+            figure(
+                self.sum(flag, |_| true),
+                name,
+                format!("/requests?{flag}=true{more}"),
+                kind,
+            )
+        };
+        let standing = |status: Status, name, kind| {
+            figure(
+                self.of_status(status),
+                name,
+                format!("/requests?status={status}"),
+                kind,
+            )
+        };
+        let (failing, is_floor) = self.failing_now;
         vec![
             figure(self.open(), "open", every, Kind::Plain),
-            figure(
-                self.sum("overdue", any),
-                "overdue",
-                "/requests?overdue=true&sort=deadline",
-                Kind::Alarm,
-            ),
-            figure(
-                self.sum("at_risk", any),
-                "at risk",
-                "/requests?at_risk=true&sort=deadline",
-                Kind::Mind,
-            ),
-            figure(
-                self.sum("needs_attention", any),
-                "need attention",
-                "/requests?needs_attention=true",
-                Kind::Alarm,
-            ),
+            flagged("overdue", "overdue", "&sort=deadline", Kind::Alarm),
+            flagged("at_risk", "at risk", "&sort=deadline", Kind::Mind),
+            flagged("needs_attention", "need attention", "", Kind::Alarm),
             Figure {
-                is_floor: self.failing_now.1,
-                ..figure(
-                    self.failing_now.0,
-                    "failing now",
-                    "/requests?failing=true",
-                    Kind::Alarm,
-                )
+                is_floor,
+                ..figure(failing, "failing now", "/requests?failing=true", Kind::Alarm)
             },
             figure(
                 self.of_status(Status::AwaitingApproval),
@@ -157,30 +153,14 @@ impl Figures {
                 "/approvals",
                 Kind::Mind,
             ),
-            figure(
-                self.of_status(Status::AwaitingVerification),
+            standing(
+                Status::AwaitingVerification,
                 "wait for a verification",
-                of(Status::AwaitingVerification),
                 Kind::Mind,
             ),
-            figure(
-                self.of_status(Status::InProgress),
-                "in progress",
-                of(Status::InProgress),
-                Kind::Plain,
-            ),
-            figure(
-                self.of_status(Status::Deferred),
-                "deferred",
-                of(Status::Deferred),
-                Kind::Plain,
-            ),
-            figure(
-                self.of_status(Status::Completed),
-                "completed",
-                of(Status::Completed),
-                Kind::Plain,
-            ),
+            standing(Status::InProgress, "in progress", Kind::Plain),
+            standing(Status::Deferred, "deferred", Kind::Plain),
+            standing(Status::Completed, "completed", Kind::Plain),
         ]
     }
 
@@ -304,15 +284,11 @@ async fn this_month(api: &Api) -> Result<(i64, bool), Problem> {
     let today = api.engine.clock.now().timestamp().to_zoned(zone.clone()).date();
     let next = today.first_of_month().checked_add(1.month()).ok();
     let end = next.and_then(|day| day.to_zoned(zone.clone()).ok());
-    let filter = DeferredFilter {
-        processor: None,
-        reason: None,
-        due_before: end.map(|end| At::from(end.timestamp())),
-        after: None,
-        limit: FLOOR,
-    };
-    let n = api.engine.deferred(&filter).await?.len();
-    Ok((i64::try_from(n).unwrap_or(i64::MAX), n == FLOOR as usize))
+    let end = end.map_or(At::from_millis(i64::MAX), |end| At::from(end.timestamp()));
+    // What is overdue counts as well.
+    let n = api.engine.count_deferred(At::default(), end, FLOOR + 1).await?;
+    let n = i64::try_from(n).unwrap_or(i64::MAX);
+    Ok((n.min(i64::from(FLOOR)), n > i64::from(FLOOR)))
 }
 
 /// How many requests have a task that has failed and not succeeded since, and whether that is not all.

@@ -4,7 +4,10 @@
 use maud::{Markup, PreEscaped, Render as _, html};
 
 use super::times::Times;
-use crate::domain::time::At;
+use crate::domain::{
+    time::At,
+    words::{AbandonCause, Status},
+};
 
 /// The shortest time in a sentence: `2026-11-21T10:00:00Z`.
 const SHORTEST: usize = 20;
@@ -12,13 +15,25 @@ const SHORTEST: usize = 20;
 /// A sentence.
 pub fn text(times: &Times, sentence: &str) -> Markup {
     let mut shown = String::new();
-    let mut rest = sentence;
+    let sentence = plain(sentence);
+    let mut rest = &sentence[..];
     while let Some((before, at, after)) = next_time(rest) {
         html! { (before) (times.when(at)) }.render_to(&mut shown);
         rest = after;
     }
     rest.render_to(&mut shown);
     PreEscaped(shown)
+}
+
+/// With the words of states and causes as people write them; names of fields and of systems stay as they are.
+fn plain(sentence: &str) -> String {
+    let causes = AbandonCause::ALL.iter().map(|cause| cause.as_str());
+    let states = Status::ALL.iter().map(|status| status.as_str());
+    let mut said = sentence.replace(" -> ", " \u{2192} ");
+    for word in causes.chain(states).filter(|word| word.contains('_')) {
+        said = said.replace(word, &word.replace('_', " "));
+    }
+    said
 }
 
 /// What lies before the first time of a text, the time, and what comes after it.
@@ -76,6 +91,14 @@ mod tests {
         );
         assert!(shown.ends_with("</time>."), "{shown}");
         assert_eq!(text(&times, "3 of 6, Zoo").into_string(), "3 of 6, Zoo");
+        assert_eq!(
+            text(
+                &times,
+                "in_progress -> deferred (attempts_used), oldest_retained_at"
+            )
+            .into_string(),
+            "in progress \u{2192} deferred (attempts used), oldest_retained_at"
+        );
     }
 
     #[test]

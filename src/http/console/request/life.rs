@@ -78,7 +78,7 @@ pub(super) fn sooner(shown: &Shown<'_>) -> Markup {
                 }
                 @for need in &explained.to_finish_sooner {
                     li {
-                        a href={ "#task-" (need.task_id) } { (need.task) } " waits for "
+                        a href={ "#task-" (need.task_id) } { (need.task) } ": "
                         (text(times, &without_calls(&need.says))) "."
                     }
                 }

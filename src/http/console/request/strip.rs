@@ -67,7 +67,7 @@ fn one<R>(
                 (step("Proved", &course.proved, shown))
             }
             @if let Some(need) = waits {
-                p { "Waits for: " (text(shown.times, &without_calls(&need.says))) "." }
+                p { "What finishes it: " (text(shown.times, &without_calls(&need.says))) "." }
             }
             @if let Some(evidence) = &proved.evidence { (evidence_of(evidence, shown)) }
             @if visitor.may::<Operator>() { (forms::of_task(visitor, shown, ordinal)) }
