@@ -51,6 +51,7 @@ impl fmt::Debug for SubjectData {
 
 /// One identifier of a subject, as the command gave it.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize, schemars::JsonSchema)]
+#[schemars(rename = "ShownIdentity")]
 pub struct Identity {
     /// Its type, such as `email`.
     #[serde(rename = "type")]

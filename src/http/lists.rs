@@ -11,6 +11,7 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use schemars::JsonSchema;
+use serde::Serialize;
 use serde_json::value::{RawValue, to_raw_value};
 use uuid::Uuid;
 
