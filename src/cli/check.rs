@@ -18,6 +18,7 @@ use crate::{
     domain::registry::{Processor, Registry},
     http::tls::{self, TlsError},
     kafka::{KafkaError, admin::Admin, client::Cluster},
+    transport::http_client::{Guard, refusal_of},
     vault::{Keyring, KeyringError, Vault},
 };
 
@@ -94,7 +95,8 @@ fn summarise(out: &mut Out, args: &Args, config: &Config, registry: &Registry) -
     out.line(format_args!("keyring        {}", keyring.display()))?;
     out.line(format_args!("legal clock    {}", legal_clock(&config.policy)))?;
     let warnings = registry_file::warnings(registry).into_iter();
-    for warning in warnings.chain(config.warnings_of_bearers(registry)) {
+    let warnings = warnings.chain(config.warnings_of_bearers(registry));
+    for warning in warnings.chain(never_called(config, registry)) {
         out.line(format_args!("warning        {warning}"))?;
     }
     out.line("")?;
@@ -115,6 +117,18 @@ fn summarise(out: &mut Out, args: &Args, config: &Config, registry: &Registry) -
         table.row([name.to_owned(), key.replace('_', " ")]);
     }
     out.table(&table)
+}
+
+/// The processors that are never called as things stand: their address is one of the inside.
+fn never_called(config: &Config, registry: &Registry) -> Vec<String> {
+    let guard = Guard {
+        allow_private: config.webhook.allow_private,
+    };
+    let refused = |processor: &Processor| {
+        let why = refusal_of(processor.transport.url()?, guard)?;
+        Some(format!("processor {}: transport.url: {why}", processor.id))
+    };
+    registry.processors.iter().filter_map(refused).collect()
 }
 
 /// What its tasks are sent to.

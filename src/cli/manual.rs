@@ -4,7 +4,7 @@ use serde_json::{Map, Value, json};
 
 use super::{
     Exit, Failure,
-    fields::{is, items, text, value, values},
+    fields::{items, text, value, values},
     output::{Out, Table},
     positions::name,
     remote::{Client, RemoteArgs, Way, path, refuse_actor},
@@ -225,7 +225,11 @@ fn table(tasks: &[Value]) -> Table {
         "due",
     ]);
     for task in tasks {
-        let late = if is(task, "overdue") { " (late)" } else { "" };
+        let notice = match task["notice"].as_str() {
+            Some("due_soon") => " (soon)",
+            Some(_) => " (late)",
+            None => "",
+        };
         let due = task["due"].as_str();
         table.row([
             text(task, "task_id"),
@@ -234,7 +238,7 @@ fn table(tasks: &[Value]) -> Table {
             text(task, "assignee"),
             text(task, "state"),
             text(task, "claimed_by"),
-            due.map(|due| format!("{due}{late}")).unwrap_or_default(),
+            due.map(|due| format!("{due}{notice}")).unwrap_or_default(),
         ]);
     }
     table

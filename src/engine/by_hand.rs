@@ -15,6 +15,7 @@ use super::{
 };
 use crate::{
     domain::{
+        backup::earlier,
         entry::Entry,
         identity::Identity,
         ids::{ProcessorId, RequestId, TaskId},
@@ -42,12 +43,17 @@ pub struct HandTask {
     pub instructions: Option<String>,
     /// By when.
     pub due: Option<At>,
+    /// From when on whoever does it is reminded of that.
+    pub remind_from: Option<At>,
     /// Who has claimed it, and when.
     pub claim: Option<(String, At)>,
     /// Who has confirmed it first.
     pub confirmed_by: Option<String>,
     wrapped_key: Option<Vec<u8>>,
 }
+
+/// Whoever does a task is reminded of it in this part of its term, the last one.
+const REMIND_IN_THE_LAST: u32 = 5;
 
 /// Where a task stands that a person does.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -102,7 +108,8 @@ impl HandTask {
     ) -> Option<Self> {
         let request = &stored.request;
         let task = request.tasks.get(usize::from(ordinal))?;
-        let manual = registry.get(&task.processor)?.manual()?;
+        let processor = registry.get(&task.processor)?;
+        let manual = processor.manual()?;
         let row = row.filter(|row| row.generation == task.generation && row.processor == task.processor);
         let claim = row.filter(|row| is_live(row, request));
         let state = match (&task.state, claim) {
@@ -114,8 +121,11 @@ impl HandTask {
             _ => return None,
         };
         let assignee = row.and_then(|row| row.assignee.clone());
+        let due = request.due_by_hand(ordinal, registry);
+        let term = manual.due.unwrap_or(processor.ack_timeout);
         Some(Self {
-            due: request.due_by_hand(ordinal, registry),
+            due,
+            remind_from: due.map(|due| earlier(due, term / REMIND_IN_THE_LAST)),
             request: request.clone(),
             ordinal,
             state,

@@ -2,6 +2,7 @@
 
 mod deferred;
 mod deployment;
+mod loads;
 mod measure;
 mod place;
 mod process;
@@ -13,7 +14,8 @@ use std::{path::PathBuf, time::Duration};
 
 use self::{
     deployment::Deployment,
-    measure::{Figures, Parts, Warming},
+    loads::loads,
+    measure::{Figures, Parts},
     process::Process,
     processors::{Answering, Asked},
 };
@@ -21,7 +23,7 @@ use crate::{
     app::AppError,
     config::{Brokers, Config, Problems, StoreUrl},
     kafka::KafkaError,
-    lab::sim::{Character, Driver, Fleet, Ids, Load, Receiver},
+    lab::sim::{Character, Driver, Fleet, Ids, Receiver},
     terminal::{
         Exit, Failure,
         failure::finish,
@@ -79,6 +81,9 @@ pub struct Args {
     /// measured (--transport webhook).
     #[arg(long, default_value_t = 0, value_name = "N")]
     dead: u32,
+    /// Those that answer 500 get well once the others have everything: how fast their queues empty is measured too.
+    #[arg(long, requires = "dead")]
+    revive: bool,
     /// Calls over TLS: a folder with `cert.pem` and `key.pem` for 127.0.0.1, and `ca.pem` (--transport webhook).
     #[arg(long, value_name = "FOLDER")]
     tls: Option<PathBuf>,
@@ -151,20 +156,8 @@ enum BenchError {
     Output(#[from] Failure),
 }
 
-/// The embedded broker loses what lags by more than about 5 MB a partition.
-const EMBEDDED_WINDOW: u64 = 1_500;
-
 /// Processors answer within this, in milliseconds, unless it is said otherwise.
 const DEFAULT_SPREAD: u64 = 50;
-
-/// Enough to keep two cores busy; beyond it only waiting times grow.
-const WINDOW: u64 = 4_000;
-
-/// A cold broker costs several times as much as a warm one: its code is compiled while it runs.
-const WARM: u64 = 20_000;
-
-/// There is no compiler to warm in this process.
-const EMBEDDED_WARM: u64 = 2_000;
 
 /// Runs it.
 pub fn run(args: Args) -> Exit {
@@ -315,6 +308,7 @@ async fn measure(
         answering: &answering,
         well: args.processors - args.dead,
         has_dead: args.dead > 0,
+        revives: args.revive,
         character: character(args.spread),
         ids,
         interrupt,
@@ -327,37 +321,6 @@ async fn measure(
             .map_err(|_| BenchError::Panicked)??;
     }
     figures
-}
-
-/// What warms, and the load that is measured.
-fn loads(args: &Args) -> (Warming, Load) {
-    let (window, warm) = if args.embedded {
-        (EMBEDDED_WINDOW, EMBEDDED_WARM)
-    } else {
-        (WINDOW, WARM)
-    };
-    let measured = Load {
-        requests: args.requests,
-        rate: args.rate,
-        window: usize::try_from(args.window.unwrap_or(window)).unwrap_or(usize::MAX),
-        // Processors that answer late are waited for, and then some. With dead ones no request is ever closed.
-        patience: if args.dead > 0 {
-            Duration::from_secs(args.limit)
-        } else {
-            Duration::from_secs(30) + Duration::from_millis(args.spread)
-        },
-        limit: Duration::from_secs(args.limit),
-    };
-    // Whatever is measured later, broker and worker are warmed by what the machine can carry. One request at the least
-    // shows that the worker is up.
-    let round = Load {
-        requests: args.warm.unwrap_or(warm).max(1),
-        rate: None,
-        window: usize::try_from(window).unwrap_or(usize::MAX),
-        ..measured.clone()
-    };
-    let until_fast = args.warm.is_none() && !args.embedded;
-    (Warming { round, until_fast }, measured)
 }
 
 /// The processes whose CPU time is told apart.

@@ -116,6 +116,7 @@ metrics! {
     in_flight: gauges "lane_in_flight" ["processor"] "Calls to a processor that are under way in this worker.";
     sends: counters "sends_total" ["processor", "outcome"] "Calls to processors, by what came of them: answered, failed, not_now (it asks for patience), unauthorised.";
     send_duration: histograms "send_seconds" ["processor"] "Duration of calls to processors.", buckets TRANSACTION_BUCKETS;
+    polls: counters "polls_total" ["processor", "outcome"] "Questions to processors of OpenDSR how an accepted request stands, by what came of them: answered, failed.";
     circuit_open: gauges "circuit_open" ["processor"] "1 where nothing is sent to a processor but one task now and then, because it fails or does not let us in.";
     acks: counters "acks_total" ["processor", "outcome"] "Acks read, by processor (none where it could not be trusted) and outcome.";
     attested: counters "attested_total" ["processor"] "Tasks closed by the term that their vendor has published (completes_by), by processor: nobody has confirmed them.";

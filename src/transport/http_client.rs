@@ -196,6 +196,12 @@ impl fmt::Debug for Answer {
     }
 }
 
+/// Why a URL is never called whose host is an address; `None`: it is called, or has a name, which is judged when it is looked up.
+pub fn refusal_of(url: &str, guard: Guard) -> Option<CallError> {
+    let judged = guard.judge_literal(&url.parse().ok()?);
+    judged.err().map(|why| CallError::of_known(&why))
+}
+
 /// A URL of the registry, whose grammar was checked when it was read.
 pub fn parsed(key: &str, url: &str) -> Result<Uri, Unusable> {
     url.parse().map_err(|_| Unusable::new(key, "expected a URL"))

@@ -41,6 +41,8 @@ pub struct ManualView<'a> {
     pub due: Option<At>,
     /// Whether that has passed.
     pub overdue: bool,
+    /// What to remind whoever does it of: `due_soon` in the last fifth of its term, then `overdue`.
+    pub notice: Option<&'static str>,
     /// `open`, `claimed` or `awaiting_second`.
     pub state: &'static str,
     /// Whom it is about, for whoever has claimed it.
@@ -51,6 +53,7 @@ pub struct ManualView<'a> {
 impl<'a> ManualView<'a> {
     /// Of a task, as of a time.
     pub fn of(hand: &'a HandTask, identities: Option<Vec<Identity>>, now: At) -> Self {
+        let has_come = |at: Option<At>| at.is_some_and(|at| at <= now);
         let (request, task) = (&hand.request, hand.request.task(hand.ordinal));
         Self {
             task_id: request.task_id(hand.ordinal),
@@ -65,7 +68,12 @@ impl<'a> ManualView<'a> {
             claimed_at: hand.claim.as_ref().map(|(_, at)| *at),
             confirmed_by: hand.confirmed_by.as_deref(),
             due: hand.due,
-            overdue: hand.due.is_some_and(|due| due <= now),
+            overdue: has_come(hand.due),
+            notice: if has_come(hand.due) {
+                Some("overdue")
+            } else {
+                has_come(hand.remind_from).then_some("due_soon")
+            },
             state: hand.state.as_str(),
             identities,
         }

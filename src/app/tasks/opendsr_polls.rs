@@ -6,6 +6,7 @@
 use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
 use async_trait::async_trait;
+use prometheus::IntCounterVec;
 use tokio::task::JoinSet;
 
 use super::periodic::{Next, Periodic};
@@ -126,7 +127,8 @@ async fn ask_all(
             return Ok(());
         }
         let at_once = usize::try_from(processor.concurrency).unwrap_or(1).max(1);
-        let heard = ask(controller, opendsr, due, at_once).await;
+        let polls = &relay.engine.metrics.polls;
+        let heard = ask(controller, opendsr, due, at_once, polls).await;
         if heard.is_empty() {
             continue;
         }
@@ -145,6 +147,7 @@ async fn ask(
     opendsr: &OpenDsr,
     due: Vec<AskedAbout>,
     at_once: usize,
+    polls: &IntCounterVec,
 ) -> Vec<Ack> {
     let mut heard = Vec::new();
     let mut failures = 0_u32;
@@ -162,8 +165,16 @@ async fn ask(
         }
         match running.join_next().await {
             None => break,
-            Some(Ok((_, Ok(ack)))) => heard.extend(ack),
+            Some(Ok((about, Ok(ack)))) => {
+                polls
+                    .with_label_values(&[about.processor.as_str(), "answered"])
+                    .inc();
+                heard.extend(ack);
+            }
             Some(Ok((about, Err(why)))) => {
+                polls
+                    .with_label_values(&[about.processor.as_str(), "failed"])
+                    .inc();
                 // Once a batch: a processor that is away says the same of everybody.
                 if failures == 0 {
                     tracing::warn!(processor = %about.processor, request = %about.request, %why, "how a request stands is not known");

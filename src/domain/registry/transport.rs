@@ -192,6 +192,15 @@ impl OpenDsr {
 }
 
 impl Transport {
+    /// Where it is called, where it is called at all.
+    pub fn url(&self) -> Option<&str> {
+        match self {
+            Self::Kafka { .. } | Self::Manual(_) => None,
+            Self::Webhook(webhook) => Some(&webhook.url),
+            Self::OpenDsr(opendsr) => Some(&opendsr.url),
+        }
+    }
+
     /// The word of its type.
     pub const fn kind(&self) -> &'static str {
         match self {

@@ -66,8 +66,8 @@ pub(in super::super) struct Answer {
     pub(in super::super) content: Content,
     /// Whether it says where to find what was made.
     pub(in super::super) has_location: bool,
-    /// Whether it also comes as CSV.
-    pub(in super::super) has_csv: bool,
+    /// The other media types that it can be had in.
+    pub(in super::super) also: Vec<&'static str>,
 }
 
 /// What is in an answer.
@@ -187,7 +187,7 @@ impl Call {
                 text,
                 content,
                 has_location,
-                has_csv: false,
+                also: Vec::new(),
             },
         );
         self
@@ -196,11 +196,16 @@ impl Call {
     /// Its list also comes as CSV, all of it at once.
     pub(in super::super) fn or_csv(self) -> Self {
         let text = "`csv`: all of the list, as `Accept: text/csv` asks for it, too.";
-        let mut call = self.query::<Format>("format", text);
-        for answer in call.answers.values_mut() {
-            answer.has_csv = true;
+        self.query::<Format>("format", text)
+            .also_in("text/csv; charset=utf-8")
+    }
+
+    /// Its answers can be had in this media type, too.
+    pub(in super::super) fn also_in(mut self, media: &'static str) -> Self {
+        for answer in self.answers.values_mut() {
+            answer.also.push(media);
         }
-        call
+        self
     }
 
     /// Its answers say in `Location` where to find what was made.

@@ -170,8 +170,8 @@ fn answered(answer: &Answer, schemas: &mut Schemas) -> Value {
         Content::Json(schema) => json!({ "application/json": { "schema": schema(&mut schemas.writes) } }),
         Content::Text(media) => json!({ media: { "schema": { "type": "string" } } }),
     };
-    if answer.has_csv {
-        content["text/csv; charset=utf-8"] = json!({ "schema": { "type": "string" } });
+    for media in &answer.also {
+        content[*media] = json!({ "schema": { "type": "string" } });
     }
     let mut response = json!({ "description": answer.text, "content": content });
     if answer.has_location {

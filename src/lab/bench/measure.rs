@@ -85,6 +85,8 @@ pub(super) struct Deliveries {
     pub elapsed: Duration,
     /// From the publication of a command to the arrival of its task.
     pub latency: Histogram,
+    /// What came in, and in which time, at those that got well again.
+    pub late: (u64, Duration),
 }
 
 /// Everything that was measured.
@@ -143,6 +145,8 @@ pub(super) struct Bench<'a> {
     pub well: u32,
     /// Whether others are not: no request is ever completed then, and what the others get is waited for.
     pub has_dead: bool,
+    /// Whether those get well that answer 500, once the others have everything.
+    pub revives: bool,
     /// How they behave while it is measured.
     pub character: Character,
     /// What the ids of commands and requests are like.
@@ -200,7 +204,7 @@ impl Bench<'_> {
         let bytes = self.deployment.store.bytes_on_disk().await?;
         let before = self.parts.cpu();
         let delivered = self.delivered();
-        let (report, memory) = self.drive(load).await?;
+        let (report, memory) = self.drive(load, self.revives).await?;
         let cpu = self.parts.cpu().since(before);
         let deliveries = self.deliveries(delivered, report.elapsed);
         let stored = self.deployment.store.bytes_on_disk().await?.saturating_sub(bytes);
@@ -246,7 +250,7 @@ impl Bench<'_> {
                 round.requests
             ));
             let before = self.parts.cpu();
-            let (report, _) = self.drive(round).await?;
+            let (report, _) = self.drive(round, false).await?;
             if self.interrupt.is_set() {
                 return Err(BenchError::Interrupted);
             }
@@ -279,6 +283,7 @@ impl Bench<'_> {
             count: received.deliveries() - before,
             elapsed,
             latency: received.take_latency(),
+            late: received.late(),
         })
     }
 
@@ -299,8 +304,9 @@ impl Bench<'_> {
         }))
     }
 
-    /// Runs a load, and looks at the worker's memory meanwhile.
-    async fn drive(&mut self, load: &Load) -> Result<(Report, Vec<(f64, u64)>), BenchError> {
+    /// Runs a load, and looks at the worker's memory meanwhile. `revives`: goes on, once those that are well have everything, with
+    /// those that get well then.
+    async fn drive(&mut self, load: &Load, revives: bool) -> Result<(Report, Vec<(f64, u64)>), BenchError> {
         let Some(mut driver) = self.driver.take() else {
             return Err(BenchError::Panicked);
         };
@@ -329,11 +335,14 @@ impl Bench<'_> {
                         return ControlFlow::Break(());
                     }
                 }
-                let is_delivered = || received.as_ref().is_some_and(|at| at.deliveries() >= wanted);
-                if interrupt.is_set() || is_delivered() {
-                    ControlFlow::Break(())
-                } else {
-                    ControlFlow::Continue(())
+                match received.as_ref().filter(|at| at.deliveries() >= wanted) {
+                    _ if interrupt.is_set() => ControlFlow::Break(()),
+                    Some(at) if revives => {
+                        at.revive();
+                        ControlFlow::Continue(())
+                    }
+                    Some(_) => ControlFlow::Break(()),
+                    None => ControlFlow::Continue(()),
                 }
             });
             (driver, report, memory)

@@ -59,6 +59,7 @@ fn deliveries_json(figures: &Figures, all: &Deliveries) -> Value {
         "per_second": all.count as f64 / all.elapsed.as_secs_f64(),
         "processors_that_are_well": figures.well,
         "milliseconds_from_command": { "p50": latency(0.5), "p90": latency(0.9), "p99": latency(0.99) },
+        "revived": { "count": all.late.0, "per_second": per_second(all.late) },
         "cpu_seconds_per_1000_deliveries": {
             "worker": cpu(figures.cpu.worker),
             "database": cpu(figures.cpu.database),
@@ -66,6 +67,10 @@ fn deliveries_json(figures: &Figures, all: &Deliveries) -> Value {
             "receiver_and_driver": cpu(figures.cpu.own),
         },
     })
+}
+
+fn per_second((count, took): (u64, Duration)) -> f64 {
+    count as f64 / took.as_secs_f64().max(f64::EPSILON)
 }
 
 fn cpu_json(cpu: &Cpu, requests: u64) -> Value {
@@ -144,7 +149,15 @@ fn print_deliveries(out: &mut Out, figures: &Figures) -> Result<(), Failure> {
         "                   CPU seconds per 1,000: worker {}, database {}",
         cpu(figures.cpu.worker),
         cpu(figures.cpu.database)
-    ))
+    ))?;
+    if all.late.0 > 0 {
+        out.line(format_args!(
+            "  got well         {} deliveries to those that had been dead: {:.0}/s",
+            all.late.0,
+            per_second(all.late)
+        ))?;
+    }
+    Ok(())
 }
 
 fn print_cpu(out: &mut Out, figures: &Figures) -> Result<(), Failure> {

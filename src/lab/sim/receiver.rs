@@ -7,7 +7,7 @@ use std::{
     pin::Pin,
     sync::{
         Arc, Mutex, PoisonError,
-        atomic::{AtomicU64, Ordering},
+        atomic::{AtomicBool, AtomicU64, Ordering},
     },
     task::{Context, Poll},
     time::Duration,
@@ -26,7 +26,10 @@ use http_body::Frame;
 use serde::Deserialize;
 
 use super::Histogram;
-use crate::{clock::Clock, domain::time::At};
+use crate::{
+    clock::{Clock, Stopwatch},
+    domain::time::At,
+};
 
 /// How a processor fails.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -68,6 +71,17 @@ pub struct Received {
     deliveries: AtomicU64,
     /// From the publication of a command to the arrival of a task.
     latency: Mutex<Histogram>,
+    /// Whether those that answered 500 are well by now.
+    is_revived: AtomicBool,
+    late: Mutex<Late>,
+}
+
+/// What has come in at those that got well.
+#[derive(Debug, Default)]
+struct Late {
+    count: u64,
+    since: Option<Stopwatch>,
+    took: Duration,
 }
 
 impl Received {
@@ -79,6 +93,23 @@ impl Received {
     /// How long they took since their command was published; it begins anew.
     pub fn take_latency(&self) -> Histogram {
         std::mem::take(&mut *self.latency.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Those that answer 500 get well.
+    pub fn revive(&self) {
+        self.is_revived.store(true, Ordering::Relaxed);
+    }
+
+    /// How many deliveries came in at those that got well, and how long it took from the first one to the last.
+    pub fn late(&self) -> (u64, Duration) {
+        let late = self.late.lock().unwrap_or_else(PoisonError::into_inner);
+        (late.count, late.took)
+    }
+
+    fn take_late(&self) {
+        let mut late = self.late.lock().unwrap_or_else(PoisonError::into_inner);
+        late.count += 1;
+        late.took = late.since.get_or_insert_with(Stopwatch::start).elapsed();
     }
 
     fn take(&self, task: &Task, now: At) {
@@ -169,13 +200,18 @@ async fn answer(
     body: Bytes,
 ) -> Response {
     const ERASED: &str = r#"{"outcome":"erased","evidence":{"method":"delete","records":3}}"#;
+    let erased = || ([(header::CONTENT_TYPE, "application/json")], ERASED).into_response();
     match what.as_str() {
         "erases" => {
             let Ok(task) = serde_json::from_slice::<Task>(&body) else {
                 return StatusCode::BAD_REQUEST.into_response();
             };
             received.take(&task, Clock::System.now());
-            ([(header::CONTENT_TYPE, "application/json")], ERASED).into_response()
+            erased()
+        }
+        "breaks" if received.is_revived.load(Ordering::Relaxed) => {
+            received.take_late();
+            erased()
         }
         "hangs" => std::future::pending().await,
         "drips" => Response::new(Body::new(Drip(tokio::time::interval(Duration::from_secs(1))))),

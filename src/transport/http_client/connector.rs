@@ -83,7 +83,7 @@ impl Guard {
     }
 
     /// Judges an address that stands in the URL itself.
-    fn judge_literal(self, uri: &Uri) -> Result<(), NoConnection> {
+    pub(super) fn judge_literal(self, uri: &Uri) -> Result<(), NoConnection> {
         let host = uri.host().unwrap_or_default();
         let bare = host.trim_start_matches('[').trim_end_matches(']');
         match bare.parse() {

@@ -151,15 +151,21 @@ impl CallError {
         }
     }
 
-    /// Whether it is the configuration's fault, so that no other task would fare better.
-    const fn is_about_us(&self) -> bool {
-        matches!(self, Self::Unusable(_) | Self::ProxyAuth | Self::Inside { .. })
+    /// Whether it is about the processor and not about the task, and somebody has to do something about it: no other task would
+    /// fare better.
+    const fn stops_the_lane(&self) -> bool {
+        match self {
+            Self::Unusable(_) | Self::ProxyAuth | Self::Inside { .. } => true,
+            // Who does not trust the other side has told it nothing, and who is not trusted by it was not listened to.
+            Self::Tls(fault) => !matches!(fault, TlsFault::Other(_)),
+            _ => false,
+        }
     }
 
     /// What comes of a call that ended so.
     pub fn reply(self) -> Reply {
         let why = self.to_string();
-        if self.is_about_us() {
+        if self.stops_the_lane() {
             return Reply::Unauthorised(why.into());
         }
         let failed = Failed::new(why);
@@ -199,7 +205,7 @@ impl CallError {
         Self::of_proxy(error).unwrap_or_else(|| Self::of_io(error))
     }
 
-    fn of_known(known: &NoConnection) -> Self {
+    pub(super) fn of_known(known: &NoConnection) -> Self {
         match known {
             NoConnection::Inside { host, what } => Self::Inside {
                 host: host.clone(),
@@ -290,11 +296,18 @@ impl TlsFault {
             CertificateError::InvalidPurpose | CertificateError::InvalidPurposeContext { .. } => {
                 Self::Certificate("it is not for servers".to_owned())
             }
-            // It is shown as if it were one, and is an authority's.
-            CertificateError::Other(other) => Self::Certificate(other.to_string()),
+            CertificateError::Other(other) => Self::Certificate(of_webpki(&other.to_string())),
             _ => Self::Certificate("it does not pass".to_owned()),
         }
     }
+}
+
+/// What the library has no words for, only the name of a kind.
+fn of_webpki(kind: &str) -> String {
+    if kind.contains("CaUsedAsEndEntity") {
+        return "it is an issuer's (basicConstraints CA:TRUE) and shown as a server's: make the server's with CA:FALSE".to_owned();
+    }
+    kind.to_owned()
 }
 
 fn time(time: UnixTime) -> At {
@@ -340,10 +353,25 @@ mod tests {
             other => panic!("{other:?}"),
         };
         assert!(unsent(CallError::Refused));
-        assert!(unsent(CallError::Tls(TlsFault::Name)));
-        assert!(!unsent(CallError::Tls(TlsFault::WantsCertificate)));
+        assert!(unsent(CallError::Tls(TlsFault::Other("no cipher".to_owned()))));
         assert!(!unsent(CallError::Late(Duration::from_secs(1))));
         assert!(!unsent(CallError::Redirected(302)));
+    }
+
+    #[test]
+    fn a_certificate_that_does_not_pass_stops_the_lane_and_fails_nobody() {
+        for fault in [
+            TlsFault::Expired(None),
+            TlsFault::Name,
+            TlsFault::Issuer,
+            TlsFault::Certificate(of_webpki("CaUsedAsEndEntity")),
+            TlsFault::WantsCertificate,
+            TlsFault::OurCertificate("UnknownCA".to_owned()),
+            TlsFault::NoTls,
+        ] {
+            let reply = CallError::Tls(fault.clone()).reply();
+            assert!(matches!(reply, Reply::Unauthorised(_)), "{fault:?}: {reply:?}");
+        }
     }
 
     #[test]

@@ -31,6 +31,30 @@ async fn post(api: &Api, who: &str, task: &str, what: &str, body: Value) -> supe
 }
 
 #[tokio::test]
+async fn late_in_its_term_a_task_reminds_of_itself() {
+    let api = registered(REGISTRY).await;
+    api.submit(json!({})).await;
+    let task = task_of(&api, "crm").await;
+    let hour = std::time::Duration::from_secs(3600);
+    let mut notices = Vec::new();
+    // Its term is three days: the last fifth of it begins 14.4 hours before its end.
+    for hours in [57, 1, 13, 2] {
+        api.clock.advance(hour * hours);
+        let shown = api.get("audit", &format!("/v1/manual/{task}")).await.ok(200);
+        notices.push(shown["notice"].clone());
+    }
+    assert_eq!(
+        notices,
+        [
+            json!(null),
+            json!("due_soon"),
+            json!("due_soon"),
+            json!("overdue")
+        ]
+    );
+}
+
+#[tokio::test]
 async fn a_person_claims_a_task_and_confirms_it() {
     let api = registered(REGISTRY).await;
     let id = api.submit(json!({})).await;
@@ -38,7 +62,7 @@ async fn a_person_claims_a_task_and_confirms_it() {
     let open = json!({
         "task_id": task, "request_id": id, "tenant": "default", "processor": "crm", "action": "erase", "part": [],
         "instructions": "Delete the ticket.", "assignee": "back-office", "claimed_by": null, "claimed_at": null,
-        "confirmed_by": null, "due": "2026-11-24T12:00:00Z", "overdue": false, "state": "open",
+        "confirmed_by": null, "due": "2026-11-24T12:00:00Z", "overdue": false, "notice": null, "state": "open",
     });
     let path = format!("/v1/manual/{task}");
     assert_eq!(api.get("audit", &path).await.ok(200), open);

@@ -69,6 +69,14 @@ async fn sent_to(url: &str, within: Duration) -> Reply {
         .await
 }
 
+/// Why nothing more is sent until somebody has done something about it.
+fn stopped(reply: Reply) -> String {
+    match reply {
+        Reply::Unauthorised(why) => why.into_owned(),
+        other => panic!("expected that it stops the lane, found {other:?}"),
+    }
+}
+
 fn failure(reply: Reply) -> Failed {
     match reply {
         Reply::Failed(failed) => failed,
