@@ -34,6 +34,7 @@ mod port;
 mod positions;
 pub mod postgres;
 mod queues;
+mod report;
 mod requests;
 mod retention;
 pub mod run;
@@ -72,6 +73,7 @@ pub use self::{
     port::{Store, Transaction, Transactions},
     positions::*,
     queues::*,
+    report::*,
     requests::*,
     retention::*,
     run::{Attempts, Observer, StoreFailure},

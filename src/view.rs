@@ -22,6 +22,7 @@ pub mod position;
 pub mod preview;
 pub mod processor;
 pub mod registry;
+pub mod report;
 pub mod request;
 pub mod sentences;
 pub mod stop;

@@ -10,13 +10,14 @@ use std::{
 use crate::{
     app::{AppError, keyring::open_vault, topics},
     clock::{Clock, Stopwatch},
-    config::{Brokers, Config, StoreUrl, registry_file},
+    config::{Brokers, Config, Policy, StoreUrl, TenantPolicy, registry_file},
     domain::{
+        ids::Tenant,
         registry::Registry,
         request::{expiry::Keeps, open::Rules},
         time::At,
     },
-    engine::{Engine, Settings, letters::LetterLimits},
+    engine::{Engine, Settings, letters::LetterLimits, tenant_rules::TenantRules},
     kafka::{KafkaError, admin::Admin, client::Cluster, embedded::EmbeddedBroker, positions::EMBEDDED},
     store::{Exclusive, Store, StoreOptions, open::open},
     telemetry::metrics::Metrics,
@@ -94,6 +95,7 @@ pub fn settings_of(config: &Config, now: At, cluster: Arc<str>) -> Settings {
             duplicates: config.policy.duplicates,
         },
         approval: config.policy.approval,
+        tenant_rules: tenant_rules(&config.policy),
         early: config.policy.early_commands,
         complaint_bodies: config.policy.complaint_bodies.clone(),
         keep_after_completion: config
@@ -117,6 +119,24 @@ pub fn settings_of(config: &Config, now: At, cluster: Arc<str>) -> Settings {
         lease: config.dispatch.lease,
         cluster,
     }
+}
+
+/// What is another rule for one tenant.
+fn tenant_rules(policy: &Policy) -> BTreeMap<Tenant, TenantRules> {
+    let rules = |(tenant, own): (&Tenant, &TenantPolicy)| {
+        let rules = Rules {
+            regime: own.regime.clone(),
+            regimes: policy.regimes.clone(),
+            calendar: own.calendar.clone(),
+            at_risk: own.at_risk,
+            require_verification: own.require_identity_verification,
+            grace: own.grace,
+            duplicates: own.duplicates,
+        };
+        let approval = own.approval;
+        (tenant.clone(), TenantRules { rules, approval })
+    };
+    policy.tenants.iter().map(rules).collect()
 }
 
 /// Connects everything that a worker needs. What is away is waited for no longer than `patience`.

@@ -15,7 +15,10 @@ use crate::{
     app::{self, AppError, topics},
     clock::{Clock, Stopwatch},
     config::{Config, Keyring as KeyringPlace, Policy, StoreUrl, registry_file},
-    domain::registry::{Processor, Registry},
+    domain::{
+        calendar::{Calendar, Regime},
+        registry::{Processor, Registry},
+    },
     http::tls::{self, TlsError},
     kafka::{KafkaError, admin::Admin, client::Cluster},
     transport::http_client::{Guard, refusal_of},
@@ -94,6 +97,10 @@ fn summarise(out: &mut Out, args: &Args, config: &Config, registry: &Registry) -
     out.line(format_args!("http           {} ({access})", config.http.listen))?;
     out.line(format_args!("keyring        {}", keyring.display()))?;
     out.line(format_args!("legal clock    {}", legal_clock(&config.policy)))?;
+    for (tenant, own) in &config.policy.tenants {
+        let clock = clock_of(&own.regime, &own.calendar, &config.policy);
+        out.line(format_args!("  of {tenant:<10} {clock}"))?;
+    }
     let warnings = registry_file::warnings(registry).into_iter();
     let warnings = warnings.chain(config.warnings_of_bearers(registry));
     for warning in warnings.chain(never_called(config, registry)) {
@@ -139,7 +146,10 @@ fn destination_of(config: &Config, processor: &Processor) -> String {
 
 /// The regime of a command that names none, and how many holidays were read: a wrong file shows here.
 fn legal_clock(policy: &Policy) -> String {
-    let Policy { regime, calendar, .. } = policy;
+    clock_of(&policy.regime, &policy.calendar, policy)
+}
+
+fn clock_of(regime: &Regime, calendar: &Calendar, policy: &Policy) -> String {
     let mut clock = regime.to_string();
     if let Some(terms) = policy.regimes.terms(regime) {
         clock += &format!(": respond_by {}", terms.respond_by);

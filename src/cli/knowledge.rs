@@ -1,6 +1,6 @@
 //! What decisions are made by, read from the store: so that a command can say what a worker will do, and when.
 
-use std::time::Duration;
+use std::{collections::BTreeMap, time::Duration};
 
 use jiff::tz::TimeZone;
 
@@ -8,7 +8,9 @@ use super::Failure;
 use crate::{
     config::Config,
     domain::{
+        calendar::Zones,
         fact::Facts,
+        ids::Tenant,
         registry::Registry,
         request::{Context, Withheld},
         time::At,
@@ -23,6 +25,7 @@ pub(super) struct Knowledge {
     registry: Registry,
     now: At,
     zone: TimeZone,
+    tenant_zones: BTreeMap<Tenant, TimeZone>,
     clock_skew: Duration,
     keep_after_completion: Duration,
 }
@@ -49,6 +52,7 @@ impl Knowledge {
             clock_skew: config.dispatch.clock_skew,
             keep_after_completion: config.vault.keep_after_completion.add_to(now, &zone).since(now),
             zone,
+            tenant_zones: config.policy.tenant_zones(),
         })
     }
 
@@ -71,7 +75,7 @@ impl Knowledge {
             now: self.now,
             registry: &self.registry,
             facts: &self.facts,
-            zone: &self.zone,
+            zones: Zones::with(&self.zone, &self.tenant_zones),
             clock_skew: self.clock_skew,
             delay: &|_, _| Duration::ZERO,
             keep_after_completion: self.keep_after_completion,

@@ -28,6 +28,7 @@ pub mod processors;
 pub mod reconcile;
 pub mod registry;
 pub mod remote;
+pub mod report;
 pub mod requests;
 pub mod schemas;
 pub mod search;
@@ -71,6 +72,8 @@ pub enum Command {
     Status(status::Args),
     /// Lists requests.
     Requests(requests::Args),
+    /// Reports on a period: what was asked, what became of it, how long it took.
+    Report(report::Args),
     /// Tells all of one request: what happened, what will happen and when, and what would finish it sooner.
     Explain(explain::Args),
     /// Finds the requests of a person by an identifier.
@@ -137,6 +140,7 @@ impl Command {
         match self {
             Self::Status(args) => status::run(&args, door),
             Self::Requests(args) => requests::run(&args, door),
+            Self::Report(args) => report::run(&args, door),
             Self::Explain(args) => explain::run(&args, door),
             Self::Search(args) => search::run(args, door),
             Self::VerifyIdentity(args) => decide::verify(args, door),

@@ -20,7 +20,7 @@ use crate::{
 #[derive(Debug, clap::Args)]
 #[command(
     after_help = "SIGTERM or SIGINT: stops taking work in, finishes, and ends within shutdown_timeout. A second \
-    one ends it at once.\nSIGHUP: activates the registry file for all workers.\n\n\
+    one ends it at once.\nSIGHUP: reads [auth] and [policy] of the configuration anew, and activates the registry file for all workers.\n\n\
     Example:\n  lacuna serve --config /etc/lacuna/lacuna.toml --roles intake,settle,agenda,dispatch"
 )]
 pub struct Args {

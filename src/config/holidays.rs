@@ -15,11 +15,12 @@ const EXPECTED: &str = "expected a date such as 2026-12-25, with a comment after
 /// Far more than the holidays of a lifetime, and little enough to be read without a second thought.
 const MAX_BYTES: usize = 1024 * 1024;
 
-/// Reads `holidays`. A date that is given twice is one holiday.
-pub(super) fn read(section: &Section<'_>) -> BTreeSet<Date> {
-    let Some(entry) = section.get("holidays") else {
-        return BTreeSet::new();
-    };
+/// Reads `holidays`, where they are given. A date that is given twice is one holiday.
+pub(super) fn read(section: &Section<'_>) -> Option<BTreeSet<Date>> {
+    section.get("holidays").map(|entry| holidays(section, &entry))
+}
+
+fn holidays(section: &Section<'_>, entry: &Entry<'_>) -> BTreeSet<Date> {
     if !entry.is_text() {
         let dates = entry.list_or("a list of dates, or the name of a file with one date a line");
         return dates.iter().flatten().filter_map(Entry::date).collect();

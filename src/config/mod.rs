@@ -19,6 +19,7 @@ mod reader;
 mod regimes;
 pub mod registry_file;
 mod reloaded;
+mod role;
 mod secret;
 mod sections;
 mod signing_key;
@@ -35,14 +36,15 @@ use std::{
     time::Duration,
 };
 
-pub use auth::{Auth, Rights, Role, SessionTimes, Token};
+pub use auth::{Auth, SessionTimes, Token};
 pub use http::{Http, Tls};
 pub use kafka::{Brokers, Kafka, Topics};
 pub use oidc::{Claim, Oidc, OidcClient, SigningAlgorithm};
 pub use opendsr::OpenDsr;
-pub use policy::{Approval, ComplaintBodies, Duplicates, OverLimit, Policy, RepeatLimit};
+pub use policy::{Approval, ComplaintBodies, Duplicates, OverLimit, Policy, RepeatLimit, TenantPolicy};
 pub use problems::{Problem, Problems};
 pub use reloaded::AuthChange;
+pub use role::{Rights, Role};
 pub use secret::{BadSecret, Secret, SecretSource, TokenDigest};
 pub use sections::{Dispatch, Keyring, RegistryFile, Vault, Webhook};
 pub use signing_key::{BadSigningKey, SigningKey};
@@ -224,6 +226,7 @@ fn read(root: &Section<'_>) -> Config {
         );
     }
     let auth = root.get("auth");
+    let served = tenants.clone();
     let http = root.section("http", |section| http::read(section, auth.is_some()));
     let on_loopback = http.is_loopback();
     Config {
@@ -236,7 +239,7 @@ fn read(root: &Section<'_>) -> Config {
         tenants,
         vault: root.section("vault", sections::vault),
         dispatch: root.section("dispatch", sections::dispatch),
-        policy: root.section("policy", policy::read),
+        policy: root.section("policy", |section| policy::read(section, &served)),
         webhook: root.section("webhook", |section| sections::webhook(section, on_loopback)),
         opendsr: root.get("opendsr").and_then(|e| e.table(opendsr::read)).flatten(),
         registry: root.section("registry", sections::registry),

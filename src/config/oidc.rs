@@ -5,8 +5,8 @@ use std::{net::IpAddr, path::PathBuf};
 use hyper::Uri;
 
 use super::{
-    auth::{Rights, Role},
     reader::{Entry, Section},
+    role::{Rights, Role},
     secret::Secret,
 };
 

@@ -1,6 +1,6 @@
 //! `[policy]`: the legal clock and the gates before a dispatch.
 
-use std::time::Duration;
+use std::{collections::BTreeMap, time::Duration};
 
 use jiff::tz::TimeZone;
 
@@ -14,7 +14,7 @@ use crate::domain::{
     calendar::{Calendar, Period, Regime, Regimes},
     early::EarlyCommands,
     identity::Placeholders,
-    ids::RegimeName,
+    ids::{RegimeName, Tenant},
 };
 
 pub use crate::domain::request::{
@@ -48,47 +48,153 @@ pub struct Policy {
     pub placeholders: Placeholders,
     /// How long commands wait that come before their request.
     pub early_commands: EarlyCommands,
+    /// What is another rule for one tenant.
+    pub tenants: BTreeMap<Tenant, TenantPolicy>,
 }
 
-pub(super) fn read(section: &Section<'_>) -> Policy {
+/// The rules of one tenant: those of everybody, with what its own table says differently.
+#[derive(Debug, Clone, PartialEq)]
+pub struct TenantPolicy {
+    /// The regime of a command that names none.
+    pub regime: Regime,
+    /// `time_zone` and `holidays`.
+    pub calendar: Calendar,
+    /// Whether nothing is dispatched before the subject's identity is verified.
+    pub require_identity_verification: bool,
+    /// When a person has to approve a request; `None`: as everybody's, and counted with them.
+    pub approval: Option<Approval>,
+    /// How long a request can be withdrawn before its first dispatch.
+    pub grace: Period,
+    /// The share of the period that is left when a request counts as at risk.
+    pub at_risk: f64,
+    /// What becomes of a request like one before it.
+    pub duplicates: Duplicates,
+}
+
+impl Policy {
+    /// The calendar of a tenant; `None`: the controller's.
+    pub fn calendar_of(&self, tenant: Option<&Tenant>) -> &Calendar {
+        tenant
+            .and_then(|tenant| self.tenants.get(tenant))
+            .map_or(&self.calendar, |own| &own.calendar)
+    }
+
+    /// The zones of tenants that have their own.
+    pub fn tenant_zones(&self) -> BTreeMap<Tenant, TimeZone> {
+        let zone = |(tenant, own): (&Tenant, &TenantPolicy)| (tenant.clone(), own.calendar.zone.clone());
+        self.tenants.iter().map(zone).collect()
+    }
+}
+
+/// `served`: the tenants that are served; none: every one.
+pub(super) fn read(section: &Section<'_>, served: &[Tenant]) -> Policy {
     let regimes = regimes::read(section);
-    let regime = regime(section, &regimes);
+    let regime = regime(section, &regimes, default_regime());
     let calendar = Calendar {
-        zone: zone(section),
-        holidays: holidays::read(section),
+        zone: zone(section).unwrap_or_else(|| default_zone(section)),
+        holidays: holidays::read(section).unwrap_or_default(),
     };
-    let grace = grace(section, &regime, &regimes.table, &calendar);
+    let grace = grace(section, &regime, &regimes.table, &calendar).unwrap_or(Period::ZERO);
     let complaint_bodies = complaint_bodies(section, &regimes);
-    Policy {
-        regime,
-        regimes: regimes.table,
-        calendar,
-        require_identity_verification: verification(section),
-        approval: section
-            .get("approval")
-            .and_then(|e| approval(&e))
-            .unwrap_or(Approval::Never),
+    let common = TenantPolicy {
+        regime: regime.clone(),
+        calendar: calendar.clone(),
+        require_identity_verification: verification(section).unwrap_or(false),
+        approval: None,
         grace,
         at_risk: section.number_or("at_risk", 0.0..=1.0, 0.2),
         duplicates: section
             .get("duplicates")
             .and_then(|e| duplicates(&e))
             .unwrap_or_default(),
+    };
+    let tenants = tenants(section, &regimes, &common, served);
+    Policy {
+        regime,
+        regimes: regimes.table,
+        calendar,
+        require_identity_verification: common.require_identity_verification,
+        approval: section
+            .get("approval")
+            .and_then(|e| approval(&e))
+            .unwrap_or(Approval::Never),
+        grace,
+        at_risk: common.at_risk,
+        duplicates: common.duplicates,
+        tenants,
         complaint_bodies,
         placeholders: placeholders(section),
         early_commands: early_commands(section),
     }
 }
 
+/// `[policy.tenant.NAME]`, each a table of what differs.
+fn tenants(
+    section: &Section<'_>,
+    regimes: &regimes::Read,
+    common: &TenantPolicy,
+    served: &[Tenant],
+) -> BTreeMap<Tenant, TenantPolicy> {
+    let read = |(name, entry): (&str, Entry<'_>)| {
+        let Ok(tenant) = Tenant::new(name) else {
+            return entry.refused("expected the name of a tenant, such as [policy.tenant.acme]");
+        };
+        if !served.is_empty() && !served.contains(&tenant) {
+            entry.problem("expected one of tenants: nothing is served for any other");
+        }
+        Some((
+            tenant,
+            entry.table(|section| of_tenant(section, regimes, common))?,
+        ))
+    };
+    let by_name = |section: &Section<'_>| {
+        section.take_any();
+        section.entries().into_iter().filter_map(read).collect()
+    };
+    section
+        .get("tenant")
+        .and_then(|entry| entry.table(by_name))
+        .unwrap_or_default()
+}
+
+fn of_tenant(section: &Section<'_>, regimes: &regimes::Read, common: &TenantPolicy) -> TenantPolicy {
+    let regime = regime(section, regimes, common.regime.clone());
+    let calendar = Calendar {
+        zone: zone(section).unwrap_or_else(|| common.calendar.zone.clone()),
+        holidays: holidays::read(section).unwrap_or_else(|| common.calendar.holidays.clone()),
+    };
+    let own_grace = grace(section, &regime, &regimes.table, &calendar);
+    if own_grace.is_none()
+        && let Some(fault) = consumed(common.grace, &regime, &regimes.table, &calendar)
+    {
+        section.problem("grace", &format!("everybody's applies, and cannot: {fault}"));
+    }
+    TenantPolicy {
+        grace: own_grace.unwrap_or(common.grace),
+        regime,
+        calendar,
+        require_identity_verification: verification(section).unwrap_or(common.require_identity_verification),
+        approval: section.get("approval").and_then(|e| approval(&e)),
+        at_risk: section.number_or("at_risk", 0.0..=1.0, common.at_risk),
+        duplicates: section
+            .get("duplicates")
+            .and_then(|e| duplicates(&e))
+            .unwrap_or(common.duplicates),
+    }
+}
+
+fn default_regime() -> Regime {
+    Regime::Named(RegimeName::new("gdpr").expect("a valid name"))
+}
+
 /// The regime of a command that names none.
-fn regime(section: &Section<'_>, regimes: &regimes::Read) -> Regime {
-    let gdpr = || Regime::Named(RegimeName::new("gdpr").expect("a valid name"));
+fn regime(section: &Section<'_>, regimes: &regimes::Read, otherwise: Regime) -> Regime {
     let Some(entry) = section.get("regime") else {
-        return gdpr();
+        return otherwise;
     };
     let Some(named) = entry.checked(|text| Regime::parse(text).ok_or_else(|| regimes.table.expected()))
     else {
-        return gdpr();
+        return otherwise;
     };
     // A regime whose file is broken is reported once, where it is broken.
     if regimes.table.terms(&named).is_none() && regimes.complete {
@@ -167,30 +273,33 @@ fn complaint_body(entry: &Entry<'_>) -> Option<String> {
 
 const DEFAULT_ZONE: &str = "Europe/Berlin";
 
-fn zone(section: &Section<'_>) -> TimeZone {
-    match section.get("time_zone") {
-        Some(entry) => entry.text().map(TimeZone::get).map(|zone| {
-            zone.unwrap_or_else(|_| {
-                entry.problem("expected the name of a time zone in the IANA database, such as Europe/Berlin");
-                TimeZone::UTC
-            })
-        }),
-        // The database is the machine's own, which may have none: then no deadline can be trusted.
-        None => TimeZone::get(DEFAULT_ZONE)
-            .map_err(|_| section.problem("time_zone", NO_DATABASE))
-            .ok(),
+fn zone(section: &Section<'_>) -> Option<TimeZone> {
+    let entry = section.get("time_zone")?;
+    let zone = TimeZone::get(entry.text()?);
+    zone.map_err(|_| {
+        entry.problem("expected the name of a time zone in the IANA database, such as Europe/Berlin")
+    })
+    .ok()
+}
+
+/// The database is the machine's own, which may have none: then no deadline can be trusted.
+fn default_zone(section: &Section<'_>) -> TimeZone {
+    if section.get("time_zone").is_some() {
+        // What is wrong with it has been said.
+        return TimeZone::UTC;
     }
-    .unwrap_or(TimeZone::UTC)
+    TimeZone::get(DEFAULT_ZONE)
+        .map_err(|_| section.problem("time_zone", NO_DATABASE))
+        .unwrap_or(TimeZone::UTC)
 }
 
 const NO_DATABASE: &str =
     "Europe/Berlin is unknown here: this machine has no time zone database (package tzdata)";
 
-fn verification(section: &Section<'_>) -> bool {
-    let Some(entry) = section.get("require_identity_verification") else {
-        return false;
-    };
-    entry.boolean().unwrap_or(false)
+fn verification(section: &Section<'_>) -> Option<bool> {
+    section
+        .get("require_identity_verification")
+        .and_then(|entry| entry.boolean())
 }
 
 const APPROVALS: &[(&str, Approval)] = &[("never", Approval::Never), ("always", Approval::Always)];
@@ -208,31 +317,34 @@ fn approval(entry: &Entry<'_>) -> Option<Approval> {
 ///
 /// The grace window consumes the statutory time: what does not fit into a period can never be kept. Any command may name
 /// any regime of the table. Under a count that only a command knows, it is refused when it comes.
-fn grace(section: &Section<'_>, regime: &Regime, regimes: &Regimes, calendar: &Calendar) -> Period {
-    let Some(entry) = section.get("grace") else {
-        return Period::ZERO;
-    };
+fn grace(section: &Section<'_>, regime: &Regime, regimes: &Regimes, calendar: &Calendar) -> Option<Period> {
+    let entry = section.get("grace")?;
     let grace = entry.period(Zero::Allowed).unwrap_or(Period::ZERO);
+    if let Some(fault) = consumed(grace, regime, regimes, calendar) {
+        entry.problem(&fault);
+    }
+    Some(grace)
+}
+
+/// What is wrong with a grace window that leaves nothing of some period; `None`: it leaves something of each.
+fn consumed(grace: Period, regime: &Regime, regimes: &Regimes, calendar: &Calendar) -> Option<String> {
+    const DAY: u64 = 24 * 3600;
     if grace.is_zero() {
-        return grace;
+        return None;
     }
     let own = regimes.terms(regime).map(|terms| (regime.to_string(), terms));
     let named = regimes.iter().map(|(name, terms)| (name.to_string(), *terms));
-    let consumed = own
+    let (shortest, name) = own
         .into_iter()
         .chain(named)
         .filter(|(_, terms)| !terms.leaves_time_after(|start| grace.add_to(start, &calendar.zone), calendar))
         .map(|(name, terms)| (terms.shortest(calendar), name))
-        .min_by_key(|(shortest, _)| *shortest);
-    if let Some((shortest, name)) = consumed {
-        const DAY: u64 = 24 * 3600;
-        let most = shortest.as_secs().saturating_sub(1) / DAY;
-        entry.problem(&format!(
-            "expected less than the period of every regime that a command can name, which the grace window consumes: \
-             at most {most}d, because of {name}"
-        ));
-    }
-    grace
+        .min_by_key(|(shortest, _)| *shortest)?;
+    let most = shortest.as_secs().saturating_sub(1) / DAY;
+    Some(format!(
+        "expected less than the period of every regime that a command can name, which the grace window consumes: \
+         at most {most}d, because of {name}"
+    ))
 }
 
 /// A table; or the one word, for all defaults but that what is one too many is refused.

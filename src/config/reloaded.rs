@@ -27,7 +27,6 @@ impl Config {
             ("http.tls", http.0.tls != http.1.tls),
             ("http.public_url", http.0.public_url != http.1.public_url),
             ("auth", self.auth.is_some() != new.auth.is_some()),
-            ("policy", self.policy != new.policy),
             ("vault", vault.0 != vault.1),
             ("dispatch", self.dispatch != new.dispatch),
             ("webhook", self.webhook != new.webhook),
@@ -42,6 +41,7 @@ impl Config {
             .collect();
         let taken_over = Self {
             auth: self.auth.clone(),
+            policy: self.policy.clone(),
             file: self.file.clone(),
             ..new.clone()
         };

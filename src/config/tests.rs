@@ -12,6 +12,7 @@ mod oidc;
 mod opendsr;
 mod regimes;
 mod rules;
+mod tenant_policies;
 mod webhooks;
 
 use std::{ffi::OsString, path::Path};

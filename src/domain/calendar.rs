@@ -5,6 +5,7 @@ mod period;
 mod regime;
 #[cfg(test)]
 pub(in crate::domain) mod tests;
+mod zones;
 
 use std::collections::BTreeSet;
 
@@ -18,6 +19,7 @@ use super::time::At;
 pub use length::{EXPECTED_LENGTH, Length};
 pub use period::{BadPeriod, Period};
 pub use regime::{EXPECTED_REGIME, Regime, Regimes, Terms};
+pub use zones::Zones;
 
 /// The controller's own calendar: where its days begin and end, and which of them nobody works.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -21,6 +21,7 @@ pub mod note;
 pub mod person;
 pub mod plan;
 pub mod registry;
+pub mod report;
 pub mod request;
 pub mod stops;
 pub mod task;

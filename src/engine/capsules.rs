@@ -151,7 +151,7 @@ impl Engine {
                 Some(set) => {
                     let horizon = set
                         .keep
-                        .add_to(until, &self.rules.calendar.zone)
+                        .add_to(until, &self.policy().rules.calendar.zone)
                         .plus(self.clock_skew);
                     rotated || (horizon <= now && locked.is_none_or(|locked| locked <= now))
                 }

@@ -223,8 +223,8 @@ impl Engine {
     }
 
     /// Where the policy's days begin.
-    pub const fn zone(&self) -> &TimeZone {
-        &self.rules.calendar.zone
+    pub fn zone(&self) -> &TimeZone {
+        &self.policy().rules.calendar.zone
     }
 
     /// The rules that people's decisions are taken under.
@@ -243,7 +243,7 @@ impl Engine {
             now: inputs.now,
             registry: &inputs.active.registry,
             facts: &inputs.facts,
-            zone: &self.rules.calendar.zone,
+            zones: self.zones(),
             clock_skew: self.clock_skew,
             delay: &schedule::delay,
             keep_after_completion: self.keep_after_completion,

@@ -205,7 +205,7 @@ impl Gauges<'_> {
     /// Before which time a deferred task's date has to lie to be overdue, by processor.
     pub fn overdue_bounds(self, now: At) -> Result<Vec<(ProcessorId, At)>, EngineError> {
         let active = self.shared.active()?;
-        let zone = &self.shared.rules.calendar.zone;
+        let zone = &self.shared.policy().rules.calendar.zone;
         let bound = |processor: &Processor| {
             // Whatever is due is woken within seconds; a rotation has the time that its registry gives it. Counted
             // back from now, so a month's length may differ by a day or two from where it is counted forward.

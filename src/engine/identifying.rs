@@ -75,7 +75,8 @@ impl Engine {
 
     /// Refuses a search for what the configuration calls a placeholder: whoever finds nobody under one has learned nothing.
     pub fn check_searched(&self, identity: &Identity) -> Result<(), Rejection> {
-        self.placeholders
+        self.policy()
+            .placeholders
             .check(identity)
             .map_err(|fault| Rejection::schema(format!("identity.value: {fault}")))
     }

@@ -6,19 +6,21 @@ mod decisions;
 mod duplicates;
 mod early;
 mod opening;
+mod room;
 mod twin;
 
 pub(super) use counting::ACCEPTED;
 use decisions::{decided_about, purged_before, returned};
 pub(super) use decisions::{decision_note, reason_of};
 
-use std::{collections::HashMap, time::Duration};
+use std::collections::HashMap;
 
 use async_trait::async_trait;
 
 use decider::Decider;
 use duplicates::EarlierRequests;
 use early::Early;
+use room::Room;
 
 use super::{
     Engine, EngineError,
@@ -34,19 +36,14 @@ use super::{
 };
 use crate::{
     domain::{
-        backup::earlier,
         command::Command,
         ids::{CommandId, RequestId, Tenant},
-        request::{gates::Approval, merged::Leader},
-        time::At,
+        request::merged::Leader,
         words::DeadLetterReason,
     },
     store::{Gate, Lock, StoredBody, Transaction},
     wire::Rejection,
 };
-
-/// What a volume is counted over.
-const HOUR: Duration = Duration::from_secs(3600);
 
 /// What became of a command.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -152,7 +149,7 @@ struct Loaded {
     /// What was taken in before, in this batch too: with the digest of its payload, and its request.
     known: foldhash::HashMap<(Tenant, CommandId), ([u8; 16], RequestId)>,
     /// How many more requests may go ahead without an approval.
-    room: u64,
+    room: Room,
     /// The bodies of the requests that somebody decides about.
     bodies: HashMap<RequestId, StoredBody>,
     /// The requests of those who are back, by the command that says so.
@@ -203,9 +200,10 @@ impl<'a> UnitOfWork<'a> for TakeIn<'a> {
         let opens = prepared(arrivals).any(|p| matches!(p.command, Command::Open(_)));
         // Before any request is locked: whoever waits here holds none up.
         let room = if opens {
-            self.room_before_brake(tx, inputs.now).await?
+            let tenants = prepared(arrivals).map(|p| p.command.tenant()).collect();
+            Room::read(engine, &tenants, tx, inputs.now).await?
         } else {
-            0
+            Room::default()
         };
         let returned = returned(arrivals, tx).await?;
         let mut ids: Vec<RequestId> = prepared(arrivals)
@@ -264,26 +262,6 @@ impl<'a> UnitOfWork<'a> for TakeIn<'a> {
             verdicts,
             refused: early.refused,
         })))
-    }
-}
-
-impl TakeIn<'_> {
-    /// How many more requests may go ahead this hour without a second person.
-    async fn room_before_brake(&self, tx: &mut dyn Transaction, now: At) -> Result<u64, EngineError> {
-        let most = match self.engine.approval {
-            Approval::Never => return Ok(u64::MAX),
-            Approval::Always => return Ok(0),
-            Approval::AbovePerHour(most) => most,
-        };
-        let lately = tx.received_since(earlier(now, HOUR), most).await?;
-        let room = u64::from(most).saturating_sub(lately);
-        if room == 0 {
-            tracing::warn!(
-                most,
-                "more requests an hour than the policy allows: new ones wait for an approval"
-            );
-        }
-        Ok(room)
     }
 }
 

@@ -186,7 +186,7 @@ impl Retention<'_> {
 
     /// Forgets payloads that were kept for long enough, and the oldest letters of topics that have too many.
     pub async fn keep_letters(self, now: At) -> Result<(), EngineError> {
-        let zone = &self.shared.rules.calendar.zone;
+        let zone = &self.shared.policy().rules.calendar.zone;
         // Counted back from now, so a month's length may differ by a day or two from where it is counted forward.
         let before = earlier(now, self.shared.letters.keep.add_to(now, zone).since(now));
         for _ in 0..BATCHES {

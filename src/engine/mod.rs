@@ -34,6 +34,7 @@ pub mod looks;
 pub mod masking;
 pub mod operations;
 pub mod outcomes;
+mod policy;
 pub mod positions;
 pub mod prepare;
 pub mod questions;
@@ -41,6 +42,7 @@ pub mod queues;
 pub mod registry;
 pub mod rehearsal;
 pub mod replay_throttle;
+pub mod report;
 pub mod retention;
 mod routes;
 pub mod schedule;
@@ -54,13 +56,14 @@ pub mod stop;
 pub mod succession;
 mod suppression;
 pub mod sweep;
+pub mod tenant_rules;
 pub mod tombstones;
 pub mod undeliverable;
 mod unit_of_work;
 mod use_cases;
 
 use std::{
-    collections::BTreeSet,
+    collections::{BTreeMap, BTreeSet},
     sync::{
         Arc, Mutex, MutexGuard, PoisonError, RwLock,
         atomic::{AtomicBool, Ordering},
@@ -83,13 +86,17 @@ use crate::{
     vault::Vault,
 };
 
-use self::clock_guard::ClockGuard;
 pub use self::{
     active_registry::ActiveRegistry,
     error::{EngineError, OperateError},
     use_cases::{
         Agenda, BackupEvents, Bulk, ByHand, Gauges, Intake, Operations, Queues, Retention, Settlement, Sweeps,
     },
+};
+use self::{
+    clock_guard::ClockGuard,
+    policy::{CurrentPolicy, Policy},
+    tenant_rules::TenantRules,
 };
 
 /// What the engine is set to.
@@ -111,6 +118,8 @@ pub struct Settings {
     pub rules: Rules,
     /// When a second person has to approve a request.
     pub approval: Approval,
+    /// The rules of tenants that have their own.
+    pub tenant_rules: BTreeMap<Tenant, TenantRules>,
     /// Whom a person can complain to about a refusal.
     pub complaint_bodies: ComplaintBodies,
     /// How long commands wait that come before their request.
@@ -149,11 +158,7 @@ pub struct Engine {
     has_suppression_topic: bool,
     region: Option<Label>,
     tenants: Vec<Tenant>,
-    placeholders: Placeholders,
-    rules: Rules,
-    approval: Approval,
-    complaint_bodies: ComplaintBodies,
-    early: EarlyCommands,
+    policy: CurrentPolicy,
     keep_after_completion: Duration,
     keeps: Keeps,
     letters: letters::LetterLimits,
@@ -185,6 +190,8 @@ pub struct Engine {
     tells_controllers: AtomicBool,
     /// Whether every request has what lists find it by.
     lists_filled: AtomicBool,
+    /// Held by whoever makes a report: each reads a lot.
+    reporting: tokio::sync::Mutex<()>,
     slot: u16,
 }
 
@@ -208,17 +215,13 @@ impl Engine {
         settings: Settings,
         slot: u16,
     ) -> Self {
+        let policy = CurrentPolicy::new(Policy::of(settings.clone()));
         let Settings {
             ack_topic,
             has_suppression_topic,
             region,
             tenant_default,
             tenants,
-            placeholders,
-            rules,
-            approval,
-            complaint_bodies,
-            early,
             keep_after_completion,
             keeps,
             letters,
@@ -227,6 +230,7 @@ impl Engine {
             backup_tokens,
             lease,
             cluster,
+            ..
         } = settings;
         let clock_guard = ClockGuard::new(&clock);
         Self {
@@ -239,11 +243,7 @@ impl Engine {
             has_suppression_topic,
             region,
             tenants,
-            placeholders,
-            rules,
-            approval,
-            complaint_bodies,
-            early,
+            policy,
             keep_after_completion,
             keeps,
             letters,
@@ -266,6 +266,7 @@ impl Engine {
             habits: Mutex::default(),
             tells_controllers: AtomicBool::new(false),
             lists_filled: AtomicBool::new(false),
+            reporting: tokio::sync::Mutex::default(),
             slot,
         }
     }

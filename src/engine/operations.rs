@@ -135,9 +135,9 @@ impl Operations<'_> {
         let bodies = self.shared.store.bodies(&[id]).await?;
         let body = bodies.first().ok_or(OperateError::Unknown("request"))?;
         let submitter = Body::unpack(&body.body).map_err(EngineError::from)?.submitter;
-        let rules = self.shared.rules.rulebook();
         let note = decision_note(decision, actor, note);
         let decide = |request: &mut Request, context: &Context<'_>| {
+            let rules = self.shared.rules_of(&request.head.tenant).rulebook();
             request.decide(decision, actor, submitter.as_deref(), rules, context)
         };
         self.decide("decide", id, &note, once, &decide).await

@@ -350,7 +350,7 @@ impl Engine {
 
     /// Refuses what the configuration calls a placeholder; the rest was refused when it was read.
     pub fn check_placeholders(&self, field: &str, identities: &[Identity]) -> Result<(), Rejection> {
-        match self.placeholders.first_of(identities) {
+        match self.policy().placeholders.first_of(identities) {
             None => Ok(()),
             Some((place, fault)) => Err(Rejection::schema(format!("{field}[{place}].value: {fault}"))),
         }

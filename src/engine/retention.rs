@@ -157,7 +157,7 @@ impl Expire<'_> {
     /// The rows at the front of the line whose time has come, up to a batch. The oldest come first, and what is older is
     /// due sooner.
     fn front(&self, rows: Vec<Closing>, now: At) -> Vec<Closing> {
-        let zone = &self.engine.rules.calendar.zone;
+        let zone = &self.engine.policy().rules.calendar.zone;
         let is_due = |row: &Closing| match row.line {
             Line::Lookups => self.engine.keeps.lookups_until(row.at, zone) <= now,
             Line::Records => self.engine.keeps.records_until(row.at, zone) <= now,
@@ -219,7 +219,7 @@ impl Expire<'_> {
 
     /// A place further back in line: one whose time comes when somebody should look again.
     fn again(&self, requests: Vec<RequestId>, now: At) -> Option<Closing> {
-        let zone = &self.engine.rules.calendar.zone;
+        let zone = &self.engine.policy().rules.calendar.zone;
         let until = |at| match self.line {
             Line::Lookups => self.engine.keeps.lookups_until(at, zone),
             Line::Records => self.engine.keeps.records_until(at, zone),

@@ -39,7 +39,8 @@ impl Engine {
         let asked: Vec<Vec<SubjectDigest>> = identities
             .iter()
             .map(|identity| {
-                let is_somebody = identity.check().is_ok() && self.placeholders.check(identity).is_ok();
+                let is_somebody =
+                    identity.check().is_ok() && self.policy().placeholders.check(identity).is_ok();
                 let identities = if is_somebody {
                     std::slice::from_ref(identity)
                 } else {

@@ -38,6 +38,7 @@ mod problem;
 mod processors;
 mod query;
 mod repeats;
+mod report;
 mod requests;
 mod search;
 mod stops;
@@ -308,6 +309,7 @@ fn calls() -> Calls {
         .merge(holds::calls())
         .merge(backups::calls())
         .merge(deferred::calls())
+        .merge(report::calls())
         .merge(sweeps::calls())
         .merge(dead_letters::calls())
         .merge(health::calls())

@@ -109,14 +109,19 @@ pub(super) struct Params {
 impl Params {
     /// Reads a query that may have these parameters and no others.
     pub(super) fn read(uri: &Uri, known: &[&str]) -> Result<Self, Problem> {
-        let Ok(Query(given)) = Query::<Vec<(String, String)>>::try_from_uri(uri) else {
-            return Err(Problem::new(
+        Self::given(Self::given_in(uri)?, known)
+    }
+
+    /// What a query has, as it stands there.
+    pub(super) fn given_in(uri: &Uri) -> Result<Vec<(String, String)>, Problem> {
+        match Query::<Vec<(String, String)>>::try_from_uri(uri) {
+            Ok(Query(given)) => Ok(given),
+            Err(_) => Err(Problem::new(
                 StatusCode::BAD_REQUEST,
                 "schema",
                 "the query cannot be read: expected name=value pairs with & between, percent-encoded where need be",
-            ));
-        };
-        Self::given(given, known)
+            )),
+        }
     }
 
     /// Takes parameters that came in another way.

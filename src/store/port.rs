@@ -24,6 +24,7 @@ use super::{
     polls::PollStore,
     positions::{Advance, PositionStore, PositionTransaction},
     queues::QueueStore,
+    report::ReportStore,
     requests::{Lock, RequestStore, RequestTransaction, StoredRequest},
     retention::{RetentionStore, RetentionTransaction},
     session::{Pool, Session},
@@ -63,6 +64,7 @@ pub trait Store:
     + EarlyStore
     + SuppressionStore
     + RetentionStore
+    + ReportStore
     + KeyringStore
     + SessionStore
     + std::fmt::Debug

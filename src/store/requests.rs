@@ -46,7 +46,13 @@ pub trait RequestTransaction: Send {
     async fn inbox(&mut self, keys: &[(&Tenant, CommandId)]) -> Result<Vec<InboxRow>, StoreError>;
     /// How many requests were received since this time, up to a limit. Merged ones ask nobody anything and do not count.
     /// Until the end of the transaction nobody else counts them, so that what follows from the number holds.
-    async fn received_since(&mut self, since: At, limit: u32) -> Result<u64, StoreError>;
+    /// `tenant`: only its; `None`: everybody's.
+    async fn received_since(
+        &mut self,
+        since: At,
+        tenant: Option<&Tenant>,
+        limit: u32,
+    ) -> Result<u64, StoreError>;
     /// The requests of subjects that have one of these identifiers, by id.
     async fn of_subjects(&mut self, digests: &[SubjectDigest]) -> Result<Vec<RequestId>, StoreError>;
     /// Which requests have these identifiers, merged ones apart: of each identifier so many at the most, those with the

@@ -8,6 +8,7 @@ use crate::domain::{
     identity::SuppressionDigest,
     ids::{RequestId, Tenant},
     time::At,
+    words::Status,
 };
 
 /// What was deleted, as it is committed.
@@ -57,6 +58,12 @@ pub struct PurgedRow {
     pub tenant: Tenant,
     /// The revision that it was read at.
     pub revision: u32,
+    /// When it was received.
+    pub received_at: At,
+    /// The regime of its clock.
+    pub regime: String,
+    /// The status that it had ended with.
+    pub status: Status,
 }
 
 /// A key of a compacted topic.

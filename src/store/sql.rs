@@ -24,6 +24,7 @@ mod outcomes;
 mod polls;
 mod positions;
 mod queues;
+mod report;
 mod requests;
 mod resealed;
 mod retention;

@@ -26,6 +26,7 @@ pub mod opendsr;
 mod opening;
 mod read;
 pub mod rejection;
+pub mod report;
 mod retained_headers;
 pub mod salvage;
 mod scanner;

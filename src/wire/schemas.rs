@@ -9,8 +9,8 @@ use schemars::{JsonSchema, SchemaGenerator, generate::SchemaSettings};
 use serde_json::{Value, json};
 
 use super::{
-    ack::AckMessage, backup::BackupFields, command, dead_letter::DeadLetterHeaders, status::StatusMessage,
-    suppression::SuppressionMessage, task::TaskMessage,
+    ack::AckMessage, backup::BackupFields, command, dead_letter::DeadLetterHeaders, report::Report,
+    status::StatusMessage, suppression::SuppressionMessage, task::TaskMessage,
 };
 
 /// Every schema: its file name and its text.
@@ -43,6 +43,10 @@ pub fn all() -> Vec<(&'static str, String)> {
                 writes(),
                 of::<SuppressionMessage<'_>>,
             ),
+        ),
+        (
+            "report.json",
+            document("report", "Report", writes(), of::<Report>),
         ),
         (
             "dead_letter.json",

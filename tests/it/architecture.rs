@@ -311,7 +311,17 @@ fn no_decision_reads_the_machines_clock() {
         // Only makes an id.
         ("http/requests.rs", 1),
         // Says when somebody looked; nothing is decided by it.
-        ("engine/looks.rs", 1),
+        ("engine/looks.rs", 2),
+        // Whether somebody is still signed in, and whether a token or what an identity provider says is in its time: nothing of a
+        // request is decided by it, and a clock that is wrong lets nobody decide anything.
+        ("engine/sessions.rs", 2),
+        ("http/gatekeeper.rs", 2),
+        ("http/console/sign_in.rs", 1),
+        ("http/console/oidc.rs", 1),
+        ("transport/oidc.rs", 3),
+        ("transport/oidc/code.rs", 1),
+        // What a length of time in months is counted from.
+        ("app/tasks/config_reload.rs", 1),
         // Whether a certificate is in its time: said, and for clients to decide.
         ("app/startup.rs", 1),
         ("http/mod.rs", 1),

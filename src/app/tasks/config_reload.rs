@@ -1,8 +1,9 @@
 //! SIGHUP: what can be replaced of `lacuna.toml` is read anew, and what cannot is named.
 
-use std::path::Path;
+use std::{path::Path, sync::Arc};
 
 use crate::{
+    app::settings_of,
     config::{AuthChange, Config},
     engine::Engine,
     http::Admission,
@@ -42,7 +43,21 @@ fn take_over(engine: &Engine, admission: &Admission, running: &mut Config, file:
     if let Some(auth) = &running.auth {
         tell_ends(&engine.metrics, auth);
     }
+    take_over_policy(engine, running, new);
     true
+}
+
+fn take_over_policy(engine: &Engine, running: &mut Config, new: Config) {
+    if new.policy == running.policy {
+        tracing::info!("[policy] is as it was");
+        return;
+    }
+    running.policy = new.policy;
+    let now = engine.clock.now();
+    engine.set_policy(settings_of(running, now, Arc::clone(engine.cluster())));
+    tracing::info!(
+        "[policy] is replaced: it decides what comes from now on; requests keep the deadlines and gates that they were opened with"
+    );
 }
 
 fn take_over_auth(admission: &Admission, running: &mut Config, new: &Config) -> bool {

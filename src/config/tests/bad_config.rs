@@ -213,7 +213,7 @@ lacuna.toml:9: http.listen: expected a loopback address, such as 127.0.0.1:8080:
 lacuna.toml:11: dispatch.lease: expected a duration such as 30s, 24h, 14d or 1y6mo
 lacuna.toml:12: dispatch.max_in_flight: expected a whole number from 1 to 1000000
 lacuna.toml:14: policy.grace: expected a duration such as 30s, 24h, 14d or 1y6mo
-lacuna.toml:15: policy.regime: expected one of: ccpa, drop, gdpr, lgpd, uk_gdpr, or days:N, working_days:N (N from 1 to 3650) or months:N (N from 1 to 120)
+lacuna.toml:15: policy.regime: expected one of: ccpa, drop, gdpr, indiana, kentucky, lgpd, rhode_island, uk_gdpr, or days:N, working_days:N (N from 1 to 3650) or months:N (N from 1 to 120)
 lacuna.toml:16: webhok: unknown key; did you mean \"webhook\"?
 11 problems";
     assert_eq!(shown, expected);

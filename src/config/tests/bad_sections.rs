@@ -310,11 +310,11 @@ fn policy() {
     check(&[
         (
             "[policy]\nregime = 'GDPR'",
-            "2: policy.regime: expected one of: ccpa, drop, gdpr, lgpd, uk_gdpr, or days:N, working_days:N (N from 1 to 3650) or months:N (N from 1 to 120)",
+            "2: policy.regime: expected one of: ccpa, drop, gdpr, indiana, kentucky, lgpd, rhode_island, uk_gdpr, or days:N, working_days:N (N from 1 to 3650) or months:N (N from 1 to 120)",
         ),
         (
             "[policy]\nregime = 'days:0'",
-            "2: policy.regime: expected one of: ccpa, drop, gdpr, lgpd, uk_gdpr, or days:N, working_days:N (N from 1 to 3650) or months:N (N from 1 to 120)",
+            "2: policy.regime: expected one of: ccpa, drop, gdpr, indiana, kentucky, lgpd, rhode_island, uk_gdpr, or days:N, working_days:N (N from 1 to 3650) or months:N (N from 1 to 120)",
         ),
         (
             "[policy]\ntime_zone = 'Europe/Atlantis'",

@@ -57,7 +57,7 @@ fn what_is_no_such_text() {
         (&long, "2: policy.complaint_body: expected at most 500 characters"),
         (
             "[policy]\ncomplaint_bodies = { gpdr = 'a' }",
-            "2: policy.complaint_bodies.gpdr: expected one of: ccpa, drop, gdpr, lgpd, uk_gdpr, or days:N, working_days:N (N from 1 to 3650) or months:N (N from 1 to 120)",
+            "2: policy.complaint_bodies.gpdr: expected one of: ccpa, drop, gdpr, indiana, kentucky, lgpd, rhode_island, uk_gdpr, or days:N, working_days:N (N from 1 to 3650) or months:N (N from 1 to 120)",
         ),
         (
             "[policy]\ncomplaint_bodies = 'a'",

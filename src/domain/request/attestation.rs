@@ -24,7 +24,7 @@ impl Request {
             };
             let until = self
                 .term_of(ordinal, context)
-                .map(|term| term.after.add_to(at, context.zone));
+                .map(|term| term.after.add_to(at, context.zones.of(&self.head.tenant)));
             if until != counts {
                 self.record_event(ordinal, TaskEvent::Termed { until }, trail)?;
             }

@@ -54,7 +54,7 @@ impl Request {
         let start = Start {
             at: self.gate_or(context.now),
             requested_at: self.head.requested_at,
-            zone: context.zone,
+            zone: context.zones.of(&self.head.tenant),
         };
         let planned = addition(processor, opening, context.registry, start);
         if planned.is_empty() {

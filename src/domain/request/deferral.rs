@@ -87,7 +87,7 @@ impl Request {
             .registry
             .get(&task.processor)?
             .retention_of(&task.categories)?;
-        Some(rule.keep.add_to(*anchor, context.zone))
+        Some(rule.keep.add_to(*anchor, context.zones.of(&self.head.tenant)))
     }
 
     /// What comes of a deferred task whose date has come: rules are read again first.
@@ -160,7 +160,7 @@ impl Request {
         let look = |purpose, after: Period| TaskEvent::SecondLook {
             attempt,
             purpose,
-            until: after.add_to(context.now, context.zone),
+            until: after.add_to(context.now, context.zones.of(&self.head.tenant)),
         };
         let settled = TaskEvent::Settled {
             attempt,

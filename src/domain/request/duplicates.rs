@@ -129,8 +129,9 @@ impl Newcomer<'_> {
         duplicates: &Duplicates,
         context: &Context<'_>,
     ) -> Place {
-        let within =
-            |period: Period, one: &Request| period.add_to(one.head.received_at, context.zone) > context.now;
+        let within = |period: Period, one: &Request| {
+            period.add_to(one.head.received_at, context.zones.of(&one.head.tenant)) > context.now
+        };
         let limit = duplicates.repeat_limit;
         let repeated = |but: Option<RequestId>| {
             let count = earlier

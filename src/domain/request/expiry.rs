@@ -42,7 +42,10 @@ impl Request {
     /// What becomes of the digests of its identifiers. A legal hold needs them: what comes in of the same person must
     /// be found with what is held.
     pub fn fate_of_lookups(&self, keeps: &Keeps, context: &Context<'_>) -> Fate {
-        if !self.has_ended_before(|end| keeps.lookups_until(end, context.zone), context.now) {
+        if !self.has_ended_before(
+            |end| keeps.lookups_until(end, context.zones.controller()),
+            context.now,
+        ) {
             Fate::Counts
         } else if self.is_held(context) {
             Fate::Stays
@@ -54,7 +57,10 @@ impl Request {
     /// What becomes of its rows. They stay as long as a hold covers it, and as long as it can be named: because its
     /// identifiers are kept, or because a restore could still bring back what it has erased.
     pub fn fate_of_records(&self, keeps: &Keeps, context: &Context<'_>) -> Fate {
-        if !self.has_ended_before(|end| keeps.records_until(end, context.zone), context.now) {
+        if !self.has_ended_before(
+            |end| keeps.records_until(end, context.zones.controller()),
+            context.now,
+        ) {
             Fate::Counts
         } else if self.is_held(context) || self.can_be_named(context) {
             Fate::Stays

@@ -46,14 +46,13 @@ mod tests;
 
 use std::time::Duration;
 
-use jiff::tz::TimeZone;
 use serde::{Deserialize, Serialize};
 
 use merged::Following;
 
 use super::{
     backup::Week,
-    calendar::Regime,
+    calendar::{Regime, Zones},
     entry::Entry,
     fact::{FactVersion, Facts},
     ids::{HoldId, ProcessorId, RequestId, TaskId, Tenant},
@@ -184,8 +183,8 @@ pub struct Context<'a> {
     pub registry: &'a Registry,
     /// Everything that is known: holds, copies, restores.
     pub facts: &'a Facts,
-    /// The controller's zone, in which months and years are counted.
-    pub zone: &'a TimeZone,
+    /// The zones in which months and years are counted.
+    pub zones: Zones<'a>,
     /// How far the clocks of Lacuna and of backup systems may be apart.
     pub clock_skew: Duration,
     /// The delay before the attempt that follows the n-th one.

@@ -97,7 +97,7 @@ pub(super) const fn just_after(deadline: At) -> At {
 /// From when on a missing proof of rotation is overdue; `None`: its set is registered no more.
 pub(super) fn overdue_from(task: &Task, horizon: At, context: &Context<'_>) -> Option<At> {
     let set = context.registry.get(&task.processor)?.backup.as_ref()?;
-    Some(set.overdue_after.add_to(horizon, context.zone))
+    Some(set.overdue_after.add_to(horizon, context.zones.controller()))
 }
 
 /// Whether only an event ends its horizon; also where nobody knows, because its set is registered no more.

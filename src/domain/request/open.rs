@@ -143,7 +143,7 @@ pub fn open(
     let start = Start {
         at: not_before.unwrap_or(now),
         requested_at: head.requested_at,
-        zone: context.zone,
+        zone: context.zones.of(&opening.tenant),
     };
     let planned = plan(opening, context.registry, start)?;
     let awaits_verification = rules.require_verification && !opening.identity_verified;
@@ -255,7 +255,7 @@ fn check_requested_at(opening: &Opening, context: &Context<'_>) -> Result<(), Ca
     if at > context.now.plus(context.clock_skew) {
         return Err(CannotOpen::RequestedAt("lies in the future"));
     }
-    if OLDEST.add_to(at, context.zone) < context.now {
+    if OLDEST.add_to(at, context.zones.of(&opening.tenant)) < context.now {
         return Err(CannotOpen::RequestedAt("lies more than ten years back"));
     }
     Ok(())
@@ -326,7 +326,7 @@ const fn awaited(needed: bool) -> Check {
 fn dates(opening: &Opening, rules: &Rules, context: &Context<'_>) -> (Option<At>, bool) {
     let now = context.now;
     let asked = opening.not_before.filter(|gate| *gate > now);
-    let grace = (!rules.grace.is_zero()).then(|| rules.grace.add_to(now, context.zone));
+    let grace = (!rules.grace.is_zero()).then(|| rules.grace.add_to(now, context.zones.of(&opening.tenant)));
     match (asked, grace) {
         (Some(asked), Some(grace)) if grace > asked => (Some(grace), true),
         (Some(asked), _) => (Some(asked), false),

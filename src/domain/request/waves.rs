@@ -269,7 +269,10 @@ const fn is_asked(state: &TaskState) -> bool {
 
 /// C + keep + skew, and never before a copy that holds the data may be deleted.
 fn horizon(task: &Task, rule: &BackupSet, confirmed: At, context: &Context<'_>) -> At {
-    let by_rule = rule.keep.add_to(confirmed, context.zone).plus(context.clock_skew);
+    let by_rule = rule
+        .keep
+        .add_to(confirmed, context.zones.controller())
+        .plus(context.clock_skew);
     let locked = context
         .facts
         .copies(&task.processor)

@@ -66,6 +66,9 @@ impl Touched<'_> {
             id: self.request.id,
             tenant: self.request.head.tenant.clone(),
             revision: self.request.revision,
+            received_at: self.request.head.received_at,
+            regime: self.request.head.regime.to_string(),
+            status: self.request.life.status,
         });
         let key = CompactedKey::Status(self.request.id);
         changes.last_words.push(last_word(key, now));

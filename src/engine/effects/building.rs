@@ -35,7 +35,7 @@ pub(in crate::engine) struct Secrets {
 impl Engine {
     /// The state of a request, as outsiders are told.
     pub fn status_of<'a>(&'a self, request: &'a Request) -> StatusMessage<'a> {
-        status_message(request, &self.complaint_bodies, &self.lanes_now().view())
+        status_message(request, &self.policy().complaint_bodies, &self.lanes_now().view())
     }
 
     /// Adds what is to be said of a request. `false`: the program fails at it, so nothing is, and its outbox row goes: it

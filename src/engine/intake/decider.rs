@@ -62,7 +62,10 @@ impl<'a> Decider<'_, '_, 'a> {
         // its regime was there stays taken.
         if !matches!(repeated, Some(Ok(_)))
             && let Command::Open(opening) = command
-            && let Some(fault) = self.engine.rules.fault_of_regime(opening, self.inputs.now)
+            && let Some(fault) = self
+                .engine
+                .rules_of(&opening.tenant)
+                .fault_of_regime(opening, self.inputs.now)
         {
             return Ok(Err(Rejection::schema(fault.to_string())));
         }

@@ -125,7 +125,6 @@ impl Decider<'_, '_, '_> {
         decide: &Decide,
     ) -> Result<Result<RequestId, Rejection>, EngineError> {
         let context = self.context();
-        let rules = self.engine.rules.rulebook();
         let found = self
             .batch
             .get_mut(decide.request_id)
@@ -141,6 +140,7 @@ impl Decider<'_, '_, '_> {
             Some(stored) => Body::unpack(&stored.body)?.submitter,
             None => None,
         };
+        let rules = self.engine.rules_of(&touched.request.head.tenant).rulebook();
         let decided = touched.attempt(|request| {
             let submitter = submitter.as_deref();
             request.decide(&decide.decision, &decide.actor, submitter, rules, &context)

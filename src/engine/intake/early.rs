@@ -76,10 +76,10 @@ impl Early {
         } else {
             tx.early_of(&opened).await?
         };
-        let may_wait =
-            !engine.early.wait.is_zero() && prepared().any(|p| EarlyCommand::of(&p.command).is_some());
+        let may_wait = !engine.policy().early.wait.is_zero()
+            && prepared().any(|p| EarlyCommand::of(&p.command).is_some());
         let room = if may_wait {
-            u64::from(engine.early.most).saturating_sub(tx.early_count().await?)
+            u64::from(engine.policy().early.most).saturating_sub(tx.early_count().await?)
         } else {
             0
         };
@@ -137,7 +137,7 @@ impl<'e, 'a> Decider<'e, '_, 'a> {
             tenant: prepared.command.tenant().clone(),
             command_id: prepared.command.command_id(),
             arrived_at: self.inputs.now,
-            expires_at: self.inputs.now.plus(self.engine.early.wait),
+            expires_at: self.inputs.now.plus(self.engine.policy().early.wait),
             command: vault.seal_dead_letter(&zeroize::Zeroizing::new(command.pack()?)),
             raw: vault.seal_dead_letter(&arrival.raw),
             headers: self.engine.seal_headers(&arrival.headers),

@@ -47,10 +47,15 @@ impl<'a> Decider<'_, '_, 'a> {
             former: &subject.former,
             commitment: subject.commitment,
             revision: self.inputs.active.revision,
-            needs_approval: self.loaded.room == 0,
+            needs_approval: self.loaded.room.is_out(&opening.tenant),
             earlier: &earlier,
         };
-        match open(opening, admission, &self.engine.rules, &context) {
+        match open(
+            opening,
+            admission,
+            self.engine.rules_of(&opening.tenant),
+            &context,
+        ) {
             Ok(opened) => {
                 self.take_place(opening, subject, opened);
                 Ok(Ok(opening.request_id))
@@ -71,7 +76,7 @@ impl<'a> Decider<'_, '_, 'a> {
             }
             None => {
                 // What asks nobody anything is no volume.
-                self.loaded.room = self.loaded.room.saturating_sub(1);
+                self.loaded.room.take(&opening.tenant);
                 self.loaded
                     .earlier_requests
                     .opened(opening.request_id, &subject.digests);

@@ -73,7 +73,7 @@ impl UnitOfWork<'static> for ApproveAll<'_> {
         inputs: &DecisionInputs,
         batch: &mut Batch<'static>,
     ) -> Result<Outcome<Vec<Tenant>>, OperateError> {
-        let (context, rules) = (self.engine.context(inputs), self.engine.rules.rulebook());
+        let context = self.engine.context(inputs);
         let note = decision_note(&Decision::Approve, self.actor, None);
         let mut approved = Vec::new();
         for id in self.ids {
@@ -82,6 +82,7 @@ impl UnitOfWork<'static> for ApproveAll<'_> {
             };
             let submitter = submitters.of.get(id).and_then(Option::as_deref);
             let approve = |request: &mut Request| {
+                let rules = self.engine.rules_of(&request.head.tenant).rulebook();
                 request.decide(&Decision::Approve, self.actor, submitter, rules, &context)
             };
             match touched.attempt(approve) {

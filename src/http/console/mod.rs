@@ -21,11 +21,13 @@ mod page;
 mod parts;
 mod posted;
 mod processor;
+mod report;
 mod request;
 mod search;
 mod sign_in;
 mod throttle;
 mod visitor;
+mod way_in;
 
 use std::sync::Arc;
 
@@ -42,6 +44,7 @@ pub(super) use self::browser::Browsers;
 pub(super) fn routes(api: &Arc<Api>) -> Router<Arc<Api>> {
     Router::new()
         .route("/", get(home::show))
+        .route("/report", get(report::show))
         .route("/login", get(sign_in::show).post(sign_in::take))
         .route("/login/oidc", get(oidc::begin))
         .route("/login/callback", get(oidc::come_back))

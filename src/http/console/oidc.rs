@@ -18,15 +18,13 @@ use super::{
     super::{Api, problem::Problem},
     browser::{Address, Browser},
     fault::Fault,
-    sign_in::{self, local},
+    sign_in,
+    way_in::local,
 };
 use crate::{
     engine::sessions::SessionId,
     transport::oidc::{Attempt, OidcError},
 };
-
-/// Where one goes to it from here.
-const PATH: &str = "/login/oidc";
 
 /// Where one comes back to.
 const BACK: &str = "/login/callback";
@@ -46,14 +44,6 @@ pub(super) struct Back {
     code: Option<String>,
     iss: Option<String>,
     error: Option<String>,
-}
-
-/// Where somebody goes to sign in who wants to see this page.
-pub(super) fn address(next: &str) -> String {
-    match serde_html_form::to_string([("next", next)]) {
-        Ok(query) if next != "/" => format!("{PATH}?{query}"),
-        _ => PATH.to_owned(),
-    }
 }
 
 /// `GET /login/oidc`

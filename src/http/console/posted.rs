@@ -8,6 +8,7 @@ use axum::{
     extract::{FromRequest, FromRequestParts as _, Request},
     http::StatusCode,
 };
+use maud::{Markup, html};
 use serde::{Deserialize, de::DeserializeOwned};
 use subtle::ConstantTimeEq as _;
 
@@ -18,7 +19,7 @@ use super::{
 };
 
 /// The name of the field that `Visitor::csrf_field` writes.
-pub(super) const TOKEN: &str = "csrf";
+const TOKEN: &str = "csrf";
 
 /// The fields of a form that came from a page of this console. `T` must take unknown fields: the token is one of them. A field
 /// that comes several times is a list.
@@ -44,6 +45,11 @@ impl<T: DeserializeOwned> FromRequest<Arc<Api>> for Posted<T> {
         }
         Ok(Self(read(&body)?))
     }
+}
+
+/// The field with the token of a form.
+pub(super) fn form_token(browser: &Browser) -> Markup {
+    html! { input type="hidden" name=(TOKEN) value=(browser.form_token()); }
 }
 
 /// The library's own words may repeat what was sent.

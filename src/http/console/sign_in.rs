@@ -15,16 +15,13 @@ use super::{
     browser::{Address, Browser, Who},
     fault::Fault,
     frame::bare,
-    posted::Posted,
-    visitor::form_token,
+    posted::{Posted, form_token},
+    way_in::{SIGN_IN, local, oidc_address},
 };
 use crate::{
     config::Secret,
     engine::sessions::{Holder, SessionId},
 };
-
-/// Where one signs in.
-const PATH: &str = "/login";
 
 /// What the page of the sign-in is asked with.
 #[derive(Debug, Default, Deserialize)]
@@ -48,38 +45,6 @@ pub(super) struct SignIn {
 /// A form without fields of its own.
 #[derive(Deserialize)]
 pub(super) struct Nothing {}
-
-/// Where somebody signs in who wanted to see this page.
-pub(super) fn address(next: &str, ended: bool) -> String {
-    let next = local(next);
-    let mut query = Vec::new();
-    if next != "/" {
-        query.push(("next", next));
-    }
-    if ended {
-        query.push(("ended", "true"));
-    }
-    match serde_html_form::to_string(&query) {
-        Ok(query) if !query.is_empty() => format!("{PATH}?{query}"),
-        _ => PATH.to_owned(),
-    }
-}
-
-/// A page of this console, or its start page: a link to the sign-in must not lead to another site.
-pub(super) fn local(next: &str) -> &str {
-    let is_path = next.starts_with('/') && !next.starts_with("//");
-    // Browsers read a backslash as a slash, and leave tabs and line ends out.
-    let is_plain = next.bytes().all(|b| b.is_ascii_graphic() && b != b'\\');
-    let is_sign_in = [PATH, "/logout"].iter().any(|own| {
-        next.strip_prefix(own)
-            .is_some_and(|rest| !rest.starts_with(|c: char| c.is_alphanumeric()))
-    });
-    if is_path && is_plain && !is_sign_in {
-        next
-    } else {
-        "/"
-    }
-}
 
 /// `GET /login`
 pub(super) async fn show(
@@ -155,7 +120,7 @@ pub(super) async fn end(
     api.engine.end_session(&browser.id).await?;
     // The browser's next forms are bound to an id that nobody has used.
     let id = SessionId::random();
-    Ok((cookie(api.browsers.cookie(&id)), Redirect::to(PATH)).into_response())
+    Ok((cookie(api.browsers.cookie(&id)), Redirect::to(SIGN_IN)).into_response())
 }
 
 const fn cookie(value: HeaderValue) -> [(header::HeaderName, HeaderValue); 1] {
@@ -172,7 +137,7 @@ pub(super) fn form(api: &Api, browser: &Browser, next: &str, said: Option<&str>)
         }
         @if let Some(provider) = &provider {
             p {
-                a.button href=(super::oidc::address(local(next))) { "Sign in with " (host(&provider.config().issuer)) }
+                a.button href=(oidc_address(local(next))) { "Sign in with " (host(&provider.config().issuer)) }
             }
         }
         @if provider.is_none() || api.gatekeeper.has_tokens() {
@@ -190,7 +155,7 @@ fn host(issuer: &str) -> &str {
 
 fn token_form(browser: &Browser, next: &str) -> Markup {
     html! {
-        form.sign-in method="post" action=(PATH) {
+        form.sign-in method="post" action=(SIGN_IN) {
             (form_token(browser))
             input type="hidden" name="next" value=(local(next));
             label for="token" { "Token" }
@@ -201,46 +166,5 @@ fn token_form(browser: &Browser, next: &str) -> Markup {
             }
             button type="submit" { "Sign in" }
         }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn only_pages_of_this_console_are_led_to() {
-        for own in ["/", "/requests", "/requests/1?x=/a&y=%2F", "/loginx", "/a//b"] {
-            assert_eq!(local(own), own);
-        }
-        for other in [
-            "",
-            "requests",
-            "//evil.example",
-            "/\\evil.example",
-            "/\t/evil.example",
-            "\\\\evil.example",
-            "https://evil.example/",
-            "javascript:alert(1)",
-            "/a\r\nSet-Cookie: a=b",
-            "/ä",
-            "/login",
-            "/login?next=/",
-            "/login/oidc",
-            "/logout",
-        ] {
-            assert_eq!(local(other), "/", "{other}");
-        }
-    }
-
-    #[test]
-    fn the_page_that_was_asked_for_is_remembered() {
-        assert_eq!(address("/", false), "/login");
-        assert_eq!(address("/", true), "/login?ended=true");
-        assert_eq!(
-            address("/requests?status=overdue&x=1", false),
-            "/login?next=%2Frequests%3Fstatus%3Doverdue%26x%3D1"
-        );
-        assert_eq!(address("//evil.example", false), "/login");
     }
 }

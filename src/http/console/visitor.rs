@@ -6,7 +6,7 @@ use axum::{
     extract::FromRequestParts,
     http::{Method, Uri, request::Parts},
 };
-use maud::{Markup, html};
+use maud::Markup;
 
 use super::{
     super::{
@@ -15,8 +15,8 @@ use super::{
     },
     browser::{Browser, Who},
     fault::Fault,
-    posted::TOKEN,
-    sign_in,
+    posted::form_token,
+    way_in::sign_in_address,
 };
 use crate::domain::time::At;
 
@@ -52,11 +52,6 @@ impl<R> Visitor<R> {
     }
 }
 
-/// The field with the token of a form.
-pub(super) fn form_token(browser: &Browser) -> Markup {
-    html! { input type="hidden" name=(TOKEN) value=(browser.form_token()); }
-}
-
 impl<R: Roles> FromRequestParts<Arc<Api>> for Visitor<R> {
     type Rejection = Fault;
 
@@ -73,7 +68,7 @@ impl<R: Roles> FromRequestParts<Arc<Api>> for Visitor<R> {
                     roles: PhantomData,
                 })
             }
-            Who::Unknown { ended } => Err(Fault::elsewhere(sign_in::address(
+            Who::Unknown { ended } => Err(Fault::elsewhere(sign_in_address(
                 wanted(&parts.method, &parts.uri),
                 *ended,
             ))),

@@ -137,7 +137,12 @@ impl<S: Session> RequestTransaction for S {
         self.fetch(inbox(keys)).await?.try_map(inbox_row)
     }
 
-    async fn received_since(&mut self, since: At, limit: u32) -> Result<u64, StoreError> {
+    async fn received_since(
+        &mut self,
+        since: At,
+        tenant: Option<&Tenant>,
+        limit: u32,
+    ) -> Result<u64, StoreError> {
         // Lets one transaction at a time count requests and open more: two that counted at once would each let the whole
         // rest of the hour's volume through. The number beside the schema follows those of the gate and of early commands.
         let sql = sql!([
@@ -148,12 +153,13 @@ impl<S: Session> RequestTransaction for S {
         // A statement of its own: its snapshot is of a time when the lock was held.
         let sql = sql!(
             "select count(*) from (select" ["" | " 1"] " from request r " join " state s on s.id = r.id \
-             where r.received_at > $1 and s.status <> $3 limit $2) as lately"
+             where r.received_at > $1 and s.status <> $3 and ($4 = '' or r.tenant = $4) limit $2) as lately"
         );
         let statement = Statement::new(sql)
             .bind(since.millis())
             .bind(i64::from(limit))
-            .bind(i16::from(Status::Merged.code()));
+            .bind(i16::from(Status::Merged.code()))
+            .bind(tenant.map_or("", Tenant::as_str));
         let (n,): (i64,) = self.fetch(statement).await?.one()?;
         Ok(n.cast_unsigned())
     }

@@ -3,6 +3,7 @@
 use async_trait::async_trait;
 use uuid::Uuid;
 
+use super::report;
 use crate::{
     domain::{identity::SubjectDigest, ids::RequestId, time::At},
     store::{
@@ -69,6 +70,7 @@ pub(super) async fn write(on: &mut impl Session, changes: &Changes) -> Result<()
             .await?;
     }
     if !changes.purged.is_empty() {
+        report::count_forgotten(on, &changes.purged).await?;
         delete_states(on, &changes.purged).await?;
         delete_rows(on, &changes.purged).await?;
     }

@@ -11,6 +11,7 @@ mod large;
 mod mistakes;
 mod reconciling;
 mod redriving;
+mod reloading;
 mod remote;
 mod services;
 mod starting;

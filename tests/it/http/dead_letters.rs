@@ -13,7 +13,7 @@ use uuid::Uuid;
 use super::fixture::{Api, api, command};
 
 /// Takes in what comes from a topic and cannot be taken.
-async fn refuse(api: &Api, offset: i64, text: &str) {
+pub async fn refuse(api: &Api, offset: i64, text: &str) {
     let engine = &api.engine;
     let content = engine.intake().prepare_command(
         text.as_bytes(),

@@ -274,7 +274,7 @@ fn config(folder: &Path, http: &str, auth: bool) -> Config {
 }
 
 /// Names are short, and so are only tokens that nobody has written down.
-fn digest_of(token: &str) -> String {
+pub fn digest_of(token: &str) -> String {
     use sha2::Digest as _;
     format!("sha256:{}", hex::encode(sha2::Sha256::digest(token.as_bytes())))
 }

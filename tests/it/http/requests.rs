@@ -53,7 +53,7 @@ async fn unknown_regime_is_answered_with_known_ones() {
     reply.is(400, "schema");
     let detail = reply.json["detail"].as_str().unwrap();
     assert!(
-        detail.starts_with("regime: expected one of: ccpa, drop, gdpr, lgpd, uk_gdpr, or days:N"),
+        detail.starts_with("regime: expected one of: ccpa, drop, gdpr, indiana, kentucky, lgpd, rhode_island, uk_gdpr, or days:N"),
         "{detail}"
     );
     assert!(

@@ -103,7 +103,7 @@ async fn a_regime_that_is_there_no_more(fixture: Fixture) {
     assert!(
         refusal
             .detail
-            .contains("ccpa, drop, gdpr, lgpd, uk_gdpr, or days:N"),
+            .contains("ccpa, drop, gdpr, indiana, kentucky, lgpd, rhode_island, uk_gdpr, or days:N"),
         "{refusal}"
     );
     // Shape goes before state: also where the request is there already.

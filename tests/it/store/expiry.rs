@@ -127,6 +127,9 @@ pub fn purging(n: u128, revision: u32) -> Changes {
             id: id(n),
             tenant: tenant(),
             revision,
+            received_at: at(7_200_001),
+            regime: "gdpr".to_owned(),
+            status: Status::Completed,
         }],
         ..Changes::default()
     }

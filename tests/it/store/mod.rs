@@ -19,6 +19,7 @@ mod races;
 mod requests;
 mod rows;
 mod schema;
+mod sessions;
 mod sqlite;
 mod statements;
 mod sweeps;
@@ -83,6 +84,8 @@ on_both_stores! {
     facts::older_facts_are_chained_from_the_start as older_facts_are_chained_from_the_start,
     outcomes::are_summed_by_minutes_and_hours as outcomes_are_summed_by_minutes_and_hours,
     outcomes::forget_minutes_of_which_nothing_is_out as outcomes_forget_minutes_of_which_nothing_is_out,
+    sessions::are_seen_and_ended as sessions_are_seen_and_ended,
+    sessions::are_forgotten_when_their_time_is_over as sessions_are_forgotten_when_their_time_is_over,
     sweeps::are_taken_up_where_they_stopped as sweeps_are_taken_up_where_they_stopped,
     sweeps::walk_what_is_open as sweeps_walk_what_is_open,
     sweeps::walk_what_is_held_or_deferred as sweeps_walk_what_is_held_or_deferred,

@@ -20,6 +20,7 @@ use super::{
     model::Model,
     ops::{Op, op, rules},
     random::{Bench, essence, registry_of, step},
+    recount,
 };
 use crate::{
     schedules::world::{World, control_from, erase},
@@ -234,6 +235,8 @@ fn the_engine_lives_as_the_pure_domain_does() {
             for event in &events {
                 life.play(event).await;
             }
+            let (store, now) = (&*life.world.fixture.store, life.world.clock.now());
+            recount::check(store, life.bench.request.id, &life.bench.registry, now).await;
             life.world.check().await;
         });
         Ok(())

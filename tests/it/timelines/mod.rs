@@ -11,6 +11,7 @@ mod model;
 mod ops;
 mod pace;
 mod random;
+mod recount;
 
 use std::sync::Arc;
 

@@ -237,7 +237,7 @@ pub fn context<'a>(registry: &'a Registry, facts: &'a Facts, now: At) -> Context
         now,
         registry,
         facts,
-        zone: &UTC,
+        zones: lacuna::domain::calendar::Zones::only(&UTC),
         clock_skew: SKEW,
         delay: &|_, _| Duration::from_secs(3600),
         keep_after_completion: Duration::ZERO,

@@ -109,4 +109,6 @@ server.listen(0, '127.0.0.1', () => {
   build();
   console.log(issuer);
 });
+// Whoever has read where it listens reads no further.
+process.stdout.on('error', () => {});
 process.stdin.resume().on('end', () => process.exit(0));

@@ -101,7 +101,7 @@ impl Way {
             now: self.now,
             facts: &self.facts,
             registry: context.registry,
-            zone: context.zone,
+            zones: context.zones,
             clock_skew: context.clock_skew,
             delay: &|_, _| Duration::ZERO,
             keep_after_completion: context.keep_after_completion,

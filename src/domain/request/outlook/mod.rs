@@ -368,7 +368,7 @@ impl Request {
             let rule = context.registry.get(set)?.backup.as_ref()?;
             let by_rule = rule
                 .keep
-                .add_to(copies_before, context.zone)
+                .add_to(copies_before, context.zones.controller())
                 .plus(context.clock_skew);
             let locked = context
                 .facts

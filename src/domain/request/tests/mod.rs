@@ -42,7 +42,7 @@ use super::{
 use crate::domain::{
     ack::{Ack, Answer, Evidence, Retained},
     calendar::{
-        Calendar, Period,
+        Calendar, Period, Zones,
         tests::{regime, regimes},
     },
     command::{Opening, Scope},
@@ -251,7 +251,7 @@ impl Bench {
             now,
             registry: &registry,
             facts: &facts,
-            zone: &TimeZone::UTC,
+            zones: Zones::only(&TimeZone::UTC),
             clock_skew: SKEW,
             delay: &delay,
             keep_after_completion: Duration::ZERO,
@@ -288,7 +288,7 @@ impl Bench {
             now: self.now,
             registry: &self.registry,
             facts: &self.facts,
-            zone: &TimeZone::UTC,
+            zones: Zones::only(&TimeZone::UTC),
             clock_skew: SKEW,
             delay: &delay,
             keep_after_completion: self.keep,

@@ -149,7 +149,7 @@ fn five_years_after(simulation: &Simulation, person: Person) -> Option<At> {
     let closed = At::parse(person.account_closed_at).ok()?;
     simulation
         .engine
-        .with_context(|context| rule.keep.add_to(closed, context.zone))
+        .with_context(|context| rule.keep.add_to(closed, context.zones.controller()))
         .ok()
 }
 

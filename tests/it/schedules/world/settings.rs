@@ -68,6 +68,7 @@ pub fn settings() -> Settings {
             duplicates: lacuna::domain::request::duplicates::Duplicates::default(),
         },
         approval: lacuna::domain::request::gates::Approval::Never,
+        tenant_rules: std::collections::BTreeMap::new(),
         early: lacuna::domain::early::EarlyCommands {
             wait: Duration::ZERO,
             most: 3,
