@@ -20,7 +20,7 @@ use super::{
 use crate::{
     domain::{
         fact::{FactVersion, Facts},
-        ids::ProcessorId,
+        ids::{ProcessorId, Tenant},
         request::{Claims, Context, Shut, Withheld, gates::Rulebook, refusal::ComplaintBodies},
         time::At,
     },
@@ -227,14 +227,14 @@ impl Engine {
         &self.policy().rules.calendar.zone
     }
 
-    /// The rules that people's decisions are taken under.
-    pub fn rulebook(&self) -> Rulebook<'_> {
-        self.rules.rulebook()
+    /// The rules that people's decisions about requests of a tenant are taken under.
+    pub fn rulebook(&self, tenant: &Tenant) -> Rulebook<'_> {
+        self.rules_of(tenant).rulebook()
     }
 
     /// Whom a person can complain to about a refusal.
-    pub const fn complaint_bodies(&self) -> &ComplaintBodies {
-        &self.complaint_bodies
+    pub fn complaint_bodies(&self) -> &ComplaintBodies {
+        &self.policy().complaint_bodies
     }
 
     /// What the domain decides by.

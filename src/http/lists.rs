@@ -2,6 +2,9 @@
 //!
 //! What most requests have in common has no index of its own, so a page may come short, or empty, and yet have a cursor.
 
+mod rows;
+mod scan;
+
 use std::sync::Arc;
 
 use axum::{
@@ -19,7 +22,7 @@ use super::{
     Api,
     auth::{Auditor, By, Caller},
     calls::Calls,
-    csv::{self, is_wanted},
+    csv::is_wanted,
     problem::Problem,
     query::{Page, Params, cursor},
 };
@@ -38,85 +41,10 @@ use crate::{
     wire::status::StatusMessage,
 };
 
-/// How many requests one call looks at: some 100 ms of work.
-const MAX_SCANNED: usize = 20_000;
-/// How many are read at a time.
-const CHUNK: usize = 1_000;
+pub(super) use self::scan::Scan;
 
 /// The list of a cursor, by id.
 pub(super) const REQUESTS: u8 = b'r';
-
-/// Walks over requests.
-pub(super) struct Scan<'a> {
-    engine: &'a Engine,
-    walk: Walk,
-    left: usize,
-    chunk: usize,
-    ended: bool,
-}
-
-impl<'a> Scan<'a> {
-    /// By id, after a request. `open_only`: closed ones cannot be meant. `wanted`: how many items would do.
-    pub(super) fn new(engine: &'a Engine, open_only: bool, after: Option<RequestId>, wanted: usize) -> Self {
-        let walk = Walk {
-            among: if open_only { Among::Open } else { Among::All },
-            order: ListOrder::Id,
-            backwards: false,
-            after: after.map(|id| (At::default(), id)),
-            due_after: None,
-            due_before: None,
-            limit: 0,
-        };
-        Self::of(engine, walk, wanted)
-    }
-
-    /// Any walk.
-    pub(super) const fn of(engine: &'a Engine, walk: Walk, wanted: usize) -> Self {
-        Self {
-            engine,
-            walk,
-            left: MAX_SCANNED,
-            chunk: wanted + 1,
-            ended: false,
-        }
-    }
-
-    /// Looks at so many requests at the most.
-    pub(super) const fn at_most(mut self, requests: usize) -> Self {
-        self.left = requests;
-        self
-    }
-
-    /// The next requests; none: the end has come, of the list or of what one call looks at.
-    pub(super) async fn next(&mut self) -> Result<Vec<Request>, Problem> {
-        let rows = self.next_placed().await?;
-        Ok(rows.into_iter().map(|(_, request)| request).collect())
-    }
-
-    /// The same, each with its place.
-    async fn next_placed(&mut self) -> Result<Vec<(ListPlace, Request)>, Problem> {
-        if self.ended || self.left == 0 {
-            return Ok(Vec::new());
-        }
-        let count = self.chunk.min(self.left);
-        self.walk.limit = u32::try_from(count).unwrap_or(u32::MAX);
-        let rows = self.engine.walk(&self.walk).await?;
-        self.ended = rows.len() < count;
-        self.left -= count;
-        self.chunk = CHUNK;
-        self.walk.after = rows.last().map(|(place, _)| *place).or(self.walk.after);
-        Ok(rows)
-    }
-
-    /// The last request that was looked at, where the list goes on after it.
-    pub(super) fn cut_off_at(&self) -> Option<RequestId> {
-        self.cut_off_place().map(|(_, id)| id)
-    }
-
-    const fn cut_off_place(&self) -> Option<ListPlace> {
-        if self.ended { None } else { self.walk.after }
-    }
-}
 
 /// Reads the conditions among the parameters.
 pub(super) fn read_filter(params: &mut Params) -> Filter {
@@ -325,7 +253,7 @@ pub(super) async fn requests(
     let as_csv = is_wanted(&mut params, &headers);
     let wanted = Wanted::read(params, &caller)?;
     if as_csv {
-        return Ok(csv::requests(api, wanted));
+        return Ok(wanted.as_csv(api));
     }
     let page = wanted.page(&api.engine).await?;
     let items = page

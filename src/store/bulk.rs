@@ -34,6 +34,8 @@ pub trait BulkStore: Send + Sync {
     async fn bulk_refusals(&self, job: Uuid) -> Result<Vec<(String, u64)>, StoreError>;
     /// Takes on the job that has waited the longest, for as long as the owner is heard of; `None`: none runs that nobody else has.
     async fn own_bulk_job(&self, owner: Uuid, now: At, until: At) -> Result<Option<BulkJob>, StoreError>;
+    /// Leaves the jobs of an owner that ends to others, at once.
+    async fn leave_bulk_jobs(&self, owner: Uuid) -> Result<(), StoreError>;
     /// Deletes jobs that ended before this time, and says how many.
     async fn forget_bulk_jobs(&self, before: At) -> Result<u64, StoreError>;
 }

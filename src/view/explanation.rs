@@ -137,7 +137,7 @@ impl<'a> Explanation<'a> {
         let openers = gates.iter().filter_map(|gate| outlook::opener(*gate, request));
         Ok(Self {
             request: status_message(request, complaint_bodies, &lanes),
-            headline: headline(request, context.now, context.zone),
+            headline: headline(request, context.now, context.zones.of(&request.head.tenant)),
             reason: request.head.reason,
             nobody_was_asked: request.nobody_was_asked(),
             warnings: warnings(full, vault, context)?,

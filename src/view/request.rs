@@ -56,7 +56,7 @@ impl<'a> RequestOverview<'a> {
     ) -> Self {
         Self {
             status: status_message(request, complaint_bodies, lanes),
-            headline: headline(request, context.now, context.zone),
+            headline: headline(request, context.now, context.zones.of(&request.head.tenant)),
             reason: request.head.reason,
             deadline_rolled: request.life.clock.rolled,
             task_list: TaskView::all(request, lanes).collect(),
@@ -135,7 +135,7 @@ impl<'a> RequestDetail<'a> {
             to_do: to_do.map(|sentence| sentence.text.clone()).collect(),
             warnings: warnings(full, Some(parts.vault), context)?,
             status: parts.status,
-            headline: headline(request, context.now, context.zone),
+            headline: headline(request, context.now, context.zones.of(&request.head.tenant)),
             reason: request.head.reason,
             requested_at: request.head.requested_at,
             deadline_rolled: request.life.clock.rolled,

@@ -17,6 +17,7 @@ use crate::domain::words::DeadLetterReason;
 
 /// Every field name that a detail may show. A name that is not here could be a key that the sender made up.
 pub(super) const FIELD_NAMES: &[&str] = &[
+    "action",
     "actions_by_processor",
     "actor",
     "anchors",
@@ -30,10 +31,13 @@ pub(super) const FIELD_NAMES: &[&str] = &[
     "data",
     "data_base64",
     "digest",
+    "dry_run",
     "event_id",
     "evidence",
     "exclude",
     "expected_by",
+    "expected_count",
+    "filter",
     "generation",
     "hold_id",
     "id",
@@ -43,6 +47,7 @@ pub(super) const FIELD_NAMES: &[&str] = &[
     "identity_type",
     "identity_value",
     "identity_verified",
+    "ids",
     "lock_until",
     "message",
     "metadata",

@@ -306,10 +306,16 @@ fn no_decision_reads_the_machines_clock() {
         ("http/manual.rs", 1),
         ("engine/by_hand.rs", 1),
         ("engine/settlement.rs", 1),
-        ("http/dead_letters.rs", 1),
+        ("http/dead_letters.rs", 2),
         ("app/tasks/periodic.rs", 1),
         // Only makes an id.
         ("http/requests.rs", 1),
+        // When a job moved last, and what tells its worker from others; when a filter was kept; how old a list's rows are.
+        ("app/tasks/bulk.rs", 1),
+        ("engine/bulk/ordering.rs", 1),
+        ("engine/bulk/working.rs", 1),
+        ("engine/questions.rs", 1),
+        ("http/lists/rows.rs", 1),
         // Says when somebody looked; nothing is decided by it.
         ("engine/looks.rs", 2),
         // Whether somebody is still signed in, and whether a token or what an identity provider says is in its time: nothing of a

@@ -69,6 +69,10 @@ impl Periodic for Bulk {
         Duration::from_millis(200)
     }
 
+    async fn end(&mut self) -> Result<(), DeliveryError> {
+        Ok(self.relay.engine.bulk().leave(self.owner).await?)
+    }
+
     async fn turn(&mut self) -> Result<Next, DeliveryError> {
         let engine = &self.relay.engine;
         if self.unfilled {

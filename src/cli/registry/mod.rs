@@ -1,6 +1,8 @@
 //! `lacuna registry`: shows the active revision, compares the file with it, and activates the file.
 
 mod backfill;
+#[cfg(test)]
+mod tests;
 
 use std::path::{Path, PathBuf};
 

@@ -81,9 +81,9 @@ fn is_failing(task: &Task) -> bool {
     match &task.state {
         TaskState::Abandoned { .. } => true,
         TaskState::Ready { .. } | TaskState::Queued { .. } | TaskState::Undeliverable { .. } => {
-            task.attempt > 0 && task.answered != Some(Outcome::Partial)
+            task.counted > 0 && task.answered != Some(Outcome::Partial)
         }
-        TaskState::Dispatched { .. } => task.counted > 1,
+        TaskState::Dispatched { .. } => task.counted > 0,
         TaskState::Blocked
         | TaskState::WithoutIdentity
         | TaskState::Parked { .. }

@@ -111,6 +111,11 @@ impl Bulk<'_> {
         Ok(job.is_some_and(|job| job.state == BulkState::Running))
     }
 
+    /// Leaves to others what this worker has taken on, because it ends.
+    pub async fn leave(self, owner: Uuid) -> Result<(), EngineError> {
+        Ok(self.shared.store.leave_bulk_jobs(owner).await?)
+    }
+
     /// Deletes jobs that ended before this time.
     pub async fn forget(self, before: At) -> Result<u64, EngineError> {
         Ok(self.shared.store.forget_bulk_jobs(before).await?)

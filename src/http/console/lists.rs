@@ -7,6 +7,7 @@ mod bulk;
 mod dead_letters;
 mod deferred;
 mod holds;
+mod jobs;
 mod manual;
 mod processors;
 mod registry;
@@ -39,10 +40,10 @@ pub(super) fn routes() -> Router<Arc<Api>> {
         .route("/audit", get(audit::show))
         .route("/views", post(views::save))
         .route("/views/forget", post(views::forget))
-        .route("/bulk", get(bulk::list).post(bulk::start))
+        .route("/bulk", get(jobs::list).post(bulk::start))
         .route("/bulk/preview", post(bulk::preview))
-        .route("/bulk/{id}", get(bulk::one))
-        .route("/bulk/{id}/pause", post(bulk::pause))
-        .route("/bulk/{id}/resume", post(bulk::resume))
-        .route("/bulk/{id}/cancel", post(bulk::cancel))
+        .route("/bulk/{id}", get(jobs::one))
+        .route("/bulk/{id}/pause", post(jobs::pause))
+        .route("/bulk/{id}/resume", post(jobs::resume))
+        .route("/bulk/{id}/cancel", post(jobs::cancel))
 }

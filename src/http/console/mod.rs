@@ -49,6 +49,7 @@ pub(super) fn routes(api: &Arc<Api>) -> Router<Arc<Api>> {
         .route("/login/oidc", get(oidc::begin))
         .route("/login/callback", get(oidc::come_back))
         .route("/logout", post(sign_in::end))
+        .merge(lists::routes())
         .route("/help", get(help::show))
         .route("/search", post(search::search))
         .merge(request::routes())
@@ -60,7 +61,6 @@ pub(super) fn routes(api: &Arc<Api>) -> Router<Arc<Api>> {
         .merge(dead_letter::routes())
         .route("/requests/{id}/identifiers", post(identifiers::show_of_request))
         .route("/dead-letters/{id}/original", post(identifiers::show_of_letter))
-        .merge(lists::routes())
         .layer(middleware::from_fn_with_state(
             Arc::clone(api),
             browser::recognise,

@@ -93,6 +93,12 @@ impl<S: Pool> BulkStore for S {
         row.map(JobColumns::into_job).transpose()
     }
 
+    async fn leave_bulk_jobs(&self, owner: Uuid) -> Result<(), StoreError> {
+        let sql = sql!("update bulk_job set owner = null, owned_until = 0 where state = 0 and owner = $1");
+        self.run(Statement::new(sql).bind(owner)).await?;
+        Ok(())
+    }
+
     async fn forget_bulk_jobs(&self, before: At) -> Result<u64, StoreError> {
         let items = sql!(
             "delete from bulk_item where job in (select id from bulk_job where state in (2, 3) and updated_at < $1)"

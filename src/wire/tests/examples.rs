@@ -236,9 +236,12 @@ fn details_know_every_field_name_and_no_other() {
         "subject_request_type",
         "submitted_time",
     ];
+    // Those of a change to many requests belong to its call over HTTP.
+    let bulk = ["action", "dry_run", "expected_count", "filter", "ids"];
     for name in FIELD_NAMES {
+        let elsewhere = [&foreign[..], &opendsr, &bulk].concat();
         assert!(
-            found.iter().any(|known| known == name) || foreign.contains(name) || opendsr.contains(name),
+            found.iter().any(|known| known == name) || elsewhere.contains(name),
             "{name} is no field"
         );
     }

@@ -2,6 +2,7 @@
 //! the contract, the worker killed in the middle, every request proved complete.
 
 mod attested;
+mod bulk;
 mod clocks;
 mod constraints;
 mod deferred;

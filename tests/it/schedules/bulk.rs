@@ -1,10 +1,6 @@
 //! Changes to many requests at once: worked off by whoever is there, each change made once, by the same rules as a single one.
 
-use std::{
-    collections::BTreeSet,
-    sync::{Arc, atomic::Ordering},
-    time::Duration,
-};
+use std::{collections::BTreeSet, sync::atomic::Ordering, time::Duration};
 
 use lacuna::{
     domain::{
@@ -16,7 +12,7 @@ use lacuna::{
     },
     engine::{
         Engine,
-        bulk::{BulkError, Chosen, Order},
+        bulk::{BulkError, Chosen, Claimed, Order},
         lists::Filter,
         stop::{Lever, Want},
     },
@@ -136,41 +132,50 @@ async fn acts(world: &World, n: u128) -> usize {
 }
 
 async fn a_job_changes_each_request_once_by_two_workers(fixture: Fixture) {
-    let world = waiting(fixture, 120).await;
+    let world = waiting(fixture, 60).await;
     let (one, other) = (world.worker().await, world.worker().await);
-    let job = start(&world, &one, &approving(), 120).await;
+    let job = start(&world, &one, &approving(), 60).await;
+    assert_eq!((job.state, job.matched, job.total), (BulkState::Running, 60, 60));
+    // One is not heard of for longer than its lease, and believes that the job is its own still.
+    let claim = async |engine: &Engine, owner: u128| {
+        let now = engine.trusted_now().await.unwrap();
+        let owner = Uuid::from_u128(owner);
+        engine
+            .bulk()
+            .claim(owner, now, now.plus(LEASE))
+            .await
+            .unwrap()
+            .unwrap()
+    };
+    let mut first = claim(&one, 1).await;
+    world.clock.advance(LEASE + Duration::from_secs(1));
+    let mut second = claim(&other, 2).await;
+    let all = async |engine: &Engine, claimed: &mut Claimed| {
+        let mut asked = 0;
+        while claimed.next_request().is_some() {
+            let worked = engine.bulk().step(claimed).await.unwrap();
+            asked += Sent::of(&worked.emission).asked().len();
+        }
+        asked
+    };
+    let (by_one, by_other) = tokio::join!(all(&one, &mut first), all(&other, &mut second));
     assert_eq!(
-        (job.state, job.matched, job.total),
-        (BulkState::Running, 120, 120)
+        by_one + by_other,
+        100,
+        "each of fifty requests asks two processors, once"
     );
-    let working = |engine: Arc<Engine>, owner: u128| async move {
-        loop {
-            let (made, _) = turn(&engine, owner, 7, true).await;
-            let left = engine.bulk().job(job.id).await.unwrap().unwrap();
-            if left.state != BulkState::Running {
-                return;
-            }
-            if made == 0 {
-                // The other one has it; its lease passes by the clock of the test.
-                tokio::task::yield_now().await;
-            }
-        }
-    };
-    let clock = world.clock.clone();
-    let working = async { tokio::join!(working(Arc::clone(&one), 1), working(Arc::clone(&other), 2)) };
-    let passing = async {
-        loop {
-            clock.advance(LEASE + Duration::from_secs(1));
-            tokio::task::yield_now().await;
-        }
-    };
-    tokio::select! {
-        _ = working => {}
-        () = passing => unreachable!(),
-    }
+    one.bulk().conclude(first).await.unwrap();
+    assert_eq!(
+        self::job(&one, job.id).await.done,
+        0,
+        "it is another worker's by now"
+    );
+    other.bulk().conclude(second).await.unwrap();
+    assert_eq!(self::job(&one, job.id).await.done, 50);
+    assert_eq!(turn(&other, 2, 50, true).await.0, 10);
     let job = self::job(&one, job.id).await;
-    assert_eq!((job.state, job.done, job.refused), (BulkState::Finished, 120, 0));
-    for n in 1..=120 {
+    assert_eq!((job.state, job.done, job.refused), (BulkState::Finished, 60, 0));
+    for n in 1..=60 {
         assert_eq!(world.request(n).await.life.status, Status::InProgress);
         assert_eq!(acts(&world, n).await, 1, "request {n}");
     }

@@ -59,7 +59,7 @@ fn try_out<R>(visitor: &Visitor<R>, shown: &Shown<'_>, wish: Wish<'_>) -> Result
     let under = Under {
         actor: &visitor.caller.name,
         submitter: shown.submitter,
-        rules: shown.api.engine.rulebook(),
+        rules: shown.api.engine.rulebook(&shown.request().head.tenant),
     };
     Preview::of(shown.request(), wish, under, shown.context)
 }
