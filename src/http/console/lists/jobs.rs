@@ -9,7 +9,6 @@ use axum::{
 };
 use maud::{Markup, html};
 use serde::Deserialize;
-use uuid::Uuid;
 
 use super::{
     super::{
