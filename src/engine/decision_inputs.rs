@@ -227,7 +227,7 @@ impl Engine {
         &self.policy().rules.calendar.zone
     }
 
-    /// The rules that people's decisions about requests of a tenant are taken under.
+    /// The rules that people's decisions about a tenant's requests are taken under.
     pub fn rulebook(&self, tenant: &Tenant) -> Rulebook<'_> {
         self.rules_of(tenant).rulebook()
     }

@@ -188,10 +188,10 @@ pub struct Engine {
     habits: Mutex<routes::Habits>,
     /// Whether controllers are told how their requests stand.
     tells_controllers: AtomicBool,
-    /// Whether every request has what lists find it by.
-    lists_filled: AtomicBool,
     /// Held by whoever makes a report: each reads a lot.
     reporting: tokio::sync::Mutex<()>,
+    /// Whether every request has what lists find it by.
+    lists_filled: AtomicBool,
     slot: u16,
 }
 
@@ -265,8 +265,8 @@ impl Engine {
             ack_partitions: RwLock::default(),
             habits: Mutex::default(),
             tells_controllers: AtomicBool::new(false),
-            lists_filled: AtomicBool::new(false),
             reporting: tokio::sync::Mutex::default(),
+            lists_filled: AtomicBool::new(false),
             slot,
         }
     }

@@ -220,7 +220,7 @@ impl Bulk<'_> {
         let processor = order.chosen.processor();
         match order.action {
             BulkAction::Approve => {
-                let rules = self.shared.rulebook(&request.head.tenant);
+                let rules = self.shared.rules_of(&request.head.tenant).rulebook();
                 let mut copy = request.clone();
                 copy.decide(&Decision::Approve, actor, submitter, rules, context)
                     .map_err(said)?;

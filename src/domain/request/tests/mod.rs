@@ -72,6 +72,7 @@ const ADMISSION: Admission<'static> = Admission {
     earlier: &[],
 };
 
+static UTC: TimeZone = TimeZone::UTC;
 /// How far clocks may be apart, in every test here.
 const SKEW: Duration = Duration::from_secs(300);
 
@@ -251,7 +252,7 @@ impl Bench {
             now,
             registry: &registry,
             facts: &facts,
-            zones: Zones::only(&TimeZone::UTC),
+            zones: Zones::only(&UTC),
             clock_skew: SKEW,
             delay: &delay,
             keep_after_completion: Duration::ZERO,
@@ -288,7 +289,7 @@ impl Bench {
             now: self.now,
             registry: &self.registry,
             facts: &self.facts,
-            zones: Zones::only(&TimeZone::UTC),
+            zones: Zones::only(&UTC),
             clock_skew: SKEW,
             delay: &delay,
             keep_after_completion: self.keep,
