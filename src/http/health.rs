@@ -49,7 +49,7 @@ struct Health {
     /// `ok` or `ready`.
     status: String,
     /// What runs now and then, with its last success.
-    #[serde(default)]
+    #[serde(skip_serializing_if = "Option::is_none")]
     tasks: Option<Value>,
 }
 

@@ -133,7 +133,7 @@ enum Submitted {
         #[serde(flatten)]
         status: StatusMessage<'static>,
         /// What its sender should look at again.
-        #[serde(default)]
+        #[serde(skip_serializing_if = "Option::is_none")]
         warnings: Option<Vec<String>>,
     },
     /// It is about a person, and names no request.

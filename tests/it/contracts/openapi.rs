@@ -213,7 +213,7 @@ async fn schemathesis_finds_nothing_in_the_real_binary() {
             "--max-time",
             "50",
             "--workers",
-            "2",
+            "1",
         ])
         .args(["--warnings", "off", "--no-color"])
         .current_dir(workspace.path("."))
