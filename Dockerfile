@@ -15,10 +15,14 @@ RUN mkdir src \
     && cargo build --profile dist --locked --no-default-features \
     && rm -rf src
 
+RUN cargo install --locked --root /usr/local cargo-cyclonedx@0.5.9
+
 COPY . .
 # cargo goes by modification times, and those of the sources may be older than the empty crate's.
 RUN touch src/main.rs src/lib.rs \
     && cargo build --profile dist --locked --no-default-features
+# What the program is made of, as CycloneDX.
+RUN cargo cyclonedx --format json --no-default-features --override-filename sbom.cdx
 
 
 FROM debian:bookworm-slim
@@ -29,8 +33,10 @@ RUN apt-get update \
     && useradd --system --uid 10001 --user-group --home-dir /var/lib/lacuna --shell /usr/sbin/nologin lacuna \
     && install --directory --owner=lacuna --group=lacuna --mode=700 /var/lib/lacuna
 COPY --from=build /build/target/dist/lacuna /usr/local/bin/lacuna
+COPY --from=build /build/sbom.cdx.json /usr/share/doc/lacuna/sbom.cdx.json
 
 USER lacuna
+# It writes nothing but to /var/lib/lacuna, so the rest can be read-only (docker run --read-only).
 # /etc/lacuna: lacuna.toml (found without --config) and processors.toml. /var/lib/lacuna: the keyring, to be kept.
 WORKDIR /etc/lacuna
 VOLUME /var/lib/lacuna

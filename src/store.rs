@@ -70,7 +70,7 @@ pub use self::{
     outbox::*,
     outcomes::*,
     polls::*,
-    port::{Store, Transaction, Transactions},
+    port::{Flaw, Store, Transaction, Transactions},
     positions::*,
     queues::*,
     report::*,

@@ -11,6 +11,7 @@ pub mod http_client;
 pub mod local;
 pub mod oidc;
 pub mod opendsr;
+pub mod otlp;
 pub mod sender;
 pub mod webhook;
 

@@ -72,7 +72,9 @@ pub async fn open_engine(
     // Few enough to sum quickly, enough that two workers seldom share one.
     const SLOTS: u16 = 64;
     let slot = rand::random::<u16>() % SLOTS;
-    Ok(Engine::new(store, vault, clock, metrics, settings, slot))
+    let engine = Engine::new(store, vault, clock, metrics, settings, slot);
+    engine.learn_census().await?;
+    Ok(engine)
 }
 
 /// What a configuration says about the use cases.

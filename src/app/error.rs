@@ -67,6 +67,9 @@ pub enum AppError {
     /// The metrics.
     #[error("metrics")]
     Metrics(#[from] prometheus::Error),
+    /// Traces cannot be told.
+    #[error("telemetry.otlp")]
+    Traces(#[from] opentelemetry_otlp::ExporterBuildError),
     /// A long-lived task ended although nobody asked it to.
     #[error("{0} ended unexpectedly")]
     Ended(&'static str),

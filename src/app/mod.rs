@@ -31,6 +31,7 @@ use self::{
         agenda::Agenda,
         bulk::Bulk,
         config_reload::tell_ends,
+        fitness::Fitness,
         gauges::Gauges,
         http_outputs,
         kafka_health::{Asked, KafkaHealth},
@@ -59,8 +60,12 @@ use crate::{
         routing::{Routing, Topics},
         stage::Stage,
     },
-    telemetry::{metrics::Metrics, readiness::Readiness},
-    transport::opendsr::{Signer, controller::Controller},
+    telemetry::{metrics::Metrics, readiness::Readiness, traces::Traces},
+    transport::{
+        http_client::Guard,
+        opendsr::{Signer, controller::Controller},
+        otlp,
+    },
 };
 
 /// What a worker does.
@@ -106,6 +111,13 @@ pub async fn start_connected(
     if signer.is_some() {
         engine.tell_controllers();
     }
+    engine.metrics.begins();
+    if let Some(otlp) = &config.telemetry.otlp {
+        // Its address is the operator's own word, so it may lie inside.
+        let client = opendsr::client_within(&config, Guard { allow_private: true })?;
+        engine.set_traces(Traces::new(otlp::exporter(otlp, client)?, otlp.sample));
+    }
+    show_certificates(&config, &engine.metrics);
     let shutdown = CancellationToken::new();
     let producer = Producer::new(
         &connected.cluster,
@@ -148,6 +160,17 @@ pub async fn start_connected(
         shutdown_timeout: config.shutdown_timeout,
         _connected: connected,
     })
+}
+
+/// Says until when the certificates are valid that this worker has just loaded.
+fn show_certificates(config: &Config, metrics: &Metrics) {
+    let listener = config.http.tls.as_ref().map(|tls| ("http", &tls.cert));
+    let opendsr = config.opendsr.as_ref().map(|own| ("opendsr", &own.certificate));
+    for (of, path) in listener.into_iter().chain(opendsr) {
+        if let Some(until) = http::tls::expires(path) {
+            metrics.certificate(of, until);
+        }
+    }
 }
 
 /// A worker whose tasks are being spawned.
@@ -227,6 +250,7 @@ impl Starting<'_> {
             self.periodic(Bulk::new(relay.clone()));
         }
         self.periodic(Lanes::new(relay.clone()));
+        self.periodic(Fitness::new(Arc::clone(engine), self.readiness.clone()));
         self.periodic(Outcomes::new(Arc::clone(engine)));
         if roles.dispatch {
             self.periodic(OpenDsrPolls::new(relay.clone(), Arc::clone(&self.controller)));

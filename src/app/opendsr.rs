@@ -7,17 +7,22 @@ use crate::{
     clock::Clock,
     config::Config,
     domain::registry::HttpOptions,
-    transport::{http_client::HttpClient, local::Reader, opendsr::Signer},
+    transport::{
+        http_client::{Guard, HttpClient},
+        local::Reader,
+        opendsr::Signer,
+    },
 };
 
 /// What calls controllers back: with nothing of any processor's.
 pub(super) fn client(config: &Config) -> Result<HttpClient, AppError> {
+    client_within(config, senders::guard(config))
+}
+
+/// The same, for addresses that are judged otherwise.
+pub(super) fn client_within(config: &Config, guard: Guard) -> Result<HttpClient, AppError> {
     let mut reader = Reader::new(&senders::registry_folder(config));
-    Ok(HttpClient::new(
-        &HttpOptions::default(),
-        senders::guard(config),
-        &mut reader,
-    )?)
+    Ok(HttpClient::new(&HttpOptions::default(), guard, &mut reader)?)
 }
 
 /// Reads the certificate and the key that `[opendsr]` names; `None`: there is no such section.

@@ -9,7 +9,7 @@ use std::{
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use super::{AppError, Connected};
-use crate::{engine::Engine, kafka::producer::Producer};
+use crate::{engine::Engine, kafka::producer::Producer, telemetry::traces::Traces};
 
 /// A running worker.
 #[derive(Debug)]
@@ -51,9 +51,24 @@ impl Running {
             );
         }
         self.producer.flush(flushing);
+        self.tell_traces().await;
         match *self.tasks.failure.lock().unwrap_or_else(PoisonError::into_inner) {
             Some(task) => Err(AppError::Ended(task)),
             None => Ok(()),
+        }
+    }
+
+    /// Tells what of traces was not told yet. A collector that does not take it keeps nobody waiting.
+    async fn tell_traces(&self) {
+        if self.engine.traces().is_none() {
+            return;
+        }
+        let engine = Arc::clone(&self.engine);
+        let told = tokio::task::spawn_blocking(move || engine.traces().map(Traces::end));
+        match tokio::time::timeout(Duration::from_secs(2), told).await {
+            Ok(Ok(Some(Ok(())) | None)) => {}
+            Ok(Ok(Some(Err(error)))) => tracing::warn!(%error, "the last traces could not be told"),
+            Ok(Err(_)) | Err(_) => tracing::warn!("the last traces could not be told in time"),
         }
     }
 }

@@ -5,6 +5,7 @@
 pub(super) mod agenda;
 pub(super) mod bulk;
 pub(super) mod config_reload;
+pub(super) mod fitness;
 pub(super) mod gauges;
 pub(super) mod http_outputs;
 pub(super) mod kafka_health;

@@ -17,7 +17,13 @@ pub fn needed(topics: &Topics, registry: &Registry) -> Vec<Topic> {
     let mut needed = own(topics);
     for name in registry.processors.iter().filter_map(|p| topics.tasks_of(p)) {
         if needed.iter().all(|topic| topic.name != name) {
-            needed.push(topic(&name, "tasks", "lacuna", "the processor", 1));
+            needed.push(topic(
+                &name,
+                "tasks",
+                "lacuna",
+                "the processor",
+                topics.partitions.tasks,
+            ));
         }
     }
     needed
@@ -37,7 +43,11 @@ pub async fn missing_tasks(
     let wanted = registry.processors.iter().filter_map(|processor| {
         let name = topics.tasks_of(processor)?;
         let whose = format!("{name} (processor {:?})", processor.id.as_str());
-        Some((whose, topic(&name, "tasks", "lacuna", "the processor", 1)))
+        let partitions = topics.partitions.tasks;
+        Some((
+            whose,
+            topic(&name, "tasks", "lacuna", "the processor", partitions),
+        ))
     });
     Ok(wanted
         .filter(|(_, topic)| !there.contains_key(&topic.name))
@@ -82,10 +92,15 @@ fn topic(
 
 /// Those that are Lacuna's own: without them nothing goes.
 pub fn own(topics: &Topics) -> Vec<Topic> {
-    // A flush writes one batch a topic-partition, so few partitions are cheaper; six let commands and acks spread over
-    // that many workers.
+    let partitions = topics.partitions;
     let mut needed = vec![
-        topic(&topics.commands, "commands", "upstream services", "lacuna", 6),
+        topic(
+            &topics.commands,
+            "commands",
+            "upstream services",
+            "lacuna",
+            partitions.commands,
+        ),
         topic(
             &topics.control,
             "control commands",
@@ -93,7 +108,7 @@ pub fn own(topics: &Topics) -> Vec<Topic> {
             "lacuna",
             1,
         ),
-        topic(&topics.acks, "acks", "processors", "lacuna", 6),
+        topic(&topics.acks, "acks", "processors", "lacuna", partitions.acks),
         topic(&topics.backups, "backup events", "backup systems", "lacuna", 1),
         Topic {
             compacted: true,

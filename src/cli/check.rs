@@ -101,6 +101,9 @@ fn summarise(out: &mut Out, args: &Args, config: &Config, registry: &Registry) -
         let clock = clock_of(&own.regime, &own.calendar, &config.policy);
         out.line(format_args!("  of {tenant:<10} {clock}"))?;
     }
+    for (key, variable) in Config::set_by_environment() {
+        out.line(format_args!("environment    {key} is set by {variable}"))?;
+    }
     let warnings = registry_file::warnings(registry).into_iter();
     let warnings = warnings.chain(config.warnings_of_bearers(registry));
     for warning in warnings.chain(never_called(config, registry)) {

@@ -11,10 +11,12 @@ pub mod completions;
 pub mod dead_letters;
 pub mod decide;
 pub mod deferred;
+pub mod doctor;
 mod documents;
 pub mod explain;
 mod fields;
 mod foreign;
+pub mod forget;
 pub mod hold;
 pub mod holds;
 pub mod init;
@@ -60,6 +62,8 @@ pub enum Command {
     Serve(serve::Args),
     /// Validates configuration and registry, every mistake at once.
     Check(check::Args),
+    /// Says what is wrong with a deployment, in words, and what to do about it.
+    Doctor(doctor::Args),
     /// Brings the store's schema up to this version.
     Migrate(migrate::Args),
     /// Creates and lists the topics.
@@ -98,6 +102,8 @@ pub enum Command {
     Hold(hold::HoldArgs),
     /// Releases a legal hold.
     Release(hold::ReleaseArgs),
+    /// Deletes the rows of a closed request before their time.
+    Forget(forget::Args),
     /// Lists what is deferred: kept by law, in backups, held, or to be looked at again.
     Deferred(deferred::Args),
     /// Lists the legal holds.
@@ -143,6 +149,7 @@ impl Command {
             Self::Report(args) => report::run(&args, door),
             Self::Explain(args) => explain::run(&args, door),
             Self::Search(args) => search::run(args, door),
+            Self::Forget(args) => forget::run(&args, door),
             Self::VerifyIdentity(args) => decide::verify(args, door),
             Self::Approve(args) => decide::approve(args, door),
             Self::Refuse(args) => decide::refuse(args, door),
@@ -174,6 +181,7 @@ impl Command {
             Self::Init(args) => init::run(&args),
             Self::Serve(args) => serve::run(args),
             Self::Check(args) => check::run(args),
+            Self::Doctor(args) => doctor::run(&args),
             Self::Migrate(args) => migrate::run(&args),
             Self::Topics(args) => topics::run(args),
             Self::Submit(args) => submit::run(&args),

@@ -101,7 +101,7 @@ pub fn run(args: Args) -> Result<Exit, Failure> {
 }
 
 /// The store and the logs, side by side.
-struct Look {
+pub(super) struct Look {
     store: Arc<dyn Store>,
     vault: Vault,
     cluster_id: Arc<str>,
@@ -114,7 +114,7 @@ struct Look {
 }
 
 impl Look {
-    async fn take(config: &Config) -> Result<Self, Failure> {
+    pub(super) async fn take(config: &Config) -> Result<Self, Failure> {
         let cluster = session::cluster(config)?;
         let vault = session::vault(config)?;
         let store = session::open_store(config).await?;
@@ -146,6 +146,16 @@ impl Look {
             there,
             gone,
         })
+    }
+
+    /// The cluster that positions are kept for.
+    pub(super) fn cluster(&self) -> &str {
+        &self.cluster_id
+    }
+
+    /// Every partition that there is, and those that are gone.
+    pub(super) fn all(&self) -> impl Iterator<Item = PositionView<'_>> {
+        self.there.iter().chain(&self.gone).map(|key| self.shown(key))
     }
 
     fn finding(&self, key: &Partition) -> Option<Finding> {
@@ -202,12 +212,7 @@ fn partitions(cluster: &Cluster, topics: &[Arc<str>]) -> Result<(Arc<str>, Vec<P
 
 fn list(config: &Config, json: bool) -> Result<Exit, Failure> {
     let look = block_on(Look::take(config))?;
-    let shown: Vec<PositionView<'_>> = look
-        .there
-        .iter()
-        .chain(&look.gone)
-        .map(|key| look.shown(key))
-        .collect();
+    let shown: Vec<PositionView<'_>> = look.all().collect();
     let mut out = Out::stdout();
     if json {
         shown.iter().try_for_each(|one| out.json(one))?;

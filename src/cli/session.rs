@@ -83,7 +83,12 @@ pub(super) fn keyring(config: &Config) -> Result<Keyring, Failure> {
     let KeyringPlace::File(path) = &config.vault.keyring;
     match Keyring::open(path) {
         Err(KeyringError::Missing { path }) => {
-            let in_use = block_on(async { Ok(store_in_use(config).await) })?;
+            // On a thread of its own: whoever wants the keyring may be on a runtime, which cannot wait for another one.
+            let asked = std::thread::scope(|scope| {
+                let ask = || block_on(async { Ok(store_in_use(config).await) });
+                scope.spawn(ask).join()
+            });
+            let in_use = asked.unwrap_or_else(|panic| std::panic::resume_unwind(panic))?;
             Err(if in_use == Some(true) {
                 AppError::LostKeyring(path).into()
             } else {

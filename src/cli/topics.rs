@@ -31,8 +31,8 @@ enum Action {
     /// Creates the topics that are missing, those of the processors too, and prints who may write and read each.
     #[command(
         after_help = "Existing topics are left as they are, so it is harmless when it runs again. The printed \
-        commands name placeholders in <> for the principals of your cluster.\n\n\
-        Example:\n  lacuna topics create --replication 3"
+        commands name placeholders in <> for the principals of your cluster. Partitions never become fewer.\n\n\
+        Examples:\n  lacuna topics create --replication 3\n  lacuna topics create --partitions 12 --grow"
     )]
     Create {
         #[command(flatten)]
@@ -40,6 +40,12 @@ enum Action {
         /// How many brokers keep each partition; the cluster's own default where it is absent.
         #[arg(long, value_name = "N", value_parser = clap::value_parser!(i16).range(1..))]
         replication: Option<i16>,
+        /// Adds the partitions that kafka.partitions has more, to topics that are there; workers read them within a minute.
+        #[arg(long)]
+        grow: bool,
+        /// How many partitions the topics of commands and of acks have, instead of kafka.partitions.
+        #[arg(long, value_name = "N", value_parser = clap::value_parser!(i32).range(1..=1000))]
+        partitions: Option<i32>,
     },
     /// Lists the topics: name, purpose, partitions, and whether each exists.
     #[command(after_help = "Example:\n  lacuna topics list")]
@@ -52,7 +58,12 @@ enum Action {
 /// Runs it.
 pub fn run(args: Args) -> Result<Exit, Failure> {
     match args.action {
-        Action::Create { config, replication } => create(&config, replication),
+        Action::Create {
+            config,
+            replication,
+            grow,
+            partitions,
+        } => create(&config, replication, grow, partitions),
         Action::List { config } => list(&config),
     }
 }
@@ -66,8 +77,13 @@ struct Wanted {
 }
 
 impl Wanted {
-    fn load(arg: &ConfigArg) -> Result<Self, Failure> {
-        let (config, registry) = Config::load_with_registry(arg.path())?;
+    /// `partitions`: how many those of commands and acks have, instead of what the configuration says.
+    fn load(arg: &ConfigArg, partitions: Option<i32>) -> Result<Self, Failure> {
+        let (mut config, registry) = Config::load_with_registry(arg.path())?;
+        if let Some(count) = partitions {
+            config.kafka.topics.partitions.commands = count;
+            config.kafka.topics.partitions.acks = count;
+        }
         let cluster = session::cluster(&config)?;
         let topics = needed(&config.kafka.topics, &registry);
         Ok(Self {
@@ -89,23 +105,44 @@ impl Wanted {
     }
 }
 
-fn create(arg: &ConfigArg, replication: Option<i16>) -> Result<Exit, Failure> {
-    let wanted = Wanted::load(arg)?;
-    let (before, made) = block_on(async {
+fn create(
+    arg: &ConfigArg,
+    replication: Option<i16>,
+    grow: bool,
+    partitions: Option<i32>,
+) -> Result<Exit, Failure> {
+    let wanted = Wanted::load(arg, partitions)?;
+    let (before, made, grown) = block_on(async {
         let (admin, before) = wanted.there().await?;
         // -1: the broker's own default.
         let made = admin
             .create(&wanted.topics, replication.map_or(-1, i32::from))
             .await?;
-        Ok((before, made))
+        let mut grown = Vec::new();
+        for topic in wanted.topics.iter().filter(|_| grow) {
+            let has = before.get(&topic.name).copied();
+            if has.is_some_and(|has| has < topic.partitions) {
+                admin.grow(&topic.name, topic.partitions).await?;
+                grown.push(&topic.name);
+            }
+        }
+        Ok((before, made, grown))
     })?;
     let mut out = Out::stdout();
     for topic in &wanted.topics {
         let created = made
             .iter()
             .any(|(name, made)| *name == topic.name && *made == Made::Created);
-        let partitions = before.get(&topic.name).copied().unwrap_or(topic.partitions);
-        let note = if created { "created" } else { "existed" };
+        let has_grown = grown.contains(&&topic.name);
+        let partitions = match before.get(&topic.name) {
+            Some(before) if !has_grown => *before,
+            _ => topic.partitions,
+        };
+        let note = match (created, has_grown) {
+            (true, _) => "created",
+            (false, true) => "grown  ",
+            (false, false) => "existed",
+        };
         out.line(format_args!(
             "{note}  {}  ({}, {partitions} partitions)",
             topic.name, topic.purpose
@@ -197,7 +234,7 @@ fn reader(wanted: &Wanted, topic: &Topic) -> String {
 }
 
 fn list(arg: &ConfigArg) -> Result<Exit, Failure> {
-    let wanted = Wanted::load(arg)?;
+    let wanted = Wanted::load(arg, None)?;
     let (_, there) = block_on(wanted.there())?;
     let mut table = Table::new(&["topic", "purpose", "partitions", "exists"]);
     for topic in &wanted.topics {

@@ -63,6 +63,31 @@ pub struct Topics {
     pub suppression: Option<String>,
     /// What a processor's topic begins with, unless its transport names one.
     pub tasks_prefix: String,
+    /// How many partitions they are made with.
+    pub partitions: Partitions,
+}
+
+/// How many partitions topics are made with. The others have one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Partitions {
+    /// Of the commands topic.
+    pub commands: i32,
+    /// Of the acks topic.
+    pub acks: i32,
+    /// Of each topic of tasks.
+    pub tasks: i32,
+}
+
+impl Default for Partitions {
+    /// A flush writes one batch a topic-partition, so few partitions are cheaper; six let commands and acks spread over
+    /// that many workers.
+    fn default() -> Self {
+        Self {
+            commands: 6,
+            acks: 6,
+            tasks: 1,
+        }
+    }
 }
 
 impl Topics {
@@ -100,7 +125,10 @@ pub(super) fn read(section: &Section<'_>) -> Kafka {
             .get("properties")
             .map(|e| kafka_properties::read(&e))
             .unwrap_or_default(),
-        topics: section.section("topics", topics),
+        topics: Topics {
+            partitions: section.section("partitions", partitions),
+            ..section.section("topics", topics)
+        },
     }
 }
 
@@ -155,6 +183,7 @@ fn topics(section: &Section<'_>) -> Topics {
         dead_letters: topic("dead_letters", "lacuna.dead-letters"),
         suppression: section.get("suppression").and_then(|e| optional_topic(&e)),
         tasks_prefix: prefix.unwrap_or_else(|| "lacuna.tasks.".to_owned()),
+        partitions: Partitions::default(),
     };
     let own = topics.own();
     for (n, (key, name)) in own.iter().enumerate() {
@@ -169,6 +198,24 @@ fn topics(section: &Section<'_>) -> Topics {
         }
     }
     topics
+}
+
+/// More than that in one topic is a mistake: each costs memory in every broker and every worker.
+const MAX_PARTITIONS: u32 = 1_000;
+
+fn partitions(section: &Section<'_>) -> Partitions {
+    let default = Partitions::default();
+    let count = |key, default: i32| {
+        let read = section
+            .get(key)
+            .and_then(|entry| entry.integer(1..=MAX_PARTITIONS));
+        read.and_then(|n| i32::try_from(n).ok()).unwrap_or(default)
+    };
+    Partitions {
+        commands: count("commands", default.commands),
+        acks: count("acks", default.acks),
+        tasks: count("tasks", default.tasks),
+    }
 }
 
 /// Whether Kafka takes two names for one: its metrics do not tell `.` from `_`, so it refuses the second.

@@ -5,6 +5,7 @@
 //! here and never shown. Nothing here starts anything or talks to anyone.
 
 mod auth;
+mod environment;
 mod holidays;
 mod http;
 mod kafka;
@@ -24,6 +25,7 @@ mod secret;
 mod sections;
 mod signing_key;
 mod store;
+mod telemetry;
 #[cfg(test)]
 mod tests;
 mod values;
@@ -38,7 +40,7 @@ use std::{
 
 pub use auth::{Auth, SessionTimes, Token};
 pub use http::{Http, Tls};
-pub use kafka::{Brokers, Kafka, Topics};
+pub use kafka::{Brokers, Kafka, Partitions, Topics};
 pub use oidc::{Claim, Oidc, OidcClient, SigningAlgorithm};
 pub use opendsr::OpenDsr;
 pub use policy::{Approval, ComplaintBodies, Duplicates, OverLimit, Policy, RepeatLimit, TenantPolicy};
@@ -49,11 +51,13 @@ pub use secret::{BadSecret, Secret, SecretSource, TokenDigest};
 pub use sections::{Dispatch, Keyring, RegistryFile, Vault, Webhook};
 pub use signing_key::{BadSigningKey, SigningKey};
 pub use store::{Store, StoreUrl};
+pub use telemetry::{Otlp, Telemetry};
 
 use crate::domain::{
     ids::{Label, Tenant},
     registry::Registry,
 };
+use environment::Settings;
 use reader::{Environment, Section, Source};
 use values::Zero;
 
@@ -88,6 +92,8 @@ pub struct Config {
     pub opendsr: Option<OpenDsr>,
     /// `[registry]`
     pub registry: RegistryFile,
+    /// `[telemetry]`
+    pub telemetry: Telemetry,
     /// The file that it was read from, to be read again on SIGHUP.
     pub file: Option<PathBuf>,
 }
@@ -111,11 +117,19 @@ impl Config {
         let name = path.display().to_string();
         let text = read_file(path, &name)?;
         let folder = path.parent().unwrap_or(Path::new(""));
-        let config = Self::read_text(&name, folder, &text, &|name| std::env::var_os(name))?;
+        let environment = |name: &str| std::env::var_os(name);
+        let config = Source::new(&name, folder, &text, &environment)
+            .with(Settings::of(std::env::vars_os()))
+            .read(read)?;
         Ok(Self {
             file: Some(path.to_owned()),
             ..config
         })
+    }
+
+    /// The keys that the environment sets for this process, each with its variable. They win over the file.
+    pub fn set_by_environment() -> Vec<(String, String)> {
+        Settings::of(std::env::vars_os()).list()
     }
 
     /// Reads a file and the registry that it names, and finds every mistake in both.
@@ -126,11 +140,13 @@ impl Config {
         let environment = |name: &str| std::env::var_os(name);
         // Also a configuration with mistakes says where the registry is.
         let mut registry_path = None;
-        let config = Source::new(&name, folder, &text, &environment).read(|root| {
-            let config = read(root);
-            registry_path = Some(config.registry.path.clone());
-            config
-        });
+        let config = Source::new(&name, folder, &text, &environment)
+            .with(Settings::of(std::env::vars_os()))
+            .read(|root| {
+                let config = read(root);
+                registry_path = Some(config.registry.path.clone());
+                config
+            });
         if text.parse::<toml_edit::DocumentMut>().is_err() {
             // Without its syntax nobody knows where the registry is: a default path would be a guess.
             return config.map(|config| {
@@ -243,6 +259,7 @@ fn read(root: &Section<'_>) -> Config {
         webhook: root.section("webhook", |section| sections::webhook(section, on_loopback)),
         opendsr: root.get("opendsr").and_then(|e| e.table(opendsr::read)).flatten(),
         registry: root.section("registry", sections::registry),
+        telemetry: root.section("telemetry", telemetry::read),
         file: None,
         http,
     }

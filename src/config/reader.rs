@@ -12,6 +12,7 @@ use std::{
 use toml_edit::{ArrayOfTables, Document, Item, Table, TableLike, Value};
 
 use super::{
+    environment::Settings,
     names::{shown, unknown_key},
     problems::{Problem, Problems},
 };
@@ -31,6 +32,8 @@ pub(super) struct Source<'a> {
     /// What relative paths are resolved against.
     pub(super) folder: PathBuf,
     pub(super) environment: Environment<'a>,
+    /// What the environment sets, which wins over the text.
+    settings: Settings,
     problems: RefCell<Vec<Problem>>,
 }
 
@@ -42,14 +45,34 @@ impl<'a> Source<'a> {
             line_ends: text.match_indices('\n').map(|(offset, _)| offset).collect(),
             folder: folder.to_owned(),
             environment,
+            settings: Settings::default(),
             problems: RefCell::new(Vec::new()),
         }
+    }
+
+    /// The same, with what the environment sets.
+    pub(super) fn with(mut self, settings: Settings) -> Self {
+        self.settings = settings;
+        self
+    }
+
+    /// Whether a key comes from the environment.
+    pub(super) fn is_set_by_environment(&self, key: &str) -> bool {
+        self.settings.variable_of(key).is_some()
     }
 
     /// Parses the text and hands its root to `read`, which gets an empty root where the syntax is wrong.
     pub(super) fn read<T>(&self, read: impl FnOnce(&Section<'_>) -> T) -> Result<T, Problems> {
         let document = self.parse();
-        let root = document.as_ref().map(|d| d.as_table() as &dyn TableLike);
+        // A copy that knows the lines of what stands in the file.
+        let mut root = document.as_ref().map(|document| document.as_table().clone());
+        if let Some(root) = &mut root {
+            self.problems
+                .borrow_mut()
+                .extend_from_slice(self.settings.wrong());
+            self.settings.put_into(root);
+        }
+        let root = root.as_ref().map(|root| root as &dyn TableLike);
         let section = Section::new(self, root, String::new(), None);
         let value = read(&section);
         section.finish();
@@ -98,9 +121,10 @@ impl<'a> Source<'a> {
     pub(super) fn report(&self, line: Option<usize>, key: &str, message: &str) {
         // One problem is one line, whatever a message was made of.
         let message = message.replace(char::is_control, " ");
+        let variable = self.settings.variable_of(key);
         self.problems.borrow_mut().push(Problem {
-            file: self.file.clone(),
-            line,
+            file: variable.unwrap_or(&self.file).to_owned(),
+            line: line.filter(|_| variable.is_none()),
             key: key.to_owned(),
             message,
         });
@@ -291,6 +315,11 @@ impl<'a> Entry<'a> {
     pub(super) fn mismatch<T>(&self, expected: &str) -> Option<T> {
         self.problem(&format!("expected {expected}, found {}", self.node.name()));
         None
+    }
+
+    /// Whether it comes from the environment.
+    pub(super) fn is_set_by_environment(&self) -> bool {
+        self.source.is_set_by_environment(&self.key)
     }
 
     /// Whether it is a table, for a key that takes a table or something else.

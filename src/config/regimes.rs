@@ -9,7 +9,7 @@ use super::{
     reader::{Entry, Section, Source},
 };
 use crate::domain::{
-    calendar::{EXPECTED_LENGTH, Length, Regimes, Terms},
+    calendar::{EXPECTED_LENGTH, Fine, Length, Regimes, Terms},
     ids::RegimeName,
 };
 
@@ -94,6 +94,9 @@ fn terms(section: &Section<'_>) -> Option<Terms> {
     let acknowledge_by = section.get("acknowledge_by").and_then(|entry| length(&entry));
     let extend_to = section.get("extend_to").and_then(|entry| length(&entry));
     let pauses_for_identity = section.boolean_or("pauses_for_identity", false);
+    let fine_per_day = section
+        .get("fine_per_day")
+        .and_then(|entry| entry.checked(|text| Fine::parse(text).ok_or(EXPECTED_FINE)));
     let respond_by = respond_by?;
     if acknowledge_by.is_some_and(|sooner| !respond_by.is_longer_than(sooner)) {
         section.problem(
@@ -112,8 +115,11 @@ fn terms(section: &Section<'_>) -> Option<Terms> {
         respond_by,
         extend_to,
         pauses_for_identity,
+        fine_per_day,
     })
 }
+
+const EXPECTED_FINE: &str = "expected an amount and a currency, such as \"200 USD\"";
 
 fn length(entry: &Entry<'_>) -> Option<Length> {
     entry.checked(|text| Length::parse(text).ok_or(EXPECTED_LENGTH))

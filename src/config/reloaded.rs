@@ -32,6 +32,7 @@ impl Config {
             ("webhook", self.webhook != new.webhook),
             ("opendsr", self.opendsr != new.opendsr),
             ("registry", self.registry != new.registry),
+            ("telemetry", self.telemetry != new.telemetry),
         ];
         // Whatever is added to the configuration is in this list, or in none: then the whole says that something differs.
         let found: Vec<&'static str> = differing

@@ -4,6 +4,7 @@ mod bad_config;
 mod bad_registry;
 mod bad_sections;
 mod contract;
+mod environment;
 mod good;
 mod legal;
 mod legal_clocks;
@@ -17,7 +18,7 @@ mod webhooks;
 
 use std::{ffi::OsString, path::Path};
 
-use super::{Config, Problems};
+use super::{Config, Problems, Settings};
 
 /// An environment with a few variables.
 fn environment(name: &str) -> Option<OsString> {

@@ -26,6 +26,14 @@ impl<'a> Entry<'a> {
         }
     }
 
+    /// A value of the environment, where everything is text.
+    fn text_of_environment(&self) -> Option<&'a str> {
+        match self.node {
+            Node::Value(Value::String(text)) if self.is_set_by_environment() => Some(text.value()),
+            _ => None,
+        }
+    }
+
     /// A text in which something stands, and which fits on a line.
     pub(super) fn line_of_text(&self) -> Option<&'a str> {
         let text = self.text()?;
@@ -41,7 +49,11 @@ impl<'a> Entry<'a> {
     pub(super) fn boolean(&self) -> Option<bool> {
         match self.node {
             Node::Value(Value::Boolean(value)) => Some(*value.value()),
-            _ => self.mismatch("true or false"),
+            _ => match self.text_of_environment().map(str::parse) {
+                Some(Ok(value)) => Some(value),
+                Some(Err(_)) => self.refused("expected true or false"),
+                None => self.mismatch("true or false"),
+            },
         }
     }
 
@@ -52,7 +64,11 @@ impl<'a> Entry<'a> {
                 Ok(number) if range.contains(&number) => Some(number),
                 _ => self.refused(&format!("expected {expected}")),
             },
-            _ => self.mismatch(&expected),
+            _ => match self.text_of_environment().map(str::parse) {
+                Some(Ok(number)) if range.contains(&number) => Some(number),
+                Some(_) => self.refused(&format!("expected {expected}")),
+                None => self.mismatch(&expected),
+            },
         }
     }
 
@@ -62,7 +78,10 @@ impl<'a> Entry<'a> {
             Node::Value(Value::Float(number)) => *number.value(),
             // Only small integers can be in range, and they are exact.
             Node::Value(Value::Integer(number)) => i32::try_from(*number.value()).map_or(f64::NAN, f64::from),
-            _ => return self.mismatch(&expected),
+            _ => match self.text_of_environment() {
+                Some(text) => text.parse().unwrap_or(f64::NAN),
+                None => return self.mismatch(&expected),
+            },
         };
         if range.contains(&number) {
             Some(number)

@@ -18,7 +18,7 @@ use jiff::{
 use super::time::At;
 pub use length::{EXPECTED_LENGTH, Length};
 pub use period::{BadPeriod, Period};
-pub use regime::{EXPECTED_REGIME, Regime, Regimes, Terms};
+pub use regime::{EXPECTED_REGIME, Fine, Regime, Regimes, Terms};
 pub use zones::Zones;
 
 /// The controller's own calendar: where its days begin and end, and which of them nobody works.

@@ -258,7 +258,7 @@ impl<'a> Batch<'a> {
             ..std::mem::take(&mut self.changes)
         };
         changes.closings.extend(self.closing(now));
-        let mut counters = Counters::default();
+        let mut counters = Counters::new(engine.census());
         for touched in &mut self.touched {
             if touched.purged {
                 touched.write_purge(engine, now, &mut counters, &mut changes)?;
@@ -266,10 +266,9 @@ impl<'a> Batch<'a> {
             }
             changes.suppression.extend(touched.suppression.iter().cloned());
             touched.write_leaf(engine, now, &mut changes)?;
-            counters.count(&touched.request, &touched.trail.moves, touched.before.as_ref());
-            for (_, from, state) in &touched.trail.handed_over {
-                counters.left(from, *state);
-            }
+            let trail = &touched.trail;
+            let before = touched.before.as_ref();
+            counters.count(&touched.request, &trail.moves, &trail.handed_over, before);
             touched.write_deferred(engine.clock_skew(), &mut counters, &mut changes);
             touched.write_asked(engine.clock_skew(), &mut changes);
             touched.write_undeliverable(&mut counters, &mut changes);
@@ -290,7 +289,7 @@ impl<'a> Batch<'a> {
         let aside = self.aside.iter().map(|(request, ..)| request.id).collect();
         for (request, before, marked) in self.aside {
             write_marks(&request, marked, &mut changes);
-            counters.count(&request, &[], Some(&before));
+            counters.count(&request, &[], &[], Some(&before));
             if outboxed {
                 changes.outbox.push((request.id, request.revision));
             }

@@ -1,6 +1,11 @@
 //! Differences to the counters that gauges are read from.
 
+mod census;
+
 use foldhash::{HashMap, HashSet};
+
+pub(super) use self::census::since as census_since;
+use self::census::{Census, HandedOver};
 
 use crate::{
     domain::{
@@ -8,6 +13,7 @@ use crate::{
         fact::CapsuleEpoch,
         ids::ProcessorId,
         request::{Bookkeeping, Life, Move, Request},
+        time::At,
         words::{Status, TaskStateName, Why},
     },
     store::{CounterKey, OUT},
@@ -15,8 +21,9 @@ use crate::{
 
 /// Differences to the counters that gauges are read from. A word stands for its place in its vocabulary: every request of
 /// a batch counts several times.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Counters {
+    census: Census,
     tasks: HashMap<ProcessorId, [i64; TaskStateName::ALL.len()]>,
     requests: [i64; Status::ALL.len()],
     deferred: [i64; Why::ALL.len()],
@@ -75,8 +82,30 @@ const FLAGS: [Flag; 4] = [
 ];
 
 impl Counters {
+    /// Nothing yet. `census`: from when a request has to have been received to be counted by what [`Census`] counts by.
+    pub(super) fn new(census: At) -> Self {
+        Self {
+            census: Census::since(census),
+            tasks: HashMap::default(),
+            requests: [0; Status::ALL.len()],
+            deferred: [0; Why::ALL.len()],
+            undeliverable: HashMap::default(),
+            queued: HashMap::default(),
+            out: HashMap::default(),
+            flags: [0; FLAGS.len()],
+            capsules: HashMap::default(),
+        }
+    }
+
     /// Counts what has happened to a request. `before`: how it stood; `None`: it is new.
-    pub(super) fn count(&mut self, request: &Request, moves: &[Move], before: Option<&Before>) {
+    pub(super) fn count(
+        &mut self,
+        request: &Request,
+        moves: &[Move],
+        handed_over: &[HandedOver],
+        before: Option<&Before>,
+    ) {
+        self.census.count(request, moves, handed_over, before);
         for moved in moves.iter().filter(|moved| moved.from != Some(moved.to)) {
             let states = self.of_processor(&request.task(moved.ordinal).processor);
             if let Some(from) = moved.from {
@@ -88,15 +117,14 @@ impl Counters {
             self.stands(request, life, bookkeeping, -1);
         }
         self.stands(request, &request.life, &request.bookkeeping, 1);
-    }
-
-    /// Counts a task that another processor has taken over, which had stood like this.
-    pub(super) fn left(&mut self, processor: &ProcessorId, state: TaskStateName) {
-        self.of_processor(processor)[state as usize] -= 1;
+        for (_, processor, state) in handed_over {
+            self.of_processor(processor)[*state as usize] -= 1;
+        }
     }
 
     /// Takes out a closed request whose rows go, as it was stored.
     pub(super) fn forget(&mut self, request: &Request) {
+        self.census.forget(request);
         for task in &request.tasks {
             self.of_processor(&task.processor)[task.state.name() as usize] -= 1;
         }
@@ -183,6 +211,7 @@ impl Counters {
         for ((week, sets), n) in &self.capsules {
             add(CAPSULES, &week.to_string(), sets, *n);
         }
+        sorted.extend(self.census.rows());
         sorted.sort_unstable();
         sorted
     }

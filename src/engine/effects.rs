@@ -7,7 +7,7 @@
 pub(super) mod building;
 mod task;
 
-use std::borrow::Cow;
+use std::{borrow::Cow, collections::HashMap, sync::Arc};
 
 use bytes::Bytes;
 
@@ -47,6 +47,8 @@ pub struct StatusUpdate {
     pub revision: u32,
     /// What is said.
     pub message: Box<StatusMessage<'static>>,
+    /// The `traceparent` of what led to it, where that is traced.
+    pub trace: Option<Arc<str>>,
 }
 
 /// An identity that is suppressed.
@@ -146,6 +148,17 @@ impl Effects {
             Effect::Status(status) => Some(status),
             _ => None,
         })
+    }
+
+    /// Has them say what led to them, by request.
+    pub fn trace(&mut self, parents: &HashMap<RequestId, Arc<str>>) {
+        for effect in &mut self.effects {
+            match effect {
+                Effect::Task(task) => task.trace = parents.get(&task.request()).cloned(),
+                Effect::Status(status) => status.trace = parents.get(&status.id).cloned(),
+                Effect::Suppression(_) | Effect::Tombstone(_) | Effect::DeadLetter(_) => {}
+            }
+        }
     }
 
     /// Adds a dead letter.

@@ -1,5 +1,8 @@
 //! The gauges that Prometheus reads: taken from the store in the background, so that every worker says the same.
 
+mod census;
+mod due;
+
 use std::{collections::BTreeMap, time::Duration};
 
 use prometheus::IntGaugeVec;
@@ -12,7 +15,7 @@ use crate::{
         ids::ProcessorId,
         registry::{Lane, Processor},
         time::At,
-        words::{CommandKind, DeadLetterReason},
+        words::{CommandKind, DeadLetterReason, TaskStateName},
     },
     store::OpenLetters,
     telemetry::freshness::GaugeGroup,
@@ -35,6 +38,8 @@ impl Gauges<'_> {
             GaugeGroup::DeferredOverdue => self.read_deferred_overdue().await,
             GaugeGroup::Sweeps => self.read_sweeps().await,
             GaugeGroup::Lanes => self.read_lanes().await,
+            GaugeGroup::Due => self.read_due().await,
+            GaugeGroup::Backups => self.read_backups().await,
         }
     }
 
@@ -43,8 +48,10 @@ impl Gauges<'_> {
         let living = self.shared.store.capsule_epochs().await?;
         let metrics = &self.shared.metrics;
         let circuits = self.shared.open_circuits();
+        let now = self.shared.clock.now();
         metrics.show(GaugeGroup::Counters, || {
             metrics.take_counters(&counters);
+            self.show_census(&counters, now);
             metrics.circuit_open.reset();
             // What has not happened yet reads 0, so that its first time shows as a rise.
             for processor in &active.registry.processors {
@@ -151,6 +158,8 @@ impl Gauges<'_> {
                 &metrics.lane_paused,
                 &metrics.oldest_unanswered,
                 &metrics.oldest_waiting,
+                &metrics.manual_open,
+                &metrics.manual_oldest,
             ] {
                 gauges.reset();
             }
@@ -168,6 +177,18 @@ impl Gauges<'_> {
                     &metrics.oldest_waiting,
                     age(standings.oldest_ready(id), standings.now),
                 );
+                if processor.manual().is_some() {
+                    let open = [
+                        TaskStateName::Ready,
+                        TaskStateName::Dispatched,
+                        TaskStateName::Accepted,
+                    ];
+                    let open = open.map(|state| standings.tasks(id, state)).iter().sum();
+                    show(&metrics.manual_open, open);
+                    let (queued, out) = (standings.oldest_ready(id), standings.oldest_unanswered(id));
+                    let oldest = queued.into_iter().chain(out).min();
+                    show(&metrics.manual_oldest, age(oldest, standings.now));
+                }
                 let answers = standings.answers(id);
                 for (gauges, share) in [
                     (&metrics.not_found_share, answers.not_found),

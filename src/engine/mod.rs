@@ -23,6 +23,7 @@ pub mod early;
 pub mod effects;
 mod error;
 pub mod facts;
+pub mod fitness;
 pub mod gauges;
 pub mod hold;
 pub mod identifying;
@@ -58,6 +59,7 @@ mod suppression;
 pub mod sweep;
 pub mod tenant_rules;
 pub mod tombstones;
+pub mod traced;
 pub mod undeliverable;
 mod unit_of_work;
 mod use_cases;
@@ -65,8 +67,8 @@ mod use_cases;
 use std::{
     collections::{BTreeMap, BTreeSet},
     sync::{
-        Arc, Mutex, MutexGuard, PoisonError, RwLock,
-        atomic::{AtomicBool, Ordering},
+        Arc, Mutex, MutexGuard, OnceLock, PoisonError, RwLock,
+        atomic::{AtomicBool, AtomicI64, Ordering},
     },
     time::Duration,
 };
@@ -82,7 +84,7 @@ use crate::{
         time::At,
     },
     store::{Head, Store},
-    telemetry::{logs::chain, metrics::Metrics, readiness::Troubles},
+    telemetry::{logs::chain, metrics::Metrics, readiness::Troubles, traces::Traces},
     vault::Vault,
 };
 
@@ -186,13 +188,23 @@ pub struct Engine {
     ack_partitions: RwLock<AckPartitions>,
     /// Where answers were seen to come.
     habits: Mutex<routes::Habits>,
-    /// Whether controllers are told how their requests stand.
-    tells_controllers: AtomicBool,
+    said: SaidOnce,
     /// Held by whoever makes a report: each reads a lot.
     reporting: tokio::sync::Mutex<()>,
     /// Whether every request has what lists find it by.
     lists_filled: AtomicBool,
     slot: u16,
+}
+
+/// What is said once, after the engine was put together and before it decides anything.
+#[derive(Debug, Default)]
+struct SaidOnce {
+    /// Whether controllers are told how their requests stand.
+    tells_controllers: AtomicBool,
+    /// From when a request has to have been received to be counted by regime and gate: 0 in a store that has always done so.
+    census: AtomicI64,
+    /// Where it is seen what was done about messages.
+    traces: OnceLock<Traces>,
 }
 
 /// How many partitions the ack topic has, as of a time: all of them must have been read past a time before an ack is missing,
@@ -264,7 +276,7 @@ impl Engine {
             tallies: outcomes::Tallies::default(),
             ack_partitions: RwLock::default(),
             habits: Mutex::default(),
-            tells_controllers: AtomicBool::new(false),
+            said: SaidOnce::default(),
             reporting: tokio::sync::Mutex::default(),
             lists_filled: AtomicBool::new(false),
             slot,
@@ -328,11 +340,22 @@ impl Engine {
 
     /// Says that controllers are told how their requests stand: from now on, what moves makes their addresses due.
     pub fn tell_controllers(&self) {
-        self.tells_controllers.store(true, Ordering::Relaxed);
+        self.said.tells_controllers.store(true, Ordering::Relaxed);
     }
 
     fn tells_controllers(&self) -> bool {
-        self.tells_controllers.load(Ordering::Relaxed)
+        self.said.tells_controllers.load(Ordering::Relaxed)
+    }
+
+    /// Learns from when on the store counts requests by regime and gate. Whoever decides anything has to have done so.
+    pub async fn learn_census(&self) -> Result<(), EngineError> {
+        let since = counters::census_since(&self.store.counters().await?);
+        self.said.census.store(since.millis(), Ordering::Relaxed);
+        Ok(())
+    }
+
+    fn census(&self) -> At {
+        At::from_millis(self.said.census.load(Ordering::Relaxed))
     }
 
     fn slot_of(&self, slot: counter_slot::CounterSlot) -> u16 {

@@ -3,9 +3,11 @@
 mod approve_all;
 pub mod backfill;
 mod decide_one;
+mod forget;
 
 use approve_all::ApproveAll;
 use decide_one::{Decide, DecideOne};
+use forget::Forget;
 
 use super::{
     Engine, EngineError, OperateError,
@@ -141,6 +143,22 @@ impl Operations<'_> {
             request.decide(decision, actor, submitter.as_deref(), rules, context)
         };
         self.decide("decide", id, &note, once, &decide).await
+    }
+
+    /// Deletes the rows of a closed request before their time. What a hold covers, and what a backup could still bring back, stays. No
+    /// reason is kept: what people wrote about it goes too.
+    pub async fn forget(self, id: RequestId, actor: &str) -> Result<Effects, OperateError> {
+        let unit = Forget {
+            engine: self.shared,
+            id,
+            actor,
+        };
+        let done = run(self.shared, &unit).await?;
+        let words = done.finished.changes.last_words.clone();
+        self.shared.metrics.expired(1, 1);
+        let mut emission = done.finished.emit(self.shared, true).await?;
+        emission.append(self.shared.last_records(&words).await?);
+        Ok(emission)
     }
 
     /// Approves requests, in one transaction, and says how many: what somebody has decided about meanwhile is left alone.

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use axum::{Json, extract::State};
+use axum::{Json, extract::State, http::HeaderMap};
 use schemars::JsonSchema;
 use serde::Serialize;
 
@@ -13,6 +13,7 @@ use super::{
     body::Payload,
     calls::Calls,
     problem::Problem,
+    requests::traced,
 };
 use crate::{
     domain::words::DeadLetterReason,
@@ -21,6 +22,7 @@ use crate::{
         effects::Effects,
         prepare::{Arrival, PreparedAck},
         settlement::AckVerdict,
+        traced::end_spans,
     },
     wire::{Envelope, Rejection, ack::AckMessage, parse_ack},
 };
@@ -39,7 +41,10 @@ impl Work for Acks {
     type Answer = AckVerdict;
 
     async fn take(&self, items: &[Self::Item]) -> Result<(Vec<AckVerdict>, Effects), EngineError> {
-        let settled = self.0.settlement().settle(items).await?;
+        let spans = self.0.begin_spans("settle", items);
+        let mut settled = self.0.settlement().settle(items).await;
+        end_spans(spans, settled.as_mut().ok().map(|settled| &mut settled.emission));
+        let settled = settled?;
         Ok((settled.verdicts, settled.emission))
     }
 }
@@ -85,6 +90,7 @@ pub(super) struct Counted {
 pub(super) async fn take(
     State(api): State<Arc<Api>>,
     By { caller, .. }: By<Processor>,
+    headers: HeaderMap,
     Payload(bytes): Payload,
 ) -> Result<Json<Counted>, Problem> {
     let engine = &api.engine;
@@ -98,7 +104,11 @@ pub(super) async fn take(
         )
         .into());
     }
-    let arrival = Arrival::of_call(engine.settlement().prepare_ack(ack)?);
+    let arrival = traced(
+        engine,
+        Arrival::of_call(engine.settlement().prepare_ack(ack)?),
+        &headers,
+    );
     match api.acks.take(arrival).await? {
         AckVerdict::Counted { .. } => Ok(Json(Counted { result: "counted" })),
         AckVerdict::Repeated => Ok(Json(Counted { result: "repeated" })),

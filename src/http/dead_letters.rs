@@ -88,7 +88,7 @@ impl Wanted {
     }
 
     /// All of it.
-    pub(super) fn as_csv(mut self, api: Arc<Api>) -> Response {
+    pub(super) fn into_csv(mut self, api: Arc<Api>) -> Response {
         self.limit = csv::ROWS;
         csv::list(api, "dead-letters", COLUMNS, self)
     }
@@ -173,7 +173,7 @@ pub(super) async fn list(
     let as_csv = csv::is_wanted(&mut params, &headers);
     let mut wanted = Wanted::read(params, &caller)?;
     if as_csv {
-        return Ok(wanted.as_csv(api));
+        return Ok(wanted.into_csv(api));
     }
     let now = api.engine.clock.now();
     let (found, next_cursor) = wanted.page(&api).await?;

@@ -70,6 +70,12 @@ pub(super) fn calls() -> Calls {
                 .body::<bodies::ExtendBody>()
                 .example("complexity", r#"{"reason": "complexity"}"#)
         })
+        .post("/v1/requests/{id}/forget", forget, |call| {
+            call.says("Deletes the rows of a closed request before their time")
+                .details("Its entries in the ledger stay; they hold no personal data.")
+                .answers::<Forgotten>(200, "It is forgotten.")
+                .problem(409, "wrong_state", "It is open, a hold covers it, or a backup could still bring its data back.")
+        })
         .post("/v1/approvals", approve_all, |call| {
             call.says("Approves all requests that a filter finds, if it finds as many as the caller believes")
                 .details("The filter's members are the parameters of `GET /v1/requests`. One call looks at 200,000 open requests.")
@@ -102,6 +108,13 @@ fn decided(call: Call) -> Call {
             "conflicting_duplicate",
             "The same key came before with another content.",
         )
+}
+
+/// A request whose rows are gone.
+#[derive(Debug, Serialize, JsonSchema)]
+pub(super) struct Forgotten {
+    request_id: RequestId,
+    forgotten: bool,
 }
 
 /// How many were approved.
@@ -155,6 +168,21 @@ pub(super) async fn extend(
     Payload(bytes): Payload,
 ) -> Result<Response, Problem> {
     decide(&api, id, &headers, DecisionKind::Extend, &caller, &bytes).await
+}
+
+/// `POST /v1/requests/{id}/forget`: a closed request's rows go now, and not only after vault.records_keep.
+pub(super) async fn forget(
+    State(api): State<Arc<Api>>,
+    By { caller, .. }: By<Compliance>,
+    Id(id): Id<RequestId>,
+) -> Result<Json<Forgotten>, Problem> {
+    caller.check_command(&api.engine, id, "forget").await?;
+    let emission = api.engine.operations().forget(id, &caller.name).await?;
+    api.outputs.hand_over(emission).await;
+    Ok(Json(Forgotten {
+        request_id: id,
+        forgotten: true,
+    }))
 }
 
 async fn decide(

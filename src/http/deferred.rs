@@ -79,7 +79,7 @@ impl Wanted {
     }
 
     /// All of it.
-    pub(super) fn as_csv(mut self, api: Arc<Api>) -> Response {
+    pub(super) fn into_csv(mut self, api: Arc<Api>) -> Response {
         self.limit = csv::ROWS;
         csv::list(api, "deferred", COLUMNS, self)
     }
@@ -160,7 +160,7 @@ pub(super) async fn list(
     let as_csv = csv::is_wanted(&mut params, &headers);
     let mut wanted = Wanted::read(params, caller)?;
     if as_csv {
-        return Ok(wanted.as_csv(api));
+        return Ok(wanted.into_csv(api));
     }
     let (items, next_cursor) = wanted.page(&api, |view| raw(view)).await?;
     let items = items.into_iter().collect::<Result<Vec<_>, _>>()?;

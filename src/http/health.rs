@@ -16,7 +16,6 @@ use super::{
     calls::Calls,
     problem::{FieldError, Problem},
 };
-use crate::{engine::EngineError, telemetry::logs::chain};
 
 /// How long the store is waited for: well below the ten seconds after which Prometheus and probes give up.
 const PATIENCE: Duration = Duration::from_secs(2);
@@ -61,21 +60,7 @@ pub(super) async fn alive() -> Json<Value> {
 /// `GET /readyz`
 pub(super) async fn ready(State(api): State<Arc<Api>>) -> Result<Json<Value>, Problem> {
     let mut problems = api.readiness.problems();
-    problems.extend(api.engine.troubles.problems());
-    let looked = async {
-        api.engine.trusted_now().await?;
-        // A store that has no clock of its own was not asked by that.
-        api.engine.ping().await
-    };
-    match tokio::time::timeout(PATIENCE, looked).await {
-        Ok(Ok(())) => {}
-        Ok(Err(why @ EngineError::Clock(_))) => problems.push(("clock", why.to_string())),
-        Ok(Err(error)) => problems.push(("store", chain(&error))),
-        Err(_) => problems.push(("store", "it does not answer in time".to_owned())),
-    }
-    if let Err(error) = api.engine.active() {
-        problems.push(("registry", error.to_string()));
-    }
+    problems.extend(api.engine.fitness(PATIENCE).await.problems);
     if problems.is_empty() {
         let tasks = api.readiness.tasks();
         return Ok(Json(if tasks.is_empty() {

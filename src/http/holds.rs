@@ -201,7 +201,7 @@ impl Wanted {
     }
 
     /// All of it.
-    pub(super) fn as_csv(mut self, api: Arc<Api>) -> Response {
+    pub(super) fn into_csv(mut self, api: Arc<Api>) -> Response {
         self.limit = csv::ROWS;
         csv::list(api, "holds", COLUMNS, self)
     }
@@ -272,7 +272,7 @@ pub(super) async fn list(
     let as_csv = csv::is_wanted(&mut params, &headers);
     let mut wanted = Wanted::read(params, &caller)?;
     if as_csv {
-        return Ok(wanted.as_csv(api));
+        return Ok(wanted.into_csv(api));
     }
     let (holds, next_cursor) = wanted.page(&api).await?;
     let items = holds.iter().map(|hold| raw(&HoldView::of(hold)));

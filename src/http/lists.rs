@@ -253,7 +253,7 @@ pub(super) async fn requests(
     let as_csv = is_wanted(&mut params, &headers);
     let wanted = Wanted::read(params, &caller)?;
     if as_csv {
-        return Ok(wanted.as_csv(api));
+        return Ok(wanted.into_csv(api));
     }
     let page = wanted.page(&api.engine).await?;
     let items = page

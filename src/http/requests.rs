@@ -37,10 +37,11 @@ use crate::{
         operations,
         prepare::{Arrival, PreparedCommand},
         time_ordered_id,
+        traced::end_spans,
     },
     wire::{
-        Door, Envelope, Message, Rejection, api, command_id_of_caller, envelope, schemas::bodies,
-        status::StatusMessage,
+        Door, Envelope, KeptHeaders, Message, Rejection, api, command_id_of_caller, envelope,
+        schemas::bodies, status::StatusMessage,
     },
 };
 
@@ -66,7 +67,10 @@ impl Work for Commands {
     type Answer = Answer;
 
     async fn take(&self, items: &[Self::Item]) -> Result<(Vec<Answer>, Effects), EngineError> {
-        let taken = self.0.intake().take_in(items).await?;
+        let spans = self.0.begin_spans("intake", items);
+        let mut taken = self.0.intake().take_in(items).await;
+        end_spans(spans, taken.as_mut().ok().map(|taken| &mut taken.emission));
+        let taken = taken?;
         let statuses: HashMap<RequestId, &StatusUpdate> = taken
             .emission
             .statuses()
@@ -163,7 +167,7 @@ pub(super) async fn submit(
     let returned = matches!(prepared.command, Command::Reactivated(_));
     let names_processors = names_processors(&prepared.command);
     let warned = engine.intake().warnings_of_types(&prepared.command);
-    let arrival = Arrival::of_call(prepared);
+    let arrival = traced(engine, Arrival::of_call(prepared), &headers);
     match api.commands.take(arrival).await? {
         // It is about a person and names no request.
         Answer::Taken(id, _) if returned => Ok((
@@ -333,4 +337,14 @@ pub(super) fn make_id(envelope: &mut Envelope<'_>, engine: &Engine) {
     if envelope.command_id_default.is_none() && envelope.event_id().is_none() {
         envelope.command_id_default = Some(CommandId(time_ordered_id(engine.clock.now())));
     }
+}
+
+/// A call's message with the trace that it belongs to, where anybody looks at traces.
+pub(super) fn traced<T>(engine: &Engine, mut arrival: Arrival<T>, headers: &HeaderMap) -> Arrival<T> {
+    if engine.traces().is_some()
+        && let Some(parent) = headers.get("traceparent")
+    {
+        arrival.headers = KeptHeaders::of([("traceparent", Some(parent.as_bytes()))]);
+    }
+    arrival
 }

@@ -246,7 +246,7 @@ impl csv::Source<10> for Tasks {
                 task.state.to_string(),
                 task.generation.to_string(),
                 task.attempt.to_string(),
-                task.why.as_deref().unwrap_or_default().to_owned(),
+                task.why.unwrap_or_default().to_owned(),
                 csv::when(task.until),
                 task.outcome.unwrap_or_default().to_owned(),
             ]

@@ -76,6 +76,13 @@ pub fn check(files: &Tls, now: At) -> Result<(), TlsError> {
     pair.check_time(files, now)
 }
 
+/// Until when the first certificate of a file is valid; `None`: it holds none.
+pub fn expires(path: &Path) -> Option<At> {
+    let pem = fs::read(path).ok()?;
+    let first = CertificateDer::pem_slice_iter(&pem).next()?.ok()?;
+    validity(&first).map(|(_, until)| until)
+}
+
 /// What a listener needs. A certificate that is out of its time serves, loudly.
 pub(super) fn server_config(files: &Tls, now: At) -> Result<ServerConfig, TlsError> {
     let pair = Pair::read(files)?;

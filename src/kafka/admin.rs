@@ -3,7 +3,10 @@
 use std::{collections::BTreeMap, time::Duration};
 
 use rdkafka::{
-    admin::{AdminClient, AdminOptions, NewTopic, ResourceSpecifier, TopicReplication},
+    admin::{
+        AdminClient, AdminOptions, NewPartitions, NewTopic, OwnedResourceSpecifier, ResourceSpecifier,
+        TopicReplication,
+    },
     error::RDKafkaErrorCode,
     metadata::MetadataPartition,
 };
@@ -38,7 +41,8 @@ pub struct Topic {
 }
 
 impl Topic {
-    fn settings(&self) -> Vec<(&'static str, &'static str)> {
+    /// What it has to be set to.
+    pub fn settings(&self) -> Vec<(&'static str, &'static str)> {
         let mut settings = Vec::new();
         if self.compacted {
             settings.push(("cleanup.policy", "compact"));
@@ -64,6 +68,19 @@ pub enum Made {
     Created,
     /// It was there.
     Existed,
+}
+
+/// A topic as the cluster has it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Described {
+    /// How many partitions it has.
+    pub partitions: i32,
+    /// How many of them have no leader.
+    pub without_leader: usize,
+    /// How many brokers keep it: of the partition that is on the fewest.
+    pub replicas: usize,
+    /// What it is set to; `None`: this client may not ask.
+    pub settings: Option<BTreeMap<String, String>>,
 }
 
 /// Asks and changes a cluster.
@@ -227,6 +244,61 @@ impl Admin {
         Ok(made)
     }
 
+    /// What the cluster has of these topics, or why it does not show one. What is left out does not exist.
+    pub async fn describe(
+        &self,
+        topics: &[String],
+    ) -> Result<BTreeMap<String, Result<Described, String>>, KafkaError> {
+        let cluster = self.cluster.clone();
+        let wanted = topics.to_vec();
+        let asked = tokio::task::spawn_blocking(move || seen(&cluster, &wanted)).await;
+        let mut found = asked.map_err(|_| KafkaError::Ended("listing topics"))??;
+        let there: Vec<&str> = found.keys().map(String::as_str).collect();
+        let asked: Vec<ResourceSpecifier<'_>> =
+            there.iter().map(|name| ResourceSpecifier::Topic(name)).collect();
+        let options = AdminOptions::new().request_timeout(Some(PATIENCE));
+        let described = match self.client.describe_configs(&asked, &options).await {
+            Ok(described) => described,
+            Err(error) => {
+                tracing::debug!(%error, "what topics are set to is not said");
+                Vec::new()
+            }
+        };
+        for resource in described.into_iter().filter_map(Result::ok) {
+            let OwnedResourceSpecifier::Topic(name) = &resource.specifier else {
+                continue;
+            };
+            if let Some(Ok(topic)) = found.get_mut(name) {
+                let settings = resource.entries.iter();
+                let settings = settings.filter_map(|entry| Some((entry.name.clone(), entry.value.clone()?)));
+                topic.settings = Some(settings.collect());
+            }
+        }
+        Ok(found)
+    }
+
+    /// Gives a topic more partitions. What it holds stays where it is.
+    pub async fn grow(&self, topic: &str, partitions: i32) -> Result<(), KafkaError> {
+        let count = usize::try_from(partitions).unwrap_or_default();
+        let options = AdminOptions::new()
+            .operation_timeout(Some(PATIENCE))
+            .request_timeout(Some(PATIENCE));
+        let results = self
+            .client
+            .create_partitions(&[NewPartitions::new(topic, count)], &options)
+            .await
+            .map_err(while_doing("adding partitions"))?;
+        for result in results {
+            if let Err((_, code)) = result {
+                return Err(KafkaError::Client {
+                    doing: "adding partitions",
+                    source: rdkafka::error::KafkaError::AdminOp(code),
+                });
+            }
+        }
+        Ok(())
+    }
+
     /// Waits until every partition of these topics answers: right after a topic was made its leader may not know yet that it
     /// leads. Blocks.
     pub fn await_leaders(&self, topics: &[Topic]) -> Result<(), KafkaError> {
@@ -271,4 +343,33 @@ impl Admin {
         }
         Ok(())
     }
+}
+
+/// What the metadata say of topics. Blocks.
+fn seen(
+    cluster: &Cluster,
+    wanted: &[String],
+) -> Result<BTreeMap<String, Result<Described, String>>, KafkaError> {
+    let metadata = cluster.ask(|client| client.fetch_metadata(None, PATIENCE).ok())?;
+    let topics = metadata.topics().iter();
+    let wanted = topics.filter(|topic| wanted.iter().any(|name| name == topic.name()));
+    Ok(wanted
+        .map(|topic| {
+            let partitions = topic.partitions();
+            let described = match topic.error() {
+                Some(error) => Err(RDKafkaErrorCode::from(error).to_string()),
+                None => Ok(Described {
+                    partitions: i32::try_from(partitions.len()).unwrap_or(i32::MAX),
+                    without_leader: partitions.iter().filter(|one| one.leader() < 0).count(),
+                    replicas: partitions
+                        .iter()
+                        .map(|one| one.replicas().len())
+                        .min()
+                        .unwrap_or(0),
+                    settings: None,
+                }),
+            };
+            (topic.name().to_owned(), described)
+        })
+        .collect())
 }

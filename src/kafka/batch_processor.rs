@@ -21,6 +21,7 @@ use crate::{
         prepare::{Arrival, Names, PreparedAck, PreparedBackup, PreparedCommand},
         rehearsal::Rehearsed,
         schedule::Pauses,
+        traced::end_spans,
     },
     store::Origin,
     telemetry::logs::chain,
@@ -191,7 +192,9 @@ impl<W: Work> BatchProcessor<W> {
         replays: &[Arrival<W::Item>],
         new: &[Arrival<W::Item>],
     ) -> Result<Effects, EngineError> {
-        let decided = self.decide_all(replays, new).await;
+        let spans = self.engine.begin_spans(W::NAME, new);
+        let mut decided = self.decide_all(replays, new).await;
+        end_spans(spans, decided.as_mut().ok());
         // Whatever became of the batch, nobody waits for the store any more. A batch that turned out to be another worker's may
         // be the last one for hours: nothing else would say so.
         self.engine.troubles.over(W::NAME);

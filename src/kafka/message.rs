@@ -68,17 +68,17 @@ pub(super) fn headers(effect: &Effect, text: &mut String) -> OwnedHeaders {
         Effect::Task(task) => {
             text.push_str(task.id.0.hyphenated().encode_lower(&mut room));
             write!(text, ":{}:{}", task.generation, task.attempt).unwrap_or_default();
-            event_headers(text, task::EVENT_TYPE)
+            event_headers(text, task::EVENT_TYPE, task.trace.as_deref())
         }
         Effect::Status(status) => {
             text.push_str(status.id.0.hyphenated().encode_lower(&mut room));
             write!(text, ":{}", status.revision).unwrap_or_default();
-            event_headers(text, status::EVENT_TYPE)
+            event_headers(text, status::EVENT_TYPE, status.trace.as_deref())
         }
         Effect::Suppression(suppressed) => {
             let key = digest_text(&suppressed.key, &mut room);
             write!(text, "{key}:{}", suppressed.since).unwrap_or_default();
-            event_headers(text, suppression::EVENT_TYPE)
+            event_headers(text, suppression::EVENT_TYPE, None)
         }
         Effect::Tombstone(_) => OwnedHeaders::new_with_capacity(0),
         Effect::DeadLetter(letter) => {
@@ -95,8 +95,9 @@ pub(super) fn headers(effect: &Effect, text: &mut String) -> OwnedHeaders {
     }
 }
 
-fn event_headers(event_id: &str, kind: &'static str) -> OwnedHeaders {
-    collected(ce_headers(event_id, SOURCE, kind))
+fn event_headers(event_id: &str, kind: &'static str, trace: Option<&str>) -> OwnedHeaders {
+    let trace = trace.map(|parent| ("traceparent", parent));
+    collected(ce_headers(event_id, SOURCE, kind).into_iter().chain(trace))
 }
 
 fn collected<'a>(pairs: impl IntoIterator<Item = (&'a str, &'a str)>) -> OwnedHeaders {
@@ -106,5 +107,5 @@ fn collected<'a>(pairs: impl IntoIterator<Item = (&'a str, &'a str)>) -> OwnedHe
             value: Some(value),
         })
     };
-    pairs.into_iter().fold(OwnedHeaders::new_with_capacity(5), add)
+    pairs.into_iter().fold(OwnedHeaders::new_with_capacity(6), add)
 }

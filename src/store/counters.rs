@@ -18,6 +18,18 @@ pub const COMPACTED_COPIES: &str = "compacted_copies";
 /// the next hundred years, so that their texts are in order.
 pub const OUT: &str = "out";
 
+/// Counts, by regime, the requests that are not closed. Only of those that were received since [`CENSUS`].
+pub const OPEN: &str = "open";
+
+/// Counts, by gate and the minute of their receipt, the requests that wait for a person. Only since [`CENSUS`].
+pub const GATE: &str = "gate";
+
+/// Counts, by processor and tenant, what is left to do of overdue requests. Only since [`CENSUS`].
+pub const OVERDUE_AT: &str = "overdue_at";
+
+/// No count: from when a request has to have been received, in milliseconds since 1970, to be counted by these.
+pub const CENSUS: &str = "census";
+
 /// What a counter counts.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct CounterKey {
@@ -44,5 +56,9 @@ impl CounterKey {
         "capsules",
         COMPACTED_COPIES,
         OUT,
+        OPEN,
+        GATE,
+        OVERDUE_AT,
+        CENSUS,
     ];
 }

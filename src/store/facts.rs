@@ -19,6 +19,8 @@ pub trait FactStore: Send + Sync {
     async fn facts_since(&self, version: FactVersion) -> Result<Vec<StoredFact>, StoreError>;
     /// The backup events of a processor, in the order in which they were stored.
     async fn backup_facts(&self, processor: &ProcessorId) -> Result<Vec<StoredFact>, StoreError>;
+    /// When a backup system told something last.
+    async fn last_told(&self, processor: &ProcessorId) -> Result<Option<At>, StoreError>;
 }
 
 /// Facts and registry within a transaction.

@@ -80,8 +80,21 @@ pub trait Store:
     async fn warnings(&self) -> Result<Vec<String>, StoreError> {
         Ok(Vec::new())
     }
+    /// What is wrong with the database itself: indexes that are missing, a pooler that takes sessions apart.
+    async fn flaws(&self) -> Result<Vec<Flaw>, StoreError> {
+        Ok(Vec::new())
+    }
     /// The size of the whole store on disk, for the bench.
     async fn bytes_on_disk(&self) -> Result<u64, StoreError>;
+}
+
+/// Something that is wrong with a database.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Flaw {
+    /// What.
+    pub what: String,
+    /// What to do about it.
+    pub advice: String,
 }
 
 /// Begins transactions.

@@ -5,6 +5,7 @@
 
 mod count;
 mod deferred;
+mod flaws;
 mod gate;
 mod held;
 mod pool;

@@ -20,6 +20,8 @@ pub trait QueueStore: Send + Sync {
     ) -> Result<Vec<QueueHead>, StoreError>;
     /// The tasks that are due in queues, the ones that have waited longest first.
     async fn claimable(&self, wanted: &[Wanted], now: At) -> Result<Vec<QueuedTask>, StoreError>;
+    /// How many tasks of these tenants are due in the queues of these lanes, of each no more than it wants.
+    async fn due_in_queue(&self, wanted: &[Wanted], now: At) -> Result<Vec<(ProcessorId, u64)>, StoreError>;
     /// When the task that has waited longest in each of these lanes was due.
     async fn oldest_queued(&self, lanes: &[ProcessorId]) -> Result<Vec<(ProcessorId, At)>, StoreError>;
     /// The requests with tasks in the queue of one of these processors, by id.

@@ -35,6 +35,8 @@ pub trait RequestStore: Send + Sync {
     async fn oldest_open(&self) -> Result<Option<At>, StoreError>;
     /// Whether anything is due: one cheap look, so that nothing is begun where nothing is.
     async fn is_due(&self, now: At) -> Result<bool, StoreError>;
+    /// How many requests are due, `limit` at the most.
+    async fn due(&self, now: At, limit: u32) -> Result<u64, StoreError>;
 }
 
 /// Requests within a transaction. What is locked or woken is [`super::Transaction`]'s own.

@@ -1,13 +1,16 @@
 //! Whether a database has the schema that this version works with.
 
-use std::sync::LazyLock;
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::LazyLock,
+};
 
 use sqlx::{
     SqlSafeStr,
     migrate::{MigrateError, Migration, MigrationType, Migrator},
 };
 
-use super::error::StoreError;
+use super::{error::StoreError, port::Flaw};
 
 /// The migrations of one dialect, in the order of their numbers. sqlx has a macro that reads the folder, but it brings the whole
 /// of sqlx and SQLite a second time, compiled for the compiler; a test compares this list with the folders instead.
@@ -19,7 +22,7 @@ macro_rules! migrator {
             "0010_log_incarnations", "0011_ack_way", "0012_undeliverable", "0013_history",
             "0015_suppression_recipe", "0016_dead_letter_payloads", "0017_capsule_counts", "0018_gauges",
             "0019_compaction", "0020_queues", "0021_opendsr", "0022_outcomes", "0023_manual",
-            "0025_sessions", "0026_lists", "0027_report",
+            "0025_sessions", "0026_lists", "0027_report", "0028_census",
         )
     };
     ($dialect:literal: $($name:literal,)+) => {
@@ -80,6 +83,48 @@ pub(super) fn check(migrator: &Migrator, applied: &[Applied]) -> Result<(), Stor
     }
 }
 
+/// The indexes that the migrations leave, those of keys apart.
+pub(super) fn indexes(migrator: &Migrator) -> BTreeSet<String> {
+    // What each was made on: an index goes with its table.
+    let mut indexes: BTreeMap<String, String> = BTreeMap::new();
+    for migration in migrator.iter() {
+        let lines = migration
+            .sql
+            .as_str()
+            .lines()
+            .filter(|line| !line.trim_start().starts_with("--"));
+        let text = lines.collect::<Vec<_>>().join(" ");
+        for statement in text.split(';') {
+            let words: Vec<&str> = statement.split_whitespace().collect();
+            match words.as_slice() {
+                ["create", "index", name, "on", table, ..]
+                | ["create", "unique", "index", name, "on", table, ..] => {
+                    indexes.insert((*name).to_owned(), (*table).to_owned());
+                }
+                ["drop", "index", .., name] => {
+                    indexes.remove(*name);
+                }
+                ["drop", "table", .., table] => indexes.retain(|_, on| on != table),
+                ["alter", "table", table, "rename", "to", name] => {
+                    for on in indexes.values_mut().filter(|on| on == table) {
+                        (*name).clone_into(on);
+                    }
+                }
+                _ => {}
+            }
+        }
+    }
+    indexes.into_keys().collect()
+}
+
+/// What to say of an index that is not there.
+pub(super) fn missing_index(name: &str) -> Flaw {
+    Flaw {
+        what: format!("the index {name} is missing: what goes by it reads whole tables"),
+        advice: "make it again as src/store/*/migrations/ of this version says".to_owned(),
+    }
+}
+
 impl From<MigrateError> for StoreError {
     fn from(error: MigrateError) -> Self {
         match error {
@@ -105,7 +150,7 @@ fn altered(version: i64) -> StoreError {
 
 #[cfg(test)]
 mod tests {
-    use std::{collections::BTreeSet, fs, path::Path};
+    use std::{fs, path::Path};
 
     use super::*;
 

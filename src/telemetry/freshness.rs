@@ -24,11 +24,21 @@ pub enum GaugeGroup {
     Sweeps,
     /// How the lanes of processors stand.
     Lanes,
+    /// What is due and not taken yet.
+    Due,
+    /// When backup systems told something last.
+    Backups,
 }
 
 impl GaugeGroup {
+    /// Whether a metric is read from the store, so that every worker says the same of it.
+    pub fn has(metric: &str) -> bool {
+        let name = metric.strip_prefix("lacuna_").unwrap_or(metric);
+        Self::ALL.iter().any(|group| group.metrics().contains(&name))
+    }
+
     /// All of them.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 9] = [
         Self::Counters,
         Self::Ledger,
         Self::OldestOpen,
@@ -36,6 +46,8 @@ impl GaugeGroup {
         Self::DeferredOverdue,
         Self::Sweeps,
         Self::Lanes,
+        Self::Due,
+        Self::Backups,
     ];
 
     /// The label of its age.
@@ -48,6 +60,8 @@ impl GaugeGroup {
             Self::DeferredOverdue => "deferred_overdue",
             Self::Sweeps => "sweeps",
             Self::Lanes => "lanes",
+            Self::Due => "due",
+            Self::Backups => "backups",
         }
     }
 
@@ -61,6 +75,8 @@ impl GaugeGroup {
             Self::DeferredOverdue => "gauges.deferred_overdue",
             Self::Sweeps => "gauges.sweeps",
             Self::Lanes => "gauges.lanes",
+            Self::Due => "gauges.due",
+            Self::Backups => "gauges.backups",
         }
     }
 
@@ -74,8 +90,14 @@ impl GaugeGroup {
                 "tasks",
                 "abandoned_tasks",
                 "undeliverable_tasks",
+                "queued_tasks",
+                "circuit_open",
                 "deferred",
                 "vault_sealed_requests",
+                "open_requests",
+                "exposure",
+                "gate_oldest_seconds",
+                "overdue_tasks",
             ],
             Self::Ledger => &["ledger_entries"],
             Self::OldestOpen => &["oldest_open_request_seconds"],
@@ -94,7 +116,11 @@ impl GaugeGroup {
                 "lane_oldest_waiting_seconds",
                 "not_found_share",
                 "not_found_share_usual",
+                "manual_open",
+                "manual_oldest_seconds",
             ],
+            Self::Due => &["due_requests", "due_tasks"],
+            Self::Backups => &["backup_last_event_timestamp_seconds"],
         }
     }
 }

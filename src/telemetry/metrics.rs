@@ -49,6 +49,22 @@ pub struct Described {
     pub help: &'static str,
 }
 
+impl Described {
+    /// Whether every worker says the same of it: then two of them are not added up.
+    pub fn is_global(&self) -> bool {
+        GaugeGroup::has(self.name)
+    }
+}
+
+/// What Prometheus shows as the help of a metric.
+fn help_of(name: &str, help: &str) -> String {
+    if GaugeGroup::has(name) {
+        format!("{help} The same at every worker: take max, never sum.")
+    } else {
+        help.to_owned()
+    }
+}
+
 /// Declares the metrics: field, kind, name, labels, help.
 macro_rules! metrics {
     ($($field:ident: $kind:ident $name:literal [$($label:literal),*] $help:literal $(, buckets $buckets:expr)?;)+) => {
@@ -86,15 +102,15 @@ macro_rules! metrics {
     (@type ratios) => { GaugeVec };
     (@type histograms) => { HistogramVec };
     (@make counters $name:literal [$($label:literal),*] $help:literal) => {
-        IntCounterVec::new(Opts::new($name, $help), &[$($label),*])?
+        IntCounterVec::new(Opts::new($name, help_of($name, $help)), &[$($label),*])?
     };
     (@make gauges $name:literal [$($label:literal),*] $help:literal) => {
-        IntGaugeVec::new(Opts::new($name, $help), &[$($label),*])?
+        IntGaugeVec::new(Opts::new($name, help_of($name, $help)), &[$($label),*])?
     };
     (@make ratios $name:literal [$($label:literal),*] $help:literal) => {
-        GaugeVec::new(Opts::new($name, $help), &[$($label),*])?
+        GaugeVec::new(Opts::new($name, help_of($name, $help)), &[$($label),*])?
     };
-    (@make gauge $name:literal [] $help:literal) => { IntGauge::with_opts(Opts::new($name, $help))? };
+    (@make gauge $name:literal [] $help:literal) => { IntGauge::with_opts(Opts::new($name, help_of($name, $help)))? };
     (@make histograms $name:literal [$($label:literal),*] $help:literal, $buckets:expr) => {
         HistogramVec::new(HistogramOpts::new($name, $help).buckets($buckets.to_vec()), &[$($label),*])?
     };
@@ -156,6 +172,20 @@ metrics! {
     auth_failures: counters "auth_failures_total" ["kind"] "Calls and sign-ins that were turned away: without a valid token (token, expired), with the wrong role (role), at the sign-in of the console (sign_in), a form without its token (form).";
     token_expiry: gauges "auth_token_expiry_seconds" ["name"] "When the last token of a bearer ends (not_after), in Unix time; bearers that have one without an end have none.";
     config_reload_successful: gauge "config_reload_successful" [] "0 where the last SIGHUP found a configuration that is not valid, or that could not be taken over.";
+    due_requests: gauge "due_requests" [] "Requests whose time to be looked at has come and that the agenda has not taken yet, 10,000 at the most: with due_tasks and consumer_lag what an autoscaler goes by.";
+    due_tasks: gauges "due_tasks" ["processor"] "Tasks in the queue of a lane whose time to be sent has come, 10,000 of a tenant at the most. Lanes that are stopped, and those of people, are left out.";
+    manual_open: gauges "manual_open" ["processor"] "Tasks that people do and that are not done, by the processor that stands for them.";
+    manual_oldest: gauges "manual_oldest_seconds" ["processor"] "For how long the first of them waits. 0: there is none.";
+    gate_oldest: gauges "gate_oldest_seconds" ["gate"] "Age of the oldest request that waits for a person, by gate (verification, approval). 0: none does.";
+    open_requests: gauges "open_requests" ["regime"] "Requests that are not closed, by regime (counted: days:N and its like; unknown: received before the store counted this).";
+    exposure: gauges "exposure" ["regime", "currency"] "What open requests would cost a day if all were late, where their regime has a fine for each day: requests times fine.";
+    overdue_tasks: gauges "overdue_tasks" ["tenant", "processor"] "What is left to do of overdue requests, by tenant (the 100 with most; other: the rest) and processor. Not of requests received before the store counted this.";
+    last_backup_event: gauges "backup_last_event_timestamp_seconds" ["processor"] "When a backup system told something last, in Unix time. One that never did has none.";
+    ready: gauge "ready" [] "1 while this worker is ready (GET /readyz), to within five seconds.";
+    store_reachable: gauge "store_reachable" [] "1 while the database answers this worker.";
+    kafka_reachable: gauge "kafka_reachable" [] "1 while the cluster answers this worker.";
+    clock_trusted: gauge "clock_trusted" [] "1 while the clock of this worker and that of the database agree. Otherwise it decides nothing.";
+    certificate_expires: gauges "certificate_expires_timestamp_seconds" ["certificate"] "Until when a certificate that this worker has loaded is valid, in Unix time: of the listener (http), of OpenDSR (opendsr).";
     task_last_success: gauges "task_last_success_timestamp_seconds" ["task"] "When a periodic task of this worker (agenda, expiry, sweeps, lanes, …) did its work the last time, in Unix time.";
     gauges_age: gauges "gauges_age_seconds" ["gauge"] "How long ago these gauges were read from the store. They are read every second; older ones still show what was true then.";
     build_info: gauges "build_info" ["version", "commit"] "1, labelled with the version that runs.";

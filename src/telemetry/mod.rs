@@ -4,3 +4,4 @@ pub mod freshness;
 pub mod logs;
 pub mod metrics;
 pub mod readiness;
+pub mod traces;

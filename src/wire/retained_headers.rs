@@ -81,6 +81,15 @@ impl KeptHeaders {
         self.bytes.is_empty()
     }
 
+    /// The `traceparent` among them.
+    pub fn traceparent(&self) -> Option<String> {
+        let read = Self::read(self.bytes()?).ok()?;
+        let found = read
+            .into_iter()
+            .find(|(name, _)| name.eq_ignore_ascii_case("traceparent"));
+        found.map(|(_, value)| value)
+    }
+
     /// Whether they were too large to be kept: then nothing of the message is, because without them it is another one.
     pub fn are_too_large(&self) -> bool {
         self.too_large

@@ -298,7 +298,8 @@ fn no_decision_reads_the_machines_clock() {
         // What is only shown.
         ("engine/decision_inputs.rs", 1),
         ("engine/replay_throttle.rs", 1),
-        ("engine/gauges.rs", 3),
+        ("engine/gauges.rs", 4),
+        ("engine/gauges/due.rs", 1),
         // What is counted for people to compare, and as of when it is shown.
         ("engine/outcomes.rs", 2),
         ("engine/standing.rs", 1),
@@ -316,6 +317,8 @@ fn no_decision_reads_the_machines_clock() {
         ("engine/bulk/working.rs", 1),
         ("engine/questions.rs", 1),
         ("http/lists/rows.rs", 1),
+        // As of when a page of the console is shown.
+        ("http/console/parts/times.rs", 1),
         // Says when somebody looked; nothing is decided by it.
         ("engine/looks.rs", 2),
         // Whether somebody is still signed in, and whether a token or what an identity provider says is in its time: nothing of a

@@ -1,4 +1,8 @@
-//! What is shipped beside the code: docker-compose.yml and the files that it mounts.
+//! What is shipped beside the code: docker-compose.yml and the files that it mounts, alert rules and dashboards, the chart, the unit.
+
+mod kubernetes;
+mod prometheus;
+mod units;
 
 use std::process::Command;
 

@@ -6,7 +6,7 @@
 mod commands;
 mod generated;
 mod links;
-mod markdown;
+pub mod markdown;
 mod names;
 mod runbooks;
 mod tables;

@@ -26,6 +26,9 @@ confluent_kafka_version=2.16.1
 standardwebhooks_pypi_version=1.1.0
 standardwebhooks_npm_version=1.1.1
 cryptography_version=50.0.2
+# Helm's engine as a library, and Kubernetes' schemas: what the chart is rendered with and held against.
+helm_python_sdk_version=0.2.2
+kubernetes_validate_version=1.37.0
 # What looks at the pages of the console.
 axe_core_version=4.14.1
 
@@ -90,6 +93,8 @@ ensure_services() {
   ensure_python
   ensure_node_packages
   ensure_contract_tools
+  ensure_promtool
+  ensure_systemd_analyze
   ensure_identity_provider
   ensure_browser
 }
@@ -131,28 +136,63 @@ ensure_contract_tools() {
   ) 9>"$cache_dir/contracts.lock" >&2 || die "what $pinned pins could not be installed with pip and npm (see above)"
 }
 
-# A virtual environment of our own, in the cache: the README's processor and those of the tests run in it.
+# Virtual environments of our own, in the cache: the README's processor and those of the tests run in the first, the chart is rendered in
+# the second.
 ensure_python() {
-  local packages=("confluent-kafka==$confluent_kafka_version" "standardwebhooks==$standardwebhooks_pypi_version"
-    "cryptography==$cryptography_version")
+  python_environment LACUNA_TEST_PYTHON "confluent-kafka==$confluent_kafka_version" \
+    "standardwebhooks==$standardwebhooks_pypi_version" "cryptography==$cryptography_version"
+  python_environment LACUNA_TEST_CHART_PYTHON "helm-python-sdk==$helm_python_sdk_version" \
+    "kubernetes-validate==$kubernetes_validate_version"
+}
+
+# Sets a variable to the interpreter of an environment that has these packages, and exports it.
+python_environment() { # variable package…
+  local -n interpreter=$1
+  export "${1?}"
+  shift
   # Whatever is asked for has an environment of its own, so that a changed version makes a new one.
-  LACUNA_TEST_PYTHON="$cache_dir/python-$(printf '%s\n' "${packages[@]}" | sha256sum | cut -c-16)/bin/python"
-  export LACUNA_TEST_PYTHON
-  [[ ! -x $LACUNA_TEST_PYTHON ]] || return 0
+  interpreter="$cache_dir/python-$(printf '%s\n' "$@" | sha256sum | cut -c-16)/bin/python"
+  [[ ! -x $interpreter ]] || return 0
   python3 -c 'import ensurepip, venv' 2>/dev/null || install_packages python3-venv
   mkdir -p "$cache_dir"
   (
     flock 9
-    [[ ! -x $LACUNA_TEST_PYTHON ]] || exit 0
+    [[ ! -x $interpreter ]] || exit 0
     # Environments hold their own path, so this one is made in place; the interpreter's link comes last.
-    made=${LACUNA_TEST_PYTHON%/bin/python}
+    made=${interpreter%/bin/python}
     rm -rf "$made"
     python3 -m venv --without-pip "$made"
     mv "$made/bin/python" "$made/bin/python.unfinished"
     python3 -m pip --quiet --disable-pip-version-check --python "$made/bin/python.unfinished" install \
-      --only-binary :all: "${packages[@]}"
-    mv "$made/bin/python.unfinished" "$LACUNA_TEST_PYTHON"
-  ) 9>"$cache_dir/python.lock" >&2 || die "${packages[*]} could not be installed with pip (see above)"
+      --only-binary :all: "$@"
+    mv "$made/bin/python.unfinished" "$interpreter"
+  ) 9>"$cache_dir/python.lock" >&2 || die "$* could not be installed with pip (see above)"
+}
+
+# promtool, which tests alert rules. It comes with Debian's package of Prometheus, whose server would start where it is installed, so it is
+# only taken out.
+ensure_promtool() {
+  LACUNA_TEST_PROMTOOL=$(command -v promtool || echo "$cache_dir/prometheus/usr/bin/promtool")
+  export LACUNA_TEST_PROMTOOL
+  [[ ! -x $LACUNA_TEST_PROMTOOL ]] || return 0
+  command -v apt-get >/dev/null || die "missing here: promtool. It is a part of Prometheus."
+  mkdir -p "$cache_dir"
+  (
+    flock 9
+    [[ ! -x $LACUNA_TEST_PROMTOOL ]] || exit 0
+    fetched=$(mktemp -d "$cache_dir/prometheus.XXXXXX")
+    trap 'rm -rf "$fetched"' EXIT
+    as_root apt-get -qq update
+    (cd "$fetched" && apt-get -qq download prometheus && dpkg-deb --extract prometheus_*.deb tree)
+    rm -rf "$cache_dir/prometheus"
+    mv "$fetched/tree" "$cache_dir/prometheus"
+  ) 9>"$cache_dir/prometheus.lock" >&2 || die "promtool could not be taken out of Debian's package prometheus (see above)"
+}
+
+# systemd-analyze, which judges the unit.
+ensure_systemd_analyze() {
+  command -v systemd-analyze >/dev/null || install_packages systemd
+  command -v systemd-analyze >/dev/null || die "missing here: systemd-analyze"
 }
 
 # Packages of npm, in the cache.

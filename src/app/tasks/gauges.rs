@@ -71,8 +71,8 @@ impl Periodic for Gauges {
 
     fn every(&self) -> Duration {
         let least = match self.group {
-            // It looks back over weeks, and nobody waits for a share of that to change.
-            GaugeGroup::Lanes => LONGEST_REST,
+            // They look back over days and weeks, and nobody waits for that to change.
+            GaugeGroup::Lanes | GaugeGroup::Backups => LONGEST_REST,
             _ => EVERY,
         };
         (self.took * REST).clamp(least, LONGEST_REST)

@@ -55,6 +55,8 @@ pub(in crate::app) struct Asked {
 /// What one look at the cluster has found. What did not answer is left out: nothing is said about it.
 #[derive(Debug, Default)]
 struct Found {
+    /// Whether the cluster has answered anything.
+    answers: bool,
     /// Whether each topic is there.
     topics: BTreeMap<String, bool>,
     /// The members of each group.
@@ -106,6 +108,13 @@ impl Periodic for KafkaHealth {
         let asking = Arc::clone(&observer);
         let found = blocking(move || ask(&asking, &asked, &stop)).await?;
         self.observer = Some(Arc::clone(&observer));
+        // One answer is enough: a topic that nobody may describe is another trouble.
+        let is_reachable = found.answers || self.asked.topics.is_empty();
+        self.relay
+            .engine
+            .metrics
+            .kafka_reachable
+            .set(i64::from(is_reachable));
         let problem = missing(&mut self.history.missing, &found.topics);
         self.say("kafka.topics", problem);
         self.history.groups.extend(found.groups);
@@ -184,7 +193,10 @@ fn ask(observer: &Observer, asked: &Asked, stop: &CancellationToken) -> Found {
     let mut found = Found::default();
     for topic in asked.topics.iter().take_while(|_| !stop.is_cancelled()) {
         match observer.has_topic(topic) {
-            Ok(is_there) => found.topics.extend(is_there.map(|is| (topic.clone(), is))),
+            Ok(is_there) => {
+                found.answers = true;
+                found.topics.extend(is_there.map(|is| (topic.clone(), is)));
+            }
             Err(error) => unanswered(&error),
         }
     }

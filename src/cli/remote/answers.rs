@@ -19,6 +19,9 @@ pub(super) fn no_answer(base: &str, error: &CallError) -> Failure {
         CallError::Tls(TlsFault::Issuer) => {
             "TLS: the certificate was issued by nobody whom this machine trusts: name the issuer's certificate with --ca".to_owned()
         }
+        CallError::Tls(fault @ TlsFault::Certificate(_)) => {
+            format!("TLS: {fault}: where it is one of your own, name it, or who has issued it, with --ca")
+        }
         CallError::Tls(TlsFault::WantsCertificate | TlsFault::OurCertificate(_)) => {
             "TLS: it wants a client's certificate, which the command line does not have".to_owned()
         }

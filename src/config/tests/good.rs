@@ -36,6 +36,9 @@ fn the_printed_default_names_every_key() {
         "[policy]\nduplicates = { repeat_limit = { zzzzzzzz = 0 } }",
         "[webhook]\nzzzzzzzz = 0",
         "[registry]\nzzzzzzzz = 0",
+        "[telemetry]\nzzzzzzzz = 0",
+        "[telemetry]\notlp = { zzzzzzzz = 0 }",
+        "[kafka]\npartitions = { zzzzzzzz = 0 }",
     ];
     let mut keys = 0;
     for text in tables {

@@ -83,6 +83,36 @@ pub struct Terms {
     pub extend_to: Option<Length>,
     /// Whether the clock stands still while the subject's identity is in doubt.
     pub pauses_for_identity: bool,
+    /// What each day costs by which a request is late; `None`: the law names no such amount.
+    pub fine_per_day: Option<Fine>,
+}
+
+/// An amount of money that a law names.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Fine {
+    /// In whole units of the currency.
+    pub amount: u32,
+    /// The currency, by its code of three letters (ISO 4217).
+    pub currency: [u8; 3],
+}
+
+impl Fine {
+    /// Reads an amount such as `200 USD`.
+    pub fn parse(text: &str) -> Option<Self> {
+        let (amount, currency) = text.split_once(' ')?;
+        let currency: [u8; 3] = currency.as_bytes().try_into().ok()?;
+        let amount = amount.parse().ok().filter(|amount| *amount > 0)?;
+        currency
+            .iter()
+            .all(u8::is_ascii_uppercase)
+            .then_some(Self { amount, currency })
+    }
+
+    /// The code of its currency.
+    pub fn currency(&self) -> &str {
+        // Only capital letters of ASCII get in.
+        std::str::from_utf8(&self.currency).unwrap_or_default()
+    }
 }
 
 impl Terms {
@@ -93,6 +123,7 @@ impl Terms {
             respond_by,
             extend_to: None,
             pauses_for_identity: false,
+            fine_per_day: None,
         }
     }
 

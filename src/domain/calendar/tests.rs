@@ -31,6 +31,7 @@ pub(in crate::domain) fn regimes() -> Regimes {
             respond_by: Length::parse(respond).unwrap(),
             extend_to: Length::parse(extend),
             pauses_for_identity,
+            fine_per_day: None,
         };
         table.insert(RegimeName::new(name).unwrap(), terms);
     };

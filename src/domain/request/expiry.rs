@@ -3,7 +3,7 @@
 
 use jiff::tz::TimeZone;
 
-use super::{Context, Request};
+use super::{Context, Request, operate::DecisionError};
 use crate::domain::{calendar::Period, entry::Entry, time::At};
 
 /// How long after its end something of a request is kept.
@@ -67,6 +67,20 @@ impl Request {
         } else {
             Fate::Goes
         }
+    }
+
+    /// Refuses to have its rows deleted before their time, where somebody still needs them.
+    pub fn check_forgettable(&self, context: &Context<'_>) -> Result<(), DecisionError> {
+        let why = if !self.life.status.is_final() {
+            "it is not closed"
+        } else if self.is_held(context) {
+            "a legal hold covers it"
+        } else if self.can_be_named(context) {
+            "its identifiers are kept still, because a backup could bring back what it has erased"
+        } else {
+            return Ok(());
+        };
+        Err(DecisionError::NotNow(why))
     }
 
     fn has_ended_before(&self, until: impl Fn(At) -> At, now: At) -> bool {

@@ -64,6 +64,7 @@ impl Engine {
             id: request.id,
             revision: request.revision,
             message: Box::new(self.status_of(request).into_owned()),
+            trace: None,
         }));
     }
 

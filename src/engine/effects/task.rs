@@ -39,6 +39,8 @@ pub struct TaskDispatch {
     named: Named,
     respond_by: At,
     token: Token,
+    /// The `traceparent` of what led to it, where that is traced.
+    pub trace: Option<Arc<str>>,
 }
 
 /// What the tasks of one request have in common, so that it is there once.
@@ -113,6 +115,7 @@ impl TaskDispatch {
             categories: task.categories.clone(),
             respond_by,
             token,
+            trace: None,
         })
     }
 
@@ -153,6 +156,7 @@ impl TaskDispatch {
             named: Named::All,
             respond_by,
             token: Token::nobodys(),
+            trace: None,
         }
     }
 
@@ -278,6 +282,7 @@ impl TaskDispatch {
             named: Named::All,
             respond_by: At::default(),
             token: Token::for_tests(),
+            trace: None,
         }
     }
 }

@@ -4,12 +4,21 @@ use axum::{
     http::StatusCode,
     response::{IntoResponse, Redirect, Response},
 };
-use maud::html;
+use maud::{Markup, html};
 
 use super::{super::problem::Problem, frame, parts::capitalised};
 
 /// What a handler of a page answers when it has none.
 pub(super) struct Fault(Instead);
+
+/// What a page says that went wrong.
+#[derive(Debug, Clone)]
+pub(super) struct Said {
+    /// In a few words.
+    pub(super) title: String,
+    /// In full.
+    pub(super) body: Markup,
+}
 
 enum Instead {
     /// What went wrong.
@@ -45,7 +54,13 @@ impl IntoResponse for Fault {
             p { (advice(status)) }
             p { a.button href="/" { "To the start page" } }
         };
-        (status, frame::bare(title, &body)).into_response()
+        let mut response = (status, frame::bare(title, &body)).into_response();
+        // Whoever is signed in gets the frame around it.
+        response.extensions_mut().insert(Said {
+            title: title.to_owned(),
+            body,
+        });
+        response
     }
 }
 

@@ -7,6 +7,7 @@ mod assets;
 mod brake;
 mod browser;
 mod dead_letter;
+mod error_page;
 mod fault;
 mod frame;
 mod hand_task;
@@ -61,6 +62,7 @@ pub(super) fn routes(api: &Arc<Api>) -> Router<Arc<Api>> {
         .merge(dead_letter::routes())
         .route("/requests/{id}/identifiers", post(identifiers::show_of_request))
         .route("/dead-letters/{id}/original", post(identifiers::show_of_letter))
+        .layer(middleware::from_fn(error_page::dress))
         .layer(middleware::from_fn_with_state(
             Arc::clone(api),
             browser::recognise,

@@ -196,7 +196,7 @@ fn hold_of<R>(api: &Api, visitor: &Visitor<R>, fields: &Fields) -> Result<Hold, 
         request_id: request_id.map(RequestId),
         processor,
         categories: categories.map_err(|_| Rejection::schema(expected))?,
-        placed_at: api.engine.clock.now(),
+        placed_at: Times::of(api).now,
     })
 }
 

@@ -73,8 +73,11 @@ async fn render<R>(api: &Api, visitor: &Visitor<R>, id: RequestId, said: &Markup
         None => None,
     };
     let lanes = engine.lanes_now();
-    let times = Times::of(api);
     let body = engine.with_context(|context| -> Result<Markup, EngineError> {
+        // A tenant's days may begin elsewhere than the controller's.
+        let zone = context.zones.of(&full.request().head.tenant).clone();
+        let now = context.now;
+        let times = Times { zone, now };
         let parts = DetailParts {
             status: engine.status_of(full.request()),
             decisions: decisions.clone(),

@@ -31,6 +31,16 @@ pub(super) struct Visitor<R> {
 }
 
 impl<R> Visitor<R> {
+    /// Somebody who is known, whatever they may do; whether the brake is on is not looked up.
+    pub(super) const fn known(caller: Caller, browser: Browser) -> Self {
+        Self {
+            caller,
+            braked_since: None,
+            browser,
+            roles: PhantomData,
+        }
+    }
+
     /// What every form of the console has to hold: see [`super::posted::Posted`].
     pub(super) fn csrf_field(&self) -> Markup {
         form_token(&self.browser)

@@ -37,7 +37,7 @@ const COLUMNS: [&str; 20] = [
 
 impl Wanted {
     /// All of it.
-    pub(in crate::http) fn as_csv(mut self, api: Arc<Api>) -> Response {
+    pub(in crate::http) fn into_csv(mut self, api: Arc<Api>) -> Response {
         self.limit = csv::ROWS;
         csv::list(api, "requests", COLUMNS, self)
     }

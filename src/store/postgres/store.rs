@@ -5,14 +5,14 @@ use std::time::Duration;
 use async_trait::async_trait;
 use sqlx::{Connection, PgConnection, PgPool, postgres::PgConnectOptions};
 
-use super::{held::Held, pool::Servers, settings, transaction::PostgresTransaction, upkeep};
+use super::{flaws, held::Held, pool::Servers, settings, transaction::PostgresTransaction, upkeep};
 use crate::{
     domain::time::At,
     store::{
         classify::bounded,
         error::StoreError,
         open::StoreOptions,
-        port::{Store, Transaction, Transactions},
+        port::{Flaw, Store, Transaction, Transactions},
         schema,
         session::{Dialect, Pool, Session as _},
         statement::{Rows, Statement},
@@ -187,6 +187,10 @@ impl Store for PostgresStore {
 
     async fn warnings(&self) -> Result<Vec<String>, StoreError> {
         Ok(settings::warnings(&self.ask(settings::read(self.pool())).await?))
+    }
+
+    async fn flaws(&self) -> Result<Vec<Flaw>, StoreError> {
+        self.ask(flaws::find(self.pool())).await
     }
 
     async fn bytes_on_disk(&self) -> Result<u64, StoreError> {

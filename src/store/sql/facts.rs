@@ -53,6 +53,20 @@ impl<S: Pool> FactStore for S {
         facts.retain(|stored| matches!(stored.fact, Fact::Backup(_)));
         Ok(facts)
     }
+
+    async fn last_told(&self, processor: &ProcessorId) -> Result<Option<At>, StoreError> {
+        let sql = sql!(
+            "select at from fact where about = $1 and kind in ($2, $3, $4) order by version desc limit 1"
+        );
+        let kind = |kind: FactKind| i16::from(kind.code());
+        let statement = Statement::new(sql)
+            .bind(processor.as_str())
+            .bind(kind(FactKind::BackupTaken))
+            .bind(kind(FactKind::BackupRotated))
+            .bind(kind(FactKind::BackupRestored));
+        let row: Option<(i64,)> = self.glance(statement).await?.first()?;
+        Ok(row.map(|(at,)| At::from_millis(at)))
+    }
 }
 
 #[async_trait]

@@ -7,6 +7,7 @@ use async_trait::async_trait;
 use crate::{
     domain::{ids::ProcessorId, time::At},
     store::{
+        counters::{GATE, OUT},
         error::StoreError,
         outcomes::{HOUR, OutcomeStore, RECENT, Tally, beginning},
         session::Pool,
@@ -69,10 +70,13 @@ impl<S: Pool> OutcomeStore for S {
     /// together (or to less, where a task had been out before this was counted). No task is sent in a minute that has passed, so nobody counts in it again.
     async fn forget_out(&self, minute: i64) -> Result<(), StoreError> {
         let sql = sql!(
-            "delete from counter where kind = 'out' and b < $1 and (a, b) in \
-             (select a, b from counter where kind = 'out' and b < $1 group by a, b having sum(n) <= 0)"
+            "delete from counter where kind = $2 and b < $1 and (a, b) in \
+             (select a, b from counter where kind = $2 and b < $1 group by a, b having sum(n) <= 0)"
         );
-        self.run(Statement::new(sql).bind(minute.to_string())).await?;
+        for kind in [OUT, GATE] {
+            let statement = Statement::new(sql.clone()).bind(minute.to_string()).bind(kind);
+            self.run(statement).await?;
+        }
         Ok(())
     }
 

@@ -105,6 +105,27 @@ impl<S: Pool> QueueStore for S {
         Ok(found)
     }
 
+    async fn due_in_queue(&self, wanted: &[Wanted], now: At) -> Result<Vec<(ProcessorId, u64)>, StoreError> {
+        // Of each tenant a range of the index, up to what is wanted of it.
+        let sql = sql!([
+            "select w.processor, (select count(*) from (select from queued q where q.processor = w.processor \
+              and q.tenant = w.tenant and q.due <= $4 limit w.most) as due) \
+              from unnest($1::text[], $2::text[], $3::int8[]) as w(processor, tenant, most)"
+                | "select w.value ->> 0, (select count(*) from (select 1 from queued q where q.processor = w.value ->> 0 \
+              and q.tenant = w.value ->> 1 and q.due <= $2 limit 10000) as due) from json_each($1) w"
+        ]);
+        let table = Table::of(wanted)
+            .text("processor", |one| one.processor.as_str())
+            .text("tenant", |one| one.tenant.as_str())
+            .bigint("most", |one| i64::from(one.most));
+        let statement = Statement::new(sql).bind(table).bind(now.millis());
+        self.glance(statement)
+            .await?
+            .try_map(|(processor, n): (String, i64)| {
+                Ok((processor_of("queued", &processor)?, n.cast_unsigned()))
+            })
+    }
+
     async fn oldest_queued(&self, lanes: &[ProcessorId]) -> Result<Vec<(ProcessorId, At)>, StoreError> {
         let lanes: Vec<_> = lanes.iter().map(|lane| (lane.clone(), None)).collect();
         let mut oldest: Vec<(ProcessorId, At)> = Vec::new();

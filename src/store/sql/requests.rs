@@ -125,6 +125,13 @@ impl<S: Pool> RequestStore for S {
         let (is_due,) = self.read(Statement::new(sql).bind(now.millis())).await?.one()?;
         Ok(is_due)
     }
+
+    async fn due(&self, now: At, limit: u32) -> Result<u64, StoreError> {
+        let sql = sql!("select count(*) from (select" ["" | " 1"] " from agenda where wake_at <= $1 limit $2) as due");
+        let statement = Statement::new(sql).bind(now.millis()).bind(i64::from(limit));
+        let (n,): (i64,) = self.glance(statement).await?.one()?;
+        Ok(n.cast_unsigned())
+    }
 }
 
 #[async_trait]

@@ -20,7 +20,7 @@ use crate::{
     store::{
         error::StoreError,
         open::{Exclusive, StoreOptions},
-        port::{Store, Transaction, Transactions},
+        port::{Flaw, Store, Transaction, Transactions},
         schema::{self, Applied},
         session::{Dialect, Pool, Session as _},
         statement::{Rows, Statement},
@@ -151,6 +151,17 @@ impl Store for SqliteStore {
 
     async fn now(&self) -> Result<At, StoreError> {
         Ok(self.clock.now())
+    }
+
+    async fn flaws(&self) -> Result<Vec<Flaw>, StoreError> {
+        let sql = "select name from sqlite_master where type = 'index'";
+        let mut on = self.reader().await?;
+        let there: Vec<String> = query_scalar(sql).fetch_all(&mut *on).await?;
+        let missing = schema::indexes(&schema::SQLITE).into_iter();
+        Ok(missing
+            .filter(|name| !there.contains(name))
+            .map(|name| schema::missing_index(&name))
+            .collect())
     }
 
     async fn bytes_on_disk(&self) -> Result<u64, StoreError> {

@@ -169,6 +169,20 @@ impl Metrics {
             .observe(after.as_secs_f64());
     }
 
+    /// A worker has begun: what it needs was just reached.
+    pub fn begins(&self) {
+        for gauge in [&self.store_reachable, &self.kafka_reachable, &self.clock_trusted] {
+            gauge.set(1);
+        }
+    }
+
+    /// A certificate is valid until this time.
+    pub fn certificate(&self, of: &str, until: At) {
+        self.certificate_expires
+            .with_label_values(&[of])
+            .set(until.millis() / 1000);
+    }
+
     /// Takes over the counters of the store. A series that has drained reports zero.
     pub fn take_counters(&self, counters: &[(CounterKey, i64)]) {
         self.tasks.reset();

@@ -45,6 +45,22 @@ fn the_suppression_list_is_computed_as_it_says() {
 }
 
 #[test]
+fn a_ticket_is_found_within_a_tenant_and_is_no_person() {
+    let vault = vault();
+    assert_eq!(
+        vault.ticket_digest(&tenant("acme"), "T-1"),
+        vault.ticket_digest(&tenant("acme"), " T-1 ")
+    );
+    let different = [
+        vault.ticket_digest(&tenant("acme"), "T-1"),
+        vault.ticket_digest(&tenant("acme"), "T-2"),
+        vault.ticket_digest(&tenant("acmf"), "T-1"),
+        vault.lookup_digest(&tenant("acme"), &identity("ticket", "T-1")),
+    ];
+    assert_eq!(HashSet::from(different).len(), different.len());
+}
+
+#[test]
 fn a_person_is_found_again_within_a_tenant_only() {
     let vault = vault();
     let digest = |of: &str, kind: &str, value: &str| vault.lookup_digest(&tenant(of), &identity(kind, value));

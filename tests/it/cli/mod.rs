@@ -4,6 +4,7 @@ mod by_hand;
 mod ceasing;
 mod completing;
 mod deferring;
+mod doctoring;
 pub mod embedded;
 mod files;
 mod keyrings;

@@ -85,8 +85,12 @@ async fn compliance_decides_without_the_database() {
         shown.stdout.contains("status     awaiting_verification"),
         "{shown:?}"
     );
-    let early = compliance.run(&["approve", &id]).await.expect(1);
-    assert!(early.stderr.contains("awaiting_verification"), "{early:?}");
+    // An approval before the verification is recorded, and the gates open in their order.
+    let approved = compliance
+        .run(&["approve", &id, "--reason", "seen"])
+        .await
+        .expect(0);
+    assert!(approved.stdout.contains("awaiting_verification"), "{approved:?}");
     let verify = [
         "verify-identity",
         &id,
@@ -95,14 +99,10 @@ async fn compliance_decides_without_the_database() {
         "--result",
         "passed",
     ];
-    compliance.run(&verify).await.expect(0);
-    let approved = compliance
-        .run(&["approve", &id, "--reason", "seen"])
-        .await
-        .expect(0);
+    let verified = compliance.run(&verify).await.expect(0);
     assert!(
-        approved.stdout.starts_with(&format!("request {id}: in_progress")),
-        "{approved:?}"
+        verified.stdout.starts_with(&format!("request {id}: in_progress")),
+        "{verified:?}"
     );
     let extended = compliance.json(&["extend", &id, "--reason", "complexity"]).await;
     assert_eq!(extended["notice"], "extended");

@@ -166,7 +166,8 @@ impl Chromium {
 
     /// Presses a key on the page.
     pub async fn press(&self, key: &str) {
-        self.find("body").await.send_keys(key).await.unwrap();
+        let here = self.client.active_element().await.unwrap();
+        here.send_keys(key).await.unwrap();
     }
 
     /// What the page says.

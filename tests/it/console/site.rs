@@ -42,7 +42,8 @@ approval = { above_per_hour = 8 }
 
 /// Running, with a request of each kind.
 pub struct Site {
-    pub deployment: Deployment,
+    deployment: Option<Deployment>,
+    port: u16,
     /// The request of each person.
     pub requests: BTreeMap<&'static str, Uuid>,
     client: Client,
@@ -52,9 +53,16 @@ pub struct Site {
 
 impl Drop for Site {
     fn drop(&mut self) {
-        if let Some(worker) = self.worker.take() {
-            worker.kill();
-        }
+        let (worker, deployment) = (self.worker.take(), self.deployment.take());
+        // What a deployment does at its end blocks, and this may be within a runtime.
+        let ended = std::thread::spawn(move || {
+            if let Some(worker) = worker {
+                worker.kill();
+            }
+            drop(deployment);
+        });
+        // A test that has failed already says so by itself.
+        ended.join().unwrap_or_default();
     }
 }
 
@@ -113,7 +121,8 @@ impl Site {
         });
         let (deployment, worker) = deployment.await.unwrap();
         let mut site = Self {
-            deployment,
+            port: deployment.http,
+            deployment: Some(deployment),
             requests: BTreeMap::new(),
             client: Client::new(),
             _peer: peer,
@@ -124,7 +133,7 @@ impl Site {
     }
 
     pub fn base(&self) -> String {
-        format!("http://127.0.0.1:{}", self.deployment.http)
+        format!("http://127.0.0.1:{}", self.port)
     }
 
     /// The page of somebody's request.
@@ -229,8 +238,8 @@ impl Site {
     }
 
     async fn dead_letter(&self) {
-        let topic = self.deployment.topic("commands");
-        let port = self.deployment.http;
+        let deployment = self.deployment.as_ref().expect("it is there until the end");
+        let (topic, port) = (deployment.topic("commands"), self.port);
         let waiting = tokio::task::spawn_blocking(move || {
             let publisher = Publisher::new();
             let command = br#"{"type":"erase","command_id":"7","subject":{"identities":[]}}"#;

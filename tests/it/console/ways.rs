@@ -227,6 +227,21 @@ async fn keys_lead_through_pages(browser: &Chromium) {
     browser.press("/").await;
     let active = browser.client.active_element().await.unwrap();
     assert_eq!(active.attr("name").await.unwrap().as_deref(), Some("q"));
+    browser.open("/requests").await;
+    let mut seen = Vec::new();
+    for key in ["j", "j", "k"] {
+        browser.press(key).await;
+        let active = browser.client.active_element().await.unwrap();
+        seen.push(active.attr("href").await.unwrap().unwrap_or_default());
+    }
+    assert!(
+        seen[0].starts_with("/requests/") && seen[0] != seen[1] && seen[0] == seen[2],
+        "{seen:?}"
+    );
+    // Whoever types into a field types letters.
+    browser.write("#q", "jk?/").await;
+    let typed = browser.find("#q").await.prop("value").await.unwrap();
+    assert_eq!(typed.as_deref(), Some("jk?/"));
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -243,6 +258,9 @@ async fn what_a_role_may_not_do_is_not_there() {
     }
     browser.open("/holds/new").await;
     browser.says("Somebody with another role can do it").await;
+    // Whoever has gone astray can search from there.
+    browser.search(&site.requests["bob"].to_string()).await;
+    browser.says("Erased everywhere on").await;
     browser.client.close().await.unwrap();
     // A submitter finds its own requests by their ids, and nobody by a name.
     let browser = driver.browser(&site.base(), Look::Light).await;

@@ -64,6 +64,18 @@ impl Publisher {
     }
 
     /// The same, to a partition of its choice.
+    /// With a `traceparent`.
+    pub fn publish_traced(&self, topic: &str, value: &[u8], parent: &str) {
+        let header = rdkafka::message::Header {
+            key: "traceparent",
+            value: Some(parent),
+        };
+        let headers = rdkafka::message::OwnedHeaders::new().insert(header);
+        let record = BaseRecord::<str, [u8]>::to(topic).payload(value).headers(headers);
+        self.0.send(record).map_err(|(error, _)| error).unwrap();
+        self.flush();
+    }
+
     pub fn publish_to(&self, topic: &str, partition: i32, value: &[u8]) {
         let record = BaseRecord::<str, [u8]>::to(topic)
             .partition(partition)

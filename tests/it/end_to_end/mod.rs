@@ -19,6 +19,7 @@ mod lost_log;
 mod opendsr;
 mod pages;
 pub mod standby;
+mod traces;
 mod webhook;
 mod workers;
 

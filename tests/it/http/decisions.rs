@@ -456,3 +456,55 @@ async fn too_many_approvals_are_refused_before_any_is_made() {
         json!({ "approved": 1 })
     );
 }
+
+#[tokio::test]
+async fn closed_request_is_forgotten_on_demand() {
+    let api = strict().await;
+    let path = submitted(&api, json!({ "identity_verified": false })).await;
+    let id = path.rsplit('/').next().unwrap();
+    let forget = format!("{path}/forget");
+    // It is open, and only compliance may.
+    api.post("dpo", &forget, &json!({})).await.is(409, "wrong_state");
+    api.post("ops", &forget, &json!({})).await.is(403, "forbidden");
+    api.post(
+        "dpo",
+        &format!("{path}/refuse"),
+        &json!({ "basis": "legal_claims" }),
+    )
+    .await
+    .ok(200);
+    let hold =
+        json!({ "hold_id": "0192f3c1-7a10-7c4e-9d5b-0e6f3a1c2b4d", "basis": "dispute", "request_id": id });
+    api.post("dpo", "/v1/holds", &hold).await.ok(201);
+    api.post("dpo", &forget, &json!({})).await.is(409, "wrong_state");
+    api.call(
+        reqwest::Method::DELETE,
+        Some("dpo"),
+        "/v1/holds/0192f3c1-7a10-7c4e-9d5b-0e6f3a1c2b4d",
+        None,
+    )
+    .await
+    .ok(200);
+    let before = api.engine.store().ledger_size().await.unwrap();
+    let gone = api.post("dpo", &forget, &json!({})).await.ok(200);
+    assert_eq!(gone, json!({ "request_id": id, "forgotten": true }));
+    api.get("dpo", &path).await.is(404, "not_found");
+    assert_eq!(api.engine.store().ledger_size().await.unwrap(), before + 1);
+    let events = api.get("audit", &format!("{path}/events")).await.ok(200);
+    let last = events["items"].as_array().unwrap().last().unwrap()["entries"].clone();
+    assert_eq!(
+        last,
+        json!([{ "type": "acted_by", "actor": "dpo" }, { "type": "purged", "status": "refused" }])
+    );
+    // Nobody finds the person by it any more, and it cannot be forgotten twice.
+    let found = api
+        .post(
+            "dpo",
+            "/v1/requests/search",
+            &json!({ "identity": { "type": "email", "value": "ann@example.org" } }),
+        )
+        .await
+        .ok(200);
+    assert_eq!(found["items"], json!([]));
+    api.post("dpo", &forget, &json!({})).await.is(404, "not_found");
+}

@@ -98,7 +98,7 @@ async fn a_person_claims_a_task_and_confirms_it() {
         .await
         .is(409, "wrong_state");
 
-    let evidence = json!({ "method": "delete", "records": 1, "reference": "T-4711" });
+    let evidence = json!({ "method": "delete", "records": 1, "reference": "T-815" });
     let confirmed = json!({ "outcome": "erased", "evidence": evidence });
     let done = post(&api, "ops", &task, "confirm", confirmed).await.ok(200);
     assert_eq!(
@@ -110,7 +110,7 @@ async fn a_person_claims_a_task_and_confirms_it() {
         (&json!("confirmed"), &json!("erased"), &json!(1))
     );
     let detail = api.get("dpo", &format!("/v1/requests/{id}")).await.ok(200);
-    assert_eq!(detail["task_list"][0]["evidence"]["reference"], "T-4711");
+    assert_eq!(detail["task_list"][0]["evidence"]["reference"], "T-815");
     api.get("ops", &path).await.is(404, "not_found");
     post(&api, "ops", &task, "claim", json!({}))
         .await

@@ -12,6 +12,7 @@ mod decisions;
 mod deferred;
 mod detail;
 mod fixture;
+mod gauges;
 mod holds;
 mod identity_provider;
 mod listener;

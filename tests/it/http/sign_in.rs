@@ -201,23 +201,27 @@ async fn the_api_does_not_take_the_cookie() {
 async fn a_program_gets_pages_with_its_bearer_token() {
     let api = api().await;
     let browser = Browser::new(&api.base);
-    let with = |token| {
+    let with = |token, path| {
         let browser = &browser;
         async move {
             let header = [("authorization", token)];
-            browser.ask(Method::GET, "/", &[], &header).await
+            browser.ask(Method::GET, path, &[], &header).await
         }
     };
-    with("Bearer dpo").await.says(200, "dpo");
-    assert_eq!(with("Bearer nobody").await.status, 401);
-    assert_eq!(with("Bearer shop").await.status, 403);
+    with("Bearer dpo", "/").await.says(200, "dpo");
+    assert_eq!(with("Bearer nobody", "/").await.status, 401);
+    with("Bearer shop", "/").await.says(200, "shop");
+    assert_eq!(with("Bearer shop", "/processors").await.status, 403);
 }
 
 #[tokio::test]
 async fn a_role_that_may_not_see_a_page_is_told_so() {
     let api = api().await;
     let browser = signed_in(&api, "shop").await;
-    browser.get("/").await.says(403, "submitter");
+    browser.get("/processors").await.says(403, "submitter");
+    // The search field stays in reach.
+    browser.get("/processors").await.says(403, "name=\"q\"");
+    browser.get("/").await.says(200, "shop");
 }
 
 #[tokio::test]

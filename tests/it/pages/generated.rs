@@ -44,7 +44,8 @@ fn configuration_page_is_the_default_configuration() {
 fn metrics_page_has_every_metric() {
     let mut page = head("Metrics", "`src/telemetry/metrics.rs`");
     page += "`GET /metrics` answers in the text format of Prometheus. Labels never hold a subject, a request or free text. [Runbooks](../runbooks/README.md) \
-             say which to alert on.\n\n| name | kind | labels | what it says |\n|---|---|---|---|\n";
+             say which to alert on.\n\nOver workers: `max` where every worker reads the same from the store, `sum` where each has counted its own; a dash where each says something \
+             of itself.\n\n| name | kind | labels | over workers | what it says |\n|---|---|---|---|---|\n";
     let mut metrics = METRICS.to_vec();
     metrics.sort_by_key(|metric| metric.name);
     for metric in metrics {
@@ -54,9 +55,14 @@ fn metrics_page_has_every_metric() {
             _ => "gauge",
         };
         let labels: Vec<String> = metric.labels.iter().map(|label| format!("`{label}`")).collect();
+        let over = match kind {
+            _ if metric.is_global() => "max",
+            "gauge" => "–",
+            _ => "sum",
+        };
         let _ = writeln!(
             page,
-            "| `{}` | {kind} | {} | {} |",
+            "| `{}` | {kind} | {} | {over} | {} |",
             metric.name,
             labels.join(", "),
             metric.help

@@ -9,7 +9,17 @@ const SERIES: &[&str] = &["_bucket", "_sum", "_count"];
 
 /// The sections of `lacuna.toml`.
 const SECTIONS: &[&str] = &[
-    "kafka", "store", "http", "auth", "vault", "dispatch", "policy", "webhook", "opendsr", "registry",
+    "kafka",
+    "store",
+    "http",
+    "auth",
+    "vault",
+    "dispatch",
+    "policy",
+    "webhook",
+    "opendsr",
+    "registry",
+    "telemetry",
 ];
 
 /// What of `lacuna.…` is a file and no topic.

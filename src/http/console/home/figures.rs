@@ -2,7 +2,10 @@
 
 use jiff::ToSpan as _;
 
-use super::super::super::{Api, auth::Caller, problem::Problem};
+use super::super::{
+    super::{Api, auth::Caller, problem::Problem},
+    parts::times::Times,
+};
 use crate::{
     domain::{
         ids::ProcessorId,
@@ -280,10 +283,10 @@ async fn mine(api: &Api, caller: &Caller) -> Result<(i64, bool), Problem> {
 
 /// How many deferred tasks are due before the month is over, and whether that is not all.
 async fn this_month(api: &Api) -> Result<(i64, bool), Problem> {
-    let zone = api.engine.zone();
-    let today = api.engine.clock.now().timestamp().to_zoned(zone.clone()).date();
+    let Times { zone, now } = Times::of(api);
+    let today = now.timestamp().to_zoned(zone.clone()).date();
     let next = today.first_of_month().checked_add(1.month()).ok();
-    let end = next.and_then(|day| day.to_zoned(zone.clone()).ok());
+    let end = next.and_then(|day| day.to_zoned(zone).ok());
     let end = end.map_or(At::from_millis(i64::MAX), |end| At::from(end.timestamp()));
     // What is overdue counts as well.
     let n = api.engine.count_deferred(At::default(), end, FLOOR + 1).await?;

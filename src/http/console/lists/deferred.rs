@@ -48,7 +48,7 @@ pub(super) async fn show(
     let as_csv = csv::is_asked(&mut params);
     let mut wanted = Wanted::read(params, visitor.caller.clone())?;
     if as_csv {
-        return Ok(wanted.as_csv(api));
+        return Ok(wanted.into_csv(api));
     }
     let (rows, next) = wanted.page(&api, |view| row(view, &times)).await?;
     let (first, next) = address.pages(next.as_deref());

@@ -42,7 +42,7 @@ pub(super) async fn show(
     let as_csv = csv::is_asked(&mut params);
     let mut wanted = Wanted::read(params, &visitor.caller)?;
     if as_csv {
-        return Ok(wanted.as_csv(api));
+        return Ok(wanted.into_csv(api));
     }
     let (holds, next) = wanted.page(&api).await?;
     let (first, next) = address.pages(next.as_deref());

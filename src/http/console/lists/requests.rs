@@ -78,7 +78,7 @@ async fn list(
     let as_csv = csv::is_asked(&mut params);
     let wanted = Wanted::read(params, &visitor.caller)?;
     if as_csv {
-        return Ok(wanted.as_csv(api));
+        return Ok(wanted.into_csv(api));
     }
     let listed = wanted.page(&api.engine).await?;
     let next = listed.next.map(|place| wanted.cursor_of(place));

@@ -43,8 +43,7 @@ fn next_time(text: &str) -> Option<(&str, At, &str)> {
         let candidate = &text[start..];
         let length = candidate.find('Z').map(|end| end + 1)?;
         // Of another digit of the same number the text before it cannot end in one.
-        if length < SHORTEST
-            || length > SHORTEST + 10
+        if !(SHORTEST..=SHORTEST + 10).contains(&length)
             || text[..start].ends_with(|c: char| c.is_ascii_digit())
         {
             continue;

@@ -13,9 +13,12 @@ use super::{
     },
     Shown, forms,
 };
-use crate::view::{
-    course::{Course, Mark, Step},
-    task::{EvidenceView, ProvedTask},
+use crate::{
+    domain::words::TaskStateName,
+    view::{
+        course::{Course, Mark, Step},
+        task::{EvidenceView, ProvedTask, TaskView},
+    },
 };
 
 /// All of them, in the order of the plan.
@@ -69,10 +72,21 @@ fn one<R>(
             @if let Some(need) = waits {
                 p { "What finishes it: " (text(shown.times, &without_calls(&need.says))) "." }
             }
+            @if is_by_hand(shown, task) {
+                p { a href={ "/manual/" (task.task_id) } { "Done by hand: claim it, or see who has it" } }
+            }
             @if let Some(evidence) = &proved.evidence { (evidence_of(evidence, shown)) }
             @if visitor.may::<Operator>() { (forms::of_task(visitor, shown, ordinal)) }
         }
     }
+}
+
+/// Whether a person does it, and can now.
+fn is_by_hand(shown: &Shown<'_>, task: &TaskView<'_>) -> bool {
+    let registered = shown.context.registry.get(task.processor);
+    matches!(task.state, TaskStateName::Ready | TaskStateName::Accepted)
+        && shown.request().shown_gate().is_none()
+        && registered.is_some_and(|processor| processor.manual().is_some())
 }
 
 fn step(name: &str, step: &Step, shown: &Shown<'_>) -> Markup {

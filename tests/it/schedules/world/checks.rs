@@ -7,13 +7,15 @@ use std::{
 
 use lacuna::{
     domain::{
+        calendar::Regime,
         entry::{Entry, Leaf},
         ids::{ProcessorId, RequestId},
         request::Request,
         task::{TaskState, Undelivered},
         time::At,
+        words::Status,
     },
-    store::{Concerned, CounterKey, DeferredFilter, DeferredRow, Line, OUT},
+    store::{CENSUS, Concerned, CounterKey, DeferredFilter, DeferredRow, GATE, Line, OPEN, OUT, OVERDUE_AT},
 };
 
 use super::{SKEW, World};
@@ -54,7 +56,9 @@ impl World {
     }
 
     fn is_counted(&self, key: &CounterKey) -> bool {
-        !(self.is_older && key.kind == OUT)
+        // What was stored before something was counted is not counted by it.
+        let since_lately = [OUT, OPEN, GATE, OVERDUE_AT].contains(&key.kind);
+        key.kind != CENSUS && !(self.is_older && since_lately)
     }
 
     /// Gives how many leaves the requests have.
@@ -234,6 +238,29 @@ impl World {
     }
 }
 
+/// By regime, by gate, and where it is overdue.
+fn recount_census(request: &Request, add: &mut impl FnMut(&'static str, &str, &str)) {
+    let life = &request.life;
+    if !life.status.is_final() {
+        let regime = match &request.head.regime {
+            Regime::Named(name) => name.as_str(),
+            Regime::Counted(_) => "counted",
+        };
+        add(OPEN, regime, "");
+    }
+    let minute = (request.head.received_at.millis() / 60_000).to_string();
+    match life.status {
+        Status::AwaitingVerification => add(GATE, "verification", &minute),
+        Status::AwaitingApproval => add(GATE, "approval", &minute),
+        _ => {}
+    }
+    for task in request.tasks.iter().filter(|_| life.overdue) {
+        if !task.state.name().is_final() {
+            add(OVERDUE_AT, task.processor.as_str(), request.head.tenant.as_str());
+        }
+    }
+}
+
 fn recount(requests: &[Request]) -> BTreeMap<CounterKey, i64> {
     let mut counted = BTreeMap::new();
     let mut add = |kind: &'static str, a: &str, b: &str| {
@@ -258,6 +285,7 @@ fn recount(requests: &[Request]) -> BTreeMap<CounterKey, i64> {
                 );
             }
         }
+        recount_census(request, &mut add);
         let flags = [
             ("overdue", life.overdue),
             ("at_risk", life.at_risk),

@@ -1,0 +1,179 @@
+//! Traces: from a command to its task, from the ack to the status, told to a collector on loopback.
+
+use std::{
+    io::{BufRead as _, BufReader, Read as _, Write as _},
+    net::TcpListener,
+    sync::{Arc, Mutex},
+    time::Duration,
+};
+
+use opentelemetry_proto::tonic::{collector::trace::v1::ExportTraceServiceRequest, trace::v1::Span};
+use prost::Message as _;
+use serde_json::{Value, json};
+use uuid::Uuid;
+
+use super::kafka::{Publisher, Reader, Record, answer};
+use crate::support::{Deployment, StoreKind, wait_for};
+
+const PATIENCE: Duration = Duration::from_secs(60);
+
+const REGISTRY: &str = "[[processor]]\nid = \"crm\"\nkind = \"crm\"\ntransport = { type = \"kafka\" }\n\
+                        actions = [\"erase\"]\nidentities = [\"email\"]\n";
+
+const TRACE: &str = "4bf92f3577b34da6a3ce929d0e0e4736";
+
+/// A collector: what it was sent, and with which header.
+#[derive(Clone, Default)]
+struct Collector(Arc<Mutex<(Vec<Span>, Vec<String>)>>);
+
+impl Collector {
+    /// Begins one, and gives its port.
+    fn start() -> (Self, u16) {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let port = listener.local_addr().unwrap().port();
+        let collector = Self::default();
+        let own = collector.clone();
+        std::thread::spawn(move || {
+            for stream in listener.incoming() {
+                let (mut reader, own) = (BufReader::new(stream.unwrap()), own.clone());
+                std::thread::spawn(move || while own.take(&mut reader).is_some() {});
+            }
+        });
+        (collector, port)
+    }
+
+    /// Takes one call; `None`: the connection is over.
+    fn take(&self, reader: &mut BufReader<std::net::TcpStream>) -> Option<()> {
+        let (mut length, mut line) = (0, String::new());
+        let mut headers = String::new();
+        loop {
+            line.clear();
+            if reader.read_line(&mut line).ok()? == 0 {
+                return None;
+            }
+            let text = line.trim_end().to_ascii_lowercase();
+            if text.is_empty() {
+                break;
+            }
+            if let Some(bytes) = text.strip_prefix("content-length: ") {
+                length = bytes.parse().unwrap();
+            }
+            headers += &text;
+            headers.push('\n');
+        }
+        let mut body = vec![0; length];
+        reader.read_exact(&mut body).ok()?;
+        let sent = ExportTraceServiceRequest::decode(body.as_slice()).unwrap();
+        let spans = sent.resource_spans.into_iter().flat_map(|of| of.scope_spans);
+        let mut own = self.0.lock().unwrap();
+        own.0.extend(spans.flat_map(|of| of.spans));
+        own.1.push(headers);
+        let answer = "HTTP/1.1 200 OK\r\ncontent-type: application/x-protobuf\r\ncontent-length: 0\r\n\r\n";
+        reader.get_mut().write_all(answer.as_bytes()).ok()
+    }
+
+    fn spans(&self) -> Vec<Span> {
+        self.0.lock().unwrap().0.clone()
+    }
+}
+
+/// The first record of a topic of which something is so.
+fn record(topic: &str, so: impl Fn(&Value) -> bool) -> (Value, Record) {
+    let reader = Reader::new(topic);
+    wait_for("the record is there", PATIENCE, || {
+        reader.read().into_iter().find_map(|record| {
+            let value = serde_json::from_slice(&record.value).ok()?;
+            so(&value).then_some((value, record))
+        })
+    })
+}
+
+fn command(id: Uuid) -> Vec<u8> {
+    let command = json!({
+        "command_id": id, "type": "erase", "reason": "subject_request",
+        "subject": { "identities": [{ "type": "email", "value": format!("{id}@example.org") }] },
+    });
+    command.to_string().into_bytes()
+}
+
+/// The span of a `traceparent` of the trace.
+fn span_in(record: &Record) -> String {
+    let parent = &record.headers["traceparent"];
+    let rest = parent
+        .strip_prefix(&format!("00-{TRACE}-"))
+        .unwrap_or_else(|| panic!("{parent}"));
+    rest.strip_suffix("-01").unwrap().to_owned()
+}
+
+#[test]
+fn trace_goes_from_command_to_task_and_from_ack_to_status() {
+    let (collector, port) = Collector::start();
+    let deployment = Deployment::new(StoreKind::Sqlite, REGISTRY);
+    let config = std::fs::read_to_string(deployment.path("lacuna.toml")).unwrap();
+    let telemetry = format!(
+        "[telemetry]\notlp = {{ endpoint = \"http://127.0.0.1:{port}/v1/traces\", sample = 0.0, headers = {{ x-key = \"sesame\" }} }}\n"
+    );
+    deployment.write("lacuna.toml", &(config + &telemetry));
+    let worker = deployment.serve();
+    let (traced, plain, unsampled) = (Uuid::now_v7(), Uuid::now_v7(), Uuid::now_v7());
+    let publisher = Publisher::new();
+    let commands = deployment.topic("commands");
+    publisher.publish_traced(
+        &commands,
+        &command(traced),
+        &format!("00-{TRACE}-00f067aa0ba902b7-01"),
+    );
+    let other = "00-aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa-bbbbbbbbbbbbbbbb-00";
+    publisher.publish_traced(&commands, &command(unsampled), other);
+    publisher.publish(&commands, None, &command(plain));
+    publisher.flush();
+
+    let of = |id: Uuid| move |value: &Value| value["request_id"] == id.to_string();
+    let (task, sent) = record(&deployment.topic("tasks.crm"), of(traced));
+    let intake = span_in(&sent);
+    // One that its sender does not look at keeps its trace, and one without begins none here.
+    let (_, sent) = record(&deployment.topic("tasks.crm"), of(unsampled));
+    assert_eq!(sent.headers["traceparent"], other);
+    let (_, sent) = record(&deployment.topic("tasks.crm"), of(plain));
+    assert!(!sent.headers.contains_key("traceparent"));
+
+    let ack = answer(&task, "erased").to_string();
+    publisher.publish_traced(
+        &deployment.topic("acks"),
+        ack.as_bytes(),
+        &format!("00-{TRACE}-{intake}-01"),
+    );
+    let done = |value: &Value| of(traced)(value) && value["status"] == "completed";
+    let (_, status) = record(&deployment.topic("status"), done);
+    let settle = span_in(&status);
+    worker.stop();
+
+    let spans = collector.spans();
+    let found = |id: &str| {
+        let found = spans.iter().find(|span| hex::encode(&span.span_id) == id);
+        found.unwrap_or_else(|| panic!("{id}: {spans:?}"))
+    };
+    for (id, name, parent) in [
+        (&intake, "intake", "00f067aa0ba902b7"),
+        (&settle, "settle", intake.as_str()),
+    ] {
+        let span = found(id);
+        assert_eq!(hex::encode(&span.trace_id), TRACE);
+        assert_eq!(
+            (span.name.as_str(), hex::encode(&span.parent_span_id)),
+            (name, parent.to_owned())
+        );
+        assert!(span.end_time_unix_nano > span.start_time_unix_nano);
+        let shown = format!("{:?}", span.attributes);
+        assert!(
+            shown.contains(&traced.to_string()) && !shown.contains("example.org"),
+            "{shown}"
+        );
+    }
+    assert_eq!(spans.len(), 2, "{spans:?}");
+    let headers = &collector.0.lock().unwrap().1;
+    assert!(
+        headers.iter().all(|sent| sent.contains("x-key: sesame")),
+        "{headers:?}"
+    );
+}
