@@ -2,7 +2,7 @@
 
 use std::process::ExitCode;
 
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory as _, Parser, Subcommand};
 
 use crate::{
     cli, lab,
@@ -12,8 +12,8 @@ use crate::{
 
 /// Event-driven data-erasure orchestrator.
 ///
-/// Exit codes: 0 ok, 1 the thing asked about is not so, 2 usage or configuration, 3 a dependency (Kafka or the store)
-/// is unreachable. Results go to stdout, logs to stderr.
+/// Exit codes: 0 ok, 1 the thing asked about is not so, 2 usage or configuration, 3 a dependency (Kafka, the store, or the
+/// worker whose API is asked) is unreachable. Results go to stdout, logs to stderr.
 #[derive(Debug, Parser)]
 #[command(
     version,
@@ -28,6 +28,8 @@ pub struct Program {
     /// What is logged, such as info,lacuna::kafka=debug; RUST_LOG where it is absent.
     #[arg(long, global = true, value_name = "FILTER")]
     log_filter: Option<String>,
+    #[command(flatten)]
+    remote: cli::remote::RemoteArgs,
     #[command(subcommand)]
     command: Command,
 }
@@ -40,6 +42,10 @@ enum Command {
     Product(cli::Command),
     /// Measures a deployment, or an embedded one, with simulated processors.
     Bench(lab::bench::Args),
+    /// Prints what a shell completes this command line with.
+    Completions(cli::completions::CompletionsArgs),
+    /// Writes the manual pages.
+    Man(cli::completions::ManArgs),
 }
 
 impl Program {
@@ -48,12 +54,13 @@ impl Program {
         let Self {
             log_format,
             log_filter,
+            remote,
             command,
         } = self;
         let default = match &command {
             Command::Demo(_) => logs::DEMO,
             Command::Product(command) => command.log_filter(),
-            Command::Bench(_) => logs::COMMAND,
+            Command::Bench(_) | Command::Completions(_) | Command::Man(_) => logs::COMMAND,
         };
         let from_environment = || std::env::var("RUST_LOG").ok().filter(|filter| !filter.is_empty());
         let named = log_filter.or_else(from_environment);
@@ -63,7 +70,11 @@ impl Program {
         }
         match command {
             Command::Demo(args) => lab::demo::run(args),
-            Command::Product(command) => failure::finish(command.run()),
+            Command::Product(command) => failure::finish(command.run(&remote)),
+            Command::Completions(args) => {
+                failure::finish(cli::completions::completions(&args, Self::command()))
+            }
+            Command::Man(args) => failure::finish(cli::completions::man(&args, Self::command())),
             Command::Bench(args) => lab::bench::run(args),
         }
         .into()

@@ -3,10 +3,11 @@
 use super::{
     Exit, Failure,
     positions::name,
-    session::{ConfigArg, block_on},
-    stops::{Panel, Shown},
+    remote::RemoteArgs,
+    session::ConfigArg,
+    stops::{Move, Shown, pull, show_brake},
 };
-use crate::engine::stop::{Lever, Want};
+use crate::engine::stop::Want;
 
 /// Arguments of `lacuna brake`.
 #[derive(Debug, clap::Args)]
@@ -21,15 +22,15 @@ enum Action {
     /// Stops everything: nothing new is sent to anybody. The ledger has who and why.
     #[command(
         after_help = "Commands are taken in and answers count all the same; deadlines run on. What was sent before is out: the \
-        answer says how much that is. Works directly on the store, so no worker has to answer.\n\n\
+        answer says how much that is. With --config it works on the store, so no worker has to answer.\n\n\
         Example:\n  lacuna brake on --actor j.doe --reason 'wrong list was submitted'"
     )]
     On {
         #[command(flatten)]
         config: ConfigArg,
-        /// Who decides it.
+        /// Who decides it; the user of this shell where it is absent. Over the API it is the bearer.
         #[arg(long, value_name = "NAME", value_parser = name)]
-        actor: String,
+        actor: Option<String>,
         /// Why.
         #[arg(long, value_name = "TEXT", value_parser = clap::builder::NonEmptyStringValueParser::new())]
         reason: String,
@@ -41,9 +42,9 @@ enum Action {
     Off {
         #[command(flatten)]
         config: ConfigArg,
-        /// Who decides it.
+        /// Who decides it; the user of this shell where it is absent. Over the API it is the bearer.
         #[arg(long, value_name = "NAME", value_parser = name)]
-        actor: String,
+        actor: Option<String>,
         /// Why.
         #[arg(long, value_name = "TEXT", value_parser = clap::builder::NonEmptyStringValueParser::new())]
         reason: Option<String>,
@@ -61,7 +62,7 @@ enum Action {
 }
 
 /// Runs it.
-pub fn run(args: Args) -> Result<Exit, Failure> {
+pub fn run(args: Args, door: &RemoteArgs) -> Result<Exit, Failure> {
     let (config, want, actor, reason, shown) = match args.action {
         Action::On {
             config,
@@ -75,18 +76,13 @@ pub fn run(args: Args) -> Result<Exit, Failure> {
             reason,
             shown,
         } => (config, Want::GoOn, actor, reason, shown),
-        Action::Show { config, shown } => {
-            let config = config.load()?;
-            return block_on(async { Panel::open(&config).await?.show_brake(&config, shown).await });
-        }
+        Action::Show { config, shown } => return show_brake(&door.way(&config)?, shown),
     };
-    let config = config.load()?;
-    let lever = Lever {
+    let wanted = Move {
         lane: None,
         want,
-        actor: &actor,
-        reason: reason.as_deref(),
-        once: None,
+        actor,
+        reason,
     };
-    block_on(async { Panel::open(&config).await?.pull(&config, &lever, shown).await })
+    pull(&door.way(&config)?, wanted, shown)
 }

@@ -1,12 +1,15 @@
 //! `lacuna bulk`: changes to many requests at once.
 
+use serde_json::{Map, Value, json};
 use uuid::Uuid;
 
 use super::{
     Exit, Failure,
+    fields::{items, text, value, values},
     output::{Out, Table},
     positions::name,
-    session::{self, ConfigArg, block_on},
+    remote::{RemoteArgs, Way, path, refuse_actor},
+    session::{self, ConfigArg, actor_or_user, block_on},
 };
 use crate::{
     config::Config,
@@ -16,7 +19,7 @@ use crate::{
     },
     engine::{
         Engine,
-        bulk::{BulkError, Chosen, Forecast, Order},
+        bulk::{BulkError, Chosen, Order},
         lists::Filter,
     },
     store::BulkJob,
@@ -43,9 +46,9 @@ struct Which {
     config: ConfigArg,
     /// The job.
     id: Uuid,
-    /// Who does it.
+    /// Who does it; the user of this shell where it is absent. Over the API it is the bearer.
     #[arg(long, value_name = "NAME", value_parser = name)]
-    actor: String,
+    actor: Option<String>,
 }
 
 /// What is wanted.
@@ -67,9 +70,9 @@ struct Start {
     /// A request, in place of a filter.
     #[arg(long, value_name = "ID")]
     id: Vec<Uuid>,
-    /// Who orders it.
+    /// Who orders it; the user of this shell where it is absent. Over the API it is the bearer.
     #[arg(long, value_name = "NAME", value_parser = name)]
-    actor: String,
+    actor: Option<String>,
     /// Why.
     #[arg(long, value_name = "TEXT")]
     reason: Option<String>,
@@ -143,48 +146,74 @@ fn basis(text: &str) -> Result<HoldBasis, String> {
 }
 
 /// Runs it.
-pub fn run(args: Args) -> Result<Exit, Failure> {
+pub fn run(args: Args, door: &RemoteArgs) -> Result<Exit, Failure> {
     match args.action {
-        Action::Start(start) => order(&start),
-        Action::List { config, json } => list(&config.load()?, json),
-        Action::Show { config, id, json } => show(&config.load()?, id, json),
-        Action::Pause(which) => set(&which, BulkDeed::Pause),
-        Action::Resume(which) => set(&which, BulkDeed::Resume),
-        Action::Cancel(which) => set(&which, BulkDeed::Cancel),
+        Action::Start(start) => order(*start, door),
+        Action::List { config, json } => list(&door.way(&config)?, json),
+        Action::Show { config, id, json } => show(&door.way(&config)?, id, json),
+        Action::Pause(which) => set(which, BulkDeed::Pause, door),
+        Action::Resume(which) => set(which, BulkDeed::Resume, door),
+        Action::Cancel(which) => set(which, BulkDeed::Cancel, door),
     }
 }
 
-fn order(start: &Start) -> Result<Exit, Failure> {
+fn order(start: Start, door: &RemoteArgs) -> Result<Exit, Failure> {
     let order = Order {
         action: start.action,
-        chosen: chosen(start)?,
+        chosen: chosen(&start)?,
         reason: start.reason.clone(),
         basis: start.basis,
     };
     order.check().map_err(failure)?;
-    let config = start.config.load()?;
-    block_on(async {
-        let engine = session::engine(&config).await?;
-        let mut out = Out::stdout();
-        if start.dry_run {
-            let forecast = engine
-                .bulk()
-                .foresee(&order, &start.actor)
-                .await
-                .map_err(failure)?;
-            if start.json {
-                out.json(&ForecastView::of(order.action, &forecast))?;
-            } else {
-                print_forecast(&mut out, &forecast)?;
-            }
-        } else {
-            let bulk = engine.bulk();
-            let job = bulk.start(&order, &start.actor, start.expected_count, None).await;
-            print(&engine, &mut out, &job.map_err(failure)?, start.json).await?;
+    let came = match door.way(&start.config)? {
+        Way::Direct(config) => {
+            let actor = actor_or_user(start.actor.clone());
+            block_on(order_here(&config, &order, &start, &actor))?
         }
-        out.end()?;
-        Ok(Exit::Ok)
-    })
+        Way::Remote(worker) => {
+            refuse_actor(start.actor.as_deref())?;
+            worker.post(&path(&["bulk"]), &body_of(&start))?
+        }
+    };
+    print(&came, start.json)
+}
+
+async fn order_here(config: &Config, order: &Order, start: &Start, actor: &str) -> Result<Value, Failure> {
+    let engine = session::engine(config).await?;
+    let bulk = engine.bulk();
+    if start.dry_run {
+        let forecast = bulk.foresee(order, actor).await.map_err(failure)?;
+        return value(&ForecastView::of(order.action, &forecast));
+    }
+    let job = bulk.start(order, actor, start.expected_count, None).await;
+    view_of(&engine, &job.map_err(failure)?).await
+}
+
+/// The order as `POST /v1/bulk` takes it.
+fn body_of(start: &Start) -> Value {
+    let mut body = json!({ "action": start.action, "dry_run": start.dry_run });
+    let filter = start
+        .filter
+        .iter()
+        .filter_map(|condition| condition.split_once('='));
+    let filter: Map<String, Value> = filter
+        .map(|(key, value)| (key.to_owned(), json!(value)))
+        .collect();
+    if filter.is_empty() {
+        body["ids"] = json!(start.id);
+    } else {
+        body["filter"] = Value::Object(filter);
+    }
+    if let Some(reason) = &start.reason {
+        body["reason"] = json!(reason);
+    }
+    if let Some(basis) = start.basis {
+        body["basis"] = json!(basis);
+    }
+    if let Some(count) = start.expected_count {
+        body["expected_count"] = json!(count);
+    }
+    body
 }
 
 fn chosen(start: &Start) -> Result<Chosen, Failure> {
@@ -213,91 +242,136 @@ fn chosen(start: &Start) -> Result<Chosen, Failure> {
     Ok(Chosen::Filter(Box::new(filter)))
 }
 
-fn list(config: &Config, json: bool) -> Result<Exit, Failure> {
-    block_on(async {
-        let engine = session::engine(config).await?;
-        let jobs = engine.bulk().jobs(None, None, SHOWN).await?;
-        let mut out = Out::stdout();
-        if json {
-            jobs.iter().try_for_each(|job| out.json(&BulkView::of(job)))?;
-        } else {
-            let mut table = Table::new(&[
-                "job", "action", "state", "by", "done", "not done", "left", "ordered",
-            ]);
-            for job in &jobs {
-                let view = BulkView::of(job);
-                table.row([
-                    view.bulk_id.to_string(),
-                    view.action.to_string(),
-                    view.state.to_owned(),
-                    view.actor.to_owned(),
-                    view.done.to_string(),
-                    view.refused.to_string(),
-                    view.waiting.to_string(),
-                    view.created_at.to_string(),
-                ]);
-            }
-            out.table(&table)?;
-        }
-        out.end()?;
-        Ok(Exit::Ok)
-    })
-}
-
-fn show(config: &Config, id: Uuid, json: bool) -> Result<Exit, Failure> {
-    block_on(async {
-        let engine = session::engine(config).await?;
-        let job = engine.bulk().job(id).await?;
-        let job = job.ok_or_else(|| failure(BulkError::Unknown))?;
-        let mut out = Out::stdout();
-        print(&engine, &mut out, &job, json).await?;
-        out.end()?;
-        Ok(Exit::Ok)
-    })
-}
-
-fn set(which: &Which, deed: BulkDeed) -> Result<Exit, Failure> {
-    let config = which.config.load()?;
-    block_on(async {
-        let engine = session::engine(&config).await?;
-        let job = engine.bulk().set(which.id, &which.actor, deed).await;
-        let mut out = Out::stdout();
-        print(&engine, &mut out, &job.map_err(failure)?, false).await?;
-        out.end()?;
-        Ok(Exit::Ok)
-    })
-}
-
-async fn print(engine: &Engine, out: &mut Out, job: &BulkJob, json: bool) -> Result<(), Failure> {
-    let reasons = engine.bulk().refusals(job.id).await?;
-    let view = BulkView::of(job).with_reasons(&reasons);
+fn list(way: &Way, json: bool) -> Result<Exit, Failure> {
+    let jobs = match way {
+        Way::Direct(config) => block_on(async {
+            let jobs = session::engine(config)
+                .await?
+                .bulk()
+                .jobs(None, None, SHOWN)
+                .await?;
+            values(jobs.iter().map(BulkView::of))
+        })?,
+        Way::Remote(worker) => worker.list(&path(&["bulk"]), &[], SHOWN as usize)?.0,
+    };
+    let mut out = Out::stdout();
     if json {
-        return out.json(&view);
+        jobs.iter().try_for_each(|job| out.json(job))?;
+    } else {
+        let mut table = Table::new(&[
+            "job", "action", "state", "by", "done", "not done", "left", "ordered",
+        ]);
+        for job in &jobs {
+            let columns = [
+                "bulk_id",
+                "action",
+                "state",
+                "actor",
+                "done",
+                "refused",
+                "waiting",
+                "created_at",
+            ];
+            table.row(columns.map(|name| text(job, name)));
+        }
+        out.table(&table)?;
     }
-    out.line(format_args!("job       {}", view.bulk_id))?;
-    out.line(format_args!("action    {}", view.action))?;
-    out.line(format_args!("state     {}", view.state))?;
-    out.line(format_args!("by        {}", view.actor))?;
-    out.line(format_args!("requests  {}", view.matched))?;
-    out.line(format_args!("done      {}", view.done))?;
-    out.line(format_args!("not done  {}", view.refused))?;
-    out.line(format_args!("left      {}", view.waiting))?;
-    for (why, n) in &reasons {
-        out.line(format_args!("          {n}: {why}"))?;
+    out.end()?;
+    Ok(Exit::Ok)
+}
+
+fn show(way: &Way, id: Uuid, json: bool) -> Result<Exit, Failure> {
+    let job = match way {
+        Way::Direct(config) => block_on(async {
+            let engine = session::engine(config).await?;
+            let job = engine.bulk().job(id).await?;
+            view_of(&engine, &job.ok_or_else(|| failure(BulkError::Unknown))?).await
+        })?,
+        Way::Remote(worker) => worker.get(&path(&["bulk", &id.to_string()]), &[])?,
+    };
+    print(&job, json)
+}
+
+fn set(which: Which, deed: BulkDeed, door: &RemoteArgs) -> Result<Exit, Failure> {
+    let job = match door.way(&which.config)? {
+        Way::Direct(config) => {
+            let actor = actor_or_user(which.actor);
+            block_on(async {
+                let engine = session::engine(&config).await?;
+                let job = engine.bulk().set(which.id, &actor, deed).await;
+                view_of(&engine, &job.map_err(failure)?).await
+            })?
+        }
+        Way::Remote(worker) => {
+            refuse_actor(which.actor.as_deref())?;
+            let verb = match deed {
+                BulkDeed::Pause => "pause",
+                BulkDeed::Resume => "resume",
+                BulkDeed::Cancel => "cancel",
+                BulkDeed::Start => "start",
+            };
+            worker.post(&path(&["bulk", &which.id.to_string(), verb]), &json!({}))?
+        }
+    };
+    print(&job, false)
+}
+
+async fn view_of(engine: &Engine, job: &BulkJob) -> Result<Value, Failure> {
+    let reasons = engine.bulk().refusals(job.id).await?;
+    value(&BulkView::of(job).with_reasons(&reasons))
+}
+
+/// A job, or a forecast of one.
+fn print(came: &Value, json: bool) -> Result<Exit, Failure> {
+    let mut out = Out::stdout();
+    if json {
+        out.json(came)?;
+    } else if came["dry_run"].is_null() {
+        print_job(&mut out, came)?;
+    } else {
+        print_forecast(&mut out, came)?;
+    }
+    out.end()?;
+    Ok(Exit::Ok)
+}
+
+fn print_job(out: &mut Out, job: &Value) -> Result<(), Failure> {
+    for (what, name) in [
+        ("job     ", "bulk_id"),
+        ("action  ", "action"),
+        ("state   ", "state"),
+        ("by      ", "actor"),
+        ("requests", "matched"),
+        ("done    ", "done"),
+        ("not done", "refused"),
+        ("left    ", "waiting"),
+    ] {
+        out.line(format_args!("{what}  {}", text(job, name)))?;
+    }
+    for reason in items(job, "reasons") {
+        out.line(format_args!(
+            "          {}: {}",
+            text(reason, "count"),
+            text(reason, "why")
+        ))?;
     }
     Ok(())
 }
 
-fn print_forecast(out: &mut Out, forecast: &Forecast) -> Result<(), Failure> {
+fn print_forecast(out: &mut Out, forecast: &Value) -> Result<(), Failure> {
     out.line(format_args!(
         "{} requests are meant, {} will be changed ({} changes), {} will not",
-        forecast.matched,
-        forecast.will,
-        forecast.changes,
-        forecast.matched - forecast.will
+        text(forecast, "matched"),
+        text(forecast, "will"),
+        text(forecast, "changes"),
+        text(forecast, "will_not")
     ))?;
-    for (why, refusal) in &forecast.refusals {
-        out.line(format_args!("  {}: {why}", refusal.count))?;
+    for reason in items(forecast, "reasons") {
+        out.line(format_args!(
+            "  {}: {}",
+            text(reason, "count"),
+            text(reason, "why")
+        ))?;
     }
     Ok(())
 }

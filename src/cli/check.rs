@@ -50,7 +50,7 @@ pub fn run(args: Args) -> Result<Exit, Failure> {
         out.end()?;
         return Ok(Exit::Ok);
     }
-    let (config, registry) = Config::load_with_registry(&args.config.config)?;
+    let (config, registry) = Config::load_with_registry(args.config.path())?;
     app::client_settings(&config).check(&config.kafka.group_id, config.dispatch.lease)?;
     if let Some(files) = &config.http.tls {
         tls::check(files, Clock::System.now())
@@ -82,7 +82,7 @@ fn summarise(out: &mut Out, args: &Args, config: &Config, registry: &Registry) -
     };
     out.line(format_args!(
         "configuration  {}: no mistakes",
-        args.config.config.display()
+        args.config.path().display()
     ))?;
     out.line(format_args!(
         "registry       {}: no mistakes",

@@ -1,21 +1,20 @@
 //! `lacuna deferred`: what is parked on a date or an event, held, or waiting for a second look.
 
+use serde_json::Value;
+
 use super::{
     Exit, Failure,
+    fields::{is, items, joined, text, values},
     knowledge::Knowledge,
     output::{Out, Table},
-    requests::processor,
+    remote::{Client, RemoteArgs, Way, path},
+    requests::{processor, warn_of_more},
     session::{self, ConfigArg, block_on},
 };
 use crate::{
     clock::Clock,
     config::Config,
-    domain::{
-        ids::{Label, ProcessorId},
-        request::outlook::REASONS,
-        time::At,
-        words::Why,
-    },
+    domain::{ids::ProcessorId, request::outlook::REASONS, time::At, words::Why},
     engine::questions::requests_of,
     store::{DeferredFilter, DeferredRow, Store},
     view::deferral::DeferredView,
@@ -32,11 +31,9 @@ pub struct Args {
 #[derive(Debug, clap::Subcommand)]
 enum Command {
     /// Lists them by date; what has no date comes last.
-    #[command(
-        after_help = "Reads the store directly. Every filter that is given has to fit.\n\n\
+    #[command(after_help = "Every filter that is given has to fit.\n\n\
         Example:\n  lacuna deferred list --reason retention --due-before 2027-01-01T00:00:00Z\n  \
-        lacuna deferred list --processor nightly-backup --json | head"
-    )]
+        lacuna deferred list --processor nightly-backup --json | head")]
     List(ListArgs),
 }
 
@@ -73,12 +70,24 @@ fn time(text: &str) -> Result<At, String> {
 }
 
 /// Runs it.
-pub fn run(args: Args) -> Result<Exit, Failure> {
+pub fn run(args: Args, door: &RemoteArgs) -> Result<Exit, Failure> {
     let Command::List(args) = args.action;
-    list(&args.config.load()?, &args)
+    let (rows, more) = match door.way(&args.config)? {
+        Way::Direct(config) => read(&config, &args)?,
+        Way::Remote(worker) => ask(&worker, &args)?,
+    };
+    let mut out = Out::stdout();
+    if args.json {
+        rows.iter().try_for_each(|row| out.json(row))?;
+    } else {
+        out.table(&table(&rows))?;
+    }
+    out.end()?;
+    warn_of_more(more, args.limit);
+    Ok(Exit::Ok)
 }
 
-fn list(config: &Config, args: &ListArgs) -> Result<Exit, Failure> {
+fn read(config: &Config, args: &ListArgs) -> Result<(Vec<Value>, bool), Failure> {
     let now = Clock::System.now();
     let (rows, requests, knowledge) = block_on(async {
         let store = session::open_store(config).await?;
@@ -93,17 +102,20 @@ fn list(config: &Config, args: &ListArgs) -> Result<Exit, Failure> {
         .iter()
         .take(args.limit as usize)
         .filter_map(|row| DeferredView::of(row, &requests, &context));
-    let mut out = Out::stdout();
-    if args.json {
-        shown.into_iter().try_for_each(|row| out.json(&row))?;
-    } else {
-        out.table(&table(shown))?;
-    }
-    out.end()?;
-    if more {
-        tracing::warn!(limit = args.limit, "there are more: --limit shows them");
-    }
-    Ok(Exit::Ok)
+    Ok((values(shown)?, more))
+}
+
+fn ask(worker: &Client, args: &ListArgs) -> Result<(Vec<Value>, bool), Failure> {
+    let query = [
+        ("processor", args.processor.as_ref().map(ToString::to_string)),
+        ("reason", args.reason.map(|reason| reason.to_string())),
+        ("due_before", args.due_before.map(|at| at.to_string())),
+    ];
+    let query: Vec<_> = query
+        .into_iter()
+        .filter_map(|(name, text)| Some((name, text?)))
+        .collect();
+    worker.list(&path(&["deferred"]), &query, args.limit as usize)
 }
 
 /// One more than is shown says whether there are more.
@@ -118,7 +130,7 @@ async fn find(store: &dyn Store, args: &ListArgs) -> Result<Vec<DeferredRow>, Fa
     Ok(store.deferred(&filter).await?)
 }
 
-fn table<'a>(rows: impl Iterator<Item = DeferredView<'a>>) -> Table {
+fn table(rows: &[Value]) -> Table {
     let mut table = Table::new(&[
         "until",
         "reason",
@@ -129,39 +141,35 @@ fn table<'a>(rows: impl Iterator<Item = DeferredView<'a>>) -> Table {
         "request",
     ]);
     for row in rows {
-        let until = row
-            .until
-            .map_or_else(|| "somebody acts".to_owned(), |until| until.to_string());
-        let late = if row.overdue { " (overdue)" } else { "" };
+        let until = match row["until"].as_str() {
+            Some(until) => until,
+            None => "somebody acts",
+        };
+        let late = if is(row, "overdue") { " (overdue)" } else { "" };
         table.row([
             format!("{until}{late}"),
-            row.reason.to_string(),
-            row.processor.to_string(),
-            part(&row),
-            row.action.to_string(),
-            row.tenant.to_string(),
-            row.request_id.to_string(),
+            text(row, "reason"),
+            text(row, "processor"),
+            part(row),
+            text(row, "action"),
+            text(row, "tenant"),
+            text(row, "request_id"),
         ]);
     }
     table
 }
 
 /// The categories of its share; of copies, whose they are.
-fn part(row: &DeferredView<'_>) -> String {
-    let names = |labels: &[Label]| {
-        let names: Vec<&str> = labels.iter().map(Label::as_str).collect();
-        names.join(",")
-    };
-    let sources: Vec<String> = row
-        .sources
+fn part(row: &Value) -> String {
+    let sources: Vec<String> = items(row, "sources")
         .iter()
-        .map(|source| match source.part {
-            [] => source.processor.to_string(),
-            part => format!("{} ({})", source.processor, names(part)),
+        .map(|source| match items(source, "part") {
+            [] => text(source, "processor"),
+            _ => format!("{} ({})", text(source, "processor"), joined(source, "part")),
         })
         .collect();
     if sources.is_empty() {
-        names(row.part)
+        joined(row, "part")
     } else {
         format!("of {}", sources.join(" and "))
     }

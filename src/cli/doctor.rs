@@ -37,7 +37,7 @@ pub struct Args {
 
 /// Runs it.
 pub fn run(args: &Args) -> Result<Exit, Failure> {
-    let (config, registry) = Config::load_with_registry(&args.config.config)?;
+    let (config, registry) = Config::load_with_registry(args.config.path())?;
     let mut findings = Findings::default();
     local::look(&config, &registry, &mut findings);
     let findings = block_on(async {

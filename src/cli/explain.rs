@@ -1,31 +1,37 @@
 //! `lacuna explain`: all of one request. What happened, what will happen and when, and what would finish it sooner.
 
+use serde::Deserialize as _;
+use serde_json::Value;
+
 use super::{
     Exit, Failure,
+    fields::{is, items, joined, said, text, value},
     knowledge::Knowledge,
     output::Out,
+    remote::{RemoteArgs, Way, path},
     session::{self, ConfigArg, block_on},
-    status::flags,
+    status::{flags, is_final, unknown},
 };
 use crate::{
     clock::Clock,
+    config::Config,
     domain::{
         identity::Mask,
         ids::{HoldId, RequestId},
         request::{Context, Request},
     },
-    engine::{decisions::decisions_of, masking::mask_of, questions::FullRequest},
-    view::{
-        explanation::{Explanation, Moment, ShortestWay},
-        headline::headline,
-        sentences::outlook,
+    engine::{
+        decisions::{DecisionView, decisions_of},
+        masking::mask_of,
+        questions::FullRequest,
     },
+    view::{explanation::Explanation, sentences::outlook},
 };
 
 /// Arguments of `lacuna explain`.
 #[derive(Debug, clap::Args)]
 #[command(
-    after_help = "Reads the store directly. What will happen follows from where the request stands, the active registry \
+    after_help = "What will happen follows from where the request stands, the active registry \
     and what backups were told of; the shortest way assumes that people open its gates at once, that every processor proves \
     at once what it is asked, and that every backup rotates on time. Exit code 1: there is no such request.\n\n\
     Example:\n  lacuna explain 0192f3c1-7a10-7c4e-9d5b-0e6f3a1c2b4d"
@@ -41,20 +47,31 @@ pub struct Args {
 }
 
 /// Runs it.
-pub fn run(args: &Args) -> Result<Exit, Failure> {
-    let config = args.config.load()?;
+pub fn run(args: &Args, door: &RemoteArgs) -> Result<Exit, Failure> {
+    let explained = match door.way(&args.config)? {
+        Way::Direct(config) => read(&config, args.id)?,
+        Way::Remote(worker) => worker.get(&path(&["requests", &args.id.to_string(), "explanation"]), &[])?,
+    };
+    let mut out = Out::stdout();
+    if args.json {
+        out.json(&explained)?;
+    } else {
+        show(&mut out, &explained)?;
+    }
+    out.end()?;
+    Ok(Exit::Ok)
+}
+
+fn read(config: &Config, id: RequestId) -> Result<Value, Failure> {
     // Reasons lie sealed: without the keyring all the rest is told.
-    let vault = session::vault(&config);
+    let vault = session::vault(config);
     let keys = vault.as_ref().ok();
     let (full, knowledge, decisions) = block_on(async {
-        let store = session::open_store(&config).await?;
-        let Some(full) = FullRequest::read(store.as_ref(), args.id).await? else {
-            return Err(Failure::NotSo(format!(
-                "there is no request {}: it has not been taken in (see `lacuna dead-letters list`), or is past records_keep",
-                args.id
-            )));
+        let store = session::open_store(config).await?;
+        let Some(full) = FullRequest::read(store.as_ref(), id).await? else {
+            return Err(unknown(id));
         };
-        let knowledge = Knowledge::read(store.as_ref(), &config, Clock::System.now()).await?;
+        let knowledge = Knowledge::read(store.as_ref(), config, Clock::System.now()).await?;
         let holds = holds_on(full.request(), &knowledge.context());
         let decisions = {
             let mask = keys.map_or_else(Mask::of_forgotten, |vault| mask_of(vault, &full));
@@ -70,14 +87,7 @@ pub fn run(args: &Args) -> Result<Exit, Failure> {
     explained
         .warnings
         .extend(sealed.map(|why| format!("the reasons of decisions cannot be read: {why}")));
-    let mut out = Out::stdout();
-    if args.json {
-        out.json(&explained)?;
-    } else {
-        show(&mut out, full.request(), &explained, &context)?;
-    }
-    out.end()?;
-    Ok(Exit::Ok)
+    value(&explained)
 }
 
 /// The active holds that cover a part of it.
@@ -86,63 +96,70 @@ fn holds_on(request: &Request, context: &Context<'_>) -> Vec<HoldId> {
     holds.into_iter().map(|hold| hold.hold_id).collect()
 }
 
-fn show(
-    out: &mut Out,
-    request: &Request,
-    explained: &Explanation<'_>,
-    context: &Context<'_>,
-) -> Result<(), Failure> {
-    let head = &request.head;
+fn show(out: &mut Out, explained: &Value) -> Result<(), Failure> {
+    let request = &explained["request"];
     out.line(format_args!(
         "request {}: {}{}, {} for {} ({}), tenant {}",
-        request.id,
-        request.life.status,
+        text(request, "request_id"),
+        text(request, "status"),
         flags(request),
-        head.action,
-        head.reason,
-        head.regime,
-        head.tenant
+        text(request, "action"),
+        text(explained, "reason"),
+        text(request, "regime"),
+        text(request, "tenant")
     ))?;
-    out.line(headline(request, context.now, context.zones.of(&head.tenant)))?;
-    for warning in &explained.warnings {
-        out.line(format_args!("warning: {warning}"))?;
+    out.line(text(explained, "headline"))?;
+    for warning in items(explained, "warnings") {
+        out.line(format_args!("warning: {}", said(warning)))?;
     }
     out.line("\nWhat happened")?;
-    lines(out, &explained.happened)?;
-    if !explained.decisions.is_empty() {
+    lines(out, items(explained, "happened"))?;
+    if !items(explained, "decisions").is_empty() {
         out.line("\nWho decided what")?;
-        for decision in &explained.decisions {
-            out.line(format_args!("  {}  {}", decision.at, outlook::decided(decision)))?;
+        for decision in items(explained, "decisions") {
+            let decision = DecisionView::deserialize(decision)?;
+            out.line(format_args!("  {}  {}", decision.at, outlook::decided(&decision)))?;
         }
     }
-    if !request.life.status.is_final() {
-        out.line("\nWhat will happen")?;
-        for opener in &explained.before_anything_is_sent {
-            out.line(format_args!("  before anything is sent: {opener}"))?;
-        }
-        for ahead in &explained.ahead {
-            out.line(format_args!("  {}  {}", ahead.at, ahead.says))?;
-        }
-        if explained.ahead.is_empty() && explained.before_anything_is_sent.is_empty() {
-            out.line("  nothing by itself")?;
-        }
-        out.line("\nWhat would finish it sooner")?;
-        for needed in &explained.to_finish_sooner {
-            out.line(format_args!("  {}: {}", needed.task, needed.says))?;
-        }
-        if request.nobody_was_asked() {
-            out.line(
-                "  no processor could be asked, so there is no proof of anything: somebody has to look at it",
-            )?;
-        }
-        let is_gated = !explained.before_anything_is_sent.is_empty();
-        show_shortest(out, &explained.shortest_way, is_gated)?;
+    if !is_final(request) {
+        show_ahead(out, explained)?;
     }
     out.line("\nThe identifiers")?;
-    out.line(format_args!("  {}", explained.identifiers.says))
+    out.line(format_args!("  {}", text(&explained["identifiers"], "says")))
 }
 
-fn show_shortest(out: &mut Out, way: &ShortestWay, is_gated: bool) -> Result<(), Failure> {
+fn show_ahead(out: &mut Out, explained: &Value) -> Result<(), Failure> {
+    let (openers, ahead) = (
+        items(explained, "before_anything_is_sent"),
+        items(explained, "ahead"),
+    );
+    out.line("\nWhat will happen")?;
+    for opener in openers {
+        out.line(format_args!("  before anything is sent: {}", said(opener)))?;
+    }
+    for coming in ahead {
+        out.line(format_args!("  {}  {}", text(coming, "at"), text(coming, "says")))?;
+    }
+    if ahead.is_empty() && openers.is_empty() {
+        out.line("  nothing by itself")?;
+    }
+    out.line("\nWhat would finish it sooner")?;
+    for needed in items(explained, "to_finish_sooner") {
+        out.line(format_args!(
+            "  {}: {}",
+            text(needed, "task"),
+            text(needed, "says")
+        ))?;
+    }
+    if is(explained, "nobody_was_asked") {
+        out.line(
+            "  no processor could be asked, so there is no proof of anything: somebody has to look at it",
+        )?;
+    }
+    show_shortest(out, &explained["shortest_way"], !openers.is_empty())
+}
+
+fn show_shortest(out: &mut Out, way: &Value, is_gated: bool) -> Result<(), Failure> {
     let people = if is_gated {
         "people open its gates now, "
     } else {
@@ -151,15 +168,14 @@ fn show_shortest(out: &mut Out, way: &ShortestWay, is_gated: bool) -> Result<(),
     out.line(format_args!(
         "\nThe shortest way to the end, if {people}every processor proves at once what it is asked and backups rotate on time"
     ))?;
-    lines(out, &way.steps)?;
-    match (way.closes_as, way.closes_at) {
-        (Some(status), Some(at)) => out.line(format_args!("  so it is {status} at {at} at the earliest")),
+    lines(out, items(way, "steps"))?;
+    match (&way["closes_as"], &way["closes_at"]) {
+        (Value::String(status), Value::String(at)) => {
+            out.line(format_args!("  so it is {status} at {at} at the earliest"))
+        }
         _ => {
-            let stuck = if way.stuck.is_empty() {
-                "it".to_owned()
-            } else {
-                way.stuck.join(", ")
-            };
+            let stuck = joined(way, "stuck").replace(',', ", ");
+            let stuck = if stuck.is_empty() { "it" } else { &stuck };
             out.line(format_args!(
                 "  it does not end by itself: somebody has to act on {stuck}"
             ))
@@ -167,10 +183,10 @@ fn show_shortest(out: &mut Out, way: &ShortestWay, is_gated: bool) -> Result<(),
     }
 }
 
-fn lines(out: &mut Out, steps: &[Moment]) -> Result<(), Failure> {
-    for Moment { at, says } in steps {
-        for said in says {
-            out.line(format_args!("  {at}  {said}"))?;
+fn lines(out: &mut Out, steps: &[Value]) -> Result<(), Failure> {
+    for step in steps {
+        for sentence in items(step, "says") {
+            out.line(format_args!("  {}  {}", text(step, "at"), said(sentence)))?;
         }
     }
     Ok(())

@@ -1,19 +1,22 @@
 //! `lacuna forget`: the rows of a closed request go before their time.
 
+use serde_json::json;
+
 use super::{
     Exit, Failure,
     output::Out,
     positions::name,
-    session::{self, ConfigArg, block_on},
+    remote::{RemoteArgs, Way, path, refuse_actor},
+    session::{self, ConfigArg, actor_or_user, block_on},
 };
-use crate::{domain::ids::RequestId, engine::OperateError};
+use crate::{config::Config, domain::ids::RequestId, engine::OperateError};
 
 /// Arguments of `lacuna forget`.
 #[derive(Debug, clap::Args)]
 #[command(
     after_help = "What goes: its rows, the digests by which its person is found again, and what people wrote about it. What stays: the \
     ledger's entries, which hold no personal data, and who has asked for this. A request that is open, that a legal hold covers, or \
-    whose data a backup could still bring back is not forgotten: exit code 1. Works directly on the store.\n\n\
+    whose data a backup could still bring back is not forgotten: exit code 1.\n\n\
     Example:\n  lacuna forget 0192f3c1-7a10-7c4e-9d5b-0e6f3a1c2b4d --actor j.doe"
 )]
 pub struct Args {
@@ -21,25 +24,32 @@ pub struct Args {
     config: ConfigArg,
     /// The request.
     id: RequestId,
-    /// Who decides it.
+    /// Who decides it; the user of this shell where it is absent. Over the API it is the bearer.
     #[arg(long, value_name = "NAME", value_parser = name)]
-    actor: String,
+    actor: Option<String>,
 }
 
 /// Runs it.
-pub fn run(args: &Args) -> Result<Exit, Failure> {
-    let config = args.config.load()?;
-    block_on(async {
-        // Its status is taken from the topic by a worker: the store remembers that somebody has to.
-        let engine = session::engine(&config).await?;
-        match engine.operations().forget(args.id, &args.actor).await {
-            Ok(_) => {}
-            Err(OperateError::Engine(error)) => return Err(error.into()),
-            Err(error) => return Err(Failure::NotSo(error.to_string())),
+pub fn run(args: &Args, door: &RemoteArgs) -> Result<Exit, Failure> {
+    match door.way(&args.config)? {
+        Way::Direct(config) => block_on(forget(&config, args.id, &actor_or_user(args.actor.clone())))?,
+        Way::Remote(worker) => {
+            refuse_actor(args.actor.as_deref())?;
+            worker.post(&path(&["requests", &args.id.to_string(), "forget"]), &json!({}))?;
         }
-        let mut out = Out::stdout();
-        out.line(format_args!("request {} is forgotten; its ledger stays", args.id))?;
-        out.end()?;
-        Ok(Exit::Ok)
-    })
+    }
+    let mut out = Out::stdout();
+    out.line(format_args!("request {} is forgotten; its ledger stays", args.id))?;
+    out.end()?;
+    Ok(Exit::Ok)
+}
+
+async fn forget(config: &Config, id: RequestId, actor: &str) -> Result<(), Failure> {
+    // Its status is taken from the topic by a worker: the store remembers that somebody has to.
+    let engine = session::engine(config).await?;
+    match engine.operations().forget(id, actor).await {
+        Ok(_) => Ok(()),
+        Err(OperateError::Engine(error)) => Err(error.into()),
+        Err(error) => Err(Failure::NotSo(error.to_string())),
+    }
 }

@@ -1,18 +1,20 @@
 //! `lacuna holds`: the legal holds that are active.
 
+use serde_json::Value;
+
 use super::{
     Exit, Failure,
+    fields::{is, items, joined, text, values},
     knowledge::Knowledge,
     output::{Out, Table},
+    remote::{RemoteArgs, Way, path},
     requests::tenant,
     session::{self, ConfigArg, block_on},
 };
 use crate::{
     clock::Clock,
-    domain::{
-        hold::Hold,
-        ids::{Label, Tenant},
-    },
+    config::Config,
+    domain::{hold::Hold, ids::Tenant},
     view::hold::HoldView,
 };
 
@@ -28,7 +30,7 @@ pub struct Args {
 enum Command {
     /// Lists the active ones, the oldest first. Whom a hold is on is shown nowhere.
     #[command(
-        after_help = "Reads the store directly. Holds are placed and released by POST /v1/holds and DELETE \
+        after_help = "Holds are placed by `lacuna hold` and released by `lacuna release`, by POST /v1/holds and DELETE \
         /v1/holds/{id}, or by `lacuna submit` (types hold and release).\n\n\
         Example:\n  lacuna holds list --tenant acme"
     )]
@@ -45,23 +47,21 @@ enum Command {
 }
 
 /// Runs it.
-pub fn run(args: Args) -> Result<Exit, Failure> {
+pub fn run(args: Args, door: &RemoteArgs) -> Result<Exit, Failure> {
     let Command::List { config, tenant, json } = args.action;
-    let config = config.load()?;
-    let knowledge = block_on(async {
-        let store = session::open_store(&config).await?;
-        Knowledge::read(store.as_ref(), &config, Clock::System.now()).await
-    })?;
-    let mut holds: Vec<&Hold> = knowledge
-        .facts
-        .holds()
-        .iter()
-        .filter(|hold| tenant.as_ref().is_none_or(|tenant| *tenant == hold.tenant))
-        .collect();
-    holds.sort_by_key(|hold| (hold.placed_at, hold.hold_id));
+    let holds = match door.way(&config)? {
+        Way::Direct(config) => read(&config, tenant.as_ref())?,
+        Way::Remote(worker) => {
+            let query: Vec<_> = tenant
+                .iter()
+                .map(|tenant| ("tenant", tenant.to_string()))
+                .collect();
+            worker.list(&path(&["holds"]), &query, usize::MAX)?.0
+        }
+    };
     let mut out = Out::stdout();
     if json {
-        holds.iter().try_for_each(|hold| out.json(&HoldView::of(hold)))?;
+        holds.iter().try_for_each(|hold| out.json(hold))?;
     } else {
         out.table(&table(&holds))?;
     }
@@ -69,28 +69,45 @@ pub fn run(args: Args) -> Result<Exit, Failure> {
     Ok(Exit::Ok)
 }
 
-fn table(holds: &[&Hold]) -> Table {
+fn read(config: &Config, tenant: Option<&Tenant>) -> Result<Vec<Value>, Failure> {
+    let knowledge = block_on(async {
+        let store = session::open_store(config).await?;
+        Knowledge::read(store.as_ref(), config, Clock::System.now()).await
+    })?;
+    let mut holds: Vec<&Hold> = knowledge
+        .facts
+        .holds()
+        .iter()
+        .filter(|hold| tenant.is_none_or(|tenant| *tenant == hold.tenant))
+        .collect();
+    holds.sort_by_key(|hold| (hold.placed_at, hold.hold_id));
+    values(holds.into_iter().map(HoldView::of))
+}
+
+fn table(holds: &[Value]) -> Table {
     let mut table = Table::new(&["hold", "basis", "tenant", "covers", "placed at", "by"]);
     for hold in holds {
         table.row([
-            hold.hold_id.to_string(),
-            hold.basis.to_string(),
-            hold.tenant.to_string(),
+            text(hold, "hold_id"),
+            text(hold, "basis"),
+            text(hold, "tenant"),
             covered(hold),
-            hold.placed_at.to_string(),
-            hold.actor.clone(),
+            text(hold, "placed_at"),
+            text(hold, "placed_by"),
         ]);
     }
     table
 }
 
 /// What has to be so of a task that it covers.
-fn covered(hold: &Hold) -> String {
-    let subject = (!hold.subject.is_empty()).then(|| "a subject".to_owned());
-    let request = hold.request_id.map(|id| format!("request {id}"));
-    let processor = hold.processor.as_ref().map(ToString::to_string);
-    let names: Vec<&str> = hold.categories.iter().map(Label::as_str).collect();
-    let categories = (!names.is_empty()).then(|| format!("categories {}", names.join(",")));
+pub(super) fn covered(hold: &Value) -> String {
+    let subject = is(hold, "by_subject").then(|| "a subject".to_owned());
+    let request = hold["request_id"].as_str().map(|id| format!("request {id}"));
+    let processor = hold["processor"].as_str().map(ToOwned::to_owned);
+    let categories = match items(hold, "categories") {
+        [] => None,
+        _ => Some(format!("categories {}", joined(hold, "categories"))),
+    };
     let all: Vec<String> = [subject, request, processor, categories]
         .into_iter()
         .flatten()

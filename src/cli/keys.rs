@@ -93,7 +93,7 @@ pub fn run(args: Args) -> Result<Exit, Failure> {
 
 /// The token alone, so that a script takes it as it is.
 fn backup_token(arg: &ConfigArg, processor: &ProcessorId) -> Result<Exit, Failure> {
-    let (config, registry) = Config::load_with_registry(&arg.config)?;
+    let (config, registry) = Config::load_with_registry(arg.path())?;
     if registry.get(processor).is_none_or(|one| one.backup.is_none()) {
         return Err(Failure::Usage(format!(
             "no backup processor {processor} is registered in {}",

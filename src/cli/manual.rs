@@ -4,9 +4,11 @@ use serde_json::{Map, Value, json};
 
 use super::{
     Exit, Failure,
+    fields::{items, text, value, values},
     output::{Out, Table},
     positions::name,
-    session::{self, ConfigArg, block_on},
+    remote::{Client, RemoteArgs, Way, path, refuse_actor},
+    session::{self, ConfigArg, actor_or_user, block_on},
 };
 use crate::{
     config::Config,
@@ -36,9 +38,9 @@ struct Who {
     config: ConfigArg,
     /// The task.
     task: TaskId,
-    /// Who does it.
+    /// Who does it; the user of this shell where it is absent. Over the API it is the bearer.
     #[arg(long, value_name = "NAME", value_parser = name)]
-    actor: String,
+    actor: Option<String>,
     /// As JSON.
     #[arg(long)]
     json: bool,
@@ -145,32 +147,53 @@ fn state(text: &str) -> Result<HandState, String> {
     HandState::parse(text).ok_or_else(|| format!("expected one of: {}", names.join(", ")))
 }
 
+/// What is done about a task.
+enum Wish<'a> {
+    Show,
+    Claim,
+    Confirm(Value),
+    Refuse(&'a str),
+    HandOver(&'a str),
+}
+
 /// Runs it.
-pub fn run(args: Args) -> Result<Exit, Failure> {
+pub fn run(args: Args, door: &RemoteArgs) -> Result<Exit, Failure> {
     match args.action {
         Action::List {
             config,
             assignee,
             state,
             json,
-        } => list(&config.load()?, assignee.as_deref(), state, json),
-        Action::Show(who) => act(&who, None),
-        Action::Claim(who) => act(&who, Some(&Deed::Claim)),
-        Action::Confirm { who, evidence } => {
-            let body = body_of(&evidence).to_string();
-            act(&who, Some(&Deed::Confirm(body.as_bytes())))
-        }
-        Action::Refuse { who, reason } => act(&who, Some(&Deed::Refuse(&reason))),
-        Action::HandOver { who, assignee } => act(&who, Some(&Deed::HandOver(&assignee))),
+        } => list(&door.way(&config)?, assignee.as_deref(), state, json),
+        Action::Show(who) => act(door, &who, &Wish::Show),
+        Action::Claim(who) => act(door, &who, &Wish::Claim),
+        Action::Confirm { who, evidence } => act(door, &who, &Wish::Confirm(body_of(&evidence))),
+        Action::Refuse { who, reason } => act(door, &who, &Wish::Refuse(&reason)),
+        Action::HandOver { who, assignee } => act(door, &who, &Wish::HandOver(&assignee)),
     }
 }
 
-fn list(
-    config: &Config,
-    assignee: Option<&str>,
-    state: Option<HandState>,
-    json: bool,
-) -> Result<Exit, Failure> {
+fn list(way: &Way, assignee: Option<&str>, state: Option<HandState>, json: bool) -> Result<Exit, Failure> {
+    let tasks = match way {
+        Way::Direct(config) => read(config, assignee, state)?,
+        Way::Remote(worker) => {
+            let assignee = assignee.map(|name| ("assignee", name.to_owned()));
+            let state = state.map(|state| ("state", state.as_str().to_owned()));
+            let query: Vec<_> = assignee.into_iter().chain(state).collect();
+            worker.list(&path(&["manual"]), &query, usize::MAX)?.0
+        }
+    };
+    let mut out = Out::stdout();
+    if json {
+        tasks.iter().try_for_each(|task| out.json(task))?;
+    } else {
+        out.table(&table(&tasks))?;
+    }
+    out.end()?;
+    Ok(Exit::Ok)
+}
+
+fn read(config: &Config, assignee: Option<&str>, state: Option<HandState>) -> Result<Vec<Value>, Failure> {
     block_on(async {
         let engine = session::engine(config).await?;
         let (mut found, mut after) = (Vec::new(), None);
@@ -187,19 +210,11 @@ fn list(
             }
         }
         let now = engine.clock.now();
-        let views: Vec<ManualView<'_>> = found.iter().map(|task| ManualView::of(task, None, now)).collect();
-        let mut out = Out::stdout();
-        if json {
-            views.iter().try_for_each(|view| out.json(view))?;
-        } else {
-            out.table(&table(&views))?;
-        }
-        out.end()?;
-        Ok(Exit::Ok)
+        values(found.iter().map(|task| ManualView::of(task, None, now)))
     })
 }
 
-fn table(views: &[ManualView<'_>]) -> Table {
+fn table(tasks: &[Value]) -> Table {
     let mut table = Table::new(&[
         "task",
         "processor",
@@ -209,34 +224,69 @@ fn table(views: &[ManualView<'_>]) -> Table {
         "claimed by",
         "due",
     ]);
-    for view in views {
-        let notice = match view.notice {
+    for task in tasks {
+        let notice = match task["notice"].as_str() {
             Some("due_soon") => " (soon)",
             Some(_) => " (late)",
             None => "",
         };
+        let due = task["due"].as_str();
         table.row([
-            view.task_id.to_string(),
-            view.processor.to_string(),
-            view.action.to_string(),
-            view.assignee.to_owned(),
-            view.state.to_owned(),
-            view.claimed_by.unwrap_or_default().to_owned(),
-            view.due.map(|due| format!("{due}{notice}")).unwrap_or_default(),
+            text(task, "task_id"),
+            text(task, "processor"),
+            text(task, "action"),
+            text(task, "assignee"),
+            text(task, "state"),
+            text(task, "claimed_by"),
+            due.map(|due| format!("{due}{notice}")).unwrap_or_default(),
         ]);
     }
     table
 }
 
-fn act(who: &Who, deed: Option<&Deed<'_>>) -> Result<Exit, Failure> {
-    let config = who.config.load()?;
+fn act(door: &RemoteArgs, who: &Who, wish: &Wish<'_>) -> Result<Exit, Failure> {
+    let came = match door.way(&who.config)? {
+        Way::Direct(config) => act_here(&config, who, wish)?,
+        Way::Remote(worker) => {
+            refuse_actor(who.actor.as_deref())?;
+            ask(&worker, who.task, wish)?
+        }
+    };
+    match wish {
+        Wish::Confirm(_) | Wish::Refuse(_) => said(who.json, &came),
+        Wish::Show | Wish::Claim | Wish::HandOver(_) => show(who.json, &came),
+    }
+}
+
+fn ask(worker: &Client, task: TaskId, wish: &Wish<'_>) -> Result<Value, Failure> {
+    let task = task.to_string();
+    let (verb, body) = match wish {
+        Wish::Show => return worker.get(&path(&["manual", &task]), &[]),
+        Wish::Claim => ("claim", json!({})),
+        Wish::Confirm(body) => ("confirm", body.clone()),
+        Wish::Refuse(reason) => ("refuse", json!({ "reason": reason })),
+        Wish::HandOver(assignee) => ("hand-over", json!({ "assignee": assignee })),
+    };
+    worker.post(&path(&["manual", &task, verb]), &body)
+}
+
+fn act_here(config: &Config, who: &Who, wish: &Wish<'_>) -> Result<Value, Failure> {
+    let actor = actor_or_user(who.actor.clone());
+    let confirmed = match wish {
+        Wish::Confirm(body) => body.to_string(),
+        _ => String::new(),
+    };
+    let deed = match wish {
+        Wish::Show => None,
+        Wish::Claim => Some(Deed::Claim),
+        Wish::Confirm(_) => Some(Deed::Confirm(confirmed.as_bytes())),
+        Wish::Refuse(reason) => Some(Deed::Refuse(reason)),
+        Wish::HandOver(assignee) => Some(Deed::HandOver(assignee)),
+    };
     block_on(async {
-        let engine = session::engine(&config).await?;
-        if let Some(deed) = deed {
-            let done = engine
-                .by_hand()
-                .do_by_hand(who.task, &who.actor, deed, None)
-                .await;
+        let engine = session::engine(config).await?;
+        if let Some(deed) = &deed {
+            let done = engine.by_hand().do_by_hand(who.task, &actor, deed, None).await;
             let (done, _) = done.map_err(failure)?;
             if matches!(deed, Deed::Confirm(_) | Deed::Refuse(_)) {
                 let state = if done.awaits_second {
@@ -245,10 +295,8 @@ fn act(who: &Who, deed: Option<&Deed<'_>>) -> Result<Exit, Failure> {
                     "done"
                 };
                 let status = done.request.life.status;
-                return said(
-                    who.json,
-                    state,
-                    &json!({ "task_id": who.task, "state": state, "outcome": done.outcome,
+                return Ok(
+                    json!({ "task_id": who.task, "state": state, "outcome": done.outcome,
                     "status": status, "request_id": done.request.id }),
                 );
             }
@@ -259,11 +307,10 @@ fn act(who: &Who, deed: Option<&Deed<'_>>) -> Result<Exit, Failure> {
         };
         let own: Vec<&HandTask> = [&task]
             .into_iter()
-            .filter(|task| task.is_claimed_by(&who.actor))
+            .filter(|task| task.is_claimed_by(&actor))
             .collect();
-        let identities = engine.by_hand().identities(&own, &who.actor).await?.pop();
-        let view = ManualView::of(&task, identities, engine.clock.now());
-        show(who.json, &view)
+        let identities = engine.by_hand().identities(&own, &actor).await?.pop();
+        value(&ManualView::of(&task, identities, engine.clock.now()))
     })
 }
 
@@ -275,49 +322,49 @@ fn failure(error: HandError) -> Failure {
     }
 }
 
-fn said(json: bool, state: &str, value: &Value) -> Result<Exit, Failure> {
+fn said(json: bool, came: &Value) -> Result<Exit, Failure> {
     let mut out = Out::stdout();
     if json {
-        out.json(value)?;
-    } else if state == "awaiting_second" {
+        out.json(came)?;
+    } else if text(came, "state") == "awaiting_second" {
         out.line("confirmed, and another person has to confirm it, too")?;
     } else {
         out.line(format_args!(
             "{} of request {}",
-            value["outcome"].as_str().unwrap_or_default(),
-            value["request_id"].as_str().unwrap_or_default()
+            text(came, "outcome"),
+            text(came, "request_id")
         ))?;
     }
     out.end()?;
     Ok(Exit::Ok)
 }
 
-fn show(json: bool, view: &ManualView<'_>) -> Result<Exit, Failure> {
+fn show(json: bool, task: &Value) -> Result<Exit, Failure> {
     let mut out = Out::stdout();
     if json {
-        out.json(view)?;
+        out.json(task)?;
         out.end()?;
         return Ok(Exit::Ok);
     }
-    let due = view.due.map(|due| due.to_string()).unwrap_or_default();
+    let or = |text: String, none: &str| if text.is_empty() { none.to_owned() } else { text };
     for (what, said) in [
-        ("task", view.task_id.to_string()),
-        ("request", view.request_id.to_string()),
-        ("processor", view.processor.to_string()),
-        ("action", view.action.to_string()),
-        ("assignee", view.assignee.to_owned()),
-        ("state", view.state.to_owned()),
-        ("claimed by", view.claimed_by.unwrap_or("nobody").to_owned()),
-        ("due", due),
-        ("do", view.instructions.unwrap_or("-").to_owned()),
+        ("task", text(task, "task_id")),
+        ("request", text(task, "request_id")),
+        ("processor", text(task, "processor")),
+        ("action", text(task, "action")),
+        ("assignee", text(task, "assignee")),
+        ("state", text(task, "state")),
+        ("claimed by", or(text(task, "claimed_by"), "nobody")),
+        ("due", text(task, "due")),
+        ("do", or(text(task, "instructions"), "-")),
     ] {
         out.line(format_args!("{what:<12} {said}"))?;
     }
-    for identity in view.identities.iter().flatten() {
+    for identity in items(task, "identities") {
         out.line(format_args!(
             "{:<12} {}",
-            identity.kind.as_str(),
-            identity.value.expose()
+            text(identity, "type"),
+            text(identity, "value")
         ))?;
     }
     out.end()?;

@@ -1,19 +1,24 @@
 //! The command line: one file a subcommand. Results go to stdout, logs and errors to stderr.
 //!
-//! A command reads the configuration, asks the store or Kafka directly, and prints. It never decides anything that a
-//! worker would decide: what it wants done goes through a topic or through one guarded statement.
+//! A command reads the configuration, asks the store or Kafka directly, and prints; or it asks a worker's API (`remote`), and
+//! prints the same. It never decides anything that a worker would decide: what it wants done goes through a topic, through the
+//! engine's own use cases, or through one guarded statement.
 
 pub mod brake;
 pub mod bulk;
 pub mod check;
+pub mod completions;
 pub mod dead_letters;
+pub mod decide;
 pub mod deferred;
 pub mod doctor;
 mod documents;
 pub mod drop;
 pub mod explain;
+mod fields;
 mod foreign;
 pub mod forget;
+pub mod hold;
 pub mod holds;
 pub mod init;
 pub mod keys;
@@ -25,20 +30,25 @@ pub mod positions;
 pub mod processors;
 pub mod reconcile;
 pub mod registry;
+pub mod remote;
 pub mod report;
 pub mod requests;
 pub mod schemas;
+pub mod search;
 pub mod serve;
 mod session;
 pub mod status;
 mod stops;
+mod subjects;
 pub mod submit;
 pub mod sunset;
 pub mod sweeps;
+pub mod tasks;
 pub mod topics;
 
 use clap::Subcommand;
 
+use self::remote::RemoteArgs;
 use crate::{
     telemetry::logs,
     terminal::{Exit, Failure, bar, folder, interrupt, lines, output},
@@ -73,6 +83,28 @@ pub enum Command {
     Report(report::Args),
     /// Tells all of one request: what happened, what will happen and when, and what would finish it sooner.
     Explain(explain::Args),
+    /// Finds the requests of a person by an identifier.
+    Search(search::Args),
+    /// Says what came of verifying the person's identity.
+    VerifyIdentity(decide::VerifyArgs),
+    /// Approves a request; never by its submitter.
+    Approve(decide::ApproveArgs),
+    /// Refuses a request, or one processor's share of it.
+    Refuse(decide::RefuseArgs),
+    /// Withdraws a request before anything was sent.
+    Cancel(decide::CancelArgs),
+    /// Extends the deadline of a request as its regime allows, once.
+    Extend(decide::ExtendArgs),
+    /// Lists tasks, and what each waits for.
+    Tasks(tasks::Args),
+    /// Sends a task again, as its next generation.
+    Retry(decide::RetryArgs),
+    /// Does without a task: its request closes with exceptions.
+    Waive(decide::WaiveArgs),
+    /// Places a legal hold.
+    Hold(hold::HoldArgs),
+    /// Releases a legal hold.
+    Release(hold::ReleaseArgs),
     /// Deletes the rows of a closed request before their time.
     Forget(forget::Args),
     /// Lists what is deferred: kept by law, in backups, held, or to be looked at again.
@@ -112,8 +144,42 @@ impl Command {
         }
     }
 
-    /// Runs it.
-    pub fn run(self) -> Result<Exit, Failure> {
+    /// Runs it. `door`: how a worker's API is reached, where it is asked in place of the store.
+    pub fn run(self, door: &RemoteArgs) -> Result<Exit, Failure> {
+        match self {
+            Self::Status(args) => status::run(&args, door),
+            Self::Requests(args) => requests::run(&args, door),
+            Self::Report(args) => report::run(&args, door),
+            Self::Explain(args) => explain::run(&args, door),
+            Self::Search(args) => search::run(args, door),
+            Self::Forget(args) => forget::run(&args, door),
+            Self::VerifyIdentity(args) => decide::verify(args, door),
+            Self::Approve(args) => decide::approve(args, door),
+            Self::Refuse(args) => decide::refuse(args, door),
+            Self::Cancel(args) => decide::cancel(args, door),
+            Self::Extend(args) => decide::extend(args, door),
+            Self::Tasks(args) => tasks::run(args, door),
+            Self::Retry(args) => decide::retry(args, door),
+            Self::Waive(args) => decide::waive(args, door),
+            Self::Hold(args) => hold::place(args, door),
+            Self::Release(args) => hold::release(args, door),
+            Self::Deferred(args) => deferred::run(args, door),
+            Self::Holds(args) => holds::run(args, door),
+            Self::Sweeps(args) => sweeps::run(args, door),
+            Self::Processors(args) => processors::run(args, door),
+            Self::Manual(args) => manual::run(args, door),
+            Self::Bulk(args) => bulk::run(args, door),
+            Self::Brake(args) => brake::run(args, door),
+            Self::DeadLetters(args) => dead_letters::run(args, door),
+            on_the_deployment => {
+                door.refuse()?;
+                on_the_deployment.run_directly()
+            }
+        }
+    }
+
+    /// What works on the deployment itself.
+    fn run_directly(self) -> Result<Exit, Failure> {
         match self {
             Self::Init(args) => init::run(&args),
             Self::Serve(args) => serve::run(args),
@@ -124,24 +190,12 @@ impl Command {
             Self::Submit(args) => submit::run(&args),
             Self::Drop(args) => drop::run(args),
             Self::Sunset(args) => sunset::run(&args),
-            Self::Status(args) => status::run(&args),
-            Self::Requests(args) => requests::run(&args),
-            Self::Report(args) => report::run(&args),
-            Self::Explain(args) => explain::run(&args),
-            Self::Forget(args) => forget::run(&args),
-            Self::Deferred(args) => deferred::run(args),
-            Self::Holds(args) => holds::run(args),
-            Self::Sweeps(args) => sweeps::run(args),
             Self::Registry(args) => registry::run(args),
-            Self::Processors(args) => processors::run(args),
-            Self::Manual(args) => manual::run(args),
-            Self::Bulk(args) => bulk::run(args),
-            Self::Brake(args) => brake::run(args),
             Self::Keys(args) => keys::run(args),
-            Self::DeadLetters(args) => dead_letters::run(args),
             Self::Positions(args) => positions::run(args),
             Self::Reconcile(args) => reconcile::run(&args),
             Self::Schemas(args) => schemas::run(args),
+            _ => Err(Failure::Usage("this command has no way of its own".to_owned())),
         }
     }
 }

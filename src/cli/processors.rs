@@ -5,14 +5,12 @@ mod test;
 use super::{
     Exit, Failure, lanes,
     positions::name,
+    remote::RemoteArgs,
     requests::processor,
-    session::{ConfigArg, block_on},
-    stops::{Panel, Shown},
+    session::ConfigArg,
+    stops::{Move, Shown, pull},
 };
-use crate::{
-    domain::ids::ProcessorId,
-    engine::stop::{Lever, Want},
-};
+use crate::{domain::ids::ProcessorId, engine::stop::Want};
 
 /// Arguments of `lacuna processors`.
 #[derive(Debug, clap::Args)]
@@ -30,7 +28,7 @@ enum Action {
     #[command(
         after_help = "WAITS: for how long the first task waits in the queue of the lane. UNANSWERED: for how long a task is out. P50 and \
         P99: how long answers of the last day took. NOT FOUND beside USUALLY: the share of not_found of the last day, and of the 28 \
-        days before. Reads the store directly; that a topic takes nothing, only GET /v1/processors of a worker knows.\n\n\
+        days before. That a topic takes nothing only workers know, so only --url shows it.\n\n\
         Example:\n  lacuna processors list"
     )]
     List {
@@ -59,7 +57,7 @@ enum Action {
     /// Stops the lane of a processor: nothing new is sent to it. The ledger has who and why.
     #[command(
         after_help = "What was sent before is out, and its answers count all the same: the answer says how much that is. What is \
-        held back goes out when the lane is resumed; deadlines run on. Works directly on the store, so no worker has to \
+        held back goes out when the lane is resumed; deadlines run on. With --config it works on the store, so no worker has to \
         answer. Exit code 1: there is no such processor.\n\n\
         Example:\n  lacuna processors pause crm --actor j.doe --reason 'maintenance until noon'"
     )]
@@ -69,9 +67,9 @@ enum Action {
         /// The processor.
         #[arg(value_parser = processor)]
         id: ProcessorId,
-        /// Who decides it.
+        /// Who decides it; the user of this shell where it is absent. Over the API it is the bearer.
         #[arg(long, value_name = "NAME", value_parser = name)]
-        actor: String,
+        actor: Option<String>,
         /// Why.
         #[arg(long, value_name = "TEXT", value_parser = clap::builder::NonEmptyStringValueParser::new())]
         reason: String,
@@ -86,9 +84,9 @@ enum Action {
         /// The processor.
         #[arg(value_parser = processor)]
         id: ProcessorId,
-        /// Who decides it.
+        /// Who decides it; the user of this shell where it is absent. Over the API it is the bearer.
         #[arg(long, value_name = "NAME", value_parser = name)]
-        actor: String,
+        actor: Option<String>,
         /// Why.
         #[arg(long, value_name = "TEXT", value_parser = clap::builder::NonEmptyStringValueParser::new())]
         reason: Option<String>,
@@ -98,9 +96,12 @@ enum Action {
 }
 
 /// Runs it.
-pub fn run(args: Args) -> Result<Exit, Failure> {
+pub fn run(args: Args, door: &RemoteArgs) -> Result<Exit, Failure> {
     let (config, id, want, actor, reason, shown) = match args.action {
-        Action::Test(args) => return test::run(&args),
+        Action::Test(args) => {
+            door.refuse()?;
+            return test::run(&args);
+        }
         Action::Pause {
             config,
             id,
@@ -115,22 +116,14 @@ pub fn run(args: Args) -> Result<Exit, Failure> {
             reason,
             shown,
         } => (config, id, Want::GoOn, actor, reason, shown),
-        Action::List { config, json } => {
-            let config = config.load()?;
-            return block_on(lanes::show(&config, None, json));
-        }
-        Action::Show { config, id, json } => {
-            let config = config.load()?;
-            return block_on(lanes::show(&config, Some(&id), json));
-        }
+        Action::List { config, json } => return lanes::show(&door.way(&config)?, None, json),
+        Action::Show { config, id, json } => return lanes::show(&door.way(&config)?, Some(&id), json),
     };
-    let config = config.load()?;
-    let lever = Lever {
-        lane: Some(&id),
+    let wanted = Move {
+        lane: Some(id),
         want,
-        actor: &actor,
-        reason: reason.as_deref(),
-        once: None,
+        actor,
+        reason,
     };
-    block_on(async { Panel::open(&config).await?.pull(&config, &lever, shown).await })
+    pull(&door.way(&config)?, wanted, shown)
 }

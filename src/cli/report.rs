@@ -4,10 +4,12 @@ use super::{
     Exit, Failure,
     knowledge::Knowledge,
     output::{Out, Table},
+    remote::{Client, RemoteArgs, Way, path},
     session::{self, ConfigArg, block_on},
 };
 use crate::{
     clock::Clock,
+    config::Config,
     domain::{calendar::Regime, ids::Tenant, report::period},
     engine::report::{ReportQuestion, report},
     terminal::output::Span,
@@ -18,7 +20,7 @@ use crate::{
 /// Arguments of `lacuna report`.
 #[derive(Debug, clap::Args)]
 #[command(
-    after_help = "Reads the store directly. A day begins when it does in policy.time_zone; what was received at --to belongs to \
+    after_help = "A day begins when it does in policy.time_zone; what was received at --to belongs to \
                   the next period.\n\n\
                   Example:\n  lacuna report\n  lacuna report --from 2026-01-01 --to 2027-01-01 --regime ccpa --format csv\n  \
                   lacuna report --from 2026-11-01 --format html > november.html"
@@ -64,8 +66,23 @@ fn regime(text: &str) -> Result<Regime, String> {
 }
 
 /// Runs it.
-pub fn run(args: &Args) -> Result<Exit, Failure> {
-    let config = args.config.load()?;
+pub fn run(args: &Args, door: &RemoteArgs) -> Result<Exit, Failure> {
+    let report = match door.way(&args.config)? {
+        Way::Direct(config) => read(&config, args)?,
+        Way::Remote(worker) => ask(&worker, args)?,
+    };
+    let mut out = Out::stdout();
+    match args.format {
+        Format::Text => text(&mut out, &report)?,
+        Format::Json => out.json(&report)?,
+        Format::Csv => out.bytes(&csv(&report).map_err(|error| Failure::Usage(error.to_string()))?)?,
+        Format::Html => out.line(document(&report))?,
+    }
+    out.end()?;
+    Ok(Exit::Ok)
+}
+
+fn read(config: &Config, args: &Args) -> Result<Report, Failure> {
     let now = Clock::System.now();
     let calendar = config.policy.calendar_of(args.tenant.as_ref());
     let (from, to) = period(args.from.as_deref(), args.to.as_deref(), now, &calendar.zone)
@@ -76,27 +93,27 @@ pub fn run(args: &Args) -> Result<Exit, Failure> {
         tenant: args.tenant.clone(),
         regime: args.regime.clone(),
     };
-    let report = block_on(async {
-        let store = session::open_store(&config).await?;
-        let knowledge = Knowledge::read(store.as_ref(), &config, now).await?;
-        Ok(report(
-            store.as_ref(),
-            &question,
-            calendar,
-            Some(knowledge.registry()),
-            now,
-        )
-        .await?)
-    })?;
-    let mut out = Out::stdout();
-    match args.format {
-        Format::Text => text(&mut out, &report)?,
-        Format::Json => out.json(&report)?,
-        Format::Csv => out.bytes(&csv(&report).map_err(|error| Failure::Usage(error.to_string()))?)?,
-        Format::Html => out.line(document(&report))?,
-    }
-    out.end()?;
-    Ok(Exit::Ok)
+    block_on(async {
+        let store = session::open_store(config).await?;
+        let knowledge = Knowledge::read(store.as_ref(), config, now).await?;
+        let registry = Some(knowledge.registry());
+        Ok(report(store.as_ref(), &question, calendar, registry, now).await?)
+    })
+}
+
+/// The report that a worker makes. It is written here, in whatever way.
+fn ask(worker: &Client, args: &Args) -> Result<Report, Failure> {
+    let query = [
+        ("from", args.from.clone()),
+        ("to", args.to.clone()),
+        ("tenant", args.tenant.as_ref().map(ToString::to_string)),
+        ("regime", args.regime.as_ref().map(ToString::to_string)),
+    ];
+    let query: Vec<_> = query
+        .into_iter()
+        .filter_map(|(name, text)| Some((name, text?)))
+        .collect();
+    Ok(serde_json::from_value(worker.get(&path(&["report"]), &query)?)?)
 }
 
 fn text(out: &mut Out, report: &Report) -> Result<(), Failure> {

@@ -1,14 +1,19 @@
 //! `lacuna requests`: lists requests.
 
+use serde_json::Value;
+
 use super::{
     Exit, Failure,
+    fields::{number, text, values},
     knowledge::Knowledge,
     output::{Out, Table},
+    remote::{Client, RemoteArgs, Way, path},
     session::{self, ConfigArg, block_on},
     status::flags,
 };
 use crate::{
     clock::Clock,
+    config::Config,
     domain::{
         ids::{ProcessorId, RequestId, Tenant},
         request::Request,
@@ -22,7 +27,7 @@ use crate::{
 /// Arguments of `lacuna requests`.
 #[derive(Debug, clap::Args)]
 #[command(
-    after_help = "Reads the store directly, in the order of ids. Every filter that is given has to fit.\n\n\
+    after_help = "In the order of ids. Every filter that is given has to fit.\n\n\
     Example:\n  lacuna requests --overdue --processor crm\n  lacuna requests --status in_progress --json | head"
 )]
 pub struct Args {
@@ -84,28 +89,41 @@ pub(super) fn processor(text: &str) -> Result<ProcessorId, String> {
 const PAGE: u32 = 500;
 
 /// Runs it.
-pub fn run(args: &Args) -> Result<Exit, Failure> {
-    let config = args.config.load()?;
-    let (found, more, knowledge) = block_on(async {
-        let store = session::open_store(&config).await?;
-        let (found, more) = find(store.as_ref(), args).await?;
-        let knowledge = Knowledge::read(store.as_ref(), &config, Clock::System.now()).await?;
-        Ok((found, more, knowledge))
-    })?;
+pub fn run(args: &Args, door: &RemoteArgs) -> Result<Exit, Failure> {
+    let (found, more) = match door.way(&args.config)? {
+        Way::Direct(config) => read(&config, args)?,
+        Way::Remote(worker) => args.ask(&worker)?,
+    };
     let mut out = Out::stdout();
     if args.json {
-        let bodies = &config.policy.complaint_bodies;
-        found
-            .iter()
-            .try_for_each(|request| out.json(&status_message(request, bodies, &knowledge.lanes())))?;
+        found.iter().try_for_each(|request| out.json(request))?;
     } else {
         out.table(&table(&found))?;
     }
     out.end()?;
-    if more {
-        tracing::warn!(limit = args.limit, "there are more: --limit shows them");
-    }
+    warn_of_more(more, args.limit);
     Ok(Exit::Ok)
+}
+
+/// Says that a list is not all.
+pub(super) fn warn_of_more(more: bool, limit: u32) {
+    if more {
+        tracing::warn!(limit, "there are more: --limit shows them");
+    }
+}
+
+fn read(config: &Config, args: &Args) -> Result<(Vec<Value>, bool), Failure> {
+    let (found, more, knowledge) = block_on(async {
+        let store = session::open_store(config).await?;
+        let (found, more) = find(store.as_ref(), args).await?;
+        let knowledge = Knowledge::read(store.as_ref(), config, Clock::System.now()).await?;
+        Ok((found, more, knowledge))
+    })?;
+    let bodies = &config.policy.complaint_bodies;
+    let statuses = found
+        .iter()
+        .map(|request| status_message(request, bodies, &knowledge.lanes()));
+    Ok((values(statuses)?, more))
 }
 
 /// The first requests that fit, and whether there are more.
@@ -136,6 +154,25 @@ async fn find(store: &dyn Store, args: &Args) -> Result<(Vec<Request>, bool), Fa
 }
 
 impl Args {
+    fn ask(&self, worker: &Client) -> Result<(Vec<Value>, bool), Failure> {
+        let texts = [
+            ("status", self.status.map(|status| status.to_string())),
+            ("tenant", self.tenant.as_ref().map(ToString::to_string)),
+            ("processor", self.processor.as_ref().map(ToString::to_string)),
+        ];
+        let flags = [
+            ("overdue", self.overdue),
+            ("at_risk", self.at_risk),
+            ("needs_attention", self.needs_attention),
+        ];
+        let texts = texts.into_iter().filter_map(|(name, text)| Some((name, text?)));
+        let flags = flags.into_iter().filter(|(_, set)| *set);
+        let query: Vec<_> = texts
+            .chain(flags.map(|(name, _)| (name, "true".to_owned())))
+            .collect();
+        worker.list(&path(&["requests"]), &query, self.limit as usize)
+    }
+
     fn fits(&self, request: &Request) -> bool {
         let life = &request.life;
         self.status.is_none_or(|status| life.status == status)
@@ -156,17 +193,18 @@ impl Args {
     }
 }
 
-fn table(requests: &[Request]) -> Table {
+/// A table of status objects.
+pub(super) fn table(requests: &[Value]) -> Table {
     let mut table = Table::new(&["request", "tenant", "action", "done", "deadline", "status"]);
     for request in requests {
-        let counts = request.counts();
+        let done = number(&request["tasks"], "done") + number(&request["outcomes"], "exempt");
         table.row([
-            request.id.to_string(),
-            request.head.tenant.to_string(),
-            request.head.action.to_string(),
-            format!("{}/{}", counts.done + counts.exempt, counts.total),
-            request.life.clock.due.to_string(),
-            format!("{}{}", request.life.status, flags(request)),
+            text(request, "request_id"),
+            text(request, "tenant"),
+            text(request, "action"),
+            format!("{done}/{}", number(&request["tasks"], "total")),
+            text(request, "deadline"),
+            format!("{}{}", text(request, "status"), flags(request)),
         ]);
     }
     table

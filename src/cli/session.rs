@@ -1,6 +1,10 @@
 //! What commands share: the configuration, a runtime, the store, the cluster.
 
-use std::{path::PathBuf, sync::Arc, time::Duration};
+use std::{
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::Duration,
+};
 
 use super::Failure;
 use crate::{
@@ -17,15 +21,20 @@ use crate::{
 /// The option that every command has.
 #[derive(Debug, clap::Args)]
 pub struct ConfigArg {
-    /// The configuration.
-    #[arg(long, value_name = "FILE", default_value = "lacuna.toml")]
-    pub config: PathBuf,
+    /// The configuration; lacuna.toml where it is absent.
+    #[arg(long, value_name = "FILE")]
+    pub config: Option<PathBuf>,
 }
 
 impl ConfigArg {
     /// Reads it.
     pub(super) fn load(&self) -> Result<Config, Failure> {
-        Ok(Config::load(&self.config)?)
+        Ok(Config::load(self.path())?)
+    }
+
+    /// Where it is.
+    pub(super) fn path(&self) -> &Path {
+        self.config.as_deref().unwrap_or(Path::new("lacuna.toml"))
     }
 }
 
@@ -116,6 +125,27 @@ pub(super) async fn ask_store_in_use(config: &Config) -> Result<bool, Failure> {
         .map_err(|error| named(config, error))
 }
 
+/// An engine over the store. What its decisions have to be produced, the outbox remembers, and a worker produces it.
+pub(super) async fn engine(config: &Config) -> Result<Engine, Failure> {
+    // A keyring that is missing, or another one's, is told before anything is made.
+    let vault = vault(config)?;
+    let store = open_store(config).await?;
+    check_keyring(config, &vault, store.as_ref()).await?;
+    let metrics = Arc::new(Metrics::new().map_err(|error| Failure::NotSo(error.to_string()))?);
+    let engine = app::open_engine(config, Clock::System, metrics, store, Arc::from("")).await?;
+    engine.load_registry().await?;
+    engine.refresh_facts().await?;
+    Ok(engine)
+}
+
+/// Who it is that decides: whoever is named, else the user of this shell, as far as it says.
+pub(super) fn actor_or_user(named: Option<String>) -> String {
+    named.unwrap_or_else(|| {
+        let user = std::env::var("USER").or_else(|_| std::env::var("LOGNAME"));
+        format!("command line: {}", user.as_deref().unwrap_or("unknown user"))
+    })
+}
+
 /// Refuses a keyring that is not the store's: it would find nobody, and say so with conviction.
 pub(super) async fn check_keyring(config: &Config, vault: &Vault, store: &dyn Store) -> Result<(), Failure> {
     let KeyringPlace::File(path) = &config.vault.keyring;
@@ -161,17 +191,4 @@ pub(super) fn brokers(config: &Config) -> &str {
         Brokers::Servers(servers) => servers,
         Brokers::Embedded => "embedded",
     }
-}
-
-/// An engine over the store. What its decisions have to be produced, the outbox remembers, and a worker produces it.
-pub(super) async fn engine(config: &Config) -> Result<Engine, Failure> {
-    // A keyring that is missing, or another one's, is told before anything is made.
-    let vault = vault(config)?;
-    let store = open_store(config).await?;
-    check_keyring(config, &vault, store.as_ref()).await?;
-    let metrics = Arc::new(Metrics::new().map_err(|error| Failure::NotSo(error.to_string()))?);
-    let engine = app::open_engine(config, Clock::System, metrics, store, Arc::from("")).await?;
-    engine.load_registry().await?;
-    engine.refresh_facts().await?;
-    Ok(engine)
 }

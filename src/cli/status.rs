@@ -1,27 +1,27 @@
 //! `lacuna status`: one request. Is it done, and if not, why not?
 
-use jiff::tz::TimeZone;
+use serde_json::Value;
 
 use super::{
     Exit, Failure,
+    fields::{is, items, number, said, text, value},
     knowledge::Knowledge,
     output::{Out, Span, Table},
+    remote::{Client, RemoteArgs, Way, path},
     session::{self, ConfigArg, block_on},
 };
 use crate::{
     clock::Clock,
-    domain::{ids::RequestId, request::Request, time::At},
-    engine::status::LanesNow,
+    config::Config,
+    domain::{ids::RequestId, time::At, words::Status},
     store::StoredRequest,
-    view::{headline::headline, request::RequestOverview, task::TaskView},
+    view::request::RequestOverview,
 };
 
 /// Arguments of `lacuna status`.
 #[derive(Debug, clap::Args)]
-#[command(
-    after_help = "Reads the store directly. Exit code 1: there is no such request.\n\n\
-    Example:\n  lacuna status 0192f3c1-7a10-7c4e-9d5b-0e6f3a1c2b4d"
-)]
+#[command(after_help = "Exit code 1: there is no such request.\n\n\
+    Example:\n  lacuna status 0192f3c1-7a10-7c4e-9d5b-0e6f3a1c2b4d")]
 pub struct Args {
     #[command(flatten)]
     config: ConfigArg,
@@ -33,112 +33,128 @@ pub struct Args {
 }
 
 /// Runs it.
-pub fn run(args: &Args) -> Result<Exit, Failure> {
-    let config = args.config.load()?;
-    let (found, knowledge) = block_on(async {
-        let store = session::open_store(&config).await?;
-        let found = store.requests(&[args.id]).await?.pop();
-        let knowledge = Knowledge::read(store.as_ref(), &config, Clock::System.now()).await?;
-        Ok((found, knowledge))
-    })?;
-    let Some(StoredRequest { request, .. }) = found else {
-        return Err(Failure::NotSo(format!(
-            "there is no request {}: it has not been taken in (see `lacuna dead-letters list`), or is past records_keep",
-            args.id
-        )));
+pub fn run(args: &Args, door: &RemoteArgs) -> Result<Exit, Failure> {
+    let view = match door.way(&args.config)? {
+        Way::Direct(config) => read(&config, args.id)?,
+        Way::Remote(worker) => ask(&worker, args.id)?,
     };
     let mut out = Out::stdout();
     if args.json {
-        out.json(&RequestOverview::of(
-            &request,
-            &config.policy.complaint_bodies,
-            &knowledge.lanes(),
-        ))?;
+        out.json(&view)?;
     } else {
-        let zone = knowledge.context().zones.of(&request.head.tenant);
-        show(&mut out, &request, &knowledge.lanes(), Clock::System.now(), zone)?;
+        show(&mut out, &view, Clock::System.now())?;
     }
     out.end()?;
     Ok(Exit::Ok)
 }
 
-fn show(
-    out: &mut Out,
-    request: &Request,
-    lanes: &LanesNow<'_>,
-    now: At,
-    zone: &TimeZone,
-) -> Result<(), Failure> {
-    let (head, life, counts) = (&request.head, &request.life, request.counts());
-    out.line(format_args!("request    {}", request.id))?;
-    out.line(format_args!("status     {}{}", life.status, flags(request)))?;
-    out.line(format_args!("in short   {}", headline(request, now, zone)))?;
+fn read(config: &Config, id: RequestId) -> Result<Value, Failure> {
+    let (found, knowledge) = block_on(async {
+        let store = session::open_store(config).await?;
+        let found = store.requests(&[id]).await?.pop();
+        let knowledge = Knowledge::read(store.as_ref(), config, Clock::System.now()).await?;
+        Ok((found, knowledge))
+    })?;
+    let Some(StoredRequest { request, .. }) = found else {
+        return Err(unknown(id));
+    };
+    let bodies = &config.policy.complaint_bodies;
+    value(&RequestOverview::of(
+        &request,
+        bodies,
+        &knowledge.lanes(),
+        &knowledge.context(),
+    ))
+}
+
+/// A request as a worker tells it.
+fn ask(worker: &Client, id: RequestId) -> Result<Value, Failure> {
+    worker.get(&path(&["requests", &id.to_string()]), &[])
+}
+
+/// There is no such request.
+pub(super) fn unknown(id: RequestId) -> Failure {
+    Failure::NotSo(format!(
+        "there is no request {id}: it has not been taken in (see `lacuna dead-letters list`), or is past records_keep"
+    ))
+}
+
+fn show(out: &mut Out, view: &Value, now: At) -> Result<(), Failure> {
+    let (tasks, outcomes) = (&view["tasks"], &view["outcomes"]);
+    out.line(format_args!("request    {}", text(view, "request_id")))?;
+    out.line(format_args!("status     {}{}", text(view, "status"), flags(view)))?;
+    out.line(format_args!("in short   {}", text(view, "headline")))?;
     out.line(format_args!(
         "asked      {} for {} ({}), tenant {}",
-        head.action, head.reason, head.regime, head.tenant
+        text(view, "action"),
+        text(view, "reason"),
+        text(view, "regime"),
+        text(view, "tenant")
     ))?;
-    out.line(format_args!("received   {}", head.received_at))?;
-    let left = time_left(request, now);
-    out.line(format_args!("deadline   {}{left}", request.life.clock.due))?;
-    if request.life.clock.rolled != request.life.clock.due {
-        out.line(format_args!(
-            "           {} rolled to a working day",
-            request.life.clock.rolled
-        ))?;
+    out.line(format_args!("received   {}", text(view, "received_at")))?;
+    let deadline = text(view, "deadline");
+    out.line(format_args!("deadline   {deadline}{}", time_left(view, now)))?;
+    let rolled = text(view, "deadline_rolled");
+    if rolled != deadline {
+        out.line(format_args!("           {rolled} rolled to a working day"))?;
     }
-    if let Some(notice) = life.notice {
-        out.line(format_args!("notice     {notice}"))?;
-    }
-    if let Some(at) = life.live_clean_at {
-        out.line(format_args!("live clean {at}"))?;
-    }
-    if let Some(at) = life.completed_at {
-        out.line(format_args!("closed     {at}"))?;
+    for (what, name) in [
+        ("notice    ", "notice"),
+        ("live clean", "live_clean_at"),
+        ("closed    ", "completed_at"),
+    ] {
+        if !view[name].is_null() {
+            out.line(format_args!("{what} {}", text(view, name)))?;
+        }
     }
     // Never among the erased: a published term has passed, and nobody has confirmed it.
-    let attested = if counts.attested > 0 {
-        format!(", {} attested", counts.attested)
-    } else {
-        String::new()
+    let attested = match number(outcomes, "attested") {
+        0 => String::new(),
+        attested => format!(", {attested} attested"),
     };
     out.line(format_args!(
         "tasks      {}: {} done ({} erased, {} anonymized, {} not found{attested}), {} exempt, {} parked, {} abandoned",
-        counts.total,
-        counts.done,
-        counts.erased,
-        counts.anonymized,
-        counts.not_found,
-        counts.exempt,
-        counts.parked,
-        counts.abandoned
+        number(tasks, "total"),
+        number(tasks, "done"),
+        number(outcomes, "erased"),
+        number(outcomes, "anonymized"),
+        number(outcomes, "not_found"),
+        number(outcomes, "exempt"),
+        number(tasks, "parked"),
+        number(tasks, "abandoned")
     ))?;
-    for gate in request
-        .waiting_for()
-        .iter()
-        .filter(|waiting| waiting.processor.is_none())
-    {
-        let until = gate
-            .until
-            .map_or_else(String::new, |until| format!(" until {until}"));
-        out.line(format_args!("waits      {}{until}", gate.why))?;
+    let gates = items(view, "waiting_for").iter();
+    for gate in gates.filter(|waiting| waiting["processor"].is_null()) {
+        let until = match &gate["until"] {
+            Value::Null => String::new(),
+            until => format!(" until {}", said(until)),
+        };
+        out.line(format_args!("waits      {}{until}", text(gate, "why")))?;
     }
     out.line("")?;
-    out.table(&tasks(request, lanes))
+    out.table(&table(items(view, "task_list")))
 }
 
 /// How long until the deadline, or since; nothing once the request is closed.
-fn time_left(request: &Request, now: At) -> String {
-    let deadline = request.life.clock.due;
-    if request.life.status.is_final() {
-        String::new()
-    } else if now > deadline {
+fn time_left(view: &Value, now: At) -> String {
+    let deadline = At::parse(&text(view, "deadline"));
+    let Some(deadline) = deadline.ok().filter(|_| !is_final(view)) else {
+        return String::new();
+    };
+    if now > deadline {
         format!(" ({} ago)", Span(now.since(deadline)))
     } else {
         format!(" (in {})", Span(deadline.since(now)))
     }
 }
 
-fn tasks(request: &Request, lanes: &LanesNow<'_>) -> Table {
+/// Whether a status is the last one of its request.
+pub(super) fn is_final(status: &Value) -> bool {
+    Status::parse(&text(status, "status")).is_some_and(Status::is_final)
+}
+
+/// A table of tasks.
+fn table(tasks: &[Value]) -> Table {
     let mut table = Table::new(&[
         "processor",
         "state",
@@ -148,36 +164,40 @@ fn tasks(request: &Request, lanes: &LanesNow<'_>) -> Table {
         "attempt",
         "task",
     ]);
-    for task in TaskView::all(request, lanes) {
-        let state = task.outcome.map_or_else(
-            || task.state.to_string(),
-            |proof| format!("{}: {proof}", task.state),
-        );
+    for task in tasks {
         table.row([
-            task.processor.to_string(),
-            state,
-            task.why.unwrap_or_default().to_owned(),
-            task.until.map(|until| until.to_string()).unwrap_or_default(),
-            task.generation.to_string(),
-            task.attempt.to_string(),
-            task.task_id.to_string(),
+            text(task, "processor"),
+            state(task),
+            text(task, "why"),
+            text(task, "until"),
+            text(task, "generation"),
+            text(task, "attempt"),
+            text(task, "task_id"),
         ]);
     }
     table
 }
 
+/// Where a task stands, with how it was proved or answered.
+pub(super) fn state(task: &Value) -> String {
+    let state = text(task, "state");
+    match &task["outcome"] {
+        Value::Null => state,
+        proof => format!("{state}: {}", said(proof)),
+    }
+}
+
 /// What a person should see at once.
-pub(super) fn flags(request: &Request) -> String {
-    let life = &request.life;
+pub(super) fn flags(view: &Value) -> String {
     let flags = [
-        (life.overdue, "overdue"),
-        (life.at_risk, "at risk"),
-        (life.needs_attention, "needs attention"),
+        ("overdue", "overdue"),
+        ("at_risk", "at risk"),
+        ("needs_attention", "needs attention"),
     ];
     let set: Vec<&str> = flags
         .into_iter()
-        .filter(|(set, _)| *set)
-        .map(|(_, name)| name)
+        .filter(|(name, _)| is(view, name))
+        .map(|(_, words)| words)
         .collect();
     if set.is_empty() {
         String::new()

@@ -1,13 +1,17 @@
-//! What `lacuna processors pause|resume` and `lacuna brake` share: they stop lanes and have them go on, directly in the store, so
-//! that they work when no worker answers.
+//! What `lacuna processors pause|resume` and `lacuna brake` share: they stop lanes and have them go on. Directly in the store they
+//! work when no worker answers.
 
 use std::sync::Arc;
 
+use serde_json::{Value, json};
+
 use super::{
     Exit, Failure,
+    fields::{is, items, text, value},
     knowledge::Knowledge,
     output::{Out, Table},
-    session,
+    remote::{Client, Way, path, refuse_actor},
+    session::{self, actor_or_user, block_on},
 };
 use crate::{
     clock::Clock,
@@ -15,7 +19,7 @@ use crate::{
     domain::{ids::ProcessorId, stops::Stops},
     engine::{
         OperateError,
-        stop::{Lever, out_now, pull as pull_lever, reason_of},
+        stop::{Lever, Want, out_now, pull as pull_lever, reason_of},
     },
     store::{Store, StoredFact},
     vault::Vault,
@@ -30,27 +34,74 @@ pub struct Shown {
     json: bool,
 }
 
+/// What is done to a lane, or to all of them.
+pub(super) struct Move {
+    /// The processor; `None`: all.
+    pub(super) lane: Option<ProcessorId>,
+    pub(super) want: Want,
+    pub(super) actor: Option<String>,
+    pub(super) reason: Option<String>,
+}
+
+/// Moves a lever, and shows how the lane stands then.
+pub(super) fn pull(way: &Way, wanted: Move, shown: Shown) -> Result<Exit, Failure> {
+    let view = match way {
+        Way::Direct(config) => {
+            let actor = actor_or_user(wanted.actor);
+            let lever = Lever {
+                lane: wanted.lane.as_ref(),
+                want: wanted.want,
+                actor: &actor,
+                reason: wanted.reason.as_deref(),
+                once: None,
+            };
+            block_on(async { Panel::open(config).await?.pull(config, &lever).await })?
+        }
+        Way::Remote(worker) => {
+            refuse_actor(wanted.actor.as_deref())?;
+            ask(worker, &wanted)?
+        }
+    };
+    show(&view, shown)
+}
+
+/// Shows the brake.
+pub(super) fn show_brake(way: &Way, shown: Shown) -> Result<Exit, Failure> {
+    let view = match way {
+        Way::Direct(config) => block_on(async { Panel::open(config).await?.brake(config).await })?,
+        Way::Remote(worker) => worker.get(&path(&["brake"]), &[])?,
+    };
+    show(&view, shown)
+}
+
+fn ask(worker: &Client, wanted: &Move) -> Result<Value, Failure> {
+    let body = match &wanted.reason {
+        Some(reason) => json!({ "reason": reason }),
+        None => json!({}),
+    };
+    match (&wanted.lane, wanted.want) {
+        (Some(id), Want::Stop) => worker.post(&path(&["processors", id.as_str(), "pause"]), &body),
+        (Some(id), Want::GoOn) => worker.post(&path(&["processors", id.as_str(), "resume"]), &body),
+        (None, Want::Stop) => worker.post(&path(&["brake"]), &body),
+        (None, Want::GoOn) => worker.delete(&path(&["brake"]), &[], &body),
+    }
+}
+
 /// The store, and what opens and seals reasons.
-pub(super) struct Panel {
+struct Panel {
     store: Arc<dyn Store>,
     vault: Vault,
 }
 
 impl Panel {
-    pub(super) async fn open(config: &Config) -> Result<Self, Failure> {
+    async fn open(config: &Config) -> Result<Self, Failure> {
         let vault = session::vault(config)?;
         let store = session::open_store(config).await?;
         session::check_keyring(config, &vault, store.as_ref()).await?;
         Ok(Self { store, vault })
     }
 
-    /// Moves a lever, and shows how the lane stands then.
-    pub(super) async fn pull(
-        &self,
-        config: &Config,
-        lever: &Lever<'_>,
-        shown: Shown,
-    ) -> Result<Exit, Failure> {
+    async fn pull(&self, config: &Config, lever: &Lever<'_>) -> Result<Value, Failure> {
         let done = pull_lever(self.store.as_ref(), &(), &self.vault, &Clock::System, lever).await;
         let stored = match done {
             Err(OperateError::Engine(error)) => return Err(error.into()),
@@ -61,11 +112,10 @@ impl Panel {
             }
             Ok(stored) => stored,
         };
-        self.show(config, lever.lane, stored.as_ref(), shown).await
+        self.view(config, lever.lane, stored.as_ref()).await
     }
 
-    /// Shows the brake.
-    pub(super) async fn show_brake(&self, config: &Config, shown: Shown) -> Result<Exit, Failure> {
+    async fn brake(&self, config: &Config) -> Result<Value, Failure> {
         let stops = self.stops(config).await?;
         let stored = match stops.brake() {
             Some(stopped) => {
@@ -76,7 +126,7 @@ impl Panel {
             }
             None => None,
         };
-        self.show(config, None, stored.as_ref(), shown).await
+        self.view(config, None, stored.as_ref()).await
     }
 
     async fn stops(&self, config: &Config) -> Result<Stops, Failure> {
@@ -84,67 +134,63 @@ impl Panel {
         Ok(knowledge.facts.stops().clone())
     }
 
-    async fn show(
+    async fn view(
         &self,
         config: &Config,
         lane: Option<&ProcessorId>,
         stored: Option<&StoredFact>,
-        shown: Shown,
-    ) -> Result<Exit, Failure> {
+    ) -> Result<Value, Failure> {
         let stops = self.stops(config).await?;
         let out = match in_force(lane, &stops) {
             Some(_) => out_now(self.store.as_ref(), lane).await?,
             None => (Vec::new(), false),
         };
         let reason = stored.and_then(|stored| reason_of(&self.vault, stored));
-        let view = StopView::of(lane, stored, &stops, reason, Some(out));
-        let mut out = Out::stdout();
-        if shown.json {
-            out.json(&view)?;
-        } else {
-            print(&mut out, &view)?;
-        }
-        out.end()?;
-        Ok(Exit::Ok)
+        value(&StopView::of(lane, stored, &stops, reason, Some(out)))
     }
 }
 
-fn print(out: &mut Out, view: &StopView<'_>) -> Result<(), Failure> {
-    if let Some(processor) = view.processor {
-        out.line(format_args!("processor  {processor}"))?;
+fn show(view: &Value, shown: Shown) -> Result<Exit, Failure> {
+    let mut out = Out::stdout();
+    if shown.json {
+        out.json(view)?;
+    } else {
+        print(&mut out, view)?;
     }
-    out.line(format_args!("lane       {}", view.lane))?;
-    if let Some(since) = view.since {
-        out.line(format_args!("since      {since}"))?;
+    out.end()?;
+    Ok(Exit::Ok)
+}
+
+fn print(out: &mut Out, view: &Value) -> Result<(), Failure> {
+    for (what, name) in [
+        ("processor ", "processor"),
+        ("lane      ", "lane"),
+        ("since     ", "since"),
+        ("by        ", "by"),
+        ("reason    ", "reason"),
+    ] {
+        if !view[name].is_null() {
+            out.line(format_args!("{what} {}", text(view, name)))?;
+        }
     }
-    if let Some(by) = &view.by {
-        out.line(format_args!("by         {by}"))?;
-    }
-    if let Some(reason) = &view.reason {
-        out.line(format_args!("reason     {reason}"))?;
-    }
-    let Some(sent) = &view.already_dispatched else {
+    let sent = &view["already_dispatched"];
+    if sent.is_null() {
         return Ok(());
-    };
+    }
     out.line(format_args!(
         "sent       {} tasks were out already, and are answered all the same",
-        sent.count
+        text(sent, "count")
     ))?;
-    if sent.items.is_empty() {
+    if items(sent, "items").is_empty() {
         return Ok(());
     }
     out.line("")?;
     let mut table = Table::new(&["request", "task", "processor", "state"]);
-    for task in &sent.items {
-        table.row([
-            task.request_id.to_string(),
-            task.task_id.to_string(),
-            task.processor.to_string(),
-            task.state.to_string(),
-        ]);
+    for task in items(sent, "items") {
+        table.row(["request_id", "task_id", "processor", "state"].map(|name| text(task, name)));
     }
     out.table(&table)?;
-    if sent.truncated {
+    if is(sent, "truncated") {
         out.line("and more")?;
     }
     Ok(())

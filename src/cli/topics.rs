@@ -79,7 +79,7 @@ struct Wanted {
 impl Wanted {
     /// `partitions`: how many those of commands and acks have, instead of what the configuration says.
     fn load(arg: &ConfigArg, partitions: Option<i32>) -> Result<Self, Failure> {
-        let (mut config, registry) = Config::load_with_registry(&arg.config)?;
+        let (mut config, registry) = Config::load_with_registry(arg.path())?;
         if let Some(count) = partitions {
             config.kafka.topics.partitions.commands = count;
             config.kafka.topics.partitions.acks = count;

@@ -189,7 +189,9 @@ impl Copies {
 }
 
 /// How news of a set contradict what is known of it. They are kept, and a rotation proves nothing that a lock denies.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, thiserror::Error, schemars::JsonSchema,
+)]
 #[serde(rename_all = "snake_case")]
 pub enum Contradiction {
     /// A copy that is said to be gone cannot be deleted yet.

@@ -25,7 +25,9 @@ pub type SubjectDigest = [u8; 16];
 pub type SuppressionDigest = [u8; 32];
 
 /// Subject data: it can be read on purpose, and neither printed nor logged by accident.
-#[derive(Clone, PartialEq, Eq, Hash, Serialize, Deserialize, Zeroize, ZeroizeOnDrop)]
+#[derive(
+    Clone, PartialEq, Eq, Hash, Serialize, Deserialize, Zeroize, ZeroizeOnDrop, schemars::JsonSchema,
+)]
 #[serde(transparent)]
 pub struct SubjectData(String);
 
@@ -48,7 +50,8 @@ impl fmt::Debug for SubjectData {
 }
 
 /// One identifier of a subject, as the command gave it.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize, schemars::JsonSchema)]
+#[schemars(rename = "ShownIdentity")]
 pub struct Identity {
     /// Its type, such as `email`.
     #[serde(rename = "type")]

@@ -115,7 +115,7 @@ pub struct Processor {
 pub const UNNAMED_CATEGORY: &str = "other";
 
 /// What a processor has to keep for a time.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct Retention {
     /// The categories of data.
     pub categories: Vec<Label>,
@@ -130,7 +130,7 @@ pub struct Retention {
 }
 
 /// A processor that keeps copies of what others hold.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct BackupSet {
     /// The processors whose data is in it.
     pub sources: Vec<ProcessorId>,
@@ -154,7 +154,7 @@ impl BackupSet {
 }
 
 /// What proves that the copies of a backup set are gone.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum ConfirmBy {
     /// A `backup.rotated` event that passes the horizon.
@@ -222,7 +222,7 @@ impl Default for Breaker {
 }
 
 /// When an answer that says no more than `accepted` counts as done.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct CompletesBy {
     /// How long after it: the term that the processor has published.
     pub after: Period,

@@ -37,7 +37,7 @@ const PATIENCE: Duration = Duration::from_secs(10);
 const SWEEPS: u32 = 1_000;
 
 /// What a sweep waits for before its next batch.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, schemars::JsonSchema)]
 pub struct WaitsFor {
     /// The processor.
     pub processor: ProcessorId,

@@ -67,7 +67,7 @@ pub struct Lever<'a> {
 }
 
 /// A task that is out.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, schemars::JsonSchema)]
 pub struct OutTask {
     /// The request.
     pub request_id: RequestId,

@@ -3,13 +3,15 @@
 use std::sync::Arc;
 
 use axum::{Json, extract::State, http::HeaderMap};
-use serde_json::{Value, json};
+use schemars::JsonSchema;
+use serde::Serialize;
 
 use super::{
     Api,
     auth::{By, Processor},
     batch::Work,
     body::Payload,
+    calls::Calls,
     problem::Problem,
     requests::traced,
 };
@@ -22,7 +24,7 @@ use crate::{
         settlement::AckVerdict,
         traced::end_spans,
     },
-    wire::{Envelope, Rejection, parse_ack},
+    wire::{Envelope, Rejection, ack::AckMessage, parse_ack},
 };
 
 /// Settles acks.
@@ -47,13 +49,50 @@ impl Work for Acks {
     }
 }
 
+/// Its call.
+pub(super) fn calls() -> Calls {
+    Calls::new().post("/v1/acks", take, |call| {
+        call.says("Answers a task")
+            .details("The same message as on the topic of acks. A processor answers its own tasks only.")
+            .body::<AckMessage<'_>>()
+            .example("erased", include_str!("../../schemas/examples/ack.erased.json"))
+            .example(
+                "retained",
+                include_str!("../../schemas/examples/ack.retained.json"),
+            )
+            .answers::<Counted>(200, "The answer was counted, now or before.")
+            .problem(
+                403,
+                "forged_ack",
+                "The token is not the task's, or the processor is not the bearer's.",
+            )
+            .problem(
+                404,
+                "unknown_task",
+                "There is no such task, or it belongs to another request.",
+            )
+            .problem(
+                409,
+                "stale_ack",
+                "Another attempt or generation is the current one, or another outcome was settled.",
+            )
+    })
+}
+
+/// What became of an answer.
+#[derive(Debug, Serialize, JsonSchema)]
+pub(super) struct Counted {
+    /// `counted`, or `repeated`: the same was said before.
+    result: &'static str,
+}
+
 /// `POST /v1/acks`
 pub(super) async fn take(
     State(api): State<Arc<Api>>,
     By { caller, .. }: By<Processor>,
     headers: HeaderMap,
     Payload(bytes): Payload,
-) -> Result<Json<Value>, Problem> {
+) -> Result<Json<Counted>, Problem> {
     let engine = &api.engine;
     let ack = parse_ack(&bytes, &Envelope::bare(&engine.tenant_default))?;
     if !caller.answers_for(&ack.processor) {
@@ -71,8 +110,8 @@ pub(super) async fn take(
         &headers,
     );
     match api.acks.take(arrival).await? {
-        AckVerdict::Counted { .. } => Ok(Json(json!({ "result": "counted" }))),
-        AckVerdict::Repeated => Ok(Json(json!({ "result": "repeated" }))),
+        AckVerdict::Counted { .. } => Ok(Json(Counted { result: "counted" })),
+        AckVerdict::Repeated => Ok(Json(Counted { result: "repeated" })),
         AckVerdict::Refused(rejection) => Err(rejection.into()),
     }
 }

@@ -3,12 +3,14 @@
 use std::sync::Arc;
 
 use axum::{Json, extract::State};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{
     Api,
     auth::{By, Operator},
     body::Payload,
+    calls::Calls,
     problem::Problem,
     query::Lane,
 };
@@ -18,21 +20,36 @@ use crate::{
     wire::Rejection,
 };
 
-#[derive(Debug, Default, Deserialize)]
+/// What is asked for.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(default)]
+#[schemars(rename = "BackfillAsked")]
 struct Asked {
+    /// Only requests that were received since then.
     since: Option<At>,
+    /// Whether it only counts.
     dry_run: bool,
 }
 
 /// What came of it.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "BackfillAnswer")]
 pub(super) struct Answer {
     processor: ProcessorId,
     since: Option<At>,
     dry_run: bool,
     #[serde(flatten)]
     done: Backfilled,
+}
+
+/// Its call.
+pub(super) fn calls() -> Calls {
+    Calls::new().post("/v1/processors/{id}/backfill", backfill, |call| {
+        call.says("Offers requests to a processor that was registered later")
+            .details("Asked twice, it changes nothing. With `dry_run` it only counts.")
+            .optional_body::<Asked>()
+            .answers::<Answer>(200, "What was offered, and what cannot be offered any more.")
+    })
 }
 
 /// `POST /v1/processors/{id}/backfill`

@@ -7,36 +7,90 @@ use axum::{
     extract::{Path, State},
     http::Uri,
 };
+use schemars::JsonSchema;
 use serde::Serialize;
-use serde_json::{Value, json};
 
 use super::{
     Api,
     auth::{BackupKeeper, BackupReader, By},
     body::Payload,
+    calls::Calls,
     problem::Problem,
     query::{Page, Params, cursor},
 };
 use crate::{
     domain::{
+        backup::Contradiction,
         ids::{Label, ProcessorId},
         time::At,
         words::DeadLetterReason,
     },
     engine::{facts::FactOutcome, prepare::Arrival},
     view::backup::{CopyPlace, CopyView, copies},
-    wire::{Envelope, Rejection},
+    wire::{Envelope, Rejection, schemas::bodies},
 };
 
 /// The list of a cursor.
 const COPIES: u8 = b'b';
+
+/// The calls.
+pub(super) fn calls() -> Calls {
+    Calls::new()
+        .post("/v1/backups", tell, |call| {
+            call.says("Tells what happened to a backup")
+                .details(
+                    "The same message as on the topic of backups. A processor tells of its own sets only.",
+                )
+                .body::<bodies::BackupBody>()
+                .example("taken", include_str!("../../schemas/examples/backup.taken.json"))
+                .example(
+                    "rotated",
+                    include_str!("../../schemas/examples/backup.rotated.json"),
+                )
+                .example(
+                    "restored",
+                    include_str!("../../schemas/examples/backup.restored.json"),
+                )
+                .answers::<Told>(200, "It was taken in, now or before.")
+                .problem(403, "not_allowed", "The backup system is not the bearer's.")
+                .problem(
+                    404,
+                    "unknown_backup",
+                    "No backup set of this name is registered for this processor.",
+                )
+                .problem(
+                    409,
+                    "conflicting_duplicate",
+                    "The same id came before with another content.",
+                )
+                .problem(422, "unknown_type", "The type is not one of backup events.")
+        })
+        .get("/v1/backups/{processor}/{set}", catalogue, |call| {
+            call.says("Lists the copies of a backup set that are known, the newest first")
+                .paged()
+                .answers::<Catalogue>(200, "A page of copies.")
+                .problem(403, "not_allowed", "The backup system is not the bearer's.")
+        })
+}
+
+/// What became of an event.
+#[derive(Debug, Serialize, JsonSchema)]
+pub(super) struct Told {
+    /// `taken`, or `repeated`: it was told before.
+    result: &'static str,
+    /// What it says against what was told earlier.
+    contradiction: Option<Contradiction>,
+    /// What whoever tells it should look at again.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    warnings: Vec<String>,
+}
 
 /// `POST /v1/backups`
 pub(super) async fn tell(
     State(api): State<Arc<Api>>,
     By { caller, .. }: By<BackupKeeper>,
     Payload(bytes): Payload,
-) -> Result<Json<Value>, Problem> {
+) -> Result<Json<Told>, Problem> {
     let engine = &api.engine;
     let mut prepared = engine
         .backup_events()
@@ -54,21 +108,23 @@ pub(super) async fn tell(
     let (told, emission) = engine.backup_events().record_backups(&[arrival]).await?;
     api.outputs.hand_over(emission).await;
     match told.into_iter().next() {
-        Some(FactOutcome::Taken { contradiction }) => {
-            let mut taken = json!({ "result": "taken", "contradiction": contradiction });
-            if !warnings.is_empty() {
-                taken["warnings"] = json!(warnings);
-            }
-            Ok(Json(taken))
-        }
-        Some(FactOutcome::Duplicate) => Ok(Json(json!({ "result": "repeated", "contradiction": null }))),
+        Some(FactOutcome::Taken { contradiction }) => Ok(Json(Told {
+            result: "taken",
+            contradiction,
+            warnings,
+        })),
+        Some(FactOutcome::Duplicate) => Ok(Json(Told {
+            result: "repeated",
+            contradiction: None,
+            warnings: Vec::new(),
+        })),
         Some(FactOutcome::Refused(rejection)) => Err(rejection.into()),
         None => Err(Problem::internal()),
     }
 }
 
 /// What is known about a set.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 pub(super) struct Catalogue {
     #[serde(flatten)]
     page: Page<CopyView>,

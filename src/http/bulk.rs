@@ -3,12 +3,12 @@
 use std::sync::Arc;
 
 use axum::{
-    Json, Router,
+    Json,
     extract::State,
     http::{HeaderMap, StatusCode, Uri, header},
     response::{IntoResponse, Response},
-    routing::{get, post},
 };
+use schemars::JsonSchema;
 use serde_json::value::RawValue;
 use uuid::Uuid;
 
@@ -16,6 +16,7 @@ use super::{
     Api,
     auth::{Auditor, By, Caller, Compliance, Operator, Person},
     body::Payload,
+    calls::{Call, Calls},
     lists::{narrowed, raw, read_filter},
     problem::Problem,
     query::{Named, Page, Params, cursor},
@@ -29,7 +30,10 @@ use crate::{
     },
     store::{BulkJob, BulkOutcome},
     view::bulk::{BulkItemView, BulkView, ForecastView},
-    wire::bulk::{BulkOrder, parse_bulk},
+    wire::{
+        bulk::{BulkOrder, parse_bulk},
+        schemas::bodies,
+    },
 };
 
 /// The list of a cursor, of jobs and of their changes.
@@ -52,14 +56,68 @@ impl Named for Job {
 type Id = super::query::Id<Job>;
 
 /// The calls.
-pub(super) fn routes() -> Router<Arc<Api>> {
-    Router::new()
-        .route("/v1/bulk", post(start).get(list))
-        .route("/v1/bulk/{id}", get(one))
-        .route("/v1/bulk/{id}/items", get(items))
-        .route("/v1/bulk/{id}/cancel", post(cancel))
-        .route("/v1/bulk/{id}/pause", post(pause))
-        .route("/v1/bulk/{id}/resume", post(resume))
+pub(super) fn calls() -> Calls {
+    Calls::new()
+        .post("/v1/bulk", start, |call| {
+            call.says("Changes many requests at once, or says what it would do")
+                .details(
+                    "Operators retry and waive; compliance approves, cancels and holds. With `dry_run` nothing is done, and the answer \
+                     is the forecast. Otherwise workers make the changes, and the answer is the job.",
+                )
+                .repeatable()
+                .body::<bodies::BulkBody>()
+                .example(
+                    "forecast",
+                    r#"{"action": "approve", "filter": {"status": "awaiting_approval"}, "dry_run": true}"#,
+                )
+                .answers::<ForecastView<'_>>(200, "What it would do.")
+                .answers::<BulkView<'_>>(202, "The job.")
+                .located()
+                .problem(409, "count_differs", "Another number of requests is meant than was expected.")
+                .problem(409, "conflicting_duplicate", "The same key came before with another content.")
+                .problem(422, "too_many", "More are meant than one job takes.")
+        })
+        .get("/v1/bulk", list, |call| {
+            call.says("Lists the changes to many requests, the latest first")
+                .paged()
+                .answers::<Page<BulkView<'_>>>(200, "A page of jobs.")
+        })
+        .get("/v1/bulk/{id}", one, |call| {
+            call.says("Shows how far a change has come, and why some requests were not changed")
+                .answers::<BulkView<'_>>(200, "The job.")
+        })
+        .get("/v1/bulk/{id}/items", items, |call| {
+            call.says("Lists the single changes of a job, in the order in which they are made")
+                .query::<OutcomeWord>("outcome", "Only those with this outcome.")
+                .paged()
+                .answers::<Page<BulkItemView<'_>>>(200, "A page of changes.")
+        })
+        .post("/v1/bulk/{id}/cancel", cancel, |call| {
+            set_by(call.says("Ends a job: what is changed stays so"))
+        })
+        .post("/v1/bulk/{id}/pause", pause, |call| {
+            set_by(call.says("Stops a job for a while"))
+        })
+        .post("/v1/bulk/{id}/resume", resume, |call| {
+            set_by(call.says("Has a job go on"))
+        })
+}
+
+fn set_by(call: Call) -> Call {
+    call.answers::<BulkView<'_>>(200, "The job.")
+        .problem(409, "wrong_state", "Its state does not allow it.")
+}
+
+/// What can come of a change.
+struct OutcomeWord;
+
+impl JsonSchema for OutcomeWord {
+    fn schema_name() -> std::borrow::Cow<'static, str> {
+        "BulkOutcome".into()
+    }
+    fn json_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
+        schemars::json_schema!({ "type": "string", "enum": BulkOutcome::ALL.map(BulkOutcome::as_str) })
+    }
 }
 
 /// `POST /v1/bulk`

@@ -3,7 +3,7 @@
 //! Nothing of a callback is looked at before its signature is verified, and what it then says goes through the same
 //! settlement as acks. Whoever sends what is not believed learns why, and changes nothing.
 
-use std::sync::Arc;
+use std::{collections::HashMap, sync::Arc};
 
 use axum::{
     Json,
@@ -13,7 +13,7 @@ use axum::{
 use serde_json::{Value, json};
 use uuid::Uuid;
 
-use super::{Api, body::Payload, problem::Problem};
+use super::{Api, body::Payload, calls::Calls, problem::Problem};
 use crate::{
     domain::{
         ids::{ProcessorId, RequestId, TaskId},
@@ -27,6 +27,19 @@ use crate::{
 
 /// What the path names.
 type Named = (String, Uuid, Uuid, u32);
+
+/// Its call.
+pub(super) fn calls() -> Calls {
+    let path = "/v1/callbacks/opendsr/{processor}/{request_id}/{task_id}/{generation}";
+    Calls::new().post(path, take, |call| {
+        call.says("Takes a callback of a processor that speaks OpenDSR")
+            .details("It needs no bearer token: the signature is the proof. Its URL is in the request that the processor was sent.")
+            .body::<serde_json::Map<String, Value>>()
+            .answers::<HashMap<String, String>>(202, "It was believed, and counted.")
+            .problem(403, "forged_ack", "The signature is not the processor's, or it speaks of another request.")
+            .problem(404, "unknown_task", "There is no such task.")
+    })
+}
 
 /// `POST /v1/callbacks/opendsr/{processor}/{request_id}/{task_id}/{generation}`
 pub(super) async fn take(

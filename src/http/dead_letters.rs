@@ -16,6 +16,7 @@ use super::{
     Api,
     auth::{Auditor, By, Caller, Operator},
     body::Payload,
+    calls::Calls,
     csv,
     lists::raw,
     problem::Problem,
@@ -28,7 +29,7 @@ use crate::{
     },
     store::{DeadLetter, DeadLetterFilter},
     view::dead_letter::DeadLetterView,
-    wire::api::parse_required_reason,
+    wire::{api::parse_required_reason, schemas::bodies},
 };
 
 /// How many letters one call looks at.
@@ -38,6 +39,28 @@ const CHUNK: u32 = 1_000;
 
 /// The list of a cursor.
 const LETTERS: u8 = b'd';
+
+/// The calls.
+pub(super) fn calls() -> Calls {
+    Calls::new()
+        .get("/v1/dead-letters", list, |call| {
+            call.says("Lists the messages that could not be taken in, the oldest first")
+                .query::<DeadLetterReason>("reason", "Only those that were refused for this reason.")
+                .query::<bool>(
+                    "erasures",
+                    "Only commands to erase or to anonymize: what is still owed to somebody.",
+                )
+                .paged()
+                .answers::<Page<DeadLetterView<'_>>>(200, "A page of open ones.")
+                .or_csv()
+        })
+        .post("/v1/dead-letters/{id}/close", close, |call| {
+            call.says("Closes a dead letter: nothing is to be done about it")
+                .body::<bodies::RequiredReasonBody>()
+                .answers::<DeadLetterView<'_>>(200, "It is closed.")
+                .problem(409, "closed", "It is not open any more.")
+        })
+}
 
 /// A list of open letters that somebody asks for.
 pub(super) struct Wanted {

@@ -8,13 +8,15 @@ use axum::{
     http::{HeaderMap, StatusCode},
     response::{IntoResponse, Response},
 };
-use serde_json::{Value, json};
+use schemars::JsonSchema;
+use serde::Serialize;
 use uuid::Uuid;
 
 use super::{
     Api,
     auth::{By, Caller, Compliance},
     body::Payload,
+    calls::{Call, Calls},
     lists::{REQUESTS, Scan, narrowed, read_filter},
     problem::Problem,
     query::{Id, Params, cursor},
@@ -31,7 +33,7 @@ use crate::{
         words::{DeadLetterReason, Status},
     },
     engine::{OperateError, lists::Filter, operations},
-    wire::{DecisionKind, Rejection, api, parse_decision},
+    wire::{DecisionKind, Rejection, api, parse_decision, schemas::bodies, status::StatusMessage},
 };
 
 /// How many requests are approved in one transaction.
@@ -43,6 +45,86 @@ const MAX_SCANNED: usize = 200_000;
 /// How many requests one call approves at the most: so many transactions of a batch each are made well within its time, and
 /// what follows from them goes out meanwhile.
 const MOST: u64 = 20 * BATCH as u64;
+
+/// The calls.
+pub(super) fn calls() -> Calls {
+    Calls::new()
+        .post("/v1/requests/{id}/verify-identity", verify_identity, |call| {
+            decided(call.says("Says what came of verifying the person's identity"))
+                .body::<bodies::VerifyIdentityBody>()
+                .example("passed", r#"{"method": "postident", "result": "passed"}"#)
+        })
+        .post("/v1/requests/{id}/approve", approve, |call| {
+            decided(call.says("Approves a request; never by its submitter"))
+                .problem(403, "not_allowed", "The bearer has submitted the request.")
+                .optional_body::<bodies::ApproveBody>()
+        })
+        .post("/v1/requests/{id}/refuse", refuse, |call| {
+            decided(call.says("Refuses a request, or one processor's share of it; never by its submitter"))
+                .problem(403, "not_allowed", "The bearer has submitted the request.")
+                .body::<bodies::RefuseBody>()
+                .example("excessive", r#"{"basis": "excessive", "reason": "the fourth time this month"}"#)
+        })
+        .post("/v1/requests/{id}/extend", extend, |call| {
+            decided(call.says("Extends the deadline as the regime allows, once"))
+                .body::<bodies::ExtendBody>()
+                .example("complexity", r#"{"reason": "complexity"}"#)
+        })
+        .post("/v1/requests/{id}/forget", forget, |call| {
+            call.says("Deletes the rows of a closed request before their time")
+                .details("Its entries in the ledger stay; they hold no personal data.")
+                .answers::<Forgotten>(200, "It is forgotten.")
+                .problem(409, "wrong_state", "It is open, a hold covers it, or a backup could still bring its data back.")
+        })
+        .post("/v1/approvals", approve_all, |call| {
+            call.says("Approves all requests that a filter finds, if it finds as many as the caller believes")
+                .details("The filter's members are the parameters of `GET /v1/requests`. One call looks at 200,000 open requests.")
+                .repeatable()
+                .body::<bodies::ApprovalsBody>()
+                .example("two", r#"{"filter": {"tenant": "acme"}, "expected_count": 2}"#)
+                .answers::<Approved>(200, "They are approved.")
+                .problem(403, "not_allowed", "The bearer has submitted one of them.")
+                .problem(409, "count_differs", "The filter finds another number; none was approved.")
+                .problem(409, "conflicting_duplicate", "The same key came before with another content.")
+        })
+}
+
+/// What all decisions about one request have.
+fn decided(call: Call) -> Call {
+    call.repeatable()
+        .answers::<StatusMessage<'_>>(200, "Where the request stands then.")
+        .problem(
+            409,
+            "wrong_state",
+            "The request's state does not allow it; `detail` says why.",
+        )
+        .problem(
+            409,
+            "irreversible",
+            "Something was sent, and cannot be called back.",
+        )
+        .problem(
+            409,
+            "conflicting_duplicate",
+            "The same key came before with another content.",
+        )
+}
+
+/// A request whose rows are gone.
+#[derive(Debug, Serialize, JsonSchema)]
+pub(super) struct Forgotten {
+    request_id: RequestId,
+    forgotten: bool,
+}
+
+/// How many were approved.
+#[derive(Debug, Serialize, JsonSchema)]
+pub(super) struct Approved {
+    approved: u64,
+    /// Where the next call goes on, where there are more open requests than one call looks at.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    next_cursor: Option<String>,
+}
 
 /// `POST /v1/requests/{id}/verify-identity`
 pub(super) async fn verify_identity(
@@ -93,11 +175,14 @@ pub(super) async fn forget(
     State(api): State<Arc<Api>>,
     By { caller, .. }: By<Compliance>,
     Id(id): Id<RequestId>,
-) -> Result<Json<Value>, Problem> {
+) -> Result<Json<Forgotten>, Problem> {
     caller.check_command(&api.engine, id, "forget").await?;
     let emission = api.engine.operations().forget(id, &caller.name).await?;
     api.outputs.hand_over(emission).await;
-    Ok(Json(json!({ "request_id": id, "forgotten": true })))
+    Ok(Json(Forgotten {
+        request_id: id,
+        forgotten: true,
+    }))
 }
 
 async fn decide(
@@ -149,7 +234,7 @@ pub(super) async fn approve_all(
     By { caller, .. }: By<Compliance>,
     headers: HeaderMap,
     Payload(bytes): Payload,
-) -> Result<Json<Value>, Problem> {
+) -> Result<Json<Approved>, Problem> {
     let wanted = api::parse_approvals(&bytes)?;
     let cursor_given = wanted.cursor.map(|cursor| ("cursor".to_owned(), cursor));
     let given = wanted.filter.into_iter().chain(cursor_given).collect();
@@ -195,12 +280,11 @@ pub(super) async fn approve_all(
     Ok(Json(answer(approved, &found)))
 }
 
-fn answer(approved: u64, found: &Waiting) -> Value {
-    let mut answer = json!({ "approved": approved });
-    if let Some(place) = found.next_cursor() {
-        answer["next_cursor"] = json!(place);
+fn answer(approved: u64, found: &Waiting) -> Approved {
+    Approved {
+        approved,
+        next_cursor: found.next_cursor(),
     }
-    answer
 }
 
 fn count_differs(expected: u64, found: &Waiting) -> Problem {

@@ -14,6 +14,7 @@ use uuid::Uuid;
 use super::{
     Api,
     auth::{Auditor, By, Caller},
+    calls::Calls,
     csv,
     lists::raw,
     problem::Problem,
@@ -35,6 +36,22 @@ const DEFERRED: u8 = b'p';
 
 /// Where a page has ended: its last row's date, request and place in the plan.
 type Place = (Option<At>, RequestId, u16);
+
+/// Its call.
+pub(super) fn calls() -> Calls {
+    Calls::new().get("/v1/deferred", list, |call| {
+        call.says("Lists what is deferred, by date; what has none comes last")
+            .query::<ProcessorId>("processor", "Only those of this processor.")
+            .query::<Why>(
+                "reason",
+                "Only those for this reason: `retention`, `backup_rotation`, `hold` or `verification`.",
+            )
+            .query::<At>("due_before", "Only those whose date lies before this time.")
+            .paged()
+            .answers::<Page<DeferredView<'_>>>(200, "A page of deferred tasks.")
+            .or_csv()
+    })
+}
 
 /// A list of what is deferred that somebody asks for.
 pub(super) struct Wanted {

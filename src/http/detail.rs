@@ -7,7 +7,8 @@ use serde_json::value::RawValue;
 
 use super::{
     Api,
-    auth::{By, Caller, Reader},
+    auth::{Auditor, By, Caller, Reader},
+    calls::Calls,
     lists::raw,
     problem::Problem,
     query::Id,
@@ -16,8 +17,47 @@ use super::{
 use crate::{
     domain::ids::RequestId,
     engine::questions::FullRequest,
-    view::request::{DetailParts, RequestDetail},
+    view::{
+        explanation::Explanation,
+        request::{DetailParts, RequestDetail},
+    },
 };
+
+/// The calls.
+pub(super) fn calls() -> Calls {
+    Calls::new()
+        .get("/v1/requests/{id}", one, |call| {
+            call.says("Shows one request: is it done, and if not, why not?")
+                .details("A submitter sees its own requests.")
+                .answers::<RequestDetail<'_>>(200, "The request, with each task and its proof.")
+        })
+        .get("/v1/requests/{id}/explanation", explain, |call| {
+            call.says("Tells all of one request: what happened, what will happen and when, what would finish it sooner")
+                .answers::<Explanation<'_>>(200, "The explanation.")
+        })
+}
+
+/// `GET /v1/requests/{id}/explanation`
+pub(super) async fn explain(
+    State(api): State<Arc<Api>>,
+    By { caller, .. }: By<Auditor>,
+    Id(id): Id<RequestId>,
+) -> Result<Json<Box<RawValue>>, Problem> {
+    let full = find(&api, &caller, id).await?;
+    let engine = &api.engine;
+    let decisions = engine.decisions_of(&full).await?;
+    let explained = engine.with_context(|context| {
+        let bodies = engine.complaint_bodies();
+        raw(&Explanation::of(
+            &full,
+            decisions,
+            Some(&engine.vault),
+            context,
+            bodies,
+        )?)
+    })??;
+    Ok(Json(explained))
+}
 
 /// `GET /v1/requests/{id}`
 pub(super) async fn one(

@@ -8,6 +8,7 @@ use axum::{Json, extract::State, http::Uri};
 use super::{
     Api,
     auth::{Auditor, By},
+    calls::Calls,
     problem::Problem,
     query::{Id, Page, Params, cursor},
 };
@@ -23,6 +24,15 @@ use crate::{
 
 /// The list of a cursor.
 const EVENTS: u8 = b'e';
+
+/// Its call.
+pub(super) fn calls() -> Calls {
+    Calls::new().get("/v1/requests/{id}/events", of_request, |call| {
+        call.says("Lists the ledger entries of a request, the oldest first")
+            .paged()
+            .answers::<Page<LeafView>>(200, "A page of entries.")
+    })
+}
 
 /// `GET /v1/requests/{id}/events`
 pub(super) async fn of_request(

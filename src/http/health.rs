@@ -8,15 +8,49 @@ use axum::{
     http::{StatusCode, header},
     response::{IntoResponse, Response},
 };
+use schemars::JsonSchema;
 use serde_json::{Value, json};
 
 use super::{
     Api,
+    calls::Calls,
     problem::{FieldError, Problem},
 };
 
 /// How long the store is waited for: well below the ten seconds after which Prometheus and probes give up.
 const PATIENCE: Duration = Duration::from_secs(2);
+
+/// The calls.
+pub(super) fn calls() -> Calls {
+    Calls::new()
+        .get("/metrics", metrics, |call| {
+            call.says("The metrics, for Prometheus").answers_in(
+                200,
+                "text/plain; version=0.0.4; charset=utf-8",
+                "The metrics.",
+            )
+        })
+        .get("/healthz", alive, |call| {
+            call.says("Whether the process lives")
+                .answers::<Health>(200, "It does.")
+        })
+        .get("/readyz", ready, |call| {
+            call.says("Whether it can do its work")
+                .answers::<Health>(200, "It can.")
+                .problem(503, "not_ready", "It cannot; `errors` says why.")
+        })
+}
+
+/// How it is.
+#[derive(JsonSchema)]
+#[expect(dead_code, reason = "it describes what is written without it")]
+struct Health {
+    /// `ok` or `ready`.
+    status: String,
+    /// What runs now and then, with its last success.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    tasks: Option<Value>,
+}
 
 /// `GET /healthz`
 pub(super) async fn alive() -> Json<Value> {

@@ -9,12 +9,15 @@ use axum::{
     http::{HeaderMap, StatusCode, Uri, header},
     response::{IntoResponse, Response},
 };
-use serde_json::{Value, json, value::RawValue};
+use schemars::JsonSchema;
+use serde::Serialize;
+use serde_json::value::RawValue;
 
 use super::{
     Api,
     auth::{Auditor, By, Caller, Compliance},
     body::Payload,
+    calls::Calls,
     csv,
     lists::raw,
     problem::Problem,
@@ -34,11 +37,56 @@ use crate::{
         prepare::{Arrival, PreparedCommand},
     },
     view::hold::{HoldView, PlacedHoldView},
-    wire::{ParsedCommand, Rejection, parse_hold, parse_release},
+    wire::{ParsedCommand, Rejection, parse_hold, parse_release, schemas::bodies},
 };
 
 /// The list of a cursor.
 const HOLDS: u8 = b'h';
+
+/// The calls.
+pub(super) fn calls() -> Calls {
+    const TENANT: &str = "The tenant; absent: the one that alone has an active hold of this name.";
+    Calls::new()
+        .post("/v1/holds", place, |call| {
+            call.says("Places a legal hold")
+                .details("What it covers is not sent to anybody until it is released. Whom it is on is shown nowhere.")
+                .repeatable()
+                .body::<bodies::HoldBody>()
+                .example("subject", include_str!("../../schemas/examples/command.hold.json"))
+                .answers::<PlacedHoldView<'_>>(201, "The hold, with what had been sent before it.")
+                .located()
+                .problem(409, "conflicting_duplicate", "The same id came before with another content.")
+                .problem(409, "wrong_state", "There is such a hold.")
+        })
+        .get("/v1/holds", list, |call| {
+            call.says("Lists the active holds, the oldest first")
+                .query::<Tenant>("tenant", "Only those of this tenant.")
+                .paged()
+                .answers::<Page<HoldView<'_>>>(200, "A page of holds.")
+                .or_csv()
+        })
+        .get("/v1/holds/{id}", one, |call| {
+            call.says("Shows one hold")
+                .query::<Tenant>("tenant", TENANT)
+                .answers::<PlacedHoldView<'_>>(200, "The hold.")
+        })
+        .delete("/v1/holds/{id}", release, |call| {
+            call.says("Releases a hold")
+                .query::<Tenant>("tenant", TENANT)
+                .repeatable()
+                .optional_body::<bodies::ReleaseBody>()
+                .answers::<Released>(200, "It is released.")
+                .problem(409, "conflicting_duplicate", "The same id came before with another content.")
+                .problem(409, "wrong_state", "It was released before.")
+        })
+}
+
+/// A hold that is over.
+#[derive(Debug, Serialize, JsonSchema)]
+pub(super) struct Released {
+    hold_id: HoldId,
+    released: bool,
+}
 
 /// `POST /v1/holds`
 pub(super) async fn place(
@@ -249,10 +297,13 @@ pub(super) async fn release(
     uri: Uri,
     headers: HeaderMap,
     Payload(bytes): Payload,
-) -> Result<Json<Value>, Problem> {
+) -> Result<Json<Released>, Problem> {
     let tenant = tenant_of(&api, &caller, &uri, id)?;
     lift(&api, id, &tenant, &headers, &caller, &bytes).await?;
-    Ok(Json(json!({ "hold_id": id, "released": true })))
+    Ok(Json(Released {
+        hold_id: id,
+        released: true,
+    }))
 }
 
 /// Releases a hold of a tenant, whichever door the decision came through.

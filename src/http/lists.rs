@@ -13,6 +13,7 @@ use axum::{
     http::{HeaderMap, Uri},
     response::{IntoResponse, Response},
 };
+use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::value::{RawValue, to_raw_value};
 use uuid::Uuid;
@@ -20,17 +21,24 @@ use uuid::Uuid;
 use super::{
     Api,
     auth::{Auditor, By, Caller},
+    calls::Calls,
     csv::is_wanted,
     problem::Problem,
     query::{Page, Params, cursor},
 };
 use crate::{
-    domain::{ids::RequestId, request::Request, time::At},
+    domain::{
+        ids::{ProcessorId, RequestId, Tenant},
+        request::Request,
+        time::At,
+        words::Status,
+    },
     engine::{
         Engine, EngineError,
         lists::{Filter, Sort},
     },
     store::{Among, ListOrder, ListPlace, Walk},
+    wire::status::StatusMessage,
 };
 
 pub(super) use self::scan::Scan;
@@ -164,6 +172,52 @@ impl Wanted {
                 cursor(list, place)
             }
         }
+    }
+}
+
+/// Its call.
+pub(super) fn calls() -> Calls {
+    Calls::new().get("/v1/requests", requests, |call| {
+        call.says("Lists requests")
+            .query_list::<Status>("status", "Only those in one of these states.")
+            .query::<Tenant>("tenant", "Only those of this tenant.")
+            .query::<ProcessorId>("processor", "Only those that concern this processor.")
+            .query::<bool>(
+                "overdue",
+                "Whether the deadline has passed and live systems are not clean.",
+            )
+            .query::<bool>("at_risk", "Whether little of the period is left.")
+            .query::<bool>("needs_attention", "Whether a person has to look at it.")
+            .query::<bool>(
+                "failing",
+                "Whether a task of it has failed, and none has succeeded since.",
+            )
+            .query::<At>("received_after", "Only those that were received after this time.")
+            .query::<At>(
+                "received_before",
+                "Only those that were received before this time.",
+            )
+            .query::<At>("due_after", "Only those whose deadline lies after this time.")
+            .query::<At>("due_before", "Only those whose deadline lies before this time.")
+            .query::<SortWord>(
+                "sort",
+                "The order; by deadline only of what is open or stands out.",
+            )
+            .paged()
+            .answers::<Page<StatusMessage<'_>>>(200, "A page of status objects.")
+            .or_csv()
+    })
+}
+
+/// The orders of a list.
+struct SortWord;
+
+impl JsonSchema for SortWord {
+    fn schema_name() -> std::borrow::Cow<'static, str> {
+        "Sort".into()
+    }
+    fn json_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
+        schemars::json_schema!({ "type": "string", "enum": Sort::WORDS.map(|(word, _)| word) })
     }
 }
 

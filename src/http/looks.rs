@@ -9,12 +9,14 @@ use axum::{
     http::{HeaderName, StatusCode, header},
 };
 use base64::{Engine as _, prelude::BASE64_STANDARD};
+use schemars::JsonSchema;
 use serde::Serialize;
 use uuid::Uuid;
 
 use super::{
     Api,
     auth::{By, Caller, Person},
+    calls::Calls,
     problem::Problem,
     query::Id,
 };
@@ -24,11 +26,30 @@ use crate::{
     view::dead_letter::why_without_payload,
 };
 
+/// The calls.
+pub(super) fn calls() -> Calls {
+    const RIGHT: &str =
+        "It takes the right `identifiers`. The ledger says who has looked before anything is shown.";
+    Calls::new()
+        .post("/v1/requests/{id}/identifiers", identifiers, |call| {
+            call.says("Shows whom a request is about")
+                .details(RIGHT)
+                .answers::<Identifiers>(200, "The identifiers.")
+                .problem(409, "forgotten", "They can be read by nobody any more.")
+        })
+        .post("/v1/dead-letters/{id}/original", original, |call| {
+            call.says("Shows a dead letter as it came")
+                .details(RIGHT)
+                .answers::<Original>(200, "The message.")
+                .problem(409, "not_kept", "Nothing is kept of what it said.")
+        })
+}
+
 /// What is shown is kept by nobody on the way.
 const NO_STORE: [(HeaderName, &str); 1] = [(header::CACHE_CONTROL, "no-store")];
 
 /// Whom a request is about.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 pub(super) struct Identifiers {
     request_id: RequestId,
     identities: Vec<Identity>,
@@ -37,7 +58,7 @@ pub(super) struct Identifiers {
 }
 
 /// A message as it came.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 pub(super) struct Original {
     id: Uuid,
     /// `utf-8`, or `base64` where it is no text.

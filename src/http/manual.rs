@@ -8,6 +8,7 @@ use axum::{
     extract::State,
     http::{HeaderMap, StatusCode, Uri},
 };
+use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::value::RawValue;
 use uuid::Uuid;
@@ -16,6 +17,7 @@ use super::{
     Api,
     auth::{Auditor, By, Caller, Person},
     body::Payload,
+    calls::Calls,
     lists::raw,
     problem::Problem,
     query::{Id, Page, Params, cursor},
@@ -28,7 +30,7 @@ use crate::{
     },
     engine::by_hand::{Confirmed, Deed, HandError, HandState, HandTask},
     view::manual::ManualView,
-    wire::{api, status::StatusMessage},
+    wire::{api, schemas::bodies, status::StatusMessage},
 };
 
 /// The list of a cursor.
@@ -38,7 +40,8 @@ const MANUAL: u8 = b'm';
 const MAX_SCANNED: usize = 5_000;
 
 /// A task that was just confirmed or refused.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "DoneByHand")]
 struct Done<'a> {
     task_id: TaskId,
     request_id: RequestId,
@@ -46,6 +49,66 @@ struct Done<'a> {
     state: &'static str,
     outcome: Outcome,
     request: StatusMessage<'a>,
+}
+
+/// The calls.
+pub(super) fn calls() -> Calls {
+    const STATE: &str = "Its state does not allow it, or somebody else has claimed it.";
+    Calls::new()
+        .get("/v1/manual", list, |call| {
+            call.says("Lists the tasks that people do")
+                .details("Whom a task is about is shown to whoever has claimed it, and each look is an entry in the ledger.")
+                .query::<String>("assignee", "Only those of this person or team.")
+                .query::<HandStateWord>("state", "Only those in this state.")
+                .paged()
+                .answers::<Page<ManualView<'_>>>(200, "A page of tasks.")
+        })
+        .get("/v1/manual/{id}", one, |call| {
+            call.says("Shows a task that a person does")
+                .answers::<ManualView<'_>>(200, "The task.")
+        })
+        .post("/v1/manual/{id}/claim", claim, |call| {
+            call.says("Takes a task on, and shows whom it is about")
+                .answers::<ManualView<'_>>(200, "The task; it is the caller's now.")
+                .problem(409, "wrong_state", STATE)
+        })
+        .post("/v1/manual/{id}/confirm", confirm, |call| {
+            call.says("Says that a task is done, and what proves it")
+                .repeatable()
+                .body::<bodies::ConfirmBody>()
+                .example("erased", r#"{"outcome": "erased", "evidence": {"method": "shredded", "records": 1, "reference": "box 12"}}"#)
+                .answers::<Done<'_>>(200, "It is confirmed, or another person has to confirm it, too.")
+                .problem(403, "not_allowed", "Another person has to confirm it.")
+                .problem(409, "wrong_state", STATE)
+                .problem(409, "conflicting_duplicate", "The same key came before with another content.")
+        })
+        .post("/v1/manual/{id}/refuse", refuse, |call| {
+            call.says("Says that a task will not be done")
+                .repeatable()
+                .body::<bodies::RequiredReasonBody>()
+                .answers::<Done<'_>>(200, "The task is abandoned.")
+                .problem(409, "wrong_state", STATE)
+                .problem(409, "conflicting_duplicate", "The same key came before with another content.")
+        })
+        .post("/v1/manual/{id}/hand-over", hand_over, |call| {
+            call.says("Leaves a task to somebody else, who can claim it then")
+                .body::<bodies::AssigneeBody>()
+                .answers::<ManualView<'_>>(200, "The task, open again.")
+                .problem(409, "wrong_state", STATE)
+        })
+}
+
+/// The states of a task that a person does.
+struct HandStateWord;
+
+impl JsonSchema for HandStateWord {
+    fn schema_name() -> std::borrow::Cow<'static, str> {
+        "HandState".into()
+    }
+    fn json_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
+        let words: Vec<&str> = HandState::ALL.iter().map(|state| state.as_str()).collect();
+        schemars::json_schema!({ "type": "string", "enum": words })
+    }
 }
 
 /// A list of tasks that people do, as somebody asks for it.

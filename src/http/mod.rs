@@ -13,6 +13,7 @@ mod batch;
 mod body;
 mod bulk;
 mod callbacks;
+mod calls;
 mod console;
 mod csv;
 mod dead_letters;
@@ -30,6 +31,7 @@ pub mod listener;
 mod lists;
 mod looks;
 mod manual;
+pub mod openapi;
 mod opendsr;
 mod outputs;
 mod problem;
@@ -55,17 +57,20 @@ use std::{
     time::Duration,
 };
 
-use axum::{
-    Router,
-    routing::{get, post},
-};
+use axum::Router;
 use axum_server::{Handle, tls_rustls::RustlsConfig};
 use tokio::{sync::mpsc, task::JoinSet};
 use tokio_util::sync::CancellationToken;
 
 pub use self::admission::{Admission, NotReplaced};
 use self::{
-    acks::Acks, batch::Batcher, console::Browsers, gatekeeper::Gatekeeper, hosts::Hosts, outputs::Outputs,
+    acks::Acks,
+    batch::Batcher,
+    calls::{Call, Calls},
+    console::Browsers,
+    gatekeeper::Gatekeeper,
+    hosts::Hosts,
+    outputs::Outputs,
     requests::Commands,
 };
 use crate::{
@@ -274,63 +279,45 @@ async fn run(
 }
 
 fn routes(api: Arc<Api>) -> Router {
-    Router::new()
-        .route("/v1/requests", post(requests::submit).get(lists::requests))
-        .route("/v1/requests/search", post(search::search))
-        .route("/v1/requests/{id}", get(detail::one))
-        .route("/v1/requests/{id}/events", get(events::of_request))
-        .route("/v1/requests/{id}/identifiers", post(looks::identifiers))
-        .route("/v1/requests/{id}/cancel", post(requests::cancel))
-        .route(
-            "/v1/requests/{id}/verify-identity",
-            post(decisions::verify_identity),
-        )
-        .route("/v1/requests/{id}/approve", post(decisions::approve))
-        .route("/v1/requests/{id}/refuse", post(decisions::refuse))
-        .route("/v1/requests/{id}/extend", post(decisions::extend))
-        .route("/v1/requests/{id}/forget", post(decisions::forget))
-        .route("/v1/approvals", post(decisions::approve_all))
-        .route("/v1/suppression/check", post(suppression::check))
-        .route("/v1/acks", post(acks::take))
-        .route(
-            "/v1/callbacks/opendsr/{processor}/{request_id}/{task_id}/{generation}",
-            post(callbacks::take),
-        )
-        .route("/v1/tasks", get(tasks::list))
-        .route("/v1/tasks/{id}/retry", post(tasks::retry))
-        .route("/v1/tasks/{id}/waive", post(tasks::waive))
-        .route("/v1/processors", get(processors::list))
-        .route("/v1/processors/{id}", get(processors::one))
-        .route("/v1/processors/{id}/pause", post(stops::pause))
-        .route("/v1/processors/{id}/resume", post(stops::resume))
-        .route("/v1/manual", get(manual::list))
-        .route("/v1/manual/{id}", get(manual::one))
-        .route("/v1/manual/{id}/claim", post(manual::claim))
-        .route("/v1/manual/{id}/confirm", post(manual::confirm))
-        .route("/v1/manual/{id}/refuse", post(manual::refuse))
-        .route("/v1/manual/{id}/hand-over", post(manual::hand_over))
-        .route("/v1/processors/{id}/backfill", post(backfill::backfill))
-        .route(
-            "/v1/brake",
-            get(stops::show_brake).post(stops::brake).delete(stops::unbrake),
-        )
-        .route("/v1/holds", post(holds::place).get(holds::list))
-        .route("/v1/holds/{id}", get(holds::one).delete(holds::release))
-        .route("/v1/backups", post(backups::tell))
-        .route("/v1/backups/{processor}/{set}", get(backups::catalogue))
-        .route("/v1/deferred", get(deferred::list))
-        .route("/v1/report", get(report::show))
-        .route("/v1/sweeps", get(sweeps::list))
-        .route("/v1/dead-letters", get(dead_letters::list))
-        .route("/v1/dead-letters/{id}/close", post(dead_letters::close))
-        .route("/v1/dead-letters/{id}/original", post(looks::original))
-        .route("/metrics", get(health::metrics))
-        .route("/healthz", get(health::alive))
-        .route("/readyz", get(health::ready))
-        .merge(bulk::routes())
-        .merge(opendsr::routes())
+    calls()
+        .into_router()
         .merge(console::routes(&api))
         .fallback(problem::not_found)
         .method_not_allowed_fallback(problem::method_not_allowed)
         .with_state(api)
+}
+
+/// The calls of the API, a line a module. Each module describes its own, beside its handlers.
+fn calls() -> Calls {
+    Calls::new()
+        .merge(requests::calls())
+        .merge(lists::calls())
+        .merge(search::calls())
+        .merge(detail::calls())
+        .merge(events::calls())
+        .merge(decisions::calls())
+        .merge(bulk::calls())
+        .merge(looks::calls())
+        .merge(suppression::calls())
+        .merge(acks::calls())
+        .merge(callbacks::calls())
+        .merge(tasks::calls())
+        .merge(processors::calls())
+        .merge(stops::calls())
+        .merge(backfill::calls())
+        .merge(manual::calls())
+        .merge(holds::calls())
+        .merge(backups::calls())
+        .merge(deferred::calls())
+        .merge(report::calls())
+        .merge(sweeps::calls())
+        .merge(dead_letters::calls())
+        .merge(health::calls())
+        .merge(openapi::calls())
+        .merge(opendsr::calls())
+}
+
+/// What the calls say of themselves.
+fn described() -> Vec<Call> {
+    calls().into_described()
 }

@@ -3,18 +3,20 @@
 //! A request becomes an `erase` command and is taken in like any other; nothing of it is decided here. Answers are signed
 //! where `[opendsr]` has a certificate. `encoded_request` gives a controller back what it has sent, and is never kept.
 
+mod described;
+
 use std::sync::Arc;
 
 use axum::{
-    Json, Router,
+    Json,
     extract::{FromRequestParts, State},
     http::{HeaderName, HeaderValue, StatusCode, header, request::Parts},
     response::{IntoResponse, Response},
-    routing::{get, post},
 };
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use serde::Serialize;
 
+pub(super) use self::described::calls;
 use super::{
     Api,
     auth::{By, Caller, Submitter},
@@ -66,23 +68,6 @@ impl<S: Sync> FromRequestParts<S> for Version {
             Self::V2
         })
     }
-}
-
-/// The calls, under the names of both versions. The specification asks for `/status` and never says what it is: it is what
-/// `/requests/{id}` is.
-pub(super) fn routes() -> Router<Arc<Api>> {
-    Router::new()
-        .route("/opendsr/v2/requests", post(submit))
-        .route("/opendsr/v2/requests/{id}", get(status).delete(cancel))
-        .route("/opendsr/v2/status/{id}", get(status))
-        .route("/opendsr/v2/discovery", get(discovery))
-        .route("/opendsr/v2/certificate", get(certificate))
-        .route("/opendsr/v2/opengdpr_requests", post(submit))
-        .route("/opendsr/v2/opengdpr_requests/{id}", get(status).delete(cancel))
-        .route("/opendsr/v1/opengdpr_requests", post(submit))
-        .route("/opendsr/v1/opengdpr_requests/{id}", get(status).delete(cancel))
-        .route("/opendsr/v1/discovery", get(discovery))
-        .route("/opendsr/v1/certificate", get(certificate))
 }
 
 /// An answer that is no success, as the specification has it.

@@ -7,6 +7,7 @@ use axum::{
     http::{HeaderValue, StatusCode, header},
     response::{IntoResponse, Response},
 };
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::{
@@ -20,21 +21,26 @@ use crate::{
 const RETRY_AFTER: &str = "5";
 
 /// An answer that is no success.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, JsonSchema)]
 pub(super) struct Problem {
+    /// What kind of problem it is: `urn:lacuna:problem:` and the code.
     #[serde(rename = "type")]
     kind: String,
+    /// The same for people.
     title: String,
+    /// The status of HTTP.
     status: u16,
     /// The last part of the type, for those who compare words.
     code: &'static str,
+    /// What is wrong. It never repeats a value that was sent.
     detail: String,
+    /// The fields or parameters at fault.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     errors: Vec<FieldError>,
 }
 
 /// A field or a parameter at fault.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, JsonSchema)]
 pub(super) struct FieldError {
     /// Which one.
     pub(super) field: String,

@@ -3,12 +3,14 @@
 use std::sync::Arc;
 
 use axum::{Json, extract::State};
+use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::value::RawValue;
 
 use super::{
     Api,
     auth::{Auditor, By},
+    calls::Calls,
     lists::raw,
     problem::Problem,
     query::{Lane, Page},
@@ -20,12 +22,26 @@ use crate::{
 };
 
 /// The registry as it is active.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 pub(super) struct Registered {
     #[serde(flatten)]
+    #[schemars(with = "Page<ProcessorView<'_>>")]
     page: Page<Box<RawValue>>,
     /// The registry's revision.
     revision: RegistryRevision,
+}
+
+/// The calls.
+pub(super) fn calls() -> Calls {
+    Calls::new()
+        .get("/v1/processors", list, |call| {
+            call.says("Lists the registered processors: how their lanes stand, what waits, how they answer")
+                .answers::<Registered>(200, "The active registry.")
+        })
+        .get("/v1/processors/{id}", one, |call| {
+            call.says("Shows one processor")
+                .answers::<ProcessorView<'_>>(200, "The processor.")
+        })
 }
 
 /// `GET /v1/processors`

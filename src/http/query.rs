@@ -7,6 +7,7 @@ use axum::{
     http::{StatusCode, Uri, request::Parts},
 };
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
+use schemars::JsonSchema;
 use serde::Serialize;
 use uuid::Uuid;
 
@@ -231,8 +232,11 @@ pub(super) fn cursor(list: u8, place: impl AsRef<[u8]>) -> String {
 }
 
 /// A page of a list.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "PageOf{T}")]
 pub(super) struct Page<T> {
+    /// The items. A page may come short, or empty, and yet have a cursor.
     pub(super) items: Vec<T>,
+    /// Where the next page begins; null: this is the last one.
     pub(super) next_cursor: Option<String>,
 }

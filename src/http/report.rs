@@ -9,11 +9,13 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use base64::{Engine as _, engine::general_purpose::STANDARD};
+use schemars::JsonSchema;
 use sha2::{Digest as _, Sha256};
 
 use super::{
     Api,
     auth::{Auditor, By, Caller},
+    calls::Calls,
     problem::{FieldError, Problem},
     query::Params,
 };
@@ -34,6 +36,34 @@ pub(super) enum Format {
 
 /// The parameters.
 pub(super) const KEYS: &[&str] = &["from", "to", "tenant", "regime", "format"];
+
+/// Its call.
+pub(super) fn calls() -> Calls {
+    Calls::new().get("/v1/report", show, |call| {
+        call.says("What has become of the requests of a period")
+            .details("Of requests that were received in [from, to); the last whole month of the policy's zone where nothing is said.")
+            .query::<String>("from", "From this day or time on.")
+            .query::<String>("to", "Before this day or time.")
+            .query::<Tenant>("tenant", "Only of this tenant.")
+            .query::<Regime>("regime", "Only of this regime.")
+            .query::<FormatWord>("format", "How it is written.")
+            .answers::<Report>(200, "The report.")
+            .also_in("text/csv; charset=utf-8")
+            .also_in("text/html; charset=utf-8")
+    })
+}
+
+/// How a report can be written.
+struct FormatWord;
+
+impl JsonSchema for FormatWord {
+    fn schema_name() -> std::borrow::Cow<'static, str> {
+        "ReportFormat".into()
+    }
+    fn json_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
+        schemars::json_schema!({ "type": "string", "enum": ["json", "csv", "html"] })
+    }
+}
 
 /// `GET /v1/report`
 pub(super) async fn show(

@@ -10,11 +10,14 @@ use axum::{
     response::{IntoResponse, Response},
 };
 
+use schemars::JsonSchema;
+
 use super::{
     Api,
     auth::{By, Caller, Compliance, Submitter},
     batch::Work,
     body::Payload,
+    calls::Calls,
     problem::Problem,
     query::Id,
     repeats::{self, idempotency_key},
@@ -36,7 +39,10 @@ use crate::{
         time_ordered_id,
         traced::end_spans,
     },
-    wire::{Door, Envelope, KeptHeaders, Message, Rejection, api, command_id_of_caller, envelope},
+    wire::{
+        Door, Envelope, KeptHeaders, Message, Rejection, api, command_id_of_caller, envelope,
+        schemas::bodies, status::StatusMessage,
+    },
 };
 
 /// Takes commands in.
@@ -82,6 +88,63 @@ impl Work for Commands {
         });
         Ok((answers.collect(), taken.emission))
     }
+}
+
+/// The calls.
+pub(super) fn calls() -> Calls {
+    Calls::new()
+        .post("/v1/requests", submit, |call| {
+            call.says("Takes in a command")
+                .details(
+                    "As on the topic of commands, also as a CloudEvent in binary or structured mode. `Idempotency-Key` serves as \
+                     `command_id` where that is absent. The answer to a repeat is that to the first one.",
+                )
+                .repeatable()
+                .body::<bodies::SubmittedCommand>()
+                .example("erase", include_str!("../../schemas/examples/command.erase.json"))
+                .example("anonymize", include_str!("../../schemas/examples/command.anonymize.json"))
+                .example("cancel", include_str!("../../schemas/examples/command.cancel.json"))
+                .answers::<Submitted>(202, "It was taken in, now or before: where its request stands.")
+                .located()
+                .problem(403, "not_allowed", "Commands of this type have a call of their own.")
+                .problem(404, "unknown_request", "There is no such request.")
+                .problem(409, "conflicting_duplicate", "The same id came before with another content.")
+                .problem(409, "irreversible", "Something was sent, and cannot be called back.")
+                .problem(409, "wrong_state", "The request's state does not allow it.")
+                .problem(422, "unknown_type", "The type is not one of commands.")
+                .problem(422, "no_processor", "It concerns no registered processor.")
+                .problem(422, "wrong_region", "It is for another region.")
+                .problem(422, "expired", "It is older than what is remembered of commands.")
+        })
+        .post("/v1/requests/{id}/cancel", cancel, |call| {
+            call.says("Withdraws a request before anything was sent")
+                .repeatable()
+                .optional_body::<bodies::ReasonBody>()
+                .answers::<StatusMessage<'_>>(200, "It is cancelled.")
+                .problem(409, "irreversible", "Something was sent, and cannot be called back.")
+                .problem(409, "wrong_state", "The request's state does not allow it.")
+                .problem(409, "conflicting_duplicate", "The same key came before with another content.")
+        })
+}
+
+/// What became of a command.
+#[derive(JsonSchema)]
+#[serde(untagged)]
+#[expect(dead_code, reason = "it describes what is written without it")]
+enum Submitted {
+    /// Where its request stands.
+    Request {
+        #[serde(flatten)]
+        status: StatusMessage<'static>,
+        /// What its sender should look at again.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        warnings: Option<Vec<String>>,
+    },
+    /// It is about a person, and names no request.
+    Person {
+        /// The command.
+        command_id: CommandId,
+    },
 }
 
 /// `POST /v1/requests`

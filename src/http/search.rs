@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use axum::{Json, extract::State};
+use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::value::RawValue;
 
@@ -10,6 +11,7 @@ use super::{
     Api,
     auth::{By, Caller, Compliance},
     body::Payload,
+    calls::Calls,
     lists::raw,
     problem::Problem,
     query::Page,
@@ -21,16 +23,28 @@ use crate::{
         request::Request,
     },
     engine::{Engine, identifying::MAX_TENANTS},
-    wire::{Rejection, api},
+    wire::{Rejection, api, schemas::bodies, status::StatusMessage},
 };
 
 /// How many requests of one subject a search shows: far more than anybody makes.
 const MAX_FOUND: u32 = 500;
 
+/// Its call.
+pub(super) fn calls() -> Calls {
+    Calls::new().post("/v1/requests/search", search, |call| {
+        call.says("Finds the requests of a person")
+            .details("By one identifier, which never stands in a URL. That somebody has looked is an entry in the ledger.")
+            .body::<bodies::SearchBody>()
+            .example("email", r#"{"identity": {"type": "email", "value": "ann@example.org"}}"#)
+            .answers::<Found>(200, "The requests, the newest first.")
+    })
+}
+
 /// What a search has found.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 pub(super) struct Found {
     #[serde(flatten)]
+    #[schemars(with = "Page<StatusMessage<'_>>")]
     page: Page<Box<RawValue>>,
     /// Whether there are more than are shown.
     truncated: bool,

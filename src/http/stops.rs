@@ -9,6 +9,7 @@ use super::{
     Api,
     auth::{Auditor, By, Caller, Operator},
     body::Payload,
+    calls::Calls,
     lists::raw,
     problem::Problem,
     query::Lane,
@@ -19,8 +20,46 @@ use crate::{
     engine::stop::{Lever, Want, reason_of},
     store::StoredFact,
     view::stop::{StopView, in_force},
-    wire::api,
+    wire::{api, schemas::bodies},
 };
+
+/// The calls.
+pub(super) fn calls() -> Calls {
+    const CONFLICT: &str = "The same key came before with another content.";
+    Calls::new()
+        .post("/v1/processors/{id}/pause", pause, |call| {
+            call.says("Stops the lane of a processor: nothing new is sent to it")
+                .repeatable()
+                .body::<bodies::RequiredReasonBody>()
+                .answers::<StopView<'_>>(200, "The lane is paused, by this call or by who did it first.")
+                .problem(409, "conflicting_duplicate", CONFLICT)
+        })
+        .post("/v1/processors/{id}/resume", resume, |call| {
+            call.says("Has the lane of a processor go on")
+                .repeatable()
+                .optional_body::<bodies::ReasonBody>()
+                .answers::<StopView<'_>>(200, "The lane goes on.")
+                .problem(409, "conflicting_duplicate", CONFLICT)
+        })
+        .get("/v1/brake", show_brake, |call| {
+            call.says("Whether the brake is on, since when, by whom and why")
+                .answers::<StopView<'_>>(200, "How it stands.")
+        })
+        .post("/v1/brake", brake, |call| {
+            call.says("Stops everything: nothing new is sent to anybody")
+                .repeatable()
+                .body::<bodies::RequiredReasonBody>()
+                .answers::<StopView<'_>>(200, "The brake is on.")
+                .problem(409, "conflicting_duplicate", CONFLICT)
+        })
+        .delete("/v1/brake", unbrake, |call| {
+            call.says("Has everything go on, but for lanes that are paused")
+                .repeatable()
+                .optional_body::<bodies::ReasonBody>()
+                .answers::<StopView<'_>>(200, "The brake is off.")
+                .problem(409, "conflicting_duplicate", CONFLICT)
+        })
+}
 
 /// `POST /v1/processors/{id}/pause`
 pub(super) async fn pause(

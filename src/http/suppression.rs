@@ -3,27 +3,31 @@
 use std::sync::Arc;
 
 use axum::{Json, extract::State};
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::{
     Api,
     auth::{By, Submitter},
     body::Payload,
+    calls::Calls,
     problem::Problem,
 };
 use crate::{
     domain::time::At,
-    wire::{Rejection, api},
+    wire::{Rejection, api, schemas::bodies},
 };
 
 /// What the list says, in the order in which it was asked.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "SuppressionAnswers")]
 pub(super) struct Answers {
     items: Vec<Answer>,
 }
 
 /// What the list says of one identity. The identity itself is not repeated: answers are logged by others.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "SuppressionAnswer")]
 struct Answer {
     /// Its place in what was asked.
     index: usize,
@@ -33,6 +37,16 @@ struct Answer {
     /// When they asked; with several requests, first.
     #[serde(skip_serializing_if = "Option::is_none")]
     since: Option<At>,
+}
+
+/// Its call.
+pub(super) fn calls() -> Calls {
+    Calls::new().post("/v1/suppression/check", check, |call| {
+        call.says("Whether people asked to be erased, for whoever is about to bring data of theirs in again")
+            .body::<bodies::SuppressionCheckBody>()
+            .example("two", r#"{"identities": [{"type": "email", "value": "ann@example.org"}, {"type": "customer_id", "value": "42"}]}"#)
+            .answers::<Answers>(200, "What the list says, in the order in which it was asked.")
+    })
 }
 
 /// `POST /v1/suppression/check`

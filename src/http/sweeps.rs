@@ -7,10 +7,21 @@ use axum::{Json, extract::State, http::Uri};
 use super::{
     Api,
     auth::{Auditor, By},
+    calls::{Calls, Limit},
     problem::Problem,
     query::{Page, Params},
 };
 use crate::view::sweep::SweepView;
+
+/// Its call.
+pub(super) fn calls() -> Calls {
+    Calls::new().get("/v1/sweeps", list, |call| {
+        call.says("Lists the walks that apply facts to the requests that they concern, the newest first")
+            .query::<bool>("unfinished", "Only those that go on.")
+            .query::<Limit>("limit", "How many at the most.")
+            .answers::<Page<SweepView>>(200, "The sweeps.")
+    })
+}
 
 /// `GET /v1/sweeps`: the newest first. Older ones than a page shows are over.
 pub(super) async fn list(

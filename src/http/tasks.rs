@@ -9,6 +9,7 @@ use axum::{
     http::{HeaderMap, Uri},
     response::{IntoResponse, Response},
 };
+use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::value::RawValue;
 use uuid::Uuid;
@@ -17,6 +18,7 @@ use super::{
     Api,
     auth::{Auditor, By, Caller, Operator},
     body::Payload,
+    calls::Calls,
     csv,
     lists::{Scan, raw},
     problem::Problem,
@@ -31,14 +33,15 @@ use crate::{
     },
     engine::operations::{self, TaskDecision},
     view::task::TaskView,
-    wire::{api, status::StatusMessage},
+    wire::{api, schemas::bodies, status::StatusMessage},
 };
 
 /// The list of a cursor.
 const TASKS: u8 = b't';
 
 /// A task in a list.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "ListedTask")]
 struct Listed<'a> {
     request_id: RequestId,
     tenant: &'a Tenant,
@@ -47,7 +50,8 @@ struct Listed<'a> {
 }
 
 /// A task that was just decided about.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "DecidedTask")]
 struct Decided<'a> {
     #[serde(flatten)]
     task: TaskView<'a>,
@@ -115,6 +119,44 @@ impl Wanted {
             && self.state.is_none_or(|state| state == task.state.name())
             && self.start.is_none_or(is_new)
     }
+}
+
+/// The calls.
+pub(super) fn calls() -> Calls {
+    const STATE: &str = "Its state, or that of its request, does not allow it.";
+    Calls::new()
+        .get("/v1/tasks", list, |call| {
+            call.says("Lists tasks, and what each waits for")
+                .query::<ProcessorId>("processor", "Only those of this processor.")
+                .query::<TaskStateName>("state", "Only those in this state.")
+                .paged()
+                .answers::<Page<Listed<'_>>>(200, "A page of tasks.")
+                .or_csv()
+        })
+        .post("/v1/tasks/{id}/retry", retry, |call| {
+            call.says("Sends a task again, as its next generation")
+                .repeatable()
+                .optional_body::<bodies::ReasonBody>()
+                .answers::<Decided<'_>>(200, "The task, and the status of its request.")
+                .problem(409, "wrong_state", STATE)
+                .problem(
+                    409,
+                    "conflicting_duplicate",
+                    "The same key came before with another content.",
+                )
+        })
+        .post("/v1/tasks/{id}/waive", waive, |call| {
+            call.says("Does without a task: its request closes with exceptions")
+                .repeatable()
+                .body::<bodies::RequiredReasonBody>()
+                .answers::<Decided<'_>>(200, "The task, and the status of its request.")
+                .problem(409, "wrong_state", STATE)
+                .problem(
+                    409,
+                    "conflicting_duplicate",
+                    "The same key came before with another content.",
+                )
+        })
 }
 
 /// A list of tasks that somebody asks for.

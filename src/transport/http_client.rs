@@ -57,6 +57,7 @@ pub struct HttpClient {
     client: Client<Connector, Full<Bytes>>,
     connector: Connector,
     headers: HeaderMap,
+    most: usize,
 }
 
 /// An answer.
@@ -104,7 +105,15 @@ impl HttpClient {
             client,
             connector,
             headers,
+            most: MOST,
         })
+    }
+
+    /// Reads answers of so many bytes at the most, packed and unpacked.
+    #[must_use]
+    pub fn reading(mut self, most: usize) -> Self {
+        self.most = most;
+        self
     }
 
     /// Makes a call, and reads its answer within a time. The client's own headers are added to it.
@@ -122,7 +131,7 @@ impl HttpClient {
                 407 => return Err(CallError::ProxyAuth),
                 _ => {}
             }
-            let body = body::read(&head.headers, body).await?;
+            let body = body::read(&head.headers, body, self.most).await?;
             Ok(Answer {
                 status: head.status,
                 headers: head.headers,

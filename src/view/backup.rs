@@ -14,7 +14,7 @@ use crate::{
 };
 
 /// A copy that was told of.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, schemars::JsonSchema)]
 pub struct CopyView {
     /// When it was taken.
     pub taken_at: At,

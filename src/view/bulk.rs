@@ -15,7 +15,7 @@ use crate::{
 };
 
 /// What a change would do if it was ordered now.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, schemars::JsonSchema)]
 pub struct ForecastView<'a> {
     /// What is done.
     pub action: BulkAction,
@@ -33,7 +33,7 @@ pub struct ForecastView<'a> {
 }
 
 /// Why requests are not changed.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, schemars::JsonSchema)]
 pub struct ReasonView<'a> {
     /// The reason.
     pub why: &'a str,
@@ -65,7 +65,7 @@ impl<'a> ForecastView<'a> {
 }
 
 /// A job.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, schemars::JsonSchema)]
 pub struct BulkView<'a> {
     /// By which it is named.
     pub bulk_id: Uuid,
@@ -133,7 +133,7 @@ impl<'a> BulkView<'a> {
 }
 
 /// One change of a job.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, schemars::JsonSchema)]
 pub struct BulkItemView<'a> {
     /// Its place.
     pub n: u32,

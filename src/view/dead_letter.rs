@@ -12,7 +12,7 @@ use crate::{
 };
 
 /// A message that could not be taken in.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, schemars::JsonSchema)]
 pub struct DeadLetterView<'a> {
     /// By which it is redriven or closed.
     pub id: Uuid,

@@ -16,7 +16,7 @@ use crate::{
 };
 
 /// A deferred task.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, schemars::JsonSchema)]
 pub struct DeferredView<'a> {
     /// The request.
     pub request_id: RequestId,

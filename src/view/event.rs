@@ -15,7 +15,7 @@ use crate::{
 };
 
 /// A leaf of the ledger: what one transaction did to the request.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, schemars::JsonSchema)]
 pub struct LeafView {
     /// Its number among those of the request.
     pub n: u32,

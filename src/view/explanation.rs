@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use serde::Serialize;
 
 use super::{
+    headline::headline,
     request::{identifiers, warnings},
     sentences::{entries, outlook},
 };
@@ -15,7 +16,7 @@ use crate::{
         request::{Context, Request, outlook::BestCase, refusal::ComplaintBodies},
         task::TaskEvent,
         time::At,
-        words::Status,
+        words::{Reason, Status},
     },
     engine::{
         EngineError,
@@ -28,7 +29,7 @@ use crate::{
 };
 
 /// What happened in one transaction.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, schemars::JsonSchema)]
 pub struct Moment {
     /// When.
     pub at: At,
@@ -37,7 +38,7 @@ pub struct Moment {
 }
 
 /// What will happen at a time.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, schemars::JsonSchema)]
 pub struct ComingView<'a> {
     /// When.
     pub at: At,
@@ -52,21 +53,20 @@ pub struct ComingView<'a> {
 }
 
 /// What a task waits for, and so what would end the waiting.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, schemars::JsonSchema)]
 pub struct NeedView<'a> {
     /// Whose task it is.
     pub processor: &'a ProcessorId,
     /// The task.
     pub task_id: TaskId,
     /// The task as it is told from the others.
-    #[serde(skip)]
     pub task: String,
     /// What it waits for.
     pub says: String,
 }
 
 /// The shortest way to the end.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, schemars::JsonSchema)]
 pub struct ShortestWay {
     /// What happens on it.
     pub steps: Vec<Moment>,
@@ -81,7 +81,7 @@ pub struct ShortestWay {
 }
 
 /// Until when who can read the identifiers.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, schemars::JsonSchema)]
 pub struct IdentifiersView {
     /// `readable`, `capsule` or `forgotten`.
     pub now: &'static str,
@@ -90,10 +90,16 @@ pub struct IdentifiersView {
 }
 
 /// All of one request.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, schemars::JsonSchema)]
 pub struct Explanation<'a> {
     /// Its status.
     pub request: StatusMessage<'a>,
+    /// How it stands, in a sentence.
+    pub headline: String,
+    /// Why it has to be erased.
+    pub reason: Reason,
+    /// Whether no processor could be asked, so that nothing is proved.
+    pub nobody_was_asked: bool,
     /// What whoever sent the command should look at again.
     pub warnings: Vec<String>,
     /// What happened, the oldest first.
@@ -131,6 +137,9 @@ impl<'a> Explanation<'a> {
         let openers = gates.iter().filter_map(|gate| outlook::opener(*gate, request));
         Ok(Self {
             request: status_message(request, complaint_bodies, &lanes),
+            headline: headline(request, context.now, context.zones.of(&request.head.tenant)),
+            reason: request.head.reason,
+            nobody_was_asked: request.nobody_was_asked(),
             warnings: warnings(full, vault, context)?,
             happened: history(request, &full.read_leaves()?),
             decisions,

@@ -13,7 +13,7 @@ use crate::{
 };
 
 /// A hold, without whom it is on.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, schemars::JsonSchema)]
 pub struct HoldView<'a> {
     /// By which it is released.
     pub hold_id: HoldId,
@@ -53,7 +53,7 @@ impl<'a> HoldView<'a> {
 }
 
 /// A hold that covers a part of a request, beside that request.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, schemars::JsonSchema)]
 pub struct CoveringHold {
     /// By which it is released.
     pub hold_id: HoldId,
@@ -72,7 +72,7 @@ impl CoveringHold {
 }
 
 /// A hold with what it came too late for.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, schemars::JsonSchema)]
 pub struct PlacedHoldView<'a> {
     #[serde(flatten)]
     hold: HoldView<'a>,
@@ -107,7 +107,7 @@ impl<'a> PlacedHoldView<'a> {
 }
 
 /// A task that was sent before the hold.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, schemars::JsonSchema)]
 struct DispatchedView<'a> {
     request_id: RequestId,
     task_id: TaskId,

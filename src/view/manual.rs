@@ -13,7 +13,7 @@ use crate::{
 };
 
 /// A task that a person does.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, schemars::JsonSchema)]
 pub struct ManualView<'a> {
     /// The task.
     pub task_id: TaskId,

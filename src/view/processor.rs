@@ -17,7 +17,7 @@ use crate::{
 };
 
 /// A processor as the active registry has it, with its work.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, schemars::JsonSchema)]
 pub struct ProcessorView<'a> {
     /// Its id.
     pub id: &'a ProcessorId,
@@ -77,7 +77,7 @@ pub struct ProcessorView<'a> {
 }
 
 /// How it is asked, without what is secret about it.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, schemars::JsonSchema)]
 pub struct TransportView<'a> {
     /// Its word in the registry.
     #[serde(rename = "type")]
@@ -94,7 +94,7 @@ pub struct TransportView<'a> {
 }
 
 /// How long answers take, in seconds.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, schemars::JsonSchema)]
 pub struct AckSeconds {
     /// Half of them, at the most.
     pub p50: Option<f64>,
@@ -103,7 +103,7 @@ pub struct AckSeconds {
 }
 
 /// A rate, and how much of it is used.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, schemars::JsonSchema)]
 pub struct RateView {
     /// So many tasks.
     pub tasks: u32,
@@ -114,7 +114,7 @@ pub struct RateView {
 }
 
 /// Why a lane does not take everything.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, schemars::JsonSchema)]
 #[serde(untagged)]
 pub enum LaneReason {
     /// Somebody has stopped it.

@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use serde::Serialize;
 
 use super::{
+    headline::headline,
     hold::CoveringHold,
     sentences::{Sentence, why_not_done},
     task::{EvidenceView, ProvedTask, TaskView},
@@ -30,11 +31,15 @@ use crate::{
 };
 
 /// The status object, and what it leaves out: what a list of tasks on a terminal needs.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, schemars::JsonSchema)]
 pub struct RequestOverview<'a> {
     /// The status.
     #[serde(flatten)]
     pub status: StatusMessage<'a>,
+    /// How it stands, in a sentence.
+    pub headline: String,
+    /// Why it has to be erased.
+    pub reason: Reason,
     /// The deadline, where that is no working day.
     pub deadline_rolled: At,
     /// The tasks, in the order of the plan.
@@ -43,9 +48,16 @@ pub struct RequestOverview<'a> {
 
 impl<'a> RequestOverview<'a> {
     /// Of a request.
-    pub fn of(request: &'a Request, complaint_bodies: &'a ComplaintBodies, lanes: &LanesNow<'_>) -> Self {
+    pub fn of(
+        request: &'a Request,
+        complaint_bodies: &'a ComplaintBodies,
+        lanes: &LanesNow<'_>,
+        context: &Context<'_>,
+    ) -> Self {
         Self {
             status: status_message(request, complaint_bodies, lanes),
+            headline: headline(request, context.now, context.zones.of(&request.head.tenant)),
+            reason: request.head.reason,
             deadline_rolled: request.life.clock.rolled,
             task_list: TaskView::all(request, lanes).collect(),
         }
@@ -53,11 +65,13 @@ impl<'a> RequestOverview<'a> {
 }
 
 /// One request in full.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, schemars::JsonSchema)]
 pub struct RequestDetail<'a> {
     /// Its status.
     #[serde(flatten)]
     pub status: StatusMessage<'a>,
+    /// How it stands, in a sentence.
+    pub headline: String,
     /// Why it was asked.
     pub reason: Reason,
     /// When the subject asked.
@@ -121,6 +135,7 @@ impl<'a> RequestDetail<'a> {
             to_do: to_do.map(|sentence| sentence.text.clone()).collect(),
             warnings: warnings(full, Some(parts.vault), context)?,
             status: parts.status,
+            headline: headline(request, context.now, context.zones.of(&request.head.tenant)),
             reason: request.head.reason,
             requested_at: request.head.requested_at,
             deadline_rolled: request.life.clock.rolled,
@@ -162,7 +177,7 @@ pub fn identifiers(request: &Request, context: &Context<'_>) -> &'static str {
 }
 
 /// A gate.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, schemars::JsonSchema)]
 pub struct Gate {
     /// The word for what it waits for.
     pub gate: &'static str,
@@ -173,7 +188,7 @@ pub struct Gate {
 }
 
 /// The dates of a legal clock.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, schemars::JsonSchema)]
 pub struct Deadlines {
     /// By when the person has to be told that the request has come in.
     pub acknowledge_by: Option<At>,

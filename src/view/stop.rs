@@ -16,7 +16,7 @@ use crate::{
 };
 
 /// What was done to a lane last.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, schemars::JsonSchema)]
 pub struct StopView<'a> {
     /// The processor; absent: all of them.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -37,7 +37,7 @@ pub struct StopView<'a> {
 }
 
 /// What was out when a lane was stopped.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, schemars::JsonSchema)]
 pub struct AlreadyOut {
     /// How many tasks there were.
     pub count: u64,

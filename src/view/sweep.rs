@@ -14,7 +14,7 @@ use crate::{
 };
 
 /// A sweep.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, schemars::JsonSchema)]
 pub struct SweepView {
     /// The version of its fact.
     pub version: FactVersion,

@@ -16,7 +16,7 @@ use crate::domain::{
 use crate::engine::status::LanesNow;
 
 /// A task as people see it.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, schemars::JsonSchema)]
 pub struct TaskView<'a> {
     /// The task.
     pub task_id: TaskId,
@@ -87,7 +87,7 @@ impl<'a> TaskView<'a> {
 }
 
 /// A share of a source whose copies a backup task is about: what tells the waves of one set apart.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, schemars::JsonSchema)]
 pub struct SourceView<'a> {
     /// The source.
     pub processor: &'a ProcessorId,
@@ -110,7 +110,7 @@ pub fn sources(request: &Request, ordinal: u16) -> Vec<SourceView<'_>> {
 }
 
 /// A task with what its answer brought as proof.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, schemars::JsonSchema)]
 pub struct ProvedTask<'a> {
     /// The task.
     #[serde(flatten)]
@@ -121,7 +121,7 @@ pub struct ProvedTask<'a> {
 
 /// The evidence with the processor's own time and message. The salt is not shown: with it, the commitment in the ledger
 /// could be compared with guesses for ever.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, schemars::JsonSchema)]
 pub struct EvidenceView {
     /// How many records of each category.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]

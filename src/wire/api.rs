@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 
+use schemars::JsonSchema;
 use serde::Deserialize;
 use uuid::Uuid;
 
@@ -33,23 +34,32 @@ pub struct Search {
     pub tenant: Option<Tenant>,
 }
 
-#[derive(Deserialize)]
-struct SearchFields<'a> {
+/// Whose requests are looked for.
+#[derive(Deserialize, JsonSchema)]
+pub(super) struct SearchFields<'a> {
+    /// One identifier of the person.
     #[serde(borrow)]
     identity: Object<IdentityFields<'a>>,
+    /// The tenant; all that the bearer may see where it is absent.
     tenant: Option<Tenant>,
 }
 
-#[derive(Deserialize)]
+/// An identifier of a person.
+#[derive(Deserialize, JsonSchema)]
+#[schemars(rename = "LookedForIdentity")]
 struct IdentityFields<'a> {
+    /// Its type.
     #[serde(rename = "type")]
     kind: IdentityType,
+    /// Its value.
     #[serde(borrow)]
     value: Text<'a, 1, MAX_VALUE>,
 }
 
-#[derive(Deserialize)]
-struct ReasonFields<'a> {
+/// Why somebody decides what he decides.
+#[derive(Deserialize, JsonSchema)]
+pub(super) struct ReasonFields<'a> {
+    /// Why, in the words of whoever decides.
     #[serde(borrow)]
     reason: Option<Text<'a, 1, MAX_REASON>>,
 }
@@ -89,10 +99,14 @@ pub struct SuppressionCheck {
     pub identities: Vec<Identity>,
 }
 
-#[derive(Deserialize)]
-struct SuppressionFields<'a> {
+/// Who is looked for in the suppression list.
+#[derive(Deserialize, JsonSchema)]
+pub(super) struct SuppressionFields<'a> {
+    /// The tenant; needed where several are served.
     tenant: Option<Tenant>,
+    /// The identifiers, each of which is answered by itself.
     #[serde(borrow)]
+    #[schemars(length(max = 1000))]
     identities: Vec<Object<IdentityFields<'a>>>,
 }
 
@@ -123,10 +137,14 @@ pub struct Approvals {
     pub cursor: Option<String>,
 }
 
-#[derive(Deserialize)]
-struct ApprovalsFields {
+/// Approves all that a filter finds, if it finds as many as the caller believes.
+#[derive(Deserialize, JsonSchema)]
+pub(super) struct ApprovalsFields {
+    /// The parameters of `GET /v1/requests`: texts, `true` or `false`.
     filter: serde_json::Map<String, serde_json::Value>,
+    /// How many requests the caller believes that they are.
     expected_count: u64,
+    /// Where the call before has ended.
     cursor: Option<String>,
 }
 
@@ -170,14 +188,17 @@ pub fn parse_required_reason(bytes: &[u8]) -> Result<String, Rejection> {
         .ok_or_else(|| Rejection::schema("reason: expected one"))
 }
 
+/// To whom a task is handed over.
+#[derive(Deserialize, JsonSchema)]
+pub(super) struct AssigneeFields<'a> {
+    /// A person or a team.
+    #[serde(borrow)]
+    assignee: Text<'a, 1, MAX_REASON>,
+}
+
 /// Reads to whom a task is handed over.
 pub fn parse_assignee(bytes: &[u8]) -> Result<String, Rejection> {
-    #[derive(Deserialize)]
-    struct Named<'a> {
-        #[serde(borrow)]
-        assignee: Text<'a, 1, MAX_REASON>,
-    }
-    let Named {
+    let AssigneeFields {
         assignee: Text(assignee),
     } = read(validate::check(bytes)?)?;
     match assignee.trim() {

@@ -1,5 +1,6 @@
 //! The body of a call that changes many requests at once.
 
+use schemars::JsonSchema;
 use serde::Deserialize;
 
 use super::{
@@ -40,16 +41,26 @@ pub struct BulkOrder {
     pub dry_run: bool,
 }
 
-#[derive(Deserialize)]
-struct OrderFields<'a> {
+/// What is done to which requests.
+#[derive(Deserialize, JsonSchema)]
+pub(super) struct OrderFields<'a> {
+    /// What is done.
     action: BulkAction,
+    /// The parameters of `GET /v1/requests`; either these or `ids`.
     filter: Option<serde_json::Map<String, serde_json::Value>>,
+    /// The requests.
+    #[schemars(length(max = 10_000))]
     ids: Option<Vec<Id>>,
+    /// The processor whose tasks are meant, where the requests are named.
     processor: Option<ProcessorId>,
+    /// Why.
     #[serde(borrow)]
     reason: Option<Text<'a, 1, MAX_REASON>>,
+    /// The legal ground of holds.
     basis: Option<HoldBasis>,
+    /// How many requests the caller believes that they are; needed with a filter.
     expected_count: Option<u64>,
+    /// Whether it is only said what it would do.
     #[serde(default)]
     dry_run: bool,
 }

@@ -99,7 +99,7 @@ impl CommandType {
 /// What all commands have.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[schemars(rename = "CommandHead")]
-struct Head<'a> {
+pub(super) struct Head<'a> {
     /// What is asked.
     #[serde(rename = "type", borrow)]
     #[schemars(with = "str")]

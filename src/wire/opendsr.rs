@@ -19,6 +19,7 @@ pub use answer::{
 };
 pub use discovery::{Discovery, SupportedIdentity, certificate_url};
 pub use error::{ErrorBody, says_busy, says_known};
+pub(in crate::wire) use incoming::SubjectRequestFields;
 pub use incoming::{SubjectRequest, parse_request};
 pub use outgoing::{CannotSay, Outgoing, discovery_url, requests_url, status_url, write_request};
 pub use subject_request_id::subject_request_id;

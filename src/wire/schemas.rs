@@ -3,6 +3,8 @@
 //! Examples are in `schemas/examples/`. A test compares the files in `schemas/` with what is generated here, so
 //! they must never be edited by hand: `LACUNA_BLESS=1 cargo test schemas` writes them.
 
+pub mod bodies;
+
 use schemars::{JsonSchema, SchemaGenerator, generate::SchemaSettings};
 use serde_json::{Value, json};
 

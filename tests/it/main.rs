@@ -5,6 +5,7 @@ mod architecture;
 mod authority;
 mod cli;
 mod console;
+mod contracts;
 mod demo;
 mod end_to_end;
 mod forwarder;

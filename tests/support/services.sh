@@ -6,8 +6,9 @@
 #   services_start     start both, wait until both are ready, export LACUNA_TEST_KAFKA, LACUNA_TEST_POSTGRES and
 #                      LACUNA_TEST_PYTHON (a Python with a Kafka client: processors that know nothing but the contract; and with
 #                      what verifies signatures), LACUNA_TEST_NODE_PATH (packages of npm that verify signatures),
-#                      LACUNA_TEST_AXE (what looks whether everybody can use a page) and LACUNA_TEST_OIDC_PROVIDER (a folder with
-#                      an identity provider of npm)
+#                      LACUNA_TEST_AXE (what looks whether everybody can use a page), LACUNA_TEST_OIDC_PROVIDER (a folder with
+#                      an identity provider of npm), LACUNA_TEST_CONTRACTS_PYTHON and LACUNA_TEST_ASYNCAPI_NODE_PATH (what
+#                      validates OpenAPI and AsyncAPI)
 #   services_watch     return when one of them has ended
 #   services_stop      stop both and remove their data; harmless when nothing runs
 #   services_report    print the log of each one that has ended by itself
@@ -91,6 +92,7 @@ ensure_services() {
   ensure_postgres
   ensure_python
   ensure_node_packages
+  ensure_contract_tools
   ensure_promtool
   ensure_systemd_analyze
   ensure_identity_provider
@@ -102,6 +104,36 @@ ensure_browser() {
   { command -v chromium && command -v chromedriver; } >/dev/null || install_packages chromium chromium-driver
   { command -v chromium && command -v chromedriver; } >/dev/null ||
     die "missing here: chromium and chromedriver, which the tests of the console need"
+}
+
+# What validates our descriptions of the API and of the topics, and is not ours: each package with the digest that it has to have.
+ensure_contract_tools() {
+  local pinned="$support_dir/contracts"
+  local python_home node_home
+  python_home="$cache_dir/contracts-python-$(sha256sum "$pinned/requirements.txt" | cut -c-16)"
+  node_home="$cache_dir/contracts-node-$(sha256sum "$pinned/package-lock.json" | cut -c-16)"
+  export LACUNA_TEST_CONTRACTS_PYTHON="$python_home/bin/python"
+  export LACUNA_TEST_ASYNCAPI_NODE_PATH="$node_home/node_modules"
+  [[ ! -e $python_home/installed || ! -e $node_home/installed ]] || return 0
+  python3 -c 'import ensurepip, venv' 2>/dev/null || install_packages python3-venv
+  mkdir -p "$cache_dir"
+  (
+    flock 9
+    if [[ ! -e $python_home/installed ]]; then
+      rm -rf "$python_home"
+      python3 -m venv "$python_home"
+      "$python_home/bin/python" -m pip --quiet --disable-pip-version-check install --only-binary :all: --require-hashes \
+        --requirement "$pinned/requirements.txt"
+      touch "$python_home/installed"
+    fi
+    if [[ ! -e $node_home/installed ]]; then
+      rm -rf "$node_home"
+      mkdir -p "$node_home"
+      cp "$pinned/package.json" "$pinned/package-lock.json" "$node_home/"
+      npm ci --silent --no-audit --no-fund --ignore-scripts --prefix "$node_home"
+      touch "$node_home/installed"
+    fi
+  ) 9>"$cache_dir/contracts.lock" >&2 || die "what $pinned pins could not be installed with pip and npm (see above)"
 }
 
 # Virtual environments of our own, in the cache: the README's processor and those of the tests run in the first, the chart is rendered in

@@ -2,13 +2,18 @@
 
 mod redrive;
 
+use std::time::Duration;
+
+use serde_json::{Value, json};
 use uuid::Uuid;
 
 use super::{
     Exit, Failure,
+    fields::{number, text, values},
     output::{Out, Span, Table},
     positions::name,
-    session::{self, ConfigArg, block_on},
+    remote::{Client, RemoteArgs, Way, path, refuse_actor},
+    session::{self, ConfigArg, actor_or_user, block_on},
 };
 use crate::{
     app::AppError,
@@ -79,7 +84,7 @@ enum Action {
         /// All open ones that were refused for this reason.
         #[arg(long, value_parser = reason)]
         reason: Option<DeadLetterReason>,
-        /// Who decides it; the user of this shell where it is absent.
+        /// Who decides it; the user of this shell where it is absent. Over the API it is the bearer.
         #[arg(long, value_name = "NAME", value_parser = name)]
         actor: Option<String>,
     },
@@ -94,7 +99,7 @@ enum Action {
         /// Why; kept in the clear, so no identifiers.
         #[arg(long, value_name = "TEXT", value_parser = clap::builder::NonEmptyStringValueParser::new())]
         reason: String,
-        /// Who decides it; the user of this shell where it is absent.
+        /// Who decides it; the user of this shell where it is absent. Over the API it is the bearer.
         #[arg(long, value_name = "NAME", value_parser = name)]
         actor: Option<String>,
     },
@@ -109,27 +114,33 @@ fn reason(text: &str) -> Result<DeadLetterReason, String> {
 }
 
 /// Runs it.
-pub fn run(args: Args) -> Result<Exit, Failure> {
+pub fn run(args: Args, door: &RemoteArgs) -> Result<Exit, Failure> {
     match args.action {
         Action::List {
             config,
             all,
             erasures,
             json,
-        } => list(&config.load()?, all, erasures, json),
-        Action::Show { config, id, reveal } => show(&config.load()?, id, reveal),
+        } => list(&door.way(&config)?, all, erasures, json),
+        Action::Show { config, id, reveal } => {
+            door.refuse()?;
+            show(&config.load()?, id, reveal)
+        }
         Action::Redrive {
             config,
             ids,
             reason,
             actor,
-        } => redrive::run(&config.load()?, &ids, reason, &actor_or_user(actor)),
+        } => {
+            door.refuse()?;
+            redrive::run(&config.load()?, &ids, reason, &actor_or_user(actor))
+        }
         Action::Close {
             config,
             id,
             reason,
             actor,
-        } => close(&config.load()?, id, &actor_or_user(actor), &reason),
+        } => close(&door.way(&config)?, id, actor, &reason),
     }
 }
 
@@ -155,34 +166,43 @@ async fn every(store: &dyn Store, open_only: bool) -> Result<Vec<DeadLetter>, Fa
     }
 }
 
-fn list(config: &Config, all: bool, erasures: bool, json: bool) -> Result<Exit, Failure> {
-    let (mut letters, dropped) = block_on(async {
-        let store = session::open_store(config).await?;
-        Ok((every(store.as_ref(), !all).await?, store.dropped_letters().await?))
-    })?;
-    letters.retain(|letter| !erasures || is_erasure(letter));
-    let now = Clock::System.now();
+fn list(way: &Way, all: bool, erasures: bool, json: bool) -> Result<Exit, Failure> {
+    let letters = match way {
+        Way::Direct(config) => read(config, all, erasures)?,
+        Way::Remote(worker) => ask(worker, all, erasures)?,
+    };
     let mut out = Out::stdout();
     if json {
-        letters
-            .iter()
-            .try_for_each(|letter| out.json(&DeadLetterView::of(letter, now)))?;
+        letters.iter().try_for_each(|letter| out.json(letter))?;
     } else {
         let mut table = Table::new(&["id", "reason", "type", "from", "age", "state", "detail"]);
         for letter in &letters {
+            let age = Span(Duration::from_secs(number(letter, "age_seconds")));
             table.row([
-                letter.id.to_string(),
-                letter.reason.to_string(),
-                kind(letter).to_owned(),
-                place(letter),
-                Span(now.since(letter.at)).to_string(),
-                letter.state.as_str().to_owned(),
-                letter.detail.clone(),
+                text(letter, "id"),
+                text(letter, "reason"),
+                text(letter, "type"),
+                ["topic", "partition", "offset"]
+                    .map(|name| text(letter, name))
+                    .join("/"),
+                age.to_string(),
+                text(letter, "state"),
+                text(letter, "detail"),
             ]);
         }
         out.table(&table)?;
     }
     out.end()?;
+    warn_of_erasures(&letters);
+    Ok(Exit::Ok)
+}
+
+fn read(config: &Config, all: bool, erasures: bool) -> Result<Vec<Value>, Failure> {
+    let (mut letters, dropped) = block_on(async {
+        let store = session::open_store(config).await?;
+        Ok((every(store.as_ref(), !all).await?, store.dropped_letters().await?))
+    })?;
+    letters.retain(|letter| !erasures || letter.kind.is_some_and(CommandKind::opens));
     for dropped in dropped {
         tracing::warn!(
             topic = dropped.topic,
@@ -193,25 +213,41 @@ fn list(config: &Config, all: bool, erasures: bool, json: bool) -> Result<Exit, 
             "not listed: these are only counted, because their topic had more than vault.dead_letters_count"
         );
     }
-    let owed = || {
-        letters
-            .iter()
-            .filter(|letter| is_erasure(letter) && letter.state == DeadLetterState::Open)
+    let now = Clock::System.now();
+    values(letters.iter().map(|letter| DeadLetterView::of(letter, now)))
+}
+
+fn ask(worker: &Client, all: bool, erasures: bool) -> Result<Vec<Value>, Failure> {
+    if all {
+        return Err(Failure::Usage(
+            "--all: the API lists open ones only; --config lists every one".to_owned(),
+        ));
+    }
+    let query: Vec<_> = erasures
+        .then(|| ("erasures", true.to_string()))
+        .into_iter()
+        .collect();
+    Ok(worker.list(&path(&["dead-letters"]), &query, usize::MAX)?.0)
+}
+
+/// Erasures among open ones are what is owed to somebody.
+fn warn_of_erasures(letters: &[Value]) {
+    let is_owed = |letter: &&Value| {
+        let kind = CommandKind::parse(&text(letter, "type"));
+        kind.is_some_and(CommandKind::opens) && text(letter, "state") == DeadLetterState::Open.as_str()
     };
-    if let Some(oldest) = owed().map(|letter| letter.at).min() {
-        let (open, oldest) = (owed().count(), Span(now.since(oldest)).to_string());
+    let ages = letters
+        .iter()
+        .filter(is_owed)
+        .map(|letter| number(letter, "age_seconds"));
+    if let Some(oldest) = ages.clone().max() {
+        let (open, oldest) = (ages.count(), Span(Duration::from_secs(oldest)).to_string());
         tracing::warn!(
             open,
             oldest,
             "erasures among them: legal duties that nobody carries out"
         );
     }
-    Ok(Exit::Ok)
-}
-
-/// Whether it asked for something that is still owed.
-fn is_erasure(letter: &DeadLetter) -> bool {
-    letter.kind.is_some_and(CommandKind::opens)
 }
 
 /// Which command it was; nothing where its bytes do not say so.
@@ -293,15 +329,25 @@ fn show(config: &Config, id: Uuid, reveal: bool) -> Result<Exit, Failure> {
     Ok(Exit::Ok)
 }
 
-/// Who it is that decides: whoever is named, else the user of this shell, as far as it says.
-fn actor_or_user(named: Option<String>) -> String {
-    named.unwrap_or_else(|| {
-        let user = std::env::var("USER").or_else(|_| std::env::var("LOGNAME"));
-        format!("command line: {}", user.as_deref().unwrap_or("unknown user"))
-    })
+fn close(way: &Way, id: Uuid, actor: Option<String>, reason: &str) -> Result<Exit, Failure> {
+    match way {
+        Way::Direct(config) => close_here(config, id, &actor_or_user(actor), reason)?,
+        Way::Remote(worker) => {
+            refuse_actor(actor.as_deref())?;
+            let id = id.to_string();
+            worker.post(
+                &path(&["dead-letters", &id, "close"]),
+                &json!({ "reason": reason }),
+            )?;
+        }
+    }
+    let mut out = Out::stdout();
+    out.line(format_args!("closed {id}"))?;
+    out.end()?;
+    Ok(Exit::Ok)
 }
 
-fn close(config: &Config, id: Uuid, actor: &str, reason: &str) -> Result<Exit, Failure> {
+fn close_here(config: &Config, id: Uuid, actor: &str, reason: &str) -> Result<(), Failure> {
     let note = format!("{actor}: {reason}");
     block_on(async {
         let store = session::open_store(config).await?;
@@ -317,11 +363,7 @@ fn close(config: &Config, id: Uuid, actor: &str, reason: &str) -> Result<Exit, F
             None => unknown(id),
             Some(letter) => not_open(&letter),
         })
-    })?;
-    let mut out = Out::stdout();
-    out.line(format_args!("closed {id}"))?;
-    out.end()?;
-    Ok(Exit::Ok)
+    })
 }
 
 fn not_open(letter: &DeadLetter) -> Failure {

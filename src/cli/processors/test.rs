@@ -58,7 +58,7 @@ fn processor(text: &str) -> Result<ProcessorId, String> {
 
 /// Runs it.
 pub(super) fn run(args: &Args) -> Result<Exit, Failure> {
-    let (config, registry) = Config::load_with_registry(&args.config.config)?;
+    let (config, registry) = Config::load_with_registry(args.config.path())?;
     let processor = of_id(&config, &registry, &args.id)?;
     let mut out = Out::stdout();
     let done = match &processor.transport {

@@ -57,7 +57,7 @@ use crate::{
 
 /// Runs it.
 pub fn run(args: &Args) -> Result<Exit, Failure> {
-    let (config, registry) = Config::load_with_registry(&args.config.config)?;
+    let (config, registry) = Config::load_with_registry(args.config.path())?;
     let desk = Desk {
         args,
         vault: session::vault(&config)?,

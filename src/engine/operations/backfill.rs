@@ -44,7 +44,7 @@ pub struct Backfill {
 }
 
 /// What came of it.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, schemars::JsonSchema)]
 pub struct Backfilled {
     /// How many requests were looked at.
     pub looked_at: u64,

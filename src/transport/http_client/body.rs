@@ -1,4 +1,4 @@
-//! Reading an answer: never more than [`MOST`], neither as it comes nor unpacked, and never longer than it may take.
+//! Reading an answer: never more than a limit, neither as it comes nor unpacked, and never longer than it may take.
 
 use std::{io::Read, time::Duration};
 
@@ -11,15 +11,17 @@ use hyper::{
     header::CONTENT_ENCODING,
 };
 
-use super::{MOST, failure::CallError};
+#[cfg(test)]
+use super::MOST;
+use super::failure::CallError;
 
 /// How long the next piece of an answer may take. That an answer drips is limited by the time of the whole call.
 const NEXT_WITHIN: Duration = Duration::from_secs(10);
 
 /// Reads an answer's body.
-pub(super) async fn read(headers: &HeaderMap, mut body: Incoming) -> Result<Bytes, CallError> {
+pub(super) async fn read(headers: &HeaderMap, mut body: Incoming, most: usize) -> Result<Bytes, CallError> {
     let unpack = Packing::of(headers)?;
-    if body.size_hint().lower() > MOST as u64 {
+    if body.size_hint().lower() > most as u64 {
         return Err(CallError::TooLarge);
     }
     let mut read = BytesMut::new();
@@ -31,12 +33,12 @@ pub(super) async fn read(headers: &HeaderMap, mut body: Incoming) -> Result<Byte
         };
         // Trailers are of no use here.
         let Ok(data) = frame.into_data() else { continue };
-        if read.len() + data.len() > MOST {
+        if read.len() + data.len() > most {
             return Err(CallError::TooLarge);
         }
         read.extend_from_slice(&data);
     }
-    unpack.unpacked(read.freeze())
+    unpack.unpacked(read.freeze(), most)
 }
 
 /// How an answer is packed. None is asked for, and some servers do it all the same.
@@ -68,25 +70,25 @@ impl Packing {
         Ok(found)
     }
 
-    fn unpacked(self, packed: Bytes) -> Result<Bytes, CallError> {
+    fn unpacked(self, packed: Bytes, most: usize) -> Result<Bytes, CallError> {
         if packed.is_empty() {
             return Ok(packed);
         }
         match self {
             Self::None => Ok(packed),
-            Self::Gzip => limited(MultiGzDecoder::new(packed.as_ref())),
-            Self::Deflate => limited(ZlibDecoder::new(packed.as_ref())),
+            Self::Gzip => limited(MultiGzDecoder::new(packed.as_ref()), most),
+            Self::Deflate => limited(ZlibDecoder::new(packed.as_ref()), most),
         }
     }
 }
 
-fn limited(unpacking: impl Read) -> Result<Bytes, CallError> {
+fn limited(unpacking: impl Read, most: usize) -> Result<Bytes, CallError> {
     let mut unpacked = Vec::new();
     unpacking
-        .take(MOST as u64 + 1)
+        .take(most as u64 + 1)
         .read_to_end(&mut unpacked)
         .map_err(|_| CallError::Packed)?;
-    if unpacked.len() > MOST {
+    if unpacked.len() > most {
         return Err(CallError::TooLarge);
     }
     Ok(unpacked.into())
@@ -108,19 +110,22 @@ mod tests {
 
     #[test]
     fn what_unpacks_to_too_much_is_refused() {
-        assert_eq!(Packing::Gzip.unpacked(gzip(b"{}")).unwrap(), "{}");
+        assert_eq!(Packing::Gzip.unpacked(gzip(b"{}"), MOST).unwrap(), "{}");
         let bomb = gzip(&vec![0; 100 * MOST]);
         assert!(bomb.len() < MOST, "it is small as it comes");
-        assert!(matches!(Packing::Gzip.unpacked(bomb), Err(CallError::TooLarge)));
+        assert!(matches!(
+            Packing::Gzip.unpacked(bomb, MOST),
+            Err(CallError::TooLarge)
+        ));
         // A bomb of many parts.
         let part = gzip(&vec![0; MOST / 2]);
         let parts: Vec<u8> = part.iter().copied().cycle().take(part.len() * 5).collect();
         assert!(matches!(
-            Packing::Gzip.unpacked(parts.into()),
+            Packing::Gzip.unpacked(parts.into(), MOST),
             Err(CallError::TooLarge)
         ));
         assert!(matches!(
-            Packing::Gzip.unpacked(Bytes::from_static(b"no gzip")),
+            Packing::Gzip.unpacked(Bytes::from_static(b"no gzip"), MOST),
             Err(CallError::Packed)
         ));
     }

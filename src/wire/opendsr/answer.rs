@@ -14,7 +14,7 @@ use crate::domain::{
 };
 
 /// A request was taken in.
-#[derive(Clone, PartialEq, Eq, Serialize)]
+#[derive(Clone, PartialEq, Eq, Serialize, schemars::JsonSchema)]
 pub struct Created<'a> {
     /// Who sent it.
     pub controller_id: Cow<'a, str>,
@@ -44,7 +44,7 @@ impl std::fmt::Debug for Created<'_> {
 }
 
 /// Where a request stands.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, schemars::JsonSchema)]
 pub struct StatusAnswer<'a> {
     /// Who sent it.
     pub controller_id: Cow<'a, str>,
@@ -62,7 +62,7 @@ pub struct StatusAnswer<'a> {
 }
 
 /// The same, told by ourselves.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, schemars::JsonSchema)]
 pub struct Callback<'a> {
     /// Where it stands.
     #[serde(flatten)]
@@ -72,7 +72,7 @@ pub struct Callback<'a> {
 }
 
 /// A request was cancelled.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, schemars::JsonSchema)]
 pub struct Cancelled<'a> {
     /// Who sent it.
     pub controller_id: Cow<'a, str>,

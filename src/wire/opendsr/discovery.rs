@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use super::answer::WrongAnswer;
 
 /// What a processor supports.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, schemars::JsonSchema, Deserialize)]
 pub struct Discovery {
     /// The version that it speaks.
     pub api_version: String,
@@ -22,7 +22,7 @@ pub struct Discovery {
 }
 
 /// What a processor finds people by.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, schemars::JsonSchema, Deserialize)]
 pub struct SupportedIdentity {
     /// The type.
     pub identity_type: String,

@@ -6,19 +6,19 @@ use serde_json::Value;
 use crate::domain::registry::Dialect;
 
 /// The body of an answer that is no success. It never repeats what was sent.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, schemars::JsonSchema, Deserialize)]
 pub struct ErrorBody {
     error: ErrorObject,
 }
 
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, schemars::JsonSchema, Deserialize)]
 struct ErrorObject {
     code: u16,
     message: String,
     errors: Vec<ErrorDetail>,
 }
 
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, schemars::JsonSchema, Deserialize)]
 struct ErrorDetail {
     domain: String,
     reason: String,

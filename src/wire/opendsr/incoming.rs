@@ -4,6 +4,7 @@
 
 use std::{borrow::Cow, fmt};
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 use zeroize::Zeroizing;
@@ -47,8 +48,9 @@ impl fmt::Debug for SubjectRequest {
     }
 }
 
-#[derive(Deserialize)]
-struct Fields<'a> {
+/// A request of OpenDSR, as a controller sends it.
+#[derive(Deserialize, JsonSchema)]
+pub(in crate::wire) struct SubjectRequestFields<'a> {
     #[serde(borrow)]
     regulation: Option<Text<'a, 1, 64>>,
     #[serde(borrow)]
@@ -64,7 +66,8 @@ struct Fields<'a> {
     status_callback_urls: Option<List<Text<'a, 1, MAX_URL>, 0, MAX_CALLBACKS>>,
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
+#[schemars(rename = "OpenDsrIdentity")]
 struct IdentityFields<'a> {
     #[serde(borrow)]
     identity_type: Text<'a, 1, 64>,
@@ -114,7 +117,7 @@ pub fn parse_request(
     v1: bool,
     known: impl Fn(&IdentityType) -> bool,
 ) -> Result<SubjectRequest, Rejection> {
-    let fields: Fields<'_> = read(validate::check(bytes)?)?;
+    let fields: SubjectRequestFields<'_> = read(validate::check(bytes)?)?;
     let id = id_of(&fields.subject_request_id.0)?;
     check_type(&fields.subject_request_type.0)?;
     check_version(fields.api_version.as_ref().map(|version| &*version.0))?;

@@ -2,8 +2,10 @@
 
 mod by_hand;
 mod ceasing;
+mod completing;
 mod deferring;
 mod doctoring;
+pub mod embedded;
 mod files;
 mod keyrings;
 mod large;
@@ -12,6 +14,7 @@ mod reconciling;
 mod redriving;
 mod reloading;
 mod reporting;
+mod remote;
 mod services;
 mod starting;
 mod stopping;

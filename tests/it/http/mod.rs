@@ -34,3 +34,5 @@ mod tasks;
 mod tenant_policy;
 mod tenants;
 mod tls;
+
+pub use tls::certificate;

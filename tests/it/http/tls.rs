@@ -19,7 +19,7 @@ use rustls::{
 use super::fixture::start;
 
 /// Makes a certificate for localhost, and its key.
-pub(super) fn certificate(folder: &Path) -> (PathBuf, PathBuf) {
+pub fn certificate(folder: &Path) -> (PathBuf, PathBuf) {
     let (cert, key) = (folder.join("cert.pem"), folder.join("key.pem"));
     let made = Command::new("openssl")
         .args([

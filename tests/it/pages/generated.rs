@@ -74,11 +74,12 @@ fn metrics_page_has_every_metric() {
 #[test]
 fn command_line_page_is_the_help() {
     let mut page = head("Command line", "the program's own help");
-    page += "Every subcommand also takes the global options `--log-format` and `--log-filter`.\n";
-    let mut root = Program::command()
-        .term_width(WIDTH)
-        .mut_arg("log_format", |argument| argument.hide(true))
-        .mut_arg("log_filter", |argument| argument.hide(true));
+    page += "Every subcommand also takes the global options `--log-format` and `--log-filter`, and those that ask or decide take `--url`, `--token` \
+             and `--ca`: [through the API](../guide/compliance.md#through-the-api).\n";
+    let mut root = Program::command().term_width(WIDTH);
+    for global in ["log_format", "log_filter", "url", "token", "ca"] {
+        root = root.mut_arg(global, |argument| argument.hide(true));
+    }
     root.build();
     let mut whole = Program::command().term_width(WIDTH);
     section(&mut page, "lacuna", &whole.render_long_help().to_string());

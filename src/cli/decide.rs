@@ -1,0 +1,418 @@
+//! `lacuna approve|refuse|cancel|extend|verify-identity`: people's decisions about a request, and `lacuna retry|waive` about a task.
+//!
+//! A decision is the same document either way: it is read by the same function, and decided by the same use case. Directly it is
+//! committed to the store, and a worker publishes what follows from it.
+
+use serde_json::{Map, Value, json};
+
+use super::{
+    Exit, Failure,
+    fields::{text, value},
+    output::Out,
+    positions::name,
+    remote::{RemoteArgs, Way, path, refuse_actor},
+    requests::processor,
+    session::{self, ConfigArg, actor_or_user, block_on},
+    status::flags,
+};
+use crate::{
+    config::Config,
+    domain::{
+        identity::SubjectData,
+        ids::{Label, ProcessorId, RequestId, TaskId},
+        request::Request,
+        words::{ExtensionReason, RefusalBasis, VerificationResult},
+    },
+    engine::{
+        Engine, OperateError,
+        operations::{By, TaskDecision},
+    },
+    view::task::TaskView,
+    wire::{DecisionKind, Rejection, api, parse_decision},
+};
+
+/// Who decides, and how the answer is shown.
+#[derive(Debug, clap::Args)]
+pub struct Who {
+    #[command(flatten)]
+    config: ConfigArg,
+    /// Who decides it; the user of this shell where it is absent. Over the API it is the bearer.
+    #[arg(long, value_name = "NAME", value_parser = name)]
+    actor: Option<String>,
+    /// As JSON: the status object.
+    #[arg(long)]
+    json: bool,
+}
+
+/// Arguments of `lacuna approve`.
+#[derive(Debug, clap::Args)]
+#[command(
+    after_help = "Nobody approves what they have submitted. Exit code 1: there is nothing to approve, and why.\n\n\
+    Example:\n  lacuna approve 0192f3c1-7a10-7c4e-9d5b-0e6f3a1c2b4d --actor j.doe"
+)]
+pub struct ApproveArgs {
+    /// The request.
+    id: RequestId,
+    #[command(flatten)]
+    who: Who,
+    /// Why; it is kept sealed.
+    #[arg(long, value_name = "TEXT")]
+    reason: Option<String>,
+}
+
+/// Arguments of `lacuna refuse`.
+#[derive(Debug, clap::Args)]
+#[command(
+    after_help = "Bases: freedom_of_expression legal_obligation public_health archiving_research legal_claims \
+    national_security public_security criminal_investigation rights_of_others trade_secret manifestly_unfounded excessive \
+    technically_excessive independent_authorization identity_not_verified. With --processor only its share is refused.\n\n\
+    Example:\n  lacuna refuse 0192f3c1-7a10-7c4e-9d5b-0e6f3a1c2b4d --basis excessive --reason 'the fourth time this month'"
+)]
+pub struct RefuseArgs {
+    /// The request.
+    id: RequestId,
+    #[command(flatten)]
+    who: Who,
+    /// The legal ground.
+    #[arg(long, value_name = "BASIS", value_parser = basis)]
+    basis: RefusalBasis,
+    /// Only the share of this processor.
+    #[arg(long, value_parser = processor)]
+    processor: Option<ProcessorId>,
+    /// Why, in your own words; it is kept sealed.
+    #[arg(long, value_name = "TEXT")]
+    reason: Option<String>,
+}
+
+/// Arguments of `lacuna cancel`.
+#[derive(Debug, clap::Args)]
+#[command(
+    after_help = "Once something was sent it cannot be called back: exit code 1.\n\n\
+    Example:\n  lacuna cancel 0192f3c1-7a10-7c4e-9d5b-0e6f3a1c2b4d --reason 'asked for by mistake'"
+)]
+pub struct CancelArgs {
+    /// The request.
+    id: RequestId,
+    #[command(flatten)]
+    who: Who,
+    /// Why; it is kept sealed.
+    #[arg(long, value_name = "TEXT")]
+    reason: Option<String>,
+}
+
+/// Arguments of `lacuna extend`.
+#[derive(Debug, clap::Args)]
+#[command(
+    after_help = "The person has to be told within the first period. Exit code 1: the regime does not allow it.\n\n\
+    Example:\n  lacuna extend 0192f3c1-7a10-7c4e-9d5b-0e6f3a1c2b4d --reason complexity"
+)]
+pub struct ExtendArgs {
+    /// The request.
+    id: RequestId,
+    #[command(flatten)]
+    who: Who,
+    /// Why: complexity or number_of_requests.
+    #[arg(long, value_name = "WORD", value_parser = extension)]
+    reason: ExtensionReason,
+}
+
+/// Arguments of `lacuna verify-identity`.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "What has failed refuses the request.\n\n\
+    Example:\n  lacuna verify-identity 0192f3c1-7a10-7c4e-9d5b-0e6f3a1c2b4d --method postident --result passed")]
+pub struct VerifyArgs {
+    /// The request.
+    id: RequestId,
+    #[command(flatten)]
+    who: Who,
+    /// How it was verified, in a word of your own.
+    #[arg(long, value_name = "WORD", value_parser = label)]
+    method: Label,
+    /// What came of it: passed or failed.
+    #[arg(long, value_name = "WORD", value_parser = result)]
+    result: VerificationResult,
+}
+
+/// Arguments of `lacuna retry`.
+#[derive(Debug, clap::Args)]
+#[command(
+    after_help = "The task keeps its id; its generation grows by one. Exit code 1: its state does not allow it.\n\n\
+    Example:\n  lacuna retry 0192f3c1-7a10-7c4e-9d5b-0e6f3a1c2b4d --reason 'the vendor has repaired it'"
+)]
+pub struct RetryArgs {
+    /// The task.
+    task: TaskId,
+    #[command(flatten)]
+    who: Who,
+    /// Why; it is kept sealed.
+    #[arg(long, value_name = "TEXT")]
+    reason: Option<String>,
+}
+
+/// Arguments of `lacuna waive`.
+#[derive(Debug, clap::Args)]
+#[command(
+    after_help = "Nothing more is asked of its processor, and its request closes with exceptions.\n\n\
+    Example:\n  lacuna waive 0192f3c1-7a10-7c4e-9d5b-0e6f3a1c2b4d --reason 'the vendor was shut down, ticket T-17'"
+)]
+pub struct WaiveArgs {
+    /// The task.
+    task: TaskId,
+    #[command(flatten)]
+    who: Who,
+    /// Why; it is kept sealed.
+    #[arg(long, value_name = "TEXT", value_parser = clap::builder::NonEmptyStringValueParser::new())]
+    reason: String,
+}
+
+/// A reader of one word of a fixed list.
+macro_rules! word {
+    ($($name:ident: $type:ty;)+) => {$(
+        fn $name(text: &str) -> Result<$type, String> {
+            let words: Vec<&str> = <$type>::ALL.iter().map(|word| word.as_str()).collect();
+            <$type>::parse(text).ok_or_else(|| format!("expected one of: {}", words.join(", ")))
+        }
+    )+};
+}
+
+word! {
+    basis: RefusalBasis;
+    extension: ExtensionReason;
+    result: VerificationResult;
+}
+
+fn label(text: &str) -> Result<Label, String> {
+    Label::new(text).map_err(|error| error.to_string())
+}
+
+/// A decision about a request: its call, and its body.
+struct Decided {
+    verb: &'static str,
+    id: RequestId,
+    body: Value,
+}
+
+/// Runs `lacuna approve`.
+pub fn approve(args: ApproveArgs, door: &RemoteArgs) -> Result<Exit, Failure> {
+    let body = body([("reason", args.reason)]);
+    decide(
+        door,
+        args.who,
+        &Decided {
+            verb: "approve",
+            id: args.id,
+            body,
+        },
+    )
+}
+
+/// Runs `lacuna refuse`.
+pub fn refuse(args: RefuseArgs, door: &RemoteArgs) -> Result<Exit, Failure> {
+    let body = body([
+        ("basis", Some(args.basis.to_string())),
+        ("processor", args.processor.map(|processor| processor.to_string())),
+        ("reason", args.reason),
+    ]);
+    decide(
+        door,
+        args.who,
+        &Decided {
+            verb: "refuse",
+            id: args.id,
+            body,
+        },
+    )
+}
+
+/// Runs `lacuna cancel`.
+pub fn cancel(args: CancelArgs, door: &RemoteArgs) -> Result<Exit, Failure> {
+    let body = body([("reason", args.reason)]);
+    decide(
+        door,
+        args.who,
+        &Decided {
+            verb: "cancel",
+            id: args.id,
+            body,
+        },
+    )
+}
+
+/// Runs `lacuna extend`.
+pub fn extend(args: ExtendArgs, door: &RemoteArgs) -> Result<Exit, Failure> {
+    let body = body([("reason", Some(args.reason.to_string()))]);
+    decide(
+        door,
+        args.who,
+        &Decided {
+            verb: "extend",
+            id: args.id,
+            body,
+        },
+    )
+}
+
+/// Runs `lacuna verify-identity`.
+pub fn verify(args: VerifyArgs, door: &RemoteArgs) -> Result<Exit, Failure> {
+    let body = body([
+        ("method", Some(args.method.to_string())),
+        ("result", Some(args.result.to_string())),
+    ]);
+    decide(
+        door,
+        args.who,
+        &Decided {
+            verb: "verify-identity",
+            id: args.id,
+            body,
+        },
+    )
+}
+
+/// Runs `lacuna retry`.
+pub fn retry(args: RetryArgs, door: &RemoteArgs) -> Result<Exit, Failure> {
+    decide_task(door, args.who, args.task, TaskDecision::Retry, args.reason)
+}
+
+/// Runs `lacuna waive`.
+pub fn waive(args: WaiveArgs, door: &RemoteArgs) -> Result<Exit, Failure> {
+    decide_task(door, args.who, args.task, TaskDecision::Waive, Some(args.reason))
+}
+
+/// A body of texts that were given.
+fn body<const N: usize>(fields: [(&str, Option<String>); N]) -> Value {
+    let given = fields
+        .into_iter()
+        .filter_map(|(name, text)| Some((name.to_owned(), json!(text?))));
+    Value::Object(given.collect::<Map<_, _>>())
+}
+
+fn decide(door: &RemoteArgs, who: Who, decided: &Decided) -> Result<Exit, Failure> {
+    let status = match door.way(&who.config)? {
+        Way::Direct(config) => block_on(decide_here(&config, decided, &actor_or_user(who.actor)))?,
+        Way::Remote(worker) => {
+            refuse_actor(who.actor.as_deref())?;
+            worker.post(
+                &path(&["requests", &decided.id.to_string(), decided.verb]),
+                &decided.body,
+            )?
+        }
+    };
+    show(who.json, &status, &status)
+}
+
+async fn decide_here(config: &Config, decided: &Decided, actor: &str) -> Result<Value, Failure> {
+    let bytes = decided.body.to_string();
+    let kind = match decided.verb {
+        "approve" => Some(DecisionKind::Approve),
+        "refuse" => Some(DecisionKind::Refuse),
+        "extend" => Some(DecisionKind::Extend),
+        "verify-identity" => Some(DecisionKind::VerifyIdentity),
+        _ => None,
+    };
+    let engine = session::engine(config).await?;
+    let by = By::from(actor);
+    let done = match kind {
+        Some(kind) => {
+            let (decision, note) = parse_decision(kind, bytes.as_bytes()).map_err(unreadable)?;
+            let note = note.as_ref().map(SubjectData::expose);
+            engine
+                .operations()
+                .decide_request(decided.id, &decision, by, note)
+                .await
+        }
+        None => {
+            let reason = api::parse_reason(bytes.as_bytes()).map_err(unreadable)?;
+            engine
+                .operations()
+                .cancel_request(decided.id, by, reason.as_deref())
+                .await
+        }
+    };
+    status_of(&engine, &done.map_err(refused)?.0)
+}
+
+fn decide_task(
+    door: &RemoteArgs,
+    who: Who,
+    task: TaskId,
+    decision: TaskDecision,
+    reason: Option<String>,
+) -> Result<Exit, Failure> {
+    let verb = match decision {
+        TaskDecision::Retry => "retry",
+        TaskDecision::Waive => "waive",
+    };
+    let came = match door.way(&who.config)? {
+        Way::Direct(config) => {
+            let actor = actor_or_user(who.actor);
+            block_on(decide_task_here(&config, task, decision, &actor, reason))?
+        }
+        Way::Remote(worker) => {
+            refuse_actor(who.actor.as_deref())?;
+            worker.post(
+                &path(&["tasks", &task.to_string(), verb]),
+                &body([("reason", reason)]),
+            )?
+        }
+    };
+    show(who.json, &came, &came["request"])
+}
+
+async fn decide_task_here(
+    config: &Config,
+    task: TaskId,
+    decision: TaskDecision,
+    actor: &str,
+    reason: Option<String>,
+) -> Result<Value, Failure> {
+    let bytes = body([("reason", reason)]).to_string();
+    let reason = api::parse_reason(bytes.as_bytes()).map_err(unreadable)?;
+    let engine = session::engine(config).await?;
+    let done = engine
+        .operations()
+        .decide_task(task, decision, By::from(actor), reason.as_deref())
+        .await;
+    let (request, _) = done.map_err(refused)?;
+    let ordinal = request
+        .find_task(task)
+        .ok_or_else(|| Failure::NotSo("there is no such task".to_owned()))?;
+    let mut view = value(&TaskView::now(&request, ordinal, &engine.lanes_now().view()))?;
+    view["request"] = status_of(&engine, &request)?;
+    Ok(view)
+}
+
+fn status_of(engine: &Engine, request: &Request) -> Result<Value, Failure> {
+    value(&engine.status_of(request))
+}
+
+/// What is wrong with what was typed.
+pub(super) fn unreadable(rejection: Rejection) -> Failure {
+    Failure::Usage(rejection.detail.to_string())
+}
+
+/// Why a decision was not taken.
+pub(super) fn refused(error: OperateError) -> Failure {
+    match error {
+        OperateError::Engine(error) => error.into(),
+        OperateError::Unknown(what) => Failure::NotSo(format!("there is no such {what}")),
+        other => Failure::NotSo(other.to_string()),
+    }
+}
+
+fn show(json: bool, came: &Value, status: &Value) -> Result<Exit, Failure> {
+    let mut out = Out::stdout();
+    if json {
+        out.json(came)?;
+    } else {
+        out.line(format_args!(
+            "request {}: {}{}, deadline {}",
+            text(status, "request_id"),
+            text(status, "status"),
+            flags(status),
+            text(status, "deadline")
+        ))?;
+    }
+    out.end()?;
+    Ok(Exit::Ok)
+}

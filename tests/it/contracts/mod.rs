@@ -1,0 +1,4 @@
+//! The contracts as machines read them: validated by others' programs, and held against the real binary.
+
+mod asyncapi;
+mod openapi;
