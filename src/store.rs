@@ -15,6 +15,7 @@ mod classify;
 mod counters;
 mod dead_letters;
 mod deferred;
+mod drop_fetch;
 mod early;
 mod ended;
 pub mod error;
@@ -56,6 +57,7 @@ pub use self::{
     counters::*,
     dead_letters::*,
     deferred::*,
+    drop_fetch::*,
     early::*,
     ended::Ended,
     error::StoreError,

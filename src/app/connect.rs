@@ -94,6 +94,7 @@ pub fn settings_of(config: &Config, now: At, cluster: Arc<str>) -> Settings {
             at_risk: config.policy.at_risk,
             require_verification: config.policy.require_identity_verification,
             grace: config.policy.grace,
+            inactivity_notice: config.policy.inactivity_notice,
             duplicates: config.policy.duplicates,
         },
         approval: config.policy.approval,
@@ -133,6 +134,7 @@ fn tenant_rules(policy: &Policy) -> BTreeMap<Tenant, TenantRules> {
             at_risk: own.at_risk,
             require_verification: own.require_identity_verification,
             grace: own.grace,
+            inactivity_notice: own.inactivity_notice,
             duplicates: own.duplicates,
         };
         let approval = own.approval;

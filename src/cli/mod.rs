@@ -13,6 +13,7 @@ pub mod decide;
 pub mod deferred;
 pub mod doctor;
 mod documents;
+pub mod drop;
 pub mod explain;
 mod fields;
 mod foreign;
@@ -70,6 +71,8 @@ pub enum Command {
     Topics(topics::Args),
     /// Publishes commands.
     Submit(submit::Args),
+    /// California's deletion mechanism for data brokers: takes lists in, and answers them.
+    Drop(drop::Args),
     /// Ends a service: publishes commands for everybody on a file, once two people agree.
     Sunset(sunset::Args),
     /// Shows one request: is it done, and if not, why not?
@@ -185,6 +188,7 @@ impl Command {
             Self::Migrate(args) => migrate::run(&args),
             Self::Topics(args) => topics::run(args),
             Self::Submit(args) => submit::run(&args),
+            Self::Drop(args) => drop::run(args),
             Self::Sunset(args) => sunset::run(&args),
             Self::Registry(args) => registry::run(args),
             Self::Keys(args) => keys::run(args),

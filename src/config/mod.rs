@@ -29,6 +29,7 @@ mod telemetry;
 #[cfg(test)]
 mod tests;
 mod values;
+mod windows;
 
 use std::{
     ffi::OsString,

@@ -9,6 +9,7 @@ use super::{
     reader::{Entry, Section},
     regimes,
     values::Zero,
+    windows::{INACTIVITY_NOTICE, consumed, grace, inactivity_notice},
 };
 use crate::domain::{
     calendar::{Calendar, Period, Regime, Regimes},
@@ -38,6 +39,8 @@ pub struct Policy {
     pub approval: Approval,
     /// How long a request can be withdrawn before its first dispatch.
     pub grace: Period,
+    /// How long at the least, where somebody is erased for having been away.
+    pub inactivity_notice: Period,
     /// The share of the period that is left when a request counts as at risk.
     pub at_risk: f64,
     /// What becomes of a request like one before it.
@@ -65,6 +68,8 @@ pub struct TenantPolicy {
     pub approval: Option<Approval>,
     /// How long a request can be withdrawn before its first dispatch.
     pub grace: Period,
+    /// How long at the least, where somebody is erased for having been away.
+    pub inactivity_notice: Period,
     /// The share of the period that is left when a request counts as at risk.
     pub at_risk: f64,
     /// What becomes of a request like one before it.
@@ -102,6 +107,8 @@ pub(super) fn read(section: &Section<'_>, served: &[Tenant]) -> Policy {
         require_identity_verification: verification(section).unwrap_or(false),
         approval: None,
         grace,
+        inactivity_notice: inactivity_notice(section, &regime, &regimes.table, &calendar)
+            .unwrap_or(INACTIVITY_NOTICE),
         at_risk: section.number_or("at_risk", 0.0..=1.0, 0.2),
         duplicates: section
             .get("duplicates")
@@ -119,6 +126,7 @@ pub(super) fn read(section: &Section<'_>, served: &[Tenant]) -> Policy {
             .and_then(|e| approval(&e))
             .unwrap_or(Approval::Never),
         grace,
+        inactivity_notice: common.inactivity_notice,
         at_risk: common.at_risk,
         duplicates: common.duplicates,
         tenants,
@@ -171,6 +179,8 @@ fn of_tenant(section: &Section<'_>, regimes: &regimes::Read, common: &TenantPoli
     }
     TenantPolicy {
         grace: own_grace.unwrap_or(common.grace),
+        inactivity_notice: inactivity_notice(section, &regime, &regimes.table, &calendar)
+            .unwrap_or(common.inactivity_notice),
         regime,
         calendar,
         require_identity_verification: verification(section).unwrap_or(common.require_identity_verification),
@@ -311,40 +321,6 @@ fn approval(entry: &Entry<'_>) -> Option<Approval> {
     } else {
         entry.word(APPROVALS)
     }
-}
-
-/// The longest grace window in whole days is said, so that nobody has to guess.
-///
-/// The grace window consumes the statutory time: what does not fit into a period can never be kept. Any command may name
-/// any regime of the table. Under a count that only a command knows, it is refused when it comes.
-fn grace(section: &Section<'_>, regime: &Regime, regimes: &Regimes, calendar: &Calendar) -> Option<Period> {
-    let entry = section.get("grace")?;
-    let grace = entry.period(Zero::Allowed).unwrap_or(Period::ZERO);
-    if let Some(fault) = consumed(grace, regime, regimes, calendar) {
-        entry.problem(&fault);
-    }
-    Some(grace)
-}
-
-/// What is wrong with a grace window that leaves nothing of some period; `None`: it leaves something of each.
-fn consumed(grace: Period, regime: &Regime, regimes: &Regimes, calendar: &Calendar) -> Option<String> {
-    const DAY: u64 = 24 * 3600;
-    if grace.is_zero() {
-        return None;
-    }
-    let own = regimes.terms(regime).map(|terms| (regime.to_string(), terms));
-    let named = regimes.iter().map(|(name, terms)| (name.to_string(), *terms));
-    let (shortest, name) = own
-        .into_iter()
-        .chain(named)
-        .filter(|(_, terms)| !terms.leaves_time_after(|start| grace.add_to(start, &calendar.zone), calendar))
-        .map(|(name, terms)| (terms.shortest(calendar), name))
-        .min_by_key(|(shortest, _)| *shortest)?;
-    let most = shortest.as_secs().saturating_sub(1) / DAY;
-    Some(format!(
-        "expected less than the period of every regime that a command can name, which the grace window consumes: \
-         at most {most}d, because of {name}"
-    ))
 }
 
 /// A table; or the one word, for all defaults but that what is one too many is refused.

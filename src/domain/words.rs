@@ -91,6 +91,8 @@ words! {
         UnlawfulProcessing = 6 "unlawful_processing", AgreementBroken = 7 "agreement_broken",
         RetentionExpired = 8 "retention_expired", ServiceCeased = 9 "service_ceased",
         ContractEnded = 10 "contract_ended",
+        /// The person has not come for as long as the law lets data be kept: they are told first.
+        Inactivity = 11 "inactivity",
     }
 }
 
@@ -204,6 +206,8 @@ words! {
         Cancelled = 9 "cancelled",
         /// That it has come to its end, and what was not erased.
         ClosedWithExceptions = 10 "closed_with_exceptions",
+        /// That they will be erased for having been away, unless they come back before the date that it waits for.
+        ErasureNoticeDue = 11 "erasure_notice_due",
     }
 }
 

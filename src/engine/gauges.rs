@@ -24,6 +24,9 @@ use crate::{
 /// What is due and has not been woken for this long is overdue: the agenda looks every second.
 const WOKEN_WITHIN: Duration = Duration::from_secs(60);
 
+/// How often California's deletion mechanism has to be looked up at the least (Cal. Civ. Code 1798.99.86(c)).
+pub const DROP_EVERY: Duration = Duration::from_secs(45 * 24 * 3600);
+
 /// More sweeps than this at a time are not told apart.
 const SWEEPS: u32 = 1_000;
 
@@ -85,9 +88,18 @@ impl Gauges<'_> {
 
     async fn read_oldest_open(&self) -> Result<(), EngineError> {
         let oldest = self.shared.store.oldest_open().await?;
+        let fetches = self.shared.store.drop_fetches().await?;
         let age = age(oldest, self.shared.clock.now());
-        self.shared.metrics.show(GaugeGroup::OldestOpen, || {
-            self.shared.metrics.oldest_open.set(age)
+        let metrics = &self.shared.metrics;
+        metrics.show(GaugeGroup::OldestOpen, || {
+            metrics.oldest_open.set(age);
+            for (broker, at) in &fetches {
+                let due = at.plus(DROP_EVERY).millis() / 1000;
+                metrics
+                    .drop_fetch_due
+                    .with_label_values(&[broker.as_str()])
+                    .set(due);
+            }
         });
         Ok(())
     }

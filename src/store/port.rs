@@ -10,6 +10,7 @@ use super::{
     counters::CounterStore,
     dead_letters::{DeadLetterStore, DeadLetterTransaction},
     deferred::{DeferredStore, UndeliverableStore},
+    drop_fetch::DropFetchStore,
     early::{EarlyStore, EarlyTransaction},
     ended::Ended,
     error::StoreError,
@@ -65,6 +66,7 @@ pub trait Store:
     + SuppressionStore
     + RetentionStore
     + ReportStore
+    + DropFetchStore
     + KeyringStore
     + SessionStore
     + std::fmt::Debug

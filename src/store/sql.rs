@@ -12,6 +12,7 @@ mod cold;
 mod counters;
 mod dead_letters;
 mod deferred;
+mod drop_fetch;
 mod early;
 mod facts;
 mod keyring;

@@ -100,7 +100,7 @@ impl GaugeGroup {
                 "overdue_tasks",
             ],
             Self::Ledger => &["ledger_entries"],
-            Self::OldestOpen => &["oldest_open_request_seconds"],
+            Self::OldestOpen => &["oldest_open_request_seconds", "drop_fetch_due_timestamp_seconds"],
             Self::DeadLetters => &[
                 "dead_letters_open",
                 "dead_letter_oldest_open_seconds",

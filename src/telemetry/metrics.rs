@@ -122,6 +122,7 @@ metrics! {
     requests: gauges "requests" ["status"] "Requests in the store, by status, final ones included.";
     requests_overdue: gauge "requests_overdue" [] "Requests whose deadline has passed while live systems are not clean.";
     requests_at_risk: gauge "requests_at_risk" [] "Requests with little of their period left while live systems are not clean.";
+    drop_fetch_due: gauges "drop_fetch_due_timestamp_seconds" ["broker"] "By when the next list of California's deletion mechanism has to be taken in: 45 days after the last one.";
     oldest_open: gauge "oldest_open_request_seconds" [] "Age of the oldest request that is not closed.";
     request_duration: histograms "request_duration_seconds" ["action"] "Time from receipt to the end of a request.", buckets LIFE_BUCKETS;
     tasks: gauges "tasks" ["processor", "state"] "Tasks in the store, by processor and state.";

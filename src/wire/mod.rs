@@ -18,6 +18,7 @@ mod command_head;
 mod control;
 pub mod dead_letter;
 mod decision;
+pub mod drop;
 pub mod envelope;
 pub mod fields;
 mod hold;

@@ -73,7 +73,7 @@ pub struct Report {
     pub deferred_months: Vec<DeferredMonth>,
     /// Requests of which a legal hold has kept something back, now or before.
     pub held_requests: u64,
-    /// Requests that were one too many of their person (`policy.duplicates.repeat_limit`).
+    /// Requests that were one too many of their person (`policy.duplicates`).
     pub repeats: u64,
     /// Extended deadlines, by the reason.
     pub extensions: BTreeMap<ExtensionReason, u64>,

@@ -56,7 +56,8 @@ pub struct StatusMessage<'a> {
     /// extended. `overdue`: it has passed. `completed`: done everywhere. `closed_with_exceptions`: it has come to its end, and
     /// `not_erased` says what was not erased. `refused`: on
     /// the ground `refused_on`. `restored`: open again, because a backup was put back. `merged`: part of another request,
-    /// `merged_into`. `cancelled`: withdrawn. Null: nothing new, also while only copies are left, since `live_clean_at`.
+    /// `merged_into`. `cancelled`: withdrawn. `erasure_notice_due`: they will be erased for having been away, unless they come back by the date that
+    /// `waiting_for` has. Null: nothing new, also while only copies are left, since `live_clean_at`.
     pub notice: Option<Notice>,
     /// Everything that is not done, and why.
     #[serde(borrow)]

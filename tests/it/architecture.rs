@@ -321,6 +321,9 @@ fn no_decision_reads_the_machines_clock() {
         ("http/console/parts/times.rs", 1),
         // Says when somebody looked; nothing is decided by it.
         ("engine/looks.rs", 2),
+        // As of when a report is, and which month is over.
+        ("engine/report.rs", 1),
+        ("http/report.rs", 1),
         // Whether somebody is still signed in, and whether a token or what an identity provider says is in its time: nothing of a
         // request is decided by it, and a clock that is wrong lets nobody decide anything.
         ("engine/sessions.rs", 2),

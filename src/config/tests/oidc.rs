@@ -54,7 +54,7 @@ fn mistakes_are_named() {
     check(&[
         (
             "[auth]\noidc = {}",
-            "2: auth.oidc.audience: missing\n2: auth.oidc.issuer: missing\n2: auth.oidc.role_claim: missing",
+            "2: auth.oidc.audience: missing\nlacuna.toml:2: auth.oidc.issuer: missing\nlacuna.toml:2: auth.oidc.role_claim: missing",
         ),
         (
             &issuer("http://id.example.org"),

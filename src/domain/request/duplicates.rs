@@ -245,7 +245,9 @@ const fn is_of_the_person(reason: Reason) -> bool {
         | Reason::Objection
         | Reason::UnlawfulProcessing
         | Reason::AgreementBroken => true,
-        Reason::RetentionExpired | Reason::ServiceCeased | Reason::ContractEnded => false,
+        Reason::RetentionExpired | Reason::ServiceCeased | Reason::ContractEnded | Reason::Inactivity => {
+            false
+        }
     }
 }
 

@@ -3,7 +3,7 @@
 use super::{Request, legal_clock::Extension};
 use crate::domain::{
     time::At,
-    words::{Notice, Status},
+    words::{Notice, Reason, Status},
 };
 
 impl Request {
@@ -23,7 +23,10 @@ impl Request {
             | Status::InProgress
             | Status::Deferred => {}
         }
-        if life.restored_at.is_some() {
+        if self.is_erased_for_inactivity() && self.head.not_before.is_some_and(|until| now < until) {
+            // The person has to hear of it while they can still come back: nothing else is as urgent.
+            Some(Notice::ErasureNoticeDue)
+        } else if life.restored_at.is_some() {
             // Also past the deadline, which may have been kept before: the word says what is new, `overdue` the rest.
             Some(Notice::Restored)
         } else if life.overdue {
@@ -43,5 +46,10 @@ impl Request {
         } else {
             None
         }
+    }
+
+    /// Whether nobody asked: the person was away for too long.
+    fn is_erased_for_inactivity(&self) -> bool {
+        self.head.reason == Reason::Inactivity
     }
 }

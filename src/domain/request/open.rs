@@ -1,5 +1,7 @@
 //! The birth of a request: planned, dated, and dispatched where nothing stands in the way.
 
+use jiff::tz::TimeZone;
+
 use super::{
     Bookkeeping, Check, Context, Head, Life, Move, Request, Trail,
     duplicates::{Duplicates, Earlier, Newcomer, OverLimit, Place},
@@ -16,7 +18,7 @@ use crate::domain::{
     registry::RegistryRevision,
     task::{IllegalEvent, Share, TaskState},
     time::At,
-    words::{RefusalBasis, Status},
+    words::{Reason, RefusalBasis, Status},
 };
 
 /// The controller's rules that a request is opened under.
@@ -34,6 +36,8 @@ pub struct Rules {
     pub require_verification: bool,
     /// How long it can be withdrawn before its first dispatch.
     pub grace: Period,
+    /// How long at the least, where the person is erased for having been away: they are told meanwhile.
+    pub inactivity_notice: Period,
     /// What becomes of a request like one before it.
     pub duplicates: Duplicates,
 }
@@ -56,18 +60,25 @@ impl Rules {
         let Some(terms) = self.regimes.terms(named) else {
             return Some(CannotOpen::UnknownRegime(self.regimes.expected()));
         };
-        self.grace_consumes(named, &terms, now)
+        self.grace_consumes(named, opening.reason, &terms, now)
             .then(|| CannotOpen::NoTimeAfterGrace(named.clone()))
     }
 
     /// Whether the grace window would be open until the deadline of a request of now, or longer. The configuration is
     /// refused where that could be so under a regime of the table; a count such as `days:1` only a command knows.
-    fn grace_consumes(&self, regime: &Regime, terms: &Terms, now: At) -> bool {
-        let is_count = matches!(regime, Regime::Counted(_));
-        is_count
-            && !self.grace.is_zero()
-            && self.grace.add_to(now, &self.calendar.zone)
-                >= terms.respond_by.after(now, &self.calendar).unrolled
+    fn grace_consumes(&self, regime: &Regime, reason: Reason, terms: &Terms, now: At) -> bool {
+        let until = self.window_of(reason, now, &self.calendar.zone);
+        matches!(regime, Regime::Counted(_))
+            && until.is_some_and(|until| until >= terms.respond_by.after(now, &self.calendar).unrolled)
+    }
+
+    /// Until when a request of now can be withdrawn before its first dispatch; `None`: it is sent at once. Whoever is erased
+    /// for having been away has to be told first, and that window takes no time of theirs.
+    fn window_of(&self, reason: Reason, now: At, zone: &TimeZone) -> Option<At> {
+        let grace = (!self.grace.is_zero()).then(|| self.grace.add_to(now, zone));
+        let notice = (reason == Reason::Inactivity && !self.inactivity_notice.is_zero())
+            .then(|| self.inactivity_notice.add_to(now, zone));
+        grace.max(notice)
     }
 }
 
@@ -326,7 +337,8 @@ const fn awaited(needed: bool) -> Check {
 fn dates(opening: &Opening, rules: &Rules, context: &Context<'_>) -> (Option<At>, bool) {
     let now = context.now;
     let asked = opening.not_before.filter(|gate| *gate > now);
-    let grace = (!rules.grace.is_zero()).then(|| rules.grace.add_to(now, context.zones.of(&opening.tenant)));
+    let zone = context.zones.of(&opening.tenant);
+    let grace = rules.window_of(opening.reason, now, zone);
     match (asked, grace) {
         (Some(asked), Some(grace)) if grace > asked => (Some(grace), true),
         (Some(asked), _) => (Some(asked), false),

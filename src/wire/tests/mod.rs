@@ -12,7 +12,7 @@ use serde_json::Value;
 
 use super::{
     Door, Envelope, Rejection, dead_letter::DeadLetterHeaders, parse_ack, parse_backup, parse_command,
-    status::StatusMessage, suppression::SuppressionMessage, task::TaskMessage,
+    report::Report, status::StatusMessage, suppression::SuppressionMessage, task::TaskMessage,
 };
 use crate::domain::{ids::Tenant, words::DeadLetterReason};
 
@@ -87,6 +87,7 @@ fn parse_as(schema: &str, document: &Value) -> Result<(), Rejection> {
         "status" => serde_json::from_slice::<StatusMessage<'_>>(text)
             .map(drop)
             .map_err(other),
+        "report" => serde_json::from_slice::<Report>(text).map(drop).map_err(other),
         "suppression" => serde_json::from_slice::<SuppressionMessage<'_>>(text)
             .map(drop)
             .map_err(other),

@@ -14,6 +14,7 @@ mod reconciling;
 mod redriving;
 mod reloading;
 mod remote;
+mod reporting;
 mod services;
 mod starting;
 mod stopping;

@@ -15,9 +15,16 @@ async fn answer(api: &Api, id: Uuid, processor: &str, with: Value) {
     api.post(processor, "/v1/acks", &ack(&task, with)).await.ok(200);
 }
 
+/// The report of November, unless the query has another end. The clock stands still, so that what was received just now was
+/// received at the very end of a report until now.
 async fn report(api: &Api, query: &str) -> Value {
+    let end = if query.contains("to=") {
+        ""
+    } else {
+        "&to=2026-12-01"
+    };
     let reply = api
-        .get("dpo", &format!("/v1/report?from=2026-11-01{query}"))
+        .get("dpo", &format!("/v1/report?from=2026-11-01{end}{query}"))
         .await;
     assert_eq!(reply.headers["cache-control"], "no-store");
     reply.ok(200)
@@ -66,7 +73,7 @@ async fn every_request_is_counted_where_it_stands() {
         "received": 5, "completed": 1, "closed_with_exceptions": 1, "refused": { "legal_claims": 1 }, "cancelled": 1,
         "merged": 0, "open": 1, "overdue": 0, "late": 0, "on_time": 3, "attested": 0,
         "exempt": { "no_identity": 1 }, "deferred": {}, "extensions": { "complexity": 1 }, "repeats": 0,
-        "from": "2026-10-31T23:00:00Z", "to": "2026-11-21T14:00:00Z", "time_zone": "Europe/Berlin", "tenant": null,
+        "from": "2026-10-31T23:00:00Z", "to": "2026-11-30T23:00:00Z", "time_zone": "Europe/Berlin", "tenant": null,
     });
     for (field, value) in expected.as_object().unwrap() {
         assert_eq!(found[field], *value, "{field}: {found}");
@@ -242,7 +249,9 @@ async fn wrong_parameter_of_a_report_is_named() {
 async fn report_comes_as_a_table_and_as_a_document() {
     let api = api().await;
     some(&api).await;
-    let csv = api.get("dpo", "/v1/report?from=2026-11-01&format=csv").await;
+    let csv = api
+        .get("dpo", "/v1/report?from=2026-11-01&to=2026-12-01&format=csv")
+        .await;
     assert_eq!(csv.headers["content-type"], "text/csv; charset=utf-8");
     assert!(
         csv.text.starts_with("section,name,measure,value\n"),
@@ -250,7 +259,9 @@ async fn report_comes_as_a_table_and_as_a_document() {
         csv.text
     );
     assert!(csv.text.contains("\nrequests,,received,5\n"));
-    let page = api.get("dpo", "/v1/report?from=2026-11-01&format=html").await;
+    let page = api
+        .get("dpo", "/v1/report?from=2026-11-01&to=2026-12-01&format=html")
+        .await;
     assert_eq!(page.headers["content-type"], "text/html; charset=utf-8");
     let policy = page.headers["content-security-policy"].to_str().unwrap();
     assert!(policy.starts_with("default-src 'none'; style-src 'sha256-") && !policy.contains("unsafe"));

@@ -54,6 +54,10 @@ fn http_page_has_every_call() {
         if !file.starts_with("http") && !file.starts_with("http.rs") {
             continue;
         }
+        // Pages for people are no calls of programs: the guide to the console has them.
+        if file.starts_with("http/console") {
+            continue;
+        }
         let text = fs::read_to_string(&path).unwrap();
         for route in text.split(".route(").skip(1) {
             let Some(path) = route.split('"').nth(1).filter(|path| path.starts_with('/')) else {

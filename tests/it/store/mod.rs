@@ -16,6 +16,7 @@ mod positions;
 mod postgres;
 mod postgres_facts;
 mod races;
+mod reports;
 mod requests;
 mod rows;
 mod schema;
@@ -52,6 +53,10 @@ on_both_stores! {
     requests::keep_no_key_once_shredded as requests_keep_no_key_once_shredded,
     requests::are_gone_without_a_commit as requests_are_gone_without_a_commit,
     requests::come_in_any_number as requests_come_in_any_number,
+    reports::read_requests_by_their_receipt as reports_read_requests_by_their_receipt,
+    reports::read_leaves_of_many_requests as reports_read_leaves_of_many_requests,
+    reports::know_how_many_are_forgotten as reports_know_how_many_are_forgotten,
+    reports::know_when_the_newest_list_was_taken_in as reports_know_when_the_newest_list_was_taken_in,
     agenda::gives_what_is_due_earliest_first as the_agenda_gives_what_is_due_earliest_first,
     agenda::follows_its_requests as the_agenda_follows_its_requests,
     journal::leaves_are_read_back_in_order as leaves_are_read_back_in_order,

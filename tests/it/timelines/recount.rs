@@ -96,6 +96,8 @@ impl Life {
             }
             Entry::WaveAdded { processor, .. } => self.tasks.push(task(processor.as_str())),
             Entry::DeadlineMoved { to, .. } => self.deadline = *to,
+            // What was clean is so no more.
+            Entry::Restored { .. } => self.clean_at = None,
             Entry::Overdue => self.is_overdue = true,
             Entry::Evidence { .. } => self.proofs += 1,
             Entry::Status { to, .. } => {

@@ -143,7 +143,7 @@ proptest::proptest! {
     }
 
     #[test]
-    fn a_value_is_never_left(value in "[a-z0-9]{6,12}@[a-z]{3,8}\\.org", before in "[ a-z(<=:]{0,6}", after in "[ ,;>)]{0,3}") {
+    fn a_value_is_never_left(value in "[a-z0-9]{6,12}@[a-z]{3,8}\\.org", before in "[ (<=:]{0,6}", after in "[ ,;>)]{0,3}") {
         let masked = Mask::of(&[identity("email", &value)]).text(&format!("{before}{value}{after}"));
         proptest::prop_assert!(!masked.contains(&value));
     }

@@ -173,6 +173,7 @@ fn rules() -> Rules {
         at_risk: 0.2,
         require_verification: false,
         grace: Period::ZERO,
+        inactivity_notice: Period::days(2),
         duplicates: Duplicates::default(),
     }
 }

@@ -298,3 +298,45 @@ fn a_promise_past_the_deadline_asks_for_an_extension_at_once() {
     bench.answer(0, accepted(Some(START.plus(40 * DAY)))).unwrap();
     assert_eq!(bench.request.life.notice, Some(Notice::ExtensionDue));
 }
+
+#[test]
+fn who_was_away_is_told_before_anything_is_sent() {
+    let mut away = opening();
+    away.reason = Reason::Inactivity;
+    let mut bench = Bench::open_under(vec![processor("crm")], &away, &rules(), false);
+    let life = &bench.request.life;
+    assert_eq!(
+        (life.status, life.notice),
+        (Status::Scheduled, Some(Notice::ErasureNoticeDue))
+    );
+    assert!(bench.dispatched.is_empty());
+    // Two days, to the second.
+    bench.pass(2 * DAY - SECOND);
+    bench.wake();
+    assert_eq!(bench.request.life.status, Status::Scheduled);
+    bench.pass(SECOND);
+    bench.wake();
+    assert_eq!(
+        (bench.request.life.status, bench.request.life.notice),
+        (Status::InProgress, None)
+    );
+    assert_eq!(bench.dispatched, [0]);
+}
+
+#[test]
+fn longer_grace_window_is_long_enough_for_the_notice() {
+    let mut away = opening();
+    away.reason = Reason::Inactivity;
+    let patient = Rules {
+        grace: Period::days(5),
+        ..rules()
+    };
+    let bench = Bench::open_under(vec![processor("crm")], &away, &patient, false);
+    assert_eq!(bench.request.head.not_before, Some(START.plus(5 * DAY)));
+    // Nobody else has to be told anything first.
+    let bench = Bench::open_under(vec![processor("crm")], &opening(), &rules(), false);
+    assert_eq!(
+        (bench.request.head.not_before, bench.request.life.status),
+        (None, Status::InProgress)
+    );
+}

@@ -7,3 +7,12 @@ create table forgotten (
     n      integer not null,
     primary key (hour, tenant, regime, status)
 ) strict, without rowid;
+
+create table drop_fetch (
+    broker text    not null,
+    day    text    not null,
+    kind   text    not null,
+    n      integer not null,
+    at     integer not null,
+    primary key (broker, day, kind)
+) strict, without rowid;

@@ -65,6 +65,7 @@ pub fn settings() -> Settings {
             at_risk: 0.2,
             require_verification: false,
             grace: lacuna::domain::calendar::Period::ZERO,
+            inactivity_notice: lacuna::domain::calendar::Period::days(2),
             duplicates: lacuna::domain::request::duplicates::Duplicates::default(),
         },
         approval: lacuna::domain::request::gates::Approval::Never,
