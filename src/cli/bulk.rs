@@ -9,7 +9,7 @@ use super::{
     output::{Out, Table},
     positions::name,
     remote::{RemoteArgs, Way, path, refuse_actor},
-    session::{self, ConfigArg, actor_or_user, block_on},
+    session::{self, ConfigArg, block_on, deciding},
 };
 use crate::{
     config::Config,
@@ -167,7 +167,7 @@ fn order(start: Start, door: &RemoteArgs) -> Result<Exit, Failure> {
     order.check().map_err(failure)?;
     let came = match door.way(&start.config)? {
         Way::Direct(config) => {
-            let actor = actor_or_user(start.actor.clone());
+            let actor = deciding(start.actor.clone())?;
             block_on(order_here(&config, &order, &start, &actor))?
         }
         Way::Remote(worker) => {
@@ -295,7 +295,7 @@ fn show(way: &Way, id: Uuid, json: bool) -> Result<Exit, Failure> {
 fn set(which: Which, deed: BulkDeed, door: &RemoteArgs) -> Result<Exit, Failure> {
     let job = match door.way(&which.config)? {
         Way::Direct(config) => {
-            let actor = actor_or_user(which.actor);
+            let actor = deciding(which.actor)?;
             block_on(async {
                 let engine = session::engine(&config).await?;
                 let job = engine.bulk().set(which.id, &actor, deed).await;

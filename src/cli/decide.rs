@@ -3,25 +3,26 @@
 //! A decision is the same document either way: it is read by the same function, and decided by the same use case. Directly it is
 //! committed to the store, and a worker publishes what follows from it.
 
+mod args;
+
 use serde_json::{Map, Value, json};
 
+use self::args::Who;
+pub use self::args::{ApproveArgs, CancelArgs, ExtendArgs, RefuseArgs, RetryArgs, VerifyArgs, WaiveArgs};
 use super::{
     Exit, Failure,
     fields::{text, value},
     output::Out,
-    positions::name,
     remote::{RemoteArgs, Way, path, refuse_actor},
-    requests::processor,
-    session::{self, ConfigArg, actor_or_user, block_on},
+    session::{self, block_on, deciding},
     status::flags,
 };
 use crate::{
     config::Config,
     domain::{
         identity::SubjectData,
-        ids::{Label, ProcessorId, RequestId, TaskId},
+        ids::{RequestId, TaskId},
         request::Request,
-        words::{ExtensionReason, RefusalBasis, VerificationResult},
     },
     engine::{
         Engine, OperateError,
@@ -30,160 +31,6 @@ use crate::{
     view::task::TaskView,
     wire::{DecisionKind, Rejection, api, parse_decision},
 };
-
-/// Who decides, and how the answer is shown.
-#[derive(Debug, clap::Args)]
-pub struct Who {
-    #[command(flatten)]
-    config: ConfigArg,
-    /// Who decides it; the user of this shell where it is absent. Over the API it is the bearer.
-    #[arg(long, value_name = "NAME", value_parser = name)]
-    actor: Option<String>,
-    /// As JSON: the status object.
-    #[arg(long)]
-    json: bool,
-}
-
-/// Arguments of `lacuna approve`.
-#[derive(Debug, clap::Args)]
-#[command(
-    after_help = "Nobody approves what they have submitted. Exit code 1: there is nothing to approve, and why.\n\n\
-    Example:\n  lacuna approve 0192f3c1-7a10-7c4e-9d5b-0e6f3a1c2b4d --actor j.doe"
-)]
-pub struct ApproveArgs {
-    /// The request.
-    id: RequestId,
-    #[command(flatten)]
-    who: Who,
-    /// Why; it is kept sealed.
-    #[arg(long, value_name = "TEXT")]
-    reason: Option<String>,
-}
-
-/// Arguments of `lacuna refuse`.
-#[derive(Debug, clap::Args)]
-#[command(
-    after_help = "Bases: freedom_of_expression legal_obligation public_health archiving_research legal_claims \
-    national_security public_security criminal_investigation rights_of_others trade_secret manifestly_unfounded excessive \
-    technically_excessive independent_authorization identity_not_verified. With --processor only its share is refused.\n\n\
-    Example:\n  lacuna refuse 0192f3c1-7a10-7c4e-9d5b-0e6f3a1c2b4d --basis excessive --reason 'the fourth time this month'"
-)]
-pub struct RefuseArgs {
-    /// The request.
-    id: RequestId,
-    #[command(flatten)]
-    who: Who,
-    /// The legal ground.
-    #[arg(long, value_name = "BASIS", value_parser = basis)]
-    basis: RefusalBasis,
-    /// Only the share of this processor.
-    #[arg(long, value_parser = processor)]
-    processor: Option<ProcessorId>,
-    /// Why, in your own words; it is kept sealed.
-    #[arg(long, value_name = "TEXT")]
-    reason: Option<String>,
-}
-
-/// Arguments of `lacuna cancel`.
-#[derive(Debug, clap::Args)]
-#[command(
-    after_help = "Once something was sent it cannot be called back: exit code 1.\n\n\
-    Example:\n  lacuna cancel 0192f3c1-7a10-7c4e-9d5b-0e6f3a1c2b4d --reason 'asked for by mistake'"
-)]
-pub struct CancelArgs {
-    /// The request.
-    id: RequestId,
-    #[command(flatten)]
-    who: Who,
-    /// Why; it is kept sealed.
-    #[arg(long, value_name = "TEXT")]
-    reason: Option<String>,
-}
-
-/// Arguments of `lacuna extend`.
-#[derive(Debug, clap::Args)]
-#[command(
-    after_help = "The person has to be told within the first period. Exit code 1: the regime does not allow it.\n\n\
-    Example:\n  lacuna extend 0192f3c1-7a10-7c4e-9d5b-0e6f3a1c2b4d --reason complexity"
-)]
-pub struct ExtendArgs {
-    /// The request.
-    id: RequestId,
-    #[command(flatten)]
-    who: Who,
-    /// Why: complexity or number_of_requests.
-    #[arg(long, value_name = "WORD", value_parser = extension)]
-    reason: ExtensionReason,
-}
-
-/// Arguments of `lacuna verify-identity`.
-#[derive(Debug, clap::Args)]
-#[command(after_help = "What has failed refuses the request.\n\n\
-    Example:\n  lacuna verify-identity 0192f3c1-7a10-7c4e-9d5b-0e6f3a1c2b4d --method postident --result passed")]
-pub struct VerifyArgs {
-    /// The request.
-    id: RequestId,
-    #[command(flatten)]
-    who: Who,
-    /// How it was verified, in a word of your own.
-    #[arg(long, value_name = "WORD", value_parser = label)]
-    method: Label,
-    /// What came of it: passed or failed.
-    #[arg(long, value_name = "WORD", value_parser = result)]
-    result: VerificationResult,
-}
-
-/// Arguments of `lacuna retry`.
-#[derive(Debug, clap::Args)]
-#[command(
-    after_help = "The task keeps its id; its generation grows by one. Exit code 1: its state does not allow it.\n\n\
-    Example:\n  lacuna retry 0192f3c1-7a10-7c4e-9d5b-0e6f3a1c2b4d --reason 'the vendor has repaired it'"
-)]
-pub struct RetryArgs {
-    /// The task.
-    task: TaskId,
-    #[command(flatten)]
-    who: Who,
-    /// Why; it is kept sealed.
-    #[arg(long, value_name = "TEXT")]
-    reason: Option<String>,
-}
-
-/// Arguments of `lacuna waive`.
-#[derive(Debug, clap::Args)]
-#[command(
-    after_help = "Nothing more is asked of its processor, and its request closes with exceptions.\n\n\
-    Example:\n  lacuna waive 0192f3c1-7a10-7c4e-9d5b-0e6f3a1c2b4d --reason 'the vendor was shut down, ticket T-17'"
-)]
-pub struct WaiveArgs {
-    /// The task.
-    task: TaskId,
-    #[command(flatten)]
-    who: Who,
-    /// Why; it is kept sealed.
-    #[arg(long, value_name = "TEXT", value_parser = clap::builder::NonEmptyStringValueParser::new())]
-    reason: String,
-}
-
-/// A reader of one word of a fixed list.
-macro_rules! word {
-    ($($name:ident: $type:ty;)+) => {$(
-        fn $name(text: &str) -> Result<$type, String> {
-            let words: Vec<&str> = <$type>::ALL.iter().map(|word| word.as_str()).collect();
-            <$type>::parse(text).ok_or_else(|| format!("expected one of: {}", words.join(", ")))
-        }
-    )+};
-}
-
-word! {
-    basis: RefusalBasis;
-    extension: ExtensionReason;
-    result: VerificationResult;
-}
-
-fn label(text: &str) -> Result<Label, String> {
-    Label::new(text).map_err(|error| error.to_string())
-}
 
 /// A decision about a request: its call, and its body.
 struct Decided {
@@ -289,7 +136,7 @@ fn body<const N: usize>(fields: [(&str, Option<String>); N]) -> Value {
 
 fn decide(door: &RemoteArgs, who: Who, decided: &Decided) -> Result<Exit, Failure> {
     let status = match door.way(&who.config)? {
-        Way::Direct(config) => block_on(decide_here(&config, decided, &actor_or_user(who.actor)))?,
+        Way::Direct(config) => block_on(decide_here(&config, decided, &deciding(who.actor)?))?,
         Way::Remote(worker) => {
             refuse_actor(who.actor.as_deref())?;
             worker.post(
@@ -345,7 +192,7 @@ fn decide_task(
     };
     let came = match door.way(&who.config)? {
         Way::Direct(config) => {
-            let actor = actor_or_user(who.actor);
+            let actor = deciding(who.actor)?;
             block_on(decide_task_here(&config, task, decision, &actor, reason))?
         }
         Way::Remote(worker) => {

@@ -7,7 +7,7 @@ use super::{
     output::Out,
     positions::name,
     remote::{RemoteArgs, Way, path, refuse_actor},
-    session::{self, ConfigArg, actor_or_user, block_on},
+    session::{self, ConfigArg, block_on, deciding},
 };
 use crate::{config::Config, domain::ids::RequestId, engine::OperateError};
 
@@ -32,7 +32,7 @@ pub struct Args {
 /// Runs it.
 pub fn run(args: &Args, door: &RemoteArgs) -> Result<Exit, Failure> {
     match door.way(&args.config)? {
-        Way::Direct(config) => block_on(forget(&config, args.id, &actor_or_user(args.actor.clone())))?,
+        Way::Direct(config) => block_on(forget(&config, args.id, &deciding(args.actor.clone())?))?,
         Way::Remote(worker) => {
             refuse_actor(args.actor.as_deref())?;
             worker.post(&path(&["requests", &args.id.to_string(), "forget"]), &json!({}))?;

@@ -11,7 +11,7 @@ use super::{
     positions::name,
     remote::{RemoteArgs, Way, path, refuse_actor},
     requests::{processor, tenant},
-    session::{self, ConfigArg, actor_or_user, block_on},
+    session::{self, ConfigArg, block_on, deciding},
     subjects,
 };
 use crate::{
@@ -105,7 +105,7 @@ fn label(text: &str) -> Result<Label, String> {
 pub fn place(args: HoldArgs, door: &RemoteArgs) -> Result<Exit, Failure> {
     let body = body_of(&args)?;
     let placed = match door.way(&args.config)? {
-        Way::Direct(config) => block_on(place_here(&config, &body, &actor_or_user(args.actor)))?,
+        Way::Direct(config) => block_on(place_here(&config, &body, &deciding(args.actor)?))?,
         Way::Remote(worker) => {
             refuse_actor(args.actor.as_deref())?;
             worker.post(&path(&["holds"]), &body)?
@@ -170,7 +170,7 @@ pub fn release(args: ReleaseArgs, door: &RemoteArgs) -> Result<Exit, Failure> {
     }
     let released = match door.way(&args.config)? {
         Way::Direct(config) => {
-            let actor = actor_or_user(args.actor);
+            let actor = deciding(args.actor)?;
             block_on(release_here(&config, args.id, args.tenant, &body, &actor))?
         }
         Way::Remote(worker) => {

@@ -1,14 +1,17 @@
 //! `lacuna manual`: the tasks that people do.
 
-use serde_json::{Map, Value, json};
+mod evidence;
 
+use serde_json::{Value, json};
+
+use self::evidence::{Evidence, body_of};
 use super::{
     Exit, Failure,
     fields::{items, text, value, values},
     output::{Out, Table},
     positions::name,
     remote::{Client, RemoteArgs, Way, path, refuse_actor},
-    session::{self, ConfigArg, actor_or_user, block_on},
+    session::{self, ConfigArg, block_on, deciding},
 };
 use crate::{
     config::Config,
@@ -44,35 +47,6 @@ struct Who {
     /// As JSON.
     #[arg(long)]
     json: bool,
-}
-
-/// What was done, as an answer of a processor says it.
-#[derive(Debug, clap::Args)]
-struct Evidence {
-    /// What came of it: erased, anonymized, not_found, retained, partial; of a question: present, absent.
-    #[arg(long, value_name = "WORD")]
-    outcome: String,
-    /// How it was done.
-    #[arg(long, value_name = "TEXT")]
-    method: Option<String>,
-    /// How many records it was about.
-    #[arg(long, value_name = "N")]
-    records: Option<u64>,
-    /// Where it is written down: a ticket, a letter.
-    #[arg(long, value_name = "TEXT")]
-    reference: Option<String>,
-    /// The digest of a file that stays where it is, such as sha256:….
-    #[arg(long, value_name = "TEXT")]
-    digest: Option<String>,
-    /// With retained: the legal basis.
-    #[arg(long, value_name = "WORD")]
-    basis: Option<String>,
-    /// With retained: until when; absent: for good.
-    #[arg(long, value_name = "TIME", requires = "basis")]
-    until: Option<String>,
-    /// What else there is to say. It is kept sealed.
-    #[arg(long, value_name = "TEXT")]
-    message: Option<String>,
 }
 
 #[derive(Debug, clap::Subcommand)]
@@ -271,7 +245,7 @@ fn ask(worker: &Client, task: TaskId, wish: &Wish<'_>) -> Result<Value, Failure>
 }
 
 fn act_here(config: &Config, who: &Who, wish: &Wish<'_>) -> Result<Value, Failure> {
-    let actor = actor_or_user(who.actor.clone());
+    let actor = deciding(who.actor.clone())?;
     let confirmed = match wish {
         Wish::Confirm(body) => body.to_string(),
         _ => String::new(),
@@ -369,33 +343,4 @@ fn show(json: bool, task: &Value) -> Result<Exit, Failure> {
     }
     out.end()?;
     Ok(Exit::Ok)
-}
-
-/// The body of an answer.
-fn body_of(evidence: &Evidence) -> Value {
-    let mut proof = Map::new();
-    let texts = [
-        ("method", &evidence.method),
-        ("reference", &evidence.reference),
-        ("digest", &evidence.digest),
-    ];
-    for (name, text) in texts {
-        if let Some(text) = text {
-            proof.insert(name.to_owned(), json!(text));
-        }
-    }
-    if let Some(records) = evidence.records {
-        proof.insert("records".to_owned(), json!(records));
-    }
-    let mut body = json!({ "outcome": evidence.outcome });
-    if !proof.is_empty() {
-        body["evidence"] = Value::Object(proof);
-    }
-    if let Some(basis) = &evidence.basis {
-        body["retained"] = json!({ "basis": basis, "until": evidence.until });
-    }
-    if let Some(message) = &evidence.message {
-        body["message"] = json!(message);
-    }
-    body
 }

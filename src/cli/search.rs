@@ -10,7 +10,7 @@ use super::{
     positions::name,
     remote::{RemoteArgs, Way, path, refuse_actor},
     requests::{table, tenant},
-    session::{self, ConfigArg, actor_or_user, block_on},
+    session::{self, ConfigArg, block_on, deciding},
     subjects,
 };
 use crate::{
@@ -58,7 +58,7 @@ pub fn run(args: Args, door: &RemoteArgs) -> Result<Exit, Failure> {
         body["tenant"] = json!(tenant);
     }
     let found = match door.way(&args.config)? {
-        Way::Direct(config) => block_on(look(&config, &body, actor_or_user(args.actor)))?,
+        Way::Direct(config) => block_on(look(&config, &body, deciding(args.actor)?))?,
         Way::Remote(worker) => {
             refuse_actor(args.actor.as_deref())?;
             worker.post(&path(&["requests", "search"]), &body)?

@@ -138,7 +138,16 @@ pub(super) async fn engine(config: &Config) -> Result<Engine, Failure> {
     Ok(engine)
 }
 
-/// Who it is that decides: whoever is named, else the user of this shell, as far as it says.
+/// Who it is that decides: whoever is named, else the user of this shell. Nobody decides namelessly.
+pub(super) fn deciding(named: Option<String>) -> Result<String, Failure> {
+    let user = || std::env::var("USER").or_else(|_| std::env::var("LOGNAME")).ok();
+    let by_shell = || Some(format!("command line: {}", user()?));
+    named.or_else(by_shell).ok_or_else(|| {
+        Failure::Usage("--actor: say who decides: this shell has no name for you (USER)".to_owned())
+    })
+}
+
+/// Who it is that does something: whoever is named, else the user of this shell, as far as it says.
 pub(super) fn actor_or_user(named: Option<String>) -> String {
     named.unwrap_or_else(|| {
         let user = std::env::var("USER").or_else(|_| std::env::var("LOGNAME"));

@@ -11,7 +11,7 @@ use super::{
     knowledge::Knowledge,
     output::{Out, Table},
     remote::{Client, Way, path, refuse_actor},
-    session::{self, actor_or_user, block_on},
+    session::{self, block_on, deciding},
 };
 use crate::{
     clock::Clock,
@@ -47,7 +47,7 @@ pub(super) struct Move {
 pub(super) fn pull(way: &Way, wanted: Move, shown: Shown) -> Result<Exit, Failure> {
     let view = match way {
         Way::Direct(config) => {
-            let actor = actor_or_user(wanted.actor);
+            let actor = deciding(wanted.actor)?;
             let lever = Lever {
                 lane: wanted.lane.as_ref(),
                 want: wanted.want,

@@ -108,6 +108,16 @@ impl Settings {
         found.map(|setting| setting.variable.as_str())
     }
 
+    /// A variable that sets something in this table.
+    pub(super) fn variable_within(&self, table: &str) -> Option<&str> {
+        let is_within = |setting: &&Setting| {
+            let path = setting.path.join(".");
+            path.strip_prefix(table).is_some_and(|rest| rest.starts_with('.'))
+        };
+        let found = self.set.iter().find(is_within);
+        found.map(|setting| setting.variable.as_str())
+    }
+
     /// Each key that is set, and by which variable.
     pub(super) fn list(&self) -> Vec<(String, String)> {
         let one = |setting: &Setting| (setting.path.join("."), setting.variable.clone());

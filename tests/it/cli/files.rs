@@ -32,7 +32,7 @@ async fn schemas_are_written() {
         .run(&["schemas", "print", "out/schemas"])
         .await
         .expect(0);
-    assert_eq!(stdout.lines().count(), 7);
+    assert_eq!(stdout.lines().count(), 10);
     for name in [
         "command.json",
         "task.json",
@@ -41,6 +41,7 @@ async fn schemas_are_written() {
         "status.json",
         "suppression.json",
         "dead_letter.json",
+        "report.json",
     ] {
         let text = std::fs::read_to_string(workspace.path("out/schemas").join(name)).unwrap();
         let schema: serde_json::Value = serde_json::from_str(&text).unwrap();
@@ -48,6 +49,9 @@ async fn schemas_are_written() {
             schema["$schema"], "https://json-schema.org/draft/2020-12/schema",
             "{name}"
         );
+    }
+    for name in ["openapi.json", "asyncapi.yaml"] {
+        assert!(workspace.path("out/schemas").join(name).is_file(), "{name}");
     }
     workspace.write("file", "");
     workspace.run(&["schemas", "print", "file/below"]).await.expect(2);
@@ -118,8 +122,8 @@ async fn every_subcommand_has_an_example_and_takes_a_configuration() {
     assert!(paths.len() > 15, "{paths:?}");
     for path in paths {
         let mut arguments: Vec<&str> = path.iter().map(String::as_str).collect();
-        // The demonstration brings its own configuration, and `init` writes one.
-        let is_configured = !["-", "demo", "init"].contains(&arguments[0]);
+        // The demonstration brings its own configuration, `init` writes one, and what says how to call the program needs none.
+        let is_configured = !["-", "demo", "init", "completions", "man"].contains(&arguments[0]);
         arguments.retain(|part| *part != "-");
         arguments.push("--help");
         let Done { stdout, .. } = workspace.run(&arguments).await.expect(0);

@@ -7,7 +7,7 @@ use super::fixture::api;
 #[tokio::test]
 async fn paths_and_methods_that_are_not_there() {
     let api = api().await;
-    for path in ["/v1", "/v1/report", "/v1/processors/crm/halt", "/v1/requests/"] {
+    for path in ["/v1", "/v1/reports", "/v1/processors/crm/halt", "/v1/requests/"] {
         api.get("ops", path).await.is(404, "not_found");
     }
     for (method, path, allowed) in [
