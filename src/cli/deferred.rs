@@ -141,10 +141,7 @@ fn table(rows: &[Value]) -> Table {
         "request",
     ]);
     for row in rows {
-        let until = match row["until"].as_str() {
-            Some(until) => until,
-            None => "somebody acts",
-        };
+        let until = row["until"].as_str().unwrap_or("somebody acts");
         let late = if is(row, "overdue") { " (overdue)" } else { "" };
         table.row([
             format!("{until}{late}"),

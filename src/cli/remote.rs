@@ -38,7 +38,7 @@ pub(super) enum Way {
     /// Directly, by a configuration.
     Direct(Box<Config>),
     /// By a worker, over its API.
-    Remote(Client),
+    Remote(Box<Client>),
 }
 
 impl RemoteArgs {
@@ -56,7 +56,7 @@ impl RemoteArgs {
             None => environment(URL)?,
         };
         match url {
-            Some(url) => Ok(Way::Remote(self.client(&url)?)),
+            Some(url) => Ok(Way::Remote(Box::new(self.client(&url)?))),
             None => Ok(Way::Direct(Box::new(config.load()?))),
         }
     }

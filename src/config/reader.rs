@@ -121,10 +121,9 @@ impl<'a> Source<'a> {
     pub(super) fn report(&self, line: Option<usize>, key: &str, message: &str) {
         // One problem is one line, whatever a message was made of.
         let message = message.replace(char::is_control, " ");
-        let settings = &self.settings;
+        let variable = self.settings.variable_of(key);
         // A table that the file does not have was made for a key of it.
-        let made_for = || settings.variable_within(key).filter(|_| line.is_none());
-        let variable = settings.variable_of(key).or_else(made_for);
+        let variable = variable.or_else(|| self.settings.variable_within(key).filter(|_| line.is_none()));
         self.problems.borrow_mut().push(Problem {
             file: variable.unwrap_or(&self.file).to_owned(),
             line: line.filter(|_| variable.is_none()),

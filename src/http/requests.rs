@@ -135,7 +135,7 @@ enum Submitted {
     /// Where its request stands.
     Request {
         #[serde(flatten)]
-        status: StatusMessage<'static>,
+        status: Box<StatusMessage<'static>>,
         /// What its sender should look at again.
         #[serde(skip_serializing_if = "Option::is_none")]
         warnings: Option<Vec<String>>,

@@ -25,8 +25,11 @@ pub(in super::super) struct Needs {
     /// Whether it reads a query.
     pub(in super::super) query: bool,
     /// What the path names, in its order: what it is, and its schema.
-    pub(in super::super) path: Vec<(&'static str, fn(&mut SchemaGenerator) -> Schema)>,
+    pub(in super::super) path: Vec<(&'static str, SchemaOf)>,
 }
+
+/// What makes the schema of a type.
+pub(in super::super) type SchemaOf = fn(&mut SchemaGenerator) -> Schema;
 
 /// One argument of a handler.
 pub(in super::super) trait Input {

@@ -74,7 +74,7 @@ impl<S: Pool> OutcomeStore for S {
              (select a, b from counter where kind = $2 and b < $1 group by a, b having sum(n) <= 0)"
         );
         for kind in [OUT, GATE] {
-            let statement = Statement::new(sql.clone()).bind(minute.to_string()).bind(kind);
+            let statement = Statement::new(sql).bind(minute.to_string()).bind(kind);
             self.run(statement).await?;
         }
         Ok(())

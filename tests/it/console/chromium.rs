@@ -5,7 +5,7 @@ use std::{
     time::Duration,
 };
 
-use fantoccini::{Client, ClientBuilder, Locator, elements::Element};
+use fantoccini::{Client, ClientBuilder, Locator, elements::Element, error::CmdError};
 use hyper_util::client::legacy::connect::HttpConnector;
 use serde_json::{Value, json};
 
@@ -135,7 +135,17 @@ impl Chromium {
     }
 
     pub async fn click(&self, selector: &str) {
-        self.find(selector).await.click().await.unwrap();
+        self.insist(async || self.find(selector).await.click().await)
+            .await;
+    }
+
+    /// Does something as soon as the page lets it be done: an element may be about to be replaced, or not be laid out yet.
+    async fn insist(&self, attempt: impl AsyncFn() -> Result<(), CmdError>) {
+        let start = lacuna::clock::Stopwatch::start();
+        while let Err(error) = attempt().await {
+            assert!(start.elapsed() < PATIENCE, "on {}: {error}", self.path().await);
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
     }
 
     pub async fn write(&self, selector: &str, text: &str) {
@@ -166,8 +176,8 @@ impl Chromium {
 
     /// Presses a key on the page.
     pub async fn press(&self, key: &str) {
-        let here = self.client.active_element().await.unwrap();
-        here.send_keys(key).await.unwrap();
+        self.insist(async || self.client.active_element().await?.send_keys(key).await)
+            .await;
     }
 
     /// What the page says.

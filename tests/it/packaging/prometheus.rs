@@ -119,8 +119,11 @@ fn expressions() -> Vec<Expression> {
     all
 }
 
+/// A metric as an expression names it, what the program says of it, and the labels that the expression uses.
+type Used<'a> = (&'a str, &'static Described, Vec<&'a str>);
+
 /// The metrics in an expression: what stands before each, the metric, and the labels that it is selected by.
-fn metrics_in(expression: &str) -> Result<Vec<(&str, &'static Described, Vec<&str>)>, String> {
+fn metrics_in(expression: &str) -> Result<Vec<Used<'_>>, String> {
     let mut found = Vec::new();
     for (at, _) in expression.match_indices("lacuna_") {
         let rest = &expression[at..];
