@@ -82,16 +82,16 @@ pub(super) fn figures(report: &Report) -> Markup {
     ];
     html! {
         h2 { "Requests" }
-        table {
+        div.wide tabindex="0" role="region" aria-label="Requests" { table {
             thead { tr { th scope="col" { "What" } th.number scope="col" { "Requests" } th scope="col" { "Which" } } }
             tbody {
                 @for (what, count, which) in rows {
                     tr { th scope="row" { (what) } td.number { (count) } td { (which) } }
                 }
             }
-        }
+        } }
         h2 { "How long it took" }
-        table {
+        div.wide tabindex="0" role="region" aria-label="How long it took" { table {
             thead { tr {
                 th scope="col" { "From the receipt" } th.number scope="col" { "Requests" }
                 @for name in ["Half", "9 of 10", "99 of 100", "Longest"] { th.number scope="col" { (name) } }
@@ -101,7 +101,7 @@ pub(super) fn figures(report: &Report) -> Markup {
                     tr { th scope="row" { (what) } td.number { (times.count) } (cells(times)) }
                 }
             }
-        }
+        } }
     }
 }
 

@@ -289,7 +289,7 @@ async fn both_ways_print_the_same() {
 }
 
 #[tokio::test]
-async fn decisions_without_a_worker_are_made_by_the_user() {
+async fn decisions_without_a_worker_are_made_by_who_is_named() {
     let policy = "[policy]\napproval = \"always\"\n";
     let (workspace, worker, base) = serving(REGISTRY, policy).await;
     let id = submit(&base, "ann@example.org").await;
@@ -317,16 +317,28 @@ async fn decisions_without_a_worker_are_made_by_the_user() {
         .await
         .expect(0);
     let placed = workspace
-        .run(&["hold", "--basis", "dispute", "--request", &id, "--json"])
+        .run(&[
+            "hold",
+            "--basis",
+            "dispute",
+            "--request",
+            &id,
+            "--actor",
+            "j.doe",
+            "--json",
+        ])
         .await
         .expect(0);
     let placed: Value = serde_json::from_str(&placed.stdout).unwrap();
     workspace
-        .run(&["release", placed["hold_id"].as_str().unwrap()])
+        .run(&["release", placed["hold_id"].as_str().unwrap(), "--actor", "j.doe"])
         .await
         .expect(0);
     let found = workspace
-        .run_with(&["search", "email", "--json"], b"ann@example.org")
+        .run_with(
+            &["search", "email", "--actor", "j.doe", "--json"],
+            b"ann@example.org",
+        )
         .await
         .expect(0);
     assert!(found.stdout.contains(&id), "{found:?}");
