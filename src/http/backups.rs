@@ -54,6 +54,11 @@ pub(super) fn calls() -> Calls {
                 .answers::<Told>(200, "It was taken in, now or before.")
                 .problem(403, "not_allowed", "The backup system is not the bearer's.")
                 .problem(
+                    403,
+                    "forged_ack",
+                    "The token is not the one of this backup system.",
+                )
+                .problem(
                     404,
                     "unknown_backup",
                     "No backup set of this name is registered for this processor.",
