@@ -107,6 +107,7 @@ pub(super) fn calls() -> Calls {
                 .answers::<Submitted>(202, "It was taken in, now or before: where its request stands.")
                 .located()
                 .problem(403, "not_allowed", "Commands of this type have a call of their own.")
+                .problem(404, "not_found", "The request that it names is not one of the bearer's.")
                 .problem(404, "unknown_request", "There is no such request.")
                 .problem(409, "conflicting_duplicate", "The same id came before with another content.")
                 .problem(409, "irreversible", "Something was sent, and cannot be called back.")

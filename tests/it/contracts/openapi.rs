@@ -211,7 +211,7 @@ async fn schemathesis_finds_nothing_in_the_real_binary() {
             "--seed",
             "1",
             "--max-time",
-            "90",
+            "50",
             "--workers",
             "1",
         ])
