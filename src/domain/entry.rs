@@ -291,7 +291,7 @@ pub enum Entry {
         /// Who.
         actor: String,
     },
-    /// Somebody who does tasks by hand was shown whom they are about.
+    /// Somebody was shown whom requests are about: to do a task by hand, or because he may look.
     IdentitiesShown {
         /// Who.
         actor: String,

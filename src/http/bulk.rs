@@ -147,6 +147,14 @@ async fn start(
 }
 
 /// Whether somebody may do this to a request: to many, it is the same right.
+pub(super) fn may(caller: &Caller, action: BulkAction) -> bool {
+    match action {
+        BulkAction::Retry | BulkAction::Waive => caller.has::<Operator>(),
+        BulkAction::Approve | BulkAction::Cancel | BulkAction::Hold => caller.has::<Compliance>(),
+    }
+}
+
+/// Refuses whoever may not, and says which role may.
 pub(super) fn check_right(api: &Api, caller: &Caller, action: BulkAction) -> Result<(), Problem> {
     match action {
         BulkAction::Retry | BulkAction::Waive => api.gatekeeper.check::<Operator>(caller),

@@ -84,7 +84,8 @@ impl Rows {
 
 /// A cell that no spreadsheet takes for a formula.
 pub(super) fn guarded(cell: &str) -> Cow<'_, str> {
-    if cell.starts_with(['=', '+', '-', '@', '\t', '\r']) {
+    // A number is none.
+    if cell.parse::<i64>().is_err() && cell.starts_with(['=', '+', '-', '@', '\t', '\r']) {
         Cow::Owned(format!("'{cell}"))
     } else {
         Cow::Borrowed(cell)
@@ -170,7 +171,8 @@ mod tests {
         for (cell, safe) in [
             ("=1+1", "'=1+1"),
             ("+49 30", "'+49 30"),
-            ("-5", "'-5"),
+            ("-5", "-5"),
+            ("-5+1", "'-5+1"),
             ("@SUM(A1)", "'@SUM(A1)"),
             ("\t=1", "'\t=1"),
             ("crm: retry", "crm: retry"),

@@ -82,7 +82,7 @@ pub(super) async fn come_back(
         return Ok(refused(&api, &browser, "/", &error));
     }
     let Some((attempt, next)) = begun(&browser.id, &back.state) else {
-        api.browsers.failures.failed(address, now);
+        // Nothing can be guessed here, and any page could have its visitors ask for this.
         let error = OidcError::Refused("this sign-in was not begun in this browser: begin again");
         return Ok(refused(&api, &browser, "/", &error));
     };
@@ -103,7 +103,10 @@ pub(super) async fn come_back(
             sign_in::begin(&api, &browser, &SessionId::random(), &caller, &holder, &next).await
         }
         Err(error) => {
-            api.browsers.failures.failed(address, now);
+            // A provider that is away is no guess of anybody's.
+            if matches!(error, OidcError::Refused(_)) {
+                api.browsers.failures.failed(address, now);
+            }
             Ok(refused(&api, &browser, &next, &error))
         }
     }

@@ -16,7 +16,12 @@ use axum::{
 use maud::{Markup, html};
 
 use super::{
-    super::{Api, auth::Reader, detail::find, query::Id},
+    super::{
+        Api,
+        auth::{Auditor, Reader},
+        detail::find,
+        query::Id,
+    },
     fault::Fault,
     identifiers,
     page::page,
@@ -125,6 +130,8 @@ fn body<R>(visitor: &Visitor<R>, shown: &Shown<'_>, said: &Markup) -> Result<Mar
     let (request, times) = (shown.request(), shown.times);
     let leaves = shown.full.read_leaves()?;
     let actions = forms::all(visitor, shown);
+    // Over the API too, what has happened and who did it is nothing for whoever sent the command.
+    let sees_all = visitor.may::<Auditor>();
     // What waits for a person's decision has it on top; else the answers come first.
     let waits_for_people = !request.gates_of_people().is_empty();
     Ok(html! {
@@ -137,13 +144,15 @@ fn body<R>(visitor: &Visitor<R>, shown: &Shown<'_>, said: &Markup) -> Result<Mar
         @if waits_for_people { (actions) }
         h2 #systems { "Systems" }
         (strip::all(visitor, shown, &courses(request, &leaves)))
-        h2 #time-line { "Time line" }
-        (life::line(shown))
-        (life::sooner(shown))
+        @if sees_all {
+            h2 #time-line { "Time line" }
+            (life::line(shown))
+            (life::sooner(shown))
+        }
         @if !waits_for_people { (actions) }
         (gates_and_holds(shown))
         (life::decisions(shown))
-        (life::history(shown))
+        @if sees_all { (life::history(shown)) }
         h2 #identifiers { "The person's identifiers" }
         p { (text(times, &capitalised(&shown.explained.identifiers.says))) "." }
         (identifiers::of_request(visitor, request.id, shown.detail.identifiers))

@@ -19,6 +19,7 @@ use super::{
         Api,
         auth::{Auditor, Compliance, Reader},
         problem::Problem,
+        requests::is_own,
         search::{look_for, of_ticket},
     },
     fault::Fault,
@@ -38,7 +39,7 @@ use crate::{
     },
     engine::OperateError,
     view::headline::headline,
-    wire::api::parse_search,
+    wire::{Rejection, api::parse_search},
 };
 
 /// How many types of identifiers one search tries that names none: each is an entry of the ledger.
@@ -64,6 +65,8 @@ struct Found {
     truncated: bool,
     /// The types of identifiers that were tried.
     tried: Vec<String>,
+    /// Those that it looked like at first, and cannot be.
+    passed_over: Vec<String>,
 }
 
 /// `POST /search`
@@ -79,9 +82,15 @@ pub(super) async fn search(
     {
         return Ok(Redirect::to(&address).into_response());
     }
-    let tenant = Tenant::new(fields.tenant.trim()).ok();
+    let tenant = match tenant_of(&fields) {
+        Ok(tenant) => tenant,
+        Err(problem) => return Ok(refused(&visitor, &fields, &problem)),
+    };
     if visitor.may::<Auditor>() && fields.kind.is_empty() && !wanted.is_empty() {
-        let requests = of_ticket(&api, &visitor.caller, tenant, wanted).await?;
+        let requests = match of_ticket(&api, &visitor.caller, tenant.clone(), wanted).await {
+            Ok(requests) => requests,
+            Err(problem) => return Ok(refused(&visitor, &fields, &problem)),
+        };
         if !requests.is_empty() {
             let found = Found {
                 requests,
@@ -91,17 +100,31 @@ pub(super) async fn search(
         }
     }
     if !visitor.may::<Compliance>() {
-        return Ok(unknown(&api, &visitor, &fields).into_response());
+        return Ok(unknown(&visitor, &fields, &Found::default()).into_response());
     }
-    match by_person(&api, &visitor, &fields, wanted).await {
+    match by_person(&api, &visitor, &fields, tenant.as_ref(), wanted).await {
         Ok(found) => Ok(shown(&api, &visitor, &fields, &found)),
-        Err(problem) => {
-            let (status, _, detail) = problem.said();
-            let said = notice("bad", &html! { p { (capitalised(detail)) "." } });
-            let body = html! { (said) (form(&visitor, &fields)) };
-            Ok((status, page(&visitor, "/requests", "Search", &body)).into_response())
-        }
+        Err(problem) => Ok(refused(&visitor, &fields, &problem)),
     }
+}
+
+/// The tenant that is named; none: all that may be seen. What cannot be one must not pass for none.
+fn tenant_of(fields: &Fields) -> Result<Option<Tenant>, Problem> {
+    let named = match fields.tenant.trim() {
+        "" => return Ok(None),
+        named => Tenant::new(named),
+    };
+    named
+        .map(Some)
+        .map_err(|_| Rejection::schema("tenant: expected the name of a tenant").into())
+}
+
+/// Why nothing was searched, and the form to say it better.
+fn refused(visitor: &Visitor<Reader>, fields: &Fields, problem: &Problem) -> Response {
+    let (status, _, detail) = problem.said();
+    let said = notice("bad", &html! { p { (capitalised(detail)) "." } });
+    let body = html! { (said) (form(visitor, fields)) };
+    (status, page(visitor, "/requests", "Search", &body)).into_response()
 }
 
 /// One is what was looked for; its address names the request and nobody. Several are listed.
@@ -115,6 +138,10 @@ fn shown(api: &Api, visitor: &Visitor<Reader>, fields: &Fields, found: &Found) -
 /// Where the page is of whatever has this id: a request, a task of one, a hold, a dead letter.
 async fn by_id(api: &Api, visitor: &Visitor<Reader>, id: Uuid) -> Result<Option<String>, Problem> {
     let (engine, caller) = (&api.engine, &visitor.caller);
+    if caller.sees_only_its_own() {
+        let is_own = is_own(engine, RequestId(id), &caller.name).await?;
+        return Ok(is_own.then(|| format!("/requests/{id}")));
+    }
     if let Some(request) = engine.request(RequestId(id)).await? {
         return Ok(caller
             .sees(&request.head.tenant)
@@ -141,6 +168,7 @@ async fn by_person(
     api: &Api,
     visitor: &Visitor<Reader>,
     fields: &Fields,
+    tenant: Option<&Tenant>,
     wanted: &str,
 ) -> Result<Found, Problem> {
     let kinds = match fields.kind.trim() {
@@ -152,8 +180,8 @@ async fn by_person(
     let mut seen = BTreeSet::new();
     for kind in kinds {
         let mut asked = json!({ "identity": { "type": kind, "value": wanted } });
-        if Tenant::new(fields.tenant.trim()).is_ok() {
-            asked["tenant"] = fields.tenant.trim().into();
+        if let Some(tenant) = tenant {
+            asked["tenant"] = tenant.as_str().into();
         }
         let parsed = parse_search(asked.to_string().as_bytes());
         let some = match parsed.map_err(Problem::from) {
@@ -163,7 +191,10 @@ async fn by_person(
         let some = match some {
             Ok(some) => some,
             // It only looked like one of this type: a phone number that is none, for instance.
-            Err(problem) if !is_named && problem.said().0.is_client_error() => continue,
+            Err(problem) if !is_named && problem.said().0.is_client_error() => {
+                found.passed_over.push(kind);
+                continue;
+            }
             Err(problem) => return Err(problem),
         };
         found.tried.push(kind);
@@ -196,14 +227,16 @@ fn kinds_of(api: &Api, wanted: &str) -> Result<Vec<String>, Problem> {
         "phone" => looks_like_phone,
         _ => !wanted.contains('@') && !looks_like_phone,
     };
-    let mut kinds: Vec<String> = known.iter().filter(fits).map(|kind| (*kind).to_owned()).collect();
-    kinds.truncate(MOST_TYPES);
+    let kinds: Vec<String> = known.iter().filter(fits).map(|kind| (*kind).to_owned()).collect();
+    if kinds.len() > MOST_TYPES {
+        return Err(Rejection::schema("type: name it, because what was typed could be of too many").into());
+    }
     Ok(kinds)
 }
 
 fn list(api: &Api, visitor: &Visitor<Reader>, fields: &Fields, found: &Found) -> Markup {
     if found.requests.is_empty() {
-        return unknown(api, visitor, fields);
+        return unknown(visitor, fields, found);
     }
     let times = Times::of(api);
     let rows: Vec<Vec<Markup>> = found
@@ -244,10 +277,13 @@ fn looked(found: &Found) -> Markup {
                 "The ledger says that you have searched (as " (found.tried.join(", ")) "), and not for whom."
             }
         }
+        @if !found.passed_over.is_empty() {
+            p.soft { "Not searched as " (found.passed_over.join(", ")) ": it cannot be one. Name the type to read why." }
+        }
     }
 }
 
-fn unknown(_: &Api, visitor: &Visitor<Reader>, fields: &Fields) -> Markup {
+fn unknown(visitor: &Visitor<Reader>, fields: &Fields, found: &Found) -> Markup {
     let hint = html! {
         "A request is found by its id or by its ticket (" code { "metadata.ticket" } " of the command), a task by its own id, and a person by one "
         "of their identifiers (e-mail, phone, customer id), as the command had it. "
@@ -259,6 +295,10 @@ fn unknown(_: &Api, visitor: &Visitor<Reader>, fields: &Fields) -> Markup {
         h1 { "Nothing was found" }
         @if visitor.may::<Compliance>() {
             (nothing("No request fits.", &hint))
+            @if found.tried.is_empty() {
+                p { strong { "No person was searched for:" } " it looks like no type of identifier that a system is asked by. Name the type below." }
+            }
+            (looked(found))
             (form(visitor, fields))
         } @else {
             (nothing("No request has this id.", &not_compliance))

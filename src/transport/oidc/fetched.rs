@@ -1,76 +1,79 @@
 //! Something that the identity provider says, read when it is needed and kept for a while.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{Arc, PoisonError, RwLock},
+    time::Duration,
+};
 
 use tokio::sync::Mutex;
 
 use super::OidcError;
 use crate::domain::time::At;
 
-/// How soon it is read again after it could not be: whoever waits for a provider that is away waits once, not in every call.
-const TRY_AGAIN: Duration = Duration::from_secs(5);
+/// How soon it is read again after it could not be: whoever waits for a provider that is away waits once, not in every call. Well
+/// beyond what one reading may take, since it counts from when that began.
+const TRY_AGAIN: Duration = Duration::from_secs(30);
 
 /// How long what was read serves a provider that is away since then.
 const STALE: Duration = Duration::from_secs(24 * 3600);
 
-/// What was read last.
+/// What was read last, and why the last reading failed.
 #[derive(Debug)]
-pub(super) struct Fetched<T>(Mutex<Last<T>>);
-
-#[derive(Debug)]
-struct Last<T> {
-    read: Option<(Arc<T>, At)>,
-    failed: Option<(OidcError, At)>,
+pub(super) struct Fetched<T> {
+    read: RwLock<Option<(Arc<T>, At)>>,
+    /// Held by whoever reads: the others wait for what he finds.
+    failed: Mutex<Option<(OidcError, At)>>,
 }
 
 impl<T> Default for Fetched<T> {
     fn default() -> Self {
-        Self(Mutex::new(Last {
-            read: None,
-            failed: None,
-        }))
+        Self {
+            read: RwLock::new(None),
+            failed: Mutex::new(None),
+        }
     }
 }
 
 impl<T> Fetched<T> {
-    /// What was read within `newer_than`; else it is read now, by one call for all that wait for it.
+    /// What was read within `newer_than`; else it is read now, by one call for all that wait for it. What is new enough waits for
+    /// nobody.
     pub(super) async fn current(
         &self,
         now: At,
         newer_than: Duration,
         read: impl Future<Output = Result<T, OidcError>>,
     ) -> Result<Arc<T>, OidcError> {
-        let mut last = self.0.lock().await;
-        if let Some((value, at)) = &last.read
-            && now.since(*at) < newer_than
-        {
-            return Ok(Arc::clone(value));
+        if let Some(value) = self.newer(now, newer_than) {
+            return Ok(value);
         }
-        if let Some((error, at)) = &last.failed
+        let mut failed = self.failed.lock().await;
+        if let Some(value) = self.newer(now, newer_than) {
+            return Ok(value);
+        }
+        if let Some((error, at)) = &*failed
             && now.since(*at) < TRY_AGAIN
         {
-            return last.stale(now).ok_or_else(|| error.clone());
+            return self.newer(now, STALE).ok_or_else(|| error.clone());
         }
         match read.await {
             Ok(value) => {
                 let value = Arc::new(value);
-                last.read = Some((Arc::clone(&value), now));
-                last.failed = None;
+                *self.read.write().unwrap_or_else(PoisonError::into_inner) = Some((Arc::clone(&value), now));
+                *failed = None;
                 Ok(value)
             }
             Err(error) => {
                 tracing::warn!(%error, "OpenID Connect");
-                last.failed = Some((error.clone(), now));
-                last.stale(now).ok_or(error)
+                *failed = Some((error.clone(), now));
+                self.newer(now, STALE).ok_or(error)
             }
         }
     }
-}
 
-impl<T> Last<T> {
-    fn stale(&self, now: At) -> Option<Arc<T>> {
-        let (value, at) = self.read.as_ref()?;
-        (now.since(*at) < STALE).then(|| Arc::clone(value))
+    fn newer(&self, now: At, than: Duration) -> Option<Arc<T>> {
+        let read = self.read.read().unwrap_or_else(PoisonError::into_inner);
+        let (value, at) = read.as_ref()?;
+        (now.since(*at) < than).then(|| Arc::clone(value))
     }
 }
 
@@ -115,7 +118,7 @@ mod tests {
         let minute = Duration::from_secs(60);
         assert!(fetched.current(at(0), minute, async { away() }).await.is_err());
         let asked = async { panic!("it was asked again at once") };
-        assert!(fetched.current(at(4), minute, asked).await.is_err());
-        assert!(fetched.current(at(5), minute, async { Ok(1) }).await.is_ok());
+        assert!(fetched.current(at(29), minute, asked).await.is_err());
+        assert!(fetched.current(at(30), minute, async { Ok(1) }).await.is_ok());
     }
 }

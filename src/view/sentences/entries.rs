@@ -237,8 +237,12 @@ fn of_others(entry: &Entry) -> Option<String> {
         Entry::LaneResumed { processor, actor, .. } => format!("{actor} had {processor} go on"),
         Entry::BrakeOn { actor, .. } => format!("{actor} stopped everything"),
         Entry::BrakeOff { actor, .. } => format!("{actor} had everything go on"),
-        Entry::IdentitiesShown { actor, .. } => {
-            format!("{actor} was shown whom it is about, to do it by hand")
+        Entry::IdentitiesShown { actor, requests } => {
+            let ids: Vec<String> = requests.iter().map(ToString::to_string).collect();
+            format!(
+                "{actor} was shown whom these requests are about: {}",
+                ids.join(", ")
+            )
         }
         Entry::Bulk {
             actor,

@@ -5,14 +5,16 @@ use std::sync::Arc;
 use axum::{extract::State, response::Response};
 use maud::{Markup, html};
 use serde::Deserialize;
+use serde_json::json;
+use sha2::{Digest as _, Sha256};
 use uuid::Uuid;
 
 use super::{
     super::{
         super::{
             Api,
-            auth::{Auditor, Caller, Compliance, Operator, Person},
-            bulk::check_right,
+            auth::{Auditor, Caller, Person},
+            bulk::{check_right, may},
             lists::{narrowed, read_filter},
             problem::Problem,
             query::Params,
@@ -55,11 +57,8 @@ pub(super) const fn verb(action: BulkAction) -> &'static str {
 
 /// What somebody may do to many requests.
 pub(super) fn allowed<R>(visitor: &Visitor<R>) -> Vec<BulkAction> {
-    let may = |action: &&BulkAction| match action {
-        BulkAction::Retry | BulkAction::Waive => visitor.may::<Operator>(),
-        BulkAction::Approve | BulkAction::Cancel | BulkAction::Hold => visitor.may::<Compliance>(),
-    };
-    BulkAction::ALL.iter().filter(may).copied().collect()
+    let is_allowed = |action: &BulkAction| may(&visitor.caller, *action);
+    BulkAction::ALL.iter().copied().filter(is_allowed).collect()
 }
 
 /// Whether somebody may change many requests at once.
@@ -126,6 +125,20 @@ pub(super) struct Fields {
 }
 
 impl Fields {
+    /// What tells an order from another one.
+    fn digest(&self) -> [u8; 16] {
+        let asked = json!([
+            self.action.as_str(),
+            self.scope,
+            self.ids,
+            self.query,
+            self.reason,
+            self.basis
+        ]);
+        let whole: [u8; 32] = Sha256::digest(asked.to_string()).into();
+        std::array::from_fn(|at| whole[at])
+    }
+
     fn order(&self, caller: &Caller) -> Result<Order, Problem> {
         let given: Vec<(String, String)> = serde_html_form::from_str(&self.query).unwrap_or_default();
         let mut params = Params::given(given, Filter::KEYS)?;
@@ -250,8 +263,8 @@ pub(super) async fn start(
     let order = fields.order(&visitor.caller)?;
     let expected = fields.expected_count;
     let bulk = api.engine.bulk();
-    // A form that is sent twice orders one job.
-    let key = fields.command_id.map(|id| (id, [0; 16]));
+    // A form that is sent twice orders one job; one that was changed in between conflicts with it.
+    let key = fields.command_id.map(|id| (id, fields.digest()));
     let job = bulk.start(&order, &visitor.caller.name, expected, key).await;
     let job = job.map_err(Problem::from)?;
     Ok(to(&format!("/bulk/{}", job.id)))

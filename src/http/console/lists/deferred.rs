@@ -35,7 +35,7 @@ use crate::{
 /// How many months the calendar shows.
 const MONTHS: usize = 12;
 /// Up to how many are counted of a month, for each reason and system.
-const COUNTED: u32 = 100_000;
+const COUNTED: u32 = 1_000;
 
 /// `GET /deferred`
 pub(super) async fn show(
@@ -63,7 +63,7 @@ pub(super) async fn show(
     let body = html! {
         h1 { "Deferred" }
         p { "What cannot be erased today wakes by itself: copies that have to grow old, what the law has us keep, what is on hold. Live systems may be clean long before." }
-        @if visitor.caller.check_unlimited().is_ok() {
+        @if visitor.caller.check_unlimited().is_ok() && !address.is_filtered() && address.get("cursor").is_empty() {
             (calendar(&api, &times).await?)
         }
         (filters(&api, &address))
@@ -109,20 +109,28 @@ async fn calendar(api: &Api, times: &Times) -> Result<Markup, Fault> {
                 @if until.is_empty() {
                     li {
                         @if *n > 0 {
-                            a.alarm href={ "/deferred?due_before=" (times.now) } { strong { (n) } (name) ": should be over" }
+                            a.alarm href={ "/deferred?due_before=" (times.now) } { strong { (number(*n)) } (name) ": should be over" }
                         } @else {
                             span { strong { "0" } (name) }
                         }
                     }
                 } @else {
                     li {
-                        @if *n > 0 { a href={ "/deferred?due_before=" (until) } { strong { (n) } (name) } }
+                        @if *n > 0 {
+                            a href={ "/deferred?due_before=" (until) } title="Everything until the end of this month" { strong { (number(*n)) } (name) }
+                        }
                         @else { span { strong { "0" } (name) } }
                     }
                 }
             }
         }
     })
+}
+
+/// A count, which may be cut off.
+fn number(n: u64) -> String {
+    let more = if n >= u64::from(COUNTED) { "+" } else { "" };
+    format!("{n}{more}")
 }
 
 /// The months from this one on, each with its beginning and its end; nothing: the calendar has ended.

@@ -69,7 +69,6 @@ const DONE: &[(&str, &str)] = &[
     ),
     ("hand-over", "Handed over."),
     ("close", "Closed."),
-    ("redrive", "Taken in again."),
 ];
 
 /// Leads back to a page after something was done there.
