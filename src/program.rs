@@ -68,6 +68,13 @@ impl Program {
         if let Err(error) = logs::init(format, named.as_deref().unwrap_or(default)) {
             return failure::finish(Err(Failure::Usage(error.to_string()))).into();
         }
+        let asks_no_worker = matches!(
+            command,
+            Command::Demo(_) | Command::Bench(_) | Command::Completions(_) | Command::Man(_)
+        );
+        if asks_no_worker && let Err(failure) = remote.refuse_options() {
+            return failure::finish(Err(failure)).into();
+        }
         match command {
             Command::Demo(args) => lab::demo::run(args),
             Command::Product(command) => failure::finish(command.run(&remote)),

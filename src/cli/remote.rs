@@ -9,7 +9,7 @@ mod client;
 use std::path::PathBuf;
 
 pub(super) use self::client::{Client, path};
-use super::{Failure, session::ConfigArg};
+use super::{Failure, output::aside, session::ConfigArg};
 use crate::config::{Config, SecretSource};
 
 /// The variables of the environment that stand in for the options.
@@ -57,17 +57,34 @@ impl RemoteArgs {
         };
         match url {
             Some(url) => Ok(Way::Remote(Box::new(self.client(&url)?))),
+            // Whoever shows a token wants to be taken for its bearer, and not for everybody.
+            None if self.token.is_some() || self.ca.is_some() => Err(Failure::Usage(
+                "--token and --ca go with the URL of a worker: --url or LACUNA_URL".to_owned(),
+            )),
             None => Ok(Way::Direct(Box::new(config.load()?))),
         }
     }
 
-    /// The configuration of a command that knows no other way.
+    /// Refuses the options for a command that works on the deployment itself. What the environment says is for the others, and so
+    /// it is said that this one does not go by it.
     pub(super) fn refuse(&self) -> Result<(), Failure> {
-        if self.url.is_none() {
+        self.refuse_options()?;
+        if environment(URL)?.is_some() {
+            aside(format_args!(
+                "note: this command works on the deployment of its configuration (--config), and not on the one at LACUNA_URL"
+            ));
+        }
+        Ok(())
+    }
+
+    /// Refuses the options for a command that asks no worker.
+    pub fn refuse_options(&self) -> Result<(), Failure> {
+        if self.url.is_none() && self.token.is_none() && self.ca.is_none() {
             return Ok(());
         }
         Err(Failure::Usage(
-            "--url: this command works on the deployment itself, by its configuration (--config)".to_owned(),
+            "--url, --token, --ca: this command asks no worker; what works on a deployment itself goes by its configuration (--config)"
+                .to_owned(),
         ))
     }
 

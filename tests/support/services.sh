@@ -8,7 +8,7 @@
 #                      what verifies signatures), LACUNA_TEST_NODE_PATH (packages of npm that verify signatures),
 #                      LACUNA_TEST_AXE (what looks whether everybody can use a page), LACUNA_TEST_OIDC_PROVIDER (a folder with
 #                      an identity provider of npm), LACUNA_TEST_CONTRACTS_PYTHON and LACUNA_TEST_ASYNCAPI_NODE_PATH (what
-#                      validates OpenAPI and AsyncAPI)
+#                      validates OpenAPI and AsyncAPI), LACUNA_TEST_CHART_PYTHON (what renders the chart), LACUNA_TEST_PROMTOOL
 #   services_watch     return when one of them has ended
 #   services_stop      stop both and remove their data; harmless when nothing runs
 #   services_report    print the log of each one that has ended by itself
@@ -116,22 +116,23 @@ ensure_contract_tools() {
   export LACUNA_TEST_ASYNCAPI_NODE_PATH="$node_home/node_modules"
   [[ ! -e $python_home/installed || ! -e $node_home/installed ]] || return 0
   python3 -c 'import ensurepip, venv' 2>/dev/null || install_packages python3-venv
+  command -v npm >/dev/null || install_packages npm
   mkdir -p "$cache_dir"
   (
     flock 9
     if [[ ! -e $python_home/installed ]]; then
-      rm -rf "$python_home"
-      python3 -m venv "$python_home"
-      "$python_home/bin/python" -m pip --quiet --disable-pip-version-check install --only-binary :all: --require-hashes \
-        --requirement "$pinned/requirements.txt"
-      touch "$python_home/installed"
+      rm -rf "$python_home" &&
+        python3 -m venv "$python_home" &&
+        "$python_home/bin/python" -m pip --quiet --disable-pip-version-check install --only-binary :all: --require-hashes \
+          --requirement "$pinned/requirements.txt" &&
+        touch "$python_home/installed" || exit
     fi
     if [[ ! -e $node_home/installed ]]; then
-      rm -rf "$node_home"
-      mkdir -p "$node_home"
-      cp "$pinned/package.json" "$pinned/package-lock.json" "$node_home/"
-      npm ci --silent --no-audit --no-fund --ignore-scripts --prefix "$node_home"
-      touch "$node_home/installed"
+      rm -rf "$node_home" &&
+        mkdir -p "$node_home" &&
+        cp "$pinned/package.json" "$pinned/package-lock.json" "$node_home/" &&
+        npm ci --silent --no-audit --no-fund --ignore-scripts --prefix "$node_home" &&
+        touch "$node_home/installed" || exit
     fi
   ) 9>"$cache_dir/contracts.lock" >&2 || die "what $pinned pins could not be installed with pip and npm (see above)"
 }
@@ -154,18 +155,19 @@ python_environment() { # variable package…
   interpreter="$cache_dir/python-$(printf '%s\n' "$@" | sha256sum | cut -c-16)/bin/python"
   [[ ! -x $interpreter ]] || return 0
   python3 -c 'import ensurepip, venv' 2>/dev/null || install_packages python3-venv
+  python3 -m pip --version >/dev/null 2>&1 || install_packages python3-pip
   mkdir -p "$cache_dir"
   (
     flock 9
     [[ ! -x $interpreter ]] || exit 0
     # Environments hold their own path, so this one is made in place; the interpreter's link comes last.
     made=${interpreter%/bin/python}
-    rm -rf "$made"
-    python3 -m venv --without-pip "$made"
-    mv "$made/bin/python" "$made/bin/python.unfinished"
-    python3 -m pip --quiet --disable-pip-version-check --python "$made/bin/python.unfinished" install \
-      --only-binary :all: "$@"
-    mv "$made/bin/python.unfinished" "$interpreter"
+    rm -rf "$made" &&
+      python3 -m venv --without-pip "$made" &&
+      mv "$made/bin/python" "$made/bin/python.unfinished" &&
+      python3 -m pip --quiet --disable-pip-version-check --python "$made/bin/python.unfinished" install \
+        --only-binary :all: "$@" &&
+      mv "$made/bin/python.unfinished" "$interpreter"
   ) 9>"$cache_dir/python.lock" >&2 || die "$* could not be installed with pip (see above)"
 }
 
@@ -182,10 +184,10 @@ ensure_promtool() {
     [[ ! -x $LACUNA_TEST_PROMTOOL ]] || exit 0
     fetched=$(mktemp -d "$cache_dir/prometheus.XXXXXX")
     trap 'rm -rf "$fetched"' EXIT
-    as_root apt-get -qq update
-    (cd "$fetched" && apt-get -qq download prometheus && dpkg-deb --extract prometheus_*.deb tree)
-    rm -rf "$cache_dir/prometheus"
-    mv "$fetched/tree" "$cache_dir/prometheus"
+    as_root apt-get -qq update &&
+      (cd "$fetched" && apt-get -qq download prometheus && dpkg-deb --extract prometheus_*.deb tree) &&
+      rm -rf "$cache_dir/prometheus" &&
+      mv "$fetched/tree" "$cache_dir/prometheus"
   ) 9>"$cache_dir/prometheus.lock" >&2 || die "promtool could not be taken out of Debian's package prometheus (see above)"
 }
 
@@ -212,8 +214,8 @@ ensure_node_packages() {
   (
     flock 9
     [[ ! -e $folder/installed ]] || exit 0
-    npm install --silent --no-audit --no-fund --no-save --prefix "$folder" "${packages[@]}"
-    touch "$folder/installed"
+    npm install --silent --no-audit --no-fund --no-save --ignore-scripts --prefix "$folder" "${packages[@]}" &&
+      touch "$folder/installed"
   ) 9>"$cache_dir/node.lock" >&2 || die "${packages[*]} could not be installed with npm (see above)"
 }
 
@@ -228,10 +230,10 @@ ensure_identity_provider() {
   (
     flock 9
     [[ ! -e $LACUNA_TEST_OIDC_PROVIDER/installed ]] || exit 0
-    mkdir -p "$LACUNA_TEST_OIDC_PROVIDER"
-    cp "$support_dir/oidc/package.json" "$lock" "$LACUNA_TEST_OIDC_PROVIDER"
-    npm ci --silent --no-audit --no-fund --prefix "$LACUNA_TEST_OIDC_PROVIDER"
-    touch "$LACUNA_TEST_OIDC_PROVIDER/installed"
+    mkdir -p "$LACUNA_TEST_OIDC_PROVIDER" &&
+      cp "$support_dir/oidc/package.json" "$lock" "$LACUNA_TEST_OIDC_PROVIDER" &&
+      npm ci --silent --no-audit --no-fund --ignore-scripts --prefix "$LACUNA_TEST_OIDC_PROVIDER" &&
+      touch "$LACUNA_TEST_OIDC_PROVIDER/installed"
   ) 9>"$cache_dir/node.lock" >&2 || die "oidc-provider could not be installed with npm (see above)"
 }
 
@@ -268,11 +270,11 @@ ensure_kafka_jars() {
     # Renamed into place when it is complete, so that an interrupted fetch is never taken for a finished one.
     fetched=$(mktemp -d "$cache_dir/kafka.XXXXXX")
     trap 'rm -rf "$fetched"' EXIT
-    cp "$pom" "$fetched/pom.xml"
-    mvn --quiet --batch-mode --strict-checksums --file "$fetched/pom.xml" \
-      dependency:copy-dependencies -DoutputDirectory="$fetched/libs"
-    rm -rf "$kafka_jars"
-    mv "$fetched" "$kafka_jars"
+    cp "$pom" "$fetched/pom.xml" &&
+      mvn --quiet --batch-mode --strict-checksums --file "$fetched/pom.xml" \
+        dependency:copy-dependencies -DoutputDirectory="$fetched/libs" &&
+      rm -rf "$kafka_jars" &&
+      mv "$fetched" "$kafka_jars"
   ) 9>"$cache_dir/kafka.lock" >&2 || die "Kafka's jars could not be fetched with Maven (see above)"
 }
 

@@ -84,7 +84,7 @@ enum Action {
         /// All open ones that were refused for this reason.
         #[arg(long, value_parser = reason)]
         reason: Option<DeadLetterReason>,
-        /// Who decides it; the user of this shell where it is absent. Over the API it is the bearer.
+        /// Who decides it; the user of this shell where it is absent.
         #[arg(long, value_name = "NAME", value_parser = name)]
         actor: Option<String>,
     },

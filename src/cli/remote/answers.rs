@@ -52,8 +52,9 @@ pub(super) fn refused(base: &str, status: StatusCode, body: &[u8]) -> Failure {
         (401, _) => Failure::Usage(format!(
             "{detail}: give the token of a bearer of [auth] with --token env:NAME or file:PATH, or in LACUNA_TOKEN"
         )),
-        (403, "forbidden") | (400 | 413 | 421 | 422, _) => Failure::Usage(detail),
-        (503, _) => Failure::Unreachable(format!("{base}: {detail}")),
+        (403, "forbidden") | (400 | 413 | 415 | 421 | 422, _) => Failure::Usage(detail),
+        // Whether it is so is not known: the worker could not say it.
+        (408 | 429 | 500..=599, _) => Failure::Unreachable(format!("{base}: {detail}")),
         // An older worker, or a path of somebody else's.
         (404, "not_found") if detail.contains("nothing at this path") => Failure::Usage(format!(
             "{base} knows no such call: is it the address of Lacuna's listener, and of this version?"
@@ -126,6 +127,18 @@ mod tests {
                 problem("unavailable", "the store cannot be used"),
                 Exit::Unreachable,
                 "store",
+            ),
+            (
+                500,
+                problem("internal", "the call failed"),
+                Exit::Unreachable,
+                "the call failed",
+            ),
+            (
+                415,
+                problem("unsupported", "expected JSON"),
+                Exit::Usage,
+                "expected JSON",
             ),
             (404, "<html>".to_owned(), Exit::Usage, "is not the API"),
             (502, "<html>".to_owned(), Exit::Unreachable, "502"),
