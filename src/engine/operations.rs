@@ -21,7 +21,7 @@ use crate::{
         body::Body,
         command::Decision,
         ids::{CommandId, RequestId, TaskId, Tenant},
-        request::{Context, Request},
+        request::{Context, Request, operate::DecisionError},
         task_ids::request_candidates,
         words::DeadLetterReason,
     },
@@ -67,11 +67,24 @@ pub struct By<'a> {
     pub actor: &'a str,
     /// The key of the call, where it has one; without it, a repeat is another decision.
     pub once: Option<&'a Once>,
+    /// Whether only what was given up is meant: the decision was taken about many tasks, and some time ago.
+    pub only_given_up: bool,
+}
+
+impl<'a> By<'a> {
+    /// Somebody, with the key of the call.
+    pub const fn with_key(actor: &'a str, once: Option<&'a Once>) -> Self {
+        Self {
+            actor,
+            once,
+            only_given_up: false,
+        }
+    }
 }
 
 impl<'a> From<&'a str> for By<'a> {
     fn from(actor: &'a str) -> Self {
-        Self { actor, once: None }
+        Self::with_key(actor, None)
     }
 }
 
@@ -84,7 +97,11 @@ impl Operations<'_> {
         by: impl Into<By<'a>>,
         reason: Option<&str>,
     ) -> Result<(Request, Effects), OperateError> {
-        let By { actor, once } = by.into();
+        let By {
+            actor,
+            once,
+            only_given_up,
+        } = by.into();
         let (request, ordinal) = self.shared.find_task(id).await?;
         let name = match decision {
             TaskDecision::Retry => "retry",
@@ -92,9 +109,14 @@ impl Operations<'_> {
         };
         let note = serde_json::json!({ "task": ordinal, "by": actor, "decision": name, "reason": reason });
         let note = note.to_string();
-        let decision = |request: &mut Request, context: &Context<'_>| match decision {
-            TaskDecision::Retry => request.retry(ordinal, actor, context),
-            TaskDecision::Waive => request.waive(ordinal, actor, context),
+        let decision = |request: &mut Request, context: &Context<'_>| {
+            if only_given_up && !request.is_given_up(ordinal, context.now) {
+                return Err(DecisionError::WrongState);
+            }
+            match decision {
+                TaskDecision::Retry => request.retry(ordinal, actor, context),
+                TaskDecision::Waive => request.waive(ordinal, actor, context),
+            }
         };
         self.decide("operate", request.id, &note, once, &decision).await
     }
@@ -106,7 +128,7 @@ impl Operations<'_> {
         by: impl Into<By<'a>>,
         reason: Option<&str>,
     ) -> Result<(Request, Effects), OperateError> {
-        let By { actor, once } = by.into();
+        let By { actor, once, .. } = by.into();
         let note = serde_json::json!({ "by": actor, "decision": "cancel", "reason": reason }).to_string();
         let cancel = |request: &mut Request, context: &Context<'_>| request.cancel(Some(actor), context);
         let done = self.decide("cancel", id, &note, once, &cancel).await;
@@ -131,7 +153,7 @@ impl Operations<'_> {
         &self,
         id: RequestId,
         decision: &Decision,
-        By { actor, once }: By<'_>,
+        By { actor, once, .. }: By<'_>,
         note: Option<&str>,
     ) -> Result<(Request, Effects), OperateError> {
         let bodies = self.shared.store.bodies(&[id]).await?;

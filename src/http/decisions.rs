@@ -211,10 +211,7 @@ pub(super) async fn carry_out(
     caller.check_command(&api.engine, id, decision.name()).await?;
     let note = note.as_ref().map(SubjectData::expose);
     let once = repeats::of_request(api, caller, headers, (decision.name(), id), bytes).await?;
-    let by = operations::By {
-        actor: &caller.name,
-        once: once.as_ref(),
-    };
+    let by = operations::By::with_key(&caller.name, once.as_ref());
     let (request, emission) = match api
         .engine
         .operations()

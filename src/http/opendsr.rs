@@ -243,10 +243,7 @@ pub(super) async fn cancel(
     let request = own_request(&api, &caller, id).await?;
     // What is cancelled already is so: a controller whose answer was lost asks again.
     if request.life.status != Status::Cancelled {
-        let by = operations::By {
-            actor: &caller.name,
-            once: None,
-        };
+        let by = operations::By::with_key(&caller.name, None);
         let done = api
             .engine
             .operations()

@@ -244,10 +244,7 @@ pub(super) async fn withdraw(
         api::parse_reason(bytes).inspect_err(|rejection| count_unreadable(&api.engine, rejection))?;
     caller.check_command(&api.engine, id, "cancel").await?;
     let once = repeats::of_request(api, caller, headers, ("cancel", id), bytes).await?;
-    let by = operations::By {
-        actor: &caller.name,
-        once: once.as_ref(),
-    };
+    let by = operations::By::with_key(&caller.name, once.as_ref());
     let done = api
         .engine
         .operations()

@@ -337,10 +337,7 @@ pub(super) async fn carry_out(
         TaskDecision::Waive => ("waive", Some(api::parse_required_reason(bytes)?)),
     };
     let once = repeats::of_task(api, caller, headers, (name, id), bytes).await?;
-    let by = operations::By {
-        actor: &caller.name,
-        once: once.as_ref(),
-    };
+    let by = operations::By::with_key(&caller.name, once.as_ref());
     let (request, emission) = match api
         .engine
         .operations()

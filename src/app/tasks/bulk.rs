@@ -29,6 +29,8 @@ pub(in crate::app) struct Bulk {
     owner: Uuid,
     /// Whether requests of an earlier version may lack what lists need.
     unfilled: bool,
+    /// Whether the last turn found nothing to do.
+    is_idle: bool,
     /// When old jobs were looked for last.
     forgot: Option<Stopwatch>,
 }
@@ -40,6 +42,7 @@ impl Bulk {
             relay,
             owner,
             unfilled: true,
+            is_idle: true,
             forgot: None,
         }
     }
@@ -66,7 +69,11 @@ impl Periodic for Bulk {
 
     /// With the size of a turn it bounds how many changes are made a second.
     fn every(&self) -> Duration {
-        Duration::from_millis(200)
+        if self.is_idle {
+            Duration::from_secs(1)
+        } else {
+            Duration::from_millis(200)
+        }
     }
 
     async fn end(&mut self) -> Result<(), DeliveryError> {
@@ -80,9 +87,11 @@ impl Periodic for Bulk {
         }
         let now = engine.trusted_now().await?;
         let Some(mut claimed) = engine.bulk().claim(self.owner, now, now.plus(LEASE)).await? else {
+            self.is_idle = !self.unfilled;
             self.forget_old().await?;
             return Ok(Next::Rest);
         };
+        self.is_idle = false;
         let turn = Stopwatch::start();
         let mut failed = None;
         loop {

@@ -16,6 +16,9 @@ use crate::{
 /// How often a gauge is read. Prometheus asks every 15 s or more seldom, and somebody who watches should see what happens.
 const EVERY: Duration = Duration::from_secs(1);
 
+/// How often due work is counted.
+const DUE_EVERY: Duration = Duration::from_secs(5);
+
 /// How many times longer than its query took a gauge rests: what is read slowly must not be read all the time.
 const REST: u32 = 10;
 
@@ -73,6 +76,8 @@ impl Periodic for Gauges {
         let least = match self.group {
             // They look back over days and weeks, and nobody waits for that to change.
             GaugeGroup::Lanes | GaugeGroup::Backups => LONGEST_REST,
+            // It looks at many rows, and whoever starts workers by it asks every half a minute.
+            GaugeGroup::Due => DUE_EVERY,
             _ => EVERY,
         };
         (self.took * REST).clamp(least, LONGEST_REST)

@@ -71,8 +71,12 @@ impl Request {
 
     /// Refuses to have its rows deleted before their time, where somebody still needs them.
     pub fn check_forgettable(&self, context: &Context<'_>) -> Result<(), DecisionError> {
-        let why = if !self.life.status.is_final() {
+        // One that was merged is closed once the request that covers it is: until then it may have to go on alone.
+        let why = if !self.life.status.is_final() || self.life.completed_at.is_none() {
             "it is not closed"
+        } else if self.bookkeeping.followers > 0 && (self.is_withdrawn() || self.life.live_clean_at.is_none())
+        {
+            "requests that were merged into it may have to go on without it, and read here that they have to"
         } else if self.is_held(context) {
             "a legal hold covers it"
         } else if self.can_be_named(context) {

@@ -67,9 +67,10 @@ impl Rules {
     /// Whether the grace window would be open until the deadline of a request of now, or longer. The configuration is
     /// refused where that could be so under a regime of the table; a count such as `days:1` only a command knows.
     fn grace_consumes(&self, regime: &Regime, reason: Reason, terms: &Terms, now: At) -> bool {
-        let until = self.window_of(reason, now, &self.calendar.zone);
         matches!(regime, Regime::Counted(_))
-            && until.is_some_and(|until| until >= terms.respond_by.after(now, &self.calendar).unrolled)
+            && self
+                .window_of(reason, now, &self.calendar.zone)
+                .is_some_and(|until| until >= terms.respond_by.after(now, &self.calendar).unrolled)
     }
 
     /// Until when a request of now can be withdrawn before its first dispatch; `None`: it is sent at once. Whoever is erased

@@ -75,6 +75,22 @@ impl Request {
         Ok(())
     }
 
+    /// Whether a task waits for an operator: it was given up, what was promised did not come, or its topic never takes it. What waits
+    /// for a date that the law gives does not.
+    pub fn is_given_up(&self, ordinal: u16, now: At) -> bool {
+        match &self.task(ordinal).state {
+            TaskState::Abandoned { .. } => true,
+            TaskState::Accepted { expected_by, .. } | TaskState::Attesting { expected_by, .. } => {
+                *expected_by <= now
+            }
+            TaskState::Undeliverable {
+                why: Undelivered::TooLarge { .. },
+                ..
+            } => true,
+            _ => false,
+        }
+    }
+
     /// Has a task done again, as a new generation.
     pub fn retry(
         &mut self,

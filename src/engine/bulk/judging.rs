@@ -8,7 +8,6 @@ use crate::{
         command::Decision,
         ids::{ProcessorId, RequestId},
         request::{Context, Request, operate::DecisionError},
-        task::{TaskState, Undelivered},
         words::BulkAction,
     },
     engine::{
@@ -259,18 +258,8 @@ fn tasks<T>(
 ) -> Result<Vec<Option<u16>>, String> {
     let is_meant = |ordinal: &u16| {
         let task = request.task(*ordinal);
-        let waits = match &task.state {
-            TaskState::Abandoned { .. } => true,
-            TaskState::Accepted { expected_by, .. } | TaskState::Attesting { expected_by, .. } => {
-                *expected_by <= context.now
-            }
-            TaskState::Undeliverable {
-                why: Undelivered::TooLarge { .. },
-                ..
-            } => true,
-            _ => false,
-        };
-        waits && processor.is_none_or(|processor| *processor == task.processor)
+        request.is_given_up(*ordinal, context.now)
+            && processor.is_none_or(|processor| *processor == task.processor)
     };
     let mut refused = None;
     let mut possible = Vec::new();

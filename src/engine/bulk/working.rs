@@ -44,6 +44,29 @@ pub struct Claimed {
     made: Vec<BulkItem>,
 }
 
+/// Why a change was not made.
+enum Unmade {
+    /// Something failed.
+    Failed(EngineError),
+    /// It may not be, for people.
+    Because(String),
+}
+
+impl From<OperateError> for Unmade {
+    fn from(error: OperateError) -> Self {
+        match error {
+            OperateError::Engine(error) => Self::Failed(error),
+            other => Self::Because(other.to_string()),
+        }
+    }
+}
+
+impl From<EngineError> for Unmade {
+    fn from(error: EngineError) -> Self {
+        Self::Failed(error)
+    }
+}
+
 /// What came of a change.
 #[derive(Debug)]
 pub struct Worked {
@@ -122,17 +145,7 @@ impl Bulk<'_> {
     }
 
     async fn make(self, claimed: &Claimed, item: BulkItem) -> Result<(BulkItem, Effects), EngineError> {
-        let Some(request) = self.shared.request(item.request_id).await? else {
-            return Ok((
-                refused(item, "there is no such request".to_owned()),
-                Effects::default(),
-            ));
-        };
-        let done = match claimed.job.action {
-            BulkAction::Hold => self.hold(claimed, &item, &request).await?,
-            _ => self.decide(claimed, &item, &request).await,
-        };
-        match done {
+        match self.change(claimed, &item).await {
             Ok(emission) => Ok((
                 BulkItem {
                     outcome: BulkOutcome::Done,
@@ -141,14 +154,23 @@ impl Bulk<'_> {
                 },
                 emission,
             )),
-            Err(OperateError::Engine(error)) if error.is_outage() => Err(error),
-            Err(OperateError::Engine(error)) => {
+            Err(Unmade::Failed(error)) if error.is_outage() => Err(error),
+            Err(Unmade::Failed(error)) => {
                 // It must not keep the others from their turn, and somebody has to look at it.
                 tracing::error!(job = %claimed.job.id, request = %item.request_id, %error, "a change of a job failed");
                 let why = "it failed; the log of the worker says why".to_owned();
                 Ok((refused(item, why), Effects::default()))
             }
-            Err(error) => Ok((refused(item, error.to_string()), Effects::default())),
+            Err(Unmade::Because(why)) => Ok((refused(item, why), Effects::default())),
+        }
+    }
+
+    async fn change(self, claimed: &Claimed, item: &BulkItem) -> Result<Effects, Unmade> {
+        let request = self.shared.request(item.request_id).await?;
+        let request = request.ok_or(OperateError::Unknown("request"))?;
+        match claimed.job.action {
+            BulkAction::Hold => self.hold(claimed, item, &request).await,
+            _ => Ok(self.decide(claimed, item, &request).await?),
         }
     }
 
@@ -162,8 +184,8 @@ impl Bulk<'_> {
         let job = &claimed.job;
         let once = self.once(job, item, request);
         let by = By {
-            actor: &job.actor,
-            once: Some(&once),
+            only_given_up: true,
+            ..By::with_key(&job.actor, Some(&once))
         };
         let reason = claimed.said.reason.as_deref();
         let operations = self.shared.operations();
@@ -191,12 +213,7 @@ impl Bulk<'_> {
     }
 
     /// A hold of its own, by the name of the change: placed twice it is the same one.
-    async fn hold(
-        self,
-        claimed: &Claimed,
-        item: &BulkItem,
-        request: &Request,
-    ) -> Result<Result<Effects, OperateError>, EngineError> {
+    async fn hold(self, claimed: &Claimed, item: &BulkItem, request: &Request) -> Result<Effects, Unmade> {
         let id = key_of(claimed.job.id, item);
         let body = json!({
             "command_id": id.0, "hold_id": id.0, "tenant": request.head.tenant, "request_id": request.id,
@@ -207,10 +224,11 @@ impl Bulk<'_> {
         let prepared = parse_hold(body.to_string().as_bytes(), &envelope, &claimed.job.actor)
             .and_then(|parsed| intake.prepare_parsed(parsed));
         let taken = intake.take_in(&[Arrival::of_call_result(prepared)]).await?;
-        Ok(match taken.verdicts.into_iter().next() {
-            Some(Verdict::Refused(_)) | None => Err(OperateError::Unknown("request to hold")),
+        match taken.verdicts.into_iter().next() {
+            Some(Verdict::Refused(rejection)) => Err(Unmade::Because(rejection.detail)),
             Some(_) => Ok(taken.emission),
-        })
+            None => Err(OperateError::Unknown("request to hold").into()),
+        }
     }
 
     /// What tells this change from every other one: it is made once, whoever makes it.

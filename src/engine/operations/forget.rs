@@ -3,7 +3,7 @@
 use async_trait::async_trait;
 
 use crate::{
-    domain::{entry::Entry, ids::RequestId},
+    domain::{entry::Entry, ids::RequestId, request::operate::DecisionError},
     engine::{
         Engine, EngineError, OperateError,
         batch::{Batch, last_word},
@@ -61,7 +61,15 @@ impl UnitOfWork<'static> for Forget<'_> {
         touched.trail.entries.push(Entry::ActedBy {
             actor: self.actor.to_owned(),
         });
-        batch.purge(|_, _| true);
+        let mut has_news = false;
+        batch.purge(|_, has_changed| {
+            has_news |= has_changed;
+            !has_changed
+        });
+        if has_news {
+            let why = "something new is known of it, which is taken in first: ask again in a moment";
+            return Err(DecisionError::NotNow(why).into());
+        }
         let words = suppressed.iter().map(|key| last_word(*key, inputs.now));
         batch.changes.last_words = words.collect();
         Ok(Decision::Write(()))

@@ -126,7 +126,7 @@ async fn what_its_topic_does_not_confirm_is_asked_about(fixture: Fixture) {
     // It had arrived after all.
     let (verdict, _) = world.settle(&engine, &answer(asked.task("crm"), "absent")).await;
     assert!(matches!(verdict, AckVerdict::Counted { .. }));
-    assert_eq!(proof(&world).await, Some(Proof::Erased));
+    assert_eq!(proof(&world).await, Some(Proof::NotFound));
     let (verdict, _) = world.settle(&engine, &answer(&task, "erased")).await;
     assert_eq!(verdict, AckVerdict::Repeated);
     world.check().await;

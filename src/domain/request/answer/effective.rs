@@ -7,7 +7,7 @@ use crate::domain::{
     ids::Label,
     method::{is_pseudonymisation, is_same},
     registry::{EvidenceField, Processor},
-    task::{Purpose, Task},
+    task::Task,
     time::At,
     words::{Action, Proof},
 };
@@ -60,11 +60,8 @@ pub(super) fn effective<'a>(
         Answer::Anonymized if names(evidence).is_some_and(is_pseudonymisation) => Proof::Pseudonymised,
         Answer::Anonymized => Proof::Anonymized,
         Answer::NotFound => Proof::NotFound,
-        // What it was sent to erase is gone, as at the end of a term: it does not count as a person whom it never knew.
-        Answer::Absent => match task.purpose {
-            Purpose::Check { proved, .. } => proved.unwrap_or(Proof::Erased),
-            _ => Proof::NotFound,
-        },
+        // Also where an answer was lost: nobody has said that anything was erased, and it may never have been asked.
+        Answer::Absent => Proof::NotFound,
     };
     // Only a destroyed key makes copies unreadable that are still there; with anything else they have to grow old.
     let by_key = || names(evidence) == Some(CRYPTO_ERASE);
@@ -85,8 +82,7 @@ pub(super) fn effective<'a>(
         lacks_evidence(processor, evidence)
             || !(asked_for_key || is_by_one_of(&processor.require_method, evidence))
     };
-    let names_no_method = matches!(answer, Answer::NotFound | Answer::Absent);
-    if !names_no_method && registered.is_some_and(lacks) {
+    if proof != Proof::NotFound && registered.is_some_and(lacks) {
         return Effective::Failed(None);
     }
     Effective::Success(proof)

@@ -74,12 +74,12 @@ fn a_lost_answer_is_asked_about_before_it_is_sent_again() {
 }
 
 #[test]
-fn absent_after_a_lost_answer_settles_it_as_erased() {
+fn absent_after_a_lost_answer_settles_it_as_not_found() {
     let mut bench = sent();
     lose(&mut bench);
     next_asks(&mut bench);
     bench.answer(0, Answer::Absent).unwrap();
-    assert_eq!(done(&bench), Some(Proof::Erased));
+    assert_eq!(done(&bench), Some(Proof::NotFound));
     assert_eq!(bench.answer(0, Answer::Absent), Ok(Taken::Repeated));
     assert_eq!(bench.request.life.status, Status::Completed);
 }
