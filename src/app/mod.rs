@@ -57,6 +57,7 @@ use crate::{
         batch_processor::{Backups, Intake, Settle, Work},
         client::Cluster,
         producer::Producer,
+        redriver::Redriver,
         routing::{Routing, Topics},
         stage::Stage,
     },
@@ -333,6 +334,7 @@ impl Starting<'_> {
         .admitting(self.admission.clone())
         .signing(self.signer.clone())
         .hearing(Arc::clone(&self.controller))
+        .republishing(Arc::new(Redriver::new(self.cluster.clone())))
         .comparing(config.registry.path.clone());
         let serving = http::serve(&config.http, state, self.relay.shutdown.clone())
             .await

@@ -5,6 +5,8 @@
 //! asks for an erasure is never dropped: its row stays for ever, and its payload until somebody has closed it, unless its topic
 //! has brought so many of them that the store would fill; then its place is kept, where its topic has it.
 
+pub mod redriving;
+
 use std::{
     collections::{BTreeSet, HashMap},
     sync::{Arc, Mutex, PoisonError},
@@ -12,6 +14,7 @@ use std::{
 
 use uuid::Uuid;
 
+use self::redriving::{NotRedriven, Redriven, Republish};
 use super::{Engine, EngineError, use_cases::Retention};
 use crate::{
     domain::{
@@ -157,6 +160,16 @@ impl Engine {
             .close_dead_letter(id, DeadLetterState::Closed, note, now)
             .await?;
         Ok(self.store.dead_letter(id).await?.map(|letter| (letter, closed)))
+    }
+
+    /// Publishes a message that could not be taken in to its topic again. `note`: who decided it, and why.
+    pub async fn redrive(
+        &self,
+        publisher: &dyn Republish,
+        id: Uuid,
+        note: &str,
+    ) -> Result<Redriven, NotRedriven> {
+        redriving::redrive(self.store.as_ref(), &self.vault, publisher, id, note).await
     }
 }
 

@@ -24,12 +24,18 @@ use super::{
 };
 use crate::{
     domain::{
+        backup::earlier,
+        calendar::Period,
         time::At,
         words::{CommandKind, DeadLetterReason},
     },
+    engine::letters::redriving::{NotRedriven, Redriven},
     store::{DeadLetter, DeadLetterFilter},
-    view::dead_letter::DeadLetterView,
-    wire::{api::parse_required_reason, schemas::bodies},
+    view::dead_letter::{DeadLetterView, RedrivenView, why_without_payload},
+    wire::{
+        api::{parse_reason, parse_required_reason},
+        schemas::bodies,
+    },
 };
 
 /// How many letters one call looks at.
@@ -50,9 +56,18 @@ pub(super) fn calls() -> Calls {
                     "erasures",
                     "Only commands to erase or to anonymize: what is still owed to somebody.",
                 )
+                .query::<Period>("older_than", "Only those that were refused at least so long ago.")
                 .paged()
                 .answers::<Page<DeadLetterView<'_>>>(200, "A page of open ones.")
                 .or_csv()
+        })
+        .post("/v1/dead-letters/{id}/redrive", redrive, |call| {
+            call.says("Publishes the original bytes of a dead letter to their topic again")
+                .optional_body::<bodies::ReasonBody>()
+                .answers::<RedrivenView<'_>>(200, "It is published again, and confirmed.")
+                .problem(409, "closed", "It is not open any more.")
+                .problem(409, "not_kept", "Nothing is kept of what it says.")
+                .problem(409, "no_topic", "Its topic is not there any more.")
         })
         .post("/v1/dead-letters/{id}/close", close, |call| {
             call.says("Closes a dead letter: nothing is to be done about it")
@@ -66,17 +81,25 @@ pub(super) fn calls() -> Calls {
 pub(super) struct Wanted {
     pub(super) reason: Option<DeadLetterReason>,
     pub(super) erasures: bool,
+    /// Refused at this time, or before it.
+    before: Option<At>,
     limit: usize,
     after: Option<Uuid>,
 }
 
 impl Wanted {
     /// What its query may have.
-    pub(super) const KEYS: &'static [&'static str] = &["reason", "erasures", "limit", "cursor"];
+    pub(super) const KEYS: &'static [&'static str] = &["reason", "erasures", "older_than", "limit", "cursor"];
 
     /// Reads it.
-    pub(super) fn read(mut params: Params, caller: &Caller) -> Result<Self, Problem> {
+    pub(super) fn read(api: &Api, mut params: Params, caller: &Caller) -> Result<Self, Problem> {
+        let older = params.take("older_than", "a length of time, such as 12h or 7d", |text| {
+            Period::parse(text).ok()
+        });
+        let now = api.engine.clock.now();
         let wanted = Self {
+            // Counted back from now, so a month's length may differ by a day or two from where it is counted forward.
+            before: older.map(|older| earlier(now, older.add_to(now, &api.engine.zone()).since(now))),
             reason: params.take("reason", "a reason of dead letters", DeadLetterReason::parse),
             erasures: params.flag("erasures").unwrap_or(false),
             limit: params.limit(),
@@ -104,9 +127,15 @@ impl Wanted {
                 after: self.after,
                 limit: CHUNK,
             };
-            let next = api.engine.dead_letters(filter).await?;
+            let mut next = api.engine.dead_letters(filter).await?;
             ended = next.len() < CHUNK as usize;
             scanned += next.len();
+            // They come in the order of their times: after one that is too young there is none that is old enough.
+            if let Some(before) = self.before {
+                let old = next.partition_point(|letter| letter.at <= before);
+                ended |= old < next.len();
+                next.truncate(old);
+            }
             self.after = next.last().map(|letter| letter.id).or(self.after);
             let is_wanted = |letter: &DeadLetter| {
                 self.reason.is_none_or(|reason| reason == letter.reason)
@@ -171,7 +200,7 @@ pub(super) async fn list(
 ) -> Result<Response, Problem> {
     let mut params = Params::read(&uri, &[Wanted::KEYS, &["format"]].concat())?;
     let as_csv = csv::is_wanted(&mut params, &headers);
-    let mut wanted = Wanted::read(params, &caller)?;
+    let mut wanted = Wanted::read(&api, params, &caller)?;
     if as_csv {
         return Ok(wanted.into_csv(api));
     }
@@ -180,6 +209,69 @@ pub(super) async fn list(
     let items = found.iter().map(|letter| raw(&DeadLetterView::of(letter, now)));
     let items = items.collect::<Result<Vec<_>, _>>()?;
     Ok(Json(Page { items, next_cursor }).into_response())
+}
+
+/// `POST /v1/dead-letters/{id}/redrive`
+pub(super) async fn redrive(
+    State(api): State<Arc<Api>>,
+    By { caller, .. }: By<Operator>,
+    Id(id): Id<Uuid>,
+    Payload(bytes): Payload,
+) -> Result<Json<Box<RawValue>>, Problem> {
+    let Redriven { letter, place } = send_again(&api, id, &caller, &bytes).await?;
+    let view = RedrivenView {
+        letter: DeadLetterView::of(&letter, api.engine.clock.now()),
+        redriven_to: place,
+    };
+    Ok(Json(raw(&view)?))
+}
+
+/// Redrives a letter, whichever door the decision came through.
+pub(super) async fn send_again(
+    api: &Api,
+    id: Uuid,
+    caller: &Caller,
+    bytes: &[u8],
+) -> Result<Redriven, Problem> {
+    let note = match parse_reason(bytes)? {
+        Some(reason) => format!("{}: {reason}", caller.name),
+        None => caller.name.to_string(),
+    };
+    caller.check_unlimited()?;
+    let publisher = api.republish.as_deref().ok_or_else(|| {
+        Problem::unavailable("this worker publishes nothing: redrive it where commands are taken in")
+    })?;
+    let redriven = api.engine.redrive(publisher, id, &note).await;
+    redriven.map_err(|error| not_redriven(id, error))
+}
+
+fn not_redriven(id: Uuid, error: NotRedriven) -> Problem {
+    let conflict = |code, detail: String| Problem::new(StatusCode::CONFLICT, code, detail);
+    match error {
+        NotRedriven::Unknown => Problem::unknown("dead letter"),
+        NotRedriven::NotOpen(_) | NotRedriven::Raced { .. } => conflict("closed", error.to_string()),
+        NotRedriven::NotKept(letter) => conflict(
+            "not_kept",
+            format!(
+                "nothing is kept of what it says: {}",
+                why_without_payload(&letter)
+            ),
+        ),
+        NotRedriven::NotPublished { source, .. } if source.is_missing_topic() => {
+            conflict("no_topic", source.into_inner().to_string())
+        }
+        NotRedriven::NotPublished { source, .. } => {
+            tracing::warn!(letter = %id, error = &source as &dyn std::error::Error, "a dead letter is not redriven");
+            Problem::unavailable(
+                "it was not published, or nobody knows: Kafka does not confirm it. It stays open; try again later",
+            )
+        }
+        NotRedriven::Headers(_) => {
+            tracing::error!(letter = %id, %error, "a dead letter is not redriven");
+            Problem::internal()
+        }
+        NotRedriven::Engine(error) => error.into(),
+    }
 }
 
 /// `POST /v1/dead-letters/{id}/close`
@@ -201,6 +293,7 @@ pub(super) async fn shut(
     bytes: &[u8],
 ) -> Result<(DeadLetter, At), Problem> {
     let reason = parse_required_reason(bytes)?;
+    caller.check_unlimited()?;
     let now = api.engine.trusted_now().await?;
     let note = format!("{}: {reason}", caller.name);
     let closed = api.engine.close_dead_letter(id, &note, now).await?;

@@ -76,7 +76,7 @@ use self::{
 use crate::{
     config::{Auth, Http, Tls},
     domain::time::At,
-    engine::{Engine, effects::Effects},
+    engine::{Engine, effects::Effects, letters::redriving::Republish},
     telemetry::readiness::Readiness,
     transport::opendsr::{Signer, controller::Controller},
 };
@@ -96,6 +96,7 @@ pub struct State {
     signer: Option<Arc<Signer>>,
     controller: Option<Arc<Controller>>,
     registry_file: Option<PathBuf>,
+    republish: Option<Arc<dyn Republish>>,
 }
 
 impl State {
@@ -118,7 +119,15 @@ impl State {
             signer: None,
             controller: None,
             registry_file: None,
+            republish: None,
         }
+    }
+
+    /// With what publishes messages again that could not be taken in.
+    #[must_use]
+    pub fn republishing(mut self, republish: Arc<dyn Republish>) -> Self {
+        self.republish = Some(republish);
+        self
     }
 
     /// With the registry file of this worker, which people compare with the active revision.
@@ -181,6 +190,8 @@ struct Api {
     controller: Option<Arc<Controller>>,
     /// The registry file of this worker.
     registry_file: Option<PathBuf>,
+    /// What publishes messages again that could not be taken in.
+    republish: Option<Arc<dyn Republish>>,
     /// Where others reach this listener, without a slash at its end.
     public_url: String,
     commands: Batcher<Commands>,
@@ -205,6 +216,7 @@ pub async fn serve(config: &Http, state: State, shutdown: CancellationToken) -> 
         signer,
         controller,
         registry_file,
+        republish,
     } = state;
     let admission = match admission {
         Some(admission) => admission,
@@ -233,6 +245,7 @@ pub async fn serve(config: &Http, state: State, shutdown: CancellationToken) -> 
         signer,
         controller,
         registry_file,
+        republish,
         public_url,
         commands,
         acks,

@@ -29,6 +29,7 @@ pub mod positions;
 pub mod producer;
 mod producers;
 pub mod publish;
+pub mod redriver;
 pub mod routing;
 mod sizes;
 pub mod stage;

@@ -55,6 +55,16 @@ impl<'a> DeadLetterView<'a> {
     }
 }
 
+/// A message that could not be taken in and was published again.
+#[derive(Debug, Serialize, schemars::JsonSchema)]
+pub struct RedrivenView<'a> {
+    /// As it is now.
+    #[serde(flatten)]
+    pub letter: DeadLetterView<'a>,
+    /// Where its message lies now: topic/partition/offset.
+    pub redriven_to: String,
+}
+
 /// Why nothing is kept of what the message said.
 pub const fn why_without_payload(letter: &DeadLetter) -> &'static str {
     match letter.state {

@@ -84,7 +84,10 @@ enum Action {
         /// All open ones that were refused for this reason.
         #[arg(long, value_parser = reason)]
         reason: Option<DeadLetterReason>,
-        /// Who decides it; the user of this shell where it is absent.
+        /// Why it is done now; kept in the clear, so no identifiers.
+        #[arg(long, value_name = "TEXT", value_parser = clap::builder::NonEmptyStringValueParser::new())]
+        note: Option<String>,
+        /// Who decides it; the user of this shell where it is absent. Over the API it is the bearer.
         #[arg(long, value_name = "NAME", value_parser = name)]
         actor: Option<String>,
     },
@@ -130,10 +133,16 @@ pub fn run(args: Args, door: &RemoteArgs) -> Result<Exit, Failure> {
             config,
             ids,
             reason,
+            note,
             actor,
         } => {
-            door.refuse()?;
-            redrive::run(&config.load()?, &ids, reason, &actor_or_user(actor))
+            let wanted = redrive::Wanted {
+                ids,
+                reason,
+                actor,
+                note,
+            };
+            redrive::run(&door.way(&config)?, wanted)
         }
         Action::Close {
             config,
@@ -267,16 +276,14 @@ fn unknown(id: Uuid) -> Failure {
     ))
 }
 
-/// The sealed payload, where there is one.
-fn sealed(letter: &DeadLetter) -> Result<&[u8], Failure> {
-    letter.sealed.as_deref().ok_or_else(|| {
-        Failure::NotSo(format!(
-            "dead letter {} has no payload here: {}; the message lies at {}, as long as that topic keeps it",
-            letter.id,
-            why_without_payload(letter),
-            place(letter)
-        ))
-    })
+/// Nothing is kept of what it says.
+fn without_payload(letter: &DeadLetter) -> Failure {
+    Failure::NotSo(format!(
+        "dead letter {} has no payload here: {}; the message lies at {}, as long as that topic keeps it",
+        letter.id,
+        why_without_payload(letter),
+        place(letter)
+    ))
 }
 
 fn show(config: &Config, id: Uuid, reveal: bool) -> Result<Exit, Failure> {
@@ -285,7 +292,9 @@ fn show(config: &Config, id: Uuid, reveal: bool) -> Result<Exit, Failure> {
     let mut out = Out::stdout();
     if reveal {
         // What is not there is said before the keys are asked for.
-        sealed(&letter)?;
+        if letter.sealed.is_none() {
+            return Err(without_payload(&letter));
+        }
         let vault = session::vault(config)?;
         let metrics = Metrics::new().map_err(AppError::from)?;
         let shown = block_on(async {

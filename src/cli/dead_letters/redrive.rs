@@ -1,56 +1,39 @@
-//! `lacuna dead-letters redrive`: publishes original bytes to the topic that they came from.
-//!
-//! A letter is marked only after the broker has confirmed it. A crash in between leaves it open, and a second redrive
-//! of the same command changes nothing.
+//! `lacuna dead-letters redrive`: publishes original bytes to the topic that they came from, or has a worker do it.
 
-use std::collections::BTreeSet;
-
+use serde_json::json;
 use uuid::Uuid;
 
-use super::{every, not_open, sealed, unknown};
+use super::{Exit, Failure, every, not_open, unknown, without_payload};
 use crate::{
+    app::AppError,
     cli::{
-        Exit, Failure,
+        fields::text,
         output::Out,
-        session::{self, block_on},
+        remote::{Client, Way, path, refuse_actor},
+        session::{self, actor_or_user, block_on},
     },
     config::Config,
     domain::words::DeadLetterReason,
-    kafka::publish::{Outgoing, Publisher},
-    store::{DeadLetter, DeadLetterState, Store},
-    vault::Vault,
-    wire::KeptHeaders,
+    engine::letters::redriving::{NotRedriven, redrive},
+    kafka::{KafkaError, redriver::Redriver},
 };
 
-/// Runs it.
-pub(super) fn run(
-    config: &Config,
-    ids: &[Uuid],
-    reason: Option<DeadLetterReason>,
-    actor: &str,
-) -> Result<Exit, Failure> {
-    let cluster = session::cluster(config)?;
-    let vault = session::vault(config)?;
+/// Which letters, and who decides it.
+pub(super) struct Wanted {
+    pub(super) ids: Vec<Uuid>,
+    pub(super) reason: Option<DeadLetterReason>,
+    pub(super) actor: Option<String>,
+    /// Why, in the words of whoever decides.
+    pub(super) note: Option<String>,
+}
+
+/// Runs it. Each is done by itself: what went through is told, also where a later one fails.
+pub(super) fn run(way: &Way, wanted: Wanted) -> Result<Exit, Failure> {
     let mut out = Out::stdout();
-    let failures = block_on(async {
-        let store = session::open_store(config).await?;
-        let (letters, mut failures) = wanted(store.as_ref(), ids, reason).await?;
-        if letters.is_empty() {
-            return Ok(failures);
-        }
-        let topics: BTreeSet<String> = letters
-            .iter()
-            .map(|letter| letter.origin.topic.to_string())
-            .collect();
-        let publisher = Publisher::connect(&cluster, topics).await?;
-        for letter in &letters {
-            match redrive(store.as_ref(), &vault, &publisher, letter, actor).await {
-                Ok(place) => out.line(format_args!("redriven {} {place}", letter.id))?,
-                Err(failure) => failures.push(failure),
-            }
-        }
-        Ok(failures)
-    })?;
+    let failures = match way {
+        Way::Direct(config) => here(config, wanted, &mut out)?,
+        Way::Remote(worker) => ask(worker, wanted, &mut out)?,
+    };
     out.end()?;
     if failures.is_empty() {
         Ok(Exit::Ok)
@@ -59,77 +42,72 @@ pub(super) fn run(
     }
 }
 
-/// The open letters that were asked for, and what is wrong with the others.
-async fn wanted(
-    store: &dyn Store,
-    ids: &[Uuid],
-    reason: Option<DeadLetterReason>,
-) -> Result<(Vec<DeadLetter>, Vec<Failure>), Failure> {
-    let ids = match reason {
-        Some(reason) => {
-            let open = every(store, true).await?;
-            open.into_iter()
-                .filter(|letter| letter.reason == reason)
-                .map(|letter| letter.id)
-                .collect()
-        }
-        None => ids.to_vec(),
-    };
-    let (mut letters, mut failures) = (Vec::new(), Vec::new());
-    for id in ids {
-        match store.dead_letter(id).await? {
-            None => failures.push(unknown(id)),
-            Some(letter) if letter.state != DeadLetterState::Open => failures.push(not_open(&letter)),
-            Some(letter) => letters.push(letter),
-        }
-    }
-    Ok((letters, failures))
+fn said(out: &mut Out, id: impl std::fmt::Display, place: &str) -> Result<(), Failure> {
+    out.line(format_args!("redriven {id} {place}"))
 }
 
-async fn redrive(
-    store: &dyn Store,
-    vault: &Vault,
-    publisher: &Publisher,
-    letter: &DeadLetter,
-    actor: &str,
-) -> Result<String, Failure> {
-    let plain = vault.open_dead_letter(sealed(letter)?)?;
-    let headers = headers_of(vault, letter)?;
-    let pairs = headers
-        .iter()
-        .map(|(name, value)| (name.as_str(), value.as_str()));
-    let message = Outgoing {
-        topic: &letter.origin.topic,
-        key: None,
-        headers: pairs.collect(),
-        payload: &plain,
-    };
-    let place = publisher.send(&message).await?.confirmed().await?;
-    let at = format!("{}/{}/{}", letter.origin.topic, place.partition, place.offset);
-    let note = format!("{actor}: redriven to {at}");
-    // The store's own time: this machine's may be wrong.
-    if !store
-        .close_dead_letter(letter.id, DeadLetterState::Redriven, &note, store.now().await?)
-        .await?
-    {
-        return Err(Failure::NotSo(format!(
-            "dead letter {} was published again to {at}, but was no longer {} by then: somebody else decided about it",
-            letter.id,
-            DeadLetterState::Open.as_str()
-        )));
-    }
-    Ok(at)
-}
-
-/// The headers that say what it is: a command may have its id there.
-fn headers_of(vault: &Vault, letter: &DeadLetter) -> Result<Vec<(String, String)>, Failure> {
-    let Some(sealed) = &letter.headers else {
-        return Ok(Vec::new());
-    };
-    KeptHeaders::read(&vault.open_dead_letter(sealed)?).map_err(|_| {
-        Failure::NotSo(format!(
-            "the headers that are kept with dead letter {} cannot be read: nothing was published",
-            letter.id
-        ))
+fn here(config: &Config, wanted: Wanted, out: &mut Out) -> Result<Vec<Failure>, Failure> {
+    let redriver = Redriver::new(session::cluster(config)?);
+    let vault = session::vault(config)?;
+    let actor = actor_or_user(wanted.actor);
+    let note = wanted
+        .note
+        .map_or_else(|| actor.clone(), |why| format!("{actor}: {why}"));
+    block_on(async {
+        let store = session::open_store(config).await?;
+        let ids = match wanted.reason {
+            Some(reason) => {
+                let open = every(store.as_ref(), true).await?.into_iter();
+                open.filter(|letter| letter.reason == reason)
+                    .map(|letter| letter.id)
+                    .collect()
+            }
+            None => wanted.ids,
+        };
+        let mut failures = Vec::new();
+        for id in ids {
+            match redrive(store.as_ref(), &vault, &redriver, id, &note).await {
+                Ok(redriven) => said(out, id, &redriven.place)?,
+                Err(error) => failures.push(failed(id, error)),
+            }
+        }
+        Ok(failures)
     })
+}
+
+fn failed(id: Uuid, error: NotRedriven) -> Failure {
+    match error {
+        NotRedriven::Unknown => unknown(id),
+        NotRedriven::NotOpen(letter) => not_open(&letter),
+        NotRedriven::NotKept(letter) => without_payload(&letter),
+        NotRedriven::Engine(error) => AppError::from(error).into(),
+        NotRedriven::NotPublished { source, .. } => match source.into_inner().downcast::<KafkaError>() {
+            Ok(error) => (*error).into(),
+            Err(error) => Failure::NotSo(error.to_string()),
+        },
+        error @ (NotRedriven::Headers(_) | NotRedriven::Raced { .. }) => Failure::NotSo(error.to_string()),
+    }
+}
+
+fn ask(worker: &Client, wanted: Wanted, out: &mut Out) -> Result<Vec<Failure>, Failure> {
+    refuse_actor(wanted.actor.as_deref())?;
+    let ids: Vec<String> = match wanted.reason {
+        Some(reason) => {
+            let query = [("reason", reason.to_string())];
+            let (open, _) = worker.list(&path(&["dead-letters"]), &query, usize::MAX)?;
+            open.iter().map(|letter| text(letter, "id")).collect()
+        }
+        None => wanted.ids.iter().map(ToString::to_string).collect(),
+    };
+    let body = wanted
+        .note
+        .map_or_else(|| json!({}), |reason| json!({ "reason": reason }));
+    let mut failures = Vec::new();
+    for id in ids {
+        match worker.post(&path(&["dead-letters", &id, "redrive"]), &body) {
+            Ok(redriven) => said(out, id, &text(&redriven, "redriven_to"))?,
+            Err(failure) => failures.push(failure),
+        }
+    }
+    Ok(failures)
 }

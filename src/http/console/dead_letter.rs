@@ -26,7 +26,7 @@ use super::{
     page::page,
     parts::{
         badge, facts, flash,
-        form::{Action, action_form, body},
+        form::{Action, Reason, action_form, body},
         not_done,
         times::Times,
     },
@@ -36,13 +36,14 @@ use super::{
 use crate::{
     domain::words::{CommandKind, DeadLetterReason},
     store::{DeadLetter, DeadLetterState},
-    view::dead_letter::DeadLetterView,
+    view::dead_letter::{DeadLetterView, why_without_payload},
 };
 
 /// The page and what can be done on it.
 pub(super) fn routes() -> Router<Arc<Api>> {
     Router::new()
         .route("/dead-letters/{id}", get(show))
+        .route("/dead-letters/{id}/redrive", post(redrive))
         .route("/dead-letters/{id}/close", post(close))
 }
 
@@ -63,6 +64,20 @@ async fn show(
     render(&api, &visitor, id, &flash::of(&headers)).await
 }
 
+/// `POST /dead-letters/{id}/redrive`
+async fn redrive(
+    State(api): State<Arc<Api>>,
+    visitor: Visitor<Operator>,
+    Id(id): Id<Uuid>,
+    Posted(form): Posted<Fields>,
+) -> Result<Response, Fault> {
+    let bytes = body(&[("reason", &form.reason)]);
+    match dead_letters::send_again(&api, id, &visitor.caller, &bytes).await {
+        Ok(_) => Ok(flash::back(&format!("/dead-letters/{id}"), "redrive")),
+        Err(problem) => failed(&api, &visitor, id, &problem).await,
+    }
+}
+
 /// `POST /dead-letters/{id}/close`
 async fn close(
     State(api): State<Arc<Api>>,
@@ -71,7 +86,6 @@ async fn close(
     Posted(form): Posted<Fields>,
 ) -> Result<Response, Fault> {
     let bytes = body(&[("reason", &form.reason)]);
-    visitor.caller.check_unlimited()?;
     match dead_letters::shut(&api, id, &visitor.caller, &bytes).await {
         Ok(_) => Ok(flash::back(&format!("/dead-letters/{id}"), "close")),
         Err(problem) => failed(&api, &visitor, id, &problem).await,
@@ -120,10 +134,13 @@ async fn render<R>(api: &Api, visitor: &Visitor<R>, id: Uuid, said: &Markup) -> 
         @if visitor.may::<Operator>() && is_open {
             h2 #actions { "What you can do" }
             div.actions {
+                @if letter.sealed.is_some() { (redrive_form(visitor, &times, id)) }
                 (close_form(visitor, &times, id, &letter))
             }
-            p.soft {
-                "Where its cause is mended, it is taken in again by " code { "lacuna dead-letters redrive " (id) } "."
+            @if letter.sealed.is_none() {
+                p.soft {
+                    "It cannot be redriven from here: " (why_without_payload(&letter)) ". Its topic has it as long as that keeps messages."
+                }
             }
         }
     };
@@ -169,6 +186,19 @@ const fn advice(reason: DeadLetterReason) -> &'static str {
             "The program failed at it. Its log says where: report it, and redrive it after an update."
         }
     }
+}
+
+fn redrive_form<R>(visitor: &Visitor<R>, times: &Times, id: Uuid) -> Markup {
+    let path = format!("/dead-letters/{id}/redrive");
+    let preview = html! {
+        p {
+            "The same bytes are published to its topic once more, and taken in like any other message. Where the cause is not mended, \
+             they come back as another dead letter. A command that was taken in meanwhile is not carried out twice."
+        }
+    };
+    let mut action = Action::new("redrive", &path, "Redrive it", preview);
+    action.reason = Reason::Welcome;
+    action_form(visitor, times, &action, "")
 }
 
 fn close_form<R>(visitor: &Visitor<R>, times: &Times, id: Uuid, letter: &DeadLetter) -> Markup {

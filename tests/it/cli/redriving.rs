@@ -82,3 +82,83 @@ async fn redriven_command_keeps_id_from_headers() {
     let stderr = String::from_utf8(output.stderr).unwrap();
     assert!(output.status.success() && !stderr.contains("canary"), "{stderr}");
 }
+
+#[tokio::test]
+async fn a_worker_redrives_and_closes_for_who_asks() {
+    let (workspace, worker, api, prefix) = serving(REGISTRY, "").await;
+    let commands = format!("{prefix}.commands");
+    let cluster = Cluster {
+        servers: service("LACUNA_TEST_KAFKA"),
+        properties: BTreeMap::new(),
+        embedded: false,
+    };
+    let publisher = Publisher::connect(&cluster, BTreeSet::from([commands.clone()]))
+        .await
+        .unwrap();
+    let message = Outgoing {
+        topic: &commands,
+        key: None,
+        headers: Vec::new(),
+        payload: b"{\"canary\"",
+    };
+    publisher.send(&message).await.unwrap().confirmed().await.unwrap();
+    // Nobody needs the configuration or the keyring for it.
+    let door = ["--url", &api.0];
+    let list = [&["dead-letters", "list", "--json"], &door[..]].concat();
+    let open = |done: &Done| -> Option<Value> {
+        let letters: Vec<Value> = done
+            .stdout
+            .lines()
+            .map(|line| serde_json::from_str(line).unwrap())
+            .collect();
+        (letters.len() == 1).then(|| letters[0].clone())
+    };
+    let first = open(&until(&workspace, &list, |done| open(done).is_some()).await).unwrap();
+    let first = first["id"].as_str().unwrap().to_owned();
+    let redrive = [
+        &[
+            "dead-letters",
+            "redrive",
+            &first,
+            "--note",
+            "the producer is mended",
+        ],
+        &door[..],
+    ]
+    .concat();
+    let Done { stdout, .. } = workspace.run(&redrive).await.expect(0);
+    assert!(
+        stdout.starts_with(&format!("redriven {first} {commands}/")),
+        "{stdout}"
+    );
+    let Done { stderr, .. } = workspace.run(&redrive).await.expect(1);
+    assert!(stderr.contains("is redriven already"), "{stderr}");
+    // Still no JSON, so it comes back, and all of a reason can be meant.
+    let again = |done: &Done| open(done).is_some_and(|letter| letter["id"] != first.as_str());
+    until(&workspace, &list, again).await;
+    let by_reason = [&["dead-letters", "redrive", "--reason", "not_json"], &door[..]].concat();
+    let Done { stdout: second, .. } = workspace.run(&by_reason).await.expect(0);
+    assert_eq!(second.lines().count(), 1, "{second}");
+    let third = open(
+        &until(&workspace, &list, |done| {
+            open(done).is_some_and(|letter| !second.contains(letter["id"].as_str().unwrap()))
+        })
+        .await,
+    )
+    .unwrap();
+    let third = third["id"].as_str().unwrap();
+    let close = [
+        &["dead-letters", "close", third, "--reason", "sent correctly"],
+        &door[..],
+    ]
+    .concat();
+    workspace.run(&close).await.expect(0);
+    let Done { stdout, .. } = workspace.run(&list).await.expect(0);
+    assert_eq!(stdout, "");
+    let named = [&["dead-letters", "redrive", third, "--actor", "eve"], &door[..]].concat();
+    workspace.run(&named).await.expect(2);
+    signal(&worker, "-TERM").await;
+    let output = worker.wait_with_output().await.unwrap();
+    let stderr = String::from_utf8(output.stderr).unwrap();
+    assert!(output.status.success() && !stderr.contains("canary"), "{stderr}");
+}

@@ -262,4 +262,19 @@ impl Site {
         let id = list["items"][0][name].as_str();
         id.unwrap_or_else(|| panic!("{path} is empty: {list}")).to_owned()
     }
+
+    /// The id of the first item of a list, once that is another one.
+    pub async fn next(&self, path: &str, name: &str, before: &str) -> String {
+        let start = lacuna::clock::Stopwatch::start();
+        loop {
+            let (_, list) = self.call(Method::GET, OPERATOR, path, None).await;
+            if let Some(id) = list["items"][0][name].as_str()
+                && id != before
+            {
+                return id.to_owned();
+            }
+            assert!(start.elapsed() < PATIENCE, "{path}: nothing new came: {list}");
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+    }
 }

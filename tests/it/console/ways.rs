@@ -53,6 +53,7 @@ async fn why_is_fays_request_not_done(site: &Site, browser: &Chromium) {
     browser.says("1 task given up").await;
     browser.open(&site.page_of("fay")).await;
     browser.says("Erased everywhere but ads; all its attempts have failed, and an operator has to retry or waive it").await;
+    browser.says("The last try failed: answered 500").await;
     // Compliance decides about requests; what a task needs is an operator's affair, so there is no button for it.
     assert_eq!(browser.count("form[data-action=retry]").await, 0);
 }
@@ -141,7 +142,7 @@ async fn an_operator_keeps_the_work_going() {
     a_lane_is_paused_and_resumed(&site, &browser).await;
     the_brake_is_seen_on_every_page(&browser).await;
     a_task_is_done_by_hand(&site, &browser).await;
-    a_dead_letter_is_opened_and_closed(&site, &browser).await;
+    a_dead_letter_is_opened_redriven_and_closed(&site, &browser).await;
     keys_lead_through_pages(&browser).await;
     browser.client.close().await.unwrap();
 }
@@ -208,13 +209,19 @@ async fn a_task_is_done_by_hand(site: &Site, browser: &Chromium) {
     assert_eq!(site.request("hal").await["status"], "completed");
 }
 
-async fn a_dead_letter_is_opened_and_closed(site: &Site, browser: &Chromium) {
+async fn a_dead_letter_is_opened_redriven_and_closed(site: &Site, browser: &Chromium) {
     let letter = site.first("/v1/dead-letters", "id").await;
     browser.open(&format!("/dead-letters/{letter}")).await;
     browser.says("nobody is carrying it out").await;
     browser.act("original", "").await;
     browser.says("\"identities\":[]").await;
     browser.open(&format!("/dead-letters/{letter}")).await;
+    browser.act("redrive", "to see whether it is taken now").await;
+    browser.says("Published again, and confirmed.").await;
+    assert_eq!(browser.count("form[data-action]").await, 0, "it is decided");
+    // It is as wrong as before, so it comes back.
+    let again = site.next("/v1/dead-letters", "id", &letter).await;
+    browser.open(&format!("/dead-letters/{again}")).await;
     browser.act("close", "sent again under a new id").await;
     browser.says("Somebody has closed it.").await;
 }

@@ -11,7 +11,11 @@ use lacuna::{
     clock::{Clock, ManualClock},
     config::{Config, registry_file},
     domain::time::At,
-    engine::{Engine, effects::Effects},
+    engine::{
+        Engine,
+        effects::Effects,
+        letters::redriving::{NotPublished, Original, Republish},
+    },
     http,
     store::{Exclusive, Store, StoreOptions, sqlite::SqliteStore},
     telemetry::{freshness::GaugeGroup, metrics::Metrics, readiness::Readiness},
@@ -86,8 +90,32 @@ pub struct Api {
     pub finished: Option<JoinHandle<std::io::Result<()>>>,
     /// Everything that was answered, for the test that looks for subject data.
     pub answers: Mutex<String>,
+    /// What was redriven.
+    pub redriven: Arc<Topics>,
     emitted: Arc<Mutex<Vec<Value>>>,
     _folder: tempfile::TempDir,
+}
+
+/// The topics of a broker that is not there: what is redriven to them can be seen.
+#[derive(Debug, Default)]
+pub struct Topics {
+    /// Each message's topic, headers and bytes.
+    pub taken: Mutex<Vec<(String, Vec<(String, String)>, String)>>,
+    /// Why nothing is taken just now, and whether that is because there is no such topic.
+    pub refusing: Mutex<Option<(&'static str, bool)>>,
+}
+
+#[async_trait::async_trait]
+impl Republish for Topics {
+    async fn publish_again(&self, message: &Original) -> Result<String, NotPublished> {
+        if let Some((why, missing_topic)) = *self.refusing.lock().unwrap() {
+            return Err(NotPublished::new(std::io::Error::other(why), missing_topic));
+        }
+        let mut taken = self.taken.lock().unwrap();
+        let text = String::from_utf8(message.payload.to_vec()).unwrap();
+        taken.push((message.topic.clone(), message.headers.clone(), text));
+        Ok(format!("{}/0/{}", message.topic, taken.len() + 99))
+    }
 }
 
 /// An answer.
@@ -213,6 +241,7 @@ async fn start_signing(http: &str, auth: bool, registry: &str, signer: Option<Ar
     let emitted = Arc::new(Mutex::new(Vec::new()));
     tokio::spawn(catch(receiver, Arc::clone(&emitted)));
     let (readiness, shutdown) = (Readiness::default(), CancellationToken::new());
+    let redriven = Arc::<Topics>::default();
     let state = http::State::new(
         Arc::clone(&engine),
         sender,
@@ -220,7 +249,8 @@ async fn start_signing(http: &str, auth: bool, registry: &str, signer: Option<Ar
         config.auth.clone(),
         &config.kafka.topics.tasks_prefix,
     )
-    .signing(signer.clone());
+    .signing(signer.clone())
+    .republishing(Arc::clone(&redriven) as _);
     if signer.is_some() {
         engine.tell_controllers();
     }
@@ -236,6 +266,7 @@ async fn start_signing(http: &str, auth: bool, registry: &str, signer: Option<Ar
         shutdown,
         finished: Some(tokio::spawn(serving.finished)),
         answers: Mutex::default(),
+        redriven,
         emitted,
         _folder: folder,
     }

@@ -39,7 +39,7 @@ pub(super) async fn show(
     let (address, times) = (Address::read(&uri), Times::of(&api));
     let mut params = address.params(Wanted::KEYS, &times)?;
     let as_csv = csv::is_asked(&mut params);
-    let mut wanted = Wanted::read(params, &visitor.caller)?;
+    let mut wanted = Wanted::read(&api, params, &visitor.caller)?;
     if as_csv {
         return Ok(wanted.into_csv(api));
     }
@@ -63,6 +63,7 @@ pub(super) async fn show(
         p { "Messages that could not be taken in, the oldest first. One that asked for an erasure is a duty that nobody carries out: correct it upstream, or redrive it." }
         ul.counts.no-print aria-label="Often looked for" {
             (preset(&address, &of(&[("erasures", "true")]), "asked for an erasure", None))
+            (preset(&address, &of(&[("older_than", "1d")]), "older than a day", None))
             (preset(&address, &of(&[]), "all that are open", None))
         }
         details.box.no-print open[address.is_filtered()] {

@@ -68,6 +68,10 @@ const DONE: &[(&str, &str)] = &[
         "Refused. The task needs an operator's decision now.",
     ),
     ("hand-over", "Handed over."),
+    (
+        "redrive",
+        "Published again, and confirmed. It is taken in like any other message: look at the request that it is about.",
+    ),
     ("close", "Closed."),
 ];
 
