@@ -21,6 +21,7 @@ pub mod opendsr;
 pub mod position;
 pub mod preview;
 pub mod processor;
+pub mod proofs;
 pub mod registry;
 pub mod report;
 pub mod request;

@@ -25,7 +25,7 @@ use crate::{
         masking::mask_of,
         questions::FullRequest,
     },
-    view::{explanation::Explanation, sentences::outlook},
+    view::{explanation::Explanation, proofs::Proofs, sentences::outlook},
 };
 
 /// Arguments of `lacuna explain`.
@@ -82,7 +82,10 @@ fn read(config: &Config, id: RequestId) -> Result<Value, Failure> {
     })?;
     let context = knowledge.context();
     let bodies = &config.policy.complaint_bodies;
-    let mut explained = Explanation::of(&full, decisions, keys, &context, bodies)?;
+    let tries = keys
+        .map(|vault| Proofs::of(&full, vault).tries())
+        .unwrap_or_default();
+    let mut explained = Explanation::of(&full, decisions, &tries, keys, &context, bodies)?;
     let sealed = vault.err().filter(|_| !explained.decisions.is_empty());
     explained
         .warnings

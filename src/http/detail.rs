@@ -16,9 +16,10 @@ use super::{
 };
 use crate::{
     domain::ids::RequestId,
-    engine::questions::FullRequest,
+    engine::{Engine, questions::FullRequest},
     view::{
         explanation::Explanation,
+        proofs::{Proofs, Tries},
         request::{DetailParts, RequestDetail},
     },
 };
@@ -46,17 +47,28 @@ pub(super) async fn explain(
     let full = find(&api, &caller, id).await?;
     let engine = &api.engine;
     let decisions = engine.decisions_of(&full).await?;
+    let tries = tries_of(engine, &caller, &full);
     let explained = engine.with_context(|context| {
         let bodies = engine.complaint_bodies();
         raw(&Explanation::of(
             &full,
             decisions,
+            &tries,
             Some(&engine.vault),
             context,
             bodies,
         )?)
     })??;
     Ok(Json(explained))
+}
+
+/// Why tries have failed, for who may see what others have written.
+pub(super) fn tries_of(engine: &Engine, caller: &Caller, full: &FullRequest) -> Tries {
+    if caller.sees_no_free_text() {
+        Tries::default()
+    } else {
+        Proofs::of(full, &engine.vault).tries()
+    }
 }
 
 /// `GET /v1/requests/{id}`

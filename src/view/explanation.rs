@@ -6,6 +6,7 @@ use serde::Serialize;
 
 use super::{
     headline::headline,
+    proofs::Tries,
     request::{identifiers, warnings},
     sentences::{entries, outlook},
 };
@@ -119,10 +120,12 @@ pub struct Explanation<'a> {
 }
 
 impl<'a> Explanation<'a> {
-    /// Of a request. `decisions`: who decided what; `vault`: without it, what lies sealed is left out.
+    /// Of a request. `decisions`: who decided what; `tries`: why tries have failed; `vault`: without it, what lies sealed is left
+    /// out.
     pub fn of(
         full: &'a FullRequest,
         decisions: Vec<DecisionView>,
+        tries: &Tries,
         vault: Option<&Vault>,
         context: &Context<'a>,
         complaint_bodies: &'a ComplaintBodies,
@@ -145,7 +148,7 @@ impl<'a> Explanation<'a> {
             decisions,
             before_anything_is_sent: openers.collect(),
             ahead: ahead(request, !gates.is_empty(), context),
-            to_finish_sooner: needs(request, context),
+            to_finish_sooner: needs(request, tries, context),
             identifiers: IdentifiersView {
                 now: identifiers(request, context),
                 says: outlook::identifiers(request, &best, context),
@@ -185,7 +188,7 @@ fn ahead<'a>(request: &'a Request, is_gated: bool, context: &Context<'a>) -> Vec
     ahead.collect()
 }
 
-fn needs<'a>(request: &'a Request, context: &Context<'a>) -> Vec<NeedView<'a>> {
+fn needs<'a>(request: &'a Request, tries: &Tries, context: &Context<'a>) -> Vec<NeedView<'a>> {
     let needs = request
         .needs(context)
         .into_iter()
@@ -193,7 +196,10 @@ fn needs<'a>(request: &'a Request, context: &Context<'a>) -> Vec<NeedView<'a>> {
             processor: &request.task(ordinal).processor,
             task_id: request.task_id(ordinal),
             task: outlook::name(request, ordinal),
-            says: outlook::needed(&need, request, ordinal, context),
+            says: match tries.said_of(request, ordinal) {
+                Some(said) => format!("{}; {said}", outlook::needed(&need, request, ordinal, context)),
+                None => outlook::needed(&need, request, ordinal, context),
+            },
         });
     needs.collect()
 }

@@ -1,28 +1,25 @@
 //! One request, as people see it: its status, each task with its proof, and why it is not done yet.
 
-use std::collections::HashMap;
-
 use serde::Serialize;
 
 use super::{
     headline::headline,
     hold::CoveringHold,
+    proofs::{Proofs, Tries},
     sentences::{Sentence, why_not_done},
-    task::{EvidenceView, ProvedTask, TaskView},
+    task::{ProvedTask, TaskView},
 };
 use crate::{
     domain::{
         body::Body,
-        note::{Note, Proof},
         request::{Check, Context, Request, refusal::ComplaintBodies},
         time::At,
         words::{Reason, Why},
     },
     engine::{
         EngineError,
-        decisions::{DecisionView, notes_of},
+        decisions::DecisionView,
         identifying::warnings_of_stored,
-        masking::mask_of,
         questions::FullRequest,
         status::{LanesNow, status_message},
     },
@@ -123,13 +120,25 @@ impl<'a> RequestDetail<'a> {
         context: &Context<'_>,
     ) -> Result<Self, EngineError> {
         let request = full.request();
-        let mut evidence = evidence_of(full, parts.vault, parts.free_text);
+        let proofs = Proofs::of(full, parts.vault);
+        let tries = if parts.free_text {
+            proofs.tries()
+        } else {
+            Tries::default()
+        };
+        let mut evidence = proofs.evidence();
         let task_list = request.ordinals().map(|ordinal| ProvedTask {
             task: TaskView::now(request, ordinal, parts.lanes),
-            evidence: evidence.remove(&ordinal),
+            evidence: evidence.remove(&ordinal).map(|shown| {
+                if parts.free_text {
+                    shown
+                } else {
+                    shown.without_message()
+                }
+            }),
         });
         let holds = context.facts.holds().on_request(request, context.registry);
-        let sentences = why_not_done(request, context);
+        let sentences = why_not_done(request, &tries, context);
         let to_do = sentences.iter().filter(|sentence| sentence.is_to_do);
         Ok(Self {
             to_do: to_do.map(|sentence| sentence.text.clone()).collect(),
@@ -246,38 +255,4 @@ fn gates(request: &Request, now: At) -> Vec<Gate> {
     .into_iter()
     .flatten()
     .collect()
-}
-
-/// What the tasks' answers have brought, by the place of the task: of the current generation the latest.
-fn evidence_of(full: &FullRequest, vault: &Vault, free_text: bool) -> HashMap<u16, EvidenceView> {
-    let request = full.request();
-    let mask = mask_of(vault, full);
-    let mut found = HashMap::new();
-    for leaf in &full.leaves {
-        let notes = notes_of(vault, request.id, leaf, &mask);
-        let proofs = notes.into_iter().filter_map(|note| match note {
-            Note::Proof(proof) => Some(proof),
-            Note::Said(_) => None,
-        });
-        for Proof {
-            brought_by,
-            statement,
-            ..
-        } in proofs
-        {
-            let task = request.tasks.get(usize::from(brought_by.ordinal));
-            if task.is_some_and(|task| task.generation == brought_by.generation)
-                && let Some(shown) = EvidenceView::of(statement)
-            {
-                found.insert(brought_by.ordinal, shown);
-            }
-        }
-    }
-    if !free_text {
-        return found
-            .into_iter()
-            .map(|(ordinal, shown)| (ordinal, shown.without_message()))
-            .collect();
-    }
-    found
 }

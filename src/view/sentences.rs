@@ -4,6 +4,7 @@
 pub mod entries;
 pub mod outlook;
 
+use super::proofs::Tries;
 use crate::domain::{
     ids::ProcessorId,
     registry::ConfirmBy,
@@ -42,7 +43,7 @@ impl Sentence {
 }
 
 /// "Why is it not done yet?", a sentence each, with no subject data.
-pub fn why_not_done(request: &Request, context: &Context<'_>) -> Vec<Sentence> {
+pub fn why_not_done(request: &Request, tries: &Tries, context: &Context<'_>) -> Vec<Sentence> {
     if let (Some(following), None) = (&request.life.following, request.life.completed_at) {
         let leader = following.leader;
         return vec![Sentence::for_information(format!(
@@ -63,7 +64,7 @@ pub fn why_not_done(request: &Request, context: &Context<'_>) -> Vec<Sentence> {
     sentences.extend(
         request
             .ordinals()
-            .filter_map(|ordinal| of_task(request, ordinal, context)),
+            .filter_map(|ordinal| of_task(request, ordinal, tries, context)),
     );
     sentences
 }
@@ -115,7 +116,7 @@ fn of_gate(gate: ClosedGate) -> Sentence {
     }
 }
 
-fn of_task(request: &Request, ordinal: u16, context: &Context<'_>) -> Option<Sentence> {
+fn of_task(request: &Request, ordinal: u16, tries: &Tries, context: &Context<'_>) -> Option<Sentence> {
     let is_to_do = request.needs_somebody(ordinal, context);
     let to_do = || to_do(request, ordinal, context);
     let text = is_to_do.then(to_do).flatten();
@@ -124,7 +125,17 @@ fn of_task(request: &Request, ordinal: u16, context: &Context<'_>) -> Option<Sen
         text +=
             &format!(" A backup.rotated event with oldest_retained_at of {past} or later proves it as well.");
     }
+    if let Some(said) = tries.said_of(request, ordinal) {
+        text += &format!(" {}.", capitalised(&said));
+    }
     Some(Sentence { text, is_to_do })
+}
+
+fn capitalised(text: &str) -> String {
+    let mut letters = text.chars();
+    letters
+        .next()
+        .map_or_else(String::new, |first| first.to_uppercase().chain(letters).collect())
 }
 
 /// What somebody has to do about a task that does not go on by itself.

@@ -19,7 +19,7 @@ use super::{
     super::{
         Api,
         auth::{Auditor, Reader},
-        detail::find,
+        detail::{find, tries_of},
         query::Id,
     },
     fault::Fault,
@@ -77,6 +77,7 @@ async fn render<R>(api: &Api, visitor: &Visitor<R>, id: RequestId, said: &Markup
         Some(stored) => Body::unpack(&stored.body).map_err(EngineError::from)?.submitter,
         None => None,
     };
+    let tries = tries_of(engine, &visitor.caller, &full);
     let lanes = engine.lanes_now();
     let body = engine.with_context(|context| -> Result<Markup, EngineError> {
         // A tenant's days may begin elsewhere than the controller's.
@@ -93,7 +94,7 @@ async fn render<R>(api: &Api, visitor: &Visitor<R>, id: RequestId, said: &Markup
         let detail = RequestDetail::of(&full, parts, context)?;
         let vault = Some(&engine.vault);
         let bodies = engine.complaint_bodies();
-        let explained = Explanation::of(&full, decisions.clone(), vault, context, bodies)?;
+        let explained = Explanation::of(&full, decisions.clone(), &tries, vault, context, bodies)?;
         let shown = Shown {
             api,
             full: &full,

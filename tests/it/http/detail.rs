@@ -190,6 +190,57 @@ async fn what_needs_attention_says_what_somebody_has_to_do() {
 }
 
 #[tokio::test]
+async fn a_failed_try_says_why_and_not_for_whom() {
+    let api = api().await;
+    let id = api.submit(json!({})).await;
+    let task = api.task_message(id, "crm").await;
+    let email = task["identities"][0]["value"].as_str().unwrap();
+    let failed =
+        json!({ "outcome": "failed", "message": format!("the connection was refused\nfor {email}.") });
+    api.post("crm", "/v1/acks", &ack(&task, failed)).await.ok(200);
+    let path = format!("/v1/requests/{id}");
+    let detail = api.get("ops", &path).await.ok(200);
+    let said = detail["why_not_done"][0].as_str().unwrap();
+    let begins = "crm is asked again at 2026-11-21T12:00:05Z, after attempt 1 did not succeed. The last try failed: the \
+                  connection was refused for ";
+    assert!(said.starts_with(begins) && !said.contains(email), "{said}");
+    let explained = api.get("ops", &format!("{path}/explanation")).await.ok(200);
+    let need = explained["to_finish_sooner"][0]["says"].as_str().unwrap();
+    assert!(
+        need.contains(
+            "it is asked at 2026-11-21T12:00:05Z by itself; the last try failed: the connection was refused"
+        ) && !need.contains(email),
+        "{need}"
+    );
+    // Whoever may not see free text does not see it here either.
+    for path in [path.clone(), format!("{path}/explanation")] {
+        let shown = api.get("audit", &path).await.ok(200).to_string();
+        assert!(!shown.contains("was refused"), "{shown}");
+    }
+    // Given up, it says so too; and what was proved says nothing of earlier tries.
+    api.clock.advance(std::time::Duration::from_secs(6));
+    api.wake().await;
+    let again = api.task_message(id, "crm").await;
+    assert_eq!(again["attempt"], 2);
+    let detail = api.get("ops", &path).await.ok(200);
+    let said = detail["why_not_done"][0].as_str().unwrap();
+    assert!(
+        said.contains("Attempt 1 failed: the connection was refused"),
+        "{said}"
+    );
+    let failed = json!({ "outcome": "failed", "message": "HTTP 500" });
+    api.post("crm", "/v1/acks", &ack(&again, failed)).await.ok(200);
+    let detail = api.get("ops", &path).await.ok(200);
+    assert_eq!(
+        detail["to_do"],
+        json!([
+            "crm was given up (attempts_used) after 2 attempts: an operator has to retry or waive it. The last try failed: HTTP \
+             500."
+        ])
+    );
+}
+
+#[tokio::test]
 async fn a_submitter_sees_only_its_own() {
     let api = api().await;
     let path = format!("/v1/requests/{}", api.submit(json!({})).await);
