@@ -69,7 +69,7 @@ fn regime(text: &str) -> Result<Regime, String> {
 pub fn run(args: &Args, door: &RemoteArgs) -> Result<Exit, Failure> {
     let report = match door.way(&args.config)? {
         Way::Direct(config) => read(&config, args)?,
-        Way::Remote(worker) => ask(&worker, args)?,
+        Way::Remote(worker) => ask(*worker, args)?,
     };
     let mut out = Out::stdout();
     match args.format {
@@ -102,7 +102,7 @@ fn read(config: &Config, args: &Args) -> Result<Report, Failure> {
 }
 
 /// The report that a worker makes. It is written here, in whatever way.
-fn ask(worker: &Client, args: &Args) -> Result<Report, Failure> {
+fn ask(worker: Client, args: &Args) -> Result<Report, Failure> {
     let query = [
         ("from", args.from.clone()),
         ("to", args.to.clone()),
@@ -113,7 +113,9 @@ fn ask(worker: &Client, args: &Args) -> Result<Report, Failure> {
         .into_iter()
         .filter_map(|(name, text)| Some((name, text?)))
         .collect();
-    Ok(serde_json::from_value(worker.get(&path(&["report"]), &query)?)?)
+    Ok(serde_json::from_value(
+        worker.get_patiently(&path(&["report"]), &query)?,
+    )?)
 }
 
 fn text(out: &mut Out, report: &Report) -> Result<(), Failure> {

@@ -11,7 +11,7 @@ use crate::{
         time::At,
         words::{Mark, Status},
     },
-    store::{Among, ListOrder, ListPlace, Listed, Walk},
+    store::{Among, ListOrder, ListPlace, Listed, Sieve, Walk},
 };
 
 /// Which requests are meant.
@@ -140,6 +140,15 @@ impl Filter {
             && self.due_before.is_none_or(|at| life.clock.due < at)
     }
 
+    /// What the database leaves out by itself.
+    pub fn sieve(&self) -> Sieve {
+        Sieve {
+            statuses: self.statuses.clone(),
+            tenant: self.tenant.clone(),
+            processor: self.processor.clone(),
+        }
+    }
+
     /// Whether only open requests can be meant: the flags are about what is still to be done.
     pub fn means_open(&self) -> bool {
         let flags = [self.overdue, self.at_risk, self.needs_attention, self.failing];
@@ -176,9 +185,15 @@ impl Filter {
         match self.mark() {
             Some(mark) => Among::Marked(mark),
             None if self.means_open() => Among::Open,
+            None if self.sieve().tenant_index() => Among::Tenant,
             None => Among::All,
         }
     }
+}
+
+/// Whether an index has the deadlines of these requests: of closed ones none is kept.
+pub const fn has_deadlines(among: Among) -> bool {
+    matches!(among, Among::Open | Among::Marked(_))
 }
 
 /// Through which requests to look while marks are being filled in.
@@ -202,6 +217,11 @@ impl Engine {
             .into_iter()
             .map(|(place, stored)| (place, stored.request))
             .collect())
+    }
+
+    /// The place of the last of as many requests as a walk has at the most, whatever its sieve lets through.
+    pub async fn stride(&self, walk: &Walk) -> Result<Option<ListPlace>, EngineError> {
+        Ok(self.store.stride(walk).await?)
     }
 
     /// Whether every request has its marks and its deadline where lists look for them. An earlier version wrote none, and until
@@ -267,7 +287,7 @@ impl Sort {
 
     /// The order of a list that says nothing of it: by deadline where it is about deadlines and an index has them.
     pub fn of(filter: &Filter) -> Self {
-        let order = if filter.is_by_deadline() && filter.among() != Among::All {
+        let order = if filter.is_by_deadline() && has_deadlines(filter.among()) {
             ListOrder::Deadline
         } else {
             ListOrder::Id

@@ -26,7 +26,7 @@ use crate::{
 mod figures;
 
 /// How many requests are read at a time: what they are and all that has happened to them, in some milliseconds.
-const CHUNK: u32 = 250;
+const CHUNK: u32 = 1_000;
 /// How much of the period is looked at first. It grows where there is little, and shrinks where there is much.
 const FIRST_STRETCH: Duration = Duration::from_secs(3600);
 

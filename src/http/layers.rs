@@ -22,9 +22,13 @@ use super::{
     hosts::{self, Hosts},
     problem::Problem,
 };
+use crate::telemetry::traces::trace_id_of;
 
 /// The longest that a call may take: longer than any transaction with all of its tries.
 const TIMEOUT: Duration = Duration::from_secs(30);
+
+/// The same for a report, which counts what may be millions of requests: a million takes some ten seconds where nothing else is to do.
+const REPORT_TIMEOUT: Duration = Duration::from_secs(600);
 
 /// Puts the layers around the routes; the first that a call meets is the last one here.
 /// `hosts`: the names that are answered to where there is no `[auth]`.
@@ -65,11 +69,18 @@ fn span(request: &Request) -> Span {
         .extensions()
         .get::<MatchedPath>()
         .map_or("none", MatchedPath::as_str);
-    tracing::info_span!("http", method = %request.method(), route)
+    let trace = request.headers().get("traceparent");
+    let trace_id = trace.and_then(|trace| trace_id_of(trace.to_str().ok()?));
+    tracing::info_span!("http", method = %request.method(), route, trace_id)
 }
 
 async fn limit_time(request: Request, next: Next) -> Response {
-    tokio::time::timeout(TIMEOUT, next.run(request))
+    let route = request.extensions().get::<MatchedPath>();
+    let limit = match route.map(MatchedPath::as_str) {
+        Some("/v1/report" | "/report") => REPORT_TIMEOUT,
+        _ => TIMEOUT,
+    };
+    tokio::time::timeout(limit, next.run(request))
         .await
         .unwrap_or_else(|_| {
             // What was begun may still be carried out, and every call that changes something may be repeated.

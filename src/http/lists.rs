@@ -1,6 +1,7 @@
 //! Lists of requests: a walk by an index, bounded a page, filtered here.
 //!
-//! What most requests have in common has no index of its own, so a page may come short, or empty, and yet have a cursor.
+//! What most requests have in common has no index of its own: the database leaves out what is not meant, for as long as one page may
+//! take. So a page may come short, or empty, and yet have a cursor.
 
 mod rows;
 mod scan;
@@ -35,7 +36,7 @@ use crate::{
     },
     engine::{
         Engine, EngineError,
-        lists::{Filter, Sort},
+        lists::{Filter, Sort, has_deadlines},
     },
     store::{Among, ListOrder, ListPlace, Walk},
     wire::status::StatusMessage,
@@ -99,7 +100,7 @@ impl Wanted {
                 .map(|id| (At::default(), RequestId(Uuid::from_bytes(id)))),
             ListOrder::Deadline => params.cursor(list_of(sorted)).map(place_of),
         };
-        if sorted.order == ListOrder::Deadline && filter.among() == Among::All {
+        if sorted.order == ListOrder::Deadline && !has_deadlines(filter.among()) {
             params.refuse(
                 "sort",
                 "by deadline there are lists of what is open, or stands out: name a status that is open, or a flag",
@@ -131,6 +132,8 @@ impl Wanted {
             order: self.sort.order,
             backwards: self.sort.backwards,
             after: self.after,
+            until: None,
+            sieve: self.filter.sieve(),
             due_after: self.filter.due_after,
             due_before: self.filter.due_before,
             limit: 0,
@@ -142,10 +145,9 @@ impl Wanted {
         let mut scan = Scan::of(engine, self.walk(engine).await?, self.limit);
         let mut found: Vec<(ListPlace, Request)> = Vec::new();
         while found.len() <= self.limit {
-            let next = scan.next_placed().await?;
-            if next.is_empty() {
+            let Some(next) = scan.next_placed().await? else {
                 break;
-            }
+            };
             found.extend(next.into_iter().filter(|(_, request)| self.filter.takes(request)));
         }
         let more = found.len() > self.limit;

@@ -4,13 +4,20 @@
 use async_trait::async_trait;
 
 use super::{error::StoreError, requests::StoredRequest};
-use crate::domain::{ids::RequestId, time::At, words::Mark};
+use crate::domain::{
+    ids::{ProcessorId, RequestId, Tenant},
+    time::At,
+    words::{Mark, Status},
+};
 
 /// Lists of requests, as they are committed.
 #[async_trait]
 pub trait ListStore: Send + Sync {
     /// The next requests of a walk, each with its place.
     async fn walk(&self, walk: &Walk) -> Result<Vec<(ListPlace, StoredRequest)>, StoreError>;
+    /// The place of the last of as many requests as a walk has at the most, whatever its sieve lets through; `None`: there are
+    /// not so many. It is read from an index alone.
+    async fn stride(&self, walk: &Walk) -> Result<Option<ListPlace>, StoreError>;
     /// How the database goes about a walk, in its own words: for whoever looks why a list is slow.
     async fn how(&self, walk: &Walk) -> Result<Vec<String>, StoreError>;
     /// How many requests have this mark, up to a limit.
@@ -61,6 +68,8 @@ pub type ListPlace = (At, RequestId);
 pub enum Among {
     /// All.
     All,
+    /// Those of the tenant that the sieve names, which is none of those that [`Sieve::tenant_index`] is without.
+    Tenant,
     /// Those that are not closed.
     Open,
     /// Those with this mark.
@@ -76,8 +85,34 @@ pub enum ListOrder {
     Deadline,
 }
 
+/// What the database leaves out by itself: all that is left out is not meant, and of what is let through, not all may be.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Sieve {
+    /// Only those of these states; `None`: of any.
+    pub statuses: Option<Vec<Status>>,
+    /// Only those of this tenant.
+    pub tenant: Option<Tenant>,
+    /// Only those that concern this processor.
+    pub processor: Option<ProcessorId>,
+}
+
+impl Sieve {
+    /// Whether it lets everything through.
+    pub const fn is_open(&self) -> bool {
+        self.statuses.is_none() && self.tenant.is_none() && self.processor.is_none()
+    }
+
+    /// Whether requests of its tenant have an index. Those of the one that there is where nobody has named any have none: where it
+    /// is the only one, an index of all requests would be written for nothing.
+    pub fn tenant_index(&self) -> bool {
+        self.tenant
+            .as_ref()
+            .is_some_and(|tenant| tenant.as_str() != "default")
+    }
+}
+
 /// A walk over requests.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub struct Walk {
     /// Which ones.
     pub among: Among,
@@ -87,6 +122,10 @@ pub struct Walk {
     pub backwards: bool,
     /// After which place.
     pub after: Option<ListPlace>,
+    /// Up to this place, and with it.
+    pub until: Option<ListPlace>,
+    /// What is left out.
+    pub sieve: Sieve,
     /// Where it is by deadline: due after this time.
     pub due_after: Option<At>,
     /// And before this one.

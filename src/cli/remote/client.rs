@@ -22,6 +22,9 @@ use crate::{
 /// How long a call may take: longer than a worker takes for the longest one.
 const WITHIN: Duration = Duration::from_secs(60);
 
+/// How long one may take that counts very much: as long as a worker takes at the most.
+const PATIENTLY: Duration = Duration::from_secs(610);
+
 /// The most bytes of an answer: a page of 500 requests with hundreds of processors each is far smaller.
 const MOST: usize = 64 * 1024 * 1024;
 
@@ -34,6 +37,7 @@ pub struct Client {
     http: HttpClient,
     base: String,
     token: Option<Secret>,
+    within: Duration,
 }
 
 /// The parameters of a query.
@@ -56,12 +60,23 @@ impl Client {
         let http = HttpClient::new(&options, guard, &mut Reader::new(std::path::Path::new("")))
             .map_err(|unusable| Failure::Usage(format!("--{}: {}", unusable.key, unusable.why)))?
             .reading(MOST);
-        Ok(Self { http, base, token })
+        Ok(Self {
+            http,
+            base,
+            token,
+            within: WITHIN,
+        })
     }
 
     /// `GET`
     pub(in super::super) fn get(&self, path: &str, query: Query<'_>) -> Result<Value, Failure> {
         block_on(self.call(Method::GET, path, query, None))
+    }
+
+    /// The same where the answer may take minutes.
+    pub(in super::super) fn get_patiently(mut self, path: &str, query: Query<'_>) -> Result<Value, Failure> {
+        self.within = PATIENTLY;
+        self.get(path, query)
     }
 
     /// `POST`
@@ -129,7 +144,7 @@ impl Client {
         body: Option<&Value>,
     ) -> Result<Answer, Failure> {
         let request = self.request(method, path, query, body)?;
-        let answer = self.http.call(request, WITHIN).await;
+        let answer = self.http.call(request, self.within).await;
         let answer = answer.map_err(|error| answers::no_answer(&self.base, &error))?;
         if answer.status.is_success() {
             return Ok(answer);

@@ -22,6 +22,15 @@ pub enum PackedError {
     Broken(#[from] postcard::Error),
 }
 
+/// How a name stands in a packed row: a length, and then its bytes. So a row that does not have these bytes does not have the name.
+pub fn packed_name(name: &str) -> Vec<u8> {
+    let mut bytes = Vec::with_capacity(1 + name.len());
+    // Names are shorter than what a length of one byte can say.
+    bytes.push(u8::try_from(name.len()).unwrap_or(u8::MAX));
+    bytes.extend_from_slice(name.as_bytes());
+    bytes
+}
+
 impl Request {
     /// Packs what the row holds besides id and revision.
     pub fn pack(&self) -> Result<Vec<u8>, PackedError> {

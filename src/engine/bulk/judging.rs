@@ -15,7 +15,7 @@ use crate::{
         lists::{Sort, unfilled},
         use_cases::Bulk,
     },
-    store::{BulkItem, BulkOutcome, ListOrder, Walk},
+    store::{Among, BulkItem, BulkOutcome, ListOrder, Sieve, Walk},
 };
 
 /// How many requests are read at a time.
@@ -150,11 +150,21 @@ impl Bulk<'_> {
         } else {
             (unfilled(filter), ListOrder::Id)
         };
+        // The index of a tenant's requests has to be told whose; all the rest is filtered here.
+        let sieve = match among {
+            Among::Tenant => Sieve {
+                tenant: filter.tenant.clone(),
+                ..Sieve::default()
+            },
+            _ => Sieve::default(),
+        };
         let mut walk = Walk {
             among,
             order: order_of,
             backwards: false,
             after: None,
+            until: None,
+            sieve,
             due_after: filter.due_after,
             due_before: filter.due_before,
             limit: CHUNK,

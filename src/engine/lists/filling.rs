@@ -9,7 +9,7 @@ use crate::{
         Engine, EngineError,
         unit_of_work::{Decision, StoreWork, run_on_store},
     },
-    store::{Among, ListOrder, Listed, Lock, MarkedRow, Transaction, Walk},
+    store::{Among, ListOrder, Listed, Lock, MarkedRow, Sieve, Transaction, Walk},
 };
 
 /// How many requests a batch has.
@@ -30,6 +30,8 @@ impl Engine {
             order: ListOrder::Id,
             backwards: false,
             after: after.map(|id| (At::default(), id)),
+            until: None,
+            sieve: Sieve::default(),
             due_after: None,
             due_before: None,
             limit: BATCH,

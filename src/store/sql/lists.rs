@@ -1,8 +1,11 @@
 //! Lists of requests, and the filters that people keep.
 
+mod walks;
+
 use async_trait::async_trait;
 use uuid::Uuid;
 
+use self::walks::{statement_of, stride_of};
 use super::requests::stored_request;
 use crate::{
     domain::{
@@ -14,10 +17,7 @@ use crate::{
         changes::Changes,
         error::StoreError,
         in_order::last_of_each,
-        lists::{
-            Among, ListOrder, ListPlace, ListStore, ListTransaction, Listed, MarkedRow, SavedView, ViewStore,
-            Walk,
-        },
+        lists::{ListPlace, ListStore, ListTransaction, Listed, MarkedRow, SavedView, ViewStore, Walk},
         requests::StoredRequest,
         session::{Pool, Session},
         statement::{Column, Delete, Insert, Rows, Statement, Table, sql},
@@ -30,17 +30,6 @@ const DEFERRED_FOR: [Why; 4] = [Why::Hold, Why::BackupRotation, Why::Retention, 
 /// Columns: deadline, id, revision, packed, wrapped key.
 type WalkColumns = (i64, Uuid, i32, Vec<u8>, Option<Vec<u8>>);
 
-/// A walk to its end, or from there.
-macro_rules! either_way {
-    ($backwards:expr, [$($head:tt)+], $place:literal, $values:literal, $up:literal, $down:literal) => {
-        if $backwards {
-            sql!($($head)+ $place " < " $values " order by " $down)
-        } else {
-            sql!($($head)+ $place " > " $values " order by " $up)
-        }
-    };
-}
-
 #[async_trait]
 impl<S: Pool> ListStore for S {
     async fn walk(&self, walk: &Walk) -> Result<Vec<(ListPlace, StoredRequest)>, StoreError> {
@@ -49,6 +38,11 @@ impl<S: Pool> ListStore for S {
             let place = (At::from_millis(deadline), RequestId(id));
             Ok((place, stored_request((id, revision, packed, key))?))
         })
+    }
+
+    async fn stride(&self, walk: &Walk) -> Result<Option<ListPlace>, StoreError> {
+        let place = self.read(stride_of(walk)).await?.first()?;
+        Ok(place.map(|(deadline, id): (i64, Uuid)| (At::from_millis(deadline), RequestId(id))))
     }
 
     async fn count_marked(&self, mark: Mark, limit: u32) -> Result<u64, StoreError> {
@@ -97,103 +91,6 @@ impl<S: Pool> ListStore for S {
             0 => Listed::UpTo(after.map(RequestId)),
             _ => Listed::All,
         })
-    }
-}
-
-/// A walk as a statement. Each reads one index in its order, and of the requests what it finds there.
-fn statement_of(walk: &Walk) -> Statement<'static> {
-    match walk.order {
-        ListOrder::Id => by_id(walk),
-        ListOrder::Deadline => by_deadline(walk),
-    }
-}
-
-fn by_id(walk: &Walk) -> Statement<'static> {
-    let text = match walk.among {
-        Among::All => either_way!(
-            walk.backwards,
-            ["select " ["0::int8" | "0"] ", s.id, s.revision, s.packed, s.wrapped_key from state s where "],
-            "s.id", "$1", "s.id limit $2", "s.id desc limit $2"
-        ),
-        Among::Open => either_way!(
-            walk.backwards,
-            ["select " ["0::int8" | "0"] ", s.id, s.revision, s.packed, s.wrapped_key \
-             from agenda a " join " state s on s.id = a.request_id where "],
-            "a.request_id", "$1", "a.request_id limit $2", "a.request_id desc limit $2"
-        ),
-        Among::Marked(_) => either_way!(
-            walk.backwards,
-            ["select m.deadline, s.id, s.revision, s.packed, s.wrapped_key \
-             from marked m " join " state s on s.id = m.request_id where m.mark = $3 and "],
-            "m.request_id", "$1", "m.request_id limit $2", "m.request_id desc limit $2"
-        ),
-    };
-    let (_, start) = start(walk);
-    let statement = Statement::new(text).bind(start).bind(i64::from(walk.limit));
-    marked(walk, statement)
-}
-
-/// Each end of the range is told once: given two beginnings, PostgreSQL may begin at the one that is further away.
-fn by_deadline(walk: &Walk) -> Statement<'static> {
-    let text = match walk.among {
-        Among::All | Among::Open if walk.backwards => sql!(
-            "select a.deadline, s.id, s.revision, s.packed, s.wrapped_key \
-             from agenda a " join " state s on s.id = a.request_id \
-             where (a.deadline, a.request_id) < ($1, $2) and a.deadline > $3 \
-             order by a.deadline desc, a.request_id desc limit $4"
-        ),
-        Among::All | Among::Open => sql!(
-            "select a.deadline, s.id, s.revision, s.packed, s.wrapped_key \
-             from agenda a " join " state s on s.id = a.request_id \
-             where (a.deadline, a.request_id) > ($1, $2) and a.deadline < $3 \
-             order by a.deadline, a.request_id limit $4"
-        ),
-        Among::Marked(_) if walk.backwards => sql!(
-            "select m.deadline, s.id, s.revision, s.packed, s.wrapped_key \
-             from marked m " join " state s on s.id = m.request_id \
-             where m.mark = $5 and (m.deadline, m.request_id) < ($1, $2) and m.deadline > $3 \
-             order by m.deadline desc, m.request_id desc limit $4"
-        ),
-        Among::Marked(_) => sql!(
-            "select m.deadline, s.id, s.revision, s.packed, s.wrapped_key \
-             from marked m " join " state s on s.id = m.request_id \
-             where m.mark = $5 and (m.deadline, m.request_id) > ($1, $2) and m.deadline < $3 \
-             order by m.deadline, m.request_id limit $4"
-        ),
-    };
-    let (begin, end) = range(walk);
-    let statement = Statement::new(text)
-        .bind(begin.0)
-        .bind(begin.1)
-        .bind(end)
-        .bind(i64::from(walk.limit));
-    marked(walk, statement)
-}
-
-/// After which place a walk by deadline begins, and before which deadline it ends; from its end, the other way round.
-fn range(walk: &Walk) -> ((i64, Uuid), i64) {
-    let after = walk.due_after.map_or(i64::MIN, At::millis);
-    let before = walk.due_before.map_or(i64::MAX, At::millis);
-    if walk.backwards {
-        (start(walk).min((before, Uuid::nil())), after)
-    } else {
-        (start(walk).max((after, Uuid::max())), before)
-    }
-}
-
-fn marked(walk: &Walk, statement: Statement<'static>) -> Statement<'static> {
-    match walk.among {
-        Among::Marked(mark) => statement.bind(i16::from(mark.code())),
-        Among::All | Among::Open => statement,
-    }
-}
-
-/// After which place; without one, before the first: no request has the nil id, nor the highest one.
-fn start(walk: &Walk) -> (i64, Uuid) {
-    match walk.after {
-        Some((deadline, id)) => (deadline.millis(), id.0),
-        None if walk.backwards => (i64::MAX, Uuid::max()),
-        None => (i64::MIN, Uuid::nil()),
     }
 }
 

@@ -4,16 +4,16 @@ use std::sync::Arc;
 
 use lacuna::{
     domain::{
-        ids::RequestId,
+        ids::{ProcessorId, RequestId, Tenant},
         request::Request,
         words::{Mark, Status},
     },
-    store::{Among, Changes, ListOrder, Listed, MarkedRow, Store, Walk},
+    store::{Among, Changes, ListOrder, Listed, MarkedRow, Sieve, Store, Walk},
 };
 
 use super::{
     fixture::{Fixture, Place},
-    rows::{at, id, ids, opening, request, write},
+    rows::{at, id, ids, opening, request, tenant, write},
 };
 
 /// A request that is due at a time.
@@ -37,6 +37,8 @@ fn walk(among: Among, order: ListOrder, backwards: bool) -> Walk {
         order,
         backwards,
         after: None,
+        until: None,
+        sieve: Sieve::default(),
         due_after: None,
         due_before: None,
         limit: 2,
@@ -93,7 +95,7 @@ pub async fn are_walked_in_either_direction(fixture: Fixture) {
         due_before: Some(at(40)),
         ..walk(Among::Open, ListOrder::Deadline, false)
     };
-    assert_eq!(all(store, between).await, ids([3, 4]));
+    assert_eq!(all(store, between.clone()).await, ids([3, 4]));
     let between = Walk {
         among: overdue,
         backwards: true,
@@ -126,6 +128,82 @@ pub async fn are_walked_in_either_direction(fixture: Fixture) {
     );
 }
 
+/// A request of a tenant and of one processor, in a state.
+fn of(n: u128, tenant: &str, processor: &str, status: Status) -> Request {
+    let mut request = due(n, 100 - i64::try_from(n).unwrap());
+    request.head.tenant = Tenant::new(tenant).unwrap();
+    request.life.status = status;
+    request.tasks.truncate(1);
+    request.tasks[0].processor = ProcessorId::new(processor).unwrap();
+    request
+}
+
+pub async fn are_sifted_by_the_database(fixture: Fixture) {
+    use Status::{Deferred, InProgress};
+    let store = &*fixture.store;
+    let opened = [
+        of(1, "default", "crm", InProgress),
+        of(2, "acme", "crm", Deferred),
+        of(3, "acme", "ads", InProgress),
+        of(4, "acme-two", "crm", InProgress),
+        of(5, "default", "ads", Deferred),
+        of(6, "acme", "crm", InProgress),
+    ];
+    write(store, &opening(opened)).await.unwrap();
+    let sieve = |statuses: &[Status], tenant: &str, processor: &str| Sieve {
+        statuses: (!statuses.is_empty()).then(|| statuses.to_vec()),
+        tenant: Tenant::new(tenant).ok(),
+        processor: ProcessorId::new(processor).ok(),
+    };
+    for (given, expected) in [
+        (sieve(&[], "", ""), ids([1, 2, 3, 4, 5, 6])),
+        (sieve(&[InProgress], "", ""), ids([1, 3, 4, 6])),
+        (sieve(&[InProgress, Deferred], "", "ads"), ids([3, 5])),
+        (sieve(&[], "acme", ""), ids([2, 3, 6])),
+        (sieve(&[], "default", ""), ids([1, 5])),
+        (sieve(&[InProgress], "acme", "crm"), ids([6])),
+        (sieve(&[], "nobody", ""), Vec::new()),
+        (sieve(&[], "", "cr"), Vec::new()),
+    ] {
+        let mut among = vec![(Among::All, ListOrder::Id), (Among::Open, ListOrder::Id)];
+        among.push((Among::Open, ListOrder::Deadline));
+        if given.tenant_index() {
+            among.push((Among::Tenant, ListOrder::Id));
+        }
+        for (among, order) in among {
+            for backwards in [false, true] {
+                let walk = Walk {
+                    sieve: given.clone(),
+                    ..walk(among, order, backwards)
+                };
+                let mut found = all(store, walk).await;
+                if backwards != (order == ListOrder::Deadline) {
+                    found.reverse();
+                }
+                assert_eq!(found, expected, "{given:?} {among:?} {order:?} {backwards}");
+            }
+        }
+    }
+    // A stride ends at a place, and a walk that is bound by it goes as far as that.
+    for (order, backwards, third) in [
+        (ListOrder::Id, false, 3),
+        (ListOrder::Id, true, 4),
+        (ListOrder::Deadline, false, 4),
+        (ListOrder::Deadline, true, 3),
+    ] {
+        let mut some = walk(Among::Open, order, backwards);
+        some.limit = 3;
+        let until = store.stride(&some).await.unwrap();
+        assert_eq!(until.map(|(_, id)| id), Some(id(third)), "{order:?} {backwards}");
+        some.until = until;
+        some.limit = 10;
+        assert_eq!(store.walk(&some).await.unwrap().len(), 3, "{order:?} {backwards}");
+        some.limit = 7;
+        some.until = None;
+        assert_eq!(store.stride(&some).await.unwrap(), None, "there are not so many");
+    }
+}
+
 pub async fn are_filled_in_after_an_earlier_version(fixture: Fixture) {
     let store = &*fixture.store;
     assert_eq!(store.listed().await.unwrap(), Listed::All, "there was nothing");
@@ -138,7 +216,7 @@ pub async fn are_filled_in_after_an_earlier_version(fixture: Fixture) {
     fixture.execute(done).await;
     assert_eq!(store.listed().await.unwrap(), Listed::UpTo(None));
     let by_deadline = walk(Among::Open, ListOrder::Deadline, false);
-    assert!(all(store, by_deadline).await.is_empty());
+    assert!(all(store, by_deadline.clone()).await.is_empty());
     let mut tx = store.begin("test").await.unwrap();
     let deadlines = [(id(1), at(40))];
     tx.fill_in(
@@ -150,7 +228,7 @@ pub async fn are_filled_in_after_an_earlier_version(fixture: Fixture) {
     .unwrap();
     tx.commit().await.unwrap();
     assert_eq!(store.listed().await.unwrap(), Listed::UpTo(Some(id(1))));
-    assert_eq!(all(store, by_deadline).await, ids([1]));
+    assert_eq!(all(store, by_deadline.clone()).await, ids([1]));
     let mut tx = store.begin("test").await.unwrap();
     tx.fill_in(&[], &[(id(2), at(10)), (id(1), at(7))], Listed::All)
         .await
@@ -158,7 +236,7 @@ pub async fn are_filled_in_after_an_earlier_version(fixture: Fixture) {
     tx.commit().await.unwrap();
     assert_eq!(store.listed().await.unwrap(), Listed::All);
     assert_eq!(
-        all(store, by_deadline).await,
+        all(store, by_deadline.clone()).await,
         ids([2, 1]),
         "what is there is left alone"
     );
@@ -178,27 +256,43 @@ pub async fn are_never_read_as_a_whole(fixture: Fixture) {
         write(store, &changes).await.unwrap();
     }
     if let Place::Postgres(_) = fixture.place {
-        fixture.execute("analyze state, agenda, marked").await;
+        fixture.execute("analyze request, state, agenda, marked").await;
     }
     let some = Some((at(5), id(700)));
-    for among in [Among::All, Among::Open, Among::Marked(Mark::Overdue)] {
+    for among in [
+        Among::All,
+        Among::Open,
+        Among::Marked(Mark::Overdue),
+        Among::Tenant,
+    ] {
         for (order, backwards) in [
             (ListOrder::Id, false),
             (ListOrder::Id, true),
             (ListOrder::Deadline, false),
             (ListOrder::Deadline, true),
         ] {
-            if among == Among::All && order == ListOrder::Deadline {
+            if matches!(among, Among::All | Among::Tenant) && order == ListOrder::Deadline {
                 continue;
             }
             for after in [None, some] {
                 let walk = Walk {
                     after,
                     limit: 51,
+                    sieve: Sieve {
+                        tenant: Some(tenant()),
+                        ..Sieve::default()
+                    },
                     ..walk(among, order, backwards)
                 };
                 let how = store.how(&walk).await.unwrap().join("\n");
-                let whole = ["Seq Scan", "SCAN s\n", "SCAN a\n", "SCAN m\n", "Hash Join"];
+                let whole = [
+                    "Seq Scan",
+                    "SCAN s\n",
+                    "SCAN a\n",
+                    "SCAN m\n",
+                    "SCAN r\n",
+                    "Hash Join",
+                ];
                 assert!(whole.iter().all(|bad| !how.contains(bad)), "{walk:?}\n{how}");
             }
         }

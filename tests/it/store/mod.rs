@@ -104,6 +104,7 @@ on_both_stores! {
     capsules::take_the_place_of_older_ones as capsules_take_the_place_of_older_ones,
     capsules::are_gone_with_their_key as capsules_are_gone_with_their_key,
     lists::are_walked_in_either_direction as lists_are_walked_in_either_direction,
+    lists::are_sifted_by_the_database as lists_are_sifted_by_the_database,
     lists::are_filled_in_after_an_earlier_version as lists_are_filled_in_after_an_earlier_version,
     lists::are_never_read_as_a_whole as lists_are_never_read_as_a_whole,
     lists::of_bulk_jobs_are_each_owned_by_one as bulk_jobs_are_each_owned_by_one,
