@@ -9,7 +9,7 @@ use std::{
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use super::{AppError, Connected};
-use crate::{engine::Engine, kafka::producer::Producer, telemetry::traces::Traces};
+use crate::{engine::Engine, kafka::producer::Producer};
 
 /// A running worker.
 #[derive(Debug)]
@@ -64,7 +64,7 @@ impl Running {
             return;
         }
         let engine = Arc::clone(&self.engine);
-        let told = tokio::task::spawn_blocking(move || engine.traces().map(Traces::end));
+        let told = tokio::task::spawn_blocking(move || engine.traces().map(|traces| traces.end()));
         match tokio::time::timeout(Duration::from_secs(2), told).await {
             Ok(Ok(Some(Ok(())) | None)) => {}
             Ok(Ok(Some(Err(error)))) => tracing::warn!(%error, "the last traces could not be told"),

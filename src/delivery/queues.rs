@@ -341,7 +341,7 @@ impl LaneRunner {
                 lane.claimed(one, tasks.iter().filter(is_wanted).count());
             }
         }
-        let lease = self.relay.engine.queues().lease();
+        let engine = Arc::clone(&self.relay.engine);
         for task in tasks {
             let Some(lane) = self.lanes.get(&task.processor) else {
                 self.not_sent.push(task.sent());
@@ -352,7 +352,7 @@ impl LaneRunner {
                 continue;
             }
             match self.senders.of(&lane.processor) {
-                Some(sender) => drop(self.sends.spawn(send(lane, Arc::clone(sender), task, lease))),
+                Some(sender) => drop(self.sends.spawn(send(lane, Arc::clone(sender), task, &engine))),
                 // Nobody here can send it.
                 None => self.not_sent.push(task.sent()),
             }

@@ -1,6 +1,6 @@
 //! What a request keeps of its command besides the aggregate: written once, read only to build a message or a detail view.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, sync::Arc};
 
 use serde::{Deserialize, Serialize};
 
@@ -31,6 +31,10 @@ pub struct Body {
     /// The identity types that each task's processor is sent, pinned.
     #[serde(with = "each_once")]
     pub identities: Vec<Vec<IdentityType>>,
+    /// The `traceparent` that all that is sent for it goes on from, where its command was traced. It stands behind all the rest, and
+    /// only where there is one.
+    #[serde(skip)]
+    pub trace: Option<Arc<str>>,
 }
 
 /// [`Scope`] as it is packed: postcard needs every field to be there.
@@ -97,6 +101,7 @@ impl Body {
             exclude: opening.exclude.clone(),
             submitter: opening.submitter.clone(),
             identities,
+            trace: None,
         }
     }
 
@@ -113,12 +118,20 @@ impl Body {
 
     /// Packs it.
     pub fn pack(&self) -> Result<Vec<u8>, BodyError> {
-        pack(self)
+        let bytes = pack(self)?;
+        Ok(match &self.trace {
+            Some(trace) => postcard::to_extend(&**trace, bytes)?,
+            None => bytes,
+        })
     }
 
     /// Unpacks it.
     pub fn unpack(bytes: &[u8]) -> Result<Self, BodyError> {
-        unpack(bytes)
+        let (mut body, rest): (Self, &[u8]) = unpack_first(bytes)?;
+        if !rest.is_empty() {
+            body.trace = Some(Arc::from(postcard::from_bytes::<&str>(rest)?));
+        }
+        Ok(body)
     }
 }
 
@@ -142,8 +155,13 @@ pub(super) fn pack<T: Serialize>(value: &T) -> Result<Vec<u8>, BodyError> {
 }
 
 pub(super) fn unpack<'a, T: Deserialize<'a>>(bytes: &'a [u8]) -> Result<T, BodyError> {
+    Ok(unpack_first(bytes)?.0)
+}
+
+/// The same, with what stands behind it.
+fn unpack_first<'a, T: Deserialize<'a>>(bytes: &'a [u8]) -> Result<(T, &'a [u8]), BodyError> {
     match bytes.split_first() {
-        Some((&VERSION, rest)) => Ok(postcard::from_bytes(rest)?),
+        Some((&VERSION, rest)) => Ok(postcard::take_from_bytes(rest)?),
         Some((version, _)) => Err(BodyError::Version(*version)),
         None => Err(BodyError::Broken(postcard::Error::DeserializeUnexpectedEnd)),
     }

@@ -152,10 +152,18 @@ impl Effects {
 
     /// Has them say what led to them, by request.
     pub fn trace(&mut self, parents: &HashMap<RequestId, Arc<str>>) {
+        let of = |own: &mut Option<Arc<str>>, request: RequestId| {
+            if let Some(parent) = parents.get(&request) {
+                *own = Some(Arc::clone(parent));
+            }
+        };
         for effect in &mut self.effects {
             match effect {
-                Effect::Task(task) => task.trace = parents.get(&task.request()).cloned(),
-                Effect::Status(status) => status.trace = parents.get(&status.id).cloned(),
+                Effect::Task(task) => {
+                    let request = task.request();
+                    of(&mut task.trace, request);
+                }
+                Effect::Status(status) => of(&mut status.trace, status.id),
                 Effect::Suppression(_) | Effect::Tombstone(_) | Effect::DeadLetter(_) => {}
             }
         }

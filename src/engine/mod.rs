@@ -204,7 +204,7 @@ struct SaidOnce {
     /// From when a request has to have been received to be counted by regime and gate: 0 in a store that has always done so.
     census: AtomicI64,
     /// Where it is seen what was done about messages.
-    traces: OnceLock<Traces>,
+    traces: OnceLock<Arc<Traces>>,
 }
 
 /// How many partitions the ack topic has, as of a time: all of them must have been read past a time before an ack is missing,

@@ -4,7 +4,7 @@ mod trace;
 
 pub use trace::{Names, Trace};
 
-use std::fmt;
+use std::{fmt, sync::Arc};
 
 use serde::Deserialize;
 use zeroize::Zeroizing;
@@ -102,6 +102,8 @@ pub struct PreparedCommand {
     pub digests: Vec<SubjectDigest>,
     /// What earlier versions would have written for these identifiers.
     pub former: Vec<FormerDigest>,
+    /// The `traceparent` that all that is done about it goes on from, where it is traced.
+    pub trace: Option<Arc<str>>,
 }
 
 /// A backup event, ready for its transaction.
@@ -180,6 +182,7 @@ impl Intake<'_> {
         let mut prepared = self.prepare_parsed(parse_command(bytes, envelope, door)?)?;
         let is_of_event = envelope.event_id() == Some(prepared.command.command_id().0);
         prepared.former_id = envelope.former_event_id().filter(|_| is_of_event).map(CommandId);
+        prepared.trace = self.shared.trace_of(&prepared.command, envelope.traceparent);
         Ok(prepared)
     }
 
@@ -232,6 +235,7 @@ impl Intake<'_> {
             subject,
             digests,
             former,
+            trace: None,
         })
     }
 

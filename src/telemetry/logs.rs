@@ -64,7 +64,8 @@ pub fn init(format: Format, filter: &str) -> Result<(), LogError> {
         Format::Json => builder
             .json()
             .flatten_event(true)
-            .with_current_span(false)
+            // The call that a line belongs to, with its request and its trace where they are known.
+            .with_current_span(true)
             .with_span_list(false)
             .try_init(),
     }

@@ -8,8 +8,8 @@ use std::{collections::HashMap, fmt, sync::Arc};
 use opentelemetry::{
     Context, KeyValue,
     trace::{
-        Span as _, SpanContext, SpanId, SpanKind, TraceContextExt as _, TraceFlags, TraceId, TraceState,
-        Tracer as _, TracerProvider as _,
+        Span as _, SpanContext, SpanId, SpanKind, Status, TraceContextExt as _, TraceFlags, TraceId,
+        TraceState, Tracer as _, TracerProvider as _,
     },
 };
 use opentelemetry_sdk::{
@@ -54,44 +54,125 @@ impl Traces {
         }
     }
 
-    /// Begins the spans of messages: what is done about each, and the request that it is about. A message that brings a
-    /// `traceparent` goes by its sender's choice, and a share of the others begin a trace.
-    pub fn begin<'a>(
+    /// What all that is done about a command goes on from: the `traceparent` that it came with, by its sender's choice; of the others
+    /// a share begins a trace with a span of its own.
+    pub fn received(&self, request: RequestId, parent: Option<&str>) -> Option<Arc<str>> {
+        if let Some(parent) = parent.and_then(context_of) {
+            return Some(text_of(&parent));
+        }
+        let mut span = self.begun(request)?;
+        span.end();
+        Some(text_of(span.span_context()))
+    }
+
+    /// A trace that begins here, for a share of what brings none.
+    fn begun(&self, request: RequestId) -> Option<Span> {
+        (rand::random::<f64>() < self.sample)
+            .then(|| self.span("received", SpanKind::Consumer, request, &Context::new()))
+    }
+
+    fn span(&self, what: &'static str, kind: SpanKind, request: RequestId, context: &Context) -> Span {
+        self.tracer
+            .span_builder(what)
+            .with_kind(kind)
+            .with_attributes([KeyValue::new("lacuna.request_id", request.to_string())])
+            .start_with_context(&self.tracer, context)
+    }
+
+    /// Begins the spans of messages: what is done about each, the request that it is about, and the `traceparent` that it brings. One
+    /// that brings none, which is empty, begins a trace for a share of them.
+    pub fn begin(
         &self,
         what: &'static str,
-        messages: impl IntoIterator<Item = (RequestId, Option<&'a str>)>,
+        messages: impl IntoIterator<Item = (RequestId, String)>,
     ) -> Spans {
         let mut spans = Spans::default();
         for (request, parent) in messages {
-            let parent = parent.and_then(context_of);
-            let context = match &parent {
-                Some(parent) if parent.is_sampled() => {
-                    Context::new().with_remote_span_context(parent.clone())
+            let parent = match context_of(&parent) {
+                Some(parent) => text_of(&parent),
+                None => match self.begun(request) {
+                    Some(mut span) => {
+                        span.end();
+                        text_of(span.span_context())
+                    }
+                    None => continue,
+                },
+            };
+            match self.below(what, SpanKind::Consumer, request, &parent) {
+                Some(span) => {
+                    spans.parents.insert(request, text_of(span.span_context()));
+                    spans.begun.push(span);
                 }
                 // Its sender looks at none of it; others on its way may have chosen otherwise.
-                Some(parent) => {
-                    spans.parents.insert(request, text_of(parent));
-                    continue;
-                }
-                None if rand::random::<f64>() < self.sample => Context::new(),
-                None => continue,
-            };
-            let span = self
-                .tracer
-                .span_builder(what)
-                .with_kind(SpanKind::Consumer)
-                .with_attributes([KeyValue::new("lacuna.request_id", request.to_string())])
-                .start_with_context(&self.tracer, &context);
-            spans.parents.insert(request, text_of(span.span_context()));
-            spans.begun.push(span);
+                None => drop(spans.parents.insert(request, parent)),
+            }
         }
         spans
+    }
+
+    /// A span below another one; `None`: nobody looks at that one.
+    fn below(&self, what: &'static str, kind: SpanKind, request: RequestId, parent: &str) -> Option<Span> {
+        let parent = context_of(parent).filter(SpanContext::is_sampled)?;
+        let context = Context::new().with_remote_span_context(parent);
+        Some(self.span(what, kind, request, &context))
+    }
+
+    /// Begins the span of a call that sends a task; `None`: nobody looks at what it belongs to. `what`: the kind of its transport.
+    pub fn call(&self, what: &'static str, called: Called<'_>) -> Option<CallSpan> {
+        let mut span = self.below(what, SpanKind::Client, called.request, called.parent)?;
+        span.set_attribute(KeyValue::new("lacuna.processor", called.processor.to_owned()));
+        span.set_attribute(KeyValue::new("lacuna.attempt", i64::from(called.attempt)));
+        Some(CallSpan(span))
     }
 
     /// Tells what was not told yet. Blocks, for some seconds at the most.
     pub fn end(&self) -> Result<(), OTelSdkError> {
         self.provider.shutdown()
     }
+}
+
+/// A call that sends a task.
+#[derive(Debug, Clone, Copy)]
+pub struct Called<'a> {
+    /// The request.
+    pub request: RequestId,
+    /// Who is called.
+    pub processor: &'a str,
+    /// Which attempt it is.
+    pub attempt: u32,
+    /// The `traceparent` of what led to it.
+    pub parent: &'a str,
+}
+
+/// The span of a call.
+pub struct CallSpan(Span);
+
+impl fmt::Debug for CallSpan {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("CallSpan").finish_non_exhaustive()
+    }
+}
+
+impl CallSpan {
+    /// The `traceparent` that the call carries.
+    pub fn traceparent(&self) -> Arc<str> {
+        text_of(self.0.span_context())
+    }
+
+    /// The call is over. `failed`: in a word, how it came to nothing.
+    pub fn end(mut self, failed: Option<&'static str>) {
+        if let Some(word) = failed {
+            self.0.set_status(Status::error(word));
+        }
+        self.0.end();
+    }
+}
+
+/// The id of the trace of a `traceparent`, for lines of the log.
+pub fn trace_id_of(traceparent: &str) -> Option<&str> {
+    let id = traceparent.split('-').nth(1)?;
+    let is_hex = |byte: u8| byte.is_ascii_digit() || (b'a'..=b'f').contains(&byte);
+    (id.len() == 32 && id.bytes().all(is_hex)).then_some(id)
 }
 
 /// The spans of a batch of messages.

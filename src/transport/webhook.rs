@@ -133,7 +133,11 @@ impl Endpoint {
         let id = signing::message_id(task.id, task.generation);
         let timestamp = now.millis().div_euclid(1000);
         let signatures = signing::signatures(&self.signers, &id, timestamp, &body)?;
-        Request::post(self.uri.clone())
+        let mut request = Request::post(self.uri.clone());
+        if let Some(trace) = &task.trace {
+            request = request.header("traceparent", &**trace);
+        }
+        request
             .header(CONTENT_TYPE, HeaderValue::from_static("application/json"))
             .header(HEADER_WEBHOOK_ID, id)
             .header(HEADER_WEBHOOK_TIMESTAMP, timestamp)

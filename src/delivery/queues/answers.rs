@@ -11,6 +11,7 @@ use crate::{
         prepare::{Arrival, PreparedAck},
         settlement::AckVerdict,
     },
+    telemetry::traces::trace_id_of,
     transport::sender::{Failed, Reply},
 };
 
@@ -54,6 +55,19 @@ impl Answered {
             Reply::Failed(_) => "not_now",
             Reply::Unauthorised(_) => "unauthorised",
         }
+    }
+
+    /// The same where nothing came of it; `None`: it was answered.
+    pub(super) const fn failure(&self) -> Option<&'static str> {
+        match &self.reply {
+            Reply::Ack(_) => None,
+            Reply::Failed(_) | Reply::Unauthorised(_) => Some(self.outcome()),
+        }
+    }
+
+    /// The trace that it belongs to, for the log.
+    fn trace_id(&self) -> Option<&str> {
+        self.task.trace.as_deref().and_then(trace_id_of)
     }
 
     fn ack(&self, probe_after: Duration) -> Ack {
@@ -157,6 +171,7 @@ async fn settle_alone(
 fn give_up(answered: &Answered, error: &EngineError) {
     tracing::error!(
         request = %answered.task.request(),
+        trace_id = answered.trace_id(),
         processor = %answered.task.processor,
         error = error as &dyn std::error::Error,
         "an answer cannot be settled: the task is asked again when its answer is missing"
@@ -173,6 +188,7 @@ async fn settle_together(
         if let AckVerdict::Refused(rejection) = verdict {
             tracing::warn!(
                 request = %answered.task.request(),
+                trace_id = answered.trace_id(),
                 processor = %answered.task.processor,
                 reason = rejection.reason.as_str(),
                 "an answer changes nothing"

@@ -2,8 +2,16 @@
 
 use std::{future::Future, sync::Arc, time::Duration};
 
+use tracing::Instrument as _;
+
 use super::{answers::Answered, lane::RunningLane};
-use crate::{clock::Stopwatch, engine::effects::TaskDispatch, transport::sender::Sender};
+use crate::{
+    clock::Stopwatch,
+    domain::registry::Processor,
+    engine::{Engine, effects::TaskDispatch},
+    telemetry::traces::{CallSpan, Called, Traces, trace_id_of},
+    transport::sender::Sender,
+};
 
 /// What came of a task that was claimed.
 #[derive(Debug)]
@@ -18,10 +26,11 @@ pub(super) enum Sent {
 pub(super) fn send(
     lane: &RunningLane,
     sender: Arc<dyn Sender>,
-    task: TaskDispatch,
-    lease: Duration,
+    mut task: TaskDispatch,
+    engine: &Engine,
 ) -> impl Future<Output = Sent> + Send + 'static {
-    let (waiting, within) = lane.times(lease);
+    let (waiting, within) = lane.times(engine.queues().lease());
+    let traces = engine.traces().cloned();
     let (processor, stop) = (Arc::clone(&lane.processor), lane.stop.clone());
     let sending = Arc::clone(&lane.sending);
     // Taken before anything else is claimed for this lane.
@@ -35,13 +44,46 @@ pub(super) fn send(
         if turn.is_none() || stop.is_cancelled() {
             return Sent::NotSent(Box::new(task));
         }
+        let traced = begin(traces.as_deref(), &processor, &mut task);
+        let log = log_span(&task);
         let started = Stopwatch::start();
-        let reply = sender.send(&processor, &task, within).await;
+        let reply = sender.send(&processor, &task, within).instrument(log).await;
         drop((turn, claimed));
-        Sent::Answered(Box::new(Answered {
+        let answered = Box::new(Answered {
             task,
             reply,
             took: started.elapsed(),
-        }))
+        });
+        if let Some(traced) = traced {
+            traced.end(answered.failure());
+        }
+        Sent::Answered(answered)
+    }
+}
+
+/// Begins the span of a call, which the call carries from now on. A task that belongs to no trace costs nothing.
+fn begin(traces: Option<&Traces>, processor: &Processor, task: &mut TaskDispatch) -> Option<CallSpan> {
+    let parent = task.trace.as_deref()?;
+    let called = Called {
+        request: task.request(),
+        processor: task.processor.as_str(),
+        attempt: task.attempt,
+        parent,
+    };
+    let span = traces?.call(processor.transport.kind(), called)?;
+    task.trace = Some(span.traceparent());
+    Some(span)
+}
+
+/// What lines of the log say of a call that belongs to a trace.
+fn log_span(task: &TaskDispatch) -> tracing::Span {
+    match task.trace.as_deref().and_then(trace_id_of) {
+        Some(trace_id) => tracing::info_span!(
+            "call",
+            request_id = %task.request(),
+            processor = %task.processor,
+            trace_id
+        ),
+        None => tracing::Span::none(),
     }
 }

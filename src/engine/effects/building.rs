@@ -90,11 +90,14 @@ impl Engine {
             let id = request.task_id(*ordinal);
             let token = self.vault.token(request.id, id, task.generation, task.attempt);
             let wanted = body.identities_of(request, *ordinal);
-            let Some(dispatch) = TaskDispatch::new(&asked, (id, task), (wanted, respond_by), token) else {
+            let Some(mut dispatch) = TaskDispatch::new(&asked, (id, task), (wanted, respond_by), token)
+            else {
                 // It goes unanswered, and what goes unanswered is given up loudly.
                 tracing::error!(request = %request.id, processor = %task.processor, "a task that names nobody is not sent");
                 continue;
             };
+            // A retry, and what waits in a queue for long, goes on from what its command was traced by.
+            dispatch.trace.clone_from(&body.trace);
             emission.effects.push(Effect::Task(dispatch));
         }
     }

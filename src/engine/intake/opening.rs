@@ -1,5 +1,7 @@
 //! A command that opens a request.
 
+use std::sync::Arc;
+
 use super::{conflict, decider::Decider, internal};
 use crate::{
     domain::{
@@ -57,7 +59,7 @@ impl<'a> Decider<'_, '_, 'a> {
             &context,
         ) {
             Ok(opened) => {
-                self.take_place(opening, subject, opened);
+                self.take_place(opening, subject, prepared.trace.clone(), opened);
                 Ok(Ok(opening.request_id))
             }
             Err(CannotOpen::Illegal(illegal)) => Err(illegal.into()),
@@ -66,7 +68,13 @@ impl<'a> Decider<'_, '_, 'a> {
     }
 
     /// Puts what was opened into the batch, and counts it.
-    fn take_place(&mut self, opening: &'a Opening, subject: &'a PreparedSubject, mut opened: Opened) {
+    fn take_place(
+        &mut self,
+        opening: &'a Opening,
+        subject: &'a PreparedSubject,
+        trace: Option<Arc<str>>,
+        mut opened: Opened,
+    ) {
         match &opened.request.life.following {
             Some(following) => {
                 if let Some(leader) = self.batch.get_mut(following.leader) {
@@ -84,7 +92,8 @@ impl<'a> Decider<'_, '_, 'a> {
         }
         let known = self.loaded.leaves.get(&opening.request_id);
         opened.request.bookkeeping.leaves = known.copied().unwrap_or_default();
-        let body = Body::of(opening, std::mem::take(&mut opened.identities));
+        let mut body = Body::of(opening, std::mem::take(&mut opened.identities));
+        body.trace = trace;
         self.batch.opened(opened, body, &opening.identities, subject);
     }
 }

@@ -25,6 +25,12 @@ pub trait Names {
         None
     }
 
+    /// The `traceparent` that it goes on from, as it was settled when it was read: `Some(None)`: it is not traced; `None`: nothing was
+    /// settled.
+    fn traceparent(&self) -> Option<Option<&str>> {
+        None
+    }
+
     /// The backup event that it is: what it has left may be compacted by now.
     fn backup_event(&self) -> Option<&BackupEvent> {
         None
@@ -66,6 +72,10 @@ impl Names for PreparedBackup {
 impl Names for PreparedCommand {
     fn request_id(&self) -> Option<RequestId> {
         self.command.request_id()
+    }
+
+    fn traceparent(&self) -> Option<Option<&str>> {
+        Some(self.trace.as_deref())
     }
 
     fn former_request_id(&self) -> Option<RequestId> {

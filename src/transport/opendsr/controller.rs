@@ -143,7 +143,8 @@ impl Controller {
             Err(error) => return unsupported(task, &error.to_string()),
         };
         let url = requests_url(opendsr);
-        match endpoint.call(Method::POST, &url, &body, within).await {
+        let trace = task.trace.as_deref();
+        match endpoint.call(Method::POST, &url, &body, trace, within).await {
             Ok(answer) => {
                 self.reply_of(&processor.id, (opendsr, &endpoint), task, &answer, within)
                     .await
@@ -237,7 +238,7 @@ impl Controller {
     ) -> Result<Heard, NotHeard> {
         let url = status_url(opendsr, named);
         let answer = endpoint
-            .call(Method::GET, &url, &[], within)
+            .call(Method::GET, &url, &[], None, within)
             .await
             .map_err(|error| NotHeard::Call(error.to_string()))?;
         if answer.status.as_u16() != 200 {

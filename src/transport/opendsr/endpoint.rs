@@ -50,15 +50,19 @@ impl Endpoint {
         })
     }
 
-    /// Asks it, or asks it to do something.
+    /// Asks it, or asks it to do something. `trace`: the `traceparent` of what led to it.
     pub(super) async fn call(
         &self,
         method: Method,
         url: &str,
         body: &[u8],
+        trace: Option<&str>,
         within: Duration,
     ) -> Result<Answer, CallError> {
         let mut request = Request::builder().method(method).uri(parsed("url", url)?);
+        if let Some(trace) = trace {
+            request = request.header("traceparent", trace);
+        }
         if let Some((name, value)) = &self.authorisation {
             request = request.header(name, value);
         }

@@ -13,7 +13,10 @@ use serde_json::{Value, json};
 use uuid::Uuid;
 
 use super::kafka::{Publisher, Reader, Record, answer};
-use crate::support::{Deployment, StoreKind, wait_for};
+use crate::{
+    support::{Deployment, StoreKind, wait_for},
+    transport::peer::{Call, Peer, json as answer_json},
+};
 
 const PATIENCE: Duration = Duration::from_secs(60);
 
@@ -176,4 +179,63 @@ fn trace_goes_from_command_to_task_and_from_ack_to_status() {
         headers.iter().all(|sent| sent.contains("x-key: sesame")),
         "{headers:?}"
     );
+}
+
+/// A system that is called, fails once, and then does it: the calls carry the trace, and each has a span.
+#[test]
+fn calls_and_their_retries_carry_the_trace() {
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    let seen: Arc<Mutex<Vec<Option<String>>>> = Arc::default();
+    let heard = Arc::clone(&seen);
+    let peer = runtime.block_on(Peer::start(move |call: &Call| {
+        let mut seen = heard.lock().unwrap();
+        seen.push(call.headers.get("traceparent").cloned());
+        if seen.len() == 1 {
+            answer_json(500, "{}")
+        } else {
+            answer_json(200, r#"{"outcome":"erased"}"#)
+        }
+    }));
+    let (collector, port) = Collector::start();
+    let registry = format!(
+        "[[processor]]\nid = \"crm\"\nkind = \"crm\"\nactions = [\"erase\"]\nidentities = [\"email\"]\n\
+         transport = {{ type = \"webhook\", url = \"{}\", secret = \"whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw\" }}\n\
+         retry = {{ initial = \"1s\", multiplier = 1.0, jitter = 0.0, attempts = 3 }}\n",
+        peer.url()
+    );
+    let deployment = Deployment::new(StoreKind::Sqlite, &registry);
+    let config = std::fs::read_to_string(deployment.path("lacuna.toml")).unwrap();
+    let telemetry =
+        format!("[telemetry]\notlp = {{ endpoint = \"http://127.0.0.1:{port}/v1/traces\", sample = 0.0 }}\n");
+    deployment.write("lacuna.toml", &(config + &telemetry));
+    let worker = deployment.serve();
+    let id = Uuid::now_v7();
+    let publisher = Publisher::new();
+    publisher.publish_traced(
+        &deployment.topic("commands"),
+        &command(id),
+        &format!("00-{TRACE}-00f067aa0ba902b7-01"),
+    );
+    publisher.flush();
+    let completed = |value: &Value| value["request_id"] == id.to_string() && value["status"] == "completed";
+    record(&deployment.topic("status"), completed);
+    worker.stop();
+
+    let carried: Vec<String> = seen.lock().unwrap().iter().flatten().cloned().collect();
+    assert_eq!(carried.len(), 2, "{carried:?}");
+    let spans = collector.spans();
+    let calls: Vec<&Span> = spans.iter().filter(|span| span.name == "webhook").collect();
+    assert_eq!(calls.len(), 2, "{spans:?}");
+    for (call, (carried, failed)) in calls.iter().zip(carried.iter().zip([true, false])) {
+        let own = hex::encode(&call.span_id);
+        assert_eq!(*carried, format!("00-{TRACE}-{own}-01"));
+        assert_eq!(hex::encode(&call.parent_span_id), "00f067aa0ba902b7");
+        let status = call.status.as_ref().map(|status| status.code).unwrap_or_default();
+        assert_eq!(status == 2, failed, "{call:?}");
+        let shown = format!("{:?}", call.attributes);
+        assert!(
+            shown.contains(&id.to_string()) && shown.contains("crm") && !shown.contains("example.org"),
+            "{shown}"
+        );
+    }
 }
