@@ -33,6 +33,8 @@ pub struct SessionTimes {
     pub idle: Duration,
     /// In any case.
     pub absolute: Duration,
+    /// How long that counts which an identity provider has said of somebody: after it, it is asked again.
+    pub recheck: Duration,
 }
 
 impl Default for SessionTimes {
@@ -42,6 +44,8 @@ impl Default for SessionTimes {
             idle: Duration::from_secs(30 * 60),
             // A long working day: nobody is asked twice in one.
             absolute: Duration::from_secs(12 * 3600),
+            // A role that is taken away there is worth nothing here within minutes.
+            recheck: Duration::from_secs(5 * 60),
         }
     }
 }
@@ -122,6 +126,7 @@ fn session(section: &Section<'_>) -> SessionTimes {
     let times = SessionTimes {
         idle: section.duration_or("idle", Zero::Refused, default.idle),
         absolute: section.duration_or("absolute", Zero::Refused, default.absolute),
+        recheck: section.duration_or("recheck", Zero::Refused, default.recheck),
     };
     if times.idle > times.absolute {
         section.problem(

@@ -97,6 +97,9 @@ pub enum Holder {
         tenant: Option<String>,
         /// Whether identifiers may be shown.
         identifiers: bool,
+        /// When it was said; `None`: by a version that did not write it down.
+        #[serde(default)]
+        said_at: Option<At>,
     },
 }
 

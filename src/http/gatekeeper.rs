@@ -166,8 +166,24 @@ impl Gatekeeper {
             role: caller.role().map(Role::to_string).unwrap_or_default(),
             tenant: caller.tenant().map(|tenant| tenant.as_str().to_owned()),
             identifiers: caller.rights().identifiers,
+            said_at: Some(self.clock.now()),
         };
         Ok((caller, holder))
+    }
+
+    /// Whether what an identity provider has said of a holder counts no more, so that it has to be asked again. A form is still taken
+    /// for as long again: whoever fills one in has looked at its page before.
+    pub(super) fn is_stale(&self, holder: &Holder, is_form: bool) -> bool {
+        let Holder::Oidc { said_at, .. } = holder else {
+            return false;
+        };
+        let access = self.admission.current();
+        let recheck = access
+            .map(|access| access.auth.session)
+            .unwrap_or_default()
+            .recheck;
+        let counts = if is_form { 2 * recheck } else { recheck };
+        said_at.is_none_or(|at| at.plus(counts) <= self.clock.now())
     }
 
     /// Who the holder of a session is now; `None`: somebody who may not be signed in any more.
@@ -188,6 +204,7 @@ impl Gatekeeper {
                 role,
                 tenant,
                 identifiers,
+                said_at: _,
             } => {
                 let oidc = access.auth.oidc.as_ref()?;
                 if oidc.issuer != *issuer || oidc.client.is_none() || is_taken(&access.auth, name) {

@@ -55,6 +55,8 @@ pub(super) enum Who {
     Unknown {
         /// Whether a session has ended.
         ended: bool,
+        /// Whether that was so that the identity provider is asked again who it is.
+        again: bool,
     },
 }
 
@@ -94,7 +96,8 @@ impl Browsers {
 /// Finds out who uses a browser, and gives it an id where it has none.
 pub(super) async fn recognise(State(api): State<Arc<Api>>, mut request: Request, next: Next) -> Response {
     let known = api.browsers.id_in(request.headers());
-    let who = match who(&api, request.headers(), known.as_ref()).await {
+    let is_form = !request.method().is_safe();
+    let who = match who(&api, request.headers(), known.as_ref(), is_form).await {
         Ok(who) => who,
         Err(refused) => return refused.into_response(),
     };
@@ -110,7 +113,7 @@ pub(super) async fn recognise(State(api): State<Arc<Api>>, mut request: Request,
     response
 }
 
-async fn who(api: &Api, headers: &HeaderMap, id: Option<&SessionId>) -> Result<Who, Fault> {
+async fn who(api: &Api, headers: &HeaderMap, id: Option<&SessionId>, is_form: bool) -> Result<Who, Fault> {
     if api.gatekeeper.is_open() || headers.contains_key(header::AUTHORIZATION) {
         // A program that looks at pages; no browser sends this header by itself.
         return Ok(Who::Known {
@@ -119,16 +122,24 @@ async fn who(api: &Api, headers: &HeaderMap, id: Option<&SessionId>) -> Result<W
         });
     }
     let Some(id) = id else {
-        return Ok(Who::Unknown { ended: false });
+        return Ok(Who::Unknown {
+            ended: false,
+            again: false,
+        });
     };
-    Ok(signed_in(api, id).await?)
+    Ok(signed_in(api, id, is_form).await?)
 }
 
-async fn signed_in(api: &Api, id: &SessionId) -> Result<Who, EngineError> {
+async fn signed_in(api: &Api, id: &SessionId, is_form: bool) -> Result<Who, EngineError> {
+    let ended = |again| Ok(Who::Unknown { ended: true, again });
     let limits = api.gatekeeper.session_limits();
     let Some(holder) = api.engine.use_session(id, limits).await? else {
-        return Ok(Who::Unknown { ended: true });
+        return ended(false);
     };
+    if api.gatekeeper.is_stale(&holder, is_form) {
+        api.engine.end_session(id).await?;
+        return ended(true);
+    }
     match api.gatekeeper.holder(&holder, id) {
         Some(caller) => Ok(Who::Known {
             caller,
@@ -137,7 +148,7 @@ async fn signed_in(api: &Api, id: &SessionId) -> Result<Who, EngineError> {
         None => {
             // The token is not configured any more, or its time is over.
             api.engine.end_session(id).await?;
-            Ok(Who::Unknown { ended: true })
+            ended(false)
         }
     }
 }

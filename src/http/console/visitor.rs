@@ -16,7 +16,7 @@ use super::{
     browser::{Browser, Who},
     fault::Fault,
     posted::form_token,
-    way_in::sign_in_address,
+    way_in::{local, oidc_address, sign_in_address},
 };
 use crate::domain::time::At;
 
@@ -78,7 +78,14 @@ impl<R: Roles> FromRequestParts<Arc<Api>> for Visitor<R> {
                     roles: PhantomData,
                 })
             }
-            Who::Unknown { ended } => Err(Fault::elsewhere(sign_in_address(
+            // Whoever is still signed in there is led back at once.
+            Who::Unknown { again: true, .. }
+                if parts.method.is_safe() && api.gatekeeper.provider().is_some() =>
+            {
+                let page = wanted(&parts.method, &parts.uri);
+                Err(Fault::elsewhere(oidc_address(local(page))))
+            }
+            Who::Unknown { ended, .. } => Err(Fault::elsewhere(sign_in_address(
                 wanted(&parts.method, &parts.uri),
                 *ended,
             ))),

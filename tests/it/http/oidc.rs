@@ -81,6 +81,47 @@ async fn a_person_signs_in_at_the_identity_provider() {
 }
 
 #[tokio::test]
+async fn a_role_is_asked_for_anew_within_minutes() {
+    let (provider, api) = with_provider("").await;
+    let browser = Browser::new(&api.base);
+    let back = provider
+        .sign_in(&browser, "compliance-all-ann", "/holds/new")
+        .await;
+    browser.get(&back).await;
+    let form = browser.get("/holds/new").await.says(200, "compliance-all-ann");
+    api.clock.advance(Duration::from_secs(4 * 60));
+    browser.get("/requests").await.says(200, "compliance-all-ann");
+    // A form that was begun is still taken when pages are asked for anew; this one says too little.
+    api.clock.advance(Duration::from_secs(2 * 60));
+    let sent = browser.send(&form, "/holds/new", &[]).await;
+    assert!(sent.status.is_client_error(), "{}", sent.status);
+    browser.send(&form, "/logout", &[]).await;
+
+    let back = provider.sign_in(&browser, "compliance-all-ann", "/").await;
+    browser.get(&back).await;
+    api.clock.advance(Duration::from_secs(5 * 60));
+    let away = browser.get("/requests?status=deferred").await;
+    assert_eq!(
+        away.leads_to(),
+        "/login/oidc?next=%2Frequests%3Fstatus%3Ddeferred"
+    );
+    // Meanwhile somebody has taken the role away there.
+    let asked = browser.get(away.leads_to()).await;
+    let back = provider.sign_in_at(&asked, "auditor-all-ann").await;
+    assert_eq!(browser.get(&back).await.leads_to(), "/requests?status=deferred");
+    let form = browser.get("/").await.says(200, "auditor-all-ann");
+    // After twice the time not even a form counts, and nothing was done.
+    api.clock.advance(Duration::from_secs(10 * 60));
+    let refused = browser.send(&form, "/holds/new", &[]).await;
+    assert_eq!(refused.leads_to(), "/login?ended=true");
+    // Whoever has signed in with a token is looked up with every page anyway.
+    let token = Browser::new(&api.base);
+    token.sign_in("a-token-of-the-desk").await;
+    api.clock.advance(Duration::from_secs(20 * 60));
+    token.get("/").await.says(200, "desk");
+}
+
+#[tokio::test]
 async fn only_the_browser_that_has_begun_is_signed_in() {
     let (provider, api) = with_provider("").await;
     let victim = Browser::new(&api.base);
