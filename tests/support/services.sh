@@ -21,16 +21,8 @@ support_dir=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 cache_dir="${XDG_CACHE_HOME:-$HOME/.cache}/lacuna"
 kafka_version=$(sed -nE 's:.*<kafka\.version>(.*)</kafka\.version>.*:\1:p' "$support_dir/kafka/pom.xml")
 kafka_jars="$cache_dir/kafka-$kafka_version"
-confluent_kafka_version=2.16.1
-# What verifies our signatures and is not ours.
-standardwebhooks_pypi_version=1.1.0
-standardwebhooks_npm_version=1.1.1
-cryptography_version=50.0.2
-# Helm's engine as a library, and Kubernetes' schemas: what the chart is rendered with and held against.
-helm_python_sdk_version=0.2.2
-kubernetes_validate_version=1.37.0
-# What looks at the pages of the console.
-axe_core_version=4.14.1
+# The oldest Node that the packages of npm run on.
+node_version=18
 
 services_dir=""
 declare -A service_pid=()
@@ -108,51 +100,27 @@ ensure_browser() {
 
 # What validates our descriptions of the API and of the topics, and is not ours: each package with the digest that it has to have.
 ensure_contract_tools() {
-  local pinned="$support_dir/contracts"
-  local python_home node_home
-  python_home="$cache_dir/contracts-python-$(sha256sum "$pinned/requirements.txt" | cut -c-16)"
-  node_home="$cache_dir/contracts-node-$(sha256sum "$pinned/package-lock.json" | cut -c-16)"
-  export LACUNA_TEST_CONTRACTS_PYTHON="$python_home/bin/python"
-  export LACUNA_TEST_ASYNCAPI_NODE_PATH="$node_home/node_modules"
-  [[ ! -e $python_home/installed || ! -e $node_home/installed ]] || return 0
-  python3 -c 'import ensurepip, venv' 2>/dev/null || install_packages python3-venv
-  command -v npm >/dev/null || install_packages npm
-  mkdir -p "$cache_dir"
-  (
-    flock 9
-    if [[ ! -e $python_home/installed ]]; then
-      rm -rf "$python_home" &&
-        python3 -m venv "$python_home" &&
-        "$python_home/bin/python" -m pip --quiet --disable-pip-version-check install --only-binary :all: --require-hashes \
-          --requirement "$pinned/requirements.txt" &&
-        touch "$python_home/installed" || exit
-    fi
-    if [[ ! -e $node_home/installed ]]; then
-      rm -rf "$node_home" &&
-        mkdir -p "$node_home" &&
-        cp "$pinned/package.json" "$pinned/package-lock.json" "$node_home/" &&
-        npm ci --silent --no-audit --no-fund --ignore-scripts --prefix "$node_home" &&
-        touch "$node_home/installed" || exit
-    fi
-  ) 9>"$cache_dir/contracts.lock" >&2 || die "what $pinned pins could not be installed with pip and npm (see above)"
+  python_environment LACUNA_TEST_CONTRACTS_PYTHON contracts
+  local folder
+  node_packages folder contracts
+  export LACUNA_TEST_ASYNCAPI_NODE_PATH="$folder/node_modules"
 }
 
-# Virtual environments of our own, in the cache: the README's processor and those of the tests run in the first, the chart is rendered in
-# the second.
+# Virtual environments of our own, in the cache: the README's processor and those of the tests run in the first, which also verifies our
+# signatures with what is not ours; the chart is rendered in the second.
 ensure_python() {
-  python_environment LACUNA_TEST_PYTHON "confluent-kafka==$confluent_kafka_version" \
-    "standardwebhooks==$standardwebhooks_pypi_version" "cryptography==$cryptography_version"
-  python_environment LACUNA_TEST_CHART_PYTHON "helm-python-sdk==$helm_python_sdk_version" \
-    "kubernetes-validate==$kubernetes_validate_version"
+  python_environment LACUNA_TEST_PYTHON tests
+  python_environment LACUNA_TEST_CHART_PYTHON chart
 }
 
-# Sets a variable to the interpreter of an environment that has these packages, and exports it.
-python_environment() { # variable package…
+# Sets a variable to the interpreter of an environment that has what a file pins, each package with the digest that it has to have, and
+# exports it.
+python_environment() { # variable file
   local -n interpreter=$1
   export "${1?}"
-  shift
+  local pinned="$support_dir/python/$2.txt"
   # Whatever is asked for has an environment of its own, so that a changed version makes a new one.
-  interpreter="$cache_dir/python-$(printf '%s\n' "$@" | sha256sum | cut -c-16)/bin/python"
+  interpreter="$cache_dir/python-$(sha256sum "$pinned" | cut -c-16)/bin/python"
   [[ ! -x $interpreter ]] || return 0
   python3 -c 'import ensurepip, venv' 2>/dev/null || install_packages python3-venv
   python3 -m pip --version >/dev/null 2>&1 || install_packages python3-pip
@@ -166,9 +134,9 @@ python_environment() { # variable package…
       python3 -m venv --without-pip "$made" &&
       mv "$made/bin/python" "$made/bin/python.unfinished" &&
       python3 -m pip --quiet --disable-pip-version-check --python "$made/bin/python.unfinished" install \
-        --only-binary :all: "$@" &&
+        --only-binary :all: --require-hashes --requirement "$pinned" &&
       mv "$made/bin/python.unfinished" "$interpreter"
-  ) 9>"$cache_dir/python.lock" >&2 || die "$* could not be installed with pip (see above)"
+  ) 9>"$cache_dir/python.lock" >&2 || die "what $pinned pins could not be installed with pip (see above)"
 }
 
 # promtool, which tests alert rules. It comes with Debian's package of Prometheus, whose server would start where it is installed, so it is
@@ -197,44 +165,48 @@ ensure_systemd_analyze() {
   command -v systemd-analyze >/dev/null || die "missing here: systemd-analyze"
 }
 
-# Packages of npm, in the cache.
-ensure_node_packages() {
-  local packages=("standardwebhooks@$standardwebhooks_npm_version" "axe-core@$axe_core_version")
+# Node and npm, new enough for what is installed with them.
+ensure_node() {
+  { command -v node && command -v npm; } >/dev/null || install_packages nodejs npm
+  local version
+  version=$(node --version) || die "missing here: node"
+  version=${version#v}
+  ((${version%%.*} >= node_version)) || die "node is $version here, and the tests need $node_version or newer"
+}
+
+# Sets a variable to a folder of the cache that has what a lock file names, each package with the digest that stands there, and exports it.
+node_packages() { # variable folder-of-lock-file
+  local -n installed=$1
+  export "${1?}"
+  local pinned="$support_dir/$2"
   # Whatever is asked for has a folder of its own, so that a changed version makes a new one.
+  installed="$cache_dir/node-$2-$(sha256sum "$pinned/package-lock.json" | cut -c-16)"
+  ensure_node
+  [[ ! -e $installed/installed ]] || return 0
+  mkdir -p "$cache_dir"
+  (
+    flock 9
+    [[ ! -e $installed/installed ]] || exit 0
+    rm -rf "$installed" &&
+      mkdir -p "$installed" &&
+      cp "$pinned/package.json" "$pinned/package-lock.json" "$installed/" &&
+      npm ci --silent --no-audit --no-fund --ignore-scripts --prefix "$installed" &&
+      touch "$installed/installed"
+  ) 9>"$cache_dir/node.lock" >&2 || die "what $pinned pins could not be installed with npm (see above)"
+}
+
+# What verifies our signatures, and what looks at the pages of the console.
+ensure_node_packages() {
   local folder
-  folder="$cache_dir/node-$(printf '%s\n' "${packages[@]}" | sha256sum | cut -c-16)"
+  node_packages folder node
   LACUNA_TEST_NODE_PATH="$folder/node_modules"
   LACUNA_TEST_AXE="$LACUNA_TEST_NODE_PATH/axe-core/axe.min.js"
   export LACUNA_TEST_NODE_PATH LACUNA_TEST_AXE
-  command -v node >/dev/null || install_packages nodejs
-  command -v node >/dev/null || die "missing here: node"
-  [[ ! -e $folder/installed ]] || return 0
-  command -v npm >/dev/null || install_packages npm
-  mkdir -p "$cache_dir"
-  (
-    flock 9
-    [[ ! -e $folder/installed ]] || exit 0
-    npm install --silent --no-audit --no-fund --no-save --ignore-scripts --prefix "$folder" "${packages[@]}" &&
-      touch "$folder/installed"
-  ) 9>"$cache_dir/node.lock" >&2 || die "${packages[*]} could not be installed with npm (see above)"
 }
 
-# An identity provider, in the cache: what its lock file names, with the digests that stand there.
+# An identity provider.
 ensure_identity_provider() {
-  local lock="$support_dir/oidc/package-lock.json"
-  LACUNA_TEST_OIDC_PROVIDER="$cache_dir/node-oidc-$(sha256sum "$lock" | cut -c-16)"
-  export LACUNA_TEST_OIDC_PROVIDER
-  [[ ! -e $LACUNA_TEST_OIDC_PROVIDER/installed ]] || return 0
-  command -v npm >/dev/null || install_packages npm
-  mkdir -p "$cache_dir"
-  (
-    flock 9
-    [[ ! -e $LACUNA_TEST_OIDC_PROVIDER/installed ]] || exit 0
-    mkdir -p "$LACUNA_TEST_OIDC_PROVIDER" &&
-      cp "$support_dir/oidc/package.json" "$lock" "$LACUNA_TEST_OIDC_PROVIDER" &&
-      npm ci --silent --no-audit --no-fund --ignore-scripts --prefix "$LACUNA_TEST_OIDC_PROVIDER" &&
-      touch "$LACUNA_TEST_OIDC_PROVIDER/installed"
-  ) 9>"$cache_dir/node.lock" >&2 || die "oidc-provider could not be installed with npm (see above)"
+  node_packages LACUNA_TEST_OIDC_PROVIDER oidc
 }
 
 # Sets `java` to the first Java that is new enough for Kafka 4 (17).
