@@ -279,6 +279,9 @@ async fn tell(
 async fn keep(running: &Running, interrupt: &Interrupt) -> Result<(), Failure> {
     say("\nStill running:")?;
     if let Some(address) = running.http {
+        say(format_args!(
+            "  http://{address}/          the console, for a browser"
+        ))?;
         say(format_args!("  http://{address}/metrics   what Prometheus reads"))?;
     }
     say(format_args!(

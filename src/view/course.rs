@@ -88,7 +88,7 @@ pub fn courses(request: &Request, leaves: &[Leaf]) -> Vec<Course> {
 
 impl Traces {
     fn learn(&mut self, event: &TaskEvent, at: At) {
-        let said = |outcome: Option<Outcome>| outcome.map_or("no answer in time", Outcome::as_str).to_owned();
+        let said = |outcome: Option<Outcome>| outcome.map_or("no usable answer", Outcome::as_str).to_owned();
         match event {
             TaskEvent::Dispatched { at, .. } => self.asked = Some(*at),
             TaskEvent::Accepted { at, .. } => {

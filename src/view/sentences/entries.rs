@@ -273,7 +273,7 @@ fn happened(event: &TaskEvent, attempt: u32, times: Times) -> String {
         TaskEvent::Dispatched { .. } => "asked".to_owned(),
         TaskEvent::Accepted { expected_by, .. } => format!("promises it by {expected_by}"),
         TaskEvent::AskedAgain { outcome, due, .. } => {
-            let said = outcome.map_or("said nothing in time", crate::domain::words::Outcome::as_str);
+            let said = outcome.map_or("no usable answer", crate::domain::words::Outcome::as_str);
             match times {
                 Times::Since(now) => format!("{said}, will be asked again in {}", duration(due.since(now))),
                 Times::Absolute => format!("{said}, asked again at {due}"),

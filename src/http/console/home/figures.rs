@@ -136,7 +136,8 @@ impl Figures {
             figure(
                 self.of_status(status),
                 name,
-                format!("/requests?status={status}"),
+                // What is in progress are the newest ones among very many that may be deferred.
+                format!("/requests?status={status}&sort=-id"),
                 kind,
             )
         };

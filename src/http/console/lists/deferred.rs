@@ -24,14 +24,20 @@ use super::{
         },
         visitor::Visitor,
     },
-    address::{Address, choice, field},
+    address::{Address, choice, field, preset},
     views,
 };
 use crate::{
-    domain::{request::outlook::REASONS, time::At},
+    domain::{request::outlook::REASONS, time::At, words::Why},
     view::deferral::DeferredView,
 };
 
+/// What people ask for by its reason.
+const PRESETS: [(Why, &str); 3] = [
+    (Why::Retention, "what the law has us keep"),
+    (Why::BackupRotation, "copies in backups"),
+    (Why::Hold, "on legal hold"),
+];
 /// How many months the calendar shows.
 const MONTHS: usize = 12;
 /// Up to how many are counted of a month, for each reason and system.
@@ -66,6 +72,12 @@ pub(super) async fn show(
         @if visitor.caller.check_unlimited().is_ok() && !address.is_filtered() && address.get("cursor").is_empty() {
             (calendar(&api, &times).await?)
         }
+        ul.counts.no-print aria-label="Often looked for" {
+            @for (reason, said) in PRESETS {
+                (preset(&address, &Address::of("/deferred", &[("reason", reason.as_str())]), said, None))
+            }
+            (preset(&address, &Address::of("/deferred", &[]), "all that is deferred", None))
+        }
         (filters(&api, &address))
         @if rows.is_empty() {
             @if address.is_filtered() {
@@ -96,12 +108,18 @@ async fn calendar(api: &Api, times: &Times) -> Result<Markup, Fault> {
             .count_deferred(At::from_millis(i64::MIN), times.now, COUNTED)
             .await?,
     )];
+    let mut after = times.now;
     for (name, from, until) in months {
         // The first month begins today: what is before has its own place.
         let from = from.max(times.now);
         let n = api.engine.count_deferred(from, until, COUNTED).await?;
         counts.push((name, until.to_string(), n));
+        after = until;
     }
+    let later = api
+        .engine
+        .count_deferred(after, At::from_millis(i64::MAX), COUNTED)
+        .await?;
     Ok(html! {
         h2 { "What wakes when" }
         ul.counts {
@@ -123,6 +141,7 @@ async fn calendar(api: &Api, times: &Times) -> Result<Markup, Fault> {
                     }
                 }
             }
+            li { span { strong { (number(later)) } "later" } }
         }
     })
 }

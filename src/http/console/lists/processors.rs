@@ -16,7 +16,10 @@ use super::super::{
     },
     visitor::Visitor,
 };
-use crate::view::{dates, processor::ProcessorView};
+use crate::{
+    domain::ids::ProcessorId,
+    view::{dates, processor::ProcessorView},
+};
 
 /// The ids of all of them, for a choice.
 pub(super) fn names(api: &Api) -> Vec<(String, String)> {
@@ -34,22 +37,23 @@ pub(super) async fn show(State(api): State<Arc<Api>>, visitor: Visitor<Auditor>)
     visitor.caller.check_unlimited()?;
     let active = api.engine.active()?;
     let standings = api.engine.standings(!visitor.caller.sees_no_free_text()).await?;
-    let rows: Vec<Vec<Markup>> = active
+    let views: Vec<ProcessorView<'_>> = active
         .registry
         .processors
         .iter()
         .map(|processor| {
             let topic = processor.task_topic(&api.tasks_prefix);
             let shut = api.engine.lane(&processor.id);
-            row(&ProcessorView::of(processor, topic, shut, &standings))
+            ProcessorView::of(processor, topic, shut, &standings)
         })
         .collect();
+    let rows: Vec<Vec<Markup>> = views.iter().map(row).collect();
     let columns = [
         Column::new("System"),
         Column::new("Lane"),
         Column::number("Ready"),
         Column::number("In flight"),
-        Column::number("Waits for"),
+        Column::number("Oldest waits"),
         Column::number("Half answer in"),
         Column::number("99 of 100 in"),
         Column::number("Not found"),
@@ -62,10 +66,24 @@ pub(super) async fn show(State(api): State<Arc<Api>>, visitor: Visitor<Auditor>)
         @if rows.is_empty() {
             (nothing("No system is registered", &html! { "They stand in " code { "processors.toml" } "; " code { "lacuna registry apply" } " activates it." }))
         } @else {
+            @if let Some((slowest, seconds)) = slowest(&views) {
+                p.headline {
+                    "The slowest is " a href={ "/processors/" (slowest) } { (slowest) } ": 99 of 100 of its answers come within "
+                    (format!("{seconds:.1} s")) "."
+                }
+            }
             (table("Systems", &columns, &rows))
         }
     };
     Ok(page(&visitor, "/processors", "Processors", &body))
+}
+
+/// Who lets people wait for longest, and for how long.
+fn slowest<'a>(views: &'a [ProcessorView<'a>]) -> Option<(&'a ProcessorId, f64)> {
+    let answered = views
+        .iter()
+        .filter_map(|view| Some((view.id, view.ack_seconds.p99?)));
+    answered.max_by(|(_, one), (_, other)| one.total_cmp(other))
 }
 
 fn row(view: &ProcessorView<'_>) -> Vec<Markup> {

@@ -198,7 +198,7 @@ fn empty(address: &Address, more: bool, waiting: bool) -> Markup {
     if more {
         return nothing(
             "Nothing among those that were looked at",
-            &html! { "One page looks at 20,000 requests at the most. Go on to the next page, or name a flag or a deadline, which are found at once." },
+            &html! { "One page looks through some hundred thousand requests. Go on to the next page; or name a tenant, a flag or a deadline, which are found at once." },
         );
     }
     if waiting && !address.is_filtered() {
@@ -263,8 +263,14 @@ fn cells(api: &Api, request: &Request, times: &Times) -> Vec<Markup> {
     let life = &request.life;
     let shown = api.engine.status_of(request);
     let is_open = !life.status.is_final();
-    let waits: Vec<String> = shown
+    // Where the whole request waits, what each of its tasks says is the same once more.
+    let is_gated = shown.waiting_for.iter().any(|one| one.processor.is_none());
+    let waiting: Vec<_> = shown
         .waiting_for
+        .iter()
+        .filter(|one| !is_gated || one.processor.is_none())
+        .collect();
+    let waits: Vec<String> = waiting
         .iter()
         .take(3)
         .map(|one| match &one.processor {
@@ -272,7 +278,7 @@ fn cells(api: &Api, request: &Request, times: &Times) -> Vec<Markup> {
             None => words(one.why.as_str()),
         })
         .collect();
-    let more = shown.waiting_for.len().saturating_sub(3);
+    let more = waiting.len().saturating_sub(3);
     vec![
         html! {
             input type="checkbox" name="ids" value=(request.id) aria-label={ "Tick request " (request.id) };
