@@ -203,6 +203,32 @@ mod tests {
     use super::*;
 
     #[test]
+    fn a_trace_stands_behind_what_earlier_versions_read() {
+        let mut body = Body {
+            command_id: CommandId(uuid::Uuid::nil()),
+            scope: PackedScope::from(&Scope::default()),
+            region: None,
+            anchors: BTreeMap::new(),
+            exclude: Vec::new(),
+            submitter: Some("shop".to_owned()),
+            identities: vec![vec![IdentityType::new("email").unwrap()]],
+            trace: None,
+        };
+        let before = body.pack().unwrap();
+        assert_eq!(
+            Body::unpack(&before).unwrap(),
+            body,
+            "nothing is written where there is none"
+        );
+        body.trace = Some(Arc::from(
+            "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01",
+        ));
+        let after = body.pack().unwrap();
+        assert!(after.starts_with(&before));
+        assert_eq!(Body::unpack(&after).unwrap(), body);
+    }
+
+    #[test]
     fn what_repeats_is_packed_once() {
         let list = |names: &[&str]| -> Vec<IdentityType> {
             names

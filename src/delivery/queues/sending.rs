@@ -1,6 +1,6 @@
 //! One send: it waits for its turn in its lane, and says what came of it.
 
-use std::{future::Future, sync::Arc, time::Duration};
+use std::{future::Future, sync::Arc};
 
 use tracing::Instrument as _;
 

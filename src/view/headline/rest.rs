@@ -45,13 +45,13 @@ pub(super) fn waits(told: &Told<'_>, ordinal: u16) -> String {
             "it has accepted it and counts as done on {}, attested and not confirmed",
             told.day(*until)
         ),
+        TaskState::Ready { due } | TaskState::Queued { due, .. } if task.attempt > 0 && *due > told.now => {
+            let (attempt, day) = (task.attempt, told.day(*due));
+            format!("attempt {attempt} did not succeed, and it is asked again on {day}")
+        }
         TaskState::Ready { due } if *due > told.now => format!("it is asked on {}", told.day(*due)),
         TaskState::Ready { .. } => "it is asked next".to_owned(),
-        TaskState::Queued { why, .. } => match why {
-            Queued::Turn => "it waits for its turn in the queue of this system".to_owned(),
-            Queued::Paused => "somebody has paused this system".to_owned(),
-            Queued::Braked => "somebody has put the brake on".to_owned(),
-        },
+        TaskState::Queued { why, .. } => queued(*why).to_owned(),
         TaskState::Undeliverable { why, .. } => match why {
             Undelivered::Refused => "its topic takes nothing now".to_owned(),
             Undelivered::TooLarge { .. } => "its topic does not take a task of this size".to_owned(),
@@ -65,6 +65,14 @@ pub(super) fn waits(told: &Told<'_>, ordinal: u16) -> String {
         TaskState::Done { .. } | TaskState::Exempt { .. } | TaskState::Waived | TaskState::Cancelled => {
             "it is done".to_owned()
         }
+    }
+}
+
+const fn queued(why: Queued) -> &'static str {
+    match why {
+        Queued::Turn => "it waits for its turn in the queue of this system",
+        Queued::Paused => "somebody has paused this system",
+        Queued::Braked => "somebody has put the brake on",
     }
 }
 

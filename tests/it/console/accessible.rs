@@ -1,7 +1,8 @@
 //! Whether everybody can use the pages: axe-core finds no fault by WCAG 2.2 AA in light and in dark, a telephone of 360 pixels
 //! needs no scrolling sideways, and nothing that the content security policy forbids was tried.
 
-use serde_json::Value;
+use reqwest::Method;
+use serde_json::{Value, json};
 
 use super::{
     chromium::{Chromium, Driver, Look},
@@ -41,10 +42,12 @@ async fn pages(site: &Site) -> Vec<String> {
     let task = site.first("/v1/manual", "task_id").await;
     let letter = site.first("/v1/dead-letters", "id").await;
     let hold = site.first("/v1/holds", "hold_id").await;
+    let job = site.first("/v1/bulk", "bulk_id").await;
     pages.extend([
         format!("/manual/{task}"),
         format!("/dead-letters/{letter}"),
         format!("/holds/{hold}"),
+        format!("/bulk/{job}"),
         // There is none of this: the page says what to do.
         "/requests/00000000-0000-0000-0000-000000000000".to_owned(),
     ]);
@@ -83,9 +86,39 @@ async fn check(browser: &Chromium, axe: &str, page: &str, look: Look) {
     );
 }
 
+/// Pages that only a form leads to: what a change of many would do, identifiers, and the original of a dead letter.
+async fn check_forms(site: &Site, browser: &Chromium, axe: &str, look: Look) {
+    browser.open("/requests").await;
+    browser.click("input[name=ids]").await;
+    browser
+        .click("form[action='/bulk/preview'] button[type=submit]")
+        .await;
+    browser.says("what it would do").await;
+    check(browser, axe, "the preview of a change of many", look).await;
+    browser.open(&site.page_of("ron")).await;
+    browser.act("identifiers", "").await;
+    browser.says("ron@example.org").await;
+    check(browser, axe, "a request with its identifiers", look).await;
+    let letter = site.first("/v1/dead-letters", "id").await;
+    browser.open(&format!("/dead-letters/{letter}")).await;
+    browser.act("original", "").await;
+    browser.says("\"identities\":[]").await;
+    check(browser, axe, "the original of a dead letter", look).await;
+}
+
+/// Has a change of many ordered, so that its page is there.
+async fn order_a_change(site: &Site) {
+    let order = json!({ "action": "hold", "ids": [site.requests["ron"]], "basis": "dispute", "reason": "court case 8" });
+    let (status, job) = site
+        .call(Method::POST, COMPLIANCE, "/v1/bulk", Some(&order))
+        .await;
+    assert_eq!(status, 202, "{job}");
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn pages_have_no_fault_that_axe_finds() {
     let (site, driver) = (Site::start().await, Driver::start());
+    order_a_change(&site).await;
     let axe = std::fs::read_to_string(service("LACUNA_TEST_AXE")).unwrap();
     for look in [Look::Light, Look::Dark, Look::Narrow] {
         let browser = driver.browser(&site.base(), look).await;
@@ -98,6 +131,7 @@ async fn pages_have_no_fault_that_axe_finds() {
                 browser.open(&page).await;
                 check(&browser, &axe, &page, look).await;
             }
+            check_forms(&site, &browser, &axe, look).await;
             browser.open("/").await;
             browser.click("form[action='/logout'] button").await;
             browser.find("input[name=token]").await;

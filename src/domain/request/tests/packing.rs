@@ -205,3 +205,17 @@ const LEAF: &str = "\
     d8bf68809496abc068010201010680a4e197c16a0103010107077461785f6c61770104010104010701a0c0e4d8bf6801\
     07010105010280a4e3d8bf6806086f70657261746f72010401010a01050101080201080203010c090909090909090909\
     090909090909090909090909090909090909090909090904050603616e6e";
+
+/// Lists leave out by these bytes what has not the name.
+#[test]
+fn names_stand_in_a_packed_row_as_they_are() {
+    let request = varied().request;
+    let packed = request.pack().unwrap();
+    let has = |name: &str| {
+        let wanted = super::super::packed::packed_name(name);
+        packed.windows(wanted.len()).any(|part| part == wanted)
+    };
+    assert!(has(request.head.tenant.as_str()));
+    assert!(!request.tasks.is_empty() && request.processors().all(|processor| has(processor.as_str())));
+    assert!(!has("nobody-of-this-name"));
+}

@@ -75,7 +75,7 @@ fn one<R>(
             @if is_by_hand(shown, task) {
                 p { a href={ "/manual/" (task.task_id) } { "Done by hand: claim it, or see who has it" } }
             }
-            @if let Some(evidence) = &proved.evidence { (evidence_of(evidence, shown)) }
+            @if let Some(evidence) = &proved.evidence { (evidence_of(evidence, waits.map(|need| need.says.as_str()), shown)) }
             @if visitor.may::<Operator>() { (forms::of_task(visitor, shown, ordinal)) }
         }
     }
@@ -106,7 +106,9 @@ fn step(name: &str, step: &Step, shown: &Shown<'_>) -> Markup {
     }
 }
 
-fn evidence_of(evidence: &EvidenceView, shown: &Shown<'_>) -> Markup {
+/// `said_above`: what is said above it, which is not said twice.
+fn evidence_of(evidence: &EvidenceView, said_above: Option<&str>, shown: &Shown<'_>) -> Markup {
+    let is_above = |message: &str| said_above.is_some_and(|said| said.contains(message));
     let mut said: Vec<Markup> = Vec::new();
     if let Some(method) = &evidence.method {
         said.push(html! { "method " (badge::words(method)) });
@@ -130,7 +132,7 @@ fn evidence_of(evidence: &EvidenceView, shown: &Shown<'_>) -> Markup {
         @if !said.is_empty() {
             p { "Evidence: " @for (n, part) in said.iter().enumerate() { @if n > 0 { "; " } (part) } }
         }
-        @if let Some(message) = &evidence.message {
+        @if let Some(message) = evidence.message.as_ref().filter(|message| !is_above(message)) {
             p { "It says: " q { (message) } }
         }
     }
