@@ -244,6 +244,7 @@ mod tests {
             exclude: Vec::new(),
             submitter: None,
             identities,
+            trace: None,
         };
         let (both, one) = (list(&["email", "customer_id"]), list(&["customer_id"]));
         let mixed = body(vec![

@@ -99,7 +99,7 @@ impl Wanted {
         let now = api.engine.clock.now();
         let wanted = Self {
             // Counted back from now, so a month's length may differ by a day or two from where it is counted forward.
-            before: older.map(|older| earlier(now, older.add_to(now, &api.engine.zone()).since(now))),
+            before: older.map(|older| earlier(now, older.add_to(now, api.engine.zone()).since(now))),
             reason: params.take("reason", "a reason of dead letters", DeadLetterReason::parse),
             erasures: params.flag("erasures").unwrap_or(false),
             limit: params.limit(),

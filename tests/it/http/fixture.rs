@@ -96,11 +96,14 @@ pub struct Api {
     _folder: tempfile::TempDir,
 }
 
+/// A message that was redriven: its topic, its headers, its bytes.
+pub type Taken = (String, Vec<(String, String)>, String);
+
 /// The topics of a broker that is not there: what is redriven to them can be seen.
 #[derive(Debug, Default)]
 pub struct Topics {
-    /// Each message's topic, headers and bytes.
-    pub taken: Mutex<Vec<(String, Vec<(String, String)>, String)>>,
+    /// What was redriven to them.
+    pub taken: Mutex<Vec<Taken>>,
     /// Why nothing is taken just now, and whether that is because there is no such topic.
     pub refusing: Mutex<Option<(&'static str, bool)>>,
 }

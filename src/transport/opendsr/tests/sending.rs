@@ -103,6 +103,18 @@ fn failure(reply: Reply) -> Failed {
 }
 
 #[tokio::test]
+async fn a_request_carries_the_trace_of_its_command() {
+    let site = Site::new().await;
+    let mut task = task();
+    site.controller.send(&site.processor, &task, WITHIN).await;
+    let trace = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
+    task.trace = Some(Arc::from(trace));
+    site.controller.send(&site.processor, &task, WITHIN).await;
+    let traces = site.vendor.script(|script| script.traces.clone());
+    assert_eq!(traces, [None, Some(trace.to_owned())]);
+}
+
+#[tokio::test]
 async fn a_request_is_posted_and_its_promise_is_no_proof() {
     let site = Site::new().await;
     let Reply::Ack(ack) = site.send().await else {

@@ -47,6 +47,8 @@ pub(super) struct Script {
     pub(super) known: bool,
     /// What was posted, with the header that lets in.
     pub(super) posted: Vec<(String, Option<String>)>,
+    /// The `traceparent` of each.
+    pub(super) traces: Vec<Option<String>>,
     pub(super) certificates_read: u32,
     /// Another certificate than that of the key.
     pub(super) certificate: Vec<u8>,
@@ -72,6 +74,7 @@ impl Vendor {
                 state: "pending",
                 known: true,
                 posted: Vec::new(),
+                traces: Vec::new(),
                 certificates_read: 0,
                 certificate: fs::read(&issued.certificate).unwrap(),
                 certificate_url: None,
@@ -150,11 +153,11 @@ pub(super) fn expected_by() -> At {
 async fn request(State(vendor): State<Arc<Vendor>>, headers: HeaderMap, body: Bytes) -> Response {
     let text = String::from_utf8(body.to_vec()).unwrap();
     let said: Value = serde_json::from_str(&text).unwrap();
-    let bearer = headers
-        .get("authorization")
-        .map(|value| value.to_str().unwrap().to_owned());
+    let header = |name: &str| headers.get(name).map(|value| value.to_str().unwrap().to_owned());
+    let (bearer, trace) = (header("authorization"), header("traceparent"));
     let twist = vendor.script(|script| {
         script.posted.push((text, bearer));
+        script.traces.push(trace);
         script.on_request.clone()
     });
     let created = json!({
