@@ -8,14 +8,14 @@ use super::{
     fields::{items, text, value, values},
     output::{Out, Table},
     positions::name,
-    remote::{RemoteArgs, Way, path, refuse_actor},
+    remote::{RemoteArgs, Target, path, refuse_actor},
     session::{self, ConfigArg, block_on, deciding},
 };
 use crate::{
     config::Config,
     domain::{
         ids::RequestId,
-        words::{BulkAction, BulkDeed, HoldBasis},
+        words::{BulkAction, BulkOperation, HoldBasis},
     },
     engine::{
         Engine,
@@ -39,7 +39,7 @@ pub struct Args {
     action: Action,
 }
 
-/// Which job, and whose deed it is.
+/// Which job, and whose operation it is.
 #[derive(Debug, clap::Args)]
 struct Which {
     #[command(flatten)]
@@ -146,18 +146,18 @@ fn basis(text: &str) -> Result<HoldBasis, String> {
 }
 
 /// Runs it.
-pub fn run(args: Args, door: &RemoteArgs) -> Result<Exit, Failure> {
+pub fn run(args: Args, remote: &RemoteArgs) -> Result<Exit, Failure> {
     match args.action {
-        Action::Start(start) => order(*start, door),
-        Action::List { config, json } => list(&door.way(&config)?, json),
-        Action::Show { config, id, json } => show(&door.way(&config)?, id, json),
-        Action::Pause(which) => set(which, BulkDeed::Pause, door),
-        Action::Resume(which) => set(which, BulkDeed::Resume, door),
-        Action::Cancel(which) => set(which, BulkDeed::Cancel, door),
+        Action::Start(start) => order(*start, remote),
+        Action::List { config, json } => list(&remote.target(&config)?, json),
+        Action::Show { config, id, json } => show(&remote.target(&config)?, id, json),
+        Action::Pause(which) => set(which, BulkOperation::Pause, remote),
+        Action::Resume(which) => set(which, BulkOperation::Resume, remote),
+        Action::Cancel(which) => set(which, BulkOperation::Cancel, remote),
     }
 }
 
-fn order(start: Start, door: &RemoteArgs) -> Result<Exit, Failure> {
+fn order(start: Start, remote: &RemoteArgs) -> Result<Exit, Failure> {
     let order = Order {
         action: start.action,
         chosen: chosen(&start)?,
@@ -165,12 +165,12 @@ fn order(start: Start, door: &RemoteArgs) -> Result<Exit, Failure> {
         basis: start.basis,
     };
     order.check().map_err(failure)?;
-    let came = match door.way(&start.config)? {
-        Way::Direct(config) => {
+    let came = match remote.target(&start.config)? {
+        Target::Direct(config) => {
             let actor = deciding(start.actor.clone())?;
             block_on(order_here(&config, &order, &start, &actor))?
         }
-        Way::Remote(worker) => {
+        Target::Remote(worker) => {
             refuse_actor(start.actor.as_deref())?;
             worker.post(&path(&["bulk"]), &body_of(&start))?
         }
@@ -242,9 +242,9 @@ fn chosen(start: &Start) -> Result<Chosen, Failure> {
     Ok(Chosen::Filter(Box::new(filter)))
 }
 
-fn list(way: &Way, json: bool) -> Result<Exit, Failure> {
-    let jobs = match way {
-        Way::Direct(config) => block_on(async {
+fn list(target: &Target, json: bool) -> Result<Exit, Failure> {
+    let jobs = match target {
+        Target::Direct(config) => block_on(async {
             let jobs = session::engine(config)
                 .await?
                 .bulk()
@@ -252,7 +252,7 @@ fn list(way: &Way, json: bool) -> Result<Exit, Failure> {
                 .await?;
             values(jobs.iter().map(BulkView::of))
         })?,
-        Way::Remote(worker) => worker.list(&path(&["bulk"]), &[], SHOWN as usize)?.0,
+        Target::Remote(worker) => worker.list(&path(&["bulk"]), &[], SHOWN as usize)?.0,
     };
     let mut out = Out::stdout();
     if json {
@@ -280,35 +280,35 @@ fn list(way: &Way, json: bool) -> Result<Exit, Failure> {
     Ok(Exit::Ok)
 }
 
-fn show(way: &Way, id: Uuid, json: bool) -> Result<Exit, Failure> {
-    let job = match way {
-        Way::Direct(config) => block_on(async {
+fn show(target: &Target, id: Uuid, json: bool) -> Result<Exit, Failure> {
+    let job = match target {
+        Target::Direct(config) => block_on(async {
             let engine = session::engine(config).await?;
             let job = engine.bulk().job(id).await?;
             view_of(&engine, &job.ok_or_else(|| failure(BulkError::Unknown))?).await
         })?,
-        Way::Remote(worker) => worker.get(&path(&["bulk", &id.to_string()]), &[])?,
+        Target::Remote(worker) => worker.get(&path(&["bulk", &id.to_string()]), &[])?,
     };
     print(&job, json)
 }
 
-fn set(which: Which, deed: BulkDeed, door: &RemoteArgs) -> Result<Exit, Failure> {
-    let job = match door.way(&which.config)? {
-        Way::Direct(config) => {
+fn set(which: Which, operation: BulkOperation, remote: &RemoteArgs) -> Result<Exit, Failure> {
+    let job = match remote.target(&which.config)? {
+        Target::Direct(config) => {
             let actor = deciding(which.actor)?;
             block_on(async {
                 let engine = session::engine(&config).await?;
-                let job = engine.bulk().set(which.id, &actor, deed).await;
+                let job = engine.bulk().set(which.id, &actor, operation).await;
                 view_of(&engine, &job.map_err(failure)?).await
             })?
         }
-        Way::Remote(worker) => {
+        Target::Remote(worker) => {
             refuse_actor(which.actor.as_deref())?;
-            let verb = match deed {
-                BulkDeed::Pause => "pause",
-                BulkDeed::Resume => "resume",
-                BulkDeed::Cancel => "cancel",
-                BulkDeed::Start => "start",
+            let verb = match operation {
+                BulkOperation::Pause => "pause",
+                BulkOperation::Resume => "resume",
+                BulkOperation::Cancel => "cancel",
+                BulkOperation::Start => "start",
             };
             worker.post(&path(&["bulk", &which.id.to_string(), verb]), &json!({}))?
         }

@@ -7,7 +7,7 @@ use super::{
     fields::{is, items, joined, text, values},
     knowledge::Knowledge,
     output::{Out, Table},
-    remote::{Client, RemoteArgs, Way, path},
+    remote::{Client, RemoteArgs, Target, path},
     requests::{processor, warn_of_more},
     session::{self, ConfigArg, block_on},
 };
@@ -70,11 +70,11 @@ fn time(text: &str) -> Result<At, String> {
 }
 
 /// Runs it.
-pub fn run(args: Args, door: &RemoteArgs) -> Result<Exit, Failure> {
+pub fn run(args: Args, remote: &RemoteArgs) -> Result<Exit, Failure> {
     let Command::List(args) = args.action;
-    let (rows, more) = match door.way(&args.config)? {
-        Way::Direct(config) => read(&config, &args)?,
-        Way::Remote(worker) => ask(&worker, &args)?,
+    let (rows, more) = match remote.target(&args.config)? {
+        Target::Direct(config) => read(&config, &args)?,
+        Target::Remote(worker) => ask(&worker, &args)?,
     };
     let mut out = Out::stdout();
     if args.json {

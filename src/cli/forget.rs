@@ -6,7 +6,7 @@ use super::{
     Exit, Failure,
     output::Out,
     positions::name,
-    remote::{RemoteArgs, Way, path, refuse_actor},
+    remote::{RemoteArgs, Target, path, refuse_actor},
     session::{self, ConfigArg, block_on, deciding},
 };
 use crate::{config::Config, domain::ids::RequestId, engine::OperateError};
@@ -30,10 +30,10 @@ pub struct Args {
 }
 
 /// Runs it.
-pub fn run(args: &Args, door: &RemoteArgs) -> Result<Exit, Failure> {
-    match door.way(&args.config)? {
-        Way::Direct(config) => block_on(forget(&config, args.id, &deciding(args.actor.clone())?))?,
-        Way::Remote(worker) => {
+pub fn run(args: &Args, remote: &RemoteArgs) -> Result<Exit, Failure> {
+    match remote.target(&args.config)? {
+        Target::Direct(config) => block_on(forget(&config, args.id, &deciding(args.actor.clone())?))?,
+        Target::Remote(worker) => {
             refuse_actor(args.actor.as_deref())?;
             worker.post(&path(&["requests", &args.id.to_string(), "forget"]), &json!({}))?;
         }

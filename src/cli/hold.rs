@@ -9,7 +9,7 @@ use super::{
     holds::covered,
     output::{Out, Table},
     positions::name,
-    remote::{RemoteArgs, Way, path, refuse_actor},
+    remote::{RemoteArgs, Target, path, refuse_actor},
     requests::{processor, tenant},
     session::{self, ConfigArg, block_on, deciding},
     subjects,
@@ -102,11 +102,11 @@ fn label(text: &str) -> Result<Label, String> {
 }
 
 /// Runs `lacuna hold`.
-pub fn place(args: HoldArgs, door: &RemoteArgs) -> Result<Exit, Failure> {
+pub fn place(args: HoldArgs, remote: &RemoteArgs) -> Result<Exit, Failure> {
     let body = body_of(&args)?;
-    let placed = match door.way(&args.config)? {
-        Way::Direct(config) => block_on(place_here(&config, &body, &deciding(args.actor)?))?,
-        Way::Remote(worker) => {
+    let placed = match remote.target(&args.config)? {
+        Target::Direct(config) => block_on(place_here(&config, &body, &deciding(args.actor)?))?,
+        Target::Remote(worker) => {
             refuse_actor(args.actor.as_deref())?;
             worker.post(&path(&["holds"]), &body)?
         }
@@ -163,17 +163,17 @@ async fn place_here(config: &Config, body: &Value, actor: &str) -> Result<Value,
 }
 
 /// Runs `lacuna release`.
-pub fn release(args: ReleaseArgs, door: &RemoteArgs) -> Result<Exit, Failure> {
+pub fn release(args: ReleaseArgs, remote: &RemoteArgs) -> Result<Exit, Failure> {
     let mut body = json!({});
     if let Some(note) = &args.note {
         body["note"] = json!(note);
     }
-    let released = match door.way(&args.config)? {
-        Way::Direct(config) => {
+    let released = match remote.target(&args.config)? {
+        Target::Direct(config) => {
             let actor = deciding(args.actor)?;
             block_on(release_here(&config, args.id, args.tenant, &body, &actor))?
         }
-        Way::Remote(worker) => {
+        Target::Remote(worker) => {
             refuse_actor(args.actor.as_deref())?;
             let query: Vec<_> = args
                 .tenant
@@ -235,7 +235,7 @@ async fn tell(engine: &Engine, parsed: ParsedCommand) -> Result<(), Failure> {
     let prepared = engine.intake().prepare_parsed(parsed).map_err(unreadable)?;
     let taken = engine.intake().take_in(&[Arrival::of_call(prepared)]).await?;
     match taken.verdicts.into_iter().next() {
-        Some(Verdict::Refused(rejection)) => Err(Failure::NotSo(rejection.detail.to_string())),
+        Some(Verdict::Rejected(rejection)) => Err(Failure::NotSo(rejection.detail.to_string())),
         Some(Verdict::Taken(_) | Verdict::Duplicate(_) | Verdict::Waiting(_)) | None => Ok(()),
     }
 }

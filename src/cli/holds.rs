@@ -7,7 +7,7 @@ use super::{
     fields::{is, items, joined, text, values},
     knowledge::Knowledge,
     output::{Out, Table},
-    remote::{RemoteArgs, Way, path},
+    remote::{RemoteArgs, Target, path},
     requests::tenant,
     session::{self, ConfigArg, block_on},
 };
@@ -47,11 +47,11 @@ enum Command {
 }
 
 /// Runs it.
-pub fn run(args: Args, door: &RemoteArgs) -> Result<Exit, Failure> {
+pub fn run(args: Args, remote: &RemoteArgs) -> Result<Exit, Failure> {
     let Command::List { config, tenant, json } = args.action;
-    let holds = match door.way(&config)? {
-        Way::Direct(config) => read(&config, tenant.as_ref())?,
-        Way::Remote(worker) => {
+    let holds = match remote.target(&config)? {
+        Target::Direct(config) => read(&config, tenant.as_ref())?,
+        Target::Remote(worker) => {
             let query: Vec<_> = tenant
                 .iter()
                 .map(|tenant| ("tenant", tenant.to_string()))

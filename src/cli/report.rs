@@ -4,7 +4,7 @@ use super::{
     Exit, Failure,
     knowledge::Knowledge,
     output::{Out, Table},
-    remote::{Client, RemoteArgs, Way, path},
+    remote::{Client, RemoteArgs, Target, path},
     session::{self, ConfigArg, block_on},
 };
 use crate::{
@@ -66,10 +66,10 @@ fn regime(text: &str) -> Result<Regime, String> {
 }
 
 /// Runs it.
-pub fn run(args: &Args, door: &RemoteArgs) -> Result<Exit, Failure> {
-    let report = match door.way(&args.config)? {
-        Way::Direct(config) => read(&config, args)?,
-        Way::Remote(worker) => ask(&worker, args)?,
+pub fn run(args: &Args, remote: &RemoteArgs) -> Result<Exit, Failure> {
+    let report = match remote.target(&args.config)? {
+        Target::Direct(config) => read(&config, args)?,
+        Target::Remote(worker) => ask(&worker, args)?,
     };
     let mut out = Out::stdout();
     match args.format {

@@ -7,7 +7,7 @@ use super::{
     fields::{number, text, values},
     knowledge::Knowledge,
     output::{Out, Table},
-    remote::{Client, RemoteArgs, Way, path},
+    remote::{Client, RemoteArgs, Target, path},
     session::{self, ConfigArg, block_on},
     status::flags,
 };
@@ -89,10 +89,10 @@ pub(super) fn processor(text: &str) -> Result<ProcessorId, String> {
 const PAGE: u32 = 500;
 
 /// Runs it.
-pub fn run(args: &Args, door: &RemoteArgs) -> Result<Exit, Failure> {
-    let (found, more) = match door.way(&args.config)? {
-        Way::Direct(config) => read(&config, args)?,
-        Way::Remote(worker) => args.ask(&worker)?,
+pub fn run(args: &Args, remote: &RemoteArgs) -> Result<Exit, Failure> {
+    let (found, more) = match remote.target(&args.config)? {
+        Target::Direct(config) => read(&config, args)?,
+        Target::Remote(worker) => args.ask(&worker)?,
     };
     let mut out = Out::stdout();
     if args.json {

@@ -8,7 +8,7 @@ use super::{
     fields::{is, items, text, value, values},
     output::Out,
     positions::name,
-    remote::{RemoteArgs, Way, path, refuse_actor},
+    remote::{RemoteArgs, Target, path, refuse_actor},
     requests::{table, tenant},
     session::{self, ConfigArg, block_on, deciding},
     subjects,
@@ -51,15 +51,15 @@ pub struct Args {
 }
 
 /// Runs it.
-pub fn run(args: Args, door: &RemoteArgs) -> Result<Exit, Failure> {
+pub fn run(args: Args, remote: &RemoteArgs) -> Result<Exit, Failure> {
     let identity = subjects::typed(&subjects::kind_of(&args.kind)?, &args.value)?;
     let mut body = json!({ "identity": identity });
     if let Some(tenant) = &args.tenant {
         body["tenant"] = json!(tenant);
     }
-    let found = match door.way(&args.config)? {
-        Way::Direct(config) => block_on(look(&config, &body, deciding(args.actor)?))?,
-        Way::Remote(worker) => {
+    let found = match remote.target(&args.config)? {
+        Target::Direct(config) => block_on(look(&config, &body, deciding(args.actor)?))?,
+        Target::Remote(worker) => {
             refuse_actor(args.actor.as_deref())?;
             worker.post(&path(&["requests", "search"]), &body)?
         }
@@ -105,7 +105,7 @@ async fn look(config: &Config, body: &Value, actor: String) -> Result<Value, Fai
         requests: found.iter().map(|request| request.id).collect(),
         truncated,
     };
-    let ledger_entry = engine.record_look(look).await?;
+    let ledger_entry = engine.record_disclosure(look).await?;
     let statuses = values(found.iter().map(|request| engine.status_of(request)))?;
     value(&json!({ "items": statuses, "truncated": truncated, "ledger_entry": ledger_entry }))
 }

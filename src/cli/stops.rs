@@ -10,7 +10,7 @@ use super::{
     fields::{is, items, text, value},
     knowledge::Knowledge,
     output::{Out, Table},
-    remote::{Client, Way, path, refuse_actor},
+    remote::{Client, Target, path, refuse_actor},
     session::{self, block_on, deciding},
 };
 use crate::{
@@ -19,7 +19,7 @@ use crate::{
     domain::{ids::ProcessorId, stops::Stops},
     engine::{
         OperateError,
-        stop::{Lever, Want, out_now, pull as pull_lever, reason_of},
+        stop::{LaneAction, LaneChange, change_lane as change_in_store, out_now, reason_of},
     },
     store::{Store, StoredFact},
     vault::Vault,
@@ -35,29 +35,34 @@ pub struct Shown {
 }
 
 /// What is done to a lane, or to all of them.
-pub(super) struct Move {
+pub(super) struct Wanted {
     /// The processor; `None`: all.
     pub(super) lane: Option<ProcessorId>,
-    pub(super) want: Want,
+    pub(super) action: LaneAction,
     pub(super) actor: Option<String>,
     pub(super) reason: Option<String>,
 }
 
-/// Moves a lever, and shows how the lane stands then.
-pub(super) fn pull(way: &Way, wanted: Move, shown: Shown) -> Result<Exit, Failure> {
-    let view = match way {
-        Way::Direct(config) => {
+/// Stops a lane or resumes it, and shows how the lane stands then.
+pub(super) fn change_lane(target: &Target, wanted: Wanted, shown: Shown) -> Result<Exit, Failure> {
+    let view = match target {
+        Target::Direct(config) => {
             let actor = deciding(wanted.actor)?;
-            let lever = Lever {
+            let change = LaneChange {
                 lane: wanted.lane.as_ref(),
-                want: wanted.want,
+                action: wanted.action,
                 actor: &actor,
                 reason: wanted.reason.as_deref(),
                 once: None,
             };
-            block_on(async { Panel::open(config).await?.pull(config, &lever).await })?
+            block_on(async {
+                DirectAccess::open(config)
+                    .await?
+                    .change_lane(config, &change)
+                    .await
+            })?
         }
-        Way::Remote(worker) => {
+        Target::Remote(worker) => {
             refuse_actor(wanted.actor.as_deref())?;
             ask(worker, &wanted)?
         }
@@ -66,34 +71,34 @@ pub(super) fn pull(way: &Way, wanted: Move, shown: Shown) -> Result<Exit, Failur
 }
 
 /// Shows the brake.
-pub(super) fn show_brake(way: &Way, shown: Shown) -> Result<Exit, Failure> {
-    let view = match way {
-        Way::Direct(config) => block_on(async { Panel::open(config).await?.brake(config).await })?,
-        Way::Remote(worker) => worker.get(&path(&["brake"]), &[])?,
+pub(super) fn show_brake(target: &Target, shown: Shown) -> Result<Exit, Failure> {
+    let view = match target {
+        Target::Direct(config) => block_on(async { DirectAccess::open(config).await?.brake(config).await })?,
+        Target::Remote(worker) => worker.get(&path(&["brake"]), &[])?,
     };
     show(&view, shown)
 }
 
-fn ask(worker: &Client, wanted: &Move) -> Result<Value, Failure> {
+fn ask(worker: &Client, wanted: &Wanted) -> Result<Value, Failure> {
     let body = match &wanted.reason {
         Some(reason) => json!({ "reason": reason }),
         None => json!({}),
     };
-    match (&wanted.lane, wanted.want) {
-        (Some(id), Want::Stop) => worker.post(&path(&["processors", id.as_str(), "pause"]), &body),
-        (Some(id), Want::GoOn) => worker.post(&path(&["processors", id.as_str(), "resume"]), &body),
-        (None, Want::Stop) => worker.post(&path(&["brake"]), &body),
-        (None, Want::GoOn) => worker.delete(&path(&["brake"]), &[], &body),
+    match (&wanted.lane, wanted.action) {
+        (Some(id), LaneAction::Stop) => worker.post(&path(&["processors", id.as_str(), "pause"]), &body),
+        (Some(id), LaneAction::Resume) => worker.post(&path(&["processors", id.as_str(), "resume"]), &body),
+        (None, LaneAction::Stop) => worker.post(&path(&["brake"]), &body),
+        (None, LaneAction::Resume) => worker.delete(&path(&["brake"]), &[], &body),
     }
 }
 
 /// The store, and what opens and seals reasons.
-struct Panel {
+struct DirectAccess {
     store: Arc<dyn Store>,
     vault: Vault,
 }
 
-impl Panel {
+impl DirectAccess {
     async fn open(config: &Config) -> Result<Self, Failure> {
         let vault = session::vault(config)?;
         let store = session::open_store(config).await?;
@@ -101,8 +106,8 @@ impl Panel {
         Ok(Self { store, vault })
     }
 
-    async fn pull(&self, config: &Config, lever: &Lever<'_>) -> Result<Value, Failure> {
-        let done = pull_lever(self.store.as_ref(), &(), &self.vault, &Clock::System, lever).await;
+    async fn change_lane(&self, config: &Config, change: &LaneChange<'_>) -> Result<Value, Failure> {
+        let done = change_in_store(self.store.as_ref(), &(), &self.vault, &Clock::System, change).await;
         let stored = match done {
             Err(OperateError::Engine(error)) => return Err(error.into()),
             Err(error) => {
@@ -112,7 +117,7 @@ impl Panel {
             }
             Ok(stored) => stored,
         };
-        self.view(config, lever.lane, stored.as_ref()).await
+        self.view(config, change.lane, stored.as_ref()).await
     }
 
     async fn brake(&self, config: &Config) -> Result<Value, Failure> {

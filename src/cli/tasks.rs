@@ -7,10 +7,10 @@ use super::{
     fields::{text, value},
     knowledge::Knowledge,
     output::{Out, Table},
-    remote::{RemoteArgs, Way, path},
+    remote::{RemoteArgs, Target, path},
     requests::{processor, warn_of_more},
     session::{self, ConfigArg, block_on},
-    status::state as standing,
+    status::state as state_of,
 };
 use crate::{
     clock::Clock,
@@ -67,12 +67,12 @@ fn state(text: &str) -> Result<TaskStateName, String> {
 }
 
 /// Runs it.
-pub fn run(args: Args, door: &RemoteArgs) -> Result<Exit, Failure> {
+pub fn run(args: Args, remote: &RemoteArgs) -> Result<Exit, Failure> {
     let Command::List(args) = args.action;
     let limit = args.limit as usize;
-    let (tasks, more) = match door.way(&args.config)? {
-        Way::Direct(config) => block_on(read(&config, &args))?,
-        Way::Remote(worker) => {
+    let (tasks, more) = match remote.target(&args.config)? {
+        Target::Direct(config) => block_on(read(&config, &args))?,
+        Target::Remote(worker) => {
             let query = [
                 ("processor", args.processor.as_ref().map(ToString::to_string)),
                 ("state", args.state.map(|state| state.to_string())),
@@ -134,7 +134,7 @@ fn table(tasks: &[Value]) -> Table {
         table.row([
             text(task, "task_id"),
             text(task, "processor"),
-            standing(task),
+            state_of(task),
             text(task, "why"),
             text(task, "until"),
             text(task, "tenant"),

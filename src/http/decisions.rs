@@ -197,7 +197,7 @@ async fn decide(
     Ok(Json(api.engine.status_of(&request)).into_response())
 }
 
-/// Carries out a person's decision, whichever door it came through; the request as it is then.
+/// Carries out a person's decision, whichever channel it came through; the request as it is then.
 pub(super) async fn carry_out(
     api: &Api,
     id: RequestId,

@@ -12,7 +12,7 @@ use crate::{
         time::At,
         words::{Action, ProcessorKind, TaskStateName},
     },
-    engine::{lanes::ShutLane, standing::Standings},
+    engine::{lane_states::LaneStates, lanes::ShutLane},
     view::stop::lane_word,
 };
 
@@ -148,17 +148,17 @@ impl<'a> ProcessorView<'a> {
         processor: &'a Processor,
         topic: Option<String>,
         shut: Option<ShutLane>,
-        standings: &'a Standings,
+        lane_states: &'a LaneStates,
     ) -> Self {
         let id = &processor.id;
         let own = |kind: &'static str| {
-            let counters = standings.counters.iter();
+            let counters = lane_states.counters.iter();
             counters.filter(move |(key, _)| key.kind == kind && key.a == id.as_str())
         };
         let undeliverable = own("undeliverable").map(|(_, n)| n).sum();
-        let answers = standings.answers(id);
-        let ago = |since: Option<At>| since.map(|since| standings.now.since(since).as_secs());
-        let (lane, lane_reason) = lane_of(id, shut, undeliverable, standings);
+        let answers = lane_states.answers(id);
+        let ago = |since: Option<At>| since.map(|since| lane_states.now.since(since).as_secs());
+        let (lane, lane_reason) = lane_of(id, shut, undeliverable, lane_states);
         Self {
             id,
             name: &processor.name,
@@ -177,10 +177,10 @@ impl<'a> ProcessorView<'a> {
             lane,
             lane_reason,
             undeliverable,
-            ready: standings.tasks(id, TaskStateName::Ready),
-            in_flight: standings.tasks(id, TaskStateName::Dispatched),
-            oldest_ready_seconds: ago(standings.oldest_ready(id)),
-            oldest_unanswered_seconds: ago(standings.oldest_unanswered(id)),
+            ready: lane_states.tasks(id, TaskStateName::Ready),
+            in_flight: lane_states.tasks(id, TaskStateName::Dispatched),
+            oldest_ready_seconds: ago(lane_states.oldest_ready(id)),
+            oldest_unanswered_seconds: ago(lane_states.oldest_unanswered(id)),
             rate: processor.rate.map(|rate| RateView {
                 tasks: rate.tasks,
                 per_seconds: rate.per.as_secs_f64(),
@@ -203,19 +203,19 @@ fn lane_of(
     id: &ProcessorId,
     shut: Option<ShutLane>,
     undeliverable: i64,
-    standings: &Standings,
+    lane_states: &LaneStates,
 ) -> (&'static str, Option<LaneReason>) {
     const WHY: &str = "its topic takes tasks, and some of them wait: they are larger than max.message.bytes of the topic, or are \
                        about to be tried again; GET /v1/requests/{id} of each says which";
-    if let Some((stopped, why)) = standings.stopped(id) {
+    if let Some((stopped, why)) = lane_states.stopped(id) {
         let reason = LaneReason::Stopped {
             since: stopped.since,
             by: stopped.stop.actor.clone(),
             why: why.map(str::to_owned),
         };
-        return (lane_word(Some(id), standings.facts().stops()), Some(reason));
+        return (lane_word(Some(id), lane_states.facts().stops()), Some(reason));
     }
-    if let Some(open) = standings.circuit(id) {
+    if let Some(open) = lane_states.circuit(id) {
         let reason = LaneReason::Shut {
             since: open.since,
             until: open.until,

@@ -165,7 +165,7 @@ fn to_do(request: &Request, ordinal: u16, context: &Context<'_>) -> Option<Strin
         // A gate has a sentence of its own, and the others go on by themselves.
         Need::Gate(_)
         | Need::Resumption(_)
-        | Need::ByHand(_)
+        | Need::Manual(_)
         | Need::Release(_)
         | Need::Answer(_)
         | Need::Term(_)
@@ -288,7 +288,7 @@ fn in_queue(request: &Request, ordinal: u16, context: &Context<'_>) -> String {
     if let Some(stopped) = stopped(task, context) {
         return stopped;
     }
-    match request.due_by_hand(ordinal, context.registry) {
+    match request.manual_due(ordinal, context.registry) {
         Some(due) if due <= context.now => format!(
             "{processor} is done by hand, and nobody has claimed it although it was due at {due}: `lacuna manual list`."
         ),

@@ -12,7 +12,7 @@ use super::{
     fields::{number, text, values},
     output::{Out, Span, Table},
     positions::name,
-    remote::{Client, RemoteArgs, Way, path, refuse_actor},
+    remote::{Client, RemoteArgs, Target, path, refuse_actor},
     session::{self, ConfigArg, actor_or_user, block_on},
 };
 use crate::{
@@ -20,7 +20,7 @@ use crate::{
     clock::Clock,
     config::Config,
     domain::words::{CommandKind, DeadLetterReason},
-    engine::looks::{NotShown, open_letter},
+    engine::disclosures::{NotShown, open_letter},
     store::{DeadLetter, DeadLetterFilter, DeadLetterState, Store},
     telemetry::metrics::Metrics,
     view::dead_letter::{DeadLetterView, why_without_payload},
@@ -114,16 +114,16 @@ fn reason(text: &str) -> Result<DeadLetterReason, String> {
 }
 
 /// Runs it.
-pub fn run(args: Args, door: &RemoteArgs) -> Result<Exit, Failure> {
+pub fn run(args: Args, remote: &RemoteArgs) -> Result<Exit, Failure> {
     match args.action {
         Action::List {
             config,
             all,
             erasures,
             json,
-        } => list(&door.way(&config)?, all, erasures, json),
+        } => list(&remote.target(&config)?, all, erasures, json),
         Action::Show { config, id, reveal } => {
-            door.refuse()?;
+            remote.refuse()?;
             show(&config.load()?, id, reveal)
         }
         Action::Redrive {
@@ -132,7 +132,7 @@ pub fn run(args: Args, door: &RemoteArgs) -> Result<Exit, Failure> {
             reason,
             actor,
         } => {
-            door.refuse()?;
+            remote.refuse()?;
             redrive::run(&config.load()?, &ids, reason, &actor_or_user(actor))
         }
         Action::Close {
@@ -140,7 +140,7 @@ pub fn run(args: Args, door: &RemoteArgs) -> Result<Exit, Failure> {
             id,
             reason,
             actor,
-        } => close(&door.way(&config)?, id, actor, &reason),
+        } => close(&remote.target(&config)?, id, actor, &reason),
     }
 }
 
@@ -166,10 +166,10 @@ async fn every(store: &dyn Store, open_only: bool) -> Result<Vec<DeadLetter>, Fa
     }
 }
 
-fn list(way: &Way, all: bool, erasures: bool, json: bool) -> Result<Exit, Failure> {
-    let letters = match way {
-        Way::Direct(config) => read(config, all, erasures)?,
-        Way::Remote(worker) => ask(worker, all, erasures)?,
+fn list(target: &Target, all: bool, erasures: bool, json: bool) -> Result<Exit, Failure> {
+    let letters = match target {
+        Target::Direct(config) => read(config, all, erasures)?,
+        Target::Remote(worker) => ask(worker, all, erasures)?,
     };
     let mut out = Out::stdout();
     if json {
@@ -329,10 +329,10 @@ fn show(config: &Config, id: Uuid, reveal: bool) -> Result<Exit, Failure> {
     Ok(Exit::Ok)
 }
 
-fn close(way: &Way, id: Uuid, actor: Option<String>, reason: &str) -> Result<Exit, Failure> {
-    match way {
-        Way::Direct(config) => close_here(config, id, &actor_or_user(actor), reason)?,
-        Way::Remote(worker) => {
+fn close(target: &Target, id: Uuid, actor: Option<String>, reason: &str) -> Result<Exit, Failure> {
+    match target {
+        Target::Direct(config) => close_here(config, id, &actor_or_user(actor), reason)?,
+        Target::Remote(worker) => {
             refuse_actor(actor.as_deref())?;
             let id = id.to_string();
             worker.post(

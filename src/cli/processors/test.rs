@@ -21,7 +21,7 @@ use crate::{
     },
     engine::effects::TaskDispatch,
     transport::{
-        http_client::{Answer, CallError, HttpClient, Reached, parsed},
+        http_client::{CallError, HttpAnswer, HttpClient, Reached, parsed},
         local::{Reader, Unusable},
         opendsr,
         sender::{Failed, Reply},
@@ -196,7 +196,7 @@ fn show_headers(out: &mut Out, headers: &HeaderMap) -> Result<(), Failure> {
     Ok(())
 }
 
-fn show_answer(out: &mut Out, answer: &Answer, task: &TaskDispatch) -> Result<(), Failure> {
+fn show_answer(out: &mut Out, answer: &HttpAnswer, task: &TaskDispatch) -> Result<(), Failure> {
     if let Some(kind) = answer.headers.get(CONTENT_TYPE) {
         out.line(format_args!(
             "content-type: {}",

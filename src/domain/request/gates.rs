@@ -108,7 +108,7 @@ impl Request {
         }
     }
 
-    /// Carries out a person's decision. `submitter`: who submitted the request, where the door knew.
+    /// Carries out a person's decision. `submitter`: who submitted the request, where the channel tells.
     pub fn decide(
         &mut self,
         decision: &Decision,

@@ -108,7 +108,7 @@ impl Request {
         let event = if self.task(ordinal).share.is_wave() {
             TaskEvent::Reopened
         } else if self.is_unheard_of(ordinal, context) {
-            TaskEvent::Doubted { sends: 0, due }
+            TaskEvent::ResultUnknown { sends: 0, due }
         } else {
             TaskEvent::Retried { due }
         };
@@ -225,7 +225,7 @@ impl Request {
         self.life.reactivated_at.is_none()
             || processor.honours_cutoff
             || is_harmless
-            || task.purpose == Purpose::ByHand
+            || task.purpose == Purpose::Retried
     }
 
     /// Does without a task: the request can then only close with exceptions.

@@ -7,7 +7,7 @@ use super::fixture::{Api, api, command, start};
 use lacuna::{
     domain::{command::Command, ids::Tenant},
     engine::prepare::Arrival,
-    wire::{Door, Envelope},
+    wire::{Channel, Envelope},
 };
 
 async fn strict() -> Api {
@@ -364,7 +364,7 @@ async fn submitted_by(api: &Api, names: impl Iterator<Item = &str>) {
         let mut prepared = api
             .engine
             .intake()
-            .prepare_command(text.as_bytes(), &envelope, Door::Http)
+            .prepare_command(text.as_bytes(), &envelope, Channel::Http)
             .unwrap();
         if let Command::Open(opening) = &mut prepared.command {
             opening.submitter = Some(name.to_owned());

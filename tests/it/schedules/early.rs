@@ -14,7 +14,7 @@ use lacuna::{
         prepare::{Arrival, PreparedCommand},
     },
     store::DeadLetterFilter,
-    wire::{KeptHeaders, command::Door, envelope::Envelope},
+    wire::{KeptHeaders, command::Channel, envelope::Envelope},
 };
 use serde_json::{Value, json};
 use zeroize::Zeroizing;
@@ -57,7 +57,7 @@ fn controlled(world: &World, engine: &Engine, command: &Value) -> Arrival<Prepar
         content: engine.intake().prepare_command(
             text.as_bytes(),
             &Envelope::bare(&engine.tenant_default),
-            Door::Control,
+            Channel::Control,
         ),
         raw: Zeroizing::new(text.into_bytes()),
         headers: KeptHeaders::default(),
@@ -409,7 +409,7 @@ async fn over_http_nothing_waits(fixture: Fixture) {
     let arrival = command_from(&engine, None, &cancel(1).to_string());
     let taken = engine.intake().take_in(&[arrival]).await.unwrap();
     assert!(
-        matches!(&taken.verdicts[..], [Verdict::Refused(refusal)] if refusal.reason.as_str() == "unknown_request")
+        matches!(&taken.verdicts[..], [Verdict::Rejected(refusal)] if refusal.reason.as_str() == "unknown_request")
     );
     // An opening over HTTP finds what waits from a topic.
     world.take_in(&engine, &cancel(2)).await;

@@ -37,7 +37,7 @@ use super::{
     views::to,
 };
 use crate::{
-    domain::words::BulkDeed,
+    domain::words::BulkOperation,
     store::{BulkJob, BulkOutcome, BulkState},
 };
 
@@ -144,7 +144,7 @@ pub(super) async fn one(
         @if job.state == BulkState::Finished && job.refused == 0 {
             (notice("good", &html! { p { "All of it is done." } }))
         }
-        (deeds(&visitor, &times, &job))
+        (operations(&visitor, &times, &job))
         @if !refusals.is_empty() {
             h2 { "Why some were not changed" }
             (table("Why some were not changed", &[Column::new("Why"), Column::number("How many")],
@@ -162,11 +162,11 @@ pub(super) async fn one(
 }
 
 /// What can be done about a job.
-fn deeds(visitor: &Visitor<Auditor>, times: &Times, job: &BulkJob) -> Markup {
+fn operations(visitor: &Visitor<Auditor>, times: &Times, job: &BulkJob) -> Markup {
     if !allowed(visitor).contains(&job.action) {
         return html! {};
     }
-    let path = |deed: &str| format!("/bulk/{}/{deed}", job.id);
+    let path = |operation: &str| format!("/bulk/{}/{operation}", job.id);
     let left = left(job);
     let form = |name: &str, title: &str, said: &str| {
         let path = path(name);
@@ -200,7 +200,7 @@ pub(super) async fn pause(
     id: Id<Job>,
     _: Posted<Nothing>,
 ) -> Result<Response, Fault> {
-    set(api, visitor, id, BulkDeed::Pause).await
+    set(api, visitor, id, BulkOperation::Pause).await
 }
 
 /// `POST /bulk/{id}/resume`
@@ -210,7 +210,7 @@ pub(super) async fn resume(
     id: Id<Job>,
     _: Posted<Nothing>,
 ) -> Result<Response, Fault> {
-    set(api, visitor, id, BulkDeed::Resume).await
+    set(api, visitor, id, BulkOperation::Resume).await
 }
 
 /// `POST /bulk/{id}/cancel`
@@ -220,18 +220,18 @@ pub(super) async fn cancel(
     id: Id<Job>,
     _: Posted<Nothing>,
 ) -> Result<Response, Fault> {
-    set(api, visitor, id, BulkDeed::Cancel).await
+    set(api, visitor, id, BulkOperation::Cancel).await
 }
 
 async fn set(
     State(api): State<Arc<Api>>,
     visitor: Visitor<Person>,
     Id(Job(id)): Id<Job>,
-    deed: BulkDeed,
+    operation: BulkOperation,
 ) -> Result<Response, Fault> {
     let job = visible(&api, &visitor.caller, id).await?;
     check_right(&api, &visitor.caller, job.action)?;
-    let done = api.engine.bulk().set(id, &visitor.caller.name, deed).await;
+    let done = api.engine.bulk().set(id, &visitor.caller.name, operation).await;
     done.map_err(Problem::from)?;
     Ok(to(&format!("/bulk/{id}")))
 }

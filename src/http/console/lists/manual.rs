@@ -21,7 +21,7 @@ use super::{
     address::{Address, choice, field, preset},
     views,
 };
-use crate::engine::by_hand::{HandState, HandTask};
+use crate::engine::manual::{ManualState, ManualTask};
 
 /// `GET /manual`
 pub(super) async fn show(
@@ -34,11 +34,11 @@ pub(super) async fn show(
     let (tasks, next) = wanted.page(&api, &visitor.caller).await?;
     let (first, next) = address.pages(next.as_deref());
     let me = visitor.caller.name.as_str();
-    let is_mine = |task: &&HandTask| task.is_claimed_by(me) || task.assignee == me;
-    let (mine, others): (Vec<&HandTask>, Vec<&HandTask>) = tasks.iter().partition(is_mine);
+    let is_mine = |task: &&ManualTask| task.is_claimed_by(me) || task.assignee == me;
+    let (mine, others): (Vec<&ManualTask>, Vec<&ManualTask>) = tasks.iter().partition(is_mine);
     let rows =
-        |tasks: &[&HandTask]| -> Vec<Vec<Markup>> { tasks.iter().map(|task| row(task, &times)).collect() };
-    let states = HandState::ALL.map(|state| (state.as_str().to_owned(), words(state.as_str())));
+        |tasks: &[&ManualTask]| -> Vec<Vec<Markup>> { tasks.iter().map(|task| row(task, &times)).collect() };
+    let states = ManualState::ALL.map(|state| (state.as_str().to_owned(), words(state.as_str())));
     let of = |pairs: &[(&str, &str)]| Address::of("/manual", pairs);
     let body = html! {
         h1 { "By hand" }
@@ -87,7 +87,7 @@ const fn columns() -> [Column<'static>; 7] {
     ]
 }
 
-fn row(hand: &HandTask, times: &Times) -> Vec<Markup> {
+fn row(hand: &ManualTask, times: &Times) -> Vec<Markup> {
     let task = hand.request.task(hand.ordinal);
     let id = hand.request.task_id(hand.ordinal);
     vec![

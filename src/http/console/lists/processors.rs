@@ -33,7 +33,10 @@ pub(super) fn names(api: &Api) -> Vec<(String, String)> {
 pub(super) async fn show(State(api): State<Arc<Api>>, visitor: Visitor<Auditor>) -> Result<Markup, Fault> {
     visitor.caller.check_unlimited()?;
     let active = api.engine.active()?;
-    let standings = api.engine.standings(!visitor.caller.sees_no_free_text()).await?;
+    let lane_states = api
+        .engine
+        .lane_states(!visitor.caller.sees_no_free_text())
+        .await?;
     let rows: Vec<Vec<Markup>> = active
         .registry
         .processors
@@ -41,7 +44,7 @@ pub(super) async fn show(State(api): State<Arc<Api>>, visitor: Visitor<Auditor>)
         .map(|processor| {
             let topic = processor.task_topic(&api.tasks_prefix);
             let shut = api.engine.lane(&processor.id);
-            row(&ProcessorView::of(processor, topic, shut, &standings))
+            row(&ProcessorView::of(processor, topic, shut, &lane_states))
         })
         .collect();
     let columns = [
