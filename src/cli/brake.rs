@@ -1,8 +1,7 @@
 //! `lacuna brake`: stops all lanes at once.
 
 use super::{
-    Exit, Failure,
-    positions::name,
+    Exit, Failure, arguments,
     remote::RemoteArgs,
     session::ConfigArg,
     stops::{Shown, Wanted, change_lane, show_brake},
@@ -29,7 +28,7 @@ enum Action {
         #[command(flatten)]
         config: ConfigArg,
         /// Who decides it; the user of this shell where it is absent. Over the API it is the bearer.
-        #[arg(long, value_name = "NAME", value_parser = name)]
+        #[arg(long, value_name = "NAME", value_parser = arguments::name)]
         actor: Option<String>,
         /// Why.
         #[arg(long, value_name = "TEXT", value_parser = clap::builder::NonEmptyStringValueParser::new())]
@@ -43,7 +42,7 @@ enum Action {
         #[command(flatten)]
         config: ConfigArg,
         /// Who decides it; the user of this shell where it is absent. Over the API it is the bearer.
-        #[arg(long, value_name = "NAME", value_parser = name)]
+        #[arg(long, value_name = "NAME", value_parser = arguments::name)]
         actor: Option<String>,
         /// Why.
         #[arg(long, value_name = "TEXT", value_parser = clap::builder::NonEmptyStringValueParser::new())]

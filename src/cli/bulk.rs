@@ -4,10 +4,9 @@ use serde_json::{Map, Value, json};
 use uuid::Uuid;
 
 use super::{
-    Exit, Failure,
+    Exit, Failure, arguments,
     fields::{items, text, value, values},
     output::{Out, Table},
-    positions::name,
     remote::{RemoteArgs, Target, path, refuse_actor},
     session::{self, ConfigArg, block_on, deciding},
 };
@@ -47,7 +46,7 @@ struct Which {
     /// The job.
     id: Uuid,
     /// Who does it; the user of this shell where it is absent. Over the API it is the bearer.
-    #[arg(long, value_name = "NAME", value_parser = name)]
+    #[arg(long, value_name = "NAME", value_parser = arguments::name)]
     actor: Option<String>,
 }
 
@@ -57,7 +56,7 @@ struct Start {
     #[command(flatten)]
     config: ConfigArg,
     /// What is done: retry, waive, approve, cancel or hold.
-    #[arg(value_parser = action)]
+    #[arg(value_parser = arguments::bulk_action)]
     action: BulkAction,
     /// A condition, as in the address of a list: status=awaiting_approval, overdue=true, due_before=2026-12-31T00:00:00Z.
     #[arg(
@@ -71,13 +70,13 @@ struct Start {
     #[arg(long, value_name = "ID")]
     id: Vec<Uuid>,
     /// Who orders it; the user of this shell where it is absent. Over the API it is the bearer.
-    #[arg(long, value_name = "NAME", value_parser = name)]
+    #[arg(long, value_name = "NAME", value_parser = arguments::name)]
     actor: Option<String>,
     /// Why.
     #[arg(long, value_name = "TEXT")]
     reason: Option<String>,
     /// The legal ground of holds.
-    #[arg(long, value_name = "WORD", value_parser = basis)]
+    #[arg(long, value_name = "WORD", value_parser = arguments::hold_basis)]
     basis: Option<HoldBasis>,
     /// How many requests you believe that they are; where it is another number, nothing is done.
     #[arg(long, value_name = "N", required_unless_present_any = ["dry_run", "id"])]
@@ -133,16 +132,6 @@ enum Action {
         after_help = "Example:\n  lacuna bulk cancel 01939f5e-7b1a-7000-8000-000000000001 --actor anna"
     )]
     Cancel(Which),
-}
-
-fn action(text: &str) -> Result<BulkAction, String> {
-    let names: Vec<&str> = BulkAction::ALL.iter().map(|action| action.as_str()).collect();
-    BulkAction::parse(text).ok_or_else(|| format!("expected one of: {}", names.join(", ")))
-}
-
-fn basis(text: &str) -> Result<HoldBasis, String> {
-    let names: Vec<&str> = HoldBasis::ALL.iter().map(|basis| basis.as_str()).collect();
-    HoldBasis::parse(text).ok_or_else(|| format!("expected one of: {}", names.join(", ")))
 }
 
 /// Runs it.

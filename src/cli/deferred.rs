@@ -3,12 +3,12 @@
 use serde_json::Value;
 
 use super::{
-    Exit, Failure,
+    Exit, Failure, arguments,
     fields::{is, items, joined, text, values},
     knowledge::Knowledge,
     output::{Out, Table},
     remote::{Client, RemoteArgs, Target, path},
-    requests::{processor, warn_of_more},
+    requests::warn_of_more,
     session::{self, ConfigArg, block_on},
 };
 use crate::{
@@ -42,13 +42,13 @@ struct ListArgs {
     #[command(flatten)]
     config: ConfigArg,
     /// Only those of this processor.
-    #[arg(long, value_parser = processor)]
+    #[arg(long, value_parser = arguments::processor)]
     processor: Option<ProcessorId>,
     /// Only those for this reason: retention, backup_rotation, hold or verification.
     #[arg(long, value_parser = reason)]
     reason: Option<Why>,
     /// Only those whose date lies before this time of RFC 3339.
-    #[arg(long, value_name = "TIME", value_parser = time)]
+    #[arg(long, value_name = "TIME", value_parser = arguments::time)]
     due_before: Option<At>,
     /// How many at the most.
     #[arg(long, value_name = "N", default_value_t = 100, value_parser = clap::value_parser!(u32).range(1..=100_000))]
@@ -63,10 +63,6 @@ fn reason(text: &str) -> Result<Why, String> {
     Why::parse(text)
         .filter(|why| REASONS.contains(why))
         .ok_or_else(|| format!("expected one of: {}", names.join(", ")))
-}
-
-fn time(text: &str) -> Result<At, String> {
-    At::parse(text).map_err(|error| error.to_string())
 }
 
 /// Runs it.

@@ -3,9 +3,8 @@
 use serde_json::json;
 
 use super::{
-    Exit, Failure,
+    Exit, Failure, arguments,
     output::Out,
-    positions::name,
     remote::{RemoteArgs, Target, path, refuse_actor},
     session::{self, ConfigArg, block_on, deciding},
 };
@@ -25,7 +24,7 @@ pub struct Args {
     /// The request.
     id: RequestId,
     /// Who decides it; the user of this shell where it is absent. Over the API it is the bearer.
-    #[arg(long, value_name = "NAME", value_parser = name)]
+    #[arg(long, value_name = "NAME", value_parser = arguments::name)]
     actor: Option<String>,
 }
 

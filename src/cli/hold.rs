@@ -3,16 +3,14 @@
 use serde_json::{Map, Value, json};
 
 use super::{
-    Exit, Failure,
+    Exit, Failure, arguments,
     decide::unreadable,
     fields::{items, said, text, value},
     holds::covered,
-    output::{Out, Table},
-    positions::name,
+    output::Out,
     remote::{RemoteArgs, Target, path, refuse_actor},
-    requests::{processor, tenant},
     session::{self, ConfigArg, block_on, deciding},
-    subjects,
+    subjects, tasks,
 };
 use crate::{
     config::Config,
@@ -38,7 +36,7 @@ pub struct HoldArgs {
     #[command(flatten)]
     config: ConfigArg,
     /// The legal ground.
-    #[arg(long, value_name = "BASIS", value_parser = basis)]
+    #[arg(long, value_name = "BASIS", value_parser = arguments::hold_basis)]
     basis: HoldBasis,
     /// The person's identifier: its type, and its value or - for stdin, which other users of this machine cannot see. Several may
     /// be given.
@@ -48,19 +46,19 @@ pub struct HoldArgs {
     #[arg(long, value_name = "ID")]
     request: Option<RequestId>,
     /// The processor.
-    #[arg(long, value_parser = processor)]
+    #[arg(long, value_parser = arguments::processor)]
     processor: Option<ProcessorId>,
     /// A category of data; several may be given.
-    #[arg(long, value_name = "NAME", value_parser = label)]
+    #[arg(long, value_name = "NAME", value_parser = arguments::label)]
     category: Vec<Label>,
     /// The tenant; the configured default where it is absent.
-    #[arg(long, value_parser = tenant)]
+    #[arg(long, value_parser = arguments::tenant)]
     tenant: Option<Tenant>,
     /// Free text; it is kept sealed.
     #[arg(long, value_name = "TEXT")]
     note: Option<String>,
     /// Who decides it; the user of this shell where it is absent. Over the API it is the bearer.
-    #[arg(long, value_name = "NAME", value_parser = name)]
+    #[arg(long, value_name = "NAME", value_parser = arguments::name)]
     actor: Option<String>,
     /// As JSON.
     #[arg(long)]
@@ -79,26 +77,17 @@ pub struct ReleaseArgs {
     /// The hold.
     id: HoldId,
     /// The tenant; the one that alone has an active hold of this name where it is absent.
-    #[arg(long, value_parser = tenant)]
+    #[arg(long, value_parser = arguments::tenant)]
     tenant: Option<Tenant>,
     /// Free text; it is kept sealed.
     #[arg(long, value_name = "TEXT")]
     note: Option<String>,
     /// Who decides it; the user of this shell where it is absent. Over the API it is the bearer.
-    #[arg(long, value_name = "NAME", value_parser = name)]
+    #[arg(long, value_name = "NAME", value_parser = arguments::name)]
     actor: Option<String>,
     /// As JSON.
     #[arg(long)]
     json: bool,
-}
-
-fn basis(text: &str) -> Result<HoldBasis, String> {
-    let words: Vec<&str> = HoldBasis::ALL.iter().map(|basis| basis.as_str()).collect();
-    HoldBasis::parse(text).ok_or_else(|| format!("expected one of: {}", words.join(", ")))
-}
-
-fn label(text: &str) -> Result<Label, String> {
-    Label::new(text).map_err(|error| error.to_string())
 }
 
 /// Runs `lacuna hold`.
@@ -262,9 +251,5 @@ fn print(out: &mut Out, placed: &Value) -> Result<(), Failure> {
         return Ok(());
     }
     out.line("\nsent before it, and not called back:")?;
-    let mut table = Table::new(&["request", "task", "processor", "state"]);
-    for task in sent {
-        table.row(["request_id", "task_id", "processor", "state"].map(|name| text(task, name)));
-    }
-    out.table(&table)
+    out.table(&tasks::sent(sent))
 }

@@ -3,12 +3,11 @@
 use serde_json::Value;
 
 use super::{
-    Exit, Failure,
+    Exit, Failure, arguments,
     fields::{is, items, joined, text, values},
     knowledge::Knowledge,
     output::{Out, Table},
     remote::{RemoteArgs, Target, path},
-    requests::tenant,
     session::{self, ConfigArg, block_on},
 };
 use crate::{
@@ -38,7 +37,7 @@ enum Command {
         #[command(flatten)]
         config: ConfigArg,
         /// Only those of this tenant.
-        #[arg(long, value_parser = tenant)]
+        #[arg(long, value_parser = arguments::tenant)]
         tenant: Option<Tenant>,
         /// As JSON lines.
         #[arg(long)]

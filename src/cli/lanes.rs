@@ -140,7 +140,7 @@ fn print(out: &mut Out, view: &Value) -> Result<(), Failure> {
 }
 
 /// Why a lane does not take everything, in a few words.
-fn reason(reason: &Value) -> Option<String> {
+pub(super) fn reason(reason: &Value) -> Option<String> {
     let why = text(reason, "why");
     let since = reason["since"].as_str();
     match (reason["by"].as_str(), since, reason["until"].as_str()) {

@@ -6,10 +6,9 @@ use serde_json::{Value, json};
 
 use self::evidence::{Evidence, body_of};
 use super::{
-    Exit, Failure,
+    Exit, Failure, arguments,
     fields::{items, text, value, values},
     output::{Out, Table},
-    positions::name,
     remote::{Client, RemoteArgs, Target, path, refuse_actor},
     session::{self, ConfigArg, block_on, deciding},
 };
@@ -42,7 +41,7 @@ struct Who {
     /// The task.
     task: TaskId,
     /// Who does it; the user of this shell where it is absent. Over the API it is the bearer.
-    #[arg(long, value_name = "NAME", value_parser = name)]
+    #[arg(long, value_name = "NAME", value_parser = arguments::name)]
     actor: Option<String>,
     /// As JSON.
     #[arg(long)]
@@ -111,7 +110,7 @@ enum Action {
         #[command(flatten)]
         who: Who,
         /// To whom: a person or a team.
-        #[arg(long, value_name = "NAME", value_parser = name)]
+        #[arg(long, value_name = "NAME", value_parser = arguments::name)]
         assignee: String,
     },
 }

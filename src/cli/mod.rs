@@ -4,6 +4,7 @@
 //! prints the same. It never decides anything that a worker would decide: what it wants done goes through a topic, through the
 //! engine's own use cases, or through one guarded statement.
 
+mod arguments;
 pub mod brake;
 pub mod bulk;
 pub mod check;

@@ -3,10 +3,8 @@
 mod test;
 
 use super::{
-    Exit, Failure, lanes,
-    positions::name,
+    Exit, Failure, arguments, lanes,
     remote::RemoteArgs,
-    requests::processor,
     session::ConfigArg,
     stops::{Shown, Wanted, change_lane},
 };
@@ -46,7 +44,7 @@ enum Action {
         #[command(flatten)]
         config: ConfigArg,
         /// The processor.
-        #[arg(value_parser = processor)]
+        #[arg(value_parser = arguments::processor)]
         id: ProcessorId,
         /// As JSON.
         #[arg(long)]
@@ -65,10 +63,10 @@ enum Action {
         #[command(flatten)]
         config: ConfigArg,
         /// The processor.
-        #[arg(value_parser = processor)]
+        #[arg(value_parser = arguments::processor)]
         id: ProcessorId,
         /// Who decides it; the user of this shell where it is absent. Over the API it is the bearer.
-        #[arg(long, value_name = "NAME", value_parser = name)]
+        #[arg(long, value_name = "NAME", value_parser = arguments::name)]
         actor: Option<String>,
         /// Why.
         #[arg(long, value_name = "TEXT", value_parser = clap::builder::NonEmptyStringValueParser::new())]
@@ -82,10 +80,10 @@ enum Action {
         #[command(flatten)]
         config: ConfigArg,
         /// The processor.
-        #[arg(value_parser = processor)]
+        #[arg(value_parser = arguments::processor)]
         id: ProcessorId,
         /// Who decides it; the user of this shell where it is absent. Over the API it is the bearer.
-        #[arg(long, value_name = "NAME", value_parser = name)]
+        #[arg(long, value_name = "NAME", value_parser = arguments::name)]
         actor: Option<String>,
         /// Why.
         #[arg(long, value_name = "TEXT", value_parser = clap::builder::NonEmptyStringValueParser::new())]

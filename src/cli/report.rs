@@ -1,7 +1,7 @@
 //! `lacuna report`: what has become of the requests of a period.
 
 use super::{
-    Exit, Failure,
+    Exit, Failure, arguments,
     knowledge::Knowledge,
     output::{Out, Table},
     remote::{Client, RemoteArgs, Target, path},
@@ -35,7 +35,7 @@ pub struct Args {
     #[arg(long, value_name = "DAY", requires = "from")]
     to: Option<String>,
     /// Only requests of this tenant.
-    #[arg(long, value_parser = tenant)]
+    #[arg(long, value_parser = arguments::tenant)]
     tenant: Option<Tenant>,
     /// Only requests of this regime.
     #[arg(long, value_parser = regime)]
@@ -55,10 +55,6 @@ enum Format {
     Csv,
     /// A page with plots, which stands alone and prints.
     Html,
-}
-
-fn tenant(text: &str) -> Result<Tenant, String> {
-    Tenant::new(text).map_err(|error| error.to_string())
 }
 
 fn regime(text: &str) -> Result<Regime, String> {

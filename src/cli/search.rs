@@ -3,13 +3,12 @@
 use serde_json::{Value, json};
 
 use super::{
-    Exit, Failure,
+    Exit, Failure, arguments,
     decide::unreadable,
     fields::{is, items, text, value, values},
     output::Out,
-    positions::name,
     remote::{RemoteArgs, Target, path, refuse_actor},
-    requests::{table, tenant},
+    requests::table,
     session::{self, ConfigArg, block_on, deciding},
     subjects,
 };
@@ -40,10 +39,10 @@ pub struct Args {
     #[arg(default_value = "-", hide_default_value = true)]
     value: String,
     /// Only in this tenant.
-    #[arg(long, value_parser = tenant)]
+    #[arg(long, value_parser = arguments::tenant)]
     tenant: Option<Tenant>,
     /// Who looks; the user of this shell where it is absent. Over the API it is the bearer.
-    #[arg(long, value_name = "NAME", value_parser = name)]
+    #[arg(long, value_name = "NAME", value_parser = arguments::name)]
     actor: Option<String>,
     /// As JSON lines: status objects.
     #[arg(long)]

@@ -9,9 +9,11 @@ use super::{
     Exit, Failure,
     fields::{is, items, text, value},
     knowledge::Knowledge,
-    output::{Out, Table},
+    lanes,
+    output::Out,
     remote::{Client, Target, path, refuse_actor},
     session::{self, block_on, deciding},
+    tasks,
 };
 use crate::{
     clock::Clock,
@@ -19,6 +21,7 @@ use crate::{
     domain::{ids::ProcessorId, stops::Stops},
     engine::{
         OperateError,
+        circuits::open_circuit_of,
         stop::{LaneAction, LaneChange, change_lane as change_in_store, out_now, reason_of},
     },
     store::{Store, StoredFact},
@@ -151,7 +154,18 @@ impl DirectAccess {
             None => (Vec::new(), false),
         };
         let reason = stored.and_then(|stored| reason_of(&self.vault, stored));
-        value(&StopView::of(lane, stored, &stops, reason, Some(out)))
+        let circuit = match lane {
+            Some(lane) => open_circuit_of(self.store.as_ref(), lane).await?,
+            None => None,
+        };
+        value(&StopView::of(
+            lane,
+            stored,
+            &stops,
+            reason,
+            circuit.as_ref(),
+            Some(out),
+        ))
     }
 }
 
@@ -167,16 +181,16 @@ fn show(view: &Value, shown: Shown) -> Result<Exit, Failure> {
 }
 
 fn print(out: &mut Out, view: &Value) -> Result<(), Failure> {
-    for (what, name) in [
-        ("processor ", "processor"),
-        ("lane      ", "lane"),
-        ("since     ", "since"),
-        ("by        ", "by"),
-        ("reason    ", "reason"),
-    ] {
-        if !view[name].is_null() {
-            out.line(format_args!("{what} {}", text(view, name)))?;
-        }
+    let rows = [
+        ("processor", text(view, "processor")),
+        ("lane", text(view, "lane")),
+        ("", lanes::reason(&view["lane_reason"]).unwrap_or_default()),
+        ("since", text(view, "since")),
+        ("by", text(view, "by")),
+        ("reason", text(view, "reason")),
+    ];
+    for (name, said) in rows.iter().filter(|(_, said)| !said.is_empty()) {
+        out.line(format_args!("{name:<10} {said}"))?;
     }
     let sent = &view["already_dispatched"];
     if sent.is_null() {
@@ -186,15 +200,12 @@ fn print(out: &mut Out, view: &Value) -> Result<(), Failure> {
         "sent       {} tasks were out already, and are answered all the same",
         text(sent, "count")
     ))?;
-    if items(sent, "items").is_empty() {
+    let tasks = items(sent, "items");
+    if tasks.is_empty() {
         return Ok(());
     }
     out.line("")?;
-    let mut table = Table::new(&["request", "task", "processor", "state"]);
-    for task in items(sent, "items") {
-        table.row(["request_id", "task_id", "processor", "state"].map(|name| text(task, name)));
-    }
-    out.table(&table)?;
+    out.table(&tasks::sent(tasks))?;
     if is(sent, "truncated") {
         out.line("and more")?;
     }

@@ -24,7 +24,7 @@ use crate::{
     engine::{identifying::unknown_types, time_ordered_id},
     kafka::publish::{Outgoing, Pending, Publisher},
     telemetry::logs::chain,
-    wire::{Channel, Envelope, ParsedCommand, Rejection, ce_headers, parse_command},
+    wire::{Channel, Envelope, ParsedCommand, Rejection, ce_headers, command, parse_command},
 };
 
 /// Arguments of `lacuna submit`.
@@ -45,9 +45,6 @@ pub struct Args {
     /// The commands; - for stdin.
     file: PathBuf,
 }
-
-/// The type of the event that carries a command.
-const EVENT_TYPE: &str = "dev.lacuna.command.v1";
 
 /// Where the commands of this subcommand come from.
 const SOURCE: &str = "/lacuna/submit";
@@ -250,7 +247,7 @@ async fn publish(
         let message = Outgoing {
             topic: command.topic,
             key: Some(command.key.to_string()),
-            headers: ce_headers(&event_id, SOURCE, EVENT_TYPE).to_vec(),
+            headers: ce_headers(&event_id, SOURCE, command::EVENT_TYPE).to_vec(),
             payload: command.payload,
         };
         match publisher.send(&message).await {

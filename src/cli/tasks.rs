@@ -3,12 +3,12 @@
 use serde_json::{Value, json};
 
 use super::{
-    Exit, Failure,
+    Exit, Failure, arguments,
     fields::{text, value},
     knowledge::Knowledge,
     output::{Out, Table},
     remote::{RemoteArgs, Target, path},
-    requests::{processor, warn_of_more},
+    requests::warn_of_more,
     session::{self, ConfigArg, block_on},
     status::state as state_of,
 };
@@ -48,10 +48,10 @@ struct ListArgs {
     #[command(flatten)]
     config: ConfigArg,
     /// Only those of this processor.
-    #[arg(long, value_parser = processor)]
+    #[arg(long, value_parser = arguments::processor)]
     processor: Option<ProcessorId>,
     /// Only those in this state, such as abandoned.
-    #[arg(long, value_parser = state)]
+    #[arg(long, value_parser = arguments::task_state)]
     state: Option<TaskStateName>,
     /// How many at the most.
     #[arg(long, value_name = "N", default_value_t = 100, value_parser = clap::value_parser!(u32).range(1..))]
@@ -59,11 +59,6 @@ struct ListArgs {
     /// As JSON lines.
     #[arg(long)]
     json: bool,
-}
-
-fn state(text: &str) -> Result<TaskStateName, String> {
-    let words: Vec<&str> = TaskStateName::ALL.iter().map(|state| state.as_str()).collect();
-    TaskStateName::parse(text).ok_or_else(|| format!("expected one of: {}", words.join(", ")))
 }
 
 /// Runs it.
@@ -140,6 +135,15 @@ fn table(tasks: &[Value]) -> Table {
             text(task, "tenant"),
             text(task, "request_id"),
         ]);
+    }
+    table
+}
+
+/// Tasks that were sent already, each with its request.
+pub(super) fn sent(tasks: &[Value]) -> Table {
+    let mut table = Table::new(&["request", "task", "processor", "state"]);
+    for task in tasks {
+        table.row(["request_id", "task_id", "processor", "state"].map(|name| text(task, name)));
     }
     table
 }

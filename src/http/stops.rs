@@ -164,6 +164,10 @@ async fn shown(
         Some(_) => engine.out_now(lane).await?,
         None => (Vec::new(), false),
     };
-    let view = StopView::of(lane, stored, facts.stops(), reason, Some(out));
+    let circuit = match lane {
+        Some(lane) => engine.open_circuit_of(lane).await?,
+        None => None,
+    };
+    let view = StopView::of(lane, stored, facts.stops(), reason, circuit.as_ref(), Some(out));
     Ok(Json(raw(&view)?))
 }

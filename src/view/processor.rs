@@ -13,7 +13,7 @@ use crate::{
         words::{Action, ProcessorKind, TaskStateName},
     },
     engine::{lane_states::LaneStates, lanes::ShutLane},
-    view::stop::lane_word,
+    view::lane::{CIRCUIT_OPEN, LaneReason, lane_word},
 };
 
 /// A processor as the active registry has it, with its work.
@@ -113,35 +113,6 @@ pub struct RateView {
     pub used: f64,
 }
 
-/// Why a lane does not take everything.
-#[derive(Debug, Serialize, schemars::JsonSchema)]
-#[serde(untagged)]
-pub enum LaneReason {
-    /// Somebody has stopped it.
-    Stopped {
-        /// Since when.
-        since: At,
-        /// Who.
-        by: String,
-        /// Why, where whoever asks may read it.
-        why: Option<String>,
-    },
-    /// Its circuit is open, or its topic takes nothing.
-    Shut {
-        /// Since when.
-        since: At,
-        /// When it is tried again.
-        until: At,
-        /// Why.
-        why: String,
-    },
-    /// Its topic does not take some of its tasks.
-    Some {
-        /// Why.
-        why: &'static str,
-    },
-}
-
 impl<'a> ProcessorView<'a> {
     /// Of a processor: `topic`: where its tasks go; `shut`: why its topic takes nothing, as far as this worker knows.
     pub fn of(
@@ -216,12 +187,7 @@ fn lane_of(
         return (lane_word(Some(id), lane_states.facts().stops()), Some(reason));
     }
     if let Some(open) = lane_states.circuit(id) {
-        let reason = LaneReason::Shut {
-            since: open.since,
-            until: open.until,
-            why: open.why.clone(),
-        };
-        return ("circuit_open", Some(reason));
+        return (CIRCUIT_OPEN, Some(LaneReason::from(open)));
     }
     match shut {
         Some(shut) => {
@@ -236,20 +202,6 @@ fn lane_of(
             "open",
             (undeliverable > 0).then_some(LaneReason::Some { why: WHY }),
         ),
-    }
-}
-
-impl LaneReason {
-    /// In a few words.
-    pub fn says(&self) -> String {
-        match self {
-            Self::Stopped { since, by, why } => {
-                let why = why.as_deref().map_or_else(String::new, |why| format!(": {why}"));
-                format!("by {by} since {since}{why}")
-            }
-            Self::Shut { since, until, why } => format!("since {since}, tried again at {until}: {why}"),
-            Self::Some { why } => (*why).to_owned(),
-        }
     }
 }
 

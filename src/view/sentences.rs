@@ -293,7 +293,20 @@ fn in_queue(request: &Request, ordinal: u16, context: &Context<'_>) -> String {
             "{processor} is done by hand, and nobody has claimed it although it was due at {due}: `lacuna manual list`."
         ),
         Some(due) => format!("{processor} is done by hand, by {due}: it waits for somebody who claims it."),
-        None => format!("It waits for its turn in the queue of {processor}."),
+        None => {
+            let limits = context.registry.get(processor).map(|known| {
+                let rate = known.rate.map(|rate| {
+                    format!(
+                        ", and no more than {} within {} s",
+                        rate.tasks,
+                        rate.per.as_secs_f64()
+                    )
+                });
+                format!(": {} at a time{}", known.concurrency, rate.unwrap_or_default())
+            });
+            let limits = limits.unwrap_or_default();
+            format!("It waits for its turn in the queue of {processor}{limits}.")
+        }
     }
 }
 

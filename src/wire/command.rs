@@ -27,6 +27,9 @@ use crate::domain::{
     words::{Action, DeadLetterReason},
 };
 
+/// The type of the event that carries one.
+pub const EVENT_TYPE: &str = "dev.lacuna.command.v1";
+
 /// Where a command came in. What may come in depends on it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Channel {

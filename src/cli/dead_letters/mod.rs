@@ -8,10 +8,9 @@ use serde_json::{Value, json};
 use uuid::Uuid;
 
 use super::{
-    Exit, Failure,
+    Exit, Failure, arguments,
     fields::{number, text, values},
     output::{Out, Span, Table},
-    positions::name,
     remote::{Client, RemoteArgs, Target, path, refuse_actor},
     session::{self, ConfigArg, actor_or_user, block_on},
 };
@@ -82,10 +81,10 @@ enum Action {
         /// The dead letters.
         ids: Vec<Uuid>,
         /// All open ones that were refused for this reason.
-        #[arg(long, value_parser = reason)]
+        #[arg(long, value_parser = arguments::dead_letter_reason)]
         reason: Option<DeadLetterReason>,
         /// Who decides it; the user of this shell where it is absent.
-        #[arg(long, value_name = "NAME", value_parser = name)]
+        #[arg(long, value_name = "NAME", value_parser = arguments::name)]
         actor: Option<String>,
     },
     /// Closes one: nothing is to be done about it.
@@ -100,17 +99,9 @@ enum Action {
         #[arg(long, value_name = "TEXT", value_parser = clap::builder::NonEmptyStringValueParser::new())]
         reason: String,
         /// Who decides it; the user of this shell where it is absent. Over the API it is the bearer.
-        #[arg(long, value_name = "NAME", value_parser = name)]
+        #[arg(long, value_name = "NAME", value_parser = arguments::name)]
         actor: Option<String>,
     },
-}
-
-fn reason(text: &str) -> Result<DeadLetterReason, String> {
-    let names: Vec<&str> = DeadLetterReason::ALL
-        .iter()
-        .map(|reason| reason.as_str())
-        .collect();
-    DeadLetterReason::parse(text).ok_or_else(|| format!("expected one of: {}", names.join(", ")))
 }
 
 /// Runs it.

@@ -19,11 +19,9 @@ use crate::{
     },
     kafka::publish::{Outgoing, Pending, Publisher},
     store::FetchedList,
-    wire::{Channel, Envelope, ce_headers, parse_command},
+    wire::{Channel, Envelope, ce_headers, command, parse_command},
 };
 
-/// The type of the event that carries a command.
-const EVENT_TYPE: &str = "dev.lacuna.command.v1";
 /// Where the commands of this subcommand come from.
 const SOURCE: &str = "/lacuna/drop";
 /// How many commands may be unconfirmed.
@@ -101,7 +99,7 @@ async fn publish(
         let message = Outgoing {
             topic,
             key: Some(event_id.clone()),
-            headers: ce_headers(&event_id, SOURCE, EVENT_TYPE).to_vec(),
+            headers: ce_headers(&event_id, SOURCE, command::EVENT_TYPE).to_vec(),
             payload: &payload,
         };
         flying.push_back(publisher.send(&message).await?);

@@ -9,7 +9,7 @@ use hyper::{HeaderMap, Request, header::CONTENT_TYPE};
 use crate::{
     app,
     cli::{
-        Exit, Failure,
+        Exit, Failure, arguments,
         output::Out,
         session::{ConfigArg, block_on},
     },
@@ -45,15 +45,11 @@ pub(super) struct Args {
     #[command(flatten)]
     config: ConfigArg,
     /// The processor.
-    #[arg(value_parser = processor)]
+    #[arg(value_parser = arguments::processor)]
     id: ProcessorId,
     /// Makes the call, and shows the answer and what it would lead to.
     #[arg(long)]
     send: bool,
-}
-
-fn processor(text: &str) -> Result<ProcessorId, String> {
-    ProcessorId::new(text).map_err(|error| error.to_string())
 }
 
 /// Runs it.

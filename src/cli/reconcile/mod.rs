@@ -17,10 +17,9 @@ use self::{
     report::Report,
 };
 use super::{
-    Exit, Failure, bar, file_kind,
+    Exit, Failure, arguments, bar, file_kind,
     lines::{self, Line, Lines},
     output::Out,
-    requests::tenant,
     session::{self, ConfigArg, block_on},
 };
 use crate::{clock::Clock, config::Config, domain::ids::Tenant, store::Store, vault::Vault};
@@ -44,7 +43,7 @@ pub struct Args {
     /// The ids, one a line; - for stdin.
     file: PathBuf,
     /// The tenant of commands that name none; the configured default where it is absent.
-    #[arg(long, value_parser = tenant)]
+    #[arg(long, value_parser = arguments::tenant)]
     tenant: Option<Tenant>,
     /// As JSON lines; the last one is the summary.
     #[arg(long)]

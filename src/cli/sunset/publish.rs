@@ -14,11 +14,8 @@ use crate::{
     clock::{Clock, Stopwatch},
     kafka::publish::{Outgoing, Pending, Publisher},
     vault::Vault,
-    wire::ce_headers,
+    wire::{ce_headers, command},
 };
-
-/// The type of the event that carries a command.
-const EVENT_TYPE: &str = "dev.lacuna.command.v1";
 
 /// Where the commands of this subcommand come from.
 const SOURCE: &str = "/lacuna/sunset";
@@ -140,7 +137,7 @@ impl Publication<'_> {
             let message = Outgoing {
                 topic: self.run.topic,
                 key: Some(id.clone()),
-                headers: ce_headers(&id, SOURCE, EVENT_TYPE).to_vec(),
+                headers: ce_headers(&id, SOURCE, command::EVENT_TYPE).to_vec(),
                 payload: &payload,
             };
             let pending = self.publisher.send(&message).await?;

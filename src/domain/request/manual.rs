@@ -46,7 +46,7 @@ impl Request {
             expected_by: due.unwrap_or(context.now),
         };
         self.record_event(ordinal, accepted, &mut trail)?;
-        self.end_manual(context, trail)
+        Ok(self.conclude_change(context, trail)?)
     }
 
     /// Gives a task back to its queue, for somebody else.
@@ -70,19 +70,13 @@ impl Request {
             TaskState::Queued { .. } => {}
             _ => return Err(DecisionError::WrongState),
         }
-        self.end_manual(context, trail)
+        Ok(self.conclude_change(context, trail)?)
     }
 
     /// Writes down that the first of two people has confirmed a task.
     pub fn confirm_first(&mut self, actor: &str, context: &Context<'_>) -> Result<Trail, DecisionError> {
         self.check_open()?;
-        self.end_manual(context, acted_by(Some(actor)))
-    }
-
-    fn end_manual(&mut self, context: &Context<'_>, mut trail: Trail) -> Result<Trail, DecisionError> {
-        self.conclude(context, &mut trail)?;
-        self.revision += 1;
-        Ok(trail)
+        Ok(self.conclude_change(context, acted_by(Some(actor)))?)
     }
 
     fn why_not_claimed(&self, ordinal: u16, context: &Context<'_>) -> &'static str {

@@ -343,6 +343,13 @@ impl Request {
         Ok(())
     }
 
+    /// Concludes what is a change in any case: it makes a revision.
+    fn conclude_change(&mut self, context: &Context<'_>, mut trail: Trail) -> Result<Trail, IllegalEvent> {
+        self.conclude(context, &mut trail)?;
+        self.revision += 1;
+        Ok(trail)
+    }
+
     /// Holds what a legal hold covers, and lets go what none covers any more.
     fn review_holds(&mut self, context: &Context<'_>, trail: &mut Trail) -> Result<(), IllegalEvent> {
         for ordinal in self.ordinals() {

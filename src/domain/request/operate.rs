@@ -57,9 +57,7 @@ impl Request {
             }
         }
         self.enter_status(Status::Cancelled, context.now, &mut trail);
-        self.conclude(context, &mut trail)?;
-        self.revision += 1;
-        Ok(trail)
+        Ok(self.conclude_change(context, trail)?)
     }
 
     /// Nothing is decided any more about what is closed, nor about what another request stands for.
@@ -113,9 +111,7 @@ impl Request {
             TaskEvent::Retried { due }
         };
         self.record_event(ordinal, event, &mut trail)?;
-        self.conclude(context, &mut trail)?;
-        self.revision += 1;
-        Ok(trail)
+        Ok(self.conclude_change(context, trail)?)
     }
 
     /// Whether an operator may have it done again: what has been given up, and what was promised and not kept. A task that is out or waits its turn goes on by
@@ -213,9 +209,7 @@ impl Request {
         }
         self.life.reactivated_at = Some(self.life.reactivated_at.map_or(at, |earlier| earlier.max(at)));
         trail.entries.push(Entry::Reactivated { at });
-        self.conclude(context, &mut trail)?;
-        self.revision += 1;
-        Ok(trail)
+        self.conclude_change(context, trail)
     }
 
     /// Whether sending this task leaves alone what the person gave after coming back.
@@ -238,9 +232,7 @@ impl Request {
         self.check_open()?;
         let mut trail = acted_by(Some(actor));
         self.record_event(ordinal, TaskEvent::Waived, &mut trail)?;
-        self.conclude(context, &mut trail)?;
-        self.revision += 1;
-        Ok(trail)
+        Ok(self.conclude_change(context, trail)?)
     }
 }
 

@@ -6,7 +6,7 @@ use axum::{
     Router,
     extract::State,
     http::HeaderMap,
-    response::{IntoResponse, Response},
+    response::Response,
     routing::{get, post},
 };
 use maud::{Markup, html};
@@ -20,7 +20,7 @@ use super::{
     fault::Fault,
     page::page,
     parts::{
-        flash,
+        failed_page, flash,
         form::{Action, Reason, action_form},
         not_done,
         times::Times,
@@ -82,9 +82,8 @@ async fn change_lane(
     match stops::change_lane(api, None, action, &headers, caller, &form.body()).await {
         Ok(_) => Ok(flash::back("/brake", word)),
         Err(problem) => {
-            let (status, ..) = problem.said();
             let page = render(api, visitor, &not_done(&problem)).await?;
-            Ok((status, page).into_response())
+            Ok(failed_page(&problem, page))
         }
     }
 }
@@ -103,7 +102,7 @@ async fn render<R>(api: &Api, visitor: &Visitor<R>, said: &Markup) -> Result<Mar
         .as_ref()
         .filter(|_| !visitor.caller.sees_no_free_text())
         .and_then(|stored| reason_of(&engine.vault, stored));
-    let view = StopView::of(None, stored.as_ref(), facts.stops(), reason, None);
+    let view = StopView::of(None, stored.as_ref(), facts.stops(), reason, None, None);
     let out = match on {
         Some(_) => Some(engine.out_now(None).await?),
         None => None,

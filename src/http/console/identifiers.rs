@@ -10,8 +10,7 @@ use super::{
     super::{Api, auth::Person, disclosures, query::Id},
     fault::Fault,
     page::page,
-    posted::Posted,
-    sign_in::Nothing,
+    posted::{Nothing, Posted},
     visitor::Visitor,
 };
 use crate::domain::ids::RequestId;

@@ -6,7 +6,7 @@ use axum::{
     Router,
     extract::State,
     http::HeaderMap,
-    response::{IntoResponse, Response},
+    response::Response,
     routing::{get, post},
 };
 use maud::{Markup, html};
@@ -24,7 +24,7 @@ use super::{
     fault::Fault,
     page::page,
     parts::{
-        badge, facts, flash,
+        badge, facts, failed_page, flash,
         form::{Action, Reason, action_form, body, choice_field, text_field},
         not_done, request_link,
         times::Times,
@@ -208,9 +208,8 @@ async fn back<R>(
     match done {
         Ok(word) => Ok(flash::back(&format!("/manual/{id}"), word.unwrap_or_default())),
         Err(problem) => {
-            let (status, ..) = problem.said();
             let page = render(api, visitor, id, &not_done(&problem)).await?;
-            Ok((status, page).into_response())
+            Ok(failed_page(&problem, page))
         }
     }
 }

@@ -6,7 +6,7 @@ use axum::{
     Router,
     extract::{Query, State},
     http::HeaderMap,
-    response::{IntoResponse, Response},
+    response::Response,
     routing::{get, post},
 };
 use maud::{Markup, html};
@@ -23,7 +23,7 @@ use super::{
     fault::Fault,
     page::page,
     parts::{
-        badge, facts, flash,
+        badge, facts, failed_page, flash,
         form::{Action, Reason, action_form, body},
         not_done, request_link,
         table::{Column, table},
@@ -38,7 +38,8 @@ use crate::{
     engine::stop::{LaneAction, OutTask},
     view::{
         dates::{count, span},
-        processor::{LaneReason, ProcessorView},
+        lane::LaneReason,
+        processor::ProcessorView,
     },
 };
 
@@ -118,9 +119,8 @@ async fn change_lane(
     match stops::change_lane(api, Some(id), action, &headers, caller, &form.body()).await {
         Ok(_) => Ok(flash::back(&format!("/processors/{id}"), word)),
         Err(problem) => {
-            let (status, ..) = problem.said();
             let page = render(api, visitor, id, &not_done(&problem), false).await?;
-            Ok((status, page).into_response())
+            Ok(failed_page(&problem, page))
         }
     }
 }

@@ -22,7 +22,7 @@ const BROKEN_ERASURE: &str = "{\"type\": \"erase\", \"command_id\": \"00000000-0
 
 async fn world(fixture: Fixture, letters: DeadLetterLimits) -> World {
     let mut world = World::new(fixture).await;
-    world.settings.letters = letters;
+    world.settings.dead_letters = letters;
     world
 }
 

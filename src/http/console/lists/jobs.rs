@@ -8,7 +8,6 @@ use axum::{
     response::Response,
 };
 use maud::{Markup, html};
-use serde::Deserialize;
 
 use super::{
     super::{
@@ -25,11 +24,11 @@ use super::{
             badge::badge,
             facts, flash,
             form::{Action, Reason, action_form},
-            nothing, notice, request_link,
-            table::{Column, pager, table},
+            notice, request_link,
+            table::{Column, pager, table, table_or},
             times::Times,
         },
-        posted::Posted,
+        posted::{Nothing, Posted},
         visitor::Visitor,
     },
     address::Address,
@@ -73,11 +72,7 @@ pub(super) async fn list(
     let rows: Vec<Vec<Markup>> = jobs.iter().map(|job| row(job, &times)).collect();
     let body = html! {
         h1 { "Changes to many requests" }
-        @if rows.is_empty() {
-            (nothing("Nobody has changed many requests at once", &html! { "Tick some on a " a href="/requests" { "list of requests" } ", or choose all that match its filter." }))
-        } @else {
-            (table("Changes to many requests", &columns, &rows))
-        }
+        (table_or("Changes to many requests", &columns, &rows, "Nobody has changed many requests at once", &html! { "Tick some on a " a href="/requests" { "list of requests" } ", or choose all that match its filter." }))
         (pager(first.as_deref(), next.as_deref()))
     };
     Ok(page(&visitor, "/requests", "Changes to many requests", &body))
@@ -189,9 +184,6 @@ fn operations(visitor: &Visitor<Auditor>, times: &Times, job: &BulkJob) -> Marku
         }
     }
 }
-
-#[derive(Deserialize)]
-pub(super) struct Nothing {}
 
 /// `POST /bulk/{id}/pause`
 pub(super) async fn pause(

@@ -18,7 +18,7 @@ use super::{
         },
         visitor::Visitor,
     },
-    address::{Address, choice, field, preset},
+    address::{Address, choice, field, filter_box, preset},
     views,
 };
 use crate::engine::manual::{ManualState, ManualTask};
@@ -49,15 +49,10 @@ pub(super) async fn show(
             (preset(&address, &of(&[("state", "awaiting_second")]), "wait for a second person", None))
             (preset(&address, &of(&[]), "all", None))
         }
-        details.box.no-print open[address.is_filtered()] {
-            summary { "Filter" }
-            form.row method="get" action="/manual" {
+        (filter_box(&address, "Filter", &html! {
                 (field(&address, "text", "assignee", "Assigned to"))
                 (choice(&address, "state", "State", "any", &states))
-                button type="submit" { "Show" }
-                @if address.is_filtered() { a.button href="/manual" { "Take the filters off" } }
-            }
-        }
+        }))
         @if tasks.is_empty() {
             (nothing("Nothing waits for a person", &html! { "A system with " code { "transport = { type = \"manual\" }" } " has its tasks here." }))
         }

@@ -10,8 +10,8 @@ use super::super::{
     fault::Fault,
     page::page,
     parts::{
-        badge, nothing,
-        table::{Column, table},
+        badge,
+        table::{Column, table_or},
         times::none,
     },
     visitor::Visitor,
@@ -62,11 +62,7 @@ pub(super) async fn show(State(api): State<Arc<Api>>, visitor: Visitor<Auditor>)
     let body = html! {
         h1 { "Processors" }
         p { "Each system has a lane of its own: one that is slow, or fails, holds up nobody else. Revision " (active.revision) " of the registry; " a href="/registry" { "what it says" } "." }
-        @if rows.is_empty() {
-            (nothing("No system is registered", &html! { "They stand in " code { "processors.toml" } "; " code { "lacuna registry apply" } " activates it." }))
-        } @else {
-            (table("Systems", &columns, &rows))
-        }
+        (table_or("Systems", &columns, &rows, "No system is registered", &html! { "They stand in " code { "processors.toml" } "; " code { "lacuna registry apply" } " activates it." }))
     };
     Ok(page(&visitor, "/processors", "Processors", &body))
 }
