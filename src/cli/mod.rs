@@ -173,7 +173,11 @@ impl Command {
             Self::Brake(args) => brake::run(args, remote),
             Self::DeadLetters(args) => dead_letters::run(args, remote),
             on_the_deployment => {
-                remote.refuse()?;
+                match &on_the_deployment {
+                    // It has a `--token` of its own: who prepares or approves a run.
+                    Self::Sunset(_) => remote.refuse_url()?,
+                    _ => remote.refuse()?,
+                }
                 on_the_deployment.run_directly()
             }
         }
