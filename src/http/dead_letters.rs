@@ -29,7 +29,7 @@ use crate::{
         time::At,
         words::{CommandKind, DeadLetterReason},
     },
-    engine::letters::redriving::{NotRedriven, Redriven},
+    engine::dead_letters::redriving::{NotRedriven, Redriven},
     store::{DeadLetter, DeadLetterFilter},
     view::dead_letter::{DeadLetterView, RedrivenView, why_without_payload},
     wire::{
@@ -285,7 +285,7 @@ pub(super) async fn close(
     Ok(Json(raw(&DeadLetterView::of(&letter, now))?))
 }
 
-/// Closes a letter, whichever door the decision came through; the letter, and when.
+/// Closes a letter, whichever channel the decision came through; the letter, and when.
 pub(super) async fn shut(
     api: &Api,
     id: Uuid,

@@ -266,7 +266,7 @@ impl Gatekeeper {
                      still taken",
                 )
             }
-            OidcError::Refused(why) => {
+            OidcError::Rejected(why) => {
                 self.refuse("token", &format!("the bearer token is not believed: {why}"))
             }
         }

@@ -10,7 +10,7 @@ use super::{
     client::Cluster,
     publish::{Outgoing, Publisher},
 };
-use crate::engine::letters::redriving::{NotPublished, Original, Republish};
+use crate::engine::dead_letters::redriving::{NotPublished, Original, Republish};
 
 /// Connects when somebody redrives something, and stays connected for the next one.
 #[derive(Debug)]

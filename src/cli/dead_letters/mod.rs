@@ -8,11 +8,10 @@ use serde_json::{Value, json};
 use uuid::Uuid;
 
 use super::{
-    Exit, Failure,
+    Exit, Failure, arguments,
     fields::{number, text, values},
     output::{Out, Span, Table},
-    positions::name,
-    remote::{Client, RemoteArgs, Way, path, refuse_actor},
+    remote::{Client, RemoteArgs, Target, path, refuse_actor},
     session::{self, ConfigArg, actor_or_user, block_on},
 };
 use crate::{
@@ -20,7 +19,7 @@ use crate::{
     clock::Clock,
     config::Config,
     domain::words::{CommandKind, DeadLetterReason},
-    engine::looks::{NotShown, open_letter},
+    engine::disclosures::{NotShown, open_letter},
     store::{DeadLetter, DeadLetterFilter, DeadLetterState, Store},
     telemetry::metrics::Metrics,
     view::dead_letter::{DeadLetterView, why_without_payload},
@@ -82,13 +81,13 @@ enum Action {
         /// The dead letters.
         ids: Vec<Uuid>,
         /// All open ones that were refused for this reason.
-        #[arg(long, value_parser = reason)]
+        #[arg(long, value_parser = arguments::dead_letter_reason)]
         reason: Option<DeadLetterReason>,
         /// Why it is done now; kept in the clear, so no identifiers.
         #[arg(long, value_name = "TEXT", value_parser = clap::builder::NonEmptyStringValueParser::new())]
         note: Option<String>,
         /// Who decides it; the user of this shell where it is absent. Over the API it is the bearer.
-        #[arg(long, value_name = "NAME", value_parser = name)]
+        #[arg(long, value_name = "NAME", value_parser = arguments::name)]
         actor: Option<String>,
     },
     /// Closes one: nothing is to be done about it.
@@ -103,30 +102,22 @@ enum Action {
         #[arg(long, value_name = "TEXT", value_parser = clap::builder::NonEmptyStringValueParser::new())]
         reason: String,
         /// Who decides it; the user of this shell where it is absent. Over the API it is the bearer.
-        #[arg(long, value_name = "NAME", value_parser = name)]
+        #[arg(long, value_name = "NAME", value_parser = arguments::name)]
         actor: Option<String>,
     },
 }
 
-fn reason(text: &str) -> Result<DeadLetterReason, String> {
-    let names: Vec<&str> = DeadLetterReason::ALL
-        .iter()
-        .map(|reason| reason.as_str())
-        .collect();
-    DeadLetterReason::parse(text).ok_or_else(|| format!("expected one of: {}", names.join(", ")))
-}
-
 /// Runs it.
-pub fn run(args: Args, door: &RemoteArgs) -> Result<Exit, Failure> {
+pub fn run(args: Args, remote: &RemoteArgs) -> Result<Exit, Failure> {
     match args.action {
         Action::List {
             config,
             all,
             erasures,
             json,
-        } => list(&door.way(&config)?, all, erasures, json),
+        } => list(&remote.target(&config)?, all, erasures, json),
         Action::Show { config, id, reveal } => {
-            door.refuse()?;
+            remote.refuse()?;
             show(&config.load()?, id, reveal)
         }
         Action::Redrive {
@@ -142,14 +133,14 @@ pub fn run(args: Args, door: &RemoteArgs) -> Result<Exit, Failure> {
                 actor,
                 note,
             };
-            redrive::run(&door.way(&config)?, wanted)
+            redrive::run(&remote.target(&config)?, wanted)
         }
         Action::Close {
             config,
             id,
             reason,
             actor,
-        } => close(&door.way(&config)?, id, actor, &reason),
+        } => close(&remote.target(&config)?, id, actor, &reason),
     }
 }
 
@@ -175,10 +166,10 @@ async fn every(store: &dyn Store, open_only: bool) -> Result<Vec<DeadLetter>, Fa
     }
 }
 
-fn list(way: &Way, all: bool, erasures: bool, json: bool) -> Result<Exit, Failure> {
-    let letters = match way {
-        Way::Direct(config) => read(config, all, erasures)?,
-        Way::Remote(worker) => ask(worker, all, erasures)?,
+fn list(target: &Target, all: bool, erasures: bool, json: bool) -> Result<Exit, Failure> {
+    let letters = match target {
+        Target::Direct(config) => read(config, all, erasures)?,
+        Target::Remote(worker) => ask(worker, all, erasures)?,
     };
     let mut out = Out::stdout();
     if json {
@@ -338,10 +329,10 @@ fn show(config: &Config, id: Uuid, reveal: bool) -> Result<Exit, Failure> {
     Ok(Exit::Ok)
 }
 
-fn close(way: &Way, id: Uuid, actor: Option<String>, reason: &str) -> Result<Exit, Failure> {
-    match way {
-        Way::Direct(config) => close_here(config, id, &actor_or_user(actor), reason)?,
-        Way::Remote(worker) => {
+fn close(target: &Target, id: Uuid, actor: Option<String>, reason: &str) -> Result<Exit, Failure> {
+    match target {
+        Target::Direct(config) => close_here(config, id, &actor_or_user(actor), reason)?,
+        Target::Remote(worker) => {
             refuse_actor(actor.as_deref())?;
             let id = id.to_string();
             worker.post(

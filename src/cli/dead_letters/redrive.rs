@@ -9,12 +9,12 @@ use crate::{
     cli::{
         fields::text,
         output::Out,
-        remote::{Client, Way, path, refuse_actor},
+        remote::{Client, Target, path, refuse_actor},
         session::{self, actor_or_user, block_on},
     },
     config::Config,
     domain::words::DeadLetterReason,
-    engine::letters::redriving::{NotRedriven, redrive},
+    engine::dead_letters::redriving::{NotRedriven, redrive},
     kafka::{KafkaError, redriver::Redriver},
 };
 
@@ -28,11 +28,11 @@ pub(super) struct Wanted {
 }
 
 /// Runs it. Each is done by itself: what went through is told, also where a later one fails.
-pub(super) fn run(way: &Way, wanted: Wanted) -> Result<Exit, Failure> {
+pub(super) fn run(target: &Target, wanted: Wanted) -> Result<Exit, Failure> {
     let mut out = Out::stdout();
-    let failures = match way {
-        Way::Direct(config) => here(config, wanted, &mut out)?,
-        Way::Remote(worker) => ask(worker, wanted, &mut out)?,
+    let failures = match target {
+        Target::Direct(config) => here(config, wanted, &mut out)?,
+        Target::Remote(worker) => ask(worker, wanted, &mut out)?,
     };
     out.end()?;
     if failures.is_empty() {

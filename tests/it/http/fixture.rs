@@ -13,8 +13,8 @@ use lacuna::{
     domain::time::At,
     engine::{
         Engine,
+        dead_letters::redriving::{NotPublished, Original, Republish},
         effects::Effects,
-        letters::redriving::{NotPublished, Original, Republish},
     },
     http,
     store::{Exclusive, Store, StoreOptions, sqlite::SqliteStore},

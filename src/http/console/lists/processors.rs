@@ -10,8 +10,8 @@ use super::super::{
     fault::Fault,
     page::page,
     parts::{
-        badge, nothing,
-        table::{Column, table},
+        badge,
+        table::{Column, table_or},
         times::none,
     },
     visitor::Visitor,
@@ -36,7 +36,10 @@ pub(super) fn names(api: &Api) -> Vec<(String, String)> {
 pub(super) async fn show(State(api): State<Arc<Api>>, visitor: Visitor<Auditor>) -> Result<Markup, Fault> {
     visitor.caller.check_unlimited()?;
     let active = api.engine.active()?;
-    let standings = api.engine.standings(!visitor.caller.sees_no_free_text()).await?;
+    let lane_states = api
+        .engine
+        .lane_states(!visitor.caller.sees_no_free_text())
+        .await?;
     let views: Vec<ProcessorView<'_>> = active
         .registry
         .processors
@@ -44,7 +47,7 @@ pub(super) async fn show(State(api): State<Arc<Api>>, visitor: Visitor<Auditor>)
         .map(|processor| {
             let topic = processor.task_topic(&api.tasks_prefix);
             let shut = api.engine.lane(&processor.id);
-            ProcessorView::of(processor, topic, shut, &standings)
+            ProcessorView::of(processor, topic, shut, &lane_states)
         })
         .collect();
     let rows: Vec<Vec<Markup>> = views.iter().map(row).collect();
@@ -63,17 +66,13 @@ pub(super) async fn show(State(api): State<Arc<Api>>, visitor: Visitor<Auditor>)
     let body = html! {
         h1 { "Processors" }
         p { "Each system has a lane of its own: one that is slow, or fails, holds up nobody else. Revision " (active.revision) " of the registry; " a href="/registry" { "what it says" } "." }
-        @if rows.is_empty() {
-            (nothing("No system is registered", &html! { "They stand in " code { "processors.toml" } "; " code { "lacuna registry apply" } " activates it." }))
-        } @else {
-            @if let Some((slowest, seconds)) = slowest(&views) {
-                p.headline {
-                    "The slowest is " a href={ "/processors/" (slowest) } { (slowest) } ": 99 of 100 of its answers come within "
-                    (format!("{seconds:.1} s")) "."
-                }
+        @if let Some((slowest, seconds)) = slowest(&views) {
+            p.headline {
+                "The slowest is " a href={ "/processors/" (slowest) } { (slowest) } ": 99 of 100 of its answers come within "
+                (format!("{seconds:.1} s")) "."
             }
-            (table("Systems", &columns, &rows))
         }
+        (table_or("Systems", &columns, &rows, "No system is registered", &html! { "They stand in " code { "processors.toml" } "; " code { "lacuna registry apply" } " activates it." }))
     };
     Ok(page(&visitor, "/processors", "Processors", &body))
 }
