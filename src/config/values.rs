@@ -26,6 +26,16 @@ impl<'a> Entry<'a> {
         }
     }
 
+    /// The text of a text, a whole number or a boolean.
+    pub(super) fn scalar_text(&self) -> Option<String> {
+        match self.node {
+            Node::Value(Value::String(text)) => Some(text.value().clone()),
+            Node::Value(Value::Integer(number)) => Some(number.value().to_string()),
+            Node::Value(Value::Boolean(value)) => Some(value.value().to_string()),
+            _ => None,
+        }
+    }
+
     /// A value of the environment, where everything is text.
     fn text_of_environment(&self) -> Option<&'a str> {
         match self.node {

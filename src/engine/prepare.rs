@@ -4,7 +4,7 @@ mod trace;
 
 pub use trace::{Names, Trace};
 
-use std::fmt;
+use std::{fmt, sync::Arc};
 
 use serde::Deserialize;
 use zeroize::Zeroizing;
@@ -102,6 +102,8 @@ pub struct PreparedCommand {
     pub digests: Vec<SubjectDigest>,
     /// What earlier versions would have written for these identifiers.
     pub former: Vec<FormerDigest>,
+    /// The source whose event it was; `None`: somebody has written the command itself.
+    pub source: Option<Arc<str>>,
 }
 
 /// A backup event, ready for its transaction.
@@ -232,7 +234,24 @@ impl Intake<'_> {
             subject,
             digests,
             former,
+            source: None,
         })
+    }
+
+    /// Prepares the command that an event of a source has become. What is wrong with it is wrong with its mapping.
+    pub fn prepare_mapped(
+        self,
+        command: &[u8],
+        envelope: &Envelope<'_>,
+        source: &Arc<str>,
+    ) -> Result<PreparedCommand, Rejection> {
+        let prepared = self.prepare_command(command, envelope, Door::Commands);
+        let mut prepared = prepared.map_err(|rejection| match rejection.reason {
+            DeadLetterReason::Schema => Rejection::new(DeadLetterReason::Unmapped, rejection.detail),
+            _ => rejection,
+        })?;
+        prepared.source = Some(Arc::clone(source));
+        Ok(prepared)
     }
 
     fn check_identities(&self, command: &Command) -> Result<(), Rejection> {

@@ -31,6 +31,7 @@ mod producers;
 pub mod publish;
 pub mod routing;
 mod sizes;
+pub mod sources;
 pub mod stage;
 mod stopped_partitions;
 pub mod types;
