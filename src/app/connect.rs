@@ -249,7 +249,7 @@ fn connect_kafka(
     // Upstreams have no other place to write to either.
     for topic in config.sources.iter().filter_map(|source| source.topic()) {
         if topics.iter().all(|(known, _)| known != topic) {
-            topics.push((topic.to_owned(), 1));
+            topics.push((topic.to_owned(), config.kafka.topics.partitions.commands));
         }
     }
     let broker = EmbeddedBroker::start(topics)?;

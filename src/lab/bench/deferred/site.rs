@@ -88,7 +88,7 @@ pub(super) struct Site {
 impl Site {
     /// Sets it up.
     pub(super) async fn open(base: &Config) -> Result<Self, BenchError> {
-        let place = Place::beside(base, REGISTRY).await?;
+        let place = Place::beside(base, REGISTRY, false).await?;
         let Some(postgres) = place.postgres.clone() else {
             return Err(BenchError::Usage("--scenario deferred needs PostgreSQL"));
         };
