@@ -227,11 +227,6 @@ impl<'a> Section<'a> {
         value
     }
 
-    /// Reads the table of this key, if there is one.
-    pub(super) fn section_if<T>(&self, key: &'static str, read: impl FnOnce(&Section<'a>) -> T) -> Option<T> {
-        self.get(key)?.table(read)
-    }
-
     /// Reports a problem of one of its keys: in that key's line, or where the section begins if it is absent.
     pub(super) fn problem(&self, key: &'static str, message: &str) {
         match self.get(key) {

@@ -206,6 +206,11 @@ impl<'a> Entry<'a> {
 
 /// Readers of keys that have a default.
 impl Section<'_> {
+    /// Reads the table of this key, if there is one.
+    pub(super) fn section_if<T>(&self, key: &'static str, read: impl FnOnce(&Section<'_>) -> T) -> Option<T> {
+        self.get(key)?.table(|section| read(section))
+    }
+
     pub(super) fn text_or(&self, key: &'static str, default: &str) -> String {
         self.get(key)
             .and_then(|e| e.line_of_text())

@@ -1,5 +1,6 @@
 //! What is done to a message before its transaction, once and outside of it: parsing, sealing, checking the token.
 
+mod mapped;
 mod trace;
 
 pub use trace::{Names, Trace};
@@ -236,22 +237,6 @@ impl Intake<'_> {
             former,
             source: None,
         })
-    }
-
-    /// Prepares the command that an event of a source has become. What is wrong with it is wrong with its mapping.
-    pub fn prepare_mapped(
-        self,
-        command: &[u8],
-        envelope: &Envelope<'_>,
-        source: &Arc<str>,
-    ) -> Result<PreparedCommand, Rejection> {
-        let prepared = self.prepare_command(command, envelope, Door::Commands);
-        let mut prepared = prepared.map_err(|rejection| match rejection.reason {
-            DeadLetterReason::Schema => Rejection::new(DeadLetterReason::Unmapped, rejection.detail),
-            _ => rejection,
-        })?;
-        prepared.source = Some(Arc::clone(source));
-        Ok(prepared)
     }
 
     fn check_identities(&self, command: &Command) -> Result<(), Rejection> {

@@ -9,6 +9,7 @@ mod document;
 mod mapping;
 mod protobuf;
 mod schema;
+mod schema_text;
 #[cfg(test)]
 mod tests;
 mod written;
@@ -22,7 +23,10 @@ use crate::domain::{
 };
 
 use self::document::{Document, Opened};
-pub use self::schema::{BadSchema, Framed, Schema, SchemaText, framed};
+pub use self::{
+    schema::{Framed, Schema, framed},
+    schema_text::{BadSchema, SchemaText},
+};
 
 /// A message of a source.
 #[derive(Clone)]

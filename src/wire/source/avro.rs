@@ -5,7 +5,7 @@ use base64::{Engine as _, prelude::BASE64_STANDARD};
 
 use super::{
     datum::Datum,
-    schema::{BadSchema, SchemaText},
+    schema_text::{BadSchema, SchemaText},
     unmapped,
 };
 use crate::{

@@ -10,7 +10,10 @@ use serde::{
     de::{Error, MapAccess, SeqAccess, Visitor},
 };
 
-use crate::domain::source::Pointer;
+use crate::{
+    domain::source::Pointer,
+    wire::{Rejection, validate},
+};
 
 /// From here on a floating point number is not exact.
 const EXACT_BELOW: f64 = 9_007_199_254_740_992.0;
@@ -149,6 +152,13 @@ impl<'a> Datum<'a> {
 fn index(step: &str) -> Option<usize> {
     let is_plain = step == "0" || !step.starts_with('0') && step.bytes().all(|b| b.is_ascii_digit());
     is_plain.then(|| step.parse().ok()).flatten()
+}
+
+/// Reads JSON, within the limits that all messages have.
+pub(super) fn json(bytes: &[u8]) -> Result<Datum<'_>, Rejection> {
+    let checked = validate::check(bytes)?;
+    // The text is JSON by now, so only what no reader of JSON takes can be wrong with it: a number beyond any range.
+    serde_json::from_str(checked.text()).map_err(|_| Rejection::schema("expected numbers within range"))
 }
 
 impl<'de: 'a, 'a> Deserialize<'de> for Datum<'a> {

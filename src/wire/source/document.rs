@@ -4,10 +4,15 @@ use std::borrow::Cow;
 
 use base64::{Engine as _, prelude::BASE64_STANDARD};
 
-use super::{Event, datum::Datum, schema::Schema, unmapped};
+use super::{
+    Event,
+    datum::{Datum, json},
+    schema::Schema,
+    unmapped,
+};
 use crate::{
     domain::source::{Format, Place, Pointer},
-    wire::{Rejection, validate},
+    wire::Rejection,
 };
 
 /// Where pointers find the attributes of an event of CloudEvents.
@@ -98,13 +103,6 @@ pub fn open<'a>(
         }
     };
     Ok(Opened::Document(Document::plain(data)))
-}
-
-/// Reads JSON, within the limits that all messages have.
-pub(super) fn json(bytes: &[u8]) -> Result<Datum<'_>, Rejection> {
-    let checked = validate::check(bytes)?;
-    // The text is JSON by now, so only what no reader of JSON takes can be wrong with it: a number beyond any range.
-    serde_json::from_str(checked.text()).map_err(|_| Rejection::schema("expected numbers within range"))
 }
 
 /// The payload of an envelope of Kafka Connect, where there is one.

@@ -11,7 +11,7 @@ use protox::{
 
 use super::{
     datum::Datum,
-    schema::{BadSchema, SchemaText},
+    schema_text::{BadSchema, SchemaText},
     unmapped,
 };
 use crate::{

@@ -5,7 +5,13 @@
 
 use std::fmt;
 
-use super::{avro::AvroSchema, datum::Datum, document::json, protobuf::ProtobufSchema, unmapped};
+use super::{
+    avro::AvroSchema,
+    datum::{Datum, json},
+    protobuf::ProtobufSchema,
+    schema_text::{BadSchema, SchemaText},
+    unmapped,
+};
 use crate::{
     domain::{source::Format, words::DeadLetterReason},
     wire::{Rejection, validate::MAX_BYTES},
@@ -13,15 +19,6 @@ use crate::{
 
 /// What the first byte has to be.
 const MAGIC: u8 = 0;
-
-/// A schema that a registry has, with those that it refers to.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct SchemaText {
-    /// Its text.
-    pub text: String,
-    /// The texts that it refers to, each by the name under which it does; those that others need come before them.
-    pub references: Vec<(String, String)>,
-}
 
 /// A schema, ready to read events by.
 pub struct Schema(Kind);
@@ -41,11 +38,6 @@ impl fmt::Debug for Schema {
         })
     }
 }
-
-/// Why a schema cannot be used. The words are those of the library that has read it: of the schema, never of an event.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{0}")]
-pub struct BadSchema(pub String);
 
 impl Schema {
     /// Reads a schema for events of this format.
