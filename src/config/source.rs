@@ -121,12 +121,11 @@ fn source(section: &Section<'_>, topics: &Topics, others: &[Source]) -> Option<S
         .need("command")
         .and_then(|e| e.table(command::read))
         .flatten();
-    let map = section
-        .need("map")
-        .and_then(|e| e.table(map::read))
-        .unwrap_or_default();
-    if let Some(template) = &template {
-        check_map(section, template.kind, &map);
+    let map = section.need("map").and_then(|e| e.table(map::read));
+    if let (Some(template), Some(map)) = (&template, &map)
+        && !map.is_broken
+    {
+        check_map(section, template.kind, &map.fields);
     }
     let registry = inlet::schema_registry(section, format);
     Some(Source {
@@ -135,7 +134,7 @@ fn source(section: &Section<'_>, topics: &Topics, others: &[Source]) -> Option<S
             format: format?,
             when,
             template: template?,
-            map,
+            map: map?.fields,
         }),
         inlet: inlet?,
         registry,

@@ -26,10 +26,18 @@ const EXPECTED: &str = "unknown field of a command; expected command_id, request
                         requested_at, not_before, at, identity.TYPE, anchor.NAME, scope.purposes, scope.categories, \
                         scope.processors or metadata.NAME";
 
+/// What was read of it.
+#[derive(Default)]
+pub(super) struct Map {
+    pub(super) fields: Vec<Mapping>,
+    /// Whether something is wrong with a field, so that it is not among them.
+    pub(super) is_broken: bool,
+}
+
 /// Reads it. `"identity.email" = …` and `identity = { email = … }` say the same.
-pub(super) fn read(section: &Section<'_>) -> Vec<Mapping> {
+pub(super) fn read(section: &Section<'_>) -> Map {
     section.take_any();
-    let mut map: Vec<Mapping> = Vec::new();
+    let mut map = Map::default();
     for (key, entry) in section.entries() {
         if entry.is_table() {
             entry.table(|inner| {
@@ -45,15 +53,17 @@ pub(super) fn read(section: &Section<'_>) -> Vec<Mapping> {
     map
 }
 
-fn add(map: &mut Vec<Mapping>, key: &str, entry: &Entry<'_>) {
-    let (Some(target), Some(text)) = (target(key, entry), entry.text()) else {
-        return;
-    };
-    if map.iter().any(|mapping| mapping.target == target) {
-        return entry.problem("given more than once");
-    }
-    if let Some(place) = place(entry, text) {
-        map.push(Mapping { target, place });
+fn add(map: &mut Map, key: &str, entry: &Entry<'_>) {
+    let read = target(key, entry).and_then(|target| {
+        let place = place(entry, entry.text()?)?;
+        if map.fields.iter().any(|mapping| mapping.target == target) {
+            return entry.refused("given more than once");
+        }
+        Some(Mapping { target, place })
+    });
+    match read {
+        Some(mapping) => map.fields.push(mapping),
+        None => map.is_broken = true,
     }
 }
 

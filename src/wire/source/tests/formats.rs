@@ -228,7 +228,7 @@ fn avro_is_read_by_its_schema() {
     // 42, the second of the union, its 5 letters, 1,000,000,000,000 ms, the first symbol.
     let mut event = vec![0x54, 0x02, 0x0a];
     event.extend_from_slice(b"a@b.c");
-    event.extend_from_slice(&[0x80, 0xc0, 0xca, 0xf3, 0x84, 0x3a, 0x00]);
+    event.extend_from_slice(&[0x80, 0xc0, 0xa8, 0xca, 0x9a, 0x3a, 0x00]);
     let body = with_id(7, &event);
     let read_so = command(&read(&source, &record(&[], Some(&body)), Some(&schema)));
     assert_eq!(identities(&read_so), ["customer_id=42", "email=a@b.c"]);
