@@ -129,6 +129,11 @@ fn summarise(out: &mut Out, args: &Args, config: &Config, registry: &Registry) -
         table.row([name.to_owned(), key.replace('_', " ")]);
     }
     out.table(&table)?;
+    show_sources(out, config)
+}
+
+/// The upstreams whose events become commands.
+fn show_sources(out: &mut Out, config: &Config) -> Result<(), Failure> {
     if config.sources.is_empty() {
         return Ok(());
     }

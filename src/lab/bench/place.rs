@@ -9,7 +9,10 @@ use crate::{
     app::{self, topics},
     clock::Clock,
     config::{Brokers, Config, StoreUrl, Topics, registry_file},
-    kafka::{admin::Admin, client::Cluster},
+    kafka::{
+        admin::{Admin, Topic},
+        client::Cluster,
+    },
     store::Store,
     terminal::folder::Folder,
     vault::Keyring,
@@ -68,20 +71,7 @@ impl Place {
         let config = Config::load(&folder.path().join("lacuna.toml")).map_err(BenchError::Config)?;
         let registry = registry_file::read(&config.registry.path).map_err(BenchError::Config)?;
         let mut needed = topics::needed(&config.kafka.topics, &registry);
-        // As many partitions as that of commands, which it stands for.
-        let commands = needed
-            .iter()
-            .find(|topic| topic.name == config.kafka.topics.commands)
-            .cloned();
-        let names = config.sources.iter().filter_map(|source| source.topic());
-        let upstreams: Vec<_> = names
-            .filter_map(|name| {
-                let mut topic = commands.clone()?;
-                topic.name = name.to_owned();
-                Some(topic)
-            })
-            .collect();
-        needed.extend(upstreams);
+        needed.extend(upstreams_of(&config, &needed));
         // The broker's own default for how often a topic is kept.
         let admin = Admin::new(&cluster)?;
         admin.create(&needed, -1).await?;
@@ -191,6 +181,20 @@ fn configuration(base: &Config, cluster: &Cluster, url: &str, tag: &str) -> Stri
     )
     .unwrap_or_default();
     text
+}
+
+/// The topics of upstreams: as many partitions as that of commands, which they stand for.
+fn upstreams_of(config: &Config, needed: &[Topic]) -> Vec<Topic> {
+    let commands = needed
+        .iter()
+        .find(|topic| topic.name == config.kafka.topics.commands);
+    let names = config.sources.iter().filter_map(|source| source.topic());
+    let topic = |name: &str| {
+        let mut topic = commands?.clone();
+        topic.name = name.to_owned();
+        Some(topic)
+    };
+    names.filter_map(topic).collect()
 }
 
 /// A source whose events say what the simulated upstream's commands say, by the same words: then the two can be compared.
