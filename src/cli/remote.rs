@@ -1,4 +1,4 @@
-//! The command line through the door: the same commands, asked of a worker's API in place of the store.
+//! The command line over the API: the same commands, asked of a worker's API in place of the store.
 //!
 //! Whoever has a token and a URL needs neither the configuration nor the database nor the keyring, and may do what the token's
 //! role may. What is printed is printed by the same functions either way.
@@ -34,7 +34,7 @@ pub struct RemoteArgs {
 }
 
 /// Where a command is carried out.
-pub(super) enum Way {
+pub(super) enum Target {
     /// Directly, by a configuration.
     Direct(Box<Config>),
     /// By a worker, over its API.
@@ -43,7 +43,7 @@ pub(super) enum Way {
 
 impl RemoteArgs {
     /// Which way a command goes. An option says more than the environment: with `--config` it goes directly, whatever that has.
-    pub(super) fn way(&self, config: &ConfigArg) -> Result<Way, Failure> {
+    pub(super) fn target(&self, config: &ConfigArg) -> Result<Target, Failure> {
         if self.url.is_some() && config.config.is_some() {
             return Err(Failure::Usage(
                 "--url and --config: expected one of them; a command asks either a worker or the store"
@@ -56,19 +56,29 @@ impl RemoteArgs {
             None => environment(URL)?,
         };
         match url {
-            Some(url) => Ok(Way::Remote(Box::new(self.client(&url)?))),
+            Some(url) => Ok(Target::Remote(Box::new(self.client(&url)?))),
             // Whoever shows a token wants to be taken for its bearer, and not for everybody.
             None if self.token.is_some() || self.ca.is_some() => Err(Failure::Usage(
                 "--token and --ca go with the URL of a worker: --url or LACUNA_URL".to_owned(),
             )),
-            None => Ok(Way::Direct(Box::new(config.load()?))),
+            None => Ok(Target::Direct(Box::new(config.load()?))),
         }
     }
 
-    /// Refuses the options for a command that works on the deployment itself. What the environment says is for the others, and so
-    /// it is said that this one does not go by it.
+    /// Refuses the options for a command that works on the deployment itself.
     pub(super) fn refuse(&self) -> Result<(), Failure> {
-        self.refuse_options()?;
+        if self.token.is_some() {
+            return Err(no_worker());
+        }
+        self.refuse_url()
+    }
+
+    /// As [`Self::refuse`], for one that has a `--token` of its own. What the environment says is for the others, and so it is said
+    /// that this one does not go by it.
+    pub(super) fn refuse_url(&self) -> Result<(), Failure> {
+        if self.url.is_some() || self.ca.is_some() {
+            return Err(no_worker());
+        }
         if environment(URL)?.is_some() {
             aside(format_args!(
                 "note: this command works on the deployment of its configuration (--config), and not on the one at LACUNA_URL"
@@ -77,15 +87,12 @@ impl RemoteArgs {
         Ok(())
     }
 
-    /// Refuses the options for a command that asks no worker.
+    /// Refuses the options for a command that works on nothing.
     pub fn refuse_options(&self) -> Result<(), Failure> {
         if self.url.is_none() && self.token.is_none() && self.ca.is_none() {
             return Ok(());
         }
-        Err(Failure::Usage(
-            "--url, --token, --ca: this command asks no worker; what works on a deployment itself goes by its configuration (--config)"
-                .to_owned(),
-        ))
+        Err(no_worker())
     }
 
     fn client(&self, url: &str) -> Result<Client, Failure> {
@@ -104,6 +111,13 @@ impl RemoteArgs {
         };
         Client::new(url, token.transpose()?, ca)
     }
+}
+
+fn no_worker() -> Failure {
+    Failure::Usage(
+        "--url, --token, --ca: this command asks no worker; it works on the deployment itself, by its configuration (--config)"
+            .to_owned(),
+    )
 }
 
 /// A variable that is set and says something.

@@ -17,7 +17,7 @@ use crate::{
     config::{Config, Inlet, UpstreamSource},
     domain::{source::Source, words::CommandKind},
     wire::{
-        Door, Envelope, Rejection, parse_command,
+        Channel, Envelope, Rejection, parse_command,
         source::{Carrier, Event, Found, Outcome, Schema, found, framed, read},
     },
 };
@@ -164,7 +164,7 @@ fn test(args: &TestArgs) -> Result<Exit, Failure> {
         Outcome::Refused(rejection) => Tested::Refused(rejection),
         Outcome::Command(command) => {
             let tenant = config.tenant_default.clone();
-            match parse_command(&command, &Envelope::bare(&tenant), Door::Commands) {
+            match parse_command(&command, &Envelope::bare(&tenant), Channel::Commands) {
                 Ok(_) => Tested::Command(serde_json::from_slice(&command)?),
                 Err(rejection) => Tested::Refused(rejection),
             }

@@ -55,7 +55,7 @@ pub enum Verdict {
     /// It waits for its request.
     Waiting(RequestId),
     /// It could not be taken.
-    Refused(Rejection),
+    Rejected(Rejection),
 }
 
 /// What a batch of commands came to.
@@ -197,14 +197,15 @@ impl<'a> UnitOfWork<'a> for TakeIn<'a> {
         let (engine, arrivals) = (self.engine, self.arrivals);
         tx.advance(&engine.advances_of(arrivals)).await?;
         let early = Early::read(engine, arrivals, self.gate, tx).await?;
-        let opens = prepared(arrivals).any(|p| matches!(p.command, Command::Open(_)));
+        let opening = prepared(arrivals).filter(|p| matches!(p.command, Command::Open(_)));
         // Before any request is locked: whoever waits here holds none up.
-        let room = if opens {
-            let tenants = prepared(arrivals).map(|p| p.command.tenant()).collect();
-            Room::read(engine, &tenants, tx, inputs.now).await?
-        } else {
-            Room::default()
-        };
+        let room = Room::read(
+            engine,
+            &opening.map(|p| p.command.tenant()).collect(),
+            tx,
+            inputs.now,
+        )
+        .await?;
         let returned = returned(arrivals, tx).await?;
         let mut ids: Vec<RequestId> = prepared(arrivals)
             .filter_map(|p| p.command.request_id())
@@ -312,7 +313,7 @@ fn verdict_of(told: FactOutcome, arrival: &Arrival<PreparedCommand>) -> Verdict 
     match told {
         FactOutcome::Taken { .. } => Verdict::Taken(id),
         FactOutcome::Duplicate => Verdict::Duplicate(id),
-        FactOutcome::Refused(rejection) => Verdict::Refused(rejection),
+        FactOutcome::Rejected(rejection) => Verdict::Rejected(rejection),
     }
 }
 

@@ -31,7 +31,7 @@ use crate::{
     wire::{
         KeptHeaders, ParsedCommand, Rejection,
         backup::{ParsedBackup, parse_backup},
-        command::{Door, parse_command},
+        command::{Channel, parse_command},
         envelope::Envelope,
     },
 };
@@ -131,7 +131,7 @@ pub struct PreparedSubject {
     pub digests: Vec<SubjectDigest>,
     /// What earlier versions would have written for these identifiers: looked for, never written.
     pub former: Vec<FormerDigest>,
-    /// The keyed digest of its ticket, where its metadata has one: written beside the others, and nobody is recognised by it.
+    /// The keyed digest of its ticket, where its metadata has one: the request is found by it, and nobody is recognised.
     pub ticket: Option<SubjectDigest>,
     /// The identifiers as the suppression topic has them, where there is one and the request suppresses its subject.
     pub suppression: Vec<SuppressionRow>,
@@ -178,9 +178,9 @@ impl Intake<'_> {
         self,
         bytes: &[u8],
         envelope: &Envelope<'_>,
-        door: Door,
+        channel: Channel,
     ) -> Result<PreparedCommand, Rejection> {
-        let mut prepared = self.prepare_parsed(parse_command(bytes, envelope, door)?)?;
+        let mut prepared = self.prepare_parsed(parse_command(bytes, envelope, channel)?)?;
         let is_of_event = envelope.event_id() == Some(prepared.command.command_id().0);
         prepared.former_id = envelope.former_event_id().filter(|_| is_of_event).map(CommandId);
         Ok(prepared)

@@ -20,7 +20,7 @@ use super::{
     Api,
     body::Payload,
     problem::Problem,
-    requests::{Answer, traced},
+    requests::{SubmitOutcome, traced},
 };
 use crate::{
     config::Signature,
@@ -143,14 +143,14 @@ async fn carry_out(
     let names_request = prepared.command.request_id().is_some();
     let arrival = traced(engine, Arrival::of_call(prepared), headers);
     match api.commands.take(arrival).await? {
-        Answer::Taken(request_id, _) => {
+        SubmitOutcome::Taken(request_id, _) => {
             let mut said = json!({ "command_id": command_id });
             if names_request {
                 said["request_id"] = json!(request_id);
             }
             Ok((StatusCode::ACCEPTED, Json(said)).into_response())
         }
-        Answer::Refused(rejection) => Err(refused(rejection)),
+        SubmitOutcome::Rejected(rejection) => Err(refused(rejection)),
     }
 }
 

@@ -21,9 +21,9 @@ use crate::{
     },
     engine::{
         Engine, EngineError,
+        dry_run::DryRun,
         effects::Effects,
         prepare::{Arrival, Names, PreparedAck, PreparedBackup, PreparedCommand},
-        rehearsal::Rehearsed,
         schedule::Pauses,
         traced::end_spans,
     },
@@ -32,7 +32,7 @@ use crate::{
     wire::{
         KeptHeaders, Rejection,
         ack::parse_ack,
-        command::Door,
+        command::Channel,
         envelope::{Envelope, open},
     },
 };
@@ -96,8 +96,8 @@ pub trait Work: Send + Sync + 'static {
         true
     }
     /// Writes something like this message, or else anything, and rolls it back.
-    async fn rehearse(&self, engine: &Engine, _: &Self::Item) -> Result<Rehearsed, EngineError> {
-        engine.rehearse().await
+    async fn dry_run(&self, engine: &Engine, _: &Self::Item) -> Result<DryRun, EngineError> {
+        engine.dry_run().await
     }
 }
 
@@ -117,13 +117,13 @@ impl Work for Intake {
     const WINDOW: Window = Window::COMMANDS;
 
     fn read<M: Message>(&self, record: &M, tenant_default: &Tenant) -> Reading<PreparedCommand> {
-        let door = if record.topic() == self.control_topic {
-            Door::Control
+        let channel = if record.topic() == self.control_topic {
+            Channel::Control
         } else {
-            Door::Commands
+            Channel::Commands
         };
         read_message(record, tenant_default, |payload, envelope| {
-            self.engine.intake().prepare_command(payload, envelope, door)
+            self.engine.intake().prepare_command(payload, envelope, channel)
         })
     }
 
@@ -141,8 +141,8 @@ impl Work for Intake {
         shares && discriminant(&one.command) == discriminant(&other.command)
     }
 
-    async fn rehearse(&self, engine: &Engine, item: &PreparedCommand) -> Result<Rehearsed, EngineError> {
-        engine.intake().rehearse_command(item).await
+    async fn dry_run(&self, engine: &Engine, item: &PreparedCommand) -> Result<DryRun, EngineError> {
+        engine.intake().dry_run_command(item).await
     }
 }
 

@@ -17,13 +17,13 @@ use super::{
     batch_window::Window,
 };
 use crate::{
-    domain::{command::Command, ids::Tenant, source::Source},
+    domain::{command::Command, ids::Tenant, source::Source, words::DeadLetterReason},
     engine::{
         Engine, EngineError,
+        dry_run::DryRun,
         effects::Effects,
         intake::Verdict,
         prepare::{Arrival, PreparedCommand},
-        rehearsal::Rehearsed,
     },
     transport::schema_registry::SchemaRegistry,
     wire::{
@@ -128,6 +128,10 @@ impl Sources {
                 self.count(&source.name, "skipped");
                 return Reading::Nothing;
             }
+            // What `when` takes asks for something; of what cannot even be read nobody knows.
+            Outcome::Refused(rejection) if rejection.reason == DeadLetterReason::Unmapped => {
+                Err(rejection.asking(source.definition.template.kind))
+            }
             Outcome::Refused(rejection) => Err(rejection),
             Outcome::Command(command) => {
                 let mut envelope = Envelope::bare(tenant_default);
@@ -188,7 +192,7 @@ impl Work for Sources {
                 continue;
             };
             let result = match verdict {
-                Verdict::Refused(_) => "dead_lettered",
+                Verdict::Rejected(_) => "dead_lettered",
                 Verdict::Taken(_) | Verdict::Duplicate(_) | Verdict::Waiting(_) => "taken",
             };
             self.count(source, result);
@@ -203,7 +207,7 @@ impl Work for Sources {
         shares && discriminant(&one.command) == discriminant(&other.command)
     }
 
-    async fn rehearse(&self, engine: &Engine, item: &PreparedCommand) -> Result<Rehearsed, EngineError> {
-        engine.intake().rehearse_command(item).await
+    async fn dry_run(&self, engine: &Engine, item: &PreparedCommand) -> Result<DryRun, EngineError> {
+        engine.intake().dry_run_command(item).await
     }
 }

@@ -14,7 +14,7 @@ use hyper::{Request, Uri};
 use serde::Deserialize;
 
 use super::{
-    http_client::{Answer, CallError, Guard, HttpClient},
+    http_client::{CallError, Guard, HttpAnswer, HttpClient},
     local::{Reader, Unusable},
 };
 use crate::{
@@ -244,7 +244,7 @@ impl SchemaRegistry {
         Err(Failed::Away(unexpected(&answer)))
     }
 
-    async fn call(&self, path: &str) -> Result<Answer, String> {
+    async fn call(&self, path: &str) -> Result<HttpAnswer, String> {
         let uri: Uri = format!("{}{path}", self.url)
             .parse()
             .map_err(|_| "its address is no URL".to_owned())?;
@@ -256,7 +256,7 @@ impl SchemaRegistry {
     }
 }
 
-fn unexpected(answer: &Answer) -> String {
+fn unexpected(answer: &HttpAnswer) -> String {
     let hint = match answer.status.as_u16() {
         401 | 403 => ": it wants a header `authorization` (schema_registry.headers)",
         404 => ": is the path in its address right?",

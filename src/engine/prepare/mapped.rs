@@ -6,7 +6,7 @@ use super::PreparedCommand;
 use crate::{
     domain::words::DeadLetterReason,
     engine::use_cases::Intake,
-    wire::{Rejection, command::Door, envelope::Envelope},
+    wire::{Rejection, command::Channel, envelope::Envelope},
 };
 
 impl Intake<'_> {
@@ -17,7 +17,7 @@ impl Intake<'_> {
         envelope: &Envelope<'_>,
         source: &Arc<str>,
     ) -> Result<PreparedCommand, Rejection> {
-        let prepared = self.prepare_command(command, envelope, Door::Commands);
+        let prepared = self.prepare_command(command, envelope, Channel::Commands);
         let mut prepared = prepared.map_err(|rejection| match rejection.reason {
             DeadLetterReason::Schema => Rejection::new(DeadLetterReason::Unmapped, rejection.detail),
             _ => rejection,

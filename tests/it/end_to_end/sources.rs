@@ -278,7 +278,7 @@ fn debezium_snapshot_becomes_no_erasure_and_is_read_once() {
         (position() == ROWS as i64).then_some(())
     });
     assert_eq!(shop.requests(), 0);
-    worker.kill();
+    worker.stop();
     let worker = shop.deployment.serve();
     publisher.publish(&shop.topic, None, row(7, "d").as_bytes());
     publisher.flush();
@@ -294,7 +294,7 @@ fn volume_brake_holds_what_a_deleted_table_would_erase() {
     let shop = Shop::new(StoreKind::Sqlite, 1, "debezium", keys);
     let worker = shop.deployment.serve();
     let publisher = Publisher::new();
-    for n in 0..200 {
+    for n in 1..=200 {
         let value = json!({ "before": { "id": n }, "after": null, "op": "d", "source": {} }).to_string();
         publisher.publish(&shop.topic, None, value.as_bytes());
     }

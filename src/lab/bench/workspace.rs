@@ -19,7 +19,7 @@ use crate::{
 };
 
 /// Where a worker can be run without touching what is somebody else's.
-pub(super) struct Place {
+pub(super) struct Workspace {
     /// Where the broker is.
     pub cluster: Cluster,
     /// What a worker is configured with.
@@ -39,7 +39,7 @@ struct Schema {
     name: String,
 }
 
-impl Place {
+impl Workspace {
     /// Makes one on the broker and the store that a configuration names.
     /// `upstream`: commands come as events of a source as well.
     pub(super) async fn beside(base: &Config, registry: &str, upstream: bool) -> Result<Self, BenchError> {
