@@ -12,6 +12,7 @@ pub mod local;
 pub mod oidc;
 pub mod opendsr;
 pub mod otlp;
+pub mod schema_registry;
 pub mod sender;
 pub mod webhook;
 

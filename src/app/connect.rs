@@ -242,12 +242,17 @@ fn connect_kafka(
         return Ok((cluster, None));
     }
     let topics = topics::needed(&config.kafka.topics, registry);
-    let broker = EmbeddedBroker::start(
-        topics
-            .into_iter()
-            .map(|topic| (topic.name, topic.partitions))
-            .collect(),
-    )?;
+    let mut topics: Vec<(String, i32)> = topics
+        .into_iter()
+        .map(|topic| (topic.name, topic.partitions))
+        .collect();
+    // Upstreams have no other place to write to either.
+    for topic in config.sources.iter().filter_map(|source| source.topic()) {
+        if topics.iter().all(|(known, _)| known != topic) {
+            topics.push((topic.to_owned(), config.kafka.topics.partitions.commands));
+        }
+    }
+    let broker = EmbeddedBroker::start(topics)?;
     tracing::warn!(
         servers = broker.servers(),
         "the embedded broker holds everything in memory: commands and acks are lost with this process"

@@ -7,6 +7,7 @@ mod keyring;
 pub mod opendsr;
 mod running;
 pub mod senders;
+pub mod sources;
 pub mod startup;
 mod tasks;
 pub mod topics;
@@ -59,6 +60,7 @@ use crate::{
         producer::Producer,
         redriver::Redriver,
         routing::{Routing, Topics},
+        sources::Sources,
         stage::Stage,
     },
     telemetry::{metrics::Metrics, readiness::Readiness, traces::Traces},
@@ -144,7 +146,7 @@ pub async fn start_connected(
         admission: http::Admission::new(config.auth.clone(), engine.clock.clone())?,
         tasks: Spawner::new(shutdown.clone()),
     };
-    starting.stages();
+    starting.stages()?;
     starting.periodic_tasks()?;
     let http = if roles.api {
         Some(starting.http().await?)
@@ -192,7 +194,7 @@ struct Starting<'a> {
 
 impl Starting<'_> {
     /// The stages that read Kafka.
-    fn stages(&self) {
+    fn stages(&self) -> Result<(), AppError> {
         let (kafka, engine) = (&self.config.kafka, &self.relay.engine);
         let topics = &kafka.topics;
         if self.roles.intake {
@@ -201,6 +203,10 @@ impl Starting<'_> {
                 control_topic: topics.control.clone(),
             };
             self.stage(work, kafka.group_id.clone(), &[&topics.commands, &topics.control]);
+            for (topic, read) in sources::by_topic(self.config).map_err(AppError::Config)? {
+                let work = Sources::new(Arc::clone(engine), &topic, read);
+                self.stage(work, kafka.source_group(&topic), &[&topic]);
+            }
         }
         if self.roles.settle {
             let work = Settle {
@@ -212,9 +218,11 @@ impl Starting<'_> {
             };
             self.stage(work, kafka.backup_group(), &[&topics.backups]);
         }
+        Ok(())
     }
 
     fn stage<W: Work>(&self, work: W, group_id: String, topics: &[&String]) {
+        let name = work.name();
         let stage = Stage {
             readiness: self.readiness.clone(),
             work: Arc::new(work),
@@ -227,7 +235,7 @@ impl Starting<'_> {
         };
         // Said before anybody can ask.
         drop(stage.membership());
-        self.tasks.spawn(W::NAME, stage.run());
+        self.tasks.spawn(name, stage.run());
     }
 
     /// What is done again and again.
@@ -306,6 +314,8 @@ impl Starting<'_> {
         let mut groups = Vec::new();
         if self.roles.intake {
             groups.push(kafka.group_id.clone());
+            let topics = self.config.sources.iter().filter_map(|source| source.topic());
+            groups.extend(topics.map(|topic| kafka.source_group(topic)));
         }
         if self.roles.settle {
             groups.extend([kafka.ack_group(), kafka.backup_group()]);
@@ -335,7 +345,8 @@ impl Starting<'_> {
         .signing(self.signer.clone())
         .hearing(Arc::clone(&self.controller))
         .republishing(Arc::new(Redriver::new(self.cluster.clone())))
-        .comparing(config.registry.path.clone());
+        .comparing(config.registry.path.clone())
+        .called_by(sources::over_http(config).map_err(AppError::Config)?);
         let serving = http::serve(&config.http, state, self.relay.shutdown.clone())
             .await
             .map_err(|source| AppError::Listen {

@@ -10,6 +10,7 @@ use super::{
     Exit, Failure,
     output::{Out, Table},
     session::{self, ConfigArg, block_on, brokers, of_store},
+    sources,
 };
 use crate::{
     app::{self, AppError, topics},
@@ -58,6 +59,7 @@ pub fn run(args: Args) -> Result<Exit, Failure> {
     }
     app::opendsr::signer(&config, &Clock::System)?;
     app::senders::check(&config, &registry, Clock::System.now())?;
+    app::sources::check(&config)?;
     summarise(&mut out, &args, &config, &registry)?;
     let failures = if args.connect {
         // What was found in the files shows while the network is waited for.
@@ -125,6 +127,21 @@ fn summarise(out: &mut Out, args: &Args, config: &Config, registry: &Registry) -
     let mut table = Table::new(&["topic", "purpose"]);
     for (key, name) in config.kafka.topics.own() {
         table.row([name.to_owned(), key.replace('_', " ")]);
+    }
+    out.table(&table)?;
+    show_sources(out, config)
+}
+
+/// The upstreams whose events become commands.
+fn show_sources(out: &mut Out, config: &Config) -> Result<(), Failure> {
+    if config.sources.is_empty() {
+        return Ok(());
+    }
+    out.line("")?;
+    let mut table = Table::new(&["source", "from", "format"]);
+    for source in &config.sources {
+        let format = source.definition.format.as_str().to_owned();
+        table.row([source.name().to_owned(), sources::place(source), format]);
     }
     out.table(&table)
 }
@@ -195,6 +212,16 @@ async fn connect(out: &mut Out, config: &Config, registry: &Registry) -> Result<
             Ok(found) => out.line(format_args!("kafka     {found}"))?,
             Err(failure) => failures.push(failure.into()),
         },
+    }
+    for source in &config.sources {
+        let Some(registry) = app::sources::schema_registry(config, source)? else {
+            continue;
+        };
+        let name = source.name();
+        match waited_for(format!("the schema registry of source {name}"), registry.reach()).await {
+            Ok(()) => out.line(format_args!("schemas   the registry of source {name} answers"))?,
+            Err(away) => failures.push(Failure::Unreachable(format!("source {name:?}: {away}"))),
+        }
     }
     Ok(failures)
 }
@@ -285,6 +312,25 @@ async fn kafka(config: &Config, registry: &Registry, cluster: Cluster) -> Result
     if !missing.is_empty() {
         return Err(KafkaError::MissingTopics(missing.join(", ")));
     }
+    let upstream = config.sources.iter().filter_map(|source| {
+        let topic = source.topic()?;
+        (!there.contains_key(topic)).then(|| format!("{topic} (source {:?})", source.name()))
+    });
+    let upstream: Vec<String> = upstream.collect();
+    if !upstream.is_empty() {
+        return Err(KafkaError::MissingUpstream(upstream.join(", ")));
+    }
     admin.check_session(config.dispatch.lease).await?;
-    Ok(format!("reached, all {} topics exist", needed.len()))
+    let of_sources = config
+        .sources
+        .iter()
+        .filter(|source| source.topic().is_some())
+        .count();
+    Ok(match of_sources {
+        0 => format!("reached, all {} topics exist", needed.len()),
+        count => format!(
+            "reached, all {} topics exist, and those of {count} sources",
+            needed.len()
+        ),
+    })
 }

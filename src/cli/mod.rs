@@ -38,6 +38,7 @@ pub mod schemas;
 pub mod search;
 pub mod serve;
 mod session;
+pub mod sources;
 pub mod status;
 mod stops;
 mod subjects;
@@ -132,6 +133,8 @@ pub enum Command {
     Positions(positions::Args),
     /// Compares what upstream believes it has sent with what has arrived.
     Reconcile(reconcile::Args),
+    /// Lists upstreams whose events become commands, and tries a mapping on an example.
+    Sources(sources::Args),
     /// Writes the JSON Schemas of the messages.
     Schemas(schemas::Args),
 }
@@ -199,6 +202,7 @@ impl Command {
             Self::Keys(args) => keys::run(args),
             Self::Positions(args) => positions::run(args),
             Self::Reconcile(args) => reconcile::run(&args),
+            Self::Sources(args) => sources::run(args),
             Self::Schemas(args) => schemas::run(args),
             _ => Err(Failure::Usage("this command has no way of its own".to_owned())),
         }

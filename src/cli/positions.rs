@@ -1,6 +1,9 @@
 //! `lacuna positions`: how far each partition has been taken in, and having one be read on whose log is another one now.
 
-use std::{collections::HashMap, sync::Arc};
+use std::{
+    collections::{HashMap, HashSet},
+    sync::Arc,
+};
 
 use super::{
     Exit, Failure, arguments,
@@ -108,8 +111,12 @@ impl Look {
         let store = session::open_store(config).await?;
         session::check_keyring(config, &vault, store.as_ref()).await?;
         let topics = &config.kafka.topics;
-        let read = [&topics.commands, &topics.control, &topics.acks, &topics.backups]
-            .map(|name| Arc::<str>::from(name.as_str()));
+        let own = [&topics.commands, &topics.control, &topics.acks, &topics.backups].map(String::as_str);
+        let of_sources = config.sources.iter().filter_map(|source| source.topic());
+        let mut read: Vec<Arc<str>> = own.into_iter().chain(of_sources).map(Arc::from).collect();
+        // Several sources may share a topic.
+        let mut seen = HashSet::new();
+        read.retain(|topic| seen.insert(Arc::clone(topic)));
         let (cluster_id, there) = asked({
             let (cluster, read) = (cluster.clone(), read.clone());
             move || partitions(&cluster, &read)

@@ -150,6 +150,7 @@ fn create(
     }
     out.line("")?;
     print_acls(&mut out, &wanted)?;
+    print_acls_of_sources(&mut out, &wanted)?;
     out.end()?;
     Ok(Exit::Ok)
 }
@@ -205,6 +206,27 @@ fn print_acls(out: &mut Out, wanted: &Wanted) -> Result<(), Failure> {
     Ok(())
 }
 
+/// What Lacuna needs on the topics of upstreams.
+fn print_acls_of_sources(out: &mut Out, wanted: &Wanted) -> Result<(), Failure> {
+    let mut shown: Vec<&str> = Vec::new();
+    for source in &wanted.config.sources {
+        let Some(topic) = source.topic().filter(|topic| !shown.contains(topic)) else {
+            continue;
+        };
+        shown.push(topic);
+        out.line(format_args!(
+            "# {topic} (source {}): its upstream's, which creates it and writes it; read by lacuna",
+            source.name()
+        ))?;
+        out.line(format_args!(
+            "kafka-acls.sh --bootstrap-server {} --add --allow-principal 'User:<lacuna>' --topic '{topic}' --consumer --group '{}'",
+            wanted.cluster.servers,
+            wanted.config.kafka.source_group(topic)
+        ))?;
+    }
+    Ok(())
+}
+
 /// Whoever writes that a backup has rotated says that data is gone, so only the backup systems may.
 fn backup_notes(registry: &Registry) -> Vec<String> {
     let sets: Vec<String> = registry
@@ -243,6 +265,17 @@ fn list(arg: &ConfigArg) -> Result<Exit, Failure> {
             topic.name.clone(),
             topic.purpose.to_owned(),
             found.unwrap_or(&topic.partitions).to_string(),
+            if found.is_some() { "yes" } else { "no" }.to_owned(),
+        ]);
+    }
+    // Those of upstreams are only read: nobody creates them here.
+    for source in &wanted.config.sources {
+        let Some(topic) = source.topic() else { continue };
+        let found = there.get(topic);
+        table.row([
+            topic.to_owned(),
+            format!("source {}", source.name()),
+            found.map(ToString::to_string).unwrap_or_default(),
             if found.is_some() { "yes" } else { "no" }.to_owned(),
         ]);
     }

@@ -38,6 +38,11 @@ impl Kafka {
         format!("{}.acks", self.group_id)
     }
 
+    /// The consumer group that reads a topic of an upstream, for the same reason.
+    pub fn source_group(&self, topic: &str) -> String {
+        format!("{}.source.{topic}", self.group_id)
+    }
+
     /// The consumer group that reads backup events, for the same reason.
     pub fn backup_group(&self) -> String {
         format!("{}.backups", self.group_id)

@@ -24,6 +24,7 @@ mod role;
 mod secret;
 mod sections;
 mod signing_key;
+mod source;
 mod store;
 mod telemetry;
 #[cfg(test)]
@@ -51,6 +52,7 @@ pub use role::{Rights, Role};
 pub use secret::{BadSecret, Secret, SecretSource, TokenDigest};
 pub use sections::{Dispatch, Keyring, RegistryFile, Vault, Webhook};
 pub use signing_key::{BadSigningKey, SigningKey};
+pub use source::{HttpInlet, Inlet, SchemaRegistry, Scheme, Signature, Source as UpstreamSource};
 pub use store::{Store, StoreUrl};
 pub use telemetry::{Otlp, Telemetry};
 
@@ -93,6 +95,8 @@ pub struct Config {
     pub opendsr: Option<OpenDsr>,
     /// `[registry]`
     pub registry: RegistryFile,
+    /// `[[source]]`
+    pub sources: Vec<UpstreamSource>,
     /// `[telemetry]`
     pub telemetry: Telemetry,
     /// The file that it was read from, to be read again on SIGHUP.
@@ -246,17 +250,24 @@ fn read(root: &Section<'_>) -> Config {
     let served = tenants.clone();
     let http = root.section("http", |section| http::read(section, auth.is_some()));
     let on_loopback = http.is_loopback();
+    let kafka = root.section("kafka", kafka::read);
+    let sources = source::read(root, &kafka.topics);
+    let policy = root.section("policy", |section| policy::read(section, &served));
+    for source in &sources {
+        source.check_regime(root, &policy);
+    }
     Config {
         tenant_default,
         region: root.get("region").and_then(|e| e.checked(Label::new)),
         shutdown_timeout: root.duration_or("shutdown_timeout", Zero::Refused, Duration::from_secs(30)),
-        kafka: root.section("kafka", kafka::read),
+        kafka,
+        sources,
         store: root.section("store", store::read),
         auth: auth.and_then(|e| e.table(|section| auth::read(section, &tenants))),
         tenants,
         vault: root.section("vault", sections::vault),
         dispatch: root.section("dispatch", sections::dispatch),
-        policy: root.section("policy", |section| policy::read(section, &served)),
+        policy,
         webhook: root.section("webhook", |section| sections::webhook(section, on_loopback)),
         opendsr: root.get("opendsr").and_then(|e| e.table(opendsr::read)).flatten(),
         registry: root.section("registry", sections::registry),

@@ -41,6 +41,11 @@ impl Problems {
         (!problems.is_empty()).then_some(Self(problems))
     }
 
+    /// One mistake.
+    pub fn of(problem: Problem) -> Self {
+        Self(vec![problem])
+    }
+
     /// The one mistake of a file that cannot even be read.
     pub(super) fn of_file(file: &str, line: Option<usize>, message: String) -> Self {
         Self(vec![Problem {

@@ -9,6 +9,8 @@ mod webhook;
 
 use std::{path::Path, time::Duration};
 
+pub(super) use http_options::{http_options, url};
+
 use super::{
     kafka::{Topics, same_topic},
     problems::{Problem, Problems},

@@ -32,6 +32,7 @@ impl Config {
             ("webhook", self.webhook != new.webhook),
             ("opendsr", self.opendsr != new.opendsr),
             ("registry", self.registry != new.registry),
+            ("source", self.sources != new.sources),
             ("telemetry", self.telemetry != new.telemetry),
         ];
         // Whatever is added to the configuration is in this list, or in none: then the whole says that something differs.

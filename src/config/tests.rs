@@ -13,6 +13,7 @@ mod oidc;
 mod opendsr;
 mod regimes;
 mod rules;
+mod sources;
 mod tenant_policies;
 mod webhooks;
 

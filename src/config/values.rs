@@ -26,6 +26,16 @@ impl<'a> Entry<'a> {
         }
     }
 
+    /// The text of a text, a whole number or a boolean.
+    pub(super) fn scalar_text(&self) -> Option<String> {
+        match self.node {
+            Node::Value(Value::String(text)) => Some(text.value().clone()),
+            Node::Value(Value::Integer(number)) => Some(number.value().to_string()),
+            Node::Value(Value::Boolean(value)) => Some(value.value().to_string()),
+            _ => None,
+        }
+    }
+
     /// A value of the environment, where everything is text.
     fn text_of_environment(&self) -> Option<&'a str> {
         match self.node {
@@ -196,6 +206,11 @@ impl<'a> Entry<'a> {
 
 /// Readers of keys that have a default.
 impl Section<'_> {
+    /// Reads the table of this key, if there is one.
+    pub(super) fn section_if<T>(&self, key: &'static str, read: impl FnOnce(&Section<'_>) -> T) -> Option<T> {
+        self.get(key)?.table(|section| read(section))
+    }
+
     pub(super) fn text_or(&self, key: &'static str, default: &str) -> String {
         self.get(key)
             .and_then(|e| e.line_of_text())

@@ -23,6 +23,7 @@ pub mod registry;
 pub mod report;
 pub mod request;
 pub mod similar_names;
+pub mod source;
 pub mod stops;
 pub mod task;
 pub mod task_ids;

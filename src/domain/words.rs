@@ -321,6 +321,8 @@ words! {
         ForgedAck = 10 "forged_ack", WrongRegion = 11 "wrong_region", NoProcessor = 12 "no_processor",
         TooLate = 13 "too_late", WrongState = 14 "wrong_state", NotAllowed = 15 "not_allowed",
         UnknownBackup = 16 "unknown_backup", Expired = 17 "expired", Internal = 18 "internal",
+        /// An event of a source that was taken, and is no command as the source is mapped.
+        Unmapped = 19 "unmapped",
     }
 }
 

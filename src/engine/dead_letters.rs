@@ -25,7 +25,10 @@ use crate::{
     },
     store::{DeadLetter, DeadLetterState, Origin},
     vault::Vault,
-    wire::{MAX_KEPT, salvage::salvage},
+    wire::{
+        MAX_KEPT,
+        salvage::{Salvaged, salvage},
+    },
 };
 
 /// How many rows one statement touches.
@@ -103,6 +106,8 @@ pub(super) struct RejectedMessage<'a> {
     pub(super) origin: &'a Origin,
     pub(super) reason: DeadLetterReason,
     pub(super) detail: &'a str,
+    /// What it asks for, where that does not show in its bytes.
+    pub(super) asks: Option<CommandKind>,
     /// Its bytes, where they can be read.
     pub(super) raw: Option<&'a [u8]>,
     /// Its bytes, sealed, where they are not too large.
@@ -114,7 +119,14 @@ pub(super) struct RejectedMessage<'a> {
 impl Engine {
     /// A dead letter with an id of its own.
     pub(super) fn letter(&self, refused: RejectedMessage<'_>) -> DeadLetter {
-        let seen = refused.raw.map(salvage).unwrap_or_default();
+        let mut seen = refused.raw.map(salvage).unwrap_or_default();
+        // An event of a source has words of its own: what they look like says nothing.
+        if refused.asks.is_some() {
+            seen = Salvaged {
+                kind: refused.asks,
+                ..Salvaged::default()
+            };
+        }
         let opens = seen.kind.is_some_and(CommandKind::opens);
         let size = |bytes: &Option<Vec<u8>>| bytes.as_ref().map_or(0, Vec::len) as u64;
         let limit = self

@@ -1,5 +1,6 @@
 //! What is done to a message before its transaction, once and outside of it: parsing, sealing, checking the token.
 
+mod mapped;
 mod trace;
 
 pub use trace::{Names, Trace};
@@ -104,6 +105,8 @@ pub struct PreparedCommand {
     pub former: Vec<FormerDigest>,
     /// The `traceparent` that all that is done about it goes on from, where it is traced.
     pub trace: Option<Arc<str>>,
+    /// The source whose event it was; `None`: somebody has written the command itself.
+    pub source: Option<Arc<str>>,
 }
 
 /// A backup event, ready for its transaction.
@@ -236,6 +239,7 @@ impl Intake<'_> {
             digests,
             former,
             trace: None,
+            source: None,
         })
     }
 

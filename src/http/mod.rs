@@ -41,6 +41,7 @@ mod repeats;
 mod report;
 mod requests;
 mod search;
+mod sources;
 mod stops;
 mod suppression;
 mod sweeps;
@@ -62,7 +63,6 @@ use axum_server::{Handle, tls_rustls::RustlsConfig};
 use tokio::{sync::mpsc, task::JoinSet};
 use tokio_util::sync::CancellationToken;
 
-pub use self::admission::{Admission, NotReplaced};
 use self::{
     acks::Acks,
     batch::Batcher,
@@ -72,6 +72,10 @@ use self::{
     hosts::Hosts,
     outputs::Outputs,
     requests::Commands,
+};
+pub use self::{
+    admission::{Admission, NotReplaced},
+    sources::HttpSource,
 };
 use crate::{
     config::{Auth, Http, Tls},
@@ -97,6 +101,7 @@ pub struct State {
     controller: Option<Arc<Controller>>,
     registry_file: Option<PathBuf>,
     republish: Option<Arc<dyn Republish>>,
+    sources: Vec<Arc<HttpSource>>,
 }
 
 impl State {
@@ -120,6 +125,7 @@ impl State {
             controller: None,
             registry_file: None,
             republish: None,
+            sources: Vec::new(),
         }
     }
 
@@ -127,6 +133,13 @@ impl State {
     #[must_use]
     pub fn republishing(mut self, republish: Arc<dyn Republish>) -> Self {
         self.republish = Some(republish);
+        self
+    }
+
+    /// With upstreams that call.
+    #[must_use]
+    pub fn called_by(mut self, sources: Vec<Arc<HttpSource>>) -> Self {
+        self.sources = sources;
         self
     }
 
@@ -217,6 +230,7 @@ pub async fn serve(config: &Http, state: State, shutdown: CancellationToken) -> 
         controller,
         registry_file,
         republish,
+        sources,
     } = state;
     let admission = match admission {
         Some(admission) => admission,
@@ -250,7 +264,7 @@ pub async fn serve(config: &Http, state: State, shutdown: CancellationToken) -> 
         commands,
         acks,
     });
-    let app = layers::around(routes(api), hosts);
+    let app = layers::around(routes(api, &sources), hosts);
     Ok(Serving {
         address,
         finished: Box::pin(run(listener, tls, app, batchers, shutdown)),
@@ -291,10 +305,11 @@ async fn run(
     Ok(())
 }
 
-fn routes(api: Arc<Api>) -> Router {
+fn routes(api: Arc<Api>, sources: &[Arc<HttpSource>]) -> Router {
     calls()
         .into_router()
         .merge(console::routes(&api))
+        .merge(sources::routes(sources))
         .fallback(problem::not_found)
         .method_not_allowed_fallback(problem::method_not_allowed)
         .with_state(api)

@@ -171,7 +171,9 @@ const fn status_of(reason: DeadLetterReason) -> (StatusCode, &'static str) {
         R::NotJson | R::NotUtf8 | R::Schema => StatusCode::BAD_REQUEST,
         R::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
         // It was understood, and cannot be carried out here.
-        R::UnknownType | R::WrongRegion | R::NoProcessor | R::Expired => StatusCode::UNPROCESSABLE_ENTITY,
+        R::UnknownType | R::WrongRegion | R::NoProcessor | R::Expired | R::Unmapped => {
+            StatusCode::UNPROCESSABLE_ENTITY
+        }
         R::UnknownRequest | R::UnknownTask | R::UnknownBackup => StatusCode::NOT_FOUND,
         R::ConflictingDuplicate | R::StaleAck | R::WrongState => StatusCode::CONFLICT,
         R::ForgedAck | R::NotAllowed => StatusCode::FORBIDDEN,

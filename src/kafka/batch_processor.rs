@@ -9,12 +9,16 @@ mod culprits;
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use rdkafka::{Message, message::Headers};
 use tokio_util::sync::CancellationToken;
 
 use super::batch_window::Window;
 use crate::{
     delivery::republish::republish,
-    domain::{command::Command, ids::RequestId},
+    domain::{
+        command::Command,
+        ids::{RequestId, Tenant},
+    },
     engine::{
         Engine, EngineError,
         dry_run::DryRun,
@@ -25,8 +29,42 @@ use crate::{
     },
     store::Origin,
     telemetry::logs::chain,
-    wire::{Rejection, ack::parse_ack, command::Channel, envelope::Envelope},
+    wire::{
+        KeptHeaders, Rejection,
+        ack::parse_ack,
+        command::Channel,
+        envelope::{Envelope, open},
+    },
 };
+
+/// What a record is.
+#[derive(Debug)]
+pub enum Reading<T> {
+    /// A message, or why it is none.
+    Message(Result<T, Rejection>),
+    /// Nothing that concerns anybody here.
+    Nothing,
+    /// It cannot be told just now: it is read again, and nothing behind it meanwhile.
+    NotNow,
+}
+
+/// The headers of a record.
+pub fn headers_of<M: Message>(record: &M) -> impl Iterator<Item = (&str, Option<&[u8]>)> {
+    let headers = record.headers().into_iter();
+    headers
+        .flat_map(|headers| headers.iter())
+        .map(|header| (header.key, header.value))
+}
+
+/// Reads a record that is one of our own messages.
+fn read_message<M: Message, T>(
+    record: &M,
+    tenant_default: &Tenant,
+    prepare: impl FnOnce(&[u8], &Envelope<'_>) -> Result<T, Rejection>,
+) -> Reading<T> {
+    let opened = open(headers_of(record), record.payload(), tenant_default);
+    Reading::Message(opened.and_then(|opened| prepare(&opened.payload, &opened.envelope)))
+}
 
 /// What a stage does with its messages.
 #[async_trait]
@@ -35,10 +73,21 @@ pub trait Work: Send + Sync + 'static {
     type Item: Names + Clone + Send + Sync + 'static;
     /// The name, for logs.
     const NAME: &'static str;
+    /// Whether the store knows every message that it has taken in. Where that depends on the configuration, a message that it
+    /// does not know says nothing about the log.
+    const LEAVES_TRACES: bool = true;
     /// How much it decides at once.
     const WINDOW: Window;
-    /// Prepares one message, on the polling thread.
-    fn prepare(&self, topic: &str, payload: &[u8], envelope: &Envelope<'_>) -> Result<Self::Item, Rejection>;
+    /// The name of this one, where there are several.
+    fn name(&self) -> &'static str {
+        Self::NAME
+    }
+    /// Reads one record, on the polling thread.
+    fn read<M: Message>(&self, record: &M, tenant_default: &Tenant) -> Reading<Self::Item>;
+    /// What is kept of the headers of a record that is refused.
+    fn kept_headers<M: Message>(&self, record: &M) -> KeptHeaders {
+        KeptHeaders::of(headers_of(record))
+    }
     /// Decides a batch of new messages.
     async fn decide(&self, arrivals: &[Arrival<Self::Item>]) -> Result<Effects, EngineError>;
     /// Whether two messages that follow each other are written by one transaction, and into the same tables: then what the
@@ -67,18 +116,15 @@ impl Work for Intake {
     const NAME: &'static str = "intake";
     const WINDOW: Window = Window::COMMANDS;
 
-    fn prepare(
-        &self,
-        topic: &str,
-        payload: &[u8],
-        envelope: &Envelope<'_>,
-    ) -> Result<PreparedCommand, Rejection> {
-        let channel = if topic == self.control_topic {
+    fn read<M: Message>(&self, record: &M, tenant_default: &Tenant) -> Reading<PreparedCommand> {
+        let channel = if record.topic() == self.control_topic {
             Channel::Control
         } else {
             Channel::Commands
         };
-        self.engine.intake().prepare_command(payload, envelope, channel)
+        read_message(record, tenant_default, |payload, envelope| {
+            self.engine.intake().prepare_command(payload, envelope, channel)
+        })
     }
 
     async fn decide(&self, arrivals: &[Arrival<PreparedCommand>]) -> Result<Effects, EngineError> {
@@ -113,10 +159,12 @@ impl Work for Settle {
     const NAME: &'static str = "settle";
     const WINDOW: Window = Window::ACKS;
 
-    fn prepare(&self, _: &str, payload: &[u8], envelope: &Envelope<'_>) -> Result<PreparedAck, Rejection> {
-        self.engine
-            .settlement()
-            .prepare_ack(parse_ack(payload, envelope)?)
+    fn read<M: Message>(&self, record: &M, tenant_default: &Tenant) -> Reading<PreparedAck> {
+        read_message(record, tenant_default, |payload, envelope| {
+            self.engine
+                .settlement()
+                .prepare_ack(parse_ack(payload, envelope)?)
+        })
     }
 
     async fn decide(&self, arrivals: &[Arrival<PreparedAck>]) -> Result<Effects, EngineError> {
@@ -138,13 +186,10 @@ impl Work for Backups {
     // They are few, and up to fifty of them share a transaction.
     const WINDOW: Window = Window::COMMANDS;
 
-    fn prepare(
-        &self,
-        _topic: &str,
-        payload: &[u8],
-        envelope: &Envelope<'_>,
-    ) -> Result<PreparedBackup, Rejection> {
-        self.engine.backup_events().prepare_backup(payload, envelope)
+    fn read<M: Message>(&self, record: &M, tenant_default: &Tenant) -> Reading<PreparedBackup> {
+        read_message(record, tenant_default, |payload, envelope| {
+            self.engine.backup_events().prepare_backup(payload, envelope)
+        })
     }
 
     async fn decide(&self, arrivals: &[Arrival<PreparedBackup>]) -> Result<Effects, EngineError> {
@@ -192,12 +237,12 @@ impl<W: Work> BatchProcessor<W> {
         replays: &[Arrival<W::Item>],
         new: &[Arrival<W::Item>],
     ) -> Result<Effects, EngineError> {
-        let spans = self.engine.begin_spans(W::NAME, new);
+        let spans = self.engine.begin_spans(self.work.name(), new);
         let mut decided = self.decide_all(replays, new).await;
         end_spans(spans, decided.as_mut().ok());
         // Whatever became of the batch, nobody waits for the store any more. A batch that turned out to be another worker's may
         // be the last one for hours: nothing else would say so.
-        self.engine.troubles.over(W::NAME);
+        self.engine.troubles.over(self.work.name());
         decided
     }
 
@@ -219,7 +264,7 @@ impl<W: Work> BatchProcessor<W> {
     /// Republishes what may not have been produced. A request that cannot be read must not keep its neighbours waiting.
     async fn republish(&self, replays: &[Arrival<W::Item>]) -> Result<Effects, EngineError> {
         tracing::info!(
-            stage = W::NAME,
+            stage = self.work.name(),
             messages = replays.len(),
             "replays: republishing what may not have been produced"
         );
@@ -244,7 +289,7 @@ impl<W: Work> BatchProcessor<W> {
                     Tried::Through(again) => emission.append(again),
                     Tried::AtFault(error) => {
                         tracing::error!(
-                            stage = W::NAME,
+                            stage = self.work.name(),
                             error = &error as &dyn std::error::Error,
                             "a request cannot be republished"
                         );
@@ -269,7 +314,7 @@ impl<W: Work> BatchProcessor<W> {
                 }
                 Err(error) if is_passing(&error) => return Err(error),
                 Err(error) if width > 1 => {
-                    tracing::warn!(stage = W::NAME, %error, messages = width, "halving a batch that fails");
+                    tracing::warn!(stage = self.work.name(), %error, messages = width, "halving a batch that fails");
                     width /= 2;
                     continue;
                 }
@@ -296,13 +341,17 @@ impl<W: Work> BatchProcessor<W> {
             match done {
                 Err(error) if error.is_outage() && !self.shutdown.is_cancelled() => {
                     let why = chain(&error);
-                    tracing::warn!(stage = W::NAME, why, "waiting: nothing is decided meanwhile");
-                    self.engine.troubles.waits(W::NAME, why);
+                    tracing::warn!(
+                        stage = self.work.name(),
+                        why,
+                        "waiting: nothing is decided meanwhile"
+                    );
+                    self.engine.troubles.waits(self.work.name(), why);
                     tokio::time::sleep(pauses.longer()).await;
                 }
                 done => {
                     if done.is_ok() {
-                        self.engine.troubles.over(W::NAME);
+                        self.engine.troubles.over(self.work.name());
                     }
                     return done;
                 }

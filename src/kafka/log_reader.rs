@@ -217,6 +217,6 @@ impl LogReader {
 }
 
 /// The time that the log gives a message.
-pub fn written_at(message: &BorrowedMessage<'_>) -> Option<At> {
+pub fn written_at<M: Message>(message: &M) -> Option<At> {
     message.timestamp().to_millis().map(At::from_millis)
 }

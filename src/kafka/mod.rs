@@ -32,6 +32,7 @@ pub mod redriver;
 pub mod routing;
 mod send_batches;
 mod sizes;
+pub mod sources;
 pub mod stage;
 mod stopped_partitions;
 pub mod types;
@@ -65,6 +66,12 @@ pub enum KafkaError {
     /// Topics are missing.
     #[error("these topics do not exist: {0} (run `lacuna topics create`)")]
     MissingTopics(String),
+    /// Topics are missing that are somebody else's.
+    #[error(
+        "these topics of upstreams do not exist: {0} (their owners create them; is the name in [[source]] right, and may this \
+         principal see it?)"
+    )]
+    MissingUpstream(String),
     /// The group's coordinator does not take a worker's session.
     #[error(
         "dispatch.lease is {}, so a worker's session.timeout.ms is {session} (0.7 of it), and these brokers take {min} to {max} \
@@ -112,9 +119,11 @@ impl KafkaError {
             Self::Client { source, .. } => !is_refusal(source),
             Self::Fatal(_) => true,
             Self::Engine(error) => error.is_unreachable(),
-            Self::MissingTopics(_) | Self::SessionRefused { .. } | Self::Delivery(_) | Self::Ended(_) => {
-                false
-            }
+            Self::MissingTopics(_)
+            | Self::MissingUpstream(_)
+            | Self::SessionRefused { .. }
+            | Self::Delivery(_)
+            | Self::Ended(_) => false,
         }
     }
 }

@@ -55,20 +55,19 @@ pub struct Before {
 }
 
 impl OffsetTracker {
+    /// A record comes that is no message here: what comes next follows the message before it. Whether its log has gone back.
+    pub fn pass(&mut self, states: &PartitionStates, topic: &str, partition: i32, offset: i64) -> bool {
+        let Some(read) = self.tracked(states, topic, partition).read.as_mut() else {
+            return false;
+        };
+        let has_gone_back = offset < read.least;
+        read.least = read.least.max(offset + 1);
+        has_gone_back
+    }
+
     /// A message comes.
     pub fn step(&mut self, states: &PartitionStates, topic: &str, partition: i32, offset: i64) -> Step {
-        let changes = states.changes();
-        if changes != self.changes {
-            self.partitions.clear();
-            self.changes = changes;
-        }
-        let is_its = |tracked: &Tracked| tracked.partition == partition && *tracked.topic == *topic;
-        let at = self.partitions.iter().position(is_its).unwrap_or_else(|| {
-            let track = self.track(states, topic, partition);
-            self.partitions.push(track);
-            self.partitions.len() - 1
-        });
-        let track = &mut self.partitions[at];
+        let track = self.tracked(states, topic, partition);
         let Some(read) = track.read.as_mut() else {
             return Step::NotRead;
         };
@@ -84,6 +83,21 @@ impl OffsetTracker {
         read.least = offset + 1;
         read.after = Some(read.after.unwrap_or(read.least).max(read.least));
         Step::On(before)
+    }
+
+    fn tracked(&mut self, states: &PartitionStates, topic: &str, partition: i32) -> &mut Tracked {
+        let changes = states.changes();
+        if changes != self.changes {
+            self.partitions.clear();
+            self.changes = changes;
+        }
+        let is_its = |tracked: &Tracked| tracked.partition == partition && *tracked.topic == *topic;
+        let at = self.partitions.iter().position(is_its).unwrap_or_else(|| {
+            let track = self.track(states, topic, partition);
+            self.partitions.push(track);
+            self.partitions.len() - 1
+        });
+        &mut self.partitions[at]
     }
 
     fn track(&mut self, states: &PartitionStates, topic: &str, partition: i32) -> Tracked {
@@ -135,6 +149,18 @@ mod tests {
             Step::On(before) => before.after,
             other => panic!("{other:?}"),
         }
+    }
+
+    #[test]
+    fn record_that_is_passed_over_is_a_gap_between_messages() {
+        let (states, key) = states(4, 4, None);
+        let mut tracker = OffsetTracker::default();
+        assert_eq!(after(tracker.step(&states, &key.0, 0, 4)), Some(4));
+        assert!(!tracker.pass(&states, &key.0, 0, 5));
+        assert!(!tracker.pass(&states, &key.0, 0, 6));
+        // The position still lies behind the message at 4, or anywhere up to this one.
+        assert_eq!(after(tracker.step(&states, &key.0, 0, 7)), Some(5));
+        assert!(tracker.pass(&states, &key.0, 0, 3), "the log has gone back");
     }
 
     #[test]

@@ -3,13 +3,13 @@
 //! One OS thread a consumer, because parsing and sealing are work for a processor and not for the runtime. It never
 //! decides and never touches the store. The bounded channel to the stage is its backpressure.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use rdkafka::{
     Message,
     consumer::Consumer,
     error::{KafkaError as ClientError, RDKafkaErrorCode},
-    message::{BorrowedMessage, Headers},
+    message::OwnedMessage,
 };
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
@@ -17,6 +17,7 @@ use zeroize::Zeroizing;
 
 use super::{
     assignment::Assignment,
+    batch_processor::{Reading, Work},
     batch_window::{Filling, Window},
     group_consumer::GroupConsumer,
     log_reader::written_at,
@@ -24,23 +25,26 @@ use super::{
     types::Batch,
 };
 use crate::{
-    engine::prepare::{Arrival, Reading},
+    engine::prepare::{self, Arrival},
     store::Origin,
-    wire::{
-        KeptHeaders, Rejection,
-        envelope::{Envelope, open},
-        kept,
-    },
+    wire::kept,
 };
 
+/// So many records that are no messages are passed over before anything else is looked at: a stage also has to end, and to
+/// say how far it has read.
+const MOST_PASSED: usize = 20_000;
+
+/// How long a record rests that cannot be read just now: short enough for a prompt shutdown.
+const REST: Duration = Duration::from_millis(300);
+
 /// Reads for a stage.
-pub struct Poller<F> {
+pub struct Poller<W> {
     /// The consumer, subscribed.
     pub consumer: Arc<GroupConsumer>,
     /// The cluster's id.
     pub cluster: Arc<str>,
-    /// Prepares one message of a topic.
-    pub prepare: F,
+    /// Reads one record.
+    pub work: Arc<W>,
     /// The largest batch.
     pub window: Window,
     /// Its partitions.
@@ -51,7 +55,7 @@ pub struct Poller<F> {
     pub shutdown: CancellationToken,
 }
 
-impl<F> std::fmt::Debug for Poller<F> {
+impl<W> std::fmt::Debug for Poller<W> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Poller")
             .field("window", &self.window)
@@ -59,17 +63,40 @@ impl<F> std::fmt::Debug for Poller<F> {
     }
 }
 
-impl<F> Poller<F> {
+/// What a record has come to.
+enum Taken<T> {
+    Arrival(Arrival<T>),
+    /// It is no message.
+    Passed,
+    /// It comes from a partition that is not read.
+    NotRead,
+    /// It is read again.
+    NotNow,
+}
+
+/// What the thread remembers between two batches.
+#[derive(Default)]
+struct Memory {
+    tracker: OffsetTracker,
+    /// A record that could not be read yet. Nothing behind it is.
+    held: Option<OwnedMessage>,
+}
+
+impl<W: Work> Poller<W> {
     /// Reads until the shutdown, or until the stage is gone.
-    pub fn run<T>(self, batches: &mpsc::Sender<Batch<T>>) -> Result<(), ClientError>
-    where
-        F: Fn(&str, &[u8], &Envelope<'_>) -> Result<T, Rejection>,
-    {
-        let mut tracker = OffsetTracker::default();
+    pub fn run(self, batches: &mpsc::Sender<Batch<W::Item>>) -> Result<(), ClientError> {
+        let mut memory = Memory::default();
         while !self.shutdown.is_cancelled() {
-            let arrivals = self.collect(&mut tracker)?;
-            let seen = self.assignment.watermarks.reached(&self.cluster, &self.consumer);
+            let arrivals = self.collect(&mut memory)?;
+            // The consumer's position lies behind a record that is held: nothing is said of it before that is read.
+            let seen = match memory.held {
+                Some(_) => Vec::new(),
+                None => self.assignment.watermarks.reached(&self.cluster, &self.consumer),
+            };
             if arrivals.is_empty() && seen.is_empty() {
+                if memory.held.is_some() {
+                    std::thread::park_timeout(REST);
+                }
                 continue;
             }
             if batches.blocking_send(Batch { arrivals, seen }).is_err() {
@@ -80,13 +107,24 @@ impl<F> Poller<F> {
     }
 
     /// Collects what is there, up to the window.
-    fn collect<T>(&self, tracker: &mut OffsetTracker) -> Result<Vec<Arrival<T>>, ClientError>
-    where
-        F: Fn(&str, &[u8], &Envelope<'_>) -> Result<T, Rejection>,
-    {
+    fn collect(&self, memory: &mut Memory) -> Result<Vec<Arrival<W::Item>>, ClientError> {
         let mut filling = Filling::new(self.window);
         let mut arrivals = Vec::with_capacity(64);
+        let mut passed = 0;
         self.consumer.context().membership.polled();
+        if let Some(record) = memory.held.take() {
+            match self.take(&record, &mut memory.tracker) {
+                Taken::Arrival(arrival) => {
+                    filling.took(arrival.raw.len() + arrival.headers.len());
+                    arrivals.push(arrival);
+                }
+                Taken::Passed | Taken::NotRead => {}
+                Taken::NotNow => {
+                    memory.held = Some(record);
+                    return Ok(arrivals);
+                }
+            }
+        }
         while let Some(wait) = filling.wait() {
             match self.consumer.poll(wait) {
                 None if wait.is_zero() => filling.ran_dry(),
@@ -101,33 +139,50 @@ impl<F> Poller<F> {
                     tracing::warn!(%error, "reading");
                     break;
                 }
-                Some(Ok(message)) => {
-                    let Some(arrival) = self.arrival(&message, tracker) else {
-                        continue;
-                    };
-                    filling.took(arrival.raw.len() + arrival.headers.len());
-                    arrivals.push(arrival);
-                }
+                Some(Ok(record)) => match self.take(&record, &mut memory.tracker) {
+                    Taken::Arrival(arrival) => {
+                        filling.took(arrival.raw.len() + arrival.headers.len());
+                        arrivals.push(arrival);
+                    }
+                    Taken::NotRead => {}
+                    Taken::Passed => {
+                        passed += 1;
+                        if passed >= MOST_PASSED {
+                            break;
+                        }
+                    }
+                    Taken::NotNow => {
+                        memory.held = Some(record.detach());
+                        break;
+                    }
+                },
             }
         }
         Ok(arrivals)
     }
 
-    /// `None`: it comes from a partition that is not read.
-    fn arrival<T>(&self, message: &BorrowedMessage<'_>, tracker: &mut OffsetTracker) -> Option<Arrival<T>>
-    where
-        F: Fn(&str, &[u8], &Envelope<'_>) -> Result<T, Rejection>,
-    {
-        let (partition, offset) = (message.partition(), message.offset());
-        let before = match tracker.step(&self.assignment.states, message.topic(), partition, offset) {
-            Step::On(before) => before,
-            Step::NotRead => return None,
-            Step::Back => {
-                self.assignment.start_again("a partition has gone back");
-                return None;
+    fn take<M: Message>(&self, record: &M, tracker: &mut OffsetTracker) -> Taken<W::Item> {
+        let (partition, offset) = (record.partition(), record.offset());
+        let states = &self.assignment.states;
+        let content = match self.work.read(record, &self.tenant_default) {
+            Reading::Message(content) => content,
+            Reading::NotNow => return Taken::NotNow,
+            Reading::Nothing => {
+                if tracker.pass(states, record.topic(), partition, offset) {
+                    self.assignment.start_again("a partition has gone back");
+                }
+                return Taken::Passed;
             }
         };
-        Some(Arrival {
+        let before = match tracker.step(states, record.topic(), partition, offset) {
+            Step::On(before) => before,
+            Step::NotRead => return Taken::NotRead,
+            Step::Back => {
+                self.assignment.start_again("a partition has gone back");
+                return Taken::NotRead;
+            }
+        };
+        Taken::Arrival(Arrival {
             origin: Some(Origin {
                 cluster: Arc::clone(&self.cluster),
                 topic: before.topic,
@@ -135,30 +190,15 @@ impl<F> Poller<F> {
                 offset,
                 incarnation: before.incarnation,
             }),
-            content: self.content(message),
-            raw: Zeroizing::new(kept(message.payload().unwrap_or_default()).to_vec()),
-            headers: KeptHeaders::of(headers_of(message)),
-            reading: Some(Reading {
+            content,
+            raw: Zeroizing::new(kept(record.payload().unwrap_or_default()).to_vec()),
+            headers: self.work.kept_headers(record),
+            reading: Some(prepare::Reading {
                 after: before.after,
-                at: written_at(message),
+                at: written_at(record),
             }),
         })
     }
-
-    fn content<T>(&self, message: &BorrowedMessage<'_>) -> Result<T, Rejection>
-    where
-        F: Fn(&str, &[u8], &Envelope<'_>) -> Result<T, Rejection>,
-    {
-        let opened = open(headers_of(message), message.payload(), &self.tenant_default)?;
-        (self.prepare)(message.topic(), &opened.payload, &opened.envelope)
-    }
-}
-
-fn headers_of<'a>(message: &'a BorrowedMessage<'_>) -> impl Iterator<Item = (&'a str, Option<&'a [u8]>)> {
-    let headers = message.headers().into_iter();
-    headers
-        .flat_map(|headers| headers.iter())
-        .map(|header| (header.key, header.value))
 }
 
 /// Whether the consumer cannot go on: the client library hands out nothing any more, however long it is asked. It says so with

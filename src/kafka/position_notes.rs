@@ -17,10 +17,14 @@ impl Assignment {
     /// of a transaction has an offset as well, and will be removed as everything is.
     pub async fn take_reports(&self, mut seen: Vec<Seen>) -> Result<Vec<Seen>, EngineError> {
         let (mut notes, mut moved) = (Vec::new(), HashMap::new());
+        let mut begun = Vec::new();
         seen.retain(|seen| {
             let Some(state) = self.states.read(&seen.topic, seen.partition) else {
                 return false;
             };
+            if !state.has_position && seen.next > 0 {
+                begun.push(seen.clone());
+            }
             if state.has_position && seen.next > state.next {
                 notes.push(PositionNote {
                     cluster: Arc::clone(&seen.cluster),
@@ -40,6 +44,13 @@ impl Assignment {
             self.engine.note_positions(&notes).await?;
             // Not before the store has it: what the store says is held against this.
             self.states.advance(&moved);
+        }
+        if !begun.is_empty() {
+            // Nothing has been taken in of them, so nothing has to be confirmed first. Where nothing ever is, as in a topic whose
+            // events are all passed over, the position has to move on all the same.
+            self.engine.seen(&begun).await?;
+            let key = |seen: &Seen| ((Arc::clone(&seen.topic), seen.partition), seen.next);
+            self.states.advance(&begun.iter().map(key).collect());
         }
         Ok(seen)
     }

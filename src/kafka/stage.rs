@@ -29,7 +29,6 @@ use crate::{
     engine::schedule::Pauses,
     store::Seen,
     telemetry::readiness::Readiness,
-    wire::envelope::Envelope,
 };
 
 /// A consumer that has lived for so long was all right: what ends it is a new trouble.
@@ -84,11 +83,11 @@ impl<W: Work> Stage<W> {
                 Ok(()) => pauses.reset(),
                 Err(error) => {
                     tracing::error!(
-                        stage = W::NAME,
+                        stage = self.work.name(),
                         error = &error as &dyn std::error::Error,
                         "starting again"
                     );
-                    self.readiness.not_ready(W::NAME, error.to_string());
+                    self.readiness.not_ready(self.work.name(), error.to_string());
                 }
             }
             tokio::select! {
@@ -103,7 +102,7 @@ impl<W: Work> Stage<W> {
     async fn run_once(&self) -> Result<(), KafkaError> {
         let stop = self.shutdown.child_token();
         let assignment = Arc::new(Assignment::new(
-            W::NAME,
+            self.work.name(),
             (self.cluster.clone(), self.group_id.clone()),
             Arc::clone(&self.relay.engine),
             self.readiness.clone(),
@@ -149,7 +148,7 @@ impl<W: Work> Stage<W> {
     /// What a consumer that has not joined yet is to its group. From here on the stage is not ready until it has.
     pub fn membership(&self) -> Membership {
         Membership::new(
-            W::NAME,
+            self.work.name(),
             &self.group_id,
             session_of(self.lease),
             longest_rest(self.lease),
@@ -168,7 +167,7 @@ impl<W: Work> Stage<W> {
             // Where the log has nothing at the next offset, the client says so and goes nowhere by itself.
             .set("auto.offset.reset", "error")
             .create_with_context(GroupContext {
-                stage: W::NAME,
+                stage: self.work.name(),
                 assignment: Arc::clone(assignment),
                 membership: Arc::clone(membership),
             })
@@ -205,14 +204,11 @@ impl<W: Work> Stage<W> {
         batches: mpsc::Sender<Batch<W::Item>>,
         shutdown: CancellationToken,
     ) -> std::thread::JoinHandle<Result<(), rdkafka::error::KafkaError>> {
-        let work = Arc::clone(&self.work);
         let engine = &self.relay.engine;
         let poller = Poller {
             consumer,
             cluster: Arc::clone(engine.cluster()),
-            prepare: move |topic: &str, payload: &[u8], envelope: &Envelope<'_>| {
-                work.prepare(topic, payload, envelope)
-            },
+            work: Arc::clone(&self.work),
             window: W::WINDOW,
             assignment: Arc::clone(assignment),
             tenant_default: engine.tenant_default.clone(),
@@ -236,7 +232,7 @@ impl<W: Work> Stage<W> {
         while let Some(batch) = batches.recv().await {
             let next = offsets_after(&batch.arrivals);
             let (replays, new) = assignment.states.split(batch.arrivals);
-            if !replays.is_empty() && assignment.has_strays(&replays).await? {
+            if W::LEAVES_TRACES && !replays.is_empty() && assignment.has_strays(&replays).await? {
                 assignment.start_again("the store does not know what lies before its position");
                 return Ok(());
             }
@@ -244,7 +240,7 @@ impl<W: Work> Stage<W> {
             let in_flight = self.relay.send(emission).await?;
             assignment.states.advance(&next);
             let seen = assignment.take_reports(batch.seen).await?;
-            self.readiness.ready(W::NAME);
+            self.readiness.ready(self.work.name());
             let on_their_way = Unconfirmed {
                 in_flight,
                 offsets: next,

@@ -87,6 +87,9 @@ pub struct Args {
     /// Calls over TLS: a folder with `cert.pem` and `key.pem` for 127.0.0.1, and `ca.pem` (--transport webhook).
     #[arg(long, value_name = "FOLDER")]
     tls: Option<PathBuf>,
+    /// Commands come as events of a source, whose fields are mapped: what that costs shows beside a run without it.
+    #[arg(long)]
+    source: bool,
     /// The ids of commands and requests: time-ordered, or random ones, which fall anywhere into every index.
     #[arg(long, value_enum, default_value_t)]
     ids: Ids,
@@ -238,9 +241,9 @@ async fn bench(args: Args) -> Result<Figures, BenchError> {
     let interrupt = Interrupt::listen();
     let (receiver, registry) = processors::set_up(&args).await?;
     let mut deployment = if args.embedded {
-        Deployment::embedded(&registry).await?
+        Deployment::embedded(&registry, args.source).await?
     } else {
-        Deployment::beside(&base(&args)?, &registry).await?
+        Deployment::beside(&base(&args)?, &registry, args.source).await?
     };
     let measured = measure(&args, &mut deployment, receiver, &interrupt).await;
     if let Err(error) = deployment.remove().await {
@@ -295,9 +298,9 @@ async fn measure(
         )?),
     };
     let (cluster, topics) = (deployment.cluster.clone(), deployment.topics.clone());
-    let ids = args.ids;
+    let (ids, input) = (args.ids, deployment.input.clone());
     let driver = tokio::task::spawn_blocking(move || {
-        let driver = Driver::new(&cluster, &topics.commands, &topics.status, rand::random())?;
+        let driver = Driver::new(&cluster, &input, &topics.status, rand::random())?;
         Ok::<_, KafkaError>(driver.with_ids(ids))
     });
     let driver = driver.await.map_err(|_| BenchError::Panicked)??;

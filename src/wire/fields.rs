@@ -101,7 +101,7 @@ written!(Time, "a time of RFC 3339 from 1970 to 9999", |text| time(text)
 inline_schema!([] Time, |_generator| json_schema!({ "type": "string", "format": "date-time" }));
 
 /// Reads RFC 3339 and nothing looser.
-fn time(text: &str) -> Option<At> {
+pub(super) fn time(text: &str) -> Option<At> {
     if !has_form_of_rfc_3339(text.as_bytes()) {
         return None;
     }

@@ -32,6 +32,7 @@ mod retained_headers;
 pub mod salvage;
 mod scanner;
 pub mod schemas;
+pub mod source;
 pub mod status;
 pub mod suppression;
 pub mod task;

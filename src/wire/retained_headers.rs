@@ -43,7 +43,29 @@ impl KeptHeaders {
     /// Keeps of a message's headers those that say what it is, all of them or none: half of them could make another command
     /// of it.
     pub fn of<'a>(headers: impl IntoIterator<Item = (&'a str, Option<&'a [u8]>)>) -> Self {
-        let is_read = |name: &str| NAMES.iter().any(|known| known.eq_ignore_ascii_case(name));
+        Self::choose(headers, |name| {
+            NAMES.iter().any(|known| known.eq_ignore_ascii_case(name))
+        })
+    }
+
+    /// The same of an event of a source: its attributes, and what its source reads of its headers.
+    pub fn of_event<'a>(
+        headers: impl IntoIterator<Item = (&'a str, Option<&'a [u8]>)>,
+        source_reads: impl Fn(&str) -> bool,
+    ) -> Self {
+        Self::choose(headers, |name| {
+            NAMES.iter().any(|known| known.eq_ignore_ascii_case(name))
+                || name
+                    .get(..3)
+                    .is_some_and(|start| start.eq_ignore_ascii_case("ce_"))
+                || source_reads(name)
+        })
+    }
+
+    fn choose<'a>(
+        headers: impl IntoIterator<Item = (&'a str, Option<&'a [u8]>)>,
+        is_read: impl Fn(&str) -> bool,
+    ) -> Self {
         let read: Vec<(&str, &str)> = headers
             .into_iter()
             .filter(|(name, _)| is_read(name))

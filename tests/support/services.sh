@@ -8,7 +8,8 @@
 #                      what verifies signatures), LACUNA_TEST_NODE_PATH (packages of npm that verify signatures),
 #                      LACUNA_TEST_AXE (what looks whether everybody can use a page), LACUNA_TEST_OIDC_PROVIDER (a folder with
 #                      an identity provider of npm), LACUNA_TEST_CONTRACTS_PYTHON and LACUNA_TEST_ASYNCAPI_NODE_PATH (what
-#                      validates OpenAPI and AsyncAPI), LACUNA_TEST_CHART_PYTHON (what renders the chart), LACUNA_TEST_PROMTOOL
+#                      validates OpenAPI and AsyncAPI), LACUNA_TEST_CHART_PYTHON (what renders the chart), LACUNA_TEST_PROMTOOL,
+#                      LACUNA_TEST_SCHEMA_REGISTRY (a folder with a schema registry)
 #   services_watch     return when one of them has ended
 #   services_stop      stop both and remove their data; harmless when nothing runs
 #   services_report    print the log of each one that has ended by itself
@@ -23,6 +24,9 @@ kafka_version=$(sed -nE 's:.*<kafka\.version>(.*)</kafka\.version>.*:\1:p' "$sup
 kafka_jars="$cache_dir/kafka-$kafka_version"
 # The oldest Node that the packages of npm run on.
 node_version=18
+# A schema registry with the interface of Confluent's.
+apicurio_version=3.0.9
+apicurio_sha256=2b28181501a20cbf6efcd77f9b7153908fc01f3d3a7c32024c0bd9e1b04c8a43
 
 services_dir=""
 declare -A service_pid=()
@@ -89,6 +93,40 @@ ensure_services() {
   ensure_systemd_analyze
   ensure_identity_provider
   ensure_browser
+  ensure_schema_registry
+}
+
+# A schema registry, in the cache: Apicurio Registry of Maven Central, with the digest that it has to have. The tests that need it
+# start it with `start PORT`; it keeps everything in memory.
+ensure_schema_registry() {
+  LACUNA_TEST_SCHEMA_REGISTRY="$cache_dir/apicurio-registry-$apicurio_version"
+  export LACUNA_TEST_SCHEMA_REGISTRY
+  [[ ! -x $LACUNA_TEST_SCHEMA_REGISTRY/start ]] || return 0
+  find_java || ensure_java
+  command -v mvn >/dev/null || install_packages maven
+  command -v mvn >/dev/null || die "missing here: mvn (Maven), which fetches Apicurio Registry"
+  mkdir -p "$cache_dir"
+  say "fetching Apicurio Registry $apicurio_version into $LACUNA_TEST_SCHEMA_REGISTRY"
+  (
+    flock 9
+    [[ ! -x $LACUNA_TEST_SCHEMA_REGISTRY/start ]] || exit 0
+    fetched=$(mktemp -d "$cache_dir/apicurio.XXXXXX")
+    trap 'rm -rf "$fetched"' EXIT
+    archive="apicurio-registry-app-$apicurio_version-all.tar.gz"
+    mvn --quiet --batch-mode --strict-checksums dependency:copy \
+      -Dartifact="io.apicurio:apicurio-registry-app:$apicurio_version:tar.gz:all" -DoutputDirectory="$fetched" &&
+      echo "$apicurio_sha256  $fetched/$archive" | sha256sum --check --quiet &&
+      mkdir "$fetched/registry" &&
+      tar --extract --gzip --file "$fetched/$archive" --directory "$fetched/registry" &&
+      {
+        printf '#!/bin/sh\n# start PORT: on loopback, in memory.\ncd "$(dirname "$0")" || exit\n'
+        printf 'exec "%s" -Xmx384m -Dquarkus.http.host=127.0.0.1 -Dquarkus.http.port="$1" -jar apicurio-registry-app-%s-runner.jar\n' \
+          "$java" "$apicurio_version"
+      } >"$fetched/registry/start" &&
+      chmod +x "$fetched/registry/start" &&
+      rm -rf "$LACUNA_TEST_SCHEMA_REGISTRY" &&
+      mv "$fetched/registry" "$LACUNA_TEST_SCHEMA_REGISTRY"
+  ) 9>"$cache_dir/apicurio.lock" >&2 || die "Apicurio Registry could not be fetched with Maven, or is not the one that is pinned (see above)"
 }
 
 # A browser for the pages of the console, and what drives it.

@@ -33,7 +33,7 @@ const OURS: &[&str] = &[
 const SIGNING: &[&str] = &["webhook-", "x-opendsr-", "x-opengdpr-"];
 
 /// Reads what every call over HTTP has.
-pub(super) fn http_options(section: &Section<'_>) -> HttpOptions {
+pub(in crate::config) fn http_options(section: &Section<'_>) -> HttpOptions {
     let options = HttpOptions {
         headers: section
             .get("headers")
@@ -54,7 +54,7 @@ pub(super) fn http_options(section: &Section<'_>) -> HttpOptions {
 }
 
 /// Reads where a system listens.
-pub(super) fn url(entry: &Entry<'_>) -> Option<String> {
+pub(in crate::config) fn url(entry: &Entry<'_>) -> Option<String> {
     let text = entry.text()?;
     let rest = text
         .strip_prefix("https://")

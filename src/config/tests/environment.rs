@@ -122,6 +122,7 @@ fn keys_outside_of_sections_are_all_known() {
     let sections: Vec<&str> = Config::print_default()
         .lines()
         .filter_map(|line| line.trim_start_matches("# ").strip_prefix('[')?.strip_suffix(']'))
+        .map(|name| name.trim_matches(['[', ']']))
         .collect();
     let outside: Vec<&str> = known.split(", ").filter(|key| !sections.contains(key)).collect();
     assert_eq!(outside, OUTSIDE_OF_SECTIONS);

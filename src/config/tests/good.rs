@@ -39,6 +39,10 @@ fn the_printed_default_names_every_key() {
         "[telemetry]\nzzzzzzzz = 0",
         "[telemetry]\notlp = { zzzzzzzz = 0 }",
         "[kafka]\npartitions = { zzzzzzzz = 0 }",
+        "[[source]]\nzzzzzzzz = 0",
+        "[[source]]\nhttp = { zzzzzzzz = 0 }",
+        "[[source]]\nhttp = { signature = { zzzzzzzz = 0 } }",
+        "[[source]]\ncommand = { zzzzzzzz = 0 }",
     ];
     let mut keys = 0;
     for text in tables {
@@ -53,6 +57,9 @@ fn the_printed_default_names_every_key() {
                 line.starts_with(&format!("{key} = "))
                     || line.contains(&format!(" {key} = "))
                     || line == format!("[{key}]")
+                    || line == format!("[[{key}]]")
+                    || line.contains(&format!(" {key},"))
+                    || line.contains(&format!("({key},"))
                     || line.ends_with(&format!(".{key}]"))
             };
             assert!(Config::print_default().lines().any(named), "{key} of {text}");

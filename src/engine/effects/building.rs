@@ -204,6 +204,7 @@ impl Engine {
             origin,
             reason: rejection.reason,
             detail: &rejection.detail,
+            asks: rejection.asks,
             raw: Some(raw),
             sealed: sealed_within_bounds(&self.vault, raw, headers.are_too_large()),
             headers: self.seal_headers(headers),

@@ -2,7 +2,7 @@
 
 use super::{Loaded, Verdict, conflict, internal};
 use crate::{
-    domain::{command::Command, ids::RequestId},
+    domain::{command::Command, ids::RequestId, words::CommandKind},
     engine::{
         Engine, EngineError,
         batch::Batch,
@@ -35,7 +35,13 @@ impl<'a> Decider<'_, '_, 'a> {
         };
         match decided {
             Ok(verdict) => Ok(verdict),
-            Err(rejection) => {
+            Err(mut rejection) => {
+                if let Ok(prepared) = &arrival.content
+                    && prepared.source.is_some()
+                {
+                    // It does not show in the bytes of an event what it has asked for.
+                    rejection.asks = CommandKind::parse(prepared.command.type_name());
+                }
                 // Over HTTP the answer says it; on a topic only a dead letter can.
                 if let Some(origin) = &arrival.origin {
                     let letter = self.engine.dead_letter(

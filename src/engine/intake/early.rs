@@ -240,6 +240,7 @@ impl Engine {
             origin: &row.origin,
             reason: rejection.reason,
             detail: &rejection.detail,
+            asks: rejection.asks,
             raw: raw.as_ref().map(|raw| raw.as_slice()),
             sealed: Some(row.raw.clone()),
             headers: row.headers.clone(),

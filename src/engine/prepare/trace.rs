@@ -85,8 +85,10 @@ impl Names for PreparedCommand {
             .map(|id| RequestId(id.0))
     }
 
+    /// What an event becomes is the configuration's affair, which may have been another one when it was taken in.
     fn trace(&self) -> Option<Trace<'_>> {
-        Some(Trace::Inbox(self.command.tenant(), self.command.command_id()))
+        let is_mapped = self.source.is_some();
+        (!is_mapped).then(|| Trace::Inbox(self.command.tenant(), self.command.command_id()))
     }
 
     fn former_trace(&self) -> Option<Trace<'_>> {

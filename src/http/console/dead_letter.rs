@@ -181,6 +181,10 @@ const fn advice(reason: DeadLetterReason) -> &'static str {
         R::TooLate | R::WrongState | R::NotAllowed | R::Expired | R::UnknownBackup => {
             "It could not be carried out as things stood. Look at the request; then redrive or close it."
         }
+        R::Unmapped => {
+            "The source's `map` does not find in it what a command needs. Try a copy with `lacuna sources test`, mend the \
+             configuration, start the workers again, and redrive it."
+        }
         R::Internal => {
             "The program failed at it. Its log says where: report it, and redrive it after an update."
         }

@@ -74,7 +74,7 @@ impl<W: Work> BatchProcessor<W> {
             match evidence {
                 Evidence::AtFault => {
                     let emission = self.patiently(Job::Decide(&to_dead_letter(first))).await?;
-                    report_dead_lettered::<W>(1, &error);
+                    report_dead_lettered(self.work.name(), 1, &error);
                     return Ok(Passed {
                         messages: 1,
                         emission,
@@ -146,7 +146,7 @@ impl<W: Work> BatchProcessor<W> {
             together.push(rest[n].clone());
             match self.patiently(Job::Decide(&together)).await {
                 Ok(emission) => {
-                    report_dead_lettered::<W>(refused + 1, error);
+                    report_dead_lettered(self.work.name(), refused + 1, error);
                     let messages = n + 1;
                     return Ok(Some(Passed { messages, emission }));
                 }
@@ -191,7 +191,7 @@ impl<W: Work> BatchProcessor<W> {
         loop {
             let why = match self.engine.dry_run().await {
                 Ok(_) => {
-                    self.engine.troubles.over(W::NAME);
+                    self.engine.troubles.over(self.work.name());
                     return Ok(Tried::AtFault(error));
                 }
                 Err(refused) => chain(&refused),
@@ -210,12 +210,12 @@ impl<W: Work> BatchProcessor<W> {
 
     async fn wait_for_the_store(&self, why: String, error: &EngineError, pauses: &mut Pauses) {
         tracing::warn!(
-            stage = W::NAME,
+            stage = self.work.name(),
             why,
             error = error as &dyn std::error::Error,
             "no message goes through: waiting for the store"
         );
-        self.engine.troubles.waits(W::NAME, why);
+        self.engine.troubles.waits(self.work.name(), why);
         tokio::time::sleep(pauses.longer()).await;
     }
 }
@@ -234,9 +234,9 @@ fn to_dead_letter<T: Clone>(culprits: &[Arrival<T>]) -> Vec<Arrival<T>> {
     letters
 }
 
-fn report_dead_lettered<W: Work>(messages: usize, why: &EngineError) {
+fn report_dead_lettered(stage: &'static str, messages: usize, why: &EngineError) {
     tracing::error!(
-        stage = W::NAME,
+        stage,
         error = why as &dyn std::error::Error,
         messages,
         "dead-lettered as internal"

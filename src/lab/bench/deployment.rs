@@ -12,7 +12,7 @@ use std::{
 use super::{
     BenchError,
     process::Process,
-    workspace::{Workspace, write_private},
+    workspace::{Workspace, source_of, write_private},
 };
 use crate::{
     app::{self, Roles, Running},
@@ -29,6 +29,8 @@ pub(super) struct Deployment {
     pub cluster: Cluster,
     /// The topics that the worker uses.
     pub topics: Topics,
+    /// The one that commands are written to, or events that become commands.
+    pub input: String,
     /// The store, for asking how large it is.
     pub store: Arc<dyn Store>,
     /// The store's URL, where it is PostgreSQL's.
@@ -59,12 +61,13 @@ enum Worker {
 
 impl Deployment {
     /// Sets one up on the broker and the store that a configuration names.
-    pub(super) async fn beside(base: &Config, registry: &str) -> Result<Self, BenchError> {
-        let workspace = Workspace::beside(base, registry).await?;
+    pub(super) async fn beside(base: &Config, registry: &str, upstream: bool) -> Result<Self, BenchError> {
+        let workspace = Workspace::beside(base, registry, upstream).await?;
         let worker = Worker::Child(spawn(workspace.folder.path())?);
         Ok(Self {
             cluster: workspace.cluster.clone(),
             topics: workspace.config.kafka.topics.clone(),
+            input: input_of(&workspace.config),
             store: Arc::clone(&workspace.store),
             postgres: workspace.postgres.clone(),
             worker,
@@ -73,20 +76,27 @@ impl Deployment {
     }
 
     /// Starts one in this process, on the embedded broker and SQLite.
-    pub(super) async fn embedded(registry: &str) -> Result<Self, BenchError> {
+    pub(super) async fn embedded(registry: &str, upstream: bool) -> Result<Self, BenchError> {
         let folder = Folder::create("bench")?;
         write_private(&folder.path().join("processors.toml"), registry)?;
         let text = "[kafka]\nbootstrap_servers = \"embedded\"\n[store]\nurl = \"sqlite:lacuna.db\"\n\
                     [http]\nlisten = \"127.0.0.1:0\"\n";
-        let config = Config::read_text("the benchmark's configuration", folder.path(), text, &|_| None)
+        let source = if upstream {
+            source_of("upstream")
+        } else {
+            String::new()
+        };
+        let text = format!("{text}{source}");
+        let config = Config::read_text("the benchmark's configuration", folder.path(), &text, &|_| None)
             .map_err(BenchError::Config)?;
-        let topics = config.kafka.topics.clone();
+        let (topics, input) = (config.kafka.topics.clone(), input_of(&config));
         let running = app::start(config, Roles::ALL, Clock::System).await?;
         let cluster = Cluster::embedded(&running.servers);
         let store = Arc::clone(running.engine.store());
         Ok(Self {
             cluster,
             topics,
+            input,
             store,
             postgres: None,
             worker: Worker::Here(Box::new(running)),
@@ -136,6 +146,12 @@ impl Deployment {
             Home::Folder(_) => Ok(()),
         }
     }
+}
+
+/// The topic that a simulated upstream writes to.
+fn input_of(config: &Config) -> String {
+    let of_source = config.sources.iter().find_map(|source| source.topic());
+    of_source.unwrap_or(&config.kafka.topics.commands).to_owned()
 }
 
 fn spawn(folder: &Path) -> Result<Child, BenchError> {

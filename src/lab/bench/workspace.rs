@@ -9,7 +9,10 @@ use crate::{
     app::{self, topics},
     clock::Clock,
     config::{Brokers, Config, StoreUrl, Topics, registry_file},
-    kafka::{admin::Admin, client::Cluster},
+    kafka::{
+        admin::{Admin, Topic},
+        client::Cluster,
+    },
     store::Store,
     terminal::folder::Folder,
     vault::Keyring,
@@ -38,7 +41,8 @@ struct Schema {
 
 impl Workspace {
     /// Makes one on the broker and the store that a configuration names.
-    pub(super) async fn beside(base: &Config, registry: &str) -> Result<Self, BenchError> {
+    /// `upstream`: commands come as events of a source as well.
+    pub(super) async fn beside(base: &Config, registry: &str, upstream: bool) -> Result<Self, BenchError> {
         let folder = Folder::create("bench")?;
         let tag = format!("lacuna_bench_{}", hex::encode(rand::random::<[u8; 4]>()));
         let Brokers::Servers(servers) = &base.kafka.bootstrap_servers else {
@@ -59,11 +63,15 @@ impl Workspace {
         };
         let (url, schema) = store_of_our_own(base, &tag).await?;
         write_private(&folder.path().join("processors.toml"), registry)?;
-        let text = configuration(base, &cluster, &url, &tag);
+        let mut text = configuration(base, &cluster, &url, &tag);
+        if upstream {
+            text.push_str(&source_of(&format!("{tag}.upstream")));
+        }
         write_private(&folder.path().join("lacuna.toml"), &text)?;
         let config = Config::load(&folder.path().join("lacuna.toml")).map_err(BenchError::Config)?;
         let registry = registry_file::read(&config.registry.path).map_err(BenchError::Config)?;
-        let needed = topics::needed(&config.kafka.topics, &registry);
+        let mut needed = topics::needed(&config.kafka.topics, &registry);
+        needed.extend(upstreams_of(&config, &needed));
         // The broker's own default for how often a topic is kept.
         let admin = Admin::new(&cluster)?;
         admin.create(&needed, -1).await?;
@@ -173,6 +181,31 @@ fn configuration(base: &Config, cluster: &Cluster, url: &str, tag: &str) -> Stri
     )
     .unwrap_or_default();
     text
+}
+
+/// The topics of upstreams: as many partitions as that of commands, which they stand for.
+fn upstreams_of(config: &Config, needed: &[Topic]) -> Vec<Topic> {
+    let commands = needed
+        .iter()
+        .find(|topic| topic.name == config.kafka.topics.commands);
+    let names = config.sources.iter().filter_map(|source| source.topic());
+    let topic = |name: &str| {
+        let mut topic = commands?.clone();
+        topic.name = name.to_owned();
+        Some(topic)
+    };
+    names.filter_map(topic).collect()
+}
+
+/// A source whose events say what the simulated upstream's commands say, by the same words: then the two can be compared.
+pub(super) fn source_of(topic: &str) -> String {
+    format!(
+        "[[source]]\nname = \"bench\"\ntopic = \"{topic}\"\nformat = \"json\"\nwhen = {{ \"/type\" = \"erase\" }}\n\
+         command = {{ type = \"erase\", tenant = \"acme\", regime = \"gdpr\", reason = \"account_closed\", identity_verified = true }}\n\
+         map = {{ command_id = \"/command_id\", request_id = \"/request_id\", requested_at = \"/requested_at\", \
+         \"identity.email\" = \"/subject/identities/0/value\", \"identity.customer_id\" = \"/subject/identities/1/value\", \
+         \"anchor.account_closed_at\" = \"/anchors/account_closed_at\", \"metadata.ticket\" = \"/metadata/ticket\" }}\n"
+    )
 }
 
 /// Writes a file that nobody else may read.

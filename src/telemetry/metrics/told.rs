@@ -64,6 +64,11 @@ impl Metrics {
         self.commands.with_label_values(&[kind, result]).inc();
     }
 
+    /// An event of a source was read. Sources are those of the configuration.
+    pub fn source_event(&self, source: &str, result: &str) {
+        self.source_events.with_label_values(&[source, result]).inc();
+    }
+
     /// The same of one of the tenants that are listed: others could be anything that somebody writes.
     pub fn command_of_tenant(&self, tenant: &str, kind: &str, result: &str) {
         self.tenant_commands

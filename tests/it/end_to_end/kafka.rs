@@ -84,6 +84,24 @@ impl Publisher {
         self.flush();
     }
 
+    /// A record with headers, or a tombstone.
+    pub fn publish_record(&self, topic: &str, headers: &[(&str, &str)], value: Option<&[u8]>) {
+        let headers = headers
+            .iter()
+            .fold(rdkafka::message::OwnedHeaders::new(), |headers, (key, value)| {
+                headers.insert(rdkafka::message::Header {
+                    key,
+                    value: Some(*value),
+                })
+            });
+        let mut record = BaseRecord::<str, [u8]>::to(topic).key("key").headers(headers);
+        if let Some(value) = value {
+            record = record.payload(value);
+        }
+        self.0.send(record).map_err(|(error, _)| error).unwrap();
+        self.0.poll(Duration::ZERO);
+    }
+
     pub fn flush(&self) {
         self.0.flush(PATIENCE).unwrap();
         assert_eq!(self.0.context().0.load(Ordering::Relaxed), 0, "not delivered");
@@ -268,6 +286,15 @@ impl Operator {
                 .all(|partition| answers(partition).is_ok())
                 .then_some(())
         });
+    }
+
+    /// Makes a topic.
+    pub fn make(&self, topic: &str, partitions: i32) {
+        let new = [NewTopic::new(topic, partitions, TopicReplication::Fixed(1))];
+        let made = self.admin.create_topics(&new, &AdminOptions::new());
+        for made in self.runtime.block_on(made).unwrap() {
+            made.unwrap();
+        }
     }
 
     /// Removes what lies before an offset, as retention does.

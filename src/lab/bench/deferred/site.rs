@@ -88,7 +88,7 @@ pub(super) struct Site {
 impl Site {
     /// Sets it up.
     pub(super) async fn open(base: &Config) -> Result<Self, BenchError> {
-        let workspace = Workspace::beside(base, REGISTRY).await?;
+        let workspace = Workspace::beside(base, REGISTRY, false).await?;
         let Some(postgres) = workspace.postgres.clone() else {
             return Err(BenchError::Usage("--scenario deferred needs PostgreSQL"));
         };

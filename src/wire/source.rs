@@ -1,0 +1,183 @@
+//! Sources: an event of an upstream, as it writes it, becomes a command, or is left out, or is said to be unmapped and why.
+//!
+//! Pure: an event and the definition of its source are all that it looks at, so the same event is the same command whenever it
+//! is read. What it says about an event names pointers of the configuration, and never holds a value of the event.
+
+mod avro;
+mod datum;
+mod document;
+mod mapping;
+mod protobuf;
+mod schema;
+mod schema_text;
+#[cfg(test)]
+mod tests;
+mod written;
+
+use std::fmt;
+
+use super::rejection::Rejection;
+use crate::domain::{
+    source::{Format, Source},
+    words::DeadLetterReason,
+};
+
+use self::document::{Document, Opened};
+pub use self::{
+    schema::{Framed, Schema, framed},
+    schema_text::{BadSchema, SchemaText},
+};
+
+/// A message of a source.
+#[derive(Clone)]
+pub struct Event<'a> {
+    /// Its headers, by their names in lower case; attributes of CloudEvents begin with `ce_`, however the carrier writes them.
+    pub headers: Vec<(String, &'a [u8])>,
+    /// What it holds; `None` is a tombstone.
+    pub body: Option<&'a [u8]>,
+    /// Where it came from.
+    pub carrier: Carrier<'a>,
+}
+
+/// Where an event came from: what its command is named by, where the event itself has no name.
+#[derive(Debug, Clone, Copy)]
+pub enum Carrier<'a> {
+    /// A record of Kafka.
+    Record {
+        /// The topic.
+        topic: &'a str,
+        /// The partition.
+        partition: i32,
+        /// The offset.
+        offset: i64,
+    },
+    /// A call over HTTP, which has no place: what it says names it.
+    Call,
+}
+
+/// Without what it holds.
+impl fmt::Debug for Event<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Event")
+            .field("carrier", &self.carrier)
+            .finish_non_exhaustive()
+    }
+}
+
+impl<'a> Event<'a> {
+    /// An event with the headers of its carrier, as far as they say something.
+    pub fn new<'h>(
+        headers: impl IntoIterator<Item = (&'h str, Option<&'a [u8]>)>,
+        body: Option<&'a [u8]>,
+        carrier: Carrier<'a>,
+    ) -> Self {
+        let headers = headers.into_iter().filter_map(|(name, value)| {
+            let mut name = name.to_ascii_lowercase();
+            if name.starts_with("ce-") {
+                name.replace_range(..3, "ce_");
+            }
+            Some((name, value?))
+        });
+        Self {
+            headers: headers.collect(),
+            body,
+            carrier,
+        }
+    }
+
+    /// The text of a header, whose name is in lower case.
+    pub fn header(&self, name: &str) -> Option<&str> {
+        let found = self.headers.iter().find(|(known, _)| known == name);
+        found.and_then(|(_, value)| std::str::from_utf8(value).ok())
+    }
+}
+
+/// What becomes of an event.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Outcome {
+    /// A command, as JSON.
+    Command(Vec<u8>),
+    /// It is none of those that are taken.
+    Skipped(Skip),
+    /// It is to be taken, and cannot be.
+    Refused(Rejection),
+}
+
+/// Why an event is left out.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Skip {
+    /// It holds nothing.
+    #[error("it is a tombstone, which says nothing but that its key is gone")]
+    Tombstone,
+    /// A condition does not hold.
+    #[error("`when` asks for something else at {0}")]
+    When(String),
+    /// A snapshot has found it.
+    #[error(
+        "it is a row that a snapshot has read (op = r), which nobody has deleted; only `when = {{ \"/op\" = … }}` takes those"
+    )]
+    Snapshot,
+}
+
+/// Whether there is a place in an event that a field is read from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Found {
+    /// The field of the command.
+    pub target: String,
+    /// Where it is looked for.
+    pub place: String,
+    /// What lies there, in words; never the value.
+    pub what: &'static str,
+}
+
+/// Reads an event of a source. `schema`: the one that the event names, for formats that name schemas.
+pub fn read(source: &Source, event: &Event<'_>, schema: Option<&Schema>) -> Outcome {
+    match document::open(source.format, event, schema) {
+        Ok(Opened::Tombstone) => Outcome::Skipped(Skip::Tombstone),
+        Ok(Opened::Document(document)) => {
+            if let Some(skip) = left_out(source, event, &document) {
+                return Outcome::Skipped(skip);
+            }
+            match mapping::command(source, event, &document) {
+                Ok(command) => Outcome::Command(command),
+                Err(rejection) => Outcome::Refused(rejection),
+            }
+        }
+        Err(rejection) => Outcome::Refused(rejection),
+    }
+}
+
+/// What lies where the fields of a command are looked for, to show somebody who writes a mapping.
+pub fn found(source: &Source, event: &Event<'_>, schema: Option<&Schema>) -> Vec<Found> {
+    let Ok(Opened::Document(document)) = document::open(source.format, event, schema) else {
+        return Vec::new();
+    };
+    let looked_at = |mapping: &crate::domain::source::Mapping| Found {
+        target: mapping.target.to_string(),
+        place: mapping.place.to_string(),
+        what: document
+            .at(&mapping.place, event)
+            .map_or("nothing", |found| found.name()),
+    };
+    source.map.iter().map(looked_at).collect()
+}
+
+/// Why an event is none of those that are taken.
+fn left_out(source: &Source, event: &Event<'_>, document: &Document<'_>) -> Option<Skip> {
+    let fails = source.when.iter().find(|condition| {
+        let found = document.at(&condition.place, event);
+        let text = found.as_ref().and_then(|found| found.text());
+        !text.is_some_and(|text| condition.any_of.iter().any(|wanted| wanted == text))
+    });
+    if let Some(condition) = fails {
+        return Some(Skip::When(condition.place.to_string()));
+    }
+    // Connectors write change events in any of these.
+    let may_be_change = source.format == Format::Debezium || source.format.names_schemas();
+    (may_be_change && document.is_of_snapshot() && !source.takes_snapshots()).then_some(Skip::Snapshot)
+}
+
+/// Refuses an event that is to be taken and is no command. The detail must not hold anything of the event.
+fn unmapped(detail: String) -> Rejection {
+    Rejection::new(DeadLetterReason::Unmapped, detail)
+}

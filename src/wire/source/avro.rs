@@ -1,0 +1,104 @@
+//! Events in Avro.
+
+use apache_avro::{Schema, reader::datum::GenericDatumReader, types::Value, util::max_allocation_bytes};
+use base64::{Engine as _, prelude::BASE64_STANDARD};
+
+use super::{
+    datum::Datum,
+    schema_text::{BadSchema, SchemaText},
+    unmapped,
+};
+use crate::{
+    domain::time::At,
+    wire::{Rejection, validate::MAX_DEPTH},
+};
+
+/// The most that one value of an event may ask for: an event of 1 MiB holds nothing larger.
+const MOST_BYTES: usize = 8 << 20;
+
+/// A schema of Avro.
+pub(super) struct AvroSchema {
+    schema: Schema,
+    named: Vec<Schema>,
+}
+
+impl AvroSchema {
+    pub(super) fn new(schema: &SchemaText) -> Result<Self, BadSchema> {
+        // Once for the process; whoever was first has set the same.
+        max_allocation_bytes(MOST_BYTES);
+        let named = schema.references.iter().map(|(_, text)| text.as_str());
+        let (schema, named) =
+            Schema::parse_str_with_list(&schema.text, named).map_err(|error| BadSchema(error.to_string()))?;
+        let schema = Self { schema, named };
+        schema.reader().map_err(|error| BadSchema(error.to_string()))?;
+        Ok(schema)
+    }
+
+    fn reader(&self) -> Result<GenericDatumReader<'_>, apache_avro::Error> {
+        let mut all: Vec<&Schema> = self.named.iter().collect();
+        all.push(&self.schema);
+        GenericDatumReader::builder(&self.schema)
+            .writer_schemata(all)?
+            .build()
+    }
+
+    /// Reads an event. What the library says of one that it cannot read may repeat it, so it is not said.
+    pub(super) fn decode<'a>(&self, mut bytes: &[u8]) -> Result<Datum<'a>, Rejection> {
+        let wrong = || unmapped("the event is not what its Avro schema says".to_owned());
+        let reader = self.reader().map_err(|_| wrong())?;
+        let value = reader.read_value(&mut bytes).map_err(|_| wrong())?;
+        if !bytes.is_empty() {
+            return Err(wrong());
+        }
+        datum(value, 0)
+    }
+}
+
+fn datum<'a>(value: Value, depth: usize) -> Result<Datum<'a>, Rejection> {
+    if depth > MAX_DEPTH {
+        return Err(unmapped("expected at most 32 levels of nesting".to_owned()));
+    }
+    let inner = |value| datum(value, depth + 1);
+    Ok(match value {
+        Value::Null => Datum::Null,
+        Value::Boolean(value) => Datum::Bool(value),
+        Value::Int(number) => Datum::integer(number),
+        Value::Long(number) => Datum::integer(number),
+        Value::Float(number) => Datum::float(number.into()),
+        Value::Double(number) => Datum::float(number),
+        Value::String(text) | Value::Enum(_, text) => Datum::Text(text.into()),
+        Value::Bytes(bytes) | Value::Fixed(_, bytes) => Datum::Text(BASE64_STANDARD.encode(bytes).into()),
+        Value::Uuid(id) => Datum::Text(id.to_string().into()),
+        Value::Union(_, value) => return inner(*value),
+        Value::Array(items) => Datum::List(items.into_iter().map(inner).collect::<Result<_, _>>()?),
+        Value::Map(members) => Datum::Object(
+            members
+                .into_iter()
+                .map(|(name, value)| Ok((name.into(), inner(value)?)))
+                .collect::<Result<_, Rejection>>()?,
+        ),
+        Value::Record(fields) => Datum::Object(
+            fields
+                .into_iter()
+                .map(|(name, value)| Ok((name.into(), inner(value)?)))
+                .collect::<Result<_, Rejection>>()?,
+        ),
+        Value::TimestampMillis(millis) => time(millis),
+        Value::TimestampMicros(micros) => time(micros.div_euclid(1_000)),
+        Value::TimestampNanos(nanos) => time(nanos.div_euclid(1_000_000)),
+        Value::BigDecimal(number) => Datum::Number(number.to_plain_string().into()),
+        // Neither a point in time nor anybody's id.
+        Value::Date(_)
+        | Value::Decimal(_)
+        | Value::TimeMillis(_)
+        | Value::TimeMicros(_)
+        | Value::LocalTimestampMillis(_)
+        | Value::LocalTimestampMicros(_)
+        | Value::LocalTimestampNanos(_)
+        | Value::Duration(_) => Datum::Rounded,
+    })
+}
+
+fn time<'a>(millis: i64) -> Datum<'a> {
+    Datum::Text(At::from_millis(millis).to_string().into())
+}
