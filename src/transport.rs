@@ -13,6 +13,7 @@ pub mod oidc;
 pub mod opendsr;
 pub mod otlp;
 pub mod sender;
+pub mod vendor;
 pub mod webhook;
 
 use std::{borrow::Cow, collections::BTreeMap, future::Future, pin::Pin, sync::Arc};

@@ -9,7 +9,8 @@ use serde::{Deserialize, Serialize};
 
 pub use self::dialect::{Dialect, IdentityFormat, Place, RequestState, Setting, Shape, StatusCall};
 pub use self::transport::{
-    HttpAuth, HttpOptions, Manual, OpenDsr, OpenDsrDialect, SecretRef, Transport, Webhook,
+    HttpAuth, HttpOptions, Manual, OpenDsr, OpenDsrDialect, SecretRef, SettingValue, Transport, Vendor,
+    Webhook,
 };
 use super::{
     calendar::Period,
@@ -237,7 +238,8 @@ impl Processor {
         match (&self.transport, self.rate) {
             // The relay sends again whatever nobody has confirmed, which is no harm where the same twice is none.
             (Transport::Kafka { .. }, None) if self.idempotent => Lane::Relayed,
-            (Transport::Kafka { .. }, _) | (Transport::Webhook(_) | Transport::OpenDsr(_), _) => Lane::Queued,
+            (Transport::Kafka { .. }, _)
+            | (Transport::Webhook(_) | Transport::OpenDsr(_) | Transport::Vendor(_), _) => Lane::Queued,
             (Transport::Manual(_), _) => Lane::Claimed,
         }
     }
@@ -246,7 +248,10 @@ impl Processor {
     pub const fn manual(&self) -> Option<&Manual> {
         match &self.transport {
             Transport::Manual(manual) => Some(manual),
-            Transport::Kafka { .. } | Transport::Webhook(_) | Transport::OpenDsr(_) => None,
+            Transport::Kafka { .. }
+            | Transport::Webhook(_)
+            | Transport::OpenDsr(_)
+            | Transport::Vendor(_) => None,
         }
     }
 
@@ -258,9 +263,9 @@ impl Processor {
     /// How long a call to it may take in all; nothing where it is not called.
     pub const fn call_timeout(&self) -> Duration {
         match &self.transport {
-            Transport::Webhook(Webhook { timeout, .. }) | Transport::OpenDsr(OpenDsr { timeout, .. }) => {
-                *timeout
-            }
+            Transport::Webhook(Webhook { timeout, .. })
+            | Transport::OpenDsr(OpenDsr { timeout, .. })
+            | Transport::Vendor(Vendor { timeout, .. }) => *timeout,
             Transport::Kafka { .. } | Transport::Manual(_) => Duration::ZERO,
         }
     }
@@ -272,9 +277,9 @@ impl Processor {
         const MARGIN: Duration = Duration::from_secs(5);
         match &self.transport {
             Transport::Kafka { .. } => self.ack_timeout,
-            Transport::Webhook(Webhook { timeout, .. }) | Transport::OpenDsr(OpenDsr { timeout, .. }) => {
-                lease.max(*timeout + MARGIN)
-            }
+            Transport::Webhook(Webhook { timeout, .. })
+            | Transport::OpenDsr(OpenDsr { timeout, .. })
+            | Transport::Vendor(Vendor { timeout, .. }) => lease.max(*timeout + MARGIN),
             Transport::Manual(Manual { due, .. }) => due.unwrap_or(self.ack_timeout),
         }
     }
@@ -284,7 +289,9 @@ impl Processor {
         match &self.transport {
             Transport::Kafka { topic: Some(topic) } => Some(topic.clone()),
             Transport::Kafka { topic: None } => Some(format!("{prefix}{}", self.id)),
-            Transport::Webhook(_) | Transport::OpenDsr(_) | Transport::Manual(_) => None,
+            Transport::Webhook(_) | Transport::OpenDsr(_) | Transport::Vendor(_) | Transport::Manual(_) => {
+                None
+            }
         }
     }
 }

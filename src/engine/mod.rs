@@ -33,6 +33,7 @@ pub mod letters;
 pub mod lists;
 pub mod looks;
 pub mod masking;
+pub mod notes;
 pub mod operations;
 pub mod outcomes;
 mod policy;

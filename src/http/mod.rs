@@ -51,7 +51,6 @@ mod unreadable;
 use std::{
     fmt, io,
     net::{SocketAddr, TcpListener},
-    path::PathBuf,
     pin::Pin,
     sync::Arc,
     time::Duration,
@@ -74,7 +73,7 @@ use self::{
     requests::Commands,
 };
 use crate::{
-    config::{Auth, Http, Tls},
+    config::{Auth, Http, RegistryFile, Tls},
     domain::time::At,
     engine::{Engine, effects::Effects},
     telemetry::readiness::Readiness,
@@ -95,7 +94,7 @@ pub struct State {
     tasks_prefix: String,
     signer: Option<Arc<Signer>>,
     controller: Option<Arc<Controller>>,
-    registry_file: Option<PathBuf>,
+    registry_file: Option<RegistryFile>,
 }
 
 impl State {
@@ -123,7 +122,7 @@ impl State {
 
     /// With the registry file of this worker, which people compare with the active revision.
     #[must_use]
-    pub fn comparing(mut self, registry_file: PathBuf) -> Self {
+    pub fn comparing(mut self, registry_file: RegistryFile) -> Self {
         self.registry_file = Some(registry_file);
         self
     }
@@ -180,7 +179,7 @@ struct Api {
     /// What believes callbacks of OpenDSR.
     controller: Option<Arc<Controller>>,
     /// The registry file of this worker.
-    registry_file: Option<PathBuf>,
+    registry_file: Option<RegistryFile>,
     /// Where others reach this listener, without a slash at its end.
     public_url: String,
     commands: Batcher<Commands>,

@@ -62,7 +62,7 @@ impl Place {
         let text = configuration(base, &cluster, &url, &tag);
         write_private(&folder.path().join("lacuna.toml"), &text)?;
         let config = Config::load(&folder.path().join("lacuna.toml")).map_err(BenchError::Config)?;
-        let registry = registry_file::read(&config.registry.path).map_err(BenchError::Config)?;
+        let registry = registry_file::read(&config.registry).map_err(BenchError::Config)?;
         let needed = topics::needed(&config.kafka.topics, &registry);
         // The broker's own default for how often a topic is kept.
         let admin = Admin::new(&cluster)?;
