@@ -14,7 +14,7 @@ use crate::{
         Config, Problems,
         connectors::{self, Origin},
     },
-    connector::{Connector, example::made_up},
+    connector::{Connector, play::made_up},
     domain::registry::{Registry, SettingValue, Transport, Vendor},
     transport::vendor::rehearsal::{Rehearsed, rehearse},
 };

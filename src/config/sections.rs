@@ -65,6 +65,16 @@ pub struct RegistryFile {
     pub connectors: Option<PathBuf>,
 }
 
+impl RegistryFile {
+    /// One that names no connectors but those that the program brings along.
+    pub fn at(path: impl Into<PathBuf>) -> Self {
+        Self {
+            path: path.into(),
+            connectors: None,
+        }
+    }
+}
+
 pub(super) fn vault(section: &Section<'_>) -> Vault {
     Vault {
         epoch: section.period_or("epoch", Zero::Refused, Period::days(7)),

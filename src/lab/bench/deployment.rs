@@ -11,7 +11,7 @@ use std::{
 
 use super::{
     BenchError,
-    place::{Place, write_private},
+    place::{Place, write_connector, write_private},
     process::Process,
 };
 use crate::{
@@ -76,8 +76,9 @@ impl Deployment {
     pub(super) async fn embedded(registry: &str) -> Result<Self, BenchError> {
         let folder = Folder::create("bench")?;
         write_private(&folder.path().join("processors.toml"), registry)?;
+        write_connector(folder.path())?;
         let text = "[kafka]\nbootstrap_servers = \"embedded\"\n[store]\nurl = \"sqlite:lacuna.db\"\n\
-                    [http]\nlisten = \"127.0.0.1:0\"\n";
+                    [http]\nlisten = \"127.0.0.1:0\"\n[connectors]\npath = \"connectors\"\n";
         let config = Config::read_text("the benchmark's configuration", folder.path(), text, &|_| None)
             .map_err(BenchError::Config)?;
         let topics = config.kafka.topics.clone();

@@ -4,7 +4,7 @@ use std::{fmt::Write, fs, path::Path, sync::Arc};
 
 use sqlx::{AssertSqlSafe, Connection, PgConnection};
 
-use super::BenchError;
+use super::{BenchError, processors::CONNECTOR};
 use crate::{
     app::{self, topics},
     clock::Clock,
@@ -59,6 +59,7 @@ impl Place {
         };
         let (url, schema) = store_of_our_own(base, &tag).await?;
         write_private(&folder.path().join("processors.toml"), registry)?;
+        write_connector(folder.path())?;
         let text = configuration(base, &cluster, &url, &tag);
         write_private(&folder.path().join("lacuna.toml"), &text)?;
         let config = Config::load(&folder.path().join("lacuna.toml")).map_err(BenchError::Config)?;
@@ -167,12 +168,19 @@ fn configuration(base: &Config, cluster: &Cluster, url: &str, tag: &str) -> Stri
     }
     writeln!(
         text,
-        "[store]\nurl = {}\n[http]\nlisten = \"127.0.0.1:0\"\n[dispatch]\nmax_in_flight = {}",
+        "[store]\nurl = {}\n[http]\nlisten = \"127.0.0.1:0\"\n[connectors]\npath = \"connectors\"\n[dispatch]\nmax_in_flight = {}",
         quoted(url),
         base.dispatch.max_in_flight
     )
     .unwrap_or_default();
     text
+}
+
+/// Writes the connector of the vendors that are measured.
+pub(super) fn write_connector(folder: &Path) -> std::io::Result<()> {
+    let folder = folder.join("connectors");
+    fs::create_dir(&folder)?;
+    write_private(&folder.join("bench.toml"), CONNECTOR)
 }
 
 /// Writes a file that nobody else may read.

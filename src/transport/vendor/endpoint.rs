@@ -18,7 +18,7 @@ use super::{
 };
 use crate::{
     clock::{Clock, Stopwatch},
-    config::connectors,
+    config::connectors::{self, Origin},
     connector::{
         Auth, Connector, Kept, Rendered, Step, Values,
         request::{Filling, date_of},
@@ -68,7 +68,7 @@ impl Endpoint {
         clock: Clock,
         reader: &mut Reader,
     ) -> Result<Self, Unusable> {
-        let connector = connector_of(vendor, folder)?;
+        let connector = connector_of(vendor, folder, reader)?;
         let mut values = Values::default();
         for (name, value) in &vendor.settings {
             match value {
@@ -319,9 +319,18 @@ impl Endpoint {
 }
 
 /// The connector that a registration names.
-fn connector_of(vendor: &Vendor, folder: Option<&Path>) -> Result<Connector, Unusable> {
+fn connector_of(vendor: &Vendor, folder: Option<&Path>, reader: &mut Reader) -> Result<Connector, Unusable> {
     match connectors::find(folder, &vendor.connector) {
-        Ok(Some((connector, _))) => Ok(connector),
+        Ok(Some((connector, Origin::Shipped))) => Ok(connector),
+        Ok(Some((connector, Origin::Folder))) => {
+            // Read once more, so that a change of it is noticed.
+            let path = folder
+                .unwrap_or(Path::new(""))
+                .join(format!("{}.toml", connector.id));
+            let path = std::path::absolute(&path).unwrap_or(path);
+            reader.file("connector", &path.display().to_string())?;
+            Ok(connector)
+        }
         Ok(None) => Err(Unusable::new(
             "connector",
             format!("there is no connector {:?} on this machine", vendor.connector),

@@ -3,6 +3,7 @@
 mod by_hand;
 mod ceasing;
 mod completing;
+mod connecting;
 mod deferring;
 mod doctoring;
 pub mod embedded;

@@ -17,9 +17,10 @@ pub mod kafka;
 mod lanes;
 mod lost_log;
 mod opendsr;
-mod pages;
+pub mod pages;
 pub mod standby;
 mod traces;
+mod vendor;
 mod webhook;
 mod workers;
 
