@@ -44,6 +44,14 @@ impl Person {
         Ok(Self(found))
     }
 
+    /// The identifiers of this type.
+    pub fn named(&self, name: &str) -> impl Iterator<Item = &Target> {
+        self.0
+            .iter()
+            .filter(move |(kind, _)| kind.as_str() == name)
+            .map(|(_, target)| target)
+    }
+
     /// What a step is called with, each value once.
     pub fn targets(&self, step: &Step, kept: &Kept) -> Vec<Target> {
         if step.takes.is_empty() {
@@ -54,8 +62,7 @@ impl Person {
         }
         let mut targets = Vec::new();
         for name in &step.takes {
-            let of_person = self.0.iter().filter(|(kind, _)| kind.as_str() == name);
-            targets.extend(of_person.map(|(_, target)| target.clone()));
+            targets.extend(self.named(name).cloned());
             targets.extend(kept.get(name).iter().map(|value| Target {
                 kind: name.clone(),
                 value: value.clone(),

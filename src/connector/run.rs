@@ -201,10 +201,7 @@ impl Run {
             Means::Erased => self.tally.erased += 1,
             Means::Accepted => {
                 self.tally.accepted += 1;
-                if connector.can_poll() {
-                    self.kept.sent.get_or_insert(now);
-                    self.is_dirty = true;
-                }
+                self.submitted(connector, now);
             }
             Means::Pending => self.tally.pending += 1,
             Means::Present => self.tally.present = true,
@@ -241,6 +238,19 @@ impl Run {
         let is_of_job = step.does == Does::Submit;
         for (name, values) in kept {
             self.is_dirty |= self.kept.add(&name, values, is_of_job);
+        }
+    }
+
+    /// A job begins. Whoever asks about it later has no identifiers but those that are kept.
+    fn submitted(&mut self, connector: &Connector, now: At) {
+        for (_, poll) in connector.steps_that(Does::Poll) {
+            self.kept.sent.get_or_insert(now);
+            self.is_dirty = true;
+            for name in &poll.takes {
+                let given = self.person.named(name);
+                let given: Vec<String> = given.map(|target| target.value.expose().to_owned()).collect();
+                self.kept.add(name, given, true);
+            }
         }
     }
 

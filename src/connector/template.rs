@@ -160,7 +160,7 @@ pub enum Unwritable {
     #[error("a value that is empty, . or .. cannot be part of a path")]
     Path,
     /// It is no part of a host's name.
-    #[error("a value with other characters than letters, digits, - and . cannot be part of a host")]
+    #[error("a value with other characters than letters, digits, -, _ and . cannot be part of a host")]
     Host,
     /// It would end the header.
     #[error("a value with control characters or letters beyond ASCII cannot be part of a header")]
@@ -189,7 +189,7 @@ pub(super) fn written(value: &str, filter: Filter, place: Place) -> Result<Strin
         Place::Path if matches!(value.as_str(), "" | "." | "..") => Err(Unwritable::Path),
         Place::Path => Ok(percent(&value)),
         Place::Host => {
-            let is_of_host = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'.' | b':');
+            let is_of_host = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'.' | b':');
             if !value.is_empty() && value.bytes().all(is_of_host) {
                 Ok(value)
             } else {

@@ -235,6 +235,31 @@ async fn quirk_10_an_overall_status_that_is_not_finished_fails() {
 }
 
 #[tokio::test]
+async fn a_job_of_an_id_that_was_given_is_asked_about() {
+    let kept = |id: &str| json!({"records": [{"Id": id}]});
+    let answers = vec![
+        said(204, Value::Null),
+        said(200, kept("003")),
+        said(200, json!({"records": []})),
+    ];
+    let site = Site::new("salesforce", answers).await;
+    let task = task(&[("salesforce_id", "003")]);
+    assert_eq!(word(&site.send(&task).await), "accepted");
+    let about = AskedAbout::for_tests("vendor");
+    let noted = site.kept(&task).await.unwrap();
+    site.notes
+        .write((about.request, about.task), &noted)
+        .await
+        .unwrap();
+    for expected in ["pending", "erased"] {
+        let heard = site.sender.ask(&site.processor, vec![about.clone()]).await;
+        let ack = heard.into_iter().next().unwrap().1.unwrap();
+        let word = ack.map_or("pending", |ack| ack.answer.outcome().as_str());
+        assert_eq!(word, expected);
+    }
+}
+
+#[tokio::test]
 async fn quirk_11_a_200_with_a_failure_inside_fails() {
     let site = Site::new("braze", vec![said(201, json!({"deleted": 0, "errors": ["no"]}))]).await;
     assert_eq!(word(&site.send(&task(&[("user_id", "7")])).await), "failed");
