@@ -82,7 +82,11 @@ fn mistakes_of_meaning_are_found_before_anything_is_called() {
             "",
             "nothing would ever be done",
         ),
-        ("after = \"30d\"", "after = \"soon\"", "expected a duration such as 30s"),
+        (
+            "after = \"30d\"",
+            "after = \"soon\"",
+            "expected a duration such as 30s",
+        ),
         ("kind = \"crm\"", "kind = \"vendor\"", "kind: expected one of: "),
         (
             "means = \"not_found\"",

@@ -149,3 +149,32 @@ async fn each_person_of_a_batch_has_an_outcome_of_its_own() {
     };
     assert_eq!(judged[0].means.as_str(), "failed");
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_token_that_expires_mid_batch_fails_nobody() {
+    let folder = tempfile::tempdir().unwrap();
+    let auth = "[auth]\ntype = \"oauth2_client_credentials\"\ntoken_url = \"https://leads.example.org/token\"\nclient_id = \"me\"\n\
+                client_secret = \"{settings.secret}\"\n[settings.secret]\nabout = \"a secret\"\nsecret = true\n[identities]";
+    let text = OF_EACH.replacen("[identities]", auth, 1);
+    std::fs::write(folder.path().join("leads.toml"), text).unwrap();
+    let connector = connectors::read(&folder.path().join("leads.toml")).unwrap();
+    let mut calls = 0;
+    let vendor = Imitation::by(move |seen| {
+        calls += 1;
+        if calls == 1 {
+            return said(401, json!({}));
+        }
+        let body = seen.json();
+        let ids = body["input"].as_array().unwrap();
+        let result: Vec<Value> = ids
+            .iter()
+            .map(|id| json!({"id": id, "status": "deleted"}))
+            .collect();
+        said(200, json!({"success": true, "result": result}))
+    })
+    .await;
+    let site = Site::within(Some(folder.path()), &connector, Arc::clone(&vendor));
+    let words = all(site, "lead_id", (0..7).map(|n| format!("l{n}")).collect()).await;
+    assert!(words.iter().all(|(_, word)| *word == "erased"), "{words:?}");
+    assert_eq!(vendor.grants().len(), 2, "it was renewed once");
+}

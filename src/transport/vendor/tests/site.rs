@@ -41,11 +41,23 @@ impl Site {
     }
 
     pub(super) fn of(connector: &Connector, vendor: Arc<Imitation>) -> Self {
+        Self::within(None, connector, vendor)
+    }
+
+    /// With a folder of connectors of one's own.
+    pub(super) fn within(folder: Option<&Path>, connector: &Connector, vendor: Arc<Imitation>) -> Self {
         let notes = InMemory::default();
         let guard = Guard { allow_private: true };
+        let connectors = folder.map(Path::to_owned);
         Self {
-            sender: VendorSender::new(Path::new(""), None, guard, Arc::new(notes.clone()), Clock::System),
-            processor: processor(connector, &vendor),
+            sender: VendorSender::new(
+                Path::new(""),
+                connectors,
+                guard,
+                Arc::new(notes.clone()),
+                Clock::System,
+            ),
+            processor: processor(folder, connector, &vendor),
             notes,
             vendor,
         }
@@ -61,7 +73,7 @@ impl Site {
     }
 }
 
-fn processor(connector: &Connector, vendor: &Imitation) -> Processor {
+fn processor(folder: Option<&Path>, connector: &Connector, vendor: &Imitation) -> Processor {
     let mut settings = String::new();
     for (name, setting) in connector
         .settings
@@ -88,7 +100,7 @@ fn processor(connector: &Connector, vendor: &Imitation) -> Processor {
         connector.id,
         vendor.address
     );
-    let registry = registry_file::read_text("processors.toml", &text);
+    let registry = registry_file::read_with("processors.toml", &text, folder);
     let registry = registry.unwrap_or_else(|problems| panic!("{problems}"));
     registry.processors[0].clone()
 }
