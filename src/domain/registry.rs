@@ -1,12 +1,14 @@
 //! The registered processors: what each holds, can do, and how it is asked.
 
+mod cycle;
 mod dialect;
 mod transport;
 
-use std::{collections::BTreeMap, time::Duration};
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+pub use self::cycle::cycle_in_after;
 pub use self::dialect::{Dialect, IdentityFormat, Place, RequestState, Setting, Shape, StatusCall};
 pub use self::transport::{
     HttpAuth, HttpOptions, Manual, OpenDsr, OpenDsrDialect, SecretRef, SettingValue, Transport, Vendor,
@@ -368,36 +370,4 @@ impl Default for Retry {
             attempts: 10,
         }
     }
-}
-
-/// Processors that wait for each other in a circle, if there are any.
-pub fn cycle_in_after(processors: &[Processor]) -> Option<Vec<ProcessorId>> {
-    let by_id: BTreeMap<&ProcessorId, &Processor> = processors.iter().map(|p| (&p.id, p)).collect();
-    let mut finished = std::collections::BTreeSet::new();
-    for start in by_id.keys() {
-        if let Some(cycle) = walk(start, &by_id, &mut Vec::new(), &mut finished) {
-            return Some(cycle);
-        }
-    }
-    None
-}
-
-fn walk<'a>(
-    id: &'a ProcessorId,
-    by_id: &BTreeMap<&'a ProcessorId, &'a Processor>,
-    path: &mut Vec<&'a ProcessorId>,
-    finished: &mut std::collections::BTreeSet<&'a ProcessorId>,
-) -> Option<Vec<ProcessorId>> {
-    if let Some(start) = path.iter().position(|p| *p == id) {
-        return Some(path[start..].iter().map(|p| (*p).clone()).collect());
-    }
-    if !finished.insert(id) {
-        return None;
-    }
-    path.push(id);
-    let found = by_id
-        .get(id)
-        .and_then(|p| p.after.iter().find_map(|next| walk(next, by_id, path, finished)));
-    path.pop();
-    found
 }

@@ -29,26 +29,7 @@ pub(super) fn show(out: &mut Out, connector: &Connector, from: &str) -> Result<(
     for note in &connector.notes {
         out.line(format_args!("note      {note}"))?;
     }
-    out.line("")?;
-    out.line("Identifiers")?;
-    for (kind, takes) in &connector.identities {
-        let form: Vec<String> = takes
-            .form
-            .iter()
-            .map(|form| format!("{form:?}").to_lowercase())
-            .collect();
-        let form = if form.is_empty() {
-            String::new()
-        } else {
-            format!(" ({})", form.join(", "))
-        };
-        out.line(format_args!("  {kind} as {}{form}", takes.word))?;
-    }
-    out.line("")?;
-    out.line("Settings of its transport")?;
-    for (name, setting) in &connector.settings {
-        out.line(format_args!("  {name}: {}{}", setting.about, need(setting)))?;
-    }
+    needs(out, connector)?;
     out.line("")?;
     out.line("Calls")?;
     for step in &connector.steps {
@@ -73,6 +54,31 @@ pub(super) fn show(out: &mut Out, connector: &Connector, from: &str) -> Result<(
             fact.certainty.meaning(),
             fact.says
         ))?;
+    }
+    Ok(())
+}
+
+/// What its registration has to say.
+fn needs(out: &mut Out, connector: &Connector) -> Result<(), Failure> {
+    out.line("")?;
+    out.line("Identifiers")?;
+    for (kind, takes) in &connector.identities {
+        let form: Vec<String> = takes
+            .form
+            .iter()
+            .map(|form| format!("{form:?}").to_lowercase())
+            .collect();
+        let form = if form.is_empty() {
+            String::new()
+        } else {
+            format!(" ({})", form.join(", "))
+        };
+        out.line(format_args!("  {kind} as {}{form}", takes.word))?;
+    }
+    out.line("")?;
+    out.line("Settings of its transport")?;
+    for (name, setting) in &connector.settings {
+        out.line(format_args!("  {name}: {}{}", setting.about, need(setting)))?;
     }
     Ok(())
 }
