@@ -198,7 +198,7 @@ impl Endpoint {
                     let name = name
                         .parse()
                         .map_err(|_| Unusable::new("connector", "auth: expected the name of a header"))?;
-                    found.push((name, sensitive(&*text(template)?)?));
+                    found.push((name, sensitive(&text(template)?)?));
                 }
                 found
             }
