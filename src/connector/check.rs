@@ -7,7 +7,7 @@ use super::{
     rules::{Means, Rule},
     template::{Hole, Template},
 };
-use crate::domain::{near::near, words::ProcessorKind};
+use crate::domain::{similar_names::similar as near, words::ProcessorKind};
 
 /// A mistake.
 #[derive(Debug, Clone, PartialEq, Eq)]

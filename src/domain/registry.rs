@@ -9,7 +9,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 pub use self::cycle::cycle_in_after;
-pub use self::dialect::{Dialect, IdentityFormat, Place, RequestState, Setting, Shape, StatusCall};
+pub use self::dialect::{Dialect, IdentityFormat, RequestState, Setting, SettingPlace, Shape, StatusCall};
 pub use self::transport::{
     HttpAuth, HttpOptions, Manual, OpenDsr, OpenDsrDialect, SecretRef, SettingValue, Transport, Vendor,
     Webhook,

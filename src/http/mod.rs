@@ -20,6 +20,7 @@ mod dead_letters;
 mod decisions;
 mod deferred;
 mod detail;
+mod disclosures;
 mod draining;
 mod events;
 mod gatekeeper;
@@ -29,7 +30,6 @@ mod hosts;
 mod layers;
 pub mod listener;
 mod lists;
-mod looks;
 mod manual;
 pub mod openapi;
 mod opendsr;
@@ -296,7 +296,7 @@ fn calls() -> Calls {
         .merge(events::calls())
         .merge(decisions::calls())
         .merge(bulk::calls())
-        .merge(looks::calls())
+        .merge(disclosures::calls())
         .merge(suppression::calls())
         .merge(acks::calls())
         .merge(callbacks::calls())

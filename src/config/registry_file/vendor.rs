@@ -16,8 +16,8 @@ use crate::{
     domain::{
         calendar::Period,
         ids::ProcessorId,
-        near::near,
         registry::{CompletesBy, Processor, SettingValue, Transport, Vendor},
+        similar_names::similar as near,
         words::Action,
     },
 };

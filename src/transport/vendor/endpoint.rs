@@ -26,7 +26,7 @@ use crate::{
     },
     domain::registry::{SettingValue, Vendor},
     transport::{
-        http_client::{Answer, CallError, Guard, HttpClient, parsed},
+        http_client::{CallError, Guard, HttpAnswer, HttpClient, parsed},
         local::{Reader, Unusable},
         sender::{Failed, Reply},
     },
@@ -146,7 +146,7 @@ impl Endpoint {
         })
     }
 
-    fn heard(&self, answer: &Answer) -> Heard {
+    fn heard(&self, answer: &HttpAnswer) -> Heard {
         Heard {
             status: answer.status.as_u16(),
             body: Arc::new(serde_json::from_slice(&answer.body).unwrap_or(Value::Null)),
