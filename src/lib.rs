@@ -24,7 +24,8 @@
 //! | [`store`] | a trait an aggregate, `Store` and `Transaction` their sums; adapters for PostgreSQL and SQLite |
 //! | [`vault`] | keyring, sealing, keyed digests, tokens |
 //! | [`wire`] | messages: bytes to domain types and back |
-//! | [`config`] | `lacuna.toml`, `processors.toml`, legal clocks |
+//! | [`config`] | `lacuna.toml`, `processors.toml`, connectors, legal clocks |
+//! | [`connector`] | what vendors take and answer, as data, and what follows from it |
 //! | [`clock`] | the only place that reads a clock |
 //! | [`domain`] | pure: requests, tasks, plans, gates, holds, backups, calendars |
 //!
@@ -44,6 +45,7 @@ pub mod app;
 pub mod cli;
 pub mod clock;
 pub mod config;
+pub mod connector;
 pub mod delivery;
 pub mod domain;
 pub mod engine;

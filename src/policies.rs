@@ -10,7 +10,7 @@ use jiff::tz::TimeZone;
 
 use crate::{
     config::{Config, Problems, registry_file},
-    domain::registry::{HttpAuth, SecretRef, Transport},
+    domain::registry::{HttpAuth, SecretRef, SettingValue, Transport},
 };
 
 /// The files of a scenario.
@@ -131,9 +131,9 @@ impl Profile {
 }
 
 /// The secrets that a transport names.
-fn secrets_of(transport: &Transport) -> (Vec<&SecretRef>, Purpose) {
+fn secrets_of(transport: &Transport) -> (Vec<SecretRef>, Purpose) {
     match transport {
-        Transport::Webhook(webhook) => (webhook.secrets.iter().collect(), Purpose::Signing),
+        Transport::Webhook(webhook) => (webhook.secrets.clone(), Purpose::Signing),
         Transport::OpenDsr(opendsr) => {
             let secret = match &opendsr.auth {
                 HttpAuth::None => None,
@@ -141,7 +141,17 @@ fn secrets_of(transport: &Transport) -> (Vec<&SecretRef>, Purpose) {
                 HttpAuth::Bearer { token } => Some(token),
                 HttpAuth::Header { value, .. } => Some(value),
             };
-            (secret.into_iter().collect(), Purpose::Entry)
+            (secret.into_iter().cloned().collect(), Purpose::Entry)
+        }
+        Transport::Vendor(vendor) => {
+            let secret = |(_, value): &'_ (String, SettingValue)| match value {
+                SettingValue::Secret(secret) => Some(secret.clone()),
+                SettingValue::Plain(_) => None,
+            };
+            (
+                vendor.settings.iter().filter_map(secret).collect(),
+                Purpose::Entry,
+            )
         }
         Transport::Kafka { .. } | Transport::Manual(_) => (Vec::new(), Purpose::Entry),
     }

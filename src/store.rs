@@ -26,6 +26,7 @@ mod keyring;
 mod ledger;
 mod lists;
 mod manual;
+mod notes;
 pub mod open;
 mod origin;
 mod outbox;
@@ -67,6 +68,7 @@ pub use self::{
     ledger::*,
     lists::*,
     manual::*,
+    notes::*,
     open::{Exclusive, StoreOptions},
     origin::Origin,
     outbox::*,

@@ -14,6 +14,7 @@ pub mod opendsr;
 pub mod otlp;
 pub mod schema_registry;
 pub mod sender;
+pub mod vendor;
 pub mod webhook;
 
 use std::{borrow::Cow, collections::BTreeMap, future::Future, pin::Pin, sync::Arc};

@@ -2,7 +2,6 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
-    path::Path,
     sync::Arc,
     time::Duration,
 };
@@ -10,7 +9,7 @@ use std::{
 use crate::{
     app::{AppError, keyring::open_vault, topics},
     clock::{Clock, Stopwatch},
-    config::{Brokers, Config, Policy, StoreUrl, TenantPolicy, registry_file},
+    config::{Brokers, Config, Policy, RegistryFile, StoreUrl, TenantPolicy, registry_file},
     domain::{
         ids::Tenant,
         registry::Registry,
@@ -161,7 +160,7 @@ pub async fn connect(
     for warning in store.warnings().await? {
         tracing::warn!(warning, "the store may lose what it has confirmed");
     }
-    let (stored, registry) = active_registry(store.as_ref(), &config.registry.path).await?;
+    let (stored, registry) = active_registry(store.as_ref(), &config.registry).await?;
     let (cluster, embedded) = connect_kafka(config, &registry)?;
     let id = match &embedded {
         // Its offsets start anew each time, so each start is another cluster.
@@ -198,10 +197,10 @@ async fn cluster_id(cluster: &Cluster, patience: Duration) -> Result<String, Kaf
 }
 
 /// The registry that the store holds, and where it holds none, the file's.
-async fn active_registry(store: &dyn Store, path: &Path) -> Result<(bool, Registry), AppError> {
+async fn active_registry(store: &dyn Store, file: &RegistryFile) -> Result<(bool, Registry), AppError> {
     match store.registry().await? {
         Some(stored) => Ok((true, crate::engine::registry::read(&stored.text)?)),
-        None => Ok((false, registry_file::read(path).map_err(AppError::Config)?)),
+        None => Ok((false, registry_file::read(file).map_err(AppError::Config)?)),
     }
 }
 

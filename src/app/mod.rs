@@ -45,6 +45,7 @@ use self::{
         retention::Retention,
         status_callbacks::StatusCallbacks,
         sweeps::Sweeps,
+        vendor_polls::VendorPolls,
     },
 };
 use crate::{
@@ -246,10 +247,11 @@ impl Starting<'_> {
             let watching = ack_partitions::watch_acks(cluster, engine, relay.shutdown.clone());
             self.tasks.spawn("ack_partitions", watching);
         }
+        let vendors = senders::vendors(self.config, &engine.clock, Arc::clone(engine) as _);
         if roles.dispatch {
             self.periodic(Queues(LaneRunner::new(
                 relay.clone(),
-                senders::senders(self.config, &engine.clock, &self.controller),
+                senders::senders(self.config, &engine.clock, &self.controller, &vendors),
             )));
         }
         if roles.agenda || roles.dispatch {
@@ -263,6 +265,7 @@ impl Starting<'_> {
         self.periodic(Outcomes::new(Arc::clone(engine)));
         if roles.dispatch {
             self.periodic(OpenDsrPolls::new(relay.clone(), Arc::clone(&self.controller)));
+            self.periodic(VendorPolls::new(relay.clone(), vendors));
             if let Some(signer) = &self.signer {
                 let client = opendsr::client(self.config)?;
                 self.periodic(StatusCallbacks::new(
@@ -345,7 +348,7 @@ impl Starting<'_> {
         .signing(self.signer.clone())
         .hearing(Arc::clone(&self.controller))
         .republishing(Arc::new(Redriver::new(self.cluster.clone())))
-        .comparing(config.registry.path.clone())
+        .comparing(config.registry.clone())
         .called_by(sources::over_http(config).map_err(AppError::Config)?);
         let serving = http::serve(&config.http, state, self.relay.shutdown.clone())
             .await

@@ -18,6 +18,7 @@ use crate::{
         local::{Reader, Unusable},
         opendsr::{self, controller::Controller},
         sender::Senders,
+        vendor::{self, VendorSender, notes::Notes},
         webhook::{AnswerTo, Endpoint, WebhookSender},
     },
 };
@@ -32,8 +33,24 @@ pub fn controller(config: &Config, clock: &Clock) -> Arc<Controller> {
     ))
 }
 
+/// What calls vendors as their connectors say; `notes`: where it remembers their ids and jobs.
+pub fn vendors(config: &Config, clock: &Clock, notes: Arc<dyn Notes>) -> Arc<VendorSender> {
+    Arc::new(VendorSender::new(
+        &registry_folder(config),
+        config.registry.connectors.clone(),
+        guard(config),
+        notes,
+        clock.clone(),
+    ))
+}
+
 /// The senders of a worker.
-pub fn senders(config: &Config, clock: &Clock, controller: &Arc<Controller>) -> Senders {
+pub fn senders(
+    config: &Config,
+    clock: &Clock,
+    controller: &Arc<Controller>,
+    vendors: &Arc<VendorSender>,
+) -> Senders {
     let webhook = WebhookSender::new(
         &registry_folder(config),
         guard(config),
@@ -43,6 +60,7 @@ pub fn senders(config: &Config, clock: &Clock, controller: &Arc<Controller>) -> 
     Senders::default()
         .with("webhook", Arc::new(webhook))
         .with("opendsr", Arc::clone(controller) as _)
+        .with("vendor", Arc::clone(vendors) as _)
 }
 
 /// What calls over HTTP may connect to.
@@ -99,6 +117,15 @@ fn check_processor(config: &Config, processor: &Processor, now: At) -> Result<()
         Transport::OpenDsr(opendsr) => {
             opendsr::check(opendsr, guard(config), &mut reader)?;
             &opendsr.http
+        }
+        Transport::Vendor(vendor) => {
+            vendor::check(
+                vendor,
+                config.registry.connectors.as_deref(),
+                guard(config),
+                &mut reader,
+            )?;
+            &vendor.http
         }
         Transport::Kafka { .. } | Transport::Manual(_) => return Ok(()),
     };

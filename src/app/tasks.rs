@@ -18,3 +18,4 @@ pub(super) mod registry_reload;
 pub(super) mod retention;
 pub(super) mod status_callbacks;
 pub(super) mod sweeps;
+pub(super) mod vendor_polls;

@@ -9,6 +9,7 @@ pub mod brake;
 pub mod bulk;
 pub mod check;
 pub mod completions;
+pub mod connectors;
 pub mod dead_letters;
 pub mod decide;
 pub mod deferred;
@@ -117,6 +118,8 @@ pub enum Command {
     Sweeps(sweeps::Args),
     /// Shows, compares and activates the registry of processors.
     Registry(registry::Args),
+    /// Shows the connectors to vendors, checks one's own, and shows the calls that they would make.
+    Connectors(connectors::Args),
     /// Shows how the lanes of processors stand, tries them, stops them, and has them go on.
     Processors(processors::Args),
     /// Shows the tasks that people do, claims them, confirms them.
@@ -199,6 +202,7 @@ impl Command {
             Self::Drop(args) => drop::run(args),
             Self::Sunset(args) => sunset::run(&args),
             Self::Registry(args) => registry::run(args),
+            Self::Connectors(args) => connectors::run(&args),
             Self::Keys(args) => keys::run(args),
             Self::Positions(args) => positions::run(args),
             Self::Reconcile(args) => reconcile::run(&args),

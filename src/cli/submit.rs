@@ -60,7 +60,7 @@ pub fn run(args: &Args) -> Result<Exit, Failure> {
     let name = args.file.display().to_string();
     let commands = check(&input, &name, &config)?;
     // Whether the registry is right, and whether it is here at all, is no affair of those who publish.
-    if let Ok(registry) = registry_file::read(&config.registry.path) {
+    if let Ok(registry) = registry_file::read(&config.registry) {
         for warning in warnings(&commands, &registry) {
             tracing::warn!("{name}:{warning}");
         }

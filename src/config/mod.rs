@@ -1,17 +1,16 @@
 //! The configuration: `lacuna.toml` and the registry of processors.
 //!
 //! Both files are read completely before anything is said, so that every mistake is found at once, each with its
-//! line. What the grammar has and this version does not carry out is refused (`not_built`). Secrets are fetched
-//! here and never shown. Nothing here starts anything or talks to anyone.
+//! line. Secrets are fetched here and never shown. Nothing here starts anything or talks to anyone.
 
 mod auth;
+pub mod connectors;
 mod environment;
 mod holidays;
 mod http;
 mod kafka;
 mod kafka_properties;
 mod names;
-mod not_built;
 mod oidc;
 mod opendsr;
 mod policy;
@@ -149,7 +148,7 @@ impl Config {
             .with(Settings::of(std::env::vars_os()))
             .read(|root| {
                 let config = read(root);
-                registry_path = Some(config.registry.path.clone());
+                registry_path = Some(config.registry.clone());
                 config
             });
         if text.parse::<toml_edit::DocumentMut>().is_err() {
@@ -270,7 +269,10 @@ fn read(root: &Section<'_>) -> Config {
         policy,
         webhook: root.section("webhook", |section| sections::webhook(section, on_loopback)),
         opendsr: root.get("opendsr").and_then(|e| e.table(opendsr::read)).flatten(),
-        registry: root.section("registry", sections::registry),
+        registry: RegistryFile {
+            connectors: root.section("connectors", sections::connectors),
+            ..root.section("registry", sections::registry)
+        },
         telemetry: root.section("telemetry", telemetry::read),
         file: None,
         http,

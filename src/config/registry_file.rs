@@ -5,6 +5,7 @@ mod manual;
 mod opendsr;
 mod rules;
 mod transport;
+mod vendor;
 mod webhook;
 
 use std::{path::Path, time::Duration};
@@ -16,6 +17,7 @@ use super::{
     problems::{Problem, Problems},
     read_file,
     reader::{Entry, Section, Source},
+    sections::RegistryFile,
     values::Zero,
 };
 use crate::domain::{
@@ -32,16 +34,21 @@ use crate::domain::{
 const MAX_PROCESSORS: usize = MAX_TASKS as usize;
 
 /// Reads a file, and finds every mistake in it.
-pub fn read(path: &Path) -> Result<Registry, Problems> {
-    let name = path.display().to_string();
-    let text = read_file(path, &name)?;
-    read_text(&name, &text)
+pub fn read(file: &RegistryFile) -> Result<Registry, Problems> {
+    let name = file.path.display().to_string();
+    let text = read_file(&file.path, &name)?;
+    read_with(&name, &text, file.connectors.as_deref())
 }
 
-/// Reads a text; `name` is what problems call it.
+/// Reads a text that names no connectors but those that the program brings along; `name` is what problems call it.
 pub fn read_text(name: &str, text: &str) -> Result<Registry, Problems> {
+    read_with(name, text, None)
+}
+
+/// Reads a text; `connectors`: the folder of one's own.
+pub fn read_with(name: &str, text: &str, connectors: Option<&Path>) -> Result<Registry, Problems> {
     // The registry is stored and shared by all workers: nothing in it is resolved on the machine that reads it.
-    Source::new(name, Path::new(""), text, &|_| None).read(registry)
+    Source::new(name, Path::new(""), text, &|_| None).read(|root| registry(root, connectors))
 }
 
 /// What is known of every processor of the file, in its order, before any of them is read: what `after` and `sources`
@@ -57,7 +64,7 @@ struct Peeked {
     replaces: Option<ProcessorId>,
 }
 
-fn registry(root: &Section<'_>) -> Registry {
+fn registry(root: &Section<'_>, connectors: Option<&Path>) -> Registry {
     let list = root.get("processor");
     let entries = list.as_ref().and_then(Entry::list).unwrap_or_default();
     if entries.is_empty() {
@@ -84,7 +91,7 @@ fn registry(root: &Section<'_>) -> Registry {
             _ => format!("processor #{}: ", n + 1),
         };
         entry
-            .table_named(&prefix, |section| processor(section, &listed, n))
+            .table_named(&prefix, |section| processor(section, (&listed, connectors), n))
             .flatten()
     });
     let (processors, afters): (Vec<_>, Vec<_>) = read.unzip();
@@ -113,7 +120,11 @@ fn report_cycles(mut processors: Vec<Processor>, afters: &[Option<Entry<'_>>]) {
 }
 
 /// Reads one processor; it is `None` where it has no id. A broken value stands as its default, since it is reported.
-fn processor<'a>(section: &Section<'a>, listed: &Listed, n: usize) -> Option<(Processor, Option<Entry<'a>>)> {
+fn processor<'a>(
+    section: &Section<'a>,
+    (listed, connectors): (&Listed, Option<&Path>),
+    n: usize,
+) -> Option<(Processor, Option<Entry<'a>>)> {
     let id = id(section, listed, n);
     let name = section
         .get("name")
@@ -127,7 +138,7 @@ fn processor<'a>(section: &Section<'a>, listed: &Listed, n: usize) -> Option<(Pr
             .need("kind")
             .and_then(|e| e.word(&kinds()))
             .unwrap_or(ProcessorKind::Other),
-        transport: transport::read(section).unwrap_or(Transport::Kafka { topic: None }),
+        transport: transport::read(section, connectors).unwrap_or(Transport::Kafka { topic: None }),
         actions: section
             .need("actions")
             .and_then(|e| e.some_set(|e| e.word(ACTIONS)))
@@ -172,6 +183,7 @@ fn processor<'a>(section: &Section<'a>, listed: &Listed, n: usize) -> Option<(Pr
         id: id.clone().or_else(|| ProcessorId::new("unnamed").ok())?,
     };
     rules::read(section, &mut found, listed);
+    vendor::complete(section, &mut found, connectors);
     id.map(|_| (found, after))
 }
 
@@ -274,6 +286,9 @@ pub fn warnings(registry: &Registry) -> Vec<String> {
         }
         if let Transport::OpenDsr(transport) = &processor.transport {
             warnings.extend(opendsr::warnings(id, transport));
+        }
+        if let Transport::Vendor(transport) = &processor.transport {
+            warnings.extend(vendor::warnings(id, transport));
         }
         if processor.accept_pseudonymised {
             warnings.push(format!(

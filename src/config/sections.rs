@@ -57,10 +57,22 @@ pub struct Webhook {
 }
 
 /// Where the processors are registered.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct RegistryFile {
     /// The file.
     pub path: PathBuf,
+    /// The folder of connectors of one's own: `[connectors] path`.
+    pub connectors: Option<PathBuf>,
+}
+
+impl RegistryFile {
+    /// One that names no connectors but those that the program brings along.
+    pub fn at(path: impl Into<PathBuf>) -> Self {
+        Self {
+            path: path.into(),
+            connectors: None,
+        }
+    }
 }
 
 pub(super) fn vault(section: &Section<'_>) -> Vault {
@@ -131,5 +143,11 @@ pub(super) fn registry(section: &Section<'_>) -> RegistryFile {
     let path = section.get("path").and_then(|e| e.path());
     RegistryFile {
         path: path.unwrap_or_else(|| section.folder().join("processors.toml")),
+        connectors: None,
     }
+}
+
+/// The folder of connectors of one's own.
+pub(super) fn connectors(section: &Section<'_>) -> Option<PathBuf> {
+    section.get("path").and_then(|e| e.path())
 }

@@ -3,18 +3,19 @@
 mod bad_config;
 mod bad_registry;
 mod bad_sections;
+mod connectors;
 mod contract;
 mod environment;
 mod good;
 mod legal;
 mod legal_clocks;
-mod not_built;
 mod oidc;
 mod opendsr;
 mod regimes;
 mod rules;
 mod sources;
 mod tenant_policies;
+mod transports;
 mod webhooks;
 
 use std::{ffi::OsString, path::Path};

@@ -1,15 +1,18 @@
 //! The registered processors: what each holds, can do, and how it is asked.
 
+mod cycle;
 mod dialect;
 mod transport;
 
-use std::{collections::BTreeMap, time::Duration};
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+pub use self::cycle::cycle_in_after;
 pub use self::dialect::{Dialect, IdentityFormat, RequestState, Setting, SettingPlace, Shape, StatusCall};
 pub use self::transport::{
-    HttpAuth, HttpOptions, Manual, OpenDsr, OpenDsrDialect, SecretRef, Transport, Webhook,
+    HttpAuth, HttpOptions, Manual, OpenDsr, OpenDsrDialect, SecretRef, SettingValue, Transport, Vendor,
+    Webhook,
 };
 use super::{
     calendar::Period,
@@ -237,7 +240,8 @@ impl Processor {
         match (&self.transport, self.rate) {
             // The relay sends again whatever nobody has confirmed, which is no harm where the same twice is none.
             (Transport::Kafka { .. }, None) if self.idempotent => Lane::Relayed,
-            (Transport::Kafka { .. }, _) | (Transport::Webhook(_) | Transport::OpenDsr(_), _) => Lane::Queued,
+            (Transport::Kafka { .. }, _)
+            | (Transport::Webhook(_) | Transport::OpenDsr(_) | Transport::Vendor(_), _) => Lane::Queued,
             (Transport::Manual(_), _) => Lane::Claimed,
         }
     }
@@ -246,7 +250,10 @@ impl Processor {
     pub const fn manual(&self) -> Option<&Manual> {
         match &self.transport {
             Transport::Manual(manual) => Some(manual),
-            Transport::Kafka { .. } | Transport::Webhook(_) | Transport::OpenDsr(_) => None,
+            Transport::Kafka { .. }
+            | Transport::Webhook(_)
+            | Transport::OpenDsr(_)
+            | Transport::Vendor(_) => None,
         }
     }
 
@@ -258,9 +265,9 @@ impl Processor {
     /// How long a call to it may take in all; nothing where it is not called.
     pub const fn call_timeout(&self) -> Duration {
         match &self.transport {
-            Transport::Webhook(Webhook { timeout, .. }) | Transport::OpenDsr(OpenDsr { timeout, .. }) => {
-                *timeout
-            }
+            Transport::Webhook(Webhook { timeout, .. })
+            | Transport::OpenDsr(OpenDsr { timeout, .. })
+            | Transport::Vendor(Vendor { timeout, .. }) => *timeout,
             Transport::Kafka { .. } | Transport::Manual(_) => Duration::ZERO,
         }
     }
@@ -272,9 +279,9 @@ impl Processor {
         const MARGIN: Duration = Duration::from_secs(5);
         match &self.transport {
             Transport::Kafka { .. } => self.ack_timeout,
-            Transport::Webhook(Webhook { timeout, .. }) | Transport::OpenDsr(OpenDsr { timeout, .. }) => {
-                lease.max(*timeout + MARGIN)
-            }
+            Transport::Webhook(Webhook { timeout, .. })
+            | Transport::OpenDsr(OpenDsr { timeout, .. })
+            | Transport::Vendor(Vendor { timeout, .. }) => lease.max(*timeout + MARGIN),
             Transport::Manual(Manual { due, .. }) => due.unwrap_or(self.ack_timeout),
         }
     }
@@ -284,7 +291,9 @@ impl Processor {
         match &self.transport {
             Transport::Kafka { topic: Some(topic) } => Some(topic.clone()),
             Transport::Kafka { topic: None } => Some(format!("{prefix}{}", self.id)),
-            Transport::Webhook(_) | Transport::OpenDsr(_) | Transport::Manual(_) => None,
+            Transport::Webhook(_) | Transport::OpenDsr(_) | Transport::Vendor(_) | Transport::Manual(_) => {
+                None
+            }
         }
     }
 }
@@ -361,36 +370,4 @@ impl Default for Retry {
             attempts: 10,
         }
     }
-}
-
-/// Processors that wait for each other in a circle, if there are any.
-pub fn cycle_in_after(processors: &[Processor]) -> Option<Vec<ProcessorId>> {
-    let by_id: BTreeMap<&ProcessorId, &Processor> = processors.iter().map(|p| (&p.id, p)).collect();
-    let mut finished = std::collections::BTreeSet::new();
-    for start in by_id.keys() {
-        if let Some(cycle) = walk(start, &by_id, &mut Vec::new(), &mut finished) {
-            return Some(cycle);
-        }
-    }
-    None
-}
-
-fn walk<'a>(
-    id: &'a ProcessorId,
-    by_id: &BTreeMap<&'a ProcessorId, &'a Processor>,
-    path: &mut Vec<&'a ProcessorId>,
-    finished: &mut std::collections::BTreeSet<&'a ProcessorId>,
-) -> Option<Vec<ProcessorId>> {
-    if let Some(start) = path.iter().position(|p| *p == id) {
-        return Some(path[start..].iter().map(|p| (*p).clone()).collect());
-    }
-    if !finished.insert(id) {
-        return None;
-    }
-    path.push(id);
-    let found = by_id
-        .get(id)
-        .and_then(|p| p.after.iter().find_map(|next| walk(next, by_id, path, finished)));
-    path.pop();
-    found
 }

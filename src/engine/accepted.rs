@@ -75,6 +75,7 @@ impl Engine {
             Transport::OpenDsr(opendsr) => {
                 (opendsr.dialect.data().status == StatusCall::ByOurId).then_some(opendsr.poll)
             }
+            Transport::Vendor(vendor) => vendor.poll,
             Transport::Kafka { .. } | Transport::Webhook(_) | Transport::Manual(_) => None,
         }
     }

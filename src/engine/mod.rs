@@ -36,6 +36,7 @@ pub mod lanes;
 pub mod lists;
 pub mod manual;
 pub mod masking;
+pub mod notes;
 pub mod operations;
 pub mod outcomes;
 mod policy;

@@ -52,7 +52,6 @@ mod unreadable;
 use std::{
     fmt, io,
     net::{SocketAddr, TcpListener},
-    path::PathBuf,
     pin::Pin,
     sync::Arc,
     time::Duration,
@@ -78,7 +77,7 @@ pub use self::{
     sources::HttpSource,
 };
 use crate::{
-    config::{Auth, Http, Tls},
+    config::{Auth, Http, RegistryFile, Tls},
     domain::time::At,
     engine::{Engine, dead_letters::redriving::Republish, effects::Effects},
     telemetry::readiness::Readiness,
@@ -99,7 +98,7 @@ pub struct State {
     tasks_prefix: String,
     signer: Option<Arc<Signer>>,
     controller: Option<Arc<Controller>>,
-    registry_file: Option<PathBuf>,
+    registry_file: Option<RegistryFile>,
     republish: Option<Arc<dyn Republish>>,
     sources: Vec<Arc<HttpSource>>,
 }
@@ -145,7 +144,7 @@ impl State {
 
     /// With the registry file of this worker, which people compare with the active revision.
     #[must_use]
-    pub fn comparing(mut self, registry_file: PathBuf) -> Self {
+    pub fn comparing(mut self, registry_file: RegistryFile) -> Self {
         self.registry_file = Some(registry_file);
         self
     }
@@ -202,7 +201,7 @@ struct Api {
     /// What believes callbacks of OpenDSR.
     controller: Option<Arc<Controller>>,
     /// The registry file of this worker.
-    registry_file: Option<PathBuf>,
+    registry_file: Option<RegistryFile>,
     /// What publishes messages again that could not be taken in.
     republish: Option<Arc<dyn Republish>>,
     /// Where others reach this listener, without a slash at its end.

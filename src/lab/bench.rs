@@ -38,6 +38,7 @@ use crate::{
     lacuna bench --kafka localhost:9092 --postgres postgres://me@localhost/bench --floor\n  \
     lacuna bench --config lacuna.toml --rate 2500 --requests 100000 --json\n  \
     lacuna bench --transport webhook --processors 20 --dead 6 --rate 100 --requests 10000\n  \
+    lacuna bench --transport vendor --processors 1 --requests 50000\n  \
     lacuna bench --scenario deferred --parked 1000000 --due 200000\n\n\
     Beside --embedded it makes topics and a schema of its own on the broker and the store, runs a worker of its own on \
     them, and removes all of it in the end.")]

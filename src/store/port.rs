@@ -20,6 +20,7 @@ use super::{
     ledger::{LedgerStore, LedgerTransaction},
     lists::{ListStore, ListTransaction, ViewStore},
     manual::{ManualStore, ManualTransaction},
+    notes::NoteStore,
     outbox::OutboxStore,
     outcomes::OutcomeStore,
     polls::PollStore,
@@ -59,6 +60,7 @@ pub trait Store:
     + PositionStore
     + OutboxStore
     + ManualStore
+    + NoteStore
     + OutcomeStore
     + PollStore
     + StatusCallbackStore

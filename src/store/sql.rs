@@ -20,6 +20,7 @@ mod ledger;
 mod lists;
 mod manual;
 mod merged;
+mod notes;
 mod outbox;
 mod outcomes;
 mod polls;

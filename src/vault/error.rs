@@ -19,6 +19,8 @@ pub enum Sealed {
     CapsuleKey,
     /// What a restore replay would need.
     Capsule,
+    /// What a connector has to remember of a task.
+    Note,
 }
 
 impl Sealed {
@@ -31,6 +33,7 @@ impl Sealed {
             Self::DeadLetter => "dead letter",
             Self::CapsuleKey => "capsule key",
             Self::Capsule => "capsule",
+            Self::Note => "note",
         }
     }
 }
@@ -44,6 +47,7 @@ impl fmt::Display for Sealed {
             Self::DeadLetter => "sealed dead letter",
             Self::CapsuleKey => "wrapped capsule key",
             Self::Capsule => "sealed capsule",
+            Self::Note => "sealed note",
         })
     }
 }

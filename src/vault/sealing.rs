@@ -9,7 +9,7 @@ use super::{
 };
 use crate::domain::{
     fact::CapsuleEpoch,
-    ids::{RequestId, Tenant},
+    ids::{RequestId, TaskId, Tenant},
 };
 
 impl Vault {
@@ -37,6 +37,30 @@ impl Vault {
     ) -> Result<Vec<u8>, VaultError> {
         let data_key = self.data_key(request, wrapped_key)?;
         Ok(Cipher::new(&data_key).seal(subject_of(tenant, request), plaintext))
+    }
+
+    /// Seals what a connector has to remember of a task, under the key of its request.
+    pub fn seal_note(
+        &self,
+        request: RequestId,
+        task: TaskId,
+        wrapped_key: &[u8],
+        plaintext: &[u8],
+    ) -> Result<Vec<u8>, VaultError> {
+        let data_key = self.data_key(request, wrapped_key)?;
+        Ok(Cipher::new(&data_key).seal(note_of(request, task), plaintext))
+    }
+
+    /// Opens it.
+    pub fn open_note(
+        &self,
+        request: RequestId,
+        task: TaskId,
+        wrapped_key: &[u8],
+        sealed: &[u8],
+    ) -> Result<Zeroizing<Vec<u8>>, VaultError> {
+        let data_key = self.data_key(request, wrapped_key)?;
+        Cipher::new(&data_key).open(Sealed::Note, note_of(request, task), sealed)
     }
 
     /// Whether this keyring wrapped the key of a request.
@@ -160,6 +184,12 @@ fn subject_of(tenant: &Tenant, request: RequestId) -> Belonging {
     Belonging::new(Sealed::Subject)
         .text(tenant.as_str())
         .fixed(request.0.as_bytes())
+}
+
+fn note_of(request: RequestId, task: TaskId) -> Belonging {
+    Belonging::new(Sealed::Note)
+        .fixed(request.0.as_bytes())
+        .fixed(task.0.as_bytes())
 }
 
 fn capsule_key_of(epoch: &CapsuleEpoch) -> Belonging {

@@ -217,6 +217,7 @@ impl<'a> TransportView<'a> {
             Transport::Kafka { .. } => {}
             Transport::Webhook(webhook) => view.url = Some(bare(&webhook.url)),
             Transport::OpenDsr(opendsr) => view.url = Some(bare(&opendsr.url)),
+            Transport::Vendor(vendor) => view.url = vendor.url.as_deref().map(bare),
             Transport::Manual(manual) => view.assignee = Some(&manual.assignee),
         }
         view

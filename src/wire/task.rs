@@ -11,6 +11,7 @@ use super::opening::IdentityFields;
 use crate::domain::{
     identity::Identity,
     ids::{Label, ProcessorId, RequestId, TaskId, Tenant},
+    registry::Processor,
     time::At,
     words::{Action, Reason},
 };
@@ -67,6 +68,16 @@ pub struct TaskScope<'a> {
     pub purposes: Cow<'a, [Label]>,
     /// Categories of data; always listed where a processor's share is split.
     pub categories: Cow<'a, [Label]>,
+}
+
+impl TaskScope<'_> {
+    /// Whether it is about all that its processor holds. What it leaves out may have to be kept.
+    pub fn is_whole(&self, processor: &Processor) -> bool {
+        let covers = |asked: &[Label], held: &[Label]| {
+            asked.is_empty() || (!held.is_empty() && held.iter().all(|label| asked.contains(label)))
+        };
+        covers(&self.categories, &processor.categories) && covers(&self.purposes, &processor.purposes)
+    }
 }
 
 /// Where and with what to answer a task.

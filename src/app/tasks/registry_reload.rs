@@ -119,7 +119,7 @@ async fn measure_dead_letters(engine: &Engine) {
 
 /// A local file that differs from the active revision is not taken over by itself: it only shows.
 fn compare_file(engine: &Engine, config: &Config) {
-    let differs = match (registry_file::read(&config.registry.path), engine.active()) {
+    let differs = match (registry_file::read(&config.registry), engine.active()) {
         (Ok(file), Ok(active)) => file != active.registry,
         (Err(problems), _) => {
             tracing::error!(%problems, "the registry file is not valid: the active revision stays");
@@ -143,7 +143,7 @@ fn compare_file(engine: &Engine, config: &Config) {
 /// out, changes nothing, loudly: it is checked for all that `lacuna check --connect` checks of it.
 async fn reload(engine: &Engine, config: &Config, cluster: &Cluster) {
     // A file that is not valid is spoken of below.
-    if let Ok(registry) = registry_file::read(&config.registry.path) {
+    if let Ok(registry) = registry_file::read(&config.registry) {
         match activate(engine, config, cluster, &registry).await {
             Ok(Applied::Activated(revision)) => tracing::info!(revision, "the registry file is active now"),
             Ok(Applied::Unchanged(revision)) => {

@@ -67,6 +67,10 @@ pub(super) fn run(args: &Args) -> Result<Exit, Failure> {
             args.id
         ))),
         Transport::OpenDsr(opendsr) => block_on(try_opendsr(&mut out, &config, (processor, opendsr))),
+        Transport::Vendor(_) => Err(Failure::Usage(format!(
+            "{0} is called as its connector says: `lacuna connectors test {0} --dry-run` shows its calls",
+            args.id
+        ))),
         Transport::Kafka { .. } | Transport::Manual(_) => Err(Failure::Usage(format!(
             "{} is reached by {}, which this command does not try: it tries what is called over HTTP",
             args.id,

@@ -112,7 +112,7 @@ fn load(arg: &ConfigArg, file: Option<PathBuf>) -> Result<Config, Failure> {
 }
 
 fn read_file(config: &Config) -> Result<Registry, Failure> {
-    let registry = registry_file::read(&config.registry.path)?;
+    let registry = registry_file::read(&config.registry)?;
     config.check_registry(&registry)?;
     Ok(registry)
 }

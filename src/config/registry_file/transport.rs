@@ -1,11 +1,10 @@
 //! How a processor is asked.
 
-use super::{manual::manual, opendsr, webhook::webhook};
+use std::path::Path;
+
+use super::{manual::manual, opendsr, vendor, webhook::webhook};
 use crate::{
-    config::{
-        kafka, not_built,
-        reader::{Entry, Section},
-    },
+    config::{kafka, reader::Section},
     domain::registry::Transport,
 };
 
@@ -28,7 +27,7 @@ const KINDS: &[(&str, Kind)] = &[
 ];
 
 /// Reads the transport. Where there is none, a problem says why.
-pub(super) fn read(processor: &Section<'_>) -> Option<Transport> {
+pub(super) fn read(processor: &Section<'_>, connectors: Option<&Path>) -> Option<Transport> {
     let entry = processor.need("transport")?;
     let before = entry.source.count();
     let found = entry.table(|section| {
@@ -37,7 +36,7 @@ pub(super) fn read(processor: &Section<'_>) -> Option<Transport> {
             section.take_any();
             return None;
         };
-        of_kind(kind, (section, &entry), processor)
+        of_kind(kind, section, processor, connectors)
     });
     let found = found.flatten();
     if found.is_none() && entry.source.count() == before {
@@ -49,24 +48,17 @@ pub(super) fn read(processor: &Section<'_>) -> Option<Transport> {
 
 fn of_kind(
     kind: Kind,
-    (section, entry): (&Section<'_>, &Entry<'_>),
+    section: &Section<'_>,
     processor: &Section<'_>,
+    connectors: Option<&Path>,
 ) -> Option<Transport> {
     match kind {
-        Kind::Kafka => {
-            return Some(Transport::Kafka {
-                topic: section.get("topic").and_then(|e| kafka::topic(&e)),
-            });
-        }
-        Kind::Webhook => return webhook(section).map(Transport::Webhook),
-        Kind::OpenDsr => return opendsr::read(section, processor).map(Transport::OpenDsr),
-        Kind::Vendor => {
-            section.need("connector").and_then(|e| e.line_of_text());
-            // The other keys are the connector's settings, which only the connector knows.
-            section.take_any();
-            not_built::refuse(entry, "transport.vendor");
-        }
-        Kind::Manual => return manual(section).map(Transport::Manual),
+        Kind::Kafka => Some(Transport::Kafka {
+            topic: section.get("topic").and_then(|e| kafka::topic(&e)),
+        }),
+        Kind::Webhook => webhook(section).map(Transport::Webhook),
+        Kind::OpenDsr => opendsr::read(section, processor).map(Transport::OpenDsr),
+        Kind::Vendor => vendor::read(section, connectors).map(Transport::Vendor),
+        Kind::Manual => manual(section).map(Transport::Manual),
     }
-    None
 }

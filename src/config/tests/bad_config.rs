@@ -56,7 +56,7 @@ fn unknown_keys() {
         ),
         (
             "[smtp]",
-            "1: smtp: unknown key; known here: auth, dispatch, http, kafka, opendsr, policy, region, registry, shutdown_timeout, source, store, telemetry, tenant_default, tenants, vault, webhook",
+            "1: smtp: unknown key; known here: auth, connectors, dispatch, http, kafka, opendsr, policy, region, registry, shutdown_timeout, source, store, telemetry, tenant_default, tenants, vault, webhook",
         ),
         ("[stroe]", "1: stroe: unknown key; did you mean \"store\"?"),
         (

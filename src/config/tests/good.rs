@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, fs, time::Duration};
 
 use super::*;
 use crate::{
-    config::{Approval, Brokers, Keyring, OverLimit, Problem, Secret, StoreUrl, registry_file},
+    config::{Approval, Brokers, Keyring, OverLimit, Problem, RegistryFile, Secret, StoreUrl, registry_file},
     domain::calendar::Period,
 };
 
@@ -257,7 +257,7 @@ fn a_file_is_read_from_its_own_folder() {
         )]
     );
     assert_eq!(
-        lines(registry_file::read(&missing)),
+        lines(registry_file::read(&RegistryFile::at(&missing))),
         [format!("{name}: cannot be read: there is no such file")]
     );
 }

@@ -24,6 +24,8 @@ pub enum Transport {
     /// As a processor of OpenDSR.
     #[serde(rename = "opendsr")]
     OpenDsr(OpenDsr),
+    /// By calls that a connector describes.
+    Vendor(Vendor),
     /// By a person.
     Manual(Manual),
 }
@@ -90,6 +92,37 @@ pub enum OpenDsrDialect {
     Singular,
     /// Branch.
     Branch,
+}
+
+/// A vendor that is called as a connector says.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Vendor {
+    /// The connector.
+    pub connector: String,
+    /// What it has to know of the account there, by name.
+    #[serde(default)]
+    pub settings: Vec<(String, SettingValue)>,
+    /// Where all of its calls go instead of to the vendor: a proxy of one's own, an imitation.
+    #[serde(default)]
+    pub url: Option<String>,
+    /// How often it is asked how a job stands; `None`: never.
+    #[serde(default)]
+    pub poll: Option<Duration>,
+    /// How long all calls for a task may take together.
+    pub timeout: Duration,
+    /// What every call over HTTP has.
+    #[serde(default)]
+    pub http: HttpOptions,
+}
+
+/// The value of a setting.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum SettingValue {
+    /// It may be shown.
+    Plain(String),
+    /// It is never shown.
+    Secret(SecretRef),
 }
 
 /// Work that a person does.
@@ -198,6 +231,8 @@ impl Transport {
             Self::Kafka { .. } | Self::Manual(_) => None,
             Self::Webhook(webhook) => Some(&webhook.url),
             Self::OpenDsr(opendsr) => Some(&opendsr.url),
+            // Where it lies is the connector's to say, unless the registry sends it elsewhere.
+            Self::Vendor(vendor) => vendor.url.as_deref(),
         }
     }
 
@@ -207,6 +242,7 @@ impl Transport {
             Self::Kafka { .. } => "kafka",
             Self::Webhook(_) => "webhook",
             Self::OpenDsr(_) => "opendsr",
+            Self::Vendor(_) => "vendor",
             Self::Manual(_) => "manual",
         }
     }

@@ -12,7 +12,7 @@ use std::{
 use super::{
     BenchError,
     process::Process,
-    workspace::{Workspace, source_of, write_private},
+    workspace::{Workspace, source_of, write_connector, write_private},
 };
 use crate::{
     app::{self, Roles, Running},
@@ -79,8 +79,9 @@ impl Deployment {
     pub(super) async fn embedded(registry: &str, upstream: bool) -> Result<Self, BenchError> {
         let folder = Folder::create("bench")?;
         write_private(&folder.path().join("processors.toml"), registry)?;
+        write_connector(folder.path())?;
         let text = "[kafka]\nbootstrap_servers = \"embedded\"\n[store]\nurl = \"sqlite:lacuna.db\"\n\
-                    [http]\nlisten = \"127.0.0.1:0\"\n";
+                    [http]\nlisten = \"127.0.0.1:0\"\n[connectors]\npath = \"connectors\"\n";
         let source = if upstream {
             source_of("upstream")
         } else {

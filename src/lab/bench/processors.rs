@@ -13,7 +13,12 @@ pub enum Asked {
     Kafka,
     /// By webhooks, all of them on one receiver in this process.
     Webhook,
+    /// As vendors that take fifty people in one call, imitated by a receiver in this process.
+    Vendor,
 }
+
+/// The connector of those vendors.
+pub(super) const CONNECTOR: &str = include_str!("vendor.toml");
 
 /// Who answers in a benchmark.
 pub(super) enum Answering {
@@ -26,10 +31,15 @@ pub(super) enum Answering {
 /// The registry, and who listens where processors are called.
 pub(super) async fn set_up(args: &Args) -> Result<(Option<Receiver>, String), BenchError> {
     match args.transport {
-        Asked::Kafka if args.dead > 0 || args.tls.is_some() => {
+        Asked::Kafka | Asked::Vendor if args.dead > 0 || args.tls.is_some() => {
             Err(BenchError::Usage("--dead and --tls go with --transport webhook"))
         }
         Asked::Kafka => Ok((None, on_topics(args.processors))),
+        Asked::Vendor => {
+            let receiver = Receiver::start(None).await?;
+            let registry = as_vendors(args.processors, &receiver);
+            Ok((Some(receiver), registry))
+        }
         Asked::Webhook if args.dead >= args.processors => {
             Err(BenchError::Usage("--dead: at least one processor has to be well"))
         }
@@ -64,6 +74,15 @@ fn on_webhooks(processors: u32, dead: u32, receiver: &Receiver, ca: Option<PathB
         format!("{{ type = \"webhook\", url = {url:?}, secret = {SECRET:?}, timeout = \"5s\"{ca} }}")
     };
     registry(processors, transport, "concurrency = 32\n")
+}
+
+/// So many vendors that are called in batches.
+fn as_vendors(processors: u32, receiver: &Receiver) -> String {
+    let transport = |n: u32| {
+        let url = receiver.vendor_url(&processor_id(n));
+        format!("{{ type = \"vendor\", connector = \"bench\", url = {url:?} }}")
+    };
+    registry(processors, transport, "")
 }
 
 /// The processors that read these topics.

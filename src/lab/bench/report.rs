@@ -134,16 +134,24 @@ fn print_deliveries(out: &mut Out, figures: &Figures) -> Result<(), Failure> {
     let Some(all) = &figures.deliveries else {
         return Ok(());
     };
-    let latency = |share| millis(all.latency.percentile(share));
+    // A vendor is not told when a command was published.
+    let latency = if all.latency.count() == 0 {
+        String::new()
+    } else {
+        let latency = |share| millis(all.latency.percentile(share));
+        format!(
+            "; from the command p50 {:.0} ms, p90 {:.0} ms, p99 {:.0} ms",
+            latency(0.5),
+            latency(0.9),
+            latency(0.99)
+        )
+    };
     let cpu = |part| per_thousand(part, all.count).map_or("not measured".to_owned(), |s| format!("{s:.4}"));
     out.line(format_args!(
-        "  deliveries       {} to {} processors that are well: {:.0}/s; from the command p50 {:.0} ms, p90 {:.0} ms, p99 {:.0} ms",
+        "  deliveries       {} to {} processors that are well: {:.0}/s{latency}",
         all.count,
         figures.well,
         all.count as f64 / all.elapsed.as_secs_f64(),
-        latency(0.5),
-        latency(0.9),
-        latency(0.99)
     ))?;
     out.line(format_args!(
         "                   CPU seconds per 1,000: worker {}, database {}",

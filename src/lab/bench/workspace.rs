@@ -4,7 +4,7 @@ use std::{fmt::Write, fs, path::Path, sync::Arc};
 
 use sqlx::{AssertSqlSafe, Connection, PgConnection};
 
-use super::BenchError;
+use super::{BenchError, processors::CONNECTOR};
 use crate::{
     app::{self, topics},
     clock::Clock,
@@ -63,13 +63,14 @@ impl Workspace {
         };
         let (url, schema) = store_of_our_own(base, &tag).await?;
         write_private(&folder.path().join("processors.toml"), registry)?;
+        write_connector(folder.path())?;
         let mut text = configuration(base, &cluster, &url, &tag);
         if upstream {
             text.push_str(&source_of(&format!("{tag}.upstream")));
         }
         write_private(&folder.path().join("lacuna.toml"), &text)?;
         let config = Config::load(&folder.path().join("lacuna.toml")).map_err(BenchError::Config)?;
-        let registry = registry_file::read(&config.registry.path).map_err(BenchError::Config)?;
+        let registry = registry_file::read(&config.registry).map_err(BenchError::Config)?;
         let mut needed = topics::needed(&config.kafka.topics, &registry);
         needed.extend(upstreams_of(&config, &needed));
         // The broker's own default for how often a topic is kept.
@@ -175,7 +176,7 @@ fn configuration(base: &Config, cluster: &Cluster, url: &str, tag: &str) -> Stri
     }
     writeln!(
         text,
-        "[store]\nurl = {}\n[http]\nlisten = \"127.0.0.1:0\"\n[dispatch]\nmax_in_flight = {}",
+        "[store]\nurl = {}\n[http]\nlisten = \"127.0.0.1:0\"\n[connectors]\npath = \"connectors\"\n[dispatch]\nmax_in_flight = {}",
         quoted(url),
         base.dispatch.max_in_flight
     )
@@ -206,6 +207,13 @@ pub(super) fn source_of(topic: &str) -> String {
          \"identity.email\" = \"/subject/identities/0/value\", \"identity.customer_id\" = \"/subject/identities/1/value\", \
          \"anchor.account_closed_at\" = \"/anchors/account_closed_at\", \"metadata.ticket\" = \"/metadata/ticket\" }}\n"
     )
+}
+
+/// Writes the connector of the vendors that are measured.
+pub(super) fn write_connector(folder: &Path) -> std::io::Result<()> {
+    let folder = folder.join("connectors");
+    fs::create_dir(&folder)?;
+    write_private(&folder.join("bench.toml"), CONNECTOR)
 }
 
 /// Writes a file that nobody else may read.

@@ -128,6 +128,12 @@ struct Task {
     data_before: At,
 }
 
+/// A call of a vendor that takes many people in one.
+#[derive(Deserialize)]
+struct People {
+    ids: Vec<serde::de::IgnoredAny>,
+}
+
 /// Listens for all processors, until it is dropped.
 #[derive(Debug)]
 pub struct Receiver {
@@ -170,6 +176,11 @@ impl Receiver {
         })
     }
 
+    /// Where a vendor listens that takes many people in one call.
+    pub fn vendor_url(&self, processor: &str) -> String {
+        format!("http://{}/vendor/{processor}", self.address)
+    }
+
     /// Where a processor listens.
     pub fn url(&self, processor: &str, dead: Option<Dead>) -> String {
         let scheme = if self.with_tls { "https" } else { "http" };
@@ -208,6 +219,16 @@ async fn answer(
             };
             received.take(&task, Clock::System.now());
             erased()
+        }
+        "vendor" => {
+            let Ok(people) = serde_json::from_slice::<People>(&body) else {
+                return StatusCode::BAD_REQUEST.into_response();
+            };
+            let count = people.ids.len();
+            received.deliveries.fetch_add(count as u64, Ordering::Relaxed);
+            let people = vec![r#"{"outcome":"erased"}"#; count].join(",");
+            let body = format!("{{\"people\":[{people}]}}");
+            ([(header::CONTENT_TYPE, "application/json")], body).into_response()
         }
         "breaks" if received.is_revived.load(Ordering::Relaxed) => {
             received.take_late();

@@ -108,7 +108,7 @@ async fn delete_states(on: &mut impl Session, rows: &[PurgedRow]) -> Result<(), 
 
 async fn delete_rows(on: &mut impl Session, rows: &[PurgedRow]) -> Result<(), StoreError> {
     /// Tables, and the column that names the request.
-    const EACH: [(&str, &str); 11] = [
+    const EACH: [(&str, &str); 12] = [
         ("agenda", "request_id"),
         ("deferred", "request_id"),
         ("asked_wave", "request_id"),
@@ -116,6 +116,7 @@ async fn delete_rows(on: &mut impl Session, rows: &[PurgedRow]) -> Result<(), St
         ("queued", "request_id"),
         ("manual", "request_id"),
         ("poll", "request_id"),
+        ("note", "request_id"),
         ("status_callback", "request_id"),
         ("merged", "leader"),
         ("capsule", "request_id"),

@@ -17,7 +17,7 @@ use crate::{
     clock::Clock,
     domain::{
         ack::{Ack, Answer, Evidence},
-        ids::{Label, ProcessorId, RequestId, TaskId},
+        ids::{ProcessorId, RequestId, TaskId},
         registry::{OpenDsr, Processor, RequestState, Transport},
         words::Action,
     },
@@ -28,12 +28,9 @@ use crate::{
         local::Unusable,
         sender::{Failed, Reply, Sender},
     },
-    wire::{
-        opendsr::{
-            Heard, Outgoing, WrongAnswer, read_callback, read_created, read_status, requests_url, says_busy,
-            says_known, status_url, subject_request_id, write_request,
-        },
-        task::TaskScope,
+    wire::opendsr::{
+        Heard, Outgoing, WrongAnswer, read_callback, read_created, read_status, requests_url, says_busy,
+        says_known, status_url, subject_request_id, write_request,
     },
 };
 
@@ -116,7 +113,7 @@ impl Controller {
             Action::Verify => return unsupported(task, "OpenDSR has no question whether the data is gone"),
         }
         let message = task.message("", None);
-        if !is_whole(processor, &message.scope) {
+        if !message.scope.is_whole(processor) {
             return unsupported(
                 task,
                 "OpenDSR has no word for a part of the data: all of it would be erased",
@@ -307,14 +304,6 @@ impl Sender for Controller {
             _ => Reply::Unauthorised("it does not speak OpenDSR any more".into()),
         }
     }
-}
-
-/// Whether a task is about all that its processor holds. What is left out may have to be kept.
-fn is_whole(processor: &Processor, scope: &TaskScope<'_>) -> bool {
-    let covers = |asked: &[Label], held: &[Label]| {
-        asked.is_empty() || (!held.is_empty() && held.iter().all(|label| asked.contains(label)))
-    };
-    covers(&scope.categories, &processor.categories) && covers(&scope.purposes, &processor.purposes)
 }
 
 fn failed(why: impl Into<Cow<'static, str>>, after: Option<Duration>, counts: bool) -> Reply {

@@ -2,21 +2,26 @@
 
 use super::{duration, quoted};
 use crate::domain::registry::{
-    HttpAuth, HttpOptions, Manual, OpenDsr, OpenDsrDialect, SecretRef, Transport, Webhook,
+    HttpAuth, HttpOptions, Manual, OpenDsr, OpenDsrDialect, SecretRef, SettingValue, Transport, Vendor,
+    Webhook,
 };
 
+/// Keys with their values.
+type Keys<'a> = Vec<(&'a str, String)>;
+
 pub(super) fn transport_of(transport: &Transport) -> String {
-    let mut keys = vec![("type", quoted(transport.kind()))];
+    let mut keys: Keys<'_> = vec![("type", quoted(transport.kind()))];
     match transport {
         Transport::Kafka { topic } => keys.extend(topic.as_ref().map(|topic| ("topic", quoted(topic)))),
         Transport::Webhook(webhook) => webhook_of(webhook, &mut keys),
         Transport::OpenDsr(opendsr) => opendsr_of(opendsr, &mut keys),
+        Transport::Vendor(vendor) => vendor_of(vendor, &mut keys),
         Transport::Manual(manual) => manual_of(manual, &mut keys),
     }
     table(&keys)
 }
 
-fn webhook_of(webhook: &Webhook, keys: &mut Vec<(&'static str, String)>) {
+fn webhook_of(webhook: &Webhook, keys: &mut Keys<'_>) {
     let Webhook {
         url,
         secrets,
@@ -35,7 +40,7 @@ fn webhook_of(webhook: &Webhook, keys: &mut Vec<(&'static str, String)>) {
     http_of(http, keys);
 }
 
-fn opendsr_of(opendsr: &OpenDsr, keys: &mut Vec<(&'static str, String)>) {
+fn opendsr_of(opendsr: &OpenDsr, keys: &mut Keys<'_>) {
     let OpenDsr {
         url,
         dialect,
@@ -72,7 +77,30 @@ fn opendsr_of(opendsr: &OpenDsr, keys: &mut Vec<(&'static str, String)>) {
     http_of(http, keys);
 }
 
-fn manual_of(manual: &Manual, keys: &mut Vec<(&'static str, String)>) {
+fn vendor_of<'a>(vendor: &'a Vendor, keys: &mut Keys<'a>) {
+    let Vendor {
+        connector,
+        settings,
+        url,
+        poll,
+        timeout,
+        http,
+    } = vendor;
+    keys.push(("connector", quoted(connector)));
+    for (name, value) in settings {
+        let shown = match value {
+            SettingValue::Plain(text) => text,
+            SettingValue::Secret(secret) => secret.shown(),
+        };
+        keys.push((name, quoted(shown)));
+    }
+    keys.extend(url.as_ref().map(|url| ("url", quoted(url))));
+    keys.extend(poll.map(|poll| ("poll", duration(poll))));
+    keys.push(("timeout", duration(*timeout)));
+    http_of(http, keys);
+}
+
+fn manual_of(manual: &Manual, keys: &mut Keys<'_>) {
     let Manual {
         assignee,
         instructions,
@@ -85,7 +113,7 @@ fn manual_of(manual: &Manual, keys: &mut Vec<(&'static str, String)>) {
     keys.push(("confirm_by_two", confirm_by_two.to_string()));
 }
 
-fn http_of(http: &HttpOptions, keys: &mut Vec<(&'static str, String)>) {
+fn http_of(http: &HttpOptions, keys: &mut Keys<'_>) {
     let HttpOptions {
         headers,
         ca,
@@ -129,7 +157,7 @@ fn auth_of(auth: &HttpAuth) -> Option<String> {
     Some(table(&keys))
 }
 
-fn table(keys: &[(&'static str, String)]) -> String {
+fn table(keys: &[(&str, String)]) -> String {
     let keys: Vec<String> = keys
         .iter()
         .map(|(key, value)| format!("{key} = {value}"))

@@ -2,6 +2,7 @@
 
 mod ceasing;
 mod completing;
+mod connecting;
 mod deferring;
 mod doctoring;
 pub mod embedded;

@@ -17,13 +17,14 @@ pub mod kafka;
 mod lanes;
 mod lost_log;
 mod opendsr;
-mod pages;
+pub mod pages;
 mod schema_registry;
 mod source_calls;
 mod sources;
 mod sources_page;
 pub mod standby;
 mod traces;
+mod vendor;
 mod webhook;
 mod workers;
 

@@ -9,7 +9,7 @@ use super::kafka::{Publisher, Statuses};
 use crate::support::{Deployment, Program, StoreKind, free_port, repository, service, wait_for};
 
 /// A block of this language in a page, counted from 0.
-pub(super) fn block(page: &str, language: &str, n: usize) -> String {
+pub fn block(page: &str, language: &str, n: usize) -> String {
     let text = std::fs::read_to_string(repository(page)).unwrap();
     let start = format!("```{language}\n");
     let (from, _) = text

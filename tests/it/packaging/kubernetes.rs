@@ -246,6 +246,7 @@ fn users_of_strimzi_have_the_rights_that_are_printed() {
 #[test]
 fn topics_of_strimzi_are_those_that_are_created() {
     let registry = repository("docker/processors.toml");
+    let registry = lacuna::config::RegistryFile::at(registry);
     let registry = lacuna::config::registry_file::read(&registry).unwrap();
     let wanted: BTreeSet<(String, i64, bool)> = needed(&Config::default().kafka.topics, &registry)
         .into_iter()

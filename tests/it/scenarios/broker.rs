@@ -68,7 +68,7 @@ impl Broker {
         move_to(&mut config, store);
         let lacuna::config::Keyring::File(keyring) = &config.vault.keyring;
         Keyring::init(keyring, start).unwrap();
-        let registry = registry_file::read(&config.registry.path).unwrap();
+        let registry = registry_file::read(&config.registry).unwrap();
         let needed = topics::needed(&config.kafka.topics, &registry);
         let cluster = remote_cluster(&config).unwrap();
         Admin::new(&cluster).unwrap().create(&needed, 1).await.unwrap();

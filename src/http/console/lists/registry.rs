@@ -1,6 +1,6 @@
 //! The registry: what is active, and how the file of this worker differs from it.
 
-use std::{path::Path, sync::Arc};
+use std::sync::Arc;
 
 use axum::extract::State;
 use maud::{Markup, html};
@@ -12,7 +12,11 @@ use super::super::{
     parts::notice,
     visitor::Visitor,
 };
-use crate::{config::registry_file, domain::registry::Registry, view::registry};
+use crate::{
+    config::{RegistryFile, registry_file},
+    domain::registry::Registry,
+    view::registry,
+};
 
 /// `GET /registry`
 pub(super) async fn show(State(api): State<Arc<Api>>, visitor: Visitor<Auditor>) -> Result<Markup, Fault> {
@@ -32,10 +36,13 @@ pub(super) async fn show(State(api): State<Arc<Api>>, visitor: Visitor<Auditor>)
 }
 
 /// How the file differs. It is a few pages, and read as this page is asked for.
-async fn compared(file: &Path, active: &Registry) -> Markup {
-    let path = file.to_owned();
+async fn compared(file: &RegistryFile, active: &Registry) -> Markup {
+    let path = file.clone();
     let read = tokio::task::spawn_blocking(move || registry_file::read(&path)).await;
-    let name = file.file_name().map(|name| name.to_string_lossy().into_owned());
+    let name = file
+        .path
+        .file_name()
+        .map(|name| name.to_string_lossy().into_owned());
     let name = name.unwrap_or_else(|| "the registry file".to_owned());
     let in_file = match read {
         Ok(Ok(in_file)) => in_file,

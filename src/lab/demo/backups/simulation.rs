@@ -55,7 +55,7 @@ impl Simulation {
     /// Sets it up.
     pub(super) async fn open(config: &Config, start: At) -> Result<Self, DemoError> {
         let harness = Harness::open(config, start).await?;
-        let registry = registry_file::read(&config.registry.path).map_err(DemoError::Config)?;
+        let registry = registry_file::read(&config.registry).map_err(DemoError::Config)?;
         harness.apply(&registry).await?;
         Ok(Self {
             engine: harness.worker().await?,

@@ -30,6 +30,7 @@ use crate::{
     transport::{
         opendsr::controller::Controller,
         sender::{Reply, Senders},
+        vendor::notes::InMemory,
     },
 };
 
@@ -64,7 +65,12 @@ impl Calls {
         let controller = senders::controller(config, &clock);
         Self {
             systems,
-            senders: senders::senders(config, &clock, &controller),
+            senders: senders::senders(
+                config,
+                &clock,
+                &controller,
+                &senders::vendors(config, &clock, Arc::new(InMemory::default())),
+            ),
             controller,
         }
     }

@@ -1,0 +1,6 @@
+mod batches;
+mod examples;
+mod imitation;
+mod quirks;
+mod site;
+mod tokens;
