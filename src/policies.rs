@@ -143,7 +143,7 @@ fn secrets_of(transport: &Transport) -> (Vec<&SecretRef>, Purpose) {
             };
             (secret.into_iter().collect(), Purpose::Entry)
         }
-        Transport::Kafka { .. } | Transport::Manual(_) => (Vec::new(), Purpose::Entry),
+        Transport::Kafka { .. } | Transport::Manual(_) | Transport::Agent => (Vec::new(), Purpose::Entry),
     }
 }
 

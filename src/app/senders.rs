@@ -100,7 +100,7 @@ fn check_processor(config: &Config, processor: &Processor, now: At) -> Result<()
             opendsr::check(opendsr, guard(config), &mut reader)?;
             &opendsr.http
         }
-        Transport::Kafka { .. } | Transport::Manual(_) => return Ok(()),
+        Transport::Kafka { .. } | Transport::Manual(_) | Transport::Agent => return Ok(()),
     };
     check_client_certificate(&folder, http, now)
 }

@@ -6,7 +6,10 @@
 use super::reader::Entry;
 
 /// Each refused thing, and what happens instead.
-const REFUSED: &[(&str, &str)] = &[("transport.vendor", "kafka, webhook, opendsr and manual are")];
+const REFUSED: &[(&str, &str)] = &[(
+    "transport.vendor",
+    "kafka, webhook, opendsr, manual and agent are",
+)];
 
 /// Reports that this is not built yet, if it is not.
 pub(super) fn refuse(entry: &Entry<'_>, thing: &str) {

@@ -186,6 +186,8 @@ pub enum Lane {
     Queued,
     /// When somebody asks for them: they are queued until a person takes them.
     Claimed,
+    /// When its agent asks for them: it takes as many as its limits allow, whichever worker it asks.
+    Polled,
 }
 
 /// How many tasks are sent within a time, by all workers together.
@@ -239,6 +241,7 @@ impl Processor {
             (Transport::Kafka { .. }, None) if self.idempotent => Lane::Relayed,
             (Transport::Kafka { .. }, _) | (Transport::Webhook(_) | Transport::OpenDsr(_), _) => Lane::Queued,
             (Transport::Manual(_), _) => Lane::Claimed,
+            (Transport::Agent, _) => Lane::Polled,
         }
     }
 
@@ -246,7 +249,9 @@ impl Processor {
     pub const fn manual(&self) -> Option<&Manual> {
         match &self.transport {
             Transport::Manual(manual) => Some(manual),
-            Transport::Kafka { .. } | Transport::Webhook(_) | Transport::OpenDsr(_) => None,
+            Transport::Kafka { .. } | Transport::Webhook(_) | Transport::OpenDsr(_) | Transport::Agent => {
+                None
+            }
         }
     }
 
@@ -261,7 +266,7 @@ impl Processor {
             Transport::Webhook(Webhook { timeout, .. }) | Transport::OpenDsr(OpenDsr { timeout, .. }) => {
                 *timeout
             }
-            Transport::Kafka { .. } | Transport::Manual(_) => Duration::ZERO,
+            Transport::Kafka { .. } | Transport::Manual(_) | Transport::Agent => Duration::ZERO,
         }
     }
 
@@ -276,6 +281,8 @@ impl Processor {
                 lease.max(*timeout + MARGIN)
             }
             Transport::Manual(Manual { due, .. }) => due.unwrap_or(self.ack_timeout),
+            // Whoever has fetched it says within the lease that it is done, or by when it will be.
+            Transport::Agent => lease,
         }
     }
 
@@ -284,7 +291,7 @@ impl Processor {
         match &self.transport {
             Transport::Kafka { topic: Some(topic) } => Some(topic.clone()),
             Transport::Kafka { topic: None } => Some(format!("{prefix}{}", self.id)),
-            Transport::Webhook(_) | Transport::OpenDsr(_) | Transport::Manual(_) => None,
+            Transport::Webhook(_) | Transport::OpenDsr(_) | Transport::Manual(_) | Transport::Agent => None,
         }
     }
 }

@@ -75,7 +75,7 @@ impl Engine {
             Transport::OpenDsr(opendsr) => {
                 (opendsr.dialect.data().status == StatusCall::ByOurId).then_some(opendsr.poll)
             }
-            Transport::Kafka { .. } | Transport::Webhook(_) | Transport::Manual(_) => None,
+            Transport::Kafka { .. } | Transport::Webhook(_) | Transport::Manual(_) | Transport::Agent => None,
         }
     }
 

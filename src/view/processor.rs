@@ -262,7 +262,7 @@ impl<'a> TransportView<'a> {
             assignee: None,
         };
         match transport {
-            Transport::Kafka { .. } => {}
+            Transport::Kafka { .. } | Transport::Agent => {}
             Transport::Webhook(webhook) => view.url = Some(bare(&webhook.url)),
             Transport::OpenDsr(opendsr) => view.url = Some(bare(&opendsr.url)),
             Transport::Manual(manual) => view.assignee = Some(&manual.assignee),

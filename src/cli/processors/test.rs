@@ -71,7 +71,7 @@ pub(super) fn run(args: &Args) -> Result<Exit, Failure> {
             args.id
         ))),
         Transport::OpenDsr(opendsr) => block_on(try_opendsr(&mut out, &config, (processor, opendsr))),
-        Transport::Kafka { .. } | Transport::Manual(_) => Err(Failure::Usage(format!(
+        Transport::Kafka { .. } | Transport::Manual(_) | Transport::Agent => Err(Failure::Usage(format!(
             "{} is reached by {}, which this command does not try: it tries what is called over HTTP",
             args.id,
             processor.transport.kind()

@@ -17,6 +17,7 @@ enum Kind {
     OpenDsr,
     Vendor,
     Manual,
+    Agent,
 }
 
 const KINDS: &[(&str, Kind)] = &[
@@ -25,6 +26,7 @@ const KINDS: &[(&str, Kind)] = &[
     ("opendsr", Kind::OpenDsr),
     ("vendor", Kind::Vendor),
     ("manual", Kind::Manual),
+    ("agent", Kind::Agent),
 ];
 
 /// Reads the transport. Where there is none, a problem says why.
@@ -67,6 +69,7 @@ fn of_kind(
             not_built::refuse(entry, "transport.vendor");
         }
         Kind::Manual => return manual(section).map(Transport::Manual),
+        Kind::Agent => return Some(Transport::Agent),
     }
     None
 }

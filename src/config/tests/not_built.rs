@@ -6,13 +6,13 @@ const NOT_BUILT: &str = "not built yet in this version:";
 
 #[test]
 fn transports() {
-    let refused = format!("transport: {NOT_BUILT} kafka, webhook, opendsr and manual are");
+    let refused = format!("transport: {NOT_BUILT} kafka, webhook, opendsr, manual and agent are");
     let cases = [
         ("'kafka'", "transport: expected a table, found text".to_owned()),
         ("{}", "transport.type: missing".into()),
         (
             "{ type = 'carrier-pigeon', ring = 7 }",
-            "transport.type: expected one of: kafka, webhook, opendsr, vendor, manual".into(),
+            "transport.type: expected one of: kafka, webhook, opendsr, vendor, manual, agent".into(),
         ),
         (
             "{ type = 'kafka', topic = 'a b' }",
@@ -21,6 +21,10 @@ fn transports() {
         (
             "{ type = 'kafka', url = 'a' }",
             "transport.url: unknown key; known here: topic, type".into(),
+        ),
+        (
+            "{ type = 'agent', url = 'https://agent.example' }",
+            "transport.url: unknown key; known here: type".into(),
         ),
         (
             "{ type = 'vendor', connector = 'acme', region = 'eu', depth = { a = 1 } }",

@@ -26,6 +26,8 @@ pub enum Transport {
     OpenDsr(OpenDsr),
     /// By a person.
     Manual(Manual),
+    /// By an agent that its owners run beside a store: it asks for its tasks over HTTP.
+    Agent,
 }
 
 /// An endpoint that takes tasks as signed webhooks.
@@ -195,7 +197,7 @@ impl Transport {
     /// Where it is called, where it is called at all.
     pub fn url(&self) -> Option<&str> {
         match self {
-            Self::Kafka { .. } | Self::Manual(_) => None,
+            Self::Kafka { .. } | Self::Manual(_) | Self::Agent => None,
             Self::Webhook(webhook) => Some(&webhook.url),
             Self::OpenDsr(opendsr) => Some(&opendsr.url),
         }
@@ -208,6 +210,7 @@ impl Transport {
             Self::Webhook(_) => "webhook",
             Self::OpenDsr(_) => "opendsr",
             Self::Manual(_) => "manual",
+            Self::Agent => "agent",
         }
     }
 }

@@ -157,6 +157,7 @@ impl Systems {
                 Ok(true)
             }
             Some(Transport::Manual(_)) => Err(Stuck::Fell(format!("{id} is a person: call the API"))),
+            Some(Transport::Agent) => Err(Stuck::Fell(format!("{id} is an agent: call the API"))),
             Some(Transport::Kafka { .. }) | None => Ok(false),
         }
     }
@@ -191,7 +192,7 @@ fn path_of(transport: &Transport) -> &str {
         Transport::Webhook(webhook) => &webhook.url,
         Transport::OpenDsr(opendsr) => &opendsr.url,
         // Nobody calls it.
-        Transport::Kafka { .. } | Transport::Manual(_) => return "nowhere",
+        Transport::Kafka { .. } | Transport::Manual(_) | Transport::Agent => return "nowhere",
     };
     let path = url.splitn(4, '/').nth(3).unwrap_or_default();
     let start = url.len() - path.len();
@@ -215,6 +216,8 @@ async fn answer_call(
         Transport::OpenDsr(dsr) => {
             opendsr::answer(&called, dsr, &method, uri.path(), &headers, &body).into_response()
         }
-        Transport::Kafka { .. } | Transport::Manual(_) => StatusCode::NOT_FOUND.into_response(),
+        Transport::Kafka { .. } | Transport::Manual(_) | Transport::Agent => {
+            StatusCode::NOT_FOUND.into_response()
+        }
     }
 }

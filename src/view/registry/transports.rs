@@ -12,6 +12,7 @@ pub(super) fn transport_of(transport: &Transport) -> String {
         Transport::Webhook(webhook) => webhook_of(webhook, &mut keys),
         Transport::OpenDsr(opendsr) => opendsr_of(opendsr, &mut keys),
         Transport::Manual(manual) => manual_of(manual, &mut keys),
+        Transport::Agent => {}
     }
     table(&keys)
 }

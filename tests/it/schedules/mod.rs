@@ -24,6 +24,7 @@ mod attested;
 mod backups;
 mod bulk;
 mod by_hand;
+mod claims;
 mod clocks;
 pub mod control;
 mod crashes;
