@@ -4,6 +4,7 @@
 //! prints the same. It never decides anything that a worker would decide: what it wants done goes through a topic, through the
 //! engine's own use cases, or through one guarded statement.
 
+pub mod agent;
 pub mod brake;
 pub mod bulk;
 pub mod check;
@@ -131,6 +132,8 @@ pub enum Command {
     Positions(positions::Args),
     /// Compares what upstream believes it has sent with what has arrived.
     Reconcile(reconcile::Args),
+    /// Carries tasks out beside a database, topics or a program of one's own.
+    Agent(agent::Args),
     /// Writes the JSON Schemas of the messages.
     Schemas(schemas::Args),
 }
@@ -139,7 +142,7 @@ impl Command {
     /// What it logs unless it is told otherwise.
     pub const fn log_filter(&self) -> &'static str {
         match self {
-            Self::Serve(_) => logs::WORKER,
+            Self::Serve(_) | Self::Agent(_) => logs::WORKER,
             _ => logs::COMMAND,
         }
     }
@@ -194,6 +197,7 @@ impl Command {
             Self::Keys(args) => keys::run(args),
             Self::Positions(args) => positions::run(args),
             Self::Reconcile(args) => reconcile::run(&args),
+            Self::Agent(args) => agent::run_command(&args),
             Self::Schemas(args) => schemas::run(args),
             _ => Err(Failure::Usage("this command has no way of its own".to_owned())),
         }

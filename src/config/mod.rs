@@ -4,6 +4,7 @@
 //! line. What the grammar has and this version does not carry out is refused (`not_built`). Secrets are fetched
 //! here and never shown. Nothing here starts anything or talks to anyone.
 
+mod agent;
 mod auth;
 mod environment;
 mod holidays;
@@ -39,6 +40,11 @@ use std::{
     time::Duration,
 };
 
+pub use agent::{
+    Action as SqlAction, Agent, AgentCommand, AgentPlace, AgentSource, Anonymized, CompactedTopic,
+    Dialect as SqlDialect, Generalized, HttpSource, KAnonymity, KafkaSource, KafkaTopics, Sql, SqlTable,
+    Through,
+};
 pub use auth::{Auth, SessionTimes, Token};
 pub use http::{Http, Tls};
 pub use kafka::{Brokers, Kafka, Partitions, Topics};

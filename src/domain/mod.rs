@@ -14,6 +14,7 @@ pub mod entry;
 pub mod fact;
 pub mod hold;
 pub mod identity;
+pub mod identity_template;
 pub mod ids;
 pub mod method;
 pub mod near;

@@ -62,6 +62,11 @@ const ARROWS: &[(&str, &[&str])] = &[
             "domain",
         ],
     ),
+    // What runs beside a store of one's own: it knows neither the engine nor the store.
+    (
+        "agent",
+        &["kafka", "transport", "clock", "wire", "config", "domain"],
+    ),
     // The composition root. It knows nothing of what starts it.
     (
         "app",
@@ -103,6 +108,7 @@ const ARROWS: &[(&str, &[&str])] = &[
         &[
             "terminal",
             "policies",
+            "agent",
             "app",
             "http",
             "kafka",
@@ -125,6 +131,7 @@ const ARROWS: &[(&str, &[&str])] = &[
         &[
             "terminal",
             "policies",
+            "agent",
             "app",
             "http",
             "kafka",
