@@ -9,6 +9,7 @@ pub mod answer;
 pub mod command;
 mod http;
 mod kafka;
+mod objects;
 mod place;
 mod places;
 pub mod run;

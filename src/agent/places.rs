@@ -2,6 +2,7 @@
 
 use super::{
     command::Program,
+    objects::Objects,
     place::{Place, PlaceError},
     sql::Database,
     topics::Topics,
@@ -15,6 +16,7 @@ use crate::{
 pub async fn open(agent: &Agent, clock: &Clock) -> Result<Box<dyn Place>, PlaceError> {
     Ok(match &agent.place {
         AgentPlace::Sql(sql) => Box::new(Database::open(sql).await?.checked()?),
+        AgentPlace::Objects(objects) => Box::new(Objects::open(objects, clock).await?),
         AgentPlace::KafkaTopics(topics) => Box::new(Topics::open(topics, clock).await?),
         AgentPlace::Command(command) => Box::new(Program::new(command)),
     })

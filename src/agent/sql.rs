@@ -5,6 +5,7 @@ mod catalogue;
 mod change;
 mod check;
 mod database;
+mod find;
 mod misfit;
 mod plan;
 mod report;

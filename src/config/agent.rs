@@ -1,6 +1,7 @@
 //! `agent.toml`: what an agent takes its tasks from, and what it carries them out on.
 
 mod command;
+mod objects;
 mod source;
 mod sql;
 mod topics;
@@ -9,6 +10,7 @@ use std::path::Path;
 
 pub use self::{
     command::AgentCommand,
+    objects::{Bucket, Objects, ObjectsAt},
     source::{AgentSource, HttpSource, KafkaSource},
     sql::{Action, Anonymized, Dialect, Generalized, KAnonymity, Sql, SqlTable, Through},
     topics::{CompactedTopic, KafkaTopics},
@@ -17,6 +19,7 @@ use super::{
     problems::Problems,
     read_file,
     reader::{Section, Source},
+    secret::Secret,
 };
 use crate::domain::ids::ProcessorId;
 
@@ -38,6 +41,8 @@ pub struct Agent {
 pub enum AgentPlace {
     /// A database.
     Sql(Sql),
+    /// A bucket or a folder.
+    Objects(Objects),
     /// Topics of Kafka.
     KafkaTopics(KafkaTopics),
     /// A program.
@@ -46,8 +51,8 @@ pub enum AgentPlace {
 
 /// A database does many tasks with one statement.
 const SQL_BATCH: u32 = 500;
-/// Tombstones of many tasks are confirmed, and read again, together.
-const TOPICS_BATCH: u32 = 100;
+/// Tombstones of many tasks are confirmed, and read again, together; and a lease is long enough for so many.
+const FEW: u32 = 100;
 
 impl Agent {
     /// Reads a file, and finds every mistake in it.
@@ -76,10 +81,11 @@ fn read(section: &Section<'_>) -> Option<Agent> {
         .need("processor")
         .and_then(|e| e.checked(ProcessorId::new));
     let source = section.section("source", |source| source::read(source, processor.as_ref()));
-    let place = place(section);
+    let hmac = section.get("hmac").and_then(|e| sql::hmac(&e));
+    let place = place(section, hmac);
     let default = match &place {
         Some(AgentPlace::Sql(_)) => SQL_BATCH,
-        Some(AgentPlace::KafkaTopics(_)) => TOPICS_BATCH,
+        Some(AgentPlace::KafkaTopics(_) | AgentPlace::Objects(_)) => FEW,
         Some(AgentPlace::Command(_)) | None => 1,
     };
     let batch = section.integer_or("batch", 1..=500, default);
@@ -91,24 +97,18 @@ fn read(section: &Section<'_>) -> Option<Agent> {
     })
 }
 
-/// Sections of the grammar that this version does not carry out.
-const NOT_BUILT: [&str; 1] = ["objects"];
-
-fn place(section: &Section<'_>) -> Option<AgentPlace> {
-    const ONE: &str = "expected one of [sql], [kafka_topics] and [command]: an agent has one place; run another agent for another one";
-    for name in NOT_BUILT {
-        if let Some(entry) = section.get(name) {
-            entry.problem("not built yet in this version: [sql], [kafka_topics] and [command] are");
-            return None;
-        }
-    }
-    let known = ["sql", "kafka_topics", "command"];
+fn place(section: &Section<'_>, hmac: Option<Secret>) -> Option<AgentPlace> {
+    const ONE: &str = "expected one of [sql], [objects], [kafka_topics] and [command]: an agent has one place; run another agent for another one";
+    let known = ["sql", "objects", "kafka_topics", "command"];
     let given: Vec<_> = known
         .into_iter()
         .filter(|name| section.get(name).is_some())
         .collect();
     match given.as_slice() {
-        ["sql"] => section.section("sql", sql::read).map(AgentPlace::Sql),
+        ["sql"] => section
+            .section("sql", |section| sql::read(section, hmac))
+            .map(AgentPlace::Sql),
+        ["objects"] => section.section("objects", objects::read).map(AgentPlace::Objects),
         ["kafka_topics"] => section
             .section("kafka_topics", topics::read)
             .map(AgentPlace::KafkaTopics),

@@ -41,9 +41,9 @@ use std::{
 };
 
 pub use agent::{
-    Action as SqlAction, Agent, AgentCommand, AgentPlace, AgentSource, Anonymized, CompactedTopic,
-    Dialect as SqlDialect, Generalized, HttpSource, KAnonymity, KafkaSource, KafkaTopics, Sql, SqlTable,
-    Through,
+    Action as SqlAction, Agent, AgentCommand, AgentPlace, AgentSource, Anonymized, Bucket, CompactedTopic,
+    Dialect as SqlDialect, Generalized, HttpSource, KAnonymity, KafkaSource, KafkaTopics, Objects, ObjectsAt,
+    Sql, SqlTable, Through,
 };
 pub use auth::{Auth, SessionTimes, Token};
 pub use http::{Http, Tls};

@@ -8,7 +8,8 @@
 #                      what verifies signatures), LACUNA_TEST_NODE_PATH (packages of npm that verify signatures),
 #                      LACUNA_TEST_AXE (what looks whether everybody can use a page), LACUNA_TEST_OIDC_PROVIDER (a folder with
 #                      an identity provider of npm), LACUNA_TEST_CONTRACTS_PYTHON and LACUNA_TEST_ASYNCAPI_NODE_PATH (what
-#                      validates OpenAPI and AsyncAPI), LACUNA_TEST_CHART_PYTHON (what renders the chart), LACUNA_TEST_PROMTOOL
+#                      validates OpenAPI and AsyncAPI), LACUNA_TEST_CHART_PYTHON (what renders the chart), LACUNA_TEST_S3_PYTHON (a Python with a server that
+#                      speaks as S3 does), LACUNA_TEST_PROMTOOL
 #   services_watch     return when one of them has ended
 #   services_stop      stop them and remove their data; harmless when nothing runs
 #   services_report    print the log of each one that has ended by itself
@@ -26,6 +27,8 @@ confluent_kafka_version=2.16.1
 standardwebhooks_pypi_version=1.1.0
 standardwebhooks_npm_version=1.1.1
 cryptography_version=50.0.2
+# A server that speaks as S3 does.
+moto_version=5.2.1
 # Helm's engine as a library, and Kubernetes' schemas: what the chart is rendered with and held against.
 helm_python_sdk_version=0.2.2
 kubernetes_validate_version=1.37.0
@@ -139,12 +142,13 @@ ensure_contract_tools() {
 }
 
 # Virtual environments of our own, in the cache: the README's processor and those of the tests run in the first, the chart is rendered in
-# the second.
+# the second, and the third serves buckets.
 ensure_python() {
   python_environment LACUNA_TEST_PYTHON "confluent-kafka==$confluent_kafka_version" \
     "standardwebhooks==$standardwebhooks_pypi_version" "cryptography==$cryptography_version"
   python_environment LACUNA_TEST_CHART_PYTHON "helm-python-sdk==$helm_python_sdk_version" \
     "kubernetes-validate==$kubernetes_validate_version"
+  python_environment LACUNA_TEST_S3_PYTHON "moto[server]==$moto_version"
 }
 
 # Sets a variable to the interpreter of an environment that has these packages, and exports it.

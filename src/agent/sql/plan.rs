@@ -73,18 +73,7 @@ impl Plan {
                 columns.push((column, kind.clone()));
             }
         }
-        let through = declared.through.as_ref().and_then(|through| {
-            let column = self.column(name, table, &through.column)?;
-            let parent = catalogue.find(&through.parent)?;
-            let parent_column = self.column(&through.parent, parent, &through.parent_column)?;
-            if !column.indexed {
-                self.warnings.push(format!(
-                    "{name}.{} has no index: every look reads the whole table",
-                    column.name
-                ));
-            }
-            Some((column, parent_column))
-        });
+        let through = self.through(declared, table, catalogue);
         let collected_at = declared.collected_at.as_ref().and_then(|column| {
             let column = self.column(name, table, column)?;
             if column.kind != Kind::Date && sql.dialect != SqlDialect::Sqlite {
@@ -96,6 +85,43 @@ impl Plan {
         let (errors, warnings) = misfits(declared, table);
         self.errors.extend(errors);
         self.warnings.extend(warnings);
+        let key = self.key(sql, declared, table);
+        (self.errors.len() == before).then(|| Planned {
+            name: name.clone(),
+            table: table.clone(),
+            columns,
+            through,
+            category: category_of(sql, declared),
+            collected_at,
+            action: declared.action.clone(),
+            key,
+            children: Vec::new(),
+        })
+    }
+
+    fn through(
+        &mut self,
+        declared: &SqlTable,
+        table: &Table,
+        catalogue: &Catalogue,
+    ) -> Option<(Column, Column)> {
+        let name = &declared.name;
+        let through = declared.through.as_ref()?;
+        let column = self.column(name, table, &through.column)?;
+        let parent = catalogue.find(&through.parent)?;
+        let parent_column = self.column(&through.parent, parent, &through.parent_column)?;
+        if !column.indexed {
+            self.warnings.push(format!(
+                "{name}.{} has no index: every look reads the whole table",
+                column.name
+            ));
+        }
+        Some((column, parent_column))
+    }
+
+    /// What tells rows apart, which has to be there where they are told apart.
+    fn key(&mut self, sql: &Sql, declared: &SqlTable, table: &Table) -> Vec<Column> {
+        let name = &declared.name;
         let key = key_of(sql.dialect, table);
         let is_parent = sql.tables.iter().any(|other| {
             other
@@ -112,17 +138,7 @@ impl Plan {
                 "{name} has no primary key, and its rows cannot be told apart without"
             ));
         }
-        (self.errors.len() == before).then(|| Planned {
-            name: name.clone(),
-            table: table.clone(),
-            columns,
-            through,
-            category: category_of(sql, declared),
-            collected_at,
-            action: declared.action.clone(),
-            key,
-            children: Vec::new(),
-        })
+        key
     }
 
     fn column(&mut self, name: &str, table: &Table, column: &str) -> Option<Column> {
@@ -148,26 +164,14 @@ impl Plan {
         }
     }
 
-    /// Children before what they refer to, within each family and among them.
-    fn order(&mut self, sql: &Sql, catalogue: &Catalogue) {
+    /// What refers to what: the first has to go before the second.
+    fn edges(&mut self, catalogue: &Catalogue) -> BTreeSet<(usize, usize)> {
         let places: BTreeMap<(String, String), usize> = self
             .tables
             .iter()
             .enumerate()
             .map(|(n, table)| (table.table.place(), n))
             .collect();
-        let by_name: BTreeMap<&str, usize> = sql
-            .tables
-            .iter()
-            .zip(0..)
-            .map(|(t, n)| (t.name.as_str(), n))
-            .collect();
-        let parents: Vec<Option<usize>> = sql
-            .tables
-            .iter()
-            .map(|table| by_name.get(table.through.as_ref()?.parent.as_str()).copied())
-            .collect();
-        // What refers to what: the first has to go before the second.
         let mut edges: BTreeSet<(usize, usize)> = BTreeSet::new();
         for reference in &catalogue.references {
             if let (Some(child), Some(parent)) = (places.get(&reference.child), places.get(&reference.parent))
@@ -184,6 +188,40 @@ impl Plan {
                 }
             }
         }
+        edges
+    }
+
+    /// What is found through a row goes before the row, so the row must not refer to it.
+    fn check_ways(&mut self, edges: &BTreeSet<(usize, usize)>, parents: &[Option<usize>]) {
+        for (child, parent) in edges {
+            let is_above = std::iter::successors(parents[*parent], |n| parents[*n]).any(|n| n == *child);
+            if is_above {
+                self.errors.push(format!(
+                    "{} refers to {} by a foreign key, and rows of {} are found through {}: neither can go first",
+                    self.tables[*child].name,
+                    self.tables[*parent].name,
+                    self.tables[*parent].name,
+                    self.tables[*child].name
+                ));
+            }
+        }
+    }
+
+    /// Children before what they refer to, within each family and among them.
+    fn order(&mut self, sql: &Sql, catalogue: &Catalogue) {
+        let by_name: BTreeMap<&str, usize> = sql
+            .tables
+            .iter()
+            .zip(0..)
+            .map(|(t, n)| (t.name.as_str(), n))
+            .collect();
+        let parents: Vec<Option<usize>> = sql
+            .tables
+            .iter()
+            .map(|table| by_name.get(table.through.as_ref()?.parent.as_str()).copied())
+            .collect();
+        let edges = self.edges(catalogue);
+        self.check_ways(&edges, &parents);
         let root_of = |mut n: usize| {
             while let Some(parent) = parents[n] {
                 n = parent;

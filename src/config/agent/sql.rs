@@ -121,7 +121,15 @@ pub struct KAnonymity {
 /// The shortest key of keyed digests, in bytes.
 const SHORTEST_KEY: usize = 32;
 
-pub(super) fn read(section: &Section<'_>) -> Option<Sql> {
+/// Reads `{ key = "…" }`.
+pub(super) fn hmac(entry: &Entry<'_>) -> Option<Secret> {
+    entry
+        .table(|section| section.need("key").and_then(|e| key(&e)))
+        .flatten()
+}
+
+/// Reads the section. `outside`: a key that stands outside of it.
+pub(super) fn read(section: &Section<'_>, outside: Option<Secret>) -> Option<Sql> {
     let url = section.need("url").and_then(|e| {
         let source = e.secret_source()?;
         let url = e.resolved(&source)?;
@@ -133,10 +141,7 @@ pub(super) fn read(section: &Section<'_>) -> Option<Sql> {
         }
         Some((url, dialect?))
     });
-    let hmac = section.get("hmac").and_then(|e| {
-        e.table(|section| section.need("key").and_then(|e| key(&e)))
-            .flatten()
-    });
+    let hmac = section.get("hmac").and_then(|e| hmac(&e)).or(outside);
     let tables = section.need("table").and_then(|e| e.list()).unwrap_or_default();
     let read: Vec<SqlTable> = tables.iter().filter_map(table).collect();
     if read.len() == tables.len() {

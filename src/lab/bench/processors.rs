@@ -13,6 +13,8 @@ pub enum Asked {
     Kafka,
     /// By webhooks, all of them on one receiver in this process.
     Webhook,
+    /// By an agent, which erases people from a PostgreSQL (--sql).
+    AgentSql,
 }
 
 /// Who answers in a benchmark.
@@ -29,7 +31,8 @@ pub(super) async fn set_up(args: &Args) -> Result<(Option<Receiver>, String), Be
         Asked::Kafka if args.dead > 0 || args.tls.is_some() => {
             Err(BenchError::Usage("--dead and --tls go with --transport webhook"))
         }
-        Asked::Kafka => Ok((None, on_topics(args.processors))),
+        // An agent has a benchmark of its own.
+        Asked::Kafka | Asked::AgentSql => Ok((None, on_topics(args.processors))),
         Asked::Webhook if args.dead >= args.processors => {
             Err(BenchError::Usage("--dead: at least one processor has to be well"))
         }

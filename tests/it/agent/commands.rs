@@ -1,10 +1,6 @@
 //! Programs that carry tasks out, good and bad: nothing but an ack of the task is ever a completion.
 
-use std::{
-    os::unix::fs::PermissionsExt as _,
-    path::Path,
-    time::Duration,
-};
+use std::{os::unix::fs::PermissionsExt as _, path::Path, time::Duration};
 
 use lacuna::{
     agent::{Answer, Place as _, Task, Turn, command::Program},
@@ -48,11 +44,15 @@ impl Script {
             environment: Vec::new(),
             folder: self.folder.path().to_owned(),
         });
-        program.carry_out(std::slice::from_ref(task), turn).await.remove(0)
+        program
+            .carry_out(std::slice::from_ref(task), turn)
+            .await
+            .remove(0)
     }
 
     async fn answer(&self, task: &Task) -> Answer {
-        self.answer_within(task, Duration::from_secs(20), &Turn::default()).await
+        self.answer_within(task, Duration::from_secs(20), &Turn::default())
+            .await
     }
 }
 
@@ -101,7 +101,9 @@ async fn whatever_is_no_ack_of_the_task_is_a_failure() {
 
 #[tokio::test]
 async fn ack_before_a_bad_end_does_not_count() {
-    let answer = Script::new(&format!("{}exit 1\n", good("erased"))).answer(&erase()).await;
+    let answer = Script::new(&format!("{}exit 1\n", good("erased")))
+        .answer(&erase())
+        .await;
     assert_eq!(answer.outcome, Outcome::Failed, "{answer:?}");
 }
 
@@ -134,12 +136,17 @@ async fn program_that_does_not_exist_fails_each_task() {
 
 #[tokio::test]
 async fn identifiers_are_on_its_standard_input_alone() {
-    let script = Script::new("cat > stdin; env > environment; tr '\\0' ' ' < /proc/self/cmdline > arguments; echo \"$@\" >> arguments");
+    let script = Script::new(
+        "cat > stdin; env > environment; tr '\\0' ' ' < /proc/self/cmdline > arguments; echo \"$@\" >> arguments",
+    );
     script.answer(&erase()).await;
     let read = |name: &str| std::fs::read_to_string(script.path(name)).unwrap();
     assert!(read("stdin").contains("canary@example.org"));
     assert!(!read("environment").contains("canary"), "{}", read("environment"));
-    assert!(!read("environment").contains("LACUNA_TEST"), "it gets what is named and no more");
+    assert!(
+        !read("environment").contains("LACUNA_TEST"),
+        "it gets what is named and no more"
+    );
     assert!(read("arguments").contains("--all") && !read("arguments").contains("canary"));
 }
 
@@ -174,6 +181,9 @@ async fn stopping_agent_ends_the_program_and_leaves_the_task() {
         }
         stop.cancel();
     };
-    let (answer, ()) = tokio::join!(script.answer_within(&one, Duration::from_secs(60), &turn), watching);
+    let (answer, ()) = tokio::join!(
+        script.answer_within(&one, Duration::from_secs(60), &turn),
+        watching
+    );
     assert_eq!(answer.outcome, Outcome::Partial);
 }

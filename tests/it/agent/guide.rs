@@ -11,7 +11,9 @@ fn blocks(page: &str) -> Vec<(String, Option<String>, String)> {
         if let Some(language) = line.strip_prefix("```") {
             let text: Vec<&str> = lines.by_ref().take_while(|line| *line != "```").collect();
             let names = before.split('`').skip(1).step_by(2);
-            let name = names.filter(|name| name.contains('.') && !name.contains(' ')).last();
+            let name = names
+                .filter(|name| name.contains('.') && !name.contains(' '))
+                .last();
             found.push((language.to_owned(), name.map(str::to_owned), text.join("\n")));
             before.clear();
         } else if line.starts_with('#') {
@@ -61,7 +63,12 @@ fn run(deployment: &Deployment, shop: &str, script: &str) -> String {
     let output = Command::new("sh")
         .args(["-ec", script])
         .current_dir(deployment.folder.path())
-        .envs([("PATH", path.as_str()), ("LACUNA_URL", &url), ("LACUNA_TOKEN", "none"), ("SHOP_URL", shop)])
+        .envs([
+            ("PATH", path.as_str()),
+            ("LACUNA_URL", &url),
+            ("LACUNA_TOKEN", "none"),
+            ("SHOP_URL", shop),
+        ])
         .output()
         .unwrap();
     let said = String::from_utf8_lossy(&output.stdout).into_owned();

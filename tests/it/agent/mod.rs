@@ -2,10 +2,11 @@
 
 mod commands;
 mod configuration;
-mod databases;
+pub mod databases;
 mod erasing;
 mod guide;
 mod mistakes;
+mod objects;
 mod source;
 mod topics;
 

@@ -42,14 +42,18 @@ impl Agent {
 
     fn signal(&self, name: &str) {
         let id = self.0.id().to_string();
-        let sent = std::process::Command::new("kill").args([format!("-{name}"), id]).status();
+        let sent = std::process::Command::new("kill")
+            .args([format!("-{name}"), id])
+            .status();
         assert!(sent.unwrap().success());
     }
 
     fn wait(mut self) -> i32 {
-        wait_for("the agent ends", Duration::from_secs(30), || self.0.try_wait().unwrap())
-            .code()
-            .unwrap_or(-1)
+        wait_for("the agent ends", Duration::from_secs(30), || {
+            self.0.try_wait().unwrap()
+        })
+        .code()
+        .unwrap_or(-1)
     }
 }
 
@@ -137,7 +141,11 @@ fn sql() -> String {
 fn tasks_over_http_are_erased_and_completed() {
     let deployment = shop(REGISTRY, 60);
     over_http(&deployment, &sql());
-    assert!(deployment.lacuna_ok(&["agent", "--config", "agent.toml", "--check"]).contains("can start"));
+    assert!(
+        deployment
+            .lacuna_ok(&["agent", "--config", "agent.toml", "--check"])
+            .contains("can start")
+    );
     let _worker = deployment.serve();
     let agent = Agent::start(&deployment);
     submit(&deployment, 1..=50);
@@ -147,7 +155,10 @@ fn tasks_over_http_are_erased_and_completed() {
     agent.signal("TERM");
     assert_eq!(agent.wait(), 0);
     let log = std::fs::read_to_string(deployment.path("agent.log")).unwrap();
-    assert!(!log.contains("\"c17\"") && log.contains("tasks are answered"), "{log}");
+    assert!(
+        !log.contains("\"c17\"") && log.contains("tasks are answered"),
+        "{log}"
+    );
 }
 
 #[test]
@@ -182,7 +193,10 @@ field() { printf '%s' "$message" | sed -nE "s/.*\"$1\":\"([^\"]*)\".*/\1/p"; }
 printf '{"request_id":"%s","task_id":"%s","generation":1,"attempt":1,"processor":"shop-db","token":"","outcome":"erased"}' "$(field request_id)" "$(field task_id)"
 "#,
     );
-    over_http(&deployment, "[command]\nrun = [\"sh\", \"erase.sh\"]\ntimeout = \"1m\"\n");
+    over_http(
+        &deployment,
+        "[command]\nrun = [\"sh\", \"erase.sh\"]\ntimeout = \"1m\"\n",
+    );
     let _worker = deployment.serve();
     let _agent = Agent::start(&deployment);
     submit(&deployment, 1..=1);
@@ -228,7 +242,10 @@ fn wrong_processor_or_place_is_said_and_ends_it() {
     let refused = deployment.lacuna(&["agent", "--config", "agent.toml", "--check"]);
     assert_eq!(refused.status.code(), Some(2));
     assert!(String::from_utf8_lossy(&refused.stdout).contains("the table order does not exist"));
-    over_http(&deployment, &sql().replace("sqlite:shop.db", "postgres://127.0.0.1:1/nowhere"));
+    over_http(
+        &deployment,
+        &sql().replace("sqlite:shop.db", "postgres://127.0.0.1:1/nowhere"),
+    );
     let away = deployment.lacuna(&["agent", "--config", "agent.toml", "--check"]);
     assert_eq!(away.status.code(), Some(3));
 }
