@@ -175,7 +175,11 @@ impl Command {
             Self::Brake(args) => brake::run(args, door),
             Self::DeadLetters(args) => dead_letters::run(args, door),
             on_the_deployment => {
-                door.refuse()?;
+                match &on_the_deployment {
+                    // It has a `--token` of its own: who prepares or approves a run.
+                    Self::Sunset(_) => door.refuse_url()?,
+                    _ => door.refuse()?,
+                }
                 on_the_deployment.run_directly()
             }
         }

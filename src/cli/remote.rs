@@ -65,10 +65,20 @@ impl RemoteArgs {
         }
     }
 
-    /// Refuses the options for a command that works on the deployment itself. What the environment says is for the others, and so
-    /// it is said that this one does not go by it.
+    /// Refuses the options for a command that works on the deployment itself.
     pub(super) fn refuse(&self) -> Result<(), Failure> {
-        self.refuse_options()?;
+        if self.token.is_some() {
+            return Err(no_worker());
+        }
+        self.refuse_url()
+    }
+
+    /// As [`Self::refuse`], for one that has a `--token` of its own. What the environment says is for the others, and so it is said
+    /// that this one does not go by it.
+    pub(super) fn refuse_url(&self) -> Result<(), Failure> {
+        if self.url.is_some() || self.ca.is_some() {
+            return Err(no_worker());
+        }
         if environment(URL)?.is_some() {
             aside(format_args!(
                 "note: this command works on the deployment of its configuration (--config), and not on the one at LACUNA_URL"
@@ -77,15 +87,12 @@ impl RemoteArgs {
         Ok(())
     }
 
-    /// Refuses the options for a command that asks no worker.
+    /// Refuses the options for a command that works on nothing.
     pub fn refuse_options(&self) -> Result<(), Failure> {
         if self.url.is_none() && self.token.is_none() && self.ca.is_none() {
             return Ok(());
         }
-        Err(Failure::Usage(
-            "--url, --token, --ca: this command asks no worker; what works on a deployment itself goes by its configuration (--config)"
-                .to_owned(),
-        ))
+        Err(no_worker())
     }
 
     fn client(&self, url: &str) -> Result<Client, Failure> {
@@ -104,6 +111,13 @@ impl RemoteArgs {
         };
         Client::new(url, token.transpose()?, ca)
     }
+}
+
+fn no_worker() -> Failure {
+    Failure::Usage(
+        "--url, --token, --ca: this command asks no worker; it works on the deployment itself, by its configuration (--config)"
+            .to_owned(),
+    )
 }
 
 /// A variable that is set and says something.

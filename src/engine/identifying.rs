@@ -70,7 +70,7 @@ impl Engine {
             .iter()
             .map(|tenant| self.vault.ticket_digest(tenant, ticket))
             .collect();
-        Ok(self.store.of_subject(&digests, limit).await?)
+        Ok(self.store.of_ticket(&digests, limit).await?)
     }
 
     /// Refuses a search for what the configuration calls a placeholder: whoever finds nobody under one has learned nothing.

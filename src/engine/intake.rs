@@ -197,14 +197,15 @@ impl<'a> UnitOfWork<'a> for TakeIn<'a> {
         let (engine, arrivals) = (self.engine, self.arrivals);
         tx.advance(&engine.advances_of(arrivals)).await?;
         let early = Early::read(engine, arrivals, self.gate, tx).await?;
-        let opens = prepared(arrivals).any(|p| matches!(p.command, Command::Open(_)));
+        let opening = prepared(arrivals).filter(|p| matches!(p.command, Command::Open(_)));
         // Before any request is locked: whoever waits here holds none up.
-        let room = if opens {
-            let tenants = prepared(arrivals).map(|p| p.command.tenant()).collect();
-            Room::read(engine, &tenants, tx, inputs.now).await?
-        } else {
-            Room::default()
-        };
+        let room = Room::read(
+            engine,
+            &opening.map(|p| p.command.tenant()).collect(),
+            tx,
+            inputs.now,
+        )
+        .await?;
         let returned = returned(arrivals, tx).await?;
         let mut ids: Vec<RequestId> = prepared(arrivals)
             .filter_map(|p| p.command.request_id())

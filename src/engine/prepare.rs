@@ -128,7 +128,7 @@ pub struct PreparedSubject {
     pub digests: Vec<SubjectDigest>,
     /// What earlier versions would have written for these identifiers: looked for, never written.
     pub former: Vec<FormerDigest>,
-    /// The keyed digest of its ticket, where its metadata has one: written beside the others, and nobody is recognised by it.
+    /// The keyed digest of its ticket, where its metadata has one: the request is found by it, and nobody is recognised.
     pub ticket: Option<SubjectDigest>,
     /// The identifiers as the suppression topic has them, where there is one and the request suppresses its subject.
     pub suppression: Vec<SuppressionRow>,

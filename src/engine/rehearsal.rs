@@ -71,6 +71,7 @@ impl Engine {
             body: vec![0; 200],
             sealed: vec![0; 200],
             digests: vec![rand::random()],
+            ticket: Some(rand::random()),
         });
         changes.inbox.push(InboxRow {
             tenant: self.tenant_default.clone(),

@@ -29,6 +29,8 @@ pub trait RequestStore: Send + Sync {
     async fn inbox(&self, keys: &[(&Tenant, CommandId)]) -> Result<Vec<InboxRow>, StoreError>;
     /// The requests of a subject, newest first, by the keyed digest of one identifier.
     async fn of_subject(&self, digests: &[SubjectDigest], limit: u32) -> Result<Vec<RequestId>, StoreError>;
+    /// The requests that have one of these tickets upstream, the newest first.
+    async fn of_ticket(&self, digests: &[SubjectDigest], limit: u32) -> Result<Vec<RequestId>, StoreError>;
     /// The tenants that have sent commands, in order.
     async fn tenants(&self, limit: u32) -> Result<Vec<Tenant>, StoreError>;
     /// When the oldest request that is not closed was received.
@@ -148,6 +150,8 @@ pub struct OpenedRow {
     pub sealed: Vec<u8>,
     /// The keyed digests of its identifiers.
     pub digests: Vec<SubjectDigest>,
+    /// The keyed digest of the ticket that it has upstream.
+    pub ticket: Option<SubjectDigest>,
 }
 
 /// A request that has changed: written only where it still has the revision before.

@@ -260,12 +260,13 @@ impl Touched<'_> {
                     .then(|| subject.sealed.wrapped_key.clone()),
                 body: body.pack()?,
                 sealed: subject.sealed.sealed.clone(),
-                // A merged one is found by the digests of the request that covers it; its ticket is its own.
+                // A merged one is found by the digests of the request that covers it.
                 digests: if request.life.following.is_some() {
-                    subject.ticket.into_iter().collect()
+                    Vec::new()
                 } else {
-                    subject.digests.iter().copied().chain(subject.ticket).collect()
+                    subject.digests.clone()
                 },
+                ticket: subject.ticket,
                 tenant: request.head.tenant.clone(),
                 state,
             }),

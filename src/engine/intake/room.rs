@@ -23,27 +23,23 @@ pub(super) struct Room {
 }
 
 impl Room {
-    /// Counts what came this hour. `tenants`: those of the batch.
+    /// Counts what came this hour, where a rule asks for it. `tenants`: those of the requests that a batch opens.
     pub(super) async fn read(
         engine: &Engine,
         tenants: &BTreeSet<&Tenant>,
         tx: &mut dyn Transaction,
         now: At,
     ) -> Result<Self, EngineError> {
-        let mut room = Self {
-            common: left(tx, engine.policy().approval, None, now).await?,
-            own: BTreeMap::new(),
-        };
+        let policy = engine.policy();
+        let mut room = Self::default();
         for tenant in tenants {
-            if let Some(approval) = engine
-                .policy()
-                .tenant_rules
-                .get(*tenant)
-                .and_then(|own| own.approval)
-            {
+            if let Some(approval) = policy.tenant_rules.get(*tenant).and_then(|own| own.approval) {
                 let left = left(tx, approval, Some(tenant), now).await?;
                 room.own.insert((*tenant).clone(), left);
             }
+        }
+        if room.own.len() < tenants.len() {
+            room.common = left(tx, policy.approval, None, now).await?;
         }
         Ok(room)
     }

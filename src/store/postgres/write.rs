@@ -98,8 +98,8 @@ async fn insert_inbox(on: &mut PgConnection, rows: &[InboxRow]) -> Result<(), St
 }
 
 async fn insert_requests(on: &mut PgConnection, opened: &[&OpenedRow]) -> Result<(), StoreError> {
-    let sql = "insert into request (id, tenant, received_at, body, sealed, lookups) \
-               select * from unnest($1::uuid[], $2::text[], $3::int8[], $4::bytea[], $5::bytea[], $6::bytea[])";
+    let sql = "insert into request (id, tenant, received_at, body, sealed, lookups, ticket) \
+               select * from unnest($1::uuid[], $2::text[], $3::int8[], $4::bytea[], $5::bytea[], $6::bytea[], $7::bytea[])";
     query(sql)
         .bind(ids(opened))
         .bind(opened.iter().map(|row| row.tenant.as_str()).collect::<Vec<_>>())
@@ -115,6 +115,12 @@ async fn insert_requests(on: &mut PgConnection, opened: &[&OpenedRow]) -> Result
             opened
                 .iter()
                 .map(|row| packed_digests(&row.digests))
+                .collect::<Vec<_>>(),
+        )
+        .bind(
+            opened
+                .iter()
+                .map(|row| row.ticket.as_ref().map(<[u8; 16]>::as_slice))
                 .collect::<Vec<_>>(),
         )
         .execute(on)

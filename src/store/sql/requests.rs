@@ -102,6 +102,14 @@ impl<S: Pool> RequestStore for S {
         self.read(statement).await?.map(|(id,)| RequestId(id))
     }
 
+    async fn of_ticket(&self, digests: &[SubjectDigest], limit: u32) -> Result<Vec<RequestId>, StoreError> {
+        let sql = sql!(
+            "select id from request where ticket " ids "$1" " order by received_at desc, id desc limit $2"
+        );
+        let statement = Statement::new(sql).bind(digests).bind(i64::from(limit));
+        self.read(statement).await?.map(|(id,)| RequestId(id))
+    }
+
     /// One look at the index a tenant, however many rows it has.
     async fn tenants(&self, limit: u32) -> Result<Vec<Tenant>, StoreError> {
         let sql = sql!(

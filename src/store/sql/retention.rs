@@ -63,8 +63,8 @@ pub(super) async fn write(on: &mut impl Session, changes: &Changes) -> Result<()
     }
     if !changes.expired.is_empty() {
         let sql = sql!([
-            "update request r set lookups = '' from unnest($1::uuid[]) as v(id) where r.id = v.id"
-                | "update request set lookups = x'' where id in (select unhex(value) from json_each($1))"
+            "update request r set lookups = '', ticket = null from unnest($1::uuid[]) as v(id) where r.id = v.id"
+                | "update request set lookups = x'', ticket = null where id in (select unhex(value) from json_each($1))"
         ]);
         on.run(Statement::new(sql).bind(changes.expired.as_slice()))
             .await?;

@@ -76,14 +76,15 @@ async fn insert_inbox(on: &mut SqliteConnection, rows: &[InboxRow]) -> Result<()
 }
 
 async fn insert_requests(on: &mut SqliteConnection, opened: &[&OpenedRow]) -> Result<(), StoreError> {
-    let head = "insert into request (id, tenant, received_at, body, sealed, lookups) ";
+    let head = "insert into request (id, tenant, received_at, body, sealed, lookups, ticket) ";
     insert_rows(on, head, "", opened, |mut row, opened| {
         row.push_bind(opened.state.id.0)
             .push_bind(opened.tenant.as_str())
             .push_bind(opened.state.received_at.millis())
             .push_bind(opened.body.as_slice())
             .push_bind(opened.sealed.as_slice())
-            .push_bind(packed_digests(&opened.digests));
+            .push_bind(packed_digests(&opened.digests))
+            .push_bind(opened.ticket.as_ref().map(<[u8; 16]>::as_slice));
         Ok(())
     })
     .await?;

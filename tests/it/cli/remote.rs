@@ -366,7 +366,7 @@ async fn what_is_wrong_with_the_door_is_said() {
         ),
         (&["approve", &id, "--actor", "j.doe"], 2, "--actor: over the API"),
         (&["requests", "--config", "lacuna.toml"], 2, "--url and --config"),
-        (&["migrate"], 2, "works on the deployment itself"),
+        (&["migrate"], 2, "it works on the deployment itself"),
         (&["dead-letters", "list", "--all"], 2, "--config lists every one"),
         (&["refuse", &id, "--basis", "mood"], 2, "expected one of"),
         (&["hold", "--basis", "dispute"], 2, "required"),

@@ -308,7 +308,8 @@ async fn a_provider_that_is_away_stops_nobody_else() {
     assert_eq!(browser.sign_in("a-token-of-the-desk").await.leads_to(), "/");
     provider.set_down(false).await;
     // It is not asked by every call that finds it away.
-    api.clock.advance(Duration::from_secs(5));
+    assert_eq!(api.with_token(&token).await.0, 503);
+    api.clock.advance(Duration::from_secs(30));
     assert_eq!(api.with_token(&token).await.0, 200);
     // Keys that were read serve while it is away.
     provider.set_down(true).await;
@@ -319,7 +320,7 @@ async fn a_provider_that_is_away_stops_nobody_else() {
     assert_eq!(api.with_token(&later).await.0, 200);
     let metrics = api.call(Method::GET, None, "/metrics", None).await.text;
     assert!(
-        metrics.contains("lacuna_auth_failures_total{kind=\"provider\"} 2"),
+        metrics.contains("lacuna_auth_failures_total{kind=\"provider\"} 3"),
         "{metrics}"
     );
 }

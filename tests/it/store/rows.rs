@@ -122,6 +122,7 @@ pub fn opened(request: Request) -> OpenedRow {
         body: vec![n; 100],
         sealed: vec![n; 200],
         digests: vec![[n; 16]],
+        ticket: Some([n; 16]),
     }
 }
 

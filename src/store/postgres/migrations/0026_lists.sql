@@ -5,6 +5,12 @@
 alter table agenda add column deadline bigint;
 create index agenda_deadline on agenda (deadline, request_id);
 
+-- The keyed digest of the ticket that a request has upstream. Hardly anybody searches by it, and so nothing is kept in order for
+-- it: a summary of each range of blocks says which tickets are certainly not in it. It goes with the other digests.
+alter table request add column ticket bytea;
+create index request_ticket on request using brin (ticket bytea_bloom_ops (false_positive_rate = 0.001))
+    with (pages_per_range = 32, autosummarize = on);
+
 -- What stands out of all requests: overdue, at risk, failing, waiting for a person, refused. Most requests never have a row.
 create table marked (
     request_id uuid     not null,

@@ -5,6 +5,10 @@
 alter table agenda add column deadline integer;
 create index agenda_deadline on agenda (deadline, request_id);
 
+-- The keyed digest of the ticket that a request has upstream. It goes with the other digests.
+alter table request add column ticket blob;
+create index request_ticket on request (ticket) where ticket is not null;
+
 -- What stands out of all requests: overdue, at risk, failing, waiting for a person, refused. Most requests never have a row.
 create table marked (
     request_id blob    not null,
