@@ -11,7 +11,7 @@ use super::{
     task::Task,
     turn::Turn,
 };
-use crate::clock::Clock;
+use crate::{clock::Clock, domain::words::Action};
 
 /// A worker that is away is asked again after this, and then after more.
 const FIRST_PAUSE: Duration = Duration::from_secs(1);
@@ -94,8 +94,10 @@ async fn carry_out(
         () = announcing => {}
     }
     let expected_by = clock.now().plus(manner.longest);
+    // A question is answered or not: that it will be is no answer to it.
     let accepted: Vec<(&Task, Answer)> = tasks
         .iter()
+        .filter(|task| task.action != Action::Verify)
         .map(|task| (task, Answer::accepted(expected_by)))
         .collect();
     tracing::info!(tasks = tasks.len(), %expected_by, "these tasks outlast their lease and are announced");

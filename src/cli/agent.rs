@@ -120,7 +120,7 @@ async fn serve(agent: &Agent, once: bool) -> Result<Exit, Failure> {
     let longest = match &agent.place {
         AgentPlace::Sql(sql) => sql.longest,
         AgentPlace::Command(command) => command.timeout + Duration::from_secs(60),
-        AgentPlace::KafkaTopics(_) | AgentPlace::Objects(_) => Duration::from_secs(3600),
+        AgentPlace::KafkaTopics(_) | AgentPlace::Objects(_) => Duration::from_secs(900),
     };
     let manner = Manner {
         batch: agent.batch,

@@ -186,7 +186,7 @@ pub enum Lane {
     Queued,
     /// When somebody asks for them: they are queued until a person takes them.
     Claimed,
-    /// When its agent asks for them: it takes as many as its limits allow, whichever worker it asks.
+    /// When its agent asks for them, whichever worker it asks.
     Polled,
 }
 
@@ -262,12 +262,7 @@ impl Processor {
 
     /// How long a call to it may take in all; nothing where it is not called.
     pub const fn call_timeout(&self) -> Duration {
-        match &self.transport {
-            Transport::Webhook(Webhook { timeout, .. }) | Transport::OpenDsr(OpenDsr { timeout, .. }) => {
-                *timeout
-            }
-            Transport::Kafka { .. } | Transport::Manual(_) | Transport::Agent => Duration::ZERO,
-        }
+        self.transport.call_timeout()
     }
 
     /// Within which time a task that was claimed has to be answered, or to be back in its queue: a call that a worker makes

@@ -373,6 +373,8 @@ fn no_decision_reads_the_machines_clock() {
         // When a processor is asked next, and a controller told: nothing of a request is decided by it.
         ("engine/accepted.rs", 2),
         ("engine/status_callbacks.rs", 3),
+        // When agents may ask for tasks: the gate decides whether they get them.
+        ("engine/polls.rs", 4),
         // Says when a cancellation came.
         ("http/opendsr.rs", 1),
         // Whether workers of the version before may still be there.

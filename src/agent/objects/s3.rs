@@ -17,7 +17,7 @@ use crate::{
     config::Bucket as Config,
     domain::{registry::HttpOptions, time::At},
     transport::{
-        http_client::{Guard, HttpClient},
+        http_client::{Answer, Guard, HttpClient},
         local::Reader,
     },
 };
@@ -32,6 +32,9 @@ const MOST_BYTES: usize = 16 * 1024 * 1024;
 const MOST_DELETED: usize = 1000;
 /// A bucket that asks for patience is asked again so often, with growing pauses.
 const TRIES: u32 = 6;
+
+/// Until when a version is locked, as S3 says it of an object.
+const LOCKED_UNTIL: &str = "x-amz-object-lock-retain-until-date";
 
 /// A bucket.
 pub(super) struct Bucket {
@@ -91,7 +94,7 @@ impl Bucket {
             }
             query.push(("versions", ""));
             query.sort_unstable();
-            let (status, body) = self.call(Method::Get, None, &query, None).await?;
+            let (status, body) = text_of(self.call(Method::Get, None, &query, None).await?);
             if status != StatusCode::OK {
                 return Err(refused(status, &body));
             }
@@ -125,7 +128,7 @@ impl Bucket {
             let answered = self
                 .call(Method::Post, None, &[("delete", "")], Some((body, md5)))
                 .await?;
-            let (status, body) = answered;
+            let (status, body) = text_of(answered);
             if status != StatusCode::OK {
                 return Err(refused(status, &body));
             }
@@ -148,16 +151,17 @@ impl Bucket {
 
     /// Until when a version is locked; `None`: it is not, as far as can be seen.
     async fn lock_of(&self, version: &Version) -> Result<Option<At>, ObjectError> {
-        let mut query = vec![("retention", "")];
-        if let Some(id) = &version.version {
-            query.push(("versionId", id.as_str()));
-        }
-        let (status, body) = self.call(Method::Get, Some(&version.key), &query, None).await?;
-        if status != StatusCode::OK {
+        let id = version.version.as_deref();
+        let query: Vec<(&str, &str)> = id.map(|id| ("versionId", id)).into_iter().collect();
+        let answer = self.call(Method::Head, Some(&version.key), &query, None).await?;
+        if answer.status != StatusCode::OK {
             return Ok(None);
         }
-        let until = xml::text_of(&body, "RetainUntilDate")?;
-        let until = until.and_then(|text| At::parse(&text).ok());
+        let until = answer
+            .headers
+            .get(LOCKED_UNTIL)
+            .and_then(|value| value.to_str().ok());
+        let until = until.and_then(|text| At::parse(text).ok());
         Ok(until.filter(|until| *until > self.clock.now()))
     }
 
@@ -167,12 +171,13 @@ impl Bucket {
         key: Option<&str>,
         query: &[(&str, &str)],
         body: Option<(String, String)>,
-    ) -> Result<(StatusCode, String), ObjectError> {
+    ) -> Result<Answer, ObjectError> {
         let mut pause = Duration::from_millis(200);
         for tried in 1.. {
             let (url, body) = (self.signed(method, key, query, body.as_ref()), body.clone());
             let mut request = match method {
                 Method::Post => Request::post(url),
+                Method::Head => Request::head(url),
                 _ => Request::get(url),
             };
             let mut bytes = Bytes::new();
@@ -191,10 +196,7 @@ impl Bucket {
                 {
                     format!("S3 answered {}", answer.status)
                 }
-                Ok(answer) => {
-                    let text = String::from_utf8_lossy(&answer.body).into_owned();
-                    return Ok((answer.status, text));
-                }
+                Ok(answer) => return Ok(answer),
                 Err(error) => format!("S3 cannot be reached: {error}"),
             };
             if tried >= TRIES {
@@ -240,6 +242,11 @@ impl Bucket {
         );
         signed.into()
     }
+}
+
+fn text_of(answer: Answer) -> (StatusCode, String) {
+    let text = String::from_utf8_lossy(&answer.body).into_owned();
+    (answer.status, text)
 }
 
 /// What a bucket says that does not do what it is asked. Its own words may repeat a key, so only its code is kept.

@@ -153,7 +153,7 @@ pub(super) fn read(section: &Section<'_>, outside: Option<Secret>) -> Option<Sql
         dialect,
         chunk: section.integer_or("chunk", 1..=10_000, 1000),
         pause: section.duration_or("pause", Zero::Allowed, Duration::ZERO),
-        longest: section.duration_or("longest", Zero::Refused, Duration::from_secs(3600)),
+        longest: section.duration_or("longest", Zero::Refused, Duration::from_secs(900)),
         zero_effect_after: section.integer_or("zero_effect_after", 1..=1_000_000, 1000),
         hmac,
         tables: read,

@@ -203,6 +203,14 @@ impl Transport {
         }
     }
 
+    /// How long a call may take in all; nothing where it is not called.
+    pub const fn call_timeout(&self) -> Duration {
+        match self {
+            Self::Webhook(Webhook { timeout, .. }) | Self::OpenDsr(OpenDsr { timeout, .. }) => *timeout,
+            Self::Kafka { .. } | Self::Manual(_) | Self::Agent => Duration::ZERO,
+        }
+    }
+
     /// The word of its type.
     pub const fn kind(&self) -> &'static str {
         match self {

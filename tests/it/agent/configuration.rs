@@ -8,7 +8,7 @@ const START: &str =
     "processor = 'shop-db'\n[source]\nhttp = { url = 'http://127.0.0.1:1', token = 'env:TOKEN' }\n";
 
 fn read(text: &str) -> Result<Agent, String> {
-    let environment = |name: &str| (name == "TOKEN").then(|| "secret".into());
+    let environment = |name: &str| (name == "TOKEN").then(|| "hidden".into());
     Agent::read_text("agent.toml", Path::new("/srv"), text, &environment)
         .map_err(|problems| problems.to_string())
 }
@@ -38,7 +38,7 @@ action = "delete"
         panic!("{agent:?}")
     };
     assert_eq!((sql.chunk, sql.tables.len()), (1000, 2));
-    assert!(!format!("{agent:?}").contains("secret"), "no secret is shown");
+    assert!(!format!("{agent:?}").contains("hidden"), "no secret is shown");
     let kafka = "processor = 'a'\n[source]\nkafka = { bootstrap_servers = 'k:9092' }\n[command]\nrun = ['./erase']\ntimeout = '10m'\n";
     let agent = read(kafka).unwrap();
     let AgentSource::Kafka(source) = &agent.source else {
@@ -157,6 +157,6 @@ fn mistakes_are_named_with_their_lines() {
     ] {
         let problems = read(&text).expect_err(&text);
         assert!(problems.contains(says), "{text}\n{says}\n{problems}");
-        assert!(!problems.contains("secret"));
+        assert!(!problems.contains("hidden"));
     }
 }
