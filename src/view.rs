@@ -16,6 +16,7 @@ pub mod explanation;
 mod fixture;
 pub mod headline;
 pub mod hold;
+pub mod lane;
 pub mod manual;
 pub mod opendsr;
 pub mod position;

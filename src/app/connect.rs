@@ -17,7 +17,7 @@ use crate::{
         request::{expiry::Keeps, open::Rules},
         time::At,
     },
-    engine::{Engine, Settings, letters::LetterLimits, tenant_rules::TenantRules},
+    engine::{Engine, Settings, dead_letters::DeadLetterLimits, tenant_rules::TenantRules},
     kafka::{KafkaError, admin::Admin, client::Cluster, embedded::EmbeddedBroker, positions::EMBEDDED},
     store::{Exclusive, Store, StoreOptions, open::open},
     telemetry::metrics::Metrics,
@@ -110,7 +110,7 @@ pub fn settings_of(config: &Config, now: At, cluster: Arc<str>) -> Settings {
             lookups: config.vault.lookups_keep,
             records: config.vault.records_keep,
         },
-        letters: LetterLimits {
+        dead_letters: DeadLetterLimits {
             keep: config.vault.dead_letters_keep,
             count: u64::from(config.vault.dead_letters_count),
             bytes: u64::from(config.vault.dead_letters_mib) * 1024 * 1024,

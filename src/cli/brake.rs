@@ -1,13 +1,12 @@
 //! `lacuna brake`: stops all lanes at once.
 
 use super::{
-    Exit, Failure,
-    positions::name,
+    Exit, Failure, arguments,
     remote::RemoteArgs,
     session::ConfigArg,
-    stops::{Move, Shown, pull, show_brake},
+    stops::{Shown, Wanted, change_lane, show_brake},
 };
-use crate::engine::stop::Want;
+use crate::engine::stop::LaneAction;
 
 /// Arguments of `lacuna brake`.
 #[derive(Debug, clap::Args)]
@@ -29,7 +28,7 @@ enum Action {
         #[command(flatten)]
         config: ConfigArg,
         /// Who decides it; the user of this shell where it is absent. Over the API it is the bearer.
-        #[arg(long, value_name = "NAME", value_parser = name)]
+        #[arg(long, value_name = "NAME", value_parser = arguments::name)]
         actor: Option<String>,
         /// Why.
         #[arg(long, value_name = "TEXT", value_parser = clap::builder::NonEmptyStringValueParser::new())]
@@ -43,7 +42,7 @@ enum Action {
         #[command(flatten)]
         config: ConfigArg,
         /// Who decides it; the user of this shell where it is absent. Over the API it is the bearer.
-        #[arg(long, value_name = "NAME", value_parser = name)]
+        #[arg(long, value_name = "NAME", value_parser = arguments::name)]
         actor: Option<String>,
         /// Why.
         #[arg(long, value_name = "TEXT", value_parser = clap::builder::NonEmptyStringValueParser::new())]
@@ -62,27 +61,27 @@ enum Action {
 }
 
 /// Runs it.
-pub fn run(args: Args, door: &RemoteArgs) -> Result<Exit, Failure> {
-    let (config, want, actor, reason, shown) = match args.action {
+pub fn run(args: Args, remote: &RemoteArgs) -> Result<Exit, Failure> {
+    let (config, action, actor, reason, shown) = match args.action {
         Action::On {
             config,
             actor,
             reason,
             shown,
-        } => (config, Want::Stop, actor, Some(reason), shown),
+        } => (config, LaneAction::Stop, actor, Some(reason), shown),
         Action::Off {
             config,
             actor,
             reason,
             shown,
-        } => (config, Want::GoOn, actor, reason, shown),
-        Action::Show { config, shown } => return show_brake(&door.way(&config)?, shown),
+        } => (config, LaneAction::Resume, actor, reason, shown),
+        Action::Show { config, shown } => return show_brake(&remote.target(&config)?, shown),
     };
-    let wanted = Move {
+    let wanted = Wanted {
         lane: None,
-        want,
+        action,
         actor,
         reason,
     };
-    pull(&door.way(&config)?, wanted, shown)
+    change_lane(&remote.target(&config)?, wanted, shown)
 }

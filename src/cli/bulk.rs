@@ -4,18 +4,17 @@ use serde_json::{Map, Value, json};
 use uuid::Uuid;
 
 use super::{
-    Exit, Failure,
+    Exit, Failure, arguments,
     fields::{items, text, value, values},
     output::{Out, Table},
-    positions::name,
-    remote::{RemoteArgs, Way, path, refuse_actor},
+    remote::{RemoteArgs, Target, path, refuse_actor},
     session::{self, ConfigArg, block_on, deciding},
 };
 use crate::{
     config::Config,
     domain::{
         ids::RequestId,
-        words::{BulkAction, BulkDeed, HoldBasis},
+        words::{BulkAction, BulkOperation, HoldBasis},
     },
     engine::{
         Engine,
@@ -39,7 +38,7 @@ pub struct Args {
     action: Action,
 }
 
-/// Which job, and whose deed it is.
+/// Which job, and whose operation it is.
 #[derive(Debug, clap::Args)]
 struct Which {
     #[command(flatten)]
@@ -47,7 +46,7 @@ struct Which {
     /// The job.
     id: Uuid,
     /// Who does it; the user of this shell where it is absent. Over the API it is the bearer.
-    #[arg(long, value_name = "NAME", value_parser = name)]
+    #[arg(long, value_name = "NAME", value_parser = arguments::name)]
     actor: Option<String>,
 }
 
@@ -57,7 +56,7 @@ struct Start {
     #[command(flatten)]
     config: ConfigArg,
     /// What is done: retry, waive, approve, cancel or hold.
-    #[arg(value_parser = action)]
+    #[arg(value_parser = arguments::bulk_action)]
     action: BulkAction,
     /// A condition, as in the address of a list: status=awaiting_approval, overdue=true, due_before=2026-12-31T00:00:00Z.
     #[arg(
@@ -71,13 +70,13 @@ struct Start {
     #[arg(long, value_name = "ID")]
     id: Vec<Uuid>,
     /// Who orders it; the user of this shell where it is absent. Over the API it is the bearer.
-    #[arg(long, value_name = "NAME", value_parser = name)]
+    #[arg(long, value_name = "NAME", value_parser = arguments::name)]
     actor: Option<String>,
     /// Why.
     #[arg(long, value_name = "TEXT")]
     reason: Option<String>,
     /// The legal ground of holds.
-    #[arg(long, value_name = "WORD", value_parser = basis)]
+    #[arg(long, value_name = "WORD", value_parser = arguments::hold_basis)]
     basis: Option<HoldBasis>,
     /// How many requests you believe that they are; where it is another number, nothing is done.
     #[arg(long, value_name = "N", required_unless_present_any = ["dry_run", "id"])]
@@ -135,29 +134,19 @@ enum Action {
     Cancel(Which),
 }
 
-fn action(text: &str) -> Result<BulkAction, String> {
-    let names: Vec<&str> = BulkAction::ALL.iter().map(|action| action.as_str()).collect();
-    BulkAction::parse(text).ok_or_else(|| format!("expected one of: {}", names.join(", ")))
-}
-
-fn basis(text: &str) -> Result<HoldBasis, String> {
-    let names: Vec<&str> = HoldBasis::ALL.iter().map(|basis| basis.as_str()).collect();
-    HoldBasis::parse(text).ok_or_else(|| format!("expected one of: {}", names.join(", ")))
-}
-
 /// Runs it.
-pub fn run(args: Args, door: &RemoteArgs) -> Result<Exit, Failure> {
+pub fn run(args: Args, remote: &RemoteArgs) -> Result<Exit, Failure> {
     match args.action {
-        Action::Start(start) => order(*start, door),
-        Action::List { config, json } => list(&door.way(&config)?, json),
-        Action::Show { config, id, json } => show(&door.way(&config)?, id, json),
-        Action::Pause(which) => set(which, BulkDeed::Pause, door),
-        Action::Resume(which) => set(which, BulkDeed::Resume, door),
-        Action::Cancel(which) => set(which, BulkDeed::Cancel, door),
+        Action::Start(start) => order(*start, remote),
+        Action::List { config, json } => list(&remote.target(&config)?, json),
+        Action::Show { config, id, json } => show(&remote.target(&config)?, id, json),
+        Action::Pause(which) => set(which, BulkOperation::Pause, remote),
+        Action::Resume(which) => set(which, BulkOperation::Resume, remote),
+        Action::Cancel(which) => set(which, BulkOperation::Cancel, remote),
     }
 }
 
-fn order(start: Start, door: &RemoteArgs) -> Result<Exit, Failure> {
+fn order(start: Start, remote: &RemoteArgs) -> Result<Exit, Failure> {
     let order = Order {
         action: start.action,
         chosen: chosen(&start)?,
@@ -165,12 +154,12 @@ fn order(start: Start, door: &RemoteArgs) -> Result<Exit, Failure> {
         basis: start.basis,
     };
     order.check().map_err(failure)?;
-    let came = match door.way(&start.config)? {
-        Way::Direct(config) => {
+    let came = match remote.target(&start.config)? {
+        Target::Direct(config) => {
             let actor = deciding(start.actor.clone())?;
             block_on(order_here(&config, &order, &start, &actor))?
         }
-        Way::Remote(worker) => {
+        Target::Remote(worker) => {
             refuse_actor(start.actor.as_deref())?;
             worker.post(&path(&["bulk"]), &body_of(&start))?
         }
@@ -242,9 +231,9 @@ fn chosen(start: &Start) -> Result<Chosen, Failure> {
     Ok(Chosen::Filter(Box::new(filter)))
 }
 
-fn list(way: &Way, json: bool) -> Result<Exit, Failure> {
-    let jobs = match way {
-        Way::Direct(config) => block_on(async {
+fn list(target: &Target, json: bool) -> Result<Exit, Failure> {
+    let jobs = match target {
+        Target::Direct(config) => block_on(async {
             let jobs = session::engine(config)
                 .await?
                 .bulk()
@@ -252,7 +241,7 @@ fn list(way: &Way, json: bool) -> Result<Exit, Failure> {
                 .await?;
             values(jobs.iter().map(BulkView::of))
         })?,
-        Way::Remote(worker) => worker.list(&path(&["bulk"]), &[], SHOWN as usize)?.0,
+        Target::Remote(worker) => worker.list(&path(&["bulk"]), &[], SHOWN as usize)?.0,
     };
     let mut out = Out::stdout();
     if json {
@@ -280,35 +269,35 @@ fn list(way: &Way, json: bool) -> Result<Exit, Failure> {
     Ok(Exit::Ok)
 }
 
-fn show(way: &Way, id: Uuid, json: bool) -> Result<Exit, Failure> {
-    let job = match way {
-        Way::Direct(config) => block_on(async {
+fn show(target: &Target, id: Uuid, json: bool) -> Result<Exit, Failure> {
+    let job = match target {
+        Target::Direct(config) => block_on(async {
             let engine = session::engine(config).await?;
             let job = engine.bulk().job(id).await?;
             view_of(&engine, &job.ok_or_else(|| failure(BulkError::Unknown))?).await
         })?,
-        Way::Remote(worker) => worker.get(&path(&["bulk", &id.to_string()]), &[])?,
+        Target::Remote(worker) => worker.get(&path(&["bulk", &id.to_string()]), &[])?,
     };
     print(&job, json)
 }
 
-fn set(which: Which, deed: BulkDeed, door: &RemoteArgs) -> Result<Exit, Failure> {
-    let job = match door.way(&which.config)? {
-        Way::Direct(config) => {
+fn set(which: Which, operation: BulkOperation, remote: &RemoteArgs) -> Result<Exit, Failure> {
+    let job = match remote.target(&which.config)? {
+        Target::Direct(config) => {
             let actor = deciding(which.actor)?;
             block_on(async {
                 let engine = session::engine(&config).await?;
-                let job = engine.bulk().set(which.id, &actor, deed).await;
+                let job = engine.bulk().set(which.id, &actor, operation).await;
                 view_of(&engine, &job.map_err(failure)?).await
             })?
         }
-        Way::Remote(worker) => {
+        Target::Remote(worker) => {
             refuse_actor(which.actor.as_deref())?;
-            let verb = match deed {
-                BulkDeed::Pause => "pause",
-                BulkDeed::Resume => "resume",
-                BulkDeed::Cancel => "cancel",
-                BulkDeed::Start => "start",
+            let verb = match operation {
+                BulkOperation::Pause => "pause",
+                BulkOperation::Resume => "resume",
+                BulkOperation::Cancel => "cancel",
+                BulkOperation::Start => "start",
             };
             worker.post(&path(&["bulk", &which.id.to_string(), verb]), &json!({}))?
         }

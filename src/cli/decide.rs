@@ -13,7 +13,7 @@ use super::{
     Exit, Failure,
     fields::{text, value},
     output::Out,
-    remote::{RemoteArgs, Way, path, refuse_actor},
+    remote::{RemoteArgs, Target, path, refuse_actor},
     session::{self, block_on, deciding},
     status::flags,
 };
@@ -40,10 +40,10 @@ struct Decided {
 }
 
 /// Runs `lacuna approve`.
-pub fn approve(args: ApproveArgs, door: &RemoteArgs) -> Result<Exit, Failure> {
+pub fn approve(args: ApproveArgs, remote: &RemoteArgs) -> Result<Exit, Failure> {
     let body = body([("reason", args.reason)]);
     decide(
-        door,
+        remote,
         args.who,
         &Decided {
             verb: "approve",
@@ -54,14 +54,14 @@ pub fn approve(args: ApproveArgs, door: &RemoteArgs) -> Result<Exit, Failure> {
 }
 
 /// Runs `lacuna refuse`.
-pub fn refuse(args: RefuseArgs, door: &RemoteArgs) -> Result<Exit, Failure> {
+pub fn refuse(args: RefuseArgs, remote: &RemoteArgs) -> Result<Exit, Failure> {
     let body = body([
         ("basis", Some(args.basis.to_string())),
         ("processor", args.processor.map(|processor| processor.to_string())),
         ("reason", args.reason),
     ]);
     decide(
-        door,
+        remote,
         args.who,
         &Decided {
             verb: "refuse",
@@ -72,10 +72,10 @@ pub fn refuse(args: RefuseArgs, door: &RemoteArgs) -> Result<Exit, Failure> {
 }
 
 /// Runs `lacuna cancel`.
-pub fn cancel(args: CancelArgs, door: &RemoteArgs) -> Result<Exit, Failure> {
+pub fn cancel(args: CancelArgs, remote: &RemoteArgs) -> Result<Exit, Failure> {
     let body = body([("reason", args.reason)]);
     decide(
-        door,
+        remote,
         args.who,
         &Decided {
             verb: "cancel",
@@ -86,10 +86,10 @@ pub fn cancel(args: CancelArgs, door: &RemoteArgs) -> Result<Exit, Failure> {
 }
 
 /// Runs `lacuna extend`.
-pub fn extend(args: ExtendArgs, door: &RemoteArgs) -> Result<Exit, Failure> {
+pub fn extend(args: ExtendArgs, remote: &RemoteArgs) -> Result<Exit, Failure> {
     let body = body([("reason", Some(args.reason.to_string()))]);
     decide(
-        door,
+        remote,
         args.who,
         &Decided {
             verb: "extend",
@@ -100,13 +100,13 @@ pub fn extend(args: ExtendArgs, door: &RemoteArgs) -> Result<Exit, Failure> {
 }
 
 /// Runs `lacuna verify-identity`.
-pub fn verify(args: VerifyArgs, door: &RemoteArgs) -> Result<Exit, Failure> {
+pub fn verify(args: VerifyArgs, remote: &RemoteArgs) -> Result<Exit, Failure> {
     let body = body([
         ("method", Some(args.method.to_string())),
         ("result", Some(args.result.to_string())),
     ]);
     decide(
-        door,
+        remote,
         args.who,
         &Decided {
             verb: "verify-identity",
@@ -117,13 +117,19 @@ pub fn verify(args: VerifyArgs, door: &RemoteArgs) -> Result<Exit, Failure> {
 }
 
 /// Runs `lacuna retry`.
-pub fn retry(args: RetryArgs, door: &RemoteArgs) -> Result<Exit, Failure> {
-    decide_task(door, args.who, args.task, TaskDecision::Retry, args.reason)
+pub fn retry(args: RetryArgs, remote: &RemoteArgs) -> Result<Exit, Failure> {
+    decide_task(remote, args.who, args.task, TaskDecision::Retry, args.reason)
 }
 
 /// Runs `lacuna waive`.
-pub fn waive(args: WaiveArgs, door: &RemoteArgs) -> Result<Exit, Failure> {
-    decide_task(door, args.who, args.task, TaskDecision::Waive, Some(args.reason))
+pub fn waive(args: WaiveArgs, remote: &RemoteArgs) -> Result<Exit, Failure> {
+    decide_task(
+        remote,
+        args.who,
+        args.task,
+        TaskDecision::Waive,
+        Some(args.reason),
+    )
 }
 
 /// A body of texts that were given.
@@ -134,10 +140,10 @@ fn body<const N: usize>(fields: [(&str, Option<String>); N]) -> Value {
     Value::Object(given.collect::<Map<_, _>>())
 }
 
-fn decide(door: &RemoteArgs, who: Who, decided: &Decided) -> Result<Exit, Failure> {
-    let status = match door.way(&who.config)? {
-        Way::Direct(config) => block_on(decide_here(&config, decided, &deciding(who.actor)?))?,
-        Way::Remote(worker) => {
+fn decide(remote: &RemoteArgs, who: Who, decided: &Decided) -> Result<Exit, Failure> {
+    let status = match remote.target(&who.config)? {
+        Target::Direct(config) => block_on(decide_here(&config, decided, &deciding(who.actor)?))?,
+        Target::Remote(worker) => {
             refuse_actor(who.actor.as_deref())?;
             worker.post(
                 &path(&["requests", &decided.id.to_string(), decided.verb]),
@@ -180,7 +186,7 @@ async fn decide_here(config: &Config, decided: &Decided, actor: &str) -> Result<
 }
 
 fn decide_task(
-    door: &RemoteArgs,
+    remote: &RemoteArgs,
     who: Who,
     task: TaskId,
     decision: TaskDecision,
@@ -190,12 +196,12 @@ fn decide_task(
         TaskDecision::Retry => "retry",
         TaskDecision::Waive => "waive",
     };
-    let came = match door.way(&who.config)? {
-        Way::Direct(config) => {
+    let came = match remote.target(&who.config)? {
+        Target::Direct(config) => {
             let actor = deciding(who.actor)?;
             block_on(decide_task_here(&config, task, decision, &actor, reason))?
         }
-        Way::Remote(worker) => {
+        Target::Remote(worker) => {
             refuse_actor(who.actor.as_deref())?;
             worker.post(
                 &path(&["tasks", &task.to_string(), verb]),

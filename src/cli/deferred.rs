@@ -3,12 +3,12 @@
 use serde_json::Value;
 
 use super::{
-    Exit, Failure,
+    Exit, Failure, arguments,
     fields::{is, items, joined, text, values},
     knowledge::Knowledge,
     output::{Out, Table},
-    remote::{Client, RemoteArgs, Way, path},
-    requests::{processor, warn_of_more},
+    remote::{Client, RemoteArgs, Target, path},
+    requests::warn_of_more,
     session::{self, ConfigArg, block_on},
 };
 use crate::{
@@ -42,13 +42,13 @@ struct ListArgs {
     #[command(flatten)]
     config: ConfigArg,
     /// Only those of this processor.
-    #[arg(long, value_parser = processor)]
+    #[arg(long, value_parser = arguments::processor)]
     processor: Option<ProcessorId>,
     /// Only those for this reason: retention, backup_rotation, hold or verification.
     #[arg(long, value_parser = reason)]
     reason: Option<Why>,
     /// Only those whose date lies before this time of RFC 3339.
-    #[arg(long, value_name = "TIME", value_parser = time)]
+    #[arg(long, value_name = "TIME", value_parser = arguments::time)]
     due_before: Option<At>,
     /// How many at the most.
     #[arg(long, value_name = "N", default_value_t = 100, value_parser = clap::value_parser!(u32).range(1..=100_000))]
@@ -65,16 +65,12 @@ fn reason(text: &str) -> Result<Why, String> {
         .ok_or_else(|| format!("expected one of: {}", names.join(", ")))
 }
 
-fn time(text: &str) -> Result<At, String> {
-    At::parse(text).map_err(|error| error.to_string())
-}
-
 /// Runs it.
-pub fn run(args: Args, door: &RemoteArgs) -> Result<Exit, Failure> {
+pub fn run(args: Args, remote: &RemoteArgs) -> Result<Exit, Failure> {
     let Command::List(args) = args.action;
-    let (rows, more) = match door.way(&args.config)? {
-        Way::Direct(config) => read(&config, &args)?,
-        Way::Remote(worker) => ask(&worker, &args)?,
+    let (rows, more) = match remote.target(&args.config)? {
+        Target::Direct(config) => read(&config, &args)?,
+        Target::Remote(worker) => ask(&worker, &args)?,
     };
     let mut out = Out::stdout();
     if args.json {

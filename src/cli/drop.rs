@@ -10,7 +10,7 @@ use std::{
 };
 
 use super::{
-    Exit, Failure,
+    Exit, Failure, arguments,
     output::{Out, Span, Table},
     session::{self, ConfigArg, block_on},
 };
@@ -87,12 +87,8 @@ struct ListArgs {
     /// The list as it was downloaded, under its own name.
     file: PathBuf,
     /// Whose requests they are; the default tenant where nothing is said.
-    #[arg(long, value_parser = tenant)]
+    #[arg(long, value_parser = arguments::tenant)]
     tenant: Option<Tenant>,
-}
-
-fn tenant(text: &str) -> Result<Tenant, String> {
-    Tenant::new(text).map_err(|error| error.to_string())
 }
 
 fn kind(text: &str) -> Result<Kind, String> {

@@ -8,7 +8,7 @@ use super::{
     fields::{is, items, joined, said, text, value},
     knowledge::Knowledge,
     output::Out,
-    remote::{RemoteArgs, Way, path},
+    remote::{RemoteArgs, Target, path},
     session::{self, ConfigArg, block_on},
     status::{flags, is_final, unknown},
 };
@@ -47,10 +47,12 @@ pub struct Args {
 }
 
 /// Runs it.
-pub fn run(args: &Args, door: &RemoteArgs) -> Result<Exit, Failure> {
-    let explained = match door.way(&args.config)? {
-        Way::Direct(config) => read(&config, args.id)?,
-        Way::Remote(worker) => worker.get(&path(&["requests", &args.id.to_string(), "explanation"]), &[])?,
+pub fn run(args: &Args, remote: &RemoteArgs) -> Result<Exit, Failure> {
+    let explained = match remote.target(&args.config)? {
+        Target::Direct(config) => read(&config, args.id)?,
+        Target::Remote(worker) => {
+            worker.get(&path(&["requests", &args.id.to_string(), "explanation"]), &[])?
+        }
     };
     let mut out = Out::stdout();
     if args.json {

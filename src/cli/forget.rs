@@ -3,10 +3,9 @@
 use serde_json::json;
 
 use super::{
-    Exit, Failure,
+    Exit, Failure, arguments,
     output::Out,
-    positions::name,
-    remote::{RemoteArgs, Way, path, refuse_actor},
+    remote::{RemoteArgs, Target, path, refuse_actor},
     session::{self, ConfigArg, block_on, deciding},
 };
 use crate::{config::Config, domain::ids::RequestId, engine::OperateError};
@@ -25,15 +24,15 @@ pub struct Args {
     /// The request.
     id: RequestId,
     /// Who decides it; the user of this shell where it is absent. Over the API it is the bearer.
-    #[arg(long, value_name = "NAME", value_parser = name)]
+    #[arg(long, value_name = "NAME", value_parser = arguments::name)]
     actor: Option<String>,
 }
 
 /// Runs it.
-pub fn run(args: &Args, door: &RemoteArgs) -> Result<Exit, Failure> {
-    match door.way(&args.config)? {
-        Way::Direct(config) => block_on(forget(&config, args.id, &deciding(args.actor.clone())?))?,
-        Way::Remote(worker) => {
+pub fn run(args: &Args, remote: &RemoteArgs) -> Result<Exit, Failure> {
+    match remote.target(&args.config)? {
+        Target::Direct(config) => block_on(forget(&config, args.id, &deciding(args.actor.clone())?))?,
+        Target::Remote(worker) => {
             refuse_actor(args.actor.as_deref())?;
             worker.post(&path(&["requests", &args.id.to_string(), "forget"]), &json!({}))?;
         }

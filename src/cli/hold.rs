@@ -3,16 +3,14 @@
 use serde_json::{Map, Value, json};
 
 use super::{
-    Exit, Failure,
+    Exit, Failure, arguments,
     decide::unreadable,
     fields::{items, said, text, value},
     holds::covered,
-    output::{Out, Table},
-    positions::name,
-    remote::{RemoteArgs, Way, path, refuse_actor},
-    requests::{processor, tenant},
+    output::Out,
+    remote::{RemoteArgs, Target, path, refuse_actor},
     session::{self, ConfigArg, block_on, deciding},
-    subjects,
+    subjects, tasks,
 };
 use crate::{
     config::Config,
@@ -38,7 +36,7 @@ pub struct HoldArgs {
     #[command(flatten)]
     config: ConfigArg,
     /// The legal ground.
-    #[arg(long, value_name = "BASIS", value_parser = basis)]
+    #[arg(long, value_name = "BASIS", value_parser = arguments::hold_basis)]
     basis: HoldBasis,
     /// The person's identifier: its type, and its value or - for stdin, which other users of this machine cannot see. Several may
     /// be given.
@@ -48,19 +46,19 @@ pub struct HoldArgs {
     #[arg(long, value_name = "ID")]
     request: Option<RequestId>,
     /// The processor.
-    #[arg(long, value_parser = processor)]
+    #[arg(long, value_parser = arguments::processor)]
     processor: Option<ProcessorId>,
     /// A category of data; several may be given.
-    #[arg(long, value_name = "NAME", value_parser = label)]
+    #[arg(long, value_name = "NAME", value_parser = arguments::label)]
     category: Vec<Label>,
     /// The tenant; the configured default where it is absent.
-    #[arg(long, value_parser = tenant)]
+    #[arg(long, value_parser = arguments::tenant)]
     tenant: Option<Tenant>,
     /// Free text; it is kept sealed.
     #[arg(long, value_name = "TEXT")]
     note: Option<String>,
     /// Who decides it; the user of this shell where it is absent. Over the API it is the bearer.
-    #[arg(long, value_name = "NAME", value_parser = name)]
+    #[arg(long, value_name = "NAME", value_parser = arguments::name)]
     actor: Option<String>,
     /// As JSON.
     #[arg(long)]
@@ -79,34 +77,25 @@ pub struct ReleaseArgs {
     /// The hold.
     id: HoldId,
     /// The tenant; the one that alone has an active hold of this name where it is absent.
-    #[arg(long, value_parser = tenant)]
+    #[arg(long, value_parser = arguments::tenant)]
     tenant: Option<Tenant>,
     /// Free text; it is kept sealed.
     #[arg(long, value_name = "TEXT")]
     note: Option<String>,
     /// Who decides it; the user of this shell where it is absent. Over the API it is the bearer.
-    #[arg(long, value_name = "NAME", value_parser = name)]
+    #[arg(long, value_name = "NAME", value_parser = arguments::name)]
     actor: Option<String>,
     /// As JSON.
     #[arg(long)]
     json: bool,
 }
 
-fn basis(text: &str) -> Result<HoldBasis, String> {
-    let words: Vec<&str> = HoldBasis::ALL.iter().map(|basis| basis.as_str()).collect();
-    HoldBasis::parse(text).ok_or_else(|| format!("expected one of: {}", words.join(", ")))
-}
-
-fn label(text: &str) -> Result<Label, String> {
-    Label::new(text).map_err(|error| error.to_string())
-}
-
 /// Runs `lacuna hold`.
-pub fn place(args: HoldArgs, door: &RemoteArgs) -> Result<Exit, Failure> {
+pub fn place(args: HoldArgs, remote: &RemoteArgs) -> Result<Exit, Failure> {
     let body = body_of(&args)?;
-    let placed = match door.way(&args.config)? {
-        Way::Direct(config) => block_on(place_here(&config, &body, &deciding(args.actor)?))?,
-        Way::Remote(worker) => {
+    let placed = match remote.target(&args.config)? {
+        Target::Direct(config) => block_on(place_here(&config, &body, &deciding(args.actor)?))?,
+        Target::Remote(worker) => {
             refuse_actor(args.actor.as_deref())?;
             worker.post(&path(&["holds"]), &body)?
         }
@@ -163,17 +152,17 @@ async fn place_here(config: &Config, body: &Value, actor: &str) -> Result<Value,
 }
 
 /// Runs `lacuna release`.
-pub fn release(args: ReleaseArgs, door: &RemoteArgs) -> Result<Exit, Failure> {
+pub fn release(args: ReleaseArgs, remote: &RemoteArgs) -> Result<Exit, Failure> {
     let mut body = json!({});
     if let Some(note) = &args.note {
         body["note"] = json!(note);
     }
-    let released = match door.way(&args.config)? {
-        Way::Direct(config) => {
+    let released = match remote.target(&args.config)? {
+        Target::Direct(config) => {
             let actor = deciding(args.actor)?;
             block_on(release_here(&config, args.id, args.tenant, &body, &actor))?
         }
-        Way::Remote(worker) => {
+        Target::Remote(worker) => {
             refuse_actor(args.actor.as_deref())?;
             let query: Vec<_> = args
                 .tenant
@@ -235,7 +224,7 @@ async fn tell(engine: &Engine, parsed: ParsedCommand) -> Result<(), Failure> {
     let prepared = engine.intake().prepare_parsed(parsed).map_err(unreadable)?;
     let taken = engine.intake().take_in(&[Arrival::of_call(prepared)]).await?;
     match taken.verdicts.into_iter().next() {
-        Some(Verdict::Refused(rejection)) => Err(Failure::NotSo(rejection.detail.to_string())),
+        Some(Verdict::Rejected(rejection)) => Err(Failure::NotSo(rejection.detail.to_string())),
         Some(Verdict::Taken(_) | Verdict::Duplicate(_) | Verdict::Waiting(_)) | None => Ok(()),
     }
 }
@@ -262,9 +251,5 @@ fn print(out: &mut Out, placed: &Value) -> Result<(), Failure> {
         return Ok(());
     }
     out.line("\nsent before it, and not called back:")?;
-    let mut table = Table::new(&["request", "task", "processor", "state"]);
-    for task in sent {
-        table.row(["request_id", "task_id", "processor", "state"].map(|name| text(task, name)));
-    }
-    out.table(&table)
+    out.table(&tasks::sent(sent))
 }

@@ -3,12 +3,11 @@
 use serde_json::Value;
 
 use super::{
-    Exit, Failure,
+    Exit, Failure, arguments,
     fields::{is, items, joined, text, values},
     knowledge::Knowledge,
     output::{Out, Table},
-    remote::{RemoteArgs, Way, path},
-    requests::tenant,
+    remote::{RemoteArgs, Target, path},
     session::{self, ConfigArg, block_on},
 };
 use crate::{
@@ -38,7 +37,7 @@ enum Command {
         #[command(flatten)]
         config: ConfigArg,
         /// Only those of this tenant.
-        #[arg(long, value_parser = tenant)]
+        #[arg(long, value_parser = arguments::tenant)]
         tenant: Option<Tenant>,
         /// As JSON lines.
         #[arg(long)]
@@ -47,11 +46,11 @@ enum Command {
 }
 
 /// Runs it.
-pub fn run(args: Args, door: &RemoteArgs) -> Result<Exit, Failure> {
+pub fn run(args: Args, remote: &RemoteArgs) -> Result<Exit, Failure> {
     let Command::List { config, tenant, json } = args.action;
-    let holds = match door.way(&config)? {
-        Way::Direct(config) => read(&config, tenant.as_ref())?,
-        Way::Remote(worker) => {
+    let holds = match remote.target(&config)? {
+        Target::Direct(config) => read(&config, tenant.as_ref())?,
+        Target::Remote(worker) => {
             let query: Vec<_> = tenant
                 .iter()
                 .map(|tenant| ("tenant", tenant.to_string()))

@@ -2,7 +2,7 @@
 //! given to those who read it.
 
 use super::{
-    Exit, Failure,
+    Exit, Failure, arguments,
     output::{Out, Table},
     session::{self, ConfigArg, ask_store_in_use, block_on},
 };
@@ -56,7 +56,7 @@ enum Action {
         #[command(flatten)]
         config: ConfigArg,
         /// The backup processor.
-        #[arg(long, value_parser = processor)]
+        #[arg(long, value_parser = arguments::processor)]
         processor: ProcessorId,
     },
     /// Prints the key of a tenant's suppression list, for those who read the topic kafka.topics.suppression.
@@ -68,17 +68,9 @@ enum Action {
         #[command(flatten)]
         config: ConfigArg,
         /// The tenant; tenant_default where it is absent.
-        #[arg(long, value_parser = tenant)]
+        #[arg(long, value_parser = arguments::tenant)]
         tenant: Option<Tenant>,
     },
-}
-
-fn tenant(text: &str) -> Result<Tenant, String> {
-    Tenant::new(text).map_err(|error| error.to_string())
-}
-
-fn processor(text: &str) -> Result<ProcessorId, String> {
-    ProcessorId::new(text).map_err(|error| error.to_string())
 }
 
 /// Runs it.

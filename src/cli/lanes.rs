@@ -9,19 +9,19 @@ use super::{
     fields::{text, values},
     knowledge::Knowledge,
     output::{Out, Span, Table},
-    remote::{Client, Way, path},
+    remote::{Client, Target, path},
     session::{self, block_on},
 };
 use crate::{
-    clock::Clock, config::Config, domain::ids::ProcessorId, engine::standing::Standings,
+    clock::Clock, config::Config, domain::ids::ProcessorId, engine::lane_states::LaneStates,
     view::processor::ProcessorView,
 };
 
 /// Shows one of them, or all.
-pub(super) fn show(way: &Way, id: Option<&ProcessorId>, json: bool) -> Result<Exit, Failure> {
-    let views = match way {
-        Way::Direct(config) => block_on(read(config, id))?,
-        Way::Remote(worker) => ask(worker, id)?,
+pub(super) fn show(target: &Target, id: Option<&ProcessorId>, json: bool) -> Result<Exit, Failure> {
+    let views = match target {
+        Target::Direct(config) => block_on(read(config, id))?,
+        Target::Remote(worker) => ask(worker, id)?,
     };
     let mut out = Out::stdout();
     match (id, &views[..]) {
@@ -58,7 +58,7 @@ async fn read(config: &Config, id: Option<&ProcessorId>) -> Result<Vec<Value>, F
     let registry = knowledge.registry();
     let lanes: Vec<ProcessorId> = registry.processors.iter().map(|one| one.id.clone()).collect();
     let facts = Arc::new(knowledge.facts.clone());
-    let standings = Standings::read(store.as_ref(), Some(&vault), facts, &lanes, now).await?;
+    let lane_states = LaneStates::read(store.as_ref(), Some(&vault), facts, &lanes, now).await?;
     let topics = &config.kafka.topics;
     let asked = registry
         .processors
@@ -66,7 +66,7 @@ async fn read(config: &Config, id: Option<&ProcessorId>) -> Result<Vec<Value>, F
         .filter(|processor| id.is_none_or(|id| *id == processor.id));
     values(asked.map(|processor| {
         let topic = processor.task_topic(&topics.tasks_prefix);
-        ProcessorView::of(processor, topic, None, &standings)
+        ProcessorView::of(processor, topic, None, &lane_states)
     }))
 }
 
@@ -140,7 +140,7 @@ fn print(out: &mut Out, view: &Value) -> Result<(), Failure> {
 }
 
 /// Why a lane does not take everything, in a few words.
-fn reason(reason: &Value) -> Option<String> {
+pub(super) fn reason(reason: &Value) -> Option<String> {
     let why = text(reason, "why");
     let since = reason["since"].as_str();
     match (reason["by"].as_str(), since, reason["until"].as_str()) {

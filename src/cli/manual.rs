@@ -6,11 +6,10 @@ use serde_json::{Value, json};
 
 use self::evidence::{Evidence, body_of};
 use super::{
-    Exit, Failure,
+    Exit, Failure, arguments,
     fields::{items, text, value, values},
     output::{Out, Table},
-    positions::name,
-    remote::{Client, RemoteArgs, Way, path, refuse_actor},
+    remote::{Client, RemoteArgs, Target, path, refuse_actor},
     session::{self, ConfigArg, block_on, deciding},
 };
 use crate::{
@@ -18,7 +17,7 @@ use crate::{
     domain::ids::TaskId,
     engine::{
         OperateError,
-        by_hand::{Deed, HandError, HandState, HandTask},
+        manual::{ManualAction, ManualError, ManualState, ManualTask},
     },
     view::manual::ManualView,
 };
@@ -34,7 +33,7 @@ pub struct Args {
     action: Action,
 }
 
-/// Whose deed it is, and about which task.
+/// Whose action it is, and about which task.
 #[derive(Debug, clap::Args)]
 struct Who {
     #[command(flatten)]
@@ -42,7 +41,7 @@ struct Who {
     /// The task.
     task: TaskId,
     /// Who does it; the user of this shell where it is absent. Over the API it is the bearer.
-    #[arg(long, value_name = "NAME", value_parser = name)]
+    #[arg(long, value_name = "NAME", value_parser = arguments::name)]
     actor: Option<String>,
     /// As JSON.
     #[arg(long)]
@@ -64,7 +63,7 @@ enum Action {
         assignee: Option<String>,
         /// Only those in this state: open, claimed or awaiting_second.
         #[arg(long, value_parser = state)]
-        state: Option<HandState>,
+        state: Option<ManualState>,
         /// As JSON lines.
         #[arg(long)]
         json: bool,
@@ -111,14 +110,14 @@ enum Action {
         #[command(flatten)]
         who: Who,
         /// To whom: a person or a team.
-        #[arg(long, value_name = "NAME", value_parser = name)]
+        #[arg(long, value_name = "NAME", value_parser = arguments::name)]
         assignee: String,
     },
 }
 
-fn state(text: &str) -> Result<HandState, String> {
-    let names: Vec<&str> = HandState::ALL.iter().map(|state| state.as_str()).collect();
-    HandState::parse(text).ok_or_else(|| format!("expected one of: {}", names.join(", ")))
+fn state(text: &str) -> Result<ManualState, String> {
+    let names: Vec<&str> = ManualState::ALL.iter().map(|state| state.as_str()).collect();
+    ManualState::parse(text).ok_or_else(|| format!("expected one of: {}", names.join(", ")))
 }
 
 /// What is done about a task.
@@ -131,26 +130,31 @@ enum Wish<'a> {
 }
 
 /// Runs it.
-pub fn run(args: Args, door: &RemoteArgs) -> Result<Exit, Failure> {
+pub fn run(args: Args, remote: &RemoteArgs) -> Result<Exit, Failure> {
     match args.action {
         Action::List {
             config,
             assignee,
             state,
             json,
-        } => list(&door.way(&config)?, assignee.as_deref(), state, json),
-        Action::Show(who) => act(door, &who, &Wish::Show),
-        Action::Claim(who) => act(door, &who, &Wish::Claim),
-        Action::Confirm { who, evidence } => act(door, &who, &Wish::Confirm(body_of(&evidence))),
-        Action::Refuse { who, reason } => act(door, &who, &Wish::Refuse(&reason)),
-        Action::HandOver { who, assignee } => act(door, &who, &Wish::HandOver(&assignee)),
+        } => list(&remote.target(&config)?, assignee.as_deref(), state, json),
+        Action::Show(who) => act(remote, &who, &Wish::Show),
+        Action::Claim(who) => act(remote, &who, &Wish::Claim),
+        Action::Confirm { who, evidence } => act(remote, &who, &Wish::Confirm(body_of(&evidence))),
+        Action::Refuse { who, reason } => act(remote, &who, &Wish::Refuse(&reason)),
+        Action::HandOver { who, assignee } => act(remote, &who, &Wish::HandOver(&assignee)),
     }
 }
 
-fn list(way: &Way, assignee: Option<&str>, state: Option<HandState>, json: bool) -> Result<Exit, Failure> {
-    let tasks = match way {
-        Way::Direct(config) => read(config, assignee, state)?,
-        Way::Remote(worker) => {
+fn list(
+    target: &Target,
+    assignee: Option<&str>,
+    state: Option<ManualState>,
+    json: bool,
+) -> Result<Exit, Failure> {
+    let tasks = match target {
+        Target::Direct(config) => read(config, assignee, state)?,
+        Target::Remote(worker) => {
             let assignee = assignee.map(|name| ("assignee", name.to_owned()));
             let state = state.map(|state| ("state", state.as_str().to_owned()));
             let query: Vec<_> = assignee.into_iter().chain(state).collect();
@@ -167,13 +171,13 @@ fn list(way: &Way, assignee: Option<&str>, state: Option<HandState>, json: bool)
     Ok(Exit::Ok)
 }
 
-fn read(config: &Config, assignee: Option<&str>, state: Option<HandState>) -> Result<Vec<Value>, Failure> {
+fn read(config: &Config, assignee: Option<&str>, state: Option<ManualState>) -> Result<Vec<Value>, Failure> {
     block_on(async {
         let engine = session::engine(config).await?;
         let (mut found, mut after) = (Vec::new(), None);
         loop {
-            let (tasks, last) = engine.by_hand().list(after, PAGE).await?;
-            let fits = |task: &HandTask| {
+            let (tasks, last) = engine.manual().list(after, PAGE).await?;
+            let fits = |task: &ManualTask| {
                 assignee.is_none_or(|name| name == task.assignee)
                     && state.is_none_or(|state| state == task.state)
             };
@@ -218,10 +222,10 @@ fn table(tasks: &[Value]) -> Table {
     table
 }
 
-fn act(door: &RemoteArgs, who: &Who, wish: &Wish<'_>) -> Result<Exit, Failure> {
-    let came = match door.way(&who.config)? {
-        Way::Direct(config) => act_here(&config, who, wish)?,
-        Way::Remote(worker) => {
+fn act(remote: &RemoteArgs, who: &Who, wish: &Wish<'_>) -> Result<Exit, Failure> {
+    let came = match remote.target(&who.config)? {
+        Target::Direct(config) => act_here(&config, who, wish)?,
+        Target::Remote(worker) => {
             refuse_actor(who.actor.as_deref())?;
             ask(&worker, who.task, wish)?
         }
@@ -250,19 +254,19 @@ fn act_here(config: &Config, who: &Who, wish: &Wish<'_>) -> Result<Value, Failur
         Wish::Confirm(body) => body.to_string(),
         _ => String::new(),
     };
-    let deed = match wish {
+    let action = match wish {
         Wish::Show => None,
-        Wish::Claim => Some(Deed::Claim),
-        Wish::Confirm(_) => Some(Deed::Confirm(confirmed.as_bytes())),
-        Wish::Refuse(reason) => Some(Deed::Refuse(reason)),
-        Wish::HandOver(assignee) => Some(Deed::HandOver(assignee)),
+        Wish::Claim => Some(ManualAction::Claim),
+        Wish::Confirm(_) => Some(ManualAction::Confirm(confirmed.as_bytes())),
+        Wish::Refuse(reason) => Some(ManualAction::Refuse(reason)),
+        Wish::HandOver(assignee) => Some(ManualAction::HandOver(assignee)),
     };
     block_on(async {
         let engine = session::engine(config).await?;
-        if let Some(deed) = &deed {
-            let done = engine.by_hand().do_by_hand(who.task, &actor, deed, None).await;
+        if let Some(action) = &action {
+            let done = engine.manual().carry_out(who.task, &actor, action, None).await;
             let (done, _) = done.map_err(failure)?;
-            if matches!(deed, Deed::Confirm(_) | Deed::Refuse(_)) {
+            if matches!(action, ManualAction::Confirm(_) | ManualAction::Refuse(_)) {
                 let state = if done.awaits_second {
                     "awaiting_second"
                 } else {
@@ -275,23 +279,23 @@ fn act_here(config: &Config, who: &Who, wish: &Wish<'_>) -> Result<Value, Failur
                 );
             }
         }
-        let task = match engine.by_hand().find(who.task).await {
+        let task = match engine.manual().find(who.task).await {
             Err(OperateError::Engine(error)) => return Err(error.into()),
             found => found.map_err(|error| Failure::NotSo(error.to_string()))?,
         };
-        let own: Vec<&HandTask> = [&task]
+        let own: Vec<&ManualTask> = [&task]
             .into_iter()
             .filter(|task| task.is_claimed_by(&actor))
             .collect();
-        let identities = engine.by_hand().identities(&own, &actor).await?.pop();
+        let identities = engine.manual().identities(&own, &actor).await?.pop();
         value(&ManualView::of(&task, identities, engine.clock.now()))
     })
 }
 
-fn failure(error: HandError) -> Failure {
+fn failure(error: ManualError) -> Failure {
     match error {
-        HandError::Operate(OperateError::Engine(error)) => error.into(),
-        HandError::Unreadable(rejection) => Failure::Usage(rejection.detail.to_string()),
+        ManualError::Operate(OperateError::Engine(error)) => error.into(),
+        ManualError::Unreadable(rejection) => Failure::Usage(rejection.detail.to_string()),
         other => Failure::NotSo(other.to_string()),
     }
 }

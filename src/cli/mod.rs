@@ -5,6 +5,7 @@
 //! engine's own use cases, or through one guarded statement.
 
 pub mod agent;
+mod arguments;
 pub mod brake;
 pub mod bulk;
 pub mod check;
@@ -17,7 +18,7 @@ mod documents;
 pub mod drop;
 pub mod explain;
 mod fields;
-mod foreign;
+mod file_kind;
 pub mod forget;
 pub mod hold;
 pub mod holds;
@@ -147,38 +148,38 @@ impl Command {
         }
     }
 
-    /// Runs it. `door`: how a worker's API is reached, where it is asked in place of the store.
-    pub fn run(self, door: &RemoteArgs) -> Result<Exit, Failure> {
+    /// Runs it. `remote`: how a worker's API is reached, where it is asked in place of the store.
+    pub fn run(self, remote: &RemoteArgs) -> Result<Exit, Failure> {
         match self {
-            Self::Status(args) => status::run(&args, door),
-            Self::Requests(args) => requests::run(&args, door),
-            Self::Report(args) => report::run(&args, door),
-            Self::Explain(args) => explain::run(&args, door),
-            Self::Search(args) => search::run(args, door),
-            Self::Forget(args) => forget::run(&args, door),
-            Self::VerifyIdentity(args) => decide::verify(args, door),
-            Self::Approve(args) => decide::approve(args, door),
-            Self::Refuse(args) => decide::refuse(args, door),
-            Self::Cancel(args) => decide::cancel(args, door),
-            Self::Extend(args) => decide::extend(args, door),
-            Self::Tasks(args) => tasks::run(args, door),
-            Self::Retry(args) => decide::retry(args, door),
-            Self::Waive(args) => decide::waive(args, door),
-            Self::Hold(args) => hold::place(args, door),
-            Self::Release(args) => hold::release(args, door),
-            Self::Deferred(args) => deferred::run(args, door),
-            Self::Holds(args) => holds::run(args, door),
-            Self::Sweeps(args) => sweeps::run(args, door),
-            Self::Processors(args) => processors::run(args, door),
-            Self::Manual(args) => manual::run(args, door),
-            Self::Bulk(args) => bulk::run(args, door),
-            Self::Brake(args) => brake::run(args, door),
-            Self::DeadLetters(args) => dead_letters::run(args, door),
+            Self::Status(args) => status::run(&args, remote),
+            Self::Requests(args) => requests::run(&args, remote),
+            Self::Report(args) => report::run(&args, remote),
+            Self::Explain(args) => explain::run(&args, remote),
+            Self::Search(args) => search::run(args, remote),
+            Self::Forget(args) => forget::run(&args, remote),
+            Self::VerifyIdentity(args) => decide::verify(args, remote),
+            Self::Approve(args) => decide::approve(args, remote),
+            Self::Refuse(args) => decide::refuse(args, remote),
+            Self::Cancel(args) => decide::cancel(args, remote),
+            Self::Extend(args) => decide::extend(args, remote),
+            Self::Tasks(args) => tasks::run(args, remote),
+            Self::Retry(args) => decide::retry(args, remote),
+            Self::Waive(args) => decide::waive(args, remote),
+            Self::Hold(args) => hold::place(args, remote),
+            Self::Release(args) => hold::release(args, remote),
+            Self::Deferred(args) => deferred::run(args, remote),
+            Self::Holds(args) => holds::run(args, remote),
+            Self::Sweeps(args) => sweeps::run(args, remote),
+            Self::Processors(args) => processors::run(args, remote),
+            Self::Manual(args) => manual::run(args, remote),
+            Self::Bulk(args) => bulk::run(args, remote),
+            Self::Brake(args) => brake::run(args, remote),
+            Self::DeadLetters(args) => dead_letters::run(args, remote),
             on_the_deployment => {
                 match &on_the_deployment {
                     // It has a `--token` of its own: who prepares or approves a run.
-                    Self::Sunset(_) => door.refuse_url()?,
-                    _ => door.refuse()?,
+                    Self::Sunset(_) => remote.refuse_url()?,
+                    _ => remote.refuse()?,
                 }
                 on_the_deployment.run_directly()
             }

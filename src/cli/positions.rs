@@ -3,7 +3,7 @@
 use std::{collections::HashMap, sync::Arc};
 
 use super::{
-    Exit, Failure,
+    Exit, Failure, arguments,
     output::{Out, Table},
     session::{self, ConfigArg, block_on},
 };
@@ -22,9 +22,6 @@ use crate::{
     vault::Vault,
     view::position::PositionView,
 };
-
-/// The longest name of a person, as commands take it.
-const MAX_NAME: usize = 256;
 
 /// Arguments of `lacuna positions`.
 #[derive(Debug, clap::Args)]
@@ -68,21 +65,12 @@ enum Action {
         #[arg(long, conflicts_with = "partition")]
         all_stopped: bool,
         /// Who decides it.
-        #[arg(long, value_name = "NAME", value_parser = name)]
+        #[arg(long, value_name = "NAME", value_parser = arguments::name)]
         actor: String,
         /// Why.
         #[arg(long, value_name = "TEXT", value_parser = clap::builder::NonEmptyStringValueParser::new())]
         reason: String,
     },
-}
-
-/// The name of a person.
-pub(super) fn name(text: &str) -> Result<String, String> {
-    let name = text.trim();
-    if name.is_empty() || name.len() > MAX_NAME || name.chars().any(char::is_control) {
-        return Err(format!("expected a name of 1 to {MAX_NAME} bytes"));
-    }
-    Ok(name.to_owned())
 }
 
 /// Runs it.

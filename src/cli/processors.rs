@@ -3,14 +3,12 @@
 mod test;
 
 use super::{
-    Exit, Failure, lanes,
-    positions::name,
+    Exit, Failure, arguments, lanes,
     remote::RemoteArgs,
-    requests::processor,
     session::ConfigArg,
-    stops::{Move, Shown, pull},
+    stops::{Shown, Wanted, change_lane},
 };
-use crate::{domain::ids::ProcessorId, engine::stop::Want};
+use crate::{domain::ids::ProcessorId, engine::stop::LaneAction};
 
 /// Arguments of `lacuna processors`.
 #[derive(Debug, clap::Args)]
@@ -46,7 +44,7 @@ enum Action {
         #[command(flatten)]
         config: ConfigArg,
         /// The processor.
-        #[arg(value_parser = processor)]
+        #[arg(value_parser = arguments::processor)]
         id: ProcessorId,
         /// As JSON.
         #[arg(long)]
@@ -65,10 +63,10 @@ enum Action {
         #[command(flatten)]
         config: ConfigArg,
         /// The processor.
-        #[arg(value_parser = processor)]
+        #[arg(value_parser = arguments::processor)]
         id: ProcessorId,
         /// Who decides it; the user of this shell where it is absent. Over the API it is the bearer.
-        #[arg(long, value_name = "NAME", value_parser = name)]
+        #[arg(long, value_name = "NAME", value_parser = arguments::name)]
         actor: Option<String>,
         /// Why.
         #[arg(long, value_name = "TEXT", value_parser = clap::builder::NonEmptyStringValueParser::new())]
@@ -82,10 +80,10 @@ enum Action {
         #[command(flatten)]
         config: ConfigArg,
         /// The processor.
-        #[arg(value_parser = processor)]
+        #[arg(value_parser = arguments::processor)]
         id: ProcessorId,
         /// Who decides it; the user of this shell where it is absent. Over the API it is the bearer.
-        #[arg(long, value_name = "NAME", value_parser = name)]
+        #[arg(long, value_name = "NAME", value_parser = arguments::name)]
         actor: Option<String>,
         /// Why.
         #[arg(long, value_name = "TEXT", value_parser = clap::builder::NonEmptyStringValueParser::new())]
@@ -96,10 +94,10 @@ enum Action {
 }
 
 /// Runs it.
-pub fn run(args: Args, door: &RemoteArgs) -> Result<Exit, Failure> {
-    let (config, id, want, actor, reason, shown) = match args.action {
+pub fn run(args: Args, remote: &RemoteArgs) -> Result<Exit, Failure> {
+    let (config, id, action, actor, reason, shown) = match args.action {
         Action::Test(args) => {
-            door.refuse()?;
+            remote.refuse()?;
             return test::run(&args);
         }
         Action::Pause {
@@ -108,22 +106,22 @@ pub fn run(args: Args, door: &RemoteArgs) -> Result<Exit, Failure> {
             actor,
             reason,
             shown,
-        } => (config, id, Want::Stop, actor, Some(reason), shown),
+        } => (config, id, LaneAction::Stop, actor, Some(reason), shown),
         Action::Resume {
             config,
             id,
             actor,
             reason,
             shown,
-        } => (config, id, Want::GoOn, actor, reason, shown),
-        Action::List { config, json } => return lanes::show(&door.way(&config)?, None, json),
-        Action::Show { config, id, json } => return lanes::show(&door.way(&config)?, Some(&id), json),
+        } => (config, id, LaneAction::Resume, actor, reason, shown),
+        Action::List { config, json } => return lanes::show(&remote.target(&config)?, None, json),
+        Action::Show { config, id, json } => return lanes::show(&remote.target(&config)?, Some(&id), json),
     };
-    let wanted = Move {
+    let wanted = Wanted {
         lane: Some(id),
-        want,
+        action,
         actor,
         reason,
     };
-    pull(&door.way(&config)?, wanted, shown)
+    change_lane(&remote.target(&config)?, wanted, shown)
 }

@@ -1,4 +1,4 @@
-//! The command line through the door: the same commands, asked of a worker's API in place of the store.
+//! The command line over the API: the same commands, asked of a worker's API in place of the store.
 //!
 //! Whoever has a token and a URL needs neither the configuration nor the database nor the keyring, and may do what the token's
 //! role may. What is printed is printed by the same functions either way.
@@ -34,7 +34,7 @@ pub struct RemoteArgs {
 }
 
 /// Where a command is carried out.
-pub(super) enum Way {
+pub(super) enum Target {
     /// Directly, by a configuration.
     Direct(Box<Config>),
     /// By a worker, over its API.
@@ -43,7 +43,7 @@ pub(super) enum Way {
 
 impl RemoteArgs {
     /// Which way a command goes. An option says more than the environment: with `--config` it goes directly, whatever that has.
-    pub(super) fn way(&self, config: &ConfigArg) -> Result<Way, Failure> {
+    pub(super) fn target(&self, config: &ConfigArg) -> Result<Target, Failure> {
         if self.url.is_some() && config.config.is_some() {
             return Err(Failure::Usage(
                 "--url and --config: expected one of them; a command asks either a worker or the store"
@@ -56,12 +56,12 @@ impl RemoteArgs {
             None => environment(URL)?,
         };
         match url {
-            Some(url) => Ok(Way::Remote(Box::new(self.client(&url)?))),
+            Some(url) => Ok(Target::Remote(Box::new(self.client(&url)?))),
             // Whoever shows a token wants to be taken for its bearer, and not for everybody.
             None if self.token.is_some() || self.ca.is_some() => Err(Failure::Usage(
                 "--token and --ca go with the URL of a worker: --url or LACUNA_URL".to_owned(),
             )),
-            None => Ok(Way::Direct(Box::new(config.load()?))),
+            None => Ok(Target::Direct(Box::new(config.load()?))),
         }
     }
 

@@ -1,10 +1,10 @@
 //! `lacuna report`: what has become of the requests of a period.
 
 use super::{
-    Exit, Failure,
+    Exit, Failure, arguments,
     knowledge::Knowledge,
     output::{Out, Table},
-    remote::{Client, RemoteArgs, Way, path},
+    remote::{Client, RemoteArgs, Target, path},
     session::{self, ConfigArg, block_on},
 };
 use crate::{
@@ -35,7 +35,7 @@ pub struct Args {
     #[arg(long, value_name = "DAY", requires = "from")]
     to: Option<String>,
     /// Only requests of this tenant.
-    #[arg(long, value_parser = tenant)]
+    #[arg(long, value_parser = arguments::tenant)]
     tenant: Option<Tenant>,
     /// Only requests of this regime.
     #[arg(long, value_parser = regime)]
@@ -57,19 +57,15 @@ enum Format {
     Html,
 }
 
-fn tenant(text: &str) -> Result<Tenant, String> {
-    Tenant::new(text).map_err(|error| error.to_string())
-}
-
 fn regime(text: &str) -> Result<Regime, String> {
     Regime::parse(text).ok_or_else(|| crate::domain::calendar::EXPECTED_REGIME.to_owned())
 }
 
 /// Runs it.
-pub fn run(args: &Args, door: &RemoteArgs) -> Result<Exit, Failure> {
-    let report = match door.way(&args.config)? {
-        Way::Direct(config) => read(&config, args)?,
-        Way::Remote(worker) => ask(&worker, args)?,
+pub fn run(args: &Args, remote: &RemoteArgs) -> Result<Exit, Failure> {
+    let report = match remote.target(&args.config)? {
+        Target::Direct(config) => read(&config, args)?,
+        Target::Remote(worker) => ask(&worker, args)?,
     };
     let mut out = Out::stdout();
     match args.format {

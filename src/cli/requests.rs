@@ -3,11 +3,11 @@
 use serde_json::Value;
 
 use super::{
-    Exit, Failure,
+    Exit, Failure, arguments,
     fields::{number, text, values},
     knowledge::Knowledge,
     output::{Out, Table},
-    remote::{Client, RemoteArgs, Way, path},
+    remote::{Client, RemoteArgs, Target, path},
     session::{self, ConfigArg, block_on},
     status::flags,
 };
@@ -34,13 +34,13 @@ pub struct Args {
     #[command(flatten)]
     config: ConfigArg,
     /// Only those in this state, such as in_progress.
-    #[arg(long, value_parser = status)]
+    #[arg(long, value_parser = arguments::status)]
     status: Option<Status>,
     /// Only those of this tenant.
-    #[arg(long, value_parser = tenant)]
+    #[arg(long, value_parser = arguments::tenant)]
     tenant: Option<Tenant>,
     /// Only those that concern this processor.
-    #[arg(long, value_parser = processor)]
+    #[arg(long, value_parser = arguments::processor)]
     processor: Option<ProcessorId>,
     /// Only those whose deadline has passed while live systems are not clean.
     #[arg(long)]
@@ -55,10 +55,10 @@ pub struct Args {
     #[arg(long)]
     failing: bool,
     /// Only those that are due after this time.
-    #[arg(long, value_name = "TIME", value_parser = time)]
+    #[arg(long, value_name = "TIME", value_parser = arguments::time)]
     due_after: Option<At>,
     /// Only those that are due before this time.
-    #[arg(long, value_name = "TIME", value_parser = time)]
+    #[arg(long, value_name = "TIME", value_parser = arguments::time)]
     due_before: Option<At>,
     /// How many at the most.
     #[arg(long, value_name = "N", default_value_t = 100, value_parser = clap::value_parser!(u32).range(1..))]
@@ -68,31 +68,14 @@ pub struct Args {
     json: bool,
 }
 
-fn status(text: &str) -> Result<Status, String> {
-    let names: Vec<&str> = Status::ALL.iter().map(|status| status.as_str()).collect();
-    Status::parse(text).ok_or_else(|| format!("expected one of: {}", names.join(", ")))
-}
-
-fn time(text: &str) -> Result<At, String> {
-    At::parse(text).map_err(|error| error.to_string())
-}
-
-pub(super) fn tenant(text: &str) -> Result<Tenant, String> {
-    Tenant::new(text).map_err(|error| error.to_string())
-}
-
-pub(super) fn processor(text: &str) -> Result<ProcessorId, String> {
-    ProcessorId::new(text).map_err(|error| error.to_string())
-}
-
 /// How many are read at a time.
 const PAGE: u32 = 500;
 
 /// Runs it.
-pub fn run(args: &Args, door: &RemoteArgs) -> Result<Exit, Failure> {
-    let (found, more) = match door.way(&args.config)? {
-        Way::Direct(config) => read(&config, args)?,
-        Way::Remote(worker) => args.ask(&worker)?,
+pub fn run(args: &Args, remote: &RemoteArgs) -> Result<Exit, Failure> {
+    let (found, more) = match remote.target(&args.config)? {
+        Target::Direct(config) => read(&config, args)?,
+        Target::Remote(worker) => args.ask(&worker)?,
     };
     let mut out = Out::stdout();
     if args.json {

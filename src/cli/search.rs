@@ -3,13 +3,12 @@
 use serde_json::{Value, json};
 
 use super::{
-    Exit, Failure,
+    Exit, Failure, arguments,
     decide::unreadable,
     fields::{is, items, text, value, values},
     output::Out,
-    positions::name,
-    remote::{RemoteArgs, Way, path, refuse_actor},
-    requests::{table, tenant},
+    remote::{RemoteArgs, Target, path, refuse_actor},
+    requests::table,
     session::{self, ConfigArg, block_on, deciding},
     subjects,
 };
@@ -40,10 +39,10 @@ pub struct Args {
     #[arg(default_value = "-", hide_default_value = true)]
     value: String,
     /// Only in this tenant.
-    #[arg(long, value_parser = tenant)]
+    #[arg(long, value_parser = arguments::tenant)]
     tenant: Option<Tenant>,
     /// Who looks; the user of this shell where it is absent. Over the API it is the bearer.
-    #[arg(long, value_name = "NAME", value_parser = name)]
+    #[arg(long, value_name = "NAME", value_parser = arguments::name)]
     actor: Option<String>,
     /// As JSON lines: status objects.
     #[arg(long)]
@@ -51,15 +50,15 @@ pub struct Args {
 }
 
 /// Runs it.
-pub fn run(args: Args, door: &RemoteArgs) -> Result<Exit, Failure> {
+pub fn run(args: Args, remote: &RemoteArgs) -> Result<Exit, Failure> {
     let identity = subjects::typed(&subjects::kind_of(&args.kind)?, &args.value)?;
     let mut body = json!({ "identity": identity });
     if let Some(tenant) = &args.tenant {
         body["tenant"] = json!(tenant);
     }
-    let found = match door.way(&args.config)? {
-        Way::Direct(config) => block_on(look(&config, &body, deciding(args.actor)?))?,
-        Way::Remote(worker) => {
+    let found = match remote.target(&args.config)? {
+        Target::Direct(config) => block_on(look(&config, &body, deciding(args.actor)?))?,
+        Target::Remote(worker) => {
             refuse_actor(args.actor.as_deref())?;
             worker.post(&path(&["requests", "search"]), &body)?
         }
@@ -105,7 +104,7 @@ async fn look(config: &Config, body: &Value, actor: String) -> Result<Value, Fai
         requests: found.iter().map(|request| request.id).collect(),
         truncated,
     };
-    let ledger_entry = engine.record_look(look).await?;
+    let ledger_entry = engine.record_disclosure(look).await?;
     let statuses = values(found.iter().map(|request| engine.status_of(request)))?;
     value(&json!({ "items": statuses, "truncated": truncated, "ledger_entry": ledger_entry }))
 }

@@ -7,7 +7,7 @@ use super::{
     fields::{is, items, number, said, text, value},
     knowledge::Knowledge,
     output::{Out, Span, Table},
-    remote::{Client, RemoteArgs, Way, path},
+    remote::{Client, RemoteArgs, Target, path},
     session::{self, ConfigArg, block_on},
 };
 use crate::{
@@ -33,10 +33,10 @@ pub struct Args {
 }
 
 /// Runs it.
-pub fn run(args: &Args, door: &RemoteArgs) -> Result<Exit, Failure> {
-    let view = match door.way(&args.config)? {
-        Way::Direct(config) => read(&config, args.id)?,
-        Way::Remote(worker) => ask(&worker, args.id)?,
+pub fn run(args: &Args, remote: &RemoteArgs) -> Result<Exit, Failure> {
+    let view = match remote.target(&args.config)? {
+        Target::Direct(config) => read(&config, args.id)?,
+        Target::Remote(worker) => ask(&worker, args.id)?,
     };
     let mut out = Out::stdout();
     if args.json {

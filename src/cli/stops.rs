@@ -9,9 +9,11 @@ use super::{
     Exit, Failure,
     fields::{is, items, text, value},
     knowledge::Knowledge,
-    output::{Out, Table},
-    remote::{Client, Way, path, refuse_actor},
+    lanes,
+    output::Out,
+    remote::{Client, Target, path, refuse_actor},
     session::{self, block_on, deciding},
+    tasks,
 };
 use crate::{
     clock::Clock,
@@ -19,7 +21,8 @@ use crate::{
     domain::{ids::ProcessorId, stops::Stops},
     engine::{
         OperateError,
-        stop::{Lever, Want, out_now, pull as pull_lever, reason_of},
+        circuits::open_circuit_of,
+        stop::{LaneAction, LaneChange, change_lane as change_in_store, out_now, reason_of},
     },
     store::{Store, StoredFact},
     vault::Vault,
@@ -35,29 +38,34 @@ pub struct Shown {
 }
 
 /// What is done to a lane, or to all of them.
-pub(super) struct Move {
+pub(super) struct Wanted {
     /// The processor; `None`: all.
     pub(super) lane: Option<ProcessorId>,
-    pub(super) want: Want,
+    pub(super) action: LaneAction,
     pub(super) actor: Option<String>,
     pub(super) reason: Option<String>,
 }
 
-/// Moves a lever, and shows how the lane stands then.
-pub(super) fn pull(way: &Way, wanted: Move, shown: Shown) -> Result<Exit, Failure> {
-    let view = match way {
-        Way::Direct(config) => {
+/// Stops a lane or resumes it, and shows how the lane stands then.
+pub(super) fn change_lane(target: &Target, wanted: Wanted, shown: Shown) -> Result<Exit, Failure> {
+    let view = match target {
+        Target::Direct(config) => {
             let actor = deciding(wanted.actor)?;
-            let lever = Lever {
+            let change = LaneChange {
                 lane: wanted.lane.as_ref(),
-                want: wanted.want,
+                action: wanted.action,
                 actor: &actor,
                 reason: wanted.reason.as_deref(),
                 once: None,
             };
-            block_on(async { Panel::open(config).await?.pull(config, &lever).await })?
+            block_on(async {
+                DirectAccess::open(config)
+                    .await?
+                    .change_lane(config, &change)
+                    .await
+            })?
         }
-        Way::Remote(worker) => {
+        Target::Remote(worker) => {
             refuse_actor(wanted.actor.as_deref())?;
             ask(worker, &wanted)?
         }
@@ -66,34 +74,34 @@ pub(super) fn pull(way: &Way, wanted: Move, shown: Shown) -> Result<Exit, Failur
 }
 
 /// Shows the brake.
-pub(super) fn show_brake(way: &Way, shown: Shown) -> Result<Exit, Failure> {
-    let view = match way {
-        Way::Direct(config) => block_on(async { Panel::open(config).await?.brake(config).await })?,
-        Way::Remote(worker) => worker.get(&path(&["brake"]), &[])?,
+pub(super) fn show_brake(target: &Target, shown: Shown) -> Result<Exit, Failure> {
+    let view = match target {
+        Target::Direct(config) => block_on(async { DirectAccess::open(config).await?.brake(config).await })?,
+        Target::Remote(worker) => worker.get(&path(&["brake"]), &[])?,
     };
     show(&view, shown)
 }
 
-fn ask(worker: &Client, wanted: &Move) -> Result<Value, Failure> {
+fn ask(worker: &Client, wanted: &Wanted) -> Result<Value, Failure> {
     let body = match &wanted.reason {
         Some(reason) => json!({ "reason": reason }),
         None => json!({}),
     };
-    match (&wanted.lane, wanted.want) {
-        (Some(id), Want::Stop) => worker.post(&path(&["processors", id.as_str(), "pause"]), &body),
-        (Some(id), Want::GoOn) => worker.post(&path(&["processors", id.as_str(), "resume"]), &body),
-        (None, Want::Stop) => worker.post(&path(&["brake"]), &body),
-        (None, Want::GoOn) => worker.delete(&path(&["brake"]), &[], &body),
+    match (&wanted.lane, wanted.action) {
+        (Some(id), LaneAction::Stop) => worker.post(&path(&["processors", id.as_str(), "pause"]), &body),
+        (Some(id), LaneAction::Resume) => worker.post(&path(&["processors", id.as_str(), "resume"]), &body),
+        (None, LaneAction::Stop) => worker.post(&path(&["brake"]), &body),
+        (None, LaneAction::Resume) => worker.delete(&path(&["brake"]), &[], &body),
     }
 }
 
 /// The store, and what opens and seals reasons.
-struct Panel {
+struct DirectAccess {
     store: Arc<dyn Store>,
     vault: Vault,
 }
 
-impl Panel {
+impl DirectAccess {
     async fn open(config: &Config) -> Result<Self, Failure> {
         let vault = session::vault(config)?;
         let store = session::open_store(config).await?;
@@ -101,8 +109,8 @@ impl Panel {
         Ok(Self { store, vault })
     }
 
-    async fn pull(&self, config: &Config, lever: &Lever<'_>) -> Result<Value, Failure> {
-        let done = pull_lever(self.store.as_ref(), &(), &self.vault, &Clock::System, lever).await;
+    async fn change_lane(&self, config: &Config, change: &LaneChange<'_>) -> Result<Value, Failure> {
+        let done = change_in_store(self.store.as_ref(), &(), &self.vault, &Clock::System, change).await;
         let stored = match done {
             Err(OperateError::Engine(error)) => return Err(error.into()),
             Err(error) => {
@@ -112,7 +120,7 @@ impl Panel {
             }
             Ok(stored) => stored,
         };
-        self.view(config, lever.lane, stored.as_ref()).await
+        self.view(config, change.lane, stored.as_ref()).await
     }
 
     async fn brake(&self, config: &Config) -> Result<Value, Failure> {
@@ -146,7 +154,18 @@ impl Panel {
             None => (Vec::new(), false),
         };
         let reason = stored.and_then(|stored| reason_of(&self.vault, stored));
-        value(&StopView::of(lane, stored, &stops, reason, Some(out)))
+        let circuit = match lane {
+            Some(lane) => open_circuit_of(self.store.as_ref(), lane).await?,
+            None => None,
+        };
+        value(&StopView::of(
+            lane,
+            stored,
+            &stops,
+            reason,
+            circuit.as_ref(),
+            Some(out),
+        ))
     }
 }
 
@@ -162,16 +181,16 @@ fn show(view: &Value, shown: Shown) -> Result<Exit, Failure> {
 }
 
 fn print(out: &mut Out, view: &Value) -> Result<(), Failure> {
-    for (what, name) in [
-        ("processor ", "processor"),
-        ("lane      ", "lane"),
-        ("since     ", "since"),
-        ("by        ", "by"),
-        ("reason    ", "reason"),
-    ] {
-        if !view[name].is_null() {
-            out.line(format_args!("{what} {}", text(view, name)))?;
-        }
+    let rows = [
+        ("processor", text(view, "processor")),
+        ("lane", text(view, "lane")),
+        ("", lanes::reason(&view["lane_reason"]).unwrap_or_default()),
+        ("since", text(view, "since")),
+        ("by", text(view, "by")),
+        ("reason", text(view, "reason")),
+    ];
+    for (name, said) in rows.iter().filter(|(_, said)| !said.is_empty()) {
+        out.line(format_args!("{name:<10} {said}"))?;
     }
     let sent = &view["already_dispatched"];
     if sent.is_null() {
@@ -181,15 +200,12 @@ fn print(out: &mut Out, view: &Value) -> Result<(), Failure> {
         "sent       {} tasks were out already, and are answered all the same",
         text(sent, "count")
     ))?;
-    if items(sent, "items").is_empty() {
+    let tasks = items(sent, "items");
+    if tasks.is_empty() {
         return Ok(());
     }
     out.line("")?;
-    let mut table = Table::new(&["request", "task", "processor", "state"]);
-    for task in items(sent, "items") {
-        table.row(["request_id", "task_id", "processor", "state"].map(|name| text(task, name)));
-    }
-    out.table(&table)?;
+    out.table(&tasks::sent(tasks))?;
     if is(sent, "truncated") {
         out.line("and more")?;
     }

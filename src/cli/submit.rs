@@ -11,7 +11,7 @@ use uuid::Uuid;
 use super::{
     Exit, Failure,
     documents::documents,
-    foreign,
+    file_kind,
     output::Out,
     session::{self, ConfigArg, block_on},
 };
@@ -24,7 +24,7 @@ use crate::{
     engine::{identifying::unknown_types, time_ordered_id},
     kafka::publish::{Outgoing, Pending, Publisher},
     telemetry::logs::chain,
-    wire::{Door, Envelope, ParsedCommand, Rejection, ce_headers, parse_command},
+    wire::{Channel, Envelope, ParsedCommand, Rejection, ce_headers, command, parse_command},
 };
 
 /// Arguments of `lacuna submit`.
@@ -46,10 +46,7 @@ pub struct Args {
     file: PathBuf,
 }
 
-/// The type of the event that carries a command.
-const EVENT_TYPE: &str = "dev.lacuna.command.v1";
-
-/// Where commands of this door come from.
+/// Where the commands of this subcommand come from.
 const SOURCE: &str = "/lacuna/submit";
 
 /// How many commands may be unconfirmed: enough for full batches, and what is printed is never far behind.
@@ -126,7 +123,7 @@ fn warnings(commands: &[Valid<'_>], registry: &Registry) -> Vec<String> {
 
 /// Checks every command. A detail of a refusal holds nothing of the command itself.
 fn check<'a>(input: &'a [u8], name: &str, config: &'a Config) -> Result<Vec<Valid<'a>>, Failure> {
-    if let Some(what) = foreign::kind_of(input) {
+    if let Some(what) = file_kind::kind_of(input) {
         return Err(Failure::Usage(format!("{name}: {what}")));
     }
     let mut valid = Vec::new();
@@ -171,11 +168,12 @@ fn check_one<'a>(payload: &'a [u8], config: &'a Config) -> Result<Valid<'a>, Rej
     envelope.ce_id = Some(event_id.as_str().into());
     envelope.ce_source = Some(SOURCE.into());
     let topics = &config.kafka.topics;
-    // The type says which door it needs, so the other one is tried where it may not come in by the first.
-    let (topic, parsed) = match parse_command(payload, &envelope, Door::Commands) {
-        Err(rejection) if rejection.reason == DeadLetterReason::NotAllowed => {
-            (&topics.control, parse_command(payload, &envelope, Door::Control)?)
-        }
+    // The type says which topic it belongs on, so the other one is tried where it is not allowed on the first.
+    let (topic, parsed) = match parse_command(payload, &envelope, Channel::Commands) {
+        Err(rejection) if rejection.reason == DeadLetterReason::NotAllowed => (
+            &topics.control,
+            parse_command(payload, &envelope, Channel::Control)?,
+        ),
         parsed => (&topics.commands, parsed?),
     };
     let ParsedCommand { command, .. } = parsed;
@@ -249,7 +247,7 @@ async fn publish(
         let message = Outgoing {
             topic: command.topic,
             key: Some(command.key.to_string()),
-            headers: ce_headers(&event_id, SOURCE, EVENT_TYPE).to_vec(),
+            headers: ce_headers(&event_id, SOURCE, command::EVENT_TYPE).to_vec(),
             payload: command.payload,
         };
         match publisher.send(&message).await {

@@ -7,7 +7,7 @@ use super::{
     fields::{text, values},
     knowledge::Knowledge,
     output::{Out, Table},
-    remote::{RemoteArgs, Way, path},
+    remote::{RemoteArgs, Target, path},
     session::{self, ConfigArg, block_on},
 };
 use crate::{clock::Clock, config::Config, engine::replay_throttle::Pace, view::sweep::SweepView};
@@ -45,16 +45,16 @@ enum Command {
 }
 
 /// Runs it.
-pub fn run(args: Args, door: &RemoteArgs) -> Result<Exit, Failure> {
+pub fn run(args: Args, remote: &RemoteArgs) -> Result<Exit, Failure> {
     let Command::List {
         config,
         unfinished,
         limit,
         json,
     } = args.action;
-    let sweeps = match door.way(&config)? {
-        Way::Direct(config) => read(&config, unfinished, limit)?,
-        Way::Remote(worker) => {
+    let sweeps = match remote.target(&config)? {
+        Target::Direct(config) => read(&config, unfinished, limit)?,
+        Target::Remote(worker) => {
             let query: Vec<_> = unfinished
                 .then(|| ("unfinished", true.to_string()))
                 .into_iter()

@@ -3,14 +3,14 @@
 use serde_json::{Value, json};
 
 use super::{
-    Exit, Failure,
+    Exit, Failure, arguments,
     fields::{text, value},
     knowledge::Knowledge,
     output::{Out, Table},
-    remote::{RemoteArgs, Way, path},
-    requests::{processor, warn_of_more},
+    remote::{RemoteArgs, Target, path},
+    requests::warn_of_more,
     session::{self, ConfigArg, block_on},
-    status::state as standing,
+    status::state as state_of,
 };
 use crate::{
     clock::Clock,
@@ -48,10 +48,10 @@ struct ListArgs {
     #[command(flatten)]
     config: ConfigArg,
     /// Only those of this processor.
-    #[arg(long, value_parser = processor)]
+    #[arg(long, value_parser = arguments::processor)]
     processor: Option<ProcessorId>,
     /// Only those in this state, such as abandoned.
-    #[arg(long, value_parser = state)]
+    #[arg(long, value_parser = arguments::task_state)]
     state: Option<TaskStateName>,
     /// How many at the most.
     #[arg(long, value_name = "N", default_value_t = 100, value_parser = clap::value_parser!(u32).range(1..))]
@@ -61,18 +61,13 @@ struct ListArgs {
     json: bool,
 }
 
-fn state(text: &str) -> Result<TaskStateName, String> {
-    let words: Vec<&str> = TaskStateName::ALL.iter().map(|state| state.as_str()).collect();
-    TaskStateName::parse(text).ok_or_else(|| format!("expected one of: {}", words.join(", ")))
-}
-
 /// Runs it.
-pub fn run(args: Args, door: &RemoteArgs) -> Result<Exit, Failure> {
+pub fn run(args: Args, remote: &RemoteArgs) -> Result<Exit, Failure> {
     let Command::List(args) = args.action;
     let limit = args.limit as usize;
-    let (tasks, more) = match door.way(&args.config)? {
-        Way::Direct(config) => block_on(read(&config, &args))?,
-        Way::Remote(worker) => {
+    let (tasks, more) = match remote.target(&args.config)? {
+        Target::Direct(config) => block_on(read(&config, &args))?,
+        Target::Remote(worker) => {
             let query = [
                 ("processor", args.processor.as_ref().map(ToString::to_string)),
                 ("state", args.state.map(|state| state.to_string())),
@@ -134,12 +129,21 @@ fn table(tasks: &[Value]) -> Table {
         table.row([
             text(task, "task_id"),
             text(task, "processor"),
-            standing(task),
+            state_of(task),
             text(task, "why"),
             text(task, "until"),
             text(task, "tenant"),
             text(task, "request_id"),
         ]);
+    }
+    table
+}
+
+/// Tasks that were sent already, each with its request.
+pub(super) fn sent(tasks: &[Value]) -> Table {
+    let mut table = Table::new(&["request", "task", "processor", "state"]);
+    for task in tasks {
+        table.row(["request_id", "task_id", "processor", "state"].map(|name| text(task, name)));
     }
     table
 }

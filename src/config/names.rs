@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use crate::domain::near::distance;
+use crate::domain::similar_names::distance;
 
 /// A key as messages show it: quoted where TOML would have to quote it.
 pub(super) fn shown(key: &str) -> String {

@@ -26,7 +26,7 @@ pub struct Body {
     pub anchors: BTreeMap<AnchorName, At>,
     /// Processors that the command left out.
     pub exclude: Vec<Exclusion>,
-    /// Who submitted it, where the door knows.
+    /// Who submitted it, where the channel tells.
     pub submitter: Option<String>,
     /// The identity types that each task's processor is sent, pinned.
     #[serde(with = "each_once")]

@@ -279,7 +279,7 @@ pub struct Opening {
     pub exclude: Vec<Exclusion>,
     /// The controller's own notes, as JSON text: sealed with the identifiers, never interpreted.
     pub metadata: Option<SubjectData>,
-    /// Who submitted it, where the door knows.
+    /// Who submitted it, where the channel tells.
     pub submitter: Option<String>,
 }
 

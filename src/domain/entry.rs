@@ -15,7 +15,8 @@ use super::{
     task::TaskEvent,
     time::At,
     words::{
-        Action, BackupEventKind, BulkAction, BulkDeed, ExtensionReason, HoldBasis, RefusalBasis, Status, Why,
+        Action, BackupEventKind, BulkAction, BulkOperation, ExtensionReason, HoldBasis, RefusalBasis, Status,
+        Why,
     },
 };
 
@@ -314,7 +315,8 @@ pub enum Entry {
         /// What is done to each request.
         action: BulkAction,
         /// What was done about the job.
-        deed: BulkDeed,
+        #[serde(rename = "deed")]
+        operation: BulkOperation,
         /// How many changes it has.
         items: u32,
     },

@@ -138,7 +138,7 @@ impl Holds {
     }
 
     /// The holds that may cover this request of this tenant, whose subject had these when it came in; one may come twice.
-    pub(super) fn near(
+    pub(super) fn possibly_covering(
         &self,
         tenant: &Tenant,
         id: RequestId,

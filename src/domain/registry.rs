@@ -7,7 +7,7 @@ use std::{collections::BTreeMap, time::Duration};
 
 use serde::{Deserialize, Serialize};
 
-pub use self::dialect::{Dialect, IdentityFormat, Place, RequestState, Setting, Shape, StatusCall};
+pub use self::dialect::{Dialect, IdentityFormat, RequestState, Setting, SettingPlace, Shape, StatusCall};
 pub use self::transport::{
     HttpAuth, HttpOptions, Manual, OpenDsr, OpenDsrDialect, SecretRef, Transport, Webhook,
 };

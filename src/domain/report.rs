@@ -90,7 +90,7 @@ impl Tally {
     /// Counts one more request. `leaves`: its leaves of the ledger, in order, as of this request.
     pub fn add(&mut self, request: &Request, leaves: &[Leaf], calendar: &Calendar) {
         let history = History::of(leaves);
-        self.count_standing(request);
+        self.count_status(request);
         self.count_times(request);
         self.count_tasks(request, calendar);
         self.count_history(request, leaves, &history);
@@ -118,7 +118,7 @@ impl Tally {
         &mut self.lanes.0
     }
 
-    fn count_standing(&mut self, request: &Request) {
+    fn count_status(&mut self, request: &Request) {
         self.received += 1;
         let life = &request.life;
         *self.statuses.entry(life.status).or_default() += 1;

@@ -132,7 +132,8 @@ pub enum Purpose {
     /// Is the data really gone?
     Verify(Proof),
     /// What the request asks, because an operator wants it now.
-    ByHand,
+    #[serde(rename = "ByHand")]
+    Retried,
     /// What is left when the copies have grown old, where the subject's key could not be destroyed before.
     AtHorizon,
     /// What the request asks, once more: a backup that was put back may have brought it back.
@@ -160,7 +161,7 @@ impl Purpose {
     pub const fn only_asks(self) -> bool {
         match self {
             Self::Verify(_) | Self::Probe { .. } | Self::Check { .. } => true,
-            Self::Asked | Self::Sweep(_) | Self::ByHand | Self::AtHorizon | Self::Restored => false,
+            Self::Asked | Self::Sweep(_) | Self::Retried | Self::AtHorizon | Self::Restored => false,
         }
     }
 
@@ -171,7 +172,7 @@ impl Purpose {
             Self::Asked
             | Self::Sweep(_)
             | Self::Verify(_)
-            | Self::ByHand
+            | Self::Retried
             | Self::AtHorizon
             | Self::Restored => None,
         }
@@ -182,7 +183,7 @@ impl Purpose {
         match self {
             Self::Sweep(proof) | Self::Verify(proof) => Some(proof),
             Self::Probe { proved, .. } | Self::Check { proved, .. } => proved,
-            Self::Asked | Self::ByHand | Self::AtHorizon | Self::Restored => None,
+            Self::Asked | Self::Retried | Self::AtHorizon | Self::Restored => None,
         }
     }
 }

@@ -164,7 +164,7 @@ words! {
 
 words! {
     /// What somebody does about a change to many requests.
-    BulkDeed { Start = 1 "start", Pause = 2 "pause", Resume = 3 "resume", Cancel = 4 "cancel" }
+    BulkOperation { Start = 1 "start", Pause = 2 "pause", Resume = 3 "resume", Cancel = 4 "cancel" }
 }
 
 impl Status {

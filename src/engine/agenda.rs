@@ -6,10 +6,10 @@ use async_trait::async_trait;
 
 use super::{
     Engine, EngineError,
+    ack_partitioning::AcksSeen,
     batch::Batch,
     decision_inputs::DecisionInputs,
     effects::Effects,
-    routes::AcksSeen,
     unit_of_work::{Decision, Load, UnitOfWork, run},
     use_cases::Agenda,
 };

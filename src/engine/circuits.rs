@@ -8,10 +8,10 @@ use std::{
 
 use serde::{Deserialize, Serialize};
 
-use super::Engine;
+use super::{Engine, EngineError};
 use crate::{
     domain::{ids::ProcessorId, time::At},
-    store::LaneRow,
+    store::{LaneRow, Store},
 };
 
 /// A circuit that is open: nothing is sent to the processor but one task now and then, to see whether it answers again.
@@ -37,6 +37,11 @@ impl Engine {
         Arc::clone(&self.circuits.0.read().unwrap_or_else(PoisonError::into_inner))
     }
 
+    /// The circuit of a lane as it is written down, where it is open.
+    pub async fn open_circuit_of(&self, lane: &ProcessorId) -> Result<Option<OpenCircuit>, EngineError> {
+        open_circuit_of(self.store.as_ref(), lane).await
+    }
+
     /// Takes what is written down of the lanes.
     pub(super) fn hear_circuits(&self, rows: &[LaneRow]) {
         let open = rows
@@ -55,6 +60,18 @@ impl Engine {
             None => drop(known.remove(lane)),
         }
     }
+}
+
+/// The circuit of a lane as it is written down, where it is open.
+pub async fn open_circuit_of(
+    store: &dyn Store,
+    lane: &ProcessorId,
+) -> Result<Option<OpenCircuit>, EngineError> {
+    let rows = store.lanes().await?;
+    Ok(rows
+        .iter()
+        .find(|row| row.processor == *lane)
+        .and_then(circuit_of))
 }
 
 /// The circuit of a lane, where it is open. What cannot be read is a closed one: it opens again by what its processor answers.

@@ -84,7 +84,7 @@ impl Engine {
         let mut emission = Effects::default();
         let mut failed = Vec::new();
         for (StoredRequest { request, wrapped_key }, ordinals) in &stored {
-            let added = self.emit_contained(request, &mut emission, |emission| {
+            let added = self.emit_catching_panics(request, &mut emission, |emission| {
                 self.emit_status(request, emission);
                 self.emit_stored(request, ordinals, wrapped_key.as_deref(), &secrets, emission);
             });
@@ -147,7 +147,7 @@ impl Engine {
         }
         for StoredRequest { request, .. } in self.store.requests(&moved).await? {
             // One whose status the program fails at is set aside where that is noticed first.
-            self.emit_contained(&request, &mut emission, |emission| {
+            self.emit_catching_panics(&request, &mut emission, |emission| {
                 self.emit_status(&request, emission);
             });
         }

@@ -237,13 +237,13 @@ fn decision_of(entry: &Entry, request: &Request) -> Option<DecisionView> {
             to: Status::Cancelled,
             ..
         } => named("cancel"),
-        Entry::Task { ordinal, event, .. } => of_task(deed_of(event)?, *ordinal),
+        Entry::Task { ordinal, event, .. } => of_task(decision_word(event)?, *ordinal),
         _ => return None,
     })
 }
 
 /// What a person has done about a task, where somebody is named beside it: processors answer without a name.
-const fn deed_of(event: &TaskEvent) -> Option<&'static str> {
+const fn decision_word(event: &TaskEvent) -> Option<&'static str> {
     match event {
         TaskEvent::Retried { .. } | TaskEvent::Reopened => Some("retry"),
         TaskEvent::Waived => Some("waive"),

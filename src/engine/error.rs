@@ -84,7 +84,7 @@ pub enum OperateError {
     Unknown(&'static str),
     /// Its state does not allow it.
     #[error(transparent)]
-    Refused(#[from] DecisionError),
+    Decision(#[from] DecisionError),
     /// The same key was used for something else.
     #[error("this command_id, or Idempotency-Key, was taken with another payload")]
     Conflicting,
@@ -103,7 +103,7 @@ impl StoreFailure for OperateError {
     fn store_error(&self) -> Option<&StoreError> {
         match self {
             Self::Engine(error) => error.store_error(),
-            Self::Unknown(_) | Self::Refused(_) | Self::Conflicting => None,
+            Self::Unknown(_) | Self::Decision(_) | Self::Conflicting => None,
         }
     }
 }

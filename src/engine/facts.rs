@@ -49,7 +49,7 @@ pub enum FactOutcome {
     /// It was known already.
     Duplicate,
     /// It could not be taken.
-    Refused(Rejection),
+    Rejected(Rejection),
 }
 
 /// Something that is told.
@@ -124,9 +124,9 @@ impl UnitOfWork<'static> for RecordFacts<'_> {
                     FactOutcome::Taken { contradiction }
                 }
                 Ok(Decided::Known) => FactOutcome::Duplicate,
-                Err(rejection) => FactOutcome::Refused(rejection),
+                Err(rejection) => FactOutcome::Rejected(rejection),
             };
-            if let (FactOutcome::Refused(rejection), Some(origin)) = (&told, message.origin) {
+            if let (FactOutcome::Rejected(rejection), Some(origin)) = (&told, message.origin) {
                 let (raw, headers) = (message.raw, message.headers);
                 let letter = self.engine.dead_letter(origin, rejection, raw, headers, now)?;
                 changes.dead_letters.push(letter);

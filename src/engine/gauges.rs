@@ -160,11 +160,11 @@ impl Gauges<'_> {
 
     /// How lanes stand, and what their processors answer.
     async fn read_lanes(&self) -> Result<(), EngineError> {
-        let standings = self.shared.standings(false).await?;
+        let lane_states = self.shared.lane_states(false).await?;
         let active = self.shared.active()?;
         let metrics = &self.shared.metrics;
         metrics.show(GaugeGroup::Lanes, || {
-            let stops = standings.facts().stops();
+            let stops = lane_states.facts().stops();
             metrics.brake.set(i64::from(stops.brake().is_some()));
             for gauges in [
                 &metrics.lane_paused,
@@ -183,11 +183,11 @@ impl Gauges<'_> {
                 show(&metrics.lane_paused, i64::from(stops.pause(id).is_some()));
                 show(
                     &metrics.oldest_unanswered,
-                    age(standings.oldest_unanswered(id), standings.now),
+                    age(lane_states.oldest_unanswered(id), lane_states.now),
                 );
                 show(
                     &metrics.oldest_waiting,
-                    age(standings.oldest_ready(id), standings.now),
+                    age(lane_states.oldest_ready(id), lane_states.now),
                 );
                 if processor.manual().is_some() {
                     let open = [
@@ -195,13 +195,13 @@ impl Gauges<'_> {
                         TaskStateName::Dispatched,
                         TaskStateName::Accepted,
                     ];
-                    let open = open.map(|state| standings.tasks(id, state)).iter().sum();
+                    let open = open.map(|state| lane_states.tasks(id, state)).iter().sum();
                     show(&metrics.manual_open, open);
-                    let (queued, out) = (standings.oldest_ready(id), standings.oldest_unanswered(id));
+                    let (queued, out) = (lane_states.oldest_ready(id), lane_states.oldest_unanswered(id));
                     let oldest = queued.into_iter().chain(out).min();
-                    show(&metrics.manual_oldest, age(oldest, standings.now));
+                    show(&metrics.manual_oldest, age(oldest, lane_states.now));
                 }
-                let answers = standings.answers(id);
+                let answers = lane_states.answers(id);
                 for (gauges, share) in [
                     (&metrics.not_found_share, answers.not_found),
                     (&metrics.not_found_share_usual, answers.not_found_usual),

@@ -7,8 +7,8 @@ use crate::{
         command::{Command, PlaceHold},
         identity::{Identity, SubjectDigest, sure_digests},
         ids::{IdentityType, RequestId, Tenant},
-        near::near,
         registry::Registry,
+        similar_names::similar,
     },
     store::{StoredBody, StoredRequest, Transaction},
     vault::Vault,
@@ -104,7 +104,7 @@ impl Engine {
             let Some(what) = unknown(&identity.kind, registry) else {
                 continue;
             };
-            if near(identity.kind.as_str(), types_of(registry)).is_empty() {
+            if similar(identity.kind.as_str(), types_of(registry)).is_empty() {
                 continue;
             }
             let (digests, former) = self.digests_of(&hold.tenant, std::slice::from_ref(identity));
@@ -129,7 +129,7 @@ impl Intake<'_> {
     }
 }
 
-/// The same of a request that was taken in, through whichever door: for as long as its identifiers can be read.
+/// The same of a request that was taken in, through whichever channel: for as long as its identifiers can be read.
 pub fn warnings_of_stored(
     vault: &Vault,
     registry: &Registry,
@@ -171,14 +171,14 @@ fn unknown(kind: &IdentityType, registry: &Registry) -> Option<String> {
     if known().any(|name| name == kind.as_str()) {
         return None;
     }
-    let near = near(kind.as_str(), known());
-    Some(if near.is_empty() {
+    let similar = similar(kind.as_str(), known());
+    Some(if similar.is_empty() {
         let mut all: Vec<&str> = known().collect();
         all.sort_unstable();
         all.dedup();
         format!("; known are: {}", all.join(", "))
     } else {
-        format!("; did you mean {}?", near.join(" or "))
+        format!("; did you mean {}?", similar.join(" or "))
     })
 }
 

@@ -55,7 +55,7 @@ pub enum Verdict {
     /// It waits for its request.
     Waiting(RequestId),
     /// It could not be taken.
-    Refused(Rejection),
+    Rejected(Rejection),
 }
 
 /// What a batch of commands came to.
@@ -313,7 +313,7 @@ fn verdict_of(told: FactOutcome, arrival: &Arrival<PreparedCommand>) -> Verdict 
     match told {
         FactOutcome::Taken { .. } => Verdict::Taken(id),
         FactOutcome::Duplicate => Verdict::Duplicate(id),
-        FactOutcome::Refused(rejection) => Verdict::Refused(rejection),
+        FactOutcome::Rejected(rejection) => Verdict::Rejected(rejection),
     }
 }
 

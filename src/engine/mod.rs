@@ -5,21 +5,24 @@
 //! the domain decide, and writes.
 
 pub mod accepted;
+mod ack_partitioning;
 mod active_registry;
 pub mod agenda;
 mod batch;
 pub mod breaker;
 pub mod bulk;
-pub mod by_hand;
 pub mod capsules;
+mod catch_panic;
 pub mod circuits;
 pub mod clock_guard;
-mod contained;
 mod counter_slot;
 mod counters;
 pub mod current;
+pub mod dead_letters;
 mod decision_inputs;
 pub mod decisions;
+pub mod disclosures;
+pub mod dry_run;
 pub mod early;
 pub mod effects;
 mod error;
@@ -29,10 +32,10 @@ pub mod gauges;
 pub mod hold;
 pub mod identifying;
 pub mod intake;
+pub mod lane_states;
 pub mod lanes;
-pub mod letters;
 pub mod lists;
-pub mod looks;
+pub mod manual;
 pub mod masking;
 pub mod operations;
 pub mod outcomes;
@@ -43,16 +46,13 @@ pub mod prepare;
 pub mod questions;
 pub mod queues;
 pub mod registry;
-pub mod rehearsal;
 pub mod replay_throttle;
 pub mod report;
 pub mod retention;
-mod routes;
 pub mod schedule;
 pub mod sessions;
 mod set_aside;
 pub mod settlement;
-pub mod standing;
 pub mod status;
 pub mod status_callbacks;
 pub mod stop;
@@ -94,7 +94,7 @@ pub use self::{
     active_registry::ActiveRegistry,
     error::{EngineError, OperateError},
     use_cases::{
-        Agenda, BackupEvents, Bulk, ByHand, Gauges, Intake, Operations, Queues, Retention, Settlement, Sweeps,
+        Agenda, BackupEvents, Bulk, Gauges, Intake, Manual, Operations, Queues, Retention, Settlement, Sweeps,
     },
 };
 use self::{
@@ -133,7 +133,7 @@ pub struct Settings {
     /// How long closed requests are kept, and what finds their subjects again.
     pub keeps: Keeps,
     /// How much is kept of messages that could not be taken in.
-    pub letters: letters::LetterLimits,
+    pub dead_letters: dead_letters::DeadLetterLimits,
     /// How far the clocks of Lacuna and of backup systems may be apart.
     pub clock_skew: Duration,
     /// How many tasks may be out at a processor while a restore is replayed into it.
@@ -165,8 +165,8 @@ pub struct Engine {
     policy: CurrentPolicy,
     keep_after_completion: Duration,
     keeps: Keeps,
-    letters: letters::LetterLimits,
-    letter_bytes: letters::LetterBytes,
+    dead_letters: dead_letters::DeadLetterLimits,
+    dead_letter_bytes: dead_letters::DeadLetterBytes,
     clock_skew: Duration,
     max_in_flight: u32,
     backup_tokens: bool,
@@ -191,7 +191,7 @@ pub struct Engine {
     tallies: outcomes::Tallies,
     ack_partitions: RwLock<AckPartitions>,
     /// Where answers were seen to come.
-    habits: Mutex<routes::Habits>,
+    habits: Mutex<ack_partitioning::Habits>,
     said: SaidOnce,
     /// Held by whoever makes a report: each reads a lot.
     reporting: tokio::sync::Mutex<()>,
@@ -240,7 +240,7 @@ impl Engine {
             tenants,
             keep_after_completion,
             keeps,
-            letters,
+            dead_letters,
             clock_skew,
             max_in_flight,
             backup_tokens,
@@ -262,8 +262,8 @@ impl Engine {
             policy,
             keep_after_completion,
             keeps,
-            letters,
-            letter_bytes: letters::LetterBytes::default(),
+            dead_letters,
+            dead_letter_bytes: dead_letters::DeadLetterBytes::default(),
             clock_skew,
             max_in_flight,
             backup_tokens,
@@ -371,7 +371,7 @@ impl Engine {
         *self.ack_partitions.read().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn habits(&self) -> MutexGuard<'_, routes::Habits> {
+    fn habits(&self) -> MutexGuard<'_, ack_partitioning::Habits> {
         self.habits.lock().unwrap_or_else(PoisonError::into_inner)
     }
 

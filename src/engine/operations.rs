@@ -214,7 +214,7 @@ impl Operations<'_> {
         ))
     }
 
-    /// Counts a decision that did not come as a command as if it had: people's decisions are one series, whichever door
+    /// Counts a decision that did not come as a command as if it had: people's decisions are one series, whichever channel
     /// they came through.
     fn count_decision(&self, kind: &str, done: &Result<(Request, Effects), OperateError>) {
         match done {
@@ -229,7 +229,7 @@ impl Operations<'_> {
     fn count_refused(&self, kind: &str, error: &OperateError) {
         let reason = match error {
             OperateError::Unknown(_) => DeadLetterReason::UnknownRequest,
-            OperateError::Refused(refused) => reason_of(refused),
+            OperateError::Decision(refused) => reason_of(refused),
             OperateError::Conflicting => DeadLetterReason::ConflictingDuplicate,
             OperateError::Engine(_) => return,
         };

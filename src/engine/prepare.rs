@@ -30,7 +30,7 @@ use crate::{
     wire::{
         KeptHeaders, ParsedCommand, Rejection,
         backup::{ParsedBackup, parse_backup},
-        command::{Door, parse_command},
+        command::{Channel, parse_command},
         envelope::Envelope,
     },
 };
@@ -175,9 +175,9 @@ impl Intake<'_> {
         self,
         bytes: &[u8],
         envelope: &Envelope<'_>,
-        door: Door,
+        channel: Channel,
     ) -> Result<PreparedCommand, Rejection> {
-        let mut prepared = self.prepare_parsed(parse_command(bytes, envelope, door)?)?;
+        let mut prepared = self.prepare_parsed(parse_command(bytes, envelope, channel)?)?;
         let is_of_event = envelope.event_id() == Some(prepared.command.command_id().0);
         prepared.former_id = envelope.former_event_id().filter(|_| is_of_event).map(CommandId);
         Ok(prepared)

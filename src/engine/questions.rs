@@ -127,7 +127,7 @@ impl Engine {
         stored.into_iter().map(body).collect()
     }
 
-    /// Who submitted a request, where the door knew.
+    /// Who submitted a request, where the channel tells.
     pub async fn submitter(&self, id: RequestId) -> Result<Option<String>, EngineError> {
         let body = self.bodies(&[id]).await?.pop();
         Ok(body.and_then(|(_, body)| body.submitter))

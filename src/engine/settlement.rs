@@ -41,7 +41,7 @@ pub enum AckVerdict {
     /// It repeats what is known.
     Repeated,
     /// It changes nothing.
-    Refused(Rejection),
+    Rejected(Rejection),
 }
 
 /// What a batch of acks came to.
@@ -68,7 +68,7 @@ impl Settlement<'_> {
         let verdicts = done.answer;
         self.count_acks(arrivals, &verdicts);
         self.shared.watch_agents(arrivals, &verdicts).await;
-        self.shared.learn_ways(arrivals, &verdicts).await;
+        self.shared.learn_partitioners(arrivals, &verdicts).await;
         let emission = done.finished.emit(self.shared, unit.is_outboxed()).await?;
         Ok(Settled { verdicts, emission })
     }
@@ -78,7 +78,7 @@ impl Settlement<'_> {
         let mut counting = self.shared.counting();
         for (arrival, verdict) in arrivals.iter().zip(verdicts) {
             let Ok(prepared) = &arrival.content else {
-                if let (AckVerdict::Refused(rejection), Some(_)) = (verdict, &arrival.origin) {
+                if let (AckVerdict::Rejected(rejection), Some(_)) = (verdict, &arrival.origin) {
                     self.shared.metrics.dead_letter(rejection.reason);
                 }
                 continue;
@@ -95,7 +95,7 @@ impl Settlement<'_> {
                     }
                 }
                 AckVerdict::Repeated => self.shared.metrics.ack(processor, "duplicate"),
-                AckVerdict::Refused(rejection) => {
+                AckVerdict::Rejected(rejection) => {
                     self.shared.metrics.ack("", rejection.reason.as_str());
                     if arrival.origin.is_some() {
                         self.shared.metrics.dead_letter(rejection.reason);
@@ -193,7 +193,7 @@ impl SettleAcks<'_> {
                 .dead_letter(origin, &rejection, raw, headers, inputs.now)?;
             batch.changes.dead_letters.push(letter);
         }
-        Ok(AckVerdict::Refused(rejection))
+        Ok(AckVerdict::Rejected(rejection))
     }
 
     fn take_answer(

@@ -89,7 +89,7 @@ impl LanesNow<'_> {
         }
         if let Some(due) = self
             .registry
-            .and_then(|registry| request.due_by_hand(ordinal, registry))
+            .and_then(|registry| request.manual_due(ordinal, registry))
             && !matches!(why, Why::Paused | Why::Brake)
         {
             return (Why::Manual, Some(due));

@@ -44,20 +44,20 @@ const CHUNK: u32 = 1_000;
 
 /// What somebody wants of a lane.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Want {
+pub enum LaneAction {
     /// Nothing more is sent.
     Stop,
     /// It goes on.
-    GoOn,
+    Resume,
 }
 
 /// What somebody does to a lane, or to all of them.
 #[derive(Debug, Clone, Copy)]
-pub struct Lever<'a> {
+pub struct LaneChange<'a> {
     /// The processor; `None`: all of them.
     pub lane: Option<&'a ProcessorId>,
     /// What is wanted.
-    pub want: Want,
+    pub action: LaneAction,
     /// Who.
     pub actor: &'a str,
     /// Why: kept sealed beside the fact.
@@ -79,31 +79,33 @@ pub struct OutTask {
     pub state: TaskStateName,
 }
 
-/// Moves a lever, and answers the last thing that was done to this lane; `None`: nothing ever was. The clock has to agree with
+/// Stops a lane or resumes it, and answers the last thing that was done to this lane; `None`: nothing ever was. The clock has to agree with
 /// the store's.
-pub async fn pull(
+pub async fn change_lane(
     store: &dyn Store,
     observer: &dyn Observer,
     vault: &Vault,
     clock: &Clock,
-    lever: &Lever<'_>,
+    change: &LaneChange<'_>,
 ) -> Result<Option<StoredFact>, OperateError> {
-    let work = Pull { lever, vault, clock };
+    let work = ChangeLane { change, vault, clock };
     run_on_store(store, observer, "stop", &work).await?
 }
 
-struct Pull<'e> {
-    lever: &'e Lever<'e>,
+struct ChangeLane<'e> {
+    change: &'e LaneChange<'e>,
     vault: &'e Vault,
     clock: &'e Clock,
 }
 
 #[async_trait]
-impl StoreWork for Pull<'_> {
+impl StoreWork for ChangeLane<'_> {
     type Output = Result<Option<StoredFact>, OperateError>;
 
     async fn work(&self, tx: &mut dyn Transaction) -> Result<Decision<Self::Output>, EngineError> {
-        let Lever { lane, want, once, .. } = *self.lever;
+        let LaneChange {
+            lane, action, once, ..
+        } = *self.change;
         let now = agreed(self.clock, tx.gate(Gate::Exclusive).await?.now)?;
         if let Some(once) = once
             && let Some(row) = tx.inbox(&[(&once.tenant, once.command_id)]).await?.pop()
@@ -111,7 +113,7 @@ impl StoreWork for Pull<'_> {
             if row.digest != once.digest {
                 return Ok(Decision::Nothing(Err(OperateError::Conflicting)));
             }
-            let key = key_of(want, row.request_id.0);
+            let key = key_of(action, row.request_id.0);
             return Ok(Decision::Nothing(Ok(tx.fact(&key).await?)));
         }
         let last = tx.last_stop(lane).await?;
@@ -125,17 +127,17 @@ impl StoreWork for Pull<'_> {
             at: now,
             ..Changes::default()
         };
-        let stop = match (want, last.as_ref().and_then(stop_of)) {
+        let stop = match (action, last.as_ref().and_then(stop_of)) {
             // It is as it is wanted already.
-            (Want::Stop, Some(stop)) => stop,
-            (Want::GoOn, None) => last.as_ref().map_or_else(Uuid::nil, ended),
-            (Want::Stop, None) => self.stop(tx, &mut changes, now).await?,
-            (Want::GoOn, Some(stop)) => self.go_on(stop, tx, &mut changes, now).await?,
+            (LaneAction::Stop, Some(stop)) => stop,
+            (LaneAction::Resume, None) => last.as_ref().map_or_else(Uuid::nil, ended),
+            (LaneAction::Stop, None) => self.stop(tx, &mut changes, now).await?,
+            (LaneAction::Resume, Some(stop)) => self.go_on(stop, tx, &mut changes, now).await?,
         };
         changes.inbox.extend(once.map(|once| once.row(RequestId(stop))));
         let is_nothing = changes.leaves.is_empty() && changes.inbox.is_empty();
         tx.write(&changes).await?;
-        let done = tx.fact(&key_of(want, stop)).await?;
+        let done = tx.fact(&key_of(action, stop)).await?;
         Ok(if is_nothing {
             Decision::Nothing(Ok(done))
         } else {
@@ -144,7 +146,7 @@ impl StoreWork for Pull<'_> {
     }
 }
 
-impl Pull<'_> {
+impl ChangeLane<'_> {
     async fn stop(
         &self,
         tx: &mut dyn Transaction,
@@ -153,13 +155,13 @@ impl Pull<'_> {
     ) -> Result<Uuid, EngineError> {
         let id = time_ordered_id(now);
         // Nothing is sent or settled meanwhile, so this is what was out when it took hold.
-        let out = tx.tasks_out(self.lever.lane).await?;
+        let out = tx.tasks_out(self.change.lane).await?;
         let stop = Stop {
             id,
-            actor: self.lever.actor.to_owned(),
+            actor: self.change.actor.to_owned(),
             out,
         };
-        let fact = match self.lever.lane {
+        let fact = match self.change.lane {
             Some(processor) => Fact::Paused {
                 processor: processor.clone(),
                 stop,
@@ -177,8 +179,8 @@ impl Pull<'_> {
         changes: &mut Changes,
         now: At,
     ) -> Result<Uuid, EngineError> {
-        let actor = self.lever.actor.to_owned();
-        let fact = match self.lever.lane {
+        let actor = self.change.actor.to_owned();
+        let fact = match self.change.lane {
             Some(processor) => Fact::Resumed {
                 processor: processor.clone(),
                 stop,
@@ -191,7 +193,7 @@ impl Pull<'_> {
     }
 
     fn new_fact(&self, id: Uuid, fact: Fact, now: At) -> NewFact {
-        let sealed = self.lever.reason.map(|reason| {
+        let sealed = self.change.reason.map(|reason| {
             let mut notes = Notes::default();
             notes.add_said(reason);
             self.vault.seal_record(RequestId(id), 0, notes.as_bytes())
@@ -200,17 +202,17 @@ impl Pull<'_> {
             id,
             sweeps: needs_sweep(&fact),
             fact,
-            digest: self.lever.once.map_or([0; 16], |once| once.digest),
+            digest: self.change.once.map_or([0; 16], |once| once.digest),
             sealed,
             at: now,
         }
     }
 }
 
-fn key_of(want: Want, stop: Uuid) -> String {
-    match want {
-        Want::Stop => Fact::key_of_stop(stop),
-        Want::GoOn => Fact::key_of_end(stop),
+fn key_of(action: LaneAction, stop: Uuid) -> String {
+    match action {
+        LaneAction::Stop => Fact::key_of_stop(stop),
+        LaneAction::Resume => Fact::key_of_end(stop),
     }
 }
 
@@ -288,11 +290,11 @@ pub fn reason_of(vault: &Vault, stored: &StoredFact) -> Option<String> {
 }
 
 impl Engine {
-    /// Moves a lever, and answers the last thing that was done to this lane; `None`: nothing ever was.
-    pub async fn pull(&self, lever: &Lever<'_>) -> Result<Option<StoredFact>, OperateError> {
+    /// Stops a lane or resumes it, and answers the last thing that was done to this lane; `None`: nothing ever was.
+    pub async fn change_lane(&self, change: &LaneChange<'_>) -> Result<Option<StoredFact>, OperateError> {
         self.trusted_now().await?;
         let (store, vault) = (self.store.as_ref(), &self.vault);
-        let done = pull(store, self.metrics.as_ref(), vault, &self.clock, lever).await?;
+        let done = change_lane(store, self.metrics.as_ref(), vault, &self.clock, change).await?;
         // This worker shows it at once; it would decide by it in any case.
         self.refresh_facts().await?;
         Ok(done)

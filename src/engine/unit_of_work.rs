@@ -17,7 +17,7 @@ use async_trait::async_trait;
 use super::{
     Engine, EngineError,
     batch::{Batch, Finished},
-    contained::contained,
+    catch_panic::catch_panic,
     counter_slot::CounterSlot,
     decision_inputs::DecisionInputs,
 };
@@ -160,7 +160,7 @@ async fn run_once<'a, U: UnitOfWork<'a>>(
 }
 
 /// Does all that a unit of work does, once, and rolls it back. What it would have written; `None`: nothing.
-pub(super) fn rehearse<'e, 'a: 'e, U: UnitOfWork<'a>>(
+pub(super) fn dry_run<'e, 'a: 'e, U: UnitOfWork<'a>>(
     engine: &'e Engine,
     unit: &'e U,
 ) -> Boxed<'e, Result<Option<Finished<'a>>, U::Error>> {
@@ -215,7 +215,7 @@ fn decide<'a, U: UnitOfWork<'a>>(
     rows: Vec<StoredRequest>,
     unfit: Vec<StoredRequest>,
 ) -> Result<Result<Decided<'a, U::Output>, U::Error>, EngineError> {
-    contained(|| {
+    catch_panic(|| {
         let mut batch = Batch::with_loaded(rows, engine.clock_skew);
         let answer = match unit.decide(loaded, inputs, &mut batch)? {
             Decision::Write(answer) => answer,

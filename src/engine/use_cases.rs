@@ -43,7 +43,7 @@ use_cases! {
     /// People change many requests at once.
     Bulk, bulk;
     /// People do tasks.
-    ByHand, by_hand;
+    Manual, manual;
     /// Prometheus reads gauges.
     Gauges, gauges;
 }

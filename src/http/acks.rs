@@ -38,7 +38,7 @@ impl Acks {
 
 impl Work for Acks {
     type Item = Arrival<PreparedAck>;
-    type Answer = AckVerdict;
+    type Outcome = AckVerdict;
 
     async fn take(&self, items: &[Self::Item]) -> Result<(Vec<AckVerdict>, Effects), EngineError> {
         let spans = self.0.begin_spans("settle", items);
@@ -112,6 +112,6 @@ pub(super) async fn take(
     match api.acks.take(arrival).await? {
         AckVerdict::Counted { .. } => Ok(Json(Counted { result: "counted" })),
         AckVerdict::Repeated => Ok(Json(Counted { result: "repeated" })),
-        AckVerdict::Refused(rejection) => Err(rejection.into()),
+        AckVerdict::Rejected(rejection) => Err(rejection.into()),
     }
 }

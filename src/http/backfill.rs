@@ -34,7 +34,7 @@ struct Asked {
 /// What came of it.
 #[derive(Debug, Serialize, JsonSchema)]
 #[schemars(rename = "BackfillAnswer")]
-pub(super) struct Answer {
+pub(super) struct BackfillAnswer {
     processor: ProcessorId,
     since: Option<At>,
     dry_run: bool,
@@ -48,7 +48,7 @@ pub(super) fn calls() -> Calls {
         call.says("Offers requests to a processor that was registered later")
             .details("Asked twice, it changes nothing. With `dry_run` it only counts.")
             .optional_body::<Asked>()
-            .answers::<Answer>(200, "What was offered, and what cannot be offered any more.")
+            .answers::<BackfillAnswer>(200, "What was offered, and what cannot be offered any more.")
     })
 }
 
@@ -58,7 +58,7 @@ pub(super) async fn backfill(
     By { caller, .. }: By<Operator>,
     Lane(processor): Lane,
     Payload(bytes): Payload,
-) -> Result<Json<Answer>, Problem> {
+) -> Result<Json<BackfillAnswer>, Problem> {
     // It is about every tenant's requests.
     caller.check_unlimited()?;
     let Asked { since, dry_run } = if bytes.is_empty() {
@@ -83,7 +83,7 @@ pub(super) async fn backfill(
             .await?;
         api.outputs.hand_over(emission).await;
     }
-    Ok(Json(Answer {
+    Ok(Json(BackfillAnswer {
         processor: asked.processor,
         since,
         dry_run,

@@ -123,7 +123,7 @@ pub(super) async fn tell(
             contradiction: None,
             warnings: Vec::new(),
         })),
-        Some(FactOutcome::Refused(rejection)) => Err(rejection.into()),
+        Some(FactOutcome::Rejected(rejection)) => Err(rejection.into()),
         None => Err(Problem::internal()),
     }
 }

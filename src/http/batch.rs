@@ -22,18 +22,18 @@ pub(super) trait Work: Send + Sync + 'static {
     /// What is taken in.
     type Item: Send + Sync + 'static;
     /// What is said to it.
-    type Answer: Send + 'static;
+    type Outcome: Send + 'static;
 
     /// Takes them in, in one transaction: an answer for each, in their order, and what has to be produced.
     fn take(
         &self,
         items: &[Self::Item],
-    ) -> impl Future<Output = Result<(Vec<Self::Answer>, Effects), EngineError>> + Send;
+    ) -> impl Future<Output = Result<(Vec<Self::Outcome>, Effects), EngineError>> + Send;
 }
 
 type Waiting<W> = (
     <W as Work>::Item,
-    oneshot::Sender<Result<<W as Work>::Answer, Problem>>,
+    oneshot::Sender<Result<<W as Work>::Outcome, Problem>>,
 );
 
 /// Where calls queue.
@@ -48,7 +48,7 @@ impl<W: Work> Batcher<W> {
     }
 
     /// Takes one item in.
-    pub(super) async fn take(&self, item: W::Item) -> Result<W::Answer, Problem> {
+    pub(super) async fn take(&self, item: W::Item) -> Result<W::Outcome, Problem> {
         let (answer, answered) = oneshot::channel();
         if self.0.send((item, answer)).await.is_err() {
             return Err(Problem::unavailable("the server is shutting down"));
@@ -72,7 +72,7 @@ async fn run<W: Work>(work: W, mut queue: mpsc::Receiver<Waiting<W>>, outputs: O
 }
 
 /// Takes them in together, and where that fails for good, one by one: whoever is at fault must not harm the others.
-async fn take_all<W: Work>(work: &W, items: &[W::Item]) -> (Vec<Result<W::Answer, Problem>>, Effects) {
+async fn take_all<W: Work>(work: &W, items: &[W::Item]) -> (Vec<Result<W::Outcome, Problem>>, Effects) {
     match work.take(items).await {
         Ok((answers, emission)) => (answers.into_iter().map(Ok).collect(), emission),
         Err(error) if error.is_outage() || items.len() == 1 => {
@@ -146,7 +146,7 @@ mod tests {
 
     impl Work for Numbers {
         type Item = u32;
-        type Answer = u32;
+        type Outcome = u32;
 
         async fn take(&self, items: &[u32]) -> Result<(Vec<u32>, Effects), EngineError> {
             self.0.lock().unwrap().push(items.to_vec());

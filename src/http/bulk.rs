@@ -23,7 +23,7 @@ use super::{
     repeats,
 };
 use crate::{
-    domain::words::{BulkAction, BulkDeed},
+    domain::words::{BulkAction, BulkOperation},
     engine::{
         bulk::{BulkError, Chosen, Order},
         lists::Filter,
@@ -259,28 +259,28 @@ async fn items(
 
 /// `POST /v1/bulk/{id}/cancel`
 async fn cancel(api: State<Arc<Api>>, by: By<Person>, id: Id) -> Result<Json<Box<RawValue>>, Problem> {
-    set(api, by, id, BulkDeed::Cancel).await
+    set(api, by, id, BulkOperation::Cancel).await
 }
 
 /// `POST /v1/bulk/{id}/pause`
 async fn pause(api: State<Arc<Api>>, by: By<Person>, id: Id) -> Result<Json<Box<RawValue>>, Problem> {
-    set(api, by, id, BulkDeed::Pause).await
+    set(api, by, id, BulkOperation::Pause).await
 }
 
 /// `POST /v1/bulk/{id}/resume`
 async fn resume(api: State<Arc<Api>>, by: By<Person>, id: Id) -> Result<Json<Box<RawValue>>, Problem> {
-    set(api, by, id, BulkDeed::Resume).await
+    set(api, by, id, BulkOperation::Resume).await
 }
 
 async fn set(
     State(api): State<Arc<Api>>,
     By { caller, .. }: By<Person>,
     super::query::Id(Job(id)): Id,
-    deed: BulkDeed,
+    operation: BulkOperation,
 ) -> Result<Json<Box<RawValue>>, Problem> {
     let job = visible(&api, &caller, id).await?;
     check_right(&api, &caller, job.action)?;
-    let job = api.engine.bulk().set(id, &caller.name, deed).await?;
+    let job = api.engine.bulk().set(id, &caller.name, operation).await?;
     Ok(Json(raw(&BulkView::of(&job))?))
 }
 

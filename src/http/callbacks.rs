@@ -72,10 +72,10 @@ pub(super) async fn take(
         AckVerdict::Counted { .. } => Ok(taken("counted")),
         AckVerdict::Repeated => Ok(taken("repeated")),
         // It is genuine, and too late to change anything: the processor has nothing to do about it.
-        AckVerdict::Refused(rejection) if rejection.reason == DeadLetterReason::StaleAck => {
+        AckVerdict::Rejected(rejection) if rejection.reason == DeadLetterReason::StaleAck => {
             Ok(taken("stale"))
         }
-        AckVerdict::Refused(rejection) => Err(rejection.into()),
+        AckVerdict::Rejected(rejection) => Err(rejection.into()),
     }
 }
 

@@ -11,7 +11,7 @@ use std::sync::Arc;
 use axum::{Router, handler::Handler, routing};
 
 pub(super) use self::{
-    call::{Answer, Call, Content, Limit, Place},
+    call::{Call, CallAnswer, Content, Limit, ParameterIn},
     input::{Input, Inputs, Needs},
 };
 use super::Api;

@@ -193,7 +193,7 @@ pub(super) async fn close(
     Ok(Json(raw(&DeadLetterView::of(&letter, now))?))
 }
 
-/// Closes a letter, whichever door the decision came through; the letter, and when.
+/// Closes a letter, whichever channel the decision came through; the letter, and when.
 pub(super) async fn shut(
     api: &Api,
     id: Uuid,

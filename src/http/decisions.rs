@@ -126,48 +126,31 @@ pub(super) struct Approved {
     next_cursor: Option<String>,
 }
 
-/// `POST /v1/requests/{id}/verify-identity`
-pub(super) async fn verify_identity(
-    State(api): State<Arc<Api>>,
-    By { caller, .. }: By<Compliance>,
-    Id(id): Id<RequestId>,
-    headers: HeaderMap,
-    Payload(bytes): Payload,
-) -> Result<Response, Problem> {
-    decide(&api, id, &headers, DecisionKind::VerifyIdentity, &caller, &bytes).await
+/// A handler for each kind of decision.
+macro_rules! decisions {
+    ($($(#[$doc:meta])* $name:ident: $kind:ident;)+) => {$(
+        $(#[$doc])*
+        pub(super) async fn $name(
+            State(api): State<Arc<Api>>,
+            By { caller, .. }: By<Compliance>,
+            Id(id): Id<RequestId>,
+            headers: HeaderMap,
+            Payload(bytes): Payload,
+        ) -> Result<Response, Problem> {
+            decide(&api, id, &headers, DecisionKind::$kind, &caller, &bytes).await
+        }
+    )+};
 }
 
-/// `POST /v1/requests/{id}/approve`
-pub(super) async fn approve(
-    State(api): State<Arc<Api>>,
-    By { caller, .. }: By<Compliance>,
-    Id(id): Id<RequestId>,
-    headers: HeaderMap,
-    Payload(bytes): Payload,
-) -> Result<Response, Problem> {
-    decide(&api, id, &headers, DecisionKind::Approve, &caller, &bytes).await
-}
-
-/// `POST /v1/requests/{id}/refuse`
-pub(super) async fn refuse(
-    State(api): State<Arc<Api>>,
-    By { caller, .. }: By<Compliance>,
-    Id(id): Id<RequestId>,
-    headers: HeaderMap,
-    Payload(bytes): Payload,
-) -> Result<Response, Problem> {
-    decide(&api, id, &headers, DecisionKind::Refuse, &caller, &bytes).await
-}
-
-/// `POST /v1/requests/{id}/extend`
-pub(super) async fn extend(
-    State(api): State<Arc<Api>>,
-    By { caller, .. }: By<Compliance>,
-    Id(id): Id<RequestId>,
-    headers: HeaderMap,
-    Payload(bytes): Payload,
-) -> Result<Response, Problem> {
-    decide(&api, id, &headers, DecisionKind::Extend, &caller, &bytes).await
+decisions! {
+    /// `POST /v1/requests/{id}/verify-identity`
+    verify_identity: VerifyIdentity;
+    /// `POST /v1/requests/{id}/approve`
+    approve: Approve;
+    /// `POST /v1/requests/{id}/refuse`
+    refuse: Refuse;
+    /// `POST /v1/requests/{id}/extend`
+    extend: Extend;
 }
 
 /// `POST /v1/requests/{id}/forget`: a closed request's rows go now, and not only after vault.records_keep.
@@ -197,7 +180,7 @@ async fn decide(
     Ok(Json(api.engine.status_of(&request)).into_response())
 }
 
-/// Carries out a person's decision, whichever door it came through; the request as it is then.
+/// Carries out a person's decision, whichever channel it came through; the request as it is then.
 pub(super) async fn carry_out(
     api: &Api,
     id: RequestId,

@@ -35,7 +35,7 @@ use crate::{
 const DEFERRED: u8 = b'p';
 
 /// Where a page has ended: its last row's date, request and place in the plan.
-type Place = (Option<At>, RequestId, u16);
+type DeferredCursor = (Option<At>, RequestId, u16);
 
 /// Its call.
 pub(super) fn calls() -> Calls {
@@ -192,7 +192,7 @@ fn bytes_of(row: &DeferredRow) -> [u8; 26] {
     bytes
 }
 
-fn place_of(bytes: [u8; 26]) -> Place {
+fn place_of(bytes: [u8; 26]) -> DeferredCursor {
     let [until @ .., high, low] = bytes;
     let (until, id) = until.split_at(8);
     // Both halves have their lengths by the split.

@@ -249,7 +249,7 @@ impl Gatekeeper {
                      still taken",
                 )
             }
-            OidcError::Refused(why) => {
+            OidcError::Rejected(why) => {
                 self.refuse("token", &format!("the bearer token is not believed: {why}"))
             }
         }

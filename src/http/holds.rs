@@ -105,7 +105,7 @@ pub(super) async fn place(
     Ok((StatusCode::CREATED, [(header::LOCATION, location)], Json(body)).into_response())
 }
 
-/// Places a hold, whichever door it came through.
+/// Places a hold, whichever channel it came through.
 pub(super) async fn set(
     api: &Api,
     headers: &HeaderMap,
@@ -306,7 +306,7 @@ pub(super) async fn release(
     }))
 }
 
-/// Releases a hold of a tenant, whichever door the decision came through.
+/// Releases a hold of a tenant, whichever channel the decision came through.
 pub(super) async fn lift(
     api: &Api,
     id: HoldId,
@@ -366,7 +366,7 @@ async fn tell(api: &Api, prepared: PreparedCommand) -> Result<Result<(), Rejecti
     let taken = api.engine.intake().take_in(&[arrival]).await?;
     api.outputs.hand_over(taken.emission).await;
     Ok(match taken.verdicts.into_iter().next() {
-        Some(Verdict::Refused(rejection)) => Err(rejection),
+        Some(Verdict::Rejected(rejection)) => Err(rejection),
         Some(Verdict::Taken(_) | Verdict::Duplicate(_) | Verdict::Waiting(_)) => Ok(()),
         None => return Err(Problem::internal()),
     })

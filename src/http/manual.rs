@@ -28,7 +28,7 @@ use crate::{
         ids::{RequestId, TaskId},
         words::Outcome,
     },
-    engine::by_hand::{Confirmed, Deed, HandError, HandState, HandTask},
+    engine::manual::{Confirmed, ManualAction, ManualError, ManualState, ManualTask},
     view::manual::ManualView,
     wire::{api, schemas::bodies, status::StatusMessage},
 };
@@ -59,7 +59,7 @@ pub(super) fn calls() -> Calls {
             call.says("Lists the tasks that people do")
                 .details("Whom a task is about is shown to whoever has claimed it, and each look is an entry in the ledger.")
                 .query::<String>("assignee", "Only those of this person or team.")
-                .query::<HandStateWord>("state", "Only those in this state.")
+                .query::<ManualStateWord>("state", "Only those in this state.")
                 .paged()
                 .answers::<Page<ManualView<'_>>>(200, "A page of tasks.")
         })
@@ -99,14 +99,14 @@ pub(super) fn calls() -> Calls {
 }
 
 /// The states of a task that a person does.
-struct HandStateWord;
+struct ManualStateWord;
 
-impl JsonSchema for HandStateWord {
+impl JsonSchema for ManualStateWord {
     fn schema_name() -> std::borrow::Cow<'static, str> {
-        "HandState".into()
+        "ManualState".into()
     }
     fn json_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
-        let words: Vec<&str> = HandState::ALL.iter().map(|state| state.as_str()).collect();
+        let words: Vec<&str> = ManualState::ALL.iter().map(|state| state.as_str()).collect();
         schemars::json_schema!({ "type": "string", "enum": words })
     }
 }
@@ -114,7 +114,7 @@ impl JsonSchema for HandStateWord {
 /// A list of tasks that people do, as somebody asks for it.
 pub(super) struct Wanted {
     pub(super) assignee: Option<String>,
-    pub(super) state: Option<HandState>,
+    pub(super) state: Option<ManualState>,
     after: Option<(RequestId, u16)>,
     limit: usize,
 }
@@ -125,11 +125,11 @@ impl Wanted {
 
     /// Reads it.
     pub(super) fn read(mut params: Params) -> Result<Self, Problem> {
-        let words: Vec<&str> = HandState::ALL.iter().map(|state| state.as_str()).collect();
+        let words: Vec<&str> = ManualState::ALL.iter().map(|state| state.as_str()).collect();
         let states = format!("one of {}", words.join(", "));
         let wanted = Self {
             assignee: params.take("assignee", "a name", |text| Some(text.to_owned())),
-            state: params.take("state", &states, HandState::parse),
+            state: params.take("state", &states, ManualState::parse),
             after: params.cursor(MANUAL).map(place_of),
             limit: params.limit(),
         };
@@ -142,14 +142,14 @@ impl Wanted {
         &self,
         api: &Api,
         caller: &Caller,
-    ) -> Result<(Vec<HandTask>, Option<String>), Problem> {
+    ) -> Result<(Vec<ManualTask>, Option<String>), Problem> {
         let limit = self.limit;
         let (mut after, mut found, mut scanned) = (self.after, Vec::new(), 0);
         let next = loop {
             let want = u32::try_from(limit).unwrap_or(u32::MAX);
-            let (tasks, last) = api.engine.by_hand().list(after, want).await?;
+            let (tasks, last) = api.engine.manual().list(after, want).await?;
             scanned += limit;
-            let fits = |task: &HandTask| {
+            let fits = |task: &ManualTask| {
                 caller.sees(&task.request.head.tenant)
                     && self.assignee.as_ref().is_none_or(|name| *name == task.assignee)
                     && self.state.is_none_or(|state| state == task.state)
@@ -201,7 +201,7 @@ pub(super) async fn claim(
     Id(id): Id<TaskId>,
     headers: HeaderMap,
 ) -> Result<Json<Box<RawValue>>, Problem> {
-    carry_out(&api, id, &headers, HandCall::Claim, &caller, b"").await?;
+    carry_out(&api, id, &headers, ManualCall::Claim, &caller, b"").await?;
     show(&api, &caller, id).await
 }
 
@@ -213,9 +213,9 @@ pub(super) async fn confirm(
     headers: HeaderMap,
     Payload(bytes): Payload,
 ) -> Result<Json<Box<RawValue>>, Problem> {
-    let done = carry_out(&api, id, &headers, HandCall::Confirm, &caller, &bytes).await?;
+    let done = carry_out(&api, id, &headers, ManualCall::Confirm, &caller, &bytes).await?;
     let state = if done.awaits_second {
-        HandState::AwaitingSecond.as_str()
+        ManualState::AwaitingSecond.as_str()
     } else {
         "confirmed"
     };
@@ -230,7 +230,7 @@ pub(super) async fn refuse(
     headers: HeaderMap,
     Payload(bytes): Payload,
 ) -> Result<Json<Box<RawValue>>, Problem> {
-    let done = carry_out(&api, id, &headers, HandCall::Refuse, &caller, &bytes).await?;
+    let done = carry_out(&api, id, &headers, ManualCall::Refuse, &caller, &bytes).await?;
     done_view(&api, &done, "refused")
 }
 
@@ -242,13 +242,13 @@ pub(super) async fn hand_over(
     headers: HeaderMap,
     Payload(bytes): Payload,
 ) -> Result<Json<Box<RawValue>>, Problem> {
-    carry_out(&api, id, &headers, HandCall::HandOver, &caller, &bytes).await?;
+    carry_out(&api, id, &headers, ManualCall::HandOver, &caller, &bytes).await?;
     show(&api, &caller, id).await
 }
 
 /// What somebody does to a task by hand.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum HandCall {
+pub(super) enum ManualCall {
     /// Takes it.
     Claim,
     /// Says that it is done.
@@ -259,26 +259,26 @@ pub(super) enum HandCall {
     HandOver,
 }
 
-/// Does it, whichever door the call came through.
+/// Does it, whichever channel the call came through.
 pub(super) async fn carry_out(
     api: &Api,
     id: TaskId,
     headers: &HeaderMap,
-    call: HandCall,
+    call: ManualCall,
     caller: &Caller,
     bytes: &[u8],
 ) -> Result<Confirmed, Problem> {
     let text;
-    let (deed, name) = match call {
-        HandCall::Claim => (Deed::Claim, None),
-        HandCall::Confirm => (Deed::Confirm(bytes), Some("confirm")),
-        HandCall::Refuse => {
+    let (action, name) = match call {
+        ManualCall::Claim => (ManualAction::Claim, None),
+        ManualCall::Confirm => (ManualAction::Confirm(bytes), Some("confirm")),
+        ManualCall::Refuse => {
             text = api::parse_required_reason(bytes)?;
-            (Deed::Refuse(&text), Some("refuse"))
+            (ManualAction::Refuse(&text), Some("refuse"))
         }
-        HandCall::HandOver => {
+        ManualCall::HandOver => {
             text = api::parse_assignee(bytes)?;
-            (Deed::HandOver(&text), None)
+            (ManualAction::HandOver(&text), None)
         }
     };
     check(api, caller, id).await?;
@@ -286,7 +286,7 @@ pub(super) async fn carry_out(
         Some(name) => repeats::of_task(api, caller, headers, (name, id), bytes).await?,
         None => None,
     };
-    act(api, caller, id, &deed, once.as_ref()).await
+    act(api, caller, id, &action, once.as_ref()).await
 }
 
 /// What belongs to another tenant does not exist for its bearer.
@@ -303,11 +303,11 @@ async fn act(
     api: &Api,
     caller: &Caller,
     id: TaskId,
-    deed: &Deed<'_>,
+    action: &ManualAction<'_>,
     once: Option<&crate::engine::operations::Once>,
 ) -> Result<Confirmed, Problem> {
-    let by_hand = api.engine.by_hand();
-    let (done, effects) = by_hand.do_by_hand(id, &caller.name, deed, once).await?;
+    let manual = api.engine.manual();
+    let (done, effects) = manual.carry_out(id, &caller.name, action, once).await?;
     api.outputs.hand_over(effects).await;
     Ok(done)
 }
@@ -323,7 +323,7 @@ fn done_view(api: &Api, done: &Confirmed, state: &'static str) -> Result<Json<Bo
 }
 
 async fn show(api: &Api, caller: &Caller, id: TaskId) -> Result<Json<Box<RawValue>>, Problem> {
-    let task = api.engine.by_hand().find(id).await?;
+    let task = api.engine.manual().find(id).await?;
     if !caller.sees(&task.request.head.tenant) {
         return Err(Problem::unknown("task"));
     }
@@ -332,14 +332,14 @@ async fn show(api: &Api, caller: &Caller, id: TaskId) -> Result<Json<Box<RawValu
 }
 
 /// With whom those are about that the caller has claimed.
-async fn shown(api: &Api, caller: &Caller, tasks: &[HandTask]) -> Result<Vec<Box<RawValue>>, Problem> {
-    let own: Vec<&HandTask> = tasks
+async fn shown(api: &Api, caller: &Caller, tasks: &[ManualTask]) -> Result<Vec<Box<RawValue>>, Problem> {
+    let own: Vec<&ManualTask> = tasks
         .iter()
         .filter(|task| task.is_claimed_by(&caller.name))
         .collect();
     let mut identities = api
         .engine
-        .by_hand()
+        .manual()
         .identities(&own, &caller.name)
         .await?
         .into_iter();
@@ -366,15 +366,16 @@ fn place_of(bytes: [u8; 18]) -> (RequestId, u16) {
     (RequestId(Uuid::from_bytes(id)), u16::from_be_bytes([high, low]))
 }
 
-impl From<HandError> for Problem {
-    fn from(error: HandError) -> Self {
+impl From<ManualError> for Problem {
+    fn from(error: ManualError) -> Self {
         match error {
-            HandError::Operate(error) => error.into(),
-            HandError::Unreadable(rejection) => rejection.into(),
-            HandError::SamePerson => Self::new(StatusCode::FORBIDDEN, "not_allowed", error.to_string()),
-            HandError::Claimed | HandError::NotClaimed | HandError::Differs | HandError::Refused(_) => {
-                Self::new(StatusCode::CONFLICT, "wrong_state", error.to_string())
-            }
+            ManualError::Operate(error) => error.into(),
+            ManualError::Unreadable(rejection) => rejection.into(),
+            ManualError::SamePerson => Self::new(StatusCode::FORBIDDEN, "not_allowed", error.to_string()),
+            ManualError::Claimed
+            | ManualError::NotClaimed
+            | ManualError::Differs
+            | ManualError::Rejected(_) => Self::new(StatusCode::CONFLICT, "wrong_state", error.to_string()),
         }
     }
 }

@@ -21,6 +21,7 @@ mod dead_letters;
 mod decisions;
 mod deferred;
 mod detail;
+mod disclosures;
 mod draining;
 mod events;
 mod gatekeeper;
@@ -30,7 +31,6 @@ mod hosts;
 mod layers;
 pub mod listener;
 mod lists;
-mod looks;
 mod manual;
 pub mod openapi;
 mod opendsr;
@@ -301,7 +301,7 @@ fn calls() -> Calls {
         .merge(events::calls())
         .merge(decisions::calls())
         .merge(bulk::calls())
-        .merge(looks::calls())
+        .merge(disclosures::calls())
         .merge(suppression::calls())
         .merge(acks::calls())
         .merge(callbacks::calls())

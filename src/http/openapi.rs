@@ -3,6 +3,7 @@
 //! Nothing is written down twice. Shapes are those of the types that read and write them, roles and paths those of the handlers.
 
 mod operation;
+mod shared;
 
 use std::sync::LazyLock;
 
@@ -84,6 +85,7 @@ fn document() -> Value {
         path[call.method] = Operation::of(&call, &mut schemas).into_value();
     }
     let (definitions, ambiguous) = schemas.definitions();
+    let responses = shared::share(&mut paths);
     debug_assert!(ambiguous.is_empty(), "these names mean two things: {ambiguous:?}");
     json!({
         "openapi": "3.1.0",
@@ -96,6 +98,7 @@ fn document() -> Value {
         "servers": [{ "url": "/" }],
         "paths": paths,
         "components": {
+            "responses": responses,
             "schemas": definitions,
             "securitySchemes": {
                 "bearer": { "type": "http", "scheme": "bearer", "description": "A token of `[auth]` in `lacuna.toml`." },
@@ -143,6 +146,20 @@ mod tests {
                 "{name}: the path names something else than the handler"
             );
         }
+    }
+
+    #[test]
+    fn problem_of_several_calls_is_written_once() {
+        let document = document();
+        let shared = document["components"]["responses"].as_object().unwrap();
+        let not_found = &document["paths"]["/v1/requests/{id}"]["get"]["responses"]["404"]["$ref"];
+        assert_eq!(*not_found, "#/components/responses/Problem404NotFound");
+        let referred = text().matches("#/components/responses/").count();
+        assert!(
+            shared.contains_key("Problem404NotFound") && referred > 2 * shared.len(),
+            "{referred} references to {} responses",
+            shared.len()
+        );
     }
 
     #[test]

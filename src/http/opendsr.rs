@@ -23,7 +23,7 @@ use super::{
     body::Payload,
     problem::Problem,
     query::Id,
-    requests::{Answer, is_own},
+    requests::{SubmitOutcome, is_own},
     unreadable::count_unreadable,
 };
 use crate::{
@@ -35,9 +35,9 @@ use crate::{
         words::Status,
     },
     engine::{EngineError, OperateError, operations, prepare::Arrival},
-    view::opendsr::{standing, status_answer},
+    view::opendsr::{request_state, status_answer},
     wire::{
-        Door, Envelope, Rejection,
+        Channel, Envelope, Rejection,
         opendsr::{
             API_VERSION, Cancelled, Created, DOMAIN_HEADER, DOMAIN_HEADER_V1, Discovery, ErrorBody,
             SIGNATURE_HEADER, SIGNATURE_HEADER_V1, SubjectRequest, SupportedIdentity, parse_request,
@@ -186,15 +186,15 @@ pub(super) async fn submit(
     let envelope = Envelope::bare(caller.tenant_or(&engine.tenant_default));
     let mut prepared = engine
         .intake()
-        .prepare_command(&command, &envelope, Door::Http)
+        .prepare_command(&command, &envelope, Channel::Http)
         .map_err(in_their_words)
         .inspect_err(|rejection| count_unreadable(engine, rejection))?;
     if let Command::Open(opening) = &mut prepared.command {
         opening.submitter = Some(caller.name.clone());
     }
     let id = match api.commands.take(Arrival::of_call(prepared)).await? {
-        Answer::Taken(id, _) => id,
-        Answer::Refused(rejection) => return Err(rejection.into()),
+        SubmitOutcome::Taken(id, _) => id,
+        SubmitOutcome::Rejected(rejection) => return Err(rejection.into()),
     };
     let request = own_request(&api, &caller, id).await?;
     let offers_callbacks = api.signer.is_some();
@@ -263,8 +263,8 @@ pub(super) async fn cancel(
 
 fn not_pending(request: &Request, error: OperateError) -> Refusal {
     match error {
-        OperateError::Refused(_) => {
-            let (state, _) = standing(request);
+        OperateError::Decision(_) => {
+            let (state, _) = request_state(request);
             let message = format!("the request is {state}, and only what is pending can be cancelled");
             Refusal::new(StatusCode::BAD_REQUEST, "not_pending", message)
         }

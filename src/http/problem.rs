@@ -248,11 +248,11 @@ impl From<OperateError> for Problem {
             OperateError::Unknown(what) => return Self::unknown(what),
             OperateError::Engine(error) => return error.into(),
             OperateError::Conflicting => "conflicting_duplicate",
-            OperateError::Refused(DecisionError::TooLate) => "irreversible",
-            OperateError::Refused(
+            OperateError::Decision(DecisionError::TooLate) => "irreversible",
+            OperateError::Decision(
                 DecisionError::Closed | DecisionError::WrongState | DecisionError::NotNow(_),
             ) => "wrong_state",
-            OperateError::Refused(refused @ DecisionError::Submitter) => {
+            OperateError::Decision(refused @ DecisionError::Submitter) => {
                 return Self::new(StatusCode::FORBIDDEN, "not_allowed", refused.to_string());
             }
         };

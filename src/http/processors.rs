@@ -17,7 +17,7 @@ use super::{
 };
 use crate::{
     domain::registry::{Processor, RegistryRevision},
-    engine::standing::Standings,
+    engine::lane_states::LaneStates,
     view::processor::ProcessorView,
 };
 
@@ -51,10 +51,10 @@ pub(super) async fn list(
 ) -> Result<Json<Registered>, Problem> {
     caller.check_unlimited()?;
     let active = api.engine.active()?;
-    let standings = api.engine.standings(!caller.sees_no_free_text()).await?;
+    let lane_states = api.engine.lane_states(!caller.sees_no_free_text()).await?;
     // A registry is read as a whole, so all of it is one page.
     let processors = active.registry.processors.iter();
-    let items = processors.map(|processor| shown(&api, processor, &standings));
+    let items = processors.map(|processor| shown(&api, processor, &lane_states));
     Ok(Json(Registered {
         page: Page {
             items: items.collect::<Result<_, _>>()?,
@@ -74,12 +74,12 @@ pub(super) async fn one(
     let active = api.engine.active()?;
     let processor = active.registry.get(&id);
     let processor = processor.ok_or_else(|| Problem::unknown("processor"))?;
-    let standings = api.engine.standings(!caller.sees_no_free_text()).await?;
-    Ok(Json(shown(&api, processor, &standings)?))
+    let lane_states = api.engine.lane_states(!caller.sees_no_free_text()).await?;
+    Ok(Json(shown(&api, processor, &lane_states)?))
 }
 
-fn shown(api: &Api, processor: &Processor, standings: &Standings) -> Result<Box<RawValue>, Problem> {
+fn shown(api: &Api, processor: &Processor, lane_states: &LaneStates) -> Result<Box<RawValue>, Problem> {
     let topic = processor.task_topic(&api.tasks_prefix);
     let shut = api.engine.lane(&processor.id);
-    raw(&ProcessorView::of(processor, topic, shut, standings))
+    raw(&ProcessorView::of(processor, topic, shut, lane_states))
 }

@@ -139,7 +139,7 @@ pub(super) async fn in_state_of_task(api: &Api, id: TaskId, error: OperateError)
 const fn is_about_state(error: &OperateError) -> bool {
     matches!(
         error,
-        OperateError::Refused(
+        OperateError::Decision(
             DecisionError::Closed
                 | DecisionError::WrongState
                 | DecisionError::NotNow(_)

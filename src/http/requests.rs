@@ -40,7 +40,7 @@ use crate::{
         traced::end_spans,
     },
     wire::{
-        Door, Envelope, KeptHeaders, Message, Rejection, api, command_id_of_caller, envelope,
+        Channel, Envelope, KeptHeaders, Message, Rejection, api, command_id_of_caller, envelope,
         schemas::bodies, status::StatusMessage,
     },
 };
@@ -49,11 +49,11 @@ use crate::{
 pub(super) struct Commands(Arc<Engine>);
 
 /// What became of a command.
-pub(super) enum Answer {
+pub(super) enum SubmitOutcome {
     /// It was taken in, now or before; with the request's status, where the transaction has changed it.
     Taken(RequestId, Option<Bytes>),
     /// It was not.
-    Refused(Rejection),
+    Rejected(Rejection),
 }
 
 impl Commands {
@@ -64,9 +64,9 @@ impl Commands {
 
 impl Work for Commands {
     type Item = Arrival<PreparedCommand>;
-    type Answer = Answer;
+    type Outcome = SubmitOutcome;
 
-    async fn take(&self, items: &[Self::Item]) -> Result<(Vec<Answer>, Effects), EngineError> {
+    async fn take(&self, items: &[Self::Item]) -> Result<(Vec<SubmitOutcome>, Effects), EngineError> {
         let spans = self.0.begin_spans("intake", items);
         let mut taken = self.0.intake().take_in(items).await;
         end_spans(spans, taken.as_mut().ok().map(|taken| &mut taken.emission));
@@ -82,9 +82,9 @@ impl Work for Commands {
                 let status = statuses
                     .get(&id)
                     .map(|status| serde_json::to_vec(&status.message));
-                Answer::Taken(id, status.and_then(Result::ok).map(Bytes::from))
+                SubmitOutcome::Taken(id, status.and_then(Result::ok).map(Bytes::from))
             }
-            Verdict::Refused(rejection) => Answer::Refused(rejection),
+            Verdict::Rejected(rejection) => SubmitOutcome::Rejected(rejection),
         });
         Ok((answers.collect(), taken.emission))
     }
@@ -161,7 +161,7 @@ pub(super) async fn submit(
     make_id(&mut message.envelope, engine);
     let mut prepared = engine
         .intake()
-        .prepare_command(&message.payload, &message.envelope, Door::Http)
+        .prepare_command(&message.payload, &message.envelope, Channel::Http)
         .inspect_err(|rejection| count_unreadable(engine, rejection))?;
     caller.check(prepared.command.tenant())?;
     admit(engine, &caller, &mut prepared.command).await?;
@@ -171,12 +171,12 @@ pub(super) async fn submit(
     let arrival = traced(engine, Arrival::of_call(prepared), &headers);
     match api.commands.take(arrival).await? {
         // It is about a person and names no request.
-        Answer::Taken(id, _) if returned => Ok((
+        SubmitOutcome::Taken(id, _) if returned => Ok((
             StatusCode::ACCEPTED,
             Json(serde_json::json!({ "command_id": id })),
         )
             .into_response()),
-        Answer::Taken(id, status) => {
+        SubmitOutcome::Taken(id, status) => {
             let status = match status {
                 Some(status) => status,
                 None => status_of(engine, id).await?,
@@ -193,7 +193,7 @@ pub(super) async fn submit(
             ];
             Ok((StatusCode::ACCEPTED, headers, status).into_response())
         }
-        Answer::Refused(rejection) => Err(rejection.into()),
+        SubmitOutcome::Rejected(rejection) => Err(rejection.into()),
     }
 }
 
@@ -210,7 +210,7 @@ async fn admit(engine: &Engine, caller: &Caller, command: &mut Command) -> Resul
         }
         // The caller says it of a subject, and it only ever keeps data.
         Command::Reactivated(_) => {}
-        // The door lets none of them in: they have a call of their own, and another role.
+        // None of them comes in this way: they have a call of their own, and another role.
         Command::Hold(_) | Command::Release(_) | Command::Decide(_) | Command::Supply(_) => {
             return Err(
                 Rejection::new(DeadLetterReason::NotAllowed, "type: belongs to a call of its own").into(),
@@ -232,7 +232,7 @@ pub(super) async fn cancel(
     Ok(Json(api.engine.status_of(&request)).into_response())
 }
 
-/// Withdraws a request, whichever door the decision came through; the request as it is then.
+/// Withdraws a request, whichever channel the decision came through; the request as it is then.
 pub(super) async fn withdraw(
     api: &Api,
     id: RequestId,

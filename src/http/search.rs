@@ -84,7 +84,7 @@ pub(super) struct FoundRequests {
     pub(super) ledger_entry: RequestId,
 }
 
-/// Searches, whichever door the question came through, and writes down that somebody has.
+/// Searches, whichever channel the question came through, and writes down that somebody has.
 pub(super) async fn look_for(
     api: &Api,
     caller: &Caller,
@@ -111,7 +111,7 @@ pub(super) async fn look_for(
         requests: requests.iter().map(|request| request.id).collect(),
         truncated,
     };
-    let ledger_entry = engine.record_look(look).await?;
+    let ledger_entry = engine.record_disclosure(look).await?;
     Ok(FoundRequests {
         requests,
         truncated,

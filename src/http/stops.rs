@@ -17,7 +17,7 @@ use super::{
 };
 use crate::{
     domain::ids::ProcessorId,
-    engine::stop::{Lever, Want, reason_of},
+    engine::stop::{LaneAction, LaneChange, reason_of},
     store::StoredFact,
     view::stop::{StopView, in_force},
     wire::{api, schemas::bodies},
@@ -69,7 +69,7 @@ pub(super) async fn pause(
     headers: HeaderMap,
     Payload(bytes): Payload,
 ) -> Result<Json<Box<RawValue>>, Problem> {
-    let stored = pull(&api, Some(&id), Want::Stop, &headers, &caller, &bytes).await?;
+    let stored = change_lane(&api, Some(&id), LaneAction::Stop, &headers, &caller, &bytes).await?;
     shown(&api, &caller, Some(&id), stored.as_ref()).await
 }
 
@@ -81,7 +81,7 @@ pub(super) async fn resume(
     headers: HeaderMap,
     Payload(bytes): Payload,
 ) -> Result<Json<Box<RawValue>>, Problem> {
-    let stored = pull(&api, Some(&id), Want::GoOn, &headers, &caller, &bytes).await?;
+    let stored = change_lane(&api, Some(&id), LaneAction::Resume, &headers, &caller, &bytes).await?;
     shown(&api, &caller, Some(&id), stored.as_ref()).await
 }
 
@@ -92,7 +92,7 @@ pub(super) async fn brake(
     headers: HeaderMap,
     Payload(bytes): Payload,
 ) -> Result<Json<Box<RawValue>>, Problem> {
-    let stored = pull(&api, None, Want::Stop, &headers, &caller, &bytes).await?;
+    let stored = change_lane(&api, None, LaneAction::Stop, &headers, &caller, &bytes).await?;
     shown(&api, &caller, None, stored.as_ref()).await
 }
 
@@ -103,7 +103,7 @@ pub(super) async fn unbrake(
     headers: HeaderMap,
     Payload(bytes): Payload,
 ) -> Result<Json<Box<RawValue>>, Problem> {
-    let stored = pull(&api, None, Want::GoOn, &headers, &caller, &bytes).await?;
+    let stored = change_lane(&api, None, LaneAction::Resume, &headers, &caller, &bytes).await?;
     shown(&api, &caller, None, stored.as_ref()).await
 }
 
@@ -121,32 +121,32 @@ pub(super) async fn show_brake(
     shown(&api, &caller, None, stored.as_ref()).await
 }
 
-/// Stops a lane or has it go on, whichever door the decision came through. A lane is nobody's alone, so a bearer of one tenant
+/// Stops a lane or has it go on, whichever channel the decision came through. A lane is nobody's alone, so a bearer of one tenant
 /// does not move it.
-pub(super) async fn pull(
+pub(super) async fn change_lane(
     api: &Api,
     lane: Option<&ProcessorId>,
-    want: Want,
+    action: LaneAction,
     headers: &HeaderMap,
     caller: &Caller,
     bytes: &[u8],
 ) -> Result<Option<StoredFact>, Problem> {
-    let (what, reason) = match want {
-        Want::Stop => ("stop", Some(api::parse_required_reason(bytes)?)),
-        Want::GoOn => ("go on", api::parse_reason(bytes)?),
+    let (what, reason) = match action {
+        LaneAction::Stop => ("stop", Some(api::parse_required_reason(bytes)?)),
+        LaneAction::Resume => ("go on", api::parse_reason(bytes)?),
     };
     caller.check_unlimited()?;
     let what = lane.map_or_else(|| what.to_owned(), |lane| format!("{what} {lane}"));
     let tenant = &api.engine.tenant_default;
     let once = repeats::of_many(api, caller, headers, (&what, tenant), bytes)?;
-    let lever = Lever {
+    let change = LaneChange {
         lane,
-        want,
+        action,
         actor: &caller.name,
         reason: reason.as_deref(),
         once: once.as_ref(),
     };
-    Ok(api.engine.pull(&lever).await?)
+    Ok(api.engine.change_lane(&change).await?)
 }
 
 async fn shown(
@@ -164,6 +164,10 @@ async fn shown(
         Some(_) => engine.out_now(lane).await?,
         None => (Vec::new(), false),
     };
-    let view = StopView::of(lane, stored, facts.stops(), reason, Some(out));
+    let circuit = match lane {
+        Some(lane) => engine.open_circuit_of(lane).await?,
+        None => None,
+    };
+    let view = StopView::of(lane, stored, facts.stops(), reason, circuit.as_ref(), Some(out));
     Ok(Json(raw(&view)?))
 }

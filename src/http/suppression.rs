@@ -22,13 +22,13 @@ use crate::{
 #[derive(Debug, Serialize, JsonSchema)]
 #[schemars(rename = "SuppressionAnswers")]
 pub(super) struct Answers {
-    items: Vec<Answer>,
+    items: Vec<SuppressionAnswer>,
 }
 
 /// What the list says of one identity. The identity itself is not repeated: answers are logged by others.
 #[derive(Debug, Serialize, JsonSchema)]
 #[schemars(rename = "SuppressionAnswer")]
-struct Answer {
+struct SuppressionAnswer {
     /// Its place in what was asked.
     index: usize,
     /// Whether its subject asked, in this tenant, for the erasure or anonymization of everything, the request is past its
@@ -68,11 +68,14 @@ pub(super) async fn check(
     // Nobody of a misspelt tenant is suppressed, which must not clear a whole import.
     engine.intake().check_served(tenant)?;
     let found = engine.suppressed_since(tenant, &asked.identities).await?;
-    let items = found.into_iter().enumerate().map(|(index, since)| Answer {
-        index,
-        suppressed: since.is_some(),
-        since,
-    });
+    let items = found
+        .into_iter()
+        .enumerate()
+        .map(|(index, since)| SuppressionAnswer {
+            index,
+            suppressed: since.is_some(),
+            since,
+        });
     Ok(Json(Answers {
         items: items.collect(),
     }))

@@ -60,9 +60,9 @@ struct Decided<'a> {
 
 /// Where a page of tasks has ended.
 #[derive(Clone, Copy)]
-struct Place(RequestId, u16);
+struct TaskCursor(RequestId, u16);
 
-impl Place {
+impl TaskCursor {
     fn to_bytes(self) -> [u8; 18] {
         let mut bytes = [0; 18];
         bytes[..16].copy_from_slice(self.0.0.as_bytes());
@@ -90,7 +90,7 @@ struct Wanted {
     processor: Option<ProcessorId>,
     state: Option<TaskStateName>,
     /// The last one of the page before.
-    start: Option<Place>,
+    start: Option<TaskCursor>,
 }
 
 impl Wanted {
@@ -103,7 +103,7 @@ impl Wanted {
                 ProcessorId::new(text).ok()
             }),
             state: params.take("state", &states, TaskStateName::parse),
-            start: params.cursor(TASKS).map(Place::from_bytes),
+            start: params.cursor(TASKS).map(TaskCursor::from_bytes),
         };
         let limit = params.limit();
         params.finish()?;
@@ -112,7 +112,7 @@ impl Wanted {
 
     fn takes(&self, request: &Request, ordinal: u16) -> bool {
         let task = request.task(ordinal);
-        let is_new = |start: Place| (request.id, ordinal) > (start.0, start.1);
+        let is_new = |start: TaskCursor| (request.id, ordinal) > (start.0, start.1);
         self.processor
             .as_ref()
             .is_none_or(|processor| *processor == task.processor)
@@ -177,7 +177,7 @@ impl Tasks {
         let mut scan = Scan::new(
             &api.engine,
             wanted.state.is_some_and(means_open),
-            wanted.start.and_then(Place::before),
+            wanted.start.and_then(TaskCursor::before),
             limit,
         );
         let lanes = api.engine.lanes_now();
@@ -204,7 +204,7 @@ impl Tasks {
                         tenant: &request.head.tenant,
                         task: TaskView::now(request, ordinal, &lanes.view()),
                     }));
-                    last = Some(Place(request.id, ordinal));
+                    last = Some(TaskCursor(request.id, ordinal));
                 }
             }
         }
@@ -212,7 +212,7 @@ impl Tasks {
         let next = if more {
             last
         } else {
-            scan.cut_off_at().map(|id| Place(id, u16::MAX))
+            scan.cut_off_at().map(|id| TaskCursor(id, u16::MAX))
         };
         self.wanted.start = next;
         Ok((items, next.map(|place| cursor(TASKS, place.to_bytes()))))
@@ -322,7 +322,7 @@ pub(super) async fn waive(
     decided(&api, &done)
 }
 
-/// Carries out an operator's decision about a task, whichever door it came through; its request as it is then, and the place of
+/// Carries out an operator's decision about a task, whichever channel it came through; its request as it is then, and the place of
 /// the task.
 pub(super) async fn carry_out(
     api: &Api,

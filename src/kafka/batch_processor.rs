@@ -17,15 +17,15 @@ use crate::{
     domain::{command::Command, ids::RequestId},
     engine::{
         Engine, EngineError,
+        dry_run::DryRun,
         effects::Effects,
         prepare::{Arrival, Names, PreparedAck, PreparedBackup, PreparedCommand},
-        rehearsal::Rehearsed,
         schedule::Pauses,
         traced::end_spans,
     },
     store::Origin,
     telemetry::logs::chain,
-    wire::{Rejection, ack::parse_ack, command::Door, envelope::Envelope},
+    wire::{Rejection, ack::parse_ack, command::Channel, envelope::Envelope},
 };
 
 /// What a stage does with its messages.
@@ -47,8 +47,8 @@ pub trait Work: Send + Sync + 'static {
         true
     }
     /// Writes something like this message, or else anything, and rolls it back.
-    async fn rehearse(&self, engine: &Engine, _: &Self::Item) -> Result<Rehearsed, EngineError> {
-        engine.rehearse().await
+    async fn dry_run(&self, engine: &Engine, _: &Self::Item) -> Result<DryRun, EngineError> {
+        engine.dry_run().await
     }
 }
 
@@ -73,12 +73,12 @@ impl Work for Intake {
         payload: &[u8],
         envelope: &Envelope<'_>,
     ) -> Result<PreparedCommand, Rejection> {
-        let door = if topic == self.control_topic {
-            Door::Control
+        let channel = if topic == self.control_topic {
+            Channel::Control
         } else {
-            Door::Commands
+            Channel::Commands
         };
-        self.engine.intake().prepare_command(payload, envelope, door)
+        self.engine.intake().prepare_command(payload, envelope, channel)
     }
 
     async fn decide(&self, arrivals: &[Arrival<PreparedCommand>]) -> Result<Effects, EngineError> {
@@ -95,8 +95,8 @@ impl Work for Intake {
         shares && discriminant(&one.command) == discriminant(&other.command)
     }
 
-    async fn rehearse(&self, engine: &Engine, item: &PreparedCommand) -> Result<Rehearsed, EngineError> {
-        engine.intake().rehearse_command(item).await
+    async fn dry_run(&self, engine: &Engine, item: &PreparedCommand) -> Result<DryRun, EngineError> {
+        engine.intake().dry_run_command(item).await
     }
 }
 

@@ -18,11 +18,11 @@ use super::{
     admin::Admin,
     client::Cluster,
     failures::{CodeFault, fault_of, words_of},
-    flight::{Flight, Report, opaque},
     json_buffer::JsonBuffer,
     message::{KEY_BYTES, headers, key_of, key_text, value},
     producers::{Client, Maker, Producers},
     routing::{Routes, Routing},
+    send_batches::{Report, SendBatch, opaque},
     sizes::Sizes,
 };
 use crate::{
@@ -57,9 +57,9 @@ struct Written {
     bytes: usize,
 }
 
-/// A flight with what its messages are.
+/// A send_batch with what its messages are.
 struct Queued {
-    flight: Arc<Flight>,
+    send_batch: Arc<SendBatch>,
     sent: Vec<Written>,
     sizes: Arc<Sizes>,
     alone: bool,
@@ -143,7 +143,7 @@ impl Producer {
 
     async fn hand_over(&self, effects: &[Effect], alone: bool) -> Queued {
         let (producers, routes) = (self.maker.producers(), self.routing.routes());
-        let (slot, flight) = producers.flights().begin(effects.len());
+        let (slot, send_batch) = producers.send_batches().begin(effects.len());
         let mut sent = Vec::with_capacity(effects.len());
         let mut writer = Writer {
             producers: &producers,
@@ -155,7 +155,7 @@ impl Producer {
             let number = opaque(slot, place);
             let Some(topic) = routes.topic_of(effect) else {
                 // Nobody is to be told, so there is nothing to wait for.
-                producers.flights().report(number, None);
+                producers.send_batches().report(number, None);
                 sent.push(Written {
                     topic: Arc::from(""),
                     bytes: 0,
@@ -168,11 +168,11 @@ impl Producer {
             // What was not handed over will never be reported by the client. Whatever comes after it goes all the same.
             if let Err(code) = done {
                 producers.refused(code);
-                producers.flights().report(number, Some((code, true)));
+                producers.send_batches().report(number, Some((code, true)));
             }
         }
         Queued {
-            flight,
+            send_batch,
             sent,
             sizes: Arc::clone(&self.sizes),
             alone,
@@ -249,7 +249,7 @@ async fn enqueue(
 impl Queued {
     /// Waits until every message is confirmed or given up.
     async fn failures(self) -> Vec<Failure> {
-        let reports = self.flight.unconfirmed().await;
+        let reports = self.send_batch.unconfirmed().await;
         if self.alone {
             self.learn_small_batches(&reports);
         }

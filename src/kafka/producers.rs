@@ -21,7 +21,7 @@ use rdkafka::{
 use super::{
     KafkaError,
     client::{Cluster, log_line},
-    flight::Flights,
+    send_batches::SendBatches,
     while_doing,
 };
 use crate::clock::Stopwatch;
@@ -37,7 +37,7 @@ const PAUSE: Duration = Duration::from_secs(1);
 /// How long a producer that was given up may take to report what it still has.
 const LAST_REPORTS: Duration = Duration::from_secs(5);
 
-/// A producer whose reports count into flights.
+/// A producer whose reports count into send_batches.
 pub(super) type Client = ThreadedProducer<Deliveries>;
 
 /// The producers that are in use.
@@ -52,7 +52,7 @@ pub(super) struct Producers {
 /// What the producers of one life share.
 #[derive(Debug, Default)]
 struct State {
-    flights: Flights,
+    send_batches: SendBatches,
     is_fatal: AtomicBool,
     hook: Arc<Hook>,
 }
@@ -130,8 +130,8 @@ impl Producers {
         Ok(Arc::clone(alone.insert(Arc::new(made))))
     }
 
-    pub(super) fn flights(&self) -> &Flights {
-        &self.state.flights
+    pub(super) fn send_batches(&self) -> &SendBatches {
+        &self.state.send_batches
     }
 
     /// The client has refused a message.
@@ -154,10 +154,10 @@ impl Producers {
             alone.purge(all);
         }
         let watch = Stopwatch::start();
-        while !self.state.flights.is_empty() && watch.elapsed() < LAST_REPORTS {
+        while !self.state.send_batches.is_empty() && watch.elapsed() < LAST_REPORTS {
             std::thread::park_timeout(Duration::from_millis(20));
         }
-        self.state.flights.give_up();
+        self.state.send_batches.give_up();
     }
 }
 
@@ -176,7 +176,7 @@ impl State {
     }
 }
 
-/// Counts each delivery report into the flight that it belongs to.
+/// Counts each delivery report into the send_batch that it belongs to.
 #[derive(Debug)]
 pub(super) struct Deliveries(Arc<State>);
 
@@ -212,7 +212,7 @@ impl ProducerContext for Deliveries {
             self.0.look_at(code);
             (code, false)
         });
-        self.0.flights.report(number, failure);
+        self.0.send_batches.report(number, failure);
     }
 }
 

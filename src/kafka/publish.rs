@@ -32,7 +32,7 @@ pub struct Outgoing<'a> {
 
 /// Where the broker has put a message.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Place {
+pub struct RecordPosition {
     /// The partition.
     pub partition: i32,
     /// The offset.
@@ -126,9 +126,9 @@ impl Drop for Publisher {
 
 impl Pending {
     /// Waits until the broker has confirmed it, or the producer has given it up.
-    pub async fn confirmed(self) -> Result<Place, KafkaError> {
+    pub async fn confirmed(self) -> Result<RecordPosition, KafkaError> {
         match self.0.await {
-            Ok(Ok(delivery)) => Ok(Place {
+            Ok(Ok(delivery)) => Ok(RecordPosition {
                 partition: delivery.partition,
                 offset: delivery.offset,
             }),

@@ -17,7 +17,7 @@ impl Assignment {
     pub(super) fn say(&self, key: &Partition, state: &PartitionState) {
         self.set_gauge(key, state.stopped.is_some());
         if let Some(finding) = &state.stopped {
-            let way_on = ways_on(&[(key.clone(), finding.clone())]).pop();
+            let way_on = commands_to_continue(&[(key.clone(), finding.clone())]).pop();
             tracing::error!(
                 stage = self.stage, topic = %key.0, partition = key.1, way_on,
                 "a partition is not read: {finding}"
@@ -51,7 +51,7 @@ fn summary(stopped: &[(Partition, Finding)]) -> String {
         .iter()
         .map(|((topic, partition), finding)| format!("{topic}/{partition}: {finding}"))
         .collect();
-    let commands = ways_on(stopped);
+    let commands = commands_to_continue(stopped);
     if !commands.is_empty() {
         lines.push(format!(
             "all other partitions are read on. Look at what was lost (docs/runbooks/lost-log.md), then: {}",
@@ -62,7 +62,7 @@ fn summary(stopped: &[(Partition, Finding)]) -> String {
 }
 
 /// The commands that have partitions be read on, one a topic. None, where that is not for an operator to decide.
-fn ways_on(stopped: &[(Partition, Finding)]) -> Vec<String> {
+fn commands_to_continue(stopped: &[(Partition, Finding)]) -> Vec<String> {
     let mut topics: BTreeMap<&str, Vec<i32>> = BTreeMap::new();
     for ((topic, partition), finding) in stopped {
         if finding.can_be_accepted() {

@@ -5,11 +5,11 @@ mod deferred;
 mod deployment;
 mod loads;
 mod measure;
-mod place;
 mod process;
 mod processors;
 mod report;
 mod sql_baseline;
+mod workspace;
 
 use std::{path::PathBuf, time::Duration};
 

@@ -25,7 +25,7 @@ use crate::{
     store::{Line, Origin, Seen, Store},
     telemetry::metrics::Metrics,
     vault::Vault,
-    wire::command::Door,
+    wire::command::Channel,
 };
 
 /// How many turns of the sweeps and the agenda one moment may take: far more than anything here needs.
@@ -125,15 +125,15 @@ impl Harness {
     pub async fn take_in(
         &self,
         engine: &Engine,
-        door: Door,
+        channel: Channel,
         messages: &[Vec<u8>],
     ) -> Result<TakenIn, EngineError> {
-        let topic = if door == Door::Control {
+        let topic = if channel == Channel::Control {
             "control"
         } else {
             "commands"
         };
-        let read = |bytes| arrivals::command(engine, Some(self.origin(topic)), door, bytes);
+        let read = |bytes| arrivals::command(engine, Some(self.origin(topic)), channel, bytes);
         engine
             .intake()
             .take_in(&messages.iter().map(|bytes| read(bytes)).collect::<Vec<_>>())

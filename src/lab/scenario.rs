@@ -3,10 +3,10 @@
 //!
 //! It must never look at anything that nobody outside can see: messages go in, messages and the API's answers come out.
 
-pub mod by_hand;
 pub mod call;
 mod checks;
 pub mod environment;
+pub mod in_process;
 mod messages;
 mod naming;
 mod observed;

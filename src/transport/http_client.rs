@@ -62,7 +62,7 @@ pub struct HttpClient {
 
 /// An answer.
 #[derive(Clone)]
-pub struct Answer {
+pub struct HttpAnswer {
     /// Its status: no redirect.
     pub status: StatusCode,
     /// Its headers.
@@ -117,7 +117,7 @@ impl HttpClient {
     }
 
     /// Makes a call, and reads its answer within a time. The client's own headers are added to it.
-    pub async fn call(&self, mut request: Request<Bytes>, within: Duration) -> Result<Answer, CallError> {
+    pub async fn call(&self, mut request: Request<Bytes>, within: Duration) -> Result<HttpAnswer, CallError> {
         let headers = request.headers_mut();
         for (name, value) in &self.headers {
             headers.insert(name, value.clone());
@@ -132,7 +132,7 @@ impl HttpClient {
                 _ => {}
             }
             let body = body::read(&head.headers, body, self.most).await?;
-            Ok(Answer {
+            Ok(HttpAnswer {
                 status: head.status,
                 headers: head.headers,
                 body,
@@ -171,7 +171,7 @@ impl fmt::Debug for HttpClient {
     }
 }
 
-impl Answer {
+impl HttpAnswer {
     /// When it wants to be called again: a number of seconds, or a date.
     pub fn retry_after(&self, now: At) -> Option<Duration> {
         let text = self.headers.get(RETRY_AFTER)?.to_str().ok()?.trim();
@@ -187,10 +187,10 @@ impl Answer {
     }
 }
 
-impl fmt::Debug for Answer {
+impl fmt::Debug for HttpAnswer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         // Its body and headers may hold anything.
-        f.debug_struct("Answer")
+        f.debug_struct("HttpAnswer")
             .field("status", &self.status)
             .finish_non_exhaustive()
     }

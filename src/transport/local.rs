@@ -42,7 +42,7 @@ impl Unusable {
 
 /// A place on this machine.
 #[derive(Debug, Clone, PartialEq, Eq)]
-enum Place {
+enum LocalSource {
     Secret(SecretRef),
     File(PathBuf),
 }
@@ -54,7 +54,7 @@ type Found = [u8; 32];
 #[derive(Debug, Clone)]
 pub struct Reader {
     folder: PathBuf,
-    read: Vec<(Place, Found)>,
+    read: Vec<(LocalSource, Found)>,
 }
 
 impl Reader {
@@ -70,7 +70,7 @@ impl Reader {
     pub fn secret(&mut self, key: &str, secret: &SecretRef) -> Result<Secret, Unusable> {
         let found = self.fetch(secret).map_err(|why| Unusable::new(key, why))?;
         let digest = digest(found.expose().as_bytes());
-        self.read.push((Place::Secret(secret.clone()), digest));
+        self.read.push((LocalSource::Secret(secret.clone()), digest));
         Ok(found)
     }
 
@@ -78,7 +78,7 @@ impl Reader {
     pub fn file(&mut self, key: &str, path: &str) -> Result<Zeroizing<Vec<u8>>, Unusable> {
         let path = self.folder.join(path);
         let content = content_of(&path).map_err(|why| Unusable::new(key, why))?;
-        self.read.push((Place::File(path), digest(&content)));
+        self.read.push((LocalSource::File(path), digest(&content)));
         Ok(content)
     }
 
@@ -86,10 +86,10 @@ impl Reader {
     pub fn is_current(&self) -> bool {
         self.read.iter().all(|(place, found)| {
             let now = match place {
-                Place::Secret(secret) => self
+                LocalSource::Secret(secret) => self
                     .fetch(secret)
                     .map(|secret| digest(secret.expose().as_bytes())),
-                Place::File(path) => content_of(path).map(|content| digest(&content)),
+                LocalSource::File(path) => content_of(path).map(|content| digest(&content)),
             };
             now.is_ok_and(|now| now == *found)
         })

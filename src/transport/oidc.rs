@@ -45,7 +45,7 @@ pub enum OidcError {
     Away(String),
     /// What was presented does not count.
     #[error("{0}")]
-    Refused(&'static str),
+    Rejected(&'static str),
 }
 
 /// An identity provider.
@@ -104,7 +104,7 @@ impl Provider {
         // It may have begun to sign with another key.
         match self.keys(KEYS_AGAIN).await?.open(token, &header)? {
             Some(claims) => Ok(claims),
-            None => Err(OidcError::Refused(
+            None => Err(OidcError::Rejected(
                 "it is signed with a key that the identity provider does not have",
             )),
         }

@@ -19,7 +19,7 @@ use standardwebhooks::{HEADER_WEBHOOK_ID, HEADER_WEBHOOK_SIGNATURE, HEADER_WEBHO
 use self::signing::Signer;
 use super::{
     cached::Cached,
-    http_client::{Answer, CallError, Guard, HttpClient, Reached, parsed},
+    http_client::{CallError, Guard, HttpAnswer, HttpClient, Reached, parsed},
     local::{Reader, Unusable},
     sender::{Reply, Sender},
 };
@@ -143,7 +143,7 @@ impl Endpoint {
     }
 
     /// Makes the call.
-    pub async fn call(&self, request: Request<Bytes>, within: Duration) -> Result<Answer, CallError> {
+    pub async fn call(&self, request: Request<Bytes>, within: Duration) -> Result<HttpAnswer, CallError> {
         self.client.call(request, within).await
     }
 
@@ -158,7 +158,7 @@ impl Endpoint {
     }
 
     /// What an answer to a task would lead to.
-    pub fn reply_of(answer: &Answer, task: &TaskDispatch, now: At) -> Reply {
+    pub fn reply_of(answer: &HttpAnswer, task: &TaskDispatch, now: At) -> Reply {
         answers::reply_of(answer, task, now)
     }
 }

@@ -9,7 +9,7 @@ use crate::{
         time::At,
         words::Action,
     },
-    engine::by_hand::HandTask,
+    engine::manual::ManualTask,
 };
 
 /// A task that a person does.
@@ -52,7 +52,7 @@ pub struct ManualView<'a> {
 
 impl<'a> ManualView<'a> {
     /// Of a task, as of a time.
-    pub fn of(hand: &'a HandTask, identities: Option<Vec<Identity>>, now: At) -> Self {
+    pub fn of(hand: &'a ManualTask, identities: Option<Vec<Identity>>, now: At) -> Self {
         let has_come = |at: Option<At>| at.is_some_and(|at| at <= now);
         let (request, task) = (&hand.request, hand.request.task(hand.ordinal));
         Self {

@@ -11,7 +11,7 @@ use crate::{
 ///
 /// It is pending until something was sent, so that what is pending can be cancelled and nothing else. What is deferred (copies in
 /// backups, what the law has kept) is in progress: only what is proved is completed. A refusal is a cancellation by us.
-pub fn standing(request: &Request) -> (RequestState, Option<&'static str>) {
+pub fn request_state(request: &Request) -> (RequestState, Option<&'static str>) {
     let moving = if request.was_sent() {
         RequestState::InProgress
     } else {
@@ -48,7 +48,7 @@ pub fn standing(request: &Request) -> (RequestState, Option<&'static str>) {
 
 /// What its controller is told.
 pub fn status_answer<'a>(request: &Request, controller: &'a str) -> StatusAnswer<'a> {
-    let (request_status, detail) = standing(request);
+    let (request_status, detail) = request_state(request);
     let id: Uuid = request.id.0;
     StatusAnswer {
         controller_id: controller.into(),

@@ -28,7 +28,7 @@ pub enum Wish<'a> {
 pub struct Under<'a> {
     /// The name of whoever would take it.
     pub actor: &'a str,
-    /// Who has submitted the request, where the door knew.
+    /// Who has submitted the request, where the channel tells.
     pub submitter: Option<&'a str>,
     /// The controller's rules.
     pub rules: Rulebook<'a>,

@@ -12,8 +12,8 @@ use crate::{
         time::At,
         words::{Action, ProcessorKind, TaskStateName},
     },
-    engine::{lanes::ShutLane, standing::Standings},
-    view::stop::lane_word,
+    engine::{lane_states::LaneStates, lanes::ShutLane},
+    view::lane::{CIRCUIT_OPEN, LaneReason, lane_word},
 };
 
 /// A processor as the active registry has it, with its work.
@@ -113,52 +113,23 @@ pub struct RateView {
     pub used: f64,
 }
 
-/// Why a lane does not take everything.
-#[derive(Debug, Serialize, schemars::JsonSchema)]
-#[serde(untagged)]
-pub enum LaneReason {
-    /// Somebody has stopped it.
-    Stopped {
-        /// Since when.
-        since: At,
-        /// Who.
-        by: String,
-        /// Why, where whoever asks may read it.
-        why: Option<String>,
-    },
-    /// Its circuit is open, or its topic takes nothing.
-    Shut {
-        /// Since when.
-        since: At,
-        /// When it is tried again.
-        until: At,
-        /// Why.
-        why: String,
-    },
-    /// Its topic does not take some of its tasks.
-    Some {
-        /// Why.
-        why: &'static str,
-    },
-}
-
 impl<'a> ProcessorView<'a> {
     /// Of a processor: `topic`: where its tasks go; `shut`: why its topic takes nothing, as far as this worker knows.
     pub fn of(
         processor: &'a Processor,
         topic: Option<String>,
         shut: Option<ShutLane>,
-        standings: &'a Standings,
+        lane_states: &'a LaneStates,
     ) -> Self {
         let id = &processor.id;
         let own = |kind: &'static str| {
-            let counters = standings.counters.iter();
+            let counters = lane_states.counters.iter();
             counters.filter(move |(key, _)| key.kind == kind && key.a == id.as_str())
         };
         let undeliverable = own("undeliverable").map(|(_, n)| n).sum();
-        let answers = standings.answers(id);
-        let ago = |since: Option<At>| since.map(|since| standings.now.since(since).as_secs());
-        let (lane, lane_reason) = lane_of(id, shut, undeliverable, standings);
+        let answers = lane_states.answers(id);
+        let ago = |since: Option<At>| since.map(|since| lane_states.now.since(since).as_secs());
+        let (lane, lane_reason) = lane_of(id, shut, undeliverable, lane_states);
         Self {
             id,
             name: &processor.name,
@@ -177,10 +148,10 @@ impl<'a> ProcessorView<'a> {
             lane,
             lane_reason,
             undeliverable,
-            ready: standings.tasks(id, TaskStateName::Ready),
-            in_flight: standings.tasks(id, TaskStateName::Dispatched),
-            oldest_ready_seconds: ago(standings.oldest_ready(id)),
-            oldest_unanswered_seconds: ago(standings.oldest_unanswered(id)),
+            ready: lane_states.tasks(id, TaskStateName::Ready),
+            in_flight: lane_states.tasks(id, TaskStateName::Dispatched),
+            oldest_ready_seconds: ago(lane_states.oldest_ready(id)),
+            oldest_unanswered_seconds: ago(lane_states.oldest_unanswered(id)),
             rate: processor.rate.map(|rate| RateView {
                 tasks: rate.tasks,
                 per_seconds: rate.per.as_secs_f64(),
@@ -203,25 +174,20 @@ fn lane_of(
     id: &ProcessorId,
     shut: Option<ShutLane>,
     undeliverable: i64,
-    standings: &Standings,
+    lane_states: &LaneStates,
 ) -> (&'static str, Option<LaneReason>) {
     const WHY: &str = "its topic takes tasks, and some of them wait: they are larger than max.message.bytes of the topic, or are \
                        about to be tried again; GET /v1/requests/{id} of each says which";
-    if let Some((stopped, why)) = standings.stopped(id) {
+    if let Some((stopped, why)) = lane_states.stopped(id) {
         let reason = LaneReason::Stopped {
             since: stopped.since,
             by: stopped.stop.actor.clone(),
             why: why.map(str::to_owned),
         };
-        return (lane_word(Some(id), standings.facts().stops()), Some(reason));
+        return (lane_word(Some(id), lane_states.facts().stops()), Some(reason));
     }
-    if let Some(open) = standings.circuit(id) {
-        let reason = LaneReason::Shut {
-            since: open.since,
-            until: open.until,
-            why: open.why.clone(),
-        };
-        return ("circuit_open", Some(reason));
+    if let Some(open) = lane_states.circuit(id) {
+        return (CIRCUIT_OPEN, Some(LaneReason::from(open)));
     }
     match shut {
         Some(shut) => {
@@ -236,20 +202,6 @@ fn lane_of(
             "open",
             (undeliverable > 0).then_some(LaneReason::Some { why: WHY }),
         ),
-    }
-}
-
-impl LaneReason {
-    /// In a few words.
-    pub fn says(&self) -> String {
-        match self {
-            Self::Stopped { since, by, why } => {
-                let why = why.as_deref().map_or_else(String::new, |why| format!(": {why}"));
-                format!("by {by} since {since}{why}")
-            }
-            Self::Shut { since, until, why } => format!("since {since}, tried again at {until}: {why}"),
-            Self::Some { why } => (*why).to_owned(),
-        }
     }
 }
 

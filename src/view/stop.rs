@@ -3,15 +3,15 @@
 use serde::Serialize;
 use uuid::Uuid;
 
+use super::lane::{CIRCUIT_OPEN, LaneReason, OPEN, lane_word};
 use crate::{
     domain::{
         fact::Fact,
         ids::ProcessorId,
         stops::{Stopped, Stops},
-        task::Queued,
         time::At,
     },
-    engine::stop::OutTask,
+    engine::{circuits::OpenCircuit, stop::OutTask},
     store::StoredFact,
 };
 
@@ -21,8 +21,11 @@ pub struct StopView<'a> {
     /// The processor; absent: all of them.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub processor: Option<&'a ProcessorId>,
-    /// `paused`, `braked`, or `open` where nobody has stopped it.
+    /// `paused`, `braked`, or `circuit_open` or `open` where nobody has stopped it.
     pub lane: &'static str,
+    /// Why nothing is sent although nobody has stopped it; absent: it is stopped, or all is sent.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub lane_reason: Option<LaneReason>,
     /// Whether this very stop is still in force.
     pub active: bool,
     /// Since when it is so; `None`: nobody ever did anything to it.
@@ -48,19 +51,26 @@ pub struct AlreadyOut {
 }
 
 impl<'a> StopView<'a> {
-    /// Of the last thing that was done to a lane. `reason`: why; `out`: what is out, and whether that is not all.
+    /// Of the last thing that was done to a lane. `reason`: why; `circuit`: the lane's, where it is open; `out`: what is out, and
+    /// whether that is not all.
     pub fn of(
         processor: Option<&'a ProcessorId>,
         stored: Option<&StoredFact>,
         stops: &Stops,
         reason: Option<String>,
+        circuit: Option<&OpenCircuit>,
         out: Option<(Vec<OutTask>, bool)>,
     ) -> Self {
         let done = stored.and_then(|stored| Some((stored, done(&stored.fact)?)));
         let now = in_force(processor, stops).map(|stopped| stopped.stop.id);
+        let (lane, lane_reason) = match (lane_word(processor, stops), circuit) {
+            (OPEN, Some(circuit)) => (CIRCUIT_OPEN, Some(LaneReason::from(circuit))),
+            (word, _) => (word, None),
+        };
         Self {
             processor,
-            lane: lane_word(processor, stops),
+            lane,
+            lane_reason,
             active: done.is_some_and(|(_, (id, ..))| now == Some(id)),
             since: stored.map(|stored| stored.at),
             by: done.map(|(_, (_, by, _))| by.to_owned()),
@@ -73,19 +83,6 @@ impl<'a> StopView<'a> {
                 },
             ),
         }
-    }
-}
-
-/// What a lane is called that somebody may have stopped.
-pub fn lane_word(processor: Option<&ProcessorId>, stops: &Stops) -> &'static str {
-    let stopped = match processor {
-        Some(processor) => stops.of(processor),
-        None => stops.brake().map(|_| Queued::Braked),
-    };
-    match stopped {
-        Some(Queued::Braked) => "braked",
-        Some(Queued::Paused) => "paused",
-        Some(Queued::Turn) | None => "open",
     }
 }
 

@@ -1,4 +1,4 @@
-//! Commands: reads one, checks its shape and through which door it came, and says which command it is.
+//! Commands: reads one, checks its shape and over which channel it came, and says which command it is.
 //!
 //! It must never look at any state: whether a request exists, may be cancelled or is a duplicate is decided inside.
 
@@ -27,9 +27,12 @@ use crate::domain::{
     words::{Action, DeadLetterReason},
 };
 
+/// The type of the event that carries one.
+pub const EVENT_TYPE: &str = "dev.lacuna.command.v1";
+
 /// Where a command came in. What may come in depends on it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Door {
+pub enum Channel {
     /// The commands topic, which upstream services write.
     Commands,
     /// The control topic, which few may write.
@@ -115,13 +118,17 @@ pub(super) struct Head<'a> {
     actor: Option<Text<'a, 1, MAX_ACTOR>>,
 }
 
-/// Reads a command that came in through this door.
-pub fn parse_command(bytes: &[u8], envelope: &Envelope<'_>, door: Door) -> Result<ParsedCommand, Rejection> {
+/// Reads a command that came in through this channel.
+pub fn parse_command(
+    bytes: &[u8],
+    envelope: &Envelope<'_>,
+    channel: Channel,
+) -> Result<ParsedCommand, Rejection> {
     let document = validate::check(bytes)?;
     let head: Head<'_> = read(document)?;
     let command_id = command_id_of(head.command_id, envelope)?;
     let named = head.actor.map(|actor| actor.0.into_owned());
-    if door == Door::Control && named.is_none() {
+    if channel == Channel::Control && named.is_none() {
         return Err(actor_needed());
     }
     let Some(kind) = CommandType::parse(&head.kind) else {
@@ -133,14 +140,14 @@ pub fn parse_command(bytes: &[u8], envelope: &Envelope<'_>, door: Door) -> Resul
     let reader = Reader {
         document,
         kind,
-        door,
+        channel,
         command_id,
         request_id: head.request_id,
         names_tenant: head.tenant.is_some(),
         tenant: head.tenant.unwrap_or_else(|| envelope.tenant_default.clone()),
         // Over HTTP the bearer is the actor, whatever the body says: nobody approves their own request by submitting it
         // under another name.
-        actor: named.filter(|_| door != Door::Http),
+        actor: named.filter(|_| channel != Channel::Http),
     };
     Ok(ParsedCommand {
         command: reader.command()?,
@@ -152,7 +159,7 @@ pub fn parse_command(bytes: &[u8], envelope: &Envelope<'_>, door: Door) -> Resul
 struct Reader<'a> {
     document: Checked<'a>,
     kind: CommandType,
-    door: Door,
+    channel: Channel,
     command_id: CommandId,
     request_id: Option<Id>,
     names_tenant: bool,
@@ -161,10 +168,10 @@ struct Reader<'a> {
 }
 
 impl<'a> Reader<'a> {
-    /// Shape goes before the door, so that a sender learns of its own mistakes first.
+    /// Shape goes before the channel, so that a sender learns of its own mistakes first.
     fn fields<T: Deserialize<'a>>(&self) -> Result<T, Rejection> {
         let fields = read(self.document)?;
-        admit(self.kind, self.door)?;
+        admit(self.kind, self.channel)?;
         Ok(fields)
     }
 
@@ -182,7 +189,7 @@ impl<'a> Reader<'a> {
             }
             CommandType::Hold => {
                 let (hold_id, fields) = HoldFields::read_named(self.document)?;
-                admit(self.kind, self.door)?;
+                admit(self.kind, self.channel)?;
                 let actor = self.actor.ok_or_else(actor_needed)?;
                 Ok(fields.into_command(hold_id, self.command_id, self.tenant, actor))
             }
@@ -193,7 +200,7 @@ impl<'a> Reader<'a> {
             }
             CommandType::Decide(which) => {
                 let decision = decision::read_named(which, self.document)?;
-                admit(self.kind, self.door)?;
+                admit(self.kind, self.channel)?;
                 let tenant = (self.tenant, self.names_tenant);
                 let actor = self.actor.ok_or_else(actor_needed)?;
                 Ok(decision.into_command(self.command_id, tenant, actor))
@@ -237,17 +244,17 @@ fn actor_needed() -> Rejection {
     Rejection::schema("actor: required on the control topic")
 }
 
-/// Whether a command of this type may come in through this door.
-fn admit(kind: CommandType, door: Door) -> Result<(), Rejection> {
+/// Whether a command of this type may come in through this channel.
+fn admit(kind: CommandType, channel: Channel) -> Result<(), Rejection> {
     let refuse = |detail| Err(Rejection::new(DeadLetterReason::NotAllowed, detail));
-    match (door, kind) {
+    match (channel, kind) {
         // Who may submit requests may not for that reason hold those of others.
-        (Door::Http, CommandType::Hold | CommandType::Release) => refuse("type: belongs to /v1/holds"),
-        (Door::Http, CommandType::SupplyIdentities) => refuse("type: belongs on the control topic"),
-        (Door::Http, CommandType::Decide(_)) => refuse("type: belongs to /v1/requests/{id}"),
-        (Door::Commands, kind) if kind.is_privileged() => refuse("type: belongs on the control topic"),
-        (Door::Control, kind) if !kind.is_privileged() => refuse("type: belongs on the commands topic"),
-        (Door::Commands | Door::Control | Door::Http, _) => Ok(()),
+        (Channel::Http, CommandType::Hold | CommandType::Release) => refuse("type: belongs to /v1/holds"),
+        (Channel::Http, CommandType::SupplyIdentities) => refuse("type: belongs on the control topic"),
+        (Channel::Http, CommandType::Decide(_)) => refuse("type: belongs to /v1/requests/{id}"),
+        (Channel::Commands, kind) if kind.is_privileged() => refuse("type: belongs on the control topic"),
+        (Channel::Control, kind) if !kind.is_privileged() => refuse("type: belongs on the commands topic"),
+        (Channel::Commands | Channel::Control | Channel::Http, _) => Ok(()),
     }
 }
 

@@ -228,7 +228,7 @@ pub fn lines(text: &[u8]) -> Result<Vec<ListLine>, BadList> {
 
 /// What is answered about a person.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Answer {
+pub enum DropAnswer {
     /// A law keeps something, or an exemption applies.
     Exempted = 2,
     /// Deleted.
@@ -239,7 +239,7 @@ pub enum Answer {
     NotFound = 5,
 }
 
-impl Answer {
+impl DropAnswer {
     /// The code in the file that is sent back.
     pub const fn code(self) -> u8 {
         self as u8

@@ -41,7 +41,7 @@ pub mod validate;
 
 pub use ack::parse_ack;
 pub use backup::parse_backup;
-pub use command::{Door, parse_command};
+pub use command::{Channel, parse_command};
 pub use command_head::ParsedCommand;
 pub use decision::{DecisionKind, parse_decision};
 pub use envelope::{Envelope, Message, ce_headers};

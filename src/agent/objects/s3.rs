@@ -17,7 +17,7 @@ use crate::{
     config::Bucket as Config,
     domain::{registry::HttpOptions, time::At},
     transport::{
-        http_client::{Answer, Guard, HttpClient},
+        http_client::{Guard, HttpAnswer, HttpClient},
         local::Reader,
     },
 };
@@ -171,7 +171,7 @@ impl Bucket {
         key: Option<&str>,
         query: &[(&str, &str)],
         body: Option<(String, String)>,
-    ) -> Result<Answer, ObjectError> {
+    ) -> Result<HttpAnswer, ObjectError> {
         let mut pause = Duration::from_millis(200);
         for tried in 1.. {
             let (url, body) = (self.signed(method, key, query, body.as_ref()), body.clone());
@@ -244,7 +244,7 @@ impl Bucket {
     }
 }
 
-fn text_of(answer: Answer) -> (StatusCode, String) {
+fn text_of(answer: HttpAnswer) -> (StatusCode, String) {
     let text = String::from_utf8_lossy(&answer.body).into_owned();
     (answer.status, text)
 }

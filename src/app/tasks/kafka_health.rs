@@ -71,13 +71,13 @@ struct History {
     /// The members of each group. One that is between two assignments stays as it was.
     groups: BTreeMap<String, Vec<Member>>,
     /// What the store last said of partitions that other programs have, and since when it says so.
-    standing: BTreeMap<Partition, (Standing, Stopwatch)>,
+    last_positions: BTreeMap<Partition, (LastPosition, Stopwatch)>,
     /// The partitions whose lag is shown because nobody works it off.
     shown: Vec<Partition>,
 }
 
 /// How far a partition has been taken in, and until when it was read.
-type Standing = Option<(i64, At)>;
+type LastPosition = Option<(i64, At)>;
 
 #[async_trait]
 impl Periodic for KafkaHealth {
@@ -142,7 +142,7 @@ impl KafkaHealth {
         let others = others(self.cluster.client_id(), &history.groups);
         let held = others.values().flatten().flat_map(|member| &member.partitions);
         let held: Vec<Partition> = held.cloned().collect();
-        let stuck = stuck(&mut history.standing, &held, &positions, STANDSTILL);
+        let stuck = stuck(&mut history.last_positions, &held, &positions, STANDSTILL);
         let problem = not_taken_in(&others, &stuck);
         for (topic, partition) in &history.shown {
             engine.metrics.forget_partition(topic, *partition);
@@ -259,7 +259,7 @@ fn others<'a>(own: &str, groups: &'a BTreeMap<String, Vec<Member>>) -> BTreeMap<
         .collect()
 }
 
-fn position(positions: &[Position], (topic, partition): &Partition) -> Standing {
+fn position(positions: &[Position], (topic, partition): &Partition) -> LastPosition {
     let is_its = |position: &&Position| position.partition == *partition && *position.topic == **topic;
     let found = positions.iter().find(is_its);
     found.map(|position| (position.next_offset, position.seen_until))
@@ -267,16 +267,16 @@ fn position(positions: &[Position], (topic, partition): &Partition) -> Standing 
 
 /// Those of these partitions of which the store has heard nothing for so long: whoever has them does not work for this store.
 fn stuck(
-    standing: &mut BTreeMap<Partition, (Standing, Stopwatch)>,
+    last_positions: &mut BTreeMap<Partition, (LastPosition, Stopwatch)>,
     held: &[Partition],
     positions: &[Position],
     standstill: Duration,
 ) -> Vec<Partition> {
-    standing.retain(|partition, _| held.contains(partition));
+    last_positions.retain(|partition, _| held.contains(partition));
     let mut stuck = Vec::new();
     for partition in held {
         let now = position(positions, partition);
-        match standing.get(partition) {
+        match last_positions.get(partition) {
             Some((before, since)) if *before == now => {
                 if since.elapsed() >= standstill {
                     stuck.push(partition.clone());
@@ -284,7 +284,7 @@ fn stuck(
             }
             // It is seen for the first time, or has moved.
             _ => {
-                standing.insert(partition.clone(), (now, Stopwatch::start()));
+                last_positions.insert(partition.clone(), (now, Stopwatch::start()));
             }
         }
     }
@@ -380,8 +380,8 @@ mod tests {
         let others = others("eraser", &groups);
         let held = others["g"][0].partitions.clone();
         assert_eq!(held.len(), 1, "{others:?}");
-        let mut standing = BTreeMap::new();
-        let mut look = |position| stuck(&mut standing, &held, &[position], Duration::ZERO);
+        let mut last_positions = BTreeMap::new();
+        let mut look = |position| stuck(&mut last_positions, &held, &[position], Duration::ZERO);
         assert_eq!(look(position_at(5, 9)), [], "it may have come just now");
         assert_eq!(look(position_at(6, 9)), [], "it takes something in");
         assert_eq!(look(position_at(6, 10)), [], "it has read everything");

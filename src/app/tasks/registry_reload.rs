@@ -103,12 +103,12 @@ async fn look(engine: &Engine, config: &Config) -> Result<(), EngineError> {
         tracing::info!(?revision, "another registry is active");
         compare_file(engine, config);
     }
-    measure_letters(engine).await;
+    measure_dead_letters(engine).await;
     Ok(())
 }
 
-async fn measure_letters(engine: &Engine) {
-    if let Err(error) = engine.retention().measure_letters().await {
+async fn measure_dead_letters(engine: &Engine) {
+    if let Err(error) = engine.retention().measure_dead_letters().await {
         // What was known before goes on counting.
         tracing::warn!(
             error = &error as &dyn std::error::Error,

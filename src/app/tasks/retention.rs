@@ -45,7 +45,7 @@ impl Periodic for Retention {
             };
             relay.deliver_batches(BATCHES, expire).await?;
         }
-        engine.retention().keep_letters(now).await?;
+        engine.retention().prune_dead_letters(now).await?;
         outbox::republish_tombstones(relay, earlier(now, outbox::AGE)).await?;
         Ok(Next::Rest)
     }

@@ -20,7 +20,7 @@ use crate::{
     store::StatusCallback,
     telemetry::logs::chain,
     transport::{http_client::HttpClient, opendsr::Signer},
-    view::opendsr::{standing, status_answer},
+    view::opendsr::{request_state, status_answer},
     wire::opendsr::{Callback, DOMAIN_HEADER, DOMAIN_HEADER_V1, SIGNATURE_HEADER, SIGNATURE_HEADER_V1},
 };
 
@@ -109,7 +109,7 @@ impl Periodic for StatusCallbacks {
 /// Tells a controller how its request stands, where it does not know. `None`: the request is gone.
 async fn tell(signer: &Signer, client: &HttpClient, due: &DueCallback) -> Option<Told> {
     let request = due.request.as_ref()?;
-    let (state, _) = standing(request);
+    let (state, _) = request_state(request);
     if state == due.row.told {
         return Some(Told::Yes(state));
     }

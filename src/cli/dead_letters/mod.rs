@@ -8,11 +8,10 @@ use serde_json::{Value, json};
 use uuid::Uuid;
 
 use super::{
-    Exit, Failure,
+    Exit, Failure, arguments,
     fields::{number, text, values},
     output::{Out, Span, Table},
-    positions::name,
-    remote::{Client, RemoteArgs, Way, path, refuse_actor},
+    remote::{Client, RemoteArgs, Target, path, refuse_actor},
     session::{self, ConfigArg, actor_or_user, block_on},
 };
 use crate::{
@@ -20,7 +19,7 @@ use crate::{
     clock::Clock,
     config::Config,
     domain::words::{CommandKind, DeadLetterReason},
-    engine::looks::{NotShown, open_letter},
+    engine::disclosures::{NotShown, open_letter},
     store::{DeadLetter, DeadLetterFilter, DeadLetterState, Store},
     telemetry::metrics::Metrics,
     view::dead_letter::{DeadLetterView, why_without_payload},
@@ -82,10 +81,10 @@ enum Action {
         /// The dead letters.
         ids: Vec<Uuid>,
         /// All open ones that were refused for this reason.
-        #[arg(long, value_parser = reason)]
+        #[arg(long, value_parser = arguments::dead_letter_reason)]
         reason: Option<DeadLetterReason>,
         /// Who decides it; the user of this shell where it is absent.
-        #[arg(long, value_name = "NAME", value_parser = name)]
+        #[arg(long, value_name = "NAME", value_parser = arguments::name)]
         actor: Option<String>,
     },
     /// Closes one: nothing is to be done about it.
@@ -100,30 +99,22 @@ enum Action {
         #[arg(long, value_name = "TEXT", value_parser = clap::builder::NonEmptyStringValueParser::new())]
         reason: String,
         /// Who decides it; the user of this shell where it is absent. Over the API it is the bearer.
-        #[arg(long, value_name = "NAME", value_parser = name)]
+        #[arg(long, value_name = "NAME", value_parser = arguments::name)]
         actor: Option<String>,
     },
 }
 
-fn reason(text: &str) -> Result<DeadLetterReason, String> {
-    let names: Vec<&str> = DeadLetterReason::ALL
-        .iter()
-        .map(|reason| reason.as_str())
-        .collect();
-    DeadLetterReason::parse(text).ok_or_else(|| format!("expected one of: {}", names.join(", ")))
-}
-
 /// Runs it.
-pub fn run(args: Args, door: &RemoteArgs) -> Result<Exit, Failure> {
+pub fn run(args: Args, remote: &RemoteArgs) -> Result<Exit, Failure> {
     match args.action {
         Action::List {
             config,
             all,
             erasures,
             json,
-        } => list(&door.way(&config)?, all, erasures, json),
+        } => list(&remote.target(&config)?, all, erasures, json),
         Action::Show { config, id, reveal } => {
-            door.refuse()?;
+            remote.refuse()?;
             show(&config.load()?, id, reveal)
         }
         Action::Redrive {
@@ -132,7 +123,7 @@ pub fn run(args: Args, door: &RemoteArgs) -> Result<Exit, Failure> {
             reason,
             actor,
         } => {
-            door.refuse()?;
+            remote.refuse()?;
             redrive::run(&config.load()?, &ids, reason, &actor_or_user(actor))
         }
         Action::Close {
@@ -140,7 +131,7 @@ pub fn run(args: Args, door: &RemoteArgs) -> Result<Exit, Failure> {
             id,
             reason,
             actor,
-        } => close(&door.way(&config)?, id, actor, &reason),
+        } => close(&remote.target(&config)?, id, actor, &reason),
     }
 }
 
@@ -166,10 +157,10 @@ async fn every(store: &dyn Store, open_only: bool) -> Result<Vec<DeadLetter>, Fa
     }
 }
 
-fn list(way: &Way, all: bool, erasures: bool, json: bool) -> Result<Exit, Failure> {
-    let letters = match way {
-        Way::Direct(config) => read(config, all, erasures)?,
-        Way::Remote(worker) => ask(worker, all, erasures)?,
+fn list(target: &Target, all: bool, erasures: bool, json: bool) -> Result<Exit, Failure> {
+    let letters = match target {
+        Target::Direct(config) => read(config, all, erasures)?,
+        Target::Remote(worker) => ask(worker, all, erasures)?,
     };
     let mut out = Out::stdout();
     if json {
@@ -329,10 +320,10 @@ fn show(config: &Config, id: Uuid, reveal: bool) -> Result<Exit, Failure> {
     Ok(Exit::Ok)
 }
 
-fn close(way: &Way, id: Uuid, actor: Option<String>, reason: &str) -> Result<Exit, Failure> {
-    match way {
-        Way::Direct(config) => close_here(config, id, &actor_or_user(actor), reason)?,
-        Way::Remote(worker) => {
+fn close(target: &Target, id: Uuid, actor: Option<String>, reason: &str) -> Result<Exit, Failure> {
+    match target {
+        Target::Direct(config) => close_here(config, id, &actor_or_user(actor), reason)?,
+        Target::Remote(worker) => {
             refuse_actor(actor.as_deref())?;
             let id = id.to_string();
             worker.post(

@@ -1,6 +1,6 @@
 //! What the commands of decisions take.
 
-use super::super::{positions::name, requests::processor, session::ConfigArg};
+use super::super::{arguments, session::ConfigArg};
 use crate::domain::{
     ids::{Label, ProcessorId, RequestId, TaskId},
     words::{ExtensionReason, RefusalBasis, VerificationResult},
@@ -12,7 +12,7 @@ pub struct Who {
     #[command(flatten)]
     pub(super) config: ConfigArg,
     /// Who decides it; the user of this shell where it is absent. Over the API it is the bearer.
-    #[arg(long, value_name = "NAME", value_parser = name)]
+    #[arg(long, value_name = "NAME", value_parser = arguments::name)]
     pub(super) actor: Option<String>,
     /// As JSON: the status object.
     #[arg(long)]
@@ -49,10 +49,10 @@ pub struct RefuseArgs {
     #[command(flatten)]
     pub(super) who: Who,
     /// The legal ground.
-    #[arg(long, value_name = "BASIS", value_parser = basis)]
+    #[arg(long, value_name = "BASIS", value_parser = arguments::refusal_basis)]
     pub(super) basis: RefusalBasis,
     /// Only the share of this processor.
-    #[arg(long, value_parser = processor)]
+    #[arg(long, value_parser = arguments::processor)]
     pub(super) processor: Option<ProcessorId>,
     /// Why, in your own words; it is kept sealed.
     #[arg(long, value_name = "TEXT")]
@@ -87,7 +87,7 @@ pub struct ExtendArgs {
     #[command(flatten)]
     pub(super) who: Who,
     /// Why: complexity or number_of_requests.
-    #[arg(long, value_name = "WORD", value_parser = extension)]
+    #[arg(long, value_name = "WORD", value_parser = arguments::extension_reason)]
     pub(super) reason: ExtensionReason,
 }
 
@@ -101,10 +101,10 @@ pub struct VerifyArgs {
     #[command(flatten)]
     pub(super) who: Who,
     /// How it was verified, in a word of your own.
-    #[arg(long, value_name = "WORD", value_parser = label)]
+    #[arg(long, value_name = "WORD", value_parser = arguments::label)]
     pub(super) method: Label,
     /// What came of it: passed or failed.
-    #[arg(long, value_name = "WORD", value_parser = result)]
+    #[arg(long, value_name = "WORD", value_parser = arguments::verification_result)]
     pub(super) result: VerificationResult,
 }
 
@@ -138,24 +138,4 @@ pub struct WaiveArgs {
     /// Why; it is kept sealed.
     #[arg(long, value_name = "TEXT", value_parser = clap::builder::NonEmptyStringValueParser::new())]
     pub(super) reason: String,
-}
-
-/// A reader of one word of a fixed list.
-macro_rules! word {
-    ($($name:ident: $type:ty;)+) => {$(
-        fn $name(text: &str) -> Result<$type, String> {
-            let words: Vec<&str> = <$type>::ALL.iter().map(|word| word.as_str()).collect();
-            <$type>::parse(text).ok_or_else(|| format!("expected one of: {}", words.join(", ")))
-        }
-    )+};
-}
-
-word! {
-    basis: RefusalBasis;
-    extension: ExtensionReason;
-    result: VerificationResult;
-}
-
-fn label(text: &str) -> Result<Label, String> {
-    Label::new(text).map_err(|error| error.to_string())
 }

@@ -13,7 +13,7 @@ use crate::{
         time::At,
         words::{CommandKind, TaskStateName},
     },
-    engine::standing::Standings,
+    engine::lane_states::LaneStates,
     store::Store,
     terminal::Failure,
 };
@@ -48,18 +48,18 @@ pub(super) async fn look(
     }
     let lanes: Vec<ProcessorId> = active.processors.iter().map(|one| one.id.clone()).collect();
     let facts = Arc::new(knowledge.facts.clone());
-    let standings = Standings::read(store, None, facts, &lanes, now).await?;
-    requests(&standings, findings);
+    let lane_states = LaneStates::read(store, None, facts, &lanes, now).await?;
+    requests(&lane_states, findings);
     for processor in &active.processors {
-        lane(processor, &standings, now, findings);
+        lane(processor, &lane_states, now, findings);
     }
     letters(store, findings).await?;
     sweeps(store, now, findings).await
 }
 
-fn requests(standings: &Standings, findings: &mut Findings) {
+fn requests(lane_states: &LaneStates, findings: &mut Findings) {
     let count = |kind: &str| {
-        let rows = standings.counters.iter().filter(|(key, _)| key.kind == kind);
+        let rows = lane_states.counters.iter().filter(|(key, _)| key.kind == kind);
         rows.map(|(_, n)| *n).sum::<i64>()
     };
     let (overdue, at_risk) = (count("overdue"), count("at_risk"));
@@ -92,10 +92,10 @@ fn requests(standings: &Standings, findings: &mut Findings) {
     }
 }
 
-fn lane(processor: &Processor, standings: &Standings, now: At, findings: &mut Findings) {
+fn lane(processor: &Processor, lane_states: &LaneStates, now: At, findings: &mut Findings) {
     let id = &processor.id;
     let before = findings.counts();
-    if let Some((stopped, _)) = standings.stopped(id) {
+    if let Some((stopped, _)) = lane_states.stopped(id) {
         findings.warn(
             "lanes",
             format!(
@@ -105,14 +105,14 @@ fn lane(processor: &Processor, standings: &Standings, now: At, findings: &mut Fi
             "docs/runbooks/lane-stopped.md",
         );
     }
-    if let Some(circuit) = standings.circuit(id) {
+    if let Some(circuit) = lane_states.circuit(id) {
         findings.wrong(
             "lanes",
             format!("the circuit of {id} is open: {}", circuit.why),
             "docs/runbooks/circuit-open.md",
         );
     }
-    let abandoned = standings.tasks(id, TaskStateName::Abandoned);
+    let abandoned = lane_states.tasks(id, TaskStateName::Abandoned);
     if abandoned > 0 {
         findings.wrong(
             "lanes",
@@ -120,7 +120,7 @@ fn lane(processor: &Processor, standings: &Standings, now: At, findings: &mut Fi
             "retry or waive them: docs/runbooks/needs-attention.md",
         );
     }
-    let undeliverable: i64 = standings
+    let undeliverable: i64 = lane_states
         .counters
         .iter()
         .filter(|(key, _)| key.kind == "undeliverable" && key.a == id.as_str())
@@ -133,7 +133,7 @@ fn lane(processor: &Processor, standings: &Standings, now: At, findings: &mut Fi
             "docs/runbooks/undeliverable.md",
         );
     }
-    let silent = standings.oldest_unanswered(id).map(|since| now.since(since));
+    let silent = lane_states.oldest_unanswered(id).map(|since| now.since(since));
     if let Some(silent) = silent.filter(|silent| *silent > processor.ack_timeout * PATIENCE) {
         findings.warn(
             "lanes",

@@ -13,7 +13,7 @@ use super::{
 use crate::{
     domain::{ids::RequestId, request::Request},
     terminal::output::aside,
-    wire::drop::Answer,
+    wire::drop::DropAnswer,
 };
 
 /// How many requests are read at a time.
@@ -34,7 +34,7 @@ pub(super) fn run(args: &ListArgs) -> Result<Exit, Failure> {
             for (line, id) in chunk.iter().zip(ids) {
                 let request = requests.get(&id);
                 // A request that was merged is carried out by another one, which may be anybody's: somebody has to look.
-                match request.map(Answer::of) {
+                match request.map(DropAnswer::of) {
                     Some(Some(answer)) => {
                         *counts.entry(answer).or_insert(0_u64) += 1;
                         out.line(format_args!("{},{}", line.id, answer.code()))?;

@@ -19,12 +19,10 @@ use crate::{
     },
     kafka::publish::{Outgoing, Pending, Publisher},
     store::FetchedList,
-    wire::{Door, Envelope, ce_headers, parse_command},
+    wire::{Channel, Envelope, ce_headers, command, parse_command},
 };
 
-/// The type of the event that carries a command.
-const EVENT_TYPE: &str = "dev.lacuna.command.v1";
-/// Where commands of this door come from.
+/// Where the commands of this subcommand come from.
 const SOURCE: &str = "/lacuna/drop";
 /// How many commands may be unconfirmed.
 const WINDOW: usize = 1000;
@@ -101,7 +99,7 @@ async fn publish(
         let message = Outgoing {
             topic,
             key: Some(event_id.clone()),
-            headers: ce_headers(&event_id, SOURCE, EVENT_TYPE).to_vec(),
+            headers: ce_headers(&event_id, SOURCE, command::EVENT_TYPE).to_vec(),
             payload: &payload,
         };
         flying.push_back(publisher.send(&message).await?);
@@ -114,7 +112,7 @@ async fn publish(
 
 /// As intake will read it: whatever it would refuse is refused here.
 fn check(payload: &[u8], tenant: &Tenant) -> Result<(), Failure> {
-    let parsed = parse_command(payload, &Envelope::bare(tenant), Door::Commands);
+    let parsed = parse_command(payload, &Envelope::bare(tenant), Channel::Commands);
     match parsed.map(|parsed| parsed.command) {
         Ok(Command::Open(_)) => Ok(()),
         Ok(_) => Err(Failure::Usage("a line makes no erasure".to_owned())),

@@ -9,7 +9,7 @@ use hyper::{HeaderMap, Request, header::CONTENT_TYPE};
 use crate::{
     app,
     cli::{
-        Exit, Failure,
+        Exit, Failure, arguments,
         output::Out,
         session::{ConfigArg, block_on},
     },
@@ -21,7 +21,7 @@ use crate::{
     },
     engine::effects::TaskDispatch,
     transport::{
-        http_client::{Answer, CallError, HttpClient, Reached, parsed},
+        http_client::{CallError, HttpAnswer, HttpClient, Reached, parsed},
         local::{Reader, Unusable},
         opendsr,
         sender::{Failed, Reply},
@@ -45,15 +45,11 @@ pub(super) struct Args {
     #[command(flatten)]
     config: ConfigArg,
     /// The processor.
-    #[arg(value_parser = processor)]
+    #[arg(value_parser = arguments::processor)]
     id: ProcessorId,
     /// Makes the call, and shows the answer and what it would lead to.
     #[arg(long)]
     send: bool,
-}
-
-fn processor(text: &str) -> Result<ProcessorId, String> {
-    ProcessorId::new(text).map_err(|error| error.to_string())
 }
 
 /// Runs it.
@@ -196,7 +192,7 @@ fn show_headers(out: &mut Out, headers: &HeaderMap) -> Result<(), Failure> {
     Ok(())
 }
 
-fn show_answer(out: &mut Out, answer: &Answer, task: &TaskDispatch) -> Result<(), Failure> {
+fn show_answer(out: &mut Out, answer: &HttpAnswer, task: &TaskDispatch) -> Result<(), Failure> {
     if let Some(kind) = answer.headers.get(CONTENT_TYPE) {
         out.line(format_args!(
             "content-type: {}",

@@ -11,7 +11,7 @@ use crate::{
         words::CommandKind,
     },
     vault::Vault,
-    wire::{Door, Envelope, envelope, parse_command, salvage::salvage},
+    wire::{Channel, Envelope, envelope, parse_command, salvage::salvage},
 };
 
 /// One command that upstream believes it has sent, as far as the line says.
@@ -135,7 +135,7 @@ impl Reader<'_> {
             return;
         };
         let envelope: &Envelope<'_> = &message.envelope;
-        if let Ok(parsed) = parse_command(&message.payload, envelope, Door::Commands) {
+        if let Ok(parsed) = parse_command(&message.payload, envelope, Channel::Commands) {
             let is_of_event = envelope.event_id() == Some(parsed.command.command_id().0);
             claim.former_id = envelope.former_event_id().filter(|_| is_of_event);
             let tenant = parsed.command.tenant();

@@ -4,7 +4,7 @@ use std::collections::{HashMap, HashSet};
 
 use uuid::Uuid;
 
-use super::{claim::Claim, letters::Letter};
+use super::{claim::Claim, dead_letters::Letter};
 use crate::{
     domain::{
         ids::{CommandId, RequestId, Tenant},

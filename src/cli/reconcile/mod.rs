@@ -3,7 +3,7 @@
 //! The file is read once, in batches; only what is not as upstream believes is looked for among the dead letters.
 
 mod claim;
-mod letters;
+mod dead_letters;
 mod look;
 mod report;
 
@@ -17,10 +17,9 @@ use self::{
     report::Report,
 };
 use super::{
-    Exit, Failure, bar, foreign,
+    Exit, Failure, arguments, bar, file_kind,
     lines::{self, Line, Lines},
     output::Out,
-    requests::tenant,
     session::{self, ConfigArg, block_on},
 };
 use crate::{clock::Clock, config::Config, domain::ids::Tenant, store::Store, vault::Vault};
@@ -44,7 +43,7 @@ pub struct Args {
     /// The ids, one a line; - for stdin.
     file: PathBuf,
     /// The tenant of commands that name none; the configured default where it is absent.
-    #[arg(long, value_parser = tenant)]
+    #[arg(long, value_parser = arguments::tenant)]
     tenant: Option<Tenant>,
     /// As JSON lines; the last one is the summary.
     #[arg(long)]
@@ -63,7 +62,7 @@ pub fn run(args: &Args) -> Result<Exit, Failure> {
     let vault = session::vault(&config)?;
     let (mut file, length) = lines::open(&args.file)?;
     let start = file.fill_buf().map_err(lines::unreadable(&args.file))?;
-    if let Some(what) = foreign::kind_of(start) {
+    if let Some(what) = file_kind::kind_of(start) {
         return Err(Failure::Usage(format!("{}: {what}", args.file.display())));
     }
     let mut run = Run {
@@ -161,7 +160,7 @@ impl<R: std::io::BufRead> Run<'_, R> {
         if wanted.is_empty() {
             return Ok(findings);
         }
-        let found = letters::find(store, self.vault, &wanted, Clock::System.now()).await?;
+        let found = dead_letters::find(store, self.vault, &wanted, Clock::System.now()).await?;
         self.report.set_nameless(found.nameless);
         for finding in findings.iter_mut().filter(|finding| is_wrong(finding)) {
             let letter = finding.ids().find_map(|id| found.by_id.get(&id).cloned());

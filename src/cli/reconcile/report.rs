@@ -6,7 +6,7 @@ use serde::Serialize;
 
 use super::{
     claim::Claim,
-    letters::Letter,
+    dead_letters::Letter,
     look::{Difference, Fate, Finding},
 };
 use crate::{

@@ -5,10 +5,8 @@ use std::sync::Arc;
 use crate::{
     app,
     cli::{
-        Exit, Failure,
+        Exit, Failure, arguments,
         output::Out,
-        positions::name,
-        requests::processor,
         session::{self, ConfigArg, block_on},
     },
     clock::Clock,
@@ -32,24 +30,20 @@ pub struct Args {
     #[command(flatten)]
     config: ConfigArg,
     /// The processor.
-    #[arg(value_parser = processor)]
+    #[arg(value_parser = arguments::processor)]
     id: ProcessorId,
     /// Also the closed requests that were received since this time (RFC 3339), as far as their identifiers can be read.
-    #[arg(long, value_name = "TIME", value_parser = time)]
+    #[arg(long, value_name = "TIME", value_parser = arguments::time)]
     since: Option<At>,
     /// Changes nothing, and says what would come of it.
     #[arg(long)]
     dry_run: bool,
     /// Who asks for it, for the ledger.
-    #[arg(long, value_name = "NAME", value_parser = name, default_value = "command-line")]
+    #[arg(long, value_name = "NAME", value_parser = arguments::name, default_value = "command-line")]
     actor: String,
     /// As JSON.
     #[arg(long)]
     json: bool,
-}
-
-fn time(text: &str) -> Result<At, String> {
-    At::parse(text).map_err(|error| error.to_string())
 }
 
 /// Runs it.

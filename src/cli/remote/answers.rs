@@ -45,7 +45,7 @@ pub(super) fn refused(base: &str, status: StatusCode, body: &[u8]) -> Failure {
     let Ok(Problem { code, detail }) = serde_json::from_slice(body) else {
         return match status.as_u16() {
             502..=504 => Failure::Unreachable(format!("{base}: what stands before the worker says {status}")),
-            _ => foreign(base),
+            _ => not_lacuna(base),
         };
     };
     match (status.as_u16(), code.as_str()) {
@@ -65,7 +65,7 @@ pub(super) fn refused(base: &str, status: StatusCode, body: &[u8]) -> Failure {
 }
 
 /// What answers is no API of Lacuna.
-pub(super) fn foreign(base: &str) -> Failure {
+pub(super) fn not_lacuna(base: &str) -> Failure {
     Failure::Usage(format!(
         "--url: what answers at {base} is not the API of Lacuna: expected the address of a worker's [http] listener"
     ))

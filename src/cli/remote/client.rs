@@ -14,7 +14,7 @@ use crate::{
     config::Secret,
     domain::registry::HttpOptions,
     transport::{
-        http_client::{Answer, Guard, HttpClient},
+        http_client::{Guard, HttpAnswer, HttpClient},
         local::Reader,
     },
 };
@@ -97,7 +97,7 @@ impl Client {
                 let mut page = self.call(Method::GET, path, &query, None).await?;
                 let items = match page.get_mut("items").map(Value::take) {
                     Some(Value::Array(items)) => items,
-                    _ => return Err(self.foreign()),
+                    _ => return Err(self.not_lacuna()),
                 };
                 found.extend(items);
                 cursor = page["next_cursor"].as_str().map(ToOwned::to_owned);
@@ -118,7 +118,7 @@ impl Client {
         body: Option<&Value>,
     ) -> Result<Value, Failure> {
         let answer = self.answer(method, path, query, body).await?;
-        serde_json::from_slice(&answer.body).map_err(|_| self.foreign())
+        serde_json::from_slice(&answer.body).map_err(|_| self.not_lacuna())
     }
 
     async fn answer(
@@ -127,7 +127,7 @@ impl Client {
         path: &str,
         query: Query<'_>,
         body: Option<&Value>,
-    ) -> Result<Answer, Failure> {
+    ) -> Result<HttpAnswer, Failure> {
         let request = self.request(method, path, query, body)?;
         let answer = self.http.call(request, WITHIN).await;
         let answer = answer.map_err(|error| answers::no_answer(&self.base, &error))?;
@@ -172,8 +172,8 @@ impl Client {
             .map_err(|_| Failure::Usage("--url: expected a URL".to_owned()))
     }
 
-    fn foreign(&self) -> Failure {
-        answers::foreign(&self.base)
+    fn not_lacuna(&self) -> Failure {
+        answers::not_lacuna(&self.base)
     }
 }
 

@@ -6,11 +6,9 @@ use serde_json::{Map, Value, json};
 use super::{super::Failure, yaml};
 use crate::{
     config::{Config, Topics},
-    wire::{ack, envelope, status, suppression, task},
+    wire::{ack, command, envelope, status, suppression, task},
 };
 
-/// The type of the event that carries a command.
-const COMMAND: &str = "dev.lacuna.command.v1";
 /// The type of the event that carries a backup event.
 const BACKUP: &str = "dev.lacuna.backup.v1";
 
@@ -92,7 +90,7 @@ fn channels(topics: &Topics) -> Vec<Channel> {
             &topics.commands,
             "Erasures, anonymizations, withdrawals, and people who are back.",
             "The request's id, or a key of the subject.",
-            COMMAND,
+            command::EVENT_TYPE,
             "command.json",
             include_str!("../../../schemas/examples/command.erase.json"),
         ),
@@ -101,7 +99,7 @@ fn channels(topics: &Topics) -> Vec<Channel> {
             &topics.control,
             "All other commands, for the few who may write here. `actor` is required.",
             "The request's or the hold's id.",
-            COMMAND,
+            command::EVENT_TYPE,
             "command.json",
             include_str!("../../../schemas/examples/command.hold.json"),
         ),

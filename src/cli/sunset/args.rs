@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use super::rate::Rate;
 use crate::{
-    cli::{requests::tenant, session::ConfigArg},
+    cli::{arguments, session::ConfigArg},
     clock::Clock,
     domain::{ids::Tenant, time::At, words::Action},
 };
@@ -63,7 +63,7 @@ pub struct Args {
     #[arg(long, default_value = "erase", value_parser = action, conflicts_with = "later")]
     pub(super) action: Action,
     /// Whose subjects they are; the configured default where it is absent.
-    #[arg(long, value_parser = tenant, conflicts_with = "later")]
+    #[arg(long, value_parser = arguments::tenant, conflicts_with = "later")]
     pub(super) tenant: Option<Tenant>,
     /// The regime that gives the deadlines; the policy's where it is absent.
     #[arg(long, conflicts_with = "later")]

@@ -5,7 +5,7 @@ use std::io::Read;
 use serde::{Deserialize, Serialize};
 
 use super::input::Input;
-use crate::cli::{Failure, foreign};
+use crate::cli::{Failure, file_kind};
 
 /// How the file is written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -23,11 +23,11 @@ impl Format {
         let mut start = Vec::new();
         input
             .again(0)
-            .take(foreign::LOOKED_AT as u64)
+            .take(file_kind::LOOKED_AT as u64)
             .read_to_end(&mut start)
             .map_err(input.failed())?;
         let no_text = |what: &str| Failure::Usage(format!("{}: {what}", input.name()));
-        if let Some(what) = foreign::kind_of(&start) {
+        if let Some(what) = file_kind::kind_of(&start) {
             return Err(no_text(what));
         }
         let start = start.strip_prefix(b"\xef\xbb\xbf").unwrap_or(&start);

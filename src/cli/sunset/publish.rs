@@ -14,13 +14,10 @@ use crate::{
     clock::{Clock, Stopwatch},
     kafka::publish::{Outgoing, Pending, Publisher},
     vault::Vault,
-    wire::ce_headers,
+    wire::{ce_headers, command},
 };
 
-/// The type of the event that carries a command.
-const EVENT_TYPE: &str = "dev.lacuna.command.v1";
-
-/// Where commands of this door come from.
+/// Where the commands of this subcommand come from.
 const SOURCE: &str = "/lacuna/sunset";
 
 /// How many commands may be unconfirmed: enough for full batches, and few to repeat after a crash.
@@ -52,11 +49,11 @@ pub(super) struct Run<'a> {
 }
 
 /// A run under way.
-struct Flight<'a> {
+struct Publication<'a> {
     run: &'a Run<'a>,
     publisher: &'a Publisher,
     progress: &'a mut Progress,
-    flying: VecDeque<(FilePosition, Pending)>,
+    unconfirmed: VecDeque<(FilePosition, Pending)>,
     written: Stopwatch,
     bar: ProgressBar,
 }
@@ -73,26 +70,26 @@ impl Run<'_> {
         bar.set_position(progress.confirmed);
         bar.reset_eta();
         progress.write(self.state)?;
-        let mut flight = Flight {
+        let mut publication = Publication {
             run: self,
             publisher,
             progress,
-            flying: VecDeque::new(),
+            unconfirmed: VecDeque::new(),
             written: Stopwatch::start(),
             bar,
         };
-        let sent = flight.send_all(interrupt).await;
-        let confirmed = flight.confirm_down_to(0).await;
-        flight.bar.finish_and_clear();
+        let sent = publication.send_all(interrupt).await;
+        let confirmed = publication.confirm_down_to(0).await;
+        publication.bar.finish_and_clear();
         let is_over = matches!((&sent, &confirmed), (Ok(End::Complete), Ok(())));
-        flight.progress.complete = is_over && flight.progress.confirmed == self.plan.subjects;
-        flight.write()?;
+        publication.progress.complete = is_over && publication.progress.confirmed == self.plan.subjects;
+        publication.write()?;
         confirmed?;
-        if is_over && !flight.progress.complete {
+        if is_over && !publication.progress.complete {
             return Err(Failure::NotSo(format!(
                 "the plan has {} subjects and {} commands were published: something is wrong with this program or \
                  its progress file; tell its makers",
-                self.plan.subjects, flight.progress.confirmed
+                self.plan.subjects, publication.progress.confirmed
             )));
         }
         sent
@@ -104,7 +101,7 @@ impl Run<'_> {
     }
 }
 
-impl Flight<'_> {
+impl Publication<'_> {
     async fn send_all(&mut self, interrupt: &Interrupt) -> Result<End, Failure> {
         let Run { input, plan, .. } = self.run;
         let mut pace: Option<Interval> = self.run.rate.map(|rate| tokio::time::interval(rate.interval()));
@@ -140,11 +137,11 @@ impl Flight<'_> {
             let message = Outgoing {
                 topic: self.run.topic,
                 key: Some(id.clone()),
-                headers: ce_headers(&id, SOURCE, EVENT_TYPE).to_vec(),
+                headers: ce_headers(&id, SOURCE, command::EVENT_TYPE).to_vec(),
                 payload: &payload,
             };
             let pending = self.publisher.send(&message).await?;
-            self.flying.push_back((entry.end, pending));
+            self.unconfirmed.push_back((entry.end, pending));
         }
         Ok(End::Complete)
     }
@@ -162,12 +159,12 @@ impl Flight<'_> {
 
     /// Waits until no more than so many are unconfirmed.
     async fn confirm_down_to(&mut self, most: usize) -> Result<(), Failure> {
-        while self.flying.len() > most
-            && let Some((place, pending)) = self.flying.pop_front()
+        while self.unconfirmed.len() > most
+            && let Some((place, pending)) = self.unconfirmed.pop_front()
         {
             if let Err(error) = pending.confirmed().await {
                 // Those behind it may have arrived: they are published again, which changes nothing.
-                self.flying.clear();
+                self.unconfirmed.clear();
                 return Err(error.into());
             }
             self.progress.place = place;

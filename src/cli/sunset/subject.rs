@@ -12,7 +12,7 @@ use crate::{
         words::{Action, Reason},
     },
     vault::Vault,
-    wire::{Door, Envelope, parse_command},
+    wire::{Channel, Envelope, parse_command},
 };
 
 /// A command as it is published. Its fields stand in one order, and nothing in it depends on when it is published or
@@ -63,7 +63,7 @@ pub(super) fn command(
         actor: &order.prepared_by.name,
     };
     let bytes = serde_json::to_vec(&text).map_err(unwritable)?;
-    match parse_command(&bytes, &Envelope::bare(&order.tenant), Door::Commands) {
+    match parse_command(&bytes, &Envelope::bare(&order.tenant), Channel::Commands) {
         Ok(_) => Ok((command_id, bytes)),
         Err(refusal) => Err(refusal.detail),
     }

@@ -170,7 +170,7 @@ async fn settle_together(
 ) -> Result<Effects, EngineError> {
     let settled = engine.settlement().settle(arrivals).await?;
     for (answered, verdict) in answered.iter().zip(&settled.verdicts) {
-        if let AckVerdict::Refused(rejection) = verdict {
+        if let AckVerdict::Rejected(rejection) = verdict {
             tracing::warn!(
                 request = %answered.task.request(),
                 processor = %answered.task.processor,

@@ -70,14 +70,14 @@ pub struct Setting {
     /// Its key in the registry, and its name in the call.
     pub key: &'static str,
     /// Where the call carries it.
-    pub place: Place,
+    pub place: SettingPlace,
     /// Whether there is no call without it.
     pub needed: bool,
 }
 
 /// Where a call carries a setting.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Place {
+pub enum SettingPlace {
     /// In the body.
     Body,
     /// In the query.

@@ -347,7 +347,7 @@ impl Request {
         let due = || context.now.plus(self.pause_before_next(ordinal, after, context));
         // Also after the last attempt: what may have been carried out is not given up unasked.
         if outcome.is_none() && self.is_in_doubt(ordinal, context) {
-            return Some(TaskEvent::Doubted {
+            return Some(TaskEvent::ResultUnknown {
                 sends: task.counted + 1,
                 due: due(),
             });

@@ -26,7 +26,7 @@ impl Request {
                 .term_of(ordinal, context)
                 .map(|term| term.after.add_to(at, context.zones.of(&self.head.tenant)));
             if until != counts {
-                self.record_event(ordinal, TaskEvent::Termed { until }, trail)?;
+                self.record_event(ordinal, TaskEvent::TermSet { until }, trail)?;
             }
         }
         Ok(())
@@ -47,7 +47,7 @@ impl Request {
         let was_asked = matches!(self.task(ordinal).purpose, Purpose::Verify(_));
         Some(
             if term.probe && !was_asked && self.can_be_asked(ordinal, context) {
-                TaskEvent::Probed { due: context.now }
+                TaskEvent::ProbeDue { due: context.now }
             } else {
                 attested(context.now)
             },

@@ -175,7 +175,7 @@ impl Request {
             }
             (
                 Purpose::Asked
-                | Purpose::ByHand
+                | Purpose::Retried
                 | Purpose::AtHorizon
                 | Purpose::Restored
                 | Purpose::Check { proved: None, .. },

@@ -87,7 +87,7 @@ impl Request {
     }
 
     /// Brings status, flags and the life of the key in line with the tasks and the time.
-    pub(super) fn settle_standing(&mut self, context: &Context<'_>, trail: &mut Trail) {
+    pub(super) fn settle_status(&mut self, context: &Context<'_>, trail: &mut Trail) {
         if !self.life.status.is_final() {
             let status = self.status_of_tasks(context.now);
             self.enter_status(status, context.now, trail);
@@ -305,7 +305,7 @@ impl Request {
             // The person is back: somebody has to decide whether a system that erases everything is asked.
             TaskState::Ready { .. } | TaskState::Queued { .. } | TaskState::Undeliverable { .. } => {
                 context.registry.get(&task.processor).is_none_or(|processor| {
-                    !self.spares(task, processor) || self.is_late_by_hand(ordinal, processor, context.now)
+                    !self.spares(task, processor) || self.is_manual_late(ordinal, processor, context.now)
                 })
             }
             TaskState::Parked {

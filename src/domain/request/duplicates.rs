@@ -73,7 +73,7 @@ pub struct Earlier<'a> {
 
 /// Where a new request belongs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Place {
+pub(super) enum Placement {
     /// It is carried out.
     Alone,
     /// It is merged into this one. `bound`: that one was sent, so that it cannot be withdrawn any more.
@@ -105,7 +105,7 @@ pub(super) struct Newcomer<'a> {
     pub(super) awaits_verification: bool,
 }
 
-impl Place {
+impl Placement {
     /// Whether a person has to approve it.
     pub(super) const fn needs_approval(self) -> bool {
         matches!(
@@ -128,7 +128,7 @@ impl Newcomer<'_> {
         earlier: &[Earlier<'_>],
         duplicates: &Duplicates,
         context: &Context<'_>,
-    ) -> Place {
+    ) -> Placement {
         let within = |period: Period, one: &Request| {
             period.add_to(one.head.received_at, context.zones.of(&one.head.tenant)) > context.now
         };
@@ -149,7 +149,7 @@ impl Newcomer<'_> {
             .min_by_key(|one| (one.request.head.received_at, one.request.id));
         if let Some(one) = covering {
             let others = repeated(Some(one.request.id));
-            return Place::Merged {
+            return Placement::Merged {
                 leader: one.request.id,
                 bound: one.request.was_sent(),
                 needs_approval: one.request.life.approval == Check::Awaiting || is_too_many(others),
@@ -157,12 +157,12 @@ impl Newcomer<'_> {
         }
         let repeated = repeated(None);
         if is_too_many(repeated) {
-            Place::TooMany {
+            Placement::TooMany {
                 earlier: repeated,
                 then: limit.then,
             }
         } else {
-            Place::Alone
+            Placement::Alone
         }
     }
 

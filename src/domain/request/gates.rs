@@ -108,7 +108,7 @@ impl Request {
         }
     }
 
-    /// Carries out a person's decision. `submitter`: who submitted the request, where the door knew.
+    /// Carries out a person's decision. `submitter`: who submitted the request, where the channel tells.
     pub fn decide(
         &mut self,
         decision: &Decision,
@@ -137,9 +137,7 @@ impl Request {
             } => self.refuse_share(*basis, processor, &mut trail)?,
             Decision::Extend { reason } => self.extend(*reason, rules, context, &mut trail)?,
         }
-        self.conclude(context, &mut trail)?;
-        self.revision += 1;
-        Ok(trail)
+        Ok(self.conclude_change(context, trail)?)
     }
 
     fn verify(

@@ -31,7 +31,7 @@ impl Holds {
         if self.is_empty() {
             return None;
         }
-        self.near_request(request)
+        self.candidates(request)
             .find(|hold| hold.covers(request, task, registered))
     }
 
@@ -47,13 +47,13 @@ impl Holds {
                 .iter()
                 .any(|task| hold.covers(request, task, registry.get(&task.processor)))
         };
-        let mut found: Vec<&Hold> = self.near_request(request).filter(covers).collect();
+        let mut found: Vec<&Hold> = self.candidates(request).filter(covers).collect();
         found.sort_unstable_by_key(|hold| hold.hold_id);
         found.dedup_by_key(|hold| hold.hold_id);
         found
     }
 
-    fn near_request(&self, request: &Request) -> impl Iterator<Item = &Hold> {
-        self.near(&request.head.tenant, request.id, &request.life.subject_holds)
+    fn candidates(&self, request: &Request) -> impl Iterator<Item = &Hold> {
+        self.possibly_covering(&request.head.tenant, request.id, &request.life.subject_holds)
     }
 }

@@ -117,9 +117,7 @@ impl Request {
                 self.life.following = Some(following);
             }
         }
-        self.conclude(context, &mut trail)?;
-        self.revision += 1;
-        Ok(trail)
+        self.conclude_change(context, trail)
     }
 
     fn stand_alone(&mut self, plan: Vec<Task>, context: &Context<'_>, trail: &mut Trail) {

@@ -9,7 +9,6 @@
 pub mod answer;
 mod attestation;
 pub mod backfill;
-mod by_hand;
 pub mod deferral;
 pub mod derived_status;
 mod dispatch;
@@ -21,6 +20,7 @@ pub mod gates;
 pub mod holds;
 mod kept_command;
 mod legal_clock;
+mod manual;
 pub mod marks;
 pub mod merged;
 mod next_wake;
@@ -338,9 +338,16 @@ impl Request {
             self.review_holds(context, trail)?;
             self.dispatch_due(context, trail)?;
         }
-        self.settle_standing(context, trail);
+        self.settle_status(context, trail);
         self.bookkeeping.wake_at = self.next_wake(context);
         Ok(())
+    }
+
+    /// Concludes what is a change in any case: it makes a revision.
+    fn conclude_change(&mut self, context: &Context<'_>, mut trail: Trail) -> Result<Trail, IllegalEvent> {
+        self.conclude(context, &mut trail)?;
+        self.revision += 1;
+        Ok(trail)
     }
 
     /// Holds what a legal hold covers, and lets go what none covers any more.

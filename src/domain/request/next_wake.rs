@@ -61,7 +61,7 @@ impl Request {
                 }
                 // Past its due date somebody has to be told.
                 TaskState::Queued { .. } => {
-                    let due = self.due_by_hand(ordinal, context.registry);
+                    let due = self.manual_due(ordinal, context.registry);
                     due.filter(|due| *due > context.now)
                 }
                 // Whoever opens its lane comes to it.

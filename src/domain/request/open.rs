@@ -4,7 +4,7 @@ use jiff::tz::TimeZone;
 
 use super::{
     Bookkeeping, Check, Context, Head, Life, Move, Request, Trail,
-    duplicates::{Duplicates, Earlier, Newcomer, OverLimit, Place},
+    duplicates::{Duplicates, Earlier, Newcomer, OverLimit, Placement},
     gates::Rulebook,
     legal_clock::LegalClock,
 };
@@ -277,19 +277,19 @@ impl Request {
     /// Takes its place: alone, behind a gate, merged into another one, or refused at once.
     fn begin(
         &mut self,
-        place: Place,
+        place: Placement,
         digests: &[SubjectDigest],
         context: &Context<'_>,
         trail: &mut Trail,
     ) -> Result<(), IllegalEvent> {
-        if let Place::Merged { leader, bound, .. } = place {
+        if let Placement::Merged { leader, bound, .. } = place {
             self.merge_into(leader, bound, digests, trail);
             return self.conclude(context, trail);
         }
         self.begin_tasks(trail);
         // The state that it is born in is no change of state.
         self.life.status = self.status_at_start(context.now);
-        if let Place::TooMany { earlier, then } = place {
+        if let Placement::TooMany { earlier, then } = place {
             trail.entries.push(Entry::Repeated { earlier });
             if then == OverLimit::Refuse {
                 self.enter_refused(RefusalBasis::Excessive, context, trail)?;

@@ -57,9 +57,7 @@ impl Request {
             }
         }
         self.enter_status(Status::Cancelled, context.now, &mut trail);
-        self.conclude(context, &mut trail)?;
-        self.revision += 1;
-        Ok(trail)
+        Ok(self.conclude_change(context, trail)?)
     }
 
     /// Nothing is decided any more about what is closed, nor about what another request stands for.
@@ -108,14 +106,12 @@ impl Request {
         let event = if self.task(ordinal).share.is_wave() {
             TaskEvent::Reopened
         } else if self.is_unheard_of(ordinal, context) {
-            TaskEvent::Doubted { sends: 0, due }
+            TaskEvent::ResultUnknown { sends: 0, due }
         } else {
             TaskEvent::Retried { due }
         };
         self.record_event(ordinal, event, &mut trail)?;
-        self.conclude(context, &mut trail)?;
-        self.revision += 1;
-        Ok(trail)
+        Ok(self.conclude_change(context, trail)?)
     }
 
     /// Whether an operator may have it done again: what has been given up, and what was promised and not kept. A task that is out or waits its turn goes on by
@@ -213,9 +209,7 @@ impl Request {
         }
         self.life.reactivated_at = Some(self.life.reactivated_at.map_or(at, |earlier| earlier.max(at)));
         trail.entries.push(Entry::Reactivated { at });
-        self.conclude(context, &mut trail)?;
-        self.revision += 1;
-        Ok(trail)
+        self.conclude_change(context, trail)
     }
 
     /// Whether sending this task leaves alone what the person gave after coming back.
@@ -225,7 +219,7 @@ impl Request {
         self.life.reactivated_at.is_none()
             || processor.honours_cutoff
             || is_harmless
-            || task.purpose == Purpose::ByHand
+            || task.purpose == Purpose::Retried
     }
 
     /// Does without a task: the request can then only close with exceptions.
@@ -238,9 +232,7 @@ impl Request {
         self.check_open()?;
         let mut trail = acted_by(Some(actor));
         self.record_event(ordinal, TaskEvent::Waived, &mut trail)?;
-        self.conclude(context, &mut trail)?;
-        self.revision += 1;
-        Ok(trail)
+        Ok(self.conclude_change(context, trail)?)
     }
 }
 

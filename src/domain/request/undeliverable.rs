@@ -56,7 +56,7 @@ impl Request {
             }
             let due = context.now.plus(self.pause_of(*ordinal, *why, context));
             let event = if !certain && self.is_in_doubt(*ordinal, context) {
-                TaskEvent::Doubted {
+                TaskEvent::ResultUnknown {
                     sends: self.task(*ordinal).counted,
                     due,
                 }

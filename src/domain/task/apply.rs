@@ -38,10 +38,10 @@ impl Task {
             )
             // Nobody had confirmed it, and it is not so.
             | (S::Done { proof: Proof::Attested, .. }, E::Found { due })
-            | (S::Attesting { .. }, E::Probed { due })
+            | (S::Attesting { .. }, E::ProbeDue { due })
             | (
                 S::Dispatched { .. } | S::Accepted { .. } | S::Attesting { .. } | S::Abandoned { .. },
-                E::Doubted { due, .. },
+                E::ResultUnknown { due, .. },
             )
             | (
                 S::Abandoned { .. }
@@ -94,9 +94,9 @@ impl Task {
             },
             (
                 S::Accepted { at, expected_by } | S::Attesting { at, expected_by, .. },
-                E::Termed { until: Some(until) },
+                E::TermSet { until: Some(until) },
             ) => S::Attesting { at: *at, expected_by: *expected_by, until: *until },
-            (S::Attesting { at, expected_by, .. }, E::Termed { until: None }) => {
+            (S::Attesting { at, expected_by, .. }, E::TermSet { until: None }) => {
                 S::Accepted { at: *at, expected_by: *expected_by }
             }
             // A success of any attempt of the generation settles, also while the next attempt waits, and after all were used.
@@ -281,7 +281,7 @@ impl Task {
                     Purpose::Sweep(_) | Purpose::Verify(_) => self.begin_generation(self.purpose),
                     // It has said that it keeps it, and no question is open any more.
                     Purpose::Probe { .. } | Purpose::Check { .. } => self.begin_generation(Purpose::Asked),
-                    Purpose::Asked | Purpose::ByHand | Purpose::AtHorizon | Purpose::Restored => {}
+                    Purpose::Asked | Purpose::Retried | Purpose::AtHorizon | Purpose::Restored => {}
                 }
             }
             TaskEvent::SecondLook { attempt, purpose, .. } => {
@@ -292,7 +292,7 @@ impl Task {
                 }
                 self.purpose = match *purpose {
                     Purpose::Asked
-                    | Purpose::ByHand
+                    | Purpose::Retried
                     | Purpose::AtHorizon
                     | Purpose::Restored
                     | Purpose::Probe { .. }
@@ -306,7 +306,7 @@ impl Task {
                 self.action = action.unwrap_or(self.action);
                 self.begin_generation(self.purpose_of_successor());
             }
-            TaskEvent::Retried { .. } => self.begin_generation(Purpose::ByHand),
+            TaskEvent::Retried { .. } => self.begin_generation(Purpose::Retried),
             TaskEvent::Restored { .. } => self.begin_generation(Purpose::Restored),
             TaskEvent::Found { .. } | TaskEvent::Reopened => {
                 // What was sent and lost has been sent all the same.
@@ -317,12 +317,12 @@ impl Task {
                 self.begin_generation(Purpose::Asked);
                 self.counted = counted;
             }
-            TaskEvent::Probed { .. } => {
+            TaskEvent::ProbeDue { .. } => {
                 let of = self.purpose.asks_about().unwrap_or(self.generation);
                 let proved = self.purpose.proved();
                 self.begin_generation(Purpose::Probe { of, proved });
             }
-            TaskEvent::Doubted { sends, .. } => {
+            TaskEvent::ResultUnknown { sends, .. } => {
                 let of = self.purpose.asks_about().unwrap_or(self.generation);
                 let (sends, proved) = (*sends, self.purpose.proved());
                 self.begin_generation(Purpose::Check { of, sends, proved });
@@ -344,7 +344,7 @@ impl Task {
             | TaskEvent::Undeliverable { .. }
             | TaskEvent::Queued { .. }
             | TaskEvent::Unqueued { .. }
-            | TaskEvent::Termed { .. }
+            | TaskEvent::TermSet { .. }
             // An attempt keeps its number, and counts only once it is answered, or missed.
             | TaskEvent::Unsent { .. } => {}
         }

@@ -175,17 +175,20 @@ pub enum TaskEvent {
         why: Queued,
     },
     /// The term that its processor has published counts for what it has accepted, or counts no more.
-    Termed {
+    #[serde(rename = "Termed")]
+    TermSet {
         /// When the term has passed; `None`: there is none any more.
         until: Option<At>,
     },
     /// The term has passed, and its processor is asked whether it has done it.
-    Probed {
+    #[serde(rename = "Probed")]
+    ProbeDue {
         /// From when it may be asked.
         due: At,
     },
     /// Whether its processor has carried out what it was sent is not known: it is asked before it is sent again.
-    Doubted {
+    #[serde(rename = "Doubted")]
+    ResultUnknown {
         /// How many sends count towards the registry's limit so far.
         sends: u32,
         /// From when it may be asked.

@@ -141,9 +141,9 @@ fn every_event() -> Vec<TaskEvent> {
             due: T,
             why: Queued::Paused,
         },
-        TaskEvent::Termed { until: Some(T) },
-        TaskEvent::Probed { due: T },
-        TaskEvent::Doubted { sends: 1, due: T },
+        TaskEvent::TermSet { until: Some(T) },
+        TaskEvent::ProbeDue { due: T },
+        TaskEvent::ResultUnknown { sends: 1, due: T },
         TaskEvent::HandedOver {
             from: ProcessorId::new("crm").unwrap(),
             to: ProcessorId::new("new").unwrap(),

@@ -112,7 +112,7 @@ impl Finished<'_> {
         let secrets = engine.secrets(&to_open, &forgotten).await?;
         let mut failed = Vec::new();
         for touched in &self.touched {
-            let said = engine.emit_contained(&touched.request, &mut emission, |emission| {
+            let said = engine.emit_catching_panics(&touched.request, &mut emission, |emission| {
                 if touched.is_worth_telling() {
                     engine.emit_status(&touched.request, emission);
                 }

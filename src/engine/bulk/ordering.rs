@@ -8,7 +8,7 @@ use crate::{
     domain::{
         entry::{Entry, Leaf},
         ids::{RequestId, Tenant},
-        words::{BulkAction, BulkDeed},
+        words::{BulkAction, BulkOperation},
     },
     engine::{
         Engine, EngineError,
@@ -100,7 +100,7 @@ impl Bulk<'_> {
         let now = engine.trusted_now().await?;
         let (id, digest) = key.unwrap_or_else(|| (crate::engine::time_ordered_id(now), [0; 16]));
         let job = self.job_of(order, actor, (id, digest), &forecast, now)?;
-        let leaf = self.leaf(&job, actor, BulkDeed::Start, 0)?;
+        let leaf = self.leaf(&job, actor, BulkOperation::Start, 0)?;
         let add = Add {
             job: &job,
             items: &forecast.items,
@@ -158,18 +158,18 @@ impl Bulk<'_> {
     }
 
     /// Stops a job for a while, has it go on, or ends it.
-    pub async fn set(self, id: Uuid, actor: &str, deed: BulkDeed) -> Result<BulkJob, BulkError> {
+    pub async fn set(self, id: Uuid, actor: &str, operation: BulkOperation) -> Result<BulkJob, BulkError> {
         let engine = self.shared;
-        let (from, to): (&[BulkState], _) = match deed {
-            BulkDeed::Pause => (&[BulkState::Running], BulkState::Paused),
-            BulkDeed::Resume | BulkDeed::Start => (&[BulkState::Paused], BulkState::Running),
-            BulkDeed::Cancel => (&[BulkState::Running, BulkState::Paused], BulkState::Cancelled),
+        let (from, to): (&[BulkState], _) = match operation {
+            BulkOperation::Pause => (&[BulkState::Running], BulkState::Paused),
+            BulkOperation::Resume | BulkOperation::Start => (&[BulkState::Paused], BulkState::Running),
+            BulkOperation::Cancel => (&[BulkState::Running, BulkState::Paused], BulkState::Cancelled),
         };
         let set = Set {
             bulk: self,
             id,
             actor,
-            deed,
+            operation,
             from,
             to,
         };
@@ -223,7 +223,13 @@ impl Bulk<'_> {
         Ok(said_of(self.shared, job)?.reason)
     }
 
-    fn leaf(self, job: &BulkJob, actor: &str, deed: BulkDeed, n: u32) -> Result<LeafRow, EngineError> {
+    fn leaf(
+        self,
+        job: &BulkJob,
+        actor: &str,
+        operation: BulkOperation,
+        n: u32,
+    ) -> Result<LeafRow, EngineError> {
         let leaf = Leaf {
             request: RequestId(job.id),
             n,
@@ -232,7 +238,7 @@ impl Bulk<'_> {
                 actor: actor.to_owned(),
                 job: job.id,
                 action: job.action,
-                deed,
+                operation,
                 items: job.total,
             }],
         };
@@ -294,7 +300,7 @@ struct Set<'e> {
     bulk: Bulk<'e>,
     id: Uuid,
     actor: &'e str,
-    deed: BulkDeed,
+    operation: BulkOperation,
     from: &'static [BulkState],
     to: BulkState,
 }
@@ -311,7 +317,7 @@ impl StoreWork for Set<'_> {
         let counts = tx.leaf_counts(&[RequestId(self.id)]).await?;
         let n = counts.first().map_or(0, |(_, n)| *n);
         tx.write(&Changes {
-            leaves: vec![self.bulk.leaf(&job, self.actor, self.deed, n)?],
+            leaves: vec![self.bulk.leaf(&job, self.actor, self.operation, n)?],
             at: now,
             ..Changes::default()
         })

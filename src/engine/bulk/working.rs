@@ -225,7 +225,7 @@ impl Bulk<'_> {
             .and_then(|parsed| intake.prepare_parsed(parsed));
         let taken = intake.take_in(&[Arrival::of_call_result(prepared)]).await?;
         match taken.verdicts.into_iter().next() {
-            Some(Verdict::Refused(rejection)) => Err(Unmade::Because(rejection.detail)),
+            Some(Verdict::Rejected(rejection)) => Err(Unmade::Because(rejection.detail)),
             Some(_) => Ok(taken.emission),
             None => Err(OperateError::Unknown("request to hold").into()),
         }

@@ -18,8 +18,8 @@ use crate::{
     },
     engine::{
         Engine, EngineError,
-        contained::contained,
-        letters::{RejectedMessage, sealed_within_bounds},
+        catch_panic::catch_panic,
+        dead_letters::{RejectedMessage, sealed_within_bounds},
         status::status_message,
     },
     store::{DeadLetter, Origin, StoredBody, StoredCapsule},
@@ -41,14 +41,14 @@ impl Engine {
 
     /// Adds what is to be said of a request. `false`: the program fails at it, so nothing is, and its outbox row goes: it
     /// would only be failed at again.
-    pub(in crate::engine) fn emit_contained(
+    pub(in crate::engine) fn emit_catching_panics(
         &self,
         request: &Request,
         emission: &mut Effects,
         add: impl FnOnce(&mut Effects),
     ) -> bool {
         let (effects, revisions) = (emission.effects.len(), emission.revisions.len());
-        let is_added = contained(|| add(emission)).is_ok();
+        let is_added = catch_panic(|| add(emission)).is_ok();
         if !is_added {
             emission.effects.truncate(effects);
             emission.revisions.truncate(revisions);

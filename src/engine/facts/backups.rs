@@ -8,8 +8,8 @@ use crate::{
         backup::{BackupChange, BackupEvent, Contradiction, Copies},
         fact::Fact,
         ids::ProcessorId,
-        near::near,
         registry::Registry,
+        similar_names::similar,
         time::At,
         words::DeadLetterReason,
     },
@@ -63,7 +63,7 @@ impl BackupEvents<'_> {
                 .record(&messages, &self.shared.advances_of(some))
                 .await?;
             for (told, message) in told.iter().zip(&messages) {
-                if let (FactOutcome::Refused(rejection), Some(_)) = (told, message.origin) {
+                if let (FactOutcome::Rejected(rejection), Some(_)) = (told, message.origin) {
                     self.shared.metrics.dead_letter(rejection.reason);
                 }
             }
@@ -224,11 +224,11 @@ fn check_names(restored_into: &[ProcessorId], registry: &Registry) -> Result<(),
         if registry.get(id).is_some() {
             continue;
         }
-        let near = near(id.as_str(), known());
-        if !near.is_empty() {
+        let similar = similar(id.as_str(), known());
+        if !similar.is_empty() {
             return Err(Rejection::schema(format!(
                 "restored_into[{place}]: no processor of this id is registered, so nothing would be done again; did you mean {}?",
-                near.join(" or ")
+                similar.join(" or ")
             )));
         }
     }

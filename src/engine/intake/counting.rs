@@ -1,4 +1,4 @@
-//! How commands are counted: by type and by what became of them, whichever door they came through.
+//! How commands are counted: by type and by what became of them, whichever channel they came through.
 
 use super::Verdict;
 use crate::{
@@ -22,11 +22,11 @@ impl Intake<'_> {
                 Verdict::Taken(_) => ACCEPTED,
                 Verdict::Duplicate(_) => "duplicate",
                 Verdict::Waiting(_) => "early",
-                Verdict::Refused(refusal) => refusal.reason.as_str(),
+                Verdict::Rejected(refusal) => refusal.reason.as_str(),
             };
             self.shared
                 .count_command(kind, command.map(|command| command.tenant()), result);
-            if let (Verdict::Refused(refusal), Some(_)) = (verdict, &arrival.origin) {
+            if let (Verdict::Rejected(refusal), Some(_)) = (verdict, &arrival.origin) {
                 self.shared.metrics.dead_letter(refusal.reason);
             }
         }

@@ -47,7 +47,7 @@ impl<'a> Decider<'_, '_, 'a> {
                     )?;
                     self.batch.changes.dead_letters.push(letter);
                 }
-                Ok(Verdict::Refused(rejection))
+                Ok(Verdict::Rejected(rejection))
             }
         }
     }

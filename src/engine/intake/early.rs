@@ -18,7 +18,7 @@ use crate::{
     },
     engine::{
         Engine, EngineError,
-        letters::RejectedMessage,
+        dead_letters::RejectedMessage,
         prepare::{Arrival, PreparedCommand},
     },
     store::{DeadLetter, EarlyRow, Gate, Transaction},

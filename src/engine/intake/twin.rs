@@ -11,9 +11,9 @@ use crate::{
     },
     engine::{
         EngineError,
+        dry_run::DryRun,
         prepare::{Arrival, PreparedCommand},
-        rehearsal::Rehearsed,
-        unit_of_work::rehearse,
+        unit_of_work::dry_run,
         use_cases::Intake,
     },
     wire::KeptHeaders,
@@ -22,9 +22,9 @@ use crate::{
 impl Intake<'_> {
     /// Writes a command's twin, and leaves nothing behind. What opens no request has none: then anything is written that is
     /// surely right.
-    pub async fn rehearse_command(self, prepared: &PreparedCommand) -> Result<Rehearsed, EngineError> {
+    pub async fn dry_run_command(self, prepared: &PreparedCommand) -> Result<DryRun, EngineError> {
         let Some(twin) = twin_of(prepared) else {
-            return self.shared.rehearse().await;
+            return self.shared.dry_run().await;
         };
         let arrivals = [Arrival {
             origin: None,
@@ -38,9 +38,9 @@ impl Intake<'_> {
             arrivals: &arrivals,
             gate: gate_of(&arrivals),
         };
-        match rehearse(self.shared, &unit).await? {
-            Some(finished) if !finished.changes.opened.is_empty() => Ok(Rehearsed::Twin),
-            _ => self.shared.rehearse().await,
+        match dry_run(self.shared, &unit).await? {
+            Some(finished) if !finished.changes.opened.is_empty() => Ok(DryRun::Twin),
+            _ => self.shared.dry_run().await,
         }
     }
 }

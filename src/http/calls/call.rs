@@ -28,7 +28,7 @@ pub(in super::super) struct Call {
     /// Bodies as they may be sent, by name.
     pub(in super::super) examples: Vec<(&'static str, &'static str)>,
     /// What it answers when it does what it is asked.
-    pub(in super::super) answers: BTreeMap<u16, Answer>,
+    pub(in super::super) answers: BTreeMap<u16, CallAnswer>,
     /// The problems beside those that every call of its kind has: a status, a code, when it comes.
     pub(in super::super) problems: Vec<(u16, &'static str, &'static str)>,
     /// Whether its errors have the shape that OpenDSR gives them.
@@ -40,7 +40,7 @@ pub(in super::super) struct Parameter {
     /// Its name.
     pub(in super::super) name: &'static str,
     /// Where it stands.
-    pub(in super::super) place: Place,
+    pub(in super::super) place: ParameterIn,
     /// What it says.
     pub(in super::super) text: &'static str,
     /// What it may be.
@@ -51,7 +51,7 @@ pub(in super::super) struct Parameter {
 
 /// Where a parameter stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(in super::super) enum Place {
+pub(in super::super) enum ParameterIn {
     /// In the query.
     Query,
     /// Among the headers.
@@ -59,7 +59,7 @@ pub(in super::super) enum Place {
 }
 
 /// What is answered.
-pub(in super::super) struct Answer {
+pub(in super::super) struct CallAnswer {
     /// When.
     pub(in super::super) text: &'static str,
     /// What is in it.
@@ -109,18 +109,18 @@ impl Call {
 
     /// A parameter of the query.
     pub(in super::super) fn query<T: JsonSchema>(self, name: &'static str, text: &'static str) -> Self {
-        self.parameter(name, Place::Query, text, T::json_schema, false)
+        self.parameter(name, ParameterIn::Query, text, T::json_schema, false)
     }
 
     /// A parameter of the query that may have several values, with commas between.
     pub(in super::super) fn query_list<T: JsonSchema>(self, name: &'static str, text: &'static str) -> Self {
-        self.parameter(name, Place::Query, text, T::json_schema, true)
+        self.parameter(name, ParameterIn::Query, text, T::json_schema, true)
     }
 
     fn parameter(
         mut self,
         name: &'static str,
-        place: Place,
+        place: ParameterIn,
         text: &'static str,
         schema: SchemaOf,
         is_list: bool,
@@ -144,7 +144,13 @@ impl Call {
     /// It may be repeated under a key.
     pub(in super::super) fn repeatable(self) -> Self {
         let text = "The key under which the call may be repeated; the body's `command_id` comes first.";
-        self.parameter("Idempotency-Key", Place::Header, text, Key::json_schema, false)
+        self.parameter(
+            "Idempotency-Key",
+            ParameterIn::Header,
+            text,
+            Key::json_schema,
+            false,
+        )
     }
 
     /// Its body.
@@ -183,7 +189,7 @@ impl Call {
         let has_location = false;
         self.answers.insert(
             status,
-            Answer {
+            CallAnswer {
                 text,
                 content,
                 has_location,

@@ -6,7 +6,7 @@ use axum::{
     Router,
     extract::State,
     http::HeaderMap,
-    response::{IntoResponse, Response},
+    response::Response,
     routing::{get, post},
 };
 use maud::{Markup, html};
@@ -20,7 +20,7 @@ use super::{
     fault::Fault,
     page::page,
     parts::{
-        flash,
+        failed_page, flash,
         form::{Action, Reason, action_form},
         not_done,
         times::Times,
@@ -30,7 +30,7 @@ use super::{
     visitor::Visitor,
 };
 use crate::{
-    engine::stop::{Want, reason_of},
+    engine::stop::{LaneAction, reason_of},
     view::stop::{StopView, in_force},
 };
 
@@ -56,7 +56,7 @@ async fn put_on(
     visitor: Visitor<Operator>,
     Posted(form): Posted<Fields>,
 ) -> Result<Response, Fault> {
-    pull(&api, &visitor, Want::Stop, &form).await
+    change_lane(&api, &visitor, LaneAction::Stop, &form).await
 }
 
 /// `POST /brake/off`
@@ -65,21 +65,25 @@ async fn take_off(
     visitor: Visitor<Operator>,
     Posted(form): Posted<Fields>,
 ) -> Result<Response, Fault> {
-    pull(&api, &visitor, Want::GoOn, &form).await
+    change_lane(&api, &visitor, LaneAction::Resume, &form).await
 }
 
-async fn pull(api: &Api, visitor: &Visitor<Operator>, want: Want, form: &Fields) -> Result<Response, Fault> {
-    let word = match want {
-        Want::Stop => "brake",
-        Want::GoOn => "unbrake",
+async fn change_lane(
+    api: &Api,
+    visitor: &Visitor<Operator>,
+    action: LaneAction,
+    form: &Fields,
+) -> Result<Response, Fault> {
+    let word = match action {
+        LaneAction::Stop => "brake",
+        LaneAction::Resume => "unbrake",
     };
     let (headers, caller) = (HeaderMap::new(), &visitor.caller);
-    match stops::pull(api, None, want, &headers, caller, &form.body()).await {
+    match stops::change_lane(api, None, action, &headers, caller, &form.body()).await {
         Ok(_) => Ok(flash::back("/brake", word)),
         Err(problem) => {
-            let (status, ..) = problem.said();
             let page = render(api, visitor, &not_done(&problem)).await?;
-            Ok((status, page).into_response())
+            Ok(failed_page(&problem, page))
         }
     }
 }
@@ -98,7 +102,7 @@ async fn render<R>(api: &Api, visitor: &Visitor<R>, said: &Markup) -> Result<Mar
         .as_ref()
         .filter(|_| !visitor.caller.sees_no_free_text())
         .and_then(|stored| reason_of(&engine.vault, stored));
-    let view = StopView::of(None, stored.as_ref(), facts.stops(), reason, None);
+    let view = StopView::of(None, stored.as_ref(), facts.stops(), reason, None, None);
     let out = match on {
         Some(_) => Some(engine.out_now(None).await?),
         None => None,
@@ -122,7 +126,7 @@ async fn render<R>(api: &Api, visitor: &Visitor<R>, said: &Markup) -> Result<Mar
             "To stop one system only, pause it on its own page."
         }
         @if visitor.may::<Operator>() {
-            div.actions { (lever(visitor, &times, on.is_some())) }
+            div.actions { (change(visitor, &times, on.is_some())) }
         }
         @if let Some(out) = &out {
             h2 { "What is out there" }
@@ -132,7 +136,7 @@ async fn render<R>(api: &Api, visitor: &Visitor<R>, said: &Markup) -> Result<Mar
     Ok(page(visitor, "/processors", "The brake", &body))
 }
 
-fn lever<R>(visitor: &Visitor<R>, times: &Times, is_on: bool) -> Markup {
+fn change<R>(visitor: &Visitor<R>, times: &Times, is_on: bool) -> Markup {
     if is_on {
         let preview = html! { p { "What waited in every lane goes out, each within its own limits. Lanes that are paused stay so." } };
         let mut action = Action::new("unbrake", "/brake/off", "Take the brake off", preview);

@@ -6,7 +6,7 @@ use axum::{
     Router,
     extract::State,
     http::HeaderMap,
-    response::{IntoResponse, Response},
+    response::Response,
     routing::{get, post},
 };
 use maud::{Markup, html};
@@ -25,7 +25,7 @@ use super::{
     identifiers,
     page::page,
     parts::{
-        badge, facts, flash,
+        badge, facts, failed_page, flash,
         form::{Action, action_form, body},
         not_done,
         times::Times,
@@ -79,9 +79,8 @@ async fn close(
 }
 
 async fn failed<R>(api: &Api, visitor: &Visitor<R>, id: Uuid, problem: &Problem) -> Result<Response, Fault> {
-    let (status, ..) = problem.said();
     let page = render(api, visitor, id, &not_done(problem)).await?;
-    Ok((status, page).into_response())
+    Ok(failed_page(problem, page))
 }
 
 async fn render<R>(api: &Api, visitor: &Visitor<R>, id: Uuid, said: &Markup) -> Result<Markup, Fault> {

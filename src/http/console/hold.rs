@@ -6,7 +6,7 @@ use axum::{
     Router,
     extract::State,
     http::{HeaderMap, Uri},
-    response::{IntoResponse, Response},
+    response::Response,
     routing::{get, post},
 };
 use maud::{Markup, html};
@@ -23,7 +23,7 @@ use super::{
     fault::Fault,
     page::page,
     parts::{
-        badge, facts, flash,
+        badge, facts, failed_page, flash,
         form::{Action, action_form, body},
         not_done, notice, request_link,
         table::{Column, table},
@@ -87,9 +87,8 @@ async fn release(
     match holds::lift(&api, id, &tenant, &headers, caller, &bytes).await {
         Ok(()) => Ok(flash::back(&address(&tenant, id), "release")),
         Err(problem) => {
-            let (status, ..) = problem.said();
             let page = render(&api, &visitor, &tenant, id, &not_done(&problem)).await?;
-            Ok((status, page).into_response())
+            Ok(failed_page(&problem, page))
         }
     }
 }

@@ -7,11 +7,10 @@ use maud::{Markup, html};
 use uuid::Uuid;
 
 use super::{
-    super::{Api, auth::Person, looks, query::Id},
+    super::{Api, auth::Person, disclosures, query::Id},
     fault::Fault,
     page::page,
-    posted::Posted,
-    sign_in::Nothing,
+    posted::{Nothing, Posted},
     visitor::Visitor,
 };
 use crate::domain::ids::RequestId;
@@ -62,7 +61,7 @@ pub(super) async fn show_of_request(
     Id(id): Id<RequestId>,
     Posted(Nothing {}): Posted<Nothing>,
 ) -> Result<Markup, Fault> {
-    let shown = looks::identities_of(&api, &visitor.caller, id).await?;
+    let shown = disclosures::identities_of(&api, &visitor.caller, id).await?;
     let body = html! {
         h1 { "Identifiers" }
         p { "Of request " a href={ "/requests/" (id) } { (id) } "." }
@@ -86,7 +85,7 @@ pub(super) async fn show_of_letter(
     Id(id): Id<Uuid>,
     Posted(Nothing {}): Posted<Nothing>,
 ) -> Result<Markup, Fault> {
-    let shown = looks::original_of(&api, &visitor.caller, id).await?;
+    let shown = disclosures::original_of(&api, &visitor.caller, id).await?;
     let body = html! {
         h1 { "Original message" }
         p { "Of dead letter " a href={ "/dead-letters/" (id) } { (id) } "." }

@@ -10,12 +10,12 @@ mod dead_letter;
 mod error_page;
 mod fault;
 mod frame;
-mod hand_task;
 mod help;
 mod hold;
 mod home;
 mod identifiers;
 mod lists;
+mod manual_task;
 mod new_hold;
 mod oidc;
 mod page;
@@ -58,7 +58,7 @@ pub(super) fn routes(api: &Arc<Api>) -> Router<Arc<Api>> {
         .merge(brake::routes())
         .merge(hold::routes())
         .merge(new_hold::routes())
-        .merge(hand_task::routes())
+        .merge(manual_task::routes())
         .merge(dead_letter::routes())
         .route("/requests/{id}/identifiers", post(identifiers::show_of_request))
         .route("/dead-letters/{id}/original", post(identifiers::show_of_letter))

@@ -20,7 +20,7 @@ use super::{
     hold::address,
     page::page,
     parts::{
-        badge, flash,
+        badge, failed_page, flash,
         form::{choice_field, text_field},
         not_done, notice,
         times::Times,
@@ -130,8 +130,8 @@ async fn look(
     match reach(&api, &visitor, &fields).await {
         Ok(reach) => Ok(form(&api, &visitor, &fields, &told(&reach))?.into_response()),
         Err(problem) => {
-            let (status, ..) = problem.said();
-            Ok((status, form(&api, &visitor, &fields, &not_done(&problem))?).into_response())
+            let page = form(&api, &visitor, &fields, &not_done(&problem))?;
+            Ok(failed_page(&problem, page))
         }
     }
 }
@@ -149,8 +149,8 @@ async fn place(
             "hold",
         )),
         Err(problem) => {
-            let (status, ..) = problem.said();
-            Ok((status, form(&api, &visitor, &fields, &not_done(&problem))?).into_response())
+            let page = form(&api, &visitor, &fields, &not_done(&problem))?;
+            Ok(failed_page(&problem, page))
         }
     }
 }

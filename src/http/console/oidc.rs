@@ -78,12 +78,12 @@ pub(super) async fn come_back(
         .ok_or_else(|| Problem::unknown("way to sign in"))?;
     let now = api.engine.clock.now();
     if api.browsers.failures.wait(address, now).is_some() {
-        let error = OidcError::Refused("too many sign-ins from your address have failed: wait a minute");
+        let error = OidcError::Rejected("too many sign-ins from your address have failed: wait a minute");
         return Ok(refused(&api, &browser, "/", &error));
     }
     let Some((attempt, next)) = begun(&browser.id, &back.state) else {
         // Nothing can be guessed here, and any page could have its visitors ask for this.
-        let error = OidcError::Refused("this sign-in was not begun in this browser: begin again");
+        let error = OidcError::Rejected("this sign-in was not begun in this browser: begin again");
         return Ok(refused(&api, &browser, "/", &error));
     };
     let Some(code) = &back.code else {
@@ -104,7 +104,7 @@ pub(super) async fn come_back(
         }
         Err(error) => {
             // A provider that is away is no guess of anybody's.
-            if matches!(error, OidcError::Refused(_)) {
+            if matches!(error, OidcError::Rejected(_)) {
                 api.browsers.failures.failed(address, now);
             }
             Ok(refused(&api, &browser, &next, &error))
@@ -120,7 +120,7 @@ fn refused(api: &Api, browser: &Browser, next: &str, error: &OidcError) -> Respo
             "The identity provider cannot be reached just now. Sign in with a token, or try again later."
                 .to_owned(),
         ),
-        OidcError::Refused(why) => {
+        OidcError::Rejected(why) => {
             tracing::warn!(why, "a sign-in with OpenID Connect");
             (StatusCode::UNAUTHORIZED, format!("You are not signed in: {why}."))
         }

@@ -7,6 +7,7 @@ pub mod table;
 pub mod text;
 pub mod times;
 
+use axum::response::{IntoResponse, Response};
 use maud::{Markup, html};
 
 use super::super::problem::Problem;
@@ -66,6 +67,12 @@ pub fn not_done(problem: &Problem) -> Markup {
             p { "The page below shows how things stand now." }
         },
     )
+}
+
+/// The page on which something went wrong, with its status.
+pub fn failed_page(problem: &Problem, page: Markup) -> Response {
+    let (status, ..) = problem.said();
+    (status, page).into_response()
 }
 
 /// With a large letter at its beginning.

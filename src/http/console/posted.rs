@@ -25,6 +25,10 @@ const TOKEN: &str = "csrf";
 /// that comes several times is a list.
 pub(super) struct Posted<T>(pub(super) T);
 
+/// A form without fields of its own.
+#[derive(Deserialize)]
+pub(super) struct Nothing {}
+
 #[derive(Deserialize)]
 struct Token {
     #[serde(default)]

@@ -6,7 +6,7 @@ use axum::{
     Router,
     extract::{Query, State},
     http::HeaderMap,
-    response::{IntoResponse, Response},
+    response::Response,
     routing::{get, post},
 };
 use maud::{Markup, html};
@@ -23,7 +23,7 @@ use super::{
     fault::Fault,
     page::page,
     parts::{
-        badge, facts, flash,
+        badge, facts, failed_page, flash,
         form::{Action, Reason, action_form, body},
         not_done, request_link,
         table::{Column, table},
@@ -35,10 +35,11 @@ use super::{
 };
 use crate::{
     domain::ids::ProcessorId,
-    engine::stop::{OutTask, Want},
+    engine::stop::{LaneAction, OutTask},
     view::{
         dates::{count, span},
-        processor::{LaneReason, ProcessorView},
+        lane::LaneReason,
+        processor::ProcessorView,
     },
 };
 
@@ -90,7 +91,7 @@ async fn pause(
     Lane(id): Lane,
     Posted(form): Posted<Fields>,
 ) -> Result<Response, Fault> {
-    pull(&api, &visitor, &id, Want::Stop, &form).await
+    change_lane(&api, &visitor, &id, LaneAction::Stop, &form).await
 }
 
 /// `POST /processors/{id}/resume`
@@ -100,27 +101,26 @@ async fn resume(
     Lane(id): Lane,
     Posted(form): Posted<Fields>,
 ) -> Result<Response, Fault> {
-    pull(&api, &visitor, &id, Want::GoOn, &form).await
+    change_lane(&api, &visitor, &id, LaneAction::Resume, &form).await
 }
 
-async fn pull(
+async fn change_lane(
     api: &Api,
     visitor: &Visitor<Operator>,
     id: &ProcessorId,
-    want: Want,
+    action: LaneAction,
     form: &Fields,
 ) -> Result<Response, Fault> {
-    let word = match want {
-        Want::Stop => "pause",
-        Want::GoOn => "resume",
+    let word = match action {
+        LaneAction::Stop => "pause",
+        LaneAction::Resume => "resume",
     };
     let (headers, caller) = (HeaderMap::new(), &visitor.caller);
-    match stops::pull(api, Some(id), want, &headers, caller, &form.body()).await {
+    match stops::change_lane(api, Some(id), action, &headers, caller, &form.body()).await {
         Ok(_) => Ok(flash::back(&format!("/processors/{id}"), word)),
         Err(problem) => {
-            let (status, ..) = problem.said();
             let page = render(api, visitor, id, &not_done(&problem), false).await?;
-            Ok((status, page).into_response())
+            Ok(failed_page(&problem, page))
         }
     }
 }
@@ -139,9 +139,9 @@ async fn render<R>(
         .registry
         .get(id)
         .ok_or_else(|| Problem::unknown("processor"))?;
-    let standings = engine.standings(!visitor.caller.sees_no_free_text()).await?;
+    let lane_states = engine.lane_states(!visitor.caller.sees_no_free_text()).await?;
     let topic = processor.task_topic(&api.tasks_prefix);
-    let view = ProcessorView::of(processor, topic, engine.lane(id), &standings);
+    let view = ProcessorView::of(processor, topic, engine.lane(id), &lane_states);
     let is_paused = engine.facts().stops().pause(id).is_some();
     let out = if is_paused || lists_out {
         Some(engine.out_now(Some(id)).await?)
@@ -157,7 +157,7 @@ async fn render<R>(
         (facts(&figures(&view)))
         @if visitor.may::<Operator>() {
             h2 #actions { "What you can do" }
-            div.actions { (lever(visitor, &times, id, is_paused, &view)) }
+            div.actions { (change(visitor, &times, id, is_paused, &view)) }
         }
         h2 { "What it has answered" }
         (answers(&view))
@@ -246,7 +246,7 @@ fn figures(view: &ProcessorView<'_>) -> Vec<(&'static str, Markup)> {
     rows
 }
 
-fn lever<R>(
+fn change<R>(
     visitor: &Visitor<R>,
     times: &Times,
     id: &ProcessorId,

@@ -114,7 +114,7 @@ struct Shown<'a> {
     full: &'a FullRequest,
     detail: &'a RequestDetail<'a>,
     explained: &'a Explanation<'a>,
-    /// Who has submitted it, where the door knew.
+    /// Who has submitted it, where the channel tells.
     submitter: Option<&'a str>,
     times: &'a Times,
     context: &'a Context<'a>,

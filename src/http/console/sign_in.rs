@@ -15,7 +15,7 @@ use super::{
     browser::{Address, Browser, Who},
     fault::Fault,
     frame::bare,
-    posted::{Posted, form_token},
+    posted::{Nothing, Posted, form_token},
     way_in::{SIGN_IN, local, oidc_address},
 };
 use crate::{
@@ -41,10 +41,6 @@ pub(super) struct SignIn {
     #[serde(default)]
     next: String,
 }
-
-/// A form without fields of its own.
-#[derive(Deserialize)]
-pub(super) struct Nothing {}
 
 /// `GET /login`
 pub(super) async fn show(

@@ -6,7 +6,7 @@ use serde_json::{Map, Value, json};
 
 use super::{
     super::{
-        calls::{Answer, Call, Content, Place},
+        calls::{Call, CallAnswer, Content, ParameterIn},
         problem::Problem,
     },
     Schemas,
@@ -125,8 +125,8 @@ fn parameters_of(call: &Call, schemas: &mut Schemas) -> Vec<Value> {
     for parameter in &call.parameters {
         let schema = (parameter.schema)(&mut schemas.reads);
         let place = match parameter.place {
-            Place::Query => "query",
-            Place::Header => "header",
+            ParameterIn::Query => "query",
+            ParameterIn::Header => "header",
         };
         let mut described = json!({
             "name": parameter.name,
@@ -165,7 +165,7 @@ fn responses_of(call: &Call, schemas: &mut Schemas) -> Value {
     Value::Object(responses)
 }
 
-fn answered(answer: &Answer, schemas: &mut Schemas) -> Value {
+fn answered(answer: &CallAnswer, schemas: &mut Schemas) -> Value {
     let mut content = match answer.content {
         Content::Json(schema) => json!({ "application/json": { "schema": schema(&mut schemas.writes) } }),
         Content::Text(media) => json!({ media: { "schema": { "type": "string" } } }),

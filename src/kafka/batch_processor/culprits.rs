@@ -11,7 +11,7 @@ use super::{BatchProcessor, Job, Tried, Work, is_passing};
 use crate::{
     clock::Stopwatch,
     domain::words::DeadLetterReason,
-    engine::{EngineError, effects::Effects, prepare::Arrival, rehearsal::Rehearsed, schedule::Pauses},
+    engine::{EngineError, dry_run::DryRun, effects::Effects, prepare::Arrival, schedule::Pauses},
     store::StoreError,
     telemetry::logs::chain,
     wire::Rejection,
@@ -99,9 +99,9 @@ impl<W: Work> BatchProcessor<W> {
         tried_for: Duration,
     ) -> Evidence {
         let is_of_a_constraint = store_error(error).is_some_and(StoreError::is_of_a_constraint);
-        let why = match self.rehearse(&rest[0]).await {
-            Ok(Rehearsed::Twin) => return Evidence::AtFault,
-            Ok(Rehearsed::Anything) if !is_of_a_constraint => {
+        let why = match self.dry_run(&rest[0]).await {
+            Ok(DryRun::Twin) => return Evidence::AtFault,
+            Ok(DryRun::Anything) if !is_of_a_constraint => {
                 // Where neighbours fail too it may be the store, for a while.
                 let has_neighbours = !self.neighbours(rest).is_empty();
                 let is_doubted = store_error(error).is_some() && has_neighbours && tried_for < DOUBT;
@@ -111,25 +111,25 @@ impl<W: Work> BatchProcessor<W> {
                     Evidence::AtFault
                 };
             }
-            Ok(Rehearsed::Anything) if !self.neighbours(rest).is_empty() => return Evidence::Neighbours,
-            Ok(Rehearsed::Anything) => chain(error),
+            Ok(DryRun::Anything) if !self.neighbours(rest).is_empty() => return Evidence::Neighbours,
+            Ok(DryRun::Anything) => chain(error),
             // The program fails at what is in it: that is not the store's affair.
             Err(refused)
                 if store_error(error).is_none()
                     && store_error(&refused).is_none()
-                    && self.engine.rehearse().await.is_ok() =>
+                    && self.engine.dry_run().await.is_ok() =>
             {
                 return Evidence::AtFault;
             }
             Err(refused) => chain(&refused),
         };
         for n in self.neighbours(rest) {
-            if matches!(self.rehearse(&rest[n]).await, Ok(Rehearsed::Twin)) {
+            if matches!(self.dry_run(&rest[n]).await, Ok(DryRun::Twin)) {
                 return Evidence::AtFault;
             }
         }
         // What is in the message may be what the store refuses of its twin as well.
-        if !is_of_a_constraint && tried_for >= DOUBT && self.engine.rehearse().await.is_ok() {
+        if !is_of_a_constraint && tried_for >= DOUBT && self.engine.dry_run().await.is_ok() {
             return Evidence::AtFault;
         }
         Evidence::Store(why)
@@ -174,10 +174,10 @@ impl<W: Work> BatchProcessor<W> {
             .collect()
     }
 
-    async fn rehearse(&self, arrival: &Arrival<W::Item>) -> Result<Rehearsed, EngineError> {
+    async fn dry_run(&self, arrival: &Arrival<W::Item>) -> Result<DryRun, EngineError> {
         match &arrival.content {
-            Ok(item) => self.work.rehearse(&self.engine, item).await,
-            Err(_) => self.engine.rehearse().await,
+            Ok(item) => self.work.dry_run(&self.engine, item).await,
+            Err(_) => self.engine.dry_run().await,
         }
     }
 
@@ -189,7 +189,7 @@ impl<W: Work> BatchProcessor<W> {
     ) -> Result<Tried, EngineError> {
         let mut pauses = Pauses::default();
         loop {
-            let why = match self.engine.rehearse().await {
+            let why = match self.engine.dry_run().await {
                 Ok(_) => {
                     self.engine.troubles.over(W::NAME);
                     return Ok(Tried::AtFault(error));

@@ -11,8 +11,8 @@ use std::{
 
 use super::{
     BenchError,
-    place::{Place, write_private},
     process::Process,
+    workspace::{Workspace, write_private},
 };
 use crate::{
     app::{self, Roles, Running},
@@ -39,14 +39,14 @@ pub(super) struct Deployment {
 
 /// Where its files are, with all that has to be removed.
 enum Home {
-    Place(Box<Place>),
+    Workspace(Box<Workspace>),
     Folder(Folder),
 }
 
 impl Home {
     fn path(&self) -> &Path {
         match self {
-            Self::Place(place) => place.folder.path(),
+            Self::Workspace(workspace) => workspace.folder.path(),
             Self::Folder(folder) => folder.path(),
         }
     }
@@ -60,15 +60,15 @@ enum Worker {
 impl Deployment {
     /// Sets one up on the broker and the store that a configuration names.
     pub(super) async fn beside(base: &Config, registry: &str) -> Result<Self, BenchError> {
-        let place = Place::beside(base, registry).await?;
-        let worker = Worker::Child(spawn(place.folder.path())?);
+        let workspace = Workspace::beside(base, registry).await?;
+        let worker = Worker::Child(spawn(workspace.folder.path())?);
         Ok(Self {
-            cluster: place.cluster.clone(),
-            topics: place.config.kafka.topics.clone(),
-            store: Arc::clone(&place.store),
-            postgres: place.postgres.clone(),
+            cluster: workspace.cluster.clone(),
+            topics: workspace.config.kafka.topics.clone(),
+            store: Arc::clone(&workspace.store),
+            postgres: workspace.postgres.clone(),
             worker,
-            folder: Home::Place(Box::new(place)),
+            folder: Home::Workspace(Box::new(workspace)),
         })
     }
 
@@ -132,7 +132,7 @@ impl Deployment {
         }
         drop(self.store);
         match self.folder {
-            Home::Place(place) => place.remove().await,
+            Home::Workspace(workspace) => workspace.remove().await,
             Home::Folder(_) => Ok(()),
         }
     }

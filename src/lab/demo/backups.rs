@@ -1,7 +1,7 @@
 //! `lacuna demo --scenario backups`: five years of what cannot be erased at once, in seconds.
 //!
 //! The engine, the vault, the ledger and the SQLite store are the real ones. The clock is turned by hand, the systems
-//! that hold data are simulated, and messages go from hand to hand instead of through a broker.
+//! that hold data are simulated, and messages go within one process instead of through a broker.
 
 mod checks;
 mod people;

@@ -8,19 +8,19 @@ use crate::{
         prepare::{Arrival, PreparedAck, PreparedBackup, PreparedCommand},
     },
     store::Origin,
-    wire::{KeptHeaders, Rejection, ack::parse_ack, command::Door, envelope::Envelope},
+    wire::{KeptHeaders, Rejection, ack::parse_ack, command::Channel, envelope::Envelope},
 };
 
 /// A command.
 pub fn command(
     engine: &Engine,
     origin: Option<Origin>,
-    door: Door,
+    channel: Channel,
     bytes: &[u8],
 ) -> Arrival<PreparedCommand> {
     let content = engine
         .intake()
-        .prepare_command(bytes, &Envelope::bare(&engine.tenant_default), door);
+        .prepare_command(bytes, &Envelope::bare(&engine.tenant_default), channel);
     arrival(origin, content, bytes)
 }
 

@@ -28,7 +28,7 @@ pub struct Caller {
 
 /// What was answered.
 #[derive(Debug, Clone, Default)]
-pub struct Answer {
+pub struct ApiAnswer {
     /// The status.
     pub status: u16,
     /// The body.
@@ -71,13 +71,13 @@ impl Caller {
     }
 
     /// What compliance reads at this path.
-    pub async fn read(&self, path: &str) -> Result<Answer, Stuck> {
+    pub async fn read(&self, path: &str) -> Result<ApiAnswer, Stuck> {
         let reader = self.reader.as_deref().unwrap_or("-");
         self.call(reader, "GET", path, "").await
     }
 
     /// Makes a call. HTTP/1.0: the answer comes in one piece, and the connection ends with it.
-    pub async fn call(&self, bearer: &str, method: &str, path: &str, body: &str) -> Result<Answer, Stuck> {
+    pub async fn call(&self, bearer: &str, method: &str, path: &str, body: &str) -> Result<ApiAnswer, Stuck> {
         let mut request = format!(
             "{method} {path} HTTP/1.0\r\nhost: {}\r\ncontent-type: application/json\r\ncontent-length: {}\r\n",
             self.address,
@@ -97,7 +97,7 @@ impl Caller {
             .split_whitespace()
             .nth(1)
             .and_then(|status| status.parse().ok());
-        Ok(Answer {
+        Ok(ApiAnswer {
             status: status.ok_or_else(|| Stuck::Fell(format!("{method} {path}: no HTTP: {head}")))?,
             text: text.to_owned(),
             json: serde_json::from_str(text).unwrap_or_default(),

@@ -37,7 +37,7 @@ pub enum Output {
 
 /// Brings messages to Lacuna and what it produces to others, and turns its clock.
 ///
-/// From hand to hand: [`super::by_hand::ByHand`]. Over a real Kafka and PostgreSQL: the tests have one.
+/// Within one process: [`super::in_process::InProcess`]. Over a real Kafka and PostgreSQL: the tests have one.
 pub trait Environment {
     /// Now.
     fn now(&self) -> At;

@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use super::call::Answer;
+use super::call::ApiAnswer;
 
 /// What was seen during a step.
 #[derive(Debug, Default)]
@@ -16,5 +16,5 @@ pub(super) struct Observed {
     /// What became of the messages, where that is known.
     pub verdicts: Vec<String>,
     /// What the last call was answered.
-    pub answer: Option<Answer>,
+    pub answer: Option<ApiAnswer>,
 }

@@ -4,8 +4,8 @@ use jiff::tz::TimeZone;
 
 use super::{
     Checked, Stuck,
-    by_hand::ByHand,
     environment::Environment,
+    in_process::InProcess,
     player::Player,
     script::{Script, Step},
     words,
@@ -31,9 +31,9 @@ pub struct Tally {
 pub async fn play(profile: &Profile, print: Print<'_>) -> Result<Tally, Stuck> {
     let script = Script::read(profile.script)?;
     let zone = profile.zone()?;
-    let mut by_hand = ByHand::open(profile, script.starts).await?;
+    let mut in_process = InProcess::open(profile, script.starts).await?;
     head(profile, &script, &zone, print)?;
-    perform(&script, &mut by_hand, &zone, print).await
+    perform(&script, &mut in_process, &zone, print).await
 }
 
 /// Plays a script, however its messages travel.

@@ -62,7 +62,7 @@ impl Says {
 
 /// One answer and how long after the task it is given.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Answer {
+pub struct SimulatedAnswer {
     /// The time after the task's arrival.
     pub after: Duration,
     /// The answer.
@@ -72,10 +72,10 @@ pub struct Answer {
 impl Character {
     /// What is answered to an attempt: one answer, or a promise and the answer that keeps it. The same attempt with
     /// the same chance is always answered alike, as it should be where a task comes twice.
-    pub fn answers(self, attempt: u32, chance: u64) -> (Answer, Option<Answer>) {
+    pub fn answers(self, attempt: u32, chance: u64) -> (SimulatedAnswer, Option<SimulatedAnswer>) {
         let at_once = |says| {
             (
-                Answer {
+                SimulatedAnswer {
                     after: Duration::ZERO,
                     says,
                 },
@@ -85,7 +85,7 @@ impl Character {
         match self {
             Self::Fast => at_once(Says::Erased),
             Self::Slow { after } => (
-                Answer {
+                SimulatedAnswer {
                     after,
                     says: Says::Erased,
                 },
@@ -98,13 +98,13 @@ impl Character {
             }),
             Self::NotFound => at_once(Says::NotFound),
             Self::AcceptedFirst { after } => {
-                let promise = Answer {
+                let promise = SimulatedAnswer {
                     after: Duration::ZERO,
                     says: Says::Accepted,
                 };
                 (
                     promise,
-                    Some(Answer {
+                    Some(SimulatedAnswer {
                         after,
                         says: Says::Erased,
                     }),
@@ -112,7 +112,7 @@ impl Character {
             }
             Self::FailsOnce => at_once(if attempt == 1 { Says::Failed } else { Says::Erased }),
             Self::Spread { within } => (
-                Answer {
+                SimulatedAnswer {
                     after: within.mul_f64(share(chance)),
                     says: Says::Erased,
                 },

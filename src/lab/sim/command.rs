@@ -142,7 +142,7 @@ mod tests {
     use super::*;
     use crate::{
         domain::ids::{RequestId, Tenant},
-        wire::{Door, Envelope, parse_command},
+        wire::{Channel, Envelope, parse_command},
     };
 
     #[test]
@@ -152,7 +152,7 @@ mod tests {
         let id = id_at(now, &mut Random::seed_from_u64(1));
         let mut bytes = Vec::new();
         write(&mut bytes, id, 1, 2, now).unwrap();
-        let parsed = parse_command(&bytes, &Envelope::bare(&tenant), Door::Commands).unwrap();
+        let parsed = parse_command(&bytes, &Envelope::bare(&tenant), Channel::Commands).unwrap();
         assert_eq!(parsed.command.request_id(), Some(RequestId(id)));
         assert!((500..700).contains(&bytes.len()), "{}", bytes.len());
         assert_eq!(id.get_version_num(), 7);

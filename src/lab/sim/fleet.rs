@@ -21,7 +21,7 @@ use uuid::Uuid;
 
 use super::{
     SESSION, answer,
-    character::{Answer, Character, Says},
+    character::{Character, Says, SimulatedAnswer},
     outbox::Outbox,
     random::Random,
 };
@@ -342,7 +342,7 @@ impl Worker {
 
     fn plan(
         &mut self,
-        answer: Answer,
+        answer: SimulatedAnswer,
         by: usize,
         task: &answer::Task<'_>,
         key: Uuid,

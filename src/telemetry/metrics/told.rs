@@ -89,14 +89,14 @@ impl Metrics {
     }
 
     /// So many bytes are kept of a topic's dead letters.
-    pub fn letter_bytes(&self, topic: &str, bytes: u64) {
+    pub fn dead_letter_bytes(&self, topic: &str, bytes: u64) {
         self.dead_letter_payload_bytes
             .with_label_values(&[topic])
             .set(i64::try_from(bytes).unwrap_or(i64::MAX));
     }
 
     /// So many dead letters of a topic are only counted any more.
-    pub fn letters_dropped(&self, topic: &str, count: u64) {
+    pub fn dead_letters_dropped(&self, topic: &str, count: u64) {
         self.dead_letters_dropped
             .with_label_values(&[topic])
             .inc_by(count);

@@ -21,15 +21,15 @@ pub(super) const ID_TOKENS: &[&str] = &["jwt"];
 pub(super) fn header(token: &str, types: &[&str], allowed: &[SigningAlgorithm]) -> Result<Header, OidcError> {
     // What names an algorithm that is unknown, such as `none`, cannot be read.
     let header = jsonwebtoken::decode_header(token)
-        .map_err(|_| OidcError::Refused("it is no signed token with an algorithm that is allowed"))?;
+        .map_err(|_| OidcError::Rejected("it is no signed token with an algorithm that is allowed"))?;
     if !allowed.iter().any(|allowed| algorithm(*allowed) == header.alg) {
-        return Err(OidcError::Refused(
+        return Err(OidcError::Rejected(
             "it is signed with an algorithm that is not allowed (auth.oidc.algorithms)",
         ));
     }
     let kind = header.typ.as_ref().map(|kind| kind.to_ascii_lowercase());
     if kind.is_some_and(|kind| !types.contains(&kind.as_str())) {
-        return Err(OidcError::Refused("it is a token for something else (typ)"));
+        return Err(OidcError::Rejected("it is a token for something else (typ)"));
     }
     Ok(header)
 }
@@ -59,28 +59,28 @@ impl Expected<'_> {
     /// Refuses claims of another issuer, for another audience, or for another time.
     pub(super) fn check(&self, claims: &Value) -> Result<(), OidcError> {
         if claims.get("iss").and_then(Value::as_str) != Some(self.issuer) {
-            return Err(OidcError::Refused("it is from another issuer (iss)"));
+            return Err(OidcError::Rejected("it is from another issuer (iss)"));
         }
         if !audiences(claims).contains(&self.audience) {
-            return Err(OidcError::Refused("it is meant for somebody else (aud)"));
+            return Err(OidcError::Rejected("it is meant for somebody else (aud)"));
         }
         let subject = claims.get("sub").and_then(Value::as_str);
         if subject.is_none_or(str::is_empty) {
-            return Err(OidcError::Refused("it does not say whose it is (sub)"));
+            return Err(OidcError::Rejected("it does not say whose it is (sub)"));
         }
         let Some(end) = time(claims, "exp")? else {
-            return Err(OidcError::Refused("it does not say until when it is good (exp)"));
+            return Err(OidcError::Rejected("it does not say until when it is good (exp)"));
         };
         if end.plus(SKEW) <= self.now {
-            return Err(OidcError::Refused("it has expired (exp)"));
+            return Err(OidcError::Rejected("it has expired (exp)"));
         }
         if time(claims, "nbf")?.is_some_and(|start| start > self.now.plus(SKEW)) {
-            return Err(OidcError::Refused(
+            return Err(OidcError::Rejected(
                 "it is not good yet (nbf): or one of the two clocks is wrong",
             ));
         }
         if time(claims, "iat")?.is_some_and(|made| made > self.now.plus(SKEW)) {
-            return Err(OidcError::Refused(
+            return Err(OidcError::Rejected(
                 "it was issued in the future (iat): one of the two clocks is wrong",
             ));
         }
@@ -105,7 +105,7 @@ fn time(claims: &Value, name: &str) -> Result<Option<At>, OidcError> {
     let seconds = value
         .as_f64()
         .filter(|seconds| (0.0..1e12).contains(seconds))
-        .ok_or(OidcError::Refused("a time in it is none (exp, nbf, iat)"))?;
+        .ok_or(OidcError::Rejected("a time in it is none (exp, nbf, iat)"))?;
     Ok(Some(At::from_millis(0).plus(Duration::from_secs_f64(seconds))))
 }
 

@@ -66,7 +66,7 @@ type OidcOAuth = Client<
 >;
 
 const NO_CLIENT: OidcError =
-    OidcError::Refused("nobody signs in to the console with OpenID Connect here (auth.oidc.client_id)");
+    OidcError::Rejected("nobody signs in to the console with OpenID Connect here (auth.oidc.client_id)");
 
 impl Provider {
     /// Where a browser is sent to sign in. `redirect`: where it comes back to.
@@ -103,13 +103,13 @@ impl Provider {
             None => !discovery.authorization_response_iss_parameter_supported,
         };
         if !is_ours {
-            return Err(OidcError::Refused(
+            return Err(OidcError::Rejected(
                 "the answer is from another identity provider (iss)",
             ));
         }
         let tokens = self.tokens(client, &discovery, code, attempt, redirect).await?;
         let id_token = tokens.extra_fields().id_token.as_deref();
-        let id_token = id_token.ok_or(OidcError::Refused(
+        let id_token = id_token.ok_or(OidcError::Rejected(
             "the identity provider has sent no ID token: the scope openid is missing there",
         ))?;
         let claims = self.verified(id_token, claims::ID_TOKENS).await?;
@@ -138,7 +138,7 @@ impl Provider {
             RequestTokenError::ServerResponse(refused) => {
                 // Its description may hold anything.
                 tracing::warn!(error = %refused.error(), "the identity provider gives no token for a code");
-                OidcError::Refused("the identity provider does not take the code: begin again")
+                OidcError::Rejected("the identity provider does not take the code: begin again")
             }
             RequestTokenError::Parse(..) | RequestTokenError::Other(_) => {
                 OidcError::Away("its answer to a code cannot be read".to_owned())
@@ -155,12 +155,12 @@ impl Provider {
         .check(claims)?;
         let party = claims.get("azp").map(|party| party.as_str() == Some(&client.id));
         if party == Some(false) || party.is_none() && audiences(claims).len() > 1 {
-            return Err(OidcError::Refused(
+            return Err(OidcError::Rejected(
                 "the ID token is meant for another client (azp)",
             ));
         }
         if claims.get("nonce").and_then(Value::as_str) != Some(nonce) {
-            return Err(OidcError::Refused(
+            return Err(OidcError::Rejected(
                 "the ID token is not the answer to this sign-in (nonce)",
             ));
         }
@@ -183,7 +183,7 @@ impl Provider {
         };
         let info: Value = self.get(url, Some(access_token), "its user info").await?;
         if info.get("sub") != claims.get("sub") {
-            return Err(OidcError::Refused("the user info is about somebody else (sub)"));
+            return Err(OidcError::Rejected("the user info is about somebody else (sub)"));
         }
         if let (Some(claims), Value::Object(info)) = (claims.as_object_mut(), info) {
             for (name, value) in info {
@@ -234,7 +234,7 @@ fn oauth(client: &OidcClient, discovery: &Discovery, redirect: &str) -> Result<O
         AuthType::BasicAuth
     };
     let redirect = RedirectUrl::new(redirect.to_owned())
-        .map_err(|_| OidcError::Refused("http.public_url is no address that a browser can come back to"))?;
+        .map_err(|_| OidcError::Rejected("http.public_url is no address that a browser can come back to"))?;
     let mut oauth = Client::new(ClientId::new(client.id.clone()));
     if let Some(secret) = &client.secret {
         oauth = oauth.set_client_secret(ClientSecret::new(secret.expose().to_owned()));

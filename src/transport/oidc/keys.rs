@@ -46,7 +46,7 @@ impl Keys {
             }
         }
         if any && header.kid.is_some() {
-            return Err(OidcError::Refused("its signature is wrong"));
+            return Err(OidcError::Rejected("its signature is wrong"));
         }
         Ok(None)
     }

@@ -181,7 +181,9 @@ async fn fetch(opendsr: &OpenDsr, endpoint: &Endpoint) -> Result<Certificate, St
     Certificate::read(&pem).map_err(|error| error.to_string())
 }
 
-fn body(answer: Result<crate::transport::http_client::Answer, CallError>) -> Result<bytes::Bytes, String> {
+fn body(
+    answer: Result<crate::transport::http_client::HttpAnswer, CallError>,
+) -> Result<bytes::Bytes, String> {
     let answer = answer.map_err(|error| error.to_string())?;
     match answer.status {
         StatusCode::OK => Ok(answer.body),

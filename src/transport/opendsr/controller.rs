@@ -16,7 +16,7 @@ use super::{
 use crate::{
     clock::Clock,
     domain::{
-        ack::{Ack, Answer as Answered, Evidence},
+        ack::{Ack, Answer, Evidence},
         ids::{Label, ProcessorId, RequestId, TaskId},
         registry::{OpenDsr, Processor, RequestState, Transport},
         words::Action,
@@ -24,7 +24,7 @@ use crate::{
     engine::{accepted::AskedAbout, effects::TaskDispatch},
     transport::{
         cached::Cached,
-        http_client::{Answer, CallError, Guard},
+        http_client::{CallError, Guard, HttpAnswer},
         local::Unusable,
         sender::{Failed, Reply, Sender},
     },
@@ -158,7 +158,7 @@ impl Controller {
         id: &ProcessorId,
         (opendsr, endpoint): (&OpenDsr, &Endpoint),
         task: &TaskDispatch,
-        answer: &Answer,
+        answer: &HttpAnswer,
         within: Duration,
     ) -> Reply {
         let dialect = opendsr.dialect.data();
@@ -195,7 +195,7 @@ impl Controller {
         }
         if status == 409 || says_known(dialect, &answer.body) {
             // A try before this one has arrived, and its answer was lost.
-            return match self.standing(id, (opendsr, endpoint), named, within).await {
+            return match self.ask_status(id, (opendsr, endpoint), named, within).await {
                 Ok(heard) => accepted(task, named, heard),
                 Err(why) => failed(
                     format!("answered {status}, and does not say how the request stands: {why}"),
@@ -219,7 +219,7 @@ impl Controller {
         &self,
         id: &ProcessorId,
         of: (&OpenDsr, &Endpoint),
-        answer: &Answer,
+        answer: &HttpAnswer,
     ) -> Result<(), NotBelieved> {
         if of.0.processor_domain.is_none() {
             return Ok(());
@@ -228,7 +228,7 @@ impl Controller {
         self.certificates.verify(id, of, signed, self.clock.now()).await
     }
 
-    async fn standing(
+    async fn ask_status(
         &self,
         id: &ProcessorId,
         (opendsr, endpoint): (&OpenDsr, &Endpoint),
@@ -259,7 +259,7 @@ impl Controller {
             .map_err(|unusable| NotHeard::Call(unusable.to_string()))?;
         let named = subject_request_id(about.task, about.generation);
         let heard = self
-            .standing(&about.processor, (opendsr, &endpoint), named, opendsr.timeout)
+            .ask_status(&about.processor, (opendsr, &endpoint), named, opendsr.timeout)
             .await?;
         Ok(news(about, named, heard))
     }
@@ -332,20 +332,20 @@ fn evidence(named: Uuid) -> Evidence {
 }
 
 /// What a state means, beyond a promise.
-fn answered(heard: Heard) -> Answered {
+fn answered(heard: Heard) -> Answer {
     match heard.state {
-        RequestState::Pending | RequestState::InProgress => Answered::Accepted {
+        RequestState::Pending | RequestState::InProgress => Answer::Accepted {
             expected_by: heard.expected_by,
         },
-        RequestState::Completed => Answered::Erased,
+        RequestState::Completed => Answer::Erased,
         // Somebody has cancelled it there: it has not happened, and will not.
-        RequestState::Cancelled => Answered::Rejected,
+        RequestState::Cancelled => Answer::Rejected,
     }
 }
 
 fn news(about: &AskedAbout, named: Uuid, heard: Heard) -> Option<Ack> {
     match answered(heard) {
-        Answered::Accepted { .. } => None,
+        Answer::Accepted { .. } => None,
         answer => Some(about.ack(answer, Some(evidence(named)))),
     }
 }
@@ -355,15 +355,10 @@ fn accepted(task: &TaskDispatch, named: Uuid, heard: Heard) -> Reply {
 }
 
 fn unsupported(task: &TaskDispatch, why: &str) -> Reply {
-    reply(task, Answered::Unsupported, None, Some(why.to_owned()))
+    reply(task, Answer::Unsupported, None, Some(why.to_owned()))
 }
 
-fn reply(
-    task: &TaskDispatch,
-    answer: Answered,
-    evidence: Option<Evidence>,
-    message: Option<String>,
-) -> Reply {
+fn reply(task: &TaskDispatch, answer: Answer, evidence: Option<Evidence>, message: Option<String>) -> Reply {
     Reply::Ack(Box::new(Ack {
         request_id: task.request(),
         task_id: task.id,

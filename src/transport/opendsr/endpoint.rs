@@ -13,7 +13,7 @@ use super::certificate::Authorities;
 use crate::{
     domain::registry::{HttpAuth, HttpOptions, OpenDsr},
     transport::{
-        http_client::{Answer, CallError, Guard, HttpClient, parsed},
+        http_client::{CallError, Guard, HttpAnswer, HttpClient, parsed},
         local::{Reader, Unusable},
     },
 };
@@ -57,7 +57,7 @@ impl Endpoint {
         url: &str,
         body: &[u8],
         within: Duration,
-    ) -> Result<Answer, CallError> {
+    ) -> Result<HttpAnswer, CallError> {
         let mut request = Request::builder().method(method).uri(parsed("url", url)?);
         if let Some((name, value)) = &self.authorisation {
             request = request.header(name, value);
@@ -72,7 +72,7 @@ impl Endpoint {
     }
 
     /// Reads what everybody may read.
-    pub(super) async fn read(&self, url: &str, within: Duration) -> Result<Answer, CallError> {
+    pub(super) async fn read(&self, url: &str, within: Duration) -> Result<HttpAnswer, CallError> {
         let request = Request::get(parsed("url", url)?)
             .body(Bytes::new())
             .map_err(|_| Unusable::new("url", "the request cannot be written as a call"))?;

@@ -8,20 +8,20 @@ use hyper::{StatusCode, header::CONTENT_TYPE};
 
 use crate::{
     domain::{
-        ack::{Ack, Answer as Answered},
+        ack::{Ack, Answer},
         time::At,
         words::Outcome,
     },
     engine::effects::TaskDispatch,
     transport::{
-        http_client::Answer,
+        http_client::HttpAnswer,
         sender::{Failed, Reply},
     },
     wire::ack::{AskedTask, NoAck, parse_reply},
 };
 
 /// What came of a task that was sent, by the answer to it.
-pub(super) fn reply_of(answer: &Answer, task: &TaskDispatch, now: At) -> Reply {
+pub(super) fn reply_of(answer: &HttpAnswer, task: &TaskDispatch, now: At) -> Reply {
     let status = answer.status;
     match status.as_u16() {
         202 => accepted(answer, task),
@@ -69,13 +69,13 @@ fn shown(status: StatusCode) -> String {
     }
 }
 
-fn is_empty(answer: &Answer) -> bool {
+fn is_empty(answer: &HttpAnswer) -> bool {
     answer.body.iter().all(u8::is_ascii_whitespace)
 }
 
 /// An answer that says no more than that the task has arrived. It may name a date, and nothing else of it counts: with a
 /// 202 nothing is done yet.
-fn accepted(answer: &Answer, task: &TaskDispatch) -> Reply {
+fn accepted(answer: &HttpAnswer, task: &TaskDispatch) -> Reply {
     let named = ack_of(answer, task)
         .ok()
         .filter(|ack| ack.answer.outcome() == Outcome::Accepted);
@@ -88,7 +88,7 @@ fn accepted(answer: &Answer, task: &TaskDispatch) -> Reply {
             attempt: asked.attempt,
             processor: asked.processor.clone(),
             token: asked.token.to_owned(),
-            answer: Answered::Accepted { expected_by: None },
+            answer: Answer::Accepted { expected_by: None },
             evidence: None,
             identities: Vec::new(),
             at: None,
@@ -98,7 +98,7 @@ fn accepted(answer: &Answer, task: &TaskDispatch) -> Reply {
 }
 
 /// That an address is not there says nothing of a person, unless the body says it.
-fn not_found(answer: &Answer, task: &TaskDispatch) -> Reply {
+fn not_found(answer: &HttpAnswer, task: &TaskDispatch) -> Reply {
     let status = answer.status.as_u16();
     match ack_of(answer, task) {
         Ok(ack) if matches!(ack.answer.outcome(), Outcome::NotFound | Outcome::Absent) => {
@@ -126,7 +126,7 @@ fn asked(task: &TaskDispatch) -> AskedTask<'_> {
 }
 
 /// The ack that a body is.
-fn ack_of(answer: &Answer, task: &TaskDispatch) -> Result<Ack, NoAck> {
+fn ack_of(answer: &HttpAnswer, task: &TaskDispatch) -> Result<Ack, NoAck> {
     let kind = answer.headers.get(CONTENT_TYPE);
     if kind.is_some_and(|kind| !is_json(kind.as_bytes())) {
         return Err(NoAck::ContentType);
@@ -149,12 +149,12 @@ mod tests {
 
     use super::*;
 
-    fn answer(status: u16, headers: &[(&'static str, &str)], body: &str) -> Answer {
+    fn answer(status: u16, headers: &[(&'static str, &str)], body: &str) -> HttpAnswer {
         let mut map = HeaderMap::new();
         for (name, value) in headers {
             map.insert(*name, value.parse().unwrap());
         }
-        Answer {
+        HttpAnswer {
             status: StatusCode::from_u16(status).unwrap(),
             headers: map,
             body: body.to_owned().into(),

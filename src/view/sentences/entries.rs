@@ -7,7 +7,7 @@ use crate::domain::{
     ids::IdentityType,
     task::{Queued, TaskEvent, Undelivered},
     time::At,
-    words::{AbandonCause, BulkDeed, ExtensionReason, Proof},
+    words::{AbandonCause, BulkOperation, ExtensionReason, Proof},
 };
 
 /// How times are told.
@@ -35,7 +35,7 @@ pub fn acts(leaf: &Leaf) -> Vec<String> {
         Entry::Task {
             event:
                 event @ (TaskEvent::Retried { .. }
-                | TaskEvent::Doubted { .. }
+                | TaskEvent::ResultUnknown { .. }
                 | TaskEvent::Waived
                 | TaskEvent::Cancelled
                 | TaskEvent::Refused { .. }
@@ -248,14 +248,14 @@ fn of_others(entry: &Entry) -> Option<String> {
             actor,
             job,
             action,
-            deed,
+            operation,
             items,
         } => {
-            let did = match deed {
-                BulkDeed::Start => "started",
-                BulkDeed::Pause => "paused",
-                BulkDeed::Resume => "resumed",
-                BulkDeed::Cancel => "cancelled",
+            let did = match operation {
+                BulkOperation::Start => "started",
+                BulkOperation::Pause => "paused",
+                BulkOperation::Resume => "resumed",
+                BulkOperation::Cancel => "cancelled",
             };
             format!("{actor} {did} the change to many requests {job} ({action}, {items} changes)")
         }
@@ -305,14 +305,14 @@ fn happened(event: &TaskEvent, attempt: u32, times: Times) -> String {
         TaskEvent::Queued { why, .. } => queued(*why).to_owned(),
         TaskEvent::Unqueued { .. } => "leaves the queue: something keeps it back".to_owned(),
         TaskEvent::Unsent { .. } => "was not sent after all: it waits again".to_owned(),
-        TaskEvent::Termed { until: Some(until) } => {
+        TaskEvent::TermSet { until: Some(until) } => {
             format!("by the vendor's published term it is done at {until}")
         }
-        TaskEvent::Termed { until: None } => "no published term counts for it any more".to_owned(),
-        TaskEvent::Probed { .. } => {
+        TaskEvent::TermSet { until: None } => "no published term counts for it any more".to_owned(),
+        TaskEvent::ProbeDue { .. } => {
             "the vendor's published term has passed: it is asked whether it is done".to_owned()
         }
-        TaskEvent::Doubted { .. } => {
+        TaskEvent::ResultUnknown { .. } => {
             "whether it was carried out is not known: it is asked before it is sent again".to_owned()
         }
         TaskEvent::HandedOver { from, to, .. } => {

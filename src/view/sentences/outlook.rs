@@ -111,7 +111,7 @@ pub fn needed(need: &Need<'_>, request: &Request, ordinal: u16, context: &Contex
             | Need::Others(_)
             | Need::SecondLook(_)
             | Need::Nothing(_)
-            | Need::ByHand(_)
+            | Need::Manual(_)
             | Need::Resumption(_)
             | Need::Horizon(ConfirmBy::Ack, _)
     );
@@ -140,7 +140,7 @@ fn needed_now(need: &Need<'_>, request: &Request, ordinal: u16, context: &Contex
         ),
         Need::Promise(by) => format!("its proof, which it has promised by {by}"),
         Need::Resumption(stopped) => resumption(*stopped, request, ordinal),
-        Need::ByHand(by) => format!("somebody who does it by hand by {by}: POST /v1/manual/{task}/claim"),
+        Need::Manual(by) => format!("somebody who does it by hand by {by}: POST /v1/manual/{task}/claim"),
         Need::Term(until) => format!(
             "its proof; without one it counts as attested at {until}, by the vendor's published term and not confirmed"
         ),

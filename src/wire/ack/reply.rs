@@ -42,7 +42,7 @@ pub enum NoAck {
     NoOutcome,
     /// It is of something else.
     #[error("its {0} is not that of the task")]
-    Foreign(&'static str),
+    OtherTask(&'static str),
 }
 
 /// Reads the body of an answer.
@@ -69,7 +69,7 @@ pub fn parse_reply(bytes: &[u8], asked: &AskedTask<'_>) -> Result<Ack, NoAck> {
                 field.insert(value);
             }
             Entry::Occupied(field) if is_same(name, field.get(), &value) => {}
-            Entry::Occupied(_) => return Err(NoAck::Foreign(name)),
+            Entry::Occupied(_) => return Err(NoAck::OtherTask(name)),
         }
     }
     let whole = Value::Object(fields).to_string();

@@ -12,7 +12,7 @@ use zeroize::Zeroizing;
 use crate::domain::{
     calendar::Regime,
     identity::{Identity, SubjectData},
-    registry::{IdentityFormat, OpenDsr, Place, Shape},
+    registry::{IdentityFormat, OpenDsr, SettingPlace, Shape},
     time::At,
 };
 
@@ -142,7 +142,7 @@ pub fn write_request(to: &OpenDsr, request: &Outgoing<'_>) -> Result<Zeroizing<V
             subject_identities,
             api_version: dialect.api_version,
             status_callback_urls: request.callback.into_iter().take(dialect.max_callbacks).collect(),
-            settings: settings_in(to, Place::Body).collect(),
+            settings: settings_in(to, SettingPlace::Body).collect(),
         };
         serde_json::to_writer(&mut *written, &body)
     };
@@ -151,7 +151,7 @@ pub fn write_request(to: &OpenDsr, request: &Outgoing<'_>) -> Result<Zeroizing<V
 }
 
 /// The settings that a call carries there.
-fn settings_in(to: &OpenDsr, place: Place) -> impl Iterator<Item = (&'static str, &str)> {
+fn settings_in(to: &OpenDsr, place: SettingPlace) -> impl Iterator<Item = (&'static str, &str)> {
     let settings = to.dialect.data().settings.iter();
     let there = settings.filter(move |setting| setting.place == place);
     there.filter_map(|setting| Some((setting.key, to.setting(setting.key)?)))
@@ -232,7 +232,7 @@ pub fn discovery_url(to: &OpenDsr) -> Option<String> {
 }
 
 fn with_query(url: String, to: &OpenDsr) -> String {
-    let pairs: Vec<String> = settings_in(to, Place::Query)
+    let pairs: Vec<String> = settings_in(to, SettingPlace::Query)
         .map(|(key, value)| format!("{key}={}", escaped(value)))
         .collect();
     if pairs.is_empty() {

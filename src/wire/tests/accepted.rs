@@ -15,19 +15,19 @@ use crate::{
         words::{Action, DeadLetterReason, Reason},
     },
     wire::{
-        Door, Envelope, ParsedCommand, ce_headers, command_id_from_key, dead_letter::DeadLetterHeaders,
+        Channel, Envelope, ParsedCommand, ce_headers, command_id_from_key, dead_letter::DeadLetterHeaders,
         envelope, parse_ack, parse_command,
     },
 };
 
 const ID: &str = "018f6f2e-7c1a-7b3e-9a44-000000000003";
 
-fn parse(document: &Value, envelope: &Envelope<'_>, door: Door) -> ParsedCommand {
-    parse_command(document.to_string().as_bytes(), envelope, door).unwrap()
+fn parse(document: &Value, envelope: &Envelope<'_>, channel: Channel) -> ParsedCommand {
+    parse_command(document.to_string().as_bytes(), envelope, channel).unwrap()
 }
 
-fn opening(document: &Value, door: Door) -> Opening {
-    match parse(document, &Envelope::bare(&tenant()), door).command {
+fn opening(document: &Value, channel: Channel) -> Opening {
+    match parse(document, &Envelope::bare(&tenant()), channel).command {
         Command::Open(opening) => *opening,
         other => panic!("no opening: {other:?}"),
     }
@@ -35,7 +35,7 @@ fn opening(document: &Value, door: Door) -> Opening {
 
 #[test]
 fn a_full_command_keeps_everything() {
-    let opening = opening(&example("command.erase"), Door::Commands);
+    let opening = opening(&example("command.erase"), Channel::Commands);
     assert_eq!(opening.action, Action::Erase);
     assert_eq!(opening.tenant.as_str(), "acme");
     assert_eq!(opening.reason, Reason::AccountClosed);
@@ -56,7 +56,7 @@ fn a_full_command_keeps_everything() {
 #[test]
 fn what_is_absent_or_null_gets_its_default() {
     let mut document = example("command.erase-minimal");
-    let minimal = opening(&document, Door::Commands);
+    let minimal = opening(&document, Channel::Commands);
     assert_eq!(minimal.tenant, tenant());
     assert_eq!(minimal.command_id.to_string(), ID);
     assert_eq!(minimal.request_id.0, minimal.command_id.0);
@@ -81,14 +81,14 @@ fn what_is_absent_or_null_gets_its_default() {
         document[field] = json!(null);
     }
     document["unknown"] = json!({"field": [1e300, {"is": "ignored"}]});
-    assert_eq!(opening(&document, Door::Commands), minimal);
+    assert_eq!(opening(&document, Channel::Commands), minimal);
 }
 
 #[test]
 fn ids_are_read_in_either_case_and_written_lowercase() {
     let mut document = example("command.erase-minimal");
     document["command_id"] = json!(ID.to_uppercase());
-    assert_eq!(opening(&document, Door::Commands).command_id.to_string(), ID);
+    assert_eq!(opening(&document, Channel::Commands).command_id.to_string(), ID);
 }
 
 #[test]
@@ -96,10 +96,10 @@ fn the_body_names_no_actor_over_http() {
     let mut document = example("command.erase-minimal");
     document["actor"] = json!("someone else");
     assert_eq!(
-        opening(&document, Door::Commands).submitter.as_deref(),
+        opening(&document, Channel::Commands).submitter.as_deref(),
         Some("someone else")
     );
-    assert_eq!(opening(&document, Door::Http).submitter, None);
+    assert_eq!(opening(&document, Channel::Http).submitter, None);
 }
 
 #[test]
@@ -107,7 +107,7 @@ fn times_are_those_of_rfc_3339() {
     let read = |text: &str| {
         let mut document = example("command.erase-minimal");
         document["requested_at"] = json!(text);
-        opening(&document, Door::Commands)
+        opening(&document, Channel::Commands)
             .requested_at
             .unwrap()
             .to_string()
@@ -130,7 +130,7 @@ fn a_hundred_identities_are_not_too_many() {
         .map(|n| json!({"type": "device_id", "value": format!("d{n}")}))
         .collect();
     document["subject"]["identities"] = json!(identities);
-    assert_eq!(opening(&document, Door::Commands).identities.len(), 100);
+    assert_eq!(opening(&document, Channel::Commands).identities.len(), 100);
 }
 
 #[test]
@@ -142,7 +142,9 @@ fn a_command_without_an_id_takes_that_of_its_event_or_key() {
         let mut envelope = Envelope::bare(&tenant);
         envelope.ce_id = Some(Cow::Borrowed(ce_id));
         envelope.ce_source = Some(Cow::Borrowed(source));
-        parse(&document, &envelope, Door::Commands).command.command_id()
+        parse(&document, &envelope, Channel::Commands)
+            .command
+            .command_id()
     };
     // A UUID is unique only as far as its source says so.
     assert_ne!(id(ID, "crm"), id(ID, "shop"));
@@ -154,7 +156,7 @@ fn a_command_without_an_id_takes_that_of_its_event_or_key() {
 
     let mut envelope = Envelope::bare(&tenant);
     envelope.ce_id = Some(Cow::Borrowed("1"));
-    let alone = parse_command(document.to_string().as_bytes(), &envelope, Door::Commands).unwrap_err();
+    let alone = parse_command(document.to_string().as_bytes(), &envelope, Channel::Commands).unwrap_err();
     assert_eq!(
         alone.reason,
         DeadLetterReason::Schema,
@@ -162,7 +164,7 @@ fn a_command_without_an_id_takes_that_of_its_event_or_key() {
     );
     envelope.command_id_default = Some(command_id_from_key("order-7"));
     assert_eq!(
-        parse(&document, &envelope, Door::Http).command.command_id(),
+        parse(&document, &envelope, Channel::Http).command.command_id(),
         command_id_from_key("order-7")
     );
 }
@@ -181,7 +183,7 @@ fn a_repeat_is_told_from_a_conflict() {
     let tenant = tenant();
     let bare = Envelope::bare(&tenant);
     let canonical = |text: &str| {
-        parse_command(text.as_bytes(), &bare, Door::Commands)
+        parse_command(text.as_bytes(), &bare, Channel::Commands)
             .unwrap()
             .canonical
     };
@@ -202,15 +204,15 @@ fn a_repeat_may_write_its_ids_in_the_other_case() {
     let commands = [
         (
             json!({"type": "cancel", "command_id": id, "request_id": id}),
-            Door::Commands,
+            Channel::Commands,
         ),
         (
             json!({"type": "release", "command_id": id, "hold_id": id, "actor": "legal"}),
-            Door::Control,
+            Channel::Control,
         ),
     ];
-    for (command, door) in commands {
-        let parse = |text: &str| parse_command(text.as_bytes(), &bare, door).unwrap();
+    for (command, channel) in commands {
+        let parse = |text: &str| parse_command(text.as_bytes(), &bare, channel).unwrap();
         let text = command.to_string();
         assert_eq!(parse(&text), parse(&text.replace(id, &id.to_uppercase())));
     }

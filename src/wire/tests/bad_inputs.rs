@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use super::{example, tenant};
 use crate::{
     domain::words::DeadLetterReason::{self, NotAllowed, NotJson, NotUtf8, Schema, TooLarge, UnknownType},
-    wire::{Door, Envelope, Rejection, parse_ack, parse_backup, parse_command},
+    wire::{Channel, Envelope, Rejection, parse_ack, parse_backup, parse_command},
 };
 
 /// An example, where it is changed and into what (nothing: removed), the reason, and what the detail says.
@@ -17,7 +17,7 @@ type Case = (
     &'static str,
 );
 
-/// The same, after the parser or the door that it is for.
+/// The same, after the parser or the channel that it is for.
 type DoorCase = (
     &'static str,
     &'static str,
@@ -36,9 +36,9 @@ fn rejection(kind: &str, bytes: &[u8]) -> Rejection {
     let result = match kind {
         "ack" => parse_ack(bytes, &bare).map(drop),
         "backup" => parse_backup(bytes, &bare).map(drop),
-        "control" => parse_command(bytes, &bare, Door::Control).map(drop),
-        "http" => parse_command(bytes, &bare, Door::Http).map(drop),
-        _ => parse_command(bytes, &bare, Door::Commands).map(drop),
+        "control" => parse_command(bytes, &bare, Channel::Control).map(drop),
+        "http" => parse_command(bytes, &bare, Channel::Http).map(drop),
+        _ => parse_command(bytes, &bare, Channel::Commands).map(drop),
     };
     result.expect_err("this is bad")
 }
@@ -265,7 +265,7 @@ fn shapes_and_doors_of_control_commands() {
         ("control", "command.release", "/hold_id", Some(json!([CANARY])), Schema, "hold_id"),
         ("control", "command.release", "/note", Some(json!("canary ".repeat(600))), Schema, "note"),
         ("control", "command.supply_identities", "/identities", Some(too_many), TooLarge, "100"),
-        // Shape goes before type and door.
+        // Shape goes before type and channel.
         ("commands", "command.hold", "/basis", Some(json!(CANARY)), Schema, "basis"),
         ("commands", "command.hold", "/tenant", None, NotAllowed, "control topic"),
         ("commands", "command.approve", "/actor", None, NotAllowed, "control topic"),

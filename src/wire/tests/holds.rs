@@ -11,7 +11,7 @@ use crate::{
         time::At,
         words::{DeadLetterReason, HoldBasis},
     },
-    wire::{Door, Envelope, Rejection, command_id_from_key, parse_backup, parse_command, parse_hold},
+    wire::{Channel, Envelope, Rejection, command_id_from_key, parse_backup, parse_command, parse_hold},
 };
 
 const CANARY: &str = "canary@example.org";
@@ -19,7 +19,7 @@ const CANARY: &str = "canary@example.org";
 fn control(document: &Value) -> Command {
     let tenant = tenant();
     let bare = Envelope::bare(&tenant);
-    parse_command(document.to_string().as_bytes(), &bare, Door::Control)
+    parse_command(document.to_string().as_bytes(), &bare, Channel::Control)
         .unwrap()
         .command
 }

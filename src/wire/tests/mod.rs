@@ -11,7 +11,7 @@ use std::path::PathBuf;
 use serde_json::Value;
 
 use super::{
-    Door, Envelope, Rejection, dead_letter::DeadLetterHeaders, parse_ack, parse_backup, parse_command,
+    Channel, Envelope, Rejection, dead_letter::DeadLetterHeaders, parse_ack, parse_backup, parse_command,
     report::Report, status::StatusMessage, suppression::SuppressionMessage, task::TaskMessage,
 };
 use crate::domain::{ids::Tenant, words::DeadLetterReason};
@@ -55,13 +55,13 @@ fn example(name: &str) -> Value {
     serde_json::from_slice(&std::fs::read(path).unwrap()).unwrap()
 }
 
-/// The door that a command of this type belongs to.
-fn door_of(document: &Value) -> Door {
+/// The channel that a command of this type belongs to.
+fn channel_of(document: &Value) -> Channel {
     match document["type"].as_str() {
         Some(
             "verify_identity" | "approve" | "refuse" | "extend" | "hold" | "release" | "supply_identities",
-        ) => Door::Control,
-        _ => Door::Commands,
+        ) => Channel::Control,
+        _ => Channel::Commands,
     }
 }
 
@@ -75,7 +75,7 @@ fn parse_as(schema: &str, document: &Value) -> Result<(), Rejection> {
     let text = text.as_bytes();
     let other = |error: serde_json::Error| Rejection::schema(error.to_string());
     match schema {
-        "command" => match parse_command(text, &envelope, door_of(document)) {
+        "command" => match parse_command(text, &envelope, channel_of(document)) {
             Err(rejection) if rejection.detail == "type: this version does not carry it out yet" => Ok(()),
             other => other.map(drop),
         },

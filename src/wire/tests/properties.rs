@@ -7,15 +7,15 @@ use super::{examples, tenant};
 use crate::{
     domain::words::DeadLetterReason,
     wire::{
-        Door, Envelope, canonical::canonical, envelope, parse_ack, parse_backup, parse_command, validate,
+        Channel, Envelope, canonical::canonical, envelope, parse_ack, parse_backup, parse_command, validate,
     },
 };
 
 fn parse_with_all(bytes: &[u8]) {
     let tenant = tenant();
     let bare = Envelope::bare(&tenant);
-    for door in [Door::Commands, Door::Control, Door::Http] {
-        drop(parse_command(bytes, &bare, door));
+    for channel in [Channel::Commands, Channel::Control, Channel::Http] {
+        drop(parse_command(bytes, &bare, channel));
     }
     drop(parse_ack(bytes, &bare));
     drop(parse_backup(bytes, &bare));

@@ -17,7 +17,7 @@ const LONGER: &[(&str, &str)] = &[
     ("domain/task/apply.rs", "apply"),
     ("domain/task/apply.rs", "count"),
     // A row of every table that a use case writes.
-    ("engine/rehearsal.rs", "rehearse"),
+    ("engine/dry_run.rs", "dry_run"),
     // What each kind of fact concerns: an arm each.
     ("engine/sweep.rs", "stages"),
     // The keys of the registry's file in their order.

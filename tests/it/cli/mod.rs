@@ -1,6 +1,5 @@
 //! The command line, through the real binary.
 
-mod by_hand;
 mod ceasing;
 mod completing;
 mod deferring;
@@ -9,6 +8,7 @@ pub mod embedded;
 mod files;
 mod keyrings;
 mod large;
+mod manual;
 mod mistakes;
 mod reconciling;
 mod redriving;

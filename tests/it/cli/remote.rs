@@ -1,4 +1,4 @@
-//! The command line through the door: with a URL and a token in place of configuration, database and keys.
+//! The command line over the API: with a URL and a token in place of configuration, database and keys.
 
 use serde_json::{Value, json};
 use uuid::Uuid;
@@ -46,9 +46,9 @@ impl Bearer {
     }
 
     async fn run_with(&self, arguments: &[&str], input: &[u8]) -> Done {
-        let door = ["--url", &self.url, "--token", &self.token];
+        let remote = ["--url", &self.url, "--token", &self.token];
         self.folder
-            .run_with(&[&door[..], arguments].concat(), input)
+            .run_with(&[&remote[..], arguments].concat(), input)
             .await
     }
 
@@ -375,7 +375,7 @@ async fn what_is_wrong_with_the_door_is_said() {
         let done = auditor.run(command).await.expect(code);
         assert!(done.stderr.contains(said), "{command:?}: {done:?}");
     }
-    let doors: [(&[&str], i32, &str); 8] = [
+    let remotes: [(&[&str], i32, &str); 8] = [
         (&["--url", &base], 2, "expected a bearer token"),
         (&["--url", &base, "--token", "wrong"], 2, "is not known"),
         (
@@ -397,22 +397,22 @@ async fn what_is_wrong_with_the_door_is_said() {
             "knows no such call",
         ),
     ];
-    for (door, code, said) in doors {
+    for (remote, code, said) in remotes {
         let done = auditor
             .folder
-            .run(&[door, &["requests"]].concat())
+            .run(&[remote, &["requests"]].concat())
             .await
             .expect(code);
         assert!(
             done.stderr.contains(said) && !done.stderr.contains("s3cret"),
-            "{door:?}: {done:?}"
+            "{remote:?}: {done:?}"
         );
     }
     drop((workspace, worker));
 }
 
 #[tokio::test]
-async fn the_environment_names_the_door() {
+async fn the_environment_names_the_worker() {
     let (workspace, worker, base) = serving(REGISTRY, "").await;
     let id = submit(&base, "ann@example.org").await;
     let empty = Workspace::empty();

@@ -1,5 +1,8 @@
 //! Lanes that are stopped from the command line, beside a worker that runs.
 
+use std::time::Duration;
+
+use lacuna::{domain::ids::ProcessorId, engine::circuits::OpenCircuit};
 use reqwest::Method;
 use serde_json::{Value, json};
 use uuid::Uuid;
@@ -10,6 +13,7 @@ use super::{
     worker::{signal, until},
     workspace::{Done, REGISTRY, Workspace},
 };
+use crate::store::fixture::options;
 
 async fn open(api: &Api) -> String {
     let id = Uuid::now_v7().to_string();
@@ -144,4 +148,66 @@ async fn the_brake_works_where_no_worker_runs() {
         .run(&["processors", "pause", "crm", "--reason", "x"])
         .await
         .expect(2);
+}
+
+/// Has the circuit of a lane be open, as a worker that ran it would.
+async fn open_circuit(workspace: &Workspace, lane: &str, why: &str) {
+    let url = format!("sqlite:{}", workspace.path("lacuna.db").display());
+    let store = lacuna::store::open::open(&url, &options()).await.unwrap();
+    let (worker, lane) = (Uuid::now_v7(), ProcessorId::new(lane).unwrap());
+    let since = store.now().await.unwrap();
+    let until = since.plus(Duration::from_secs(60));
+    let lanes = std::slice::from_ref(&lane);
+    store.take_lanes(worker, lanes, since, until).await.unwrap();
+    let circuit = OpenCircuit {
+        since,
+        until,
+        why: why.to_owned(),
+        unauthorised: false,
+    };
+    let circuit = serde_json::to_string(&circuit).unwrap();
+    assert!(store.set_circuit(worker, &lane, Some(&circuit)).await.unwrap());
+}
+
+#[tokio::test]
+async fn resumed_lane_whose_circuit_is_open_says_so() {
+    let workspace = Workspace::with("kafka.bootstrap_servers = \"127.0.0.1:1\"\n");
+    for first in [
+        &["migrate"][..],
+        &["keys", "init"],
+        &["registry", "apply", "--offline"],
+    ] {
+        workspace.run(first).await.expect(0);
+    }
+    open_circuit(&workspace, "crm", "7 of 10 calls failed").await;
+    let pause = [
+        "processors",
+        "pause",
+        "crm",
+        "--actor",
+        "j.doe",
+        "--reason",
+        "moves",
+    ];
+    let Done { stdout, .. } = workspace.run(&pause).await.expect(0);
+    assert!(stdout.contains("lane       paused\nsince"), "{stdout}");
+    let resume = ["processors", "resume", "crm", "--actor", "j.doe"];
+    let Done { stdout, .. } = workspace.run(&resume).await.expect(0);
+    assert!(
+        stdout.contains("lane       circuit_open\n") && stdout.contains(": 7 of 10 calls failed\n"),
+        "{stdout}"
+    );
+    let shown = json_of(
+        &workspace,
+        &["processors", "resume", "crm", "--actor", "j.doe", "--json"],
+    )
+    .await;
+    assert_eq!(
+        (&shown["lane"], &shown["lane_reason"]["why"], &shown["reason"]),
+        (
+            &json!("circuit_open"),
+            &json!("7 of 10 calls failed"),
+            &json!(null)
+        )
+    );
 }

@@ -3,5 +3,5 @@
 
 mod accessible;
 mod chromium;
+mod journeys;
 mod site;
-mod ways;

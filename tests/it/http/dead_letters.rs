@@ -5,7 +5,7 @@ use std::sync::Arc;
 use lacuna::{
     engine::prepare::Arrival,
     store::Origin,
-    wire::{Door, Envelope},
+    wire::{Channel, Envelope},
 };
 use serde_json::{Value, json};
 use uuid::Uuid;
@@ -18,7 +18,7 @@ pub async fn refuse(api: &Api, offset: i64, text: &str) {
     let content = engine.intake().prepare_command(
         text.as_bytes(),
         &Envelope::bare(&engine.tenant_default),
-        Door::Commands,
+        Channel::Commands,
     );
     assert!(content.is_err());
     let origin = Origin {

@@ -3,7 +3,7 @@
 use lacuna::{
     domain::ids::Tenant,
     engine::prepare::Arrival,
-    wire::{Door, Envelope, KeptHeaders},
+    wire::{Channel, Envelope, KeptHeaders},
 };
 use serde_json::{Value, json};
 use uuid::Uuid;
@@ -449,7 +449,7 @@ async fn unknown_type_is_warned_of_through_every_door() {
         .prepare_command(
             command.to_string().as_bytes(),
             &Envelope::bare(&tenant),
-            Door::Commands,
+            Channel::Commands,
         )
         .unwrap();
     let arrival = Arrival {

@@ -415,10 +415,10 @@ async fn addresses_of_callbacks_are_due_when_a_request_moves() {
         .pop()
         .expect("the end has to be told");
     assert_eq!(moved.row.told, state);
-    let (standing, _) = lacuna::view::opendsr::standing(moved.request.as_ref().unwrap());
-    assert_eq!(standing.as_str(), "completed");
+    let (state, _) = lacuna::view::opendsr::request_state(moved.request.as_ref().unwrap());
+    assert_eq!(state.as_str(), "completed");
     api.engine
-        .callback_done(moved.row.clone(), Some(Told::Not(standing)))
+        .callback_done(moved.row.clone(), Some(Told::Not(state)))
         .await
         .unwrap();
     assert!(
@@ -435,7 +435,7 @@ async fn addresses_of_callbacks_are_due_when_a_request_moves() {
         .expect("it is tried again");
     assert_eq!(again.row.tries, 1);
     api.engine
-        .callback_done(again.row, Some(Told::Yes(standing)))
+        .callback_done(again.row, Some(Told::Yes(state)))
         .await
         .unwrap();
     api.clock.advance(std::time::Duration::from_secs(365 * 24 * 3600));

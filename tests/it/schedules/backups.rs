@@ -71,7 +71,7 @@ async fn tell(world: &World, engine: &Engine, event: &Value) -> String {
     match &told[0] {
         FactOutcome::Taken { .. } => "taken".to_owned(),
         FactOutcome::Duplicate => "duplicate".to_owned(),
-        FactOutcome::Refused(refusal) => {
+        FactOutcome::Rejected(refusal) => {
             assert_eq!(sent.reasons(), [refusal.reason.as_str()]);
             refusal.reason.to_string()
         }

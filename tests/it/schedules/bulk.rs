@@ -8,13 +8,13 @@ use lacuna::{
         entry::{Entry, Leaf},
         ids::RequestId,
         request::gates::Approval,
-        words::{BulkAction, BulkDeed, HoldBasis, Status},
+        words::{BulkAction, BulkOperation, HoldBasis, Status},
     },
     engine::{
         Engine,
         bulk::{BulkError, Chosen, Claimed, Order},
         lists::Filter,
-        stop::{Lever, Want},
+        stop::{LaneAction, LaneChange},
     },
     store::{BulkJob, BulkOutcome, BulkState},
 };
@@ -77,7 +77,7 @@ async fn start(world: &World, engine: &Engine, order: &Order, expected: u64) -> 
         .unwrap()
 }
 
-async fn set(world: &World, engine: &Engine, job: &BulkJob, deed: BulkDeed) -> BulkJob {
+async fn set(world: &World, engine: &Engine, job: &BulkJob, deed: BulkOperation) -> BulkJob {
     world.accepted.fetch_add(1, Ordering::Relaxed);
     engine.bulk().set(job.id, "anna", deed).await.unwrap()
 }
@@ -246,14 +246,14 @@ async fn a_brake_lets_a_job_approve_and_sends_nothing(fixture: Fixture) {
     let world = waiting(fixture, 3).await;
     let engine = world.worker().await;
     start(&world, &engine, &approving(), 3).await;
-    let brake = Lever {
+    let brake = LaneChange {
         lane: None,
-        want: Want::Stop,
+        action: LaneAction::Stop,
         actor: "ops",
         reason: Some("look first"),
         once: None,
     };
-    engine.pull(&brake).await.unwrap();
+    engine.change_lane(&brake).await.unwrap();
     let sent = work_off(&engine).await;
     assert!(
         sent.len() == 3 && sent.iter().all(|sent| sent.asked().is_empty()),
@@ -270,18 +270,22 @@ async fn a_paused_job_goes_on_where_it_stopped(fixture: Fixture) {
     let engine = world.worker().await;
     let job = start(&world, &engine, &approving(), 10).await;
     assert_eq!(turn(&engine, 1, 4, true).await.0, 4);
-    let paused = set(&world, &engine, &job, BulkDeed::Pause).await;
+    let paused = set(&world, &engine, &job, BulkOperation::Pause).await;
     assert_eq!((paused.state, paused.done), (BulkState::Paused, 4));
     assert_eq!(turn(&engine, 1, 50, true).await.0, 0);
     // Whoever asks for what is so already is content, and it is no second entry.
-    engine.bulk().set(job.id, "anna", BulkDeed::Pause).await.unwrap();
-    set(&world, &engine, &job, BulkDeed::Resume).await;
+    engine
+        .bulk()
+        .set(job.id, "anna", BulkOperation::Pause)
+        .await
+        .unwrap();
+    set(&world, &engine, &job, BulkOperation::Resume).await;
     assert_eq!(work_off(&engine).await.len(), 6);
     let job = self::job(&engine, job.id).await;
     assert_eq!((job.state, job.done), (BulkState::Finished, 10));
     let error = engine
         .bulk()
-        .set(job.id, "anna", BulkDeed::Cancel)
+        .set(job.id, "anna", BulkOperation::Cancel)
         .await
         .unwrap_err();
     assert!(matches!(error, BulkError::WrongState("finished")), "{error:?}");
@@ -300,7 +304,7 @@ async fn a_cancelled_job_changes_nothing_more(fixture: Fixture) {
         .unwrap()
         .unwrap();
     engine.bulk().step(&mut claimed).await.unwrap();
-    set(&world, &engine, &job, BulkDeed::Cancel).await;
+    set(&world, &engine, &job, BulkOperation::Cancel).await;
     assert!(!engine.bulk().goes_on(&claimed).await.unwrap());
     engine.bulk().conclude(claimed).await.unwrap();
     assert_eq!(turn(&engine, 2, 50, true).await.0, 0);

@@ -6,7 +6,7 @@ use lacuna::{
     delivery::republish::republish,
     domain::{fact::Fact, ids::Tenant, request::gates::Approval, words::Status},
     engine::{Engine, intake::Verdict, operations::TaskDecision, prepare::Arrival},
-    wire::{command::Door, envelope::Envelope},
+    wire::{command::Channel, envelope::Envelope},
 };
 use serde_json::{Value, json};
 use uuid::Uuid;
@@ -59,7 +59,7 @@ pub async fn tell(world: &World, engine: &Engine, command: &Value) -> (Verdict, 
         content: engine.intake().prepare_command(
             text.as_bytes(),
             &Envelope::bare(&engine.tenant_default),
-            Door::Control,
+            Channel::Control,
         ),
         raw: Zeroizing::new(text.into_bytes()),
         headers: lacuna::wire::KeptHeaders::of([("ce_id", Some(&b"7"[..]))]),

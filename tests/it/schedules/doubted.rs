@@ -140,7 +140,7 @@ async fn a_late_proof_settles_while_the_question_is_out(fixture: Fixture) {
     world.pass(&engine, PAUSE).await;
     let asked = claim(&engine).await;
     let (verdict, _) = world.settle(&engine, &answer(&task, "failed")).await;
-    assert!(matches!(verdict, AckVerdict::Refused(_)), "{verdict:?}");
+    assert!(matches!(verdict, AckVerdict::Rejected(_)), "{verdict:?}");
     let (verdict, told) = world.settle(&engine, &answer(&task, "erased")).await;
     assert!(matches!(verdict, AckVerdict::Counted { .. }), "{verdict:?}");
     assert_eq!(told.status()["status"], "completed");

@@ -1,9 +1,8 @@
 //! Commands that come before the request that they name: invariants 1, 3, 6 and 12.
 
-use std::{
-    sync::{Arc, atomic::Ordering},
-    time::Duration,
-};
+mod crashes;
+
+use std::time::Duration;
 
 use lacuna::{
     delivery::republish::republish,
@@ -14,14 +13,13 @@ use lacuna::{
         prepare::{Arrival, PreparedCommand},
     },
     store::DeadLetterFilter,
-    wire::{KeptHeaders, command::Door, envelope::Envelope},
+    wire::{KeptHeaders, command::Channel, envelope::Envelope},
 };
 use serde_json::{Value, json};
 use zeroize::Zeroizing;
 
 use super::{
     control::control,
-    faulty::Faulty,
     world::{COMMANDS, Sent, World, cancel, command_from, erase, id, origin_at},
 };
 use crate::store::fixture::Fixture;
@@ -35,11 +33,8 @@ on_both_stores!(
     identifiers_before_their_request,
     a_request_that_cannot_be_opened_leaves_what_waits,
     what_nothing_comes_for_is_dead_lettered,
-    a_crash_before_the_dead_letter_was_produced,
     only_so_many_wait,
     over_http_nothing_waits,
-    an_outage_at_every_step,
-    the_opening_and_the_cancel_at_once,
 );
 
 const WAIT: Duration = Duration::from_secs(15);
@@ -57,7 +52,7 @@ fn controlled(world: &World, engine: &Engine, command: &Value) -> Arrival<Prepar
         content: engine.intake().prepare_command(
             text.as_bytes(),
             &Envelope::bare(&engine.tenant_default),
-            Door::Control,
+            Channel::Control,
         ),
         raw: Zeroizing::new(text.into_bytes()),
         headers: KeptHeaders::default(),
@@ -355,29 +350,6 @@ async fn what_nothing_comes_for_is_dead_lettered(fixture: Fixture) {
     settled(&world, &["unknown_request"]).await;
 }
 
-async fn a_crash_before_the_dead_letter_was_produced(fixture: Fixture) {
-    let world = patient(fixture).await;
-    let first = world.worker().await;
-    world.take_in(&first, &cancel(1)).await;
-    world.clock.advance(WAIT);
-    let lost = Sent::of(
-        &first
-            .retention()
-            .expire_early(world.clock.now())
-            .await
-            .unwrap()
-            .emission,
-    );
-    assert_eq!(lost.reasons(), ["unknown_request"]);
-    drop(first);
-    let second = world.worker().await;
-    // What came too late for it is taken for itself.
-    world.take_in(&second, &erase(1)).await;
-    assert_eq!(world.request(1).await.life.status, Status::InProgress);
-    assert_eq!(left_to_say(&world, &second).await, lost);
-    settled(&world, &["unknown_request"]).await;
-}
-
 async fn only_so_many_wait(fixture: Fixture) {
     let world = patient(fixture).await;
     let engine = world.worker().await;
@@ -409,7 +381,7 @@ async fn over_http_nothing_waits(fixture: Fixture) {
     let arrival = command_from(&engine, None, &cancel(1).to_string());
     let taken = engine.intake().take_in(&[arrival]).await.unwrap();
     assert!(
-        matches!(&taken.verdicts[..], [Verdict::Refused(refusal)] if refusal.reason.as_str() == "unknown_request")
+        matches!(&taken.verdicts[..], [Verdict::Rejected(refusal)] if refusal.reason.as_str() == "unknown_request")
     );
     // An opening over HTTP finds what waits from a topic.
     world.take_in(&engine, &cancel(2)).await;
@@ -417,88 +389,4 @@ async fn over_http_nothing_waits(fixture: Fixture) {
     engine.intake().take_in(&[arrival]).await.unwrap();
     assert_eq!(world.request(2).await.life.status, Status::Cancelled);
     settled(&world, &[]).await;
-}
-
-/// The connection breaks before and after each commit; whoever reads the batch again loses and doubles nothing.
-async fn an_outage_at_every_step(fixture: Fixture) {
-    let world = patient(fixture).await;
-    let faulty = Faulty::over(&world.fixture.store);
-    let engine = world.worker_over(Arc::<Faulty>::clone(&faulty)).await;
-    for (n, command) in (0..).zip([cancel(1), erase(1)]) {
-        let batch = [command_from(
-            &engine,
-            Some(origin_at(COMMANDS, 0, n)),
-            &command.to_string(),
-        )];
-        faulty.faults.commits.store(1, Ordering::SeqCst);
-        assert!(engine.intake().take_in(&batch).await.unwrap_err().is_outage());
-        assert!(world.stored(1).await.is_none());
-        faulty.faults.answers.store(1, Ordering::SeqCst);
-        assert!(engine.intake().take_in(&batch).await.unwrap_err().is_outage());
-        assert!(
-            engine.intake().take_in(&batch).await.unwrap_err().is_fenced(),
-            "it was taken in"
-        );
-    }
-    assert_eq!(world.request(1).await.life.status, Status::Cancelled);
-    let origin = origin_at(COMMANDS, 0, 9);
-    let batch = [command_from(&engine, Some(origin), &cancel(2).to_string())];
-    engine.intake().take_in(&batch).await.unwrap();
-    world.clock.advance(WAIT);
-    for faults in [&faulty.faults.commits, &faulty.faults.answers] {
-        faults.store(1, Ordering::SeqCst);
-        assert!(
-            engine
-                .retention()
-                .expire_early(world.clock.now())
-                .await
-                .unwrap_err()
-                .is_outage()
-        );
-    }
-    // Its transaction has committed although nobody heard of it: the letter is said later.
-    assert_eq!(expire(&world, &engine).await, Sent::default());
-    assert_eq!(left_to_say(&world, &engine).await.reasons(), ["unknown_request"]);
-    settled(&world, &["unknown_request"]).await;
-}
-
-/// Two workers, the opening and the cancel in two transactions at the same time: they must not pass each other.
-async fn the_opening_and_the_cancel_at_once(fixture: Fixture) {
-    const ROUNDS: u128 = 40;
-    let mut world = patient(fixture).await;
-    world.settings.early.most = 1_000;
-    let (opener, canceller) = (world.worker().await, world.worker().await);
-    let mut cancelled: usize = 0;
-    for n in 1..=ROUNDS {
-        let opening = [command_from(
-            &opener,
-            Some(origin_at(COMMANDS, 0, n as i64)),
-            &erase(n).to_string(),
-        )];
-        let cancel = [command_from(
-            &canceller,
-            Some(origin_at(COMMANDS, 1, n as i64)),
-            &cancel(n).to_string(),
-        )];
-        let (opened, refused) = if n % 2 == 0 {
-            tokio::join!(
-                opener.intake().take_in(&opening),
-                canceller.intake().take_in(&cancel)
-            )
-        } else {
-            let (refused, opened) = tokio::join!(
-                canceller.intake().take_in(&cancel),
-                opener.intake().take_in(&opening)
-            );
-            (opened, refused)
-        };
-        let tasks = Sent::of(&opened.unwrap().emission).tasks.len();
-        let too_late = Sent::of(&refused.unwrap().emission).reasons() == ["too_late"];
-        let is_cancelled = world.request(n).await.life.status == Status::Cancelled;
-        assert_eq!(too_late, !is_cancelled, "round {n}: lost");
-        assert_eq!(tasks == 0, is_cancelled, "round {n}");
-        cancelled += usize::from(is_cancelled);
-    }
-    let late = usize::try_from(ROUNDS).unwrap() - cancelled;
-    settled(&world, &vec!["too_late"; late]).await;
 }

@@ -16,7 +16,7 @@ use lacuna::{
         registry::{Breaker, Processor, Rate, Transport},
         task::TaskState,
     },
-    engine::effects::TaskDispatch,
+    engine::{Engine, effects::TaskDispatch},
     telemetry::readiness::Readiness,
     transport::sender::{Failed, Reply, Sender, Senders},
 };
@@ -204,6 +204,20 @@ async fn take_in(world: &World, lanes: &Lanes, requests: u128) {
     }
 }
 
+/// Takes so many requests in, of which the lane of `crm` does this, until its circuit is open.
+async fn until_open(world: &World, does: Does, requests: u128) -> (Lanes, Arc<Engine>) {
+    let mut lanes = Lanes::of(world).await;
+    lanes.script.set(&crm(), does);
+    take_in(world, &lanes, requests).await;
+    let engine = Arc::clone(&lanes.relay.engine);
+    until!(
+        lanes,
+        "the circuit is open",
+        engine.open_circuits().contains_key(&crm())
+    );
+    (lanes, engine)
+}
+
 async fn queued_tasks_are_sent_and_settled(fixture: Fixture) {
     let world = world(fixture).await;
     let mut lanes = Lanes::of(&world).await;
@@ -216,15 +230,7 @@ async fn queued_tasks_are_sent_and_settled(fixture: Fixture) {
 
 async fn refused_authorisation_stops_the_lane_and_uses_up_no_attempt(fixture: Fixture) {
     let world = world(fixture).await;
-    let mut lanes = Lanes::of(&world).await;
-    lanes.script.set(&crm(), Does::Refuses);
-    take_in(&world, &lanes, 40).await;
-    let engine = Arc::clone(&lanes.relay.engine);
-    until!(
-        lanes,
-        "the circuit is open",
-        engine.open_circuits().contains_key(&crm())
-    );
+    let (mut lanes, engine) = until_open(&world, Does::Refuses, 40).await;
     lanes.turns(20).await;
     let calls = lanes.script.calls();
     assert!(calls <= 16, "what was claimed already: {calls}");
@@ -251,15 +257,7 @@ async fn failing_processor_opens_its_circuit_and_a_probe_closes_it(fixture: Fixt
     };
     registry.processors[0].concurrency = 1;
     world.harness.apply(&registry).await.unwrap();
-    let mut lanes = Lanes::of(&world).await;
-    lanes.script.set(&crm(), Does::Fails);
-    take_in(&world, &lanes, 12).await;
-    let engine = Arc::clone(&lanes.relay.engine);
-    until!(
-        lanes,
-        "the circuit is open",
-        engine.open_circuits().contains_key(&crm())
-    );
+    let (mut lanes, _) = until_open(&world, Does::Fails, 12).await;
     lanes.turns(10).await;
     let calls = lanes.script.calls();
     assert!((4..=6).contains(&calls), "{calls}");
@@ -276,15 +274,7 @@ async fn failing_processor_opens_its_circuit_and_a_probe_closes_it(fixture: Fixt
 
 async fn an_open_circuit_survives_a_restart(fixture: Fixture) {
     let world = world(fixture).await;
-    let mut lanes = Lanes::of(&world).await;
-    lanes.script.set(&crm(), Does::Refuses);
-    take_in(&world, &lanes, 5).await;
-    let engine = Arc::clone(&lanes.relay.engine);
-    until!(
-        lanes,
-        "the circuit is open",
-        engine.open_circuits().contains_key(&crm())
-    );
+    let (mut lanes, _) = until_open(&world, Does::Refuses, 5).await;
     lanes.runner.end().await.unwrap();
     let mut next = Lanes::of(&world).await;
     world.clock.advance(Duration::from_secs(30));
@@ -444,15 +434,7 @@ async fn a_topic_with_a_rate_gets_its_tasks_at_that_rate(fixture: Fixture) {
 
 async fn a_probe_at_which_the_program_fails_is_followed_by_another(fixture: Fixture) {
     let world = world(fixture).await;
-    let mut lanes = Lanes::of(&world).await;
-    lanes.script.set(&crm(), Does::Refuses);
-    take_in(&world, &lanes, 40).await;
-    let engine = Arc::clone(&lanes.relay.engine);
-    until!(
-        lanes,
-        "the circuit is open",
-        engine.open_circuits().contains_key(&crm())
-    );
+    let (mut lanes, engine) = until_open(&world, Does::Refuses, 40).await;
     lanes.turns(20).await;
     let calls = lanes.script.calls();
     lanes.script.set(&crm(), Does::Panics);

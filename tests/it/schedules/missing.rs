@@ -28,7 +28,7 @@ const HOUR: Duration = Duration::from_secs(3600);
 
 fn refused(verdict: &AckVerdict) -> Option<DeadLetterReason> {
     match verdict {
-        AckVerdict::Refused(refusal) => Some(refusal.reason),
+        AckVerdict::Rejected(refusal) => Some(refusal.reason),
         AckVerdict::Counted { .. } | AckVerdict::Repeated => None,
     }
 }

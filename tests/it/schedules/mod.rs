@@ -19,17 +19,16 @@ macro_rules! on_both_stores {
     };
 }
 
-mod alike;
 mod attested;
 mod backups;
 mod bulk;
-mod by_hand;
 mod claims;
 mod clocks;
 pub mod control;
 mod crashes;
-mod doubles;
+mod dead_letters;
 mod doubted;
+mod duplicates;
 mod early;
 mod expiry;
 mod facts_compacted;
@@ -38,8 +37,8 @@ mod forgetting;
 mod histories;
 mod identifying;
 mod lane_runner;
-mod letters;
 mod logs;
+mod manual;
 mod missing;
 mod panics;
 mod people;
@@ -51,6 +50,7 @@ mod refusals;
 mod refusing;
 mod registry;
 mod relay;
+mod same_person;
 mod shared_ids;
 mod stops;
 mod succession;

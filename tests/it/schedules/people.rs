@@ -49,7 +49,7 @@ async fn an_abandoned_task_is_sent_again_and_done(fixture: Fixture) {
     assert!(!request.life.needs_attention);
 
     let (verdict, sent) = world.settle(&engine, &answer(&first, "erased")).await;
-    assert!(matches!(verdict, AckVerdict::Refused(refusal) if refusal.reason == DeadLetterReason::StaleAck));
+    assert!(matches!(verdict, AckVerdict::Rejected(refusal) if refusal.reason == DeadLetterReason::StaleAck));
     assert_eq!(sent.reasons(), ["stale_ack"], "generation 1 is over");
     let (_, sent) = world.settle(&engine, &answer(second, "erased")).await;
     let (_, _) = world
@@ -63,7 +63,7 @@ async fn an_abandoned_task_is_sent_again_and_done(fixture: Fixture) {
         .operations()
         .decide_task(task_id(&first), TaskDecision::Retry, "ops", None)
         .await;
-    assert!(matches!(again, Err(OperateError::Refused(_))), "{again:?}");
+    assert!(matches!(again, Err(OperateError::Decision(_))), "{again:?}");
     world.check().await;
 }
 
@@ -90,7 +90,7 @@ async fn a_waived_task_closes_with_an_exception(fixture: Fixture) {
     assert_eq!(sent.status()["status"], "closed_with_exceptions");
     let after = world.request(1).await;
     let (verdict, _) = world.settle(&engine, &answer(opened.task("crm"), "erased")).await;
-    assert!(matches!(verdict, AckVerdict::Refused(refusal) if refusal.reason == DeadLetterReason::StaleAck));
+    assert!(matches!(verdict, AckVerdict::Rejected(refusal) if refusal.reason == DeadLetterReason::StaleAck));
     assert_eq!(world.request(1).await, after);
     world.check().await;
 }

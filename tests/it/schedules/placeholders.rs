@@ -1,4 +1,4 @@
-//! Values that are nobody's, and types that nobody knows, through every door.
+//! Values that are nobody's, and types that nobody knows, over every channel.
 
 use lacuna::{
     domain::{identity::Placeholders, words::DeadLetterReason},
@@ -42,7 +42,7 @@ async fn what_stands_for_nobody_is_refused_through_every_door(fixture: Fixture) 
         let both = json!([good, bad]);
         let subject = json!({ "identities": both });
         let refused = |verdict: &Verdict, field: &str| {
-            let Verdict::Refused(refusal) = verdict else {
+            let Verdict::Rejected(refusal) = verdict else {
                 panic!("taken: {kind} {value:?}")
             };
             assert_eq!(refusal.reason, DeadLetterReason::Schema, "{refusal}");
@@ -102,7 +102,7 @@ async fn hold_on_unknown_type_is_refused_and_names_near_ones(fixture: Fixture) {
         )
     };
     let (verdict, sent) = tell(&world, &engine, &hold(50, "mail")).await;
-    let Verdict::Refused(refusal) = verdict else {
+    let Verdict::Rejected(refusal) = verdict else {
         panic!("taken")
     };
     assert!(

@@ -286,10 +286,7 @@ async fn unwritable_table_is_waited_for_without_dead_letters(fixture: Fixture) {
         assert!(engine.troubles.problems().is_empty(), "ready again");
     }
     assert!(world.fixture.store.open_dead_letters().await.unwrap().is_empty());
-    assert!(
-        world.stored(9).await.is_none(),
-        "a rehearsal leaves nothing either"
-    );
+    assert!(world.stored(9).await.is_none(), "a dry run leaves nothing either");
     assert_eq!(world.fixture.store.page(None, 100).await.unwrap().len(), 24);
     world.check().await;
 }

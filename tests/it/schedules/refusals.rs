@@ -33,7 +33,7 @@ on_both_stores!(
 
 fn reason(verdict: &Verdict) -> &'static str {
     match verdict {
-        Verdict::Refused(refusal) => refusal.reason.as_str(),
+        Verdict::Rejected(refusal) => refusal.reason.as_str(),
         Verdict::Taken(_) => "taken",
         Verdict::Duplicate(_) => "duplicate",
         Verdict::Waiting(_) => "waiting",
@@ -97,7 +97,7 @@ async fn a_regime_that_is_there_no_more(fixture: Fixture) {
     );
     let (verdict, sent) = world.take_in(&engine, &under_acme(2)).await;
     assert_eq!((reason(&verdict), sent.reasons()), ("schema", vec!["schema"]));
-    let Verdict::Refused(refusal) = verdict else {
+    let Verdict::Rejected(refusal) = verdict else {
         panic!("{verdict:?}")
     };
     assert!(
@@ -287,7 +287,7 @@ async fn acks_that_prove_nothing(fixture: Fixture) {
     ];
     for (ack, expected) in &cases {
         let (verdict, sent) = world.settle(&engine, ack).await;
-        let AckVerdict::Refused(refusal) = verdict else {
+        let AckVerdict::Rejected(refusal) = verdict else {
             panic!("{ack}: {verdict:?}")
         };
         assert_eq!(refusal.reason.as_str(), *expected, "{ack}");

@@ -3,7 +3,7 @@
 use lacuna::{
     domain::{time::At, words::DeadLetterReason},
     engine::{Engine, intake::Verdict, prepare::Arrival},
-    wire::{KeptHeaders, command::Door, envelope::Envelope},
+    wire::{KeptHeaders, command::Channel, envelope::Envelope},
 };
 use serde_json::{Value, json};
 use uuid::Uuid;
@@ -38,7 +38,7 @@ async fn request_id_of_another_tenant_tells_nothing(fixture: Fixture) {
     same_id["command_id"] = json!(id(1));
     for command in [other, same_id] {
         let (verdict, sent) = world.take_in(&engine, &command).await;
-        let Verdict::Refused(refusal) = verdict else {
+        let Verdict::Rejected(refusal) = verdict else {
             panic!("taken")
         };
         assert_eq!(refusal.reason, DeadLetterReason::ConflictingDuplicate);
@@ -58,7 +58,7 @@ async fn request_id_of_another_tenant_tells_nothing(fixture: Fixture) {
         command
     };
     let (verdict, _) = world.take_in(&engine, &foreign(cancel(1))).await;
-    assert!(matches!(verdict, Verdict::Refused(_)));
+    assert!(matches!(verdict, Verdict::Rejected(_)));
     for (n, command) in (1..).zip([
         json!({ "type": "verify_identity", "method": "passport", "result": "passed" }),
         json!({ "type": "approve" }),
@@ -70,7 +70,7 @@ async fn request_id_of_another_tenant_tells_nothing(fixture: Fixture) {
         command["command_id"] = json!(Uuid::from_u128(100 + n));
         command["actor"] = json!("mallory");
         let (verdict, sent) = tell(&world, &engine, &command).await;
-        assert!(matches!(verdict, Verdict::Refused(_)), "{command}: {verdict:?}");
+        assert!(matches!(verdict, Verdict::Rejected(_)), "{command}: {verdict:?}");
         assert_eq!(sent.reasons(), ["unknown_request"], "{command}");
     }
     assert_eq!(world.request(1).await, before);
@@ -91,7 +91,7 @@ fn event_from(
         reading: None,
         content: engine
             .intake()
-            .prepare_command(text.as_bytes(), &envelope, Door::Commands),
+            .prepare_command(text.as_bytes(), &envelope, Channel::Commands),
         raw: Zeroizing::new(text.into_bytes()),
         headers: KeptHeaders::default(),
     }
@@ -132,7 +132,7 @@ async fn two_sources_with_one_event_id_are_two_events(fixture: Fixture) {
         assert_eq!(again, Verdict::Duplicate(second));
         let conflict = verdict_of(&world, &engine, (event, Some("/crm")), &bob).await;
         assert!(
-            matches!(&conflict, Verdict::Refused(refusal) if refusal.reason == DeadLetterReason::ConflictingDuplicate),
+            matches!(&conflict, Verdict::Rejected(refusal) if refusal.reason == DeadLetterReason::ConflictingDuplicate),
             "{conflict:?}"
         );
     }

@@ -8,7 +8,7 @@ use lacuna::{
     engine::{
         Engine, OperateError,
         operations::Once,
-        stop::{Lever, Want},
+        stop::{LaneAction, LaneChange},
     },
     store::StoredFact,
 };
@@ -42,28 +42,28 @@ fn lane(processor: &str) -> ProcessorId {
     ProcessorId::new(processor).unwrap()
 }
 
-/// Moves a lever; `""`: the brake.
-async fn pull(engine: &Engine, processor: &str, want: Want) -> StoredFact {
+/// Moves a change; `""`: the brake.
+async fn change_lane(engine: &Engine, processor: &str, action: LaneAction) -> StoredFact {
     let id = (!processor.is_empty()).then(|| lane(processor));
-    let lever = Lever {
+    let change = LaneChange {
         lane: id.as_ref(),
-        want,
+        action,
         actor: "ops",
         reason: Some("maintenance"),
         once: None,
     };
-    engine.pull(&lever).await.unwrap().unwrap()
+    engine.change_lane(&change).await.unwrap().unwrap()
 }
 
 async fn pause(engine: &Engine, processor: &str) -> u64 {
-    match pull(engine, processor, Want::Stop).await.fact {
+    match change_lane(engine, processor, LaneAction::Stop).await.fact {
         Fact::Paused { stop, .. } | Fact::Braked { stop } => stop.out,
         other => panic!("{other:?}"),
     }
 }
 
 async fn resume(engine: &Engine, processor: &str) {
-    pull(engine, processor, Want::GoOn).await;
+    change_lane(engine, processor, LaneAction::Resume).await;
 }
 
 /// What all sweeps send.
@@ -362,12 +362,12 @@ async fn a_paused_processor_that_is_removed_needs_attention(fixture: Fixture) {
 async fn a_stop_that_is_told_twice_is_one(fixture: Fixture) {
     let world = World::new(fixture).await;
     let (engine, other) = (world.worker().await, world.worker().await);
-    let first = pull(&engine, "crm", Want::Stop).await;
+    let first = change_lane(&engine, "crm", LaneAction::Stop).await;
     world.take_in(&engine, &erase(1)).await;
-    let again = pull(&other, "crm", Want::Stop).await;
+    let again = change_lane(&other, "crm", LaneAction::Stop).await;
     assert_eq!((first.version, first.at), (again.version, again.at));
     resume(&engine, "crm").await;
-    let ended = pull(&engine, "crm", Want::GoOn).await;
+    let ended = change_lane(&engine, "crm", LaneAction::Resume).await;
     assert!(matches!(ended.fact, Fact::Resumed { .. }));
     assert_eq!(sweep(&engine).await.asked(), ["crm"]);
 
@@ -378,36 +378,36 @@ async fn a_stop_that_is_told_twice_is_one(fixture: Fixture) {
         digest,
     };
     let crm = lane("crm");
-    let call = async |want, once: &Once| {
-        let lever = Lever {
+    let call = async |action, once: &Once| {
+        let change = LaneChange {
             lane: Some(&crm),
-            want,
+            action,
             actor: "ops",
             reason: None,
             once: Some(once),
         };
-        engine.pull(&lever).await
+        engine.change_lane(&change).await
     };
-    let stopped = call(Want::Stop, &once([1; 16])).await.unwrap().unwrap();
+    let stopped = call(LaneAction::Stop, &once([1; 16])).await.unwrap().unwrap();
     resume(&engine, "crm").await;
-    let repeated = call(Want::Stop, &once([1; 16])).await.unwrap().unwrap();
+    let repeated = call(LaneAction::Stop, &once([1; 16])).await.unwrap().unwrap();
     assert_eq!(stopped.version, repeated.version);
     assert!(engine.facts().stops().pause(&crm).is_none());
     assert!(matches!(
-        call(Want::GoOn, &once([2; 16])).await,
+        call(LaneAction::Resume, &once([2; 16])).await,
         Err(OperateError::Conflicting)
     ));
     // Nobody ever stopped this one, and nobody knows that one.
     let go_on = async |name: &str| {
         let lane = lane(name);
-        let lever = Lever {
+        let change = LaneChange {
             lane: Some(&lane),
-            want: Want::GoOn,
+            action: LaneAction::Resume,
             actor: "ops",
             reason: None,
             once: None,
         };
-        engine.pull(&lever).await
+        engine.change_lane(&change).await
     };
     assert!(go_on("mail").await.unwrap().is_none());
     assert!(matches!(

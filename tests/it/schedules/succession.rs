@@ -111,7 +111,7 @@ async fn a_successor_takes_over_what_is_open(fixture: Fixture) {
     let (verdict, _) = world
         .settle(&engine, &answer(opened.task("stats"), "erased"))
         .await;
-    assert!(matches!(verdict, AckVerdict::Refused(_)), "{verdict:?}");
+    assert!(matches!(verdict, AckVerdict::Rejected(_)), "{verdict:?}");
     world.settle(&engine, &answer(&task, "erased")).await;
     let (_, next) = world.settle(&engine, &answer(opened.task("crm"), "erased")).await;
     let (_, last) = world.settle(&engine, &answer(next.task("mail"), "erased")).await;

@@ -2,6 +2,7 @@
 
 mod agenda;
 mod capsules;
+mod dead_letters;
 mod deferred;
 mod expiry;
 mod facts;
@@ -66,12 +67,12 @@ on_both_stores! {
     journal::how_acks_are_spread_is_known_until_one_does_not_agree as how_acks_are_spread_is_known_until_one_does_not_agree,
     journal::the_inbox_takes_a_command_once as the_inbox_takes_a_command_once,
     journal::counters_of_all_slots_are_summed as counters_of_all_slots_are_summed,
-    journal::dead_letters_are_kept_once_an_origin as dead_letters_are_kept_once_an_origin,
-    journal::dead_letters_are_closed_once as dead_letters_are_closed_once,
-    journal::dead_letters_say_which_command_they_were as dead_letters_say_which_command_they_were,
-    journal::the_payload_of_a_dead_letter_goes_with_the_decision_about_it as the_payload_of_a_dead_letter_goes_with_the_decision_about_it,
-    journal::old_payloads_go_unless_they_ask_for_an_erasure as old_payloads_go_unless_they_ask_for_an_erasure,
-    journal::the_oldest_of_too_many_letters_are_counted as the_oldest_of_too_many_letters_are_counted,
+    dead_letters::dead_letters_are_kept_once_an_origin as dead_letters_are_kept_once_an_origin,
+    dead_letters::dead_letters_are_closed_once as dead_letters_are_closed_once,
+    dead_letters::dead_letters_say_which_command_they_were as dead_letters_say_which_command_they_were,
+    dead_letters::the_payload_of_a_dead_letter_goes_with_the_decision_about_it as the_payload_of_a_dead_letter_goes_with_the_decision_about_it,
+    dead_letters::old_payloads_go_unless_they_ask_for_an_erasure as old_payloads_go_unless_they_ask_for_an_erasure,
+    dead_letters::the_oldest_of_too_many_letters_are_counted as the_oldest_of_too_many_letters_are_counted,
     gauges::open_letters_are_counted_whatever_way_they_come_and_go as open_letters_are_counted_whatever_way_they_come_and_go,
     journal::what_was_taken_in_is_found_again as what_was_taken_in_is_found_again,
     journal::the_outbox_keeps_the_highest_revision as the_outbox_keeps_the_highest_revision,

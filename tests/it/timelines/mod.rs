@@ -21,8 +21,8 @@ use lacuna::{
     domain::calendar::Period,
     engine::Settings,
     lab::scenario::{
-        by_hand::{ByHand, Way},
         environment::Environment as _,
+        in_process::{Disturbances, InProcess},
         player::Player,
         registry,
         script::Script,
@@ -35,24 +35,24 @@ use crate::{
     support::repository,
 };
 
-/// Makes the tests of the files of timelines: one a file, store and way.
+/// Makes the tests of the files of timelines: one a file, store and disturbances.
 macro_rules! timelines {
     ($($file:ident),+ $(,)?) => {
         const FILES: &[&str] = &[$(stringify!($file)),+];
         $(mod $file {
-            use super::{run_file, way};
+            use super::{run_file, disturbances};
 
             #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
             async fn on_sqlite() {
-                for way in [way(false, false), way(true, false), way(false, true)] {
-                    run_file(stringify!($file), way, false).await;
+                for disturbances in [disturbances(false, false), disturbances(true, false), disturbances(false, true)] {
+                    run_file(stringify!($file), disturbances, false).await;
                 }
             }
 
             #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
             async fn on_postgres() {
-                // What a schema costs counts: once, in the way that is the hardest.
-                run_file(stringify!($file), way(true, true), true).await;
+                // What a schema costs counts: once, in the disturbances that is the hardest.
+                run_file(stringify!($file), disturbances(true, true), true).await;
             }
         })+
     };
@@ -63,8 +63,8 @@ timelines!(
 );
 
 /// Weeks may pass without a worker.
-fn way(restarted: bool, doubled: bool) -> Way {
-    Way {
+fn disturbances(restarted: bool, doubled: bool) -> Disturbances {
+    Disturbances {
         restarted,
         doubled,
         leaps: true,
@@ -78,7 +78,7 @@ fn scripts_of(file: &str) -> Vec<Script> {
 }
 
 /// Runs the timelines of a file, and says of every one that fails which of its steps did.
-async fn run_file(file: &str, way: Way, postgres: bool) {
+async fn run_file(file: &str, disturbances: Disturbances, postgres: bool) {
     let only = std::env::var("TIMELINE").unwrap_or_default();
     let mut failed = Vec::new();
     for script in scripts_of(file) {
@@ -87,14 +87,15 @@ async fn run_file(file: &str, way: Way, postgres: bool) {
         }
         let name = script.name.clone();
         let (tell, told) = tokio::sync::oneshot::channel();
-        let case = async move |fixture: Fixture| tell.send(run(fixture, &script, way).await).unwrap();
+        let case =
+            async move |fixture: Fixture| tell.send(run(fixture, &script, disturbances).await).unwrap();
         if postgres {
             on_postgres(case).await;
         } else {
             on_sqlite(case).await;
         }
         if let Err(fault) = told.await.unwrap() {
-            failed.push(format!("== {name} ({way:?})\n{fault}"));
+            failed.push(format!("== {name} ({disturbances:?})\n{fault}"));
         }
     }
     assert!(
@@ -105,17 +106,17 @@ async fn run_file(file: &str, way: Way, postgres: bool) {
     );
 }
 
-async fn run(fixture: Fixture, script: &Script, way: Way) -> Result<(), String> {
+async fn run(fixture: Fixture, script: &Script, disturbances: Disturbances) -> Result<(), String> {
     let zone = TimeZone::get(script.zone.as_deref().unwrap_or("UTC")).unwrap();
     let registry = registry(&script.processors);
     let world = World::with_settings(fixture, &registry, settings_of(script, &zone)).await;
     world.clock.advance(script.starts.since(world.now()));
     let config = Config::default();
-    let mut by_hand = ByHand::over(Arc::clone(&world.harness), way, &config, &[])
+    let mut in_process = InProcess::over(Arc::clone(&world.harness), disturbances, &config, &[])
         .await
         .unwrap();
-    let caller = by_hand.caller().clone();
-    let mut player = Player::new(script, &mut by_hand, zone);
+    let caller = in_process.caller().clone();
+    let mut player = Player::new(script, &mut in_process, zone);
     for step in &script.steps {
         let checked = player.play(step).await.map_err(|stuck| stuck.to_string())?;
         let found = checked.into_iter().filter_map(|checked| {

@@ -27,7 +27,7 @@ use lacuna::{
     },
     lab::scenario::{attributes, registry},
     wire::{
-        command::{Door, parse_command},
+        command::{Channel, parse_command},
         envelope::Envelope,
     },
 };
@@ -64,7 +64,7 @@ impl Bench {
             "subject": { "identities": [{ "type": "email", "value": "a@example.org" },
                                         { "type": "customer_id", "value": "1" }] } });
         let text = command.to_string();
-        let parsed = parse_command(text.as_bytes(), &Envelope::bare(&tenant), Door::Commands).unwrap();
+        let parsed = parse_command(text.as_bytes(), &Envelope::bare(&tenant), Channel::Commands).unwrap();
         let Command::Open(opening) = parsed.command else {
             panic!("no opening")
         };

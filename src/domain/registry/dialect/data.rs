@@ -2,7 +2,7 @@
 //!
 //! Sources: the specification (github.com/opengdpr/OpenDSR) and each vendor's own reference, read in late 2026.
 
-use super::{Dialect, IdentityFormat, Place, RequestState, Setting, Shape, StatusCall};
+use super::{Dialect, IdentityFormat, RequestState, Setting, SettingPlace, Shape, StatusCall};
 
 /// The identity types of the specification; where ours has another name, that stands first. The last three are other
 /// names that ours may have.
@@ -100,12 +100,12 @@ pub(super) const APPSFLYER: Dialect = Dialect {
     settings: &[
         Setting {
             key: "property_id",
-            place: Place::Body,
+            place: SettingPlace::Body,
             needed: true,
         },
         Setting {
             key: "platform",
-            place: Place::Body,
+            place: SettingPlace::Body,
             needed: false,
         },
     ],
@@ -144,7 +144,7 @@ pub(super) const SINGULAR: Dialect = Dialect {
     formats: RAW,
     settings: &[Setting {
         key: "property_id",
-        place: Place::Body,
+        place: SettingPlace::Body,
         needed: false,
     }],
     ..V2
@@ -174,7 +174,7 @@ pub(super) const BRANCH: Dialect = Dialect {
     formats: RAW,
     settings: &[Setting {
         key: "app_id",
-        place: Place::Query,
+        place: SettingPlace::Query,
         needed: true,
     }],
     taken: &[200],

@@ -94,7 +94,7 @@ pub enum Need<'a> {
     /// Nothing: it is asked again by itself.
     Nothing(At),
     /// A person, who has to do it by then.
-    ByHand(At),
+    Manual(At),
     /// Somebody who has its lane, or all lanes, go on.
     Resumption(Queued),
     /// A topic that takes its message, which is tried again then.

@@ -14,7 +14,7 @@ impl Request {
             }
             _ if registered.is_some_and(|processor| !self.spares(task, processor)) => Need::Consent,
             _ if let Some(stopped) = stopped => Need::Resumption(stopped),
-            _ if let Some(by) = self.due_by_hand(ordinal, context.registry) => Need::ByHand(by),
+            _ if let Some(by) = self.manual_due(ordinal, context.registry) => Need::Manual(by),
             (TaskState::Undeliverable { why, .. }, _) => Need::Delivery(due, *why),
             _ => Need::Nothing(due),
         }

@@ -276,7 +276,7 @@ fn the_ledger_says_that_nobody_knew() {
         matches!(
             entry,
             Entry::Task {
-                event: TaskEvent::Doubted { sends: 1, .. },
+                event: TaskEvent::ResultUnknown { sends: 1, .. },
                 ..
             }
         )

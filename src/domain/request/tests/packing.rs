@@ -98,21 +98,21 @@ fn v2_row(approval: u8, status: u8, generation: u8, attempt: u8, purpose: u8, st
 fn old_packed_row_opens_no_gate_and_keeps_what_was_sent() {
     // Approval awaited, an operator's retry of what was never sent, ready: version 2 took that for sent.
     let ready = "0380a4e3d8bf68";
-    let (never, by_hand, restored) = (0, 3, 5);
-    let unsent = read_v2(&v2_row(1, 4, 2, 0, by_hand, ready));
+    let (never, retried, restored) = (0, 3, 5);
+    let unsent = read_v2(&v2_row(1, 4, 2, 0, retried, ready));
     assert!(!unsent.task(0).was_sent());
     assert_eq!(unsent.closed_gate(START), Some(ClosedGate::Approval));
     // What really went out while the approval was awaited stays sent, and the gate stays closed for the rest.
-    let leaked = read_v2(&v2_row(1, 4, 2, 1, by_hand, ready));
+    let leaked = read_v2(&v2_row(1, 4, 2, 1, retried, ready));
     assert!(leaked.task(0).was_sent());
     assert_eq!(leaked.closed_gate(START), Some(ClosedGate::Approval));
     // Behind open gates a later generation counts as sent.
-    for purpose in [by_hand, restored] {
+    for purpose in [retried, restored] {
         let sent = read_v2(&v2_row(2, 4, 2, 0, purpose, ready));
         assert!(sent.task(0).was_sent());
         assert_eq!(sent.closed_gate(START), None);
     }
-    let waiting = read_v2(&v2_row(2, 4, 2, 0, by_hand, "00"));
+    let waiting = read_v2(&v2_row(2, 4, 2, 0, retried, "00"));
     assert!(
         !waiting.task(0).was_sent(),
         "only what was never sent waits for others"

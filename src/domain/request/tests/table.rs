@@ -6,7 +6,7 @@ use super::{
 };
 use crate::domain::{
     command::Decision,
-    drift,
+    generated_table,
     request::operate::DecisionError,
     words::{ExtensionReason, RefusalBasis, Status, VerificationResult},
 };
@@ -248,8 +248,8 @@ fn the_documented_transitions_are_the_codes() {
             std::iter::once((*name).to_owned()).chain(cells).collect()
         })
         .collect();
-    drift::check(
+    generated_table::check(
         "request/transitions.md",
-        &format!("{HEAD}{}", drift::table(&head, &rows)),
+        &format!("{HEAD}{}", generated_table::table(&head, &rows)),
     );
 }

@@ -61,7 +61,7 @@ fn a_retry_of_a_parked_share_waits_behind_the_approval() {
     let mut bench = awaiting();
     assert!(matches!(bench.state(1), TaskState::Parked { .. }));
     retry(&mut bench, 1);
-    assert_eq!(bench.request.task(1).purpose, Purpose::ByHand);
+    assert_eq!(bench.request.task(1).purpose, Purpose::Retried);
     assert_nothing_went(&mut bench);
     super::gates::decide(&mut bench, &Decision::Approve, "clerk").unwrap();
     assert_eq!(

@@ -1,7 +1,7 @@
 //! The table of `transitions.md`, made by the transition function itself.
 
 use super::*;
-use crate::domain::drift;
+use crate::domain::generated_table;
 
 const HEAD: &str = "\
 ## Every state and every event
@@ -96,8 +96,8 @@ fn the_documented_transitions_are_the_codes() {
             std::iter::once(event_name(event)).chain(cells).collect()
         })
         .collect();
-    drift::check(
+    generated_table::check(
         "task/transitions.md",
-        &format!("{HEAD}{}", drift::table(&head, &rows)),
+        &format!("{HEAD}{}", generated_table::table(&head, &rows)),
     );
 }

@@ -12,7 +12,7 @@ use crate::{
         time::At,
         words::{Mark, Status, TaskStateName},
     },
-    engine::by_hand::HandTask,
+    engine::manual::ManualTask,
     store::CounterKey,
     view::dates::count,
 };
@@ -132,7 +132,7 @@ impl Figures {
                 kind,
             )
         };
-        let standing = |status: Status, name, kind| {
+        let in_status = |status: Status, name, kind| {
             figure(
                 self.of_status(status),
                 name,
@@ -156,14 +156,14 @@ impl Figures {
                 "/approvals",
                 Kind::Mind,
             ),
-            standing(
+            in_status(
                 Status::AwaitingVerification,
                 "wait for a verification",
                 Kind::Mind,
             ),
-            standing(Status::InProgress, "in progress", Kind::Plain),
-            standing(Status::Deferred, "deferred", Kind::Plain),
-            standing(Status::Completed, "completed", Kind::Plain),
+            in_status(Status::InProgress, "in progress", Kind::Plain),
+            in_status(Status::Deferred, "deferred", Kind::Plain),
+            in_status(Status::Completed, "completed", Kind::Plain),
         ]
     }
 
@@ -273,8 +273,8 @@ fn figure(n: i64, name: &'static str, href: impl Into<String>, kind: Kind) -> Fi
 
 /// How many tasks wait for this person: claimed by it, or assigned to it and free. Of the first ones, and whether that is all.
 async fn mine(api: &Api, caller: &Caller) -> Result<(i64, bool), Problem> {
-    let (tasks, next) = api.engine.by_hand().list(None, FLOOR).await?;
-    let is_mine = |task: &&HandTask| {
+    let (tasks, next) = api.engine.manual().list(None, FLOOR).await?;
+    let is_mine = |task: &&ManualTask| {
         task.is_claimed_by(&caller.name) || (task.claim.is_none() && task.assignee == caller.name)
     };
     let n = tasks.iter().filter(is_mine).count();

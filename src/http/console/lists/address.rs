@@ -196,6 +196,21 @@ pub(super) fn field(address: &Address, kind: &str, name: &str, label: &str) -> M
     }
 }
 
+/// The box with the filters of a list. `title`: what it is called; `fields`: what the list can be filtered by.
+pub(super) fn filter_box(address: &Address, title: &str, fields: &Markup) -> Markup {
+    let here = address.path.as_str();
+    html! {
+        details.box.no-print open[address.is_filtered()] {
+            summary { (title) }
+            form.row method="get" action=(here) {
+                (fields)
+                button type="submit" { "Show" }
+                @if address.is_filtered() { a.button href=(here) { "Take the filters off" } }
+            }
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use jiff::tz::TimeZone;

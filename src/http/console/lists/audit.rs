@@ -24,13 +24,13 @@ use super::{
         page::page,
         parts::{
             badge::badge,
-            nothing, request_link,
-            table::{Column, pager, table},
+            request_link,
+            table::{Column, pager, table_or},
             times::Times,
         },
         visitor::Visitor,
     },
-    address::{Address, choice, field, preset},
+    address::{Address, choice, field, filter_box, preset},
     views,
 };
 use crate::{
@@ -73,11 +73,7 @@ pub(super) async fn show(
         h1 { "Audit" }
         p { "Every look at what is about a person, every decision and every act of whoever runs the installation is an entry of the ledger. Here they stand, the latest first; reasons lie sealed beside the entries, and are shown with their requests." }
         (filters(&address, visitor.caller.name.as_str()))
-        @if rows.is_empty() {
-            (nothing("Nobody has done anything that meets this filter", &html! { "What was done under a version of Lacuna before this list stands in the ledger of its request." }))
-        } @else {
-            (table("What people did", &columns, &rows))
-        }
+        (table_or("What people did", &columns, &rows, "Nobody has done anything that meets this filter", &html! { "What was done under a version of Lacuna before this list stands in the ledger of its request." }))
         (pager(first.as_deref(), next.as_deref()))
         p.no-print { a href=(address.with("format", "csv").href()) download { "This list as CSV" } }
         (views::shown(&api, &visitor, &address, "/audit").await?)
@@ -95,17 +91,12 @@ fn filters(address: &Address, me: &str) -> Markup {
             (preset(address, &of(&[("kind", "operation")]), "operators' acts", None))
             (preset(address, &of(&[("by", me)]), "mine", None))
         }
-        details.box.no-print open[address.is_filtered()] {
-            summary { "Filter" }
-            form.row method="get" action="/audit" {
+        (filter_box(address, "Filter", &html! {
                 (field(address, "text", "by", "Who"))
                 (choice(address, "kind", "What kind", "any", &kinds))
                 (field(address, "date", "at_after", "From"))
                 (field(address, "date", "at_before", "Until"))
-                button type="submit" { "Show" }
-                @if address.is_filtered() { a.button href="/audit" { "Take the filters off" } }
-            }
-        }
+        }))
     }
 }
 

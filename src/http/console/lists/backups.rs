@@ -11,8 +11,7 @@ use super::super::{
     page::page,
     parts::{
         badge::badge,
-        nothing,
-        table::{Column, table},
+        table::{Column, table_or},
         times::Times,
     },
     visitor::Visitor,
@@ -50,11 +49,7 @@ pub(super) async fn show(State(api): State<Arc<Api>>, visitor: Visitor<Auditor>)
     let body = html! {
         h1 { "Backups" }
         p { "A copy that was taken before an erasure still holds the data. It is done when the copy is proved gone: by an event of the backup system, by its own answer, or by its declared schedule." }
-        @if rows.is_empty() {
-            (nothing("No backup system is registered", &html! { "A system with " code { "kind = \"backup\"" } " and a " code { "backup" } " table in " code { "processors.toml" } " is one." }))
-        } @else {
-            (table("Backup sets", &columns, &rows))
-        }
+        (table_or("Backup sets", &columns, &rows, "No backup system is registered", &html! { "A system with " code { "kind = \"backup\"" } " and a " code { "backup" } " table in " code { "processors.toml" } " is one." }))
     };
     Ok(page(&visitor, "/backups", "Backups", &body))
 }

@@ -16,13 +16,12 @@ use super::{
         page::page,
         parts::{
             badge::{badge, words},
-            nothing,
-            table::{Column, pager, table},
+            table::{Column, pager, table_or},
             times::Times,
         },
         visitor::Visitor,
     },
-    address::{Address, choice, preset},
+    address::{Address, choice, filter_box, preset},
     views,
 };
 use crate::{
@@ -65,20 +64,11 @@ pub(super) async fn show(
             (preset(&address, &of(&[("erasures", "true")]), "asked for an erasure", None))
             (preset(&address, &of(&[]), "all that are open", None))
         }
-        details.box.no-print open[address.is_filtered()] {
-            summary { "Filter" }
-            form.row method="get" action="/dead-letters" {
+        (filter_box(&address, "Filter", &html! {
                 (choice(&address, "reason", "Why", "any", &reasons))
                 (choice(&address, "erasures", "Asked for an erasure", "either", &[("true".to_owned(), "yes".to_owned())]))
-                button type="submit" { "Show" }
-                @if address.is_filtered() { a.button href="/dead-letters" { "Take the filters off" } }
-            }
-        }
-        @if rows.is_empty() {
-            (nothing("No dead letter is open", &html! { "What is not taken in is kept here, sealed, until somebody has decided about it." }))
-        } @else {
-            (table("Dead letters", &columns, &rows))
-        }
+        }))
+        (table_or("Dead letters", &columns, &rows, "No dead letter is open", &html! { "What is not taken in is kept here, sealed, until somebody has decided about it." }))
         (pager(first.as_deref(), next.as_deref()))
         p.no-print { a href=(address.with("format", "csv").href()) download { "This list as CSV" } }
         (views::shown(&api, &visitor, &address, "/dead-letters").await?)

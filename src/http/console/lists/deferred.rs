@@ -24,7 +24,7 @@ use super::{
         },
         visitor::Visitor,
     },
-    address::{Address, choice, field},
+    address::{Address, choice, field, filter_box},
     views,
 };
 use crate::{
@@ -154,16 +154,11 @@ fn filters(api: &Api, address: &Address) -> Markup {
         .collect();
     let systems = super::processors::names(api);
     html! {
-        details.box.no-print open[address.is_filtered()] {
-            summary { "Filter" }
-            form.row method="get" action="/deferred" {
+        (filter_box(address, "Filter", &html! {
                 (choice(address, "reason", "Why", "any", &reasons))
                 (choice(address, "processor", "System", "any", &systems))
                 (field(address, "date", "due_before", "Until"))
-                button type="submit" { "Show" }
-                @if address.is_filtered() { a.button href="/deferred" { "Take the filters off" } }
-            }
-        }
+        }))
     }
 }
 

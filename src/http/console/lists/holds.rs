@@ -21,13 +21,13 @@ use super::{
         page::page,
         parts::{
             badge::words,
-            nothing, request_link, short_id,
-            table::{Column, pager, table},
+            request_link, short_id,
+            table::{Column, pager, table_or},
             times::{Times, none},
         },
         visitor::Visitor,
     },
-    address::{Address, field},
+    address::{Address, field, filter_box},
 };
 use crate::{domain::hold::Hold, view::hold::HoldView};
 
@@ -61,19 +61,10 @@ pub(super) async fn show(
             "Nothing that a hold covers is erased until it is released. "
             @if visitor.may::<Compliance>() { a.button href="/holds/new" { "Place a hold" } }
         }
-        details.box.no-print open[address.is_filtered()] {
-            summary { "Filter" }
-            form.row method="get" action="/holds" {
+        (filter_box(&address, "Filter", &html! {
                 (field(&address, "text", "tenant", "Tenant"))
-                button type="submit" { "Show" }
-                @if address.is_filtered() { a.button href="/holds" { "Take the filters off" } }
-            }
-        }
-        @if rows.is_empty() {
-            (nothing("Nothing is on hold", &html! { "A hold covers a person, a request, a system or a category of data, on one of five legal grounds." }))
-        } @else {
-            (table("Holds", &columns, &rows))
-        }
+        }))
+        (table_or("Holds", &columns, &rows, "Nothing is on hold", &html! { "A hold covers a person, a request, a system or a category of data, on one of five legal grounds." }))
         (pager(first.as_deref(), next.as_deref()))
         p.no-print { a href=(address.with("format", "csv").href()) download { "This list as CSV" } " · " a href="/deferred?reason=hold" { "The tasks that are held" } }
     };

@@ -8,7 +8,6 @@ use axum::{
     response::Response,
 };
 use maud::{Markup, html};
-use serde::Deserialize;
 
 use super::{
     super::{
@@ -25,11 +24,11 @@ use super::{
             badge::badge,
             facts, flash,
             form::{Action, Reason, action_form},
-            nothing, notice, request_link,
-            table::{Column, pager, table},
+            notice, request_link,
+            table::{Column, pager, table, table_or},
             times::Times,
         },
-        posted::Posted,
+        posted::{Nothing, Posted},
         visitor::Visitor,
     },
     address::Address,
@@ -37,7 +36,7 @@ use super::{
     views::to,
 };
 use crate::{
-    domain::words::BulkDeed,
+    domain::words::BulkOperation,
     store::{BulkJob, BulkOutcome, BulkState},
 };
 
@@ -73,11 +72,7 @@ pub(super) async fn list(
     let rows: Vec<Vec<Markup>> = jobs.iter().map(|job| row(job, &times)).collect();
     let body = html! {
         h1 { "Changes to many requests" }
-        @if rows.is_empty() {
-            (nothing("Nobody has changed many requests at once", &html! { "Tick some on a " a href="/requests" { "list of requests" } ", or choose all that match its filter." }))
-        } @else {
-            (table("Changes to many requests", &columns, &rows))
-        }
+        (table_or("Changes to many requests", &columns, &rows, "Nobody has changed many requests at once", &html! { "Tick some on a " a href="/requests" { "list of requests" } ", or choose all that match its filter." }))
         (pager(first.as_deref(), next.as_deref()))
     };
     Ok(page(&visitor, "/requests", "Changes to many requests", &body))
@@ -144,7 +139,7 @@ pub(super) async fn one(
         @if job.state == BulkState::Finished && job.refused == 0 {
             (notice("good", &html! { p { "All of it is done." } }))
         }
-        (deeds(&visitor, &times, &job))
+        (operations(&visitor, &times, &job))
         @if !refusals.is_empty() {
             h2 { "Why some were not changed" }
             (table("Why some were not changed", &[Column::new("Why"), Column::number("How many")],
@@ -162,11 +157,11 @@ pub(super) async fn one(
 }
 
 /// What can be done about a job.
-fn deeds(visitor: &Visitor<Auditor>, times: &Times, job: &BulkJob) -> Markup {
+fn operations(visitor: &Visitor<Auditor>, times: &Times, job: &BulkJob) -> Markup {
     if !allowed(visitor).contains(&job.action) {
         return html! {};
     }
-    let path = |deed: &str| format!("/bulk/{}/{deed}", job.id);
+    let path = |operation: &str| format!("/bulk/{}/{operation}", job.id);
     let left = left(job);
     let form = |name: &str, title: &str, said: &str| {
         let path = path(name);
@@ -190,9 +185,6 @@ fn deeds(visitor: &Visitor<Auditor>, times: &Times, job: &BulkJob) -> Markup {
     }
 }
 
-#[derive(Deserialize)]
-pub(super) struct Nothing {}
-
 /// `POST /bulk/{id}/pause`
 pub(super) async fn pause(
     api: State<Arc<Api>>,
@@ -200,7 +192,7 @@ pub(super) async fn pause(
     id: Id<Job>,
     _: Posted<Nothing>,
 ) -> Result<Response, Fault> {
-    set(api, visitor, id, BulkDeed::Pause).await
+    set(api, visitor, id, BulkOperation::Pause).await
 }
 
 /// `POST /bulk/{id}/resume`
@@ -210,7 +202,7 @@ pub(super) async fn resume(
     id: Id<Job>,
     _: Posted<Nothing>,
 ) -> Result<Response, Fault> {
-    set(api, visitor, id, BulkDeed::Resume).await
+    set(api, visitor, id, BulkOperation::Resume).await
 }
 
 /// `POST /bulk/{id}/cancel`
@@ -220,18 +212,18 @@ pub(super) async fn cancel(
     id: Id<Job>,
     _: Posted<Nothing>,
 ) -> Result<Response, Fault> {
-    set(api, visitor, id, BulkDeed::Cancel).await
+    set(api, visitor, id, BulkOperation::Cancel).await
 }
 
 async fn set(
     State(api): State<Arc<Api>>,
     visitor: Visitor<Person>,
     Id(Job(id)): Id<Job>,
-    deed: BulkDeed,
+    operation: BulkOperation,
 ) -> Result<Response, Fault> {
     let job = visible(&api, &visitor.caller, id).await?;
     check_right(&api, &visitor.caller, job.action)?;
-    let done = api.engine.bulk().set(id, &visitor.caller.name, deed).await;
+    let done = api.engine.bulk().set(id, &visitor.caller.name, operation).await;
     done.map_err(Problem::from)?;
     Ok(to(&format!("/bulk/{id}")))
 }

@@ -18,10 +18,10 @@ use super::{
         },
         visitor::Visitor,
     },
-    address::{Address, choice, field, preset},
+    address::{Address, choice, field, filter_box, preset},
     views,
 };
-use crate::engine::by_hand::{HandState, HandTask};
+use crate::engine::manual::{ManualState, ManualTask};
 
 /// `GET /manual`
 pub(super) async fn show(
@@ -34,11 +34,11 @@ pub(super) async fn show(
     let (tasks, next) = wanted.page(&api, &visitor.caller).await?;
     let (first, next) = address.pages(next.as_deref());
     let me = visitor.caller.name.as_str();
-    let is_mine = |task: &&HandTask| task.is_claimed_by(me) || task.assignee == me;
-    let (mine, others): (Vec<&HandTask>, Vec<&HandTask>) = tasks.iter().partition(is_mine);
+    let is_mine = |task: &&ManualTask| task.is_claimed_by(me) || task.assignee == me;
+    let (mine, others): (Vec<&ManualTask>, Vec<&ManualTask>) = tasks.iter().partition(is_mine);
     let rows =
-        |tasks: &[&HandTask]| -> Vec<Vec<Markup>> { tasks.iter().map(|task| row(task, &times)).collect() };
-    let states = HandState::ALL.map(|state| (state.as_str().to_owned(), words(state.as_str())));
+        |tasks: &[&ManualTask]| -> Vec<Vec<Markup>> { tasks.iter().map(|task| row(task, &times)).collect() };
+    let states = ManualState::ALL.map(|state| (state.as_str().to_owned(), words(state.as_str())));
     let of = |pairs: &[(&str, &str)]| Address::of("/manual", pairs);
     let body = html! {
         h1 { "By hand" }
@@ -49,15 +49,10 @@ pub(super) async fn show(
             (preset(&address, &of(&[("state", "awaiting_second")]), "wait for a second person", None))
             (preset(&address, &of(&[]), "all", None))
         }
-        details.box.no-print open[address.is_filtered()] {
-            summary { "Filter" }
-            form.row method="get" action="/manual" {
+        (filter_box(&address, "Filter", &html! {
                 (field(&address, "text", "assignee", "Assigned to"))
                 (choice(&address, "state", "State", "any", &states))
-                button type="submit" { "Show" }
-                @if address.is_filtered() { a.button href="/manual" { "Take the filters off" } }
-            }
-        }
+        }))
         @if tasks.is_empty() {
             (nothing("Nothing waits for a person", &html! { "A system with " code { "transport = { type = \"manual\" }" } " has its tasks here." }))
         }
@@ -87,7 +82,7 @@ const fn columns() -> [Column<'static>; 7] {
     ]
 }
 
-fn row(hand: &HandTask, times: &Times) -> Vec<Markup> {
+fn row(hand: &ManualTask, times: &Times) -> Vec<Markup> {
     let task = hand.request.task(hand.ordinal);
     let id = hand.request.task_id(hand.ordinal);
     vec![

@@ -10,8 +10,8 @@ use super::super::{
     fault::Fault,
     page::page,
     parts::{
-        badge, nothing,
-        table::{Column, table},
+        badge,
+        table::{Column, table_or},
         times::none,
     },
     visitor::Visitor,
@@ -33,7 +33,10 @@ pub(super) fn names(api: &Api) -> Vec<(String, String)> {
 pub(super) async fn show(State(api): State<Arc<Api>>, visitor: Visitor<Auditor>) -> Result<Markup, Fault> {
     visitor.caller.check_unlimited()?;
     let active = api.engine.active()?;
-    let standings = api.engine.standings(!visitor.caller.sees_no_free_text()).await?;
+    let lane_states = api
+        .engine
+        .lane_states(!visitor.caller.sees_no_free_text())
+        .await?;
     let rows: Vec<Vec<Markup>> = active
         .registry
         .processors
@@ -41,7 +44,7 @@ pub(super) async fn show(State(api): State<Arc<Api>>, visitor: Visitor<Auditor>)
         .map(|processor| {
             let topic = processor.task_topic(&api.tasks_prefix);
             let shut = api.engine.lane(&processor.id);
-            row(&ProcessorView::of(processor, topic, shut, &standings))
+            row(&ProcessorView::of(processor, topic, shut, &lane_states))
         })
         .collect();
     let columns = [
@@ -59,11 +62,7 @@ pub(super) async fn show(State(api): State<Arc<Api>>, visitor: Visitor<Auditor>)
     let body = html! {
         h1 { "Processors" }
         p { "Each system has a lane of its own: one that is slow, or fails, holds up nobody else. Revision " (active.revision) " of the registry; " a href="/registry" { "what it says" } "." }
-        @if rows.is_empty() {
-            (nothing("No system is registered", &html! { "They stand in " code { "processors.toml" } "; " code { "lacuna registry apply" } " activates it." }))
-        } @else {
-            (table("Systems", &columns, &rows))
-        }
+        (table_or("Systems", &columns, &rows, "No system is registered", &html! { "They stand in " code { "processors.toml" } "; " code { "lacuna registry apply" } " activates it." }))
     };
     Ok(page(&visitor, "/processors", "Processors", &body))
 }

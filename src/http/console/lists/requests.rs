@@ -27,7 +27,7 @@ use super::{
         },
         visitor::Visitor,
     },
-    address::{Address, choice, field, preset},
+    address::{Address, choice, field, filter_box, preset},
     bulk::{can_change, tick_form},
     processors::names,
     views,
@@ -170,9 +170,7 @@ fn filters(api: &Api, address: &Address, here: &str) -> Markup {
     ]
     .map(|(value, said)| (value.to_owned(), said.to_owned()));
     html! {
-        details.box.no-print open[address.is_filtered()] {
-            summary { "Filter and sort" }
-            form.row method="get" action=(here) {
+        (filter_box(address, "Filter and sort", &html! {
                 @if here != "/approvals" {
                     (choice(address, "status", "Status", "any", &statuses))
                 }
@@ -187,10 +185,7 @@ fn filters(api: &Api, address: &Address, here: &str) -> Markup {
                 (field(address, "date", "received_after", "Received from"))
                 (field(address, "date", "received_before", "Received until"))
                 (choice(address, "sort", "Sort", "as it comes", &sorts))
-                button type="submit" { "Show" }
-                @if address.is_filtered() { a.button href=(here) { "Take the filters off" } }
-            }
-        }
+        }))
     }
 }
 

@@ -12,8 +12,7 @@ use super::{
         page::page,
         parts::{
             badge::{badge, words},
-            nothing,
-            table::{Column, table},
+            table::{Column, table_or},
             times::Times,
         },
         visitor::Visitor,
@@ -56,11 +55,7 @@ pub(super) async fn show(
             (preset(&address, &of(&[("unfinished", "true")]), "that go on", None))
             (preset(&address, &of(&[]), "the latest", None))
         }
-        @if rows.is_empty() {
-            (nothing("There are no sweeps", &html! { "They follow holds, releases, backup events and changes of the registry." }))
-        } @else {
-            (table("Sweeps", &columns, &rows))
-        }
+        (table_or("Sweeps", &columns, &rows, "There are no sweeps", &html! { "They follow holds, releases, backup events and changes of the registry." }))
     };
     Ok(page(&visitor, "/sweeps", "Sweeps", &body))
 }

@@ -2,6 +2,8 @@
 
 use maud::{Markup, html};
 
+use super::nothing;
+
 /// A column.
 #[derive(Debug, Clone)]
 pub struct Column<'a> {
@@ -71,6 +73,21 @@ pub fn table(caption: &str, columns: &[Column<'_>], rows: &[Vec<Markup>]) -> Mar
                 }
             }
         }
+    }
+}
+
+/// A table, or where it has no rows what would stand in it, and what somebody could do for it.
+pub fn table_or(
+    caption: &str,
+    columns: &[Column<'_>],
+    rows: &[Vec<Markup>],
+    none: &str,
+    hint: &Markup,
+) -> Markup {
+    if rows.is_empty() {
+        nothing(none, hint)
+    } else {
+        table(caption, columns, rows)
     }
 }
 

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use axum::{
     extract::State,
     http::{HeaderMap, StatusCode},
-    response::{IntoResponse, Response},
+    response::Response,
 };
 use serde::Deserialize;
 use serde_json::json;
@@ -22,7 +22,7 @@ use super::{
             requests, tasks,
         },
         fault::Fault,
-        parts::{flash, form::body, not_done},
+        parts::{failed_page, flash, form::body, not_done},
         posted::Posted,
         visitor::Visitor,
     },
@@ -54,6 +54,13 @@ pub(super) struct Fields {
     task: Uuid,
 }
 
+impl Fields {
+    /// What most of them send: the key of the form, and why.
+    fn with_reason(&self) -> Vec<u8> {
+        body(&[("command_id", &self.command_id), ("reason", &self.reason)])
+    }
+}
+
 /// Back to the page, with what was done or with why nothing was.
 async fn shown<R>(
     api: &Api,
@@ -64,12 +71,11 @@ async fn shown<R>(
     match done {
         Ok(word) => Ok(flash::back(&format!("/requests/{id}"), word)),
         Err(problem) => {
-            let (status, ..) = problem.said();
-            if status == StatusCode::NOT_FOUND {
+            if problem.said().0 == StatusCode::NOT_FOUND {
                 return Err(problem.into());
             }
             let page = render(api, visitor, id, &not_done(&problem)).await?;
-            Ok((status, page).into_response())
+            Ok(failed_page(&problem, page))
         }
     }
 }
@@ -93,7 +99,7 @@ pub(super) async fn approve(
     Id(id): Id<RequestId>,
     Posted(form): Posted<Fields>,
 ) -> Result<Response, Fault> {
-    let bytes = body(&[("command_id", &form.command_id), ("reason", &form.reason)]);
+    let bytes = form.with_reason();
     decide(&api, &visitor, id, DecisionKind::Approve, "approve", &bytes).await
 }
 
@@ -142,7 +148,7 @@ pub(super) async fn extend(
     Id(id): Id<RequestId>,
     Posted(form): Posted<Fields>,
 ) -> Result<Response, Fault> {
-    let bytes = body(&[("command_id", &form.command_id), ("reason", &form.reason)]);
+    let bytes = form.with_reason();
     decide(&api, &visitor, id, DecisionKind::Extend, "extend", &bytes).await
 }
 
@@ -153,7 +159,7 @@ pub(super) async fn cancel(
     Id(id): Id<RequestId>,
     Posted(form): Posted<Fields>,
 ) -> Result<Response, Fault> {
-    let bytes = body(&[("command_id", &form.command_id), ("reason", &form.reason)]);
+    let bytes = form.with_reason();
     let done = requests::withdraw(&api, id, &HeaderMap::new(), &visitor.caller, &bytes).await;
     shown(&api, &visitor, id, done.map(|_| "cancel")).await
 }
@@ -228,7 +234,7 @@ async fn about_task(
         TaskDecision::Retry => "retry",
         TaskDecision::Waive => "waive",
     };
-    let bytes = body(&[("command_id", &form.command_id), ("reason", &form.reason)]);
+    let bytes = form.with_reason();
     let (task, headers) = (TaskId(form.task), HeaderMap::new());
     let done = tasks::carry_out(api, task, &headers, decision, &visitor.caller, &bytes).await;
     shown(api, visitor, id, done.map(|_| word)).await

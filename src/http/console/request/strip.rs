@@ -72,7 +72,7 @@ fn one<R>(
             @if let Some(need) = waits {
                 p { "What finishes it: " (text(shown.times, &without_calls(&need.says))) "." }
             }
-            @if is_by_hand(shown, task) {
+            @if is_manual(shown, task) {
                 p { a href={ "/manual/" (task.task_id) } { "Done by hand: claim it, or see who has it" } }
             }
             @if let Some(evidence) = &proved.evidence { (evidence_of(evidence, shown)) }
@@ -82,7 +82,7 @@ fn one<R>(
 }
 
 /// Whether a person does it, and can now.
-fn is_by_hand(shown: &Shown<'_>, task: &TaskView<'_>) -> bool {
+fn is_manual(shown: &Shown<'_>, task: &TaskView<'_>) -> bool {
     let registered = shown.context.registry.get(task.processor);
     matches!(task.state, TaskStateName::Ready | TaskStateName::Accepted)
         && shown.request().shown_gate().is_none()

@@ -12,7 +12,7 @@ use crate::{
     engine::Engine,
     kafka::client::Cluster,
     lab::{
-        bench::{BenchError, place::Place},
+        bench::{BenchError, workspace::Workspace},
         sim::{Character, Fleet, Simulated},
     },
     store::Store,
@@ -81,22 +81,22 @@ pub(super) struct Site {
     pub start: At,
     running: Running,
     fleet: Fleet,
-    place: Place,
+    workspace: Workspace,
     postgres: String,
 }
 
 impl Site {
     /// Sets it up.
     pub(super) async fn open(base: &Config) -> Result<Self, BenchError> {
-        let place = Place::beside(base, REGISTRY).await?;
-        let Some(postgres) = place.postgres.clone() else {
+        let workspace = Workspace::beside(base, REGISTRY).await?;
+        let Some(postgres) = workspace.postgres.clone() else {
             return Err(BenchError::Usage("--scenario deferred needs PostgreSQL"));
         };
         let start = Clock::System.now();
         let clock = ManualClock::starting_at(start);
         let metrics = Arc::new(Metrics::new().map_err(app::AppError::from)?);
         let connected = app::connect(
-            &place.config,
+            &workspace.config,
             Clock::Manual(clock.clone()),
             metrics,
             app::PATIENCE,
@@ -106,24 +106,24 @@ impl Site {
             api: false,
             ..Roles::ALL
         };
-        let running = app::start_connected(place.config.clone(), roles, connected).await?;
-        let prefix = &place.config.kafka.topics.tasks_prefix;
+        let running = app::start_connected(workspace.config.clone(), roles, connected).await?;
+        let prefix = &workspace.config.kafka.topics.tasks_prefix;
         let simulated = ASKED.map(|id| Simulated {
             topic: format!("{prefix}{id}"),
             character: Character::Fast,
         });
-        let group = format!("{}.processors", place.config.kafka.topics.acks);
-        let fleet = Fleet::start(&place.cluster, &group, simulated.into(), 1)?;
+        let group = format!("{}.processors", workspace.config.kafka.topics.acks);
+        let fleet = Fleet::start(&workspace.cluster, &group, simulated.into(), 1)?;
         Ok(Self {
             engine: Arc::clone(&running.engine),
             store: Arc::clone(running.engine.store()),
             clock,
-            cluster: place.cluster.clone(),
-            config: place.config.clone(),
+            cluster: workspace.cluster.clone(),
+            config: workspace.config.clone(),
             start,
             running,
             fleet,
-            place,
+            workspace,
             postgres,
         })
     }
@@ -136,7 +136,7 @@ impl Site {
             .map_err(|_| BenchError::Panicked)??;
         let ended = self.running.end().await;
         drop((self.engine, self.store));
-        self.place.remove().await?;
+        self.workspace.remove().await?;
         Ok(ended?)
     }
 

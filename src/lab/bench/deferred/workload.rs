@@ -31,7 +31,7 @@ use crate::{
         sim::{Says, id_at, random::Random, reply},
     },
     store::Origin,
-    wire::command::Door,
+    wire::command::Channel,
 };
 
 /// How many requests a transaction takes in.
@@ -251,7 +251,7 @@ impl Lane {
         arrivals::command(
             &self.engine,
             origin,
-            Door::Commands,
+            Channel::Commands,
             command.to_string().as_bytes(),
         )
     }

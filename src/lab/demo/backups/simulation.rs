@@ -24,7 +24,7 @@ use crate::{
     },
     lab::{demo::DemoError, harness::Harness},
     store::StoredRequest,
-    wire::command::Door,
+    wire::command::Channel,
 };
 
 /// Reading times of the script.
@@ -75,12 +75,12 @@ impl Simulation {
 
     /// A command is sent. What it says of itself is up to the script.
     pub(super) async fn command(&mut self, headline: &str, command: &Value) -> Result<(), DemoError> {
-        let door = match command["actor"] {
-            Value::Null => Door::Commands,
-            _ => Door::Control,
+        let channel = match command["actor"] {
+            Value::Null => Channel::Commands,
+            _ => Channel::Control,
         };
         let message = [command.to_string().into_bytes()];
-        let taken = self.harness.take_in(&self.engine, door, &message).await?;
+        let taken = self.harness.take_in(&self.engine, channel, &message).await?;
         match taken.verdicts.as_slice() {
             [Verdict::Taken(_)] => {}
             other => return Err(DemoError::Stuck(format!("{headline}: {other:?}"))),

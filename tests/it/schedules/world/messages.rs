@@ -10,7 +10,7 @@ use lacuna::{
     },
     lab::harness::arrivals,
     store::Origin,
-    wire::command::Door,
+    wire::command::Channel,
 };
 use serde_json::{Value, json};
 use uuid::Uuid;
@@ -64,12 +64,12 @@ pub fn answer(task: &Value, outcome: &str) -> Value {
 }
 
 pub fn command_from(engine: &Engine, origin: Option<Origin>, text: &str) -> Arrival<PreparedCommand> {
-    let door = if origin.is_some() {
-        Door::Commands
+    let channel = if origin.is_some() {
+        Channel::Commands
     } else {
-        Door::Http
+        Channel::Http
     };
-    arrivals::command(engine, origin, door, text.as_bytes())
+    arrivals::command(engine, origin, channel, text.as_bytes())
 }
 
 /// A command that was read from the control topic.
@@ -77,7 +77,7 @@ pub fn control_from(engine: &Engine, origin: Origin, command: &Value) -> Arrival
     arrivals::command(
         engine,
         Some(origin),
-        Door::Control,
+        Channel::Control,
         command.to_string().as_bytes(),
     )
 }

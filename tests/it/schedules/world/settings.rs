@@ -80,7 +80,7 @@ pub fn settings() -> Settings {
             lookups: lacuna::domain::calendar::Period::days(365),
             records: lacuna::domain::calendar::Period::years(3),
         },
-        letters: lacuna::engine::letters::LetterLimits::default(),
+        dead_letters: lacuna::engine::dead_letters::DeadLetterLimits::default(),
         clock_skew: SKEW,
         max_in_flight: 5000,
         backup_tokens: false,

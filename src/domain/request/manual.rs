@@ -16,7 +16,7 @@ use crate::domain::{
 
 impl Request {
     /// By when a person has to have done a task; `None`: no person does it.
-    pub fn due_by_hand(&self, ordinal: u16, registry: &Registry) -> Option<At> {
+    pub fn manual_due(&self, ordinal: u16, registry: &Registry) -> Option<At> {
         let task = self.task(ordinal);
         let processor = registry.get(&task.processor)?;
         let term = processor.manual()?.due.unwrap_or(processor.ack_timeout);
@@ -28,14 +28,14 @@ impl Request {
     }
 
     /// Gives a task to whoever claims it. What keeps it from being sent keeps it from being claimed.
-    pub fn claim_by_hand(
+    pub fn claim_manual(
         &mut self,
         ordinal: u16,
         actor: &str,
         context: &Context<'_>,
     ) -> Result<Trail, DecisionError> {
         self.check_open()?;
-        let due = self.due_by_hand(ordinal, context.registry);
+        let due = self.manual_due(ordinal, context.registry);
         let mut trail = acted_by(Some(actor));
         self.conclude(context, &mut trail)?;
         if !matches!(self.task(ordinal).state, TaskState::Dispatched { .. }) {
@@ -46,7 +46,7 @@ impl Request {
             expected_by: due.unwrap_or(context.now),
         };
         self.record_event(ordinal, accepted, &mut trail)?;
-        self.end_by_hand(context, trail)
+        Ok(self.conclude_change(context, trail)?)
     }
 
     /// Gives a task back to its queue, for somebody else.
@@ -70,19 +70,13 @@ impl Request {
             TaskState::Queued { .. } => {}
             _ => return Err(DecisionError::WrongState),
         }
-        self.end_by_hand(context, trail)
+        Ok(self.conclude_change(context, trail)?)
     }
 
     /// Writes down that the first of two people has confirmed a task.
     pub fn confirm_first(&mut self, actor: &str, context: &Context<'_>) -> Result<Trail, DecisionError> {
         self.check_open()?;
-        self.end_by_hand(context, acted_by(Some(actor)))
-    }
-
-    fn end_by_hand(&mut self, context: &Context<'_>, mut trail: Trail) -> Result<Trail, DecisionError> {
-        self.conclude(context, &mut trail)?;
-        self.revision += 1;
-        Ok(trail)
+        Ok(self.conclude_change(context, acted_by(Some(actor)))?)
     }
 
     fn why_not_claimed(&self, ordinal: u16, context: &Context<'_>) -> &'static str {
@@ -97,7 +91,7 @@ impl Request {
     }
 
     /// Whether a person should have done a task by now.
-    pub(super) fn is_late_by_hand(&self, ordinal: u16, processor: &Processor, now: At) -> bool {
+    pub(super) fn is_manual_late(&self, ordinal: u16, processor: &Processor, now: At) -> bool {
         let Some(manual) = processor.manual() else {
             return false;
         };

@@ -36,7 +36,7 @@ const ERASURES: u64 = 4;
 
 /// How much is kept.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct LetterLimits {
+pub struct DeadLetterLimits {
     /// How long payloads are kept of what asks for no erasure.
     pub keep: Period,
     /// How many open letters of a topic that ask for no erasure.
@@ -45,7 +45,7 @@ pub struct LetterLimits {
     pub bytes: u64,
 }
 
-impl Default for LetterLimits {
+impl Default for DeadLetterLimits {
     fn default() -> Self {
         Self {
             keep: Period::days(90),
@@ -58,7 +58,7 @@ impl Default for LetterLimits {
 /// What this worker knows of the bytes that topics have among the letters: read now and then, and counted on in between.
 /// Of another worker's letters it learns at the next reading, so the bound may be passed by what comes within seconds.
 #[derive(Debug, Default)]
-pub(super) struct LetterBytes(Mutex<Known>);
+pub(super) struct DeadLetterBytes(Mutex<Known>);
 
 #[derive(Debug, Default)]
 struct Known {
@@ -67,7 +67,7 @@ struct Known {
     full: BTreeSet<Arc<str>>,
 }
 
-impl LetterBytes {
+impl DeadLetterBytes {
     /// Counts these bytes where there is room for them.
     fn take(&self, topic: &Arc<str>, bytes: u64, limit: u64) -> bool {
         let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
@@ -115,12 +115,12 @@ impl Engine {
         let opens = seen.kind.is_some_and(CommandKind::opens);
         let size = |bytes: &Option<Vec<u8>>| bytes.as_ref().map_or(0, Vec::len) as u64;
         let limit = self
-            .letters
+            .dead_letters
             .bytes
             .saturating_mul(if opens { ERASURES } else { 1 });
         let topic = &refused.origin.topic;
         let bytes = size(&refused.sealed) + size(&refused.headers);
-        let kept = refused.sealed.is_some() && self.letter_bytes.take(topic, bytes, limit);
+        let kept = refused.sealed.is_some() && self.dead_letter_bytes.take(topic, bytes, limit);
         if refused.sealed.is_some() && !kept {
             self.metrics.letter_payload_not_kept(topic);
         }
@@ -162,17 +162,17 @@ impl Engine {
 
 impl Retention<'_> {
     /// Looks at how much there is of each topic.
-    pub async fn measure_letters(self) -> Result<(), EngineError> {
+    pub async fn measure_dead_letters(self) -> Result<(), EngineError> {
         let topics = self.shared.store.letters_by_topic().await?;
         self.shared.metrics.dead_letter_payload_bytes.reset();
         for topic in &topics {
-            self.shared.metrics.letter_bytes(&topic.topic, topic.bytes);
+            self.shared.metrics.dead_letter_bytes(&topic.topic, topic.bytes);
         }
-        let limit = self.shared.letters.bytes;
+        let limit = self.shared.dead_letters.bytes;
         let bytes = topics
             .into_iter()
             .map(|topic| (Arc::from(topic.topic), topic.bytes));
-        for (topic, bytes) in self.shared.letter_bytes.replace(bytes.collect(), limit) {
+        for (topic, bytes) in self.shared.dead_letter_bytes.replace(bytes.collect(), limit) {
             tracing::error!(
                 %topic,
                 bytes,
@@ -185,10 +185,10 @@ impl Retention<'_> {
     }
 
     /// Forgets payloads that were kept for long enough, and the oldest letters of topics that have too many.
-    pub async fn keep_letters(self, now: At) -> Result<(), EngineError> {
+    pub async fn prune_dead_letters(self, now: At) -> Result<(), EngineError> {
         let zone = &self.shared.policy().rules.calendar.zone;
         // Counted back from now, so a month's length may differ by a day or two from where it is counted forward.
-        let before = earlier(now, self.shared.letters.keep.add_to(now, zone).since(now));
+        let before = earlier(now, self.shared.dead_letters.keep.add_to(now, zone).since(now));
         for _ in 0..BATCHES {
             let forgotten = self.shared.store.forget_letters(before, BATCH).await?;
             if forgotten < u64::from(BATCH) {
@@ -196,8 +196,11 @@ impl Retention<'_> {
             }
         }
         for topic in self.shared.store.letters_by_topic().await? {
-            self.drop_letters(&topic.topic, topic.open.saturating_sub(self.shared.letters.count))
-                .await?;
+            self.drop_letters(
+                &topic.topic,
+                topic.open.saturating_sub(self.shared.dead_letters.count),
+            )
+            .await?;
         }
         Ok(())
     }
@@ -216,11 +219,11 @@ impl Retention<'_> {
             }
         }
         if dropped > 0 {
-            self.shared.metrics.letters_dropped(topic, dropped);
+            self.shared.metrics.dead_letters_dropped(topic, dropped);
             tracing::error!(
                 topic,
                 dropped,
-                limit = self.shared.letters.count,
+                limit = self.shared.dead_letters.count,
                 "dead letters: this topic has more open ones than vault.dead_letters_count: the oldest that ask for no erasure are \
                  only counted from now on"
             );

@@ -6,8 +6,8 @@ use lacuna::{
     domain::ids::{ProcessorId, TaskId},
     engine::{
         Engine,
-        by_hand::{Confirmed, Deed, HandError, HandState},
-        stop::{Lever, Want},
+        manual::{Confirmed, ManualAction, ManualError, ManualState},
+        stop::{LaneAction, LaneChange},
     },
 };
 use serde_json::{Value, json};
@@ -73,14 +73,14 @@ async fn act(
     engine: &Engine,
     task: TaskId,
     actor: &str,
-    deed: Deed<'_>,
-) -> Result<(Confirmed, Sent), HandError> {
-    let (done, effects) = engine.by_hand().do_by_hand(task, actor, &deed, None).await?;
+    action: ManualAction<'_>,
+) -> Result<(Confirmed, Sent), ManualError> {
+    let (done, effects) = engine.manual().carry_out(task, actor, &action, None).await?;
     Ok((done, Sent::of(&effects)))
 }
 
-async fn state(engine: &Engine, task: TaskId) -> HandState {
-    engine.by_hand().find(task).await.unwrap().state
+async fn state(engine: &Engine, task: TaskId) -> ManualState {
+    engine.manual().find(task).await.unwrap().state
 }
 
 fn body(outcome: &str) -> Vec<u8> {
@@ -105,22 +105,22 @@ async fn a_task_waits_for_a_person_who_confirms_it(fixture: Fixture) {
     assert_eq!(why_of(sent.status(), "desk"), (&json!("manual"), &due));
 
     let desk = task_of(&world, 1, "desk").await;
-    let (listed, more) = engine.by_hand().list(None, 10).await.unwrap();
+    let (listed, more) = engine.manual().list(None, 10).await.unwrap();
     assert_eq!((listed.len(), more), (2, None));
     assert!(matches!(
-        act(&engine, desk, "ann", Deed::Confirm(&body("erased"))).await,
-        Err(HandError::NotClaimed)
+        act(&engine, desk, "ann", ManualAction::Confirm(&body("erased"))).await,
+        Err(ManualError::NotClaimed)
     ));
-    act(&engine, desk, "ann", Deed::Claim).await.unwrap();
-    let found = engine.by_hand().find(desk).await.unwrap();
+    act(&engine, desk, "ann", ManualAction::Claim).await.unwrap();
+    let found = engine.manual().find(desk).await.unwrap();
     assert_eq!(
         (found.state, json!(found.due), found.is_claimed_by("ann")),
-        (HandState::Claimed, due.clone(), true)
+        (ManualState::Claimed, due.clone(), true)
     );
     assert_eq!(found.instructions.as_deref(), Some("Delete the ticket."));
     // That she looked is a leaf of its own.
     world.accepted.fetch_add(1, Ordering::Relaxed);
-    let named = engine.by_hand().identities(&[&found], "ann").await.unwrap();
+    let named = engine.manual().identities(&[&found], "ann").await.unwrap();
     assert_eq!(
         (named[0].len(), named[0][0].kind.as_str()),
         (1, "email"),
@@ -135,15 +135,15 @@ async fn a_task_waits_for_a_person_who_confirms_it(fixture: Fixture) {
         (json!([]), "object"),
     ] {
         let bytes = bad.to_string().into_bytes();
-        let refused = act(&engine, desk, "ann", Deed::Confirm(&bytes))
+        let refused = act(&engine, desk, "ann", ManualAction::Confirm(&bytes))
             .await
             .unwrap_err();
         assert!(
-            matches!(&refused, HandError::Unreadable(why) if why.detail.contains(field)),
+            matches!(&refused, ManualError::Unreadable(why) if why.detail.contains(field)),
             "{refused}"
         );
     }
-    let (done, sent) = act(&engine, desk, "ann", Deed::Confirm(&body("erased")))
+    let (done, sent) = act(&engine, desk, "ann", ManualAction::Confirm(&body("erased")))
         .await
         .unwrap();
     assert!(!done.awaits_second);
@@ -151,8 +151,8 @@ async fn a_task_waits_for_a_person_who_confirms_it(fixture: Fixture) {
     let task = &world.request(1).await.tasks[usize::from(done.ordinal)];
     assert_eq!(task.outcome(), Some("erased"));
     assert!(matches!(
-        act(&engine, desk, "ann", Deed::Confirm(&body("erased"))).await,
-        Err(HandError::NotClaimed)
+        act(&engine, desk, "ann", ManualAction::Confirm(&body("erased"))).await,
+        Err(ManualError::NotClaimed)
     ));
     world.check().await;
 }
@@ -163,8 +163,8 @@ async fn of_two_who_claim_at_once_one_has_it(fixture: Fixture) {
     world.take_in(&one, &erase(1)).await;
     let desk = task_of(&world, 1, "desk").await;
     let (ann, bob) = tokio::join!(
-        act(&one, desk, "ann", Deed::Claim),
-        act(&other, desk, "bob", Deed::Claim)
+        act(&one, desk, "ann", ManualAction::Claim),
+        act(&other, desk, "bob", ManualAction::Claim)
     );
     assert!(ann.is_ok() != bob.is_ok(), "{:?} {:?}", ann.is_ok(), bob.is_ok());
     let (winner, loser) = if ann.is_ok() {
@@ -173,19 +173,19 @@ async fn of_two_who_claim_at_once_one_has_it(fixture: Fixture) {
         ("bob", "ann")
     };
     assert!(matches!(
-        act(&one, desk, loser, Deed::Claim).await,
-        Err(HandError::Claimed)
+        act(&one, desk, loser, ManualAction::Claim).await,
+        Err(ManualError::Claimed)
     ));
-    act(&other, desk, winner, Deed::Claim).await.unwrap();
+    act(&other, desk, winner, ManualAction::Claim).await.unwrap();
     assert_eq!(
         world.request(1).await.tasks[1].attempt,
         1,
         "claimed twice, it counts once"
     );
-    for deed in [Deed::Confirm(&body("erased")), Deed::Refuse("no")] {
+    for action in [ManualAction::Confirm(&body("erased")), ManualAction::Refuse("no")] {
         assert!(matches!(
-            act(&one, desk, loser, deed).await,
-            Err(HandError::Claimed)
+            act(&one, desk, loser, action).await,
+            Err(ManualError::Claimed)
         ));
     }
     world.check().await;
@@ -196,25 +196,25 @@ async fn two_people_confirm_what_two_have_to(fixture: Fixture) {
     let engine = world.worker().await;
     world.take_in(&engine, &erase(1)).await;
     let vault = task_of(&world, 1, "vault").await;
-    act(&engine, vault, "ann", Deed::Claim).await.unwrap();
-    let (first, _) = act(&engine, vault, "ann", Deed::Confirm(&body("erased")))
+    act(&engine, vault, "ann", ManualAction::Claim).await.unwrap();
+    let (first, _) = act(&engine, vault, "ann", ManualAction::Confirm(&body("erased")))
         .await
         .unwrap();
     assert!(first.awaits_second);
-    assert_eq!(state(&engine, vault).await, HandState::AwaitingSecond);
+    assert_eq!(state(&engine, vault).await, ManualState::AwaitingSecond);
     assert!(matches!(
-        act(&engine, vault, "ann", Deed::Confirm(&body("erased"))).await,
-        Err(HandError::SamePerson)
+        act(&engine, vault, "ann", ManualAction::Confirm(&body("erased"))).await,
+        Err(ManualError::SamePerson)
     ));
     assert!(matches!(
-        act(&engine, vault, "bob", Deed::Confirm(&body("not_found"))).await,
-        Err(HandError::Differs)
+        act(&engine, vault, "bob", ManualAction::Confirm(&body("not_found"))).await,
+        Err(ManualError::Differs)
     ));
     assert_eq!(world.request(1).await.counts().done, 0);
     // The second one vouches for the proof of the first.
     let bare = json!({ "outcome": "erased" }).to_string();
     let next = world.worker().await;
-    let (second, _) = act(&next, vault, "bob", Deed::Confirm(bare.as_bytes()))
+    let (second, _) = act(&next, vault, "bob", ManualAction::Confirm(bare.as_bytes()))
         .await
         .unwrap();
     assert!(!second.awaits_second);
@@ -227,27 +227,27 @@ async fn a_task_that_is_handed_over_is_open_again(fixture: Fixture) {
     let engine = world.worker().await;
     world.take_in(&engine, &erase(1)).await;
     let desk = task_of(&world, 1, "desk").await;
-    act(&engine, desk, "ann", Deed::Claim).await.unwrap();
-    act(&engine, desk, "ann", Deed::HandOver("night shift"))
+    act(&engine, desk, "ann", ManualAction::Claim).await.unwrap();
+    act(&engine, desk, "ann", ManualAction::HandOver("night shift"))
         .await
         .unwrap();
-    let found = engine.by_hand().find(desk).await.unwrap();
+    let found = engine.manual().find(desk).await.unwrap();
     assert_eq!(
         (found.state, found.assignee.as_str()),
-        (HandState::Open, "night shift")
+        (ManualState::Open, "night shift")
     );
     assert!(!found.is_claimed_by("ann"));
     world.check().await;
-    act(&engine, desk, "bob", Deed::Claim).await.unwrap();
-    let found = engine.by_hand().find(desk).await.unwrap();
+    act(&engine, desk, "bob", ManualAction::Claim).await.unwrap();
+    let found = engine.manual().find(desk).await.unwrap();
     assert_eq!(found.assignee, "night shift", "it stays theirs");
     // What nobody has claimed can be handed over, too.
     let vault = task_of(&world, 1, "vault").await;
-    act(&engine, vault, "ann", Deed::HandOver("outside counsel"))
+    act(&engine, vault, "ann", ManualAction::HandOver("outside counsel"))
         .await
         .unwrap();
     assert_eq!(
-        engine.by_hand().find(vault).await.unwrap().assignee,
+        engine.manual().find(vault).await.unwrap().assignee,
         "outside counsel"
     );
     world.check().await;
@@ -258,7 +258,7 @@ async fn a_refusal_abandons_the_task(fixture: Fixture) {
     let engine = world.worker().await;
     world.take_in(&engine, &erase(1)).await;
     let desk = task_of(&world, 1, "desk").await;
-    let (_, sent) = act(&engine, desk, "ann", Deed::Refuse("not our system"))
+    let (_, sent) = act(&engine, desk, "ann", ManualAction::Refuse("not our system"))
         .await
         .unwrap();
     assert_eq!(
@@ -268,7 +268,7 @@ async fn a_refusal_abandons_the_task(fixture: Fixture) {
     let request = world.request(1).await;
     let view = lacuna::view::task::TaskView::of(&request, 1);
     assert_eq!((view.state.as_str(), view.why), ("abandoned", Some("rejected")));
-    assert!(engine.by_hand().find(desk).await.is_err(), "it waits for nobody");
+    assert!(engine.manual().find(desk).await.is_err(), "it waits for nobody");
     world.check().await;
     // An operator has it done again: it is open for everybody.
     engine
@@ -276,9 +276,9 @@ async fn a_refusal_abandons_the_task(fixture: Fixture) {
         .decide_task(desk, lacuna::engine::operations::TaskDecision::Retry, "ops", None)
         .await
         .unwrap();
-    assert_eq!(state(&engine, desk).await, HandState::Open);
-    act(&engine, desk, "bob", Deed::Claim).await.unwrap();
-    act(&engine, desk, "bob", Deed::Confirm(&body("not_found")))
+    assert_eq!(state(&engine, desk).await, ManualState::Open);
+    act(&engine, desk, "bob", ManualAction::Claim).await.unwrap();
+    act(&engine, desk, "bob", ManualAction::Confirm(&body("not_found")))
         .await
         .unwrap();
     world.check().await;
@@ -293,17 +293,22 @@ async fn a_task_past_its_due_date_needs_attention(fixture: Fixture) {
     for n in [1, 2] {
         // Its own term is the processor's `ack_timeout`, a day.
         let task = vault(n).await;
-        act(&engine, task, "ann", Deed::Claim).await.unwrap();
-        act(&engine, task, "ann", Deed::Confirm(&body("erased")))
+        act(&engine, task, "ann", ManualAction::Claim).await.unwrap();
+        act(&engine, task, "ann", ManualAction::Confirm(&body("erased")))
             .await
             .unwrap();
-        act(&engine, task, "bob", Deed::Confirm(&body("erased")))
+        act(&engine, task, "bob", ManualAction::Confirm(&body("erased")))
             .await
             .unwrap();
     }
-    act(&engine, task_of(&world, 2, "desk").await, "ann", Deed::Claim)
-        .await
-        .unwrap();
+    act(
+        &engine,
+        task_of(&world, 2, "desk").await,
+        "ann",
+        ManualAction::Claim,
+    )
+    .await
+    .unwrap();
     world.pass(&engine, 2 * DAY).await;
     for n in [1, 2] {
         assert!(!world.request(n).await.life.needs_attention);
@@ -314,7 +319,7 @@ async fn a_task_past_its_due_date_needs_attention(fixture: Fixture) {
     }
     // Done late, it is done.
     let late = task_of(&world, 2, "desk").await;
-    act(&engine, late, "ann", Deed::Confirm(&body("erased")))
+    act(&engine, late, "ann", ManualAction::Confirm(&body("erased")))
         .await
         .unwrap();
     assert!(!world.request(2).await.life.needs_attention);
@@ -330,24 +335,24 @@ async fn what_is_held_or_stopped_cannot_be_claimed(fixture: Fixture) {
         task_of(&world, 1, "vault").await,
     );
     let lane = ProcessorId::new("desk").unwrap();
-    let lever = |want| Lever {
+    let change = |action| LaneChange {
         lane: Some(&lane),
-        want,
+        action,
         actor: "ops",
         reason: None,
         once: None,
     };
-    engine.pull(&lever(Want::Stop)).await.unwrap();
-    let refused = act(&engine, desk, "ann", Deed::Claim).await.unwrap_err();
+    engine.change_lane(&change(LaneAction::Stop)).await.unwrap();
+    let refused = act(&engine, desk, "ann", ManualAction::Claim).await.unwrap_err();
     assert!(refused.to_string().contains("stopped"), "{refused}");
-    engine.pull(&lever(Want::GoOn)).await.unwrap();
-    act(&engine, desk, "ann", Deed::Claim).await.unwrap();
+    engine.change_lane(&change(LaneAction::Resume)).await.unwrap();
+    act(&engine, desk, "ann", ManualAction::Claim).await.unwrap();
     let hold = control(
         1,
         json!({ "type": "hold", "hold_id": Uuid::from_u128(7), "basis": "dispute", "processor": "vault" }),
     );
     tell(&world, &engine, &hold).await;
-    let refused = act(&engine, vault, "ann", Deed::Claim).await.unwrap_err();
+    let refused = act(&engine, vault, "ann", ManualAction::Claim).await.unwrap_err();
     assert!(refused.to_string().contains("hold"), "{refused}");
     world.check().await;
 }
@@ -357,14 +362,14 @@ async fn what_is_not_done_in_part_is_open_again(fixture: Fixture) {
     let engine = world.worker().await;
     world.take_in(&engine, &erase(1)).await;
     let desk = task_of(&world, 1, "desk").await;
-    act(&engine, desk, "ann", Deed::Claim).await.unwrap();
-    act(&engine, desk, "ann", Deed::Confirm(&body("partial")))
+    act(&engine, desk, "ann", ManualAction::Claim).await.unwrap();
+    act(&engine, desk, "ann", ManualAction::Confirm(&body("partial")))
         .await
         .unwrap();
-    assert_eq!(state(&engine, desk).await, HandState::Open);
+    assert_eq!(state(&engine, desk).await, ManualState::Open);
     world.pass(&engine, Duration::from_secs(3600)).await;
-    act(&engine, desk, "bob", Deed::Claim).await.unwrap();
-    let (_, sent) = act(&engine, desk, "bob", Deed::Confirm(&body("erased")))
+    act(&engine, desk, "bob", ManualAction::Claim).await.unwrap();
+    let (_, sent) = act(&engine, desk, "bob", ManualAction::Confirm(&body("erased")))
         .await
         .unwrap();
     assert_eq!(sent.asked(), ["crm"]);
@@ -377,7 +382,7 @@ async fn a_claim_that_is_over_says_nothing_of_the_next_one(fixture: Fixture) {
     let engine = world.worker().await;
     world.take_in(&engine, &erase(1)).await;
     let desk = task_of(&world, 1, "desk").await;
-    act(&engine, desk, "ann", Deed::Claim).await.unwrap();
+    act(&engine, desk, "ann", ManualAction::Claim).await.unwrap();
     // An operator does without what was promised and is late.
     world.pass(&engine, 4 * DAY).await;
     engine
@@ -385,13 +390,13 @@ async fn a_claim_that_is_over_says_nothing_of_the_next_one(fixture: Fixture) {
         .decide_task(desk, lacuna::engine::operations::TaskDecision::Retry, "ops", None)
         .await
         .unwrap();
-    let found = engine.by_hand().find(desk).await.unwrap();
-    assert_eq!((found.state, found.claim), (HandState::Open, None));
+    let found = engine.manual().find(desk).await.unwrap();
+    assert_eq!((found.state, found.claim), (ManualState::Open, None));
     assert!(matches!(
-        act(&engine, desk, "ann", Deed::Confirm(&body("erased"))).await,
-        Err(HandError::NotClaimed)
+        act(&engine, desk, "ann", ManualAction::Confirm(&body("erased"))).await,
+        Err(ManualError::NotClaimed)
     ));
-    act(&engine, desk, "bob", Deed::Claim).await.unwrap();
+    act(&engine, desk, "bob", ManualAction::Claim).await.unwrap();
     world.check().await;
 }
 
@@ -401,15 +406,20 @@ async fn what_nobody_has_claimed_can_be_withdrawn(fixture: Fixture) {
     for n in [1, 2] {
         world.take_in(&engine, &erase(n)).await;
     }
-    act(&engine, task_of(&world, 2, "desk").await, "ann", Deed::Claim)
-        .await
-        .unwrap();
+    act(
+        &engine,
+        task_of(&world, 2, "desk").await,
+        "ann",
+        ManualAction::Claim,
+    )
+    .await
+    .unwrap();
     let (_, sent) = world.take_in(&engine, &cancel(1)).await;
     assert_eq!(sent.status()["status"], "cancelled");
     // Whoever has claimed it may have erased it already.
     let (_, sent) = world.take_in(&engine, &cancel(2)).await;
     assert_eq!(sent.reasons(), ["too_late"]);
-    let (listed, _) = engine.by_hand().list(None, 10).await.unwrap();
+    let (listed, _) = engine.manual().list(None, 10).await.unwrap();
     assert!(listed.iter().all(|task| task.request.id == id(2)));
     world.check().await;
 }

@@ -2,14 +2,14 @@
 
 /// The names that are near one that nobody knows, the nearest first. A third of its letters may be wrong; or one holds the
 /// other.
-pub fn near<'a>(name: &str, known: impl IntoIterator<Item = &'a str>) -> Vec<&'a str> {
+pub fn similar<'a>(name: &str, known: impl IntoIterator<Item = &'a str>) -> Vec<&'a str> {
     // A name this long is no slip of the pen, and comparing it would take its time.
     if name.len() > 64 {
         return Vec::new();
     }
     let bare = |text: &str| text.replace(['_', '-'], "");
     let meant = bare(name);
-    let mut near: Vec<(usize, &str)> = known
+    let mut similar: Vec<(usize, &str)> = known
         .into_iter()
         .filter_map(|known| {
             let other = bare(known);
@@ -20,10 +20,10 @@ pub fn near<'a>(name: &str, known: impl IntoIterator<Item = &'a str>) -> Vec<&'a
             (misspelt || holds).then_some((wrong, known))
         })
         .collect();
-    near.sort_unstable();
-    near.dedup();
-    near.truncate(3);
-    near.into_iter().map(|(_, name)| name).collect()
+    similar.sort_unstable();
+    similar.dedup();
+    similar.truncate(3);
+    similar.into_iter().map(|(_, name)| name).collect()
 }
 
 /// How many letters have to be added, left out or changed to make one word of the other (Levenshtein).
@@ -53,10 +53,10 @@ mod tests {
     #[test]
     fn the_name_that_was_meant_comes_first() {
         let known = ["customer_id", "email", "phone", "user_id"];
-        assert_eq!(near("mail", known), ["email"]);
-        assert_eq!(near("e_mail", known), ["email"]);
-        assert_eq!(near("phone_number", known), ["phone"]);
-        assert_eq!(near("customerid", known), ["customer_id"]);
-        assert!(near("passport", known).is_empty());
+        assert_eq!(similar("mail", known), ["email"]);
+        assert_eq!(similar("e_mail", known), ["email"]);
+        assert_eq!(similar("phone_number", known), ["phone"]);
+        assert_eq!(similar("customerid", known), ["customer_id"]);
+        assert!(similar("passport", known).is_empty());
     }
 }

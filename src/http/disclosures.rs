@@ -22,7 +22,7 @@ use super::{
 };
 use crate::{
     domain::{identity::Identity, ids::RequestId},
-    engine::looks::{NotShown, Shown},
+    engine::disclosures::{NotShown, Shown},
     view::dead_letter::why_without_payload,
 };
 

@@ -9,7 +9,7 @@ use crate::{
 
 /// Why nothing was done.
 #[derive(Debug, thiserror::Error)]
-pub enum HandError {
+pub enum ManualError {
     /// There is no such task, its state does not allow it, or something failed.
     #[error(transparent)]
     Operate(#[from] OperateError),
@@ -30,28 +30,28 @@ pub enum HandError {
     Unreadable(Rejection),
     /// It does not fit the task.
     #[error("the task does not take this confirmation: {0}")]
-    Refused(#[from] AckRejection),
+    Rejected(#[from] AckRejection),
 }
 
-impl From<EngineError> for HandError {
+impl From<EngineError> for ManualError {
     fn from(error: EngineError) -> Self {
         Self::Operate(error.into())
     }
 }
 
-impl From<StoreError> for HandError {
+impl From<StoreError> for ManualError {
     fn from(error: StoreError) -> Self {
         Self::Operate(error.into())
     }
 }
 
-impl From<DecisionError> for HandError {
+impl From<DecisionError> for ManualError {
     fn from(error: DecisionError) -> Self {
         Self::Operate(error.into())
     }
 }
 
-impl StoreFailure for HandError {
+impl StoreFailure for ManualError {
     fn store_error(&self) -> Option<&StoreError> {
         match self {
             Self::Operate(error) => error.store_error(),

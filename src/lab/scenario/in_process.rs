@@ -1,5 +1,5 @@
 //! The real engine, vault, ledger, API and store, on a clock that is turned by hand. Only the broker is left out: messages
-//! go from hand to hand, the same bytes as through Kafka.
+//! go within one process, the same bytes as through Kafka.
 
 mod calls;
 
@@ -30,7 +30,7 @@ use crate::{
     policies::Profile,
     telemetry::{freshness::GaugeGroup, readiness::Readiness},
     terminal::folder::Folder,
-    wire::{Rejection, command::Door},
+    wire::{Rejection, command::Channel},
 };
 
 /// As many messages as a worker takes in together.
@@ -39,9 +39,9 @@ const BATCH: usize = 500;
 /// How long what an HTTP call has decided may take to come out.
 const PATIENCE: Duration = Duration::from_secs(10);
 
-/// How messages come and workers go. What has to be seen is the same in every way.
+/// How messages come and workers go. What has to be seen is the same in every disturbances.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Way {
+pub struct Disturbances {
     /// Another worker takes over before every event, and another one before what follows.
     pub restarted: bool,
     /// Every message comes twice. The second one has to change nothing.
@@ -50,11 +50,11 @@ pub struct Way {
     pub leaps: bool,
 }
 
-/// Carries messages from hand to hand.
+/// Carries messages within one process.
 #[derive(Debug)]
-pub struct ByHand {
+pub struct InProcess {
     harness: Arc<Harness>,
-    way: Way,
+    disturbances: Disturbances,
     worker: Arc<Engine>,
     /// The engine of the API: a process of its own, as it were, which no worker's end concerns.
     api: Arc<Engine>,
@@ -69,13 +69,13 @@ pub struct ByHand {
     folder: Option<Folder>,
 }
 
-impl Drop for ByHand {
+impl Drop for InProcess {
     fn drop(&mut self) {
         self.shutdown.cancel();
     }
 }
 
-impl ByHand {
+impl InProcess {
     /// Sets up what a profile's files say, in a folder of its own.
     pub async fn open(profile: &Profile, start: At) -> Result<Self, Stuck> {
         let folder = Folder::create("scenario")?;
@@ -86,15 +86,16 @@ impl ByHand {
             .apply(&registry_file::read_text("processors.toml", &systems.registry)?)
             .await?;
         let calls = Calls::new(&config, &harness.clock, systems);
-        let mut by_hand = Self::over(Arc::new(harness), Way::default(), &config, &secrets).await?;
-        (by_hand.folder, by_hand.calls) = (Some(folder), Some(calls));
-        Ok(by_hand)
+        let mut in_process =
+            Self::over(Arc::new(harness), Disturbances::default(), &config, &secrets).await?;
+        (in_process.folder, in_process.calls) = (Some(folder), Some(calls));
+        Ok(in_process)
     }
 
     /// Over a harness whose registry is applied. `secrets`: what the tokens of the configuration were read from.
     pub async fn over(
         harness: Arc<Harness>,
-        way: Way,
+        disturbances: Disturbances,
         config: &Config,
         secrets: &[String],
     ) -> Result<Self, Stuck> {
@@ -106,7 +107,7 @@ impl ByHand {
         let address = listen(config, &worker, emissions, &shutdown).await?;
         Ok(Self {
             harness,
-            way,
+            disturbances,
             api: Arc::clone(&worker),
             worker,
             caller: Caller::new(address, config, secrets),
@@ -120,7 +121,7 @@ impl ByHand {
 
     /// Another worker, where they come and go.
     async fn change_worker(&mut self) -> Result<(), Stuck> {
-        if self.way.restarted {
+        if self.disturbances.restarted {
             self.worker = self.harness.worker().await?;
         }
         Ok(())
@@ -131,12 +132,12 @@ impl ByHand {
         let (harness, worker) = (&self.harness, &self.worker);
         Ok(match topic {
             Topic::Commands | Topic::Control => {
-                let door = if topic == Topic::Control {
-                    Door::Control
+                let channel = if topic == Topic::Control {
+                    Channel::Control
                 } else {
-                    Door::Commands
+                    Channel::Commands
                 };
-                let taken = harness.take_in(worker, door, batch).await?;
+                let taken = harness.take_in(worker, channel, batch).await?;
                 (taken.verdicts.iter().map(of_command).collect(), taken.emission)
             }
             Topic::Acks => {
@@ -268,7 +269,7 @@ impl ByHand {
     }
 }
 
-impl Environment for ByHand {
+impl Environment for InProcess {
     fn now(&self) -> At {
         self.harness.now()
     }
@@ -278,7 +279,7 @@ impl Environment for ByHand {
     }
 
     async fn pass_until(&mut self, at: At) -> Result<(), Stuck> {
-        if self.way.leaps {
+        if self.disturbances.leaps {
             self.harness.clock.advance(at.since(self.now()));
             return self.change_worker().await;
         }
@@ -294,10 +295,10 @@ impl Environment for ByHand {
             messages = self.said_otherwise(messages).await?;
         }
         let mut all = Vec::with_capacity(messages.len());
-        for batch in messages.chunks(if self.way.doubled { 1 } else { BATCH }) {
+        for batch in messages.chunks(if self.disturbances.doubled { 1 } else { BATCH }) {
             let (verdicts, emission) = self.deliver(topic, batch).await?;
             let sent = self.note(&emission).await?;
-            if self.way.doubled {
+            if self.disturbances.doubled {
                 self.deliver_again(topic, batch, &verdicts.concat(), &sent)
                     .await?;
             }
@@ -315,7 +316,7 @@ impl Environment for ByHand {
 
     async fn apply(&mut self, registry: &str) -> Result<(), Stuck> {
         let registry = registry_file::read_text("processors.toml", registry)?;
-        for _ in 0..=u8::from(self.way.doubled) {
+        for _ in 0..=u8::from(self.disturbances.doubled) {
             self.harness.apply(&registry).await?;
         }
         self.worker.load_registry().await?;
@@ -341,7 +342,7 @@ fn of_command(verdict: &Verdict) -> String {
         Verdict::Taken(_) => "taken".to_owned(),
         Verdict::Duplicate(_) => "duplicate".to_owned(),
         Verdict::Waiting(_) => "waiting".to_owned(),
-        Verdict::Refused(rejection) => refused(rejection),
+        Verdict::Rejected(rejection) => refused(rejection),
     }
 }
 
@@ -349,7 +350,7 @@ fn of_ack(verdict: &AckVerdict) -> String {
     match verdict {
         AckVerdict::Counted { .. } => "counted".to_owned(),
         AckVerdict::Repeated => "repeated".to_owned(),
-        AckVerdict::Refused(rejection) => refused(rejection),
+        AckVerdict::Rejected(rejection) => refused(rejection),
     }
 }
 
@@ -360,7 +361,7 @@ fn of_backup(told: &FactOutcome) -> String {
             contradiction: Some(contradiction),
         } => format!("contradiction {contradiction:?}").to_lowercase(),
         FactOutcome::Duplicate => "duplicate".to_owned(),
-        FactOutcome::Refused(rejection) => refused(rejection),
+        FactOutcome::Rejected(rejection) => refused(rejection),
     }
 }
 

@@ -6,7 +6,7 @@ use axum::{
     Router,
     extract::State,
     http::HeaderMap,
-    response::{IntoResponse, Response},
+    response::Response,
     routing::{get, post},
 };
 use maud::{Markup, html};
@@ -17,14 +17,14 @@ use super::{
     super::{
         Api,
         auth::{Auditor, Person},
-        manual::{HandCall, carry_out},
+        manual::{ManualCall, carry_out},
         problem::Problem,
         query::Id,
     },
     fault::Fault,
     page::page,
     parts::{
-        badge, facts, flash,
+        badge, facts, failed_page, flash,
         form::{Action, Reason, action_form, body, choice_field, text_field},
         not_done, request_link,
         times::Times,
@@ -37,7 +37,7 @@ use crate::{
         identity::{Identity, SubjectData},
         ids::TaskId,
     },
-    engine::by_hand::{Confirmed, HandState, HandTask},
+    engine::manual::{Confirmed, ManualState, ManualTask},
     view::manual::ManualView,
     wire::Rejection,
 };
@@ -135,7 +135,15 @@ async fn claim(
     Id(id): Id<TaskId>,
     Posted(_): Posted<Fields>,
 ) -> Result<Response, Fault> {
-    let done = carry_out(&api, id, &HeaderMap::new(), HandCall::Claim, &visitor.caller, b"").await;
+    let done = carry_out(
+        &api,
+        id,
+        &HeaderMap::new(),
+        ManualCall::Claim,
+        &visitor.caller,
+        b"",
+    )
+    .await;
     back(&api, &visitor, id, done.map(|_| Some("claim"))).await
 }
 
@@ -148,7 +156,7 @@ async fn hand_over(
 ) -> Result<Response, Fault> {
     let bytes = body(&[("assignee", &form.assignee)]);
     let (headers, caller) = (HeaderMap::new(), &visitor.caller);
-    let done = carry_out(&api, id, &headers, HandCall::HandOver, caller, &bytes).await;
+    let done = carry_out(&api, id, &headers, ManualCall::HandOver, caller, &bytes).await;
     back(&api, &visitor, id, done.map(|_| Some("hand-over"))).await
 }
 
@@ -161,7 +169,7 @@ async fn confirm(
 ) -> Result<Response, Fault> {
     let (headers, caller) = (HeaderMap::new(), &visitor.caller);
     let done = match form.confirmation() {
-        Ok(bytes) => carry_out(&api, id, &headers, HandCall::Confirm, caller, &bytes).await,
+        Ok(bytes) => carry_out(&api, id, &headers, ManualCall::Confirm, caller, &bytes).await,
         Err(problem) => Err(problem),
     };
     match done {
@@ -180,7 +188,7 @@ async fn refuse(
 ) -> Result<Response, Fault> {
     let bytes = body(&[("command_id", &form.command_id), ("reason", &form.reason)]);
     let (headers, caller) = (HeaderMap::new(), &visitor.caller);
-    match carry_out(&api, id, &headers, HandCall::Refuse, caller, &bytes).await {
+    match carry_out(&api, id, &headers, ManualCall::Refuse, caller, &bytes).await {
         Ok(done) => Ok(to_request(&done, "refuse-task")),
         Err(problem) => back(&api, &visitor, id, Err(problem)).await,
     }
@@ -200,23 +208,22 @@ async fn back<R>(
     match done {
         Ok(word) => Ok(flash::back(&format!("/manual/{id}"), word.unwrap_or_default())),
         Err(problem) => {
-            let (status, ..) = problem.said();
             let page = render(api, visitor, id, &not_done(&problem)).await?;
-            Ok((status, page).into_response())
+            Ok(failed_page(&problem, page))
         }
     }
 }
 
 async fn render<R>(api: &Api, visitor: &Visitor<R>, id: TaskId, said: &Markup) -> Result<Markup, Fault> {
-    let by_hand = api.engine.by_hand();
-    let task = by_hand.find(id).await?;
+    let manual = api.engine.manual();
+    let task = manual.find(id).await?;
     if !visitor.caller.sees(&task.request.head.tenant) {
         return Err(Problem::unknown("task").into());
     }
     let name = &visitor.caller.name;
     // Whom it is about is shown to whoever has claimed it, as over the API; that somebody looked is in the ledger then.
     let identities = if task.is_claimed_by(name) {
-        by_hand.identities(&[&task], name).await?.pop()
+        manual.identities(&[&task], name).await?.pop()
     } else {
         None
     };
@@ -242,9 +249,9 @@ async fn render<R>(api: &Api, visitor: &Visitor<R>, id: TaskId, said: &Markup) -
     Ok(page(visitor, "/manual", "A task by hand", &body))
 }
 
-fn headline(task: &HandTask, name: &str) -> String {
+fn headline(task: &ManualTask, name: &str) -> String {
     match (&task.claim, task.state) {
-        (_, HandState::AwaitingSecond) => {
+        (_, ManualState::AwaitingSecond) => {
             "One person has confirmed it, and a second one has to confirm it as well.".to_owned()
         }
         (Some((by, _)), _) if by == name => "You have claimed it: do it, and say what came of it.".to_owned(),
@@ -294,11 +301,11 @@ fn person(view: &ManualView<'_>) -> Markup {
     }
 }
 
-fn forms<R>(visitor: &Visitor<R>, times: &Times, task: &HandTask, id: TaskId) -> Vec<Markup> {
+fn forms<R>(visitor: &Visitor<R>, times: &Times, task: &ManualTask, id: TaskId) -> Vec<Markup> {
     let name = &visitor.caller.name;
     let path = |what: &str| format!("/manual/{id}/{what}");
     let mut forms = Vec::new();
-    if task.state == HandState::Open {
+    if task.state == ManualState::Open {
         let path = path("claim");
         let preview =
             html! { p { "It is yours then: nobody else can confirm it, and you see whom it is about." } };
@@ -307,7 +314,7 @@ fn forms<R>(visitor: &Visitor<R>, times: &Times, task: &HandTask, id: TaskId) ->
         forms.push(action_form(visitor, times, &action, ""));
         return forms;
     }
-    if task.is_claimed_by(name) || task.state == HandState::AwaitingSecond {
+    if task.is_claimed_by(name) || task.state == ManualState::AwaitingSecond {
         forms.push(confirm_form(visitor, times, &path("confirm")));
     }
     if task.is_claimed_by(name) {

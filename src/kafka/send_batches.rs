@@ -1,6 +1,6 @@
 //! Messages on their way: counted while they are confirmed, and kept by their place only where they are not.
 //!
-//! A delivery report comes with one number, which names the flight and the place of the message in it: so nothing is
+//! A delivery report comes with one number, which names the send_batch and the place of the message in it: so nothing is
 //! allocated for a message, and what fails is known exactly.
 
 use std::sync::{
@@ -14,7 +14,7 @@ use tokio::sync::Notify;
 /// What is said of a message that was not confirmed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Report {
-    /// Its place among those of its flight.
+    /// Its place among those of its send_batch.
     pub(super) place: usize,
     /// What the client or the broker says.
     pub(super) code: RDKafkaErrorCode,
@@ -24,7 +24,7 @@ pub(super) struct Report {
 
 /// The messages of one transaction on their way.
 #[derive(Debug)]
-pub(super) struct Flight {
+pub(super) struct SendBatch {
     count: usize,
     remaining: AtomicUsize,
     failures: Mutex<Vec<Report>>,
@@ -33,7 +33,7 @@ pub(super) struct Flight {
     over: Notify,
 }
 
-impl Flight {
+impl SendBatch {
     fn of(count: usize) -> Self {
         Self {
             count,
@@ -84,19 +84,19 @@ impl Flight {
     }
 }
 
-/// The flights of a producer.
+/// The send_batches of a producer.
 #[derive(Debug, Default)]
-pub(super) struct Flights(RwLock<Slots>);
+pub(super) struct SendBatches(RwLock<Slots>);
 
 #[derive(Debug, Default)]
 struct Slots {
-    flights: Vec<Option<Arc<Flight>>>,
+    send_batches: Vec<Option<Arc<SendBatch>>>,
     free: Vec<u32>,
 }
 
-/// A place in a flight, as one number.
+/// A place in a send_batch, as one number.
 const PLACE_BITS: u32 = 32;
-const _: () = assert!(usize::BITS == 64, "a report names a flight and a place in it");
+const _: () = assert!(usize::BITS == 64, "a report names a send_batch and a place in it");
 
 /// The number that a report of this message comes with.
 pub(super) const fn opaque(slot: u32, place: usize) -> usize {
@@ -107,23 +107,23 @@ const fn place_of(opaque: usize) -> (usize, usize) {
     (opaque >> PLACE_BITS, opaque & u32::MAX as usize)
 }
 
-impl Flights {
-    /// Begins a flight of so many messages.
-    pub(super) fn begin(&self, count: usize) -> (u32, Arc<Flight>) {
-        let flight = Arc::new(Flight::of(count));
+impl SendBatches {
+    /// Begins a send_batch of so many messages.
+    pub(super) fn begin(&self, count: usize) -> (u32, Arc<SendBatch>) {
+        let send_batch = Arc::new(SendBatch::of(count));
         if count == 0 {
-            return (0, flight);
+            return (0, send_batch);
         }
         let mut slots = self.0.write().unwrap_or_else(PoisonError::into_inner);
         let slot = slots.free.pop().unwrap_or_else(|| {
-            slots.flights.push(None);
+            slots.send_batches.push(None);
             // There are never more of them than messages may be in flight.
-            u32::try_from(slots.flights.len() - 1).unwrap_or(u32::MAX)
+            u32::try_from(slots.send_batches.len() - 1).unwrap_or(u32::MAX)
         });
-        if let Some(place) = slots.flights.get_mut(slot as usize) {
-            *place = Some(Arc::clone(&flight));
+        if let Some(place) = slots.send_batches.get_mut(slot as usize) {
+            *place = Some(Arc::clone(&send_batch));
         }
-        (slot, flight)
+        (slot, send_batch)
     }
 
     /// Takes the report of a message. `failure`: what is said, and whether it is certain that it never left.
@@ -131,15 +131,15 @@ impl Flights {
         let (slot, place) = place_of(opaque);
         let is_over = {
             let slots = self.0.read().unwrap_or_else(PoisonError::into_inner);
-            let Some(Some(flight)) = slots.flights.get(slot) else {
+            let Some(Some(send_batch)) = slots.send_batches.get(slot) else {
                 return;
             };
-            flight.report(failure.map(|(code, certain)| Report { place, code, certain }))
+            send_batch.report(failure.map(|(code, certain)| Report { place, code, certain }))
         };
         // Every message of it has reported, so no later report can name this slot and mean it.
         if is_over {
             let mut slots = self.0.write().unwrap_or_else(PoisonError::into_inner);
-            if let Some(over) = slots.flights.get_mut(slot).and_then(Option::take) {
+            if let Some(over) = slots.send_batches.get_mut(slot).and_then(Option::take) {
                 drop(over);
                 slots.free.push(u32::try_from(slot).unwrap_or(u32::MAX));
             }
@@ -149,15 +149,15 @@ impl Flights {
     /// Whether nothing is on its way.
     pub(super) fn is_empty(&self) -> bool {
         let slots = self.0.read().unwrap_or_else(PoisonError::into_inner);
-        slots.flights.iter().all(Option::is_none)
+        slots.send_batches.iter().all(Option::is_none)
     }
 
     /// The producer is gone: nothing more is reported.
     pub(super) fn give_up(&self) {
         let mut slots = self.0.write().unwrap_or_else(PoisonError::into_inner);
-        for flight in slots.flights.iter_mut().filter_map(Option::take) {
-            flight.lost.store(true, Ordering::Release);
-            flight.over.notify_one();
+        for send_batch in slots.send_batches.iter_mut().filter_map(Option::take) {
+            send_batch.lost.store(true, Ordering::Release);
+            send_batch.over.notify_one();
         }
     }
 }
@@ -168,38 +168,38 @@ mod tests {
 
     #[tokio::test]
     async fn failed_records_are_known_and_slot_is_reused() {
-        let flights = Flights::default();
-        let (first, flight) = flights.begin(3);
-        let (second, other) = flights.begin(1);
+        let send_batches = SendBatches::default();
+        let (first, send_batch) = send_batches.begin(3);
+        let (second, other) = send_batches.begin(1);
         assert_ne!(first, second);
-        flights.report(opaque(first, 2), Some((RDKafkaErrorCode::MessageTimedOut, false)));
-        flights.report(opaque(first, 0), None);
-        flights.report(
+        send_batches.report(opaque(first, 2), Some((RDKafkaErrorCode::MessageTimedOut, false)));
+        send_batches.report(opaque(first, 0), None);
+        send_batches.report(
             opaque(first, 1),
             Some((RDKafkaErrorCode::MessageSizeTooLarge, true)),
         );
-        let failed: Vec<(usize, bool)> = flight
+        let failed: Vec<(usize, bool)> = send_batch
             .unconfirmed()
             .await
             .iter()
             .map(|failure| (failure.place, failure.certain))
             .collect();
         assert_eq!(failed, [(1, true), (2, false)]);
-        assert_eq!(flights.begin(1).0, first);
-        flights.report(opaque(second, 0), None);
+        assert_eq!(send_batches.begin(1).0, first);
+        send_batches.report(opaque(second, 0), None);
         assert!(other.unconfirmed().await.is_empty());
-        assert!(flights.begin(0).1.unconfirmed().await.is_empty());
+        assert!(send_batches.begin(0).1.unconfirmed().await.is_empty());
     }
 
     #[tokio::test]
     async fn what_a_lost_producer_does_not_report_counts_as_failed() {
-        let flights = Flights::default();
-        let (slot, flight) = flights.begin(2);
-        flights.report(opaque(slot, 0), None);
-        flights.give_up();
-        assert_eq!(flight.unconfirmed().await.len(), 2);
-        assert!(flights.is_empty());
+        let send_batches = SendBatches::default();
+        let (slot, send_batch) = send_batches.begin(2);
+        send_batches.report(opaque(slot, 0), None);
+        send_batches.give_up();
+        assert_eq!(send_batch.unconfirmed().await.len(), 2);
+        assert!(send_batches.is_empty());
         // A straggler changes nothing.
-        flights.report(opaque(slot, 1), None);
+        send_batches.report(opaque(slot, 1), None);
     }
 }

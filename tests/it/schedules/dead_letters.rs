@@ -2,7 +2,7 @@
 
 use lacuna::{
     domain::{calendar::Period, words::CommandKind},
-    engine::{Engine, letters::LetterLimits},
+    engine::{Engine, dead_letters::DeadLetterLimits},
     store::{DeadLetter, DeadLetterFilter},
 };
 
@@ -20,9 +20,9 @@ const GARBAGE: &str = "{\"type\": \"cancel\", \"padding\": \"0123456789012345678
 /// An erasure that nobody can take in.
 const BROKEN_ERASURE: &str = "{\"type\": \"erase\", \"command_id\": \"00000000-0000-4000-8000-00000000e7a5\"";
 
-async fn world(fixture: Fixture, letters: LetterLimits) -> World {
+async fn world(fixture: Fixture, letters: DeadLetterLimits) -> World {
     let mut world = World::new(fixture).await;
-    world.settings.letters = letters;
+    world.settings.dead_letters = letters;
     world
 }
 
@@ -46,9 +46,9 @@ async fn letters(world: &World) -> Vec<DeadLetter> {
 }
 
 async fn flood_keeps_latest_letters_count_and_every_erasure(fixture: Fixture) {
-    let limits = LetterLimits {
+    let limits = DeadLetterLimits {
         count: 10,
-        ..LetterLimits::default()
+        ..DeadLetterLimits::default()
     };
     let world = world(fixture, limits).await;
     let engine = world.worker().await;
@@ -57,7 +57,11 @@ async fn flood_keeps_latest_letters_count_and_every_erasure(fixture: Fixture) {
         refuse(&world, &engine, &[GARBAGE; 10]).await;
     }
     refuse(&world, &engine, &[BROKEN_ERASURE]).await;
-    engine.retention().keep_letters(world.clock.now()).await.unwrap();
+    engine
+        .retention()
+        .prune_dead_letters(world.clock.now())
+        .await
+        .unwrap();
     let left = letters(&world).await;
     let (erasures, garbage): (Vec<_>, Vec<_>) = left
         .iter()
@@ -80,9 +84,9 @@ async fn flood_keeps_latest_letters_count_and_every_erasure(fixture: Fixture) {
 }
 
 async fn beyond_byte_limit_only_origin_of_garbage_is_kept(fixture: Fixture) {
-    let limits = LetterLimits {
+    let limits = DeadLetterLimits {
         bytes: 1_000,
-        ..LetterLimits::default()
+        ..DeadLetterLimits::default()
     };
     let world = world(fixture, limits).await;
     let engine = world.worker().await;
@@ -103,7 +107,7 @@ async fn beyond_byte_limit_only_origin_of_garbage_is_kept(fixture: Fixture) {
     assert!(erasure.sealed.is_some(), "garbage pushes no erasure out");
     // Another worker finds the same, and room that somebody has made is used.
     let other = world.worker().await;
-    other.retention().measure_letters().await.unwrap();
+    other.retention().measure_dead_letters().await.unwrap();
     refuse(&world, &other, &[GARBAGE]).await;
     assert!(letters(&world).await.pop().unwrap().sealed.is_none());
     for letter in kept {
@@ -114,7 +118,7 @@ async fn beyond_byte_limit_only_origin_of_garbage_is_kept(fixture: Fixture) {
             .close_dead_letter(letter.id, how, "a test", world.clock.now());
         closed.await.unwrap();
     }
-    other.retention().measure_letters().await.unwrap();
+    other.retention().measure_dead_letters().await.unwrap();
     refuse(&world, &other, &[GARBAGE]).await;
     assert!(letters(&world).await.pop().unwrap().sealed.is_some());
     let metrics = engine.metrics.text().unwrap();
@@ -126,9 +130,9 @@ async fn beyond_byte_limit_only_origin_of_garbage_is_kept(fixture: Fixture) {
 }
 
 async fn garbage_payload_expires_erasure_payload_stays(fixture: Fixture) {
-    let limits = LetterLimits {
+    let limits = DeadLetterLimits {
         keep: Period::days(10),
-        ..LetterLimits::default()
+        ..DeadLetterLimits::default()
     };
     let world = world(fixture, limits).await;
     let engine = world.worker().await;
@@ -139,10 +143,18 @@ async fn garbage_payload_expires_erasure_payload_stays(fixture: Fixture) {
         letters.iter().map(|letter| letter.sealed.is_some()).collect()
     };
     world.clock.advance(std::time::Duration::from_secs(9 * 86_400));
-    engine.retention().keep_letters(world.clock.now()).await.unwrap();
+    engine
+        .retention()
+        .prune_dead_letters(world.clock.now())
+        .await
+        .unwrap();
     assert_eq!(kept().await, [true, true]);
     world.clock.advance(std::time::Duration::from_secs(2 * 86_400));
-    engine.retention().keep_letters(world.clock.now()).await.unwrap();
+    engine
+        .retention()
+        .prune_dead_letters(world.clock.now())
+        .await
+        .unwrap();
     assert_eq!(kept().await, [false, true]);
     let erasure = letters(&world).await.pop().unwrap();
     assert_eq!(

@@ -1,7 +1,7 @@
 //! Which partitions of the ack topic the answer to a task can come to, so that one that is slow, or stands still, holds up only the
 //! time-outs of tasks whose answers it may hold.
 //!
-//! The contract has answers keyed by their request's id, and clients turn a key into a partition in one of three ways. Nothing
+//! The contract has answers keyed by their request's id, and clients turn a key into a partition in one of three partitioners. Nothing
 //! makes a processor keep to that, so a processor is believed only after it has been seen to: until then, and for good once an
 //! answer of it came to another partition, its answers can come to any.
 
@@ -22,9 +22,9 @@ use crate::{
     store::AckWay,
 };
 
-/// The ways from a key to a partition, each a bit: Java's clients and those that follow them, librdkafka, and Go's oldest.
-const WAYS: [fn(&[u8]) -> u32; 3] = [murmur2, crc32, fnv1a];
-const ALL_WAYS: u8 = 0b111;
+/// The partitioners from a key to a partition, each a bit: Java's clients and those that follow them, librdkafka, and Go's oldest.
+const PARTITIONERS: [fn(&[u8]) -> u32; 3] = [murmur2, crc32, fnv1a];
+const ALL_PARTITIONERS: u8 = 0b111;
 
 /// After so many answers to different requests, none of them elsewhere, a processor is believed. By chance that happens once in
 /// some 10^12 processors that choose among six partitions.
@@ -42,8 +42,8 @@ const BEHIND: std::time::Duration = std::time::Duration::from_secs(5);
 /// What this worker has seen of where a processor's answers come.
 #[derive(Debug, Clone, Copy)]
 struct Habit {
-    /// The ways that all of them agree with.
-    ways: u8,
+    /// The partitioners that all of them agree with.
+    partitioners: u8,
     /// How many different requests they answered.
     seen: u32,
     last: RequestId,
@@ -71,8 +71,8 @@ pub(super) struct AcksSeen {
 struct Closer {
     /// Up to when each partition has been read, and no later than their number is known.
     partitions: Vec<At>,
-    /// By processor: with how many partitions it was seen, and the ways that its answers agreed with.
-    ways: HashMap<String, Vec<(i32, u8)>>,
+    /// By processor: with how many partitions it was seen, and the partitioners that its answers agreed with.
+    partitioners: HashMap<String, Vec<(i32, u8)>>,
 }
 
 impl AcksSeen {
@@ -80,24 +80,26 @@ impl AcksSeen {
     pub(super) fn until(&self, id: RequestId, processor: &ProcessorId) -> At {
         let closer = self.closer.as_ref();
         closer
-            .and_then(|closer| closer.until(id, closer.ways.get(processor.as_str())?))
+            .and_then(|closer| closer.until(id, closer.partitioners.get(processor.as_str())?))
             .unwrap_or(self.least)
     }
 }
 
 impl Closer {
     /// `None`: it can come to any partition.
-    fn until(&self, id: RequestId, ways: &[(i32, u8)]) -> Option<At> {
+    fn until(&self, id: RequestId, partitioners: &[(i32, u8)]) -> Option<At> {
         let now = i32::try_from(self.partitions.len()).ok()?;
         // It has to be known as it is today; what it was asked before partitions were added may have been answered as it was then.
-        if !ways.iter().any(|(partitions, _)| *partitions == now) || ways.iter().any(|(_, ways)| *ways == 0) {
+        if !partitioners.iter().any(|(partitions, _)| *partitions == now)
+            || partitioners.iter().any(|(_, partitioners)| *partitioners == 0)
+        {
             return None;
         }
         let key = id.to_string();
         let mut until: Option<At> = None;
-        for (partitions, ways) in ways {
-            for (n, way) in WAYS.iter().enumerate() {
-                if ways & (1 << n) != 0 {
+        for (partitions, partitioners) in partitioners {
+            for (n, way) in PARTITIONERS.iter().enumerate() {
+                if partitioners & (1 << n) != 0 {
                     let partition = place(*way, key.as_bytes(), *partitions)?;
                     let seen = self.partitions.get(usize::try_from(partition).ok()?)?;
                     until = Some(until.map_or(*seen, |until| until.min(*seen)));
@@ -126,19 +128,27 @@ impl Engine {
         if least >= earlier(most, BEHIND) {
             return Ok(AcksSeen { least, closer: None });
         }
-        let mut ways: HashMap<String, Vec<(i32, u8)>> = HashMap::new();
+        let mut partitioners: HashMap<String, Vec<(i32, u8)>> = HashMap::new();
         for known in self.store.ack_ways(&self.cluster, &self.ack_topic).await? {
-            ways.entry(known.processor)
+            partitioners
+                .entry(known.processor)
                 .or_default()
                 .push((known.partitions, known.ways));
         }
-        let closer = Some(Closer { partitions, ways });
+        let closer = Some(Closer {
+            partitions,
+            partitioners,
+        });
         Ok(AcksSeen { least, closer })
     }
 
     /// Learns from where answers came, and remembers what is new. That an answer was settled does not depend on it.
-    pub(super) async fn learn_ways(&self, arrivals: &[Arrival<PreparedAck>], verdicts: &[AckVerdict]) {
-        let news = self.new_ways(arrivals, verdicts);
+    pub(super) async fn learn_partitioners(
+        &self,
+        arrivals: &[Arrival<PreparedAck>],
+        verdicts: &[AckVerdict],
+    ) {
+        let news = self.new_partitioners(arrivals, verdicts);
         if news.is_empty() {
             return;
         }
@@ -160,7 +170,7 @@ impl Engine {
         }
     }
 
-    fn new_ways(&self, arrivals: &[Arrival<PreparedAck>], verdicts: &[AckVerdict]) -> Vec<AckWay> {
+    fn new_partitioners(&self, arrivals: &[Arrival<PreparedAck>], verdicts: &[AckVerdict]) -> Vec<AckWay> {
         let AckPartitions { count, grown, .. } = self.ack_partitions();
         if count == 0 || grown.is_some_and(|grown| self.clock.now().since(grown) < SETTLES_WITHIN) {
             return Vec::new();
@@ -186,7 +196,7 @@ impl Engine {
             topic: Arc::clone(&self.ack_topic),
             partitions: count,
             processor: processor.as_str().to_owned(),
-            ways: habit.ways,
+            ways: habit.partitioners,
         })
         .collect()
     }
@@ -195,21 +205,21 @@ impl Engine {
 impl Habits {
     fn learn(&mut self, processor: &ProcessorId, id: RequestId, partition: i32) {
         let key = id.to_string();
-        let ways = WAYS
+        let partitioners = PARTITIONERS
             .iter()
             .enumerate()
             .filter(|(_, way)| place(**way, key.as_bytes(), self.partitions) == Some(partition))
-            .fold(0, |ways, (n, _)| ways | 1 << n);
+            .fold(0, |partitioners, (n, _)| partitioners | 1 << n);
         match self.of.get_mut(processor) {
             Some(habit) => {
-                habit.ways &= ways;
+                habit.partitioners &= partitioners;
                 // Repeats of one answer say nothing new.
                 habit.seen = habit.seen.saturating_add(u32::from(habit.last != id));
                 habit.last = id;
             }
             None => {
                 let habit = Habit {
-                    ways: ways & ALL_WAYS,
+                    partitioners: partitioners & ALL_PARTITIONERS,
                     seen: 1,
                     last: id,
                     told: None,
@@ -222,7 +232,7 @@ impl Habits {
 
 impl Habit {
     fn is_news(&self) -> bool {
-        (self.ways == 0 || self.seen >= BELIEVED_AFTER) && self.told != Some(self.ways)
+        (self.partitioners == 0 || self.seen >= BELIEVED_AFTER) && self.told != Some(self.partitioners)
     }
 }
 
@@ -312,7 +322,7 @@ mod tests {
     }
 
     fn partition_of(way: usize, n: u128) -> i32 {
-        place(WAYS[way], id(n).to_string().as_bytes(), 6).unwrap()
+        place(PARTITIONERS[way], id(n).to_string().as_bytes(), 6).unwrap()
     }
 
     #[test]
@@ -327,21 +337,21 @@ mod tests {
         let last = u128::from(BELIEVED_AFTER);
         habits.learn(&crm(), id(last), partition_of(1, last));
         assert!(habits.of[&crm()].is_news());
-        assert_eq!(habits.of[&crm()].ways, 0b010);
+        assert_eq!(habits.of[&crm()].partitioners, 0b010);
         let elsewhere = (partition_of(1, 99) + 1) % 6;
         habits.learn(&crm(), id(99), elsewhere);
         habits.learn(&crm(), id(100), partition_of(1, 100));
-        assert_eq!(habits.of[&crm()].ways, 0);
+        assert_eq!(habits.of[&crm()].partitioners, 0);
         assert!(habits.of[&crm()].is_news());
     }
 
-    fn seen(ways: &[(i32, u8)], slow: i32) -> AcksSeen {
+    fn seen(partitioners: &[(i32, u8)], slow: i32) -> AcksSeen {
         let partitions = (0..6).map(|n| At::from_millis(if n == slow { 5 } else { 100 }));
         AcksSeen {
             least: At::from_millis(5),
             closer: Some(Closer {
                 partitions: partitions.collect(),
-                ways: [("crm".to_owned(), ways.to_vec())].into(),
+                partitioners: [("crm".to_owned(), partitioners.to_vec())].into(),
             }),
         }
     }
@@ -362,9 +372,13 @@ mod tests {
 
     #[test]
     fn whoever_is_not_known_may_answer_anywhere() {
-        for ways in [&[][..], &[(6, 0)], &[(4, 0b010)], &[(4, 0), (6, 0b010)]] {
+        for partitioners in [&[][..], &[(6, 0)], &[(4, 0b010)], &[(4, 0), (6, 0b010)]] {
             for n in 1..50 {
-                assert_eq!(seen(ways, 3).until(id(n), &crm()).millis(), 5, "{ways:?}");
+                assert_eq!(
+                    seen(partitioners, 3).until(id(n), &crm()).millis(),
+                    5,
+                    "{partitioners:?}"
+                );
             }
         }
         let stranger = ProcessorId::new("stranger").unwrap();

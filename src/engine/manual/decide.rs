@@ -5,7 +5,7 @@ use std::{collections::BTreeSet, sync::Arc, time::Duration};
 use async_trait::async_trait;
 use serde_json::{Value, json};
 
-use super::{HandError, is_live};
+use super::{ManualError, is_live};
 use crate::{
     domain::{
         entry::Entry,
@@ -45,7 +45,7 @@ const CONFIRMED: [Outcome; 7] = [
 
 /// What a person does about a task.
 #[derive(Debug, Clone, Copy)]
-pub enum Deed<'a> {
+pub enum ManualAction<'a> {
     /// Takes it on.
     Claim,
     /// Has done it: the body of an answer, with its outcome and evidence.
@@ -56,7 +56,7 @@ pub enum Deed<'a> {
     HandOver(&'a str),
 }
 
-impl Deed<'_> {
+impl ManualAction<'_> {
     const fn word(&self) -> &'static str {
         match self {
             Self::Claim => "claim",
@@ -68,12 +68,12 @@ impl Deed<'_> {
 }
 
 /// Does something about a task.
-pub(super) struct DoByHand<'e> {
+pub(super) struct CarryOut<'e> {
     pub(super) engine: &'e Engine,
     pub(super) id: RequestId,
     pub(super) ordinal: u16,
     pub(super) actor: &'e str,
-    pub(super) deed: &'e Deed<'e>,
+    pub(super) action: &'e ManualAction<'e>,
     pub(super) once: Option<&'e Once>,
 }
 
@@ -89,10 +89,10 @@ pub(super) struct Done {
 }
 
 #[async_trait]
-impl UnitOfWork<'static> for DoByHand<'_> {
+impl UnitOfWork<'static> for CarryOut<'_> {
     type Loaded = Option<ManualRow>;
     type Output = Done;
-    type Error = HandError;
+    type Error = ManualError;
 
     fn name(&self) -> &'static str {
         "by_hand"
@@ -103,7 +103,7 @@ impl UnitOfWork<'static> for DoByHand<'_> {
         tx: &mut dyn Transaction,
         inputs: &mut DecisionInputs,
         _: Lock,
-    ) -> Result<Load<Option<ManualRow>, Done>, HandError> {
+    ) -> Result<Load<Option<ManualRow>, Done>, ManualError> {
         // The row of the request is locked: nobody else does anything about it meanwhile.
         let rows = tx.load(&[self.id], Lock::Rows).await?;
         let row = tx.manual_row(self.id, self.ordinal).await?;
@@ -116,7 +116,7 @@ impl UnitOfWork<'static> for DoByHand<'_> {
             return Ok(Load::Nothing(self.done(stored.request.clone(), row)));
         }
         // Whatever else is done about it must not send it.
-        if matches!(self.deed, Deed::Claim | Deed::Refuse(_)) {
+        if matches!(self.action, ManualAction::Claim | ManualAction::Refuse(_)) {
             inputs.claims = Arc::new(BTreeSet::from([(self.id, self.ordinal)]));
         }
         Ok(Load::Ready(rows, row))
@@ -127,7 +127,7 @@ impl UnitOfWork<'static> for DoByHand<'_> {
         row: &mut Option<ManualRow>,
         inputs: &DecisionInputs,
         batch: &mut Batch<'static>,
-    ) -> Result<Decision<Done>, HandError> {
+    ) -> Result<Decision<Done>, ManualError> {
         let context = self.engine.context(inputs);
         let touched = batch.get_mut(self.id).ok_or(OperateError::Unknown("request"))?;
         let manual = context
@@ -140,24 +140,26 @@ impl UnitOfWork<'static> for DoByHand<'_> {
         let is_own = live
             .as_ref()
             .is_some_and(|row| row.claimed_by.as_deref() == Some(self.actor));
-        let done = match (self.deed, live) {
-            (Deed::Claim, Some(live)) if is_own => {
+        let done = match (self.action, live) {
+            (ManualAction::Claim, Some(live)) if is_own => {
                 return Ok(Decision::Nothing(self.done(touched.request.clone(), Some(live))));
             }
-            (Deed::Claim | Deed::Refuse(_), Some(_)) if !is_own => return Err(HandError::Claimed),
-            (Deed::Claim, _) => self.claim(touched, row, &context)?,
-            (Deed::Confirm(_), None) => return Err(HandError::NotClaimed),
-            (Deed::Confirm(body), Some(live)) => {
+            (ManualAction::Claim | ManualAction::Refuse(_), Some(_)) if !is_own => {
+                return Err(ManualError::Claimed);
+            }
+            (ManualAction::Claim, _) => self.claim(touched, row, &context)?,
+            (ManualAction::Confirm(_), None) => return Err(ManualError::NotClaimed),
+            (ManualAction::Confirm(body), Some(live)) => {
                 self.confirm(touched, live, body, manual.confirm_by_two, &context)?
             }
-            (Deed::Refuse(reason), live) => {
+            (ManualAction::Refuse(reason), live) => {
                 if live.is_none() {
                     self.claim(touched, row, &context)?;
                 }
                 let body = json!({ "outcome": "rejected", "message": reason }).to_string();
                 self.settle(touched, body.as_bytes(), &context)?
             }
-            (Deed::HandOver(assignee), _) => {
+            (ManualAction::HandOver(assignee), _) => {
                 touched.attempt(|request| request.hand_over(self.ordinal, self.actor, &context))?;
                 let mut row = self.row_of(&touched.request, row);
                 row.assignee = Some((*assignee).to_owned());
@@ -178,7 +180,7 @@ impl UnitOfWork<'static> for DoByHand<'_> {
         _: &mut Finished<'static>,
         _: &DecisionInputs,
         tx: &mut dyn Transaction,
-    ) -> Result<(), HandError> {
+    ) -> Result<(), ManualError> {
         match &done.row {
             Some(row) => tx.put_manual(row).await?,
             None => tx.drop_manual(self.id, self.ordinal).await?,
@@ -187,14 +189,14 @@ impl UnitOfWork<'static> for DoByHand<'_> {
     }
 }
 
-impl DoByHand<'_> {
+impl CarryOut<'_> {
     fn claim(
         &self,
         touched: &mut Touched<'static>,
         row: Option<ManualRow>,
         context: &Context<'_>,
-    ) -> Result<Done, HandError> {
-        touched.attempt(|request| request.claim_by_hand(self.ordinal, self.actor, context))?;
+    ) -> Result<Done, ManualError> {
+        touched.attempt(|request| request.claim_manual(self.ordinal, self.actor, context))?;
         let mut row = self.row_of(&touched.request, row);
         row.claimed_by = Some(self.actor.to_owned());
         row.claimed_at = Some(context.now);
@@ -209,28 +211,28 @@ impl DoByHand<'_> {
         body: &[u8],
         by_two: bool,
         context: &Context<'_>,
-    ) -> Result<Done, HandError> {
+    ) -> Result<Done, ManualError> {
         let outcome = self.read(&touched.request, body)?.ack.answer.outcome();
         if !CONFIRMED.contains(&outcome) {
             let words: Vec<&str> = CONFIRMED.iter().map(|outcome| outcome.as_str()).collect();
             let detail = format!("outcome: expected one of {}", words.join(", "));
-            return Err(HandError::Unreadable(Rejection::schema(detail)));
+            return Err(ManualError::Unreadable(Rejection::schema(detail)));
         }
         match (&row.confirmed_by, &row.confirmed) {
-            (Some(first), _) if first == self.actor => Err(HandError::SamePerson),
+            (Some(first), _) if first == self.actor => Err(ManualError::SamePerson),
             (Some(_), Some(sealed)) => {
                 let first = self.engine.vault.open_record(self.id, FIRST, sealed);
                 let first = first.map_err(EngineError::from)?;
                 let before = self.read(&touched.request, &first)?.ack.answer.outcome();
                 if before != outcome {
-                    return Err(HandError::Differs);
+                    return Err(ManualError::Differs);
                 }
                 // Whoever confirms what was confirmed need not bring the proof again.
                 let is_bare = self.read(&touched.request, body)?.ack.evidence.is_none();
                 let body = if is_bare { &first } else { body };
                 self.settle(touched, body, context)
             }
-            _ if row.claimed_by.as_deref() != Some(self.actor) => Err(HandError::Claimed),
+            _ if row.claimed_by.as_deref() != Some(self.actor) => Err(ManualError::Claimed),
             _ if by_two => {
                 touched.attempt(|request| request.confirm_first(self.actor, context))?;
                 row.confirmed_by = Some(self.actor.to_owned());
@@ -249,7 +251,7 @@ impl DoByHand<'_> {
         touched: &mut Touched<'static>,
         body: &[u8],
         context: &Context<'_>,
-    ) -> Result<Done, HandError> {
+    ) -> Result<Done, ManualError> {
         let prepared = self.read(&touched.request, body)?;
         touched.trail.entries.push(Entry::ActedBy {
             actor: self.actor.to_owned(),
@@ -285,7 +287,7 @@ impl DoByHand<'_> {
     }
 
     /// A confirmation as the answer that it is.
-    fn read(&self, request: &Request, body: &[u8]) -> Result<PreparedAck, HandError> {
+    fn read(&self, request: &Request, body: &[u8]) -> Result<PreparedAck, ManualError> {
         let (task, id) = (request.task(self.ordinal), request.task_id(self.ordinal));
         let token = self
             .engine
@@ -300,14 +302,14 @@ impl DoByHand<'_> {
             token: token.as_str(),
         };
         let ack = parse_reply(body, &asked).map_err(|error| {
-            HandError::Unreadable(match error {
+            ManualError::Unreadable(match error {
                 NoAck::Unreadable(rejection) => rejection,
                 NoAck::NoOutcome => Rejection::schema("outcome: expected one"),
-                NoAck::ContentType | NoAck::Foreign(_) => Rejection::schema(error.to_string()),
+                NoAck::ContentType | NoAck::OtherTask(_) => Rejection::schema(error.to_string()),
             })
         })?;
         let prepared = self.engine.settlement().prepare_ack(ack);
-        prepared.map_err(HandError::Unreadable)
+        prepared.map_err(ManualError::Unreadable)
     }
 
     /// The row of a task as it is now, without a claim; whom it was handed over to stays for its generation.
@@ -343,11 +345,11 @@ impl DoByHand<'_> {
     }
 
     fn note(&self) -> String {
-        let mut note = json!({ "task": self.ordinal, "by": self.actor, "decision": self.deed.word() });
-        match self.deed {
-            Deed::Refuse(reason) => note["reason"] = Value::from(*reason),
-            Deed::HandOver(assignee) => note["reason"] = Value::from(format!("for {assignee}")),
-            Deed::Claim | Deed::Confirm(_) => {}
+        let mut note = json!({ "task": self.ordinal, "by": self.actor, "decision": self.action.word() });
+        match self.action {
+            ManualAction::Refuse(reason) => note["reason"] = Value::from(*reason),
+            ManualAction::HandOver(assignee) => note["reason"] = Value::from(format!("for {assignee}")),
+            ManualAction::Claim | ManualAction::Confirm(_) => {}
         }
         note.to_string()
     }

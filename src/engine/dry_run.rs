@@ -14,11 +14,11 @@ use crate::{
 };
 
 /// No topic of Kafka can have this name.
-const TOPIC: &str = "a rehearsal";
+const TOPIC: &str = "a dry run";
 
 /// What has been written, and rolled back.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Rehearsed {
+pub enum DryRun {
     /// The same message, but for its ids and whom it is about.
     Twin,
     /// Something that is surely right, and may be quite another thing.
@@ -27,7 +27,7 @@ pub enum Rehearsed {
 
 impl Engine {
     /// Writes a request that nobody sent, moves it on, and leaves nothing behind.
-    pub async fn rehearse(&self) -> Result<Rehearsed, EngineError> {
+    pub async fn dry_run(&self) -> Result<DryRun, EngineError> {
         let mut tx = self.store.begin("rehearsal").await?;
         let now = self.pass_gate(&mut *tx, Gate::Shared).await?.now;
         let request_id = RequestId(time_ordered_id(now));
@@ -124,6 +124,6 @@ impl Engine {
         let ended = tx.ended();
         drop(tx);
         ended.wait().await;
-        Ok(Rehearsed::Anything)
+        Ok(DryRun::Anything)
     }
 }

@@ -16,7 +16,7 @@ use crate::{
 };
 
 /// Where a worker can be run without touching what is somebody else's.
-pub(super) struct Place {
+pub(super) struct Workspace {
     /// Where the broker is.
     pub cluster: Cluster,
     /// What a worker is configured with.
@@ -36,7 +36,7 @@ struct Schema {
     name: String,
 }
 
-impl Place {
+impl Workspace {
     /// Makes one on the broker and the store that a configuration names.
     pub(super) async fn beside(base: &Config, registry: &str) -> Result<Self, BenchError> {
         let folder = Folder::create("bench")?;

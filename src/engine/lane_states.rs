@@ -23,7 +23,7 @@ use crate::{
 
 /// How the lanes stand.
 #[derive(Debug)]
-pub struct Standings {
+pub struct LaneStates {
     /// What is counted in the store.
     pub counters: Vec<(CounterKey, i64)>,
     facts: std::sync::Arc<Facts>,
@@ -35,7 +35,7 @@ pub struct Standings {
     pub now: At,
 }
 
-impl Standings {
+impl LaneStates {
     /// As the store has it. `vault`: what opens the reasons of those who have stopped lanes; `None`: they are not shown.
     pub async fn read(
         store: &dyn Store,
@@ -143,7 +143,7 @@ async fn reasons(
 
 impl Engine {
     /// How the lanes stand. `free_text`: whether what people wrote is shown, which may hold anything.
-    pub async fn standings(&self, free_text: bool) -> Result<Standings, EngineError> {
+    pub async fn lane_states(&self, free_text: bool) -> Result<LaneStates, EngineError> {
         // What this worker has counted and not written down yet is in it.
         self.keep_tallies().await?;
         let facts = self.refresh_facts().await?;
@@ -155,6 +155,6 @@ impl Engine {
             .map(|processor| processor.id.clone())
             .collect();
         let vault = free_text.then_some(&self.vault);
-        Standings::read(self.store.as_ref(), vault, facts, &lanes, self.clock.now()).await
+        LaneStates::read(self.store.as_ref(), vault, facts, &lanes, self.clock.now()).await
     }
 }

@@ -1,4 +1,4 @@
-//! Ten ways through the console, each as somebody takes it who wants to know or to do one thing.
+//! Ten user journeys through the console, each as somebody takes it who wants to know or to do one thing.
 
 use reqwest::Method;
 use serde_json::json;

@@ -66,7 +66,7 @@ pub async fn open_letter(
         actor: actor.to_owned(),
         letter: id,
     };
-    let ledger_entry = record_look(store, observer, at, look).await?;
+    let ledger_entry = record_disclosure(store, observer, at, look).await?;
     Ok(Shown {
         what: (letter, plain),
         ledger_entry,
@@ -93,7 +93,7 @@ impl Engine {
             actor: actor.to_owned(),
             requests: vec![id],
         };
-        let ledger_entry = self.record_look(look).await?;
+        let ledger_entry = self.record_disclosure(look).await?;
         Ok(Shown {
             what: subject.identities,
             ledger_entry,
@@ -111,13 +111,13 @@ impl Engine {
     }
 
     /// Writes down who looked, and gives the id that the ledger has it under.
-    pub async fn record_look(&self, look: Entry) -> Result<RequestId, EngineError> {
-        record_look(self.store.as_ref(), &*self.metrics, self.clock.now(), look).await
+    pub async fn record_disclosure(&self, look: Entry) -> Result<RequestId, EngineError> {
+        record_disclosure(self.store.as_ref(), &*self.metrics, self.clock.now(), look).await
     }
 }
 
 /// The same for who has a store and nothing else.
-pub async fn record_look(
+pub async fn record_disclosure(
     store: &dyn Store,
     observer: &dyn Observer,
     at: At,

@@ -24,7 +24,7 @@ on_both_stores!(
 
 fn reason(verdict: &Verdict) -> Option<DeadLetterReason> {
     match verdict {
-        Verdict::Refused(refusal) => Some(refusal.reason),
+        Verdict::Rejected(refusal) => Some(refusal.reason),
         Verdict::Taken(_) | Verdict::Duplicate(_) | Verdict::Waiting(_) => None,
     }
 }

@@ -3,15 +3,15 @@
 //! A confirmation is an answer like any other, and is settled by the same function of the domain. What people have done about a
 //! task is written in the transaction that moves it, so that both are so or neither.
 
-mod deed;
+mod decide;
 mod error;
 
 use std::collections::HashMap;
 
-use self::deed::DoByHand;
-pub use self::{deed::Deed, error::HandError};
+use self::decide::CarryOut;
+pub use self::{decide::ManualAction, error::ManualError};
 use super::{
-    EngineError, OperateError, effects::Effects, operations::Once, unit_of_work::run, use_cases::ByHand,
+    EngineError, OperateError, effects::Effects, operations::Once, unit_of_work::run, use_cases::Manual,
 };
 use crate::{
     domain::{
@@ -30,13 +30,13 @@ use crate::{
 
 /// A task that a person does.
 #[derive(Debug, Clone)]
-pub struct HandTask {
+pub struct ManualTask {
     /// Its request.
     pub request: Request,
     /// Its place.
     pub ordinal: u16,
     /// Where it stands.
-    pub state: HandState,
+    pub state: ManualState,
     /// Who does it: a person or a team.
     pub assignee: String,
     /// What has to be done.
@@ -57,7 +57,7 @@ const REMIND_IN_THE_LAST: u32 = 5;
 
 /// Where a task stands that a person does.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum HandState {
+pub enum ManualState {
     /// Nobody has claimed it.
     Open,
     /// Somebody has.
@@ -66,7 +66,7 @@ pub enum HandState {
     AwaitingSecond,
 }
 
-impl HandState {
+impl ManualState {
     /// All of them.
     pub const ALL: [Self; 3] = [Self::Open, Self::Claimed, Self::AwaitingSecond];
 
@@ -98,7 +98,7 @@ pub struct Confirmed {
     pub awaits_second: bool,
 }
 
-impl HandTask {
+impl ManualTask {
     /// Of a task; `None`: it does not wait for a person.
     fn of(
         stored: &StoredRequest,
@@ -113,15 +113,15 @@ impl HandTask {
         let row = row.filter(|row| row.generation == task.generation && row.processor == task.processor);
         let claim = row.filter(|row| is_live(row, request));
         let state = match (&task.state, claim) {
-            (TaskState::Queued { .. }, _) => HandState::Open,
+            (TaskState::Queued { .. }, _) => ManualState::Open,
             (TaskState::Accepted { .. }, Some(row)) if row.confirmed_by.is_some() => {
-                HandState::AwaitingSecond
+                ManualState::AwaitingSecond
             }
-            (TaskState::Accepted { .. }, Some(_)) => HandState::Claimed,
+            (TaskState::Accepted { .. }, Some(_)) => ManualState::Claimed,
             _ => return None,
         };
         let assignee = row.and_then(|row| row.assignee.clone());
-        let due = request.due_by_hand(ordinal, registry);
+        let due = request.manual_due(ordinal, registry);
         let term = manual.due.unwrap_or(processor.ack_timeout);
         Some(Self {
             due,
@@ -153,14 +153,14 @@ fn is_live(row: &ManualRow, request: &Request) -> bool {
         })
 }
 
-impl ByHand<'_> {
+impl Manual<'_> {
     /// The tasks that wait for people, after a place and in order: as many of these as were looked at, and the last place that
     /// was; `None`: there are no more.
     pub async fn list(
         self,
         after: Option<(RequestId, u16)>,
         limit: u32,
-    ) -> Result<(Vec<HandTask>, Option<(RequestId, u16)>), EngineError> {
+    ) -> Result<(Vec<ManualTask>, Option<(RequestId, u16)>), EngineError> {
         let engine = self.shared;
         let active = engine.active()?;
         let processors = active.registry.processors.iter();
@@ -184,39 +184,39 @@ impl ByHand<'_> {
             let row = rows
                 .iter()
                 .find(|row| row.request_id == *id && row.ordinal == *ordinal);
-            HandTask::of(requests.get(id)?, *ordinal, row, &active.registry)
+            ManualTask::of(requests.get(id)?, *ordinal, row, &active.registry)
         });
         Ok((tasks.collect(), last))
     }
 
     /// One of them.
-    pub async fn find(self, id: TaskId) -> Result<HandTask, OperateError> {
+    pub async fn find(self, id: TaskId) -> Result<ManualTask, OperateError> {
         let engine = self.shared;
         let (request, ordinal) = engine.find_task(id).await?;
         let stored = engine.store.requests(&[request.id]).await?.pop();
         let rows = engine.store.manual_rows(&[request.id]).await?;
         let row = rows.iter().find(|row| row.ordinal == ordinal);
         let active = engine.active()?;
-        let found = stored.and_then(|stored| HandTask::of(&stored, ordinal, row, &active.registry));
+        let found = stored.and_then(|stored| ManualTask::of(&stored, ordinal, row, &active.registry));
         found.ok_or(OperateError::Unknown("task that waits for a person"))
     }
 
     /// Does something about a task. The answer is the request as it is then.
-    pub async fn do_by_hand(
+    pub async fn carry_out(
         self,
         id: TaskId,
         actor: &str,
-        deed: &Deed<'_>,
+        action: &ManualAction<'_>,
         once: Option<&Once>,
-    ) -> Result<(Confirmed, Effects), HandError> {
+    ) -> Result<(Confirmed, Effects), ManualError> {
         let engine = self.shared;
         let (request, ordinal) = engine.find_task(id).await?;
-        let unit = DoByHand {
+        let unit = CarryOut {
             engine,
             id: request.id,
             ordinal,
             actor,
-            deed,
+            action,
             once,
         };
         let done = run(engine, &unit).await?;
@@ -243,7 +243,7 @@ impl ByHand<'_> {
     /// Whom these tasks are about, for whoever has claimed them. That somebody looked is written down first.
     pub async fn identities(
         self,
-        tasks: &[&HandTask],
+        tasks: &[&ManualTask],
         actor: &str,
     ) -> Result<Vec<Vec<Identity>>, EngineError> {
         if tasks.is_empty() {
@@ -257,7 +257,7 @@ impl ByHand<'_> {
             actor: actor.to_owned(),
             requests: ids.clone(),
         };
-        engine.record_look(look).await?;
+        engine.record_disclosure(look).await?;
         let secrets = engine.secrets(&ids, &ids).await?;
         let shown = tasks.iter().map(|task| {
             let (body, subject) = engine.open_with(&task.request, task.wrapped_key.as_deref(), &secrets)?;
