@@ -12,7 +12,7 @@ use lacuna::{
         Engine,
         effects::TaskDispatch,
         settlement::AckVerdict,
-        stop::{Lever, Want},
+        stop::{LaneAction, LaneChange},
     },
 };
 use serde_json::{Value, json};
@@ -131,7 +131,7 @@ async fn late_failure_of_an_old_attempt_is_stale(fixture: Fixture) {
     let engine = world.worker().await;
     let (first, second) = claimed_twice(&world, &engine).await;
     let (verdict, _) = world.settle(&engine, &answer(&first, "failed")).await;
-    assert!(matches!(verdict, AckVerdict::Refused(_)), "{verdict:?}");
+    assert!(matches!(verdict, AckVerdict::Rejected(_)), "{verdict:?}");
     assert!(matches!(
         world.request(1).await.tasks[0].state,
         TaskState::Dispatched { .. }
@@ -184,16 +184,16 @@ async fn partial_is_handed_out_again_and_uses_up_no_attempt(fixture: Fixture) {
     world.check().await;
 }
 
-async fn pull(engine: &Engine, lane: Option<&str>, want: Want) {
+async fn change_lane(engine: &Engine, lane: Option<&str>, action: LaneAction) {
     let crm = crm();
-    let lever = Lever {
+    let change = LaneChange {
         lane: lane.map(|_| &crm),
-        want,
+        action,
         actor: "ops",
         reason: Some("maintenance"),
         once: None,
     };
-    engine.pull(&lever).await.unwrap().unwrap();
+    engine.change_lane(&change).await.unwrap().unwrap();
 }
 
 async fn pause_between_two_claims_keeps_back_the_rest(fixture: Fixture) {
@@ -203,7 +203,7 @@ async fn pause_between_two_claims_keeps_back_the_rest(fixture: Fixture) {
         world.take_in(&here, &erase(n)).await;
     }
     let first = one(&here).await;
-    pull(&here, Some("crm"), Want::Stop).await;
+    change_lane(&here, Some("crm"), LaneAction::Stop).await;
     assert!(claim(&here, 5).await.is_empty());
     assert!(claim(&there, 5).await.is_empty(), "another worker knows it, too");
     let (verdict, _) = world.settle(&here, &answer(&first, "erased")).await;
@@ -211,7 +211,7 @@ async fn pause_between_two_claims_keeps_back_the_rest(fixture: Fixture) {
         matches!(verdict, AckVerdict::Counted { .. }),
         "what is out counts"
     );
-    pull(&here, Some("crm"), Want::GoOn).await;
+    change_lane(&here, Some("crm"), LaneAction::Resume).await;
     while here.fact_sweeps().sweep().await.unwrap().busy {}
     assert_eq!(claim(&here, 5).await.len(), 2);
     world.check().await;
@@ -221,9 +221,9 @@ async fn brake_hands_out_nothing(fixture: Fixture) {
     let world = world(fixture).await;
     let engine = world.worker().await;
     world.take_in(&engine, &erase(1)).await;
-    pull(&engine, None, Want::Stop).await;
+    change_lane(&engine, None, LaneAction::Stop).await;
     assert!(claim(&engine, 5).await.is_empty());
-    pull(&engine, None, Want::GoOn).await;
+    change_lane(&engine, None, LaneAction::Resume).await;
     while engine.fact_sweeps().sweep().await.unwrap().busy {}
     assert_eq!(claim(&engine, 5).await.len(), 1);
     world.check().await;
