@@ -13,6 +13,7 @@
 //! | [`cli`] | one file a subcommand |
 //! | `policies` | the configurations that `lacuna init` hands out and scenarios play |
 //! | `terminal` | what every command needs of the terminal |
+//! | [`agent`] | carries tasks out beside a store of one's own: databases, topics, programs |
 //! | [`app`] | the composition root: names every concrete type, starts and joins what runs for long |
 //! | [`http`] | the API |
 //! | [`kafka`] | consumer stages, the producer, positions, watermarks, the embedded broker |
@@ -41,6 +42,7 @@
 //!   changed ([`domain::request`]).
 #![forbid(unsafe_code)]
 
+pub mod agent;
 pub mod app;
 pub mod cli;
 pub mod clock;

@@ -153,7 +153,7 @@ fn secrets_of(transport: &Transport) -> (Vec<SecretRef>, Purpose) {
                 Purpose::Entry,
             )
         }
-        Transport::Kafka { .. } | Transport::Manual(_) => (Vec::new(), Purpose::Entry),
+        Transport::Kafka { .. } | Transport::Manual(_) | Transport::Agent => (Vec::new(), Purpose::Entry),
     }
 }
 

@@ -127,7 +127,7 @@ fn check_processor(config: &Config, processor: &Processor, now: At) -> Result<()
             )?;
             &vendor.http
         }
-        Transport::Kafka { .. } | Transport::Manual(_) => return Ok(()),
+        Transport::Kafka { .. } | Transport::Manual(_) | Transport::Agent => return Ok(()),
     };
     check_client_certificate(&folder, http, now)
 }

@@ -4,6 +4,7 @@
 //! prints the same. It never decides anything that a worker would decide: what it wants done goes through a topic, through the
 //! engine's own use cases, or through one guarded statement.
 
+pub mod agent;
 mod arguments;
 pub mod brake;
 pub mod bulk;
@@ -138,6 +139,8 @@ pub enum Command {
     Reconcile(reconcile::Args),
     /// Lists upstreams whose events become commands, and tries a mapping on an example.
     Sources(sources::Args),
+    /// Carries tasks out beside a database, topics or a program of one's own.
+    Agent(agent::Args),
     /// Writes the JSON Schemas of the messages.
     Schemas(schemas::Args),
 }
@@ -146,7 +149,7 @@ impl Command {
     /// What it logs unless it is told otherwise.
     pub const fn log_filter(&self) -> &'static str {
         match self {
-            Self::Serve(_) => logs::WORKER,
+            Self::Serve(_) | Self::Agent(_) => logs::WORKER,
             _ => logs::COMMAND,
         }
     }
@@ -207,6 +210,7 @@ impl Command {
             Self::Positions(args) => positions::run(args),
             Self::Reconcile(args) => reconcile::run(&args),
             Self::Sources(args) => sources::run(args),
+            Self::Agent(args) => agent::run_command(&args),
             Self::Schemas(args) => schemas::run(args),
             _ => Err(Failure::Usage("this command has no way of its own".to_owned())),
         }

@@ -3,6 +3,7 @@
 //! Both files are read completely before anything is said, so that every mistake is found at once, each with its
 //! line. Secrets are fetched here and never shown. Nothing here starts anything or talks to anyone.
 
+mod agent;
 mod auth;
 pub mod connectors;
 mod environment;
@@ -39,6 +40,11 @@ use std::{
     time::Duration,
 };
 
+pub use agent::{
+    Action as SqlAction, Agent, AgentCommand, AgentPlace, AgentSource, Anonymized, Bucket, CompactedTopic,
+    Dialect as SqlDialect, Generalized, HttpSource, KAnonymity, KafkaSource, KafkaTopics, Objects, ObjectsAt,
+    Sql, SqlTable, Through,
+};
 pub use auth::{Auth, SessionTimes, Token};
 pub use http::{Http, Tls};
 pub use kafka::{Brokers, Kafka, Partitions, Topics};

@@ -7,7 +7,6 @@
 //! Claims and answers of all lanes go through the store together, many a transaction.
 
 mod answers;
-mod breaker;
 mod circuits;
 mod lane;
 mod ownership;

@@ -42,7 +42,7 @@ fn to_be_sent_again(request: &Request, registry: &Registry) -> Vec<u16> {
                 Some(Lane::Queued) => registry
                     .get(&task.processor)
                     .is_some_and(|one| one.is_on_kafka() && (one.idempotent || task.purpose.only_asks())),
-                Some(Lane::Claimed) => false,
+                Some(Lane::Claimed | Lane::Polled) => false,
             }
     };
     request.ordinals().filter(is_relayed).collect()

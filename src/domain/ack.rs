@@ -116,6 +116,7 @@ impl Answer {
 
 /// What a processor brings as proof.
 #[derive(Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(from = "packed::Packed", into = "packed::Packed")]
 pub struct Evidence {
     /// How the data was erased.
     pub method: Option<String>,
@@ -124,10 +125,11 @@ pub struct Evidence {
     /// The processor's own reference.
     pub reference: Option<String>,
     /// A digest of the proof.
-    #[serde(with = "packed_digest")]
     pub digest: Option<String>,
     /// Records by category.
     pub by_category: BTreeMap<Label, u64>,
+    /// Rows by table, as an agent has counted them.
+    pub by_table: BTreeMap<String, u64>,
 }
 
 /// Without the free text, which may hold anything.
@@ -136,51 +138,95 @@ impl fmt::Debug for Evidence {
         f.debug_struct("Evidence")
             .field("records", &self.records)
             .field("by_category", &self.by_category)
+            .field("by_table", &self.by_table)
             .finish_non_exhaustive()
     }
 }
 
-/// Nearly every digest is `sha256:` and 64 digits in lower case: half of those bytes say the same.
-mod packed_digest {
-    use std::borrow::Cow;
+/// How evidence is written down.
+mod packed {
+    use std::collections::BTreeMap;
 
-    use serde::{Deserialize, Deserializer, Serialize, Serializer};
+    use serde::{Deserialize, Serialize};
+
+    use super::{Evidence, Label};
 
     const SHA_256: &str = "sha256:";
 
-    #[derive(Serialize, Deserialize)]
-    enum Packed<'a> {
-        Sha256([u8; 32]),
-        Text(#[serde(borrow)] Cow<'a, str>),
+    /// Evidence as rows have it. They were there before evidence had tables, which therefore stand where the digest does.
+    #[derive(Clone, Serialize, Deserialize)]
+    pub(super) struct Packed {
+        method: Option<String>,
+        records: Option<u64>,
+        reference: Option<String>,
+        digest: Option<Digest>,
+        by_category: BTreeMap<Label, u64>,
     }
 
-    fn packed(text: &str) -> Packed<'_> {
-        let mut bytes = [0; 32];
-        match text.strip_prefix(SHA_256) {
-            Some(digits)
-                if !digits.contains(|c: char| c.is_ascii_uppercase())
-                    && hex::decode_to_slice(digits, &mut bytes).is_ok() =>
-            {
-                Packed::Sha256(bytes)
+    /// Nearly every digest is `sha256:` and 64 digits in lower case: half of those bytes say the same.
+    #[derive(Clone, Serialize, Deserialize)]
+    enum Digest {
+        Sha256([u8; 32]),
+        Text(String),
+        /// With rows by table; the digest may be missing.
+        Tables(Option<Box<Digest>>, BTreeMap<String, u64>),
+    }
+
+    impl Digest {
+        fn of(text: String) -> Self {
+            let mut bytes = [0; 32];
+            match text.strip_prefix(SHA_256) {
+                Some(digits)
+                    if !digits.contains(|c: char| c.is_ascii_uppercase())
+                        && hex::decode_to_slice(digits, &mut bytes).is_ok() =>
+                {
+                    Self::Sha256(bytes)
+                }
+                _ => Self::Text(text),
             }
-            _ => Packed::Text(Cow::Borrowed(text)),
+        }
+
+        fn into_parts(self) -> (Option<String>, BTreeMap<String, u64>) {
+            match self {
+                Self::Sha256(bytes) => (Some(format!("{SHA_256}{}", hex::encode(bytes))), BTreeMap::new()),
+                Self::Text(text) => (Some(text), BTreeMap::new()),
+                Self::Tables(digest, tables) => {
+                    let digest = digest.and_then(|digest| digest.into_parts().0);
+                    (digest, tables)
+                }
+            }
         }
     }
 
-    pub(super) fn serialize<S: Serializer>(
-        digest: &Option<String>,
-        serializer: S,
-    ) -> Result<S::Ok, S::Error> {
-        digest.as_deref().map(packed).serialize(serializer)
+    impl From<Evidence> for Packed {
+        fn from(evidence: Evidence) -> Self {
+            let digest = evidence.digest.map(Digest::of);
+            let digest = if evidence.by_table.is_empty() {
+                digest
+            } else {
+                Some(Digest::Tables(digest.map(Box::new), evidence.by_table))
+            };
+            Self {
+                method: evidence.method,
+                records: evidence.records,
+                reference: evidence.reference,
+                digest,
+                by_category: evidence.by_category,
+            }
+        }
     }
 
-    pub(super) fn deserialize<'de, D: Deserializer<'de>>(
-        deserializer: D,
-    ) -> Result<Option<String>, D::Error> {
-        let digest: Option<Packed<'de>> = Option::deserialize(deserializer)?;
-        Ok(digest.map(|digest| match digest {
-            Packed::Sha256(bytes) => format!("{SHA_256}{}", hex::encode(bytes)),
-            Packed::Text(text) => text.into_owned(),
-        }))
+    impl From<Packed> for Evidence {
+        fn from(packed: Packed) -> Self {
+            let (digest, by_table) = packed.digest.map(Digest::into_parts).unwrap_or_default();
+            Self {
+                method: packed.method,
+                records: packed.records,
+                reference: packed.reference,
+                digest,
+                by_category: packed.by_category,
+                by_table,
+            }
+        }
     }
 }

@@ -14,6 +14,7 @@ pub mod fact;
 mod generated_table;
 pub mod hold;
 pub mod identity;
+pub mod identity_template;
 pub mod ids;
 pub mod method;
 pub mod note;

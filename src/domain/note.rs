@@ -204,7 +204,33 @@ mod tests {
             reference: Some("job-77".to_owned()),
             digest: Some(digest.to_owned()),
             by_category: BTreeMap::from([(Label::new("messages").unwrap(), 12)]),
+            by_table: BTreeMap::new(),
         }
+    }
+
+    fn with_tables(digest: Option<String>) -> Evidence {
+        Evidence {
+            digest,
+            by_table: BTreeMap::from([("shop.orders".to_owned(), 3)]),
+            ..Evidence::default()
+        }
+    }
+
+    /// What stood in rows before evidence had tables.
+    #[test]
+    fn evidence_without_tables_is_written_as_it_was() {
+        let sha = format!("sha256:{}", "0a".repeat(32));
+        let bytes = postcard::to_stdvec(&evidence(&sha)).unwrap();
+        let mut before = vec![1, 6];
+        before.extend_from_slice(b"delete");
+        before.extend_from_slice(&[1, 12, 1, 6]);
+        before.extend_from_slice(b"job-77");
+        before.extend_from_slice(&[1, 0]);
+        before.extend_from_slice(&[10; 32]);
+        before.extend_from_slice(&[1, 8]);
+        before.extend_from_slice(b"messages");
+        before.push(12);
+        assert_eq!(bytes, before);
     }
 
     const BROUGHT_BY: BroughtBy = BroughtBy {
@@ -220,6 +246,8 @@ mod tests {
             ack(Some(evidence(&sha)), None),
             ack(Some(evidence("SHA256:of my own making")), Some("done")),
             ack(None, None),
+            ack(Some(with_tables(Some(sha.clone()))), None),
+            ack(Some(with_tables(None)), None),
         ];
         let mut notes = Notes::default();
         notes.add_said(r#"{"by":"Ana"}"#);

@@ -189,6 +189,8 @@ pub enum Lane {
     Queued,
     /// When somebody asks for them: they are queued until a person takes them.
     Claimed,
+    /// When its agent asks for them, whichever worker it asks.
+    Polled,
 }
 
 /// How many tasks are sent within a time, by all workers together.
@@ -243,6 +245,7 @@ impl Processor {
             (Transport::Kafka { .. }, _)
             | (Transport::Webhook(_) | Transport::OpenDsr(_) | Transport::Vendor(_), _) => Lane::Queued,
             (Transport::Manual(_), _) => Lane::Claimed,
+            (Transport::Agent, _) => Lane::Polled,
         }
     }
 
@@ -253,7 +256,8 @@ impl Processor {
             Transport::Kafka { .. }
             | Transport::Webhook(_)
             | Transport::OpenDsr(_)
-            | Transport::Vendor(_) => None,
+            | Transport::Vendor(_)
+            | Transport::Agent => None,
         }
     }
 
@@ -264,12 +268,7 @@ impl Processor {
 
     /// How long a call to it may take in all; nothing where it is not called.
     pub const fn call_timeout(&self) -> Duration {
-        match &self.transport {
-            Transport::Webhook(Webhook { timeout, .. })
-            | Transport::OpenDsr(OpenDsr { timeout, .. })
-            | Transport::Vendor(Vendor { timeout, .. }) => *timeout,
-            Transport::Kafka { .. } | Transport::Manual(_) => Duration::ZERO,
-        }
+        self.transport.call_timeout()
     }
 
     /// Within which time a task that was claimed has to be answered, or to be back in its queue: a call that a worker makes
@@ -283,6 +282,8 @@ impl Processor {
             | Transport::OpenDsr(OpenDsr { timeout, .. })
             | Transport::Vendor(Vendor { timeout, .. }) => lease.max(*timeout + MARGIN),
             Transport::Manual(Manual { due, .. }) => due.unwrap_or(self.ack_timeout),
+            // Whoever has fetched it says within the lease that it is done, or by when it will be.
+            Transport::Agent => lease,
         }
     }
 
@@ -291,9 +292,11 @@ impl Processor {
         match &self.transport {
             Transport::Kafka { topic: Some(topic) } => Some(topic.clone()),
             Transport::Kafka { topic: None } => Some(format!("{prefix}{}", self.id)),
-            Transport::Webhook(_) | Transport::OpenDsr(_) | Transport::Vendor(_) | Transport::Manual(_) => {
-                None
-            }
+            Transport::Webhook(_)
+            | Transport::OpenDsr(_)
+            | Transport::Vendor(_)
+            | Transport::Manual(_)
+            | Transport::Agent => None,
         }
     }
 }

@@ -76,7 +76,7 @@ impl Engine {
                 (opendsr.dialect.data().status == StatusCall::ByOurId).then_some(opendsr.poll)
             }
             Transport::Vendor(vendor) => vendor.poll,
-            Transport::Kafka { .. } | Transport::Webhook(_) | Transport::Manual(_) => None,
+            Transport::Kafka { .. } | Transport::Webhook(_) | Transport::Manual(_) | Transport::Agent => None,
         }
     }
 

@@ -9,6 +9,7 @@ mod ack_partitioning;
 mod active_registry;
 pub mod agenda;
 mod batch;
+pub mod breaker;
 pub mod bulk;
 pub mod capsules;
 mod catch_panic;
@@ -40,6 +41,7 @@ pub mod notes;
 pub mod operations;
 pub mod outcomes;
 mod policy;
+pub mod polls;
 pub mod positions;
 pub mod prepare;
 pub mod questions;
@@ -184,6 +186,8 @@ pub struct Engine {
     circuits: circuits::Circuits,
     /// Rung when a transaction of this worker has put tasks into queues.
     queued: tokio::sync::Notify,
+    /// The lanes whose agents ask for their tasks, as this worker knows them.
+    polled: polls::PolledLanes,
     /// What processors have answered, as far as it is not in the store yet.
     tallies: outcomes::Tallies,
     ack_partitions: RwLock<AckPartitions>,
@@ -274,6 +278,7 @@ impl Engine {
             lanes: lanes::Lanes::default(),
             circuits: circuits::Circuits::default(),
             queued: tokio::sync::Notify::new(),
+            polled: polls::PolledLanes::default(),
             tallies: outcomes::Tallies::default(),
             ack_partitions: RwLock::default(),
             habits: Mutex::default(),

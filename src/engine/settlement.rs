@@ -67,6 +67,7 @@ impl Settlement<'_> {
         let done = run(self.shared, &unit).await?;
         let verdicts = done.answer;
         self.count_acks(arrivals, &verdicts);
+        self.shared.watch_agents(arrivals, &verdicts).await;
         self.shared.learn_partitioners(arrivals, &verdicts).await;
         let emission = done.finished.emit(self.shared, unit.is_outboxed()).await?;
         Ok(Settled { verdicts, emission })

@@ -14,6 +14,7 @@ mod body;
 mod bulk;
 mod callbacks;
 mod calls;
+mod claims;
 mod console;
 mod csv;
 mod dead_letters;
@@ -208,6 +209,8 @@ struct Api {
     public_url: String,
     commands: Batcher<Commands>,
     acks: Batcher<Acks>,
+    /// Ends what waits for something to happen.
+    shutdown: CancellationToken,
 }
 
 /// Binds the address and prepares to serve until the shutdown.
@@ -262,6 +265,7 @@ pub async fn serve(config: &Http, state: State, shutdown: CancellationToken) -> 
         public_url,
         commands,
         acks,
+        shutdown: shutdown.clone(),
     });
     let app = layers::around(routes(api, &sources), hosts);
     Ok(Serving {
@@ -328,6 +332,7 @@ fn calls() -> Calls {
         .merge(suppression::calls())
         .merge(acks::calls())
         .merge(callbacks::calls())
+        .merge(claims::calls())
         .merge(tasks::calls())
         .merge(processors::calls())
         .merge(stops::calls())

@@ -1,5 +1,6 @@
 //! `lacuna bench`: how fast, at what cost, and how much of that cost no orchestrator could avoid.
 
+mod agent_sql;
 mod deferred;
 mod deployment;
 mod loads;
@@ -39,6 +40,8 @@ use crate::{
     lacuna bench --config lacuna.toml --rate 2500 --requests 100000 --json\n  \
     lacuna bench --transport webhook --processors 20 --dead 6 --rate 100 --requests 10000\n  \
     lacuna bench --transport vendor --processors 1 --requests 50000\n  \
+    lacuna bench --transport agent-sql --sql postgres://me@localhost/shop --requests 50000
+  \
     lacuna bench --scenario deferred --parked 1000000 --due 200000\n\n\
     Beside --embedded it makes topics and a schema of its own on the broker and the store, runs a worker of its own on \
     them, and removes all of it in the end.")]
@@ -78,6 +81,12 @@ pub struct Args {
     /// How the processors are asked.
     #[arg(long, value_enum, default_value_t)]
     transport: Asked,
+    /// The database that the agent erases people from, in a schema of its own (--transport agent-sql).
+    #[arg(long, value_name = "URL")]
+    sql: Option<String>,
+    /// How many people that database has (--transport agent-sql).
+    #[arg(long, default_value_t = 5_000_000, value_name = "N", value_parser = clap::value_parser!(u64).range(1..=100_000_000))]
+    people: u64,
     /// How many of them are dead: they hang, refuse connections, answer 500, or answer a byte a second. What the others get is
     /// measured (--transport webhook).
     #[arg(long, default_value_t = 0, value_name = "N")]
@@ -148,6 +157,8 @@ enum BenchError {
     Kafka(#[from] KafkaError),
     #[error("PostgreSQL")]
     Sql(#[from] sqlx::Error),
+    #[error("the agent: {0}")]
+    Agent(String),
     #[error("the store")]
     Store(#[from] crate::store::StoreError),
     #[error("interrupted")]
@@ -212,6 +223,9 @@ async fn measured(args: Args) -> Result<Exit, BenchError> {
             ));
         }
         return deferred::show(&deferred::bench(&args).await?, args.json);
+    }
+    if args.transport == Asked::AgentSql {
+        return agent_sql::show(&args).await;
     }
     let json = args.json;
     let figures = bench(args).await?;

@@ -50,6 +50,18 @@ pub trait QueueStore: Send + Sync {
         lane: &ProcessorId,
         circuit: Option<&str>,
     ) -> Result<bool, StoreError>;
+    /// The same of a lane that no worker runs: only where it stood as `before` says. `false`: another worker was faster.
+    async fn replace_circuit(
+        &self,
+        lane: &ProcessorId,
+        before: Option<&str>,
+        circuit: Option<&str>,
+    ) -> Result<bool, StoreError>;
+    /// Moves up to where a lane that no worker runs has used up its rate: only where it stood at `before`. `false`: another worker
+    /// was faster.
+    async fn replace_pace(&self, lane: &ProcessorId, before: i64, pace: i64) -> Result<bool, StoreError>;
+    /// Takes back a part of what was used up of a rate.
+    async fn return_pace(&self, lane: &ProcessorId, micros: i64) -> Result<(), StoreError>;
 }
 
 /// So many tenants of a lane are looked at together.
@@ -112,4 +124,6 @@ pub struct LaneRow {
     pub owned_until: At,
     /// How its breaker stands, as whoever runs it has written it; `None`: closed.
     pub circuit: Option<String>,
+    /// Up to when the rate is used up of a lane that no worker runs, in microseconds since 1970.
+    pub pace: i64,
 }

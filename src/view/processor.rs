@@ -214,7 +214,7 @@ impl<'a> TransportView<'a> {
             assignee: None,
         };
         match transport {
-            Transport::Kafka { .. } => {}
+            Transport::Kafka { .. } | Transport::Agent => {}
             Transport::Webhook(webhook) => view.url = Some(bare(&webhook.url)),
             Transport::OpenDsr(opendsr) => view.url = Some(bare(&opendsr.url)),
             Transport::Vendor(vendor) => view.url = vendor.url.as_deref().map(bare),

@@ -126,6 +126,9 @@ pub struct EvidenceView {
     /// How many records of each category.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub by_category: BTreeMap<Label, u64>,
+    /// How many rows of each table.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub by_table: BTreeMap<String, u64>,
     /// A digest of what was found.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub digest: Option<String>,
@@ -161,6 +164,7 @@ impl EvidenceView {
         }
         Some(Self {
             by_category: evidence.by_category,
+            by_table: evidence.by_table,
             digest: evidence.digest,
             method: evidence.method,
             records: evidence.records,

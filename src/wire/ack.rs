@@ -5,7 +5,7 @@
 
 mod reply;
 
-use std::num::NonZeroU32;
+use std::{collections::BTreeMap, num::NonZeroU32};
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Deserializer, Serialize, de::Error};
@@ -37,6 +37,9 @@ const MAX_TOKEN: usize = 4096;
 
 /// The longest method, reference or digest in bytes.
 const MAX_SHORT: usize = 512;
+
+/// The longest name of a table in bytes, with that of its schema.
+const MAX_TABLE_NAME: usize = 255;
 
 /// The longest wait that a processor may ask for: thirty days, beyond which most legal clocks have run out.
 const MAX_RETRY_AFTER: u32 = 2_592_000;
@@ -107,7 +110,13 @@ pub struct EvidenceFields<'a> {
     /// Records by category.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub by_category: Option<Table<Label, u64, MAX_LIST>>,
+    /// Rows by table: what an agent has counted.
+    #[serde(borrow, skip_serializing_if = "Option::is_none")]
+    pub by_table: Option<ByTable<'a>>,
 }
+
+/// Rows by the name of their table.
+pub type ByTable<'a> = Table<Text<'a, 1, MAX_TABLE_NAME>, u64, MAX_LIST>;
 
 /// Why, what and until when a processor keeps.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -160,6 +169,11 @@ pub fn parse_ack(bytes: &[u8], _envelope: &Envelope<'_>) -> Result<Ack, Rejectio
     parse(bytes)
 }
 
+/// Reads an ack that came without anything around it.
+pub fn parse_bare_ack(bytes: &[u8]) -> Result<Ack, Rejection> {
+    parse(bytes)
+}
+
 fn parse(bytes: &[u8]) -> Result<Ack, Rejection> {
     let message: AckMessage<'_> = read(validate::check(bytes)?)?;
     let answer = answer(&message)?;
@@ -177,6 +191,7 @@ fn parse(bytes: &[u8]) -> Result<Ack, Rejection> {
             reference: owned(fields.reference),
             digest: owned(fields.digest),
             by_category: fields.by_category.map(|table| table.0).unwrap_or_default(),
+            by_table: fields.by_table.map(by_table).unwrap_or_default(),
         }),
         identities: message
             .identities
@@ -185,6 +200,11 @@ fn parse(bytes: &[u8]) -> Result<Ack, Rejection> {
         at: message.at.map(|time| time.0),
         message: owned(message.message),
     })
+}
+
+fn by_table(table: ByTable<'_>) -> BTreeMap<String, u64> {
+    let rows = table.0.into_iter();
+    rows.map(|(Text(name), rows)| (name.into_owned(), rows)).collect()
 }
 
 fn answer(message: &AckMessage<'_>) -> Result<Answer, Rejection> {

@@ -15,7 +15,7 @@ use super::{
 };
 use crate::domain::{
     identity::{Identity, SubjectData},
-    ids::{CommandId, IdentityType, Tenant},
+    ids::{CommandId, IdentityType, ProcessorId, Tenant},
     words::DeadLetterReason,
 };
 
@@ -205,6 +205,54 @@ pub fn parse_assignee(bytes: &[u8]) -> Result<String, Rejection> {
         "" => Err(Rejection::schema("assignee: expected one")),
         name => Ok(name.to_owned()),
     }
+}
+
+/// The most tasks of one claim.
+pub const MAX_CLAIMED: u32 = 500;
+
+/// The longest that a claim waits for a task, in seconds: proxies cut what is silent for a minute.
+pub const MAX_CLAIM_WAIT: u32 = 30;
+
+/// What an agent asks for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Claim {
+    /// Whose tasks.
+    pub processor: ProcessorId,
+    /// How many at the most.
+    pub limit: u32,
+    /// For how long it waits for one.
+    pub wait: std::time::Duration,
+}
+
+/// What an agent asks for.
+#[derive(Deserialize, JsonSchema)]
+pub(super) struct ClaimFields {
+    /// Whose tasks: the bearer's own.
+    processor: ProcessorId,
+    /// How many at the most; 1 where it is absent.
+    #[schemars(range(min = 1, max = 500))]
+    limit: Option<u32>,
+    /// For how long to wait for a task; not at all where it is absent.
+    #[schemars(range(min = 0, max = 30))]
+    wait_seconds: Option<u32>,
+}
+
+/// Reads what an agent asks for.
+pub fn parse_claim(bytes: &[u8]) -> Result<Claim, Rejection> {
+    let fields: ClaimFields = read(validate::check(bytes)?)?;
+    let limit = fields.limit.unwrap_or(1);
+    if !(1..=MAX_CLAIMED).contains(&limit) {
+        return Err(Rejection::schema("limit: expected 1 to 500"));
+    }
+    let wait = fields.wait_seconds.unwrap_or(0);
+    if wait > MAX_CLAIM_WAIT {
+        return Err(Rejection::schema("wait_seconds: expected 0 to 30"));
+    }
+    Ok(Claim {
+        processor: fields.processor,
+        limit,
+        wait: std::time::Duration::from_secs(wait.into()),
+    })
 }
 
 /// The idempotency key that the body of a call names; no body at all names none.

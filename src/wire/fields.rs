@@ -169,7 +169,7 @@ written!(OpeningAction, "one of: erase anonymize", |text| Action::parse(
 inline_schema!([] OpeningAction, |_generator| json_schema!({ "type": "string", "enum": ["erase", "anonymize"] }));
 
 /// A text of so many characters, borrowed where it holds no escape.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(transparent)]
 pub struct Text<'a, const MIN: usize, const MAX: usize>(pub Cow<'a, str>);
 

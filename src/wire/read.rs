@@ -26,6 +26,7 @@ pub(super) const FIELD_NAMES: &[&str] = &[
     "attempt",
     "basis",
     "by_category",
+    "by_table",
     "categories",
     "command_id",
     "data",

@@ -67,6 +67,11 @@ const ARROWS: &[(&str, &[&str])] = &[
             "domain",
         ],
     ),
+    // What runs beside a store of one's own: it knows neither the engine nor the store.
+    (
+        "agent",
+        &["kafka", "transport", "clock", "wire", "config", "domain"],
+    ),
     // The composition root. It knows nothing of what starts it.
     (
         "app",
@@ -108,6 +113,7 @@ const ARROWS: &[(&str, &[&str])] = &[
         &[
             "terminal",
             "policies",
+            "agent",
             "app",
             "http",
             "kafka",
@@ -131,6 +137,7 @@ const ARROWS: &[(&str, &[&str])] = &[
         &[
             "terminal",
             "policies",
+            "agent",
             "app",
             "http",
             "kafka",
@@ -378,6 +385,8 @@ fn no_decision_reads_the_machines_clock() {
         // When a processor is asked next, and a controller told: nothing of a request is decided by it.
         ("engine/accepted.rs", 2),
         ("engine/status_callbacks.rs", 3),
+        // When agents may ask for tasks: the gate decides whether they get them.
+        ("engine/polls.rs", 4),
         // Says when a cancellation came.
         ("http/opendsr.rs", 1),
         // Whether workers of the version before may still be there.

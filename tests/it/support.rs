@@ -424,7 +424,7 @@ pub fn free_port() -> u16 {
     listener.expect("a free port").local_addr().unwrap().port()
 }
 
-fn psql(statement: &str) {
+pub fn psql(statement: &str) {
     let output = Command::new("psql")
         .args(["-qXc", statement, &service("LACUNA_TEST_POSTGRES")])
         .output()

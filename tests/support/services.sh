@@ -1,17 +1,18 @@
 # shellcheck shell=bash
-# What the tests run against: one real Apache Kafka broker and one real PostgreSQL server, on free loopback ports, with
-# their data in a temporary directory that is thrown away. Sourced by tests/run (and, for the installing, by .ci/run):
+# What the tests run against: one real Apache Kafka broker, one real PostgreSQL server and one real MariaDB server, on free loopback
+# ports, with their data in a temporary directory that is thrown away. Sourced by tests/run (and, for the installing, by .ci/run):
 #
 #   ensure_build_tools, ensure_services, ensure_compose   install what is missing, or say what is and exit
-#   services_start     start both, wait until both are ready, export LACUNA_TEST_KAFKA, LACUNA_TEST_POSTGRES and
+#   services_start     start them, wait until they are ready, export LACUNA_TEST_KAFKA, LACUNA_TEST_POSTGRES, LACUNA_TEST_MARIADB and
 #                      LACUNA_TEST_PYTHON (a Python with a Kafka client: processors that know nothing but the contract; and with
 #                      what verifies signatures), LACUNA_TEST_NODE_PATH (packages of npm that verify signatures),
 #                      LACUNA_TEST_AXE (what looks whether everybody can use a page), LACUNA_TEST_OIDC_PROVIDER (a folder with
 #                      an identity provider of npm), LACUNA_TEST_CONTRACTS_PYTHON and LACUNA_TEST_ASYNCAPI_NODE_PATH (what
-#                      validates OpenAPI and AsyncAPI), LACUNA_TEST_CHART_PYTHON (what renders the chart), LACUNA_TEST_PROMTOOL,
+#                      validates OpenAPI and AsyncAPI), LACUNA_TEST_CHART_PYTHON (what renders the chart), LACUNA_TEST_PROMTOOL, LACUNA_TEST_S3_PYTHON (a Python with a server that
+#                      speaks as S3 does),
 #                      LACUNA_TEST_SCHEMA_REGISTRY (a folder with a schema registry)
 #   services_watch     return when one of them has ended
-#   services_stop      stop both and remove their data; harmless when nothing runs
+#   services_stop      stop them and remove their data; harmless when nothing runs
 #   services_report    print the log of each one that has ended by itself
 #
 # LACUNA_TEST_FSYNC=on   PostgreSQL syncs its writes, as in production: for benchmarks (default off)
@@ -86,6 +87,7 @@ ensure_services() {
   ensure_java
   ensure_kafka_jars
   ensure_postgres
+  ensure_mariadb
   ensure_python
   ensure_node_packages
   ensure_contract_tools
@@ -145,10 +147,11 @@ ensure_contract_tools() {
 }
 
 # Virtual environments of our own, in the cache: the README's processor and those of the tests run in the first, which also verifies our
-# signatures with what is not ours; the chart is rendered in the second.
+# signatures with what is not ours; the chart is rendered in the second, and the third serves buckets.
 ensure_python() {
   python_environment LACUNA_TEST_PYTHON tests
   python_environment LACUNA_TEST_CHART_PYTHON chart
+  python_environment LACUNA_TEST_S3_PYTHON s3
 }
 
 # Sets a variable to the interpreter of an environment that has what a file pins, each package with the digest that it has to have, and
@@ -310,6 +313,12 @@ ensure_postgres() {
   ((EUID != 0)) || id postgres >/dev/null 2>&1 || die "missing here: the user postgres, which the server runs as when we are root"
 }
 
+ensure_mariadb() {
+  command -v mariadbd >/dev/null || install_packages mariadb-server
+  { command -v mariadbd && command -v mariadb-install-db; } >/dev/null ||
+    die "missing here: a MariaDB server (mariadbd and mariadb-install-db)"
+}
+
 # ------------------------------------------------------------------------------------------ starting and stopping
 
 services_start() {
@@ -318,10 +327,13 @@ services_start() {
   chmod 711 "$services_dir"
   launch_postgres
   launch_kafka
+  launch_mariadb
   ready_or_relaunch postgres
   ready_or_relaunch kafka
+  ready_or_relaunch mariadb
   export LACUNA_TEST_KAFKA="127.0.0.1:$kafka_port"
   export LACUNA_TEST_POSTGRES="postgres://lacuna:$postgres_password@127.0.0.1:$postgres_port/postgres"
+  export LACUNA_TEST_MARIADB="mysql://lacuna:$mariadb_password@127.0.0.1:$mariadb_port/mysql"
 }
 
 services_watch() {
@@ -454,6 +466,36 @@ EOF
 # The server itself writes its state into line 8, so nobody else's server on that port is taken for ours.
 ready_postgres() {
   [[ $(sed -n 8p "$services_dir/postgres/data/postmaster.pid" 2>/dev/null) == ready* ]]
+}
+
+# ------------------------------------------------------------------------------------------------------- MariaDB
+
+launch_mariadb() {
+  mariadb_port=$(free_port)
+  mariadb_password=$(head -c 16 /dev/urandom | od -An -tx1 | tr -d ' \n')
+  launch mariadb run_mariadb
+}
+
+run_mariadb() {
+  local home="$services_dir/mariadb" user
+  user=$(id -un)
+  rm -rf "$home"
+  mkdir "$home"
+  (
+    umask 077
+    # A statement a line: it reads no others.
+    printf '%s\n' "create user 'lacuna'@'127.0.0.1' identified by '$mariadb_password';" \
+      "grant all on *.* to 'lacuna'@'127.0.0.1' with grant option;" >"$home/init.sql"
+  )
+  mariadb-install-db --no-defaults --datadir="$home/data" --user="$user" --skip-test-db \
+    --auth-root-authentication-method=normal
+  exec setpriv --pdeathsig QUIT mariadbd --no-defaults --datadir="$home/data" --user="$user" --bind-address=127.0.0.1 \
+    --port="$mariadb_port" --socket="$home/socket" --pid-file="$home/pid" --skip-name-resolve --skip-log-bin \
+    --init-file="$home/init.sql" --innodb-flush-log-at-trx-commit=0 --max-connections=300
+}
+
+ready_mariadb() {
+  grep -q "socket: '$services_dir/mariadb/socket'  port: $mariadb_port" "$services_dir/mariadb.log" 2>/dev/null
 }
 
 # --------------------------------------------------------------------------------------------------------- Kafka

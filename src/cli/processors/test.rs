@@ -71,7 +71,7 @@ pub(super) fn run(args: &Args) -> Result<Exit, Failure> {
             "{0} is called as its connector says: `lacuna connectors test {0} --dry-run` shows its calls",
             args.id
         ))),
-        Transport::Kafka { .. } | Transport::Manual(_) => Err(Failure::Usage(format!(
+        Transport::Kafka { .. } | Transport::Manual(_) | Transport::Agent => Err(Failure::Usage(format!(
             "{} is reached by {}, which this command does not try: it tries what is called over HTTP",
             args.id,
             processor.transport.kind()

@@ -16,6 +16,7 @@ enum Kind {
     OpenDsr,
     Vendor,
     Manual,
+    Agent,
 }
 
 const KINDS: &[(&str, Kind)] = &[
@@ -24,6 +25,7 @@ const KINDS: &[(&str, Kind)] = &[
     ("opendsr", Kind::OpenDsr),
     ("vendor", Kind::Vendor),
     ("manual", Kind::Manual),
+    ("agent", Kind::Agent),
 ];
 
 /// Reads the transport. Where there is none, a problem says why.
@@ -60,5 +62,6 @@ fn of_kind(
         Kind::OpenDsr => opendsr::read(section, processor).map(Transport::OpenDsr),
         Kind::Vendor => vendor::read(section, connectors).map(Transport::Vendor),
         Kind::Manual => manual(section).map(Transport::Manual),
+        Kind::Agent => Some(Transport::Agent),
     }
 }

@@ -18,7 +18,7 @@ fn transports() {
         ("{}", "transport.type: missing".into()),
         (
             "{ type = 'carrier-pigeon', ring = 7 }",
-            "transport.type: expected one of: kafka, webhook, opendsr, vendor, manual".into(),
+            "transport.type: expected one of: kafka, webhook, opendsr, vendor, manual, agent".into(),
         ),
         (
             "{ type = 'kafka', topic = 'a b' }",
@@ -27,6 +27,10 @@ fn transports() {
         (
             "{ type = 'kafka', url = 'a' }",
             "transport.url: unknown key; known here: topic, type".into(),
+        ),
+        (
+            "{ type = 'agent', url = 'https://agent.example' }",
+            "transport.url: unknown key; known here: type".into(),
         ),
         (
             "{ type = 'vendor', connector = 'acme', region = 'eu' }",

@@ -2,11 +2,11 @@
 
 use std::time::Duration;
 
-use super::breaker::Seen;
 use crate::{
     domain::ack::{Ack, Answer},
     engine::{
         Engine, EngineError,
+        breaker::Seen,
         effects::{Effects, TaskDispatch},
         prepare::{Arrival, PreparedAck},
         settlement::AckVerdict,

@@ -5,10 +5,10 @@ use std::{collections::VecDeque, sync::Arc, time::Duration};
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
-use super::{breaker::Breaker, pace::Pace};
+use super::pace::Pace;
 use crate::{
     domain::{ids::Tenant, registry::Processor, task::Queued, time::At},
-    engine::circuits::OpenCircuit,
+    engine::{breaker::Breaker, circuits::OpenCircuit},
     store::Wanted,
 };
 

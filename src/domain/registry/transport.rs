@@ -28,6 +28,8 @@ pub enum Transport {
     Vendor(Vendor),
     /// By a person.
     Manual(Manual),
+    /// By an agent that its owners run beside a store: it asks for its tasks over HTTP.
+    Agent,
 }
 
 /// An endpoint that takes tasks as signed webhooks.
@@ -228,11 +230,21 @@ impl Transport {
     /// Where it is called, where it is called at all.
     pub fn url(&self) -> Option<&str> {
         match self {
-            Self::Kafka { .. } | Self::Manual(_) => None,
+            Self::Kafka { .. } | Self::Manual(_) | Self::Agent => None,
             Self::Webhook(webhook) => Some(&webhook.url),
             Self::OpenDsr(opendsr) => Some(&opendsr.url),
             // Where it lies is the connector's to say, unless the registry sends it elsewhere.
             Self::Vendor(vendor) => vendor.url.as_deref(),
+        }
+    }
+
+    /// How long a call may take in all; nothing where it is not called.
+    pub const fn call_timeout(&self) -> Duration {
+        match self {
+            Self::Webhook(Webhook { timeout, .. })
+            | Self::OpenDsr(OpenDsr { timeout, .. })
+            | Self::Vendor(Vendor { timeout, .. }) => *timeout,
+            Self::Kafka { .. } | Self::Manual(_) | Self::Agent => Duration::ZERO,
         }
     }
 
@@ -244,6 +256,7 @@ impl Transport {
             Self::OpenDsr(_) => "opendsr",
             Self::Vendor(_) => "vendor",
             Self::Manual(_) => "manual",
+            Self::Agent => "agent",
         }
     }
 }

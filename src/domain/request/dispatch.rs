@@ -142,7 +142,9 @@ impl Request {
             // Nobody runs a queue for such a lane, so the agenda has to wake it.
             (Lane::Relayed, None) if due > context.now => is_queued.then_some(TaskEvent::Unqueued { due }),
             (Lane::Relayed, None) => self.event_of_relayed(ordinal, processor, context),
-            (Lane::Queued | Lane::Claimed, None) if is_queued && is_claimed && due <= context.now => {
+            (Lane::Queued | Lane::Claimed | Lane::Polled, None)
+                if is_queued && is_claimed && due <= context.now =>
+            {
                 Some(TaskEvent::Dispatched {
                     at: context.now,
                     ack_by: context.now.plus(processor.answer_within(context.lease)),

@@ -47,6 +47,7 @@ impl Finished<'_> {
     fn observe(&self, engine: &Engine) {
         if !self.changes.queued.is_empty() {
             engine.queued.notify_one();
+            engine.polled.ring();
         }
         let mut counting = engine.counting();
         for touched in &self.touched {

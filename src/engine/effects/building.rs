@@ -11,6 +11,7 @@ use crate::{
         body::{Body, Subject},
         identity::Identity,
         ids::RequestId,
+        registry::Lane,
         request::Request,
         task::{Task, TaskState},
         time::At,
@@ -103,13 +104,16 @@ impl Engine {
     }
 
     /// By when a processor is asked to answer. What a worker sends by a call has to be back in its queue sooner, should the worker
-    /// die meanwhile; that is no term for whoever is called.
+    /// die meanwhile; that is no term for whoever is called. An agent is told when its lease ends: it has to say something by then.
     fn respond_by(&self, task: &Task, at: At, ack_by: At) -> At {
         let active = self.active().ok();
         let registered = active
             .as_ref()
             .and_then(|active| active.registry.get(&task.processor));
-        registered.map_or(ack_by, |processor| ack_by.max(at.plus(processor.ack_timeout)))
+        match registered {
+            Some(processor) if processor.lane() != Lane::Polled => ack_by.max(at.plus(processor.ack_timeout)),
+            _ => ack_by,
+        }
     }
 
     /// Adds the tasks of a stored request.

@@ -15,6 +15,8 @@ pub enum Asked {
     Webhook,
     /// As vendors that take fifty people in one call, imitated by a receiver in this process.
     Vendor,
+    /// By an agent, which erases people from a PostgreSQL (--sql).
+    AgentSql,
 }
 
 /// The connector of those vendors.
@@ -34,7 +36,8 @@ pub(super) async fn set_up(args: &Args) -> Result<(Option<Receiver>, String), Be
         Asked::Kafka | Asked::Vendor if args.dead > 0 || args.tls.is_some() => {
             Err(BenchError::Usage("--dead and --tls go with --transport webhook"))
         }
-        Asked::Kafka => Ok((None, on_topics(args.processors))),
+        // An agent has a benchmark of its own.
+        Asked::Kafka | Asked::AgentSql => Ok((None, on_topics(args.processors))),
         Asked::Vendor => {
             let receiver = Receiver::start(None).await?;
             let registry = as_vendors(args.processors, &receiver);

@@ -160,6 +160,7 @@ impl Systems {
                 "{id} is called as its connector says: it says nothing by itself"
             ))),
             Some(Transport::Manual(_)) => Err(Stuck::Fell(format!("{id} is a person: call the API"))),
+            Some(Transport::Agent) => Err(Stuck::Fell(format!("{id} is an agent: call the API"))),
             Some(Transport::Kafka { .. }) | None => Ok(false),
         }
     }
@@ -194,7 +195,9 @@ fn path_of(transport: &Transport) -> &str {
         Transport::Webhook(webhook) => &webhook.url,
         Transport::OpenDsr(opendsr) => &opendsr.url,
         // Nobody calls it.
-        Transport::Kafka { .. } | Transport::Manual(_) | Transport::Vendor(_) => return "nowhere",
+        Transport::Kafka { .. } | Transport::Manual(_) | Transport::Vendor(_) | Transport::Agent => {
+            return "nowhere";
+        }
     };
     let path = url.splitn(4, '/').nth(3).unwrap_or_default();
     let start = url.len() - path.len();
@@ -218,7 +221,7 @@ async fn answer_call(
         Transport::OpenDsr(dsr) => {
             opendsr::answer(&called, dsr, &method, uri.path(), &headers, &body).into_response()
         }
-        Transport::Kafka { .. } | Transport::Manual(_) | Transport::Vendor(_) => {
+        Transport::Kafka { .. } | Transport::Manual(_) | Transport::Vendor(_) | Transport::Agent => {
             StatusCode::NOT_FOUND.into_response()
         }
     }

@@ -158,7 +158,7 @@ impl<S: Pool> QueueStore for S {
     }
 
     async fn lanes(&self) -> Result<Vec<LaneRow>, StoreError> {
-        let sql = sql!("select processor, owner, owned_until, circuit from lane");
+        let sql = sql!("select processor, owner, owned_until, circuit, pace from lane");
         self.read(Statement::new(sql)).await?.try_map(lane)
     }
 
@@ -176,11 +176,11 @@ impl<S: Pool> QueueStore for S {
             "insert into lane (processor, owner, owned_until) select v.id, $2, $4 from unnest($1::text[]) as v(id) \
              on conflict (processor) do update set owner = excluded.owner, owned_until = excluded.owned_until \
              where lane.owner is null or lane.owner = excluded.owner or lane.owned_until < $3 \
-             returning processor, owner, owned_until, circuit"
+             returning processor, owner, owned_until, circuit, pace"
                 | "insert into lane (processor, owner, owned_until) select v.value, $2, $4 from json_each($1) v where true \
              on conflict (processor) do update set owner = excluded.owner, owned_until = excluded.owned_until \
              where lane.owner is null or lane.owner = excluded.owner or lane.owned_until < $3 \
-             returning processor, owner, owned_until, circuit"
+             returning processor, owner, owned_until, circuit, pace"
         ]);
         let statement = Statement::new(sql)
             .bind(Column::texts(lanes))
@@ -206,6 +206,37 @@ impl<S: Pool> QueueStore for S {
         let statement = Statement::new(sql).bind(lane.as_str()).bind(owner).bind(circuit);
         Ok(self.run(statement).await? > 0)
     }
+
+    async fn replace_circuit(
+        &self,
+        lane: &ProcessorId,
+        before: Option<&str>,
+        circuit: Option<&str>,
+    ) -> Result<bool, StoreError> {
+        let sql = sql!(
+            "insert into lane (processor, owned_until, circuit) values ($1, 0, $3) \
+             on conflict (processor) do update set circuit = excluded.circuit \
+             where lane.circuit is not distinct from $2"
+        );
+        let statement = Statement::new(sql).bind(lane.as_str()).bind(before).bind(circuit);
+        Ok(self.run(statement).await? > 0)
+    }
+
+    async fn replace_pace(&self, lane: &ProcessorId, before: i64, pace: i64) -> Result<bool, StoreError> {
+        let sql = sql!(
+            "insert into lane (processor, owned_until, pace) values ($1, 0, $3) \
+             on conflict (processor) do update set pace = excluded.pace where lane.pace = $2"
+        );
+        let statement = Statement::new(sql).bind(lane.as_str()).bind(before).bind(pace);
+        Ok(self.run(statement).await? > 0)
+    }
+
+    async fn return_pace(&self, lane: &ProcessorId, micros: i64) -> Result<(), StoreError> {
+        let sql = sql!("update lane set pace = pace - $2 where processor = $1");
+        self.run(Statement::new(sql).bind(lane.as_str()).bind(micros))
+            .await?;
+        Ok(())
+    }
 }
 
 fn tasks(rows: Rows) -> Result<Vec<QueuedTask>, StoreError> {
@@ -226,14 +257,15 @@ fn unreadable(table: &'static str, error: &dyn std::fmt::Display) -> StoreError 
     }
 }
 
-type LaneColumns = (String, Option<Uuid>, i64, Option<String>);
+type LaneColumns = (String, Option<Uuid>, i64, Option<String>, i64);
 
-fn lane((processor, owner, owned_until, circuit): LaneColumns) -> Result<LaneRow, StoreError> {
+fn lane((processor, owner, owned_until, circuit, pace): LaneColumns) -> Result<LaneRow, StoreError> {
     Ok(LaneRow {
         processor: processor_of("lane", &processor)?,
         owner,
         owned_until: At::from_millis(owned_until),
         circuit,
+        pace,
     })
 }
 

@@ -17,6 +17,7 @@ pub(super) fn transport_of(transport: &Transport) -> String {
         Transport::OpenDsr(opendsr) => opendsr_of(opendsr, &mut keys),
         Transport::Vendor(vendor) => vendor_of(vendor, &mut keys),
         Transport::Manual(manual) => manual_of(manual, &mut keys),
+        Transport::Agent => {}
     }
     table(&keys)
 }

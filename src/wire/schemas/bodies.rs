@@ -9,7 +9,7 @@ use serde_json::{Map, Value, json};
 
 use super::super::{
     ack::AckMessage,
-    api::{ApprovalsFields, AssigneeFields, ReasonFields, SearchFields, SuppressionFields},
+    api::{ApprovalsFields, AssigneeFields, ClaimFields, ReasonFields, SearchFields, SuppressionFields},
     backup::BackupFields,
     bulk::OrderFields,
     command::Head,
@@ -61,6 +61,8 @@ bodies! {
     RequiredReasonBody = |generator| required(of_path::<ReasonFields<'_>>(generator, &[]), "reason");
     /// To whom a task is handed over.
     AssigneeBody = |generator| AssigneeFields::json_schema(generator);
+    /// What an agent asks for.
+    ClaimBody = |generator| ClaimFields::json_schema(generator);
     /// A hold; a name is made for it where it has none.
     HoldBody = |generator| {
         let tenant = generator.subschema_for::<Option<Tenant>>();

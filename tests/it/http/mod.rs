@@ -6,6 +6,7 @@ mod backfill;
 mod backups;
 pub mod browser;
 mod bulk;
+mod claims;
 mod console_lists;
 mod dead_letters;
 mod decisions;

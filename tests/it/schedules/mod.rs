@@ -22,6 +22,7 @@ macro_rules! on_both_stores {
 mod attested;
 mod backups;
 mod bulk;
+mod claims;
 mod clocks;
 pub mod control;
 mod crashes;

@@ -201,6 +201,7 @@ fn every_field_of_evidence_can_be_required() {
         reference: Some("job-77".into()),
         digest: Some("sha256:00".into()),
         by_category: BTreeMap::new(),
+        by_table: BTreeMap::new(),
     };
     let without = [
         (

@@ -5,14 +5,12 @@
 
 use std::{collections::VecDeque, time::Duration};
 
-use crate::{
-    domain::{registry::Breaker as Rules, time::At},
-    engine::circuits::OpenCircuit,
-};
+use super::circuits::OpenCircuit;
+use crate::domain::{registry::Breaker as Rules, time::At};
 
 /// What came of a call, as the breaker sees it.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Seen {
+pub enum Seen {
     /// The processor answered, whatever it said.
     Answered,
     /// It failed, or asked for patience.
@@ -23,7 +21,7 @@ pub(super) enum Seen {
 
 /// The breaker of a lane.
 #[derive(Debug)]
-pub(super) struct Breaker {
+pub struct Breaker {
     rules: Rules,
     /// What came of the calls of the window, the oldest first; `true`: it failed.
     calls: VecDeque<(At, bool)>,
@@ -38,7 +36,7 @@ const MOST_CALLS: usize = 10_000;
 
 impl Breaker {
     /// One that stands as another worker, or this one before a restart, has left it.
-    pub(super) fn new(rules: Rules, open: Option<OpenCircuit>) -> Self {
+    pub fn new(rules: Rules, open: Option<OpenCircuit>) -> Self {
         Self {
             rules,
             calls: VecDeque::new(),
@@ -49,23 +47,23 @@ impl Breaker {
     }
 
     /// Other rules hold from now on.
-    pub(super) const fn set_rules(&mut self, rules: Rules) {
+    pub const fn set_rules(&mut self, rules: Rules) {
         self.rules = rules;
     }
 
     /// The circuit, where it is open.
-    pub(super) const fn open(&self) -> Option<&OpenCircuit> {
+    pub const fn open(&self) -> Option<&OpenCircuit> {
         self.open.as_ref()
     }
 
     /// How many tasks may be sent at the most; `None`: as many as there is room for.
-    pub(super) fn most(&self, now: At) -> Option<usize> {
+    pub fn most(&self, now: At) -> Option<usize> {
         let open = self.open.as_ref()?;
         Some(usize::from(open.until <= now && !self.is_probing))
     }
 
     /// When to look again.
-    pub(super) fn next_look(&self) -> Option<At> {
+    pub fn next_look(&self) -> Option<At> {
         self.open
             .as_ref()
             .filter(|_| !self.is_probing)
@@ -73,19 +71,19 @@ impl Breaker {
     }
 
     /// So many tasks were claimed: where the circuit is open, it is the one that tries.
-    pub(super) const fn claimed(&mut self, tasks: usize) {
+    pub const fn claimed(&mut self, tasks: usize) {
         if self.open.is_some() && tasks > 0 {
             self.is_probing = true;
         }
     }
 
     /// The task that was to try was not sent.
-    pub(super) const fn given_back(&mut self) {
+    pub const fn given_back(&mut self) {
         self.is_probing = false;
     }
 
     /// Takes what came of a call. The answer is whether the circuit opened, closed, or stays open for longer.
-    pub(super) fn see(&mut self, seen: Seen, now: At) -> bool {
+    pub fn see(&mut self, seen: Seen, now: At) -> bool {
         match (seen, self.open.is_some()) {
             (Seen::Answered, true) => {
                 *self = Self::new(self.rules, None);
