@@ -37,7 +37,7 @@ pub struct Objects {
 
 #[derive(Debug)]
 enum Store {
-    S3(Bucket),
+    S3(Box<Bucket>),
     Folder(Folder),
 }
 
@@ -67,7 +67,7 @@ impl Objects {
     /// Looks whether the bucket or the folder is there.
     pub async fn open(config: &Config, clock: &Clock) -> Result<Self, PlaceError> {
         let store = match &config.at {
-            ObjectsAt::S3(bucket) => Store::S3(Bucket::open(bucket, clock)?),
+            ObjectsAt::S3(bucket) => Store::S3(Box::new(Bucket::open(bucket, clock)?)),
             ObjectsAt::Folder(path) => Store::Folder(Folder::open(path)?),
         };
         let this = Self {

@@ -130,7 +130,9 @@ impl Database {
     /// Tasks that one walk does together concern the same tables in the same way.
     fn groups<'t>(&self, tasks: &'t [Task]) -> Vec<Vec<(usize, &'t Task)>> {
         let is_dated = self.plan.tables.iter().any(|table| table.collected_at.is_some());
-        let mut groups: BTreeMap<(bool, Vec<Label>, Option<i64>), Vec<(usize, &Task)>> = BTreeMap::new();
+        /// Whether it only looks, at which categories, and collected before when.
+        type Alike = (bool, Vec<Label>, Option<i64>);
+        let mut groups: BTreeMap<Alike, Vec<(usize, &Task)>> = BTreeMap::new();
         for (n, task) in tasks.iter().enumerate() {
             let mut categories = task.categories.clone();
             categories.sort();

@@ -108,7 +108,8 @@ mod tests {
         let ids = [long.as_str(); 5];
         assert_eq!(split(&ids, limits(50, 512 + 206)), [0..2, 2..4, 4..5]);
         // One that is too long for any call still gets one, whose answer says so.
-        assert_eq!(split(&ids[..1], limits(50, 1)), [0..1]);
+        let alone = split(&ids[..1], limits(50, 1));
+        assert!(matches!(alone[..], [Range { start: 0, end: 1 }]), "{alone:?}");
         assert!(split(&[], limits(3, 100)).is_empty());
     }
 }

@@ -1,13 +1,13 @@
 //! What is done to a message before its transaction, once and outside of it: parsing, sealing, checking the token.
 
 mod mapped;
+mod ticket;
 mod trace;
 
 pub use trace::{Names, Trace};
 
 use std::{fmt, sync::Arc};
 
-use serde::Deserialize;
 use zeroize::Zeroizing;
 
 use super::{
@@ -20,7 +20,7 @@ use crate::{
         backup::BackupEvent,
         body::Subject,
         command::{Command, Opening},
-        identity::{FormerDigest, Identity, SubjectData},
+        identity::{FormerDigest, Identity},
         ids::{CommandId, EventId, Tenant},
         note::statement_of,
         time::At,
@@ -273,7 +273,7 @@ impl Intake<'_> {
             ticket: opening
                 .metadata
                 .as_ref()
-                .and_then(ticket_of)
+                .and_then(ticket::ticket_of)
                 .map(|ticket| self.shared.vault.ticket_digest(&opening.tenant, &ticket)),
             suppression: if opening.scope.is_whole() {
                 self.shared
@@ -283,21 +283,6 @@ impl Intake<'_> {
             },
             commitment,
         })
-    }
-}
-
-/// The ticket that the controller's own notes name: a text or a number.
-fn ticket_of(metadata: &SubjectData) -> Option<String> {
-    #[derive(Deserialize)]
-    struct Notes {
-        ticket: Option<serde_json::Value>,
-    }
-    // Whatever else is in them is nobody's affair here, and was checked when it was read.
-    let Notes { ticket } = serde_json::from_str(metadata.expose()).ok()?;
-    match ticket? {
-        serde_json::Value::String(text) if !text.trim().is_empty() => Some(text),
-        serde_json::Value::Number(number) => Some(number.to_string()),
-        _ => None,
     }
 }
 

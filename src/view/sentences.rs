@@ -3,7 +3,9 @@
 
 pub mod entries;
 pub mod outlook;
+mod stuck;
 
+use self::stuck::{given_up, unregistered};
 use super::proofs::Tries;
 use crate::domain::{
     ids::ProcessorId,
@@ -12,7 +14,6 @@ use crate::domain::{
     stops::Stopped,
     task::{Deferral, Share, Task, TaskState, Undelivered},
     time::At,
-    words::AbandonCause,
 };
 
 /// Something that a request waits for.
@@ -187,47 +188,6 @@ fn to_do(request: &Request, ordinal: u16, context: &Context<'_>) -> Option<Strin
         | Need::Horizon(..)
         | Need::SecondLook(_) => return None,
     })
-}
-
-fn given_up(request: &Request, ordinal: u16, cause: AbandonCause, context: &Context<'_>) -> String {
-    let task = request.task(ordinal);
-    let (processor, action) = (&task.processor, task.action);
-    match cause {
-        AbandonCause::Pseudonymised => format!(
-            "{processor} calls it anonymized, and its method only pseudonymises: an operator has to retry or waive it."
-        ),
-        cause if request.can_be_retried(ordinal, context) => format!(
-            "{processor} was given up ({cause}) after {} attempts: an operator has to retry or waive it.",
-            task.attempt
-        ),
-        cause => format!(
-            "{processor} was given up ({cause}): as it is registered it does not {action} anything, so that a retry is refused. \
-             An operator has to waive it, or to retry it once the active registry says that it can."
-        ),
-    }
-}
-
-fn unregistered(task: &Task) -> String {
-    let processor = &task.processor;
-    let is_out = matches!(
-        task.state,
-        TaskState::Dispatched { .. } | TaskState::Accepted { .. } | TaskState::Attesting { .. }
-    );
-    if task.share.is_wave() {
-        format!(
-            "The copies of {processor} cannot be proved gone: it is registered as a backup set no more. Register it \
-             again, or waive the task."
-        )
-    } else if is_out {
-        format!(
-            "{processor} was asked and has not proved it, and it is not registered any more: an answer of its own \
-             still counts, but it is not asked again. Register it again, or waive the task."
-        )
-    } else {
-        format!(
-            "{processor} cannot be asked: it is not registered any more. Register it again, or waive the task."
-        )
-    }
 }
 
 fn sentence(request: &Request, ordinal: u16, context: &Context<'_>) -> Option<String> {

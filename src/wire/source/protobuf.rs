@@ -189,7 +189,8 @@ mod tests {
 
     #[test]
     fn message_index_is_read_as_the_clients_write_it() {
-        let cases: [(&[u8], Option<(Vec<usize>, &[u8])>); 6] = [
+        type Read = Option<(Vec<usize>, &'static [u8])>;
+        let cases: [(&[u8], Read); 6] = [
             (&[0, 9], Some((vec![0], &[9]))),
             (&[2, 2, 9], Some((vec![1], &[9]))),
             (&[4, 2, 0, 9], Some((vec![1, 0], &[9]))),

@@ -107,7 +107,14 @@ fn sources(folder: &std::path::Path, snippet: &str, arguments: &[&str]) -> (Opti
 fn snippets_of_the_guide_take_their_examples() {
     let folder = tempfile::tempdir().unwrap();
     // The blocks of the page: Shopify, its shops, Segment and RudderStack come with an example each.
-    let cases: [(&str, usize, usize, &[&str], &[&str]); 4] = [
+    type Case = (
+        &'static str,
+        usize,
+        usize,
+        &'static [&'static str],
+        &'static [&'static str],
+    );
+    let cases: [Case; 4] = [
         (
             "shopify",
             5,
