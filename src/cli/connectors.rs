@@ -54,6 +54,9 @@ enum Action {
         Example:\n  lacuna connectors check connectors/acme.toml"
     )]
     Check {
+        // Taken as every subcommand takes it; a file stands for itself.
+        #[command(flatten)]
+        config: ConfigArg,
         /// The file.
         file: PathBuf,
     },
@@ -81,7 +84,7 @@ pub fn run(args: &Args) -> Result<Exit, Failure> {
     let done = match &args.action {
         Action::List { config } => list(&mut out, config),
         Action::Show { config, id } => show_one(&mut out, config, id),
-        Action::Check { file } => check(&mut out, file),
+        Action::Check { config: _, file } => check(&mut out, file),
         Action::Test { config, id, dry_run } => test(&mut out, config, id, *dry_run),
     };
     out.end()?;

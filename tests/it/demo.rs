@@ -1,7 +1,8 @@
 //! `lacuna demo`: a newcomer's first command, so it has to work on an empty machine, quickly, and leave nothing behind.
 
 use std::{
-    io::{BufRead, BufReader, Read},
+    io::{BufRead, BufReader, Read, Write},
+    net::TcpStream,
     process::{Child, Command, Stdio},
 };
 
@@ -151,8 +152,11 @@ fn kept_it_stays_until_it_is_asked_to_end() {
         .expect("it starts");
     let mut out = BufReader::new(child.stdout.take().expect("piped"));
     let mut line = String::new();
+    let mut console = None;
     while !line.contains("Ctrl-C") {
-        assert!(!line.contains("console"), "there is none: {line}");
+        if line.contains("the console") {
+            console = line.split_whitespace().next().map(str::to_owned);
+        }
         line.clear();
         assert!(
             out.read_line(&mut line).expect("text") > 0,
@@ -161,6 +165,8 @@ fn kept_it_stays_until_it_is_asked_to_end() {
         );
     }
     assert!(child.try_wait().expect("a child").is_none(), "it stays up");
+    let console = console.expect("the address of the console");
+    assert!(page(&console).starts_with("HTTP/1.1 200"), "{console}");
     let asked = Command::new("kill")
         .args(["-TERM", &child.id().to_string()])
         .status()
@@ -172,6 +178,17 @@ fn kept_it_stays_until_it_is_asked_to_end() {
         errors_of(&mut child)
     );
     assert!(is_empty(folder.path()), "its files are gone");
+}
+
+/// What is at this address, with its head.
+fn page(url: &str) -> String {
+    let host = url.trim_start_matches("http://").trim_end_matches('/');
+    let mut stream = TcpStream::connect(host).expect("it listens");
+    let call = format!("GET / HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n");
+    stream.write_all(call.as_bytes()).expect("it is sent");
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).expect("it is text");
+    answer
 }
 
 #[test]

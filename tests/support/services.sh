@@ -161,22 +161,22 @@ python_environment() { # variable file
   export "${1?}"
   local pinned="$support_dir/python/$2.txt"
   # Whatever is asked for has an environment of its own, so that a changed version makes a new one.
-  interpreter="$cache_dir/python-$(sha256sum "$pinned" | cut -c-16)/bin/python"
-  [[ ! -x $interpreter ]] || return 0
+  local made
+  made="$cache_dir/venv-$(sha256sum "$pinned" | cut -c-16)"
+  interpreter="$made/bin/python"
+  [[ ! -e $made/installed ]] || return 0
   python3 -c 'import ensurepip, venv' 2>/dev/null || install_packages python3-venv
   python3 -m pip --version >/dev/null 2>&1 || install_packages python3-pip
   mkdir -p "$cache_dir"
   (
     flock 9
-    [[ ! -x $interpreter ]] || exit 0
-    # Environments hold their own path, so this one is made in place; the interpreter's link comes last.
-    made=${interpreter%/bin/python}
+    [[ ! -e $made/installed ]] || exit 0
+    # Programs of an environment name its interpreter by its path, so it is made in place; that it is finished is said last.
     rm -rf "$made" &&
       python3 -m venv --without-pip "$made" &&
-      mv "$made/bin/python" "$made/bin/python.unfinished" &&
-      python3 -m pip --quiet --disable-pip-version-check --python "$made/bin/python.unfinished" install \
+      python3 -m pip --quiet --disable-pip-version-check --python "$interpreter" install \
         --only-binary :all: --require-hashes --requirement "$pinned" &&
-      mv "$made/bin/python.unfinished" "$interpreter"
+      touch "$made/installed"
   ) 9>"$cache_dir/python.lock" >&2 || die "what $pinned pins could not be installed with pip (see above)"
 }
 

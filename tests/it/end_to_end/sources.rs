@@ -178,7 +178,7 @@ fn unmapped_events_are_redriven_after_the_mapping_is_mended() {
     let shop = Shop::new(StoreKind::Sqlite, 1, "json", &wrong);
     let worker = shop.deployment.serve();
     let publisher = Publisher::new();
-    for n in 0..3 {
+    for n in 1..4 {
         publisher.publish(&shop.topic, None, event(n, "account.deleted").as_bytes());
     }
     publisher.publish(&shop.topic, None, b"{");
