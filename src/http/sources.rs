@@ -115,7 +115,10 @@ async fn by_schema(
     event: &Event<'_>,
     bytes: &[u8],
 ) -> Result<Outcome, Problem> {
-    let id = framed(bytes)?.id;
+    let id = match framed(bytes) {
+        Ok(framed) => framed.id,
+        Err(rejection) => return Ok(Outcome::Refused(rejection)),
+    };
     match registry.schema(id, source.definition.template.kind).await {
         Ok(Ok(schema)) => Ok(read(&source.definition, event, Some(&schema))),
         Ok(Err(rejection)) => Ok(Outcome::Refused(rejection)),

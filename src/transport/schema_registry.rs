@@ -154,12 +154,18 @@ impl SchemaRegistry {
             Err(Failed::Away(why)) => return Err(self.away(why)),
         };
         let mut all = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        // The ids are the upstream's: those that nobody knows must not pile up.
+        all.retain(|_, known| !matches!(known, Known::Unusable(_, since) if since.elapsed() > RECENT));
         all.insert(id, known.clone());
         Ok(known)
     }
 
     async fn read(&self, id: u32) -> Result<Schema, Failed> {
         let unknown = || Failed::Unusable(format!("the schema registry has no schema with the id {id}"));
+        // Registries count in 32 bits with a sign: of others they say nothing that could be told from a wrong address.
+        if i32::try_from(id).is_err() {
+            return Err(unknown());
+        }
         let answered = self
             .get(&format!("/schemas/ids/{id}"))
             .await?

@@ -1,6 +1,14 @@
 //! Events in Avro.
 
-use apache_avro::{Schema, reader::datum::GenericDatumReader, types::Value, util::max_allocation_bytes};
+use std::collections::{HashMap, HashSet};
+
+use apache_avro::{
+    Schema,
+    reader::datum::GenericDatumReader,
+    schema::{Name, RecordSchema},
+    types::Value,
+    util::max_allocation_bytes,
+};
 use base64::{Engine as _, prelude::BASE64_STANDARD};
 
 use super::{
@@ -30,8 +38,17 @@ impl AvroSchema {
         let (schema, named) =
             Schema::parse_str_with_list(&schema.text, named).map_err(|error| BadSchema(error.to_string()))?;
         let schema = Self { schema, named };
+        schema.check_nesting()?;
         schema.reader().map_err(|error| BadSchema(error.to_string()))?;
         Ok(schema)
+    }
+
+    /// The library reads as deep as a schema lets an event go, and the stack ends before that: so a schema must not contain itself.
+    fn check_nesting(&self) -> Result<(), BadSchema> {
+        let mut nesting = Nesting::default();
+        let all = || self.named.iter().chain([&self.schema]);
+        all().for_each(|schema| nesting.collect(schema));
+        all().try_for_each(|schema| nesting.check(schema))
     }
 
     fn reader(&self) -> Result<GenericDatumReader<'_>, apache_avro::Error> {
@@ -51,6 +68,64 @@ impl AvroSchema {
             return Err(wrong());
         }
         datum(value, 0)
+    }
+}
+
+/// Finds a schema that contains itself.
+#[derive(Default)]
+struct Nesting<'s> {
+    records: HashMap<&'s Name, &'s RecordSchema>,
+    open: Vec<&'s Name>,
+    done: HashSet<&'s Name>,
+}
+
+impl<'s> Nesting<'s> {
+    fn collect(&mut self, schema: &'s Schema) {
+        match schema {
+            Schema::Record(record) => {
+                self.records.insert(&record.name, record);
+                record.fields.iter().for_each(|field| self.collect(&field.schema));
+            }
+            Schema::Array(array) => self.collect(&array.items),
+            Schema::Map(map) => self.collect(&map.types),
+            Schema::Union(union) => union.variants().iter().for_each(|schema| self.collect(schema)),
+            _ => {}
+        }
+    }
+
+    fn check(&mut self, schema: &'s Schema) -> Result<(), BadSchema> {
+        match schema {
+            Schema::Record(record) => self.record(record),
+            Schema::Ref { name } => match self.records.get(name) {
+                Some(record) => self.record(record),
+                // Of enums and fixed bytes, which contain nothing.
+                None => Ok(()),
+            },
+            // Items without bytes would let an event of some bytes ask for any memory.
+            Schema::Array(array) if matches!(*array.items, Schema::Null) => {
+                Err(BadSchema("it has a list of nothing".to_owned()))
+            }
+            Schema::Array(array) => self.check(&array.items),
+            Schema::Map(map) => self.check(&map.types),
+            Schema::Union(union) => union.variants().iter().try_for_each(|schema| self.check(schema)),
+            _ => Ok(()),
+        }
+    }
+
+    fn record(&mut self, record: &'s RecordSchema) -> Result<(), BadSchema> {
+        if self.open.contains(&&record.name) {
+            return Err(BadSchema("it contains itself".to_owned()));
+        }
+        if !self.done.contains(&record.name) {
+            self.open.push(&record.name);
+            record
+                .fields
+                .iter()
+                .try_for_each(|field| self.check(&field.schema))?;
+            self.open.pop();
+            self.done.insert(&record.name);
+        }
+        Ok(())
     }
 }
 
