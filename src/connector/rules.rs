@@ -215,6 +215,7 @@ impl Want {
 
 impl Test {
     fn holds(&self, found: &[&Value]) -> bool {
+        // What is not there is no proof that there is nothing: a page of a proxy has no records either.
         let is_empty = found.iter().all(|value| match value {
             Value::Array(list) => list.is_empty(),
             Value::Object(map) => map.is_empty(),
@@ -227,7 +228,9 @@ impl Test {
             found.iter().any(has)
         };
         self.exists.is_none_or(|wanted| wanted != found.is_empty())
-            && self.empty.is_none_or(|wanted| wanted == is_empty)
+            && self
+                .empty
+                .is_none_or(|wanted| !found.is_empty() && wanted == is_empty)
             && self.contains.as_ref().is_none_or(contains)
     }
 }

@@ -66,6 +66,8 @@ pub struct Run {
     hops: u8,
     trouble: Option<Settled>,
     reference: Option<String>,
+    /// When a job began; kept once every call of the attempt was made, so that nobody's part is taken for begun.
+    sent: Option<At>,
 }
 
 impl Run {
@@ -85,6 +87,7 @@ impl Run {
             hops: 0,
             trouble: None,
             reference: None,
+            sent: None,
         }
     }
 
@@ -119,6 +122,10 @@ impl Run {
                 return Next::Call(call);
             }
             let Some(step) = self.step_after(connector, self.at) else {
+                if let Some(sent) = self.sent.take() {
+                    self.kept.sent.get_or_insert(sent);
+                    self.is_dirty = true;
+                }
                 let settled = self.settled();
                 return self.end(settled);
             };
@@ -244,12 +251,11 @@ impl Run {
     /// A job begins. Whoever asks about it later has no identifiers but those that are kept.
     fn submitted(&mut self, connector: &Connector, now: At) {
         for (_, poll) in connector.steps_that(Does::Poll) {
-            self.kept.sent.get_or_insert(now);
-            self.is_dirty = true;
+            self.sent.get_or_insert(now);
             for name in &poll.takes {
                 let given = self.person.named(name);
                 let given: Vec<String> = given.map(|target| target.value.expose().to_owned()).collect();
-                self.kept.add(name, given, true);
+                self.is_dirty |= self.kept.add(name, given, true);
             }
         }
     }
