@@ -118,7 +118,14 @@ impl Source for KafkaTasks {
         while tasks.len() < most as usize {
             let stop = stop.clone();
             let next = tokio::select! {
-                next = self.next(within) => next?,
+                next = self.next(within) => match next {
+                    // What was read already is carried out: its offset would be passed over.
+                    Err(error) if !tasks.is_empty() => {
+                        tracing::warn!(%error, "fewer tasks are taken together");
+                        None
+                    }
+                    next => next?,
+                },
                 () = stop.cancelled() => None,
             };
             let Some(message) = next else { break };

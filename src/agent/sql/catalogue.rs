@@ -72,7 +72,7 @@ pub(super) enum OnDelete {
 
 const POSTGRES: &str = "\
 select n.nspname::text, c.relname::text, c.relkind::text, pg_table_is_visible(c.oid)::text, a.attname::text, \
- format_type(a.atttypid, null)::text, (not a.attnotnull)::text, \
+ case when t.typname = 'bpchar' then 'bpchar' else format_type(a.atttypid, null)::text end, (not a.attnotnull)::text, \
  case when a.atttypmod > 4 and t.typname in ('varchar', 'bpchar') then (a.atttypmod - 4)::text end, \
  exists(select 1 from pg_index i where i.indrelid = c.oid and i.indkey[0] = a.attnum and i.indisvalid \
    and i.indpred is null)::text, \
@@ -261,7 +261,7 @@ fn kind_of(pool: &Pool, type_name: &str) -> Kind {
         "int" | "integer" => int(32),
         "bigint" => int(64),
         "uuid" => Kind::Uuid,
-        "text" | "character" | "citext" | "name" | "char" | "varchar" | "tinytext" | "mediumtext"
+        "text" | "bpchar" | "character" | "citext" | "name" | "char" | "varchar" | "tinytext" | "mediumtext"
         | "longtext" => Kind::Text,
         "date" | "datetime" | "timestamp" => Kind::Date,
         _ => Kind::Other,
