@@ -261,8 +261,8 @@ fn kind_of(pool: &Pool, type_name: &str) -> Kind {
         "int" | "integer" => int(32),
         "bigint" => int(64),
         "uuid" => Kind::Uuid,
-        "text" | "bpchar" | "character" | "citext" | "name" | "char" | "varchar" | "tinytext" | "mediumtext"
-        | "longtext" => Kind::Text,
+        "text" | "bpchar" | "character" | "citext" | "name" | "char" | "varchar" | "tinytext"
+        | "mediumtext" | "longtext" => Kind::Text,
         "date" | "datetime" | "timestamp" => Kind::Date,
         _ => Kind::Other,
     }
