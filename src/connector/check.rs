@@ -254,21 +254,12 @@ impl<'a> Checking<'a> {
                 self.flaw("batch", "a lookup of many needs each, to tell whose id is whose");
             }
         }
-        let settles_nothing = |means| {
-            matches!(
-                means,
-                Means::Failed | Means::Retry | Means::Rejected | Means::NotFound
-            )
-        };
         if step
             .each
             .as_ref()
-            .is_some_and(|each| !settles_nothing(each.missing))
+            .is_some_and(|each| !each.missing.settles_nothing())
         {
-            self.flaw(
-                "each",
-                "missing: expected failed, retry, rejected or not_found: whoever is not named has no outcome",
-            );
+            self.flaw("each", "missing: expected failed, retry, rejected or not_found");
         }
         if step.each.is_some() && step.batch.is_none() {
             self.flaw("each", "expected batch beside it");

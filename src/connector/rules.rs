@@ -101,6 +101,13 @@ pub struct Rule {
     pub step: Option<String>,
 }
 
+impl Means {
+    /// Whether nothing counts as done by it: what a batch may say of somebody whom its answer does not name.
+    pub(super) const fn settles_nothing(self) -> bool {
+        matches!(self, Self::Failed | Self::Retry | Self::Rejected | Self::NotFound)
+    }
+}
+
 /// Statuses: `404`, `"2xx"`, or a list of them.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
 #[serde(from = "OneOrMore")]
