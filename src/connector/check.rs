@@ -1,12 +1,9 @@
 //! What is wrong with a connector that can be read: each mistake with its place, before anything is ever called.
-
 use serde_json::Value;
 
-use super::{
-    language::{Auth, Connector, Does, Step},
-    rules::{Means, Rule},
-    template::{Hole, Template},
-};
+use super::language::{Auth, Connector, Does, Step};
+use super::rules::{Means, Rule};
+use super::template::{Hole, Template};
 use crate::domain::{similar_names::similar as near, words::ProcessorKind};
 
 /// A mistake.
