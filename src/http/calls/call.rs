@@ -25,6 +25,8 @@ pub(in super::super) struct Call {
     pub(in super::super) parameters: Vec<Parameter>,
     /// The schema of the body, and whether it may be left out.
     pub(in super::super) body: Option<(SchemaOf, bool)>,
+    /// What its body is written in.
+    pub(in super::super) body_media: &'static str,
     /// Bodies as they may be sent, by name.
     pub(in super::super) examples: Vec<(&'static str, &'static str)>,
     /// What it answers when it does what it is asked.
@@ -79,7 +81,7 @@ pub(in super::super) enum Content {
 }
 
 impl Call {
-    pub(super) const fn new(method: &'static str, path: &'static str, needs: Needs) -> Self {
+    pub(in super::super) const fn new(method: &'static str, path: &'static str, needs: Needs) -> Self {
         Self {
             method,
             path,
@@ -88,6 +90,7 @@ impl Call {
             details: "",
             parameters: Vec::new(),
             body: None,
+            body_media: "application/json",
             examples: Vec::new(),
             answers: BTreeMap::new(),
             problems: Vec::new(),
@@ -157,6 +160,19 @@ impl Call {
     pub(in super::super) fn body<T: JsonSchema>(mut self) -> Self {
         self.body = Some((|generator| generator.subschema_for::<T>(), false));
         self
+    }
+
+    /// Its body, which is written in something else than JSON.
+    pub(in super::super) fn body_in<T: JsonSchema>(self, media: &'static str) -> Self {
+        Self {
+            body_media: media,
+            ..self.body::<T>()
+        }
+    }
+
+    /// A header that it has to have.
+    pub(in super::super) fn header<T: JsonSchema>(self, name: &'static str, text: &'static str) -> Self {
+        self.parameter(name, ParameterIn::Header, text, T::json_schema, false)
     }
 
     /// Its body, which may be left out.
