@@ -96,40 +96,61 @@ impl Redriver {
         self.publish(&outgoing).await.map_err(not_published)
     }
 
-    /// The command that an event becomes, as it is mapped now.
     async fn publish_command(
         &self,
         reader: &EventReader,
         message: &Original,
     ) -> Result<String, NotPublished> {
-        let event = event_of(message);
-        let heard = reader.read(&event).await;
-        let heard = heard.map_err(|away| NotPublished::NotNow(away.to_string()))?;
-        let Some((source, command)) = heard.taken else {
-            let whys = heard
-                .skipped
-                .iter()
-                .map(|(source, skip)| format!("{}: {skip}", source.name));
-            return Err(NotPublished::Skipped(whys.collect::<Vec<_>>().join("; ")));
-        };
-        let unmapped = |why: String| NotPublished::Unmapped {
-            source_name: source.name.to_string(),
-            why,
-        };
-        let command = command.map_err(|rejection| unmapped(rejection.detail))?;
-        let ids: Ids = serde_json::from_slice(&command).map_err(|error| unmapped(error.to_string()))?;
+        let mapped = mapped(reader, message).await?;
         let outgoing = Outgoing {
             topic: &self.inputs.commands,
-            key: Some(ids.request_id.unwrap_or(ids.command_id).to_string()),
-            headers: event
-                .header("traceparent")
-                .map(|parent| ("traceparent", parent))
-                .into_iter()
+            key: Some(mapped.key.to_string()),
+            headers: mapped
+                .traceparent
+                .iter()
+                .map(|parent| ("traceparent", parent.as_str()))
                 .collect(),
-            payload: &command,
+            payload: &mapped.command,
         };
         self.publish(&outgoing).await.map_err(not_published)
     }
+}
+
+/// The command that an event has become.
+#[derive(Debug)]
+pub struct Mapped {
+    /// As JSON.
+    pub command: Vec<u8>,
+    /// What it is kept in order by.
+    pub key: Uuid,
+    /// The trace that its event belongs to.
+    pub traceparent: Option<String>,
+}
+
+/// The command that the event of a source becomes, as it is mapped now. Its id is that of the event at its own place, so that it
+/// is the same one whoever asks, and however often.
+pub async fn mapped(reader: &EventReader, message: &Original) -> Result<Mapped, NotPublished> {
+    let event = event_of(message);
+    let heard = reader.read(&event).await;
+    let heard = heard.map_err(|away| NotPublished::NotNow(away.to_string()))?;
+    let Some((source, command)) = heard.taken else {
+        let whys = heard.skipped.iter();
+        let whys: Vec<String> = whys
+            .map(|(source, skip)| format!("{}: {skip}", source.name))
+            .collect();
+        return Err(NotPublished::Skipped(whys.join("; ")));
+    };
+    let unmapped = |why: String| NotPublished::Unmapped {
+        source_name: source.name.to_string(),
+        why,
+    };
+    let command = command.map_err(|rejection| unmapped(rejection.detail))?;
+    let ids: Ids = serde_json::from_slice(&command).map_err(|error| unmapped(error.to_string()))?;
+    Ok(Mapped {
+        command,
+        key: ids.request_id.unwrap_or(ids.command_id),
+        traceparent: event.header("traceparent").map(str::to_owned),
+    })
 }
 
 /// The event at the place that it had: that names its command, where the event itself does not.
