@@ -272,7 +272,11 @@ fn show(
             }
             Tested::Skipped(why) => out.line(format_args!("skipped: {why}"))?,
             Tested::Refused(rejection) => {
-                out.line(format_args!("{}: {}", rejection.reason, rejection.detail))?;
+                let fate = match source.inlet {
+                    Inlet::Topic(_) => "becomes a dead letter",
+                    Inlet::Http(_) => "is refused",
+                };
+                out.line(format_args!("{fate}, {}: {}", rejection.reason, rejection.detail))?;
             }
         }
     }

@@ -123,14 +123,23 @@ pub enum Outcome {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Skip {
     /// It holds nothing.
-    #[error("it is a tombstone, which says nothing but that its key is gone")]
+    #[error(
+        "it is a tombstone, which says nothing but that its key is gone; only `tombstones = \"only\"` takes those"
+    )]
     Tombstone,
     /// It holds something.
     #[error("it is no tombstone, and `tombstones = \"only\"` takes nothing else")]
     Value,
     /// A condition does not hold.
-    #[error("`when` asks for something else at {0}")]
-    When(String),
+    #[error("`when` asks for {wanted} at {place}, and there is {found}")]
+    When {
+        /// Where.
+        place: String,
+        /// What the configuration asks for.
+        wanted: String,
+        /// What is there, in words; never the value.
+        found: &'static str,
+    },
     /// A snapshot has found it.
     #[error(
         "it is a row that a snapshot has read (op = r), which nobody has deleted; only `when = {{ \"/op\" = … }}` takes those"
@@ -194,19 +203,25 @@ pub fn found(source: &Source, event: &Event<'_>, opened: &Result<Opened<'_>, Rej
 
 /// Why an event is none of those that are taken.
 fn left_out(source: &Source, event: &Event<'_>, document: &Document<'_>) -> Option<Skip> {
-    let fails = source.when.iter().find(|condition| {
+    for condition in &source.when {
         let found = document.at(&condition.place, event);
+        let text = found.as_ref().and_then(|found| found.text());
+        let is_there = found.as_ref().is_some_and(|found| !found.is_null());
         let holds = match &condition.wanted {
-            Wanted::AnyOf(_) => {
-                let text = found.as_ref().and_then(|found| found.text());
-                text.is_some_and(|text| condition.wanted.names(text))
-            }
-            Wanted::Present(wanted) => *wanted == found.is_some_and(|found| !found.is_null()),
+            Wanted::AnyOf(_) => text.is_some_and(|text| condition.wanted.names(text)),
+            Wanted::Present(wanted) => *wanted == is_there,
         };
-        !holds
-    });
-    if let Some(condition) = fails {
-        return Some(Skip::When(condition.place.to_string()));
+        if !holds {
+            return Some(Skip::When {
+                place: condition.place.to_string(),
+                wanted: condition.wanted.to_string(),
+                found: match (text, is_there) {
+                    (_, false) => "nothing",
+                    (Some(_), true) => "another value",
+                    (None, true) => found.as_ref().map_or("nothing", |found| found.name()),
+                },
+            });
+        }
     }
     (document.is_of_snapshot(source.format) && !source.takes_snapshots()).then_some(Skip::Snapshot)
 }

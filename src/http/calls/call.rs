@@ -49,6 +49,8 @@ pub(in super::super) struct Parameter {
     pub(in super::super) schema: SchemaOf,
     /// Whether it may have several values, with commas between.
     pub(in super::super) is_list: bool,
+    /// Whether it has to be there.
+    pub(in super::super) is_required: bool,
 }
 
 /// Where a parameter stands.
@@ -134,6 +136,7 @@ impl Call {
             text,
             schema,
             is_list,
+            is_required: false,
         });
         self
     }
@@ -171,8 +174,12 @@ impl Call {
     }
 
     /// A header that it has to have.
-    pub(in super::super) fn header<T: JsonSchema>(self, name: &'static str, text: &'static str) -> Self {
-        self.parameter(name, ParameterIn::Header, text, T::json_schema, false)
+    pub(in super::super) fn header<T: JsonSchema>(mut self, name: &'static str, text: &'static str) -> Self {
+        self = self.parameter(name, ParameterIn::Header, text, T::json_schema, false);
+        if let Some(parameter) = self.parameters.last_mut() {
+            parameter.is_required = true;
+        }
+        self
     }
 
     /// Its body, which may be left out.

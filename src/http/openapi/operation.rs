@@ -132,7 +132,7 @@ fn parameters_of(call: &Call, schemas: &mut Schemas) -> Vec<Value> {
         let mut described = json!({
             "name": parameter.name,
             "in": place,
-            "required": false,
+            "required": parameter.is_required,
             "description": parameter.text,
             "schema": schema,
         });

@@ -28,7 +28,11 @@ fn contract_example_becomes_its_command() {
     assert_eq!(command["anchors"]["account_closed_at"], "2026-11-21T10:00:00Z");
     assert_eq!(
         skip(&source, &text.replace("account.deleted", "account.created")),
-        Some(Skip::When("/type".to_owned()))
+        Some(Skip::When {
+            place: "/type".to_owned(),
+            wanted: "account.deleted".to_owned(),
+            found: "another value",
+        })
     );
 }
 
@@ -123,7 +127,8 @@ fn debezium_snapshot_is_skipped_unless_when_names_it() {
         &[("identity.customer_id", "/before/id")],
     );
     assert_eq!(skip(&by_column, &row), Some(Skip::Snapshot));
-    assert_eq!(skip(&debezium("d"), &row), Some(Skip::When("/op".to_owned())));
+    let skipped = skip(&debezium("d"), &row).unwrap().to_string();
+    assert_eq!(skipped, "`when` asks for d at /op, and there is another value");
     assert_eq!(identities(&command_of(&debezium("d|r"), &row)).len(), 2);
     // An update of that column is no snapshot.
     let update = DEBEZIUM.replace(r#""op":"d""#, r#""op":"u""#);

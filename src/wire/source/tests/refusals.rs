@@ -264,3 +264,44 @@ fn condition_asks_whether_anything_is_there() {
         );
     }
 }
+
+#[test]
+fn skipped_event_is_told_what_was_asked_for_and_no_value() {
+    let asks = |wanted| {
+        source(
+            Format::Json,
+            &[("/x", wanted)],
+            &[("identity.customer_id", "/id")],
+        )
+    };
+    for (wanted, text, told) in [
+        (
+            "a|b",
+            r#"{"x":"secret"}"#,
+            "`when` asks for a or b at /x, and there is another value",
+        ),
+        ("a", "{}", "`when` asks for a at /x, and there is nothing"),
+        (
+            "a",
+            r#"{"x":null}"#,
+            "`when` asks for a at /x, and there is nothing",
+        ),
+        (
+            "a",
+            r#"{"x":["secret"]}"#,
+            "`when` asks for a at /x, and there is a list",
+        ),
+        (
+            "(nothing)",
+            r#"{"x":"secret"}"#,
+            "`when` asks for nothing at /x, and there is another value",
+        ),
+        (
+            "(anything)",
+            "{}",
+            "`when` asks for anything at /x, and there is nothing",
+        ),
+    ] {
+        assert_eq!(skip(&asks(wanted), text).unwrap().to_string(), told);
+    }
+}
