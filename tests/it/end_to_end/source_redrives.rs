@@ -128,6 +128,23 @@ fn letter_of_a_source_that_was_removed_is_not_lost() {
     publisher.flush();
     let ids = letters(&shop, 1);
     worker.stop();
+    let commands = shop.deployment.topic("commands");
+    let worker = shop.deployment.serve();
+    publisher.publish(&commands, Some("k-1"), b"{");
+    publisher.flush();
+    let both = letters(&shop, 2);
+    let broken = both.iter().find(|id| **id != ids[0]).unwrap();
+    shop.deployment.lacuna_ok(&["dead-letters", "redrive", broken]);
+    let published = wait_for("it is published again", LONG, || {
+        Some(read_all(&commands)).filter(|records| records.len() == 2)
+    });
+    assert!(
+        published
+            .iter()
+            .all(|record| record.key.as_deref() == Some(&b"k-1"[..])),
+        "a message of ours goes back with its key"
+    );
+    worker.stop();
     let (without, _) = with_source.split_once("[[source]]").unwrap();
     shop.deployment.write("lacuna.toml", without);
     let tried = shop.deployment.lacuna(&["dead-letters", "redrive", &ids[0]]);
