@@ -147,7 +147,7 @@ async fn crash_between_commit_and_produce_of_an_event(fixture: Fixture) {
     let world = World::new(fixture).await;
     // One is enough: what is republished stands in the order of its ids.
     for (sources, n) in [(NAMED.to_owned(), 1_u32), (unnamed(), 2)] {
-        let read = |engine| {
+        let read = |engine: &Arc<Engine>| {
             vec![arrival(
                 engine,
                 &sources,
