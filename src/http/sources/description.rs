@@ -17,7 +17,7 @@ use crate::{
 
 /// It was taken.
 #[derive(JsonSchema)]
-#[allow(dead_code, reason = "its fields are only described: the handler writes them")]
+#[expect(dead_code, reason = "it describes what is written without it")]
 struct TakenEvent {
     /// The id of the command that it became.
     command_id: Uuid,
@@ -27,7 +27,7 @@ struct TakenEvent {
 
 /// It is none of those that are taken.
 #[derive(JsonSchema)]
-#[allow(dead_code, reason = "its fields are only described: the handler writes them")]
+#[expect(dead_code, reason = "it describes what is written without it")]
 struct SkippedEvent {
     /// Always true.
     skipped: bool,
