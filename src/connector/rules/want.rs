@@ -89,7 +89,7 @@ impl Want {
         match self {
             Self::Test(_) => false,
             Self::OneOf(values) => values.is_empty() || values.iter().any(Value::is_object),
-            Self::Is(value) => value.is_object(),
+            Self::Is(value) => value.as_object().is_some_and(|object| !object.is_empty()),
         }
     }
 
