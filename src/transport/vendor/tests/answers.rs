@@ -257,10 +257,9 @@ async fn what_two_names_say_is_called_once() {
 
 #[tokio::test]
 async fn a_probe_that_leaves_an_identifier_out_proves_nothing() {
-    // Zendesk keeps no record of an id that it has erased: nothing can be asked by it.
-    let site = Site::new("zendesk", vec![said(200, json!({"users": []}))]).await;
-    let mut processor = site.processor.clone();
-    processor.identities.retain(|kind| kind.as_str() != "customer_id");
+    // Amplitude is searched by the ids of one's own only.
+    let site = Site::new("amplitude", vec![said(200, json!({"matches": []}))]).await;
+    let processor = site.processor.clone();
     let asks = |processor: &crate::domain::registry::Processor| {
         let tenant = crate::domain::ids::Tenant::new("acme").unwrap();
         let regime = crate::domain::calendar::Regime::parse("gdpr").unwrap();
@@ -274,7 +273,7 @@ async fn a_probe_that_leaves_an_identifier_out_proves_nothing() {
     };
     assert_eq!(word(&reply), "failed");
     let why = why(reply);
-    assert!(why.contains("no probe asks by zendesk_user_id"), "{why}");
+    assert!(why.contains("no probe asks by amplitude_id"), "{why}");
 }
 
 #[tokio::test]
