@@ -185,7 +185,10 @@ fn show_step(out: &mut Out, step: &Step) -> Result<(), Failure> {
         let when: Vec<String> = rule
             .when
             .iter()
-            .map(|(pointer, want)| format!("{} {want}", place(pointer)))
+            .map(|(pointer, want)| match (&step.select, place(pointer)) {
+                (Some(_), whole) if whole == WHOLE => format!("such an element {want}"),
+                (_, place) => format!("{place} {want}"),
+            })
             .collect();
         let when = if when.is_empty() {
             String::new()
@@ -212,8 +215,11 @@ fn show_step(out: &mut Out, step: &Step) -> Result<(), Failure> {
 /// Where something stands, as people read it.
 fn place(pointer: &Pointer) -> String {
     let text = pointer.to_string();
-    if text.is_empty() { "it".to_owned() } else { text }
+    if text.is_empty() { WHOLE.to_owned() } else { text }
 }
+
+/// The place of all of an answer.
+const WHOLE: &str = "the answer";
 
 /// What a step is for, in a word.
 pub(super) const fn word_of(does: Does) -> &'static str {
