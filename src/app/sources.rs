@@ -52,7 +52,7 @@ pub fn check(config: &Config) -> Result<(), Problems> {
 }
 
 /// The topics of sources, each with those that read it, in the order in which they are written down.
-pub(super) fn by_topic(config: &Config) -> Result<Vec<(String, Vec<ReadSource>)>, Problems> {
+pub fn by_topic(config: &Config) -> Result<Vec<(String, Vec<ReadSource>)>, Problems> {
     let mut topics: Vec<(String, Vec<ReadSource>)> = Vec::new();
     for source in &config.sources {
         let Some(topic) = source.topic() else { continue };
@@ -70,7 +70,7 @@ pub(super) fn by_topic(config: &Config) -> Result<Vec<(String, Vec<ReadSource>)>
 }
 
 /// Those that call.
-pub(super) fn over_http(config: &Config) -> Result<Vec<Arc<HttpSource>>, Problems> {
+pub fn over_http(config: &Config) -> Result<Vec<Arc<HttpSource>>, Problems> {
     let mut calling = Vec::new();
     for source in &config.sources {
         let Some(http) = source.http() else { continue };

@@ -151,6 +151,7 @@ const ARROWS: &[(&str, &[&str])] = &[
             "clock",
             "wire",
             "config",
+            "connector",
             "domain",
         ],
     ),

@@ -6,7 +6,6 @@
 use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
 use async_trait::async_trait;
-use prometheus::IntCounterVec;
 use tokio::task::JoinSet;
 
 use super::periodic::{Next, Periodic};
@@ -17,8 +16,11 @@ use crate::{
         ids::ProcessorId,
         registry::{OpenDsr, Processor, Transport},
     },
-    engine::{EngineError, accepted::AskedAbout, prepare::Arrival},
-    telemetry::logs::chain,
+    engine::{Engine, EngineError, accepted::AskedAbout, prepare::Arrival},
+    telemetry::{
+        logs::chain,
+        traces::{CallSpan, Called, Traces},
+    },
     transport::opendsr::controller::Controller,
 };
 
@@ -127,18 +129,31 @@ async fn ask_all(
             return Ok(());
         }
         let at_once = usize::try_from(processor.concurrency).unwrap_or(1).max(1);
-        let polls = &relay.engine.metrics.polls;
-        let heard = ask(controller, opendsr, due, at_once, polls).await;
+        let heard = ask(controller, opendsr, due, at_once, &relay.engine).await;
         if heard.is_empty() {
             continue;
         }
-        let prepared = heard
-            .into_iter()
-            .filter_map(|ack| relay.engine.settlement().prepare_ack(ack).ok());
-        let arrivals: Vec<_> = prepared.map(Arrival::of_call).collect();
+        let prepared = heard.into_iter().filter_map(|(ack, trace)| {
+            let prepared = relay.engine.settlement().prepare_ack(ack).ok()?;
+            Some(Arrival::of_call(prepared).traced(trace.as_deref()))
+        });
+        let arrivals: Vec<_> = prepared.collect();
         let settled = relay.engine.settlement().settle(&arrivals).await?;
         relay.deliver(settled.emission).await?;
     }
+}
+
+/// Begins the span of a question, which carries it from now on.
+fn begin(traces: Option<&Traces>, about: &mut AskedAbout) -> Option<CallSpan> {
+    let called = Called {
+        request: about.request,
+        processor: about.processor.as_str(),
+        attempt: about.attempt(),
+        parent: about.trace.as_deref()?,
+    };
+    let span = traces?.call("opendsr_poll", called)?;
+    about.trace = Some(span.traceparent());
+    Some(span)
 }
 
 /// What was heard that is new. What was not heard is asked for again, the next time that it is due.
@@ -147,8 +162,9 @@ async fn ask(
     opendsr: &OpenDsr,
     due: Vec<AskedAbout>,
     at_once: usize,
-    polls: &IntCounterVec,
-) -> Vec<Ack> {
+    engine: &Engine,
+) -> Vec<(Ack, Option<Arc<str>>)> {
+    let polls = &engine.metrics.polls;
     let mut heard = Vec::new();
     let mut failures = 0_u32;
     let mut running = JoinSet::new();
@@ -158,8 +174,13 @@ async fn ask(
             && let Some(about) = due.next()
         {
             let (controller, opendsr) = (Arc::clone(controller), opendsr.clone());
+            let mut about = about;
+            let span = begin(engine.traces().map(AsRef::as_ref), &mut about);
             running.spawn(async move {
                 let asked = controller.ask(&opendsr, &about).await;
+                if let Some(span) = span {
+                    span.end(asked.is_err().then_some("unanswered"));
+                }
                 (about, asked)
             });
         }
@@ -169,7 +190,7 @@ async fn ask(
                 polls
                     .with_label_values(&[about.processor.as_str(), "answered"])
                     .inc();
-                heard.extend(ack);
+                heard.extend(ack.map(|ack| (ack, about.trace)));
             }
             Some(Ok((about, Err(why)))) => {
                 polls
