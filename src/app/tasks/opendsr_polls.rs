@@ -16,7 +16,7 @@ use crate::{
         ids::ProcessorId,
         registry::{OpenDsr, Processor, Transport},
     },
-    engine::{Engine, EngineError, accepted::AskedAbout, prepare::Arrival},
+    engine::{Engine, EngineError, accepted::AskedAbout, prepare::Arrival, traced::end_spans},
     telemetry::{
         logs::chain,
         traces::{CallSpan, Called, Traces},
@@ -138,8 +138,10 @@ async fn ask_all(
             Some(Arrival::of_call(prepared).traced(trace.as_deref()))
         });
         let arrivals: Vec<_> = prepared.collect();
-        let settled = relay.engine.settlement().settle(&arrivals).await?;
-        relay.deliver(settled.emission).await?;
+        let spans = relay.engine.begin_spans("settle", &arrivals);
+        let mut settled = relay.engine.settlement().settle(&arrivals).await;
+        end_spans(spans, settled.as_mut().ok().map(|settled| &mut settled.emission));
+        relay.deliver(settled?.emission).await?;
     }
 }
 
