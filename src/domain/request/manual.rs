@@ -64,7 +64,7 @@ impl Request {
                     counts: false,
                     due: context.now,
                 };
-                self.decide(ordinal, again, actor, context)
+                self.carry_out(ordinal, again, actor, context)
             }
             TaskState::Queued { .. } => Ok(self.conclude_change(context, acted_by(Some(actor)))?),
             _ => Err(DecisionError::WrongState),

@@ -109,11 +109,11 @@ impl Request {
         } else {
             TaskEvent::Retried { due }
         };
-        self.decide(ordinal, event, actor, context)
+        self.carry_out(ordinal, event, actor, context)
     }
 
     /// Has somebody's decision about a task happen to it, and what follows from it.
-    pub(super) fn decide(
+    pub(super) fn carry_out(
         &mut self,
         ordinal: u16,
         event: TaskEvent,
@@ -241,7 +241,7 @@ impl Request {
         context: &Context<'_>,
     ) -> Result<Trail, DecisionError> {
         self.check_open()?;
-        self.decide(ordinal, TaskEvent::Waived, actor, context)
+        self.carry_out(ordinal, TaskEvent::Waived, actor, context)
     }
 }
 
