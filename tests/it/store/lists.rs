@@ -336,7 +336,13 @@ pub async fn are_never_read_as_a_whole(fixture: Fixture) {
     let store = &*fixture.store;
     for chunk in 0..8_u128 {
         let opened: Vec<Request> = (1..=500)
-            .map(|n| due(chunk * 500 + n, i64::try_from(n).unwrap()))
+            .map(|n| {
+                let mut request = due(chunk * 500 + n, i64::try_from(n).unwrap());
+                if n % 2 == 0 {
+                    request.life.status = Status::Deferred;
+                }
+                request
+            })
             .collect();
         let mut changes = opening(opened);
         changes.marked = (1..=250)
