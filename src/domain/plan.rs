@@ -72,6 +72,7 @@ pub fn plan(opening: &Opening, registry: &Registry, start: Start<'_>) -> Result<
         return Err(NoPlan::TooManyTasks);
     }
     connect(&mut planned, registry);
+    await_provided(&mut planned, registry);
     Ok(planned)
 }
 
@@ -307,6 +308,39 @@ fn connect(planned: &mut [PlannedTask], registry: &Registry) {
     }
 }
 
+/// Who has no identity of the person may be brought one by an answer of somebody who comes before it: it is left out only once nobody
+/// can bring it any more.
+fn await_provided(planned: &mut [PlannedTask], registry: &Registry) {
+    let no_identity = TaskState::Exempt {
+        basis: label(NO_IDENTITY),
+    };
+    for place in 0..planned.len() {
+        let task = &planned[place].task;
+        let wanted = registry
+            .get(&task.processor)
+            .map(|processor| &processor.identities);
+        let provides = |earlier: &Task| {
+            let earlier = registry.get(&earlier.processor);
+            earlier
+                .zip(wanted)
+                .is_some_and(|(earlier, wanted)| earlier.provides.iter().any(|kind| wanted.contains(kind)))
+        };
+        if task.state == no_identity && !task.share.is_wave() && any_before(planned, place, &provides) {
+            planned[place].task.state = TaskState::WithoutIdentity;
+        }
+    }
+}
+
+/// Whether any of the tasks that one waits for, directly or not, is such a one. `after` has no circles.
+fn any_before(planned: &[PlannedTask], place: usize, is_such: &impl Fn(&Task) -> bool) -> bool {
+    planned[place].task.after.iter().any(|earlier| {
+        let earlier = usize::from(*earlier);
+        let task = &planned[earlier].task;
+        let is_open = !matches!(task.state, TaskState::Exempt { .. });
+        is_open && is_such(task) || any_before(planned, earlier, is_such)
+    })
+}
+
 /// What the processor can do of what is wanted. Erasing instead of anonymizing, and the reverse, only where it says so.
 pub(super) fn possible_action(processor: &Processor, wanted: Action) -> Option<Action> {
     let can = |action| processor.actions.contains(&action);
@@ -321,7 +355,7 @@ pub(super) fn possible_action(processor: &Processor, wanted: Action) -> Option<A
     }
 }
 
-fn label(word: &'static str) -> Label {
+pub(super) fn label(word: &'static str) -> Label {
     // Words of our own vocabularies are labels, which a test of `words` and `Label` together proves.
     Label::new(word).unwrap_or_else(|_| unreachable!("{word} is a label"))
 }

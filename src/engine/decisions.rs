@@ -112,7 +112,7 @@ fn masked(note: Note, mask: &Mask) -> Note {
             statement.message = text(statement.message);
             statement.evidence = statement.evidence.map(|mut evidence| {
                 evidence.method = text(evidence.method);
-                evidence.reference = text(evidence.reference);
+                evidence.reference = evidence.reference.map(|reference| mask.reference(&reference));
                 evidence
             });
             Note::Proof(Proof { statement, ..proof })

@@ -9,7 +9,7 @@ use self::stuck::{given_up, unregistered};
 use super::proofs::Tries;
 use crate::domain::{
     ids::ProcessorId,
-    registry::ConfirmBy,
+    registry::{ConfirmBy, Transport},
     request::{Context, Request, gates::ClosedGate, outlook::Need},
     stops::Stopped,
     task::{Deferral, Share, Task, TaskState, Undelivered},
@@ -264,6 +264,9 @@ fn in_queue(request: &Request, ordinal: u16, context: &Context<'_>) -> String {
             "{processor} is done by hand, and nobody has claimed it although it was due at {due}: `lacuna manual list`."
         ),
         Some(due) => format!("{processor} is done by hand, by {due}: it waits for somebody who claims it."),
+        None if asks_for_itself(processor, context) => format!(
+            "It waits until the agent of {processor} asks for tasks: where it does not, see whether `lacuna agent` runs there."
+        ),
         None => {
             let limits = context.registry.get(processor).map(|known| {
                 let rate = known.rate.map(|rate| {
@@ -279,6 +282,12 @@ fn in_queue(request: &Request, ordinal: u16, context: &Context<'_>) -> String {
             format!("It waits for its turn in the queue of {processor}{limits}.")
         }
     }
+}
+
+/// Whether its tasks are not sent, but asked for by an agent.
+fn asks_for_itself(processor: &ProcessorId, context: &Context<'_>) -> bool {
+    let registered = context.registry.get(processor);
+    registered.is_some_and(|known| matches!(known.transport, Transport::Agent))
 }
 
 /// Who has stopped the lane of a task, and since when; `None`: nobody.

@@ -49,6 +49,7 @@ pub(super) const FIELD_NAMES: &[&str] = &[
     "identity_value",
     "identity_verified",
     "ids",
+    "limit",
     "lock_until",
     "message",
     "metadata",
@@ -74,6 +75,7 @@ pub(super) const FIELD_NAMES: &[&str] = &[
     "retry_after_seconds",
     "scope",
     "set",
+    "since",
     "source",
     "specversion",
     "status_callback_urls",
@@ -89,6 +91,7 @@ pub(super) const FIELD_NAMES: &[&str] = &[
     "type",
     "until",
     "value",
+    "wait_seconds",
 ];
 
 /// Before the fault of an identifier's value, which is found once its type is known.

@@ -72,16 +72,41 @@ impl Mask {
                 }
             }
             Kind::Alike => {
-                spans.extend(addresses(text).map(|address| (address.whole(), EMAIL)));
-                spans.extend(
-                    numbers(text)
-                        .into_iter()
-                        .filter_map(|run| Some((run.alike()?, PHONE))),
-                );
+                spans.extend(alike(text, |span| !is_in_uuid(text, span)));
             }
         }
         replaced(text, spans)
     }
+
+    /// The name that somebody gave a piece of work, such as `job-202611300042`, without them. It is a proof, and digits are what such
+    /// names are made of: where nobody knows any more what to look for, only a number with a plus before it is taken for a phone number.
+    pub fn reference(&self, text: &str) -> String {
+        match self.0 {
+            Kind::Known(_) => self.text(text),
+            Kind::Alike => {
+                let has_plus = |span: &Range<usize>| text[span.clone()].starts_with(['+', '\u{ff0b}']);
+                replaced(text, alike(text, has_plus))
+            }
+        }
+    }
+}
+
+/// Where something looks like an address, or like a number that is meant.
+fn alike(text: &str, is_meant: impl Fn(&Range<usize>) -> bool) -> Vec<(Range<usize>, &'static str)> {
+    let addresses = addresses(text).map(|address| (address.whole(), EMAIL));
+    let runs = numbers(text).into_iter();
+    let numbers = runs.filter_map(|run| run.alike()).filter(is_meant);
+    addresses.chain(numbers.map(|span| (span, PHONE))).collect()
+}
+
+/// Whether digits are a part of a UUID, which is nobody's phone number.
+fn is_in_uuid(text: &str, span: &Range<usize>) -> bool {
+    const LENGTH: usize = 36;
+    let first = span.end.saturating_sub(LENGTH);
+    (first..=span.start).any(|start| {
+        let there = text.get(start..start + LENGTH);
+        there.is_some_and(|there| uuid::Uuid::try_parse(there).is_ok())
+    })
 }
 
 /// The text with these spans masked; of two that overlap, the earlier one says what it was.

@@ -11,7 +11,7 @@ use crate::domain::{
     calendar::Period,
     command::Opening,
     ids::RequestId,
-    plan::PlannedTask,
+    plan::{KEPT_AT_SOURCE, PlannedTask},
     task::{Task, TaskState},
     time::At,
     words::{Reason, Status},
@@ -263,10 +263,12 @@ fn as_wide<T: PartialEq>(wide: &[T], narrow: &[T]) -> bool {
 }
 
 fn covers(task: &Task, new: &Task) -> bool {
-    let goes_on = !matches!(
-        task.state,
-        TaskState::Exempt { .. } | TaskState::Waived | TaskState::Cancelled
-    );
+    let goes_on = match &task.state {
+        // Of copies whose sources are left out nothing has to go. Whether the sources are left out of both is seen by theirs.
+        TaskState::Exempt { basis } => task.share.is_wave() && basis.as_str() == KEPT_AT_SOURCE,
+        TaskState::Waived | TaskState::Cancelled => false,
+        _ => true,
+    };
     task.processor == new.processor
         && task.action == new.action
         && as_wide(&task.categories, &new.categories)

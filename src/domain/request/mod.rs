@@ -331,6 +331,7 @@ impl Request {
         self.life.set_aside_at = None;
         self.take_restores(context, trail)?;
         if !self.life.status.is_final() {
+            self.exempt_without_identity(context, trail)?;
             self.unblock(context, trail)?;
             self.review_kept(context, trail)?;
             self.review_terms(context, trail)?;

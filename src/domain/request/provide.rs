@@ -4,6 +4,8 @@ use super::{Context, Request, Trail, operate::Supplied};
 use crate::domain::{
     entry::Entry,
     ids::{HoldId, IdentityType},
+    plan,
+    registry::MissingIdentity,
     task::{IllegalEvent, TaskEvent, TaskState},
 };
 
@@ -85,6 +87,28 @@ impl Request {
             .filter(|place| !self.task(*place).state.is_closed() && self.comes_after(ordinal, *place))
             .filter(provides)
             .collect()
+    }
+
+    /// Leaves out those that the registry has left out without an identity, once nobody can bring one any more.
+    pub(super) fn exempt_without_identity(
+        &mut self,
+        context: &Context<'_>,
+        trail: &mut Trail,
+    ) -> Result<(), IllegalEvent> {
+        for ordinal in self.ordinals() {
+            let task = self.task(ordinal);
+            let is_left_out = task.state == TaskState::WithoutIdentity
+                && !task.share.is_wave()
+                && context
+                    .registry
+                    .get(&task.processor)
+                    .is_some_and(|processor| processor.missing_identity == MissingIdentity::Exempt);
+            if is_left_out && self.may_be_provided_by(ordinal, context).is_empty() {
+                let basis = plan::label(plan::NO_IDENTITY);
+                self.record_event(ordinal, TaskEvent::Exempted { basis }, trail)?;
+            }
+        }
+        Ok(())
     }
 
     /// Whether one task waits for another, directly or for one that does. `after` has no circles.

@@ -189,6 +189,7 @@ impl Task {
             ) if !self.was_sent() => S::Exempt { basis: basis.clone() },
             (S::WithoutIdentity, E::Identified) => S::Blocked,
             (S::Blocked, E::Exempted { basis }) if is_wave => S::Exempt { basis: basis.clone() },
+            (S::WithoutIdentity, E::Exempted { basis }) if !is_wave => S::Exempt { basis: basis.clone() },
             (
                 S::Dispatched { .. }
                 | S::Accepted { .. }

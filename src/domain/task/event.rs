@@ -141,9 +141,9 @@ pub enum TaskEvent {
         /// The ground.
         basis: Label,
     },
-    /// None of its sources was erased, so there is nothing to wait for.
+    /// There is nothing to wait for: none of the sources of its wave was erased, or nobody can bring it an identity any more.
     Exempted {
-        /// The legal basis of the first of them.
+        /// The legal basis of the first of those sources, or that no identity is known.
         basis: Label,
     },
     /// Its topic does not take its message.

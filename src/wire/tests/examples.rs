@@ -238,8 +238,10 @@ fn details_know_every_field_name_and_no_other() {
     ];
     // Those of a change to many requests belong to its call over HTTP.
     let bulk = ["action", "dry_run", "expected_count", "filter", "ids"];
+    // Those of other calls over HTTP: what an agent asks for, and from when on a backfill looks.
+    let calls = ["limit", "since", "wait_seconds"];
     for name in FIELD_NAMES {
-        let elsewhere = [&foreign[..], &opendsr, &bulk].concat();
+        let elsewhere = [&foreign[..], &opendsr, &bulk, &calls].concat();
         assert!(
             found.iter().any(|known| known == name) || elsewhere.contains(name),
             "{name} is no field"

@@ -116,6 +116,24 @@ fn an_address_is_one_whatever_its_type() {
 }
 
 #[test]
+fn names_of_work_stay_when_identifiers_are_forgotten() {
+    let mask = Mask::of_forgotten();
+    for name in [
+        "job-202611300042",
+        "202611300042",
+        "4b0c1234-5678-4e1f-a1f8-123456789012",
+    ] {
+        assert_eq!(mask.reference(name), name);
+    }
+    let uuid = "see 4b0c1234-5678-4e1f-a1f8-123456789012.";
+    assert_eq!(mask.text(uuid), uuid);
+    assert_eq!(mask.reference("+49 30 1234567"), "[phone]");
+    assert_eq!(mask.reference("ann@example.org"), "[email]");
+    let known = Mask::of(&[identity("phone", "+4930123456789")]);
+    assert_eq!(known.reference("job of 030 123456789"), "job of [phone]");
+}
+
+#[test]
 fn without_identifiers_what_looks_like_one_is_masked() {
     let mask = Mask::of_forgotten();
     let cases = [

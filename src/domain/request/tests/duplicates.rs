@@ -408,3 +408,37 @@ fn request_without_an_identifier_covers_nobody_who_has_it() {
         assert_eq!(bench.request.life.status, expected);
     }
 }
+
+#[test]
+fn copies_of_what_is_left_out_of_both_do_not_part_them() {
+    let shop = Processor {
+        identities: vec![kind("phone")],
+        missing_identity: MissingIdentity::Exempt,
+        ..processor("shop")
+    };
+    let copies = Processor {
+        kind: ProcessorKind::Backup,
+        backup: Some(crate::domain::registry::BackupSet {
+            sources: vec![id("shop")],
+            set: label("nightly"),
+            keep: Period::days(35),
+            confirm_by: crate::domain::registry::ConfirmBy::Ack,
+            overdue_after: Period::days(2),
+            erase_by_key: false,
+        }),
+        ..processor("nightly")
+    };
+    let processors = vec![processor("crm"), shop, copies];
+    let one = Bench::opened(processors.clone(), &first(), &rules(), ADMISSION).unwrap();
+    let body = Body::of(&first(), vec![vec![kind("email")]; one.request.tasks.len()]);
+    let earlier = [Earlier {
+        request: &one.request,
+        body: &body,
+    }];
+    let admission = Admission {
+        earlier: &earlier,
+        ..ADMISSION
+    };
+    let bench = Bench::opened_at(START.plus(HOUR), processors, &next(1), &rules(), admission).unwrap();
+    assert_eq!(bench.request.life.status, Status::Merged);
+}

@@ -73,6 +73,50 @@ fn where_nothing_was_brought_somebody_has_to_look() {
     }
 }
 
+/// As `chain`, where `calls` is left out without an identity.
+fn exempting() -> Vec<Processor> {
+    let mut processors = chain();
+    processors[1].missing_identity = MissingIdentity::Exempt;
+    processors
+}
+
+#[test]
+fn who_is_exempt_without_identity_waits_for_one_that_may_come() {
+    let mut bench = Bench::open(exempting());
+    assert_eq!(*bench.state(1), TaskState::WithoutIdentity);
+    assert_eq!(bring(&mut bench, 0, &["phone"]), [1]);
+    assert_eq!(bench.dispatched, [1]);
+    bench.answer(1, Answer::Erased).unwrap();
+    assert_eq!(bench.request.life.status, Status::Completed);
+}
+
+#[test]
+fn who_is_exempt_without_identity_is_left_out_once_none_came() {
+    let exempt = TaskState::Exempt {
+        basis: label(crate::domain::plan::NO_IDENTITY),
+    };
+    let mut bench = Bench::open(exempting());
+    assert!(bring(&mut bench, 0, &["device_id"]).is_empty());
+    assert_eq!(*bench.state(1), exempt);
+    assert_eq!(bench.request.life.status, Status::ClosedWithExceptions);
+    // Somebody else may still bring it, and comes before it by another.
+    let mut processors = exempting();
+    processors.insert(
+        1,
+        Processor {
+            after: vec![id("billing")],
+            provides: vec![kind("phone")],
+            ..processor("accounts")
+        },
+    );
+    processors[2].after = vec![id("accounts")];
+    let mut bench = Bench::open(processors);
+    assert!(bring(&mut bench, 0, &[]).is_empty());
+    assert_eq!(*bench.state(2), TaskState::WithoutIdentity);
+    bench.answer(1, Answer::NotFound).unwrap();
+    assert_eq!(*bench.state(2), exempt);
+}
+
 #[test]
 fn only_those_that_come_after_it_and_were_not_sent_are_given_it() {
     let phone = |name: &str, after: &[&str]| Processor {
