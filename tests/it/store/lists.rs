@@ -359,8 +359,11 @@ pub async fn are_never_read_as_a_whole(fixture: Fixture) {
         (Among::All, None, "request_received_at"),
     ] {
         for (backwards, after) in [(false, None), (false, Some((at(1_100), id(7)))), (true, None)] {
+            // Of all of them a list looks through a stretch of time at a time. They were received one a millisecond, from 1,001 on.
+            let end = at(if backwards { 4_900 } else { 1_200 });
             let walk = Walk {
                 after,
+                until: (among == Among::All).then_some((end, id(9))),
                 limit: 51,
                 ..by_receipt(among, status, backwards)
             };

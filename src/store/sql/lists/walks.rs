@@ -138,10 +138,18 @@ fn by_receipt(walk: &Walk) -> Text {
             "a.received_at",
             "a.request_id"
         ),
+        // PostgreSQL has a summary of the times of each range of blocks, which it asks for times alone, not for pairs of them.
+        Among::All | Among::Tenant if walk.backwards => walk_by_deadline!(
+            true,
+            ["select r.received_at, s.id, s.revision, s.packed, s.wrapped_key from request r " join " state s on s.id = r.id \
+             where r.received_at <= $1 and r.received_at >= $3 and "],
+            "r.received_at",
+            "r.id"
+        ),
         Among::All | Among::Tenant => walk_by_deadline!(
-            walk.backwards,
-            ["select r.received_at, s.id, s.revision, s.packed, s.wrapped_key \
-             from request r " join " state s on s.id = r.id where "],
+            false,
+            ["select r.received_at, s.id, s.revision, s.packed, s.wrapped_key from request r " join " state s on s.id = r.id \
+             where r.received_at >= $1 and r.received_at <= $3 and "],
             "r.received_at",
             "r.id"
         ),
